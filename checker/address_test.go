@@ -1,0 +1,110 @@
+package checker
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestEndpoint(t *testing.T) {
+	for _, test := range []struct {
+		product, url, env, byDefault string
+		want                         string
+	}{
+		// Who is believed.
+		{product: "opa", want: "https://telemetry.openpolicyagent.org/v1/version"},
+		{product: "opa", byDefault: "http://d", want: "http://d/v1/version"},
+		{product: "opa", env: "http://e", byDefault: "http://d", want: "http://e/v1/version"},
+		{product: "opa", url: "http://u", env: "http://e", byDefault: "http://d", want: "http://u/v1/version"},
+		{product: "foo", byDefault: "http://d", want: "http://d/p/foo/v1/version"},
+		{product: "foo", env: "http://e", byDefault: "http://d", want: "http://e/p/foo/v1/version"},
+		{product: "foo", url: "http://u", env: "http://e", want: "http://u/p/foo/v1/version"},
+		// What becomes of the path.
+		{product: "opa", url: "http://h:8080/", want: "http://h:8080/v1/version"},
+		{product: "opa", url: "http://h/base//", want: "http://h/base/v1/version"},
+		{product: "opa", url: "http://h/p/opa", want: "http://h/p/opa/v1/version"},
+		{product: "opa", url: "http://h/p/other", want: "http://h/p/other/v1/version"},
+		{product: "opa", url: "http://h/a%2Fb", want: "http://h/a%2Fb/v1/version"},
+		{product: "foo", url: "http://h/base/", want: "http://h/base/p/foo/v1/version"},
+		{product: "foo", url: "http://h/p/foo/", want: "http://h/p/foo/v1/version"},
+		{product: "foo", url: "http://h/base/p/bar", want: "http://h/base/p/bar/v1/version"},
+		{product: "foo", url: "http://h/p", want: "http://h/p/p/foo/v1/version"},
+		{product: "foo", url: "http://h/p/", want: "http://h/p/p/foo/v1/version"},
+		{product: "foo", url: "http://h/up/x", want: "http://h/up/x/p/foo/v1/version"},
+		{product: "foo", url: "http://h/p/x/y", want: "http://h/p/x/y/p/foo/v1/version"},
+		// What else stands in a URL.
+		{product: "opa", url: "HTTPS://[::1]:443/x?q=1#f", want: "https://[::1]:443/x/v1/version"},
+		{product: "opa", url: "http://h?", want: "http://h/v1/version"},
+		{product: "opa", url: "http://user:secret@h/", want: "http://user:secret@h/v1/version"},
+	} {
+		c := &Client{Product: test.product, URL: test.url, DefaultURL: test.byDefault}
+		t.Setenv("OPA_TELEMETRY_SERVICE_URL", test.env)
+		t.Setenv("FOO_TELEMETRY_SERVICE_URL", test.env)
+		u, err := c.endpoint()
+		if err != nil {
+			t.Errorf("%+v: %v", test, err)
+		} else if u.String() != test.want {
+			t.Errorf("%+v: %s", test, u)
+		}
+	}
+}
+
+func TestEndpointErrors(t *testing.T) {
+	for _, test := range []struct{ product, url, want string }{
+		{"", "http://h", "set Product"},
+		{"..", "http://h", `product ".."`},
+		{"a/b", "http://h", `product "a/b"`},
+		{"a\nb", "http://h", `product "a\nb"`},
+		{strings.Repeat("a", 81), "http://h", "at most 80"},
+		{"foo", "", "set URL or FOO_TELEMETRY_SERVICE_URL"},
+		{"foo", "releases.example.com", "in URL: not an http or https URL"},
+		{"foo", "releases.example.com:8080", "not an http"},
+		{"foo", "/v1", "not an http"},
+		{"foo", "http://", "not an http"},
+		{"foo", "http://:80", "not an http"},
+		{"foo", "ftp://user:secret@h", "not an http"},
+		{"foo", "http:h", "not an http"},
+		{"foo", "http://user:secret", "not an http"},
+		{"foo", "http://user:secret@h h/", "not an http"},
+		{"foo", "http://user:sec\nret@h/", "not an http"},
+	} {
+		_, err := (&Client{Product: test.product, URL: test.url}).Check(t.Context())
+		switch {
+		case err == nil:
+			t.Errorf("%+v: no error", test)
+		case !strings.Contains(err.Error(), test.want):
+			t.Errorf("%+v: %v", test, err)
+		case strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "\n"):
+			t.Errorf("%+v: the error tells too much: %v", test, err)
+		case (test.url == "") != errors.Is(err, ErrNoURL):
+			t.Errorf("%+v: %v, is ErrNoURL: %v", test, err, errors.Is(err, ErrNoURL))
+		}
+	}
+	t.Setenv("FOO_TELEMETRY_SERVICE_URL", "nowhere")
+	if _, err := (&Client{Product: "foo"}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "in FOO_TELEMETRY_SERVICE_URL:") {
+		t.Errorf("error does not name the variable: %v", err)
+	}
+}
+
+func TestVersionError(t *testing.T) {
+	for _, version := range []string{"1.0 beta", "1\n2", "\x1b[2J", strings.Repeat("1", 81)} {
+		c := &Client{Product: "foo", Version: version, URL: "http://127.0.0.1:1"}
+		if _, err := c.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot be reported") {
+			t.Errorf("version %q: %v", version, err)
+		}
+	}
+}
+
+func TestEnv(t *testing.T) {
+	for product, want := range map[string]string{
+		"opa":       "OPA_X",
+		"open-tofu": "OPEN_TOFU_X",
+		"my.app+2":  "MY_APP_2_X",
+		"ÄPP":       "_PP_X",
+		"A9z":       "A9Z_X",
+	} {
+		if got := (&Client{Product: product}).env("X"); got != want {
+			t.Errorf("variable of %q = %s, want %s", product, got, want)
+		}
+	}
+}

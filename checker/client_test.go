@@ -1,0 +1,314 @@
+package checker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// TestMain runs the tests with none of the variables by which their own
+// environment may steer a client.
+func TestMain(m *testing.M) {
+	for _, name := range []string{"DO_NOT_TRACK", "OPA_DISABLE_TELEMETRY", "OPA_TELEMETRY_SERVICE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
+		os.Unsetenv(name)
+	}
+	os.Exit(m.Run())
+}
+
+// TestGolden holds the request to the bytes that the privacy document names. If
+// it fails because a header or a field was added, the addition is wrong.
+func TestGolden(t *testing.T) {
+	noLeaks(t)
+	sent := make(chan []byte, 1)
+	s := serve(t, func(conn net.Conn) {
+		raw, _ := readRequest(conn)
+		io.WriteString(conn, ok(newer))
+		rest, _ := io.ReadAll(conn)
+		sent <- append(raw, rest...)
+	})
+	c := &Client{Product: "opa", Version: "0.70.0", Platform: Platform{"linux", "amd64"}, URL: s.url}
+	answer, err := c.Check(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "https://example.com/opa"; answer.Latest.Download != want || answer.Latest.LatestRelease != "v9.0.0" {
+		t.Errorf("answer = %+v", answer)
+	}
+
+	got := string(<-sent)
+	fields := regexp.MustCompile(`"id":"([^"]*)".*"heap_usage_bytes":"(\d+)"`).FindStringSubmatch(got)
+	if fields == nil {
+		t.Fatalf("no id or heap in:\n%s", got)
+	}
+	id, heap := fields[1], fields[2]
+	body := fmt.Sprintf(`{"id":"%s","version":"0.70.0","heap_usage_bytes":"%s"}`, id, heap)
+	want := "POST /v1/version HTTP/1.1\r\n" +
+		"Host: " + strings.TrimPrefix(s.url, "http://") + "\r\n" +
+		"User-Agent: Open Policy Agent/0.70.0 (linux, amd64)\r\n" +
+		"Connection: close\r\n" +
+		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n" +
+		"Content-Type: application/json\r\n" +
+		"\r\n" + body
+	if got != want {
+		t.Errorf("sent:\n%s\nwant:\n%s", got, want)
+	}
+	if u, err := uuid.Parse(id); err != nil || u.Version() != 4 || u.Variant() != uuid.RFC4122 {
+		t.Errorf("id %q is not a random UUID: %v", id, err)
+	}
+}
+
+// TestHeap compares what is reported to what the runtime says at more cost.
+func TestHeap(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	ballast := make([]byte, 64<<20)
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	heap, want := float64(heapInUse()), float64(stats.Alloc)
+	runtime.KeepAlive(ballast)
+	if heap < 0.95*want || heap > 1.05*want {
+		t.Errorf("heap = %.0f bytes, runtime.MemStats.Alloc = %.0f", heap, want)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	for _, test := range []struct {
+		client Client
+		agent  string
+	}{
+		{Client{Product: "opa", Version: "1.0.0", Platform: Platform{"linux", "arm64"}}, "Open Policy Agent/1.0.0 (linux, arm64)"},
+		{Client{Product: "opa", Title: "EOPA", Version: "1.0.0", Platform: Platform{"linux", "arm64"}}, "EOPA/1.0.0 (linux, arm64)"},
+		{Client{Product: "foo", URL: "http://h", Version: "v1"}, "foo/v1 (" + runtime.GOOS + ", " + runtime.GOARCH + ")"},
+		{Client{Product: "foo", URL: "http://h", Platform: Platform{"js", "wasm"}}, "foo/" + buildVersion() + " (js, wasm)"},
+	} {
+		e, err := test.client.exchange()
+		if err != nil {
+			t.Errorf("%+v: %v", test.client, err)
+		} else if e.agent != test.agent {
+			t.Errorf("User-Agent = %q, want %q", e.agent, test.agent)
+		}
+	}
+	if v := buildVersion(); !ValidVersion(v) {
+		t.Errorf("default version %q cannot be reported", v)
+	}
+}
+
+func TestIntervals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var times []time.Time
+		ids := map[uuid.UUID]bool{}
+		c := &Client{Product: "opa", Version: "0.70.0", Transport: memory(func(r *http.Request) (*http.Response, error) {
+			var report Report
+			if err := json.NewDecoder(r.Body).Decode(&report); err != nil {
+				t.Error(err)
+			}
+			ids[report.ID] = true
+			times = append(times, time.Now())
+			return respond(`{"latest":{}}`), nil
+		})}
+		ctx, cancel := context.WithCancel(t.Context())
+		started := time.Now()
+		c.Start(ctx)
+		time.Sleep(400 * time.Hour)
+		cancel()
+		synctest.Wait()
+		if len(times) < 200 || !times[0].Equal(started) {
+			t.Fatalf("%d reports in 400 hours, the first after %v", len(times), times[0].Sub(started))
+		}
+		if len(ids) != 1 {
+			t.Errorf("one process reported under %d ids", len(ids))
+		}
+		checkGaps(t, times)
+		reports := len(times)
+		time.Sleep(10 * time.Hour)
+		if len(times) != reports {
+			t.Error("reports go on after the end of the context")
+		}
+	})
+}
+
+func checkGaps(t *testing.T, times []time.Time) {
+	var gaps []time.Duration
+	for i := range times[1:] {
+		gaps = append(gaps, times[i+1].Sub(times[i]))
+	}
+	least, most := slices.Min(gaps), slices.Max(gaps)
+	if least < time.Hour || most >= 2*time.Hour {
+		t.Errorf("intervals from %v to %v, want [1h, 2h)", least, most)
+	}
+	if least > 70*time.Minute || most < 110*time.Minute {
+		t.Errorf("intervals from %v to %v do not spread over [1h, 2h)", least, most)
+	}
+}
+
+func TestPause(t *testing.T) {
+	for _, interval := range []time.Duration{1, time.Second, 1 << 62, 1<<63 - 1} {
+		for range 100 {
+			if p := pause(interval); p < min(interval, 1<<62-1) {
+				t.Fatalf("pause(%d) = %d", interval, p)
+			}
+		}
+	}
+}
+
+// TestOnOutdated feeds a running client one answer after another.
+func TestOnOutdated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answers := []string{"v0.69.0", "v0.70.0", "v0.71.0", "v0.71.0", "", "v0.71.0", "v0.72.0", "v0.70.0", "v0.72.0"}
+		var told []string
+		c := &Client{Product: "opa", Version: "0.70.0", OnOutdated: func(l Latest) { told = append(told, l.LatestRelease) }}
+		i := 0
+		c.Transport = memory(func(*http.Request) (*http.Response, error) {
+			i++
+			return respond(fmt.Sprintf(`{"latest":{"latest_release":%q}}`, answers[min(i, len(answers))-1])), nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		c.Start(ctx)
+		time.Sleep(2 * time.Duration(len(answers)) * time.Hour)
+		cancel()
+		synctest.Wait()
+		if want := []string{"v0.71.0", "v0.72.0"}; !slices.Equal(told, want) {
+			t.Errorf("told of %q, want %q", told, want)
+		}
+	})
+}
+
+// records keeps what a client logs.
+type records struct {
+	mu  sync.Mutex
+	all []slog.Record
+}
+
+func (r *records) Enabled(context.Context, slog.Level) bool { return true }
+func (r *records) WithAttrs([]slog.Attr) slog.Handler       { return r }
+func (r *records) WithGroup(string) slog.Handler            { return r }
+func (r *records) Handle(_ context.Context, record slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, record)
+	return nil
+}
+
+func (r *records) messages(t *testing.T) map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	count := map[string]int{}
+	for _, record := range r.all {
+		if record.Level != slog.LevelDebug {
+			t.Errorf("%q is logged at level %v", record.Message, record.Level)
+		}
+		count[record.Message]++
+	}
+	return count
+}
+
+func TestLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &records{}
+		i := 0
+		c := &Client{Product: "foo", URL: "http://service.invalid", Interval: time.Second, Logger: slog.New(log)}
+		c.Transport = memory(func(*http.Request) (*http.Response, error) {
+			if i++; i > 1 {
+				return nil, errors.New("gone")
+			}
+			return respond(newer), nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.Start(ctx)
+		time.Sleep(3 * time.Second)
+		(&Client{Product: "foo", Logger: slog.New(log)}).Start(ctx)
+		synctest.Wait()
+		got := slices.Sorted(maps.Keys(log.messages(t)))
+		if want := []string{"no version reports", "version report failed", "version reported"}; !slices.Equal(got, want) {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+	})
+}
+
+// panics is a log handler that fails its program.
+type panics struct{ records }
+
+func (*panics) Handle(context.Context, slog.Record) error { panic("in the log") }
+
+func TestPanics(t *testing.T) {
+	for name, spoil := range map[string]func(*Client){
+		"Transport": func(c *Client) {
+			c.Transport = memory(func(*http.Request) (*http.Response, error) { panic("in the transport") })
+		},
+		"OnOutdated": func(c *Client) { c.OnOutdated = func(Latest) { panic("in the callback") } },
+		"Logger":     func(c *Client) { c.Logger = slog.New(&panics{}) },
+		"all": func(c *Client) {
+			c.OnOutdated = func(Latest) { panic("in the callback") }
+			c.Logger = slog.New(&panics{})
+		},
+		"address and Logger": func(c *Client) {
+			c.URL = "not a URL"
+			c.Logger = slog.New(&panics{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &Client{Product: "opa", Version: "0.70.0"}
+				c.Transport = memory(func(*http.Request) (*http.Response, error) { return respond(newer), nil })
+				spoil(c)
+				reports := 0
+				inner := c.Transport
+				c.Transport = memory(func(r *http.Request) (*http.Response, error) {
+					reports++
+					return inner.RoundTrip(r)
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				c.Start(ctx)
+				time.Sleep(10 * time.Hour)
+				cancel()
+				synctest.Wait()
+				if reports < 4 && c.URL == "" {
+					t.Errorf("%d reports in 10 hours: the panic ended them", reports)
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkStart is what a host pays for a client, beside what it pays for any
+// goroutine that ends with a context.
+func BenchmarkStart(b *testing.B) {
+	quiet := memory(func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})
+	on := &Client{Product: "opa", Version: "0.70.0", Transport: quiet}
+	off := &Client{Product: "opa", Disabled: true}
+	for name, start := range map[string]func(context.Context){
+		"on":    on.Start,
+		"off":   off.Start,
+		"floor": func(ctx context.Context) { go func() { <-ctx.Done() }() },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				ctx, cancel := context.WithCancel(context.Background())
+				start(ctx)
+				cancel()
+			}
+		})
+	}
+}

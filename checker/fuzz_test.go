@@ -1,0 +1,72 @@
+package checker_test
+
+import (
+	"strings"
+	"testing"
+
+	"relcheck/checker"
+)
+
+func FuzzUserAgent(f *testing.F) {
+	for _, s := range []string{
+		"Open Policy Agent/0.70.0 (linux, amd64)", `"Open Policy Agent/v0.12.3 (darwin, amd64)"`,
+		"OPA-Version-Checker", "a/b/1.0 (x, y) (linux, arm64)", " (, )", "/ (linux, amd64)", "x/1.0 (linux, amd64", `"`, "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		version, p := checker.ParseUserAgent(header)
+		if version != "" && !checker.ValidVersion(version) {
+			t.Errorf("%q: version %q", header, version)
+		}
+		if p != (checker.Platform{}) && p != checker.Other && !p.Known() {
+			t.Errorf("%q: platform %v", header, p)
+		}
+		if version != "" && p == (checker.Platform{}) {
+			t.Errorf("%q: version %q without a platform", header, version)
+		}
+		if strings.ContainsAny(header, `"/ `) || version != "" {
+			return
+		}
+		again, back := checker.ParseUserAgent(checker.UserAgent(header, "1.2.3", checker.Platform{OS: "linux", Arch: "amd64"}))
+		if again != "1.2.3" || back.OS != "linux" || back.Arch != "amd64" {
+			t.Errorf("title %q: came back as %q, %v", header, again, back)
+		}
+	})
+}
+
+func FuzzVersion(f *testing.F) {
+	for _, s := range []string{"0.70.0", "v1.2.3-rc.1+meta", "1", "v", "vv1.2.3", "0.21.0-istio", "01.2.3", "1.2.3-", "２.0.0", ""} {
+		f.Add(s, "v1.0.0")
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		canonical, core := checker.Canonical(a), checker.Core(a)
+		if checker.Canonical(canonical) != canonical || checker.Core(core) != core {
+			t.Errorf("%q: canonical %q, core %q are not their own", a, canonical, core)
+		}
+		if (canonical == "") != (core == "") || !strings.HasPrefix(canonical, core) {
+			t.Errorf("%q: canonical %q, core %q", a, canonical, core)
+		}
+		if checker.Compare(a, b) != -checker.Compare(b, a) || checker.Compare(a, a) != 0 {
+			t.Errorf("%q and %q have no order", a, b)
+		}
+		if canonical != "" && checker.ValidVersion(a) && checker.Compare(a, canonical) != 0 {
+			t.Errorf("%q is not equal to %q", a, canonical)
+		}
+	})
+}
+
+func FuzzTemplate(f *testing.F) {
+	for _, s := range []string{
+		"https://example.com/{tag}/opa_{os}_{arch}{arm64:_static}{windows:.exe}", "{", "{}", "{version}", "{:}", "}{", "{a:{b}}",
+	} {
+		f.Add(s, "v1.2.3")
+	}
+	f.Fuzz(func(t *testing.T, template, tag string) {
+		err := checker.CheckTemplate(template)
+		if got := checker.Expand(template, "v1.2.3", checker.Platform{OS: "linux", Arch: "amd64"}); err == nil && got == "" {
+			t.Errorf("%q is right and expands to nothing", template)
+		}
+		checker.Expand(template, tag, checker.Other)
+	})
+}

@@ -1,0 +1,135 @@
+package checker
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// outcome is what people see of a program.
+type outcome struct {
+	status         int
+	stdout, stderr string
+}
+
+// run runs a program in a folder of its own, with no environment but that. It
+// fails the test if the program leaves a file behind.
+func run(t *testing.T, program string, env ...string) (outcome, time.Duration) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	folder := t.TempDir()
+	command := exec.Command(program)
+	command.Dir = folder
+	command.Env = append([]string{"HOME=" + folder, "TMPDIR=" + folder}, env...)
+	command.Stdout, command.Stderr = &stdout, &stderr
+	start := time.Now()
+	err := command.Run()
+	took := time.Since(start)
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(folder); err != nil || len(files) > 0 {
+		t.Errorf("the program left %v behind: %v", files, err)
+	}
+	return outcome{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}, took
+}
+
+// TestHost runs a program with services of all kinds and compares what is seen
+// of it to a run with the client switched off.
+func TestHost(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "host")
+	if output, err := exec.Command("go", "build", "-o", program, "./testdata/host").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	control, quick := run(t, program, "DO_NOT_TRACK=1", "HOST_TELEMETRY_SERVICE_URL=http://127.0.0.1:1")
+	if want := (outcome{3, "the sum is 190\n", "host: nothing to add\n"}); control != want {
+		t.Fatalf("control run: %+v", control)
+	}
+	check := func(name string, handle func(net.Conn)) {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, handle)
+			got, took := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+s.url)
+			if got != control {
+				t.Errorf("with the service: %+v\nswitched off: %+v", got, control)
+			}
+			if took > 3*quick+time.Second {
+				t.Errorf("took %v, and %v switched off", took, quick)
+			}
+			if s.asked() == 0 {
+				t.Error("the program never asked the service")
+			}
+		})
+	}
+	check("hangs", hang(""))
+	check("hangs in the header", hang("HTTP/1.1 200 OK\r\nX"))
+	check("hangs in the body", hang("HTTP/1.1 200 OK\r\n\r\n{"))
+	check("500", hostile["500"].handle)
+	check("garbage", hostile["garbage"].handle)
+	check("speaks first", func(conn net.Conn) { io.WriteString(conn, "\x1b[2J") })
+	check("endless", hostile["endless body"].handle)
+	check("endless header", hostile["endless header"].handle)
+	check("lies", reply(ok(`{"latest":{"latest_release":"v0.9.0","opa_up_to_date":false}}`)))
+	t.Run("absent", func(t *testing.T) {
+		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+absent(t)); got != control {
+			t.Errorf("without a service: %+v\nswitched off: %+v", got, control)
+		}
+	})
+	t.Run("misspelt", func(t *testing.T) {
+		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL=nowhere"); got != control {
+			t.Errorf("with no URL: %+v\nswitched off: %+v", got, control)
+		}
+	})
+	t.Run("answers", func(t *testing.T) {
+		want := control
+		want.stdout = "newer: v9.0.0\n" + control.stdout
+		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+serve(t, reply(ok(newer))).url); got != want {
+			t.Errorf("with a service that answers: %+v\nwant: %+v", got, want)
+		}
+	})
+	t.Run("proxy", func(t *testing.T) { checkProxy(t, program, control) })
+}
+
+// checkProxy runs the program where only a proxy can reach the service.
+func checkProxy(t *testing.T, program string, control outcome) {
+	asked := make(chan string, 1000)
+	proxy := serve(t, func(conn net.Conn) {
+		raw, _ := readRequest(conn)
+		line, _, _ := strings.Cut(string(raw), "\r\n")
+		asked <- line
+	})
+	got, _ := run(t, program, "HTTP_PROXY="+proxy.url, "HOST_TELEMETRY_SERVICE_URL=http://service.invalid")
+	if got != control {
+		t.Errorf("through a proxy: %+v", got)
+	}
+	select {
+	case line := <-asked:
+		if want := "POST http://service.invalid/p/host/v1/version HTTP/1.1"; line != want {
+			t.Errorf("the proxy was asked for %q, want %q", line, want)
+		}
+	default:
+		t.Error("the proxy was not asked")
+	}
+}
+
+// TestDependencies keeps the database, and all else that a host does not need,
+// out of what imports this package.
+func TestDependencies(t *testing.T) {
+	output, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	allowed := map[string]bool{"relcheck/checker": true, "github.com/google/uuid": true, "golang.org/x/mod/semver": true}
+	for name := range strings.FieldsSeq(string(output)) {
+		if !allowed[name] {
+			t.Errorf("the package links %s", name)
+		}
+	}
+}

@@ -1,0 +1,427 @@
+package checker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// patience is how long the tests wait for a service that hangs.
+const patience = 200 * time.Millisecond
+
+// hang answers with that much of a response and then falls silent.
+func hang(response string) func(net.Conn) {
+	return func(conn net.Conn) {
+		readRequest(conn)
+		io.WriteString(conn, response)
+		io.Copy(io.Discard, conn)
+	}
+}
+
+// endless answers with a response whose end repeats for ever.
+func endless(response, repeated string) func(net.Conn) {
+	return func(conn net.Conn) {
+		readRequest(conn)
+		_, err := io.WriteString(conn, response)
+		for err == nil {
+			_, err = io.WriteString(conn, repeated)
+		}
+	}
+}
+
+// drip answers with a byte of a response now and then.
+func drip(response string) func(net.Conn) {
+	return func(conn net.Conn) {
+		readRequest(conn)
+		for i := range len(response) {
+			if _, err := io.WriteString(conn, response[i:i+1]); err != nil {
+				return
+			}
+			time.Sleep(patience / 10)
+		}
+	}
+}
+
+// padded is an answer of exactly so many bytes.
+func padded(size int) string {
+	body := `{"latest":{},"x":""}`
+	return strings.Replace(body, `""`, `"`+strings.Repeat("x", size-len(body))+`"`, 1)
+}
+
+// hostile is each way in which a service fails to answer, and what the error of
+// Check says of it.
+var hostile = map[string]struct {
+	handle func(net.Conn)
+	want   string
+}{
+	"closes at once":      {func(net.Conn) {}, "EOF|reset|broken pipe"},
+	"hangs":               {hang(""), "deadline exceeded"},
+	"never reads":         {func(conn net.Conn) { time.Sleep(2 * patience) }, "deadline exceeded"},
+	"hangs in the status": {hang("HTTP/1.1 20"), "deadline exceeded"},
+	"hangs in the header": {hang("HTTP/1.1 200 OK\r\nContent-Type: appl"), "deadline exceeded"},
+	"hangs in the body":   {hang("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"latest\":"), "deadline exceeded"},
+	"hangs after chunks":  {hang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), "deadline exceeded"},
+	"drips":               {drip(ok(newer)), "deadline exceeded"},
+	"500":                 {reply("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"), "service answered 500 Internal Server Error"},
+	"500 with an answer":  {reply(strings.Replace(ok(newer), "200 OK", "500 Oh No", 1)), "service answered 500 Internal Server Error"},
+	"204":                 {reply("HTTP/1.1 204 No Content\r\n\r\n"), "service answered 204 No Content"},
+	"201 with an answer":  {reply(strings.Replace(ok(newer), "200 OK", "201 Created", 1)), "service answered 201 Created"},
+	"escapes in status":   {reply("HTTP/1.1 599 \x1b[2J\x1b]0;x\x07\r\nContent-Length: 0\r\n\r\n"), "service answered 599"},
+	"only 100s":           {endless("", "HTTP/1.1 100 Continue\r\n\r\n"), "1xx|exceeded"},
+	"101":                 {reply("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), "service answered 101"},
+	"garbage":             {reply("\x16\x03\x01\x1b[2J\x00\xff\r\n\r\n"), "malformed"},
+	"garbage in a header": {reply("HTTP/1.1 200 OK\r\n\x1b[31mred\r\n\r\n{}"), "malformed"},
+	"endless garbage":     {endless("", "\x1b[2J"), "exceeded|malformed"},
+	"SMTP":                {reply("220 mail.example.com ESMTP\r\n"), "malformed"},
+	"HTML":                {reply(ok("<!DOCTYPE html>\n<title>Sign in</title>")), "not that of a release service"},
+	"empty body":          {reply(ok("")), "not that of a release service"},
+	"no JSON":             {reply(ok("{\"latest\":\x1b}")), "not that of a release service"},
+	"two answers":         {reply(ok(newer + newer)), "not that of a release service"},
+	"an array":            {reply(ok("[]")), "not that of a release service"},
+	"a number as version": {reply(ok(`{"latest":{"latest_release":9}}`)), "not that of a release service"},
+	"a word as judgement": {reply(ok(`{"latest":{"latest_release":"v9.0.0","opa_up_to_date":"no"}}`)), "not that of a release service"},
+	"a list as latest":    {reply(ok(`{"latest":["v9.0.0"]}`)), "not that of a release service"},
+	"deep nesting":        {reply(ok(strings.Repeat("[", 60000))), "not that of a release service"},
+	"gzip":                {reply("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x00"), "not that of a release service"},
+	"escapes in version":  {reply(ok(`{"latest":{"latest_release":"v9.0.0\u001b[2J"}}`)), "cannot be a version"},
+	"lines in version":    {reply(ok(`{"latest":{"latest_release":"v9.0.0\r\nWARNING: x"}}`)), "cannot be a version"},
+	"long version":        {reply(ok(`{"latest":{"latest_release":"v9.0.0-` + strings.Repeat("a", 3000) + `"}}`)), "cannot be a version"},
+	"64 KB and a byte":    {reply(ok(padded(maxAnswer + 1))), "longer than 64 KB"},
+	"endless body":        {endless("HTTP/1.1 200 OK\r\n\r\n{", strings.Repeat(" ", 4096)), "longer than 64 KB"},
+	"endless chunks":      {endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 1000)), "longer than 64 KB"},
+	"claims a terabyte":   {endless("HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n", strings.Repeat(" ", 4096)), "longer than 64 KB"},
+	"huge header":         {reply("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n" + newer), "exceeded"},
+	"endless header":      {endless("HTTP/1.1 200 OK\r\n", "X: x\r\n"), "exceeded"},
+	"redirect loop":       {reply("HTTP/1.1 307 Go\r\nLocation: /v1/version\r\n\r\n"), "redirected more than 3 times"},
+	"redirect to a file":  {reply("HTTP/1.1 302 Go\r\nLocation: file:///etc/passwd\r\n\r\n"), "redirected to another host"},
+	"redirect to garbage": {reply("HTTP/1.1 302 Go\r\nLocation: http://\x1b[2J/\r\n\r\n"), "Location"},
+	"redirect nowhere":    {reply("HTTP/1.1 302 Go\r\nContent-Length: 0\r\n\r\n"), "service answered 302 Found"},
+}
+
+func TestHostile(t *testing.T) {
+	for name, test := range hostile {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			checkHostile(t, serve(t, test.handle).url, test.want)
+		})
+	}
+	t.Run("absent", func(t *testing.T) {
+		noLeaks(t)
+		checkHostile(t, absent(t), "refused")
+	})
+	t.Run("hangs in the TLS handshake", func(t *testing.T) {
+		noLeaks(t)
+		s := serve(t, func(conn net.Conn) { io.Copy(io.Discard, conn) })
+		checkHostile(t, strings.Replace(s.url, "http:", "https:", 1), "deadline exceeded")
+	})
+	t.Run("is not who it should be", func(t *testing.T) {
+		noLeaks(t)
+		server := httptest.NewUnstartedServer(http.NotFoundHandler())
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		server.StartTLS()
+		defer server.Close()
+		checkHostile(t, server.URL, "certificate")
+	})
+}
+
+// absent is the address of a service that is not there.
+func absent(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	return "http://" + listener.Addr().String()
+}
+
+// checkHostile asks a service once, and then over and over from a running
+// client. The error's text has to match one of the alternatives in want.
+func checkHostile(t *testing.T, address, want string) {
+	t.Helper()
+	c := &Client{Product: "opa", Version: "0.70.0", URL: strings.Replace(address, "://", "://user:secret@", 1)}
+	wait := timeout
+	if want == "deadline exceeded" {
+		wait = patience
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	answer, err := c.Check(ctx)
+	if err == nil || answer != (Answer{}) {
+		t.Fatalf("Check: %+v, %v", answer, err)
+	}
+	text := err.Error()
+	found := false
+	for alternative := range strings.SplitSeq(want, "|") {
+		found = found || strings.Contains(text, alternative)
+	}
+	if !found || !strings.HasPrefix(text, "check "+address+"/v1/version: ") {
+		t.Errorf("error does not tell of %q: %v", want, err)
+	}
+	if strings.ContainsFunc(text, unprintable) || len(text) > 400 || strings.Contains(text, "user") || strings.Contains(text, "secret") {
+		t.Errorf("error is not fit to be shown: %q", text)
+	}
+
+	ctx, cancel = context.WithTimeout(t.Context(), patience/4)
+	defer cancel()
+	c.Interval = time.Millisecond
+	c.OnOutdated = func(l Latest) { t.Errorf("told of %+v", l) }
+	c.Start(ctx)
+	<-ctx.Done()
+}
+
+// TestFriendly is the control of the hostile services: these are understood.
+func TestFriendly(t *testing.T) {
+	chunked := fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(newer), newer)
+	for name, response := range map[string]string{
+		"length":        ok(newer),
+		"until close":   "HTTP/1.1 200 OK\r\n\r\n" + newer,
+		"chunked":       chunked,
+		"HTTP/1.0":      strings.Replace(ok(newer), "1.1", "1.0", 1),
+		"100 before it": "HTTP/1.1 100 Continue\r\n\r\n" + ok(newer),
+		"unknown keys":  ok(strings.Replace(newer, "{", `{"x":[1,{"y":null}],`, 1)),
+		"no judgement":  ok(strings.Replace(newer, `,"opa_up_to_date":false`, "", 1)),
+		"with newline":  ok(newer + "\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			c := &Client{Product: "opa", Version: "0.70.0", URL: serve(t, reply(response)).url}
+			answer, err := c.Check(t.Context())
+			if err != nil || !answer.Latest.Outdated("0.70.0") {
+				t.Errorf("Check: %+v, %v", answer, err)
+			}
+		})
+	}
+	for name, body := range map[string]string{"nothing": "{}", "null": `{"latest":null}`, "64 KB": padded(maxAnswer), "a link and no release": `{"latest":{"download":"https://h/"}}`} {
+		t.Run(name, func(t *testing.T) {
+			c := &Client{Product: "opa", Version: "0.70.0", URL: serve(t, reply(ok(body))).url}
+			if answer, err := c.Check(t.Context()); err != nil || answer != (Answer{}) {
+				t.Errorf("Check: %+v, %v", answer, err)
+			}
+		})
+	}
+}
+
+// TestLies are well-formed answers that must not mislead.
+func TestLies(t *testing.T) {
+	for name, test := range map[string]struct{ latest, version string }{
+		"older":              {`"latest_release":"v0.69.0","opa_up_to_date":false`, "0.70.0"},
+		"older, unjudged":    {`"latest_release":"v0.69.0"`, "0.70.0"},
+		"equal":              {`"latest_release":"v0.70.0","opa_up_to_date":false`, "0.70.0"},
+		"equal, unjudged":    {`"latest_release":"v0.70.0"`, "0.70.0"},
+		"its pre-release":    {`"latest_release":"v0.70.0-rc.1","opa_up_to_date":false`, "0.70.0"},
+		"to a vendor's":      {`"latest_release":"v0.21.0"`, "0.21.0-istio"},
+		"to who cannot tell": {`"latest_release":"v9.0.0","opa_up_to_date":false`, "unknown"},
+		"not a version":      {`"latest_release":"newest","opa_up_to_date":false`, "0.70.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			s := serve(t, reply(ok(`{"latest":{"download":"https://example.com/old",`+test.latest+`}}`)))
+			c := &Client{Product: "opa", Version: test.version, URL: s.url, Interval: time.Millisecond}
+			answer, err := c.Check(t.Context())
+			if err != nil || answer.Latest.Outdated(test.version) {
+				t.Errorf("Check: %+v, %v", answer, err)
+			}
+			if up := answer.Latest.UpToDate; up != nil && !*up && notNewer(answer.Latest.LatestRelease, test.version) {
+				t.Error("the answer repeats that the caller is out of date")
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			c.OnOutdated = func(l Latest) { t.Errorf("told of %+v", l) }
+			c.Start(ctx)
+			<-ctx.Done()
+		})
+	}
+}
+
+func TestHostileLinks(t *testing.T) {
+	body := `{"latest":{"latest_release":"v9.0.0","download":"https://example.com/\u001b]8;;x\u0007","release_notes":"javascript:alert(1)"}}`
+	c := &Client{Product: "opa", Version: "0.70.0", URL: serve(t, reply(ok(body))).url}
+	answer, err := c.Check(t.Context())
+	if want := (Latest{LatestRelease: "v9.0.0"}); err != nil || answer.Latest != want {
+		t.Errorf("Check: %+v, %v", answer, err)
+	}
+}
+
+// TestCut closes the connection after every byte of a response.
+func TestCut(t *testing.T) {
+	noLeaks(t)
+	for name, response := range map[string]string{
+		"length":      ok(newer),
+		"until close": "HTTP/1.1 200 OK\r\n\r\n" + newer,
+	} {
+		var at atomic.Int64
+		s := serve(t, func(conn net.Conn) {
+			readRequest(conn)
+			io.WriteString(conn, response[:at.Load()])
+		})
+		c := &Client{Product: "opa", Version: "0.70.0", URL: s.url}
+		for i := range len(response) + 1 {
+			at.Store(int64(i))
+			answer, err := c.Check(t.Context())
+			if whole := i == len(response); whole != (err == nil) || whole == (answer == Answer{}) {
+				t.Errorf("%s, %d of %d bytes: %+v, %v", name, i, len(response), answer, err)
+			}
+		}
+	}
+}
+
+// TestTimeout waits out the limit by the clock, with no context to shorten it.
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	s := serve(t, hang("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"))
+	_, err := (&Client{Product: "opa", URL: s.url}).Check(t.Context())
+	if err == nil || !strings.HasSuffix(err.Error(), ": no answer within 5 s") {
+		t.Errorf("Check: %v", err)
+	}
+}
+
+// TestTimeoutIsExact does the same by synctest's clock.
+func TestTimeoutIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Client{Product: "opa", Transport: memory(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}
+		start := time.Now()
+		_, err := c.Check(t.Context())
+		if took := time.Since(start); !errors.Is(err, errTimeout) || took != 5*time.Second {
+			t.Errorf("Check: %v after %v", err, took)
+		}
+	})
+}
+
+// closing is an endless body that knows whether it was closed.
+type closing struct{ closed bool }
+
+func (c *closing) Read(p []byte) (int, error) { return len(p), nil }
+func (c *closing) Close() error               { c.closed = true; return nil }
+
+// TestBodyIsClosed spares a host's own transport a connection that never ends.
+func TestBodyIsClosed(t *testing.T) {
+	for _, status := range []int{200, 500} {
+		body := &closing{}
+		c := &Client{Product: "opa", Transport: memory(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Body: body}, nil
+		})}
+		if _, err := c.Check(t.Context()); err == nil || !body.closed {
+			t.Errorf("status %d: closed is %v, error %v", status, body.closed, err)
+		}
+	}
+}
+
+// TestEnd ends the context while a report hangs.
+func TestEnd(t *testing.T) {
+	noLeaks(t)
+	s := serve(t, hang("HTTP/1.1 200 OK\r\n"))
+	ctx, cancel := context.WithCancel(t.Context())
+	(&Client{Product: "opa", URL: s.url}).Start(ctx)
+	for s.asked() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+}
+
+func TestRedirects(t *testing.T) {
+	noLeaks(t)
+	other := serve(t, reply(ok(newer)))
+	elsewhere := serve(t, reply("HTTP/1.1 307 Go\r\nLocation: "+other.url+"/v1/version\r\n\r\n"))
+	_, err := (&Client{Product: "opa", Version: "0.70.0", URL: elsewhere.url}).Check(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "redirected to another host") {
+		t.Errorf("Check: %v", err)
+	}
+	if n := other.asked(); n != 0 {
+		t.Errorf("the other host was asked %d times", n)
+	}
+
+	var second []byte
+	same := serve(t, func(conn net.Conn) {
+		raw, _ := readRequest(conn)
+		if strings.HasPrefix(string(raw), "POST /v1/version ") {
+			io.WriteString(conn, "HTTP/1.1 308 Go\r\nLocation: /moved\r\n\r\n")
+			return
+		}
+		second = raw
+		io.WriteString(conn, ok(newer))
+	})
+	answer, err := (&Client{Product: "opa", Version: "0.70.0", URL: same.url}).Check(t.Context())
+	if err != nil || answer.Latest.LatestRelease != "v9.0.0" {
+		t.Errorf("Check: %+v, %v", answer, err)
+	}
+	if !strings.HasPrefix(string(second), "POST /moved ") || strings.Contains(string(second), "Referer") {
+		t.Errorf("redirected request:\n%s", second)
+	}
+}
+
+func TestCheckRedirect(t *testing.T) {
+	for _, test := range []struct {
+		from, to string
+		allowed  bool
+	}{
+		{"http://h/a", "http://h/b", true},
+		{"http://h/a", "http://H/b", true},
+		{"http://h/a", "https://h/a", true},
+		{"https://h/a", "https://h/b", true},
+		{"https://h/a", "http://h/a", false},
+		{"http://h/a", "http://h:81/a", false},
+		{"http://h/a", "http://i/a", false},
+		{"http://h/a", "http://h.example.com/a", false},
+		{"http://h/a", "http://h@i/a", false},
+		{"http://h/a", "ftp://h/a", false},
+	} {
+		from, _ := url.Parse(test.from)
+		to, _ := url.Parse(test.to)
+		err := checkRedirect(&http.Request{URL: to, Header: http.Header{}}, []*http.Request{{URL: from}})
+		if (err == nil) != test.allowed {
+			t.Errorf("%s to %s: %v", test.from, test.to, err)
+		}
+	}
+}
+
+// TestSpeaksFirst answers before it is asked. The pause before the request
+// makes sure that the answer is there; net/http would print that it is.
+func TestSpeaksFirst(t *testing.T) {
+	noLeaks(t)
+	var printed strings.Builder
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(&printed)
+	early := func(conn net.Conn) {
+		io.WriteString(conn, ok(newer))
+		readRequest(conn)
+	}
+	pair := httptest.NewUnstartedServer(nil)
+	pair.StartTLS()
+	defer pair.Close()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", pair.TLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(pair.Certificate())
+
+	for _, address := range []string{serve(t, early).url, serveOn(t, listener, "https", early).url} {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(httptrace.GotConnInfo) { time.Sleep(patience / 4) },
+		})
+		c := &Client{Product: "opa", Version: "0.70.0", URL: address, Transport: newTransport(&tls.Config{RootCAs: roots})}
+		if answer, err := c.Check(ctx); err != nil || answer.Latest.LatestRelease != "v9.0.0" {
+			t.Errorf("Check: %+v, %v", answer, err)
+		}
+	}
+	if printed.Len() > 0 {
+		t.Errorf("printed by the host's logger: %s", printed.String())
+	}
+}

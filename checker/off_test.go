@@ -1,0 +1,80 @@
+package checker
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"testing"
+)
+
+// TestOff switches the client off in every way there is. The service is its own
+// control: it must be asked when nothing switches the client off.
+func TestOff(t *testing.T) {
+	variables := func(pairs ...string) func(*testing.T, *Client) {
+		return func(t *testing.T, _ *Client) {
+			for i := 0; i < len(pairs); i += 2 {
+				t.Setenv(pairs[i], pairs[i+1])
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*testing.T, *Client)
+		off    bool
+	}{
+		"nothing":                  {func(*testing.T, *Client) {}, false},
+		"field":                    {func(_ *testing.T, c *Client) { c.Disabled = true }, true},
+		"no product":               {func(_ *testing.T, c *Client) { c.Product = "" }, true},
+		"DO_NOT_TRACK=1":           {variables("DO_NOT_TRACK", "1"), true},
+		"DO_NOT_TRACK=true":        {variables("DO_NOT_TRACK", "true"), true},
+		"DO_NOT_TRACK=yes":         {variables("DO_NOT_TRACK", "yes"), true},
+		"DO_NOT_TRACK=0":           {variables("DO_NOT_TRACK", "0"), false},
+		"DO_NOT_TRACK=False":       {variables("DO_NOT_TRACK", "False"), false},
+		"DO_NOT_TRACK=":            {variables("DO_NOT_TRACK", ""), false},
+		"the product's variable":   {variables("MY_APP_2_DISABLE_TELEMETRY", "1"), true},
+		"the variable, not so":     {variables("MY_APP_2_DISABLE_TELEMETRY", "0"), false},
+		"another's variable":       {variables("OPA_DISABLE_TELEMETRY", "1"), false},
+		"both, and only one is on": {variables("DO_NOT_TRACK", "0", "MY_APP_2_DISABLE_TELEMETRY", "1"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			s := serve(t, reply(ok(newer)))
+			c := &Client{Product: "my-app.2", Version: "1.0.0", URL: s.url}
+			test.change(t, c)
+			if started := starts(t, c); started == test.off {
+				t.Errorf("Start started a goroutine: %v", started)
+			}
+			_, err := c.Check(t.Context())
+			if (err != nil) != test.off || errors.Is(err, ErrDisabled) != (test.off && c.Product != "") {
+				t.Errorf("Check: %v", err)
+			}
+			if n := s.askedBefore(t); (n == 0) != test.off {
+				t.Errorf("%d connections were opened", n)
+			}
+		})
+	}
+}
+
+// starts reports whether Start leaves a goroutine running, and ends it.
+func starts(t *testing.T, c *Client) bool {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	before := runtime.NumGoroutine()
+	c.Start(ctx)
+	return runtime.NumGoroutine() > before
+}
+
+func TestStartDoesNothing(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, start := range map[string]func(){
+		"nil":           func() { (*Client)(nil).Start(t.Context()) },
+		"zero":          func() { new(Client).Start(t.Context()) },
+		"ended context": func() { (&Client{Product: "foo", URL: "http://127.0.0.1:1"}).Start(ended) },
+	} {
+		before := runtime.NumGoroutine()
+		start()
+		if runtime.NumGoroutine() > before {
+			t.Errorf("%s: Start started a goroutine", name)
+		}
+	}
+}

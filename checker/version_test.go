@@ -1,0 +1,106 @@
+package checker_test
+
+import (
+	"testing"
+
+	"relcheck/checker"
+)
+
+func TestVersions(t *testing.T) {
+	for v, want := range map[string][2]string{ // canonical, core
+		"v1.2.3":              {"v1.2.3", "v1.2.3"},
+		"1.2.3":               {"v1.2.3", "v1.2.3"},
+		"1.2":                 {"v1.2.0", "v1.2.0"},
+		"0.21.0-istio":        {"v0.21.0-istio", "v0.21.0"},
+		"1.0.0-rc.1+build.5":  {"v1.0.0-rc.1", "v1.0.0"},
+		"v2.0.0+incompatible": {"v2.0.0", "v2.0.0"},
+		"01.2.3":              {"", ""},
+		"1.2.3.4":             {"", ""},
+		"dev":                 {"", ""},
+		"":                    {"", ""},
+	} {
+		if got := [2]string{checker.Canonical(v), checker.Core(v)}; got != want {
+			t.Errorf("%q: got %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestVersionOrder(t *testing.T) {
+	order := []string{"dev", "0.9.0", "v0.10.0-rc.1", "0.10.0-rc.2", "v0.10.0", "1.0.0"}
+	for i, a := range order {
+		for j, b := range order {
+			want := 0
+			switch {
+			case i < j:
+				want = -1
+			case i > j:
+				want = 1
+			}
+			if got := checker.Compare(a, b); got != want {
+				t.Errorf("%s against %s: got %d, want %d", a, b, got, want)
+			}
+		}
+	}
+}
+
+func TestExpand(t *testing.T) {
+	const opa = "https://example.com/{tag}/opa_{os}_{arch}{arm64:_static}{windows:.exe}"
+	for _, c := range []struct {
+		template, tag string
+		p             checker.Platform
+		want          string
+	}{
+		{opa, "v0.19.2", checker.Platform{OS: "darwin", Arch: "amd64"}, "https://example.com/v0.19.2/opa_darwin_amd64"},
+		{opa, "v0.70.0", checker.Platform{OS: "linux", Arch: "arm64"}, "https://example.com/v0.70.0/opa_linux_arm64_static"},
+		{opa, "v0.70.0", checker.Platform{OS: "windows", Arch: "amd64"}, "https://example.com/v0.70.0/opa_windows_amd64.exe"},
+		{opa, "v0.70.0", checker.Other, ""},
+		{opa, "v0.70.0", checker.Platform{}, ""},
+		{"https://example.com/{version}", "v0.70.0", checker.Other, "https://example.com/0.70.0"},
+		{"https://example.com/{tag}", "0.70.0+1", checker.Other, "https://example.com/0.70.0+1"},
+		{"", "v1.0.0", checker.Other, ""},
+	} {
+		if got := checker.Expand(c.template, c.tag, c.p); got != c.want {
+			t.Errorf("%s of %s for %v: got %q, want %q", c.template, c.tag, c.p, got, c.want)
+		}
+	}
+}
+
+func TestCheckTemplate(t *testing.T) {
+	for template, ok := range map[string]bool{
+		"https://example.com/{tag}/{os}/{arch}/{version}{windows:.exe}": true,
+		"http://example.com/":            true,
+		"https://example.com/{platform}": false,
+		"https://example.com/{os":        false,
+		"example.com/{tag}":              false,
+		"javascript:{tag}":               false,
+		"https://me:pw@example.com/":     false,
+		"":                               false,
+	} {
+		if err := checker.CheckTemplate(template); (err == nil) != ok {
+			t.Errorf("%q: %v", template, err)
+		}
+	}
+}
+
+func TestParseUserAgent(t *testing.T) {
+	linux := checker.Platform{OS: "linux", Arch: "amd64"}
+	for header, want := range map[string]struct {
+		version string
+		p       checker.Platform
+	}{
+		"Open Policy Agent/0.70.0 (linux, amd64)":    {"0.70.0", linux},
+		`"Open Policy Agent/v0.12.3 (linux, amd64)"`: {"v0.12.3", linux},
+		"A/B (beta)/1.0 (linux, amd64)":              {"1.0", linux},
+		"App/1.0 (amiga, m68k)":                      {"1.0", checker.Other},
+		"App/1 0 (linux, amd64)":                     {"", linux},
+		"App (linux, amd64)":                         {"", linux},
+		"OPA-Version-Checker":                        {},
+		"Mozilla/5.0 (X11; Linux x86_64)":            {},
+		"App/1.0 (linux, amd64) extra":               {},
+		"":                                           {},
+	} {
+		if version, p := checker.ParseUserAgent(header); version != want.version || p != want.p {
+			t.Errorf("%s: got %q, %v", header, version, p)
+		}
+	}
+}
