@@ -1,0 +1,71 @@
+// Package db is the store: products, releases, and the log of reports, in one
+// SQLite file.
+//
+// A [Store] reads and changes products and releases and reads the log; any
+// number of processes may hold one on the same file. A [Writer] records
+// reports; one process at a time may hold it.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// schemaVersion is the data model that this code reads and writes.
+const schemaVersion = 1
+
+// Store is an open store. It is safe for concurrent use.
+type Store struct {
+	path string
+	main *sql.DB // one connection: SQLite has one writer at a time anyway
+	read *sql.DB
+}
+
+// Open opens the store at path, and creates it from schema, the text of
+// schema.sql, when the file is missing or empty. It leaves a file alone that
+// is not relcheck's, or that a newer relcheck wrote, and returns an error.
+func Open(ctx context.Context, path, schema string) (*Store, error) {
+	err := probe(ctx, path)
+	if errors.Is(err, errMissing) {
+		err = create(ctx, path, schema)
+	}
+	return open(ctx, path, err)
+}
+
+// OpenExisting is [Open] for commands that only read: it creates nothing.
+func OpenExisting(ctx context.Context, path string) (*Store, error) {
+	return open(ctx, path, probe(ctx, path))
+}
+
+func open(ctx context.Context, path string, err error) (*Store, error) {
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	s := &Store{path: path, main: connect(path, readWrite), read: connect(path, readOnly)}
+	s.main.SetMaxOpenConns(1)
+	s.read.SetMaxOpenConns(4)
+	if err := s.verify(ctx); err != nil {
+		s.Close()
+		return nil, openError(path, err)
+	}
+	return s, nil
+}
+
+// Close closes the store. Its Writer is closed before it.
+func (s *Store) Close() error {
+	return errors.Join(s.read.Close(), s.main.Close())
+}
+
+// inTx runs f in a transaction that holds the write lock from its start.
+func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.main.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}

@@ -1,0 +1,190 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+)
+
+// reportLog writes batches of reports, one transaction each. Only the writing
+// goroutine uses it. After an error it has no connection, and the next write
+// makes a new one: a row whose sync failed is invisible to the connection that
+// wrote it, and comes back after a crash.
+type reportLog struct {
+	path   string
+	db     *sql.DB
+	conn   *sql.Conn
+	insert map[int]*sql.Stmt // by number of rows
+	builds *builds
+	seq    int64 // the last one given out
+	args   []any
+}
+
+// rowsPerInsert are the sizes of multi-row inserts, largest first.
+var rowsPerInsert = []int{64, 8, 1}
+
+const rowColumns = 5
+
+func (l *reportLog) connect() error {
+	ctx := context.Background()
+	l.db = connect(l.path, readWrite)
+	l.db.SetMaxOpenConns(1)
+	var err error
+	if l.conn, err = l.db.Conn(ctx); err != nil {
+		l.close()
+		return err
+	}
+	l.insert = map[int]*sql.Stmt{}
+	for _, n := range rowsPerInsert {
+		if l.insert[n], err = l.conn.PrepareContext(ctx, insertRows(n)); err != nil {
+			l.close()
+			return err
+		}
+	}
+	l.builds = newBuilds()
+	err = l.conn.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&l.seq)
+	if err != nil {
+		l.close()
+	}
+	return err
+}
+
+func insertRows(n int) string {
+	var q strings.Builder
+	q.WriteString("INSERT INTO report (seq, at, build, instance, heap) VALUES ")
+	for i := range n {
+		if i > 0 {
+			q.WriteByte(',')
+		}
+		q.WriteString(placeholders(i*rowColumns, rowColumns))
+	}
+	return q.String()
+}
+
+// close drops the connection; closing twice does no harm.
+func (l *reportLog) close() {
+	for _, stmt := range l.insert {
+		if stmt != nil {
+			stmt.Close()
+		}
+	}
+	if l.conn != nil {
+		l.conn.Close()
+	}
+	if l.db != nil {
+		l.db.Close()
+	}
+	l.insert, l.conn, l.db = nil, nil, nil
+}
+
+// write records the entries of b and the checks at the time of now. Its
+// transaction is bound by no caller's context.
+func (l *reportLog) write(b *batch, checks map[buildKey]int64, now time.Time) error {
+	if l.conn == nil {
+		if err := l.connect(); err != nil {
+			return failure(err)
+		}
+	}
+	before := l.seq
+	err := l.transact(b, checks, now)
+	if err == nil {
+		return nil
+	}
+	switch code(err) {
+	case codeBusy, codeFull: // nothing was written, and the connection is good
+		l.conn.ExecContext(context.Background(), "ROLLBACK") // fails if SQLite did it already
+		l.seq, l.builds = before, newBuilds()
+	default:
+		l.close()
+	}
+	return failure(err)
+}
+
+func failure(err error) error {
+	if code(err) == codeFull {
+		return full{err}
+	}
+	return err
+}
+
+func (l *reportLog) transact(b *batch, checks map[buildKey]int64, now time.Time) error {
+	ctx := context.Background()
+	if _, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	if err := l.builds.refresh(ctx, l.conn, now); err != nil {
+		return err
+	}
+	if err := l.insertReports(ctx, b, now); err != nil {
+		return err
+	}
+	if err := l.countChecks(ctx, checks); err != nil {
+		return err
+	}
+	if len(b.entries)+len(checks) == 0 { // a trial: it has to write to tell
+		if _, err := l.conn.ExecContext(ctx, "UPDATE setting SET value = value WHERE name = 'schema'"); err != nil {
+			return err
+		}
+	}
+	_, err := l.conn.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+func (l *reportLog) insertReports(ctx context.Context, b *batch, now time.Time) error {
+	at := now.Unix()
+	l.args = l.args[:0]
+	for i := range b.entries {
+		e := &b.entries[i]
+		build, err := l.builds.id(ctx, l.conn, e.build)
+		if errors.Is(err, ErrNotFound) {
+			b.lose(i, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		l.seq++
+		var heap any
+		if e.heap != nil {
+			heap = *e.heap
+		}
+		l.args = append(l.args, l.seq, at, build, e.instance[:], heap)
+	}
+	rest := l.args
+	for _, n := range rowsPerInsert {
+		for len(rest) >= n*rowColumns {
+			if _, err := l.insert[n].ExecContext(ctx, rest[:n*rowColumns]...); err != nil {
+				return err
+			}
+			rest = rest[n*rowColumns:]
+		}
+	}
+	clear(l.args)
+	return nil
+}
+
+func (b *batch) lose(i int, err error) {
+	if b.lost == nil {
+		b.lost = map[int]error{}
+	}
+	b.lost[i] = err
+}
+
+func (l *reportLog) countChecks(ctx context.Context, checks map[buildKey]int64) error {
+	for key, n := range checks {
+		build, err := l.builds.id(ctx, l.conn, key)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err == nil {
+			_, err = l.conn.ExecContext(ctx, `INSERT INTO checks (day, build, count) VALUES ($1, $2, $3)
+				ON CONFLICT (build, day) DO UPDATE SET count = checks.count + excluded.count`, l.builds.day, build, n)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"relcheck/checker"
+)
+
+// presets are the products of a new store.
+var presets = []checker.Product{
+	{
+		Name:     "opa",
+		Title:    "Open Policy Agent",
+		Repo:     "open-policy-agent/opa",
+		Module:   "github.com/open-policy-agent/opa",
+		Download: "https://openpolicyagent.org/downloads/{tag}/opa_{os}_{arch}{arm64:_static}{windows:.exe}",
+		Notes:    "https://github.com/open-policy-agent/opa/releases/tag/{tag}",
+	},
+	{Name: "relcheck", Title: "relcheck"},
+}
+
+const productColumns = "name, title, repo, module, download, notes"
+
+// Products returns all products, by name.
+func (s *Store) Products(ctx context.Context) ([]checker.Product, error) {
+	return products(ctx, s.read)
+}
+
+// Product returns one product; the error wraps [ErrNotFound] if there is none.
+func (s *Store) Product(ctx context.Context, name string) (checker.Product, error) {
+	all, err := s.Products(ctx)
+	for _, p := range all {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	if err == nil {
+		err = noProduct(name)
+	}
+	return checker.Product{}, err
+}
+
+// AddProduct adds a product. The error wraps [ErrInUse] when its name or its
+// repository belongs to another one.
+func (s *Store) AddProduct(ctx context.Context, p checker.Product) error {
+	return s.changeCatalog(ctx, func(tx *sql.Tx) error {
+		if err := checkFree(ctx, tx, p, true); err != nil {
+			return err
+		}
+		return insertProduct(ctx, tx, p)
+	})
+}
+
+// SetProduct changes the product that has p's name to p.
+func (s *Store) SetProduct(ctx context.Context, p checker.Product) error {
+	return s.changeCatalog(ctx, func(tx *sql.Tx) error {
+		if err := checkFree(ctx, tx, p, false); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, `UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6
+			WHERE name = $1`, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+		return changedOne(res, err, noProduct(p.Name))
+	})
+}
+
+// RemoveProduct removes a product with its releases. Unless reports is set,
+// the error wraps [ErrInUse] when reports of the product were recorded;
+// otherwise they are removed too.
+func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) error {
+	return s.changeCatalog(ctx, func(tx *sql.Tx) error {
+		var builds int64
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", name).Scan(&builds); err != nil {
+			return err
+		}
+		if builds > 0 && !reports {
+			return fmt.Errorf("product %s has recorded reports: %w", name, ErrInUse)
+		}
+		for _, q := range []string{
+			"DELETE FROM report WHERE build IN (SELECT id FROM build WHERE product = $1)",
+			"DELETE FROM checks WHERE build IN (SELECT id FROM build WHERE product = $1)",
+			"DELETE FROM build WHERE product = $1",
+			"DELETE FROM asset WHERE product = $1",
+			"DELETE FROM release WHERE product = $1",
+		} {
+			if _, err := tx.ExecContext(ctx, q, name); err != nil {
+				return err
+			}
+		}
+		res, err := tx.ExecContext(ctx, "DELETE FROM product WHERE name = $1", name)
+		return changedOne(res, err, noProduct(name))
+	})
+}
+
+// changeCatalog runs f in a transaction, and lets running servers know.
+func (s *Store) changeCatalog(ctx context.Context, f func(*sql.Tx) error) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := f(tx); err != nil {
+			return err
+		}
+		return touchCatalog(ctx, tx)
+	})
+}
+
+func touchCatalog(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, "UPDATE setting SET value = value + 1 WHERE name = 'catalog'")
+	return err
+}
+
+func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO product ("+productColumns+") VALUES ($1, $2, $3, $4, $5, $6)",
+		p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+	return err
+}
+
+// checkFree makes sure that a repository leads to one product only: clients
+// that ask by repository name nothing else.
+func checkFree(ctx context.Context, tx *sql.Tx, p checker.Product, added bool) error {
+	all, err := products(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, q := range all {
+		switch {
+		case q.Name == p.Name && added:
+			return fmt.Errorf("product %s is there already: %w; change it with relcheck product set", p.Name, ErrInUse)
+		case q.Name != p.Name && p.Repo != "" && strings.EqualFold(q.Repo, p.Repo):
+			return fmt.Errorf("repository %s belongs to product %s: %w", p.Repo, q.Name, ErrInUse)
+		}
+	}
+	return nil
+}
+
+// querier is what *sql.DB and *sql.Tx have in common for reading.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func products(ctx context.Context, q querier) ([]checker.Product, error) {
+	return query(ctx, q, func(rows *sql.Rows) (p checker.Product, err error) {
+		err = rows.Scan(&p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
+		return p, err
+	}, "SELECT "+productColumns+" FROM product ORDER BY name")
+}
+
+// query returns what scan makes of each row.
+func query[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// changedOne returns missing when a statement that should change one row changed none.
+func changedOne(res sql.Result, err, missing error) error {
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		err = missing
+	}
+	return err
+}
+
+func noProduct(name string) error {
+	return fmt.Errorf("product %s: %w; relcheck product list shows those there are", name, ErrNotFound)
+}

@@ -1,0 +1,327 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker"
+	"relcheck/db"
+)
+
+func TestRecord(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, filepath.Join(t.TempDir(), "a.db"))
+	w := writer(t, s)
+	defer w.Close()
+	begin := time.Now().Truncate(time.Second)
+	var want []db.Recorded
+	for _, version := range []string{"v0.12.3", "0.12.3", "1.0.0-dev"} {
+		r := report(version)
+		if err := w.Record(ctx, "opa", linux, r); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, db.Recorded{Platform: linux, Report: *r})
+	}
+	untold := report("1.0.0")
+	untold.HeapUsageBytes = nil
+	if err := w.Record(ctx, "opa", checker.Other, untold); err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, db.Recorded{Platform: checker.Other, Report: *untold})
+
+	got := recorded(t, s, "opa")
+	for i := range got {
+		if at := got[i].At; at.Before(begin) || at.After(time.Now()) || at.Location() != time.UTC {
+			t.Errorf("report %d came in at %v", i, at)
+		}
+		got[i].At = time.Time{}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(recorded(t, s, "relcheck")); n != 0 {
+		t.Errorf("another product has %d of them", n)
+	}
+}
+
+func TestReportsSince(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, filepath.Join(t.TempDir(), "a.db"))
+	w := writer(t, s)
+	defer w.Close()
+	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	for since, want := range map[time.Time]int{time.Now().Add(-time.Hour): 1, time.Now().Add(time.Hour): 0} {
+		n := 0
+		err := s.Reports(ctx, "opa", since, func(*db.Recorded) error { n++; return nil })
+		if err != nil || n != want {
+			t.Errorf("since %v: %d reports, %v; want %d", since, n, err, want)
+		}
+	}
+	stop := errors.New("stop")
+	if err := s.Reports(ctx, "opa", time.Time{}, func(*db.Recorded) error { return stop }); err != stop {
+		t.Errorf("got error %v", err)
+	}
+	if err := s.Reports(ctx, "none", time.Time{}, nil); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("of a product that is not there: %v", err)
+	}
+}
+
+// Every report that was acknowledged is there, once, whatever happens to others.
+func TestRecordAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	const callers, each = 64, 30
+	acknowledged := sync.Map{}
+	var wg sync.WaitGroup
+	for c := range callers {
+		wg.Go(func() {
+			for i := range each {
+				r := report("1.0.0")
+				ctx, cancel := context.WithCancel(context.Background())
+				if c%4 == 0 {
+					cancel() // hangs up at once; recorded or not, it harms nobody
+				}
+				product := "opa"
+				if c%16 == 1 {
+					product = "none" // shares the transaction and fails alone
+				}
+				err := w.Record(ctx, product, linux, r)
+				cancel()
+				switch {
+				case product == "none":
+					if !errors.Is(err, db.ErrNotFound) {
+						t.Errorf("an unknown product: %v", err)
+					}
+				case err == nil:
+					acknowledged.Store(r.ID, i)
+				case c%4 != 0:
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	seen := map[any]bool{}
+	for _, r := range recorded(t, open(t, path), "opa") {
+		if seen[r.ID] {
+			t.Errorf("%s is there twice", r.ID)
+		}
+		seen[r.ID] = true
+	}
+	acknowledged.Range(func(id, _ any) bool {
+		if !seen[id] {
+			t.Errorf("%s was acknowledged and is not there", id)
+		}
+		return true
+	})
+	if want := callers * each * 11 / 16; len(seen) < want {
+		t.Errorf("%d reports are there, at least %d were acknowledged", len(seen), want)
+	}
+}
+
+func TestRecordAfterClose(t *testing.T) {
+	w := writer(t, open(t, filepath.Join(t.TempDir(), "a.db")))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); !errors.Is(err, db.ErrClosed) {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestOneWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	_, err := open(t, path).NewWriter(nil)
+	if !errors.Is(err, db.ErrInUse) || !strings.Contains(fmt.Sprint(err), fmt.Sprintf("process %d", os.Getpid())) {
+		t.Errorf("a second writer: %v", err)
+	}
+	w.Close()
+	writer(t, s).Close()
+}
+
+// Of versions that are no release, only so many a day have builds of their own.
+func TestInventedVersionsAreBounded(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	const invented = 1000
+	var wg sync.WaitGroup
+	for i := range invented {
+		wg.Go(func() {
+			if err := w.Record(ctx, "opa", linux, report(fmt.Sprintf("6.6.%d", i))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v7.0.0"}}, take); err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []string{"7.0.0", "v7.0.0"} {
+		if err := w.Record(ctx, "opa", linux, report(version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	versions := map[string]int{}
+	for _, r := range recorded(t, s, "opa") {
+		versions[r.Version]++
+	}
+	if versions["7.0.0"] != 1 || versions["v7.0.0"] != 1 {
+		t.Error("a published version does not have builds of its own")
+	}
+	if n := len(versions); n > 250 {
+		t.Errorf("%d versions, most of them invented", n)
+	}
+	if versions["other"] < invented-200 {
+		t.Errorf("%d reports count as other", versions["other"])
+	}
+}
+
+func TestCount(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	w := writer(t, open(t, path))
+	for range 3 {
+		w.Count("opa", "1.10.1", linux)
+	}
+	w.Count("none", "1.10.1", linux)
+	w.Close()
+	var day, count int64
+	var version string
+	err := raw(t, path).QueryRow("SELECT day, count, version FROM checks JOIN build ON build.id = checks.build").Scan(&day, &count, &version)
+	if err != nil || count != 3 || version != "1.10.1" || day != time.Now().Unix()/86400 {
+		t.Errorf("counted %d of %s on day %d, %v", count, version, day, err)
+	}
+}
+
+// What is counted reaches the file by itself, without any report.
+func TestCountIsWrittenSoon(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	w := writer(t, open(t, path))
+	defer w.Close()
+	w.Count("opa", "1.10.1", linux)
+	file := raw(t, path)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		var count int64
+		if err := file.QueryRow("SELECT COALESCE(SUM(count), 0) FROM checks").Scan(&count); err != nil {
+			t.Fatal(err)
+		}
+		if count == 1 {
+			return
+		}
+	}
+	t.Error("not written")
+}
+
+// While another process holds the write lock for too long, reports are
+// refused, and then they are recorded again.
+func TestRecordWhileLocked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a lock to time out; left out with -short")
+	}
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	defer w.Close()
+	other, err := raw(t, path).Conn(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.ExecContext(context.Background(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
+		t.Error("recorded under another's lock")
+	}
+	if _, err := other.ExecContext(context.Background(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	awaitReady(t, w)
+	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		t.Error(err)
+	}
+}
+
+// awaitReady waits until the writer has found out by itself that it works again.
+func awaitReady(t *testing.T, w *db.Writer) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); w.Ready() != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(w.Ready())
+		}
+	}
+}
+
+func TestFileTakenAway(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"replaced": func(path string) error {
+			return errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.db")
+			w := writer(t, open(t, path))
+			defer w.Close()
+			if err := w.Ready(); err != nil {
+				t.Fatal(err)
+			}
+			if err := take(path); err != nil {
+				t.Fatal(err)
+			}
+			if w.Ready() == nil {
+				t.Error("ready without a file")
+			}
+			if w.Record(context.Background(), "opa", linux, report("1.0.0")) == nil {
+				t.Error("recorded into a file that is no longer there")
+			}
+		})
+	}
+}
+
+// Commands change the catalog beside a writer under load.
+func TestCatalogChangesUnderLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	other := open(t, path)
+	for i := range 50 {
+		if _, err := other.PutReleases(context.Background(), "opa", []checker.Release{{Version: fmt.Sprintf("v1.0.%d", i)}}, take); err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	wg.Wait()
+	w.Close()
+}
