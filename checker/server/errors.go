@@ -1,0 +1,65 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// failure is an error that a caller is told about.
+type failure struct {
+	status     int
+	retryAfter int             // seconds; 0 leaves the header out
+	latest     json.RawMessage // an answer that the caller gets all the same
+	github     string          // the message for clients of GitHub's API
+
+	code, field, message string
+}
+
+func (f *failure) Error() string { return f.message }
+
+// fail returns an error with a machine-readable code, the field of the body
+// that it is about, if any, and a message that says what to change.
+func fail(status int, code, field, message string) *failure {
+	return &failure{status: status, code: code, field: field, message: message}
+}
+
+// writeError sends the JSON body that every error has:
+// {"error": {"code", "message", "field"}}.
+func writeError(w http.ResponseWriter, f *failure) {
+	type problem struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Field   string `json:"field,omitempty"`
+	}
+	body := struct {
+		Error   problem         `json:"error"`
+		Latest  json.RawMessage `json:"latest,omitempty"`
+		Message string          `json:"message,omitempty"`
+	}{problem{f.code, f.message, f.field}, f.latest, f.github}
+	if f.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
+	}
+	writeJSON(w, f.status, encode(body))
+}
+
+var (
+	jsonType = []string{"application/json"}
+	noSniff  = []string{"nosniff"}
+)
+
+// writeJSON sends an encoded body. It puts header values in place by hand, for
+// every report is answered here.
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["X-Content-Type-Options"] = noSniff
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	w.Write(body) // the caller may be gone; there is nobody to tell
+}
+
+func unknownProduct(name string) error {
+	return fail(http.StatusNotFound, "unknown_product", "", fmt.Sprintf("there is no product %q here", name))
+}

@@ -1,0 +1,73 @@
+package server
+
+import (
+	"cmp"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	"relcheck/checker"
+)
+
+// githubRelease is a release in the form of GitHub's REST API, with the fields
+// that clients read (https://docs.github.com/rest/releases).
+type githubRelease struct {
+	TagName     string        `json:"tag_name"`
+	Name        string        `json:"name"`
+	HTMLURL     string        `json:"html_url"`
+	Draft       bool          `json:"draft"`
+	Prerelease  bool          `json:"prerelease"`
+	CreatedAt   *string       `json:"created_at"`
+	PublishedAt *string       `json:"published_at"`
+	Assets      []githubAsset `json:"assets"`
+}
+
+type githubAsset struct {
+	Name               string `json:"name"`
+	BrowserDownloadURL string `json:"browser_download_url"`
+}
+
+func newGitHubRelease(p *checker.Product, r *checker.Release) githubRelease {
+	g := githubRelease{
+		TagName: r.Version, Name: r.Version, HTMLURL: notes(p, r), Prerelease: r.Prerelease,
+		CreatedAt: date(r.Date), PublishedAt: date(r.Date), Assets: []githubAsset{},
+	}
+	for _, url := range r.Assets {
+		g.Assets = append(g.Assets, githubAsset{path.Base(url), url})
+	}
+	slices.SortFunc(g.Assets, func(a, b githubAsset) int {
+		return cmp.Compare(a.BrowserDownloadURL, b.BrowserDownloadURL)
+	})
+	g.Assets = slices.Compact(g.Assets)
+	return g
+}
+
+// latestRelease answers GET /repos/{owner}/{repo}/releases/latest, by which
+// Open Policy Agent asks since v1.7. Under /p/{product} the path has named the
+// product already, whatever repository the client asks for.
+func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request) error {
+	snap := s.snapshot.Load()
+	p := snap.repos[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))]
+	if name := r.PathValue("product"); name != "" {
+		p = snap.products[name]
+	}
+	if p == nil {
+		return githubNotFound("no product has this repository; the operator can add it with relcheck product add NAME --repo OWNER/REPO")
+	}
+	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet {
+		s.store.Count(p.Name, version, from)
+	}
+	if p.stable.github == nil {
+		return githubNotFound("no release of this product is known yet")
+	}
+	writeJSON(w, http.StatusOK, p.stable.github)
+	return nil
+}
+
+// githubNotFound is an error that clients of GitHub's API read too.
+func githubNotFound(message string) error {
+	e := fail(http.StatusNotFound, "not_found", "", message)
+	e.github = "Not Found"
+	return e
+}

@@ -1,0 +1,188 @@
+package server_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"relcheck/checker"
+)
+
+// What is wrong with a request, and what the caller is told: a row for each
+// fault that input can have.
+func TestErrors(t *testing.T) {
+	s := newService(t, checker.Release{Version: "v0.19.2"})
+	with := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	field := func(name, value string) string {
+		fields := map[string]string{"id": `"` + sampleID + `"`, "version": `"0.12.3"`, "heap_usage_bytes": `"596000"`}
+		fields[name] = value
+		return `{"id":` + fields["id"] + `,"version":` + fields["version"] + `,"heap_usage_bytes":` + fields["heap_usage_bytes"] + `}`
+	}
+	id := func(s string) string { return field("id", `"`+s+`"`) }
+	good := field("id", `"`+sampleID+`"`)
+	for name, c := range map[string]struct {
+		body   string
+		change func(*http.Request)
+		status int
+		code   string
+		field  string
+	}{
+		"empty body":              {body: "", status: 400, code: "invalid_json"},
+		"not JSON":                {body: "id=1", status: 400, code: "invalid_json"},
+		"cut short":               {body: good[:40], status: 400, code: "invalid_json"},
+		"trailing data":           {body: good + "{}", status: 400, code: "invalid_json"},
+		"trailing garbage":        {body: good + "x", status: 400, code: "invalid_json"},
+		"null":                    {body: "null", status: 400, code: "invalid_json"},
+		"array":                   {body: "[" + good + "]", status: 400, code: "invalid_json"},
+		"string":                  {body: `"id"`, status: 400, code: "invalid_json"},
+		"duplicate key":           {body: `{"id":"` + sampleID + `","id":"` + sampleID + `","version":"1.0.0"}`, status: 400, code: "invalid_json"},
+		"duplicate key, escaped":  {body: `{"id":"` + sampleID + `","version":"1.0.0","\u0069d":"` + sampleID + `"}`, status: 400, code: "invalid_json"},
+		"duplicate unknown key":   {body: good[:len(good)-1] + `,"x":{"a":1,"a":2}}`, status: 400, code: "invalid_json"},
+		"deep nesting":            {body: good[:len(good)-1] + `,"x":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `}`, status: 400, code: "invalid_json"},
+		"deep nesting in a field": {body: field("id", strings.Repeat("[", 5000)+strings.Repeat("]", 5000)), status: 400, code: "invalid_field", field: "id"},
+		"invalid UTF-8":           {body: good[:len(good)-1] + ",\"x\":\"\xff\"}", status: 400, code: "invalid_json"},
+		"byte order mark":         {body: "\xef\xbb\xbf" + good, status: 400, code: "invalid_json"},
+		"too large":               {body: good + strings.Repeat(" ", 16<<10), status: 413, code: "too_large"},
+		"too large, chunked": {body: good + strings.Repeat(" ", 16<<10), change: func(r *http.Request) {
+			r.Body, r.ContentLength = io.NopCloser(r.Body), -1
+		}, status: 413, code: "too_large"},
+		"gzip":             {body: zipped(good), change: with("Content-Encoding", "gzip"), status: 415, code: "unsupported_encoding"},
+		"form":             {body: good, change: with("Content-Type", "application/x-www-form-urlencoded"), status: 415, code: "unsupported_type"},
+		"text":             {body: good, change: with("Content-Type", "text/plain"), status: 415, code: "unsupported_type"},
+		"another charset":  {body: good, change: with("Content-Type", "application/json; charset=utf-16"), status: 415, code: "unsupported_type"},
+		"broken type":      {body: good, change: with("Content-Type", "application/json; ;"), status: 415, code: "unsupported_type"},
+		"no id":            {body: `{"version":"1.0.0"}`, status: 400, code: "invalid_field", field: "id"},
+		"no version":       {body: `{"id":"` + sampleID + `"}`, status: 400, code: "invalid_field", field: "version"},
+		"keys in capitals": {body: `{"ID":"` + sampleID + `","Version":"1.0.0"}`, status: 400, code: "invalid_field", field: "id"},
+
+		"id null":         {body: field("id", "null"), status: 400, code: "invalid_field", field: "id"},
+		"id number":       {body: field("id", "4"), status: 400, code: "invalid_field", field: "id"},
+		"id object":       {body: field("id", "{}"), status: 400, code: "invalid_field", field: "id"},
+		"id empty":        {body: id(""), status: 400, code: "invalid_field", field: "id"},
+		"id nil":          {body: id("00000000-0000-0000-0000-000000000000"), status: 400, code: "invalid_field", field: "id"},
+		"id version 1":    {body: id("08c1d850-6065-178a-b9b5-a8f9f464ad33"), status: 400, code: "invalid_field", field: "id"},
+		"id variant":      {body: id("08c1d850-6065-478a-79b5-a8f9f464ad33"), status: 400, code: "invalid_field", field: "id"},
+		"id with braces":  {body: id("{" + sampleID + "}"), status: 400, code: "invalid_field", field: "id"},
+		"id urn":          {body: id("urn:uuid:" + sampleID), status: 400, code: "invalid_field", field: "id"},
+		"id bare":         {body: id(strings.ReplaceAll(sampleID, "-", "")), status: 400, code: "invalid_field", field: "id"},
+		"id with a space": {body: id(sampleID[:35] + " "), status: 400, code: "invalid_field", field: "id"},
+		"id not hex":      {body: id("g" + sampleID[1:]), status: 400, code: "invalid_field", field: "id"},
+
+		"version null":      {body: field("version", "null"), status: 400, code: "invalid_field", field: "version"},
+		"version number":    {body: field("version", "1.5"), status: 400, code: "invalid_field", field: "version"},
+		"version empty":     {body: field("version", `""`), status: 400, code: "invalid_field", field: "version"},
+		"version long":      {body: field("version", `"`+strings.Repeat("1", 81)+`"`), status: 400, code: "invalid_field", field: "version"},
+		"version space":     {body: field("version", `"1.0 0"`), status: 400, code: "invalid_field", field: "version"},
+		"version newline":   {body: field("version", `"1.0\n"`), status: 400, code: "invalid_field", field: "version"},
+		"version NUL":       {body: field("version", `"1.0\u0000"`), status: 400, code: "invalid_field", field: "version"},
+		"version markup":    {body: field("version", `"<script>"`), status: 400, code: "invalid_field", field: "version"},
+		"version quote":     {body: field("version", `"1'; DROP TABLE report; --"`), status: 400, code: "invalid_field", field: "version"},
+		"version formula":   {body: field("version", `"=1+1"`), status: 400, code: "invalid_field", field: "version"},
+		"version not ASCII": {body: field("version", `"１.0"`), status: 400, code: "invalid_field", field: "version"},
+
+		"heap null":       {body: field("heap_usage_bytes", "null"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap bool":       {body: field("heap_usage_bytes", "true"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap array":      {body: field("heap_usage_bytes", "[1]"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap empty":      {body: field("heap_usage_bytes", `""`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap negative":   {body: field("heap_usage_bytes", "-1"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap minus zero": {body: field("heap_usage_bytes", "-0"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap plus":       {body: field("heap_usage_bytes", `"+1"`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap fraction":   {body: field("heap_usage_bytes", "1.0"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap exponent":   {body: field("heap_usage_bytes", "1e6"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap hex":        {body: field("heap_usage_bytes", `"0x10"`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap underscore": {body: field("heap_usage_bytes", `"1_000"`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+		"heap too large":  {body: field("heap_usage_bytes", `"9223372036854775808"`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+
+		"unknown product": {body: good, change: func(r *http.Request) { r.URL.Path = "/p/none/v1/version" }, status: 404, code: "unknown_product"},
+		"hostile product": {body: good, change: func(r *http.Request) { r.URL.Path = "/p/\x1b[31m<b>/v1/version" }, status: 404, code: "unknown_product"},
+		"unknown path":    {body: good, change: func(r *http.Request) { r.URL.Path = "/v2/version" }, status: 404, code: "not_found"},
+		"wrong method":    {change: func(r *http.Request) { r.Method = "GET" }, status: 405, code: "method_not_allowed"},
+		"large header":    {body: good, change: with("X-Large", strings.Repeat("x", 9<<10)), status: 431, code: "headers_too_large"},
+		"many headers": {body: good, change: func(r *http.Request) {
+			for i := range 500 {
+				r.Header.Set("X-"+strings.Repeat("h", 10)+string(rune('a'+i%26))+strings.Repeat("i", i/26), "v")
+			}
+		}, status: 431, code: "headers_too_large"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := report(c.body)
+			if c.change != nil {
+				c.change(r)
+			}
+			got := s.send(t, r)
+			var body map[string]struct{ Code, Message, Field string }
+			decoder := json.NewDecoder(strings.NewReader(got.body))
+			if err := decoder.Decode(&body); err != nil || len(body) != 1 {
+				t.Fatalf("%d: the body is not an error: %v\n%s", got.StatusCode, err, got.body)
+			}
+			e := body["error"]
+			if got.StatusCode != c.status || e.Code != c.code || e.Field != c.field || e.Message == "" {
+				t.Errorf("got %d %+v", got.StatusCode, e)
+			}
+			if strings.Contains(got.body, "\x1b") || strings.Contains(got.body, "\xff") {
+				t.Errorf("hostile text comes back: %q", got.body)
+			}
+			if got.Header.Get("Content-Type") != "application/json" || got.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("headers %v", got.Header)
+			}
+			if c.status == 405 && got.Header.Get("Allow") != "POST" {
+				t.Errorf("Allow: %q", got.Header.Get("Allow"))
+			}
+		})
+	}
+	t.Cleanup(func() {
+		if n := len(s.reports(t, "opa")); n != 0 {
+			t.Errorf("%d of them were recorded", n)
+		}
+	})
+}
+
+// What looks odd and is right.
+func TestAccepted(t *testing.T) {
+	s := newService(t, checker.Release{Version: "v0.19.2"})
+	rest := `"version":"1.0.0","id":"` + sampleID + `"`
+	for name, body := range map[string]string{
+		"no heap":            `{` + rest + `}`,
+		"heap as a number":   `{` + rest + `,"heap_usage_bytes":596000}`,
+		"heap zero":          `{` + rest + `,"heap_usage_bytes":"0"}`,
+		"heap largest":       `{` + rest + `,"heap_usage_bytes":"9223372036854775807"}`,
+		"heap leading zeros": `{` + rest + `,"heap_usage_bytes":"000596000"}`,
+		"unknown keys":       `{"a":null,"b":[1,{"c":[true]}],` + rest + `,"min_compatible_version":{"x":"y"},"":1.5e300}`,
+		"white space":        " \r\n\t{ " + rest + " } \n\n",
+		"escaped key":        `{"\u0069d":"` + sampleID + `","version":"1.0.0"}`,
+		"id in capitals":     `{"id":"` + strings.ToUpper(sampleID) + `","version":"1.0.0"}`,
+		"all characters":     `{"id":"` + sampleID + `","version":"09AZaz.+_-"}`,
+		"longest version":    `{"id":"` + sampleID + `","version":"` + strings.Repeat("z", 80) + `"}`,
+	} {
+		before := len(s.reports(t, "opa"))
+		if got := s.send(t, report(body)); got.StatusCode != 200 {
+			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
+		}
+		all := s.reports(t, "opa")
+		if len(all) != before+1 || all[before].ID.String() != sampleID {
+			t.Errorf("%s: recorded %v", name, all[before:])
+		}
+	}
+	for _, contentType := range []string{"", "application/json; charset=utf-8", "Application/JSON"} {
+		r := report(`{` + rest + `}`)
+		r.Header.Set("Content-Type", contentType)
+		if got := s.send(t, r); got.StatusCode != 200 {
+			t.Errorf("Content-Type %q: %d %s", contentType, got.StatusCode, got.body)
+		}
+	}
+}
+
+func zipped(s string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	io.WriteString(z, s)
+	z.Close()
+	return b.String()
+}

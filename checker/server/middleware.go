@@ -1,0 +1,82 @@
+package server
+
+import (
+	"net/http"
+	"runtime/debug"
+	"slices"
+)
+
+// maxHeaders is how many bytes of header fields a request may have. The
+// server itself allows more, so that the caller gets a JSON error.
+const maxHeaders = 8 << 10
+
+type middleware func(http.Handler) http.Handler
+
+// chain puts middleware around h; the first is outermost.
+func chain(h http.Handler, all ...middleware) http.Handler {
+	for _, m := range slices.Backward(all) {
+		h = m(h)
+	}
+	return h
+}
+
+func limitHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := len(r.RequestURI)
+		for name, values := range r.Header {
+			for _, v := range values {
+				n += len(name) + len(v) + len(": \r\n")
+			}
+		}
+		if n > maxHeaders {
+			writeError(w, fail(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "", "the request's headers are larger than 8 KB; send fewer"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// jsonErrors answers requests that no route of mux takes: the mux would do it
+// in plain text.
+func jsonErrors(mux *http.ServeMux) middleware {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			refusal, pattern := mux.Handler(r)
+			if pattern != "" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			probe := &refused{header: w.Header()}
+			refusal.ServeHTTP(probe, r)
+			switch {
+			case probe.status == http.StatusMethodNotAllowed:
+				writeError(w, fail(probe.status, "method_not_allowed", "", "use one of the methods: "+w.Header().Get("Allow")))
+			default:
+				writeError(w, fail(http.StatusNotFound, "not_found", "", "there is nothing at this path; reports go to POST /v1/version or /p/PRODUCT/v1/version"))
+			}
+		})
+	}
+}
+
+// refused takes down how the mux refuses a request, and drops the body.
+type refused struct {
+	header http.Header
+	status int
+}
+
+func (r *refused) Header() http.Header         { return r.header }
+func (r *refused) WriteHeader(status int)      { r.status = status }
+func (r *refused) Write(b []byte) (int, error) { return len(b), nil }
+
+// recoverPanics keeps one request's bug from ending the process.
+func (s *Server) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.log.Error("a request handler panicked", "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
+				writeError(w, internal())
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,160 @@
+// Package server is the HTTP surface of relcheck: it records reports and
+// answers them with the latest release.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"relcheck/checker"
+)
+
+// DefaultProduct is the product that POST /v1/version is about.
+const DefaultProduct = "opa"
+
+// refresh is how often the server looks whether another process has changed
+// the catalog.
+const refresh = 250 * time.Millisecond
+
+// Store is what the server needs of a store.
+type Store interface {
+	// Record stores a report and returns once it is safe on disk. Whatever the
+	// error, the report is not known to be stored; one that has a method
+	// DiskFull() bool which returns true is answered with status 507.
+	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error
+	// Count counts a question that came without an id, at best effort.
+	Count(product, version string, from checker.Platform)
+	// Ready returns an error while reports cannot be recorded.
+	Ready() error
+	// Revision returns a number that grows whenever the catalog changes.
+	Revision(ctx context.Context) (int64, error)
+	Catalog(ctx context.Context) (checker.Catalog, error)
+}
+
+// Server answers HTTP requests from a snapshot of the catalog.
+type Server struct {
+	store    Store
+	log      *slog.Logger
+	base     string
+	snapshot atomic.Pointer[snapshot]
+}
+
+// New returns a server that has read the catalog. The base is the URL under
+// which callers reach it, without a slash at its end.
+func New(ctx context.Context, store Store, log *slog.Logger, base string) (*Server, error) {
+	s := &Server{store: store, log: log, base: base}
+	return s, s.load(ctx)
+}
+
+func (s *Server) load(ctx context.Context) error {
+	c, err := s.store.Catalog(ctx)
+	if err != nil {
+		return fmt.Errorf("read the catalog: %w", err)
+	}
+	s.snapshot.Store(newSnapshot(c))
+	return nil
+}
+
+// Watch keeps the snapshot as new as the catalog, within a second, until ctx ends.
+func (s *Server) Watch(ctx context.Context) {
+	ticker := time.NewTicker(refresh)
+	defer ticker.Stop()
+	var trouble string
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		revision, err := s.store.Revision(ctx)
+		if err == nil && revision != s.snapshot.Load().revision {
+			err = s.load(ctx)
+		}
+		switch {
+		case err == nil:
+			trouble = ""
+		case ctx.Err() == nil && err.Error() != trouble:
+			trouble = err.Error()
+			s.log.Error("cannot see whether releases have changed; answering with those known so far", "err", err)
+		}
+	}
+}
+
+// Handler returns the handler of all requests.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	s.routes(mux)
+	return chain(mux, limitHeaders, jsonErrors(mux), s.recoverPanics)
+}
+
+func (s *Server) routes(mux *http.ServeMux) {
+	mux.Handle("POST /v1/version", handler(s.report))
+	mux.Handle("POST /p/{product}/v1/version", handler(s.report))
+	mux.Handle("GET /repos/{owner}/{repo}/releases/latest", handler(s.latestRelease))
+	mux.Handle("GET /p/{product}/repos/{owner}/{repo}/releases/latest", handler(s.latestRelease))
+	mux.Handle("GET /healthz", handler(s.healthz))
+	mux.Handle("GET /readyz", handler(s.readyz))
+	mux.Handle("GET /{$}", handler(s.index))
+}
+
+// handler answers a request, or returns what is wrong with it.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// ServeHTTP is the one place where errors become answers.
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	err := h(w, r)
+	if err == nil {
+		return
+	}
+	f := (*failure)(nil)
+	if !errors.As(err, &f) {
+		f = internal()
+	}
+	writeError(w, f)
+}
+
+func internal() *failure {
+	return fail(http.StatusInternalServerError, "internal", "", "something went wrong here; try again later")
+}
+
+// healthz says that the process lives.
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
+	return writeText(w, "ok\n")
+}
+
+// readyz says whether reports can be recorded. The reason is in the log: the
+// store's own words are nobody else's business.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) error {
+	if s.store.Ready() != nil {
+		f := fail(http.StatusServiceUnavailable, "not_ready", "", "reports cannot be recorded; the service's log says why")
+		f.retryAfter = 5
+		return f
+	}
+	return writeText(w, "ready\n")
+}
+
+// index tells a person who opens the address what it is for.
+func (s *Server) index(w http.ResponseWriter, _ *http.Request) error {
+	return writeText(w, fmt.Sprintf(`This is relcheck: it records anonymous version reports and answers with the latest release.
+
+Point Open Policy Agent here:
+
+  OPA_TELEMETRY_SERVICE_URL=%[1]s opa run --server            v0.20 to v1.12
+  OPA_VERSION_CHECK_SERVICE_URL=%[1]s opa run --server        v1.13 and later
+
+Any other product PRODUCT answers at %[1]s/p/PRODUCT
+`, s.base))
+}
+
+func writeText(w http.ResponseWriter, text string) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header()["X-Content-Type-Options"] = noSniff
+	_, err := w.Write([]byte(text))
+	_ = err // the caller is gone
+	return nil
+}

@@ -1,0 +1,173 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/semver"
+
+	"relcheck/checker"
+)
+
+// snapshot is everything that answers are made from. It never changes once it
+// is built, so that requests share it without a lock, and holds every answer
+// to a report already encoded.
+type snapshot struct {
+	revision int64
+	products map[string]*product
+	repos    map[string]*product // by "owner/name" in lower case
+}
+
+// product is what a snapshot knows of a product.
+type product struct {
+	checker.Product
+	prereleases map[string]bool // published ones, by canonical version
+	stable      *offer          // for most callers
+	preview     *offer          // for callers on a pre-release; often the same
+}
+
+// offer is a release as it is offered to callers.
+type offer struct {
+	version string // canonical; empty when the product has no release yet
+	answers map[checker.Platform]*[verdicts][]byte
+	github  []byte // nil when the product has no release yet
+}
+
+// verdict is what the service says of a caller's version.
+type verdict int
+
+const (
+	unjudged verdict = iota
+	outdated
+	upToDate
+	verdicts
+)
+
+func newSnapshot(c checker.Catalog) *snapshot {
+	s := &snapshot{c.Revision, make(map[string]*product, len(c.Products)), make(map[string]*product, len(c.Products))}
+	for _, l := range c.Products {
+		p := newProduct(l)
+		s.products[p.Name] = p
+		if p.Repo != "" {
+			s.repos[strings.ToLower(p.Repo)] = p
+		}
+	}
+	return s
+}
+
+func newProduct(l checker.Listing) *product {
+	p := &product{Product: l.Product, prereleases: map[string]bool{}}
+	var stable, preview *checker.Release
+	for i := range l.Releases {
+		r := &l.Releases[i]
+		if r.Prerelease {
+			p.prereleases[checker.Canonical(r.Version)] = true
+		}
+		if r.Withdrawn {
+			continue
+		}
+		if preview == nil || checker.Compare(r.Version, preview.Version) > 0 {
+			preview = r
+		}
+		if !r.Prerelease && (stable == nil || checker.Compare(r.Version, stable.Version) > 0) {
+			stable = r
+		}
+	}
+	p.stable = newOffer(&p.Product, stable)
+	p.preview = p.stable
+	if preview != stable {
+		p.preview = newOffer(&p.Product, preview)
+	}
+	return p
+}
+
+// judge chooses what to offer to a caller who runs version, and says whether
+// the caller is up to date. A suffix that is no pre-release of the product
+// ("0.21.0-istio") does not count. While there is nothing to offer, nothing
+// newer is known either.
+func (p *product) judge(version string) (*offer, verdict) {
+	o, v := p.stable, checker.Canonical(version)
+	if v == "" {
+		return o, unjudged
+	}
+	if p.prereleases[v] {
+		o = p.preview
+	} else {
+		v = checker.Core(v)
+	}
+	if semver.Compare(v, o.version) < 0 {
+		return o, outdated
+	}
+	return o, upToDate
+}
+
+// answer returns the encoded answer to a report.
+func (o *offer) answer(from checker.Platform, v verdict) []byte {
+	return o.answers[from][v]
+}
+
+func newOffer(p *checker.Product, r *checker.Release) *offer {
+	o := &offer{answers: make(map[checker.Platform]*[verdicts][]byte)}
+	if r != nil {
+		o.version = checker.Canonical(r.Version)
+		o.github = encode(newGitHubRelease(p, r))
+	}
+	for _, platform := range append(checker.Platforms(), checker.Other) {
+		o.answers[platform] = encodeAnswers(latest(p, r, platform))
+	}
+	return o
+}
+
+func encodeAnswers(l checker.Latest) *[verdicts][]byte {
+	var encoded [verdicts][]byte
+	for v := range verdicts {
+		l.UpToDate = nil
+		if v != unjudged {
+			current := v == upToDate
+			l.UpToDate = &current
+		}
+		encoded[v] = encode(checker.Answer{Latest: l})
+	}
+	return &encoded
+}
+
+// latest describes release r to a caller on a platform.
+func latest(p *checker.Product, r *checker.Release, from checker.Platform) checker.Latest {
+	if r == nil {
+		return checker.Latest{}
+	}
+	l := checker.Latest{LatestRelease: r.Version, ReleaseNotes: notes(p, r), Download: r.Assets[from]}
+	if l.Download == "" {
+		l.Download = checker.Expand(p.Download, r.Version, from)
+	}
+	return l
+}
+
+func notes(p *checker.Product, r *checker.Release) string {
+	if r.Notes != "" {
+		return r.Notes
+	}
+	return checker.Expand(p.Notes, r.Version, checker.Other)
+}
+
+// encode returns v as a line of JSON.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // an & in a URL stays one
+	if err := e.Encode(v); err != nil {
+		panic(err) // only types of this package and of checker come here
+	}
+	return b.Bytes()
+}
+
+// date returns t as GitHub writes it, or nil if it is not known.
+func date(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := t.UTC().Format(time.RFC3339)
+	return &s
+}
