@@ -1,0 +1,164 @@
+package source
+
+import (
+	"slices"
+	"strings"
+
+	"relcheck/checker"
+)
+
+// Asset is a file of a release: its name, and the URL it is downloaded from.
+type Asset struct {
+	Name, URL string
+}
+
+// ByPlatform picks the file for each platform that has one and returns its URL.
+// Of several that fit, programs and archives win over packages for an
+// installer, a file for this architecture wins over one for all of them, then
+// the shorter name wins, then the first in the alphabet.
+func ByPlatform(assets []Asset) map[checker.Platform]string {
+	best := make(map[checker.Platform]candidate)
+	for _, a := range assets {
+		n := parseName(a.Name)
+		for _, p := range n.platforms() {
+			c := candidate{Asset: a, packaged: n.packaged(), universal: n.both}
+			if rival, taken := best[p]; !taken || c.before(rival) {
+				best[p] = c
+			}
+		}
+	}
+	urls := make(map[checker.Platform]string, len(best))
+	for p, c := range best {
+		urls[p] = c.URL
+	}
+	return urls
+}
+
+// Platforms returns the platforms that a file's name says it is for, in the
+// order of their names. It is empty for a file that belongs to a release but
+// does not run, such as a checksum, and where the name leaves out the operating
+// system or the architecture: a wrong file is worse than none.
+func Platforms(name string) []checker.Platform {
+	return parseName(name).platforms()
+}
+
+// candidate is an asset that fits a platform.
+type candidate struct {
+	Asset
+	packaged, universal bool
+}
+
+func (c candidate) before(d candidate) bool {
+	switch {
+	case c.packaged != d.packaged:
+		return d.packaged
+	case c.universal != d.universal:
+		return d.universal
+	case len(c.Name) != len(d.Name):
+		return len(c.Name) < len(d.Name)
+	case c.Name != d.Name:
+		return c.Name < d.Name
+	}
+	return c.URL < d.URL
+}
+
+// assetName is what a file's name says.
+type assetName struct {
+	os, arch string // as Go names them, or ""
+	both     bool   // it is for the two architectures of macOS
+	ext      string // what follows the last dot, if that means something here
+}
+
+func (n assetName) packaged() bool {
+	_, ok := packages[n.ext]
+	return ok
+}
+
+func (n assetName) platforms() []checker.Platform {
+	if n.os == "darwin" && n.both {
+		return []checker.Platform{{OS: "darwin", Arch: "amd64"}, {OS: "darwin", Arch: "arm64"}}
+	}
+	if p := (checker.Platform{OS: n.os, Arch: n.arch}); p.Known() {
+		return []checker.Platform{p}
+	}
+	return nil
+}
+
+// parseName reads a name word by word. A tool may itself be called "linux-arm",
+// so the last word that names an operating system counts, and likewise the last
+// architecture: what was built is named before what it was built for. Words
+// such as "win64" tell an architecture only where no other word does, because
+// "win32-x64" is customary.
+func parseName(name string) assetName {
+	name = strings.ToLower(name)
+	n := assetName{ext: extension(name)}
+	if slices.Contains(notPrograms, n.ext) || slices.ContainsFunc(checksums, func(s string) bool { return strings.Contains(name, s) }) {
+		return assetName{}
+	}
+	implied, universal := "", false
+	seen := make(map[string]bool)
+	for _, w := range words(name) {
+		if os := osOf[w]; os != "" {
+			n.os = os
+		}
+		if arch := archOf[w]; arch != "" {
+			n.arch = arch
+			seen[arch] = true
+		}
+		if arch := impliedArch[w]; arch != "" {
+			implied = arch
+		}
+		universal = universal || slices.Contains(universals, w)
+	}
+	if os := osOfExtension[n.ext]; os != "" {
+		n.os = os
+	}
+	switch {
+	case n.os == "darwin" && (seen["amd64"] && seen["arm64"] || n.arch == "" && universal):
+		n.both = true
+	case n.arch == "":
+		n.arch = implied
+	}
+	return n
+}
+
+// extension returns what follows the last dot of a name in lower case.
+func extension(name string) string {
+	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
+// words splits a name in lower case at everything but letters and digits. Of a pair
+// that means something else together, the second comes back empty.
+func words(name string) []string {
+	var all []string
+	for _, dotted := range strings.FieldsFunc(name, func(r rune) bool { return r != '.' && !isLetter(r) && !isDigit(r) }) {
+		all = append(all, withoutNumbers(strings.Split(dotted, "."))...)
+	}
+	for i := range len(all) - 1 {
+		if pair, ok := pairs[[2]string{all[i], all[i+1]}]; ok {
+			all[i], all[i+1] = pair, ""
+		}
+	}
+	return all
+}
+
+// withoutNumbers takes version numbers out of what stood between dots: the 386
+// of 126.0.386 is no architecture.
+func withoutNumbers(dotted []string) []string {
+	var kept []string
+	for i, w := range dotted {
+		afterNumber := i > 0 && isNumber(strings.TrimPrefix(dotted[i-1], "v"))
+		beforeNumber := i+1 < len(dotted) && isNumber(dotted[i+1])
+		if !isNumber(w) || !afterNumber && !beforeNumber {
+			kept = append(kept, w)
+		}
+	}
+	return kept
+}
+
+func isNumber(w string) bool {
+	return w != "" && !strings.ContainsFunc(w, func(r rune) bool { return !isDigit(r) })
+}
+
+func isLetter(r rune) bool { return 'a' <= r && r <= 'z' }
+func isDigit(r rune) bool  { return '0' <= r && r <= '9' }

@@ -1,0 +1,92 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+func TestRedirects(t *testing.T) {
+	good := files{}.mod("example.com/x", "module example.com/x", "v1.0.0")
+	file, plain := good.write(t), good.serve(t)
+	var asked atomic.Int32
+	to := func(base string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			http.Redirect(w, r, base+r.URL.Path, http.StatusFound)
+		})
+	}
+	secure := httptest.NewTLSServer(to(plain))
+	defer secure.Close()
+	loop := start(t, to(""))
+	tests := []struct {
+		name, from string
+		client     *http.Client
+		want       string
+	}{
+		{"elsewhere", start(t, to(plain)), nil, ""},
+		{"elsewhere in the private network", start(t, to(strings.Replace(plain, "127.0.0.1", "localhost", 1))), nil, ""},
+		{"to a file", start(t, to(file)), nil, `redirected from http to "file"`},
+		{"from https to http", secure.URL, secure.Client(), `redirected from https to "http"`},
+		{"from a public address to a private one", "http://203.0.113.1", through(start(t, to(plain))), "redirected into a private network, to "},
+		{"from a public address to a private name", "http://203.0.113.1", through(start(t, to("http://localhost:1"))), "redirected into a private network"},
+		{"for ever", loop, nil, "redirected more than 5 times"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			asked.Store(0)
+			p := quick(test.from)
+			p.Client = test.client
+			releases, err := p.Releases(t.Context(), "example.com/x")
+			switch {
+			case test.want == "" && (err != nil || len(releases) != 1):
+				t.Errorf("%d releases, error %v; want 1", len(releases), err)
+			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("error %v; want %q", err, test.want)
+			case asked.Load() > 6:
+				t.Errorf("asked %d times; a refusal stays one", asked.Load())
+			}
+		})
+	}
+}
+
+// through returns a client that reaches one server by every address.
+func through(server string) *http.Client {
+	u, _ := url.Parse(server)
+	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, u.Host)
+	}}}
+}
+
+func TestPrivate(t *testing.T) {
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "::1": true, "10.1.2.3": true, "172.16.0.1": true, "192.168.0.1": true, "169.254.169.254": true,
+		"100.100.100.200": true, "fd00::1": true, "fe80::1": true, "0.0.0.0": true, "::ffff:10.0.0.1": true, "localhost": true,
+		"203.0.113.1": false, "2001:db8::1": false, "172.32.0.1": false, "not a name": false,
+	} {
+		if got := private(t.Context(), host); got != want {
+			t.Errorf("private(%s) = %v, want %v", host, got, want)
+		}
+	}
+}
+
+func TestCallersClientIsLeftAlone(t *testing.T) {
+	client := new(http.Client)
+	newFetcher(client)
+	if client.CheckRedirect != nil {
+		t.Error("the caller's client was altered")
+	}
+}
+
+func TestReadAll(t *testing.T) {
+	r := strings.NewReader(strings.Repeat("a", 1000))
+	if _, err := readAll(r, 10); !errors.Is(err, errTooLong) || r.Len() < 1000-11 {
+		t.Errorf("error %v after %d bytes; want %v after 11", err, 1000-r.Len(), errTooLong)
+	}
+}

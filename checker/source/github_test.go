@@ -1,0 +1,262 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker"
+)
+
+// opaRelease is shortened from what the API says of a release.
+const opaRelease = `{
+  "url": "https://api.example.com/repos/open-policy-agent/opa/releases/25931442",
+  "id": 25931442,
+  "author": {"login": "tsandall", "site_admin": false},
+  "html_url": "https://example.com/open-policy-agent/opa/releases/tag/v0.19.2",
+  "tag_name": "v0.19.2",
+  "name": "v0.19.2",
+  "draft": false,
+  "prerelease": false,
+  "created_at": "2020-04-27T22:48:51Z",
+  "published_at": "2020-04-28T01:02:03+02:00",
+  "assets": [
+    {"id": 1, "name": "opa_linux_amd64", "size": 20, "browser_download_url": "https://example.com/v0.19.2/opa_linux_amd64"},
+    {"id": 2, "name": "opa_linux_amd64.sha256", "browser_download_url": "https://example.com/v0.19.2/opa_linux_amd64.sha256"},
+    {"id": 3, "name": "opa_windows_amd64.exe", "browser_download_url": "https://example.com/v0.19.2/opa_windows_amd64.exe"}
+  ],
+  "body": "## Fixes\n\n\u2026"
+}`
+
+var opaWant = checker.Release{
+	Version: "v0.19.2",
+	Notes:   "https://example.com/open-policy-agent/opa/releases/tag/v0.19.2",
+	Date:    time.Date(2020, 4, 27, 23, 2, 3, 0, time.UTC),
+	Assets: map[checker.Platform]string{
+		{OS: "linux", Arch: "amd64"}:   "https://example.com/v0.19.2/opa_linux_amd64",
+		{OS: "windows", Arch: "amd64"}: "https://example.com/v0.19.2/opa_windows_amd64.exe",
+	},
+}
+
+func TestReadGitHub(t *testing.T) {
+	least := func(version string, pre bool) checker.Release {
+		return checker.Release{Version: version, Prerelease: pre, Assets: map[checker.Platform]string{}}
+	}
+	dated := least("1.0.0", false)
+	dated.Date = time.Date(2021, 2, 3, 4, 5, 6, 0, time.UTC)
+	tests := []struct {
+		name, text string
+		want       []checker.Release
+	}{
+		{"object", opaRelease, []checker.Release{opaWant}},
+		{"array", "[" + opaRelease + `, {"tag_name": "0.20.0"}]`, []checker.Release{opaWant, least("0.20.0", false)}},
+		{"empty array", " [] \n", nil},
+		{"byte order mark", "\ufeff[" + opaRelease + "]", []checker.Release{opaWant}},
+		{"order of the file", `[{"tag_name":"v2.0.0"},{"tag_name":"v1.0.0"}]`, []checker.Release{least("v2.0.0", false), least("v1.0.0", false)}},
+		{"marked as a pre-release", `{"tag_name":"v1.0.0","prerelease":true}`, []checker.Release{least("v1.0.0", true)}},
+		{"pre-release by version", `{"tag_name":"v1.0.0-rc.1","prerelease":false}`, []checker.Release{least("v1.0.0-rc.1", true)}},
+		{"build metadata", `{"tag_name":"1.0.0+build.5"}`, []checker.Release{least("1.0.0+build.5", false)}},
+		{"drafts", `[{"tag_name":"nightly","draft":true,"html_url":"no"},{"tag_name":"v1.0.0","draft":true},{"tag_name":"v1.0.0"}]`,
+			[]checker.Release{least("v1.0.0", false)}},
+		{"created only", `{"tag_name":"1.0.0","created_at":"2021-02-03T04:05:06Z","published_at":null}`, []checker.Release{dated}},
+		{"nulls", `{"tag_name":"1.0.0","html_url":null,"assets":null,"draft":null,"body":null}`, []checker.Release{least("1.0.0", false)}},
+		{"unknown keys", `{"tag_name":"1.0.0","x":{"tag_name":5},"y":[[[1e999]]],"TAG_NAME":7}`, []checker.Release{least("1.0.0", false)}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := ReadGitHub(strings.NewReader(test.text), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			for _, r := range got {
+				if r.Date.Location() != time.UTC {
+					t.Errorf("date of %s is in %v, want UTC", r.Version, r.Date.Location())
+				}
+			}
+		})
+	}
+}
+
+func TestReadGitHubErrors(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string // all of them are in the error
+	}{
+		{"not a version", `[` + opaRelease + `,{"tag_name":"nightly"}]`, []string{`entry 2 (tag "nightly"): not a semantic version`}},
+		{"prefixed version", `{"tag_name":"release-1.2.3"}`, []string{`entry 1 (tag "release-1.2.3"): not a semantic version`}},
+		{"version in a folder", `{"tag_name":"foo/v1.2.3"}`, []string{`entry 1 (tag "foo/v1.2.3")`}},
+		{"long version", `{"tag_name":"v1.2.3-` + strings.Repeat("a", 80) + `"}`, []string{"not a semantic version"}},
+		{"huge version", `{"tag_name":"v1.2.3-` + strings.Repeat("a", 1<<20) + `"}`, []string{"not a semantic version"}},
+		{"hostile version", `{"tag_name":"v1.2.3\u0000\u001b[31m"}`, []string{`(tag "v1.2.3\x00\x1b[31m")`, "not a semantic version"}},
+		{"all bad entries", `[{"tag_name":"a"},{"tag_name":"v1.0.0"},{"tag_name":"b"}]`, []string{`entry 1 (tag "a")`, `entry 3 (tag "b")`}},
+		{"many bad entries", `[1` + strings.Repeat(`,1`, 29) + `]`, []string{"entry 1: is a number", "entry 20: is", "and 10 more bad entries"}},
+		{"notes are no URL", `{"tag_name":"v1.0.0","html_url":"javascript:alert(1)"}`, []string{`entry 1 (tag "v1.0.0"): html_url: "javascript:alert(1)" is not an http`}},
+		{"asset is no URL", `{"tag_name":"v1.0.0","assets":[{"name":"opa_linux_amd64","browser_download_url":"file:///etc/passwd"}]}`,
+			[]string{`entry 1 (tag "v1.0.0"): assets[0] ("opa_linux_amd64"): browser_download_url: "file:///etc/passwd" is not`}},
+		{"asset without a URL", `{"tag_name":"v1.0.0","assets":[null]}`, []string{"assets[0]"}},
+		{"date", `{"tag_name":"v1.0.0","published_at":"yesterday"}`, []string{`entry 1 (tag "v1.0.0"): published_at: "yesterday" is not a date`}},
+		{"other date", `{"tag_name":"v1.0.0","created_at":"2020-13-01T00:00:00Z"}`, []string{`created_at: "2020-13-01T00:00:00Z" is not a date`}},
+		{"duplicate", `[{"tag_name":"v1.0.0"},{"tag_name":"v2.0.0"},{"tag_name":"1.0.0+x"}]`,
+			[]string{`entry 3 (tag "1.0.0+x"): the same version as entry 1 (tag "v1.0.0")`}},
+		{"type of the tag", `[{"tag_name":1}]`, []string{"entry 1: /tag_name is a number, not a string"}},
+		{"type of a flag", `[{"draft":"no","tag_name":"v1.0.0"}]`, []string{`entry 1 (tag "v1.0.0"): /draft is a string, not true or false`}},
+		{"type of the assets", `[{"tag_name":"v1.0.0","assets":{}}]`, []string{"/assets is an object, not an array"}},
+		{"type of an asset", `[{"tag_name":"v1.0.0","assets":[[]]}]`, []string{"/assets/0 is an array, not an object"}},
+		{"type of a date", `{"tag_name":"v1.0.0","published_at":1587999999}`, []string{"/published_at is a number, not a string"}},
+		{"null entry", `[null]`, []string{"entry 1: is null, not a release"}},
+		{"pages in an array", `[[{"tag_name":"v1.0.0"}]]`, []string{"entry 1: is an array, not a release"}},
+		{"no tag", `{"name":"v1.0.0"}`, []string{"entry 1: no tag_name: expected one release or an array"}},
+		{"API error", `{"message":"Not Found","documentation_url":"https://docs.example.com","status":"404"}`,
+			[]string{`the API answered with an error ("Not Found") instead of releases`}},
+		{"empty", "", []string{"the file is empty: expected one release"}},
+		{"blank", " \n", []string{"the file is empty"}},
+		{"null", "null", []string{"the file holds null: expected one release"}},
+		{"string", `"v1.0.0"`, []string{"the file holds a string"}},
+		{"page", "<!DOCTYPE html>", []string{"not valid JSON", "expected one release"}},
+		{"truncated array", "[" + opaRelease, []string{"entry 2: the file ends in the middle"}},
+		{"truncated entry", opaRelease[:300], []string{"entry 1: the file ends in the middle"}},
+		{"truncated start", "[", []string{"entry 1: the file ends in the middle"}},
+		{"trailing comma", `[{"tag_name":"v1.0.0"},]`, []string{"not valid JSON"}},
+		{"no comma", `[{"tag_name":"v1.0.0"}{"tag_name":"v1.0.1"}]`, []string{"entry 2: not valid JSON"}},
+		{"second page", `[{"tag_name":"v1.0.0"}][{"tag_name":"v1.0.1"}]`, []string{"more JSON after the releases", "jq -s add"}},
+		{"garbage after it", `{"tag_name":"v1.0.0"} x`, []string{"more text after the releases"}},
+		{"duplicate keys", `{"tag_name":"v1.0.0","tag_name":"v2.0.0"}`, []string{"entry 1: not valid JSON", "tag_name"}},
+		{"invalid UTF-8", "{\"tag_name\":\"v1.0.0\",\"body\":\"\xff\"}", []string{"entry 1: not valid JSON in UTF-8", "invalid UTF-8"}},
+		{"UTF-16", "\xff\xfe[\x00]\x00", []string{"UTF-16; save it as UTF-8"}},
+		{"deep nesting", `[{"tag_name":"v1.0.0","x":` + strings.Repeat("[", 20000), []string{"entry 1: not valid JSON"}},
+		{"huge entry", `[{"tag_name":"v1.0.0","body":"` + strings.Repeat("a", maxEntry), []string{"entry 1: larger than 4 MB"}},
+		{"huge space", strings.Repeat(" ", maxEntry+1) + "[]", []string{"larger than 4 MB"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			releases, err := ReadGitHub(strings.NewReader(test.text), nil)
+			if err == nil || releases != nil {
+				t.Fatalf("read %v, error %v; want no releases and an error", releases, err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+			if len(err.Error()) > 5000 {
+				t.Errorf("error has %d bytes", len(err.Error()))
+			}
+		})
+	}
+}
+
+func TestReadGitHubProgress(t *testing.T) {
+	var got []int
+	_, err := ReadGitHub(strings.NewReader(`[{"tag_name":"v1.0.0"},{"draft":true},{"tag_name":"v1.1.0"}]`), func(n int) { got = append(got, n) })
+	if err != nil || !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("progress %v, error %v; want 1, 2, 3", got, err)
+	}
+}
+
+// The bound is on one entry, wherever its bytes fall; the file may be larger.
+func TestReadGitHubBound(t *testing.T) {
+	const bound = 10_000
+	entry := func(n, size int) string {
+		head, tail := fmt.Sprintf(`{"tag_name":"v0.%d.0","body":"`, n), `"}`
+		return head + strings.Repeat("a", size-len(head)-len(tail)) + tail
+	}
+	for last, fits := range map[int]bool{bound - 2: true, bound: false} { // ", " is counted too
+		entries := []string{entry(0, 100), entry(1, bound-2), entry(2, bound-2), entry(3, 100), entry(4, last)}
+		text := "[" + strings.Join(entries, ", ") + "]"
+		for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text))} {
+			releases, err := readGitHub(r, bound, nil)
+			if fits && (err != nil || len(releases) != len(entries)) {
+				t.Errorf("%d releases, error %v; want %d", len(releases), err, len(entries))
+			}
+			if !fits && !errors.Is(err, errEntryTooLarge) {
+				t.Errorf("an entry of %d bytes: error %v, want %v", last, err, errEntryTooLarge)
+			}
+		}
+	}
+}
+
+// The memory in use follows the largest entry, not the file.
+func TestReadGitHubStreams(t *testing.T) {
+	entry := []byte(`{"draft":true,"body":"` + strings.Repeat("a", 64<<10) + `"},`)
+	file := io.MultiReader(strings.NewReader("["), &repeat{entry, 64 * len(entry)}, strings.NewReader("1.5]"))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := ReadGitHub(file, nil)
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "entry 65: is a number") {
+		t.Fatalf("error %v; want one about the last entry", err)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
+		t.Errorf("reading 4 MB took %d KB of memory", got>>10)
+	}
+}
+
+// repeat reads the same bytes over and over, n bytes in all.
+type repeat struct {
+	b []byte
+	n int
+}
+
+func (r *repeat) Read(b []byte) (int, error) {
+	if r.n == 0 {
+		return 0, io.EOF
+	}
+	at := (len(r.b) - r.n%len(r.b)) % len(r.b)
+	n := copy(b, r.b[at:])
+	r.n -= n
+	return n, nil
+}
+
+func TestReadGitHubBrokenReader(t *testing.T) {
+	broken := errors.New("cable pulled")
+	for _, text := range []string{"", "[", `{"tag_name":"v1.0.0"`, `{"tag_name":"v1.0.0"}`} {
+		r := io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken))
+		if _, err := ReadGitHub(r, nil); !errors.Is(err, broken) {
+			t.Errorf("after %q: error %v, want %v", text, err, broken)
+		}
+	}
+	// This one goes on after an error, which must not pass for success.
+	if _, err := ReadGitHub(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(opaRelease))), nil); !errors.Is(err, iotest.ErrTimeout) {
+		t.Errorf("error %v, want %v", err, iotest.ErrTimeout)
+	}
+}
+
+func FuzzReadGitHub(f *testing.F) {
+	for _, seed := range []string{opaRelease, "[" + opaRelease + "]", `[{"tag_name":"1"},null]`, `{"message":"no"}`, "\ufeff[]", "\xff\xfe", "[[", `{"assets":[{}]}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		releases, err := ReadGitHub(bytes.NewReader(text), nil)
+		if err != nil && releases != nil {
+			t.Fatalf("%d releases beside the error %v", len(releases), err)
+		}
+		seen := make(map[string]bool)
+		for _, r := range releases {
+			canonical := checker.Canonical(r.Version)
+			if canonical == "" || !checker.ValidVersion(r.Version) || seen[canonical] {
+				t.Errorf("version %q was let in", r.Version)
+			}
+			seen[canonical] = true
+			if r.Notes != "" && checker.CheckLink(r.Notes) != nil {
+				t.Errorf("notes %q were let in", r.Notes)
+			}
+			for p, url := range r.Assets {
+				if !p.Known() || checker.CheckLink(url) != nil {
+					t.Errorf("asset %v: %q was let in", p, url)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,412 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/modfile"
+
+	"relcheck/checker"
+)
+
+// files is a tree of files as a proxy serves it, by slashed path.
+type files map[string]string
+
+// mod adds a module with versions; go.mod is that of each of them.
+func (f files) mod(escaped, gomod string, versions ...string) files {
+	f[escaped+"/@v/list"] = strings.Join(versions, "\n") + "\n"
+	for i, v := range versions {
+		f[escaped+"/@v/"+v+".info"] = fmt.Sprintf(`{"Version":%q,"Time":%q}`, v, day(i).Format(time.RFC3339))
+		f[escaped+"/@v/"+v+".mod"] = gomod
+	}
+	return f
+}
+
+// day is the date of the version that stands at place i.
+func day(i int) time.Time { return time.Date(2020, 1, 1+i, 2, 3, 4, 0, time.UTC) }
+
+// write returns the file address of a folder with the files in it.
+func (f files) write(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range f {
+		name = filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(dir), "/")}).String()
+}
+
+// handler serves the files.
+func (f files) handler(t *testing.T) http.Handler {
+	t.Helper()
+	u, err := url.Parse(f.write(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return http.FileServer(http.Dir(filepath.FromSlash(u.Path)))
+}
+
+// serve returns the http address of a server that has the files.
+func (f files) serve(t *testing.T) string {
+	t.Helper()
+	return start(t, f.handler(t))
+}
+
+func start(t *testing.T, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// deadAddress is one where nobody listens.
+func deadAddress() string {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	return server.URL
+}
+
+func status(code int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
+}
+
+// quick is a Proxy that does not wait long before it tries again.
+func quick(list string) *Proxy { return &Proxy{List: list, pause: time.Millisecond} }
+
+const retracting = `module example.com/Foo/Bar
+
+go 1.20
+
+require example.com/other v1.0.0
+
+retract (
+	v1.0.1 // wrong checksums
+	[v1.1.0, v1.2.0-rc.1] // crashes on start
+	v1.2.0
+)
+
+// Published too early,
+// sorry.
+retract v1.2.1
+
+retract v1.1.0 // licence missing
+
+unknown directive of a later Go
+`
+
+func TestReleases(t *testing.T) {
+	tree := files{}.
+		mod("example.com/!foo/!bar", retracting, "v1.0.0", "v1.0.1", "v1.1.0", "v1.1.5", "v1.2.0-rc.1", "v1.2.0", "v1.2.1", "v1.3.0", "v1.4.0-beta").
+		mod("example.com/old", "module example.com/old", "v1.0.0", "v2.0.0+incompatible", "v3.0.0-rc.1+incompatible").
+		mod("example.com/older", "not a go.mod, and not asked for", "v2.0.0+incompatible").
+		mod("example.com/early", "module example.com/early\nretract v0.1.0-a\n", "v0.1.0-a", "v0.1.0-b").
+		mod("example.com/undated", "module example.com/undated", "v1.0.0")
+	tree["example.com/undated/@v/v1.0.0.info"] = `{"Version":"v1.0.0"}`
+	tree["example.com/mixed/@v/list"] = "v1.10.0 2020-01-02T00:00:00Z\r\n\nv1.9.0\nv0.0.0-20200101000000-0123456789ab\nv1.9.0\nv1.2\nv1.0.0+meta\nmaster\nv1.0.0-" + strings.Repeat("a", 80)
+	tree["example.com/mixed/@v/v1.9.0.info"] = `{"Version":"v1.9.0","Time":"2020-01-01T04:03:04+02:00","Origin":{}}`
+	tree["example.com/mixed/@v/v1.10.0.info"] = `{"Version":"v1.10.0","Time":"2020-01-02T02:03:04Z"}`
+	tree["example.com/mixed/@v/v1.10.0.mod"] = "module example.com/mixed"
+
+	release := func(i int, v string) checker.Release { return checker.Release{Version: v, Date: day(i)} }
+	pre := func(i int, v string) checker.Release {
+		return checker.Release{Version: v, Date: day(i), Prerelease: true}
+	}
+	retracted := func(r checker.Release, reason string) checker.Release { r.Retracted = reason; return r }
+	tests := map[string][]checker.Release{
+		"example.com/Foo/Bar": {
+			release(0, "v1.0.0"),
+			retracted(release(1, "v1.0.1"), "wrong checksums"),
+			retracted(release(2, "v1.1.0"), "crashes on start; licence missing"),
+			retracted(release(3, "v1.1.5"), "crashes on start"),
+			retracted(pre(4, "v1.2.0-rc.1"), "crashes on start"),
+			retracted(release(5, "v1.2.0"), "retracted by its module"),
+			retracted(release(6, "v1.2.1"), "Published too early, sorry."),
+			release(7, "v1.3.0"),
+			pre(8, "v1.4.0-beta"),
+		},
+		"example.com/old":     {release(0, "v1.0.0"), release(1, "v2.0.0"), pre(2, "v3.0.0-rc.1")},
+		"example.com/older":   {release(0, "v2.0.0")},
+		"example.com/early":   {retracted(pre(0, "v0.1.0-a"), "retracted by its module"), pre(1, "v0.1.0-b")},
+		"example.com/undated": {{Version: "v1.0.0"}},
+		"example.com/mixed":   {release(0, "v1.9.0"), release(1, "v1.10.0")},
+	}
+	for kind, list := range map[string]string{"file": tree.write(t), "http": tree.serve(t), "http with slash": tree.serve(t) + "/"} {
+		for module, want := range tests {
+			t.Run(kind+" "+module, func(t *testing.T) {
+				got, err := quick(list).Releases(t.Context(), module)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("-want +got:\n%s", diff)
+				}
+				for _, r := range got {
+					if r.Date.Location() != time.UTC {
+						t.Errorf("date of %s is in %v, want UTC", r.Version, r.Date.Location())
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestReleasesErrors(t *testing.T) {
+	base := func() files { return files{}.mod("example.com/x", "module example.com/x", "v1.0.0", "v1.1.0") }
+	with := func(name, text string) files {
+		f := base()
+		f["example.com/x/@v/"+name] = text
+		return f
+	}
+	without := func(name string) files {
+		f := base()
+		delete(f, "example.com/x/@v/"+name)
+		return f
+	}
+	tests := []struct {
+		name string
+		tree files
+		want []string
+	}{
+		{"unknown module", files{}, []string{"read versions of module example.com/x: ", "status 404 Not Found", "check the module's path"}},
+		{"no versions", with("list", ""), []string{"module example.com/x has no released versions"}},
+		{"pseudo-versions only", with("list", "v0.0.0-20200101000000-0123456789ab\n"), []string{"module example.com/x has no released versions"}},
+		{"page for a list", with("list", "<!DOCTYPE html>\n<p>Sign in</p>"), []string{`answered "<!DOCTYPE" where a list of versions was expected`, "GOPROXY"}},
+		{"long list", with("list", strings.Repeat("v1.0.0\n", maxList/7+1)), []string{"the answer is too long: over 16384 KB"}},
+		{"no date", without("v1.0.0.info"), []string{"date of v1.0.0: ", "status 404"}},
+		{"page for a date", with("v1.1.0.info", "<html>"), []string{"date of v1.1.0: ", "not what the protocol says"}},
+		{"odd date", with("v1.1.0.info", `{"Version":"v1.1.0","Time":"today"}`), []string{"date of v1.1.0: "}},
+		{"other version", with("v1.1.0.info", `{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z"}`), []string{`date of v1.1.0: the proxy answered for version "v1.0.0" instead`}},
+		{"long date", with("v1.1.0.info", `{"Version":"v1.1.0"}`+strings.Repeat(" ", maxInfo)), []string{"date of v1.1.0: ", "over 64 KB"}},
+		{"no go.mod", without("v1.1.0.mod"), []string{"read retractions of module example.com/x: go.mod of v1.1.0: ", "status 404"}},
+		{"page for a go.mod", with("v1.1.0.mod", "<html>\n(\n"), []string{"read retractions of module example.com/x: go.mod of v1.1.0:"}},
+		{"long go.mod", with("v1.1.0.mod", "module example.com/x\n"+strings.Repeat("\n", maxMod)), []string{"go.mod of v1.1.0: ", "over 1024 KB"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			address := test.tree.serve(t)
+			releases, err := quick(address).Releases(t.Context(), "example.com/x")
+			if err == nil || releases != nil {
+				t.Fatalf("read %v, error %v; want no releases and an error", releases, err)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+		})
+	}
+	for _, path := range []string{"", "opa", "example.com/../x", "example.com/x y"} {
+		if _, err := quick(base().write(t)).Releases(t.Context(), path); err == nil || !strings.Contains(err.Error(), "write the module's path as its go.mod does") {
+			t.Errorf("module path %q: error %v", path, err)
+		}
+	}
+}
+
+func TestTooManyVersions(t *testing.T) {
+	var list strings.Builder
+	for i := range maxVersions {
+		fmt.Fprintf(&list, "v1.0.%d\n", i)
+	}
+	if versions, err := parseVersions(list.String()); err != nil || len(versions) != maxVersions {
+		t.Errorf("%d versions, error %v; want %d", len(versions), err, maxVersions)
+	}
+	if _, err := parseVersions(list.String() + "v2.0.0+incompatible"); err == nil {
+		t.Errorf("no error for %d versions", maxVersions+1)
+	}
+}
+
+// A proxy is asked by the escaped paths that the protocol defines.
+func TestRequests(t *testing.T) {
+	var mu sync.Mutex
+	asked := make(map[string]int)
+	tree := files{}.mod("example.com/!foo/!bar", "module example.com/Foo/Bar", "v1.0.0", "v1.0.1-!r!c", "v2.0.0+incompatible")
+	tree["example.com/!foo/!bar/@v/list"] = "v1.0.0\nv1.0.1-RC\nv2.0.0+incompatible"
+	tree["example.com/!foo/!bar/@v/v1.0.1-!r!c.info"] = `{"Version":"v1.0.1-RC"}`
+	server := tree.handler(t)
+	address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked[r.Method+" "+r.RequestURI]++
+		mu.Unlock()
+		r.URL.Path = strings.TrimPrefix(r.URL.Path, "/go proxy")
+		server.ServeHTTP(w, r)
+	}))
+	releases, err := quick(address+"/go%20proxy/").Releases(t.Context(), "example.com/Foo/Bar")
+	if err != nil || len(releases) != 3 {
+		t.Fatalf("%d releases, error %v; want 3", len(releases), err)
+	}
+	want := make(map[string]int)
+	for _, file := range []string{"list", "v1.0.0.info", "v1.0.1-!r!c.info", "v2.0.0+incompatible.info", "v1.0.0.mod"} {
+		want["GET /go%20proxy/example.com/!foo/!bar/@v/"+file] = 1
+	}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Errorf("requests, -want +got:\n%s", diff)
+	}
+}
+
+func TestKnownAndProgress(t *testing.T) {
+	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0+incompatible")
+	delete(tree, "example.com/x/@v/v1.0.0.info")
+	delete(tree, "example.com/x/@v/v2.0.0+incompatible.info")
+	var progress []string
+	p := quick(tree.write(t))
+	p.Known = map[string]time.Time{"v1.0.0": day(40), "v2.0.0": day(41), "v1.1.0": {}, "v9.0.0": day(42)}
+	p.Progress = func(done, total int) { progress = append(progress, fmt.Sprint(done, "/", total)) }
+	got, err := p.Releases(t.Context(), "example.com/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []checker.Release{{Version: "v1.0.0", Date: day(40)}, {Version: "v1.1.0", Date: day(1)}, {Version: "v1.2.0", Date: day(2)}, {Version: "v2.0.0", Date: day(41)}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := strings.Join(progress, " "); got != "1/2 2/2" {
+		t.Errorf("progress %s, want 1/2 2/2", got)
+	}
+}
+
+func TestAtOnce(t *testing.T) {
+	var versions []string
+	for i := range 50 {
+		versions = append(versions, fmt.Sprintf("v1.0.%d", i))
+	}
+	tree := files{}.mod("example.com/x", "module example.com/x", versions...)
+	server := tree.handler(t)
+	var mu sync.Mutex
+	now, most := 0, 0
+	address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		time.Sleep(2 * time.Millisecond)
+		server.ServeHTTP(w, r)
+		mu.Lock()
+		now--
+		mu.Unlock()
+	}))
+	if _, err := quick(address).Releases(t.Context(), "example.com/x"); err != nil {
+		t.Fatal(err)
+	}
+	if most > 8 || most < 2 {
+		t.Errorf("%d requests at once; want 2 to 8", most)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0", "v1.1.0")
+	server := tree.handler(t)
+	for _, slow := range []string{"list", ".info", ".mod"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, slow) {
+				cancel()
+				<-r.Context().Done()
+				return
+			}
+			server.ServeHTTP(w, r)
+		}))
+		// The proxies are not to blame.
+		if _, err := quick(address+"|"+address).Releases(ctx, "example.com/x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), address) {
+			t.Errorf("cancelled while %s was read: error %v", slow, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := quick(tree.write(t)).Releases(ctx, "example.com/x"); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled before: error %v", err)
+	}
+}
+
+// Half a minute of trouble at the proxy is not worth a failed import; the
+// answer that nothing is there will not change.
+func TestAttempts(t *testing.T) {
+	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0")
+	server := tree.handler(t)
+	tests := []struct {
+		code, failures int
+		wantAsked      int // for the .info
+		wantErr        bool
+	}{
+		{503, 2, 3, false},
+		{429, 2, 3, false},
+		{500, 9, 3, true},
+		{404, 1, 1, true},
+		{403, 1, 1, true},
+		{0, 2, 3, false}, // the connection ends
+	}
+	for _, test := range tests {
+		var asked atomic.Int32
+		address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasSuffix(r.URL.Path, ".info") {
+				server.ServeHTTP(w, r)
+				return
+			}
+			if int(asked.Add(1)) > test.failures {
+				server.ServeHTTP(w, r)
+			} else if test.code == 0 {
+				panic(http.ErrAbortHandler)
+			} else {
+				w.WriteHeader(test.code)
+			}
+		}))
+		p := quick(address)
+		p.Client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // which itself tries again otherwise
+		_, err := p.Releases(t.Context(), "example.com/x")
+		if (err != nil) != test.wantErr || int(asked.Load()) != test.wantAsked {
+			t.Errorf("status %d, %d times: asked %d times, error %v; want %d times, error %v", test.code, test.failures, asked.Load(), err, test.wantAsked, test.wantErr)
+		}
+		if err != nil && !strings.Contains(err.Error(), "date of v1.0.0: "+address) {
+			t.Errorf("error %q does not name version and proxy", err)
+		}
+	}
+}
+
+func TestReason(t *testing.T) {
+	rs := retractions{
+		{VersionInterval: modfile.VersionInterval{Low: "v1.0.0", High: "v1.9.0"}, Rationale: "\x1b[31mred\u202e\n\n tape\xff"},
+		{VersionInterval: modfile.VersionInterval{Low: "v1.5.0", High: "v1.5.0"}, Rationale: strings.Repeat("ü", 600)},
+		{VersionInterval: modfile.VersionInterval{Low: "v1.6.0", High: "v1.6.0"}, Rationale: "\n"},
+	}
+	for version, want := range map[string]string{
+		"v0.9.0": "", "v1.0.0": "[31mred tape", "v1.9.0": "[31mred tape", "v1.9.1-rc.1": "", "v1.6.0": "[31mred tape",
+		"v1.5.0": "[31mred tape; " + strings.Repeat("ü", 500-len("[31mred tape; ")) + "...",
+	} {
+		if got := rs.reason(version); got != want {
+			t.Errorf("reason(%s) = %q, want %q", version, got, want)
+		}
+	}
+}
+
+func FuzzParseVersions(f *testing.F) {
+	for _, seed := range []string{"v1.0.0\nv1.1.0-rc.1 2020-01-01T00:00:00Z\n", "v2.0.0+incompatible\r\nv2.0.0", "<html>", "\x00\xff", "v0.0.0-20200101000000-0123456789ab"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		versions, _ := parseVersions(list)
+		for i, v := range versions {
+			if checker.Canonical(v) == "" || !checker.ValidVersion(v) {
+				t.Errorf("version %q was let in", v)
+			}
+			if i > 0 && checker.Compare(versions[i-1], v) >= 0 {
+				t.Errorf("version %q after %q", v, versions[i-1])
+			}
+		}
+	})
+}
