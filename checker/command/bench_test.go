@@ -1,0 +1,99 @@
+package command_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"relcheck/checker"
+)
+
+var benchFor = flag.Duration("throughput", 0, "measure requests a second, each handler for this long, in several rounds")
+
+func serveBare(h http.HandlerFunc) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Printf("listening on http://%s\n", l.Addr())
+	panic(http.Serve(l, h))
+}
+
+// insertEach is the naive way: one durable INSERT a request.
+func insertEach(path string) http.HandlerFunc {
+	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_busy_timeout=10000&_synchronous=FULL")
+	if err != nil {
+		panic(err)
+	}
+	db.SetMaxOpenConns(1)
+	insert, err := db.Prepare("INSERT INTO report (at, build, instance, heap) VALUES ($1, 1, $2, $3)")
+	if err != nil {
+		panic(err)
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
+		var report checker.Report
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = json.Unmarshal(body, &report)
+		}
+		if err == nil {
+			_, err = insert.Exec(time.Now().Unix(), report.ID[:], *report.HeapUsageBytes)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	}
+}
+
+// TestThroughput prints requests a second of a handler that does nothing, of
+// durable reports, and of one INSERT a request, all in one run. It runs only
+// when asked to: make bench.
+func TestThroughput(t *testing.T) {
+	if *benchFor == 0 {
+		t.Skip("a benchmark: run it with make bench")
+	}
+	const rounds = 5
+	dir := t.TempDir()
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", filepath.Join(dir, "served.db"))
+	other := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", filepath.Join(dir, "naive.db"))
+	other.kill() // leaves the schema behind
+	subjects := []struct {
+		name string
+		*process
+	}{
+		{"nothing", start(t, "nothing")},
+		{"durable", served},
+		{"insert", start(t, "insert", filepath.Join(dir, "naive.db"))},
+	}
+	fmt.Printf("%-12s %12s %12s %12s %10s %10s\n", "connections", "nothing/s", "durable/s", "insert/s", "of nothing", "of insert")
+	for _, conns := range []int{64, 256} {
+		median := map[string]float64{}
+		measured := map[string][]float64{}
+		for range rounds {
+			for _, s := range subjects {
+				l := &loader{addr: s.addr, conns: conns}
+				n, err := rate(l, *benchFor)
+				if err != nil || l.bad.Load() > 0 {
+					t.Fatalf("%s: %v, %d answers that are not 200", s.name, err, l.bad.Load())
+				}
+				measured[s.name] = append(measured[s.name], n)
+			}
+		}
+		for name, all := range measured {
+			slices.Sort(all)
+			median[name] = all[len(all)/2]
+		}
+		fmt.Printf("%-12d %12.0f %12.0f %12.0f %10.2f %10.1f\n", conns, median["nothing"], median["durable"], median["insert"],
+			median["durable"]/median["nothing"], median["durable"]/median["insert"])
+	}
+}

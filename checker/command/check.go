@@ -1,0 +1,77 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker"
+)
+
+func checkCommand(streams IO) *cobra.Command {
+	var o clientOptions
+	var platform string
+	var asJSON, exitCode bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Ask once for the latest release, on behalf of any product and version",
+		Long: `Ask once for the latest release, on behalf of any product and version.
+
+The question is a report like any other: the service records it.
+With --exit-code the exit status is 10 when the version is outdated and 11 when
+the service did not answer.`,
+		Example: `  relcheck check --as 0.70.0 --url http://localhost:8080
+  relcheck check --product myapp --as 1.2.3 --platform windows/amd64 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := o.client()
+			if err != nil {
+				return err
+			}
+			if platform != "" {
+				if client.Platform, err = checker.ParsePlatform(platform); err != nil {
+					return misused("--platform: %v", err)
+				}
+			}
+			answer, err := client.Check(cmd.Context())
+			if err != nil {
+				return withoutAnswer(err, o.product, exitCode)
+			}
+			return printCheck(streams, o, answer.Latest, asJSON, exitCode)
+		},
+	}
+	o.flags(c)
+	c.Flags().StringVar(&platform, "platform", "", "`OS/ARCH` to ask for (default: this machine's)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 10 when outdated and with 11 when the service did not answer")
+	return c
+}
+
+func printCheck(streams IO, o clientOptions, l checker.Latest, asJSON, exitCode bool) error {
+	if asJSON {
+		if err := printJSON(streams, struct {
+			Product string         `json:"product"`
+			Version string         `json:"version"`
+			Latest  checker.Latest `json:"latest"`
+		}{o.product, o.version, l}); err != nil {
+			return err
+		}
+	} else {
+		printLatest(streams.Out, o.product, o.version, l)
+	}
+	if exitCode && l.Outdated(o.version) {
+		return exit{statusOutdated, errQuiet}
+	}
+	return nil
+}
+
+func printJSON(streams IO, v any) error {
+	e := json.NewEncoder(streams.Out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}

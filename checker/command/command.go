@@ -1,0 +1,155 @@
+// Package command is relcheck's command line, one file a subcommand.
+//
+// The rules of its output hold for every command. Data goes to standard output
+// and everything else to standard error: what was done, progress (on terminals
+// only), and errors, one line each. The exit status is 0 when it was done, 1
+// when it failed and 2 when it was misused. Every flag can be set by an
+// environment variable too: --base-url by RELCHECK_BASE_URL.
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit statuses. The last two are those of relcheck check --exit-code.
+const (
+	statusFailed   = 1
+	statusMisused  = 2
+	statusOutdated = 10
+	statusNoAnswer = 11
+)
+
+// IO is what the commands are given from outside.
+type IO struct {
+	Schema   string // the text of schema.sql
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// exit is an error that sets the exit status. Its message may be empty.
+type exit struct {
+	status int
+	err    error
+}
+
+func (e exit) Error() string { return e.err.Error() }
+func (e exit) Unwrap() error { return e.err }
+
+// misused returns an error about how a command was called.
+func misused(format string, args ...any) error {
+	return exit{statusMisused, fmt.Errorf(format, args...)}
+}
+
+// errQuiet fails without a message, for all has been said.
+var errQuiet = errors.New("")
+
+// Run executes one command and returns its exit status. SIGINT and SIGTERM end
+// the command in good order, a second one ends it at once.
+func Run(ctx context.Context, args []string, streams IO) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	defer stop()
+
+	root, started := newRoot(streams), false
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		started = true
+		return fromEnvironment(cmd)
+	}
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	status := statusFailed
+	if e := (exit{}); errors.As(err, &e) {
+		status = e.status
+	} else if !started { // cobra did not accept the arguments
+		status = statusMisused
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(streams.Err, "relcheck: %s\n", strings.ReplaceAll(text, "\n", "; "))
+		if status == statusMisused {
+			fmt.Fprintf(streams.Err, "Run '%s --help' to see how it is used.\n", cmd.CommandPath())
+		}
+	}
+	return status
+}
+
+func newRoot(streams IO) *cobra.Command {
+	root := group("relcheck", "Record anonymous version reports and answer with the latest release", `
+  relcheck serve                                        start the service on localhost:8080
+  relcheck release sync opa                             learn the releases of Open Policy Agent
+  OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`,
+		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
+		productCommand(streams), releaseCommand(streams), exportCommand(streams))
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	root.SetHelpTemplate(helpTemplate)
+	return root
+}
+
+// group is a command that does nothing but hold others.
+func group(use, short, example string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Example: strings.TrimPrefix(example, "\n")}
+	c.Args = cobra.NoArgs
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		cmd.SetOut(cmd.ErrOrStderr())
+		cmd.Help()
+		return exit{statusMisused, errQuiet}
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+const helpTemplate = `{{with .Example}}{{.}}
+
+{{end}}{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}
+
+{{end}}Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+{{if .HasAvailableSubCommands}}
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
+{{end}}{{if .HasAvailableLocalFlags}}
+Flags, each also an environment variable (--db is RELCHECK_DB):
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{end}}`
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "RELCHECK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// fromEnvironment sets the flags that were not given from the environment.
+func fromEnvironment(cmd *cobra.Command) error {
+	var err error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		value := os.Getenv(variable(f.Name))
+		if f.Changed || f.Name == "help" || value == "" || err != nil {
+			return
+		}
+		if e := cmd.Flags().Set(f.Name, value); e != nil {
+			err = misused("%s=%s: %v", variable(f.Name), value, e)
+		}
+	})
+	return err
+}
+
+// isTerminal reports whether somebody is looking.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}

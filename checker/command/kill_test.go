@@ -1,0 +1,81 @@
+package command_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+func get(t testing.TB, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// Whatever was answered with 200 before a kill -9 is there afterwards, once.
+func TestKilledUnderLoad(t *testing.T) {
+	rounds := 100
+	if testing.Short() {
+		rounds = 5
+	}
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	acknowledged := map[uuid.UUID]bool{}
+	var mu sync.Mutex
+	for round := range rounds {
+		served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+		l := &loader{addr: served.addr, conns: 16, answered: func(id uuid.UUID) {
+			mu.Lock()
+			defer mu.Unlock()
+			acknowledged[id] = true
+		}}
+		ctx, cancel := context.WithCancel(context.Background())
+		killed := time.AfterFunc(time.Duration(20+7*(round%20))*time.Millisecond, func() { served.cmd.Process.Kill() })
+		err := l.run(ctx) // until the connections break
+		cancel()
+		killed.Stop()
+		served.kill()
+		if err == nil || l.bad.Load() > 0 {
+			t.Fatalf("round %d: %v, %d answers that are not 200", round, err, l.bad.Load())
+		}
+	}
+	seen := exportedIDs(t, file)
+	for id := range acknowledged {
+		if seen[id] != 1 {
+			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
+		}
+	}
+	if len(acknowledged) < 10*rounds {
+		t.Errorf("only %d reports in %d rounds: this was no load", len(acknowledged), rounds)
+	}
+	t.Logf("%d reports acknowledged in %d rounds, all there", len(acknowledged), rounds)
+}
+
+// exportedIDs counts how often each id stands in the export.
+func exportedIDs(t testing.TB, file string) map[uuid.UUID]int {
+	t.Helper()
+	seen := map[uuid.UUID]int{}
+	for line := range strings.Lines(relcheck(t, "export", "opa", "--db", file)) {
+		var r struct{ ID uuid.UUID }
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		seen[r.ID]++
+	}
+	return seen
+}

@@ -1,0 +1,112 @@
+package command_test
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"relcheck/checker/command"
+)
+
+// role makes the test's own binary be one of the processes under test.
+const role = "RELCHECK_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(role) {
+	case "":
+		os.Exit(m.Run())
+	case "relcheck":
+		schema, err := os.ReadFile(os.Getenv("RELCHECK_TEST_SCHEMA"))
+		if err != nil {
+			panic(err)
+		}
+		os.Exit(command.Run(context.Background(), os.Args[1:], command.IO{Schema: string(schema), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	case "nothing":
+		serveBare(func(http.ResponseWriter, *http.Request) {})
+	case "insert":
+		serveBare(insertEach(os.Args[1]))
+	}
+}
+
+// process is a program under test that has said where it listens.
+type process struct {
+	cmd  *exec.Cmd
+	addr string
+}
+
+// environment makes this binary take a role.
+func environment(t testing.TB, as string) []string {
+	t.Helper()
+	schema, err := filepath.Abs("../../schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(os.Environ(), role+"="+as, "RELCHECK_TEST_SCHEMA="+schema)
+}
+
+// start runs this binary in a role until the test ends.
+func start(t testing.TB, as string, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = environment(t, as)
+	cmd.Stderr = testLog{t}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: cmd}
+	t.Cleanup(p.kill)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on http://")
+	if !ok {
+		t.Fatalf("%s said %q (%v) instead of where it listens", as, line, err)
+	}
+	p.addr = addr
+	return p
+}
+
+// testLog puts what a process says into the test's log.
+type testLog struct{ testing.TB }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.Logf("%s", p)
+	return len(p), nil
+}
+
+// kill ends the process the hard way, and waits for it.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// relcheck runs this binary as relcheck to its end.
+func relcheck(t testing.TB, args ...string) (stdout string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = environment(t, "relcheck")
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("relcheck %s: %v\n%s", strings.Join(args, " "), err, errs.String())
+	}
+	return string(out)
+}
+
+// missing skips a test for want of something that make test provides, and
+// fails it where nothing may be wanting.
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal("missing: " + what)
+	}
+	t.Skip("missing: " + what)
+}

@@ -1,0 +1,220 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/module"
+
+	"relcheck/checker"
+	"relcheck/db"
+)
+
+var (
+	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	repoPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$`)
+)
+
+func validName(name string) bool { return namePattern.MatchString(name) }
+
+func productCommand(streams IO) *cobra.Command {
+	return group("product", "Say which products there are", `
+  relcheck product add myapp --title "My App" --repo me/myapp \
+    --download 'https://example.com/{tag}/myapp-{os}-{arch}{windows:.exe}' \
+    --notes 'https://example.com/notes/{version}'
+  relcheck product list`,
+		productAdd(streams), productSet(streams), productList(streams), productRemove(streams))
+}
+
+const templateHelp = `Templates of URLs may use {tag} (v1.2.3), {version} (1.2.3), {os}, {arch}, and
+{NAME:TEXT}, which is TEXT where the operating system or the architecture is NAME.`
+
+func productAdd(streams IO) *cobra.Command {
+	var path string
+	var p checker.Product
+	c := &cobra.Command{
+		Use:     "add NAME",
+		Short:   "Add a product",
+		Long:    "Add a product. Clients ask about it under /p/NAME.\n\n" + templateHelp,
+		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p.Name = args[0]
+			if p.Title == "" {
+				p.Title = p.Name
+			}
+			if err := checkProduct(p); err != nil {
+				return err
+			}
+			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
+				if err := s.AddProduct(cmd.Context(), p); err != nil {
+					return err
+				}
+				fmt.Fprintf(streams.Err, "added product %s\n", p.Name)
+				return nil
+			})
+		},
+	}
+	productFlags(c, &p, &path)
+	return c
+}
+
+func productSet(streams IO) *cobra.Command {
+	var path string
+	var given checker.Product
+	c := &cobra.Command{
+		Use:     "set NAME",
+		Short:   "Change a product; what is not given stays as it is",
+		Long:    "Change a product; what is not given stays as it is, and '' empties it.\n\n" + templateHelp,
+		Example: `  relcheck product set myapp --repo me/myapp`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withExisting(cmd.Context(), path, func(s *db.Store) error {
+				p, err := s.Product(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				for flag, field := range productFields(&p) {
+					if cmd.Flags().Changed(flag) {
+						*field = *productFields(&given)[flag]
+					}
+				}
+				if err := checkProduct(p); err != nil {
+					return err
+				}
+				if err := s.SetProduct(cmd.Context(), p); err != nil {
+					return err
+				}
+				fmt.Fprintf(streams.Err, "changed product %s\n", p.Name)
+				return nil
+			})
+		},
+	}
+	productFlags(c, &given, &path)
+	return c
+}
+
+func productFields(p *checker.Product) map[string]*string {
+	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes}
+}
+
+func productFlags(c *cobra.Command, p *checker.Product, path *string) {
+	dbFlag(c, path)
+	c.Flags().StringVar(&p.Title, "title", "", "what people call it (default: NAME)")
+	c.Flags().StringVar(&p.Repo, "repo", "", "`OWNER/REPO` by which clients of GitHub's API ask for it")
+	c.Flags().StringVar(&p.Module, "module", "", "Go module `path`, for relcheck release sync")
+	c.Flags().StringVar(&p.Download, "download", "", "`template` of a release's download URL")
+	c.Flags().StringVar(&p.Notes, "notes", "", "`template` of a release's notes URL")
+}
+
+func checkProduct(p checker.Product) error {
+	if !validName(p.Name) {
+		return misused("%q cannot be a product's name: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", p.Name)
+	}
+	if p.Title == "" || len(p.Title) > 100 || strings.ContainsFunc(p.Title, unicode.IsControl) {
+		return misused("--title: give 1 to 100 bytes of text")
+	}
+	if p.Repo != "" && !repoPattern.MatchString(p.Repo) {
+		return misused("--repo: %q is not of the form OWNER/REPO", p.Repo)
+	}
+	if p.Module != "" {
+		if err := module.CheckPath(p.Module); err != nil {
+			return misused("--module: %v", err)
+		}
+	}
+	for flag, template := range map[string]string{"download": p.Download, "notes": p.Notes} {
+		if template == "" {
+			continue
+		}
+		if err := checker.CheckTemplate(template); err != nil {
+			return misused("--%s: %v", flag, err)
+		}
+	}
+	return nil
+}
+
+func productList(streams IO) *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "List the products",
+		Example: `  relcheck product list`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withExisting(cmd.Context(), path, func(s *db.Store) error {
+				products, err := s.Products(cmd.Context())
+				if err != nil {
+					return err
+				}
+				t := tabwriter.NewWriter(streams.Out, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(t, "NAME\tTITLE\tREPOSITORY\tMODULE")
+				for _, p := range products {
+					fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, p.Title, dash(p.Repo), dash(p.Module))
+				}
+				return t.Flush()
+			})
+		},
+	}
+	dbFlag(c, &path)
+	return c
+}
+
+// dash stands for what is empty, so that columns can be told apart.
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func productRemove(streams IO) *cobra.Command {
+	var path string
+	var yes bool
+	c := &cobra.Command{
+		Use:     "remove NAME",
+		Short:   "Remove a product with its releases",
+		Example: `  relcheck product remove myapp`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withExisting(cmd.Context(), path, func(s *db.Store) error {
+				err := s.RemoveProduct(cmd.Context(), args[0], yes)
+				if errors.Is(err, db.ErrInUse) {
+					return fmt.Errorf("%w; to remove those too, add --with-reports", err)
+				}
+				if err == nil {
+					fmt.Fprintf(streams.Err, "removed product %s\n", args[0])
+				}
+				return err
+			})
+		},
+	}
+	dbFlag(c, &path)
+	c.Flags().BoolVar(&yes, "with-reports", false, "remove all that was recorded about the product as well")
+	return c
+}
+
+// withStore opens the store for a change, and creates it if it is missing.
+func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) error) (err error) {
+	s, err := db.Open(ctx, path, streams.Schema)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	return f(s)
+}
+
+// withExisting opens a store that must be there.
+func withExisting(ctx context.Context, path string, f func(*db.Store) error) (err error) {
+	s, err := db.OpenExisting(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	return f(s)
+}

@@ -1,0 +1,57 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker"
+)
+
+func runCommand(streams IO) *cobra.Command {
+	var o clientOptions
+	var interval time.Duration
+	var disabled, verbose bool
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Stand in for a program that reports its version, as opa run does",
+		Long: `Stand in for a program that reports its version, as opa run does: report at the
+start and then now and again, say on standard error when a newer release is out,
+and end on a signal. A service that does not answer is no trouble.`,
+		Example: `  relcheck run --as 0.12.3 --url http://localhost:8080
+  relcheck run --product myapp --as 1.2.3 --interval 10s --verbose`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := o.client()
+			if err != nil {
+				return err
+			}
+			if interval <= 0 {
+				return misused("--interval: %v is not a time to wait, such as 1h", interval)
+			}
+			client.Interval, client.Disabled = interval, disabled
+			return run(cmd.Context(), client, streams, verbose)
+		},
+	}
+	o.flags(c)
+	c.Flags().DurationVar(&interval, "interval", time.Hour, "shortest `time` between two reports; the longest is twice that")
+	c.Flags().BoolVar(&disabled, "disable-telemetry", false, "send nothing")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell of every report and what came of it")
+	return c
+}
+
+func run(ctx context.Context, client *checker.Client, streams IO, verbose bool) error {
+	if verbose {
+		client.Logger = slog.New(slog.NewTextHandler(streams.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	client.OnOutdated = func(l checker.Latest) {
+		fmt.Fprintf(streams.Err, "%s %s is out of date.\n", client.Product, client.Version)
+		printLatest(streams.Err, client.Product, client.Version, l)
+	}
+	client.Start(ctx)
+	<-ctx.Done()
+	return nil
+}

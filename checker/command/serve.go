@@ -1,0 +1,149 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker"
+	"relcheck/checker/server"
+	"relcheck/db"
+)
+
+// drain is how long requests may take to end once the server was told to stop.
+const drain = 10 * time.Second
+
+type serveOptions struct{ listen, db, baseURL string }
+
+func serveCommand(streams IO) *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Record reports and answer with the latest release",
+		Example: `  relcheck serve
+  relcheck serve --listen :8080 --db /var/lib/relcheck/relcheck.db --base-url https://releases.example.com`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), o, streams)
+		},
+	}
+	c.Flags().StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 picks a free one")
+	dbFlag(c, &o.db)
+	c.Flags().StringVar(&o.baseURL, "base-url", "", "`URL` under which clients reach the service (default: the address it listens on)")
+	return c
+}
+
+func dbFlag(c *cobra.Command, path *string) {
+	c.Flags().StringVar(path, "db", "relcheck.db", "SQLite `file` of the store; serve, product and release create it if it is missing")
+}
+
+// store is what the HTTP server needs, put together from the two halves of db.
+type store struct {
+	*db.Store
+	*db.Writer
+}
+
+func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
+	log := newLogger(streams.Err)
+	if o.baseURL != "" {
+		if err := checker.CheckURL(o.baseURL); err != nil {
+			return misused("--base-url: %v", err)
+		}
+	}
+	s, err := db.Open(ctx, o.db, streams.Schema)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	w, err := s.NewWriter(log)
+	if err != nil {
+		return err
+	}
+	defer closing(w, &err)
+
+	l, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --listen", err)
+	}
+	url := "http://" + address(o.listen, l.Addr())
+	base := strings.TrimRight(o.baseURL, "/")
+	if base == "" {
+		base = url
+	}
+	handler, err := server.New(ctx, store{s, w}, log, base)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	go handler.Watch(ctx)
+	fmt.Fprintf(streams.Out, "listening on %s\n", url)
+	log.Info("started", "db", o.db, "base_url", base, "version", buildVersion())
+	hint(ctx, s, log)
+	return listen(ctx, l, handler.Handler(), log)
+}
+
+// closing closes c at the end of a function; an error there counts.
+func closing(c io.Closer, err *error) { *err = errors.Join(*err, c.Close()) }
+
+// address is the host that was asked for with the port that was found.
+func address(asked string, got net.Addr) string {
+	host, _, err := net.SplitHostPort(asked)
+	_, port, _ := net.SplitHostPort(got.String())
+	if err != nil || host == "" {
+		return got.String()
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// hint says what to do next as long as there is nothing to answer with.
+func hint(ctx context.Context, s *db.Store, log *slog.Logger) {
+	releases, err := s.Releases(ctx, server.DefaultProduct)
+	if err == nil && len(releases) == 0 {
+		log.Info("no release of opa is known yet; add them with: relcheck release add, import or sync opa")
+	}
+}
+
+// listen serves until ctx ends, then lets requests under way come to their end.
+func listen(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    32 << 10,                                          // package server answers from 8 KB on
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what callers do wrong
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		s.Close()
+		log.Warn("some requests did not end in time and were cut off")
+	}
+	log.Info("stopped")
+	return nil
+}
+
+// newLogger writes text for people and JSON for programs.
+func newLogger(w io.Writer) *slog.Logger {
+	if isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, nil))
+	}
+	return slog.New(slog.NewJSONHandler(w, nil))
+}

@@ -1,0 +1,140 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker"
+	"relcheck/checker/source"
+	"relcheck/db"
+)
+
+func releaseImport(streams IO) *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "import PRODUCT FILE",
+		Short: "Add the releases in a file that has the form of GitHub's releases API",
+		Long: `Add the releases in a file that has the form of GitHub's releases API: one
+object, or an array of them; - reads standard input. Assets are matched to
+platforms by their names. Drafts are left out. If one entry is bad, nothing is
+imported. Importing a file again changes nothing.`,
+		Example: `  relcheck release import opa releases.json
+  curl -s https://github.example.com/api/v3/repos/me/myapp/releases | relcheck release import myapp -`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := open(args[1], streams.In)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			progress := newProgress(streams.Err)
+			releases, err := source.ReadGitHub(file, func(n int) { progress.show("%d releases read", n) })
+			progress.clear()
+			if err != nil {
+				return fmt.Errorf("import %s: %w; nothing was imported", args[1], err)
+			}
+			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
+				return put(cmd.Context(), s, args[0], releases, mergeGiven, streams)
+			})
+		},
+	}
+	dbFlag(c, &path)
+	return c
+}
+
+func open(name string, in io.Reader) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(in), nil
+	}
+	return os.Open(name)
+}
+
+func releaseSync(streams IO) *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use:   "sync PRODUCT",
+		Short: "Add the releases that a Go module proxy knows",
+		Long: `Add the versions of the product's Go module, their dates and retractions, from
+the proxies that GOPROXY names. What is known already is not asked for again.`,
+		Example: `  relcheck release sync opa
+  GOPROXY=https://goproxy.example.com relcheck release sync opa`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
+				return syncReleases(cmd.Context(), s, args[0], streams)
+			})
+		},
+	}
+	dbFlag(c, &path)
+	return c
+}
+
+func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) error {
+	product, err := s.Product(ctx, name)
+	if err != nil {
+		return err
+	}
+	if product.Module == "" {
+		return misused("product %s has no Go module to sync from; name it with relcheck product set %[1]s --module PATH", name)
+	}
+	known, err := s.Releases(ctx, name)
+	if err != nil {
+		return err
+	}
+	dates := map[string]time.Time{}
+	for _, r := range known {
+		if !r.Date.IsZero() {
+			dates[checker.Canonical(r.Version)] = r.Date
+		}
+	}
+	progress := newProgress(streams.Err)
+	proxy := source.Proxy{
+		Known:    dates,
+		Progress: func(done, total int) { progress.show("%d of %d versions", done, total) },
+	}
+	releases, err := proxy.Releases(ctx, product.Module)
+	progress.clear()
+	if err != nil {
+		return fmt.Errorf("sync %s: %w", name, err)
+	}
+	return put(ctx, s, name, releases, mergeSynced, streams)
+}
+
+// mergeSynced takes from a module proxy what it knows best: dates, where none
+// is known, and retractions.
+func mergeSynced(stored, synced checker.Release) checker.Release {
+	stored.Retracted = synced.Retracted
+	if stored.Date.IsZero() {
+		stored.Date = synced.Date
+	}
+	return stored
+}
+
+func put(ctx context.Context, s *db.Store, product string, releases []checker.Release,
+	merge func(stored, given checker.Release) checker.Release, streams IO) error {
+	c, err := s.PutReleases(ctx, product, releases, merge)
+	if err == nil {
+		fmt.Fprintf(streams.Err, "%s: %d releases: %d added, %d changed, %d as they were\n",
+			product, len(releases), c.Added, c.Changed, c.Unchanged)
+	}
+	return err
+}
+
+// progress is a line that is written over and over, on terminals only.
+type progress struct{ w io.Writer }
+
+func newProgress(w io.Writer) progress {
+	if !isTerminal(w) {
+		w = io.Discard
+	}
+	return progress{w}
+}
+
+func (p progress) show(format string, args ...any) { fmt.Fprintf(p.w, "\r\x1b[K"+format, args...) }
+
+func (p progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }

@@ -1,0 +1,89 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker"
+)
+
+// self is the product that relcheck itself is.
+const self = "relcheck"
+
+// build is what the Go toolchain recorded about this program.
+type build struct {
+	Version  string          `json:"version"`
+	Commit   string          `json:"commit"`
+	Go       string          `json:"go"`
+	Platform string          `json:"platform"`
+	Latest   *checker.Latest `json:"latest,omitempty"`
+}
+
+func versionCommand(streams IO) *cobra.Command {
+	o := clientOptions{product: self, version: buildVersion()}
+	var check, asJSON bool
+	c := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of relcheck, and with --check the latest release",
+		Example: `  relcheck version
+  relcheck version --check --url https://releases.example.com`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b := thisBuild()
+			if !asJSON {
+				printBuild(streams.Out, b)
+			}
+			if check {
+				client, err := o.client()
+				if err != nil {
+					return err
+				}
+				answer, err := client.Check(cmd.Context())
+				if err != nil {
+					return withoutAnswer(err, self, false)
+				}
+				b.Latest = &answer.Latest
+			}
+			if asJSON {
+				return printJSON(streams, b)
+			}
+			if check {
+				printLatest(streams.Out, self, b.Version, *b.Latest)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVarP(&check, "check", "c", false, "ask the service for the latest release of relcheck")
+	o.urlFlag(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func printBuild(w io.Writer, b build) {
+	fmt.Fprintf(w, "Version: %s\nBuild Commit: %s\nGo Version: %s\nPlatform: %s\n", b.Version, b.Commit, b.Go, b.Platform)
+}
+
+// buildVersion is the module's version without the leading v, or "dev" for a
+// build that has none.
+func buildVersion() string { return thisBuild().Version }
+
+func thisBuild() build {
+	b := build{Version: "dev", Commit: "unknown", Go: runtime.Version(), Platform: checker.Host().String()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	if v := checker.Canonical(info.Main.Version); v != "" {
+		b.Version = v[1:]
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			b.Commit = s.Value
+		}
+	}
+	return b
+}

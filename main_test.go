@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"relcheck": main})
+}
+
+// TestScript plays sessions at the command line, with the real program.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   "testdata/script",
+		Setup: setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status,
+			"await":  await,
+			"get":    get,
+			"post":   post,
+
+			"await-export": awaitExport,
+		},
+	})
+}
+
+// setup gives each script an address that nothing listens on, and an
+// environment in which nothing is switched off.
+func setup(env *testscript.Env) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Setenv("ADDR", l.Addr().String())
+	env.Setenv("URL", "http://"+l.Addr().String())
+	env.Setenv("GOPROXY", "file://"+env.WorkDir+"/goproxy")
+	return l.Close()
+}
+
+// status N COMMAND… runs a command, which must end with exit status N.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status N COMMAND…")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit := (*exec.ExitError)(nil)
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit status %d, want %s", got, args[0])
+	}
+}
+
+// await PATH TEXT asks until the answer contains the text, for ten seconds.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: await PATH TEXT")
+	}
+	var body string
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		res, err := http.Get(ts.Getenv("URL") + args[0])
+		if err == nil {
+			body = read(ts, res)
+		}
+		if err == nil && strings.Contains(body, args[1]) != neg {
+			return
+		}
+	}
+	ts.Fatalf("GET %s does not say %q:\n%s", args[0], args[1], body)
+}
+
+// await-export N PRODUCT TEXT waits until N recorded reports have the text.
+func awaitExport(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: await-export N PRODUCT TEXT")
+	}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		ts.Check(ts.Exec("relcheck", "export", args[1]))
+		if strings.Count(ts.ReadFile("stdout"), args[2]) >= atoi(ts, args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("fewer than %s reports of %s with %s", args[0], args[1], args[2])
+}
+
+func atoi(ts *testscript.TestScript, s string) int {
+	n, err := strconv.Atoi(s)
+	ts.Check(err)
+	return n
+}
+
+// get PATH prints the answer.
+func get(ts *testscript.TestScript, neg bool, args []string) {
+	res, err := http.Get(ts.Getenv("URL") + args[0])
+	ts.Check(err)
+	fmt.Fprint(ts.Stdout(), read(ts, res))
+}
+
+// post PATH FILE USER-AGENT sends a report and prints the answer.
+func post(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: post PATH FILE USER-AGENT")
+	}
+	req, err := http.NewRequest("POST", ts.Getenv("URL")+args[0], strings.NewReader(ts.ReadFile(args[1])))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", args[2])
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), res.StatusCode)
+	fmt.Fprint(ts.Stdout(), read(ts, res))
+}
+
+func read(ts *testscript.TestScript, res *http.Response) string {
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	return string(body)
+}
