@@ -16,16 +16,20 @@ type reportLog struct {
 	path   string
 	db     *sql.DB
 	conn   *sql.Conn
-	insert map[int]*sql.Stmt // by number of rows
+	begin  *sql.Stmt
+	commit *sql.Stmt
+	insert []*sql.Stmt // of 1<<i rows
 	builds *builds
 	seq    int64 // the last one given out
 	args   []any
 }
 
-// rowsPerInsert are the sizes of multi-row inserts, largest first.
-var rowsPerInsert = []int{64, 8, 1}
-
-const rowColumns = 5
+const (
+	// insertSizes is how many sizes of multi-row inserts there are, each twice
+	// the one before: a batch of any size takes few statements.
+	insertSizes = 8
+	rowColumns  = 5
+)
 
 func (l *reportLog) connect() error {
 	ctx := context.Background()
@@ -36,9 +40,8 @@ func (l *reportLog) connect() error {
 		l.close()
 		return err
 	}
-	l.insert = map[int]*sql.Stmt{}
-	for _, n := range rowsPerInsert {
-		if l.insert[n], err = l.conn.PrepareContext(ctx, insertRows(n)); err != nil {
+	for _, p := range l.statements() {
+		if *p.stmt, err = l.conn.PrepareContext(ctx, p.text); err != nil {
 			l.close()
 			return err
 		}
@@ -49,6 +52,21 @@ func (l *reportLog) connect() error {
 		l.close()
 	}
 	return err
+}
+
+type statement struct {
+	stmt **sql.Stmt
+	text string
+}
+
+// statements are those that every batch runs, and so are prepared once.
+func (l *reportLog) statements() []statement {
+	l.insert = make([]*sql.Stmt, insertSizes)
+	all := []statement{{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"}}
+	for i := range l.insert {
+		all = append(all, statement{&l.insert[i], insertRows(1 << i)})
+	}
+	return all
 }
 
 func insertRows(n int) string {
@@ -63,20 +81,16 @@ func insertRows(n int) string {
 	return q.String()
 }
 
-// close drops the connection; closing twice does no harm.
+// close drops the connection, and with it its statements. Closing twice does
+// no harm.
 func (l *reportLog) close() {
-	for _, stmt := range l.insert {
-		if stmt != nil {
-			stmt.Close()
-		}
-	}
 	if l.conn != nil {
 		l.conn.Close()
 	}
 	if l.db != nil {
 		l.db.Close()
 	}
-	l.insert, l.conn, l.db = nil, nil, nil
+	l.conn, l.db = nil, nil
 }
 
 // write records the entries of b and the checks at the time of now. Its
@@ -111,7 +125,7 @@ func failure(err error) error {
 
 func (l *reportLog) transact(b *batch, checks map[buildKey]int64, now time.Time) error {
 	ctx := context.Background()
-	if _, err := l.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := l.begin.ExecContext(ctx); err != nil {
 		return err
 	}
 	if err := l.builds.refresh(ctx, l.conn, now); err != nil {
@@ -128,7 +142,7 @@ func (l *reportLog) transact(b *batch, checks map[buildKey]int64, now time.Time)
 			return err
 		}
 	}
-	_, err := l.conn.ExecContext(ctx, "COMMIT")
+	_, err := l.commit.ExecContext(ctx)
 	return err
 }
 
@@ -152,16 +166,19 @@ func (l *reportLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 		}
 		l.args = append(l.args, l.seq, at, build, e.instance[:], heap)
 	}
+	defer clear(l.args)
 	rest := l.args
-	for _, n := range rowsPerInsert {
-		for len(rest) >= n*rowColumns {
-			if _, err := l.insert[n].ExecContext(ctx, rest[:n*rowColumns]...); err != nil {
-				return err
-			}
-			rest = rest[n*rowColumns:]
+	for i := insertSizes - 1; len(rest) > 0; {
+		n := rowColumns << i
+		if len(rest) < n {
+			i--
+			continue
 		}
+		if _, err := l.insert[i].ExecContext(ctx, rest[:n]...); err != nil {
+			return err
+		}
+		rest = rest[n:]
 	}
-	clear(l.args)
 	return nil
 }
 

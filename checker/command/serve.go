@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -52,6 +55,7 @@ type store struct {
 }
 
 func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
+	tune()
 	log := newLogger(streams.Err)
 	if o.baseURL != "" {
 		if err := checker.CheckURL(o.baseURL); err != nil {
@@ -88,6 +92,19 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	log.Info("started", "db", o.db, "base_url", base, "version", buildVersion())
 	hint(ctx, s, log)
 	return listen(ctx, l, handler.Handler(), log)
+}
+
+// tune sets the Go runtime to what make bench shows to be good for a server
+// that always waits for a disk: a thread that syncs does not take a processor
+// away from the requests, and a heap of a few megabytes need not be collected
+// as often as it doubles. GOMAXPROCS and GOGC come first where they are set.
+func tune() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }
 
 // closing closes c at the end of a function; an error there counts.
