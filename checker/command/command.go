@@ -123,7 +123,7 @@ const helpTemplate = `{{with .Example}}{{.}}
 {{if .HasAvailableSubCommands}}
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
-{{end}}{{if .HasAvailableLocalFlags}}
+{{else}}
 Flags, each also an environment variable (--db is RELCHECK_DB):
 {{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
 {{end}}`

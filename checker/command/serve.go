@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,11 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 		l.Close()
 		return err
 	}
-	go handler.Watch(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { handler.Watch(ctx) })
+	defer watch.Wait() // before the store is closed
+	defer cancel()
 	fmt.Fprintf(streams.Out, "listening on %s\n", url)
 	log.Info("started", "db", o.db, "base_url", base, "version", buildVersion())
 	hint(ctx, s, log)
