@@ -81,16 +81,21 @@ func insertRows(n int) string {
 	return q.String()
 }
 
-// close drops the connection, and with it its statements. Closing twice does
-// no harm.
+// close drops the connection. Statements that are left open would keep SQLite
+// from closing the file. Closing twice does no harm.
 func (l *reportLog) close() {
+	for _, stmt := range append(l.insert, l.begin, l.commit) {
+		if stmt != nil {
+			stmt.Close()
+		}
+	}
 	if l.conn != nil {
 		l.conn.Close()
 	}
 	if l.db != nil {
 		l.db.Close()
 	}
-	l.conn, l.db = nil, nil
+	l.conn, l.db, l.begin, l.commit, l.insert = nil, nil, nil, nil, nil
 }
 
 // write records the entries of b and the checks at the time of now. Its

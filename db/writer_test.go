@@ -135,6 +135,24 @@ func TestRecordAtOnce(t *testing.T) {
 	}
 }
 
+// Once all is closed, everything stands in the one file.
+func TestCloseLeavesOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if _, err := os.Stat(path + suffix); err == nil {
+			t.Errorf("%s is left", path+suffix)
+		}
+	}
+}
+
 func TestRecordAfterClose(t *testing.T) {
 	w := writer(t, open(t, filepath.Join(t.TempDir(), "a.db")))
 	if err := w.Close(); err != nil {
