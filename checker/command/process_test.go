@@ -3,6 +3,7 @@ package command_test
 import (
 	"bufio"
 	"context"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -10,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"relcheck/checker"
 	"relcheck/checker/command"
+	"relcheck/checker/server"
+	"relcheck/db"
 )
 
 // role makes the test's own binary be one of the processes under test.
@@ -21,16 +25,50 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "relcheck":
-		schema, err := os.ReadFile(os.Getenv("RELCHECK_TEST_SCHEMA"))
-		if err != nil {
-			panic(err)
-		}
-		os.Exit(command.Run(context.Background(), os.Args[1:], command.IO{Schema: string(schema), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+		os.Exit(command.Run(context.Background(), os.Args[1:], command.IO{Schema: readSchema(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	case "early":
+		serveEarly(os.Args[len(os.Args)-1], readSchema())
 	case "nothing":
 		serveBare(func(http.ResponseWriter, *http.Request) {})
 	case "insert":
 		serveBare(insertEach(os.Args[1]))
 	}
+}
+
+func readSchema() string {
+	schema, err := os.ReadFile(os.Getenv("RELCHECK_TEST_SCHEMA"))
+	if err != nil {
+		panic(err)
+	}
+	return string(schema)
+}
+
+// early is a store that answers from memory and records later.
+type early struct {
+	*db.Store
+	*db.Writer
+}
+
+func (e early) Record(_ context.Context, product string, from checker.Platform, r *checker.Report) error {
+	go e.Writer.Record(context.Background(), product, from, r)
+	return nil
+}
+
+func serveEarly(path, schema string) {
+	ctx := context.Background()
+	s, err := db.Open(ctx, path, schema)
+	if err != nil {
+		panic(err)
+	}
+	w, err := s.NewWriter(slog.Default())
+	if err != nil {
+		panic(err)
+	}
+	h, err := server.New(ctx, early{s, w}, slog.Default(), "")
+	if err != nil {
+		panic(err)
+	}
+	serveBare(h.Handler().ServeHTTP)
 }
 
 // process is a program under test that has said where it listens.
