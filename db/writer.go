@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -156,17 +155,6 @@ func (w *Writer) Count(product, version string, from checker.Platform) {
 	}
 }
 
-// Ready returns nil while reports can be recorded, and otherwise why not.
-func (w *Writer) Ready() error {
-	if err := w.checkFile(); err != nil {
-		return err
-	}
-	if p := w.trouble.Load(); p != nil {
-		return *p
-	}
-	return nil
-}
-
 // Close writes what waits and stops. Later reports are refused.
 func (w *Writer) Close() error {
 	w.mu.Lock()
@@ -258,10 +246,17 @@ func (w *Writer) takeChecks() map[buildKey]int64 {
 	return taken
 }
 
-// write commits a batch and wakes its callers. An empty batch tries whether a
-// store that failed works again.
+// write commits a batch and wakes its callers. If there is nothing to commit,
+// it tries whether a store that failed works again.
 func (w *Writer) write(reports *reportLog, b *batch, checks map[buildKey]int64) {
+	trial := len(b.entries)+len(checks) == 0
+	if trial && w.trouble.Load() == nil {
+		return
+	}
 	err := w.checkFile()
+	if err == nil && trial {
+		err = checkRoom(w.path)
+	}
 	if err == nil {
 		err = reports.write(b, checks, time.Now())
 	}
@@ -270,32 +265,4 @@ func (w *Writer) write(reports *reportLog, b *batch, checks map[buildKey]int64) 
 	}
 	b.finish(err)
 	w.note(err)
-}
-
-// note remembers whether writing works, and logs when that changes.
-func (w *Writer) note(err error) {
-	before := w.trouble.Load()
-	switch {
-	case err == nil && before != nil:
-		w.trouble.Store(nil)
-		w.log.Info("recording again", "db", w.path)
-	case err != nil:
-		w.trouble.Store(&err)
-		if before == nil || (*before).Error() != err.Error() {
-			w.log.Error("cannot record reports", "db", w.path, "err", err)
-		}
-	}
-}
-
-// checkFile makes sure that the file is still the one that was opened: writing
-// to one that was removed or replaced goes on to succeed, and all is lost.
-func (w *Writer) checkFile() error {
-	now, err := os.Stat(w.path)
-	if err == nil && !os.SameFile(w.file, now) {
-		err = errors.New("another file has taken its place")
-	}
-	if err != nil {
-		return fmt.Errorf("%s is no longer the file that was opened: %w; restart to use what is there now", w.path, err)
-	}
-	return nil
 }

@@ -1,0 +1,73 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// On a full disk nothing is acknowledged, and recording goes on by itself once
+// there is space.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=3m"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("missing: the right to mount a small file system: %v", err)
+		}
+		t.Skipf("missing: the right to mount a small file system: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	ctx := context.Background()
+	path := filepath.Join(dir, "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	defer w.Close()
+	acknowledged := map[any]bool{}
+	record := func() error {
+		r := report("1.0.0")
+		err := w.Record(ctx, "opa", linux, r)
+		if err == nil {
+			acknowledged[r.ID] = true
+		}
+		return err
+	}
+	if err := record(); err != nil {
+		t.Fatal(err)
+	}
+	filler := filepath.Join(dir, "filler")
+	if err := os.WriteFile(filler, make([]byte, 4<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	var err error
+	for range 200 { // what space was set aside before may take some
+		if err = record(); err != nil {
+			break
+		}
+	}
+	var full interface{ DiskFull() bool }
+	if !errors.As(err, &full) || !full.DiskFull() {
+		t.Errorf("on a full disk: %v", err)
+	}
+	if w.Ready() == nil {
+		t.Error("ready on a full disk")
+	}
+	if _, err := s.Catalog(ctx); err != nil {
+		t.Errorf("the catalog cannot be read: %v", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	awaitReady(t, w)
+	if err := record(); err != nil {
+		t.Errorf("with space again: %v", err)
+	}
+	for _, r := range recorded(t, s, "opa") {
+		delete(acknowledged, r.ID)
+	}
+	if len(acknowledged) > 0 {
+		t.Errorf("%d acknowledged reports are not there", len(acknowledged))
+	}
+}

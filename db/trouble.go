@@ -1,0 +1,68 @@
+package db
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// Ready returns nil while reports can be recorded, and otherwise why not.
+func (w *Writer) Ready() error {
+	if err := w.checkFile(); err != nil {
+		return err
+	}
+	if p := w.trouble.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// note remembers whether writing works, and logs when that changes.
+func (w *Writer) note(err error) {
+	before := w.trouble.Load()
+	switch {
+	case err == nil && before != nil:
+		w.trouble.Store(nil)
+		w.log.Info("recording again", "db", w.path)
+	case err != nil:
+		w.trouble.Store(&err)
+	}
+	if err != nil && (before == nil || !alike(*before, err)) {
+		w.log.Error("cannot record reports", "db", w.path, "err", err)
+	}
+}
+
+// alike keeps one trouble from being logged over and over.
+func alike(a, b error) bool {
+	return a.Error() == b.Error() || errors.As(a, new(full)) && errors.As(b, new(full))
+}
+
+// checkFile makes sure that the file is still the one that was opened: writing
+// to one that was removed or replaced goes on to succeed, and all is lost.
+func (w *Writer) checkFile() error {
+	now, err := os.Stat(w.path)
+	if err == nil && !os.SameFile(w.file, now) {
+		err = errors.New("another file has taken its place")
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no longer the file that was opened: %w; restart to use what is there now", w.path, err)
+	}
+	return nil
+}
+
+// checkRoom makes sure that there is space for more than the page or two that
+// a trial writes: on a full disk they may fit where no report does.
+func checkRoom(path string) error {
+	name := path + "-trial"
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 64<<10))
+	err = errors.Join(err, f.Sync(), f.Close(), os.Remove(name))
+	if errors.Is(err, syscall.ENOSPC) {
+		err = full{err}
+	}
+	return err
+}
