@@ -1,3 +1,5 @@
+SHELL = bash -o pipefail
+
 .PHONY: run test bench lint opa platforms clean
 
 run:
@@ -36,7 +38,7 @@ opa: $(OPA:%=.cache/opa/%/opa)
 # INSERT a request; and what the client costs its host.
 bench:
 	go test ./checker -run '^$$' -bench Start -benchtime 1s
-	go test ./checker/command -run TestThroughput -throughput 2s -v | grep -v '^=\|^---\|"time"'
+	go test ./checker/command -run TestThroughput -throughput 2s -v | grep -v '^=\|^--- PASS\|"time"'
 
 clean:
 	rm -rf .cache

@@ -8,12 +8,14 @@
 --   schema   the version of this data model
 --   catalog  grows by one whenever a product or a release changes; a running
 --            server looks at it to notice what another process has changed
+--   removed  the highest seq of the log when reports were last removed from it;
+--            all that are recorded later have a higher one
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
 );
 
-INSERT INTO setting (name, value) VALUES ('schema', 1), ('catalog', 1);
+INSERT INTO setting (name, value) VALUES ('schema', 1), ('catalog', 1), ('removed', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (
@@ -64,7 +66,7 @@ CREATE TABLE build (
 -- The log: one row a report that was answered with status 200. It holds no
 -- address, no host or user name and no header of the request.
 CREATE TABLE report (
-    seq      BIGINT PRIMARY KEY,  -- order of recording; grows without gaps in it
+    seq      BIGINT PRIMARY KEY,  -- order of recording; never used twice
     at       BIGINT NOT NULL,     -- when it came in
     build    BIGINT NOT NULL,     -- build.id
     instance BYTEA  NOT NULL,     -- the 16 bytes of the process's random id

@@ -90,6 +90,13 @@ func (c *Client) Check(ctx context.Context) (Answer, error) {
 	return e.ask(ctx)
 }
 
+// Validate returns the error for which neither Check nor Start would send
+// anything, or nil. It wraps [ErrDisabled] or [ErrNoURL] where that is why.
+func (c *Client) Validate() error {
+	_, err := c.exchange()
+	return err
+}
+
 // Start reports at once and then at random intervals, until ctx ends. It
 // returns without waiting for any of that. What goes wrong is logged at debug
 // level and otherwise kept from the host, panics included.

@@ -51,7 +51,7 @@ func CheckLink(s string) error {
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("%q is not an http or https URL", s)
+		return fmt.Errorf("%q is not an http or https URL, such as https://example.com", s)
 	}
 	return nil
 }
@@ -82,7 +82,9 @@ func expand(template, tag string, p Platform) (string, error) {
 			return "", fmt.Errorf("template %q: no platform", template)
 		case conditional && (name == p.OS || name == p.Arch):
 			b.WriteString(insert)
+		case conditional && knownName(name):
 		case conditional:
+			return "", fmt.Errorf("template %q: {%s}: Go knows no operating system or architecture %q", template, field, name)
 		case name == "os":
 			b.WriteString(p.OS)
 		case name == "arch":
@@ -91,4 +93,15 @@ func expand(template, tag string, p Platform) (string, error) {
 			return "", fmt.Errorf("template %q: unknown field {%s}; use {tag}, {version}, {os}, {arch} or {NAME:TEXT}", template, field)
 		}
 	}
+}
+
+// knownName reports whether some platform's operating system or architecture
+// has the name.
+func knownName(name string) bool {
+	for p := range known {
+		if name == p.OS || name == p.Arch {
+			return true
+		}
+	}
+	return false
 }

@@ -68,13 +68,14 @@ func TestExpand(t *testing.T) {
 func TestCheckTemplate(t *testing.T) {
 	for template, ok := range map[string]bool{
 		"https://example.com/{tag}/{os}/{arch}/{version}{windows:.exe}": true,
-		"http://example.com/":            true,
-		"https://example.com/{platform}": false,
-		"https://example.com/{os":        false,
-		"example.com/{tag}":              false,
-		"javascript:{tag}":               false,
-		"https://me:pw@example.com/":     false,
-		"":                               false,
+		"http://example.com/":                true,
+		"https://example.com/{platform}":     false,
+		"https://example.com/{windowz:.exe}": false,
+		"https://example.com/{os":            false,
+		"example.com/{tag}":                  false,
+		"javascript:{tag}":                   false,
+		"https://me:pw@example.com/":         false,
+		"":                                   false,
 	} {
 		if err := checker.CheckTemplate(template); (err == nil) != ok {
 			t.Errorf("%q: %v", template, err)

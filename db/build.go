@@ -27,32 +27,47 @@ type buildKey struct {
 	platform         checker.Platform
 }
 
-// builds finds the ids of builds, and keeps their number bounded. What it
-// remembers holds for one day and one revision of the catalog.
+// builds finds the ids of builds, and keeps their number bounded.
 type builds struct {
-	day      int64
-	revision int64
-	ids      map[buildKey]int64
-	versions map[string]*versions // by product
+	day         int64 // for which versions were admitted; starts anew with the process
+	unpublished byProduct
+
+	revision  int64 // of the catalog, which the rest goes by
+	published byProduct
+	ids       map[buildKey]int64
 }
 
-// versions are those of a product that have builds of their own.
-type versions struct {
-	published   map[string]bool // as tagged, without a leading "v"
-	unpublished map[string]bool // as reported
+// byProduct holds sets of versions by product: published ones as they are
+// tagged, without a leading "v", and unpublished ones as they were reported.
+type byProduct map[string]map[string]bool
+
+func newBuilds() *builds {
+	b := &builds{day: -1}
+	b.forget()
+	return b
 }
 
-func newBuilds() *builds { return &builds{day: -1} }
+// forget drops what may no longer be so.
+func (b *builds) forget() {
+	b.revision, b.published, b.ids = -1, byProduct{}, map[buildKey]int64{}
+}
 
-// refresh forgets what may have changed. It runs inside the transaction in
-// which the ids are used, so that nothing changes in between.
+// refresh forgets what the day or the catalog has made untrue. It runs inside
+// the transaction in which the ids are used, so that nothing changes in between.
 func (b *builds) refresh(ctx context.Context, conn *sql.Conn, now time.Time) error {
 	revision, err := revision(ctx, conn)
-	day := now.Unix() / 86400
-	if err == nil && (day != b.day || revision != b.revision || len(b.ids) > maxCached) {
-		*b = builds{day, revision, map[buildKey]int64{}, map[string]*versions{}}
+	if err != nil {
+		return err
 	}
-	return err
+	if day := now.Unix() / 86400; day != b.day {
+		b.day, b.unpublished = day, byProduct{}
+		b.forget()
+	}
+	if revision != b.revision || len(b.ids) > maxCached {
+		b.forget()
+		b.revision = revision
+	}
+	return nil
 }
 
 // id returns the build's id, and makes one if it is new. The error wraps
@@ -61,11 +76,11 @@ func (b *builds) id(ctx context.Context, conn *sql.Conn, key buildKey) (int64, e
 	if id, ok := b.ids[key]; ok {
 		return id, nil
 	}
-	v, err := b.versionsOf(ctx, conn, key.product)
+	admitted, err := b.admit(ctx, conn, key.product, key.version)
 	if err != nil {
 		return 0, err
 	}
-	if !v.admit(key.version) {
+	if !admitted {
 		key.version = otherVersion
 		if id, ok := b.ids[key]; ok {
 			return id, nil
@@ -79,20 +94,29 @@ func (b *builds) id(ctx context.Context, conn *sql.Conn, key buildKey) (int64, e
 }
 
 // admit tells whether a version has builds of its own today.
-func (v *versions) admit(version string) bool {
-	if v.published[strings.TrimPrefix(version, "v")] || v.unpublished[version] {
-		return true
+func (b *builds) admit(ctx context.Context, conn *sql.Conn, product, version string) (bool, error) {
+	published, err := b.publishedOf(ctx, conn, product)
+	if err != nil {
+		return false, err
 	}
-	if len(v.unpublished) >= maxUnpublished {
-		return false
+	unpublished := b.unpublished[product]
+	if published[strings.TrimPrefix(version, "v")] || unpublished[version] {
+		return true, nil
 	}
-	v.unpublished[version] = true
-	return true
+	if len(unpublished) >= maxUnpublished {
+		return false, nil
+	}
+	if unpublished == nil {
+		unpublished = map[string]bool{}
+		b.unpublished[product] = unpublished
+	}
+	unpublished[version] = true
+	return true, nil
 }
 
-func (b *builds) versionsOf(ctx context.Context, conn *sql.Conn, product string) (*versions, error) {
-	if v, ok := b.versions[product]; ok {
-		return v, nil
+func (b *builds) publishedOf(ctx context.Context, conn *sql.Conn, product string) (map[string]bool, error) {
+	if known, ok := b.published[product]; ok {
+		return known, nil
 	}
 	tags, err := query(ctx, conn, func(rows *sql.Rows) (tag sql.NullString, err error) {
 		err = rows.Scan(&tag)
@@ -104,12 +128,12 @@ func (b *builds) versionsOf(ctx context.Context, conn *sql.Conn, product string)
 	if len(tags) == 0 {
 		return nil, noProduct(product)
 	}
-	v := &versions{published: map[string]bool{}, unpublished: map[string]bool{}}
+	published := map[string]bool{}
 	for _, tag := range tags {
-		v.published[strings.TrimPrefix(tag.String, "v")] = tag.Valid
+		published[strings.TrimPrefix(tag.String, "v")] = tag.Valid
 	}
-	b.versions[product] = v
-	return v, nil
+	b.published[product] = published
+	return published, nil
 }
 
 func findBuild(ctx context.Context, conn *sql.Conn, key buildKey) (id int64, err error) {

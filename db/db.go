@@ -10,6 +10,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"path/filepath"
 )
 
 // schemaVersion is the data model that this code reads and writes.
@@ -42,12 +44,14 @@ func open(ctx context.Context, path string, err error) (*Store, error) {
 	if err != nil {
 		return nil, openError(path, err)
 	}
+	given := path
+	path = resolve(path)
 	s := &Store{path: path, main: connect(path, readWrite), read: connect(path, readOnly)}
 	s.main.SetMaxOpenConns(1)
 	s.read.SetMaxOpenConns(4)
 	if err := s.verify(ctx); err != nil {
 		s.Close()
-		return nil, openError(path, err)
+		return nil, openError(given, err)
 	}
 	return s, nil
 }
@@ -57,8 +61,24 @@ func (s *Store) Close() error {
 	return errors.Join(s.read.Close(), s.main.Close())
 }
 
+// resolve follows symbolic links: one file has one lock, whatever it is called.
+func resolve(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
+
 // inTx runs f in a transaction that holds the write lock from its start.
 func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
+	err := s.transact(ctx, f)
+	if code(err) == codeBusy {
+		err = fmt.Errorf("change %s: another process keeps it locked; try again: %w", s.path, err)
+	}
+	return err
+}
+
+func (s *Store) transact(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.main.BeginTx(ctx, nil)
 	if err != nil {
 		return err

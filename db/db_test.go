@@ -386,3 +386,53 @@ func revision(t *testing.T, s *db.Store) int64 {
 	}
 	return n
 }
+
+// What is removed leaves no trace in the bytes of the file, and its place in
+// the order of recording to nobody.
+func TestRemovedIsGone(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	var ids []uuid.UUID
+	for range 500 {
+		r := report("1.0.0")
+		ids = append(ids, r.ID)
+		if err := w.Record(ctx, "relcheck", linux, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := lastSeq(t, path)
+	w.Close()
+	if err := s.RemoveProduct(ctx, "relcheck", true); err != nil {
+		t.Fatal(err)
+	}
+	w = writer(t, s)
+	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	if now := lastSeq(t, path); now <= last {
+		t.Errorf("seq went from %d to %d", last, now)
+	}
+	w.Close()
+	s.Close()
+	bytes, left := content(t, path), 0
+	for _, id := range ids {
+		if strings.Contains(bytes, string(id[:])) {
+			left++
+		}
+	}
+	if left > 0 {
+		t.Errorf("%d of %d ids are still in the file", left, len(ids))
+	}
+}
+
+func lastSeq(t *testing.T, path string) (seq int64) {
+	t.Helper()
+	d := raw(t, path)
+	defer d.Close()
+	if err := d.QueryRow("SELECT MAX(seq) FROM report").Scan(&seq); err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}

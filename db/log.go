@@ -46,12 +46,25 @@ func (l *reportLog) connect() error {
 			return err
 		}
 	}
-	l.builds = newBuilds()
+	if l.builds == nil {
+		l.builds = newBuilds()
+	}
+	l.builds.forget()
 	err = l.conn.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&l.seq)
+	if err == nil {
+		l.seq, err = l.afterRemoved(ctx)
+	}
 	if err != nil {
 		l.close()
 	}
 	return err
+}
+
+// afterRemoved returns a seq that no report has had, be it removed since.
+func (l *reportLog) afterRemoved(ctx context.Context) (int64, error) {
+	var removed int64
+	err := l.conn.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = 'removed'").Scan(&removed)
+	return max(l.seq, removed), err
 }
 
 type statement struct {
@@ -114,7 +127,8 @@ func (l *reportLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 	switch code(err) {
 	case codeBusy, codeFull: // nothing was written, and the connection is good
 		l.conn.ExecContext(context.Background(), "ROLLBACK") // fails if SQLite did it already
-		l.seq, l.builds = before, newBuilds()
+		l.seq = before
+		l.builds.forget() // those that were made are gone again
 	default:
 		l.close()
 	}

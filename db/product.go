@@ -69,14 +69,22 @@ func (s *Store) SetProduct(ctx context.Context, p checker.Product) error {
 // RemoveProduct removes a product with its releases. Unless reports is set,
 // the error wraps [ErrInUse] when reports of the product were recorded;
 // otherwise they are removed too.
+//
+// What is removed is gone from the bytes of the file as well; from those of its
+// log, once SQLite has no reader that still needs them.
 func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) error {
-	return s.changeCatalog(ctx, func(tx *sql.Tx) error {
+	err := s.changeCatalog(ctx, func(tx *sql.Tx) error {
 		var builds int64
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", name).Scan(&builds); err != nil {
 			return err
 		}
 		if builds > 0 && !reports {
-			return fmt.Errorf("product %s has recorded reports: %w", name, ErrInUse)
+			return fmt.Errorf("product %s has been asked about, and that is recorded: %w", name, ErrInUse)
+		}
+		const remember = `UPDATE setting SET value = (SELECT MAX(seq) FROM report)
+			WHERE name = 'removed' AND value < (SELECT MAX(seq) FROM report)`
+		if _, err := tx.ExecContext(ctx, remember); err != nil {
+			return err
 		}
 		for _, q := range []string{
 			"DELETE FROM report WHERE build IN (SELECT id FROM build WHERE product = $1)",
@@ -92,6 +100,11 @@ func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) er
 		res, err := tx.ExecContext(ctx, "DELETE FROM product WHERE name = $1", name)
 		return changedOne(res, err, noProduct(name))
 	})
+	if err != nil {
+		return err
+	}
+	_, err = s.main.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return err
 }
 
 // changeCatalog runs f in a transaction, and lets running servers know.

@@ -22,7 +22,7 @@ const applicationID = 0x52656c43
 const (
 	lockTimeout = 10 * time.Second // _busy_timeout below, in milliseconds
 
-	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1"
+	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)"
 
 	creating  = "mode=rwc" + settings
 	readWrite = "mode=rw" + settings

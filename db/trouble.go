@@ -38,15 +38,30 @@ func alike(a, b error) bool {
 	return a.Error() == b.Error() || errors.As(a, new(full)) && errors.As(b, new(full))
 }
 
-// checkFile makes sure that the file is still the one that was opened: writing
+// openFiles tells which files a writer has open.
+func openFiles(path string) (map[string]os.FileInfo, error) {
+	files := map[string]os.FileInfo{}
+	for _, name := range []string{path, path + "-wal"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return nil, err
+		}
+		files[name] = info
+	}
+	return files, nil
+}
+
+// checkFile makes sure that the files are still those that were opened: writing
 // to one that was removed or replaced goes on to succeed, and all is lost.
 func (w *Writer) checkFile() error {
-	now, err := os.Stat(w.path)
-	if err == nil && !os.SameFile(w.file, now) {
-		err = errors.New("another file has taken its place")
-	}
-	if err != nil {
-		return fmt.Errorf("%s is no longer the file that was opened: %w; restart to use what is there now", w.path, err)
+	for name, opened := range w.files {
+		now, err := os.Stat(name)
+		if err == nil && !os.SameFile(opened, now) {
+			err = errors.New("another file has taken its place")
+		}
+		if err != nil {
+			return fmt.Errorf("%s is no longer the file that was opened: %w; stop the server with SIGTERM, which saves what it can, and start it again", name, err)
+		}
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ const (
 	// writeTimeout is how long a caller waits for the commit of its report.
 	writeTimeout = 10 * time.Second
 	// linger is how long a batch waits at most to become as large as the one
-	// before it. A lone caller never waits.
+	// before it. Callers who come one at a time do not wait.
 	linger = 2 * time.Millisecond
 	// tick is how often counted checks are written, and a store that failed is
 	// tried again.
@@ -36,10 +36,10 @@ var (
 // Writer records reports. All that arrive while one transaction is being
 // synced to disk share the next one.
 type Writer struct {
-	path string
-	file os.FileInfo
-	lock *lock
-	log  *slog.Logger
+	path  string
+	files map[string]os.FileInfo // the database and its log, as they were opened
+	lock  *lock
+	log   *slog.Logger
 
 	mu     sync.Mutex
 	open   *batch
@@ -95,12 +95,12 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 		open: newBatch(nil), enough: 1, checks: map[buildKey]int64{},
 		wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	w.file, err = os.Stat(s.path)
 	reports := &reportLog{path: s.path}
-	if err == nil {
-		err = reports.connect()
+	if err = reports.connect(); err == nil {
+		w.files, err = openFiles(s.path)
 	}
 	if err != nil {
+		reports.close()
 		held.release()
 		return nil, openError(s.path, err)
 	}
@@ -183,24 +183,21 @@ func (w *Writer) run(reports *reportLog) {
 	patience := time.NewTimer(linger)
 	defer patience.Stop()
 	var spare []entry
-	var checks map[buildKey]int64
 	for closed := false; !closed; {
+		ticked := false
 		select {
 		case <-w.wake:
 			w.await(patience)
 		case <-ticker.C:
-			checks = w.takeChecks()
-			if len(checks) == 0 && w.trouble.Load() == nil {
-				continue
-			}
+			ticked = true
 		}
 		var b *batch
+		var checks map[buildKey]int64
 		b, closed = w.take(spare[:0])
-		if closed {
+		if ticked || closed {
 			checks = w.takeChecks()
 		}
 		w.write(reports, b, checks)
-		checks = nil
 		clear(b.entries) // lets go of what they point to
 		spare = b.entries
 	}
@@ -229,9 +226,11 @@ func (w *Writer) take(spare []entry) (b *batch, closed bool) {
 	defer w.mu.Unlock()
 	b, w.open = w.open, newBatch(spare)
 	w.enough = max(1, len(b.entries))
-	select {
-	case <-w.ripe: // was about this batch
-	default:
+	for _, c := range []chan struct{}{w.wake, w.ripe} {
+		select {
+		case <-c: // was about this batch
+		default:
+		}
 	}
 	return b, w.closed
 }
@@ -263,6 +262,6 @@ func (w *Writer) write(reports *reportLog, b *batch, checks map[buildKey]int64) 
 	if b.timer != nil {
 		b.timer.Stop()
 	}
+	w.note(err) // first: who is told of an error finds the store not ready
 	b.finish(err)
-	w.note(err)
 }

@@ -49,16 +49,18 @@ the service did not answer.`,
 }
 
 func printCheck(streams IO, o clientOptions, l checker.Latest, asJSON, exitCode bool) error {
+	var err error
 	if asJSON {
-		if err := printJSON(streams, struct {
+		err = printJSON(streams, struct {
 			Product string         `json:"product"`
 			Version string         `json:"version"`
 			Latest  checker.Latest `json:"latest"`
-		}{o.product, o.version, l}); err != nil {
-			return err
-		}
+		}{o.product, o.version, l})
 	} else {
-		printLatest(streams.Out, o.product, o.version, l)
+		err = printLatest(streams.Out, o.product, o.version, l)
+	}
+	if err != nil {
+		return err
 	}
 	if exitCode && l.Outdated(o.version) {
 		return exit{statusOutdated, errQuiet}

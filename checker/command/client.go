@@ -57,22 +57,24 @@ func withoutAnswer(err error, product string, exitCode bool) error {
 }
 
 // printLatest prints what opa version --check prints, or that there is nothing newer.
-func printLatest(w io.Writer, product, version string, l checker.Latest) {
+func printLatest(w io.Writer, product, version string, l checker.Latest) error {
+	var text strings.Builder
 	switch {
 	case l.LatestRelease == "":
-		fmt.Fprintf(w, "The service knows no release of %s.\n", product)
-		return
+		fmt.Fprintf(&text, "The service knows no release of %s.\n", product)
 	case l.UpToDate != nil && !l.Outdated(version):
-		fmt.Fprintf(w, "%s %s is up to date.\n", product, version)
-		return
-	}
-	for _, line := range [][2]string{
-		{"Latest Upstream Version", strings.TrimPrefix(l.LatestRelease, "v")},
-		{"Download", l.Download},
-		{"Release Notes", l.ReleaseNotes},
-	} {
-		if line[1] != "" {
-			fmt.Fprintf(w, "%s: %s\n", line[0], line[1])
+		fmt.Fprintf(&text, "%s %s is up to date.\n", product, version)
+	default:
+		for _, line := range [][2]string{
+			{"Latest Upstream Version", strings.TrimPrefix(l.LatestRelease, "v")},
+			{"Download", l.Download},
+			{"Release Notes", l.ReleaseNotes},
+		} {
+			if line[1] != "" {
+				fmt.Fprintf(&text, "%s: %s\n", line[0], line[1])
+			}
 		}
 	}
+	_, err := io.WriteString(w, text.String())
+	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -201,12 +203,26 @@ func productRemove(streams IO) *cobra.Command {
 
 // withStore opens the store for a change, and creates it if it is missing.
 func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) error) (err error) {
-	s, err := db.Open(ctx, path, streams.Schema)
+	s, err := openStore(ctx, path, streams)
 	if err != nil {
 		return err
 	}
 	defer closing(s, &err)
 	return f(s)
+}
+
+// openStore opens the store, and says so when that made a new one: it may have
+// been meant to be found somewhere else.
+func openStore(ctx context.Context, path string, streams IO) (*db.Store, error) {
+	_, missing := os.Stat(path)
+	s, err := db.Open(ctx, path, streams.Schema)
+	if err == nil && missing != nil {
+		if abs, err := filepath.Abs(path); err == nil {
+			path = abs
+		}
+		fmt.Fprintf(streams.Err, "created %s\n", path)
+	}
+	return s, err
 }
 
 // withExisting opens a store that must be there.

@@ -46,7 +46,13 @@ was, or comes from the product's templates.`,
 				return err
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				change, err := s.PutReleases(cmd.Context(), args[0], []checker.Release{r}, mergeGiven)
+				change, err := s.PutReleases(cmd.Context(), args[0], []checker.Release{r}, func(stored, given checker.Release) checker.Release {
+					given.Version = stored.Version // links depend on how it is spelled
+					if !cmd.Flags().Changed("prerelease") {
+						given.Prerelease = stored.Prerelease
+					}
+					return mergeGiven(stored, given)
+				})
 				if err != nil {
 					return err
 				}

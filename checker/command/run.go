@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -50,6 +51,12 @@ func run(ctx context.Context, client *checker.Client, streams IO, verbose bool) 
 	client.OnOutdated = func(l checker.Latest) {
 		fmt.Fprintf(streams.Err, "%s %s is out of date.\n", client.Product, client.Version)
 		printLatest(streams.Err, client.Product, client.Version, l)
+	}
+	switch err := client.Validate(); {
+	case errors.Is(err, checker.ErrDisabled):
+		fmt.Fprintln(streams.Err, "reports are switched off: nothing is sent")
+	case err != nil:
+		return withoutAnswer(err, client.Product, false)
 	}
 	client.Start(ctx)
 	<-ctx.Done()

@@ -41,12 +41,12 @@ func serveCommand(streams IO) *cobra.Command {
 	}
 	c.Flags().StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 picks a free one")
 	dbFlag(c, &o.db)
-	c.Flags().StringVar(&o.baseURL, "base-url", "", "`URL` under which clients reach the service (default: the address it listens on)")
+	c.Flags().StringVar(&o.baseURL, "base-url", "", "`URL` under which clients reach the service, for the page that tells them (default: the address it listens on)")
 	return c
 }
 
 func dbFlag(c *cobra.Command, path *string) {
-	c.Flags().StringVar(path, "db", "relcheck.db", "SQLite `file` of the store; serve, product and release create it if it is missing")
+	c.Flags().StringVar(path, "db", "relcheck.db", "SQLite `file` of the store")
 }
 
 // store is what the HTTP server needs, put together from the two halves of db.
@@ -63,7 +63,12 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 			return misused("--base-url: %v", err)
 		}
 	}
-	s, err := db.Open(ctx, o.db, streams.Schema)
+	l, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --listen", err)
+	}
+	defer l.Close()
+	s, err := openStore(ctx, o.db, streams)
 	if err != nil {
 		return err
 	}
@@ -74,18 +79,13 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	}
 	defer closing(w, &err)
 
-	l, err := net.Listen("tcp", o.listen)
-	if err != nil {
-		return fmt.Errorf("%w; choose another address with --listen", err)
-	}
-	url := "http://" + address(o.listen, l.Addr())
+	host, port := address(o.listen, l.Addr())
 	base := strings.TrimRight(o.baseURL, "/")
 	if base == "" {
-		base = url
+		base = "http://" + net.JoinHostPort(reachable(host), port)
 	}
 	handler, err := server.New(ctx, store{s, w}, log, base)
 	if err != nil {
-		l.Close()
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -93,7 +93,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	watch.Go(func() { handler.Watch(ctx) })
 	defer watch.Wait() // before the store is closed
 	defer cancel()
-	fmt.Fprintf(streams.Out, "listening on %s\n", url)
+	fmt.Fprintf(streams.Out, "listening on http://%s\n", net.JoinHostPort(host, port))
 	log.Info("started", "db", o.db, "base_url", base, "version", buildVersion())
 	hint(ctx, s, log)
 	return listen(ctx, l, handler.Handler(), log)
@@ -116,13 +116,20 @@ func tune() {
 func closing(c io.Closer, err *error) { *err = errors.Join(*err, c.Close()) }
 
 // address is the host that was asked for with the port that was found.
-func address(asked string, got net.Addr) string {
-	host, _, err := net.SplitHostPort(asked)
-	_, port, _ := net.SplitHostPort(got.String())
-	if err != nil || host == "" {
-		return got.String()
+func address(asked string, got net.Addr) (host, port string) {
+	found, port, _ := net.SplitHostPort(got.String())
+	if host, _, err := net.SplitHostPort(asked); err == nil && host != "" {
+		return host, port
 	}
-	return net.JoinHostPort(host, port)
+	return found, port
+}
+
+// reachable is a name for this machine where host means all its addresses.
+func reachable(host string) string {
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return "localhost"
+	}
+	return host
 }
 
 // hint says what to do next as long as there is nothing to answer with.

@@ -35,7 +35,9 @@ func versionCommand(streams IO) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := thisBuild()
 			if !asJSON {
-				printBuild(streams.Out, b)
+				if err := printBuild(streams.Out, b); err != nil {
+					return err
+				}
 			}
 			if check {
 				client, err := o.client()
@@ -52,7 +54,7 @@ func versionCommand(streams IO) *cobra.Command {
 				return printJSON(streams, b)
 			}
 			if check {
-				printLatest(streams.Out, self, b.Version, *b.Latest)
+				return printLatest(streams.Out, self, b.Version, *b.Latest)
 			}
 			return nil
 		},
@@ -63,8 +65,9 @@ func versionCommand(streams IO) *cobra.Command {
 	return c
 }
 
-func printBuild(w io.Writer, b build) {
-	fmt.Fprintf(w, "Version: %s\nBuild Commit: %s\nGo Version: %s\nPlatform: %s\n", b.Version, b.Commit, b.Go, b.Platform)
+func printBuild(w io.Writer, b build) error {
+	_, err := fmt.Fprintf(w, "Version: %s\nBuild Commit: %s\nGo Version: %s\nPlatform: %s\n", b.Version, b.Commit, b.Go, b.Platform)
+	return err
 }
 
 // buildVersion is the module's version without the leading v, or "dev" for a

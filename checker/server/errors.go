@@ -60,6 +60,6 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Write(body) // the caller may be gone; there is nobody to tell
 }
 
-func unknownProduct(name string) error {
+func unknownProduct(name string) *failure {
 	return fail(http.StatusNotFound, "unknown_product", "", fmt.Sprintf("there is no product %q here", name))
 }

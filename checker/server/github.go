@@ -48,11 +48,16 @@ func newGitHubRelease(p *checker.Product, r *checker.Release) githubRelease {
 // product already, whatever repository the client asks for.
 func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request) error {
 	snap := s.snapshot.Load()
-	p := snap.repos[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))]
-	if name := r.PathValue("product"); name != "" {
+	p, name := snap.repos[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))], r.PathValue("product")
+	if name != "" {
 		p = snap.products[name]
 	}
-	if p == nil {
+	switch {
+	case p == nil && name != "":
+		f := unknownProduct(name)
+		f.github = "Not Found"
+		return f
+	case p == nil:
 		return githubNotFound("no product has this repository; the operator can add it with relcheck product add NAME --repo OWNER/REPO")
 	}
 	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet {

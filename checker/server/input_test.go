@@ -104,6 +104,9 @@ func TestErrors(t *testing.T) {
 		"unknown path":    {body: good, change: func(r *http.Request) { r.URL.Path = "/v2/version" }, status: 404, code: "not_found"},
 		"wrong method":    {change: func(r *http.Request) { r.Method = "GET" }, status: 405, code: "method_not_allowed"},
 		"large header":    {body: good, change: with("X-Large", strings.Repeat("x", 9<<10)), status: 431, code: "headers_too_large"},
+		"large host":      {body: good, change: func(r *http.Request) { r.Host = strings.Repeat("x", 9<<10) }, status: 431, code: "headers_too_large"},
+		"large path":      {body: good, change: func(r *http.Request) { r.URL.Path = "/" + strings.Repeat("x", 9<<10) }, status: 431, code: "headers_too_large"},
+		"empty product":   {body: good, change: func(r *http.Request) { r.URL.Path = "/p//v1/version" }, status: 404, code: "not_found"},
 		"many headers": {body: good, change: func(r *http.Request) {
 			for i := range 500 {
 				r.Header.Set("X-"+strings.Repeat("h", 10)+string(rune('a'+i%26))+strings.Repeat("i", i/26), "v")
@@ -131,6 +134,9 @@ func TestErrors(t *testing.T) {
 			}
 			if got.Header.Get("Content-Type") != "application/json" || got.Header.Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("headers %v", got.Header)
+			}
+			if got.Header.Get("Location") != "" {
+				t.Errorf("Location: %q", got.Header.Get("Location"))
 			}
 			if c.status == 405 && got.Header.Get("Allow") != "POST" {
 				t.Errorf("Allow: %q", got.Header.Get("Allow"))

@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// maxHeaders is how many bytes of header fields a request may have. The
-// server itself allows more, so that the caller gets a JSON error.
+// maxHeaders is how many bytes of request line and header fields a request may
+// have. The HTTP server has to allow more for the caller to get a JSON error;
+// beyond that it answers 431 itself, in plain text.
 const maxHeaders = 8 << 10
 
 type middleware func(http.Handler) http.Handler
@@ -22,7 +23,7 @@ func chain(h http.Handler, all ...middleware) http.Handler {
 
 func limitHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := len(r.RequestURI)
+		n := len(r.RequestURI) + len(r.Host)
 		for name, values := range r.Header {
 			for _, v := range values {
 				n += len(name) + len(v) + len(": \r\n")
@@ -46,12 +47,13 @@ func jsonErrors(mux *http.ServeMux) middleware {
 				next.ServeHTTP(w, r)
 				return
 			}
-			probe := &refused{header: w.Header()}
+			probe := &refused{header: http.Header{}}
 			refusal.ServeHTTP(probe, r)
-			switch {
-			case probe.status == http.StatusMethodNotAllowed:
-				writeError(w, fail(probe.status, "method_not_allowed", "", "use one of the methods: "+w.Header().Get("Allow")))
-			default:
+			if probe.status == http.StatusMethodNotAllowed {
+				allow := probe.header.Get("Allow")
+				w.Header().Set("Allow", allow)
+				writeError(w, fail(probe.status, "method_not_allowed", "", "use one of the methods: "+allow))
+			} else {
 				writeError(w, fail(http.StatusNotFound, "not_found", "", "there is nothing at this path; reports go to POST /v1/version or /p/PRODUCT/v1/version"))
 			}
 		})

@@ -346,7 +346,7 @@ func TestGitHubForm(t *testing.T) {
 		if got.StatusCode != status || status == 200 && got.body != want {
 			t.Errorf("%s: %d %s", path, got.StatusCode, got.body)
 		}
-		if status == 404 && !(strings.Contains(got.body, `"message":"Not Found"`) && strings.Contains(got.body, `"error":{"code":"not_found"`)) {
+		if status == 404 && !(strings.Contains(got.body, `"message":"Not Found"`) && strings.Contains(got.body, `"error":{"code":"`)) {
 			t.Errorf("%s: %s", path, got.body)
 		}
 	}
