@@ -38,30 +38,37 @@ func alike(a, b error) bool {
 	return a.Error() == b.Error() || errors.As(a, new(full)) && errors.As(b, new(full))
 }
 
-// openFiles tells which files a writer has open.
-func openFiles(path string) (map[string]os.FileInfo, error) {
-	files := map[string]os.FileInfo{}
-	for _, name := range []string{path, path + "-wal"} {
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, err
-		}
-		files[name] = info
+// watchLog remembers which write-ahead log is open. It changes with the
+// connection, and is there as long as that.
+func (w *Writer) watchLog(reports *reportLog) {
+	if reports.conn == nil {
+		w.wal.Store(nil)
+		return
 	}
-	return files, nil
+	if w.wal.Load() == nil {
+		if info, err := os.Stat(w.path + "-wal"); err == nil {
+			w.wal.Store(&info)
+		}
+	}
 }
 
 // checkFile makes sure that the files are still those that were opened: writing
 // to one that was removed or replaced goes on to succeed, and all is lost.
 func (w *Writer) checkFile() error {
-	for name, opened := range w.files {
-		now, err := os.Stat(name)
-		if err == nil && !os.SameFile(opened, now) {
-			err = errors.New("another file has taken its place")
-		}
-		if err != nil {
-			return fmt.Errorf("%s is no longer the file that was opened: %w; stop the server with SIGTERM, which saves what it can, and start it again", name, err)
-		}
+	err := unchanged(w.path, w.file)
+	if wal := w.wal.Load(); err == nil && wal != nil {
+		err = unchanged(w.path+"-wal", *wal)
+	}
+	return err
+}
+
+func unchanged(name string, opened os.FileInfo) error {
+	now, err := os.Stat(name)
+	if err == nil && !os.SameFile(opened, now) {
+		err = errors.New("another file has taken its place")
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no longer the file that was opened: %w; stop the server with SIGTERM, which saves what it can, and start it again", name, err)
 	}
 	return nil
 }

@@ -36,10 +36,11 @@ var (
 // Writer records reports. All that arrive while one transaction is being
 // synced to disk share the next one.
 type Writer struct {
-	path  string
-	files map[string]os.FileInfo // the database and its log, as they were opened
-	lock  *lock
-	log   *slog.Logger
+	path string
+	file os.FileInfo                 // the database, as it was opened
+	wal  atomic.Pointer[os.FileInfo] // its write-ahead log; nil while it is not open
+	lock *lock
+	log  *slog.Logger
 
 	mu     sync.Mutex
 	open   *batch
@@ -96,9 +97,10 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 		wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	reports := &reportLog{path: s.path}
-	if err = reports.connect(); err == nil {
-		w.files, err = openFiles(s.path)
+	if w.file, err = os.Stat(s.path); err == nil {
+		err = reports.connect()
 	}
+	w.watchLog(reports)
 	if err != nil {
 		reports.close()
 		held.release()
@@ -258,6 +260,7 @@ func (w *Writer) write(reports *reportLog, b *batch, checks map[buildKey]int64) 
 	}
 	if err == nil {
 		err = reports.write(b, checks, time.Now())
+		w.watchLog(reports)
 	}
 	if b.timer != nil {
 		b.timer.Stop()
