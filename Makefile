@@ -38,7 +38,7 @@ opa: $(OPA:%=.cache/opa/%/opa)
 # INSERT a request; and what the client costs its host.
 bench:
 	go test ./checker -run '^$$' -bench Start -benchtime 1s
-	go test ./checker/command -run TestThroughput -throughput 2s -v | grep -v '^=\|^--- PASS\|"time"'
+	go test ./checker/command -run TestThroughput -throughput 2s -v | grep -v '^=\|^--- PASS\|"time"\|: created '
 
 clean:
 	rm -rf .cache

@@ -126,7 +126,11 @@ func (e *exchange) send(ctx context.Context) (Answer, error) {
 	defer response.Body.Close()
 	if code := response.StatusCode; code != http.StatusOK {
 		// The text beside the code is the service's; it is not repeated.
-		return Answer{}, errors.New(strings.TrimSpace(fmt.Sprintf("service answered %d %s", code, http.StatusText(code))))
+		text := strings.TrimSpace(fmt.Sprintf("service answered %d %s", code, http.StatusText(code)))
+		if code == http.StatusNotFound {
+			text += "; it may not know the product"
+		}
+		return Answer{}, errors.New(text)
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {

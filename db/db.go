@@ -32,7 +32,12 @@ func Open(ctx context.Context, path, schema string) (*Store, error) {
 	if errors.Is(err, errMissing) {
 		err = create(ctx, path, schema)
 	}
-	return open(ctx, path, err)
+	s, err := open(ctx, path, err)
+	if err != nil && errors.Is(probe(ctx, path), errMissing) {
+		// Opening has rolled back a creation that was killed.
+		return open(ctx, path, create(ctx, path, schema))
+	}
+	return s, err
 }
 
 // OpenExisting is [Open] for commands that only read: it creates nothing.

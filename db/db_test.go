@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -117,6 +118,23 @@ func TestOpenCreatesInEmptyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(t, path)
+}
+
+// A creation that was killed while it wrote leaves a file, and a journal that
+// takes all of it back.
+func TestOpenAfterKilledCreation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	open(t, path).Close()
+	// The header of a journal (https://www.sqlite.org/fileformat.html#the_rollback_journal):
+	// no page to restore, and a file that had no page before.
+	journal := []byte{0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7}
+	for _, n := range []uint32{0, 1, 0, 512, 4096} { // records, nonce, pages, sector size, page size
+		journal = binary.BigEndian.AppendUint32(journal, n)
+	}
+	write(t, path+"-journal", string(append(journal, make([]byte, 512-len(journal))...)))
+	if _, err := open(t, path).Product(context.Background(), "opa"); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOpenAtOnce(t *testing.T) {
