@@ -46,6 +46,13 @@ was, or comes from the product's templates.`,
 				return err
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
+				product, err := s.Product(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if product.Module != "" && !strings.HasPrefix(r.Version, "v") {
+					r.Version = "v" + r.Version // the tags of Go modules have it, and links are made of tags
+				}
 				change, err := s.PutReleases(cmd.Context(), args[0], []checker.Release{r}, func(stored, given checker.Release) checker.Release {
 					given.Version = stored.Version // links depend on how it is spelled
 					if !cmd.Flags().Changed("prerelease") {
