@@ -1,35 +1,39 @@
 -- relcheck: the data model.
 --
 -- The same text serves SQLite and PostgreSQL. Times are seconds since
--- 1970-01-01 UTC, days are days since then, URLs are absolute.
--- In SQLite the file also bears relcheck's application id, 0x52656c43 ("RelC").
+-- 1970-01-01 UTC, days are days since then, URLs are absolute. All that belongs
+-- to a product has the product first in its key.
 
 -- One row a fact about the store itself:
---   schema   the version of this data model
---   catalog  grows by one whenever a product or a release changes; a running
---            server looks at it to notice what another process has changed
---   removed  the highest seq of the log when reports were last removed from it;
---            all that are recorded later have a higher one
+--   application  marks the store as relcheck's: 0x52656c43, "RelC"
+--   schema       the version of this data model
+--   catalog      grows by one whenever a product or a release changes; a running
+--                server looks at it to notice what another process has changed
+--   product      the last product.id given out
+--   node         the last node given out, see report
+--   removed      the highest seq among the reports that were ever removed
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
 );
 
-INSERT INTO setting (name, value) VALUES ('schema', 1), ('catalog', 1), ('removed', 0);
+INSERT INTO setting (name, value) VALUES
+    ('application', 1382378563), ('schema', 1), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (
-    name     TEXT PRIMARY KEY,  -- as it stands in URLs: opa
-    title    TEXT NOT NULL,     -- as people call it: Open Policy Agent
-    repo     TEXT NOT NULL,     -- owner/name in the sense of GitHub's API, or ''
-    module   TEXT NOT NULL,     -- Go module path to sync releases from, or ''
-    download TEXT NOT NULL,     -- template of a download URL, or ''
-    notes    TEXT NOT NULL      -- template of a release notes URL, or ''
+    id       BIGINT PRIMARY KEY,   -- never given out twice
+    name     TEXT NOT NULL UNIQUE, -- as it stands in URLs: opa
+    title    TEXT NOT NULL,        -- as people call it: Open Policy Agent
+    repo     TEXT NOT NULL,        -- owner/name in the sense of GitHub's API, or ''
+    module   TEXT NOT NULL,        -- Go module path to sync releases from, or ''
+    download TEXT NOT NULL,        -- template of a download URL, or ''
+    notes    TEXT NOT NULL         -- template of a release notes URL, or ''
 );
 
 -- A published version of a product.
 CREATE TABLE release (
-    product    TEXT    NOT NULL REFERENCES product (name),
+    product    BIGINT  NOT NULL REFERENCES product (id),
     version    TEXT    NOT NULL,  -- canonical, by which two spellings are one: v0.19.2
     tag        TEXT    NOT NULL,  -- as the product spells it: 0.19.2
     notes      TEXT    NOT NULL,  -- URL, or '' for the product's template
@@ -42,11 +46,11 @@ CREATE TABLE release (
 
 -- The file of a release for one platform.
 CREATE TABLE asset (
-    product TEXT NOT NULL,
-    version TEXT NOT NULL,
-    os      TEXT NOT NULL,  -- as Go names it: darwin
-    arch    TEXT NOT NULL,  -- as Go names it: amd64
-    url     TEXT NOT NULL,
+    product BIGINT NOT NULL,
+    version TEXT   NOT NULL,
+    os      TEXT   NOT NULL,  -- as Go names it: darwin
+    arch    TEXT   NOT NULL,  -- as Go names it: amd64
+    url     TEXT   NOT NULL,
     PRIMARY KEY (product, version, os, arch),
     FOREIGN KEY (product, version) REFERENCES release (product, version)
 );
@@ -55,29 +59,39 @@ CREATE TABLE asset (
 -- of all others only so many a day do, and the rest share the version 'other'.
 -- So do platforms that Go does not build for: 'other', 'other'.
 CREATE TABLE build (
-    product TEXT   NOT NULL REFERENCES product (name),
+    product BIGINT NOT NULL REFERENCES product (id),
     version TEXT   NOT NULL,  -- as it was reported, with or without a leading v
     os      TEXT   NOT NULL,
     arch    TEXT   NOT NULL,
-    id      BIGINT NOT NULL UNIQUE,
-    PRIMARY KEY (product, version, os, arch)
+    id      BIGINT NOT NULL,
+    PRIMARY KEY (product, version, os, arch),
+    UNIQUE (product, id)
 );
 
 -- The log: one row a report that was answered with status 200. It holds no
 -- address, no host or user name and no header of the request.
+--
+-- The upper bits of seq, from 2^40 on, are the number of the node that recorded
+-- it, and the lower ones count. A node is one connection that writes, so that
+-- what a node has recorded becomes visible in the order of seq: a reader who
+-- remembers how far it has come with each node misses nothing, however late a
+-- transaction commits. SQLite, with its one writer, is node 0 for good.
 CREATE TABLE report (
-    seq      BIGINT PRIMARY KEY,  -- order of recording; never used twice
-    at       BIGINT NOT NULL,     -- when it came in
-    build    BIGINT NOT NULL,     -- build.id
-    instance BYTEA  NOT NULL,     -- the 16 bytes of the process's random id
-    heap     BIGINT               -- heap in use in bytes, or NULL if not told
+    product  BIGINT NOT NULL,  -- product.id
+    seq      BIGINT NOT NULL,  -- never used twice
+    at       BIGINT NOT NULL,  -- when it came in
+    build    BIGINT NOT NULL,  -- build.id
+    instance BYTEA  NOT NULL,  -- the 16 bytes of the process's random id
+    heap     BIGINT,           -- heap in use in bytes, or NULL if not told
+    PRIMARY KEY (product, seq)
 );
 
 -- How often a build was asked about without an id, by day. Such questions come
 -- from clients that send no report; they are counted at best effort.
 CREATE TABLE checks (
-    day   BIGINT NOT NULL,
-    build BIGINT NOT NULL,  -- build.id
-    count BIGINT NOT NULL,
-    PRIMARY KEY (build, day)
+    product BIGINT NOT NULL,  -- product.id
+    build   BIGINT NOT NULL,  -- build.id
+    day     BIGINT NOT NULL,
+    count   BIGINT NOT NULL,
+    PRIMARY KEY (product, build, day)
 );

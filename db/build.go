@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,25 +20,30 @@ const (
 	otherVersion = "other"
 )
 
-// buildKey is what a report is counted under.
+// buildKey is what a report is counted under, as it was told.
 type buildKey struct {
 	product, version string
 	platform         checker.Platform
 }
 
+// buildID is the same as it is stored: a product and a build of it.
+type buildID struct{ product, build int64 }
+
 // builds finds the ids of builds, and keeps their number bounded.
 type builds struct {
-	day         int64 // for which versions were admitted; starts anew with the process
-	unpublished byProduct
+	day         int64                      // for which versions were admitted; starts anew with the process
+	unpublished map[string]map[string]bool // by product, as they were reported
 
-	revision  int64 // of the catalog, which the rest goes by
-	published byProduct
-	ids       map[buildKey]int64
+	revision int64 // of the catalog, which the rest goes by
+	products map[string]*published
+	ids      map[buildKey]buildID
 }
 
-// byProduct holds sets of versions by product: published ones as they are
-// tagged, without a leading "v", and unpublished ones as they were reported.
-type byProduct map[string]map[string]bool
+// published is what has been released of a product.
+type published struct {
+	product int64
+	tags    map[string]bool // without a leading "v"
+}
 
 func newBuilds() *builds {
 	b := &builds{day: -1}
@@ -49,20 +53,17 @@ func newBuilds() *builds {
 
 // forget drops what may no longer be so.
 func (b *builds) forget() {
-	b.revision, b.published, b.ids = -1, byProduct{}, map[buildKey]int64{}
+	b.revision, b.products, b.ids = -1, map[string]*published{}, map[buildKey]buildID{}
 }
 
 // refresh forgets what the day or the catalog has made untrue. It runs inside
 // the transaction in which the ids are used, so that nothing changes in between.
-func (b *builds) refresh(ctx context.Context, conn *sql.Conn, now time.Time) error {
-	revision, err := revision(ctx, conn)
+func (b *builds) refresh(ctx context.Context, q querier, now time.Time) error {
+	revision, err := setting(ctx, q, "catalog")
 	if err != nil {
 		return err
 	}
-	if day := now.Unix() / 86400; day != b.day {
-		b.day, b.unpublished = day, byProduct{}
-		b.forget()
-	}
+	b.turn(now)
 	if revision != b.revision || len(b.ids) > maxCached {
 		b.forget()
 		b.revision = revision
@@ -70,90 +71,96 @@ func (b *builds) refresh(ctx context.Context, conn *sql.Conn, now time.Time) err
 	return nil
 }
 
+// turn begins a new day where that has come.
+func (b *builds) turn(now time.Time) {
+	if day := now.Unix() / 86400; day != b.day {
+		b.day, b.unpublished = day, map[string]map[string]bool{}
+		b.forget()
+	}
+}
+
 // id returns the build's id, and makes one if it is new. The error wraps
 // ErrNotFound when there is no such product.
-func (b *builds) id(ctx context.Context, conn *sql.Conn, key buildKey) (int64, error) {
-	if id, ok := b.ids[key]; ok {
+func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, error) {
+	if id, ok := b.known(key); ok {
 		return id, nil
 	}
-	admitted, err := b.admit(ctx, conn, key.product, key.version)
+	of, err := b.publishedOf(ctx, q, key.product)
 	if err != nil {
-		return 0, err
+		return buildID{}, err
 	}
-	if !admitted {
-		key.version = otherVersion
-		if id, ok := b.ids[key]; ok {
-			return id, nil
-		}
-	}
-	id, err := findBuild(ctx, conn, key)
-	if err == nil {
+	id := buildID{product: of.product}
+	key = b.stored(of, key)
+	if id.build, err = findBuild(ctx, q, of.product, key); err == nil {
 		b.ids[key] = id
 	}
 	return id, err
 }
 
-// admit tells whether a version has builds of its own today.
-func (b *builds) admit(ctx context.Context, conn *sql.Conn, product, version string) (bool, error) {
-	published, err := b.publishedOf(ctx, conn, product)
-	if err != nil {
-		return false, err
+// known returns the build's id if it takes no query to tell.
+func (b *builds) known(key buildKey) (buildID, bool) {
+	if id, ok := b.ids[key]; ok {
+		return id, true
 	}
-	unpublished := b.unpublished[product]
-	if published[strings.TrimPrefix(version, "v")] || unpublished[version] {
-		return true, nil
+	of := b.products[key.product]
+	if of == nil {
+		return buildID{}, false
 	}
-	if len(unpublished) >= maxUnpublished {
-		return false, nil
-	}
-	if unpublished == nil {
-		unpublished = map[string]bool{}
-		b.unpublished[product] = unpublished
-	}
-	unpublished[version] = true
-	return true, nil
+	id, ok := b.ids[b.stored(of, key)]
+	return id, ok
 }
 
-func (b *builds) publishedOf(ctx context.Context, conn *sql.Conn, product string) (map[string]bool, error) {
-	if known, ok := b.published[product]; ok {
+// stored returns what a report is stored under, that was told to be key.
+func (b *builds) stored(of *published, key buildKey) buildKey {
+	if !of.tags[strings.TrimPrefix(key.version, "v")] && !b.admit(key.product, key.version) {
+		key.version = otherVersion
+	}
+	return key
+}
+
+// admit tells whether a version that is no release has builds of its own today.
+func (b *builds) admit(product, version string) bool {
+	admitted := b.unpublished[product]
+	if admitted[version] || len(admitted) >= maxUnpublished {
+		return admitted[version]
+	}
+	if admitted == nil {
+		admitted = map[string]bool{}
+		b.unpublished[product] = admitted
+	}
+	admitted[version] = true
+	return true
+}
+
+func (b *builds) publishedOf(ctx context.Context, q querier, product string) (*published, error) {
+	if known, ok := b.products[product]; ok {
 		return known, nil
 	}
-	tags, err := query(ctx, conn, func(rows *sql.Rows) (tag sql.NullString, err error) {
-		err = rows.Scan(&tag)
-		return tag, err
-	}, "SELECT release.tag FROM product LEFT JOIN release ON release.product = product.name WHERE product.name = $1", product)
+	id, err := productID(ctx, q, product)
 	if err != nil {
 		return nil, err
 	}
-	if len(tags) == 0 {
-		return nil, noProduct(product)
+	tags, err := query(ctx, q, func(rows *sql.Rows) (tag string, err error) {
+		err = rows.Scan(&tag)
+		return tag, err
+	}, "SELECT tag FROM release WHERE product = $1", id)
+	if err != nil {
+		return nil, err
 	}
-	published := map[string]bool{}
+	of := &published{product: id, tags: make(map[string]bool, len(tags))}
 	for _, tag := range tags {
-		published[strings.TrimPrefix(tag.String, "v")] = tag.Valid
+		of.tags[strings.TrimPrefix(tag, "v")] = true
 	}
-	b.published[product] = published
-	return published, nil
+	b.products[product] = of
+	return of, nil
 }
 
-func findBuild(ctx context.Context, conn *sql.Conn, key buildKey) (id int64, err error) {
-	args := []any{key.product, key.version, key.platform.OS, key.platform.Arch}
-	err = conn.QueryRowContext(ctx, "SELECT id FROM build WHERE product = $1 AND version = $2 AND os = $3 AND arch = $4", args...).Scan(&id)
+func findBuild(ctx context.Context, q querier, product int64, key buildKey) (id int64, err error) {
+	args := []any{product, key.version, key.platform.OS, key.platform.Arch}
+	err = q.QueryRowContext(ctx, "SELECT id FROM build WHERE product = $1 AND version = $2 AND os = $3 AND arch = $4", args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = conn.QueryRowContext(ctx, `INSERT INTO build (product, version, os, arch, id)
-			SELECT $1, $2, $3, $4, COALESCE(MAX(id), 0) + 1 FROM build RETURNING id`, args...).Scan(&id)
+		err = q.QueryRowContext(ctx, `INSERT INTO build (product, version, os, arch, id)
+			SELECT CAST($1 AS BIGINT), $2, $3, $4, COALESCE(MAX(id), 0) + 1 FROM build WHERE product = $1 RETURNING id`, args...).Scan(&id)
 	}
 	return id, err
-}
-
-// placeholders returns "($1,$2,…)" for n parameters after the first skip.
-func placeholders(skip, n int) string {
-	var s strings.Builder
-	for i := range n {
-		s.WriteByte("(,"[min(i, 1)])
-		s.WriteByte('$')
-		s.WriteString(strconv.Itoa(skip + i + 1))
-	}
-	s.WriteByte(')')
-	return s.String()
 }

@@ -1,9 +1,13 @@
-// Package db is the store: products, releases, and the log of reports, in one
-// SQLite file.
+// Package db is the store: products, releases, and the log of reports. It is
+// one SQLite file, or a PostgreSQL database.
 //
 // A [Store] reads and changes products and releases and reads the log; any
-// number of processes may hold one on the same file. A [Writer] records
-// reports; one process at a time may hold it.
+// number of processes may hold one on the same store. A [Writer] records
+// reports; one process at a time may hold it on a SQLite file, any number on
+// PostgreSQL.
+//
+// Both engines run the same queries. What they do differently stands behind
+// two interfaces, engine and recorder.
 package db
 
 import (
@@ -11,7 +15,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"math/rand/v2"
+	"regexp"
+	"time"
 )
 
 // schemaVersion is the data model that this code reads and writes.
@@ -19,72 +25,83 @@ const schemaVersion = 1
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
-	path string
-	main *sql.DB // one connection: SQLite has one writer at a time anyway
-	read *sql.DB
+	name    string // for people: the file, or the database's URL without its password
+	created bool
+	main    *sql.DB
+	read    *sql.DB
+	engine
 }
 
-// Open opens the store at path, and creates it from schema, the text of
-// schema.sql, when the file is missing or empty. It leaves a file alone that
-// is not relcheck's, or that a newer relcheck wrote, and returns an error.
-func Open(ctx context.Context, path, schema string) (*Store, error) {
-	err := probe(ctx, path)
-	if errors.Is(err, errMissing) {
-		err = create(ctx, path, schema)
+// engine is what SQLite and PostgreSQL do each in their own way.
+type engine interface {
+	// again tells whether a transaction that failed may succeed when tried again.
+	again(error) bool
+	// explain says in relcheck's words what a person can do about an error.
+	explain(error) error
+	// shred overwrites what was deleted, as far as the engine can.
+	shred(context.Context) error
+	// recorder prepares to write reports.
+	recorder(*Store) (recorder, error)
+	close() error
+}
+
+// Open opens a store: that at a postgres:// URL, or else the SQLite file of
+// that name. It creates it from schema, the text of schema.sql, where there is
+// nothing yet: no file, an empty one, or a database without tables. What is not
+// relcheck's, or was written by a newer relcheck, is left alone, and the error
+// says so. No error has a password in it.
+func Open(ctx context.Context, name, schema string) (*Store, error) {
+	if isPostgres(name) {
+		return openPostgres(ctx, name, schema)
 	}
-	s, err := open(ctx, path, err)
-	if err != nil && errors.Is(probe(ctx, path), errMissing) {
-		// Opening has rolled back a creation that was killed.
-		return open(ctx, path, create(ctx, path, schema))
-	}
-	return s, err
+	return openSQLite(ctx, name, schema)
 }
 
 // OpenExisting is [Open] for commands that only read: it creates nothing.
-func OpenExisting(ctx context.Context, path string) (*Store, error) {
-	return open(ctx, path, probe(ctx, path))
+func OpenExisting(ctx context.Context, name string) (*Store, error) {
+	return Open(ctx, name, "")
 }
 
-func open(ctx context.Context, path string, err error) (*Store, error) {
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	given := path
-	path = resolve(path)
-	s := &Store{path: path, main: connect(path, readWrite), read: connect(path, readOnly)}
-	s.main.SetMaxOpenConns(1)
-	s.read.SetMaxOpenConns(4)
-	if err := s.verify(ctx); err != nil {
-		s.Close()
-		return nil, openError(given, err)
-	}
-	return s, nil
-}
+// Name tells people which store this is. It holds no password.
+func (s *Store) Name() string { return s.name }
+
+// Created reports whether opening the store has made it.
+func (s *Store) Created() bool { return s.created }
 
 // Close closes the store. Its Writer is closed before it.
 func (s *Store) Close() error {
-	return errors.Join(s.read.Close(), s.main.Close())
+	return errors.Join(s.read.Close(), s.main.Close(), s.engine.close())
 }
 
-// resolve follows symbolic links: one file has one lock, whatever it is called.
-func resolve(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	return path
-}
+// maxTries is how often a transaction is tried that others got in the way of.
+const maxTries = 12
 
-// inTx runs f in a transaction that holds the write lock from its start.
+// inTx runs f in a transaction, once more when another one that ran at the same
+// time got in its way. f may not keep anything from one run to the next.
+//
+// Transactions that write are serializable: SQLite has no other kind, and
+// PostgreSQL refuses one of two that contradict each other.
 func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
-	err := s.transact(ctx, f)
-	if code(err) == codeBusy {
-		err = fmt.Errorf("change %s: another process keeps it locked; try again: %w", s.path, err)
+	err := retry(ctx, s.again, func() error { return transact(ctx, s.main, f) })
+	return s.explain(err)
+}
+
+func retry(ctx context.Context, again func(error) bool, f func() error) (err error) {
+	for try := range maxTries {
+		if err = f(); err == nil || !again(err) {
+			return err
+		}
+		select { // the others get longer to be done, up to a quarter of a second
+		case <-ctx.Done():
+			return err
+		case <-time.After(rand.N(time.Millisecond << min(try, 8))):
+		}
 	}
 	return err
 }
 
-func (s *Store) transact(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.main.BeginTx(ctx, nil)
+func transact(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
 	if err != nil {
 		return err
 	}
@@ -93,4 +110,91 @@ func (s *Store) transact(ctx context.Context, f func(*sql.Tx) error) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// inSnapshot runs f in a transaction that reads the store as of one moment.
+func (s *Store) inSnapshot(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return f(tx)
+}
+
+// querier is what *sql.DB, *sql.Conn and *sql.Tx have in common.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// query returns what scan makes of each row.
+func query[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// setting reads a fact about the store.
+func setting(ctx context.Context, q querier, name string) (value int64, err error) {
+	err = q.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = $1", name).Scan(&value)
+	return value, err
+}
+
+// next gives out the next number of a setting.
+func next(ctx context.Context, q querier, name string) (value int64, err error) {
+	err = q.QueryRowContext(ctx, "UPDATE setting SET value = value + 1 WHERE name = $1 RETURNING value", name).Scan(&value)
+	return value, err
+}
+
+// checkSchema refuses a store that is not relcheck's, or newer than this code.
+func checkSchema(ctx context.Context, q querier) error {
+	application, err := setting(ctx, q, "application")
+	if err == nil && application != applicationID || errors.Is(err, sql.ErrNoRows) {
+		return errForeign
+	}
+	if err != nil {
+		return err
+	}
+	schema, err := setting(ctx, q, "schema")
+	if err == nil && schema > schemaVersion {
+		err = fmt.Errorf("%w: its schema is %d, this one knows %d", errNewer, schema, schemaVersion)
+	}
+	return err
+}
+
+// fill puts into a new store, whose tables were just made, what it begins with.
+// It is not called for one that another process made in the meantime.
+type fill func(context.Context, *sql.Tx) error
+
+// addPresets fills a store for daily use.
+func addPresets(ctx context.Context, tx *sql.Tx) error {
+	for _, p := range presets {
+		if err := insertProduct(ctx, tx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
+
+// tables lists those of a schema, each after those that it refers to.
+func tables(schema string) (names []string) {
+	for _, m := range createTable.FindAllStringSubmatch(schema, -1) {
+		names = append(names, m[1])
+	}
+	return names
 }

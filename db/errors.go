@@ -14,6 +14,7 @@ var (
 	errMissing = fmt.Errorf("no such file: %w", fs.ErrNotExist)
 	errForeign = errors.New("not a relcheck database")
 	errNewer   = errors.New("written by a newer relcheck")
+	errEmpty   = errors.New("nothing of relcheck is there")
 )
 
 // ErrNotFound is wrapped by errors about a product or a release that is not there.

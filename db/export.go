@@ -18,33 +18,76 @@ type Recorded struct {
 	checker.Report
 }
 
-// exportPage is how many rows are read at once: a reader that held the store
-// open for long would keep SQLite from reusing its write-ahead log.
-const exportPage = 10_000
+const (
+	// logPage is how many rows are read at once: a reader that held the store
+	// open for long would keep SQLite from reusing its write-ahead log.
+	logPage = 10_000
+	// nodeBits is where the number of the node begins in a report's seq.
+	nodeBits = 40
+)
 
-// Reports calls f with each report of a product that came in at or after
-// since, in the order of recording, until f returns an error. Reports that
-// come in meanwhile may or may not be among them.
-func (s *Store) Reports(ctx context.Context, product string, since time.Time, f func(*Recorded) error) error {
-	if _, err := s.Product(ctx, product); err != nil {
-		return err
-	}
-	var last int64
-	for {
-		n, seq, err := s.reportPage(ctx, product, last, since, f)
-		if err != nil || n < exportPage {
-			return err
-		}
-		last = seq
-	}
+// Position is how far a reader of a product's log has come: the last seq of
+// each node. The zero value is the beginning.
+type Position struct {
+	last map[int64]int64
 }
 
-func (s *Store) reportPage(ctx context.Context, product string, after int64, since time.Time, f func(*Recorded) error) (n int, last int64, err error) {
-	type row struct {
-		seq int64
-		Recorded
+// Reports calls f with each report of a product that came in at or after
+// since, until f returns an error. They come in the order of recording; where
+// several connections have recorded, first all of one and then all of another.
+// Reports that come in meanwhile may or may not be among them.
+func (s *Store) Reports(ctx context.Context, product string, since time.Time, f func(*Recorded) error) error {
+	return s.readLog(ctx, product, new(Position), since, f)
+}
+
+// Follow calls f with each report of a product that lies beyond the position,
+// and moves the position past it. Whoever calls it again and again gets every
+// report once, however late its transaction came to an end. After an error the
+// position is past the last report that f took.
+func (s *Store) Follow(ctx context.Context, product string, p *Position, f func(*Recorded) error) error {
+	return s.readLog(ctx, product, p, time.Unix(0, 0), f)
+}
+
+func (s *Store) readLog(ctx context.Context, product string, p *Position, since time.Time, f func(*Recorded) error) error {
+	id, err := productID(ctx, s.read, product)
+	if err != nil {
+		return err
 	}
-	page, err := query(ctx, s.read, func(rows *sql.Rows) (r row, err error) {
+	nodes, err := setting(ctx, s.read, "node")
+	if err != nil {
+		return err
+	}
+	if p.last == nil {
+		p.last = map[int64]int64{}
+	}
+	for node := range nodes + 1 {
+		for n := logPage; n == logPage; {
+			last := max(p.last[node], node<<nodeBits)
+			page, err := s.logPage(ctx, id, last, (node+1)<<nodeBits, since)
+			if err != nil {
+				return fmt.Errorf("read reports of %s: %w", product, err)
+			}
+			for i := range page {
+				if err := f(&page[i].Recorded); err != nil {
+					return err
+				}
+				p.last[node] = page[i].seq
+			}
+			n = len(page)
+		}
+	}
+	return nil
+}
+
+// logRow is a report with its place in the log.
+type logRow struct {
+	seq int64
+	Recorded
+}
+
+// logPage reads reports from after one seq to before another.
+func (s *Store) logPage(ctx context.Context, product, after, before int64, since time.Time) ([]logRow, error) {
+	return query(ctx, s.read, func(rows *sql.Rows) (r logRow, err error) {
 		var at int64
 		var id []byte
 		var heap sql.NullInt64
@@ -58,17 +101,7 @@ func (s *Store) reportPage(ctx context.Context, product string, after int64, sin
 		}
 		return r, err
 	}, `SELECT report.seq, report.at, build.version, build.os, build.arch, report.instance, report.heap
-		FROM report JOIN build ON build.id = report.build
-		WHERE report.seq > $1 AND build.product = $2 AND report.at >= $3
-		ORDER BY report.seq LIMIT $4`, after, product, since.Unix(), exportPage)
-	if err != nil {
-		return 0, 0, fmt.Errorf("read reports of %s: %w", product, err)
-	}
-	for i := range page {
-		if err := f(&page[i].Recorded); err != nil {
-			return 0, 0, err
-		}
-		last = page[i].seq
-	}
-	return len(page), last, nil
+		FROM report JOIN build ON build.product = report.product AND build.id = report.build
+		WHERE report.product = $1 AND report.seq > $2 AND report.seq < $3 AND report.at >= $4
+		ORDER BY report.seq LIMIT $5`, product, after, before, since.Unix(), logPage)
 }

@@ -3,7 +3,9 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"relcheck/checker"
@@ -22,11 +24,20 @@ var presets = []checker.Product{
 	{Name: "relcheck", Title: "relcheck"},
 }
 
-const productColumns = "name, title, repo, module, download, notes"
+// product is a product with the number that stands for it in all other tables.
+type product struct {
+	id int64
+	checker.Product
+}
 
 // Products returns all products, by name.
 func (s *Store) Products(ctx context.Context) ([]checker.Product, error) {
-	return products(ctx, s.read)
+	rows, err := products(ctx, s.read)
+	all := make([]checker.Product, len(rows))
+	for i, p := range rows {
+		all[i] = p.Product
+	}
+	return all, err
 }
 
 // Product returns one product; the error wraps [ErrNotFound] if there is none.
@@ -74,37 +85,37 @@ func (s *Store) SetProduct(ctx context.Context, p checker.Product) error {
 // log, once SQLite has no reader that still needs them.
 func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) error {
 	err := s.changeCatalog(ctx, func(tx *sql.Tx) error {
+		product, err := productID(ctx, tx, name)
+		if err != nil {
+			return err
+		}
 		var builds int64
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", name).Scan(&builds); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", product).Scan(&builds); err != nil {
 			return err
 		}
 		if builds > 0 && !reports {
 			return fmt.Errorf("product %s has been asked about, and that is recorded: %w", name, ErrInUse)
 		}
-		const remember = `UPDATE setting SET value = (SELECT MAX(seq) FROM report)
-			WHERE name = 'removed' AND value < (SELECT MAX(seq) FROM report)`
-		if _, err := tx.ExecContext(ctx, remember); err != nil {
-			return err
-		}
 		for _, q := range []string{
-			"DELETE FROM report WHERE build IN (SELECT id FROM build WHERE product = $1)",
-			"DELETE FROM checks WHERE build IN (SELECT id FROM build WHERE product = $1)",
+			`UPDATE setting SET value = (SELECT MAX(seq) FROM report WHERE product = $1)
+				WHERE name = 'removed' AND value < (SELECT MAX(seq) FROM report WHERE product = $1)`,
+			"DELETE FROM report WHERE product = $1",
+			"DELETE FROM checks WHERE product = $1",
 			"DELETE FROM build WHERE product = $1",
 			"DELETE FROM asset WHERE product = $1",
 			"DELETE FROM release WHERE product = $1",
+			"DELETE FROM product WHERE id = $1",
 		} {
-			if _, err := tx.ExecContext(ctx, q, name); err != nil {
+			if _, err := tx.ExecContext(ctx, q, product); err != nil {
 				return err
 			}
 		}
-		res, err := tx.ExecContext(ctx, "DELETE FROM product WHERE name = $1", name)
-		return changedOne(res, err, noProduct(name))
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	_, err = s.main.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	return err
+	return s.shred(ctx)
 }
 
 // changeCatalog runs f in a transaction, and lets running servers know.
@@ -118,13 +129,17 @@ func (s *Store) changeCatalog(ctx context.Context, f func(*sql.Tx) error) error 
 }
 
 func touchCatalog(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, "UPDATE setting SET value = value + 1 WHERE name = 'catalog'")
+	_, err := next(ctx, tx, "catalog")
 	return err
 }
 
 func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO product ("+productColumns+") VALUES ($1, $2, $3, $4, $5, $6)",
-		p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+	id, err := next(ctx, tx, "product")
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
 	return err
 }
 
@@ -146,34 +161,24 @@ func checkFree(ctx context.Context, tx *sql.Tx, p checker.Product, added bool) e
 	return nil
 }
 
-// querier is what *sql.DB and *sql.Tx have in common for reading.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-func products(ctx context.Context, q querier) ([]checker.Product, error) {
-	return query(ctx, q, func(rows *sql.Rows) (p checker.Product, err error) {
-		err = rows.Scan(&p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
+// products returns all, by name. They are sorted here, for each database has an
+// order of text of its own.
+func products(ctx context.Context, q querier) ([]product, error) {
+	all, err := query(ctx, q, func(rows *sql.Rows) (p product, err error) {
+		err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
 		return p, err
-	}, "SELECT "+productColumns+" FROM product ORDER BY name")
+	}, "SELECT id, name, title, repo, module, download, notes FROM product")
+	slices.SortFunc(all, func(a, b product) int { return strings.Compare(a.Name, b.Name) })
+	return all, err
 }
 
-// query returns what scan makes of each row.
-func query[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
-	rows, err := q.QueryContext(ctx, text, args...)
-	if err != nil {
-		return nil, err
+// productID finds a product; the error wraps ErrNotFound if there is none.
+func productID(ctx context.Context, q querier, name string) (id int64, err error) {
+	err = q.QueryRowContext(ctx, "SELECT id FROM product WHERE name = $1", name).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = noProduct(name)
 	}
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, rows.Err()
+	return id, err
 }
 
 // changedOne returns missing when a statement that should change one row changed none.

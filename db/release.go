@@ -18,56 +18,39 @@ type Change struct {
 // Catalog returns every product with its releases, as of one moment.
 func (s *Store) Catalog(ctx context.Context) (checker.Catalog, error) {
 	var c checker.Catalog
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return c, err
-	}
-	defer tx.Rollback()
-	if c.Revision, err = revision(ctx, tx); err != nil {
-		return c, err
-	}
-	all, err := products(ctx, tx)
-	if err != nil {
-		return c, err
-	}
-	for _, p := range all {
-		releases, err := releases(ctx, tx, p.Name)
-		if err != nil {
-			return c, err
+	err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
+		if c.Revision, err = setting(ctx, tx, "catalog"); err != nil {
+			return err
 		}
-		c.Products = append(c.Products, checker.Listing{Product: p, Releases: releases})
-	}
-	return c, nil
+		all, err := products(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			releases, err := releases(ctx, tx, p.id)
+			if err != nil {
+				return err
+			}
+			c.Products = append(c.Products, checker.Listing{Product: p.Product, Releases: releases})
+		}
+		return nil
+	})
+	return c, err
 }
 
 // Revision returns a number that grows whenever a product or a release
 // changes, in this process or another.
 func (s *Store) Revision(ctx context.Context) (int64, error) {
-	return revision(ctx, s.read)
-}
-
-func revision(ctx context.Context, q querier) (int64, error) {
-	all, err := query(ctx, q, scanInt, "SELECT value FROM setting WHERE name = 'catalog'")
-	if err == nil && len(all) != 1 {
-		err = sql.ErrNoRows
-	}
-	if err != nil {
-		return 0, err
-	}
-	return all[0], nil
-}
-
-func scanInt(rows *sql.Rows) (n int64, err error) {
-	err = rows.Scan(&n)
-	return n, err
+	return setting(ctx, s.read, "catalog")
 }
 
 // Releases returns the releases of a product, in no particular order.
 func (s *Store) Releases(ctx context.Context, product string) ([]checker.Release, error) {
-	if _, err := s.Product(ctx, product); err != nil {
+	id, err := productID(ctx, s.read, product)
+	if err != nil {
 		return nil, err
 	}
-	return releases(ctx, s.read, product)
+	return releases(ctx, s.read, id)
 }
 
 // PutReleases stores releases of a product, all of them or none. A version
@@ -79,7 +62,11 @@ func (s *Store) PutReleases(ctx context.Context, product string, given []checker
 	var c Change
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		c = Change{}
-		stored, err := stored(ctx, tx, product)
+		id, err := productID(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		stored, err := stored(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -102,7 +89,7 @@ func (s *Store) PutReleases(ctx context.Context, product string, given []checker
 				c.Changed++
 			}
 			stored[key] = r
-			if err := putRelease(ctx, tx, product, key, r); err != nil {
+			if err := putRelease(ctx, tx, id, key, r); err != nil {
 				return fmt.Errorf("release %s: %w", r.Version, err)
 			}
 		}
@@ -118,25 +105,15 @@ func (s *Store) PutReleases(ctx context.Context, product string, given []checker
 // is asked for, whatever the release's source says meanwhile.
 func (s *Store) Withdraw(ctx context.Context, product, version string, withdrawn bool) error {
 	return s.changeCatalog(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "UPDATE release SET withdrawn = $3 WHERE product = $1 AND version = $2",
-			product, checker.Canonical(version), withdrawn)
+		res, err := tx.ExecContext(ctx, `UPDATE release SET withdrawn = $3
+			WHERE product = (SELECT id FROM product WHERE name = $1) AND version = $2`, product, checker.Canonical(version), withdrawn)
 		return changedOne(res, err, fmt.Errorf("release %s of product %s: %w; relcheck release list %s shows those there are",
 			version, product, ErrNotFound, product))
 	})
 }
 
 // stored returns a product's releases by canonical version.
-func stored(ctx context.Context, tx *sql.Tx, product string) (map[string]checker.Release, error) {
-	found, err := query(ctx, tx, func(rows *sql.Rows) (name string, err error) {
-		err = rows.Scan(&name)
-		return name, err
-	}, "SELECT name FROM product WHERE name = $1", product)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == 0 {
-		return nil, noProduct(product)
-	}
+func stored(ctx context.Context, tx *sql.Tx, product int64) (map[string]checker.Release, error) {
 	all, err := releases(ctx, tx, product)
 	byVersion := make(map[string]checker.Release, len(all))
 	for _, r := range all {
@@ -155,7 +132,7 @@ func same(a, b checker.Release) bool {
 	return sameDate && reflect.DeepEqual(a, b)
 }
 
-func putRelease(ctx context.Context, tx *sql.Tx, product, key string, r checker.Release) error {
+func putRelease(ctx context.Context, tx *sql.Tx, product int64, key string, r checker.Release) error {
 	date := sql.NullInt64{Int64: r.Date.Unix(), Valid: !r.Date.IsZero()}
 	_, err := tx.ExecContext(ctx, `INSERT INTO release (product, version, tag, notes, date, prerelease, retracted)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -177,7 +154,7 @@ func putRelease(ctx context.Context, tx *sql.Tx, product, key string, r checker.
 	return nil
 }
 
-func releases(ctx context.Context, q querier, product string) ([]checker.Release, error) {
+func releases(ctx context.Context, q querier, product int64) ([]checker.Release, error) {
 	all, err := query(ctx, q, scanRelease, `SELECT tag, notes, date, prerelease, retracted,
 			COALESCE(withdrawn, retracted <> '')
 		FROM release WHERE product = $1`, product)

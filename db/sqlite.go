@@ -14,7 +14,8 @@ import (
 	"modernc.org/sqlite"
 )
 
-// applicationID marks a file as relcheck's: "RelC".
+// applicationID marks a store as relcheck's: "RelC". In SQLite the file's
+// header bears it too, so that it can be told without reading a table.
 const applicationID = 0x52656c43
 
 // How a file is opened. The settings stand in the DSN so that each pooled
@@ -29,6 +30,62 @@ const (
 	readOnly  = "mode=rw&_query_only=1" + settings
 	untouched = "mode=ro&immutable=1" // reads the file alone: no lock, no log, no shared memory
 )
+
+// sqliteFile is the engine of a store in a file.
+type sqliteFile struct {
+	path string
+	main *sql.DB
+}
+
+func openSQLite(ctx context.Context, path, schema string) (*Store, error) {
+	created := false
+	create := func() error {
+		return createSQLite(ctx, path, schema, func(ctx context.Context, tx *sql.Tx) error {
+			created = true
+			return addPresets(ctx, tx)
+		})
+	}
+	err := probe(ctx, path)
+	if errors.Is(err, errMissing) && schema != "" {
+		err = create()
+	}
+	s, err := openFile(ctx, path, err)
+	if err != nil && schema != "" && errors.Is(probe(ctx, path), errMissing) {
+		// Opening has rolled back a creation that was killed.
+		s, err = openFile(ctx, path, create())
+	}
+	if err == nil {
+		s.created = created
+	}
+	return s, err
+}
+
+func openFile(ctx context.Context, path string, err error) (*Store, error) {
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	real := resolve(path)
+	main := connect(real, readWrite)
+	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
+	s := &Store{name: real, main: main, read: connect(real, readOnly), engine: &sqliteFile{real, main}}
+	s.read.SetMaxOpenConns(4)
+	if err := verifySQLite(ctx, main); err != nil {
+		s.Close()
+		return nil, openError(path, err)
+	}
+	return s, nil
+}
+
+// resolve follows symbolic links: one file has one lock, whatever it is called.
+func resolve(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
 
 func connect(path, mode string) *sql.DB {
 	abs, err := filepath.Abs(path)
@@ -71,13 +128,14 @@ func probe(ctx context.Context, path string) error {
 	return nil
 }
 
-// create makes a new store in one transaction of SQLite's rollback journal: a
-// crash leaves an empty file, which the next start creates anew. Several
-// processes may try at once; the first one does it.
-func create(ctx context.Context, path, schema string) error {
-	s := &Store{path: path, main: connect(path, creating), read: connect(path, creating)}
-	defer s.Close()
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+// createSQLite makes a new store in one transaction of SQLite's rollback
+// journal: a crash leaves an empty file, which the next start creates anew.
+// Several processes may try at once; the first one does it.
+func createSQLite(ctx context.Context, path, schema string, fill fill) error {
+	file := connect(path, creating)
+	defer file.Close()
+	file.SetMaxOpenConns(1)
+	err := transact(ctx, file, func(tx *sql.Tx) error {
 		var id, tables int64
 		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 		if err := errors.Join(err, tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)); err != nil {
@@ -92,40 +150,31 @@ func create(ctx context.Context, path, schema string) error {
 		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, rowKeys(schema)); err != nil {
+		if _, err := tx.ExecContext(ctx, forSQLite.Replace(schema)); err != nil {
 			return fmt.Errorf("create the schema: %w", err)
 		}
-		for _, p := range presets {
-			if err := insertProduct(ctx, tx, p); err != nil {
-				return err
-			}
-		}
-		return nil
+		return fill(ctx, tx)
 	})
+	return (&sqliteFile{path: path}).explain(err)
 }
 
-// rowKeys lets SQLite keep a table by its integer key. It does so only for the
-// type name INTEGER, which has 64 bits there and 32 in PostgreSQL; with any
-// other name it adds an index of its own, half as large again as the log.
-func rowKeys(schema string) string {
-	return strings.ReplaceAll(schema, "BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")
-}
+// forSQLite lets SQLite keep the log by its seq, which is unique there without
+// the product. It keeps a table by its key only if that is one column of type
+// INTEGER; for any other it adds an index, half as large again as the log.
+var forSQLite = strings.NewReplacer("BIGINT", "INTEGER", "PRIMARY KEY (product, seq)", "PRIMARY KEY (seq)")
 
-// verify switches a store to write-ahead logging and makes sure that a commit
-// will reach the disk and that the schema is one that this code knows.
-func (s *Store) verify(ctx context.Context) error {
-	var schema, synchronous int64
-	var journal string
-	if err := s.main.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = 'schema'").Scan(&schema); err != nil {
+// verifySQLite switches a store to write-ahead logging and makes sure that a
+// commit will reach the disk and that the schema is one that this code knows.
+func verifySQLite(ctx context.Context, db *sql.DB) error {
+	if err := checkSchema(ctx, db); err != nil {
 		return err
 	}
-	if schema > schemaVersion {
-		return fmt.Errorf("%w: its schema is %d, this one knows %d", errNewer, schema, schemaVersion)
-	}
+	var synchronous int64
+	var journal string
 	err := retryBusy(ctx, func() error {
-		return s.main.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&journal)
+		return db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&journal)
 	})
-	err = errors.Join(err, s.main.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous))
+	err = errors.Join(err, db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous))
 	if err == nil && (journal != "wal" || synchronous != 2) {
 		err = fmt.Errorf("SQLite runs with journal_mode %s and synchronous %d; relcheck needs wal and 2 to keep what it acknowledges", journal, synchronous)
 	}
@@ -144,3 +193,22 @@ func retryBusy(ctx context.Context, f func() error) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+// again is never true: SQLite has waited for the lock before it failed.
+func (f *sqliteFile) again(error) bool { return false }
+
+func (f *sqliteFile) explain(err error) error {
+	if code(err) == codeBusy {
+		err = fmt.Errorf("change %s: another process keeps it locked; try again: %w", f.path, err)
+	}
+	return err
+}
+
+// shred writes the log into the file, where secure_delete has overwritten what
+// was deleted, and empties it.
+func (f *sqliteFile) shred(ctx context.Context) error {
+	_, err := f.main.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return err
+}
+
+func (f *sqliteFile) close() error { return nil }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,11 +35,9 @@ var (
 // Writer records reports. All that arrive while one transaction is being
 // synced to disk share the next one.
 type Writer struct {
-	path string
-	file os.FileInfo                 // the database, as it was opened
-	wal  atomic.Pointer[os.FileInfo] // its write-ahead log; nil while it is not open
-	lock *lock
-	log  *slog.Logger
+	name     string
+	recorder recorder
+	log      *slog.Logger
 
 	mu     sync.Mutex
 	open   *batch
@@ -53,6 +50,21 @@ type Writer struct {
 	done chan struct{} // closed when the writing goroutine has ended
 
 	trouble atomic.Pointer[error] // nil while writing works
+	stopped error                 // of closing the recorder; to be read once done is closed
+}
+
+// recorder is the part of a Writer that each engine has of its own. Only the
+// writing goroutine uses it, but for sound.
+type recorder interface {
+	// write records a batch and adds the checks, all in one transaction: after an
+	// error none of it may be thought recorded. Entries that cannot be recorded,
+	// for there is no such product, it notes in the batch.
+	write(b *batch, checks map[buildKey]int64, now time.Time) error
+	// try makes sure that write would work. After a failure it does so by writing.
+	try(failed bool) error
+	// sound tells what is wrong as far as that can be seen without waiting.
+	sound() error
+	close() error
 }
 
 // entry is a report that waits to be written.
@@ -84,29 +96,26 @@ func (b *batch) finish(err error) {
 	})
 }
 
+func (b *batch) lose(i int, err error) {
+	if b.lost == nil {
+		b.lost = map[int]error{}
+	}
+	b.lost[i] = err
+}
+
 // NewWriter starts to record into the store. The error wraps [ErrInUse] while
-// another process does.
+// another process does, if the store takes only one.
 func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
-	held, err := acquire(s.path)
+	r, err := s.recorder(s)
 	if err != nil {
-		return nil, openError(s.path, err)
+		return nil, err
 	}
 	w := &Writer{
-		path: s.path, lock: held, log: log,
+		name: s.name, recorder: r, log: log,
 		open: newBatch(nil), enough: 1, checks: map[buildKey]int64{},
 		wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	reports := &reportLog{path: s.path}
-	if w.file, err = os.Stat(s.path); err == nil {
-		err = reports.connect()
-	}
-	w.watchLog(reports)
-	if err != nil {
-		reports.close()
-		held.release()
-		return nil, openError(s.path, err)
-	}
-	go w.run(reports)
+	go w.run()
 	return w, nil
 }
 
@@ -165,7 +174,7 @@ func (w *Writer) Close() error {
 	signal(w.wake)
 	signal(w.ripe)
 	<-w.done
-	return w.lock.release()
+	return w.stopped
 }
 
 // signal wakes whoever waits on c; one wake-up is kept for who comes later.
@@ -177,9 +186,9 @@ func signal(c chan struct{}) {
 }
 
 // run is the one goroutine that writes.
-func (w *Writer) run(reports *reportLog) {
+func (w *Writer) run() {
 	defer close(w.done)
-	defer reports.close()
+	defer func() { w.stopped = w.recorder.close() }()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	patience := time.NewTimer(linger)
@@ -199,7 +208,11 @@ func (w *Writer) run(reports *reportLog) {
 		if ticked || closed {
 			checks = w.takeChecks()
 		}
-		w.write(reports, b, checks)
+		if len(b.entries)+len(checks) > 0 {
+			w.write(b, checks)
+		} else if ticked {
+			w.note(w.recorder.try(w.trouble.Load() != nil))
+		}
 		clear(b.entries) // lets go of what they point to
 		spare = b.entries
 	}
@@ -247,24 +260,43 @@ func (w *Writer) takeChecks() map[buildKey]int64 {
 	return taken
 }
 
-// write commits a batch and wakes its callers. If there is nothing to commit,
-// it tries whether a store that failed works again.
-func (w *Writer) write(reports *reportLog, b *batch, checks map[buildKey]int64) {
-	trial := len(b.entries)+len(checks) == 0
-	if trial && w.trouble.Load() == nil {
-		return
-	}
-	err := w.checkFile()
-	if err == nil && trial {
-		err = checkRoom(w.path)
-	}
-	if err == nil {
-		err = reports.write(b, checks, time.Now())
-		w.watchLog(reports)
-	}
+// write commits a batch and wakes its callers.
+func (w *Writer) write(b *batch, checks map[buildKey]int64) {
+	err := w.recorder.write(b, checks, time.Now())
 	if b.timer != nil {
 		b.timer.Stop()
 	}
 	w.note(err) // first: who is told of an error finds the store not ready
 	b.finish(err)
+}
+
+// Ready returns nil while reports can be recorded, and otherwise why not.
+func (w *Writer) Ready() error {
+	if err := w.recorder.sound(); err != nil {
+		return err
+	}
+	if p := w.trouble.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// note remembers whether writing works, and logs when that changes.
+func (w *Writer) note(err error) {
+	before := w.trouble.Load()
+	switch {
+	case err == nil && before != nil:
+		w.trouble.Store(nil)
+		w.log.Info("recording again", "db", w.name)
+	case err != nil:
+		w.trouble.Store(&err)
+	}
+	if err != nil && (before == nil || !alike(*before, err)) {
+		w.log.Error("cannot record reports", "db", w.name, "err", err)
+	}
+}
+
+// alike keeps one trouble from being logged over and over.
+func alike(a, b error) bool {
+	return a.Error() == b.Error() || errors.As(a, new(full)) && errors.As(b, new(full))
 }

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,9 +15,9 @@ import (
 	"relcheck/db"
 )
 
-func TestRecord(t *testing.T) {
+func record(t *testing.T, name string) {
 	ctx := context.Background()
-	s := open(t, filepath.Join(t.TempDir(), "a.db"))
+	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
 	begin := time.Now().Truncate(time.Second)
@@ -54,9 +51,9 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-func TestReportsSince(t *testing.T) {
+func reportsSince(t *testing.T, name string) {
 	ctx := context.Background()
-	s := open(t, filepath.Join(t.TempDir(), "a.db"))
+	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
 	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
@@ -79,9 +76,8 @@ func TestReportsSince(t *testing.T) {
 }
 
 // Every report that was acknowledged is there, once, whatever happens to others.
-func TestRecordAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	s := open(t, path)
+func recordAtOnce(t *testing.T, name string) {
+	s := open(t, name)
 	w := writer(t, s)
 	const callers, each = 64, 30
 	acknowledged := sync.Map{}
@@ -119,7 +115,7 @@ func TestRecordAtOnce(t *testing.T) {
 	}
 	s.Close()
 	seen := map[any]bool{}
-	for _, r := range recorded(t, open(t, path), "opa") {
+	for _, r := range recorded(t, open(t, name), "opa") {
 		if seen[r.ID] {
 			t.Errorf("%s is there twice", r.ID)
 		}
@@ -136,26 +132,8 @@ func TestRecordAtOnce(t *testing.T) {
 	}
 }
 
-// Once all is closed, everything stands in the one file.
-func TestCloseLeavesOneFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	s := open(t, path)
-	w := writer(t, s)
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(w.Close(), s.Close()); err != nil {
-		t.Fatal(err)
-	}
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if _, err := os.Stat(path + suffix); err == nil {
-			t.Errorf("%s is left", path+suffix)
-		}
-	}
-}
-
-func TestRecordAfterClose(t *testing.T) {
-	w := writer(t, open(t, filepath.Join(t.TempDir(), "a.db")))
+func recordAfterClose(t *testing.T, name string) {
+	w := writer(t, open(t, name))
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -164,29 +142,10 @@ func TestRecordAfterClose(t *testing.T) {
 	}
 }
 
-func TestOneWriter(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	s := open(t, path)
-	w := writer(t, s)
-	link := filepath.Join(t.TempDir(), "link.db")
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{path, link} {
-		_, err := open(t, name).NewWriter(nil)
-		if !errors.Is(err, db.ErrInUse) || !strings.Contains(fmt.Sprint(err), fmt.Sprintf("process %d", os.Getpid())) {
-			t.Errorf("a second writer on %s: %v", name, err)
-		}
-	}
-	w.Close()
-	writer(t, s).Close()
-}
-
 // Of versions that are no release, only so many a day have builds of their own.
-func TestInventedVersionsAreBounded(t *testing.T) {
+func inventedVersionsAreBounded(t *testing.T, name string) {
 	ctx := context.Background()
-	path := filepath.Join(t.TempDir(), "a.db")
-	s := open(t, path)
+	s := open(t, name)
 	w := writer(t, s)
 	const invented = 1000
 	for round, version := range []string{"v7.0.0", "v7.0.1", "v7.0.2"} {
@@ -224,9 +183,8 @@ func TestInventedVersionsAreBounded(t *testing.T) {
 	}
 }
 
-func TestCount(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	w := writer(t, open(t, path))
+func count(t *testing.T, name string) {
+	w := writer(t, open(t, name))
 	for range 3 {
 		w.Count("opa", "1.10.1", linux)
 	}
@@ -234,19 +192,18 @@ func TestCount(t *testing.T) {
 	w.Close()
 	var day, count int64
 	var version string
-	err := raw(t, path).QueryRow("SELECT day, count, version FROM checks JOIN build ON build.id = checks.build").Scan(&day, &count, &version)
+	err := raw(t, name).QueryRow("SELECT day, count, version FROM checks JOIN build ON build.id = checks.build").Scan(&day, &count, &version)
 	if err != nil || count != 3 || version != "1.10.1" || day != time.Now().Unix()/86400 {
 		t.Errorf("counted %d of %s on day %d, %v", count, version, day, err)
 	}
 }
 
 // What is counted reaches the file by itself, without any report.
-func TestCountIsWrittenSoon(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	w := writer(t, open(t, path))
+func countIsWrittenSoon(t *testing.T, name string) {
+	w := writer(t, open(t, name))
 	defer w.Close()
 	w.Count("opa", "1.10.1", linux)
-	file := raw(t, path)
+	file := raw(t, name)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		var count int64
 		if err := file.QueryRow("SELECT COALESCE(SUM(count), 0) FROM checks").Scan(&count); err != nil {
@@ -259,35 +216,16 @@ func TestCountIsWrittenSoon(t *testing.T) {
 	t.Error("not written")
 }
 
-// lock takes the write lock, as another process may, until unlock is called.
-func lock(t *testing.T, path string) (unlock func()) {
-	t.Helper()
-	ctx := context.Background()
-	d := raw(t, path)
-	d.SetMaxOpenConns(1)
-	if _, err := d.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
-	return func() {
-		t.Helper()
-		if _, err := d.ExecContext(ctx, "ROLLBACK"); err != nil {
-			t.Fatal(err)
-		}
-		d.Close()
-	}
-}
-
 // While another process holds the write lock for too long, reports are
 // refused, and then they are recorded again.
-func TestRecordWhileLocked(t *testing.T) {
+func recordWhileLocked(t *testing.T, name string) {
 	if testing.Short() {
 		t.Skip("waits for a lock to time out; left out with -short")
 	}
-	path := filepath.Join(t.TempDir(), "a.db")
-	s := open(t, path)
+	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	unlock := lock(t, path)
+	unlock := lock(t, name)
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
 		t.Error("recorded under another's lock")
 	}
@@ -300,11 +238,10 @@ func TestRecordWhileLocked(t *testing.T) {
 
 // Callers beyond what may wait are refused at once; those who do wait are
 // recorded.
-func TestQueueIsBounded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	s := open(t, path)
+func queueIsBounded(t *testing.T, name string) {
+	s := open(t, name)
 	w := writer(t, s)
-	unlock := lock(t, path)
+	unlock := lock(t, name)
 	var acknowledged, refused atomic.Int64
 	var wg sync.WaitGroup
 	for range 10_000 {
@@ -334,11 +271,10 @@ func TestQueueIsBounded(t *testing.T) {
 }
 
 // A caller who hangs up does not wait for the disk.
-func TestHangUp(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	s := open(t, path)
+func hangUp(t *testing.T, name string) {
+	s := open(t, name)
 	w := writer(t, s)
-	unlock := lock(t, path)
+	unlock := lock(t, name)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, context.DeadlineExceeded) {
@@ -351,48 +287,9 @@ func TestHangUp(t *testing.T) {
 	}
 }
 
-// awaitReady waits until the writer has found out by itself that it works again.
-func awaitReady(t *testing.T, w *db.Writer) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); w.Ready() != nil; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal(w.Ready())
-		}
-	}
-}
-
-func TestFileTakenAway(t *testing.T) {
-	for name, take := range map[string]func(path string) error{
-		"removed":         os.Remove,
-		"its log removed": func(path string) error { return os.Remove(path + "-wal") },
-		"replaced": func(path string) error {
-			return errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, nil, 0o600))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "a.db")
-			w := writer(t, open(t, path))
-			defer w.Close()
-			if err := w.Ready(); err != nil {
-				t.Fatal(err)
-			}
-			if err := take(path); err != nil {
-				t.Fatal(err)
-			}
-			if w.Ready() == nil {
-				t.Error("ready without a file")
-			}
-			if w.Record(context.Background(), "opa", linux, report("1.0.0")) == nil {
-				t.Error("recorded into a file that is no longer there")
-			}
-		})
-	}
-}
-
 // Commands change the catalog beside a writer under load.
-func TestCatalogChangesUnderLoad(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	s := open(t, path)
+func catalogChangesUnderLoad(t *testing.T, name string) {
+	s := open(t, name)
 	w := writer(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -405,7 +302,7 @@ func TestCatalogChangesUnderLoad(t *testing.T) {
 			}
 		})
 	}
-	other := open(t, path)
+	other := open(t, name)
 	for i := range 50 {
 		if _, err := other.PutReleases(context.Background(), "opa", []checker.Release{{Version: fmt.Sprintf("v1.0.%d", i)}}, take); err != nil {
 			t.Error(err)
@@ -414,4 +311,14 @@ func TestCatalogChangesUnderLoad(t *testing.T) {
 	cancel()
 	wg.Wait()
 	w.Close()
+}
+
+// awaitReady waits until the writer has found out by itself that it works again.
+func awaitReady(t *testing.T, w *db.Writer) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); w.Ready() != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(w.Ready())
+		}
+	}
 }

@@ -36,7 +36,7 @@ func insertEach(path string) http.HandlerFunc {
 		panic(err)
 	}
 	db.SetMaxOpenConns(1)
-	insert, err := db.Prepare("INSERT INTO report (at, build, instance, heap) VALUES ($1, 1, $2, $3)")
+	insert, err := db.Prepare("INSERT INTO report (product, at, build, instance, heap) VALUES (1, $1, 1, $2, $3)")
 	if err != nil {
 		panic(err)
 	}

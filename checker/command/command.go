@@ -20,6 +20,8 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"relcheck/db"
 )
 
 // Exit statuses. The last two are those of relcheck check --exit-code.
@@ -64,6 +66,9 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	root, started := newRoot(streams), false
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		started = true
+		if err := refusePasswords(cmd); err != nil {
+			return err
+		}
 		return fromEnvironment(cmd)
 	}
 	root.SetArgs(args)
@@ -143,6 +148,18 @@ func fromEnvironment(cmd *cobra.Command) error {
 		}
 		if e := cmd.Flags().Set(f.Name, value); e != nil {
 			err = misused("%s=%s: %v", variable(f.Name), value, e)
+		}
+	})
+	return err
+}
+
+// refusePasswords refuses those given as arguments: whoever is on the machine
+// can read them there.
+func refusePasswords(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if db.HasPassword(f.Value.String()) {
+			err = misused("--%s: everyone on this machine can read a password on a command line; "+
+				"leave it out there and put it into PGPASSWORD or ~/.pgpass, or the whole URL into %s", f.Name, variable(f.Name))
 		}
 	})
 	return err

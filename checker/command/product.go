@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"text/tabwriter"
@@ -213,14 +211,10 @@ func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) e
 
 // openStore opens the store, and says so when that made a new one: it may have
 // been meant to be found somewhere else.
-func openStore(ctx context.Context, path string, streams IO) (*db.Store, error) {
-	_, missing := os.Stat(path)
-	s, err := db.Open(ctx, path, streams.Schema)
-	if err == nil && missing != nil {
-		if abs, err := filepath.Abs(path); err == nil {
-			path = abs
-		}
-		fmt.Fprintf(streams.Err, "created %s\n", path)
+func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) {
+	s, err := db.Open(ctx, name, streams.Schema)
+	if err == nil && s.Created() {
+		fmt.Fprintf(streams.Err, "created %s\n", s.Name())
 	}
 	return s, err
 }

@@ -45,8 +45,8 @@ func serveCommand(streams IO) *cobra.Command {
 	return c
 }
 
-func dbFlag(c *cobra.Command, path *string) {
-	c.Flags().StringVar(path, "db", "relcheck.db", "SQLite `file` of the store")
+func dbFlag(c *cobra.Command, name *string) {
+	c.Flags().StringVar(name, "db", "relcheck.db", "the `store`: a SQLite file, or postgres://USER@HOST/DATABASE")
 }
 
 // store is what the HTTP server needs, put together from the two halves of db.
@@ -94,7 +94,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	defer watch.Wait() // before the store is closed
 	defer cancel()
 	fmt.Fprintf(streams.Out, "listening on http://%s\n", net.JoinHostPort(host, port))
-	log.Info("started", "db", o.db, "base_url", base, "version", buildVersion())
+	log.Info("started", "db", s.Name(), "base_url", base, "version", buildVersion())
 	hint(ctx, s, log)
 	return listen(ctx, l, handler.Handler(), log)
 }

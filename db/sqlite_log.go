@@ -4,16 +4,18 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// reportLog writes batches of reports, one transaction each. Only the writing
-// goroutine uses it. After an error it has no connection, and the next write
-// makes a new one: a row whose sync failed is invisible to the connection that
-// wrote it, and comes back after a crash.
-type reportLog struct {
-	path   string
+// sqliteLog records reports in a SQLite file. After an error it has no
+// connection, and the next write makes a new one: a row whose sync failed is
+// invisible to the connection that wrote it, and comes back after a crash.
+type sqliteLog struct {
+	files  *files
+	lock   *lock
 	db     *sql.DB
 	conn   *sql.Conn
 	begin  *sql.Stmt
@@ -28,43 +30,57 @@ const (
 	// insertSizes is how many sizes of multi-row inserts there are, each twice
 	// the one before: a batch of any size takes few statements.
 	insertSizes = 8
-	rowColumns  = 5
+	rowColumns  = 6
 )
 
-func (l *reportLog) connect() error {
+// recorder locks the file, for it has one recorder at a time.
+func (f *sqliteFile) recorder(*Store) (recorder, error) {
+	held, err := acquire(f.path)
+	if err != nil {
+		return nil, openError(f.path, err)
+	}
+	l := &sqliteLog{files: &files{path: f.path}, lock: held, builds: newBuilds()}
+	if l.files.file, err = os.Stat(f.path); err == nil {
+		err = l.connect()
+	}
+	if err != nil {
+		l.close()
+		return nil, openError(f.path, err)
+	}
+	return l, nil
+}
+
+func (l *sqliteLog) connect() error {
 	ctx := context.Background()
-	l.db = connect(l.path, readWrite)
+	l.db = connect(l.files.path, readWrite)
 	l.db.SetMaxOpenConns(1)
 	var err error
 	if l.conn, err = l.db.Conn(ctx); err != nil {
-		l.close()
+		l.disconnect()
 		return err
 	}
 	for _, p := range l.statements() {
 		if *p.stmt, err = l.conn.PrepareContext(ctx, p.text); err != nil {
-			l.close()
+			l.disconnect()
 			return err
 		}
 	}
-	if l.builds == nil {
-		l.builds = newBuilds()
-	}
 	l.builds.forget()
-	err = l.conn.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&l.seq)
-	if err == nil {
-		l.seq, err = l.afterRemoved(ctx)
-	}
+	l.seq, err = lastSeq(ctx, l.conn)
 	if err != nil {
-		l.close()
+		l.disconnect()
+		return err
 	}
-	return err
+	l.files.watchLog()
+	return nil
 }
 
-// afterRemoved returns a seq that no report has had, be it removed since.
-func (l *reportLog) afterRemoved(ctx context.Context) (int64, error) {
-	var removed int64
-	err := l.conn.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = 'removed'").Scan(&removed)
-	return max(l.seq, removed), err
+// lastSeq returns the highest seq that a report has or, being removed, had.
+func lastSeq(ctx context.Context, q querier) (int64, error) {
+	var last int64
+	err := q.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&last)
+	removed, err2 := setting(ctx, q, "removed")
+	return max(last, removed), errors.Join(err, err2)
 }
 
 type statement struct {
@@ -73,7 +89,7 @@ type statement struct {
 }
 
 // statements are those that every batch runs, and so are prepared once.
-func (l *reportLog) statements() []statement {
+func (l *sqliteLog) statements() []statement {
 	l.insert = make([]*sql.Stmt, insertSizes)
 	all := []statement{{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"}}
 	for i := range l.insert {
@@ -84,7 +100,7 @@ func (l *reportLog) statements() []statement {
 
 func insertRows(n int) string {
 	var q strings.Builder
-	q.WriteString("INSERT INTO report (seq, at, build, instance, heap) VALUES ")
+	q.WriteString("INSERT INTO report (product, seq, at, build, instance, heap) VALUES ")
 	for i := range n {
 		if i > 0 {
 			q.WriteByte(',')
@@ -94,9 +110,9 @@ func insertRows(n int) string {
 	return q.String()
 }
 
-// close drops the connection. Statements that are left open would keep SQLite
-// from closing the file. Closing twice does no harm.
-func (l *reportLog) close() {
+// disconnect drops the connection. Statements that are left open would keep
+// SQLite from closing the file. Doing it twice does no harm.
+func (l *sqliteLog) disconnect() {
 	for _, stmt := range append(l.insert, l.begin, l.commit) {
 		if stmt != nil {
 			stmt.Close()
@@ -109,11 +125,35 @@ func (l *reportLog) close() {
 		l.db.Close()
 	}
 	l.conn, l.db, l.begin, l.commit, l.insert = nil, nil, nil, nil, nil
+	l.files.forgetLog()
+}
+
+func (l *sqliteLog) close() error {
+	l.disconnect()
+	return l.lock.release()
+}
+
+func (l *sqliteLog) sound() error { return l.files.check() }
+
+// try looks whether the files are those that were opened. After a failure it
+// has to write to tell.
+func (l *sqliteLog) try(failed bool) error {
+	err := l.files.check()
+	if err == nil && failed {
+		err = checkRoom(l.files.path)
+	}
+	if err == nil && failed {
+		err = l.write(newBatch(nil), nil, time.Now())
+	}
+	return err
 }
 
 // write records the entries of b and the checks at the time of now. Its
 // transaction is bound by no caller's context.
-func (l *reportLog) write(b *batch, checks map[buildKey]int64, now time.Time) error {
+func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) error {
+	if err := l.files.check(); err != nil {
+		return err
+	}
 	if l.conn == nil {
 		if err := l.connect(); err != nil {
 			return failure(err)
@@ -122,6 +162,7 @@ func (l *reportLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 	before := l.seq
 	err := l.transact(b, checks, now)
 	if err == nil {
+		l.files.watchLog()
 		return nil
 	}
 	switch code(err) {
@@ -130,7 +171,7 @@ func (l *reportLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 		l.seq = before
 		l.builds.forget() // those that were made are gone again
 	default:
-		l.close()
+		l.disconnect()
 	}
 	return failure(err)
 }
@@ -142,7 +183,7 @@ func failure(err error) error {
 	return err
 }
 
-func (l *reportLog) transact(b *batch, checks map[buildKey]int64, now time.Time) error {
+func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time) error {
 	ctx := context.Background()
 	if _, err := l.begin.ExecContext(ctx); err != nil {
 		return err
@@ -165,12 +206,12 @@ func (l *reportLog) transact(b *batch, checks map[buildKey]int64, now time.Time)
 	return err
 }
 
-func (l *reportLog) insertReports(ctx context.Context, b *batch, now time.Time) error {
+func (l *sqliteLog) insertReports(ctx context.Context, b *batch, now time.Time) error {
 	at := now.Unix()
 	l.args = l.args[:0]
 	for i := range b.entries {
 		e := &b.entries[i]
-		build, err := l.builds.id(ctx, l.conn, e.build)
+		id, err := l.builds.id(ctx, l.conn, e.build)
 		if errors.Is(err, ErrNotFound) {
 			b.lose(i, err)
 			continue
@@ -183,7 +224,7 @@ func (l *reportLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 		if e.heap != nil {
 			heap = *e.heap
 		}
-		l.args = append(l.args, l.seq, at, build, e.instance[:], heap)
+		l.args = append(l.args, id.product, l.seq, at, id.build, e.instance[:], heap)
 	}
 	defer clear(l.args)
 	rest := l.args
@@ -201,26 +242,34 @@ func (l *reportLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 	return nil
 }
 
-func (b *batch) lose(i int, err error) {
-	if b.lost == nil {
-		b.lost = map[int]error{}
-	}
-	b.lost[i] = err
-}
-
-func (l *reportLog) countChecks(ctx context.Context, checks map[buildKey]int64) error {
+func (l *sqliteLog) countChecks(ctx context.Context, checks map[buildKey]int64) error {
 	for key, n := range checks {
-		build, err := l.builds.id(ctx, l.conn, key)
+		id, err := l.builds.id(ctx, l.conn, key)
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
 		if err == nil {
-			_, err = l.conn.ExecContext(ctx, `INSERT INTO checks (day, build, count) VALUES ($1, $2, $3)
-				ON CONFLICT (build, day) DO UPDATE SET count = checks.count + excluded.count`, l.builds.day, build, n)
+			_, err = l.conn.ExecContext(ctx, "INSERT INTO checks (product, build, day, count) VALUES ($1, $2, $3, $4)"+addCount,
+				id.product, id.build, l.builds.day, n)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addCount adds to what was counted before.
+const addCount = " ON CONFLICT (product, build, day) DO UPDATE SET count = checks.count + excluded.count"
+
+// placeholders returns "($1,$2,…)" for n parameters after the first skip.
+func placeholders(skip, n int) string {
+	var s strings.Builder
+	for i := range n {
+		s.WriteByte("(,"[min(i, 1)])
+		s.WriteByte('$')
+		s.WriteString(strconv.Itoa(skip + i + 1))
+	}
+	s.WriteByte(')')
+	return s.String()
 }

@@ -1,0 +1,67 @@
+package db
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+)
+
+// files watches over the files of a SQLite store: writing to one that was
+// removed or replaced goes on to succeed, and all is lost.
+type files struct {
+	path string
+	file os.FileInfo                 // the database, as it was opened
+	wal  atomic.Pointer[os.FileInfo] // its write-ahead log; nil while it is not open
+}
+
+// watchLog remembers which write-ahead log is open. It comes with a connection,
+// at the latest with its first write.
+func (f *files) watchLog() {
+	if f.wal.Load() == nil {
+		if info, err := os.Stat(f.path + "-wal"); err == nil {
+			f.wal.Store(&info)
+		}
+	}
+}
+
+// forgetLog is for when the connection is closed: the next one has another log.
+func (f *files) forgetLog() { f.wal.Store(nil) }
+
+// check makes sure that the files are still those that were opened. It is safe
+// for concurrent use.
+func (f *files) check() error {
+	err := unchanged(f.path, f.file)
+	if wal := f.wal.Load(); err == nil && wal != nil {
+		err = unchanged(f.path+"-wal", *wal)
+	}
+	return err
+}
+
+func unchanged(name string, opened os.FileInfo) error {
+	now, err := os.Stat(name)
+	if err == nil && !os.SameFile(opened, now) {
+		err = errors.New("another file has taken its place")
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no longer the file that was opened: %w; stop the server with SIGTERM, which saves what it can, and start it again", name, err)
+	}
+	return nil
+}
+
+// checkRoom makes sure that there is space for more than the page or two that
+// a trial writes: on a full disk they may fit where no report does.
+func checkRoom(path string) error {
+	name := path + "-trial"
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 64<<10))
+	err = errors.Join(err, f.Sync(), f.Close(), os.Remove(name))
+	if errors.Is(err, syscall.ENOSPC) {
+		err = full{err}
+	}
+	return err
+}

@@ -1,0 +1,230 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// dialTimeout is how long a connection to one host may take unless the URL
+// says connect_timeout.
+const dialTimeout = 3 * time.Second
+
+// postgres is the engine of a store in PostgreSQL.
+type postgres struct {
+	name string
+	pool *pgxpool.Pool
+}
+
+func isPostgres(name string) bool {
+	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
+}
+
+// HasPassword reports whether the name of a store has a password in it. Such a
+// name does not belong on a command line, which other users can read.
+func HasPassword(name string) bool {
+	if !isPostgres(name) {
+		return false
+	}
+	_, rest, _ := strings.Cut(name, "://")
+	path, query, _ := strings.Cut(rest, "?")
+	user := path[:max(0, strings.LastIndexByte(path, '@'))]
+	return strings.Contains(user, ":") || strings.Contains(query, "password=")
+}
+
+func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
+	config, err := postgresConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	name := publicName(config.ConnConfig)
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	s := &Store{name: name, main: db, read: db, engine: &postgres{name, pool}}
+	err = checkSchema(ctx, db)
+	if pgCode(err) == pgUndefinedTable {
+		err = errEmpty
+		if schema != "" {
+			s.created, err = s.createPostgres(ctx, schema, addPresets)
+		}
+	}
+	if err == nil {
+		err = s.checkDurable(ctx)
+	}
+	if err != nil {
+		s.Close()
+		return nil, postgresError(name, err)
+	}
+	return s, nil
+}
+
+// postgresConfig reads a URL, and adds what relcheck needs to have. The error
+// does not repeat the URL: what cannot be read may have a password anywhere.
+func postgresConfig(dsn string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the URL of the PostgreSQL database cannot be read; it looks like postgres://USER@HOST:PORT/DATABASE, " +
+			"with %40 for @ and so on in its parts; a password is better kept in PGPASSWORD or ~/.pgpass")
+	}
+	if config.ConnConfig.ValidateConnect == nil { // target_session_attrs=any, or not given
+		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = dialTimeout
+	}
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "relcheck"
+	}
+	return config, nil
+}
+
+// publicName is the database's URL as people may see it: who, where and what.
+func publicName(c *pgx.ConnConfig) string {
+	var hosts []string
+	add := func(host string, port uint16) {
+		if at := net.JoinHostPort(host, strconv.Itoa(int(port))); !slices.Contains(hosts, at) {
+			hosts = append(hosts, at)
+		}
+	}
+	add(c.Host, c.Port)
+	for _, f := range c.Fallbacks {
+		add(f.Host, f.Port)
+	}
+	return fmt.Sprintf("postgres://%s@%s/%s", c.User, strings.Join(hosts, ","), c.Database)
+}
+
+// createPostgres makes the tables of a new store, all or none. Several servers
+// may try at once: PostgreSQL lets one of them do it, and the others find that
+// it is done.
+func (s *Store) createPostgres(ctx context.Context, schema string, fill fill) (created bool, err error) {
+	err = retry(ctx, s.again, func() error {
+		return transact(ctx, s.main, func(tx *sql.Tx) error {
+			created = false
+			var tables, stores int64
+			err := tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE table_name = 'setting')
+				FROM information_schema.tables WHERE table_schema = current_schema()`).Scan(&tables, &stores)
+			switch {
+			case err != nil:
+				return err
+			case stores > 0: // another one was quicker
+				return checkSchema(ctx, tx)
+			case tables > 0:
+				return errForeign
+			}
+			if _, err := tx.ExecContext(ctx, schema); err != nil {
+				return err
+			}
+			created = true
+			return fill(ctx, tx)
+		})
+	})
+	return created, err
+}
+
+// checkDurable refuses a database that acknowledges what a crash would lose.
+func (s *Store) checkDurable(ctx context.Context) error {
+	var synchronous, fsync string
+	err := s.main.QueryRowContext(ctx, durability).Scan(&synchronous, &fsync)
+	if err == nil {
+		err = durable(synchronous, fsync)
+	}
+	return err
+}
+
+const durability = "SELECT current_setting('synchronous_commit'), COALESCE(current_setting('fsync', true), 'on')"
+
+func durable(synchronous, fsync string) error {
+	if (synchronous == "on" || synchronous == "remote_apply") && fsync == "on" {
+		return nil
+	}
+	return fmt.Errorf("PostgreSQL runs with synchronous_commit %s and fsync %s; relcheck needs both on to keep what it acknowledges", synchronous, fsync)
+}
+
+func (p *postgres) again(err error) bool {
+	switch pgCode(err) {
+	case pgSerializationFailure, pgDeadlock:
+		return true
+	case pgUniqueViolation, pgDuplicateTable, pgDuplicateObject: // so another one did the same at the same time
+		return true
+	case pgReadOnly: // what was the primary is one no longer
+		p.pool.Reset()
+		return true
+	}
+	return pgconn.SafeToRetry(err)
+}
+
+func (p *postgres) explain(err error) error { return err }
+
+// shred leaves it to VACUUM, which frees the place of what was deleted.
+func (p *postgres) shred(context.Context) error { return nil }
+
+func (p *postgres) close() error {
+	p.pool.Close()
+	return nil
+}
+
+// SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html.
+const (
+	pgUniqueViolation      = "23505"
+	pgReadOnly             = "25006"
+	pgInvalidPassword      = "28P01"
+	pgNoDatabase           = "3D000"
+	pgSerializationFailure = "40001"
+	pgDeadlock             = "40P01"
+	pgNoPrivilege          = "42501"
+	pgUndefinedColumn      = "42703"
+	pgDuplicateObject      = "42710"
+	pgUndefinedTable       = "42P01"
+	pgDuplicateTable       = "42P07"
+	pgDiskFull             = "53100"
+)
+
+// pgCode returns the SQLSTATE of an error that PostgreSQL reported, or "".
+func pgCode(err error) string {
+	if e := (*pgconn.PgError)(nil); errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// postgresError names the database, and tells what to do about an error.
+func postgresError(name string, err error) error {
+	hint := ""
+	switch pgCode(err) {
+	case pgUndefinedColumn:
+		err = errForeign
+	case pgInvalidPassword:
+		hint = "; relcheck takes the password from PGPASSWORD or ~/.pgpass"
+	case pgNoDatabase:
+		hint = "; create it first, with createdb"
+	case pgNoPrivilege:
+		hint = "; the user needs the right to create tables there"
+	case "":
+		if e := (*pgconn.ConnectError)(nil); errors.As(err, &e) {
+			hint = "; is PostgreSQL running there, as a primary?"
+		}
+	}
+	switch {
+	case errors.Is(err, errEmpty):
+		hint = "; name another one with --db, or create it with relcheck serve"
+	case errors.Is(err, errForeign):
+		hint = "; it was left as it is, name another one with --db"
+	case errors.Is(err, errNewer):
+		hint = "; install that version, or name another one with --db"
+	}
+	return fmt.Errorf("open %s: %w%s", name, err, hint)
+}

@@ -1,0 +1,314 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// pingTimeout bounds how long a look whether PostgreSQL is there may take.
+const pingTimeout = 2 * time.Second
+
+var (
+	// errStale is that the catalog has changed since builds were looked up.
+	errStale = errors.New("releases change faster than reports can be recorded")
+	// errUnreplicated is that a commit did not wait for the standby.
+	errUnreplicated = errors.New("PostgreSQL was told not to wait for its synchronous standby")
+)
+
+// postgresLog records reports in PostgreSQL, each batch in one round trip. Its
+// connection is a node of its own: what an earlier one has sent may still be
+// committed once its connection is long lost.
+type postgresLog struct {
+	store  *Store
+	config *pgx.ConnConfig
+	conn   *pgx.Conn
+	seq    int64 // the last one given out
+	builds *builds
+	rows   []reportRow
+	counts []checkRow
+
+	unreplicated atomic.Bool // PostgreSQL gave up waiting for its synchronous standby
+}
+
+type reportRow struct {
+	buildID
+	*entry
+}
+
+type checkRow struct {
+	buildID
+	count int64
+}
+
+func (p *postgres) recorder(s *Store) (recorder, error) {
+	l := &postgresLog{store: s, config: p.pool.Config().ConnConfig.Copy(), builds: newBuilds()}
+	l.config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		// A commit whose wait is cancelled succeeds, with a warning.
+		if n.Routine == "SyncRepWaitForLSN" {
+			l.unreplicated.Store(true)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if err := l.connect(ctx); err != nil {
+		return nil, postgresError(s.name, err)
+	}
+	return l, nil
+}
+
+// connect makes a connection, and a node of it.
+func (l *postgresLog) connect(ctx context.Context) (err error) {
+	if l.conn, err = pgx.ConnectConfig(ctx, l.config); err != nil {
+		l.conn = nil
+		return err
+	}
+	var synchronous, fsync string
+	if err = l.conn.QueryRow(ctx, durability).Scan(&synchronous, &fsync); err == nil {
+		err = durable(synchronous, fsync)
+	}
+	var node int64
+	if err == nil {
+		err = retry(ctx, l.store.again, func() error {
+			return l.conn.QueryRow(ctx, "UPDATE setting SET value = value + 1 WHERE name = 'node' RETURNING value").Scan(&node)
+		})
+	}
+	if err != nil {
+		l.disconnect()
+	}
+	l.seq = node << nodeBits
+	return err
+}
+
+func (l *postgresLog) disconnect() {
+	if l.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		l.conn.Close(ctx)
+		l.conn = nil
+	}
+}
+
+func (l *postgresLog) close() error {
+	l.disconnect()
+	return nil
+}
+
+// sound knows nothing without asking PostgreSQL, which try does every second.
+func (l *postgresLog) sound() error { return nil }
+
+// try asks PostgreSQL whether it is there. After a failure it has to write, and
+// so to wait for a synchronous standby, to tell.
+func (l *postgresLog) try(failed bool) error {
+	timeout := pingTimeout
+	if failed {
+		timeout = writeTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return l.attempt(ctx, func() error {
+		if !failed {
+			return l.conn.Ping(ctx)
+		}
+		_, err := l.conn.Exec(ctx, "UPDATE setting SET value = value WHERE name = 'schema'")
+		return err
+	})
+}
+
+func (l *postgresLog) write(b *batch, checks map[buildKey]int64, now time.Time) error {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	return l.attempt(ctx, func() error {
+		if err := l.prepare(ctx, b, checks, now); err != nil {
+			return err
+		}
+		return l.insert(ctx, now)
+	})
+}
+
+// attempt runs f with a connection, and again as long as it is certain that
+// nothing came of it and likely that it will go better.
+func (l *postgresLog) attempt(ctx context.Context, f func() error) error {
+	err := retry(ctx, l.again, func() error {
+		if l.conn == nil {
+			if err := l.connect(ctx); err != nil {
+				return err
+			}
+		}
+		l.unreplicated.Store(false)
+		err := f()
+		if err == nil && l.unreplicated.Load() {
+			err = errUnreplicated
+		}
+		l.recover(ctx, err)
+		return err
+	})
+	if pgCode(err) == pgDiskFull {
+		err = full{err}
+	}
+	return err
+}
+
+// again tells whether to try again at once. What cannot connect is left for the
+// next batch: its callers have waited for long enough.
+func (l *postgresLog) again(err error) bool {
+	if e := (*pgconn.ConnectError)(nil); errors.As(err, &e) {
+		return false
+	}
+	return errors.Is(err, errStale) || l.store.again(err)
+}
+
+// recover brings the connection back to where the next batch can use it, or
+// drops it. One that is dropped costs a node, of which there are not that many.
+func (l *postgresLog) recover(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	l.builds.forget()
+	if pgCode(err) != pgReadOnly && !l.conn.IsClosed() && l.conn.PgConn().TxStatus() != 'I' {
+		l.conn.Exec(ctx, "ROLLBACK")
+	}
+	if pgCode(err) == pgReadOnly || l.conn.IsClosed() || l.conn.PgConn().TxStatus() != 'I' {
+		l.disconnect()
+	}
+}
+
+// prepare finds the builds of a batch. It takes a transaction only when there
+// are some that it has not seen.
+func (l *postgresLog) prepare(ctx context.Context, b *batch, checks map[buildKey]int64, now time.Time) error {
+	l.builds.turn(now)
+	err := l.fill(b, checks, func(key buildKey) (buildID, error) {
+		if id, ok := l.builds.known(key); ok {
+			return id, nil
+		}
+		return buildID{}, errUnknown
+	})
+	if err != errUnknown {
+		return err
+	}
+	first := true
+	return l.store.inTx(ctx, func(tx *sql.Tx) error {
+		if !first {
+			l.builds.forget() // what was found before was taken back
+		}
+		first = false
+		if err := l.builds.refresh(ctx, tx, now); err != nil {
+			return err
+		}
+		return l.fill(b, checks, func(key buildKey) (buildID, error) { return l.builds.id(ctx, tx, key) })
+	})
+}
+
+// errUnknown is that the store has to be asked for a build.
+var errUnknown = errors.New("a build that was not seen yet")
+
+// fill makes the rows of a batch, in the order of their keys.
+func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildKey) (buildID, error)) error {
+	l.rows, l.counts = l.rows[:0], l.counts[:0]
+	for i := range b.entries {
+		e := &b.entries[i]
+		id, err := find(e.build)
+		if errors.Is(err, ErrNotFound) {
+			b.lose(i, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		l.rows = append(l.rows, reportRow{id, e})
+	}
+	sums := map[buildID]int64{} // invented versions share a build
+	for key, count := range checks {
+		id, err := find(key)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		sums[id] += count
+	}
+	for id, count := range sums {
+		l.counts = append(l.counts, checkRow{id, count})
+	}
+	slices.SortStableFunc(l.rows, func(a, b reportRow) int { return cmp.Compare(a.product, b.product) })
+	slices.SortFunc(l.counts, func(a, b checkRow) int {
+		return cmp.Or(cmp.Compare(a.product, b.product), cmp.Compare(a.build, b.build))
+	})
+	return nil
+}
+
+// Each inserts only if the catalog is still the one by which builds were found:
+// the transaction, being serializable, then comes before any change of it.
+const (
+	insertReports = `INSERT INTO report (product, seq, at, build, instance, heap)
+		SELECT row.product, row.seq, $2, row.build, row.instance, row.heap
+		FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[]) AS row (product, seq, build, instance, heap)
+		WHERE (SELECT value FROM setting WHERE name = 'catalog') = $1`
+	insertChecks = `INSERT INTO checks (product, build, day, count)
+		SELECT row.product, row.build, $2, row.count
+		FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS row (product, build, count)
+		WHERE (SELECT value FROM setting WHERE name = 'catalog') = $1` + addCount
+)
+
+// insert sends the rows that were prepared, from BEGIN to COMMIT, and then waits.
+func (l *postgresLog) insert(ctx context.Context, now time.Time) error {
+	if len(l.rows)+len(l.counts) == 0 {
+		return nil
+	}
+	var batch pgx.Batch
+	stale := false
+	inserted := func(n int) func(pgconn.CommandTag) error {
+		return func(tag pgconn.CommandTag) error {
+			stale = stale || tag.RowsAffected() != int64(n)
+			return nil
+		}
+	}
+	batch.Queue("BEGIN ISOLATION LEVEL SERIALIZABLE")
+	if len(l.rows) > 0 {
+		batch.Queue(insertReports, l.reportColumns(now)...).Exec(inserted(len(l.rows)))
+	}
+	if len(l.counts) > 0 {
+		batch.Queue(insertChecks, l.checkColumns()...).Exec(inserted(len(l.counts)))
+	}
+	batch.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+		if tag.String() != "COMMIT" {
+			return fmt.Errorf("PostgreSQL answers COMMIT with %s", tag)
+		}
+		return nil
+	})
+	err := l.conn.SendBatch(ctx, &batch).Close()
+	if err == nil && stale {
+		err = errStale
+	}
+	return err
+}
+
+func (l *postgresLog) reportColumns(now time.Time) []any {
+	n := len(l.rows)
+	product, seq, build := make([]int64, n), make([]int64, n), make([]int64, n)
+	instance, heap := make([][]byte, n), make([]*int64, n)
+	for i, r := range l.rows {
+		l.seq++
+		product[i], seq[i], build[i] = r.product, l.seq, r.buildID.build
+		instance[i], heap[i] = r.instance[:], r.heap
+	}
+	return []any{l.builds.revision, now.Unix(), product, seq, build, instance, heap}
+}
+
+func (l *postgresLog) checkColumns() []any {
+	n := len(l.counts)
+	product, build, count := make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, c := range l.counts {
+		product[i], build[i], count[i] = c.product, c.build, c.count
+	}
+	return []any{l.builds.revision, l.builds.day, product, build, count}
+}

@@ -1,0 +1,252 @@
+package db_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"relcheck/db"
+)
+
+func TestOpenCreatesInEmptyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path)
+}
+
+// A creation that was killed while it wrote leaves a file, and a journal that
+// takes all of it back.
+func TestOpenAfterKilledCreation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	open(t, path).Close()
+	// The header of a journal (https://www.sqlite.org/fileformat.html#the_rollback_journal):
+	// no page to restore, and a file that had no page before.
+	journal := []byte{0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7}
+	for _, n := range []uint32{0, 1, 0, 512, 4096} { // records, nonce, pages, sector size, page size
+		journal = binary.BigEndian.AppendUint32(journal, n)
+	}
+	write(t, path+"-journal", string(append(journal, make([]byte, 512-len(journal))...)))
+	if _, err := open(t, path).Product(context.Background(), "opa"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	garbage := func(t *testing.T, path string) { write(t, path, "this is a text of some length, not a database") }
+	execute := func(q string) func(*testing.T, string) {
+		return func(t *testing.T, path string) {
+			d := raw(t, path)
+			if _, err := d.Exec(q); err != nil {
+				t.Fatal(err)
+			}
+			d.Close()
+		}
+	}
+	store := func(change func(*testing.T, string)) func(*testing.T, string) {
+		return func(t *testing.T, path string) {
+			open(t, path).Close()
+			change(t, path)
+		}
+	}
+	for name, c := range map[string]struct {
+		prepare func(t *testing.T, path string)
+		want    string
+	}{
+		"garbage":      {garbage, "not a relcheck database"},
+		"foreign":      {execute("CREATE TABLE recipe (name TEXT); PRAGMA application_id = 7"), "not a relcheck database"},
+		"unmarked":     {execute("CREATE TABLE recipe (name TEXT)"), "not a relcheck database"},
+		"foreign, WAL": {execute("PRAGMA journal_mode = WAL; CREATE TABLE recipe (name TEXT)"), "not a relcheck database"},
+		"newer":        {store(execute("UPDATE setting SET value = 1000 WHERE name = 'schema'")), "written by a newer relcheck"},
+		"cut short":    {store(func(t *testing.T, path string) { truncate(t, path, 6000) }), "damaged or cut short"},
+		"folder":       {func(t *testing.T, path string) { mkdir(t, path) }, "not a relcheck database"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.db")
+			c.prepare(t, path)
+			before := content(t, path)
+			_, err := db.Open(context.Background(), path, schema(t))
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
+				t.Errorf("got error %v, want one that names the file and says %q", err, c.want)
+			}
+			if content(t, path) != before {
+				t.Error("the file was changed")
+			}
+		})
+	}
+}
+
+func TestOpenInMissingFolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none", "a.db")
+	_, err := db.Open(context.Background(), path, schema(t))
+	if err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+func TestOpenExistingCreatesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	_, err := db.OpenExisting(context.Background(), path)
+	if err == nil || !strings.Contains(err.Error(), "no such file") {
+		t.Errorf("got error %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// What is removed leaves no trace in the bytes of the file, and its place in
+// the order of recording to nobody.
+func TestRemovedIsGone(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	var ids []uuid.UUID
+	for range 500 {
+		r := report("1.0.0")
+		ids = append(ids, r.ID)
+		if err := w.Record(ctx, "relcheck", linux, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := lastSeq(t, path)
+	w.Close()
+	if err := s.RemoveProduct(ctx, "relcheck", true); err != nil {
+		t.Fatal(err)
+	}
+	w = writer(t, s)
+	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	if now := lastSeq(t, path); now <= last {
+		t.Errorf("seq went from %d to %d", last, now)
+	}
+	w.Close()
+	s.Close()
+	bytes, left := content(t, path), 0
+	for _, id := range ids {
+		if strings.Contains(bytes, string(id[:])) {
+			left++
+		}
+	}
+	if left > 0 {
+		t.Errorf("%d of %d ids are still in the file", left, len(ids))
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func truncate(t *testing.T, path string, size int64) {
+	t.Helper()
+	if err := os.Truncate(path, size); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mkdir(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return ""
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func lastSeq(t *testing.T, path string) (seq int64) {
+	t.Helper()
+	d := raw(t, path)
+	defer d.Close()
+	if err := d.QueryRow("SELECT MAX(seq) FROM report").Scan(&seq); err != nil {
+		t.Fatal(err)
+	}
+	return seq
+}
+
+// Once all is closed, everything stands in the one file.
+func TestCloseLeavesOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if _, err := os.Stat(path + suffix); err == nil {
+			t.Errorf("%s is left", path+suffix)
+		}
+	}
+}
+
+func TestOneWriter(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	w := writer(t, s)
+	link := filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, link} {
+		_, err := open(t, name).NewWriter(nil)
+		if !errors.Is(err, db.ErrInUse) || !strings.Contains(fmt.Sprint(err), fmt.Sprintf("process %d", os.Getpid())) {
+			t.Errorf("a second writer on %s: %v", name, err)
+		}
+	}
+	w.Close()
+	writer(t, s).Close()
+}
+
+func TestFileTakenAway(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"removed":         os.Remove,
+		"its log removed": func(path string) error { return os.Remove(path + "-wal") },
+		"replaced": func(path string) error {
+			return errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.db")
+			w := writer(t, open(t, path))
+			defer w.Close()
+			if err := w.Ready(); err != nil {
+				t.Fatal(err)
+			}
+			if err := take(path); err != nil {
+				t.Fatal(err)
+			}
+			if w.Ready() == nil {
+				t.Error("ready without a file")
+			}
+			if w.Record(context.Background(), "opa", linux, report("1.0.0")) == nil {
+				t.Error("recorded into a file that is no longer there")
+			}
+		})
+	}
+}

@@ -1,0 +1,214 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker"
+	"relcheck/db"
+)
+
+func keep(stored, _ checker.Release) checker.Release { return stored }
+func take(_, given checker.Release) checker.Release  { return given }
+
+func newStoreHasPresets(t *testing.T, name string) {
+	s := open(t, name)
+	products, err := s.Products(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(products) != 2 || products[0].Name != "opa" || products[1].Name != "relcheck" {
+		t.Errorf("a new store has products %v", products)
+	}
+	for _, p := range products {
+		for _, template := range []string{p.Download, p.Notes} {
+			if template != "" && checker.CheckTemplate(template) != nil {
+				t.Errorf("product %s: template %q is not valid", p.Name, template)
+			}
+		}
+	}
+}
+
+func removedPresetStaysAway(t *testing.T, name string) {
+	s := open(t, name)
+	if err := s.RemoveProduct(context.Background(), "opa", false); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := open(t, name).Product(context.Background(), "opa"); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("after opening again: %v", err)
+	}
+}
+
+func openAtOnce(t *testing.T, name string) {
+	text := schema(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			s, err := db.Open(context.Background(), name, text)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Close()
+		})
+	}
+	wg.Wait()
+}
+
+func releases(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	full := checker.Release{
+		Version: "v1.2.3", Notes: "https://example.com/notes", Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Assets: map[checker.Platform]string{linux: "https://example.com/linux"},
+	}
+	put := func(merge func(_, _ checker.Release) checker.Release, want db.Change, releases ...checker.Release) {
+		t.Helper()
+		got, err := s.PutReleases(ctx, "opa", releases, merge)
+		if err != nil || got != want {
+			t.Errorf("put: %+v, %v; want %+v", got, err, want)
+		}
+	}
+	list := func(want ...checker.Release) {
+		t.Helper()
+		got, err := s.Releases(ctx, "opa")
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	}
+	first := revision(t, s)
+	put(take, db.Change{Added: 1}, full)
+	list(full)
+	if now := revision(t, s); now <= first {
+		t.Errorf("revision went from %d to %d", first, now)
+	}
+	first = revision(t, s)
+	put(take, db.Change{Unchanged: 1}, full)
+	if now := revision(t, s); now != first {
+		t.Errorf("revision went from %d to %d without a change", first, now)
+	}
+	put(keep, db.Change{Unchanged: 1}, checker.Release{Version: "1.2.3"}) // another spelling of the same
+	full.Version, full.Assets = "1.2.3", nil
+	put(take, db.Change{Changed: 1}, full)
+	list(full)
+
+	if err := s.Withdraw(ctx, "opa", "v1.2.3", true); err != nil {
+		t.Error(err)
+	}
+	put(take, db.Change{Unchanged: 1}, full) // does not restore it
+	full.Withdrawn = true
+	list(full)
+
+	full.Retracted = "broken"
+	if err := s.Withdraw(ctx, "opa", "1.2.3", false); err != nil {
+		t.Error(err)
+	}
+	put(take, db.Change{Changed: 1}, full) // the operator's word holds
+	full.Withdrawn = false
+	list(full)
+
+	if err := s.Withdraw(ctx, "opa", "v9.9.9", true); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("withdrawing what is not there: %v", err)
+	}
+}
+
+func retractedIsWithdrawn(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	if _, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.0.0", Retracted: "broken"}}, take); err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.Releases(ctx, "opa")
+	if err != nil || !all[0].Withdrawn {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+func putReleasesAllOrNone(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	_, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.0.0"}, {Version: "nightly"}}, take)
+	if err == nil || !strings.Contains(err.Error(), "nightly") {
+		t.Errorf("got error %v", err)
+	}
+	if all, err := s.Releases(ctx, "opa"); len(all) != 0 || err != nil {
+		t.Errorf("afterwards: %v, %v", all, err)
+	}
+}
+
+func products(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	app := checker.Product{Name: "app", Title: "App", Repo: "me/app"}
+	if err := s.AddProduct(ctx, app); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddProduct(ctx, app); !errors.Is(err, db.ErrInUse) {
+		t.Errorf("adding it twice: %v", err)
+	}
+	if err := s.AddProduct(ctx, checker.Product{Name: "fork", Title: "Fork", Repo: "Me/App"}); !errors.Is(err, db.ErrInUse) {
+		t.Errorf("one repository for two: %v", err)
+	}
+	app.Title = "The App"
+	if err := s.SetProduct(ctx, app); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.Product(ctx, "app"); got != app || err != nil {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if err := s.SetProduct(ctx, checker.Product{Name: "none"}); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("changing what is not there: %v", err)
+	}
+	for name, want := range map[string]error{"app": nil, "none": db.ErrNotFound} {
+		if err := s.RemoveProduct(ctx, name, false); !errors.Is(err, want) {
+			t.Errorf("removing %s: %v", name, err)
+		}
+	}
+}
+
+func removeProductWithReports(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	w := writer(t, s)
+	defer w.Close()
+	if _, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.0.0", Assets: map[checker.Platform]string{linux: "https://example.com"}}}, take); err != nil {
+		t.Fatal(err)
+	}
+	for _, product := range []string{"opa", "relcheck"} {
+		if err := w.Record(ctx, product, linux, report("1.0.0")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.RemoveProduct(ctx, "opa", false); !errors.Is(err, db.ErrInUse) {
+		t.Errorf("without saying so: %v", err)
+	}
+	if err := s.RemoveProduct(ctx, "opa", true); err != nil {
+		t.Error(err)
+	}
+	if err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("a report of a removed product: %v", err)
+	}
+	if n := len(recorded(t, s, "relcheck")); n != 1 {
+		t.Errorf("%d reports of the other product are left", n)
+	}
+	var left int
+	if err := raw(t, name).QueryRow("SELECT count(*) FROM report").Scan(&left); err != nil || left != 1 {
+		t.Errorf("%d rows are left, %v", left, err)
+	}
+}
+
+func revision(t *testing.T, s *db.Store) int64 {
+	t.Helper()
+	n, err := s.Revision(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
