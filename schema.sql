@@ -22,13 +22,13 @@ INSERT INTO setting (name, value) VALUES
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (
-    id       BIGINT PRIMARY KEY,   -- never given out twice
-    name     TEXT NOT NULL UNIQUE, -- as it stands in URLs: opa
-    title    TEXT NOT NULL,        -- as people call it: Open Policy Agent
-    repo     TEXT NOT NULL,        -- owner/name in the sense of GitHub's API, or ''
-    module   TEXT NOT NULL,        -- Go module path to sync releases from, or ''
-    download TEXT NOT NULL,        -- template of a download URL, or ''
-    notes    TEXT NOT NULL         -- template of a release notes URL, or ''
+    id       BIGINT PRIMARY KEY,  -- never given out twice
+    name     TEXT UNIQUE,         -- as it stands in URLs: opa. NULL while all of it is being removed
+    title    TEXT NOT NULL,       -- as people call it: Open Policy Agent
+    repo     TEXT NOT NULL,       -- owner/name in the sense of GitHub's API, or ''
+    module   TEXT NOT NULL,       -- Go module path to sync releases from, or ''
+    download TEXT NOT NULL,       -- template of a download URL, or ''
+    notes    TEXT NOT NULL        -- template of a release notes URL, or ''
 );
 
 -- A published version of a product.

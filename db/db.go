@@ -38,6 +38,9 @@ type engine interface {
 	again(error) bool
 	// explain says in relcheck's words what a person can do about an error.
 	explain(error) error
+	// retire keeps the seqs of a product's reports, which are about to be
+	// removed, from being given out again.
+	retire(ctx context.Context, tx *sql.Tx, product int64) error
 	// shred overwrites what was deleted, as far as the engine can.
 	shred(context.Context) error
 	// recorder prepares to write reports.

@@ -49,6 +49,10 @@ var conformance = []struct {
 	{"QueueIsBounded", queueIsBounded},
 	{"HangUp", hangUp},
 	{"CatalogChangesUnderLoad", catalogChangesUnderLoad},
+	{"CatalogChangesAtOnce", catalogChangesAtOnce},
+	{"Follow", follow},
+	{"RemovedWhileRecording", removedWhileRecording},
+	{"RemovalIsFinished", removalIsFinished},
 }
 
 func TestConformance(t *testing.T) {

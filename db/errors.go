@@ -58,6 +58,8 @@ func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, errMissing):
 		return fmt.Errorf("open %s: no such file; name another with --db, or create it with relcheck serve", path)
+	case errors.Is(err, errNotEmpty):
+		hint = "; a copy needs a file that is not there yet"
 	case errors.Is(err, errForeign):
 		hint = "; it was left as it is, name another file with --db"
 	case errors.Is(err, errNewer):

@@ -43,7 +43,8 @@ func HasPassword(name string) bool {
 	return strings.Contains(user, ":") || strings.Contains(query, "password=")
 }
 
-func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
+// dial makes a store of a database, whatever is in it.
+func dial(ctx context.Context, dsn string) (*Store, error) {
 	config, err := postgresConfig(dsn)
 	if err != nil {
 		return nil, err
@@ -54,8 +55,15 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
 	db := stdlib.OpenDBFromPool(pool)
-	s := &Store{name: name, main: db, read: db, engine: &postgres{name, pool}}
-	err = checkSchema(ctx, db)
+	return &Store{name: name, main: db, read: db, engine: &postgres{name, pool}}, nil
+}
+
+func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
+	s, err := dial(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	err = checkSchema(ctx, s.main)
 	if pgCode(err) == pgUndefinedTable {
 		err = errEmpty
 		if schema != "" {
@@ -67,7 +75,7 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 	}
 	if err != nil {
 		s.Close()
-		return nil, postgresError(name, err)
+		return nil, postgresError(s.name, err)
 	}
 	return s, nil
 }
@@ -75,8 +83,9 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 // postgresConfig reads a URL, and adds what relcheck needs to have. The error
 // does not repeat the URL: what cannot be read may have a password anywhere.
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
+	address, _, _ := strings.Cut(dsn, "?")
 	config, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
+	if err != nil || strings.Count(address, "@") > 1 { // else what follows the first @ of a password would be a host
 		return nil, errors.New("the URL of the PostgreSQL database cannot be read; it looks like postgres://USER@HOST:PORT/DATABASE, " +
 			"with %40 for @ and so on in its parts; a password is better kept in PGPASSWORD or ~/.pgpass")
 	}
@@ -169,6 +178,9 @@ func (p *postgres) again(err error) bool {
 
 func (p *postgres) explain(err error) error { return err }
 
+// retire has nothing to do: every connection that records is a new node.
+func (p *postgres) retire(context.Context, *sql.Tx, int64) error { return nil }
+
 // shred leaves it to VACUUM, which frees the place of what was deleted.
 func (p *postgres) shred(context.Context) error { return nil }
 
@@ -201,9 +213,31 @@ func pgCode(err error) string {
 	return ""
 }
 
+// unreachable shortens the error of a failed connection, which tells every
+// attempt, with and without TLS, after a first line about the database.
+type unreachable struct{ error }
+
+func (u unreachable) Unwrap() error { return u.error }
+
+func (u unreachable) Error() string {
+	var lines []string
+	for line := range strings.Lines(u.error.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) > 1 {
+		lines = lines[1:]
+	}
+	return strings.Join(lines, ", ")
+}
+
 // postgresError names the database, and tells what to do about an error.
 func postgresError(name string, err error) error {
 	hint := ""
+	if e := (*pgconn.PgError)(nil); errors.As(err, &e) {
+		err = e // without the attempts that came before
+	}
 	switch pgCode(err) {
 	case pgUndefinedColumn:
 		err = errForeign
@@ -215,12 +249,14 @@ func postgresError(name string, err error) error {
 		hint = "; the user needs the right to create tables there"
 	case "":
 		if e := (*pgconn.ConnectError)(nil); errors.As(err, &e) {
-			hint = "; is PostgreSQL running there, as a primary?"
+			err, hint = unreachable{err}, "; is PostgreSQL running there, as a primary?"
 		}
 	}
 	switch {
 	case errors.Is(err, errEmpty):
 		hint = "; name another one with --db, or create it with relcheck serve"
+	case errors.Is(err, errNotEmpty):
+		hint = "; a copy needs an empty database"
 	case errors.Is(err, errForeign):
 		hint = "; it was left as it is, name another one with --db"
 	case errors.Is(err, errNewer):

@@ -89,33 +89,80 @@ func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) er
 		if err != nil {
 			return err
 		}
-		var builds int64
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", product).Scan(&builds); err != nil {
-			return err
-		}
-		if builds > 0 && !reports {
-			return fmt.Errorf("product %s has been asked about, and that is recorded: %w", name, ErrInUse)
-		}
-		for _, q := range []string{
-			`UPDATE setting SET value = (SELECT MAX(seq) FROM report WHERE product = $1)
-				WHERE name = 'removed' AND value < (SELECT MAX(seq) FROM report WHERE product = $1)`,
-			"DELETE FROM report WHERE product = $1",
-			"DELETE FROM checks WHERE product = $1",
-			"DELETE FROM build WHERE product = $1",
-			"DELETE FROM asset WHERE product = $1",
-			"DELETE FROM release WHERE product = $1",
-			"DELETE FROM product WHERE id = $1",
-		} {
-			if _, err := tx.ExecContext(ctx, q, product); err != nil {
+		if !reports {
+			var builds int64
+			if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", product).Scan(&builds); err != nil {
 				return err
 			}
+			if builds > 0 {
+				return fmt.Errorf("product %s has been asked about, and that is recorded: %w", name, ErrInUse)
+			}
 		}
-		return nil
+		_, err = tx.ExecContext(ctx, "UPDATE product SET name = NULL WHERE id = $1", product)
+		return err
 	})
 	if err != nil {
 		return err
 	}
+	return s.finishRemovals(ctx)
+}
+
+// removalPage is how many reports are removed in one transaction: recording
+// goes on in between.
+const removalPage = 10_000
+
+// finishRemovals removes what belongs to products that were removed. That takes
+// many transactions: one would make all who record wait, and would in turn never
+// come to its end on PostgreSQL as long as they do record. Writers know nothing
+// of the product any more, for the catalog has changed.
+func (s *Store) finishRemovals(ctx context.Context) error {
+	removed, err := query(ctx, s.read, func(rows *sql.Rows) (id int64, err error) {
+		err = rows.Scan(&id)
+		return id, err
+	}, "SELECT id FROM product WHERE name IS NULL")
+	for _, product := range removed {
+		for n := int64(1); n > 0 && err == nil; {
+			err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
+				n, err = s.removeReports(ctx, tx, product)
+				return err
+			})
+		}
+		if err == nil {
+			err = s.inTx(ctx, func(tx *sql.Tx) error { return removeProduct(ctx, tx, product) })
+		}
+	}
+	if err != nil || len(removed) == 0 {
+		return err
+	}
 	return s.shred(ctx)
+}
+
+func (s *Store) removeReports(ctx context.Context, tx *sql.Tx, product int64) (n int64, err error) {
+	if err := s.retire(ctx, tx, product); err != nil {
+		return 0, err
+	}
+	res, err := tx.ExecContext(ctx, `DELETE FROM report WHERE product = $1 AND seq IN
+		(SELECT seq FROM report WHERE product = $1 ORDER BY seq LIMIT $2)`, product, removalPage)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
+	for _, q := range []string{
+		"DELETE FROM report WHERE product = $1", // of a transaction that began before the name was gone
+		"DELETE FROM checks WHERE product = $1",
+		"DELETE FROM build WHERE product = $1",
+		"DELETE FROM asset WHERE product = $1",
+		"DELETE FROM release WHERE product = $1",
+		"DELETE FROM product WHERE id = $1",
+	} {
+		if _, err := tx.ExecContext(ctx, q, product); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changeCatalog runs f in a transaction, and lets running servers know.
@@ -167,7 +214,7 @@ func products(ctx context.Context, q querier) ([]product, error) {
 	all, err := query(ctx, q, func(rows *sql.Rows) (p product, err error) {
 		err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
 		return p, err
-	}, "SELECT id, name, title, repo, module, download, notes FROM product")
+	}, "SELECT id, name, title, repo, module, download, notes FROM product WHERE name IS NOT NULL")
 	slices.SortFunc(all, func(a, b product) int { return strings.Compare(a.Name, b.Name) })
 	return all, err
 }

@@ -38,21 +38,15 @@ type sqliteFile struct {
 }
 
 func openSQLite(ctx context.Context, path, schema string) (*Store, error) {
-	created := false
-	create := func() error {
-		return createSQLite(ctx, path, schema, func(ctx context.Context, tx *sql.Tx) error {
-			created = true
-			return addPresets(ctx, tx)
-		})
-	}
-	err := probe(ctx, path)
+	created, err := false, probe(ctx, path)
 	if errors.Is(err, errMissing) && schema != "" {
-		err = create()
+		created, err = createSQLite(ctx, path, schema, addPresets)
 	}
 	s, err := openFile(ctx, path, err)
 	if err != nil && schema != "" && errors.Is(probe(ctx, path), errMissing) {
 		// Opening has rolled back a creation that was killed.
-		s, err = openFile(ctx, path, create())
+		created, err = createSQLite(ctx, path, schema, addPresets)
+		s, err = openFile(ctx, path, err)
 	}
 	if err == nil {
 		s.created = created
@@ -131,11 +125,11 @@ func probe(ctx context.Context, path string) error {
 // createSQLite makes a new store in one transaction of SQLite's rollback
 // journal: a crash leaves an empty file, which the next start creates anew.
 // Several processes may try at once; the first one does it.
-func createSQLite(ctx context.Context, path, schema string, fill fill) error {
+func createSQLite(ctx context.Context, path, schema string, fill fill) (created bool, err error) {
 	file := connect(path, creating)
 	defer file.Close()
 	file.SetMaxOpenConns(1)
-	err := transact(ctx, file, func(tx *sql.Tx) error {
+	err = transact(ctx, file, func(tx *sql.Tx) error {
 		var id, tables int64
 		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 		if err := errors.Join(err, tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)); err != nil {
@@ -153,9 +147,10 @@ func createSQLite(ctx context.Context, path, schema string, fill fill) error {
 		if _, err := tx.ExecContext(ctx, forSQLite.Replace(schema)); err != nil {
 			return fmt.Errorf("create the schema: %w", err)
 		}
+		created = true
 		return fill(ctx, tx)
 	})
-	return (&sqliteFile{path: path}).explain(err)
+	return created, (&sqliteFile{path: path}).explain(err)
 }
 
 // forSQLite lets SQLite keep the log by its seq, which is unique there without
@@ -201,6 +196,12 @@ func (f *sqliteFile) explain(err error) error {
 	if code(err) == codeBusy {
 		err = fmt.Errorf("change %s: another process keeps it locked; try again: %w", f.path, err)
 	}
+	return err
+}
+
+func (f *sqliteFile) retire(ctx context.Context, tx *sql.Tx, product int64) error {
+	_, err := tx.ExecContext(ctx, `UPDATE setting SET value = (SELECT MAX(seq) FROM report WHERE product = $1)
+		WHERE name = 'removed' AND value < (SELECT MAX(seq) FROM report WHERE product = $1)`, product)
 	return err
 }
 

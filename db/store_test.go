@@ -3,8 +3,10 @@ package db_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,4 +213,54 @@ func revision(t *testing.T, s *db.Store) int64 {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// Of several who change the same thing at once, each sees what the one before
+// has made of it.
+func catalogChangesAtOnce(t *testing.T, name string) {
+	ctx := context.Background()
+	open(t, name)
+	const others, each = 6, 5
+	stores := make([]*db.Store, others)
+	for i := range stores {
+		stores[i] = open(t, name)
+	}
+	var added, inUse atomic.Int64
+	var wg sync.WaitGroup
+	for i, s := range stores {
+		wg.Go(func() {
+			p := checker.Product{Name: fmt.Sprintf("app%d", i), Title: "App", Repo: "me/app"}
+			switch err := s.AddProduct(ctx, p); {
+			case err == nil:
+				added.Add(1)
+			case errors.Is(err, db.ErrInUse):
+				inUse.Add(1)
+			default:
+				t.Error(err)
+			}
+			for n := range each {
+				again := []checker.Release{{Version: "v1.0.0"}, {Version: fmt.Sprintf("v1.%d.%d", i, n+1)}}
+				_, err := s.PutReleases(ctx, "opa", again, func(stored, _ checker.Release) checker.Release {
+					stored.Notes += "+"
+					return stored
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if added.Load() != 1 || inUse.Load() != others-1 {
+		t.Errorf("one repository was given to %d products, and refused to %d", added.Load(), inUse.Load())
+	}
+	all, err := stores[0].Releases(ctx, "opa")
+	if err != nil || len(all) != others*each+1 {
+		t.Errorf("%d releases, %v; want %d", len(all), err, others*each+1)
+	}
+	for _, r := range all {
+		if r.Version == "v1.0.0" && len(r.Notes) != others*each-1 {
+			t.Errorf("of %d changes of one release %d are left", others*each-1, len(r.Notes))
+		}
+	}
 }

@@ -110,6 +110,11 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	if err := s.finishRemovals(ctx); err != nil { // one that was killed halfway
+		log.Warn("cannot finish removing a product; the next start tries again", "err", err)
+	}
 	w := &Writer{
 		name: s.name, recorder: r, log: log,
 		open: newBatch(nil), enough: 1, checks: map[buildKey]int64{},

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"relcheck/checker"
 	"relcheck/db"
@@ -320,5 +322,108 @@ func awaitReady(t *testing.T, w *db.Writer) {
 		if time.Now().After(deadline) {
 			t.Fatal(w.Ready())
 		}
+	}
+}
+
+// A reader that comes back gets what it has not had, also when it stopped halfway.
+func follow(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	w := writer(t, s)
+	defer w.Close()
+	var position db.Position
+	var want, got []uuid.UUID
+	stop := errors.New("stop")
+	for round := range 4 {
+		for range 3 {
+			r := report("1.0.0")
+			want = append(want, r.ID)
+			if err := w.Record(ctx, "opa", linux, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := s.Follow(ctx, "opa", &position, func(r *db.Recorded) error {
+			if round%2 == 0 && len(got)%3 == 2 {
+				return stop
+			}
+			got = append(got, r.ID)
+			return nil
+		})
+		if err != nil && err != stop {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A product that is removed takes all of its reports with it, also those that
+// are being recorded, by this server or another.
+func removedWhileRecording(t *testing.T, name string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := open(t, name)
+	var recorders sync.WaitGroup
+	writers := []*db.Writer{writer(t, s)}
+	if strings.HasPrefix(name, "postgres://") {
+		writers = append(writers, writer(t, open(t, name)))
+	}
+	var acknowledged atomic.Int64
+	for _, w := range writers {
+		for range 8 {
+			recorders.Go(func() {
+				for ctx.Err() == nil {
+					err := w.Record(context.Background(), "app", linux, report("1.0.0"))
+					if err != nil && !errors.Is(err, db.ErrNotFound) {
+						t.Error(err)
+					}
+					if err == nil {
+						acknowledged.Add(1)
+					}
+				}
+			})
+		}
+	}
+	for range 20 {
+		before := acknowledged.Load()
+		if err := s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"}); err != nil {
+			t.Error(err)
+		}
+		for deadline := time.Now().Add(5 * time.Second); acknowledged.Load() < before+20 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		if err := s.RemoveProduct(ctx, "app", true); err != nil {
+			t.Error(err)
+		}
+	}
+	cancel()
+	recorders.Wait()
+	for _, w := range writers {
+		w.Close()
+	}
+	var left int
+	if err := raw(t, name).QueryRow("SELECT count(*) FROM report").Scan(&left); err != nil || left > 0 || acknowledged.Load() < 20*20 {
+		t.Errorf("of %d reports %d are left, %v", acknowledged.Load(), left, err)
+	}
+}
+
+// What a killed removal has left over is removed by the next start.
+func removalIsFinished(t *testing.T, name string) {
+	s := open(t, name)
+	w := writer(t, s)
+	for range 5 {
+		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	if _, err := raw(t, name).Exec("UPDATE product SET name = NULL WHERE name = 'opa'"); err != nil {
+		t.Fatal(err)
+	}
+	writer(t, s).Close()
+	var left int
+	err := raw(t, name).QueryRow("SELECT (SELECT count(*) FROM report) + (SELECT count(*) FROM product WHERE name IS NULL)").Scan(&left)
+	if err != nil || left != 0 {
+		t.Errorf("%d rows are left, %v", left, err)
 	}
 }

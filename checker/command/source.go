@@ -124,17 +124,3 @@ func put(ctx context.Context, s *db.Store, product string, releases []checker.Re
 	}
 	return err
 }
-
-// progress is a line that is written over and over, on terminals only.
-type progress struct{ w io.Writer }
-
-func newProgress(w io.Writer) progress {
-	if !isTerminal(w) {
-		w = io.Discard
-	}
-	return progress{w}
-}
-
-func (p progress) show(format string, args ...any) { fmt.Fprintf(p.w, "\r\x1b[K"+format, args...) }
-
-func (p progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }

@@ -1,0 +1,285 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Copied tells how many rows a copy has, by table.
+type Copied map[string]int64
+
+// copyRows is how many rows are inserted by one statement.
+const copyRows = 500
+
+var errNotEmpty = errors.New("something is there already")
+
+// Copy makes a new store of the given name, with all that s held when it began.
+// Nothing may be there yet but an empty database or file. It is one transaction:
+// if it fails or is killed nothing has come of it, and it can be repeated. Before
+// it commits, it reads the copy back and compares counts and checksums. progress
+// is called now and then with the rows that were copied or read back so far.
+func (s *Store) Copy(ctx context.Context, name, schema string, progress func(done, total int64)) (Copied, error) {
+	c := copying{from: s, tables: tables(schema), progress: progress}
+	create := createFile
+	if isPostgres(name) {
+		create, c.numbered = createDatabase, true
+	}
+	err := create(ctx, name, schema, c.run)
+	return c.copied, err
+}
+
+// createFile makes a SQLite store that fill fills.
+func createFile(ctx context.Context, path, schema string, fill fill) error {
+	created, err := createSQLite(ctx, path, schema, fill)
+	if err == nil && !created || errors.Is(err, errForeign) {
+		err = errNotEmpty
+	}
+	if err != nil {
+		err = openError(path, err)
+	}
+	return err
+}
+
+// createDatabase makes a PostgreSQL store that fill fills.
+func createDatabase(ctx context.Context, dsn, schema string, fill fill) error {
+	s, err := dial(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	created, err := s.createPostgres(ctx, schema, fill)
+	if err == nil && !created || errors.Is(err, errForeign) {
+		err = errNotEmpty
+	}
+	if err != nil {
+		err = postgresError(s.name, err)
+	}
+	return err
+}
+
+// copying is one copy on its way.
+type copying struct {
+	from        *Store
+	tables      []string
+	numbered    bool // placeholders of the new store
+	copied      Copied
+	done, total int64
+	progress    func(done, total int64)
+}
+
+// run copies and verifies inside the transaction that makes the new store.
+func (c *copying) run(ctx context.Context, to *sql.Tx) error {
+	c.copied, c.done, c.total = Copied{}, 0, 0
+	return c.from.inSnapshot(ctx, func(from *sql.Tx) error {
+		for _, table := range c.tables {
+			var n int64
+			if err := from.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+				return err
+			}
+			c.copied[table] = n
+			c.total += 2 * n // each is written and read back
+		}
+		sums := map[string]checksum{}
+		for _, table := range c.tables {
+			sum, err := c.table(ctx, from, to, table)
+			if err != nil {
+				return fmt.Errorf("copy table %s: %w", table, err)
+			}
+			sums[table] = sum
+		}
+		for _, table := range c.tables {
+			sum, err := c.read(ctx, to, table, func([]string, []any) error { return nil })
+			if err != nil {
+				return fmt.Errorf("read back table %s: %w", table, err)
+			}
+			if sum != sums[table] || sum.rows != c.copied[table] {
+				return fmt.Errorf("the copy of table %s is not like the original: %d rows became %d, or some have changed", table, c.copied[table], sum.rows)
+			}
+		}
+		return nil
+	})
+}
+
+// table copies one, in place of what a new store begins with.
+func (c *copying) table(ctx context.Context, from, to *sql.Tx, table string) (checksum, error) {
+	if _, err := to.ExecContext(ctx, "DELETE FROM "+table); err != nil {
+		return checksum{}, err
+	}
+	var insert inserter
+	defer func() { insert.close() }()
+	sum, err := c.read(ctx, from, table, func(columns []string, row []any) (err error) {
+		if insert.tx == nil {
+			insert = inserter{tx: to, into: "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ", numbered: c.numbered}
+		}
+		return insert.add(ctx, row)
+	})
+	if err == nil {
+		err = insert.flush(ctx)
+	}
+	return sum, err
+}
+
+// read calls f with each row of a table, and returns what they sum up to.
+func (c *copying) read(ctx context.Context, q querier, table string, f func(columns []string, row []any) error) (sum checksum, err error) {
+	order := ""
+	if table == "report" {
+		order = " ORDER BY seq" // SQLite keeps it so
+	}
+	rows, err := q.QueryContext(ctx, "SELECT * FROM "+table+order)
+	if err != nil {
+		return sum, err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return sum, err
+	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return sum, err
+	}
+	row, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range row {
+		into[i] = &row[i]
+	}
+	names, buf := byName(columns), []byte(nil)
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return sum, err
+		}
+		for i, t := range types {
+			if n, ok := row[i].(int64); ok && t.DatabaseTypeName() == "BOOLEAN" { // which SQLite keeps as a number
+				row[i] = n != 0
+			}
+		}
+		if buf, err = sum.add(columns, names, row, buf[:0]); err != nil {
+			return sum, err
+		}
+		if err := f(columns, row); err != nil {
+			return sum, err
+		}
+		if c.done++; c.done%10_000 == 0 || c.done == c.total {
+			c.progress(c.done, c.total)
+		}
+	}
+	return sum, rows.Err()
+}
+
+// inserter inserts rows of one table, many at once.
+type inserter struct {
+	tx       *sql.Tx
+	into     string
+	numbered bool
+	full     *sql.Stmt // of copyRows rows
+	rows     int
+	args     []any
+}
+
+func (i *inserter) add(ctx context.Context, row []any) error {
+	i.args = append(i.args, row...)
+	if i.rows++; i.rows < copyRows {
+		return nil
+	}
+	return i.flush(ctx)
+}
+
+func (i *inserter) flush(ctx context.Context) (err error) {
+	if i.rows == 0 {
+		return nil
+	}
+	if i.rows < copyRows {
+		_, err = i.tx.ExecContext(ctx, i.text(), i.args...)
+	} else {
+		if i.full == nil {
+			if i.full, err = i.tx.PrepareContext(ctx, i.text()); err != nil {
+				return err
+			}
+		}
+		_, err = i.full.ExecContext(ctx, i.args...)
+	}
+	clear(i.args)
+	i.rows, i.args = 0, i.args[:0]
+	return err
+}
+
+func (i *inserter) text() string { return i.into + values(i.rows, len(i.args)/i.rows, i.numbered) }
+
+func (i *inserter) close() {
+	if i.full != nil {
+		i.full.Close()
+	}
+}
+
+// values returns the placeholders of so many rows: "($1,$2,…),($3,…),…". They have
+// no numbers for SQLite, see insertRows.
+func values(rows, columns int, numbered bool) string {
+	var q strings.Builder
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			q.WriteByte('(')
+		case i%columns == 0:
+			q.WriteString("),(")
+		default:
+			q.WriteByte(',')
+		}
+		if !numbered {
+			q.WriteByte('?')
+			continue
+		}
+		q.WriteByte('$')
+		q.WriteString(strconv.Itoa(i + 1))
+	}
+	q.WriteByte(')')
+	return q.String()
+}
+
+// checksum sums up rows in whatever order they come. Columns count by name, for
+// their order may differ, and values by what they are to relcheck.
+type checksum struct {
+	rows int64
+	sum  [2]uint64
+}
+
+// add counts a row. The order is that of the columns by name; buf is scratch
+// space, which it returns.
+func (s *checksum) add(columns []string, order []int, row []any, buf []byte) ([]byte, error) {
+	for _, i := range order {
+		buf = append(buf, columns[i]...)
+		switch v := row[i].(type) {
+		case nil:
+			buf = append(buf, 0)
+		case int64:
+			buf = binary.LittleEndian.AppendUint64(append(buf, 1), uint64(v))
+		case bool:
+			buf = strconv.AppendBool(append(buf, 2), v)
+		case string:
+			buf = append(binary.LittleEndian.AppendUint64(append(buf, 3), uint64(len(v))), v...)
+		case []byte:
+			buf = append(binary.LittleEndian.AppendUint64(append(buf, 4), uint64(len(v))), v...)
+		default:
+			return buf, fmt.Errorf("column %s has a value of type %T", columns[i], v)
+		}
+	}
+	h := sha256.Sum256(buf)
+	s.rows++
+	s.sum[0] += binary.LittleEndian.Uint64(h[:])
+	s.sum[1] += binary.LittleEndian.Uint64(h[8:])
+	return buf, nil
+}
+
+func byName(columns []string) []int {
+	order := make([]int, len(columns))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(columns[a], columns[b]) })
+	return order
+}

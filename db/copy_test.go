@@ -1,0 +1,207 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker"
+	"relcheck/db"
+	"relcheck/db/pgtest"
+)
+
+var copied = flag.Int("copied", 30_000, "how many reports to copy from engine to engine; make test takes a million")
+
+// A copy to the other engine and back is the same store.
+func TestCopyThereAndBack(t *testing.T) {
+	ctx := context.Background()
+	first, there, back := filepath.Join(t.TempDir(), "a.db"), pgtest.Database(t), filepath.Join(t.TempDir(), "b.db")
+	s := open(t, first)
+	fillStore(t, s)
+	reports := *copied
+	manyReports(t, first, reports)
+	want := dump(t, first)
+	for _, to := range []string{there, back} {
+		last := int64(0)
+		rows, err := s.Copy(ctx, to, schema(t), func(done, total int64) {
+			if done < last || done > total {
+				t.Errorf("progress went from %d to %d of %d", last, done, total)
+			}
+			last = done
+		})
+		if err != nil || rows["report"] != int64(reports+2) || last < int64(2*reports) {
+			t.Fatalf("copied %v, %v; progress came to %d", rows, err, last)
+		}
+		if diff := cmp.Diff(want, dump(t, to)); diff != "" {
+			t.Errorf("%s is not equal:\n%s", to, diff)
+		}
+		s = open(t, to) // the next one is made from this one
+	}
+	w := writer(t, s)
+	defer w.Close()
+	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+		t.Errorf("the copy does not record: %v", err)
+	}
+}
+
+// fillStore puts a bit of everything into a store.
+func fillStore(t *testing.T, s *db.Store) {
+	t.Helper()
+	ctx := context.Background()
+	if err := s.AddProduct(ctx, checker.Product{Name: "app", Title: "Äpp \"quoted\"", Repo: "me/app", Notes: "https://example.com/{tag}"}); err != nil {
+		t.Fatal(err)
+	}
+	releases := []checker.Release{
+		{Version: "v1.0.0", Date: time.Unix(1e9, 0), Assets: map[checker.Platform]string{linux: "https://example.com/a"}},
+		{Version: "v1.1.0", Notes: "https://example.com", Retracted: "broken"},
+		{Version: "v1.2.0-rc.1", Prerelease: true},
+	}
+	if _, err := s.PutReleases(ctx, "app", releases, take); err != nil {
+		t.Fatal(err)
+	}
+	for version, withdrawn := range map[string]bool{"v1.0.0": true, "v1.1.0": false} {
+		if err := s.Withdraw(ctx, "app", version, withdrawn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := writer(t, s)
+	defer w.Close()
+	w.Count("app", "1.1.0", linux)
+	untold := report("9.9.9-dev")
+	untold.HeapUsageBytes = nil
+	for product, r := range map[string]*checker.Report{"app": untold, "opa": report("v0.70.0")} {
+		if err := w.Record(ctx, product, checker.Other, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// manyReports adds reports to a SQLite file, of two products in turn.
+func manyReports(t *testing.T, path string, n int) {
+	t.Helper()
+	_, err := raw(t, path).Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+		INSERT INTO report (product, seq, at, build, instance, heap)
+		SELECT build.product, 100 + i, 1700000000 + i / 100, build.id, randomblob(16), abs(random())
+		FROM n JOIN build ON build.product = 1 + i % 2 * 2 AND build.id = 1`, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dump returns what each table holds: its rows, or of many their hash.
+func dump(t *testing.T, name string) map[string][]string {
+	t.Helper()
+	all := map[string][]string{}
+	for _, table := range []string{"setting", "product", "release", "asset", "build", "report", "checks"} {
+		rows, err := raw(t, name).Query("SELECT * FROM " + table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[table] = lines(t, rows)
+	}
+	return all
+}
+
+func lines(t *testing.T, rows *sql.Rows) (all []string) {
+	t.Helper()
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range row {
+		into[i] = &row[i]
+	}
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			t.Fatal(err)
+		}
+		line := strings.NewReplacer(" true", " 1", " false", " 0").Replace(fmt.Sprintf("%v", row)) // as SQLite has them
+		all = append(all, line)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestCopyRefuses(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, filepath.Join(t.TempDir(), "a.db"))
+	used := filepath.Join(t.TempDir(), "used.db")
+	open(t, used).Close()
+	foreign := filepath.Join(t.TempDir(), "foreign.db")
+	write(t, foreign, "this is a text of some length, not a database")
+	usedDatabase, foreignDatabase := pgtest.Database(t), pgtest.Database(t)
+	open(t, usedDatabase).Close()
+	pgtest.Exec(t, foreignDatabase, "CREATE TABLE recipe (name TEXT)")
+	for _, to := range []string{s.Name(), used, usedDatabase, foreignDatabase, foreign} {
+		_, err := s.Copy(ctx, to, schema(t), func(int64, int64) {})
+		if want := "something is there already"; to != foreign && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("to %s: %v", to, err)
+		}
+		if err == nil {
+			t.Errorf("copied to %s", to)
+		}
+	}
+}
+
+// A copy that does not come to its end leaves nothing, and can be repeated.
+func TestCopyInterrupted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	fillStore(t, s)
+	manyReports(t, path, 50_000)
+	for _, to := range []string{filepath.Join(t.TempDir(), "b.db"), pgtest.Database(t)} {
+		for _, stop := range []int64{10_000, 50_000, 90_000} { // the last while it reads back
+			ctx, cancel := context.WithCancel(context.Background())
+			_, err := s.Copy(ctx, to, schema(t), func(done, _ int64) {
+				if done == stop {
+					cancel()
+				}
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("stopped at %d: %v", stop, err)
+			}
+		}
+		if _, err := s.Copy(context.Background(), to, schema(t), func(int64, int64) {}); err != nil {
+			t.Errorf("repeated: %v", err)
+		}
+		if diff := cmp.Diff(dump(t, path), dump(t, to)); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// A copy that differs from the original is found out.
+func TestCopyIsVerified(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	fillStore(t, s)
+	for _, spoil := range []string{
+		"UPDATE report SET heap = 1 WHERE heap IS NULL",
+		"DELETE FROM asset",
+		"UPDATE release SET prerelease = NOT prerelease WHERE version = 'v1.0.0'",
+		"UPDATE product SET title = repo, repo = title WHERE name = 'app'",
+	} {
+		// The last table is checks: once its row comes, all others are copied.
+		text := schema(t) + "\nCREATE TRIGGER spoil AFTER INSERT ON checks BEGIN " + spoil + "; END;"
+		to := filepath.Join(t.TempDir(), "b.db")
+		_, err := s.Copy(context.Background(), to, text, func(int64, int64) {})
+		if err == nil || !strings.Contains(err.Error(), "is not like the original") {
+			t.Errorf("%s: %v", spoil, err)
+		}
+		if info, err := os.Stat(to); err == nil && info.Size() > 0 {
+			t.Errorf("%s: %d bytes are left", spoil, info.Size())
+		}
+	}
+}
