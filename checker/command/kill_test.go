@@ -20,6 +20,11 @@ func get(t testing.TB, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return readAll(t, res)
+}
+
+func readAll(t testing.TB, res *http.Response) string {
+	t.Helper()
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {

@@ -3,6 +3,7 @@ package command_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"relcheck/checker/command"
 	"relcheck/checker/server"
 	"relcheck/db"
+	"relcheck/db/pgtest"
 )
 
 // role makes the test's own binary be one of the processes under test.
@@ -23,7 +25,9 @@ const role = "RELCHECK_TEST_ROLE"
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
 	case "":
-		os.Exit(m.Run())
+		status := m.Run()
+		pgtest.Stop()
+		os.Exit(status)
 	case "relcheck":
 		os.Exit(command.Run(context.Background(), os.Args[1:], command.IO{Schema: readSchema(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 	case "early":
@@ -137,6 +141,19 @@ func relcheck(t testing.TB, args ...string) (stdout string) {
 		t.Fatalf("relcheck %s: %v\n%s", strings.Join(args, " "), err, errs.String())
 	}
 	return string(out)
+}
+
+// relcheckStatus runs this binary as relcheck, however it ends, and returns all
+// that it says.
+func relcheckStatus(t testing.TB, args ...string) (output string, status int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = environment(t, "relcheck")
+	out, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 // missing skips a test for want of something that make test provides, and
