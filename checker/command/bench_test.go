@@ -56,26 +56,29 @@ func insertEach(path string) http.HandlerFunc {
 }
 
 // TestThroughput prints requests a second of a handler that does nothing, of
-// durable reports, and of one INSERT a request, all in one run. It runs only
-// when asked to: make bench.
+// durable reports in SQLite and in PostgreSQL, and of one INSERT a request, all
+// in one run. It runs only when asked to: make bench.
 func TestThroughput(t *testing.T) {
 	if *benchFor == 0 {
 		t.Skip("a benchmark: run it with make bench")
 	}
 	const rounds = 5
 	dir := t.TempDir()
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", filepath.Join(dir, "served.db"))
-	other := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", filepath.Join(dir, "naive.db"))
-	other.kill() // leaves the schema behind
+	serve := func(store string) *process {
+		return start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	}
+	naive := filepath.Join(dir, "naive.db")
+	serve(naive).kill() // leaves the schema behind
 	subjects := []struct {
 		name string
 		*process
 	}{
 		{"nothing", start(t, "nothing")},
-		{"durable", served},
-		{"insert", start(t, "insert", filepath.Join(dir, "naive.db"))},
+		{"sqlite", serve(filepath.Join(dir, "served.db"))},
+		{"postgres", serve(database(t))},
+		{"insert", start(t, "insert", naive)},
 	}
-	fmt.Printf("%-12s %12s %12s %12s %10s %10s\n", "connections", "nothing/s", "durable/s", "insert/s", "of nothing", "of insert")
+	fmt.Println("requests/s   nothing    sqlite  postgres    insert   sqlite/nothing  postgres/sqlite  sqlite/insert")
 	for _, conns := range []int{64, 256} {
 		median := map[string]float64{}
 		measured := map[string][]float64{}
@@ -93,7 +96,8 @@ func TestThroughput(t *testing.T) {
 			slices.Sort(all)
 			median[name] = all[len(all)/2]
 		}
-		fmt.Printf("%-12d %12.0f %12.0f %12.0f %10.2f %10.1f\n", conns, median["nothing"], median["durable"], median["insert"],
-			median["durable"]/median["nothing"], median["durable"]/median["insert"])
+		fmt.Printf("%4d conns  %9.0f %9.0f %9.0f %9.0f %16.2f %16.2f %14.1f\n", conns,
+			median["nothing"], median["sqlite"], median["postgres"], median["insert"],
+			median["sqlite"]/median["nothing"], median["postgres"]/median["sqlite"], median["sqlite"]/median["insert"])
 	}
 }
