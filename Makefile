@@ -1,15 +1,20 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test bench lint opa platforms clean
+.PHONY: run test test-failover bench lint opa postgres patroni platforms clean
 
 run:
 	go run . serve
 
-# Everything that must hold. What the tests need is made first; what cannot be
-# made here (Open Policy Agent, without a module proxy) is said, and its tests
-# are skipped.
-test: lint platforms opa
+# Everything that must hold. What the tests need is made or installed first; what
+# cannot be (Open Policy Agent without a module proxy, PostgreSQL without Debian's
+# packages) is said, and its tests are skipped.
+test: lint platforms opa postgres
 	go test -race -timeout 12m ./...
+	go test ./db -run TestCopyThereAndBack -copied 1000000
+
+# Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
+test-failover: postgres patroni
+	go test ./checker/command -run TestFailover -failover -v -timeout 10m | grep -v '"time"'
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$files" || { echo "gofmt would change:" $$files; exit 1; }
@@ -34,9 +39,23 @@ opa: $(OPA:%=.cache/opa/%/opa)
 	@echo "build Open Policy Agent $*, once"
 	-GOBIN=$(CURDIR)/.cache/opa/$* go install github.com/open-policy-agent/opa@$*
 
+# Only root can install; all others are told what is missing. The tests start the
+# programs themselves, as a user without rights.
+define install
+@$(1) >/dev/null 2>&1 || \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(2); } >/dev/null 2>&1 || \
+	echo "missing: $(2), and they cannot be installed; tests that need them are skipped"
+endef
+
+postgres:
+	$(call install,ls /usr/lib/postgresql/*/bin/initdb || which initdb,postgresql)
+
+patroni:
+	$(call install,which patroni etcd,patroni etcd-server)
+
 # Requests a second, beside those of a handler that does nothing and of one
 # INSERT a request; and what the client costs its host.
-bench:
+bench: postgres
 	go test ./checker -run '^$$' -bench Start -benchtime 1s
 	go test ./checker/command -run TestThroughput -throughput 2s -v | grep -v '^=\|^--- PASS\|"time"\|: created '
 

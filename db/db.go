@@ -119,10 +119,10 @@ func transact(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
 func (s *Store) inSnapshot(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
-		return err
+		return s.explain(err)
 	}
 	defer tx.Rollback()
-	return f(tx)
+	return s.explain(f(tx))
 }
 
 // querier is what *sql.DB, *sql.Conn and *sql.Tx have in common.

@@ -176,7 +176,19 @@ func (p *postgres) again(err error) bool {
 	return pgconn.SafeToRetry(err)
 }
 
-func (p *postgres) explain(err error) error { return err }
+func (p *postgres) explain(err error) error { return explainPostgres(err) }
+
+// explainPostgres leaves of an error what matters. One of a connection tells of
+// every attempt, with and without TLS, in lines of their own.
+func explainPostgres(err error) error {
+	if e := (*pgconn.PgError)(nil); errors.As(err, &e) && errors.As(err, new(*pgconn.ConnectError)) {
+		return e
+	}
+	if errors.As(err, new(*pgconn.ConnectError)) {
+		return unreachable{err}
+	}
+	return err
+}
 
 // retire has nothing to do: every connection that records is a new node.
 func (p *postgres) retire(context.Context, *sql.Tx, int64) error { return nil }
@@ -213,8 +225,7 @@ func pgCode(err error) string {
 	return ""
 }
 
-// unreachable shortens the error of a failed connection, which tells every
-// attempt, with and without TLS, after a first line about the database.
+// unreachable is an error of a failed connection, on one line.
 type unreachable struct{ error }
 
 func (u unreachable) Unwrap() error { return u.error }
@@ -235,9 +246,7 @@ func (u unreachable) Error() string {
 // postgresError names the database, and tells what to do about an error.
 func postgresError(name string, err error) error {
 	hint := ""
-	if e := (*pgconn.PgError)(nil); errors.As(err, &e) {
-		err = e // without the attempts that came before
-	}
+	err = explainPostgres(err)
 	switch pgCode(err) {
 	case pgUndefinedColumn:
 		err = errForeign
@@ -248,8 +257,8 @@ func postgresError(name string, err error) error {
 	case pgNoPrivilege:
 		hint = "; the user needs the right to create tables there"
 	case "":
-		if e := (*pgconn.ConnectError)(nil); errors.As(err, &e) {
-			err, hint = unreachable{err}, "; is PostgreSQL running there, as a primary?"
+		if errors.As(err, new(unreachable)) {
+			hint = "; is PostgreSQL running there, as a primary?"
 		}
 	}
 	switch {

@@ -152,9 +152,9 @@ func (l *postgresLog) attempt(ctx context.Context, f func() error) error {
 		return err
 	})
 	if pgCode(err) == pgDiskFull {
-		err = full{err}
+		return full{err}
 	}
-	return err
+	return explainPostgres(err)
 }
 
 // again tells whether to try again at once. What cannot connect is left for the

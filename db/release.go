@@ -41,7 +41,8 @@ func (s *Store) Catalog(ctx context.Context) (checker.Catalog, error) {
 // Revision returns a number that grows whenever a product or a release
 // changes, in this process or another.
 func (s *Store) Revision(ctx context.Context) (int64, error) {
-	return setting(ctx, s.read, "catalog")
+	n, err := setting(ctx, s.read, "catalog")
+	return n, s.explain(err)
 }
 
 // Releases returns the releases of a product, in no particular order.

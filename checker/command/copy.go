@@ -35,6 +35,14 @@ them with the copy.`,
 	return c
 }
 
+// count says how many of a thing there are.
+func count(n int64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 func copyStore(ctx context.Context, from, to string, streams IO) error {
 	progress := newProgress(streams.Err)
 	return withExisting(ctx, from, func(s *db.Store) error {
@@ -43,8 +51,8 @@ func copyStore(ctx context.Context, from, to string, streams IO) error {
 		})
 		progress.clear()
 		if err == nil {
-			fmt.Fprintf(streams.Err, "copied %d products, %d releases and %d reports, and compared them\n",
-				rows["product"], rows["release"], rows["report"])
+			fmt.Fprintf(streams.Err, "copied and compared: %s, %s, %s\n",
+				count(rows["product"], "product"), count(rows["release"], "release"), count(rows["report"], "report"))
 		}
 		return err
 	})

@@ -21,6 +21,9 @@ const DefaultProduct = "opa"
 // the catalog.
 const refresh = 250 * time.Millisecond
 
+// patience is how long such a look may take.
+const patience = 5 * time.Second
+
 // Store is what the server needs of a store.
 type Store interface {
 	// Record stores a report and returns once it is safe on disk. Whatever the
@@ -71,10 +74,7 @@ func (s *Server) Watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		revision, err := s.store.Revision(ctx)
-		if err == nil && revision != s.snapshot.Load().revision {
-			err = s.load(ctx)
-		}
+		err := s.look(ctx)
 		switch {
 		case err == nil:
 			trouble = ""
@@ -83,6 +83,18 @@ func (s *Server) Watch(ctx context.Context) {
 			s.log.Error("cannot see whether releases have changed; answering with those known so far", "err", err)
 		}
 	}
+}
+
+// look loads the catalog if it has changed. A store that does not answer is not
+// waited for: it may be another one that does, by the next time.
+func (s *Server) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	revision, err := s.store.Revision(ctx)
+	if err == nil && revision != s.snapshot.Load().revision {
+		err = s.load(ctx)
+	}
+	return err
 }
 
 // Handler returns the handler of all requests.
