@@ -103,8 +103,13 @@ func retry(ctx context.Context, again func(error) bool, f func() error) (err err
 	return err
 }
 
-func transact(ctx context.Context, db *sql.DB, f func(*sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
+// beginner is what *sql.DB and *sql.Conn have in common to make transactions.
+type beginner interface {
+	BeginTx(context.Context, *sql.TxOptions) (*sql.Tx, error)
+}
+
+func transact(ctx context.Context, b beginner, f func(*sql.Tx) error) error {
+	tx, err := b.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
 	if err != nil {
 		return err
 	}

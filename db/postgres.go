@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,8 +24,9 @@ const dialTimeout = 3 * time.Second
 
 // postgres is the engine of a store in PostgreSQL.
 type postgres struct {
-	name string
-	pool *pgxpool.Pool
+	name  string
+	pool  *pgxpool.Pool
+	first atomic.Int64 // how many hosts of the URL to pass over before the first that is tried
 }
 
 func isPostgres(name string) bool {
@@ -49,13 +51,38 @@ func dial(ctx context.Context, dsn string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := publicName(config.ConnConfig)
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, err)
+	p := &postgres{name: publicName(config.ConnConfig)}
+	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		rotate(&c.Config, p.first.Load())
+		return nil
 	}
-	db := stdlib.OpenDBFromPool(pool)
-	return &Store{name: name, main: db, read: db, engine: &postgres{name, pool}}, nil
+	if p.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, fmt.Errorf("open %s: %w", p.name, err)
+	}
+	db := stdlib.OpenDBFromPool(p.pool)
+	return &Store{name: p.name, main: db, read: db, engine: p}, nil
+}
+
+// elsewhere makes new connections begin with another host. One that was the
+// primary may not know yet that it is not, and keep those waiting who come to it.
+func (p *postgres) elsewhere() {
+	p.first.Add(1)
+	p.pool.Reset()
+}
+
+// rotate moves the first n hosts, with and without TLS, behind the others.
+func rotate(c *pgconn.Config, n int64) {
+	all := append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
+	var hosts [][]*pgconn.FallbackConfig
+	for i, f := range all {
+		if i == 0 || f.Host != all[i-1].Host || f.Port != all[i-1].Port {
+			hosts = append(hosts, nil)
+		}
+		hosts[len(hosts)-1] = append(hosts[len(hosts)-1], f)
+	}
+	n %= int64(len(hosts))
+	all = slices.Concat(slices.Concat(hosts[n:], hosts[:n])...)
+	c.Host, c.Port, c.TLSConfig, c.Fallbacks = all[0].Host, all[0].Port, all[0].TLSConfig, all[1:]
 }
 
 func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
@@ -71,7 +98,7 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 		}
 	}
 	if err == nil {
-		err = s.checkDurable(ctx)
+		err = checkDurable(ctx, s.main)
 	}
 	if err != nil {
 		s.Close()
@@ -98,6 +125,7 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "relcheck"
 	}
+	config.ConnConfig.OnNotice = noteUnreplicated
 	return config, nil
 }
 
@@ -145,20 +173,12 @@ func (s *Store) createPostgres(ctx context.Context, schema string, fill fill) (c
 }
 
 // checkDurable refuses a database that acknowledges what a crash would lose.
-func (s *Store) checkDurable(ctx context.Context) error {
+func checkDurable(ctx context.Context, q querier) error {
 	var synchronous, fsync string
-	err := s.main.QueryRowContext(ctx, durability).Scan(&synchronous, &fsync)
-	if err == nil {
-		err = durable(synchronous, fsync)
-	}
-	return err
-}
-
-const durability = "SELECT current_setting('synchronous_commit'), COALESCE(current_setting('fsync', true), 'on')"
-
-func durable(synchronous, fsync string) error {
-	if (synchronous == "on" || synchronous == "remote_apply") && fsync == "on" {
-		return nil
+	err := q.QueryRowContext(ctx, "SELECT current_setting('synchronous_commit'), COALESCE(current_setting('fsync', true), 'on')").
+		Scan(&synchronous, &fsync)
+	if err != nil || (synchronous == "on" || synchronous == "remote_apply") && fsync == "on" {
+		return err
 	}
 	return fmt.Errorf("PostgreSQL runs with synchronous_commit %s and fsync %s; relcheck needs both on to keep what it acknowledges", synchronous, fsync)
 }

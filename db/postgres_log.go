@@ -7,15 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// pingTimeout bounds how long a look whether PostgreSQL is there may take.
-const pingTimeout = 2 * time.Second
+const (
+	// pingTimeout bounds how long a look whether PostgreSQL is there may take.
+	pingTimeout = 2 * time.Second
+	// connectPause is how long a failed connection is not tried again.
+	connectPause = 200 * time.Millisecond
+)
 
 var (
 	// errStale is that the catalog has changed since builds were looked up.
@@ -29,14 +33,15 @@ var (
 // committed once its connection is long lost.
 type postgresLog struct {
 	store  *Store
-	config *pgx.ConnConfig
-	conn   *pgx.Conn
+	engine *postgres
+	conn   *sql.Conn
 	seq    int64 // the last one given out
 	builds *builds
 	rows   []reportRow
 	counts []checkRow
 
-	unreplicated atomic.Bool // PostgreSQL gave up waiting for its synchronous standby
+	refused time.Time // when the last connection failed
+	refusal error     // and how
 }
 
 type reportRow struct {
@@ -50,13 +55,7 @@ type checkRow struct {
 }
 
 func (p *postgres) recorder(s *Store) (recorder, error) {
-	l := &postgresLog{store: s, config: p.pool.Config().ConnConfig.Copy(), builds: newBuilds()}
-	l.config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-		// A commit whose wait is cancelled succeeds, with a warning.
-		if n.Routine == "SyncRepWaitForLSN" {
-			l.unreplicated.Store(true)
-		}
-	}
+	l := &postgresLog{store: s, engine: p, builds: newBuilds()}
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	if err := l.connect(ctx); err != nil {
@@ -65,34 +64,49 @@ func (p *postgres) recorder(s *Store) (recorder, error) {
 	return l, nil
 }
 
-// connect makes a connection, and a node of it.
-func (l *postgresLog) connect(ctx context.Context) (err error) {
-	if l.conn, err = pgx.ConnectConfig(ctx, l.config); err != nil {
-		l.conn = nil
-		return err
+// connect takes a connection, and makes a node of it. After a failure it waits
+// for its next turn, so that a database in trouble is not dialled for each batch.
+func (l *postgresLog) connect(ctx context.Context) error {
+	if l.conn != nil {
+		return nil
 	}
-	var synchronous, fsync string
-	if err = l.conn.QueryRow(ctx, durability).Scan(&synchronous, &fsync); err == nil {
-		err = durable(synchronous, fsync)
+	if l.refusal != nil && time.Since(l.refused) < connectPause {
+		return l.refusal
+	}
+	if l.refusal = l.dial(ctx); l.refusal != nil {
+		l.refused = time.Now()
+		l.engine.elsewhere()
+	}
+	return l.refusal
+}
+
+func (l *postgresLog) dial(ctx context.Context) (err error) {
+	if l.conn, err = l.store.main.Conn(ctx); err != nil {
+		l.conn = nil
+		return connectFailed{err}
 	}
 	var node int64
+	err = checkDurable(ctx, l.conn)
 	if err == nil {
-		err = retry(ctx, l.store.again, func() error {
-			return l.conn.QueryRow(ctx, "UPDATE setting SET value = value + 1 WHERE name = 'node' RETURNING value").Scan(&node)
-		})
+		node, err = next(ctx, l.conn, "node")
 	}
 	if err != nil {
 		l.disconnect()
+		return connectFailed{err}
 	}
 	l.seq = node << nodeBits
-	return err
+	return nil
 }
 
+// connectFailed is an error of connect. There is no trying again at once.
+type connectFailed struct{ error }
+
+func (c connectFailed) Unwrap() error { return c.error }
+
+// disconnect gives the connection back. The pool keeps only one that is good.
 func (l *postgresLog) disconnect() {
 	if l.conn != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		l.conn.Close(ctx)
+		l.conn.Close()
 		l.conn = nil
 	}
 }
@@ -101,6 +115,16 @@ func (l *postgresLog) close() error {
 	l.disconnect()
 	return nil
 }
+
+// noteUnreplicated notes at the connection that a commit has not waited for the
+// synchronous standby: one whose wait is cancelled succeeds, with a warning.
+func noteUnreplicated(c *pgconn.PgConn, n *pgconn.Notice) {
+	if n.Routine == "SyncRepWaitForLSN" {
+		c.CustomData()[unreplicated] = true
+	}
+}
+
+const unreplicated = "unreplicated"
 
 // sound knows nothing without asking PostgreSQL, which try does every second.
 func (l *postgresLog) sound() error { return nil }
@@ -116,9 +140,9 @@ func (l *postgresLog) try(failed bool) error {
 	defer cancel()
 	return l.attempt(ctx, func() error {
 		if !failed {
-			return l.conn.Ping(ctx)
+			return l.conn.PingContext(ctx)
 		}
-		_, err := l.conn.Exec(ctx, "UPDATE setting SET value = value WHERE name = 'schema'")
+		_, err := l.conn.ExecContext(ctx, "UPDATE setting SET value = value WHERE name = 'schema'")
 		return err
 	})
 }
@@ -138,17 +162,11 @@ func (l *postgresLog) write(b *batch, checks map[buildKey]int64, now time.Time) 
 // nothing came of it and likely that it will go better.
 func (l *postgresLog) attempt(ctx context.Context, f func() error) error {
 	err := retry(ctx, l.again, func() error {
-		if l.conn == nil {
-			if err := l.connect(ctx); err != nil {
-				return err
-			}
+		if err := l.connect(ctx); err != nil {
+			return err
 		}
-		l.unreplicated.Store(false)
 		err := f()
-		if err == nil && l.unreplicated.Load() {
-			err = errUnreplicated
-		}
-		l.recover(ctx, err)
+		l.recover(ctx, &err)
 		return err
 	})
 	if pgCode(err) == pgDiskFull {
@@ -160,24 +178,37 @@ func (l *postgresLog) attempt(ctx context.Context, f func() error) error {
 // again tells whether to try again at once. What cannot connect is left for the
 // next batch: its callers have waited for long enough.
 func (l *postgresLog) again(err error) bool {
-	if e := (*pgconn.ConnectError)(nil); errors.As(err, &e) {
+	if errors.As(err, new(connectFailed)) {
 		return false
 	}
 	return errors.Is(err, errStale) || l.store.again(err)
 }
 
 // recover brings the connection back to where the next batch can use it, or
-// drops it. One that is dropped costs a node, of which there are not that many.
-func (l *postgresLog) recover(ctx context.Context, err error) {
-	if err == nil {
+// gives it up. Each that is given up costs a node, of which there are 8 million.
+func (l *postgresLog) recover(ctx context.Context, err *error) {
+	usable := false
+	l.conn.Raw(func(driver any) error {
+		c := driver.(*stdlib.Conn).Conn()
+		if c.PgConn().CustomData()[unreplicated] == true {
+			delete(c.PgConn().CustomData(), unreplicated)
+			*err = cmp.Or(*err, errUnreplicated)
+		}
+		if *err != nil && !c.IsClosed() && c.PgConn().TxStatus() != 'I' {
+			c.Exec(ctx, "ROLLBACK")
+		}
+		usable = !c.IsClosed() && c.PgConn().TxStatus() == 'I'
+		return nil
+	})
+	if *err == nil {
 		return
 	}
 	l.builds.forget()
-	if pgCode(err) != pgReadOnly && !l.conn.IsClosed() && l.conn.PgConn().TxStatus() != 'I' {
-		l.conn.Exec(ctx, "ROLLBACK")
-	}
-	if pgCode(err) == pgReadOnly || l.conn.IsClosed() || l.conn.PgConn().TxStatus() != 'I' {
+	if !usable || pgCode(*err) == pgReadOnly {
 		l.disconnect()
+	}
+	if ctx.Err() != nil {
+		l.engine.elsewhere()
 	}
 }
 
@@ -195,15 +226,17 @@ func (l *postgresLog) prepare(ctx context.Context, b *batch, checks map[buildKey
 		return err
 	}
 	first := true
-	return l.store.inTx(ctx, func(tx *sql.Tx) error {
-		if !first {
-			l.builds.forget() // what was found before was taken back
-		}
-		first = false
-		if err := l.builds.refresh(ctx, tx, now); err != nil {
-			return err
-		}
-		return l.fill(b, checks, func(key buildKey) (buildID, error) { return l.builds.id(ctx, tx, key) })
+	return retry(ctx, l.store.again, func() error {
+		return transact(ctx, l.conn, func(tx *sql.Tx) error {
+			if !first {
+				l.builds.forget() // what was found before was taken back
+			}
+			first = false
+			if err := l.builds.refresh(ctx, tx, now); err != nil {
+				return err
+			}
+			return l.fill(b, checks, func(key buildKey) (buildID, error) { return l.builds.id(ctx, tx, key) })
+		})
 	})
 }
 
@@ -285,7 +318,9 @@ func (l *postgresLog) insert(ctx context.Context, now time.Time) error {
 		}
 		return nil
 	})
-	err := l.conn.SendBatch(ctx, &batch).Close()
+	err := l.conn.Raw(func(driver any) error {
+		return driver.(*stdlib.Conn).Conn().SendBatch(ctx, &batch).Close()
+	})
 	if err == nil && stale {
 		err = errStale
 	}

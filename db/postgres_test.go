@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -417,6 +418,38 @@ func TestFrozenDatabase(t *testing.T) {
 	awaitReady(t, w)
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Error(err)
+	}
+}
+
+// One of several hosts that no longer answers, and is first in the URL, is
+// passed over: as a primary that was replaced may not know it yet.
+func TestFrozenPrimary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a write to time out; left out with -short")
+	}
+	t.Parallel()
+	name := pgtest.Database(t)
+	p, through := newProxy(t, name)
+	other := name[strings.Index(name, "@")+1 : strings.LastIndex(name, "/")]
+	s := open(t, strings.Replace(through, p.Addr().String(), p.Addr().String()+","+other, 1))
+	w := writer(t, s)
+	defer w.Close()
+	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	p.frozen.Lock()
+	defer p.frozen.Unlock()
+	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
+		t.Error("recorded without an answer")
+	}
+	awaitReady(t, w)
+	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.Withdraw(ctx, "opa", "v1.0.0", true); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("a change by way of the other host: %v", err)
 	}
 }
 

@@ -22,6 +22,9 @@ const (
 	// tick is how often counted checks are written, and a store that failed is
 	// tried again.
 	tick = time.Second
+	// logPause is how long one trouble that turns into another is not logged
+	// anew: errors of connections differ by the port they came from.
+	logPause = 10 * time.Second
 )
 
 // Errors of [Writer.Record]. Any other error, too, means that the report may
@@ -50,7 +53,9 @@ type Writer struct {
 	done chan struct{} // closed when the writing goroutine has ended
 
 	trouble atomic.Pointer[error] // nil while writing works
-	stopped error                 // of closing the recorder; to be read once done is closed
+	said    error                 // the trouble that was logged last
+	saidAt  time.Time
+	stopped error // of closing the recorder; to be read once done is closed
 }
 
 // recorder is the part of a Writer that each engine has of its own. Only the
@@ -296,7 +301,8 @@ func (w *Writer) note(err error) {
 	case err != nil:
 		w.trouble.Store(&err)
 	}
-	if err != nil && (before == nil || !alike(*before, err)) {
+	if err != nil && (before == nil || !alike(w.said, err) && time.Since(w.saidAt) >= logPause) {
+		w.said, w.saidAt = err, time.Now()
 		w.log.Error("cannot record reports", "db", w.name, "err", err)
 	}
 }

@@ -24,6 +24,9 @@ const refresh = 250 * time.Millisecond
 // patience is how long such a look may take.
 const patience = 5 * time.Second
 
+// logPause is how long one trouble that turns into another is not logged anew.
+const logPause = 10 * time.Second
+
 // Store is what the server needs of a store.
 type Store interface {
 	// Record stores a report and returns once it is safe on disk. Whatever the
@@ -68,6 +71,7 @@ func (s *Server) Watch(ctx context.Context) {
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
 	var trouble string
+	var said time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -78,8 +82,8 @@ func (s *Server) Watch(ctx context.Context) {
 		switch {
 		case err == nil:
 			trouble = ""
-		case ctx.Err() == nil && err.Error() != trouble:
-			trouble = err.Error()
+		case ctx.Err() == nil && (trouble == "" || err.Error() != trouble && time.Since(said) >= logPause):
+			trouble, said = err.Error(), time.Now()
 			s.log.Error("cannot see whether releases have changed; answering with those known so far", "err", err)
 		}
 	}
