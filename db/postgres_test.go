@@ -330,6 +330,12 @@ func newProxy(t *testing.T, dsn string) (p *proxy, through string) {
 	return p, u.String()
 }
 
+// awaitThaw returns once nothing is frozen.
+func (p *proxy) awaitThaw() {
+	p.frozen.RLock()
+	defer p.frozen.RUnlock()
+}
+
 func (p *proxy) serve(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", p.to)
@@ -343,8 +349,7 @@ func (p *proxy) serve(client net.Conn) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buf)
-		p.frozen.RLock()
-		p.frozen.RUnlock()
+		p.awaitThaw()
 		if err != nil || p.cut.CompareAndSwap(true, false) {
 			return
 		}
