@@ -42,7 +42,7 @@ opa: $(OPA:%=.cache/opa/%/opa)
 # Only root can install; all others are told what is missing. The tests start the
 # programs themselves, as a user without rights.
 define install
-@$(1) >/dev/null 2>&1 || \
+@{ $(1); } >/dev/null 2>&1 || \
 	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(2); } >/dev/null 2>&1 || \
 	echo "missing: $(2), and they cannot be installed; tests that need them are skipped"
 endef

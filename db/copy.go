@@ -21,6 +21,7 @@ const copyRows = 500
 var errNotEmpty = errors.New("something is there already")
 
 // Copy makes a new store of the given name, with all that s held when it began.
+// A SQLite file must not have a writer meanwhile: the error wraps [ErrInUse].
 // Nothing may be there yet but an empty database or file. It is one transaction:
 // if it fails or is killed nothing has come of it, and it can be repeated. Before
 // it commits, it reads the copy back and compares counts and checksums. progress
@@ -28,8 +29,18 @@ var errNotEmpty = errors.New("something is there already")
 func (s *Store) Copy(ctx context.Context, name, schema string, progress func(done, total int64)) (Copied, error) {
 	c := copying{from: s, tables: tables(schema), progress: progress}
 	create := createFile
-	if isPostgres(name) {
+	switch {
+	case isPostgres(name):
 		create, c.numbered = createDatabase, true
+	case notAFile.MatchString(name):
+		return nil, errURL
+	}
+	if file, ok := s.engine.(*sqliteFile); ok {
+		held, err := acquire(file.path)
+		if err != nil {
+			return nil, fmt.Errorf("copy %s: %w; stop the server first, or what it records meanwhile is not copied", s.name, err)
+		}
+		defer held.release()
 	}
 	err := create(ctx, name, schema, c.run)
 	return c.copied, err
@@ -54,7 +65,10 @@ func createDatabase(ctx context.Context, dsn, schema string, fill fill) error {
 		return err
 	}
 	defer s.Close()
-	created, err := s.createPostgres(ctx, schema, fill)
+	created, err := false, checkDurable(ctx, s.main)
+	if err == nil {
+		created, err = s.createPostgres(ctx, schema, fill)
+	}
 	if err == nil && !created || errors.Is(err, errForeign) {
 		err = errNotEmpty
 	}

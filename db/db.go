@@ -38,9 +38,9 @@ type engine interface {
 	again(error) bool
 	// explain says in relcheck's words what a person can do about an error.
 	explain(error) error
-	// retire keeps the seqs of a product's reports, which are about to be
-	// removed, from being given out again.
-	retire(ctx context.Context, tx *sql.Tx, product int64) error
+	// retire keeps the seqs of reports that are about to be removed, up to last,
+	// from being given out again.
+	retire(ctx context.Context, tx *sql.Tx, last int64) error
 	// shred overwrites what was deleted, as far as the engine can.
 	shred(context.Context) error
 	// recorder prepares to write reports.
@@ -56,6 +56,9 @@ type engine interface {
 func Open(ctx context.Context, name, schema string) (*Store, error) {
 	if isPostgres(name) {
 		return openPostgres(ctx, name, schema)
+	}
+	if notAFile.MatchString(name) {
+		return nil, errURL
 	}
 	return openSQLite(ctx, name, schema)
 }

@@ -11,10 +11,11 @@ import (
 )
 
 var (
-	errMissing = fmt.Errorf("no such file: %w", fs.ErrNotExist)
-	errForeign = errors.New("not a relcheck database")
-	errNewer   = errors.New("written by a newer relcheck")
-	errEmpty   = errors.New("nothing of relcheck is there")
+	errMissing    = fmt.Errorf("no such file: %w", fs.ErrNotExist)
+	errForeign    = errors.New("not a relcheck database")
+	errNewer      = errors.New("written by a newer relcheck")
+	errUnfinished = errors.New("a store was being made there, and that was interrupted or goes on")
+	errEmpty      = errors.New("nothing of relcheck is there")
 )
 
 // ErrNotFound is wrapped by errors about a product or a release that is not there.
@@ -58,6 +59,8 @@ func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, errMissing):
 		return fmt.Errorf("open %s: no such file; name another with --db, or create it with relcheck serve", path)
+	case errors.Is(err, errUnfinished):
+		hint = "; repeat the copy that did so, or remove the file"
 	case errors.Is(err, errNotEmpty):
 		hint = "; a copy needs a file that is not there yet"
 	case errors.Is(err, errForeign):

@@ -53,19 +53,18 @@ func (s *Store) readLog(ctx context.Context, product string, p *Position, since 
 	if err != nil {
 		return err
 	}
-	nodes, err := setting(ctx, s.read, "node")
-	if err != nil {
-		return err
-	}
 	if p.last == nil {
 		p.last = map[int64]int64{}
 	}
-	for node := range nodes + 1 {
+	for node := int64(0); ; node++ {
+		if node, err = s.nextNode(ctx, id, node); err != nil || node < 0 {
+			return s.explain(err)
+		}
 		for n := logPage; n == logPage; {
 			last := max(p.last[node], node<<nodeBits)
 			page, err := s.logPage(ctx, id, last, (node+1)<<nodeBits, since)
 			if err != nil {
-				return fmt.Errorf("read reports of %s: %w", product, err)
+				return fmt.Errorf("read reports of %s: %w", product, s.explain(err))
 			}
 			for i := range page {
 				if err := f(&page[i].Recorded); err != nil {
@@ -76,7 +75,17 @@ func (s *Store) readLog(ctx context.Context, product string, p *Position, since 
 			n = len(page)
 		}
 	}
-	return nil
+}
+
+// nextNode returns the first node, from the given one on, that has reports of a
+// product, or -1. Most that were ever given out have none any more.
+func (s *Store) nextNode(ctx context.Context, product, from int64) (node int64, err error) {
+	var first sql.NullInt64
+	err = s.read.QueryRowContext(ctx, "SELECT MIN(seq) FROM report WHERE product = $1 AND seq >= $2", product, from<<nodeBits).Scan(&first)
+	if err != nil || !first.Valid {
+		return -1, err
+	}
+	return first.Int64 >> nodeBits, nil
 }
 
 // logRow is a report with its place in the log.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +24,10 @@ import (
 // says connect_timeout.
 const dialTimeout = 3 * time.Second
 
+// minConns is how many connections a server takes at least: one that records,
+// and some that read.
+const minConns = 4
+
 // postgres is the engine of a store in PostgreSQL.
 type postgres struct {
 	name  string
@@ -33,17 +39,36 @@ func isPostgres(name string) bool {
 	return strings.HasPrefix(name, "postgres://") || strings.HasPrefix(name, "postgresql://")
 }
 
-// HasPassword reports whether the name of a store has a password in it. Such a
-// name does not belong on a command line, which other users can read.
+var (
+	// notAFile matches what is meant for PostgreSQL, though not as the URL that
+	// relcheck takes. As the name of a file it might have a password in it.
+	notAFile = regexp.MustCompile(`(?i)^\s*postgres(ql)?:|://|\b(host|user|password|dbname)\s*=`)
+
+	postgresURL = regexp.MustCompile(`(?is)^\s*postgres(?:ql)?:/*(.*)`)
+	keywords    = regexp.MustCompile(`(?i)\b(host|user|dbname)\s*=`)
+)
+
+// HasPassword reports whether the name of a store has a password in it, or looks
+// as if it might. Such a name does not belong on a command line, which other
+// users can read.
 func HasPassword(name string) bool {
-	if !isPostgres(name) {
-		return false
+	m := postgresURL.FindStringSubmatch(name)
+	if m == nil {
+		return strings.Contains(strings.ToLower(name), "password") && keywords.MatchString(name)
 	}
-	_, rest, _ := strings.Cut(name, "://")
-	path, query, _ := strings.Cut(rest, "?")
-	user := path[:max(0, strings.LastIndexByte(path, '@'))]
-	return strings.Contains(user, ":") || strings.Contains(query, "password=")
+	_, query, _ := strings.Cut(m[1], "?")
+	values, err := url.ParseQuery(query)
+	for key := range values {
+		if strings.Contains(strings.ToLower(key), "password") {
+			return true
+		}
+	}
+	user := m[1][:max(0, strings.LastIndexByte(m[1], '@'))]
+	return err != nil || strings.Contains(user, ":")
 }
+
+var errURL = errors.New("the URL of the PostgreSQL database cannot be read; it looks like postgres://USER@HOST:PORT/DATABASE, " +
+	"with %40 for @, %2F for / and so on in its parts; a password is better kept in PGPASSWORD or ~/.pgpass")
 
 // dial makes a store of a database, whatever is in it.
 func dial(ctx context.Context, dsn string) (*Store, error) {
@@ -90,15 +115,15 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = checkSchema(ctx, s.main)
+	err = checkDurable(ctx, s.main)
+	if err == nil {
+		err = checkSchema(ctx, s.main)
+	}
 	if pgCode(err) == pgUndefinedTable {
 		err = errEmpty
 		if schema != "" {
 			s.created, err = s.createPostgres(ctx, schema, addPresets)
 		}
-	}
-	if err == nil {
-		err = checkDurable(ctx, s.main)
 	}
 	if err != nil {
 		s.Close()
@@ -110,11 +135,11 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 // postgresConfig reads a URL, and adds what relcheck needs to have. The error
 // does not repeat the URL: what cannot be read may have a password anywhere.
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
-	address, _, _ := strings.Cut(dsn, "?")
 	config, err := pgxpool.ParseConfig(dsn)
-	if err != nil || strings.Count(address, "@") > 1 { // else what follows the first @ of a password would be a host
-		return nil, errors.New("the URL of the PostgreSQL database cannot be read; it looks like postgres://USER@HOST:PORT/DATABASE, " +
-			"with %40 for @ and so on in its parts; a password is better kept in PGPASSWORD or ~/.pgpass")
+	_, rest, _ := strings.Cut(dsn, "://")
+	at, path := strings.LastIndexByte(rest, '@'), strings.IndexAny(rest, "/?#")
+	if err != nil || strings.Count(rest, "@") > 1 || path >= 0 && at > path {
+		return nil, errURL // with an @ or a / in a password, the rest of it would be taken for a host
 	}
 	if config.ConnConfig.ValidateConnect == nil { // target_session_attrs=any, or not given
 		config.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
@@ -126,6 +151,7 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 		config.ConnConfig.RuntimeParams["application_name"] = "relcheck"
 	}
 	config.ConnConfig.OnNotice = noteUnreplicated
+	config.MaxConns = max(config.MaxConns, minConns)
 	return config, nil
 }
 

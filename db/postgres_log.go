@@ -85,6 +85,10 @@ func (l *postgresLog) dial(ctx context.Context) (err error) {
 		l.conn = nil
 		return connectFailed{err}
 	}
+	l.conn.Raw(func(driver any) error { // what another transaction left behind
+		delete(driver.(*stdlib.Conn).Conn().PgConn().CustomData(), unreplicated)
+		return nil
+	})
 	var node int64
 	err = checkDurable(ctx, l.conn)
 	if err == nil {
@@ -140,7 +144,7 @@ func (l *postgresLog) try(failed bool) error {
 	defer cancel()
 	return l.attempt(ctx, func() error {
 		if !failed {
-			return l.conn.PingContext(ctx)
+			return l.conn.Raw(func(driver any) error { return driver.(*stdlib.Conn).Conn().Ping(ctx) })
 		}
 		_, err := l.conn.ExecContext(ctx, "UPDATE setting SET value = value WHERE name = 'schema'")
 		return err
@@ -166,7 +170,7 @@ func (l *postgresLog) attempt(ctx context.Context, f func() error) error {
 			return err
 		}
 		err := f()
-		l.recover(ctx, &err)
+		l.mend(ctx, &err)
 		return err
 	})
 	if pgCode(err) == pgDiskFull {
@@ -184,9 +188,9 @@ func (l *postgresLog) again(err error) bool {
 	return errors.Is(err, errStale) || l.store.again(err)
 }
 
-// recover brings the connection back to where the next batch can use it, or
+// mend brings the connection back to where the next batch can use it, or
 // gives it up. Each that is given up costs a node, of which there are 8 million.
-func (l *postgresLog) recover(ctx context.Context, err *error) {
+func (l *postgresLog) mend(ctx context.Context, err *error) {
 	usable := false
 	l.conn.Raw(func(driver any) error {
 		c := driver.(*stdlib.Conn).Conn()
@@ -245,7 +249,7 @@ var errUnknown = errors.New("a build that was not seen yet")
 
 // fill makes the rows of a batch, in the order of their keys.
 func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildKey) (buildID, error)) error {
-	l.rows, l.counts = l.rows[:0], l.counts[:0]
+	l.rows, l.counts, b.lost = l.rows[:0], l.counts[:0], nil
 	for i := range b.entries {
 		e := &b.entries[i]
 		id, err := find(e.build)

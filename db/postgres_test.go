@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"relcheck/checker"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -51,7 +53,7 @@ func TestPostgresRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want one that says %q", err, c.want)
 			}
-			if after := tableCount(t, name); c.want != "synchronous_commit off" && after != before {
+			if after := tableCount(t, name); after != before {
 				t.Errorf("there were %d tables, now there are %d", before, after)
 			}
 		})
@@ -302,7 +304,7 @@ func TestPostgresGoneWhileIdle(t *testing.T) {
 type proxy struct {
 	net.Listener
 	to     string
-	cut    atomic.Bool // the next answer is lost, with its connection
+	cut    atomic.Bool // the next answer to a COMMIT is lost, with its connection
 	frozen sync.RWMutex
 }
 
@@ -350,7 +352,7 @@ func (p *proxy) serve(client net.Conn) {
 	for {
 		n, err := server.Read(buf)
 		p.awaitThaw()
-		if err != nil || p.cut.CompareAndSwap(true, false) {
+		if err != nil || bytes.Contains(buf[:n], []byte("COMMIT\x00")) && p.cut.CompareAndSwap(true, false) {
 			return
 		}
 		if _, err := client.Write(buf[:n]); err != nil {
@@ -481,6 +483,13 @@ func TestPasswordStaysSecret(t *testing.T) {
 		"postgres://relcheck:pa55-canary@" + host + ":99999/x",
 		"postgres://relcheck@" + host + "/x?sslmode=pa55-canary",
 		"postgresql://relcheck:pa55-canary@[::1/x",
+		"POSTGRES://relcheck:pa55-canary@" + host + "/x",
+		" postgres://relcheck:pa55-canary@" + host + "/x",
+		"postgres:relcheck:pa55-canary@" + host + "/x",
+		"postgres://relcheck:55/pa55-canary@" + host + "/x",
+		"postgres://relcheck:5?pa55-canary@" + host + "/x",
+		"host=127.0.0.1 user=relcheck password=pa55-canary dbname=x",
+		"password=pa55-canary",
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		s, err := db.Open(ctx, name, schema(t))
@@ -514,6 +523,15 @@ func TestHasPassword(t *testing.T) {
 		"postgres://user@host/x?password=a":    true,
 		"postgres://user@host/x?sslpassword=a": true,
 		"postgres://user@host/x?passfile=a":    false,
+		"POSTGRES://user:secret@host/x":        true,
+		" postgres://user:secret@host/x":       true,
+		"postgres:user:secret@host/x":          true,
+		"postgres://user:se?cret@host/x":       true,
+		"postgres://user@host/x?pass%77ord=a":  true,
+		"host=a user=b password=c":             true,
+		"password = c dbname=x":                true,
+		"password.db":                          false,
+		"My postgres: the password":            false,
 	} {
 		if got := db.HasPassword(name); got != want {
 			t.Errorf("%s: %v", name, got)
@@ -525,8 +543,10 @@ func TestHasPassword(t *testing.T) {
 func TestWritersAtOnce(t *testing.T) {
 	name := pgtest.Database(t)
 	var wg sync.WaitGroup
+	var sent sync.Map
+	var s *db.Store
 	for range 3 {
-		s := open(t, name)
+		s = open(t, name)
 		w := writer(t, s)
 		wg.Go(func() {
 			defer w.Close()
@@ -536,7 +556,9 @@ func TestWritersAtOnce(t *testing.T) {
 					for i := range 20 {
 						version := fmt.Sprintf("1.%d.%d", c, i%4)
 						w.Count("opa", version, linux)
-						if err := w.Record(context.Background(), "opa", linux, report(version)); err != nil {
+						r := report(version)
+						sent.Store(r.ID, version)
+						if err := w.Record(context.Background(), "opa", linux, r); err != nil {
 							t.Error(err)
 						}
 					}
@@ -546,10 +568,60 @@ func TestWritersAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	for _, r := range recorded(t, s, "opa") {
+		if version, ok := sent.LoadAndDelete(r.ID); !ok || version != r.Version {
+			t.Errorf("%s of version %v is recorded as %s", r.ID, version, r.Version)
+		}
+	}
 	var reports, checks, builds int
 	err := raw(t, name).QueryRow(`SELECT (SELECT count(*) FROM report JOIN build ON build.product = report.product AND build.id = report.build),
 		(SELECT sum(count) FROM checks), (SELECT count(*) FROM build)`).Scan(&reports, &checks, &builds)
 	if want := 3 * 16 * 20; err != nil || reports != want || checks != want || builds != 64 {
 		t.Errorf("%d reports and %d checks of %d builds, %v; want %d, %[5]d and 64", reports, checks, builds, err, want)
+	}
+}
+
+// A product that is removed while a report of it is being committed leaves no
+// row behind, whichever of the two comes first.
+func TestRemovedDuringCommit(t *testing.T) {
+	t.Parallel()
+	name := pgtest.Database(t)
+	s := open(t, name)
+	w := writer(t, s)
+	defer w.Close()
+	holdCommits(t, name)
+	lock := raw(t, name)
+	lock.SetMaxOpenConns(1)
+	for range 5 {
+		if err := s.AddProduct(context.Background(), checker.Product{Name: "app", Title: "App"}); err != nil {
+			t.Fatal(err)
+		}
+		first := report("1.0.0")
+		if err := w.Record(context.Background(), "app", linux, first); err != nil {
+			t.Fatal(err)
+		}
+		execute(t, lock, "SELECT pg_advisory_lock(1)")
+		result := make(chan error)
+		go func() {
+			r, heap := report("1.0.0"), int64(held)
+			r.HeapUsageBytes = &heap
+			result <- w.Record(context.Background(), "app", linux, r)
+		}()
+		awaitHeld(t, lock)
+		removed := make(chan error)
+		go func() { removed <- s.RemoveProduct(context.Background(), "app", true) }()
+		time.Sleep(300 * time.Millisecond)
+		execute(t, lock, "SELECT pg_advisory_unlock(1)")
+		if err := <-result; err != nil && !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("the report: %v", err)
+		}
+		if err := <-removed; err != nil {
+			t.Errorf("the removal: %v", err)
+		}
+		var left int
+		err := raw(t, name).QueryRow("SELECT count(*) FROM report WHERE product NOT IN (SELECT id FROM product WHERE name IS NOT NULL)").Scan(&left)
+		if err != nil || left > 0 {
+			t.Fatalf("%d rows are left, %v", left, err)
+		}
 	}
 }

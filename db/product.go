@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"relcheck/checker"
 )
@@ -81,8 +82,9 @@ func (s *Store) SetProduct(ctx context.Context, p checker.Product) error {
 // the error wraps [ErrInUse] when reports of the product were recorded;
 // otherwise they are removed too.
 //
-// What is removed is gone from the bytes of the file as well; from those of its
-// log, once SQLite has no reader that still needs them.
+// What is removed is gone from the bytes of a SQLite file as well; from those of
+// its log, once there is no reader that still needs them. PostgreSQL keeps it
+// until VACUUM, and in its archives.
 func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) error {
 	err := s.changeCatalog(ctx, func(tx *sql.Tx) error {
 		product, err := productID(ctx, tx, name)
@@ -101,15 +103,20 @@ func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) er
 		_, err = tx.ExecContext(ctx, "UPDATE product SET name = NULL WHERE id = $1", product)
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil || errors.Is(err, ErrNotFound) { // perhaps for it was interrupted
+		if err := s.finishRemovals(ctx); err != nil {
+			return fmt.Errorf("product %s is gone, but not all of its reports are; the next removal or server goes on with them: %w", name, err)
+		}
 	}
-	return s.finishRemovals(ctx)
+	return err
 }
 
-// removalPage is how many reports are removed in one transaction: recording
-// goes on in between.
-const removalPage = 10_000
+const (
+	// removalPage is how many reports are removed in one transaction.
+	removalPage = 10_000
+	// removalPause lets others have their turn to write between two of them.
+	removalPause = 100 * time.Millisecond
+)
 
 // finishRemovals removes what belongs to products that were removed. That takes
 // many transactions: one would make all who record wait, and would in turn never
@@ -121,32 +128,47 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 		return id, err
 	}, "SELECT id FROM product WHERE name IS NULL")
 	for _, product := range removed {
-		for n := int64(1); n > 0 && err == nil; {
-			err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
-				n, err = s.removeReports(ctx, tx, product)
-				return err
-			})
+		if err == nil {
+			err = s.removeReports(ctx, product)
 		}
 		if err == nil {
 			err = s.inTx(ctx, func(tx *sql.Tx) error { return removeProduct(ctx, tx, product) })
 		}
 	}
 	if err != nil || len(removed) == 0 {
-		return err
+		return s.explain(err)
 	}
 	return s.shred(ctx)
 }
 
-func (s *Store) removeReports(ctx context.Context, tx *sql.Tx, product int64) (n int64, err error) {
-	if err := s.retire(ctx, tx, product); err != nil {
-		return 0, err
+// removeReports removes a product's reports, page by page. It looks for the end
+// of a page outside the transaction: SQLite has to go through the reports of
+// other products to find it.
+func (s *Store) removeReports(ctx context.Context, product int64) error {
+	for after := int64(0); ; {
+		var last sql.NullInt64
+		err := s.read.QueryRowContext(ctx, `SELECT MAX(seq) FROM
+			(SELECT seq FROM report WHERE product = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS page`, product, after, removalPage).Scan(&last)
+		if err != nil || !last.Valid {
+			return err
+		}
+		err = s.inTx(ctx, func(tx *sql.Tx) error {
+			if err := s.retire(ctx, tx, last.Int64); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, "DELETE FROM report WHERE product = $1 AND seq > $2 AND seq <= $3", product, after, last.Int64)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		after = last.Int64
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(removalPause):
+		}
 	}
-	res, err := tx.ExecContext(ctx, `DELETE FROM report WHERE product = $1 AND seq IN
-		(SELECT seq FROM report WHERE product = $1 ORDER BY seq LIMIT $2)`, product, removalPage)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
 }
 
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {

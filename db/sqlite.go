@@ -116,6 +116,9 @@ func probe(ctx context.Context, path string) error {
 	if err := file.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
 		return err
 	}
+	if _, err := os.Stat(path + "-journal"); id == 0 && err == nil {
+		return errUnfinished
+	}
 	if id != applicationID {
 		return errForeign
 	}
@@ -199,9 +202,8 @@ func (f *sqliteFile) explain(err error) error {
 	return err
 }
 
-func (f *sqliteFile) retire(ctx context.Context, tx *sql.Tx, product int64) error {
-	_, err := tx.ExecContext(ctx, `UPDATE setting SET value = (SELECT MAX(seq) FROM report WHERE product = $1)
-		WHERE name = 'removed' AND value < (SELECT MAX(seq) FROM report WHERE product = $1)`, product)
+func (f *sqliteFile) retire(ctx context.Context, tx *sql.Tx, last int64) error {
+	_, err := tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'removed' AND value < $1", last)
 	return err
 }
 

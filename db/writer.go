@@ -52,6 +52,9 @@ type Writer struct {
 	ripe chan struct{} // the open batch has enough entries
 	done chan struct{} // closed when the writing goroutine has ended
 
+	cancel   context.CancelFunc // stops removing
+	removing sync.WaitGroup
+
 	trouble atomic.Pointer[error] // nil while writing works
 	said    error                 // the trouble that was logged last
 	saidAt  time.Time
@@ -115,16 +118,18 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
-	defer cancel()
-	if err := s.finishRemovals(ctx); err != nil { // one that was killed halfway
-		log.Warn("cannot finish removing a product; the next start tries again", "err", err)
-	}
 	w := &Writer{
 		name: s.name, recorder: r, log: log,
 		open: newBatch(nil), enough: 1, checks: map[buildKey]int64{},
 		wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	w.removing.Go(func() {
+		if err := s.finishRemovals(ctx); err != nil && ctx.Err() == nil { // of products whose removal was killed halfway
+			log.Warn("cannot finish removing a product; the next start goes on", "err", err)
+		}
+	})
 	go w.run()
 	return w, nil
 }
@@ -184,6 +189,8 @@ func (w *Writer) Close() error {
 	signal(w.wake)
 	signal(w.ripe)
 	<-w.done
+	w.cancel()
+	w.removing.Wait()
 	return w.stopped
 }
 

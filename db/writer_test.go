@@ -420,10 +420,16 @@ func removalIsFinished(t *testing.T, name string) {
 	if _, err := raw(t, name).Exec("UPDATE product SET name = NULL WHERE name = 'opa'"); err != nil {
 		t.Fatal(err)
 	}
-	writer(t, s).Close()
-	var left int
-	err := raw(t, name).QueryRow("SELECT (SELECT count(*) FROM report) + (SELECT count(*) FROM product WHERE name IS NULL)").Scan(&left)
-	if err != nil || left != 0 {
-		t.Errorf("%d rows are left, %v", left, err)
+	w = writer(t, s)
+	defer w.Close()
+	left := -1
+	for deadline := time.Now().Add(10 * time.Second); left != 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		q := "SELECT (SELECT count(*) FROM report) + (SELECT count(*) FROM product WHERE name IS NULL)"
+		if err := raw(t, name).QueryRow(q).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left != 0 {
+		t.Errorf("%d rows are left", left)
 	}
 }

@@ -66,13 +66,13 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	root, started := newRoot(streams), false
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		started = true
-		if err := refusePasswords(cmd); err != nil {
-			return err
-		}
 		return fromEnvironment(cmd)
 	}
 	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := root, refusePasswords(args)
+	if err == nil {
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	if err == nil {
 		return 0
 	}
@@ -153,16 +153,19 @@ func fromEnvironment(cmd *cobra.Command) error {
 	return err
 }
 
-// refusePasswords refuses those given as arguments: whoever is on the machine
-// can read them there.
-func refusePasswords(cmd *cobra.Command) (err error) {
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if db.HasPassword(f.Value.String()) {
-			err = misused("--%s: everyone on this machine can read a password on a command line; "+
-				"leave it out there and put it into PGPASSWORD or ~/.pgpass, or the whole URL into %s", f.Name, variable(f.Name))
+// refusePasswords refuses those given as arguments, wherever they stand: whoever
+// is on the machine can read them there.
+func refusePasswords(args []string) error {
+	for _, arg := range args {
+		if value, ok := strings.CutPrefix(arg, "--"); ok {
+			_, arg, _ = strings.Cut(value, "=")
 		}
-	})
-	return err
+		if db.HasPassword(arg) {
+			return misused("everyone on this machine can read a password on a command line; leave it out there " +
+				"and put it into PGPASSWORD or ~/.pgpass, or the whole URL into RELCHECK_DB")
+		}
+	}
+	return nil
 }
 
 // isTerminal reports whether somebody is looking.

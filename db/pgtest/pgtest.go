@@ -99,7 +99,7 @@ func New() (*Server, error) {
 	if s.dir, err = Folder(); err != nil {
 		return nil, err
 	}
-	if s.Addr, err = FreeAddr(); err != nil {
+	if s.Addr, err = lastingAddr(); err != nil {
 		return nil, err
 	}
 	secret := filepath.Join(s.dir, "password")
@@ -176,8 +176,10 @@ func Start(cmd *exec.Cmd) (done <-chan struct{}, err error) {
 // Stop ends the server with a signal (SIGINT is a fast shutdown, SIGQUIT a
 // crash) and waits for its end.
 func (s *Server) Stop(with syscall.Signal) {
-	s.cmd.Process.Signal(with)
-	<-s.done
+	if s.done != nil {
+		s.cmd.Process.Signal(with)
+		<-s.done
+	}
 }
 
 // Remove stops the server for good.
