@@ -1,0 +1,95 @@
+package stats
+
+import (
+	"iter"
+	"maps"
+	"math"
+	"slices"
+)
+
+// HeapError is the relative error of a heap that was put into a bucket.
+const HeapError = 0.01
+
+// gamma is how many times a bucket's upper bound is that of the one before.
+const gamma = (1 + HeapError) / (1 - HeapError)
+
+var logGamma = math.Log(gamma)
+
+// HeapBucket returns the bucket of a heap in bytes. Bucket i holds those above
+// gamma^(i-1) up to gamma^i, as in DDSketch (Masson, Rim and Lee, VLDB 2019), and
+// bucket -1 those of no byte at all. There are about 2,200 of them up to 2^63.
+func HeapBucket(bytes int64) int {
+	if bytes <= 0 {
+		return -1
+	}
+	return int(math.Ceil(math.Log(float64(bytes)) / logGamma))
+}
+
+// HeapOf returns the heap in bytes that stands for a bucket: none in it differs
+// by more than [HeapError].
+func HeapOf(bucket int) float64 {
+	if bucket < 0 {
+		return 0
+	}
+	return math.Exp(float64(bucket)*logGamma) * 2 / (1 + gamma)
+}
+
+// Heaps counts heaps by bucket. The zero value has none.
+type Heaps struct {
+	counts map[int]int64
+	total  int64
+}
+
+// Add counts n heaps of a bucket.
+func (h *Heaps) Add(bucket int, n int64) {
+	if h.counts == nil {
+		h.counts = map[int]int64{}
+	}
+	h.counts[bucket] += n
+	h.total += n
+}
+
+// Merge adds all that other has counted.
+func (h *Heaps) Merge(other Heaps) {
+	for bucket, n := range other.counts {
+		h.Add(bucket, n)
+	}
+}
+
+// Total is how many heaps were counted.
+func (h Heaps) Total() int64 { return h.total }
+
+// All yields each bucket that has heaps, from the lowest up, and their number.
+func (h Heaps) All() iter.Seq2[int, int64] {
+	return func(yield func(int, int64) bool) {
+		for _, bucket := range slices.Sorted(maps.Keys(h.counts)) {
+			if !yield(bucket, h.counts[bucket]) {
+				return
+			}
+		}
+	}
+}
+
+// Quantile returns the heap in bytes that a share q of all, from 0 to 1, does
+// not exceed, within [HeapError]; or NaN when there is none. It is the value of
+// the heap with that rank, counted from the lowest; there is no interpolation.
+func (h Heaps) Quantile(q float64) float64 {
+	rank := int64(q * float64(h.total-1))
+	for bucket, n := range h.All() {
+		if rank -= n; rank < 0 {
+			return HeapOf(bucket)
+		}
+	}
+	return math.NaN()
+}
+
+// Above is how many heaps exceed one of so many bytes. Those in its own bucket,
+// within [HeapError] of it, do not.
+func (h Heaps) Above(bytes int64) (n int64) {
+	for bucket, count := range h.counts {
+		if bucket > HeapBucket(bytes) {
+			n += count
+		}
+	}
+	return n
+}

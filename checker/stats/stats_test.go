@@ -1,0 +1,203 @@
+package stats_test
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"relcheck/checker/stats"
+)
+
+var key = stats.Key{1, 2, 3}
+
+func TestHeapBucketsAreClose(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := rapid.Int64Range(1, math.MaxInt64).Draw(t, "heap")
+		if got := stats.HeapOf(stats.HeapBucket(v)); math.Abs(got-float64(v)) > stats.HeapError*float64(v)*1.000001 {
+			t.Errorf("%d became %f", v, got)
+		}
+	})
+	for _, v := range []int64{0, -1, math.MinInt64} {
+		if got := stats.HeapOf(stats.HeapBucket(v)); got != 0 {
+			t.Errorf("%d became %f", v, got)
+		}
+	}
+}
+
+func TestHeapQuantiles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := rapid.SliceOfN(rapid.Int64Range(0, 1<<40), 1, 300).Draw(t, "heaps")
+		q := rapid.Float64Range(0, 1).Draw(t, "q")
+		var h stats.Heaps
+		for _, v := range all {
+			h.Add(stats.HeapBucket(v), 1)
+		}
+		slices.Sort(all)
+		want := float64(all[int(q*float64(len(all)-1))])
+		if got := h.Quantile(q); math.Abs(got-want) > stats.HeapError*want*1.000001 {
+			t.Errorf("the quantile %f is %f, want %f", q, got, want)
+		}
+		limit := rapid.Int64Range(0, 1<<40).Draw(t, "limit")
+		above := int64(0)
+		for _, v := range all {
+			if stats.HeapBucket(v) > stats.HeapBucket(limit) {
+				above++
+			}
+		}
+		if got := h.Above(limit); got != above {
+			t.Errorf("%d exceed %d, want %d", got, limit, above)
+		}
+	})
+	if q := new(stats.Heaps).Quantile(0.5); !math.IsNaN(q) {
+		t.Errorf("of none the median is %f", q)
+	}
+}
+
+// heaps and ids that a property is checked on.
+func someHeaps(t *rapid.T, name string) (h stats.Heaps) {
+	for _, b := range rapid.SliceOf(rapid.IntRange(-1, 50)).Draw(t, name) {
+		h.Add(b, 1)
+	}
+	return h
+}
+
+func someIDs(t *rapid.T, name string) *stats.IDs {
+	s := new(stats.IDs)
+	for _, n := range rapid.SliceOf(rapid.IntRange(0, 200)).Draw(t, name) {
+		s.Add(key, numbered(n))
+	}
+	if rapid.Bool().Draw(t, name+" is dense") {
+		for n := range 20_000 {
+			s.Add(key, numbered(1000+n))
+		}
+	}
+	return s
+}
+
+func numbered(n int) (id uuid.UUID) {
+	binary.LittleEndian.PutUint64(id[:], uint64(n))
+	return id
+}
+
+func TestMergeLaws(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := someHeaps(t, "a"), someHeaps(t, "b"), someHeaps(t, "c")
+		left, right := merged(merged(a, b), c), merged(c, merged(b, a))
+		if !slices.Equal(flat(left), flat(right)) || left.Total() != a.Total()+b.Total()+c.Total() {
+			t.Errorf("%v and %v", flat(left), flat(right))
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		a, b, c := someIDs(t, "x"), someIDs(t, "y"), someIDs(t, "z")
+		left, right := union(union(a, b), c), union(c, union(b, a))
+		if left.Count() != right.Count() {
+			t.Errorf("%d and %d", left.Count(), right.Count())
+		}
+		if twice := union(a, a); twice.Count() != a.Count() {
+			t.Errorf("%d became %d", a.Count(), twice.Count())
+		}
+		if empty := union(a, new(stats.IDs)); empty.Count() != a.Count() {
+			t.Errorf("%d became %d", a.Count(), empty.Count())
+		}
+		if read := union(reread(t, a), reread(t, b)); read.Count() != union(a, b).Count() {
+			t.Errorf("read back, %d became %d", union(a, b).Count(), read.Count())
+		}
+	})
+}
+
+func merged(a, b stats.Heaps) (h stats.Heaps) {
+	h.Merge(a)
+	h.Merge(b)
+	return h
+}
+
+func flat(h stats.Heaps) (all []int64) {
+	for bucket, n := range h.All() {
+		all = append(all, int64(bucket), n)
+	}
+	return all
+}
+
+func union(a, b *stats.IDs) *stats.IDs {
+	s := new(stats.IDs)
+	s.Merge(a)
+	s.Merge(b)
+	return s
+}
+
+func reread(t *rapid.T, s *stats.IDs) *stats.IDs {
+	b, err := s.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := new(stats.IDs)
+	if err := read.UnmarshalBinary(b); err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+func TestIDsAreCounted(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, n := range []int{0, 1, 10, 100, 1000, 10_000, 100_000, 1_000_000} {
+		var s stats.IDs
+		for i := range n {
+			var id uuid.UUID
+			binary.LittleEndian.PutUint64(id[:], random.Uint64())
+			s.Add(key, id)
+			if i%3 == 0 {
+				s.Add(key, id)
+			}
+		}
+		allowed := 2.5 * stats.IDsError
+		if n <= 1000 {
+			allowed = 0
+		}
+		if got := s.Count(); math.Abs(float64(got)-float64(n)) > allowed*float64(n) {
+			t.Errorf("%d ids were counted as %d", n, got)
+		}
+		if b, err := s.AppendBinary(nil); err != nil || len(b) > 16<<10+100 || n == 0 && len(b) > 0 {
+			t.Errorf("%d ids take %d bytes, %v", n, len(b), err)
+		}
+	}
+}
+
+// A sketch of another precision could not be merged.
+func TestForeignSketchIsRefused(t *testing.T) {
+	var s stats.IDs
+	s.Add(key, numbered(1))
+	b, err := s.AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[1]--
+	if err := s.UnmarshalBinary(b); err == nil {
+		t.Error("read a sketch of another precision")
+	}
+}
+
+func FuzzIDs(f *testing.F) {
+	for _, n := range []int{0, 3, 20_000} {
+		var s stats.IDs
+		for i := range n {
+			s.Add(key, numbered(i))
+		}
+		b, err := s.AppendBinary(nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var s, sum stats.IDs
+		if s.UnmarshalBinary(b) == nil {
+			sum.Merge(&s)
+			sum.Count()
+		}
+	})
+}
