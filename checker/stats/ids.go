@@ -20,8 +20,8 @@ const IDsError = 0.0081 // 1.04 / sqrt(2^14)
 // that count for many.
 type Key [16]byte
 
-// hash is what a sketch sees of an id.
-func (k Key) hash(id uuid.UUID) uint64 {
+// Hash returns what is kept of an id: from it alone, the id cannot be told.
+func (k Key) Hash(id uuid.UUID) uint64 {
 	sum := sha256.Sum256(append(k[:], id[:]...))
 	return binary.LittleEndian.Uint64(sum[:])
 }
@@ -32,7 +32,9 @@ func (k Key) hash(id uuid.UUID) uint64 {
 type IDs struct{ sketch hyperloglog.Sketch }
 
 // Add counts an id, if it was not counted before.
-func (s *IDs) Add(k Key, id uuid.UUID) { s.sketch.InsertHash(k.hash(id)) }
+func (s *IDs) Add(k Key, id uuid.UUID) { s.add(k.Hash(id)) }
+
+func (s *IDs) add(hash uint64) { s.sketch.InsertHash(hash) }
 
 // Merge adds all ids of other.
 func (s *IDs) Merge(other *IDs) {

@@ -1,0 +1,95 @@
+package stats
+
+// Report is what a fold needs to know of a report.
+type Report struct {
+	At    int64  // seconds since 1970-01-01 UTC
+	Build int64  // the store's number of the build
+	Hash  uint64 // of its id, see [Key.Hash]
+	Heap  *int64 // bytes, or nil
+}
+
+// Slot is where a rollup belongs: a build and a period.
+type Slot struct {
+	Period
+	Build int64
+}
+
+// Fold turns some reports into what is to be merged into the rollups there are.
+type Fold struct {
+	// Lives are those of the ids that are followed, by their hash. Whoever folds
+	// puts in what is known of them, and takes out what has become of them.
+	Lives map[uint64]Life
+	// Sample is how many binary digits at the end of a hash have to be 0 for its
+	// id to be followed. Each id that is stands for 2^Sample.
+	Sample int
+	// Starts are to be added to those there are, by the day they are of. They may
+	// be negative, where an id turns out to have started earlier than it seemed.
+	Starts map[Slot]Starts
+
+	days map[Slot]*Rollup
+}
+
+// NewFold returns a fold that follows one of 2^sample ids, and knows these.
+func NewFold(sample int, lives map[uint64]Life) *Fold {
+	return &Fold{Lives: lives, Sample: sample, Starts: map[Slot]Starts{}, days: map[Slot]*Rollup{}}
+}
+
+// Followed tells whether the id with a hash is followed.
+func Followed(hash uint64, sample int) bool { return hash&(1<<sample-1) == 0 }
+
+// Add counts a report.
+func (f *Fold) Add(r Report) {
+	slot := Slot{Period{OneDay, dayOf(r.At)}, r.Build}
+	rollup := f.days[slot]
+	if rollup == nil {
+		rollup = new(Rollup)
+		f.days[slot] = rollup
+	}
+	rollup.add(r.Hash, r.Heap)
+	if Followed(r.Hash, f.Sample) {
+		f.follow(r)
+	}
+}
+
+// Rollups returns what the reports add up to, by day, by week, and by four weeks.
+func (f *Fold) Rollups() map[Slot]*Rollup {
+	all := map[Slot]*Rollup{}
+	for slot, day := range f.days {
+		for _, s := range Spans {
+			longer := Slot{Period{s, s.Start(slot.Day)}, slot.Build}
+			if all[longer] == nil {
+				all[longer] = new(Rollup)
+			}
+			all[longer].Merge(day)
+		}
+	}
+	return all
+}
+
+// follow notes what a report tells of its id's life. That takes back what was
+// counted for as much of the life as was known, unless this is a new one.
+func (f *Fold) follow(r Report) {
+	was, known := f.Lives[r.Hash]
+	if !known {
+		was = Life{Build: r.Build}
+	}
+	is := was.seen(r.At)
+	if is == was {
+		return
+	}
+	f.Lives[r.Hash] = is
+	if known && is.First <= was.Last {
+		f.count(was, -1)
+	}
+	f.count(is, 1)
+}
+
+func (f *Fold) count(l Life, sign int64) {
+	slot := Slot{Period{OneDay, l.Started()}, l.Build}
+	n, s := sign<<f.Sample, f.Starts[slot]
+	s.Started += n
+	if l.Again() {
+		s.Again += n
+	}
+	f.Starts[slot] = s
+}

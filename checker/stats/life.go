@@ -1,0 +1,39 @@
+package stats
+
+const (
+	// Silence is after how many seconds without a report an id that reports
+	// again counts as one that has started anew.
+	Silence = 2 * 24 * 60 * 60
+	// Repeat is how many seconds after its first report an id has to report for
+	// it to count as one that has reported again. Less is the same report, sent
+	// twice.
+	Repeat = 60
+)
+
+// Life is when an id has reported, since it started.
+type Life struct {
+	Build       int64
+	First, Last int64 // seconds since 1970-01-01 UTC; Last is 0 while there is no report
+}
+
+// Again tells whether the id has reported again.
+func (l Life) Again() bool { return l.Last-l.First >= Repeat }
+
+// Started is the day of its first report.
+func (l Life) Started() Day { return dayOf(l.First) }
+
+// seen notes a report. The result is the same in whatever order reports come,
+// as long as they are not as far apart as [Silence].
+func (l Life) seen(at int64) Life {
+	if l.Last == 0 || at-l.Last > Silence {
+		return Life{l.Build, at, at}
+	}
+	if l.First-at > Silence { // of a life before this one
+		return l
+	}
+	return Life{l.Build, min(l.First, at), max(l.Last, at)}
+}
+
+// Starts counts ids by the day of their first report, and those of them that
+// have reported again.
+type Starts struct{ Started, Again int64 }

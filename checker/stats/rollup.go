@@ -1,0 +1,206 @@
+package stats
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Rollup is what the reports of one build add up to, in some days. The zero
+// value is that of no report.
+type Rollup struct {
+	Reports int64
+	Heaps   Heaps // of the reports that told one
+	classes map[int]*IDs
+}
+
+// heapLimits are the heaps, in bytes, for which ids are counted that exceed them:
+// 256 and 384 KiB, and so on by powers of two and the middle between two of them,
+// up to 64 GiB.
+var heapLimits = func() (all []int64) {
+	const first, last = 256 << 10, 64 << 30
+	for n := int64(first); n < last; n *= 2 {
+		all = append(all, n, n/2*3)
+	}
+	return append(all, last)
+}()
+
+// HeapLimits returns the heaps in bytes for which [Rollup.Above] is exact.
+func HeapLimits() []int64 { return slices.Clone(heapLimits) }
+
+// NearestLimit returns the one of [HeapLimits] that is closest to a heap in
+// bytes, by their ratio.
+func NearestLimit(bytes int64) int64 {
+	i, exact := slices.BinarySearch(heapLimits, bytes)
+	if exact || i == 0 {
+		return heapLimits[i]
+	}
+	if i == len(heapLimits) || float64(bytes)/float64(heapLimits[i-1]) < float64(heapLimits[i])/float64(bytes) {
+		return heapLimits[i-1]
+	}
+	return heapLimits[i]
+}
+
+// heapClass is the number of limits that a heap exceeds, plus one; 0 is for
+// reports without a heap.
+func heapClass(heap *int64) int {
+	if heap == nil {
+		return 0
+	}
+	i, _ := slices.BinarySearch(heapLimits, *heap) // the first that is not below it
+	return i + 1
+}
+
+// add counts a report.
+func (r *Rollup) add(hash uint64, heap *int64) {
+	r.Reports++
+	if heap != nil {
+		r.Heaps.Add(HeapBucket(*heap), 1)
+	}
+	r.class(heapClass(heap)).add(hash)
+}
+
+func (r *Rollup) class(c int) *IDs {
+	if r.classes == nil {
+		r.classes = map[int]*IDs{}
+	}
+	if r.classes[c] == nil {
+		r.classes[c] = new(IDs)
+	}
+	return r.classes[c]
+}
+
+// Merge adds all that other has counted. Ids that both have count once.
+func (r *Rollup) Merge(other *Rollup) {
+	r.Reports += other.Reports
+	r.Heaps.Merge(other.Heaps)
+	for c, ids := range other.classes {
+		r.class(c).Merge(ids)
+	}
+}
+
+// IDs is how many distinct ids have reported.
+func (r *Rollup) IDs() int64 { return r.idsFrom(0) }
+
+// Above is how many distinct ids have ever reported a heap that exceeds a limit,
+// one of [HeapLimits].
+func (r *Rollup) Above(limit int64) int64 {
+	return r.idsFrom(heapClass(&limit) + 1)
+}
+
+// idsFrom counts the ids in classes from c up.
+func (r *Rollup) idsFrom(c int) int64 {
+	var one, all *IDs
+	for class, ids := range r.classes {
+		switch {
+		case class < c:
+		case one == nil:
+			one = ids
+		default:
+			if all == nil {
+				all = new(IDs)
+				all.Merge(one)
+			}
+			all.Merge(ids)
+		}
+	}
+	switch {
+	case all != nil:
+		return all.Count()
+	case one != nil:
+		return one.Count()
+	}
+	return 0
+}
+
+// rollupForm is the first byte of an encoded rollup.
+const rollupForm = 1
+
+// AppendBinary appends a form of the rollup that UnmarshalBinary reads.
+func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
+	b = append(b, rollupForm)
+	b = binary.AppendUvarint(b, uint64(r.Reports))
+	b = binary.AppendUvarint(b, uint64(len(r.Heaps.counts)))
+	last := 0
+	for bucket, n := range r.Heaps.All() {
+		b = binary.AppendVarint(b, int64(bucket-last))
+		b = binary.AppendUvarint(b, uint64(n))
+		last = bucket
+	}
+	b = binary.AppendUvarint(b, uint64(len(r.classes)))
+	for _, c := range slices.Sorted(maps.Keys(r.classes)) {
+		sketch, err := r.classes[c].AppendBinary(nil)
+		if err != nil {
+			return nil, err
+		}
+		b = binary.AppendUvarint(b, uint64(c))
+		b = binary.AppendUvarint(b, uint64(len(sketch)))
+		b = append(b, sketch...)
+	}
+	return b, nil
+}
+
+var errRollup = errors.New("not a rollup: its bytes make no sense")
+
+// UnmarshalBinary replaces the rollup by what a form of it holds.
+func (r *Rollup) UnmarshalBinary(b []byte) error {
+	*r = Rollup{}
+	if len(b) == 0 || b[0] != rollupForm {
+		return fmt.Errorf("%w, or were written by a newer relcheck", errRollup)
+	}
+	in := reader{b: b[1:]}
+	r.Reports = in.count()
+	bucket := 0
+	for n := in.count(); n > 0 && !in.bad; n-- {
+		bucket += int(in.signed())
+		r.Heaps.Add(bucket, in.count())
+	}
+	for n := in.count(); n > 0 && !in.bad; n-- {
+		c := int(in.count())
+		if err := r.class(c).UnmarshalBinary(in.bytes(in.count())); err != nil {
+			return fmt.Errorf("%w: %w", errRollup, err)
+		}
+	}
+	if in.bad || len(in.b) > 0 {
+		return errRollup
+	}
+	return nil
+}
+
+// reader takes numbers off bytes until they turn out to be bad.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) count() int64 {
+	n, size := binary.Uvarint(r.b)
+	return int64(n&(1<<63-1)) * r.taken(size)
+}
+
+func (r *reader) signed() int64 {
+	n, size := binary.Varint(r.b)
+	return n * r.taken(size)
+}
+
+// taken passes over a number's bytes, and returns 0 if it was none.
+func (r *reader) taken(size int) int64 {
+	if size <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[size:]
+	return 1
+}
+
+func (r *reader) bytes(n int64) []byte {
+	if n < 0 || n > int64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	taken := r.b[:n]
+	r.b = r.b[n:]
+	return taken
+}

@@ -1,0 +1,73 @@
+package stats
+
+import (
+	"strings"
+
+	"golang.org/x/mod/semver"
+
+	"relcheck/checker"
+)
+
+// Query is what is asked about a product.
+type Query struct {
+	Range
+	Filter
+	Below   string // a version: how many run an older one; empty for the latest
+	Above   int64  // bytes of heap: how many exceed it; 0 for none
+	Compare [2]string // two versions whose heaps are compared; empty for the two most used
+}
+
+// Filter says which builds count. What is empty lets all pass.
+type Filter struct {
+	Version  string // one (v1.2.3), or a line of them (v1.2), with or without the leading v
+	OS, Arch string
+}
+
+// Keeps tells whether a build passes.
+func (f Filter) Keeps(b Build) bool {
+	return (f.OS == "" || f.OS == b.OS) && (f.Arch == "" || f.Arch == b.Arch) && f.keepsVersion(b.Version)
+}
+
+func (f Filter) keepsVersion(v string) bool {
+	if f.Version == "" || f.Version == v {
+		return true
+	}
+	v, asked := checker.Canonical(v), checker.Canonical(f.Version)
+	return v != "" && (v == asked || strings.Count(f.Version, ".") == 1 && Line(v) == Line(asked))
+}
+
+// Line returns the minor line of a version: v1.2 for 1.2.3. It is empty when v is
+// not a semantic version.
+func Line(v string) string { return semver.MajorMinor(checker.Canonical(v)) }
+
+// Kind is what a column's values are, and how they are shown.
+type Kind int
+
+// The kinds of columns, with the Go type of their values. Any value may be nil,
+// for what is not known.
+const (
+	Text   Kind = iota // string; hostile ones are possible
+	Date               // Day
+	Number             // int64: how many there are of something
+	Share              // float64, from 0 to 1
+	Change             // float64: 0.12 is 12 % more
+	Bytes              // float64: bytes of heap
+	Yes                // bool
+)
+
+// Column is one column of a table.
+type Column struct {
+	Name string // in JSON, CSV and documents; stable: "released"
+	Kind Kind
+	Head string // for people: "Released"
+}
+
+// Table is the answer to one question. All of the API, the pages and the command
+// line show the same ones.
+type Table struct {
+	Name    string // in URLs; stable: "versions"
+	Title   string // for people: "Versions"
+	Note    string // one sentence: what is counted, and how exactly
+	Columns []Column
+	Rows    [][]any // a value for each column, see [Kind]
+}
