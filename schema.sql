@@ -28,7 +28,8 @@ CREATE TABLE product (
     repo     TEXT NOT NULL,       -- owner/name in the sense of GitHub's API, or ''
     module   TEXT NOT NULL,       -- Go module path to sync releases from, or ''
     download TEXT NOT NULL,       -- template of a download URL, or ''
-    notes    TEXT NOT NULL        -- template of a release notes URL, or ''
+    notes    TEXT NOT NULL,       -- template of a release notes URL, or ''
+    sample   BIGINT NOT NULL      -- one of 2^sample ids is followed, see life
 );
 
 -- A published version of a product.
@@ -86,6 +87,51 @@ CREATE TABLE report (
     PRIMARY KEY (product, seq)
 );
 
+-- How far the log has been folded into rollups: up to this seq of a node, with it.
+CREATE TABLE mark (
+    product BIGINT NOT NULL,  -- product.id
+    node    BIGINT NOT NULL,
+    seq     BIGINT NOT NULL,
+    PRIMARY KEY (product, node)
+);
+
+-- What the reports of one build add up to in a day, in a week from Monday to
+-- Sunday, or in four such weeks. Those of a year are read without their sketches.
+CREATE TABLE rollup (
+    product BIGINT NOT NULL,  -- product.id
+    span    BIGINT NOT NULL,  -- how many days it covers: 1, 7 or 28
+    day     BIGINT NOT NULL,  -- the first of them
+    build   BIGINT NOT NULL,  -- build.id
+    reports BIGINT NOT NULL,
+    ids     BIGINT NOT NULL,  -- distinct, see sketch
+    started BIGINT NOT NULL,  -- ids whose first report is of this day; 0 for longer spans
+    again   BIGINT NOT NULL,  -- those of them that have reported again since
+    PRIMARY KEY (product, span, day, build)
+);
+
+-- The part of a rollup that merges with others: distinct ids by the heap that
+-- they reported, and heaps by size, in the form of package stats. No id can be
+-- read from it.
+CREATE TABLE sketch (
+    product BIGINT NOT NULL,
+    span    BIGINT NOT NULL,
+    day     BIGINT NOT NULL,
+    build   BIGINT NOT NULL,
+    data    BYTEA  NOT NULL,
+    PRIMARY KEY (product, span, day, build)
+);
+
+-- An id that has reported in the last days, to tell whether it reports again.
+-- Of very many, only a sample is followed: see product.sample.
+CREATE TABLE life (
+    product BIGINT NOT NULL,  -- product.id
+    id      BIGINT NOT NULL,  -- a keyed hash of the id, from which it cannot be told
+    build   BIGINT NOT NULL,  -- build.id
+    first   BIGINT NOT NULL,  -- when its first report came in
+    last    BIGINT NOT NULL,  -- and its last one
+    PRIMARY KEY (product, id)
+);
+
 -- How often a build was asked about without an id, by day. Such questions come
 -- from clients that send no report; they are counted at best effort.
 CREATE TABLE checks (
@@ -94,4 +140,23 @@ CREATE TABLE checks (
     day     BIGINT NOT NULL,
     count   BIGINT NOT NULL,
     PRIMARY KEY (product, build, day)
+);
+
+-- What lets a person or a program in. The token itself is not kept.
+CREATE TABLE token (
+    id      TEXT   PRIMARY KEY,  -- the part of it that may be shown
+    name    TEXT   NOT NULL,     -- what it is for, in the words of who made it
+    scope   TEXT   NOT NULL,     -- what it lets do: read
+    hash    BYTEA  NOT NULL,     -- SHA-256 of the whole token, of 256 random bits
+    created BIGINT NOT NULL,
+    used    BIGINT,              -- when it was last used, to the hour, or NULL if never
+    revoked BIGINT               -- when it was taken back, or NULL
+);
+
+-- Random bytes that nobody else may know, made with the store:
+--   ids      keys the hashes of ids, so that nobody can make ids that count for many
+--   session  keys the cookies of those who have signed in
+CREATE TABLE secret (
+    name  TEXT  PRIMARY KEY,
+    value BYTEA NOT NULL
 );

@@ -12,12 +12,15 @@ package db
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"regexp"
 	"time"
+
+	"relcheck/checker/stats"
 )
 
 // schemaVersion is the data model that this code reads and writes.
@@ -100,7 +103,7 @@ func retry(ctx context.Context, again func(error) bool, f func() error) (err err
 		select { // the others get longer to be done, up to a quarter of a second
 		case <-ctx.Done():
 			return err
-		case <-time.After(rand.N(time.Millisecond << min(try, 8))):
+		case <-time.After(mathrand.N(time.Millisecond << min(try, 8))):
 		}
 	}
 	return err
@@ -192,6 +195,13 @@ type fill func(context.Context, *sql.Tx) error
 
 // addPresets fills a store for daily use.
 func addPresets(ctx context.Context, tx *sql.Tx) error {
+	for name, size := range map[string]int{"ids": len(stats.Key{}), "session": 32} {
+		value := make([]byte, size)
+		rand.Read(value) // never fails
+		if _, err := tx.ExecContext(ctx, "INSERT INTO secret (name, value) VALUES ($1, $2)", name, value); err != nil {
+			return err
+		}
+	}
 	for _, p := range presets {
 		if err := insertProduct(ctx, tx, p); err != nil {
 			return err

@@ -207,8 +207,8 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes, sample)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
 	return err
 }
 

@@ -12,8 +12,8 @@ import (
 type Query struct {
 	Range
 	Filter
-	Below   string // a version: how many run an older one; empty for the latest
-	Above   int64  // bytes of heap: how many exceed it; 0 for none
+	Below   string    // a version: how many run an older one; empty for the latest
+	Above   int64     // bytes of heap: how many exceed it; 0 for none
 	Compare [2]string // two versions whose heaps are compared; empty for the two most used
 }
 
