@@ -95,7 +95,7 @@ func (h Heaps) All() iter.Seq2[int, int64] {
 // not exceed, within [HeapError]; or NaN when there is none. It is the value of
 // the heap with that rank, counted from the lowest; there is no interpolation.
 func (h Heaps) Quantile(q float64) float64 {
-	rank := int64(q * float64(h.total-1))
+	rank := rank(q, h.total)
 	for bucket, n := range h.All() {
 		if rank -= n; rank < 0 {
 			return HeapOf(bucket)
@@ -103,6 +103,9 @@ func (h Heaps) Quantile(q float64) float64 {
 	}
 	return math.NaN()
 }
+
+// rank is that of a quantile of n values, counted from 0.
+func rank(q float64, n int64) int64 { return int64(q * float64(n-1)) }
 
 // Above is how many heaps exceed one of so many bytes. Those in its own bucket,
 // within [HeapError] of it, do not.
