@@ -5,25 +5,38 @@ import (
 	"slices"
 )
 
-// count returns how many distinct ids there are, and how many of them ever
-// exceeded as many of the heap limits as the index says, or more: at 0 those that
-// told a heap.
-func (r *Rollup) count() (ids int64, exceed []int64) {
-	exceed = make([]int64, len(heapLimits)+1)
-	var sum IDs
+// count returns how many distinct ids there are, and how many told a heap.
+func (r *Rollup) count() (ids, told int64) {
+	var t tally
+	t.add(r.sketches(1)...)
+	told = t.count()
+	if len(r.classes) > 0 && r.classes[0].class == 0 {
+		t.add(r.classes[0].ids)
+	}
+	return max(told, t.count()), told
+}
+
+// exceed returns how many distinct ids ever exceeded as many of the heap limits
+// as the index says, or more: at 0 those that told a heap.
+func (r *Rollup) exceed() []int64 {
+	counts := make([]int64, len(heapLimits)+1)
+	var t tally
+	ids := int64(0)
 	for i, h := range slices.Backward(r.classes) {
-		class := h.class
-		sum.Merge(h.ids)
-		ids = max(ids, sum.Count())
+		if h.class == 0 {
+			break
+		}
 		below := 0
 		if i > 0 {
 			below = r.classes[i-1].class
 		}
-		for n := below; n < min(class, len(exceed)); n++ {
-			exceed[n] = ids
+		t.add(h.ids)
+		ids = max(ids, t.count()) // where few become many, the estimate may be less
+		for n := below; n < min(h.class, len(counts)); n++ {
+			counts[n] = ids
 		}
 	}
-	return ids, exceed
+	return counts
 }
 
 // pile is the heaps of several builds, and how many ids told one.
@@ -33,7 +46,7 @@ type pile struct {
 }
 
 func (p *pile) add(b *build) {
-	p.ids += b.exceed[0]
+	p.ids += b.told
 	p.Merge(b.Total.Heaps)
 }
 
@@ -104,7 +117,7 @@ func heapRow(t *Table, p *pile, version, os, arch any) {
 func (v *View) heapAbove(t *Table) {
 	exceed := make([]int64, len(heapLimits)+1)
 	for i := range v.builds {
-		for n, ids := range v.builds[i].exceed {
+		for n, ids := range v.builds[i].Total.exceed() {
 			exceed[n] += ids
 		}
 	}
