@@ -7,21 +7,26 @@ import (
 
 // count returns how many distinct ids there are, and how many told a heap.
 func (r *Rollup) count() (ids, told int64) {
-	var t tally
-	t.add(r.sketches(1)...)
-	told = t.count()
-	if len(r.classes) > 0 && r.classes[0].class == 0 {
-		t.add(r.classes[0].ids)
+	var sum IDs
+	for _, h := range slices.Backward(r.classes) {
+		if h.class == 0 {
+			told = sum.Count()
+		}
+		sum.Merge(h.ids)
 	}
-	return max(told, t.count()), told
+	ids = sum.Count()
+	if len(r.classes) == 0 || r.classes[0].class > 0 {
+		told = ids
+	}
+	return ids, min(told, ids)
 }
 
-// exceed returns how many distinct ids ever exceeded as many of the heap limits
-// as the index says, or more: at 0 those that told a heap.
-func (r *Rollup) exceed() []int64 {
+// exceed returns how many distinct ids, of as many as there are, ever exceeded as
+// many of the heap limits as the index says, or more: at 0 those that told a heap.
+func (r *Rollup) exceed(ids int64) []int64 {
 	counts := make([]int64, len(heapLimits)+1)
-	var t tally
-	ids := int64(0)
+	var sum IDs
+	n := int64(0)
 	for i, h := range slices.Backward(r.classes) {
 		if h.class == 0 {
 			break
@@ -30,10 +35,10 @@ func (r *Rollup) exceed() []int64 {
 		if i > 0 {
 			below = r.classes[i-1].class
 		}
-		t.add(h.ids)
-		ids = max(ids, t.count()) // where few become many, the estimate may be less
-		for n := below; n < min(h.class, len(counts)); n++ {
-			counts[n] = ids
+		sum.Merge(h.ids)
+		n = min(max(n, sum.Count()), ids) // an estimate of more may be of less
+		for at := below; at < min(h.class, len(counts)); at++ {
+			counts[at] = n
 		}
 	}
 	return counts
@@ -117,7 +122,7 @@ func heapRow(t *Table, p *pile, version, os, arch any) {
 func (v *View) heapAbove(t *Table) {
 	exceed := make([]int64, len(heapLimits)+1)
 	for i := range v.builds {
-		for n, ids := range v.builds[i].Total.exceed() {
+		for n, ids := range v.builds[i].Total.exceed(v.builds[i].ids) {
 			exceed[n] += ids
 		}
 	}

@@ -96,30 +96,32 @@ func (r *Rollup) Above(limit int64) int64 {
 
 // idsFrom counts the ids in classes from c up.
 func (r *Rollup) idsFrom(c int) int64 {
-	var t tally
-	t.add(r.sketches(c)...)
-	return t.count()
-}
-
-// sketches returns those of the classes from c up.
-func (r *Rollup) sketches(c int) (all []*IDs) {
-	for _, h := range r.classes {
-		if h.class >= c {
-			all = append(all, h.ids)
-		}
+	first := slices.IndexFunc(r.classes, func(h heapIDs) bool { return h.class >= c })
+	switch {
+	case first < 0:
+		return 0
+	case first == len(r.classes)-1:
+		return r.classes[first].ids.Count()
 	}
-	return all
+	var all IDs
+	for _, h := range r.classes[first:] {
+		all.Merge(h.ids)
+	}
+	return all.Count()
 }
 
 // union counts the distinct ids of some rollups.
 func union(rollups []*Rollup) int64 {
-	var all []*IDs
-	for _, r := range rollups {
-		all = append(all, r.sketches(0)...)
+	if len(rollups) == 1 {
+		return rollups[0].IDs()
 	}
-	var t tally
-	t.add(all...)
-	return t.count()
+	var all IDs
+	for _, r := range rollups {
+		for _, h := range r.classes {
+			all.Merge(h.ids)
+		}
+	}
+	return all.Count()
 }
 
 // rollupForm is the first byte of an encoded rollup.
