@@ -77,6 +77,23 @@ func TestNoLatest(t *testing.T) {
 	}
 }
 
+// Who runs the newest fix of an old line, made after the latest release, is behind
+// by releases, and not by days. What is older than all releases, or has no date, is
+// behind by an unknown number of days.
+func TestFixOfAnOldLine(t *testing.T) {
+	r := days("2026-03-02", "2026-03-02")
+	l := checker.Listing{Releases: []checker.Release{release("1.2.0", "2026-01-10"), release("1.1.9", "2026-02-20"), release("1.1.8", "")}}
+	v := stats.NewView(l, stats.Query{Range: r}, figures(r, []sent{
+		{"2026-03-02", 1, 1, "1.1.9", "linux/amd64", 0},
+		{"2026-03-02", 2, 2, "v1.1.8", "linux/amd64", 0},
+		{"2026-03-02", 3, 3, "v0.1.0", "linux/amd64", 0},
+	}), r.To)
+	expect(t, v, "versions", `
+		1.1.9 02-20 1 0.333 1 1 0 -
+		1.1.8 - 1 0.333 1 2 - -
+		v0.1.0 - 1 0.333 1 3 - -`)
+}
+
 // Versions come from whoever sends them.
 func TestHostileVersions(t *testing.T) {
 	r := days("2026-03-02", "2026-03-02")

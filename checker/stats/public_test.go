@@ -114,7 +114,7 @@ func TestPublicRefusesOtherQueries(t *testing.T) {
 }
 
 // cells returns the counts of a view by what they are of.
-func cells(v *stats.View) map[string]int64 {
+func cells(t failer, v *stats.View) map[string]int64 {
 	all := map[string]int64{}
 	for _, table := range v.Tables() {
 		for _, row := range table.Rows {
@@ -122,7 +122,11 @@ func cells(v *stats.View) map[string]int64 {
 			for i, c := range table.Columns {
 				switch n, _ := row[i].(int64); {
 				case c.Name == "ids", c.Name == "before":
-					all[table.Name+" "+strings.Join(name, " ")+" "+c.Name] = n
+					cell := table.Name + " " + strings.Join(name, " ") + " " + c.Name
+					if _, twice := all[cell]; twice {
+						t.Errorf("%s is there twice", cell)
+					}
+					all[cell] = n
 				case c.Kind == stats.Text:
 					s, _ := row[i].(string)
 					name = append(name, s)
@@ -149,7 +153,7 @@ func TestPublicTellsOfNoFew(t *testing.T) {
 				checkShares(t, table)
 				checkColumns(t, table)
 			}
-			for _, n := range cells(v) {
+			for _, n := range cells(t, v) {
 				counts = append(counts, n)
 			}
 		}
