@@ -25,7 +25,7 @@ func (c *comparison) excused(column string, i int, got, want []any) bool {
 // isMost tells whether a name's count may pass for the highest of all.
 func isMost(counts map[string]int64, name string) bool {
 	for _, n := range counts {
-		if float64(n) > float64(counts[name])+2*idsAllowed(n) {
+		if float64(n) > float64(counts[name])+2*max(1, idsMargin*float64(n)) {
 			return false
 		}
 	}
@@ -42,7 +42,7 @@ func (c *comparison) halfIsNear(name string, got any) bool {
 		return false
 	}
 	first := stats.DayOf(r.Date)
-	for d := first; d <= t.shown.To; d++ {
+	for d := first; d <= min(t.shown.To, t.today-1); d++ {
 		s, ok := t.upTo(*r, d).(float64)
 		margin := shareMargin
 		if sum(t.daily[d]) < few {

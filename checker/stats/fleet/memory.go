@@ -99,10 +99,11 @@ func limits() (all []int64) {
 }
 
 func (t *Truth) heapAbove() (rows [][]any) {
-	if t.total == 0 {
+	every := func(int) bool { return true }
+	told := t.tellers(-1, every)
+	if told == 0 {
 		return nil
 	}
-	every := func(int) bool { return true }
 	asked, nearest := t.query.Above, int64(0)
 	for _, limit := range limits() {
 		if asked > 0 && (nearest == 0 || ratio(limit, asked) < ratio(nearest, asked)) {
@@ -112,7 +113,7 @@ func (t *Truth) heapAbove() (rows [][]any) {
 	done := false
 	for _, limit := range limits() {
 		n := t.tellers(limit, every)
-		if n == t.total { // the rows before tell less than this one
+		if n == told { // the rows before tell less than this one
 			rows = slices.DeleteFunc(rows, func(row []any) bool { return row[0] != float64(nearest) })
 		}
 		if !done || limit == nearest {
@@ -128,7 +129,7 @@ func ratio(a, b int64) float64 { return math.Abs(math.Log(float64(a) / float64(b
 // heapChange leaves the last three columns to the view.
 func (t *Truth) heapChange() (rows [][]any) {
 	before, after := t.compared()
-	if before == "" {
+	if t.idsOf(before) == 0 || t.idsOf(after) == 0 {
 		return nil
 	}
 	heaps := func(name string) []int64 {
@@ -146,12 +147,18 @@ func (t *Truth) heapChange() (rows [][]any) {
 	return rows
 }
 
-// compared are the two versions whose heaps are compared, or nothing.
+// compared are the two versions whose heaps are compared, the older one first:
+// those that were asked for, or those that most ids told a heap of.
 func (t *Truth) compared() (before, after string) {
 	if c := t.query.Compare; c[0] != "" {
 		return t.releases.version(c[0]).name, t.releases.version(c[1]).name
 	}
-	ids := t.by(t.ids, t.versionName)
+	ids := map[string]int64{}
+	for id := range t.highest {
+		if v := t.versions[t.log.ids[id].build]; v.judged != "" {
+			ids[v.name]++
+		}
+	}
 	names := newestFirst(ids)
 	slices.SortStableFunc(names, func(a, b string) int { return int(ids[b] - ids[a]) })
 	if len(names) < 2 {

@@ -14,6 +14,7 @@ import (
 type Truth struct {
 	log      *Log
 	query    stats.Query
+	today    stats.Day   // it is not over yet
 	shown    stats.Range // the days that daily figures are of
 	kept     []bool      // by build: whether the query's filter lets it pass
 	versions []version   // by build
@@ -26,9 +27,9 @@ type Truth struct {
 	daily    map[stats.Day][]int64
 }
 
-// NewTruth counts what the query asks about.
-func (l *Log) NewTruth(q stats.Query) *Truth {
-	t := &Truth{log: l, query: q, shown: stats.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases)}
+// NewTruth counts what a query asks about. Today is a day that is not over yet.
+func (l *Log) NewTruth(q stats.Query, today stats.Day) *Truth {
+	t := &Truth{log: l, query: q, today: today, shown: stats.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases)}
 	for _, b := range l.builds {
 		t.kept = append(t.kept, keeps(q.Filter, b))
 		t.versions = append(t.versions, t.releases.version(b.Version))

@@ -17,7 +17,7 @@ func (t *Truth) summary() (rows [][]any) {
 		if earlier.From >= t.log.Known.From {
 			n := sum(t.distinct(earlier))
 			before = n
-			if n > 0 {
+			if n > 0 && (p.days.From < p.days.To || p.days.To < t.today) { // a part of a day is not compared to a day
 				change = float64(ids-n) / float64(n)
 			}
 		}
