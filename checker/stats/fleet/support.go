@@ -69,7 +69,9 @@ func (t *Truth) latest() [][]any {
 		return "older"
 	})
 	ids["latest minor line"] += ids["latest release"]
-	row := func(what string, version any) []any { return []any{what, version, ids[what], share(ids[what], t.total)} }
+	row := func(what string, version any) []any {
+		return []any{what, version, ids[what], share(ids[what], t.total)}
+	}
 	rows := [][]any{row("latest release", nil), row("latest minor line", nil), row("older", nil), row("unknown", nil)}
 	if latest != nil {
 		rows[0][1], rows[1][1] = latest.Version, on

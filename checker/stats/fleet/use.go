@@ -30,8 +30,8 @@ func (t *Truth) summary() (rows [][]any) {
 }
 
 func (t *Truth) reportsOf(days stats.Range) (n int64) {
-	for _, h := range t.log.heard {
-		if days.Has(stats.Day(h.at/day)) && t.kept[t.log.ids[h.id].build] {
+	for _, h := range t.heard(days) {
+		if t.kept[t.log.ids[h.id].build] {
 			n++
 		}
 	}
@@ -49,7 +49,7 @@ func (t *Truth) checksOf(days stats.Range) (n int64) {
 
 func (t *Truth) days() (rows [][]any) {
 	reports, checks := map[stats.Day]int64{}, map[stats.Day]int64{}
-	for _, h := range t.log.heard {
+	for _, h := range t.heard(t.shown) {
 		if t.kept[t.log.ids[h.id].build] {
 			reports[stats.Day(h.at/day)]++
 		}

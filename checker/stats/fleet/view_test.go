@@ -54,7 +54,7 @@ func TestViewsOfSmallFleetAreTrue(t *testing.T) {
 }
 
 func TestViewsOfLargeFleetAreTrue(t *testing.T) {
-	f := fleet.Fleet{Seed: 12, Instances: 20_000, Growth: 30, Every: 12 * time.Hour}
+	f := fleet.Fleet{Seed: 12, Instances: 20_000, Growth: 60, Every: 12 * time.Hour}
 	if testing.Short() || race {
 		f.Instances, f.Growth = 2000, 10
 	}
