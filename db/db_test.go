@@ -19,6 +19,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if name := os.Getenv(foldRole); name != "" {
+		foldUntilKilled(name)
+	}
 	status := m.Run()
 	pgtest.Stop()
 	os.Exit(status)
@@ -38,6 +41,9 @@ var conformance = []struct {
 	{"PutReleasesAllOrNone", putReleasesAllOrNone},
 	{"Products", products},
 	{"RemoveProductWithReports", removeProductWithReports},
+	{"Tokens", tokens},
+	{"FirstTokenAtOnce", firstTokenAtOnce},
+	{"SessionKey", sessionKey},
 	{"Record", record},
 	{"ReportsSince", reportsSince},
 	{"RecordAtOnce", recordAtOnce},
@@ -53,6 +59,8 @@ var conformance = []struct {
 	{"Follow", follow},
 	{"RemovedWhileRecording", removedWhileRecording},
 	{"RemovalIsFinished", removalIsFinished},
+	{"FoldInSteps", foldInSteps},
+	{"FoldByProduct", foldByProduct},
 }
 
 func TestConformance(t *testing.T) {

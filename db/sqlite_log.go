@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -218,7 +219,7 @@ func (l *sqliteLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 		if e.heap != nil {
 			heap = *e.heap
 		}
-		l.args = append(l.args, id.product, l.seq, at, id.build, e.instance[:], heap)
+		l.args = append(l.args, id.product, l.seq, cmp.Or(e.at, at), id.build, e.instance[:], heap)
 	}
 	defer clear(l.args)
 	rest := l.args
@@ -254,4 +255,4 @@ func (l *sqliteLog) countChecks(ctx context.Context, checks map[buildKey]int64) 
 }
 
 // addCount adds to what was counted before.
-const addCount = " ON CONFLICT (product, build, day) DO UPDATE SET count = checks.count + excluded.count"
+const addCount = " ON CONFLICT (product, day, build) DO UPDATE SET count = checks.count + excluded.count"

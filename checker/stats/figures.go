@@ -1,6 +1,8 @@
 package stats
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"relcheck/checker"
@@ -31,6 +33,18 @@ type BuildFigures struct {
 	Recent Recent
 }
 
+// Counts returns where those of a span are.
+func (b *BuildFigures) Counts(s Span) *[]Count {
+	switch s {
+	case OneDay:
+		return &b.Days
+	case OneWeek:
+		return &b.Weeks
+	default:
+		return &b.Months
+	}
+}
+
 // Count is how much one build was heard of in one period.
 type Count struct {
 	Day     Day // the first of the period
@@ -58,10 +72,13 @@ func (f *Figures) Total() (ids int64) {
 }
 
 // Needed returns the periods whose rollups it takes to [BuildFigures.Sum] up a
-// range, each once.
-func Needed(r Range) (all []Period) {
+// range, each once. Nothing is known before the first of known.
+func Needed(r, known Range) (all []Period) {
 	seen := map[Period]bool{}
 	for _, window := range windows(r) {
+		if window.To < known.From {
+			continue
+		}
 		for _, p := range window.Cover() {
 			if !seen[p] {
 				seen[p] = true
@@ -84,16 +101,25 @@ func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
 	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
 		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
 	for i, window := range windows(r) {
-		var sum Rollup
+		var parts []*Rollup
 		for _, p := range window.Cover() {
 			if rollup := rollups[p]; rollup != nil {
-				sum.Merge(rollup)
+				parts = append(parts, rollup)
 			}
 		}
-		if i == 0 {
-			b.Total = sum
+		if i > 0 {
+			*into[i] = distinct(parts)
 		} else {
-			*into[i] = sum.IDs()
+			b.Total = addUp(parts)
 		}
 	}
+}
+
+// AddChecks adds questions without an id to a day.
+func (b *BuildFigures) AddChecks(d Day, n int64) {
+	i, there := slices.BinarySearchFunc(b.Days, d, func(c Count, d Day) int { return cmp.Compare(c.Day, d) })
+	if !there {
+		b.Days = slices.Insert(b.Days, i, Count{Day: d})
+	}
+	b.Days[i].Checks += n
 }

@@ -89,7 +89,7 @@ func (r rolled) decode() *stats.Rollup {
 func (f *Folded) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figures {
 	figures := &stats.Figures{Range: r, Known: f.log.Known, AsOf: f.asOf(r, keep)}
 	needed := map[stats.Period]bool{}
-	for _, p := range stats.Needed(r) {
+	for _, p := range stats.Needed(r, figures.Known) {
 		needed[p] = true
 	}
 	sums := map[int64]map[stats.Period]*stats.Rollup{}
