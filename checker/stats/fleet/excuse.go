@@ -12,6 +12,11 @@ func (c *comparison) excused(column string, i int, got, want []any) bool {
 	switch c.table.Name + "." + column {
 	case "releases.half":
 		return got[i] != want[i] && c.halfIsNear(want[0].(string), got[i])
+	case "lifetimes.started", "lifetimes.again":
+		n, ok := got[i].(int64)
+		return ok && n >= want[i].(int64) && n <= want[i].(int64)+c.truth.early(want[0].(stats.Day))
+	case "lifetimes.share":
+		return number(got[1]) > 0 && near(got[3], number(got[2])/number(got[1]), 1e-9)
 	case "platforms.version":
 		name, _ := got[i].(string)
 		on := c.truth.versionsOn(want[0].(string) + "/" + want[1].(string))

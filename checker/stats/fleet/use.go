@@ -106,3 +106,13 @@ func (t *Truth) lifetimes() (rows [][]any) {
 	}
 	return rows
 }
+
+// early counts the ids that may seem to have started on a day.
+func (t *Truth) early(d stats.Day) (n int64) {
+	for _, s := range t.log.early {
+		if s.day == d && t.kept[t.log.ids[s.id].build] {
+			n++
+		}
+	}
+	return n
+}
