@@ -25,7 +25,7 @@ import (
 // drain is how long requests may take to end once the server was told to stop.
 const drain = 10 * time.Second
 
-type serveOptions struct{ listen, db, baseURL string }
+type serveOptions struct{ listen, db, baseURL, metrics string }
 
 func serveCommand(streams IO) *cobra.Command {
 	var o serveOptions
@@ -42,6 +42,7 @@ func serveCommand(streams IO) *cobra.Command {
 	c.Flags().StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 picks a free one")
 	dbFlag(c, &o.db)
 	c.Flags().StringVar(&o.baseURL, "base-url", "", "`URL` under which clients reach the service, for the page that tells them (default: the address it listens on)")
+	c.Flags().StringVar(&o.metrics, "metrics-listen", "", "`address` that serves /metrics only, without a token (default: none; the main address asks for one)")
 	return c
 }
 
@@ -87,6 +88,13 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	handler, err := server.New(ctx, store{s, w}, log, base)
 	if err != nil {
 		return err
+	}
+	if o.metrics != "" {
+		stop, err := serveMetrics(o.metrics, handler.Metrics(), log)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
@@ -140,9 +148,8 @@ func hint(ctx context.Context, s *db.Store, log *slog.Logger) {
 	}
 }
 
-// listen serves until ctx ends, then lets requests under way come to their end.
-func listen(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	s := &http.Server{
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -151,6 +158,31 @@ func listen(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logge
 		MaxHeaderBytes:    32 << 10,                                          // package server answers from 8 KB on
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what callers do wrong
 	}
+}
+
+// serveMetrics serves /metrics, and nothing else, until stop is called.
+func serveMetrics(address string, h http.Handler, log *slog.Logger) (stop func(), err error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another address with --metrics-listen", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", h)
+	s := newServer(mux, log)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	log.Info("serving metrics", "url", "http://"+l.Addr().String()+"/metrics")
+	return func() {
+		s.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics could not be served any more", "err", err)
+		}
+	}, nil
+}
+
+// listen serves until ctx ends, then lets requests under way come to their end.
+func listen(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	s := newServer(h, log)
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(l) }()
 	select {

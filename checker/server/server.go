@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/stats"
 )
 
 // DefaultProduct is the product that POST /v1/version is about.
@@ -35,11 +36,19 @@ type Store interface {
 	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error
 	// Count counts a question that came without an id, at best effort.
 	Count(product, version string, from checker.Platform)
+	// Waiting is how many reports wait to be recorded.
+	Waiting() int
+	// OnCommit has f called after every attempt to record reports, with the time
+	// it took. It is called once, before the first report.
+	OnCommit(f func(time.Duration))
 	// Ready returns an error while reports cannot be recorded.
 	Ready() error
 	// Revision returns a number that grows whenever the catalog changes.
 	Revision(ctx context.Context) (int64, error)
 	Catalog(ctx context.Context) (checker.Catalog, error)
+	// Figures reads what is known of a product in a range of days, of those builds
+	// that keep lets pass.
+	Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error)
 }
 
 // Server answers HTTP requests from a snapshot of the catalog.
@@ -47,6 +56,7 @@ type Server struct {
 	store    Store
 	log      *slog.Logger
 	base     string
+	metrics  *metrics
 	snapshot atomic.Pointer[snapshot]
 }
 
@@ -54,6 +64,7 @@ type Server struct {
 // which callers reach it, without a slash at its end.
 func New(ctx context.Context, store Store, log *slog.Logger, base string) (*Server, error) {
 	s := &Server{store: store, log: log, base: base}
+	s.metrics = newMetrics(s)
 	return s, s.load(ctx)
 }
 
@@ -103,16 +114,17 @@ func (s *Server) look(ctx context.Context) error {
 
 // Handler returns the handler of all requests.
 func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
+	mux := router{http.NewServeMux(), s.metrics}
 	s.routes(mux)
-	return chain(mux, limitHeaders, jsonErrors(mux), s.recoverPanics)
+	return chain(mux, limitHeaders, s.jsonErrors(mux.ServeMux), s.recoverPanics)
 }
 
-func (s *Server) routes(mux *http.ServeMux) {
-	mux.Handle("POST /v1/version", handler(s.report))
-	mux.Handle("POST /p/{product}/v1/version", handler(s.report))
+func (s *Server) routes(mux router) {
+	mux.Handle("POST /v1/version", s.tallied(s.report))
+	mux.Handle("POST /p/{product}/v1/version", s.tallied(s.report))
 	mux.Handle("GET /repos/{owner}/{repo}/releases/latest", handler(s.latestRelease))
 	mux.Handle("GET /p/{product}/repos/{owner}/{repo}/releases/latest", handler(s.latestRelease))
+	mux.Handle("GET /metrics", handler(s.scrape))
 	mux.Handle("GET /healthz", handler(s.healthz))
 	mux.Handle("GET /readyz", handler(s.readyz))
 	mux.Handle("GET /{$}", handler(s.index))
