@@ -95,16 +95,6 @@ func (c *routeCount) add(status int) {
 	}
 }
 
-// router is a mux that counts the requests to each of its routes.
-type router struct {
-	*http.ServeMux
-	metrics *metrics
-}
-
-func (m router) Handle(pattern string, h http.Handler) {
-	m.ServeMux.Handle(pattern, m.metrics.route(pattern).counting(h))
-}
-
 // statusWriters are reused: one is needed for every request.
 var statusWriters = sync.Pool{New: func() any { return new(statusWriter) }}
 

@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"relcheck/checker/access"
 	"relcheck/checker/server"
 	"relcheck/checker/stats"
 )
@@ -17,16 +19,55 @@ import (
 // scrape returns what Prometheus is told.
 func (s *service) scrape(t testing.TB) string {
 	t.Helper()
-	res, err := http.Get(s.URL + "/metrics")
+	res, body := s.read(t, "/metrics", s.newToken(t))
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("%s\n%s", res.Status, body)
+	}
+	return body
+}
+
+// newToken makes a token to read figures with.
+func (s *service) newToken(t testing.TB) string {
+	t.Helper()
+	token, text := access.New("a test", access.Read, time.Now())
+	if err := s.store.AddToken(context.Background(), token); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// read gets what a path holds, with a token or none.
+func (s *service) read(t testing.TB, path, token string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest("GET", s.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatalf("%s, %v", res.Status, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return string(body)
+	return res, string(body)
+}
+
+func TestMetricsNeedToken(t *testing.T) {
+	s := newService(t)
+	for _, token := range []string{"", "rcr_nonsense"} {
+		if res, body := s.read(t, "/metrics", token); res.StatusCode != http.StatusUnauthorized || strings.Contains(body, "relcheck_") {
+			t.Errorf("with the token %q: %s\n%s", token, res.Status, body)
+		}
+	}
 }
 
 func TestMetrics(t *testing.T) {
@@ -44,11 +85,7 @@ func TestMetrics(t *testing.T) {
 	post(`{"id":"` + sampleID + `"}`)
 	post(`{`)
 	for _, path := range []string{"/healthz", "/nothing/here", "/nothing/there", "/p/nope/repos/a/b/releases/latest"} {
-		if res, err := http.Get(s.URL + path); err != nil {
-			t.Fatal(err)
-		} else {
-			res.Body.Close()
-		}
+		s.read(t, path, "")
 	}
 	text := s.scrape(t)
 	for _, want := range []string{

@@ -2,7 +2,6 @@ package stats
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -194,7 +193,7 @@ func timeOrNull(t time.Time) string {
 // quote returns a string in JSON. What cannot be seen is written as an escape,
 // for a terminal may take it for a command.
 func quote(s string) string {
-	var b bytes.Buffer
+	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
