@@ -1,0 +1,252 @@
+package stats
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"relcheck/checker"
+)
+
+const (
+	// defaultDays is how many days are shown to who asks for no range.
+	defaultDays = 28
+	// maxDays is how many days may be asked for: ten years and some.
+	maxDays = 3660
+)
+
+// publicDays are how many days anybody may ask for.
+var publicDays = []int{7, defaultDays, 90, 365}
+
+// ParseQuery reads a query from parameters by their names: days, from, to,
+// version, os, arch, below, above and compare. Those that get returns "" for
+// are absent. Errors tell a person which parameter to change, and how.
+func ParseQuery(get func(name string) string, today Day) (Query, error) {
+	p := params{get: func(name string) string { return strings.TrimSpace(get(name)) }}
+	var q Query
+	q.Range, q.Days = p.days(today)
+	q.Version = p.version("version")
+	q.OS, q.Arch = p.platform()
+	q.Below = p.below()
+	q.Above = p.above()
+	q.Compare = p.compare()
+	if p.err != nil {
+		return Query{}, p.err
+	}
+	return q, nil
+}
+
+// ParsePublicQuery reads what may be asked by those who are not signed in: days,
+// of which there are few to choose from, up to the last whole day. All other
+// parameters are refused, so that nobody takes the figures for filtered ones.
+func ParsePublicQuery(get func(name string) string, today Day) (Query, error) {
+	for _, name := range []string{"from", "to", "version", "os", "arch", "below", "above", "compare"} {
+		if get(name) != "" {
+			return Query{}, fmt.Errorf("%s is for those who are signed in; sign in, or leave it out", name)
+		}
+	}
+	q, err := ParseQuery(get, today)
+	if err != nil {
+		return Query{}, err
+	}
+	if !slices.Contains(publicDays, q.Days) {
+		return Query{}, fmt.Errorf("days=%d is for those who are signed in; sign in, or ask for 7, 28, 90 or 365", q.Days)
+	}
+	q.Range = Range{today - 1, today - 1}.Last(q.Days)
+	return q, nil
+}
+
+// Values returns the parameters that [ParseQuery] reads the query from. What is
+// the default is left out, and so are the dates of the last days: a link to them
+// goes on to show the last days.
+func (q Query) Values() url.Values {
+	values := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	switch q.Days {
+	case defaultDays:
+	case 0:
+		set("from", q.From.String())
+		set("to", q.To.String())
+	default:
+		set("days", strconv.Itoa(q.Days))
+	}
+	set("version", q.Version)
+	set("os", q.OS)
+	set("arch", q.Arch)
+	set("below", q.Below)
+	if q.Above != 0 {
+		set("above", strconv.FormatInt(q.Above, 10))
+	}
+	if q.Compare != [2]string{} {
+		set("compare", q.Compare[0]+".."+q.Compare[1])
+	}
+	return values
+}
+
+// params reads parameters up to the first that is wrong.
+type params struct {
+	get func(name string) string
+	err error
+}
+
+func (p *params) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf(format, args...)
+	}
+}
+
+// date returns the day that a parameter names, or instead when it is absent.
+func (p *params) date(name string, instead Day) Day {
+	text := p.get(name)
+	if text == "" {
+		return instead
+	}
+	day, err := ParseDay(text)
+	switch {
+	case err != nil:
+		p.fail("%s: %w", name, err)
+	case day < 0:
+		p.fail("%s=%s is too long ago: name a day after 1970", name, day)
+	}
+	return day
+}
+
+// days returns the range, and how many last days it was asked for as.
+func (p *params) days(today Day) (r Range, days int) {
+	r.To = p.date("to", today)
+	r.From = p.date("from", r.To-defaultDays+1)
+	text := p.get("days")
+	if text == "" {
+		text = strconv.Itoa(defaultDays)
+	} else if p.get("from") != "" {
+		p.fail("days and from contradict each other: leave one of them out")
+	}
+	days, err := strconv.Atoi(text)
+	if err != nil || days < 1 || days > maxDays {
+		p.fail("days=%.20q is not a number from 1 to %d", text, maxDays)
+	}
+	if p.get("from") != "" {
+		days = r.Days()
+	} else {
+		r = r.Last(days)
+	}
+	switch {
+	case r.To > today:
+		p.fail("to=%s has not come yet: name %s or a day before", r.To, today)
+	case r.From > r.To:
+		p.fail("from=%s is after to=%s: exchange them", r.From, r.To)
+	case r.Days() > maxDays:
+		p.fail("from=%s to=%s are %d days: ask for %d at most", r.From, r.To, r.Days(), maxDays)
+	}
+	if p.get("from") != "" || p.get("to") != "" {
+		days = 0
+	}
+	return r, days
+}
+
+func (p *params) version(name string) string {
+	text := p.get(name)
+	if text != "" && !checker.ValidVersion(text) {
+		p.fail("%s=%.100q is not a version such as v1.2.3, nor a line of them such as v1.2", name, text)
+	}
+	return text
+}
+
+func (p *params) platform() (os, arch string) {
+	os, arch = p.get("os"), p.get("arch")
+	var knownOS, knownArch bool
+	for _, platform := range append(checker.Platforms(), checker.Other) {
+		knownOS = knownOS || platform.OS == os
+		knownArch = knownArch || platform.Arch == arch
+	}
+	if os != "" && !knownOS {
+		p.fail("os=%.100q is not one that Go knows, such as linux, darwin or windows; nor is it other", os)
+	}
+	if arch != "" && !knownArch {
+		p.fail("arch=%.100q is not one that Go knows, such as amd64 or arm64; nor is it other", arch)
+	}
+	return os, arch
+}
+
+func (p *params) below() string {
+	text := p.get("below")
+	if text != "" && (!checker.ValidVersion(text) || checker.Canonical(text) == "") {
+		p.fail("below=%.100q is not a version such as v1.2.3", text)
+	}
+	return text
+}
+
+func (p *params) above() int64 {
+	text := p.get("above")
+	if text == "" {
+		return 0
+	}
+	n, err := ParseBytes(text)
+	if err != nil {
+		p.fail("above: %w", err)
+	}
+	return n
+}
+
+func (p *params) compare() (versions [2]string) {
+	text := p.get("compare")
+	if text == "" {
+		return versions
+	}
+	before, after, found := strings.Cut(text, "..")
+	switch {
+	case !found || !checker.ValidVersion(before) || !checker.ValidVersion(after):
+		p.fail("compare=%.200q is not two versions such as v1.2.3..v1.3.0", text)
+	case sameVersion(before, after):
+		p.fail("compare=%s..%s is one version: name two different ones", before, after)
+	}
+	return [2]string{before, after}
+}
+
+func sameVersion(a, b string) bool {
+	return a == b || checker.Canonical(a) != "" && checker.Compare(a, b) == 0
+}
+
+// units are those of bytes, in lower case. The longer of two that end alike
+// come first.
+var units = []struct {
+	name  string
+	bytes float64
+}{
+	{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"tib", 1 << 40},
+	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"b", 1}, {"", 1},
+}
+
+// ParseBytes reads a number of bytes above 0: 1048576, 512MiB, 1.5GB.
+func ParseBytes(s string) (int64, error) {
+	lower := strings.ToLower(s)
+	for _, unit := range units {
+		digits, ok := strings.CutSuffix(lower, unit.name)
+		if !ok {
+			continue
+		}
+		n, err := parseDecimal(strings.TrimSpace(digits))
+		if n *= unit.bytes; err != nil || n < 1 || n >= math.MaxInt64 {
+			break
+		}
+		return int64(n), nil
+	}
+	return 0, fmt.Errorf("%.100q is not a number of bytes such as 1048576, 512MiB or 100MB", s)
+}
+
+// parseDecimal reads what people write, and none of the other forms that a
+// program may give a number: 1e9, 0x10, inf.
+func parseDecimal(s string) (float64, error) {
+	if strings.Trim(s, "0123456789.") != "" {
+		return 0, errors.New("not a decimal number")
+	}
+	return strconv.ParseFloat(s, 64)
+}
