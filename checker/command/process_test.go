@@ -68,7 +68,7 @@ func serveEarly(path, schema string) {
 	if err != nil {
 		panic(err)
 	}
-	h, err := server.New(ctx, early{s, w}, slog.Default(), "")
+	h, err := server.New(ctx, early{s, w}, slog.Default(), server.Options{})
 	if err != nil {
 		panic(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker"
+	"relcheck/checker/access"
 	"relcheck/checker/server"
 	"relcheck/db"
 )
@@ -25,7 +26,14 @@ import (
 // drain is how long requests may take to end once the server was told to stop.
 const drain = 10 * time.Second
 
-type serveOptions struct{ listen, db, baseURL string }
+// minThreshold is the least that hides anybody.
+const minThreshold = 2
+
+type serveOptions struct {
+	listen, db, baseURL string
+	publicStats         bool
+	threshold           int64
+}
 
 func serveCommand(streams IO) *cobra.Command {
 	var o serveOptions
@@ -42,6 +50,8 @@ func serveCommand(streams IO) *cobra.Command {
 	c.Flags().StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 picks a free one")
 	dbFlag(c, &o.db)
 	c.Flags().StringVar(&o.baseURL, "base-url", "", "`URL` under which clients reach the service, for the page that tells them (default: the address it listens on)")
+	c.Flags().BoolVar(&o.publicStats, "public-stats", false, "show figures to those who have not signed in too, without what few ids add up to")
+	c.Flags().Int64Var(&o.threshold, "public-threshold", 10, "the least `number` of ids that everyone is shown; fewer count as other")
 	return c
 }
 
@@ -62,6 +72,9 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 		if err := checker.CheckURL(o.baseURL); err != nil {
 			return misused("--base-url: %v", err)
 		}
+	}
+	if o.threshold < minThreshold {
+		return misused("--public-threshold: %d hides nobody; give %d or more", o.threshold, minThreshold)
 	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
@@ -84,7 +97,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	if base == "" {
 		base = "http://" + net.JoinHostPort(reachable(host), port)
 	}
-	handler, err := server.New(ctx, store{s, w}, log, base)
+	handler, err := server.New(ctx, store{s, w}, log, server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold})
 	if err != nil {
 		return err
 	}
@@ -96,6 +109,9 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	fmt.Fprintf(streams.Out, "listening on http://%s\n", net.JoinHostPort(host, port))
 	log.Info("started", "db", s.Name(), "base_url", base, "version", buildVersion())
 	hint(ctx, s, log)
+	if err := firstToken(ctx, s, base, streams.Out, log); err != nil {
+		return err
+	}
 	return listen(ctx, l, handler.Handler(), log)
 }
 
@@ -130,6 +146,22 @@ func reachable(host string) string {
 		return "localhost"
 	}
 	return host
+}
+
+// firstToken lets in whoever starts the first server on a store. Of several that
+// start at once, one prints the link; it is never logged.
+func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, log *slog.Logger) error {
+	token, text := access.New("first start", access.Read, time.Now())
+	added, err := s.AddFirstToken(ctx, token)
+	if err != nil {
+		return fmt.Errorf("add the first token: %w", err)
+	}
+	if added {
+		fmt.Fprintf(out, "sign in at %s\n", signInLink(base, text))
+	} else {
+		log.Info("statistics are for those who sign in; for a new link: relcheck token add NAME --link")
+	}
+	return nil
 }
 
 // hint says what to do next as long as there is nothing to answer with.

@@ -38,10 +38,14 @@ func writeError(w http.ResponseWriter, f *failure) {
 		Latest  json.RawMessage `json:"latest,omitempty"`
 		Message string          `json:"message,omitempty"`
 	}{problem{f.code, f.message, f.field}, f.latest, f.github}
-	if f.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
-	}
+	f.setRetryAfter(w.Header())
 	writeJSON(w, f.status, encode(body))
+}
+
+func (f *failure) setRetryAfter(h http.Header) {
+	if f.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(f.retryAfter))
+	}
 }
 
 var (

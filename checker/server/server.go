@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/access"
 )
 
 // DefaultProduct is the product that POST /v1/version is about.
@@ -40,20 +42,43 @@ type Store interface {
 	// Revision returns a number that grows whenever the catalog changes.
 	Revision(ctx context.Context) (int64, error)
 	Catalog(ctx context.Context) (checker.Catalog, error)
+	// Token returns the access token with an id, a revoked one too, or nil if
+	// there is none.
+	Token(ctx context.Context, id string) (*access.Token, error)
+	// UseToken keeps the hour in which a token was used.
+	UseToken(ctx context.Context, id string, at time.Time) error
+	// SessionKey returns the random bytes that key cookies, the same for all
+	// servers on one store.
+	SessionKey(ctx context.Context) ([]byte, error)
+}
+
+// Options are what the operator decides. The zero value shows figures to those
+// with a token only.
+type Options struct {
+	// Base is the URL under which callers reach the server, without a slash at its end.
+	Base string
+	// PublicStats shows everyone those figures in which nobody can be told.
+	PublicStats bool
+	// PublicThreshold is how many ids a cell of them has at least.
+	PublicThreshold int64
 }
 
 // Server answers HTTP requests from a snapshot of the catalog.
 type Server struct {
 	store    Store
 	log      *slog.Logger
-	base     string
+	options  Options
+	gate     *gate
 	snapshot atomic.Pointer[snapshot]
 }
 
-// New returns a server that has read the catalog. The base is the URL under
-// which callers reach it, without a slash at its end.
-func New(ctx context.Context, store Store, log *slog.Logger, base string) (*Server, error) {
-	s := &Server{store: store, log: log, base: base}
+// New returns a server that has read the catalog.
+func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
+	s := &Server{store: store, log: log, options: o}
+	var err error
+	if s.gate, err = newGate(ctx, store, o.Base); err != nil {
+		return nil, err
+	}
 	return s, s.load(ctx)
 }
 
@@ -66,8 +91,12 @@ func (s *Server) load(ctx context.Context) error {
 	return nil
 }
 
-// Watch keeps the snapshot as new as the catalog, within a second, until ctx ends.
+// Watch keeps the snapshot as new as the catalog, within a second, and keeps in
+// the store which tokens are used, until ctx ends.
 func (s *Server) Watch(ctx context.Context) {
+	var uses sync.WaitGroup
+	uses.Go(func() { s.gate.uses.keep(ctx, s.store) })
+	defer uses.Wait()
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
 	var trouble string
@@ -104,18 +133,32 @@ func (s *Server) look(ctx context.Context) error {
 // Handler returns the handler of all requests.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	s.routes(mux)
+	for _, r := range s.routes() {
+		mux.Handle(r.pattern, s.guard(r))
+	}
 	return chain(mux, limitHeaders, jsonErrors(mux), s.recoverPanics)
 }
 
-func (s *Server) routes(mux *http.ServeMux) {
-	mux.Handle("POST /v1/version", handler(s.report))
-	mux.Handle("POST /p/{product}/v1/version", handler(s.report))
-	mux.Handle("GET /repos/{owner}/{repo}/releases/latest", handler(s.latestRelease))
-	mux.Handle("GET /p/{product}/repos/{owner}/{repo}/releases/latest", handler(s.latestRelease))
-	mux.Handle("GET /healthz", handler(s.healthz))
-	mux.Handle("GET /readyz", handler(s.readyz))
-	mux.Handle("GET /{$}", handler(s.index))
+// route is what answers a kind of request, and who is answered.
+type route struct {
+	pattern string
+	handler handler
+	who     who
+}
+
+func (s *Server) routes() []route {
+	return []route{
+		{"POST /v1/version", s.report, anyone},
+		{"POST /p/{product}/v1/version", s.report, anyone},
+		{"GET /repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
+		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
+		{"GET /healthz", s.healthz, anyone},
+		{"GET /readyz", s.readyz, anyone},
+		{"GET /{$}", s.index, anyone},
+		{"GET /sign-in", s.signInByLink, anyone},
+		{"POST /sign-in", s.sameOrigin(s.signInByForm), anyone},
+		{"POST /sign-out", s.sameOrigin(s.signOut), anyone},
+	}
 }
 
 // handler answers a request, or returns what is wrong with it.
@@ -164,7 +207,7 @@ Point Open Policy Agent here:
   OPA_VERSION_CHECK_SERVICE_URL=%[1]s opa run --server        v1.13 and later
 
 Any other product PRODUCT answers at %[1]s/p/PRODUCT
-`, s.base))
+`, s.options.Base))
 }
 
 func writeText(w http.ResponseWriter, text string) error {

@@ -63,7 +63,7 @@ func newServiceOn(t testing.TB, wrap func(halves) server.Store, releases ...chec
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	handler, err := server.New(ctx, wrap(halves{s.store, w}), log, "http://relcheck.example.com")
+	handler, err := server.New(ctx, wrap(halves{s.store, w}), log, server.Options{Base: "http://relcheck.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
