@@ -14,6 +14,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/access"
+	"relcheck/checker/stats"
 )
 
 // DefaultProduct is the product that POST /v1/version is about.
@@ -42,6 +43,9 @@ type Store interface {
 	// Revision returns a number that grows whenever the catalog changes.
 	Revision(ctx context.Context) (int64, error)
 	Catalog(ctx context.Context) (checker.Catalog, error)
+	// Figures reads what is known of a product in a range of days, of those builds
+	// that keep lets pass.
+	Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error)
 	// Token returns the access token with an id, a revoked one too, or nil if
 	// there is none.
 	Token(ctx context.Context, id string) (*access.Token, error)
