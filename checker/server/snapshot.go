@@ -22,7 +22,7 @@ type snapshot struct {
 
 // product is what a snapshot knows of a product.
 type product struct {
-	checker.Product
+	checker.Listing
 	prereleases map[string]bool // published ones, by canonical version
 	stable      *offer          // for most callers
 	preview     *offer          // for callers on a pre-release; often the same
@@ -58,7 +58,7 @@ func newSnapshot(c checker.Catalog) *snapshot {
 }
 
 func newProduct(l checker.Listing) *product {
-	p := &product{Product: l.Product, prereleases: map[string]bool{}}
+	p := &product{Listing: l, prereleases: map[string]bool{}}
 	var stable, preview *checker.Release
 	for i := range l.Releases {
 		r := &l.Releases[i]
