@@ -23,6 +23,11 @@ type Document struct {
 	*Table
 }
 
+// Document returns a table of the view with what was asked.
+func (v *View) Document(t *Table) Document {
+	return Document{Product: v.Product.Name, Query: v.Query, AsOf: v.AsOf, Table: t}
+}
+
 // String returns the kind as it stands in JSON.
 func (k Kind) String() string {
 	names := [...]string{Text: "text", Date: "date", Number: "number", Share: "share", Change: "change", Bytes: "bytes", Yes: "boolean"}
