@@ -88,7 +88,7 @@ func (p *pile) interval(q float64) interval {
 	n := float64(p.ids)
 	spread := deviations * math.Sqrt(q*(1-q)/n)
 	return interval{
-		value: p.quantile(q), low: p.quantile(max(0, q-spread)), high: p.quantile(min(1, q+spread)),
+		value: p.Quantile(q), low: p.Quantile(max(0, q-spread)), high: p.Quantile(min(1, q+spread)),
 		enough: n*min(q, 1-q) >= leastBeyond,
 	}
 }

@@ -36,8 +36,8 @@ func (p *pile) bars() (all []bar) {
 		}
 	}
 	edge := func(i float64) float64 { return math.Round(math.Exp2(i / step)) }
-	if p.total > 0 && p.counts[0] > 0 {
-		all = append(all, bar{0, max(1, edge(first)), p.counts[0]})
+	if none := p.total - p.Above(0); none > 0 {
+		all = append(all, bar{0, max(1, edge(first)), none})
 	}
 	before := p.upTo(first / step)
 	for i := first; i < last; i++ {
@@ -53,10 +53,10 @@ func (p *pile) bars() (all []bar) {
 // bounds returns the lowest and the highest bucket of heaps of at least a byte.
 // The lowest is above the highest when there is none.
 func (p *pile) bounds() (low, high int) {
-	low = len(p.counts)
-	for i, n := range p.counts {
-		if n > 0 && i > 0 {
-			low, high = min(low, i-1), i-1
+	low = maxBucket + 1
+	for bucket := range p.All() {
+		if bucket >= 0 {
+			low, high = min(low, bucket), bucket
 		}
 	}
 	return low, high
@@ -71,12 +71,12 @@ func (p *pile) upTo(octave float64) int64 {
 	position := octave * math.Ln2 / logGamma
 	whole := math.Floor(position)
 	n := 0.0
-	for i, count := range p.counts {
-		switch bucket := float64(i - 1); {
+	for bucket, count := range p.All() {
+		switch {
 		case bucket < 0:
-		case bucket <= whole:
+		case float64(bucket) <= whole:
 			n += float64(count)
-		case bucket == whole+1:
+		case float64(bucket) == whole+1:
 			n += float64(count) * (position - whole)
 		}
 	}

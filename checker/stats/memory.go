@@ -2,8 +2,6 @@ package stats
 
 import (
 	"fmt"
-	"maps"
-	"math"
 	"slices"
 )
 
@@ -12,14 +10,14 @@ import (
 // told a heap.
 func (r *Rollup) count() (ids int64, exceed []int64) {
 	exceed = make([]int64, len(heapLimits)+1)
-	classes := slices.Sorted(maps.Keys(r.classes))
 	var sum IDs
-	for i, class := range slices.Backward(classes) {
-		sum.Merge(r.classes[class])
+	for i, h := range slices.Backward(r.classes) {
+		class := h.class
+		sum.Merge(h.ids)
 		ids = max(ids, sum.Count())
 		below := 0
 		if i > 0 {
-			below = classes[i-1]
+			below = r.classes[i-1].class
 		}
 		for n := below; n < min(class, len(exceed)); n++ {
 			exceed[n] = ids
@@ -28,52 +26,20 @@ func (r *Rollup) count() (ids int64, exceed []int64) {
 	return ids, exceed
 }
 
-// heaps is how many there are in one bucket.
-type heaps struct {
-	bucket int
-	count  int64
-}
-
-// lastBucket is that of the largest heap there can be.
-var lastBucket = HeapBucket(math.MaxInt64)
-
-func heapsOf(h Heaps) []heaps {
-	all := make([]heaps, 0, len(h.counts))
-	for bucket, n := range h.counts {
-		all = append(all, heaps{min(max(bucket, -1), lastBucket), n})
-	}
-	return all
-}
-
-// pile is the heaps of several builds, and how many ids told one. It does what
-// Heaps does, for many more at a time.
+// pile is the heaps of several builds, and how many ids told one.
 type pile struct {
-	ids, total int64
-	counts     []int64 // of the buckets from -1 on
+	ids int64
+	Heaps
 }
 
 func (p *pile) add(b *build) {
 	p.ids += b.exceed[0]
-	for _, h := range b.heaps {
-		p.grow(h.bucket + 2)
-		p.counts[h.bucket+1] += h.count
-		p.total += h.count
-	}
+	p.Merge(b.Total.Heaps)
 }
 
 func (p *pile) merge(other *pile) {
-	p.grow(len(other.counts))
-	for i, n := range other.counts {
-		p.counts[i] += n
-	}
 	p.ids += other.ids
-	p.total += other.total
-}
-
-func (p *pile) grow(size int) {
-	if missing := size - len(p.counts); missing > 0 {
-		p.counts = append(p.counts, make([]int64, missing)...)
-	}
+	p.Merge(other.Heaps)
 }
 
 // piles sorts the heaps of all builds into n piles.
@@ -85,24 +51,13 @@ func (v *View) piles(n int, of func(*build) int) []pile {
 	return all
 }
 
-// quantile is that of [Heaps.Quantile].
-func (p *pile) quantile(q float64) float64 {
-	rank := int64(q * float64(p.total-1))
-	for i, n := range p.counts {
-		if rank -= n; rank < 0 {
-			return HeapOf(i - 1)
-		}
-	}
-	return math.NaN()
-}
-
 // quantiles are several as values of a table, from the lowest up.
 func (p *pile) quantiles(qs ...float64) []any {
 	values := make([]any, len(qs))
 	next, seen := 0, int64(0)
-	for i, n := range p.counts {
-		for seen += n; next < len(qs) && int64(qs[next]*float64(p.total-1)) < seen; next++ {
-			values[next] = HeapOf(i - 1)
+	for bucket, n := range p.All() {
+		for seen += n; next < len(qs) && rank(qs[next], p.total) < seen; next++ {
+			values[next] = HeapOf(bucket)
 		}
 	}
 	return values

@@ -209,7 +209,7 @@ func (v *View) publicHeap(t *Table) {
 
 func (v *View) publicHeapRow(t *Table, version any, p *pile) {
 	if ids := v.rounded(p.ids); ids > 0 {
-		t.row(version, ids, twoDigits(p.quantile(0.5)), twoDigits(p.quantile(0.9)))
+		t.row(version, ids, twoDigits(p.Quantile(0.5)), twoDigits(p.Quantile(0.9)))
 	}
 }
 

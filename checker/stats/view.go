@@ -36,7 +36,6 @@ type build struct {
 	platform *platform
 	ids      int64
 	exceed   []int64 // see [Rollup.count]
-	heaps    []heaps
 }
 
 // platform is what builds of one platform have in common.
@@ -85,7 +84,6 @@ func (v *View) count(builds []BuildFigures) {
 		b := &v.builds[i]
 		b.BuildFigures = &builds[i]
 		b.ids, b.exceed = b.Total.count()
-		b.heaps = heapsOf(b.Total.Heaps)
 
 		name := v.published.shown(b.Version)
 		if versions[name] == nil {
