@@ -7,11 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"relcheck/checker/access"
 	"relcheck/checker/server"
 	"relcheck/checker/stats"
 )
@@ -19,21 +17,12 @@ import (
 // scrape returns what Prometheus is told.
 func (s *service) scrape(t testing.TB) string {
 	t.Helper()
-	res, body := s.read(t, "/metrics", s.newToken(t))
+	_, token := s.token(t)
+	res, body := s.read(t, "/metrics", token)
 	if res.StatusCode != http.StatusOK {
 		t.Fatalf("%s\n%s", res.Status, body)
 	}
 	return body
-}
-
-// newToken makes a token to read figures with.
-func (s *service) newToken(t testing.TB) string {
-	t.Helper()
-	token, text := access.New("a test", access.Read, time.Now())
-	if err := s.store.AddToken(context.Background(), token); err != nil {
-		t.Fatal(err)
-	}
-	return text
 }
 
 // read gets what a path holds, with a token or none.
