@@ -14,6 +14,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/access"
+	"relcheck/checker/stats"
 )
 
 // DefaultProduct is the product that POST /v1/version is about.
@@ -37,11 +38,19 @@ type Store interface {
 	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error
 	// Count counts a question that came without an id, at best effort.
 	Count(product, version string, from checker.Platform)
+	// Waiting is how many reports wait to be recorded.
+	Waiting() int
+	// OnCommit has f called after every attempt to record reports, with the time
+	// it took. It is called once, before the first report.
+	OnCommit(f func(time.Duration))
 	// Ready returns an error while reports cannot be recorded.
 	Ready() error
 	// Revision returns a number that grows whenever the catalog changes.
 	Revision(ctx context.Context) (int64, error)
 	Catalog(ctx context.Context) (checker.Catalog, error)
+	// Figures reads what is known of a product in a range of days, of those builds
+	// that keep lets pass.
+	Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error)
 	// Token returns the access token with an id, a revoked one too, or nil if
 	// there is none.
 	Token(ctx context.Context, id string) (*access.Token, error)
@@ -69,12 +78,14 @@ type Server struct {
 	log      *slog.Logger
 	options  Options
 	gate     *gate
+	metrics  *metrics
 	snapshot atomic.Pointer[snapshot]
 }
 
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
 	s := &Server{store: store, log: log, options: o}
+	s.metrics = newMetrics(s)
 	var err error
 	if s.gate, err = newGate(ctx, store, o.Base); err != nil {
 		return nil, err
@@ -136,9 +147,9 @@ func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
 func (s *Server) handle(routes []route) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes {
-		mux.Handle(r.pattern, s.guard(r))
+		mux.Handle(r.pattern, s.metrics.route(r.pattern).counting(s.guard(r)))
 	}
-	return chain(mux, limitHeaders, jsonErrors(mux), s.recoverPanics)
+	return chain(mux, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
 }
 
 // route is what answers a kind of request, and who is answered.
@@ -150,10 +161,14 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/version", s.report, anyone},
-		{"POST /p/{product}/v1/version", s.report, anyone},
+		{"POST /v1/version", s.tallied(s.report), anyone},
+		{"POST /p/{product}/v1/version", s.tallied(s.report), anyone},
 		{"GET /repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
 		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
+		{"GET /api/v1/products", strict(s.apiProducts), viewersToo},
+		{"GET /api/v1/products/{product}/stats", strict(s.apiTables, parameters[:len(parameters)-1]...), viewersToo},
+		{"GET /api/v1/products/{product}/stats/{table}", strict(s.apiTable, parameters...), viewersToo},
+		{"GET /metrics", s.scrape, readersOnly},
 		{"GET /healthz", s.healthz, anyone},
 		{"GET /readyz", s.readyz, anyone},
 		{"GET /{$}", s.index, anyone},

@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +24,7 @@ type snapshot struct {
 
 // product is what a snapshot knows of a product.
 type product struct {
-	checker.Product
+	checker.Listing
 	prereleases map[string]bool // published ones, by canonical version
 	stable      *offer          // for most callers
 	preview     *offer          // for callers on a pre-release; often the same
@@ -57,8 +59,11 @@ func newSnapshot(c checker.Catalog) *snapshot {
 	return s
 }
 
+// names returns those of the products, in order.
+func (s *snapshot) names() []string { return slices.Sorted(maps.Keys(s.products)) }
+
 func newProduct(l checker.Listing) *product {
-	p := &product{Product: l.Product, prereleases: map[string]bool{}}
+	p := &product{Listing: l, prereleases: map[string]bool{}}
 	var stable, preview *checker.Release
 	for i := range l.Releases {
 		r := &l.Releases[i]

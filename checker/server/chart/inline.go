@@ -1,0 +1,79 @@
+package chart
+
+import (
+	"html/template"
+	"math"
+)
+
+// Bar draws a share from 0 to 1 as a bar, for a cell of a table that has the
+// number beside it.
+func Bar(share float64, class string) template.HTML {
+	return Parts([]Part{{Share: share, Class: class}})
+}
+
+// Part is a piece of a whole.
+type Part struct {
+	Share float64 // of the whole, from 0 to 1
+	Class string  // one of the page's own words
+	Title string  // may be empty
+}
+
+// Parts draws pieces of a whole side by side.
+func Parts(parts []Part) template.HTML {
+	s := new(svg)
+	s.add(markup(`<svg class="bar" width="100%" height="10" aria-hidden="true">`))
+	at := 0.0
+	for _, p := range parts {
+		s.add(markup(`<rect class="part `), p.Class, markup(`" x="`), percent(at), markup(`" width="`), percent(p.Share), markup(`" height="10">`))
+		if p.Title != "" {
+			s.add(markup(`<title>`), p.Title, markup(`</title>`))
+		}
+		s.add(markup(`</rect>`))
+		at += p.Share
+	}
+	s.add(markup(`</svg>`))
+	return template.HTML(s.String())
+}
+
+// Spread draws where some values of one thing lie between two ends: a line from
+// the first to the last, and a dot for each. It is for a cell of a table.
+func Spread(at []float64) template.HTML {
+	s := new(svg)
+	s.add(markup(`<svg class="spread" width="100%" height="12" aria-hidden="true">`))
+	if len(at) > 0 {
+		s.add(markup(`<line x1="`), percent(at[0]), markup(`" x2="`), percent(at[len(at)-1]), markup(`" y1="6" y2="6"/>`))
+	}
+	for i, x := range at {
+		r := 3.0
+		if i == 0 {
+			r = 4.5
+		}
+		s.add(markup(`<circle class="p`), i, markup(`" cx="`), percent(x), markup(`" cy="6" r="`), r, markup(`"/>`))
+	}
+	s.add(markup(`</svg>`))
+	return template.HTML(s.String())
+}
+
+// Spark draws how a value went, without axes: its area fills the height. The
+// label says in words what there is to see.
+func Spark(values []float64, label string) template.HTML {
+	const height = 40
+	s := new(svg)
+	s.add(markup(`<svg class="spark" width="100%" height="40" role="img" aria-label="`), label, markup(`">`))
+	most := 0.0
+	for _, v := range values {
+		most = math.Max(most, v)
+	}
+	if most > 0 && len(values) > 1 {
+		n := len(values) - 1
+		s.add(markup(`<svg width="100%" height="40" viewBox="0 0 `), n, markup(` 40" preserveAspectRatio="none">`))
+		line := new(svg)
+		for i, v := range values {
+			line.add(markup("L"), i, markup(" "), height-2-(height-6)*v/most)
+		}
+		path := markup(line.String()[1:])
+		s.add(markup(`<path class="under" d="M`), path, markup(`V40H0Z"/><path class="line" d="M`), path, markup(`"/></svg>`))
+	}
+	s.add(markup(`</svg>`))
+	return template.HTML(s.String())
+}

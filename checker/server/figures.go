@@ -1,0 +1,45 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"relcheck/checker/stats"
+)
+
+// view reads what a request asks about the product in its path, as far as whoever
+// asks may see it. Pages and the API share it.
+func (s *Server) view(r *http.Request) (*stats.View, error) {
+	return s.viewOf(r, r.PathValue("product"), r.URL.Query().Get)
+}
+
+// viewOf is view for any product, and for parameters from anywhere.
+func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (*stats.View, error) {
+	p := s.snapshot.Load().products[name]
+	if p == nil {
+		return nil, unknownProduct(name)
+	}
+	public, today := s.audience(r) != reader, stats.DayOf(time.Now())
+	parse := stats.ParseQuery
+	if public {
+		parse = stats.ParsePublicQuery
+	}
+	q, err := parse(get, today)
+	if err != nil {
+		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOf(err), err.Error())
+	}
+	v, err := s.read(r.Context(), p, q, today)
+	if err == nil && public {
+		v = v.Public(s.options.PublicThreshold)
+	}
+	return v, err
+}
+
+func (s *Server) read(ctx context.Context, p *product, q stats.Query, today stats.Day) (*stats.View, error) {
+	f, err := s.store.Figures(ctx, p.Name, q.Range, q.Keeps)
+	if err != nil {
+		return nil, err
+	}
+	return stats.NewView(p.Listing, q, f, today), nil
+}
