@@ -12,13 +12,14 @@
 --   product      the last product.id given out
 --   node         the last node given out, see report
 --   removed      the highest seq among the reports that were ever removed
+--   swept        when somebody last looked for what has been kept for long enough
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 1), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0);
+    ('application', 1382378563), ('schema', 1), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('swept', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (
@@ -28,8 +29,7 @@ CREATE TABLE product (
     repo     TEXT NOT NULL,       -- owner/name in the sense of GitHub's API, or ''
     module   TEXT NOT NULL,       -- Go module path to sync releases from, or ''
     download TEXT NOT NULL,       -- template of a download URL, or ''
-    notes    TEXT NOT NULL,       -- template of a release notes URL, or ''
-    sample   BIGINT NOT NULL      -- one of 2^sample ids is followed, see life
+    notes    TEXT NOT NULL        -- template of a release notes URL, or ''
 );
 
 -- A published version of a product.
@@ -87,7 +87,15 @@ CREATE TABLE report (
     PRIMARY KEY (product, seq)
 );
 
--- How far the log has been folded into rollups: up to this seq of a node, with it.
+-- How a product's log is folded into rollups, step by step.
+CREATE TABLE fold (
+    product BIGINT PRIMARY KEY,  -- product.id
+    step    BIGINT NOT NULL,     -- grows by one with each; of two at once, only one succeeds
+    sample  BIGINT NOT NULL,     -- one of 2^sample ids is followed, see life
+    at      BIGINT NOT NULL      -- when the newest report came in that was folded
+);
+
+-- How far the log has been folded: up to this seq of a node, with it.
 CREATE TABLE mark (
     product BIGINT NOT NULL,  -- product.id
     node    BIGINT NOT NULL,
@@ -122,7 +130,7 @@ CREATE TABLE sketch (
 );
 
 -- An id that has reported in the last days, to tell whether it reports again.
--- Of very many, only a sample is followed: see product.sample.
+-- Of very many, only a sample is followed: see fold.sample.
 CREATE TABLE life (
     product BIGINT NOT NULL,  -- product.id
     id      BIGINT NOT NULL,  -- a keyed hash of the id, from which it cannot be told
@@ -136,10 +144,10 @@ CREATE TABLE life (
 -- from clients that send no report; they are counted at best effort.
 CREATE TABLE checks (
     product BIGINT NOT NULL,  -- product.id
-    build   BIGINT NOT NULL,  -- build.id
     day     BIGINT NOT NULL,
+    build   BIGINT NOT NULL,  -- build.id
     count   BIGINT NOT NULL,
-    PRIMARY KEY (product, build, day)
+    PRIMARY KEY (product, day, build)
 );
 
 -- What lets a person or a program in. The token itself is not kept.

@@ -15,9 +15,6 @@ import (
 // Copied tells how many rows a copy has, by table.
 type Copied map[string]int64
 
-// copyRows is how many rows are inserted by one statement.
-const copyRows = 500
-
 var errNotEmpty = errors.New("something is there already")
 
 // Copy makes a new store of the given name, with all that s held when it began.
@@ -130,9 +127,9 @@ func (c *copying) table(ctx context.Context, from, to *sql.Tx, table string) (ch
 	defer func() { insert.close() }()
 	sum, err := c.read(ctx, from, table, func(columns []string, row []any) (err error) {
 		if insert.tx == nil {
-			insert = inserter{tx: to, into: "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES ", numbered: c.numbered}
+			insert = newInserter(to, c.numbered, "INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES ", "")
 		}
-		return insert.add(ctx, row)
+		return insert.add(ctx, row...)
 	})
 	if err == nil {
 		err = insert.flush(ctx)
@@ -184,75 +181,6 @@ func (c *copying) read(ctx context.Context, q querier, table string, f func(colu
 		}
 	}
 	return sum, rows.Err()
-}
-
-// inserter inserts rows of one table, many at once.
-type inserter struct {
-	tx       *sql.Tx
-	into     string
-	numbered bool
-	full     *sql.Stmt // of copyRows rows
-	rows     int
-	args     []any
-}
-
-func (i *inserter) add(ctx context.Context, row []any) error {
-	i.args = append(i.args, row...)
-	if i.rows++; i.rows < copyRows {
-		return nil
-	}
-	return i.flush(ctx)
-}
-
-func (i *inserter) flush(ctx context.Context) (err error) {
-	if i.rows == 0 {
-		return nil
-	}
-	if i.rows < copyRows {
-		_, err = i.tx.ExecContext(ctx, i.text(), i.args...)
-	} else {
-		if i.full == nil {
-			if i.full, err = i.tx.PrepareContext(ctx, i.text()); err != nil {
-				return err
-			}
-		}
-		_, err = i.full.ExecContext(ctx, i.args...)
-	}
-	clear(i.args)
-	i.rows, i.args = 0, i.args[:0]
-	return err
-}
-
-func (i *inserter) text() string { return i.into + values(i.rows, len(i.args)/i.rows, i.numbered) }
-
-func (i *inserter) close() {
-	if i.full != nil {
-		i.full.Close()
-	}
-}
-
-// values returns the placeholders of so many rows: "($1,$2,…),($3,…),…". They have
-// no numbers for SQLite, see insertRows.
-func values(rows, columns int, numbered bool) string {
-	var q strings.Builder
-	for i := range rows * columns {
-		switch {
-		case i == 0:
-			q.WriteByte('(')
-		case i%columns == 0:
-			q.WriteString("),(")
-		default:
-			q.WriteByte(',')
-		}
-		if !numbered {
-			q.WriteByte('?')
-			continue
-		}
-		q.WriteByte('$')
-		q.WriteString(strconv.Itoa(i + 1))
-	}
-	q.WriteByte(')')
-	return q.String()
 }
 
 // checksum sums up rows in whatever order they come. Columns count by name, for

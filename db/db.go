@@ -46,6 +46,14 @@ type engine interface {
 	retire(ctx context.Context, tx *sql.Tx, last int64) error
 	// shred overwrites what was deleted, as far as the engine can.
 	shred(context.Context) error
+	// numbered tells whether placeholders of long statements have numbers.
+	numbered() bool
+	// ofProduct begins a condition on seq where the log lies together by product
+	// ($1), and is one that always holds where it lies together as a whole.
+	ofProduct() string
+	// in is a condition that a number is among those of a list, and the list as the
+	// argument of its placeholder.
+	in(placeholder string, list []int64) (condition string, arg any)
 	// recorder prepares to write reports.
 	recorder(*Store) (recorder, error)
 	close() error

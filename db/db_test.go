@@ -53,6 +53,8 @@ var conformance = []struct {
 	{"Follow", follow},
 	{"RemovedWhileRecording", removedWhileRecording},
 	{"RemovalIsFinished", removalIsFinished},
+	{"FoldInSteps", foldInSteps},
+	{"FoldByProduct", foldByProduct},
 }
 
 func TestConformance(t *testing.T) {

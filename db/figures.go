@@ -2,12 +2,177 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"time"
 
+	"relcheck/checker"
 	"relcheck/checker/stats"
 )
 
 // Figures reads what is known of a product in a range of days, of those builds
-// that keep lets pass. The error wraps [ErrNotFound] if there is no such product.
+// that keep lets pass. It costs what the days and builds are, however many
+// reports they had. The error wraps [ErrNotFound] if there is no such product.
 func (s *Store) Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error) {
-	return &stats.Figures{Range: r}, nil
+	f := &stats.Figures{Range: r}
+	err := s.inSnapshot(ctx, func(tx *sql.Tx) error {
+		id, err := productID(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		reading := reading{tx: tx, engine: s.engine, product: id, figures: f, builds: map[int64]*stats.BuildFigures{}}
+		return reading.all(ctx, keep)
+	})
+	return f, err
+}
+
+// reading is one reading of figures on its way.
+type reading struct {
+	tx *sql.Tx
+	engine
+	product int64
+	figures *stats.Figures
+	builds  map[int64]*stats.BuildFigures // those that are kept
+}
+
+func (r *reading) all(ctx context.Context, keep func(stats.Build) bool) error {
+	if err := r.readKnown(ctx); err != nil {
+		return err
+	}
+	ids, err := r.readBuilds(ctx, keep)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	for _, span := range stats.Spans {
+		if err := r.readCounts(ctx, span); err != nil {
+			return err
+		}
+	}
+	if err := r.readChecks(ctx); err != nil {
+		return err
+	}
+	if err := r.readSketches(ctx, ids); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		r.figures.Builds = append(r.figures.Builds, *r.builds[id])
+	}
+	return nil
+}
+
+// readKnown reads of which days anything is known.
+func (r *reading) readKnown(ctx context.Context) error {
+	var from, to, at sql.NullInt64
+	err := r.tx.QueryRowContext(ctx, `SELECT MIN(day), MAX(day), (SELECT at FROM fold WHERE product = $1)
+		FROM (SELECT MIN(day) AS day FROM rollup WHERE product = $1 AND span = 1
+			UNION ALL SELECT MAX(day) FROM rollup WHERE product = $1 AND span = 1
+			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1
+			UNION ALL SELECT MAX(day) FROM checks WHERE product = $1) AS days`, r.product).Scan(&from, &to, &at)
+	r.figures.Known = stats.Range{From: 0, To: -1}
+	if from.Valid {
+		r.figures.Known = stats.Range{From: stats.Day(from.Int64), To: stats.Day(to.Int64)}
+	}
+	if at.Valid {
+		r.figures.AsOf = time.Unix(at.Int64, 0).UTC()
+	}
+	return err
+}
+
+// readBuilds finds the builds that were heard of in the range or before it. Most
+// of those that there ever were may have been heard of in other years only.
+func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) (ids []int64, err error) {
+	days := stats.Range{From: min(r.figures.Range.Before().From, r.figures.Range.Last(28).Before().From), To: r.figures.Range.To}
+	type row struct {
+		id int64
+		stats.Build
+	}
+	rows, err := query(ctx, r.tx, func(rows *sql.Rows) (b row, err error) {
+		err = rows.Scan(&b.id, &b.Version, &b.OS, &b.Arch)
+		return b, err
+	}, `SELECT id, version, os, arch FROM build WHERE product = $1 AND id IN (
+			SELECT build FROM rollup WHERE product = $1 AND span = 28 AND day BETWEEN $2 AND $4
+			UNION SELECT build FROM checks WHERE product = $1 AND day BETWEEN $3 AND $4)
+		ORDER BY id`, r.product, stats.FourWeeks.Start(days.From), days.From, days.To)
+	for _, b := range rows {
+		b.Platform = checker.Platform{OS: b.OS, Arch: b.Arch}
+		if keep(b.Build) {
+			r.builds[b.id] = &stats.BuildFigures{Build: b.Build}
+			ids = append(ids, b.id)
+		}
+	}
+	return ids, err
+}
+
+// readCounts reads the counts of the periods of a span.
+func (r *reading) readCounts(ctx context.Context, span stats.Span) error {
+	periods := r.figures.Range.Periods(span)
+	if len(periods) == 0 {
+		return nil
+	}
+	rows, err := r.tx.QueryContext(ctx, `SELECT build, day, reports, ids, started, again FROM rollup
+		WHERE product = $1 AND span = $2 AND day BETWEEN $3 AND $4 ORDER BY day`, r.product, span, periods[0].Day, periods[len(periods)-1].Day)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var c stats.Count
+		if err := rows.Scan(&id, &c.Day, &c.Reports, &c.IDs, &c.Started, &c.Again); err != nil {
+			return err
+		}
+		if b := r.builds[id]; b != nil {
+			counts := b.Counts(span)
+			*counts = append(*counts, c)
+		}
+	}
+	return rows.Err()
+}
+
+// readChecks adds the questions without an id to the days.
+func (r *reading) readChecks(ctx context.Context) error {
+	rows, err := r.tx.QueryContext(ctx, "SELECT build, day, count FROM checks WHERE product = $1 AND day BETWEEN $2 AND $3 ORDER BY day",
+		r.product, r.figures.Range.From, r.figures.Range.To)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var c stats.Count
+		if err := rows.Scan(&id, &c.Day, &c.Checks); err != nil {
+			return err
+		}
+		if b := r.builds[id]; b != nil {
+			b.AddChecks(c.Day, c.Checks)
+		}
+	}
+	return rows.Err()
+}
+
+// readSketches reads the rollups that the range and its parts are summed up from.
+func (r *reading) readSketches(ctx context.Context, ids []int64) error {
+	days := map[stats.Span][]int64{}
+	for _, p := range stats.Needed(r.figures.Range) {
+		days[p.Span] = append(days[p.Span], int64(p.Day))
+	}
+	rollups := make(map[int64]map[stats.Period]*stats.Rollup, len(ids))
+	for span, list := range days {
+		in, list := r.in("$3", list)
+		err := eachSketch(ctx, r.tx, func(slot stats.Slot, rollup *stats.Rollup) {
+			if r.builds[slot.Build] == nil {
+				return
+			}
+			if rollups[slot.Build] == nil {
+				rollups[slot.Build] = map[stats.Period]*stats.Rollup{}
+			}
+			rollups[slot.Build][slot.Period] = rollup
+		}, "product = $1 AND span = $2 AND day "+in, r.product, span, list)
+		if err != nil {
+			return err
+		}
+	}
+	for id, b := range r.builds {
+		b.Sum(r.figures.Range, rollups[id])
+	}
+	return nil
 }

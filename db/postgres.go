@@ -242,6 +242,14 @@ func (p *postgres) retire(context.Context, *sql.Tx, int64) error { return nil }
 // shred leaves it to VACUUM, which frees the place of what was deleted.
 func (p *postgres) shred(context.Context) error { return nil }
 
+func (p *postgres) numbered() bool { return true }
+
+func (p *postgres) ofProduct() string { return "product = $1 AND" }
+
+func (p *postgres) in(placeholder string, list []int64) (string, any) {
+	return "= ANY(" + placeholder + ")", list
+}
+
 func (p *postgres) close() error {
 	p.pool.Close()
 	return nil

@@ -163,10 +163,8 @@ func (s *Store) removeReports(ctx context.Context, product int64) error {
 			return err
 		}
 		after = last.Int64
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(removalPause):
+		if err := rest(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -174,6 +172,11 @@ func (s *Store) removeReports(ctx context.Context, product int64) error {
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	for _, q := range []string{
 		"DELETE FROM report WHERE product = $1", // of a transaction that began before the name was gone
+		"DELETE FROM life WHERE product = $1",
+		"DELETE FROM sketch WHERE product = $1",
+		"DELETE FROM rollup WHERE product = $1",
+		"DELETE FROM mark WHERE product = $1",
+		"DELETE FROM fold WHERE product = $1",
 		"DELETE FROM checks WHERE product = $1",
 		"DELETE FROM build WHERE product = $1",
 		"DELETE FROM asset WHERE product = $1",
@@ -207,8 +210,8 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes, sample)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
 	return err
 }
 

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -157,9 +158,12 @@ func createSQLite(ctx context.Context, path, schema string, fill fill) (created 
 }
 
 // forSQLite lets SQLite keep the log by its seq, which is unique there without
-// the product. It keeps a table by its key only if that is one column of type
-// INTEGER; for any other it adds an index, half as large again as the log.
-var forSQLite = strings.NewReplacer("BIGINT", "INTEGER", "PRIMARY KEY (product, seq)", "PRIMARY KEY (seq)")
+// the product. It keeps a table by its key if that is one column of type INTEGER,
+// or if it is told to do without another one; for any other key it adds an index,
+// half as large again as the log.
+var forSQLite = strings.NewReplacer("BIGINT", "INTEGER", "PRIMARY KEY (product, seq)", "PRIMARY KEY (seq)",
+	"PRIMARY KEY (product, span, day, build)\n)", "PRIMARY KEY (product, span, day, build)\n) WITHOUT ROWID",
+	"PRIMARY KEY (product, id)\n)", "PRIMARY KEY (product, id)\n) WITHOUT ROWID")
 
 // verifySQLite switches a store to write-ahead logging and makes sure that a
 // commit will reach the disk and that the schema is one that this code knows.
@@ -212,6 +216,20 @@ func (f *sqliteFile) retire(ctx context.Context, tx *sql.Tx, last int64) error {
 func (f *sqliteFile) shred(ctx context.Context) error {
 	_, err := f.main.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 	return err
+}
+
+// numbered is false for modernc's driver looks up the name of each placeholder
+// that has one by going through all of them.
+func (f *sqliteFile) numbered() bool { return false }
+
+func (f *sqliteFile) ofProduct() string { return "$1 = $1 AND" }
+
+func (f *sqliteFile) in(placeholder string, list []int64) (string, any) {
+	text, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // of numbers
+	}
+	return "IN (SELECT value FROM json_each(" + placeholder + "))", string(text)
 }
 
 func (f *sqliteFile) close() error { return nil }

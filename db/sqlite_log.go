@@ -254,4 +254,4 @@ func (l *sqliteLog) countChecks(ctx context.Context, checks map[buildKey]int64) 
 }
 
 // addCount adds to what was counted before.
-const addCount = " ON CONFLICT (product, build, day) DO UPDATE SET count = checks.count + excluded.count"
+const addCount = " ON CONFLICT (product, day, build) DO UPDATE SET count = checks.count + excluded.count"

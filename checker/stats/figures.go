@@ -1,6 +1,8 @@
 package stats
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"relcheck/checker"
@@ -29,6 +31,18 @@ type BuildFigures struct {
 	Months []Count // of the four weeks in the range
 	Total  Rollup  // of the whole range
 	Recent Recent
+}
+
+// Counts returns where those of a span are.
+func (b *BuildFigures) Counts(s Span) *[]Count {
+	switch s {
+	case OneDay:
+		return &b.Days
+	case OneWeek:
+		return &b.Weeks
+	default:
+		return &b.Months
+	}
 }
 
 // Count is how much one build was heard of in one period.
@@ -96,4 +110,13 @@ func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
 			*into[i] = sum.IDs()
 		}
 	}
+}
+
+// AddChecks adds questions without an id to a day.
+func (b *BuildFigures) AddChecks(d Day, n int64) {
+	i, there := slices.BinarySearchFunc(b.Days, d, func(c Count, d Day) int { return cmp.Compare(c.Day, d) })
+	if !there {
+		b.Days = slices.Insert(b.Days, i, Count{Day: d})
+	}
+	b.Days[i].Checks += n
 }

@@ -16,25 +16,25 @@ type Slot struct {
 
 // Fold turns some reports into what is to be merged into the rollups there are.
 type Fold struct {
-	// Lives are those of the ids that are followed, by their hash. Whoever folds
-	// puts in what is known of them, and takes out what has become of them.
-	Lives map[uint64]Life
-	// Sample is how many binary digits at the end of a hash have to be 0 for its
-	// id to be followed. Each id that is stands for 2^Sample.
-	Sample int
+	// Changed are the lives that are not as they were known, by the ids' hashes.
+	Changed map[uint64]Life
 	// Starts are to be added to those there are, by the day they are of. They may
 	// be negative, where an id turns out to have started earlier than it seemed.
 	Starts map[Slot]Starts
 
-	days map[Slot]*Rollup
+	sample int
+	known  map[uint64]Life
+	days   map[Slot]*Rollup
 }
 
-// NewFold returns a fold that follows one of 2^sample ids, and knows these.
-func NewFold(sample int, lives map[uint64]Life) *Fold {
-	return &Fold{Lives: lives, Sample: sample, Starts: map[Slot]Starts{}, days: map[Slot]*Rollup{}}
+// NewFold returns a fold that follows one of 2^sample ids, each of which stands
+// for that many, and to whom these lives are known.
+func NewFold(sample int, known map[uint64]Life) *Fold {
+	return &Fold{Changed: map[uint64]Life{}, Starts: map[Slot]Starts{}, sample: sample, known: known, days: map[Slot]*Rollup{}}
 }
 
-// Followed tells whether the id with a hash is followed.
+// Followed tells whether the id with a hash is followed: the last binary digits
+// of it are 0.
 func Followed(hash uint64, sample int) bool { return hash&(1<<sample-1) == 0 }
 
 // Add counts a report.
@@ -46,7 +46,7 @@ func (f *Fold) Add(r Report) {
 		f.days[slot] = rollup
 	}
 	rollup.add(r.Hash, r.Heap)
-	if Followed(r.Hash, f.Sample) {
+	if Followed(r.Hash, f.sample) {
 		f.follow(r)
 	}
 }
@@ -69,7 +69,10 @@ func (f *Fold) Rollups() map[Slot]*Rollup {
 // follow notes what a report tells of its id's life. That takes back what was
 // counted for as much of the life as was known, unless this is a new one.
 func (f *Fold) follow(r Report) {
-	was, known := f.Lives[r.Hash]
+	was, known := f.Changed[r.Hash]
+	if !known {
+		was, known = f.known[r.Hash]
+	}
 	if !known {
 		was = Life{Build: r.Build}
 	}
@@ -77,7 +80,7 @@ func (f *Fold) follow(r Report) {
 	if is == was {
 		return
 	}
-	f.Lives[r.Hash] = is
+	f.Changed[r.Hash] = is
 	if known && is.First <= was.Last {
 		f.count(was, -1)
 	}
@@ -86,7 +89,7 @@ func (f *Fold) follow(r Report) {
 
 func (f *Fold) count(l Life, sign int64) {
 	slot := Slot{Period{OneDay, l.Started()}, l.Build}
-	n, s := sign<<f.Sample, f.Starts[slot]
+	n, s := sign<<f.sample, f.Starts[slot]
 	s.Started += n
 	if l.Again() {
 		s.Again += n

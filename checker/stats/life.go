@@ -8,12 +8,15 @@ const (
 	// it to count as one that has reported again. Less is the same report, sent
 	// twice.
 	Repeat = 60
+	// lastStep is how many seconds later a report of an id that has reported again
+	// has to be for its life to change: most reports change none.
+	lastStep = 12 * 60 * 60
 )
 
 // Life is when an id has reported, since it started.
 type Life struct {
 	Build       int64
-	First, Last int64 // seconds since 1970-01-01 UTC; Last is 0 while there is no report
+	First, Last int64 // seconds since 1970-01-01 UTC, Last within 12 hours; it is 0 while there is no report
 }
 
 // Again tells whether the id has reported again.
@@ -29,6 +32,9 @@ func (l Life) seen(at int64) Life {
 		return Life{l.Build, at, at}
 	}
 	if l.First-at > Silence { // of a life before this one
+		return l
+	}
+	if l.Again() && at >= l.First && at < l.Last+lastStep {
 		return l
 	}
 	return Life{l.Build, min(l.First, at), max(l.Last, at)}

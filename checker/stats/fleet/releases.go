@@ -1,0 +1,79 @@
+package fleet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+)
+
+// Releases returns what has been published by the end of the fleet's last day,
+// from the oldest version up.
+func (f Fleet) Releases() []checker.Release {
+	f = f.defaults()
+	all := slices.Clone(f.Published)
+	if all == nil {
+		all = f.madeUp()
+	}
+	all = slices.DeleteFunc(all, func(r checker.Release) bool {
+		return !r.Date.IsZero() && stats.DayOf(r.Date) > f.End
+	})
+	slices.SortStableFunc(all, func(a, b checker.Release) int { return checker.Compare(a.Version, b.Version) })
+	return all
+}
+
+// Listing returns a product that has the fleet's releases.
+func (f Fleet) Listing() checker.Listing {
+	return checker.Listing{Product: checker.Product{Name: "opa", Title: "Open Policy Agent"}, Releases: f.Releases()}
+}
+
+// madeUp is a history of releases from 200 days before the fleet begins: a minor
+// one every four to five weeks and patches to some, then a major one with two
+// candidates. One is withdrawn, of one the date is not known, and one has a tag
+// without a leading v.
+func (f Fleet) madeUp() (all []checker.Release) {
+	random := rand.New(rand.NewPCG(f.Seed, 1))
+	add := func(at time.Time, version string, change func(*checker.Release)) {
+		r := checker.Release{Version: version, Date: at}
+		if change != nil {
+			change(&r)
+		}
+		all = append(all, r)
+	}
+	preview := func(r *checker.Release) { r.Prerelease = true }
+	minors := (f.Days + 200) / 32
+	at := (f.End - stats.Day(f.Days+200)).Time().Add(15 * time.Hour)
+	for i := range minors {
+		line, patches := fmt.Sprintf("v0.%d.", 50+i), random.IntN(3)
+		switch major := minors * 2 / 3; {
+		case i == major:
+			add(at.AddDate(0, 0, -20), "v1.0.0-rc.1", preview)
+			add(at.AddDate(0, 0, -9), "v1.0.0-rc.2", preview)
+			fallthrough
+		case i > major:
+			line = fmt.Sprintf("v1.%d.", i-major)
+		}
+		add(at, line+"0", quirk(i, minors))
+		for patch := range patches {
+			add(at.AddDate(0, 0, 5+9*patch), fmt.Sprintf("%s%d", line, patch+1), nil)
+		}
+		at = at.AddDate(0, 0, 28+random.IntN(9))
+	}
+	return all
+}
+
+// quirk is what is unusual about a minor release that is the i-th of n.
+func quirk(i, n int) func(*checker.Release) {
+	switch i {
+	case 3:
+		return func(r *checker.Release) { r.Date = time.Time{} }
+	case 5:
+		return func(r *checker.Release) { r.Version = r.Version[1:] }
+	case n - 3:
+		return func(r *checker.Release) { r.Withdrawn = true }
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package db_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+func everything(stats.Build) bool { return true }
+
+var today = stats.DayOf(time.Now())
+
+// figures returns what is known of opa in the last days.
+func figures(t testing.TB, s *db.Store, days int) *stats.Figures {
+	t.Helper()
+	f, err := s.Figures(context.Background(), "opa", stats.Range{To: today}.Last(days), everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func fold(t testing.TB, s *db.Store) (reports int64) {
+	t.Helper()
+	n, err := s.Fold(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// same tells whether two readings have the same figures. How a sketch is laid out
+// is no part of them.
+func sameFigures(t testing.TB, what string, got, want *stats.Figures) {
+	t.Helper()
+	plain := func(f *stats.Figures) (all []any) {
+		all = append(all, f.Range, f.Known, f.AsOf)
+		for i := range f.Builds {
+			b := &f.Builds[i]
+			all = append(all, b.Build, b.Days, b.Weeks, b.Months, b.Recent, b.Total.Reports, b.Total.IDs(), b.Total.Above(1<<20))
+			for bucket, n := range b.Total.Heaps.All() {
+				all = append(all, bucket, n)
+			}
+		}
+		return all
+	}
+	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// recordSome records reports of some builds, of ids that report up to three times.
+func recordSome(t testing.TB, w *db.Writer, n int, random *rand.Rand) {
+	t.Helper()
+	var wg sync.WaitGroup
+	ids := make([]uuid.UUID, n/2+1)
+	for i := range ids {
+		ids[i] = uuid.New()
+	}
+	for range n {
+		i := random.IntN(len(ids))
+		r := checker.Report{ID: ids[i], Version: []string{"v1.0.0", "1.1.0", "odd"}[i%3]}
+		if heap := random.Int64N(1 << 30); i%7 > 0 {
+			r.HeapUsageBytes = &heap
+		}
+		wg.Go(func() {
+			if err := w.Record(context.Background(), "opa", linux, &r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// However the log is cut into steps, whoever makes them, and how often, the
+// figures are the same.
+func foldInSteps(t *testing.T, name string) {
+	s := open(t, name)
+	w := writer(t, s)
+	defer w.Close()
+	random := rand.New(rand.NewPCG(1, 2))
+	const parts, each = 4, 500
+	folded := int64(0)
+	for range parts {
+		recordSome(t, w, each, random)
+		folded += fold(t, s)
+	}
+	if folded != parts*each {
+		t.Errorf("folded %d reports of %d", folded, parts*each)
+	}
+	f := figures(t, s, 28)
+	if n := fold(t, s); n != 0 {
+		t.Errorf("folded %d reports twice", n)
+	}
+	sameFigures(t, "folding what was folded", figures(t, s, 28), f)
+
+	raw := raw(t, name)
+	for _, table := range []string{"mark", "fold", "rollup", "sketch", "life"} { // as if it had never been folded
+		if _, err := raw.Exec("DELETE FROM " + table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if _, err := s.Fold(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	sameFigures(t, "folding at once", figures(t, s, 28), f)
+	var reports, ids int64
+	for i := range f.Builds {
+		reports += f.Builds[i].Total.Reports
+		ids += f.Builds[i].Total.IDs()
+	}
+	distinct := map[uuid.UUID]bool{}
+	for _, r := range recorded(t, s, "opa") {
+		distinct[r.ID] = true
+	}
+	if reports != parts*each || ids != int64(len(distinct)) {
+		t.Errorf("%d reports of %d ids, want %d of %d", reports, ids, parts*each, len(distinct))
+	}
+}
+
+// An id belongs to the product that it reported about.
+func foldByProduct(t *testing.T, name string) {
+	s := open(t, name)
+	w := writer(t, s)
+	defer w.Close()
+	for i, product := range []string{"opa", "relcheck", "opa"} {
+		if err := w.Record(context.Background(), product, linux, report("v1.0.0")); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			fold(t, s)
+		}
+	}
+	if n := fold(t, s); n != 2 {
+		t.Errorf("folded %d reports, want 2", n)
+	}
+	if n := figures(t, s, 1).Total(); n != 2 {
+		t.Errorf("%d ids, want 2", n)
+	}
+	if err := s.RemoveProduct(context.Background(), "opa", true); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{"mark", "fold", "rollup", "sketch", "life"} {
+		var n int
+		if err := raw(t, name).QueryRow("SELECT count(*) FROM " + table + " WHERE product = 1").Scan(&n); err != nil || n != 0 {
+			t.Errorf("table %s keeps %d rows of a removed product, %v", table, n, err)
+		}
+	}
+	if n := fold(t, s); n != 0 {
+		t.Errorf("folded %d reports of nothing", n)
+	}
+}

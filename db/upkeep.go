@@ -1,0 +1,95 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"relcheck/checker/stats"
+)
+
+const (
+	// foldEvery is how often new reports are folded into rollups, more or less:
+	// servers that share a store had better not all do it in the same moment.
+	foldEvery = 5 * time.Second
+	// sweepEvery is how often what was kept for long enough is removed.
+	sweepEvery = time.Hour
+	// maxJump is by how much the clock may have moved since the last sweep.
+	maxJump = 24 * time.Hour
+)
+
+// Retention is how long a store keeps what it was told. Zero means for ever.
+type Retention struct {
+	Reports time.Duration // single reports, once they are folded into rollups
+	Rollups time.Duration // rollups and counts of checks; to the whole four weeks
+}
+
+// Maintain folds new reports every few seconds, and removes what is older than
+// keep says every hour, until ctx ends.
+func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) {
+	fold := trouble{log: log, what: "cannot fold reports into statistics; they are kept, and folded as soon as possible"}
+	sweep := trouble{log: log, what: "cannot remove what was kept for long enough"}
+	for {
+		_, err := s.Fold(ctx)
+		fold.note(ctx, err)
+		sweep.note(ctx, s.Sweep(ctx, keep, time.Now(), log))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(foldEvery/2 + rand.N(foldEvery)):
+		}
+	}
+}
+
+// trouble logs one that goes on only once in a while.
+type trouble struct {
+	log  *slog.Logger
+	what string
+	said time.Time
+}
+
+func (t *trouble) note(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil && time.Since(t.said) >= logPause {
+		t.said = time.Now()
+		t.log.Error(t.what, "err", err)
+	}
+}
+
+// Sweep removes what is older than keep says, unless somebody has looked for that
+// within the last hour. When it seems to be more than a day since the last time, it
+// only notes that: if the clock is wrong, there is an hour to put it right.
+func (s *Store) Sweep(ctx context.Context, keep Retention, now time.Time, log *slog.Logger) error {
+	last, err := setting(ctx, s.read, "swept")
+	since := now.Sub(time.Unix(last, 0))
+	if err != nil || 0 <= since && since < sweepEvery {
+		return s.explain(err)
+	}
+	res, err := s.main.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'swept' AND value = $2", now.Unix(), last)
+	if err != nil {
+		return s.explain(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 { // another server does it
+		return err
+	}
+	if since < 0 || since > maxJump {
+		if last > 0 {
+			log.Warn("the clock moved, or no server ran for long: nothing is removed for an hour", "last", time.Unix(last, 0).UTC())
+		}
+		return nil
+	}
+	all, err := products(ctx, s.read)
+	for _, p := range all {
+		if err == nil && keep.Reports > 0 {
+			err = s.expireReports(ctx, p.id, now.Add(-keep.Reports))
+		}
+		if err == nil && keep.Rollups > 0 {
+			err = s.expireRollups(ctx, p.id, stats.FourWeeks.Start(stats.DayOf(now.Add(-keep.Rollups))))
+		}
+		if err != nil {
+			return fmt.Errorf("product %s: %w", p.Name, s.explain(err))
+		}
+	}
+	return s.explain(err)
+}
