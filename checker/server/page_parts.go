@@ -1,0 +1,161 @@
+package server
+
+import (
+	"html/template"
+	"net/url"
+	"slices"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+)
+
+// figure is one chart or table on a page, with where to get its data.
+type figure struct {
+	Name, Title, Note string
+	Chart             template.HTML
+	Mix               *grid // in the place of a chart
+	Legend            []legend
+	Grid              *grid
+	Sources           []origin
+	Ask               *ask
+	Answer            *answer
+}
+
+// legend names a colour.
+type legend struct{ Text, Class string }
+
+// origin is where a table can be had from.
+type origin struct{ Name, Text, CSV, JSON string }
+
+// part is a section of a page: words, perhaps a question, and figures.
+type part struct {
+	ID, Title string
+	Lead      []string
+	Ask       *ask
+	Answer    *answer
+	Figures   []*figure
+}
+
+// add puts in those figures that there are.
+func (p *part) add(all ...*figure) {
+	for _, f := range all {
+		if f != nil {
+			p.Figures = append(p.Figures, f)
+		}
+	}
+}
+
+// ask is a form that asks for more.
+type ask struct {
+	Anchor string // where on the page it stands
+	Hidden []field
+	Fields []field
+	Button string
+}
+
+// field is one of a form.
+type field struct{ Label, Name, Value, List string }
+
+// answer is a sentence that answers a question.
+type answer struct {
+	Text  string
+	Doubt bool // the counts are too small to say so
+}
+
+// builder makes the figures of one view.
+type builder struct {
+	*stats.View
+	public bool
+	colour map[string]string // of versions
+	top    []string          // those that have a colour of their own, newest first
+}
+
+// colours is how many versions have one of their own.
+const colours = 6
+
+func newBuilder(v *stats.View, public bool) *builder {
+	b := &builder{View: v, public: public, colour: map[string]string{}}
+	type counted struct {
+		version string
+		ids     int64
+	}
+	var all []counted
+	for r := range rows(v.Table("versions")) {
+		if r.text("version") != checker.Other.OS {
+			all = append(all, counted{r.text("version"), r.number("ids")})
+		}
+	}
+	most := slices.Clone(all)
+	slices.SortStableFunc(most, func(a, b counted) int { return int(b.ids - a.ids) })
+	most = most[:min(colours, len(most))]
+	for _, one := range all {
+		if slices.Contains(most, one) {
+			b.colour[one.version] = "c" + string(rune('0'+len(b.top)))
+			b.top = append(b.top, one.version)
+		}
+	}
+	return b
+}
+
+// class is the colour of a version.
+func (b *builder) class(version string) string {
+	if c, ok := b.colour[version]; ok {
+		return c
+	}
+	return "cx"
+}
+
+// figure returns the frame of a figure of a table, or nil if there is none.
+func (b *builder) figure(name, title string) (*figure, *stats.Table) {
+	t := b.Table(name)
+	if t == nil || len(t.Rows) == 0 {
+		return nil, nil
+	}
+	return &figure{Name: name, Title: title, Note: t.Note, Grid: newGrid(t), Sources: []origin{b.origin(name, "")}}, t
+}
+
+// origin is where the API has a table for the same question.
+func (b *builder) origin(name, text string) origin {
+	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+name, b.Query.Values()
+	at := func() string {
+		if len(values) == 0 {
+			return path
+		}
+		return path + "?" + values.Encode()
+	}
+	json := at()
+	values.Set("format", "csv")
+	return origin{name, text, at(), json}
+}
+
+// hidden are the parameters of the query that a form leaves as they are.
+func (b *builder) hidden(own ...string) (all []field) {
+	values := b.Query.Values()
+	for _, name := range []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare"} {
+		if v := values.Get(name); v != "" && !slices.Contains(own, name) {
+			all = append(all, field{Name: name, Value: v})
+		}
+	}
+	return all
+}
+
+// link is the page with some parameters changed; those without a value are left out.
+func (b *builder) link(change map[string]string) string {
+	values := b.Query.Values()
+	for name, value := range change {
+		if value == "" {
+			values.Del(name)
+		} else {
+			values.Set(name, value)
+		}
+	}
+	if len(values) == 0 {
+		return "/products/" + url.PathEscape(b.Product.Name)
+	}
+	return "?" + values.Encode()
+}
+
+// ids writes a number of them with their share: 1,234 ids (12.3 %).
+func ids(n int64, share float64) string {
+	return plural(n, "id", "ids") + " (" + showShare(share) + ")"
+}
