@@ -152,7 +152,7 @@ func (r *reading) readChecks(ctx context.Context) error {
 // readSketches reads the rollups that the range and its parts are summed up from.
 func (r *reading) readSketches(ctx context.Context, ids []int64) error {
 	days := map[stats.Span][]int64{}
-	for _, p := range stats.Needed(r.figures.Range) {
+	for _, p := range stats.Needed(r.figures.Range, r.figures.Known) {
 		days[p.Span] = append(days[p.Span], int64(p.Day))
 	}
 	rollups := make(map[int64]map[stats.Period]*stats.Rollup, len(ids))

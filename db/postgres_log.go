@@ -287,8 +287,8 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 // the transaction, being serializable, then comes before any change of it.
 const (
 	insertReports = `INSERT INTO report (product, seq, at, build, instance, heap)
-		SELECT row.product, row.seq, $2, row.build, row.instance, row.heap
-		FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[]) AS row (product, seq, build, instance, heap)
+		SELECT row.product, row.seq, row.at, row.build, row.instance, row.heap
+		FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[]) AS row (product, seq, at, build, instance, heap)
 		WHERE (SELECT value FROM setting WHERE name = 'catalog') = $1`
 	insertChecks = `INSERT INTO checks (product, build, day, count)
 		SELECT row.product, row.build, $2, row.count
@@ -333,14 +333,14 @@ func (l *postgresLog) insert(ctx context.Context, now time.Time) error {
 
 func (l *postgresLog) reportColumns(now time.Time) []any {
 	n := len(l.rows)
-	product, seq, build := make([]int64, n), make([]int64, n), make([]int64, n)
+	product, seq, at, build := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	instance, heap := make([][]byte, n), make([]*int64, n)
 	for i, r := range l.rows {
 		l.seq++
-		product[i], seq[i], build[i] = r.product, l.seq, r.buildID.build
+		product[i], seq[i], at[i], build[i] = r.product, l.seq, cmp.Or(r.at, now.Unix()), r.buildID.build
 		instance[i], heap[i] = r.instance[:], r.heap
 	}
-	return []any{l.builds.revision, now.Unix(), product, seq, build, instance, heap}
+	return []any{l.builds.revision, product, seq, at, build, instance, heap}
 }
 
 func (l *postgresLog) checkColumns() []any {

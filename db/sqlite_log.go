@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -218,7 +219,7 @@ func (l *sqliteLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 		if e.heap != nil {
 			heap = *e.heap
 		}
-		l.args = append(l.args, id.product, l.seq, at, id.build, e.instance[:], heap)
+		l.args = append(l.args, id.product, l.seq, cmp.Or(e.at, at), id.build, e.instance[:], heap)
 	}
 	defer clear(l.args)
 	rest := l.args

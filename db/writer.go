@@ -80,6 +80,7 @@ type entry struct {
 	build    buildKey
 	instance [16]byte
 	heap     *int64
+	at       int64 // seconds since 1970-01-01 UTC, or 0 for the time of writing
 }
 
 // batch is what goes into one transaction. Its err may be read once done is closed.
@@ -147,7 +148,7 @@ func (w *Writer) Record(ctx context.Context, product string, from checker.Platfo
 		}
 		return ErrBusy
 	}
-	b.entries = append(b.entries, entry{buildKey{product, r.Version, from}, r.ID, r.HeapUsageBytes})
+	b.entries = append(b.entries, entry{build: buildKey{product, r.Version, from}, instance: r.ID, heap: r.HeapUsageBytes})
 	if i == 0 {
 		b.timer = time.AfterFunc(writeTimeout, func() { b.finish(ErrTimeout) })
 	}

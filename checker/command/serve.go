@@ -33,10 +33,11 @@ type serveOptions struct {
 	listen, db, baseURL string
 	publicStats         bool
 	threshold           int64
+	reports, rollups    retention
 }
 
 func serveCommand(streams IO) *cobra.Command {
-	var o serveOptions
+	o := serveOptions{reports: retention(30 * 24 * time.Hour)}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Record reports and answer with the latest release",
@@ -52,6 +53,8 @@ func serveCommand(streams IO) *cobra.Command {
 	c.Flags().StringVar(&o.baseURL, "base-url", "", "`URL` under which clients reach the service, for the page that tells them (default: the address it listens on)")
 	c.Flags().BoolVar(&o.publicStats, "public-stats", false, "show figures to those who have not signed in too, without what few ids add up to")
 	c.Flags().Int64Var(&o.threshold, "public-threshold", 10, "the least `number` of ids that everyone is shown; fewer count as other")
+	c.Flags().Var(&o.reports, "keep-reports", "how long single reports are kept, once they are part of the statistics")
+	c.Flags().Var(&o.rollups, "keep-rollups", "how long statistics are kept")
 	return c
 }
 
@@ -104,6 +107,8 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { handler.Watch(ctx) })
+	keep := db.Retention{Reports: time.Duration(o.reports), Rollups: time.Duration(o.rollups)}
+	watch.Go(func() { s.Maintain(ctx, keep, log) })
 	defer watch.Wait() // before the store is closed
 	defer cancel()
 	fmt.Fprintf(streams.Out, "listening on http://%s\n", net.JoinHostPort(host, port))

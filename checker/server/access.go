@@ -134,7 +134,7 @@ func (s *Server) identify(r *http.Request) (audience, error) {
 		}
 		return reader, nil
 	}
-	if id := s.gate.sessions.token(r); id != "" {
+	if id := s.session(r); id != "" {
 		t, err := s.gate.tokens.get(r.Context(), id)
 		if err != nil {
 			return nobody, unchecked()

@@ -138,9 +138,11 @@ func (s *Server) look(ctx context.Context) error {
 }
 
 // Handler returns the handler of all requests.
-func (s *Server) Handler() http.Handler {
+func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
+
+func (s *Server) handle(routes []route) http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range s.routes() {
+	for _, r := range routes {
 		mux.Handle(r.pattern, s.guard(r))
 	}
 	return chain(mux, limitHeaders, jsonErrors(mux), s.recoverPanics)

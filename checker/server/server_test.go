@@ -27,8 +27,9 @@ const sampleID = "08c1d850-6065-478a-b9b5-a8f9f464ad33"
 // service is a server on a real store, reached over real connections.
 type service struct {
 	*httptest.Server
-	store *db.Store
-	path  string
+	store   *db.Store
+	handler *server.Server
+	path    string
 }
 
 type halves struct {
@@ -38,12 +39,35 @@ type halves struct {
 
 func newService(t testing.TB, releases ...checker.Release) *service {
 	t.Helper()
-	return newServiceOn(t, func(h halves) server.Store { return h }, releases...)
+	return newServiceWith(t, serviceOptions{}, releases...)
 }
 
 // newServiceOn puts something between the server and its store.
 func newServiceOn(t testing.TB, wrap func(halves) server.Store, releases ...checker.Release) *service {
 	t.Helper()
+	return newServiceWith(t, serviceOptions{wrap: wrap}, releases...)
+}
+
+// serviceOptions are what a test may want otherwise.
+type serviceOptions struct {
+	server.Options
+	wrap   func(halves) server.Store
+	log    io.Writer
+	routes []server.Route // in addition
+}
+
+func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release) *service {
+	t.Helper()
+	if o.Base == "" {
+		o.Base = "http://relcheck.example.com"
+	}
+	if o.wrap == nil {
+		o.wrap = func(h halves) server.Store { return h }
+	}
+	log := slog.New(slog.DiscardHandler)
+	if o.log != nil {
+		log = slog.New(slog.NewTextHandler(o.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	schema, err := os.ReadFile("../../schema.sql")
@@ -51,7 +75,6 @@ func newServiceOn(t testing.TB, wrap func(halves) server.Store, releases ...chec
 		t.Fatal(err)
 	}
 	s := &service{path: filepath.Join(t.TempDir(), "relcheck.db")}
-	log := slog.New(slog.DiscardHandler)
 	s.store, err = db.Open(ctx, s.path, string(schema))
 	if err != nil {
 		t.Fatal(err)
@@ -63,12 +86,13 @@ func newServiceOn(t testing.TB, wrap func(halves) server.Store, releases ...chec
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	handler, err := server.New(ctx, wrap(halves{s.store, w}), log, server.Options{Base: "http://relcheck.example.com"})
+	handler, err := server.New(ctx, o.wrap(halves{s.store, w}), log, o.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.handler = handler
 	go handler.Watch(ctx)
-	s.Server = httptest.NewServer(handler.Handler())
+	s.Server = httptest.NewServer(handler.HandlerWith(o.routes...))
 	t.Cleanup(s.Server.Close)
 	return s
 }

@@ -56,19 +56,6 @@ func (s sessions) read(cookie string, now time.Time) string {
 	return id
 }
 
-// token returns the id of the token that a request's cookie was given for, or "".
-func (s sessions) token(r *http.Request) string {
-	for _, c := range r.Cookies() {
-		if c.Name != plainCookie && c.Name != secureCookie {
-			continue
-		}
-		if id := s.read(c.Value, time.Now()); id != "" {
-			return id
-		}
-	}
-	return ""
-}
-
 // What the cookie is called. Browsers take one whose name begins with __Host-
 // over TLS only, and from the host itself only.
 const (
@@ -76,14 +63,33 @@ const (
 	secureCookie = "__Host-relcheck"
 )
 
+// secure tells whether the browser reaches the server over TLS, be it by a proxy.
+func (s *Server) secure(r *http.Request) bool {
+	return r.TLS != nil || strings.HasPrefix(s.options.Base, "https://")
+}
+
+func (s *Server) cookieName(r *http.Request) string {
+	if s.secure(r) {
+		return secureCookie
+	}
+	return plainCookie
+}
+
+// session returns the id of the token that a request's cookie was given for, or "".
+func (s *Server) session(r *http.Request) string {
+	for _, c := range r.CookiesNamed(s.cookieName(r)) {
+		if id := s.gate.sessions.read(c.Value, time.Now()); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
 // setCookie gives the cookie to a browser; one without a value is taken back.
 func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, value string) {
 	c := http.Cookie{
-		Name: plainCookie, Value: value, Path: "/", MaxAge: sessionDays * 24 * 60 * 60,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode,
-	}
-	if r.TLS != nil || strings.HasPrefix(s.options.Base, "https://") {
-		c.Name, c.Secure = secureCookie, true
+		Name: s.cookieName(r), Value: value, Path: "/", MaxAge: sessionDays * 24 * 60 * 60,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.secure(r),
 	}
 	if value == "" {
 		c.MaxAge = -1

@@ -72,10 +72,13 @@ func (f *Figures) Total() (ids int64) {
 }
 
 // Needed returns the periods whose rollups it takes to [BuildFigures.Sum] up a
-// range, each once.
-func Needed(r Range) (all []Period) {
+// range, each once. Nothing is known before the first of known.
+func Needed(r, known Range) (all []Period) {
 	seen := map[Period]bool{}
 	for _, window := range windows(r) {
+		if window.To < known.From {
+			continue
+		}
 		for _, p := range window.Cover() {
 			if !seen[p] {
 				seen[p] = true
@@ -98,16 +101,18 @@ func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
 	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
 		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
 	for i, window := range windows(r) {
-		var sum Rollup
+		var parts []*Rollup
 		for _, p := range window.Cover() {
 			if rollup := rollups[p]; rollup != nil {
-				sum.Merge(rollup)
+				parts = append(parts, rollup)
 			}
 		}
-		if i == 0 {
-			b.Total = sum
-		} else {
-			*into[i] = sum.IDs()
+		if i > 0 {
+			*into[i] = union(parts)
+			continue
+		}
+		for _, part := range parts {
+			b.Total.Merge(part)
 		}
 	}
 }

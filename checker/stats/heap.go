@@ -2,7 +2,6 @@ package stats
 
 import (
 	"iter"
-	"maps"
 	"math"
 	"slices"
 )
@@ -25,6 +24,9 @@ func HeapBucket(bytes int64) int {
 	return int(math.Ceil(math.Log(float64(bytes)) / logGamma))
 }
 
+// maxBucket is that of the largest heap there can be, 2^63-1 bytes.
+var maxBucket = HeapBucket(math.MaxInt64)
+
 // HeapOf returns the heap in bytes that stands for a bucket: none in it differs
 // by more than [HeapError].
 func HeapOf(bucket int) float64 {
@@ -36,24 +38,43 @@ func HeapOf(bucket int) float64 {
 
 // Heaps counts heaps by bucket. The zero value has none.
 type Heaps struct {
-	counts map[int]int64
+	low    int     // the bucket of the first count
+	counts []int64 // of each bucket from there up
 	total  int64
 }
 
 // Add counts n heaps of a bucket.
 func (h *Heaps) Add(bucket int, n int64) {
-	if h.counts == nil {
-		h.counts = map[int]int64{}
-	}
-	h.counts[bucket] += n
+	h.reach(bucket, bucket)
+	h.counts[bucket-h.low] += n
 	h.total += n
+}
+
+// reach makes room for the buckets from low to high.
+func (h *Heaps) reach(low, high int) {
+	if len(h.counts) == 0 {
+		h.low = low
+	}
+	if low < h.low {
+		h.counts = slices.Insert(h.counts, 0, make([]int64, h.low-low)...)
+		h.low = low
+	}
+	if missing := high - h.low + 1 - len(h.counts); missing > 0 {
+		h.counts = append(h.counts, make([]int64, missing)...)
+	}
 }
 
 // Merge adds all that other has counted.
 func (h *Heaps) Merge(other Heaps) {
-	for bucket, n := range other.counts {
-		h.Add(bucket, n)
+	if len(other.counts) == 0 {
+		return
 	}
+	h.reach(other.low, other.low+len(other.counts)-1)
+	into := h.counts[other.low-h.low:]
+	for i, n := range other.counts {
+		into[i] += n
+	}
+	h.total += other.total
 }
 
 // Total is how many heaps were counted.
@@ -62,8 +83,8 @@ func (h Heaps) Total() int64 { return h.total }
 // All yields each bucket that has heaps, from the lowest up, and their number.
 func (h Heaps) All() iter.Seq2[int, int64] {
 	return func(yield func(int, int64) bool) {
-		for _, bucket := range slices.Sorted(maps.Keys(h.counts)) {
-			if !yield(bucket, h.counts[bucket]) {
+		for i, n := range h.counts {
+			if n != 0 && !yield(h.low+i, n) {
 				return
 			}
 		}
@@ -74,7 +95,7 @@ func (h Heaps) All() iter.Seq2[int, int64] {
 // not exceed, within [HeapError]; or NaN when there is none. It is the value of
 // the heap with that rank, counted from the lowest; there is no interpolation.
 func (h Heaps) Quantile(q float64) float64 {
-	rank := int64(q * float64(h.total-1))
+	rank := rank(q, h.total)
 	for bucket, n := range h.All() {
 		if rank -= n; rank < 0 {
 			return HeapOf(bucket)
@@ -83,13 +104,14 @@ func (h Heaps) Quantile(q float64) float64 {
 	return math.NaN()
 }
 
+// rank is that of a quantile of n values, counted from 0.
+func rank(q float64, n int64) int64 { return int64(q * float64(n-1)) }
+
 // Above is how many heaps exceed one of so many bytes. Those in its own bucket,
 // within [HeapError] of it, do not.
 func (h Heaps) Above(bytes int64) (n int64) {
-	for bucket, count := range h.counts {
-		if bucket > HeapBucket(bytes) {
-			n += count
-		}
+	for i := max(0, HeapBucket(bytes)+1-h.low); i < len(h.counts); i++ {
+		n += h.counts[i]
 	}
 	return n
 }

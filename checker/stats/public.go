@@ -1,10 +1,223 @@
 package stats
 
-// Public returns what everyone may be shown of the view: no cell of it counts
-// from one to threshold ids. It has fewer tables, and none at all when its query
-// is not of [ParsePublicQuery].
+import (
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"relcheck/checker"
+)
+
+// Public returns what everyone may be shown of the view. Every count of ids in
+// it is rounded down to a multiple of the threshold, so that no difference of
+// two tells of fewer ids; what is under it is added up as other, or left out. It
+// has fewer tables, and none at all when its query is not of [ParsePublicQuery].
 func (v *View) Public(threshold int64) *View {
 	public := *v
+	public.threshold = max(1, threshold)
 	public.tables = nil
+	if v.isPublic() {
+		public.tables = publicDefinitions
+	}
+	public.AsOf = time.Time{} // of one report
+	public.Known = Range{1, 0}
+	if public.rounded(v.ids) > 0 {
+		public.Known = v.days()
+	}
+	public.Query.Below, public.Query.Above, public.Query.Compare = "", 0, [2]string{}
 	return &public
+}
+
+// isPublic tells whether the query is one that everyone may ask.
+func (v *View) isPublic() bool {
+	q := v.Query
+	return q.Filter == Filter{} && q.To == v.Today-1 && slices.Contains(publicDays, q.Range.Days())
+}
+
+// rounded is a count of ids as everyone may see it.
+func (v *View) rounded(ids int64) int64 { return ids - ids%v.threshold }
+
+// rough ends notes about counts that are rounded.
+const rough = ", rounded down; few of a kind are added up as other, or left out"
+
+var publicDefinitions = []definition{
+	{"summary", "Summary", "Distinct ids seen in these days, and in as many before them" + rough,
+		columns("period from to ids before change"), (*View).publicSummary},
+	{"weekly", "By week", "Distinct ids seen from Monday to Sunday, in whole weeks of the range" + rough,
+		columns("from to ids"), (*View).publicWeekly},
+	{"adoption", "Adoption", "Distinct ids seen in the week from that Monday, and their share of all of that week" + rough,
+		columns("day version ids share"), (*View).publicAdoption},
+	{"lines", "Minor lines", "Distinct ids seen in the range, by minor line" + rough,
+		columns("line ids share latest"), (*View).publicLines},
+	{"latest", "On the latest", "Distinct ids seen in the range that run the latest release, its line, or what is newer; the line has the release among it" + rough,
+		columns("what version ids share"), (*View).publicLatest},
+	{"versions", "Versions", "Distinct ids seen in the range" + rough,
+		columns("version released ids share behind days_behind"), (*View).publicVersions},
+	{"behind", "Releases behind", "Distinct ids seen in the range, by how many stable releases are newer than theirs" + rough,
+		columns("releases ids share"), (*View).publicBehind},
+	{"platforms", "Platforms", "Distinct ids seen in the range" + rough,
+		columns("os arch ids share"), (*View).publicPlatforms},
+	{"os", "Operating systems", "Distinct ids seen in the range" + rough,
+		columns("os ids share"), (*View).publicOS},
+	{"arch", "Architectures", "Distinct ids seen in the range" + rough,
+		columns("arch ids share"), (*View).publicArch},
+	{"heap", "Heap", "Percentiles of the heaps in reports, to two digits, and the distinct ids that sent them" + rough,
+		columns("version ids p50 p90"), (*View).publicHeap},
+}
+
+// cell is a row that counts ids: what comes before their number, and what comes
+// after their share.
+type cell struct {
+	name  []any
+	ids   int64
+	after []any
+	other bool // there is nothing to tell it apart by
+}
+
+// publish adds a row for each cell that is large enough, and one for all others
+// together. It returns what they add up to.
+func (v *View) publish(t *Table, rest cell, cells []cell) (total int64) {
+	var shown []cell
+	for _, c := range cells {
+		if c.other || c.ids < v.threshold {
+			rest.ids += c.ids
+		} else {
+			shown = append(shown, c)
+		}
+	}
+	if rest.ids >= v.threshold {
+		shown = append(shown, rest)
+	}
+	for _, c := range shown {
+		total += v.rounded(c.ids)
+	}
+	for _, c := range shown {
+		ids := v.rounded(c.ids)
+		row := append(slices.Clone(c.name), ids, share(ids, total))
+		t.row(append(row, c.after...)...)
+	}
+	return total
+}
+
+func (v *View) publicSummary(t *Table) {
+	for _, s := range v.stretches()[1:] {
+		ids, before := v.rounded(s.ids), v.rounded(s.before)
+		known := before > 0 && v.hasBefore(s.Range)
+		t.row(s.name, s.From, s.To, ids, orNil(before, known), orNil(float64(ids)/float64(before)-1, known))
+	}
+}
+
+func (v *View) publicWeekly(t *Table) {
+	for _, c := range v.perPeriod(OneWeek) {
+		t.row(c.Day, Period{OneWeek, c.Day}.Range().To, v.rounded(c.IDs))
+	}
+}
+
+func (v *View) publicAdoption(t *Table) {
+	weeks := v.periods(OneWeek)
+	for i, ids := range v.versionsBy(OneWeek, weeks) {
+		var cells []cell
+		for place, n := range ids {
+			name := v.used[place].name
+			cells = append(cells, cell{name: []any{weeks[i], name}, ids: n, other: name == other})
+		}
+		v.publish(t, cell{name: []any{weeks[i], other}}, cells)
+	}
+}
+
+func (v *View) publicLines(t *Table) {
+	var cells []cell
+	for _, l := range v.minorLines() {
+		cells = append(cells, cell{[]any{l.name}, l.ids, []any{v.isLatest(l.name)}, l.name == other})
+	}
+	v.publish(t, cell{name: []any{other}, after: []any{v.isLatest(other)}}, cells)
+}
+
+// publicLatest has the latest release beside the line that it is among, so that
+// it does not count towards the whole.
+func (v *View) publicLatest(t *Table) {
+	r := v.recency()
+	var parts Table
+	total := v.publish(&parts, cell{name: []any{other, nil}}, []cell{
+		{name: []any{"latest minor line", Line(v.Latest)}, ids: r.line},
+		{name: []any{"older", nil}, ids: r.older},
+		{name: []any{"unknown", nil}, ids: r.unknown},
+	})
+	if latest := v.rounded(r.latest); latest > 0 {
+		t.row("latest release", v.Latest, latest, share(latest, total))
+	}
+	t.Rows = append(t.Rows, parts.Rows...)
+}
+
+func (v *View) publicVersions(t *Table) {
+	var cells []cell
+	for _, one := range v.used {
+		releases, days := v.behindOf(one)
+		cells = append(cells, cell{[]any{one.name, one.release.released()}, one.ids, []any{releases, days}, one.name == other})
+	}
+	v.publish(t, cell{name: []any{other, nil}, after: []any{nil, nil}}, cells)
+}
+
+// publicBehind adds the few of a kind to those that nothing is known of.
+func (v *View) publicBehind(t *Table) {
+	ids, unknown := v.byReleases()
+	var cells []cell
+	for _, releases := range slices.Sorted(maps.Keys(ids)) {
+		cells = append(cells, cell{name: []any{releases}, ids: ids[releases]})
+	}
+	v.publish(t, cell{name: []any{nil}, ids: unknown}, cells)
+}
+
+func (v *View) publicPlatforms(t *Table) {
+	var cells []cell
+	for _, p := range v.hosts {
+		cells = append(cells, cell{name: []any{p.OS, p.Arch}, ids: p.ids, other: p.Platform == checker.Other})
+	}
+	v.publish(t, cell{name: []any{other, other}}, cells)
+}
+
+func (v *View) publicOS(t *Table)   { v.publishParts(t, osOf) }
+func (v *View) publicArch(t *Table) { v.publishParts(t, archOf) }
+
+func (v *View) publishParts(t *Table, of func(*platform) string) {
+	var cells []cell
+	for _, p := range v.parts(of) {
+		cells = append(cells, cell{name: []any{p.name}, ids: p.ids, other: p.name == other})
+	}
+	v.publish(t, cell{name: []any{other}}, cells)
+}
+
+func (v *View) publicHeap(t *Table) {
+	var all, rest pile
+	versions := v.piles(len(v.used), func(b *build) int { return b.version.place })
+	var shown []int
+	for i := range versions {
+		all.merge(&versions[i])
+		if versions[i].ids < v.threshold || v.used[i].name == other {
+			rest.merge(&versions[i])
+		} else {
+			shown = append(shown, i)
+		}
+	}
+	v.publicHeapRow(t, nil, &all)
+	for _, i := range shown {
+		v.publicHeapRow(t, v.used[i].name, &versions[i])
+	}
+	v.publicHeapRow(t, other, &rest)
+}
+
+func (v *View) publicHeapRow(t *Table, version any, p *pile) {
+	if ids := v.rounded(p.ids); ids > 0 {
+		t.row(version, ids, twoDigits(p.Quantile(0.5)), twoDigits(p.Quantile(0.9)))
+	}
+}
+
+// twoDigits rounds to two significant digits.
+func twoDigits(n float64) float64 {
+	if n <= 0 {
+		return 0
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(n))-1)
+	return math.Round(n/unit) * unit
 }

@@ -28,7 +28,7 @@ var publicDays = []int{7, defaultDays, 90, 365}
 func ParseQuery(get func(name string) string, today Day) (Query, error) {
 	p := params{get: func(name string) string { return strings.TrimSpace(get(name)) }}
 	var q Query
-	q.Range, q.Days = p.days(today)
+	q.Range, q.LastDays = p.days(today)
 	q.Version = p.version("version")
 	q.OS, q.Arch = p.platform()
 	q.Below = p.below()
@@ -53,10 +53,10 @@ func ParsePublicQuery(get func(name string) string, today Day) (Query, error) {
 	if err != nil {
 		return Query{}, err
 	}
-	if !slices.Contains(publicDays, q.Days) {
-		return Query{}, fmt.Errorf("days=%d is for those who are signed in; sign in, or ask for 7, 28, 90 or 365", q.Days)
+	if !slices.Contains(publicDays, q.LastDays) {
+		return Query{}, fmt.Errorf("days=%d is for those who are signed in; sign in, or ask for 7, 28, 90 or 365", q.LastDays)
 	}
-	q.Range = Range{today - 1, today - 1}.Last(q.Days)
+	q.Range = Range{today - 1, today - 1}.Last(q.LastDays)
 	return q, nil
 }
 
@@ -70,13 +70,13 @@ func (q Query) Values() url.Values {
 			values.Set(name, value)
 		}
 	}
-	switch q.Days {
+	switch q.LastDays {
 	case defaultDays:
 	case 0:
 		set("from", q.From.String())
 		set("to", q.To.String())
 	default:
-		set("days", strconv.Itoa(q.Days))
+		set("days", strconv.Itoa(q.LastDays))
 	}
 	set("version", q.Version)
 	set("os", q.OS)

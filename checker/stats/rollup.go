@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 )
 
@@ -12,8 +11,14 @@ import (
 // value is that of no report.
 type Rollup struct {
 	Reports int64
-	Heaps   Heaps // of the reports that told one
-	classes map[int]*IDs
+	Heaps   Heaps     // of the reports that told one
+	classes []heapIDs // in order
+}
+
+// heapIDs are the ids that reported a heap of some size: see heapClass.
+type heapIDs struct {
+	class int
+	ids   *IDs
 }
 
 // heapLimits are the heaps, in bytes, for which ids are counted that exceed them:
@@ -62,22 +67,21 @@ func (r *Rollup) add(hash uint64, heap *int64) {
 	r.class(heapClass(heap)).add(hash)
 }
 
+// class returns the ids of a class, to be added to.
 func (r *Rollup) class(c int) *IDs {
-	if r.classes == nil {
-		r.classes = map[int]*IDs{}
+	i, there := slices.BinarySearchFunc(r.classes, c, func(h heapIDs, c int) int { return h.class - c })
+	if !there {
+		r.classes = slices.Insert(r.classes, i, heapIDs{c, new(IDs)})
 	}
-	if r.classes[c] == nil {
-		r.classes[c] = new(IDs)
-	}
-	return r.classes[c]
+	return r.classes[i].ids
 }
 
 // Merge adds all that other has counted. Ids that both have count once.
 func (r *Rollup) Merge(other *Rollup) {
 	r.Reports += other.Reports
 	r.Heaps.Merge(other.Heaps)
-	for c, ids := range other.classes {
-		r.class(c).Merge(ids)
+	for _, h := range other.classes {
+		r.class(h.class).Merge(h.ids)
 	}
 }
 
@@ -92,27 +96,32 @@ func (r *Rollup) Above(limit int64) int64 {
 
 // idsFrom counts the ids in classes from c up.
 func (r *Rollup) idsFrom(c int) int64 {
-	var one, all *IDs
-	for class, ids := range r.classes {
-		switch {
-		case class < c:
-		case one == nil:
-			one = ids
-		default:
-			if all == nil {
-				all = new(IDs)
-				all.Merge(one)
-			}
-			all.Merge(ids)
+	first := slices.IndexFunc(r.classes, func(h heapIDs) bool { return h.class >= c })
+	switch {
+	case first < 0:
+		return 0
+	case first == len(r.classes)-1:
+		return r.classes[first].ids.Count()
+	}
+	var all IDs
+	for _, h := range r.classes[first:] {
+		all.Merge(h.ids)
+	}
+	return all.Count()
+}
+
+// union counts the distinct ids of some rollups.
+func union(rollups []*Rollup) int64 {
+	if len(rollups) == 1 {
+		return rollups[0].IDs()
+	}
+	var all IDs
+	for _, r := range rollups {
+		for _, h := range r.classes {
+			all.Merge(h.ids)
 		}
 	}
-	switch {
-	case all != nil:
-		return all.Count()
-	case one != nil:
-		return one.Count()
-	}
-	return 0
+	return all.Count()
 }
 
 // rollupForm is the first byte of an encoded rollup.
@@ -122,7 +131,11 @@ const rollupForm = 1
 func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, rollupForm)
 	b = binary.AppendUvarint(b, uint64(r.Reports))
-	b = binary.AppendUvarint(b, uint64(len(r.Heaps.counts)))
+	buckets := 0
+	for range r.Heaps.All() {
+		buckets++
+	}
+	b = binary.AppendUvarint(b, uint64(buckets))
 	last := 0
 	for bucket, n := range r.Heaps.All() {
 		b = binary.AppendVarint(b, int64(bucket-last))
@@ -130,12 +143,12 @@ func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
 		last = bucket
 	}
 	b = binary.AppendUvarint(b, uint64(len(r.classes)))
-	for _, c := range slices.Sorted(maps.Keys(r.classes)) {
-		sketch, err := r.classes[c].AppendBinary(nil)
+	for _, h := range r.classes {
+		sketch, err := h.ids.AppendBinary(nil)
 		if err != nil {
 			return nil, err
 		}
-		b = binary.AppendUvarint(b, uint64(c))
+		b = binary.AppendUvarint(b, uint64(h.class))
 		b = binary.AppendUvarint(b, uint64(len(sketch)))
 		b = append(b, sketch...)
 	}
@@ -155,6 +168,9 @@ func (r *Rollup) UnmarshalBinary(b []byte) error {
 	bucket := 0
 	for n := in.count(); n > 0 && !in.bad; n-- {
 		bucket += int(in.signed())
+		if bucket < -1 || bucket > maxBucket {
+			return errRollup
+		}
 		r.Heaps.Add(bucket, in.count())
 	}
 	for n := in.count(); n > 0 && !in.bad; n-- {

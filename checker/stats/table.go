@@ -11,7 +11,7 @@ import (
 // Query is what is asked about a product.
 type Query struct {
 	Range
-	Days int // when the range was asked for as so many last days; 0 when as dates
+	LastDays int // when the range was asked for as so many last days; 0 when as dates
 	Filter
 	Below   string    // a version: how many run an older one; empty for the latest
 	Above   int64     // bytes of heap: how many exceed it; 0 for none

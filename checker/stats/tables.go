@@ -1,103 +1,145 @@
 package stats
 
-import "slices"
+import "strings"
 
 // definition is a table, and how it is filled from a view.
 type definition struct {
-	Table // without rows
-	fill  func(*View, *Table)
+	name, title, note string
+	columns           []Column
+	fill              func(*View, *Table)
 }
 
 // of returns the table of a view.
 func (d *definition) of(v *View) *Table {
-	t := d.Table
-	t.Columns = slices.Clone(t.Columns)
-	t.Rows = [][]any{}
-	if d.fill != nil {
-		d.fill(v, &t)
-	}
-	return &t
+	t := &Table{Name: d.name, Title: d.title, Note: d.note, Columns: d.columns, Rows: [][]any{}}
+	d.fill(v, t)
+	return t
 }
 
 // row adds a row of as many values as the table has columns.
 func (t *Table) row(values ...any) { t.Rows = append(t.Rows, values) }
 
-// TableNames are the names of all tables, in the order of [View.Tables].
-var TableNames = names(definitions)
+// remark adds to what is said about the table.
+func (t *Table) remark(text string) { t.Note += "; " + text }
 
-func names(all []definition) (names []string) {
-	for _, d := range all {
-		names = append(names, d.Name)
+// TableNames are the names of all tables, in the order of [View.Tables].
+var TableNames = func() (names []string) {
+	for _, d := range definitions {
+		names = append(names, d.name)
 	}
 	return names
+}()
+
+// columns returns the columns that some words stand for.
+func columns(words string) (all []Column) {
+	for word := range strings.FieldsSeq(words) {
+		column, ok := vocabulary[word]
+		if !ok {
+			panic("no column is named " + word)
+		}
+		all = append(all, column)
+	}
+	return all
 }
 
-// Columns that several tables have.
-var (
-	dayColumn      = Column{"day", Date, "Day"}
-	fromColumn     = Column{"from", Date, "From"}
-	toColumn       = Column{"to", Date, "To"}
-	idsColumn      = Column{"ids", Number, "IDs"}
-	shareColumn    = Column{"share", Share, "Share"}
-	reportsColumn  = Column{"reports", Number, "Reports"}
-	checksColumn   = Column{"checks", Number, "Checks"}
-	versionColumn  = Column{"version", Text, "Version"}
-	releasedColumn = Column{"released", Date, "Released"}
-	lineColumn     = Column{"line", Text, "Line"}
-	osColumn       = Column{"os", Text, "OS"}
-	archColumn     = Column{"arch", Text, "Architecture"}
-	p50Column      = Column{"p50", Bytes, "p50"}
-	p90Column      = Column{"p90", Bytes, "p90"}
-	p95Column      = Column{"p95", Bytes, "p95"}
-)
+// vocabulary is all columns there are. Words with a colon are for those whose
+// name means something else in another table.
+var vocabulary = map[string]Column{
+	"again":        {"again", Number, "Reported again"},
+	"arch":         {"arch", Text, "Architecture"},
+	"before":       {"before", Number, "Before"},
+	"behind":       {"behind", Number, "Releases behind"},
+	"below":        {"below", Text, "Below"},
+	"bytes":        {"bytes", Bytes, "More than"},
+	"certain":      {"certain", Yes, "Certain"},
+	"change":       {"change", Change, "Change"},
+	"checks":       {"checks", Number, "Checks"},
+	"day":          {"day", Date, "Day"},
+	"days_behind":  {"days_behind", Number, "Days behind"},
+	"from":         {"from", Date, "From"},
+	"from:heap":    {"from", Bytes, "From"},
+	"from_days":    {"from_days", Number, "From days"},
+	"half":         {"half", Number, "Days to half"},
+	"high":         {"high", Change, "At most"},
+	"ids":          {"ids", Number, "IDs"},
+	"latest":       {"latest", Yes, "Latest"},
+	"line":         {"line", Text, "Line"},
+	"low":          {"low", Change, "At least"},
+	"new":          {"new", Text, "New"},
+	"new_bytes":    {"new_bytes", Bytes, "New heap"},
+	"old":          {"old", Text, "Old"},
+	"old_bytes":    {"old_bytes", Bytes, "Old heap"},
+	"os":           {"os", Text, "OS"},
+	"p50":          {"p50", Bytes, "p50"},
+	"p90":          {"p90", Bytes, "p90"},
+	"p95":          {"p95", Bytes, "p95"},
+	"p95:heap":     {"p95", Bytes, "Heap p95"},
+	"p99":          {"p99", Bytes, "p99"},
+	"percentile":   {"percentile", Text, "Percentile"},
+	"period":       {"period", Text, "Period"},
+	"released":     {"released", Date, "Released"},
+	"releases":     {"releases", Number, "Releases behind"},
+	"reports":      {"reports", Number, "Reports"},
+	"share":        {"share", Share, "Share"},
+	"started":      {"started", Number, "Started"},
+	"to":           {"to", Date, "To"},
+	"to:heap":      {"to", Bytes, "To"},
+	"to_days":      {"to_days", Number, "To days"},
+	"version":      {"version", Text, "Version"},
+	"version:most": {"version", Text, "Most used version"},
+	"what":         {"what", Text, "Running"},
+}
 
-// estimated ends the notes about distinct ids.
-const estimated = "estimated with a standard error of 0.8 %, exact while they are few; an id is one start of a program."
+// Ends of notes: how exactly something is counted.
+const (
+	// estimated tells of IDsError.
+	estimated = "; counts of ids are within 0.8 % (standard error), exact while small, and an id is one start of a program"
+	// bucketed tells of HeapError.
+	bucketed = "; heaps are within 1 %"
+)
 
 // definitions are all tables. A new one is an entry here.
 var definitions = []definition{
-	{Table{"summary", "Summary", "Distinct ids seen in those days and in as many before them, " + estimated, []Column{
-		{"period", Text, "Period"}, fromColumn, toColumn, idsColumn, {"before", Number, "Before"}, {"change", Change, "Change"},
-		reportsColumn, checksColumn}, nil}, nil},
-	{Table{"daily", "By day", "Distinct ids seen that UTC day, " + estimated, []Column{
-		dayColumn, idsColumn, reportsColumn, checksColumn}, nil}, nil},
-	{Table{"weekly", "By week", "Distinct ids seen from Monday to Sunday, " + estimated, []Column{
-		fromColumn, toColumn, idsColumn, reportsColumn}, nil}, nil},
-	{Table{"monthly", "By four weeks", "Distinct ids seen in four weeks, " + estimated, []Column{
-		fromColumn, toColumn, idsColumn, reportsColumn}, nil}, nil},
-	{Table{"adoption", "Adoption", "Distinct ids seen that UTC day and their share of all that day, " + estimated, []Column{
-		dayColumn, versionColumn, idsColumn, shareColumn}, nil}, nil},
-	{Table{"releases", "Releases", "Days until half of the distinct ids of a day ran the release or a newer one; ids are those of all days, " + estimated, []Column{
-		versionColumn, releasedColumn, idsColumn, shareColumn, {"half", Number, "Days to half"}}, nil}, nil},
-	{Table{"lines", "Minor lines", "Distinct ids, " + estimated, []Column{
-		lineColumn, idsColumn, shareColumn, {"latest", Yes, "Latest"}}, nil}, nil},
-	{Table{"latest", "On the latest", "Distinct ids that run the latest release or line, or what is newer, " + estimated, []Column{
-		{"what", Text, "Running"}, versionColumn, idsColumn, shareColumn}, nil}, nil},
-	{Table{"versions", "Versions", "Distinct ids, " + estimated, []Column{
-		versionColumn, releasedColumn, idsColumn, shareColumn, reportsColumn, {"behind", Number, "Releases behind"},
-		{"days_behind", Number, "Days behind"}, {"p95", Bytes, "Heap p95"}}, nil}, nil},
-	{Table{"deprecation", "If support ended", "Distinct ids that run a version older than that, " + estimated, []Column{
-		{"below", Text, "Below"}, idsColumn, shareColumn}, nil}, nil},
-	{Table{"behind", "Releases behind", "Distinct ids by how many stable releases are newer than theirs, " + estimated, []Column{
-		{"releases", Number, "Releases behind"}, idsColumn, shareColumn}, nil}, nil},
-	{Table{"behind_days", "Days behind", "Distinct ids by how many days before the latest release theirs was published, " + estimated, []Column{
-		{"from_days", Number, "From days"}, {"to_days", Number, "To days"}, idsColumn, shareColumn}, nil}, nil},
-	{Table{"platforms", "Platforms", "Distinct ids, " + estimated, []Column{
-		osColumn, archColumn, idsColumn, shareColumn, reportsColumn, {"version", Text, "Most used version"}, {"p95", Bytes, "Heap p95"}}, nil}, nil},
-	{Table{"os", "Operating systems", "Distinct ids, " + estimated, []Column{osColumn, idsColumn, shareColumn}, nil}, nil},
-	{Table{"arch", "Architectures", "Distinct ids, " + estimated, []Column{archColumn, idsColumn, shareColumn}, nil}, nil},
-	{Table{"platform_versions", "Versions by platform", "Distinct ids and their share of the platform's, " + estimated, []Column{
-		osColumn, archColumn, versionColumn, idsColumn, shareColumn}, nil}, nil},
-	{Table{"heap", "Heap", "", []Column{
-		versionColumn, osColumn, archColumn, idsColumn, reportsColumn, p50Column, p90Column, p95Column, {"p99", Bytes, "p99"}}, nil}, nil},
-	{Table{"heap_histogram", "Heaps", "", []Column{
-		{"from", Bytes, "From"}, {"to", Bytes, "To"}, reportsColumn, shareColumn}, nil}, nil},
-	{Table{"heap_above", "Heaps above", "", []Column{
-		{"bytes", Bytes, "Above"}, idsColumn, shareColumn}, nil}, nil},
-	{Table{"heap_change", "Change of heap", "", []Column{
-		{"percentile", Text, "Percentile"}, {"old", Text, "Old"}, {"new", Text, "New"}, {"old_bytes", Bytes, "Old heap"},
-		{"new_bytes", Bytes, "New heap"}, {"change", Change, "Change"}, {"low", Change, "At least"}, {"high", Change, "At most"},
-		{"certain", Yes, "Certain"}}, nil}, nil},
-	{Table{"lifetimes", "Lifetimes", "", []Column{
-		dayColumn, {"started", Number, "Started"}, {"again", Number, "Reported again"}, shareColumn}, nil}, nil},
+	{"summary", "Summary", "Distinct ids seen in these days, and in as many before them" + estimated,
+		columns("period from to ids before change reports checks"), (*View).summary},
+	{"daily", "By day", "Distinct ids seen that UTC day, reports, and checks without an id" + estimated,
+		columns("day ids reports checks"), (*View).daily},
+	{"weekly", "By week", "Distinct ids seen from Monday to Sunday, in whole weeks of the range" + estimated,
+		columns("from to ids reports"), (*View).weekly},
+	{"monthly", "By four weeks", "Distinct ids seen in four weeks from a Monday on, where they lie wholly in the range" + estimated,
+		columns("from to ids reports"), (*View).monthly},
+	{"adoption", "Adoption", "Distinct ids seen that UTC day, and their share of all of that day" + estimated,
+		columns("day version ids share"), (*View).adoption},
+	{"releases", "Releases", "Distinct ids seen in the range, and days from the release until half of the ids of a whole day ran it or a newer one" + estimated,
+		columns("version released ids share half"), (*View).releases},
+	{"lines", "Minor lines", "Distinct ids seen in the range, by minor line" + estimated,
+		columns("line ids share latest"), (*View).lines},
+	{"latest", "On the latest", "Distinct ids seen in the range that run the latest release, its line, or what is newer; the line has the release among it" + estimated,
+		columns("what version ids share"), (*View).latest},
+	{"versions", "Versions", "Distinct ids seen in the range, and the reports they sent" + estimated + bucketed,
+		columns("version released ids share reports behind days_behind p95:heap"), (*View).versions},
+	{"deprecation", "If support ended", "Distinct ids seen in the range that run an older version than this" + estimated,
+		columns("below ids share"), (*View).deprecation},
+	{"behind", "Releases behind", "Distinct ids seen in the range, by how many stable releases are newer than theirs" + estimated,
+		columns("releases ids share"), (*View).behind},
+	{"behind_days", "Days behind", "Distinct ids seen in the range, by how many days before the latest release theirs was published" + estimated,
+		columns("from_days to_days ids share"), (*View).behindDays},
+	{"platforms", "Platforms", "Distinct ids seen in the range, and the reports they sent" + estimated + bucketed,
+		columns("os arch ids share reports version:most p95:heap"), (*View).platforms},
+	{"os", "Operating systems", "Distinct ids seen in the range" + estimated,
+		columns("os ids share"), (*View).os},
+	{"arch", "Architectures", "Distinct ids seen in the range" + estimated,
+		columns("arch ids share"), (*View).arch},
+	{"platform_versions", "Versions by platform", "Distinct ids seen in the range, and their share of the platform's" + estimated,
+		columns("os arch version ids share"), (*View).platformVersions},
+	{"heap", "Heap", "Percentiles of the heaps in all reports that told one, and the distinct ids that sent them" + estimated + bucketed,
+		columns("version os arch ids reports p50 p90 p95 p99"), (*View).heap},
+	{"heap_histogram", "Heaps", "Reports by the heap they told, in bars of one ratio, and their share of all that told one" + bucketed,
+		columns("from:heap to:heap reports share"), (*View).heapHistogram},
+	{"heap_above", "Heap above", "Distinct ids that ever reported a heap above this, and their share of all, also of those that told none" + estimated,
+		columns("bytes ids share"), (*View).heapAbove},
+	{"heap_change", "Change of heap", "Percentiles of the heaps in reports of two versions, and a 95 % interval of their change that takes each id for one observation; not certain where that holds 0 or the ids are too few" + bucketed,
+		columns("percentile old new old_bytes new_bytes change low high certain"), (*View).heapChange},
+	{"lifetimes", "Lifetimes", "Ids by the UTC day of their first report, and those of them that have reported again since",
+		columns("day started again share"), (*View).lifetimes},
 }

@@ -1,6 +1,8 @@
 package stats
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"relcheck/checker"
@@ -16,29 +18,49 @@ type View struct {
 	Today   Day       // it is not over yet, and its figures still grow
 	Latest  string    // the tag of the latest release, or empty
 
-	tables   []definition
-	builds   []build
-	versions []*version // newest first
-	index    releases
-	ids      int64 // of all builds, in the range
+	tables    []definition
+	known     Range // what is known, even of a view that is public
+	threshold int64 // see [View.Public]
+	published published
+	builds    []build
+	used      []*version  // those that were reported, newest first
+	ladder    []*version  // those of them that can be compared, by that
+	hosts     []*platform // where they were reported from, most used first
+	ids       int64       // of all builds, in the range
+}
+
+// build is one build of the figures, and what is counted in it.
+type build struct {
+	*BuildFigures
+	version  *version
+	platform *platform
+	ids      int64
+	exceed   []int64 // see [Rollup.count]
+}
+
+// platform is what builds of one platform have in common.
+type platform struct {
+	checker.Platform
+	place        int // in the view's order
+	ids, reports int64
 }
 
 // NewView returns the view of what was asked about a product. The figures are
 // those of the query's range, of builds that its filter keeps; they are only read.
 func NewView(l checker.Listing, q Query, f *Figures, today Day) *View {
-	v := &View{Product: l.Product, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions}
-	v.index = newReleases(l.Releases)
-	if v.index.latest != nil {
-		v.Latest = v.index.latest.Version
+	v := &View{Product: l.Product, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions, known: f.Known}
+	v.published = publishedOf(l.Releases)
+	if v.published.latest != nil {
+		v.Latest = v.published.latest.Version
 	}
-	v.count(f)
+	v.count(f.Builds)
 	return v
 }
 
 // Table returns one of [TableNames], or nil when the view has none of that name.
 func (v *View) Table(name string) *Table {
 	for i := range v.tables {
-		if v.tables[i].Name == name {
+		if v.tables[i].name == name {
 			return v.tables[i].of(v)
 		}
 	}
@@ -54,36 +76,61 @@ func (v *View) Tables() []*Table {
 	return all
 }
 
-// build is one build of the figures, with its distinct ids.
-type build struct {
-	*BuildFigures
-	version *version
-	ids     int64
-	// exceed is how many of them exceeded as many of the heap limits as the
-	// index says, or more. The first are those that told a heap at all.
-	exceed []int64
-}
-
-// count takes up the figures' builds.
-func (v *View) count(f *Figures) {
-	byName := map[string]*version{}
-	v.builds = make([]build, len(f.Builds))
-	for i := range f.Builds {
-		b := build{BuildFigures: &f.Builds[i]}
+// count takes up the builds, and sums them up by version and by platform.
+func (v *View) count(builds []BuildFigures) {
+	versions, platforms := map[string]*version{}, map[checker.Platform]*platform{}
+	v.builds = make([]build, len(builds))
+	for i := range builds {
+		b := &v.builds[i]
+		b.BuildFigures = &builds[i]
 		b.ids, b.exceed = b.Total.count()
-		b.version = byName[v.index.shown(b.Version)]
-		if b.version == nil {
-			b.version = v.index.version(b.Version)
-			byName[b.version.name] = b.version
-			v.versions = append(v.versions, b.version)
+
+		name := v.published.shown(b.Version)
+		if versions[name] == nil {
+			versions[name] = v.published.version(b.Version)
+			v.used = append(v.used, versions[name])
 		}
+		if platforms[b.Platform] == nil {
+			platforms[b.Platform] = &platform{Platform: b.Platform}
+			v.hosts = append(v.hosts, platforms[b.Platform])
+		}
+		b.version, b.platform = versions[name], platforms[b.Platform]
 		b.version.ids += b.ids
 		b.version.reports += b.Total.Reports
+		b.platform.ids += b.ids
+		b.platform.reports += b.Total.Reports
 		v.ids += b.ids
-		v.builds[i] = b
 	}
-	sortVersions(v.versions)
+	v.arrange()
 }
+
+// arrange brings versions and platforms into the order they are shown in.
+func (v *View) arrange() {
+	slices.SortFunc(v.used, func(a, b *version) int {
+		return cmp.Or(checker.Compare(b.key, a.key), cmp.Compare(a.name, b.name))
+	})
+	for i, one := range v.used {
+		one.place = i
+	}
+	slices.SortFunc(v.hosts, func(a, b *platform) int {
+		return cmp.Or(cmp.Compare(b.ids, a.ids), cmp.Compare(a.OS, b.OS), cmp.Compare(a.Arch, b.Arch))
+	})
+	for i, one := range v.hosts {
+		one.place = i
+	}
+	v.ladder = ladder(v.used)
+}
+
+// days are those of the range that anything can be known of.
+func (v *View) days() Range {
+	if v.known.Days() == 0 {
+		return Range{1, 0}
+	}
+	return Range{max(v.Query.From, v.known.From), min(v.Query.To, v.Today)}
+}
+
+// unfinished tells whether the range's last day goes on.
+func (v *View) unfinished() bool { return v.Query.To >= v.Today }
 
 // share returns n of all as a value of a table: nil when there are none at all.
 func share(n, all int64) any {
@@ -91,4 +138,12 @@ func share(n, all int64) any {
 		return nil
 	}
 	return float64(n) / float64(all)
+}
+
+// orNil returns a value for a table when it is known.
+func orNil[T any](value T, known bool) any {
+	if !known {
+		return nil
+	}
+	return value
 }

@@ -1,0 +1,336 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/checker/access"
+	"relcheck/checker/server"
+)
+
+// What everyone may ask for. Whatever else there is refuses who has no token.
+var public = map[string]bool{
+	"POST /v1/version":                                      true,
+	"POST /p/{product}/v1/version":                          true,
+	"GET /repos/{owner}/{repo}/releases/latest":             true,
+	"GET /p/{product}/repos/{owner}/{repo}/releases/latest": true,
+	"GET /healthz":                                          true,
+	"GET /readyz":                                           true,
+	"GET /{$}":                                              true,
+	"GET /sign-in":                                          true,
+	"POST /sign-in":                                         true,
+	"POST /sign-out":                                        true,
+}
+
+// What everyone may ask for if the operator has said so.
+var publicStats = map[string]bool{
+	"GET /test/viewers": true,
+}
+
+var testRoutes = []server.Route{
+	{Pattern: "GET /test/readers", Who: server.ReadersOnly},
+	{Pattern: "GET /test/viewers", Who: server.ViewersToo},
+	{Pattern: "GET /api/test/{name}", Who: server.ReadersOnly},
+}
+
+// token adds a token to the service's store.
+func (s *service) token(t testing.TB) (id, text string) {
+	t.Helper()
+	k, text := access.New("test", access.Read, time.Now())
+	if err := s.store.AddToken(context.Background(), k); err != nil {
+		t.Fatal(err)
+	}
+	return k.ID, text
+}
+
+func (s *service) revoke(t testing.TB, id string) {
+	t.Helper()
+	if err := s.store.RevokeToken(context.Background(), id, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// credential is how somebody wants to be let in.
+type credential struct{ header, value string }
+
+func bearer(text string) credential     { return credential{"Authorization", "Bearer " + text} }
+func withCookie(text string) credential { return credential{"Cookie", "relcheck=" + text} }
+
+// ask sends a request straight to the handler, from an address.
+func ask(h http.Handler, from, method, path string, c credential) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	r.RemoteAddr = from
+	if c.header != "" {
+		r.Header.Set(c.header, c.value)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+var wildcard = regexp.MustCompile(`\{[^}]*\}`)
+
+// sample returns a request that a pattern matches.
+func sample(pattern string) (method, path string) {
+	method, path, _ = strings.Cut(pattern, " ")
+	return method, wildcard.ReplaceAllString(strings.ReplaceAll(path, "{$}", ""), "opa")
+}
+
+// A new route that is not on one of the lists above is for those with a token,
+// or this fails.
+func TestEveryRouteIsGuarded(t *testing.T) {
+	for _, publicToo := range []bool{false, true} {
+		s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: publicToo, PublicThreshold: 10}})
+		h := s.handler.HandlerWith(testRoutes...)
+		_, valid := s.token(t)
+		id, revoked := s.token(t)
+		s.revoke(t, id)
+		_, unknown := access.New("unknown", access.Read, time.Now())
+		in := time.Now().Add(time.Hour)
+		credentials := map[string]credential{
+			"nothing":              {},
+			"an unknown token":     bearer(unknown),
+			"a revoked token":      bearer(revoked),
+			"no token":             bearer("x"),
+			"a valid one's id":     bearer(valid[:13] + unknown[13:]),
+			"another scheme":       {"Authorization", "Basic eDp5"},
+			"a revoked one's mark": withCookie(s.handler.Cookie(id, in)),
+			"an unknown one's":     withCookie(s.handler.Cookie("aaaaaaaa", in)),
+			"no mark of ours":      withCookie("aaaaaaaa.4000000000.AAAA"),
+		}
+		asked := 0
+		patterns := s.handler.Patterns()
+		for _, r := range testRoutes {
+			patterns = append(patterns, r.Pattern)
+		}
+		for _, pattern := range patterns {
+			if public[pattern] || publicToo && publicStats[pattern] {
+				continue
+			}
+			method, path := sample(pattern)
+			for what, c := range credentials {
+				asked++ // each from elsewhere, or soon they would be too many
+				got := ask(h, fmt.Sprintf("10.0.%d.%d:1", asked/256, asked%256), method, path, c)
+				if got.Code != 401 || !strings.Contains(got.Body.String(), `{"error":`) || got.Header().Get("Cache-Control") != "no-store" {
+					t.Errorf("%s, public %v, with %s: %d %v %s", pattern, publicToo, what, got.Code, got.Header(), got.Body)
+				}
+			}
+		}
+	}
+}
+
+func TestAudience(t *testing.T) {
+	for _, publicToo := range []bool{false, true} {
+		s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: publicToo}, routes: testRoutes})
+		id, text := s.token(t)
+		cookie := s.handler.Cookie(id, time.Now().Add(time.Hour))
+		viewers := "401 "
+		if publicToo {
+			viewers = "200 everyone"
+		}
+		for _, c := range []struct {
+			credential
+			path, want string
+		}{
+			{bearer(text), "/test/readers", "200 reader"},
+			{bearer(text), "/test/viewers", "200 reader"},
+			{credential{"Authorization", "bEARER  " + text + " "}, "/test/readers", "200 reader"},
+			{bearer(strings.ToUpper(text)), "/test/readers", "200 reader"},
+			{withCookie(cookie), "/test/readers", "200 reader"},
+			{withCookie("x; relcheck=" + cookie), "/test/readers", "200 reader"},
+			{credential{}, "/test/readers", "401 "},
+			{credential{}, "/test/viewers", viewers},
+			{withCookie("x"), "/test/viewers", viewers},
+			{bearer("x"), "/test/viewers", "401 "}, // who sends a token means to be let in
+			{bearer(text[:len(text)-1]), "/test/readers", "401 "},
+			{bearer(id), "/test/readers", "401 "},
+		} {
+			r := httptest.NewRequest("GET", c.path, nil)
+			if c.header != "" {
+				r.Header.Set(c.header, c.value)
+			}
+			got := s.send(t, r)
+			said := fmt.Sprint(got.StatusCode, " ")
+			if got.StatusCode == 200 {
+				said += got.body
+			}
+			if said != c.want || got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("public %v, %s with %q: got %s, want %s; %v", publicToo, c.path, c.value, said, c.want, got.Header)
+			}
+		}
+	}
+}
+
+// Programs are told in JSON, people get the page on which they can sign in.
+func TestRefusal(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{routes: testRoutes})
+	const browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+	for _, c := range []struct {
+		path, accept string
+		page         bool
+	}{
+		{"/test/readers?days=7", browser, true},
+		{"/test/readers", "*/*", false},
+		{"/test/readers", "", false},
+		{"/api/test/a", browser, false},
+	} {
+		r := httptest.NewRequest("GET", c.path, nil)
+		r.Header.Set("Accept", c.accept)
+		got := s.send(t, r)
+		if got.StatusCode != 401 || got.Header.Get("WWW-Authenticate") != "Bearer" || got.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%+v: %d %v", c, got.StatusCode, got.Header)
+		}
+		kind, holds := "application/json", `{"error":{"code":"sign_in","message":"`
+		if c.page {
+			kind, holds = "text/html; charset=utf-8", `value="/test/readers?days=7"`
+		}
+		if got.Header.Get("Content-Type") != kind || !strings.Contains(got.body, holds) {
+			t.Errorf("%+v: %v %s", c, got.Header, got.body)
+		}
+		if policy := got.Header.Get("Content-Security-Policy"); c.page && !strings.HasPrefix(policy, "default-src 'none';") {
+			t.Errorf("the page has policy %q", policy)
+		}
+	}
+}
+
+// A token that was revoked, by another process too, lets in for seconds at most.
+func TestRevoked(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{routes: testRoutes})
+	id, text := s.token(t)
+	cookie := s.handler.Cookie(id, time.Now().Add(time.Hour))
+	credentials := []credential{bearer(text), withCookie(cookie)}
+	status := func(c credential) int {
+		r := httptest.NewRequest("GET", "/test/readers", nil)
+		r.Header.Set(c.header, c.value)
+		return s.send(t, r).StatusCode
+	}
+	for _, c := range credentials {
+		if got := status(c); got != 200 {
+			t.Errorf("before: %s gives %d", c.header, got)
+		}
+	}
+	s.revoke(t, id)
+	time.Sleep(1100 * time.Millisecond)
+	for _, c := range credentials {
+		if got := status(c); got != 401 {
+			t.Errorf("afterwards: %s gives %d", c.header, got)
+		}
+	}
+}
+
+// Who tries one token after the other has to wait; others do not, wherever they are.
+func TestAttempts(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{})
+	h := s.handler.HandlerWith(testRoutes...)
+	id, old := s.token(t)
+	_, fresh := s.token(t)
+	cookie := s.handler.Cookie(id, time.Now().Add(time.Hour))
+	ask(h, "[2001:db8::5]:1", "GET", "/test/readers", bearer(old)) // seen before
+	tried := 0
+	for ; tried < 100; tried++ {
+		from := fmt.Sprintf("[2001:db8::%x]:1", tried) // one network
+		_, wrong := access.New("wrong", access.Read, time.Now())
+		if got := ask(h, from, "GET", "/sign-in?token="+wrong, credential{}); got.Code == 429 {
+			break
+		}
+	}
+	if tried != 10 {
+		t.Errorf("%d tokens could be tried", tried)
+	}
+	for _, c := range []struct {
+		from string
+		credential
+		want int
+	}{
+		{"[2001:db8::5]:1", bearer(fresh), 429}, // whether it is right or not
+		{"[2001:db8::5]:1", bearer("x"), 429},
+		{"[2001:db8::5]:1", bearer(old), 200},
+		{"[2001:db8::5]:1", withCookie(cookie), 200},
+		{"[2001:db8::5]:1", credential{}, 401},
+		{"[2001:db8:0:1::5]:1", bearer(fresh), 200},
+		{"192.0.2.1:1", bearer(fresh), 200},
+		{"[2001:db8::5]:1", bearer(fresh), 200}, // seen by now
+	} {
+		got := ask(h, c.from, "GET", "/test/readers", c.credential)
+		if got.Code != c.want {
+			t.Errorf("from %s with %q: %d, want %d", c.from, c.value, got.Code, c.want)
+		}
+		if wait := got.Header().Get("Retry-After"); got.Code == 429 && wait != "6" {
+			t.Errorf("wait %q seconds", wait)
+		}
+	}
+}
+
+// forgetful is a store that does not answer about tokens.
+type forgetful struct{ halves }
+
+func (forgetful) Token(context.Context, string) (*access.Token, error) {
+	return nil, errors.New("secret detail")
+}
+
+// While the store cannot tell, nobody is let in, and nobody is told that the
+// token is wrong.
+func TestTokensCannotBeLookedUp(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{wrap: func(h halves) server.Store { return forgetful{h} }, routes: testRoutes})
+	id, text := s.token(t)
+	for _, c := range []credential{bearer(text), withCookie(s.handler.Cookie(id, time.Now().Add(time.Hour)))} {
+		r := httptest.NewRequest("GET", "/test/readers", nil)
+		r.Header.Set(c.header, c.value)
+		got := s.send(t, r)
+		if got.StatusCode != 503 || got.Header.Get("Retry-After") == "" || strings.Contains(got.body, "secret") {
+			t.Errorf("%s: %d %v %s", c.header, got.StatusCode, got.Header, got.body)
+		}
+	}
+}
+
+// slow is a store that fails to keep, after a while, which tokens are used.
+type slow struct{ halves }
+
+func (slow) UseToken(ctx context.Context, _ string, _ time.Time) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestUse(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{routes: testRoutes})
+	id, text := s.token(t)
+	r := httptest.NewRequest("GET", "/test/readers", nil)
+	r.Header.Set("Authorization", "Bearer "+text)
+	s.send(t, r)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		k, err := s.store.Token(context.Background(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !k.Used.IsZero() {
+			if since := time.Since(k.Used); since < 0 || since > time.Hour+time.Minute || k.Used.Minute() != 0 {
+				t.Errorf("used at %v", k.Used)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it is not kept that the token was used")
+		}
+	}
+
+	s = newServiceWith(t, serviceOptions{wrap: func(h halves) server.Store { return slow{h} }, routes: testRoutes})
+	_, text = s.token(t)
+	r.Header.Set("Authorization", "Bearer "+text)
+	begin := time.Now()
+	for range 20 {
+		if got := s.send(t, r); got.StatusCode != 200 {
+			t.Errorf("%d %s", got.StatusCode, got.body)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if took := time.Since(begin); took > 4*time.Second {
+		t.Errorf("20 requests took %v", took)
+	}
+}

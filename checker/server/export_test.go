@@ -1,0 +1,41 @@
+package server
+
+import (
+	"net/http"
+	"time"
+)
+
+// What tests see of the table of routes.
+const (
+	ReadersOnly = readersOnly
+	ViewersToo  = viewersToo
+)
+
+// Route is a route that tests add.
+type Route struct {
+	Pattern string
+	Who     who
+}
+
+// Patterns lists those of the routes there are.
+func (s *Server) Patterns() (all []string) {
+	for _, r := range s.routes() {
+		all = append(all, r.pattern)
+	}
+	return all
+}
+
+// HandlerWith returns the handler with some routes more. They answer with the
+// name of the audience.
+func (s *Server) HandlerWith(more ...Route) http.Handler {
+	routes := s.routes()
+	for _, m := range more {
+		routes = append(routes, route{pattern: m.Pattern, who: m.Who, handler: func(w http.ResponseWriter, r *http.Request) error {
+			return writeText(w, [...]string{"nobody", "everyone", "reader"}[s.audience(r)])
+		}})
+	}
+	return s.handle(routes)
+}
+
+// Cookie returns the value of a cookie for a token.
+func (s *Server) Cookie(id string, until time.Time) string { return s.gate.sessions.cookie(id, until) }

@@ -1,0 +1,153 @@
+package stats
+
+// unfinished is what is said of a day that is not over.
+const unfinished = "the last day is not over yet"
+
+// stretch is some days that end with the range, and how many distinct ids there
+// were in them, and in as many days before.
+type stretch struct {
+	name string
+	Range
+	ids, before int64
+}
+
+func (v *View) stretches() []stretch {
+	to := v.Query.Range
+	all := []stretch{
+		{name: "day", Range: to.Last(1)}, {name: "7 days", Range: to.Last(7)}, {name: "28 days", Range: to.Last(28)},
+		{name: "range", Range: to, ids: v.ids},
+	}
+	for i := range v.builds {
+		r := &v.builds[i].Recent
+		all[0].ids, all[0].before = all[0].ids+r.Day, all[0].before+r.DayBefore
+		all[1].ids, all[1].before = all[1].ids+r.Week, all[1].before+r.WeekBefore
+		all[2].ids, all[2].before = all[2].ids+r.Month, all[2].before+r.MonthBefore
+		all[3].before += r.RangeBefore
+	}
+	return all
+}
+
+// hasBefore tells whether all the days before some days are known of.
+func (v *View) hasBefore(r Range) bool {
+	return v.known.Days() > 0 && r.Before().From >= v.known.From
+}
+
+func (v *View) summary(t *Table) {
+	if v.unfinished() {
+		t.remark(unfinished)
+	}
+	days := v.perDay()
+	var reports, checks int64
+	for i := range v.builds {
+		reports += v.builds[i].Total.Reports
+	}
+	for _, d := range days {
+		checks += d.Checks
+	}
+	for _, s := range v.stretches() {
+		known := v.hasBefore(s.Range)
+		// A day that has just begun has not fallen behind the one before.
+		comparable := known && s.before > 0 && !(s.Days() == 1 && v.unfinished())
+		row := []any{s.name, s.From, s.To, s.ids, orNil(s.before, known),
+			orNil(float64(s.ids)/float64(s.before)-1, comparable), nil, nil}
+		switch s.name {
+		case "day":
+			last := days[len(days)-1]
+			row[6], row[7] = last.Reports, last.Checks
+		case "range":
+			row[6], row[7] = reports, checks
+		}
+		t.row(row...)
+	}
+}
+
+// perDay sums up all builds, for each day of the range.
+func (v *View) perDay() []Count {
+	all := make([]Count, max(1, v.Query.Days()))
+	for i := range v.builds {
+		for _, c := range v.builds[i].Days {
+			if !v.Query.Has(c.Day) {
+				continue
+			}
+			sum := &all[c.Day-v.Query.From]
+			sum.IDs += c.IDs
+			sum.Reports += c.Reports
+			sum.Checks += c.Checks
+			sum.Started += c.Started
+			sum.Again += c.Again
+		}
+	}
+	return all
+}
+
+func (v *View) daily(t *Table) {
+	if v.unfinished() {
+		t.remark(unfinished)
+	}
+	all, days := v.perDay(), v.days()
+	for d := days.From; d <= days.To; d++ {
+		c := all[d-v.Query.From]
+		t.row(d, c.IDs, c.Reports, c.Checks)
+	}
+}
+
+func (v *View) lifetimes(t *Table) {
+	t.remark("those of the last two days may still do so")
+	all, days := v.perDay(), v.days()
+	for d := days.From; d <= days.To; d++ {
+		started := max(0, all[d-v.Query.From].Started)
+		again := min(max(0, all[d-v.Query.From].Again), started)
+		t.row(d, started, again, share(again, started))
+	}
+}
+
+func (v *View) weekly(t *Table)  { v.periodic(t, OneWeek) }
+func (v *View) monthly(t *Table) { v.periodic(t, FourWeeks) }
+
+func (v *View) periodic(t *Table, s Span) {
+	for _, c := range v.perPeriod(s) {
+		t.row(c.Day, Period{s, c.Day}.Range().To, c.IDs, c.Reports)
+	}
+}
+
+// perPeriod sums up all builds, for each period of the range that anything can
+// be known of.
+func (v *View) perPeriod(s Span) (all []Count) {
+	place := map[Day]int{}
+	for _, p := range v.periods(s) {
+		place[p] = len(all)
+		all = append(all, Count{Day: p})
+	}
+	for i := range v.builds {
+		for _, c := range v.builds[i].counts(s) {
+			if at, ok := place[c.Day]; ok {
+				all[at].IDs += c.IDs
+				all[at].Reports += c.Reports
+			}
+		}
+	}
+	return all
+}
+
+// periods are the first days of those that lie wholly in the range, and not
+// wholly before anything was known.
+func (v *View) periods(s Span) (first []Day) {
+	days := v.days()
+	for _, p := range v.Query.Periods(s) {
+		if r := p.Range(); r.To >= days.From && r.From <= days.To {
+			first = append(first, p.Day)
+		}
+	}
+	return first
+}
+
+// counts returns those of a build by periods of one length.
+func (b *BuildFigures) counts(s Span) []Count {
+	switch s {
+	case OneWeek:
+		return b.Weeks
+	case FourWeeks:
+		return b.Months
+	}
+	return b.Days
+}

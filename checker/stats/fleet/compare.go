@@ -1,0 +1,217 @@
+package fleet
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"relcheck/checker/stats"
+)
+
+// How far what is shown may be from the truth.
+const (
+	// few is the number of ids from which on they are estimated.
+	few = 1000
+	// idsMargin is relative, for ids from few on.
+	idsMargin = 0.02
+	// shareMargin is in shares of 1.
+	shareMargin = 0.005
+	// heapMargin is relative, with what the rounding of numbers adds.
+	heapMargin = stats.HeapError * 1.000001
+)
+
+// keyed are the tables, with the number of columns that tell their rows apart.
+// Those whose rows have an order that the truth knows too are ordered.
+var keyed = map[string]struct {
+	keys    int
+	ordered bool
+}{
+	"summary": {3, true}, "daily": {1, true}, "weekly": {2, true}, "monthly": {2, true}, "adoption": {2, true},
+	"releases": {1, true}, "lines": {1, true}, "latest": {2, true}, "versions": {1, true}, "deprecation": {1, true},
+	"behind": {1, true}, "behind_days": {2, true}, "platforms": {2, false}, "os": {1, false}, "arch": {1, false},
+	"platform_versions": {3, false}, "heap": {3, false}, "heap_above": {1, true}, "heap_change": {3, true},
+	"lifetimes": {1, true},
+}
+
+// Tables are what Compare knows of, by name.
+func Tables() (names []string) {
+	for name := range keyed {
+		names = append(names, name)
+	}
+	return append(names, "heap_histogram")
+}
+
+// Compare returns where tables differ from the truth by more than they may: a
+// sentence for each difference, and none when all is well. Distinct counts may be
+// 2 % off from 1,000 on, and not at all below; heaps 1 %, shares half a point.
+func Compare(tables []*stats.Table, truth *Truth) (differences []string) {
+	seen := map[string]bool{}
+	for _, table := range tables {
+		c := comparison{table: table, truth: truth}
+		seen[table.Name] = true
+		switch _, known := keyed[table.Name]; {
+		case table.Name == "heap_histogram":
+			c.histogram()
+		case known:
+			c.rows()
+		default:
+			c.report("is not known")
+		}
+		differences = append(differences, c.differences...)
+	}
+	for _, name := range Tables() {
+		if !seen[name] {
+			differences = append(differences, name+": is missing")
+		}
+	}
+	slices.Sort(differences)
+	return differences
+}
+
+// comparison is that of one table.
+type comparison struct {
+	table       *stats.Table
+	truth       *Truth
+	differences []string
+}
+
+func (c *comparison) report(format string, args ...any) {
+	c.differences = append(c.differences, c.table.Name+": "+fmt.Sprintf(format, args...))
+}
+
+// rows compares those of a table that the truth has as well.
+func (c *comparison) rows() {
+	how, want, got := keyed[c.table.Name], c.truth.Table(c.table.Name), c.table.Rows
+	byKey := map[string][]any{}
+	var order, wanted []string
+	for _, row := range got {
+		if len(row) != len(c.table.Columns) {
+			c.report("a row has %d values, and there are %d columns: %v", len(row), len(c.table.Columns), row)
+			return
+		}
+		key := fmt.Sprint(row[:how.keys]...)
+		if byKey[key] != nil {
+			c.report("%s is there twice", key)
+		}
+		byKey[key] = row
+		order = append(order, key)
+	}
+	for _, row := range want {
+		key := fmt.Sprint(row[:how.keys]...)
+		wanted = append(wanted, key)
+		if byKey[key] == nil {
+			c.report("%s is missing, want %v", key, row)
+			continue
+		}
+		c.row(byKey[key], row)
+		delete(byKey, key)
+	}
+	for _, row := range byKey {
+		c.report("there is %v, which should not be", row)
+	}
+	if how.ordered && len(c.differences) == 0 && !slices.Equal(order, wanted) {
+		c.report("rows are %q, want %q", order, wanted)
+	}
+}
+
+// row compares one row's values.
+func (c *comparison) row(got, want []any) {
+	if len(got) != len(want) {
+		c.report("a row has %d values, want %d: %v", len(got), len(want), want)
+		return
+	}
+	margin := c.margin(want)
+	for i, column := range c.table.Columns {
+		if c.excused(column.Name, i, got, want) {
+			continue
+		}
+		if !c.close(column, got[i], want[i], margin) {
+			c.report("%v: %s is %s, want %s", want, column.Name, text(got[i]), text(want[i]))
+		}
+	}
+	if c.table.Name == "heap_change" {
+		c.interval(got)
+	}
+}
+
+// margin is by how much the ids of a row may be off, relatively: not at all when
+// they are few.
+func (c *comparison) margin(want []any) float64 {
+	for i, column := range c.table.Columns {
+		if n, ok := want[i].(int64); ok && (column.Name == "ids" || column.Name == "before" || column.Name == "started") && n >= few {
+			return idsMargin
+		}
+	}
+	return 0
+}
+
+// close tells whether a value is as close to the truth as it must be.
+func (c *comparison) close(column stats.Column, got, want any, margin float64) bool {
+	if got == nil || want == nil || kindOf(got) != kindOf(want) || kindOf(got) != column.Kind && column.Kind > stats.Number {
+		return got == want
+	}
+	switch column.Kind {
+	case stats.Number:
+		if column.Name == "ids" || column.Name == "before" {
+			return near(got, want, idsAllowed(want.(int64)))
+		}
+		return got == want
+	case stats.Share:
+		if margin == 0 && c.truth.total < few {
+			return near(got, want, 1e-9)
+		}
+		return near(got, want, shareMargin)
+	case stats.Change:
+		if c.table.Name == "heap_change" {
+			return near(got, want, 2*heapMargin/(1-heapMargin)*(1+want.(float64)))
+		}
+		return near(got, want, max(1e-9, 2*margin*(1+want.(float64))))
+	case stats.Bytes:
+		return near(got, want, heapMargin*math.Abs(want.(float64)))
+	}
+	return got == want
+}
+
+func idsAllowed(n int64) float64 {
+	if n < few {
+		return 0
+	}
+	return idsMargin * float64(n)
+}
+
+// kindOf is the kind of column that a value belongs into; shares, changes and
+// bytes are all one here.
+func kindOf(value any) stats.Kind {
+	switch value.(type) {
+	case string:
+		return stats.Text
+	case stats.Day:
+		return stats.Date
+	case int64:
+		return stats.Number
+	case bool:
+		return stats.Yes
+	}
+	return stats.Share
+}
+
+func near(got, want any, allowed float64) bool {
+	return math.Abs(number(got)-number(want)) <= allowed
+}
+
+func number(value any) float64 {
+	switch n := value.(type) {
+	case int64:
+		return float64(n)
+	case float64:
+		return n
+	}
+	return math.NaN()
+}
+
+func text(value any) string {
+	if value == nil {
+		return "nothing"
+	}
+	return fmt.Sprint(value)
+}

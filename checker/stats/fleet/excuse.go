@@ -1,0 +1,148 @@
+package fleet
+
+import (
+	"math"
+
+	"relcheck/checker/stats"
+)
+
+// excused tells whether a value need not be the truth's, because it follows from
+// estimates that were close to one another, or because the view decides it.
+func (c *comparison) excused(column string, i int, got, want []any) bool {
+	switch c.table.Name + "." + column {
+	case "releases.half":
+		return got[i] != want[i] && c.halfIsNear(want[0].(string), got[i])
+	case "platforms.version":
+		name, _ := got[i].(string)
+		on := c.truth.versionsOn(want[0].(string) + "/" + want[1].(string))
+		return isMost(on, name)
+	case "heap_change.low", "heap_change.high", "heap_change.certain":
+		return true
+	}
+	return false
+}
+
+// isMost tells whether a name's count may pass for the highest of all.
+func isMost(counts map[string]int64, name string) bool {
+	for _, n := range counts {
+		if float64(n) > float64(counts[name])+2*idsAllowed(n) {
+			return false
+		}
+	}
+	return counts[name] > 0
+}
+
+// halfIsNear tells whether a day after a release may pass for the first on which
+// half of the ids ran it: it was half but for the margin, and less than half with
+// the margin on all days before.
+func (c *comparison) halfIsNear(name string, got any) bool {
+	t := c.truth
+	r := t.releases.find(name)
+	if r == nil || r.Date.IsZero() || stats.DayOf(r.Date) < t.shown.From {
+		return false
+	}
+	first := stats.DayOf(r.Date)
+	for d := first; d <= t.shown.To; d++ {
+		s, ok := t.upTo(*r, d).(float64)
+		margin := shareMargin
+		if sum(t.daily[d]) < few {
+			margin = 0
+		}
+		if ok && got == int64(d-first) {
+			return s >= 0.5-margin
+		}
+		if ok && s >= 0.5+margin && s >= 0.5 {
+			return false
+		}
+	}
+	return got == nil
+}
+
+// histogram checks the bars that the view chose: that they lie side by side and
+// are about equally wide, and that there are as many reports in each as the truth
+// has, but for those within 1 % of an edge.
+func (c *comparison) histogram() {
+	var all int64
+	total := c.truth.reportsFrom(-1, math.Inf(1))
+	for i, row := range c.table.Rows {
+		from, to, reports := number(row[0]), number(row[1]), row[2].(int64)
+		if i > 0 && from != number(c.table.Rows[i-1][1]) {
+			c.report("a bar begins at %v, and the one before ends at %v", from, c.table.Rows[i-1][1])
+		}
+		least := c.truth.reportsFrom(from*(1+heapMargin), to*(1-heapMargin))
+		most := c.truth.reportsFrom(from*(1-heapMargin)-1, to*(1+heapMargin))
+		if reports < least || reports > most {
+			c.report("from %v to %v there are %d reports, want %d to %d", from, to, reports, least, most)
+		}
+		if !near(row[3], float64(reports)/float64(total), 1e-9) {
+			c.report("from %v to %v there are %v of all, want %d of %d", from, to, row[3], reports, total)
+		}
+		all += reports
+	}
+	if all != total {
+		c.report("there are %d reports in all bars, want %d", all, total)
+	}
+	if n := len(c.table.Rows); n > 45 || n < 15 && total > 10_000 {
+		c.report("there are %d bars", n)
+	}
+}
+
+// interval checks that of a change: it holds the change, is about as wide as the
+// ranks of order statistics make it, and is said to be certain when that is so.
+func (c *comparison) interval(row []any) {
+	t, q := c.truth, quantileOf(row[0])
+	before, after := row[1].(string), row[2].(string)
+	m, n := float64(t.idsOf(before)), float64(t.idsOf(after))
+	enough := m*(1-q) >= 5 && n*(1-q) >= 5
+	near5 := math.Abs(m*(1-q)-5) < 1e-6 || math.Abs(n*(1-q)-5) < 1e-6 // decided by the last digit
+	certain, _ := row[8].(bool)
+	low, high, change := number(row[6]), number(row[7]), number(row[5])
+	if !enough {
+		if certain && !near5 {
+			c.report("%v is certain, of %v and %v ids", row, m, n)
+		}
+		return
+	}
+	if !(low <= change && change <= high) {
+		c.report("%v does not hold its change", row)
+	}
+	if want := low > 0 || high < 0; certain != want && !near5 {
+		c.report("%v is certain: %v", row, certain)
+	}
+	c.width(row, q, m, n)
+}
+
+// width checks that the interval lies between that of the two versions' errors
+// as they are by chance, and that of both at their worst at the same time.
+func (c *comparison) width(row []any, q, m, n float64) {
+	lowBefore, highBefore := c.truth.around(row[1].(string), q, m)
+	lowAfter, highAfter := c.truth.around(row[2].(string), q, n)
+	d := math.Log(1 + number(row[5]))
+	before, after := math.Log(number(row[3])), math.Log(number(row[4]))
+	tight := [2]float64{d - math.Hypot(after-lowAfter, highBefore-before), d + math.Hypot(highAfter-after, before-lowBefore)}
+	loose := [2]float64{lowAfter - highBefore, highAfter - lowBefore}
+	const slack = 0.05 // two buckets and some
+	low, high := math.Log(1+number(row[6])), math.Log(1+number(row[7]))
+	if low < loose[0]-slack || low > tight[0]+slack || high > loose[1]+slack || high < tight[1]-slack {
+		c.report("%v has an interval of %.3f to %.3f, want %.3f to %.3f at most, %.3f to %.3f at least", row,
+			low, high, loose[0], loose[1], tight[0], tight[1])
+	}
+}
+
+// around returns the logarithms of the heaps between which the quantile of a
+// version's heaps lies, in 95 of 100 samples of n.
+func (t *Truth) around(name string, q, n float64) (low, high float64) {
+	heaps := t.heapsOf(func(build int) bool { return t.versionName(build) == name })
+	off := 1.96 * math.Sqrt(q*(1-q)/n)
+	at := func(q float64) float64 { return math.Log(quantile(heaps, min(1, max(0, q))).(float64)) }
+	return at(q - off), at(q + off)
+}
+
+func quantileOf(name any) float64 {
+	for _, p := range percentiles {
+		if p.name == name {
+			return p.q
+		}
+	}
+	return math.NaN()
+}

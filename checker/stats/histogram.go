@@ -1,0 +1,84 @@
+package stats
+
+import "math"
+
+// steps are how many bars there may be to a doubling of the heap. The last ones
+// are not much wider than two buckets.
+var steps = []float64{1, 2, 3, 4, 6, 8, 12, 16}
+
+// leastBars is how many bars a histogram has, unless its heaps are too much alike.
+const leastBars = 20
+
+// bar is the reports that told a heap from one to another, in bytes.
+type bar struct {
+	from, to float64
+	reports  int64
+}
+
+func (v *View) heapHistogram(t *Table) {
+	p := v.piles(1, func(*build) int { return 0 })[0]
+	for _, b := range p.bars() {
+		t.row(b.from, b.to, b.reports, share(b.reports, p.total))
+	}
+}
+
+// bars divides the heaps into bars of one ratio, whose edges are powers of two
+// and what lies evenly between them. Heaps of no byte are a bar of their own.
+func (p *pile) bars() (all []bar) {
+	low, high := p.bounds()
+	step, first, last := 1.0, 0.0, 0.0
+	if low <= high {
+		for _, step = range steps {
+			first, last = math.Floor(octaves(low-1)*step), math.Ceil(octaves(high)*step)
+			if last-first >= leastBars {
+				break
+			}
+		}
+	}
+	edge := func(i float64) float64 { return math.Round(math.Exp2(i / step)) }
+	if none := p.total - p.Above(0); none > 0 {
+		all = append(all, bar{0, max(1, edge(first)), none})
+	}
+	before := p.upTo(first / step)
+	for i := first; i < last; i++ {
+		upTo := p.upTo((i + 1) / step)
+		if n := upTo - before; n > 0 || i > first && i < last-1 {
+			all = append(all, bar{edge(i), edge(i + 1), n})
+		}
+		before = upTo
+	}
+	return all
+}
+
+// bounds returns the lowest and the highest bucket of heaps of at least a byte.
+// The lowest is above the highest when there is none.
+func (p *pile) bounds() (low, high int) {
+	low = maxBucket + 1
+	for bucket := range p.All() {
+		if bucket >= 0 {
+			low, high = min(low, bucket), bucket
+		}
+	}
+	return low, high
+}
+
+// octaves returns the binary logarithm of a bucket's upper bound.
+func octaves(bucket int) float64 { return float64(bucket) * logGamma / math.Ln2 }
+
+// upTo returns how many heaps of at least a byte are up to one whose binary
+// logarithm is given. Of the bucket that it lies in, only a part is counted.
+func (p *pile) upTo(octave float64) int64 {
+	position := octave * math.Ln2 / logGamma
+	whole := math.Floor(position)
+	n := 0.0
+	for bucket, count := range p.All() {
+		switch {
+		case bucket < 0:
+		case float64(bucket) <= whole:
+			n += float64(count)
+		case float64(bucket) == whole+1:
+			n += float64(count) * (position - whole)
+		}
+	}
+	return int64(math.Round(n))
+}
