@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -134,6 +135,23 @@ func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 		w.WriteHeader(status)
 		w.Write(body) // the caller may be gone; there is nobody to tell
 	})).ServeHTTP(w, r)
+}
+
+// page answers people with a page also where something is wrong.
+func (s *Server) page(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := h(w, r)
+		if err == nil || !wantsPage(r) {
+			return err
+		}
+		f := (*failure)(nil)
+		if !errors.As(err, &f) {
+			s.log.Error("a page could not be made", "path", r.Pattern, "err", err)
+			f = internal()
+		}
+		f.setRetryAfter(w.Header())
+		return s.problemPage(w, r, f)
+	}
 }
 
 // problem is a page that says what is wrong.

@@ -220,7 +220,7 @@ type picker struct {
 func (b *builder) picker() *picker {
 	q := b.Query
 	p := &picker{
-		Filters: !b.public, OwnDates: q.Days == 0, From: q.From.String(), To: q.To.String(),
+		Filters: !b.public, OwnDates: q.LastDays == 0, From: q.From.String(), To: q.To.String(),
 		ForDates: b.hidden("days", "from", "to"), ForFilter: b.hidden("version", "os", "arch"),
 		Version: q.Version, Filtered: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
 	}
@@ -230,7 +230,7 @@ func (b *builder) picker() *picker {
 			value = "" // the default
 		}
 		url := b.link(map[string]string{"days": value, "from": "", "to": ""})
-		p.Ranges = append(p.Ranges, link{days.text, url, q.Days > 0 && strings.HasPrefix(days.number, showNumber(int64(q.Days))) && len(days.number) == len(showNumber(int64(q.Days)))})
+		p.Ranges = append(p.Ranges, link{days.text, url, q.LastDays > 0 && strings.HasPrefix(days.number, showNumber(int64(q.LastDays))) && len(days.number) == len(showNumber(int64(q.LastDays)))})
 	}
 	for r := range rows(b.Table("lines")) {
 		if r.text("line") != "other" {

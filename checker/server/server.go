@@ -145,7 +145,7 @@ func (s *Server) handle(routes []route) http.Handler {
 	for _, r := range routes {
 		mux.Handle(r.pattern, s.guard(r))
 	}
-	return chain(mux, limitHeaders, jsonErrors(mux), s.recoverPanics)
+	return chain(mux, limitHeaders, s.errorsFor(mux), s.recoverPanics)
 }
 
 // route is what answers a kind of request, and who is answered.
@@ -163,13 +163,13 @@ func (s *Server) routes() []route {
 		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
 		{"GET /healthz", s.healthz, anyone},
 		{"GET /readyz", s.readyz, anyone},
-		{"GET /{$}", s.index, anyone},
-		{"GET /connect", s.connectPage, anyone},
-		{"GET /privacy", s.privacyPage, anyone},
+		{"GET /{$}", s.page(s.index), anyone},
+		{"GET /connect", s.page(s.connectPage), anyone},
+		{"GET /privacy", s.page(s.privacyPage), anyone},
 		{"GET /assets/{name}", s.asset, anyone},
-		{"GET /products/{product}", s.productPage, viewersToo},
-		{"GET /products/{product}/releases", s.releasesPage, viewersToo},
-		{"GET /products/{product}/connect", s.connectPage, anyone},
+		{"GET /products/{product}", s.page(s.productPage), viewersToo},
+		{"GET /products/{product}/releases", s.page(s.releasesPage), viewersToo},
+		{"GET /products/{product}/connect", s.page(s.connectPage), anyone},
 		{"GET /sign-in", s.signInByLink, anyone},
 		{"POST /sign-in", s.sameOrigin(s.signInByForm), anyone},
 		{"POST /sign-out", s.sameOrigin(s.signOut), anyone},
