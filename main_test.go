@@ -31,6 +31,8 @@ func TestScript(t *testing.T) {
 			"post":   post,
 
 			"await-export": awaitExport,
+			"sign-in":      signIn,
+			"revoke":       revoke,
 		},
 	})
 }
@@ -124,6 +126,27 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	fmt.Fprintln(ts.Stdout(), res.StatusCode)
 	fmt.Fprint(ts.Stdout(), read(ts, res))
+}
+
+// sign-in FILE STATUS opens the link of the token in the file.
+func signIn(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sign-in FILE STATUS")
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Get(ts.Getenv("URL") + "/sign-in?token=" + strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	if body := read(ts, res); strconv.Itoa(res.StatusCode) != args[1] {
+		ts.Fatalf("signing in gives %s, want %s\n%s", res.Status, args[1], body)
+	}
+}
+
+// revoke FILE takes back the token in the file.
+func revoke(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: revoke FILE")
+	}
+	ts.Check(ts.Exec("relcheck", "token", "revoke", strings.Split(ts.ReadFile(args[0]), "_")[1]))
 }
 
 func read(ts *testscript.TestScript, res *http.Response) string {

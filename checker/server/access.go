@@ -36,10 +36,10 @@ const lookAgain = time.Second
 
 // gate is what it takes to tell who asks.
 type gate struct {
-	tokens      tokens
+	tokens      *tokens
 	sessions    sessions
-	attempts    attempts
-	uses        uses
+	attempts    *attempts
+	uses        *uses
 	crossOrigin *http.CrossOriginProtection
 }
 
@@ -48,7 +48,7 @@ func newGate(ctx context.Context, store Store, base string) (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{tokens: tokens{store: store}, sessions: sessions{key}, crossOrigin: http.NewCrossOriginProtection()}
+	g := &gate{&tokens{store: store, seen: map[string]seen{}}, sessions{key}, newAttempts(), newUses(), http.NewCrossOriginProtection()}
 	if u, err := url.Parse(base); err == nil && u.Host != "" {
 		// The Host that a proxy passes on may be another one than browsers see.
 		err = g.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + strings.ToLower(u.Host))
@@ -224,9 +224,6 @@ func (c *tokens) get(ctx context.Context, id string) (*access.Token, error) {
 	if t == nil {
 		delete(c.seen, id)
 		return nil, nil
-	}
-	if c.seen == nil {
-		c.seen = map[string]seen{}
 	}
 	if s := c.seen[id]; s.at.Before(now) { // else another request has looked later
 		c.seen[id] = seen{t, now}

@@ -300,10 +300,13 @@ func (slow) UseToken(ctx context.Context, _ string, _ time.Time) error {
 
 func TestUse(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{routes: testRoutes})
+	time.Sleep(1100 * time.Millisecond) // until it was looked for the first time
 	id, text := s.token(t)
 	r := httptest.NewRequest("GET", "/test/readers", nil)
 	r.Header.Set("Authorization", "Bearer "+text)
-	s.send(t, r)
+	if got := s.send(t, r); got.StatusCode != 200 {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		k, err := s.store.Token(context.Background(), id)
 		if err != nil {

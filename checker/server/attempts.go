@@ -30,6 +30,8 @@ type attempts struct {
 	all map[netip.Prefix]*rate.Limiter
 }
 
+func newAttempts() *attempts { return &attempts{all: map[netip.Prefix]*rate.Limiter{}} }
+
 // source is the address that a request comes from; of IPv6 the network, which
 // is what one customer of a provider has at least.
 func source(r *http.Request) netip.Prefix {
@@ -62,9 +64,6 @@ func (a *attempts) failed(from netip.Prefix) {
 	defer a.mu.Unlock()
 	l := a.all[from]
 	if l == nil {
-		if a.all == nil {
-			a.all = map[netip.Prefix]*rate.Limiter{}
-		}
 		for other := range a.all {
 			if len(a.all) < maxSources {
 				break
@@ -85,15 +84,16 @@ type uses struct {
 	due   map[string]time.Time // those of them that the store does not know
 }
 
+func newUses() *uses {
+	return &uses{noted: map[string]time.Time{}, due: map[string]time.Time{}}
+}
+
 func (u *uses) note(t *access.Token, now time.Time) {
 	hour := now.UTC().Truncate(time.Hour)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !t.Used.Before(hour) || !u.noted[t.ID].Before(hour) {
 		return
-	}
-	if u.due == nil {
-		u.noted, u.due = map[string]time.Time{}, map[string]time.Time{}
 	}
 	u.noted[t.ID], u.due[t.ID] = hour, hour
 }

@@ -161,7 +161,7 @@ func fromElsewhere(r *http.Request) bool {
 func local(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || strings.ContainsRune(next, '\\') ||
-		!strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") || u.Path == "/sign-in" || u.Path == "/sign-out" {
+		!strings.HasPrefix(next, "/") || strings.HasPrefix(u.Path, "//") || u.Path == "/sign-in" || u.Path == "/sign-out" {
 		return "/"
 	}
 	return u.RequestURI()

@@ -205,6 +205,7 @@ func TestNext(t *testing.T) {
 		"http:/evil":                    "/",
 		"http:evil":                     "/",
 		"?a":                            "/",
+		"%2fa":                          "/",
 		"/sign-out":                     "/",
 		"/sign-in?token=x":              "/",
 	} {
@@ -337,4 +338,21 @@ func TestTokensAreNotLogged(t *testing.T) {
 	if said := log.String(); !strings.Contains(said, "panicked") || strings.Contains(said, text[13:]) {
 		t.Errorf("the log: %s", said)
 	}
+}
+
+// However next is spelt, a browser stays on this server.
+func FuzzNext(f *testing.F) {
+	for _, s := range []string{"/a?b=c", "//evil", "/\\evil", "/%2f%2fevil", "/./\t/evil", "http:evil", "/..//evil"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, next string) {
+		to := server.Local(next)
+		if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\t\r\n\x00") {
+			t.Errorf("%q leads to %q", next, to)
+		}
+		base := url.URL{Scheme: "http", Host: "here.example", Path: "/sign-in"}
+		if u, err := base.Parse(to); err != nil || u.Host != base.Host || u.Scheme != base.Scheme {
+			t.Errorf("%q leads to %v, %v", next, u, err)
+		}
+	})
 }

@@ -1,0 +1,198 @@
+package command_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/base32"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// serving is relcheck serve with what it says.
+type serving struct {
+	*exec.Cmd
+	url  string
+	said bytes.Buffer // on standard error; to be read after stop
+	out  *bufio.Reader
+}
+
+func startServer(t *testing.T, store string) *serving {
+	t.Helper()
+	s := &serving{Cmd: exec.Command(os.Args[0], "serve", "--listen", "127.0.0.1:0", "--db", store)}
+	s.Env, s.Stderr = environment(t, "relcheck"), &s.said
+	out, err := s.StdoutPipe()
+	if err == nil {
+		err = s.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Process.Kill(); s.Wait() })
+	s.out = bufio.NewReader(out)
+	s.url = strings.TrimPrefix(s.line(t), "listening on ")
+	return s
+}
+
+func (s *serving) line(t *testing.T) string {
+	t.Helper()
+	line, err := s.out.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// stop ends the server in good order, and returns what it has said since it told
+// where it listens.
+func (s *serving) stop(t *testing.T) (out string) {
+	t.Helper()
+	s.Process.Signal(os.Interrupt)
+	var rest bytes.Buffer
+	if _, err := rest.ReadFrom(s.out); err != nil {
+		t.Fatal(err)
+	}
+	s.Wait()
+	return rest.String()
+}
+
+// signIn opens a link of the first server at this one, and returns the cookie.
+func (s *serving) signIn(t *testing.T, link string, headers ...string) (*http.Response, *http.Cookie) {
+	t.Helper()
+	u, err := url.Parse(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest("GET", s.url+u.RequestURI(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	for _, c := range res.Cookies() {
+		return res, c
+	}
+	return res, nil
+}
+
+// signedIn asks whether the cookie counts at this server.
+func (s *serving) signedIn(t *testing.T, c *http.Cookie) bool {
+	res, _ := s.signIn(t, "/sign-in", "Cookie", c.Name+"="+c.Value)
+	return res.StatusCode == http.StatusSeeOther
+}
+
+// Of the bytes of a token nothing is ever in the store's files, nor in the logs.
+func TestTokenIsKeptNowhere(t *testing.T) {
+	dir := t.TempDir()
+	store := filepath.Join(dir, "relcheck.db")
+	s := startServer(t, store)
+	link := strings.TrimPrefix(s.line(t), "sign in at ")
+	first := link[strings.LastIndexByte(link, '=')+1:]
+	second := strings.TrimSpace(relcheck(t, "token", "add", "second", "--db", store))
+	for _, token := range []string{first, second} {
+		if res, c := s.signIn(t, "/sign-in?token="+token); res.StatusCode != http.StatusSeeOther || c == nil {
+			t.Fatalf("signing in gives %s", res.Status)
+		}
+		s.signIn(t, "/sign-in?token="+token+"x", "Authorization", "Bearer "+token, "Cookie", "relcheck="+token, "Referer", link)
+		s.signIn(t, "/sign-in/"+token)
+	}
+	time.Sleep(1500 * time.Millisecond) // until it is kept that they were used
+	search(t, dir, first, second)
+	out := s.stop(t)
+	search(t, dir, first, second)
+	for _, token := range []string{first, second} {
+		if secret := token[13:]; strings.Contains(out, secret) || strings.Contains(s.said.String(), secret) {
+			t.Errorf("it is logged: %s%s", out, s.said.String())
+		}
+	}
+	if !strings.Contains(s.said.String(), `"msg":"stopped"`) {
+		t.Errorf("the log is not whole: %s", s.said.String())
+	}
+}
+
+// search looks for tokens in all files of a store. Another process has them open.
+func search(t *testing.T, dir string, tokens ...string) {
+	t.Helper()
+	var all []byte
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b...)
+	}
+	for _, token := range tokens {
+		secret, hash := token[13:], sha256.Sum256([]byte(token))
+		bits, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(all, []byte(secret)) || bytes.Contains(bytes.ToLower(all), []byte(secret)) || bytes.Contains(all, bits) {
+			t.Errorf("the token %s is in one of %v", token, files)
+		}
+		if !bytes.Contains(all, hash[:]) { // so that this looks where it should
+			t.Errorf("the hash of token %s is in none of %v", token, files)
+		}
+	}
+}
+
+// Of servers that share a store one prints the link. It signs in at all of them,
+// and all of them notice when it is revoked.
+func TestServersShareTokens(t *testing.T) {
+	name := database(t)
+	servers := make([]*serving, 3)
+	var wg sync.WaitGroup
+	for i := range servers {
+		wg.Go(func() { servers[i] = startServer(t, name) })
+	}
+	wg.Wait()
+	id := ""
+	var cookie *http.Cookie
+	var links []string
+	for deadline := time.Now().Add(10 * time.Second); id == "" && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if lines := strings.Split(relcheck(t, "token", "list", "--db", name), "\n"); len(lines) > 2 {
+			id = strings.Fields(lines[1])[0]
+		}
+	}
+	link := strings.TrimSpace(relcheck(t, "token", "add", "shared", "--link", "--db", name))
+	shared := strings.Split(link, "_")[1]
+	if _, cookie = servers[0].signIn(t, link); cookie == nil {
+		t.Fatal("the link does not sign in")
+	}
+	for i, s := range servers {
+		if !s.signedIn(t, cookie) {
+			t.Errorf("server %d does not know who signed in at another", i)
+		}
+	}
+	relcheck(t, "token", "revoke", shared, "--db", name)
+	time.Sleep(2 * time.Second)
+	for i, s := range servers {
+		if s.signedIn(t, cookie) {
+			t.Errorf("server %d does not know that the token was revoked", i)
+		}
+		if line, ok := strings.CutPrefix(s.stop(t), "sign in at "); ok {
+			links = append(links, line)
+		}
+	}
+	if len(links) != 1 || !strings.Contains(links[0], "rcr_"+id+"_") {
+		t.Errorf("the links of token %s: %q", id, links)
+	}
+}

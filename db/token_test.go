@@ -1,0 +1,123 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker/access"
+	"relcheck/db"
+)
+
+func tokens(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	made := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	a, text := access.New("first", access.Read, made)
+	b, _ := access.New("Zoë's \"laptop\"", access.Read, made.Add(time.Hour))
+	for _, k := range []access.Token{b, a} {
+		if err := s.AddToken(ctx, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.AddToken(ctx, a); err == nil {
+		t.Error("one token is kept twice")
+	}
+	list := func(want ...access.Token) {
+		t.Helper()
+		got, err := s.Tokens(ctx)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	}
+	list(a, b)
+
+	use := func(at, want time.Time) {
+		t.Helper()
+		if err := s.UseToken(ctx, a.ID, at); err != nil {
+			t.Error(err)
+		}
+		a.Used = want
+		list(a, b)
+	}
+	hour := time.Date(2026, 2, 3, 4, 0, 0, 0, time.UTC)
+	use(hour.Add(59*time.Minute), hour)
+	use(hour.Add(-time.Minute), hour) // another server is behind
+	use(hour.Add(time.Hour), hour.Add(time.Hour))
+
+	revoked := hour.Add(5 * time.Second)
+	for _, at := range []time.Time{revoked, revoked.Add(time.Hour)} {
+		if err := s.RevokeToken(ctx, a.ID, at); err != nil {
+			t.Error(err)
+		}
+	}
+	a.Revoked = revoked
+	list(a, b)
+	if err := s.RevokeToken(ctx, "none", revoked); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("revoking what is not there: %v", err)
+	}
+
+	got, err := s.Token(ctx, a.ID)
+	if diff := cmp.Diff(&a, got); err != nil || diff != "" || !got.Is(text) || got.Allows(access.Read) {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	for _, id := range []string{"none", "", "' OR 1=1 --"} {
+		if got, err := s.Token(ctx, id); got != nil || err != nil {
+			t.Errorf("token %q: %v, %v", id, got, err)
+		}
+	}
+}
+
+// Of many servers that start at once on a new store, one makes the first token.
+func firstTokenAtOnce(t *testing.T, name string) {
+	ctx := context.Background()
+	open(t, name)
+	var added atomic.Int64
+	try := func() {
+		k, _ := access.New("first start", access.Read, time.Now())
+		ok, err := open(t, name).AddFirstToken(ctx, k)
+		if err != nil {
+			t.Error(err)
+		}
+		if ok {
+			added.Add(1)
+		}
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(try)
+	}
+	wg.Wait()
+	all, err := open(t, name).Tokens(ctx)
+	if err != nil || len(all) != 1 || added.Load() != 1 {
+		t.Fatalf("%d tokens, of which %d are the first, %v", len(all), added.Load(), err)
+	}
+	if err := open(t, name).RevokeToken(ctx, all[0].ID, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if try(); added.Load() != 1 {
+		t.Error("a first token is made again when all are revoked")
+	}
+}
+
+func sessionKey(t *testing.T, name string) {
+	ctx := context.Background()
+	key, err := open(t, name).SessionKey(ctx)
+	if err != nil || len(key) != 32 {
+		t.Errorf("a key of %d bytes, %v", len(key), err)
+	}
+	if again, err := open(t, name).SessionKey(ctx); err != nil || string(again) != string(key) {
+		t.Errorf("another key: %v", err)
+	}
+	if _, err := raw(t, name).Exec("DELETE FROM secret WHERE name = 'session'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, name).SessionKey(ctx); err == nil {
+		t.Error("there is a key where there is none")
+	}
+}
