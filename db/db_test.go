@@ -19,6 +19,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if name := os.Getenv(foldRole); name != "" {
+		foldUntilKilled(name)
+	}
 	status := m.Run()
 	pgtest.Stop()
 	os.Exit(status)

@@ -110,8 +110,6 @@ func TestStatisticsBench(t *testing.T) {
 			s = logOf(t, name, n)
 		}
 		fmt.Println(n, time.Since(start))
-		d, _ := s.Counts()
-		fmt.Println(d)
 		for range 8 {
 			start := time.Now()
 			g := figures(t, s, 365)

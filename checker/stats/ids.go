@@ -1,20 +1,33 @@
 package stats
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
+	"math/bits"
+	"slices"
 
-	"github.com/axiomhq/hyperloglog"
 	"github.com/google/uuid"
 )
 
-// precision is the binary logarithm of the number of registers.
-const precision = 14
+const (
+	// precision is the binary logarithm of the number of registers.
+	precision = 14
+	registers = 1 << precision
+	// maxRank is the largest value of a register: of a hash's 32 bits, those that
+	// do not choose the register may all be 0.
+	maxRank = 32 - precision + 1
+	// maxFew is how many ids are kept as they are: as many as take no more place
+	// than the registers would.
+	maxFew = registers / 4
+)
 
 // IDsError is the standard error of a count of distinct ids, relative, once they
-// are many. Up to some thousands the count is exact but for one or two.
-const IDsError = 0.0081 // 1.04 / sqrt(2^14)
+// are more than 4,096. Up to then the count is exact, but for one in a million.
+const IDsError = 0.0081 // 1.04 / sqrt(registers)
 
 // Key makes what ids are counted by unpredictable: who knew it could make ids
 // that count for many.
@@ -26,34 +39,165 @@ func (k Key) Hash(id uuid.UUID) uint64 {
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
-// IDs counts distinct ids with a HyperLogLog sketch of 2^14 registers, which
-// takes four bytes an id as long as they are few and 16 KB at most. No id can be
-// read from it. The zero value has none.
-type IDs struct{ sketch hyperloglog.Sketch }
+// IDs counts distinct ids, in four bytes an id as long as they are few and 16 KB
+// at most. Many are counted by a HyperLogLog sketch of 2^14 registers. Its state
+// depends only on which ids were added, however that was done. No id can be read
+// from it. The zero value has none.
+//
+// It is written for being merged by the thousands, out of the bytes in a store.
+type IDs struct {
+	few  []uint32 // the upper halves of the hashes, in order; unused when there are registers
+	many []uint8  // the registers, or nil
+}
 
 // Add counts an id, if it was not counted before.
 func (s *IDs) Add(k Key, id uuid.UUID) { s.add(k.Hash(id)) }
 
-func (s *IDs) add(hash uint64) { s.sketch.InsertHash(hash) }
+func (s *IDs) add(hash uint64) {
+	h := uint32(hash >> 32)
+	if s.many != nil {
+		s.register(h)
+		return
+	}
+	if i, there := slices.BinarySearch(s.few, h); !there {
+		s.few = slices.Insert(s.few, i, h)
+		s.bound()
+	}
+}
+
+// register notes a hash in its register: the upper bits choose which, and what
+// counts is how many of the others are 0 before the first that is 1.
+func (s *IDs) register(h uint32) {
+	rank := uint8(bits.LeadingZeros32(h<<precision|1<<(precision-1)) + 1)
+	r := &s.many[h>>(32-precision)]
+	*r = max(*r, rank)
+}
+
+// bound goes over to registers once there are too many ids to keep.
+func (s *IDs) bound() {
+	if len(s.few) <= maxFew {
+		return
+	}
+	few := s.few
+	s.few, s.many = nil, make([]uint8, registers)
+	for _, h := range few {
+		s.register(h)
+	}
+}
 
 // Merge adds all ids of other.
 func (s *IDs) Merge(other *IDs) {
-	if err := s.sketch.Merge(&other.sketch); err != nil {
-		panic(err) // of two precisions, and there is only one here
+	switch {
+	case other.many == nil && s.many == nil:
+		s.few = merged(s.few, other.few)
+		s.bound()
+	case other.many == nil:
+		for _, h := range other.few {
+			s.register(h)
+		}
+	case s.many == nil:
+		few := s.few
+		s.few, s.many = nil, slices.Clone(other.many)
+		for _, h := range few {
+			s.register(h)
+		}
+	default:
+		many := s.many[:len(other.many)]
+		for i, r := range other.many {
+			many[i] = max(many[i], r)
+		}
 	}
+}
+
+// merged returns all numbers of two lists in order, each once.
+func merged(a, b []uint32) []uint32 {
+	if len(a) == 0 {
+		return slices.Clone(b)
+	}
+	all := make([]uint32, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch cmp.Compare(a[0], b[0]) {
+		case -1:
+			all, a = append(all, a[0]), a[1:]
+		case 1:
+			all, b = append(all, b[0]), b[1:]
+		default:
+			all, a, b = append(all, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
 }
 
 // Count returns how many distinct ids were added, see [IDsError].
-func (s *IDs) Count() int64 { return int64(s.sketch.Estimate()) }
-
-// AppendBinary appends a form of the sketch that UnmarshalBinary reads. An
-// empty one has no bytes.
-func (s *IDs) AppendBinary(b []byte) ([]byte, error) {
-	if s.sketch.Estimate() == 0 {
-		return b, nil
+func (s *IDs) Count() int64 {
+	if s.many == nil {
+		return int64(len(s.few))
 	}
-	return s.sketch.AppendBinary(b)
+	var of [maxRank + 1]float64 // how many registers have each value
+	for _, r := range s.many {
+		of[r]++
+	}
+	return int64(math.Round(estimate(of)))
 }
+
+// estimate is Ertl's improved raw estimator, which needs no correction for small or
+// large numbers (New cardinality estimation algorithms for HyperLogLog sketches,
+// arXiv 1702.01284, algorithm 6).
+func estimate(of [maxRank + 1]float64) float64 {
+	const m = registers
+	z := m * tau(1-of[maxRank]/m)
+	for k := maxRank - 1; k > 0; k-- {
+		z = (z + of[k]) / 2
+	}
+	z += m * sigma(of[0]/m)
+	return m / (2 * math.Ln2) * m / z
+}
+
+func sigma(x float64) float64 {
+	z, before := x, -1.0
+	for y := 1.0; z != before; y *= 2 {
+		x *= x
+		before = z
+		z += x * y
+	}
+	return z
+}
+
+func tau(x float64) float64 {
+	if x == 0 || x == 1 {
+		return 0
+	}
+	z, before := 1-x, -1.0
+	for y := 0.5; z != before; y /= 2 {
+		x = math.Sqrt(x)
+		before = z
+		z -= (1 - x) * (1 - x) * y
+	}
+	return z / 3
+}
+
+// The first byte of the form of some ids.
+const (
+	formFew  = 'f'
+	formMany = 'm'
+)
+
+// AppendBinary appends a form of the ids that UnmarshalBinary reads. That of none
+// has no bytes.
+func (s *IDs) AppendBinary(b []byte) ([]byte, error) {
+	if s.many != nil {
+		return append(append(b, formMany, precision), s.many...), nil
+	}
+	if len(s.few) > 0 {
+		b = append(b, formFew)
+	}
+	for _, h := range s.few {
+		b = binary.LittleEndian.AppendUint32(b, h)
+	}
+	return b, nil
+}
+
+var errIDs = errors.New("these are no ids that were counted")
 
 // UnmarshalBinary replaces what was counted by what a form of it holds.
 func (s *IDs) UnmarshalBinary(b []byte) error {
@@ -61,8 +205,36 @@ func (s *IDs) UnmarshalBinary(b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if len(b) > 1 && b[1] != precision { // the second byte of its form
-		return fmt.Errorf("a sketch of 2^%d registers, not 2^%d", b[1], precision)
+	form, b := b[0], b[1:]
+	switch {
+	case form == formFew && len(b)%4 == 0 && 0 < len(b) && len(b) <= 4*maxFew:
+		return s.readFew(b)
+	case form == formMany && len(b) == 1+registers && b[0] == precision:
+		return s.readMany(b[1:])
+	case form == formMany && len(b) > 1:
+		return fmt.Errorf("%w: they have 2^%d registers, not 2^%d", errIDs, b[0], precision)
 	}
-	return s.sketch.UnmarshalBinary(b)
+	return errIDs
+}
+
+func (s *IDs) readFew(b []byte) error {
+	few := make([]uint32, len(b)/4)
+	for i := range few {
+		few[i] = binary.LittleEndian.Uint32(b[4*i:])
+		if i > 0 && few[i] <= few[i-1] {
+			return errIDs
+		}
+	}
+	s.few = few
+	return nil
+}
+
+func (s *IDs) readMany(b []byte) error {
+	for _, r := range b {
+		if r > maxRank {
+			return errIDs
+		}
+	}
+	s.many = slices.Clone(b)
+	return nil
 }
