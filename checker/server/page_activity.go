@@ -17,7 +17,7 @@ func (b *builder) activity() part {
 	p.add(b.daily("ids", "Ids by day"), b.daily("checks", "Checks without an id, by day"), b.lifetimes(&p))
 	for _, one := range []struct{ table, title string }{{"weekly", "Ids by week"}, {"monthly", "Ids by four weeks"}} {
 		if f, t := b.figure(one.table, one.title); f != nil {
-			f.Chart = periods(t, one.title)
+			f.Chart, f.Half = periods(t, one.title), true
 			p.add(f)
 		}
 	}
@@ -50,7 +50,7 @@ func (b *builder) daily(column, title string) *figure {
 		return showNumber(int64(math.Round(v))) + " " + column
 	})
 	if column != "ids" {
-		f.Grid = newGrid(t, "ids", "reports")
+		f.Grid = gridOf(t, "day", "checks")
 	}
 	return f
 }

@@ -205,14 +205,23 @@ func (b *builder) uptake() *figure {
 	if f == nil {
 		return nil
 	}
+	recent := *t
+	recent.Rows = nil
 	most := int64(1)
 	for r := range rows(t) {
-		most = max(most, r.number("half"))
+		if r.has("half") || r.has("released") && r.day("released") >= b.Query.From {
+			recent.Rows = append(recent.Rows, r.values)
+			most = max(most, r.number("half"))
+		}
 	}
+	if len(recent.Rows) == 0 {
+		return nil
+	}
+	t = &recent
 	var bars []template.HTML
 	for r := range rows(t) {
 		bars = append(bars, chart.Bar(float64(r.number("half"))/float64(most), "c0"))
 	}
-	f.Grid.draw(len(f.Grid.Head), "Days until half ran it or newer", bars)
+	f.Grid = gridOf(t, "version", "half", "released", "ids", "share").draw(1, "Days until half ran it, or newer", bars)
 	return f
 }

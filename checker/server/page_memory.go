@@ -92,24 +92,26 @@ func (b *builder) heaps(title string, byVersion bool) *figure {
 	if len(only.Rows) == 0 {
 		return nil
 	}
-	without := []string{"os", "arch"}
+	about := []string{"version"}
 	if !byVersion {
-		f.Name, without = "heap-platforms", []string{"version"}
+		f.Name, about = "heap-platforms", []string{"os", "arch"}
 	}
 	var drawings []template.HTML
 	for r := range rows(&only) {
 		drawings = append(drawings, chart.Spread(spread(r, low, high)))
 	}
-	f.Grid = newGrid(&only, without...).draw(len(without)%2+1, heapRange(low, high), drawings)
+	f.Grid = gridOf(&only, append(about, "p50", "p90", "p95", "p99", "ids", "reports")...).draw(len(about), heapRange(low, high), drawings)
 	for i, line := range f.Grid.Rows {
 		if line[0].Text == unknown {
-			f.Grid.Rows[i][0].Text = "all"
+			f.Grid.Rows[i][0].Text, f.Grid.Rows[i][len(about)-1].Text = "all", "all"
 		}
 	}
 	return f
 }
 
-func heapRange(low, high float64) string { return showBytes(low) + " to " + showBytes(high) }
+func heapRange(low, high float64) string {
+	return "p50 to p99, from " + showBytes(low) + " to " + showBytes(high)
+}
 
 // highest is the last percentile that is known.
 func highest(r row) (n float64) {
@@ -147,7 +149,7 @@ func (b *builder) heapChange(p *part) *figure {
 			p.Answer = compared(r)
 		}
 	}
-	f.Grid = newGrid(t, "old", "new")
+	f.Grid = gridOf(t, "percentile", "old_bytes", "new_bytes", "change", "low", "high", "certain")
 	f.Title = "From " + before + " to " + after
 	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("compare"), Button: "Compare", Fields: []field{
 		{"Compare", "old", before, "versions"}, {"with", "new", after, "versions"}}}

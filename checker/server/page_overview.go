@@ -53,7 +53,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 		page.Empty = page.Empty && len(one.Tiles) == 0
 		page.Products = append(page.Products, one)
 		if t := v.Table("summary"); t != nil {
-			page.Note = t.Note
+			page.Note = sentence(t.Note)
 		}
 	}
 	if len(all) > 0 {

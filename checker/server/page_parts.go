@@ -19,6 +19,7 @@ type figure struct {
 	Sources           []origin
 	Ask               *ask
 	Answer            *answer
+	Half              bool // has room beside another
 }
 
 // legend names a colour.
@@ -111,7 +112,7 @@ func (b *builder) figure(name, title string) (*figure, *stats.Table) {
 	if t == nil || len(t.Rows) == 0 {
 		return nil, nil
 	}
-	return &figure{Name: name, Title: title, Note: t.Note, Grid: newGrid(t), Sources: []origin{b.origin(name, "")}}, t
+	return &figure{Name: name, Title: title, Note: sentence(t.Note), Grid: newGrid(t), Sources: []origin{b.origin(name, "")}}, t
 }
 
 // origin is where the API has a table for the same question.

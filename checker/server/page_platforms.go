@@ -10,7 +10,9 @@ func (b *builder) platforms() part {
 		if f, t := b.figure(one.table, one.title); f != nil {
 			at := 1
 			if one.table == "platforms" {
-				at = 2
+				f.Grid, at = gridOf(t, "os", "arch", "ids", "share", "version", "p95", "reports"), 2
+			} else {
+				f.Half = true
 			}
 			f.Grid.draw(at, "", shareBars(t, first))
 			p.add(f)

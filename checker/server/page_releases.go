@@ -44,7 +44,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request) error {
 	if page.Counted {
 		page.Lead += " The ids are those of the last 28 days."
 		if t := v.Table("versions"); t != nil {
-			page.Note = t.Note
+			page.Note = sentence(t.Note)
 		}
 	}
 	page.Releases = releaseLines(p, v)

@@ -97,20 +97,35 @@ func class(k stats.Kind) string {
 	return "n"
 }
 
-// newGrid shows all of a table but for some columns.
-func newGrid(t *stats.Table, without ...string) *grid {
+// newGrid shows all of a table.
+func newGrid(t *stats.Table) *grid {
+	all := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		all[i] = c.Name
+	}
+	return gridOf(t, all...)
+}
+
+// gridOf shows some columns of a table, as far as it has them. What a row is
+// about stands first, to the left.
+func gridOf(t *stats.Table, columns ...string) *grid {
 	g := &grid{Caption: t.Title}
 	var shown []int
-	for i, c := range t.Columns {
-		if !slices.Contains(without, c.Name) {
-			shown = append(shown, i)
-			g.Head = append(g.Head, head{c.Head, class(c.Kind)})
+	for _, name := range columns {
+		i := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == name })
+		if i < 0 {
+			continue
 		}
+		one := head{t.Columns[i].Head, class(t.Columns[i].Kind)}
+		if len(shown) == 0 {
+			one.Class = ""
+		}
+		shown, g.Head = append(shown, i), append(g.Head, one)
 	}
 	for _, values := range t.Rows {
 		line := make([]cell, len(shown))
 		for j, i := range shown {
-			line[j] = cell{Text: show(t.Columns[i].Kind, values[i]), Class: class(t.Columns[i].Kind)}
+			line[j] = cell{Text: show(t.Columns[i].Kind, values[i]), Class: g.Head[j].Class}
 		}
 		g.Rows = append(g.Rows, line)
 	}

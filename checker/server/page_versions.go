@@ -10,10 +10,14 @@ import (
 	"relcheck/checker/stats"
 )
 
-// shareBars draws the share of each row.
+// shareBars draws the share of each row, beside the greatest of them.
 func shareBars(t *stats.Table, class func(row) string) (bars []template.HTML) {
+	most := 0.0
 	for r := range rows(t) {
-		bars = append(bars, chart.Bar(r.float("share"), class(r)))
+		most = max(most, r.float("share"))
+	}
+	for r := range rows(t) {
+		bars = append(bars, chart.Bar(r.float("share")/max(most, 1e-9), class(r)))
 	}
 	return bars
 }
@@ -24,11 +28,12 @@ func first(row) string { return "c0" }
 func (b *builder) versions() part {
 	p := part{ID: "in-use", Title: "Versions", Lead: []string{"Every version that was seen in these days, newest first."}}
 	if f, t := b.figure("versions", "Versions in use"); f != nil {
+		f.Grid = gridOf(t, "version", "ids", "share", "released", "behind", "days_behind", "reports", "p95")
 		f.Grid.draw(1, "", shareBars(t, func(r row) string { return b.class(r.text("version")) }))
 		p.add(f)
 	}
 	if f, t := b.figure("lines", "Minor lines"); f != nil {
-		f.Grid = newGrid(t, "latest").draw(1, "", shareBars(t, func(r row) string {
+		f.Grid = gridOf(t, "line", "ids", "share").draw(1, "", shareBars(t, func(r row) string {
 			if latest, _ := r.value("latest").(bool); latest {
 				return "c0"
 			}
@@ -128,8 +133,8 @@ func (b *builder) behindReleases() *figure {
 			bars[i].Title = "not known how far behind\n" + ids(counts[i], shares[i])
 			name = "?"
 		}
-		if every := max(1, len(bars)/8); i%every == 0 && i < last || i >= last {
-			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(bars)), Text: name, Minor: i%every != 0 && i == last})
+		if every := max(1, len(bars)/8); i%every == 0 && i+every/2 <= last || i > last {
+			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(bars)), Text: name})
 		}
 	}
 	f.Chart = columns.SVG()
