@@ -61,6 +61,8 @@ var conformance = []struct {
 	{"RemovalIsFinished", removalIsFinished},
 	{"FoldInSteps", foldInSteps},
 	{"FoldByProduct", foldByProduct},
+	{"SweepRemovesWhatIsOld", sweepRemovesWhatIsOld},
+	{"RecordAfterSweep", recordAfterSweep},
 }
 
 func TestConformance(t *testing.T) {

@@ -47,8 +47,8 @@ func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
 }
 
 // logOf fills a store with about n reports of 365 days, of the same 60 builds on
-// each day, whatever n is. Half are of servers that report all day, half of
-// programs that report once.
+// each day, whatever n is. One in ten is of a program that reports once, the others
+// are of servers that run for a month or so.
 func logOf(t testing.TB, name string, n int) *db.Store {
 	t.Helper()
 	s := open(t, name)
@@ -69,14 +69,15 @@ func logOf(t testing.TB, name string, n int) *db.Store {
 			for build := range versions * len(platforms) {
 				for i := range each {
 					r := db.Recorded{At: day.Time(), Platform: platforms[build%len(platforms)], Report: checker.Report{ID: uuid.New(), Version: releases[build/len(platforms)].Version}}
-					if i < each/2 {
-						for len(servers[build]) <= i/12 {
+					if random.IntN(10) > 0 {
+						server := i / 24
+						for len(servers[build]) <= server {
 							servers[build] = append(servers[build], uuid.New())
 						}
-						if random.IntN(30*12) == 0 {
-							servers[build][i/12] = r.ID // started anew, after 30 days or so
+						if random.IntN(30*24) == 0 {
+							servers[build][server] = r.ID // has started anew
 						}
-						r.ID = servers[build][i/12]
+						r.ID = servers[build][server]
 					}
 					heap := int64(20e6 * math.Exp(random.NormFloat64()/4) * float64(1+build%7))
 					r.HeapUsageBytes = &heap

@@ -108,11 +108,9 @@ func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
 			}
 		}
 		if i > 0 {
-			*into[i] = union(parts)
-			continue
-		}
-		for _, part := range parts {
-			b.Total.Merge(part)
+			*into[i] = distinct(parts)
+		} else {
+			b.Total = addUp(parts)
 		}
 	}
 }

@@ -109,6 +109,33 @@ func (s *IDs) Merge(other *IDs) {
 	}
 }
 
+// union returns all ids of several sets. It is what merging them one by one comes
+// to, but for many it goes through the registers at once.
+func union(sets []*IDs) (all IDs) {
+	if len(sets) == 1 {
+		return *sets[0]
+	}
+	few, many := 0, false
+	for _, s := range sets {
+		few += len(s.few)
+		many = many || s.many != nil
+	}
+	if many || few > 2*maxFew {
+		all.many = make([]uint8, registers)
+		for _, s := range sets {
+			all.Merge(s)
+		}
+		if many || all.Count() > maxFew*5/4 { // that are too many, whatever the error
+			return all
+		}
+	}
+	all = IDs{}
+	for _, s := range sets {
+		all.Merge(s)
+	}
+	return all
+}
+
 // merged returns all numbers of two lists in order, each once.
 func merged(a, b []uint32) []uint32 {
 	if len(a) == 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -103,25 +104,41 @@ func (r *Rollup) idsFrom(c int) int64 {
 	case first == len(r.classes)-1:
 		return r.classes[first].ids.Count()
 	}
-	var all IDs
+	var sets []*IDs
 	for _, h := range r.classes[first:] {
-		all.Merge(h.ids)
+		sets = append(sets, h.ids)
 	}
+	all := union(sets)
 	return all.Count()
 }
 
-// union counts the distinct ids of some rollups.
-func union(rollups []*Rollup) int64 {
-	if len(rollups) == 1 {
-		return rollups[0].IDs()
-	}
-	var all IDs
+// distinct counts the ids of some rollups.
+func distinct(rollups []*Rollup) int64 {
+	var sets []*IDs
 	for _, r := range rollups {
 		for _, h := range r.classes {
-			all.Merge(h.ids)
+			sets = append(sets, h.ids)
 		}
 	}
+	all := union(sets)
 	return all.Count()
+}
+
+// addUp merges some rollups. The result shares memory with them.
+func addUp(rollups []*Rollup) (all Rollup) {
+	sets := map[int][]*IDs{}
+	for _, r := range rollups {
+		all.Reports += r.Reports
+		all.Heaps.Merge(r.Heaps)
+		for _, h := range r.classes {
+			sets[h.class] = append(sets[h.class], h.ids)
+		}
+	}
+	for _, class := range slices.Sorted(maps.Keys(sets)) {
+		ids := union(sets[class])
+		all.classes = append(all.classes, heapIDs{class, &ids})
+	}
+	return all
 }
 
 // rollupForm is the first byte of an encoded rollup.

@@ -1,0 +1,56 @@
+package stats_test
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"relcheck/checker/stats"
+)
+
+// A range is covered by periods that neither overlap nor leave a day out.
+func TestCover(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		from := stats.Day(rapid.Int64Range(-1000, 40_000).Draw(t, "from"))
+		r := stats.Range{From: from, To: from + stats.Day(rapid.Int64Range(-1, 4000).Draw(t, "days"))}
+		next, short := r.From, 0
+		for _, p := range r.Cover() {
+			if p.Day != next || p.Span.Start(p.Day) != p.Day {
+				t.Fatalf("%v after day %d", p, next)
+			}
+			next = p.Range().To + 1
+			if p.Span != stats.FourWeeks {
+				short++
+			}
+		}
+		if next != r.To+1 {
+			t.Errorf("%v ends on day %d", r, next-1)
+		}
+		if short > 2*(3+6) {
+			t.Errorf("%v is covered by %d days and weeks", r, short)
+		}
+	})
+}
+
+func TestWeeksBeginOnMondays(t *testing.T) {
+	for _, s := range []stats.Span{stats.OneWeek, stats.FourWeeks} {
+		for d := stats.Day(-100); d < 100; d++ {
+			start := s.Start(d)
+			if start.Time().Weekday() != time.Monday || d < start || d >= start+stats.Day(s) {
+				t.Errorf("%s is in %d days from %s on", d, s, start)
+			}
+		}
+	}
+}
+
+func TestDays(t *testing.T) {
+	for text, want := range map[string]stats.Day{"1970-01-01": 0, "1969-12-31": -1, "2026-11-22": 20779} {
+		if d, err := stats.ParseDay(text); err != nil || d != want || d.String() != text {
+			t.Errorf("%s is day %d (%s), %v", text, d, d, err)
+		}
+	}
+	if d := stats.DayOf(time.Date(2026, 11, 22, 23, 30, 0, 0, time.FixedZone("", -3600))); d != 20780 {
+		t.Errorf("the day of UTC is %d", d)
+	}
+}

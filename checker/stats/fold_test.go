@@ -1,0 +1,186 @@
+package stats_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"relcheck/checker/stats"
+)
+
+// folded is what some reports came to, as a store keeps it.
+type folded struct {
+	Counts map[stats.Slot][3]int64 // reports, ids, ids above 1 MiB
+	Starts map[stats.Slot]stats.Starts
+}
+
+// foldPages folds pages of reports one after another.
+func foldPages(t *rapid.T, pages [][]stats.Report, sample int) folded {
+	rollups, lives := map[stats.Slot]*stats.Rollup{}, map[uint64]stats.Life{}
+	all := folded{map[stats.Slot][3]int64{}, map[stats.Slot]stats.Starts{}}
+	for _, page := range pages {
+		f := stats.NewFold(sample, lives)
+		for _, r := range page {
+			f.Add(r)
+		}
+		for slot, r := range f.Rollups() {
+			if rollups[slot] != nil {
+				r.Merge(kept(t, rollups[slot]))
+			}
+			rollups[slot] = r
+		}
+		for slot, n := range f.Starts {
+			sum := all.Starts[slot]
+			sum.Started += n.Started
+			sum.Again += n.Again
+			all.Starts[slot] = sum
+		}
+		maps.Copy(lives, f.Changed)
+	}
+	for slot, r := range rollups {
+		all.Counts[slot] = [3]int64{r.Reports, r.IDs(), r.Above(1 << 20)}
+	}
+	maps.DeleteFunc(all.Starts, func(_ stats.Slot, s stats.Starts) bool { return s == stats.Starts{} })
+	return all
+}
+
+// kept returns a rollup as it is when it was stored and read.
+func kept(t *rapid.T, r *stats.Rollup) *stats.Rollup {
+	b, err := r.AppendBinary(nil)
+	read := new(stats.Rollup)
+	if err == nil {
+		err = read.UnmarshalBinary(b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
+
+// start is the first moment of a day.
+const start = 20_000 * 86400
+
+// someReports are of few ids, in the order of time by id, and at most so many
+// seconds apart.
+func someReports(t *rapid.T, apart int64) (all []stats.Report) {
+	ids := rapid.IntRange(1, 12).Draw(t, "ids")
+	for id := range ids {
+		at := start + rapid.Int64Range(0, 3*86400).Draw(t, "start")
+		for range rapid.IntRange(1, 6).Draw(t, "reports") {
+			r := stats.Report{At: at, Build: int64(id % 3), Hash: key.Hash(numbered(id))}
+			if heap := rapid.Int64Range(-1, 1<<22).Draw(t, "heap"); heap >= 0 {
+				r.Heap = &heap
+			}
+			all = append(all, r)
+			at += rapid.Int64Range(0, apart).Draw(t, "pause")
+		}
+	}
+	return all
+}
+
+// However reports are cut into pages, they add up to the same.
+func TestFoldDoesNotDependOnPages(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := someReports(t, 3*86400)
+		if diff := cmp.Diff(foldPages(t, [][]stats.Report{all}, 0), foldPages(t, cut(t, all), 0)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// Nor does it matter in what order they come, as when a server folds those of
+// another one later, as long as no silence seems to lie between them.
+func TestFoldDoesNotDependOnOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := someReports(t, stats.Silence/6)
+		want := foldPages(t, [][]stats.Report{all}, 0)
+		random := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "order")))
+		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		if diff := cmp.Diff(want, foldPages(t, cut(t, all), 0)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func cut(t *rapid.T, all []stats.Report) (pages [][]stats.Report) {
+	for len(all) > 0 {
+		n := rapid.IntRange(1, len(all)).Draw(t, "page")
+		pages, all = append(pages, all[:n]), all[n:]
+	}
+	return pages
+}
+
+// Reports that come twice change no distinct count, and nobody's life.
+func TestRepeatedReports(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := someReports(t, 86400)
+		once, twice := foldPages(t, [][]stats.Report{all}, 0), foldPages(t, [][]stats.Report{all, all}, 0)
+		for slot, n := range once.Counts {
+			if got := twice.Counts[slot]; got != [3]int64{2 * n[0], n[1], n[2]} {
+				t.Errorf("%v became %v", n, got)
+			}
+		}
+		if diff := cmp.Diff(once.Starts, twice.Starts); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestLives(t *testing.T) {
+	const hour, day = 3600, 86400
+	for _, c := range []struct {
+		name           string
+		at             []int64 // after the first moment of a day
+		started, again map[int64]int64
+	}{
+		{"once", []int64{hour}, map[int64]int64{0: 1}, nil},
+		{"sent twice", []int64{hour, hour + 2}, map[int64]int64{0: 1}, nil},
+		{"again", []int64{hour, 2 * hour}, map[int64]int64{0: 1}, map[int64]int64{0: 1}},
+		{"again on another day", []int64{23 * hour, 24 * hour}, map[int64]int64{0: 1}, map[int64]int64{0: 1}},
+		{"the second first", []int64{25 * hour, 23 * hour}, map[int64]int64{0: 1}, map[int64]int64{0: 1}},
+		{"after a long silence", []int64{hour, 5 * day}, map[int64]int64{0: 1, 5: 1}, nil},
+		{"hourly for days", hourly(100), map[int64]int64{0: 1}, map[int64]int64{0: 1}},
+	} {
+		f := stats.NewFold(0, nil)
+		for _, at := range c.at {
+			f.Add(stats.Report{At: start + at, Hash: 1})
+		}
+		for d := range int64(10) {
+			got := f.Starts[stats.Slot{Period: stats.Period{Span: stats.OneDay, Day: start/86400 + stats.Day(d)}}]
+			if got != (stats.Starts{Started: c.started[d], Again: c.again[d]}) {
+				t.Errorf("%s: on day %d %+v", c.name, d, got)
+			}
+		}
+	}
+}
+
+func hourly(n int64) (at []int64) {
+	for i := range n {
+		at = append(at, i*3600)
+	}
+	return at
+}
+
+// A sample stands for all.
+func TestSampledLives(t *testing.T) {
+	const ids, sample = 100_000, 4
+	f := stats.NewFold(sample, nil)
+	for n := range ids {
+		r := stats.Report{At: start, Hash: key.Hash(numbered(n))}
+		f.Add(r)
+		if n%4 == 0 {
+			r.At += 3600
+			f.Add(r)
+		}
+	}
+	got := f.Starts[stats.Slot{Period: stats.Period{Span: stats.OneDay, Day: start / 86400}}]
+	if share := float64(got.Again) / float64(got.Started); share < 0.23 || share > 0.27 || got.Started < ids*95/100 || got.Started > ids*105/100 {
+		t.Errorf("%+v of %d", got, ids)
+	}
+	if n := len(f.Changed); n > ids>>sample*11/10 {
+		t.Errorf("%d of %d ids are followed", n, ids)
+	}
+}

@@ -1,0 +1,109 @@
+package db_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+// past records a report of each day, from days ago until now, and checks.
+func past(t *testing.T, s *db.Store, now time.Time, days int) (ids []uuid.UUID) {
+	t.Helper()
+	var reports []db.Recorded
+	var checks []db.Checked
+	for d := days; d >= 0; d-- {
+		at := now.AddDate(0, 0, -d)
+		ids = append(ids, uuid.New())
+		reports = append(reports, db.Recorded{At: at, Platform: linux, Report: checker.Report{ID: ids[len(ids)-1], Version: "v1.0.0"}})
+		checks = append(checks, db.Checked{Day: at, Version: "v1.0.0", Platform: linux, Count: 2})
+	}
+	for _, product := range []string{"opa", "relcheck"} {
+		if n, err := s.Backfill(context.Background(), product, slices.Values(reports), slices.Values(checks)); err != nil || n != int64(len(reports)) {
+			t.Fatalf("recorded %d of %d reports, %v", n, len(reports), err)
+		}
+	}
+	return ids
+}
+
+func sweepRemovesWhatIsOld(t *testing.T, name string) {
+	ctx := context.Background()
+	log := slog.New(slog.DiscardHandler)
+	s := open(t, name)
+	now := time.Now()
+	const days, kept = 100, 10
+	ids := past(t, s, now, days)
+	sweep := func(keep db.Retention, at time.Time) {
+		t.Helper()
+		if err := s.Sweep(ctx, keep, at, log); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reports := func(want int) {
+		t.Helper()
+		for _, product := range []string{"opa", "relcheck"} {
+			if all := recorded(t, s, product); len(all) != want || all[want-1].ID != ids[days] {
+				t.Errorf("%d reports of %s are left, want the last %d", len(all), product, want)
+			}
+		}
+	}
+	keep := db.Retention{Reports: kept*24*time.Hour + time.Minute}
+	sweep(keep, now) // notes the time, for it may be wrong
+	sweep(keep, now.Add(time.Hour))
+	reports(days + 1) // none is folded
+	fold(t, s)
+	before := figures(t, s, days+1)
+	sweep(keep, now.Add(time.Hour+time.Minute))
+	reports(days + 1) // not even an hour later
+	sweep(keep, now.Add(48*time.Hour))
+	reports(days + 1) // the clock has jumped
+	sweep(keep, now.Add(30*time.Hour))
+	reports(days + 1) // and back
+	sweep(keep, now.Add(30*time.Hour+time.Minute))
+	sweep(db.Retention{}, now.Add(32*time.Hour))
+	reports(days + 1) // kept for ever
+	sweep(db.Retention{Reports: keep.Reports + 33*time.Hour}, now.Add(33*time.Hour))
+	reports(kept + 1)
+	sameFigures(t, "without the reports", figures(t, s, days+1), before)
+	if n := fold(t, s); n != 0 {
+		t.Errorf("folded %d reports again", n)
+	}
+
+	cut := stats.FourWeeks.Start(stats.DayOf(now.Add(34*time.Hour).AddDate(0, 0, -40)))
+	sweep(db.Retention{Rollups: 40 * 24 * time.Hour}, now.Add(34*time.Hour))
+	if f := figures(t, s, days+1); f.Known.From != cut || len(f.Builds) != 1 || f.Builds[0].Days[0].Day != cut || f.Builds[0].Days[0].Checks != 2 {
+		t.Errorf("figures are kept from %s on, want from %s on", f.Known.From, cut)
+	}
+}
+
+// A report that was removed gives its place in the order to no other.
+func recordAfterSweep(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	now := time.Now()
+	past(t, s, now, 3)
+	fold(t, s)
+	for hours := range 2 {
+		if err := s.Sweep(ctx, db.Retention{Reports: time.Nanosecond}, now.Add(time.Duration(hours)*time.Hour), slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(recorded(t, s, "opa")); n != 0 {
+		t.Fatalf("%d reports are left", n)
+	}
+	w := writer(t, s)
+	if err := w.Record(ctx, "opa", linux, report("v1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if n := fold(t, s); n != 1 {
+		t.Errorf("folded %d reports, want 1", n)
+	}
+}
