@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"html/template"
 	"math"
 	"slices"
@@ -67,7 +68,7 @@ func (b *builder) adoption() part {
 }
 
 func (b *builder) adoptionChart() *figure {
-	f, t := b.figure("adoption", "Share of each version")
+	f, t := b.figure("adoption", "Share of each "+b.painted())
 	if f == nil {
 		return nil
 	}
@@ -79,10 +80,10 @@ func (b *builder) adoptionChart() *figure {
 	counts := b.mix(t, at)
 	names := b.bands(counts)
 	f.Legend = b.legend(names)
-	f.Grid = mixGrid(at, names, counts)
-	shares := chart.Stack{Frame: chart.Frame{Label: "Share of each version, by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, End: 1}
+	f.Grid = mixGrid(f.Title, at, names, counts)
+	shares := chart.Stack{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, End: 1}
 	for _, name := range names {
-		one := chart.Series{Name: name, Class: b.class(name), Values: make([]float64, at.n)}
+		one := chart.Series{Name: name, Class: cmp.Or(b.colour[name], "cx"), Values: make([]float64, at.n)}
 		for i := range at.n {
 			one.Values[i] = ratio(counts[name][i], counts[""][i])
 		}
@@ -100,10 +101,7 @@ func (b *builder) adoptionChart() *figure {
 func (b *builder) mix(t *stats.Table, at points) map[string][]int64 {
 	counts := map[string][]int64{"": make([]int64, at.n)}
 	for r := range rows(t) {
-		name := r.text("version")
-		if b.colour[name] == "" {
-			name = "other"
-		}
+		name := b.band(r.text("version"))
 		if counts[name] == nil {
 			counts[name] = make([]int64, at.n)
 		}
@@ -116,7 +114,7 @@ func (b *builder) mix(t *stats.Table, at points) map[string][]int64 {
 
 // bands are the versions that a chart has, newest first.
 func (b *builder) bands(counts map[string][]int64) (names []string) {
-	for _, name := range append(slices.Clone(b.top), "other") {
+	for _, name := range append(slices.Clone(b.top), other) {
 		if counts[name] != nil {
 			names = append(names, name)
 		}
@@ -126,7 +124,7 @@ func (b *builder) bands(counts map[string][]int64) (names []string) {
 
 func (b *builder) legend(names []string) (all []legend) {
 	for _, name := range names {
-		all = append(all, legend{name, b.class(name)})
+		all = append(all, legend{name, cmp.Or(b.colour[name], "cx")})
 	}
 	return all
 }
@@ -152,8 +150,8 @@ func mixTitle(day string, names []string, counts map[string][]int64, i int) stri
 	return s.String()
 }
 
-func mixGrid(at points, names []string, counts map[string][]int64) *grid {
-	g := &grid{Caption: "Share of each version", Head: []head{{"Day", ""}, {"Ids", "n"}}}
+func mixGrid(title string, at points, names []string, counts map[string][]int64) *grid {
+	g := &grid{Caption: title, Head: []head{{"Day", ""}, {"IDs", "n"}}}
 	for _, name := range names {
 		g.Head = append(g.Head, head{name, "n"})
 	}

@@ -1,11 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"html/template"
 	"net/url"
 	"slices"
+	"strconv"
 
-	"relcheck/checker"
 	"relcheck/checker/stats"
 )
 
@@ -67,43 +68,79 @@ type answer struct {
 type builder struct {
 	*stats.View
 	public bool
-	colour map[string]string // of versions
+	byLine bool              // versions are too many: charts show their minor lines
+	colour map[string]string // of versions, or of lines
 	top    []string          // those that have a colour of their own, newest first
 }
 
-// colours is how many versions have one of their own.
-const colours = 6
+const (
+	// colours is how many versions have one of their own.
+	colours = 6
+	// enough is which share of the ids they have to have, or else it is lines
+	// that have the colours.
+	enough = 0.6
+)
 
 func newBuilder(v *stats.View, public bool) *builder {
-	b := &builder{View: v, public: public, colour: map[string]string{}}
-	type counted struct {
-		version string
-		ids     int64
-	}
-	var all []counted
-	for r := range rows(v.Table("versions")) {
-		if r.text("version") != checker.Other.OS {
-			all = append(all, counted{r.text("version"), r.number("ids")})
-		}
-	}
-	most := slices.Clone(all)
-	slices.SortStableFunc(most, func(a, b counted) int { return int(b.ids - a.ids) })
-	most = most[:min(colours, len(most))]
-	for _, one := range all {
-		if slices.Contains(most, one) {
-			b.colour[one.version] = "c" + string(rune('0'+len(b.top)))
-			b.top = append(b.top, one.version)
+	b := &builder{View: v, public: public}
+	if b.paint("versions", "version") < enough {
+		versions := *b
+		b.byLine = true
+		if b.paint("lines", "line") == 0 {
+			*b = versions
 		}
 	}
 	return b
 }
 
-// class is the colour of a version.
-func (b *builder) class(version string) string {
-	if c, ok := b.colour[version]; ok {
-		return c
+// paint gives colours to what most ids run, and returns the share of those.
+func (b *builder) paint(table, column string) (covered float64) {
+	b.colour, b.top = map[string]string{}, nil
+	var all []row
+	for r := range rows(b.Table(table)) {
+		if r.text(column) != other {
+			all = append(all, r)
+		}
 	}
-	return "cx"
+	most := slices.Clone(all)
+	slices.SortStableFunc(most, func(x, y row) int { return cmp.Compare(y.number("ids"), x.number("ids")) })
+	least := int64(0)
+	if len(most) > colours {
+		least = most[colours-1].number("ids")
+	}
+	for _, r := range all {
+		if r.number("ids") >= max(1, least) && len(b.top) < colours {
+			b.colour[r.text(column)] = "c" + strconv.Itoa(len(b.top))
+			b.top = append(b.top, r.text(column))
+			covered += r.float("share")
+		}
+	}
+	return covered
+}
+
+// other is what all that has no colour of its own is shown as.
+const other = "other"
+
+// band is what a version counts as in a chart.
+func (b *builder) band(version string) string {
+	if b.byLine {
+		version = stats.Line(version)
+	}
+	if b.colour[version] == "" {
+		return other
+	}
+	return version
+}
+
+// class is the colour of a version.
+func (b *builder) class(version string) string { return cmp.Or(b.colour[b.band(version)], "cx") }
+
+// painted names what has the colours.
+func (b *builder) painted() string {
+	if b.byLine {
+		return "minor line"
+	}
+	return "version"
 }
 
 // figure returns the frame of a figure of a table, or nil if there is none.

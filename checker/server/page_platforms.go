@@ -1,6 +1,10 @@
 package server
 
-import "relcheck/checker/server/chart"
+import (
+	"cmp"
+
+	"relcheck/checker/server/chart"
+)
 
 // platforms are the systems and architectures, and what runs on each.
 func (b *builder) platforms() part {
@@ -36,27 +40,24 @@ func (b *builder) platformMix() *figure {
 	}
 	all, order, used := map[string]*mix{}, []string{}, map[string][]int64{}
 	for r := range rows(t) {
-		platform, name := r.text("os")+"/"+r.text("arch"), r.text("version")
+		platform, name := r.text("os")+"/"+r.text("arch"), b.band(r.text("version"))
 		if all[platform] == nil {
 			all[platform] = &mix{map[string]int64{}, map[string]float64{}}
 			order = append(order, platform)
-		}
-		if b.colour[name] == "" {
-			name = "other"
 		}
 		all[platform].ids[name] += r.number("ids")
 		all[platform].shares[name] += r.float("share")
 		used[name] = []int64{}
 	}
 	names := b.bands(used)
-	g := &grid{Caption: "Versions on each platform", Head: []head{{"Platform", ""}, {"Ids", "n"}, {"", "g"}}}
+	g := &grid{Caption: "Versions on each platform", Head: []head{{"Platform", ""}, {"IDs", "n"}, {"", "g"}}}
 	for _, platform := range order[:min(maxPlatforms, len(order))] {
 		var parts []chart.Part
 		total := int64(0)
 		for _, name := range names {
 			if n := all[platform].ids[name]; n > 0 {
 				total += n
-				parts = append(parts, chart.Part{Share: all[platform].shares[name], Class: b.class(name), Title: name + ": " + ids(n, all[platform].shares[name])})
+				parts = append(parts, chart.Part{Share: all[platform].shares[name], Class: cmp.Or(b.colour[name], "cx"), Title: name + ": " + ids(n, all[platform].shares[name])})
 			}
 		}
 		g.Rows = append(g.Rows, []cell{{Text: platform}, {Text: showNumber(total), Class: "n"}, {Class: "g", Drawing: chart.Parts(parts)}})

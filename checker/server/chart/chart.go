@@ -117,6 +117,9 @@ func (f Frame) drawX(s *svg) {
 func anchor(t Tick) string {
 	class := "middle"
 	half := float64(len([]rune(t.Text))) * letter / 2 / narrow
+	if t.Minor {
+		half *= float64(narrow) / wide
+	}
 	switch {
 	case t.At < half:
 		class = "start"
