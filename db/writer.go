@@ -55,6 +55,8 @@ type Writer struct {
 	cancel   context.CancelFunc // stops removing
 	removing sync.WaitGroup
 
+	committed atomic.Pointer[func(time.Duration)]
+
 	trouble atomic.Pointer[error] // nil while writing works
 	said    error                 // the trouble that was logged last
 	saidAt  time.Time
@@ -182,6 +184,17 @@ func (w *Writer) Count(product, version string, from checker.Platform) {
 	}
 }
 
+// Waiting is how many reports wait for the next transaction.
+func (w *Writer) Waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.open.entries)
+}
+
+// OnCommit has f called after each transaction that was to record reports, with
+// the time it took or failed in. The writing goroutine calls it: it has to be quick.
+func (w *Writer) OnCommit(f func(took time.Duration)) { w.committed.Store(&f) }
+
 // Close writes what waits and stops. Later reports are refused.
 func (w *Writer) Close() error {
 	w.mu.Lock()
@@ -280,7 +293,11 @@ func (w *Writer) takeChecks() map[buildKey]int64 {
 
 // write commits a batch and wakes its callers.
 func (w *Writer) write(b *batch, checks map[buildKey]int64) {
-	err := w.recorder.write(b, checks, time.Now())
+	now := time.Now()
+	err := w.recorder.write(b, checks, now)
+	if f := w.committed.Load(); f != nil && len(b.entries) > 0 {
+		(*f)(time.Since(now))
+	}
 	if b.timer != nil {
 		b.timer.Stop()
 	}

@@ -31,6 +31,7 @@ const minThreshold = 2
 
 type serveOptions struct {
 	listen, db, baseURL string
+	metrics             string // address; empty for none
 	publicStats         bool
 	threshold           int64
 	reports, rollups    retention
@@ -51,6 +52,7 @@ func serveCommand(streams IO) *cobra.Command {
 	c.Flags().StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 picks a free one")
 	dbFlag(c, &o.db)
 	c.Flags().StringVar(&o.baseURL, "base-url", "", "`URL` under which clients reach the service, for the page that tells them (default: the address it listens on)")
+	c.Flags().StringVar(&o.metrics, "metrics-listen", "", "`address` that serves /metrics only, without a token (default: none; the main address asks for one)")
 	c.Flags().BoolVar(&o.publicStats, "public-stats", false, "show figures to those who have not signed in too, without what few ids add up to")
 	c.Flags().Int64Var(&o.threshold, "public-threshold", 10, "the least `number` of ids that everyone is shown; fewer count as other")
 	c.Flags().Var(&o.reports, "keep-reports", "how long single reports are kept, once they are part of the statistics")
@@ -104,6 +106,13 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups)})
 	if err != nil {
 		return err
+	}
+	if o.metrics != "" {
+		stop, err := serveMetrics(o.metrics, handler.Metrics(), log)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
@@ -178,9 +187,8 @@ func hint(ctx context.Context, s *db.Store, log *slog.Logger) {
 	}
 }
 
-// listen serves until ctx ends, then lets requests under way come to their end.
-func listen(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	s := &http.Server{
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
@@ -189,6 +197,31 @@ func listen(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logge
 		MaxHeaderBytes:    32 << 10,                                          // package server answers from 8 KB on
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what callers do wrong
 	}
+}
+
+// serveMetrics serves /metrics, and nothing else, until stop is called.
+func serveMetrics(address string, h http.Handler, log *slog.Logger) (stop func(), err error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another address with --metrics-listen", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", h)
+	s := newServer(mux, log)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	log.Info("serving metrics", "url", "http://"+l.Addr().String()+"/metrics")
+	return func() {
+		s.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			log.Error("metrics could not be served any more", "err", err)
+		}
+	}, nil
+}
+
+// listen serves until ctx ends, then lets requests under way come to their end.
+func listen(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	s := newServer(h, log)
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(l) }()
 	select {

@@ -31,7 +31,10 @@ var public = map[string]bool{
 
 // What everyone may ask for if the operator has said so.
 var publicStats = map[string]bool{
-	"GET /test/viewers": true,
+	"GET /test/viewers":                            true,
+	"GET /api/v1/products":                         true,
+	"GET /api/v1/products/{product}/stats":         true,
+	"GET /api/v1/products/{product}/stats/{table}": true,
 }
 
 var testRoutes = []server.Route{

@@ -27,7 +27,7 @@ func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (
 	}
 	q, err := parse(get, today)
 	if err != nil {
-		return nil, fail(http.StatusBadRequest, "invalid_query", "", err.Error())
+		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOf(err), err.Error())
 	}
 	v, err := s.read(r.Context(), p, q, today)
 	if err == nil && public {

@@ -62,6 +62,7 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request) error {
 	}
 	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet {
 		s.store.Count(p.Name, version, from)
+		s.metrics.checks.Inc()
 	}
 	if p.stable.github == nil {
 		return githubNotFound("no release of this product is known yet")

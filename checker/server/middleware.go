@@ -39,7 +39,7 @@ func limitHeaders(next http.Handler) http.Handler {
 
 // jsonErrors answers requests that no route of mux takes: the mux would do it
 // in plain text. People get a page.
-func (s *Server) errorsFor(mux *http.ServeMux) middleware {
+func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			refusal, pattern := mux.Handler(r)
@@ -49,6 +49,7 @@ func (s *Server) errorsFor(mux *http.ServeMux) middleware {
 			}
 			probe := &refused{header: http.Header{}}
 			refusal.ServeHTTP(probe, r)
+			s.metrics.unrouted.add(probe.status)
 			if probe.status == http.StatusMethodNotAllowed {
 				allow := probe.header.Get("Allow")
 				w.Header().Set("Allow", allow)

@@ -38,6 +38,11 @@ type Store interface {
 	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error
 	// Count counts a question that came without an id, at best effort.
 	Count(product, version string, from checker.Platform)
+	// Waiting is how many reports wait to be recorded.
+	Waiting() int
+	// OnCommit has f called after every attempt to record reports, with the time
+	// it took. It is called once, before the first report.
+	OnCommit(f func(time.Duration))
 	// Ready returns an error while reports cannot be recorded.
 	Ready() error
 	// Revision returns a number that grows whenever the catalog changes.
@@ -76,12 +81,14 @@ type Server struct {
 	log      *slog.Logger
 	options  Options
 	gate     *gate
+	metrics  *metrics
 	snapshot atomic.Pointer[snapshot]
 }
 
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
 	s := &Server{store: store, log: log, options: o}
+	s.metrics = newMetrics(s)
 	var err error
 	if s.gate, err = newGate(ctx, store, o.Base); err != nil {
 		return nil, err
@@ -143,9 +150,9 @@ func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
 func (s *Server) handle(routes []route) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes {
-		mux.Handle(r.pattern, s.guard(r))
+		mux.Handle(r.pattern, s.metrics.route(r.pattern).counting(s.guard(r)))
 	}
-	return chain(mux, limitHeaders, s.errorsFor(mux), s.recoverPanics)
+	return chain(mux, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
 }
 
 // route is what answers a kind of request, and who is answered.
@@ -157,10 +164,14 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/version", s.report, anyone},
-		{"POST /p/{product}/v1/version", s.report, anyone},
+		{"POST /v1/version", s.tallied(s.report), anyone},
+		{"POST /p/{product}/v1/version", s.tallied(s.report), anyone},
 		{"GET /repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
 		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
+		{"GET /api/v1/products", strict(s.apiProducts), viewersToo},
+		{"GET /api/v1/products/{product}/stats", strict(s.apiTables, parameters[:len(parameters)-1]...), viewersToo},
+		{"GET /api/v1/products/{product}/stats/{table}", strict(s.apiTable, parameters...), viewersToo},
+		{"GET /metrics", s.scrape, readersOnly},
 		{"GET /healthz", s.healthz, anyone},
 		{"GET /readyz", s.readyz, anyone},
 		{"GET /{$}", s.page(s.index), anyone},

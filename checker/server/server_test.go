@@ -54,6 +54,7 @@ type serviceOptions struct {
 	wrap   func(halves) server.Store
 	log    io.Writer
 	routes []server.Route // in addition
+	fill   func(*db.Store)
 }
 
 func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release) *service {
@@ -81,6 +82,9 @@ func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release)
 	}
 	t.Cleanup(func() { s.store.Close() })
 	s.put(t, "opa", releases...)
+	if o.fill != nil {
+		o.fill(s.store)
+	}
 	w, err := s.store.NewWriter(log)
 	if err != nil {
 		t.Fatal(err)

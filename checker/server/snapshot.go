@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +58,9 @@ func newSnapshot(c checker.Catalog) *snapshot {
 	}
 	return s
 }
+
+// names returns those of the products, in order.
+func (s *snapshot) names() []string { return slices.Sorted(maps.Keys(s.products)) }
 
 func newProduct(l checker.Listing) *product {
 	p := &product{Listing: l, prereleases: map[string]bool{}}

@@ -1,0 +1,171 @@
+package command
+
+import (
+	"strings"
+
+	"relcheck/checker/stats"
+)
+
+// gap is how many columns are left free between two columns of a table.
+const gap = 2
+
+// grid is a table on its way to the screen.
+type grid struct {
+	heads []string
+	right []bool // which columns stand on the right
+	rows  [][]text
+}
+
+func (g *grid) column(head string, right bool) {
+	g.heads = append(g.heads, head)
+	g.right = append(g.right, right)
+}
+
+func (g *grid) row(cells ...text) { g.rows = append(g.rows, cells) }
+
+// block lays the table out. Heads wider than what stands below them are broken.
+func (s *screen) grid(g *grid) (b block) {
+	widths := make([]int, len(g.heads))
+	for _, row := range g.rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], cell.width)
+		}
+	}
+	for _, head := range s.heads(g, widths) {
+		b = append(b, s.styled(g.line(head, widths), faint))
+	}
+	for _, row := range g.rows {
+		b = append(b, g.line(row, widths))
+	}
+	return b
+}
+
+// heads returns the lines of heads, and widens the columns for them.
+func (s *screen) heads(g *grid, widths []int) [][]text {
+	broken, most := make([][]string, len(g.heads)), 1
+	for i, head := range g.heads {
+		room := widths[i]
+		if !s.fancy {
+			room = len(head) // one line is easier for programs
+		}
+		broken[i] = wrap(strings.ToUpper(head), room)
+		most = max(most, len(broken[i]))
+		for _, line := range broken[i] {
+			widths[i] = max(widths[i], len(line))
+		}
+	}
+	lines := make([][]text, most)
+	for n := range lines {
+		lines[n] = make([]text, len(g.heads))
+		for i, b := range broken {
+			if at := n - (most - len(b)); at >= 0 {
+				lines[n][i] = newText(b[at])
+			}
+		}
+	}
+	return lines
+}
+
+func (g *grid) line(cells []text, widths []int) (line text) {
+	for i, cell := range cells {
+		if i > 0 {
+			line = line.plus(newText(strings.Repeat(" ", gap)))
+		}
+		line = line.plus(cell.padded(widths[i], g.right[i]))
+	}
+	return line
+}
+
+// table shows one table of a view. Without a terminal it comes alone.
+func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
+	if !s.fancy {
+		return s.rows(t, 0)
+	}
+	title := s.styled(newText(printable(v.Product.Title)+": "+t.Title), bold)
+	b = append(b, title.plus(s.styled(newText("  "+asked(v.Query)), faint)), text{})
+	if says := answer(v.Query, t); says != "" {
+		b = append(append(b, plain(wrap(says, s.width)...)...), text{})
+	}
+	if len(t.Rows) == 0 {
+		b = append(b, plain("Nothing is known about that in these days.")...)
+	} else {
+		b = append(b, s.rows(t, s.width)...)
+	}
+	b = append(b, text{})
+	for _, line := range wrap(printable(t.Note), s.width) {
+		b = append(b, s.styled(newText(line), faint))
+	}
+	return b
+}
+
+// asked tells which days and builds count.
+func asked(q stats.Query) string {
+	text := q.From.String() + " to " + q.To.String()
+	for _, only := range []string{q.Version, q.OS, q.Arch} {
+		if only != "" {
+			text += ", " + printable(only)
+		}
+	}
+	return text
+}
+
+// rows shows the rows of a table, and draws its shares if the width leaves room.
+func (s *screen) rows(t *stats.Table, width int) block {
+	g, shares := &grid{}, -1
+	for i, c := range t.Columns {
+		g.column(c.Head, c.Kind != stats.Text && c.Kind != stats.Date)
+		if c.Kind == stats.Share {
+			shares = i
+		}
+	}
+	for _, values := range t.Rows {
+		row := make([]text, len(t.Columns))
+		for i, c := range t.Columns {
+			row[i] = newText(show(c.Kind, values[i]))
+			if values[i] == nil {
+				row[i] = newText(absent(t.Name, c))
+			}
+		}
+		g.row(row...)
+	}
+	b := s.grid(g)
+	if shares >= 0 {
+		b = beside(b, s.bars(t, shares, len(b)-len(t.Rows), width-b.width()-gap), gap)
+	}
+	return b
+}
+
+// absent stands for a value that is not there.
+func absent(table string, c stats.Column) string {
+	switch {
+	case table == "heap" && c.Kind == stats.Text:
+		return "all"
+	case table == "behind" && c.Name == "releases":
+		return "unknown"
+	}
+	return "-"
+}
+
+// widestBar is how many columns the longest bar takes.
+const widestBar = 40
+
+// bars draws the shares of a table, the longest as long as there is room for.
+// They stand below so many lines of heads.
+func (s *screen) bars(t *stats.Table, column, heads, room int) block {
+	room = min(room, widestBar)
+	if !s.fancy || room < 6 {
+		return nil
+	}
+	most := 0.0
+	for _, row := range t.Rows {
+		if share, ok := row[column].(float64); ok {
+			most = max(most, share)
+		}
+	}
+	b := make(block, heads, heads+len(t.Rows))
+	for _, row := range t.Rows {
+		share, _ := row[column].(float64)
+		b = append(b, s.styled(bar(share/most, room), blue))
+	}
+	return b
+}

@@ -1,0 +1,177 @@
+package command
+
+import (
+	"bufio"
+	"cmp"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// narrowest and widest are how many columns a terminal is taken to have at
+	// least and at most: a table that is pulled apart is hard to read.
+	narrowest = 60
+	widest    = 140
+)
+
+// screen is where figures are shown to people. Without a terminal there are no
+// bars and colours, and lines may be of any length.
+type screen struct {
+	out     *bufio.Writer
+	fancy   bool // a terminal
+	colours bool
+	width   int // in columns
+}
+
+func newScreen(w io.Writer) *screen {
+	s := &screen{out: bufio.NewWriter(w), width: widest}
+	if !isTerminal(w) {
+		return s
+	}
+	width, able := terminal(w.(*os.File))
+	s.width = min(max(cmp.Or(width, 80), narrowest), widest)
+	s.fancy = true
+	s.colours = able && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return s
+}
+
+// text is what stands in one line. Its width is in columns: every character that
+// is written here takes one.
+type text struct {
+	string
+	width int
+}
+
+func newText(s string) text { return text{s, utf8.RuneCountInString(s)} }
+
+// block is lines, one below the other.
+type block []text
+
+func plain(lines ...string) (b block) {
+	for _, line := range lines {
+		b = append(b, newText(line))
+	}
+	return b
+}
+
+// style is an attribute of a terminal's text, as ECMA-48 numbers them.
+type style string
+
+const (
+	bold  style = "1"
+	faint style = "2"
+	blue  style = "34"
+)
+
+func (s *screen) styled(t text, as style) text {
+	if s.colours && strings.TrimSpace(t.string) != "" {
+		t.string = "\x1b[" + string(as) + "m" + t.string + "\x1b[0m"
+	}
+	return t
+}
+
+func (t text) plus(other text) text { return text{t.string + other.string, t.width + other.width} }
+
+// padded fills up to a width, on the left if the text is to stand on the right.
+func (t text) padded(width int, right bool) text {
+	fill := newText(strings.Repeat(" ", max(0, width-t.width)))
+	if right {
+		return fill.plus(t)
+	}
+	return t.plus(fill)
+}
+
+func (b block) width() (w int) {
+	for _, line := range b {
+		w = max(w, line.width)
+	}
+	return w
+}
+
+// beside puts two blocks next to each other.
+func beside(a, b block, gap int) (both block) {
+	width := a.width() + gap
+	for i := range max(len(a), len(b)) {
+		var line text
+		if i < len(a) {
+			line = a[i]
+		}
+		if i < len(b) {
+			line = line.padded(width, false).plus(b[i])
+		}
+		both = append(both, line)
+	}
+	return both
+}
+
+func (s *screen) print(b block) {
+	for _, line := range b {
+		s.out.WriteString(strings.TrimRight(line.string, " ") + "\n")
+	}
+}
+
+func (s *screen) flush() error { return s.out.Flush() }
+
+var eighths = []rune(" ▏▎▍▌▋▊▉")
+
+// bar draws a share of so many columns.
+func bar(share float64, columns int) text {
+	n := int(min(max(share, 0), 1)*float64(columns*8) + 0.5)
+	if n == 0 && share > 0 {
+		n = 1
+	}
+	b := strings.Repeat("█", n/8)
+	if n%8 > 0 {
+		b += string(eighths[n%8])
+	}
+	return newText(b)
+}
+
+var levels = []rune(" ▁▂▃▄▅▆▇█")
+
+// columnsOf draws values from 0 to 1 as columns so many lines high.
+func columnsOf(values []float64, lines int) (b block) {
+	for line := lines - 1; line >= 0; line-- {
+		var s strings.Builder
+		for _, v := range values {
+			n := int(v*float64(lines*8) + 0.5)
+			if n == 0 && v > 0 {
+				n = 1
+			}
+			s.WriteRune(levels[min(max(n-line*8, 0), 8)])
+		}
+		b = append(b, newText(s.String()))
+	}
+	return b
+}
+
+// printable replaces what a terminal could take for a command, and what would
+// turn the direction of the text.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// wrap breaks a text into lines at its spaces.
+func wrap(s string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(s) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	return append(lines, line)
+}

@@ -1,0 +1,161 @@
+package command_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"relcheck/checker"
+	"relcheck/checker/command"
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
+	"relcheck/db"
+)
+
+// onTerminal runs a command on a terminal of so many columns, and returns what
+// it wrote there.
+func onTerminal(t *testing.T, columns int, args ...string) string {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("there are no terminals: ", err)
+	}
+	defer master.Close()
+	fd := int(master.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(columns), Row: 40})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := make(chan string)
+	go func() {
+		b, _ := io.ReadAll(master) // ends with an error once the other side is closed
+		shown <- string(b)
+	}()
+	status := command.Run(context.Background(), args, command.IO{Out: terminal, Err: terminal})
+	terminal.Close()
+	text := strings.ReplaceAll(<-shown, "\r\n", "\n")
+	if status != 0 {
+		t.Fatalf("exit status %d\n%s", status, text)
+	}
+	return text
+}
+
+func piped(t *testing.T, args ...string) string {
+	t.Helper()
+	var b strings.Builder
+	if status := command.Run(context.Background(), args, command.IO{Out: &b, Err: &b}); status != 0 {
+		t.Fatalf("exit status %d\n%s", status, b.String())
+	}
+	return b.String()
+}
+
+const hostileTitle = "Evil\x1b[2J\x1b]0;owned\a\u009b31m\u202e\r\b\x00\n<script>"
+
+// hostileStore holds the reports of a fleet, which has hostile versions, for a
+// product with a hostile title.
+func hostileStore(t *testing.T) string {
+	t.Helper()
+	schema, err := os.ReadFile("../../schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/relcheck.db"
+	ctx := context.Background()
+	s, err := db.Open(ctx, path, string(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	now := time.Now()
+	f := fleet.Fleet{Seed: 3, Days: 40, End: stats.DayOf(now), Instances: 200, Every: 12 * time.Hour}
+	if err := s.AddProduct(ctx, checker.Product{Name: "evil", Title: hostileTitle}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutReleases(ctx, "evil", f.Releases(), func(_, given checker.Release) checker.Release { return given }); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Backfill(ctx, "evil", func(yield func(db.Recorded) bool) {
+		for r := range f.Reports() {
+			past := db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform,
+				Report: checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}}
+			if past.At.After(now) || !yield(past) {
+				return
+			}
+		}
+	}, func(func(db.Checked) bool) {})
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var colour = regexp.MustCompile("\x1b\\[(0|1|2|34)m")
+
+// checkShown looks that a text is no more than text, and fits.
+func checkShown(t *testing.T, what, text string, columns int) {
+	t.Helper()
+	for _, line := range strings.Split(text, "\n") {
+		if columns > 0 && utf8.RuneCountInString(line) > columns {
+			t.Errorf("%s: wider than %d columns: %q", what, columns, line)
+		}
+		if i := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("%s: %q at %d of %q", what, line[i:i+1], i, line)
+		}
+	}
+}
+
+func TestStatsOnTerminal(t *testing.T) {
+	path := hostileStore(t)
+	for _, columns := range []int{80, 120, 200} {
+		for _, days := range []string{"1", "7", "28", "30", "90", "3660"} {
+			t.Setenv("NO_COLOR", "")
+			what := fmt.Sprintf("%s days in %d columns", days, columns)
+			text := onTerminal(t, columns, "stats", "evil", "--db", path, "--days", days)
+			if !colour.MatchString(text) || !strings.Contains(text, "█") {
+				t.Errorf("%s: no colours or no bars:\n%s", what, text)
+			}
+			text = colour.ReplaceAllString(text, "")
+			checkShown(t, what, text, columns)
+			if lines := strings.Count(text, "\n"); lines > 39 {
+				t.Errorf("%s: %d lines\n%s", what, lines, text)
+			}
+			t.Setenv("NO_COLOR", "1")
+			if got := onTerminal(t, columns, "stats", "evil", "--db", path, "--days", days); got != text {
+				t.Errorf("%s: not the same without colours:\n%q\n%q", what, got, text)
+			}
+		}
+	}
+	for _, table := range stats.TableNames {
+		checkShown(t, table, onTerminal(t, 120, "stats", "evil", "--db", path, "--by", table), 120)
+		checkShown(t, table, piped(t, "stats", "evil", "--db", path, "--by", table), 0)
+		checkShown(t, table, piped(t, "stats", "evil", "--db", path, "--by", table, "--json"), 0)
+		checkShown(t, table, strings.ReplaceAll(piped(t, "stats", "evil", "--db", path, "--by", table, "--csv"), "\r\n", "\n"), 0)
+	}
+	text := piped(t, "stats", "evil", "--db", path)
+	checkShown(t, "piped", text, 0)
+	if strings.ContainsAny(text, "█▁▏\x1b") || !strings.Contains(text, "<script>") {
+		t.Errorf("piped:\n%s", text)
+	}
+}

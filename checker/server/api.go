@@ -1,0 +1,216 @@
+package server
+
+import (
+	"bytes"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"relcheck/checker/stats"
+)
+
+// parameters are all that requests for figures may have. The last one is for
+// single tables only.
+var parameters = []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare", "format"}
+
+// strict refuses what h would pass over: a parameter that does not exist, stands
+// there twice, or is garbled would give other figures than those asked for.
+func strict(h handler, names ...string) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		given, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			return fail(http.StatusBadRequest, "invalid_query", "", "the query after the ? of the URL cannot be read; encode % & ; and + in its values")
+		}
+		for name, values := range given {
+			switch {
+			case len(names) == 0:
+				return fail(http.StatusBadRequest, "unknown_parameter", name, "there are no parameters here; leave them out")
+			case !slices.Contains(names, name):
+				return fail(http.StatusBadRequest, "unknown_parameter", name, "there is no such parameter; there are "+strings.Join(names, ", "))
+			case len(values) > 1:
+				return fail(http.StatusBadRequest, "invalid_query", name, name+" is given more than once; give it once")
+			}
+		}
+		return h(w, r)
+	}
+}
+
+// parameterOf returns the parameter that an error of package stats is about: it
+// begins with its name.
+func parameterOf(err error) string {
+	text := err.Error()
+	name := text[:max(0, strings.IndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }))]
+	if slices.Contains(parameters, name) {
+		return name
+	}
+	return ""
+}
+
+// apiProduct is a product as the API lists it.
+type apiProduct struct {
+	Name   string  `json:"name"`
+	Title  string  `json:"title"`
+	Latest *string `json:"latest"` // the latest release, or null
+	IDs    any     `json:"ids"`    // distinct in the last 28 days, or null
+	Stats  string  `json:"stats"`  // where its tables are listed
+}
+
+// apiProducts answers GET /api/v1/products.
+func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Products []apiProduct `json:"products"`
+	}
+	body.Products = []apiProduct{}
+	for _, name := range s.snapshot.Load().names() {
+		v, err := s.viewOf(r, name, func(string) string { return "" })
+		if err != nil {
+			return err
+		}
+		body.Products = append(body.Products, apiProduct{name, v.Product.Title, known(v.Latest), idsOf28Days(v), statsPath(name, "", nil)})
+	}
+	writeJSON(w, http.StatusOK, encode(body))
+	return nil
+}
+
+// idsOf28Days reads them from the summary, which tells as much as everyone may see.
+func idsOf28Days(v *stats.View) any {
+	t := v.Table("summary")
+	if t == nil {
+		return nil
+	}
+	period := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "period" })
+	ids := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "ids" })
+	for _, row := range t.Rows {
+		if row[period] == "28 days" {
+			return row[ids]
+		}
+	}
+	return nil
+}
+
+// known returns nil for what is empty.
+func known(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// statsPath is the address of a product's tables, or of one of them.
+func statsPath(product, table string, query url.Values) string {
+	u := url.URL{Path: "/api/v1/products/" + product + "/stats", RawQuery: query.Encode()}
+	if table != "" {
+		u.Path += "/" + table
+	}
+	return u.String()
+}
+
+// apiTable is a table as the API lists it.
+type apiTable struct {
+	Name    string      `json:"name"`
+	Title   string      `json:"title"`
+	Columns []apiColumn `json:"columns"`
+	JSON    string      `json:"json"`
+	CSV     string      `json:"csv"`
+}
+
+type apiColumn struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+}
+
+// apiTables answers GET /api/v1/products/{product}/stats. The addresses it lists
+// ask the same as the request.
+func (s *Server) apiTables(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.view(r)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Product string     `json:"product"`
+		Title   string     `json:"title"`
+		Latest  *string    `json:"latest"`
+		Tables  []apiTable `json:"tables"`
+	}
+	body.Product, body.Title, body.Latest, body.Tables = v.Product.Name, v.Product.Title, known(v.Latest), []apiTable{}
+	asJSON, asCSV := v.Query.Values(), v.Query.Values()
+	asCSV.Set("format", "csv")
+	for _, t := range v.Tables() {
+		listed := apiTable{t.Name, t.Title, nil, statsPath(v.Product.Name, t.Name, asJSON), statsPath(v.Product.Name, t.Name, asCSV)}
+		for _, c := range t.Columns {
+			listed.Columns = append(listed.Columns, apiColumn{c.Name, c.Kind.String()})
+		}
+		body.Tables = append(body.Tables, listed)
+	}
+	writeJSON(w, http.StatusOK, encode(body))
+	return nil
+}
+
+// apiTable answers GET /api/v1/products/{product}/stats/{table}.
+func (s *Server) apiTable(w http.ResponseWriter, r *http.Request) error {
+	asCSV, err := wantsCSV(w, r)
+	if err != nil {
+		return err
+	}
+	v, err := s.view(r)
+	if err != nil {
+		return err
+	}
+	t := v.Table(r.PathValue("table"))
+	if t == nil {
+		return s.noTable(w, v, r.PathValue("table"))
+	}
+	var b bytes.Buffer
+	if !asCSV {
+		if err := v.Document(t).WriteJSON(&b); err != nil {
+			return err
+		}
+		writeJSON(w, http.StatusOK, b.Bytes())
+		return nil
+	}
+	if err := t.WriteCSV(&b); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{
+		"filename": fmt.Sprintf("%s-%s-%s-%s.csv", v.Product.Name, t.Name, v.Query.From, v.Query.To)}))
+	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h["X-Content-Type-Options"] = noSniff
+	w.Write(b.Bytes()) // the caller may be gone; there is nobody to tell
+	return nil
+}
+
+// wantsCSV tells which form of a table is asked for. The parameter counts more
+// than the header.
+func wantsCSV(w http.ResponseWriter, r *http.Request) (bool, error) {
+	w.Header().Set("Vary", "Accept")
+	switch format := r.URL.Query().Get("format"); format {
+	case "csv":
+		return true, nil
+	case "json":
+		return false, nil
+	case "":
+		return strings.Contains(r.Header.Get("Accept"), "text/csv"), nil
+	default:
+		return false, fail(http.StatusBadRequest, "invalid_query", "format", fmt.Sprintf("format=%.20q is neither csv nor json", format))
+	}
+}
+
+// noTable says which tables there are, or who may see the one that was asked for.
+func (s *Server) noTable(w http.ResponseWriter, v *stats.View, name string) error {
+	if slices.Contains(stats.TableNames, name) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		return fail(http.StatusUnauthorized, "sign_in", "", "this table is for those with a token: send it as Authorization: Bearer TOKEN; relcheck token add makes one")
+	}
+	var names []string
+	for _, t := range v.Tables() {
+		names = append(names, t.Name)
+	}
+	return fail(http.StatusNotFound, "unknown_table", "", fmt.Sprintf("there is no table %.80q; there are %s", name, strings.Join(names, ", ")))
+}

@@ -1,0 +1,225 @@
+package server_test
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/server"
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
+	"relcheck/db"
+)
+
+// newFleet returns a service that a fleet has reported to, up to now.
+func newFleet(t testing.TB, o server.Options) *service {
+	t.Helper()
+	now := time.Now()
+	f := fleet.Fleet{Seed: 7, Days: 60, End: stats.DayOf(now), Instances: 200, Every: 12 * time.Hour}
+	return newServiceWith(t, serviceOptions{Options: o, fill: func(s *db.Store) {
+		_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
+			for r := range f.Reports() {
+				past := db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform,
+					Report: checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}}
+				if past.At.After(now) || !yield(past) {
+					return
+				}
+			}
+		}, func(func(db.Checked) bool) {})
+		if err == nil {
+			_, err = s.Fold(context.Background())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}}, f.Releases()...)
+}
+
+type apiList struct {
+	Products []struct {
+		Name, Title, Latest, Stats string
+		IDs                        *int64
+	}
+	Tables []struct {
+		Name, JSON, CSV string
+		Columns         []struct{ Name, Kind string }
+	}
+}
+
+func (s *service) list(t testing.TB, path, token string) (l apiList) {
+	t.Helper()
+	res, body := s.read(t, path, token)
+	if err := json.Unmarshal([]byte(body), &l); err != nil || res.StatusCode != 200 {
+		t.Fatalf("%s: %s, %v\n%s", path, res.Status, err, body)
+	}
+	return l
+}
+
+// Every address that the API lists holds the same in JSON and in CSV.
+func TestAPI(t *testing.T) {
+	s := newFleet(t, server.Options{})
+	_, token := s.token(t)
+	products := s.list(t, "/api/v1/products", token).Products
+	if len(products) != 2 || products[0].Name != "opa" || products[0].IDs == nil || *products[0].IDs < 1000 || products[0].Latest == "" {
+		t.Fatalf("%+v", products)
+	}
+	tables := s.list(t, products[0].Stats+"?days=14&os=linux", token).Tables
+	for i, table := range tables {
+		if i >= len(stats.TableNames) || table.Name != stats.TableNames[i] {
+			t.Fatalf("%v are not %v", tables, stats.TableNames)
+		}
+		res, body := s.read(t, table.JSON, token)
+		var d struct {
+			Product, Table string
+			Filter         struct{ OS, Arch *string }
+			Columns        []struct{ Name, Kind string }
+			Rows           []map[string]json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(body), &d); err != nil || res.StatusCode != 200 || d.Product != "opa" || d.Table != table.Name ||
+			*d.Filter.OS != "linux" || d.Filter.Arch != nil || !slices.Equal(d.Columns, table.Columns) {
+			t.Errorf("%s: %s, %v\n%.1000s", table.JSON, res.Status, err, body)
+		}
+		if len(d.Rows) == 0 && table.Name != "monthly" {
+			t.Errorf("%s is empty", table.Name)
+		}
+		res, body = s.read(t, table.CSV, token)
+		records, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+		if err != nil || len(records) != len(d.Rows)+1 || res.Header.Get("Content-Type") != "text/csv; charset=utf-8; header=present" ||
+			!strings.HasPrefix(res.Header.Get("Content-Disposition"), "attachment; filename=opa-"+table.Name+"-20") {
+			t.Fatalf("%s: %s, %v, %v\n%.1000s", table.CSV, res.Status, res.Header, err, body)
+		}
+		for i, row := range d.Rows {
+			for j, c := range table.Columns {
+				want := plainText(row[c.Name])
+				if c.Kind == "text" && want != "" && strings.Contains("+-", want[:1]) { // the fleet has versions like --
+					want = "'" + want
+				}
+				if got := records[i+1][j]; got != want || records[0][j] != c.Name {
+					t.Errorf("%s, row %d, %s: %q in CSV, %s in JSON", table.Name, i, c.Name, got, want)
+				}
+			}
+		}
+	}
+}
+
+// plainText is a value of JSON as CSV has it.
+func plainText(raw json.RawMessage) (s string) {
+	if json.Unmarshal(raw, &s) == nil { // also null
+		return s
+	}
+	return string(raw)
+}
+
+func TestAPIErrors(t *testing.T) {
+	s := newService(t)
+	_, token := s.token(t)
+	const table = "/api/v1/products/opa/stats/versions"
+	for path, want := range map[string]string{
+		"/api/v1/products?x=1":                                  "400 unknown_parameter x",
+		"/api/v1/products/nope/stats":                           "404 unknown_product ",
+		"/api/v1/products/nope/stats/versions":                  "404 unknown_product ",
+		"/api/v1/products/opa/stats?format=csv":                 "400 unknown_parameter format",
+		"/api/v1/products/opa/stats/nope":                       "404 unknown_table ",
+		"/api/v1/products/opa/stats/%3Cscript%3E":               "404 unknown_table ",
+		table + "?days=0":                                       "400 invalid_query days",
+		table + "?days=7&from=2026-01-01":                       "400 invalid_query days",
+		table + "?from=2026-02-30":                              "400 invalid_query from",
+		table + "?to=9999-01-01":                                "400 invalid_query to",
+		table + "?os=amiga":                                     "400 invalid_query os",
+		table + "?version=%3Cscript%3E":                         "400 invalid_query version",
+		table + "?above=much":                                   "400 invalid_query above",
+		table + "?compare=v1":                                   "400 invalid_query compare",
+		table + "?below=x":                                      "400 invalid_query below",
+		table + "?format=xml":                                   "400 invalid_query format",
+		table + "?os=linux&os=darwin":                           "400 invalid_query os",
+		table + "?day=7":                                        "400 unknown_parameter day",
+		table + "?a;b":                                          "400 invalid_query ",
+		table + "?os=%zz":                                       "400 invalid_query ",
+		table + "?compare=v1.0.0..v2.0.0&above=1GiB&format=csv": "200  ",
+	} {
+		res, body := s.read(t, path, token)
+		var e struct {
+			Error struct{ Code, Field, Message string }
+		}
+		json.Unmarshal([]byte(body), &e)
+		if got := fmt.Sprintf("%d %s %s", res.StatusCode, e.Error.Code, e.Error.Field); got != want || res.StatusCode != 200 && e.Error.Message == "" {
+			t.Errorf("%s: %s, want %s\n%s", path, got, want, body)
+		}
+		if got := res.Header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("%s may be kept: %q", path, got)
+		}
+	}
+}
+
+func TestAPIForm(t *testing.T) {
+	s := newService(t)
+	_, token := s.token(t)
+	const path = "/api/v1/products/opa/stats/summary"
+	for _, c := range []struct{ query, accept, want string }{
+		{"", "", "application/json"},
+		{"", "*/*", "application/json"},
+		{"", "text/html,application/json", "application/json"},
+		{"", "text/csv", "text/csv; charset=utf-8; header=present"},
+		{"?format=json", "text/csv", "application/json"},
+		{"?format=csv", "application/json", "text/csv; charset=utf-8; header=present"},
+	} {
+		res, _ := s.read(t, path+c.query, token, "Accept", c.accept)
+		if got := res.Header.Get("Content-Type"); got != c.want {
+			t.Errorf("%s with Accept: %s is %s, want %s", c.query, c.accept, got, c.want)
+		}
+	}
+}
+
+// Who has no token gets the public view, and no other.
+func TestPublicAPI(t *testing.T) {
+	s := newFleet(t, server.Options{PublicStats: true, PublicThreshold: 10})
+	_, token := s.token(t)
+	if all := s.list(t, "/api/v1/products/opa/stats", token).Tables; len(all) != len(stats.TableNames) {
+		t.Errorf("a reader sees %d tables", len(all))
+	}
+	public := map[string]bool{}
+	for _, table := range s.list(t, "/api/v1/products/opa/stats?days=7", "").Tables {
+		public[table.Name] = true
+		res, body := s.read(t, table.JSON, "")
+		var d struct {
+			From, To string
+			Rows     []struct{ IDs *int64 }
+		}
+		if err := json.Unmarshal([]byte(body), &d); err != nil || res.StatusCode != http.StatusOK || d.To != (stats.DayOf(time.Now())-1).String() {
+			t.Errorf("%s: %s, %v\n%.1000s", table.JSON, res.Status, err, body)
+		}
+		for _, row := range d.Rows {
+			if row.IDs != nil && *row.IDs%10 != 0 {
+				t.Errorf("%s shows %d ids", table.Name, *row.IDs)
+			}
+		}
+	}
+	if !public["versions"] || !public["heap"] || public["daily"] {
+		t.Errorf("public are %v", public)
+	}
+	for _, name := range stats.TableNames {
+		want := http.StatusOK
+		if !public[name] {
+			want = http.StatusUnauthorized
+		}
+		if res, body := s.read(t, "/api/v1/products/opa/stats/"+name, ""); res.StatusCode != want {
+			t.Errorf("%s: %s, want %d\n%.1000s", name, res.Status, want, body)
+		}
+	}
+	for _, query := range []string{"os=linux", "arch=amd64", "version=v1.0.0", "from=2026-01-01", "to=2026-01-01", "days=8", "below=v1.0.0", "above=1MiB", "compare=v1.0.0..v1.1.0"} {
+		res, body := s.read(t, "/api/v1/products/opa/stats/versions?"+query, "")
+		if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "sign in") {
+			t.Errorf("%s: %s\n%.1000s", query, res.Status, body)
+		}
+	}
+	if ids := s.list(t, "/api/v1/products", "").Products[0].IDs; ids == nil || *ids == 0 || *ids%10 != 0 {
+		t.Errorf("the list of products shows %v ids", ids)
+	}
+}

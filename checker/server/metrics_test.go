@@ -1,0 +1,163 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"relcheck/checker/server"
+	"relcheck/checker/stats"
+)
+
+// scrape returns what Prometheus is told.
+func (s *service) scrape(t testing.TB) string {
+	t.Helper()
+	_, token := s.token(t)
+	res, body := s.read(t, "/metrics", token)
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("%s\n%s", res.Status, body)
+	}
+	return body
+}
+
+// read gets what a path holds, with a token or none.
+func (s *service) read(t testing.TB, path, token string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest("GET", s.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+func TestMetricsNeedToken(t *testing.T) {
+	s := newService(t)
+	for _, token := range []string{"", "rcr_nonsense"} {
+		if res, body := s.read(t, "/metrics", token); res.StatusCode != http.StatusUnauthorized || strings.Contains(body, "relcheck_") {
+			t.Errorf("with the token %q: %s\n%s", token, res.Status, body)
+		}
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	s := newService(t)
+	post := func(body string) {
+		res, err := http.Post(s.URL+"/v1/version", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+	}
+	for range 3 {
+		post(`{"id":"` + sampleID + `","version":"1.0.0"}`)
+	}
+	post(`{"id":"` + sampleID + `"}`)
+	post(`{`)
+	for _, path := range []string{"/healthz", "/nothing/here", "/nothing/there", "/p/nope/repos/a/b/releases/latest"} {
+		s.read(t, path, "")
+	}
+	text := s.scrape(t)
+	for _, want := range []string{
+		"relcheck_reports_recorded_total 3\n",
+		`relcheck_reports_refused_total{reason="invalid_field"} 1` + "\n",
+		`relcheck_reports_refused_total{reason="invalid_json"} 1` + "\n",
+		`relcheck_reports_refused_total{reason="disk_full"} 0` + "\n",
+		`relcheck_http_requests_total{class="2xx",route="POST /v1/version"} 3` + "\n",
+		`relcheck_http_requests_total{class="4xx",route="POST /v1/version"} 2` + "\n",
+		`relcheck_http_requests_total{class="2xx",route="GET /healthz"} 1` + "\n",
+		`relcheck_http_requests_total{class="4xx",route="none"} 2` + "\n",
+		`relcheck_http_requests_total{class="4xx",route="GET /p/{product}/repos/{owner}/{repo}/releases/latest"} 1` + "\n",
+		"relcheck_reports_waiting 0\n", "relcheck_commit_duration_seconds_count 3\n", "go_goroutines ", "process_",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "nothing") || strings.Contains(text, "nope") {
+		t.Error("what a caller sent is in a label")
+	}
+	lint(t, text)
+}
+
+func lint(t testing.TB, text string) {
+	t.Helper()
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+// crowded is a store in which many have reported versions that they made up.
+type crowded struct {
+	halves
+	builds []stats.BuildFigures
+	reads  int
+}
+
+func (c *crowded) Figures(_ context.Context, product string, r stats.Range, _ func(stats.Build) bool) (*stats.Figures, error) {
+	if product != "opa" {
+		return &stats.Figures{Range: r}, nil
+	}
+	c.reads++
+	return &stats.Figures{Range: r, Builds: c.builds}, nil
+}
+
+func TestMetricsAreBounded(t *testing.T) {
+	c := &crowded{}
+	add := func(version string, ids int64) {
+		c.builds = append(c.builds, stats.BuildFigures{Build: stats.Build{Version: version},
+			Recent: stats.Recent{Day: ids, DayBefore: 10 * ids, Week: 100 * ids}})
+	}
+	for i := range 50 { // in use
+		add(fmt.Sprintf("v1.%d.0", i), 2)
+		add(fmt.Sprintf("1.%d.1", i), 1)
+	}
+	for i := range 1000 { // made up
+		add(fmt.Sprintf("v%d.%d%s.0", i+2, i, strings.Repeat("9", 60)), 1)
+	}
+	for _, v := range []string{"other", "-1+1", "--", "+cmd", "_", "v1.2.3.4", "7d"} {
+		add(v, 1)
+	}
+	s := newServiceOn(t, func(h halves) server.Store { c.halves = h; return c })
+	text := s.scrape(t)
+	lint(t, text)
+	if n := strings.Count(text, "\nrelcheck_distinct_ids{"); n != 3*51 {
+		t.Errorf("%d series, want %d:\n%s", n, 3*51, text)
+	}
+	for _, want := range []string{
+		`relcheck_distinct_ids{line="v1.7",product="opa",window="today"} 3` + "\n",
+		`relcheck_distinct_ids{line="v1.7",product="opa",window="yesterday"} 30` + "\n",
+		`relcheck_distinct_ids{line="v1.49",product="opa",window="7d"} 300` + "\n",
+		`relcheck_distinct_ids{line="other",product="opa",window="7d"} 100700` + "\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	for range 5 {
+		s.scrape(t)
+	}
+	if c.reads != 1 {
+		t.Errorf("6 scrapes read the figures %d times", c.reads)
+	}
+}

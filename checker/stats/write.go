@@ -1,0 +1,226 @@
+package stats
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+)
+
+// Document is a table together with what was asked, as the API and the command
+// line give it to programs.
+type Document struct {
+	Product string
+	Query   Query
+	AsOf    time.Time // when the last report came in that counts; zero when there is none
+	*Table
+}
+
+// Document returns a table of the view with what was asked.
+func (v *View) Document(t *Table) Document {
+	return Document{Product: v.Product.Name, Query: v.Query, AsOf: v.AsOf, Table: t}
+}
+
+// String returns the kind as it stands in JSON.
+func (k Kind) String() string {
+	names := [...]string{Text: "text", Date: "date", Number: "number", Share: "share", Change: "change", Bytes: "bytes", Yes: "boolean"}
+	return names[k]
+}
+
+// WriteCSV writes the table in the form of RFC 4180: the names of the columns,
+// then the rows. A date is 2026-01-31, a share or change of 12 % is 0.12, heaps
+// are whole bytes, and what is not known is empty. Spreadsheets take a text that
+// begins with one of = + - @, a tab or a carriage return for a formula, and so an
+// apostrophe is put before it.
+func (t *Table) WriteCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	record := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		record[i] = c.Name
+	}
+	if err := out.Write(record); err != nil {
+		return err
+	}
+	for _, row := range t.Rows {
+		for i, c := range t.Columns {
+			cell, err := c.value(row[i])
+			if err != nil {
+				return err
+			}
+			if c.Kind == Text && cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+				cell = "'" + cell
+			}
+			record[i] = cell
+		}
+		if err := out.Write(record); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// WriteJSON writes the document as an object of these members, in this order:
+//
+//	product  its name
+//	table    the table's name
+//	title    the same for people
+//	note     what is counted, and how exactly
+//	from, to the first and the last day, both counted
+//	filter   an object of version, os and arch; null lets all pass
+//	as_of    when the last report came in that counts, or null
+//	columns  an array of objects with the name and the kind of a column: text,
+//	         date (2026-01-31), number, share (0 to 1), change (0.12 is 12 % more),
+//	         bytes, boolean
+//	rows     an array of objects with a member for each column, in their order;
+//	         null is what is not known
+//
+// Members may be added, none are removed or change their meaning.
+func (d Document) WriteJSON(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, `{"product":%s,"table":%s,"title":%s,"note":%s,"from":"%s","to":"%s","filter":{"version":%s,"os":%s,"arch":%s},"as_of":%s,`,
+		quote(d.Product), quote(d.Name), quote(d.Title), quote(d.Note), d.Query.From, d.Query.To,
+		orNull(d.Query.Version), orNull(d.Query.OS), orNull(d.Query.Arch), timeOrNull(d.AsOf))
+	out.WriteString("\n\"columns\":[")
+	names := make([]string, len(d.Columns))
+	for i, c := range d.Columns {
+		names[i] = quote(c.Name)
+		fmt.Fprintf(out, `%s{"name":%s,"kind":"%s"}`, comma(i), names[i], c.Kind)
+	}
+	out.WriteString("],\n\"rows\":[")
+	for i, row := range d.Rows {
+		out.WriteString(comma(i) + "\n{")
+		for j, c := range d.Columns {
+			value, err := c.json(row[j])
+			if err != nil {
+				return err
+			}
+			out.WriteString(comma(j) + names[j] + ":" + value)
+		}
+		out.WriteByte('}')
+	}
+	out.WriteString("\n]}\n")
+	return out.Flush()
+}
+
+// comma stands before all but the first.
+func comma(i int) string {
+	if i == 0 {
+		return ""
+	}
+	return ","
+}
+
+// json returns a value of the column in JSON.
+func (c Column) json(v any) (string, error) {
+	s, err := c.value(v)
+	switch {
+	case err != nil:
+		return "", err
+	case v == nil, s == "" && c.Kind != Text:
+		return "null", nil
+	case c.Kind == Text, c.Kind == Date:
+		return quote(s), nil
+	}
+	return s, nil
+}
+
+// value returns a value of the column for programs to read; empty when it is not
+// known.
+func (c Column) value(v any) (string, error) {
+	switch v := v.(type) {
+	case nil:
+		return "", nil
+	case string:
+		if c.Kind == Text {
+			return v, nil
+		}
+	case Day:
+		if c.Kind == Date {
+			return v.String(), nil
+		}
+	case int64:
+		if c.Kind == Number {
+			return strconv.FormatInt(v, 10), nil
+		}
+	case bool:
+		if c.Kind == Yes {
+			return strconv.FormatBool(v), nil
+		}
+	case float64:
+		switch c.Kind {
+		case Share, Change:
+			return decimal(v, 6), nil
+		case Bytes:
+			return decimal(v, 0), nil
+		}
+	}
+	return "", fmt.Errorf("column %s: %v of type %T is no %s", c.Name, v, v, c.Kind)
+}
+
+// decimal rounds to so many places, and returns no more of them than it takes.
+func decimal(v float64, places int) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return ""
+	}
+	s := strconv.FormatFloat(v, 'f', places, 64)
+	if places > 0 {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	if s == "-0" {
+		return "0"
+	}
+	return s
+}
+
+func orNull(s string) string {
+	if s == "" {
+		return "null"
+	}
+	return quote(s)
+}
+
+func timeOrNull(t time.Time) string {
+	if t.IsZero() {
+		return "null"
+	}
+	return quote(t.UTC().Format(time.RFC3339))
+}
+
+// quote returns a string in JSON. What cannot be seen is written as an escape,
+// for a terminal may take it for a command.
+func quote(s string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		panic(err) // no string is refused
+	}
+	quoted := strings.TrimSuffix(b.String(), "\n")
+	if strings.IndexFunc(quoted, unseen) < 0 {
+		return quoted
+	}
+	var safe strings.Builder
+	for _, r := range quoted {
+		switch {
+		case !unseen(r):
+			safe.WriteRune(r)
+		case r < 1<<16:
+			fmt.Fprintf(&safe, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&safe, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return safe.String()
+}
+
+func unseen(r rune) bool { return !unicode.IsPrint(r) }
