@@ -1,8 +1,11 @@
 package db
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 
 	"relcheck/checker"
@@ -42,15 +45,17 @@ func (r *reading) all(ctx context.Context, keep func(stats.Build) bool) error {
 	if err != nil || len(ids) == 0 {
 		return err
 	}
-	for _, span := range stats.Spans {
-		if err := r.readCounts(ctx, span); err != nil {
-			return err
-		}
-	}
-	if err := r.readChecks(ctx); err != nil {
+	sketches, err := r.readSketches(ctx)
+	if err != nil {
 		return err
 	}
-	if err := r.readSketches(ctx, ids); err != nil {
+	summed := make(chan error, 1)
+	go func() { summed <- r.sum(sketches) }() // takes as long as what follows
+	for _, span := range stats.Spans {
+		err = cmp.Or(err, r.readCounts(ctx, span))
+	}
+	err = cmp.Or(err, r.readChecks(ctx))
+	if err = cmp.Or(<-summed, err); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -149,30 +154,50 @@ func (r *reading) readChecks(ctx context.Context) error {
 	return rows.Err()
 }
 
-// readSketches reads the rollups that the range and its parts are summed up from.
-func (r *reading) readSketches(ctx context.Context, ids []int64) error {
+// sketch is a rollup as it is stored.
+type sketch struct {
+	stats.Period
+	data []byte
+}
+
+// readSketches reads the rollups that the range and its parts are summed up from,
+// by build.
+func (r *reading) readSketches(ctx context.Context) (map[int64][]sketch, error) {
 	days := map[stats.Span][]int64{}
 	for _, p := range stats.Needed(r.figures.Range, r.figures.Known) {
 		days[p.Span] = append(days[p.Span], int64(p.Day))
 	}
-	rollups := make(map[int64]map[stats.Period]*stats.Rollup, len(ids))
+	all := make(map[int64][]sketch, len(r.builds))
 	for span, list := range days {
 		in, list := r.in("$3", list)
-		err := eachSketch(ctx, r.tx, func(slot stats.Slot, rollup *stats.Rollup) {
-			if r.builds[slot.Build] == nil {
-				return
+		err := eachSketch(ctx, r.tx, func(slot stats.Slot, data []byte) error {
+			if r.builds[slot.Build] != nil {
+				all[slot.Build] = append(all[slot.Build], sketch{slot.Period, bytes.Clone(data)})
 			}
-			if rollups[slot.Build] == nil {
-				rollups[slot.Build] = map[stats.Period]*stats.Rollup{}
-			}
-			rollups[slot.Build][slot.Period] = rollup
+			return nil
 		}, "product = $1 AND span = $2 AND day "+in, r.product, span, list)
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
+	return all, nil
+}
+
+// sum adds up the rollups of each build.
+func (r *reading) sum(all map[int64][]sketch) error {
 	for id, b := range r.builds {
-		b.Sum(r.figures.Range, rollups[id])
+		rollups := make(map[stats.Period]*stats.Rollup, len(all[id]))
+		for _, s := range all[id] {
+			rollups[s.Period] = new(stats.Rollup)
+			if err := rollups[s.Period].UnmarshalBinary(s.data); err != nil {
+				return badSketch(stats.Slot{Period: s.Period, Build: id}, err)
+			}
+		}
+		b.Sum(r.figures.Range, rollups)
 	}
 	return nil
+}
+
+func badSketch(slot stats.Slot, err error) error {
+	return fmt.Errorf("the rollup of build %d from %s on: %w", slot.Build, slot.Day, err)
 }

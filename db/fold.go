@@ -207,9 +207,14 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 	}
 	for period, ids := range builds {
 		in, list := s.in("$4", ids)
-		err := eachSketch(ctx, s.read, func(slot stats.Slot, stored *stats.Rollup) {
+		err := eachSketch(ctx, s.read, func(slot stats.Slot, data []byte) error {
+			stored := new(stats.Rollup)
+			if err := stored.UnmarshalBinary(data); err != nil {
+				return badSketch(slot, err)
+			}
 			stored.Merge(f.rollups[slot])
 			f.rollups[slot] = stored
+			return nil
 		}, "product = $1 AND span = $2 AND day = $3 AND build "+in, f.product, period.Span, period.Day, list)
 		if err != nil {
 			return err
@@ -218,8 +223,9 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 	return nil
 }
 
-// eachSketch calls f with each rollup for which the condition holds.
-func eachSketch(ctx context.Context, q querier, f func(stats.Slot, *stats.Rollup), where string, args ...any) error {
+// eachSketch calls f with each rollup for which the condition holds, as it is
+// stored. The bytes are good only until f returns.
+func eachSketch(ctx context.Context, q querier, f func(stats.Slot, []byte) error, where string, args ...any) error {
 	rows, err := q.QueryContext(ctx, "SELECT span, day, build, data FROM sketch WHERE "+where, args...)
 	if err != nil {
 		return err
@@ -231,11 +237,9 @@ func eachSketch(ctx context.Context, q querier, f func(stats.Slot, *stats.Rollup
 		if err := rows.Scan(&slot.Span, &slot.Day, &slot.Build, &data); err != nil {
 			return err
 		}
-		r := new(stats.Rollup)
-		if err := r.UnmarshalBinary(data); err != nil {
-			return fmt.Errorf("the rollup of build %d from %s on: %w", slot.Build, slot.Day, err)
+		if err := f(slot, data); err != nil {
+			return err
 		}
-		f(slot, r)
 	}
 	return rows.Err()
 }

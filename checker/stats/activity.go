@@ -113,14 +113,13 @@ func (v *View) periodic(t *Table, s Span) {
 // perPeriod sums up all builds, for each period of the range that anything can
 // be known of.
 func (v *View) perPeriod(s Span) (all []Count) {
-	place := map[Day]int{}
-	for _, p := range v.periods(s) {
-		place[p] = len(all)
-		all = append(all, Count{Day: p})
+	first := v.periods(s)
+	for _, d := range first {
+		all = append(all, Count{Day: d})
 	}
 	for i := range v.builds {
-		for _, c := range v.builds[i].counts(s) {
-			if at, ok := place[c.Day]; ok {
+		for _, c := range *v.builds[i].Counts(s) {
+			if at, ok := placeOf(c.Day, s, first); ok {
 				all[at].IDs += c.IDs
 				all[at].Reports += c.Reports
 			}
@@ -139,15 +138,4 @@ func (v *View) periods(s Span) (first []Day) {
 		}
 	}
 	return first
-}
-
-// counts returns those of a build by periods of one length.
-func (b *BuildFigures) counts(s Span) []Count {
-	switch s {
-	case OneWeek:
-		return b.Weeks
-	case FourWeeks:
-		return b.Months
-	}
-	return b.Days
 }

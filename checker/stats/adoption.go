@@ -3,22 +3,29 @@ package stats
 // versionsBy returns how many ids each version had, in each of the periods that
 // begin on these days.
 func (v *View) versionsBy(s Span, first []Day) [][]int64 {
-	place := make(map[Day]int, len(first))
 	grid := make([][]int64, len(first))
 	cells := make([]int64, len(first)*len(v.used))
-	for i, d := range first {
-		place[d] = i
+	for i := range first {
 		grid[i] = cells[i*len(v.used) : (i+1)*len(v.used)]
 	}
 	for i := range v.builds {
 		b := &v.builds[i]
-		for _, c := range b.counts(s) {
-			if at, ok := place[c.Day]; ok {
+		for _, c := range *b.Counts(s) {
+			if at, ok := placeOf(c.Day, s, first); ok {
 				grid[at][b.version.place] += c.IDs
 			}
 		}
 	}
 	return grid
+}
+
+// placeOf returns where a day is among those that periods of one length begin
+// on, one after the other.
+func placeOf(d Day, s Span, first []Day) (place int, ok bool) {
+	if len(first) == 0 || d < first[0] || d > first[len(first)-1] {
+		return 0, false
+	}
+	return int(d-first[0]) / int(s), true
 }
 
 func sum(all []int64) (n int64) {

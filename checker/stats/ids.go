@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -115,12 +114,13 @@ func union(sets []*IDs) (all IDs) {
 	if len(sets) == 1 {
 		return *sets[0]
 	}
-	few, many := 0, false
-	for _, s := range sets {
-		few += len(s.few)
+	n, many, few := 0, false, make([][]uint32, len(sets))
+	for i, s := range sets {
+		n += len(s.few)
+		few[i] = s.few
 		many = many || s.many != nil
 	}
-	if many || few > 2*maxFew {
+	if many || n > 2*maxFew {
 		all.many = make([]uint8, registers)
 		for _, s := range sets {
 			all.Merge(s)
@@ -129,30 +129,47 @@ func union(sets []*IDs) (all IDs) {
 			return all
 		}
 	}
-	all = IDs{}
-	for _, s := range sets {
-		all.Merge(s)
+	if all = (IDs{}); len(few) > 0 {
+		all.few = mergedAll(few)
+		all.bound()
 	}
 	return all
 }
 
-// merged returns all numbers of two lists in order, each once.
+// merged returns all numbers of two lists in order, each once. The loop is free of
+// branches that depend on them, for those would be guessed wrong half of the time.
 func merged(a, b []uint32) []uint32 {
-	if len(a) == 0 {
-		return slices.Clone(b)
-	}
-	all := make([]uint32, 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		switch cmp.Compare(a[0], b[0]) {
-		case -1:
-			all, a = append(all, a[0]), a[1:]
-		case 1:
-			all, b = append(all, b[0]), b[1:]
-		default:
-			all, a, b = append(all, a[0]), a[1:], b[1:]
+	all := make([]uint32, len(a)+len(b))
+	n, i, j := 0, 0, 0
+	for i < len(a) && j < len(b) {
+		x, y := a[i], b[j]
+		all[n] = min(x, y)
+		n++
+		if x <= y {
+			i++
+		}
+		if y <= x {
+			j++
 		}
 	}
-	return append(append(all, a...), b...)
+	n += copy(all[n:], a[i:])
+	n += copy(all[n:], b[j:])
+	return all[:n]
+}
+
+// mergedAll returns all numbers of some lists in order, each once.
+func mergedAll(lists [][]uint32) []uint32 {
+	for len(lists) > 1 {
+		next := lists[:0:0]
+		for i := 0; i < len(lists)-1; i += 2 {
+			next = append(next, merged(lists[i], lists[i+1]))
+		}
+		if len(lists)%2 == 1 {
+			next = append(next, lists[len(lists)-1])
+		}
+		lists = next
+	}
+	return lists[0]
 }
 
 // Count returns how many distinct ids were added, see [IDsError].

@@ -1,6 +1,8 @@
 package stats
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -174,7 +176,16 @@ func (v *View) publicPlatforms(t *Table) {
 	for _, p := range v.hosts {
 		cells = append(cells, cell{name: []any{p.OS, p.Arch}, ids: p.ids, other: p.Platform == checker.Other})
 	}
-	v.publish(t, cell{name: []any{other, other}}, cells)
+	v.publish(t, cell{name: []any{other, other}}, v.sorted(cells))
+}
+
+// sorted puts cells with the most ids first, as far as everyone may see which
+// have more.
+func (v *View) sorted(cells []cell) []cell {
+	slices.SortFunc(cells, func(a, b cell) int {
+		return cmp.Or(cmp.Compare(v.rounded(b.ids), v.rounded(a.ids)), cmp.Compare(fmt.Sprint(a.name...), fmt.Sprint(b.name...)))
+	})
+	return cells
 }
 
 func (v *View) publicOS(t *Table)   { v.publishParts(t, osOf) }
@@ -185,7 +196,7 @@ func (v *View) publishParts(t *Table, of func(*platform) string) {
 	for _, p := range v.parts(of) {
 		cells = append(cells, cell{name: []any{p.name}, ids: p.ids, other: p.name == other})
 	}
-	v.publish(t, cell{name: []any{other}}, cells)
+	v.publish(t, cell{name: []any{other}}, v.sorted(cells))
 }
 
 func (v *View) publicHeap(t *Table) {

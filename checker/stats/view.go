@@ -35,7 +35,7 @@ type build struct {
 	version  *version
 	platform *platform
 	ids      int64
-	exceed   []int64 // see [Rollup.count]
+	told     int64 // of those, who told a heap
 }
 
 // platform is what builds of one platform have in common.
@@ -83,7 +83,7 @@ func (v *View) count(builds []BuildFigures) {
 	for i := range builds {
 		b := &v.builds[i]
 		b.BuildFigures = &builds[i]
-		b.ids, b.exceed = b.Total.count()
+		b.ids, b.told = b.Total.count()
 
 		name := v.published.shown(b.Version)
 		if versions[name] == nil {

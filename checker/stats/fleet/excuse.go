@@ -12,6 +12,11 @@ func (c *comparison) excused(column string, i int, got, want []any) bool {
 	switch c.table.Name + "." + column {
 	case "releases.half":
 		return got[i] != want[i] && c.halfIsNear(want[0].(string), got[i])
+	case "lifetimes.started", "lifetimes.again":
+		n, ok := got[i].(int64)
+		return ok && n >= want[i].(int64) && n <= want[i].(int64)+c.truth.early(want[0].(stats.Day))
+	case "lifetimes.share":
+		return number(got[1]) > 0 && near(got[3], number(got[2])/number(got[1]), 1e-9)
 	case "platforms.version":
 		name, _ := got[i].(string)
 		on := c.truth.versionsOn(want[0].(string) + "/" + want[1].(string))
@@ -25,7 +30,7 @@ func (c *comparison) excused(column string, i int, got, want []any) bool {
 // isMost tells whether a name's count may pass for the highest of all.
 func isMost(counts map[string]int64, name string) bool {
 	for _, n := range counts {
-		if float64(n) > float64(counts[name])+2*idsAllowed(n) {
+		if float64(n) > float64(counts[name])+2*max(1, idsMargin*float64(n)) {
 			return false
 		}
 	}
@@ -42,7 +47,7 @@ func (c *comparison) halfIsNear(name string, got any) bool {
 		return false
 	}
 	first := stats.DayOf(r.Date)
-	for d := first; d <= t.shown.To; d++ {
+	for d := first; d <= min(t.shown.To, t.today-1); d++ {
 		s, ok := t.upTo(*r, d).(float64)
 		margin := shareMargin
 		if sum(t.daily[d]) < few {
@@ -63,11 +68,22 @@ func (c *comparison) halfIsNear(name string, got any) bool {
 // has, but for those within 1 % of an edge.
 func (c *comparison) histogram() {
 	var all int64
+	var ratio float64 // of the edges of a bar
 	total := c.truth.reportsFrom(-1, math.Inf(1))
 	for i, row := range c.table.Rows {
+		if !c.fit(row) {
+			return
+		}
 		from, to, reports := number(row[0]), number(row[1]), row[2].(int64)
 		if i > 0 && from != number(c.table.Rows[i-1][1]) {
 			c.report("a bar begins at %v, and the one before ends at %v", from, c.table.Rows[i-1][1])
+		}
+		switch {
+		case i == 0 && from == 0:
+		case ratio == 0:
+			ratio = to / from
+		case !near(to/from, ratio, ratio/50):
+			c.report("a bar from %v to %v is not as wide as others", from, to)
 		}
 		least := c.truth.reportsFrom(from*(1+heapMargin), to*(1-heapMargin))
 		most := c.truth.reportsFrom(from*(1-heapMargin)-1, to*(1+heapMargin))
@@ -85,6 +101,18 @@ func (c *comparison) histogram() {
 	if n := len(c.table.Rows); n > 45 || n < 15 && total > 10_000 {
 		c.report("there are %d bars", n)
 	}
+}
+
+// fit tells whether all values of a row are there, and of the columns' types.
+func (c *comparison) fit(row []any) bool {
+	ok := len(row) == len(c.table.Columns)
+	for i, value := range row {
+		ok = ok && fits(value, c.table.Columns[i].Kind)
+	}
+	if !ok {
+		c.report("a row is %v", row)
+	}
+	return ok
 }
 
 // interval checks that of a change: it holds the change, is about as wide as the
@@ -112,20 +140,18 @@ func (c *comparison) interval(row []any) {
 	c.width(row, q, m, n)
 }
 
-// width checks that the interval lies between that of the two versions' errors
-// as they are by chance, and that of both at their worst at the same time.
+// width checks that the interval is as wide as the errors of two independent
+// samples make it, in logarithms, with what the rounding of five heaps may add.
 func (c *comparison) width(row []any, q, m, n float64) {
 	lowBefore, highBefore := c.truth.around(row[1].(string), q, m)
 	lowAfter, highAfter := c.truth.around(row[2].(string), q, n)
-	d := math.Log(1 + number(row[5]))
 	before, after := math.Log(number(row[3])), math.Log(number(row[4]))
-	tight := [2]float64{d - math.Hypot(after-lowAfter, highBefore-before), d + math.Hypot(highAfter-after, before-lowBefore)}
-	loose := [2]float64{lowAfter - highBefore, highAfter - lowBefore}
-	const slack = 0.05 // two buckets and some
+	d := math.Log(1 + number(row[5]))
+	wantLow := d - math.Hypot(after-lowAfter, highBefore-before)
+	wantHigh := d + math.Hypot(highAfter-after, before-lowBefore)
 	low, high := math.Log(1+number(row[6])), math.Log(1+number(row[7]))
-	if low < loose[0]-slack || low > tight[0]+slack || high > loose[1]+slack || high < tight[1]-slack {
-		c.report("%v has an interval of %.3f to %.3f, want %.3f to %.3f at most, %.3f to %.3f at least", row,
-			low, high, loose[0], loose[1], tight[0], tight[1])
+	if slack := 5 * heapMargin; !near(low, wantLow, slack) || !near(high, wantHigh, slack) {
+		c.report("%v is from %.3f to %.3f in logarithms, want %.3f to %.3f", row, low, high, wantLow, wantHigh)
 	}
 }
 

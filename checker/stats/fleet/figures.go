@@ -56,6 +56,7 @@ func (f *Folded) page(reports []heard) {
 	for slot, rollup := range fold.Rollups() {
 		f.merge(slot, rollup)
 	}
+	maps.Copy(f.lives, fold.Changed)
 	for slot, s := range fold.Starts {
 		sum := f.starts[slot]
 		sum.Started += s.Started

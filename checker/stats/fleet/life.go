@@ -55,11 +55,11 @@ func aCheck(random *rand.Rand, hourFrom int64) life {
 }
 
 func aSession(random *rand.Rand, hourFrom int64) life {
-	return born(random, soon(random, hourFrom), between(random, 120, 8*hour), hour, 6e6)
+	return born(random, soon(random, hourFrom), spread(random, 120, 8*hour), hour, 6e6)
 }
 
 func aServer(random *rand.Rand, f Fleet, hourFrom int64) life {
-	return born(random, soon(random, hourFrom), day*between(random, shortest, longest), f.Every.Seconds(), 60e6)
+	return born(random, soon(random, hourFrom), day*spread(random, shortest, longest), f.Every.Seconds(), 60e6)
 }
 
 // older is a server that has been running for some time.

@@ -20,6 +20,7 @@ type Log struct {
 	heard    []heard
 	visits   []visit
 	starts   []start
+	early    []start // that may count as starts, see [early]
 	numbers  map[uuid.UUID]int32
 	byBuild  map[stats.Build]int32
 	lastSeen time.Time
@@ -44,6 +45,10 @@ type visit struct {
 	day stats.Day
 	id  int32
 }
+
+// early is after how many seconds without a report an id that had reported again
+// may count as started anew: stores know its last report within 12 hours.
+const early = 36 * hour
 
 // start is one start of an id.
 type start struct {
@@ -76,9 +81,12 @@ func (l *Log) add(r Report) {
 		l.ids = append(l.ids, told{id: r.ID, build: l.number(r.Build), first: r.At, last: r.At, day: -1})
 	}
 	at := &l.ids[id]
-	if r.At-at.last > 48*60*60 {
+	switch silent := r.At - at.last; {
+	case silent > 48*hour:
 		l.close(id)
 		at.first = r.At
+	case silent > early && at.last-at.first >= 60:
+		l.early = append(l.early, start{day: stats.Day(r.At / day), id: id})
 	}
 	at.last = r.At
 	if d := stats.Day(r.At / day); d != at.day {

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -27,10 +28,10 @@ func (t *Truth) heapsOf(of func(build int) bool) (all []int64) {
 	return all
 }
 
-// tellers counts the ids of some builds that told a heap above a limit.
-func (t *Truth) tellers(limit int64, of func(build int) bool) (n int64) {
-	for id, highest := range t.highest {
-		if highest > limit && of(int(t.log.ids[id].build)) {
+// above counts the ids that told a heap above a limit.
+func (t *Truth) above(limit int64) (n int64) {
+	for _, highest := range t.highest {
+		if highest > limit {
 			n++
 		}
 	}
@@ -60,10 +61,8 @@ func (t *Truth) heap() (rows [][]any) {
 		for build := range t.heaps {
 			if len(t.heaps[build]) > 0 {
 				heaps[key(build)] = append(heaps[key(build)], t.heaps[build]...)
+				ids[key(build)] += t.tellers[build]
 			}
-		}
-		for id := range t.highest {
-			ids[key(int(t.log.ids[id].build))]++
 		}
 		for key, all := range heaps {
 			slices.Sort(all)
@@ -99,10 +98,10 @@ func limits() (all []int64) {
 }
 
 func (t *Truth) heapAbove() (rows [][]any) {
-	if t.total == 0 {
+	told := sum(t.tellers)
+	if told == 0 {
 		return nil
 	}
-	every := func(int) bool { return true }
 	asked, nearest := t.query.Above, int64(0)
 	for _, limit := range limits() {
 		if asked > 0 && (nearest == 0 || ratio(limit, asked) < ratio(nearest, asked)) {
@@ -111,8 +110,8 @@ func (t *Truth) heapAbove() (rows [][]any) {
 	}
 	done := false
 	for _, limit := range limits() {
-		n := t.tellers(limit, every)
-		if n == t.total { // the rows before tell less than this one
+		n := t.above(limit)
+		if n == told { // the rows before tell less than this one
 			rows = slices.DeleteFunc(rows, func(row []any) bool { return row[0] != float64(nearest) })
 		}
 		if !done || limit == nearest {
@@ -128,7 +127,7 @@ func ratio(a, b int64) float64 { return math.Abs(math.Log(float64(a) / float64(b
 // heapChange leaves the last three columns to the view.
 func (t *Truth) heapChange() (rows [][]any) {
 	before, after := t.compared()
-	if before == "" {
+	if t.idsOf(before) == 0 || t.idsOf(after) == 0 {
 		return nil
 	}
 	heaps := func(name string) []int64 {
@@ -146,12 +145,14 @@ func (t *Truth) heapChange() (rows [][]any) {
 	return rows
 }
 
-// compared are the two versions whose heaps are compared, or nothing.
+// compared are the two versions whose heaps are compared, the older one first:
+// those that were asked for, or those that most ids told a heap of.
 func (t *Truth) compared() (before, after string) {
 	if c := t.query.Compare; c[0] != "" {
 		return t.releases.version(c[0]).name, t.releases.version(c[1]).name
 	}
-	ids := t.by(t.ids, t.versionName)
+	ids := t.by(t.tellers, t.versionName)
+	maps.DeleteFunc(ids, func(name string, _ int64) bool { return checker.Canonical(name) == "" })
 	names := newestFirst(ids)
 	slices.SortStableFunc(names, func(a, b string) int { return int(ids[b] - ids[a]) })
 	if len(names) < 2 {
@@ -177,5 +178,5 @@ func (t *Truth) reportsFrom(above, to float64) (n int64) {
 
 // idsOf counts the ids of a version that told a heap.
 func (t *Truth) idsOf(name string) int64 {
-	return t.tellers(-1, func(build int) bool { return t.versionName(build) == name })
+	return t.by(t.tellers, t.versionName)[name]
 }

@@ -21,8 +21,8 @@ func poisson(r *rand.Rand, mean float64) int {
 	return n
 }
 
-// between returns a number whose logarithm is evenly spread from low to high.
-func between(r *rand.Rand, low, high float64) float64 {
+// spread returns a number whose logarithm is evenly spread from low to high.
+func spread(r *rand.Rand, low, high float64) float64 {
 	return low * math.Pow(high/low, r.Float64())
 }
 

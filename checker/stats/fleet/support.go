@@ -15,13 +15,13 @@ func (t *Truth) released() (rows [][]any) {
 	return rows
 }
 
-// half is how many days it took until half of a day's ids ran a release or a
-// newer version; nil when it is not known.
+// half is how many days it took until half of a whole day's ids ran a release or
+// a newer version; nil when it is not known.
 func (t *Truth) half(r checker.Release) any {
 	if r.Date.IsZero() || stats.DayOf(r.Date) < t.shown.From {
 		return nil
 	}
-	for d := stats.DayOf(r.Date); d <= t.shown.To; d++ {
+	for d := stats.DayOf(r.Date); d <= min(t.shown.To, t.today-1); d++ {
 		if s := t.upTo(r, d); s != nil && s.(float64) >= 0.5 {
 			return int64(d - stats.DayOf(r.Date))
 		}
@@ -43,21 +43,23 @@ func (t *Truth) upTo(r checker.Release, d stats.Day) any {
 func (t *Truth) lines() (rows [][]any) {
 	ids := t.by(t.ids, func(build int) string { return line(t.versionName(build)) })
 	for _, name := range newestFirst(ids) {
-		latest := t.releases.latest()
-		rows = append(rows, []any{name, ids[name], share(ids[name], t.total), latest != nil && name == line(latest.Version)})
+		var is any
+		if latest := t.releases.latest(); latest != nil {
+			is = name == line(latest.Version)
+		}
+		rows = append(rows, []any{name, ids[name], share(ids[name], t.total), is})
 	}
 	return rows
 }
 
 func (t *Truth) latest() [][]any {
-	latest := t.releases.latest()
-	if latest == nil {
-		return nil
+	latest, on := t.releases.latest(), ""
+	if latest != nil {
+		on = line(latest.Version)
 	}
-	on := line(latest.Version)
 	ids := t.by(t.ids, func(build int) string {
 		switch v := t.versions[build].judged; {
-		case v == "":
+		case v == "" || latest == nil:
 			return "unknown"
 		case checker.Compare(v, latest.Version) >= 0:
 			return "latest release"
@@ -70,7 +72,11 @@ func (t *Truth) latest() [][]any {
 	row := func(what string, version any) []any {
 		return []any{what, version, ids[what], share(ids[what], t.total)}
 	}
-	return [][]any{row("latest release", latest.Version), row("latest minor line", on), row("older", nil), row("unknown", nil)}
+	rows := [][]any{row("latest release", nil), row("latest minor line", nil), row("older", nil), row("unknown", nil)}
+	if latest != nil {
+		rows[0][1], rows[1][1] = latest.Version, on
+	}
+	return rows
 }
 
 func (t *Truth) versionRows() (rows [][]any) {
@@ -138,5 +144,8 @@ func (t *Truth) behindDays() (rows [][]any) {
 		}
 		rows = append(rows, []any{b[0], to, n, share(n, t.total)})
 	}
-	return append(rows, []any{nil, nil, days[nil], share(days[nil], t.total)})
+	if days[nil] > 0 {
+		rows = append(rows, []any{nil, nil, days[nil], share(days[nil], t.total)})
+	}
+	return rows
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"slices"
+	"sort"
 	"strings"
 
 	"golang.org/x/mod/semver"
@@ -14,21 +15,24 @@ import (
 type Truth struct {
 	log      *Log
 	query    stats.Query
+	today    stats.Day   // it is not over yet
 	shown    stats.Range // the days that daily figures are of
 	kept     []bool      // by build: whether the query's filter lets it pass
 	versions []version   // by build
 	releases releases
-	ids      []int64         // by build: distinct ids in the range
-	total    int64           // of them all
-	reports  []int64         // by build, in the range
-	heaps    [][]int64       // by build: those told in the range, from the lowest up
-	highest  map[int32]int64 // by id: the highest heap told in the range
+	ids      []int64   // by build: distinct ids in the range
+	total    int64     // of them all
+	reports  []int64   // by build, in the range
+	heaps    [][]int64 // by build: those told in the range, from the lowest up
+	tellers  []int64   // by build: the ids that told one in the range
+	highest  []int64   // by id: the highest that it told in the range, or -1
 	daily    map[stats.Day][]int64
+	tables   map[string][][]any // those that were asked for
 }
 
-// NewTruth counts what the query asks about.
-func (l *Log) NewTruth(q stats.Query) *Truth {
-	t := &Truth{log: l, query: q, shown: stats.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases)}
+// NewTruth counts what a query asks about. Today is a day that is not over yet.
+func (l *Log) NewTruth(q stats.Query, today stats.Day) *Truth {
+	t := &Truth{tables: map[string][][]any{}, log: l, query: q, today: today, shown: stats.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases)}
 	for _, b := range l.builds {
 		t.kept = append(t.kept, keeps(q.Filter, b))
 		t.versions = append(t.versions, t.releases.version(b.Version))
@@ -43,7 +47,10 @@ func (l *Log) NewTruth(q stats.Query) *Truth {
 // Table returns the rows that a table must have, or nil for heap_histogram and
 // the interval of heap_change: there, it is up to the view how to show them.
 func (t *Truth) Table(name string) [][]any {
-	return map[string]func() [][]any{
+	if rows, ok := t.tables[name]; ok {
+		return rows
+	}
+	t.tables[name] = map[string]func() [][]any{
 		"summary": t.summary, "daily": t.days, "weekly": t.weekly, "monthly": t.monthly, "adoption": t.adoption,
 		"releases": t.released, "lines": t.lines, "latest": t.latest, "versions": t.versionRows,
 		"deprecation": t.deprecation, "behind": t.behind, "behind_days": t.behindDays,
@@ -51,6 +58,7 @@ func (t *Truth) Table(name string) [][]any {
 		"heap": t.heap, "heap_histogram": nothing, "heap_above": t.heapAbove, "heap_change": t.heapChange,
 		"lifetimes": t.lifetimes,
 	}[name]()
+	return t.tables[name]
 }
 
 func nothing() [][]any { return nil }
@@ -86,23 +94,35 @@ func (t *Truth) distinct(days stats.Range) []int64 {
 
 // visits are those of some days, of all builds.
 func (t *Truth) visits(days stats.Range) []visit {
-	index := func(d stats.Day) int {
-		i, _ := slices.BinarySearchFunc(t.log.visits, d, func(v visit, d stats.Day) int { return int(v.day - d) })
-		return i
-	}
-	return t.log.visits[index(days.From):max(index(days.From), index(days.To+1))]
+	return between(t.log.visits, days, func(v visit) stats.Day { return v.day })
+}
+
+// heard is the reports of some days, of all builds.
+func (t *Truth) heard(days stats.Range) []heard {
+	return between(t.log.heard, days, func(h heard) stats.Day { return stats.Day(h.at / day) })
+}
+
+// between returns the part of what is in order that lies in some days.
+func between[T any](all []T, days stats.Range, of func(T) stats.Day) []T {
+	from := sort.Search(len(all), func(i int) bool { return of(all[i]) >= days.From })
+	to := sort.Search(len(all), func(i int) bool { return of(all[i]) > days.To })
+	return all[from:max(from, to)]
 }
 
 func (t *Truth) countReports() {
-	t.reports, t.heaps, t.highest = make([]int64, len(t.kept)), make([][]int64, len(t.kept)), map[int32]int64{}
-	for _, h := range t.log.heard {
+	t.reports, t.heaps, t.tellers = make([]int64, len(t.kept)), make([][]int64, len(t.kept)), make([]int64, len(t.kept))
+	t.highest = slices.Repeat([]int64{-1}, len(t.log.ids))
+	for _, h := range t.heard(t.query.Range) {
 		build := t.log.ids[h.id].build
-		if !t.kept[build] || !t.query.Has(stats.Day(h.at/day)) {
+		if !t.kept[build] {
 			continue
 		}
 		t.reports[build]++
 		if h.heap >= 0 {
 			t.heaps[build] = append(t.heaps[build], h.heap)
+			if t.highest[h.id] < 0 {
+				t.tellers[build]++
+			}
 			t.highest[h.id] = max(t.highest[h.id], h.heap)
 		}
 	}

@@ -17,7 +17,7 @@ func (t *Truth) summary() (rows [][]any) {
 		if earlier.From >= t.log.Known.From {
 			n := sum(t.distinct(earlier))
 			before = n
-			if n > 0 {
+			if n > 0 && (p.days.From < p.days.To || p.days.To < t.today) { // a part of a day is not compared to a day
 				change = float64(ids-n) / float64(n)
 			}
 		}
@@ -30,8 +30,8 @@ func (t *Truth) summary() (rows [][]any) {
 }
 
 func (t *Truth) reportsOf(days stats.Range) (n int64) {
-	for _, h := range t.log.heard {
-		if days.Has(stats.Day(h.at/day)) && t.kept[t.log.ids[h.id].build] {
+	for _, h := range t.heard(days) {
+		if t.kept[t.log.ids[h.id].build] {
 			n++
 		}
 	}
@@ -49,7 +49,7 @@ func (t *Truth) checksOf(days stats.Range) (n int64) {
 
 func (t *Truth) days() (rows [][]any) {
 	reports, checks := map[stats.Day]int64{}, map[stats.Day]int64{}
-	for _, h := range t.log.heard {
+	for _, h := range t.heard(t.shown) {
 		if t.kept[t.log.ids[h.id].build] {
 			reports[stats.Day(h.at/day)]++
 		}
@@ -105,4 +105,14 @@ func (t *Truth) lifetimes() (rows [][]any) {
 		rows = append(rows, []any{d, started[d], again[d], share(again[d], started[d])})
 	}
 	return rows
+}
+
+// early counts the ids that may seem to have started on a day.
+func (t *Truth) early(d stats.Day) (n int64) {
+	for _, s := range t.log.early {
+		if s.day == d && t.kept[t.log.ids[s.id].build] {
+			n++
+		}
+	}
+	return n
 }

@@ -41,10 +41,7 @@ func (all releases) version(reported string) version {
 		return version{name: reported}
 	}
 	if r := all.find(reported); r != nil {
-		if r.Prerelease {
-			return version{r.Version, canonical}
-		}
-		return version{r.Version, checker.Core(canonical)}
+		return version{r.Version, canonical}
 	}
 	return version{canonical, checker.Core(canonical)}
 }
@@ -61,7 +58,7 @@ func (all releases) latest() *checker.Release {
 
 // behind is how many releases are newer than a version; nil if that is unknown.
 func (all releases) behind(v version) any {
-	if v.judged == "" {
+	if v.judged == "" || all.latest() == nil {
 		return nil
 	}
 	n := int64(0)

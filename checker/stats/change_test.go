@@ -1,0 +1,166 @@
+package stats_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+)
+
+// drawn are reports of n ids, one each, whose heaps are distributed
+// log-normally around a median.
+func drawn(random *rand.Rand, version string, first, n int, median float64) (all []sent) {
+	for i := range n {
+		heap := median * math.Exp(random.NormFloat64()/2)
+		all = append(all, sent{"2026-03-02", first + i, first + i, version, "linux/amd64", int64(heap)})
+	}
+	return all
+}
+
+func comparison(q stats.Query, all []sent) *stats.Table {
+	q.Range = days("2026-03-02", "2026-03-02")
+	return stats.NewView(checker.Listing{}, q, figures(q.Range, all), q.To+1).Table("heap_change")
+}
+
+// The interval holds the truth in about 95 of 100 cases, and the change is only
+// said to be certain when it is there.
+func TestChangeOfHeap(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	const runs = 200
+	for _, truth := range []float64{0, 0.5} {
+		held, certain := map[any]int{}, map[any]int{}
+		for range runs {
+			all := append(drawn(random, "v1.0.0", 0, 400, 1e8), drawn(random, "v1.1.0", 1000, 600, 1e8*(1+truth))...)
+			table := comparison(stats.Query{}, all)
+			checkKinds(t, table)
+			for _, row := range table.Rows {
+				if row[1] != "v1.0.0" || row[2] != "v1.1.0" {
+					t.Fatalf("compared %v and %v", row[1], row[2])
+				}
+				if low, high := row[6].(float64), row[7].(float64); low <= truth && truth <= high {
+					held[row[0]]++
+				}
+				if row[8].(bool) {
+					certain[row[0]]++
+				}
+			}
+		}
+		for _, p := range []string{"p50", "p90", "p95"} {
+			if held[p] < runs*93/100 {
+				t.Errorf("the interval of %s held %f only %d times of %d", p, truth, held[p], runs)
+			}
+			if truth == 0 && certain[p] > runs*7/100 || truth > 0 && certain[p] < runs*90/100 {
+				t.Errorf("%s was certain %d times of %d, and the change is %f", p, certain[p], runs, truth)
+			}
+		}
+		if certain["p99"] > 0 {
+			t.Errorf("p99 was certain %d times, with 4 ids above it", certain["p99"])
+		}
+	}
+}
+
+// What one process reports a thousand times is one observation.
+func TestFewIDsAreNotCertain(t *testing.T) {
+	var all []sent
+	for range 1000 {
+		all = append(all, sent{"2026-03-02", 1, 2, "v1.0.0", "linux/amd64", 1 << 20}, sent{"2026-03-02", 3, 4, "v1.1.0", "linux/amd64", 1 << 30})
+	}
+	table := comparison(stats.Query{}, all)
+	if len(table.Rows) != 4 {
+		t.Fatalf("got %s", text(table))
+	}
+	for _, row := range table.Rows {
+		if row[8] != false {
+			t.Errorf("%v is certain by two ids each", row)
+		}
+	}
+}
+
+func TestWhatIsCompared(t *testing.T) {
+	all := []sent{
+		{"2026-03-02", 0, 9, "dev", "linux/amd64", 1 << 20},
+		{"2026-03-02", 10, 12, "1.10.0", "linux/amd64", 1 << 20},
+		{"2026-03-02", 20, 22, "1.9.0", "linux/amd64", 1 << 21},
+		{"2026-03-02", 30, 30, "2.0.0", "linux/amd64", -1},
+		{"2026-03-02", 40, 60, "3.0.0", "linux/amd64", 0},
+	}
+	for compare, want := range map[[2]string]string{
+		{}:                   "p50 v1.9.0 v1.10.0 2.09e+06 1.06e+06",
+		{"1.10.0", "v1.9.0"}: "p50 v1.10.0 v1.9.0 1.06e+06 2.09e+06",
+		{"dev", "1.9.0"}:     "p50 dev v1.9.0 1.06e+06 2.09e+06",
+		{"1.9.0", "2.0.0"}:   "p50 v1.9.0 v2.0.0 2.09e+06 0 - - - false",
+	} {
+		if got := text(comparison(stats.Query{Compare: compare}, all)); !strings.HasPrefix(got, want) {
+			t.Errorf("%v: got %s, want %s", compare, got, want)
+		}
+	}
+	for compare, want := range map[[2]string]string{
+		{"1.9.0", "3.0.0"}: "no report of v3.0.0",
+		{"4.0.0", "1.9.0"}: "no report of v4.0.0",
+	} {
+		table := comparison(stats.Query{Compare: compare}, all)
+		if len(table.Rows) != 0 || !strings.Contains(table.Note, want) {
+			t.Errorf("%v: got %s, %s", compare, table.Note, text(table))
+		}
+	}
+	if table := comparison(stats.Query{}, all[:2]); len(table.Rows) != 0 || !strings.Contains(table.Note, "two versions") {
+		t.Errorf("got %s, %s", table.Note, text(table))
+	}
+}
+
+// The bars hold all reports, follow each other, and are as many as can be told
+// apart by eye.
+func TestHistogram(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, spread := range []float64{0, 0.01, 0.5, 2, 5, 8} {
+		for _, zeros := range []int{0, 3} {
+			t.Run(fmt.Sprint(spread, zeros), func(t *testing.T) {
+				var all []sent
+				for i := range 500 {
+					heap := max(1, int64(1e9*math.Exp(spread*(random.Float64()*2-1))))
+					if i < zeros {
+						heap = -1
+					}
+					all = append(all, sent{"2026-03-02", i, i, "v1.0.0", "linux/amd64", heap})
+				}
+				r := days("2026-03-02", "2026-03-02")
+				table := stats.NewView(checker.Listing{}, stats.Query{Range: r}, figures(r, all), r.To).Table("heap_histogram")
+				checkKinds(t, table)
+				checkBars(t, table.Rows, all, spread >= 0.5)
+			})
+		}
+	}
+}
+
+func checkBars(t *testing.T, bars [][]any, all []sent, many bool) {
+	if len(bars) > 42 || many && len(bars) < 18 {
+		t.Errorf("there are %d bars", len(bars))
+	}
+	total, end := int64(0), bars[0][0]
+	for _, bar := range bars {
+		from, to := bar[0].(float64), bar[1].(float64)
+		if bar[0] != end || to <= from {
+			t.Errorf("after %v comes %v", end, bar)
+		}
+		total, end = total+bar[2].(int64), bar[1]
+		least, most := int64(0), int64(0)
+		for _, s := range all {
+			if heap := float64(max(0, s.heap)); heap >= from/1.021 && heap <= to*1.021 {
+				most++
+				if heap >= from*1.021 && heap <= to/1.021 {
+					least++
+				}
+			}
+		}
+		if n := bar[2].(int64); n < least || n > most {
+			t.Errorf("%v are from %f to %f, and were from %d to %d", n, from, to, least, most)
+		}
+	}
+	if total != int64(len(all)) {
+		t.Errorf("the bars hold %d of %d", total, len(all))
+	}
+}

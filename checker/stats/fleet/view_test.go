@@ -1,0 +1,112 @@
+package fleet_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
+)
+
+// asked are queries that together take every table and every filter.
+func asked(days stats.Range) []stats.Query {
+	only := func(r stats.Range, f stats.Filter) stats.Query { return stats.Query{Range: r, Filter: f} }
+	return []stats.Query{
+		{Range: days.Last(1)},
+		{Range: days.Last(7)},
+		{Range: days.Last(28), Above: 100 << 20},
+		{Range: days.Last(90), Compare: [2]string{"1.0.0", "v1.1.0"}},
+		{Range: days.Last(365), Above: 1 << 50},
+		{Range: days.Last(3000)},
+		{Range: stats.Range{From: days.To - 150, To: days.To - 33}, Below: "v0.60.99"},
+		{Range: stats.Range{From: days.From + 13, To: days.From + 40}},
+		{Range: stats.Range{From: days.From - 20, To: days.From - 10}},
+		only(days.Last(365), stats.Filter{Version: "v1.1.0"}),
+		only(days.Last(28), stats.Filter{Version: "1.1"}),
+		only(days.Last(90), stats.Filter{OS: "linux"}),
+		only(days.Last(7), stats.Filter{Arch: "arm64"}),
+		only(days.Last(365), stats.Filter{Version: "v1.0", OS: "windows", Arch: "amd64"}),
+		only(days.Last(28), stats.Filter{Version: "dev"}),
+		only(days.Last(7), stats.Filter{Version: "v9.9.9"}),
+	}
+}
+
+// compare compares views of a fleet to the truth.
+func compare(t *testing.T, f fleet.Fleet, today stats.Day, queries []stats.Query) {
+	log := f.Log()
+	folded := log.Fold()
+	for _, q := range queries {
+		view := stats.NewView(log.Listing, q, folded.Figures(q.Range, q.Keeps), today)
+		differences := fleet.Compare(view.Tables(), log.NewTruth(q, today))
+		for _, d := range differences[:min(10, len(differences))] {
+			t.Errorf("%v %+v: %s", q.Range, q.Filter, d)
+		}
+	}
+}
+
+func TestViewsOfSmallFleetAreTrue(t *testing.T) {
+	f := fleet.Fleet{Seed: 11, Instances: 40, Every: 6 * time.Hour}
+	compare(t, f, f.Range().To, asked(f.Range()))
+	compare(t, f, f.Range().To+1, asked(f.Range()))
+}
+
+func TestViewsOfLargeFleetAreTrue(t *testing.T) {
+	f := fleet.Fleet{Seed: 12, Instances: 20_000, Growth: 60, Every: 12 * time.Hour}
+	if testing.Short() || race {
+		f.Instances, f.Growth = 2000, 10
+	}
+	compare(t, f, f.Range().To, asked(f.Range()))
+}
+
+// What is published is not always as regular as it might be.
+func TestViewsOfOddReleasesAreTrue(t *testing.T) {
+	f := fleet.Fleet{Seed: 13, Days: 60, Instances: 50, Every: 6 * time.Hour}
+	on := func(day int) time.Time { return f.Range().From.Time().AddDate(0, 0, day) }
+	for name, releases := range map[string][]checker.Release{
+		"none":          {},
+		"one":           {{Version: "1.0.0", Date: on(5)}},
+		"previews only": {{Version: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Version: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
+		"all withdrawn": {{Version: "v1.0.0", Date: on(-50), Withdrawn: true}, {Version: "v1.1.0", Date: on(1), Withdrawn: true}},
+		"no dates":      {{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.1.1"}, {Version: "v2.0.0-beta", Prerelease: true}},
+		"a fix of an old line": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-20)}, {Version: "v1.2.0", Date: on(10)},
+			{Version: "v1.0.1", Date: on(30)}, {Version: "v1.3.0-rc.1", Date: on(40), Prerelease: true}},
+		"the latest withdrawn": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-60)}, {Version: "v1.2.0", Date: on(-30), Withdrawn: true}},
+		"a date to come":       {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(500)}},
+		"a suffix":             {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0-1", Date: on(-60)}, {Version: "v1.1.0-2", Date: on(5)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := f
+			f.Published = releases
+			compare(t, f, f.Range().To, []stats.Query{
+				{Range: f.Range().Last(28), Below: "v1.1.0"}, {Range: f.Range(), Compare: [2]string{"v1.0.0", "v1.1.0"}},
+				{Range: f.Range(), Filter: stats.Filter{Version: "v1.1"}},
+			})
+		})
+	}
+}
+
+// Why [fleet.Compare] lets small counts be one too low: the sketch tells hashes
+// apart by 25 bits, as long as it is sparse.
+func TestIDsWithLikeHashesCountAsOne(t *testing.T) {
+	key := stats.Key{1}
+	first, seen := map[uint64]uuid.UUID{}, 0
+	for r := range (fleet.Fleet{Seed: 14, Days: 30}).Reports() {
+		at := key.Hash(r.ID) >> (64 - 25)
+		other, ok := first[at]
+		first[at] = r.ID
+		if !ok || other == r.ID {
+			continue
+		}
+		var ids stats.IDs
+		ids.Add(key, other)
+		ids.Add(key, r.ID)
+		if ids.Count() == 1 {
+			return
+		}
+		seen++
+	}
+	t.Errorf("%d pairs of ids with like hashes, and all count as two", seen)
+}

@@ -1,0 +1,210 @@
+package stats_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+)
+
+// sent is reports of some ids, from the first one to the last, on one day.
+type sent struct {
+	day         string
+	first, last int // numbers of ids
+	version     string
+	platform    string
+	heap        int64 // 0 for none
+}
+
+func date(s string) stats.Day {
+	d, err := stats.ParseDay(s)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
+func days(from, to string) stats.Range { return stats.Range{From: date(from), To: date(to)} }
+
+// figures are what a store knows after some reports.
+func figures(r stats.Range, all []sent) *stats.Figures {
+	f := &stats.Figures{Range: r, Known: stats.Range{From: 1, To: 0}}
+	var builds []stats.Build
+	fold := stats.NewFold(0, map[uint64]stats.Life{})
+	for _, s := range all {
+		at := date(s.day)
+		os, arch, _ := strings.Cut(s.platform, "/")
+		b := stats.Build{Version: s.version, Platform: checker.Platform{OS: os, Arch: arch}}
+		if !slices.Contains(builds, b) {
+			builds = append(builds, b)
+		}
+		if f.Known.Days() == 0 {
+			f.Known = stats.Range{From: at, To: at}
+		}
+		f.Known = stats.Range{From: min(f.Known.From, at), To: max(f.Known.To, at)}
+		for id := s.first; id <= s.last; id++ {
+			report := stats.Report{At: at.Time().Unix(), Build: int64(slices.Index(builds, b)), Hash: key.Hash(numbered(id))}
+			if s.heap != 0 {
+				report.Heap = &s.heap
+			}
+			fold.Add(report)
+		}
+	}
+	rollups := fold.Rollups()
+	for i, b := range builds {
+		one := stats.BuildFigures{Build: b}
+		mine := map[stats.Period]*stats.Rollup{}
+		for slot, rollup := range rollups {
+			if slot.Build != int64(i) {
+				continue
+			}
+			mine[slot.Period] = rollup
+			if p := slot.Range(); !r.Has(p.From) || !r.Has(p.To) {
+				continue
+			}
+			c := stats.Count{Day: slot.Day, Reports: rollup.Reports, IDs: rollup.IDs()}
+			switch slot.Span {
+			case stats.OneDay:
+				c.Starts = fold.Starts[slot]
+				one.Days = append(one.Days, c)
+			case stats.OneWeek:
+				one.Weeks = append(one.Weeks, c)
+			case stats.FourWeeks:
+				one.Months = append(one.Months, c)
+			}
+		}
+		for _, counts := range [][]stats.Count{one.Days, one.Weeks, one.Months} {
+			slices.SortFunc(counts, func(a, b stats.Count) int { return int(a.Day - b.Day) })
+		}
+		one.Sum(r, mine)
+		f.Builds = append(f.Builds, one)
+	}
+	return f
+}
+
+// checkKinds holds for every table: each value has the type of its column.
+func checkKinds(t failer, table *stats.Table) {
+	t.Helper()
+	for _, row := range table.Rows {
+		if len(row) != len(table.Columns) {
+			t.Fatalf("%s: %d values in %d columns: %v", table.Name, len(row), len(table.Columns), row)
+		}
+		for i, value := range row {
+			ok := value == nil
+			switch kind := table.Columns[i].Kind; value := value.(type) {
+			case string:
+				ok = kind == stats.Text
+			case stats.Day:
+				ok = kind == stats.Date
+			case int64:
+				ok = kind == stats.Number
+			case float64:
+				ok = (kind == stats.Share && 0 <= value && value <= 1) || (kind == stats.Change && value >= -1) || (kind == stats.Bytes && value >= 0)
+			case bool:
+				ok = kind == stats.Yes
+			}
+			if !ok {
+				t.Errorf("%s: %s is %T %v", table.Name, table.Columns[i].Name, value, value)
+			}
+		}
+	}
+}
+
+// text writes a table's rows, one a line.
+func text(table *stats.Table) string {
+	var b strings.Builder
+	for _, row := range table.Rows {
+		for i, value := range row {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			switch kind := table.Columns[i].Kind; {
+			case value == nil:
+				b.WriteByte('-')
+			case kind == stats.Share, kind == stats.Change:
+				fmt.Fprintf(&b, "%.3f", value)
+			case kind == stats.Bytes:
+				fmt.Fprintf(&b, "%.3g", value)
+			case kind == stats.Date:
+				b.WriteString(value.(stats.Day).String()[5:])
+			default:
+				fmt.Fprint(&b, value)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// expect compares a table with lines that are indented as the test is.
+func expect(t *testing.T, v *stats.View, name, want string) {
+	t.Helper()
+	table := v.Table(name)
+	if table == nil {
+		t.Fatalf("there is no table %s", name)
+	}
+	checkKinds(t, table)
+	want = strings.TrimSpace(strings.ReplaceAll(want, "\t", "")) + "\n"
+	if want == "\n" {
+		want = ""
+	}
+	if got := text(table); got != want {
+		t.Errorf("%s is\n%swant\n%s", name, got, want)
+	}
+}
+
+func release(version, day string) checker.Release {
+	r := checker.Release{Version: version}
+	if day != "" {
+		r.Date = date(day).Time().Add(20 * time.Hour)
+	}
+	r.Prerelease = strings.Contains(version, "-")
+	return r
+}
+
+// product is one with all kinds of releases.
+func product() checker.Listing {
+	withdrawn := release("v1.2.1", "2026-03-15")
+	withdrawn.Withdrawn = true
+	return checker.Listing{
+		Product: checker.Product{Name: "opa", Title: "Open Policy Agent"},
+		Releases: []checker.Release{
+			release("v1.0.0", "2026-01-01"), release("v1.2.0", "2026-03-10"), release("v1.1.0", "2026-02-01"), withdrawn,
+			release("v1.3.0-rc.1", "2026-03-20"), release("v1.1.1", "2026-03-05"), release("v1.2.0-rc.1", "2026-03-08"),
+		},
+	}
+}
+
+// fleet is one of 15 ids in two weeks, and two before.
+func fleet() []sent {
+	const mib = 1 << 20
+	return []sent{
+		{"2026-02-20", 20, 21, "v1.0.0", "linux/amd64", 0},
+		{"2026-03-02", 1, 4, "1.0.0", "linux/amd64", 100 * mib},
+		{"2026-03-03", 5, 5, "v1.0.0", "linux/amd64", 200 * mib},
+		{"2026-03-03", 6, 7, "v1.1.0", "linux/arm64", 300 * mib},
+		{"2026-03-09", 15, 15, "1.2.0-rc.1", "linux/amd64", 0},
+		{"2026-03-12", 8, 10, "1.2.0", "darwin/arm64", 50 * mib},
+		{"2026-03-12", 11, 11, "1.1.0-istio", "other/other", 0},
+		{"2026-03-13", 8, 8, "1.2.0", "darwin/arm64", 70 * mib},
+		{"2026-03-13", 12, 12, "dev", "linux/amd64", 0},
+		{"2026-03-13", 13, 13, "9.9.9", "linux/amd64", 0},
+		{"2026-03-14", 14, 14, "1.3.0-rc.1", "linux/amd64", 0},
+	}
+}
+
+func fleetView(today string) *stats.View {
+	r := days("2026-03-02", "2026-03-15")
+	return stats.NewView(product(), stats.Query{Range: r, Below: "1.1.2", Above: 1 << 30}, figures(r, fleet()), date(today))
+}
+
+// failer is what tests of packages testing and rapid have in common.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}

@@ -1,0 +1,226 @@
+package stats_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"relcheck/checker/stats"
+)
+
+var publicToday = date("2026-03-31")
+
+// publicView is what everyone is shown of some reports.
+func publicView(lastDays int, threshold int64, all []sent) *stats.View {
+	r := stats.Range{From: publicToday - 1, To: publicToday - 1}.Last(lastDays)
+	return stats.NewView(product(), stats.Query{Range: r, LastDays: lastDays}, figures(r, all), publicToday).Public(threshold)
+}
+
+// publicFleet has two versions of many ids, and two of few.
+func publicFleet() []sent {
+	const mib = 1 << 20
+	return []sent{
+		{"2026-03-09", 0, 24, "v1.2.0", "linux/amd64", 100 * mib},
+		{"2026-03-10", 30, 41, "v1.1.0", "linux/arm64", 200 * mib},
+		{"2026-03-17", 50, 58, "v1.0.0", "windows/amd64", 300 * mib},
+		{"2026-03-18", 60, 64, "v0.9.0", "darwin/arm64", 0},
+		{"2026-03-18", 70, 73, "dev", "other/other", 0},
+	}
+}
+
+func TestPublic(t *testing.T) {
+	v := publicView(28, 10, publicFleet())
+	for name, want := range map[string]string{
+		"summary": `
+			7 days 03-24 03-30 0 10 -1.000
+			28 days 03-03 03-30 50 - -
+			range 03-03 03-30 50 - -`,
+		"weekly": `
+			03-09 03-15 30
+			03-16 03-22 10
+			03-23 03-29 0`,
+		"adoption": `
+			03-09 v1.2.0 20 0.667
+			03-09 v1.1.0 10 0.333
+			03-16 other 10 1.000`,
+		"lines": `
+			v1.2 20 0.500 true
+			v1.1 10 0.250 false
+			other 10 0.250 false`,
+		"latest": `
+			latest release v1.2.0 20 0.500
+			latest minor line v1.2 20 0.500
+			older - 20 0.500`,
+		"versions": `
+			v1.2.0 03-10 20 0.500 0 0
+			v1.1.0 02-01 10 0.250 2 37
+			other - 10 0.250 - -`,
+		"behind": `
+			0 20 0.500
+			2 10 0.250
+			- 10 0.250`,
+		"platforms": `
+			linux amd64 20 0.500
+			linux arm64 10 0.250
+			other other 10 0.250`,
+		"os": `
+			linux 30 0.750
+			other 10 0.250`,
+		"arch": `
+			amd64 30 0.750
+			arm64 10 0.250`,
+		"heap": `
+			- 40 1.1e+08 3.2e+08
+			v1.2.0 20 1.1e+08 1.1e+08
+			v1.1.0 10 2.1e+08 2.1e+08`,
+	} {
+		expect(t, v, name, want)
+	}
+	for _, name := range []string{"daily", "monthly", "releases", "deprecation", "behind_days", "platform_versions", "heap_histogram",
+		"heap_above", "heap_change", "lifetimes"} {
+		if v.Table(name) != nil {
+			t.Errorf("everyone may see %s", name)
+		}
+	}
+	if len(v.Tables()) != 11 || !v.AsOf.IsZero() {
+		t.Errorf("there are %d tables, as of %v", len(v.Tables()), v.AsOf)
+	}
+}
+
+// Who may ask for filtered figures, or for any days, could subtract some from
+// others.
+func TestPublicRefusesOtherQueries(t *testing.T) {
+	last := stats.Range{From: publicToday - 28, To: publicToday - 1}
+	for _, q := range []stats.Query{
+		{Range: stats.Range{From: last.From, To: last.To + 1}},
+		{Range: stats.Range{From: last.From + 1, To: last.To + 1}},
+		{Range: stats.Range{From: last.From - 1, To: last.To - 1}},
+		{Range: stats.Range{From: last.From + 1, To: last.To}},
+		{Range: last, Filter: stats.Filter{OS: "linux"}},
+		{Range: last, Filter: stats.Filter{Arch: "amd64"}},
+		{Range: last, Filter: stats.Filter{Version: "v1.2.0"}},
+	} {
+		v := stats.NewView(product(), q, figures(q.Range, publicFleet()), publicToday).Public(10)
+		if len(v.Tables()) != 0 || v.Table("summary") != nil {
+			t.Errorf("%+v was answered", q)
+		}
+	}
+	q := stats.Query{Range: last, Below: "v1.0.0", Above: 1, Compare: [2]string{"v1.0.0", "v1.1.0"}}
+	if v := stats.NewView(product(), q, figures(last, publicFleet()), publicToday).Public(10); len(v.Tables()) == 0 || v.Query != (stats.Query{Range: last}) {
+		t.Errorf("got %+v", v.Query)
+	}
+}
+
+// cells returns the counts of a view by what they are of.
+func cells(t failer, v *stats.View) map[string]int64 {
+	all := map[string]int64{}
+	for _, table := range v.Tables() {
+		for _, row := range table.Rows {
+			var name []string
+			for i, c := range table.Columns {
+				switch n, _ := row[i].(int64); {
+				case c.Name == "ids", c.Name == "before":
+					cell := table.Name + " " + strings.Join(name, " ") + " " + c.Name
+					if _, twice := all[cell]; twice {
+						t.Errorf("%s is there twice", cell)
+					}
+					all[cell] = n
+				case c.Kind == stats.Text:
+					s, _ := row[i].(string)
+					name = append(name, s)
+				case c.Name == "releases", c.Name == "day", c.Name == "from":
+					name = append(name, text(&stats.Table{Columns: []stats.Column{c}, Rows: [][]any{{row[i]}}}))
+				}
+			}
+		}
+	}
+	return all
+}
+
+// No cell, and no difference of two cells of one table in one range or another,
+// tells of fewer ids than the threshold.
+func TestPublicTellsOfNoFew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := someFleet(t)
+		threshold := rapid.Int64Range(2, 30).Draw(t, "threshold")
+		var counts []int64
+		for _, lastDays := range []int{7, 28, 90, 365} {
+			v := publicView(lastDays, threshold, all)
+			for _, table := range v.Tables() {
+				checkKinds(t, table)
+				checkShares(t, table)
+				checkColumns(t, table)
+			}
+			for _, n := range cells(t, v) {
+				counts = append(counts, n)
+			}
+		}
+		for _, a := range counts {
+			for _, b := range counts {
+				if few := func(n int64) bool { return 0 < n && n < threshold }; few(a) || few(a-b) {
+					t.Fatalf("%d or %d less %d is under %d", a, a, b, threshold)
+				}
+			}
+		}
+	})
+}
+
+func checkColumns(t *rapid.T, table *stats.Table) {
+	for _, c := range table.Columns {
+		if slices.Contains([]string{"reports", "checks", "p95", "p99"}, c.Name) {
+			t.Errorf("everyone may see %s of %s", c.Name, table.Name)
+		}
+	}
+}
+
+// multiple is a fleet of which every sum of groups is a multiple of ten, but for
+// the one given, which has some more.
+func multiple(t *rapid.T) (all []sent) {
+	day := func() string { return (publicToday - stats.Day(rapid.IntRange(1, 60).Draw(t, "day"))).String() }
+	for i := range rapid.IntRange(1, 8).Draw(t, "groups") {
+		version := rapid.SampledFrom([]string{"1.0.0", "1.1.0", "1.1.1", "1.2.0", "1.2.0-rc.1", "dev"}).Draw(t, "version")
+		platform := rapid.SampledFrom([]string{"linux/amd64", "linux/arm64", "darwin/arm64", "other/other"}).Draw(t, "platform")
+		n := 10 * rapid.IntRange(1, 2).Draw(t, "tens")
+		all = append(all, sent{day(), 100 * i, 100*i + n - 1, version, platform, 1 << 20})
+	}
+	return all
+}
+
+// One id more, where that fills no ten, changes nothing that everyone may see.
+func TestPublicHidesOneID(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := multiple(t)
+		more := rapid.SampledFrom(all).Draw(t, "like")
+		more.first, more.last = 10_000, 10_000+rapid.IntRange(0, 8).Draw(t, "more")
+		for _, lastDays := range []int{7, 28, 90, 365} {
+			was, is := publicView(lastDays, 10, all), publicView(lastDays, 10, append(slices.Clone(all), more))
+			for i, table := range was.Tables() {
+				if got := is.Tables()[i]; text(got) != text(table) || got.Note != table.Note {
+					t.Errorf("%s of %d days was\n%sand is\n%s", table.Name, lastDays, text(table), text(got))
+				}
+			}
+			if was.Known != is.Known {
+				t.Errorf("known was %v and is %v", was.Known, is.Known)
+			}
+		}
+	})
+}
+
+// Nothing of a product with few ids is shown, not even when it was heard of.
+func TestPublicOfFew(t *testing.T) {
+	v := publicView(28, 10, []sent{{"2026-03-20", 1, 9, "v1.2.0", "linux/amd64", 1 << 20}})
+	for _, table := range v.Tables() {
+		for _, row := range table.Rows {
+			for i, c := range table.Columns {
+				if n, _ := row[i].(int64); c.Kind == stats.Number && n != 0 || c.Kind == stats.Bytes || c.Kind == stats.Share && row[i] != nil {
+					t.Errorf("%s tells %v", table.Name, row)
+				}
+			}
+		}
+	}
+	if v.Known.Days() > 0 {
+		t.Errorf("known are %v", v.Known)
+	}
+}
