@@ -155,15 +155,9 @@ func (b *builder) figure(name, title string) (*figure, *stats.Table) {
 // origin is where the API has a table for the same question.
 func (b *builder) origin(name, text string) origin {
 	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+name, b.Query.Values()
-	at := func() string {
-		if len(values) == 0 {
-			return path
-		}
-		return path + "?" + values.Encode()
-	}
-	json := at()
+	json := address(path, values)
 	values.Set("format", "csv")
-	return origin{name, text, at(), json}
+	return origin{name, text, address(path, values), json}
 }
 
 // hidden are the parameters of the query that a form leaves as they are.
@@ -187,10 +181,7 @@ func (b *builder) link(change map[string]string) string {
 			values.Set(name, value)
 		}
 	}
-	if len(values) == 0 {
-		return "/products/" + url.PathEscape(b.Product.Name)
-	}
-	return "?" + values.Encode()
+	return address("/products/"+url.PathEscape(b.Product.Name), values)
 }
 
 // ids writes a number of them with their share: 1,234 ids (12.3 %).

@@ -34,7 +34,7 @@ type tile struct{ Name, Value, Change string }
 // productPage answers GET /products/{product}.
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
 	if tidy, changed := tidied(r.URL.Query()); changed {
-		http.Redirect(w, r, "?"+tidy.Encode(), http.StatusSeeOther)
+		http.Redirect(w, r, address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
 		return nil
 	}
 	status, trouble := http.StatusOK, ""
@@ -64,6 +64,14 @@ func tidied(given url.Values) (tidy url.Values, changed bool) {
 		tidy.Set("compare", before+".."+after)
 	}
 	return tidy, tidy.Encode() != given.Encode()
+}
+
+// address is a path with parameters, if there are any.
+func address(path string, values url.Values) string {
+	if len(values) == 0 {
+		return path
+	}
+	return path + "?" + values.Encode()
 }
 
 func tabs(r *http.Request, name string) (all []link) {
