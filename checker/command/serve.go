@@ -102,7 +102,8 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	if base == "" {
 		base = "http://" + net.JoinHostPort(reachable(host), port)
 	}
-	handler, err := server.New(ctx, store{s, w}, log, server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold})
+	handler, err := server.New(ctx, store{s, w}, log, server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold,
+		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups)})
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func limitHeaders(next http.Handler) http.Handler {
 }
 
 // jsonErrors answers requests that no route of mux takes: the mux would do it
-// in plain text.
+// in plain text. People get a page.
 func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,11 +54,15 @@ func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
 				allow := probe.header.Get("Allow")
 				w.Header().Set("Allow", allow)
 				writeError(w, fail(probe.status, "method_not_allowed", "", "use one of the methods: "+allow))
-			} else {
-				writeError(w, fail(http.StatusNotFound, "not_found", "", "there is nothing at this path; reports go to POST /v1/version or /p/PRODUCT/v1/version"))
+				return
 			}
+			s.page(nowhere).ServeHTTP(w, r)
 		})
 	}
+}
+
+func nowhere(http.ResponseWriter, *http.Request) error {
+	return fail(http.StatusNotFound, "not_found", "", "there is nothing at this path; reports go to POST /v1/version or /p/PRODUCT/v1/version")
 }
 
 // refused takes down how the mux refuses a request, and drops the body.

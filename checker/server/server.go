@@ -70,6 +70,9 @@ type Options struct {
 	PublicStats bool
 	// PublicThreshold is how many ids a cell of them has at least.
 	PublicThreshold int64
+	// KeepReports is how long single reports are kept, and KeepRollups what they
+	// add up to; 0 is for good.
+	KeepReports, KeepRollups time.Duration
 }
 
 // Server answers HTTP requests from a snapshot of the catalog.
@@ -171,7 +174,13 @@ func (s *Server) routes() []route {
 		{"GET /metrics", s.scrape, readersOnly},
 		{"GET /healthz", s.healthz, anyone},
 		{"GET /readyz", s.readyz, anyone},
-		{"GET /{$}", s.index, anyone},
+		{"GET /{$}", s.page(s.index), anyone},
+		{"GET /connect", s.page(s.connectPage), anyone},
+		{"GET /privacy", s.page(s.privacyPage), anyone},
+		{"GET /assets/{name}", s.asset, anyone},
+		{"GET /products/{product}", s.page(s.productPage), viewersToo},
+		{"GET /products/{product}/releases", s.page(s.releasesPage), viewersToo},
+		{"GET /products/{product}/connect", s.page(s.connectPage), anyone},
 		{"GET /sign-in", s.signInByLink, anyone},
 		{"POST /sign-in", s.sameOrigin(s.signInByForm), anyone},
 		{"POST /sign-out", s.sameOrigin(s.signOut), anyone},
@@ -214,8 +223,8 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) error {
 	return writeText(w, "ready\n")
 }
 
-// index tells a person who opens the address what it is for.
-func (s *Server) index(w http.ResponseWriter, _ *http.Request) error {
+// indexText tells a program, or a person at a terminal, what the address is for.
+func (s *Server) indexText(w http.ResponseWriter) error {
 	return writeText(w, fmt.Sprintf(`This is relcheck: it records anonymous version reports and answers with the latest release.
 
 Point Open Policy Agent here:

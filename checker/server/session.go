@@ -4,13 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -132,7 +129,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, text, next strin
 	s.setCookie(w, r, s.gate.sessions.cookie(t.ID, time.Now().AddDate(0, 0, sessionDays)))
 	if fromElsewhere(r) { // a redirect would be followed without the cookie, for it is strict
 		w.Header().Set("Refresh", "0; url="+next)
-		return writePage(w, http.StatusOK, signedInTemplate(), signInData{Next: next})
+		return s.render(w, r, http.StatusOK, "signedin", "Signed in", signInData{Next: next})
 	}
 	http.Redirect(w, r, next, http.StatusSeeOther)
 	return nil
@@ -199,49 +196,5 @@ func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, status int) 
 		// cookie comes with what this page asks for.
 		w.Header().Set("Refresh", "0; url=/sign-in?next="+url.QueryEscape(page.Next))
 	}
-	return writePage(w, status, signInTemplate(), page)
+	return s.render(w, r, status, "signin", "Sign in", page)
 }
-
-func writePage(w http.ResponseWriter, status int, t *template.Template, data any) error {
-	var b strings.Builder
-	if err := t.Execute(&b, data); err != nil {
-		return fmt.Errorf("make the page: %w", err)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h["X-Content-Type-Options"] = noSniff
-	w.WriteHeader(status)
-	w.Write([]byte(b.String())) // the caller may be gone; there is nobody to tell
-	return nil
-}
-
-// parseOnce parses a page when it is first shown.
-func parseOnce(text string) func() *template.Template {
-	return sync.OnceValue(func() *template.Template { return template.Must(template.New("").Parse(text)) })
-}
-
-var signInTemplate = parseOnce(`<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Sign in – relcheck</title>
-<main>
-<h1>Sign in</h1>
-{{with .Message}}<p role="alert">{{.}}</p>
-{{end}}<form method="post" action="/sign-in">
-<p><label for="token">Token</label>
-<input id="token" name="token" type="password" autocomplete="current-password" autofocus required>
-<input type="hidden" name="next" value="{{.Next}}">
-<button>Sign in</button>
-</form>
-<p>The server prints a link at its first start. On its machine, <code>relcheck token add NAME</code> makes a new one.
-</main>
-`)
-
-var signedInTemplate = parseOnce(`<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Signed in – relcheck</title>
-<p>You are signed in. <a href="{{.Next}}">Go on</a>
-`)

@@ -30,9 +30,9 @@ type Tick struct {
 }
 
 const (
-	axisHeight = 24 // pixels below the area, for the words of the X axis
-	headroom   = 8  // pixels above it, for half of the topmost word of the Y axis
-	letter     = 6.6
+	axisHeight = 24  // pixels below the area, for the words of the X axis
+	headroom   = 8   // pixels above it, for half of the topmost word of the Y axis
+	letter     = 7.4 // pixels a letter takes, in the widest of the usual fonts
 	narrow     = 280 // pixels: the least width of the area that words have to fit into
 	wide       = 720 // pixels: the least width at which all of them are shown
 )
@@ -117,6 +117,9 @@ func (f Frame) drawX(s *svg) {
 func anchor(t Tick) string {
 	class := "middle"
 	half := float64(len([]rune(t.Text))) * letter / 2 / narrow
+	if t.Minor {
+		half *= float64(narrow) / wide
+	}
 	switch {
 	case t.At < half:
 		class = "start"

@@ -24,12 +24,7 @@ const ruleLine = 15 // pixels from one line of the rules' words to the next
 
 // SVG draws them.
 func (c Columns) SVG() template.HTML {
-	rows := c.rows()
-	lines := 0
-	for _, row := range rows {
-		lines = max(lines, row+1)
-	}
-	room := 1 - float64(lines*ruleLine)/float64(c.Height)
+	room := 1 - float64(len(c.Rules)*ruleLine)/float64(c.Height)
 	c.Y = slices.Clone(c.Y)
 	for i := range c.Y {
 		c.Y[i].At *= room
@@ -47,32 +42,37 @@ func (c Columns) SVG() template.HTML {
 			titles[i] = b.Title
 		}
 		c.marks(s, titles)
-		c.rules(s, rows)
+		c.rules(s)
 	})
 }
 
-// rows stacks the words of rules that are too close to stand side by side.
-func (c Columns) rows() []int {
-	rows := make([]int, len(c.Rules))
-	var ends []float64
+// rows are the lines that the words of rules stand on, from the top. Each word
+// begins at its rule, below those further left; where the last one would have no
+// room, each ends at its rule instead, below those further right. So no rule
+// crosses a word.
+func (c Columns) rows() (rows []int, left bool) {
 	for i, r := range c.Rules {
-		half := (float64(len([]rune(r.Text)))*letter/2 + 4) / narrow
-		row := 0
-		for row < len(ends) && ends[row] > r.At-half {
-			row++
-		}
-		if row == len(ends) {
-			ends = append(ends, 0)
-		}
-		rows[i], ends[row] = row, r.At+half
+		rows = append(rows, i)
+		left = left || r.At+width(r.Text) > 1
 	}
-	return rows
+	if left {
+		slices.Reverse(rows)
+	}
+	return rows, left
 }
 
-func (c Columns) rules(s *svg, rows []int) {
+// width is the part of the least width that a text takes.
+func width(text string) float64 { return (float64(len([]rune(text)))*letter + 8) / narrow }
+
+func (c Columns) rules(s *svg) {
+	rows, left := c.rows()
+	class, shift := markup("start"), 5
+	if left {
+		class, shift = "end", -5
+	}
 	for i, r := range c.Rules {
 		y := headroom + rows[i]*ruleLine + 10
-		s.add(markup(`<line class="rule" x1="`), percent(r.At), markup(`" x2="`), percent(r.At), markup(`" y1="`), y+4, markup(`" y2="`), headroom+c.Height, markup(`"/>`))
-		s.add(markup(`<text aria-hidden="true" class="ruled `), markup(anchor(r)), markup(`" x="`), percent(r.At), markup(`" y="`), y, markup(`">`), r.Text, markup(`</text>`))
+		s.add(markup(`<line class="rule" x1="`), percent(r.At), markup(`" x2="`), percent(r.At), markup(`" y1="`), y-8, markup(`" y2="`), headroom+c.Height, markup(`"/>`))
+		s.add(markup(`<text aria-hidden="true" class="ruled `), class, markup(`" dx="`), shift, markup(`" x="`), percent(r.At), markup(`" y="`), y, markup(`">`), r.Text, markup(`</text>`))
 	}
 }

@@ -24,7 +24,7 @@ func Parts(parts []Part) template.HTML {
 	s.add(markup(`<svg class="bar" width="100%" height="10" aria-hidden="true">`))
 	at := 0.0
 	for _, p := range parts {
-		s.add(markup(`<rect class="part `), p.Class, markup(`" x="`), percent(at), markup(`" width="`), percent(p.Share), markup(`" height="10">`))
+		s.add(markup(`<rect class="piece `), p.Class, markup(`" x="`), percent(at), markup(`" width="`), percent(p.Share), markup(`" height="10">`))
 		if p.Title != "" {
 			s.add(markup(`<title>`), p.Title, markup(`</title>`))
 		}

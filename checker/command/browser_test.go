@@ -1,0 +1,190 @@
+package command_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
+	"relcheck/db"
+)
+
+// shown is a server as the browser reaches it.
+type shown struct {
+	Base string `json:"base"`
+	Link string `json:"link,omitempty"` // signs in
+}
+
+// A real browser looks at the pages of a real server: see testdata/browser.
+func TestBrowser(t *testing.T) {
+	modules := browserModules(t)
+	f := knownFleet()
+	file := filepath.Join(t.TempDir(), "full.db")
+	fill(t, file, f)
+	public := filepath.Join(t.TempDir(), "public.db")
+	if filled, err := os.ReadFile(file); err != nil || os.WriteFile(public, filled, 0o600) != nil {
+		t.Fatal("cannot copy the store", err)
+	}
+	full := show(t, file)
+	everyone := show(t, public, "--public-stats")
+	everyone.Link = ""
+	given, err := json.Marshal(map[string]any{
+		"full": full, "empty": show(t, filepath.Join(t.TempDir(), "empty.db")), "public": everyone,
+		"below": "v1.0.0", "affected": affected(t, full, "v1.0.0"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	screenshots, err := filepath.Abs("../../.cache/screenshots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("node", "testdata/browser/test.mjs", modules, screenshots)
+	cmd.Stdin = bytes.NewReader(given)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// browserModules is where make test has put what drives the browser.
+func browserModules(t *testing.T) string {
+	t.Helper()
+	modules, err := filepath.Abs("../../.cache/browser")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(modules, "node_modules/axe-core"))
+	}
+	if err != nil {
+		missing(t, "playwright-core and axe-core; make test installs them")
+	}
+	for _, program := range []string{"node", "/usr/bin/chromium"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing(t, program+"; make test installs it")
+		}
+	}
+	return modules
+}
+
+// show serves a store, and reads the link that signs in from what it prints.
+func show(t *testing.T, file string, flags ...string) shown {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"serve", "--listen", "127.0.0.1:0", "--db", file}, flags...)...)
+	cmd.Env = environment(t, "relcheck")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup((&process{cmd: cmd}).kill)
+	var s shown
+	lines := bufio.NewScanner(out)
+	for s.Link == "" && lines.Scan() {
+		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+			s.Base = base
+		}
+		s.Link, _ = strings.CutPrefix(lines.Text(), "sign in at ")
+		if s.Link == lines.Text() {
+			s.Link = ""
+		}
+	}
+	if s.Link == "" || s.Base == "" {
+		t.Fatal("serve prints no link to sign in by")
+	}
+	return s
+}
+
+// affected asks the API what the page is to say.
+func affected(t *testing.T, s shown, below string) string {
+	t.Helper()
+	r, err := http.NewRequest("GET", s.Base+"/api/v1/products/opa/stats/deprecation?below="+below, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+s.Link[strings.LastIndexByte(s.Link, '=')+1:])
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var table struct {
+		Rows []struct {
+			Below string
+			IDs   int64
+			Share float64
+		}
+	}
+	if err := json.NewDecoder(res.Body).Decode(&table); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range table.Rows {
+		if row.Below == below {
+			return fmt.Sprintf("%d ids (%.1f %%)", row.IDs, row.Share*100)
+		}
+	}
+	t.Fatalf("the API knows nothing of %s: %+v", below, table)
+	return ""
+}
+
+// knownFleet is what the browser is shown: some 120 ids a day at its end, today.
+func knownFleet() fleet.Fleet {
+	return fleet.Fleet{Seed: 7, Days: 300, Instances: 120, Every: 8 * time.Hour, End: stats.DayOf(time.Now())}
+}
+
+// fill makes a store with the reports of a fleet, and their statistics.
+func fill(t testing.TB, file string, f fleet.Fleet) {
+	t.Helper()
+	ctx := context.Background()
+	schema, err := os.ReadFile("../../schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := db.Open(ctx, file, string(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = s.PutReleases(ctx, "opa", f.Releases(), func(_, given checker.Release) checker.Release { return given })
+	if err == nil {
+		_, err = s.Backfill(ctx, "opa", recorded(f), checked(f))
+	}
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func recorded(f fleet.Fleet) func(func(db.Recorded) bool) {
+	return func(yield func(db.Recorded) bool) {
+		now := time.Now().Unix()
+		for r := range f.Reports() {
+			report := checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}
+			if r.At < now && !yield(db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform, Report: report}) {
+				return
+			}
+		}
+	}
+}
+
+func checked(f fleet.Fleet) func(func(db.Checked) bool) {
+	return func(yield func(db.Checked) bool) {
+		for c := range f.Checks() {
+			if !yield(db.Checked{Day: c.Day.Time(), Version: c.Build.Version, Platform: c.Build.Platform, Count: c.Count}) {
+				return
+			}
+		}
+	}
+}

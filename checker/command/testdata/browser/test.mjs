@@ -1,0 +1,173 @@
+// Drives Chromium through the pages: node test.mjs MODULES SCREENSHOTS, and on
+// standard input {"full", "empty", "public": {"base", "link"}, "below", "affected"}.
+// It prints a line for each thing that does not hold, and ends with status 1 then.
+import { createRequire } from "node:module";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const [modules, screenshots] = process.argv.slice(2);
+const require = createRequire(join(modules, "node_modules") + "/");
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const given = JSON.parse(readFileSync(0, "utf8"));
+mkdirSync(screenshots, { recursive: true });
+
+let wrong = 0;
+function check(holds, what) {
+  if (holds) return;
+  wrong++;
+  console.log("wrong:", what);
+}
+
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+
+// visit opens a window that tells of all that must not be.
+async function visit(server, options, work) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15000);
+  page.on("request", (r) => check(r.url().startsWith(server.base + "/"), `a request leaves the origin: ${r.url()}`));
+  page.on("pageerror", (e) => check(false, `a script fails on ${page.url()}: ${e.message}`));
+  page.on("console", (m) => check(m.type() !== "error" || /40[014]/.test(m.text()), `on ${page.url()} the browser says: ${m.text()}`));
+  if (server.link) await page.goto(server.link);
+  try {
+    await work(page);
+  } catch (e) {
+    check(false, `${e.stack} at ${page.url()}`);
+  }
+  await context.close();
+}
+
+// look asks axe, and takes a picture.
+async function look(page, name) {
+  const began = Date.now();
+  const width = page.viewportSize().width;
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+  check(wide <= width, `${name} is ${wide} pixels wide in a window of ${width}`);
+  await page.screenshot({ path: join(screenshots, name + ".png"), fullPage: true });
+  const shot = Date.now();
+  await page.evaluate(axe); // not as a script of the page: its policy would refuse it
+  const { violations } = await page.evaluate(() => axe.run());
+  if (process.env.SLOW) console.log(name, shot - began, Date.now() - shot);
+  for (const v of violations.filter((v) => v.impact === "serious" || v.impact === "critical")) {
+    check(false, `axe on ${name}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html + " " + n.failureSummary).join("; ")}`);
+  }
+}
+
+const places = {
+  full: ["/", "/products/opa", "/products/opa?days=365", "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa?below=nonsense", "/products/opa?os=plan9"],
+  empty: ["/", "/products/opa", "/products/opa/releases"],
+  public: ["/", "/products/opa", "/products/opa?days=90", "/products/opa/releases", "/sign-in", "/connect"],
+};
+for (const [server, paths] of Object.entries(places)) {
+  for (const width of [375, 1440]) {
+    for (const colorScheme of ["light", "dark"]) {
+      await visit(given[server], { viewport: { width, height: 900 }, colorScheme }, async (page) => {
+        for (const path of paths) {
+          await page.goto(given[server].base + path);
+          await look(page, `${server}${path.replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}-${width}-${colorScheme}`);
+        }
+      });
+    }
+  }
+}
+
+const text = (page, selector) => page.locator(selector).first().innerText();
+
+// Who is not signed in sees a form, and no figure.
+await visit({ base: given.full.base }, {}, async (page) => {
+  await page.goto(given.full.base + "/products/opa");
+  check((await page.locator("input[name=token]").count()) === 1, "without a token there is no form to sign in");
+  check((await page.locator("svg.area").count()) === 0, "without a token there are charts");
+  await page.fill("input[name=token]", given.full.link);
+  await page.click("main button");
+  await page.waitForSelector("svg.area");
+  check(page.url() === given.full.base + "/products/opa", `after signing in the page is ${page.url()}`);
+});
+
+// Range and filters change what is shown, stand in the address, and go back.
+for (const javaScriptEnabled of [true, false]) {
+  const how = javaScriptEnabled ? "with scripts" : "without scripts";
+  await visit(given.full, { javaScriptEnabled }, async (page) => {
+    await page.goto(given.full.base + "/products/opa");
+    const before = await text(page, ".lead");
+    await page.click("text=90 days");
+    await page.waitForURL(/\?days=90$/);
+    await page.waitForSelector(".ranges a[aria-current]:has-text('90 days')");
+    const ninety = await text(page, ".lead");
+    check(ninety !== before && /90\sdays/.test(ninety), `${how}: 90 days read ${ninety}`);
+    await page.selectOption("select[name=os]", "darwin");
+    if (!javaScriptEnabled) await page.click("text=Filter");
+    await page.waitForURL(/days=90&os=darwin/);
+    await page.waitForSelector(".lead:has-text('darwin')");
+    check((await text(page, ".lead")) !== ninety, `${how}: the filter changes nothing`);
+    await page.goBack();
+    await page.waitForSelector(`.lead:not(:has-text('darwin'))`);
+    check((await text(page, ".lead")) === ninety, `${how}: going back shows ${await text(page, ".lead")}`);
+
+    await page.goto(given.full.base + "/products/opa");
+    await page.fill("input[name=below]", given.below);
+    await page.click(".ask:has(input[name=below]) button");
+    await page.waitForURL(/below=/);
+    const want = `If support ended below ${given.below}, ${given.affected} would be affected.`;
+    await page.waitForSelector(`.answer:has-text("${given.below}")`);
+    check((await text(page, ".answer")).replaceAll("\u00a0", " ") === want, `${how}: ${await text(page, ".answer")}, not ${want}`);
+    await page.fill("input[name=old]", "v1.0.0");
+    await page.fill("input[name=new]", "v1.1.0");
+    await page.click("text=Compare >> nth=-1");
+    await page.waitForURL(/compare=v1\.0\.0\.\.v1\.1\.0/);
+  });
+}
+
+// The keyboard reads what a pointer reads.
+await visit(given.full, {}, async (page) => {
+  await page.goto(given.full.base + "/products/opa");
+  await page.locator("#adoption .mark").first().focus();
+  const first = await text(page, ".tip");
+  await page.keyboard.press("ArrowRight");
+  const second = await text(page, ".tip");
+  await page.keyboard.press("End");
+  const last = await text(page, ".tip");
+  check(/\d+\.\d\s%/.test(first) && first !== second && second !== last, `the keyboard reads ${JSON.stringify([first, second, last])}`);
+  const name = await page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+  check(name.replace(/\s+/g, " ") === last.replace(/\s+/g, " "), `a screen reader hears ${JSON.stringify(name)} where there is ${JSON.stringify(last)}`);
+  await page.keyboard.press("Escape");
+  check(await page.locator(".tip").isHidden(), "Escape leaves the values there");
+  await page.locator("#deprecation input[type=range]").focus();
+  await page.keyboard.press("Home");
+  const oldest = await text(page, ".answer");
+  await page.keyboard.press("ArrowRight");
+  check((await text(page, ".answer")) !== oldest, "the slider changes nothing");
+  await page.keyboard.press("Tab");
+});
+
+// The data of a chart can be had.
+await visit(given.full, {}, async (page) => {
+  await page.goto(given.full.base + "/products/opa?days=90&os=linux");
+  const link = page.locator("#versions a", { hasText: "CSV" });
+  const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+  const csv = readFileSync(await download.path(), "utf8");
+  const rows = await page.locator("#versions tbody tr").count();
+  check(csv.startsWith("version,") && csv.trim().split(/\r?\n/).length === rows + 1, `the CSV of ${rows} versions is ${csv.slice(0, 200)}`);
+  const json = await page.evaluate(async (url) => (await fetch(url)).json(), await page.locator("#versions a", { hasText: "JSON" }).getAttribute("href"));
+  check(json.rows?.length === rows, `the JSON of ${rows} versions is ${JSON.stringify(json).slice(0, 200)}`);
+});
+
+// Signing out ends it.
+await visit(given.full, {}, async (page) => {
+  await page.goto(given.full.base + "/");
+  await page.click("text=Sign out");
+  await page.goto(given.full.base + "/products/opa");
+  check((await page.locator("svg.area").count()) === 0, "who has signed out sees charts");
+});
+
+// On paper all figures are there, and no forms.
+await visit(given.full, {}, async (page) => {
+  await page.goto(given.full.base + "/products/opa");
+  await page.emulateMedia({ media: "print" });
+  check(await page.locator(".picker").isHidden(), "forms are printed");
+  await page.screenshot({ path: join(screenshots, "print.png"), fullPage: true });
+});
+
+await browser.close();
+process.exit(wrong ? 1 : 0);

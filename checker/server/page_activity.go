@@ -1,0 +1,124 @@
+package server
+
+import (
+	"html/template"
+	"math"
+
+	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
+)
+
+// activity is how much there was of everything.
+func (b *builder) activity() part {
+	p := part{ID: "activity", Title: "Activity", Lead: []string{"Ids that reported, and questions for the latest release that came without one: some clients report nothing."}}
+	if b.public {
+		p.Lead = []string{"Ids that reported in each week."}
+	}
+	p.add(b.daily("ids", "Ids by day"), b.daily("checks", "Checks without an id, by day"), b.lifetimes(&p))
+	for _, one := range []struct{ table, title string }{{"weekly", "Ids by week"}, {"monthly", "Ids by four weeks"}} {
+		if f, t := b.figure(one.table, one.title); f != nil {
+			f.Chart, f.Half = periods(t, one.title), true
+			p.add(f)
+		}
+	}
+	return p
+}
+
+// daily shows a column of the table of days.
+func (b *builder) daily(column, title string) *figure {
+	f, t := b.figure("daily", title)
+	if f == nil {
+		return nil
+	}
+	at := newPoints(t, "day", 1)
+	sums, days := make([]float64, at.n), make([]float64, at.n)
+	for r := range rows(t) {
+		sums[at.index(r.day("day"))] += float64(r.number(column))
+		days[at.index(r.day("day"))]++
+	}
+	most := 0.0
+	values := make([]float64, at.n)
+	for i := range values {
+		values[i] = sums[i] / days[i] // of several days, their mean
+		most = math.Max(most, values[i])
+	}
+	if most == 0 && column != "ids" {
+		return nil
+	}
+	f.Name += "-" + column
+	f.Chart = b.line(at, title, values, most, false, func(v float64) string {
+		return showNumber(int64(math.Round(v))) + " " + column
+	})
+	if column != "ids" {
+		f.Grid = gridOf(t, "day", "checks")
+	}
+	return f
+}
+
+// line draws one value over time.
+func (b *builder) line(at points, label string, values []float64, most float64, shares bool, text func(float64) string) template.HTML {
+	c := chart.Stack{Frame: chart.Frame{Label: label, Height: 160, X: at.ticks()}}
+	if shares {
+		c.Y, c.End = shareAxis(most)
+	} else {
+		c.Y, c.End = countAxis(most)
+	}
+	c.Series = []chart.Series{{Class: "c0", Values: values}}
+	for i, v := range values {
+		title := at.name(i) + "\n"
+		if math.IsNaN(v) {
+			title += "nothing is known"
+		} else {
+			title += text(v)
+		}
+		c.Titles = append(c.Titles, title)
+	}
+	return c.SVG()
+}
+
+// lifetimes tells the short-lived from the long-running.
+func (b *builder) lifetimes(p *part) *figure {
+	f, t := b.figure("lifetimes", "Share of started ids that reported again")
+	if f == nil {
+		return nil
+	}
+	at := newPoints(t, "day", 1)
+	started, again := make([]int64, at.n), make([]int64, at.n)
+	var all, stayed int64
+	for r := range rows(t) {
+		i := at.index(r.day("day"))
+		started[i] += r.number("started")
+		again[i] += r.number("again")
+		all, stayed = all+r.number("started"), stayed+r.number("again")
+	}
+	values, most := make([]float64, at.n), 0.0
+	for i := range values {
+		values[i] = ratio(again[i], started[i])
+		if started[i] > 0 {
+			most = math.Max(most, values[i])
+		}
+	}
+	f.Chart = b.line(at, f.Title, values, most, true, func(v float64) string { return showShare(v) + " reported again" })
+	if all > 0 {
+		p.Lead = append(p.Lead, "Of "+plural(all, "id", "ids")+" that started in these days, "+showShare(ratio(stayed, all))+
+			" reported again. The others were short-lived: a version check, or a job in a pipeline, reports once.")
+	}
+	return f
+}
+
+// periods draws a bar for each week, or each four.
+func periods(t *stats.Table, label string) template.HTML {
+	columns := chart.Columns{Frame: chart.Frame{Label: label, Height: 160}}
+	most, n := 0.0, len(t.Rows)
+	for r := range rows(t) {
+		i := len(columns.Bars)
+		most = math.Max(most, float64(r.number("ids")))
+		columns.Bars = append(columns.Bars, chart.Column{Value: float64(r.number("ids")), Class: "c0",
+			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("ids"), "id", "ids")})
+		if every := max(1, (n+4)/5); i%every == every/2 {
+			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: r.day("from").Time().Format("2 Jan")})
+		}
+	}
+	columns.Y, columns.End = countAxis(most)
+	return columns.SVG()
+}

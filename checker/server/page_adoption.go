@@ -1,0 +1,225 @@
+package server
+
+import (
+	"cmp"
+	"html/template"
+	"math"
+	"slices"
+	"strings"
+
+	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
+)
+
+// chartHeight is that of the area of most charts, in pixels.
+const chartHeight = 240
+
+// maxPoints is how many points a chart of days has at most; of more days,
+// several make one point.
+const maxPoints = 400
+
+// points are the days of a chart.
+type points struct {
+	first stats.Day
+	step  int // days from one to the next
+	n     int
+}
+
+// newPoints finds the points of a table that has a day in each row.
+func newPoints(t *stats.Table, column string, step int) points {
+	p := points{step: step}
+	last := stats.Day(math.MinInt64)
+	for r := range rows(t) {
+		if day := r.day(column); p.n == 0 {
+			p.first, last, p.n = day, day, 1
+		} else {
+			p.first, last = min(p.first, day), max(last, day)
+		}
+	}
+	if p.n > 0 {
+		days := int(last-p.first) + p.step
+		p.step *= (days/p.step + maxPoints - 1) / maxPoints
+		p.n = (days + p.step - 1) / p.step
+	}
+	return p
+}
+
+func (p points) index(d stats.Day) int { return int(d-p.first) / p.step }
+
+// name says which days a point is.
+func (p points) name(i int) string {
+	day := p.first + stats.Day(i*p.step)
+	if p.step == 1 {
+		return showDay(day)
+	}
+	return showDay(day) + " to " + showDay(day+stats.Day(p.step)-1)
+}
+
+func (p points) ticks() []chart.Tick { return ticks(p.first, p.n*p.step) }
+
+// adoption is the share of each version over time.
+func (b *builder) adoption() part {
+	p := part{ID: "adoption", Title: "Adoption", Lead: []string{"Which versions the ids of each day ran. Those used most have a colour of their own."}}
+	if b.public {
+		p.Lead = []string{"Which versions the ids of each week ran. Those used most have a colour of their own."}
+	}
+	p.add(b.adoptionChart(), b.uptake())
+	return p
+}
+
+func (b *builder) adoptionChart() *figure {
+	f, t := b.figure("adoption", "Share of each "+b.painted())
+	if f == nil {
+		return nil
+	}
+	step := 1
+	if b.public {
+		step = 7
+	}
+	at := newPoints(t, "day", step)
+	counts := b.mix(t, at)
+	names := b.bands(counts)
+	f.Legend = b.legend(names)
+	f.Grid = mixGrid(f.Title, at, names, counts)
+	shares := chart.Stack{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, End: 1}
+	for _, name := range names {
+		one := chart.Series{Name: name, Class: cmp.Or(b.colour[name], "cx"), Values: make([]float64, at.n)}
+		for i := range at.n {
+			one.Values[i] = ratio(counts[name][i], counts[""][i])
+		}
+		shares.Series = append(shares.Series, one)
+	}
+	for i := range at.n {
+		shares.Titles = append(shares.Titles, mixTitle(at.name(i), names, counts, i))
+	}
+	f.Chart = shares.SVG()
+	return f
+}
+
+// mix counts ids by version and point; those of no version of their own as
+// other, and all of them as "".
+func (b *builder) mix(t *stats.Table, at points) map[string][]int64 {
+	counts := map[string][]int64{"": make([]int64, at.n)}
+	for r := range rows(t) {
+		name := b.band(r.text("version"))
+		if counts[name] == nil {
+			counts[name] = make([]int64, at.n)
+		}
+		i := at.index(r.day("day"))
+		counts[name][i] += r.number("ids")
+		counts[""][i] += r.number("ids")
+	}
+	return counts
+}
+
+// bands are the versions that a chart has, newest first.
+func (b *builder) bands(counts map[string][]int64) (names []string) {
+	for _, name := range append(slices.Clone(b.top), other) {
+		if counts[name] != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (b *builder) legend(names []string) (all []legend) {
+	for _, name := range names {
+		all = append(all, legend{name, cmp.Or(b.colour[name], "cx")})
+	}
+	return all
+}
+
+func ratio(n, all int64) float64 {
+	if all == 0 {
+		return math.NaN()
+	}
+	return float64(n) / float64(all)
+}
+
+func mixTitle(day string, names []string, counts map[string][]int64, i int) string {
+	var s strings.Builder
+	s.WriteString(day)
+	for _, name := range names {
+		if n := counts[name][i]; n > 0 {
+			s.WriteString("\n" + name + ": " + showShare(ratio(n, counts[""][i])) + " · " + showNumber(n))
+		}
+	}
+	if counts[""][i] == 0 {
+		s.WriteString("\nno ids")
+	}
+	return s.String()
+}
+
+func mixGrid(title string, at points, names []string, counts map[string][]int64) *grid {
+	g := &grid{Caption: title, Head: []head{{"Day", ""}, {"IDs", "n"}}}
+	for _, name := range names {
+		g.Head = append(g.Head, head{name, "n"})
+	}
+	for i := range at.n {
+		line := []cell{{Text: at.name(i)}, {Text: showNumber(counts[""][i]), Class: "n"}}
+		for _, name := range names {
+			line = append(line, cell{Text: showFloat(stats.Share, ratio(counts[name][i], counts[""][i])), Class: "n"})
+		}
+		g.Rows = append(g.Rows, line)
+	}
+	return g
+}
+
+func shareTicks(most float64) []chart.Tick {
+	all, _ := shareAxis(most)
+	return all
+}
+
+// shareAxis is an axis of shares that holds most.
+func shareAxis(most float64) ([]chart.Tick, float64) {
+	return chart.Steps(math.Max(most, 0.01), 4, func(v float64) string { return strings.Replace(showShare(v), ".0", "", 1) })
+}
+
+// countAxis is an axis of whole numbers that holds most.
+func countAxis(most float64) ([]chart.Tick, float64) {
+	return chart.Count(most, func(v float64) string { return shortNumber(int64(v)) })
+}
+
+// shortNumber writes what an axis has no room for in full: 1.2M.
+func shortNumber(n int64) string {
+	for _, unit := range []struct {
+		size int64
+		name string
+	}{{1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
+		if n >= unit.size {
+			size := unit.size
+			if unit.name == "k" {
+				size = 1e3
+			}
+			return strings.TrimSuffix(showFloat(stats.Number, math.Round(float64(n)/float64(size)*10)/10), ".0") + unit.name
+		}
+	}
+	return showNumber(n)
+}
+
+// uptake is how long each release took to be used by half.
+func (b *builder) uptake() *figure {
+	f, t := b.figure("releases", "How fast releases spread")
+	if f == nil {
+		return nil
+	}
+	recent := *t
+	recent.Rows = nil
+	most := int64(1)
+	for r := range rows(t) {
+		if r.has("half") || r.has("released") && r.day("released") >= b.Query.From {
+			recent.Rows = append(recent.Rows, r.values)
+			most = max(most, r.number("half"))
+		}
+	}
+	if len(recent.Rows) == 0 {
+		return nil
+	}
+	t = &recent
+	var bars []template.HTML
+	for r := range rows(t) {
+		bars = append(bars, chart.Bar(float64(r.number("half"))/float64(most), "c0"))
+	}
+	f.Grid = gridOf(t, "version", "half", "released", "ids", "share").draw(1, "Days until half ran it, or newer", bars)
+	return f
+}

@@ -1,0 +1,87 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"relcheck/checker"
+)
+
+// connectPage is what the page that tells how to reach the service is made from.
+type connectPage struct {
+	Product *checker.Product // nil on the page for all of them
+	Tabs    []link
+	Clients []client
+	Others  []checker.Product
+}
+
+// client is one kind of program, and how to point it here.
+type client struct{ ID, Title, Text, Code, After string }
+
+// connectPage answers GET /connect and GET /products/{product}/connect. It names
+// products only to those who may look at their figures.
+func (s *Server) connectPage(w http.ResponseWriter, r *http.Request) error {
+	name, page := r.PathValue("product"), connectPage{}
+	if name == "" {
+		page.Clients = append(opaClients(s.options.Base), otherClients(s.options.Base, "PRODUCT", "Any other product")...)
+		if s.audience(r) != nobody {
+			page.Others = s.listed()
+		}
+		return s.render(w, r, http.StatusOK, "connect", "Point your client here", page)
+	}
+	p := s.snapshot.Load().products[name]
+	if p == nil {
+		return unknownProduct(name)
+	}
+	page.Product = &p.Product
+	if s.audience(r) != nobody {
+		page.Tabs = tabs(r, name)
+	}
+	if name == DefaultProduct {
+		page.Clients = opaClients(s.options.Base)
+	}
+	page.Clients = append(page.Clients, otherClients(s.options.Base, name, "Any program in Go")...)
+	return s.render(w, r, http.StatusOK, "connect", "Connect "+p.Title, page)
+}
+
+// opaClients are the generations of Open Policy Agent.
+func opaClients(base string) []client {
+	return []client{
+		{"opa-reports", "Open Policy Agent v0.20 to v1.12", "One variable points it here. Up to v1.6 it reports version, platform, heap and a random id; v1.7 to v1.12 only ask for the latest release, and tell version and platform doing so.",
+			fmt.Sprintf("export OPA_TELEMETRY_SERVICE_URL=%s\nopa run --server", base), "To see the answer at once: opa version --check"},
+		{"opa-asks", "Open Policy Agent v1.13 and later", "The variable has another name. These ask for the latest release, and tell nothing of themselves.",
+			fmt.Sprintf("export OPA_VERSION_CHECK_SERVICE_URL=%s\nopa run --server", base), "Where both generations run, set both variables."},
+	}
+}
+
+// otherClients are those that any product may have.
+func otherClients(base, name, title string) []client {
+	url, variable := base+"/p/"+name, strings.ToUpper(strings.Map(identifier, name))
+	return []client{
+		{"package", title, "The Go package reports in the background, and says when a newer release is out. It links the standard library, google/uuid and x/mod/semver.",
+			fmt.Sprintf(`import "relcheck/checker"
+
+client := &checker.Client{
+	Product: %q,
+	Version: version,
+	URL:     %q,
+}
+client.Start(ctx) // returns at once`, name, base),
+			fmt.Sprintf("Its users point it elsewhere with %[1]s_TELEMETRY_SERVICE_URL, and switch it off with %[1]s_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1.", variable)},
+		{"github", "What asks GitHub's API", "A client that looks up the latest release at GitHub gets the same form of answer here. It tells nothing.",
+			"curl " + url + "/repos/OWNER/REPO/releases/latest", ""},
+		{"curl", "By hand", "A report, as any client sends it. The answer names the latest release.",
+			fmt.Sprintf(`curl %s/v1/version \
+  -H 'Content-Type: application/json' \
+  -d '{"id":"'$(uuidgen)'","version":"v1.0.0"}'`, url), ""},
+	}
+}
+
+// identifier keeps what may stand in the name of an environment variable.
+func identifier(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+		return r
+	}
+	return '_'
+}

@@ -1,0 +1,201 @@
+package server
+
+import (
+	"html/template"
+	"math"
+
+	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
+)
+
+// percentiles are the columns of heaps, from the lowest up.
+var percentiles = []string{"p50", "p90", "p95", "p99"}
+
+// memory is how much heap ids take.
+func (b *builder) memory() part {
+	p := part{ID: "memory", Title: "Memory", Lead: []string{"How much heap the programs said they use. A percentile such as p95 is what 95 % of the reports do not exceed."}}
+	p.add(b.histogram(), b.heaps("Heap by version", true))
+	if !b.public {
+		p.add(b.heaps("Heap by platform", false), b.heapChange(&p), b.heapAbove())
+	}
+	return p
+}
+
+// histogram shows how heaps are distributed, on a scale of ratios.
+func (b *builder) histogram() *figure {
+	f, t := b.figure("heap_histogram", "Reports by heap")
+	if f == nil {
+		return nil
+	}
+	columns := chart.Columns{Frame: chart.Frame{Label: "Share of reports by heap", Height: chartHeight}}
+	most, all, n := 0.0, []row{}, len(t.Rows)
+	for r := range rows(t) {
+		all = append(all, r)
+		most = max(most, r.float("share"))
+		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: "c0",
+			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("reports"), "report", "reports") + " (" + r.show("share") + ")"})
+	}
+	for i, every := 0, max(1, (n+4)/5); i <= n; i += every {
+		edge := "to"
+		if i < n {
+			edge = "from"
+		}
+		columns.X = append(columns.X, chart.Tick{At: float64(i) / float64(n), Text: all[min(i, n-1)].show(edge)})
+	}
+	columns.Y, columns.End = shareAxis(most)
+	for r := range rows(b.Table("heap")) {
+		if r.has("version") || r.has("os") {
+			continue
+		}
+		for _, p := range percentiles {
+			if at, ok := place(all, r.float(p)); ok && r.has(p) {
+				columns.Rules = append(columns.Rules, chart.Tick{At: at, Text: p + " " + r.show(p)})
+			}
+		}
+	}
+	f.Chart = columns.SVG()
+	return f
+}
+
+// place is where on the histogram's axis a heap is, from 0 to 1.
+func place(bins []row, bytes float64) (at float64, ok bool) {
+	for i, r := range bins {
+		from, to := r.float("from"), r.float("to")
+		if bytes < from || bytes > to || to <= from {
+			continue
+		}
+		inside := (bytes - from) / (to - from)
+		if from > 0 {
+			inside = math.Log(bytes/from) / math.Log(to/from)
+		}
+		return (float64(i) + inside) / float64(len(bins)), true
+	}
+	return 0, false
+}
+
+// heaps shows the percentiles of each version, or of each platform.
+func (b *builder) heaps(title string, byVersion bool) *figure {
+	f, t := b.figure("heap", title)
+	if f == nil {
+		return nil
+	}
+	only := *t
+	only.Rows, only.Title = nil, title
+	low, high := math.Inf(1), 0.0
+	for r := range rows(t) {
+		if !r.has("p50") || r.has("version") && r.has("os") || r.has("version") != byVersion && (r.has("version") || r.has("os")) {
+			continue
+		}
+		only.Rows = append(only.Rows, r.values)
+		low, high = math.Min(low, r.float("p50")), math.Max(high, highest(r))
+	}
+	if len(only.Rows) == 0 {
+		return nil
+	}
+	about := []string{"version"}
+	if !byVersion {
+		f.Name, about = "heap-platforms", []string{"os", "arch"}
+	}
+	var drawings []template.HTML
+	for r := range rows(&only) {
+		drawings = append(drawings, chart.Spread(spread(r, low, high)))
+	}
+	f.Grid = gridOf(&only, append(about, "p50", "p90", "p95", "p99", "ids", "reports")...).draw(len(about), heapRange(low, high), drawings)
+	for i, line := range f.Grid.Rows {
+		if line[0].Text == unknown {
+			f.Grid.Rows[i][0].Text, f.Grid.Rows[i][len(about)-1].Text = "all", "all"
+		}
+	}
+	return f
+}
+
+func heapRange(low, high float64) string {
+	return "p50 to p99, from " + showBytes(low) + " to " + showBytes(high)
+}
+
+// highest is the last percentile that is known.
+func highest(r row) (n float64) {
+	for _, p := range percentiles {
+		n = math.Max(n, r.float(p))
+	}
+	return n
+}
+
+// spread is where the percentiles lie on a scale of ratios.
+func spread(r row, low, high float64) (at []float64) {
+	const edge = 0.02 // room for the dots at the ends
+	for _, p := range percentiles {
+		if r.has(p) {
+			x := 0.5
+			if high > low && low > 0 {
+				x = math.Log(r.float(p)/low) / math.Log(high/low)
+			}
+			at = append(at, edge+(1-2*edge)*x)
+		}
+	}
+	return at
+}
+
+// heapChange compares the heaps of two versions, and asks for which.
+func (b *builder) heapChange(p *part) *figure {
+	f, t := b.figure("heap_change", "Two versions compared")
+	if f == nil {
+		return nil
+	}
+	var before, after string
+	for r := range rows(t) {
+		before, after = r.text("old"), r.text("new")
+		if r.text("percentile") == "p95" {
+			p.Answer = compared(r)
+		}
+	}
+	f.Grid = gridOf(t, "percentile", "old_bytes", "new_bytes", "change", "low", "high", "certain")
+	f.Title = "From " + before + " to " + after
+	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("compare"), Button: "Compare", Fields: []field{
+		{"Compare", "old", before, "versions"}, {"with", "new", after, "versions"}}}
+	return f
+}
+
+// compared says how a percentile has changed.
+func compared(r row) *answer {
+	at := " at " + r.text("percentile")
+	certain, _ := r.value("certain").(bool)
+	if !r.has("change") {
+		return &answer{"There are no heaps to compare " + r.text("new") + " with " + r.text("old") + " by.", true}
+	}
+	change := r.float("change")
+	word := " more heap than "
+	if change < 0 {
+		word = " less heap than "
+	}
+	text := r.text("new") + " takes " + showShare(math.Abs(change)) + word + r.text("old") + at
+	if certain {
+		return &answer{text + " (between " + r.show("low") + " and " + r.show("high") + ", with 95" + space + "% confidence).", false}
+	}
+	return &answer{text + ", but the counts are too small, or the two too much alike, to say so for certain.", true}
+}
+
+// heapAbove is how many ids exceed a heap.
+func (b *builder) heapAbove() *figure {
+	f, t := b.figure("heap_above", "Ids that exceeded a heap")
+	if f == nil {
+		return nil
+	}
+	f.Grid.draw(1, "", shareBars(t, first))
+	f.Ask = &ask{Anchor: f.Name, Hidden: b.hidden("above"), Button: "Tell me", Fields: []field{{Label: "More heap than", Name: "above"}}}
+	if asked := b.Query.Above; asked > 0 {
+		f.Ask.Fields[0].Value = showBytes(float64(asked))
+		nearest := float64(stats.NearestLimit(asked))
+		for r := range rows(t) {
+			if r.float("bytes") == nearest {
+				f.Answer = &answer{Text: ids(r.number("ids"), r.float("share")) + " exceeded " + r.show("bytes") + "."}
+				if nearest != float64(asked) {
+					f.Answer.Text += " That is the nearest heap for which ids are counted."
+				}
+			}
+		}
+	} else {
+		f.Ask.Fields[0].Value = "512 MiB"
+	}
+	return f
+}

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"relcheck/checker"
+	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
+)
+
+// overviewPage is what the page of all products is made from.
+type overviewPage struct {
+	Products []overview
+	Empty    bool   // nothing was ever reported of any of them
+	First    string // the product that the next steps are told for
+	Base     string
+	Note     string
+}
+
+// overview is one product on it.
+type overview struct {
+	Name, Title, Latest string
+	Tiles               []tile
+	Spark               template.HTML
+	SparkNote           string
+}
+
+// index answers GET /. Programs get a few lines of text.
+func (s *Server) index(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "Accept, Cookie")
+	switch {
+	case !wantsPage(r):
+		return s.indexText(w)
+	case s.audience(r) == nobody:
+		return s.connectPage(w, r)
+	}
+	return s.overviewPage(w, r)
+}
+
+func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
+	page := overviewPage{Empty: true, Base: s.options.Base, First: DefaultProduct}
+	all := s.listed()
+	for _, p := range all {
+		v, err := s.viewOf(r, p.Name, url.Values{}.Get)
+		if err != nil {
+			return err
+		}
+		one := newOverview(v, s.audience(r) != reader)
+		page.Empty = page.Empty && len(one.Tiles) == 0
+		page.Products = append(page.Products, one)
+		if t := v.Table("summary"); t != nil {
+			page.Note = sentence(t.Note)
+		}
+	}
+	if len(all) > 0 {
+		page.First = all[0].Name
+	}
+	if page.Empty {
+		page.Note = ""
+	}
+	return s.render(w, r, http.StatusOK, "overview", "relcheck", page)
+}
+
+// listed are all products, by what people call them.
+func (s *Server) listed() (all []checker.Product) {
+	for _, p := range s.snapshot.Load().products {
+		all = append(all, p.Product)
+	}
+	slices.SortFunc(all, func(a, b checker.Product) int {
+		return strings.Compare(strings.ToLower(a.Title)+"\x00"+a.Name, strings.ToLower(b.Title)+"\x00"+b.Name)
+	})
+	return all
+}
+
+func newOverview(v *stats.View, public bool) overview {
+	o := overview{Name: v.Product.Name, Title: v.Product.Title, Latest: "No release is known yet."}
+	if v.Latest != "" {
+		o.Latest = v.Latest + " is the latest release."
+	}
+	if v.Known.Days() == 0 {
+		return o
+	}
+	b := newBuilder(v, public)
+	for _, t := range b.tiles() {
+		if strings.HasPrefix(t.Name, "Ids") {
+			o.Tiles = append(o.Tiles, t)
+		}
+	}
+	for r := range rows(v.Table("latest")) {
+		if r.text("what") == "latest release" && r.has("share") {
+			o.Latest = r.text("version") + " is the latest release; " + r.show("share") + " of the ids run it, or newer."
+		}
+	}
+	o.Spark, o.SparkNote = b.spark()
+	return o
+}
+
+// spark draws the ids of the last days, or weeks.
+func (b *builder) spark() (template.HTML, string) {
+	t, column, unit := b.Table("daily"), "day", "day"
+	if t == nil {
+		t, column, unit = b.Table("weekly"), "from", "week"
+	}
+	var values []float64
+	var first stats.Day
+	for r := range rows(t) {
+		if len(values) == 0 {
+			first = r.day(column)
+		}
+		values = append(values, float64(r.number("ids")))
+	}
+	if len(values) < 2 {
+		return "", ""
+	}
+	most := slices.Max(values)
+	note := "Ids by " + unit + " since " + showDay(first) + ", " + showNumber(int64(most)) + " at most"
+	return chart.Spark(values, note), note
+}

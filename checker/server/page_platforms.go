@@ -1,0 +1,67 @@
+package server
+
+import (
+	"cmp"
+
+	"relcheck/checker/server/chart"
+)
+
+// platforms are the systems and architectures, and what runs on each.
+func (b *builder) platforms() part {
+	p := part{ID: "where", Title: "Platforms", Lead: []string{"Where it runs, and which versions each platform runs."}}
+	p.add(b.platformMix())
+	for _, one := range []struct{ table, title string }{{"os", "Systems"}, {"arch", "Architectures"}, {"platforms", "Platforms"}} {
+		if f, t := b.figure(one.table, one.title); f != nil {
+			at := 1
+			if one.table == "platforms" {
+				f.Grid, at = gridOf(t, "os", "arch", "ids", "share", "version", "p95", "reports"), 2
+			} else {
+				f.Half = true
+			}
+			f.Grid.draw(at, "", shareBars(t, first))
+			p.add(f)
+		}
+	}
+	return p
+}
+
+// maxPlatforms is how many platforms show their mix of versions.
+const maxPlatforms = 12
+
+// platformMix shows what versions the ids of each platform run.
+func (b *builder) platformMix() *figure {
+	f, t := b.figure("platform_versions", "Versions on each platform")
+	if f == nil {
+		return nil
+	}
+	type mix struct {
+		ids    map[string]int64
+		shares map[string]float64
+	}
+	all, order, used := map[string]*mix{}, []string{}, map[string][]int64{}
+	for r := range rows(t) {
+		platform, name := r.text("os")+"/"+r.text("arch"), b.band(r.text("version"))
+		if all[platform] == nil {
+			all[platform] = &mix{map[string]int64{}, map[string]float64{}}
+			order = append(order, platform)
+		}
+		all[platform].ids[name] += r.number("ids")
+		all[platform].shares[name] += r.float("share")
+		used[name] = []int64{}
+	}
+	names := b.bands(used)
+	g := &grid{Caption: "Versions on each platform", Head: []head{{"Platform", ""}, {"IDs", "n"}, {"", "g"}}}
+	for _, platform := range order[:min(maxPlatforms, len(order))] {
+		var parts []chart.Part
+		total := int64(0)
+		for _, name := range names {
+			if n := all[platform].ids[name]; n > 0 {
+				total += n
+				parts = append(parts, chart.Part{Share: all[platform].shares[name], Class: cmp.Or(b.colour[name], "cx"), Title: name + ": " + ids(n, all[platform].shares[name])})
+			}
+		}
+		g.Rows = append(g.Rows, []cell{{Text: platform}, {Text: showNumber(total), Class: "n"}, {Class: "g", Drawing: chart.Parts(parts)}})
+	}
+	f.Legend, f.Mix = b.legend(names), g
+	return f
+}

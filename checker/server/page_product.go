@@ -1,0 +1,278 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"relcheck/checker"
+	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
+)
+
+// productPage is what the page of a product is made from.
+type productPage struct {
+	Product    checker.Product
+	Tabs       []link
+	Problem    string // what is wrong with the question
+	Empty      bool   // nothing was ever reported
+	NoReleases bool
+	Latest     string
+	Base       string
+	Picker     *picker
+	Lead       []string
+	Tiles      []tile
+	Stand      string
+	Parts      []part
+}
+
+// tile is a headline figure.
+type tile struct{ Name, Value, Change string }
+
+// productPage answers GET /products/{product}.
+func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
+	if tidy, changed := tidied(r.URL.Query()); changed {
+		http.Redirect(w, r, address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
+		return nil
+	}
+	status, trouble := http.StatusOK, ""
+	v, err := s.view(r)
+	if f := (*failure)(nil); errors.As(err, &f) && f.status == http.StatusBadRequest {
+		status, trouble = f.status, sentence(f.message)
+		v, err = s.viewOf(r, r.PathValue("product"), url.Values{}.Get)
+	}
+	if err != nil {
+		return err
+	}
+	page := newProductPage(v, s.audience(r) != reader)
+	page.Problem, page.Base, page.Tabs = trouble, s.options.Base, tabs(r, v.Product.Name)
+	return s.render(w, r, status, "product", v.Product.Title, page)
+}
+
+// tidied leaves out the empty parameters that a form sends, and makes one of the
+// two versions to compare. It also tells whether there was anything to do.
+func tidied(given url.Values) (tidy url.Values, changed bool) {
+	tidy = url.Values{}
+	for name, values := range given {
+		if value := strings.TrimSpace(values[0]); value != "" && name != "old" && name != "new" {
+			tidy.Set(name, value)
+		}
+	}
+	if before, after := strings.TrimSpace(given.Get("old")), strings.TrimSpace(given.Get("new")); before != "" || after != "" {
+		tidy.Set("compare", before+".."+after)
+	}
+	return tidy, tidy.Encode() != given.Encode()
+}
+
+// address is a path with parameters, if there are any.
+func address(path string, values url.Values) string {
+	if len(values) == 0 {
+		return path
+	}
+	return path + "?" + values.Encode()
+}
+
+func tabs(r *http.Request, name string) (all []link) {
+	root := "/products/" + url.PathEscape(name)
+	for _, l := range []link{{Text: "Statistics", URL: root}, {Text: "Releases", URL: root + "/releases"}, {Text: "Connect", URL: root + "/connect"}} {
+		l.Here = l.URL == r.URL.EscapedPath()
+		all = append(all, l)
+	}
+	return all
+}
+
+func newProductPage(v *stats.View, public bool) *productPage {
+	b := newBuilder(v, public)
+	p := &productPage{Product: v.Product, Latest: v.Latest, NoReleases: v.Latest == "", Empty: v.Known.Days() == 0}
+	if p.Empty {
+		return p
+	}
+	p.Picker, p.Tiles, p.Stand = b.picker(), b.tiles(), b.stand()
+	p.Lead = b.lead()
+	if b.total() == 0 {
+		return p
+	}
+	for _, one := range []part{b.adoption(), b.versions(), b.support(), b.behind(), b.platforms(), b.memory(), b.activity()} {
+		if len(one.Figures) > 0 {
+			p.Parts = append(p.Parts, one)
+		}
+	}
+	return p
+}
+
+// total is how many ids the range has.
+func (b *builder) total() (n int64) {
+	for r := range rows(b.Table("summary")) {
+		n = max(n, r.number("ids"))
+	}
+	return n
+}
+
+// period returns the row of the summary that is about some days.
+func (b *builder) period(name string) (row, bool) {
+	for r := range rows(b.Table("summary")) {
+		if r.text("period") == name {
+			return r, true
+		}
+	}
+	return row{}, false
+}
+
+// tiles are the headline figures.
+func (b *builder) tiles() (all []tile) {
+	for r := range rows(b.Table("summary")) {
+		name, last := r.text("period"), b.Query.To
+		switch days := b.Query.Range.Days(); {
+		case name == "range" && (days == 1 || days == 7 || days == 28):
+			continue
+		case name == "range":
+			name = "Ids in all " + showNumber(int64(days)) + " days"
+		case name == "day" && last == b.Today:
+			name = "Ids today, so far"
+		case name == "day":
+			name = "Ids on the last day"
+		default:
+			name = "Ids in " + name
+		}
+		all = append(all, tile{name, r.show("ids"), b.change(r)})
+	}
+	for r := range rows(b.Table("latest")) {
+		switch r.text("what") {
+		case "latest release":
+			all = append(all, tile{"On the latest release", r.show("share"), r.text("version")})
+		case "latest minor line":
+			all = append(all, tile{"On its minor line", r.show("share"), r.text("version")})
+		}
+	}
+	return all
+}
+
+// change compares a row of the summary with the days before. Today is not
+// compared, for it is not over.
+func (b *builder) change(r row) string {
+	switch {
+	case !r.has("change"):
+		return ""
+	case r.text("period") == "day" && b.Query.To == b.Today:
+		return r.show("before") + " the day before"
+	}
+	return r.show("change") + " from " + r.show("before")
+}
+
+// lead says in words what the page shows.
+func (b *builder) lead() (all []string) {
+	r, ok := b.period("range")
+	if !ok {
+		return nil
+	}
+	days := "In the " + plural(int64(b.Query.Range.Days()), "day", "days") + " to " + showDay(b.Query.To) + ", "
+	if b.Query.Range.Days() == 1 {
+		days = "On " + showDay(b.Query.To) + ", "
+	}
+	if b.total() == 0 {
+		return []string{days + "no id was seen" + b.filtered() + ".", "Try a longer range, or fewer filters."}
+	}
+	all = append(all, days+plural(r.number("ids"), "id", "ids")+" reported"+b.filtered()+".")
+	for l := range rows(b.Table("latest")) {
+		switch {
+		case l.text("what") == "latest release" && l.text("version") != "":
+			all = append(all, l.show("share")+" ran "+l.text("version")+", the latest release, or newer.")
+		case l.text("what") == "older" && l.number("ids") > 0:
+			all = append(all, l.show("share")+" ran something older than its minor line.")
+		}
+	}
+	return all
+}
+
+func (b *builder) filtered() string {
+	var all []string
+	if v := b.Query.Version; v != "" {
+		all = append(all, "version "+v)
+	}
+	if b.Query.OS != "" || b.Query.Arch != "" {
+		all = append(all, strings.Trim(b.Query.OS+"/"+b.Query.Arch, "/"))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " of " + strings.Join(all, " on ")
+}
+
+// stand says what the figures are of.
+func (b *builder) stand() string {
+	text := "Days are those of UTC. An id is one start of a program, not an installation."
+	if b.public {
+		text += " Counts are rounded down, and what few ids do is shown as other."
+	} else if !b.AsOf.IsZero() {
+		text = "As of " + b.AsOf.UTC().Format("2"+space+"January"+space+"2006, 15:04") + space + "UTC. " + text
+	}
+	return text
+}
+
+// picker chooses the range, and what counts.
+type picker struct {
+	Ranges              []link
+	Filters             bool // those who are not signed in have none
+	OwnDates            bool
+	From, To            string
+	ForDates, ForFilter []field
+	Version             string
+	Versions            []string
+	OS, Arch            []link // their text, and whether it is chosen
+	Filtered            bool
+	Reset               string
+}
+
+func (b *builder) picker() *picker {
+	q := b.Query
+	p := &picker{
+		Filters: !b.public, OwnDates: q.LastDays == 0, From: q.From.String(), To: q.To.String(),
+		ForDates: b.hidden("days", "from", "to"), ForFilter: b.hidden("version", "os", "arch"),
+		Version: q.Version, Filtered: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
+	}
+	for _, days := range []struct{ number, text string }{{"7", "7 days"}, {"28", "28 days"}, {"90", "90 days"}, {"365", "1 year"}} {
+		value := days.number
+		if value == "28" {
+			value = "" // the default
+		}
+		url := b.link(map[string]string{"days": value, "from": "", "to": ""})
+		p.Ranges = append(p.Ranges, link{days.text, url, q.LastDays > 0 && strings.HasPrefix(days.number, showNumber(int64(q.LastDays))) && len(days.number) == len(showNumber(int64(q.LastDays)))})
+	}
+	for r := range rows(b.Table("lines")) {
+		if r.text("line") != "other" {
+			p.Versions = append(p.Versions, r.text("line"))
+		}
+	}
+	for r := range rows(b.Table("versions")) {
+		p.Versions = append(p.Versions, r.text("version"))
+	}
+	p.OS, p.Arch = platformChoices(q)
+	return p
+}
+
+// platformChoices are all systems and architectures, the most common ones first.
+func platformChoices(q stats.Query) (os, arch []link) {
+	oses, arches := []string{"linux", "darwin", "windows"}, []string{"amd64", "arm64"}
+	all := checker.Platforms()
+	slices.SortFunc(all, func(a, b checker.Platform) int { return strings.Compare(a.String(), b.String()) })
+	for _, p := range append(all, checker.Other) {
+		oses, arches = append(oses, p.OS), append(arches, p.Arch)
+	}
+	return choices(oses, q.OS), choices(arches, q.Arch)
+}
+
+func choices(all []string, chosen string) (links []link) {
+	seen := map[string]bool{}
+	for _, one := range all {
+		if !seen[one] {
+			seen[one] = true
+			links = append(links, link{Text: one, Here: one == chosen})
+		}
+	}
+	return links
+}
+
+// days are the ticks of the days of the range that anything is known of.
+func ticks(first stats.Day, days int) []chart.Tick { return chart.Days(first.Time(), days) }

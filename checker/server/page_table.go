@@ -1,0 +1,143 @@
+package server
+
+import (
+	"html/template"
+	"iter"
+	"slices"
+
+	"relcheck/checker/stats"
+)
+
+// row is a row of a table whose values are found by the names of their columns.
+type row struct {
+	table  *stats.Table
+	values []any
+}
+
+// rows yields the rows of a table; none of one that there is not.
+func rows(t *stats.Table) iter.Seq[row] {
+	return func(yield func(row) bool) {
+		if t == nil {
+			return
+		}
+		for _, values := range t.Rows {
+			if !yield(row{t, values}) {
+				return
+			}
+		}
+	}
+}
+
+func (r row) value(column string) any {
+	i := slices.IndexFunc(r.table.Columns, func(c stats.Column) bool { return c.Name == column })
+	if i < 0 {
+		return nil
+	}
+	return r.values[i]
+}
+
+func (r row) has(column string) bool { return r.value(column) != nil }
+
+func (r row) text(column string) string {
+	s, _ := r.value(column).(string)
+	return s
+}
+
+func (r row) number(column string) int64 {
+	n, _ := r.value(column).(int64)
+	return n
+}
+
+func (r row) float(column string) float64 {
+	f, _ := r.value(column).(float64)
+	return f
+}
+
+func (r row) day(column string) stats.Day {
+	d, _ := r.value(column).(stats.Day)
+	return d
+}
+
+func (r row) show(column string) string {
+	i := slices.IndexFunc(r.table.Columns, func(c stats.Column) bool { return c.Name == column })
+	if i < 0 {
+		return unknown
+	}
+	return show(r.table.Columns[i].Kind, r.values[i])
+}
+
+// grid is a table as a page shows it.
+type grid struct {
+	Caption string
+	Head    []head
+	Rows    [][]cell
+}
+
+// Long tells whether the grid scrolls in a window of its own.
+func (g *grid) Long() bool { return len(g.Rows) > 16 }
+
+type head struct {
+	Text  string
+	Class string // n for what is aligned to the right, g for a drawing
+}
+
+type cell struct {
+	Text    string
+	Class   string
+	Drawing template.HTML
+}
+
+// textual tells whether values of a kind are aligned to the left.
+func textual(k stats.Kind) bool { return k == stats.Text || k == stats.Yes }
+
+func class(k stats.Kind) string {
+	if textual(k) {
+		return ""
+	}
+	return "n"
+}
+
+// newGrid shows all of a table.
+func newGrid(t *stats.Table) *grid {
+	all := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		all[i] = c.Name
+	}
+	return gridOf(t, all...)
+}
+
+// gridOf shows some columns of a table, as far as it has them. What a row is
+// about stands first, to the left.
+func gridOf(t *stats.Table, columns ...string) *grid {
+	g := &grid{Caption: t.Title}
+	var shown []int
+	for _, name := range columns {
+		i := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == name })
+		if i < 0 {
+			continue
+		}
+		one := head{t.Columns[i].Head, class(t.Columns[i].Kind)}
+		if len(shown) == 0 {
+			one.Class = ""
+		}
+		shown, g.Head = append(shown, i), append(g.Head, one)
+	}
+	for _, values := range t.Rows {
+		line := make([]cell, len(shown))
+		for j, i := range shown {
+			line[j] = cell{Text: show(t.Columns[i].Kind, values[i]), Class: g.Head[j].Class}
+		}
+		g.Rows = append(g.Rows, line)
+	}
+	return g
+}
+
+// draw puts a column of drawings into a grid, one for each row of its table.
+func (g *grid) draw(at int, title string, drawings []template.HTML) *grid {
+	at = min(at, len(g.Head))
+	g.Head = slices.Insert(g.Head, at, head{title, "g"})
+	for i := range g.Rows {
+		g.Rows[i] = slices.Insert(g.Rows[i], at, cell{Class: "g", Drawing: drawings[i]})
+	}
+	return g
+}

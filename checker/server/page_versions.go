@@ -1,0 +1,174 @@
+package server
+
+import (
+	"html/template"
+	"slices"
+	"strconv"
+
+	"relcheck/checker"
+	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
+)
+
+// shareBars draws the share of each row, beside the greatest of them.
+func shareBars(t *stats.Table, class func(row) string) (bars []template.HTML) {
+	most := 0.0
+	for r := range rows(t) {
+		most = max(most, r.float("share"))
+	}
+	for r := range rows(t) {
+		bars = append(bars, chart.Bar(r.float("share")/max(most, 1e-9), class(r)))
+	}
+	return bars
+}
+
+func first(row) string { return "c0" }
+
+// versions are those in use, and the lines that they belong to.
+func (b *builder) versions() part {
+	p := part{ID: "in-use", Title: "Versions", Lead: []string{"Every version that was seen in these days, newest first."}}
+	if f, t := b.figure("versions", "Versions in use"); f != nil {
+		f.Grid = gridOf(t, "version", "ids", "share", "released", "behind", "days_behind", "reports", "p95")
+		f.Grid.draw(1, "", shareBars(t, func(r row) string { return b.class(r.text("version")) }))
+		p.add(f)
+	}
+	if f, t := b.figure("lines", "Minor lines"); f != nil {
+		f.Grid = gridOf(t, "line", "ids", "share").draw(1, "", shareBars(t, func(r row) string {
+			if latest, _ := r.value("latest").(bool); latest {
+				return "c0"
+			}
+			return "cm"
+		}))
+		p.add(f)
+	}
+	return p
+}
+
+// support is who would be affected if old versions were supported no more.
+func (b *builder) support() part {
+	p := part{ID: "support", Title: "Ending support", Lead: []string{"Before you drop old versions: how many ids would notice? Any version will do."}}
+	f, t := b.figure("deprecation", "Ids that run an older version than …")
+	if f == nil {
+		return p
+	}
+	chosen := b.Query.Below
+	if chosen == "" {
+		chosen = b.Latest
+	}
+	all := slices.Collect(rows(t))
+	slices.Reverse(all) // oldest first
+	most := 0.0
+	for _, r := range all {
+		most = max(most, r.float("share"))
+	}
+	columns := chart.Columns{Frame: chart.Frame{Label: "Share of ids that run an older version, by version", Height: chartHeight}}
+	columns.Y, columns.End = shareAxis(most)
+	for i, r := range all {
+		class := "c0"
+		if same(r.text("below"), chosen) {
+			class = "c1"
+			p.Answer = &answer{Text: "If support ended below " + r.text("below") + ", " + ids(r.number("ids"), r.float("share")) + " would be affected."}
+		}
+		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + ids(r.number("ids"), r.float("share"))})
+		if every := (len(all) + 4) / 5; i%every == every/2 {
+			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(all)), Text: r.text("below")})
+		}
+	}
+	f.Chart = columns.SVG()
+	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", chosen, "versions"}}}
+	p.add(f)
+	return p
+}
+
+func same(a, b string) bool {
+	return a == b || checker.Canonical(a) != "" && checker.Canonical(a) == checker.Canonical(b)
+}
+
+// maxBehind is how many releases behind are shown one by one.
+const maxBehind = 40
+
+// behind is how far ids are behind the latest release.
+func (b *builder) behind() part {
+	p := part{ID: "distance", Title: "Behind", Lead: []string{"How far the ids are behind the latest release: by how many stable releases are newer than theirs, and by the days between the two."}}
+	p.add(b.behindReleases(), b.behindDays())
+	return p
+}
+
+func (b *builder) behindReleases() *figure {
+	f, t := b.figure("behind", "Releases behind")
+	if f == nil {
+		return nil
+	}
+	last := 0
+	for r := range rows(t) {
+		last = max(last, int(min(r.number("releases"), maxBehind)))
+	}
+	bars := make([]chart.Column, last+2) // the last one for what is not known
+	counts, shares := make([]int64, len(bars)), make([]float64, len(bars))
+	most := 0.0
+	for r := range rows(t) {
+		i := int(min(r.number("releases"), maxBehind))
+		if !r.has("releases") {
+			i = last + 1
+		}
+		counts[i] += r.number("ids")
+		shares[i] += r.float("share")
+		most = max(most, shares[i])
+	}
+	if counts[last+1] == 0 {
+		bars = bars[:last+1]
+	}
+	columns := chart.Columns{Frame: chart.Frame{Label: "Share of ids by releases behind", Height: 180}, Bars: bars}
+	columns.Y, columns.End = shareAxis(most)
+	for i := range bars {
+		name, class := strconv.Itoa(i), "c0"
+		switch {
+		case i > last:
+			name, class = "unknown", "cx"
+		case i == maxBehind:
+			name += " or more"
+		}
+		bars[i] = chart.Column{Value: shares[i], Class: class, Title: name + " behind\n" + ids(counts[i], shares[i])}
+		if i > last {
+			bars[i].Title = "not known how far behind\n" + ids(counts[i], shares[i])
+			name = "?"
+		}
+		if every := max(1, len(bars)/8); i%every == 0 && i+every/2 <= last || i > last {
+			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(bars)), Text: name})
+		}
+	}
+	f.Chart = columns.SVG()
+	return f
+}
+
+func (b *builder) behindDays() *figure {
+	f, t := b.figure("behind_days", "Days behind")
+	if f == nil {
+		return nil
+	}
+	columns := chart.Columns{Frame: chart.Frame{Label: "Share of ids by days behind", Height: 180}}
+	most, n := 0.0, float64(len(t.Rows))
+	for r := range rows(t) {
+		name, class, full := spanName(r)
+		most = max(most, r.float("share"))
+		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Bars)) + 0.5) / n, Text: name})
+		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + ids(r.number("ids"), r.float("share"))})
+	}
+	columns.Y, columns.End = shareAxis(most)
+	f.Chart = columns.SVG()
+	return f
+}
+
+// spanName names days behind, in short and in full.
+func spanName(r row) (short, class, full string) {
+	from, to := r.show("from_days"), r.show("to_days")
+	switch {
+	case !r.has("from_days"):
+		return "?", "cx", "not known how many days behind"
+	case !r.has("to_days"):
+		return from + "+", "c0", from + " days behind or more"
+	case from == to:
+		return from, "c0", plural(r.number("from_days"), "day behind", "days behind")
+	}
+	return from + "–" + to, "c0", from + " to " + to + " days behind"
+}

@@ -1,0 +1,186 @@
+// What makes the pages quick. Without it they work all the same.
+"use strict";
+
+// Read the marks of a chart with a pointer, or with the arrow keys.
+const tip = document.createElement("div");
+tip.className = "tip";
+tip.hidden = true;
+tip.setAttribute("aria-hidden", "true"); // the mark itself has the same words as its name
+
+function prepare(mark) {
+  const title = mark.querySelector("title");
+  if (title) {
+    mark.setAttribute("aria-label", title.textContent);
+    title.remove(); // or the browser would show it beside ours
+  }
+  return mark.getAttribute("aria-label").split("\n");
+}
+
+function colours(figure) {
+  const found = new Map();
+  for (const li of figure ? figure.querySelectorAll(".legend li") : []) {
+    found.set(li.textContent, li.querySelector(".swatch").className);
+  }
+  return found;
+}
+
+function showTip(mark) {
+  const [head, ...lines] = prepare(mark);
+  const known = colours(mark.closest("figure"));
+  const title = document.createElement("strong");
+  title.textContent = head;
+  tip.replaceChildren(title);
+  for (const line of lines) {
+    const row = document.createElement("span");
+    const colour = known.get(line.slice(0, line.indexOf(": ")));
+    if (colour) {
+      const swatch = document.createElement("span");
+      swatch.className = colour;
+      row.append(swatch);
+    }
+    row.append(line);
+    tip.append(row);
+  }
+  tip.hidden = false;
+  const at = mark.getBoundingClientRect(), own = tip.getBoundingClientRect();
+  const middle = at.left + at.width / 2 + (at.left < innerWidth / 2 ? 14 : -14 - own.width);
+  tip.style.left = Math.max(8, Math.min(middle, innerWidth - own.width - 8)) + "px";
+  tip.style.top = Math.max(8, Math.min(at.top + 12, innerHeight - own.height - 8)) + "px";
+}
+
+function hideTip() {
+  tip.hidden = true;
+}
+
+const markOf = (event) => (event.target instanceof Element ? event.target.closest(".mark, .piece") : null);
+
+document.addEventListener("pointerover", (event) => {
+  const mark = markOf(event);
+  if (mark && (mark.querySelector("title") || mark.hasAttribute("aria-label"))) showTip(mark);
+  else hideTip();
+});
+document.addEventListener("focusin", (event) => {
+  const mark = markOf(event);
+  if (mark) showTip(mark);
+  else hideTip();
+});
+document.addEventListener("focusout", hideTip);
+document.addEventListener("scroll", hideTip, { passive: true });
+
+const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowUp: 1, ArrowDown: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") return hideTip();
+  const mark = markOf(event);
+  if (!mark || !(event.key in steps) || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  const all = [...mark.parentNode.querySelectorAll(".mark")];
+  const to = Math.max(0, Math.min(all.length - 1, all.indexOf(mark) + steps[event.key]));
+  mark.tabIndex = -1;
+  all[to].tabIndex = 0;
+  all[to].focus({ preventScroll: true });
+});
+
+// Change range and filters without loading the whole page again.
+let latest = 0;
+
+async function go(url, push) {
+  const turn = ++latest;
+  const main = document.getElementById("main");
+  main.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(url, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById("main");
+    if (turn !== latest) return; // another one was asked for meanwhile
+    if (!fresh || new URL(answer.url).pathname !== location.pathname) throw new Error("another page");
+    const focused = describe(document.activeElement);
+    document.title = page.title;
+    main.replaceChildren(...document.adoptNode(fresh).childNodes);
+    main.removeAttribute("aria-busy");
+    if (push) history.pushState(null, "", answer.url + new URL(url).hash);
+    if (focused) main.querySelector(focused)?.focus({ preventScroll: true });
+    draw();
+  } catch {
+    location.assign(url);
+  }
+}
+
+// describe finds the same control again on the page that comes.
+function describe(element) {
+  if (!element || !element.closest("#main")) return "";
+  if (element.name) return `[name="${CSS.escape(element.name)}"]:not([type=hidden])`;
+  const form = element.closest("form");
+  if (form) return `form[action="${CSS.escape(form.getAttribute("action") || "")}"] button`;
+  const item = element.closest(".ranges li");
+  return item ? `.ranges li:nth-child(${[...item.parentNode.children].indexOf(item) + 1}) a` : "";
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.hasAttribute("data-quick")) return;
+  event.preventDefault();
+  const url = new URL(form.getAttribute("action") || "", location.href);
+  url.search = new URLSearchParams(new FormData(form)).toString();
+  go(url.href, true);
+});
+document.addEventListener("click", (event) => {
+  const a = event.target instanceof Element ? event.target.closest(".picker a") : null;
+  if (!a || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(a.href, true);
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches(".filters select")) event.target.form.requestSubmit();
+});
+let shown = location.pathname + location.search;
+addEventListener("popstate", () => {
+  const now = location.pathname + location.search;
+  if (now !== shown) go(location.href, false);
+  shown = now;
+});
+
+// A slider over the versions that support may end below: it reads from the chart
+// what the server has drawn.
+function slider() {
+  const figure = document.getElementById("deprecation");
+  const field = document.querySelector("input[name=below]");
+  if (!figure || !field || figure.querySelector("input[type=range]")) return;
+  const marks = [...figure.querySelectorAll(".mark")], columns = [...figure.querySelectorAll(".column")];
+  if (marks.length < 2) return;
+  const label = document.createElement("label");
+  label.className = "slider";
+  label.append("Support ends below");
+  const range = document.createElement("input");
+  range.type = "range";
+  range.min = 0;
+  range.max = marks.length - 1;
+  range.value = Math.max(0, columns.findIndex((c) => c.classList.contains("c1")));
+  label.append(range);
+  figure.querySelector(".plot").after(label);
+  const answer = field.closest(".words").querySelector(".answer");
+  const say = () => {
+    const i = Number(range.value);
+    const [below, ids] = prepare(marks[i]);
+    columns.forEach((c, n) => c.setAttribute("class", "column " + (n === i ? "c1" : "c0")));
+    field.value = below.slice(below.indexOf(" ") + 1);
+    range.setAttribute("aria-valuetext", below + ": " + ids);
+    if (answer) answer.textContent = `If support ended ${below}, ${ids} would be affected.`;
+  };
+  range.addEventListener("input", say);
+  range.addEventListener("change", () => {
+    const url = new URL(location.href);
+    url.searchParams.set("below", field.value);
+    history.replaceState(null, "", url);
+    shown = url.pathname + url.search;
+  });
+  const [below, ids] = prepare(marks[range.value]);
+  range.setAttribute("aria-valuetext", below + ": " + ids);
+}
+
+function draw() {
+  shown = location.pathname + location.search;
+  document.body.append(tip);
+  slider();
+}
+draw();
