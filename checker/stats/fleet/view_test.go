@@ -69,11 +69,12 @@ func TestViewsOfOddReleasesAreTrue(t *testing.T) {
 	f := fleet.Fleet{Seed: 13, Days: 60, Instances: 50, Every: 6 * time.Hour}
 	on := func(day int) time.Time { return f.Range().From.Time().AddDate(0, 0, day) }
 	for name, releases := range map[string][]checker.Release{
-		"none":          {},
-		"one":           {{Version: "1.0.0", Date: on(5)}},
-		"previews only": {{Version: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Version: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
-		"all withdrawn": {{Version: "v1.0.0", Date: on(-50), Withdrawn: true}, {Version: "v1.1.0", Date: on(1), Withdrawn: true}},
-		"no dates":      {{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.1.1"}, {Version: "v2.0.0-beta", Prerelease: true}},
+		"none":           {},
+		"one":            {{Version: "1.0.0", Date: on(5)}},
+		"released today": {{Version: "v1.0.0", Date: on(59)}},
+		"previews only":  {{Version: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Version: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
+		"all withdrawn":  {{Version: "v1.0.0", Date: on(-50), Withdrawn: true}, {Version: "v1.1.0", Date: on(1), Withdrawn: true}},
+		"no dates":       {{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.1.1"}, {Version: "v2.0.0-beta", Prerelease: true}},
 		"a fix of an old line": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-20)}, {Version: "v1.2.0", Date: on(10)},
 			{Version: "v1.0.1", Date: on(30)}, {Version: "v1.3.0-rc.1", Date: on(40), Prerelease: true}},
 		"the latest withdrawn": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-60)}, {Version: "v1.2.0", Date: on(-30), Withdrawn: true}},
