@@ -46,8 +46,8 @@ func sameFigures(t testing.TB, what string, got, want *stats.Figures) {
 		all = append(all, f.Range, f.Known, f.AsOf)
 		for i := range f.Builds {
 			b := &f.Builds[i]
-			all = append(all, b.Build, b.Days, b.Weeks, b.Months, b.Recent, b.Total.Reports, b.Total.IDs(), b.Total.Above(1<<20))
-			for bucket, n := range b.Total.Heaps.All() {
+			all = append(all, b.Build, b.Days, b.Weeks, b.Months, b.Recent, b.Reports, b.Distinct)
+			for bucket, n := range b.Heaps.All() {
 				all = append(all, bucket, n)
 			}
 		}
@@ -121,8 +121,8 @@ func foldInSteps(t *testing.T, name string) {
 	sameFigures(t, "folding at once", figures(t, s, 28), f)
 	var reports, ids int64
 	for i := range f.Builds {
-		reports += f.Builds[i].Total.Reports
-		ids += f.Builds[i].Total.IDs()
+		reports += f.Builds[i].Reports
+		ids += f.Builds[i].IDs
 	}
 	distinct := map[uuid.UUID]bool{}
 	for _, r := range recorded(t, s, "opa") {

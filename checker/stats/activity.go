@@ -39,7 +39,7 @@ func (v *View) summary(t *Table) {
 	days := v.perDay()
 	var reports, checks int64
 	for i := range v.builds {
-		reports += v.builds[i].Total.Reports
+		reports += v.builds[i].Reports
 	}
 	for _, d := range days {
 		checks += d.Checks

@@ -23,9 +23,11 @@ func yearOf500Builds() (checker.Listing, *stats.Figures) {
 				heap := int64(1<<20) * int64(1+n%300)
 				fold.Add(stats.Report{At: r.From.Time().Unix(), Hash: key.Hash(numbered(i*10_000 + j*1000 + n)), Heap: &heap})
 			}
-			for _, rollup := range fold.Rollups() {
-				b.Total = *rollup
+			rollups := map[stats.Period]*stats.Rollup{}
+			for slot, rollup := range fold.Rollups() {
+				rollups[slot.Period] = rollup
 			}
+			b.Sum(stats.Range{From: r.From, To: r.From}, rollups)
 			for d := range stats.Day(200) {
 				b.Days = append(b.Days, stats.Count{Day: r.From + stats.Day(i) + d, IDs: 10, Reports: 100})
 			}
@@ -35,16 +37,10 @@ func yearOf500Builds() (checker.Listing, *stats.Figures) {
 	return l, f
 }
 
-// BenchmarkView answers all that can be asked about a year of 500 builds. The
-// floor is to count the distinct ids of each build, once.
+// BenchmarkView answers all that can be asked about a year of 500 builds.
 func BenchmarkView(b *testing.B) {
 	l, f := yearOf500Builds()
 	q := stats.Query{Range: f.Range}
-	b.Run("floor", func(b *testing.B) {
-		for b.Loop() {
-			f.Total()
-		}
-	})
 	b.Run("new", func(b *testing.B) {
 		for b.Loop() {
 			stats.NewView(l, q, f, f.Range.To)

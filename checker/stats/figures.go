@@ -29,8 +29,19 @@ type BuildFigures struct {
 	Days   []Count // of the days that have any, in order
 	Weeks  []Count // of the weeks in the range, from Monday to Sunday
 	Months []Count // of the four weeks in the range
-	Total  Rollup  // of the whole range
+	// What follows is of the whole range.
+	Reports int64
+	Heaps   Heaps // of the reports that told one
+	Distinct
 	Recent Recent
+}
+
+// Distinct are the distinct ids in a range of days.
+type Distinct struct {
+	IDs int64
+	// Exceed is how many of them ever exceeded as many of the [HeapLimits] as the
+	// index says, or more: at 0 those that told a heap.
+	Exceed []int64
 }
 
 // Counts returns where those of a span are.
@@ -66,7 +77,7 @@ type Recent struct {
 // Total is how many distinct ids there were in the range.
 func (f *Figures) Total() (ids int64) {
 	for i := range f.Builds {
-		ids += f.Builds[i].Total.IDs()
+		ids += f.Builds[i].IDs
 	}
 	return ids
 }
@@ -98,6 +109,7 @@ func windows(r Range) []Range {
 // Sum fills in what is summed up over several days, from the rollups of those
 // periods in [Needed] that have any.
 func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
+	var t tally
 	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
 		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
 	for i, window := range windows(r) {
@@ -107,12 +119,49 @@ func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
 				parts = append(parts, rollup)
 			}
 		}
+		t.reset()
 		if i > 0 {
-			*into[i] = distinct(parts)
-		} else {
-			b.Total = addUp(parts)
+			*into[i] = t.distinct(parts)
+			continue
+		}
+		for _, part := range parts {
+			b.Reports += part.Reports
+			b.Heaps.Merge(part.Heaps)
+		}
+		b.Distinct = t.byHeap(parts)
+	}
+}
+
+// distinct counts the ids of some rollups.
+func (t *tally) distinct(rollups []*Rollup) int64 {
+	for _, r := range rollups {
+		for _, h := range r.classes {
+			t.add(h.ids)
 		}
 	}
+	return t.count()
+}
+
+// byHeap counts the ids of some rollups, and those above each limit.
+func (t *tally) byHeap(rollups []*Rollup) Distinct {
+	d := Distinct{Exceed: make([]int64, len(heapLimits)+1)}
+	left := make([]int, len(rollups)) // classes of each that are still to be added
+	for i, r := range rollups {
+		left[i] = len(r.classes)
+	}
+	for class := len(heapLimits) + 1; class >= 0; class-- {
+		for i, r := range rollups {
+			if n := left[i]; n > 0 && r.classes[n-1].class == class {
+				t.add(r.classes[n-1].ids)
+				left[i]--
+			}
+		}
+		d.IDs = max(d.IDs, t.count()) // an estimate of more may be of less
+		if class > 0 {
+			d.Exceed[class-1] = d.IDs
+		}
+	}
+	return d
 }
 
 // AddChecks adds questions without an id to a day.

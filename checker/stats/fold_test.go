@@ -184,3 +184,37 @@ func TestSampledLives(t *testing.T) {
 		t.Errorf("%d of %d ids are followed", n, ids)
 	}
 }
+
+// What is summed up at once is what merging comes to, of few ids and of many.
+func TestSumIsMerge(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := stats.Range{From: start / 86400, To: start/86400 + 30}
+		random := rand.New(rand.NewPCG(2, rapid.Uint64().Draw(t, "seed")))
+		ids := rapid.SampledFrom([]int{10, 1000, 5000, 40_000}).Draw(t, "ids")
+		f := stats.NewFold(63, nil)
+		for range rapid.IntRange(0, 6000).Draw(t, "reports") {
+			heap := random.Int64N(8 << 20)
+			f.Add(stats.Report{At: start + random.Int64N(31*86400), Hash: key.Hash(numbered(random.IntN(ids))), Heap: &heap})
+		}
+		rollups := map[stats.Period]*stats.Rollup{}
+		for slot, rollup := range f.Rollups() {
+			rollups[slot.Period] = rollup
+		}
+		var merged stats.Rollup
+		for _, p := range r.Cover() {
+			if rollups[p] != nil {
+				merged.Merge(rollups[p])
+			}
+		}
+		var sum stats.BuildFigures
+		sum.Sum(r, rollups)
+		if sum.Reports != merged.Reports || sum.IDs != merged.IDs() || sum.Heaps.Quantile(0.9) != merged.Heaps.Quantile(0.9) && merged.Reports > 0 {
+			t.Errorf("%d reports of %d ids, want %d of %d", sum.Reports, sum.IDs, merged.Reports, merged.IDs())
+		}
+		for i, limit := range stats.HeapLimits() {
+			if got, want := sum.Exceed[i+1], merged.Above(limit); got != want && got < 4000 {
+				t.Errorf("%d exceed %d, want %d", got, limit, want)
+			}
+		}
+	})
+}

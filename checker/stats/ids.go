@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"math/bits"
 	"slices"
 
@@ -64,12 +63,16 @@ func (s *IDs) add(hash uint64) {
 	}
 }
 
-// register notes a hash in its register: the upper bits choose which, and what
-// counts is how many of the others are 0 before the first that is 1.
 func (s *IDs) register(h uint32) {
-	rank := uint8(bits.LeadingZeros32(h<<precision|1<<(precision-1)) + 1)
-	r := &s.many[h>>(32-precision)]
-	*r = max(*r, rank)
+	i, rank := place(h)
+	s.many[i] = max(s.many[i], rank)
+}
+
+// place returns which register a hash belongs to, and what it sets it to at least:
+// the upper bits choose which, and what counts is how many of the others are 0
+// before the first that is 1.
+func place(h uint32) (register uint32, rank uint8) {
+	return h >> (32 - precision), uint8(bits.LeadingZeros32(h<<precision|1<<(precision-1)) + 1)
 }
 
 // bound goes over to registers once there are too many ids to keep.
@@ -108,116 +111,27 @@ func (s *IDs) Merge(other *IDs) {
 	}
 }
 
-// union returns all ids of several sets. It is what merging them one by one comes
-// to, but for many it goes through the registers at once.
-func union(sets []*IDs) (all IDs) {
-	if len(sets) == 1 {
-		return *sets[0]
-	}
-	n, many, few := 0, false, make([][]uint32, len(sets))
-	for i, s := range sets {
-		n += len(s.few)
-		few[i] = s.few
-		many = many || s.many != nil
-	}
-	if many || n > 2*maxFew {
-		all.many = make([]uint8, registers)
-		for _, s := range sets {
-			all.Merge(s)
-		}
-		if many || all.Count() > maxFew*5/4 { // that are too many, whatever the error
-			return all
-		}
-	}
-	if all = (IDs{}); len(few) > 0 {
-		all.few = mergedAll(few)
-		all.bound()
-	}
-	return all
-}
-
-// merged returns all numbers of two lists in order, each once. The loop is free of
-// branches that depend on them, for those would be guessed wrong half of the time.
+// merged returns all numbers of two lists in order, each once.
 func merged(a, b []uint32) []uint32 {
-	all := make([]uint32, len(a)+len(b))
-	n, i, j := 0, 0, 0
-	for i < len(a) && j < len(b) {
-		x, y := a[i], b[j]
-		all[n] = min(x, y)
-		n++
+	all := make([]uint32, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		x, y := a[0], b[0]
+		all = append(all, min(x, y))
 		if x <= y {
-			i++
+			a = a[1:]
 		}
 		if y <= x {
-			j++
+			b = b[1:]
 		}
 	}
-	n += copy(all[n:], a[i:])
-	n += copy(all[n:], b[j:])
-	return all[:n]
-}
-
-// mergedAll returns all numbers of some lists in order, each once.
-func mergedAll(lists [][]uint32) []uint32 {
-	for len(lists) > 1 {
-		next := lists[:0:0]
-		for i := 0; i < len(lists)-1; i += 2 {
-			next = append(next, merged(lists[i], lists[i+1]))
-		}
-		if len(lists)%2 == 1 {
-			next = append(next, lists[len(lists)-1])
-		}
-		lists = next
-	}
-	return lists[0]
+	return append(append(all, a...), b...)
 }
 
 // Count returns how many distinct ids were added, see [IDsError].
 func (s *IDs) Count() int64 {
-	if s.many == nil {
-		return int64(len(s.few))
-	}
-	var of [maxRank + 1]float64 // how many registers have each value
-	for _, r := range s.many {
-		of[r]++
-	}
-	return int64(math.Round(estimate(of)))
-}
-
-// estimate is Ertl's improved raw estimator, which needs no correction for small or
-// large numbers (New cardinality estimation algorithms for HyperLogLog sketches,
-// arXiv 1702.01284, algorithm 6).
-func estimate(of [maxRank + 1]float64) float64 {
-	const m = registers
-	z := m * tau(1-of[maxRank]/m)
-	for k := maxRank - 1; k > 0; k-- {
-		z = (z + of[k]) / 2
-	}
-	z += m * sigma(of[0]/m)
-	return m / (2 * math.Ln2) * m / z
-}
-
-func sigma(x float64) float64 {
-	z, before := x, -1.0
-	for y := 1.0; z != before; y *= 2 {
-		x *= x
-		before = z
-		z += x * y
-	}
-	return z
-}
-
-func tau(x float64) float64 {
-	if x == 0 || x == 1 {
-		return 0
-	}
-	z, before := 1-x, -1.0
-	for y := 0.5; z != before; y /= 2 {
-		x = math.Sqrt(x)
-		before = z
-		z -= (1 - x) * (1 - x) * y
-	}
-	return z / 3
+	var t tally
+	t.add(s)
+	return t.count()
 }
 
 // The first byte of the form of some ids.

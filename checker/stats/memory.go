@@ -5,45 +5,6 @@ import (
 	"slices"
 )
 
-// count returns how many distinct ids there are, and how many told a heap.
-func (r *Rollup) count() (ids, told int64) {
-	var sum IDs
-	for _, h := range slices.Backward(r.classes) {
-		if h.class == 0 {
-			told = sum.Count()
-		}
-		sum.Merge(h.ids)
-	}
-	ids = sum.Count()
-	if len(r.classes) == 0 || r.classes[0].class > 0 {
-		told = ids
-	}
-	return ids, min(told, ids)
-}
-
-// exceed returns how many distinct ids, of as many as there are, ever exceeded as
-// many of the heap limits as the index says, or more: at 0 those that told a heap.
-func (r *Rollup) exceed(ids int64) []int64 {
-	counts := make([]int64, len(heapLimits)+1)
-	var sum IDs
-	n := int64(0)
-	for i, h := range slices.Backward(r.classes) {
-		if h.class == 0 {
-			break
-		}
-		below := 0
-		if i > 0 {
-			below = r.classes[i-1].class
-		}
-		sum.Merge(h.ids)
-		n = min(max(n, sum.Count()), ids) // an estimate of more may be of less
-		for at := below; at < min(h.class, len(counts)); at++ {
-			counts[at] = n
-		}
-	}
-	return counts
-}
-
 // pile is the heaps of several builds, and how many ids told one.
 type pile struct {
 	ids int64
@@ -51,8 +12,8 @@ type pile struct {
 }
 
 func (p *pile) add(b *build) {
-	p.ids += b.told
-	p.Merge(b.Total.Heaps)
+	p.ids += b.Distinct.Exceed[0]
+	p.Merge(b.Heaps)
 }
 
 func (p *pile) merge(other *pile) {
@@ -122,7 +83,7 @@ func heapRow(t *Table, p *pile, version, os, arch any) {
 func (v *View) heapAbove(t *Table) {
 	exceed := make([]int64, len(heapLimits)+1)
 	for i := range v.builds {
-		for n, ids := range v.builds[i].Total.exceed(v.builds[i].ids) {
+		for n, ids := range v.builds[i].Distinct.Exceed {
 			exceed[n] += ids
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 )
 
@@ -97,48 +96,13 @@ func (r *Rollup) Above(limit int64) int64 {
 
 // idsFrom counts the ids in classes from c up.
 func (r *Rollup) idsFrom(c int) int64 {
-	first := slices.IndexFunc(r.classes, func(h heapIDs) bool { return h.class >= c })
-	switch {
-	case first < 0:
-		return 0
-	case first == len(r.classes)-1:
-		return r.classes[first].ids.Count()
-	}
-	var sets []*IDs
-	for _, h := range r.classes[first:] {
-		sets = append(sets, h.ids)
-	}
-	all := union(sets)
-	return all.Count()
-}
-
-// distinct counts the ids of some rollups.
-func distinct(rollups []*Rollup) int64 {
-	var sets []*IDs
-	for _, r := range rollups {
-		for _, h := range r.classes {
-			sets = append(sets, h.ids)
+	var t tally
+	for _, h := range r.classes {
+		if h.class >= c {
+			t.add(h.ids)
 		}
 	}
-	all := union(sets)
-	return all.Count()
-}
-
-// addUp merges some rollups. The result shares memory with them.
-func addUp(rollups []*Rollup) (all Rollup) {
-	sets := map[int][]*IDs{}
-	for _, r := range rollups {
-		all.Reports += r.Reports
-		all.Heaps.Merge(r.Heaps)
-		for _, h := range r.classes {
-			sets[h.class] = append(sets[h.class], h.ids)
-		}
-	}
-	for _, class := range slices.Sorted(maps.Keys(sets)) {
-		ids := union(sets[class])
-		all.classes = append(all.classes, heapIDs{class, &ids})
-	}
-	return all
+	return t.count()
 }
 
 // rollupForm is the first byte of an encoded rollup.

@@ -35,7 +35,6 @@ type build struct {
 	version  *version
 	platform *platform
 	ids      int64
-	told     int64 // of those, who told a heap
 }
 
 // platform is what builds of one platform have in common.
@@ -83,7 +82,7 @@ func (v *View) count(builds []BuildFigures) {
 	for i := range builds {
 		b := &v.builds[i]
 		b.BuildFigures = &builds[i]
-		b.ids, b.told = b.Total.count()
+		b.ids = b.Distinct.IDs
 
 		name := v.published.shown(b.Version)
 		if versions[name] == nil {
@@ -96,9 +95,9 @@ func (v *View) count(builds []BuildFigures) {
 		}
 		b.version, b.platform = versions[name], platforms[b.Platform]
 		b.version.ids += b.ids
-		b.version.reports += b.Total.Reports
+		b.version.reports += b.Reports
 		b.platform.ids += b.ids
-		b.platform.reports += b.Total.Reports
+		b.platform.reports += b.Reports
 		v.ids += b.ids
 	}
 	v.arrange()

@@ -40,9 +40,9 @@ func TestCompareFindsErrors(t *testing.T) {
 		"another version":       func(f *stats.Figures) { f.Builds[0].Version = "v0.1.0" },
 		"another platform":      func(f *stats.Figures) { f.Builds[0].OS = "plan9" },
 		"known for less":        func(f *stats.Figures) { f.Known.From += 50 },
-		"heaps are lost":        func(f *stats.Figures) { f.Builds[0].Total.Heaps = stats.Heaps{} },
-		"one heap too many":     func(f *stats.Figures) { f.Builds[0].Total.Heaps.Add(900, 1) },
-		"heaps in other places": func(f *stats.Figures) { shift(&f.Builds[0].Total.Heaps, 2) },
+		"heaps are lost":        func(f *stats.Figures) { f.Builds[0].Heaps = stats.Heaps{} },
+		"one heap too many":     func(f *stats.Figures) { f.Builds[0].Heaps.Add(900, 1) },
+		"heaps in other places": func(f *stats.Figures) { shift(&f.Builds[0].Heaps, 2) },
 	} {
 		spoiled := figures()
 		spoil(spoiled)

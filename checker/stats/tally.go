@@ -1,0 +1,129 @@
+package stats
+
+import "math"
+
+// tally counts the distinct ids of many sets, and is what they come to when they
+// are merged, but for much less work: it keeps them out of order, and counts on
+// the way. The zero value has none.
+type tally struct {
+	few  []uint32 // a hash table of numbers that are not 0; each is at its place or some way behind it
+	zero bool     // whether 0 was among them
+	n    int      // how many they are
+
+	many []uint8          // the registers, once they are too many
+	of   [maxRank + 1]int // how many registers have each value
+}
+
+// reset forgets all ids, and keeps the memory.
+func (t *tally) reset() {
+	clear(t.few)
+	*t = tally{few: t.few}
+}
+
+func (t *tally) add(s *IDs) {
+	if s.many == nil {
+		for _, h := range s.few {
+			t.insert(h)
+		}
+		return
+	}
+	if t.many == nil {
+		t.bound()
+	}
+	for i, rank := range s.many {
+		t.raise(uint32(i), rank)
+	}
+}
+
+func (t *tally) insert(h uint32) {
+	if t.many != nil {
+		t.raise(place(h))
+		return
+	}
+	if t.few == nil {
+		t.few = make([]uint32, registers)
+	}
+	if h == 0 {
+		if !t.zero {
+			t.zero = true
+			t.n++
+		}
+		return
+	}
+	i := h >> (32 - precision)
+	for t.few[i] != 0 {
+		if t.few[i] == h {
+			return
+		}
+		i = (i + 1) % registers
+	}
+	t.few[i] = h
+	if t.n++; t.n > maxFew {
+		t.bound()
+	}
+}
+
+// bound goes over to registers.
+func (t *tally) bound() {
+	t.many = make([]uint8, registers)
+	t.of[0] = registers
+	for _, h := range t.few {
+		if h != 0 {
+			t.raise(place(h))
+		}
+	}
+	if t.zero {
+		t.raise(place(0))
+	}
+}
+
+func (t *tally) raise(register uint32, rank uint8) {
+	if is := t.many[register]; rank > is {
+		t.many[register] = rank
+		t.of[is]--
+		t.of[rank]++
+	}
+}
+
+func (t *tally) count() int64 {
+	if t.many == nil {
+		return int64(t.n)
+	}
+	return int64(math.Round(estimate(t.of)))
+}
+
+// estimate is Ertl's improved raw estimator, which needs no correction for small or
+// large numbers (New cardinality estimation algorithms for HyperLogLog sketches,
+// arXiv 1702.01284, algorithm 6).
+func estimate(of [maxRank + 1]int) float64 {
+	const m = registers
+	z := m * tau(1-float64(of[maxRank])/m)
+	for k := maxRank - 1; k > 0; k-- {
+		z = (z + float64(of[k])) / 2
+	}
+	z += m * sigma(float64(of[0])/m)
+	return m / (2 * math.Ln2) * m / z
+}
+
+func sigma(x float64) float64 {
+	z, before := x, -1.0
+	for y := 1.0; z != before; y *= 2 {
+		x *= x
+		before = z
+		z += x * y
+	}
+	return z
+}
+
+func tau(x float64) float64 {
+	if x == 0 || x == 1 {
+		return 0
+	}
+	z, before := 1-x, -1.0
+	for y := 0.5; z != before; y /= 2 {
+		x = math.Sqrt(x)
+		before = z
+		z -= (1 - x) * (1 - x) * y
+	}
+	return z / 3
+}
