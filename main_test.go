@@ -31,13 +31,14 @@ func TestScript(t *testing.T) {
 			"post":   post,
 
 			"await-export": awaitExport,
+			"until":        until,
 			"sign-in":      signIn,
 			"revoke":       revoke,
 		},
 	})
 }
 
-// setup gives each script an address that nothing listens on, and an
+// setup gives each script two addresses that nothing listens on, and an
 // environment in which nothing is switched off.
 func setup(env *testscript.Env) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,8 +47,13 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("ADDR", l.Addr().String())
 	env.Setenv("URL", "http://"+l.Addr().String())
+	m, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	env.Setenv("METRICS", m.Addr().String())
 	env.Setenv("GOPROXY", "file://"+env.WorkDir+"/goproxy")
-	return l.Close()
+	return errors.Join(l.Close(), m.Close())
 }
 
 // status N COMMAND… runs a command, which must end with exit status N.
@@ -98,6 +104,20 @@ func awaitExport(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("fewer than %s reports of %s with %s", args[0], args[1], args[2])
+}
+
+// until TEXT COMMAND… runs a command until it prints the text, for twenty seconds.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until TEXT COMMAND…")
+	}
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		ts.Check(ts.Exec(args[1], args[2:]...))
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("%v does not print %q:\n%s", args[1:], args[0], ts.ReadFile("stdout"))
 }
 
 func atoi(ts *testscript.TestScript, s string) int {

@@ -25,6 +25,13 @@ func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
 	if _, err := s.PutReleases(ctx, "opa", f.Releases(), take); err != nil {
 		t.Fatal(err)
 	}
+	for _, r := range f.Releases() {
+		if r.Withdrawn {
+			if err := s.Withdraw(ctx, "opa", r.Version, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	n, err := s.Backfill(ctx, "opa", func(yield func(db.Recorded) bool) {
 		for r := range f.Reports() {
 			past := db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform,

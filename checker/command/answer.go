@@ -49,7 +49,7 @@ func changed(row []any) string {
 	}
 	says := fmt.Sprintf("%s takes %s %s at %s than %s", show(stats.Text, row[2]), showShare(math.Abs(change)), more, row[0], show(stats.Text, row[1]))
 	if row[8] != true {
-		return says + ", but too few ids have told for that to be certain."
+		return fmt.Sprintf("%s, but that is not certain: it may be from %s to %s.", says, show(stats.Change, row[6]), show(stats.Change, row[7]))
 	}
 	return says + "."
 }

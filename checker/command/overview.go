@@ -39,9 +39,11 @@ func (s *screen) overview(v *stats.View) block {
 	} else {
 		all = append(append(append(append(append(all, left...), text{}), right...), text{}), heaps...)
 	}
-	all = append(append(all, text{}), s.recency(v)...)
+	if recent := s.recency(v); recent != nil {
+		all = append(append(all, text{}), recent...)
+	}
 	if s.fancy {
-		all = append(all, s.styled(newText("Ids are starts of programs, not installations, within 0.8 %. --by shows more."), faint))
+		all = append(all, text{}, s.styled(newText("Ids are starts of programs, not installations, within 0.8 %. --by shows more."), faint))
 	}
 	return all
 }
@@ -150,7 +152,7 @@ func (s *screen) recency(v *stats.View) block {
 	}
 	line := fmt.Sprintf("%s run the latest release or newer, %s its line %s, %s an older one, and of %s it is unknown.",
 		shares["latest release"], shares["latest minor line"], stats.Line(v.Latest), shares["older"], shares["unknown"])
-	return append(plain(wrap(line, s.width)...), text{})
+	return plain(wrap(line, s.width)...)
 }
 
 // choose returns a table with some of its columns.

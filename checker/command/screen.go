@@ -66,9 +66,10 @@ const (
 	blue  style = "34"
 )
 
+// styled leaves spaces at the end alone, so that print can drop them.
 func (s *screen) styled(t text, as style) text {
-	if s.colours && strings.TrimSpace(t.string) != "" {
-		t.string = "\x1b[" + string(as) + "m" + t.string + "\x1b[0m"
+	if seen := strings.TrimRight(t.string, " "); s.colours && seen != "" {
+		t.string = "\x1b[" + string(as) + "m" + seen + "\x1b[0m" + t.string[len(seen):]
 	}
 	return t
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -176,11 +175,11 @@ func nothingYet(product string) block {
 		path = "/p/" + product
 	}
 	return plain(
-		"Nothing has been reported about "+product+" yet.",
+		"Nothing is known about "+product+" yet.",
 		"",
-		"  relcheck serve                                        record reports on localhost:8080",
-		fmt.Sprintf("  relcheck run --product %s --as 1.0.0 --interval 1m    report, as %s would", product, product),
-		"",
-		"Programs report to http://localhost:8080"+path+"/v1/version. A server that runs counts",
-		"what came in within seconds.")
+		"  relcheck serve",
+		"      records reports that are sent to http://localhost:8080"+path+"/v1/version,",
+		"      and shows here within seconds what they add up to",
+		"  relcheck run --product "+product+" --as 1.0.0 --url http://localhost:8080",
+		"      reports as the program itself would")
 }

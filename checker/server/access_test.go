@@ -24,6 +24,10 @@ var public = map[string]bool{
 	"GET /healthz":                                          true,
 	"GET /readyz":                                           true,
 	"GET /{$}":                                              true,
+	"GET /connect":                                          true,
+	"GET /products/{product}/connect":                       true,
+	"GET /privacy":                                          true,
+	"GET /assets/{name}":                                    true,
 	"GET /sign-in":                                          true,
 	"POST /sign-in":                                         true,
 	"POST /sign-out":                                        true,
@@ -36,6 +40,8 @@ var public = map[string]bool{
 // What everyone may ask for if the operator has said so.
 var publicStats = map[string]bool{
 	"GET /test/viewers":                            true,
+	"GET /products/{product}":                      true,
+	"GET /products/{product}/releases":             true,
 	"GET /api/v1/products":                         true,
 	"GET /api/v1/products/{product}/stats":         true,
 	"GET /api/v1/products/{product}/stats/{table}": true,
