@@ -59,7 +59,7 @@ browser:
 	$(call install,which chromium node npm,chromium nodejs npm)
 	@mkdir -p .cache/browser && cp checker/command/testdata/browser/package*.json .cache/browser && \
 		{ test .cache/browser/node_modules/.package-lock.json -nt checker/command/testdata/browser/package-lock.json || \
-		npm ci --prefix .cache/browser --ignore-scripts --no-audit --no-fund >/dev/null 2>&1; } || \
+		(cd .cache/browser && npm ci --ignore-scripts --no-audit --no-fund) >/dev/null 2>&1; } || \
 		echo "missing: playwright-core and axe-core, and npm cannot install them; tests that need them are skipped"
 
 # Requests a second, beside those of a handler that does nothing and of one

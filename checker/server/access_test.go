@@ -31,10 +31,6 @@ var public = map[string]bool{
 	"GET /sign-in":                                          true,
 	"POST /sign-in":                                         true,
 	"POST /sign-out":                                        true,
-	"GET /connect":                                          true,
-	"GET /products/{product}/connect":                       true,
-	"GET /privacy":                                          true,
-	"GET /assets/{name}":                                    true,
 }
 
 // What everyone may ask for if the operator has said so.
@@ -45,8 +41,6 @@ var publicStats = map[string]bool{
 	"GET /api/v1/products":                         true,
 	"GET /api/v1/products/{product}/stats":         true,
 	"GET /api/v1/products/{product}/stats/{table}": true,
-	"GET /products/{product}":                      true,
-	"GET /products/{product}/releases":             true,
 }
 
 var testRoutes = []server.Route{
