@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,12 +54,11 @@ func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
 	return n
 }
 
-// logOf fills a store with about n reports of 365 days, of the same 60 builds on
+// fillLog fills a store with about n reports of 365 days, of the same 60 builds on
 // each day, whatever n is. One in ten is of a program that reports once, the others
 // are of servers that run for a month or so.
-func logOf(t testing.TB, name string, n int) *db.Store {
+func fillLog(t testing.TB, s *db.Store, n int) {
 	t.Helper()
-	s := open(t, name)
 	random := rand.New(rand.NewPCG(1, uint64(n)))
 	const days, versions = 365, 12
 	platforms := []checker.Platform{linux, {OS: "linux", Arch: "arm64"}, {OS: "darwin", Arch: "arm64"}, {OS: "darwin", Arch: "amd64"}, {OS: "windows", Arch: "amd64"}}
@@ -98,34 +98,48 @@ func logOf(t testing.TB, name string, n int) *db.Store {
 	if _, err := s.Backfill(context.Background(), "opa", reports, func(func(db.Checked) bool) {}); err != nil {
 		t.Fatal(err)
 	}
-	fold(t, s)
-	return s
 }
 
-var reportsOfBench = flag.Int("reports", 0, "measure statistics over a log of so many reports")
+var statisticsOf = flag.Int("statistics", 0, "measure the figures of a year over a log of so many reports, beside one of 100,000")
 
-func TestStatisticsBench(t *testing.T) {
-	if *reportsOfBench == 0 {
-		t.Skip()
+// TestStatisticsTime prints how long the data of a product's page take for 365
+// days, over a long log and over a short one with the same builds, in one run. It
+// runs only when asked to: make bench.
+func TestStatisticsTime(t *testing.T) {
+	if *statisticsOf == 0 {
+		t.Skip("a benchmark: run it with make bench")
 	}
-	for _, n := range []int{100_000, *reportsOfBench} {
+	const short, rounds = 100_000, 21
+	logs := []int{short, *statisticsOf}
+	stores := make([]*db.Store, len(logs))
+	for i, n := range logs {
+		stores[i] = open(t, filepath.Join(t.TempDir(), "a.db"))
+		fillLog(t, stores[i], n)
 		start := time.Now()
-		name := fmt.Sprintf("/tmp/bench-%d.db", n)
-		var s *db.Store
-		if _, err := os.Stat(name); err == nil {
-			s = open(t, name)
-		} else {
-			s = logOf(t, name, n)
-		}
-		fmt.Println(n, time.Since(start))
-		for range 8 {
+		folded := fold(t, stores[i])
+		fmt.Printf("folded %d reports, %.0f a second\n", folded, float64(folded)/time.Since(start).Seconds())
+	}
+	catalog, err := stores[0].Catalog(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := make([][]time.Duration, len(logs))
+	var ids [2]int64
+	for range rounds {
+		for i, s := range stores {
 			start := time.Now()
-			g := figures(t, s, 365)
-			d := time.Since(start)
-			start = time.Now()
-			v := stats.NewView(checker.Listing{}, stats.Query{Range: g.Range}, g, today)
+			f := figures(t, s, 365)
+			v := stats.NewView(catalog.Products[0], stats.Query{Range: f.Range}, f, today)
 			v.Tables()
-			fmt.Println("read in", d, "view", time.Since(start), len(g.Builds), "builds", g.Total())
+			times[i] = append(times[i], time.Since(start))
+			ids[i] = f.Total()
 		}
 	}
+	var median [2]time.Duration
+	for i := range times {
+		slices.Sort(times[i])
+		median[i] = times[i][rounds/2]
+		fmt.Printf("a year of %8d reports of %7d ids: %.0f ms\n", logs[i], ids[i], median[i].Seconds()*1e3)
+	}
+	fmt.Printf("ratio %.2f\n", float64(median[1])/float64(median[0]))
 }

@@ -88,7 +88,11 @@ func eachValue(t *testing.T, tables func() []*stats.Table, truth *fleet.Truth) {
 				continue
 			}
 			if was := rows[row][column]; table.Columns[column].Name != "certain" || was == true {
-				for _, changed := range []any{wrong(was), nil, 'x'} {
+				changes := []any{wrong(was), nil, 'x'}
+				if hurried() {
+					changes = changes[:1]
+				}
+				for _, changed := range changes {
 					rows[row][column] = changed
 					found(table.Name, fmt.Sprintf("%s is %v instead of %v", table.Columns[column].Name, changed, was))
 				}

@@ -30,7 +30,7 @@ func (c *comparison) excused(column string, i int, got, want []any) bool {
 // isMost tells whether a name's count may pass for the highest of all.
 func isMost(counts map[string]int64, name string) bool {
 	for _, n := range counts {
-		if float64(n) > float64(counts[name])+2*max(1, idsMargin*float64(n)) {
+		if float64(n) > float64(counts[name])+2*idsAllowed(n) {
 			return false
 		}
 	}
@@ -158,7 +158,7 @@ func (c *comparison) width(row []any, q, m, n float64) {
 // around returns the logarithms of the heaps between which the quantile of a
 // version's heaps lies, in 95 of 100 samples of n.
 func (t *Truth) around(name string, q, n float64) (low, high float64) {
-	heaps := t.heapsOf(func(build int) bool { return t.versionName(build) == name })
+	heaps := t.heapsOfVersion(name)
 	off := 1.96 * math.Sqrt(q*(1-q)/n)
 	at := func(q float64) float64 { return math.Log(quantile(heaps, min(1, max(0, q))).(float64)) }
 	return at(q - off), at(q + off)

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 
 	"relcheck/checker"
@@ -130,10 +131,7 @@ func (t *Truth) heapChange() (rows [][]any) {
 	if t.idsOf(before) == 0 || t.idsOf(after) == 0 {
 		return nil
 	}
-	heaps := func(name string) []int64 {
-		return t.heapsOf(func(build int) bool { return t.versionName(build) == name })
-	}
-	was, is := heaps(before), heaps(after)
+	was, is := t.heapsOfVersion(before), t.heapsOfVersion(after)
 	for _, p := range percentiles {
 		from, to := quantile(was, p.q), quantile(is, p.q)
 		var change any
@@ -165,15 +163,19 @@ func (t *Truth) compared() (before, after string) {
 }
 
 // reportsFrom counts the heaps that are above one, up to another.
-func (t *Truth) reportsFrom(above, to float64) (n int64) {
-	for _, heaps := range t.heaps {
-		for _, heap := range heaps {
-			if above < float64(heap) && float64(heap) <= to {
-				n++
-			}
-		}
+func (t *Truth) reportsFrom(above, to float64) int64 {
+	all := t.heapsOfVersion("")
+	first := sort.Search(len(all), func(i int) bool { return float64(all[i]) > above })
+	after := sort.Search(len(all), func(i int) bool { return float64(all[i]) > to })
+	return int64(max(0, after-first))
+}
+
+// heapsOfVersion are those of a version, or all, from the lowest up.
+func (t *Truth) heapsOfVersion(name string) []int64 {
+	if _, ok := t.sorted[name]; !ok {
+		t.sorted[name] = t.heapsOf(func(build int) bool { return name == "" || t.versionName(build) == name })
 	}
-	return n
+	return t.sorted[name]
 }
 
 // idsOf counts the ids of a version that told a heap.

@@ -4,12 +4,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"relcheck/checker"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 )
+
+// hurried tells whether tests shall take less time, and compare less.
+func hurried() bool { return testing.Short() || race }
 
 // asked are queries that together take every table and every filter.
 func asked(days stats.Range) []stats.Query {
@@ -50,13 +51,15 @@ func compare(t *testing.T, f fleet.Fleet, today stats.Day, queries []stats.Query
 func TestViewsOfSmallFleetAreTrue(t *testing.T) {
 	f := fleet.Fleet{Seed: 11, Instances: 40, Every: 6 * time.Hour}
 	compare(t, f, f.Range().To, asked(f.Range()))
-	compare(t, f, f.Range().To+1, asked(f.Range()))
+	if !hurried() {
+		compare(t, f, f.Range().To+1, asked(f.Range()))
+	}
 }
 
 func TestViewsOfLargeFleetAreTrue(t *testing.T) {
 	f := fleet.Fleet{Seed: 12, Instances: 20_000, Growth: 60, Every: 12 * time.Hour}
-	if testing.Short() || race {
-		f.Instances, f.Growth = 2000, 10
+	if hurried() {
+		f.Instances, f.Days, f.Every = 1500, 100, 24*time.Hour
 	}
 	compare(t, f, f.Range().To, asked(f.Range()))
 }
@@ -66,11 +69,12 @@ func TestViewsOfOddReleasesAreTrue(t *testing.T) {
 	f := fleet.Fleet{Seed: 13, Days: 60, Instances: 50, Every: 6 * time.Hour}
 	on := func(day int) time.Time { return f.Range().From.Time().AddDate(0, 0, day) }
 	for name, releases := range map[string][]checker.Release{
-		"none":          {},
-		"one":           {{Version: "1.0.0", Date: on(5)}},
-		"previews only": {{Version: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Version: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
-		"all withdrawn": {{Version: "v1.0.0", Date: on(-50), Withdrawn: true}, {Version: "v1.1.0", Date: on(1), Withdrawn: true}},
-		"no dates":      {{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.1.1"}, {Version: "v2.0.0-beta", Prerelease: true}},
+		"none":           {},
+		"one":            {{Version: "1.0.0", Date: on(5)}},
+		"released today": {{Version: "v1.0.0", Date: on(59)}},
+		"previews only":  {{Version: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Version: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
+		"all withdrawn":  {{Version: "v1.0.0", Date: on(-50), Withdrawn: true}, {Version: "v1.1.0", Date: on(1), Withdrawn: true}},
+		"no dates":       {{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.1.1"}, {Version: "v2.0.0-beta", Prerelease: true}},
 		"a fix of an old line": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-20)}, {Version: "v1.2.0", Date: on(10)},
 			{Version: "v1.0.1", Date: on(30)}, {Version: "v1.3.0-rc.1", Date: on(40), Prerelease: true}},
 		"the latest withdrawn": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-60)}, {Version: "v1.2.0", Date: on(-30), Withdrawn: true}},
@@ -86,27 +90,4 @@ func TestViewsOfOddReleasesAreTrue(t *testing.T) {
 			})
 		})
 	}
-}
-
-// Why [fleet.Compare] lets small counts be one too low: the sketch tells hashes
-// apart by 25 bits, as long as it is sparse.
-func TestIDsWithLikeHashesCountAsOne(t *testing.T) {
-	key := stats.Key{1}
-	first, seen := map[uint64]uuid.UUID{}, 0
-	for r := range (fleet.Fleet{Seed: 14, Days: 30}).Reports() {
-		at := key.Hash(r.ID) >> (64 - 25)
-		other, ok := first[at]
-		first[at] = r.ID
-		if !ok || other == r.ID {
-			continue
-		}
-		var ids stats.IDs
-		ids.Add(key, other)
-		ids.Add(key, r.ID)
-		if ids.Count() == 1 {
-			return
-		}
-		seen++
-	}
-	t.Errorf("%d pairs of ids with like hashes, and all count as two", seen)
 }
