@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-failover bench lint opa postgres patroni platforms clean
+.PHONY: run test test-failover bench lint opa postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -8,7 +8,7 @@ run:
 # Everything that must hold. What the tests need is made or installed first; what
 # cannot be (Open Policy Agent without a module proxy, PostgreSQL without Debian's
 # packages) is said, and its tests are skipped.
-test: lint platforms opa postgres
+test: lint platforms opa postgres browser
 	go test -race -timeout 12m ./...
 	go test ./db -run TestCopyThereAndBack -copied 1000000
 
@@ -52,6 +52,15 @@ postgres:
 
 patroni:
 	$(call install,which patroni etcd,patroni etcd-server)
+
+# A browser that looks at the pages, and what drives it and asks about
+# accessibility. Screenshots are left in .cache/screenshots.
+browser:
+	$(call install,which chromium node npm,chromium nodejs npm)
+	@mkdir -p .cache/browser && cp checker/command/testdata/browser/package*.json .cache/browser && \
+		{ test .cache/browser/node_modules/.package-lock.json -nt checker/command/testdata/browser/package-lock.json || \
+		(cd .cache/browser && npm ci --ignore-scripts --no-audit --no-fund) >/dev/null 2>&1; } || \
+		echo "missing: playwright-core and axe-core, and npm cannot install them; tests that need them are skipped"
 
 # Requests a second, beside those of a handler that does nothing and of one
 # INSERT a request; and what the client costs its host.

@@ -59,9 +59,17 @@ func (p points) ticks() []chart.Tick { return ticks(p.first, p.n*p.step) }
 
 // adoption is the share of each version over time.
 func (b *builder) adoption() part {
-	p := part{ID: "adoption", Title: "Adoption", Lead: []string{"Which versions the ids of each day ran. Those used most have a colour of their own."}}
+	p := part{ID: "spread", Title: "Adoption"}
+	unit, what := "day", "versions"
 	if b.public {
-		p.Lead = []string{"Which versions the ids of each week ran. Those used most have a colour of their own."}
+		unit = "week"
+	}
+	if b.byLine {
+		what = "minor lines"
+	}
+	p.Lead = []string{"Which " + what + " the ids of each " + unit + " ran. Those used most have a colour of their own."}
+	if b.byLine {
+		p.Lead = append(p.Lead, "There were too many versions to tell them apart; the table below has each.")
 	}
 	p.add(b.adoptionChart(), b.uptake())
 	return p

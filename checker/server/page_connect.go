@@ -69,7 +69,7 @@ client := &checker.Client{
 }
 client.Start(ctx) // returns at once`, name, base),
 			fmt.Sprintf("Its users point it elsewhere with %[1]s_TELEMETRY_SERVICE_URL, and switch it off with %[1]s_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1.", variable)},
-		{"github", "What asks GitHub's API", "A client that looks up the latest release at GitHub gets the same form of answer here. It tells nothing.",
+		{"github", "What asks GitHub's API", "A client that looks up the latest release at GitHub gets the same form of answer here. It tells no more than its User-Agent does.",
 			"curl " + url + "/repos/OWNER/REPO/releases/latest", ""},
 		{"curl", "By hand", "A report, as any client sends it. The answer names the latest release.",
 			fmt.Sprintf(`curl %s/v1/version \

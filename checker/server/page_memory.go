@@ -3,6 +3,7 @@ package server
 import (
 	"html/template"
 	"math"
+	"slices"
 
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
@@ -100,7 +101,7 @@ func (b *builder) heaps(title string, byVersion bool) *figure {
 	for r := range rows(&only) {
 		drawings = append(drawings, chart.Spread(spread(r, low, high)))
 	}
-	f.Grid = gridOf(&only, append(about, "p50", "p90", "p95", "p99", "ids", "reports")...).draw(len(about), heapRange(low, high), drawings)
+	f.Grid = gridOf(&only, append(about, "p50", "p90", "p95", "p99", "ids", "reports")...).draw(len(about), heapRange(t, low, high), drawings)
 	for i, line := range f.Grid.Rows {
 		if line[0].Text == unknown {
 			f.Grid.Rows[i][0].Text, f.Grid.Rows[i][len(about)-1].Text = "all", "all"
@@ -109,8 +110,15 @@ func (b *builder) heaps(title string, byVersion bool) *figure {
 	return f
 }
 
-func heapRange(low, high float64) string {
-	return "p50 to p99, from " + showBytes(low) + " to " + showBytes(high)
+// heapRange is the head of the column that shows where percentiles lie.
+func heapRange(t *stats.Table, low, high float64) string {
+	last := percentiles[0]
+	for _, c := range t.Columns {
+		if slices.Contains(percentiles, c.Name) {
+			last = c.Name
+		}
+	}
+	return percentiles[0] + " to " + last + ", from " + showBytes(low) + " to " + showBytes(high)
 }
 
 // highest is the last percentile that is known.

@@ -27,7 +27,7 @@ type told struct{ Name, Text string }
 // reportTexts say what each field of a report is. A report can have no other:
 // the page is made from its type, and a test wants a text for each.
 var reportTexts = map[string]string{
-	"id":               "A random UUID of version 4. Every process draws a new one when it starts; it says nothing of the machine or its owner, and two starts cannot be told to be of one.",
+	"id":               "A random UUID of version 4. Every process draws a new one when it starts; it says nothing of the machine or its owner, and nobody can tell which ids are starts of one program.",
 	"version":          "The version that runs.",
 	"heap_usage_bytes": "The heap in use, in bytes. It may be left out.",
 }
@@ -49,7 +49,7 @@ func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request) error {
 
 func newPrivacyPage(o Options) privacyPage {
 	heap := int64(596000)
-	sample, err := json.Marshal(checker.Report{ID: uuid.MustParse("08c1d850-6065-478a-b9b5-a8f9f464ad33"), Version: "v0.12.3", HeapUsageBytes: &heap})
+	sample, err := json.MarshalIndent(checker.Report{ID: uuid.MustParse("08c1d850-6065-478a-b9b5-a8f9f464ad33"), Version: "v0.12.3", HeapUsageBytes: &heap}, "", "  ")
 	if err != nil {
 		panic(err) // of a constant
 	}
@@ -58,11 +58,11 @@ func newPrivacyPage(o Options) privacyPage {
 		Sample: "POST /v1/version\nUser-Agent: " + checker.UserAgent("Open Policy Agent", "v0.12.3", checker.Platform{OS: "darwin", Arch: "amd64"}) + "\n\n" + string(sample),
 		Kept:   kept(o),
 		Never: []string{
-			"The address that a report comes from. It is looked at in memory, to turn away floods, and forgotten.",
+			"The address that a report comes from.",
 			"Names of hosts, users, organisations, or anything that runs beside the program.",
 			"Headers of the request, other than the two words above, and keys of its body that no report has.",
 			"Anything about policies, data or decisions.",
-			"Cookies. The only one there is, is for those who sign in to this page.",
+			"Cookies, but for the one of those who sign in to these pages.",
 		},
 		Shown: shown(o),
 		Off: []told{
@@ -72,12 +72,16 @@ func newPrivacyPage(o Options) privacyPage {
 	}
 }
 
+// silence is after how long without a report an id is forgotten: a day after it
+// would count as a new one.
+const silence = (stats.Silence + 24*60*60) * time.Second
+
 // kept says what is kept of reports, and for how long.
 func kept(o Options) []told {
 	return []told{
-		{"Each report", "The fields above, the platform, and the second in which it came in, for " + duration(o.KeepReports) + ". Then the row is deleted and its place overwritten."},
+		{"Each report", "The fields above, the platform, and the second in which it came in, for " + duration(o.KeepReports) + ". Then they are deleted."},
 		{"Counts by day, week and four weeks", "How many reports, distinct ids and heaps of each size there were, by version and platform, " + keptFor(o.KeepRollups) + ". Ids are counted by a sketch from which none can be read."},
-		{"Whether an id reported again", fmt.Sprintf("A keyed hash of the id and the times of its first and last report, until it has been silent for %s. The id cannot be told from it.", duration(stats.Silence*time.Second))},
+		{"Whether an id reported again", fmt.Sprintf("A keyed hash of the id and the times of its first and last report, until it has been silent for %s. The id cannot be told from it.", duration(silence))},
 		{"Questions without an id", "How often each version and platform asked on a day."},
 	}
 }

@@ -52,10 +52,18 @@ func (s *svg) add(pieces ...any) *svg {
 		case int:
 			s.WriteString(strconv.Itoa(p))
 		case string:
-			s.WriteString(template.HTMLEscapeString(p))
+			s.WriteString(template.HTMLEscapeString(strings.Map(printable, p)))
 		}
 	}
 	return s
+}
+
+// printable replaces what may not stand in markup, escaped or not.
+func printable(r rune) rune {
+	if r < ' ' && r != '\n' && r != '\t' || r == 0xfffe || r == 0xffff {
+		return 0xfffd
+	}
+	return r
 }
 
 // markup is text that this package wrote; all other text is escaped.

@@ -1,0 +1,163 @@
+package chart_test
+
+import (
+	"encoding/xml"
+	"errors"
+	"flag"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"relcheck/checker/server/chart"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func shares(v float64) string { return fmt.Sprintf("%.0f %%", v*100) }
+
+// What drawings look like, down to the last byte.
+func TestGolden(t *testing.T) {
+	y, end := chart.Steps(1, 2, shares)
+	frame := chart.Frame{Label: "Shares", Height: 100, X: chart.Days(time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), 4), Y: y}
+	gap := math.NaN()
+	for name, got := range map[string]template.HTML{
+		"stack": chart.Stack{Frame: frame, End: end, Titles: []string{"a", "b", "c", "d"}, Series: []chart.Series{
+			{Name: "v1", Class: "c0", Values: []float64{0.25, 0.5, gap, 1}}, {Name: "v0", Class: "c1", Values: []float64{0.75, 0.5, gap, 0}}}}.SVG(),
+		"columns": chart.Columns{Frame: frame, End: end, Bars: []chart.Column{{0.5, "c0", "one"}, {1, "c1", "two"}},
+			Rules: []chart.Tick{{At: 0.3, Text: "p50"}, {At: 0.4, Text: "p99"}}}.SVG(),
+		"parts":  chart.Parts([]chart.Part{{0.25, "c0", "a quarter"}, {0.75, "c1", ""}}),
+		"spread": chart.Spread([]float64{0.1, 0.5, 0.9}),
+		"spark":  chart.Spark([]float64{1, 3, 2}, "three days"),
+	} {
+		golden(t, name, string(got))
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".svg")
+	got = strings.ReplaceAll(got, "><", ">\n<") + "\n"
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(file); err != nil || got != string(want) {
+		t.Errorf("%s: %v; go test ./checker/server/chart -update draws it anew:\n%s", name, err, got)
+	}
+}
+
+// Whatever is drawn, the markup is whole, the text is what was given, no number
+// is out of bounds, and no style stands in it.
+func TestAnyDrawing(t *testing.T) {
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"</svg><script>", `" onload="x`, "'", "]]>", "a\u202eb", "\x00"}))
+	rapid.Check(t, func(t *rapid.T) {
+		n, titles := rapid.IntRange(0, 40).Draw(t, "points"), []string{}
+		series := make([]chart.Series, rapid.IntRange(1, 7).Draw(t, "series"))
+		left := make([]float64, n)
+		for i := range n {
+			titles, left[i] = append(titles, text.Draw(t, "title")), 1
+		}
+		for i := range series {
+			series[i] = chart.Series{Name: text.Draw(t, "name"), Class: "c0", Values: make([]float64, n)}
+			for x := range n {
+				series[i].Values[x] = rapid.Float64Range(0, left[x]).Draw(t, "value")
+				left[x] -= series[i].Values[x]
+				if rapid.IntRange(0, 9).Draw(t, "gap") == 0 {
+					series[i].Values[x] = math.NaN()
+				}
+			}
+		}
+		y, end := chart.Steps(1, 4, shares)
+		frame := chart.Frame{Label: text.Draw(t, "label"), Height: 200, Y: y, X: []chart.Tick{{At: 0.5, Text: text.Draw(t, "tick")}}}
+		whole(t, chart.Stack{Frame: frame, End: end, Series: series, Titles: titles}.SVG())
+		bars := chart.Columns{Frame: frame, End: end, Rules: frame.X}
+		for _, title := range titles {
+			bars.Bars = append(bars.Bars, chart.Column{Value: rapid.Float64Range(0, end).Draw(t, "bar"), Class: "c1", Title: title})
+		}
+		whole(t, bars.SVG())
+		whole(t, chart.Spark(left, frame.Label))
+		whole(t, chart.Parts([]chart.Part{{Share: rapid.Float64Range(0, 1).Draw(t, "part"), Class: "c0", Title: frame.Label}}))
+	})
+}
+
+var numbers = regexp.MustCompile(`-?\d+(\.\d+)?`)
+
+// whole parses a drawing and looks at its attributes.
+func whole(t *rapid.T, drawing template.HTML) {
+	d := xml.NewDecoder(strings.NewReader(string(drawing)))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, drawing)
+		}
+		e, ok := token.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		if !strings.Contains(" div svg g line path rect circle text title ", " "+e.Name.Local+" ") {
+			t.Fatalf("there is a <%s>", e.Name.Local)
+		}
+		for _, a := range e.Attr {
+			if a.Name.Local == "style" || strings.HasPrefix(a.Name.Local, "on") {
+				t.Fatalf("<%s> has %s", e.Name.Local, a.Name.Local)
+			}
+			if strings.HasSuffix(a.Value, "%") || a.Name.Local == "d" || a.Name.Local == "height" {
+				bounds(t, a)
+			}
+		}
+	}
+}
+
+func bounds(t *rapid.T, a xml.Attr) {
+	for _, s := range numbers.FindAllString(a.Value, -1) {
+		if n, err := strconv.ParseFloat(s, 64); err != nil || n < -0.01 || n > 300 {
+			t.Fatalf("%s=%q", a.Name.Local, a.Value)
+		}
+	}
+	if strings.Contains(a.Value, "NaN") || strings.Contains(a.Value, "Inf") {
+		t.Fatalf("%s=%q", a.Name.Local, a.Value)
+	}
+}
+
+// An axis holds its values in round steps, from 0 on.
+func TestAxis(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		most := math.Exp(rapid.Float64Range(-5, 25).Draw(t, "log"))
+		ticks, end := chart.Steps(most, 4, func(v float64) string { return strconv.FormatFloat(v, 'g', 12, 64) })
+		if end < most*(1-1e-9) || end > most*2.51 || len(ticks) < 2 || len(ticks) > 6 || ticks[0].At != 0 || math.Abs(ticks[len(ticks)-1].At-1) > 1e-9 {
+			t.Fatalf("up to %g there are %d ticks up to %g: %v", most, len(ticks), end, ticks)
+		}
+	})
+	for _, days := range []int{1, 2, 7, 8, 9, 28, 45, 90, 120, 121, 365, 500, 900, 1500, 2000, 3660} {
+		for offset := range 40 {
+			at := -1.0
+			all := chart.Days(time.Date(2024, 1, 1+offset*11, 0, 0, 0, 0, time.UTC), days)
+			major := 0
+			for _, tick := range all {
+				if tick.At <= at || tick.At >= 1 {
+					t.Fatalf("%d days: %v", days, all)
+				}
+				if at = tick.At; !tick.Minor {
+					major++
+				}
+			}
+			if days >= 7 && len(all) == 0 || major > 7 || len(all) > 17 {
+				t.Errorf("%d days have %d words, %d of them always", days, len(all), major)
+			}
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+
+	"relcheck/checker"
+	"relcheck/checker/server"
+)
+
+// elements are all that pages are made of, and harmless what of them loads or
+// sends anything.
+var elements = strings.Fields(`html head meta title link script body a header nav ul li form button main h1 h2 h3 footer p bdi
+	section pre code div details summary label input datalist option select dl dt dd figure figcaption span table caption
+	thead tbody tr th td svg g rect path line circle text ol`)
+
+var attributes = strings.Fields(`lang charset name content rel href type src defer class id aria-label aria-labelledby aria-hidden aria-current
+	tabindex role scope method action value list placeholder size required spellcheck autocomplete selected for width height viewBox viewbox
+	preserveaspectratio preserveAspectRatio x y x1 x2 y1 y2 dx cx cy r d xmlns open download data-quick autofocus`)
+
+// What titles and versions hold does nothing in a page, and is shown as it is.
+func TestHostileText(t *testing.T) {
+	titles := []string{`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</title></svg></style><svg onload=alert(1)>`, "a\u202eb\u2066c", `{{.}} ${x} ' & &lt;`}
+	versions := []string{"--", "+cmd", "-1+1", strings.Repeat("z", 80), "v1.0.0--", "other", "v1.0.0-x.y", "..", "__proto__"}
+	s := newServiceWith(t, serviceOptions{Options: server.Options{}})
+	ctx := context.Background()
+	for i, title := range titles {
+		p := checker.Product{Name: fmt.Sprintf("p%d", i), Title: title}
+		if err := s.store.AddProduct(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+		s.put(t, p.Name, checker.Release{Version: "v1.0.0-" + strings.Repeat("y", 60), Prerelease: true}, checker.Release{Version: "v0.1.0", Notes: "https://example.com/'\"><b>"})
+	}
+	s.await(t, "/p/p4/repos/a/b/releases/latest", http.StatusOK)
+	for n, version := range versions {
+		for i := range titles {
+			body := fmt.Sprintf(`{"id":"08c1d850-6065-478a-b9b5-a8f9f464a%03d","version":%q,"heap_usage_bytes":"%d"}`, n, version, 1000<<n)
+			r := httptest.NewRequest("POST", fmt.Sprintf("/p/p%d/v1/version", i), strings.NewReader(body))
+			if got := s.send(t, r); got.StatusCode != http.StatusOK {
+				t.Fatalf("%d %s", got.StatusCode, got.body)
+			}
+		}
+	}
+	if _, err := s.store.Fold(ctx); err != nil {
+		t.Fatal(err)
+	}
+	_, token := s.token(t)
+	for i, title := range titles {
+		for _, path := range []string{"/", fmt.Sprintf("/products/p%d", i), fmt.Sprintf("/products/p%d/releases", i), fmt.Sprintf("/products/p%d/connect", i), fmt.Sprintf("/products/p%d?version=--&below=<b>", i)} {
+			page := s.page(t, path, token)
+			text := harmless(t, path, page.body)
+			if !strings.Contains(text, title) {
+				t.Errorf("%s does not show the title %q", path, title)
+			}
+			for _, version := range versions {
+				if path == fmt.Sprintf("/products/p%d", i) && !strings.Contains(text, version) {
+					t.Errorf("%s does not show the version %q", path, version)
+				}
+			}
+		}
+	}
+}
+
+// page gets a page as a browser of somebody with a token does.
+func (s *service) page(t testing.TB, path, token string) reply {
+	t.Helper()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.URL.Path, r.URL.RawQuery, _ = strings.Cut(path, "?")
+	r.Header.Set("Accept", "text/html,*/*")
+	r.Header.Set("Authorization", "Bearer "+token)
+	got := s.send(t, r)
+	if got.StatusCode >= 500 || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/html") {
+		t.Fatalf("%s: %d %s", path, got.StatusCode, got.body)
+	}
+	return got
+}
+
+// harmless looks at each element of a page, and returns all of its text.
+func harmless(t *testing.T, path, body string) string {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for n := range root.Descendants() {
+		if n.Type == html.TextNode {
+			text.WriteString(n.Data)
+			if n.Parent.Data == "script" || n.Parent.Data == "style" {
+				t.Errorf("%s: <%s> holds %q", path, n.Parent.Data, n.Data)
+			}
+		}
+		if n.Type != html.ElementNode {
+			continue
+		}
+		if !slices.Contains(elements, n.Data) {
+			t.Errorf("%s: there is a <%s>", path, n.Data)
+		}
+		for _, a := range n.Attr {
+			if !slices.Contains(attributes, a.Key) {
+				t.Errorf("%s: <%s> has %s=%q", path, n.Data, a.Key, a.Val)
+			}
+			if (a.Key == "src" || n.Data == "link") && a.Key != "rel" && a.Key != "type" && !strings.HasPrefix(a.Val, "/assets/") {
+				t.Errorf("%s: <%s> loads %q", path, n.Data, a.Val)
+			}
+		}
+	}
+	return text.String()
+}

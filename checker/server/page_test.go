@@ -1,0 +1,183 @@
+package server
+
+import (
+	"math"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/checker/stats"
+)
+
+// Every field of a report is explained on the page on privacy, and no other.
+func TestEveryFieldIsExplained(t *testing.T) {
+	fields := reportFields()
+	for _, f := range fields {
+		if f.Name == "" || f.Text == "" {
+			t.Errorf("the field %q of a report has no text in reportTexts", f.Name)
+		}
+	}
+	if len(fields) != len(reportTexts) {
+		t.Errorf("there are %d texts for %d fields", len(reportTexts), len(fields))
+	}
+	page := newPrivacyPage(Options{KeepReports: 36 * time.Hour, KeepRollups: 400 * 24 * time.Hour})
+	if !strings.Contains(page.Kept[0].Text, "for 36"+space+"hours") || !strings.Contains(page.Kept[1].Text, "for 400"+space+"days") {
+		t.Errorf("what is kept: %+v", page.Kept)
+	}
+	for _, f := range fields {
+		if !strings.Contains(page.Sample, `"`+f.Name+`"`) {
+			t.Errorf("the sample has no %s: %s", f.Name, page.Sample)
+		}
+	}
+}
+
+func TestShow(t *testing.T) {
+	for _, c := range []struct {
+		kind  stats.Kind
+		value any
+		want  string
+	}{
+		{stats.Number, int64(0), "0"}, {stats.Number, int64(999), "999"}, {stats.Number, int64(1234567), "1,234,567"}, {stats.Number, int64(-1000), "−1,000"},
+		{stats.Number, nil, "–"}, {stats.Text, "<b>", "<b>"}, {stats.Yes, true, "yes"}, {stats.Date, stats.Day(20454), "1 Jan 2026"},
+		{stats.Share, 0.0, "0.0 %"}, {stats.Share, 0.00001, "< 0.1 %"}, {stats.Share, 0.1234, "12.3 %"}, {stats.Share, 0.99999, "> 99.9 %"}, {stats.Share, 1.0, "100.0 %"}, {stats.Share, math.NaN(), "–"},
+		{stats.Change, 0.123, "+12.3 %"}, {stats.Change, -0.5, "−50.0 %"}, {stats.Change, 0.0001, "±0 %"}, {stats.Change, 12.0, "+1,200 %"},
+		{stats.Bytes, 0.0, "0 B"}, {stats.Bytes, 1023.0, "1 KiB"}, {stats.Bytes, 1.5 * (1 << 20), "1.5 MiB"}, {stats.Bytes, 512.0 * (1 << 20), "512 MiB"}, {stats.Bytes, 64.0 * (1 << 30), "64 GiB"},
+	} {
+		if got := strings.ReplaceAll(show(c.kind, c.value), space, " "); got != c.want {
+			t.Errorf("%v is shown as %q, not %q", c.value, got, c.want)
+		}
+	}
+}
+
+// Forms send empty fields, and two versions to compare; links have neither.
+func TestTidied(t *testing.T) {
+	for given, want := range map[string]string{
+		"": "", "days=7": "days=7", "version=&os=linux&arch=": "os=linux", "old=v1&new=v2&days=7": "compare=v1..v2&days=7",
+		"old=v1&new=&compare=a..b": "compare=v1..", "version=+v1.2+": "version=v1.2",
+	} {
+		values, err := url.ParseQuery(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tidy, changed := tidied(values)
+		if tidy.Encode() != want || changed != (given != want) {
+			t.Errorf("%q is tidied to %q (changed: %t), not %q", given, tidy.Encode(), changed, want)
+		}
+		if _, again := tidied(tidy); again {
+			t.Errorf("%q is never tidy", given)
+		}
+	}
+}
+
+var variable = regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{3,6});`)
+
+// Colours of charts keep their distance from the background and from each other,
+// in light and dark, however many of them an eye can see.
+func TestColours(t *testing.T) {
+	css, err := os.ReadFile("web/page.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	light, dark, _ := strings.Cut(strings.Split(string(css), "*,\n")[0], "@media")
+	for name, text := range map[string]string{"light": light, "dark": dark} {
+		colours := map[string]linear{}
+		for _, m := range variable.FindAllStringSubmatch(text, -1) {
+			colours[m[1]] = parseColour(t, m[2])
+		}
+		series := []string{"0", "1", "2", "3", "4", "5", "x"}
+		for i, s := range series {
+			c, ok := colours["c"+s]
+			if !ok || contrast(c, colours["paper"]) < 3 {
+				t.Errorf("%s: c%s has a contrast of %.2f to paper", name, s, contrast(c, colours["paper"]))
+			}
+			if got := contrast(c, colours["on"+s]); got < 4.5 {
+				t.Errorf("%s: words on c%s have a contrast of %.2f", name, s, got)
+			}
+			for j := range i {
+				least := 0.08
+				if j == i-1 {
+					least = 0.15 // side by side
+				}
+				for eye, sees := range eyes {
+					if d := distance(sees.of(c), sees.of(colours["c"+series[j]])); d < least {
+						t.Errorf("%s: to an eye with %s, c%s and c%s are only %.3f apart", name, eye, series[j], s, d)
+					}
+				}
+			}
+		}
+		for _, ink := range []string{"ink", "soft", "accent", "good", "bad"} {
+			if got := contrast(colours[ink], colours["paper"]); got < 4.5 {
+				t.Errorf("%s: %s has a contrast of %.2f to paper", name, ink, got)
+			}
+		}
+	}
+}
+
+// linear is a colour as amounts of red, green and blue light.
+type linear [3]float64
+
+func parseColour(t *testing.T, s string) (c linear) {
+	t.Helper()
+	s = strings.TrimPrefix(s, "#")
+	if len(s) == 3 {
+		s = s[:1] + s[:1] + s[1:2] + s[1:2] + s[2:] + s[2:]
+	}
+	for i := range c {
+		n, err := strconv.ParseUint(s[2*i:2*i+2], 16, 8)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c[i] = float64(n) / 255 / 12.92; n > 10 {
+			c[i] = math.Pow((float64(n)/255+0.055)/1.055, 2.4)
+		}
+	}
+	return c
+}
+
+// contrast is that of WCAG 2.
+func contrast(a, b linear) float64 {
+	light := func(c linear) float64 { return 0.2126*c[0] + 0.7152*c[1] + 0.0722*c[2] + 0.05 }
+	return max(light(a), light(b)) / min(light(a), light(b))
+}
+
+// matrix is what an eye makes of a colour.
+type matrix [3]linear
+
+func (m matrix) of(c linear) (seen linear) {
+	for i, row := range m {
+		seen[i] = max(0, row[0]*c[0]+row[1]*c[1]+row[2]*c[2])
+	}
+	return seen
+}
+
+// eyes are those of all, and of those who lack one kind of cones (Machado,
+// Oliveira and Fernandes, IEEE TVCG 2009).
+var eyes = map[string]matrix{
+	"all cones":      {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
+	"no red cones":   {{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}},
+	"no green cones": {{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}},
+	"no blue cones":  {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
+}
+
+// distance is how different two colours look: that in the space Oklab.
+func distance(a, b linear) float64 {
+	var sum float64
+	x, y := oklab(a), oklab(b)
+	for i := range x {
+		sum += (x[i] - y[i]) * (x[i] - y[i])
+	}
+	return math.Sqrt(sum)
+}
+
+func oklab(c linear) linear {
+	cones := matrix{{0.4122214708, 0.5363325363, 0.0514459929}, {0.2119034982, 0.6806995451, 0.1073969566}, {0.0883024619, 0.2817188376, 0.6299787005}}.of(c)
+	for i := range cones {
+		cones[i] = math.Cbrt(cones[i])
+	}
+	l, m, s := cones[0], cones[1], cones[2]
+	return linear{0.2104542553*l + 0.7936177850*m - 0.0040720468*s, 1.9779984951*l - 2.4285922050*m + 0.4505937099*s, 0.0259040371*l + 0.7827717662*m - 0.8086757660*s}
+}
