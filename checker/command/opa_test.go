@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +81,53 @@ func testOPA(t *testing.T, g generation, opa, path string) {
 		t.Errorf("behind the latest release, opa run logs %v", log)
 	}
 	checkRecorded(t, g, file)
+}
+
+// The statistics show a fleet of real Open Policy Agents: how many processes of
+// which version, and the heap that they told.
+func TestStatsOfOPA(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", file)
+	awaitRelease(t, served, "v9.0.0")
+	const each = 3
+	var heaps []float64
+	for _, g := range generations {
+		for range each {
+			opaRun(t, g.binary(t), g.variable+"=http://"+served.addr, "is out of date")
+		}
+	}
+	for line := range strings.Lines(relcheck(t, "export", "opa", "--db", file)) {
+		var r struct {
+			Heap float64 `json:"heap_usage_bytes"`
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		heaps = append(heaps, r.Heap)
+	}
+	var shown struct {
+		Rows []struct {
+			Version      string
+			IDs, Reports int
+			Behind       int
+			P95          float64
+		}
+	}
+	if err := json.Unmarshal([]byte(relcheck(t, "stats", "opa", "--by", "version", "--json", "--db", file)), &shown); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(heaps)
+	want := generations[0].version // the later one tells nothing
+	if len(shown.Rows) != 1 || shown.Rows[0].Version != want || shown.Rows[0].IDs != each || shown.Rows[0].Reports != each || shown.Rows[0].Behind != 1 {
+		t.Fatalf("the statistics show %+v, want %d ids of %s", shown.Rows, each, want)
+	}
+	if p95, told := shown.Rows[0].P95, heaps[len(heaps)-2]; p95 < told*0.99 || p95 > heaps[len(heaps)-1]*1.01 {
+		t.Errorf("the heap's 95th percentile is %.0f, of %.0f", p95, heaps)
+	}
+	if out := relcheck(t, "stats", "opa", "--db", file); !strings.Contains(out, want) || !strings.Contains(out, "linux/"+runtime.GOARCH) {
+		t.Errorf("relcheck stats opa prints\n%s", out)
+	}
 }
 
 // checkRecorded looks at what the questions above left behind: five of them,

@@ -157,6 +157,7 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 		if err != nil {
 			return err
 		}
+		s.Fold(ctx) // what no running server has folded; without it the figures are older, and say of when
 		releases, err := s.Releases(ctx, product)
 		if err != nil {
 			return err

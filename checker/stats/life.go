@@ -2,7 +2,8 @@ package stats
 
 const (
 	// Silence is after how many seconds without a report an id that reports
-	// again counts as one that has started anew.
+	// again counts as one that has started anew. Lives being kept somewhat coarsely,
+	// it may be up to 12 hours less.
 	Silence = 2 * 24 * 60 * 60
 	// Repeat is how many seconds after its first report an id has to report for
 	// it to count as one that has reported again. Less is the same report, sent
