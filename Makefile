@@ -63,9 +63,11 @@ browser:
 		echo "missing: playwright-core and axe-core, and npm cannot install them; tests that need them are skipped"
 
 # Requests a second, beside those of a handler that does nothing and of one
-# INSERT a request; and what the client costs its host.
+# INSERT a request; what the client costs its host; and how long the figures of a
+# year take, over a long log and over a short one.
 bench: postgres
 	go test ./checker -run '^$$' -bench Start -benchtime 1s
+	go test ./db -run TestStatisticsTime -statistics 10000000 -v -timeout 20m | grep -v '^=\|^--- PASS'
 	go test ./checker/command -run TestThroughput -throughput 2s -v | grep -v '^=\|^--- PASS\|"time"\|: created '
 
 clean:

@@ -47,9 +47,9 @@ func changed(row []any) string {
 	if change < 0 {
 		more = "less"
 	}
-	says := fmt.Sprintf("%s takes %s %s at %s than %s", show(stats.Text, row[2]), showShare(math.Abs(change)), more, row[0], show(stats.Text, row[1]))
+	says := fmt.Sprintf("%s takes %s %s at %s than %s", show(stats.Text, row[2]), stats.ShowShare(math.Abs(change)), more, row[0], show(stats.Text, row[1]))
 	if row[8] != true {
-		return fmt.Sprintf("%s, but that is not certain: it may be from %s to %s.", says, show(stats.Change, row[6]), show(stats.Change, row[7]))
+		return says + ", but the ids are too few, or the two too much alike, to say so for certain."
 	}
-	return says + "."
+	return fmt.Sprintf("%s (between %s and %s, with 95 %% confidence).", says, show(stats.Change, row[6]), show(stats.Change, row[7]))
 }

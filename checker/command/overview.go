@@ -76,7 +76,7 @@ func periods(v *stats.View) *stats.Table {
 	t := choose(v.Table("summary"), "period", "from", "ids", "change", "reports", "checks")
 	last := len(t.Rows) - 1
 	whole := t.Rows[last]
-	whole[0] = showNumber(int64(v.Query.Days())) + " days"
+	whole[0] = stats.ShowNumber(int64(v.Query.Days())) + " days"
 	if same := slices.IndexFunc(t.Rows[:last], func(row []any) bool { return row[1] == whole[1] }); same >= 0 {
 		copy(t.Rows[same][4:], whole[4:])
 		t.Rows = t.Rows[:last]
@@ -113,7 +113,7 @@ func (s *screen) chart(v *stats.View, room int) block {
 	if last == v.Today && n <= room {
 		partial = wide
 	}
-	b := block{s.styled(newText("IDS A DAY, AT MOST "+showNumber(most)), faint)}
+	b := block{s.styled(newText("IDS A DAY, AT MOST "+stats.ShowNumber(most)), faint)}
 	for _, line := range columnsOf(drawn, chartLines) {
 		runes := []rune(line.string)
 		cut := len(runes) - partial

@@ -166,7 +166,7 @@ func mixGrid(title string, at points, names []string, counts map[string][]int64)
 	for i := range at.n {
 		line := []cell{{Text: at.name(i)}, {Text: showNumber(counts[""][i]), Class: "n"}}
 		for _, name := range names {
-			line = append(line, cell{Text: showFloat(stats.Share, ratio(counts[name][i], counts[""][i])), Class: "n"})
+			line = append(line, cell{Text: show(stats.Share, ratio(counts[name][i], counts[""][i])), Class: "n"})
 		}
 		g.Rows = append(g.Rows, line)
 	}
@@ -199,7 +199,7 @@ func shortNumber(n int64) string {
 			if unit.name == "k" {
 				size = 1e3
 			}
-			return strings.TrimSuffix(showFloat(stats.Number, math.Round(float64(n)/float64(size)*10)/10), ".0") + unit.name
+			return strings.TrimSuffix(show(stats.Number, math.Round(float64(n)/float64(size)*10)/10), ".0") + unit.name
 		}
 	}
 	return showNumber(n)
