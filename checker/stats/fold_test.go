@@ -218,3 +218,31 @@ func TestSumIsMerge(t *testing.T) {
 		}
 	})
 }
+
+// An id whose heap varies is kept once: counts stay what they are, and the bytes
+// are fewer.
+func TestRollupIsThin(t *testing.T) {
+	var one, varied stats.Fold = *stats.NewFold(63, nil), *stats.NewFold(63, nil)
+	for n := range 500 {
+		for i := range int64(10) {
+			low, heap := int64(64<<20), int64(1<<20)<<i
+			hash := key.Hash(numbered(n))
+			one.Add(stats.Report{At: start, Hash: hash, Heap: &low})
+			varied.Add(stats.Report{At: start, Hash: hash, Heap: &heap})
+		}
+	}
+	slot := stats.Slot{Period: stats.Period{Span: stats.OneDay, Day: start / 86400}}
+	flat, err := one.Rollups()[slot].AppendBinary(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := varied.Rollups()[slot]
+	ids, above := r.IDs(), r.Above(128<<20)
+	b, err := r.AppendBinary(nil)
+	if err != nil || len(b) > len(flat)+100 {
+		t.Errorf("%d bytes instead of %d, %v", len(b), len(flat), err)
+	}
+	if r.IDs() != ids || r.Above(128<<20) != above || ids != 500 || above != 500 {
+		t.Errorf("%d ids and %d above became %d and %d", ids, above, r.IDs(), r.Above(128<<20))
+	}
+}

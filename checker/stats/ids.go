@@ -127,6 +127,16 @@ func merged(a, b []uint32) []uint32 {
 	return append(append(all, a...), b...)
 }
 
+// without returns the numbers of one list in order that another does not have.
+func without(a, b []uint32) []uint32 {
+	return slices.DeleteFunc(a, func(x uint32) bool {
+		for len(b) > 0 && b[0] < x {
+			b = b[1:]
+		}
+		return len(b) > 0 && b[0] == x
+	})
+}
+
 // Count returns how many distinct ids were added, see [IDsError].
 func (s *IDs) Count() int64 {
 	var t tally

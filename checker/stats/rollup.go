@@ -108,8 +108,21 @@ func (r *Rollup) idsFrom(c int) int64 {
 // rollupForm is the first byte of an encoded rollup.
 const rollupForm = 1
 
+// thin leaves ids only where they matter, which is in the highest of their classes:
+// the heap of a server varies, and in time it is found in many of them.
+func (r *Rollup) thin() {
+	var above []uint32
+	for i := range slices.Backward(r.classes) {
+		ids := r.classes[i].ids
+		ids.few = without(ids.few, above)
+		above = merged(above, ids.few)
+	}
+	r.classes = slices.DeleteFunc(r.classes, func(h heapIDs) bool { return h.ids.many == nil && len(h.ids.few) == 0 })
+}
+
 // AppendBinary appends a form of the rollup that UnmarshalBinary reads.
 func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
+	r.thin()
 	b = append(b, rollupForm)
 	b = binary.AppendUvarint(b, uint64(r.Reports))
 	buckets := 0
