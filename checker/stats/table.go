@@ -41,6 +41,26 @@ func (f Filter) keepsVersion(v string) bool {
 // not a semantic version.
 func Line(v string) string { return semver.MajorMinor(checker.Canonical(v)) }
 
+// What the rows of the table summary are of, in its column period.
+const (
+	LastDay    = "day"
+	Last7Days  = "7 days"
+	Last28Days = "28 days"
+	WholeRange = "range"
+)
+
+// What the rows of the table latest are of, in its column what.
+const (
+	LatestRelease = "latest release"
+	LatestLine    = "latest minor line"
+	Older         = "older"
+	Unknown       = "unknown"
+)
+
+// Other stands for what is no semantic version, and for all that is not told
+// apart.
+const Other = "other"
+
 // Kind is what a column's values are, and how they are shown.
 type Kind int
 
