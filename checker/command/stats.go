@@ -64,7 +64,7 @@ plain text. --json and --csv print what the API gives.`,
 	f.StringVar(&o.arch, "arch", "", "count only this `architecture` (amd64)")
 	f.StringVar(&o.below, "below", "", "how many run something older than this `version`")
 	f.StringVar(&o.above, "above", "", "how many exceed a heap of so many `bytes` (512MiB)")
-	f.StringVar(&o.compare, "compare", "", "how much the heap differs between two `versions` (v1.2.0..v1.3.0)")
+	f.StringVar(&o.compare, "compare", "", "how much the heap differs between two `versions` (v1.2.0..v1.3.0), or lines (v1.2..v1.3)")
 	c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(names(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

@@ -15,7 +15,7 @@ type Query struct {
 	Filter
 	Below   string    // a version: how many run an older one; empty for the latest
 	Above   int64     // bytes of heap: how many exceed it; 0 for none
-	Compare [2]string // two versions whose heaps are compared; empty for the two most used
+	Compare [2]string // two versions, or lines, whose heaps are compared; empty for the two versions most used
 }
 
 // Filter says which builds count. What is empty lets all pass.
@@ -33,8 +33,17 @@ func (f Filter) keepsVersion(v string) bool {
 	if f.Version == "" || f.Version == v {
 		return true
 	}
-	v, asked := checker.Canonical(v), checker.Canonical(f.Version)
-	return v != "" && (v == asked || strings.Count(f.Version, ".") == 1 && Line(v) == Line(asked))
+	v = checker.Canonical(v)
+	return v != "" && (v == checker.Canonical(f.Version) || Line(v) == askedLine(f.Version))
+}
+
+// askedLine returns the minor line that is asked for by v1.2 or 1.2; it is empty
+// for what asks for a single version.
+func askedLine(asked string) string {
+	if strings.Count(asked, ".") != 1 {
+		return ""
+	}
+	return Line(asked)
 }
 
 // Line returns the minor line of a version: v1.2 for 1.2.3. It is empty when v is
