@@ -34,7 +34,7 @@ func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (
 	if public {
 		fresh = publicFresh // which ends with yesterday
 	}
-	v, err := s.views.get(r.Context(), viewKey{p, q.Values().Encode(), today}, fresh, func(ctx context.Context) (*stats.View, error) {
+	v, err := s.views.get(r.Context(), viewKey{p, q, today}, fresh, func(ctx context.Context) (*stats.View, error) {
 		return s.read(ctx, p, q, today)
 	})
 	if err != nil {

@@ -31,7 +31,7 @@ const (
 // of the catalog.
 type viewKey struct {
 	product *product
-	query   string
+	query   stats.Query
 	today   stats.Day
 }
 
