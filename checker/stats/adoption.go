@@ -72,7 +72,9 @@ func (v *View) halves() func(*release) any {
 	days := v.periods(OneDay)
 	grid := v.versionsBy(OneDay, days)
 	atLeast := make([][]int64, len(days)) // of each day, how many ran one of the first n versions of the ladder
+	totals := make([]int64, len(days))
 	for i := range days {
+		totals[i] = sum(grid[i])
 		atLeast[i] = make([]int64, len(v.ladder)+1)
 		for n, one := range v.ladder {
 			atLeast[i][n+1] = atLeast[i][n] + grid[i][one.place]
@@ -84,7 +86,7 @@ func (v *View) halves() func(*release) any {
 		}
 		n := rungs(v.ladder, r.key)
 		for i, d := range days {
-			if total := sum(grid[i]); d >= DayOf(r.Date) && d < v.Today && total > 0 && 2*atLeast[i][n] >= total {
+			if total := totals[i]; d >= DayOf(r.Date) && d < v.Today && total > 0 && 2*atLeast[i][n] >= total {
 				return int64(d - DayOf(r.Date))
 			}
 		}
