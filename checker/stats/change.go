@@ -46,26 +46,26 @@ type side struct {
 // compared returns the two sides that were asked for, or else the two versions
 // that most ids told a heap of, the older one first.
 func (v *View) compared() (from, to side, err error) {
-	piles := v.piles(len(v.used), func(b *build) int { return b.version.place })
 	if v.Query.Compare == [2]string{} {
-		return v.mostTold(piles)
+		return v.mostTold()
 	}
-	from, noFrom := v.side(v.Query.Compare[0], piles)
-	to, noTo := v.side(v.Query.Compare[1], piles)
+	from, noFrom := v.side(v.Query.Compare[0])
+	to, noTo := v.side(v.Query.Compare[1])
 	if noFrom != nil && noTo != nil {
 		return from, to, fmt.Errorf("%w; %w", noFrom, noTo)
 	}
 	return from, to, cmp.Or(noFrom, noTo)
 }
 
-// side sums up what was asked for.
-func (v *View) side(asked string, piles []pile) (side, error) {
+// side sums up what was asked for, be it as rare as it may.
+func (v *View) side(asked string) (side, error) {
 	line, reports := askedLine(asked), int64(0)
 	s := side{name: cmp.Or(line, v.published.shown(asked))}
-	for i, one := range v.used {
-		if line == "" && one.name == s.name || line != "" && Line(one.key) == line {
-			s.merge(&piles[i])
-			reports += one.reports
+	for i := range v.builds {
+		b := &v.builds[i]
+		if line != "" && Line(b.Version) == line || line == "" && (b.version.name == s.name || v.published.shown(b.Version) == s.name) {
+			s.add(b)
+			reports += b.Reports
 		}
 	}
 	switch {
@@ -77,7 +77,8 @@ func (v *View) side(asked string, piles []pile) (side, error) {
 	return s, nil
 }
 
-func (v *View) mostTold(piles []pile) (from, to side, err error) {
+func (v *View) mostTold() (from, to side, err error) {
+	piles := v.piles(len(v.used), func(b *build) int { return b.version.place })
 	var told []*version
 	for _, one := range v.ladder {
 		if piles[one.place].total > 0 {

@@ -118,6 +118,24 @@ func TestWhatIsCompared(t *testing.T) {
 	}
 }
 
+// Versions that are too many to be told apart elsewhere can be compared all the same.
+func TestRareVersionsAreCompared(t *testing.T) {
+	var all []sent
+	for i := range 300 {
+		all = append(all, sent{"2026-03-02", 10 * i, 10*i + i/100, fmt.Sprintf("1.%d.0", i), "linux/amd64", 1 << 20})
+	}
+	for compare, want := range map[[2]string]string{
+		{"1.1.0", "1.2.0"}:   "p50 v1.1.0 v1.2.0",
+		{"1.1", "1.2"}:       "p50 v1.1 v1.2",
+		{"1.1.0", "1.299.0"}: "p50 v1.1.0 v1.299.0",
+		{"other", "1.299.0"}: "p50 other v1.299.0",
+	} {
+		if got := comparison(stats.Query{Compare: compare}, all); !strings.HasPrefix(text(got), want) {
+			t.Errorf("%v: %s, %s", compare, text(got), got.Note)
+		}
+	}
+}
+
 // The bars hold all reports, follow each other, and are as many as can be told
 // apart by eye.
 func TestHistogram(t *testing.T) {

@@ -88,7 +88,7 @@ func (v *View) count(builds []BuildFigures) {
 
 		name, of := v.published.shown(b.Version), b.Version
 		if rare[name] {
-			name, of = other, other
+			name, of = Other, Other
 		}
 		if versions[name] == nil {
 			versions[name] = v.published.version(of)
