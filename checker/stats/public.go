@@ -36,8 +36,8 @@ func (v *View) isPublic() bool {
 }
 
 // publiclyKnown are the days that something is known of, as far as everyone may
-// see: from the first week on that counts any ids. The first report of all may be
-// that of a single id.
+// see: from the first week on that counts any ids, or else the last seven. The
+// first report of all may be that of a single id.
 func (v *View) publiclyKnown() Range {
 	if v.rounded(v.ids) == 0 {
 		return Range{1, 0}
@@ -49,7 +49,7 @@ func (v *View) publiclyKnown() Range {
 			return Range{week.Day, v.Query.To}
 		}
 	}
-	return v.Query.Range
+	return v.Query.Last(7)
 }
 
 // rounded is a count of ids as everyone may see it.

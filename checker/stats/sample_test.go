@@ -70,8 +70,8 @@ func TestSameHeapIsNotCertain(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for _, times := range []float64{1, 60} {
 		for _, servers := range []int{0, 3, 10, 30, 100} {
-			runs := 60
-			u := users{once: 400, servers: servers, aDay: 8, median: 1e6, times: times}
+			const runs = 40
+			u := users{once: 400, servers: servers, aDay: 4, median: 1e6, times: times}
 			for p, n := range certainties(random, runs, u, u) {
 				if n > runs/10 {
 					t.Errorf("%d servers that take %.0f times as much: %s was certain %d times of %d", servers, times, p, n, runs)
@@ -89,7 +89,7 @@ func TestChangedHeapIsCertain(t *testing.T) {
 		"servers":            {servers: 3500, aDay: 2},
 		"servers and checks": {once: 5000, servers: 3500, aDay: 2},
 	} {
-		const runs = 8
+		const runs = 4
 		u.median, u.times = 1e8, 1
 		is := u
 		is.median *= 1.12
