@@ -11,8 +11,8 @@ import (
 const (
 	// deviations of a normal distribution to both sides hold 95 % of it.
 	deviations = 1.96
-	// leastBeyond is how many ids have to lie beyond a percentile, on average, for
-	// the ranks around it to be about normally distributed.
+	// leastBeyond is how many observations have to lie beyond a percentile, on
+	// average, for the ranks around it to be about normally distributed.
 	leastBeyond = 5
 )
 
@@ -28,8 +28,9 @@ func (v *View) heapChange(t *Table) {
 		t.remark(err.Error())
 		return
 	}
+	was, now := v.sampleOf(&from), v.sampleOf(&to)
 	for _, p := range percentiles {
-		old, is := from.interval(p.q), to.interval(p.q)
+		old, is := was.interval(p.q), now.interval(p.q)
 		change, low, high := is.against(old)
 		certain := old.enough && is.enough && (low > 0 || high < 0)
 		t.row(p.name, from.name, to.name, old.value, is.value, orNil(change, !math.IsNaN(change)),
@@ -39,8 +40,14 @@ func (v *View) heapChange(t *Table) {
 
 // side is one of two that are compared.
 type side struct {
-	name string // of a version, or of a line
+	name   string // of a version, or of a line
+	builds []*build
 	pile
+}
+
+func (s *side) add(b *build) {
+	s.builds = append(s.builds, b)
+	s.pile.add(b)
 }
 
 // compared returns the two sides that were asked for, or else the two versions
@@ -95,37 +102,33 @@ func (v *View) mostTold() (from, to side, err error) {
 	if older.place < newer.place {
 		older, newer = newer, older
 	}
-	return side{older.name, piles[older.place]}, side{newer.name, piles[newer.place]}, nil
+	return v.sideOf(older), v.sideOf(newer), nil
 }
 
-// interval is a percentile, and between what it lies with 95 % confidence.
-type interval struct {
-	value, low, high float64
-	enough           bool // observations to say so
-}
-
-// interval is found by ranks, whatever the distribution of the heaps: how many
-// observations are below a percentile is distributed binomially. Each id is one
-// observation, since the reports of one process resemble each other.
-func (p *pile) interval(q float64) interval {
-	n := float64(p.ids)
-	spread := deviations * math.Sqrt(q*(1-q)/n)
-	return interval{
-		value: p.Quantile(q), low: p.Quantile(max(0, q-spread)), high: p.Quantile(min(1, q+spread)),
-		enough: n*min(q, 1-q) >= leastBeyond,
+func (v *View) sideOf(one *version) side {
+	s := side{name: one.name}
+	for i := range v.builds {
+		if v.builds[i].version == one {
+			s.add(&v.builds[i])
+		}
 	}
+	return s
 }
 
 // against returns how much more i is than another one, and between what that
 // lies: in logarithms, the deviations of two independent intervals add up in
 // squares (Donner and Zou, Statistical Methods in Medical Research 2012). To
-// that comes what the buckets may be off. All are NaN where a heap is 0.
+// that comes what the buckets may be off. All are NaN where a heap is 0, and the
+// ends where one of theirs is.
 func (i interval) against(old interval) (change, low, high float64) {
-	if old.low <= 0 || i.low <= 0 {
+	if old.value <= 0 || i.value <= 0 {
 		return math.NaN(), math.NaN(), math.NaN()
 	}
 	ln := func(a, b float64) float64 { return math.Log(a / b) }
 	ratio := ln(i.value, old.value)
+	if old.low <= 0 || i.low <= 0 {
+		return math.Expm1(ratio), math.NaN(), math.NaN()
+	}
 	down := math.Hypot(ln(i.value, i.low), ln(old.high, old.value)) + logGamma
 	up := math.Hypot(ln(i.high, i.value), ln(old.value, old.low)) + logGamma
 	return math.Expm1(ratio), math.Expm1(ratio - down), math.Expm1(ratio + up)

@@ -26,10 +26,8 @@ func (v *View) Public(threshold int64) *View {
 		public.tables = publicDefinitions
 	}
 	public.AsOf = time.Time{} // of one report
-	public.Known = Range{1, 0}
-	if public.rounded(v.ids) > 0 {
-		public.Known = v.days()
-	}
+	public.Known = public.publiclyKnown()
+	public.known = public.Known
 	public.Query.Below, public.Query.Above, public.Query.Compare = "", 0, [2]string{}
 	return &public
 }
@@ -38,6 +36,23 @@ func (v *View) Public(threshold int64) *View {
 func (v *View) isPublic() bool {
 	q := v.Query
 	return q.Filter == Filter{} && q.To == v.Today-1 && slices.Contains(publicDays, q.Range.Days())
+}
+
+// publiclyKnown are the days that something is known of, as far as everyone may
+// see: from the first week on that counts any ids, or else the last seven. The
+// first report of all may be that of a single id.
+func (v *View) publiclyKnown() Range {
+	if v.rounded(v.ids) == 0 {
+		return Range{1, 0}
+	}
+	all := *v
+	all.known = v.Query.Range
+	for _, week := range all.perPeriod(OneWeek) {
+		if v.rounded(week.IDs) > 0 {
+			return Range{week.Day, v.Query.To}
+		}
+	}
+	return v.Query.Last(7)
 }
 
 // rounded is a count of ids as everyone may see it.

@@ -1,6 +1,7 @@
 package stats_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -202,27 +203,42 @@ func TestPublicPercentiles(t *testing.T) {
 		v1.1.0 20 7.3e+08 -`)
 }
 
+// What some builds of a fleet can be.
+var (
+	someVersions  = rapid.SampledFrom([]string{"1.0.0", "1.1.0", "1.1.1", "1.2.0", "1.2.0-rc.1", "dev"})
+	somePlatforms = rapid.SampledFrom([]string{"linux/amd64", "linux/arm64", "darwin/arm64", "other/other"})
+)
+
 // multiple is a fleet of which every sum of groups is a multiple of ten, but for
 // the one given, which has some more.
 func multiple(t *rapid.T) (all []sent) {
 	day := func() string { return (publicToday - stats.Day(rapid.IntRange(1, 60).Draw(t, "day"))).String() }
 	for i := range rapid.IntRange(1, 8).Draw(t, "groups") {
-		version := rapid.SampledFrom([]string{"1.0.0", "1.1.0", "1.1.1", "1.2.0", "1.2.0-rc.1", "dev"}).Draw(t, "version")
-		platform := rapid.SampledFrom([]string{"linux/amd64", "linux/arm64", "darwin/arm64", "other/other"}).Draw(t, "platform")
+		version, platform := someVersions.Draw(t, "version"), somePlatforms.Draw(t, "platform")
 		n := 10 * rapid.IntRange(1, 2).Draw(t, "tens")
 		all = append(all, sent{day(), 100 * i, 100*i + n - 1, version, platform, 1 << 20})
 	}
 	return all
 }
 
+// few are less than ten ids of any build, on any day: also before all others, and
+// of a version that no other id runs.
+func few(t *rapid.T) sent {
+	version := rapid.OneOf(someVersions, rapid.SampledFrom([]string{"0.0.1", "1.0.1", "1.3.0", "9.9.9", "-1+1", "other"}))
+	platform := rapid.OneOf(somePlatforms, rapid.SampledFrom([]string{"plan9/arm", "linux/arm"}))
+	day := publicToday - stats.Day(rapid.OneOf(rapid.IntRange(0, 70), rapid.IntRange(0, 800)).Draw(t, "few since"))
+	return sent{day.String(), 10_000, 10_000 + rapid.IntRange(0, 8).Draw(t, "few"), version.Draw(t, "few of"), platform.Draw(t, "few on"), 1 << 20}
+}
+
 // One id more, where that fills no ten, changes nothing that everyone may see.
 func TestPublicHidesOneID(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := multiple(t)
-		more := rapid.SampledFrom(all).Draw(t, "like")
-		more.first, more.last = 10_000, 10_000+rapid.IntRange(0, 8).Draw(t, "more")
+		all, more := multiple(t), few(t)
 		for _, lastDays := range []int{7, 28, 90, 365} {
 			was, is := publicView(lastDays, 10, all), publicView(lastDays, 10, append(slices.Clone(all), more))
+			if len(was.Tables()) != len(is.Tables()) || was.Latest != is.Latest {
+				t.Errorf("the tables are others")
+			}
 			for i, table := range was.Tables() {
 				if got := is.Tables()[i]; text(got) != text(table) || got.Note != table.Note {
 					t.Errorf("%s of %d days was\n%sand is\n%s", table.Name, lastDays, text(table), text(got))
@@ -233,6 +249,40 @@ func TestPublicHidesOneID(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Versions of few ids are not left out, where they are many together.
+func TestPublicHeapHasOthers(t *testing.T) {
+	var all []sent
+	for i, version := range []string{"1.0.0", "1.1.0", "1.2.0", "dev"} {
+		all = append(all, sent{"2026-03-20", 10 * i, 10*i + 5, version, "linux/amd64", 1 << 20})
+	}
+	all = append(all, sent{"2026-03-20", 100, 149, "2.0.0", "linux/amd64", 1 << 20})
+	got := map[any]any{}
+	for _, row := range publicView(28, 10, all).Table("heap").Rows {
+		got[row[0]] = row[1]
+	}
+	want := map[any]any{nil: int64(70), "v2.0.0": int64(50), "other": int64(20)}
+	if !maps.Equal(got, want) {
+		t.Errorf("got ids %v, want %v", got, want)
+	}
+}
+
+// What one id reported long before all others does not tell that it did.
+func TestPublicKnowsFromTheFirstWeekOfMany(t *testing.T) {
+	all := append(publicFleet(), sent{"2025-12-01", 500, 500, "v1.0.0", "linux/amd64", 1 << 20})
+	for lastDays, want := range map[int]stats.Range{
+		7:  {From: 1, To: 0}, // there are none in them
+		28: days("2026-03-09", "2026-03-30"), 365: days("2026-03-09", "2026-03-30"),
+	} {
+		if got := publicView(lastDays, 10, all).Known; got != want {
+			t.Errorf("of %d days, known are %v, want %v", lastDays, got, want)
+		}
+	}
+	expect(t, publicView(90, 10, all), "summary", `
+		7 days 03-24 03-30 0 10 -1.000
+		28 days 03-03 03-30 50 - -
+		range 12-31 03-30 50 - -`)
 }
 
 // Nothing of a product with few ids is shown, not even when it was heard of.

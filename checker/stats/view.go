@@ -20,7 +20,7 @@ type View struct {
 	Latest  string    // the tag of the latest release, or empty
 
 	tables    []definition
-	known     Range // what is known, even of a view that is public
+	known     Range // what is known; of a view that is public, as far as everyone may see
 	threshold int64 // see [View.Public]
 	published published
 	builds    []build

@@ -115,55 +115,6 @@ func (c *comparison) fit(row []any) bool {
 	return ok
 }
 
-// interval checks that of a change: it holds the change, is about as wide as the
-// ranks of order statistics make it, and is said to be certain when that is so.
-func (c *comparison) interval(row []any) {
-	t, q := c.truth, quantileOf(row[0])
-	before, after := row[1].(string), row[2].(string)
-	m, n := float64(t.idsOf(before)), float64(t.idsOf(after))
-	enough := m*(1-q) >= 5 && n*(1-q) >= 5
-	near5 := math.Abs(m*(1-q)-5) < 1e-6 || math.Abs(n*(1-q)-5) < 1e-6 // decided by the last digit
-	certain, _ := row[8].(bool)
-	low, high, change := number(row[6]), number(row[7]), number(row[5])
-	if !enough {
-		if certain && !near5 {
-			c.report("%v is certain, of %v and %v ids", row, m, n)
-		}
-		return
-	}
-	if !(low <= change && change <= high) {
-		c.report("%v does not hold its change", row)
-	}
-	if want := low > 0 || high < 0; certain != want && !near5 {
-		c.report("%v is certain: %v", row, certain)
-	}
-	c.width(row, q, m, n)
-}
-
-// width checks that the interval is as wide as the errors of two independent
-// samples make it, in logarithms, with what the rounding of five heaps may add.
-func (c *comparison) width(row []any, q, m, n float64) {
-	lowBefore, highBefore := c.truth.around(row[1].(string), q, m)
-	lowAfter, highAfter := c.truth.around(row[2].(string), q, n)
-	before, after := math.Log(number(row[3])), math.Log(number(row[4]))
-	d := math.Log(1 + number(row[5]))
-	wantLow := d - math.Hypot(after-lowAfter, highBefore-before)
-	wantHigh := d + math.Hypot(highAfter-after, before-lowBefore)
-	low, high := math.Log(1+number(row[6])), math.Log(1+number(row[7]))
-	if slack := 5 * heapMargin; !near(low, wantLow, slack) || !near(high, wantHigh, slack) {
-		c.report("%v is from %.3f to %.3f in logarithms, want %.3f to %.3f", row, low, high, wantLow, wantHigh)
-	}
-}
-
-// around returns the logarithms of the heaps between which the quantile of a
-// version's heaps lies, in 95 of 100 samples of n.
-func (t *Truth) around(name string, q, n float64) (low, high float64) {
-	heaps := t.heapsOfVersion(name)
-	off := 1.96 * math.Sqrt(q*(1-q)/n)
-	at := func(q float64) float64 { return math.Log(quantile(heaps, min(1, max(0, q))).(float64)) }
-	return at(q - off), at(q + off)
-}
-
 func quantileOf(name any) float64 {
 	for _, p := range percentiles {
 		if p.name == name {

@@ -29,11 +29,12 @@ type Truth struct {
 	daily    map[stats.Day][]int64
 	tables   map[string][][]any // those that were asked for
 	sorted   map[string][]int64 // heaps by version, likewise
+	samples  map[string]*sample // by version, likewise
 }
 
 // NewTruth counts what a query asks about. Today is a day that is not over yet.
 func (l *Log) NewTruth(q stats.Query, today stats.Day) *Truth {
-	t := &Truth{tables: map[string][][]any{}, sorted: map[string][]int64{}, log: l, query: q, today: today, shown: stats.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases)}
+	t := &Truth{tables: map[string][][]any{}, sorted: map[string][]int64{}, samples: map[string]*sample{}, log: l, query: q, today: today, shown: stats.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases)}
 	for _, b := range l.builds {
 		t.kept = append(t.kept, keeps(q.Filter, b))
 		t.versions = append(t.versions, t.releases.version(b.Version))
