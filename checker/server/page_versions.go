@@ -75,7 +75,7 @@ func (b *builder) support() part {
 		}
 	}
 	f.Chart = columns.SVG()
-	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", chosen, "versions"}}}
+	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", b.wrong.typed("below", chosen), "versions"}}, Wrong: b.wrong.tell(p.ID, "below")}
 	p.add(f)
 	return p
 }
