@@ -57,6 +57,11 @@ async function picture(page, name) {
   await page.screenshot({ path: join(screenshots, name + ".png"), fullPage: true });
 }
 
+// trim leaves a few of those that are all alike, for axe takes its time for each.
+function trim() {
+  for (const one of document.querySelectorAll(".mark:nth-of-type(n + 4), tbody tr:nth-child(n + 6), option:nth-child(n + 4):not([selected])")) one.remove();
+}
+
 async function accessible(page, name) {
   await page.evaluate(axe); // not as a script of the page: its policy would refuse it
   const { violations } = await page.evaluate(() => axe.run({ resultTypes: ["violations"] }));
@@ -85,11 +90,18 @@ for (const [server, paths] of Object.entries(places)) {
       for (const width of [375, 1440]) {
         await page.setViewportSize({ width, height: 900 });
         await fits(page, name + "-" + width);
+        if (!drawn[server]?.includes(path)) continue;
         for (const colorScheme of ["light", "dark"]) {
           await page.emulateMedia({ colorScheme });
-          if (drawn[server]?.includes(path)) await picture(page, `${name}-${width}-${colorScheme}`);
-          if ((width === 375) === (colorScheme === "light")) await accessible(page, `${name}-${width}-${colorScheme}`);
+          await picture(page, `${name}-${width}-${colorScheme}`);
         }
+      }
+      if (path.includes("days=365")) continue; // nothing but longer
+      await page.evaluate(trim);
+      for (const [width, colorScheme] of [[375, "light"], [1440, "dark"]]) {
+        await page.setViewportSize({ width, height: 900 });
+        await page.emulateMedia({ colorScheme });
+        await accessible(page, `${name}-${width}-${colorScheme}`);
       }
     }
   });
