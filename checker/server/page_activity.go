@@ -15,6 +15,7 @@ func (b *builder) activity() part {
 		p.Lead = []string{"Ids that reported in each week."}
 	}
 	if b.total() == 0 {
+		p.Lead = []string{"Questions for the latest release that came without an id."}
 		p.add(b.daily("checks", "Checks without an id, by day"))
 		return p
 	}

@@ -91,7 +91,7 @@ func newOverview(v *stats.View, public bool) overview {
 		}
 	}
 	for r := range rows(v.Table("latest")) {
-		if r.text("what") == "latest release" && r.has("share") {
+		if v.Latest != "" && r.text("what") == "latest release" && r.has("share") {
 			o.Latest = r.text("version") + " is the latest release; " + r.show("share") + " of the ids run it, or newer."
 		}
 	}

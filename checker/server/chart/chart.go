@@ -28,10 +28,12 @@ type Tick struct {
 	At    float64 // from 0, left or bottom, to 1
 	Text  string
 	Minor bool // left out where there is little room
+	Low   bool // on a line of its own there
 }
 
 const (
 	axisHeight = 24  // pixels below the area, for the words of the X axis
+	lowHeight  = 14  // pixels that their second line takes
 	headroom   = 8   // pixels above it, for half of the topmost word of the Y axis
 	letter     = 7.4 // pixels a letter takes, in the widest of the usual fonts
 	narrow     = 280 // pixels: the least width of the area that words have to fit into
@@ -97,7 +99,12 @@ func (f Frame) draw(inside func(*svg)) template.HTML {
 }
 
 // height is that of the whole drawing.
-func (f Frame) height() int { return headroom + f.Height + axisHeight }
+func (f Frame) height() int {
+	if slices.ContainsFunc(f.X, func(t Tick) bool { return t.Low }) {
+		return headroom + f.Height + axisHeight + lowHeight
+	}
+	return headroom + f.Height + axisHeight
+}
 
 // y is where a value from 0 to 1 is, in pixels from the top.
 func (f Frame) y(value float64) float64 { return headroom + float64(f.Height)*(1-value) }
@@ -132,7 +139,7 @@ func fit(all []Tick) []Tick {
 		if text := []rune(all[i].Text); len(text) > longest {
 			all[i].Text = string(text[:longest-1]) + "…"
 		}
-		kept[i] = !all[i].Minor && free(all, kept, i, narrow)
+		kept[i] = !all[i].Minor && free(all, kept, i, narrow) && free(all, kept, i, wide)
 	}
 	for i := range all {
 		if !kept[i] {
@@ -154,6 +161,9 @@ func free(all []Tick, kept []bool, i int, width float64) bool {
 	const gap = 6 // pixels
 	from, to := all[i].extent(width)
 	for k, t := range all {
+		if width == narrow && t.Low != all[i].Low {
+			continue
+		}
 		if start, end := t.extent(width); kept[k] && from < end+gap && start < to+gap {
 			return false
 		}
@@ -188,6 +198,9 @@ func anchor(t Tick) string {
 	}
 	if t.Minor {
 		class += " wide"
+	}
+	if t.Low {
+		class += " low"
 	}
 	return class
 }

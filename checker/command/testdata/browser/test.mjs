@@ -47,7 +47,7 @@ async function fits(page, name) {
     [...document.querySelectorAll("svg.area > g.axis")].flatMap((axis) => {
       const words = [...axis.children].filter((word) => getComputedStyle(word).display !== "none").map((word) => [word.textContent, word.getBoundingClientRect()]);
       words.sort((a, b) => a[1].left - b[1].left);
-      return words.filter(([, box], i) => i && box.left < words[i - 1][1].right + 2).map(([word]) => word);
+      return words.filter(([, box], i) => words.slice(0, i).some(([, other]) => box.left < other.right + 2 && box.top < other.bottom - 3 && other.top < box.bottom - 3)).map(([word]) => word);
     }),
   );
   check(touching.length === 0, `on ${name} these words of an axis touch the one before: ${touching}`);
