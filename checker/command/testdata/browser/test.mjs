@@ -82,8 +82,8 @@ const places = {
 const drawn = { full: ["/", "/products/opa"], empty: ["/", "/products/opa"] };
 
 // Each page is looked at narrow and wide; axe sees it once in light and once in dark.
-for (const [server, paths] of Object.entries(places)) {
-  await visit(given[server], {}, async (page) => {
+const visits = Object.entries(places).map(([server, paths]) =>
+  visit(given[server], {}, async (page) => {
     for (const path of paths) {
       await page.goto(given[server].base + path);
       const name = `${server}${path.replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}`;
@@ -104,8 +104,9 @@ for (const [server, paths] of Object.entries(places)) {
         await accessible(page, `${name}-${width}-${colorScheme}`);
       }
     }
-  });
-}
+  }),
+);
+await Promise.all(visits); // browser and servers wait for one another
 
 const text = (page, selector) => page.locator(selector).first().innerText();
 
