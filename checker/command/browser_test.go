@@ -10,9 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"relcheck/checker"
 	"relcheck/checker/stats"
@@ -41,6 +44,7 @@ func TestBrowser(t *testing.T) {
 	everyone.Link = ""
 	given, err := json.Marshal(map[string]any{
 		"full": full, "empty": show(t, filepath.Join(t.TempDir(), "empty.db")), "public": everyone,
+		"odd":   show(t, oddStore(t)),
 		"below": "v1.0.0", "affected": affected(t, full, "v1.0.0"),
 	})
 	if err != nil {
@@ -168,6 +172,41 @@ func fill(t testing.TB, file string, f fleet.Fleet) {
 		t.Fatal(err)
 	}
 }
+
+// oddStore makes a store with a product that only checks ask for, without any
+// release, and one whose names are long words.
+func oddStore(t *testing.T) string {
+	t.Helper()
+	ctx := context.Background()
+	schema, err := os.ReadFile("../../schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "odd.db")
+	s, err := db.Open(ctx, file, string(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	linux, yesterday := checker.Platform{OS: "linux", Arch: "amd64"}, stats.DayOf(time.Now()).Time().AddDate(0, 0, -1)
+	_, err = s.Backfill(ctx, "opa", none[db.Recorded], slices.Values([]db.Checked{{Day: yesterday, Version: "v1.8.0", Platform: linux, Count: 25}}))
+	if err == nil {
+		err = s.AddProduct(ctx, checker.Product{Name: "long", Title: strings.Repeat("W", 100)})
+	}
+	if err == nil {
+		report := checker.Report{ID: uuid.MustParse("4c3f7f7e-7f0c-4d52-9a57-5a4b7d5f3c11"), Version: "v1.0.0-" + strings.Repeat("a", 65), HeapUsageBytes: new(int64(1 << 20))}
+		_, err = s.Backfill(ctx, "long", slices.Values([]db.Recorded{{At: yesterday, Platform: linux, Report: report}}), none[db.Checked])
+	}
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func none[T any](func(T) bool) {}
 
 func recorded(f fleet.Fleet) func(func(db.Recorded) bool) {
 	return func(yield func(db.Recorded) bool) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"relcheck/checker/stats"
@@ -22,7 +23,11 @@ const (
 func (s *screen) overview(v *stats.View) block {
 	all := append(s.title(v), text{})
 	versions := v.Table("versions")
-	if len(versions.Rows) == 0 {
+	switch checks := checksOf(v); {
+	case len(versions.Rows) == 0 && checks > 0:
+		all = append(append(all, s.headline(v)...), text{})
+		return append(all, plain("No ids, but checks without one: "+stats.ShowNumber(checks)+". Some clients ask for the latest release, and report nothing.")...)
+	case len(versions.Rows) == 0:
 		return append(all, plain("Nothing was reported in these days, or passes the filter.",
 			"There are figures of "+v.Known.From.String()+" to "+v.Known.To.String()+".")...)
 	}
@@ -46,6 +51,15 @@ func (s *screen) overview(v *stats.View) block {
 		all = append(all, text{}, s.styled(newText("Ids are starts of programs, not installations, within 0.8 %. --by shows more."), faint))
 	}
 	return all
+}
+
+// checksOf is how many checks without an id the range has.
+func checksOf(v *stats.View) (n int64) {
+	t := v.Table("daily")
+	for _, row := range t.Rows {
+		n += row[index(t, "checks")].(int64)
+	}
+	return n
 }
 
 // title says what is shown, and of when.
@@ -90,20 +104,23 @@ func periods(v *stats.View) *stats.Table {
 	return choose(t, "period", "ids", "change", "reports", "checks")
 }
 
-// chart draws the ids of each day, or of as many days together as there is no
+// chart draws the ids of each day, or where there are none the checks, or of as many days together as there is no
 // room for alone. Today, which is not over, is faint.
 func (s *screen) chart(v *stats.View, room int) block {
 	daily := v.Table("daily")
-	n, most := len(daily.Rows), int64(1)
+	n, most, counted := len(daily.Rows), int64(1), "ids"
+	if len(v.Table("versions").Rows) == 0 {
+		counted = "checks"
+	}
 	if n < 2 || room < 20 {
 		return nil
 	}
-	ids := make([]float64, n)
+	counts := make([]float64, n)
 	for i, row := range daily.Rows {
-		ids[i] = float64(row[1].(int64))
-		most = max(most, row[1].(int64))
+		count := row[index(daily, counted)].(int64)
+		counts[i], most = float64(count), max(most, count)
 	}
-	values, wide := squeeze(ids, room), max(1, min(room/n, 4))
+	values, wide := squeeze(counts, room), max(1, min(room/n, 4))
 	var drawn []float64
 	for _, value := range values {
 		drawn = append(drawn, slices.Repeat([]float64{value / float64(most)}, wide)...)
@@ -113,7 +130,7 @@ func (s *screen) chart(v *stats.View, room int) block {
 	if last == v.Today && n <= room {
 		partial = wide
 	}
-	b := block{s.styled(newText("IDS A DAY, AT MOST "+stats.ShowNumber(most)), faint)}
+	b := block{s.styled(newText(strings.ToUpper(counted)+" A DAY, AT MOST "+stats.ShowNumber(most)), faint)}
 	for _, line := range columnsOf(drawn, chartLines) {
 		runes := []rune(line.string)
 		cut := len(runes) - partial

@@ -26,6 +26,7 @@ var public = map[string]bool{
 	"GET /readyz":                                           true,
 	"GET /{$}":                                              true,
 	"GET /connect":                                          true,
+	"GET /products/{product}/{$}":                           true,
 	"GET /products/{product}/connect":                       true,
 	"GET /privacy":                                          true,
 	"GET /assets/{name}":                                    true,

@@ -43,7 +43,10 @@ var website = sync.OnceValue(func() *web {
 		names[name] = hashed(name, body)
 		w.assets[names[name]] = body
 	}
-	base := template.New("").Funcs(template.FuncMap{"asset": func(name string) string { return "/assets/" + names[name] }})
+	base := template.New("").Funcs(template.FuncMap{
+		"asset": func(name string) string { return "/assets/" + names[name] },
+		"drawn": func() template.HTML { return `<span class="unseen">Drawn</span>` }, // heads a column of drawings
+	})
 	template.Must(base.ParseFS(files, "base.html"))
 	pages, err := fs.Glob(files, "*.html")
 	if err != nil {

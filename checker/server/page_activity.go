@@ -14,6 +14,11 @@ func (b *builder) activity() part {
 	if b.public {
 		p.Lead = []string{"Ids that reported in each week."}
 	}
+	if b.total() == 0 {
+		p.Lead = []string{"Questions for the latest release that came without an id."}
+		p.add(b.daily("checks", "Checks without an id, by day"))
+		return p
+	}
 	p.add(b.daily("ids", "Ids by day"), b.daily("checks", "Checks without an id, by day"), b.lifetimes(&p))
 	for _, one := range []struct{ table, title string }{{"weekly", "Ids by week"}, {"monthly", "Ids by four weeks"}} {
 		if f, t := b.figure(one.table, one.title); f != nil {

@@ -55,7 +55,7 @@ func (p points) name(i int) string {
 	return showDay(day) + " to " + showDay(day+stats.Day(p.step)-1)
 }
 
-func (p points) ticks() []chart.Tick { return ticks(p.first, p.n*p.step) }
+func (p points) ticks() []chart.Tick { return chart.Days(p.first.Time(), p.n*p.step) }
 
 // adoption is the share of each version over time.
 func (b *builder) adoption() part {

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strings"
 
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
@@ -159,7 +160,10 @@ func (b *builder) heapChange(p *part) *figure {
 	}
 	f.Grid = gridOf(t, "percentile", "old_bytes", "new_bytes", "change", "low", "high", "certain")
 	f.Title = "From " + before + " to " + after
-	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("compare"), Button: "Compare", Fields: []field{
+	if typed, ok := b.wrong["compare"]; ok {
+		before, after, _ = strings.Cut(typed.value, "..")
+	}
+	p.Ask = &ask{Wrong: b.wrong.tell(p.ID, "compare"), Anchor: p.ID, Hidden: b.hidden("compare"), Button: "Compare", Fields: []field{
 		{"Compare", "old", before, "versions"}, {"with", "new", after, "versions"}}}
 	return f
 }
@@ -190,7 +194,7 @@ func (b *builder) heapAbove() *figure {
 		return nil
 	}
 	f.Grid.draw(1, "", shareBars(t, first))
-	f.Ask = &ask{Anchor: f.Name, Hidden: b.hidden("above"), Button: "Tell me", Fields: []field{{Label: "More heap than", Name: "above"}}}
+	f.Ask = &ask{Wrong: b.wrong.tell(f.Name, "above"), Anchor: f.Name, Hidden: b.hidden("above"), Button: "Tell me", Fields: []field{{Label: "More heap than", Name: "above"}}}
 	if asked := b.Query.Above; asked > 0 {
 		f.Ask.Fields[0].Value = showBytes(float64(asked))
 		nearest := float64(stats.NearestLimit(asked))
@@ -203,7 +207,7 @@ func (b *builder) heapAbove() *figure {
 			}
 		}
 	} else {
-		f.Ask.Fields[0].Value = "512 MiB"
+		f.Ask.Fields[0].Value = b.wrong.typed("above", "512 MiB")
 	}
 	return f
 }

@@ -86,12 +86,12 @@ func newOverview(v *stats.View, public bool) overview {
 	}
 	b := newBuilder(v, public)
 	for _, t := range b.tiles() {
-		if strings.HasPrefix(t.Name, "Ids") {
+		if strings.HasPrefix(t.Name, "Ids") || b.total() == 0 {
 			o.Tiles = append(o.Tiles, t)
 		}
 	}
 	for r := range rows(v.Table("latest")) {
-		if r.text("what") == "latest release" && r.has("share") {
+		if v.Latest != "" && r.text("what") == "latest release" && r.has("share") {
 			o.Latest = r.text("version") + " is the latest release; " + r.show("share") + " of the ids run it, or newer."
 		}
 	}
@@ -105,18 +105,22 @@ func (b *builder) spark() (template.HTML, string) {
 	if t == nil {
 		t, column, unit = b.Table("weekly"), "from", "week"
 	}
+	counted := "ids"
+	if b.total() == 0 && b.checks() > 0 {
+		counted = "checks"
+	}
 	var values []float64
 	var first stats.Day
 	for r := range rows(t) {
 		if len(values) == 0 {
 			first = r.day(column)
 		}
-		values = append(values, float64(r.number("ids")))
+		values = append(values, float64(r.number(counted)))
 	}
-	if len(values) < 2 {
+	if len(values) < 2 || slices.Max(values) == 0 {
 		return "", ""
 	}
 	most := slices.Max(values)
-	note := "Ids by " + unit + " since " + showDay(first) + ", " + showNumber(int64(most)) + " at most"
+	note := strings.ToUpper(counted[:1]) + counted[1:] + " by " + unit + " since " + showDay(first) + ", " + showNumber(int64(most)) + " at most"
 	return chart.Spark(values, note), note
 }

@@ -53,6 +53,7 @@ type ask struct {
 	Hidden []field
 	Fields []field
 	Button string
+	Wrong  string // with what was asked last
 }
 
 // field is one of a form.
@@ -68,6 +69,7 @@ type answer struct {
 type builder struct {
 	*stats.View
 	public bool
+	wrong  mistakes
 	byLine bool              // versions are too many: charts show their minor lines
 	colour map[string]string // of versions, or of lines
 	top    []string          // those that have a colour of their own, newest first

@@ -1,14 +1,14 @@
 package server
 
 import (
-	"errors"
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"relcheck/checker"
-	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 )
 
@@ -16,8 +16,8 @@ import (
 type productPage struct {
 	Product    checker.Product
 	Tabs       []link
-	Problem    string // what is wrong with the question
-	Empty      bool   // nothing was ever reported
+	Problems   []*mistake // in the question
+	Empty      bool       // nothing was ever reported
 	NoReleases bool
 	Latest     string
 	Base       string
@@ -37,17 +37,16 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
 		return nil
 	}
-	status, trouble := http.StatusOK, ""
-	v, err := s.view(r)
-	if f := (*failure)(nil); errors.As(err, &f) && f.status == http.StatusBadRequest {
-		status, trouble = f.status, sentence(f.message)
-		v, err = s.viewOf(r, r.PathValue("product"), url.Values{}.Get)
-	}
+	v, wrong, err := s.viewOfRest(r)
 	if err != nil {
 		return err
 	}
-	page := newProductPage(v, s.audience(r) != reader)
-	page.Problem, page.Base, page.Tabs = trouble, s.options.Base, tabs(r, v.Product.Name)
+	status := http.StatusOK
+	if len(wrong) > 0 {
+		status = http.StatusBadRequest
+	}
+	page := newProductPage(v, s.audience(r) != reader, wrong)
+	page.Base, page.Tabs = s.options.Base, tabs(r, v.Product.Name)
 	return s.render(w, r, status, "product", v.Product.Title, page)
 }
 
@@ -64,6 +63,13 @@ func tidied(given url.Values) (tidy url.Values, changed bool) {
 		tidy.Set("compare", before+".."+after)
 	}
 	return tidy, tidy.Encode() != given.Encode()
+}
+
+// withoutSlash answers GET /products/{product}/.
+func (s *Server) withoutSlash(w http.ResponseWriter, r *http.Request) error {
+	u := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
+	http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
+	return nil
 }
 
 // address is a path with parameters, if there are any.
@@ -83,23 +89,35 @@ func tabs(r *http.Request, name string) (all []link) {
 	return all
 }
 
-func newProductPage(v *stats.View, public bool) *productPage {
+func newProductPage(v *stats.View, public bool, wrong mistakes) *productPage {
 	b := newBuilder(v, public)
+	b.wrong = wrong
 	p := &productPage{Product: v.Product, Latest: v.Latest, NoReleases: v.Latest == "", Empty: v.Known.Days() == 0}
 	if p.Empty {
+		p.Problems = wrong.top()
 		return p
 	}
 	p.Picker, p.Tiles, p.Stand = b.picker(), b.tiles(), b.stand()
 	p.Lead = b.lead()
-	if b.total() == 0 {
-		return p
-	}
-	for _, one := range []part{b.adoption(), b.versions(), b.support(), b.behind(), b.platforms(), b.memory(), b.activity()} {
+	for _, one := range b.parts() {
 		if len(one.Figures) > 0 {
 			p.Parts = append(p.Parts, one)
 		}
 	}
+	p.Problems = wrong.top()
 	return p
+}
+
+// parts are the sections of the page. Of checks without an id there is nothing
+// to say but how many there were.
+func (b *builder) parts() []part {
+	switch {
+	case b.total() > 0:
+		return []part{b.adoption(), b.versions(), b.support(), b.behind(), b.platforms(), b.memory(), b.activity()}
+	case b.checks() > 0:
+		return []part{b.activity()}
+	}
+	return nil
 }
 
 // total is how many ids the range has.
@@ -108,6 +126,15 @@ func (b *builder) total() (n int64) {
 		n = max(n, r.number("ids"))
 	}
 	return n
+}
+
+// checks is how many of those without an id the range has.
+func (b *builder) checks() int64 {
+	r, _ := b.period("range")
+	if r.table == nil {
+		return 0
+	}
+	return r.number("checks")
 }
 
 // period returns the row of the summary that is about some days.
@@ -124,6 +151,9 @@ func (b *builder) period(name string) (row, bool) {
 func (b *builder) tiles() (all []tile) {
 	for r := range rows(b.Table("summary")) {
 		name, last := r.text("period"), b.Query.To
+		if b.total() == 0 && b.checks() > 0 && r.number("before") == 0 {
+			continue // checks are all there is
+		}
 		switch days := b.Query.Range.Days(); {
 		case name == "range" && (days == 1 || days == 7 || days == 28):
 			continue
@@ -138,7 +168,13 @@ func (b *builder) tiles() (all []tile) {
 		}
 		all = append(all, tile{name, r.show("ids"), b.change(r)})
 	}
+	if n := b.checks(); n > 0 {
+		all = append(all, tile{"Checks without an id", showNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")})
+	}
 	for r := range rows(b.Table("latest")) {
+		if b.Latest == "" || b.total() == 0 {
+			break
+		}
 		switch r.text("what") {
 		case "latest release":
 			all = append(all, tile{"On the latest release", r.show("share"), r.text("version")})
@@ -171,7 +207,10 @@ func (b *builder) lead() (all []string) {
 	if b.Query.Range.Days() == 1 {
 		days = "On " + showDay(b.Query.To) + ", "
 	}
-	if b.total() == 0 {
+	switch checks := b.checks(); {
+	case b.total() == 0 && checks > 0:
+		return []string{days + "no ids reported" + b.filtered() + ": there were " + plural(checks, "check", "checks") + " without one.", "Some clients ask for the latest release, and report nothing."}
+	case b.total() == 0:
 		return []string{days + "no id was seen" + b.filtered() + ".", "Try a longer range, or fewer filters."}
 	}
 	all = append(all, days+plural(r.number("ids"), "id", "ids")+" reported"+b.filtered()+".")
@@ -179,8 +218,8 @@ func (b *builder) lead() (all []string) {
 		switch {
 		case l.text("what") == "latest release" && l.text("version") != "":
 			all = append(all, l.show("share")+" ran "+l.text("version")+", the latest release, or newer.")
-		case l.text("what") == "older" && l.number("ids") > 0:
-			all = append(all, l.show("share")+" ran something older than its minor line.")
+		case l.text("what") == "older" && b.Latest != "" && l.number("ids") > 0:
+			all = append(all, l.show("share")+" ran something older than "+stats.Line(b.Latest)+".")
 		}
 	}
 	return all
@@ -215,6 +254,8 @@ func (b *builder) stand() string {
 type picker struct {
 	Ranges              []link
 	Filters             bool // those who are not signed in have none
+	WrongDates          string
+	WrongFilter         string
 	OwnDates            bool
 	From, To            string
 	ForDates, ForFilter []field
@@ -228,17 +269,22 @@ type picker struct {
 func (b *builder) picker() *picker {
 	q := b.Query
 	p := &picker{
-		Filters: !b.public, OwnDates: q.LastDays == 0, From: q.From.String(), To: q.To.String(),
+		Filters: !b.public, OwnDates: q.LastDays == 0, From: b.wrong.typed("from", q.From.String()), To: b.wrong.typed("to", q.To.String()),
 		ForDates: b.hidden("days", "from", "to"), ForFilter: b.hidden("version", "os", "arch"),
-		Version: q.Version, Filtered: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
+		Version: b.wrong.typed("version", q.Version), Filtered: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
 	}
+	if p.Filters {
+		p.WrongDates = cmp.Or(b.wrong.tell("", "to"), b.wrong.tell("", "from"))
+		p.WrongFilter = b.wrong.tell("", "version", "os", "arch")
+	}
+	p.OwnDates = p.OwnDates || p.WrongDates != ""
 	for _, days := range []struct{ number, text string }{{"7", "7 days"}, {"28", "28 days"}, {"90", "90 days"}, {"365", "1 year"}} {
 		value := days.number
 		if value == "28" {
 			value = "" // the default
 		}
 		url := b.link(map[string]string{"days": value, "from": "", "to": ""})
-		p.Ranges = append(p.Ranges, link{days.text, url, q.LastDays > 0 && strings.HasPrefix(days.number, showNumber(int64(q.LastDays))) && len(days.number) == len(showNumber(int64(q.LastDays)))})
+		p.Ranges = append(p.Ranges, link{days.text, url, !p.OwnDates && days.number == strconv.Itoa(q.LastDays)})
 	}
 	for r := range rows(b.Table("lines")) {
 		if r.text("line") != "other" {
@@ -273,6 +319,3 @@ func choices(all []string, chosen string) (links []link) {
 	}
 	return links
 }
-
-// days are the ticks of the days of the range that anything is known of.
-func ticks(first stats.Day, days int) []chart.Tick { return chart.Days(first.Time(), days) }

@@ -73,6 +73,23 @@ func TestTidied(t *testing.T) {
 	}
 }
 
+// What is wrong with a question is told by the names of fields, not of parameters.
+func TestExplain(t *testing.T) {
+	for given, want := range map[string]string{
+		"to=2999-01-01 has not come yet: name a day before":          "To: 2999-01-01 has not come yet: name a day before.",
+		"from=2026-05-02 is after to=2026-05-01: exchange them":      "From: 2026-05-02 is after 2026-05-01: exchange them.",
+		`compare="v1..x" is not two versions such as v1.2.3..v1.3.0`: `Compare: "v1 and x" is not two versions such as v1.2.3 and v1.3.0.`,
+		"days and from contradict each other":                        "Days and from contradict each other.",
+		`above: "x" is not a number of bytes`:                        `More heap than: "x" is not a number of bytes.`,
+		"something else":                                             "Something else.",
+	} {
+		name := given[:strings.IndexAny(given, "=: ")]
+		if got := explain(name, given); got != want {
+			t.Errorf("%q is explained as %q, not %q", given, got, want)
+		}
+	}
+}
+
 var variable = regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{3,6});`)
 
 // Colours of charts keep their distance from the background and from each other,

@@ -70,12 +70,12 @@ func (b *builder) support() part {
 			p.Answer = &answer{Text: "If support ended below " + r.text("below") + ", " + ids(r.number("ids"), r.float("share")) + " would be affected."}
 		}
 		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + ids(r.number("ids"), r.float("share"))})
-		if every := (len(all) + 4) / 5; i%every == every/2 {
+		if every := (len(all) + 3) / 4; i%every == every/2 {
 			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(all)), Text: r.text("below")})
 		}
 	}
 	f.Chart = columns.SVG()
-	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", chosen, "versions"}}}
+	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", b.wrong.typed("below", chosen), "versions"}}, Wrong: b.wrong.tell(p.ID, "below")}
 	p.add(f)
 	return p
 }
@@ -151,7 +151,7 @@ func (b *builder) behindDays() *figure {
 	for r := range rows(t) {
 		name, class, full := spanName(r)
 		most = max(most, r.float("share"))
-		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Bars)) + 0.5) / n, Text: name})
+		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Bars)) + 0.5) / n, Text: name, Low: len(columns.Bars)%2 == 1})
 		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + ids(r.number("ids"), r.float("share"))})
 	}
 	columns.Y, columns.End = shareAxis(most)

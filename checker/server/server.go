@@ -180,6 +180,7 @@ func (s *Server) routes() []route {
 		{"GET /privacy", s.page(s.privacyPage), anyone},
 		{"GET /assets/{name}", s.asset, anyone},
 		{"GET /products/{product}", s.page(s.productPage), viewersToo},
+		{"GET /products/{product}/{$}", s.withoutSlash, anyone},
 		{"GET /products/{product}/releases", s.page(s.releasesPage), viewersToo},
 		{"GET /products/{product}/connect", s.page(s.connectPage), anyone},
 		{"GET /sign-in", s.signInByLink, anyone},

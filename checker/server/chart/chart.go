@@ -11,6 +11,7 @@ package chart
 import (
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,14 +28,17 @@ type Tick struct {
 	At    float64 // from 0, left or bottom, to 1
 	Text  string
 	Minor bool // left out where there is little room
+	Low   bool // on a line of its own there
 }
 
 const (
 	axisHeight = 24  // pixels below the area, for the words of the X axis
+	lowHeight  = 14  // pixels that their second line takes
 	headroom   = 8   // pixels above it, for half of the topmost word of the Y axis
 	letter     = 7.4 // pixels a letter takes, in the widest of the usual fonts
 	narrow     = 280 // pixels: the least width of the area that words have to fit into
-	wide       = 720 // pixels: the least width at which all of them are shown
+	wide       = 720 // pixels: the least width at which more of them are shown
+	longest    = 18  // letters of a word on an axis
 )
 
 // svg collects markup.
@@ -95,17 +99,22 @@ func (f Frame) draw(inside func(*svg)) template.HTML {
 }
 
 // height is that of the whole drawing.
-func (f Frame) height() int { return headroom + f.Height + axisHeight }
+func (f Frame) height() int {
+	if slices.ContainsFunc(f.X, func(t Tick) bool { return t.Low }) {
+		return headroom + f.Height + axisHeight + lowHeight
+	}
+	return headroom + f.Height + axisHeight
+}
 
 // y is where a value from 0 to 1 is, in pixels from the top.
 func (f Frame) y(value float64) float64 { return headroom + float64(f.Height)*(1-value) }
 
 func (f Frame) drawY(s *svg) {
-	longest := 0
+	most := 0
 	for _, t := range f.Y {
-		longest = max(longest, len([]rune(t.Text)))
+		most = max(most, len([]rune(t.Text)))
 	}
-	width := int(float64(longest)*letter) + 8
+	width := int(float64(most)*letter) + 8
 	s.add(markup(`<svg class="axis" aria-hidden="true" width="`), width, markup(`" height="`), f.height(), markup(`">`))
 	for _, t := range f.Y {
 		s.add(markup(`<text class="end" x="`), width-8, markup(`" y="`), f.y(t.At)+4, markup(`">`), t.Text, markup(`</text>`))
@@ -115,10 +124,63 @@ func (f Frame) drawY(s *svg) {
 
 func (f Frame) drawX(s *svg) {
 	s.add(markup(`<g class="axis" aria-hidden="true">`))
-	for _, t := range f.X {
+	for _, t := range fit(f.X) {
 		s.add(markup(`<text class="`), markup(anchor(t)), markup(`" x="`), percent(t.At), markup(`" y="`), headroom+f.Height+18, markup(`">`), t.Text, markup(`</text>`))
 	}
 	s.add(markup(`</g>`))
+}
+
+// fit leaves out words that have no room beside others: first where there is
+// little, then altogether. It shortens the longest.
+func fit(all []Tick) []Tick {
+	kept := make([]bool, len(all))
+	all = slices.Clone(all)
+	for i := range all {
+		if text := []rune(all[i].Text); len(text) > longest {
+			all[i].Text = string(text[:longest-1]) + "…"
+		}
+		kept[i] = !all[i].Minor && free(all, kept, i, narrow) && free(all, kept, i, wide)
+	}
+	for i := range all {
+		if !kept[i] {
+			all[i].Minor = true
+			kept[i] = free(all, kept, i, wide)
+		}
+	}
+	var left []Tick
+	for i, t := range all {
+		if kept[i] {
+			left = append(left, t)
+		}
+	}
+	return left
+}
+
+// free tells whether a word touches none of those kept, in an area of some width.
+func free(all []Tick, kept []bool, i int, width float64) bool {
+	const gap = 6 // pixels
+	from, to := all[i].extent(width)
+	for k, t := range all {
+		if width == narrow && t.Low != all[i].Low {
+			continue
+		}
+		if start, end := t.extent(width); kept[k] && from < end+gap && start < to+gap {
+			return false
+		}
+	}
+	return true
+}
+
+// extent is where a word begins and ends, in pixels.
+func (t Tick) extent(width float64) (from, to float64) {
+	at, size := t.At*width, float64(len([]rune(t.Text)))*letter
+	switch class, _, _ := strings.Cut(anchor(t), " "); class {
+	case "start":
+		return at, at + size
+	case "end":
+		return at - size, at
+	}
+	return at - size/2, at + size/2
 }
 
 // anchor keeps a word at the edge inside the drawing.
@@ -136,6 +198,9 @@ func anchor(t Tick) string {
 	}
 	if t.Minor {
 		class += " wide"
+	}
+	if t.Low {
+		class += " low"
 	}
 	return class
 }

@@ -161,3 +161,44 @@ func TestAxis(t *testing.T) {
 		}
 	}
 }
+
+var word = regexp.MustCompile(`<text class="([^"]*)" x="([^"%]*)%" y="[^"]*">([^<]*)</text>`)
+
+// Words of an axis do not touch one another, however narrow or wide the area is,
+// and some are always there.
+func TestWordsHaveRoom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var ticks []chart.Tick
+		n := rapid.IntRange(1, 30).Draw(t, "ticks")
+		for i := range n {
+			ticks = append(ticks, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: strings.Repeat("w", rapid.IntRange(1, 40).Draw(t, "letters")), Low: i%2 == 1, Minor: i > 0 && rapid.Bool().Draw(t, "minor")})
+		}
+		drawing := string(chart.Columns{Frame: chart.Frame{Height: 100, X: ticks}, End: 1}.SVG())
+		for _, width := range []float64{280, 720} {
+			ends := map[bool]float64{false: -100, true: -100} // by whether the word is on the second line
+			for _, m := range word.FindAllStringSubmatch(drawing, -1) {
+				if width == 280 && strings.Contains(m[1], "wide") {
+					continue
+				}
+				at, err := strconv.ParseFloat(m[2], 64)
+				size := 7.4 * float64(len([]rune(m[3])))
+				switch at *= width / 100; {
+				case err != nil:
+					t.Fatal(err)
+				case strings.HasPrefix(m[1], "end"):
+					at -= size
+				case strings.HasPrefix(m[1], "middle"):
+					at -= size / 2
+				}
+				low := width == 280 && strings.Contains(m[1], "low")
+				if at < ends[low] {
+					t.Fatalf("at %g pixels, %q begins at %g, and the one before ends at %g", width, m[3], at, ends[low])
+				}
+				ends[low] = at + size
+			}
+			if ends[false] < 0 {
+				t.Fatalf("at %g pixels there are no words of %v", width, ticks)
+			}
+		}
+	})
+}

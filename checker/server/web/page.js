@@ -88,22 +88,34 @@ async function go(url, push) {
   const turn = ++latest;
   const main = document.getElementById("main");
   main.setAttribute("aria-busy", "true");
+  let answer, text;
   try {
-    const answer = await fetch(url, { headers: { Accept: "text/html" }, credentials: "same-origin" });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const fresh = page.getElementById("main");
-    if (turn !== latest) return; // another one was asked for meanwhile
-    if (!fresh || new URL(answer.url).pathname !== location.pathname) throw new Error("another page");
-    const focused = describe(document.activeElement);
-    document.title = page.title;
-    main.replaceChildren(...document.adoptNode(fresh).childNodes);
-    main.removeAttribute("aria-busy");
-    if (push) history.pushState(null, "", answer.url + new URL(url).hash);
-    if (focused) main.querySelector(focused)?.focus({ preventScroll: true });
-    draw();
+    answer = await fetch(url, { headers: { Accept: "text/html" }, credentials: "same-origin" });
+    text = await answer.text();
   } catch {
-    location.assign(url);
+    answer = null;
   }
+  if (turn !== latest) return; // another one was asked for meanwhile
+  const page = answer && new DOMParser().parseFromString(text, "text/html");
+  const fresh = page?.getElementById("main");
+  // Who is not signed in any longer needs another header, too.
+  if (!fresh || answer.status === 401 || new URL(answer.url).pathname !== location.pathname) return load(url);
+  const focused = describe(document.activeElement);
+  document.title = page.title;
+  main.replaceChildren(...document.adoptNode(fresh).childNodes);
+  main.removeAttribute("aria-busy");
+  if (push) history.pushState(null, "", answer.url.split("#")[0] + new URL(url).hash);
+  if (focused) main.querySelector(focused)?.focus({ preventScroll: true });
+  draw();
+}
+
+// load leaves the rest to the browser, which would only scroll where nothing but
+// the hash is new.
+function load(url) {
+  const to = new URL(url);
+  if (!to.hash || to.pathname + to.search !== location.pathname + location.search) return location.assign(url);
+  history.replaceState(null, "", url);
+  location.reload();
 }
 
 // describe finds the same control again on the page that comes.
@@ -144,7 +156,7 @@ addEventListener("popstate", () => {
 // what the server has drawn.
 function slider() {
   const figure = document.getElementById("deprecation");
-  const field = document.querySelector("input[name=below]");
+  const field = document.querySelector(".words input[name=below]:not([type=hidden])");
   if (!figure || !field || figure.querySelector("input[type=range]")) return;
   const marks = [...figure.querySelectorAll(".mark")], columns = [...figure.querySelectorAll(".column")];
   if (marks.length < 2) return;

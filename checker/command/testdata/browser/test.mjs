@@ -1,5 +1,5 @@
 // Drives Chromium through the pages: node test.mjs MODULES SCREENSHOTS, and on
-// standard input {"full", "empty", "public": {"base", "link"}, "below", "affected"}.
+// standard input {"full", "empty", "odd", "public": {"base", "link"}, "below", "affected"}.
 // It prints a line for each thing that does not hold, and ends with status 1 then.
 import { createRequire } from "node:module";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -38,40 +38,75 @@ async function visit(server, options, work) {
   await context.close();
 }
 
-// look takes a picture, and asks axe about half of them: it looks at each page in
-// light and in dark, narrow and wide.
-async function look(page, name, ask) {
+// fits tells whether all of a page has room beside its scroll bar.
+async function fits(page, name) {
   const width = page.viewportSize().width;
   const wide = await page.evaluate(() => document.documentElement.scrollWidth);
   check(wide <= width, `${name} is ${wide} pixels wide in a window of ${width}`);
+  const touching = await page.evaluate(() =>
+    [...document.querySelectorAll("svg.area > g.axis")].flatMap((axis) => {
+      const words = [...axis.children].filter((word) => getComputedStyle(word).display !== "none").map((word) => [word.textContent, word.getBoundingClientRect()]);
+      words.sort((a, b) => a[1].left - b[1].left);
+      return words.filter(([, box], i) => words.slice(0, i).some(([, other]) => box.left < other.right + 2 && box.top < other.bottom - 3 && other.top < box.bottom - 3)).map(([word]) => word);
+    }),
+  );
+  check(touching.length === 0, `on ${name} these words of an axis touch the one before: ${touching}`);
+}
+
+async function picture(page, name) {
   await page.screenshot({ path: join(screenshots, name + ".png"), fullPage: true });
-  if (!ask) return;
+}
+
+// trim leaves a few of those that are all alike, for axe takes its time for each.
+function trim() {
+  for (const one of document.querySelectorAll(".mark:nth-of-type(n + 4), tbody tr:nth-child(n + 6), option:nth-child(n + 4):not([selected])")) one.remove();
+}
+
+async function accessible(page, name) {
   await page.evaluate(axe); // not as a script of the page: its policy would refuse it
   const { violations } = await page.evaluate(() => axe.run({ resultTypes: ["violations"] }));
-  for (const v of violations.filter((v) => v.impact === "serious" || v.impact === "critical")) {
+  for (const v of violations) {
     check(false, `axe on ${name}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html + " " + n.failureSummary).join("; ")}`);
   }
 }
 
+// All that the address of a page may hold.
+const shared = "days=90&version=v1&os=linux&below=v1.0.0&above=1048576&compare=v1.0.0..v1.1.0";
+
 const places = {
-  full: ["/", "/products/opa", "/products/opa?days=365", "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa?below=nonsense", "/products/opa?os=plan9"],
+  full: ["/", "/products/opa", "/products/opa?days=365", "/products/opa?" + shared, "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa?below=nonsense&os=plan9&days=90"],
   empty: ["/", "/products/opa", "/products/opa/releases"],
-  public: ["/", "/products/opa", "/products/opa?days=90", "/products/opa/releases", "/sign-in", "/connect"],
+  public: ["/", "/products/opa", "/products/opa?days=365", "/products/opa/releases", "/sign-in", "/connect"],
+  odd: ["/", "/products/opa", "/products/long"],
 };
-for (const [server, paths] of Object.entries(places)) {
-  for (const width of [375, 1440]) {
-    for (const colorScheme of ["light", "dark"]) {
-      await visit(given[server], { viewport: { width, height: 900 }, colorScheme }, async (page) => {
-        const ask = (width === 375) === (colorScheme === "light");
-        for (const path of paths) {
-          if (!ask && !["/", "/products/opa"].includes(path)) continue;
-          await page.goto(given[server].base + path);
-          await look(page, `${server}${path.replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}-${width}-${colorScheme}`, ask);
+const drawn = { full: ["/", "/products/opa"], empty: ["/", "/products/opa"] };
+
+// Each page is looked at narrow and wide; axe sees it once in light and once in dark.
+const visits = Object.entries(places).map(([server, paths]) =>
+  visit(given[server], {}, async (page) => {
+    for (const path of paths) {
+      await page.goto(given[server].base + path);
+      const name = `${server}${path.replace(/[^a-z0-9]+/g, "-").replace(/-$/, "")}`;
+      for (const width of [375, 1440]) {
+        await page.setViewportSize({ width, height: 900 });
+        await fits(page, name + "-" + width);
+        if (!drawn[server]?.includes(path)) continue;
+        for (const colorScheme of ["light", "dark"]) {
+          await page.emulateMedia({ colorScheme });
+          await picture(page, `${name}-${width}-${colorScheme}`);
         }
-      });
+      }
+      if (path.includes("days=365")) continue; // nothing but longer
+      await page.evaluate(trim);
+      for (const [width, colorScheme] of [[375, "light"], [1440, "dark"]]) {
+        await page.setViewportSize({ width, height: 900 });
+        await page.emulateMedia({ colorScheme });
+        await accessible(page, `${name}-${width}-${colorScheme}`);
+      }
     }
-  }
-}
+  }),
+);
+await Promise.all(visits); // browser and servers wait for one another
 
 const text = (page, selector) => page.locator(selector).first().innerText();
 
@@ -121,6 +156,55 @@ for (const javaScriptEnabled of [true, false]) {
     await page.waitForURL(/compare=v1\.0\.0\.\.v1\.1\.0/);
   });
 }
+
+// A shared link with all there is to ask opens as it was, and its forms work on.
+await visit(given.full, {}, async (page) => {
+  await page.goto(given.full.base + "/products/opa?" + shared);
+  await page.locator("#deprecation input[type=range]").focus();
+  const before = await text(page, ".answer");
+  await page.keyboard.press("End");
+  check((await text(page, ".answer")) !== before, "with below in the address, the slider changes nothing");
+  await page.evaluate(() => (document.body.dataset.same = "yes"));
+  await page.focus("select[name=arch]");
+  await page.evaluate(() => scrollTo(0, 20));
+  await page.selectOption("select[name=arch]", "amd64");
+  await page.waitForURL(/arch=amd64/);
+  await page.waitForSelector(".lead:has-text('amd64')");
+  const left = await page.evaluate(() => [document.body.dataset.same, document.activeElement.name, scrollY].join());
+  check(left === "yes,arch,20", `after filtering a shared link there is ${left}`);
+});
+
+// What is wrong is told beside its form, and all else is kept.
+await visit(given.full, {}, async (page) => {
+  await page.goto(given.full.base + "/products/opa?days=90&below=nonsense");
+  check((await page.inputValue(".words input[name=below]:visible")) === "nonsense", "what was typed is gone");
+  check(/^Support ends below: /.test(await text(page, "#support ~ form .wrong")), "nothing beside the form says what is wrong");
+  check((await text(page, ".ranges a[aria-current]")) === "90 days", "the range is gone with another parameter");
+  await page.goto(given.full.base + "/products/opa?from=2999-01-01&to=2999-02-01");
+  check(await page.isVisible("input[name=from]"), "own dates in the future close their form");
+  check((await page.inputValue("input[name=to]")) === "2999-02-01" && /^To: 2999-02-01 /.test(await text(page, ".own .wrong")), "own dates in the future are not told of");
+  check((await page.locator(".ranges a[aria-current]").count()) === 0, "own dates in the future mark a range");
+});
+
+// Who has signed out in another tab gets a whole page with the form.
+await visit(given.full, {}, async (page) => {
+  await page.goto(given.full.base + "/products/opa");
+  await page.context().clearCookies();
+  await page.click("text=90 days");
+  await page.waitForSelector("input[name=token]");
+  check((await page.locator("text=Sign out").count()) === 0, "who has signed out elsewhere may sign out again");
+});
+
+// Of checks without an id there is all that can be told.
+await visit(given.odd, {}, async (page) => {
+  await page.goto(given.odd.base + "/products/opa/");
+  check(page.url() === given.odd.base + "/products/opa", `a slash at the end leads to ${page.url()}`);
+  check(/no ids reported.*25.checks/.test(await text(page, ".lead")), `checks without an id read ${await text(page, ".lead")}`);
+  check((await page.locator("#daily-checks svg.area").count()) === 1 && (await page.locator("figure").count()) === 1, "checks without an id have no chart of their own");
+  check((await text(page, ".tiles")).replace(/\s+/g, " ") === "Checks without an id 25 in 28 days", `the headline figures of checks are ${await text(page, ".tiles")}`);
+  await page.goto(given.odd.base + "/");
+  check((await text(page, "li:has(a[href='/products/opa']) .trend")).startsWith("Checks by day"), "the overview has no trend of checks");
+});
 
 // The keyboard reads what a pointer reads.
 await visit(given.full, {}, async (page) => {
