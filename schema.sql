@@ -12,6 +12,8 @@
 --   product      the last product.id given out
 --   node         the last node given out, see report
 --   removed      the highest seq among the reports that were ever removed
+--   shred        how many removals there were whose reports may still be found in
+--                the bytes of a SQLite file
 --   swept        when somebody last looked for what has been kept for long enough
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
@@ -19,7 +21,7 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 1), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('swept', 0);
+    ('application', 1382378563), ('schema', 1), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (
@@ -57,7 +59,7 @@ CREATE TABLE asset (
 );
 
 -- What a report is counted under. Published versions have builds of their own;
--- of all others only so many a day do, and the rest share the version 'other'.
+-- of all others only so many builds a day do, and the rest share the version 'other'.
 -- So do platforms that Go does not build for: 'other', 'other'.
 CREATE TABLE build (
     product BIGINT NOT NULL REFERENCES product (id),

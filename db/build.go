@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// maxUnpublished is how many versions that are no release of the product
-	// may have builds of their own, a product and UTC day.
+	// maxUnpublished is how many builds of their own there may be, a product and UTC
+	// day, of versions that are no release of the product.
 	maxUnpublished = 100
 	// maxCached bounds the builds that are remembered between batches.
 	maxCached = 50_000
@@ -31,8 +31,9 @@ type buildID struct{ product, build int64 }
 
 // builds finds the ids of builds, and keeps their number bounded.
 type builds struct {
-	day         int64                      // for which versions were admitted; starts anew with the process
-	unpublished map[string]map[string]bool // by product, as they were reported
+	day         int64             // for which these were admitted; starts anew with the process
+	admitted    map[buildKey]bool // of versions that are no release, as they were reported
+	unpublished map[string]int    // how many those are, by product
 
 	revision int64 // of the catalog, which the rest goes by
 	products map[string]*published
@@ -74,7 +75,7 @@ func (b *builds) refresh(ctx context.Context, q querier, now time.Time) error {
 // turn begins a new day where that has come.
 func (b *builds) turn(now time.Time) {
 	if day := now.Unix() / 86400; day != b.day {
-		b.day, b.unpublished = day, map[string]map[string]bool{}
+		b.day, b.admitted, b.unpublished = day, map[buildKey]bool{}, map[string]int{}
 		b.forget()
 	}
 }
@@ -112,23 +113,19 @@ func (b *builds) known(key buildKey) (buildID, bool) {
 
 // stored returns what a report is stored under, that was told to be key.
 func (b *builds) stored(of *published, key buildKey) buildKey {
-	if !of.tags[strings.TrimPrefix(key.version, "v")] && !b.admit(key.product, key.version) {
+	if !of.tags[strings.TrimPrefix(key.version, "v")] && !b.admit(key) {
 		key.version = otherVersion
 	}
 	return key
 }
 
-// admit tells whether a version that is no release has builds of its own today.
-func (b *builds) admit(product, version string) bool {
-	admitted := b.unpublished[product]
-	if admitted[version] || len(admitted) >= maxUnpublished {
-		return admitted[version]
+// admit tells whether a version that is no release has a build of its own today.
+func (b *builds) admit(key buildKey) bool {
+	if b.admitted[key] || b.unpublished[key.product] >= maxUnpublished {
+		return b.admitted[key]
 	}
-	if admitted == nil {
-		admitted = map[string]bool{}
-		b.unpublished[product] = admitted
-	}
-	admitted[version] = true
+	b.admitted[key] = true
+	b.unpublished[key.product]++
 	return true
 }
 

@@ -32,6 +32,7 @@ type Store struct {
 	created bool
 	main    *sql.DB
 	read    *sql.DB
+	looked  looked
 	engine
 }
 
@@ -48,6 +49,8 @@ type engine interface {
 	shred(context.Context) error
 	// numbered tells whether placeholders of long statements have numbers.
 	numbered() bool
+	// byProduct tells whether the log lies together by product, or as a whole.
+	byProduct() bool
 	// ofProduct begins a condition on seq where the log lies together by product
 	// ($1), and is one that always holds where it lies together as a whole.
 	ofProduct() string

@@ -62,6 +62,9 @@ var conformance = []struct {
 	{"FoldInSteps", foldInSteps},
 	{"FoldByProduct", foldByProduct},
 	{"SweepRemovesWhatIsOld", sweepRemovesWhatIsOld},
+	{"SweepLeavesUnfolded", sweepLeavesUnfolded},
+	{"SweepBehindAClock", sweepBehindAClock},
+	{"FoldBesideDamage", foldBesideDamage},
 	{"RecordAfterSweep", recordAfterSweep},
 }
 

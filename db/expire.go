@@ -8,52 +8,42 @@ import (
 	"relcheck/checker/stats"
 )
 
-// expireReports removes the reports that came in before a time and are folded.
+// expireReports removes the reports that came in before a time and are folded: of
+// a product, or of all where the log lies together as a whole. It goes through the
+// whole log, page by page, since a clock that was wrong leaves it out of order.
 func (s *Store) expireReports(ctx context.Context, product int64, before time.Time) error {
-	type mark struct{ node, seq int64 }
-	marks, err := query(ctx, s.read, func(rows *sql.Rows) (m mark, err error) {
-		err = rows.Scan(&m.node, &m.seq)
-		return m, err
-	}, "SELECT node, seq FROM mark WHERE product = $1 ORDER BY node", product)
-	removed := int64(0)
-	for _, m := range marks {
-		for after, more := m.node<<nodeBits, true; more && err == nil; {
-			var n int64
-			after, n, err = s.expirePage(ctx, product, after, m.seq, before)
-			removed += n
-			more = after < m.seq && after > 0
-		}
-	}
-	if err != nil || removed == 0 {
-		return err
-	}
-	return s.shred(ctx)
-}
-
-// expirePage removes those of a page of the log, up to a mark, that came in before
-// a time. It returns the last seq of the page, or 0 when it was too new altogether:
-// so are those behind it.
-func (s *Store) expirePage(ctx context.Context, product, after, mark int64, before time.Time) (last, removed int64, err error) {
-	var end, oldest sql.NullInt64
-	err = s.read.QueryRowContext(ctx, "SELECT MAX(seq), MIN(at) FROM (SELECT seq, at FROM report WHERE "+s.ofProduct()+
-		" seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4) AS page", product, after, mark, removalPage).Scan(&end, &oldest)
-	if err != nil || !end.Valid || oldest.Int64 >= before.Unix() {
-		return 0, 0, err
-	}
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		if err := s.retire(ctx, tx, end.Int64); err != nil {
+	for after := int64(0); ; {
+		var end, oldest sql.NullInt64
+		err := s.read.QueryRowContext(ctx, "SELECT MAX(seq), MIN(at) FROM (SELECT seq, at FROM report WHERE "+s.ofProduct()+
+			" seq > $2 ORDER BY seq LIMIT $3) AS page", product, after, removalPage).Scan(&end, &oldest)
+		if err != nil || !end.Valid {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, "DELETE FROM report WHERE product = $1 AND seq > $2 AND seq <= $3 AND at < $4", product, after, end.Int64, before.Unix())
-		if err == nil {
-			removed, err = res.RowsAffected()
+		if oldest.Int64 < before.Unix() {
+			err = s.inTx(ctx, func(tx *sql.Tx) error { return s.expirePage(ctx, tx, product, after, end.Int64, before) })
+			if err == nil {
+				err = rest(ctx)
+			}
 		}
-		return err
-	})
-	if err == nil {
-		err = rest(ctx)
+		if err != nil {
+			return err
+		}
+		after = end.Int64
 	}
-	return end.Int64, removed, err
+}
+
+// expirePage removes those of a page of the log.
+func (s *Store) expirePage(ctx context.Context, tx *sql.Tx, product, after, last int64, before time.Time) error {
+	res, err := tx.ExecContext(ctx, "DELETE FROM report WHERE "+s.ofProduct()+` seq > $2 AND seq <= $3 AND at < $4 AND EXISTS
+		(SELECT 1 FROM mark WHERE mark.product = report.product AND mark.node = report.seq >> 40 AND mark.seq >= report.seq)`,
+		product, after, last, before.Unix())
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return s.retire(ctx, tx, last)
 }
 
 // rest lets others have their turn to write.

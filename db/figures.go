@@ -2,10 +2,10 @@ package db
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"relcheck/checker"
@@ -16,16 +16,21 @@ import (
 // that keep lets pass. It costs what the days and builds are, however many
 // reports they had. The error wraps [ErrNotFound] if there is no such product.
 func (s *Store) Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error) {
-	f := &stats.Figures{Range: r}
-	err := s.inSnapshot(ctx, func(tx *sql.Tx) error {
-		id, err := productID(ctx, tx, product)
-		if err != nil {
+	read := reading{engine: s.engine, figures: &stats.Figures{Range: r}, builds: map[int64]*stats.BuildFigures{}, summed: make(chan error, 1)}
+	err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
+		if read.product, err = productID(ctx, tx, product); err != nil {
 			return err
 		}
-		reading := reading{tx: tx, engine: s.engine, product: id, figures: f, builds: map[int64]*stats.BuildFigures{}}
-		return reading.all(ctx, keep)
+		read.tx = tx
+		return read.all(ctx, keep)
 	})
-	return f, err
+	if err == nil {
+		err = <-read.summed
+	}
+	for _, id := range read.ids {
+		read.figures.Builds = append(read.figures.Builds, *read.builds[id])
+	}
+	return read.figures, err
 }
 
 // reading is one reading of figures on its way.
@@ -34,34 +39,30 @@ type reading struct {
 	engine
 	product int64
 	figures *stats.Figures
-	builds  map[int64]*stats.BuildFigures // those that are kept
+	ids     []int64                       // of the builds that are kept
+	builds  map[int64]*stats.BuildFigures // by id
+	summed  chan error                    // what summing up came to
 }
 
 func (r *reading) all(ctx context.Context, keep func(stats.Build) bool) error {
 	if err := r.readKnown(ctx); err != nil {
 		return err
 	}
-	ids, err := r.readBuilds(ctx, keep)
-	if err != nil || len(ids) == 0 {
+	if err := r.readBuilds(ctx, keep); err != nil || len(r.ids) == 0 {
+		r.summed <- err
 		return err
 	}
 	sketches, err := r.readSketches(ctx)
 	if err != nil {
 		return err
 	}
-	summed := make(chan error, 1)
-	go func() { summed <- r.sum(sketches) }() // takes as long as what follows
+	go r.sum(ctx, sketches) // takes as long as what follows
 	for _, span := range stats.Spans {
-		err = cmp.Or(err, r.readCounts(ctx, span))
+		if err := r.readCounts(ctx, span); err != nil {
+			return err
+		}
 	}
-	err = cmp.Or(err, r.readChecks(ctx))
-	if err = cmp.Or(<-summed, err); err != nil {
-		return err
-	}
-	for _, id := range ids {
-		r.figures.Builds = append(r.figures.Builds, *r.builds[id])
-	}
-	return nil
+	return r.readChecks(ctx)
 }
 
 // readKnown reads of which days anything is known.
@@ -84,7 +85,7 @@ func (r *reading) readKnown(ctx context.Context) error {
 
 // readBuilds finds the builds that were heard of in the range or before it. Most
 // of those that there ever were may have been heard of in other years only.
-func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) (ids []int64, err error) {
+func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) error {
 	days := stats.Range{From: min(r.figures.Range.Before().From, r.figures.Range.Last(28).Before().From), To: r.figures.Range.To}
 	type row struct {
 		id int64
@@ -101,10 +102,10 @@ func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) (
 		b.Platform = checker.Platform{OS: b.OS, Arch: b.Arch}
 		if keep(b.Build) {
 			r.builds[b.id] = &stats.BuildFigures{Build: b.Build}
-			ids = append(ids, b.id)
+			r.ids = append(r.ids, b.id)
 		}
 	}
-	return ids, err
+	return err
 }
 
 // readCounts reads the counts of the periods of a span.
@@ -183,19 +184,31 @@ func (r *reading) readSketches(ctx context.Context) (map[int64][]sketch, error) 
 	return all, nil
 }
 
-// sum adds up the rollups of each build.
-func (r *reading) sum(all map[int64][]sketch) error {
+// sum adds up the rollups of each build. It has nobody above it who would survive
+// its panic.
+func (r *reading) sum(ctx context.Context, all map[int64][]sketch) {
+	var err error
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("sum up rollups: %v\n%s", p, debug.Stack())
+		}
+		r.summed <- err
+	}()
+	sums := stats.NewSums(r.figures.Range)
 	for id, b := range r.builds {
 		rollups := make(map[stats.Period]*stats.Rollup, len(all[id]))
 		for _, s := range all[id] {
 			rollups[s.Period] = new(stats.Rollup)
-			if err := rollups[s.Period].UnmarshalBinary(s.data); err != nil {
-				return badSketch(stats.Slot{Period: s.Period, Build: id}, err)
+			if err = rollups[s.Period].UnmarshalBinary(s.data); err != nil {
+				err = badSketch(stats.Slot{Period: s.Period, Build: id}, err)
+				return
 			}
 		}
-		b.Sum(r.figures.Range, rollups)
+		sums.Of(b, rollups)
+		if err = ctx.Err(); err != nil {
+			return
+		}
 	}
-	return nil
 }
 
 func badSketch(slot stats.Slot, err error) error {

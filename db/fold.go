@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -35,14 +37,15 @@ func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
 	if err != nil {
 		return 0, s.explain(err)
 	}
+	var errs []error
 	for _, p := range all {
 		n, err := s.foldProduct(ctx, p.id)
 		reports += n
-		if err != nil {
-			return reports, fmt.Errorf("fold the reports of %s: %w", p.Name, s.explain(err))
+		if err != nil && !errors.Is(err, errOvertaken) { // by one who folds as well
+			errs = append(errs, fmt.Errorf("fold the reports of %s: %w", p.Name, s.explain(err)))
 		}
 	}
-	return reports, nil
+	return reports, errors.Join(errs...)
 }
 
 func (s *Store) foldProduct(ctx context.Context, product int64) (reports int64, err error) {
@@ -141,8 +144,9 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 	if err != nil {
 		return err
 	}
+	looked := nodeOf{f.product, f.node}
 	rows, err := s.read.QueryContext(ctx, `SELECT seq, at, build, instance, heap FROM report
-		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, f.mark, end, foldPage)
+		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.looked.upTo(looked)), end, foldPage)
 	if err != nil {
 		return err
 	}
@@ -160,11 +164,40 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 		r.Hash = key.Hash(uuid.UUID(id))
 		f.reports = append(f.reports, r)
 	}
-	const far = 100_000 // is worth a transaction, for not going there again
-	if n := len(f.reports); 0 < n && n < foldPage || n == 0 && end-f.mark > far {
+	const far = 100_000 // is worth a transaction, for not going there again after a restart
+	n := len(f.reports)
+	if 0 < n && n < foldPage || n == 0 && end-f.mark > far {
 		f.next = end
 	}
+	if n == 0 && rows.Err() == nil {
+		s.looked.note(looked, end)
+	}
 	return rows.Err()
+}
+
+// nodeOf is the part of a product in a node's log.
+type nodeOf struct{ product, node int64 }
+
+// looked is how far in the log there is nothing of a product beyond its mark. Where
+// the log lies together as a whole, one that is not reported of has it all to pass.
+type looked struct {
+	mu   sync.Mutex
+	last map[nodeOf]int64
+}
+
+func (l *looked) upTo(n nodeOf) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last[n]
+}
+
+func (l *looked) note(n nodeOf, seq int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil {
+		l.last = map[nodeOf]int64{}
+	}
+	l.last[n] = seq
 }
 
 // lives reads what is known of the ids that have reported.
@@ -247,8 +280,8 @@ func eachSketch(ctx context.Context, q querier, f func(stats.Slot, []byte) error
 // storeStep writes what a step comes to.
 func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *folding) error {
 	newest := f.at
-	for _, r := range f.reports {
-		newest = max(newest, r.At)
+	for _, r := range f.reports { // but for those of a clock that was ahead
+		newest = max(newest, min(r.At, time.Now().Unix()))
 	}
 	if err := f.take(ctx, tx, newest); err != nil {
 		return err
@@ -334,16 +367,15 @@ func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool, new
 
 // thin halves the sample until it is not too large any more.
 func (f *folding) thin(ctx context.Context, tx *sql.Tx) error {
-	for {
+	for sample := f.sample + 1; ; sample++ {
 		var n int
 		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM life WHERE product = $1", f.product).Scan(&n); err != nil || n <= maxLives {
 			return err
 		}
-		f.sample++
-		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND (id & $2) <> 0", f.product, int64(1)<<f.sample-1); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND (id & $2) <> 0", f.product, int64(1)<<sample-1); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE fold SET sample = $2 WHERE product = $1", f.product, f.sample); err != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE fold SET sample = $2 WHERE product = $1", f.product, sample); err != nil {
 			return err
 		}
 	}

@@ -246,6 +246,8 @@ func (p *postgres) numbered() bool { return true }
 
 func (p *postgres) ofProduct() string { return "product = $1 AND" }
 
+func (p *postgres) byProduct() bool { return true }
+
 func (p *postgres) in(placeholder string, list []int64) (string, any) {
 	return "= ANY(" + placeholder + ")", list
 }

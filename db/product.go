@@ -116,6 +116,8 @@ const (
 	removalPage = 10_000
 	// removalPause lets others have their turn to write between two of them.
 	removalPause = 100 * time.Millisecond
+	// shredTries is how often a removal tries to overwrite what it has removed.
+	shredTries = 20
 )
 
 // finishRemovals removes what belongs to products that were removed. That takes
@@ -138,7 +140,15 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 	if err != nil || len(removed) == 0 {
 		return s.explain(err)
 	}
-	return s.shred(ctx)
+	for range shredTries {
+		if err = s.shred(ctx); !errors.Is(err, errUnshredded) {
+			break
+		}
+		if err := rest(ctx); err != nil {
+			return err
+		}
+	}
+	return s.explain(err)
 }
 
 // removeReports removes a product's reports, page by page. It looks for the end

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -250,3 +252,55 @@ func TestFileTakenAway(t *testing.T) {
 		})
 	}
 }
+
+// A reader keeps SQLite from overwriting what was removed. Nobody has to wait for
+// that, and it is made up for.
+func TestSweptIsGone(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	now := time.Now()
+	ids := past(t, s, now.AddDate(0, 0, -50), 30)
+	fold(t, s)
+	w := writer(t, s)
+	defer w.Close()
+	reader, err := raw(t, path).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reader.QueryRow("SELECT count(*) FROM report").Scan(&n); err != nil || n == 0 {
+		t.Fatal(n, err)
+	}
+	sweep := func(after time.Duration) error {
+		return s.Sweep(ctx, db.Retention{Reports: 24 * time.Hour}, now.Add(after), slog.New(slog.DiscardHandler))
+	}
+	if err := sweep(0); err != nil {
+		t.Fatal(err)
+	}
+	recorded := make(chan time.Duration)
+	go func() {
+		start := time.Now()
+		w.Record(ctx, "opa", linux, report("1.0.0"))
+		recorded <- time.Since(start)
+	}()
+	if err := sweep(time.Hour); err == nil {
+		t.Error("nothing is said of what could not be overwritten")
+	}
+	if took := <-recorded; took > lockTimeout/2 {
+		t.Errorf("recording took %v meanwhile", took)
+	}
+	reader.Rollback()
+	if err := sweep(time.Hour + time.Second); err != nil {
+		t.Error(err)
+	}
+	bytes := content(t, path) + content(t, path+"-wal")
+	for _, id := range ids {
+		if strings.Contains(bytes, string(id[:])) {
+			t.Fatal("an id that was removed is still in the file")
+		}
+	}
+}
+
+// lockTimeout is how long SQLite waits for others.
+const lockTimeout = 10 * time.Second

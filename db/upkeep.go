@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -58,9 +59,14 @@ func (t *trouble) note(ctx context.Context, err error) {
 }
 
 // Sweep removes what is older than keep says, unless somebody has looked for that
-// within the last hour. When it seems to be more than a day since the last time, it
+// within the last hour, and overwrites what was removed earlier and could not be
+// overwritten then. When it seems to be more than a day since the last time, it
 // only notes that: if the clock is wrong, there is an hour to put it right.
 func (s *Store) Sweep(ctx context.Context, keep Retention, now time.Time, log *slog.Logger) error {
+	return errors.Join(s.sweep(ctx, keep, now, log), s.explain(s.shred(ctx)))
+}
+
+func (s *Store) sweep(ctx context.Context, keep Retention, now time.Time, log *slog.Logger) error {
 	last, err := setting(ctx, s.read, "swept")
 	since := now.Sub(time.Unix(last, 0))
 	if err != nil || 0 <= since && since < sweepEvery {
@@ -80,16 +86,27 @@ func (s *Store) Sweep(ctx context.Context, keep Retention, now time.Time, log *s
 		return nil
 	}
 	all, err := products(ctx, s.read)
-	for _, p := range all {
-		if err == nil && keep.Reports > 0 {
+	if err != nil {
+		return s.explain(err)
+	}
+	return s.explain(s.expire(ctx, all, keep, now))
+}
+
+// expire removes what is too old. What cannot be done for one product does not
+// keep it from being done for the others.
+func (s *Store) expire(ctx context.Context, all []product, keep Retention, now time.Time) error {
+	var errs []error
+	for i, p := range all {
+		var err error
+		if keep.Reports > 0 && (i == 0 || s.byProduct()) {
 			err = s.expireReports(ctx, p.id, now.Add(-keep.Reports))
 		}
-		if err == nil && keep.Rollups > 0 {
-			err = s.expireRollups(ctx, p.id, stats.FourWeeks.Start(stats.DayOf(now.Add(-keep.Rollups))))
+		if keep.Rollups > 0 {
+			err = errors.Join(err, s.expireRollups(ctx, p.id, stats.FourWeeks.Start(stats.DayOf(now.Add(-keep.Rollups)))))
 		}
 		if err != nil {
-			return fmt.Errorf("product %s: %w", p.Name, s.explain(err))
+			errs = append(errs, fmt.Errorf("product %s: %w", p.Name, err))
 		}
 	}
-	return s.explain(err)
+	return errors.Join(errs...)
 }

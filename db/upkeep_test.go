@@ -107,3 +107,61 @@ func recordAfterSweep(t *testing.T, name string) {
 		t.Errorf("folded %d reports, want 1", n)
 	}
 }
+
+// What is not folded yet is kept, however old it is.
+func sweepLeavesUnfolded(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	now := time.Now()
+	past(t, s, now.AddDate(0, 0, -50), 20)
+	fold(t, s)
+	late := past(t, s, now.AddDate(0, 0, -50), 20)
+	for hours := range 2 {
+		if err := s.Sweep(ctx, db.Retention{Reports: 24 * time.Hour}, now.Add(time.Duration(hours)*time.Hour), slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, product := range []string{"opa", "relcheck"} {
+		all := recorded(t, s, product)
+		if len(all) != len(late) {
+			t.Fatalf("%d reports of %s are left, want the %d that are not folded", len(all), product, len(late))
+		}
+		for i, r := range all {
+			if r.ID != late[i] {
+				t.Errorf("report %d is that of %s, want %s", i, r.ID, late[i])
+			}
+		}
+	}
+}
+
+// A clock that was ahead leaves new reports before old ones.
+func sweepBehindAClock(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	now := time.Now()
+	past(t, s, now.AddDate(1, 0, 0), 0)
+	past(t, s, now.AddDate(0, 0, -60), 3)
+	fold(t, s)
+	for hours := range 2 {
+		if err := s.Sweep(ctx, db.Retention{Reports: 24 * time.Hour}, now.Add(time.Duration(hours)*time.Hour), slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(recorded(t, s, "opa")); n != 1 {
+		t.Errorf("%d reports are left, want the one that is ahead", n)
+	}
+}
+
+// What is wrong with one product is no matter of the others.
+func foldBesideDamage(t *testing.T, name string) {
+	s := open(t, name)
+	past(t, s, time.Now(), 0)
+	fold(t, s)
+	if _, err := raw(t, name).Exec("UPDATE sketch SET data = data || data WHERE product = 1"); err != nil {
+		t.Fatal(err)
+	}
+	past(t, s, time.Now(), 0)
+	if n, err := s.Fold(context.Background()); err == nil || n != 1 {
+		t.Errorf("folded %d reports, %v; want the one of the other product, and an error", n, err)
+	}
+}

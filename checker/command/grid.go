@@ -83,7 +83,7 @@ func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
 	}
 	title := s.styled(newText(printable(v.Product.Title)+": "+t.Title), bold)
 	b = append(b, title.plus(s.styled(newText("  "+asked(v.Query)), faint)), text{})
-	if says := answer(v.Query, t); says != "" {
+	if says := v.Query.Answer(t, show).Text; says != "" {
 		b = append(append(b, plain(wrap(says, s.width)...)...), text{})
 	}
 	if len(t.Rows) == 0 {

@@ -40,7 +40,8 @@ how much memory that takes. Ids are counted, and an id is one start of a program
 --by shows one table: ` + wrapNames(names(), 60) + `
 
 A terminal gets bars and colours (NO_COLOR switches these off), everything else
-plain text. --json and --csv print what the API gives.`,
+plain text. --json and --csv print what the API gives of a table, and without --by
+of the summary.`,
 		Example: `  relcheck stats opa
   relcheck stats opa --days 90 --by platform --version v1.2
   relcheck stats opa --below v0.60.0
@@ -54,8 +55,8 @@ plain text. --json and --csv print what the API gives.`,
 	dbFlag(c, &o.db)
 	f := c.Flags()
 	f.StringVar(&o.by, "by", "", "show one `table` instead of an overview")
-	f.BoolVar(&o.json, "json", false, "print the table as JSON")
-	f.BoolVar(&o.csv, "csv", false, "print the table as CSV")
+	f.BoolVar(&o.json, "json", false, "print the table, or the summary, as JSON")
+	f.BoolVar(&o.csv, "csv", false, "print the table, or the summary, as CSV")
 	f.StringVar(&o.days, "days", "", "the last `number` of days, up to --to (default: 28)")
 	f.StringVar(&o.from, "from", "", "the first day, a `date` in UTC")
 	f.StringVar(&o.to, "to", "", "the last day, a `date` in UTC (default: today)")
@@ -64,7 +65,7 @@ plain text. --json and --csv print what the API gives.`,
 	f.StringVar(&o.arch, "arch", "", "count only this `architecture` (amd64)")
 	f.StringVar(&o.below, "below", "", "how many run something older than this `version`")
 	f.StringVar(&o.above, "above", "", "how many exceed a heap of so many `bytes` (512MiB)")
-	f.StringVar(&o.compare, "compare", "", "how much the heap differs between two `versions` (v1.2.0..v1.3.0)")
+	f.StringVar(&o.compare, "compare", "", "how much the heap differs between two `versions` (v1.2.0..v1.3.0), or lines (v1.2..v1.3)")
 	c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(names(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -145,7 +146,7 @@ func (o *statsOptions) table() (string, error) {
 	case o.json && o.csv:
 		return "", misused("--json and --csv contradict each other: leave one of them out")
 	case (o.json || o.csv) && name == "":
-		return "", misused("--json and --csv print one table: say which with --by, such as --by version")
+		return "summary", nil
 	}
 	return name, nil
 }

@@ -42,12 +42,20 @@ them in, programs send the header "Authorization: Bearer TOKEN".`,
 				return misused("--base-url: %v", err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
+				others, err := s.Tokens(cmd.Context())
+				if err != nil {
+					return err
+				}
 				token, text := access.New(args[0], access.Read, time.Now())
 				if err := s.AddToken(cmd.Context(), token); err != nil {
 					return err
 				}
 				fmt.Fprintf(streams.Err, "added token %s; it is shown this once\n", token.ID)
+				warnOfNamesakes(streams, others, token.Name)
 				printToken(streams, text, signInLink(base, text), link)
+				if link && !cmd.Flags().Changed("base-url") {
+					fmt.Fprintf(streams.Err, "the link is to %s; if people reach the service elsewhere, say where with --base-url\n", base)
+				}
 				return nil
 			})
 		},
@@ -56,6 +64,16 @@ them in, programs send the header "Authorization: Bearer TOKEN".`,
 	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` under which the service is reached, for the link")
 	c.Flags().BoolVar(&link, "link", false, "print the link that signs in, in place of the token")
 	return c
+}
+
+// warnOfNamesakes names the valid tokens that are called the same, for only their
+// ids tell them apart.
+func warnOfNamesakes(streams IO, all []access.Token, name string) {
+	for _, t := range all {
+		if t.Name == name && t.Revoked.IsZero() {
+			fmt.Fprintf(streams.Err, "there is another token of this name; relcheck token revoke %s takes it back\n", t.ID)
+		}
+	}
 }
 
 // printToken prints what was asked for. The other form of it goes to a terminal

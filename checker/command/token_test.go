@@ -196,3 +196,46 @@ func TestServersShareTokens(t *testing.T) {
 		t.Errorf("the links of token %s: %q", id, links)
 	}
 }
+
+// notes adds a token, and returns what is said about it beside the token.
+func notes(t *testing.T, store string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"token", "add", "--db", store}, args...)...)
+	cmd.Env = environment(t, "relcheck")
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, &said)
+	}
+	return said.String()
+}
+
+// Nobody is surprised by where a link leads, or by two tokens of one name.
+func TestTokenNotes(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "relcheck.db")
+	for _, c := range []struct {
+		args         []string
+		base, tokens bool
+	}{
+		{[]string{"ann"}, false, false},
+		{[]string{"bob", "--link"}, true, false},
+		{[]string{"eve", "--link", "--base-url", "http://localhost:8080"}, false, false},
+		{[]string{"ann"}, false, true},
+	} {
+		said := notes(t, store, c.args...)
+		if got := strings.Contains(said, "--base-url"); got != c.base {
+			t.Errorf("%v: %s", c.args, said)
+		}
+		if got := strings.Contains(said, "another token of this name"); got != c.tokens {
+			t.Errorf("%v: %s", c.args, said)
+		}
+	}
+	for _, line := range strings.Split(relcheck(t, "token", "list", "--db", store), "\n") {
+		if f := strings.Fields(line); len(f) > 1 && f[1] == "ann" {
+			relcheck(t, "token", "revoke", f[0], "--db", store)
+		}
+	}
+	if said := notes(t, store, "ann"); strings.Contains(said, "another token") {
+		t.Errorf("one that was revoked counts: %s", said)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -234,12 +235,16 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-// Who tries one token after the other has to wait; others do not, wherever they are.
+// Who tries one token after the other is no longer told that it is wrong. Those
+// with a valid one do not have to wait, wherever they are.
 func TestAttempts(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{})
 	h := s.handler.HandlerWith(testRoutes...)
 	id, old := s.token(t)
 	_, fresh := s.token(t)
+	gone, revoked := s.token(t)
+	s.revoke(t, gone)
+	_, wrong := access.New("wrong", access.Read, time.Now())
 	cookie := s.handler.Cookie(id, time.Now().Add(time.Hour))
 	ask(h, "[2001:db8::5]:1", "GET", "/test/readers", bearer(old)) // seen before
 	tried := 0
@@ -258,14 +263,17 @@ func TestAttempts(t *testing.T) {
 		credential
 		want int
 	}{
-		{"[2001:db8::5]:1", bearer(fresh), 429}, // whether it is right or not
+		{"[2001:db8::5]:1", bearer(fresh), 200}, // not seen before
+		{"[2001:db8::5]:1", bearer(wrong), 429},
+		{"[2001:db8::5]:1", bearer(revoked), 429},
+		{"[2001:db8::5]:1", bearer(fresh[:13] + wrong[13:]), 429},
 		{"[2001:db8::5]:1", bearer("x"), 429},
 		{"[2001:db8::5]:1", bearer(old), 200},
 		{"[2001:db8::5]:1", withCookie(cookie), 200},
 		{"[2001:db8::5]:1", credential{}, 401},
 		{"[2001:db8:0:1::5]:1", bearer(fresh), 200},
+		{"[2001:db8:0:1::5]:1", bearer(wrong), 401},
 		{"192.0.2.1:1", bearer(fresh), 200},
-		{"[2001:db8::5]:1", bearer(fresh), 200}, // seen by now
 	} {
 		got := ask(h, c.from, "GET", "/test/readers", c.credential)
 		if got.Code != c.want {
@@ -274,6 +282,56 @@ func TestAttempts(t *testing.T) {
 		if wait := got.Header().Get("Retry-After"); got.Code == 429 && wait != "6" {
 			t.Errorf("wait %q seconds", wait)
 		}
+	}
+}
+
+// counted is a store that knows how many look-ups of tokens there are, and were
+// at once.
+type counted struct {
+	halves
+	mu             sync.Mutex
+	all, now, most int
+}
+
+func (c *counted) Token(ctx context.Context, id string) (*access.Token, error) {
+	c.mu.Lock()
+	c.all, c.now = c.all+1, c.now+1
+	c.most = max(c.most, c.now)
+	c.mu.Unlock()
+	defer func() { c.mu.Lock(); c.now--; c.mu.Unlock() }()
+	time.Sleep(5 * time.Millisecond)
+	return c.halves.Token(ctx, id)
+}
+
+// Those who try many tokens take the store's time one after the other, and none
+// of it for what does not look like a token.
+func TestAttemptsTakeLittleOfTheStore(t *testing.T) {
+	c := &counted{}
+	s := newServiceWith(t, serviceOptions{wrap: func(h halves) server.Store { c.halves = h; return c }})
+	h := s.handler.HandlerWith(testRoutes...)
+	_, valid := s.token(t)
+	const from = "192.0.2.1:1"
+	for range 20 {
+		ask(h, from, "GET", "/test/readers", bearer("rcr_nonsense"))
+	}
+	if c.all != 0 {
+		t.Errorf("the store was asked %d times for what is no token", c.all)
+	}
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			_, wrong := access.New("wrong", access.Read, time.Now())
+			if got := ask(h, from, "GET", "/test/readers", bearer(wrong)); got.Code != 429 {
+				t.Errorf("one who tries many got %d", got.Code)
+			}
+		})
+	}
+	if got := ask(h, from, "GET", "/test/readers", bearer(valid)); got.Code != 200 {
+		t.Errorf("who has a valid token got %d", got.Code)
+	}
+	all.Wait()
+	if c.most != 1 || c.all != 31 {
+		t.Errorf("the store was asked %d times, and %d times at once", c.all, c.most)
 	}
 }
 

@@ -86,7 +86,7 @@ func idsOf28Days(v *stats.View) any {
 	period := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "period" })
 	ids := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "ids" })
 	for _, row := range t.Rows {
-		if row[period] == "28 days" {
+		if row[period] == stats.Last28Days {
 			return row[ids]
 		}
 	}

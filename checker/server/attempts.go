@@ -26,11 +26,25 @@ const (
 // attempts counts by source the tokens that were not valid. Sources are known
 // in memory only.
 type attempts struct {
-	mu  sync.Mutex
-	all map[netip.Prefix]*rate.Limiter
+	mu   sync.Mutex
+	all  map[netip.Prefix]*rate.Limiter
+	turn chan struct{} // holds one while a source that tried too many has its token looked up
 }
 
-func newAttempts() *attempts { return &attempts{all: map[netip.Prefix]*rate.Limiter{}} }
+func newAttempts() *attempts {
+	return &attempts{all: map[netip.Prefix]*rate.Limiter{}, turn: make(chan struct{}, 1)}
+}
+
+// enter waits until no other source that tried too many is looked after. To call
+// leave lets in the next one.
+func (a *attempts) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case a.turn <- struct{}{}:
+		return func() { <-a.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 // source is the address that a request comes from; of IPv6 the network, which
 // is what one customer of a provider has at least.
@@ -46,7 +60,8 @@ func source(r *http.Request) netip.Prefix {
 	return netip.PrefixFrom(addr, bits).Masked()
 }
 
-// wait returns how many seconds a source has to wait before it may try again.
+// wait returns how many seconds a source has to wait until it is told again that
+// a token is not valid; 0 if it has not tried too many.
 func (a *attempts) wait(from netip.Prefix) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -29,11 +30,23 @@ func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOf(err), err.Error())
 	}
-	v, err := s.read(r.Context(), p, q, today)
-	if err == nil && public {
+	fresh := viewFresh
+	if public {
+		fresh = publicFresh // which ends with yesterday
+	}
+	v, err := s.views.get(r.Context(), viewKey{p, q, today}, fresh, func(ctx context.Context) (*stats.View, error) {
+		return s.read(ctx, p, q, today)
+	})
+	if err != nil {
+		if !errors.As(err, new(*failure)) && r.Context().Err() == nil {
+			s.log.Error("cannot read figures", "product", name, "err", err)
+		}
+		return nil, err
+	}
+	if public {
 		v = v.Public(s.options.PublicThreshold)
 	}
-	return v, err
+	return v, nil
 }
 
 func (s *Server) read(ctx context.Context, p *product, q stats.Query, today stats.Day) (*stats.View, error) {

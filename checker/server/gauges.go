@@ -16,10 +16,8 @@ import (
 
 const (
 	// maxLines is how many minor lines of a product have gauges of their own. All
-	// else counts as "other": callers can make up any version they like.
+	// else counts as [stats.Other]: callers can make up any version they like.
 	maxLines = 50
-	// otherLine is the label of that.
-	otherLine = "other"
 	// gaugesAge is how old the gauges may become.
 	gaugesAge = time.Minute
 	// gaugesWait is how long a scrape waits for newer ones.
@@ -98,11 +96,11 @@ func byLine(f *stats.Figures) map[string]window {
 	lines := map[string]window{}
 	for i := range f.Builds {
 		b := &f.Builds[i]
-		line := cmp.Or(stats.Line(b.Version), otherLine)
+		line := cmp.Or(stats.Line(b.Version), stats.Other)
 		lines[line] = lines[line].plus(window{b.Recent.Day, b.Recent.DayBefore, b.Recent.Week})
 	}
-	rest := lines[otherLine]
-	delete(lines, otherLine)
+	rest := lines[stats.Other]
+	delete(lines, stats.Other)
 	ranked := slices.SortedFunc(maps.Keys(lines), func(a, b string) int {
 		return cmp.Or(cmp.Compare(lines[b].week, lines[a].week), cmp.Compare(a, b))
 	})
@@ -111,7 +109,7 @@ func byLine(f *stats.Figures) map[string]window {
 		delete(lines, line)
 	}
 	if rest.week > 0 {
-		lines[otherLine] = rest
+		lines[stats.Other] = rest
 	}
 	return lines
 }

@@ -12,10 +12,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// maxScrapes is how many scrapes are answered at once; more get status 503.
+const maxScrapes = 4
+
 // metrics are what Prometheus is told. All counters that requests touch exist
 // beforehand: to count is one atomic addition.
 type metrics struct {
 	registry *prometheus.Registry
+	handler  http.Handler // of all scrapes, which it bounds
 	requests *prometheus.CounterVec
 	unrouted *routeCount
 
@@ -50,6 +54,7 @@ func newMetrics(s *Server) *metrics {
 	for _, reason := range refusals {
 		m.refused[reason] = refused.WithLabelValues(reason)
 	}
+	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes})
 	m.odd = m.refused["other"]
 	m.unrouted = m.route("none")
 	s.store.OnCommit(func(took time.Duration) { m.commits.Observe(took.Seconds()) })
@@ -129,13 +134,10 @@ func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Metrics returns the handler that Prometheus scrapes, for an address that only
 // it can reach: it asks for no token.
-func (s *Server) Metrics() http.Handler {
-	return promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4})
-}
+func (s *Server) Metrics() http.Handler { return s.metrics.handler }
 
 // scrape answers GET /metrics.
 func (s *Server) scrape(w http.ResponseWriter, r *http.Request) error {
-	s.Metrics().ServeHTTP(w, r)
+	s.metrics.handler.ServeHTTP(w, r)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
@@ -159,5 +160,50 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 	if c.reads != 1 {
 		t.Errorf("6 scrapes read the figures %d times", c.reads)
+	}
+}
+
+// stuck is a store that does not tell its figures until it may.
+type stuck struct {
+	halves
+	may chan struct{}
+}
+
+func (s *stuck) Figures(context.Context, string, stats.Range, func(stats.Build) bool) (*stats.Figures, error) {
+	<-s.may
+	return &stats.Figures{}, nil
+}
+
+// Of scrapes that take long not more than a few are worked on at once, be it on
+// the service's address or on their own.
+func TestScrapesAreBounded(t *testing.T) {
+	store := &stuck{may: make(chan struct{})}
+	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
+	_, token := s.token(t)
+	codes := make(chan int, 8)
+	for i := range cap(codes) {
+		h := s.handler.Handler()
+		if i%2 == 0 {
+			h = s.handler.Metrics()
+		}
+		go func() { codes <- ask(h, "192.0.2.1:1", "GET", "/metrics", bearer(token)).Code }()
+	}
+	for i := range cap(codes) {
+		if i == cap(codes)-4 {
+			close(store.may)
+		}
+		want := http.StatusOK
+		if i < cap(codes)-4 {
+			want = http.StatusServiceUnavailable
+		}
+		select {
+		case got := <-codes:
+			if got != want {
+				t.Errorf("answer %d is %d, want %d", i, got, want)
+			}
+		case <-time.After(10 * time.Second):
+			close(store.may)
+			t.Fatalf("there are %d answers", i)
+		}
 	}
 }

@@ -81,13 +81,14 @@ type Server struct {
 	log      *slog.Logger
 	options  Options
 	gate     *gate
+	views    *views
 	metrics  *metrics
 	snapshot atomic.Pointer[snapshot]
 }
 
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
-	s := &Server{store: store, log: log, options: o}
+	s := &Server{store: store, log: log, options: o, views: newViews()}
 	s.metrics = newMetrics(s)
 	var err error
 	if s.gate, err = newGate(ctx, store, o.Base); err != nil {

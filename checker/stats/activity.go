@@ -14,8 +14,8 @@ type stretch struct {
 func (v *View) stretches() []stretch {
 	to := v.Query.Range
 	all := []stretch{
-		{name: "day", Range: to.Last(1)}, {name: "7 days", Range: to.Last(7)}, {name: "28 days", Range: to.Last(28)},
-		{name: "range", Range: to, ids: v.ids},
+		{name: LastDay, Range: to.Last(1)}, {name: Last7Days, Range: to.Last(7)}, {name: Last28Days, Range: to.Last(28)},
+		{name: WholeRange, Range: to, ids: v.ids},
 	}
 	for i := range v.builds {
 		r := &v.builds[i].Recent
@@ -51,10 +51,10 @@ func (v *View) summary(t *Table) {
 		row := []any{s.name, s.From, s.To, s.ids, orNil(s.before, known),
 			orNil(float64(s.ids)/float64(s.before)-1, comparable), nil, nil}
 		switch s.name {
-		case "day":
+		case LastDay:
 			last := days[len(days)-1]
 			row[6], row[7] = last.Reports, last.Checks
-		case "range":
+		case WholeRange:
 			row[6], row[7] = reports, checks
 		}
 		t.row(row...)

@@ -72,7 +72,9 @@ func (v *View) halves() func(*release) any {
 	days := v.periods(OneDay)
 	grid := v.versionsBy(OneDay, days)
 	atLeast := make([][]int64, len(days)) // of each day, how many ran one of the first n versions of the ladder
+	totals := make([]int64, len(days))
 	for i := range days {
+		totals[i] = sum(grid[i])
 		atLeast[i] = make([]int64, len(v.ladder)+1)
 		for n, one := range v.ladder {
 			atLeast[i][n+1] = atLeast[i][n] + grid[i][one.place]
@@ -84,17 +86,13 @@ func (v *View) halves() func(*release) any {
 		}
 		n := rungs(v.ladder, r.key)
 		for i, d := range days {
-			if total := sum(grid[i]); d >= DayOf(r.Date) && d < v.Today && total > 0 && 2*atLeast[i][n] >= total {
+			if total := totals[i]; d >= DayOf(r.Date) && d < v.Today && total > 0 && 2*atLeast[i][n] >= total {
 				return int64(d - DayOf(r.Date))
 			}
 		}
 		return nil
 	}
 }
-
-// other stands for what is no semantic version, and for all that is not told
-// apart.
-const other = "other"
 
 // line is a minor line, and how many ids run it.
 type line struct {
@@ -107,7 +105,7 @@ func (v *View) minorLines() (all []line) {
 	for _, one := range v.used {
 		name := Line(one.key)
 		if name == "" {
-			name = other
+			name = Other
 		}
 		if len(all) == 0 || all[len(all)-1].name != name {
 			all = append(all, line{name: name})
@@ -153,19 +151,19 @@ func (v *View) recency() (r recency) {
 	return r
 }
 
+// latest has no shares of what is not known for want of a release.
 func (v *View) latest(t *Table) {
-	r := v.recency()
-	for _, row := range []struct {
-		what, version string
-		ids           int64
-	}{
-		{"latest release", v.Latest, r.latest},
-		{"latest minor line", Line(v.Latest), r.line},
-		{"older", "", r.older},
-		{"unknown", "", r.unknown},
-	} {
-		t.row(row.what, orNil(row.version, row.version != ""), row.ids, share(row.ids, v.ids))
+	r, known := v.recency(), v.Latest != ""
+	of := func(ids int64) any {
+		if !known {
+			return nil
+		}
+		return share(ids, v.ids)
 	}
+	t.row(LatestRelease, orNil(v.Latest, known), r.latest, of(r.latest))
+	t.row(LatestLine, orNil(Line(v.Latest), known), r.line, of(r.line))
+	t.row(Older, nil, r.older, of(r.older))
+	t.row(Unknown, nil, r.unknown, share(r.unknown, v.ids))
 }
 
 func (v *View) versions(t *Table) {

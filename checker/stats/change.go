@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -22,13 +23,12 @@ var percentiles = []struct {
 }{{"p50", 0.50}, {"p90", 0.90}, {"p95", 0.95}, {"p99", 0.99}}
 
 func (v *View) heapChange(t *Table) {
-	piles := v.piles(len(v.used), func(b *build) int { return b.version.place })
-	from, to, err := v.compared(piles)
+	from, to, err := v.compared()
 	if err != nil {
 		t.remark(err.Error())
 		return
 	}
-	was, now := v.sampleOf(from, &piles[from.place]), v.sampleOf(to, &piles[to.place])
+	was, now := v.sampleOf(from), v.sampleOf(to)
 	for _, p := range percentiles {
 		old, is := was.interval(p.q), now.interval(p.q)
 		change, low, high := is.against(old)
@@ -38,25 +38,60 @@ func (v *View) heapChange(t *Table) {
 	}
 }
 
-// compared returns the two versions that were asked for, or else the two that
-// most ids told a heap of, the older one first.
-func (v *View) compared(piles []pile) (from, to *version, err error) {
-	if v.Query.Compare == [2]string{} {
-		return v.mostTold(piles)
-	}
-	var both [2]*version
-	for i, asked := range v.Query.Compare {
-		name := v.published.shown(asked)
-		at := slices.IndexFunc(v.used, func(one *version) bool { return one.name == name })
-		if at < 0 || piles[at].total == 0 {
-			return nil, nil, fmt.Errorf("no report of %s in the range told a heap", name)
-		}
-		both[i] = v.used[at]
-	}
-	return both[0], both[1], nil
+// side is one of two that are compared.
+type side struct {
+	name string // of a version, or of a line
+	pile
+	builds []*build
 }
 
-func (v *View) mostTold(piles []pile) (from, to *version, err error) {
+// gather returns the side that some builds make up.
+func (v *View) gather(name string, is func(*build) bool) side {
+	s := side{name: name}
+	for i := range v.builds {
+		if b := &v.builds[i]; is(b) {
+			s.add(b)
+			s.builds = append(s.builds, b)
+		}
+	}
+	return s
+}
+
+// compared returns the two sides that were asked for, or else the two versions
+// that most ids told a heap of, the older one first.
+func (v *View) compared() (from, to side, err error) {
+	if v.Query.Compare == [2]string{} {
+		return v.mostTold()
+	}
+	from, noFrom := v.side(v.Query.Compare[0])
+	to, noTo := v.side(v.Query.Compare[1])
+	if noFrom != nil && noTo != nil {
+		return from, to, fmt.Errorf("%w; %w", noFrom, noTo)
+	}
+	return from, to, cmp.Or(noFrom, noTo)
+}
+
+// side sums up what was asked for, be it as rare as it may.
+func (v *View) side(asked string) (side, error) {
+	line, reports := askedLine(asked), int64(0)
+	name := cmp.Or(line, v.published.shown(asked))
+	s := v.gather(name, func(b *build) bool {
+		return line != "" && Line(b.Version) == line || line == "" && (b.version.name == name || v.published.shown(b.Version) == name)
+	})
+	for _, b := range s.builds {
+		reports += b.Reports
+	}
+	switch {
+	case reports == 0:
+		return s, fmt.Errorf("nobody reported %s in the range", s.name)
+	case s.total == 0:
+		return s, fmt.Errorf("no report of %s in the range told a heap", s.name)
+	}
+	return s, nil
+}
+
+func (v *View) mostTold() (from, to side, err error) {
+	piles := v.piles(len(v.used), func(b *build) int { return b.version.place })
 	var told []*version
 	for _, one := range v.ladder {
 		if piles[one.place].total > 0 {
@@ -64,16 +99,17 @@ func (v *View) mostTold(piles []pile) (from, to *version, err error) {
 		}
 	}
 	if len(told) < 2 {
-		return nil, nil, fmt.Errorf("it takes two versions whose reports in the range told a heap")
+		return from, to, errors.New("it takes two versions whose reports in the range told a heap")
 	}
 	slices.SortStableFunc(told, func(a, b *version) int {
 		return cmp.Compare(piles[b.place].ids, piles[a.place].ids)
 	})
-	from, to = told[0], told[1]
-	if from.place < to.place { // the newer of the two
-		from, to = to, from
+	older, newer := told[0], told[1]
+	if older.place < newer.place {
+		older, newer = newer, older
 	}
-	return from, to, nil
+	of := func(one *version) side { return v.gather(one.name, func(b *build) bool { return b.version == one }) }
+	return of(older), of(newer), nil
 }
 
 // against returns how much more i is than another one, and between what that

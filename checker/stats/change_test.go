@@ -87,12 +87,16 @@ func TestWhatIsCompared(t *testing.T) {
 		{"2026-03-02", 20, 22, "1.9.0", "linux/amd64", 1 << 21},
 		{"2026-03-02", 30, 30, "2.0.0", "linux/amd64", -1},
 		{"2026-03-02", 40, 60, "3.0.0", "linux/amd64", 0},
+		{"2026-03-02", 70, 71, "1.10.1", "linux/amd64", 1 << 22},
+		{"2026-03-02", 72, 73, "1.10.2-rc.1", "linux/amd64", 1 << 22},
 	}
 	for compare, want := range map[[2]string]string{
 		{}:                   "p50 v1.9.0 v1.10.0 2.09e+06 1.06e+06",
 		{"1.10.0", "v1.9.0"}: "p50 v1.10.0 v1.9.0 1.06e+06 2.09e+06",
 		{"dev", "1.9.0"}:     "p50 dev v1.9.0 1.06e+06 2.09e+06",
 		{"1.9.0", "2.0.0"}:   "p50 v1.9.0 v2.0.0 2.09e+06 0 - - - false",
+		{"1.9", "v1.10"}:     "p50 v1.9 v1.10 2.09e+06 4.2e+06",
+		{"v1.10.0", "1.9"}:   "p50 v1.10.0 v1.9 1.06e+06 2.09e+06",
 	} {
 		if got := text(comparison(stats.Query{Compare: compare}, all)); !strings.HasPrefix(got, want) {
 			t.Errorf("%v: got %s, want %s", compare, got, want)
@@ -100,7 +104,9 @@ func TestWhatIsCompared(t *testing.T) {
 	}
 	for compare, want := range map[[2]string]string{
 		{"1.9.0", "3.0.0"}: "no report of v3.0.0",
-		{"4.0.0", "1.9.0"}: "no report of v4.0.0",
+		{"3.0", "1.9.0"}:   "no report of v3.0 in the range told a heap",
+		{"4.0.0", "1.9.0"}: "nobody reported v4.0.0 in the range",
+		{"4.0", "5.0.0"}:   "nobody reported v4.0 in the range; nobody reported v5.0.0 in the range",
 	} {
 		table := comparison(stats.Query{Compare: compare}, all)
 		if len(table.Rows) != 0 || !strings.Contains(table.Note, want) {
@@ -109,6 +115,24 @@ func TestWhatIsCompared(t *testing.T) {
 	}
 	if table := comparison(stats.Query{}, all[:2]); len(table.Rows) != 0 || !strings.Contains(table.Note, "two versions") {
 		t.Errorf("got %s, %s", table.Note, text(table))
+	}
+}
+
+// Versions that are too many to be told apart elsewhere can be compared all the same.
+func TestRareVersionsAreCompared(t *testing.T) {
+	var all []sent
+	for i := range 300 {
+		all = append(all, sent{"2026-03-02", 10 * i, 10*i + i/100, fmt.Sprintf("1.%d.0", i), "linux/amd64", 1 << 20})
+	}
+	for compare, want := range map[[2]string]string{
+		{"1.1.0", "1.2.0"}:   "p50 v1.1.0 v1.2.0",
+		{"1.1", "1.2"}:       "p50 v1.1 v1.2",
+		{"1.1.0", "1.299.0"}: "p50 v1.1.0 v1.299.0",
+		{"other", "1.299.0"}: "p50 other v1.299.0",
+	} {
+		if got := comparison(stats.Query{Compare: compare}, all); !strings.HasPrefix(text(got), want) {
+			t.Errorf("%v: %s, %s", compare, text(got), got.Note)
+		}
 	}
 }
 

@@ -67,9 +67,9 @@ func TestNoLatest(t *testing.T) {
 		}
 		expect(t, v, "behind", "- 15 1.000")
 		expect(t, v, "latest", `
-			latest release - 0 0.000
-			latest minor line - 0 0.000
-			older - 0 0.000
+			latest release - 0 -
+			latest minor line - 0 -
+			older - 0 -
 			unknown - 15 1.000`)
 		if text := text(v.Table("lines")); strings.Contains(text, "true") || strings.Contains(text, "false") {
 			t.Errorf("a line is that of the latest, or not:\n%s", text)

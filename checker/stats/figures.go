@@ -82,8 +82,8 @@ func (f *Figures) Total() (ids int64) {
 	return ids
 }
 
-// Needed returns the periods whose rollups it takes to [BuildFigures.Sum] up a
-// range, each once. Nothing is known before the first of known.
+// Needed returns the periods whose rollups it takes for the [Sums] of a range,
+// each once. Nothing is known before the first of known.
 func Needed(r, known Range) (all []Period) {
 	seen := map[Period]bool{}
 	for _, window := range windows(r) {
@@ -106,31 +106,48 @@ func windows(r Range) []Range {
 	return []Range{r, day, day.Before(), week, week.Before(), month, month.Before(), r.Before()}
 }
 
-// Sum fills in what is summed up over several days, from the rollups of those
+// Sums sums up builds over several days.
+type Sums struct {
+	covers [][]Period // of the windows
+	tally  tally
+}
+
+// NewSums prepares to sum up a range.
+func NewSums(r Range) *Sums {
+	s := new(Sums)
+	for _, window := range windows(r) {
+		s.covers = append(s.covers, window.Cover())
+	}
+	return s
+}
+
+// Of fills in what is summed up over several days, from the rollups of those
 // periods in [Needed] that have any.
-func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
-	var t tally
+func (s *Sums) Of(b *BuildFigures, rollups map[Period]*Rollup) {
 	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
 		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
-	for i, window := range windows(r) {
+	for i, cover := range s.covers {
 		var parts []*Rollup
-		for _, p := range window.Cover() {
+		for _, p := range cover {
 			if rollup := rollups[p]; rollup != nil {
 				parts = append(parts, rollup)
 			}
 		}
-		t.reset()
+		s.tally.reset()
 		if i > 0 {
-			*into[i] = t.distinct(parts)
+			*into[i] = s.tally.distinct(parts)
 			continue
 		}
 		for _, part := range parts {
 			b.Reports += part.Reports
 			b.Heaps.Merge(part.Heaps)
 		}
-		b.Distinct = t.byHeap(parts)
+		b.Distinct = s.tally.byHeap(parts)
 	}
 }
+
+// Sum is [Sums.Of] for one build.
+func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) { NewSums(r).Of(b, rollups) }
 
 // distinct counts the ids of some rollups.
 func (t *tally) distinct(rollups []*Rollup) int64 {
@@ -149,7 +166,7 @@ func (t *tally) byHeap(rollups []*Rollup) Distinct {
 	for i, r := range rollups {
 		left[i] = len(r.classes)
 	}
-	for class := len(heapLimits) + 1; class >= 0; class-- {
+	for class := len(heapLimits) + 1; class >= 0 && len(rollups) > 0; class-- {
 		for i, r := range rollups {
 			if n := left[i]; n > 0 && r.classes[n-1].class == class {
 				t.add(r.classes[n-1].ids)

@@ -47,6 +47,9 @@ func (p *pile) bars() (all []bar) {
 		}
 		before = upTo
 	}
+	if len(all) > 1 && all[0].from == 0 { // whatever lies between it and the next
+		all[0].to = all[1].from
+	}
 	return all
 }
 

@@ -139,6 +139,9 @@ func without(a, b []uint32) []uint32 {
 
 // Count returns how many distinct ids were added, see [IDsError].
 func (s *IDs) Count() int64 {
+	if s.many == nil {
+		return int64(len(s.few))
+	}
 	var t tally
 	t.add(s)
 	return t.count()

@@ -15,6 +15,9 @@ import (
 // it is rounded down to a multiple of the threshold, so that no difference of
 // two tells of fewer ids; what is under it is added up as other, or left out. It
 // has fewer tables, and none at all when its query is not of [ParsePublicQuery].
+// That hides people from those who read, not from those who also send: whoever
+// fills a cell up with reports of his own, until its count leaps, learns how many
+// others are in it.
 func (v *View) Public(threshold int64) *View {
 	public := *v
 	public.threshold = max(1, threshold)
@@ -79,7 +82,7 @@ var publicDefinitions = []definition{
 		columns("os ids share"), (*View).publicOS},
 	{"arch", "Architectures", "Distinct ids seen in the range" + rough,
 		columns("arch ids share"), (*View).publicArch},
-	{"heap", "Heap", "Percentiles of the heaps in reports, to two digits, and the distinct ids that sent them" + rough,
+	{"heap", "Heap", "Percentiles of the heaps in reports, to two digits and where enough ids are on both sides of one, and the distinct ids that sent them" + rough,
 		columns("version ids p50 p90"), (*View).publicHeap},
 }
 
@@ -137,18 +140,18 @@ func (v *View) publicAdoption(t *Table) {
 		var cells []cell
 		for place, n := range ids {
 			name := v.used[place].name
-			cells = append(cells, cell{name: []any{weeks[i], name}, ids: n, other: name == other})
+			cells = append(cells, cell{name: []any{weeks[i], name}, ids: n, other: name == Other})
 		}
-		v.publish(t, cell{name: []any{weeks[i], other}}, cells)
+		v.publish(t, cell{name: []any{weeks[i], Other}}, cells)
 	}
 }
 
 func (v *View) publicLines(t *Table) {
 	var cells []cell
 	for _, l := range v.minorLines() {
-		cells = append(cells, cell{[]any{l.name}, l.ids, []any{v.isLatest(l.name)}, l.name == other})
+		cells = append(cells, cell{[]any{l.name}, l.ids, []any{v.isLatest(l.name)}, l.name == Other})
 	}
-	v.publish(t, cell{name: []any{other}, after: []any{v.isLatest(other)}}, cells)
+	v.publish(t, cell{name: []any{Other}, after: []any{v.isLatest(Other)}}, cells)
 }
 
 // publicLatest has the latest release beside the line that it is among, so that
@@ -156,13 +159,13 @@ func (v *View) publicLines(t *Table) {
 func (v *View) publicLatest(t *Table) {
 	r := v.recency()
 	var parts Table
-	total := v.publish(&parts, cell{name: []any{other, nil}}, []cell{
-		{name: []any{"latest minor line", Line(v.Latest)}, ids: r.line},
-		{name: []any{"older", nil}, ids: r.older},
-		{name: []any{"unknown", nil}, ids: r.unknown},
+	total := v.publish(&parts, cell{name: []any{Other, nil}}, []cell{
+		{name: []any{LatestLine, Line(v.Latest)}, ids: r.line},
+		{name: []any{Older, nil}, ids: r.older},
+		{name: []any{Unknown, nil}, ids: r.unknown},
 	})
 	if latest := v.rounded(r.latest); latest > 0 {
-		t.row("latest release", v.Latest, latest, share(latest, total))
+		t.row(LatestRelease, v.Latest, latest, share(latest, total))
 	}
 	t.Rows = append(t.Rows, parts.Rows...)
 }
@@ -171,9 +174,9 @@ func (v *View) publicVersions(t *Table) {
 	var cells []cell
 	for _, one := range v.used {
 		releases, days := v.behindOf(one)
-		cells = append(cells, cell{[]any{one.name, one.release.released()}, one.ids, []any{releases, days}, one.name == other})
+		cells = append(cells, cell{[]any{one.name, one.release.released()}, one.ids, []any{releases, days}, one.name == Other})
 	}
-	v.publish(t, cell{name: []any{other, nil}, after: []any{nil, nil}}, cells)
+	v.publish(t, cell{name: []any{Other, nil}, after: []any{nil, nil}}, cells)
 }
 
 // publicBehind adds the few of a kind to those that nothing is known of.
@@ -191,7 +194,7 @@ func (v *View) publicPlatforms(t *Table) {
 	for _, p := range v.hosts {
 		cells = append(cells, cell{name: []any{p.OS, p.Arch}, ids: p.ids, other: p.Platform == checker.Other})
 	}
-	v.publish(t, cell{name: []any{other, other}}, v.sorted(cells))
+	v.publish(t, cell{name: []any{Other, Other}}, v.sorted(cells))
 }
 
 // sorted puts cells with the most ids first, as far as everyone may see which
@@ -209,9 +212,9 @@ func (v *View) publicArch(t *Table) { v.publishParts(t, archOf) }
 func (v *View) publishParts(t *Table, of func(*platform) string) {
 	var cells []cell
 	for _, p := range v.parts(of) {
-		cells = append(cells, cell{name: []any{p.name}, ids: p.ids, other: p.name == other})
+		cells = append(cells, cell{name: []any{p.name}, ids: p.ids, other: p.name == Other})
 	}
-	v.publish(t, cell{name: []any{other}}, v.sorted(cells))
+	v.publish(t, cell{name: []any{Other}}, v.sorted(cells))
 }
 
 func (v *View) publicHeap(t *Table) {
@@ -220,7 +223,7 @@ func (v *View) publicHeap(t *Table) {
 	var shown []int
 	for i := range versions {
 		all.merge(&versions[i])
-		if versions[i].ids < v.threshold || v.used[i].name == other {
+		if v.percentile(&versions[i], 50) == nil || v.used[i].name == Other {
 			rest.merge(&versions[i])
 		} else {
 			shown = append(shown, i)
@@ -230,13 +233,23 @@ func (v *View) publicHeap(t *Table) {
 	for _, i := range shown {
 		v.publicHeapRow(t, v.used[i].name, &versions[i])
 	}
-	v.publicHeapRow(t, other, &rest)
+	v.publicHeapRow(t, Other, &rest)
 }
 
 func (v *View) publicHeapRow(t *Table, version any, p *pile) {
-	if ids := v.rounded(p.ids); ids > 0 {
-		t.row(version, ids, twoDigits(p.Quantile(0.5)), twoDigits(p.Quantile(0.9)))
+	if p50 := v.percentile(p, 50); p50 != nil {
+		t.row(version, v.rounded(p.ids), p50, v.percentile(p, 90))
 	}
+}
+
+// percentile returns one of 50 or more as everyone may see it: nil unless there
+// are as many ids above it as the threshold, if they report equally often. Else it
+// could be the heap of one that is known to someone.
+func (v *View) percentile(p *pile, percent int64) any {
+	if v.rounded(p.ids)*(100-percent) < v.threshold*100 {
+		return nil
+	}
+	return twoDigits(p.Quantile(float64(percent) / 100))
 }
 
 // twoDigits rounds to two significant digits.

@@ -73,9 +73,9 @@ func TestPublic(t *testing.T) {
 			amd64 30 0.750
 			arm64 10 0.250`,
 		"heap": `
-			- 40 1.1e+08 3.2e+08
-			v1.2.0 20 1.1e+08 1.1e+08
-			v1.1.0 10 2.1e+08 2.1e+08`,
+			- 40 1.1e+08 -
+			v1.2.0 20 1.1e+08 -
+			other 20 2.1e+08 -`,
 	} {
 		expect(t, v, name, want)
 	}
@@ -154,6 +154,7 @@ func TestPublicTellsOfNoFew(t *testing.T) {
 				checkShares(t, table)
 				checkColumns(t, table)
 			}
+			checkPercentiles(t, v.Table("heap"), threshold)
 			for _, n := range cells(t, v) {
 				counts = append(counts, n)
 			}
@@ -174,6 +175,32 @@ func checkColumns(t *rapid.T, table *stats.Table) {
 			t.Errorf("everyone may see %s of %s", c.Name, table.Name)
 		}
 	}
+}
+
+// checkPercentiles holds when on each side of a percentile there are as many ids
+// as the threshold, or it is not shown.
+func checkPercentiles(t failer, heap *stats.Table, threshold int64) {
+	for _, row := range heap.Rows {
+		ids := row[1].(int64)
+		if p50, p90 := ids >= 2*threshold, ids >= 10*threshold; !p50 || row[2] == nil || (row[3] != nil) != p90 {
+			t.Errorf("%d ids at a threshold of %d have the percentiles %v", ids, threshold, row[2:])
+		}
+	}
+}
+
+// Who is one of a few has no percentile for himself, however much more he takes.
+func TestPublicPercentiles(t *testing.T) {
+	const mib = 1 << 20
+	few := []sent{{"2026-03-09", 0, 99, "v1.2.0", "linux/amd64", 100 * mib}, {"2026-03-09", 100, 118, "v1.1.0", "linux/amd64", 700 * mib}}
+	expect(t, publicView(28, 10, few), "heap", `
+		- 110 1.1e+08 7.3e+08
+		v1.2.0 100 1.1e+08 1.1e+08`)
+	expect(t, publicView(28, 10, few[1:]), "heap", "")
+	few[1].last++
+	expect(t, publicView(28, 10, few), "heap", `
+		- 120 1.1e+08 7.3e+08
+		v1.2.0 100 1.1e+08 1.1e+08
+		v1.1.0 20 7.3e+08 -`)
 }
 
 // What some builds of a fleet can be.

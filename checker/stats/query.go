@@ -204,15 +204,24 @@ func (p *params) compare() (versions [2]string) {
 	before, after, found := strings.Cut(text, "..")
 	switch {
 	case !found || !checker.ValidVersion(before) || !checker.ValidVersion(after):
-		p.fail("compare=%.200q is not two versions such as v1.2.3..v1.3.0", text)
-	case sameVersion(before, after):
-		p.fail("compare=%s..%s is one version: name two different ones", before, after)
+		p.fail("compare=%.200q is not two versions such as v1.2.3..v1.3.0, nor two lines of them such as v1.2..v1.3", text)
+	case overlap(before, after):
+		p.fail("compare=%s..%s are the same, or the one has the other among it: name two different ones", before, after)
 	}
 	return [2]string{before, after}
 }
 
-func sameVersion(a, b string) bool {
-	return a == b || checker.Canonical(a) != "" && checker.Compare(a, b) == 0
+// overlap tells whether two versions or lines have versions in common.
+func overlap(a, b string) bool {
+	switch {
+	case a == b:
+		return true
+	case checker.Canonical(a) == "" || checker.Canonical(b) == "":
+		return false
+	case askedLine(a) != "" || askedLine(b) != "":
+		return Line(a) == Line(b)
+	}
+	return checker.Compare(a, b) == 0
 }
 
 // units are those of bytes, in lower case. The longer of two that end alike

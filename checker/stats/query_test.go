@@ -33,6 +33,9 @@ func TestParseQuery(t *testing.T) {
 			Filter: stats.Filter{Version: "v1.2", OS: "linux", Arch: "other"}},
 		"below=1.2&above=512MiB":  {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Below: "1.2", Above: 512 << 20},
 		"compare=v1.0.0..1.1.0":   {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.0.0", "1.1.0"}},
+		"compare=v1.2..1.3":       {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2", "1.3"}},
+		"compare=v1.2.0..1.2.1":   {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2.0", "1.2.1"}},
+		"compare=v1.2..1.3.0":     {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2", "1.3.0"}},
 		"compare=-1...x":          {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"-1", ".x"}},
 		"version=%20v1.2.0-rc.1+": {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Filter: stats.Filter{Version: "v1.2.0-rc.1"}},
 	} {
@@ -75,6 +78,9 @@ func TestQueriesAreRefused(t *testing.T) {
 		"compare=v1.0.0":                     "v1.2.3..v1.3.0",
 		"compare=v1.0.0..":                   "v1.2.3..v1.3.0",
 		"compare=v1.0.0..1.0.0":              "two different ones",
+		"compare=v1.2..1.2":                  "two different ones",
+		"compare=v1.2..v1.2.0":               "two different ones",
+		"compare=v1.2.7..1.2":                "two different ones",
 	} {
 		got, err := parse(query, date("2026-03-31"))
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -96,11 +96,16 @@ func (r *Rollup) Above(limit int64) int64 {
 
 // idsFrom counts the ids in classes from c up.
 func (r *Rollup) idsFrom(c int) int64 {
+	first := slices.IndexFunc(r.classes, func(h heapIDs) bool { return h.class >= c })
+	if first < 0 {
+		return 0
+	}
+	if first == len(r.classes)-1 {
+		return r.classes[first].ids.Count()
+	}
 	var t tally
-	for _, h := range r.classes {
-		if h.class >= c {
-			t.add(h.ids)
-		}
+	for _, h := range r.classes[first:] {
+		t.add(h.ids)
 	}
 	return t.count()
 }

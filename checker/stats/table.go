@@ -15,7 +15,7 @@ type Query struct {
 	Filter
 	Below   string    // a version: how many run an older one; empty for the latest
 	Above   int64     // bytes of heap: how many exceed it; 0 for none
-	Compare [2]string // two versions whose heaps are compared; empty for the two most used
+	Compare [2]string // two versions, or lines, whose heaps are compared; empty for the two versions most used
 }
 
 // Filter says which builds count. What is empty lets all pass.
@@ -33,13 +33,42 @@ func (f Filter) keepsVersion(v string) bool {
 	if f.Version == "" || f.Version == v {
 		return true
 	}
-	v, asked := checker.Canonical(v), checker.Canonical(f.Version)
-	return v != "" && (v == asked || strings.Count(f.Version, ".") == 1 && Line(v) == Line(asked))
+	v = checker.Canonical(v)
+	return v != "" && (v == checker.Canonical(f.Version) || Line(v) == askedLine(f.Version))
+}
+
+// askedLine returns the minor line that is asked for by v1.2 or 1.2; it is empty
+// for what asks for a single version.
+func askedLine(asked string) string {
+	if strings.Count(asked, ".") != 1 {
+		return ""
+	}
+	return Line(asked)
 }
 
 // Line returns the minor line of a version: v1.2 for 1.2.3. It is empty when v is
 // not a semantic version.
 func Line(v string) string { return semver.MajorMinor(checker.Canonical(v)) }
+
+// What the rows of the table summary are of, in its column period.
+const (
+	LastDay    = "day"
+	Last7Days  = "7 days"
+	Last28Days = "28 days"
+	WholeRange = "range"
+)
+
+// What the rows of the table latest are of, in its column what.
+const (
+	LatestRelease = "latest release"
+	LatestLine    = "latest minor line"
+	Older         = "older"
+	Unknown       = "unknown"
+)
+
+// Other stands for what is no semantic version, and for all that is not told
+// apart.
+const Other = "other"
 
 // Kind is what a column's values are, and how they are shown.
 type Kind int

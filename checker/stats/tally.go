@@ -7,6 +7,7 @@ import "math"
 // the way. The zero value has none.
 type tally struct {
 	few  []uint32 // a hash table of numbers that are not 0; each is at its place or some way behind it
+	used []uint32 // the places of the table that are
 	zero bool     // whether 0 was among them
 	n    int      // how many they are
 
@@ -16,8 +17,10 @@ type tally struct {
 
 // reset forgets all ids, and keeps the memory.
 func (t *tally) reset() {
-	clear(t.few)
-	*t = tally{few: t.few}
+	for _, i := range t.used {
+		t.few[i] = 0
+	}
+	*t = tally{few: t.few, used: t.used[:0]}
 }
 
 func (t *tally) add(s *IDs) {
@@ -58,6 +61,7 @@ func (t *tally) insert(h uint32) {
 		i = (i + 1) % registers
 	}
 	t.few[i] = h
+	t.used = append(t.used, i)
 	if t.n++; t.n > maxFew {
 		t.bound()
 	}
@@ -67,10 +71,8 @@ func (t *tally) insert(h uint32) {
 func (t *tally) bound() {
 	t.many = make([]uint8, registers)
 	t.of[0] = registers
-	for _, h := range t.few {
-		if h != 0 {
-			t.raise(place(h))
-		}
+	for _, i := range t.used {
+		t.raise(place(t.few[i]))
 	}
 	if t.zero {
 		t.raise(place(0))

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -78,15 +79,19 @@ func (v *View) Tables() []*Table {
 // count takes up the builds, and sums them up by version and by platform.
 func (v *View) count(builds []BuildFigures) {
 	versions, platforms := map[string]*version{}, map[checker.Platform]*platform{}
+	rare := v.rare(builds)
 	v.builds = make([]build, len(builds))
 	for i := range builds {
 		b := &v.builds[i]
 		b.BuildFigures = &builds[i]
 		b.ids = b.Distinct.IDs
 
-		name := v.published.shown(b.Version)
+		name, of := v.published.shown(b.Version), b.Version
+		if rare[name] {
+			name, of = Other, Other
+		}
 		if versions[name] == nil {
-			versions[name] = v.published.version(b.Version)
+			versions[name] = v.published.version(of)
 			v.used = append(v.used, versions[name])
 		}
 		if platforms[b.Platform] == nil {
@@ -101,6 +106,30 @@ func (v *View) count(builds []BuildFigures) {
 		v.ids += b.ids
 	}
 	v.arrange()
+}
+
+// maxUnreleased is how many versions that are no releases are told apart. Anybody
+// can make up a hundred a day.
+const maxUnreleased = 200
+
+// rare returns the versions that count as other, for there are too many: those
+// that are no releases and have fewer ids than maxUnreleased others.
+func (v *View) rare(builds []BuildFigures) map[string]bool {
+	ids := map[string]int64{}
+	for i := range builds {
+		if v.published.byKey[checker.Canonical(builds[i].Version)] == nil {
+			ids[v.published.shown(builds[i].Version)] += builds[i].IDs
+		}
+	}
+	if len(ids) <= maxUnreleased {
+		return nil
+	}
+	names := slices.SortedFunc(maps.Keys(ids), func(a, b string) int { return cmp.Or(cmp.Compare(ids[b], ids[a]), cmp.Compare(a, b)) })
+	rare := map[string]bool{}
+	for _, name := range names[maxUnreleased:] {
+		rare[name] = true
+	}
+	return rare
 }
 
 // arrange brings versions and platforms into the order they are shown in.

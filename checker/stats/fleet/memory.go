@@ -3,6 +3,7 @@ package fleet
 import (
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -128,7 +129,7 @@ func ratio(a, b int64) float64 { return math.Abs(math.Log(float64(a) / float64(b
 // heapChange leaves the last three columns to the view.
 func (t *Truth) heapChange() (rows [][]any) {
 	before, after := t.compared()
-	if t.idsOf(before) == 0 || t.idsOf(after) == 0 {
+	if before == "" || t.idsOf(before) == 0 || t.idsOf(after) == 0 {
 		return nil
 	}
 	was, is := t.heapsOfVersion(before), t.heapsOfVersion(after)
@@ -143,11 +144,30 @@ func (t *Truth) heapChange() (rows [][]any) {
 	return rows
 }
 
+// lineName is what minor lines are asked for by.
+var lineName = regexp.MustCompile(`^v?[0-9]+\.[0-9]+$`)
+
+// askedName is how a version or a line that was asked for is shown.
+func (t *Truth) askedName(asked string) string {
+	if lineName.MatchString(asked) {
+		return "v" + strings.TrimPrefix(asked, "v")
+	}
+	return t.releases.version(asked).name
+}
+
+// called tells which builds are of a version or a line; no name is that of all.
+func (t *Truth) called(name string) func(build int) bool {
+	return func(build int) bool {
+		is := t.versionName(build)
+		return name == "" || is == name || lineName.MatchString(name) && line(is) == name
+	}
+}
+
 // compared are the two versions whose heaps are compared, the older one first:
 // those that were asked for, or those that most ids told a heap of.
 func (t *Truth) compared() (before, after string) {
 	if c := t.query.Compare; c[0] != "" {
-		return t.releases.version(c[0]).name, t.releases.version(c[1]).name
+		return t.askedName(c[0]), t.askedName(c[1])
 	}
 	ids := t.by(t.tellers, t.versionName)
 	maps.DeleteFunc(ids, func(name string, _ int64) bool { return checker.Canonical(name) == "" })
@@ -170,15 +190,21 @@ func (t *Truth) reportsFrom(above, to float64) int64 {
 	return int64(max(0, after-first))
 }
 
-// heapsOfVersion are those of a version, or all, from the lowest up.
+// heapsOfVersion are those of a version or a line, or all, from the lowest up.
 func (t *Truth) heapsOfVersion(name string) []int64 {
 	if _, ok := t.sorted[name]; !ok {
-		t.sorted[name] = t.heapsOf(func(build int) bool { return name == "" || t.versionName(build) == name })
+		t.sorted[name] = t.heapsOf(t.called(name))
 	}
 	return t.sorted[name]
 }
 
-// idsOf counts the ids of a version that told a heap.
-func (t *Truth) idsOf(name string) int64 {
-	return t.by(t.tellers, t.versionName)[name]
+// idsOf counts the ids of a version or a line that told a heap.
+func (t *Truth) idsOf(name string) (n int64) {
+	is := t.called(name)
+	for build, tellers := range t.tellers {
+		if is(build) {
+			n += tellers
+		}
+	}
+	return n
 }

@@ -75,6 +75,10 @@ func (t *Truth) latest() [][]any {
 	rows := [][]any{row("latest release", nil), row("latest minor line", nil), row("older", nil), row("unknown", nil)}
 	if latest != nil {
 		rows[0][1], rows[1][1] = latest.Version, on
+		return rows
+	}
+	for _, row := range rows[:3] {
+		row[3] = nil
 	}
 	return rows
 }

@@ -20,7 +20,8 @@ func asked(days stats.Range) []stats.Query {
 		{Range: days.Last(7)},
 		{Range: days.Last(28), Above: 100 << 20},
 		{Range: days.Last(90), Compare: [2]string{"1.0.0", "v1.1.0"}},
-		{Range: days.Last(365), Above: 1 << 50},
+		{Range: days.Last(365), Above: 1 << 50, Compare: [2]string{"v1.0", "1.1"}},
+		{Range: days.Last(80), Compare: [2]string{"v0.60", "v1.1.0"}},
 		{Range: days.Last(3000)},
 		{Range: stats.Range{From: days.To - 150, To: days.To - 33}, Below: "v0.60.99"},
 		{Range: stats.Range{From: days.From + 13, To: days.From + 40}},
@@ -86,7 +87,7 @@ func TestViewsOfOddReleasesAreTrue(t *testing.T) {
 			f.Published = releases
 			compare(t, f, f.Range().To, []stats.Query{
 				{Range: f.Range().Last(28), Below: "v1.1.0"}, {Range: f.Range(), Compare: [2]string{"v1.0.0", "v1.1.0"}},
-				{Range: f.Range(), Filter: stats.Filter{Version: "v1.1"}},
+				{Range: f.Range(), Filter: stats.Filter{Version: "v1.1"}, Compare: [2]string{"1.0", "v1.1"}},
 			})
 		})
 	}

@@ -1,0 +1,101 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"relcheck/checker/server"
+	"relcheck/checker/stats"
+)
+
+// unhurried is a store that takes its time for figures.
+type unhurried struct {
+	halves
+	takes             time.Duration
+	reads, now, atOne atomic.Int64
+	panics            atomic.Bool
+}
+
+func (s *unhurried) Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error) {
+	s.reads.Add(1)
+	now := s.now.Add(1)
+	defer s.now.Add(-1)
+	for most := s.atOne.Load(); now > most && !s.atOne.CompareAndSwap(most, now); most = s.atOne.Load() {
+	}
+	if s.panics.Load() {
+		panic("figures")
+	}
+	time.Sleep(s.takes)
+	return s.halves.Figures(ctx, product, r, keep)
+}
+
+// askAll sends requests at once, and returns how often each status was answered.
+func askAll(t *testing.T, s *service, token string, urls ...string) map[int]int {
+	t.Helper()
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	all := map[int]int{}
+	for _, url := range urls {
+		wg.Go(func() {
+			req, err := http.NewRequest("GET", s.URL+url, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header.Set("Authorization", "Bearer "+token)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			res.Body.Close()
+			mu.Lock()
+			defer mu.Unlock()
+			all[res.StatusCode]++
+		})
+	}
+	wg.Wait()
+	return all
+}
+
+// Whoever asks for the same at the same time shares one reading, and few are made
+// at once: one may take as much as the process has.
+func TestReadingsAreShared(t *testing.T) {
+	store := &unhurried{takes: 100 * time.Millisecond}
+	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
+	_, token := s.token(t)
+	var same, different []string
+	for i := range 12 {
+		same = append(same, "/api/v1/products/opa/stats/versions")
+		different = append(different, fmt.Sprintf("/api/v1/products/opa/stats/versions?days=%d", i+2))
+	}
+	if got := askAll(t, s, token, same...); got[200] != 12 || store.reads.Load() != 1 {
+		t.Errorf("answers by status: %v, after %d readings", got, store.reads.Load())
+	}
+	if got := askAll(t, s, token, different...); got[200] != 12 || store.atOne.Load() != 2 {
+		t.Errorf("answers by status: %v, with %d readings at once", got, store.atOne.Load())
+	}
+}
+
+// Who has waited for long is told to come again, and nobody's reading ends the process.
+func TestReadingsAreBounded(t *testing.T) {
+	store := &unhurried{takes: 6 * time.Second}
+	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
+	_, token := s.token(t)
+	var urls []string
+	for i := range 4 {
+		urls = append(urls, fmt.Sprintf("/api/v1/products/opa/stats/versions?days=%d", i+2))
+	}
+	if got := askAll(t, s, token, urls...); got[200] != 2 || got[503] != 2 {
+		t.Errorf("answers by status: %v", got)
+	}
+	store.panics.Store(true)
+	if got := askAll(t, s, token, "/api/v1/products/opa/stats/versions?days=99"); got[500] != 1 {
+		t.Errorf("answers by status after a panic: %v", got)
+	}
+}

@@ -1,0 +1,68 @@
+package stats_test
+
+import (
+	"slices"
+	"testing"
+
+	"relcheck/checker/stats"
+)
+
+func answered(v *stats.View, table string) stats.Answer {
+	return v.Query.Answer(v.Table(table), stats.Show)
+}
+
+func TestAnswers(t *testing.T) {
+	v := fleetView("2026-03-16")
+	for table, want := range map[string]string{
+		"deprecation": "If support ended below v1.1.2, 8 ids (53.3 %) would be affected.",
+		"heap_above":  "0 ids (0.0 %) exceeded 1 GiB.",
+		"heap_change": "v1.2.0 takes 50.3 % less heap than v1.0.0 at p95, but the ids are too few, or the two too much alike, to say so for certain.",
+		"versions":    "",
+	} {
+		if got := answered(v, table); got.Text != want || got.Doubt != (table == "heap_change") {
+			t.Errorf("%s: got %+v, want %q", table, got, want)
+		}
+	}
+	v.Query.Below, v.Query.Above = "1.0.0", 60<<20
+	if got := answered(v, "deprecation").Text; got != "If support ended below v1.0.0, 0 ids (0.0 %) would be affected." {
+		t.Errorf("got %q", got)
+	}
+	if got := answered(v, "heap_above").Text; got != "8 ids (53.3 %) exceeded 64 MiB. That is the nearest heap for which ids are counted." {
+		t.Errorf("got %q", got)
+	}
+	v.Query.Below, v.Query.Above = "", 0
+	for _, table := range []string{"deprecation", "heap_above"} {
+		if got := answered(v, table); got != (stats.Answer{}) {
+			t.Errorf("%s answers what was not asked: %+v", table, got)
+		}
+	}
+}
+
+// What is said of a comparison follows from what is in its row, wherever in it.
+func TestAnswersOfComparisons(t *testing.T) {
+	all := []sent{
+		{"2026-03-02", 0, 199, "1.0.0", "linux/amd64", 100 << 20},
+		{"2026-03-02", 200, 399, "1.1.0", "linux/amd64", 150 << 20},
+		{"2026-03-02", 400, 400, "1.2.0", "linux/amd64", -1},
+		{"2026-03-02", 500, 599, "1.1.5", "linux/amd64", 150 << 20},
+	}
+	for compare, want := range map[[2]string]stats.Answer{
+		{"1.0.0", "1.1.0"}: {Text: "v1.1.0 takes 49.2 % more heap than v1.0.0 at p95 (between +46.2 % and +52.2 %, with 95 % confidence)."},
+		{"1.1", "1.0"}:     {Text: "v1.0 takes 33.0 % less heap than v1.1 at p95 (between -34.3 % and -31.6 %, with 95 % confidence)."},
+		{"1.1.0", "1.1.5"}: {Text: "v1.1.5 takes 0.0 % more heap than v1.1.0 at p95, but the ids are too few, or the two too much alike, to say so for certain.", Doubt: true},
+		{"1.1.0", "1.2.0"}: {Text: "There are no heaps to compare v1.2.0 with v1.1.0 by.", Doubt: true},
+		{"1.1.0", "1.9.0"}: {},
+	} {
+		table := comparison(stats.Query{Compare: compare}, all)
+		for range 2 {
+			if got := (stats.Query{}).Answer(table, stats.Show); got != want {
+				t.Errorf("%v: got %+v", compare, got)
+			}
+			table.Columns = slices.Clone(table.Columns)
+			slices.Reverse(table.Columns)
+			for _, row := range table.Rows {
+				slices.Reverse(row)
+			}
+		}
+	}
+}
