@@ -154,10 +154,8 @@ func (b *builder) heapChange(p *part) *figure {
 	var before, after string
 	for r := range rows(t) {
 		before, after = r.text("old"), r.text("new")
-		if r.text("percentile") == "p95" {
-			p.Answer = compared(r)
-		}
 	}
+	p.Answer = answerTo(b.Query, t)
 	f.Grid = gridOf(t, "percentile", "old_bytes", "new_bytes", "change", "low", "high", "certain")
 	f.Title = "From " + before + " to " + after
 	if typed, ok := b.wrong["compare"]; ok {
@@ -166,25 +164,6 @@ func (b *builder) heapChange(p *part) *figure {
 	p.Ask = &ask{Wrong: b.wrong.tell(p.ID, "compare"), Anchor: p.ID, Hidden: b.hidden("compare"), Button: "Compare", Fields: []field{
 		{"Compare", "old", before, "versions"}, {"with", "new", after, "versions"}}}
 	return f
-}
-
-// compared says how a percentile has changed.
-func compared(r row) *answer {
-	at := " at " + r.text("percentile")
-	certain, _ := r.value("certain").(bool)
-	if !r.has("change") {
-		return &answer{"There are no heaps to compare " + r.text("new") + " with " + r.text("old") + " by.", true}
-	}
-	change := r.float("change")
-	word := " more heap than "
-	if change < 0 {
-		word = " less heap than "
-	}
-	text := r.text("new") + " takes " + showShare(math.Abs(change)) + word + r.text("old") + at
-	if certain {
-		return &answer{text + " (between " + r.show("low") + " and " + r.show("high") + ", with 95" + space + "% confidence).", false}
-	}
-	return &answer{text + ", but the counts are too small, or the two too much alike, to say so for certain.", true}
 }
 
 // heapAbove is how many ids exceed a heap.
@@ -197,15 +176,7 @@ func (b *builder) heapAbove() *figure {
 	f.Ask = &ask{Wrong: b.wrong.tell(f.Name, "above"), Anchor: f.Name, Hidden: b.hidden("above"), Button: "Tell me", Fields: []field{{Label: "More heap than", Name: "above"}}}
 	if asked := b.Query.Above; asked > 0 {
 		f.Ask.Fields[0].Value = showBytes(float64(asked))
-		nearest := float64(stats.NearestLimit(asked))
-		for r := range rows(t) {
-			if r.float("bytes") == nearest {
-				f.Answer = &answer{Text: ids(r.number("ids"), r.float("share")) + " exceeded " + r.show("bytes") + "."}
-				if nearest != float64(asked) {
-					f.Answer.Text += " That is the nearest heap for which ids are counted."
-				}
-			}
-		}
+		f.Answer = answerTo(b.Query, t)
 	} else {
 		f.Ask.Fields[0].Value = b.wrong.typed("above", "512 MiB")
 	}

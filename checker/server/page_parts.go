@@ -19,7 +19,7 @@ type figure struct {
 	Grid              *grid
 	Sources           []origin
 	Ask               *ask
-	Answer            *answer
+	Answer            *stats.Answer
 	Half              bool // has room beside another
 }
 
@@ -34,7 +34,7 @@ type part struct {
 	ID, Title string
 	Lead      []string
 	Ask       *ask
-	Answer    *answer
+	Answer    *stats.Answer
 	Figures   []*figure
 }
 
@@ -59,10 +59,12 @@ type ask struct {
 // field is one of a form.
 type field struct{ Label, Name, Value, List string }
 
-// answer is a sentence that answers a question.
-type answer struct {
-	Text  string
-	Doubt bool // the counts are too small to say so
+// answerTo is the sentence that a table has for a query, or nil.
+func answerTo(q stats.Query, t *stats.Table) *stats.Answer {
+	if a := q.Answer(t, show); a.Text != "" {
+		return &a
+	}
+	return nil
 }
 
 // builder makes the figures of one view.

@@ -67,7 +67,6 @@ func (b *builder) support() part {
 		class := "c0"
 		if same(r.text("below"), chosen) {
 			class = "c1"
-			p.Answer = &answer{Text: "If support ended below " + r.text("below") + ", " + ids(r.number("ids"), r.float("share")) + " would be affected."}
 		}
 		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + ids(r.number("ids"), r.float("share"))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
@@ -75,6 +74,9 @@ func (b *builder) support() part {
 		}
 	}
 	f.Chart = columns.SVG()
+	q := b.Query
+	q.Below = chosen
+	p.Answer = answerTo(q, t)
 	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", b.wrong.typed("below", chosen), "versions"}}, Wrong: b.wrong.tell(p.ID, "below")}
 	p.add(f)
 	return p

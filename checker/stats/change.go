@@ -28,7 +28,7 @@ func (v *View) heapChange(t *Table) {
 		t.remark(err.Error())
 		return
 	}
-	was, now := v.sampleOf(&from), v.sampleOf(&to)
+	was, now := v.sampleOf(from), v.sampleOf(to)
 	for _, p := range percentiles {
 		old, is := was.interval(p.q), now.interval(p.q)
 		change, low, high := is.against(old)
@@ -40,14 +40,21 @@ func (v *View) heapChange(t *Table) {
 
 // side is one of two that are compared.
 type side struct {
-	name   string // of a version, or of a line
-	builds []*build
+	name string // of a version, or of a line
 	pile
+	builds []*build
 }
 
-func (s *side) add(b *build) {
-	s.builds = append(s.builds, b)
-	s.pile.add(b)
+// gather returns the side that some builds make up.
+func (v *View) gather(name string, is func(*build) bool) side {
+	s := side{name: name}
+	for i := range v.builds {
+		if b := &v.builds[i]; is(b) {
+			s.add(b)
+			s.builds = append(s.builds, b)
+		}
+	}
+	return s
 }
 
 // compared returns the two sides that were asked for, or else the two versions
@@ -67,13 +74,12 @@ func (v *View) compared() (from, to side, err error) {
 // side sums up what was asked for, be it as rare as it may.
 func (v *View) side(asked string) (side, error) {
 	line, reports := askedLine(asked), int64(0)
-	s := side{name: cmp.Or(line, v.published.shown(asked))}
-	for i := range v.builds {
-		b := &v.builds[i]
-		if line != "" && Line(b.Version) == line || line == "" && (b.version.name == s.name || v.published.shown(b.Version) == s.name) {
-			s.add(b)
-			reports += b.Reports
-		}
+	name := cmp.Or(line, v.published.shown(asked))
+	s := v.gather(name, func(b *build) bool {
+		return line != "" && Line(b.Version) == line || line == "" && (b.version.name == name || v.published.shown(b.Version) == name)
+	})
+	for _, b := range s.builds {
+		reports += b.Reports
 	}
 	switch {
 	case reports == 0:
@@ -102,17 +108,8 @@ func (v *View) mostTold() (from, to side, err error) {
 	if older.place < newer.place {
 		older, newer = newer, older
 	}
-	return v.sideOf(older), v.sideOf(newer), nil
-}
-
-func (v *View) sideOf(one *version) side {
-	s := side{name: one.name}
-	for i := range v.builds {
-		if v.builds[i].version == one {
-			s.add(&v.builds[i])
-		}
-	}
-	return s
+	of := func(one *version) side { return v.gather(one.name, func(b *build) bool { return b.version == one }) }
+	return of(older), of(newer), nil
 }
 
 // against returns how much more i is than another one, and between what that

@@ -2,10 +2,10 @@ package stats
 
 import "math"
 
-// sample is the heaps that were told of a version, and of how many independent
+// sample is the heaps that were told of a side, and of how many independent
 // observations they are worth.
 type sample struct {
-	*pile
+	pile
 	// size is how many there would be if every id had sent as many reports as
 	// those that sent the most: of such ids, the reports are that many.
 	size float64
@@ -13,23 +13,23 @@ type sample struct {
 	more float64
 }
 
-// sampleOf returns the sample that a side's reports are. The reports of one
+// sampleOf returns the sample that the reports of a side are. The reports of one
 // process resemble each other, and a server sends hundreds while a check sends
 // one: a few servers may make most of a percentile. How many reports each id
 // sent is not known. But each day that an id was seen on after its first counts
 // once more in the sum of the days' ids, so that there are at least [returned]
 // ids for all reports that are not the first of their id.
-func (v *View) sampleOf(one *side) sample {
-	c := v.crowdOf(one.builds)
-	s := sample{pile: &one.pile, more: max(0, 1-(float64(one.ids)-c.doubt)/float64(one.total))}
+func (v *View) sampleOf(one side) sample {
+	c, p := v.crowdOf(one), one.pile
+	s := sample{pile: p, more: max(0, 1-(float64(p.ids)-c.doubt)/float64(p.total))}
 	if u := c.returned(); u > 0 {
 		most := 1 + max(0, float64(c.reports)-float64(c.ids)+c.doubt)/u
-		s.size = min(float64(one.ids), float64(one.total)/most)
+		s.size = min(float64(p.ids), float64(p.total)/most)
 	}
 	return s
 }
 
-// crowd is how often the ids of some builds were there.
+// crowd is how often the ids of a side were there.
 type crowd struct {
 	ids, reports int64
 	idDays       int64   // the ids of each day, added up
@@ -37,9 +37,9 @@ type crowd struct {
 	doubt        float64 // by how much ids may be off, being estimated
 }
 
-func (v *View) crowdOf(builds []*build) (c crowd) {
+func (v *View) crowdOf(one side) (c crowd) {
 	heard := map[Day]bool{}
-	for _, b := range builds {
+	for _, b := range one.builds {
 		c.ids += b.ids
 		c.reports += b.Reports
 		if b.ids > maxFew {

@@ -138,7 +138,7 @@ var definitions = []definition{
 		columns("from:heap to:heap reports share"), (*View).heapHistogram},
 	{"heap_above", "Heap above", "Distinct ids that ever reported a heap above this, and their share of all, also of those that told none" + estimated,
 		columns("bytes ids share"), (*View).heapAbove},
-	{"heap_change", "Change of heap", "Percentiles of the heaps in reports of two versions, or lines of them, and a 95 % interval of their change, as wide as if all reports came from ids that send the most, each being one observation; not certain where that holds 0, such ids are too few, or all were seen on one day only" + bucketed,
+	{"heap_change", "Change of heap", "Percentiles of the heaps in reports of two versions, or lines of them, and a 95 % interval of their change, as wide as if all reports came from ids that send the most, each being one observation; not certain where that holds 0, such ids are too few, or those that sent several were all seen on one day only" + bucketed,
 		columns("percentile old new old_bytes new_bytes change low high certain"), (*View).heapChange},
 	{"lifetimes", "Lifetimes", "Ids by the UTC day of their first report, and those of them that have reported again since",
 		columns("day started again share"), (*View).lifetimes},

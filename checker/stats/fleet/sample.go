@@ -6,7 +6,7 @@ import (
 	"relcheck/checker/stats"
 )
 
-// sample is what the reports of one version say about the heaps of all there
+// sample is what the reports of a version or a line say about the heaps of all there
 // could be.
 type sample struct {
 	heaps   []int64 // from the lowest up
@@ -17,27 +17,26 @@ type sample struct {
 	estimated                  float64 // ids of builds that have so many that they may be estimated
 }
 
-// sampleOf counts what is known of a version.
+// sampleOf counts what is known of one.
 func (t *Truth) sampleOf(name string) *sample {
 	if s := t.samples[name]; s != nil {
 		return s
 	}
 	s := &sample{heaps: t.heapsOfVersion(name), tellers: float64(t.idsOf(name))}
 	t.samples[name] = s
-	called := t.called(name)
-	of := func(id int32) bool {
-		build := t.log.ids[id].build
-		return t.kept[build] && called(int(build))
+	called, of := t.called(name), make([]bool, len(t.kept))
+	for build := range of {
+		of[build] = t.kept[build] && called(build)
 	}
 	days, told := map[stats.Day]bool{}, map[int32]float64{}
 	for _, v := range t.visits(t.query.Range) {
-		if of(v.id) {
+		if of[t.log.ids[v.id].build] {
 			s.idDays++
 			days[v.day] = true
 		}
 	}
 	for _, h := range t.heard(t.query.Range) {
-		if h.heap >= 0 && of(h.id) {
+		if h.heap >= 0 && of[t.log.ids[h.id].build] {
 			told[h.id]++
 		}
 	}
@@ -46,7 +45,7 @@ func (t *Truth) sampleOf(name string) *sample {
 	}
 	s.days = float64(len(days))
 	for build, n := range t.ids {
-		if t.kept[build] && called(build) {
+		if of[build] {
 			s.ids += float64(n)
 			s.reports += float64(t.reports[build])
 			if n >= few {
