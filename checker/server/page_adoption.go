@@ -89,6 +89,9 @@ func (b *builder) adoptionChart() *figure {
 	names := b.bands(counts)
 	f.Legend = b.legend(names)
 	f.Grid = mixGrid(f.Title, at, names, counts)
+	if b.Query.To == b.Today && at.step == 1 && at.n > 2 { // the shares of a day that is not over are anything
+		at.n--
+	}
 	shares := chart.Stack{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, End: 1}
 	for _, name := range names {
 		one := chart.Series{Name: name, Class: cmp.Or(b.colour[name], "cx"), Values: make([]float64, at.n)}
