@@ -121,7 +121,7 @@ CREATE TABLE rollup (
 
 -- The part of a rollup that merges with others: distinct ids by the heap that
 -- they reported, and heaps by size, in the form of package stats. No id can be
--- read from it.
+-- read from it; but who has the store and an id can tell whether it is among them.
 CREATE TABLE sketch (
     product BIGINT NOT NULL,
     span    BIGINT NOT NULL,
