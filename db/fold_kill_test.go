@@ -47,7 +47,7 @@ func TestFoldKilled(t *testing.T) {
 			t.Parallel()
 			name := place(t)
 			s := open(t, name)
-			f := fleet.Fleet{Seed: 7, Days: 60, End: today, Instances: 150, Every: 6 * time.Hour}
+			f := fleet.Fleet{Seed: 7, Days: 60, End: today - 1, Instances: 150, Every: 6 * time.Hour}
 			reports := populate(t, s, f)
 			mark := raw(t, name)
 			within, folded, between := 10*time.Millisecond, int64(0), 0
