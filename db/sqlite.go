@@ -30,6 +30,7 @@ const (
 	readWrite = "mode=rw" + settings
 	readOnly  = "mode=rw&_query_only=1" + settings
 	untouched = "mode=ro&immutable=1" // reads the file alone: no lock, no log, no shared memory
+	withLog   = "mode=ro&_busy_timeout=10000"
 )
 
 // sqliteFile is the engine of a store in a file.
@@ -111,10 +112,13 @@ func probe(ctx context.Context, path string) error {
 	case !info.Mode().IsRegular():
 		return errForeign
 	}
-	file := connect(path, untouched)
-	defer file.Close()
-	var id int64
-	if err := file.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+	id, err := readApplicationID(ctx, path, untouched)
+	if wal, err2 := os.Stat(path + "-wal"); (code(err) == codeCorrupt || code(err) == codeNotADB) && err2 == nil && wal.Size() > 0 {
+		// While its log is being written into it, or if that was interrupted, a file
+		// by itself may look cut short.
+		id, err = readApplicationID(ctx, path, withLog)
+	}
+	if err != nil {
 		return err
 	}
 	if _, err := os.Stat(path + "-journal"); id == 0 && err == nil {
@@ -124,6 +128,13 @@ func probe(ctx context.Context, path string) error {
 		return errForeign
 	}
 	return nil
+}
+
+func readApplicationID(ctx context.Context, path, mode string) (id int64, err error) {
+	file := connect(path, mode)
+	defer file.Close()
+	err = file.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
+	return id, err
 }
 
 // createSQLite makes a new store in one transaction of SQLite's rollback

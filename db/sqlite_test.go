@@ -87,6 +87,37 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Killed while it wrote the log into the file, a server leaves a file whose
+// header tells of more pages than there are. They are in the log.
+func TestOpenAfterKilledCheckpoint(t *testing.T) {
+	ctx := context.Background()
+	from, path := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "a.db")
+	w := writer(t, open(t, from))
+	defer w.Close()
+	const reports = 500
+	for range reports {
+		if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// https://www.sqlite.org/fileformat.html#the_write_ahead_log
+	const pageSize, headerSize, frameHeaderSize = 4096, 32, 24
+	file, wal := []byte(content(t, from)), []byte(content(t, from+"-wal"))
+	for frame := wal[headerSize:]; len(frame) >= frameHeaderSize+pageSize; frame = frame[frameHeaderSize+pageSize:] {
+		if binary.BigEndian.Uint32(frame) == 1 {
+			copy(file, frame[frameHeaderSize:][:pageSize])
+		}
+	}
+	write(t, path, string(file))
+	if _, err := db.Open(ctx, path, schema(t)); err == nil || !strings.Contains(err.Error(), "damaged or cut short") {
+		t.Fatalf("without its log the file opens, which makes this no test: %v", err)
+	}
+	write(t, path+"-wal", string(wal))
+	if n := len(recorded(t, open(t, path), "opa")); n != reports {
+		t.Errorf("%d reports of %d are there", n, reports)
+	}
+}
+
 func TestOpenInMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none", "a.db")
 	_, err := db.Open(context.Background(), path, schema(t))
