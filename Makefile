@@ -56,7 +56,8 @@ patroni:
 # A browser that looks at the pages, and what drives it and asks about
 # accessibility. Screenshots are left in .cache/screenshots.
 browser:
-	$(call install,which chromium node npm,chromium nodejs npm)
+	$(call install,which chromium,chromium)
+	$(call install,which node npm,nodejs npm)
 	@mkdir -p .cache/browser && cp checker/command/testdata/browser/package*.json .cache/browser && \
 		{ test .cache/browser/node_modules/.package-lock.json -nt checker/command/testdata/browser/package-lock.json || \
 		(cd .cache/browser && npm ci --ignore-scripts --no-audit --no-fund) >/dev/null 2>&1; } || \
