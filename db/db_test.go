@@ -15,6 +15,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/db"
+	"relcheck/db/faultfs"
 	"relcheck/db/pgtest"
 )
 
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(foldRole); name != "" {
 		foldUntilKilled(name)
 	}
+	db.Beneath(lifeFile, faultfs.Name)
 	status := m.Run()
 	pgtest.Stop()
 	os.Exit(status)

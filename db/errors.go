@@ -15,6 +15,7 @@ var (
 	errForeign    = errors.New("not a relcheck database")
 	errNewer      = errors.New("written by a newer relcheck")
 	errUnfinished = errors.New("a store was being made there, and that was interrupted or goes on")
+	errLogAlone   = errors.New("there is no database, but the log of one")
 	errEmpty      = errors.New("nothing of relcheck is there")
 )
 
@@ -59,6 +60,8 @@ func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, errMissing):
 		return fmt.Errorf("open %s: no such file; name another with --db, or create it with relcheck serve", path)
+	case errors.Is(err, errLogAlone):
+		hint = fmt.Sprintf("; put back the file that %s-wal belongs to, or remove that one, too", path)
 	case errors.Is(err, errUnfinished):
 		hint = "; repeat the copy that did so, or remove the file"
 	case errors.Is(err, errNotEmpty):

@@ -38,24 +38,25 @@ func fold(t testing.TB, s *db.Store) (reports int64) {
 	return n
 }
 
-// same tells whether two readings have the same figures. How a sketch is laid out
-// is no part of them.
+// sameFigures tells whether two readings have the same figures.
 func sameFigures(t testing.TB, what string, got, want *stats.Figures) {
 	t.Helper()
-	plain := func(f *stats.Figures) (all []any) {
-		all = append(all, f.Range, f.Known, f.AsOf)
-		for i := range f.Builds {
-			b := &f.Builds[i]
-			all = append(all, b.Build, b.Days, b.Weeks, b.Months, b.Recent, b.Reports, b.Distinct)
-			for bucket, n := range b.Heaps.All() {
-				all = append(all, bucket, n)
-			}
-		}
-		return all
-	}
 	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
+}
+
+// plain lists figures. How a sketch is laid out is no part of them.
+func plain(f *stats.Figures) (all []any) {
+	all = append(all, f.Range, f.Known, f.AsOf)
+	for i := range f.Builds {
+		b := &f.Builds[i]
+		all = append(all, b.Build, b.Days, b.Weeks, b.Months, b.Recent, b.Reports, b.Distinct)
+		for bucket, n := range b.Heaps.All() {
+			all = append(all, bucket, n)
+		}
+	}
+	return all
 }
 
 // recordSome records reports of some builds, of ids that report up to three times.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -83,6 +84,10 @@ func resolve(path string) string {
 	return path
 }
 
+// beneath adds to a DSN what SQLite reaches a file through, where that is not the
+// file system itself. Tests replace it.
+var beneath = func(path string) (query string) { return "" }
+
 func connect(path, mode string) *sql.DB {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -92,7 +97,7 @@ func connect(path, mode string) *sql.DB {
 	if !strings.HasPrefix(abs, "/") { // C:/folder/relcheck.db
 		abs = "/" + abs
 	}
-	u := url.URL{Scheme: "file", Path: abs, RawQuery: mode}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: mode + beneath(path)}
 	connector, err := sqlite.NewConnector(u.String())
 	if err != nil {
 		panic(err) // the query is one of the constants above
@@ -101,11 +106,16 @@ func connect(path, mode string) *sql.DB {
 }
 
 // probe looks at a file without touching it. It returns errMissing when there
-// is nothing yet and errForeign when the file is somebody else's.
+// is nothing yet, errLogAlone when there is nothing but a log, and errForeign when
+// the file is somebody else's.
 func probe(ctx context.Context, path string) error {
+	logged := sizeOf(path+"-wal") > 0 // first: a store that is being made has its file before its log
 	info, err := os.Stat(path)
+	missing := errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 && info.Mode().IsRegular()
 	switch {
-	case errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 && info.Mode().IsRegular():
+	case missing && logged:
+		return errLogAlone
+	case missing:
 		return errMissing
 	case err != nil:
 		return err
@@ -113,21 +123,55 @@ func probe(ctx context.Context, path string) error {
 		return errForeign
 	}
 	id, err := readApplicationID(ctx, path, untouched)
-	if wal, err2 := os.Stat(path + "-wal"); (code(err) == codeCorrupt || code(err) == codeNotADB) && err2 == nil && wal.Size() > 0 {
+	damaged := code(err) == codeCorrupt || code(err) == codeNotADB
+	if damaged && logged {
 		// While its log is being written into it, or if that was interrupted, a file
 		// by itself may look cut short.
 		id, err = readApplicationID(ctx, path, withLog)
 	}
-	if err != nil {
+	switch {
+	case (damaged && err != nil || id == 0) && begun(path):
+		return unfinished(info.Size())
+	case err != nil:
 		return err
-	}
-	if _, err := os.Stat(path + "-journal"); id == 0 && err == nil {
-		return errUnfinished
-	}
-	if id != applicationID {
+	case id != applicationID:
 		return errForeign
 	}
 	return nil
+}
+
+// begun tells whether a file is what a transaction has written so far that began
+// with an empty one: that is what its journal says
+// (https://www.sqlite.org/fileformat.html#the_rollback_journal).
+func begun(path string) bool {
+	const magic, pages = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 16 // the offset of how many there were
+	f, err := os.Open(path + "-journal")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var header [pages + 4]byte
+	_, err = io.ReadFull(f, header[:])
+	return err == nil && string(header[:len(magic)]) == magic && [4]byte(header[pages:]) == [4]byte{}
+}
+
+// unfinished is what to say of such a file. That of a creation is nothing yet:
+// SQLite takes it back, and it can be made anew. Only a copy is larger than
+// SQLite's cache, and nobody should take a new store for it.
+func unfinished(size int64) error {
+	const most = 1 << 20
+	if size < most {
+		return errMissing
+	}
+	return errUnfinished
+}
+
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 func readApplicationID(ctx context.Context, path, mode string) (id int64, err error) {

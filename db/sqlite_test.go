@@ -26,21 +26,49 @@ func TestOpenCreatesInEmptyFile(t *testing.T) {
 	open(t, path)
 }
 
-// A creation that was killed while it wrote leaves a file, and a journal that
-// takes all of it back.
-func TestOpenAfterKilledCreation(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.db")
-	open(t, path).Close()
-	// The header of a journal (https://www.sqlite.org/fileformat.html#the_rollback_journal):
-	// no page to restore, and a file that had no page before.
-	journal := []byte{0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7}
-	for _, n := range []uint32{0, 1, 0, 512, 4096} { // records, nonce, pages, sector size, page size
-		journal = binary.BigEndian.AppendUint32(journal, n)
+// A creation that was cut off while it wrote leaves a file, or parts of one, and a
+// journal that takes all of it back. What is larger than a new store was a copy.
+func TestOpenAfterCutCreation(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*testing.T, string)
+		want   string
+	}{
+		"whole":              {func(*testing.T, string) {}, ""},
+		"without its end":    {func(t *testing.T, path string) { truncate(t, path, 4096) }, ""},
+		"without its header": {func(t *testing.T, path string) { write(t, path, strings.Repeat("\x00", 4096)+content(t, path)[4096:]) }, ""},
+		"a copy":             {func(t *testing.T, path string) { write(t, path, strings.Repeat("\x00", 3<<20)) }, "repeat the copy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.db")
+			open(t, path).Close()
+			c.change(t, path)
+			write(t, path+"-journal", journal(0))
+			s, err := db.Open(context.Background(), path, schema(t))
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("got error %v, want %q in it", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if _, err := s.Product(context.Background(), "opa"); err != nil || !s.Created() {
+				t.Errorf("created %v, %v", s.Created(), err)
+			}
+		})
 	}
-	write(t, path+"-journal", string(append(journal, make([]byte, 512-len(journal))...)))
-	if _, err := open(t, path).Product(context.Background(), "opa"); err != nil {
-		t.Error(err)
+}
+
+// journal is a rollback journal (https://www.sqlite.org/fileformat.html#the_rollback_journal)
+// that restores no page of a file which had so many.
+func journal(pages uint32) string {
+	header := []byte{0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7}
+	for _, n := range []uint32{0, 1, pages, 512, 4096} { // records, nonce, pages, sector size, page size
+		header = binary.BigEndian.AppendUint32(header, n)
 	}
+	return string(append(header, make([]byte, 512-len(header))...))
 }
 
 func TestOpenRefuses(t *testing.T) {
@@ -71,20 +99,38 @@ func TestOpenRefuses(t *testing.T) {
 		"newer":        {store(execute("UPDATE setting SET value = 1000 WHERE name = 'schema'")), "written by a newer relcheck"},
 		"cut short":    {store(func(t *testing.T, path string) { truncate(t, path, 6000) }), "damaged or cut short"},
 		"folder":       {func(t *testing.T, path string) { mkdir(t, path) }, "not a relcheck database"},
+		"garbage beside a journal": {func(t *testing.T, path string) {
+			garbage(t, path)
+			write(t, path+"-journal", journal(1))
+		}, "not a relcheck database"},
+		"a log beside nothing": {func(t *testing.T, path string) { write(t, path+"-wal", "reports") }, "put back the file"},
+		"a log beside an empty file": {store(func(t *testing.T, path string) {
+			write(t, path, "")
+			write(t, path+"-wal", "the only place where some reports are")
+		}), "put back the file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a.db")
 			c.prepare(t, path)
-			before := content(t, path)
+			before := asItIs(path)
 			_, err := db.Open(context.Background(), path, schema(t))
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("got error %v, want one that names the file and says %q", err, c.want)
 			}
-			if content(t, path) != before {
-				t.Error("the file was changed")
+			if asItIs(path) != before {
+				t.Error("something was changed")
 			}
 		})
 	}
+}
+
+// asItIs is what can be read of a file, its log and its journal.
+func asItIs(path string) (all string) {
+	for _, suffix := range []string{"", "-wal", "-journal"} {
+		b, err := os.ReadFile(path + suffix)
+		all += fmt.Sprintf("%s %v\n", b, err)
+	}
+	return all
 }
 
 // Killed while it wrote the log into the file, a server leaves a file whose

@@ -1,0 +1,287 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/db"
+	"relcheck/db/faultfs"
+)
+
+// lifeFile is the name of each store that lies on a disk of package faultfs.
+const lifeFile = "life.db"
+
+// phases are what a store goes through in its life. One that failed is gone
+// through again.
+var phases = []struct {
+	name string
+	run  func(*life) error
+}{
+	{"create", (*life).open},
+	{"record the past", (*life).backfill},
+	{"record", (*life).record},
+	{"fold", (*life).fold},
+	{"record while the log is written into the file", (*life).checkpoint},
+	{"change the catalog while recording", (*life).catalog},
+	{"record again", (*life).record},
+	{"fold again", (*life).fold},
+	{"remove what is old while recording", (*life).sweep},
+	{"close", (*life).close},
+	{"open again", (*life).open},
+	{"record while folding", (*life).recordAndFold},
+	{"remove a product", (*life).removeProduct},
+	{"record at last", (*life).record},
+	{"close at last", (*life).close},
+}
+
+// life is a store from its creation to its end. Of each report it notes on the
+// disk when it was acknowledged.
+type life struct {
+	folder, schema string
+	disk           *faultfs.Disk
+	prepare        func(*db.Writer) error // if not nil
+	now            time.Time
+
+	s    *db.Store
+	w    *db.Writer // nil until something is to be recorded
+	past []db.Recorded
+	told int // how many of past are recorded
+
+	mu      sync.Mutex
+	apps    going // the reports of the product that will be removed
+	random  *rand.Rand
+	sent    map[uuid.UUID]int
+	refused int // how many reports were not acknowledged
+
+	figuresKnown
+}
+
+// What is noted on the disk: reports that are acknowledged, and those that may be
+// gone from then on.
+type (
+	acknowledged []uuid.UUID
+	going        []uuid.UUID
+)
+
+func newLife(t *testing.T, seed uint64) (*life, error) {
+	folder := t.TempDir()
+	disk, err := faultfs.Watch(folder)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(disk.Close)
+	l := &life{folder: folder, schema: schema(t), disk: disk, now: time.Now(), random: rand.New(rand.NewPCG(seed, 1)), sent: map[uuid.UUID]int{}}
+	l.scratch = t.TempDir()
+	l.past = l.reportsOfThePast(60)
+	t.Cleanup(func() { l.close() })
+	return l, nil
+}
+
+func (l *life) path() string { return filepath.Join(l.folder, lifeFile) }
+
+func (l *life) open() (err error) {
+	if l.s == nil {
+		l.s, err = db.Open(context.Background(), l.path(), l.schema)
+	}
+	return err
+}
+
+func (l *life) close() error {
+	var errs []error
+	if l.w != nil {
+		errs = append(errs, l.w.Close())
+	}
+	if l.s != nil {
+		errs = append(errs, l.s.Close())
+	}
+	l.w, l.s = nil, nil
+	return errors.Join(errs...)
+}
+
+// reportsOfThePast are those of some ids, on every third day.
+func (l *life) reportsOfThePast(n int) (all []db.Recorded) {
+	ids := make([]uuid.UUID, n/6+1)
+	for i := range ids {
+		ids[i] = uuid.New()
+	}
+	for i := range n {
+		r := checker.Report{ID: ids[l.random.IntN(len(ids))], Version: []string{"v1.0.0", "0.9.0"}[i%2]}
+		if heap := l.random.Int64N(1 << 30); i%5 > 0 {
+			r.HeapUsageBytes = &heap
+		}
+		at := l.now.AddDate(0, 0, -2-3*((n-i)/5)).Truncate(time.Second).UTC()
+		all = append(all, db.Recorded{At: at, Platform: linux, Report: r})
+	}
+	return all
+}
+
+func (l *life) backfill() error {
+	rest := l.past[l.told:]
+	for _, r := range rest {
+		l.sent[r.ID]++
+	}
+	n, err := l.s.Backfill(context.Background(), "opa", slices.Values(rest), slices.Values([]db.Checked(nil)))
+	var ids acknowledged
+	for _, r := range rest[:n] {
+		ids = append(ids, r.ID)
+	}
+	l.disk.Note(ids)
+	l.told += int(n)
+	for i := range l.past[l.told:] { // nobody knows whether they are recorded: others take their place
+		l.past[l.told+i].ID = uuid.New()
+	}
+	return err
+}
+
+func (l *life) writer() (err error) {
+	if l.w != nil {
+		return nil
+	}
+	if l.w, err = l.s.NewWriter(slog.New(slog.DiscardHandler)); err != nil {
+		l.w = nil
+		return err
+	}
+	if l.prepare != nil {
+		return l.prepare(l.w)
+	}
+	return nil
+}
+
+// recordSome records reports of a product over a number of callers. Versions are
+// some that are known and some that are not.
+func (l *life) recordSome(product string, callers, each int) error {
+	if err := l.writer(); err != nil {
+		return err
+	}
+	errs := make([]error, callers)
+	var wg sync.WaitGroup
+	for c := range callers {
+		wg.Go(func() {
+			for range each {
+				errs[c] = errors.Join(errs[c], l.recordOne(product))
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (l *life) recordOne(product string) error {
+	l.mu.Lock()
+	r := report(fmt.Sprintf("1.%d.0", l.random.IntN(8)))
+	*r.HeapUsageBytes = l.random.Int64N(1 << 30)
+	l.sent[r.ID]++
+	l.mu.Unlock()
+	err := l.w.Record(context.Background(), product, linux, r)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case err != nil:
+		l.refused++
+	case product == "app":
+		l.apps = append(l.apps, r.ID)
+		fallthrough
+	default:
+		l.disk.Note(acknowledged{r.ID})
+	}
+	return err
+}
+
+func (l *life) record() error { return l.recordSome("opa", 4, 8) }
+
+// beside runs f while reports come in.
+func (l *life) beside(f func() error) error {
+	if err := l.writer(); err != nil {
+		return err
+	}
+	recorded := make(chan error)
+	go func() { recorded <- l.recordSome("opa", 3, 6) }()
+	err := f()
+	return errors.Join(err, <-recorded)
+}
+
+func (l *life) fold() error {
+	_, err := l.s.Fold(context.Background())
+	return err
+}
+
+func (l *life) recordAndFold() error {
+	return l.beside(func() error { return errors.Join(l.fold(), l.fold()) })
+}
+
+// checkpoint writes the log into the file in all the ways there are.
+func (l *life) checkpoint() error {
+	return l.beside(func() error {
+		d, err := sql.Open("sqlite", "file:"+l.path()+"?_busy_timeout=5000&vfs="+faultfs.Name)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		var errs []error
+		for _, mode := range []string{"PASSIVE", "FULL", "RESTART", "TRUNCATE"} {
+			_, err := d.Exec("PRAGMA wal_checkpoint(" + mode + ")")
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	})
+}
+
+func (l *life) catalog() error {
+	return l.beside(func() error {
+		ctx := context.Background()
+		err := l.s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"})
+		if errors.Is(err, db.ErrInUse) { // in an earlier try
+			err = nil
+		}
+		releases := []checker.Release{{Version: "v1.2.0", Assets: map[checker.Platform]string{linux: "https://example.com/linux"}}, {Version: "v1.3.0"}}
+		_, err2 := l.s.PutReleases(ctx, "opa", releases, take)
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		return l.recordSome("app", 2, 4)
+	})
+}
+
+// sweep removes the reports of the past. An hour goes by before.
+func (l *life) sweep() error {
+	var ids going
+	for _, r := range l.past {
+		ids = append(ids, r.ID)
+	}
+	l.disk.Note(ids)
+	keep, log := db.Retention{Reports: 24 * time.Hour}, slog.New(slog.DiscardHandler)
+	return l.beside(func() error {
+		for range 2 {
+			err := l.s.Sweep(context.Background(), keep, l.now, log)
+			if err != nil && !errors.Is(err, db.ErrUnshredded) {
+				return err
+			}
+			l.now = l.now.Add(time.Hour)
+		}
+		return nil
+	})
+}
+
+func (l *life) removeProduct() error {
+	if err := l.writer(); err != nil {
+		return err
+	}
+	l.disk.Note(l.apps)
+	err := l.s.RemoveProduct(context.Background(), "app", true)
+	if errors.Is(err, db.ErrNotFound) { // in an earlier try
+		err = nil
+	}
+	return err
+}

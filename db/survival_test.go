@@ -1,0 +1,226 @@
+package db_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"relcheck/checker/stats"
+	"relcheck/db"
+	"relcheck/db/faultfs"
+)
+
+// expected is what is to be found of a life at some point of it.
+type expected struct {
+	life         *life
+	acknowledged map[uuid.UUID]int
+	going        map[uuid.UUID]bool // reports that may have been removed since
+}
+
+func (l *life) expected() *expected {
+	return &expected{l, map[uuid.UUID]int{}, map[uuid.UUID]bool{}}
+}
+
+func (e *expected) clone() *expected {
+	return &expected{e.life, maps.Clone(e.acknowledged), maps.Clone(e.going)}
+}
+
+// note takes what was noted on the disk.
+func (e *expected) note(mark any) {
+	switch ids := mark.(type) {
+	case acknowledged:
+		for _, id := range ids {
+			e.acknowledged[id]++
+		}
+	case going:
+		for _, id := range ids {
+			e.going[id] = true
+		}
+	}
+}
+
+// verdict is how a store has survived.
+type verdict struct {
+	lost     int     // acknowledged reports that are not there
+	unopened error   // if it cannot be opened
+	wrong    []error // all else
+}
+
+func (v *verdict) check(err error) {
+	if err != nil {
+		v.wrong = append(v.wrong, err)
+	}
+}
+
+func (v *verdict) err() error {
+	all := append(v.wrong, v.unopened)
+	if v.lost > 0 {
+		all = append(all, fmt.Errorf("%d acknowledged reports are lost", v.lost))
+	}
+	return errors.Join(all...)
+}
+
+// judge opens the store in a folder, as the next start would, and looks at all
+// that has to be true of it.
+func (e *expected) judge(folder string) (v verdict) {
+	ctx := context.Background()
+	path := filepath.Join(folder, lifeFile)
+	s, err := db.Open(ctx, path, e.life.schema)
+	if err != nil {
+		return verdict{unopened: err}
+	}
+	defer func() { v.check(s.Close()) }()
+	v.check(integrity(path))
+	log, err := recordedOf(s, "opa")
+	v.check(err)
+	apps, err := recordedOf(s, "app")
+	if !errors.Is(err, db.ErrNotFound) {
+		v.check(err)
+	}
+	e.count(&v, append(slices.Clone(log), apps...))
+	if len(v.wrong) > 0 || v.lost > 0 {
+		return v
+	}
+	v.check(e.compareFigures(s, log))
+	v.check(recordsOn(s))
+	return v
+}
+
+// count compares the reports that are there with those that have to be.
+func (e *expected) count(v *verdict, log []db.Recorded) {
+	seen := map[uuid.UUID]int{}
+	for _, r := range log {
+		seen[r.ID]++
+	}
+	for id, n := range e.acknowledged {
+		if !e.going[id] {
+			v.lost += max(0, n-seen[id])
+		}
+	}
+	e.life.mu.Lock()
+	defer e.life.mu.Unlock()
+	for id, n := range seen {
+		if n > e.life.sent[id] {
+			v.check(fmt.Errorf("%s is there %d times, and was sent %d times", id, n, e.life.sent[id]))
+		}
+	}
+}
+
+// compareFigures folds the log to its end, and compares what comes of it with what
+// comes of the same reports in a new store in one go.
+func (e *expected) compareFigures(s *db.Store, log []db.Recorded) error {
+	if _, err := s.Fold(context.Background()); err != nil {
+		return err
+	}
+	if len(e.going) > 0 { // removed or not, they are in the figures
+		log = slices.DeleteFunc(log, func(r db.Recorded) bool { return e.going[r.ID] })
+		log = append(slices.Clone(e.life.past), log...)
+	}
+	got, err := figuresOf(s)
+	if err != nil {
+		return err
+	}
+	want, err := e.life.reference(log)
+	if err != nil {
+		return err
+	}
+	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
+		return fmt.Errorf("the figures are not those of the log (-want +got):\n%s", diff)
+	}
+	return nil
+}
+
+// reference returns the figures of some reports. What it came to is kept: of one
+// life, many images have the same.
+func (l *life) reference(log []db.Recorded) (*stats.Figures, error) {
+	slices.SortStableFunc(log, func(a, b db.Recorded) int { return a.At.Compare(b.At) })
+	var key bytes.Buffer
+	for _, r := range log {
+		key.Write(r.ID[:])
+	}
+	l.known.Lock()
+	defer l.known.Unlock()
+	if f := l.figures[key.String()]; f != nil {
+		return f, nil
+	}
+	f, err := l.foldAnew(log)
+	if l.figures == nil {
+		l.figures = map[string]*stats.Figures{}
+	}
+	l.figures[key.String()] = f
+	return f, err
+}
+
+func (l *life) foldAnew(log []db.Recorded) (*stats.Figures, error) {
+	folder, err := os.MkdirTemp(l.scratch, "")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	ctx := context.Background()
+	s, err := db.Open(ctx, filepath.Join(folder, lifeFile), l.schema)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	if _, err := s.Backfill(ctx, "opa", slices.Values(log), slices.Values([]db.Checked(nil))); err != nil {
+		return nil, err
+	}
+	if _, err := s.Fold(ctx); err != nil {
+		return nil, err
+	}
+	return figuresOf(s)
+}
+
+func figuresOf(s *db.Store) (*stats.Figures, error) {
+	return s.Figures(context.Background(), "opa", stats.Range{To: today + 1}.Last(60), everything)
+}
+
+// recordsOn makes sure that a store is not only there, but can be used.
+func recordsOn(s *db.Store) error {
+	w, err := s.NewWriter(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.Record(context.Background(), "opa", linux, report("v1.0.0")), w.Ready(), w.Close())
+}
+
+func recordedOf(s *db.Store, product string) (all []db.Recorded, err error) {
+	err = s.Reports(context.Background(), product, time.Time{}, func(r *db.Recorded) error {
+		all = append(all, *r)
+		return nil
+	})
+	return all, err
+}
+
+func integrity(path string) error {
+	d, err := sql.Open("sqlite", "file:"+path+"?vfs="+faultfs.Name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	var found string
+	if err := d.QueryRow("PRAGMA integrity_check").Scan(&found); err != nil || found != "ok" {
+		return fmt.Errorf("integrity check: %s, %w", found, err)
+	}
+	return nil
+}
+
+// figuresKnown keeps figures of logs.
+type figuresKnown struct {
+	known   sync.Mutex
+	figures map[string]*stats.Figures
+	scratch string
+}
