@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-failover bench lint opa postgres patroni browser platforms clean
+.PHONY: run test test-crash test-failover bench lint opa postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -11,6 +11,12 @@ run:
 test: lint platforms opa postgres browser
 	go test -race -timeout 12m ./...
 	go test ./db -run TestCopyThereAndBack -copied 1000000
+
+# Cut the power, make the disk fail and kill the server, at any point of a store's
+# life: no acknowledged report may be lost, and no file may not open.
+test-crash:
+	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
+	go test ./checker/command -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep -v '^=\|"time"\|: created '
 
 # Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
 test-failover: postgres patroni

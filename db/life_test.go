@@ -23,6 +23,9 @@ import (
 // lifeFile is the name of each store that lies on a disk of package faultfs.
 const lifeFile = "life.db"
 
+// keepReports is how long reports are kept in a life.
+const keepReports = 24 * time.Hour
+
 // phases are what a store goes through in its life. One that failed is gone
 // through again.
 var phases = []struct {
@@ -57,13 +60,15 @@ type life struct {
 	s    *db.Store
 	w    *db.Writer // nil until something is to be recorded
 	past []db.Recorded
-	told int // how many of past are recorded
+	told int           // how many of past are recorded
+	old  []db.Recorded // those that were there when removing began
 
-	mu      sync.Mutex
-	apps    going // the reports of the product that will be removed
-	random  *rand.Rand
-	sent    map[uuid.UUID]int
-	refused int // how many reports were not acknowledged
+	mu       sync.Mutex
+	apps     going // the reports of the product that will be removed
+	random   *rand.Rand
+	sent     map[uuid.UUID]int
+	refused  int  // how many reports were not acknowledged
+	refusing bool // whether the last one was not
 
 	figuresKnown
 }
@@ -187,6 +192,7 @@ func (l *life) recordOne(product string) error {
 	err := l.w.Record(context.Background(), product, linux, r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.refusing = err != nil
 	switch {
 	case err != nil:
 		l.refused++
@@ -256,12 +262,10 @@ func (l *life) catalog() error {
 
 // sweep removes the reports of the past. An hour goes by before.
 func (l *life) sweep() error {
-	var ids going
-	for _, r := range l.past {
-		ids = append(ids, r.ID)
+	if err := l.noteOld(); err != nil {
+		return err
 	}
-	l.disk.Note(ids)
-	keep, log := db.Retention{Reports: 24 * time.Hour}, slog.New(slog.DiscardHandler)
+	keep, log := db.Retention{Reports: keepReports}, slog.New(slog.DiscardHandler)
 	return l.beside(func() error {
 		for range 2 {
 			err := l.s.Sweep(context.Background(), keep, l.now, log)
@@ -272,6 +276,26 @@ func (l *life) sweep() error {
 		}
 		return nil
 	})
+}
+
+// noteOld notes which reports will be removed. There may be some among them that
+// were not acknowledged.
+func (l *life) noteOld() error {
+	if l.old != nil { // in an earlier try
+		return nil
+	}
+	log, err := recordedOf(l.s, "opa")
+	if err != nil {
+		return err
+	}
+	var ids going
+	for _, r := range log {
+		if l.now.Sub(r.At) > keepReports {
+			l.old, ids = append(l.old, r), append(ids, r.ID)
+		}
+	}
+	l.disk.Note(ids)
+	return nil
 }
 
 func (l *life) removeProduct() error {

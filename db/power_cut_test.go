@@ -50,6 +50,7 @@ func TestPowerCutControl(t *testing.T) {
 type tally struct {
 	control                         bool // losses are no errors
 	images, reports, lost, unopened atomic.Int64
+	failed, hit, refused            atomic.Int64 // operations of a disk, lives with one, and reports
 }
 
 // cut lives one life, and cuts its power in n places.

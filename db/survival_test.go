@@ -126,7 +126,7 @@ func (e *expected) compareFigures(s *db.Store, log []db.Recorded) error {
 	}
 	if len(e.going) > 0 { // removed or not, they are in the figures
 		log = slices.DeleteFunc(log, func(r db.Recorded) bool { return e.going[r.ID] })
-		log = append(slices.Clone(e.life.past), log...)
+		log = append(slices.Clone(e.life.old), log...)
 	}
 	got, err := figuresOf(s)
 	if err != nil {

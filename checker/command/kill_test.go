@@ -3,6 +3,7 @@ package command_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/google/uuid"
 )
+
+var kills = flag.Int("kills", 60, "how often a server is killed under load")
 
 func get(t testing.TB, url string) string {
 	t.Helper()
@@ -35,7 +38,7 @@ func readAll(t testing.TB, res *http.Response) string {
 
 // Whatever was answered with 200 before a kill -9 is there afterwards, once.
 func TestKilledUnderLoad(t *testing.T) {
-	rounds := 100
+	rounds := *kills
 	if testing.Short() {
 		rounds = 5
 	}

@@ -61,6 +61,9 @@ func (r *Replay) To(n int, f func(mark any)) {
 	}
 }
 
+// At is how many operations and notes it has gone through.
+func (r *Replay) At() int { return r.next }
+
 // sync hardens a file. One that failed leaves of each write what chance will have,
 // and no later one makes up for it.
 func (r *Replay) sync(c *content, failed bool) {

@@ -1,0 +1,186 @@
+package db_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"relcheck/db"
+	"relcheck/db/faultfs"
+)
+
+var failures = flag.Int("failures", 48, "how many operations of the disk are made to fail")
+
+// faults are what a disk does to SQLite, and what it says then. Those that stand
+// here twice befall twice as many.
+var faults = []struct {
+	kind  faultfs.Kind
+	codes []int32
+}{
+	{faultfs.Write, []int32{sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_FULL}},
+	{faultfs.Sync, []int32{sqlite3.SQLITE_IOERR_FSYNC}},
+	{faultfs.Write, []int32{sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE}},
+	{faultfs.Sync, []int32{sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_FULL}},
+	{faultfs.Read, []int32{sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}},
+	{faultfs.Truncate, []int32{sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_FULL}},
+	{faultfs.Delete, []int32{sqlite3.SQLITE_IOERR_DELETE}},
+	{faultfs.Open, []int32{sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}},
+}
+
+// Whatever of a store's operations fails, once or from then on until the disk is
+// sound again: no acknowledged report is lost, not even if power fails later, and
+// the store goes on without a restart.
+func TestFailingDisk(t *testing.T) {
+	t.Parallel()
+	all := failDisk(t, *failures, nil)
+	t.Logf("%d operations failed, in %d of %d lives; %d reports acknowledged, %d refused: %d lost; %d of %d stores do not open",
+		all.failed.Load(), all.hit.Load(), *failures, all.reports.Load(), all.refused.Load(), all.lost.Load(), all.unopened.Load(), all.images.Load())
+	if all.hit.Load() < int64(*failures)*3/4 || all.refused.Load() == 0 {
+		t.Error("too few faults came to where they mattered")
+	}
+}
+
+// The control: a writer that acknowledges what could not be committed is found.
+func TestFailingDiskControl(t *testing.T) {
+	t.Parallel()
+	all := failDisk(t, 16, func(w *db.Writer) error {
+		w.Deceive()
+		return nil
+	})
+	t.Logf("%d reports acknowledged: %d lost", all.reports.Load(), all.lost.Load())
+	if all.lost.Load() == 0 {
+		t.Error("reports were acknowledged in spite of errors, and none was missed")
+	}
+}
+
+// failDisk lives a number of lives, and makes something fail in each. Most of a life
+// is waiting until its writer has found out that it works again.
+func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
+	sound, err := newLife(t, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range phases {
+		if err := p.run(sound); err != nil {
+			t.Fatalf("%s: %v", p.name, err)
+		}
+	}
+	all := &tally{control: prepare != nil}
+	var living sync.WaitGroup
+	turn := make(chan struct{}, 12)
+	for i := range lives {
+		random := rand.New(rand.NewPCG(uint64(i), 3))
+		kind := faults[i%len(faults)]
+		f := faultfs.Fault{
+			Kind: kind.kind, Nth: 1 + random.IntN(sound.disk.Count(kind.kind)), Code: kind.codes[random.IntN(len(kind.codes))],
+			Done: faultfs.Part(random.IntN(3)), Ever: random.IntN(2) == 0,
+		}
+		l, err := newLife(t, uint64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.prepare = prepare
+		images := t.TempDir()
+		turn <- struct{}{}
+		living.Go(func() {
+			defer func() { <-turn }()
+			if err := all.fail(l, f, random, images); err != nil && !all.control {
+				t.Errorf("life %d, %+v: %v", i, f, err)
+			}
+		})
+	}
+	living.Wait()
+	return all
+}
+
+// fail lives a life in which something fails, and looks at what is left at its end,
+// and at what would be if power had failed after the fault.
+func (all *tally) fail(l *life, f faultfs.Fault, random *rand.Rand, images string) error {
+	l.disk.Fail(f)
+	before := 0 // operations
+	for _, p := range phases {
+		at := l.disk.Len()
+		err := p.run(l)
+		if l.disk.Failed() > 0 && before == 0 {
+			before = at
+		}
+		if err != nil {
+			err = l.recover(p.run, f, err)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	failed := l.disk.Heal()
+	all.failed.Add(int64(failed))
+	if failed > 0 {
+		all.hit.Add(1)
+	}
+	all.refused.Add(int64(l.refused))
+	replay, e := l.disk.Replay(random), l.expected()
+	for i, share := range []float64{random.Float64(), 1} {
+		replay.To(before+int(share*float64(l.disk.Len()-before)), e.note)
+		folder := filepath.Join(images, fmt.Sprint(i))
+		if err := errors.Join(os.Mkdir(folder, 0o700), replay.Image(folder)); err != nil {
+			return err
+		}
+		v := e.judge(folder)
+		all.add(e, v)
+		if err := v.err(); err != nil {
+			return fmt.Errorf("power cut at %d of %d: %w", replay.At(), l.disk.Len(), err)
+		}
+	}
+	v := e.judge(l.folder)
+	all.add(e, v)
+	return v.err()
+}
+
+// recover goes through a phase again, in which something failed. As long as the
+// disk goes on failing, so does the phase, or it comes to its end all the same.
+func (l *life) recover(phase func(*life) error, f faultfs.Fault, err error) error {
+	if l.disk.Failed() == 0 {
+		return err // of something else
+	}
+	if f.Ever && l.w != nil && l.refusing {
+		if err := l.staysUnready(f); err != nil {
+			return err
+		}
+	}
+	l.disk.Heal()
+	if err := l.awaitReady(); err != nil {
+		return err
+	}
+	return phase(l)
+}
+
+// staysUnready makes sure that a writer that has refused reports says so until the
+// disk is sound again, if its commits go on failing.
+func (l *life) staysUnready(f faultfs.Fault) error {
+	if f.Kind != faultfs.Write && f.Kind != faultfs.Sync {
+		return nil // a commit does not take it
+	}
+	for range 3 {
+		if l.w.Ready() == nil {
+			return errors.New("ready on a disk that fails")
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	return nil
+}
+
+func (l *life) awaitReady() error {
+	for deadline := time.Now().Add(30 * time.Second); l.w != nil && l.w.Ready() != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not ready on a sound disk: %w", l.w.Ready())
+		}
+	}
+	return nil
+}
