@@ -10,13 +10,14 @@ run:
 # packages) is said, and its tests are skipped.
 test: lint platforms opa postgres browser
 	go test -race -timeout 12m ./...
+	go test ./db -run 'TestPowerCut|TestFailingDisk'
 	go test ./db -run TestCopyThereAndBack -copied 1000000
 
 # Cut the power, make the disk fail and kill the server, at any point of a store's
 # life: no acknowledged report may be lost, and no file may not open.
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
-	go test ./checker/command -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep -v '^=\|"time"\|: created '
+	go test ./checker/command -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
 # Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
 test-failover: postgres patroni

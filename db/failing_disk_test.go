@@ -17,7 +17,7 @@ import (
 	"relcheck/db/faultfs"
 )
 
-var failures = flag.Int("failures", 48, "how many operations of the disk are made to fail")
+var failures = flag.Int("failures", unlessRace(48, 4), "how many operations of the disk are made to fail")
 
 // faults are what a disk does to SQLite, and what it says then. Those that stand
 // here twice befall twice as many.
@@ -50,6 +50,7 @@ func TestFailingDisk(t *testing.T) {
 
 // The control: a writer that acknowledges what could not be committed is found.
 func TestFailingDiskControl(t *testing.T) {
+	noRace(t)
 	t.Parallel()
 	all := failDisk(t, 16, func(w *db.Writer) error {
 		w.Deceive()

@@ -14,10 +14,27 @@ import (
 	"relcheck/db"
 )
 
-var images = flag.Int("images", 150, "how many states that a power cut may leave are looked at")
+var images = flag.Int("images", unlessRace(150, 8), "how many states that a power cut may leave are looked at")
+
+// unlessRace is the first number, or the second where the race detector makes all
+// of SQLite slow.
+func unlessRace(n, slow int) int {
+	if race {
+		return slow
+	}
+	return n
+}
 
 // imagesOfLife is how many of them are taken of one life.
 const imagesOfLife = 250
+
+// noRace leaves a control to those who run it without the race detector: make test
+// does both.
+func noRace(t *testing.T) {
+	if race {
+		t.Skip("the race detector makes it slow, and has nothing to find in it")
+	}
+}
 
 // Wherever in a store's life power fails, and whatever of that which was not synced
 // reaches the disk: the store opens, has every report that was acknowledged, once,
@@ -37,6 +54,7 @@ func TestPowerCut(t *testing.T) {
 // The control: a store that does not wait for the disk loses what it has
 // acknowledged, and the same way of looking finds that.
 func TestPowerCutControl(t *testing.T) {
+	noRace(t)
 	t.Parallel()
 	all := tally{control: true}
 	all.cut(t, 1, 60, (*db.Writer).Loosen)

@@ -14,13 +14,11 @@ import (
 // Name is that of the VFS, for vfs= in a DSN.
 const Name = "fault"
 
-// SQLite's own VFS, the one that stands above it, and the methods of files above
-// those of SQLite's own. The addresses are C's: they may not be moved.
+// below is SQLite's own VFS, and files are those that are open, as *file by the
+// address of their sqlite3_file.
 var (
-	below   *sqlite3.Tsqlite3_vfs
-	above   sqlite3.Tsqlite3_vfs
-	methods sync.Map // *sqlite3.Tsqlite3_io_methods by the address of those below
-	files   sync.Map // *file by the address of the sqlite3_file
+	below *sqlite3.Tsqlite3_vfs
+	files sync.Map
 )
 
 // file is one that SQLite has open.
@@ -44,13 +42,13 @@ var register = sync.OnceValue(func() error {
 		return errors.New("SQLite reaches files in another way here")
 	}
 	below = at[sqlite3.Tsqlite3_vfs](own)
-	above = *below
+	above := copied(tls, below)
 	if above.FzName, err = libc.CString(Name); err != nil {
 		return err
 	}
 	above.FxOpen = pointer(open)
 	above.FxDelete = pointer(remove)
-	if rc := sqlite3.Xsqlite3_vfs_register(tls, address(&above), 0); rc != sqlite3.SQLITE_OK {
+	if rc := sqlite3.Xsqlite3_vfs_register(tls, address(above), 0); rc != sqlite3.SQLITE_OK {
 		return fmt.Errorf("register the VFS %s: code %d", Name, rc)
 	}
 	return nil
@@ -66,16 +64,33 @@ func pointer[F any](f F) uintptr { return *(*uintptr)(unsafe.Pointer(&f)) }
 
 func function[F any](p uintptr) F { return *(*F)(unsafe.Pointer(&p)) }
 
+// copied returns a copy where C may point to it. It is never freed.
+func copied[T any](tls *libc.TLS, from *T) *T {
+	to := at[T](libc.Xmalloc(tls, libc.Tsize_t(unsafe.Sizeof(*from))))
+	*to = *from
+	return to
+}
+
+var (
+	wrapping sync.Mutex
+	methods  = map[uintptr]uintptr{} // those that stand above others
+)
+
 // wrapped returns the methods that stand above those of SQLite's own.
-func wrapped(own uintptr) uintptr {
-	m := *at[sqlite3.Tsqlite3_io_methods](own)
+func wrapped(tls *libc.TLS, own uintptr) uintptr {
+	wrapping.Lock()
+	defer wrapping.Unlock()
+	if above, ok := methods[own]; ok {
+		return above
+	}
+	m := copied(tls, at[sqlite3.Tsqlite3_io_methods](own))
 	m.FxClose = pointer(closeFile)
 	m.FxRead = pointer(read)
 	m.FxWrite = pointer(write)
 	m.FxTruncate = pointer(truncate)
 	m.FxSync = pointer(harden)
-	kept, _ := methods.LoadOrStore(own, &m)
-	return address(kept.(*sqlite3.Tsqlite3_io_methods))
+	methods[own] = address(m)
+	return methods[own]
 }
 
 func diskOf(path string) *Disk {
@@ -111,7 +126,7 @@ func open(tls *libc.TLS, vfs, path, id uintptr, flags int32, out uintptr) int32 
 		folder:     flags&sqlite3.SQLITE_OPEN_CREATE != 0 && flags&sqlite3.SQLITE_OPEN_MAIN_DB == 0,
 		underneath: at[sqlite3.Tsqlite3_io_methods](opened.FpMethods),
 	})
-	opened.FpMethods = wrapped(opened.FpMethods)
+	opened.FpMethods = wrapped(tls, opened.FpMethods)
 	return sqlite3.SQLITE_OK
 }
 
