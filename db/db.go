@@ -18,6 +18,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"regexp"
+	"sync"
 	"time"
 
 	"relcheck/checker/stats"
@@ -33,6 +34,7 @@ type Store struct {
 	main    *sql.DB
 	read    *sql.DB
 	looked  looked
+	reading sync.RWMutex // held by who reads figures
 	engine
 }
 
@@ -47,6 +49,9 @@ type engine interface {
 	retire(ctx context.Context, tx *sql.Tx, last int64) error
 	// shred overwrites what was deleted, as far as the engine can.
 	shred(context.Context) error
+	// trim gives back the space that the engine's own log has taken, if that is much.
+	// It holds reading where readers would be in its way.
+	trim(ctx context.Context, reading sync.Locker) error
 	// numbered tells whether placeholders of long statements have numbers.
 	numbered() bool
 	// byProduct tells whether the log lies together by product, or as a whole.

@@ -47,3 +47,13 @@ func (d deceiver) write(b *batch, checks map[buildKey]int64, now time.Time) erro
 
 // ErrUnshredded is returned when somebody reads what was removed.
 var ErrUnshredded = errUnshredded
+
+// ReadFor makes reading figures end after so long, and returns how long it took at
+// most before.
+func ReadFor(d time.Duration) (before time.Duration) {
+	before, readTimeout = readTimeout, d
+	return before
+}
+
+// Trim is what Maintain does every few seconds.
+func (s *Store) Trim(ctx context.Context) error { return s.trim(ctx, &s.reading) }

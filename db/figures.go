@@ -12,11 +12,20 @@ import (
 	"relcheck/checker/stats"
 )
 
+// readTimeout is how long figures may be read. A SQLite file's log can only grow
+// meanwhile.
+var readTimeout = 10 * time.Second
+
 // Figures reads what is known of a product in a range of days, of those builds
 // that keep lets pass. It costs what the days and builds are, however many
-// reports they had. The error wraps [ErrNotFound] if there is no such product.
+// reports they had, and no more than ten seconds. The error wraps [ErrNotFound]
+// if there is no such product.
 func (s *Store) Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error) {
 	read := reading{engine: s.engine, figures: &stats.Figures{Range: r}, builds: map[int64]*stats.BuildFigures{}, summed: make(chan error, 1)}
+	s.reading.RLock()
+	defer s.reading.RUnlock()
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
 		if read.product, err = productID(ctx, tx, product); err != nil {
 			return err
@@ -26,6 +35,9 @@ func (s *Store) Figures(ctx context.Context, product string, r stats.Range, keep
 	})
 	if err == nil {
 		err = <-read.summed
+	}
+	if err != nil && ctx.Err() != nil { // whatever it is that was cut off
+		err = fmt.Errorf("read figures: %w", ctx.Err())
 	}
 	for _, id := range read.ids {
 		read.figures.Builds = append(read.figures.Builds, *read.builds[id])

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -241,6 +242,9 @@ func (p *postgres) retire(context.Context, *sql.Tx, int64) error { return nil }
 
 // shred leaves it to VACUUM, which frees the place of what was deleted.
 func (p *postgres) shred(context.Context) error { return nil }
+
+// trim leaves it to PostgreSQL, which needs nobody to be away for it.
+func (p *postgres) trim(context.Context, sync.Locker) error { return nil }
 
 func (p *postgres) numbered() bool { return true }
 

@@ -28,8 +28,8 @@ func unlessRace(n, slow int) int {
 // imagesOfLife is how many of them are taken of one life.
 const imagesOfLife = 250
 
-// noRace leaves a control to those who run it without the race detector: make test
-// does both.
+// noRace leaves a test to those who run it without the race detector: make test does
+// both.
 func noRace(t *testing.T) {
 	if race {
 		t.Skip("the race detector makes it slow, and has nothing to find in it")

@@ -269,30 +269,6 @@ func (f *sqliteFile) retire(ctx context.Context, tx *sql.Tx, last int64) error {
 	return err
 }
 
-// shred writes the log into the file, where secure_delete has overwritten what
-// was deleted, and empties it. That cannot be done as long as somebody reads what
-// was there before; it does not wait for that, since all who write would wait
-// with it, and returns errUnshredded. What is still to be done stays noted.
-func (f *sqliteFile) shred(ctx context.Context) error {
-	todo, err := setting(ctx, f.main, "shred")
-	if err != nil || todo == 0 {
-		return err
-	}
-	file := connect(f.path, strings.Replace(readWrite, "_busy_timeout=10000", "_busy_timeout=20", 1))
-	defer file.Close()
-	var busy, pages, done int64
-	err = file.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
-	if code(err) == codeBusy || err == nil && busy != 0 {
-		return errUnshredded
-	}
-	if err == nil {
-		_, err = f.main.ExecContext(ctx, "UPDATE setting SET value = 0 WHERE name = 'shred' AND value = $1", todo)
-	}
-	return err
-}
-
-var errUnshredded = errors.New("what was removed can still be found in the file's bytes, for somebody reads the store; a server goes on trying")
-
 // numbered is false for modernc's driver looks up the name of each placeholder
 // that has one by going through all of them.
 func (f *sqliteFile) numbered() bool { return false }

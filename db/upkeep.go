@@ -27,15 +27,17 @@ type Retention struct {
 	Rollups time.Duration // rollups and counts of checks; to the whole four weeks
 }
 
-// Maintain folds new reports every few seconds, and removes what is older than
-// keep says every hour, until ctx ends.
+// Maintain folds new reports and keeps SQLite's log small every few seconds, and
+// removes what is older than keep says every hour, until ctx ends.
 func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) {
 	fold := trouble{log: log, what: "cannot fold reports into statistics; they are kept, and folded as soon as possible"}
 	sweep := trouble{log: log, what: "cannot remove what was kept for long enough"}
+	trim := trouble{log: log, what: "cannot keep the store small"}
 	for {
 		_, err := s.Fold(ctx)
 		fold.note(ctx, err)
 		sweep.note(ctx, s.Sweep(ctx, keep, time.Now(), log))
+		trim.note(ctx, s.explain(s.trim(ctx, &s.reading)))
 		select {
 		case <-ctx.Done():
 			return

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -120,7 +121,7 @@ func (v *views) read(ctx context.Context, one *keptView, fresh time.Duration, re
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
 	one.view, one.err = read(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(one.err, context.DeadlineExceeded) { // the store has one of its own
 		one.err = busy()
 	}
 }

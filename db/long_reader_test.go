@@ -1,0 +1,87 @@
+package db_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"relcheck/checker/stats"
+	"relcheck/db"
+	"relcheck/db/faultfs"
+)
+
+// SQLite's log cannot begin anew while somebody reads it. Whoever reads figures is
+// stopped in time; the control, a reader of another kind, lets it grow. Once nobody
+// reads any more, its space is given back.
+func TestLongReader(t *testing.T) {
+	noRace(t)
+	if _, err := faultfs.Watch(t.TempDir()); err != nil { // so that no disk is waited for
+		t.Fatal(err)
+	}
+	defer db.ReadFor(db.ReadFor(100 * time.Millisecond))
+	const reports = 6000
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), lifeFile)
+	s := open(t, path)
+	w := writer(t, s)
+	defer w.Close()
+	grow := func(reports int) int64 {
+		for range reports {
+			if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return logSize(t, path)
+	}
+	grow(1)
+	fold(t, s)
+
+	stuck, stopped := make(chan struct{}), make(chan error)
+	go func() {
+		_, err := s.Figures(ctx, "opa", stats.Range{To: today}.Last(1), func(stats.Build) bool {
+			<-stuck
+			return true
+		})
+		stopped <- err
+	}()
+	bounded := grow(reports)
+	close(stuck)
+	if err := <-stopped; err == nil {
+		t.Error("a reader that took long was let go on")
+	}
+
+	reader, err := raw(t, path).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := reader.QueryRow("SELECT count(*) FROM report").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	unbounded := grow(reports)
+	t.Logf("the log grew to %d KB, and to %d KB beside another program that reads", bounded>>10, unbounded>>10)
+	if bounded > unbounded/2 {
+		t.Error("a reader was not stopped in time, or this is no test of it")
+	}
+	if err := s.Trim(ctx); err != nil || logSize(t, path) != unbounded {
+		t.Errorf("the log was emptied under a reader, %v", err)
+	}
+	reader.Rollback()
+	if err := s.Trim(ctx); err != nil || logSize(t, path) > 0 {
+		t.Errorf("the log keeps %d bytes, %v", logSize(t, path), err)
+	}
+	if n := len(recorded(t, s, "opa")); n != 2*reports+1 {
+		t.Errorf("%d reports are there, want %d", n, 2*reports+1)
+	}
+}
+
+func logSize(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
+}

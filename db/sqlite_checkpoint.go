@@ -1,0 +1,72 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// smallLog is up to how many bytes SQLite's log is left alone: SQLite itself
+	// begins it anew after some 4 MB, if nobody reads it just then.
+	smallLog = 16 << 20
+	// largeLog is how large it never becomes, unless another program reads the
+	// store for long: somebody else's reading ends within readTimeout, in which it
+	// grows by 4 MB a second where a disk takes no time at all.
+	largeLog = 64 << 20
+	// trimWait is how long all who write wait for the log to be emptied.
+	trimWait = 500 * time.Millisecond
+)
+
+var errUnshredded = errors.New("what was removed can still be found in the file's bytes, for somebody reads the store; a server goes on trying")
+
+// shred writes the log into the file, where secure_delete has overwritten what
+// was deleted, and empties it. That cannot be done as long as somebody reads what
+// was there before; it does not wait for that, since all who write would wait
+// with it, and returns errUnshredded. What is still to be done stays noted.
+func (f *sqliteFile) shred(ctx context.Context) error {
+	todo, err := setting(ctx, f.main, "shred")
+	if err != nil || todo == 0 {
+		return err
+	}
+	emptied, err := f.checkpoint(ctx, 20*time.Millisecond)
+	if err == nil && !emptied {
+		return errUnshredded
+	}
+	if err == nil {
+		_, err = f.main.ExecContext(ctx, "UPDATE setting SET value = 0 WHERE name = 'shred' AND value = $1", todo)
+	}
+	return err
+}
+
+// trim empties the log once it has become large. Readers who come and go may keep
+// SQLite from beginning it anew without ever being there for long: those of this
+// process make way.
+func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
+	if sizeOf(f.path+"-wal") <= smallLog {
+		return nil
+	}
+	reading.Lock()
+	defer reading.Unlock()
+	emptied, err := f.checkpoint(ctx, trimWait)
+	if size := sizeOf(f.path + "-wal"); err == nil && !emptied && size > largeLog {
+		err = fmt.Errorf("%s-wal has grown to %d MB, for another program reads the store and does not end", f.path, size>>20)
+	}
+	return err
+}
+
+// checkpoint writes the log into the file and empties it, unless somebody reads it
+// for longer than it may wait.
+func (f *sqliteFile) checkpoint(ctx context.Context, wait time.Duration) (emptied bool, err error) {
+	file := connect(f.path, strings.Replace(readWrite, "_busy_timeout=10000", fmt.Sprintf("_busy_timeout=%d", wait.Milliseconds()), 1))
+	defer file.Close()
+	var busy, pages, done int64
+	err = file.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
+	if code(err) == codeBusy {
+		return false, nil
+	}
+	return busy == 0, err
+}
