@@ -87,7 +87,22 @@ func folderError(path string) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a folder", folder)
 	}
+	if err := tryFolder(folder); err != nil {
+		return err
+	}
 	return errors.New("cannot be opened; relcheck needs to read and write the file and its folder")
+}
+
+// tryFolder tells why nothing can be written to a folder.
+func tryFolder(folder string) error {
+	f, err := os.CreateTemp(folder, "relcheck-trial-")
+	if reason := (*fs.PathError)(nil); errors.As(err, &reason) {
+		return fmt.Errorf("folder %s cannot be written to: %w; relcheck needs to", folder, reason.Err)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // full marks an error as coming from a full disk.

@@ -3,7 +3,9 @@ package command_test
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -32,6 +34,8 @@ func TestMain(m *testing.M) {
 		os.Exit(command.Run(context.Background(), os.Args[1:], command.IO{Schema: readSchema(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 	case "early":
 		serveEarly(os.Args[len(os.Args)-1], readSchema())
+	case "checkpoint":
+		checkpoint(os.Args[1])
 	case "nothing":
 		serveBare(func(http.ResponseWriter, *http.Request) {})
 	case "insert":
@@ -73,6 +77,20 @@ func serveEarly(path, schema string) {
 		panic(err)
 	}
 	serveBare(h.Handler().ServeHTTP)
+}
+
+// checkpoint writes the log of a SQLite store into its file, again and again.
+func checkpoint(path string) {
+	d, err := sql.Open("sqlite", "file:"+path+"?mode=rw&_busy_timeout=5000")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("listening on http://nothing")
+	for {
+		if _, err := d.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // process is a program under test that has said where it listens.
