@@ -75,15 +75,19 @@ func (v *verdict) err() error {
 // judge opens the store in a folder, as the next start would, and looks at all
 // that has to be true of it.
 func (e *expected) judge(folder string) (v verdict) {
+	var log []db.Recorded
 	ctx := context.Background()
 	path := filepath.Join(folder, lifeFile)
 	s, err := db.Open(ctx, path, e.life.schema)
 	if err != nil {
 		return verdict{unopened: err}
 	}
-	defer func() { v.check(s.Close()) }()
+	defer func() {
+		v.check(s.Close())
+		v.check(e.traceless(log, path))
+	}()
 	v.check(integrity(path))
-	log, err := recordedOf(s, "opa")
+	log, err = recordedOf(s, "opa")
 	v.check(err)
 	apps, err := recordedOf(s, "app")
 	if !errors.Is(err, db.ErrNotFound) {
@@ -93,9 +97,26 @@ func (e *expected) judge(folder string) (v verdict) {
 	if len(v.wrong) > 0 || v.lost > 0 {
 		return v
 	}
-	v.check(e.compareFigures(s, log))
+	v.check(e.compareFigures(s, slices.Clone(log)))
 	v.check(recordsOn(s))
+	v.check(s.Sweep(ctx, db.Retention{Reports: keepReports}, e.life.now, slog.New(slog.DiscardHandler)))
 	return v
+}
+
+// traceless makes sure that reports which had been removed are gone from the bytes
+// of a file that was closed, too.
+func (e *expected) traceless(log []db.Recorded, path string) error {
+	there := map[uuid.UUID]bool{}
+	for _, r := range log {
+		there[r.ID] = true
+	}
+	file, err := os.ReadFile(path)
+	for _, r := range e.life.old {
+		if e.going[r.ID] && !there[r.ID] && bytes.Contains(file, r.ID[:]) {
+			return fmt.Errorf("%s was removed, and is still in the file", r.ID)
+		}
+	}
+	return err
 }
 
 // count compares the reports that are there with those that have to be.
