@@ -61,6 +61,29 @@ func TestOpenAfterCutCreation(t *testing.T) {
 	}
 }
 
+// What is left of journals that are over does no harm.
+func TestOpenBesideJournal(t *testing.T) {
+	for name, journal := range map[string]string{
+		"empty": "", "zeroed": strings.Repeat("\x00", 4096), "rubbish": strings.Repeat("rubbish", 1000), "without a page": journal(1000)[:27],
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.db")
+			s := open(t, path)
+			w := writer(t, s)
+			if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(w.Close(), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			write(t, path+"-journal", journal)
+			if n := len(recorded(t, open(t, path), "opa")); n != 1 {
+				t.Errorf("%d reports are there", n)
+			}
+		})
+	}
+}
+
 // journal is a rollback journal (https://www.sqlite.org/fileformat.html#the_rollback_journal)
 // that restores no page of a file which had so many.
 func journal(pages uint32) string {

@@ -10,7 +10,7 @@
 // log, and when it deletes with its flag for that; syncing a file alone is not
 // taken to harden its entry, although most file systems do so.
 //
-// Shared memory (-shm) is no part of it: nothing in it outlives a power cut.
+// Shared memory (-shm) is not watched: a power cut may leave anything in it.
 // Nothing is ever really synced, so that tests take little time: they end
 // processes, not the machine.
 package faultfs

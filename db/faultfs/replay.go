@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // sector is how many bytes a disk writes whole or not at all.
@@ -127,8 +128,20 @@ func (r *Replay) Image(folder string) error {
 		c := r.files[names[name]]
 		data := c.with(append([]byte(nil), c.synced...), survives)
 		errs = append(errs, os.WriteFile(filepath.Join(folder, name), data, 0o600))
+		if store, ok := strings.CutSuffix(name, "-wal"); ok && r.random.IntN(2) == 0 {
+			errs = append(errs, os.WriteFile(filepath.Join(folder, store+"-shm"), r.rubbish(32<<10), 0o600))
+		}
 	}
 	return errors.Join(errs...)
+}
+
+// rubbish is what shared memory may hold after a power cut.
+func (r *Replay) rubbish(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.random.Uint32())
+	}
+	return b
 }
 
 // move makes changes to a folder.
