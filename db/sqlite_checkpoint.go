@@ -59,11 +59,15 @@ func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
 }
 
 // checkpoint writes the log into the file and empties it, unless somebody reads it
-// for longer than it may wait.
+// for longer than it may wait. Only for the second, and for what has come since the
+// first, do all who write wait.
 func (f *sqliteFile) checkpoint(ctx context.Context, wait time.Duration) (emptied bool, err error) {
 	file := connect(f.path, strings.Replace(readWrite, "_busy_timeout=10000", fmt.Sprintf("_busy_timeout=%d", wait.Milliseconds()), 1))
 	defer file.Close()
 	var busy, pages, done int64
+	if _, err := file.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil && code(err) != codeBusy {
+		return false, err
+	}
 	err = file.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
 	if code(err) == codeBusy {
 		return false, nil
