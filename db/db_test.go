@@ -22,6 +22,12 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(foldRole); name != "" {
 		foldUntilKilled(name)
 	}
+	if name := os.Getenv(upgradeRole); name != "" {
+		upgradeUntilKilled(name)
+	}
+	if name := os.Getenv(carelessRole); name != "" {
+		upgradeCarelessly(name)
+	}
 	status := m.Run()
 	pgtest.Stop()
 	os.Exit(status)
@@ -36,6 +42,9 @@ var conformance = []struct {
 	{"NewStoreHasPresets", newStoreHasPresets},
 	{"RemovedPresetStaysAway", removedPresetStaysAway},
 	{"OpenAtOnce", openAtOnce},
+	{"Upgraded", upgraded},
+	{"UpgradedAtOnce", upgradedAtOnce},
+	{"UpgradedWhileInUse", upgradedWhileInUse},
 	{"Releases", releases},
 	{"RetractedIsWithdrawn", retractedIsWithdrawn},
 	{"PutReleasesAllOrNone", putReleasesAllOrNone},

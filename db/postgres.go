@@ -125,6 +125,9 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 			s.created, err = s.createPostgres(ctx, schema, addPresets)
 		}
 	}
+	if err == nil {
+		err = s.upgrade(ctx)
+	}
 	if err != nil {
 		s.Close()
 		return nil, postgresError(s.name, err)
@@ -241,6 +244,8 @@ func (p *postgres) retire(context.Context, *sql.Tx, int64) error { return nil }
 
 // shred leaves it to VACUUM, which frees the place of what was deleted.
 func (p *postgres) shred(context.Context) error { return nil }
+
+func (p *postgres) ddl(text string) string { return text }
 
 func (p *postgres) numbered() bool { return true }
 

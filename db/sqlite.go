@@ -65,7 +65,10 @@ func openFile(ctx context.Context, path string, err error) (*Store, error) {
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
 	s := &Store{name: real, main: main, read: connect(real, readOnly), engine: &sqliteFile{real, main}}
 	s.read.SetMaxOpenConns(4)
-	if err := verifySQLite(ctx, main); err != nil {
+	if err = verifySQLite(ctx, main); err == nil {
+		err = s.upgrade(ctx)
+	}
+	if err != nil {
 		s.Close()
 		return nil, openError(path, err)
 	}
@@ -248,6 +251,8 @@ func (f *sqliteFile) shred(ctx context.Context) error {
 }
 
 var errUnshredded = errors.New("what was removed can still be found in the file's bytes, for somebody reads the store; a server goes on trying")
+
+func (f *sqliteFile) ddl(text string) string { return forSQLite.Replace(text) }
 
 // numbered is false for modernc's driver looks up the name of each placeholder
 // that has one by going through all of them.

@@ -209,12 +209,18 @@ func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) e
 	return f(s)
 }
 
-// openStore opens the store, and says so when that made a new one: it may have
-// been meant to be found somewhere else.
+// openStore opens the store, and says so when that made a new one, for it may have
+// been meant to be found somewhere else, or upgraded one, for older versions of
+// relcheck refuse it from then on.
 func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) {
 	s, err := db.Open(ctx, name, streams.Schema)
 	if err == nil && s.Created() {
 		fmt.Fprintf(streams.Err, "created %s\n", s.Name())
+	}
+	if err == nil {
+		if from, to := s.Upgraded(); from != 0 {
+			fmt.Fprintf(streams.Err, "upgraded %s from schema %d to %d\n", s.Name(), from, to)
+		}
 	}
 	return s, err
 }
