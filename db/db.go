@@ -33,7 +33,8 @@ type Store struct {
 	upgraded int64 // the schema that opening it found, if that was an older one
 	main     *sql.DB
 	read     *sql.DB
-	looked   looked
+	looked   *looked
+	who      string // makes changes, for the audit log
 	engine
 }
 

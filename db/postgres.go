@@ -85,7 +85,7 @@ func dial(ctx context.Context, dsn string) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", p.name, err)
 	}
 	db := stdlib.OpenDBFromPool(p.pool)
-	return &Store{name: p.name, main: db, read: db, engine: p}, nil
+	return &Store{name: p.name, main: db, read: db, looked: new(looked), who: CommandLine, engine: p}, nil
 }
 
 // elsewhere makes new connections begin with another host. One that was the

@@ -63,7 +63,7 @@ func openFile(ctx context.Context, path string, err error) (*Store, error) {
 	real := resolve(path)
 	main := connect(real, readWrite)
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
-	s := &Store{name: real, main: main, read: connect(real, readOnly), engine: &sqliteFile{real, main}}
+	s := &Store{name: real, main: main, read: connect(real, readOnly), looked: new(looked), who: CommandLine, engine: &sqliteFile{real, main}}
 	s.read.SetMaxOpenConns(4)
 	if err = verifySQLite(ctx, main); err == nil {
 		err = s.upgrade(ctx)
