@@ -7,8 +7,11 @@ import (
 
 // What tests see of the table of routes.
 const (
-	ReadersOnly = readersOnly
-	ViewersToo  = viewersToo
+	AdminsOnly     = adminsOnly
+	PublishersOnly = publishersOnly
+	HoldersOnly    = holdersOnly
+	ReadersOnly    = readersOnly
+	ViewersToo     = viewersToo
 )
 
 // Route is a route that tests add.

@@ -37,6 +37,8 @@ type halves struct {
 	*db.Writer
 }
 
+func (h halves) As(who string) server.Editor { return h.Store.As(who) }
+
 func newService(t testing.TB, releases ...checker.Release) *service {
 	t.Helper()
 	return newServiceWith(t, serviceOptions{}, releases...)
