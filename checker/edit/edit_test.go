@@ -19,6 +19,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		"a date in words":      {e.SetDate("yesterday"), "date"},
 		"a day that is none":   {e.SetDate("2026-02-30"), "date"},
+		"the year 10000":       {e.SetDate("9999-12-31T23:59:59-01:00"), "date"},
 		"no date":              {e.SetDate(""), "date"},
 		"a script":             {e.SetNotes("javascript:alert(1)"), "notes"},
 		"a password":           {e.SetNotes("https://me:secret@example.com"), "notes"},

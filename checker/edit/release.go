@@ -23,10 +23,10 @@ type Release struct {
 // SetDate says when it was published: an RFC 3339 time, or a date.
 func (e *Release) SetDate(text string) error {
 	t, err := ParseTime(text)
-	if err != nil {
+	t = t.UTC().Truncate(time.Second)                  // as it is stored
+	if err != nil || t.Year() < 1 || t.Year() > 9999 { // in UTC it may be beyond what can be written
 		return mistake("date", "%q is neither an RFC 3339 time (2026-01-31T12:00:00Z) nor a date (2026-01-31)", text)
 	}
-	t = t.UTC().Truncate(time.Second) // as it is stored
 	e.date = &t
 	return nil
 }

@@ -19,7 +19,7 @@ type who int
 const (
 	adminsOnly     who = iota // also what a route is that does not say
 	publishersOnly            // who may change releases
-	holdersOnly               // whoever has a token
+	holdersOnly               // whoever may change releases, or see all figures
 	readersOnly               // who may see all figures
 	viewersToo
 	anyone
@@ -99,12 +99,14 @@ func (s *Server) seesFigures(least audience) func(*http.Request) error {
 	}
 }
 
-// hasToken checks that it is somebody with a token, whatever its scope, or who
-// has signed in.
+// hasToken checks that it is somebody with a token for either, or who has signed in.
 func (s *Server) hasToken(r *http.Request) error {
 	t, err := s.holder(r)
-	if err == nil && t == nil {
+	switch {
+	case err == nil && t == nil:
 		err = noToken()
+	case err == nil && !t.Allows(access.Release) && !t.Allows(access.Read):
+		err = tooSmall(t, access.Release)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ const (
 	HoldersOnly    = holdersOnly
 	ReadersOnly    = readersOnly
 	ViewersToo     = viewersToo
+	Anyone         = anyone
 )
 
 // Route is a route that tests add.

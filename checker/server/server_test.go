@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ const sampleID = "08c1d850-6065-478a-b9b5-a8f9f464ad33"
 type service struct {
 	*httptest.Server
 	store   *db.Store
+	writer  *db.Writer
 	handler *server.Server
 	path    string
 }
@@ -92,6 +94,7 @@ func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
+	s.writer = w
 	handler, err := server.New(ctx, o.wrap(halves{s.store, w}), log, o.Options)
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +111,19 @@ func (s *service) put(t testing.TB, product string, releases ...checker.Release)
 	_, err := s.store.PutReleases(context.Background(), product, releases,
 		func(_, given checker.Release) checker.Release { return given })
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exec changes the store behind its back.
+func (s *service) exec(t testing.TB, text string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+s.path+"?_busy_timeout=5000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Exec(text); err != nil {
 		t.Fatal(err)
 	}
 }
