@@ -19,6 +19,7 @@ import (
 	"relcheck/checker/access"
 	"relcheck/checker/server"
 	"relcheck/db"
+	"relcheck/db/pgtest"
 )
 
 const (
@@ -54,7 +55,12 @@ func (s *service) offered(t testing.TB) string {
 // What a pipeline publishes is answered with at once, and by the other servers on
 // the store within a second.
 func TestPublish(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v0.9.0"})
+	t.Run("SQLite", func(t *testing.T) { publish(t, "") })
+	t.Run("PostgreSQL", func(t *testing.T) { publish(t, pgtest.Database(t)) })
+}
+
+func publish(t *testing.T, at string) {
+	s := newServiceWith(t, serviceOptions{at: at}, checker.Release{Version: "v0.9.0"})
 	_, token := s.tokenOf(t, access.Release)
 	other := s.beside(t)
 	put := func(body, want, offered string) {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -21,7 +22,14 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/server"
 	"relcheck/db"
+	"relcheck/db/pgtest"
 )
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	pgtest.Stop()
+	os.Exit(status)
+}
 
 const sampleID = "08c1d850-6065-478a-b9b5-a8f9f464ad33"
 
@@ -59,6 +67,7 @@ type serviceOptions struct {
 	log    io.Writer
 	routes []server.Route // in addition
 	fill   func(*db.Store)
+	at     string // a database; a new file if empty
 }
 
 func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release) *service {
@@ -79,7 +88,7 @@ func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{path: filepath.Join(t.TempDir(), "relcheck.db")}
+	s := &service{path: cmp.Or(o.at, filepath.Join(t.TempDir(), "relcheck.db"))}
 	s.store, err = db.Open(ctx, s.path, string(schema))
 	if err != nil {
 		t.Fatal(err)
