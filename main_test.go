@@ -29,6 +29,8 @@ func TestScript(t *testing.T) {
 			"await":  await,
 			"get":    get,
 			"post":   post,
+			"put":    put,
+			"delete": del,
 
 			"await-export": awaitExport,
 			"until":        until,
@@ -126,10 +128,41 @@ func atoi(ts *testscript.TestScript, s string) int {
 	return n
 }
 
-// get PATH prints the answer.
+// get PATH [TOKEN-FILE] prints the answer.
 func get(ts *testscript.TestScript, neg bool, args []string) {
-	res, err := http.Get(ts.Getenv("URL") + args[0])
+	if len(args) == 1 {
+		res, err := http.Get(ts.Getenv("URL") + args[0])
+		ts.Check(err)
+		fmt.Fprint(ts.Stdout(), read(ts, res))
+		return
+	}
+	withToken(ts, "GET", args[1], args[0], "")
+}
+
+// put TOKEN-FILE PATH FILE sends a change, and prints status and answer.
+func put(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: put TOKEN-FILE PATH FILE")
+	}
+	withToken(ts, "PUT", args[0], args[1], ts.ReadFile(args[2]))
+}
+
+// delete TOKEN-FILE PATH does so, and prints status and answer.
+func del(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: delete TOKEN-FILE PATH")
+	}
+	withToken(ts, "DELETE", args[0], args[1], "")
+}
+
+func withToken(ts *testscript.TestScript, method, token, path, body string) {
+	req, err := http.NewRequest(method, ts.Getenv("URL")+path, strings.NewReader(body))
 	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(token)))
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), res.StatusCode)
 	fmt.Fprint(ts.Stdout(), read(ts, res))
 }
 

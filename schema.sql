@@ -15,13 +15,15 @@
 --   shred        how many removals there were whose reports may still be found in
 --                the bytes of a SQLite file
 --   swept        when somebody last looked for what has been kept for long enough
+--   audit        the last audit.id given out
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 1), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0);
+    ('application', 1382378563), ('schema', 2), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0),
+    ('audit', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (
@@ -156,7 +158,7 @@ CREATE TABLE checks (
 CREATE TABLE token (
     id      TEXT   PRIMARY KEY,  -- the part of it that may be shown
     name    TEXT   NOT NULL,     -- what it is for, in the words of who made it
-    scope   TEXT   NOT NULL,     -- what it lets do: read
+    scope   TEXT   NOT NULL,     -- what it lets do: read, release or admin
     hash    BYTEA  NOT NULL,     -- SHA-256 of the whole token, of 256 random bits
     created BIGINT NOT NULL,
     used    BIGINT,              -- when it was last used, to the hour, or NULL if never
@@ -169,4 +171,16 @@ CREATE TABLE token (
 CREATE TABLE secret (
     name  TEXT  PRIMARY KEY,
     value BYTEA NOT NULL
+);
+
+-- What was changed, and by whom: one row a change of a product, a release or a
+-- token, written with the change. It outlives what it is about, and holds nothing
+-- of those who report, no address and no name of a person.
+CREATE TABLE audit (
+    id      BIGINT PRIMARY KEY,  -- in the order of the changes
+    at      BIGINT NOT NULL,     -- when it was made
+    who     TEXT   NOT NULL,     -- token.id, 'command line' or 'server'
+    action  TEXT   NOT NULL,     -- what was done: release.added
+    product TEXT   NOT NULL,     -- product.name, or '' if it is not about one
+    detail  TEXT   NOT NULL      -- which release or token, and what of it, in words
 );

@@ -89,6 +89,10 @@ type copying struct {
 func (c *copying) run(ctx context.Context, to *sql.Tx) error {
 	c.copied, c.done, c.total = Copied{}, 0, 0
 	return c.from.inSnapshot(ctx, func(from *sql.Tx) error {
+		// A newer relcheck may have upgraded it since it was opened.
+		if err := checkSchema(ctx, from); err != nil {
+			return fmt.Errorf("copy %s: %w", c.from.name, err)
+		}
 		for _, table := range c.tables {
 			var n int64
 			if err := from.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {

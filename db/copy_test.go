@@ -102,9 +102,16 @@ func manyReports(t *testing.T, path string, n int) {
 // dump returns what each table holds: its rows, or of many their hash.
 func dump(t *testing.T, name string) map[string][]string {
 	t.Helper()
+	return dumpOf(t, name, []string{"setting", "product", "release", "asset", "build", "report", "checks", "audit"})
+}
+
+func dumpOf(t *testing.T, name string, tables []string) map[string][]string {
+	t.Helper()
 	all := map[string][]string{}
-	for _, table := range []string{"setting", "product", "release", "asset", "build", "report", "checks"} {
-		rows, err := raw(t, name).Query("SELECT * FROM " + table)
+	d := raw(t, name)
+	defer d.Close()
+	for _, table := range tables {
+		rows, err := d.Query("SELECT * FROM " + table)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,16 +25,18 @@ import (
 )
 
 // schemaVersion is the data model that this code reads and writes.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
-	name    string // for people: the file, or the database's URL without its password
-	created bool
-	main    *sql.DB
-	read    *sql.DB
-	looked  looked
-	reading sync.RWMutex // held by who reads figures
+	name     string // for people: the file, or the database's URL without its password
+	created  bool
+	upgraded int64 // the schema that opening it found, if that was an older one
+	main     *sql.DB
+	read     *sql.DB
+	looked   *looked
+	reading  *sync.RWMutex // held by who reads figures
+	who      string        // makes changes, for the audit log
 	engine
 }
 
@@ -52,6 +54,8 @@ type engine interface {
 	// trim gives back the space that the engine's own log has taken, if that is much.
 	// It holds reading where readers would be in its way.
 	trim(ctx context.Context, reading sync.Locker) error
+	// ddl writes a part of schema.sql as the engine keeps it best.
+	ddl(text string) string
 	// numbered tells whether placeholders of long statements have numbers.
 	numbered() bool
 	// byProduct tells whether the log lies together by product, or as a whole.
@@ -69,9 +73,10 @@ type engine interface {
 
 // Open opens a store: that at a postgres:// URL, or else the SQLite file of
 // that name. It creates it from schema, the text of schema.sql, where there is
-// nothing yet: no file, an empty one, or a database without tables. What is not
-// relcheck's, or was written by a newer relcheck, is left alone, and the error
-// says so. No error has a password in it.
+// nothing yet: no file, an empty one, or a database without tables. One that an
+// older relcheck has made is upgraded. What is not relcheck's, or was written by a
+// newer relcheck, is left alone, and the error says so. No error has a password
+// in it.
 func Open(ctx context.Context, name, schema string) (*Store, error) {
 	if isPostgres(name) {
 		return openPostgres(ctx, name, schema)
@@ -82,7 +87,8 @@ func Open(ctx context.Context, name, schema string) (*Store, error) {
 	return openSQLite(ctx, name, schema)
 }
 
-// OpenExisting is [Open] for commands that only read: it creates nothing.
+// OpenExisting is [Open] for what makes no sense without a store: it creates
+// nothing. To upgrade it does as well, so that there is one schema to read.
 func OpenExisting(ctx context.Context, name string) (*Store, error) {
 	return Open(ctx, name, "")
 }
@@ -92,6 +98,10 @@ func (s *Store) Name() string { return s.name }
 
 // Created reports whether opening the store has made it.
 func (s *Store) Created() bool { return s.created }
+
+// Upgraded returns the schema from which opening the store has upgraded it, and
+// to which; from is 0 if there was nothing to do.
+func (s *Store) Upgraded() (from, to int64) { return s.upgraded, schemaVersion }
 
 // Close closes the store. Its Writer is closed before it.
 func (s *Store) Close() error {
@@ -190,6 +200,7 @@ func next(ctx context.Context, q querier, name string) (value int64, err error) 
 }
 
 // checkSchema refuses a store that is not relcheck's, or newer than this code.
+// It may be older.
 func checkSchema(ctx context.Context, q querier) error {
 	application, err := setting(ctx, q, "application")
 	if err == nil && application != applicationID || errors.Is(err, sql.ErrNoRows) {
@@ -199,7 +210,10 @@ func checkSchema(ctx context.Context, q querier) error {
 		return err
 	}
 	schema, err := setting(ctx, q, "schema")
-	if err == nil && schema > schemaVersion {
+	switch {
+	case err == nil && schema < 1 || errors.Is(err, sql.ErrNoRows):
+		err = errForeign
+	case err == nil && schema > schemaVersion:
 		err = fmt.Errorf("%w: its schema is %d, this one knows %d", errNewer, schema, schemaVersion)
 	}
 	return err

@@ -24,6 +24,12 @@ func TestMain(m *testing.M) {
 		foldUntilKilled(name)
 	}
 	db.Beneath(lifeFile, faultfs.Name)
+	if name := os.Getenv(upgradeRole); name != "" {
+		upgradeUntilKilled(name)
+	}
+	if name := os.Getenv(carelessRole); name != "" {
+		upgradeCarelessly(name)
+	}
 	status := m.Run()
 	pgtest.Stop()
 	os.Exit(status)
@@ -38,6 +44,9 @@ var conformance = []struct {
 	{"NewStoreHasPresets", newStoreHasPresets},
 	{"RemovedPresetStaysAway", removedPresetStaysAway},
 	{"OpenAtOnce", openAtOnce},
+	{"Upgraded", upgraded},
+	{"UpgradedAtOnce", upgradedAtOnce},
+	{"UpgradedWhileInUse", upgradedWhileInUse},
 	{"Releases", releases},
 	{"RetractedIsWithdrawn", retractedIsWithdrawn},
 	{"PutReleasesAllOrNone", putReleasesAllOrNone},
@@ -46,6 +55,12 @@ var conformance = []struct {
 	{"Tokens", tokens},
 	{"FirstTokenAtOnce", firstTokenAtOnce},
 	{"SessionKey", sessionKey},
+	{"Audit", audit},
+	{"AuditOfFirstToken", auditOfFirstToken},
+	{"ChangesNeedTheAudit", changesNeedTheAudit},
+	{"AuditAtOnce", auditAtOnce},
+	{"EditRelease", editRelease},
+	{"EditProduct", editProduct},
 	{"Record", record},
 	{"ReportsSince", reportsSince},
 	{"RecordAtOnce", recordAtOnce},

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"modernc.org/sqlite"
+
+	"relcheck/checker/edit"
 )
 
 var (
@@ -19,12 +21,11 @@ var (
 	errEmpty      = errors.New("nothing of relcheck is there")
 )
 
-// ErrNotFound is wrapped by errors about a product or a release that is not there.
-var ErrNotFound = errors.New("not found")
-
-// ErrInUse is wrapped by errors about something that cannot be changed for
-// the sake of something else.
-var ErrInUse = errors.New("in use")
+// Errors that callers tell from others.
+var (
+	ErrNotFound = edit.ErrNotFound
+	ErrInUse    = edit.ErrInUse
+)
 
 // Primary result codes of SQLite, https://www.sqlite.org/rescode.html.
 const (

@@ -52,7 +52,7 @@ func TestFoldKilled(t *testing.T) {
 			mark := raw(t, name)
 			within, folded, between := 10*time.Millisecond, int64(0), 0
 			for killed := range kills {
-				if foldAndKill(t, name, rand.N(within)) {
+				if runAndKill(t, foldRole, name, rand.N(within)) {
 					t.Fatalf("all %d reports were folded after %d kills, want %d", reports, killed, kills)
 				}
 				var now int64
@@ -88,11 +88,12 @@ func TestFoldKilled(t *testing.T) {
 	}
 }
 
-// foldAndKill starts a fold and kills it some time later.
-func foldAndKill(t *testing.T, name string, after time.Duration) (done bool) {
+// runAndKill makes the test's own binary play a role with a store, and kills it
+// some time after it said that it begins.
+func runAndKill(t *testing.T, role, name string, after time.Duration) (done bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), foldRole+"="+name)
+	cmd.Env = append(os.Environ(), role+"="+name)
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -102,7 +103,7 @@ func foldAndKill(t *testing.T, name string, after time.Duration) (done bool) {
 	}
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "begin" {
-		t.Fatalf("the fold says %q", lines.Text())
+		t.Fatalf("%s says %q", role, lines.Text())
 	}
 	kill := time.AfterFunc(after, func() { cmd.Process.Kill() })
 	defer kill.Stop()

@@ -86,7 +86,7 @@ func dial(ctx context.Context, dsn string) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", p.name, err)
 	}
 	db := stdlib.OpenDBFromPool(p.pool)
-	return &Store{name: p.name, main: db, read: db, engine: p}, nil
+	return &Store{name: p.name, main: db, read: db, looked: new(looked), reading: new(sync.RWMutex), who: CommandLine, engine: p}, nil
 }
 
 // elsewhere makes new connections begin with another host. One that was the
@@ -125,6 +125,9 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 		if schema != "" {
 			s.created, err = s.createPostgres(ctx, schema, addPresets)
 		}
+	}
+	if err == nil {
+		err = s.upgrade(ctx)
 	}
 	if err != nil {
 		s.Close()
@@ -245,6 +248,8 @@ func (p *postgres) shred(context.Context) error { return nil }
 
 // trim leaves it to PostgreSQL, which needs nobody to be away for it.
 func (p *postgres) trim(context.Context, sync.Locker) error { return nil }
+
+func (p *postgres) ddl(text string) string { return text }
 
 func (p *postgres) numbered() bool { return true }
 

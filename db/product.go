@@ -58,23 +58,17 @@ func (s *Store) Product(ctx context.Context, name string) (checker.Product, erro
 // AddProduct adds a product. The error wraps [ErrInUse] when its name or its
 // repository belongs to another one.
 func (s *Store) AddProduct(ctx context.Context, p checker.Product) error {
-	return s.changeCatalog(ctx, func(tx *sql.Tx) error {
-		if err := checkFree(ctx, tx, p, true); err != nil {
-			return err
-		}
-		return insertProduct(ctx, tx, p)
-	})
+	return s.inTx(ctx, func(tx *sql.Tx) error { return s.addProduct(ctx, tx, p) })
 }
 
 // SetProduct changes the product that has p's name to p.
 func (s *Store) SetProduct(ctx context.Context, p checker.Product) error {
-	return s.changeCatalog(ctx, func(tx *sql.Tx) error {
-		if err := checkFree(ctx, tx, p, false); err != nil {
-			return err
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		old, err := productNamed(ctx, tx, p.Name)
+		if err == nil {
+			_, err = s.setProduct(ctx, tx, old, p)
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6
-			WHERE name = $1`, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
-		return changedOne(res, err, noProduct(p.Name))
+		return err
 	})
 }
 
@@ -86,29 +80,42 @@ func (s *Store) SetProduct(ctx context.Context, p checker.Product) error {
 // its log, once there is no reader that still needs them. PostgreSQL keeps it
 // until VACUUM, and in its archives.
 func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) error {
-	err := s.changeCatalog(ctx, func(tx *sql.Tx) error {
+	err := s.DropProduct(ctx, name, reports)
+	if err == nil || errors.Is(err, ErrNotFound) { // perhaps for it was interrupted
+		if err := s.finishRemovals(ctx); err != nil {
+			return fmt.Errorf("product %s is gone, but not all of its reports are; a server, or the next removal, goes on with them: %w", name, err)
+		}
+	}
+	return err
+}
+
+// DropProduct is [Store.RemoveProduct] that returns once the product is gone for
+// all who ask. What was recorded of it is left to [Store.Maintain].
+func (s *Store) DropProduct(ctx context.Context, name string, reports bool) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
 		product, err := productID(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		if !reports {
-			var builds int64
-			if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", product).Scan(&builds); err != nil {
-				return err
-			}
-			if builds > 0 {
-				return fmt.Errorf("product %s has been asked about, and that is recorded: %w", name, ErrInUse)
-			}
+		var builds int64
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", product).Scan(&builds); err != nil {
+			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE product SET name = NULL WHERE id = $1", product)
-		return err
+		detail := ""
+		if builds > 0 {
+			detail = "with its reports"
+		}
+		if builds > 0 && !reports {
+			return fmt.Errorf("product %s has been asked about, and that is recorded: %w", name, ErrInUse)
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE product SET name = NULL WHERE id = $1", product); err != nil {
+			return err
+		}
+		if err := s.note(ctx, tx, productRemoved, name, detail); err != nil {
+			return err
+		}
+		return touchCatalog(ctx, tx)
 	})
-	if err == nil || errors.Is(err, ErrNotFound) { // perhaps for it was interrupted
-		if err := s.finishRemovals(ctx); err != nil {
-			return fmt.Errorf("product %s is gone, but not all of its reports are; the next removal or server goes on with them: %w", name, err)
-		}
-	}
-	return err
 }
 
 const (
@@ -200,16 +207,7 @@ func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	return nil
 }
 
-// changeCatalog runs f in a transaction, and lets running servers know.
-func (s *Store) changeCatalog(ctx context.Context, f func(*sql.Tx) error) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		if err := f(tx); err != nil {
-			return err
-		}
-		return touchCatalog(ctx, tx)
-	})
-}
-
+// touchCatalog lets running servers know that it has changed.
 func touchCatalog(ctx context.Context, tx *sql.Tx) error {
 	_, err := next(ctx, tx, "catalog")
 	return err
@@ -261,6 +259,17 @@ func productID(ctx context.Context, q querier, name string) (id int64, err error
 		err = noProduct(name)
 	}
 	return id, err
+}
+
+// productNamed finds a product; the error wraps ErrNotFound if there is none.
+func productNamed(ctx context.Context, q querier, name string) (p product, err error) {
+	p.Name = name
+	err = q.QueryRowContext(ctx, "SELECT id, title, repo, module, download, notes FROM product WHERE name = $1", name).
+		Scan(&p.id, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = noProduct(name)
+	}
+	return p, err
 }
 
 // changedOne returns missing when a statement that should change one row changed none.

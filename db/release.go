@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"reflect"
+	"maps"
 	"time"
 
 	"relcheck/checker"
@@ -14,6 +14,13 @@ import (
 type Change struct {
 	Added, Changed, Unchanged int
 }
+
+func (c Change) String() string {
+	return fmt.Sprintf("%d releases: %d added, %d changed, %d as they were", c.Added+c.Changed+c.Unchanged, c.Added, c.Changed, c.Unchanged)
+}
+
+// Merge makes one release of what is stored and what is given of it.
+type Merge func(stored, given checker.Release) checker.Release
 
 // Catalog returns every product with its releases, as of one moment.
 func (s *Store) Catalog(ctx context.Context) (checker.Catalog, error) {
@@ -27,7 +34,7 @@ func (s *Store) Catalog(ctx context.Context) (checker.Catalog, error) {
 			return err
 		}
 		for _, p := range all {
-			releases, err := releases(ctx, tx, p.id)
+			releases, err := releases(ctx, tx, p.id, "")
 			if err != nil {
 				return err
 			}
@@ -51,15 +58,23 @@ func (s *Store) Releases(ctx context.Context, product string) ([]checker.Release
 	if err != nil {
 		return nil, err
 	}
-	return releases(ctx, s.read, id)
+	return releases(ctx, s.read, id, "")
 }
 
 // PutReleases stores releases of a product, all of them or none. A version
 // that is there already, however it is spelled, becomes what merge makes of
 // the stored and the given release. Whether a release is withdrawn stays as
 // it was: see [Store.Withdraw].
-func (s *Store) PutReleases(ctx context.Context, product string, given []checker.Release,
-	merge func(stored, given checker.Release) checker.Release) (Change, error) {
+func (s *Store) PutReleases(ctx context.Context, product string, given []checker.Release, merge Merge) (Change, error) {
+	return s.putReleases(ctx, releasesImported, product, given, merge)
+}
+
+// SyncReleases is [Store.PutReleases] of what a source tells when it is asked.
+func (s *Store) SyncReleases(ctx context.Context, product string, given []checker.Release, merge Merge) (Change, error) {
+	return s.putReleases(ctx, releasesSynced, product, given, merge)
+}
+
+func (s *Store) putReleases(ctx context.Context, action, product string, given []checker.Release, merge Merge) (Change, error) {
 	var c Change
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		c = Change{}
@@ -83,7 +98,7 @@ func (s *Store) PutReleases(ctx context.Context, product string, given []checker
 			switch {
 			case !there:
 				c.Added++
-			case same(old, r):
+			case len(differences(old, r)) == 0:
 				c.Unchanged++
 				continue
 			default:
@@ -97,25 +112,17 @@ func (s *Store) PutReleases(ctx context.Context, product string, given []checker
 		if c.Added+c.Changed == 0 {
 			return nil
 		}
+		if err := s.note(ctx, tx, action, product, c.String()); err != nil {
+			return err
+		}
 		return touchCatalog(ctx, tx)
 	})
 	return c, err
 }
 
-// Withdraw takes a release back, or restores it. Either holds until the other
-// is asked for, whatever the release's source says meanwhile.
-func (s *Store) Withdraw(ctx context.Context, product, version string, withdrawn bool) error {
-	return s.changeCatalog(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE release SET withdrawn = $3
-			WHERE product = (SELECT id FROM product WHERE name = $1) AND version = $2`, product, checker.Canonical(version), withdrawn)
-		return changedOne(res, err, fmt.Errorf("release %s of product %s: %w; relcheck release list %s shows those there are",
-			version, product, ErrNotFound, product))
-	})
-}
-
 // stored returns a product's releases by canonical version.
 func stored(ctx context.Context, tx *sql.Tx, product int64) (map[string]checker.Release, error) {
-	all, err := releases(ctx, tx, product)
+	all, err := releases(ctx, tx, product, "")
 	byVersion := make(map[string]checker.Release, len(all))
 	for _, r := range all {
 		byVersion[checker.Canonical(r.Version)] = r
@@ -123,14 +130,25 @@ func stored(ctx context.Context, tx *sql.Tx, product int64) (map[string]checker.
 	return byVersion, err
 }
 
-func same(a, b checker.Release) bool {
-	sameDate := a.Date.Unix() == b.Date.Unix() || a.Date.IsZero() && b.Date.IsZero()
-	a.Date, b.Date = time.Time{}, time.Time{}
-	a.Withdrawn, b.Withdrawn = false, false // kept apart
-	if len(a.Assets)+len(b.Assets) == 0 {
-		a.Assets, b.Assets = nil, nil
+// differences names what of a release differs, in order. Whether it is withdrawn
+// is kept apart.
+func differences(a, b checker.Release) (names []string) {
+	for _, d := range []struct {
+		name string
+		same bool
+	}{
+		{"spelling", a.Version == b.Version},
+		{"date", a.Date.Unix() == b.Date.Unix()},
+		{"notes", a.Notes == b.Notes},
+		{"prerelease", a.Prerelease == b.Prerelease},
+		{"retracted", a.Retracted == b.Retracted},
+		{"assets", maps.Equal(a.Assets, b.Assets)},
+	} {
+		if !d.same {
+			names = append(names, d.name)
+		}
 	}
-	return sameDate && reflect.DeepEqual(a, b)
+	return names
 }
 
 func putRelease(ctx context.Context, tx *sql.Tx, product int64, key string, r checker.Release) error {
@@ -155,10 +173,11 @@ func putRelease(ctx context.Context, tx *sql.Tx, product int64, key string, r ch
 	return nil
 }
 
-func releases(ctx context.Context, q querier, product int64) ([]checker.Release, error) {
+// releases returns those of a product, or the one of a canonical version.
+func releases(ctx context.Context, q querier, product int64, version string) ([]checker.Release, error) {
 	all, err := query(ctx, q, scanRelease, `SELECT tag, notes, date, prerelease, retracted,
 			COALESCE(withdrawn, retracted <> '')
-		FROM release WHERE product = $1`, product)
+		FROM release WHERE product = $1 AND ($2 = '' OR version = $2)`, product, version)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +192,7 @@ func releases(ctx context.Context, q querier, product int64) ([]checker.Release,
 	assets, err := query(ctx, q, func(rows *sql.Rows) (a asset, err error) {
 		err = rows.Scan(&a.version, &a.platform.OS, &a.platform.Arch, &a.url)
 		return a, err
-	}, "SELECT version, os, arch, url FROM asset WHERE product = $1", product)
+	}, "SELECT version, os, arch, url FROM asset WHERE product = $1 AND ($2 = '' OR version = $2)", product, version)
 	for _, a := range assets {
 		r := &all[index[a.version]]
 		if r.Assets == nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"modernc.org/sqlite"
@@ -64,9 +65,12 @@ func openFile(ctx context.Context, path string, err error) (*Store, error) {
 	real := resolve(path)
 	main := connect(real, readWrite)
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
-	s := &Store{name: real, main: main, read: connect(real, readOnly), engine: &sqliteFile{real, main}}
+	s := &Store{name: real, main: main, read: connect(real, readOnly), looked: new(looked), reading: new(sync.RWMutex), who: CommandLine, engine: &sqliteFile{real, main}}
 	s.read.SetMaxOpenConns(4)
-	if err := verifySQLite(ctx, main); err != nil {
+	if err = verifySQLite(ctx, main); err == nil {
+		err = s.upgrade(ctx)
+	}
+	if err != nil {
 		s.Close()
 		return nil, openError(path, err)
 	}
@@ -268,6 +272,8 @@ func (f *sqliteFile) retire(ctx context.Context, tx *sql.Tx, last int64) error {
 	}
 	return err
 }
+
+func (f *sqliteFile) ddl(text string) string { return forSQLite.Replace(text) }
 
 // numbered is false for modernc's driver looks up the name of each placeholder
 // that has one by going through all of them.

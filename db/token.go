@@ -14,7 +14,7 @@ const tokenColumns = "id, name, scope, hash, created, used, revoked"
 
 // AddToken keeps a new token.
 func (s *Store) AddToken(ctx context.Context, t access.Token) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error { return insertToken(ctx, tx, t) })
+	return s.inTx(ctx, func(tx *sql.Tx) error { return s.insertToken(ctx, tx, t) })
 }
 
 // AddFirstToken keeps a new token if there has never been one, and tells
@@ -28,15 +28,18 @@ func (s *Store) AddFirstToken(ctx context.Context, t access.Token) (added bool, 
 			return err
 		}
 		added = true
-		return insertToken(ctx, tx, t)
+		return s.As(Server).insertToken(ctx, tx, t)
 	})
 	return added && err == nil, err
 }
 
-func insertToken(ctx context.Context, tx *sql.Tx, t access.Token) error {
+func (s *Store) insertToken(ctx context.Context, tx *sql.Tx, t access.Token) error {
 	_, err := tx.ExecContext(ctx, "INSERT INTO token ("+tokenColumns+") VALUES ($1, $2, $3, $4, $5, NULL, NULL)",
 		t.ID, t.Name, string(t.Scope), t.Hash[:], t.Created.Unix())
-	return err
+	if err != nil {
+		return err
+	}
+	return s.note(ctx, tx, tokenAdded, "", t.ID+": "+string(t.Scope))
 }
 
 // Tokens returns all tokens, revoked ones too, in the order in which they were made.
@@ -58,8 +61,18 @@ func (s *Store) Token(ctx context.Context, id string) (*access.Token, error) {
 // taken back before stays so. The error wraps [ErrNotFound] if there is none.
 func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "UPDATE token SET revoked = COALESCE(revoked, $2) WHERE id = $1", id, now.Unix())
-		return changedOne(res, err, noToken(id))
+		var revoked sql.NullInt64
+		err := tx.QueryRowContext(ctx, "SELECT revoked FROM token WHERE id = $1", id).Scan(&revoked)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return noToken(id)
+		case err != nil || revoked.Valid:
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE token SET revoked = $2 WHERE id = $1", id, now.Unix()); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, tokenRevoked, "", id)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"relcheck/checker/stats"
@@ -28,8 +29,12 @@ type Retention struct {
 }
 
 // Maintain folds new reports and keeps SQLite's log small every few seconds, and
-// removes what is older than keep says every hour, until ctx ends.
+// removes what is older than keep says every hour, until ctx ends. Beside that it
+// removes what was recorded of products that are gone, which may take long.
 func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) {
+	var removing sync.WaitGroup
+	removing.Go(func() { s.keepRemoving(ctx, log) })
+	defer removing.Wait()
 	fold := trouble{log: log, what: "cannot fold reports into statistics; they are kept, and folded as soon as possible"}
 	sweep := trouble{log: log, what: "cannot remove what was kept for long enough"}
 	trim := trouble{log: log, what: "cannot keep the store small"}
@@ -37,7 +42,19 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 		_, err := s.Fold(ctx)
 		fold.note(ctx, err)
 		sweep.note(ctx, s.Sweep(ctx, keep, time.Now(), log))
-		trim.note(ctx, s.explain(s.trim(ctx, &s.reading)))
+		trim.note(ctx, s.explain(s.trim(ctx, s.reading)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(foldEvery/2 + rand.N(foldEvery)):
+		}
+	}
+}
+
+func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
+	remove := trouble{log: log, what: "cannot remove all that was recorded of a product that is gone; trying on"}
+	for {
+		remove.note(ctx, s.finishRemovals(ctx))
 		select {
 		case <-ctx.Done():
 			return

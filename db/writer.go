@@ -52,9 +52,6 @@ type Writer struct {
 	ripe chan struct{} // the open batch has enough entries
 	done chan struct{} // closed when the writing goroutine has ended
 
-	cancel   context.CancelFunc // stops removing
-	removing sync.WaitGroup
-
 	committed atomic.Pointer[func(time.Duration)]
 
 	trouble atomic.Pointer[error] // nil while writing works
@@ -126,13 +123,6 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 		open: newBatch(nil), enough: 1, checks: map[buildKey]int64{},
 		wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel = cancel
-	w.removing.Go(func() {
-		if err := s.finishRemovals(ctx); err != nil && ctx.Err() == nil { // of products whose removal was killed halfway
-			log.Warn("cannot finish removing a product; the next start goes on", "err", err)
-		}
-	})
 	go w.run()
 	return w, nil
 }
@@ -203,8 +193,6 @@ func (w *Writer) Close() error {
 	signal(w.wake)
 	signal(w.ripe)
 	<-w.done
-	w.cancel()
-	w.removing.Wait()
 	return w.stopped
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -407,7 +408,7 @@ func removedWhileRecording(t *testing.T, name string) {
 	}
 }
 
-// What a killed removal has left over is removed by the next start.
+// What a killed removal has left over, a server removes.
 func removalIsFinished(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
@@ -420,8 +421,11 @@ func removalIsFinished(t *testing.T, name string) {
 	if _, err := raw(t, name).Exec("UPDATE product SET name = NULL WHERE name = 'opa'"); err != nil {
 		t.Fatal(err)
 	}
-	w = writer(t, s)
-	defer w.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	var maintained sync.WaitGroup
+	maintained.Go(func() { s.Maintain(ctx, db.Retention{}, slog.New(slog.DiscardHandler)) })
+	defer maintained.Wait()
+	defer cancel()
 	left := -1
 	for deadline := time.Now().Add(10 * time.Second); left != 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		q := "SELECT (SELECT count(*) FROM report) + (SELECT count(*) FROM product WHERE name IS NULL)"

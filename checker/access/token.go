@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"encoding/base32"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -16,8 +17,16 @@ import (
 // Scope is what a token lets do.
 type Scope string
 
-// Read lets read the figures.
-const Read Scope = "read"
+// The scopes. Who may publish releases need not see figures: a pipeline is a
+// place from which tokens get lost.
+const (
+	Read    Scope = "read"    // see the figures
+	Release Scope = "release" // list, publish and withdraw releases
+	Admin   Scope = "admin"   // all of that, and change products
+)
+
+// Scopes are all of them.
+var Scopes = []Scope{Read, Release, Admin}
 
 // Token is what is kept of a token: all but the token itself.
 type Token struct {
@@ -79,9 +88,13 @@ func (t *Token) Is(text string) bool {
 	return subtle.ConstantTimeCompare(hash[:], t.Hash[:]) == 1
 }
 
-// Allows tells whether the token lets do what the scope is about.
+// Valid tells whether the token was not taken back.
+func (t *Token) Valid() bool { return t.Revoked.IsZero() }
+
+// Allows tells whether the token lets do what the scope is about. A scope that
+// this code does not know allows nothing.
 func (t *Token) Allows(s Scope) bool {
-	return t.Revoked.IsZero() && t.Scope == s
+	return t.Valid() && (t.Scope == s || t.Scope == Admin) && slices.Contains(Scopes, s)
 }
 
 // ValidName reports whether a token can have this name: 1 to 100 bytes that can

@@ -18,11 +18,27 @@ func TestToken(t *testing.T) {
 	if access.ID(text) != a.ID || !a.Is(text) || !a.Allows(access.Read) {
 		t.Errorf("%s is not its own token %+v", text, a)
 	}
-	if a.Is(other) || a.Is("") || a.Is(text[:len(text)-1]) || a.Allows("admin") {
+	if a.Is(other) || a.Is("") || a.Is(text[:len(text)-1]) || a.Allows(access.Admin) {
 		t.Errorf("%+v lets in what it should not", a)
 	}
 	if a.Revoked = now; a.Allows(access.Read) {
 		t.Error("a revoked token allows to read")
+	}
+}
+
+// Only admin takes in the others.
+func TestScopes(t *testing.T) {
+	for _, has := range append(access.Scopes, "", "write") {
+		k, _ := access.New("a", has, time.Now())
+		for _, asked := range append(access.Scopes, "", "write") {
+			known := asked != "" && asked != "write"
+			if want := known && (has == asked || has == access.Admin); k.Allows(asked) != want {
+				t.Errorf("a token of scope %q allows %q: %v", has, asked, !want)
+			}
+		}
+		if k.Revoked = time.Now(); k.Valid() || k.Allows(has) {
+			t.Errorf("a revoked token of scope %q is valid", has)
+		}
 	}
 }
 

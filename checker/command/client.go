@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker"
+	"relcheck/checker/edit"
 )
 
 // unknownVersion is reported when nobody says which version runs.
@@ -30,7 +31,7 @@ func (o *clientOptions) urlFlag(c *cobra.Command) {
 
 // client returns a client that is silent but for answers.
 func (o *clientOptions) client() (*checker.Client, error) {
-	if !validName(o.product) {
+	if !edit.ValidName(o.product) {
 		return nil, misused("--product: %q is not the name of a product", o.product)
 	}
 	if !checker.ValidVersion(o.version) {

@@ -62,6 +62,8 @@ func (e early) Record(_ context.Context, product string, from checker.Platform, 
 	return nil
 }
 
+func (e early) As(who string) server.Editor { return e.Store.As(who) }
+
 func serveEarly(path, schema string) {
 	ctx := context.Background()
 	s, err := db.Open(ctx, path, schema)

@@ -4,24 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/mod/module"
 
 	"relcheck/checker"
+	"relcheck/checker/edit"
 	"relcheck/db"
 )
-
-var (
-	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-	repoPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$`)
-)
-
-func validName(name string) bool { return namePattern.MatchString(name) }
 
 func productCommand(streams IO) *cobra.Command {
 	return group("product", "Say which products there are", `
@@ -49,8 +39,8 @@ func productAdd(streams IO) *cobra.Command {
 			if p.Title == "" {
 				p.Title = p.Name
 			}
-			if err := checkProduct(p); err != nil {
-				return err
+			if err := edit.CheckProduct(p); err != nil {
+				return mistaken(err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				if err := s.AddProduct(cmd.Context(), p); err != nil {
@@ -80,13 +70,14 @@ func productSet(streams IO) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				for flag, field := range productFields(&p) {
+				changes := edit.Product{}
+				for flag, value := range edit.Fields(&given) {
 					if cmd.Flags().Changed(flag) {
-						*field = *productFields(&given)[flag]
+						changes[flag] = *value
 					}
 				}
-				if err := checkProduct(p); err != nil {
-					return err
+				if p, err = changes.Apply(p); err != nil {
+					return mistaken(err)
 				}
 				if err := s.SetProduct(cmd.Context(), p); err != nil {
 					return err
@@ -100,10 +91,6 @@ func productSet(streams IO) *cobra.Command {
 	return c
 }
 
-func productFields(p *checker.Product) map[string]*string {
-	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes}
-}
-
 func productFlags(c *cobra.Command, p *checker.Product, path *string) {
 	dbFlag(c, path)
 	c.Flags().StringVar(&p.Title, "title", "", "what people call it (default: NAME)")
@@ -113,30 +100,17 @@ func productFlags(c *cobra.Command, p *checker.Product, path *string) {
 	c.Flags().StringVar(&p.Notes, "notes", "", "`template` of a release's notes URL")
 }
 
-func checkProduct(p checker.Product) error {
-	if !validName(p.Name) {
-		return misused("%q cannot be a product's name: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", p.Name)
+// mistaken returns a mistake as one about the flag of that name, or about an
+// argument.
+func mistaken(err error) error {
+	m := (*edit.Mistake)(nil)
+	switch {
+	case !errors.As(err, &m):
+		return err
+	case m.Field == "name" || m.Field == "version":
+		return misused("%s", m.Text)
 	}
-	if p.Title == "" || len(p.Title) > 100 || strings.ContainsFunc(p.Title, unicode.IsControl) {
-		return misused("--title: give 1 to 100 bytes of text")
-	}
-	if p.Repo != "" && !repoPattern.MatchString(p.Repo) {
-		return misused("--repo: %q is not of the form OWNER/REPO", p.Repo)
-	}
-	if p.Module != "" {
-		if err := module.CheckPath(p.Module); err != nil {
-			return misused("--module: %v", err)
-		}
-	}
-	for flag, template := range map[string]string{"download": p.Download, "notes": p.Notes} {
-		if template == "" {
-			continue
-		}
-		if err := checker.CheckTemplate(template); err != nil {
-			return misused("--%s: %v", flag, err)
-		}
-	}
-	return nil
+	return misused("--%s: %s", m.Field, m.Text)
 }
 
 func productList(streams IO) *cobra.Command {
@@ -209,12 +183,18 @@ func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) e
 	return f(s)
 }
 
-// openStore opens the store, and says so when that made a new one: it may have
-// been meant to be found somewhere else.
+// openStore opens the store, and says so when that made a new one, for it may have
+// been meant to be found somewhere else, or upgraded one, for older versions of
+// relcheck refuse it from then on.
 func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) {
 	s, err := db.Open(ctx, name, streams.Schema)
 	if err == nil && s.Created() {
 		fmt.Fprintf(streams.Err, "created %s\n", s.Name())
+	}
+	if err == nil {
+		if from, to := s.Upgraded(); from != 0 {
+			fmt.Fprintf(streams.Err, "upgraded %s from schema %d to %d\n", s.Name(), from, to)
+		}
 	}
 	return s, err
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,9 +9,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/mod/semver"
 
 	"relcheck/checker"
+	"relcheck/checker/edit"
 	"relcheck/db"
 )
 
@@ -25,9 +26,9 @@ func releaseCommand(streams IO) *cobra.Command {
 }
 
 func releaseAdd(streams IO) *cobra.Command {
-	var path, date string
+	var path, date, notes string
 	var assets []string
-	var r checker.Release
+	var prerelease bool
 	c := &cobra.Command{
 		Use:   "add PRODUCT VERSION",
 		Short: "Add a release, or change what is known of it",
@@ -38,75 +39,55 @@ was, or comes from the product's templates.`,
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r.Version = args[1]
-			if !cmd.Flags().Changed("prerelease") {
-				r.Prerelease = semver.Prerelease(checker.Canonical(r.Version)) != ""
-			}
-			if err := readRelease(&r, date, assets); err != nil {
+			e, err := releaseSaid(args[1], date, notes, assets)
+			if err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("prerelease") {
+				e.Prerelease = &prerelease
+			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				product, err := s.Product(cmd.Context(), args[0])
+				r, done, err := s.EditRelease(cmd.Context(), args[0], args[1], e)
 				if err != nil {
 					return err
 				}
-				if product.Module != "" && !strings.HasPrefix(r.Version, "v") {
-					r.Version = "v" + r.Version // the tags of Go modules have it, and links are made of tags
-				}
-				change, err := s.PutReleases(cmd.Context(), args[0], []checker.Release{r}, func(stored, given checker.Release) checker.Release {
-					given.Version = stored.Version // links depend on how it is spelled
-					if !cmd.Flags().Changed("prerelease") {
-						given.Prerelease = stored.Prerelease
-					}
-					return mergeGiven(stored, given)
-				})
-				if err != nil {
-					return err
-				}
-				done := map[db.Change]string{{Added: 1}: "added", {Changed: 1}: "changed", {Unchanged: 1}: "nothing to change in"}
-				fmt.Fprintf(streams.Err, "%s release %s of %s\n", done[change], r.Version, args[0])
+				said := map[edit.Outcome]string{edit.Added: "added", edit.Changed: "changed", edit.Unchanged: "nothing to change in"}
+				fmt.Fprintf(streams.Err, "%s release %s of %s\n", said[done], r.Version, args[0])
 				return nil
 			})
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&r.Notes, "notes", "", "`URL` of the release notes")
+	c.Flags().StringVar(&notes, "notes", "", "`URL` of the release notes")
 	c.Flags().StringVar(&date, "date", "", "`time` of publication: RFC 3339, or a date")
 	c.Flags().StringArrayVar(&assets, "asset", nil, "`OS/ARCH=URL` of the file for a platform; may be given many times")
-	c.Flags().BoolVar(&r.Prerelease, "prerelease", false, "offer it only to those who run a pre-release (default: as the version says)")
+	c.Flags().BoolVar(&prerelease, "prerelease", false, "offer it only to those who run a pre-release (default: as the version says)")
 	return c
 }
 
-// readRelease puts the given flags into r and checks all of it.
-func readRelease(r *checker.Release, date string, assets []string) (err error) {
-	if !checker.ValidVersion(r.Version) || checker.Canonical(r.Version) == "" {
-		return misused("%q is not a semantic version, such as v1.2.3", r.Version)
+// releaseSaid is what the flags say of a release.
+func releaseSaid(version, date, notes string, assets []string) (e edit.Release, err error) {
+	if err := edit.CheckVersion(version); err != nil {
+		return e, mistaken(err)
 	}
-	if r.Notes != "" {
-		if err := checker.CheckLink(r.Notes); err != nil {
-			return misused("--notes: %v", err)
+	if notes != "" {
+		if err := e.SetNotes(notes); err != nil {
+			return e, mistaken(err)
 		}
 	}
 	if date != "" {
-		if r.Date, err = parseTime(date); err != nil {
-			return misused("--date: %q is neither an RFC 3339 time (2026-01-31T12:00:00Z) nor a date (2026-01-31)", date)
+		if err := e.SetDate(date); err != nil {
+			return e, mistaken(err)
 		}
 	}
 	for _, a := range assets {
-		name, url, _ := strings.Cut(a, "=")
-		platform, err := checker.ParsePlatform(name)
-		if err == nil {
-			err = checker.CheckLink(url)
+		platform, url, _ := strings.Cut(a, "=")
+		m := (*edit.Mistake)(nil)
+		if err := e.SetAsset(platform, url); errors.As(err, &m) {
+			return e, misused("--asset %s: %s; write it as OS/ARCH=URL", a, m.Text)
 		}
-		if err != nil {
-			return misused("--asset %s: %v; write it as OS/ARCH=URL", a, err)
-		}
-		if r.Assets == nil {
-			r.Assets = map[checker.Platform]string{}
-		}
-		r.Assets[platform] = url
 	}
-	return nil
+	return e, nil
 }
 
 // mergeGiven keeps what was known of a release and is not said anew. Only a

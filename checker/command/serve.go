@@ -70,6 +70,9 @@ type store struct {
 	*db.Writer
 }
 
+// As returns the half that changes products and releases.
+func (s store) As(who string) server.Editor { return s.Store.As(who) }
+
 func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	tune()
 	log := newLogger(streams.Err)

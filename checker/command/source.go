@@ -39,7 +39,7 @@ imported. Importing a file again changes nothing.`,
 				return fmt.Errorf("import %s: %w; nothing was imported", args[1], err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				return put(cmd.Context(), s, args[0], releases, mergeGiven, streams)
+				return put(cmd.Context(), s.PutReleases, args[0], releases, mergeGiven, streams)
 			})
 		},
 	}
@@ -102,7 +102,7 @@ func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) err
 	if err != nil {
 		return fmt.Errorf("sync %s: %w", name, err)
 	}
-	return put(ctx, s, name, releases, mergeSynced, streams)
+	return put(ctx, s.SyncReleases, name, releases, mergeSynced, streams)
 }
 
 // mergeSynced takes from a module proxy what it knows best: dates, where none
@@ -115,12 +115,11 @@ func mergeSynced(stored, synced checker.Release) checker.Release {
 	return stored
 }
 
-func put(ctx context.Context, s *db.Store, product string, releases []checker.Release,
-	merge func(stored, given checker.Release) checker.Release, streams IO) error {
-	c, err := s.PutReleases(ctx, product, releases, merge)
+func put(ctx context.Context, store func(context.Context, string, []checker.Release, db.Merge) (db.Change, error),
+	product string, releases []checker.Release, merge db.Merge, streams IO) error {
+	c, err := store(ctx, product, releases, merge)
 	if err == nil {
-		fmt.Fprintf(streams.Err, "%s: %d releases: %d added, %d changed, %d as they were\n",
-			product, len(releases), c.Added, c.Changed, c.Unchanged)
+		fmt.Fprintf(streams.Err, "%s: %v\n", product, c)
 	}
 	return err
 }

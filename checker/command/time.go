@@ -5,15 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// parseTime reads an RFC 3339 time, or a date as its first moment in UTC.
-func parseTime(s string) (time.Time, error) {
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		return t, nil
-	}
-	return time.Parse(time.RFC3339, s)
-}
+	"relcheck/checker/edit"
+)
 
 // parseSince reads a duration before now, in days ("7d") or as Go writes it,
 // or a point in time. Empty means since ever.
@@ -24,7 +18,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	if d, err := parseDuration(s); err == nil {
 		return now.Add(-d), nil
 	}
-	if t, err := parseTime(s); err == nil {
+	if t, err := edit.ParseTime(s); err == nil {
 		return t, nil
 	}
 	return time.Time{}, misused("--since: %q is neither a time ago (24h, 7d) nor a date (2026-01-31) nor an RFC 3339 time", s)

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,9 +16,10 @@ import (
 )
 
 func tokenCommand(streams IO) *cobra.Command {
-	return group("token", "Say who may see the statistics", `
+	return group("token", "Say who may see the statistics, and publish releases", `
   relcheck token add "Ann's laptop" --link
   relcheck token add prometheus > token
+  relcheck token add pipeline --scope release > token
   relcheck token list
   relcheck token revoke k2x7q4mw`,
 		tokenAdd(streams), tokenList(streams), tokenRevoke(streams))
@@ -25,14 +28,20 @@ func tokenCommand(streams IO) *cobra.Command {
 func tokenAdd(streams IO) *cobra.Command {
 	var path, base string
 	var link bool
+	scope := scopeFlag(access.Read)
 	c := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a token, and print it this once",
-		Long: `Add a token by which a person or a program may read the statistics, and print it.
-It is shown this once: only its hash is kept. People open the link that signs
-them in, programs send the header "Authorization: Bearer TOKEN".`,
+		Long: `Add a token, and print it. It is shown this once: only its hash is kept. People
+open the link that signs them in, programs send the header "Authorization: Bearer
+TOKEN". What a token lets do is its scope:
+
+  read     see the statistics
+  release  list, publish and withdraw releases, and see no statistics
+  admin    all of that, and add, change and remove products`,
 		Example: `  relcheck token add "Ann's laptop" --link --base-url https://releases.example.com
-  relcheck token add prometheus > token`,
+  relcheck token add prometheus > token
+  relcheck token add pipeline --scope release > token`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !access.ValidName(args[0]) {
@@ -41,18 +50,26 @@ them in, programs send the header "Authorization: Bearer TOKEN".`,
 			if err := checker.CheckURL(base); err != nil {
 				return misused("--base-url: %v", err)
 			}
+			reads := access.Scope(scope) != access.Release
+			if link && !reads {
+				return misused("--link signs in to see the statistics, which scope %s does not let do; leave out one of the two", scope)
+			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				others, err := s.Tokens(cmd.Context())
 				if err != nil {
 					return err
 				}
-				token, text := access.New(args[0], access.Read, time.Now())
+				token, text := access.New(args[0], access.Scope(scope), time.Now())
 				if err := s.AddToken(cmd.Context(), token); err != nil {
 					return err
 				}
 				fmt.Fprintf(streams.Err, "added token %s; it is shown this once\n", token.ID)
 				warnOfNamesakes(streams, others, token.Name)
-				printToken(streams, text, signInLink(base, text), link)
+				if reads {
+					printToken(streams, text, signInLink(base, text), link)
+				} else {
+					fmt.Fprintln(streams.Out, text)
+				}
 				if link && !cmd.Flags().Changed("base-url") {
 					fmt.Fprintf(streams.Err, "the link is to %s; if people reach the service elsewhere, say where with --base-url\n", base)
 				}
@@ -62,8 +79,23 @@ them in, programs send the header "Authorization: Bearer TOKEN".`,
 	}
 	dbFlag(c, &path)
 	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` under which the service is reached, for the link")
+	c.Flags().Var(&scope, "scope", "what it lets do: read, release or admin")
 	c.Flags().BoolVar(&link, "link", false, "print the link that signs in, in place of the token")
 	return c
+}
+
+// scopeFlag is a flag's value: what a token lets do.
+type scopeFlag access.Scope
+
+func (s *scopeFlag) Type() string   { return "scope" }
+func (s *scopeFlag) String() string { return string(*s) }
+
+func (s *scopeFlag) Set(text string) error {
+	if !slices.Contains(access.Scopes, access.Scope(text)) {
+		return errors.New("give read, release or admin")
+	}
+	*s = scopeFlag(text)
+	return nil
 }
 
 // warnOfNamesakes names the valid tokens that are called the same, for only their

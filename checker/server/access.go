@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,7 +17,10 @@ import (
 type who int
 
 const (
-	readersOnly who = iota // also what a route is that does not say
+	adminsOnly     who = iota // also what a route is that does not say
+	publishersOnly            // who may change releases
+	holdersOnly               // whoever may change releases, or see all figures
+	readersOnly               // who may see all figures
 	viewersToo
 	anyone
 )
@@ -27,7 +31,7 @@ type audience int
 const (
 	nobody   audience = iota
 	everyone          // only with Options.PublicStats: may see the public view
-	reader            // has a token: may see all figures
+	reader            // may see all figures
 )
 
 // lookAgain is how long a token is known without asking the store, and so how
@@ -61,31 +65,82 @@ func (s *Server) guard(r route) handler {
 	switch r.who {
 	case anyone:
 		return r.handler
-	case viewersToo:
-		return s.viewers(r.handler)
+	case viewersToo: // what the handler may show depends on the audience
+		return s.admit(r.handler, s.seesFigures(everyone))
+	case readersOnly:
+		return s.admit(r.handler, s.seesFigures(reader))
+	case holdersOnly:
+		return s.admit(r.handler, s.hasToken)
+	case publishersOnly:
+		return s.sameOrigin(s.admit(r.handler, s.sends(access.Release)))
 	}
-	return s.readers(r.handler)
+	return s.sameOrigin(s.admit(r.handler, s.sends(access.Admin)))
 }
 
-// readers lets those with a token pass.
-func (s *Server) readers(h handler) handler { return s.admit(h, reader) }
-
-// viewers lets those with a token pass, and everyone if figures are public. What
-// h may show depends on the audience.
-func (s *Server) viewers(h handler) handler { return s.admit(h, everyone) }
-
-func (s *Server) admit(h handler, least audience) handler {
+// admit lets those pass whom check finds nothing wrong with.
+func (s *Server) admit(h handler, check func(*http.Request) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		private(w.Header())
-		who, err := s.identify(r)
-		if err == nil && who < least {
-			err = fail(http.StatusUnauthorized, "sign_in", "", "this needs a token: send it as Authorization: Bearer TOKEN; relcheck token add makes one")
-		}
-		if err != nil {
+		if err := check(r); err != nil {
 			return s.refuse(w, r, err)
 		}
 		return h(w, r)
 	}
+}
+
+// seesFigures checks that the audience is one that may see them.
+func (s *Server) seesFigures(least audience) func(*http.Request) error {
+	return func(r *http.Request) error {
+		who, err := s.identify(r)
+		if err == nil && who < least {
+			err = noToken()
+		}
+		return err
+	}
+}
+
+// hasToken checks that it is somebody with a token for either, or who has signed in.
+func (s *Server) hasToken(r *http.Request) error {
+	t, err := s.holder(r)
+	switch {
+	case err == nil && t == nil:
+		err = noToken()
+	case err == nil && !t.Allows(access.Release) && !t.Allows(access.Read):
+		err = tooSmall(t, access.Release)
+	}
+	return err
+}
+
+// sends checks that a token of the scope comes with the request. That somebody
+// has signed in does not count: a page can make a browser send a cookie.
+func (s *Server) sends(scope access.Scope) func(*http.Request) error {
+	return func(r *http.Request) error {
+		_, err := s.sender(r, scope)
+		return err
+	}
+}
+
+func (s *Server) sender(r *http.Request, scope access.Scope) (*access.Token, error) {
+	t, err := s.bearer(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		return nil, noToken()
+	case !t.Allows(scope):
+		return nil, tooSmall(t, scope)
+	}
+	return t, nil
+}
+
+func noToken() *failure {
+	return fail(http.StatusUnauthorized, "sign_in", "", "this needs a token: send it as Authorization: Bearer TOKEN; relcheck token add makes one")
+}
+
+// tooSmall is the answer to those whose token is valid and for something else.
+func tooSmall(t *access.Token, scope access.Scope) *failure {
+	return fail(http.StatusForbidden, "insufficient_scope", "",
+		fmt.Sprintf("the token has scope %s, and this needs %s; relcheck token add NAME --scope %[2]s makes one", t.Scope, scope))
 }
 
 // private keeps an answer that depends on who asks out of caches, and the
@@ -125,29 +180,58 @@ func (s *Server) audience(r *http.Request) audience {
 	return who
 }
 
-// identify tells who asks. A token that is not valid is an error, for whoever
-// sends one means to be let in; a cookie that is not is no more than none.
+// identify tells who asks. A token that is not valid, or not for figures, is an
+// error, for whoever sends one means to be let in.
 func (s *Server) identify(r *http.Request) (audience, error) {
-	if scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
-		if _, err := s.verify(r, text); err != nil {
-			return nobody, err
-		}
+	t, err := s.holder(r)
+	switch {
+	case err != nil:
+		return nobody, err
+	case t != nil && t.Allows(access.Read):
 		return reader, nil
-	}
-	if id := s.session(r); id != "" {
-		t, err := s.gate.tokens.get(r.Context(), id)
-		if err != nil {
-			return nobody, unchecked()
-		}
-		if t != nil && t.Allows(access.Read) {
-			s.gate.uses.note(t, time.Now())
-			return reader, nil
-		}
-	}
-	if s.options.PublicStats {
+	case t != nil:
+		return nobody, tooSmall(t, access.Read)
+	case s.options.PublicStats:
 		return everyone, nil
 	}
 	return nobody, nil
+}
+
+// holder returns the valid token of who asks, by which the browser may have
+// signed in, or nil if there is none.
+func (s *Server) holder(r *http.Request) (*access.Token, error) {
+	t, err := s.bearer(r)
+	if t != nil || err != nil {
+		return t, err
+	}
+	return s.signedInBy(r)
+}
+
+// bearer returns the token that a request brings, or nil if it brings none.
+func (s *Server) bearer(r *http.Request) (*access.Token, error) {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return nil, nil
+	}
+	return s.verify(r, text)
+}
+
+// signedInBy returns the token by which a browser has signed in. A cookie that is
+// not valid, or was not given to read by, is no more than none.
+func (s *Server) signedInBy(r *http.Request) (*access.Token, error) {
+	id := s.session(r)
+	if id == "" {
+		return nil, nil
+	}
+	t, err := s.gate.tokens.get(r.Context(), id)
+	switch {
+	case err != nil:
+		return nil, unchecked()
+	case t == nil || !t.Allows(access.Read):
+		return nil, nil
+	}
+	s.gate.uses.note(t, time.Now())
+	return t, nil
 }
 
 // verify returns the valid token that text is. Who sends one is let in even if
@@ -161,7 +245,7 @@ func (s *Server) verify(r *http.Request, text string) (*access.Token, error) {
 	switch {
 	case err != nil:
 		return nil, unchecked()
-	case t != nil && t.Is(text) && t.Allows(access.Read):
+	case t != nil && t.Is(text) && t.Valid():
 		s.gate.uses.note(t, time.Now())
 		return t, nil
 	case wait > 0:

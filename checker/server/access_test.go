@@ -2,11 +2,13 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,7 +56,12 @@ var testRoutes = []server.Route{
 // token adds a token to the service's store.
 func (s *service) token(t testing.TB) (id, text string) {
 	t.Helper()
-	k, text := access.New("test", access.Read, time.Now())
+	return s.tokenOf(t, access.Read)
+}
+
+func (s *service) tokenOf(t testing.TB, scope access.Scope) (id, text string) {
+	t.Helper()
+	k, text := access.New("test", scope, time.Now())
 	if err := s.store.AddToken(context.Background(), k); err != nil {
 		t.Fatal(err)
 	}
@@ -75,11 +82,14 @@ func bearer(text string) credential     { return credential{"Authorization", "Be
 func withCookie(text string) credential { return credential{"Cookie", "relcheck=" + text} }
 
 // ask sends a request straight to the handler, from an address.
-func ask(h http.Handler, from, method, path string, c credential) *httptest.ResponseRecorder {
+func ask(h http.Handler, from, method, path string, c credential, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
 	r.RemoteAddr = from
 	if c.header != "" {
 		r.Header.Set(c.header, c.value)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -94,46 +104,142 @@ func sample(pattern string) (method, path string) {
 	return method, wildcard.ReplaceAllString(strings.ReplaceAll(path, "{$}", ""), "opa")
 }
 
-// A new route that is not on one of the lists above is for those with a token,
-// or this fails.
-func TestEveryRouteIsGuarded(t *testing.T) {
-	for _, publicToo := range []bool{false, true} {
-		s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: publicToo, PublicThreshold: 10}})
-		h := s.handler.HandlerWith(testRoutes...)
-		_, valid := s.token(t)
-		id, revoked := s.token(t)
-		s.revoke(t, id)
-		_, unknown := access.New("unknown", access.Read, time.Now())
-		in := time.Now().Add(time.Hour)
-		credentials := map[string]credential{
+// lets returns the scopes that a route is for which is not public. A new one that
+// changes something is for administrators, or it has to be named here.
+func lets(pattern string) []access.Scope {
+	method, path, _ := strings.Cut(pattern, " ")
+	switch ofReleases := strings.HasPrefix(path, "/api/v1/products/{product}/releases"); {
+	case ofReleases && method == "GET":
+		return []access.Scope{access.Read, access.Release, access.Admin}
+	case ofReleases:
+		return []access.Scope{access.Release, access.Admin}
+	case method == "GET":
+		return []access.Scope{access.Read, access.Admin}
+	}
+	return []access.Scope{access.Admin}
+}
+
+// walker asks for every route of a service as those do who may not.
+type walker struct {
+	*service
+	h      http.Handler
+	asked  int
+	tokens map[access.Scope][2]string // id and text, by scope
+	wrong  []string                   // what was let in, or refused in the wrong way
+}
+
+// from is another address each time, or soon there would be too many attempts.
+func (w *walker) from() string {
+	w.asked++
+	return fmt.Sprintf("10.%d.%d.%d:1", w.asked>>16, w.asked>>8&255, w.asked&255)
+}
+
+// refused asks, and wants a refusal of the status and code, or of either of two.
+func (w *walker) refused(pattern, what string, c credential, status int, codes string, headers ...string) {
+	method, path := sample(pattern)
+	got := ask(w.h, w.from(), method, path, c, headers...)
+	var said struct {
+		Error struct{ Code, Message string }
+	}
+	json.Unmarshal(got.Body.Bytes(), &said)
+	challenge := status != 401 || got.Header().Get("WWW-Authenticate") == "Bearer"
+	kept := got.Header().Get("Cache-Control") == "no-store" || strings.Contains(codes, "cross_origin")
+	if got.Code != status || !slices.Contains(strings.Fields(codes), said.Error.Code) || said.Error.Message == "" || !challenge || !kept {
+		w.wrong = append(w.wrong, fmt.Sprintf("%s with %s: %d %v %s", pattern, what, got.Code, got.Header(), got.Body))
+	}
+}
+
+// walk returns what is wrong with how the routes refuse.
+func (s *service) walk(t *testing.T, patterns []string, more ...server.Route) []string {
+	w := &walker{service: s, h: s.handler.HandlerWith(more...), tokens: map[access.Scope][2]string{}}
+	for _, scope := range access.Scopes {
+		id, text := s.tokenOf(t, scope)
+		w.tokens[scope] = [2]string{id, text}
+	}
+	id, revoked := s.tokenOf(t, access.Admin)
+	s.revoke(t, id)
+	_, unknown := access.New("unknown", access.Admin, time.Now())
+	_, odd := s.tokenOf(t, "odd")
+	valid, in := w.tokens[access.Admin], time.Now().Add(time.Hour)
+	for _, pattern := range patterns {
+		for what, c := range map[string]credential{
 			"nothing":              {},
 			"an unknown token":     bearer(unknown),
 			"a revoked token":      bearer(revoked),
 			"no token":             bearer("x"),
-			"a valid one's id":     bearer(valid[:13] + unknown[13:]),
+			"an empty token":       bearer(""),
+			"a valid one's id":     bearer(valid[1][:13] + unknown[13:]),
 			"another scheme":       {"Authorization", "Basic eDp5"},
 			"a revoked one's mark": withCookie(s.handler.Cookie(id, in)),
 			"an unknown one's":     withCookie(s.handler.Cookie("aaaaaaaa", in)),
 			"no mark of ours":      withCookie("aaaaaaaa.4000000000.AAAA"),
+			"one of a pipeline's":  withCookie(s.handler.Cookie(w.tokens[access.Release][0], in)),
+		} {
+			w.refused(pattern, what, c, 401, "sign_in invalid_token")
 		}
-		asked := 0
+		allowed := lets(pattern)
+		for scope, k := range w.tokens {
+			if !slices.Contains(allowed, scope) {
+				w.refused(pattern, "a token of scope "+string(scope), bearer(k[1]), 403, "insufficient_scope")
+			}
+		}
+		w.refused(pattern, "a token of a scope to come", bearer(odd), 403, "insufficient_scope")
+		if strings.HasPrefix(pattern, "GET ") {
+			continue
+		}
+		w.refused(pattern, "an administrator's cookie", withCookie(s.handler.Cookie(valid[0], in)), 401, "sign_in")
+		w.refused(pattern, "a valid token from another site", bearer(valid[1]), 403, "cross_origin", "Sec-Fetch-Site", "cross-site")
+		w.refused(pattern, "a valid token and another origin", bearer(valid[1]), 403, "cross_origin", "Origin", "https://evil.example")
+	}
+	return w.wrong
+}
+
+// A new route that is not on one of the lists above refuses who may not, or this
+// fails. Whoever may is let in.
+func TestEveryRouteIsGuarded(t *testing.T) {
+	for _, publicToo := range []bool{false, true} {
+		s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: publicToo, PublicThreshold: 10}})
 		patterns := s.handler.Patterns()
 		for _, r := range testRoutes {
 			patterns = append(patterns, r.Pattern)
 		}
+		patterns = slices.DeleteFunc(patterns, func(p string) bool { return public[p] || publicToo && publicStats[p] })
+		for _, wrong := range s.walk(t, patterns, testRoutes...) {
+			t.Errorf("public %v, %s", publicToo, wrong)
+		}
+		h, from := s.handler.HandlerWith(testRoutes...), 0
 		for _, pattern := range patterns {
-			if public[pattern] || publicToo && publicStats[pattern] {
-				continue
-			}
-			method, path := sample(pattern)
-			for what, c := range credentials {
-				asked++ // each from elsewhere, or soon they would be too many
-				got := ask(h, fmt.Sprintf("10.0.%d.%d:1", asked/256, asked%256), method, path, c)
-				if got.Code != 401 || !strings.Contains(got.Body.String(), `{"error":`) || got.Header().Get("Cache-Control") != "no-store" {
-					t.Errorf("%s, public %v, with %s: %d %v %s", pattern, publicToo, what, got.Code, got.Header(), got.Body)
+			for _, scope := range lets(pattern) {
+				_, text := s.tokenOf(t, scope)
+				method, path := sample(pattern)
+				from++
+				got := ask(h, fmt.Sprintf("10.1.1.%d:1", from), method, path, bearer(text))
+				if got.Code == 401 || got.Code == 403 {
+					t.Errorf("%s refuses a token of scope %s: %d %s", pattern, scope, got.Code, got.Body)
 				}
 			}
 		}
+	}
+}
+
+// The control: to walk finds what somebody forgot.
+func TestWalkFindsTheUnguarded(t *testing.T) {
+	s := newService(t)
+	for _, r := range []server.Route{
+		{Pattern: "GET /test/open", Who: server.Anyone},
+		{Pattern: "PUT /test/open", Who: server.Anyone},
+		{Pattern: "POST /test/like-a-page", Who: server.ReadersOnly},
+		{Pattern: "DELETE /test/by-anybody", Who: server.HoldersOnly},
+		{Pattern: "PUT /test/by-pipelines", Who: server.PublishersOnly},
+		{Pattern: "GET /test/by-anybody", Who: server.HoldersOnly},
+	} {
+		if wrong := s.walk(t, []string{r.Pattern}, r); len(wrong) == 0 {
+			t.Errorf("nothing was found to be wrong with %+v", r)
+		}
+	}
+	silent := server.Route{Pattern: "POST /test/silent"} // who it is for
+	if wrong := s.walk(t, []string{silent.Pattern}, silent); len(wrong) > 0 {
+		t.Errorf("a route that does not say who it is for: %v", wrong)
 	}
 }
 

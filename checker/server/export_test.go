@@ -7,8 +7,12 @@ import (
 
 // What tests see of the table of routes.
 const (
-	ReadersOnly = readersOnly
-	ViewersToo  = viewersToo
+	AdminsOnly     = adminsOnly
+	PublishersOnly = publishersOnly
+	HoldersOnly    = holdersOnly
+	ReadersOnly    = readersOnly
+	ViewersToo     = viewersToo
+	Anyone         = anyone
 )
 
 // Route is a route that tests add.

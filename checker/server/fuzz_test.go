@@ -4,13 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/edit"
 )
 
 // FuzzReport holds the decoder of bodies against the standard library's: what
@@ -48,4 +55,75 @@ func FuzzReport(f *testing.F) {
 			t.Fatalf("%s came back as %+v, %v", again, back, err)
 		}
 	})
+}
+
+// FuzzEdit reads bodies as changes of a release and of a product. What is taken
+// is JSON for the standard library too, comes to something valid, and does so
+// again when what came of it is sent. Its seeds are in testdata.
+func FuzzEdit(f *testing.F) {
+	f.Fuzz(func(t *testing.T, body []byte) {
+		request := func(body []byte) *http.Request {
+			return httptest.NewRequest("PUT", "/api/v1/products/opa", bytes.NewReader(body))
+		}
+		refused := func(err error) bool {
+			if e := (*failure)(nil); err != nil && (!errors.As(err, &e) || e.status < 400 || e.status > 499 || e.message == "") {
+				t.Fatalf("%q: %v is not an error for the caller", body, err)
+			}
+			if err == nil && (!json.Valid(body) || !utf8.Valid(body)) {
+				t.Fatalf("%q was taken, and is not JSON", body)
+			}
+			return err != nil
+		}
+		if e, err := readRelease(request(body)); !refused(err) {
+			r := e.Apply(checker.Release{Version: "v1.0.0"})
+			checkRelease(t, r)
+			e, err := readRelease(request(encode(editable(r))))
+			if diff := cmp.Diff(r, e.Apply(checker.Release{Version: "v1.0.0"})); err != nil || diff != "" {
+				t.Fatalf("%q came back: %v\n%s", body, err, diff)
+			}
+		}
+		if e, err := readProduct(request(body)); !refused(err) {
+			p, err := e.Apply(checker.Product{Name: "app"})
+			if err == nil && (edit.CheckProduct(p) != nil || p.Title == "") {
+				t.Fatalf("%q became %+v", body, p)
+			}
+			refused(mistaken(err))
+		}
+	})
+}
+
+// checkRelease makes sure that all of a release may be shown and stored.
+func checkRelease(t *testing.T, r checker.Release) {
+	t.Helper()
+	links := slices.Collect(maps.Values(r.Assets))
+	if r.Notes != "" {
+		links = append(links, r.Notes)
+	}
+	for _, link := range links {
+		if checker.CheckLink(link) != nil || !utf8.ValidString(link) || strings.ContainsRune(link, 0) {
+			t.Fatalf("%q is taken for a URL", link)
+		}
+	}
+	for platform := range r.Assets {
+		if !platform.Known() {
+			t.Fatalf("%v is taken for a platform", platform)
+		}
+	}
+	if r.Date.Nanosecond() != 0 || r.Date.Location() != time.UTC {
+		t.Fatalf("the date is %v", r.Date)
+	}
+}
+
+// editable is a release as a body may tell it.
+func editable(r checker.Release) map[string]any {
+	all := map[string]any{"notes": r.Notes, "prerelease": r.Prerelease}
+	if d := date(r.Date); d != nil {
+		all["date"] = *d
+	}
+	assets := map[string]string{}
+	for platform, url := range r.Assets {
+		assets[platform.String()] = url
+	}
+	all["assets"] = assets
+	return all
 }

@@ -4,7 +4,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"relcheck/checker"
 	"relcheck/checker/server/chart"
@@ -56,8 +55,7 @@ func releaseLines(p *product, v *stats.View) (all []releaseLine) {
 	for r := range rows(v.Table("versions")) {
 		counted[r.text("version")] = r
 	}
-	releases := slices.Clone(p.Releases)
-	slices.SortFunc(releases, func(a, b checker.Release) int { return checker.Compare(b.Version, a.Version) })
+	releases := p.newest()
 	for i := range releases {
 		one := &releases[i]
 		line := releaseLine{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: notes(&p.Product, one), Reason: one.Retracted, IDs: unknown, Share: unknown}

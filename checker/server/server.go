@@ -56,6 +56,9 @@ type Store interface {
 	Token(ctx context.Context, id string) (*access.Token, error)
 	// UseToken keeps the hour in which a token was used.
 	UseToken(ctx context.Context, id string, at time.Time) error
+	// As returns what changes products and releases on behalf of who, the id of a
+	// token.
+	As(who string) Editor
 	// SessionKey returns the random bytes that key cookies, the same for all
 	// servers on one store.
 	SessionKey(ctx context.Context) ([]byte, error)
@@ -83,6 +86,7 @@ type Server struct {
 	gate     *gate
 	views    *views
 	metrics  *metrics
+	loading  sync.Mutex // one at a time: what was read first is not to come last
 	snapshot atomic.Pointer[snapshot]
 }
 
@@ -98,6 +102,8 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 }
 
 func (s *Server) load(ctx context.Context) error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
 	c, err := s.store.Catalog(ctx)
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
@@ -172,6 +178,11 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/products", strict(s.apiProducts), viewersToo},
 		{"GET /api/v1/products/{product}/stats", strict(s.apiTables, parameters[:len(parameters)-1]...), viewersToo},
 		{"GET /api/v1/products/{product}/stats/{table}", strict(s.apiTable, parameters...), viewersToo},
+		{"PUT /api/v1/products/{product}", strict(s.putProduct), adminsOnly},
+		{"DELETE /api/v1/products/{product}", strict(s.deleteProduct, "reports"), adminsOnly},
+		{"GET /api/v1/products/{product}/releases", strict(s.apiReleases), holdersOnly},
+		{"PUT /api/v1/products/{product}/releases/{version}", strict(s.putRelease), publishersOnly},
+		{"DELETE /api/v1/products/{product}/releases/{version}", strict(s.deleteRelease), publishersOnly},
 		{"GET /metrics", s.scrape, readersOnly},
 		{"GET /healthz", s.healthz, anyone},
 		{"GET /readyz", s.readyz, anyone},

@@ -3,7 +3,9 @@ package server_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +22,14 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/server"
 	"relcheck/db"
+	"relcheck/db/pgtest"
 )
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	pgtest.Stop()
+	os.Exit(status)
+}
 
 const sampleID = "08c1d850-6065-478a-b9b5-a8f9f464ad33"
 
@@ -28,6 +37,7 @@ const sampleID = "08c1d850-6065-478a-b9b5-a8f9f464ad33"
 type service struct {
 	*httptest.Server
 	store   *db.Store
+	writer  *db.Writer
 	handler *server.Server
 	path    string
 }
@@ -36,6 +46,8 @@ type halves struct {
 	*db.Store
 	*db.Writer
 }
+
+func (h halves) As(who string) server.Editor { return h.Store.As(who) }
 
 func newService(t testing.TB, releases ...checker.Release) *service {
 	t.Helper()
@@ -55,6 +67,7 @@ type serviceOptions struct {
 	log    io.Writer
 	routes []server.Route // in addition
 	fill   func(*db.Store)
+	at     string // a database; a new file if empty
 }
 
 func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release) *service {
@@ -75,7 +88,7 @@ func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{path: filepath.Join(t.TempDir(), "relcheck.db")}
+	s := &service{path: cmp.Or(o.at, filepath.Join(t.TempDir(), "relcheck.db"))}
 	s.store, err = db.Open(ctx, s.path, string(schema))
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +103,7 @@ func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
+	s.writer = w
 	handler, err := server.New(ctx, o.wrap(halves{s.store, w}), log, o.Options)
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +120,19 @@ func (s *service) put(t testing.TB, product string, releases ...checker.Release)
 	_, err := s.store.PutReleases(context.Background(), product, releases,
 		func(_, given checker.Release) checker.Release { return given })
 	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exec changes the store behind its back.
+func (s *service) exec(t testing.TB, text string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+s.path+"?_busy_timeout=5000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Exec(text); err != nil {
 		t.Fatal(err)
 	}
 }

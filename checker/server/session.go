@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"relcheck/checker/access"
 )
 
 const (
@@ -123,6 +125,9 @@ func (s *Server) signInByForm(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request, text, next string) error {
 	t, err := s.verify(r, text)
+	if err == nil && !t.Allows(access.Read) {
+		err = tooSmall(t, access.Read)
+	}
 	if err != nil {
 		return s.refuse(w, r, err)
 	}
@@ -186,6 +191,8 @@ func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, status int) 
 	switch {
 	case status == http.StatusUnauthorized && given:
 		page.Message = "This token is not valid, or was revoked."
+	case status == http.StatusForbidden:
+		page.Message = "This token is for releases, and lets see no figures."
 	case status == http.StatusTooManyRequests:
 		page.Message = "Too many tokens from your address were not valid. Try again in a minute."
 	case status == http.StatusServiceUnavailable:

@@ -1,0 +1,57 @@
+// Package edit is about changes of products and releases: what may be said of
+// them, be it at the command line or over HTTP, and what comes of it.
+package edit
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"relcheck/checker"
+)
+
+// ErrNotFound is wrapped by errors about a product, a release or a token that is
+// not there.
+var ErrNotFound = errors.New("not found")
+
+// ErrInUse is wrapped by errors about something that cannot be changed for the
+// sake of something else.
+var ErrInUse = errors.New("in use")
+
+// Mistake is what is wrong with one field of what was said. Its text tells what
+// to say instead.
+type Mistake struct{ Field, Text string }
+
+func (m *Mistake) Error() string { return m.Field + ": " + m.Text }
+
+func mistake(field, format string, args ...any) error {
+	return &Mistake{field, fmt.Sprintf(format, args...)}
+}
+
+// Outcome is what a change came to.
+type Outcome int
+
+const (
+	Unchanged Outcome = iota // it was so already
+	Changed
+	Added
+)
+
+// maxLink is the length of the longest URL, in bytes: callers get it with every answer.
+const maxLink = 2000
+
+// checkLink returns an error unless s is a URL that may be shown to everybody.
+func checkLink(s string) error {
+	if len(s) > maxLink {
+		return fmt.Errorf("the URL has %d bytes; give one of at most %d", len(s), maxLink)
+	}
+	return checker.CheckLink(s)
+}
+
+// ParseTime reads an RFC 3339 time, or a date as its first moment in UTC.
+func ParseTime(s string) (time.Time, error) {
+	if t, err := time.Parse(time.DateOnly, s); err == nil {
+		return t, nil
+	}
+	return time.Parse(time.RFC3339, s)
+}

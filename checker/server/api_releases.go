@@ -1,0 +1,54 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+
+	"relcheck/checker"
+)
+
+// apiRelease is a release as the API shows it.
+type apiRelease struct {
+	Version    string            `json:"version"`
+	Date       *string           `json:"date"`  // RFC 3339, or null if not known
+	Notes      *string           `json:"notes"` // null for the product's template
+	Prerelease bool              `json:"prerelease"`
+	Withdrawn  bool              `json:"withdrawn"`
+	Retracted  *string           `json:"retracted"` // why its source takes it back, or null
+	Assets     map[string]string `json:"assets"`    // by platform: linux/amd64
+	Latest     bool              `json:"latest"`    // offered to those who run no pre-release
+}
+
+// newAPIRelease describes one of the product's releases.
+func (p *product) newAPIRelease(r checker.Release) apiRelease {
+	assets := map[string]string{}
+	for platform, url := range r.Assets {
+		assets[platform.String()] = url
+	}
+	return apiRelease{r.Version, date(r.Date), known(r.Notes), r.Prerelease, r.Withdrawn, known(r.Retracted), assets,
+		checker.Canonical(r.Version) == p.stable.version}
+}
+
+// newest returns the releases, the newest first.
+func (p *product) newest() []checker.Release {
+	releases := slices.Clone(p.Releases)
+	slices.SortFunc(releases, func(a, b checker.Release) int { return checker.Compare(b.Version, a.Version) })
+	return releases
+}
+
+// apiReleases answers GET /api/v1/products/{product}/releases.
+func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request) error {
+	p := s.snapshot.Load().products[r.PathValue("product")]
+	if p == nil {
+		return unknownProduct(r.PathValue("product"))
+	}
+	body := struct {
+		Product  string       `json:"product"`
+		Releases []apiRelease `json:"releases"`
+	}{p.Name, []apiRelease{}}
+	for _, one := range p.newest() {
+		body.Releases = append(body.Releases, p.newAPIRelease(one))
+	}
+	writeJSON(w, http.StatusOK, encode(body))
+	return nil
+}

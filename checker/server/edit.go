@@ -1,0 +1,174 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/access"
+	"relcheck/checker/edit"
+)
+
+// editTimeout is how long the store may take for a change.
+const editTimeout = 10 * time.Second
+
+// Editor changes products and releases on behalf of somebody. What an error
+// wraps of package edit tells the caller's mistakes from trouble of the store.
+type Editor interface {
+	// EditRelease makes of a release what e says, adds it if it is new, and
+	// returns it as it is stored then.
+	EditRelease(ctx context.Context, product, version string, e edit.Release) (checker.Release, edit.Outcome, error)
+	// Withdraw takes a release back, or restores it.
+	Withdraw(ctx context.Context, product, version string, withdrawn bool) error
+	// EditProduct is the same as EditRelease for products.
+	EditProduct(ctx context.Context, name string, e edit.Product) (checker.Product, edit.Outcome, error)
+	// DropProduct removes a product, with what was recorded of it if reports says
+	// so: else that is an error.
+	DropProduct(ctx context.Context, name string, reports bool) error
+}
+
+// putRelease answers PUT /api/v1/products/{product}/releases/{version}.
+func (s *Server) putRelease(w http.ResponseWriter, r *http.Request) error {
+	e, err := readRelease(r)
+	if err != nil {
+		return err
+	}
+	product, done := r.PathValue("product"), edit.Unchanged
+	var stored checker.Release
+	err = s.change(r, access.Release, func(ctx context.Context, by Editor) (err error) {
+		stored, done, err = by.EditRelease(ctx, product, r.PathValue("version"), e)
+		return err
+	})
+	switch {
+	case errors.Is(err, edit.ErrNotFound):
+		return unknownProduct(product)
+	case err != nil:
+		return err
+	}
+	return s.writeRelease(w, product, stored, done)
+}
+
+// deleteRelease answers DELETE of the same: it withdraws.
+func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request) error {
+	product, version := r.PathValue("product"), r.PathValue("version")
+	err := s.change(r, access.Release, func(ctx context.Context, by Editor) error {
+		return by.Withdraw(ctx, product, version, true)
+	})
+	p := s.snapshot.Load().products[product]
+	switch {
+	case errors.Is(err, edit.ErrNotFound) && p == nil:
+		return unknownProduct(product)
+	case errors.Is(err, edit.ErrNotFound):
+		return fail(http.StatusNotFound, "unknown_release", "", "there is no such release of the product; GET its releases for those there are")
+	case err != nil:
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) writeRelease(w http.ResponseWriter, product string, r checker.Release, done edit.Outcome) error {
+	p := s.snapshot.Load().products[product]
+	if p == nil { // removed meanwhile
+		return unknownProduct(product)
+	}
+	writeJSON(w, statusOf(done), encode(p.newAPIRelease(r)))
+	return nil
+}
+
+func statusOf(done edit.Outcome) int {
+	if done == edit.Added {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+// apiEdited is a product as those see it who may change it.
+type apiEdited struct {
+	Name     string `json:"name"`
+	Title    string `json:"title"`
+	Repo     string `json:"repo"`
+	Module   string `json:"module"`
+	Download string `json:"download"`
+	Notes    string `json:"notes"`
+}
+
+// putProduct answers PUT /api/v1/products/{product}.
+func (s *Server) putProduct(w http.ResponseWriter, r *http.Request) error {
+	e, err := readProduct(r)
+	if err != nil {
+		return err
+	}
+	var stored checker.Product
+	var done edit.Outcome
+	err = s.change(r, access.Admin, func(ctx context.Context, by Editor) (err error) {
+		stored, done, err = by.EditProduct(ctx, r.PathValue("product"), e)
+		return err
+	})
+	switch {
+	case errors.Is(err, edit.ErrInUse):
+		return fail(http.StatusConflict, "repo_in_use", "repo", "repo belongs to another product; a repository leads to one only")
+	case err != nil:
+		return err
+	}
+	writeJSON(w, statusOf(done), encode(apiEdited(stored)))
+	return nil
+}
+
+// deleteProduct answers DELETE /api/v1/products/{product}.
+func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request) error {
+	product, reports := r.PathValue("product"), r.URL.Query().Get("reports")
+	if reports != "" && reports != "true" && reports != "false" {
+		return fail(http.StatusBadRequest, "invalid_query", "reports", "reports must be true or false")
+	}
+	err := s.change(r, access.Admin, func(ctx context.Context, by Editor) error {
+		return by.DropProduct(ctx, product, reports == "true")
+	})
+	switch {
+	case errors.Is(err, edit.ErrNotFound):
+		return unknownProduct(product)
+	case errors.Is(err, edit.ErrInUse):
+		return fail(http.StatusConflict, "has_reports", "reports", "the product has been asked about, and that is recorded; to remove it all, add ?reports=true")
+	case err != nil:
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// change lets the sender of a request, who has a token of the scope, change
+// something, and answers with it from then on. The change goes on when the caller
+// leaves, who may as well ask again: all of them come to the same twice.
+func (s *Server) change(r *http.Request, scope access.Scope, f func(context.Context, Editor) error) error {
+	who, err := s.sender(r, scope)
+	if err != nil {
+		return err
+	}
+	if s.store.Ready() != nil { // a file that was replaced takes changes, and loses them
+		return notChanged()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), editTimeout)
+	defer cancel()
+	err = f(ctx, s.store.As(who.ID))
+	switch {
+	case errors.Is(err, edit.ErrNotFound) || errors.Is(err, edit.ErrInUse):
+		return err
+	case errors.As(err, new(*edit.Mistake)):
+		return mistaken(err)
+	case err != nil:
+		s.log.Error("cannot store a change of a product or release", "err", err)
+		return notChanged()
+	}
+	if err := s.look(ctx); err != nil {
+		s.log.Error("cannot read what was changed; answering with it as soon as possible", "err", err)
+	}
+	return nil
+}
+
+func notChanged() *failure {
+	f := fail(http.StatusServiceUnavailable, "not_changed", "", "the change could not be stored; send it again later")
+	f.retryAfter = 5
+	return f
+}

@@ -1,0 +1,240 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker"
+	"relcheck/checker/access"
+	"relcheck/checker/edit"
+	"relcheck/db"
+)
+
+func auditOf(t *testing.T, s *db.Store, product string, since time.Time) (all []string) {
+	t.Helper()
+	log, err := s.Audit(context.Background(), product, since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range log {
+		if age := time.Since(a.At); age < -time.Second || age > 10*time.Minute {
+			t.Errorf("%+v was made %v ago", a, age)
+		}
+		all = append(all, strings.Join([]string{a.Who, a.Action, a.Product, a.Detail}, " | "))
+	}
+	return all
+}
+
+// releaseOf returns an edit of a release: notes, whether it is withdrawn, and the
+// URL of an asset, or "" for what is not said.
+func releaseOf(t *testing.T, notes, withdrawn, asset string) (e edit.Release) {
+	t.Helper()
+	if notes != "" {
+		if err := e.SetNotes(notes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if withdrawn != "" {
+		e.Withdrawn = new(bool)
+		*e.Withdrawn = withdrawn == "true"
+	}
+	if asset != "" {
+		if err := e.SetAsset("linux/amd64", asset); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return e
+}
+
+// Each change is written down, with who made it; what changes nothing is not.
+func audit(t *testing.T, name string) {
+	ctx := context.Background()
+	line := open(t, name)
+	s := line.As("k2x7q4mw")
+	var want []string
+	step := func(what string, err error, row ...string) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		want = append(row, want...)
+		if diff := cmp.Diff(want, auditOf(t, s, "", time.Time{})); diff != "" {
+			t.Fatalf("after %s:\n%s", what, diff)
+		}
+	}
+	release := func(notes, withdrawn, asset string) error {
+		_, _, err := s.EditRelease(ctx, "app", "1.0.0", releaseOf(t, notes, withdrawn, asset))
+		return err
+	}
+	product := func(e edit.Product) error {
+		_, _, err := s.EditProduct(ctx, "app", e)
+		return err
+	}
+	step("nothing", nil)
+	step("a new product", product(nil), "k2x7q4mw | product.added | app | ")
+	step("the same", product(edit.Product{"title": "app"}))
+	step("another title and module", product(edit.Product{"module": "example.com/app", "title": "App"}), "k2x7q4mw | product.changed | app | title, module")
+	step("another title at the command line", line.SetProduct(ctx, checker.Product{Name: "app", Title: "The App", Module: "example.com/app"}),
+		"command line | product.changed | app | title")
+	step("the same title", line.SetProduct(ctx, checker.Product{Name: "app", Title: "The App", Module: "example.com/app"}))
+	step("a release", release("", "", ""), "k2x7q4mw | release.added | app | v1.0.0")
+	step("the same release", release("", "false", ""))
+	step("its notes and asset", release("https://example.com", "", "https://example.com/a"), "k2x7q4mw | release.changed | app | v1.0.0: notes, assets")
+	step("the same again", release("https://example.com", "", "https://example.com/a"))
+	step("two things at once", release("https://example.com/2", "true", ""),
+		"k2x7q4mw | release.withdrawn | app | v1.0.0", "k2x7q4mw | release.changed | app | v1.0.0: notes")
+	step("withdrawn again", line.Withdraw(ctx, "app", "v1.0.0", true))
+	step("restored", line.Withdraw(ctx, "app", "v1.0.0", false), "command line | release.restored | app | v1.0.0")
+
+	three := []checker.Release{{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.2.0"}}
+	_, err := line.PutReleases(ctx, "app", three, keep)
+	step("an import", err, "command line | releases.imported | app | 3 releases: 2 added, 0 changed, 1 as they were")
+	_, err = line.SyncReleases(ctx, "app", append(three, checker.Release{Version: "v1.3.0"}), keep)
+	step("a sync", err, "command line | releases.synced | app | 4 releases: 1 added, 0 changed, 3 as they were")
+	_, err = line.SyncReleases(ctx, "app", three, keep)
+	step("a sync of nothing new", err)
+
+	k, _ := access.New("Ann's laptop", access.Release, time.Now())
+	step("a token", line.AddToken(ctx, k), "command line | token.added |  | "+k.ID+": release")
+	step("revoked", line.RevokeToken(ctx, k.ID, time.Now()), "command line | token.revoked |  | "+k.ID)
+	step("revoked again", line.RevokeToken(ctx, k.ID, time.Now()))
+	step("used", line.UseToken(ctx, k.ID, time.Now()))
+
+	w := writer(t, line)
+	defer w.Close()
+	if err := w.Record(ctx, "app", linux, report("1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"the product has reports": s.DropProduct(ctx, "app", false),
+		"its name is given":       s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"}),
+		"its repository is": func() error {
+			_, _, err := s.EditProduct(ctx, "app", edit.Product{"repo": "Open-Policy-Agent/OPA"})
+			return err
+		}(),
+	} {
+		if !errors.Is(err, db.ErrInUse) {
+			t.Errorf("%s: %v", what, err)
+		}
+		step(what, nil)
+	}
+	for what, err := range map[string]error{
+		"no such release": s.Withdraw(ctx, "app", "v9.9.9", true),
+		"no such product": func() error { _, _, err := s.EditRelease(ctx, "none", "v1.0.0", edit.Release{}); return err }(),
+		"none to remove":  s.DropProduct(ctx, "none", true),
+		"no such token":   s.RevokeToken(ctx, "none", time.Now()),
+	} {
+		if !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+		step(what, nil)
+	}
+	step("removed", s.RemoveProduct(ctx, "app", true), "k2x7q4mw | product.removed | app | with its reports")
+
+	if got := auditOf(t, s, "app", time.Time{}); len(got) != len(want)-2 {
+		t.Errorf("of the product that is gone: %q", got)
+	}
+	if got := auditOf(t, s, "", time.Now().Add(time.Hour)); len(got) != 0 {
+		t.Errorf("since a time to come: %q", got)
+	}
+}
+
+// The first token of a store is the server's.
+func auditOfFirstToken(t *testing.T, name string) {
+	s := open(t, name)
+	k, _ := access.New("first start", access.Read, time.Now())
+	for range 2 {
+		if _, err := s.AddFirstToken(context.Background(), k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"server | token.added |  | " + k.ID + ": read"}, auditOf(t, s, "", time.Time{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A change that cannot be written down is not made.
+func changesNeedTheAudit(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	k, _ := access.New("kept", access.Read, time.Now())
+	other, _ := access.New("other", access.Read, time.Now())
+	if err := s.AddToken(ctx, k); err != nil {
+		t.Fatal(err)
+	}
+	s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.0.0"}}, take)
+	if _, err := raw(t, name).Exec("ALTER TABLE audit RENAME TO away"); err != nil {
+		t.Fatal(err)
+	}
+	tables := []string{"setting", "product", "release", "asset", "token"}
+	before := dumpOf(t, name, tables)
+	for what, change := range map[string]func() error{
+		"add a product":    func() error { return s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"}) },
+		"set a product":    func() error { return s.SetProduct(ctx, checker.Product{Name: "opa", Title: "App"}) },
+		"edit a product":   func() error { _, _, err := s.EditProduct(ctx, "opa", edit.Product{"title": "App"}); return err },
+		"remove a product": func() error { return s.DropProduct(ctx, "opa", true) },
+		"add a release":    func() error { _, _, err := s.EditRelease(ctx, "opa", "v1.1.0", edit.Release{}); return err },
+		"edit a release": func() error {
+			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", releaseOf(t, "https://example.com", "", "https://example.com"))
+			return err
+		},
+		"withdraw by edit": func() error {
+			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", releaseOf(t, "", "true", ""))
+			return err
+		},
+		"withdraw": func() error { return s.Withdraw(ctx, "opa", "v1.0.0", true) },
+		"import": func() error {
+			_, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v2.0.0"}}, take)
+			return err
+		},
+		"add a token":    func() error { return s.AddToken(ctx, other) },
+		"revoke a token": func() error { return s.RevokeToken(ctx, k.ID, time.Now()) },
+	} {
+		if err := change(); err == nil {
+			t.Errorf("%s: done without being written down", what)
+		}
+		if diff := cmp.Diff(before, dumpOf(t, name, tables)); diff != "" {
+			t.Errorf("%s:\n%s", what, diff)
+		}
+	}
+}
+
+// Of several who change things at once, each change is written down once.
+func auditAtOnce(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	const others, each = 4, 6
+	var wg sync.WaitGroup
+	for i := range others {
+		by := open(t, name).As(fmt.Sprintf("token%d", i))
+		wg.Go(func() {
+			for n := range each {
+				if _, _, err := by.EditRelease(ctx, "opa", fmt.Sprintf("v1.%d.%d", i, n), edit.Release{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	rows := map[string]bool{}
+	for _, row := range auditOf(t, s, "opa", time.Time{}) {
+		rows[row] = true
+	}
+	for i := range others {
+		for n := range each {
+			if row := fmt.Sprintf("token%d | release.added | opa | v1.%[1]d.%d", i, n); !rows[row] {
+				t.Errorf("there is no row %q", row)
+			}
+		}
+	}
+	if len(rows) != others*each {
+		t.Errorf("%d rows of %d changes", len(rows), others*each)
+	}
+}

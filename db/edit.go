@@ -1,0 +1,161 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"relcheck/checker"
+	"relcheck/checker/edit"
+)
+
+// EditRelease makes of a release what e says, and adds it if there is none of the
+// version. It returns the release as it is stored then. The error wraps
+// [ErrNotFound] if there is no such product, and is an [edit.Mistake] about a
+// version that is none.
+func (s *Store) EditRelease(ctx context.Context, product, version string, e edit.Release) (r checker.Release, done edit.Outcome, err error) {
+	if err := edit.CheckVersion(version); err != nil {
+		return r, edit.Unchanged, err
+	}
+	err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
+		r, done, err = s.editRelease(ctx, tx, product, version, e)
+		return err
+	})
+	return r, done, err
+}
+
+func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version string, e edit.Release) (r checker.Release, done edit.Outcome, err error) {
+	p, err := productNamed(ctx, tx, product)
+	if err != nil {
+		return r, done, err
+	}
+	key := checker.Canonical(version)
+	found, err := releases(ctx, tx, p.id, key)
+	if err != nil {
+		return r, done, err
+	}
+	old, action, detail := edit.NewRelease(p.Product, version), releaseAdded, ""
+	if len(found) > 0 {
+		old, action = found[0], releaseChanged
+	}
+	r = e.Apply(old)
+	switch changes := differences(old, r); {
+	case len(found) == 0:
+		done, detail = edit.Added, r.Version
+	case len(changes) > 0:
+		done, detail = edit.Changed, r.Version+": "+strings.Join(changes, ", ")
+	}
+	if done != edit.Unchanged {
+		if err := putRelease(ctx, tx, p.id, key, r); err != nil {
+			return r, done, err
+		}
+		if err := s.note(ctx, tx, action, product, detail); err != nil {
+			return r, done, err
+		}
+	}
+	if e.Withdrawn != nil && *e.Withdrawn != r.Withdrawn {
+		r.Withdrawn, done = *e.Withdrawn, max(done, edit.Changed)
+		if err := s.withdraw(ctx, tx, p, key, r.Version, r.Withdrawn); err != nil {
+			return r, done, err
+		}
+	}
+	if done != edit.Unchanged {
+		err = touchCatalog(ctx, tx)
+	}
+	return r, done, err
+}
+
+// Withdraw takes a release back, or restores it. Either holds until the other
+// is asked for, whatever the release's source says meanwhile.
+func (s *Store) Withdraw(ctx context.Context, product, version string, withdrawn bool) error {
+	key := checker.Canonical(version)
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		var tag string
+		var was sql.NullBool
+		err = tx.QueryRowContext(ctx, "SELECT tag, withdrawn FROM release WHERE product = $1 AND version = $2", p.id, key).Scan(&tag, &was)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return fmt.Errorf("release %s of product %s: %w; relcheck release list %s shows those there are", version, product, ErrNotFound, product)
+		case err != nil || was.Valid && was.Bool == withdrawn:
+			return err
+		}
+		if err := s.withdraw(ctx, tx, p, key, tag, withdrawn); err != nil {
+			return err
+		}
+		return touchCatalog(ctx, tx)
+	})
+}
+
+func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, p product, key, tag string, withdrawn bool) error {
+	action := releaseRestored
+	if withdrawn {
+		action = releaseWithdrawn
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE release SET withdrawn = $3 WHERE product = $1 AND version = $2", p.id, key, withdrawn)
+	if err != nil {
+		return err
+	}
+	return s.note(ctx, tx, action, p.Name, tag)
+}
+
+// EditProduct makes of a product what e says, and adds it if there is none of the
+// name. It returns the product as it is stored then. The error is an
+// [edit.Mistake], or wraps [ErrInUse] when its repository belongs to another one.
+func (s *Store) EditProduct(ctx context.Context, name string, e edit.Product) (p checker.Product, done edit.Outcome, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		old, err := productNamed(ctx, tx, name)
+		added := errors.Is(err, ErrNotFound)
+		if err != nil && !added {
+			return err
+		}
+		old.Name = name
+		if p, err = e.Apply(old.Product); err != nil {
+			return err
+		}
+		if added {
+			done = edit.Added
+			return s.addProduct(ctx, tx, p)
+		}
+		done, err = s.setProduct(ctx, tx, old, p)
+		return err
+	})
+	return p, done, err
+}
+
+func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p checker.Product) error {
+	if err := checkFree(ctx, tx, p, true); err != nil {
+		return err
+	}
+	if err := insertProduct(ctx, tx, p); err != nil {
+		return err
+	}
+	if err := s.note(ctx, tx, productAdded, p.Name, ""); err != nil {
+		return err
+	}
+	return touchCatalog(ctx, tx)
+}
+
+func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p checker.Product) (edit.Outcome, error) {
+	changes := edit.Differences(old.Product, p)
+	if len(changes) == 0 {
+		return edit.Unchanged, nil
+	}
+	if err := checkFree(ctx, tx, p, false); err != nil {
+		return edit.Unchanged, err
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6 WHERE id = $1",
+		old.id, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+	if err == nil {
+		err = s.note(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))
+	}
+	if err == nil {
+		err = touchCatalog(ctx, tx)
+	}
+	return edit.Changed, err
+}

@@ -1,0 +1,128 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker"
+	"relcheck/checker/edit"
+	"relcheck/db"
+)
+
+// What is said of a release replaces what was known, and the rest stays.
+func editRelease(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	put := func(version string, e edit.Release, done edit.Outcome, want checker.Release) {
+		t.Helper()
+		before := revision(t, s)
+		r, got, err := s.EditRelease(ctx, "opa", version, e)
+		if diff := cmp.Diff(want, r); err != nil || got != done || diff != "" {
+			t.Errorf("%d, %v; want %d\n%s", got, err, done, diff)
+		}
+		all, err := s.Releases(ctx, "opa")
+		if diff := cmp.Diff([]checker.Release{want}, all); err != nil || diff != "" {
+			t.Errorf("stored is something else: %v\n%s", err, diff)
+		}
+		if grown := revision(t, s) > before; grown != (done != edit.Unchanged) {
+			t.Errorf("servers are told of a change: %v", grown)
+		}
+	}
+	want := checker.Release{Version: "v1.0.0-rc.1", Prerelease: true}
+	put("1.0.0-rc.1", edit.Release{}, edit.Added, want) // opa has a module, whose tags begin with a v
+	put("v1.0.0-rc.1", edit.Release{}, edit.Unchanged, want)
+
+	e := releaseOf(t, "https://example.com", "", "https://example.com/a")
+	if err := e.SetDate("2026-01-31T12:00:00.5+02:00"); err != nil {
+		t.Fatal(err)
+	}
+	e.Prerelease = new(bool)
+	want.Prerelease, want.Notes, want.Date = false, "https://example.com", time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
+	want.Assets = map[checker.Platform]string{linux: "https://example.com/a"}
+	put("1.0.0-rc.1", e, edit.Changed, want)
+	put("1.0.0-rc.1", e, edit.Unchanged, want)
+
+	arm := checker.Platform{OS: "linux", Arch: "arm64"}
+	e = edit.Release{}
+	if err := errors.Join(e.SetAsset("linux/arm64", "https://example.com/b"), e.TakeAsset("linux/amd64"), e.SetNotes("")); err != nil {
+		t.Fatal(err)
+	}
+	want.Assets, want.Notes = map[checker.Platform]string{arm: "https://example.com/b"}, ""
+	put("1.0.0-rc.1", e, edit.Changed, want)
+
+	want.Withdrawn = true
+	put("1.0.0-rc.1", releaseOf(t, "", "true", ""), edit.Changed, want)
+	put("1.0.0-rc.1", releaseOf(t, "", "true", ""), edit.Unchanged, want)
+	put("1.0.0-rc.1", edit.Release{}, edit.Unchanged, want)
+	want.Withdrawn = false
+	put("1.0.0-rc.1", releaseOf(t, "", "false", ""), edit.Changed, want)
+
+	if _, _, err := s.EditRelease(ctx, "none", "v1.0.0", e); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("of a product that is not there: %v", err)
+	}
+	if _, _, err := s.EditRelease(ctx, "opa", "nightly", e); !errors.As(err, new(*edit.Mistake)) {
+		t.Errorf("of a version that is none: %v", err)
+	}
+}
+
+// To say that a release is not withdrawn does not keep its source from taking it
+// back later; to restore one that was taken back does.
+func TestSayingNotWithdrawn(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, engines["SQLite"](t))
+	withdrawn := func() bool {
+		t.Helper()
+		all, err := s.Releases(ctx, "opa")
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		return all[0].Withdrawn
+	}
+	not := releaseOf(t, "", "false", "")
+	retracted := []checker.Release{{Version: "v1.0.0", Retracted: "broken"}}
+	for _, want := range []bool{true, false} { // the second time it was restored
+		if _, _, err := s.EditRelease(ctx, "opa", "v1.0.0", not); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.PutReleases(ctx, "opa", retracted, take); err != nil {
+			t.Fatal(err)
+		}
+		if withdrawn() != want {
+			t.Errorf("withdrawn is %v", !want)
+		}
+	}
+}
+
+func editProduct(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	put := func(e edit.Product, done edit.Outcome, want checker.Product) {
+		t.Helper()
+		p, got, err := s.EditProduct(ctx, "app", e)
+		if err != nil || got != done || p != want {
+			t.Errorf("%+v, %d, %v; want %+v, %d", p, got, err, want, done)
+		}
+		if p, err := s.Product(ctx, "app"); err != nil || p != want {
+			t.Errorf("stored is %+v, %v", p, err)
+		}
+	}
+	want := checker.Product{Name: "app", Title: "app", Repo: "me/app"}
+	put(edit.Product{"repo": "me/app"}, edit.Added, want)
+	put(edit.Product{}, edit.Unchanged, want)
+	want.Title, want.Repo, want.Download = "App", "", "https://example.com/{tag}"
+	put(edit.Product{"title": "App", "repo": "", "download": want.Download}, edit.Changed, want)
+	for field, value := range map[string]string{"title": "", "repo": "app", "module": "/x", "download": "https://example.com/{file}", "notes": "example.com"} {
+		m := (*edit.Mistake)(nil)
+		if _, _, err := s.EditProduct(ctx, "app", edit.Product{field: value}); !errors.As(err, &m) || m.Field != field {
+			t.Errorf("%s %q: %v", field, value, err)
+		}
+	}
+	put(edit.Product{}, edit.Unchanged, want)
+	if _, _, err := s.EditProduct(ctx, "No", nil); !errors.As(err, new(*edit.Mistake)) {
+		t.Errorf("of a name that is none: %v", err)
+	}
+}

@@ -1,0 +1,59 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// steps lead from each schema to the next: the first one from 1 to 2. What was
+// released is not changed any more. A step only adds: servers and commands of the
+// version before, which have the store open meanwhile, go on with what they know.
+var steps = [schemaVersion - 1]string{
+	`CREATE TABLE audit (
+    id      BIGINT PRIMARY KEY,
+    at      BIGINT NOT NULL,
+    who     TEXT   NOT NULL,
+    action  TEXT   NOT NULL,
+    product TEXT   NOT NULL,
+    detail  TEXT   NOT NULL
+);
+INSERT INTO setting (name, value) VALUES ('audit', 0);`,
+}
+
+// upgrade brings a store of an older schema to that of this code. Each step is
+// one transaction: a crash leaves the one schema or the next. Of several
+// processes that try at once, one does it.
+func (s *Store) upgrade(ctx context.Context) error {
+	found, err := setting(ctx, s.main, "schema")
+	for at := found; err == nil && at < schemaVersion; at++ {
+		var done bool
+		err = retry(ctx, s.again, func() error {
+			return transact(ctx, s.main, func(tx *sql.Tx) (err error) {
+				done, err = s.step(ctx, tx, at)
+				return err
+			})
+		})
+		if err != nil {
+			return fmt.Errorf("upgrade its schema from %d to %d: %w", at, at+1, err)
+		}
+		if done && s.upgraded == 0 {
+			s.upgraded = at
+		}
+	}
+	return err
+}
+
+// step goes from one schema to the next, unless another process has done so. It
+// counts first: that makes all others wait.
+func (s *Store) step(ctx context.Context, tx *sql.Tx, from int64) (done bool, err error) {
+	res, err := tx.ExecContext(ctx, "UPDATE setting SET value = $2 WHERE name = 'schema' AND value = $1", from, from+1)
+	if err != nil {
+		return false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, s.ddl(steps[from-1]))
+	return err == nil, err
+}

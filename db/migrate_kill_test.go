@@ -1,0 +1,193 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/db"
+)
+
+// Roles of the test's own binary: to upgrade the store of that name, or to do the
+// same as somebody would who knows nothing of transactions. Either says when it
+// begins and when it is done.
+const (
+	upgradeRole  = "RELCHECK_TEST_UPGRADE"
+	carelessRole = "RELCHECK_TEST_UPGRADE_CARELESSLY"
+)
+
+// fillers are tables that the step makes in addition in these processes, so that
+// there is a middle to be killed in.
+const fillers = 40
+
+func fillerTables() string {
+	var text strings.Builder
+	for i := range fillers {
+		fmt.Fprintf(&text, "\nCREATE TABLE filler%d (i BIGINT);", i)
+	}
+	return text.String()
+}
+
+func upgradeUntilKilled(name string) {
+	db.LongStep(fillerTables())
+	fmt.Println("begin")
+	s, err := db.OpenExisting(context.Background(), name)
+	if err != nil {
+		panic(err)
+	}
+	if from, _ := s.Upgraded(); from != 0 {
+		fmt.Println("done")
+	}
+	select {}
+}
+
+func upgradeCarelessly(name string) {
+	driver, dsn := "pgx", name
+	if !strings.HasPrefix(name, "postgres://") {
+		driver, dsn = "sqlite", "file:"+name+"?_busy_timeout=5000"
+	}
+	d, err := sql.Open(driver, dsn)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("begin")
+	text := "UPDATE setting SET value = 2 WHERE name = 'schema';" + db.Steps[0] + fillerTables()
+	for _, q := range strings.SplitAfter(text, ";") {
+		if _, err := d.Exec(q); err != nil {
+			panic(err)
+		}
+	}
+	fmt.Println("done")
+	select {}
+}
+
+// How much of a step a store shows.
+type part int
+
+const (
+	absent part = iota
+	half
+	whole
+)
+
+// found tells how much of the upgrade there is, and takes it back.
+func found(t *testing.T, name string) part {
+	t.Helper()
+	d := raw(t, name)
+	defer d.Close()
+	alone(t, name, d)
+	tables := "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'filler%' OR name = 'audit'"
+	if strings.HasPrefix(name, "postgres://") {
+		tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'filler%' OR tablename = 'audit'"
+	}
+	var n, schema, setting int
+	err := d.QueryRow("SELECT ("+tables+"), (SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'audit')").
+		Scan(&n, &schema, &setting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n > 0 {
+		var drop strings.Builder
+		for i := range fillers {
+			fmt.Fprintf(&drop, "DROP TABLE IF EXISTS filler%d;", i)
+		}
+		if _, err := d.Exec("BEGIN;" + drop.String() + "COMMIT"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	downgrade(t, name)
+	switch {
+	case n == 0 && schema == 1 && setting == 0:
+		return absent
+	case n == fillers+1 && schema == 2 && setting == 1:
+		return whole
+	}
+	return half
+}
+
+// alone waits until PostgreSQL has noticed that whoever was killed is gone: it may
+// still be committing.
+func alone(t *testing.T, name string, d *sql.DB) {
+	t.Helper()
+	if !strings.HasPrefix(name, "postgres://") {
+		return
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		var others int
+		err := d.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").Scan(&others)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case others == 0:
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("%d connections of killed processes are left", others)
+		}
+	}
+}
+
+// killUpgrades kills upgrades at moments that are spread over what they take, and
+// counts what it found of each.
+func killUpgrades(t *testing.T, role, name string, kills int) (count [whole + 1]int) {
+	t.Helper()
+	within := 20 * time.Millisecond
+	for range kills {
+		done := runAndKill(t, role, name, rand.N(within))
+		is := found(t, name)
+		if done && is != whole {
+			t.Error("it said that it is done, and is not")
+		}
+		switch is { // about as often too early as too late
+		case whole:
+			within = within * 4 / 5
+		case absent:
+			within = within * 6 / 5
+		}
+		count[is]++
+	}
+	t.Logf("%s: of %d kills, %d found the old schema, %d the new one, %d a part; the last within %v",
+		role, kills, count[absent], count[whole], count[half], within)
+	return count
+}
+
+// An upgrade that is killed leaves the old schema or the new one, with all that
+// the store holds, and never a part. To look for one finds it where there is no
+// transaction.
+func TestUpgradeKilled(t *testing.T) {
+	const kills, control = 50, 10
+	for engine, place := range engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			name := place(t)
+			old(t, name)
+			before := dumpOf(t, name, all(first(t)))
+			count := killUpgrades(t, upgradeRole, name, kills)
+			if count[half] > 0 {
+				t.Errorf("%d upgrades of %d were done by half", count[half], kills)
+			}
+			if count[absent] < kills/10 || count[whole] < kills/10 {
+				t.Error("the kills came too early, or too late")
+			}
+			sameRows(t, before, dumpOf(t, name, all(first(t))))
+			if count := killUpgrades(t, carelessRole, name, control); count[half] == 0 {
+				t.Error("no upgrade without a transaction was found to be done by half")
+			}
+			if from, _ := open(t, name).Upgraded(); from != 1 {
+				t.Errorf("after all that it was upgraded from %d", from)
+			}
+		})
+	}
+}
+
+func sameRows(t *testing.T, before, after map[string][]string) {
+	t.Helper()
+	for table, rows := range before {
+		if fmt.Sprint(rows) != fmt.Sprint(after[table]) {
+			t.Errorf("%s: %v became %v", table, rows, after[table])
+		}
+	}
+}

@@ -1,0 +1,307 @@
+package db_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker"
+	"relcheck/db"
+	"relcheck/db/pgtest"
+)
+
+// first is the schema of the first relcheck.
+func first(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/schema-1.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// old makes a store of the first schema with a bit of everything in it.
+func old(t testing.TB, name string) {
+	t.Helper()
+	if err := db.Create(context.Background(), name, first(t)); err != nil {
+		t.Fatal(err)
+	}
+	d := raw(t, name)
+	defer d.Close()
+	blob := []byte("\x00\xff0123456789abcd")
+	for _, row := range []struct {
+		text string
+		args []any
+	}{
+		{"UPDATE setting SET value = 7 WHERE name IN ('catalog', 'node', 'removed', 'swept')", nil},
+		{"UPDATE setting SET value = 3 WHERE name = 'product'", nil},
+		{"INSERT INTO product VALUES (3, 'app', $1, 'me/app', '', '', '')", []any{"Äpp \"quoted\""}},
+		{"INSERT INTO release VALUES (3, 'v1.0.0', '1.0.0', '', 1000000000, false, '', NULL)", nil},
+		{"INSERT INTO release VALUES (3, 'v1.1.0', '1.1.0', 'https://example.com', NULL, true, 'broken', false)", nil},
+		{"INSERT INTO asset VALUES (3, 'v1.0.0', 'linux', 'amd64', 'https://example.com/a')", nil},
+		{"INSERT INTO build VALUES (3, '1.0.0', 'linux', 'amd64', 1)", nil},
+		{"INSERT INTO report VALUES (3, 8, 1700000000, 1, $1, NULL)", []any{blob}},
+		{"INSERT INTO fold VALUES (3, 1, 0, 1700000000)", nil},
+		{"INSERT INTO mark VALUES (3, 0, 8)", nil},
+		{"INSERT INTO rollup VALUES (3, 1, 19675, 1, 1, 1, 1, 0)", nil},
+		{"INSERT INTO sketch VALUES (3, 1, 19675, 1, $1)", []any{blob}},
+		{"INSERT INTO life VALUES (3, -5, 1, 1700000000, 1700000000)", nil},
+		{"INSERT INTO checks VALUES (3, 19675, 1, 4)", nil},
+		{"INSERT INTO token VALUES ('aaaaaaaa', 'first start', 'read', $1, 1700000000, NULL, NULL)", []any{append(blob, blob...)[:32]}},
+	} {
+		if _, err := d.Exec(row.text, row.args...); err != nil {
+			t.Fatalf("%s: %v", row.text, err)
+		}
+	}
+}
+
+// all are the tables of a schema.
+func all(schema string) (names []string) {
+	for line := range strings.Lines(schema) {
+		if name, ok := strings.CutPrefix(line, "CREATE TABLE "); ok {
+			names = append(names, strings.Fields(name)[0])
+		}
+	}
+	return names
+}
+
+// shape returns what the tables of a store are like, to the last column and
+// constraint.
+func shape(t testing.TB, name string) []string {
+	t.Helper()
+	// SQLite keeps the text by which a table was made, without what stands before it.
+	q := "SELECT name || sql FROM sqlite_schema WHERE sql IS NOT NULL"
+	if strings.HasPrefix(name, "postgres://") {
+		q = `SELECT table_name || ' ' || column_name || ' ' || ordinal_position || ' ' || data_type || ' ' || is_nullable || COALESCE(column_default, '')
+				FROM information_schema.columns WHERE table_schema = 'public'
+			UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+			UNION ALL SELECT tablename || ' ' || indexdef FROM pg_indexes WHERE schemaname = 'public'`
+	}
+	rows, err := raw(t, name).Query(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var found []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, bare(text))
+	}
+	if err := rows.Err(); err != nil || len(found) < 10 {
+		t.Fatalf("%d facts about tables, %v", len(found), err)
+	}
+	return found
+}
+
+// bare leaves out comments, and how a text is laid out.
+func bare(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "--")
+		b.WriteString(line + " ")
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// A store of the first schema becomes like a new one, and keeps what it holds.
+// Commands that only read do so too.
+func upgraded(t *testing.T, name string) {
+	ctx := context.Background()
+	old(t, name)
+	kept := all(first(t))
+	before := dumpOf(t, name, kept)
+	s, err := db.OpenExisting(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if from, to := s.Upgraded(); from != 1 || to != int64(len(db.Steps)+1) {
+		t.Errorf("upgraded from %d to %d", from, to)
+	}
+	after := dumpOf(t, name, all(schema(t)))
+	before["setting"] = append(before["setting"], "[audit 0]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
+	for _, table := range kept {
+		got := after[table]
+		if diff := cmp.Diff(without(before[table], "[schema 1]"), without(got)); diff != "" || len(got) == 0 {
+			t.Errorf("%s has %d rows:\n%s", table, len(got), diff)
+		}
+	}
+	if len(after["audit"]) > 0 {
+		t.Errorf("something was changed by nobody: %v", after["audit"])
+	}
+	if _, err := s.PutReleases(ctx, "app", []checker.Release{{Version: "1.2.0"}}, take); err != nil {
+		t.Error(err)
+	}
+	w := writer(t, s)
+	defer w.Close()
+	if err := w.Record(ctx, "app", linux, report("1.0.0")); err != nil {
+		t.Error(err)
+	}
+	if from, _ := open(t, name).Upgraded(); from != 0 {
+		t.Error("it is upgraded again")
+	}
+}
+
+// without returns sorted lines, but for some of them.
+func without(lines []string, drop ...string) map[string]bool {
+	set := map[string]bool{}
+	for _, l := range lines {
+		set[l] = true
+	}
+	for _, d := range drop {
+		delete(set, d)
+	}
+	return set
+}
+
+// What comes of upgrading is to the last column what a new store is.
+func TestUpgradedLikeNew(t *testing.T) {
+	for engine, place := range engines {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			was, made := place(t), place(t)
+			old(t, was)
+			open(t, was)
+			s := open(t, made)
+			if from, _ := s.Upgraded(); from != 0 {
+				t.Errorf("a new store is upgraded from %d", from)
+			}
+			if diff := cmp.Diff(without(shape(t, made)), without(shape(t, was))); diff != "" {
+				t.Errorf("a new store (-) and an upgraded one (+):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Of several processes that open an old store at once, one upgrades it.
+func upgradedAtOnce(t *testing.T, name string) {
+	old(t, name)
+	text := schema(t)
+	var upgrades atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			with := text
+			if i%2 == 0 {
+				with = "" // a command that only reads
+			}
+			s, err := db.Open(context.Background(), name, with)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			if from, _ := s.Upgraded(); from != 0 {
+				upgrades.Add(1)
+			}
+			if _, err := s.Catalog(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if upgrades.Load() != 1 {
+		t.Errorf("it was upgraded %d times", upgrades.Load())
+	}
+}
+
+// A store may be upgraded while those who know the schema before it use it.
+func upgradedWhileInUse(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name) // of this version; the tables that a step adds are nothing to a writer
+	w := writer(t, s)
+	defer w.Close()
+	downgrade(t, name)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if from, _ := open(t, name).Upgraded(); from != 1 {
+			t.Errorf("upgraded from %d", from)
+		}
+	}()
+	for n := 0; ; n++ {
+		if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-done:
+			if got := len(recorded(t, s, "opa")); got != n+1 {
+				t.Errorf("%d reports of %d are there", got, n+1)
+			}
+			return
+		default:
+		}
+	}
+}
+
+// downgrade takes back what the steps have added.
+func downgrade(t testing.TB, name string) {
+	t.Helper()
+	d := raw(t, name)
+	defer d.Close()
+	for _, q := range []string{"DROP TABLE IF EXISTS audit", "DELETE FROM setting WHERE name = 'audit'", "UPDATE setting SET value = 1 WHERE name = 'schema'"} {
+		if _, err := d.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What cannot be upgraded stays as it is.
+func TestUpgradeRefused(t *testing.T) {
+	name := pgtest.Database(t)
+	old(t, name)
+	pgtest.Exec(t, name, "CREATE TABLE audit (other TEXT)")
+	_, err := db.OpenExisting(context.Background(), name)
+	if err == nil || !strings.Contains(err.Error(), "upgrade its schema from 1 to 2") {
+		t.Errorf("got error %v", err)
+	}
+	if got := dumpOf(t, name, []string{"setting"})["setting"]; !strings.Contains(strings.Join(got, ""), "[schema 1]") {
+		t.Errorf("it was half upgraded: %v", got)
+	}
+}
+
+// A copy of an old store is a new one. That of a store which a newer relcheck has
+// upgraded since it was opened is refused.
+func TestCopyOfOldStore(t *testing.T) {
+	ctx := context.Background()
+	from, to := filepath.Join(t.TempDir(), "a.db"), pgtest.Database(t)
+	old(t, from)
+	s, err := db.OpenExisting(ctx, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Copy(ctx, to, schema(t), func(int64, int64) {}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(dumpOf(t, from, all(schema(t))), dumpOf(t, to, all(schema(t)))); diff != "" {
+		t.Error(diff)
+	}
+	if from, _ := open(t, to).Upgraded(); from != 0 {
+		t.Errorf("the copy is of schema %d", from)
+	}
+	d := raw(t, from)
+	if _, err := d.Exec("UPDATE setting SET value = 1000 WHERE name = 'schema'"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Copy(ctx, filepath.Join(t.TempDir(), "b.db"), schema(t), func(int64, int64) {})
+	if err == nil || !strings.Contains(err.Error(), "written by a newer relcheck") {
+		t.Errorf("of what became newer: %v", err)
+	}
+}
+
+// engines are places for new stores.
+var engines = map[string]func(testing.TB) string{
+	"SQLite":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "a.db") },
+	"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
+}
