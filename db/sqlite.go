@@ -24,7 +24,8 @@ const applicationID = 0x52656c43
 const (
 	lockTimeout = 10 * time.Second // _busy_timeout below, in milliseconds
 
-	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)"
+	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)" +
+		"&_pragma=journal_size_limit(67108864)" // maxLog
 
 	creating  = "mode=rwc" + settings
 	readWrite = "mode=rw" + settings
@@ -35,8 +36,9 @@ const (
 
 // sqliteFile is the engine of a store in a file.
 type sqliteFile struct {
-	path string
-	main *sql.DB
+	path   string
+	main   *sql.DB
+	frozen bool // is only read, see OpenUnchanged
 }
 
 func openSQLite(ctx context.Context, path, schema string) (*Store, error) {
@@ -63,7 +65,7 @@ func openFile(ctx context.Context, path string, err error) (*Store, error) {
 	real := resolve(path)
 	main := connect(real, readWrite)
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
-	s := &Store{name: real, main: main, read: connect(real, readOnly), engine: &sqliteFile{real, main}}
+	s := &Store{name: real, main: main, read: connect(real, readOnly), engine: &sqliteFile{path: real, main: main}}
 	s.read.SetMaxOpenConns(4)
 	if err := verifySQLite(ctx, main); err != nil {
 		s.Close()
@@ -84,6 +86,14 @@ func resolve(path string) string {
 }
 
 func connect(path, mode string) *sql.DB {
+	connector, err := sqlite.NewConnector(fileURL(path, mode))
+	if err != nil {
+		panic(err) // the query is one of the constants above
+	}
+	return sql.OpenDB(connector)
+}
+
+func fileURL(path, mode string) string {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		abs = path
@@ -93,11 +103,7 @@ func connect(path, mode string) *sql.DB {
 		abs = "/" + abs
 	}
 	u := url.URL{Scheme: "file", Path: abs, RawQuery: mode}
-	connector, err := sqlite.NewConnector(u.String())
-	if err != nil {
-		panic(err) // the query is one of the constants above
-	}
-	return sql.OpenDB(connector)
+	return u.String()
 }
 
 // probe looks at a file without touching it. It returns errMissing when there
