@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -66,6 +67,9 @@ func (f *sqliteFile) copyInto(ctx context.Context, s *Store, path, _ string, pro
 	if err := checkSchema(ctx, conn); err != nil { // reads, and so begins
 		return err
 	}
+	if err := checkSpace(ctx, conn, path); err != nil {
+		return err
+	}
 	err = conn.Raw(func(driver any) error {
 		b, err := driver.(backer).NewBackup(fileURL(path, whole))
 		if err != nil {
@@ -89,6 +93,24 @@ func (f *sqliteFile) steps(ctx context.Context, b *sqlite.Backup, progress func(
 			return err
 		}
 		progress(int64(b.PageCount()-b.Remaining()), int64(b.PageCount()))
+	}
+	return nil
+}
+
+// reserve is how much space a backup leaves: a full disk would keep the server that
+// it is made beside from recording.
+const reserve = 64 << 20
+
+// checkSpace makes sure that a copy of the store leaves some space.
+func checkSpace(ctx context.Context, q querier, path string) error {
+	var size int64
+	err := q.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&size)
+	if err != nil {
+		return err
+	}
+	left, known := freeSpace(filepath.Dir(path))
+	if known && left < size+reserve {
+		return fmt.Errorf("%s has %d MB left, and the store has %d MB; make room, or back up elsewhere", filepath.Dir(path), left>>20, size>>20)
 	}
 	return nil
 }

@@ -67,6 +67,7 @@ var conformance = []struct {
 	{"FoldBesideDamage", foldBesideDamage},
 	{"RecordAfterSweep", recordAfterSweep},
 	{"BackUpAndRestore", backUpAndRestore},
+	{"BackUpOnSchedule", backUpOnSchedule},
 }
 
 func TestConformance(t *testing.T) {

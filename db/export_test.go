@@ -6,3 +6,9 @@ func SmallSteps(page int) (before int) {
 	before, foldPage = foldPage, page
 	return before
 }
+
+// Save makes one backup at a certain time.
+var Save = (*Store).save
+
+// Verify is what is done with a file before it counts as a backup.
+var Verify = verifyFile

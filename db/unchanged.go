@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 )
 
@@ -13,7 +15,11 @@ const plain = "mode=ro&_busy_timeout=10000&_error_rc=1"
 // else made, or in use, and changes nothing of it. It can be read where nothing can
 // be written. Whoever writes to the store that it returns gets an error.
 func OpenUnchanged(ctx context.Context, path string) (*Store, error) {
-	if err := probe(ctx, path); err != nil {
+	err := probe(ctx, path)
+	if errors.Is(err, errMissing) {
+		return nil, fmt.Errorf("open %s: no such file, or an empty one", path)
+	}
+	if err != nil {
 		return nil, openError(path, err)
 	}
 	real := resolve(path)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -88,4 +89,35 @@ func copyProgress(w io.Writer) func(done, total int64) {
 // contents tells what a store holds, in a few words.
 func contents(rows db.Copied) string {
 	return count(rows["product"], "product") + ", " + count(rows["release"], "release") + ", " + count(rows["report"], "report")
+}
+
+// backupOptions say how a server makes backups by itself.
+type backupOptions struct {
+	folder string
+	every  interval
+	keep   int
+}
+
+func (o *backupOptions) flags(c *cobra.Command) {
+	o.place(c)
+	c.Flags().IntVar(&o.keep, "backup-keep", 7, "how many `backups` are kept there")
+}
+
+// place are the flags that say where backups are, and how old the newest one may be.
+func (o *backupOptions) place(c *cobra.Command) {
+	o.every = interval(24 * time.Hour)
+	c.Flags().StringVar(&o.folder, "backup-dir", "", "the `folder` for backups of this store and no other (default: none are made)")
+	c.Flags().Var(&o.every, "backup-every", "how often a backup is made")
+}
+
+// prepare returns nil when no backups are wanted.
+func (o *backupOptions) prepare(schema string) (*db.Backups, error) {
+	if o.folder == "" {
+		return nil, nil
+	}
+	if o.keep < 1 {
+		return nil, misused("--backup-keep: %d keeps none; give 1 or more", o.keep)
+	}
+	b := &db.Backups{Folder: o.folder, Every: time.Duration(o.every), Keep: o.keep, Schema: schema}
+	return b, b.Prepare()
 }

@@ -268,3 +268,49 @@ func TestBackupKilled(t *testing.T) {
 		t.Errorf("the store: %s", found)
 	}
 }
+
+// A server makes a backup at its start, unless there is one that is new enough, and
+// tells of it.
+func TestServeBacksUp(t *testing.T) {
+	store, folder := filled(t, 1000), t.TempDir()
+	t.Setenv("RELCHECK_BACKUP_DIR", folder)
+	token := strings.TrimSpace(relcheck(t, "token", "add", "prometheus", "--db", store))
+	metrics := func(s *process) string {
+		r, err := http.NewRequest("GET", "http://"+s.addr+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return readAll(t, res)
+	}
+	for range 2 {
+		served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+		text := ""
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			if text = metrics(served); strings.Contains(text, "relcheck_backup_last_timestamp_seconds 1.") {
+				break
+			}
+		}
+		if !strings.Contains(text, "relcheck_backup_failures_total 0\n") || strings.Contains(text, "relcheck_backup_last_size_bytes 0\n") {
+			t.Fatalf("no good backup is told of:\n%s", text)
+		}
+		served.kill()
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(files) != 1 || integrity(t, files[0]) != "ok" {
+		t.Fatalf("there are %v, %v", files, err)
+	}
+	for _, args := range [][]string{{"--backup-keep", "0"}, {"--backup-every", "1s"}} {
+		if out, status := relcheckStatus(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...); status != 2 {
+			t.Errorf("%v: exit status %d\n%s", args, status, out)
+		}
+	}
+	out, status := relcheckStatus(t, "serve", "--listen", "127.0.0.1:0", "--db", store, "--backup-dir", filepath.Join(folder, "none"))
+	if status != 1 || !strings.Contains(out, "does not exist; create it first") {
+		t.Errorf("exit status %d\n%s", status, out)
+	}
+}
