@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -38,7 +39,9 @@ const (
 type sqliteFile struct {
 	path   string
 	main   *sql.DB
-	frozen bool // is only read, see OpenUnchanged
+	frozen bool                 // is only read, see OpenUnchanged
+	logged bool                 // its log was there, and had something in it, before it was opened
+	lock   atomic.Pointer[lock] // while there is a recorder
 }
 
 func openSQLite(ctx context.Context, path, schema string) (*Store, error) {
@@ -63,9 +66,11 @@ func openFile(ctx context.Context, path string, err error) (*Store, error) {
 		return nil, openError(path, err)
 	}
 	real := resolve(path)
+	wal, err := os.Stat(real + "-wal")
+	logged := err == nil && wal.Size() > 0
 	main := connect(real, readWrite)
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
-	s := &Store{name: real, main: main, read: connect(real, readOnly), engine: &sqliteFile{path: real, main: main}}
+	s := &Store{name: real, main: main, read: connect(real, readOnly), engine: &sqliteFile{path: real, main: main, logged: logged}}
 	s.read.SetMaxOpenConns(4)
 	if err := verifySQLite(ctx, main); err != nil {
 		s.Close()

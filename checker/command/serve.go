@@ -129,6 +129,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	watch.Go(func() { handler.Watch(ctx) })
 	keep := db.Retention{Reports: time.Duration(o.reports), Rollups: time.Duration(o.rollups)}
 	watch.Go(func() { s.Maintain(ctx, keep, log) })
+	watch.Go(func() { s.Inspect(ctx, w, log) })
 	if backups != nil {
 		watch.Go(func() { s.KeepBackups(ctx, backups, log) })
 	}
