@@ -15,13 +15,14 @@
 --   shred        how many removals there were whose reports may still be found in
 --                the bytes of a SQLite file
 --   swept        when somebody last looked for what has been kept for long enough
+--   expired      reports that came in before this time may have been removed for that
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 1), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0);
+    ('application', 1382378563), ('schema', 1), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0), ('expired', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (

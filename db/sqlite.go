@@ -152,10 +152,16 @@ func readApplicationID(ctx context.Context, path, mode string) (id int64, err er
 // journal: a crash leaves an empty file, which the next start creates anew.
 // Several processes may try at once; the first one does it.
 func createSQLite(ctx context.Context, path, schema string, fill fill) (created bool, err error) {
+	_, missing := os.Stat(path)
 	file := connect(path, creating)
 	defer file.Close()
 	file.SetMaxOpenConns(1)
 	err = transact(ctx, file, func(tx *sql.Tx) error {
+		if errors.Is(missing, os.ErrNotExist) { // what is in table secret is nobody else's business
+			if err := os.Chmod(path, 0o600); err != nil {
+				return err
+			}
+		}
 		var id, tables int64
 		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 		if err := errors.Join(err, tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)); err != nil {

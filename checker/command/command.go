@@ -98,7 +98,7 @@ func newRoot(streams IO) *cobra.Command {
   OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`,
 		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
 		productCommand(streams), releaseCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams),
-		backupCommand(streams), restoreCommand(streams))
+		backupCommand(streams), restoreCommand(streams), doctorCommand(streams))
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
