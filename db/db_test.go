@@ -68,6 +68,9 @@ var conformance = []struct {
 	{"RecordAfterSweep", recordAfterSweep},
 	{"BackUpAndRestore", backUpAndRestore},
 	{"BackUpOnSchedule", backUpOnSchedule},
+	{"SoundStoreRaisesNoAlarm", soundStoreRaisesNoAlarm},
+	{"BusyStoreRaisesNoAlarm", busyStoreRaisesNoAlarm},
+	{"DisagreementIsFound", disagreementIsFound},
 }
 
 func TestConformance(t *testing.T) {

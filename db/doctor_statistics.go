@@ -309,8 +309,11 @@ func decoded(count stats.Count, data []byte) (r *stats.Rollup, problem string) {
 	if len(data) == 0 && count.Reports == 0 {
 		return r, ""
 	}
+	if data == nil {
+		return r, "has no sketch"
+	}
 	if err := r.UnmarshalBinary(data); err != nil {
-		return r, err.Error()
+		return r, "has a sketch that cannot be read: " + err.Error()
 	}
 	if r.Reports != count.Reports || r.IDs() != count.IDs {
 		return r, fmt.Sprintf("counts %d reports of %d ids, and its sketch %d of %d", count.Reports, count.IDs, r.Reports, r.IDs())
