@@ -56,7 +56,7 @@ func (e Examination) Examine(ctx context.Context, name string) error {
 	case notAFile.MatchString(name):
 		x.tell(Problem, "store", "%v", errURL)
 	default:
-		x.file(ctx, resolve(name))
+		x.file(ctx, name)
 	}
 	return ctx.Err()
 }
@@ -72,11 +72,11 @@ func (x *examining) tell(s State, check, format string, args ...any) {
 
 // file examines a SQLite store. One that nobody had open is read without locks: if
 // somebody opens it meanwhile, all that was seen may be wrong.
-func (x *examining) file(ctx context.Context, path string) {
+func (x *examining) file(ctx context.Context, name string) {
 	const tries = 3
 	for range tries {
-		x.stale, x.before = false, fingerprint(path)
-		x.fileOnce(ctx, path)
+		x.stale, x.before = false, fingerprint(resolve(name))
+		x.fileOnce(ctx, name)
 		if !x.stale || ctx.Err() != nil {
 			return
 		}

@@ -9,10 +9,11 @@ import (
 
 // fileOnce goes from the file in its folder to what is in it. It ends where going
 // on makes no sense.
-func (x *examining) fileOnce(ctx context.Context, path string) {
+func (x *examining) fileOnce(ctx context.Context, name string) {
 	x.Store = nil
+	path := resolve(name)
 	x.permissions(path)
-	s, err := OpenUnchanged(ctx, path)
+	s, err := OpenUnchanged(ctx, name)
 	if err != nil {
 		x.tell(Problem, "store", "%v", err)
 		return
