@@ -228,3 +228,17 @@ func TestRestoreRefuses(t *testing.T) {
 		t.Errorf("from a store: %v", err)
 	}
 }
+
+// Where a file has one name only, nothing is overwritten either.
+func TestBackupWithoutLinks(t *testing.T) {
+	dir := t.TempDir()
+	path, place := filepath.Join(dir, "a.partial-1"), filepath.Join(dir, "a")
+	write(t, path, "whole")
+	write(t, place, "mine")
+	if err := db.RenameInto(path, place); !errors.Is(err, os.ErrExist) || content(t, place) != "mine" {
+		t.Errorf("%v, and there is %q", err, content(t, place))
+	}
+	if err := errors.Join(os.Remove(place), db.RenameInto(path, place)); err != nil || content(t, place) != "whole" {
+		t.Errorf("%v, and there is %q", err, content(t, place))
+	}
+}

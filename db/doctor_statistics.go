@@ -190,10 +190,12 @@ func (c *checking) note(l logged) {
 		p.oldest = l.At
 	}
 	if l.seq > c.folded[nodeOf{l.product, l.seq >> nodeBits}] {
-		if c.waiting == 0 || l.At < c.since {
-			c.since = l.At
+		if l.At <= now { // and did not come in while the log is read
+			if c.waiting == 0 || l.At < c.since {
+				c.since = l.At
+			}
+			c.waiting++
 		}
-		c.waiting++
 		return
 	}
 	if c.oldest == 0 || l.At < c.oldest {

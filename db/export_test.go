@@ -1,5 +1,7 @@
 package db
 
+import "os"
+
 // SmallSteps makes the folds of this process take pages of so many reports, and
 // returns how many they had before.
 func SmallSteps(page int) (before int) {
@@ -12,3 +14,11 @@ var Save = (*Store).save
 
 // Verify is what is done with a file before it counts as a backup.
 var Verify = verifyFile
+
+// RenameInto is how a backup gets to its place in a file system without links.
+func RenameInto(path, place string) error {
+	return (&partial{path, place}).rename(&os.LinkError{Err: os.ErrPermission})
+}
+
+// Holding tells who holds the lock of a store.
+var Holding = holding

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Restore verifies the SQLite store in a file and makes a new store of it: a file,
@@ -30,7 +31,11 @@ func Restore(ctx context.Context, from, name, schema string, progress func(done,
 
 // restoreFile holds the lock of the new store, so that no server begins with it.
 func (s *Store) restoreFile(ctx context.Context, path, schema string, progress func(done, total int64)) (Copied, error) {
-	if err := vacant(path); err != nil {
+	err := vacant(path)
+	if _, missing := os.Stat(filepath.Dir(path)); err == nil && missing != nil {
+		err = folderError(path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("restore to %s: %w", path, err)
 	}
 	held, err := acquire(path)

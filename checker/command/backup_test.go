@@ -314,3 +314,21 @@ func TestServeBacksUp(t *testing.T) {
 		t.Errorf("exit status %d\n%s", status, out)
 	}
 }
+
+// A backup of a PostgreSQL store holds what was acknowledged before it was begun.
+func TestBackupOfPostgresUnderLoad(t *testing.T) {
+	name := database(t)
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+	c := startCrowd(served.addr)
+	time.Sleep(500 * time.Millisecond)
+	for range 2 {
+		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.acknowledged()
+		t.Log(relcheckOutput(t, "backup", backup, "--db", name))
+		if n := lacking(t, backup, known); n > 0 || len(known) == 0 {
+			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
+		}
+	}
+	if err := c.stop(); err != nil || c.bad.Load() > 0 {
+		t.Errorf("%v, %d answers that are not 200", err, c.bad.Load())
+	}
+}

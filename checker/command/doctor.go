@@ -24,8 +24,8 @@ func doctorCommand(streams IO) *cobra.Command {
 		Short: "Say in plain words whether a store, or a backup, is sound",
 		Long: `Say whether a store is sound, one line a check: ok, a warning, or a PROBLEM and what
 to do about it. Nothing is changed, and a server beside it goes on. A backup is looked
-at in the same way, also where nothing can be written. It reads the whole store:
-count on ten seconds for a million reports.
+at in the same way, also where nothing can be written. It reads the whole store,
+some seconds for each million reports.
 
 The exit status is 1 if there is a problem.`,
 		Example: `  relcheck doctor
