@@ -16,6 +16,7 @@
 --                the bytes of a SQLite file
 --   swept        when somebody last looked for what has been kept for long enough
 --   audit        the last audit.id given out
+--   expired      reports that came in before this time may have been removed for that
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
@@ -23,7 +24,7 @@ CREATE TABLE setting (
 
 INSERT INTO setting (name, value) VALUES
     ('application', 1382378563), ('schema', 2), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0),
-    ('audit', 0);
+    ('audit', 0), ('expired', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (

@@ -32,7 +32,7 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 	case notAFile.MatchString(name):
 		return nil, errURL
 	}
-	if file, ok := s.engine.(*sqliteFile); ok {
+	if file, ok := s.engine.(*sqliteFile); ok && !file.frozen {
 		held, err := acquire(file.path)
 		if err != nil {
 			return nil, fmt.Errorf("copy %s: %w; stop the server first, or what it records meanwhile is not copied", s.name, err)

@@ -66,6 +66,8 @@ type engine interface {
 	// in is a condition that a number is among those of a list, and the list as the
 	// argument of its placeholder.
 	in(placeholder string, list []int64) (condition string, arg any)
+	// copyInto copies the store into an empty file, which it makes a SQLite store.
+	copyInto(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error
 	// recorder prepares to write reports.
 	recorder(*Store) (recorder, error)
 	close() error

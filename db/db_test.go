@@ -83,6 +83,11 @@ var conformance = []struct {
 	{"SweepBehindAClock", sweepBehindAClock},
 	{"FoldBesideDamage", foldBesideDamage},
 	{"RecordAfterSweep", recordAfterSweep},
+	{"BackUpAndRestore", backUpAndRestore},
+	{"BackUpOnSchedule", backUpOnSchedule},
+	{"SoundStoreRaisesNoAlarm", soundStoreRaisesNoAlarm},
+	{"BusyStoreRaisesNoAlarm", busyStoreRaisesNoAlarm},
+	{"DisagreementIsFound", disagreementIsFound},
 }
 
 func TestConformance(t *testing.T) {

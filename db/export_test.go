@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"time"
 )
@@ -74,3 +75,17 @@ func (s *Store) DDL(text string) string { return s.ddl(text) }
 
 // LongStep makes the last step of this process take longer.
 func LongStep(more string) { steps[len(steps)-1] += more }
+
+// Save makes one backup at a certain time.
+var Save = (*Store).save
+
+// Verify is what is done with a file before it counts as a backup.
+var Verify = verifyFile
+
+// RenameInto is how a backup gets to its place in a file system without links.
+func RenameInto(path, place string) error {
+	return (&partial{path, place}).rename(&os.LinkError{Err: os.ErrPermission})
+}
+
+// Holding tells who holds the lock of a store.
+var Holding = holding

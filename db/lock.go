@@ -1,10 +1,14 @@
 package db
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -12,20 +16,48 @@ import (
 // lock keeps a second writer away from a store. It is held on a file of its
 // own beside the database: a process that opens and closes the database itself
 // loses SQLite's locks on it. The system lets go of it when the process ends.
-type lock struct{ file *flock.Flock }
+type lock struct {
+	file *flock.Flock
+	// unclean is that somebody who had the lock has not let go of it in good order,
+	// and that nobody has looked since then whether the store is sound.
+	unclean atomic.Bool
+}
+
+// lockPatience is how long to wait for somebody who only looks whether it is held.
+const lockPatience = 100 * time.Millisecond
 
 // acquire takes the lock of the store at path and leaves this process's number in it.
 func acquire(path string) (*lock, error) {
-	name := path + "-lock"
-	l := &lock{flock.New(name)}
-	ok, err := l.file.TryLock()
-	if err != nil {
+	l := &lock{file: flock.New(path + "-lock")}
+	name := l.file.Path()
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	ok, err := l.file.TryLockContext(ctx, lockPatience/5)
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	if !ok {
 		return nil, fmt.Errorf("%w by %s", ErrInUse, holder(name))
 	}
+	if info, err := os.Stat(name); err == nil && info.Size() > 0 {
+		l.unclean.Store(true)
+	}
 	return l, os.WriteFile(name, strconv.AppendInt(nil, int64(os.Getpid()), 10), 0o644)
+}
+
+// holding tells who holds the lock of the store at path, or "" for nobody. It is
+// held for a moment by whoever asks.
+func holding(path string) (who string, err error) {
+	name := path + "-lock"
+	if info, err := os.Stat(name); err != nil || info.Size() == 0 {
+		return "", nil
+	}
+	f := flock.New(name)
+	ok, err := f.TryRLock()
+	if err == nil && !ok {
+		return holder(name), nil
+	}
+	return "", errors.Join(err, f.Unlock())
 }
 
 func holder(name string) string {
@@ -38,5 +70,11 @@ func holder(name string) string {
 }
 
 // release lets the next one have the store. The file stays: removing it would
-// let two processes hold locks on two files of one name.
-func (l *lock) release() error { return l.file.Unlock() }
+// let two processes hold locks on two files of one name. It is empty then, unless
+// what has once gone wrong was not looked at.
+func (l *lock) release() (err error) {
+	if !l.unclean.Load() {
+		err = os.Truncate(l.file.Path(), 0)
+	}
+	return errors.Join(err, l.file.Unlock())
+}

@@ -18,7 +18,8 @@ var steps = [schemaVersion - 1]string{
     product TEXT   NOT NULL,
     detail  TEXT   NOT NULL
 );
-INSERT INTO setting (name, value) VALUES ('audit', 0);`,
+INSERT INTO setting (name, value) VALUES ('audit', 0);
+INSERT INTO setting (name, value) SELECT 'expired', value FROM setting WHERE name = 'swept';`,
 }
 
 // upgrade brings a store of an older schema to that of this code. Each step is

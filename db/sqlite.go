@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -26,7 +27,8 @@ const applicationID = 0x52656c43
 const (
 	lockTimeout = 10 * time.Second // _busy_timeout below, in milliseconds
 
-	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)"
+	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)" +
+		"&_pragma=journal_size_limit(67108864)" // maxLog
 
 	creating  = "mode=rwc" + settings
 	readWrite = "mode=rw" + settings
@@ -37,8 +39,11 @@ const (
 
 // sqliteFile is the engine of a store in a file.
 type sqliteFile struct {
-	path string
-	main *sql.DB
+	path   string
+	main   *sql.DB
+	frozen bool                 // is only read, see OpenUnchanged
+	logged bool                 // its log was there, and had something in it, before it was opened
+	lock   atomic.Pointer[lock] // while there is a recorder
 }
 
 func openSQLite(ctx context.Context, path, schema string) (*Store, error) {
@@ -63,9 +68,10 @@ func openFile(ctx context.Context, path string, err error) (*Store, error) {
 		return nil, openError(path, err)
 	}
 	real := resolve(path)
+	logged := sizeOf(real+"-wal") > 0
 	main := connect(real, readWrite)
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
-	s := &Store{name: real, main: main, read: connect(real, readOnly), looked: new(looked), reading: new(sync.RWMutex), who: CommandLine, engine: &sqliteFile{real, main}}
+	s := &Store{name: real, main: main, read: connect(real, readOnly), looked: new(looked), reading: new(sync.RWMutex), who: CommandLine, engine: &sqliteFile{path: real, main: main, logged: logged}}
 	s.read.SetMaxOpenConns(4)
 	if err = verifySQLite(ctx, main); err == nil {
 		err = s.upgrade(ctx)
@@ -93,6 +99,14 @@ func resolve(path string) string {
 var beneath = func(path string) (query string) { return "" }
 
 func connect(path, mode string) *sql.DB {
+	connector, err := sqlite.NewConnector(fileURL(path, mode))
+	if err != nil {
+		panic(err) // the query is one of the constants above
+	}
+	return sql.OpenDB(connector)
+}
+
+func fileURL(path, mode string) string {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		abs = path
@@ -102,11 +116,7 @@ func connect(path, mode string) *sql.DB {
 		abs = "/" + abs
 	}
 	u := url.URL{Scheme: "file", Path: abs, RawQuery: mode + beneath(path)}
-	connector, err := sqlite.NewConnector(u.String())
-	if err != nil {
-		panic(err) // the query is one of the constants above
-	}
-	return sql.OpenDB(connector)
+	return u.String()
 }
 
 // probe looks at a file without touching it. It returns errMissing when there
@@ -189,10 +199,16 @@ func readApplicationID(ctx context.Context, path, mode string) (id int64, err er
 // journal: a crash leaves an empty file, which the next start creates anew.
 // Several processes may try at once; the first one does it.
 func createSQLite(ctx context.Context, path, schema string, fill fill) (created bool, err error) {
+	_, missing := os.Stat(path)
 	file := connect(path, creating)
 	defer file.Close()
 	file.SetMaxOpenConns(1)
 	err = transact(ctx, file, func(tx *sql.Tx) error {
+		if errors.Is(missing, os.ErrNotExist) { // what is in table secret is nobody else's business
+			if err := os.Chmod(path, 0o600); err != nil {
+				return err
+			}
+		}
 		var id, tables int64
 		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
 		if err := errors.Join(err, tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)); err != nil {

@@ -39,6 +39,10 @@ func (f *sqliteFile) recorder(*Store) (recorder, error) {
 	if err != nil {
 		return nil, openError(f.path, err)
 	}
+	if f.logged {
+		held.unclean.Store(true)
+	}
+	f.lock.Store(held)
 	l := &sqliteLog{files: &files{path: f.path}, lock: held, builds: newBuilds()}
 	if l.files.file, err = os.Stat(f.path); err == nil {
 		err = l.connect()

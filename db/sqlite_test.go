@@ -325,6 +325,33 @@ func TestOneWriter(t *testing.T) {
 	writer(t, s).Close()
 }
 
+// Whoever looks whether a server runs keeps none from starting.
+func TestLookingAtLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	write(t, path+"-lock", "1") // as after a kill, so that it has to be tried
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if _, err := db.Holding(path); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for range 30 {
+		writer(t, s).Close()
+	}
+	w := writer(t, s)
+	if who, err := db.Holding(path); err != nil || who != fmt.Sprintf("process %d", os.Getpid()) {
+		t.Errorf("held by %q, %v", who, err)
+	}
+	w.Close()
+	cancel()
+	<-done
+}
+
 func TestFileTakenAway(t *testing.T) {
 	for name, take := range map[string]func(path string) error{
 		"removed":         os.Remove,

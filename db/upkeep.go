@@ -105,10 +105,21 @@ func (s *Store) sweep(ctx context.Context, keep Retention, now time.Time, log *s
 		return nil
 	}
 	all, err := products(ctx, s.read)
+	if err == nil && keep.Reports > 0 {
+		err = noteExpired(ctx, s.main, now.Add(-keep.Reports))
+	}
 	if err != nil {
 		return s.explain(err)
 	}
 	return s.explain(s.expire(ctx, all, keep, now))
+}
+
+// noteExpired notes, before any of it is done, that reports from before a time are
+// removed: the log tells no longer what rollups of those days should be.
+func noteExpired(ctx context.Context, q querier, before time.Time) error {
+	_, err := q.ExecContext(ctx, `INSERT INTO setting (name, value) VALUES ('expired', $1)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE setting.value < excluded.value`, before.Unix())
+	return err
 }
 
 // expire removes what is too old. What cannot be done for one product does not

@@ -55,6 +55,7 @@ type Writer struct {
 	committed atomic.Pointer[func(time.Duration)]
 
 	trouble atomic.Pointer[error] // nil while writing works
+	damage  atomic.Pointer[error] // what was found by looking through the store, or nil
 	said    error                 // the trouble that was logged last
 	saidAt  time.Time
 	stopped error // of closing the recorder; to be read once done is closed
@@ -297,6 +298,9 @@ func (w *Writer) write(b *batch, checks map[buildKey]int64) {
 func (w *Writer) Ready() error {
 	if err := w.recorder.sound(); err != nil {
 		return err
+	}
+	if p := w.damage.Load(); p != nil {
+		return *p
 	}
 	if p := w.trouble.Load(); p != nil {
 		return *p

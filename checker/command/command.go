@@ -97,7 +97,8 @@ func newRoot(streams IO) *cobra.Command {
   relcheck release sync opa                             learn the releases of Open Policy Agent
   OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`,
 		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
-		productCommand(streams), releaseCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams))
+		productCommand(streams), releaseCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams),
+		backupCommand(streams), restoreCommand(streams), doctorCommand(streams))
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)

@@ -51,8 +51,7 @@ func copyStore(ctx context.Context, from, to string, streams IO) error {
 		})
 		progress.clear()
 		if err == nil {
-			fmt.Fprintf(streams.Err, "copied and compared: %s, %s, %s\n",
-				count(rows["product"], "product"), count(rows["release"], "release"), count(rows["report"], "report"))
+			fmt.Fprintf(streams.Err, "copied and compared: %s\n", contents(rows))
 		}
 		return err
 	})

@@ -35,6 +35,7 @@ type serveOptions struct {
 	publicStats         bool
 	threshold           int64
 	reports, rollups    retention
+	backups             backupOptions
 }
 
 func serveCommand(streams IO) *cobra.Command {
@@ -57,6 +58,7 @@ func serveCommand(streams IO) *cobra.Command {
 	c.Flags().Int64Var(&o.threshold, "public-threshold", 10, "the least `number` of ids that everyone is shown; fewer count as other")
 	c.Flags().Var(&o.reports, "keep-reports", "how long single reports are kept, once they are part of the statistics")
 	c.Flags().Var(&o.rollups, "keep-rollups", "how long statistics are kept")
+	o.backups.flags(c)
 	return c
 }
 
@@ -100,13 +102,21 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	}
 	defer closing(w, &err)
 
+	backups, err := o.backups.prepare(streams.Schema)
+	if err != nil {
+		return err
+	}
 	host, port := address(o.listen, l.Addr())
 	base := strings.TrimRight(o.baseURL, "/")
 	if base == "" {
 		base = "http://" + net.JoinHostPort(reachable(host), port)
 	}
-	handler, err := server.New(ctx, store{s, w}, log, server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold,
-		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups)})
+	options := server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold,
+		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups)}
+	if backups != nil {
+		options.Backups = backups
+	}
+	handler, err := server.New(ctx, store{s, w}, log, options)
 	if err != nil {
 		return err
 	}
@@ -122,6 +132,10 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	watch.Go(func() { handler.Watch(ctx) })
 	keep := db.Retention{Reports: time.Duration(o.reports), Rollups: time.Duration(o.rollups)}
 	watch.Go(func() { s.Maintain(ctx, keep, log) })
+	watch.Go(func() { s.Inspect(ctx, w, log) })
+	if backups != nil {
+		watch.Go(func() { s.KeepBackups(ctx, backups, log) })
+	}
 	defer watch.Wait() // before the store is closed
 	defer cancel()
 	fmt.Fprintf(streams.Out, "listening on http://%s\n", net.JoinHostPort(host, port))

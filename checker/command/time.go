@@ -43,15 +43,19 @@ type retention time.Duration
 func (r *retention) Type() string { return "time" }
 
 func (r *retention) String() string {
-	const day = 24 * time.Hour
-	switch d := time.Duration(*r); {
-	case d == 0:
+	if *r == 0 {
 		return "forever"
-	case d%day == 0:
-		return strconv.Itoa(int(d/day)) + "d"
-	default:
-		return d.String()
 	}
+	return showDuration(time.Duration(*r))
+}
+
+// showDuration writes whole days as such.
+func showDuration(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
+	return d.String()
 }
 
 func (r *retention) Set(s string) error {
@@ -64,5 +68,21 @@ func (r *retention) Set(s string) error {
 		return errors.New("give days (30d), hours (36h), or forever")
 	}
 	*r = retention(d)
+	return nil
+}
+
+// interval is a flag's value: how often something is done.
+type interval time.Duration
+
+func (i *interval) Type() string { return "time" }
+
+func (i *interval) String() string { return showDuration(time.Duration(*i)) }
+
+func (i *interval) Set(s string) error {
+	d, err := parseDuration(s)
+	if err != nil || d < time.Minute {
+		return errors.New("give days (1d), hours (24h), or minutes (30m)")
+	}
+	*i = interval(d)
 	return nil
 }

@@ -51,6 +51,9 @@ func newMetrics(s *Server) *metrics {
 		Name: "relcheck_reports_waiting", Help: "Reports that wait for the next commit."}, func() float64 { return float64(s.store.Waiting()) })
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.recorded, refused, m.checks, m.commits, waiting, newIDGauges(s))
+	if s.options.Backups != nil {
+		m.registry.MustRegister(ofBackups(s.options.Backups)...)
+	}
 	for _, reason := range refusals {
 		m.refused[reason] = refused.WithLabelValues(reason)
 	}
@@ -59,6 +62,27 @@ func newMetrics(s *Server) *metrics {
 	m.unrouted = m.route("none")
 	s.store.OnCommit(func(took time.Duration) { m.commits.Observe(took.Seconds()) })
 	return m
+}
+
+// ofBackups tells of backups. Where there is none yet, time and size are 0.
+func ofBackups(b Backups) []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "relcheck_backup_last_timestamp_seconds", Help: "When the last good backup was made, in seconds since 1970."}, func() float64 {
+			at, _ := b.Last()
+			if at.IsZero() {
+				return 0
+			}
+			return float64(at.Unix())
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "relcheck_backup_last_size_bytes", Help: "The size of the last good backup."}, func() float64 {
+			_, size := b.Last()
+			return float64(size)
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "relcheck_backup_failures_total", Help: "Backups that have failed."}, func() float64 { return float64(b.Failures()) }),
+	}
 }
 
 // reported counts what became of a report.

@@ -100,6 +100,33 @@ func TestMetrics(t *testing.T) {
 	lint(t, text)
 }
 
+// backups are some that were made, or failed.
+type backups struct {
+	at       time.Time
+	failures int64
+}
+
+func (b backups) Last() (time.Time, int64) { return b.at, 4096 }
+func (b backups) Failures() int64          { return b.failures }
+
+func TestMetricsOfBackups(t *testing.T) {
+	for want, b := range map[string]server.Backups{
+		"relcheck_backup_last_timestamp_seconds 0\n":            backups{},
+		"relcheck_backup_last_timestamp_seconds 1.234567e+06\n": backups{at: time.Unix(1234567, 0)},
+		"relcheck_backup_failures_total 3\n":                    backups{failures: 3},
+		"relcheck_backup_last_size_bytes 4096\n":                backups{},
+	} {
+		text := newServiceWith(t, serviceOptions{Options: server.Options{Backups: b}}).scrape(t)
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+		lint(t, text)
+	}
+	if text := newService(t).scrape(t); strings.Contains(text, "backup") {
+		t.Error("without backups there are metrics of them")
+	}
+}
+
 func lint(t testing.TB, text string) {
 	t.Helper()
 	problems, err := promlint.New(strings.NewReader(text)).Lint()

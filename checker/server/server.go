@@ -76,6 +76,16 @@ type Options struct {
 	// KeepReports is how long single reports are kept, and KeepRollups what they
 	// add up to; 0 is for good.
 	KeepReports, KeepRollups time.Duration
+	// Backups are those that are made of the store; nil if none are.
+	Backups Backups
+}
+
+// Backups tells of the backups that are made of the store.
+type Backups interface {
+	// Last returns when the newest good one was made, and its size in bytes, or zeros.
+	Last() (at time.Time, size int64)
+	// Failures is how many have failed.
+	Failures() int64
 }
 
 // Server answers HTTP requests from a snapshot of the catalog.

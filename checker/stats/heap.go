@@ -77,6 +77,19 @@ func (h *Heaps) Merge(other Heaps) {
 	h.total += other.total
 }
 
+// Equal tells whether both have counted the same.
+func (h Heaps) Equal(other Heaps) bool {
+	next, stop := iter.Pull2(other.All())
+	defer stop()
+	for bucket, n := range h.All() {
+		if b, m, ok := next(); !ok || b != bucket || m != n {
+			return false
+		}
+	}
+	_, _, more := next()
+	return !more
+}
+
 // Total is how many heaps were counted.
 func (h Heaps) Total() int64 { return h.total }
 

@@ -1,0 +1,334 @@
+package command_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"flag"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	_ "modernc.org/sqlite"
+
+	"relcheck/checker"
+	"relcheck/db"
+)
+
+var backedUp = flag.Int("backedup", 200_000, "how many reports are in the store that is backed up under load")
+
+// filled makes a store with so many reports of the last days.
+func filled(t testing.TB, n int) (store string) {
+	t.Helper()
+	store = filepath.Join(t.TempDir(), "relcheck.db")
+	ctx := context.Background()
+	s, err := db.Open(ctx, store, schemaText(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	begin := time.Now().AddDate(0, 0, -5)
+	_, err = s.Backfill(ctx, "opa", func(yield func(db.Recorded) bool) {
+		for i := range n {
+			heap := random.Int64N(1 << 28)
+			r := db.Recorded{At: begin.Add(time.Duration(i) * 4 * 24 * time.Hour / time.Duration(n)), Platform: checker.Platform{OS: "linux", Arch: "amd64"},
+				Report: checker.Report{ID: randomID(random), Version: "0.70.0", HeapUsageBytes: &heap}}
+			if !yield(r) {
+				return
+			}
+		}
+	}, func(func(db.Checked) bool) {})
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func schemaText(t testing.TB) string {
+	t.Helper()
+	schema, err := os.ReadFile("../../schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(schema)
+}
+
+// crowd sends reports to a server until it is stopped, and knows which ones were
+// acknowledged.
+type crowd struct {
+	loader
+	mu    sync.Mutex
+	known map[uuid.UUID]bool
+	stop  func() error
+}
+
+func startCrowd(addr string) *crowd {
+	c := &crowd{known: map[uuid.UUID]bool{}}
+	c.loader.addr, c.conns = addr, 16
+	c.answered = func(id uuid.UUID) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.known[id] = true
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- c.run(ctx) }()
+	c.stop = func() error {
+		cancel()
+		return <-ended
+	}
+	return c
+}
+
+// acknowledged are those answered with 200 so far.
+func (c *crowd) acknowledged() map[uuid.UUID]bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.known)
+}
+
+// lacking counts those that a store does not have; all of them if it cannot be read.
+func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
+	t.Helper()
+	out, status := relcheckStatus(t, "export", "opa", "--db", store, "--since", "1h")
+	if status != 0 {
+		return len(wanted)
+	}
+	there := map[uuid.UUID]bool{}
+	for line := range strings.Lines(out) {
+		var r struct{ ID uuid.UUID }
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		there[r.ID] = true
+	}
+	for id := range wanted {
+		if !there[id] {
+			n++
+		}
+	}
+	return n
+}
+
+// integrity is what SQLite itself finds of a file that nobody else has open.
+func integrity(t testing.TB, file string) (found string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+file+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.QueryRow("PRAGMA integrity_check").Scan(&found); err != nil {
+		return err.Error()
+	}
+	return found
+}
+
+// A backup that is made while reports come in holds all that were acknowledged
+// before it was begun, and a server goes on with it. The control is a copy of the
+// file alone, which lacks some.
+func TestBackupUnderLoad(t *testing.T) {
+	store := filled(t, *backedUp)
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	c := startCrowd(served.addr)
+	time.Sleep(500 * time.Millisecond)
+	begin, before := time.Now(), len(c.acknowledged())
+	var backup string
+	var known map[uuid.UUID]bool // before the last backup
+	for round := range 3 {
+		backup = filepath.Join(t.TempDir(), "backup.db")
+		known = c.acknowledged()
+		began := time.Now()
+		out := relcheckOutput(t, "backup", backup, "--db", store)
+		t.Logf("round %d, %v: %s", round, time.Since(began).Round(time.Millisecond), out)
+		if found := integrity(t, backup); found != "ok" {
+			t.Errorf("the backup is damaged: %s", found)
+		}
+		if files, _ := filepath.Glob(backup + "*"); len(files) != 1 {
+			t.Errorf("there is more than the backup: %v", files)
+		}
+		if n := lacking(t, clone(t, backup), known); n > 0 {
+			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
+		}
+	}
+	t.Logf("%.0f reports a second meanwhile", float64(len(c.acknowledged())-before)/time.Since(begin).Seconds())
+	if all := c.acknowledged(); lacking(t, clone(t, store), all) == 0 {
+		t.Errorf("a copy of the file alone has all of %d reports, which makes this no test", len(all))
+	}
+	if err := c.stop(); err != nil || c.bad.Load() > 0 {
+		t.Errorf("%v, %d answers that are not 200", err, c.bad.Load())
+	}
+	restored := filepath.Join(t.TempDir(), "restored.db")
+	relcheck(t, "restore", backup, "--db", restored)
+	again := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", restored)
+	l := &loader{addr: again.addr, conns: 1}
+	if _, err := rate(l, 200*time.Millisecond); err != nil || l.done.Load() == 0 || l.bad.Load() > 0 {
+		t.Errorf("the restored store does not record: %v", err)
+	}
+	if n := lacking(t, restored, known); n > 0 {
+		t.Errorf("the restored store lacks %d reports", n)
+	}
+	if res, err := http.Get("http://" + again.addr + "/readyz"); err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("not ready: %v, %v", res, err)
+	}
+}
+
+// clone copies the bytes of a file. That of a store is open in other processes only.
+func clone(t testing.TB, file string) (copied string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	copied = filepath.Join(t.TempDir(), "clone.db")
+	if err == nil {
+		err = os.WriteFile(copied, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+func relcheckOutput(t testing.TB, args ...string) string {
+	t.Helper()
+	out, status := relcheckStatus(t, args...)
+	if status != 0 {
+		t.Fatalf("relcheck %s: exit status %d\n%s", strings.Join(args, " "), status, out)
+	}
+	return strings.TrimSpace(out)
+}
+
+// Killed or interrupted at any time, a backup is whole or not there, and the store
+// is as it was.
+func TestBackupKilled(t *testing.T) {
+	store := filled(t, *backedUp)
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	c := startCrowd(served.addr)
+	began := time.Now()
+	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
+	whole := time.Since(began)
+	const rounds = 12
+	there, left := 0, 0
+	for round := range rounds {
+		dir := t.TempDir()
+		backup := filepath.Join(dir, "backup.db")
+		cmd := exec.Command(os.Args[0], "backup", backup, "--db", store)
+		cmd.Env = environment(t, "relcheck")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(whole * time.Duration(round+1) / rounds)
+		sign := os.Kill
+		if round%3 == 0 {
+			sign = os.Interrupt
+		}
+		cmd.Process.Signal(sign)
+		cmd.Wait()
+		leftovers := db.Leftovers(backup)
+		left += len(leftovers)
+		if _, err := os.Stat(backup); err == nil {
+			there++
+			if found := integrity(t, backup); found != "ok" {
+				t.Errorf("what is left of a backup: %s", found)
+			}
+			continue
+		}
+		if sign == os.Interrupt && len(leftovers) > 0 {
+			t.Errorf("an interrupted backup leaves %v", leftovers)
+		}
+		if out := relcheckOutput(t, "backup", backup, "--db", store); len(leftovers) > 0 && !strings.Contains(out, leftovers[0]) {
+			t.Errorf("the next backup does not name %v: %s", leftovers, out)
+		}
+	}
+	t.Logf("%d of %d were done, %d left a part", there, rounds, left)
+	if left == 0 {
+		t.Error("none was killed halfway")
+	}
+	if err := c.stop(); err != nil || c.bad.Load() > 0 {
+		t.Errorf("%v, %d answers that are not 200", err, c.bad.Load())
+	}
+	if n := lacking(t, store, c.acknowledged()); n > 0 {
+		t.Errorf("the store lacks %d reports", n)
+	}
+	served.cmd.Process.Signal(os.Interrupt)
+	served.cmd.Wait()
+	if found := integrity(t, store); found != "ok" {
+		t.Errorf("the store: %s", found)
+	}
+}
+
+// A server makes a backup at its start, unless there is one that is new enough, and
+// tells of it.
+func TestServeBacksUp(t *testing.T) {
+	store, folder := filled(t, 1000), t.TempDir()
+	t.Setenv("RELCHECK_BACKUP_DIR", folder)
+	token := strings.TrimSpace(relcheck(t, "token", "add", "prometheus", "--db", store))
+	metrics := func(s *process) string {
+		r, err := http.NewRequest("GET", "http://"+s.addr+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return readAll(t, res)
+	}
+	for range 2 {
+		served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+		text := ""
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+			if text = metrics(served); strings.Contains(text, "relcheck_backup_last_timestamp_seconds 1.") {
+				break
+			}
+		}
+		if !strings.Contains(text, "relcheck_backup_failures_total 0\n") || strings.Contains(text, "relcheck_backup_last_size_bytes 0\n") {
+			t.Fatalf("no good backup is told of:\n%s", text)
+		}
+		served.kill()
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(files) != 1 || integrity(t, files[0]) != "ok" {
+		t.Fatalf("there are %v, %v", files, err)
+	}
+	for _, args := range [][]string{{"--backup-keep", "0"}, {"--backup-every", "1s"}} {
+		if out, status := relcheckStatus(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...); status != 2 {
+			t.Errorf("%v: exit status %d\n%s", args, status, out)
+		}
+	}
+	out, status := relcheckStatus(t, "serve", "--listen", "127.0.0.1:0", "--db", store, "--backup-dir", filepath.Join(folder, "none"))
+	if status != 1 || !strings.Contains(out, "does not exist; create it first") {
+		t.Errorf("exit status %d\n%s", status, out)
+	}
+}
+
+// A backup of a PostgreSQL store holds what was acknowledged before it was begun.
+func TestBackupOfPostgresUnderLoad(t *testing.T) {
+	name := database(t)
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+	c := startCrowd(served.addr)
+	time.Sleep(500 * time.Millisecond)
+	for range 2 {
+		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.acknowledged()
+		t.Log(relcheckOutput(t, "backup", backup, "--db", name))
+		if n := lacking(t, backup, known); n > 0 || len(known) == 0 {
+			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
+		}
+	}
+	if err := c.stop(); err != nil || c.bad.Load() > 0 {
+		t.Errorf("%v, %d answers that are not 200", err, c.bad.Load())
+	}
+}

@@ -1,0 +1,189 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"relcheck/db"
+)
+
+func doctorCommand(streams IO) *cobra.Command {
+	var name string
+	keep := retention(30 * 24 * time.Hour)
+	var backups backupOptions
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say in plain words whether a store, or a backup, is sound",
+		Long: `Say whether a store is sound, one line a check: ok, a warning, or a PROBLEM and what
+to do about it. Nothing is changed, and a server beside it goes on. A backup is looked
+at in the same way, also where nothing can be written. It reads the whole store,
+some seconds for each million reports.
+
+The exit status is 1 if there is a problem.`,
+		Example: `  relcheck doctor
+  relcheck doctor --db /mnt/backup/relcheck-20260131T000000Z.db
+  relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d := newDoctor(streams)
+			d.environment(cmd.Root())
+			d.backups(backups)
+			return d.examine(cmd.Context(), name, time.Duration(keep))
+		},
+	}
+	dbFlag(c, &name)
+	c.Flags().Var(&keep, "keep-reports", "how long the server keeps single reports")
+	backups.place(c)
+	return c
+}
+
+// doctor prints findings as they come.
+type doctor struct {
+	*screen
+	progress
+	streams  IO
+	problems int64
+	warnings int64
+}
+
+func newDoctor(streams IO) *doctor {
+	return &doctor{screen: newScreen(streams.Out), progress: newProgress(streams.Err), streams: streams}
+}
+
+func (d *doctor) examine(ctx context.Context, name string, keep time.Duration) error {
+	e := db.Examination{Keep: keep, Now: time.Now(), Tell: d.tell, Progress: d.bar}
+	err := e.Examine(ctx, name)
+	d.clear()
+	switch {
+	case err != nil:
+		return err
+	case d.problems > 0:
+		return fmt.Errorf("%s, %s", count(d.problems, "problem"), count(d.warnings, "warning"))
+	case d.warnings > 0:
+		fmt.Fprintf(d.streams.Err, "no problem, %s\n", count(d.warnings, "warning"))
+	}
+	return nil
+}
+
+// marks are the words for how bad a finding is, and how they look.
+var marks = map[db.State]struct {
+	word string
+	as   style
+}{db.OK: {"ok", faint}, db.Warning: {"warning", bold}, db.Problem: {"PROBLEM", bold}}
+
+// tell prints one finding. On a terminal it is broken where the line ends.
+func (d *doctor) tell(f db.Finding) {
+	const wide, check = len("PROBLEM"), len("environment")
+	d.clear()
+	switch f.State {
+	case db.Problem:
+		d.problems++
+	case db.Warning:
+		d.warnings++
+	}
+	mark := marks[f.State]
+	head := d.styled(newText(mark.word).padded(wide+gap, false), mark.as).plus(newText(f.Check).padded(check+gap, false))
+	lines := []string{printable(f.Text)}
+	if d.fancy {
+		lines = wrap(lines[0], d.screen.width-head.width)
+	}
+	for i, line := range lines {
+		if i > 0 {
+			head = newText("").padded(head.width, false)
+		}
+		d.print(block{head.plus(newText(line))})
+	}
+	d.flush() // the next check may take long
+}
+
+// environment looks for variables that are meant for relcheck, and are no flag's.
+func (d *doctor) environment(root *cobra.Command) {
+	known := map[string]bool{}
+	flagVariables(root, known)
+	odd := 0
+	for _, set := range os.Environ() {
+		name, _, _ := strings.Cut(set, "=")
+		if !strings.HasPrefix(name, "RELCHECK_") || known[name] {
+			continue
+		}
+		odd++
+		text := name + " is set, and no command has such a flag"
+		if like := nearest(name, known); like != "" {
+			text += "; is it to be " + like + "?"
+		}
+		d.tell(db.Finding{State: db.Warning, Check: "environment", Text: text})
+	}
+	if odd == 0 {
+		d.tell(db.Finding{State: db.OK, Check: "environment", Text: "every RELCHECK_ variable is a flag's"})
+	}
+}
+
+func flagVariables(c *cobra.Command, known map[string]bool) {
+	c.Flags().VisitAll(func(f *pflag.Flag) { known[variable(f.Name)] = true })
+	for _, sub := range c.Commands() {
+		flagVariables(sub, known)
+	}
+}
+
+// nearest is the known name that differs from a mistyped one in few characters.
+func nearest(name string, known map[string]bool) string {
+	for _, k := range slices.Sorted(maps.Keys(known)) {
+		if distance(name, k) <= len(name)/8 {
+			return k
+		}
+	}
+	return ""
+}
+
+// distance is how many characters have to be put in, left out or changed to make one
+// text of another.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// backups looks how old the newest one is.
+func (d *doctor) backups(o backupOptions) {
+	if o.folder == "" {
+		return
+	}
+	f := db.Finding{State: db.OK, Check: "backups"}
+	newest, err := db.Newest(o.folder, time.Now())
+	age := time.Since(newest.At)
+	switch {
+	case err != nil:
+		f.State, f.Text = db.Problem, fmt.Sprintf("cannot be listed: %v", err)
+	case newest.Name == "":
+		f.State, f.Text = db.Warning, fmt.Sprintf("there is none in %s: start relcheck serve with the same --backup-dir", o.folder)
+	case newest.Size == 0:
+		f.State, f.Text = db.Problem, fmt.Sprintf("%s is empty: something else than relcheck has written it", newest.Name)
+	case age > 2*time.Duration(o.every):
+		f.State, f.Text = db.Problem, fmt.Sprintf("the newest, %s, is %s old: see the log of the server", newest.Name, age.Round(time.Minute))
+	default:
+		f.Text = fmt.Sprintf("the newest, %s, is %s old; relcheck doctor --db looks into it", newest.Name, age.Round(time.Minute))
+	}
+	d.tell(f)
+}

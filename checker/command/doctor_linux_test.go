@@ -1,0 +1,58 @@
+package command_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// Beside a server under load nothing is found that is not so, and the server is not
+// disturbed.
+func TestDoctorBesideServer(t *testing.T) {
+	store := filled(t, 100_000)
+	relcheck(t, "release", "add", "opa", "v1.0.0", "--db", store)
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	c := startCrowd(served.addr)
+	for range 4 {
+		out, status := relcheckStatus(t, "doctor", "--db", store)
+		for line := range strings.Lines(out) {
+			if status != 0 || strings.HasPrefix(line, "PROBLEM") || strings.HasPrefix(line, "warning") && !strings.Contains(line, "RELCHECK_TEST_") {
+				t.Errorf("exit status %d: %s", status, line)
+			}
+		}
+		if !strings.Contains(out, "records into it") || !strings.Contains(out, "wholly in the log are what it says") {
+			t.Errorf("it says\n%s", out)
+		}
+	}
+	if err := c.stop(); err != nil || c.bad.Load() > 0 || served.ready(t) != 200 {
+		t.Errorf("%v, %d answers that are not 200", err, c.bad.Load())
+	}
+	if n := lacking(t, store, c.acknowledged()); n > 0 {
+		t.Errorf("%d reports are lost", n)
+	}
+}
+
+// On a terminal every line fits, and what is bad stands out.
+func TestDoctorOnTerminal(t *testing.T) {
+	store := filled(t, 1000)
+	for _, columns := range []int{80, 140} {
+		t.Setenv("NO_COLOR", "")
+		text := onTerminal(t, columns, "doctor", "--db", store, "--backup-dir", t.TempDir())
+		if !strings.Contains(text, "\x1b[1mwarning\x1b[0m") || !strings.Contains(text, "\x1b[2mok\x1b[0m") {
+			t.Errorf("in %d columns nothing stands out:\n%s", columns, text)
+		}
+		var lines []string
+		for line := range strings.Lines(colour.ReplaceAllString(text, "")) { // what was written over is gone
+			line = strings.TrimSuffix(line, "\n")
+			lines = append(lines, line[strings.LastIndex(line, "\x1b[K")+len("\x1b[K"):])
+			if !strings.Contains(line, "\x1b[K") {
+				lines[len(lines)-1] = line
+			}
+		}
+		checkShown(t, "doctor", strings.Join(lines, "\n"), columns)
+	}
+	text := piped(t, "doctor", "--db", store)
+	checkShown(t, "piped", text, 0)
+	if n := strings.Count(text, "\n"); n > 20 {
+		t.Errorf("%d lines:\n%s", n, text)
+	}
+}

@@ -1,0 +1,95 @@
+package command_test
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ready is the status of /readyz.
+func (p *process) ready(t testing.TB) int {
+	t.Helper()
+	res, err := http.Get("http://" + p.addr + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.StatusCode
+}
+
+// interrupt stops the process in good order.
+func (p *process) interrupt() {
+	p.cmd.Process.Signal(os.Interrupt)
+	p.cmd.Wait()
+}
+
+// killedOver leaves a store whose server was killed under load.
+func killedOver(t *testing.T) (store string) {
+	t.Helper()
+	store = filled(t, 50_000)
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	time.AfterFunc(300*time.Millisecond, func() { served.cmd.Process.Kill() })
+	l := &loader{addr: served.addr, conns: 8}
+	if _, err := rate(l, 20*time.Second); err == nil || l.done.Load() == 0 {
+		t.Fatalf("%d reports, %v", l.done.Load(), err)
+	}
+	served.kill()
+	return store
+}
+
+// After a kill a server looks through the file while it records. One that is sound
+// is not looked through again.
+func TestInspectedAfterKill(t *testing.T) {
+	store := killedOver(t)
+	lock := store + "-lock"
+	if b, err := os.ReadFile(lock); err != nil || len(b) == 0 {
+		t.Fatalf("nothing tells of the kill: %q, %v", b, err)
+	}
+	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	if status := served.ready(t); status != http.StatusOK {
+		t.Errorf("not ready at once: %d", status)
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		time.Sleep(200 * time.Millisecond)
+		served.interrupt()
+		if b, err := os.ReadFile(lock); err == nil && len(b) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a sound file is looked through again and again")
+		}
+		served = start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	}
+}
+
+// Damage that is found makes the server red. It records what it can, keeps the file,
+// and does not forget.
+func TestDamageIsFoundAfterKill(t *testing.T) {
+	store := killedOver(t)
+	f, err := os.OpenFile(store, os.O_RDWR, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte(strings.Repeat("\xff", 12)), 199*4096)
+		f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+		for deadline := time.Now().Add(20 * time.Second); served.ready(t) == http.StatusOK; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("ready, with a damaged file")
+			}
+		}
+		l := &loader{addr: served.addr, conns: 1}
+		if _, err := rate(l, 100*time.Millisecond); err != nil || l.done.Load() == 0 || l.bad.Load() > 0 {
+			t.Errorf("recorded %d, refused %d, %v", l.done.Load(), l.bad.Load(), err)
+		}
+		served.interrupt()
+	}
+	if out, status := relcheckStatus(t, "backup", store+".copy", "--db", store); status != 1 || !strings.Contains(out, "damaged") {
+		t.Errorf("a damaged store is backed up: exit status %d\n%s", status, out)
+	}
+}

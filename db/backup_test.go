@@ -1,0 +1,244 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/db"
+	"relcheck/db/pgtest"
+)
+
+func quiet(int64, int64) {}
+
+// A backup, and what is restored from it, on the same engine or the other one, is
+// the same store.
+func backUpAndRestore(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	fillStore(t, s)
+	want := dump(t, name)
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	rows, err := s.Backup(ctx, backup, schema(t), quiet)
+	if err != nil || rows["report"] != 2 || rows["product"] != 3 {
+		t.Fatalf("backed up %v, %v", rows, err)
+	}
+	info, err := os.Stat(backup)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the backup: %v, %v", info, err)
+	}
+	bytes := content(t, backup)
+	for _, to := range []string{filepath.Join(t.TempDir(), "b.db"), pgtest.Database(t)} {
+		if _, err := db.Restore(ctx, backup, to, schema(t), quiet); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, dump(t, to)); diff != "" {
+			t.Errorf("%s is not equal:\n%s", to, diff)
+		}
+		w := writer(t, open(t, to))
+		if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+			t.Errorf("what was restored does not record: %v", err)
+		}
+		w.Close()
+		if _, err := db.Restore(ctx, backup, to, schema(t), quiet); err == nil || !strings.Contains(err.Error(), "there already") {
+			t.Errorf("restored over a store: %v", err)
+		}
+	}
+	if content(t, backup) != bytes {
+		t.Error("restoring has changed the backup")
+	}
+	if files, _ := filepath.Glob(backup + "*"); len(files) != 1 {
+		t.Errorf("restoring leaves %v", files)
+	}
+}
+
+// manyPages makes a store that a backup takes several steps for.
+func manyPages(t *testing.T) (path string, s *db.Store) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "a.db")
+	s = open(t, path)
+	fillStore(t, s)
+	manyReports(t, path, 150_000)
+	return path, s
+}
+
+// Whoever writes between the steps of a backup does not make it begin anew, and is
+// not in it.
+func TestBackupIsOfOneMoment(t *testing.T) {
+	_, s := manyPages(t)
+	w := writer(t, s)
+	defer w.Close()
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	steps, last := 0, int64(0)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	rows, err := s.Backup(ctx, backup, schema(t), func(done, total int64) {
+		if steps++; done < last || steps > 100 {
+			t.Errorf("step %d: from %d to %d of %d pages", steps, last, done, total)
+			cancel()
+		}
+		last = done
+		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil || rows["report"] != 150_002 || steps < 3 {
+		t.Errorf("backed up %v in %d steps, %v", rows, steps, err)
+	}
+}
+
+// Nothing is overwritten, and nothing is left that is not whole.
+func TestBackupRefuses(t *testing.T) {
+	ctx := context.Background()
+	path, s := manyPages(t)
+	stopped, stop := context.WithCancel(ctx)
+	for name, c := range map[string]struct {
+		ctx      context.Context
+		prepare  func(t *testing.T, place string)
+		progress func(place string)
+		want     string
+	}{
+		"a file":        {ctx, func(t *testing.T, place string) { write(t, place, "mine") }, nil, "there already"},
+		"an empty file": {ctx, func(t *testing.T, place string) { write(t, place, "") }, nil, "there already"},
+		"a link":        {ctx, func(t *testing.T, place string) { os.Symlink("nowhere", place) }, nil, "there already"},
+		"a folder":      {ctx, mkdir, nil, "there already"},
+		"a stale log":   {ctx, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, nil, "there already"},
+		"a late file":   {ctx, nil, func(place string) { os.WriteFile(place, []byte("mine"), 0o600) }, "there already"},
+		"interrupted":   {stopped, nil, func(string) { stop() }, "canceled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			place := filepath.Join(dir, "backup.db")
+			if c.prepare != nil {
+				c.prepare(t, place)
+			}
+			_, err := s.Backup(c.ctx, place, schema(t), func(int64, int64) {
+				if c.progress != nil {
+					c.progress(place)
+				}
+			})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got error %v, want %q", err, c.want)
+			}
+			if left := db.Leftovers(place); len(left) > 0 {
+				t.Errorf("it leaves %v", left)
+			}
+			if b, err := os.ReadFile(place); err == nil && len(b) > 0 && string(b) != "mine" {
+				t.Error("something was written")
+			}
+		})
+	}
+	if _, err := s.Backup(ctx, filepath.Join(t.TempDir(), "none", "b.db"), schema(t), quiet); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("into a missing folder: %v", err)
+	}
+	if _, err := s.Backup(ctx, path, schema(t), quiet); err == nil {
+		t.Error("a store was backed up over itself")
+	}
+}
+
+// A store that is damaged gives no backup that looks like one.
+func TestBackupOfDamage(t *testing.T) {
+	path, s := manyPages(t)
+	s.Close()
+	damage(t, path, 200)
+	s = open(t, path)
+	place := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := s.Backup(context.Background(), place, schema(t), quiet); !errors.Is(err, db.ErrDamaged) {
+		t.Errorf("got error %v", err)
+	}
+	if files, _ := filepath.Glob(place + "*"); len(files) > 0 {
+		t.Errorf("there is %v", files)
+	}
+}
+
+// damage overwrites the head of a page of a file that nobody has open.
+func damage(t testing.TB, path string, page int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"), (page-1)*4096)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	ctx := context.Background()
+	path, s := manyPages(t)
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := s.Backup(ctx, backup, schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "bad.db")
+	write(t, bad, content(t, backup))
+	damage(t, bad, 100)
+	short := filepath.Join(t.TempDir(), "short.db")
+	write(t, short, content(t, backup)[:300*4096])
+	foreign := filepath.Join(t.TempDir(), "foreign.db")
+	write(t, foreign, "this is a text of some length, not a database")
+	for name, c := range map[string]struct {
+		from    string
+		prepare func(t *testing.T, place string)
+		want    string
+	}{
+		"missing":     {bad + "x", nil, "no such file"},
+		"damaged":     {bad, nil, "damaged"},
+		"cut short":   {short, nil, "damaged"},
+		"foreign":     {foreign, nil, "not a relcheck database"},
+		"a stale log": {backup, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, "move it away"},
+		"a store":     {backup, func(t *testing.T, place string) { open(t, place).Close() }, "move it away"},
+		"a server": {backup, func(t *testing.T, place string) {
+			w := writer(t, open(t, place))
+			t.Cleanup(func() { w.Close() })
+			for _, suffix := range []string{"", "-wal", "-shm"} { // who removes them has not stopped the server
+				os.Remove(place + suffix)
+			}
+		}, fmt.Sprintf("process %d", os.Getpid())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			place := filepath.Join(t.TempDir(), "a.db")
+			if c.prepare != nil {
+				c.prepare(t, place)
+			}
+			before, _ := os.Stat(place)
+			_, err := db.Restore(ctx, c.from, place, schema(t), quiet)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got error %v, want %q", err, c.want)
+			}
+			after, _ := os.Stat(place)
+			if (before == nil) != (after == nil) || before != nil && !os.SameFile(before, after) {
+				t.Errorf("there was %v, there is %v", before, after)
+			}
+		})
+	}
+	empty := filepath.Join(t.TempDir(), "a.db")
+	write(t, empty, "")
+	if _, err := db.Restore(ctx, backup, empty, schema(t), quiet); err != nil {
+		t.Errorf("into an empty file: %v", err)
+	}
+	live := filepath.Join(t.TempDir(), "b.db") // a store in use is as good as a backup
+	if _, err := db.Restore(ctx, path, live, schema(t), quiet); err != nil {
+		t.Errorf("from a store: %v", err)
+	}
+}
+
+// Where a file has one name only, nothing is overwritten either.
+func TestBackupWithoutLinks(t *testing.T) {
+	dir := t.TempDir()
+	path, place := filepath.Join(dir, "a.partial-1"), filepath.Join(dir, "a")
+	write(t, path, "whole")
+	write(t, place, "mine")
+	if err := db.RenameInto(path, place); !errors.Is(err, os.ErrExist) || content(t, place) != "mine" {
+		t.Errorf("%v, and there is %q", err, content(t, place))
+	}
+	if err := errors.Join(os.Remove(place), db.RenameInto(path, place)); err != nil || content(t, place) != "whole" {
+		t.Errorf("%v, and there is %q", err, content(t, place))
+	}
+}

@@ -1,0 +1,203 @@
+package db_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/db"
+)
+
+// names lists what is in a folder.
+func names(t testing.TB, folder string) (all []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+// keepBackups runs until stop is called, which returns the log.
+func keepBackups(t *testing.T, s *db.Store, b *db.Backups) (stop func() string) {
+	t.Helper()
+	if err := b.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		s.KeepBackups(ctx, b, slog.New(slog.NewTextHandler(&said, nil)))
+		close(done)
+	}()
+	stopped := false
+	stop = func() string {
+		if !stopped {
+			cancel()
+			<-done
+		}
+		stopped = true
+		return said.String()
+	}
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// await waits until something is so, for twenty seconds.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within twenty seconds", what)
+		}
+	}
+}
+
+// Backups come at their time, and as many stay as are to be kept. What else is in
+// the folder is nobody's business.
+func backUpOnSchedule(t *testing.T, name string) {
+	s := open(t, name)
+	fillStore(t, s)
+	folder := t.TempDir()
+	others := []string{"notes.txt", "relcheck-20200101T000000Z.db.bak", "relcheck-2020.db", "relcheck.db"}
+	for _, other := range others {
+		write(t, filepath.Join(folder, other), "mine")
+	}
+	oldest := "relcheck-20200101T000000Z.db"
+	write(t, filepath.Join(folder, oldest), "a backup once")
+	stale := filepath.Join(folder, "relcheck-20200101T000001Z.db.partial-1")
+	write(t, stale, "half of one")
+	if err := os.Chtimes(stale, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 2, Schema: schema(t)}
+	stop := keepBackups(t, s, b)
+	seen := map[time.Time]bool{}
+	await(t, "three backups", func() bool {
+		if at, _ := b.Last(); at.Year() > 2020 {
+			seen[at] = true
+		}
+		return len(seen) == 3
+	})
+	said := stop()
+	var left []string
+	for _, name := range names(t, folder) {
+		if !slices.Contains(others, name) {
+			left = append(left, name)
+		}
+	}
+	if len(left) != 2 || slices.Contains(left, oldest) {
+		t.Errorf("left are %v", left)
+	}
+	if len(names(t, folder)) != len(others)+2 {
+		t.Errorf("what was there is gone: %v", names(t, folder))
+	}
+	for _, name := range left {
+		if rows, err := db.Verify(context.Background(), filepath.Join(folder, name), schema(t)); err != nil || rows["report"] != 2 {
+			t.Errorf("%s has %v, %v", name, rows, err)
+		}
+	}
+	at, size := b.Last()
+	if info, err := os.Stat(filepath.Join(folder, left[1])); err != nil || info.Size() != size || time.Since(at) > time.Minute || b.Failures() > 0 {
+		t.Errorf("the last one is said to be of %v, with %d bytes; %d failed\n%s", at, size, b.Failures(), said)
+	}
+}
+
+// While backups fail the old ones stay, and it is said once.
+func TestBackupsFail(t *testing.T) {
+	t.Parallel()
+	path, s := manyPages(t)
+	s.Close()
+	good := content(t, path)
+	damage(t, path, 200)
+	s = open(t, path)
+	folder := t.TempDir()
+	for _, name := range []string{"relcheck-20200101T000000Z.db", "relcheck-20200102T000000Z.db"} {
+		write(t, filepath.Join(folder, name), good)
+	}
+	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
+	stop := keepBackups(t, s, b)
+	await(t, "three failures", func() bool { return b.Failures() >= 3 })
+	said := stop()
+	if n := strings.Count(said, "cannot back up"); n != 1 || !strings.Contains(said, "damaged") {
+		t.Errorf("said %d times:\n%s", n, said)
+	}
+	if left := names(t, folder); len(left) != 2 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+// A folder that is gone for a while is no reason to stop.
+func TestBackupsGoOn(t *testing.T) {
+	t.Parallel()
+	_, s := manyPages(t)
+	folder := filepath.Join(t.TempDir(), "backups")
+	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
+	if err := b.Prepare(); err == nil || !strings.Contains(err.Error(), "does not exist") {
+		t.Errorf("without a folder: %v", err)
+	}
+	mkdir(t, folder)
+	stop := keepBackups(t, s, b)
+	await(t, "a backup", func() bool { return len(names(t, folder)) > 0 })
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a failure", func() bool { return b.Failures() > 0 })
+	mkdir(t, folder)
+	await(t, "another backup", func() bool { return len(names(t, folder)) > 0 })
+	if said := stop(); strings.Count(said, "cannot back up") != 1 {
+		t.Errorf("said:\n%s", said)
+	}
+}
+
+// However the clock jumps, the backup that was just made stays, and others are
+// removed in the order in which they were made.
+func TestBackupsWhenTheClockJumps(t *testing.T) {
+	t.Parallel()
+	_, s := manyPages(t)
+	ctx := context.Background()
+	folder := t.TempDir()
+	b := &db.Backups{Folder: folder, Every: time.Hour, Keep: 3, Schema: schema(t)}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var made []string
+	save := func(at time.Time) {
+		t.Helper()
+		m, err := db.Save(s, ctx, b, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, m.Name)
+		want := slices.Clone(made[max(0, len(made)-3):])
+		slices.Sort(want)
+		if got := names(t, folder); !slices.Equal(got, want) {
+			t.Errorf("at %v there are %v, want %v", at, got, want)
+		}
+		if newest, err := db.Newest(folder, at); err != nil || newest.Name != m.Name {
+			t.Errorf("at %v the newest is %v, %v", at, newest, err)
+		}
+	}
+	for hours := range 4 {
+		save(now.Add(time.Duration(hours) * time.Hour))
+	}
+	ahead := now.AddDate(1, 0, 0)
+	for hours := range 4 {
+		save(ahead.Add(time.Duration(hours) * time.Hour))
+	}
+	if newest, err := db.Newest(folder, now.AddDate(0, 0, 1)); err != nil || newest.Name != "" {
+		t.Errorf("the newest, once the clock is right again, is %v, %v", newest, err)
+	}
+	for hours := range 5 { // all of those that are ahead were made earlier
+		save(now.AddDate(0, 0, 1).Add(time.Duration(hours) * time.Hour))
+	}
+	save(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC))
+}

@@ -1,0 +1,43 @@
+package db
+
+import (
+	"context"
+	"time"
+)
+
+// postgres examines a database from reaching it to what is in it.
+func (x *examining) postgres(ctx context.Context, dsn string) {
+	s, err := dial(ctx, dsn)
+	if err != nil {
+		x.tell(Problem, "store", "%v", err)
+		return
+	}
+	defer s.Close()
+	x.Store = s
+	var version string
+	var now float64
+	if err := s.main.QueryRowContext(ctx, "SELECT current_setting('server_version'), extract(epoch FROM clock_timestamp())").Scan(&version, &now); err != nil {
+		x.tell(Problem, "store", "%v", postgresError(s.name, err))
+		return
+	}
+	x.tell(OK, "database", "PostgreSQL %s at %s, which takes writes", version, s.name)
+	if err := checkDurable(ctx, s.main); err != nil {
+		x.tell(Problem, "commits", "%v", err)
+	} else {
+		x.tell(OK, "commits", "synchronous_commit and fsync are on")
+	}
+	err = checkSchema(ctx, s.main)
+	if pgCode(err) == pgUndefinedTable {
+		err = errEmpty
+	}
+	if err != nil {
+		x.tell(Problem, "store", "%v", postgresError(s.name, err))
+		return
+	}
+	x.tell(OK, "store", "it is relcheck's, with schema %d", schemaVersion)
+	if off := time.Unix(int64(now), 0).Sub(x.Now).Abs(); off > time.Minute {
+		x.tell(Warning, "clock", "PostgreSQL's clock and this machine's are %v apart: set them right", off.Round(time.Second))
+	}
+	x.serving = true // nothing tells otherwise
+	x.contents(ctx)
+}

@@ -1,0 +1,138 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// fileOnce goes from the file in its folder to what is in it. It ends where going
+// on makes no sense.
+func (x *examining) fileOnce(ctx context.Context, name string) {
+	x.Store = nil
+	path := resolve(name)
+	x.permissions(path)
+	s, err := OpenUnchanged(ctx, name)
+	if err != nil {
+		x.tell(Problem, "store", "%v", err)
+		return
+	}
+	defer s.Close()
+	x.Store = s
+	schema, err := setting(ctx, s.read, "schema")
+	if err != nil {
+		x.tell(Problem, "store", "cannot be read: %v", err)
+		return
+	}
+	x.tell(OK, "store", "%s is relcheck's, with schema %d", path, schema)
+	x.server(path)
+	x.journal(ctx)
+	x.space(path)
+	if err := checkPages(ctx, s.read, "quick_check"); err != nil {
+		x.tell(Problem, "pages", "%v; stop the server, move the file away, and restore a backup", err)
+	} else {
+		x.tell(OK, "pages", "SQLite finds no damage")
+	}
+	x.contents(ctx)
+}
+
+// permissions looks who could read or change the store, and whether a server can.
+func (x *examining) permissions(path string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return // opening it tells more
+	}
+	folder, err := os.Stat(filepath.Dir(path))
+	mode := info.Mode().Perm()
+	switch {
+	case err != nil:
+		x.tell(Problem, "files", "the folder cannot be looked at: %v", err)
+	case mode&0o002 != 0:
+		x.tell(Problem, "files", "everyone on this machine can write to the store: chmod 600 %s", path)
+	case folder.Mode().Perm()&0o002 != 0 && folder.Mode()&os.ModeSticky == 0:
+		x.tell(Problem, "files", "everyone on this machine can replace the store: chmod o-w %s", filepath.Dir(path))
+	case mode&0o004 != 0:
+		x.tell(Warning, "files", "everyone on this machine can read the store, and what signs people in with it: chmod 600 %s", path)
+	case x.strangers(path, info) != "":
+		name := x.strangers(path, info)
+		x.tell(Problem, "files", "%s belongs to another user than the store, and keeps the server from writing: chown it", name)
+	default:
+		x.tell(OK, "files", "permissions %04o, in a folder with %04o", mode, folder.Mode().Perm())
+	}
+}
+
+// strangers names a file beside the store that another user has left there.
+func (x *examining) strangers(path string, info os.FileInfo) string {
+	want, known := owner(info)
+	for _, suffix := range []string{"-wal", "-shm", "-lock"} {
+		beside, err := os.Stat(path + suffix)
+		if err != nil || !known {
+			continue
+		}
+		if got, _ := owner(beside); got != want {
+			return path + suffix
+		}
+	}
+	return ""
+}
+
+// server looks whether one records into the store.
+func (x *examining) server(path string) {
+	who, err := holding(path)
+	info, missing := os.Stat(path + "-lock")
+	x.serving = who != ""
+	x.copied = missing != nil
+	switch {
+	case err != nil:
+		x.tell(Warning, "server", "cannot see whether one runs: %v", err)
+	case x.serving:
+		x.tell(OK, "server", "%s records into it", who)
+	case missing == nil && info.Size() > 0:
+		x.tell(Warning, "server", "none runs, and the last one did not stop in good order: the next one looks through the file")
+	default:
+		x.tell(OK, "server", "none runs")
+	}
+}
+
+// journal looks how SQLite logs, and how long its log is.
+func (x *examining) journal(ctx context.Context) {
+	var mode string
+	if err := x.read.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		x.tell(Problem, "log", "cannot be read: %v", err)
+		return
+	}
+	wal, err := os.Stat(x.Store.name + "-wal")
+	switch {
+	case x.serving && mode != "wal":
+		x.tell(Problem, "log", "SQLite is in journal mode %s, under a server that needs wal: stop whatever changes that, and start the server again", mode)
+	case err != nil:
+		x.tell(OK, "log", "all is in the one file")
+	case wal.Size() > maxLog:
+		x.tell(Warning, "log", "%s-wal has %s: a backup or another program has read the store for long; if it does not get shorter, end that", x.Store.name, megabytes(wal.Size()))
+	default:
+		x.tell(OK, "log", "%s of write-ahead log; servers sync every commit (synchronous FULL)", megabytes(wal.Size()))
+	}
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20)) }
+
+// space looks whether the disk has room for the store to grow, and to be copied.
+func (x *examining) space(path string) {
+	info, err := os.Stat(path)
+	left, known := freeSpace(filepath.Dir(path))
+	if err != nil || !known {
+		return
+	}
+	text := fmt.Sprintf("the store has %s, its disk %s left", megabytes(info.Size()), megabytes(left))
+	switch {
+	case x.copied && !x.serving:
+		x.tell(OK, "disk", "%s", text)
+	case left < reserve:
+		x.tell(Problem, "disk", "%s: make room, or reports are refused soon", text)
+	case left < info.Size()+reserve:
+		x.tell(Warning, "disk", "%s: there is no room for a backup beside it", text)
+	default:
+		x.tell(OK, "disk", "%s", text)
+	}
+}

@@ -1,0 +1,13 @@
+package db
+
+import "golang.org/x/sys/windows"
+
+// freeSpace returns how many bytes can still be written to a folder, if that is known.
+func freeSpace(folder string) (bytes int64, known bool) {
+	name, err := windows.UTF16PtrFromString(folder)
+	var free uint64
+	if err == nil {
+		err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
+	}
+	return int64(free), err == nil
+}

@@ -1,0 +1,117 @@
+package db
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// partial is a file on its way to its place. It has a name of its own beside it,
+// so that whoever finds something at the place finds all of it.
+type partial struct{ path, place string }
+
+// partialMark stands in the names of such files, between the place and a number.
+const partialMark = ".partial-"
+
+var errTaken = errors.New("something is there already, and it was left as it is; name a file that is not there yet")
+
+// newPartial makes an empty one that only its owner can read. Its discard is to
+// be called. The place has to be free, with all that SQLite would look for beside it.
+func newPartial(place string) (*partial, error) {
+	for _, suffix := range []string{"", "-wal", "-journal"} {
+		if _, err := os.Lstat(place + suffix); err == nil {
+			return nil, fmt.Errorf("write %s: %w", place+suffix, errTaken)
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(place), filepath.Base(place)+partialMark+"*")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		err = folderError(place)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", place, err)
+	}
+	return &partial{f.Name(), place}, f.Close()
+}
+
+// settle puts the file into its place, unless something has come there meanwhile.
+// Once it returns, a power cut leaves it there.
+func (p *partial) settle() error {
+	err := syncPath(p.path)
+	if err == nil {
+		err = os.Link(p.path, p.place)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = p.rename(err)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = errTaken
+	}
+	if err == nil {
+		p.discard()
+		err = syncFolder(filepath.Dir(p.place))
+	}
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", p.place, err)
+	}
+	return err
+}
+
+// rename is for file systems in which a file has one name only, and linking fails.
+func (p *partial) rename(failed error) error {
+	if !errors.As(failed, new(*os.LinkError)) {
+		return failed
+	}
+	if _, err := os.Lstat(p.place); err == nil {
+		return fs.ErrExist
+	}
+	return os.Rename(p.path, p.place)
+}
+
+// discard removes what is left, also of what SQLite has put beside it.
+func (p *partial) discard() {
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		os.Remove(p.path + suffix)
+	}
+}
+
+// Leftovers names the unfinished files of backups to places whose names begin as
+// told. Those of backups that were killed stay until somebody removes them.
+func Leftovers(places string) (names []string) {
+	folder, base := filepath.Dir(places), filepath.Base(places)
+	all, err := os.ReadDir(folder)
+	if err != nil {
+		return nil
+	}
+	for _, e := range all {
+		if rest, ok := strings.CutPrefix(e.Name(), base); ok && strings.Contains(rest, partialMark) {
+			names = append(names, filepath.Join(folder, e.Name()))
+		}
+	}
+	return names
+}
+
+// syncPath has a file's bytes on disk once it returns. Nobody may have it open
+// through SQLite, whose locks would be lost.
+func syncPath(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// syncFolder has a folder's names on disk once it returns. Windows does so by itself.
+func syncFolder(name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

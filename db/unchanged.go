@@ -1,0 +1,54 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// plain is how a file is read that has no write-ahead log: with its locks, and
+// without a file beside it.
+const plain = "mode=ro&_busy_timeout=10000&_error_rc=1"
+
+// OpenUnchanged opens a SQLite store, which may be a backup, a copy that somebody
+// else made, or in use, and changes nothing of it. It can be read where nothing can
+// be written. Whoever writes to the store that it returns gets an error.
+func OpenUnchanged(ctx context.Context, path string) (*Store, error) {
+	err := probe(ctx, path)
+	if errors.Is(err, errMissing) {
+		return nil, fmt.Errorf("open %s: no such file, or an empty one", path)
+	}
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	real := resolve(path)
+	mode, err := unchangedMode(ctx, real)
+	if err != nil {
+		return nil, openError(path, err)
+	}
+	main := connect(real, mode)
+	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, frozen: true}}
+	if err := checkSchema(ctx, main); err != nil {
+		s.Close()
+		return nil, openError(path, err)
+	}
+	return s, nil
+}
+
+// unchangedMode tells how a file can be read without leaving a trace. As long as
+// anybody has a store open that is logged ahead, its log is there; without one, the
+// file alone is all of it.
+func unchangedMode(ctx context.Context, path string) (string, error) {
+	if _, err := os.Stat(path + "-wal"); err == nil {
+		return withLog + "&_error_rc=1", nil
+	}
+	file := connect(path, untouched)
+	defer file.Close()
+	var format []byte // https://www.sqlite.org/fileformat.html#file_format_version_numbers
+	err := file.QueryRowContext(ctx, "SELECT substr(data, 19, 2) FROM sqlite_dbpage WHERE pgno = 1").Scan(&format)
+	if err == nil && string(format) == "\x01\x01" {
+		return plain, nil
+	}
+	return untouched + "&_error_rc=1", err
+}

@@ -1,0 +1,58 @@
+package db_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"relcheck/db"
+)
+
+// A backup on a medium that cannot be written is looked at, verified and restored,
+// and so is a copy that another program has made; nothing of it is changed.
+func TestUnchangedOnReadOnlyMedium(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := populated(t, filepath.Join(t.TempDir(), "a.db"))
+	fold(t, s)
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=100m"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("missing: the right to mount a small file system: %v", err)
+		}
+		t.Skipf("missing: the right to mount a small file system: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, 0) })
+	backup, foreign := filepath.Join(dir, "backup.db"), filepath.Join(dir, "foreign.db")
+	if _, err := s.Backup(ctx, backup, schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	write(t, foreign, content(t, backup))
+	flip(t, foreign, 18, 3) // as in a store that is logged ahead
+	flip(t, foreign, 19, 3)
+	for _, flags := range []uintptr{0, syscall.MS_REMOUNT | syscall.MS_RDONLY} {
+		if flags != 0 {
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", flags, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, path := range []string{backup, foreign} {
+			before := content(t, path)
+			if found := examine(t, path, keepLong); alarms(found) != "" || !strings.Contains(found["statistics"], "wholly in the log are") {
+				t.Errorf("%s: %v", path, found)
+			}
+			if _, err := db.Restore(ctx, path, filepath.Join(t.TempDir(), "a.db"), schema(t), quiet); err != nil {
+				t.Error(err)
+			}
+			if content(t, path) != before {
+				t.Error(path, " was changed")
+			}
+		}
+		if left := names(t, dir); len(left) != 2 {
+			t.Errorf("left are %v", left)
+		}
+	}
+}
