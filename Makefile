@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-failover bench lint opa postgres patroni browser platforms clean
+.PHONY: run test test-failover test-malformed bench lint opa postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -15,6 +15,10 @@ test: lint platforms opa postgres browser
 # Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
 test-failover: postgres patroni
 	go test ./checker/command -run TestFailover -failover -v -timeout 10m | grep -v '"time"'
+
+# A million requests that something is wrong with, at a server that has to live on.
+test-malformed:
+	go test ./checker/command -run TestMalformed -malformed 1000000 -v -timeout 20m
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$files" || { echo "gofmt would change:" $$files; exit 1; }
