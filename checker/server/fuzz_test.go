@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -46,6 +48,29 @@ func FuzzReport(f *testing.F) {
 		back, err := readReport(httptest.NewRequest("POST", "/v1/version", bytes.NewReader(again)))
 		if err != nil || back.ID != r.ID || back.Version != r.Version || (back.HeapUsageBytes == nil) != (r.HeapUsageBytes == nil) {
 			t.Fatalf("%s came back as %+v, %v", again, back, err)
+		}
+	})
+}
+
+// FuzzCookie tries cookies. None lets in but those that were given out, and these
+// no longer than they say.
+func FuzzCookie(f *testing.F) {
+	ours, now := sessions{[]byte("a key that nobody knows")}, time.Unix(1_795_000_000, 0)
+	given := map[string]string{}
+	for id, until := range map[string]time.Time{"aaaaaaaa": now.Add(time.Hour), "bbbbbbbb": now.Add(-time.Hour), "cccccccc": now} {
+		c := ours.cookie(id, until)
+		if until.After(now) {
+			given[c] = id
+		}
+		f.Add(c)
+		f.Add(strings.Replace(c, ".", "..", 1))
+	}
+	for _, s := range []string{"", ".", "..", "a.9223372036854775808.", "a.1795003600." + strings.Repeat("A", 43), "a.b.c=", "a.1e99.\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, cookie string) {
+		if id := ours.read(cookie, now); id != given[cookie] {
+			t.Errorf("%q lets in %q, want %q", cookie, id, given[cookie])
 		}
 	})
 }
