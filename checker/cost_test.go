@@ -31,7 +31,7 @@ func TestStartIsCheap(t *testing.T) {
 		took = append(took, time.Since(start))
 	}
 	asking.Wait()
-	if n := runtime.NumGoroutine() - before; n != starts {
+	if n := runtime.NumGoroutine() - before; n > starts { // some of before may have ended
 		t.Errorf("%d clients run in %d goroutines", starts, n)
 	}
 	slices.Sort(took)
@@ -52,7 +52,7 @@ func TestRestIsOneGoroutine(t *testing.T) {
 	(&Client{Product: "opa", Version: "0.70.0", URL: s.url, OnOutdated: func(Latest) { told <- true }}).Start(ctx)
 	<-told
 	deadline := time.Now().Add(10 * time.Second)
-	for runtime.NumGoroutine() != before+1 {
+	for runtime.NumGoroutine() > before+1 {
 		if time.Now().After(deadline) {
 			t.Fatalf("there are %d goroutines, before there were %d", runtime.NumGoroutine(), before)
 		}

@@ -219,7 +219,7 @@ func TestFriendly(t *testing.T) {
 		"with newline":  ok(newer + "\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			harmless(t)
 			c := &Client{Product: "opa", Version: "0.70.0", URL: serve(t, reply(response)).url}
 			answer, err := c.Check(t.Context())
 			if err != nil || !answer.Latest.Outdated("0.70.0") {
@@ -326,7 +326,7 @@ func TestBodyIsClosed(t *testing.T) {
 
 // TestEnd ends the context while a report hangs.
 func TestEnd(t *testing.T) {
-	noLeaks(t)
+	harmless(t)
 	s := serve(t, hang("HTTP/1.1 200 OK\r\n"))
 	ctx, cancel := context.WithCancel(t.Context())
 	(&Client{Product: "opa", URL: s.url}).Start(ctx)
@@ -337,7 +337,7 @@ func TestEnd(t *testing.T) {
 }
 
 func TestRedirects(t *testing.T) {
-	noLeaks(t)
+	harmless(t)
 	other := serve(t, reply(ok(newer)))
 	elsewhere := serve(t, reply("HTTP/1.1 307 Go\r\nLocation: "+other.url+"/v1/version\r\n\r\n"))
 	_, err := (&Client{Product: "opa", Version: "0.70.0", URL: elsewhere.url}).Check(t.Context())

@@ -95,6 +95,7 @@ func TestOffLooksUpNoName(t *testing.T) {
 			if _, err := c.Check(ctx); err == nil || errors.Is(err, ErrDisabled) != off {
 				t.Errorf("Check: %v", err)
 			}
+			c.URL = "http://another.invalid" // Go goes on with look-ups that two have in common
 			ctx, cancel = context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			c.Start(ctx)
