@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-failover bench lint opa postgres patroni browser platforms clean
+.PHONY: run test test-crash test-failover test-malformed fuzz bench lint opa postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -22,6 +22,21 @@ test-crash:
 # Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
 test-failover: postgres patroni
 	go test ./checker/command -run TestFailover -failover -v -timeout 10m | grep -v '"time"'
+
+# A million requests that something is wrong with, at a server that has to live on.
+test-malformed:
+	go test ./checker/command -run TestMalformed -malformed 1000000 -v -timeout 20m
+
+# Every fuzz target there is, one after the other. What is found stays in
+# testdata/fuzz, and fails make test until it is put right.
+FUZZTIME = 60s
+
+fuzz:
+	@go test -list '^Fuzz' -json ./... | sed -n 's/.*"Package":"\([^"]*\)","Output":"\(Fuzz[A-Za-z0-9]*\).n".*/\1 \2/p' | \
+		while read package target; do \
+			echo "$$package $$target"; \
+			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -parallel 2 || exit 1; \
+		done
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$files" || { echo "gofmt would change:" $$files; exit 1; }

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -107,4 +108,29 @@ func TestEnv(t *testing.T) {
 			t.Errorf("variable of %q = %s, want %s", product, got, want)
 		}
 	}
+}
+
+// FuzzEndpoint reads addresses from people and environments. What is sent goes to
+// a version path by http or https, and no error shows the address.
+func FuzzEndpoint(f *testing.F) {
+	for _, address := range []string{"http://h:8080/base//", "https://user:secret@[::1]/p/x?q#f", "http://h/a%2Fb/../..", "http:h", "//h", "http://h/%zz", "http://secret", "HTTP://h/\x1b"} {
+		f.Add("opa", address)
+		f.Add("my-app.2", address)
+	}
+	f.Add("..", "http://h")
+	f.Add("a/b", "http://h")
+	f.Fuzz(func(t *testing.T, product, address string) {
+		u, err := (&Client{Product: product, URL: address}).endpoint()
+		if err != nil {
+			if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) || strings.Contains(address, "secret") && strings.Contains(err.Error(), "secret") && !strings.Contains(product, "secret") {
+				t.Errorf("%q, %q: %q", product, address, err)
+			}
+			return
+		}
+		sent, err := url.Parse(u.String())
+		if err != nil || sent.Host != u.Host || sent.Hostname() == "" || sent.RawQuery != "" || sent.Fragment != "" ||
+			sent.Scheme != "http" && sent.Scheme != "https" || !strings.HasSuffix(sent.Path, "/v1/version") {
+			t.Errorf("%q, %q: %s, %v", product, address, u, err)
+		}
+	})
 }

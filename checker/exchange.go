@@ -58,15 +58,15 @@ func (c *Client) exchange() (*exchange, error) {
 	if !ValidVersion(version) {
 		return nil, fmt.Errorf("version %q cannot be reported: use letters, digits and . + _ -, at most %d of them", version, MaxVersion)
 	}
-	transport := c.Transport
-	if transport == nil {
-		transport = newTransport(nil)
+	sender := c.Transport
+	if sender == nil {
+		sender = newTransport(nil)
 	}
 	return &exchange{
 		url:     u,
 		version: version,
 		agent:   UserAgent(c.title(), version, c.platform()),
-		client:  &http.Client{Transport: transport, CheckRedirect: checkRedirect},
+		client:  &http.Client{Transport: sender, CheckRedirect: checkRedirect},
 	}, nil
 }
 
@@ -103,8 +103,8 @@ func (e *exchange) ask(ctx context.Context) (Answer, error) {
 	defer cancel()
 	answer, err := e.send(ctx)
 	if err != nil {
-		if errors.Is(context.Cause(ctx), errTimeout) {
-			err = errTimeout
+		if ctx.Err() != nil { // and the connection was closed for that
+			err = context.Cause(ctx)
 		}
 		return Answer{}, &exchangeError{*e.url, err}
 	}

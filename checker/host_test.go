@@ -1,16 +1,22 @@
 package checker
 
 import (
+	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // outcome is what people see of a program.
@@ -95,6 +101,40 @@ func TestHost(t *testing.T) {
 		}
 	})
 	t.Run("proxy", func(t *testing.T) { checkProxy(t, program, control) })
+	t.Run("ids", func(t *testing.T) { checkIDs(t, program) })
+}
+
+// checkIDs starts the program a few times: each start has an id of its own, that
+// stays with its reports.
+func checkIDs(t *testing.T, program string) {
+	seen := map[uuid.UUID]bool{}
+	for start := range 3 {
+		var mu sync.Mutex
+		ids := map[uuid.UUID]int{}
+		s := serve(t, func(conn net.Conn) {
+			request, err := http.ReadRequest(bufio.NewReader(conn))
+			var report Report
+			if err != nil || json.NewDecoder(request.Body).Decode(&report) != nil {
+				return // the program has ended
+			}
+			mu.Lock()
+			ids[report.ID]++
+			mu.Unlock()
+			io.WriteString(conn, ok(newer))
+		})
+		run(t, program, "HOST_TELEMETRY_SERVICE_URL="+s.url)
+		mu.Lock()
+		for id, reports := range ids {
+			if len(ids) != 1 || reports < 2 || seen[id] || id == uuid.Nil {
+				t.Errorf("start %d reported under the ids %v, after %v", start, ids, seen)
+			}
+			seen[id] = true
+		}
+		mu.Unlock()
+	}
+	if len(seen) != 3 {
+		t.Errorf("three starts had the ids %v", seen)
+	}
 }
 
 // checkProxy runs the program where only a proxy can reach the service.

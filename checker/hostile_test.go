@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,7 +15,6 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,6 +62,17 @@ func padded(size int) string {
 	return strings.Replace(body, `""`, `"`+strings.Repeat("x", size-len(body))+`"`, 1)
 }
 
+// bomb is 16 MB of spaces, zipped.
+var bomb = func() string {
+	var b strings.Builder
+	z := gzip.NewWriter(&b)
+	for range 16 << 10 {
+		io.WriteString(z, strings.Repeat(" ", 1<<10))
+	}
+	z.Close()
+	return b.String()
+}()
+
 // hostile is each way in which a service fails to answer, and what the error of
 // Check says of it.
 var hostile = map[string]struct {
@@ -97,6 +108,17 @@ var hostile = map[string]struct {
 	"a list as latest":    {reply(ok(`{"latest":["v9.0.0"]}`)), "not that of a release service"},
 	"deep nesting":        {reply(ok(strings.Repeat("[", 60000))), "not that of a release service"},
 	"gzip":                {reply("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x00"), "not that of a release service"},
+	"a gzip bomb":         {reply("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + bomb), "not that of a release service|longer than 64 KB"},
+	"length too long":     {reply(strings.Replace(ok(newer), "Length: ", "Length: 9", 1)), "unexpected EOF"},
+	"length too short":    {reply("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + newer), "not that of a release service"},
+	"length of nothing":   {reply("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + newer), "not that of a release service"},
+	"negative length":     {reply("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + newer), "Content-Length"},
+	"two lengths":         {reply(strings.Replace(ok(newer), "\r\n\r\n", "\r\nContent-Length: 1\r\n\r\n", 1)), "Content-Length"},
+	"length in words":     {reply("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n" + newer), "Content-Length"},
+	"garbage for chunks":  {reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\x1b[2J\r\n{}"), "chunk"},
+	"a chunk of 2^64":     {reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n{}"), "chunk"},
+	"no end of chunks":    {reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), "unexpected EOF"},
+	"unknown encoding":    {reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: x\r\n\r\n" + newer), "transfer encoding"},
 	"escapes in version":  {reply(ok(`{"latest":{"latest_release":"v9.0.0\u001b[2J"}}`)), "cannot be a version"},
 	"lines in version":    {reply(ok(`{"latest":{"latest_release":"v9.0.0\r\nWARNING: x"}}`)), "cannot be a version"},
 	"long version":        {reply(ok(`{"latest":{"latest_release":"v9.0.0-` + strings.Repeat("a", 3000) + `"}}`)), "cannot be a version"},
@@ -115,21 +137,21 @@ var hostile = map[string]struct {
 func TestHostile(t *testing.T) {
 	for name, test := range hostile {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			harmless(t)
 			checkHostile(t, serve(t, test.handle).url, test.want)
 		})
 	}
 	t.Run("absent", func(t *testing.T) {
-		noLeaks(t)
+		harmless(t)
 		checkHostile(t, absent(t), "refused")
 	})
 	t.Run("hangs in the TLS handshake", func(t *testing.T) {
-		noLeaks(t)
+		harmless(t)
 		s := serve(t, func(conn net.Conn) { io.Copy(io.Discard, conn) })
 		checkHostile(t, strings.Replace(s.url, "http:", "https:", 1), "deadline exceeded")
 	})
 	t.Run("is not who it should be", func(t *testing.T) {
-		noLeaks(t)
+		harmless(t)
 		server := httptest.NewUnstartedServer(http.NotFoundHandler())
 		server.Config.ErrorLog = log.New(io.Discard, "", 0)
 		server.StartTLS()
@@ -197,7 +219,7 @@ func TestFriendly(t *testing.T) {
 		"with newline":  ok(newer + "\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			harmless(t)
 			c := &Client{Product: "opa", Version: "0.70.0", URL: serve(t, reply(response)).url}
 			answer, err := c.Check(t.Context())
 			if err != nil || !answer.Latest.Outdated("0.70.0") {
@@ -222,13 +244,15 @@ func TestLies(t *testing.T) {
 		"older, unjudged":    {`"latest_release":"v0.69.0"`, "0.70.0"},
 		"equal":              {`"latest_release":"v0.70.0","opa_up_to_date":false`, "0.70.0"},
 		"equal, unjudged":    {`"latest_release":"v0.70.0"`, "0.70.0"},
+		"equal, of a build":  {`"latest_release":"0.70.0+build.2","opa_up_to_date":false`, "v0.70.0+build.1"},
+		"of ten digits":      {`"latest_release":"v0.0070.9999999999"`, "0.70.0"},
 		"its pre-release":    {`"latest_release":"v0.70.0-rc.1","opa_up_to_date":false`, "0.70.0"},
 		"to a vendor's":      {`"latest_release":"v0.21.0"`, "0.21.0-istio"},
 		"to who cannot tell": {`"latest_release":"v9.0.0","opa_up_to_date":false`, "unknown"},
 		"not a version":      {`"latest_release":"newest","opa_up_to_date":false`, "0.70.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			noLeaks(t)
+			harmless(t)
 			s := serve(t, reply(ok(`{"latest":{"download":"https://example.com/old",`+test.latest+`}}`)))
 			c := &Client{Product: "opa", Version: test.version, URL: s.url, Interval: time.Millisecond}
 			answer, err := c.Check(t.Context())
@@ -253,29 +277,6 @@ func TestHostileLinks(t *testing.T) {
 	answer, err := c.Check(t.Context())
 	if want := (Latest{LatestRelease: "v9.0.0"}); err != nil || answer.Latest != want {
 		t.Errorf("Check: %+v, %v", answer, err)
-	}
-}
-
-// TestCut closes the connection after every byte of a response.
-func TestCut(t *testing.T) {
-	noLeaks(t)
-	for name, response := range map[string]string{
-		"length":      ok(newer),
-		"until close": "HTTP/1.1 200 OK\r\n\r\n" + newer,
-	} {
-		var at atomic.Int64
-		s := serve(t, func(conn net.Conn) {
-			readRequest(conn)
-			io.WriteString(conn, response[:at.Load()])
-		})
-		c := &Client{Product: "opa", Version: "0.70.0", URL: s.url}
-		for i := range len(response) + 1 {
-			at.Store(int64(i))
-			answer, err := c.Check(t.Context())
-			if whole := i == len(response); whole != (err == nil) || whole == (answer == Answer{}) {
-				t.Errorf("%s, %d of %d bytes: %+v, %v", name, i, len(response), answer, err)
-			}
-		}
 	}
 }
 
@@ -325,7 +326,7 @@ func TestBodyIsClosed(t *testing.T) {
 
 // TestEnd ends the context while a report hangs.
 func TestEnd(t *testing.T) {
-	noLeaks(t)
+	harmless(t)
 	s := serve(t, hang("HTTP/1.1 200 OK\r\n"))
 	ctx, cancel := context.WithCancel(t.Context())
 	(&Client{Product: "opa", URL: s.url}).Start(ctx)
@@ -336,7 +337,7 @@ func TestEnd(t *testing.T) {
 }
 
 func TestRedirects(t *testing.T) {
-	noLeaks(t)
+	harmless(t)
 	other := serve(t, reply(ok(newer)))
 	elsewhere := serve(t, reply("HTTP/1.1 307 Go\r\nLocation: "+other.url+"/v1/version\r\n\r\n"))
 	_, err := (&Client{Product: "opa", Version: "0.70.0", URL: elsewhere.url}).Check(t.Context())
@@ -394,10 +395,7 @@ func TestCheckRedirect(t *testing.T) {
 // TestSpeaksFirst answers before it is asked. The pause before the request
 // makes sure that the answer is there; net/http would print that it is.
 func TestSpeaksFirst(t *testing.T) {
-	noLeaks(t)
-	var printed strings.Builder
-	defer log.SetOutput(log.Writer())
-	log.SetOutput(&printed)
+	harmless(t)
 	early := func(conn net.Conn) {
 		io.WriteString(conn, ok(newer))
 		readRequest(conn)
@@ -421,7 +419,16 @@ func TestSpeaksFirst(t *testing.T) {
 			t.Errorf("Check: %+v, %v", answer, err)
 		}
 	}
-	if printed.Len() > 0 {
-		t.Errorf("printed by the host's logger: %s", printed.String())
+}
+
+// TestBombInHostsTransport has a transport that unpacks what it is sent.
+func TestBombInHostsTransport(t *testing.T) {
+	harmless(t)
+	unpacking := &http.Transport{}
+	defer unpacking.CloseIdleConnections()
+	s := serve(t, hostile["a gzip bomb"].handle)
+	c := &Client{Product: "opa", Version: "0.70.0", URL: s.url, Transport: unpacking}
+	if _, err := c.Check(t.Context()); err == nil || !strings.Contains(err.Error(), "longer than 64 KB") {
+		t.Errorf("Check: %v", err)
 	}
 }

@@ -3,7 +3,9 @@ package checker
 import (
 	"context"
 	"errors"
+	"net"
 	"runtime"
+	"sync/atomic"
 	"testing"
 )
 
@@ -49,6 +51,57 @@ func TestOff(t *testing.T) {
 			}
 			if n := s.askedBefore(t); (n == 0) != test.off {
 				t.Errorf("%d connections were opened", n)
+			}
+		})
+	}
+}
+
+// silentNames makes this process ask a name server that never answers, until
+// the test ends, and counts how often it does.
+func silentNames(t *testing.T) *atomic.Int64 {
+	asked := new(atomic.Int64)
+	former := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		asked.Add(1)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	t.Cleanup(func() { net.DefaultResolver = former })
+	return asked
+}
+
+// TestOffLooksUpNoName has a service whose name would have to be looked up. The
+// control does look it up, and is not held up by a name server that hangs.
+func TestOffLooksUpNoName(t *testing.T) {
+	for name, test := range map[string]struct {
+		disabled bool
+		variable string
+	}{
+		"on":                     {},
+		"field":                  {disabled: true},
+		"DO_NOT_TRACK":           {variable: "DO_NOT_TRACK"},
+		"the product's variable": {variable: "FOO_DISABLE_TELEMETRY"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := silentNames(t)
+			harmless(t)
+			off := test.disabled || test.variable != ""
+			if test.variable != "" {
+				t.Setenv(test.variable, "1")
+			}
+			c := &Client{Product: "foo", Version: "1.0.0", URL: "http://service.invalid", Disabled: test.disabled}
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if _, err := c.Check(ctx); err == nil || errors.Is(err, ErrDisabled) != off {
+				t.Errorf("Check: %v", err)
+			}
+			c.URL = "http://another.invalid" // Go goes on with look-ups that two have in common
+			ctx, cancel = context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			c.Start(ctx)
+			<-ctx.Done()
+			if n := asked.Load(); (n == 0) != off {
+				t.Errorf("%d names were looked up", n)
 			}
 		})
 	}

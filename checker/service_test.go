@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"slices"
@@ -21,6 +22,23 @@ func noLeaks(t *testing.T) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+}
+
+// harmless fails the test if it leaves a goroutine behind, or if the host's
+// standard logger prints anything. slog's default one writes there too, from
+// level info on.
+func harmless(t *testing.T) {
+	t.Helper()
+	noLeaks(t)
+	var printed strings.Builder
+	former := log.Writer()
+	log.SetOutput(&printed)
+	t.Cleanup(func() {
+		log.SetOutput(former)
+		if printed.Len() > 0 {
+			t.Errorf("printed by the host's logger: %s", printed.String())
+		}
+	})
 }
 
 // service is a listener whose connections are given to a function each.

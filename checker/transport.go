@@ -12,22 +12,33 @@ import (
 	"sync"
 )
 
-// newTransport returns a transport that leaves nothing behind: its connections
-// end with the answer they carried. It speaks HTTP/1 only, as custom dial
-// functions do by default. The TLS settings are nil but in tests.
-func newTransport(config *tls.Config) *http.Transport {
-	plain := new(net.Dialer)
-	secure := &tls.Dialer{Config: config}
-	return &http.Transport{
+// transport sends requests and leaves nothing behind: its connections end with
+// the answer they carried, or with the request's context. It speaks HTTP/1 only,
+// as custom dial functions do by default.
+type transport struct {
+	plain, secure dial
+	config        *tls.Config // nil but in tests
+}
+
+func newTransport(config *tls.Config) *transport {
+	return &transport{new(net.Dialer).DialContext, (&tls.Dialer{Config: config}).DialContext, config}
+}
+
+// RoundTrip has a [http.Transport] of its own for each request. A shared one goes
+// on to connect when a request has ended, for the sake of the next: who drops its
+// packets, or a proxy that hangs, would hold a goroutine of the host for minutes.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	once := &http.Transport{
 		Proxy:                  proxy,
-		DialContext:            askFirst(plain.DialContext),
-		DialTLSContext:         askFirst(secure.DialContext),
-		TLSClientConfig:        config,
+		DialContext:            bound(r.Context(), t.plain),
+		DialTLSContext:         bound(r.Context(), t.secure),
+		TLSClientConfig:        t.config,
 		TLSHandshakeTimeout:    timeout,
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxAnswer,
 	}
+	return once.RoundTrip(r)
 }
 
 // proxy is http.ProxyFromEnvironment, whose error would show the proxy's
@@ -59,16 +70,18 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 
 type dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-// askFirst makes connections that hear nothing before they have said something.
-// A service that speaks first, be it in malice, would otherwise make net/http
-// print a line by the host's standard logger.
-func askFirst(dial dial) dial {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
+// bound makes connections that end with ctx, and that hear nothing before they
+// have said something. A service that speaks first, be it in malice, would
+// otherwise make net/http print a line by the host's standard logger.
+func bound(ctx context.Context, dial dial) dial {
+	return func(_ context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return &askingConn{Conn: conn, asked: make(chan struct{})}, nil
+		c := &askingConn{Conn: conn, asked: make(chan struct{})}
+		context.AfterFunc(ctx, func() { c.Close() })
+		return c, nil
 	}
 }
 

@@ -70,7 +70,12 @@ func random(bytes int) string {
 // Clean puts right what happens to a token on its way by mail and clipboard:
 // spaces and line breaks anywhere, capitals.
 func Clean(text string) string {
-	return strings.ToLower(strings.Join(strings.Fields(text), ""))
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, text))
 }
 
 // ID returns the id of a token, or "" for what is none.

@@ -21,15 +21,15 @@ import (
 	"relcheck/db"
 )
 
-// onTerminal runs a command on a terminal of so many columns, and returns what
-// it wrote there.
-func onTerminal(t *testing.T, columns int, args ...string) string {
+// newTerminal makes a terminal of so many columns, and returns its two ends: what
+// is written to one is read from the other.
+func newTerminal(t *testing.T, columns int) (master, terminal *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skip("there are no terminals: ", err)
 	}
-	defer master.Close()
+	t.Cleanup(func() { master.Close() })
 	fd := int(master.Fd())
 	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
 	if err == nil {
@@ -41,10 +41,18 @@ func onTerminal(t *testing.T, columns int, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return master, terminal
+}
+
+// onTerminal runs a command on a terminal of so many columns, and returns what
+// it wrote there.
+func onTerminal(t *testing.T, columns int, args ...string) string {
+	t.Helper()
+	master, terminal := newTerminal(t, columns)
 	shown := make(chan string)
 	go func() {
 		b, _ := io.ReadAll(master) // ends with an error once the other side is closed

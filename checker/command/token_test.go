@@ -24,10 +24,19 @@ type serving struct {
 	out  *bufio.Reader
 }
 
-func startServer(t *testing.T, store string) *serving {
+func startServer(t *testing.T, store string, args ...string) *serving {
 	t.Helper()
-	s := &serving{Cmd: exec.Command(os.Args[0], "serve", "--listen", "127.0.0.1:0", "--db", store)}
-	s.Env, s.Stderr = environment(t, "relcheck"), &s.said
+	return startBy(t, exec.Command(os.Args[0], append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...))
+}
+
+// startBy is startServer with a command that becomes a server.
+func startBy(t *testing.T, cmd *exec.Cmd) *serving {
+	t.Helper()
+	s := &serving{Cmd: cmd}
+	s.Env = environment(t, "relcheck")
+	if s.Stderr == nil {
+		s.Stderr = &s.said
+	}
 	out, err := s.StdoutPipe()
 	if err == nil {
 		err = s.Start()

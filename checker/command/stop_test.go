@@ -1,0 +1,50 @@
+package command_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestStopLetsRequestsEnd tells a server to stop while a report is on its way. It
+// is still recorded and answered; then the process ends, with status 0.
+func TestStopLetsRequestsEnd(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "relcheck.db")
+	s := startServer(t, store)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	request := fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(3, 4))))
+	body := bytes.Index(request, []byte("\r\n\r\n")) + 10
+	conn.Write(request[:body])
+	time.Sleep(100 * time.Millisecond) // until the handler reads the body
+	s.Process.Signal(syscall.SIGTERM)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		other, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			break // it takes no more
+		}
+		other.Close()
+	}
+	conn.Write(request[body:])
+	answer, _ := io.ReadAll(conn)
+	if o := outcomeOf(answer); o.recorded != 1 {
+		t.Errorf("the answer is %q", answer)
+	}
+	if err := s.Wait(); err != nil {
+		t.Errorf("it ended with %v\n%s", err, s.said.String())
+	}
+	if n := len(exportedIDs(t, store)); n != 1 {
+		t.Errorf("%d reports are there", n)
+	}
+}

@@ -1,0 +1,61 @@
+package checker
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestStartIsCheap takes less than a millisecond and one goroutine each time.
+func TestStartIsCheap(t *testing.T) {
+	harmless(t)
+	const starts = 101
+	var asking sync.WaitGroup
+	asking.Add(starts)
+	c := &Client{Product: "opa", Version: "0.70.0", Transport: memory(func(r *http.Request) (*http.Response, error) {
+		asking.Done()
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})}
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var took []time.Duration
+	for range starts {
+		start := time.Now()
+		c.Start(ctx)
+		took = append(took, time.Since(start))
+	}
+	asking.Wait()
+	if n := runtime.NumGoroutine() - before; n > starts { // some of before may have ended
+		t.Errorf("%d clients run in %d goroutines", starts, n)
+	}
+	slices.Sort(took)
+	if median := took[starts/2]; median >= time.Millisecond {
+		t.Errorf("Start takes %v, want less than 1 ms", median)
+	}
+}
+
+// TestRestIsOneGoroutine looks at a client between two reports: what the
+// exchange took is gone.
+func TestRestIsOneGoroutine(t *testing.T) {
+	harmless(t)
+	s := serve(t, reply(ok(newer)))
+	told := make(chan bool, 1)
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	(&Client{Product: "opa", Version: "0.70.0", URL: s.url, OnOutdated: func(Latest) { told <- true }}).Start(ctx)
+	<-told
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > before+1 {
+		if time.Now().After(deadline) {
+			t.Fatalf("there are %d goroutines, before there were %d", runtime.NumGoroutine(), before)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -1,0 +1,40 @@
+package edit_test
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"relcheck/checker"
+	"relcheck/checker/edit"
+)
+
+// FuzzProduct reads what people say of a product and of a release's files.
+func FuzzProduct(f *testing.F) {
+	f.Add("myapp", "My App", "me/myapp", "example.com/myapp", "https://example.com/{tag}/{os}", "linux/amd64=https://example.com/a=b", "v1.0.0", "2026-01-31")
+	f.Add("..", "\x1b[2J", "../..", "../x", "javascript:{tag}", "linux/amd64=", "=HYPERLINK(1)", "now")
+	f.Add("a..", strings.Repeat("ü", 51), "a/b/c", "example.com/\x00", "https://u:p@h/{windows:.exe}", "linux/amd64=http://u:p@h", "1", "2026-02-30")
+	f.Fuzz(func(t *testing.T, name, title, repo, module, template, asset, version, date string) {
+		p := checker.Product{Name: name, Title: title, Repo: repo, Module: module, Download: template, Notes: template}
+		if edit.CheckProduct(p) == nil {
+			u := url.URL{Path: "/p/" + name + "/v1/version"}
+			if u.String() != u.Path || strings.HasPrefix(name, ".") {
+				t.Errorf("the name %q cannot stand in a path", name)
+			}
+			if strings.Count(repo, "/") > 1 || strings.ContainsFunc(title, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				t.Errorf("let in %+v", p)
+			}
+		}
+		var e edit.Release
+		platform, link, _ := strings.Cut(asset, "=")
+		if errors.Join(edit.CheckVersion(version), e.SetDate(date), e.SetAsset(platform, link)) != nil {
+			return
+		}
+		for platform, link := range e.Apply(checker.Release{Version: version}).Assets {
+			if !platform.Known() || checker.CheckLink(link) != nil {
+				t.Errorf("let in the file %v: %q", platform, link)
+			}
+		}
+	})
+}

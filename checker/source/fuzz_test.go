@@ -1,0 +1,54 @@
+package source
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"relcheck/checker"
+)
+
+// answers is a proxy in memory: what it says to each kind of question.
+type answers struct{ list, info, mod string }
+
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := a.list
+	switch {
+	case strings.HasSuffix(r.URL.Path, ".info"):
+		body = a.info
+	case strings.HasSuffix(r.URL.Path, ".mod"):
+		body = a.mod
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+// FuzzProxy reads a module from a proxy that may say anything.
+func FuzzProxy(f *testing.F) {
+	f.Add("v1.0.0\n", `{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z"}`, "module example.com/m\nretract v1.0.0 // bad\n")
+	f.Add("v1.0.0\nv1.1.0-rc.1\n", `{"Version":"v1.0.0","Time":"0000-01-01T00:00:00+23:59"}`, "module m\nretract [v1.0.0, v2.0.0] // \x1b[2J\u202e\n")
+	f.Add("v1.0.0 x\r\n", `{}`, "go 99.99\nunknown x\nretract (\n\t// a\n\tv1.0.0\n)\n")
+	f.Add("<html>", `null`, "\xff")
+	f.Fuzz(func(t *testing.T, list, info, mod string) {
+		p := &Proxy{List: "https://proxy.invalid", Client: &http.Client{Transport: answers{list, info, mod}}, pause: time.Nanosecond}
+		releases, err := p.Releases(context.Background(), "example.com/m")
+		if err != nil {
+			if !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\x1b\x00\r") {
+				t.Errorf("the error repeats what moves a terminal's cursor: %q", err)
+			}
+			return
+		}
+		for _, r := range releases {
+			if !checker.ValidVersion(r.Version) || checker.Canonical(r.Version) == "" {
+				t.Errorf("version %q was let in", r.Version)
+			}
+			if strings.ContainsFunc(r.Retracted, func(c rune) bool { return !unicode.IsPrint(c) }) || utf8.RuneCountInString(r.Retracted) > maxReason+3 {
+				t.Errorf("reason %q was let in", r.Retracted)
+			}
+		}
+	})
+}
