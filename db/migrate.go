@@ -36,7 +36,7 @@ func (s *Store) upgrade(ctx context.Context) error {
 			})
 		})
 		if err != nil {
-			return fmt.Errorf("upgrade its schema from %d to %d: %w", at, at+1, err)
+			return fmt.Errorf("upgrade its schema from %d to %d: %w", at, at+1, s.explain(err))
 		}
 		if done && s.upgraded == 0 {
 			s.upgraded = at

@@ -75,6 +75,11 @@ client.Start(ctx) // returns at once`, name, base),
 			fmt.Sprintf(`curl %s/v1/version \
   -H 'Content-Type: application/json' \
   -d '{"id":"'$(uuidgen)'","version":"v1.0.0"}'`, url), ""},
+		{"pipeline", "A release pipeline", "Publishes a release with a token of scope release. Whoever asks from then on is told of it. What is left out stays as it was, or comes from the product's templates; DELETE withdraws the release.",
+			fmt.Sprintf(`curl -X PUT %s/api/v1/products/%s/releases/v1.2.3 \
+  -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
+  -d '{"date":"2026-01-31","assets":{"linux/amd64":"https://example.com/1.2.3/linux-amd64"}}'`, base, name),
+			"The token is made by relcheck token add pipeline --scope release."},
 	}
 }
 
