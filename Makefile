@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-failover bench lint opa postgres patroni browser platforms clean
+.PHONY: run test test-backup test-failover bench lint opa postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -11,6 +11,10 @@ run:
 test: lint platforms opa postgres browser
 	go test -race -timeout 12m ./...
 	go test ./db -run TestCopyThereAndBack -copied 1000000
+
+# Back a store of ten million reports up under load, and restore it.
+test-backup:
+	go test ./checker/command -run TestBackupUnderLoad -backedup 10000000 -v -timeout 20m | grep -v '"time"'
 
 # Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
 test-failover: postgres patroni

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(foldRole); name != "" {
 		foldUntilKilled(name)
 	}
+	db.SmallBackups(16) // so that small stores take several
 	status := m.Run()
 	pgtest.Stop()
 	os.Exit(status)
