@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-failover test-malformed fuzz bench lint opa postgres patroni browser platforms clean
+.PHONY: run test test-crash test-backup test-failover test-malformed fuzz bench lint opa postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -18,6 +18,10 @@ test: lint platforms opa postgres browser
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./checker/command -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
+
+# Back a store of ten million reports up under load, and restore it.
+test-backup:
+	go test ./checker/command -run TestBackupUnderLoad -backedup 10000000 -v -timeout 20m | grep -v '"time"'
 
 # Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
 test-failover: postgres patroni

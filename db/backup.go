@@ -33,9 +33,10 @@ func (s *Store) Backup(ctx context.Context, place, schema string, progress func(
 	return rows, p.settle()
 }
 
+// backupStep is how many pages are copied between two looks at what goes on.
+var backupStep int32 = 512
+
 const (
-	// backupStep is how many pages are copied between two looks at what goes on.
-	backupStep = 512
 	// maxGrowth is how large the log of a store may become while it is copied, or
 	// as large as the store if that is more: nothing can be taken off it meanwhile.
 	maxGrowth = 1 << 30

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(carelessRole); name != "" {
 		upgradeCarelessly(name)
 	}
+	db.SmallBackups(16) // so that small stores take several
 	status := m.Run()
 	pgtest.Stop()
 	os.Exit(status)

@@ -56,7 +56,7 @@ func alarms(found map[string]string) (all string) {
 func populated(t *testing.T, name string) *db.Store {
 	t.Helper()
 	s := open(t, name)
-	f := fleet.Fleet{Seed: 5, Days: 45, End: today - 1, Instances: 30, Every: 6 * time.Hour}
+	f := fleet.Fleet{Seed: 5, Days: 15, End: today - 1, Instances: 12, Every: 6 * time.Hour}
 	populate(t, s, f)
 	return s
 }
@@ -93,7 +93,7 @@ func soundStoreRaisesNoAlarm(t *testing.T, name string) {
 	check("folded", keepLong)
 	past(t, s, time.Now(), 1)
 	check("with some to fold", keepLong)
-	keep := 20*24*time.Hour + 7*time.Hour
+	keep := 6*24*time.Hour + 7*time.Hour
 	for hours := range 2 {
 		if err := s.Sweep(ctx, db.Retention{Reports: keep}, time.Now().Add(time.Duration(hours-1)*time.Hour), slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
@@ -119,7 +119,7 @@ func busyStoreRaisesNoAlarm(t *testing.T, name string) {
 		defer close(done)
 		random := rand.New(rand.NewPCG(1, 2))
 		for hours := 0; ctx.Err() == nil; hours++ {
-			recordSome(t, w, 200, random)
+			recordSome(t, w, 50, random)
 			fold(t, s)
 			now := time.Now().Add(time.Duration(hours-1000) * time.Hour)
 			if err := s.Sweep(context.Background(), db.Retention{Reports: 24 * time.Hour}, now, slog.New(slog.DiscardHandler)); err != nil && !strings.Contains(err.Error(), "somebody reads") {
@@ -226,12 +226,12 @@ func TestDamagedPagesAreFound(t *testing.T) {
 	if found(func(string) {}) {
 		t.Fatal("a sound store is not sound")
 	}
-	for i := 0; i < len(pages); i += max(1, len(pages)/15) {
+	for i := 0; i < len(pages); i += max(1, len(pages)/12) {
 		if !found(func(path string) { damage(t, path, pages[i]) }) {
 			t.Errorf("page %d is damaged, and nothing is found", pages[i])
 		}
 	}
-	const bytes = 15
+	const bytes = 10
 	n := 0
 	for range bytes {
 		if found(func(path string) { flip(t, path, random.Int64N(int64(len(whole))), byte(1<<random.IntN(8))) }) {

@@ -89,3 +89,6 @@ func RenameInto(path, place string) error {
 
 // Holding tells who holds the lock of a store.
 var Holding = holding
+
+// SmallBackups makes the backups of this process take steps of so many pages.
+func SmallBackups(step int32) { backupStep = step }

@@ -8,11 +8,12 @@ import (
 // Beside a server under load nothing is found that is not so, and the server is not
 // disturbed.
 func TestDoctorBesideServer(t *testing.T) {
-	store := filled(t, 100_000)
+	store := filled(t, 30_000)
 	relcheck(t, "release", "add", "opa", "v1.0.0", "--db", store)
+	relcheck(t, "token", "add", "ann", "--db", store)
 	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
 	c := startCrowd(served.addr)
-	for range 4 {
+	for range 2 {
 		out, status := relcheckStatus(t, "doctor", "--db", store)
 		for line := range strings.Lines(out) {
 			if status != 0 || strings.HasPrefix(line, "PROBLEM") || strings.HasPrefix(line, "warning") && !strings.Contains(line, "RELCHECK_TEST_") {

@@ -28,7 +28,7 @@ func (p *process) interrupt() {
 // killedOver leaves a store whose server was killed under load.
 func killedOver(t *testing.T) (store string) {
 	t.Helper()
-	store = filled(t, 50_000)
+	store = filled(t, 20_000)
 	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
 	time.AfterFunc(300*time.Millisecond, func() { served.cmd.Process.Kill() })
 	l := &loader{addr: served.addr, conns: 8}
@@ -70,7 +70,7 @@ func TestDamageIsFoundAfterKill(t *testing.T) {
 	store := killedOver(t)
 	f, err := os.OpenFile(store, os.O_RDWR, 0)
 	if err == nil {
-		_, err = f.WriteAt([]byte(strings.Repeat("\xff", 12)), 199*4096)
+		_, err = f.WriteAt([]byte(strings.Repeat("\xff", 12)), 99*4096)
 		f.Close()
 	}
 	if err != nil {
