@@ -33,16 +33,16 @@ func (s *Store) Backup(ctx context.Context, place, schema string, progress func(
 	return rows, p.settle()
 }
 
-// backupStep is how many pages are copied between two looks at what goes on.
-var backupStep int32 = 512
-
-const (
+var (
+	// backupStep is how many pages are copied between two looks at what goes on.
+	backupStep int32 = 512
 	// maxGrowth is how large the log of a store may become while it is copied, or
 	// as large as the store if that is more: nothing can be taken off it meanwhile.
-	maxGrowth = 1 << 30
-	// maxLog is what SQLite shortens a log to that has grown.
-	maxLog = 64 << 20
+	maxGrowth int64 = 1 << 30
 )
+
+// maxLog is what SQLite shortens a log to that has grown: see settings.
+const maxLog = 64 << 20
 
 // whole is how the file of a backup is written: nobody reads it before it is synced.
 const whole = "mode=rw&_error_rc=1&_pragma=journal_mode(off)&_pragma=synchronous(off)"

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -92,6 +95,74 @@ func TestBackupIsOfOneMoment(t *testing.T) {
 	if err != nil || rows["report"] != 6_002 || steps < 3 {
 		t.Errorf("backed up %v in %d steps, %v", rows, steps, err)
 	}
+}
+
+// A backup that is slower than what others write is given up: the log would grow
+// and grow.
+func TestBackupGivesUp(t *testing.T) {
+	defer db.GrowthOf(db.GrowthOf(0))
+	_, s := manyPages(t)
+	w := writer(t, s)
+	defer w.Close()
+	place := filepath.Join(t.TempDir(), "backup.db")
+	_, err := s.Backup(context.Background(), place, schema(t), func(int64, int64) {
+		for range 100 {
+			if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "-wal has grown") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+// A report that was removed is not in the bytes of a backup, even while it is still
+// in those of the store.
+func TestBackupHoldsNothingThatIsRemoved(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	now := time.Now()
+	ids := past(t, s, now.AddDate(0, 0, -50), 30)
+	kept := past(t, s, now, 0)
+	fold(t, s)
+	reader, err := raw(t, path).Begin() // keeps SQLite from overwriting it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Rollback()
+	var n int
+	if err := reader.QueryRow("SELECT count(*) FROM report").Scan(&n); err != nil || n == 0 {
+		t.Fatal(n, err)
+	}
+	for hours := range 2 {
+		s.Sweep(ctx, db.Retention{Reports: 24 * time.Hour}, now.Add(time.Duration(hours)*time.Hour), slog.New(slog.DiscardHandler))
+	}
+	place := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := s.Backup(ctx, place, schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	store, backup := clone(t, path), content(t, place)
+	if !strings.Contains(backup, string(kept[0][:])) || !strings.Contains(store, string(ids[0][:])) {
+		t.Error("this looks in the wrong place")
+	}
+	for _, id := range ids {
+		if strings.Contains(backup, string(id[:])) {
+			t.Fatal("an id that was removed is in the backup")
+		}
+	}
+}
+
+// clone returns the bytes of a store's file as another process sees them: this one
+// would lose its locks.
+func clone(t *testing.T, path string) string {
+	t.Helper()
+	out, err := exec.Command("cat", path, path+"-wal").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
 
 // Nothing is overwritten, and nothing is left that is not whole.

@@ -92,3 +92,10 @@ var Holding = holding
 
 // SmallBackups makes the backups of this process take steps of so many pages.
 func SmallBackups(step int32) { backupStep = step }
+
+// GrowthOf lets a log become so long during a backup, or as long as the store is,
+// and returns how long it might be before.
+func GrowthOf(bytes int64) (before int64) {
+	before, maxGrowth = maxGrowth, bytes
+	return before
+}

@@ -53,7 +53,8 @@ func restoreCommand(streams IO) *cobra.Command {
 		Short: "Make a new store of a backup",
 		Long: `Make a new store of a backup: a file that is not there yet, or an empty PostgreSQL
 database. The backup is verified before, and it is not changed. What is in the way
-is left alone: stop the server and move the old store away first.`,
+is left alone: stop the server and move the old store away first. Run this as the
+user that the server runs as, to whom the new file has to belong.`,
 		Example: `  relcheck restore /mnt/backup/relcheck-20260131T000000Z.db --db /var/lib/relcheck/relcheck.db
   relcheck restore copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		Args: cobra.ExactArgs(1),
