@@ -66,6 +66,7 @@ var conformance = []struct {
 	{"SweepBehindAClock", sweepBehindAClock},
 	{"FoldBesideDamage", foldBesideDamage},
 	{"RecordAfterSweep", recordAfterSweep},
+	{"ReadingsEnd", readingsEnd},
 }
 
 func TestConformance(t *testing.T) {
