@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,12 +35,17 @@ const logPause = 10 * time.Second
 type Store interface {
 	// Record stores a report and returns once it is safe on disk. Whatever the
 	// error, the report is not known to be stored; one that has a method
-	// DiskFull() bool which returns true is answered with status 507.
+	// DiskFull() bool which returns true is answered with status 507, and one that
+	// has Busy() bool was one of too many.
 	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error
 	// Count counts a question that came without an id, at best effort.
 	Count(product, version string, from checker.Platform)
-	// Waiting is how many reports wait to be recorded.
+	// Waiting is how many reports wait to be recorded, and MaxWaiting how many may.
 	Waiting() int
+	MaxWaiting() int
+	// Others is how many reports and questions were counted under a version that
+	// those share of which there are too many.
+	Others() int64
 	// OnCommit has f called after every attempt to record reports, with the time
 	// it took. It is called once, before the first report.
 	OnCommit(f func(time.Duration))
@@ -73,6 +79,11 @@ type Options struct {
 	// KeepReports is how long single reports are kept, and KeepRollups what they
 	// add up to; 0 is for good.
 	KeepReports, KeepRollups time.Duration
+	// SourceRate is how many reports a minute are recorded of what one source
+	// sends; 0 is for all.
+	SourceRate int
+	// TrustedProxies are those whose word on whom they pass on is believed.
+	TrustedProxies []netip.Prefix
 }
 
 // Server answers HTTP requests from a snapshot of the catalog.
@@ -82,14 +93,19 @@ type Server struct {
 	options  Options
 	gate     *gate
 	views    *views
+	drawing  chan struct{} // holds one for each page that is being made
 	metrics  *metrics
+	limits   *limits
+	hinted   sync.Once
+	within   time.Duration // how long a request may ask the store, see timed
 	snapshot atomic.Pointer[snapshot]
 }
 
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
-	s := &Server{store: store, log: log, options: o, views: newViews()}
+	s := &Server{store: store, log: log, options: o, views: newViews(), within: queryTime, drawing: make(chan struct{}, drawnAtOnce)}
 	s.metrics = newMetrics(s)
+	s.limits = newLimits(s, s.metrics.registry)
 	var err error
 	if s.gate, err = newGate(ctx, store, o.Base); err != nil {
 		return nil, err
@@ -153,7 +169,7 @@ func (s *Server) handle(routes []route) http.Handler {
 	for _, r := range routes {
 		mux.Handle(r.pattern, s.metrics.route(r.pattern).counting(s.guard(r)))
 	}
-	return chain(mux, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
+	return chain(mux, overTLS, received, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
 }
 
 // route is what answers a kind of request, and who is answered.
@@ -169,9 +185,9 @@ func (s *Server) routes() []route {
 		{"POST /p/{product}/v1/version", s.tallied(s.report), anyone},
 		{"GET /repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
 		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
-		{"GET /api/v1/products", strict(s.apiProducts), viewersToo},
-		{"GET /api/v1/products/{product}/stats", strict(s.apiTables, parameters[:len(parameters)-1]...), viewersToo},
-		{"GET /api/v1/products/{product}/stats/{table}", strict(s.apiTable, parameters...), viewersToo},
+		{"GET /api/v1/products", s.timed(strict(s.apiProducts)), viewersToo},
+		{"GET /api/v1/products/{product}/stats", s.timed(strict(s.apiTables, parameters[:len(parameters)-1]...)), viewersToo},
+		{"GET /api/v1/products/{product}/stats/{table}", s.timed(strict(s.apiTable, parameters...)), viewersToo},
 		{"GET /metrics", s.scrape, readersOnly},
 		{"GET /healthz", s.healthz, anyone},
 		{"GET /readyz", s.readyz, anyone},
