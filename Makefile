@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-failover bench lint opa postgres patroni browser platforms clean
+.PHONY: run test test-failover test-abuse bench lint opa postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -15,6 +15,12 @@ test: lint platforms opa postgres browser
 # Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
 test-failover: postgres patroni
 	go test ./checker/command -run TestFailover -failover -v -timeout 10m | grep -v '"time"'
+
+# Ten thousand callers who are slow on purpose, and a million reports that are
+# made up, in the one case within what a source may send and in the other without
+# a limit.
+test-abuse:
+	go test ./checker/command -run 'TestSlowCallers|TestInvented' -slow 10000 -invented 1000000 -v -timeout 20m | grep -v '"time"\|: created '
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$files" || { echo "gofmt would change:" $$files; exit 1; }

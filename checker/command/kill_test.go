@@ -77,7 +77,7 @@ func killUnderLoad(t *testing.T, file, as string, rounds int) map[uuid.UUID]bool
 	acknowledged := map[uuid.UUID]bool{}
 	var mu sync.Mutex
 	for round := range rounds {
-		served := start(t, as, "serve", "--listen", "127.0.0.1:0", "--db", file)
+		served := start(t, as, "serve", "--listen", "127.0.0.1:0", "--source-rate", "0", "--db", file)
 		l := &loader{addr: served.addr, conns: 16, answered: func(id uuid.UUID) {
 			mu.Lock()
 			defer mu.Unlock()

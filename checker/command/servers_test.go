@@ -54,7 +54,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 		wg.Go(func() {
 			begin := time.Duration(i+1) * every / 3 // so that they die in turn
 			for life := every + begin; ctx.Err() == nil; life = 3 * every {
-				served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+				served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--source-rate", "0", "--db", name)
 				l := &loader{addr: served.addr, conns: 16, answered: acked.add}
 				death := time.AfterFunc(life, func() { served.cmd.Process.Kill() })
 				l.run(ctx) // until its connections break
