@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-malformed fuzz bench lint opa postgres patroni browser platforms clean
+.PHONY: run test test-crash test-backup test-failover test-malformed test-abuse fuzz bench lint opa postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -43,6 +43,12 @@ fuzz:
 			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 2 || \
 				go test $$package -run "^$$target\$$" || exit 1; \
 		done
+
+# Ten thousand callers who are slow on purpose, and a million reports that are
+# made up, in the one case within what a source may send and in the other without
+# a limit.
+test-abuse:
+	go test ./checker/command -run 'TestSlowCallers|TestInvented' -slow 10000 -invented 1000000 -v -timeout 20m | grep -v '"time"\|: created '
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$files" || { echo "gofmt would change:" $$files; exit 1; }

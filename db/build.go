@@ -27,7 +27,10 @@ type buildKey struct {
 }
 
 // buildID is the same as it is stored: a product and a build of it.
-type buildID struct{ product, build int64 }
+type buildID struct {
+	product, build int64
+	other          bool // which is that of many versions
+}
 
 // builds finds the ids of builds, and keeps their number bounded.
 type builds struct {
@@ -90,8 +93,8 @@ func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, erro
 	if err != nil {
 		return buildID{}, err
 	}
-	id := buildID{product: of.product}
 	key = b.stored(of, key)
+	id := buildID{product: of.product, other: key.version == otherVersion}
 	if id.build, err = findBuild(ctx, q, of.product, key); err == nil {
 		b.ids[key] = id
 	}

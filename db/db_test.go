@@ -89,6 +89,7 @@ var conformance = []struct {
 	{"SoundStoreRaisesNoAlarm", soundStoreRaisesNoAlarm},
 	{"BusyStoreRaisesNoAlarm", busyStoreRaisesNoAlarm},
 	{"DisagreementIsFound", disagreementIsFound},
+	{"ReadingsEnd", readingsEnd},
 }
 
 func TestConformance(t *testing.T) {

@@ -249,7 +249,7 @@ var errUnknown = errors.New("a build that was not seen yet")
 
 // fill makes the rows of a batch, in the order of their keys.
 func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildKey) (buildID, error)) error {
-	l.rows, l.counts, b.lost = l.rows[:0], l.counts[:0], nil
+	l.rows, l.counts, b.lost, b.others = l.rows[:0], l.counts[:0], nil, 0
 	for i := range b.entries {
 		e := &b.entries[i]
 		id, err := find(e.build)
@@ -259,6 +259,9 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 		}
 		if err != nil {
 			return err
+		}
+		if id.other {
+			b.others++
 		}
 		l.rows = append(l.rows, reportRow{id, e})
 	}
@@ -270,6 +273,9 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 		}
 		if err != nil {
 			return err
+		}
+		if id.other {
+			b.others += count
 		}
 		sums[id] += count
 	}

@@ -184,6 +184,7 @@ func failure(err error) error {
 
 func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time) error {
 	ctx := context.Background()
+	b.others = 0
 	if _, err := l.begin.ExecContext(ctx); err != nil {
 		return err
 	}
@@ -193,7 +194,7 @@ func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time)
 	if err := l.insertReports(ctx, b, now); err != nil {
 		return err
 	}
-	if err := l.countChecks(ctx, checks); err != nil {
+	if err := l.countChecks(ctx, b, checks); err != nil {
 		return err
 	}
 	if len(b.entries)+len(checks) == 0 { // a trial: it has to write to tell, and SQLite leaves out what changes no byte
@@ -219,6 +220,9 @@ func (l *sqliteLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 			return err
 		}
 		l.seq++
+		if id.other {
+			b.others++
+		}
 		var heap any
 		if e.heap != nil {
 			heap = *e.heap
@@ -241,7 +245,7 @@ func (l *sqliteLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 	return nil
 }
 
-func (l *sqliteLog) countChecks(ctx context.Context, checks map[buildKey]int64) error {
+func (l *sqliteLog) countChecks(ctx context.Context, b *batch, checks map[buildKey]int64) error {
 	for key, n := range checks {
 		id, err := l.builds.id(ctx, l.conn, key)
 		if errors.Is(err, ErrNotFound) {
@@ -250,6 +254,9 @@ func (l *sqliteLog) countChecks(ctx context.Context, checks map[buildKey]int64) 
 		if err == nil {
 			_, err = l.conn.ExecContext(ctx, "INSERT INTO checks (product, build, day, count) VALUES ($1, $2, $3, $4)"+addCount,
 				id.product, id.build, l.builds.day, n)
+		}
+		if id.other {
+			b.others += n
 		}
 		if err != nil {
 			return err

@@ -30,10 +30,16 @@ const (
 // Errors of [Writer.Record]. Any other error, too, means that the report may
 // not have been recorded.
 var (
-	ErrBusy    = errors.New("too many reports wait to be written")
+	ErrBusy    = error(busy{})
 	ErrClosed  = errors.New("the store is shutting down")
 	ErrTimeout = errors.New("the store took too long to write")
 )
+
+// busy is the error of a report that is one of too many.
+type busy struct{}
+
+func (busy) Error() string { return "too many reports wait to be written" }
+func (busy) Busy() bool    { return true }
 
 // Writer records reports. All that arrive while one transaction is being
 // synced to disk share the next one.
@@ -53,6 +59,7 @@ type Writer struct {
 	done chan struct{} // closed when the writing goroutine has ended
 
 	committed atomic.Pointer[func(time.Duration)]
+	others    atomic.Int64
 
 	trouble atomic.Pointer[error] // nil while writing works
 	damage  atomic.Pointer[error] // what was found by looking through the store, or nil
@@ -87,6 +94,7 @@ type entry struct {
 type batch struct {
 	entries []entry
 	lost    map[int]error // entries that could not be recorded, by index
+	others  int64         // entries and checks that share the version other
 	done    chan struct{}
 	once    sync.Once
 	err     error
@@ -181,6 +189,13 @@ func (w *Writer) Waiting() int {
 	defer w.mu.Unlock()
 	return len(w.open.entries)
 }
+
+// MaxWaiting is how many may; more are refused with [ErrBusy].
+func (w *Writer) MaxWaiting() int { return maxQueue }
+
+// Others is how many reports and checks were recorded under the version that all
+// share of which there were too many on their day.
+func (w *Writer) Others() int64 { return w.others.Load() }
 
 // OnCommit has f called after each transaction that was to record reports, with
 // the time it took or failed in. The writing goroutine calls it: it has to be quick.
@@ -289,6 +304,9 @@ func (w *Writer) write(b *batch, checks map[buildKey]int64) {
 	}
 	if b.timer != nil {
 		b.timer.Stop()
+	}
+	if err == nil {
+		w.others.Add(b.others)
 	}
 	w.note(err) // first: who is told of an error finds the store not ready
 	b.finish(err)

@@ -24,8 +24,10 @@ import (
 type loader struct {
 	addr  string // HOST:PORT
 	conns int
-	// answered, if not nil, is called with the id of each report answered 200.
+	// answered, if not nil, is called with the id of each report that is recorded.
 	answered func(id uuid.UUID)
+	// took, if not nil, is called with the time that each answer took.
+	took func(time.Duration)
 
 	done atomic.Int64 // answers with status 200
 	bad  atomic.Int64 // other answers
@@ -61,10 +63,14 @@ func (l *loader) connection(ctx context.Context) error {
 	for ctx.Err() == nil {
 		one := randomID(random)
 		encodeID(id, one)
+		begin := time.Now()
 		if _, err := conn.Write(request); err != nil {
 			return err
 		}
-		status, err := readAnswer(answers)
+		status, recorded, err := readAnswer(answers)
+		if l.took != nil {
+			l.took(time.Since(begin))
+		}
 		switch {
 		case err != nil:
 			return err
@@ -73,7 +79,7 @@ func (l *loader) connection(ctx context.Context) error {
 			continue
 		}
 		l.done.Add(1)
-		if l.answered != nil {
+		if recorded && l.answered != nil {
 			l.answered(one)
 		}
 	}
@@ -109,44 +115,50 @@ func encodeID(dst []byte, id uuid.UUID) {
 	hex.Encode(dst[24:36], id[10:16])
 }
 
-// readAnswer reads one HTTP answer that tells its length.
-func readAnswer(r *bufio.Reader) (status int, err error) {
+// readAnswer reads one HTTP answer that tells its length, and whether it says
+// that nothing was recorded.
+func readAnswer(r *bufio.Reader) (status int, recorded bool, err error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if len(line) < len("HTTP/1.1 200") {
-		return 0, errors.New("not an HTTP answer")
+		return 0, false, errors.New("not an HTTP answer")
 	}
 	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	length := 0
+	length, recorded := 0, true
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if len(line) <= 2 {
 			break
 		}
-		if name, value, _ := bytes.Cut(line, []byte(": ")); string(name) == "Content-Length" {
+		name, value, _ := bytes.Cut(line, []byte(": "))
+		switch string(name) {
+		case "Content-Length":
 			length, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
+		case "Relcheck-Recorded":
+			recorded = false
 		}
 	}
 	_, err = r.Discard(length)
-	return status, err
+	return status, recorded, err
 }
 
 func TestLoaderTellsAnswersApart(t *testing.T) {
 	for answer, want := range map[string]string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi": "200 <nil>",
-		"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n":   "503 <nil>",
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi": "200 EOF",
-		"HTTP/1.1 2": "0 EOF",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":                          "200 true <nil>",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRelcheck-Recorded: no\r\n\r\nhi": "200 false <nil>",
+		"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n":                            "503 true <nil>",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi":                          "200 true EOF",
+		"HTTP/1.1 2": "0 false EOF",
 	} {
-		status, err := readAnswer(bufio.NewReader(bytes.NewReader([]byte(answer))))
-		if got := fmt.Sprint(status, " ", err); got != want {
+		status, recorded, err := readAnswer(bufio.NewReader(bytes.NewReader([]byte(answer))))
+		if got := fmt.Sprint(status, " ", recorded, " ", err); got != want {
 			t.Errorf("%q: got %s, want %s", answer, got, want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"relcheck/checker"
@@ -97,18 +98,21 @@ func checkpoint(path string) {
 
 // process is a program under test that has said where it listens.
 type process struct {
-	cmd  *exec.Cmd
-	addr string
+	cmd    *exec.Cmd
+	scheme string // http or https
+	addr   string
+	errs   *testLog
 }
 
-// environment makes this binary take a role.
+// environment makes this binary take a role. What tests send comes from one
+// address, and no server limits that unless it is told to.
 func environment(t testing.TB, as string) []string {
 	t.Helper()
 	schema, err := filepath.Abs("../../schema.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), role+"="+as, "RELCHECK_TEST_SCHEMA="+schema)
+	return append(os.Environ(), role+"="+as, "RELCHECK_TEST_SCHEMA="+schema, "RELCHECK_SOURCE_RATE=0")
 }
 
 // start runs this binary in a role until the test ends.
@@ -116,7 +120,8 @@ func start(t testing.TB, as string, args ...string) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = environment(t, as)
-	cmd.Stderr = testLog{t}
+	p := &process{cmd: cmd, errs: &testLog{TB: t}}
+	cmd.Stderr = p.errs
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -124,23 +129,35 @@ func start(t testing.TB, as string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: cmd}
 	t.Cleanup(p.kill)
 	line, err := bufio.NewReader(out).ReadString('\n')
-	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on http://")
+	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
 	if !ok {
 		t.Fatalf("%s said %q (%v) instead of where it listens", as, line, err)
 	}
-	p.addr = addr
+	p.scheme, p.addr, _ = strings.Cut(url, "://")
 	return p
 }
 
-// testLog puts what a process says into the test's log.
-type testLog struct{ testing.TB }
+// testLog puts what a process says into the test's log, and keeps it.
+type testLog struct {
+	testing.TB
+	mu   sync.Mutex
+	said strings.Builder
+}
 
-func (l testLog) Write(p []byte) (int, error) {
+func (l *testLog) Write(p []byte) (int, error) {
 	l.Logf("%s", p)
-	return len(p), nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.Write(p)
+}
+
+// count is how often the process has said something.
+func (l *testLog) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.said.String(), text)
 }
 
 // kill ends the process the hard way, and waits for it.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -23,8 +22,12 @@ import (
 	"relcheck/db"
 )
 
-// drain is how long requests may take to end once the server was told to stop.
-const drain = 10 * time.Second
+// maxSourceRate is more than anybody can send.
+const maxSourceRate = 1_000_000_000
+
+// frugalFrom is how much memory the Go runtime takes, in bytes, before it collects
+// garbage as often as it can without keeping others from half of the processors.
+const frugalFrom = 160 << 20
 
 // minThreshold is the least that hides anybody.
 const minThreshold = 2
@@ -36,6 +39,9 @@ type serveOptions struct {
 	threshold           int64
 	reports, rollups    retention
 	backups             backupOptions
+	sourceRate          int
+	proxies             networks
+	cert, key           string // PEM files; empty for no TLS
 }
 
 func serveCommand(streams IO) *cobra.Command {
@@ -59,6 +65,10 @@ func serveCommand(streams IO) *cobra.Command {
 	c.Flags().Var(&o.reports, "keep-reports", "how long single reports are kept, once they are part of the statistics")
 	c.Flags().Var(&o.rollups, "keep-rollups", "how long statistics are kept")
 	o.backups.flags(c)
+	c.Flags().IntVar(&o.sourceRate, "source-rate", 600, "how many reports a minute are recorded of what one `address` sends; 0 is for all")
+	c.Flags().Var(&o.proxies, "trusted-proxy", "`network` or address of a proxy in front, whose X-Forwarded-For is believed; repeat it for more")
+	c.Flags().StringVar(&o.cert, "tls-cert", "", "PEM `file` with the certificate to serve HTTPS under, read again when it changes and on SIGHUP")
+	c.Flags().StringVar(&o.key, "tls-key", "", "PEM `file` with the certificate's key")
 	return c
 }
 
@@ -86,11 +96,21 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	if o.threshold < minThreshold {
 		return misused("--public-threshold: %d hides nobody; give %d or more", o.threshold, minThreshold)
 	}
+	if o.sourceRate < 0 || o.sourceRate > maxSourceRate {
+		return misused("--source-rate: give a number from 0 to %d", maxSourceRate)
+	}
+	if (o.cert == "") != (o.key == "") {
+		return misused("--tls-cert and --tls-key: give both or none")
+	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --listen", err)
 	}
 	defer l.Close()
+	in, err := o.entrance(log)
+	if err != nil {
+		return err
+	}
 	s, err := openStore(ctx, o.db, streams)
 	if err != nil {
 		return err
@@ -109,10 +129,11 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	host, port := address(o.listen, l.Addr())
 	base := strings.TrimRight(o.baseURL, "/")
 	if base == "" {
-		base = "http://" + net.JoinHostPort(reachable(host), port)
+		base = in.scheme() + "://" + net.JoinHostPort(reachable(host), port)
 	}
 	options := server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold,
-		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups)}
+		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups),
+		SourceRate: o.sourceRate, TrustedProxies: o.proxies}
 	if backups != nil {
 		options.Backups = backups
 	}
@@ -138,25 +159,30 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	}
 	defer watch.Wait() // before the store is closed
 	defer cancel()
-	fmt.Fprintf(streams.Out, "listening on http://%s\n", net.JoinHostPort(host, port))
+	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
 	log.Info("started", "db", s.Name(), "base_url", base, "version", buildVersion())
 	hint(ctx, s, log)
 	if err := firstToken(ctx, s, base, streams.Out, log); err != nil {
 		return err
 	}
-	return listen(ctx, l, handler.Handler(), log)
+	return in.serve(ctx, l, handler)
 }
 
 // tune sets the Go runtime to what make bench shows to be good for a server
 // that always waits for a disk: a thread that syncs does not take a processor
 // away from the requests, and a heap of a few megabytes need not be collected
-// as often as it doubles. GOMAXPROCS and GOGC come first where they are set.
+// as often as it doubles, until it has grown: that many callers who are slow on
+// purpose have a server take no more than it needs for them. GOMAXPROCS, GOGC
+// and GOMEMLIMIT come first where they are set.
 func tune() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(frugalFrom)
 	}
 }
 
@@ -202,59 +228,6 @@ func hint(ctx context.Context, s *db.Store, log *slog.Logger) {
 	if err == nil && len(releases) == 0 {
 		log.Info("no release of opa is known yet; add them with: relcheck release add, import or sync opa")
 	}
-}
-
-func newServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       30 * time.Second,
-		MaxHeaderBytes:    32 << 10,                                          // package server answers from 8 KB on
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what callers do wrong
-	}
-}
-
-// serveMetrics serves /metrics, and nothing else, until stop is called.
-func serveMetrics(address string, h http.Handler, log *slog.Logger) (stop func(), err error) {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%w; choose another address with --metrics-listen", err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", h)
-	s := newServer(mux, log)
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
-	log.Info("serving metrics", "url", "http://"+l.Addr().String()+"/metrics")
-	return func() {
-		s.Close()
-		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics could not be served any more", "err", err)
-		}
-	}, nil
-}
-
-// listen serves until ctx ends, then lets requests under way come to their end.
-func listen(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	s := newServer(h, log)
-	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(l) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	log.Info("stopping")
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if err := s.Shutdown(ctx); err != nil {
-		s.Close()
-		log.Warn("some requests did not end in time and were cut off")
-	}
-	log.Info("stopped")
-	return nil
 }
 
 // newLogger writes text for people and JSON for programs.

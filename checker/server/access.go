@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -226,7 +227,7 @@ func (s *Server) signedInBy(r *http.Request) (*access.Token, error) {
 	t, err := s.gate.tokens.get(r.Context(), id)
 	switch {
 	case err != nil:
-		return nil, unchecked()
+		return nil, s.unchecked(err)
 	case t == nil || !t.Allows(access.Read):
 		return nil, nil
 	}
@@ -239,16 +240,17 @@ func (s *Server) signedInBy(r *http.Request) (*access.Token, error) {
 // 256 bits, and so it is the store's time that the limit is for.
 func (s *Server) verify(r *http.Request, text string) (*access.Token, error) {
 	text = access.Clean(text)
-	id, from := access.ID(text), source(r)
+	id, from := access.ID(text), s.source(r)
 	wait := s.gate.attempts.wait(from)
 	t, err := s.find(r.Context(), id, wait > 0 && !s.gate.tokens.known(id, text))
 	switch {
 	case err != nil:
-		return nil, unchecked()
+		return nil, s.unchecked(err)
 	case t != nil && t.Is(text) && t.Valid():
 		s.gate.uses.note(t, time.Now())
 		return t, nil
 	case wait > 0:
+		s.limits.slowed.Inc()
 		f := fail(http.StatusTooManyRequests, "too_many_attempts", "", "too many tokens from this address were not valid; try again later")
 		f.retryAfter = wait
 		return nil, f
@@ -276,7 +278,10 @@ func (s *Server) find(ctx context.Context, id string, suspected bool) (*access.T
 }
 
 // unchecked is the answer while the store cannot tell about tokens.
-func unchecked() *failure {
+func (s *Server) unchecked(err error) *failure {
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.limits.cutOff.Inc()
+	}
 	f := fail(http.StatusServiceUnavailable, "unavailable", "", "who asks cannot be found out just now; try again later")
 	f.retryAfter = 5
 	return f
@@ -318,7 +323,7 @@ func (c *tokens) get(ctx context.Context, id string) (*access.Token, error) {
 	defer cancel()
 	t, err := c.store.Token(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(ctx.Err(), err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

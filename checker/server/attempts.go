@@ -3,12 +3,9 @@ package server
 import (
 	"context"
 	"math"
-	"net/http"
 	"net/netip"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"relcheck/checker/access"
 )
@@ -17,22 +14,20 @@ const (
 	// attemptsPerMinute is how many tokens that are not valid one source may try,
 	// as many at once and then evenly spread.
 	attemptsPerMinute = 10
-	// maxSources bounds the memory of them, to about 2 MB.
-	maxSources = 10_000
+	// maxTriers is of how many sources that is known.
+	maxTriers = 10_000
 	// keepUses is how often the store is told which tokens are used.
 	keepUses = time.Second
 )
 
-// attempts counts by source the tokens that were not valid. Sources are known
-// in memory only.
+// attempts counts by source the tokens that were not valid.
 type attempts struct {
-	mu   sync.Mutex
-	all  map[netip.Prefix]*rate.Limiter
+	*budgets
 	turn chan struct{} // holds one while a source that tried too many has its token looked up
 }
 
 func newAttempts() *attempts {
-	return &attempts{all: map[netip.Prefix]*rate.Limiter{}, turn: make(chan struct{}, 1)}
+	return &attempts{newBudgets(attemptsPerMinute, maxTriers), make(chan struct{}, 1)}
 }
 
 // enter waits until no other source that tried too many is looked after. To call
@@ -46,50 +41,14 @@ func (a *attempts) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// source is the address that a request comes from; of IPv6 the network, which
-// is what one customer of a provider has at least.
-func source(r *http.Request) netip.Prefix {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Prefix{} // all of these are one
-	}
-	addr, bits := at.Addr().Unmap().WithZone(""), 64
-	if addr.Is4() {
-		bits = 32
-	}
-	return netip.PrefixFrom(addr, bits).Masked()
-}
-
 // wait returns how many seconds a source has to wait until it is told again that
 // a token is not valid; 0 if it has not tried too many.
-func (a *attempts) wait(from netip.Prefix) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	l := a.all[from]
-	if l == nil {
-		return 0
-	}
-	missing := 1 - l.Tokens()
-	return max(0, int(math.Ceil(missing/float64(l.Limit()))))
+func (a *attempts) wait(from netip.Addr) int {
+	return int(math.Ceil(a.budgets.wait(from, false).Seconds()))
 }
 
-// failed counts an attempt. Of too many sources, any one is forgotten.
-func (a *attempts) failed(from netip.Prefix) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	l := a.all[from]
-	if l == nil {
-		for other := range a.all {
-			if len(a.all) < maxSources {
-				break
-			}
-			delete(a.all, other)
-		}
-		l = rate.NewLimiter(rate.Every(time.Minute/attemptsPerMinute), attemptsPerMinute)
-		a.all[from] = l
-	}
-	l.Allow()
-}
+// failed counts an attempt.
+func (a *attempts) failed(from netip.Addr) { a.take(from) }
 
 // uses takes down which tokens are used, so that no request has to wait for the
 // store to keep it.

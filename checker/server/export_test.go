@@ -46,3 +46,6 @@ func (s *Server) Cookie(id string, until time.Time) string { return s.gate.sessi
 
 // Local returns where to go on after signing in.
 var Local = local
+
+// Within sets how long requests may ask the store.
+func (s *Server) Within(d time.Duration) { s.within = d }

@@ -38,10 +38,7 @@ func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (
 		return s.read(ctx, p, q, today)
 	})
 	if err != nil {
-		if !errors.As(err, new(*failure)) && r.Context().Err() == nil {
-			s.log.Error("cannot read figures", "product", name, "err", err)
-		}
-		return nil, err
+		return nil, s.unread(r, name, err)
 	}
 	if public {
 		v = v.Public(s.options.PublicThreshold)
@@ -55,4 +52,31 @@ func (s *Server) read(ctx context.Context, p *product, q stats.Query, today stat
 		return nil, err
 	}
 	return stats.NewView(p.Listing, q, f, today), nil
+}
+
+// unread tells why figures could not be read.
+func (s *Server) unread(r *http.Request, product string, err error) error {
+	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
+		err = busy()
+	}
+	switch f := (*failure)(nil); {
+	case errors.As(err, &f) && f.status == http.StatusServiceUnavailable:
+		s.limits.cutOff.Inc()
+	case f == nil && r.Context().Err() == nil:
+		s.log.Error("cannot read figures", "product", product, "err", err)
+	}
+	return err
+}
+
+// queryTime is how long a request may ask the store for figures, all in all. The
+// HTTP server allows some more time for the answer.
+const queryTime = 25 * time.Second
+
+// timed lets h ask the store for so long and no longer.
+func (s *Server) timed(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		ctx, cancel := context.WithTimeout(r.Context(), s.within)
+		defer cancel()
+		return h(w, r.WithContext(ctx))
+	}
 }

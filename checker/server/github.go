@@ -60,7 +60,7 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request) error {
 	case p == nil:
 		return githubNotFound("no product has this repository; the operator can add it with relcheck product add NAME --repo OWNER/REPO")
 	}
-	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet {
+	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.spend(w, r, aCheck) {
 		s.store.Count(p.Name, version, from)
 		s.metrics.checks.Inc()
 	}

@@ -32,7 +32,7 @@ type metrics struct {
 
 // refusals are the codes of the errors by which reports are refused.
 var refusals = []string{"unknown_product", "invalid_json", "invalid_field", "incomplete_body", "too_large",
-	"unsupported_type", "unsupported_encoding", "not_recorded", "disk_full", "other"}
+	"unsupported_type", "unsupported_encoding", "not_recorded", "busy", "disk_full", "other"}
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), refused: map[string]prometheus.Counter{}}
@@ -47,10 +47,8 @@ func newMetrics(s *Server) *metrics {
 	m.commits = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "relcheck_commit_duration_seconds", Help: "How long it took to commit a batch of reports, or to fail doing so.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}) // to 8 s: callers wait for 10
-	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "relcheck_reports_waiting", Help: "Reports that wait for the next commit."}, func() float64 { return float64(s.store.Waiting()) })
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.requests, m.recorded, refused, m.checks, m.commits, waiting, newIDGauges(s))
+		m.requests, m.recorded, refused, m.checks, m.commits, newIDGauges(s))
 	if s.options.Backups != nil {
 		m.registry.MustRegister(ofBackups(s.options.Backups)...)
 	}
@@ -85,12 +83,8 @@ func ofBackups(b Backups) []prometheus.Collector {
 	}
 }
 
-// reported counts what became of a report.
-func (m *metrics) reported(err error) {
-	if err == nil {
-		m.recorded.Inc()
-		return
-	}
+// refuse counts a report that was answered with an error.
+func (m *metrics) refuse(err error) {
 	counter, f := m.odd, (*failure)(nil)
 	if errors.As(err, &f) && m.refused[f.code] != nil {
 		counter = m.refused[f.code]
@@ -98,11 +92,13 @@ func (m *metrics) reported(err error) {
 	counter.Inc()
 }
 
-// tallied counts what becomes of the reports that h answers.
+// tallied counts the reports that h refuses.
 func (s *Server) tallied(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		err := h(w, r)
-		s.metrics.reported(err)
+		if err != nil {
+			s.metrics.refuse(err)
+		}
 		return err
 	}
 }
@@ -155,6 +151,9 @@ func (w *statusWriter) WriteHeader(status int) {
 
 // Unwrap is how http.ResponseController finds what else w can do.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Register adds what others count to the metrics.
+func (s *Server) Register(c ...prometheus.Collector) { s.metrics.registry.MustRegister(c...) }
 
 // Metrics returns the handler that Prometheus scrapes, for an address that only
 // it can reach: it asks for no token.

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+
+	"relcheck/checker/server/inbound"
 )
 
 // maxHeaders is how many bytes of request line and header fields a request may
@@ -19,6 +21,27 @@ func chain(h http.Handler, all ...middleware) http.Handler {
 		h = m(h)
 	}
 	return h
+}
+
+// overTLS has browsers that came over TLS come that way only, for half a year.
+func overTLS(next http.Handler) http.Handler {
+	strict := []string{"max-age=15552000"}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS != nil {
+			w.Header()["Strict-Transport-Security"] = strict
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// received notes that all of a request is here that has no body.
+func received(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Body == http.NoBody {
+			inbound.Received(r.Context())
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func limitHeaders(next http.Handler) http.Handler {

@@ -103,7 +103,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	who := s.audience(r)
 	page := sheet{Title: title, Nav: navigation(r, who), SignedIn: who == reader && signedIn(r), Body: body}
 	var b bytes.Buffer
-	if err := website().templates[name].ExecuteTemplate(&b, "base", page); err != nil {
+	if err := s.draw(&b, name, page); err != nil {
 		return fmt.Errorf("make the page %s: %w", name, err)
 	}
 	private(w.Header())
@@ -114,6 +114,15 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	h["X-Content-Type-Options"] = noSniff
 	send(w, r, status, b.Bytes())
 	return nil
+}
+
+// drawn at once are so many pages: thousands would keep those waiting who report.
+const drawnAtOnce = 2
+
+func (s *Server) draw(b *bytes.Buffer, name string, page sheet) error {
+	s.drawing <- struct{}{}
+	defer func() { <-s.drawing }()
+	return website().templates[name].ExecuteTemplate(b, "base", page)
 }
 
 // signedIn tells whether it is a cookie that lets somebody in.
@@ -142,8 +151,9 @@ func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 
 // page answers people with a page also where something is wrong.
 func (s *Server) page(h handler) handler {
+	timed := s.timed(h)
 	return func(w http.ResponseWriter, r *http.Request) error {
-		err := h(w, r)
+		err := timed(w, r)
 		if err == nil || !wantsPage(r) {
 			return err
 		}

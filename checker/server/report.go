@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/server/inbound"
 )
 
 const (
@@ -36,12 +37,16 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	inbound.Received(r.Context())
 	_, from := checker.ParseUserAgent(r.UserAgent())
 	from = from.OrOther()
 	offer, verdict := p.judge(report.Version)
 	answer := offer.answer(from, verdict)
-	if err := s.store.Record(r.Context(), name, from, &report); err != nil {
-		return notRecorded(err, answer)
+	if s.spend(w, r, aReport) {
+		if err := s.store.Record(r.Context(), name, from, &report); err != nil {
+			return notRecorded(err, answer)
+		}
+		s.metrics.recorded.Inc()
 	}
 	writeJSON(w, http.StatusOK, answer)
 	return nil
@@ -53,7 +58,11 @@ func notRecorded(err error, answer []byte) error {
 	f := fail(http.StatusServiceUnavailable, "not_recorded", "", "the report could not be recorded; send it again later")
 	f.retryAfter = 5
 	var full interface{ DiskFull() bool }
-	if errors.As(err, &full) && full.DiskFull() {
+	var busy interface{ Busy() bool }
+	switch {
+	case errors.As(err, &busy) && busy.Busy():
+		f.code, f.message = "busy", "too many reports come in just now; send it again later"
+	case errors.As(err, &full) && full.DiskFull():
 		f = fail(http.StatusInsufficientStorage, "disk_full", "", "the service has no space left to record reports; send it again later")
 		f.retryAfter = 60
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,12 +35,17 @@ const logPause = 10 * time.Second
 type Store interface {
 	// Record stores a report and returns once it is safe on disk. Whatever the
 	// error, the report is not known to be stored; one that has a method
-	// DiskFull() bool which returns true is answered with status 507.
+	// DiskFull() bool which returns true is answered with status 507, and one that
+	// has Busy() bool was one of too many.
 	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error
 	// Count counts a question that came without an id, at best effort.
 	Count(product, version string, from checker.Platform)
-	// Waiting is how many reports wait to be recorded.
+	// Waiting is how many reports wait to be recorded, and MaxWaiting how many may.
 	Waiting() int
+	MaxWaiting() int
+	// Others is how many reports and questions were counted under a version that
+	// those share of which there are too many.
+	Others() int64
 	// OnCommit has f called after every attempt to record reports, with the time
 	// it took. It is called once, before the first report.
 	OnCommit(f func(time.Duration))
@@ -78,6 +84,11 @@ type Options struct {
 	KeepReports, KeepRollups time.Duration
 	// Backups are those that are made of the store; nil if none are.
 	Backups Backups
+	// SourceRate is how many reports a minute are recorded of what one source
+	// sends; 0 is for all.
+	SourceRate int
+	// TrustedProxies are those whose word on whom they pass on is believed.
+	TrustedProxies []netip.Prefix
 }
 
 // Backups tells of the backups that are made of the store.
@@ -95,15 +106,20 @@ type Server struct {
 	options  Options
 	gate     *gate
 	views    *views
+	drawing  chan struct{} // holds one for each page that is being made
 	metrics  *metrics
 	loading  sync.Mutex // one at a time: what was read first is not to come last
+	limits   *limits
+	hinted   sync.Once
+	within   time.Duration // how long a request may ask the store, see timed
 	snapshot atomic.Pointer[snapshot]
 }
 
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
-	s := &Server{store: store, log: log, options: o, views: newViews()}
+	s := &Server{store: store, log: log, options: o, views: newViews(), within: queryTime, drawing: make(chan struct{}, drawnAtOnce)}
 	s.metrics = newMetrics(s)
+	s.limits = newLimits(s, s.metrics.registry)
 	var err error
 	if s.gate, err = newGate(ctx, store, o.Base); err != nil {
 		return nil, err
@@ -169,7 +185,7 @@ func (s *Server) handle(routes []route) http.Handler {
 	for _, r := range routes {
 		mux.Handle(r.pattern, s.metrics.route(r.pattern).counting(s.guard(r)))
 	}
-	return chain(mux, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
+	return chain(mux, overTLS, received, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
 }
 
 // route is what answers a kind of request, and who is answered.
@@ -185,9 +201,9 @@ func (s *Server) routes() []route {
 		{"POST /p/{product}/v1/version", s.tallied(s.report), anyone},
 		{"GET /repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
 		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
-		{"GET /api/v1/products", strict(s.apiProducts), viewersToo},
-		{"GET /api/v1/products/{product}/stats", strict(s.apiTables, parameters[:len(parameters)-1]...), viewersToo},
-		{"GET /api/v1/products/{product}/stats/{table}", strict(s.apiTable, parameters...), viewersToo},
+		{"GET /api/v1/products", s.timed(strict(s.apiProducts)), viewersToo},
+		{"GET /api/v1/products/{product}/stats", s.timed(strict(s.apiTables, parameters[:len(parameters)-1]...)), viewersToo},
+		{"GET /api/v1/products/{product}/stats/{table}", s.timed(strict(s.apiTable, parameters...)), viewersToo},
 		{"PUT /api/v1/products/{product}", strict(s.putProduct), adminsOnly},
 		{"DELETE /api/v1/products/{product}", strict(s.deleteProduct, "reports"), adminsOnly},
 		{"GET /api/v1/products/{product}/releases", strict(s.apiReleases), holdersOnly},

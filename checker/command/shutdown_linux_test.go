@@ -1,0 +1,56 @@
+package command_test
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// A server that is told to stop while reports come in, and others are slow on
+// purpose, is gone in time with exit status 0. What it has answered is there.
+func TestStoppedUnderLoad(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	acked := acknowledged{ids: map[uuid.UUID]bool{}}
+	l := &loader{addr: p.addr, conns: 16, answered: acked.add}
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { l.run(context.Background()) }) // until its connections end
+	slow := slowCrowd{css: "/"}
+	for i := range 12 {
+		conn, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			slow.beSlow(conn, i)
+			conn.Close()
+		})
+	}
+	time.Sleep(500 * time.Millisecond)
+	begin := time.Now()
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	err := p.cmd.Wait()
+	took := time.Since(begin)
+	all.Wait()
+	if err != nil || took > 10*time.Second {
+		t.Errorf("it ended with %v after %v", err, took)
+	}
+	seen := exportedIDs(t, file)
+	for id := range acked.ids {
+		if seen[id] != 1 {
+			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
+		}
+	}
+	if len(acked.ids) < 100 || l.bad.Load() > 0 {
+		t.Errorf("%d reports acknowledged, %d answers other than 200", len(acked.ids), l.bad.Load())
+	}
+	t.Logf("%d reports acknowledged, and gone after %v", len(acked.ids), took)
+}

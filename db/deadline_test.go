@@ -1,0 +1,86 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"relcheck/checker/stats"
+	"relcheck/db/pgtest"
+)
+
+// Whatever is read ends when its context does, in the middle too, and the store
+// can be read afterwards.
+func readingsEnd(t *testing.T, name string) {
+	s := open(t, name)
+	w := writer(t, s)
+	for i := range 5 {
+		if err := w.Record(context.Background(), "opa", linux, report(fmt.Sprintf("1.%d.0", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	if _, err := s.Fold(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	today := stats.DayOf(time.Now())
+	ctx, cancel := context.WithCancel(context.Background())
+	figures := func(ctx context.Context, keep func(stats.Build) bool) error {
+		_, err := s.Figures(ctx, "opa", stats.Range{From: today, To: today}, keep)
+		return err
+	}
+	err := figures(ctx, func(stats.Build) bool { cancel(); return true })
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("figures whose reading was called off: %v", err)
+	}
+	for what, read := range map[string]func(context.Context) error{
+		"figures":  func(ctx context.Context) error { return figures(ctx, everything) },
+		"catalog":  func(ctx context.Context) error { _, err := s.Catalog(ctx); return err },
+		"revision": func(ctx context.Context) error { _, err := s.Revision(ctx); return err },
+		"token":    func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },
+	} {
+		if err := read(ctx); err == nil {
+			t.Errorf("%s: no error, though it was called off", what)
+		}
+		if err := read(context.Background()); err != nil {
+			t.Errorf("%s, afterwards: %v", what, err)
+		}
+	}
+}
+
+// A reading that PostgreSQL has wait for somebody else's lock ends in time.
+func TestReadingBehindALock(t *testing.T) {
+	name := pgtest.Database(t)
+	s := open(t, name)
+	tx, err := raw(t, name).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec("LOCK TABLE rollup, token IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	for what, read := range map[string]func(context.Context) error{
+		"figures": func(ctx context.Context) error {
+			_, err := s.Figures(ctx, "opa", stats.Range{From: 20000, To: 20001}, everything)
+			return err
+		},
+		"token": func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },
+	} {
+		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+		begin := time.Now()
+		if err := read(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if took := time.Since(begin); took > 5*time.Second {
+			t.Errorf("%s took %v", what, took)
+		}
+		cancel()
+	}
+	tx.Rollback()
+	if _, err := s.Token(context.Background(), "x"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
