@@ -24,7 +24,7 @@ type lock struct {
 }
 
 // lockPatience is how long to wait for somebody who only looks whether it is held.
-const lockPatience = 100 * time.Millisecond
+const lockPatience = 500 * time.Millisecond
 
 // acquire takes the lock of the store at path and leaves this process's number in it.
 func acquire(path string) (*lock, error) {
@@ -32,7 +32,7 @@ func acquire(path string) (*lock, error) {
 	name := l.file.Path()
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
-	ok, err := l.file.TryLockContext(ctx, lockPatience/5)
+	ok, err := l.file.TryLockContext(ctx, lockPatience/50)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
