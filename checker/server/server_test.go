@@ -463,7 +463,7 @@ func TestNotRecorded(t *testing.T) {
 		code   string
 	}{
 		{errors.New("secret detail"), 503, "not_recorded"},
-		{db.ErrBusy, 503, "not_recorded"},
+		{db.ErrBusy, 503, "busy"},
 		{fmt.Errorf("write: %w", diskFull{}), 507, "disk_full"},
 	} {
 		s := newServiceOn(t, func(h halves) server.Store { return failing{h, c.err} }, checker.Release{Version: "v0.19.2"})
