@@ -150,7 +150,7 @@ func TestReliabilityFindsFaults(t *testing.T) {
 		"| a | b | db.TestNone |":           "db.TestNone: there is no such test",
 		"| a | b | server.TestOneWriter |":  "there is no such test",
 		"| a | b | db.TestMain |":           "there is no such test",
-		"| a | b | db.TestConformance/No |": "it has no such part",
+		"| a | b | db.TestConformance/NoSuchPart |": "it has no such part",
 		"| a | b | script/none.txtar |":     "there is no such script",
 		"| a | b | db.TestOneWriter db.TestNone script/token.txtar |": "db.TestNone: there is no such test",
 	} {

@@ -45,7 +45,6 @@ type checking struct {
 type recomputed struct {
 	*stats.Fold
 	builds map[int64]string
-	oldest int64 // when the first report came in; 0 if there is none
 }
 
 // statistics reads the log in short pieces, so that a server beside it is not kept
@@ -186,9 +185,6 @@ func (c *checking) note(l logged) {
 	if p.builds[l.Build] == "" && l.seq <= c.folded[nodeOf{l.product, l.seq >> nodeBits}] {
 		c.unknown++
 	}
-	if p.oldest == 0 || l.At < p.oldest {
-		p.oldest = l.At
-	}
 	if l.seq > c.folded[nodeOf{l.product, l.seq >> nodeBits}] {
 		if l.At <= now { // and did not come in while the log is read
 			if c.waiting == 0 || l.At < c.since {
@@ -231,20 +227,13 @@ func (c *checking) compare(ctx context.Context, tx *sql.Tx) error {
 }
 
 // wholeFrom is the first day of which the log has all reports.
-func (c *checking) wholeFrom(ctx context.Context, q querier, p *recomputed) (stats.Day, error) {
-	const unknown = -1
-	before := int64(unknown)
-	_, err := query(ctx, q, func(rows *sql.Rows) (none struct{}, err error) {
-		return none, rows.Scan(&before)
-	}, "SELECT value FROM setting WHERE name = 'expired'")
-	if before == unknown { // what made the store has not noted it
-		before = p.oldest + 1
-	}
+func wholeFrom(ctx context.Context, q querier) (stats.Day, error) {
+	before, err := setting(ctx, q, "expired")
 	return stats.DayOf(time.Unix(before+24*60*60-1, 0)), err
 }
 
 func (c *checking) compareProduct(ctx context.Context, tx *sql.Tx, id int64, p *recomputed) error {
-	whole, err := c.wholeFrom(ctx, tx, p)
+	whole, err := wholeFrom(ctx, tx)
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func upgraded(t *testing.T, name string) {
 		t.Errorf("upgraded from %d to %d", from, to)
 	}
 	after := dumpOf(t, name, all(schema(t)))
-	before["setting"] = append(before["setting"], "[audit 0]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
+	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
 	for _, table := range kept {
 		got := after[table]
 		if diff := cmp.Diff(without(before[table], "[schema 1]"), without(got)); diff != "" || len(got) == 0 {
@@ -249,7 +249,7 @@ func downgrade(t testing.TB, name string) {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
-	for _, q := range []string{"DROP TABLE IF EXISTS audit", "DELETE FROM setting WHERE name = 'audit'", "UPDATE setting SET value = 1 WHERE name = 'schema'"} {
+	for _, q := range []string{"DROP TABLE IF EXISTS audit", "DELETE FROM setting WHERE name IN ('audit', 'expired')", "UPDATE setting SET value = 1 WHERE name = 'schema'"} {
 		if _, err := d.Exec(q); err != nil {
 			t.Fatal(err)
 		}

@@ -117,8 +117,7 @@ func (s *Store) sweep(ctx context.Context, keep Retention, now time.Time, log *s
 // noteExpired notes, before any of it is done, that reports from before a time are
 // removed: the log tells no longer what rollups of those days should be.
 func noteExpired(ctx context.Context, q querier, before time.Time) error {
-	_, err := q.ExecContext(ctx, `INSERT INTO setting (name, value) VALUES ('expired', $1)
-		ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE setting.value < excluded.value`, before.Unix())
+	_, err := q.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'expired' AND value < $1", before.Unix())
 	return err
 }
 
