@@ -99,3 +99,7 @@ func GrowthOf(bytes int64) (before int64) {
 	before, maxGrowth = maxGrowth, bytes
 	return before
 }
+
+// VerifySQLite is what is asked of a file, and of how it was opened, before
+// anything is written.
+var VerifySQLite = verifySQLite

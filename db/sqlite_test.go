@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -288,6 +289,23 @@ func lastSeq(t *testing.T, path string) (seq int64) {
 		t.Fatal(err)
 	}
 	return seq
+}
+
+// What does not wait for the disk is not written to.
+func TestVerifyDurable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	open(t, path)
+	for setting, want := range map[string]string{"FULL": "", "NORMAL": "synchronous 1", "OFF": "synchronous 0", "EXTRA": "synchronous 3"} {
+		d, err := sql.Open("sqlite", "file:"+path+"?_busy_timeout=5000&_synchronous="+setting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.VerifySQLite(context.Background(), d)
+		d.Close()
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("with synchronous = %s: %v", setting, err)
+		}
+	}
 }
 
 // Once all is closed, everything stands in the one file.
