@@ -57,6 +57,17 @@ func (r *room) enter(t *testing.T, says string) net.Conn {
 	return c
 }
 
+// await returns once somebody more waits for the server.
+func (r *room) await(t *testing.T) {
+	t.Helper()
+	select {
+	case <-r.asked:
+	case <-time.After(10 * time.Second):
+		close(r.answer)
+		t.Fatal("who asks does not get in")
+	}
+}
+
 // out tells whether the server has closed a connection.
 func out(c net.Conn) bool {
 	c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
@@ -91,7 +102,7 @@ func TestSlowestGoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRoom(t, 3)
 			patient := r.enter(t, wait)
-			<-r.asked
+			r.await(t)
 			longest, shorter := r.enter(t, slow), r.enter(t, slow)
 			if name == "idle" {
 				for _, c := range []net.Conn{longest, shorter} {
@@ -106,14 +117,14 @@ func TestSlowestGoes(t *testing.T) {
 			if r.enter(t, wait); !out(longest) {
 				t.Error("who has kept it waiting for longest is still there")
 			}
-			<-r.asked
+			r.await(t)
 			if out(shorter) || out(patient) || value(t, r.evicted) != 1 {
 				t.Error("somebody else is gone")
 			}
 			if r.enter(t, wait); !out(shorter) {
 				t.Error("the next one is still there")
 			}
-			<-r.asked
+			r.await(t)
 			if late := r.enter(t, wait); !out(late) || value(t, r.refused) != 1 || out(patient) {
 				t.Error("all others wait for the server, and one more was let in")
 			}
