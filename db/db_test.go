@@ -72,6 +72,7 @@ var conformance = []struct {
 	{"RecordWhileLocked", recordWhileLocked},
 	{"QueueIsBounded", queueIsBounded},
 	{"HangUp", hangUp},
+	{"NobodyJoinsWhatIsLate", nobodyJoinsWhatIsLate},
 	{"CatalogChangesUnderLoad", catalogChangesUnderLoad},
 	{"CatalogChangesAtOnce", catalogChangesAtOnce},
 	{"Follow", follow},

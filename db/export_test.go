@@ -46,6 +46,13 @@ func (d deceiver) write(b *batch, checks map[buildKey]int64, now time.Time) erro
 	return nil
 }
 
+// GiveUp ends the wait of those whose reports have no transaction yet, as a clock does.
+func (w *Writer) GiveUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open.finish(ErrTimeout)
+}
+
 // ErrUnshredded is returned when somebody reads what was removed.
 var ErrUnshredded = errUnshredded
 

@@ -113,6 +113,17 @@ func (b *batch) finish(err error) {
 	})
 }
 
+// late tells whether the batch was given up before its turn came. What is in it is
+// written all the same, and nobody else joins it.
+func (b *batch) late() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
+
 func (b *batch) lose(i int, err error) {
 	if b.lost == nil {
 		b.lost = map[int]error{}
@@ -148,6 +159,10 @@ func (w *Writer) Record(ctx context.Context, product string, from checker.Platfo
 			return ErrClosed
 		}
 		return ErrBusy
+	}
+	if b.late() {
+		defer w.mu.Unlock()
+		return ErrTimeout
 	}
 	b.entries = append(b.entries, entry{build: buildKey{product, r.Version, from}, instance: r.ID, heap: r.HeapUsageBytes})
 	if i == 0 {

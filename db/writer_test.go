@@ -273,6 +273,42 @@ func queueIsBounded(t *testing.T, name string) {
 	}
 }
 
+// While the disk does not answer, those who come are refused and nothing of theirs
+// is kept for later.
+func nobodyJoinsWhatIsLate(t *testing.T, name string) {
+	s := open(t, name)
+	w := writer(t, s)
+	unlock := lock(t, name)
+	record := func() chan error {
+		done := make(chan error, 1)
+		go func() { done <- w.Record(context.Background(), "opa", linux, report("1.0.0")) }()
+		return done
+	}
+	waiting := func(n int) {
+		for deadline := time.Now().Add(5 * time.Second); w.Waiting() != n && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	w.Record(gone, "opa", linux, report("1.0.0"))
+	waiting(0) // its transaction has begun, and does not end
+	second := record()
+	waiting(1)
+	w.GiveUp()
+	if err := <-second; !errors.Is(err, db.ErrTimeout) {
+		t.Errorf("who has waited for too long: %v", err)
+	}
+	if err := <-record(); !errors.Is(err, db.ErrTimeout) {
+		t.Errorf("who comes then: %v", err)
+	}
+	unlock()
+	w.Close()
+	if n := len(recorded(t, s, "opa")); n != 2 {
+		t.Errorf("%d reports are there", n)
+	}
+}
+
 // A caller who hangs up does not wait for the disk.
 func hangUp(t *testing.T, name string) {
 	s := open(t, name)
