@@ -143,15 +143,15 @@ func TestReliabilityFindsFaults(t *testing.T) {
 	all := testsOf(t, ".")
 	for row, want := range map[string]string{
 		"| a | b | db.TestConformance/HangUp server.TestErrors/too large, chunked script/token.txtar |": "",
-		"":                                  "there are no rows",
-		"| a | b | |":                       "0 tests",
-		"| a | db.TestOneWriter |":          "2 cells",
-		"| a | b | TODO |":                  "no such test",
-		"| a | b | db.TestNone |":           "db.TestNone: there is no such test",
-		"| a | b | server.TestOneWriter |":  "there is no such test",
-		"| a | b | db.TestMain |":           "there is no such test",
-		"| a | b | db.TestConformance/NoSuchPart |": "it has no such part",
-		"| a | b | script/none.txtar |":     "there is no such script",
+		"":                                 "there are no rows",
+		"| a | b | |":                      "0 tests",
+		"| a | db.TestOneWriter |":         "2 cells",
+		"| a | b | TODO |":                 "no such test",
+		"| a | b | db.TestNone |":          "db.TestNone: there is no such test",
+		"| a | b | server.TestOneWriter |": "there is no such test",
+		"| a | b | db.TestMain |":          "there is no such test",
+		"| a | b | db.TestConformance/NoSuchPart |":                   "it has no such part",
+		"| a | b | script/none.txtar |":                               "there is no such script",
 		"| a | b | db.TestOneWriter db.TestNone script/token.txtar |": "db.TestNone: there is no such test",
 	} {
 		got := strings.Join(faults(row, all), "; ")
