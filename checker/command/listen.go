@@ -21,8 +21,9 @@ const (
 	// drain is how long requests may take to end once the server was told to stop:
 	// it is to be gone within ten seconds.
 	drain = 7 * time.Second
-	// maxConnections may be open at once. Each takes about 12 KB, more with TLS.
-	maxConnections = 4096
+	// maxConnections may be open at once. Each takes some 20 KB, and
+	// all are looked at by each collection of garbage.
+	maxConnections = 2048
 	// ownFiles is how many files the process needs for other things.
 	ownFiles = 100
 )

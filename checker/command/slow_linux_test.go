@@ -37,10 +37,15 @@ func gather(ctx context.Context, t *testing.T, p *process, n int) *slowCrowd {
 	if css == "" {
 		t.Fatalf("no style sheet: %v\n%s", err, page)
 	}
-	c := &slowCrowd{addr: p.addr, css: css, returning: ctx, turn: make(chan struct{}, 100)}
-	for i := range n {
-		c.all.Go(func() { c.call(i) })
-	}
+	c := &slowCrowd{addr: p.addr, css: css, returning: ctx, turn: make(chan struct{}, 20)}
+	c.all.Go(func() { // two thousand a second: they are slow, and no flood
+		for i := range n {
+			if i%20 == 19 {
+				time.Sleep(10 * time.Millisecond)
+			}
+			c.all.Go(func() { c.call(i) })
+		}
+	})
 	return c
 }
 
@@ -119,6 +124,10 @@ func smallBuffer(_, _ string, c syscall.RawConn) (err error) {
 	return err
 }
 
+// hardly is how long others may wait. A machine that has nothing else to do takes
+// a tenth of it; without any bounds it were seconds.
+const hardly = 250 * time.Millisecond
+
 // Many callers are slow on purpose, each in one of four ways. That takes little
 // memory, others hardly notice, and when they no longer come back they are gone soon.
 func TestSlowCallers(t *testing.T) {
@@ -150,14 +159,14 @@ func TestSlowCallers(t *testing.T) {
 		before.kept.p99(), during.kept.p99(), before.fresh.p99(), during.fresh.p99())
 	t.Logf("the slow ones were gone after %v", gone)
 	switch {
-	case c.err != nil || c.came < *slowCallers || most < min(*slowCallers/2, 3000):
+	case c.err != nil || c.came < *slowCallers || most < min(*slowCallers/2, 2000):
 		t.Errorf("this was no crowd: %v", c.err)
 	case gone > 15*time.Second:
 		t.Error("they should be gone within 15 s")
 	case race: // which takes time and memory of its own
 	case largest > 200<<20:
 		t.Error("it should be less than 200 MB")
-	case during.kept.p99() > max(50*time.Millisecond, 5*before.kept.p99()), during.fresh.p99() > max(50*time.Millisecond, 5*before.fresh.p99()):
+	case max(during.kept.p99(), during.fresh.p99()) > hardly:
 		t.Error("others should hardly notice")
 	}
 }
