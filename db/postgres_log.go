@@ -263,7 +263,7 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 		l.rows = append(l.rows, reportRow{id, e})
 	}
 	sums := map[buildID]int64{} // invented versions share a build
-	for key, count := range checks {
+	for _, key := range inOrder(checks) {
 		id, err := find(key)
 		if errors.Is(err, ErrNotFound) {
 			continue
@@ -271,7 +271,7 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 		if err != nil {
 			return err
 		}
-		sums[id] += count
+		sums[id] += checks[key]
 	}
 	for id, count := range sums {
 		l.counts = append(l.counts, checkRow{id, count})

@@ -78,17 +78,21 @@ func killUnderLoad(t *testing.T, file, as string, rounds int) map[uuid.UUID]bool
 	var mu sync.Mutex
 	for round := range rounds {
 		served := start(t, as, "serve", "--listen", "127.0.0.1:0", "--db", file)
-		l := &loader{addr: served.addr, conns: 16, answered: func(id uuid.UUID) {
+		l := newLoad(t, served.addr, 16, func(id uuid.UUID) {
 			mu.Lock()
 			defer mu.Unlock()
 			acknowledged[id] = true
-		}}
-		killed := time.AfterFunc(time.Duration(20+7*(round%20))*time.Millisecond, func() { served.cmd.Process.Kill() })
-		err := l.run(context.Background()) // until the connections break
-		killed.Stop()
+		})
+		ctx, stop := context.WithCancel(context.Background())
+		time.AfterFunc(time.Duration(20+7*(round%20))*time.Millisecond, func() {
+			served.cmd.Process.Kill()
+			stop()
+		})
+		bad := sendUntil(ctx, l)
+		<-ctx.Done()
 		served.kill()
-		if err == nil || l.bad.Load() > 0 {
-			t.Fatalf("round %d: %v, %d answers that are not 200", round, err, l.bad.Load())
+		if bad > 0 {
+			t.Fatalf("round %d: %d answers that are not 200", round, bad)
 		}
 	}
 	return acknowledged

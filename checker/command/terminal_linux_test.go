@@ -16,6 +16,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/command"
+	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
@@ -90,18 +91,10 @@ func hostileStore(t *testing.T) string {
 	if err := s.AddProduct(ctx, checker.Product{Name: "evil", Title: hostileTitle}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PutReleases(ctx, "evil", f.Releases(), func(_, given checker.Release) checker.Release { return given }); err != nil {
-		t.Fatal(err)
+	past := simulate.Past{Fleet: f, Product: "evil", Until: now}
+	if err = past.Publish(ctx, s); err == nil {
+		_, err = past.Fill(ctx, s)
 	}
-	_, err = s.Backfill(ctx, "evil", func(yield func(db.Recorded) bool) {
-		for r := range f.Reports() {
-			past := db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform,
-				Report: checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}}
-			if past.At.After(now) || !yield(past) {
-				return
-			}
-		}
-	}, func(func(db.Checked) bool) {})
 	if err == nil {
 		_, err = s.Fold(ctx)
 	}
