@@ -11,23 +11,20 @@ import (
 	"time"
 )
 
-const (
-	// timeout is how long an answer may take, as long as Open Policy Agent waits.
-	timeout = 5 * time.Second
-	// idle is after how long a connection is not used again: a service that closes
-	// it may do so just when the next request is on its way.
-	idle = 10 * time.Second
-)
+// idle is after how long a connection is not used again: a service that closes
+// it may do so just when the next request is on its way.
+const idle = 10 * time.Second
 
-// line is a place at a service: its address, and whether to encrypt.
+// line is how to reach a service.
 type line struct {
-	address string // HOST:PORT
-	secure  *tls.Config
+	address string        // HOST:PORT
+	secure  *tls.Config   // nil without encryption
+	timeout time.Duration // of an exchange
 }
 
-func newLine(service *url.URL) line {
+func newLine(service *url.URL, timeout time.Duration) line {
 	port := service.Port()
-	l := line{}
+	l := line{timeout: timeout}
 	if service.Scheme == "https" {
 		l.secure = &tls.Config{ServerName: service.Hostname()}
 	}
@@ -45,6 +42,7 @@ func newLine(service *url.URL) line {
 // connection is one over which requests go one after the other.
 type connection struct {
 	net.Conn
+	timeout time.Duration
 	answers *bufio.Reader
 	budget  io.LimitedReader // below answers: what may still be read of this one
 	used    time.Time
@@ -53,7 +51,7 @@ type connection struct {
 
 // dial connects. The connection is closed when ctx ends.
 func (l line) dial(ctx context.Context) (*connection, error) {
-	within, cancel := context.WithTimeout(ctx, timeout)
+	within, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(within, "tcp", l.address)
 	if err != nil {
@@ -67,7 +65,7 @@ func (l line) dial(ctx context.Context) (*connection, error) {
 		}
 		conn = secured
 	}
-	c := &connection{Conn: conn, used: time.Now()}
+	c := &connection{Conn: conn, timeout: l.timeout, used: time.Now()}
 	c.budget.R = conn
 	c.answers = bufio.NewReaderSize(&c.budget, 8<<10)
 	c.forget = context.AfterFunc(ctx, func() { conn.Close() })
@@ -76,7 +74,7 @@ func (l line) dial(ctx context.Context) (*connection, error) {
 
 // exchange sends a request and reads its answer.
 func (c *connection) exchange(request []byte) (answer, error) {
-	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 		return answer{}, err
 	}
 	if _, err := c.Write(request); err != nil {

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"math"
@@ -17,7 +18,7 @@ const (
 	maxOpen = 256
 	// hurry is how long answers are waited for once somebody wants an end.
 	hurry = 500 * time.Millisecond
-	// rest is how long a connection is not tried again that could not be made.
+	// rest is how long a connection of a closed loop waits after a failure.
 	rest = 100 * time.Millisecond
 	// glance is how often the progress is told.
 	glance = 500 * time.Millisecond
@@ -36,6 +37,9 @@ type Load struct {
 	Connections int
 	// Duration is for how long requests are sent.
 	Duration time.Duration
+	// Timeout is how long an answer may take. The default is 5 seconds, as long as
+	// Open Policy Agent waits.
+	Timeout time.Duration
 
 	// Recorded, if not nil, is called with the id of each report that the service
 	// says is recorded, by several goroutines at once.
@@ -44,13 +48,13 @@ type Load struct {
 	Progress func(*Result)
 }
 
-// Run sends the requests. It waits 5 seconds for the last answers, and half a
+// Run sends the requests. It waits until Timeout for the last answers, and half a
 // second if ctx has ended, which ends the load early. In an open loop latency
 // counts from when a request was to be sent, also if nothing could be sent then;
 // what was to be sent by the end, is. The error is that the service cannot be
 // reached to begin with; what goes wrong later is part of the result.
 func (l *Load) Run(ctx context.Context) (*Result, error) {
-	line := newLine(l.Service)
+	line := newLine(l.Service, cmp.Or(l.Timeout, 5*time.Second))
 	first, err := line.dial(ctx)
 	if err != nil {
 		return nil, err
@@ -94,7 +98,7 @@ type run struct {
 
 // send starts the workers, and returns when all have ended.
 func (r *run) send(ctx context.Context) {
-	cut, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.end.Add(timeout))
+	cut, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.end.Add(r.timeout))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(hurry, cancel) })()
 	r.turn.Lock()
@@ -179,6 +183,9 @@ func (w *worker) work() {
 		if recorded && w.Recorded != nil {
 			w.Recorded(w.request.ID)
 		}
+		if err != nil && w.Rate == 0 {
+			pause(w.ctx, rest)
+		}
 		w.waiting.Add(1)
 	}
 }
@@ -226,7 +233,6 @@ func (w *worker) ask() (answer, error) {
 	if w.conn == nil {
 		conn, err := w.dial(w.cut)
 		if err != nil {
-			pause(w.ctx, rest)
 			return answer{}, err
 		}
 		w.conn = conn
