@@ -150,7 +150,11 @@ func (o *simulateOptions) checkLoad(cmd *cobra.Command) error {
 	if err := checker.CheckURL(o.url); err != nil {
 		return misused("--url: %v", err)
 	}
-	if u, _ := url.Parse(o.url); flags.Changed("url") && !typed(cmd, "url") && !thisMachine(u.Hostname()) {
+	u, err := url.Parse(o.url)
+	if err != nil || u.User != nil {
+		return misused("--url: give an address without a user")
+	}
+	if flags.Changed("url") && !typed(cmd, "url") && !thisMachine(u.Hostname()) {
 		return misused("%s is about another machine; to have it bear the load, name it on the command line: --url %s", variable("url"), o.url)
 	}
 	return nil
@@ -166,7 +170,7 @@ func thisMachine(host string) bool {
 func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 	service, err := url.Parse(o.url)
 	if err != nil {
-		return misused("--url: %v", err)
+		return err
 	}
 	requests, releases, err := o.requests(ctx, service)
 	if err != nil {
@@ -195,7 +199,7 @@ func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 		err = done.print(streams.Out)
 	}
 	if err == nil {
-		err = done.failure()
+		err = done.failure(ctx.Err() != nil)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"time"
 
@@ -51,20 +52,21 @@ func milliseconds(d time.Duration) string {
 
 func showProgress(p progress, before, r *simulate.Result) {
 	rate := float64(r.Sent-before.Sent) / max(1e-3, (r.Elapsed-before.Elapsed).Seconds())
-	line := fmt.Sprintf("%.1f s  %s/s  %s errors ", r.Elapsed.Seconds(), stats.ShowNumber(int64(rate+0.5)), stats.ShowNumber(r.Sent-r.Succeeded()))
+	line := fmt.Sprintf("%.1f s  %s/s  %s errors ", r.Elapsed.Seconds(), stats.ShowNumber(int64(math.Round(rate))), stats.ShowNumber(r.Sent-r.Succeeded()))
 	for _, one := range percentiles {
 		line += " " + one.name + " " + milliseconds(latency(r, one.q))
 	}
 	p.show("%s ms", line)
 }
 
-// failure is why the exit status is 1, or nil.
-func (o *outcome) failure() error {
+// failure is why the exit status is 1, or nil. What was due when somebody ended it
+// does not count.
+func (o *outcome) failure(ended bool) error {
 	failed := o.Sent - o.Succeeded() - o.GivenUp
 	switch {
 	case failed > 0:
 		return fmt.Errorf("%s of %s requests failed; the first: %w", stats.ShowNumber(failed), stats.ShowNumber(o.Sent), o.Trouble)
-	case o.Unsent > 0:
+	case o.Unsent > 0 && !ended:
 		return fmt.Errorf("%s requests were due that could not be sent, for too many others had no answer yet", stats.ShowNumber(o.Unsent))
 	}
 	return nil
@@ -81,7 +83,7 @@ func (o *outcome) view() *stats.View {
 func (o *outcome) print(w io.Writer) error {
 	s, v := newScreen(w), o.view()
 	s.print(plain(fmt.Sprintf("%s requests to %s in %.1f s: %s a second", stats.ShowNumber(o.Sent), printable(o.url), o.Elapsed.Seconds(),
-		stats.ShowNumber(int64(float64(o.Sent)/max(1e-3, o.Elapsed.Seconds())))), ""))
+		stats.ShowNumber(int64(math.Round(float64(o.Sent)/max(1e-3, o.Elapsed.Seconds()))))), ""))
 	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
 	if o.Recorded > 0 {
 		s.print(append(block{text{}}, s.rows(choose(v.Table("versions"), "version", "ids", "share", "reports"), s.width)...))
