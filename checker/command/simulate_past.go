@@ -56,12 +56,23 @@ func (o *simulateOptions) past(ctx context.Context, streams IO) error {
 		}
 		progress.clear()
 		if err != nil {
-			return fmt.Errorf("%w; the past in %s is not whole: remove it, and start again", err, s.Name())
+			return o.partly(ctx, s, err)
 		}
 		fmt.Fprintf(streams.Err, "wrote %s of %s in %s; look at them with: relcheck stats %s --db %s\n",
 			count(reports, "report"), o.product, count(int64(o.days), "day"), o.product, o.db)
 		return nil
 	})
+}
+
+// partly says what an error has left behind.
+func (o *simulateOptions) partly(ctx context.Context, s *db.Store, err error) error {
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	if o.add {
+		return fmt.Errorf("%w; a part of the past is in %s", err, s.Name())
+	}
+	return fmt.Errorf("%w; a part of the past is in %s: remove that, and start again", err, s.Name())
 }
 
 // mayWrite refuses a store in use: made-up reports among real ones can never be

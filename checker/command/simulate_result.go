@@ -86,14 +86,30 @@ func (o *outcome) print(w io.Writer) error {
 		stats.ShowNumber(int64(math.Round(float64(o.Sent)/max(1e-3, o.Elapsed.Seconds()))))), ""))
 	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
 	if o.Recorded > 0 {
-		s.print(append(block{text{}}, s.rows(choose(v.Table("versions"), "version", "ids", "share", "reports"), s.width)...))
-		s.print(append(block{text{}}, s.rows(choose(platformNames(v.Table("platforms")), "platform", "ids", "share", "reports"), s.width)...))
+		versions, platforms := v.Table("versions"), platformNames(v.Table("platforms"))
+		s.print(append(block{text{}}, s.rows(o.shorten(s, versions, "version", "ids", "share", "reports"), s.width)...))
+		s.print(append(block{text{}}, s.rows(choose(platforms, "platform", "ids", "share", "reports"), s.width)...))
 	}
 	if o.Unrecorded > 0 {
 		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports were answered but not recorded: the service takes only so many from one address. "+
 			"To have them all recorded, start it with: relcheck serve --source-rate 0", stats.ShowNumber(o.Unrecorded)), s.width)...)...))
 	}
 	return s.flush()
+}
+
+// shorten leaves what fits on a screen below the rest, if there is one.
+func (o *outcome) shorten(s *screen, t *stats.Table, columns ...string) *stats.Table {
+	if !s.fancy {
+		return choose(t, columns...)
+	}
+	short := top(t, mostVersions, columns...)
+	if last := short.Rows[len(short.Rows)-1]; len(short.Rows) > mostVersions && last[3] == "" {
+		last[3] = o.Recorded
+		for _, row := range short.Rows[:mostVersions] {
+			last[3] = last[3].(int64) - row[3].(int64)
+		}
+	}
+	return short
 }
 
 // counts lists what became of the requests. What did not happen is left out,

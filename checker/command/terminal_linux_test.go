@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -162,5 +164,32 @@ func TestStatsOfChecksOnTerminal(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
+	}
+}
+
+// What came of a simulation fits on a screen, and how it goes is said before.
+func TestSimulateOnTerminal(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	text := onTerminal(t, 80, "simulate", "--url", s.URL, "--rate", "1000", "--duration", "1200ms")
+	last := strings.LastIndex(text, "\r\x1b[K")
+	if last < 0 {
+		t.Fatalf("there is no progress:\n%s", text)
+	}
+	for _, line := range strings.Split(text[:last], "\r\x1b[K")[1:] {
+		if !strings.Contains(line, "/s  0 errors  p50 ") || !strings.Contains(line, " max ") || utf8.RuneCountInString(line) > 79 {
+			t.Errorf("the progress is %q", line)
+		}
+	}
+	result := text[last+len("\r\x1b[K"):]
+	checkShown(t, "result", result, 80)
+	for _, want := range []string{"1,200 requests", "p99", " others ", "linux/amd64", "█"} {
+		if !strings.Contains(result, want) {
+			t.Errorf("there is no %q in\n%s", want, result)
+		}
+	}
+	if lines := strings.Count(result, "\n"); lines > 39 {
+		t.Errorf("%d lines\n%s", lines, result)
 	}
 }
