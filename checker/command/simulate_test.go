@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -208,10 +209,12 @@ func TestSimulateInterrupted(t *testing.T) {
 
 // What a service says is shown, and what to do about it.
 func TestSimulateSaysWhatIsWrong(t *testing.T) {
-	answer := func(w http.ResponseWriter, r *http.Request) {}
+	var answer atomic.Pointer[http.HandlerFunc]
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
-		answer(w, r)
+		if answer := answer.Load(); answer != nil {
+			(*answer)(w, r)
+		}
 	}))
 	defer s.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
@@ -236,7 +239,7 @@ func TestSimulateSaysWhatIsWrong(t *testing.T) {
 		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "go\x1b[2J\naway", 404) }, 1,
 			[]string{"answered 4xx", "20 of 20 requests failed; the first: status 404: go [2J away"}},
 	} {
-		answer = want.answer
+		answer.Store(&want.answer)
 		out, status := relcheckStatus(t, args...)
 		if status != want.status {
 			t.Errorf("%s: exit status %d\n%s", what, status, out)
