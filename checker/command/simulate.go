@@ -122,15 +122,23 @@ func (o *simulateOptions) check(cmd *cobra.Command, args []string) error {
 	if o.instances < 1 || o.instances > mostInstances {
 		return misused("--instances: give 1 to %s", stats.ShowNumber(mostInstances))
 	}
+	o.add = o.add && typed(cmd, "add") // the environment cannot mean it
 	if o.days != 0 {
 		return o.checkPast(cmd)
 	}
-	for _, pair := range [][2]string{{"rate", "connections"}, {"replay", "product"}, {"replay", "db"}} {
-		if cmd.Flags().Changed(pair[0]) && cmd.Flags().Changed(pair[1]) {
-			return misused("--%s and --%s contradict each other: leave one of them out", pair[0], pair[1])
+	for _, other := range []string{"product", "db"} { // which the environment may have for other commands
+		if len(o.replay) > 0 && typed(cmd, other) {
+			return contradict("replay", other)
 		}
 	}
+	if cmd.Flags().Changed("rate") && cmd.Flags().Changed("connections") {
+		return contradict("rate", "connections")
+	}
 	return o.checkLoad(cmd)
+}
+
+func contradict(a, b string) error {
+	return misused("--%s and --%s contradict each other: leave one of them out", a, b)
 }
 
 func (o *simulateOptions) checkLoad(cmd *cobra.Command) error {
@@ -189,7 +197,10 @@ func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 	}
 	result, err := load.Run(ctx)
 	progress.clear()
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil: // there was nothing yet to tell of
+		return errQuiet
+	case err != nil:
 		return fmt.Errorf("%w; start a service with: relcheck serve", err)
 	}
 	done := outcome{o, result, releases}

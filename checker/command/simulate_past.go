@@ -17,7 +17,7 @@ import (
 func (o *simulateOptions) checkPast(cmd *cobra.Command) error {
 	for _, name := range []string{"url", "rate", "connections", "duration", "replay", "keep-ids", "json"} {
 		if typed(cmd, name) {
-			return misused("--days and --%s contradict each other: leave one of them out", name)
+			return contradict("days", name)
 		}
 	}
 	switch {

@@ -3,6 +3,7 @@ package simulate
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"math"
 	"net/url"
@@ -174,6 +175,9 @@ func (w *worker) work() {
 		}
 		a, err := w.ask()
 		took := time.Since(intended)
+		if err != nil && w.cut.Err() != nil {
+			err = errors.New("there was no answer by the end")
+		}
 		if a.last || err != nil {
 			w.hangUp()
 		}
