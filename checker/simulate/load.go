@@ -175,7 +175,7 @@ func (w *worker) work() {
 		}
 		a, err := w.ask()
 		took := time.Since(intended)
-		if err != nil && w.cut.Err() != nil {
+		if err != nil && w.over() {
 			err = errors.New("there was no answer by the end")
 		}
 		if a.last || err != nil {
@@ -211,7 +211,7 @@ func (w *worker) take() (intended time.Time, ok bool) {
 	if w.ctx.Err() != nil && r.asked.IsZero() {
 		r.asked = time.Now()
 	}
-	if r.given >= r.total || w.ctx.Err() != nil || w.cut.Err() != nil {
+	if r.given >= r.total || w.ctx.Err() != nil || w.over() {
 		return intended, false
 	}
 	request, ok := r.next()
@@ -227,6 +227,12 @@ func (w *worker) take() (intended time.Time, ok bool) {
 		r.start(w.ctx, w.cut)
 	}
 	return intended, true
+}
+
+// over reports whether nothing is waited for any more. Connections look at the
+// clock, which may tell that before the context does.
+func (w *worker) over() bool {
+	return w.cut.Err() != nil || time.Now().After(w.end.Add(w.timeout))
 }
 
 // ask sends the request over the connection, and makes one where there is none.
