@@ -20,6 +20,13 @@ type Checked struct {
 	Count    int64
 }
 
+// Empty reports whether nothing was ever reported of any product, nor asked.
+func (s *Store) Empty(ctx context.Context) (bool, error) {
+	var told bool
+	err := s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM build)").Scan(&told)
+	return !told, s.explain(err)
+}
+
 // Backfill records reports and checks of the past, as if they had come in at
 // their time. They have to come in the order of it. A SQLite file must not have a
 // writer meanwhile: the error wraps [ErrInUse]. It returns how many reports were
@@ -63,11 +70,31 @@ func (s *Store) Backfill(ctx context.Context, product string, reports iter.Seq[R
 	if err := flush(); err != nil {
 		return n, err
 	}
-	for c := range checks {
-		counts := map[buildKey]int64{{product, c.Version, c.Platform}: c.Count}
-		if err := r.write(newBatch(nil), counts, c.Day); err != nil {
-			return n, fmt.Errorf("record checks of %s: %w", product, err)
+	return n, backfillChecks(r, product, checks)
+}
+
+// backfillChecks writes those of a day in one transaction.
+func backfillChecks(r recorder, product string, checks iter.Seq[Checked]) error {
+	var day time.Time
+	counts := map[buildKey]int64{}
+	flush := func() error {
+		if len(counts) == 0 {
+			return nil
 		}
+		if err := r.write(newBatch(nil), counts, day); err != nil {
+			return fmt.Errorf("record checks of %s: %w", product, err)
+		}
+		clear(counts)
+		return nil
 	}
-	return n, nil
+	for c := range checks {
+		if !c.Day.Equal(day) {
+			if err := flush(); err != nil {
+				return err
+			}
+			day = c.Day
+		}
+		counts[buildKey{product, c.Version, c.Platform}] += c.Count
+	}
+	return flush()
 }

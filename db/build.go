@@ -1,9 +1,12 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +27,15 @@ const (
 type buildKey struct {
 	product, version string
 	platform         checker.Platform
+}
+
+// inOrder returns the builds of some checks in an order of their own: they get
+// their ids in it, and those that are no release their place among so many.
+func inOrder(checks map[buildKey]int64) []buildKey {
+	return slices.SortedFunc(maps.Keys(checks), func(a, b buildKey) int {
+		return cmp.Or(cmp.Compare(a.product, b.product), cmp.Compare(a.version, b.version),
+			cmp.Compare(a.platform.OS, b.platform.OS), cmp.Compare(a.platform.Arch, b.platform.Arch))
+	})
 }
 
 // buildID is the same as it is stored: a product and a build of it.

@@ -266,7 +266,7 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 		l.rows = append(l.rows, reportRow{id, e})
 	}
 	sums := map[buildID]int64{} // invented versions share a build
-	for key, count := range checks {
+	for _, key := range inOrder(checks) {
 		id, err := find(key)
 		if errors.Is(err, ErrNotFound) {
 			continue
@@ -275,9 +275,9 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 			return err
 		}
 		if id.other {
-			b.others += count
+			b.others += checks[key]
 		}
-		sums[id] += count
+		sums[id] += checks[key]
 	}
 	for id, count := range sums {
 		l.counts = append(l.counts, checkRow{id, count})

@@ -246,17 +246,17 @@ func (l *sqliteLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 }
 
 func (l *sqliteLog) countChecks(ctx context.Context, b *batch, checks map[buildKey]int64) error {
-	for key, n := range checks {
+	for _, key := range inOrder(checks) {
 		id, err := l.builds.id(ctx, l.conn, key)
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
 		if err == nil {
 			_, err = l.conn.ExecContext(ctx, "INSERT INTO checks (product, build, day, count) VALUES ($1, $2, $3, $4)"+addCount,
-				id.product, id.build, l.builds.day, n)
+				id.product, id.build, l.builds.day, checks[key])
 		}
 		if id.other {
-			b.others += n
+			b.others += checks[key]
 		}
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
@@ -23,35 +24,15 @@ import (
 func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
 	t.Helper()
 	ctx := context.Background()
-	if _, err := s.PutReleases(ctx, "opa", f.Releases(), take); err != nil {
+	past := simulate.Past{Fleet: f, Product: "opa", Until: (f.Range().To + 1).Time()}
+	if err := past.Publish(ctx, s); err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range f.Releases() {
-		if r.Withdrawn {
-			if err := s.Withdraw(ctx, "opa", r.Version, true); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	n, err := s.Backfill(ctx, "opa", func(yield func(db.Recorded) bool) {
-		for r := range f.Reports() {
-			past := db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform,
-				Report: checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}}
-			if !yield(past) {
-				return
-			}
-		}
-	}, func(yield func(db.Checked) bool) {
-		for c := range f.Checks() {
-			if !yield(db.Checked{Day: c.Day.Time(), Version: c.Build.Version, Platform: c.Build.Platform, Count: c.Count}) {
-				return
-			}
-		}
-	})
+	reports, err := past.Fill(ctx, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return reports
 }
 
 // fillLog fills a store with about n reports of 365 days, of the same 60 builds on

@@ -20,6 +20,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"relcheck/checker"
+	"relcheck/checker/simulate"
 	"relcheck/db"
 )
 
@@ -70,26 +71,31 @@ func schemaText(t testing.TB) string {
 // crowd sends reports to a server until it is stopped, and knows which ones were
 // acknowledged.
 type crowd struct {
-	loader
 	mu    sync.Mutex
 	known map[uuid.UUID]bool
-	stop  func() error
+	stop  func() (*simulate.Result, error)
 }
 
-func startCrowd(addr string) *crowd {
+func startCrowd(t testing.TB, addr string) *crowd {
+	t.Helper()
 	c := &crowd{known: map[uuid.UUID]bool{}}
-	c.loader.addr, c.conns = addr, 16
-	c.answered = func(id uuid.UUID) {
+	l := newLoad(t, addr, 16, func(id uuid.UUID) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.known[id] = true
-	}
+	})
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- c.run(ctx) }()
-	c.stop = func() error {
+	var r *simulate.Result
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r, err = l.Run(ctx)
+	}()
+	c.stop = func() (*simulate.Result, error) {
 		cancel()
-		return <-ended
+		<-ended
+		return r, err
 	}
 	return c
 }
@@ -98,10 +104,14 @@ func startCrowd(addr string) *crowd {
 // that is no loss, and so it is only told.
 func (c *crowd) leave(t testing.TB) {
 	t.Helper()
-	if err := c.stop(); err != nil {
-		t.Error(err)
+	r, err := c.stop()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("%d reports acknowledged, %d refused", c.done.Load(), c.bad.Load())
+	if r.Failed > 0 {
+		t.Errorf("%d reports were not answered: %v", r.Failed, r.Trouble)
+	}
+	t.Logf("%d reports acknowledged, %d refused", r.Recorded, r.Answered()-r.Recorded)
 }
 
 // acknowledged are those answered with 200 so far.
@@ -154,7 +164,7 @@ func integrity(t testing.TB, file string) (found string) {
 func TestBackupUnderLoad(t *testing.T) {
 	store := filled(t, *backedUp)
 	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
-	c := startCrowd(served.addr)
+	c := startCrowd(t, served.addr)
 	time.Sleep(500 * time.Millisecond)
 	begin, before := time.Now(), len(c.acknowledged())
 	var backup string
@@ -222,7 +232,7 @@ func relcheckOutput(t testing.TB, args ...string) string {
 func TestBackupKilled(t *testing.T) {
 	store := filled(t, *backedUp)
 	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
-	c := startCrowd(served.addr)
+	c := startCrowd(t, served.addr)
 	began := time.Now()
 	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
 	whole := time.Since(began)
@@ -324,7 +334,7 @@ func TestServeBacksUp(t *testing.T) {
 func TestBackupOfPostgresUnderLoad(t *testing.T) {
 	name := database(t)
 	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
-	c := startCrowd(served.addr)
+	c := startCrowd(t, served.addr)
 	time.Sleep(500 * time.Millisecond)
 	for range 2 {
 		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.acknowledged()

@@ -84,10 +84,9 @@ func TestThroughput(t *testing.T) {
 		measured := map[string][]float64{}
 		for range rounds {
 			for _, s := range subjects {
-				l := &loader{addr: s.addr, conns: conns}
-				n, err := rate(l, *benchFor)
-				if err != nil || l.bad.Load() > 0 {
-					t.Fatalf("%s: %v, %d answers that are not 200", s.name, err, l.bad.Load())
+				n, bad, err := rate(newLoad(t, s.addr, conns, nil), *benchFor)
+				if err != nil || bad > 0 {
+					t.Fatalf("%s: %v, %d requests without an answer of 200", s.name, err, bad)
 				}
 				measured[s.name] = append(measured[s.name], n)
 			}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
@@ -161,9 +162,9 @@ func fill(t testing.TB, file string, f fleet.Fleet) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	_, err = s.PutReleases(ctx, "opa", f.Releases(), func(_, given checker.Release) checker.Release { return given })
-	if err == nil {
-		_, err = s.Backfill(ctx, "opa", recorded(f), checked(f))
+	past := simulate.Past{Fleet: f, Product: "opa", Until: time.Now()}
+	if err = past.Publish(ctx, s); err == nil {
+		_, err = past.Fill(ctx, s)
 	}
 	if err == nil {
 		_, err = s.Fold(ctx)
@@ -207,25 +208,3 @@ func oddStore(t *testing.T) string {
 }
 
 func none[T any](func(T) bool) {}
-
-func recorded(f fleet.Fleet) func(func(db.Recorded) bool) {
-	return func(yield func(db.Recorded) bool) {
-		now := time.Now().Unix()
-		for r := range f.Reports() {
-			report := checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}
-			if r.At < now && !yield(db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform, Report: report}) {
-				return
-			}
-		}
-	}
-}
-
-func checked(f fleet.Fleet) func(func(db.Checked) bool) {
-	return func(yield func(db.Checked) bool) {
-		for c := range f.Checks() {
-			if !yield(db.Checked{Day: c.Day.Time(), Version: c.Build.Version, Platform: c.Build.Platform, Count: c.Count}) {
-				return
-			}
-		}
-	}
-}

@@ -98,7 +98,7 @@ func newRoot(streams IO) *cobra.Command {
   OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`,
 		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
 		productCommand(streams), releaseCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams),
-		backupCommand(streams), restoreCommand(streams), doctorCommand(streams))
+		backupCommand(streams), restoreCommand(streams), doctorCommand(streams), simulateCommand(streams))
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -139,6 +139,16 @@ func variable(flag string) string {
 	return "RELCHECK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// environment marks a flag that was set from there.
+const environment = "environment"
+
+// typed reports whether a flag stands on the command line itself.
+func typed(cmd *cobra.Command, flag string) bool {
+	f := cmd.Flags().Lookup(flag)
+	_, set := f.Annotations[environment]
+	return f.Changed && !set
+}
+
 // fromEnvironment sets the flags that were not given from the environment.
 func fromEnvironment(cmd *cobra.Command) error {
 	var err error
@@ -150,6 +160,7 @@ func fromEnvironment(cmd *cobra.Command) error {
 		if e := cmd.Flags().Set(f.Name, value); e != nil {
 			err = misused("%s=%s: %v", variable(f.Name), value, e)
 		}
+		cmd.Flags().SetAnnotation(f.Name, environment, nil)
 	})
 	return err
 }

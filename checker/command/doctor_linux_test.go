@@ -12,7 +12,7 @@ func TestDoctorBesideServer(t *testing.T) {
 	relcheck(t, "release", "add", "opa", "v1.0.0", "--db", store)
 	relcheck(t, "token", "add", "ann", "--db", store)
 	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
-	c := startCrowd(served.addr)
+	c := startCrowd(t, served.addr)
 	for range 2 {
 		out, status := relcheckStatus(t, "doctor", "--db", store)
 		for line := range strings.Lines(out) {

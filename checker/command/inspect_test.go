@@ -44,12 +44,9 @@ func killedOver(t *testing.T) (store string) {
 	t.Helper()
 	store = filled(t, 20_000)
 	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
-	time.AfterFunc(300*time.Millisecond, func() { served.cmd.Process.Kill() })
-	l := &loader{addr: served.addr, conns: 8}
-	if _, err := rate(l, 20*time.Second); err == nil || l.done.Load() == 0 {
-		t.Fatalf("%d reports, %v", l.done.Load(), err)
+	if acknowledged := loadUntilKilled(t, served, 8, 300*time.Millisecond); len(acknowledged) == 0 {
+		t.Fatal("this was no load")
 	}
-	served.kill()
 	return store
 }
 

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"flag"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -78,23 +78,34 @@ func TestKilledUnderLoadControl(t *testing.T) {
 func killUnderLoad(t *testing.T, file, as string, rounds int) map[uuid.UUID]bool {
 	t.Helper()
 	acknowledged := map[uuid.UUID]bool{}
-	var mu sync.Mutex
 	for round := range rounds {
 		served := start(t, as, "serve", "--listen", "127.0.0.1:0", "--db", file)
-		l := &loader{addr: served.addr, conns: 16, answered: func(id uuid.UUID) {
-			mu.Lock()
-			defer mu.Unlock()
-			acknowledged[id] = true
-		}}
-		killed := time.AfterFunc(time.Duration(20+7*(round%20))*time.Millisecond, func() { served.cmd.Process.Kill() })
-		err := l.run(context.Background()) // until the connections break
-		killed.Stop()
-		served.kill()
-		if err == nil || l.bad.Load() > 0 {
-			t.Fatalf("round %d: %v, %d answers that are not 200", round, err, l.bad.Load())
-		}
+		maps.Copy(acknowledged, loadUntilKilled(t, served, 16, time.Duration(20+7*(round%20))*time.Millisecond))
 	}
 	return acknowledged
+}
+
+// loadUntilKilled kills a server that gets reports, and returns those that it has
+// answered with 200. It answers none otherwise.
+func loadUntilKilled(t *testing.T, served *process, connections int, after time.Duration, with ...*process) map[uuid.UUID]bool {
+	t.Helper()
+	acked := acknowledged{ids: map[uuid.UUID]bool{}}
+	ctx, stop := context.WithCancel(context.Background())
+	time.AfterFunc(after, func() {
+		for _, p := range append(with, served) {
+			p.cmd.Process.Kill()
+		}
+		stop()
+	})
+	bad := sendUntil(ctx, newLoad(t, served.addr, connections, acked.add))
+	<-ctx.Done()
+	for _, p := range append(with, served) {
+		p.kill()
+	}
+	if bad > 0 {
+		t.Fatalf("%d answers that are not 200", bad)
+	}
+	return acked.ids
 }
 
 // exportedIDs counts how often each id stands in the export.

@@ -55,16 +55,20 @@ func TestServersKilledUnderLoad(t *testing.T) {
 			begin := time.Duration(i+1) * every / 3 // so that they die in turn
 			for life := every + begin; ctx.Err() == nil; life = 3 * every {
 				served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
-				l := &loader{addr: served.addr, conns: 16, answered: acked.add}
-				death := time.AfterFunc(life, func() { served.cmd.Process.Kill() })
-				l.run(ctx) // until its connections break
+				living, die := context.WithCancel(ctx)
+				death := time.AfterFunc(life, func() {
+					served.cmd.Process.Kill()
+					die()
+				})
+				bad := sendUntil(living, newLoad(t, served.addr, 16, acked.add))
 				died := !death.Stop()
+				die()
 				served.kill()
 				mu.Lock()
 				if died {
 					kills++
 				}
-				refused += l.bad.Load()
+				refused += bad
 				mu.Unlock()
 			}
 		})

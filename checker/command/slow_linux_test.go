@@ -156,7 +156,7 @@ func TestSlowCallers(t *testing.T) {
 
 	t.Logf("%d slow callers came %d times; %d connections at once, %d MB", *slowCallers, c.came, most, largest>>20)
 	t.Logf("of others, 99 %% had an answer within %v before and %v meanwhile; on a new connection %v and %v",
-		before.kept.p99(), during.kept.p99(), before.fresh.p99(), during.fresh.p99())
+		before.kept, during.kept, before.fresh.p99(), during.fresh.p99())
 	t.Logf("the slow ones were gone after %v", gone)
 	switch {
 	case c.err != nil || c.came < *slowCallers || most < min(*slowCallers/2, 2000):
@@ -166,7 +166,7 @@ func TestSlowCallers(t *testing.T) {
 	case race: // which takes time and memory of its own
 	case largest > 200<<20:
 		t.Error("it should be less than 200 MB")
-	case max(during.kept.p99(), during.fresh.p99()) > hardly:
+	case max(during.kept, during.fresh.p99()) > hardly:
 		t.Error("others should hardly notice")
 	}
 }

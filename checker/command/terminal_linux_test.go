@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -16,6 +18,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/command"
+	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
@@ -98,18 +101,10 @@ func hostileStore(t *testing.T) string {
 	if err := s.AddProduct(ctx, checker.Product{Name: "evil", Title: hostileTitle}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.PutReleases(ctx, "evil", f.Releases(), func(_, given checker.Release) checker.Release { return given }); err != nil {
-		t.Fatal(err)
+	past := simulate.Past{Fleet: f, Product: "evil", Until: now}
+	if err = past.Publish(ctx, s); err == nil {
+		_, err = past.Fill(ctx, s)
 	}
-	_, err = s.Backfill(ctx, "evil", func(yield func(db.Recorded) bool) {
-		for r := range f.Reports() {
-			past := db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform,
-				Report: checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}}
-			if past.At.After(now) || !yield(past) {
-				return
-			}
-		}
-	}, func(func(db.Checked) bool) {})
 	if err == nil {
 		_, err = s.Fold(ctx)
 	}
@@ -177,5 +172,32 @@ func TestStatsOfChecksOnTerminal(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
+	}
+}
+
+// What came of a simulation fits on a screen, and how it goes is said before.
+func TestSimulateOnTerminal(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	text := onTerminal(t, 80, "simulate", "--url", s.URL, "--rate", "1000", "--duration", "1200ms")
+	last := strings.LastIndex(text, "\r\x1b[K")
+	if last < 0 {
+		t.Fatalf("there is no progress:\n%s", text)
+	}
+	for _, line := range strings.Split(text[:last], "\r\x1b[K")[1:] {
+		if !strings.Contains(line, "/s  0 errors  p50 ") || !strings.Contains(line, " max ") || utf8.RuneCountInString(line) > 79 {
+			t.Errorf("the progress is %q", line)
+		}
+	}
+	result := text[last+len("\r\x1b[K"):]
+	checkShown(t, "result", result, 80)
+	for _, want := range []string{"1,200 requests", "p99", " others ", "linux/amd64", "█"} {
+		if !strings.Contains(result, want) {
+			t.Errorf("there is no %q in\n%s", want, result)
+		}
+	}
+	if lines := strings.Count(result, "\n"); lines > 39 {
+		t.Errorf("%d lines\n%s", lines, result)
 	}
 }

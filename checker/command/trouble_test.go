@@ -3,6 +3,7 @@ package command_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -108,7 +109,7 @@ func TestFileTakenFromServer(t *testing.T) {
 func TestKilledDuringCheckpoint(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	l := &acknowledged{ids: map[uuid.UUID]bool{}}
+	acknowledged := map[uuid.UUID]bool{}
 	var ready []time.Duration
 	for round := range 20 {
 		begin := time.Now()
@@ -116,23 +117,15 @@ func TestKilledDuringCheckpoint(t *testing.T) {
 		awaitStatus(t, p, http.StatusOK)
 		ready = append(ready, time.Since(begin))
 		c := start(t, "checkpoint", file)
-		killed := time.AfterFunc(time.Duration(20+7*round)*time.Millisecond, func() {
-			c.cmd.Process.Kill()
-			p.cmd.Process.Kill()
-		})
-		load := &loader{addr: p.addr, conns: 16, answered: l.add}
-		load.run(t.Context())
-		killed.Stop()
-		c.kill()
-		p.kill()
+		maps.Copy(acknowledged, loadUntilKilled(t, p, 16, time.Duration(20+7*round)*time.Millisecond, c))
 	}
 	seen := exportedIDs(t, file)
-	for id := range l.ids {
+	for id := range acknowledged {
 		if seen[id] != 1 {
 			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
 		}
 	}
-	if len(l.ids) == 0 {
+	if len(acknowledged) == 0 {
 		t.Error("nothing was acknowledged")
 	}
 	if soonest := slices.Min(ready); soonest > 2*time.Second { // the others may have had to wait for a processor

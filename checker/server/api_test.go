@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/server"
+	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
@@ -24,15 +24,7 @@ func newFleet(t testing.TB, o server.Options) *service {
 	now := time.Now()
 	f := fleet.Fleet{Seed: 7, Days: 60, End: stats.DayOf(now), Instances: 200, Every: 12 * time.Hour}
 	return newServiceWith(t, serviceOptions{Options: o, fill: func(s *db.Store) {
-		_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
-			for r := range f.Reports() {
-				past := db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform,
-					Report: checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}}
-				if past.At.After(now) || !yield(past) {
-					return
-				}
-			}
-		}, func(func(db.Checked) bool) {})
+		_, err := simulate.Past{Fleet: f, Product: "opa", Until: now}.Fill(context.Background(), s)
 		if err == nil {
 			_, err = s.Fold(context.Background())
 		}

@@ -35,10 +35,11 @@ type Fleet struct {
 
 // Report is what one process tells, once.
 type Report struct {
-	At    int64 // seconds since 1970-01-01 UTC
-	ID    uuid.UUID
-	Build stats.Build
-	Heap  *int64 // bytes, or nil
+	At     int64 // seconds since 1970-01-01 UTC
+	ID     uuid.UUID
+	Number int64 // of the id, in the order in which ids were given out, from 0 up
+	Build  stats.Build
+	Heap   *int64 // bytes, or nil
 }
 
 // Check is how often a build asked without an id, on a day.

@@ -26,8 +26,8 @@ func spread(r *rand.Rand, low, high float64) float64 {
 	return low * math.Pow(high/low, r.Float64())
 }
 
-// newID draws a version 4 UUID.
-func newID(r *rand.Rand) (id uuid.UUID) {
+// NewID draws a version 4 UUID.
+func NewID(r *rand.Rand) (id uuid.UUID) {
 	a, b := r.Uint64(), r.Uint64()
 	for i := range 8 {
 		id[i], id[8+i] = byte(a>>(8*i)), byte(b>>(8*i))

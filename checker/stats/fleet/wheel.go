@@ -21,6 +21,7 @@ type wheel struct {
 	heaps     []float64 // of each build, the logarithm of [market.heap]
 	numbers   map[stats.Build]int32
 	instances []instance
+	started   int64 // how many there have been
 	free      int32 // the first of those that have ended, or none
 	slots     [hour]int32
 	yield     func(Report) bool
@@ -30,9 +31,10 @@ const none = -1
 
 // instance is one process.
 type instance struct {
-	id    uuid.UUID
-	build int32
-	next  int32 // in the same slot, or none
+	id     uuid.UUID
+	number int64
+	build  int32
+	next   int32 // in the same slot, or none
 	life
 }
 
@@ -99,7 +101,8 @@ func (w *wheel) start(l life) {
 	} else {
 		w.free = w.instances[i].next
 	}
-	w.instances[i] = instance{id: newID(w.random), build: number, life: l}
+	w.instances[i] = instance{id: NewID(w.random), number: w.started, build: number, life: l}
+	w.started++
 	w.put(i)
 }
 
@@ -118,7 +121,7 @@ func (w *wheel) turn(slot int, now int64) bool {
 		at := &w.instances[i]
 		next := at.next
 		if at.at == now {
-			if !w.yield(Report{now, at.id, w.builds[at.build], at.tell(w.random)}) {
+			if !w.yield(Report{now, at.id, at.number, w.builds[at.build], at.tell(w.random)}) {
 				return false
 			}
 			at.wait(w.random)

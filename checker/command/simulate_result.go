@@ -1,0 +1,206 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/simulate"
+	"relcheck/checker/stats"
+)
+
+// outcome is what a simulation came to, as it is shown.
+type outcome struct {
+	*simulateOptions
+	*simulate.Result
+	releases []checker.Release
+}
+
+// percentiles of latency that are shown.
+var percentiles = []struct {
+	name string
+	q    float64
+}{{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}}
+
+// latency returns a percentile; 1 stands for the longest of all.
+func latency(r *simulate.Result, q float64) time.Duration {
+	switch {
+	case r.Latency.Total() == 0:
+		return 0
+	case q == 1:
+		return r.Longest
+	}
+	return min(r.Longest, time.Duration(r.Latency.Quantile(q)))
+}
+
+// milliseconds writes a time with about three digits.
+func milliseconds(d time.Duration) string {
+	ms := float64(d) / float64(time.Millisecond)
+	decimals := 0
+	switch {
+	case ms < 10:
+		decimals = 2
+	case ms < 100:
+		decimals = 1
+	}
+	return strconv.FormatFloat(ms, 'f', decimals, 64)
+}
+
+func showProgress(p progress, before, r *simulate.Result) {
+	rate := float64(r.Sent-before.Sent) / max(1e-3, (r.Elapsed-before.Elapsed).Seconds())
+	line := fmt.Sprintf("%.1f s  %s/s  %s errors ", r.Elapsed.Seconds(), stats.ShowNumber(int64(math.Round(rate))), stats.ShowNumber(r.Sent-r.Succeeded()))
+	for _, one := range percentiles {
+		line += " " + one.name + " " + milliseconds(latency(r, one.q))
+	}
+	p.show("%s ms", line)
+}
+
+// failure is why the exit status is 1, or nil. What was due when somebody ended it
+// does not count.
+func (o *outcome) failure(ended bool) error {
+	failed := o.Sent - o.Succeeded() - o.GivenUp
+	switch {
+	case failed > 0:
+		return fmt.Errorf("%s of %s requests failed; the first: %w", stats.ShowNumber(failed), stats.ShowNumber(o.Sent), o.Trouble)
+	case o.Unsent > 0 && !ended:
+		return fmt.Errorf("%s requests were due that could not be sent, for too many others had no answer yet", stats.ShowNumber(o.Unsent))
+	}
+	return nil
+}
+
+// view shows the recorded reports as relcheck stats would that knows no others.
+func (o *outcome) view() *stats.View {
+	today := stats.DayOf(time.Now())
+	on := stats.Range{From: today, To: today}
+	listing := checker.Listing{Product: checker.Product{Name: o.product}, Releases: o.releases}
+	return stats.NewView(listing, stats.Query{Range: on}, o.Figures(on), today)
+}
+
+func (o *outcome) print(w io.Writer) error {
+	s, v := newScreen(w), o.view()
+	s.print(plain(fmt.Sprintf("%s requests to %s in %.1f s: %s a second", stats.ShowNumber(o.Sent), printable(o.url), o.Elapsed.Seconds(),
+		stats.ShowNumber(int64(math.Round(float64(o.Sent)/max(1e-3, o.Elapsed.Seconds()))))), ""))
+	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
+	if o.Recorded > 0 {
+		versions, platforms := v.Table("versions"), platformNames(v.Table("platforms"))
+		s.print(append(block{text{}}, s.rows(o.shorten(s, versions, "version", "ids", "share", "reports"), s.width)...))
+		s.print(append(block{text{}}, s.rows(choose(platforms, "platform", "ids", "share", "reports"), s.width)...))
+	}
+	if o.Unrecorded > 0 {
+		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports were answered but not recorded: the service takes only so many from one address. "+
+			"To have them all recorded, start it with: relcheck serve --source-rate 0", stats.ShowNumber(o.Unrecorded)), s.width)...)...))
+	}
+	return s.flush()
+}
+
+// shorten leaves what fits on a screen below the rest, if there is one.
+func (o *outcome) shorten(s *screen, t *stats.Table, columns ...string) *stats.Table {
+	if !s.fancy {
+		return choose(t, columns...)
+	}
+	short := top(t, mostVersions, columns...)
+	if last := short.Rows[len(short.Rows)-1]; len(short.Rows) > mostVersions && last[3] == "" {
+		last[3] = o.Recorded
+		for _, row := range short.Rows[:mostVersions] {
+			last[3] = last[3].(int64) - row[3].(int64)
+		}
+	}
+	return short
+}
+
+// counts lists what became of the requests. What did not happen is left out,
+// but for failures.
+func (o *outcome) counts() *grid {
+	g := &grid{}
+	g.column("Requests", false)
+	g.column("", true)
+	row := func(name string, n int64, always bool) {
+		if n != 0 || always {
+			g.row(newText(name), newText(stats.ShowNumber(n)))
+		}
+	}
+	row("sent", o.Sent, true)
+	for class, n := range o.Status {
+		row(fmt.Sprintf("answered %dxx", class), n, class == 2)
+	}
+	row("no answer", o.Failed, true)
+	row("given up", o.GivenUp, false)
+	row("due, but unsent", o.Unsent, false)
+	row("reports recorded", o.Recorded, true)
+	row("reports not recorded", o.Unrecorded, false)
+	row("checks without an id", o.Checks, false)
+	row("distinct ids", o.IDs, true)
+	return g
+}
+
+func (o *outcome) latencies() *grid {
+	g := &grid{}
+	g.column("Latency", false)
+	g.column("ms", true)
+	for _, one := range percentiles {
+		g.row(newText(one.name), newText(milliseconds(latency(o.Result, one.q))))
+	}
+	return g
+}
+
+// outcomeJSON is what --json prints. Its members stay as they are.
+type outcomeJSON struct {
+	Product   string             `json:"product"` // empty of a replay
+	URL       string             `json:"url"`
+	Seed      uint64             `json:"seed"`
+	Instances int                `json:"instances"`
+	Seconds   float64            `json:"seconds"`
+	Requests  map[string]int64   `json:"requests"`
+	Status    map[string]int64   `json:"status"`
+	Reports   map[string]int64   `json:"reports"`
+	LatencyMS map[string]float64 `json:"latency_ms"`
+	Versions  []versionJSON      `json:"versions"`
+	Platforms []platformJSON     `json:"platforms"`
+}
+
+type versionJSON struct {
+	Version string `json:"version"`
+	IDs     int64  `json:"ids"`
+	Reports int64  `json:"reports"`
+}
+
+type platformJSON struct {
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	IDs     int64  `json:"ids"`
+	Reports int64  `json:"reports"`
+}
+
+func (o *outcome) writeJSON(w io.Writer) error {
+	d := outcomeJSON{
+		Product: o.product, URL: o.url, Seed: o.seed, Instances: o.instances, Seconds: o.Elapsed.Seconds(),
+		Requests: map[string]int64{"sent": o.Sent, "succeeded": o.Succeeded(), "failed": o.Sent - o.Succeeded() - o.GivenUp,
+			"given_up": o.GivenUp, "unsent": o.Unsent},
+		Status:    map[string]int64{"none": o.Failed},
+		Reports:   map[string]int64{"recorded": o.Recorded, "unrecorded": o.Unrecorded, "checks": o.Checks, "ids": o.IDs},
+		LatencyMS: map[string]float64{}, Versions: []versionJSON{}, Platforms: []platformJSON{},
+	}
+	if len(o.replay) > 0 {
+		d.Product = ""
+	}
+	for class := 2; class < len(o.Status); class++ {
+		d.Status[fmt.Sprintf("%dxx", class)] = o.Status[class]
+	}
+	for _, one := range percentiles {
+		d.LatencyMS[one.name] = float64(latency(o.Result, one.q).Microseconds()) / 1000
+	}
+	v := o.view()
+	for _, row := range choose(v.Table("versions"), "version", "ids", "reports").Rows {
+		d.Versions = append(d.Versions, versionJSON{row[0].(string), row[1].(int64), row[2].(int64)})
+	}
+	for _, row := range choose(v.Table("platforms"), "os", "arch", "ids", "reports").Rows {
+		d.Platforms = append(d.Platforms, platformJSON{row[0].(string), row[1].(string), row[2].(int64), row[3].(int64)})
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(d)
+}

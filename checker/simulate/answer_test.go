@@ -1,0 +1,54 @@
+package simulate
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestReadAnswer(t *testing.T) {
+	for text, want := range map[string]string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":                                    "{200 false false } <nil>",
+		"HTTP/1.1 200 OK\ncontent-length:2\n\nhi":                                           "{200 false false } <nil>",
+		"HTTP/1.1 200 OK\r\nRelcheck-Recorded: no\r\nContent-Length: 0\r\n\r\n":             "{200 true false } <nil>",
+		"HTTP/1.1 204 No Content\r\n\r\n":                                                   "{204 false false } <nil>",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n":         "{200 false false } <nil>",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nA: b\r\n\r\n": "{200 false false } <nil>",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n":                 "{200 false true } <nil>",
+		"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n":                                      "{200 false true } <nil>",
+		"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n":            "{200 false false } <nil>",
+		"HTTP/1.1 200 OK\r\n\r\nuntil it ends":                                              "{200 false true } <nil>",
+		"HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\nnot\n\x1b[2Jw":                         "{503 false false not [2Jw} <nil>",
+		"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n":         "{404 false false no} <nil>",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi":                                    "{200 false false } EOF",
+		"HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nhi":                                    "{500 false false } unexpected EOF",
+		"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n":                                     `{200 false false } the answer has a Content-Length of "-5"`,
+		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n":                   `{200 false false } the answer has a Content-Length of "99999999999999999999"`,
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n":                       "{200 false false } invalid byte in chunk length",
+		"HTTP/1.1 2":                     "{0 false false } EOF",
+		"":                               "{0 false false } EOF",
+		"HTTP/1.1 101 Up\r\n\r\n":        "{0 false false } " + errNotHTTP.Error(),
+		"HTTP/1.1 -12 OK\r\n\r\n":        "{0 false false } " + errNotHTTP.Error(),
+		"SSH-2.0-OpenSSH_9.2p1 Debian\n": "{0 false false } " + errNotHTTP.Error(),
+		"HTTP/1.1 200 OK\r\n" + strings.Repeat("a", 9000): "{200 false false } bufio: buffer full",
+	} {
+		a, err := readAnswer(bufio.NewReaderSize(strings.NewReader(text), 8<<10))
+		if got := fmt.Sprint(a, " ", err); got != want {
+			t.Errorf("%.60q: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+// Whatever a service says, it is read without a panic, and only so much of it.
+func FuzzReadAnswer(f *testing.F) {
+	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+	f.Add("HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n")
+	f.Add("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 500 No\r\n\r\nno")
+	f.Fuzz(func(t *testing.T, text string) {
+		a, err := readAnswer(bufio.NewReader(strings.NewReader(text)))
+		if err == nil && (a.status < 200 || len(a.text) > 4*maxText || strings.ContainsAny(a.text, "\n\x1b")) {
+			t.Errorf("%+v", a)
+		}
+	})
+}
