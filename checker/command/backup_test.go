@@ -3,7 +3,6 @@ package command_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"flag"
 	"maps"
 	"math/rand/v2"
@@ -30,7 +29,7 @@ func filled(t testing.TB, n int) (store string) {
 	t.Helper()
 	store = filepath.Join(t.TempDir(), "relcheck.db")
 	ctx := context.Background()
-	s, err := db.Open(ctx, store, schemaText(t))
+	s, err := db.Open(ctx, store, readSchema())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +55,6 @@ func filled(t testing.TB, n int) (store string) {
 		t.Fatal(err)
 	}
 	return store
-}
-
-func schemaText(t testing.TB) string {
-	t.Helper()
-	schema, err := os.ReadFile("../../schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(schema)
 }
 
 // crowd sends reports to a server until it is stopped, and knows which ones were
@@ -118,16 +108,9 @@ func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
 	if status != 0 {
 		return len(wanted)
 	}
-	there := map[uuid.UUID]bool{}
-	for line := range strings.Lines(out) {
-		var r struct{ ID uuid.UUID }
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatal(err)
-		}
-		there[r.ID] = true
-	}
+	there := idsIn(t, out)
 	for id := range wanted {
-		if !there[id] {
+		if there[id] == 0 {
 			n++
 		}
 	}
@@ -153,7 +136,7 @@ func integrity(t testing.TB, file string) (found string) {
 // file alone, which lacks some.
 func TestBackupUnderLoad(t *testing.T) {
 	store := filled(t, *backedUp)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	served := serve(t, store)
 	c := startCrowd(served.addr)
 	time.Sleep(500 * time.Millisecond)
 	begin, before := time.Now(), len(c.acknowledged())
@@ -182,15 +165,15 @@ func TestBackupUnderLoad(t *testing.T) {
 	c.leave(t)
 	restored := filepath.Join(t.TempDir(), "restored.db")
 	relcheck(t, "restore", backup, "--db", restored)
-	again := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", restored)
+	again := serve(t, restored)
 	if status := again.report(t); status != http.StatusOK {
 		t.Errorf("the restored store does not record: %d", status)
 	}
 	if n := lacking(t, restored, known); n > 0 {
 		t.Errorf("the restored store lacks %d reports", n)
 	}
-	if res, err := http.Get("http://" + again.addr + "/readyz"); err != nil || res.StatusCode != http.StatusOK {
-		t.Errorf("not ready: %v, %v", res, err)
+	if status := again.ready(t); status != http.StatusOK {
+		t.Errorf("/readyz answers %d", status)
 	}
 }
 
@@ -221,7 +204,7 @@ func relcheckOutput(t testing.TB, args ...string) string {
 // is as it was.
 func TestBackupKilled(t *testing.T) {
 	store := filled(t, *backedUp)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	served := serve(t, store)
 	c := startCrowd(served.addr)
 	began := time.Now()
 	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
@@ -232,7 +215,7 @@ func TestBackupKilled(t *testing.T) {
 		dir := t.TempDir()
 		backup := filepath.Join(dir, "backup.db")
 		cmd := exec.Command(os.Args[0], "backup", backup, "--db", store)
-		cmd.Env = environment(t, "relcheck")
+		cmd.Env = environment("relcheck")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -293,7 +276,7 @@ func TestServeBacksUp(t *testing.T) {
 		return readAll(t, res)
 	}
 	for range 2 {
-		served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+		served := serve(t, store)
 		text := ""
 		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 			if text = metrics(served); strings.Contains(text, "relcheck_backup_last_timestamp_seconds 1.") {
@@ -323,7 +306,7 @@ func TestServeBacksUp(t *testing.T) {
 // A backup of a PostgreSQL store holds what was acknowledged before it was begun.
 func TestBackupOfPostgresUnderLoad(t *testing.T) {
 	name := database(t)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+	served := serve(t, name)
 	c := startCrowd(served.addr)
 	time.Sleep(500 * time.Millisecond)
 	for range 2 {

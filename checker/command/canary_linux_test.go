@@ -331,34 +331,34 @@ func asked(t *testing.T, metrics string, routes []string) {
 func TestNothingPrivateIsKept(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	forbidden := private()
-	serve := []string{"serve", "--listen", "127.0.0.1:0", "--public-stats", "--base-url", "http://releases.example", "--source-rate", "1000000", "--db", store}
+	arguments := []string{"serve", "--listen", "127.0.0.1:0", "--public-stats", "--base-url", "http://releases.example", "--source-rate", "1000000", "--db", store}
 	relcheck(t, "release", "add", "opa", "v0.70.0", "--db", store)
-	s := startBy(t, onCanaryHost(t, forbidden, serve...))
+	s := startBy(t, "relcheck", onCanaryHost(t, forbidden, arguments...))
 	token := strings.TrimSpace(relcheck(t, "token", "add", "reader", "--db", store))
 	routes := routesOf(t, fetch(t, s.url+"/metrics", token))
-	recorded := plant(t, strings.TrimPrefix(s.url, "http://"), routes)
+	recorded := plant(t, s.addr, routes)
 	asked(t, fetch(t, s.url+"/metrics", token), routes)
 	if n := len(exportedIDs(t, store)); n != recorded {
 		t.Errorf("%d reports were recorded, want %d", n, recorded)
 	}
 	look(t, forbidden, stored(t, store)[:2]) // the rest is folded below
 	out := s.stop(t)
-	look(t, forbidden, []place{{"standard output", []byte(out), false}, {"standard error", s.said.Bytes(), false}})
-	if !strings.Contains(s.said.String(), `"msg":"stopped"`) {
-		t.Errorf("the log is not whole: %s", s.said.String())
+	look(t, forbidden, []place{{"standard output", []byte(out), false}, {"standard error", []byte(s.errs.String()), false}})
+	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
+		t.Errorf("the log is not whole: %s", s.errs.String())
 	}
 
 	master, terminal := newTerminal(t, 200)
-	cmd := onCanaryHost(t, forbidden, append(serve, "--trusted-proxy", callers.String())...)
+	cmd := onCanaryHost(t, forbidden, append(arguments, "--trusted-proxy", callers.String())...)
 	cmd.Stderr = terminal
 	logged := make(chan []byte)
 	go func() {
 		b, _ := io.ReadAll(master)
 		logged <- b
 	}()
-	s = startBy(t, cmd)
+	s = startBy(t, "relcheck", cmd)
 	terminal.Close()
-	plant(t, strings.TrimPrefix(s.url, "http://"), nil)
+	plant(t, s.addr, nil)
 	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(relcheck(t, "stats", "opa", "--db", store), kept); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the reports are not folded")

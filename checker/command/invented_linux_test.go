@@ -187,23 +187,14 @@ func newInventing(t *testing.T, empty []byte, rate int) *inventing {
 		t.Fatal(err)
 	}
 	s.token = strings.TrimSpace(relcheck(t, "token", "add", "test", "--db", s.store))
-	s.process = start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", s.store, "--source-rate", strconv.Itoa(rate))
+	s.process = serve(t, s.store, "--source-rate", strconv.Itoa(rate))
 	s.series = s.countSeries(t)
 	return s
 }
 
 func (s *inventing) countSeries(t *testing.T) (n int) {
 	t.Helper()
-	req, err := http.NewRequest("GET", "http://"+s.addr+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(readAll(t, res)) {
+	for line := range strings.Lines(fetch(t, s.url+"/metrics", s.token)) {
 		if !strings.HasPrefix(line, "#") {
 			n++
 		}

@@ -100,8 +100,14 @@ func killUnderLoad(t *testing.T, file, as string, rounds int) map[uuid.UUID]bool
 // exportedIDs counts how often each id stands in the export.
 func exportedIDs(t testing.TB, file string) map[uuid.UUID]int {
 	t.Helper()
+	return idsIn(t, relcheck(t, "export", "opa", "--db", file))
+}
+
+// idsIn counts them in what relcheck export has printed.
+func idsIn(t testing.TB, exported string) map[uuid.UUID]int {
+	t.Helper()
 	seen := map[uuid.UUID]int{}
-	for line := range strings.Lines(relcheck(t, "export", "opa", "--db", file)) {
+	for line := range strings.Lines(exported) {
 		var r struct{ ID uuid.UUID }
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			t.Fatal(err)

@@ -54,7 +54,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 		wg.Go(func() {
 			begin := time.Duration(i+1) * every / 3 // so that they die in turn
 			for life := every + begin; ctx.Err() == nil; life = 3 * every {
-				served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+				served := serve(t, name)
 				l := &loader{addr: served.addr, conns: 16, answered: acked.add}
 				death := time.AfterFunc(life, func() { served.cmd.Process.Kill() })
 				l.run(ctx) // until its connections break
@@ -92,7 +92,7 @@ func TestServersShareReleases(t *testing.T) {
 	name := database(t)
 	var servers []*process
 	for range 3 {
-		servers = append(servers, start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name))
+		servers = append(servers, serve(t, name))
 	}
 	for i := range 3 {
 		tag := fmt.Sprintf("v9.0.%d", i)
@@ -142,7 +142,7 @@ func TestServerWithoutDatabase(t *testing.T) {
 	t.Setenv("PGPASSWORD", pgtest.Password)
 	name := pgtest.WithoutPassword(server.Database(t))
 	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", name)
-	p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+	p := serve(t, name)
 	awaitStatus(t, p, http.StatusOK)
 	server.Stop(syscall.SIGQUIT)
 	awaitStatus(t, p, http.StatusServiceUnavailable)

@@ -17,7 +17,7 @@ import (
 func TestStoppedUnderLoad(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	p := serve(t, file)
 	acked := acknowledged{ids: map[uuid.UUID]bool{}}
 	l := &loader{addr: p.addr, conns: 16, answered: acked.add}
 	var all sync.WaitGroup

@@ -28,7 +28,7 @@ type troubled struct {
 func serveTroubled(t *testing.T, folder string) *troubled {
 	t.Helper()
 	file := filepath.Join(folder, "relcheck.db")
-	p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	p := serve(t, file)
 	relcheck(t, "release", "add", "opa", published, "--db", file)
 	awaitRelease(t, p, published)
 	return &troubled{p, file, map[uuid.UUID]bool{}}
@@ -57,12 +57,8 @@ func (s *troubled) refuses(t *testing.T, want int) {
 	if status != want || header.Get("Retry-After") == "" || !strings.Contains(body, `"latest_release":"`+published+`"`) {
 		t.Errorf("a report is answered %d, Retry-After %q: %s; want %d, and %s in it", status, header.Get("Retry-After"), body, want, published)
 	}
-	res, err := http.Get("http://" + s.addr + "/readyz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if readAll(t, res); res.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("/readyz answers %d", res.StatusCode)
+	if status := s.ready(t); status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d", status)
 	}
 }
 
@@ -112,7 +108,7 @@ func TestKilledDuringCheckpoint(t *testing.T) {
 	var ready []time.Duration
 	for round := range 20 {
 		begin := time.Now()
-		p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+		p := serve(t, file)
 		awaitStatus(t, p, http.StatusOK)
 		ready = append(ready, time.Since(begin))
 		c := start(t, "checkpoint", file)
