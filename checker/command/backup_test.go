@@ -4,14 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"flag"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -61,19 +59,14 @@ func filled(t testing.TB, n int) (store string) {
 // acknowledged.
 type crowd struct {
 	loader
-	mu    sync.Mutex
-	known map[uuid.UUID]bool
-	stop  func() error
+	acknowledged
+	stop func() error
 }
 
 func startCrowd(addr string) *crowd {
-	c := &crowd{known: map[uuid.UUID]bool{}}
+	c := &crowd{}
 	c.loader.addr, c.conns = addr, 16
-	c.answered = func(id uuid.UUID) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.known[id] = true
-	}
+	c.answered = c.add
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.run(ctx) }()
@@ -92,13 +85,6 @@ func (c *crowd) leave(t testing.TB) {
 		t.Error(err)
 	}
 	t.Logf("%d reports acknowledged, %d refused", c.done.Load(), c.bad.Load())
-}
-
-// acknowledged are those answered with 200 so far.
-func (c *crowd) acknowledged() map[uuid.UUID]bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.known)
 }
 
 // lacking counts those that a store does not have; all of them if it cannot be read.
@@ -139,12 +125,12 @@ func TestBackupUnderLoad(t *testing.T) {
 	served := serve(t, store)
 	c := startCrowd(served.addr)
 	time.Sleep(500 * time.Millisecond)
-	begin, before := time.Now(), len(c.acknowledged())
+	begin, before := time.Now(), len(c.soFar())
 	var backup string
 	var known map[uuid.UUID]bool // before the last backup
 	for round := range 3 {
 		backup = filepath.Join(t.TempDir(), "backup.db")
-		known = c.acknowledged()
+		known = c.soFar()
 		began := time.Now()
 		out := relcheckOutput(t, "backup", backup, "--db", store)
 		t.Logf("round %d, %v: %s", round, time.Since(began).Round(time.Millisecond), out)
@@ -158,8 +144,8 @@ func TestBackupUnderLoad(t *testing.T) {
 			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
 		}
 	}
-	t.Logf("%.0f reports a second meanwhile", float64(len(c.acknowledged())-before)/time.Since(begin).Seconds())
-	if all := c.acknowledged(); lacking(t, clone(t, store), all) == 0 {
+	t.Logf("%.0f reports a second meanwhile", float64(len(c.soFar())-before)/time.Since(begin).Seconds())
+	if all := c.soFar(); lacking(t, clone(t, store), all) == 0 {
 		t.Errorf("a copy of the file alone has all of %d reports, which makes this no test", len(all))
 	}
 	c.leave(t)
@@ -247,7 +233,7 @@ func TestBackupKilled(t *testing.T) {
 		t.Error("none was killed halfway")
 	}
 	c.leave(t)
-	if n := lacking(t, store, c.acknowledged()); n > 0 {
+	if n := lacking(t, store, c.soFar()); n > 0 {
 		t.Errorf("the store lacks %d reports", n)
 	}
 	served.cmd.Process.Signal(os.Interrupt)
@@ -310,7 +296,7 @@ func TestBackupOfPostgresUnderLoad(t *testing.T) {
 	c := startCrowd(served.addr)
 	time.Sleep(500 * time.Millisecond)
 	for range 2 {
-		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.acknowledged()
+		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.soFar()
 		t.Log(relcheckOutput(t, "backup", backup, "--db", name))
 		if n := lacking(t, backup, known); n > 0 || len(known) == 0 {
 			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))

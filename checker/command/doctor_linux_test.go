@@ -25,7 +25,7 @@ func TestDoctorBesideServer(t *testing.T) {
 		}
 	}
 	c.leave(t)
-	if n := lacking(t, store, c.acknowledged()); n > 0 {
+	if n := lacking(t, store, c.soFar()); n > 0 {
 		t.Errorf("%d reports are lost", n)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -43,49 +42,39 @@ func TestKilledUnderLoad(t *testing.T) {
 		rounds = 5
 	}
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	acknowledged := killUnderLoad(t, file, "relcheck", rounds)
-	seen := exportedIDs(t, file)
-	for id := range acknowledged {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
+	acked := killUnderLoad(t, file, "relcheck", rounds)
+	acked.areIn(t, exportedIDs(t, file))
+	if len(acked.ids) < 10*rounds {
+		t.Errorf("only %d reports in %d rounds: this was no load", len(acked.ids), rounds)
 	}
-	if len(acknowledged) < 10*rounds {
-		t.Errorf("only %d reports in %d rounds: this was no load", len(acknowledged), rounds)
-	}
-	t.Logf("%d reports acknowledged in %d rounds, all there", len(acknowledged), rounds)
+	t.Logf("%d reports acknowledged in %d rounds, all there", len(acked.ids), rounds)
 }
 
 // The control: the same way of looking finds what a server loses that answers
 // before it has recorded.
 func TestKilledUnderLoadControl(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	acknowledged := killUnderLoad(t, file, "early", 5)
+	acked := killUnderLoad(t, file, "early", 5)
 	seen := exportedIDs(t, file)
 	lost := 0
-	for id := range acknowledged {
+	for id := range acked.ids {
 		if seen[id] == 0 {
 			lost++
 		}
 	}
 	if lost == 0 {
-		t.Errorf("%d reports were acknowledged early, and none was missed", len(acknowledged))
+		t.Errorf("%d reports were acknowledged early, and none was missed", len(acked.ids))
 	}
 }
 
 // killUnderLoad starts a server again and again, kills it while reports come
 // in, and returns those that were answered with 200.
-func killUnderLoad(t *testing.T, file, as string, rounds int) map[uuid.UUID]bool {
+func killUnderLoad(t *testing.T, file, as string, rounds int) *acknowledged {
 	t.Helper()
-	acknowledged := map[uuid.UUID]bool{}
-	var mu sync.Mutex
+	acked := new(acknowledged)
 	for round := range rounds {
 		served := start(t, as, "serve", "--listen", "127.0.0.1:0", "--db", file)
-		l := &loader{addr: served.addr, conns: 16, answered: func(id uuid.UUID) {
-			mu.Lock()
-			defer mu.Unlock()
-			acknowledged[id] = true
-		}}
+		l := &loader{addr: served.addr, conns: 16, answered: acked.add}
 		killed := time.AfterFunc(time.Duration(20+7*(round%20))*time.Millisecond, func() { served.cmd.Process.Kill() })
 		err := l.run(context.Background()) // until the connections break
 		killed.Stop()
@@ -94,7 +83,7 @@ func killUnderLoad(t *testing.T, file, as string, rounds int) map[uuid.UUID]bool
 			t.Fatalf("round %d: %v, %d answers that are not 200", round, err, l.bad.Load())
 		}
 	}
-	return acknowledged
+	return acked
 }
 
 // exportedIDs counts how often each id stands in the export.

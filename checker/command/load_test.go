@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -31,6 +32,38 @@ type loader struct {
 
 	done atomic.Int64 // answers with status 200
 	bad  atomic.Int64 // other answers
+}
+
+// acknowledged collects the ids of reports that were answered with 200.
+type acknowledged struct {
+	sync.Mutex
+	ids map[uuid.UUID]bool
+}
+
+func (a *acknowledged) add(id uuid.UUID) {
+	a.Lock()
+	defer a.Unlock()
+	if a.ids == nil {
+		a.ids = map[uuid.UUID]bool{}
+	}
+	a.ids[id] = true
+}
+
+// soFar returns those that were until now.
+func (a *acknowledged) soFar() map[uuid.UUID]bool {
+	a.Lock()
+	defer a.Unlock()
+	return maps.Clone(a.ids)
+}
+
+// areIn wants each of them once among the ids that were exported.
+func (a *acknowledged) areIn(t testing.TB, exported map[uuid.UUID]int) {
+	t.Helper()
+	for id := range a.ids {
+		if exported[id] != 1 {
+			t.Errorf("%s was acknowledged, and is there %d times", id, exported[id])
+		}
+	}
 }
 
 // run sends until ctx ends. It returns the first error of a connection that

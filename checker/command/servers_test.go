@@ -24,18 +24,6 @@ func database(t testing.TB) string {
 	return name
 }
 
-// acknowledged collects the ids of reports that were answered with 200.
-type acknowledged struct {
-	sync.Mutex
-	ids map[uuid.UUID]bool
-}
-
-func (a *acknowledged) add(id uuid.UUID) {
-	a.Lock()
-	defer a.Unlock()
-	a.ids[id] = true
-}
-
 // Three servers share a database, and one after the other is killed. Whatever
 // any of them has answered with 200 is there, once.
 func TestServersKilledUnderLoad(t *testing.T) {
@@ -44,7 +32,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 		duration, every = 6*time.Second, time.Second
 	}
 	name := database(t)
-	acked := acknowledged{ids: map[uuid.UUID]bool{}}
+	var acked acknowledged
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
 	var kills, refused int64
@@ -71,11 +59,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 	seen := exportedIDs(t, name)
-	for id := range acked.ids {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
-	}
+	acked.areIn(t, seen)
 	for id, n := range seen {
 		if n > 1 {
 			t.Errorf("%s is there %d times", id, n)

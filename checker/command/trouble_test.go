@@ -21,7 +21,7 @@ const published = "v1.2.3"
 type troubled struct {
 	*process
 	file         string
-	acknowledged map[uuid.UUID]bool
+	acknowledged acknowledged
 }
 
 // serveTroubled starts a server in a folder, which knows one release.
@@ -31,20 +31,20 @@ func serveTroubled(t *testing.T, folder string) *troubled {
 	p := serve(t, file)
 	relcheck(t, "release", "add", "opa", published, "--db", file)
 	awaitRelease(t, p, published)
-	return &troubled{p, file, map[uuid.UUID]bool{}}
+	return &troubled{process: p, file: file}
 }
 
 // report sends one, each of a version that was not reported before.
 func (s *troubled) report(t *testing.T) (status int, header http.Header, body string) {
 	t.Helper()
 	id := uuid.New()
-	text := fmt.Sprintf(`{"id":"%s","version":"1.0.%d"}`, id, len(s.acknowledged))
+	text := fmt.Sprintf(`{"id":"%s","version":"1.0.%d"}`, id, len(s.acknowledged.ids))
 	res, err := http.Post("http://"+s.addr+"/v1/version", "application/json", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if res.StatusCode == http.StatusOK {
-		s.acknowledged[id] = true
+		s.acknowledged.add(id)
 	}
 	return res.StatusCode, res.Header, readAll(t, res)
 }
@@ -65,12 +65,7 @@ func (s *troubled) refuses(t *testing.T, want int) {
 // kept makes sure that all which was acknowledged is there.
 func (s *troubled) kept(t *testing.T) {
 	t.Helper()
-	seen := exportedIDs(t, s.file)
-	for id := range s.acknowledged {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
-	}
+	s.acknowledged.areIn(t, exportedIDs(t, s.file))
 }
 
 // A server whose file was taken away says so within a second.
@@ -104,7 +99,7 @@ func TestFileTakenFromServer(t *testing.T) {
 func TestKilledDuringCheckpoint(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	l := &acknowledged{ids: map[uuid.UUID]bool{}}
+	var acked acknowledged
 	var ready []time.Duration
 	for round := range 20 {
 		begin := time.Now()
@@ -116,19 +111,14 @@ func TestKilledDuringCheckpoint(t *testing.T) {
 			c.cmd.Process.Kill()
 			p.cmd.Process.Kill()
 		})
-		load := &loader{addr: p.addr, conns: 16, answered: l.add}
+		load := &loader{addr: p.addr, conns: 16, answered: acked.add}
 		load.run(t.Context())
 		killed.Stop()
 		c.kill()
 		p.kill()
 	}
-	seen := exportedIDs(t, file)
-	for id := range l.ids {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
-	}
-	if len(l.ids) == 0 {
+	acked.areIn(t, exportedIDs(t, file))
+	if len(acked.ids) == 0 {
 		t.Error("nothing was acknowledged")
 	}
 	if soonest := slices.Min(ready); soonest > 2*time.Second { // the others may have had to wait for a processor
