@@ -11,17 +11,11 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/stats"
 )
 
-const (
-	// maxUnpublished is how many builds of their own there may be, a product and UTC
-	// day, of versions that are no release of the product.
-	maxUnpublished = 100
-	// maxCached bounds the builds that are remembered between batches.
-	maxCached = 50_000
-	// otherVersion is the version of the builds that all others share.
-	otherVersion = "other"
-)
+// maxCached bounds the builds that are remembered between batches.
+const maxCached = 50_000
 
 // buildKey is what a report is counted under, as it was told.
 type buildKey struct {
@@ -106,7 +100,7 @@ func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, erro
 		return buildID{}, err
 	}
 	key = b.stored(of, key)
-	id := buildID{product: of.product, other: key.version == otherVersion}
+	id := buildID{product: of.product, other: key.version == stats.Other}
 	if id.build, err = findBuild(ctx, q, of.product, key); err == nil {
 		b.ids[key] = id
 	}
@@ -129,14 +123,15 @@ func (b *builds) known(key buildKey) (buildID, bool) {
 // stored returns what a report is stored under, that was told to be key.
 func (b *builds) stored(of *published, key buildKey) buildKey {
 	if !of.tags[strings.TrimPrefix(key.version, "v")] && !b.admit(key) {
-		key.version = otherVersion
+		key.version = stats.Other
 	}
 	return key
 }
 
 // admit tells whether a version that is no release has a build of its own today.
+// That of all others takes none of their places.
 func (b *builds) admit(key buildKey) bool {
-	if b.admitted[key] || b.unpublished[key.product] >= maxUnpublished {
+	if key.version == stats.Other || b.admitted[key] || b.unpublished[key.product] >= stats.MaxUnpublished {
 		return b.admitted[key]
 	}
 	b.admitted[key] = true

@@ -67,6 +67,7 @@ var conformance = []struct {
 	{"RecordAtOnce", recordAtOnce},
 	{"RecordAfterClose", recordAfterClose},
 	{"InventedVersionsAreBounded", inventedVersionsAreBounded},
+	{"OtherTakesNoPlace", otherTakesNoPlace},
 	{"Count", count},
 	{"CountIsWrittenSoon", countIsWrittenSoon},
 	{"RecordWhileLocked", recordWhileLocked},

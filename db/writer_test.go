@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/stats"
 	"relcheck/db"
 )
 
@@ -183,6 +184,35 @@ func inventedVersionsAreBounded(t *testing.T, name string) {
 	}
 	if n := versions["other"]; n < 3*invented-200 || w.Others() != int64(n) {
 		t.Errorf("%d reports count as other, and %d are said to", n, w.Others())
+	}
+}
+
+// What is told to be of all other versions takes none of the places of those that
+// have builds of their own.
+func otherTakesNoPlace(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	w := writer(t, s)
+	send := func(version string, from checker.Platform) {
+		if err := w.Record(ctx, "opa", from, report(version)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, from := range checker.Platforms() {
+		send(stats.Other, from)
+	}
+	for i := range stats.MaxUnpublished {
+		send(fmt.Sprintf("6.0.%d", i), linux)
+	}
+	w.Close()
+	others := 0
+	for _, r := range recorded(t, s, "opa") {
+		if r.Version == stats.Other {
+			others++
+		}
+	}
+	if want := len(checker.Platforms()); others != want || w.Others() != int64(want) { // also should midnight pass meanwhile
+		t.Errorf("%d reports count as other, and %d are said to; %d were told to be", others, w.Others(), want)
 	}
 }
 

@@ -3,16 +3,13 @@ package command_test
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"flag"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +28,7 @@ func filled(t testing.TB, n int) (store string) {
 	t.Helper()
 	store = filepath.Join(t.TempDir(), "relcheck.db")
 	ctx := context.Background()
-	s, err := db.Open(ctx, store, schemaText(t))
+	s, err := db.Open(ctx, store, readSchema())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,31 +56,17 @@ func filled(t testing.TB, n int) (store string) {
 	return store
 }
 
-func schemaText(t testing.TB) string {
-	t.Helper()
-	schema, err := os.ReadFile("../../schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(schema)
-}
-
 // crowd sends reports to a server until it is stopped, and knows which ones were
 // acknowledged.
 type crowd struct {
-	mu    sync.Mutex
-	known map[uuid.UUID]bool
-	stop  func() (*simulate.Result, error)
+	acknowledged
+	stop func() (*simulate.Result, error)
 }
 
 func startCrowd(t testing.TB, addr string) *crowd {
 	t.Helper()
-	c := &crowd{known: map[uuid.UUID]bool{}}
-	l := newLoad(t, addr, 16, func(id uuid.UUID) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.known[id] = true
-	})
+	c := &crowd{}
+	l := newLoad(t, addr, 16, c.add)
 	ctx, cancel := context.WithCancel(context.Background())
 	var r *simulate.Result
 	var err error
@@ -114,13 +97,6 @@ func (c *crowd) leave(t testing.TB) {
 	t.Logf("%d reports acknowledged, %d refused", r.Recorded, r.Answered()-r.Recorded)
 }
 
-// acknowledged are those answered with 200 so far.
-func (c *crowd) acknowledged() map[uuid.UUID]bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.known)
-}
-
 // lacking counts those that a store does not have; all of them if it cannot be read.
 func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
 	t.Helper()
@@ -128,16 +104,9 @@ func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
 	if status != 0 {
 		return len(wanted)
 	}
-	there := map[uuid.UUID]bool{}
-	for line := range strings.Lines(out) {
-		var r struct{ ID uuid.UUID }
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatal(err)
-		}
-		there[r.ID] = true
-	}
+	there := idsIn(t, out)
 	for id := range wanted {
-		if !there[id] {
+		if there[id] == 0 {
 			n++
 		}
 	}
@@ -163,15 +132,15 @@ func integrity(t testing.TB, file string) (found string) {
 // file alone, which lacks some.
 func TestBackupUnderLoad(t *testing.T) {
 	store := filled(t, *backedUp)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	served := serve(t, store)
 	c := startCrowd(t, served.addr)
 	time.Sleep(500 * time.Millisecond)
-	begin, before := time.Now(), len(c.acknowledged())
+	begin, before := time.Now(), len(c.soFar())
 	var backup string
 	var known map[uuid.UUID]bool // before the last backup
 	for round := range 3 {
 		backup = filepath.Join(t.TempDir(), "backup.db")
-		known = c.acknowledged()
+		known = c.soFar()
 		began := time.Now()
 		out := relcheckOutput(t, "backup", backup, "--db", store)
 		t.Logf("round %d, %v: %s", round, time.Since(began).Round(time.Millisecond), out)
@@ -185,22 +154,22 @@ func TestBackupUnderLoad(t *testing.T) {
 			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
 		}
 	}
-	t.Logf("%.0f reports a second meanwhile", float64(len(c.acknowledged())-before)/time.Since(begin).Seconds())
-	if all := c.acknowledged(); lacking(t, clone(t, store), all) == 0 {
+	t.Logf("%.0f reports a second meanwhile", float64(len(c.soFar())-before)/time.Since(begin).Seconds())
+	if all := c.soFar(); lacking(t, clone(t, store), all) == 0 {
 		t.Errorf("a copy of the file alone has all of %d reports, which makes this no test", len(all))
 	}
 	c.leave(t)
 	restored := filepath.Join(t.TempDir(), "restored.db")
 	relcheck(t, "restore", backup, "--db", restored)
-	again := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", restored)
+	again := serve(t, restored)
 	if status := again.report(t); status != http.StatusOK {
 		t.Errorf("the restored store does not record: %d", status)
 	}
 	if n := lacking(t, restored, known); n > 0 {
 		t.Errorf("the restored store lacks %d reports", n)
 	}
-	if res, err := http.Get("http://" + again.addr + "/readyz"); err != nil || res.StatusCode != http.StatusOK {
-		t.Errorf("not ready: %v, %v", res, err)
+	if status := again.ready(t); status != http.StatusOK {
+		t.Errorf("/readyz answers %d", status)
 	}
 }
 
@@ -231,7 +200,7 @@ func relcheckOutput(t testing.TB, args ...string) string {
 // is as it was.
 func TestBackupKilled(t *testing.T) {
 	store := filled(t, *backedUp)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	served := serve(t, store)
 	c := startCrowd(t, served.addr)
 	began := time.Now()
 	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
@@ -242,7 +211,7 @@ func TestBackupKilled(t *testing.T) {
 		dir := t.TempDir()
 		backup := filepath.Join(dir, "backup.db")
 		cmd := exec.Command(os.Args[0], "backup", backup, "--db", store)
-		cmd.Env = environment(t, "relcheck")
+		cmd.Env = environment("relcheck")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +243,7 @@ func TestBackupKilled(t *testing.T) {
 		t.Error("none was killed halfway")
 	}
 	c.leave(t)
-	if n := lacking(t, store, c.acknowledged()); n > 0 {
+	if n := lacking(t, store, c.soFar()); n > 0 {
 		t.Errorf("the store lacks %d reports", n)
 	}
 	served.cmd.Process.Signal(os.Interrupt)
@@ -303,7 +272,7 @@ func TestServeBacksUp(t *testing.T) {
 		return readAll(t, res)
 	}
 	for range 2 {
-		served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+		served := serve(t, store)
 		text := ""
 		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 			if text = metrics(served); strings.Contains(text, "relcheck_backup_last_timestamp_seconds 1.") {
@@ -333,11 +302,11 @@ func TestServeBacksUp(t *testing.T) {
 // A backup of a PostgreSQL store holds what was acknowledged before it was begun.
 func TestBackupOfPostgresUnderLoad(t *testing.T) {
 	name := database(t)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+	served := serve(t, name)
 	c := startCrowd(t, served.addr)
 	time.Sleep(500 * time.Millisecond)
 	for range 2 {
-		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.acknowledged()
+		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.soFar()
 		t.Log(relcheckOutput(t, "backup", backup, "--db", name))
 		if n := lacking(t, backup, known); n > 0 || len(known) == 0 {
 			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))

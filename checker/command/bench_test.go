@@ -65,7 +65,7 @@ func TestThroughput(t *testing.T) {
 	const rounds = 5
 	dir := t.TempDir()
 	serve := func(store string) *process {
-		return start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+		return serve(t, store)
 	}
 	naive := filepath.Join(dir, "naive.db")
 	serve(naive).kill() // leaves the schema behind

@@ -86,7 +86,7 @@ func browserModules(t *testing.T) string {
 func show(t *testing.T, file string, flags ...string) shown {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"serve", "--listen", "127.0.0.1:0", "--db", file}, flags...)...)
-	cmd.Env = environment(t, "relcheck")
+	cmd.Env = environment("relcheck")
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -153,11 +153,7 @@ func knownFleet() fleet.Fleet {
 func fill(t testing.TB, file string, f fleet.Fleet) {
 	t.Helper()
 	ctx := context.Background()
-	schema, err := os.ReadFile("../../schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := db.Open(ctx, file, string(schema))
+	s, err := db.Open(ctx, file, readSchema())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,12 +175,8 @@ func fill(t testing.TB, file string, f fleet.Fleet) {
 func oddStore(t *testing.T) string {
 	t.Helper()
 	ctx := context.Background()
-	schema, err := os.ReadFile("../../schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
 	file := filepath.Join(t.TempDir(), "odd.db")
-	s, err := db.Open(ctx, file, string(schema))
+	s, err := db.Open(ctx, file, readSchema())
 	if err != nil {
 		t.Fatal(err)
 	}

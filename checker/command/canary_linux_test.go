@@ -122,7 +122,7 @@ func call(t *testing.T, to, request string) string {
 // request is one with a canary in everything that a request can have.
 func request(method, target, agent, body string, headers ...string) string {
 	all := []string{"Host: " + canary + ".example", "User-Agent: " + agent, "Cookie: relcheck=" + canary + "; " + canary + "=" + canary,
-		"X-Forwarded-For: " + claimed[0].String() + ", " + canary, "X-Real-IP: " + claimed[0].String(), "CF-Connecting-IP: " + claimed[1].String(),
+		"X-Forwarded-For: " + canary + ", " + claimed[0].String(), "X-Real-IP: " + claimed[0].String(), "CF-Connecting-IP: " + claimed[1].String(),
 		"Forwarded: for=\"[" + claimed[1].String() + "]\";by=" + canary + ";host=" + canary, "Via: 1.1 " + canary, "From: " + canary + "@example.com",
 		"Referer: http://" + canary + ".example/" + canary + "?" + canary, "Accept: text/html, " + canary + "/x", "Accept-Language: " + canary,
 		"If-None-Match: \"" + canary + "\"", "Traceparent: 00-" + canary, "X-Request-Id: " + canary, "X-" + canary + ": x", "X-Remote-User: " + canary,
@@ -223,8 +223,7 @@ type place struct {
 }
 
 // stored are the files of a store, whatever their names, while another process
-// has it open, and what commands print of it. What else is made of a store, such as
-// a backup, belongs here too.
+// has it open, a backup, and what commands print of it.
 func stored(t *testing.T, store string) (all []place) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(filepath.Dir(store), "*"))
@@ -239,12 +238,20 @@ func stored(t *testing.T, store string) (all []place) {
 		}
 		files = append(files, b...)
 	}
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	relcheck(t, "backup", backup, "--db", store)
+	copied, err := os.ReadFile(backup)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return []place{
 		{fmt.Sprintf("the files %q", names), files, true},
 		{"relcheck export", []byte(relcheck(t, "export", "opa", "--db", store)), true},
 		{"relcheck stats", []byte(relcheck(t, "stats", "opa", "--db", store)), true},
 		{"relcheck stats --json", []byte(relcheck(t, "stats", "opa", "--json", "--db", store)), false},
 		{"relcheck product list", []byte(relcheck(t, "product", "list", "--db", store)), false},
+		{"a backup", copied, true},
+		{"relcheck audit", []byte(relcheck(t, "audit", "--db", store)), false},
 		{"relcheck token list", []byte(relcheck(t, "token", "list", "--db", store)), false},
 	}
 }
@@ -319,38 +326,39 @@ func asked(t *testing.T, metrics string, routes []string) {
 
 // TestNothingPrivateIsKept plants canaries in all that callers send, and in the
 // names of host and user, and searches all that is kept and shown of it: while the
-// server runs, and once reports are folded by another, which logs to a terminal.
+// server runs, and once reports are folded by another, which logs to a terminal. The
+// first believes nobody of whom they pass on reports, and the second all.
 func TestNothingPrivateIsKept(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	forbidden := private()
-	serve := []string{"serve", "--listen", "127.0.0.1:0", "--public-stats", "--base-url", "http://releases.example", "--db", store}
+	arguments := []string{"serve", "--listen", "127.0.0.1:0", "--public-stats", "--base-url", "http://releases.example", "--source-rate", "1000000", "--db", store}
 	relcheck(t, "release", "add", "opa", "v0.70.0", "--db", store)
-	s := startBy(t, onCanaryHost(t, forbidden, serve...))
+	s := startBy(t, "relcheck", onCanaryHost(t, forbidden, arguments...))
 	token := strings.TrimSpace(relcheck(t, "token", "add", "reader", "--db", store))
 	routes := routesOf(t, fetch(t, s.url+"/metrics", token))
-	recorded := plant(t, strings.TrimPrefix(s.url, "http://"), routes)
+	recorded := plant(t, s.addr, routes)
 	asked(t, fetch(t, s.url+"/metrics", token), routes)
 	if n := len(exportedIDs(t, store)); n != recorded {
 		t.Errorf("%d reports were recorded, want %d", n, recorded)
 	}
 	look(t, forbidden, stored(t, store)[:2]) // the rest is folded below
 	out := s.stop(t)
-	look(t, forbidden, []place{{"standard output", []byte(out), false}, {"standard error", s.said.Bytes(), false}})
-	if !strings.Contains(s.said.String(), `"msg":"stopped"`) {
-		t.Errorf("the log is not whole: %s", s.said.String())
+	look(t, forbidden, []place{{"standard output", []byte(out), false}, {"standard error", []byte(s.errs.String()), false}})
+	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
+		t.Errorf("the log is not whole: %s", s.errs.String())
 	}
 
 	master, terminal := newTerminal(t, 200)
-	cmd := onCanaryHost(t, forbidden, serve...)
+	cmd := onCanaryHost(t, forbidden, append(arguments, "--trusted-proxy", callers.String())...)
 	cmd.Stderr = terminal
 	logged := make(chan []byte)
 	go func() {
 		b, _ := io.ReadAll(master)
 		logged <- b
 	}()
-	s = startBy(t, cmd)
+	s = startBy(t, "relcheck", cmd)
 	terminal.Close()
-	plant(t, strings.TrimPrefix(s.url, "http://"), nil)
+	plant(t, s.addr, nil)
 	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(relcheck(t, "stats", "opa", "--db", store), kept); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the reports are not folded")

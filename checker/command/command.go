@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -82,13 +83,29 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	} else if !started { // cobra did not accept the arguments
 		status = statusMisused
 	}
-	if text := err.Error(); text != "" {
+	if text := inWords(err); text != "" {
 		fmt.Fprintf(streams.Err, "relcheck: %s\n", strings.ReplaceAll(text, "\n", "; "))
 		if status == statusMisused {
 			fmt.Fprintf(streams.Err, "Run '%s --help' to see how it is used.\n", cmd.CommandPath())
 		}
 	}
 	return status
+}
+
+// inWords is an error's text, without the words of package strconv about a value.
+func inWords(err error) string {
+	number := (*strconv.NumError)(nil)
+	if !errors.As(err, &number) {
+		return err.Error()
+	}
+	wanted := "give a whole number"
+	switch {
+	case number.Func == "ParseBool":
+		wanted = "give true or false"
+	case errors.Is(err, strconv.ErrRange):
+		wanted = "give a smaller number"
+	}
+	return strings.Replace(err.Error(), number.Error(), wanted, 1)
 }
 
 func newRoot(streams IO) *cobra.Command {
@@ -158,7 +175,7 @@ func fromEnvironment(cmd *cobra.Command) error {
 			return
 		}
 		if e := cmd.Flags().Set(f.Name, value); e != nil {
-			err = misused("%s=%s: %v", variable(f.Name), value, e)
+			err = misused("%s=%s: %w", variable(f.Name), value, e)
 		}
 		cmd.Flags().SetAnnotation(f.Name, environment, nil)
 	})

@@ -11,7 +11,7 @@ func TestDoctorBesideServer(t *testing.T) {
 	store := filled(t, 15_000)
 	relcheck(t, "release", "add", "opa", "v1.0.0", "--db", store)
 	relcheck(t, "token", "add", "ann", "--db", store)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	served := serve(t, store)
 	c := startCrowd(t, served.addr)
 	for range 2 {
 		out, status := relcheckStatus(t, "doctor", "--db", store)
@@ -25,7 +25,7 @@ func TestDoctorBesideServer(t *testing.T) {
 		}
 	}
 	c.leave(t)
-	if n := lacking(t, store, c.acknowledged()); n > 0 {
+	if n := lacking(t, store, c.soFar()); n > 0 {
 		t.Errorf("%d reports are lost", n)
 	}
 }

@@ -24,11 +24,7 @@ import (
 func old(t *testing.T, store string, reports int) (ids []uuid.UUID) {
 	t.Helper()
 	ctx := context.Background()
-	schema, err := os.ReadFile("../../schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := db.Open(ctx, store, string(schema))
+	s, err := db.Open(ctx, store, readSchema())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +79,7 @@ func TestExpiredIsGone(t *testing.T) {
 	if n := found(t, store, ids); n != reports {
 		t.Fatalf("%d of %d ids are in the files before: this looks in the wrong place", n, reports)
 	}
-	s := startServer(t, store, "--keep-reports", "1h")
+	s := serve(t, store, "--keep-reports", "1h")
 	left := reports
 	for deadline := time.Now().Add(30 * time.Second); left > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		left = found(t, store, ids)

@@ -43,7 +43,7 @@ func TestFailover(t *testing.T) {
 func testFailover(t *testing.T, cluster *pgtest.Cluster, name string) {
 	var senders []*sender
 	for range 2 {
-		senders = append(senders, newSender(start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)))
+		senders = append(senders, newSender(serve(t, name)))
 	}
 	stop := send(t, senders)
 	for round := range 2 {

@@ -33,18 +33,12 @@ func (p *process) report(t testing.TB) int {
 	return res.StatusCode
 }
 
-// interrupt stops the process in good order.
-func (p *process) interrupt() {
-	p.cmd.Process.Signal(os.Interrupt)
-	p.cmd.Wait()
-}
-
 // killedOver leaves a store whose server was killed under load.
 func killedOver(t *testing.T) (store string) {
 	t.Helper()
 	store = filled(t, 20_000)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
-	if acknowledged := loadUntilKilled(t, served, 8, 300*time.Millisecond); len(acknowledged) == 0 {
+	var acked acknowledged
+	if acked.untilKilled(t, serve(t, store), 8, 300*time.Millisecond); len(acked.ids) == 0 {
 		t.Fatal("this was no load")
 	}
 	return store
@@ -58,20 +52,20 @@ func TestInspectedAfterKill(t *testing.T) {
 	if b, err := os.ReadFile(lock); err != nil || len(b) == 0 {
 		t.Fatalf("nothing tells of the kill: %q, %v", b, err)
 	}
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	served := serve(t, store)
 	if status := served.ready(t); status != http.StatusOK {
 		t.Errorf("not ready at once: %d", status)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		time.Sleep(200 * time.Millisecond)
-		served.interrupt()
+		served.stop(t)
 		if b, err := os.ReadFile(lock); err == nil && len(b) == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("a sound file is looked through again and again")
 		}
-		served = start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+		served = serve(t, store)
 	}
 }
 
@@ -88,7 +82,7 @@ func TestDamageIsFoundAfterKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+		served := serve(t, store)
 		for deadline := time.Now().Add(20 * time.Second); served.ready(t) == http.StatusOK; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("ready, with a damaged file")
@@ -97,7 +91,7 @@ func TestDamageIsFoundAfterKill(t *testing.T) {
 		if status := served.report(t); status != http.StatusOK {
 			t.Errorf("it does not record: %d", status)
 		}
-		served.interrupt()
+		served.stop(t)
 	}
 	if out, status := relcheckStatus(t, "backup", store+".copy", "--db", store); status != 1 || !strings.Contains(out, "damaged") {
 		t.Errorf("a damaged store is backed up: exit status %d\n%s", status, out)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"io"
-	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -43,53 +42,47 @@ func TestKilledUnderLoad(t *testing.T) {
 		rounds = 5
 	}
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	acknowledged := killUnderLoad(t, file, "relcheck", rounds)
-	seen := exportedIDs(t, file)
-	for id := range acknowledged {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
+	acked := killUnderLoad(t, file, "relcheck", rounds)
+	acked.areIn(t, exportedIDs(t, file))
+	if len(acked.ids) < 10*rounds {
+		t.Errorf("only %d reports in %d rounds: this was no load", len(acked.ids), rounds)
 	}
-	if len(acknowledged) < 10*rounds {
-		t.Errorf("only %d reports in %d rounds: this was no load", len(acknowledged), rounds)
-	}
-	t.Logf("%d reports acknowledged in %d rounds, all there", len(acknowledged), rounds)
+	t.Logf("%d reports acknowledged in %d rounds, all there", len(acked.ids), rounds)
 }
 
 // The control: the same way of looking finds what a server loses that answers
 // before it has recorded.
 func TestKilledUnderLoadControl(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	acknowledged := killUnderLoad(t, file, "early", 5)
+	acked := killUnderLoad(t, file, "early", 5)
 	seen := exportedIDs(t, file)
 	lost := 0
-	for id := range acknowledged {
+	for id := range acked.ids {
 		if seen[id] == 0 {
 			lost++
 		}
 	}
 	if lost == 0 {
-		t.Errorf("%d reports were acknowledged early, and none was missed", len(acknowledged))
+		t.Errorf("%d reports were acknowledged early, and none was missed", len(acked.ids))
 	}
 }
 
 // killUnderLoad starts a server again and again, kills it while reports come
 // in, and returns those that were answered with 200.
-func killUnderLoad(t *testing.T, file, as string, rounds int) map[uuid.UUID]bool {
+func killUnderLoad(t *testing.T, file, as string, rounds int) *acknowledged {
 	t.Helper()
-	acknowledged := map[uuid.UUID]bool{}
+	acked := new(acknowledged)
 	for round := range rounds {
 		served := start(t, as, "serve", "--listen", "127.0.0.1:0", "--db", file)
-		maps.Copy(acknowledged, loadUntilKilled(t, served, 16, time.Duration(20+7*(round%20))*time.Millisecond))
+		acked.untilKilled(t, served, 16, time.Duration(20+7*(round%20))*time.Millisecond)
 	}
-	return acknowledged
+	return acked
 }
 
-// loadUntilKilled kills a server that gets reports, and returns those that it has
-// answered with 200. It answers none otherwise.
-func loadUntilKilled(t *testing.T, served *process, connections int, after time.Duration, with ...*process) map[uuid.UUID]bool {
+// untilKilled kills a server that gets reports, and others with it, and adds those
+// that it has answered with 200. It answers none otherwise.
+func (a *acknowledged) untilKilled(t *testing.T, served *process, connections int, after time.Duration, with ...*process) {
 	t.Helper()
-	acked := acknowledged{ids: map[uuid.UUID]bool{}}
 	ctx, stop := context.WithCancel(context.Background())
 	time.AfterFunc(after, func() {
 		for _, p := range append(with, served) {
@@ -97,7 +90,7 @@ func loadUntilKilled(t *testing.T, served *process, connections int, after time.
 		}
 		stop()
 	})
-	bad := sendUntil(ctx, newLoad(t, served.addr, connections, acked.add))
+	bad := sendUntil(ctx, newLoad(t, served.addr, connections, a.add))
 	<-ctx.Done()
 	for _, p := range append(with, served) {
 		p.kill()
@@ -105,14 +98,19 @@ func loadUntilKilled(t *testing.T, served *process, connections int, after time.
 	if bad > 0 {
 		t.Fatalf("%d answers that are not 200", bad)
 	}
-	return acked.ids
 }
 
 // exportedIDs counts how often each id stands in the export.
 func exportedIDs(t testing.TB, file string) map[uuid.UUID]int {
 	t.Helper()
+	return idsIn(t, relcheck(t, "export", "opa", "--db", file))
+}
+
+// idsIn counts them in what relcheck export has printed.
+func idsIn(t testing.TB, exported string) map[uuid.UUID]int {
+	t.Helper()
 	seen := map[uuid.UUID]int{}
-	for line := range strings.Lines(relcheck(t, "export", "opa", "--db", file)) {
+	for line := range strings.Lines(exported) {
 		var r struct{ ID uuid.UUID }
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			t.Fatal(err)

@@ -37,7 +37,9 @@ type entrance struct {
 func (o *serveOptions) entrance(log *slog.Logger) (e entrance, err error) {
 	e.log = log
 	if o.cert != "" {
-		e.certificate, err = inbound.LoadCertificate(o.cert, o.key, log)
+		if e.certificate, err = inbound.LoadCertificate(o.cert, o.key, log); err != nil {
+			err = fmt.Errorf("%w; --tls-cert and --tls-key name PEM files, the second with the key of the first", err)
+		}
 	}
 	return e, err
 }

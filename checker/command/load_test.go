@@ -2,10 +2,12 @@ package command_test
 
 import (
 	"context"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/url"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,38 @@ import (
 
 	"relcheck/checker/simulate"
 )
+
+// acknowledged collects the ids of reports that were answered with 200.
+type acknowledged struct {
+	sync.Mutex
+	ids map[uuid.UUID]bool
+}
+
+func (a *acknowledged) add(id uuid.UUID) {
+	a.Lock()
+	defer a.Unlock()
+	if a.ids == nil {
+		a.ids = map[uuid.UUID]bool{}
+	}
+	a.ids[id] = true
+}
+
+// soFar returns those that were until now.
+func (a *acknowledged) soFar() map[uuid.UUID]bool {
+	a.Lock()
+	defer a.Unlock()
+	return maps.Clone(a.ids)
+}
+
+// areIn wants each of them once among the ids that were exported.
+func (a *acknowledged) areIn(t testing.TB, exported map[uuid.UUID]int) {
+	t.Helper()
+	for id := range a.ids {
+		if exported[id] != 1 {
+			t.Errorf("%s was acknowledged, and is there %d times", id, exported[id])
+		}
+	}
+}
 
 // newLoad sends what OPA v0.70.0 does over a number of connections, each report
 // with an id of its own.

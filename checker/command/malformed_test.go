@@ -128,8 +128,7 @@ func plain(value json.RawMessage) []byte {
 // what is a right report is recorded: as many as are answered so.
 func TestMalformed(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
-	s := startServer(t, store)
-	addr := strings.TrimPrefix(s.url, "http://")
+	s := serve(t, store)
 	seed := rand.Uint64()
 	var left, recorded atomic.Int64
 	var mu sync.Mutex
@@ -145,7 +144,7 @@ func TestMalformed(t *testing.T) {
 		senders.Go(func() {
 			for left.Add(-1) >= 0 && !t.Failed() {
 				mutant := mutate(r)
-				o, err := attack(addr, mutant)
+				o, err := attack(s.addr, mutant)
 				if err != nil {
 					t.Errorf("%q: %v", mutant, err)
 					continue
@@ -174,12 +173,12 @@ func TestMalformed(t *testing.T) {
 }
 
 // stillWell looks at a server that has been through much.
-func stillWell(t *testing.T, s *serving, store string, recorded int64) {
+func stillWell(t *testing.T, s *process, store string, recorded int64) {
 	t.Helper()
 	if ready := get(t, s.url+"/readyz"); ready != "ready\n" {
 		t.Errorf("it is not ready: %s", ready)
 	}
-	o, err := attack(strings.TrimPrefix(s.url, "http://"), fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(1, 2)))))
+	o, err := attack(s.addr, fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(1, 2)))))
 	if err != nil || o.recorded != 1 {
 		t.Errorf("a right report at the end: %+v, %v", o, err)
 	}
@@ -190,19 +189,19 @@ func stillWell(t *testing.T, s *serving, store string, recorded int64) {
 	if rows != recorded+1 {
 		t.Errorf("%d reports are there, and %d were said to be", rows, recorded+1)
 	}
-	peak := peakMemory(s.Process.Pid)
+	peak := peakMemory(s.cmd.Process.Pid)
 	t.Logf("it has taken %d MB of memory at most", peak>>20)
 	if peak > 200<<20 && !race { // the detector takes its own
 		t.Error("that is more than 200 MB")
 	}
 	s.stop(t)
 	for _, sign := range []string{"panic", `"level":"ERROR"`} {
-		if i := strings.Index(s.said.String(), sign); i >= 0 {
-			t.Errorf("its log: %.2000s", s.said.String()[max(0, i-200):])
+		if i := strings.Index(s.errs.String(), sign); i >= 0 {
+			t.Errorf("its log: %.2000s", s.errs.String()[max(0, i-200):])
 		}
 	}
-	if !strings.Contains(s.said.String(), `"msg":"stopped"`) {
-		t.Errorf("it has not stopped in good order: %.2000s", s.said.String())
+	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
+		t.Errorf("it has not stopped in good order: %.2000s", s.errs.String())
 	}
 }
 

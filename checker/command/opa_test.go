@@ -50,7 +50,7 @@ func TestOPA(t *testing.T) {
 
 func testOPA(t *testing.T, g generation, opa, path string) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	served := serve(t, file)
 	env := g.variable + "=http://" + served.addr + path
 	v := strings.TrimPrefix(g.version, "v")
 
@@ -87,7 +87,7 @@ func testOPA(t *testing.T, g generation, opa, path string) {
 // which version, and the heap that they told.
 func TestStatsOfOPA(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	served := serve(t, file)
 	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", file)
 	awaitRelease(t, served, "v9.0.0")
 	const each = 3

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -25,9 +26,15 @@ import (
 // role makes the test's own binary be one of the processes under test.
 const role = "RELCHECK_TEST_ROLE"
 
+// schemaFile is where the processes under test find the schema, wherever they run.
+const schemaFile = "RELCHECK_TEST_SCHEMA"
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(role) {
 	case "":
+		if path, err := filepath.Abs("../../schema.sql"); err == nil {
+			os.Setenv(schemaFile, path)
+		}
 		status := m.Run()
 		pgtest.Stop()
 		os.Exit(status)
@@ -45,7 +52,7 @@ func TestMain(m *testing.M) {
 }
 
 func readSchema() string {
-	schema, err := os.ReadFile(os.Getenv("RELCHECK_TEST_SCHEMA"))
+	schema, err := os.ReadFile(os.Getenv(schemaFile))
 	if err != nil {
 		panic(err)
 	}
@@ -98,30 +105,38 @@ func checkpoint(path string) {
 
 // process is a program under test that has said where it listens.
 type process struct {
-	cmd    *exec.Cmd
-	scheme string // http or https
-	addr   string
-	errs   *testLog
+	cmd       *exec.Cmd
+	url, addr string
+	out       *bufio.Reader // what it says beyond that
+	errs      *testLog      // what it says on standard error, unless that is somewhere else
 }
 
 // environment makes this binary take a role. What tests send comes from one
 // address, and no server limits that unless it is told to.
-func environment(t testing.TB, as string) []string {
-	t.Helper()
-	schema, err := filepath.Abs("../../schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return append(os.Environ(), role+"="+as, "RELCHECK_TEST_SCHEMA="+schema, "RELCHECK_SOURCE_RATE=0")
+func environment(as string) []string {
+	return append(os.Environ(), role+"="+as, "RELCHECK_SOURCE_RATE=0")
 }
 
 // start runs this binary in a role until the test ends.
 func start(t testing.TB, as string, args ...string) *process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = environment(t, as)
+	return startBy(t, as, exec.Command(os.Args[0], args...))
+}
+
+// serve starts relcheck serve on a store.
+func serve(t testing.TB, store string, args ...string) *process {
+	t.Helper()
+	return start(t, "relcheck", append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...)
+}
+
+// startBy is start with a command that becomes this binary.
+func startBy(t testing.TB, as string, cmd *exec.Cmd) *process {
+	t.Helper()
+	cmd.Env = environment(as)
 	p := &process{cmd: cmd, errs: &testLog{TB: t}}
-	cmd.Stderr = p.errs
+	if cmd.Stderr == nil {
+		cmd.Stderr = p.errs
+	}
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -130,13 +145,36 @@ func start(t testing.TB, as string, args ...string) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.kill)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
-	if !ok {
-		t.Fatalf("%s said %q (%v) instead of where it listens", as, line, err)
+	p.out = bufio.NewReader(out)
+	line, ok := p.line(t), false
+	if p.url, ok = strings.CutPrefix(line, "listening on "); !ok {
+		t.Fatalf("%s said %q instead of where it listens", as, line)
 	}
-	p.scheme, p.addr, _ = strings.Cut(url, "://")
+	_, p.addr, _ = strings.Cut(p.url, "://")
 	return p
+}
+
+// line is the next that the process says on standard output.
+func (p *process) line(t testing.TB) string {
+	t.Helper()
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		t.Fatalf("it has said %q: %v", line, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// stop ends the process in good order, and returns what it has said on standard
+// output beyond the lines that were read.
+func (p *process) stop(t testing.TB) (out string) {
+	t.Helper()
+	p.cmd.Process.Signal(os.Interrupt)
+	rest, err := io.ReadAll(p.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Wait()
+	return string(rest)
 }
 
 // testLog puts what a process says into the test's log, and keeps it.
@@ -153,11 +191,16 @@ func (l *testLog) Write(p []byte) (int, error) {
 	return l.said.Write(p)
 }
 
-// count is how often the process has said something.
-func (l *testLog) count(text string) int {
+// String is all that the process has said.
+func (l *testLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Count(l.said.String(), text)
+	return l.said.String()
+}
+
+// count is how often the process has said something.
+func (l *testLog) count(text string) int {
+	return strings.Count(l.String(), text)
 }
 
 // kill ends the process the hard way, and waits for it.
@@ -170,7 +213,7 @@ func (p *process) kill() {
 func relcheck(t testing.TB, args ...string) (stdout string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = environment(t, "relcheck")
+	cmd.Env = environment("relcheck")
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
@@ -185,7 +228,7 @@ func relcheck(t testing.TB, args ...string) (stdout string) {
 func relcheckStatus(t testing.TB, args ...string) (output string, status int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = environment(t, "relcheck")
+	cmd.Env = environment("relcheck")
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)

@@ -40,5 +40,8 @@ func parseNetwork(s string) (netip.Prefix, error) {
 	if err != nil || p.Addr().Is4In6() {
 		return p, fmt.Errorf("%q is neither an address (10.0.0.1) nor a network (10.0.0.0/8)", s)
 	}
+	if p.Bits() == 0 { // then what callers say of themselves is believed
+		return p, fmt.Errorf("%q is everybody, and each could name any address; give the network of the proxy alone", s)
+	}
 	return p.Masked(), nil
 }

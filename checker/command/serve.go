@@ -88,19 +88,8 @@ func (s store) As(who string) server.Editor { return s.Store.As(who) }
 func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	tune()
 	log := newLogger(streams.Err)
-	if o.baseURL != "" {
-		if err := checker.CheckURL(o.baseURL); err != nil {
-			return misused("--base-url: %v", err)
-		}
-	}
-	if o.threshold < minThreshold {
-		return misused("--public-threshold: %d hides nobody; give %d or more", o.threshold, minThreshold)
-	}
-	if o.sourceRate < 0 || o.sourceRate > maxSourceRate {
-		return misused("--source-rate: give a number from 0 to %d", maxSourceRate)
-	}
-	if (o.cert == "") != (o.key == "") {
-		return misused("--tls-cert and --tls-key: give both or none")
+	if err := o.check(); err != nil {
+		return err
 	}
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {
@@ -166,6 +155,24 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 		return err
 	}
 	return in.serve(ctx, l, handler)
+}
+
+// check refuses what makes no sense, before anything is opened.
+func (o *serveOptions) check() error {
+	if o.baseURL != "" {
+		if err := checker.CheckURL(o.baseURL); err != nil {
+			return misused("--base-url: %v", err)
+		}
+	}
+	switch {
+	case o.threshold < minThreshold:
+		return misused("--public-threshold: %d hides nobody; give %d or more", o.threshold, minThreshold)
+	case o.sourceRate < 0 || o.sourceRate > maxSourceRate:
+		return misused("--source-rate: give a number from 0 to %d", maxSourceRate)
+	case (o.cert == "") != (o.key == ""):
+		return misused("--tls-cert and --tls-key: give both or none")
+	}
+	return nil
 }
 
 // tune sets the Go runtime to what make bench shows to be good for a server

@@ -24,18 +24,6 @@ func database(t testing.TB) string {
 	return name
 }
 
-// acknowledged collects the ids of reports that were answered with 200.
-type acknowledged struct {
-	sync.Mutex
-	ids map[uuid.UUID]bool
-}
-
-func (a *acknowledged) add(id uuid.UUID) {
-	a.Lock()
-	defer a.Unlock()
-	a.ids[id] = true
-}
-
 // Three servers share a database, and one after the other is killed. Whatever
 // any of them has answered with 200 is there, once.
 func TestServersKilledUnderLoad(t *testing.T) {
@@ -44,7 +32,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 		duration, every = 6*time.Second, time.Second
 	}
 	name := database(t)
-	acked := acknowledged{ids: map[uuid.UUID]bool{}}
+	var acked acknowledged
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
 	var kills, refused int64
@@ -54,7 +42,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 		wg.Go(func() {
 			begin := time.Duration(i+1) * every / 3 // so that they die in turn
 			for life := every + begin; ctx.Err() == nil; life = 3 * every {
-				served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+				served := serve(t, name)
 				living, die := context.WithCancel(ctx)
 				death := time.AfterFunc(life, func() {
 					served.cmd.Process.Kill()
@@ -75,11 +63,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 	seen := exportedIDs(t, name)
-	for id := range acked.ids {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
-	}
+	acked.areIn(t, seen)
 	for id, n := range seen {
 		if n > 1 {
 			t.Errorf("%s is there %d times", id, n)
@@ -96,7 +80,7 @@ func TestServersShareReleases(t *testing.T) {
 	name := database(t)
 	var servers []*process
 	for range 3 {
-		servers = append(servers, start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name))
+		servers = append(servers, serve(t, name))
 	}
 	for i := range 3 {
 		tag := fmt.Sprintf("v9.0.%d", i)
@@ -146,7 +130,7 @@ func TestServerWithoutDatabase(t *testing.T) {
 	t.Setenv("PGPASSWORD", pgtest.Password)
 	name := pgtest.WithoutPassword(server.Database(t))
 	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", name)
-	p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", name)
+	p := serve(t, name)
 	awaitStatus(t, p, http.StatusOK)
 	server.Stop(syscall.SIGQUIT)
 	awaitStatus(t, p, http.StatusServiceUnavailable)

@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // A server that is told to stop while reports come in, and others are slow on
@@ -17,8 +15,8 @@ import (
 func TestStoppedUnderLoad(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
-	acked := acknowledged{ids: map[uuid.UUID]bool{}}
+	p := serve(t, file)
+	var acked acknowledged
 	ctx, stop := context.WithCancel(context.Background())
 	var bad int64
 	var all sync.WaitGroup
@@ -46,12 +44,7 @@ func TestStoppedUnderLoad(t *testing.T) {
 	if err != nil || took > 10*time.Second {
 		t.Errorf("it ended with %v after %v", err, took)
 	}
-	seen := exportedIDs(t, file)
-	for id := range acked.ids {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
-	}
+	acked.areIn(t, exportedIDs(t, file))
 	if len(acked.ids) < 100 || bad > 0 {
 		t.Errorf("%d reports acknowledged, %d answers other than 200", len(acked.ids), bad)
 	}

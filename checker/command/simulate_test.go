@@ -122,7 +122,7 @@ func TestSimulatedFleetIsCounted(t *testing.T) {
 		size, within = []string{"--instances", "100000", "--rate", "5000", "--duration", "30s"}, 0.05
 	}
 	file, published := releasedStore(t)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	served := serve(t, file)
 	s := simulateJSON(t, append(size, "--url", "http://"+served.addr, "--db", file, "--seed", "5")...)
 	if s.Requests["sent"] < 3000 || s.Requests["succeeded"] != s.Requests["sent"] || s.Requests["unsent"] > 0 || s.Reports["recorded"] != s.Requests["sent"] {
 		t.Fatalf("%+v", s)
@@ -158,7 +158,7 @@ func TestSimulatedFleetIsCounted(t *testing.T) {
 func TestReplayIsCounted(t *testing.T) {
 	t.Setenv("RELCHECK_SOURCE_RATE", "0")
 	file, _ := releasedStore(t)
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	served := serve(t, file)
 	captures, err := filepath.Glob("../server/testdata/captures/*.http")
 	if err != nil || len(captures) != 5 {
 		t.Fatalf("the captures are %v, %v", captures, err)
@@ -188,7 +188,7 @@ func TestSimulateInterrupted(t *testing.T) {
 	defer s.Close()
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		cmd := exec.Command(os.Args[0], "simulate", "--url", s.URL, "--duration", "1h", "--rate", "200", "--json")
-		cmd.Env = environment(t, "relcheck")
+		cmd.Env = environment("relcheck")
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Start(); err != nil {
@@ -265,7 +265,7 @@ func TestSimulatedPastIsKeptApart(t *testing.T) {
 		return relcheckStatus(t, append([]string{"simulate", "--days", "3", "--instances", "50"}, args...)...)
 	}
 	real := filepath.Join(t.TempDir(), "real.db")
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", real)
+	served := serve(t, real)
 	before := relcheck(t, "release", "list", "opa", "--db", real)
 	if out, status := past("--db", real); status != 1 || !strings.Contains(out, "in use by process") {
 		t.Errorf("beside a server: status %d\n%s", status, out)

@@ -133,7 +133,7 @@ const hardly = 250 * time.Millisecond
 func TestSlowCallers(t *testing.T) {
 	t.Parallel()
 	needFiles(t, *slowCallers+500)
-	p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", filepath.Join(t.TempDir(), "relcheck.db"))
+	p := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))
 	pid := p.cmd.Process.Pid
 	idle := sockets(t, pid)
 	before := observe(t, p, time.Second, func() {})

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,8 +16,8 @@ import (
 // is still recorded and answered; then the process ends, with status 0.
 func TestStopLetsRequestsEnd(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
-	s := startServer(t, store)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	s := serve(t, store)
+	conn, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,9 +27,9 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 	body := bytes.Index(request, []byte("\r\n\r\n")) + 10
 	conn.Write(request[:body])
 	time.Sleep(100 * time.Millisecond) // until the handler reads the body
-	s.Process.Signal(syscall.SIGTERM)
+	s.cmd.Process.Signal(syscall.SIGTERM)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		other, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		other, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			break // it takes no more
 		}
@@ -41,8 +40,8 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 	if o := outcomeOf(answer); o.recorded != 1 {
 		t.Errorf("the answer is %q", answer)
 	}
-	if err := s.Wait(); err != nil {
-		t.Errorf("it ended with %v\n%s", err, s.said.String())
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v\n%s", err, s.errs.String())
 	}
 	if n := len(exportedIDs(t, store)); n != 1 {
 		t.Errorf("%d reports are there", n)

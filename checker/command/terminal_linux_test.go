@@ -85,13 +85,9 @@ const hostileTitle = "Evil\x1b[2J\x1b]0;owned\a\u009b31m\u202e\r\b\x00\n<script>
 // product with a hostile title.
 func hostileStore(t *testing.T) string {
 	t.Helper()
-	schema, err := os.ReadFile("../../schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
 	path := t.TempDir() + "/relcheck.db"
 	ctx := context.Background()
-	s, err := db.Open(ctx, path, string(schema))
+	s, err := db.Open(ctx, path, readSchema())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func startSecured(t *testing.T, p pair) *secured {
 	s := &secured{store: filepath.Join(dir, "relcheck.db"), cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
 	s.put(t, s.cert, p.cert)
 	s.put(t, s.key, p.key)
-	s.process = start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", s.store, "--tls-cert", s.cert, "--tls-key", s.key)
+	s.process = serve(t, s.store, "--tls-cert", s.cert, "--tls-key", s.key)
 	return s
 }
 
@@ -128,8 +128,8 @@ func TestTLS(t *testing.T) {
 	first := newPair(t, 1001)
 	s := startSecured(t, first)
 	c := s.client(first)
-	if s.scheme != "https" {
-		t.Errorf("it says that it listens on %s", s.scheme)
+	if !strings.HasPrefix(s.url, "https://") {
+		t.Errorf("it says that it listens on %s", s.url)
 	}
 	res, err := c.Post("https://"+s.addr+"/v1/version", "application/json", strings.NewReader(`{"id":"`+uuid.NewString()+`","version":"0.70.0"}`))
 	if err != nil {

@@ -1,7 +1,6 @@
 package command_test
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/base32"
@@ -16,70 +15,14 @@ import (
 	"time"
 )
 
-// serving is relcheck serve with what it says.
-type serving struct {
-	*exec.Cmd
-	url  string
-	said bytes.Buffer // on standard error; to be read after stop
-	out  *bufio.Reader
-}
-
-func startServer(t *testing.T, store string, args ...string) *serving {
-	t.Helper()
-	return startBy(t, exec.Command(os.Args[0], append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...))
-}
-
-// startBy is startServer with a command that becomes a server.
-func startBy(t *testing.T, cmd *exec.Cmd) *serving {
-	t.Helper()
-	s := &serving{Cmd: cmd}
-	s.Env = environment(t, "relcheck")
-	if s.Stderr == nil {
-		s.Stderr = &s.said
-	}
-	out, err := s.StdoutPipe()
-	if err == nil {
-		err = s.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Process.Kill(); s.Wait() })
-	s.out = bufio.NewReader(out)
-	s.url = strings.TrimPrefix(s.line(t), "listening on ")
-	return s
-}
-
-func (s *serving) line(t *testing.T) string {
-	t.Helper()
-	line, err := s.out.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(line)
-}
-
-// stop ends the server in good order, and returns what it has said since it told
-// where it listens.
-func (s *serving) stop(t *testing.T) (out string) {
-	t.Helper()
-	s.Process.Signal(os.Interrupt)
-	var rest bytes.Buffer
-	if _, err := rest.ReadFrom(s.out); err != nil {
-		t.Fatal(err)
-	}
-	s.Wait()
-	return rest.String()
-}
-
 // signIn opens a link of the first server at this one, and returns the cookie.
-func (s *serving) signIn(t *testing.T, link string, headers ...string) (*http.Response, *http.Cookie) {
+func (p *process) signIn(t *testing.T, link string, headers ...string) (*http.Response, *http.Cookie) {
 	t.Helper()
 	u, err := url.Parse(link)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := http.NewRequest("GET", s.url+u.RequestURI(), nil)
+	r, err := http.NewRequest("GET", p.url+u.RequestURI(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,8 +42,8 @@ func (s *serving) signIn(t *testing.T, link string, headers ...string) (*http.Re
 }
 
 // signedIn asks whether the cookie counts at this server.
-func (s *serving) signedIn(t *testing.T, c *http.Cookie) bool {
-	res, _ := s.signIn(t, "/sign-in", "Cookie", c.Name+"="+c.Value)
+func (p *process) signedIn(t *testing.T, c *http.Cookie) bool {
+	res, _ := p.signIn(t, "/sign-in", "Cookie", c.Name+"="+c.Value)
 	return res.StatusCode == http.StatusSeeOther
 }
 
@@ -108,7 +51,7 @@ func (s *serving) signedIn(t *testing.T, c *http.Cookie) bool {
 func TestTokenIsKeptNowhere(t *testing.T) {
 	dir := t.TempDir()
 	store := filepath.Join(dir, "relcheck.db")
-	s := startServer(t, store)
+	s := serve(t, store)
 	link := strings.TrimPrefix(s.line(t), "sign in at ")
 	first := link[strings.LastIndexByte(link, '=')+1:]
 	second := strings.TrimSpace(relcheck(t, "token", "add", "second", "--db", store))
@@ -124,12 +67,12 @@ func TestTokenIsKeptNowhere(t *testing.T) {
 	out := s.stop(t)
 	search(t, dir, first, second)
 	for _, token := range []string{first, second} {
-		if secret := token[13:]; strings.Contains(out, secret) || strings.Contains(s.said.String(), secret) {
-			t.Errorf("it is logged: %s%s", out, s.said.String())
+		if secret := token[13:]; strings.Contains(out, secret) || strings.Contains(s.errs.String(), secret) {
+			t.Errorf("it is logged: %s%s", out, s.errs.String())
 		}
 	}
-	if !strings.Contains(s.said.String(), `"msg":"stopped"`) {
-		t.Errorf("the log is not whole: %s", s.said.String())
+	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
+		t.Errorf("the log is not whole: %s", s.errs.String())
 	}
 }
 
@@ -167,10 +110,10 @@ func search(t *testing.T, dir string, tokens ...string) {
 // and all of them notice when it is revoked.
 func TestServersShareTokens(t *testing.T) {
 	name := database(t)
-	servers := make([]*serving, 3)
+	servers := make([]*process, 3)
 	var wg sync.WaitGroup
 	for i := range servers {
-		wg.Go(func() { servers[i] = startServer(t, name) })
+		wg.Go(func() { servers[i] = serve(t, name) })
 	}
 	wg.Wait()
 	id := ""
@@ -210,7 +153,7 @@ func TestServersShareTokens(t *testing.T) {
 func notes(t *testing.T, store string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"token", "add", "--db", store}, args...)...)
-	cmd.Env = environment(t, "relcheck")
+	cmd.Env = environment("relcheck")
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Run(); err != nil {

@@ -3,7 +3,6 @@ package command_test
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,30 +21,30 @@ const published = "v1.2.3"
 type troubled struct {
 	*process
 	file         string
-	acknowledged map[uuid.UUID]bool
+	acknowledged acknowledged
 }
 
 // serveTroubled starts a server in a folder, which knows one release.
 func serveTroubled(t *testing.T, folder string) *troubled {
 	t.Helper()
 	file := filepath.Join(folder, "relcheck.db")
-	p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+	p := serve(t, file)
 	relcheck(t, "release", "add", "opa", published, "--db", file)
 	awaitRelease(t, p, published)
-	return &troubled{p, file, map[uuid.UUID]bool{}}
+	return &troubled{process: p, file: file}
 }
 
 // report sends one, each of a version that was not reported before.
 func (s *troubled) report(t *testing.T) (status int, header http.Header, body string) {
 	t.Helper()
 	id := uuid.New()
-	text := fmt.Sprintf(`{"id":"%s","version":"1.0.%d"}`, id, len(s.acknowledged))
+	text := fmt.Sprintf(`{"id":"%s","version":"1.0.%d"}`, id, len(s.acknowledged.ids))
 	res, err := http.Post("http://"+s.addr+"/v1/version", "application/json", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if res.StatusCode == http.StatusOK {
-		s.acknowledged[id] = true
+		s.acknowledged.add(id)
 	}
 	return res.StatusCode, res.Header, readAll(t, res)
 }
@@ -58,24 +57,15 @@ func (s *troubled) refuses(t *testing.T, want int) {
 	if status != want || header.Get("Retry-After") == "" || !strings.Contains(body, `"latest_release":"`+published+`"`) {
 		t.Errorf("a report is answered %d, Retry-After %q: %s; want %d, and %s in it", status, header.Get("Retry-After"), body, want, published)
 	}
-	res, err := http.Get("http://" + s.addr + "/readyz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if readAll(t, res); res.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("/readyz answers %d", res.StatusCode)
+	if status := s.ready(t); status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d", status)
 	}
 }
 
 // kept makes sure that all which was acknowledged is there.
 func (s *troubled) kept(t *testing.T) {
 	t.Helper()
-	seen := exportedIDs(t, s.file)
-	for id := range s.acknowledged {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
-	}
+	s.acknowledged.areIn(t, exportedIDs(t, s.file))
 }
 
 // A server whose file was taken away says so within a second.
@@ -109,23 +99,18 @@ func TestFileTakenFromServer(t *testing.T) {
 func TestKilledDuringCheckpoint(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	acknowledged := map[uuid.UUID]bool{}
+	var acked acknowledged
 	var ready []time.Duration
 	for round := range 20 {
 		begin := time.Now()
-		p := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", file)
+		p := serve(t, file)
 		awaitStatus(t, p, http.StatusOK)
 		ready = append(ready, time.Since(begin))
 		c := start(t, "checkpoint", file)
-		maps.Copy(acknowledged, loadUntilKilled(t, p, 16, time.Duration(20+7*round)*time.Millisecond, c))
+		acked.untilKilled(t, p, 16, time.Duration(20+7*round)*time.Millisecond, c)
 	}
-	seen := exportedIDs(t, file)
-	for id := range acknowledged {
-		if seen[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, seen[id])
-		}
-	}
-	if len(acknowledged) == 0 {
+	acked.areIn(t, exportedIDs(t, file))
+	if len(acked.ids) == 0 {
 		t.Error("nothing was acknowledged")
 	}
 	if soonest := slices.Min(ready); soonest > 2*time.Second { // the others may have had to wait for a processor

@@ -20,7 +20,7 @@ func TestDaysOfUTC(t *testing.T) {
 	}
 	t.Setenv("TZ", zone)
 	store := filepath.Join(t.TempDir(), "relcheck.db")
-	served := start(t, "relcheck", "serve", "--listen", "127.0.0.1:0", "--db", store)
+	served := serve(t, store)
 	body := `{"id":"` + uuid.NewString() + `","version":"1.0.0"}`
 	res, err := http.Post("http://"+served.addr+"/v1/version", "application/json", strings.NewReader(body))
 	if err != nil || res.StatusCode != http.StatusOK {

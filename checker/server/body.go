@@ -14,6 +14,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/edit"
+	"relcheck/checker/server/inbound"
 )
 
 // maxEdit is the largest body that tells of a change, in bytes: a release with a
@@ -131,6 +132,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	case len(body) > maxEdit:
 		return nil, tooLarge
 	}
+	inbound.Received(r.Context())
 	return body, nil
 }
 

@@ -271,3 +271,44 @@ func TestQueriesEnd(t *testing.T) {
 		t.Errorf("%v queries were cut off", n)
 	}
 }
+
+// One source cannot have all places that a day has for builds of versions that are
+// no release: it is recorded, as other, and those of others have theirs.
+func TestPlacesOfSource(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 1000}}, checker.Release{Version: "v1.2.3"})
+	h := s.handler.Handler()
+	send := func(from, version string) {
+		if w := reportFrom(h, from, "", fmt.Sprintf(`{"id":%q,"version":%q}`, uuid.NewString(), version)); w.Code != 200 || w.Header().Get("Relcheck-Recorded") != "" {
+			t.Errorf("%s: %d %v %s", version, w.Code, w.Header(), w.Body)
+		}
+	}
+	for range 2 {
+		for i := range 150 {
+			send("192.0.2.1:1", fmt.Sprintf("9.0.%d", i))
+		}
+	}
+	checkFrom(h, "192.0.2.1:1") // with a version that is no release either
+	for _, version := range []string{"v1.2.3", "1.2.3", "other"} {
+		send("192.0.2.1:1", version)
+	}
+	send("192.0.2.2:1", "0.71.0-dev")
+	send("192.0.2.1:1", "0.71.0-dev")
+	counted := map[string]int{}
+	for _, r := range s.reports(t, "opa") {
+		counted[r.Version]++
+	}
+	if counted["9.0.19"] != 2 || counted["9.0.20"] != 0 || counted["other"] != 2*130+1 || counted["0.71.0-dev"] != 2 || counted["v1.2.3"] != 1 || counted["1.2.3"] != 1 {
+		t.Errorf("counted are %v", counted)
+	}
+	s.expect(t, "relcheck_over_places_total 261", "relcheck_places_per_source_limit 20", "relcheck_reports_recorded_total 305")
+}
+
+// Where no source has a limit, one may have all places.
+func TestPlacesWithoutLimit(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{}, checker.Release{Version: "v1.2.3"})
+	h := s.handler.Handler()
+	for i := range 101 {
+		reportFrom(h, "192.0.2.1:1", "", fmt.Sprintf(`{"id":%q,"version":"9.0.%d"}`, uuid.NewString(), i))
+	}
+	s.expect(t, "relcheck_over_places_total 0", "relcheck_counted_as_other_total 1")
+}

@@ -43,6 +43,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) error {
 	offer, verdict := p.judge(report.Version)
 	answer := offer.answer(from, verdict)
 	if s.spend(w, r, aReport) {
+		report.Version = s.counted(r, p, report.Version, from)
 		if err := s.store.Record(r.Context(), name, from, &report); err != nil {
 			return notRecorded(err, answer)
 		}

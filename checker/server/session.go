@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"relcheck/checker/access"
+	"relcheck/checker/server/inbound"
 )
 
 const (
@@ -118,6 +119,7 @@ func (s *Server) signInByForm(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return fail(http.StatusBadRequest, "invalid_form", "", "the form cannot be read; send the field token")
 	}
+	inbound.Received(r.Context())
 	text := r.PostForm.Get("token")
 	text = text[strings.LastIndexByte(text, '=')+1:]
 	return s.signIn(w, r, text, local(r.PostForm.Get("next")))

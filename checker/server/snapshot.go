@@ -25,6 +25,7 @@ type snapshot struct {
 // product is what a snapshot knows of a product.
 type product struct {
 	checker.Listing
+	published   map[string]bool // releases, withdrawn ones too, without a leading "v"
 	prereleases map[string]bool // published ones, by canonical version
 	stable      *offer          // for most callers
 	preview     *offer          // for callers on a pre-release; often the same
@@ -63,10 +64,11 @@ func newSnapshot(c checker.Catalog) *snapshot {
 func (s *snapshot) names() []string { return slices.Sorted(maps.Keys(s.products)) }
 
 func newProduct(l checker.Listing) *product {
-	p := &product{Listing: l, prereleases: map[string]bool{}}
+	p := &product{Listing: l, published: map[string]bool{}, prereleases: map[string]bool{}}
 	var stable, preview *checker.Release
 	for i := range l.Releases {
 		r := &l.Releases[i]
+		p.published[strings.TrimPrefix(r.Version, "v")] = true
 		if r.Prerelease {
 			p.prereleases[checker.Canonical(r.Version)] = true
 		}

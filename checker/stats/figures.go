@@ -8,6 +8,10 @@ import (
 	"relcheck/checker"
 )
 
+// MaxUnpublished is how many builds a day and product may have of versions that
+// are no release of it. What is beyond has the version [Other].
+const MaxUnpublished = 100
+
 // Build is what reports are counted under.
 type Build struct {
 	Version string // as it was reported, or "other"
