@@ -62,12 +62,8 @@ func tableOf(t *testing.T, store, name string) []counted {
 // releasedStore makes a store that knows the releases of a made-up fleet.
 func releasedStore(t *testing.T) (file string, published map[string]bool) {
 	t.Helper()
-	schema, err := os.ReadFile("../../schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
 	file = filepath.Join(t.TempDir(), "relcheck.db")
-	s, err := db.Open(context.Background(), file, string(schema))
+	s, err := db.Open(context.Background(), file, readSchema())
 	if err != nil {
 		t.Fatal(err)
 	}
