@@ -160,8 +160,12 @@ func verify(ctx context.Context, file *sql.DB, schema string) (Copied, error) {
 	if err := checkPages(ctx, file, "integrity_check"); err != nil {
 		return nil, err
 	}
+	version, err := setting(ctx, file, "schema")
+	if err != nil {
+		return nil, err
+	}
 	rows := Copied{}
-	for _, table := range tables(schema) {
+	for _, table := range tablesAt(schema, version) {
 		var n int64
 		if err := file.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 			return nil, fmt.Errorf("table %s cannot be read: %w", table, err)

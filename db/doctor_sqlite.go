@@ -20,12 +20,9 @@ func (x *examining) fileOnce(ctx context.Context, name string) {
 	}
 	defer s.Close()
 	x.Store = s
-	schema, err := setting(ctx, s.read, "schema")
-	if err != nil {
-		x.tell(Problem, "store", "cannot be read: %v", err)
+	if !x.schema(ctx, path) {
 		return
 	}
-	x.tell(OK, "store", "%s is relcheck's, with schema %d", path, schema)
 	x.server(path)
 	x.journal(ctx)
 	x.space(path)

@@ -305,3 +305,33 @@ var engines = map[string]func(testing.TB) string{
 	"SQLite":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "a.db") },
 	"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
 }
+
+// What a relcheck of before has left is a backup, too: a file of an older schema is
+// restored as it is, and upgraded by the next who opens it. The doctor looks at it
+// and finds nothing wrong.
+func TestRestoreOldStore(t *testing.T) {
+	ctx := context.Background()
+	was, place := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
+	old(t, was)
+	kept := all(first(t))
+	before := dumpOf(t, was, kept)
+	found := examine(t, was, keepLong)
+	if !strings.Contains(found["store"], "0 ") || !strings.Contains(found["store"], "with schema 1") {
+		t.Errorf("the doctor finds %s", found["store"])
+	}
+	if text := found["statistics"]; strings.Contains(text, "cannot be compared") {
+		t.Errorf("the doctor finds %s", text)
+	}
+	rows, err := db.Restore(ctx, was, place, schema(t), quiet)
+	if err != nil || rows["report"] != 1 {
+		t.Fatalf("restored %v, %v", rows, err)
+	}
+	sameRows(t, before, dumpOf(t, place, kept))
+	if from, _ := open(t, place).Upgraded(); from != 1 {
+		t.Errorf("what was restored is upgraded from %d", from)
+	}
+	_, err = db.Restore(ctx, was, pgtest.Database(t), schema(t), quiet)
+	if err == nil || !strings.Contains(err.Error(), "restore it to a file") {
+		t.Errorf("into another engine: %v", err)
+	}
+}
