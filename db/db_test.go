@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(foldRole); name != "" {
 		foldUntilKilled(name)
 	}
-	db.Beneath(lifeFile, faultfs.Name)
+	db.Beneath(lifeFile, faultfs.Name, faultfs.Harden, faultfs.Link)
 	if name := os.Getenv(upgradeRole); name != "" {
 		upgradeUntilKilled(name)
 	}
