@@ -68,7 +68,8 @@ type life struct {
 	told int           // how many of past are recorded
 	old  []db.Recorded // those that were there when removing began
 
-	backups int // how many were begun
+	backups int      // how many were begun
+	good    sync.Map // those that were looked into, and are whole
 
 	mu       sync.Mutex
 	apps     going // the reports of the product that will be removed
