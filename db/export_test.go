@@ -80,6 +80,9 @@ func Create(ctx context.Context, name, schema string) error {
 	return createFile(ctx, name, schema, addPresets)
 }
 
+// Tables lists those of a schema.
+var Tables = tables
+
 // DDL writes a part of a schema as the engine of the store wants it.
 func (s *Store) DDL(text string) string { return s.ddl(text) }
 

@@ -7,13 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
-	"relcheck/db/pgtest"
 )
 
 // foldRole makes the test's own binary fold the store of that name in small
@@ -39,10 +37,7 @@ func foldUntilKilled(name string) {
 // comes of the same log in one go.
 func TestFoldKilled(t *testing.T) {
 	kills, instances := unlessRace(200, 30), unlessRace(150, 40)
-	for engine, place := range map[string]func(*testing.T) string{
-		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "a.db") },
-		"PostgreSQL": func(t *testing.T) string { return pgtest.Database(t) },
-	} {
+	for engine, place := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			name := place(t)

@@ -13,10 +13,11 @@ const (
 	// smallLog is up to how many bytes SQLite's log is left alone: SQLite itself
 	// begins it anew after some 4 MB, if nobody reads it just then.
 	smallLog = 16 << 20
-	// largeLog is how large it never becomes, unless a backup or another program
-	// reads the store for long: somebody else's reading ends within readTimeout, in which it
-	// grows by 4 MB a second where a disk takes no time at all.
-	largeLog = 64 << 20
+	// maxLog is how large it never becomes, unless a backup or another program
+	// reads the store for long: other reading ends within readTimeout, in which it
+	// grows by 4 MB a second where a disk takes no time at all. To that SQLite
+	// shortens one that has grown, see settings.
+	maxLog = 64 << 20
 	// trimWait is how long all who write wait for the log to be emptied.
 	trimWait = 500 * time.Millisecond
 )
@@ -52,7 +53,7 @@ func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
 	reading.Lock()
 	defer reading.Unlock()
 	emptied, err := f.checkpoint(ctx, trimWait)
-	if size := sizeOf(f.path + "-wal"); err == nil && !emptied && size > largeLog {
+	if size := sizeOf(f.path + "-wal"); err == nil && !emptied && size > maxLog {
 		err = fmt.Errorf("%s-wal has grown to %d MB, for a backup, or another program, reads the store; if it does not get shorter, end that", f.path, size>>20)
 	}
 	return err
