@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -20,6 +19,8 @@ const (
 	maxLog = 64 << 20
 	// trimWait is how long all who write wait for the log to be emptied.
 	trimWait = 500 * time.Millisecond
+	// shortWait is how long they do where it is likely to be in vain.
+	shortWait = 20 * time.Millisecond
 )
 
 var errUnshredded = errors.New("what was removed can still be found in the file's bytes, for somebody reads the store; a server goes on trying")
@@ -33,7 +34,7 @@ func (f *sqliteFile) shred(ctx context.Context) error {
 	if err != nil || todo == 0 {
 		return err
 	}
-	emptied, err := f.checkpoint(ctx, 20*time.Millisecond)
+	emptied, err := f.checkpoint(ctx, shortWait)
 	if err == nil && !emptied {
 		return errUnshredded
 	}
@@ -61,12 +62,21 @@ func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
 
 // checkpoint writes the log into the file and empties it, unless somebody reads it
 // for longer than it may wait. Only for the second, and for what has come since the
-// first, do all who write wait.
+// first, do all who write wait; not for long if the first has found somebody who
+// reads what was there before, as a backup does for minutes.
 func (f *sqliteFile) checkpoint(ctx context.Context, wait time.Duration) (emptied bool, err error) {
-	file := connect(f.path, strings.Replace(readWrite, "_busy_timeout=10000", fmt.Sprintf("_busy_timeout=%d", wait.Milliseconds()), 1))
+	file := connect(f.path, readWrite)
 	defer file.Close()
+	file.SetMaxOpenConns(1)
 	var busy, pages, done int64
-	if _, err := file.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil && code(err) != codeBusy {
+	err = file.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &done)
+	if err != nil && code(err) != codeBusy {
+		return false, err
+	}
+	if done < pages {
+		wait = min(wait, shortWait)
+	}
+	if _, err := file.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", wait.Milliseconds())); err != nil {
 		return false, err
 	}
 	err = file.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)
