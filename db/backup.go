@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -40,9 +39,6 @@ var (
 	// as large as the store if that is more: nothing can be taken off it meanwhile.
 	maxGrowth int64 = 1 << 30
 )
-
-// maxLog is what SQLite shortens a log to that has grown: see settings.
-const maxLog = 64 << 20
 
 // whole is how the file of a backup is written: nobody reads it before it is synced.
 const whole = "mode=rw&_error_rc=1&_pragma=journal_mode(off)&_pragma=synchronous(off)"
@@ -119,11 +115,11 @@ func checkSpace(ctx context.Context, q querier, path string) error {
 // checkGrowth gives up a copy that others write faster than it is made.
 func (f *sqliteFile) checkGrowth(pages int64) error {
 	const pageSize = 4096
-	wal, err := os.Stat(f.path + "-wal")
-	if err != nil || wal.Size() <= max(maxGrowth, pages*pageSize) {
+	wal := sizeOf(f.path + "-wal")
+	if wal <= max(maxGrowth, pages*pageSize) {
 		return nil
 	}
-	return fmt.Errorf("%s-wal has grown to %d MB meanwhile; the backup takes too long beside what is recorded: try again, to a faster disk", f.path, wal.Size()>>20)
+	return fmt.Errorf("%s-wal has grown to %d MB meanwhile; the backup takes too long beside what is recorded: try again, to a faster disk", f.path, wal>>20)
 }
 
 // makePlain takes a file out of write-ahead logging, which it has from the store it
@@ -160,8 +156,12 @@ func verify(ctx context.Context, file *sql.DB, schema string) (Copied, error) {
 	if err := checkPages(ctx, file, "integrity_check"); err != nil {
 		return nil, err
 	}
+	version, err := setting(ctx, file, "schema")
+	if err != nil {
+		return nil, err
+	}
 	rows := Copied{}
-	for _, table := range tables(schema) {
+	for _, table := range tablesAt(schema, version) {
 		var n int64
 		if err := file.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 			return nil, fmt.Errorf("table %s cannot be read: %w", table, err)

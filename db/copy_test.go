@@ -21,7 +21,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-var copied = flag.Int("copied", 30_000, "how many reports to copy from engine to engine; make test takes a million")
+var copied = flag.Int("copied", unlessRace(30_000, 3_000), "how many reports to copy from engine to engine; make test takes a million")
 
 // A copy to the other engine and back is the same store.
 func TestCopyThereAndBack(t *testing.T) {
@@ -173,10 +173,11 @@ func TestCopyRefuses(t *testing.T) {
 
 // A copy that does not come to its end leaves nothing, and can be repeated.
 func TestCopyInterrupted(t *testing.T) {
+	noRace(t)
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	fillStore(t, s)
-	manyReports(t, path, 15_000)
+	manyReports(t, path, 10_500)
 	for _, to := range []string{filepath.Join(t.TempDir(), "b.db"), pgtest.Database(t)} {
 		for _, stop := range []int64{10_000, 20_000} { // the last while it reads back
 			ctx, cancel := context.WithCancel(context.Background())

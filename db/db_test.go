@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(foldRole); name != "" {
 		foldUntilKilled(name)
 	}
-	db.Beneath(lifeFile, faultfs.Name)
+	db.Beneath(lifeFile, faultfs.Name, faultfs.Harden, faultfs.Link)
 	if name := os.Getenv(upgradeRole); name != "" {
 		upgradeUntilKilled(name)
 	}
@@ -95,10 +94,7 @@ var conformance = []struct {
 }
 
 func TestConformance(t *testing.T) {
-	for engine, place := range map[string]func(*testing.T) string{
-		"SQLite":     func(t *testing.T) string { return filepath.Join(t.TempDir(), "a.db") },
-		"PostgreSQL": func(t *testing.T) string { return pgtest.Database(t) },
-	} {
+	for engine, place := range engines {
 		t.Run(engine, func(t *testing.T) {
 			for _, c := range conformance {
 				t.Run(c.name, func(t *testing.T) {

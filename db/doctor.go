@@ -98,6 +98,20 @@ func (x *examining) changed() bool {
 	return x.before != "" && x.Store != nil && fingerprint(x.Store.name) != x.before
 }
 
+// schema tells which one the store has, which is called what, if that can be read.
+func (x *examining) schema(ctx context.Context, what string) (ok bool) {
+	version, err := setting(ctx, x.read, "schema")
+	switch {
+	case err != nil:
+		x.tell(Problem, "store", "cannot be read: %v", err)
+	case version < schemaVersion:
+		x.tell(OK, "store", "%s is relcheck's, with schema %d; the next server or command that opens it makes that %d", what, version, schemaVersion)
+	default:
+		x.tell(OK, "store", "%s is relcheck's, with schema %d", what, version)
+	}
+	return err == nil
+}
+
 // contents are the checks that are the same for both engines.
 func (x *examining) contents(ctx context.Context) {
 	x.releases(ctx)

@@ -34,7 +34,9 @@ func (x *examining) postgres(ctx context.Context, dsn string) {
 		x.tell(Problem, "store", "%v", postgresError(s.name, err))
 		return
 	}
-	x.tell(OK, "store", "it is relcheck's, with schema %d", schemaVersion)
+	if !x.schema(ctx, "it") {
+		return
+	}
 	if off := time.Unix(int64(now), 0).Sub(x.Now).Abs(); off > time.Minute {
 		x.tell(Warning, "clock", "PostgreSQL's clock and this machine's are %v apart: set them right", off.Round(time.Second))
 	}

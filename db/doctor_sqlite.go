@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,10 @@ func (x *examining) fileOnce(ctx context.Context, name string) {
 	x.Store = nil
 	path := resolve(name)
 	x.permissions(path)
+	if errors.Is(probe(ctx, name), errMissing) {
+		x.tell(Problem, "store", "there is none in %s yet: relcheck serve makes it; or name another with --db", path)
+		return
+	}
 	s, err := OpenUnchanged(ctx, name)
 	if err != nil {
 		x.tell(Problem, "store", "%v", err)
@@ -20,20 +25,17 @@ func (x *examining) fileOnce(ctx context.Context, name string) {
 	}
 	defer s.Close()
 	x.Store = s
-	schema, err := setting(ctx, s.read, "schema")
-	if err != nil {
-		x.tell(Problem, "store", "cannot be read: %v", err)
+	if !x.schema(ctx, path) {
 		return
 	}
-	x.tell(OK, "store", "%s is relcheck's, with schema %d", path, schema)
 	x.server(path)
 	x.journal(ctx)
 	x.space(path)
 	if err := checkPages(ctx, s.read, "quick_check"); err != nil {
 		x.tell(Problem, "pages", "%v; stop the server, move the file away, and restore a backup", err)
-	} else {
-		x.tell(OK, "pages", "SQLite finds no damage")
+		return // what is read of it may be anything
 	}
+	x.tell(OK, "pages", "SQLite finds no damage")
 	x.contents(ctx)
 }
 
@@ -109,13 +111,22 @@ func (x *examining) journal(ctx context.Context) {
 	case err != nil:
 		x.tell(OK, "log", "all is in the one file")
 	case wal.Size() > maxLog:
-		x.tell(Warning, "log", "%s-wal has %s: a backup or another program has read the store for long; if it does not get shorter, end that", x.Store.name, megabytes(wal.Size()))
+		x.tell(Warning, "log", "%s-wal has %s: a backup or another program has read the store for long; if it does not get shorter, end that", x.Store.name, size(wal.Size()))
 	default:
-		x.tell(OK, "log", "%s of write-ahead log; servers sync every commit (synchronous FULL)", megabytes(wal.Size()))
+		x.tell(OK, "log", "%s of write-ahead log; servers sync every commit (synchronous FULL)", size(wal.Size()))
 	}
 }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20)) }
+// size writes a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%d KB", (n+1023)>>10)
+}
 
 // space looks whether the disk has room for the store to grow, and to be copied.
 func (x *examining) space(path string) {
@@ -124,7 +135,7 @@ func (x *examining) space(path string) {
 	if err != nil || !known {
 		return
 	}
-	text := fmt.Sprintf("the store has %s, its disk %s left", megabytes(info.Size()), megabytes(left))
+	text := fmt.Sprintf("the store has %s, its disk %s left", size(info.Size()), size(left))
 	switch {
 	case x.copied && !x.serving:
 		x.tell(OK, "disk", "%s", text)

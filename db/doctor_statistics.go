@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -229,6 +230,9 @@ func (c *checking) compare(ctx context.Context, tx *sql.Tx) error {
 // wholeFrom is the first day of which the log has all reports.
 func wholeFrom(ctx context.Context, q querier) (stats.Day, error) {
 	before, err := setting(ctx, q, "expired")
+	if errors.Is(err, sql.ErrNoRows) { // as long as it is of the first schema
+		before, err = setting(ctx, q, "swept")
+	}
 	return stats.DayOf(time.Unix(before+24*60*60-1, 0)), err
 }
 

@@ -297,7 +297,7 @@ func TestPermissionsAreFound(t *testing.T) {
 			return errors.Join(os.WriteFile(path+"-wal", nil, 0o600), os.Chown(path+"-wal", 12345, -1))
 		}},
 		{"1 server: none runs, and the last one did not stop", func(path string) error { return os.WriteFile(path+"-lock", []byte("1"), 0o600) }},
-		{"2 store: open", func(path string) error { return os.Remove(path) }},
+		{"2 store: there is none in", func(path string) error { return os.Remove(path) }},
 		{"2 store: open", func(path string) error { return os.Truncate(path, 6000) }},
 		{"not a relcheck database", func(path string) error { return os.WriteFile(path, []byte(strings.Repeat("text ", 2000)), 0o600) }},
 	} {

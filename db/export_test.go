@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -14,11 +15,13 @@ func SmallSteps(page int) (before int) {
 	return before
 }
 
-// Beneath puts a VFS between SQLite and all files of a name. It is called before
+// Beneath puts a VFS between SQLite and all files whose names begin with one, and
+// has backups get to the disk by other ways than the system's. It is called before
 // any store is opened.
-func Beneath(name, vfs string) {
+func Beneath(name, vfs string, sync func(*os.File) error, linking func(from, to string) error) {
+	harden, link = sync, linking
 	beneath = func(path string) string {
-		if filepath.Base(path) == name {
+		if strings.HasPrefix(filepath.Base(path), name) {
 			return "&vfs=" + vfs
 		}
 		return ""
@@ -76,6 +79,9 @@ func Create(ctx context.Context, name, schema string) error {
 	}
 	return createFile(ctx, name, schema, addPresets)
 }
+
+// Tables lists those of a schema.
+var Tables = tables
 
 // DDL writes a part of a schema as the engine of the store wants it.
 func (s *Store) DDL(text string) string { return s.ddl(text) }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,7 +33,8 @@ var phases = []struct {
 	name string
 	run  func(*life) error
 }{
-	{"create", (*life).open},
+	{"create", (*life).create},
+	{"upgrade", (*life).open},
 	{"record the past", (*life).backfill},
 	{"record", (*life).record},
 	{"fold", (*life).fold},
@@ -40,12 +42,14 @@ var phases = []struct {
 	{"change the catalog while recording", (*life).catalog},
 	{"record again", (*life).record},
 	{"fold again", (*life).fold},
+	{"back up while recording", (*life).backUp},
 	{"remove what is old while recording", (*life).sweep},
 	{"close", (*life).close},
 	{"open again", (*life).open},
 	{"record while folding", (*life).recordAndFold},
 	{"remove a product", (*life).removeProduct},
 	{"record at last", (*life).record},
+	{"back up once more", (*life).backUp},
 	{"close at last", (*life).close},
 }
 
@@ -53,6 +57,7 @@ var phases = []struct {
 // disk when it was acknowledged.
 type life struct {
 	folder, schema string
+	first          string // the schema that it begins with, if that is an older one
 	disk           *faultfs.Disk
 	prepare        func(*db.Writer) error // if not nil
 	now            time.Time
@@ -62,6 +67,9 @@ type life struct {
 	past []db.Recorded
 	told int           // how many of past are recorded
 	old  []db.Recorded // those that were there when removing began
+
+	backups int      // how many were begun
+	good    sync.Map // those that were looked into, and are whole
 
 	mu       sync.Mutex
 	apps     going // the reports of the product that will be removed
@@ -75,9 +83,13 @@ type life struct {
 
 // What is noted on the disk: reports that are acknowledged, and those that may be
 // gone from then on.
+// And backups, by the name of their file: those that are begun, and then those that
+// are done.
 type (
 	acknowledged []uuid.UUID
 	going        []uuid.UUID
+	backingUp    string
+	backedUp     string
 )
 
 func newLife(t *testing.T, seed uint64) (*life, error) {
@@ -88,6 +100,9 @@ func newLife(t *testing.T, seed uint64) (*life, error) {
 	}
 	t.Cleanup(disk.Close)
 	l := &life{folder: folder, schema: schema(t), disk: disk, now: time.Now(), random: rand.New(rand.NewPCG(seed, 1)), sent: map[uuid.UUID]int{}}
+	if seed%2 == 0 {
+		l.first = first(t)
+	}
 	l.scratch = t.TempDir()
 	l.past = l.reportsOfThePast(60)
 	t.Cleanup(func() { l.close() })
@@ -101,6 +116,38 @@ func (l *life) open() (err error) {
 		l.s, err = db.Open(context.Background(), l.path(), l.schema)
 	}
 	return err
+}
+
+// create makes a new store, or in every other life one as the first relcheck has
+// left it, with some reports.
+func (l *life) create() error {
+	if l.first == "" {
+		return l.open()
+	}
+	ctx := context.Background()
+	err := db.Create(ctx, l.path(), l.first)
+	if err != nil && !strings.Contains(err.Error(), "something is there already") { // by an earlier try
+		return err
+	}
+	d, err := sql.Open("sqlite", "file:"+l.path()+"?_busy_timeout=5000&_synchronous=FULL&_pragma=journal_mode(wal)&vfs="+faultfs.Name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	var ids acknowledged
+	text := "BEGIN IMMEDIATE; INSERT INTO build SELECT id, '0.9.0', 'linux', 'amd64', 1 FROM product WHERE name = 'opa' ON CONFLICT DO NOTHING;"
+	at := l.now.AddDate(0, 0, -50).Unix() // before all that is recorded later
+	for range 5 {
+		id := uuid.New()
+		ids = append(ids, id)
+		l.sent[id]++
+		text += fmt.Sprintf("INSERT INTO report SELECT product.id, (SELECT COALESCE(MAX(seq), 0) + 1 FROM report), %d, 1, x'%x', 1000 FROM product WHERE name = 'opa';", at, id[:])
+	}
+	if _, err := d.Exec(text + "COMMIT"); err != nil {
+		return err
+	}
+	l.disk.Note(ids)
+	return nil
 }
 
 func (l *life) close() error {
@@ -241,6 +288,20 @@ func (l *life) checkpoint() error {
 			errs = append(errs, err)
 		}
 		return errors.Join(errs...)
+	})
+}
+
+// backUp makes one backup, with a new name each time.
+func (l *life) backUp() error {
+	l.backups++
+	name := fmt.Sprintf("%s.backup-%d", lifeFile, l.backups)
+	return l.beside(func() error {
+		l.disk.Note(backingUp(name))
+		_, err := l.s.Backup(context.Background(), filepath.Join(l.folder, name), l.schema, quiet)
+		if err == nil {
+			l.disk.Note(backedUp(name))
+		}
+		return err
 	})
 }
 

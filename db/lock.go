@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +42,29 @@ func acquire(path string) (*lock, error) {
 	if info, err := os.Stat(name); err == nil && info.Size() > 0 {
 		l.unclean.Store(true)
 	}
-	return l, os.WriteFile(name, strconv.AppendInt(nil, int64(os.Getpid()), 10), 0o644)
+	if err := sign(name); err != nil {
+		return nil, errors.Join(fmt.Errorf("write to %s: %w", name, err), l.file.Unlock())
+	}
+	return l, nil
+}
+
+// numberAt is where in a lock's file the number of the process begins. What is
+// locked on Windows is the first byte: nobody can read or write it through another
+// handle, not even who holds the lock.
+const numberAt = 1
+
+// sign writes this process's number into a lock's file. It is never empty on the
+// way, also if the disk is full: that would say that nobody was killed.
+func sign(name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	n, err := f.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), numberAt)
+	if err == nil {
+		err = f.Truncate(numberAt + int64(n))
+	}
+	return errors.Join(err, f.Close())
 }
 
 // holding tells who holds the lock of the store at path, or "" for nobody. It is
@@ -61,12 +83,18 @@ func holding(path string) (who string, err error) {
 }
 
 func holder(name string) string {
-	text, err := os.ReadFile(name) // Windows refuses to read a locked file
-	pid := strings.TrimSpace(string(text))
-	if err != nil || pid == "" {
+	const most = 20
+	f, err := os.Open(name)
+	if err != nil {
 		return "another process"
 	}
-	return "process " + pid
+	defer f.Close()
+	text, err := io.ReadAll(io.NewSectionReader(f, numberAt, most))
+	pid, err2 := strconv.Atoi(string(text))
+	if err != nil || err2 != nil {
+		return "another process"
+	}
+	return fmt.Sprintf("process %d", pid)
 }
 
 // release lets the next one have the store. The file stays: removing it would

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // steps lead from each schema to the next: the first one from 1 to 2. What was
@@ -20,6 +22,12 @@ var steps = [schemaVersion - 1]string{
 );
 INSERT INTO setting (name, value) VALUES ('audit', 0);
 INSERT INTO setting (name, value) SELECT 'expired', value FROM setting WHERE name = 'swept';`,
+}
+
+// tablesAt lists the tables of a schema that stores of a version of it have.
+func tablesAt(schema string, version int64) []string {
+	later := tables(strings.Join(steps[version-1:], "\n"))
+	return slices.DeleteFunc(tables(schema), func(name string) bool { return slices.Contains(later, name) })
 }
 
 // upgrade brings a store of an older schema to that of this code. Each step is

@@ -62,16 +62,6 @@ func old(t testing.TB, name string) {
 	}
 }
 
-// all are the tables of a schema.
-func all(schema string) (names []string) {
-	for line := range strings.Lines(schema) {
-		if name, ok := strings.CutPrefix(line, "CREATE TABLE "); ok {
-			names = append(names, strings.Fields(name)[0])
-		}
-	}
-	return names
-}
-
 // shape returns what the tables of a store are like, to the last column and
 // constraint.
 func shape(t testing.TB, name string) []string {
@@ -118,7 +108,7 @@ func bare(text string) string {
 func upgraded(t *testing.T, name string) {
 	ctx := context.Background()
 	old(t, name)
-	kept := all(first(t))
+	kept := db.Tables(first(t))
 	before := dumpOf(t, name, kept)
 	s, err := db.OpenExisting(ctx, name)
 	if err != nil {
@@ -128,7 +118,7 @@ func upgraded(t *testing.T, name string) {
 	if from, to := s.Upgraded(); from != 1 || to != int64(len(db.Steps)+1) {
 		t.Errorf("upgraded from %d to %d", from, to)
 	}
-	after := dumpOf(t, name, all(schema(t)))
+	after := dumpOf(t, name, db.Tables(schema(t)))
 	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
 	for _, table := range kept {
 		got := after[table]
@@ -284,7 +274,7 @@ func TestCopyOfOldStore(t *testing.T) {
 	if _, err := s.Copy(ctx, to, schema(t), func(int64, int64) {}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(dumpOf(t, from, all(schema(t))), dumpOf(t, to, all(schema(t)))); diff != "" {
+	if diff := cmp.Diff(dumpOf(t, from, db.Tables(schema(t))), dumpOf(t, to, db.Tables(schema(t)))); diff != "" {
 		t.Error(diff)
 	}
 	if from, _ := open(t, to).Upgraded(); from != 0 {
@@ -304,4 +294,34 @@ func TestCopyOfOldStore(t *testing.T) {
 var engines = map[string]func(testing.TB) string{
 	"SQLite":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "a.db") },
 	"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
+}
+
+// What a relcheck of before has left is a backup, too: a file of an older schema is
+// restored as it is, and upgraded by the next who opens it. The doctor looks at it
+// and finds nothing wrong.
+func TestRestoreOldStore(t *testing.T) {
+	ctx := context.Background()
+	was, place := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
+	old(t, was)
+	kept := db.Tables(first(t))
+	before := dumpOf(t, was, kept)
+	found := examine(t, was, keepLong)
+	if !strings.Contains(found["store"], "0 ") || !strings.Contains(found["store"], "with schema 1") {
+		t.Errorf("the doctor finds %s", found["store"])
+	}
+	if text := found["statistics"]; strings.Contains(text, "cannot be compared") {
+		t.Errorf("the doctor finds %s", text)
+	}
+	rows, err := db.Restore(ctx, was, place, schema(t), quiet)
+	if err != nil || rows["report"] != 1 {
+		t.Fatalf("restored %v, %v", rows, err)
+	}
+	sameRows(t, before, dumpOf(t, place, kept))
+	if from, _ := open(t, place).Upgraded(); from != 1 {
+		t.Errorf("what was restored is upgraded from %d", from)
+	}
+	_, err = db.Restore(ctx, was, pgtest.Database(t), schema(t), quiet)
+	if err == nil || !strings.Contains(err.Error(), "restore it to a file") {
+		t.Errorf("into another engine: %v", err)
+	}
 }

@@ -19,6 +19,12 @@ const partialMark = ".partial-"
 
 var errTaken = errors.New("something is there already, and it was left as it is; name a file that is not there yet")
 
+// How a file gets to the disk, and to its place. Tests replace them.
+var (
+	harden = (*os.File).Sync
+	link   = os.Link
+)
+
 // newPartial makes an empty one that only its owner can read. Its discard is to
 // be called. The place has to be free, with all that SQLite would look for beside it.
 func newPartial(place string) (*partial, error) {
@@ -42,7 +48,7 @@ func newPartial(place string) (*partial, error) {
 func (p *partial) settle() error {
 	err := syncPath(p.path)
 	if err == nil {
-		err = os.Link(p.path, p.place)
+		err = link(p.path, p.place)
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		err = p.rename(err)
@@ -101,7 +107,7 @@ func syncPath(name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(harden(f), f.Close())
 }
 
 // syncFolder has a folder's names on disk once it returns. Windows does so by itself.
@@ -113,5 +119,5 @@ func syncFolder(name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(harden(f), f.Close())
 }

@@ -13,7 +13,8 @@ import (
 // or a PostgreSQL database that is empty. The one that is read is not changed, and
 // whatever happens, the new one is whole or not there at all. Nothing may be in its
 // place; the error wraps [ErrInUse] while a server holds it. progress is called now
-// and then, and with done = total before what was written is verified.
+// and then, and with done = total before what was written is verified. A store of
+// an older schema becomes a file of that, which is upgraded once it is opened.
 func Restore(ctx context.Context, from, name, schema string, progress func(done, total int64)) (Copied, error) {
 	s, err := OpenUnchanged(ctx, from)
 	if err != nil {
@@ -24,6 +25,11 @@ func Restore(ctx context.Context, from, name, schema string, progress func(done,
 		return nil, fmt.Errorf("restore %s: %w; nothing was restored, take another backup", from, err)
 	}
 	if isPostgres(name) || notAFile.MatchString(name) {
+		if version, err := setting(ctx, s.read, "schema"); err != nil {
+			return nil, err
+		} else if version < schemaVersion {
+			return nil, fmt.Errorf("restore %s: it is of an older relcheck, with schema %d: restore it to a file, and copy that with relcheck copy", from, version)
+		}
 		return s.Copy(ctx, name, schema, progress)
 	}
 	return s.restoreFile(ctx, resolve(name), schema, progress)

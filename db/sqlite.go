@@ -123,6 +123,7 @@ func fileURL(path, mode string) string {
 // is nothing yet, errLogAlone when there is nothing but a log, and errForeign when
 // the file is somebody else's.
 func probe(ctx context.Context, path string) error {
+	path = resolve(path)              // beside which SQLite keeps the log
 	logged := sizeOf(path+"-wal") > 0 // first: a store that is being made has its file before its log
 	info, err := os.Stat(path)
 	missing := errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 && info.Mode().IsRegular()

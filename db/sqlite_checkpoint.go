@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -13,12 +12,15 @@ const (
 	// smallLog is up to how many bytes SQLite's log is left alone: SQLite itself
 	// begins it anew after some 4 MB, if nobody reads it just then.
 	smallLog = 16 << 20
-	// largeLog is how large it never becomes, unless another program reads the
-	// store for long: somebody else's reading ends within readTimeout, in which it
-	// grows by 4 MB a second where a disk takes no time at all.
-	largeLog = 64 << 20
+	// maxLog is how large it never becomes, unless a backup or another program
+	// reads the store for long: other reading ends within readTimeout, in which it
+	// grows by 4 MB a second where a disk takes no time at all. To that SQLite
+	// shortens one that has grown, see settings.
+	maxLog = 64 << 20
 	// trimWait is how long all who write wait for the log to be emptied.
 	trimWait = 500 * time.Millisecond
+	// shortWait is how long they do where it is likely to be in vain.
+	shortWait = 20 * time.Millisecond
 )
 
 var errUnshredded = errors.New("what was removed can still be found in the file's bytes, for somebody reads the store; a server goes on trying")
@@ -32,7 +34,7 @@ func (f *sqliteFile) shred(ctx context.Context) error {
 	if err != nil || todo == 0 {
 		return err
 	}
-	emptied, err := f.checkpoint(ctx, 20*time.Millisecond)
+	emptied, err := f.checkpoint(ctx, shortWait)
 	if err == nil && !emptied {
 		return errUnshredded
 	}
@@ -52,20 +54,29 @@ func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
 	reading.Lock()
 	defer reading.Unlock()
 	emptied, err := f.checkpoint(ctx, trimWait)
-	if size := sizeOf(f.path + "-wal"); err == nil && !emptied && size > largeLog {
-		err = fmt.Errorf("%s-wal has grown to %d MB, for another program reads the store and does not end", f.path, size>>20)
+	if size := sizeOf(f.path + "-wal"); err == nil && !emptied && size > maxLog {
+		err = fmt.Errorf("%s-wal has grown to %d MB, for a backup, or another program, reads the store; if it does not get shorter, end that", f.path, size>>20)
 	}
 	return err
 }
 
 // checkpoint writes the log into the file and empties it, unless somebody reads it
 // for longer than it may wait. Only for the second, and for what has come since the
-// first, do all who write wait.
+// first, do all who write wait; not for long if the first has found somebody who
+// reads what was there before, as a backup does for minutes.
 func (f *sqliteFile) checkpoint(ctx context.Context, wait time.Duration) (emptied bool, err error) {
-	file := connect(f.path, strings.Replace(readWrite, "_busy_timeout=10000", fmt.Sprintf("_busy_timeout=%d", wait.Milliseconds()), 1))
+	file := connect(f.path, readWrite)
 	defer file.Close()
+	file.SetMaxOpenConns(1)
 	var busy, pages, done int64
-	if _, err := file.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil && code(err) != codeBusy {
+	err = file.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &pages, &done)
+	if err != nil && code(err) != codeBusy {
+		return false, err
+	}
+	if done < pages {
+		wait = min(wait, shortWait)
+	}
+	if _, err := file.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", wait.Milliseconds())); err != nil {
 		return false, err
 	}
 	err = file.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done)

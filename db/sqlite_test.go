@@ -453,3 +453,20 @@ func TestSweptIsGone(t *testing.T) {
 
 // lockTimeout is how long SQLite waits for others.
 const lockTimeout = 10 * time.Second
+
+// A log without its database is not thrown away, whatever the database is called.
+func TestLogAloneBehindLink(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "a.db"), filepath.Join(t.TempDir(), "b.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, "")
+	write(t, path+"-wal", "acknowledged")
+	if _, err := db.Open(context.Background(), link, schema(t)); err == nil || !strings.Contains(err.Error(), "the log of one") {
+		t.Errorf("got error %v", err)
+	}
+	if got := content(t, path+"-wal"); got != "acknowledged" {
+		t.Errorf("the log is %q", got)
+	}
+}

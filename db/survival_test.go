@@ -3,6 +3,7 @@ package db_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"relcheck/checker"
 	"relcheck/checker/stats"
 	"relcheck/db"
 	"relcheck/db/faultfs"
@@ -27,14 +29,21 @@ type expected struct {
 	life         *life
 	acknowledged map[uuid.UUID]int
 	going        map[uuid.UUID]bool // reports that may have been removed since
+	backups      map[string]backup  // by the name of the file
+}
+
+// backup is one that was begun.
+type backup struct {
+	done  bool
+	holds []uuid.UUID // what it has to have
 }
 
 func (l *life) expected() *expected {
-	return &expected{l, map[uuid.UUID]int{}, map[uuid.UUID]bool{}}
+	return &expected{l, map[uuid.UUID]int{}, map[uuid.UUID]bool{}, map[string]backup{}}
 }
 
 func (e *expected) clone() *expected {
-	return &expected{e.life, maps.Clone(e.acknowledged), maps.Clone(e.going)}
+	return &expected{e.life, maps.Clone(e.acknowledged), maps.Clone(e.going), maps.Clone(e.backups)}
 }
 
 // note takes what was noted on the disk.
@@ -48,6 +57,16 @@ func (e *expected) note(mark any) {
 		for _, id := range ids {
 			e.going[id] = true
 		}
+	case backingUp:
+		var b backup
+		for id := range e.acknowledged {
+			if !e.going[id] {
+				b.holds = append(b.holds, id)
+			}
+		}
+		e.backups[string(ids)] = b
+	case backedUp:
+		e.backups[string(ids)] = backup{true, e.backups[string(ids)].holds}
 	}
 }
 
@@ -87,6 +106,9 @@ func (e *expected) judge(folder string) (v verdict) {
 		v.check(e.traceless(log, path))
 	}()
 	v.check(integrity(path))
+	for name, b := range e.backups {
+		v.check(e.life.once(filepath.Join(folder, name), func(path string) error { return b.verify(path, e.life.schema) }))
+	}
 	log, err = recordedOf(s, "opa")
 	v.check(err)
 	apps, err := recordedOf(s, "app")
@@ -101,6 +123,55 @@ func (e *expected) judge(folder string) (v verdict) {
 	v.check(recordsOn(s))
 	v.check(s.Sweep(ctx, db.Retention{Reports: keepReports}, e.life.now, slog.New(slog.DiscardHandler)))
 	return v
+}
+
+// once looks into a file unless one of that name and the same bytes was found to be
+// good: most images of a life have the same backups.
+func (l *life) once(path string, look func(path string) error) error {
+	data, err := os.ReadFile(path)
+	key := fmt.Sprintf("%s %x", filepath.Base(path), sha256.Sum256(data))
+	if _, good := l.good.Load(key); good && err == nil {
+		return nil
+	}
+	if err := look(path); err != nil {
+		return err
+	}
+	if err == nil {
+		l.good.Store(key, true)
+	}
+	return nil
+}
+
+// verify makes sure that a backup is there if that was said, and whole if it is there.
+func (b backup) verify(path, schema string) error {
+	if _, err := os.Stat(path); err != nil && !b.done {
+		return nil
+	}
+	ctx := context.Background()
+	if _, err := db.Verify(ctx, path, schema); err != nil {
+		return fmt.Errorf("a backup is not whole: %w", err)
+	}
+	s, err := db.OpenUnchanged(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	there := map[uuid.UUID]bool{}
+	for _, product := range []string{"opa", "app"} {
+		log, err := recordedOf(s, product)
+		if err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		for _, r := range log {
+			there[r.ID] = true
+		}
+	}
+	for _, id := range b.holds {
+		if !there[id] {
+			return fmt.Errorf("a backup lacks %s, which was acknowledged before", id)
+		}
+	}
+	return nil
 }
 
 // traceless makes sure that reports which had been removed are gone from the bytes
@@ -209,13 +280,16 @@ func figuresOf(s *db.Store) (*stats.Figures, error) {
 	return s.Figures(context.Background(), "opa", stats.Range{To: today + 1}.Last(60), everything)
 }
 
-// recordsOn makes sure that a store is not only there, but can be used.
+// recordsOn makes sure that a store is not only there, but can be used, with all
+// that its schema has.
 func recordsOn(s *db.Store) error {
 	w, err := s.NewWriter(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
-	return errors.Join(w.Record(context.Background(), "opa", linux, report("v1.0.0")), w.Ready(), w.Close())
+	ctx := context.Background()
+	return errors.Join(w.Record(ctx, "opa", linux, report("v1.0.0")), w.Ready(), w.Close(),
+		s.AddProduct(ctx, checker.Product{Name: "after", Title: "After"}))
 }
 
 func recordedOf(s *db.Store, product string) (all []db.Recorded, err error) {

@@ -18,10 +18,10 @@ import (
 // TestStatisticsAreTrue records what a known fleet tells in 400 days, and compares
 // the answers to every question with the truth.
 func TestStatisticsAreTrue(t *testing.T) {
-	small := fleet.Fleet{Seed: 21, Instances: 40, Every: 6 * time.Hour}
+	small := fleet.Fleet{Seed: 21, Instances: unlessRace(40, 12), Every: 6 * time.Hour}
 	large := fleet.Fleet{Seed: 22, Instances: 1500, Growth: 20, Every: 24 * time.Hour}
 	if testing.Short() || race {
-		large.Instances = 300
+		large.Instances = unlessRace(300, 60)
 	}
 	for size, f := range map[string]fleet.Fleet{"small": small, "large": large} {
 		t.Run(size, func(t *testing.T) {

@@ -21,7 +21,16 @@ import (
 	"relcheck/db"
 )
 
-var backedUp = flag.Int("backedup", 30_000, "how many reports are in the store that is backed up under load; make test-backup takes ten million")
+var backedUp = flag.Int("backedup", unlessRace(30_000, 8_000), "how many reports are in the store that is backed up under load; make test-backup takes ten million")
+
+// unlessRace is the first number, or the second where the race detector makes all
+// of SQLite slow.
+func unlessRace(n, slow int) int {
+	if race {
+		return slow
+	}
+	return n
+}
 
 // filled makes a store with so many reports of the last days.
 func filled(t testing.TB, n int) (store string) {
@@ -138,7 +147,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	begin, before := time.Now(), len(c.soFar())
 	var backup string
 	var known map[uuid.UUID]bool // before the last backup
-	for round := range 3 {
+	for round := range unlessRace(3, 1) {
 		backup = filepath.Join(t.TempDir(), "backup.db")
 		known = c.soFar()
 		began := time.Now()
@@ -205,7 +214,7 @@ func TestBackupKilled(t *testing.T) {
 	began := time.Now()
 	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
 	whole := time.Since(began)
-	const rounds = 8
+	rounds := unlessRace(8, 4)
 	there, left := 0, 0
 	for round := range rounds {
 		dir := t.TempDir()
@@ -218,7 +227,7 @@ func TestBackupKilled(t *testing.T) {
 		for deadline := time.Now().Add(20 * time.Second); len(db.Leftovers(backup)) == 0 && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(whole * time.Duration(round/2) / rounds)
+		time.Sleep(whole * time.Duration(round/2) / time.Duration(rounds))
 		sign := []os.Signal{os.Kill, os.Interrupt}[round%2]
 		cmd.Process.Signal(sign)
 		cmd.Wait()

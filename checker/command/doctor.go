@@ -175,7 +175,7 @@ func (d *doctor) backups(o backupOptions) {
 	age := time.Since(newest.At)
 	switch {
 	case err != nil:
-		f.State, f.Text = db.Problem, fmt.Sprintf("cannot be listed: %v", err)
+		f.State, f.Text = db.Problem, fmt.Sprintf("cannot be listed: %v; name with --backup-dir the folder that the server has them in", err)
 	case newest.Name == "":
 		f.State, f.Text = db.Warning, fmt.Sprintf("there is none in %s: start relcheck serve with the same --backup-dir", o.folder)
 	case newest.Size == 0:

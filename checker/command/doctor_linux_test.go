@@ -8,7 +8,7 @@ import (
 // Beside a server under load nothing is found that is not so, and the server is not
 // disturbed.
 func TestDoctorBesideServer(t *testing.T) {
-	store := filled(t, 15_000)
+	store := filled(t, unlessRace(15_000, 5_000))
 	relcheck(t, "release", "add", "opa", "v1.0.0", "--db", store)
 	relcheck(t, "token", "add", "ann", "--db", store)
 	served := serve(t, store)

@@ -56,8 +56,9 @@ func TestInspectedAfterKill(t *testing.T) {
 	if status := served.ready(t); status != http.StatusOK {
 		t.Errorf("not ready at once: %d", status)
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		time.Sleep(200 * time.Millisecond)
+	// Each server gets twice as long as the one before, for a stop ends the look.
+	for deadline, patience := time.Now().Add(time.Minute), 200*time.Millisecond; ; patience *= 2 {
+		time.Sleep(patience)
 		served.stop(t)
 		if b, err := os.ReadFile(lock); err == nil && len(b) == 0 {
 			break

@@ -33,6 +33,8 @@ const (
 	Sync
 	Delete
 	create // a file came to be by opening it
+	linked // a file was given another name
+	settle // the folder was synced
 	note
 )
 
@@ -40,7 +42,7 @@ const (
 type operation struct {
 	kind   Kind
 	inode  int    // of the file
-	name   string // in the folder; of create and Delete
+	name   string // in the folder; of create, linked and Delete
 	offset int64  // of Write; of Truncate, the size
 	data   []byte // of Write
 	folder bool   // the folder was synced, too

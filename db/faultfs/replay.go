@@ -48,8 +48,9 @@ func (r *Replay) To(n int, f func(mark any)) {
 		case create:
 			r.files[o.inode] = new(content)
 			r.moves = append(r.moves, o)
-		case Delete:
+		case linked, Delete:
 			r.moves = append(r.moves, o)
+		case settle:
 		case Sync:
 			r.sync(r.files[o.inode], o.failed)
 		default:
