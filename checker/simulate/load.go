@@ -70,8 +70,9 @@ func (l *Load) Run(ctx context.Context) (*Result, error) {
 	if l.Rate > 0 {
 		r.most, r.total = maxOpen, int64(math.Ceil(l.Rate*l.Duration.Seconds()))
 	}
-	defer r.tell()()
+	stopTelling := r.tell()
 	r.send(ctx)
+	stopTelling()
 	r.result.Elapsed = time.Since(r.begin)
 	r.result.Unsent = r.due() - r.given
 	return r.result, nil
