@@ -66,19 +66,15 @@ func (b *builds) forget() {
 	b.revision, b.products, b.ids = -1, map[string]*published{}, map[buildKey]buildID{}
 }
 
-// refresh forgets what the day or the catalog has made untrue. It runs inside
-// the transaction in which the ids are used, so that nothing changes in between.
-func (b *builds) refresh(ctx context.Context, q querier, now time.Time) error {
-	revision, err := setting(ctx, q, "catalog")
-	if err != nil {
-		return err
-	}
+// refresh forgets what the day or the catalog has made untrue. The revision is
+// read in the transaction in which the ids are used, so that nothing changes in
+// between.
+func (b *builds) refresh(revision int64, now time.Time) {
 	b.turn(now)
 	if revision != b.revision || len(b.ids) > maxCached {
 		b.forget()
 		b.revision = revision
 	}
-	return nil
 }
 
 // turn begins a new day where that has come.

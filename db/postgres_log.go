@@ -236,9 +236,11 @@ func (l *postgresLog) prepare(ctx context.Context, b *batch, checks map[buildKey
 				l.builds.forget() // what was found before was taken back
 			}
 			first = false
-			if err := l.builds.refresh(ctx, tx, now); err != nil {
+			revision, err := setting(ctx, tx, "catalog")
+			if err != nil {
 				return err
 			}
+			l.builds.refresh(revision, now)
 			return l.fill(b, checks, func(key buildKey) (buildID, error) { return l.builds.id(ctx, tx, key) })
 		})
 	})

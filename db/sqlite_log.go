@@ -14,16 +14,17 @@ import (
 // connection, and the next write makes a new one: a row whose sync failed is
 // invisible to the connection that wrote it, and comes back after a crash.
 type sqliteLog struct {
-	files  *files
-	lock   *lock
-	db     *sql.DB
-	conn   *sql.Conn
-	begin  *sql.Stmt
-	commit *sql.Stmt
-	insert []*sql.Stmt // of 1<<i rows
-	builds *builds
-	seq    int64 // the last one given out
-	args   []any
+	files   *files
+	lock    *lock
+	db      *sql.DB
+	conn    *sql.Conn
+	begin   *sql.Stmt
+	commit  *sql.Stmt
+	catalog *sql.Stmt
+	insert  []*sql.Stmt // of 1<<i rows
+	builds  *builds
+	seq     int64 // the last one given out
+	args    []any
 }
 
 const (
@@ -95,7 +96,8 @@ type statement struct {
 // statements are those that every batch runs, and so are prepared once.
 func (l *sqliteLog) statements() []statement {
 	l.insert = make([]*sql.Stmt, insertSizes)
-	all := []statement{{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"}}
+	all := []statement{{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"},
+		{&l.catalog, "SELECT value FROM setting WHERE name = 'catalog'"}}
 	for i := range l.insert {
 		all = append(all, statement{&l.insert[i], insertRows(1 << i)})
 	}
@@ -112,7 +114,7 @@ func insertRows(n int) string {
 // disconnect drops the connection. Statements that are left open would keep
 // SQLite from closing the file. Doing it twice does no harm.
 func (l *sqliteLog) disconnect() {
-	for _, stmt := range append(l.insert, l.begin, l.commit) {
+	for _, stmt := range append(l.insert, l.begin, l.commit, l.catalog) {
 		if stmt != nil {
 			stmt.Close()
 		}
@@ -123,7 +125,7 @@ func (l *sqliteLog) disconnect() {
 	if l.db != nil {
 		l.db.Close()
 	}
-	l.conn, l.db, l.begin, l.commit, l.insert = nil, nil, nil, nil, nil
+	l.conn, l.db, l.begin, l.commit, l.catalog, l.insert = nil, nil, nil, nil, nil, nil
 	l.files.forgetLog()
 }
 
@@ -188,9 +190,11 @@ func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time)
 	if _, err := l.begin.ExecContext(ctx); err != nil {
 		return err
 	}
-	if err := l.builds.refresh(ctx, l.conn, now); err != nil {
+	var revision int64
+	if err := l.catalog.QueryRowContext(ctx).Scan(&revision); err != nil {
 		return err
 	}
+	l.builds.refresh(revision, now)
 	if err := l.insertReports(ctx, b, now); err != nil {
 		return err
 	}
