@@ -103,7 +103,8 @@ browser:
 
 # Requests a second, beside those of a handler that does nothing and of one
 # INSERT a request; what the client costs its host; and how long the figures of a
-# year take, over a long log and over a short one.
+# year take, over a long log and over a short one. What has become much slower than
+# in testdata/ratios.json of package command is said: -write-ratios writes that anew.
 bench: postgres
 	go test ./checker -run '^$$' -bench Start -benchtime 1s
 	go test ./db -run TestStatisticsTime -statistics 10000000 -v -timeout 20m | grep -v '^=\|^--- PASS'

@@ -1,7 +1,9 @@
 package command_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -52,19 +54,29 @@ func (a *acknowledged) areIn(t testing.TB, exported map[uuid.UUID]int) {
 // with an id of its own.
 func newLoad(t testing.TB, addr string, connections int, recorded func(uuid.UUID)) simulate.Load {
 	t.Helper()
-	f, err := os.Open("../server/testdata/captures/opa-v0.70.0.http")
+	return loadOf(t, addr, "opa-v0.70.0", "", connections, recorded)
+}
+
+// loadOf sends a captured request, or its like to another path.
+func loadOf(t testing.TB, addr, capture, path string, connections int, recorded func(uuid.UUID)) simulate.Load {
+	t.Helper()
+	raw, err := os.ReadFile("../server/testdata/captures/" + capture + ".http")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	capture, err := simulate.ReadCapture(f)
+	if path != "" {
+		method, rest, _ := bytes.Cut(raw, []byte(" "))
+		_, rest, _ = bytes.Cut(rest, []byte(" "))
+		raw = fmt.Appendf(nil, "%s %s %s", method, path, rest)
+	}
+	c, err := simulate.ReadCapture(bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
 	service := &url.URL{Scheme: "http", Host: addr}
 	return simulate.Load{
 		Service: service, Connections: connections, Duration: time.Hour, Recorded: recorded,
-		Requests: simulate.Replay([]simulate.Capture{capture}, rand.Uint64(), math.MaxInt, false, service),
+		Requests: simulate.Replay([]simulate.Capture{c}, rand.Uint64(), math.MaxInt, false, service),
 	}
 }
 
@@ -76,13 +88,4 @@ func sendUntil(ctx context.Context, l simulate.Load) (bad int64) {
 		return 0
 	}
 	return r.Answered() - r.Recorded
-}
-
-func rate(l simulate.Load, d time.Duration) (perSecond float64, bad int64, err error) {
-	l.Duration = d
-	r, err := l.Run(context.Background())
-	if err != nil {
-		return 0, 0, err
-	}
-	return float64(r.Recorded) / r.Elapsed.Seconds(), r.Sent - r.Recorded, r.Trouble
 }
