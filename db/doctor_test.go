@@ -205,8 +205,8 @@ func apply(t testing.TB, d *sql.DB, all ...string) {
 	}
 }
 
-// Wherever the head of a page is overwritten, that is found. What a single byte is
-// that changes, nothing may tell: it is somebody's heap, or the space that is free.
+// Wherever the head of a page is overwritten, that is found. A single bit that
+// turns over may be somebody's heap, or free space, of which nothing tells.
 func TestDamagedPagesAreFound(t *testing.T) {
 	t.Parallel()
 	sound := filepath.Join(t.TempDir(), "a.db")
@@ -216,7 +216,6 @@ func TestDamagedPagesAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole, pages := content(t, sound), usedPages(t, sound)
-	random := rand.New(rand.NewPCG(3, 4))
 	found := func(change func(path string)) bool {
 		path := filepath.Join(t.TempDir(), "a.db")
 		write(t, path, whole)
@@ -230,17 +229,6 @@ func TestDamagedPagesAreFound(t *testing.T) {
 		if !found(func(path string) { damage(t, path, pages[i]) }) {
 			t.Errorf("page %d is damaged, and nothing is found", pages[i])
 		}
-	}
-	const bytes = 10
-	n := 0
-	for range bytes {
-		if found(func(path string) { flip(t, path, random.Int64N(int64(len(whole))), byte(1<<random.IntN(8))) }) {
-			n++
-		}
-	}
-	t.Logf("%d of %d bits that were turned over were found", n, bytes)
-	if n == 0 {
-		t.Error("not one of them was found")
 	}
 }
 
