@@ -34,8 +34,9 @@ type Store struct {
 	upgraded int64 // the schema that opening it found, if that was an older one
 	main     *sql.DB
 	read     *sql.DB
-	looked   *looked
+	folded   *foldMemory
 	reading  *sync.RWMutex // held by who reads figures
+	turn     sync.Locker   // held by who writes
 	who      string        // makes changes, for the audit log
 	engine
 }
@@ -119,7 +120,11 @@ const maxTries = 12
 // Transactions that write are serializable: SQLite has no other kind, and
 // PostgreSQL refuses one of two that contradict each other.
 func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
-	err := retry(ctx, s.again, func() error { return transact(ctx, s.main, f) })
+	err := retry(ctx, s.again, func() error {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		return transact(ctx, s.main, f)
+	})
 	return s.explain(err)
 }
 

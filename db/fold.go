@@ -1,13 +1,13 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -84,8 +84,17 @@ type folding struct {
 	at            int64 // when the newest report came in, before this step
 	mark, next    int64 // where the step begins and ends
 	reports       []stats.Report
-	rollups       map[stats.Slot]*stats.Rollup // as they are to be stored
+	rollups       []storedRollup
+	known         remembered // from the step before, with the lives of all who report
+	left          remembered // to the next step
 	*stats.Fold
+}
+
+// storedRollup is a rollup as it is to be stored.
+type storedRollup struct {
+	stats.Slot
+	reports, ids int64
+	sketch       []byte
 }
 
 // foldStep folds the next reports of a node, and tells whether there may be more.
@@ -100,7 +109,11 @@ func (s *Store) foldStep(ctx context.Context, product, node int64) (n int64, mor
 			return err
 		}
 		n, more = int64(len(f.reports)), len(f.reports) == foldPage
-		return s.inTx(ctx, func(tx *sql.Tx) error { return s.storeStep(ctx, tx, &f) })
+		err := s.inTx(ctx, func(tx *sql.Tx) error { return s.storeStep(ctx, tx, &f) })
+		if err == nil {
+			s.folded.keep(&f)
+		}
+		return err
 	})
 	return n, more, err
 }
@@ -121,11 +134,11 @@ func (s *Store) prepareStep(ctx context.Context, f *folding) error {
 	if err != nil {
 		return err
 	}
-	lives, err := s.lives(ctx, f)
-	if err != nil {
+	f.known = s.folded.take(f.product, f.step)
+	if err := s.readLives(ctx, f); err != nil {
 		return err
 	}
-	f.Fold = stats.NewFold(f.sample, lives)
+	f.Fold = stats.NewFold(f.sample, f.known.lives)
 	for _, r := range f.reports {
 		f.Add(r)
 	}
@@ -144,9 +157,9 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 	if err != nil {
 		return err
 	}
-	looked := nodeOf{f.product, f.node}
+	part := nodeOf{f.product, f.node}
 	rows, err := s.read.QueryContext(ctx, `SELECT seq, at, build, instance, heap FROM report
-		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.looked.upTo(looked)), end, foldPage)
+		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.folded.looked(part)), end, foldPage)
 	if err != nil {
 		return err
 	}
@@ -170,72 +183,65 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 		f.next = end
 	}
 	if n == 0 && rows.Err() == nil {
-		s.looked.note(looked, end)
+		s.folded.noteLooked(part, end)
 	}
 	return rows.Err()
 }
 
-// nodeOf is the part of a product in a node's log.
-type nodeOf struct{ product, node int64 }
-
-// looked is how far in the log there is nothing of a product beyond its mark. Where
-// the log lies together as a whole, one that is not reported of has it all to pass.
-type looked struct {
-	mu   sync.Mutex
-	last map[nodeOf]int64
-}
-
-func (l *looked) upTo(n nodeOf) int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.last[n]
-}
-
-func (l *looked) note(n nodeOf, seq int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.last == nil {
-		l.last = map[nodeOf]int64{}
-	}
-	l.last[n] = seq
-}
-
-// lives reads what is known of the ids that have reported.
-func (s *Store) lives(ctx context.Context, f *folding) (map[uint64]stats.Life, error) {
-	lives := map[uint64]stats.Life{}
-	seen := make(map[uint64]bool, len(f.reports))
+// readLives reads what is known of the ids that have reported, beyond what is
+// remembered.
+func (s *Store) readLives(ctx context.Context, f *folding) error {
+	lives := f.known.lives
 	var ids []int64
 	for _, r := range f.reports {
-		if stats.Followed(r.Hash, f.sample) && !seen[r.Hash] {
-			seen[r.Hash] = true
+		if _, known := lives[r.Hash]; !known && stats.Followed(r.Hash, f.sample) {
 			ids = append(ids, int64(r.Hash))
 		}
 	}
 	if len(ids) == 0 {
-		return lives, nil
+		return nil
 	}
-	in, list := s.in("$2", ids)
+	slices.Sort(ids) // in the order of the table
+	in, list := s.in("$2", slices.Compact(ids))
 	rows, err := s.read.QueryContext(ctx, "SELECT id, build, first, last FROM life WHERE product = $1 AND id "+in, f.product, list)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var id int64
 		var l stats.Life
 		if err := rows.Scan(&id, &l.Build, &l.First, &l.Last); err != nil {
-			return nil, err
+			return err
 		}
 		lives[uint64(id)] = l
 	}
-	return lives, rows.Err()
+	return rows.Err()
 }
 
-// merge adds the rollups that are stored to those of the step.
+// merge adds the rollups that are stored to those of the step, and encodes them:
+// not while others wait for its transaction to end.
 func (s *Store) merge(ctx context.Context, f *folding) error {
-	f.rollups = f.Rollups()
+	rollups := f.Rollups()
+	if err := s.addStored(ctx, f.product, rollups); err != nil {
+		return err
+	}
+	for slot, r := range rollups {
+		sketch, err := r.AppendBinary(nil)
+		if err != nil {
+			return err
+		}
+		f.rollups = append(f.rollups, storedRollup{slot, r.Reports, r.IDs(), sketch})
+	}
+	slices.SortFunc(f.rollups, func(a, b storedRollup) int { // in the order of the tables
+		return cmp.Or(cmp.Compare(a.Span, b.Span), cmp.Compare(a.Day, b.Day), cmp.Compare(a.Build, b.Build))
+	})
+	return nil
+}
+
+func (s *Store) addStored(ctx context.Context, product int64, rollups map[stats.Slot]*stats.Rollup) error {
 	builds := map[stats.Period][]int64{}
-	for slot := range f.rollups {
+	for slot := range rollups {
 		builds[slot.Period] = append(builds[slot.Period], slot.Build)
 	}
 	for period, ids := range builds {
@@ -245,10 +251,10 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 			if err := stored.UnmarshalBinary(data); err != nil {
 				return badSketch(slot, err)
 			}
-			stored.Merge(f.rollups[slot])
-			f.rollups[slot] = stored
+			stored.Merge(rollups[slot])
+			rollups[slot] = stored
 			return nil
-		}, "product = $1 AND span = $2 AND day = $3 AND build "+in, f.product, period.Span, period.Day, list)
+		}, "product = $1 AND span = $2 AND day = $3 AND build "+in, product, period.Span, period.Day, list)
 		if err != nil {
 			return err
 		}
@@ -275,110 +281,6 @@ func eachSketch(ctx context.Context, q querier, f func(stats.Slot, []byte) error
 		}
 	}
 	return rows.Err()
-}
-
-// storeStep writes what a step comes to.
-func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *folding) error {
-	newest := f.at
-	for _, r := range f.reports { // but for those of a clock that was ahead
-		newest = max(newest, min(r.At, time.Now().Unix()))
-	}
-	if err := f.take(ctx, tx, newest); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO mark (product, node, seq) VALUES ($1, $2, $3)
-		ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq`, f.product, f.node, f.next); err != nil {
-		return err
-	}
-	if err := f.storeRollups(ctx, tx, s.numbered()); err != nil {
-		return err
-	}
-	return f.storeLives(ctx, tx, s.numbered(), newest)
-}
-
-// take makes this the product's next step, unless somebody else has made one.
-func (f *folding) take(ctx context.Context, tx *sql.Tx, newest int64) error {
-	if f.step == 0 {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO fold (product, step, sample, at)
-			SELECT id, 0, 0, 0 FROM product WHERE id = $1 AND name IS NOT NULL ON CONFLICT (product) DO NOTHING`, f.product); err != nil {
-			return err
-		}
-	}
-	res, err := tx.ExecContext(ctx, "UPDATE fold SET step = step + 1, at = $3 WHERE product = $1 AND step = $2", f.product, f.step, newest)
-	return changedOne(res, err, errOvertaken)
-}
-
-const (
-	insertRollup = "INSERT INTO rollup (product, span, day, build, reports, ids, started, again) VALUES "
-	insertSketch = "INSERT INTO sketch (product, span, day, build, data) VALUES "
-	insertLife   = "INSERT INTO life (product, id, build, first, last) VALUES "
-	sameSlot     = " ON CONFLICT (product, span, day, build) DO UPDATE SET "
-)
-
-func (f *folding) storeRollups(ctx context.Context, tx *sql.Tx, numbered bool) error {
-	counts := newInserter(tx, numbered, insertRollup, sameSlot+"reports = excluded.reports, ids = excluded.ids")
-	sketches := newInserter(tx, numbered, insertSketch, sameSlot+"data = excluded.data")
-	starts := newInserter(tx, numbered, insertRollup, sameSlot+"started = rollup.started + excluded.started, again = rollup.again + excluded.again")
-	defer counts.close()
-	defer sketches.close()
-	defer starts.close()
-	for slot, r := range f.rollups {
-		data, err := r.AppendBinary(nil)
-		if err == nil {
-			err = counts.add(ctx, f.product, slot.Span, slot.Day, slot.Build, r.Reports, r.IDs(), 0, 0)
-		}
-		if err == nil {
-			err = sketches.add(ctx, f.product, slot.Span, slot.Day, slot.Build, data)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(counts.flush(ctx), sketches.flush(ctx)); err != nil {
-		return err
-	}
-	for slot, n := range f.Starts {
-		if err := starts.add(ctx, f.product, slot.Span, slot.Day, slot.Build, 0, 0, n.Started, n.Again); err != nil {
-			return err
-		}
-	}
-	return starts.flush(ctx)
-}
-
-func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool, newest int64) error {
-	lives := newInserter(tx, numbered, insertLife, " ON CONFLICT (product, id) DO UPDATE SET build = excluded.build, first = excluded.first, last = excluded.last")
-	defer lives.close()
-	for hash, l := range f.Changed {
-		if err := lives.add(ctx, f.product, int64(hash), l.Build, l.First, l.Last); err != nil {
-			return err
-		}
-	}
-	if err := lives.flush(ctx); err != nil || len(f.Changed) == 0 {
-		return err
-	}
-	const hour = 60 * 60
-	if newest/hour > f.at/hour {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND last < $2", f.product, newest-lifeEnds); err != nil {
-			return err
-		}
-	}
-	return f.thin(ctx, tx)
-}
-
-// thin halves the sample until it is not too large any more.
-func (f *folding) thin(ctx context.Context, tx *sql.Tx) error {
-	for sample := f.sample + 1; ; sample++ {
-		var n int
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM life WHERE product = $1", f.product).Scan(&n); err != nil || n <= maxLives {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND (id & $2) <> 0", f.product, int64(1)<<sample-1); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "UPDATE fold SET sample = $2 WHERE product = $1", f.product, sample); err != nil {
-			return err
-		}
-	}
 }
 
 // idKey is what hashes of ids are keyed by.

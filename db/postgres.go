@@ -86,8 +86,15 @@ func dial(ctx context.Context, dsn string) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", p.name, err)
 	}
 	db := stdlib.OpenDBFromPool(p.pool)
-	return &Store{name: p.name, main: db, read: db, looked: new(looked), reading: new(sync.RWMutex), who: CommandLine, engine: p}, nil
+	return &Store{name: p.name, main: db, read: db, folded: new(foldMemory), reading: new(sync.RWMutex), turn: everyone{}, who: CommandLine, engine: p}, nil
 }
+
+// everyone has those who write wait for nobody: PostgreSQL itself sees to what may
+// be done at the same time.
+type everyone struct{}
+
+func (everyone) Lock()   {}
+func (everyone) Unlock() {}
 
 // elsewhere makes new connections begin with another host. One that was the
 // primary may not know yet that it is not, and keep those waiting who come to it.

@@ -27,7 +27,7 @@ const applicationID = 0x52656c43
 const (
 	lockTimeout = 10 * time.Second // _busy_timeout below, in milliseconds
 
-	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)" +
+	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)&_pragma=temp_store(2)" +
 		"&_pragma=journal_size_limit(67108864)" // maxLog
 
 	creating  = "mode=rwc" + settings
@@ -44,6 +44,9 @@ type sqliteFile struct {
 	frozen bool                 // is only read, see OpenUnchanged
 	logged bool                 // its log was there, and had something in it, before it was opened
 	lock   atomic.Pointer[lock] // while there is a recorder
+	// turn is held by who writes. SQLite has those who come second sleep and try
+	// again, by which they lose time, or each time the race.
+	turn sync.Mutex
 }
 
 func openSQLite(ctx context.Context, path, schema string) (*Store, error) {
@@ -71,7 +74,8 @@ func openFile(ctx context.Context, path string, err error) (*Store, error) {
 	logged := sizeOf(real+"-wal") > 0
 	main := connect(real, readWrite)
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
-	s := &Store{name: real, main: main, read: connect(real, readOnly), looked: new(looked), reading: new(sync.RWMutex), who: CommandLine, engine: &sqliteFile{path: real, main: main, logged: logged}}
+	f := &sqliteFile{path: real, main: main, logged: logged}
+	s := &Store{name: real, main: main, read: connect(real, readOnly), folded: new(foldMemory), reading: new(sync.RWMutex), turn: &f.turn, who: CommandLine, engine: f}
 	s.read.SetMaxOpenConns(4)
 	if err = verifySQLite(ctx, main); err == nil {
 		err = s.upgrade(ctx)

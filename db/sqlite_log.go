@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,7 @@ import (
 type sqliteLog struct {
 	files   *files
 	lock    *lock
+	turn    sync.Locker // to write to the file
 	db      *sql.DB
 	conn    *sql.Conn
 	begin   *sql.Stmt
@@ -44,7 +46,7 @@ func (f *sqliteFile) recorder(*Store) (recorder, error) {
 		held.unclean.Store(true)
 	}
 	f.lock.Store(held)
-	l := &sqliteLog{files: &files{path: f.path}, lock: held, builds: newBuilds()}
+	l := &sqliteLog{files: &files{path: f.path}, lock: held, turn: &f.turn, builds: newBuilds()}
 	if l.files.file, err = os.Stat(f.path); err == nil {
 		err = l.connect()
 	}
@@ -161,7 +163,9 @@ func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 		}
 	}
 	before := l.seq
+	l.turn.Lock()
 	err := l.transact(b, checks, now)
+	l.turn.Unlock()
 	if err == nil {
 		l.files.watchLog()
 		return nil

@@ -1,0 +1,126 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// storeStep writes what a step comes to.
+func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *folding) error {
+	newest := f.at
+	for _, r := range f.reports { // but for those of a clock that was ahead
+		newest = max(newest, min(r.At, time.Now().Unix()))
+	}
+	if err := f.take(ctx, tx, newest); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO mark (product, node, seq) VALUES ($1, $2, $3)
+		ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq`, f.product, f.node, f.next); err != nil {
+		return err
+	}
+	if err := f.storeRollups(ctx, tx, s.numbered()); err != nil {
+		return err
+	}
+	return f.storeLives(ctx, tx, s.numbered(), newest)
+}
+
+// take makes this the product's next step, unless somebody else has made one.
+func (f *folding) take(ctx context.Context, tx *sql.Tx, newest int64) error {
+	if f.step == 0 {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO fold (product, step, sample, at)
+			SELECT id, 0, 0, 0 FROM product WHERE id = $1 AND name IS NOT NULL ON CONFLICT (product) DO NOTHING`, f.product); err != nil {
+			return err
+		}
+	}
+	res, err := tx.ExecContext(ctx, "UPDATE fold SET step = step + 1, at = $3 WHERE product = $1 AND step = $2", f.product, f.step, newest)
+	return changedOne(res, err, errOvertaken)
+}
+
+const (
+	insertRollup = "INSERT INTO rollup (product, span, day, build, reports, ids, started, again) VALUES "
+	insertSketch = "INSERT INTO sketch (product, span, day, build, data) VALUES "
+	insertLife   = "INSERT INTO life (product, id, build, first, last) VALUES "
+	sameSlot     = " ON CONFLICT (product, span, day, build) DO UPDATE SET "
+)
+
+func (f *folding) storeRollups(ctx context.Context, tx *sql.Tx, numbered bool) error {
+	counts := newInserter(tx, numbered, insertRollup, sameSlot+"reports = excluded.reports, ids = excluded.ids")
+	sketches := newInserter(tx, numbered, insertSketch, sameSlot+"data = excluded.data")
+	starts := newInserter(tx, numbered, insertRollup, sameSlot+"started = rollup.started + excluded.started, again = rollup.again + excluded.again")
+	defer counts.close()
+	defer sketches.close()
+	defer starts.close()
+	for _, r := range f.rollups {
+		err := counts.add(ctx, f.product, r.Span, r.Day, r.Build, r.reports, r.ids, 0, 0)
+		if err == nil {
+			err = sketches.add(ctx, f.product, r.Span, r.Day, r.Build, r.sketch)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(counts.flush(ctx), sketches.flush(ctx)); err != nil {
+		return err
+	}
+	for slot, n := range f.Starts {
+		if err := starts.add(ctx, f.product, slot.Span, slot.Day, slot.Build, 0, 0, n.Started, n.Again); err != nil {
+			return err
+		}
+	}
+	return starts.flush(ctx)
+}
+
+func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool, newest int64) error {
+	lives := newInserter(tx, numbered, insertLife, " ON CONFLICT (product, id) DO UPDATE SET build = excluded.build, first = excluded.first, last = excluded.last")
+	defer lives.close()
+	most := f.known.most
+	for _, hash := range slices.SortedFunc(maps.Keys(f.Changed), inTable) {
+		if _, known := f.known.lives[hash]; !known {
+			most++
+		}
+		l := f.Changed[hash]
+		if err := lives.add(ctx, f.product, int64(hash), l.Build, l.First, l.Last); err != nil {
+			return err
+		}
+	}
+	f.left = remembered{f.product, f.step + 1, f.known.lives, most}
+	if err := lives.flush(ctx); err != nil || len(f.Changed) == 0 {
+		return err
+	}
+	const hour = 60 * 60
+	if newest/hour > f.at/hour {
+		f.left.lives = nil // of which some are forgotten
+		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND last < $2", f.product, newest-lifeEnds); err != nil {
+			return err
+		}
+	}
+	if most <= maxLives {
+		return nil
+	}
+	return f.thin(ctx, tx)
+}
+
+// inTable compares the hashes of ids by where the table has them.
+func inTable(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
+
+// thin halves the sample until it is not too large any more.
+func (f *folding) thin(ctx context.Context, tx *sql.Tx) error {
+	for sample := f.sample + 1; ; sample++ {
+		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM life WHERE product = $1", f.product).Scan(&f.left.most)
+		if err != nil || f.left.most <= maxLives {
+			return err
+		}
+		f.left.lives = nil
+		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND (id & $2) <> 0", f.product, int64(1)<<sample-1); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE fold SET sample = $2 WHERE product = $1", f.product, sample); err != nil {
+			return err
+		}
+	}
+}
