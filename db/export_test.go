@@ -37,8 +37,8 @@ func (w *Writer) Loosen() error {
 // Deceive makes a writer acknowledge what could not be recorded. It is called
 // before anything is recorded.
 func (w *Writer) Deceive() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.turn.Lock()
+	defer w.turn.Unlock()
 	w.recorder = deceiver{w.recorder}
 }
 
@@ -116,3 +116,12 @@ func GrowthOf(bytes int64) (before int64) {
 // VerifySQLite is what is asked of a file, and of how it was opened, before
 // anything is written.
 var VerifySQLite = verifySQLite
+
+// Writing tells whether somebody writes just now.
+func (w *Writer) Writing() bool {
+	if w.turn.TryLock() {
+		w.turn.Unlock()
+		return false
+	}
+	return true
+}

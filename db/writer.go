@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,9 +17,8 @@ const (
 	maxQueue = 8192
 	// writeTimeout is how long a caller waits for the commit of its report.
 	writeTimeout = 10 * time.Second
-	// linger is how long a batch waits at most to become as large as the one
-	// before it. Callers who come one at a time do not wait.
-	linger = 2 * time.Millisecond
+	// linger is how long a batch waits at most for those who are about to join it.
+	linger = time.Millisecond
 	// tick is how often counted checks are written, and a store that failed is
 	// tried again.
 	tick = time.Second
@@ -42,21 +42,25 @@ func (busy) Error() string { return "too many reports wait to be written" }
 func (busy) Busy() bool    { return true }
 
 // Writer records reports. All that arrive while one transaction is being
-// synced to disk share the next one.
+// synced to disk share the next one. The first of them sees to it that they are
+// written; who finds nobody writing does it himself, which takes half the time that
+// it does to wake another.
 type Writer struct {
-	name     string
-	recorder recorder
-	log      *slog.Logger
+	name string
+	log  *slog.Logger
+	stop chan struct{} // ends what happens every tick
+	end  func() error  // closes the recorder, the first time
 
 	mu     sync.Mutex
-	open   *batch
-	enough int // how many entries make the open batch worth a transaction
+	open   *batch // becomes another one only in turn
 	checks map[buildKey]int64
 	closed bool
 
-	wake chan struct{} // the open batch has its first entry
-	ripe chan struct{} // the open batch has enough entries
-	done chan struct{} // closed when the writing goroutine has ended
+	turn     sync.Mutex // held by who writes; what follows is theirs
+	recorder recorder
+	ended    bool    // the recorder is closed
+	before   int     // how many entries the last batch had
+	spare    []entry // for a batch to come
 
 	committed atomic.Pointer[func(time.Duration)]
 	others    atomic.Int64
@@ -65,11 +69,10 @@ type Writer struct {
 	damage  atomic.Pointer[error] // what was found by looking through the store, or nil
 	said    error                 // the trouble that was logged last
 	saidAt  time.Time
-	stopped error // of closing the recorder; to be read once done is closed
 }
 
-// recorder is the part of a Writer that each engine has of its own. Only the
-// writing goroutine uses it, but for sound.
+// recorder is the part of a Writer that each engine has of its own. Only who has
+// the turn uses it, but for sound.
 type recorder interface {
 	// write records a batch and adds the checks, all in one transaction: after an
 	// error none of it may be thought recorded. Entries that cannot be recorded,
@@ -138,18 +141,15 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{
-		name: s.name, recorder: r, log: log,
-		open: newBatch(nil), enough: 1, checks: map[buildKey]int64{},
-		wake: make(chan struct{}, 1), ripe: make(chan struct{}, 1), done: make(chan struct{}),
-	}
-	go w.run()
+	w := &Writer{name: s.name, log: log, recorder: r, open: newBatch(nil), checks: map[buildKey]int64{}, stop: make(chan struct{})}
+	w.end = sync.OnceValue(w.finish)
+	go w.tick()
 	return w, nil
 }
 
 // Record stores a report and returns once it is synced to disk. It returns
-// early when ctx ends, but the report is recorded all the same: others share
-// its transaction.
+// early when ctx ends, unless it is this caller who writes just then; but the report
+// is recorded all the same, for others share its transaction.
 func (w *Writer) Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error {
 	w.mu.Lock()
 	b, i := w.open, len(w.open.entries)
@@ -168,13 +168,9 @@ func (w *Writer) Record(ctx context.Context, product string, from checker.Platfo
 	if i == 0 {
 		b.timer = time.AfterFunc(writeTimeout, func() { b.finish(ErrTimeout) })
 	}
-	enough := i+1 == w.enough
 	w.mu.Unlock()
 	if i == 0 {
-		signal(w.wake)
-	}
-	if enough {
-		signal(w.ripe)
+		w.see(b)
 	}
 	select {
 	case <-b.done:
@@ -213,91 +209,99 @@ func (w *Writer) MaxWaiting() int { return maxQueue }
 func (w *Writer) Others() int64 { return w.others.Load() }
 
 // OnCommit has f called after each transaction that was to record reports, with
-// the time it took or failed in. The writing goroutine calls it: it has to be quick.
+// the time it took or failed in. Callers wait for it meanwhile: it has to be quick.
 func (w *Writer) OnCommit(f func(took time.Duration)) { w.committed.Store(&f) }
 
 // Close writes what waits and stops. Later reports are refused.
-func (w *Writer) Close() error {
+func (w *Writer) Close() error { return w.end() }
+
+func (w *Writer) finish() error {
+	close(w.stop)
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	signal(w.wake)
-	signal(w.ripe)
-	<-w.done
-	return w.stopped
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	w.writeAll()
+	w.ended = true
+	return w.recorder.close()
 }
 
-// signal wakes whoever waits on c; one wake-up is kept for who comes later.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// run is the one goroutine that writes.
-func (w *Writer) run() {
-	defer close(w.done)
-	defer func() { w.stopped = w.recorder.close() }()
+// tick writes what was counted, and tries a store that failed, until the end.
+func (w *Writer) tick() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	patience := time.NewTimer(linger)
-	defer patience.Stop()
-	var spare []entry
-	for closed := false; !closed; {
-		ticked := false
+	for {
 		select {
-		case <-w.wake:
-			w.await(patience)
+		case <-w.stop:
+			return
 		case <-ticker.C:
-			ticked = true
 		}
-		var b *batch
-		var checks map[buildKey]int64
-		b, closed = w.take(spare[:0])
-		if ticked || closed {
-			checks = w.takeChecks()
-		}
-		if len(b.entries)+len(checks) > 0 {
-			w.write(b, checks)
-		} else if ticked {
+		w.turn.Lock()
+		if !w.ended && !w.writeAll() {
 			w.note(w.recorder.try(w.trouble.Load() != nil))
 		}
-		clear(b.entries) // lets go of what they point to
-		spare = b.entries
+		w.turn.Unlock()
 	}
 }
 
-// await returns once the open batch has enough entries, or has lingered for
-// them. Those whose batch was just synced are about to send again, and so a
-// batch that is cut too early leaves most of them for the next sync.
-func (w *Writer) await(patience *time.Timer) {
-	w.mu.Lock()
-	enough := len(w.open.entries) >= w.enough || w.closed
-	w.mu.Unlock()
-	if enough {
+// writeAll writes what waits, and tells whether there was anything.
+func (w *Writer) writeAll() bool {
+	b, checks := w.open, w.takeChecks()
+	if w.take(b); len(b.entries)+len(checks) == 0 {
+		return false
+	}
+	w.write(b, checks)
+	return true
+}
+
+// see sees to it that a batch is written to which the first entry has come.
+func (w *Writer) see(b *batch) {
+	if w.turn.TryLock() {
+		w.lead(b)
 		return
 	}
-	patience.Reset(linger)
-	select {
-	case <-w.ripe:
-	case <-patience.C:
+	go func() {
+		w.turn.Lock()
+		w.lead(b)
+	}()
+}
+
+// lead writes a batch, unless that was done, and gives the turn back.
+func (w *Writer) lead(b *batch) {
+	defer w.turn.Unlock()
+	w.gather(b)
+	if w.take(b) {
+		w.write(b, nil)
 	}
 }
 
-// take hands over the open batch, and opens another that reuses spare.
-func (w *Writer) take(spare []entry) (b *batch, closed bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	b, w.open = w.open, newBatch(spare)
-	w.enough = max(1, len(b.entries))
-	for _, c := range []chan struct{}{w.wake, w.ripe} {
-		select {
-		case <-c: // was about this batch
-		default:
+// gather lets those go first who are ready to run and about to join the batch, until
+// it is half as large as the one before: a transaction costs as much as many rows,
+// and while it waits for the disk, the callers of the other half are served. Where
+// they come one at a time, that is at once.
+func (w *Writer) gather(b *batch) {
+	for n, end := 0, time.Now().Add(linger); ; runtime.Gosched() {
+		before := n
+		w.mu.Lock()
+		n = len(b.entries)
+		w.mu.Unlock()
+		if n == before || 2*n >= w.before || time.Now().After(end) {
+			return
 		}
 	}
-	return b, w.closed
+}
+
+// take opens another batch in place of the open one, if that is b.
+func (w *Writer) take(b *batch) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if b != w.open {
+		return false
+	}
+	w.open = newBatch(w.spare[:0])
+	w.before, w.spare = len(b.entries), b.entries
+	return true
 }
 
 func (w *Writer) takeChecks() map[buildKey]int64 {
@@ -325,6 +329,7 @@ func (w *Writer) write(b *batch, checks map[buildKey]int64) {
 	}
 	w.note(err) // first: who is told of an error finds the store not ready
 	b.finish(err)
+	clear(b.entries) // lets go of what they point to
 }
 
 // Ready returns nil while reports can be recorded, and otherwise why not.

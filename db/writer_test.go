@@ -275,25 +275,23 @@ func queueIsBounded(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	unlock := lock(t, name)
-	first := make(chan error)
-	go func() { first <- w.Record(context.Background(), "opa", linux, report("1.0.0")) }()
+	first := recording(w)
+	awaitWaiting(w, 0)
 	gone, hangUp := context.WithCancel(context.Background())
 	hangUp() // so that nobody stays to wait; what they sent is recorded all the same
 	waiting, err := 0, context.Canceled
 	for ; waiting <= 2*w.MaxWaiting() && errors.Is(err, context.Canceled); waiting++ {
 		err = w.Record(gone, "opa", linux, report("1.0.0"))
 	}
-	if waiting--; !errors.Is(err, db.ErrBusy) || waiting < w.MaxWaiting()-1 {
+	if waiting--; !errors.Is(err, db.ErrBusy) || waiting != w.MaxWaiting() {
 		t.Errorf("after %d that wait: %v", waiting, err)
 	}
 	unlock()
-	if err := <-first; err != nil && !errors.Is(err, db.ErrBusy) {
+	if err := <-first; err != nil {
 		t.Error(err)
-	} else if err == nil {
-		waiting++
 	}
 	w.Close()
-	if n := len(recorded(t, s, "opa")); n != waiting {
+	if n := len(recorded(t, s, "opa")); n != 1+waiting {
 		t.Errorf("%d were let in, and %d are there", waiting, n)
 	}
 }
@@ -304,49 +302,59 @@ func nobodyJoinsWhatIsLate(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	unlock := lock(t, name)
-	record := func() chan error {
-		done := make(chan error, 1)
-		go func() { done <- w.Record(context.Background(), "opa", linux, report("1.0.0")) }()
-		return done
-	}
-	waiting := func(n int) {
-		for deadline := time.Now().Add(20 * time.Second); w.Waiting() != n && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
-		}
-	}
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
-	w.Record(gone, "opa", linux, report("1.0.0"))
-	waiting(0) // its transaction has begun, and does not end
-	second := record()
-	waiting(1)
+	first := recording(w)
+	awaitWaiting(w, 0) // its transaction has begun, and does not end
+	second := recording(w)
+	awaitWaiting(w, 1)
 	w.GiveUp()
 	if err := <-second; !errors.Is(err, db.ErrTimeout) {
 		t.Errorf("who has waited for too long: %v", err)
 	}
-	if err := <-record(); !errors.Is(err, db.ErrTimeout) {
+	if err := <-recording(w); !errors.Is(err, db.ErrTimeout) {
 		t.Errorf("who comes then: %v", err)
 	}
 	unlock()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
 	w.Close()
 	if n := len(recorded(t, s, "opa")); n != 2 {
 		t.Errorf("%d reports are there", n)
 	}
 }
 
-// A caller who hangs up does not wait for the disk.
+// recording records a report in the background.
+func recording(w *db.Writer) chan error {
+	done := make(chan error, 1)
+	go func() { done <- w.Record(context.Background(), "opa", linux, report("1.0.0")) }()
+	return done
+}
+
+// awaitWaiting waits until somebody writes and so many wait for their turn.
+func awaitWaiting(w *db.Writer, n int) {
+	for deadline := time.Now().Add(20 * time.Second); !(w.Writing() && w.Waiting() == n) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A caller who hangs up does not wait for those who write.
 func hangUp(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	unlock := lock(t, name)
+	first := recording(w)
+	awaitWaiting(w, 0)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v", err)
 	}
 	unlock()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
 	w.Close()
-	if n := len(recorded(t, s, "opa")); n != 1 {
+	if n := len(recorded(t, s, "opa")); n != 2 {
 		t.Errorf("%d reports are there", n)
 	}
 }
