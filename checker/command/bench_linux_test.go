@@ -61,7 +61,7 @@ type sample struct {
 	p50, p99, longest, took float64 // milliseconds
 }
 
-// latencies says what an answer took in the worst cases.
+// latencies says how long callers waited in the worst cases.
 func (s sample) latencies() string {
 	return fmt.Sprintf("p99 %.1f ms, at most %.0f ms", s.p99, s.longest)
 }
@@ -72,13 +72,13 @@ type trial struct {
 	run  func() sample
 }
 
-// inTurns runs all trials one after the other, in so many rounds. It returns by
+// inTurns runs all trials one after the other, an odd number of times. It returns by
 // name the medians, and the longest of all.
-func (b *bench) inTurns(rounds int, trials ...trial) map[string]sample {
+func (b *bench) inTurns(times int, trials ...trial) map[string]sample {
 	all := map[string][]sample{}
-	for round := range rounds {
+	for round := range times {
 		if time.Since(b.said) > 2*time.Second {
-			b.say("round %d of %d", round+1, rounds)
+			b.say("round %d of %d", round+1, times)
 		}
 		for _, one := range trials {
 			all[one.name] = append(all[one.name], one.run())
@@ -93,11 +93,11 @@ func (b *bench) inTurns(rounds int, trials ...trial) map[string]sample {
 			slices.Sort(values)
 			return values
 		}
-		middle := func(value func(sample) float64) float64 { return sorted(value)[rounds/2] }
+		middle := func(value func(sample) float64) float64 { return sorted(value)[times/2] }
 		medians[name] = sample{
 			rate: middle(func(s sample) float64 { return s.rate }), cpu: middle(func(s sample) float64 { return s.cpu }),
 			p50: middle(func(s sample) float64 { return s.p50 }), p99: middle(func(s sample) float64 { return s.p99 }),
-			longest: sorted(func(s sample) float64 { return s.longest })[rounds-1], took: middle(func(s sample) float64 { return s.took }),
+			longest: sorted(func(s sample) float64 { return s.longest })[times-1], took: middle(func(s sample) float64 { return s.took }),
 		}
 	}
 	return medians

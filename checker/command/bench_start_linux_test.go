@@ -2,11 +2,13 @@ package command_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/stats"
 )
 
 // client measures what a host pays for starting a client, beside what it pays for
@@ -29,7 +31,8 @@ func (b *bench) client() {
 		}}
 	}
 	const floor, switchedOn, switchedOff = "starting a goroutine", "starting a client", "starting a client that is off"
-	measured := b.inTurns(rounds, start(floor, func(ctx context.Context) { go func() { <-ctx.Done() }() }), start(switchedOn, on.Start), start(switchedOff, off.Start))
+	measured := b.inTurns(rounds, start(switchedOn, on.Start), start(switchedOff, off.Start),
+		start(floor, func(ctx context.Context) { go func() { <-ctx.Done() }() }))
 	for _, name := range []string{floor, switchedOn, switchedOff} {
 		r := row{name: name, figure: measured[name].took * 1e3, unit: "µs"}
 		if name != floor {
@@ -52,13 +55,15 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 // nothing but listen.
 func (b *bench) startUp(long string) {
 	b.say("starting")
-	const bare, fresh, full = "start, a handler that does nothing", "start, no file", "start, a long log"
+	const bare, fresh = "start, a handler that does nothing", "start, no file"
+	full := fmt.Sprintf("start, a log of %s reports", stats.ShowNumber(int64(*benchLog)))
+	started := func(name string, begin func() *process) trial {
+		return trial{name, func() sample { return b.started(begin) }}
+	}
 	measured := b.inTurns(2*rounds+1,
-		trial{bare, func() sample { return b.start(func() *process { return start(b, "nothing") }) }},
-		trial{fresh, func() sample {
-			return b.start(func() *process { return b.serve(filepath.Join(b.TempDir(), "new.db")) })
-		}},
-		trial{full, func() sample { return b.start(func() *process { return b.serve(long) }) }})
+		started(bare, func() *process { return start(b, "nothing") }),
+		started(fresh, func() *process { return b.serve(filepath.Join(b.TempDir(), "new.db")) }),
+		started(full, func() *process { return b.serve(long) }))
 	b.add(row{name: bare, figure: measured[bare].took, unit: "ms"})
 	b.add(row{name: fresh, figure: measured[fresh].took, unit: "ms", ratio: measured[fresh].took / measured[bare].took, small: true})
 	b.add(row{name: full, figure: measured[full].took, unit: "ms", ratio: measured[full].took / measured[fresh].took, small: true, note: "to no file"})
@@ -67,7 +72,7 @@ func (b *bench) startUp(long string) {
 // serve starts a server that keeps what has come in long ago.
 func (b *bench) serve(file string) *process { return serve(b, file, "--keep-reports", "forever") }
 
-func (b *bench) start(begin func() *process) sample {
+func (b *bench) started(begin func() *process) sample {
 	began := time.Now()
 	p := begin()
 	for p.ready(b) != http.StatusOK {
