@@ -105,9 +105,12 @@ browser:
 # folding, the figures of a year, starting, what a busy server still records, and
 # what the client costs its host. Each is beside a floor that is measured in turns
 # with it, and beside the same ratio at the last release. What has become slower is
-# said at the end. It takes about seven minutes; -write-ratios writes the ratios anew.
+# said at the end. To try it small: make bench BENCH='-bench-for 100ms -bench-log
+# 100000'. BENCH='-bench-for 2s -write-ratios' writes the ratios of a release down.
+BENCH = -bench-for 2s
+
 bench: postgres
-	go test ./checker/command -run TestBench -bench-for 2s -v -timeout 20m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
+	go test ./checker/command -run TestBench $(BENCH) -v -timeout 20m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
 
 clean:
 	rm -rf .cache
