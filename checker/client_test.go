@@ -288,27 +288,3 @@ func TestPanics(t *testing.T) {
 		})
 	}
 }
-
-// BenchmarkStart is what a host pays for a client, beside what it pays for any
-// goroutine that ends with a context.
-func BenchmarkStart(b *testing.B) {
-	quiet := memory(func(r *http.Request) (*http.Response, error) {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	})
-	on := &Client{Product: "opa", Version: "0.70.0", Transport: quiet}
-	off := &Client{Product: "opa", Disabled: true}
-	for name, start := range map[string]func(context.Context){
-		"on":    on.Start,
-		"off":   off.Start,
-		"floor": func(ctx context.Context) { go func() { <-ctx.Done() }() },
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				ctx, cancel := context.WithCancel(context.Background())
-				start(ctx)
-				cancel()
-			}
-		})
-	}
-}

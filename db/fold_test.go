@@ -11,7 +11,9 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
 	"relcheck/db"
 )
 
@@ -36,6 +38,21 @@ func fold(t testing.TB, s *db.Store) (reports int64) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// populate records the reports of a fleet as reports of opa.
+func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
+	t.Helper()
+	ctx := context.Background()
+	past := simulate.Past{Fleet: f, Product: "opa", Until: (f.Range().To + 1).Time()}
+	if err := past.Publish(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	reports, err := past.Fill(ctx, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reports
 }
 
 // sameFigures tells whether two readings have the same figures.

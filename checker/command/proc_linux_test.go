@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,22 +9,44 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // resident is how much memory a process has, in bytes.
-func resident(t testing.TB, pid int) int64 {
+func resident(t testing.TB, pid int) int64 { return memoryOf(t, pid, "VmRSS") }
+
+// mostResident is how much it has had at most.
+func mostResident(t testing.TB, pid int) int64 { return memoryOf(t, pid, "VmHWM") }
+
+func memoryOf(t testing.TB, pid int, field string) int64 {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(status), "\nVmRSS:")
+	_, rest, _ := strings.Cut(string(status), "\n"+field+":")
 	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " kB")
 	n, err := strconv.ParseInt(kb, 10, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n << 10
+}
+
+// processorTime is how long a process has computed, for itself and in the kernel.
+func processorTime(t testing.TB, pid int) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	user, err := strconv.Atoi(after[11])
+	system, err2 := strconv.Atoi(after[12])
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(user+system) * (time.Second / 100) // on all that Go runs on
 }
 
 // sockets is how many a process has open.

@@ -65,7 +65,7 @@ func (c *comparison) halfIsNear(name string, got any) bool {
 
 // histogram checks the bars that the view chose: that they lie side by side and
 // are about equally wide, and that there are as many reports in each as the truth
-// has, but for those within 1 % of an edge.
+// has, but for those in the bucket that an edge divides, which is 2 % wide.
 func (c *comparison) histogram() {
 	var all int64
 	var ratio float64 // of the edges of a bar
@@ -85,8 +85,9 @@ func (c *comparison) histogram() {
 		case !near(to/from, ratio, ratio/50):
 			c.report("a bar from %v to %v is not as wide as others", from, to)
 		}
-		least := c.truth.reportsFrom(from*(1+heapMargin), to*(1-heapMargin))
-		most := c.truth.reportsFrom(from*(1-heapMargin)-1, to*(1+heapMargin))
+		const bucket = (1 + heapMargin) / (1 - heapMargin)
+		least := c.truth.reportsFrom(from*bucket, to/bucket)
+		most := c.truth.reportsFrom(from/bucket-1, to*bucket)
 		if reports < least || reports > most {
 			c.report("from %v to %v there are %d reports, want %d to %d", from, to, reports, least, most)
 		}

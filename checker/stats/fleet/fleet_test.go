@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,26 @@ func TestVersionsAreTakenUp(t *testing.T) {
 	}
 	if first[latest] > 0 || last[latest] == 0 || len(last) < 10 || len(releases) < 15 {
 		t.Errorf("%s: %d, then %d of %v, %d releases", latest, first[latest], last[latest], last, len(releases))
+	}
+}
+
+// Some run what nobody has published. They are as many as a service tells apart on
+// a day, however large the fleet is.
+func TestUnpublishedBuildsAreFew(t *testing.T) {
+	f := fleet.Fleet{Seed: 4, Days: 7, Instances: 20_000, Growth: 1, Every: 12 * time.Hour}
+	published := map[string]bool{}
+	for _, r := range f.Releases() {
+		published[strings.TrimPrefix(r.Version, "v")] = true
+	}
+	builds, n, all := map[stats.Build]bool{}, 0, 0
+	for r := range f.Reports() {
+		if all++; !published[strings.TrimPrefix(r.Build.Version, "v")] {
+			builds[r.Build] = true
+			n++
+		}
+	}
+	if len(builds) < 30 || len(builds) > stats.MaxUnpublished || n < all/50 || n > all/20 {
+		t.Errorf("%d of %d reports are of %d unpublished builds, want 30 to %d", n, all, len(builds), stats.MaxUnpublished)
 	}
 }
 

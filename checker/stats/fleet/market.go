@@ -43,6 +43,14 @@ var platforms = []struct {
 	{checker.Platform{OS: "linux", Arch: "s390x"}, 10, 1.4},
 }
 
+// What nobody has published is built by those who run it: one of the latest
+// releases, on Linux. So many builds of a day are told apart that a whole fleet has
+// fewer of them: see [stats.MaxUnpublished].
+const (
+	rebuilt          = 8 // releases
+	rebuiltPlatforms = 2 // the first ones
+)
+
 // odd versions that reports may tell as well.
 var odd = []string{"dev", "edge", "-1+1", "--", "+cmd", "1.0", "0.0.0", "other"}
 
@@ -67,7 +75,12 @@ func newMarket(f Fleet, random *rand.Rand) *market {
 
 // build draws what is started at a time.
 func (m *market) build(at int64) stats.Build {
-	return stats.Build{Version: m.version(at), Platform: platforms[m.platform()].Platform}
+	version, published := m.version(at)
+	p := m.platform()
+	if !published {
+		p %= rebuiltPlatforms
+	}
+	return stats.Build{Version: version, Platform: platforms[p].Platform}
 }
 
 func (m *market) platform() int {
@@ -80,39 +93,48 @@ func (m *market) platform() int {
 	return 0
 }
 
-// version draws one. How long people wait until they take up a new version is
-// spread over days to years, half of them longer than four weeks.
-func (m *market) version(at int64) string {
+// version draws one, and tells whether it was published. How long people wait until
+// they take up a new version is spread over days to years, half of them longer than
+// four weeks.
+func (m *market) version(at int64) (v string, published bool) {
 	if len(m.releases) == 0 {
-		return "dev"
+		return "dev", true // there is nothing else
 	}
 	waited := 28 * day * math.Exp(1.2*m.random.NormFloat64())
-	v := m.newest(at - int64(waited)).Version
+	v = m.newest(at-int64(waited), 0).Version
 	switch n := m.random.IntN(1000); {
 	case n < 20: // whatever was published, also what should not be run
-		v = m.published(at).Version
-	case n < 35:
-		return strings.TrimPrefix(checker.Core(v), "v") + "-istio"
-	case n < 38:
-		return v + "+build.5"
-	case n < 43: // built from the branch
-		return semver.Major(checker.Canonical(m.newest(at).Version)) + ".99.0-dev"
+		return m.published(at).Version, true
 	case n < 50:
-		return odd[m.random.IntN(len(odd))]
+		return m.unpublished(at, n-20), false
 	}
 	if m.random.IntN(7) == 0 {
-		return v
+		return v, true
 	}
-	return strings.TrimPrefix(v, "v")
+	return strings.TrimPrefix(v, "v"), true
 }
 
-// newest returns the version to take up at a time.
-func (m *market) newest(at int64) checker.Release {
+// unpublished makes up a version that is none, by a number below 30.
+func (m *market) unpublished(at int64, n int) string {
+	v := m.newest(at, m.random.IntN(rebuilt)).Version
+	switch {
+	case n < 15:
+		return strings.TrimPrefix(checker.Core(v), "v") + "-istio"
+	case n < 18:
+		return v + "+build.5"
+	case n < 23: // built from the branch
+		return semver.Major(checker.Canonical(v)) + ".99.0-dev"
+	}
+	return odd[m.random.IntN(len(odd))]
+}
+
+// newest returns the version to take up at a time, or one that was so before.
+func (m *market) newest(at int64, before int) checker.Release {
 	i, _ := slices.BinarySearchFunc(m.adopted, at+1, func(s step, at int64) int { return int(s.at - at) })
 	if len(m.adopted) == 0 {
 		return m.releases[0]
 	}
-	return m.releases[m.adopted[max(0, i-1)].release]
+	return m.releases[m.adopted[max(0, i-1-before)].release]
 }
 
 // published draws a release that was out at a time.

@@ -1,0 +1,172 @@
+package command_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker/simulate"
+	"relcheck/db/pgtest"
+)
+
+// subject is a server that is measured, and what it is asked.
+type subject struct {
+	name    string
+	capture string // of testdata/captures
+	path    string // in place of the capture's, if not empty
+	conns   []int
+	*process
+}
+
+// at names a subject with so many connections.
+func at(name string, conns int) string { return fmt.Sprintf("%s, %d connections", name, conns) }
+
+const nothing, durable = "nothing", "durable reports"
+
+// serving measures requests a second of a handler that does nothing, of durable
+// reports in SQLite and in PostgreSQL, of questions that record nothing, and of one
+// INSERT a request; and what else the servers take meanwhile. It returns how many
+// durable reports there are a second over 256 connections.
+func (b *bench) serving() (durableRate float64) {
+	dir := b.TempDir()
+	naive, served := filepath.Join(dir, "naive.db"), filepath.Join(dir, "served.db")
+	serve(b, naive).kill() // leaves the schema behind
+	bare, sqlite, insert := start(b, "nothing"), serve(b, served), start(b, "insert", naive)
+	relcheck(b, "release", "add", "opa", "v0.70.0", "--db", served)
+	const report, question = "opa-v0.70.0", "opa-v1.22.2"
+	all, some := []int{1, 64, 256, 1024}, []int{64, 256}
+	subjects := []subject{
+		{nothing, report, "", all, bare},
+		{durable, report, "", all, sqlite},
+		{"GitHub's API", question, "", some, sqlite},
+		{"/healthz", question, "/healthz", some, sqlite},
+		{"INSERT a request", report, "", []int{1, 64, 256}, insert},
+	}
+	if _, err := pgtest.Program("initdb"); err != nil {
+		b.say("missing: %v; it is left out", err)
+	} else {
+		subjects = append(subjects, subject{"PostgreSQL", report, "", some, serve(b, database(b))})
+	}
+	measured := b.measure(subjects)
+	b.openLoop(bare, sqlite, measured[at(durable, 256)].rate/2)
+	b.processor(measured)
+	b.memory(sqlite, bare)
+	sqlite.stop(b)
+	for _, s := range subjects { // the others as well
+		s.kill()
+	}
+	b.commits(naive, measured[at(durable, 1)])
+	b.disk(served)
+	return measured[at(durable, 256)].rate
+}
+
+// measure asks all in turns.
+func (b *bench) measure(subjects []subject) map[string]sample {
+	b.say("requests a second, with %d servers", len(subjects))
+	var trials []trial
+	for _, s := range subjects {
+		for _, n := range s.conns {
+			trials = append(trials, trial{at(s.name, n), func() sample {
+				return b.ask(s.process, loadOf(b, s.addr, s.capture, s.path, n, nil))
+			}})
+		}
+	}
+	measured := b.inTurns(rounds, trials...)
+	for _, s := range subjects {
+		for _, n := range s.conns {
+			own := measured[at(s.name, n)]
+			r := row{name: at(s.name, n), figure: own.rate, unit: "requests/s", note: own.latencies()}
+			if s.name != nothing {
+				r.ratio = own.rate / measured[at(nothing, n)].rate
+			}
+			b.add(r)
+		}
+	}
+	return measured
+}
+
+// ask puts a load on a server, all of which has to be answered with success.
+func (b *bench) ask(p *process, l simulate.Load) sample {
+	b.Helper()
+	l.Duration = *benchFor
+	before := processorTime(b, p.cmd.Process.Pid)
+	r, err := l.Run(b.Context())
+	if err != nil || r.Sent != r.Succeeded() {
+		b.Fatalf("%s: %v, %+v", p.cmd, err, r)
+	}
+	spent := processorTime(b, p.cmd.Process.Pid) - before
+	return sample{
+		rate: float64(r.Sent) / r.Elapsed.Seconds(), cpu: float64(spent.Microseconds()) / float64(r.Sent),
+		p50: r.Latency.Quantile(0.5) / 1e6, p99: r.Latency.Quantile(0.99) / 1e6, longest: r.Longest.Seconds() * 1e3,
+	}
+}
+
+// openLoop sends half as many reports as can be recorded, whether they are answered
+// or not, and as many to the handler that does nothing.
+func (b *bench) openLoop(bare, sqlite *process, rate float64) {
+	b.say("reports at half of the highest rate")
+	ask := func(p *process) func() sample {
+		return func() sample {
+			l := newLoad(b, p.addr, 0, nil)
+			l.Rate = rate
+			return b.ask(p, l)
+		}
+	}
+	measured := b.inTurns(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)})
+	own, floor := measured[durable], measured[nothing]
+	const half = "durable reports at half of the highest rate, "
+	b.add(row{name: half + "p50", figure: own.p50, unit: "ms", ratio: own.p50 / floor.p50, small: true, note: digits(own.rate) + " a second"})
+	b.add(row{name: half + "p99", figure: own.p99, unit: "ms", ratio: own.p99 / floor.p99, small: true})
+	b.add(row{name: half + "most", figure: own.longest, unit: "ms"})
+}
+
+// processor is what a server computes for a request: the figure that a busy machine
+// changes least.
+func (b *bench) processor(measured map[string]sample) {
+	for _, n := range []int{64, 256} {
+		own, floor := measured[at(durable, n)].cpu, measured[at(nothing, n)].cpu
+		b.add(row{name: "processor time, " + at(nothing, n), figure: floor, unit: "µs a request"})
+		b.add(row{name: "processor time, " + at(durable, n), figure: own, unit: "µs a request", ratio: own / floor, small: true})
+	}
+}
+
+// memory is how much a server has had at most.
+func (b *bench) memory(sqlite, bare *process) {
+	own, floor := float64(mostResident(b, sqlite.cmd.Process.Pid)), float64(mostResident(b, bare.cmd.Process.Pid))
+	b.add(row{name: "memory at most, durable reports", figure: own / (1 << 20), unit: "MB", ratio: own / floor, small: true})
+}
+
+// commits compares a lone report to one row that becomes durable without any
+// network.
+func (b *bench) commits(file string, alone sample) {
+	insert := insertInto(file)
+	var all []float64
+	for range 500 {
+		begin := time.Now()
+		if err := insert(uuid.New(), 2664880); err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, time.Since(begin).Seconds()*1e3)
+	}
+	slices.Sort(all)
+	own, floor := 1e3/alone.rate, all[len(all)/2]
+	b.add(row{name: "one commit", figure: floor, unit: "ms"})
+	b.add(row{name: "one report at a time", figure: own, unit: "ms", ratio: own / floor, small: true})
+}
+
+// disk is what a report takes of a file with all that is made of it, beside the 16
+// bytes of its id.
+func (b *bench) disk(file string) {
+	info, err := os.Stat(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	reports := strings.Count(relcheck(b, "export", "opa", "--db", file), "\n")
+	each := float64(info.Size()) / float64(reports)
+	b.add(row{name: "on disk", figure: each, unit: "bytes a report", ratio: each / 16, small: true, note: fmt.Sprintf("of %d", reports)})
+}
