@@ -15,15 +15,18 @@ import (
 )
 
 var (
-	// foldPage is how many reports are folded in one step.
-	foldPage = 20_000
+	// foldPage is how many reports are folded in one step: as many as a busy server
+	// takes in from one fold to the next. What a step costs by itself, and those who
+	// write wait for, is the rollups of all builds that are reported of.
+	foldPage = 50_000
 	// maxLives is how many ids of a product are followed before only a sample is.
-	maxLives = 100_000
+	// Their lives are what each report may change.
+	maxLives = 20_000
 )
 
-// lifeEnds is after how many seconds of silence an id is forgotten. It is
-// somewhat later than the id would count as a new one.
-const lifeEnds = stats.Silence + 24*60*60
+// foldSpan is how many seconds a step spans at most: of a longer past, such as one
+// that was imported, it would have to follow ids that have long ended.
+const foldSpan = 24 * 60 * 60
 
 // errOvertaken is that somebody else has folded the same reports first.
 var errOvertaken = errors.New("another server folds the same reports")
@@ -80,9 +83,11 @@ func unfolded(ofProduct string) string {
 type folding struct {
 	product, node int64
 	step          int64 // how many there were before
-	sample        int
+	sampled       int   // one of 2^sampled ids was followed before this step
+	sample        int   // and one of 2^sample is from now on
 	at            int64 // when the newest report came in, before this step
 	mark, next    int64 // where the step begins and ends
+	more          bool  // there may be reports beyond that
 	reports       []stats.Report
 	rollups       []storedRollup
 	known         remembered // from the step before, with the lives of all who report
@@ -108,7 +113,7 @@ func (s *Store) foldStep(ctx context.Context, product, node int64) (n int64, mor
 			n, more = 0, false
 			return err
 		}
-		n, more = int64(len(f.reports)), len(f.reports) == foldPage
+		n, more = int64(len(f.reports)), f.more
 		err := s.inTx(ctx, func(tx *sql.Tx) error { return s.storeStep(ctx, tx, &f) })
 		if err == nil {
 			s.folded.keep(&f)
@@ -123,7 +128,7 @@ func (s *Store) prepareStep(ctx context.Context, f *folding) error {
 	f.next = f.mark
 	err := s.read.QueryRowContext(ctx, `SELECT COALESCE(fold.step, 0), COALESCE(fold.sample, 0), COALESCE(fold.at, 0), COALESCE(mark.seq, $3)
 		FROM product LEFT JOIN fold ON fold.product = product.id LEFT JOIN mark ON mark.product = product.id AND mark.node = $2
-		WHERE product.id = $1 AND product.name IS NOT NULL`, f.product, f.node, f.mark).Scan(&f.step, &f.sample, &f.at, &f.mark)
+		WHERE product.id = $1 AND product.name IS NOT NULL`, f.product, f.node, f.mark).Scan(&f.step, &f.sampled, &f.at, &f.mark)
 	if errors.Is(err, sql.ErrNoRows) { // the product was removed
 		return nil
 	}
@@ -135,7 +140,7 @@ func (s *Store) prepareStep(ctx context.Context, f *folding) error {
 		return err
 	}
 	f.known = s.folded.take(f.product, f.step)
-	if err := s.readLives(ctx, f); err != nil {
+	if err := s.follow(ctx, f); err != nil {
 		return err
 	}
 	f.Fold = stats.NewFold(f.sample, f.known.lives)
@@ -166,55 +171,30 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 	defer rows.Close()
 	var id sql.RawBytes
 	for rows.Next() {
+		var seq int64
 		var r stats.Report
 		var heap sql.NullInt64
-		if err := rows.Scan(&f.next, &r.At, &r.Build, &id, &heap); err != nil {
+		if err := rows.Scan(&seq, &r.At, &r.Build, &id, &heap); err != nil {
 			return err
 		}
 		if heap.Valid {
 			r.Heap = &heap.Int64
 		}
+		if len(f.reports) > 0 && r.At-f.reports[0].At > foldSpan {
+			f.more = true
+			break
+		}
 		r.Hash = key.Hash(uuid.UUID(id))
-		f.reports = append(f.reports, r)
+		f.next, f.reports = seq, append(f.reports, r)
 	}
 	const far = 100_000 // is worth a transaction, for not going there again after a restart
 	n := len(f.reports)
-	if 0 < n && n < foldPage || n == 0 && end-f.mark > far {
+	f.more = f.more || n == foldPage
+	if 0 < n && !f.more || n == 0 && end-f.mark > far {
 		f.next = end
 	}
 	if n == 0 && rows.Err() == nil {
 		s.folded.noteLooked(part, end)
-	}
-	return rows.Err()
-}
-
-// readLives reads what is known of the ids that have reported, beyond what is
-// remembered.
-func (s *Store) readLives(ctx context.Context, f *folding) error {
-	lives := f.known.lives
-	var ids []int64
-	for _, r := range f.reports {
-		if _, known := lives[r.Hash]; !known && stats.Followed(r.Hash, f.sample) {
-			ids = append(ids, int64(r.Hash))
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	slices.Sort(ids) // in the order of the table
-	in, list := s.in("$2", slices.Compact(ids))
-	rows, err := s.read.QueryContext(ctx, "SELECT id, build, first, last FROM life WHERE product = $1 AND id "+in, f.product, list)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		var l stats.Life
-		if err := rows.Scan(&id, &l.Build, &l.First, &l.Last); err != nil {
-			return err
-		}
-		lives[uint64(id)] = l
 	}
 	return rows.Err()
 }

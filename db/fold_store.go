@@ -1,12 +1,9 @@
 package db
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -44,7 +41,6 @@ func (f *folding) take(ctx context.Context, tx *sql.Tx, newest int64) error {
 const (
 	insertRollup = "INSERT INTO rollup (product, span, day, build, reports, ids, started, again) VALUES "
 	insertSketch = "INSERT INTO sketch (product, span, day, build, data) VALUES "
-	insertLife   = "INSERT INTO life (product, id, build, first, last) VALUES "
 	sameSlot     = " ON CONFLICT (product, span, day, build) DO UPDATE SET "
 )
 
@@ -73,54 +69,4 @@ func (f *folding) storeRollups(ctx context.Context, tx *sql.Tx, numbered bool) e
 		}
 	}
 	return starts.flush(ctx)
-}
-
-func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool, newest int64) error {
-	lives := newInserter(tx, numbered, insertLife, " ON CONFLICT (product, id) DO UPDATE SET build = excluded.build, first = excluded.first, last = excluded.last")
-	defer lives.close()
-	most := f.known.most
-	for _, hash := range slices.SortedFunc(maps.Keys(f.Changed), inTable) {
-		if _, known := f.known.lives[hash]; !known {
-			most++
-		}
-		l := f.Changed[hash]
-		if err := lives.add(ctx, f.product, int64(hash), l.Build, l.First, l.Last); err != nil {
-			return err
-		}
-	}
-	f.left = remembered{f.product, f.step + 1, f.known.lives, most}
-	if err := lives.flush(ctx); err != nil || len(f.Changed) == 0 {
-		return err
-	}
-	const hour = 60 * 60
-	if newest/hour > f.at/hour {
-		f.left.lives = nil // of which some are forgotten
-		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND last < $2", f.product, newest-lifeEnds); err != nil {
-			return err
-		}
-	}
-	if most <= maxLives {
-		return nil
-	}
-	return f.thin(ctx, tx)
-}
-
-// inTable compares the hashes of ids by where the table has them.
-func inTable(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
-
-// thin halves the sample until it is not too large any more.
-func (f *folding) thin(ctx context.Context, tx *sql.Tx) error {
-	for sample := f.sample + 1; ; sample++ {
-		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM life WHERE product = $1", f.product).Scan(&f.left.most)
-		if err != nil || f.left.most <= maxLives {
-			return err
-		}
-		f.left.lives = nil
-		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND (id & $2) <> 0", f.product, int64(1)<<sample-1); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, "UPDATE fold SET sample = $2 WHERE product = $1", f.product, sample); err != nil {
-			return err
-		}
-	}
 }

@@ -27,7 +27,7 @@ const maxSourceRate = 1_000_000_000
 
 // frugalFrom is how much memory the Go runtime takes, in bytes, before it collects
 // garbage as often as it can without keeping others from half of the processors.
-const frugalFrom = 160 << 20
+const frugalFrom = 56 << 20
 
 // minThreshold is the least that hides anybody.
 const minThreshold = 2

@@ -1,0 +1,115 @@
+package db
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
+
+	"relcheck/checker/stats"
+)
+
+// lifeEnds is after how many seconds of silence an id is forgotten. It is
+// somewhat later than the id would count as a new one.
+const lifeEnds = stats.Silence + 24*60*60
+
+// follow finds out what is known of the ids that have reported, and which of them
+// are followed: fewer than before, if they have become too many.
+func (s *Store) follow(ctx context.Context, f *folding) error {
+	var unknown []int64
+	for _, r := range f.reports {
+		if _, known := f.known.lives[r.Hash]; !known && stats.Followed(r.Hash, f.sampled) {
+			unknown = append(unknown, int64(r.Hash))
+		}
+	}
+	slices.Sort(unknown) // in the order of the table
+	unknown = slices.Compact(unknown)
+	if err := s.readLives(ctx, f, unknown); err != nil {
+		return err
+	}
+	for f.sample = f.sampled; ; f.sample++ {
+		fresh := 0
+		for _, id := range unknown {
+			if _, known := f.known.lives[uint64(id)]; !known && stats.Followed(uint64(id), f.sample) {
+				fresh++
+			}
+		}
+		if f.known.most+fresh <= maxLives {
+			return nil
+		}
+		err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM life WHERE product = $1 AND (id & $2) = 0", f.product, mask(f.sample)).Scan(&f.known.most)
+		if err != nil || f.known.most+fresh <= maxLives {
+			return err
+		}
+	}
+}
+
+// mask are the binary digits that are 0 in the hashes of those who are followed.
+func mask(sample int) int64 { return 1<<sample - 1 }
+
+func (s *Store) readLives(ctx context.Context, f *folding, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	in, list := s.in("$2", ids)
+	rows, err := s.read.QueryContext(ctx, "SELECT id, build, first, last FROM life WHERE product = $1 AND id "+in, f.product, list)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var l stats.Life
+		if err := rows.Scan(&id, &l.Build, &l.First, &l.Last); err != nil {
+			return err
+		}
+		f.known.lives[uint64(id)] = l
+	}
+	return rows.Err()
+}
+
+const insertLife = "INSERT INTO life (product, id, build, first, last) VALUES "
+
+func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool, newest int64) error {
+	f.left = remembered{f.product, f.step + 1, f.known.lives, f.known.most}
+	if err := f.forgetLives(ctx, tx, newest); err != nil {
+		return err
+	}
+	lives := newInserter(tx, numbered, insertLife, " ON CONFLICT (product, id) DO UPDATE SET build = excluded.build, first = excluded.first, last = excluded.last")
+	defer lives.close()
+	for _, hash := range slices.SortedFunc(maps.Keys(f.Changed), inTable) {
+		if _, known := f.known.lives[hash]; !known {
+			f.left.most++
+		}
+		l := f.Changed[hash]
+		if err := lives.add(ctx, f.product, int64(hash), l.Build, l.First, l.Last); err != nil {
+			return err
+		}
+	}
+	return lives.flush(ctx)
+}
+
+// inTable compares the hashes of ids by where the table has them.
+func inTable(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
+
+// forgetLives removes those that have ended, every hour, and those that are not
+// followed any more.
+func (f *folding) forgetLives(ctx context.Context, tx *sql.Tx, newest int64) error {
+	const hour = 60 * 60
+	if newest/hour > f.at/hour {
+		f.left.lives = nil
+		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND last < $2", f.product, newest-lifeEnds); err != nil {
+			return err
+		}
+	}
+	if f.sample == f.sampled {
+		return nil
+	}
+	f.left.lives = nil
+	if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND (id & $2) <> 0", f.product, mask(f.sample)); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE fold SET sample = $2 WHERE product = $1", f.product, f.sample)
+	return err
+}
