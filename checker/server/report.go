@@ -78,8 +78,9 @@ func latestOf(answer []byte) []byte {
 
 // decoder is what it takes to read one body; a pool keeps them.
 type decoder struct {
-	body bytes.Buffer
-	json jsontext.Decoder
+	body  bytes.Buffer
+	limit io.LimitedReader
+	json  jsontext.Decoder
 }
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -88,21 +89,33 @@ func readReport(r *http.Request) (checker.Report, error) {
 	if err := checkType(r.Header); err != nil {
 		return checker.Report{}, err
 	}
-	tooLarge := fail(http.StatusRequestEntityTooLarge, "too_large", "", "the body is larger than 16 KB; send id, version and heap_usage_bytes only")
 	if r.ContentLength > maxBody {
-		return checker.Report{}, tooLarge
+		return checker.Report{}, tooLarge()
 	}
 	d := decoders.Get().(*decoder)
 	defer decoders.Put(d)
-	d.body.Reset()
-	n, err := d.body.ReadFrom(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
-		return checker.Report{}, fail(http.StatusBadRequest, "incomplete_body", "", "the body ended early, or came too slowly")
-	}
-	if n > maxBody {
-		return checker.Report{}, tooLarge
+	if err := d.read(r.Body); err != nil {
+		return checker.Report{}, err
 	}
 	return d.report()
+}
+
+func (d *decoder) read(body io.Reader) error {
+	d.body.Reset()
+	d.limit = io.LimitedReader{R: body, N: maxBody + 1}
+	n, err := d.body.ReadFrom(&d.limit)
+	d.limit.R = nil
+	switch {
+	case err != nil:
+		return fail(http.StatusBadRequest, "incomplete_body", "", "the body ended early, or came too slowly")
+	case n > maxBody:
+		return tooLarge()
+	}
+	return nil
+}
+
+func tooLarge() error {
+	return fail(http.StatusRequestEntityTooLarge, "too_large", "", "the body is larger than 16 KB; send id, version and heap_usage_bytes only")
 }
 
 func checkType(h http.Header) error {
@@ -132,17 +145,13 @@ func (d *decoder) report() (checker.Report, error) {
 	if t.Kind() != '{' {
 		return r, fail(http.StatusBadRequest, "invalid_json", "", `the body must be a JSON object with "id" and "version"`)
 	}
-	for {
-		t, err := d.json.ReadToken()
-		if err != nil {
-			return r, notJSON(err)
-		}
-		if t.Kind() == '}' {
-			break
-		}
-		if err := d.field(&r, t.String()); err != nil {
+	for d.json.PeekKind() != '}' {
+		if err := d.member(&r); err != nil {
 			return r, err
 		}
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return r, notJSON(err)
 	}
 	if _, err := d.json.ReadToken(); err != io.EOF {
 		return r, fail(http.StatusBadRequest, "invalid_json", "", "send one JSON object and nothing after it")
@@ -156,38 +165,77 @@ func (d *decoder) report() (checker.Report, error) {
 	return r, nil
 }
 
-// field reads the value of one key.
-func (d *decoder) field(r *checker.Report, name string) error {
-	if name != "id" && name != "version" && name != "heap_usage_bytes" {
-		return d.skip()
-	}
-	t, err := d.json.ReadToken()
+// member reads a key and its value. What is read is good until the next reading,
+// and of all of it only the version is copied.
+func (d *decoder) member(r *checker.Report) error {
+	name, err := d.json.ReadValue()
 	if err != nil {
 		return notJSON(err)
 	}
-	text, isString := "", t.Kind() == '"'
-	if isString || t.Kind() == '0' {
-		text = t.String()
-	}
-	switch name {
+	take := (func(*checker.Report, jsontext.Value) error)(nil)
+	switch string(unquote(name)) {
 	case "id":
-		id, err := uuid.Parse(text)
-		if !isString || len(text) != 36 || err != nil || id.Version() != 4 || id.Variant() != uuid.RFC4122 {
-			return invalid(name, "must be a version 4 UUID of 36 characters, such as 08c1d850-6065-478a-b9b5-a8f9f464ad33")
-		}
-		r.ID = id
+		take = takeID
 	case "version":
-		if !isString || !checker.ValidVersion(text) {
-			return invalid(name, "must be a string of 1 to 80 characters of 0-9 A-Z a-z . + _ -")
-		}
-		r.Version = text
+		take = takeVersion
 	case "heap_usage_bytes":
-		n, ok := parseHeap(text)
-		if !ok {
-			return invalid(name, "must be a whole number of bytes from 0 to 9223372036854775807, as a string or a number; leave it out if it is not known")
-		}
-		r.HeapUsageBytes = &n
+		take = takeHeap
+	default:
+		return d.skip()
 	}
+	if k := d.json.PeekKind(); k == '{' || k == '[' {
+		return take(r, nil)
+	}
+	value, err := d.json.ReadValue()
+	if err != nil {
+		return notJSON(err)
+	}
+	return take(r, value)
+}
+
+// unquote returns what a string in JSON says. That is what it holds, unless there
+// are escapes in it.
+func unquote(v jsontext.Value) []byte {
+	if bytes.IndexByte(v, '\\') < 0 {
+		return v[1 : len(v)-1]
+	}
+	text, err := jsontext.AppendUnquote(nil, v)
+	_ = err // it was read as a string
+	return text
+}
+
+func takeID(r *checker.Report, v jsontext.Value) error {
+	if v.Kind() == '"' {
+		text := unquote(v)
+		id, err := uuid.ParseBytes(text)
+		if len(text) == 36 && err == nil && id.Version() == 4 && id.Variant() == uuid.RFC4122 {
+			r.ID = id
+			return nil
+		}
+	}
+	return invalid("id", "must be a version 4 UUID of 36 characters, such as 08c1d850-6065-478a-b9b5-a8f9f464ad33")
+}
+
+func takeVersion(r *checker.Report, v jsontext.Value) error {
+	if v.Kind() == '"' {
+		r.Version = string(unquote(v))
+	}
+	if !checker.ValidVersion(r.Version) {
+		return invalid("version", "must be a string of 1 to 80 characters of 0-9 A-Z a-z . + _ -")
+	}
+	return nil
+}
+
+func takeHeap(r *checker.Report, v jsontext.Value) error {
+	digits := []byte(v)
+	if v.Kind() == '"' {
+		digits = unquote(v)
+	}
+	n, ok := parseHeap(string(digits))
+	if !ok {
+		return invalid("heap_usage_bytes", "must be a whole number of bytes from 0 to 9223372036854775807, as a string or a number; leave it out if it is not known")
+	}
+	r.HeapUsageBytes = &n
 	return nil
 }
 
