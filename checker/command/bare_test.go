@@ -1,12 +1,16 @@
 package command_test
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,6 +43,59 @@ func insertEach(path string) http.HandlerFunc {
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
+	}
+}
+
+// syncTogether is the least that recording may take: a body is put into a file as it
+// comes, without anybody looking at it, and those that come while the file is synced
+// share the next sync. The file does not grow, as SQLite's log does not.
+func syncTogether(path string) http.HandlerFunc {
+	const size = 4 << 20
+	file, err := os.Create(path)
+	if err == nil {
+		_, err = file.Write(make([]byte, size))
+	}
+	if err != nil {
+		panic(err)
+	}
+	type batch struct {
+		bytes.Buffer
+		done chan struct{}
+	}
+	var mu sync.Mutex
+	open, wake := &batch{done: make(chan struct{})}, make(chan struct{}, 1)
+	go func() {
+		for at := int64(0); ; {
+			<-wake
+			mu.Lock()
+			b := open
+			open = &batch{done: make(chan struct{})}
+			mu.Unlock()
+			if at+int64(b.Len()) > size {
+				at = 0
+			}
+			n, err := file.WriteAt(b.Bytes(), at)
+			if err := errors.Join(err, file.Sync()); err != nil {
+				panic(err)
+			}
+			at += int64(n)
+			close(b.done)
+		}
+	}()
+	return func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(err)
+		}
+		mu.Lock()
+		b := open
+		b.Write(body)
+		select {
+		case wake <- struct{}{}:
+		default:
+		}
+		mu.Unlock()
+		<-b.done
 	}
 }
 

@@ -46,6 +46,8 @@ func TestMain(m *testing.M) {
 		checkpoint(os.Args[1])
 	case "nothing":
 		serveBare(func(http.ResponseWriter, *http.Request) {})
+	case "sync":
+		serveBare(syncTogether(os.Args[1]))
 	case "insert":
 		serveBare(insertEach(os.Args[1]))
 	}
