@@ -7,9 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -24,10 +21,6 @@ import (
 
 // maxSourceRate is more than anybody can send.
 const maxSourceRate = 1_000_000_000
-
-// frugalFrom is how much memory the Go runtime takes, in bytes, before it collects
-// garbage as often as it can without keeping others from half of the processors.
-const frugalFrom = 56 << 20
 
 // minThreshold is the least that hides anybody.
 const minThreshold = 2
@@ -173,24 +166,6 @@ func (o *serveOptions) check() error {
 		return misused("--tls-cert and --tls-key: give both or none")
 	}
 	return nil
-}
-
-// tune sets the Go runtime to what make bench shows to be good for a server
-// that always waits for a disk: a thread that syncs does not take a processor
-// away from the requests, and a heap of a few megabytes need not be collected
-// as often as it doubles, until it has grown: that many callers who are slow on
-// purpose have a server take no more than it needs for them. GOMAXPROCS, GOGC
-// and GOMEMLIMIT come first where they are set.
-func tune() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(frugalFrom)
-	}
 }
 
 // closing closes c at the end of a function; an error there counts.
