@@ -79,6 +79,7 @@ var conformance = []struct {
 	{"RemovedWhileRecording", removedWhileRecording},
 	{"RemovalIsFinished", removalIsFinished},
 	{"FoldInSteps", foldInSteps},
+	{"FoldByTurns", foldByTurns},
 	{"FoldByProduct", foldByProduct},
 	{"SweepRemovesWhatIsOld", sweepRemovesWhatIsOld},
 	{"SweepLeavesUnfolded", sweepLeavesUnfolded},

@@ -15,6 +15,13 @@ func SmallSteps(page int) (before int) {
 	return before
 }
 
+// FollowFew makes this process follow so many ids of a product at most, until undone.
+func FollowFew(lives int) (undo func()) {
+	before := maxLives
+	maxLives = lives
+	return func() { maxLives = before }
+}
+
 // Beneath puts a VFS between SQLite and all files whose names begin with one, and
 // has backups get to the disk by other ways than the system's. It is called before
 // any store is opened.

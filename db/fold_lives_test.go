@@ -1,0 +1,98 @@
+package db_test
+
+import (
+	"context"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/db"
+)
+
+// Of too many ids a sample is followed, and what it tells of all is about right,
+// whether an id reports again in the same step or in a later one.
+func TestSampleIsFollowed(t *testing.T) {
+	const most, ids, parts = 500, 2000, 4
+	defer db.FollowFew(most)()
+	name := t.TempDir() + "/relcheck.db"
+	s := open(t, name)
+	morning := (today - 1).Time().Add(time.Hour)
+	var again []db.Recorded
+	for range parts {
+		var reports []db.Recorded
+		for i := range ids {
+			r := db.Recorded{At: morning, Platform: linux, Report: checker.Report{ID: uuid.New(), Version: "1.0.0"}}
+			reports = append(reports, r)
+			if r.At = morning.Add(2 * time.Hour); i%4 == 0 {
+				reports = append(reports, r)
+			} else if i%4 == 1 {
+				again = append(again, r)
+			}
+		}
+		backfill(t, s, reports)
+		if fold(t, s); followed(t, name) > most {
+			t.Fatalf("%d ids are followed", followed(t, name))
+		}
+	}
+	backfill(t, s, again)
+	if fold(t, s); followed(t, name) < most/8 {
+		t.Errorf("only %d ids are followed", followed(t, name))
+	}
+	var started, twice int64
+	for _, c := range figures(t, s, 7).Builds[0].Days {
+		started += c.Started
+		twice += c.Again
+	}
+	near := func(what string, got, want int64) {
+		if math.Abs(float64(got-want)) > 0.5*float64(want) { // many times the error of a sample of some hundred
+			t.Errorf("%d ids have %s, and it seems to be %d", want, what, got)
+		}
+	}
+	near("started", started, parts*ids)
+	near("reported again", twice, parts*ids/2)
+}
+
+// Two who fold by turns know what the other has found out in the meantime.
+func foldByTurns(t *testing.T, name string) {
+	const ids = 20
+	stores := []*db.Store{open(t, name), open(t, name)}
+	var reports []db.Recorded
+	for range ids {
+		reports = append(reports, db.Recorded{At: (today - 1).Time(), Platform: linux, Report: checker.Report{ID: uuid.New(), Version: "1.0.0"}})
+	}
+	for turn := range 4 {
+		backfill(t, stores[0], reports)
+		fold(t, stores[turn%2])
+		for i := range reports {
+			reports[i].At = reports[i].At.Add(time.Hour)
+		}
+	}
+	if c := figures(t, stores[0], 7).Builds[0].Days[0]; c.Started != ids || c.Again != ids || c.IDs != ids || c.Reports != 4*ids {
+		t.Errorf("of %d ids that have reported four times, it is said: %+v", ids, c)
+	}
+}
+
+func backfill(t *testing.T, s *db.Store, reports []db.Recorded) {
+	t.Helper()
+	_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
+		for _, r := range reports {
+			if !yield(r) {
+				return
+			}
+		}
+	}, func(func(db.Checked) bool) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func followed(t *testing.T, name string) (lives int) {
+	t.Helper()
+	if err := raw(t, name).QueryRow("SELECT count(*) FROM life").Scan(&lives); err != nil {
+		t.Fatal(err)
+	}
+	return lives
+}
