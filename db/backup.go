@@ -67,26 +67,31 @@ func (f *sqliteFile) copyInto(ctx context.Context, s *Store, path, _ string, pro
 	if err := checkSpace(ctx, conn, path); err != nil {
 		return err
 	}
+	pace, err := newPace(path, f.path+"-wal")
+	if err != nil {
+		return err
+	}
 	err = conn.Raw(func(driver any) error {
 		b, err := driver.(backer).NewBackup(fileURL(path, whole))
 		if err != nil {
 			return err
 		}
-		return errors.Join(f.steps(ctx, b, progress), b.Finish())
+		return errors.Join(f.steps(ctx, b, pace, progress), b.Finish())
 	})
+	err = errors.Join(err, pace.close())
 	if err == nil {
 		err = makePlain(ctx, path)
 	}
 	return err
 }
 
-func (f *sqliteFile) steps(ctx context.Context, b *sqlite.Backup, progress func(done, total int64)) error {
+func (f *sqliteFile) steps(ctx context.Context, b *sqlite.Backup, pace *pace, progress func(done, total int64)) error {
 	for more := true; more; {
 		var err error
 		if more, err = b.Step(backupStep); err != nil {
 			return err
 		}
-		if err := errors.Join(ctx.Err(), f.checkGrowth(int64(b.PageCount()))); err != nil {
+		if err := errors.Join(pace.step(ctx), f.checkGrowth(int64(b.PageCount()))); err != nil {
 			return err
 		}
 		progress(int64(b.PageCount()-b.Remaining()), int64(b.PageCount()))

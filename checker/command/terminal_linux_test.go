@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -61,11 +62,14 @@ func onTerminal(t *testing.T, columns int, args ...string) string {
 		b, _ := io.ReadAll(master) // ends with an error once the other side is closed
 		shown <- string(b)
 	}()
-	status := command.Run(context.Background(), args, command.IO{Out: terminal, Err: terminal})
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = environment("relcheck")
+	cmd.Stdout, cmd.Stderr = terminal, terminal
+	err := cmd.Run()
 	terminal.Close()
 	text := strings.ReplaceAll(<-shown, "\r\n", "\n")
-	if status != 0 {
-		t.Fatalf("exit status %d\n%s", status, text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
 	}
 	return text
 }
