@@ -40,6 +40,9 @@ var (
 	maxGrowth int64 = 1 << 30
 )
 
+// pageSize is that of every store, in bytes.
+const pageSize = 4096
+
 // whole is how the file of a backup is written: nobody reads it before it is synced.
 const whole = "mode=rw&_error_rc=1&_pragma=journal_mode(off)&_pragma=synchronous(off)"
 
@@ -91,7 +94,8 @@ func (f *sqliteFile) steps(ctx context.Context, b *sqlite.Backup, pace *pace, pr
 		if more, err = b.Step(backupStep); err != nil {
 			return err
 		}
-		if err := errors.Join(pace.step(ctx), f.checkGrowth(int64(b.PageCount()))); err != nil {
+		bound := max(maxGrowth, int64(b.PageCount())*pageSize)
+		if err := errors.Join(pace.step(ctx, bound), f.checkGrowth(bound)); err != nil {
 			return err
 		}
 		progress(int64(b.PageCount()-b.Remaining()), int64(b.PageCount()))
@@ -118,10 +122,9 @@ func checkSpace(ctx context.Context, q querier, path string) error {
 }
 
 // checkGrowth gives up a copy that others write faster than it is made.
-func (f *sqliteFile) checkGrowth(pages int64) error {
-	const pageSize = 4096
+func (f *sqliteFile) checkGrowth(bound int64) error {
 	wal := sizeOf(f.path + "-wal")
-	if wal <= max(maxGrowth, pages*pageSize) {
+	if wal <= bound {
 		return nil
 	}
 	return fmt.Errorf("%s-wal has grown to %d MB meanwhile; the backup takes too long beside what is recorded: try again, to a faster disk", f.path, wal>>20)
