@@ -11,9 +11,10 @@ import (
 )
 
 // A backup rests after each step while somebody records, has each on the disk before,
-// and is whole. Where nobody records it takes no rest.
+// and is whole. Where nobody records it takes no rest, nor where it would have to be
+// given up otherwise.
 func TestBackupGivesWay(t *testing.T) {
-	_, s := manyPages(t)
+	path, s := manyPages(t)
 	w := writer(t, s)
 	defer w.Close()
 	record := func() {
@@ -26,6 +27,13 @@ func TestBackupGivesWay(t *testing.T) {
 	}
 	if rested, steps := restsOf(t, s, func() {}); rested == steps || steps < 3 {
 		t.Errorf("%d of %d steps were followed by a rest while nobody recorded", rested, steps)
+	}
+	for logSize(t, path) < 1<<20 {
+		record()
+	}
+	defer db.GrowthOf(db.GrowthOf(logSize(t, path) * 3 / 2))
+	if rested, steps := restsOf(t, s, record); rested == steps || steps < 3 {
+		t.Errorf("%d of %d steps were followed by a rest while the log was long", rested, steps)
 	}
 }
 

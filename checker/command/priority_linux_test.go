@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,25 +28,25 @@ func niceness(pid int) (all []int) {
 	return all
 }
 
-// mildest is how nice the threads of a process are at least.
-func mildest(pid int) int {
-	least := 100
-	for _, n := range niceness(pid) {
-		least = min(least, n)
+// mildest is how nice the threads of a process are at least, and how many it has.
+func mildest(pid int) (least, threads int) {
+	all := niceness(pid)
+	if len(all) == 0 {
+		return 0, 0
 	}
-	return least
+	return slices.Min(all), len(all)
 }
 
 // Whoever makes a backup, or looks into a store, takes what a server leaves of the
 // processors. The control, a server, takes as much as it gets.
 func TestGivesWay(t *testing.T) {
 	store := filled(t, *backedUp)
-	own := mildest(os.Getpid())
+	own, _ := mildest(os.Getpid())
 	if own >= 19 {
 		missing(t, "a priority that can still be lowered; run this less nicely")
 	}
 	served := serve(t, store)
-	if nice := mildest(served.cmd.Process.Pid); nice != own {
+	if nice, _ := mildest(served.cmd.Process.Pid); nice != own {
 		t.Errorf("a server has become %d nice, of %d", nice, own)
 	}
 	for _, command := range []string{"backup", "doctor"} {
@@ -63,7 +64,9 @@ func TestGivesWay(t *testing.T) {
 	}
 }
 
-// nicestOf runs a command, and returns how nice all of it was at some time.
+// nicestOf runs a command, and returns how nice all of it was at some time. Of that
+// the times do not tell at which it had fewer threads than it came to have: it had
+// just begun, or was about to end.
 func nicestOf(t *testing.T, args ...string) (nicest int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
@@ -73,10 +76,13 @@ func nicestOf(t *testing.T, args ...string) (nicest int) {
 	}
 	ended := make(chan error)
 	go func() { ended <- cmd.Wait() }()
-	nicest = -20
+	most := 0
 	for {
-		if n := mildest(cmd.Process.Pid); n < 100 {
-			nicest = max(nicest, n)
+		switch nice, threads := mildest(cmd.Process.Pid); {
+		case threads > most:
+			most, nicest = threads, nice
+		case threads == most && most > 0:
+			nicest = max(nicest, nice)
 		}
 		select {
 		case err := <-ended:
