@@ -43,7 +43,7 @@ func restsOf(t *testing.T, s *db.Store, between func()) (rested, steps int) {
 	t.Helper()
 	var began, synced time.Time
 	sync := db.SyncBy(nil)
-	defer db.SyncBy(sync)
+	defer func() { db.SyncBy(sync) }()
 	db.SyncBy(func(f *os.File) error {
 		defer func() { synced = time.Now() }()
 		return sync(f)
