@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"relcheck/checker"
-	"relcheck/checker/command"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
@@ -74,13 +73,14 @@ func onTerminal(t *testing.T, columns int, args ...string) string {
 	return text
 }
 
+// piped runs a command whose output goes to a pipe.
 func piped(t *testing.T, args ...string) string {
 	t.Helper()
-	var b strings.Builder
-	if status := command.Run(context.Background(), args, command.IO{Out: &b, Err: &b}); status != 0 {
-		t.Fatalf("exit status %d\n%s", status, b.String())
+	out, status := relcheckStatus(t, args...)
+	if status != 0 {
+		t.Fatalf("exit status %d\n%s", status, out)
 	}
-	return b.String()
+	return out
 }
 
 const hostileTitle = "Evil\x1b[2J\x1b]0;owned\a\u009b31m\u202e\r\b\x00\n<script>"
