@@ -40,6 +40,9 @@ var (
 	maxGrowth int64 = 1 << 30
 )
 
+// pageSize is that of every store, in bytes.
+const pageSize = 4096
+
 // whole is how the file of a backup is written: nobody reads it before it is synced.
 const whole = "mode=rw&_error_rc=1&_pragma=journal_mode(off)&_pragma=synchronous(off)"
 
@@ -67,26 +70,32 @@ func (f *sqliteFile) copyInto(ctx context.Context, s *Store, path, _ string, pro
 	if err := checkSpace(ctx, conn, path); err != nil {
 		return err
 	}
+	pace, err := newPace(path, f.path+"-wal")
+	if err != nil {
+		return err
+	}
 	err = conn.Raw(func(driver any) error {
 		b, err := driver.(backer).NewBackup(fileURL(path, whole))
 		if err != nil {
 			return err
 		}
-		return errors.Join(f.steps(ctx, b, progress), b.Finish())
+		return errors.Join(f.steps(ctx, b, pace, progress), b.Finish())
 	})
+	err = errors.Join(err, pace.close())
 	if err == nil {
 		err = makePlain(ctx, path)
 	}
 	return err
 }
 
-func (f *sqliteFile) steps(ctx context.Context, b *sqlite.Backup, progress func(done, total int64)) error {
+func (f *sqliteFile) steps(ctx context.Context, b *sqlite.Backup, pace *pace, progress func(done, total int64)) error {
 	for more := true; more; {
 		var err error
 		if more, err = b.Step(backupStep); err != nil {
 			return err
 		}
-		if err := errors.Join(ctx.Err(), f.checkGrowth(int64(b.PageCount()))); err != nil {
+		bound := max(maxGrowth, int64(b.PageCount())*pageSize)
+		if err := errors.Join(pace.step(ctx, bound), f.checkGrowth(bound)); err != nil {
 			return err
 		}
 		progress(int64(b.PageCount()-b.Remaining()), int64(b.PageCount()))
@@ -113,10 +122,9 @@ func checkSpace(ctx context.Context, q querier, path string) error {
 }
 
 // checkGrowth gives up a copy that others write faster than it is made.
-func (f *sqliteFile) checkGrowth(pages int64) error {
-	const pageSize = 4096
+func (f *sqliteFile) checkGrowth(bound int64) error {
 	wal := sizeOf(f.path + "-wal")
-	if wal <= max(maxGrowth, pages*pageSize) {
+	if wal <= bound {
 		return nil
 	}
 	return fmt.Errorf("%s-wal has grown to %d MB meanwhile; the backup takes too long beside what is recorded: try again, to a faster disk", f.path, wal>>20)

@@ -22,7 +22,7 @@ func (s *Store) expireReports(ctx context.Context, product int64, before time.Ti
 		if oldest.Int64 < before.Unix() {
 			err = s.inTx(ctx, func(tx *sql.Tx) error { return s.expirePage(ctx, tx, product, after, end.Int64, before) })
 			if err == nil {
-				err = rest(ctx)
+				err = rest(ctx, removalPause)
 			}
 		}
 		if err != nil {
@@ -46,12 +46,12 @@ func (s *Store) expirePage(ctx context.Context, tx *sql.Tx, product, after, last
 	return s.retire(ctx, tx, last)
 }
 
-// rest lets others have their turn to write.
-func rest(ctx context.Context) error {
+// rest lets others have their turn.
+func rest(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(removalPause):
+	case <-time.After(d):
 		return nil
 	}
 }
@@ -76,7 +76,7 @@ func (s *Store) expireRollups(ctx context.Context, product int64, before stats.D
 			return nil
 		})
 		if err == nil {
-			err = rest(ctx)
+			err = rest(ctx, removalPause)
 		}
 		if err != nil {
 			return err

@@ -113,6 +113,15 @@ var Holding = holding
 // SmallBackups makes the backups of this process take steps of so many pages.
 func SmallBackups(step int32) { backupStep = step }
 
+// SyncBy has what is written get to the disk in another way, and returns the one before.
+func SyncBy(sync func(*os.File) error) (before func(*os.File) error) {
+	before, harden = harden, sync
+	return before
+}
+
+// RestOf is for how long a backup waits after a step that took so long.
+func RestOf(took time.Duration) time.Duration { return min(restFor*took, longestRest) }
+
 // GrowthOf lets a log become so long during a backup, or as long as the store is,
 // and returns how long it might be before.
 func GrowthOf(bytes int64) (before int64) {

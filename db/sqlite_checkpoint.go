@@ -17,6 +17,9 @@ const (
 	// grows by 4 MB a second where a disk takes no time at all. To that SQLite
 	// shortens one that has grown, see settings.
 	maxLog = 64 << 20
+	// longLog is from where on it is an error if it grows: the backup of a large
+	// store, which rests, lets it become half as large beside a busy server.
+	longLog = 256 << 20
 	// trimWait is how long all who write wait for the log to be emptied.
 	trimWait = 500 * time.Millisecond
 	// shortWait is how long they do where it is likely to be in vain.
@@ -54,7 +57,7 @@ func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
 	reading.Lock()
 	defer reading.Unlock()
 	emptied, err := f.checkpoint(ctx, trimWait)
-	if size := sizeOf(f.path + "-wal"); err == nil && !emptied && size > maxLog {
+	if size := sizeOf(f.path + "-wal"); err == nil && !emptied && size > longLog {
 		err = fmt.Errorf("%s-wal has grown to %d MB, for a backup, or another program, reads the store; if it does not get shorter, end that", f.path, size>>20)
 	}
 	return err

@@ -25,6 +25,7 @@ relcheck serve --backup-dir makes backups by itself.`,
   relcheck backup copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			giveWay()
 			return withExisting(cmd.Context(), name, func(s *db.Store) error {
 				return backUp(cmd.Context(), s, args[0], streams)
 			})

@@ -33,6 +33,7 @@ The exit status is 1 if there is a problem.`,
   relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			giveWay()
 			d := newDoctor(streams)
 			d.environment(cmd.Root())
 			d.backups(backups)

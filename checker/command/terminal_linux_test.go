@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"relcheck/checker"
-	"relcheck/checker/command"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
@@ -61,22 +61,26 @@ func onTerminal(t *testing.T, columns int, args ...string) string {
 		b, _ := io.ReadAll(master) // ends with an error once the other side is closed
 		shown <- string(b)
 	}()
-	status := command.Run(context.Background(), args, command.IO{Out: terminal, Err: terminal})
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = environment("relcheck")
+	cmd.Stdout, cmd.Stderr = terminal, terminal
+	err := cmd.Run()
 	terminal.Close()
 	text := strings.ReplaceAll(<-shown, "\r\n", "\n")
-	if status != 0 {
-		t.Fatalf("exit status %d\n%s", status, text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
 	}
 	return text
 }
 
+// piped runs a command whose output goes to a pipe.
 func piped(t *testing.T, args ...string) string {
 	t.Helper()
-	var b strings.Builder
-	if status := command.Run(context.Background(), args, command.IO{Out: &b, Err: &b}); status != 0 {
-		t.Fatalf("exit status %d\n%s", status, b.String())
+	out, status := relcheckStatus(t, args...)
+	if status != 0 {
+		t.Fatalf("exit status %d\n%s", status, out)
 	}
-	return b.String()
+	return out
 }
 
 const hostileTitle = "Evil\x1b[2J\x1b]0;owned\a\u009b31m\u202e\r\b\x00\n<script>"
