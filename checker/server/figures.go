@@ -34,16 +34,17 @@ func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (
 	if public {
 		fresh = publicFresh // which ends with yesterday
 	}
-	v, err := s.views.get(r.Context(), viewKey{p, q, today}, fresh, func(ctx context.Context) (*stats.View, error) {
-		return s.read(ctx, p, q, today)
+	v, err := s.views.get(r.Context(), viewKey{p, q, today, public}, fresh, func(ctx context.Context) (*stats.View, error) {
+		v, err := s.read(ctx, p, q, today)
+		if err == nil && public {
+			v = v.Public(s.options.PublicThreshold)
+		}
+		return v, err
 	})
 	if err != nil {
-		return nil, s.unread(r, name, err)
+		err = s.unread(r, name, err)
 	}
-	if public {
-		v = v.Public(s.options.PublicThreshold)
-	}
-	return v, nil
+	return v, err
 }
 
 func (s *Server) read(ctx context.Context, p *product, q stats.Query, today stats.Day) (*stats.View, error) {
@@ -72,11 +73,30 @@ func (s *Server) unread(r *http.Request, product string, err error) error {
 // HTTP server allows some more time for the answer.
 const queryTime = 25 * time.Second
 
-// timed lets h ask the store for so long and no longer.
+// timed lets h ask the store for so long and no longer, in its turn.
 func (s *Server) timed(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), s.within)
 		defer cancel()
+		if err := s.paced(ctx); err != nil {
+			return err
+		}
 		return h(w, r.WithContext(ctx))
 	}
+}
+
+// readersASecond is how many pages and tables are answered, on and on, and
+// readersAtOnce how many more after a pause. Those who ask for them without any
+// pause wait for their turn: they are not to take what others need to report.
+const readersASecond, readersAtOnce = 100, 20
+
+// paced waits for the turn of one who reads.
+func (s *Server) paced(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, viewWait)
+	defer cancel()
+	if s.pace.Wait(ctx) != nil {
+		s.limits.cutOff.Inc()
+		return busy()
+	}
+	return nil
 }
