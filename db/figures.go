@@ -167,25 +167,25 @@ func (r *reading) readChecks(ctx context.Context) error {
 	return rows.Err()
 }
 
-// sketch is a rollup as it is stored.
-type sketch struct {
-	stats.Period
-	data []byte
-}
+// sketches are the rollups of a build as they are stored.
+type sketches map[stats.Period][]byte
 
 // readSketches reads the rollups that the range and its parts are summed up from,
 // by build.
-func (r *reading) readSketches(ctx context.Context) (map[int64][]sketch, error) {
+func (r *reading) readSketches(ctx context.Context) (map[int64]sketches, error) {
 	days := map[stats.Span][]int64{}
 	for _, p := range stats.Needed(r.figures.Range, r.figures.Known) {
 		days[p.Span] = append(days[p.Span], int64(p.Day))
 	}
-	all := make(map[int64][]sketch, len(r.builds))
+	all := make(map[int64]sketches, len(r.builds))
+	for id := range r.builds {
+		all[id] = sketches{}
+	}
 	for span, list := range days {
 		in, list := r.in("$3", list)
 		err := eachSketch(ctx, r.tx, func(slot stats.Slot, data []byte) error {
-			if r.builds[slot.Build] != nil {
-				all[slot.Build] = append(all[slot.Build], sketch{slot.Period, bytes.Clone(data)})
+			if of := all[slot.Build]; of != nil {
+				of[slot.Period] = bytes.Clone(data)
 			}
 			return nil
 		}, "product = $1 AND span = $2 AND day "+in, r.product, span, list)
@@ -198,7 +198,7 @@ func (r *reading) readSketches(ctx context.Context) (map[int64][]sketch, error) 
 
 // sum adds up the rollups of each build. It has nobody above it who would survive
 // its panic.
-func (r *reading) sum(ctx context.Context, all map[int64][]sketch) {
+func (r *reading) sum(ctx context.Context, all map[int64]sketches) {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
@@ -208,15 +208,10 @@ func (r *reading) sum(ctx context.Context, all map[int64][]sketch) {
 	}()
 	sums := stats.NewSums(r.figures.Range)
 	for id, b := range r.builds {
-		rollups := make(map[stats.Period]*stats.Rollup, len(all[id]))
-		for _, s := range all[id] {
-			rollups[s.Period] = new(stats.Rollup)
-			if err = rollups[s.Period].UnmarshalBinary(s.data); err != nil {
-				err = badSketch(stats.Slot{Period: s.Period, Build: id}, err)
-				return
-			}
+		if err = sums.Of(b, all[id]); err != nil {
+			err = fmt.Errorf("build %d: %w", id, err)
+			return
 		}
-		sums.Of(b, rollups)
 		if err = ctx.Err(); err != nil {
 			return
 		}

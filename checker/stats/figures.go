@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -110,15 +111,17 @@ func windows(r Range) []Range {
 	return []Range{r, day, day.Before(), week, week.Before(), month, month.Before(), r.Before()}
 }
 
-// Sums sums up builds over several days.
+// Sums sums up builds over several days. One is for one goroutine.
 type Sums struct {
 	covers [][]Period // of the windows
 	tally  tally
+	opened map[Period]*packed // of the build that is summed up
+	spare  []*packed
 }
 
 // NewSums prepares to sum up a range.
 func NewSums(r Range) *Sums {
-	s := new(Sums)
+	s := &Sums{opened: map[Period]*packed{}}
 	for _, window := range windows(r) {
 		s.covers = append(s.covers, window.Cover())
 	}
@@ -126,45 +129,95 @@ func NewSums(r Range) *Sums {
 }
 
 // Of fills in what is summed up over several days, from the rollups of those
-// periods in [Needed] that have any.
-func (s *Sums) Of(b *BuildFigures, rollups map[Period]*Rollup) {
+// periods in [Needed] that have any, in the form of [Rollup.AppendBinary].
+func (s *Sums) Of(b *BuildFigures, rollups map[Period][]byte) error {
+	if err := s.open(rollups); err != nil {
+		return err
+	}
 	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
 		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
 	for i, cover := range s.covers {
-		var parts []*Rollup
+		var parts []*packed
 		for _, p := range cover {
-			if rollup := rollups[p]; rollup != nil {
+			if rollup := s.opened[p]; rollup != nil {
 				parts = append(parts, rollup)
 			}
 		}
 		s.tally.reset()
-		if i > 0 {
-			*into[i] = s.tally.distinct(parts)
-			continue
+		var err error
+		if i == 0 {
+			err = s.whole(b, parts)
+		} else {
+			*into[i], err = s.tally.distinct(parts)
 		}
-		for _, part := range parts {
-			b.Reports += part.Reports
-			b.Heaps.Merge(part.Heaps)
+		if err != nil {
+			return fmt.Errorf("rollups from %s to %s: %w", cover[0].Day, cover[len(cover)-1].Range().To, err)
 		}
-		b.Distinct = s.tally.byHeap(parts)
+	}
+	return nil
+}
+
+// open finds the parts of some rollups.
+func (s *Sums) open(rollups map[Period][]byte) error {
+	for _, p := range s.opened {
+		s.spare = append(s.spare, p)
+	}
+	clear(s.opened)
+	for period, form := range rollups {
+		if len(s.spare) == 0 {
+			s.spare = append(s.spare, new(packed))
+		}
+		last := len(s.spare) - 1
+		p := s.spare[last]
+		s.spare, s.opened[period] = s.spare[:last], p
+		if err := p.open(form); err != nil {
+			return fmt.Errorf("the rollup from %s on: %w", period.Day, err)
+		}
+	}
+	return nil
+}
+
+// whole sums up the whole range.
+func (s *Sums) whole(b *BuildFigures, parts []*packed) (err error) {
+	for _, part := range parts {
+		b.Reports += part.reports
+		if err := part.addHeaps(&b.Heaps); err != nil {
+			return err
+		}
+	}
+	b.Distinct, err = s.tally.byHeap(parts)
+	return err
+}
+
+// Sum is [Sums.Of] for one build, from rollups that were not written yet.
+func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
+	forms := make(map[Period][]byte, len(rollups))
+	for p, rollup := range rollups {
+		form, err := rollup.AppendBinary(nil)
+		if err != nil {
+			panic(err) // no rollup is refused
+		}
+		forms[p] = form
+	}
+	if err := NewSums(r).Of(b, forms); err != nil {
+		panic(err) // they were written just now
 	}
 }
 
-// Sum is [Sums.Of] for one build.
-func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) { NewSums(r).Of(b, rollups) }
-
 // distinct counts the ids of some rollups.
-func (t *tally) distinct(rollups []*Rollup) int64 {
+func (t *tally) distinct(rollups []*packed) (int64, error) {
 	for _, r := range rollups {
-		for _, h := range r.classes {
-			t.add(h.ids)
+		for _, c := range r.classes {
+			if err := t.addForm(c.form); err != nil {
+				return 0, err
+			}
 		}
 	}
-	return t.count()
+	return t.count(), nil
 }
 
 // byHeap counts the ids of some rollups, and those above each limit.
-func (t *tally) byHeap(rollups []*Rollup) Distinct {
+func (t *tally) byHeap(rollups []*packed) (Distinct, error) {
 	d := Distinct{Exceed: make([]int64, len(heapLimits)+1)}
 	left := make([]int, len(rollups)) // classes of each that are still to be added
 	for i, r := range rollups {
@@ -173,7 +226,9 @@ func (t *tally) byHeap(rollups []*Rollup) Distinct {
 	for class := len(heapLimits) + 1; class >= 0 && len(rollups) > 0; class-- {
 		for i, r := range rollups {
 			if n := left[i]; n > 0 && r.classes[n-1].class == class {
-				t.add(r.classes[n-1].ids)
+				if err := t.addForm(r.classes[n-1].form); err != nil {
+					return d, err
+				}
 				left[i]--
 			}
 		}
@@ -182,7 +237,7 @@ func (t *tally) byHeap(rollups []*Rollup) Distinct {
 			d.Exceed[class-1] = d.IDs
 		}
 	}
-	return d
+	return d, nil
 }
 
 // AddChecks adds questions without an id to a day.

@@ -1,6 +1,10 @@
 package stats
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
 
 // tally counts the distinct ids of many sets, and is what they come to when they
 // are merged, but for much less work: it keeps them out of order, and counts on
@@ -24,18 +28,51 @@ func (t *tally) reset() {
 }
 
 func (t *tally) add(s *IDs) {
-	if s.many == nil {
-		for _, h := range s.few {
-			t.insert(h)
-		}
+	if s.many != nil {
+		t.addMany(s.many)
 		return
 	}
+	for _, h := range s.few {
+		t.insert(h)
+	}
+}
+
+func (t *tally) addMany(many []uint8) {
 	if t.many == nil {
 		t.bound()
 	}
-	for i, rank := range s.many {
+	for i, rank := range many {
 		t.raise(uint32(i), rank)
 	}
+}
+
+// addFew adds ids of four bytes each, which have to be in order.
+func (t *tally) addFew(b []byte) error {
+	last := int64(-1)
+	for ; len(b) >= 4; b = b[4:] {
+		h := binary.LittleEndian.Uint32(b)
+		if int64(h) <= last {
+			return errIDs
+		}
+		last = int64(h)
+		t.insert(h)
+	}
+	return nil
+}
+
+// addForm adds ids in the form of [IDs.AppendBinary].
+func (t *tally) addForm(b []byte) error {
+	few, many, err := openIDs(b)
+	switch {
+	case err != nil:
+		return err
+	case many == nil:
+		return t.addFew(few)
+	case slices.Max(many) > maxRank:
+		return errIDs
+	}
+	t.addMany(many)
+	return nil
 }
 
 func (t *tally) insert(h uint32) {
