@@ -113,34 +113,49 @@ func windows(r Range) []Range {
 
 // Sums sums up builds over several days. One is for one goroutine.
 type Sums struct {
-	covers [][]Period // of the windows
+	places map[Period]int // of all periods that are summed up
+	covers [][]int        // of the windows, by the places of their periods
+	opened []packed       // the rollups of a build, by place
 	tally  tally
-	opened map[Period]*packed // of the build that is summed up
-	spare  []*packed
+}
+
+// Written is a rollup in the form of [Rollup.AppendBinary].
+type Written struct {
+	Period
+	Form []byte
 }
 
 // NewSums prepares to sum up a range.
 func NewSums(r Range) *Sums {
-	s := &Sums{opened: map[Period]*packed{}}
+	s := &Sums{places: map[Period]int{}}
 	for _, window := range windows(r) {
-		s.covers = append(s.covers, window.Cover())
+		var cover []int
+		for _, p := range window.Cover() {
+			if _, known := s.places[p]; !known {
+				s.places[p] = len(s.places)
+			}
+			cover = append(cover, s.places[p])
+		}
+		s.covers = append(s.covers, cover)
 	}
+	s.opened = make([]packed, len(s.places))
 	return s
 }
 
 // Of fills in what is summed up over several days, from the rollups of those
-// periods in [Needed] that have any, in the form of [Rollup.AppendBinary].
-func (s *Sums) Of(b *BuildFigures, rollups map[Period][]byte) error {
+// periods in [Needed] that have any.
+func (s *Sums) Of(b *BuildFigures, rollups []Written) error {
 	if err := s.open(rollups); err != nil {
 		return err
 	}
 	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
 		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
+	var parts []*packed
 	for i, cover := range s.covers {
-		var parts []*packed
-		for _, p := range cover {
-			if rollup := s.opened[p]; rollup != nil {
-				parts = append(parts, rollup)
+		parts = parts[:0]
+		for _, place := range cover {
+			if p := &s.opened[place]; p.there {
+				parts = append(parts, p)
 			}
 		}
 		s.tally.reset()
@@ -151,27 +166,24 @@ func (s *Sums) Of(b *BuildFigures, rollups map[Period][]byte) error {
 			*into[i], err = s.tally.distinct(parts)
 		}
 		if err != nil {
-			return fmt.Errorf("rollups from %s to %s: %w", cover[0].Day, cover[len(cover)-1].Range().To, err)
+			return err
 		}
 	}
 	return nil
 }
 
 // open finds the parts of some rollups.
-func (s *Sums) open(rollups map[Period][]byte) error {
-	for _, p := range s.opened {
-		s.spare = append(s.spare, p)
+func (s *Sums) open(rollups []Written) error {
+	for i := range s.opened {
+		s.opened[i].there = false
 	}
-	clear(s.opened)
-	for period, form := range rollups {
-		if len(s.spare) == 0 {
-			s.spare = append(s.spare, new(packed))
+	for _, one := range rollups {
+		place, asked := s.places[one.Period]
+		if !asked {
+			continue
 		}
-		last := len(s.spare) - 1
-		p := s.spare[last]
-		s.spare, s.opened[period] = s.spare[:last], p
-		if err := p.open(form); err != nil {
-			return fmt.Errorf("the rollup from %s on: %w", period.Day, err)
+		if err := s.opened[place].open(one.Form); err != nil {
+			return fmt.Errorf("from %s on: %w", one.Day, err)
 		}
 	}
 	return nil
@@ -191,15 +203,15 @@ func (s *Sums) whole(b *BuildFigures, parts []*packed) (err error) {
 
 // Sum is [Sums.Of] for one build, from rollups that were not written yet.
 func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
-	forms := make(map[Period][]byte, len(rollups))
+	var written []Written
 	for p, rollup := range rollups {
 		form, err := rollup.AppendBinary(nil)
 		if err != nil {
 			panic(err) // no rollup is refused
 		}
-		forms[p] = form
+		written = append(written, Written{p, form})
 	}
-	if err := NewSums(r).Of(b, forms); err != nil {
+	if err := NewSums(r).Of(b, written); err != nil {
 		panic(err) // they were written just now
 	}
 }

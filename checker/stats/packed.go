@@ -1,10 +1,15 @@
 package stats
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
 
 // packed is a rollup in the form of [Rollup.AppendBinary], to be summed up as it
 // is: a year is the sum of a thousand, each of which is looked at once.
 type packed struct {
+	there   bool // whether there is one
 	reports int64
 	buckets int64       // how many follow
 	heaps   []byte      // by bucket
@@ -20,7 +25,7 @@ type packedIDs struct {
 // open finds the parts of a form, which it keeps. What is in them is looked at by
 // those who read it.
 func (p *packed) open(b []byte) error {
-	*p = packed{classes: p.classes[:0]}
+	*p = packed{there: true, classes: p.classes[:0]}
 	if len(b) == 0 || b[0] != rollupForm {
 		return fmt.Errorf("%w, or were written by a newer relcheck", errRollup)
 	}
@@ -83,8 +88,11 @@ func (r *reader) numbers(pairs int64) []byte {
 	}
 	left *= 2
 	end := 0
+	for ; left >= 8 && end+8 <= len(r.b); end += 8 {
+		left -= int64(bits.OnesCount64(^binary.LittleEndian.Uint64(r.b[end:]) & lastBytes))
+	}
 	for ; left > 0 && end < len(r.b); end++ {
-		if r.b[end] < 0x80 { // is the last byte of one
+		if r.b[end]&0x80 == 0 {
 			left--
 		}
 	}
@@ -93,3 +101,6 @@ func (r *reader) numbers(pairs int64) []byte {
 	}
 	return r.bytes(int64(end))
 }
+
+// lastBytes are the bits that are 0 in the last byte of a number, for eight bytes.
+const lastBytes = 0x8080808080808080

@@ -10,13 +10,14 @@ import (
 // are merged, but for much less work: it keeps them out of order, and counts on
 // the way. The zero value has none.
 type tally struct {
-	few  []uint32 // a hash table of numbers that are not 0; each is at its place or some way behind it
-	used []uint32 // the places of the table that are
-	zero bool     // whether 0 was among them
-	n    int      // how many they are
+	few  *[registers]uint32 // a hash table of numbers that are not 0; each is at its place or some way behind it
+	used []uint32           // the places of the table that are
+	zero bool               // whether 0 was among them
+	n    int                // how many they are
 
-	many []uint8          // the registers, once they are too many
-	of   [maxRank + 1]int // how many registers have each value
+	many  *[registers]uint8 // once they are too many
+	spare *[registers]uint8 // all 0, for the next time
+	of    [maxRank + 1]int  // how many registers have each value
 }
 
 // reset forgets all ids, and keeps the memory.
@@ -24,7 +25,12 @@ func (t *tally) reset() {
 	for _, i := range t.used {
 		t.few[i] = 0
 	}
-	*t = tally{few: t.few, used: t.used[:0]}
+	spare := t.spare
+	if t.many != nil {
+		spare = t.many
+		clear(spare[:])
+	}
+	*t = tally{few: t.few, used: t.used[:0], spare: spare}
 }
 
 func (t *tally) add(s *IDs) {
@@ -49,13 +55,23 @@ func (t *tally) addMany(many []uint8) {
 // addFew adds ids of four bytes each, which have to be in order.
 func (t *tally) addFew(b []byte) error {
 	last := int64(-1)
-	for ; len(b) >= 4; b = b[4:] {
+	for ; len(b) >= 4 && t.many == nil; b = b[4:] {
 		h := binary.LittleEndian.Uint32(b)
 		if int64(h) <= last {
 			return errIDs
 		}
 		last = int64(h)
 		t.insert(h)
+	}
+	for many := t.many; len(b) >= 4; b = b[4:] {
+		h := binary.LittleEndian.Uint32(b)
+		if int64(h) <= last {
+			return errIDs
+		}
+		last = int64(h)
+		if i, rank := place(h); rank > many[i] {
+			t.raise(i, rank)
+		}
 	}
 	return nil
 }
@@ -81,7 +97,7 @@ func (t *tally) insert(h uint32) {
 		return
 	}
 	if t.few == nil {
-		t.few = make([]uint32, registers)
+		t.few = new([registers]uint32)
 	}
 	if h == 0 {
 		if !t.zero {
@@ -106,7 +122,10 @@ func (t *tally) insert(h uint32) {
 
 // bound goes over to registers.
 func (t *tally) bound() {
-	t.many = make([]uint8, registers)
+	t.many, t.spare = t.spare, nil
+	if t.many == nil {
+		t.many = new([registers]uint8)
+	}
 	t.of[0] = registers
 	for _, i := range t.used {
 		t.raise(place(t.few[i]))

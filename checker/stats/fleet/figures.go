@@ -93,13 +93,10 @@ func (f *Folded) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figu
 	for _, p := range stats.Needed(r, figures.Known) {
 		needed[p] = true
 	}
-	rollups, sums := map[int64]map[stats.Period][]byte{}, stats.NewSums(r)
+	rollups, sums := map[int64][]stats.Written{}, stats.NewSums(r)
 	for slot, rolled := range f.rollups {
 		if needed[slot.Period] && keep(f.log.builds[slot.Build]) {
-			if rollups[slot.Build] == nil {
-				rollups[slot.Build] = map[stats.Period][]byte{}
-			}
-			rollups[slot.Build][slot.Period] = rolled.data
+			rollups[slot.Build] = append(rollups[slot.Build], stats.Written{Period: slot.Period, Form: rolled.data})
 		}
 	}
 	counts := f.counts(r, keep)
