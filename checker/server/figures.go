@@ -88,7 +88,7 @@ func (s *Server) timed(h handler) handler {
 // readersASecond is how many pages and tables are answered, on and on, and
 // readersAtOnce how many more after a pause. Those who ask for them without any
 // pause wait for their turn: they are not to take what others need to report.
-const readersASecond, readersAtOnce = 100, 20
+const readersASecond, readersAtOnce = 50, 20
 
 // paced waits for the turn of one who reads.
 func (s *Server) paced(ctx context.Context) error {
