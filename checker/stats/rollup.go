@@ -171,6 +171,11 @@ type reader struct {
 }
 
 func (r *reader) count() int64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 { // as most are
+		n := int64(r.b[0])
+		r.b = r.b[1:]
+		return n
+	}
 	n, size := binary.Uvarint(r.b)
 	return int64(n&(1<<63-1)) * r.taken(size)
 }
