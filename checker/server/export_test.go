@@ -19,10 +19,10 @@ const (
 
 // Bounds of pages, see there.
 const (
-	MaxPages       = maxPages
-	MaxPageBytes   = maxPageBytes
-	ReadersASecond = readersASecond
-	ReadersAtOnce  = readersAtOnce
+	MaxPages     = maxPages
+	MaxPageBytes = maxPageBytes
+	BytesASecond = bytesASecond
+	BytesAtOnce  = bytesAtOnce
 )
 
 // Route is a route that tests add.

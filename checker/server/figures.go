@@ -73,30 +73,11 @@ func (s *Server) unread(r *http.Request, product string, err error) error {
 // HTTP server allows some more time for the answer.
 const queryTime = 25 * time.Second
 
-// timed lets h ask the store for so long and no longer, in its turn.
+// timed lets h ask the store for so long and no longer.
 func (s *Server) timed(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		ctx, cancel := context.WithTimeout(r.Context(), s.within)
 		defer cancel()
-		if err := s.paced(ctx); err != nil {
-			return err
-		}
 		return h(w, r.WithContext(ctx))
 	}
-}
-
-// readersASecond is how many pages and tables are answered, on and on, and
-// readersAtOnce how many more after a pause. Those who ask for them without any
-// pause wait for their turn: they are not to take what others need to report.
-const readersASecond, readersAtOnce = 50, 20
-
-// paced waits for the turn of one who reads.
-func (s *Server) paced(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, viewWait)
-	defer cancel()
-	if s.pace.Wait(ctx) != nil {
-		s.limits.cutOff.Inc()
-		return busy()
-	}
-	return nil
 }

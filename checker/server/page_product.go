@@ -50,6 +50,9 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
 		return s.render(w, r, http.StatusBadRequest, "product", v.Product.Title, body(s.audience(r) != reader))
 	}
 	page, err := s.keptPage(r, v, "product", body)
+	if err == nil {
+		err = s.paced(r.Context(), len(page.plain))
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -19,6 +20,12 @@ const (
 	maxPages     = 16
 	maxPageBytes = 16 << 20
 )
+
+// bytesASecond is how many bytes of pages are answered, on and on, and bytesAtOnce
+// how many more after a pause: some fifty pages of a year. Who asks for a page
+// without any pause waits for his turn. He is not to take what others need to
+// report, though he gets what was made long ago.
+const bytesASecond, bytesAtOnce = 25 << 20, 10 << 20
 
 // pageKey is what a page depends on whose figures are all of one view. A view is
 // of one question, of one moment, and for one audience: see viewKey. So a page is
@@ -100,6 +107,17 @@ func (s *Server) keptPage(r *http.Request, v *stats.View, name string, body func
 		s.pages.put(key, one)
 	}
 	return one, err
+}
+
+// paced waits until so many bytes may be answered.
+func (s *Server) paced(ctx context.Context, bytes int) error {
+	ctx, cancel := context.WithTimeout(ctx, viewWait)
+	defer cancel()
+	if s.pace.WaitN(ctx, min(bytes, bytesAtOnce)) != nil {
+		s.limits.cutOff.Inc()
+		return busy()
+	}
+	return nil
 }
 
 // send answers with the page, in the form that the caller can read.
