@@ -1,11 +1,11 @@
 package db
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"relcheck/checker"
@@ -21,7 +21,7 @@ var readTimeout = 10 * time.Second
 // reports they had, and no more than ten seconds. The error wraps [ErrNotFound]
 // if there is no such product.
 func (s *Store) Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error) {
-	read := reading{engine: s.engine, figures: &stats.Figures{Range: r}, builds: map[int64]*stats.BuildFigures{}, summed: make(chan error, 1)}
+	read := reading{engine: s.engine, figures: &stats.Figures{Range: r}, builds: map[int64]*stats.BuildFigures{}, forms: arenas.Get().(*arena), summed: make(chan error, 1)}
 	s.reading.RLock()
 	defer s.reading.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
@@ -53,6 +53,7 @@ type reading struct {
 	figures *stats.Figures
 	ids     []int64                       // of the builds that are kept
 	builds  map[int64]*stats.BuildFigures // by id
+	forms   *arena                        // of the rollups that are summed up
 	summed  chan error                    // what summing up came to
 }
 
@@ -167,25 +168,19 @@ func (r *reading) readChecks(ctx context.Context) error {
 	return rows.Err()
 }
 
-// sketch is a rollup as it is stored.
-type sketch struct {
-	stats.Period
-	data []byte
-}
-
 // readSketches reads the rollups that the range and its parts are summed up from,
 // by build.
-func (r *reading) readSketches(ctx context.Context) (map[int64][]sketch, error) {
+func (r *reading) readSketches(ctx context.Context) (map[int64][]stats.Written, error) {
 	days := map[stats.Span][]int64{}
 	for _, p := range stats.Needed(r.figures.Range, r.figures.Known) {
 		days[p.Span] = append(days[p.Span], int64(p.Day))
 	}
-	all := make(map[int64][]sketch, len(r.builds))
+	all := make(map[int64][]stats.Written, len(r.builds))
 	for span, list := range days {
 		in, list := r.in("$3", list)
 		err := eachSketch(ctx, r.tx, func(slot stats.Slot, data []byte) error {
 			if r.builds[slot.Build] != nil {
-				all[slot.Build] = append(all[slot.Build], sketch{slot.Period, bytes.Clone(data)})
+				all[slot.Build] = append(all[slot.Build], stats.Written{Period: slot.Period, Form: r.forms.clone(data)})
 			}
 			return nil
 		}, "product = $1 AND span = $2 AND day "+in, r.product, span, list)
@@ -198,29 +193,53 @@ func (r *reading) readSketches(ctx context.Context) (map[int64][]sketch, error) 
 
 // sum adds up the rollups of each build. It has nobody above it who would survive
 // its panic.
-func (r *reading) sum(ctx context.Context, all map[int64][]sketch) {
+func (r *reading) sum(ctx context.Context, all map[int64][]stats.Written) {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("sum up rollups: %v\n%s", p, debug.Stack())
 		}
+		r.forms.free()
 		r.summed <- err
 	}()
 	sums := stats.NewSums(r.figures.Range)
 	for id, b := range r.builds {
-		rollups := make(map[stats.Period]*stats.Rollup, len(all[id]))
-		for _, s := range all[id] {
-			rollups[s.Period] = new(stats.Rollup)
-			if err = rollups[s.Period].UnmarshalBinary(s.data); err != nil {
-				err = badSketch(stats.Slot{Period: s.Period, Build: id}, err)
-				return
-			}
+		if err = sums.Of(b, all[id]); err != nil {
+			err = fmt.Errorf("build %d: %w", id, err)
+			return
 		}
-		sums.Of(b, rollups)
 		if err = ctx.Err(); err != nil {
 			return
 		}
 	}
+}
+
+// arena holds the bytes of many rollups: some thousands for a year, and megabytes,
+// which the next reading can use again.
+type arena struct{ last []byte }
+
+// arenas are those that are not in use. None of them has more than maxArena bytes.
+var arenas = sync.Pool{New: func() any { return new(arena) }}
+
+const leastArena, maxArena = 256 << 10, 32 << 20
+
+// clone returns a copy of b, until the arena is freed.
+func (a *arena) clone(b []byte) []byte {
+	if free := cap(a.last) - len(a.last); free < len(b) {
+		a.last = make([]byte, 0, max(leastArena, len(b), min(2*cap(a.last), maxArena)))
+	}
+	n := len(a.last)
+	a.last = append(a.last, b...)
+	return a.last[n:len(a.last):len(a.last)]
+}
+
+// free gives the memory to another reading.
+func (a *arena) free() {
+	if cap(a.last) > maxArena {
+		a.last = nil
+	}
+	a.last = a.last[:0]
+	arenas.Put(a)
 }
 
 func badSketch(slot stats.Slot, err error) error {

@@ -3,6 +3,8 @@ package server
 import (
 	"net/http"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // What tests see of the table of routes.
@@ -13,6 +15,14 @@ const (
 	ReadersOnly    = readersOnly
 	ViewersToo     = viewersToo
 	Anyone         = anyone
+)
+
+// Bounds of pages, see there.
+const (
+	MaxPages     = maxPages
+	MaxPageBytes = maxPageBytes
+	BytesASecond = bytesASecond
+	BytesAtOnce  = bytesAtOnce
 )
 
 // Route is a route that tests add.
@@ -49,3 +59,19 @@ var Local = local
 
 // Within sets how long requests may ask the store.
 func (s *Server) Within(d time.Duration) { s.within = d }
+
+// TakesGzip tells whether a request is answered in gzip.
+var TakesGzip = takesGzip
+
+// KeptPages returns how many pages are kept, and of how many bytes.
+func (s *Server) KeptPages() (n, bytes int) {
+	s.pages.mu.Lock()
+	defer s.pages.mu.Unlock()
+	for _, one := range s.pages.kept {
+		bytes += one.size()
+	}
+	return len(s.pages.kept), bytes
+}
+
+// Unpaced has nobody wait who reads.
+func (s *Server) Unpaced() { s.pace.SetLimit(rate.Inf) }

@@ -34,16 +34,17 @@ func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (
 	if public {
 		fresh = publicFresh // which ends with yesterday
 	}
-	v, err := s.views.get(r.Context(), viewKey{p, q, today}, fresh, func(ctx context.Context) (*stats.View, error) {
-		return s.read(ctx, p, q, today)
+	v, err := s.views.get(r.Context(), viewKey{p, q, today, public}, fresh, func(ctx context.Context) (*stats.View, error) {
+		v, err := s.read(ctx, p, q, today)
+		if err == nil && public {
+			v = v.Public(s.options.PublicThreshold)
+		}
+		return v, err
 	})
 	if err != nil {
-		return nil, s.unread(r, name, err)
+		err = s.unread(r, name, err)
 	}
-	if public {
-		v = v.Public(s.options.PublicThreshold)
-	}
-	return v, nil
+	return v, err
 }
 
 func (s *Server) read(ctx context.Context, p *product, q stats.Query, today stats.Day) (*stats.View, error) {

@@ -101,28 +101,34 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 // render sends a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name, title string, body any) error {
 	who := s.audience(r)
-	page := sheet{Title: title, Nav: navigation(r, who), SignedIn: who == reader && signedIn(r), Body: body}
-	var b bytes.Buffer
-	if err := s.draw(&b, name, page); err != nil {
-		return fmt.Errorf("make the page %s: %w", name, err)
+	s.drawing <- struct{}{}
+	text, err := draw(name, sheet{title, navigation(r, who), who == reader && signedIn(r), body})
+	<-s.drawing
+	if err != nil {
+		return err
 	}
-	private(w.Header())
-	h := w.Header()
+	pageHeaders(w.Header())
+	send(w, r, status, text)
+	return nil
+}
+
+func pageHeaders(h http.Header) {
+	private(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Vary", "Accept, Cookie")
 	h["X-Content-Type-Options"] = noSniff
-	send(w, r, status, b.Bytes())
-	return nil
 }
 
 // drawn at once are so many pages: thousands would keep those waiting who report.
 const drawnAtOnce = 2
 
-func (s *Server) draw(b *bytes.Buffer, name string, page sheet) error {
-	s.drawing <- struct{}{}
-	defer func() { <-s.drawing }()
-	return website().templates[name].ExecuteTemplate(b, "base", page)
+func draw(name string, page sheet) ([]byte, error) {
+	var b bytes.Buffer
+	if err := website().templates[name].ExecuteTemplate(&b, "base", page); err != nil {
+		return nil, fmt.Errorf("make the page %s: %w", name, err)
+	}
+	return b.Bytes(), nil
 }
 
 // signedIn tells whether it is a cookie that lets somebody in.

@@ -76,7 +76,7 @@ func (b *builder) adoption() part {
 }
 
 func (b *builder) adoptionChart() *figure {
-	f, t := b.figure("adoption", "Share of each "+b.painted())
+	f, t := b.frame("adoption", "Share of each "+b.painted())
 	if f == nil {
 		return nil
 	}
@@ -210,7 +210,7 @@ func shortNumber(n int64) string {
 
 // uptake is how long each release took to be used by half.
 func (b *builder) uptake() *figure {
-	f, t := b.figure("releases", "How fast releases spread")
+	f, t := b.frame("releases", "How fast releases spread")
 	if f == nil {
 		return nil
 	}

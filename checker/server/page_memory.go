@@ -77,7 +77,7 @@ func place(bins []row, bytes float64) (at float64, ok bool) {
 
 // heaps shows the percentiles of each version, or of each platform.
 func (b *builder) heaps(title string, byVersion bool) *figure {
-	f, t := b.figure("heap", title)
+	f, t := b.frame("heap", title)
 	if f == nil {
 		return nil
 	}
@@ -147,7 +147,7 @@ func spread(r row, low, high float64) (at []float64) {
 
 // heapChange compares the heaps of two versions, and asks for which.
 func (b *builder) heapChange(p *part) *figure {
-	f, t := b.figure("heap_change", "Two versions compared")
+	f, t := b.frame("heap_change", "Two versions compared")
 	if f == nil {
 		return nil
 	}

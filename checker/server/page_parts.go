@@ -71,6 +71,7 @@ func answerTo(q stats.Query, t *stats.Table) *stats.Answer {
 type builder struct {
 	*stats.View
 	public bool
+	tables map[string]*stats.Table // that were asked for, by their names
 	wrong  mistakes
 	byLine bool              // versions are too many: charts show their minor lines
 	colour map[string]string // of versions, or of lines
@@ -86,7 +87,7 @@ const (
 )
 
 func newBuilder(v *stats.View, public bool) *builder {
-	b := &builder{View: v, public: public}
+	b := &builder{View: v, public: public, tables: map[string]*stats.Table{}}
 	if b.paint("versions", "version") < enough {
 		versions := *b
 		b.byLine = true
@@ -95,6 +96,16 @@ func newBuilder(v *stats.View, public bool) *builder {
 		}
 	}
 	return b
+}
+
+// Table is that of the view, filled once for all that show it. It is only read.
+func (b *builder) Table(name string) *stats.Table {
+	t, known := b.tables[name]
+	if !known {
+		t = b.View.Table(name)
+		b.tables[name] = t
+	}
+	return t
 }
 
 // paint gives colours to what most ids run, and returns the share of those.
@@ -147,13 +158,22 @@ func (b *builder) painted() string {
 	return "version"
 }
 
-// figure returns the frame of a figure of a table, or nil if there is none.
+// figure returns the figure that shows all of a table, or nil if there is none.
 func (b *builder) figure(name, title string) (*figure, *stats.Table) {
+	f, t := b.frame(name, title)
+	if f != nil {
+		f.Grid = newGrid(t)
+	}
+	return f, t
+}
+
+// frame is figure without what it shows.
+func (b *builder) frame(name, title string) (*figure, *stats.Table) {
 	t := b.Table(name)
 	if t == nil || len(t.Rows) == 0 {
 		return nil, nil
 	}
-	return &figure{Name: name, Title: title, Note: sentence(t.Note), Grid: newGrid(t), Sources: []origin{b.origin(name, "")}}, t
+	return &figure{Name: name, Title: title, Note: sentence(t.Note), Sources: []origin{b.origin(name, "")}}, t
 }
 
 // origin is where the API has a table for the same question.

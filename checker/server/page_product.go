@@ -41,13 +41,24 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if len(wrong) > 0 {
-		status = http.StatusBadRequest
+	body := func(public bool) any {
+		page := newProductPage(v, public, wrong)
+		page.Base, page.Tabs = s.options.Base, tabs(r, v.Product.Name)
+		return page
 	}
-	page := newProductPage(v, s.audience(r) != reader, wrong)
-	page.Base, page.Tabs = s.options.Base, tabs(r, v.Product.Name)
-	return s.render(w, r, status, "product", v.Product.Title, page)
+	if len(wrong) > 0 {
+		return s.render(w, r, http.StatusBadRequest, "product", v.Product.Title, body(s.audience(r) != reader))
+	}
+	page, err := s.keptPage(r, v, "product", body)
+	if err == nil {
+		err = s.paced(r.Context(), len(page.plain))
+	}
+	if err != nil {
+		return err
+	}
+	pageHeaders(w.Header())
+	page.send(w, r)
+	return nil
 }
 
 // tidied leaves out the empty parameters that a form sends, and makes one of the

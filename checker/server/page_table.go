@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"iter"
 	"slices"
+	"strings"
 
 	"relcheck/checker/stats"
 )
@@ -76,6 +77,20 @@ type grid struct {
 // Long tells whether the grid scrolls in a window of its own.
 func (g *grid) Long() bool { return len(g.Rows) > 16 }
 
+// Body is the grid's rows as markup. Most of a page are cells, and a template would
+// take ten times as long for them.
+func (g *grid) Body() template.HTML {
+	var b strings.Builder
+	for _, line := range g.Rows {
+		b.WriteString("\n<tr>")
+		for i, c := range line {
+			c.write(&b, i == 0)
+		}
+		b.WriteString("</tr>")
+	}
+	return template.HTML(b.String())
+}
+
 type head struct {
 	Text  string
 	Class string // n for what is aligned to the right, g for a drawing
@@ -85,6 +100,19 @@ type cell struct {
 	Text    string
 	Class   string
 	Drawing template.HTML
+}
+
+// write writes the cell, which heads its row or does not.
+func (c cell) write(b *strings.Builder, heads bool) {
+	name, rest := "td", ""
+	if heads {
+		name, rest = "th", ` scope="row"`
+	}
+	b.WriteString("<" + name + rest)
+	if c.Class != "" {
+		b.WriteString(` class="` + template.HTMLEscapeString(c.Class) + `"`)
+	}
+	b.WriteString(">" + string(c.Drawing) + template.HTMLEscapeString(c.Text) + "</" + name + ">")
 }
 
 // textual tells whether values of a kind are aligned to the left.

@@ -27,12 +27,12 @@ func first(row) string { return "c0" }
 // versions are those in use, and the lines that they belong to.
 func (b *builder) versions() part {
 	p := part{ID: "in-use", Title: "Versions", Lead: []string{"Every version that was seen in these days, newest first."}}
-	if f, t := b.figure("versions", "Versions in use"); f != nil {
+	if f, t := b.frame("versions", "Versions in use"); f != nil {
 		f.Grid = gridOf(t, "version", "ids", "share", "released", "behind", "days_behind", "reports", "p95")
 		f.Grid.draw(1, "", shareBars(t, func(r row) string { return b.class(r.text("version")) }))
 		p.add(f)
 	}
-	if f, t := b.figure("lines", "Minor lines"); f != nil {
+	if f, t := b.frame("lines", "Minor lines"); f != nil {
 		f.Grid = gridOf(t, "line", "ids", "share").draw(1, "", shareBars(t, func(r row) string {
 			if latest, _ := r.value("latest").(bool); latest {
 				return "c0"

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"relcheck/checker"
 	"relcheck/checker/access"
 	"relcheck/checker/stats"
@@ -106,6 +108,8 @@ type Server struct {
 	options  Options
 	gate     *gate
 	views    *views
+	pages    *pages
+	pace     *rate.Limiter // of bytes of pages
 	drawing  chan struct{} // holds one for each page that is being made
 	metrics  *metrics
 	loading  sync.Mutex // one at a time: what was read first is not to come last
@@ -117,7 +121,8 @@ type Server struct {
 
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
-	s := &Server{store: store, log: log, options: o, views: newViews(), within: queryTime, drawing: make(chan struct{}, drawnAtOnce)}
+	s := &Server{store: store, log: log, options: o, within: queryTime,
+		views: newViews(), pages: newPages(), pace: rate.NewLimiter(bytesASecond, bytesAtOnce), drawing: make(chan struct{}, drawnAtOnce)}
 	s.metrics = newMetrics(s)
 	s.limits = newLimits(s, s.metrics.registry)
 	var err error

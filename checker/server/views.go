@@ -34,6 +34,7 @@ type viewKey struct {
 	product *product
 	query   stats.Query
 	today   stats.Day
+	public  bool // as far as everyone may see it
 }
 
 // views reads views, each once for all who ask at the same time.

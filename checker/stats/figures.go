@@ -2,6 +2,7 @@ package stats
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -110,61 +111,125 @@ func windows(r Range) []Range {
 	return []Range{r, day, day.Before(), week, week.Before(), month, month.Before(), r.Before()}
 }
 
-// Sums sums up builds over several days.
+// Sums sums up builds over several days. One is for one goroutine.
 type Sums struct {
-	covers [][]Period // of the windows
+	places map[Period]int // of all periods that are summed up
+	covers [][]int        // of the windows, by the places of their periods
+	opened []packed       // the rollups of a build, by place
 	tally  tally
+}
+
+// Written is a rollup in the form of [Rollup.AppendBinary].
+type Written struct {
+	Period
+	Form []byte
 }
 
 // NewSums prepares to sum up a range.
 func NewSums(r Range) *Sums {
-	s := new(Sums)
+	s := &Sums{places: map[Period]int{}}
 	for _, window := range windows(r) {
-		s.covers = append(s.covers, window.Cover())
+		var cover []int
+		for _, p := range window.Cover() {
+			if _, known := s.places[p]; !known {
+				s.places[p] = len(s.places)
+			}
+			cover = append(cover, s.places[p])
+		}
+		s.covers = append(s.covers, cover)
 	}
+	s.opened = make([]packed, len(s.places))
 	return s
 }
 
 // Of fills in what is summed up over several days, from the rollups of those
 // periods in [Needed] that have any.
-func (s *Sums) Of(b *BuildFigures, rollups map[Period]*Rollup) {
+func (s *Sums) Of(b *BuildFigures, rollups []Written) error {
+	if err := s.open(rollups); err != nil {
+		return err
+	}
 	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
 		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
+	var parts []*packed
 	for i, cover := range s.covers {
-		var parts []*Rollup
-		for _, p := range cover {
-			if rollup := rollups[p]; rollup != nil {
-				parts = append(parts, rollup)
+		parts = parts[:0]
+		for _, place := range cover {
+			if p := &s.opened[place]; p.there {
+				parts = append(parts, p)
 			}
 		}
 		s.tally.reset()
-		if i > 0 {
-			*into[i] = s.tally.distinct(parts)
+		var err error
+		if i == 0 {
+			err = s.whole(b, parts)
+		} else {
+			*into[i], err = s.tally.distinct(parts)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open finds the parts of some rollups.
+func (s *Sums) open(rollups []Written) error {
+	for i := range s.opened {
+		s.opened[i].there = false
+	}
+	for _, one := range rollups {
+		place, asked := s.places[one.Period]
+		if !asked {
 			continue
 		}
-		for _, part := range parts {
-			b.Reports += part.Reports
-			b.Heaps.Merge(part.Heaps)
+		if err := s.opened[place].open(one.Form); err != nil {
+			return fmt.Errorf("from %s on: %w", one.Day, err)
 		}
-		b.Distinct = s.tally.byHeap(parts)
+	}
+	return nil
+}
+
+// whole sums up the whole range.
+func (s *Sums) whole(b *BuildFigures, parts []*packed) (err error) {
+	for _, part := range parts {
+		b.Reports += part.reports
+		if err := part.addHeaps(&b.Heaps); err != nil {
+			return err
+		}
+	}
+	b.Distinct, err = s.tally.byHeap(parts)
+	return err
+}
+
+// Sum is [Sums.Of] for one build, from rollups that were not written yet.
+func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
+	var written []Written
+	for p, rollup := range rollups {
+		form, err := rollup.AppendBinary(nil)
+		if err != nil {
+			panic(err) // no rollup is refused
+		}
+		written = append(written, Written{p, form})
+	}
+	if err := NewSums(r).Of(b, written); err != nil {
+		panic(err) // they were written just now
 	}
 }
 
-// Sum is [Sums.Of] for one build.
-func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) { NewSums(r).Of(b, rollups) }
-
 // distinct counts the ids of some rollups.
-func (t *tally) distinct(rollups []*Rollup) int64 {
+func (t *tally) distinct(rollups []*packed) (int64, error) {
 	for _, r := range rollups {
-		for _, h := range r.classes {
-			t.add(h.ids)
+		for _, c := range r.classes {
+			if err := t.addForm(c.form); err != nil {
+				return 0, err
+			}
 		}
 	}
-	return t.count()
+	return t.count(), nil
 }
 
 // byHeap counts the ids of some rollups, and those above each limit.
-func (t *tally) byHeap(rollups []*Rollup) Distinct {
+func (t *tally) byHeap(rollups []*packed) (Distinct, error) {
 	d := Distinct{Exceed: make([]int64, len(heapLimits)+1)}
 	left := make([]int, len(rollups)) // classes of each that are still to be added
 	for i, r := range rollups {
@@ -173,7 +238,9 @@ func (t *tally) byHeap(rollups []*Rollup) Distinct {
 	for class := len(heapLimits) + 1; class >= 0 && len(rollups) > 0; class-- {
 		for i, r := range rollups {
 			if n := left[i]; n > 0 && r.classes[n-1].class == class {
-				t.add(r.classes[n-1].ids)
+				if err := t.addForm(r.classes[n-1].form); err != nil {
+					return d, err
+				}
 				left[i]--
 			}
 		}
@@ -182,7 +249,7 @@ func (t *tally) byHeap(rollups []*Rollup) Distinct {
 			d.Exceed[class-1] = d.IDs
 		}
 	}
-	return d
+	return d, nil
 }
 
 // AddChecks adds questions without an id to a day.

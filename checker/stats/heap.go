@@ -45,7 +45,9 @@ type Heaps struct {
 
 // Add counts n heaps of a bucket.
 func (h *Heaps) Add(bucket int, n int64) {
-	h.reach(bucket, bucket)
+	if i := bucket - h.low; i < 0 || i >= len(h.counts) {
+		h.reach(bucket, bucket)
+	}
 	h.counts[bucket-h.low] += n
 	h.total += n
 }

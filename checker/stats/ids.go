@@ -173,19 +173,31 @@ var errIDs = errors.New("these are no ids that were counted")
 // UnmarshalBinary replaces what was counted by what a form of it holds.
 func (s *IDs) UnmarshalBinary(b []byte) error {
 	*s = IDs{}
+	few, many, err := openIDs(b)
+	switch {
+	case err != nil || len(b) == 0:
+		return err
+	case many == nil:
+		return s.readFew(few)
+	}
+	return s.readMany(many)
+}
+
+// openIDs finds in a form either some ids, of four bytes each, or the registers.
+func openIDs(b []byte) (few, many []byte, err error) {
 	if len(b) == 0 {
-		return nil
+		return nil, nil, nil
 	}
 	form, b := b[0], b[1:]
 	switch {
 	case form == formFew && len(b)%4 == 0 && 0 < len(b) && len(b) <= 4*maxFew:
-		return s.readFew(b)
+		return b, nil, nil
 	case form == formMany && len(b) == 1+registers && b[0] == precision:
-		return s.readMany(b[1:])
+		return nil, b[1:], nil
 	case form == formMany && len(b) > 1:
-		return fmt.Errorf("%w: they have 2^%d registers, not 2^%d", errIDs, b[0], precision)
+		return nil, nil, fmt.Errorf("%w: they have 2^%d registers, not 2^%d", errIDs, b[0], precision)
 	}
-	return errIDs
+	return nil, nil, errIDs
 }
 
 func (s *IDs) readFew(b []byte) error {
@@ -201,10 +213,8 @@ func (s *IDs) readFew(b []byte) error {
 }
 
 func (s *IDs) readMany(b []byte) error {
-	for _, r := range b {
-		if r > maxRank {
-			return errIDs
-		}
+	if slices.Max(b) > maxRank {
+		return errIDs
 	}
 	s.many = slices.Clone(b)
 	return nil

@@ -3,7 +3,6 @@ package stats
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 )
 
@@ -158,30 +157,11 @@ var errRollup = errors.New("not a rollup: its bytes make no sense")
 
 // UnmarshalBinary replaces the rollup by what a form of it holds.
 func (r *Rollup) UnmarshalBinary(b []byte) error {
-	*r = Rollup{}
-	if len(b) == 0 || b[0] != rollupForm {
-		return fmt.Errorf("%w, or were written by a newer relcheck", errRollup)
+	var p packed
+	if err := p.open(b); err != nil {
+		return err
 	}
-	in := reader{b: b[1:]}
-	r.Reports = in.count()
-	bucket := 0
-	for n := in.count(); n > 0 && !in.bad; n-- {
-		bucket += int(in.signed())
-		if bucket < -1 || bucket > maxBucket {
-			return errRollup
-		}
-		r.Heaps.Add(bucket, in.count())
-	}
-	for n := in.count(); n > 0 && !in.bad; n-- {
-		c := int(in.count())
-		if err := r.class(c).UnmarshalBinary(in.bytes(in.count())); err != nil {
-			return fmt.Errorf("%w: %w", errRollup, err)
-		}
-	}
-	if in.bad || len(in.b) > 0 {
-		return errRollup
-	}
-	return nil
+	return p.unpack(r)
 }
 
 // reader takes numbers off bytes until they turn out to be bad.
@@ -191,6 +171,11 @@ type reader struct {
 }
 
 func (r *reader) count() int64 {
+	if len(r.b) > 0 && r.b[0] < 0x80 { // as most are
+		n := int64(r.b[0])
+		r.b = r.b[1:]
+		return n
+	}
 	n, size := binary.Uvarint(r.b)
 	return int64(n&(1<<63-1)) * r.taken(size)
 }

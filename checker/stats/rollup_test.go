@@ -28,8 +28,16 @@ func FuzzRollup(f *testing.F) {
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1, 2, 2, 'm', 14})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r, sum Rollup
-		if r.UnmarshalBinary(b) != nil {
+		var one BuildFigures
+		err := r.UnmarshalBinary(b)
+		if refused := NewSums(Range{}).Of(&one, []Written{{Period{Span: OneDay}, b}}); (err == nil) != (refused == nil) {
+			t.Fatalf("it is read: %v, and summed up as it is: %v", err, refused)
+		}
+		if err != nil {
 			return
+		}
+		if one.Reports != r.Reports || !one.Heaps.Equal(r.Heaps) || one.IDs != r.IDs() && r.IDs() <= maxFew {
+			t.Errorf("%d reports of %d ids are summed up as %d of %d", r.Reports, r.IDs(), one.Reports, one.IDs)
 		}
 		sum.Merge(&r)
 		sum.Merge(&r)

@@ -1,18 +1,23 @@
 package stats
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
 
 // tally counts the distinct ids of many sets, and is what they come to when they
 // are merged, but for much less work: it keeps them out of order, and counts on
 // the way. The zero value has none.
 type tally struct {
-	few  []uint32 // a hash table of numbers that are not 0; each is at its place or some way behind it
-	used []uint32 // the places of the table that are
-	zero bool     // whether 0 was among them
-	n    int      // how many they are
+	few  *[registers]uint32 // a hash table of numbers that are not 0; each is at its place or some way behind it
+	used []uint32           // the places of the table that are
+	zero bool               // whether 0 was among them
+	n    int                // how many they are
 
-	many []uint8          // the registers, once they are too many
-	of   [maxRank + 1]int // how many registers have each value
+	many  *[registers]uint8 // once they are too many
+	spare *[registers]uint8 // all 0, for the next time
+	of    [maxRank + 1]int  // how many registers have each value
 }
 
 // reset forgets all ids, and keeps the memory.
@@ -20,22 +25,70 @@ func (t *tally) reset() {
 	for _, i := range t.used {
 		t.few[i] = 0
 	}
-	*t = tally{few: t.few, used: t.used[:0]}
+	spare := t.spare
+	if t.many != nil {
+		spare = t.many
+		clear(spare[:])
+	}
+	*t = tally{few: t.few, used: t.used[:0], spare: spare}
 }
 
 func (t *tally) add(s *IDs) {
-	if s.many == nil {
-		for _, h := range s.few {
-			t.insert(h)
-		}
+	if s.many != nil {
+		t.addMany(s.many)
 		return
 	}
+	for _, h := range s.few {
+		t.insert(h)
+	}
+}
+
+func (t *tally) addMany(many []uint8) {
 	if t.many == nil {
 		t.bound()
 	}
-	for i, rank := range s.many {
+	for i, rank := range many {
 		t.raise(uint32(i), rank)
 	}
+}
+
+// addFew adds ids of four bytes each, which have to be in order.
+func (t *tally) addFew(b []byte) error {
+	last := int64(-1)
+	for ; len(b) >= 4 && t.many == nil; b = b[4:] {
+		h := binary.LittleEndian.Uint32(b)
+		if int64(h) <= last {
+			return errIDs
+		}
+		last = int64(h)
+		t.insert(h)
+	}
+	for many := t.many; len(b) >= 4; b = b[4:] {
+		h := binary.LittleEndian.Uint32(b)
+		if int64(h) <= last {
+			return errIDs
+		}
+		last = int64(h)
+		if i, rank := place(h); rank > many[i] {
+			t.raise(i, rank)
+		}
+	}
+	return nil
+}
+
+// addForm adds ids in the form of [IDs.AppendBinary].
+func (t *tally) addForm(b []byte) error {
+	few, many, err := openIDs(b)
+	switch {
+	case err != nil:
+		return err
+	case many == nil:
+		return t.addFew(few)
+	case slices.Max(many) > maxRank:
+		return errIDs
+	}
+	t.addMany(many)
+	return nil
 }
 
 func (t *tally) insert(h uint32) {
@@ -44,7 +97,7 @@ func (t *tally) insert(h uint32) {
 		return
 	}
 	if t.few == nil {
-		t.few = make([]uint32, registers)
+		t.few = new([registers]uint32)
 	}
 	if h == 0 {
 		if !t.zero {
@@ -69,7 +122,10 @@ func (t *tally) insert(h uint32) {
 
 // bound goes over to registers.
 func (t *tally) bound() {
-	t.many = make([]uint8, registers)
+	t.many, t.spare = t.spare, nil
+	if t.many == nil {
+		t.many = new([registers]uint8)
+	}
 	t.of[0] = registers
 	for _, i := range t.used {
 		t.raise(place(t.few[i]))

@@ -93,13 +93,10 @@ func (f *Folded) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figu
 	for _, p := range stats.Needed(r, figures.Known) {
 		needed[p] = true
 	}
-	sums := map[int64]map[stats.Period]*stats.Rollup{}
+	rollups, sums := map[int64][]stats.Written{}, stats.NewSums(r)
 	for slot, rolled := range f.rollups {
 		if needed[slot.Period] && keep(f.log.builds[slot.Build]) {
-			if sums[slot.Build] == nil {
-				sums[slot.Build] = map[stats.Period]*stats.Rollup{}
-			}
-			sums[slot.Build][slot.Period] = rolled.decode()
+			rollups[slot.Build] = append(rollups[slot.Build], stats.Written{Period: slot.Period, Form: rolled.data})
 		}
 	}
 	counts := f.counts(r, keep)
@@ -112,11 +109,13 @@ func (f *Folded) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figu
 				slices.SortFunc(*c, func(a, b stats.Count) int { return cmp.Compare(a.Day, b.Day) })
 			}
 		}
-		if counts[int64(n)] == nil && sums[int64(n)] == nil {
+		if counts[int64(n)] == nil && rollups[int64(n)] == nil {
 			continue
 		}
 		of.Build = b
-		of.Sum(r, sums[int64(n)])
+		if err := sums.Of(of, rollups[int64(n)]); err != nil {
+			panic(err) // these bytes are our own
+		}
 		figures.Builds = append(figures.Builds, *of)
 	}
 	return figures

@@ -1,0 +1,39 @@
+package db_test
+
+import (
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
+)
+
+// Readings share memory one after the other, and never at once: of many, each has
+// the figures that it has alone.
+func TestReadingsAtOnce(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "relcheck.db"))
+	populate(t, s, fleet.Fleet{Seed: 7, Days: 70, End: today, Instances: unlessRace(200, 20), Every: 12 * time.Hour})
+	fold(t, s)
+	var want []*stats.Figures
+	for _, days := range []int{1, 7, 28, 60} {
+		want = append(want, figures(t, s, days))
+	}
+	var wg sync.WaitGroup
+	for _, f := range want {
+		for range 2 {
+			wg.Go(func() {
+				for range 20 {
+					got, err := s.Figures(t.Context(), "opa", f.Range, everything)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					sameFigures(t, "at once", got, f)
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
