@@ -101,9 +101,11 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 // render sends a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name, title string, body any) error {
 	who := s.audience(r)
-	s.drawing <- struct{}{}
-	text, err := draw(name, sheet{title, navigation(r, who), who == reader && signedIn(r), body})
-	<-s.drawing
+	text, err := func() ([]byte, error) {
+		s.drawing <- struct{}{}
+		defer func() { <-s.drawing }() // also after a panic
+		return draw(name, sheet{title, navigation(r, who), who == reader && signedIn(r), body})
+	}()
 	if err != nil {
 		return err
 	}
