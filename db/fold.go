@@ -15,9 +15,9 @@ import (
 )
 
 var (
-	// foldPage is how many reports are folded in one step: as many as a busy server
-	// takes in from one fold to the next. What a step costs by itself, and those who
-	// write wait for, is the rollups of all builds that are reported of.
+	// foldPage is how many reports are folded in one step, and in the next ones twice
+	// and four times as many where there are more: what a step costs by itself, and
+	// those who write wait for, is the rollups of all builds that are reported of.
 	foldPage = 50_000
 	// maxLives is how many ids of a product are followed before only a sample is.
 	// Their lives are what each report may change.
@@ -57,9 +57,10 @@ func (s *Store) foldProduct(ctx context.Context, product int64) (reports int64, 
 		return node, err
 	}, unfolded(s.ofProduct()), product)
 	for _, node := range nodes {
-		for more := true; more && err == nil; {
+		page := foldPage
+		for more := true; more && err == nil; page = min(2*page, 4*foldPage) {
 			var n int64
-			n, more, err = s.foldStep(ctx, product, node)
+			n, more, err = s.foldStep(ctx, product, node, page)
 			reports += n
 		}
 	}
@@ -87,7 +88,8 @@ type folding struct {
 	sample        int   // and one of 2^sample is from now on
 	at            int64 // when the newest report came in, before this step
 	mark, next    int64 // where the step begins and ends
-	more          bool  // there may be reports beyond that
+	page          int   // how many reports there may be
+	more          bool  // there may be some beyond that
 	reports       []stats.Report
 	rollups       []storedRollup
 	known         remembered // from the step before, with the lives of all who report
@@ -105,10 +107,10 @@ type storedRollup struct {
 // foldStep folds the next reports of a node, and tells whether there may be more.
 // It reads and computes before its transaction, which is a short one therefore,
 // and fails if anybody else has made a step in the meantime.
-func (s *Store) foldStep(ctx context.Context, product, node int64) (n int64, more bool, err error) {
+func (s *Store) foldStep(ctx context.Context, product, node int64, page int) (n int64, more bool, err error) {
 	overtaken := func(err error) bool { return errors.Is(err, errOvertaken) }
 	err = retry(ctx, overtaken, func() error {
-		f := folding{product: product, node: node}
+		f := folding{product: product, node: node, page: page}
 		if err := s.prepareStep(ctx, &f); err != nil || f.next == f.mark {
 			n, more = 0, false
 			return err
@@ -164,7 +166,7 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 	}
 	part := nodeOf{f.product, f.node}
 	rows, err := s.read.QueryContext(ctx, `SELECT seq, at, build, instance, heap FROM report
-		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.folded.looked(part)), end, foldPage)
+		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.folded.looked(part)), end, f.page)
 	if err != nil {
 		return err
 	}
@@ -189,7 +191,7 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 	}
 	const far = 100_000 // is worth a transaction, for not going there again after a restart
 	n := len(f.reports)
-	f.more = f.more || n == foldPage
+	f.more = f.more || n == f.page
 	if 0 < n && !f.more || n == 0 && end-f.mark > far {
 		f.next = end
 	}

@@ -12,10 +12,9 @@ const (
 	// frugalFrom is how much memory the Go runtime takes, in bytes, before it collects
 	// garbage as often as it can without keeping others from half of the processors.
 	// SQLite's own and the program itself come on top, with some 30 MB.
-	frugalFrom = 56 << 20
-	// perConnection is by how much more for each connection that is open: what it
-	// takes, and as much again.
-	perConnection = 48 << 10
+	frugalFrom = 48 << 20
+	// perConnection is by how much more for each connection that is open.
+	perConnection = 16 << 10
 )
 
 // tune sets the Go runtime to what make bench shows to be good for a server
