@@ -43,8 +43,8 @@ func (busy) Busy() bool    { return true }
 
 // Writer records reports. All that arrive while one transaction is being
 // synced to disk share the next one. The first of them sees to it that they are
-// written; who finds nobody writing does it himself, which takes half the time that
-// it does to wake another.
+// written; who finds nobody writing does it himself, for to wake another would take
+// a sixth of the time that there is to wait.
 type Writer struct {
 	name string
 	log  *slog.Logger
@@ -83,55 +83,6 @@ type recorder interface {
 	// sound tells what is wrong as far as that can be seen without waiting.
 	sound() error
 	close() error
-}
-
-// entry is a report that waits to be written.
-type entry struct {
-	build    buildKey
-	instance [16]byte
-	heap     *int64
-	at       int64 // seconds since 1970-01-01 UTC, or 0 for the time of writing
-}
-
-// batch is what goes into one transaction. Its err may be read once done is closed.
-type batch struct {
-	entries []entry
-	lost    map[int]error // entries that could not be recorded, by index
-	others  int64         // entries and checks that share the version other
-	done    chan struct{}
-	once    sync.Once
-	err     error
-	timer   *time.Timer
-}
-
-func newBatch(entries []entry) *batch {
-	return &batch{entries: entries, done: make(chan struct{})}
-}
-
-// finish wakes all who wait for the batch. Only the first call counts.
-func (b *batch) finish(err error) {
-	b.once.Do(func() {
-		b.err = err
-		close(b.done)
-	})
-}
-
-// late tells whether the batch was given up before its turn came. What is in it is
-// written all the same, and nobody else joins it.
-func (b *batch) late() bool {
-	select {
-	case <-b.done:
-		return true
-	default:
-		return false
-	}
-}
-
-func (b *batch) lose(i int, err error) {
-	if b.lost == nil {
-		b.lost = map[int]error{}
-	}
-	b.lost[i] = err
 }
 
 // NewWriter starts to record into the store. The error wraps [ErrInUse] while

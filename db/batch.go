@@ -1,0 +1,55 @@
+package db
+
+import (
+	"sync"
+	"time"
+)
+
+// entry is a report that waits to be written.
+type entry struct {
+	build    buildKey
+	instance [16]byte
+	heap     *int64
+	at       int64 // seconds since 1970-01-01 UTC, or 0 for the time of writing
+}
+
+// batch is what goes into one transaction. Its err may be read once done is closed.
+type batch struct {
+	entries []entry
+	lost    map[int]error // entries that could not be recorded, by index
+	others  int64         // entries and checks that share the version other
+	done    chan struct{}
+	once    sync.Once
+	err     error
+	timer   *time.Timer
+}
+
+func newBatch(entries []entry) *batch {
+	return &batch{entries: entries, done: make(chan struct{})}
+}
+
+// finish wakes all who wait for the batch. Only the first call counts.
+func (b *batch) finish(err error) {
+	b.once.Do(func() {
+		b.err = err
+		close(b.done)
+	})
+}
+
+// late tells whether the batch was given up before its turn came. What is in it is
+// written all the same, and nobody else joins it.
+func (b *batch) late() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (b *batch) lose(i int, err error) {
+	if b.lost == nil {
+		b.lost = map[int]error{}
+	}
+	b.lost[i] = err
+}
