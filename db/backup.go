@@ -95,7 +95,7 @@ func (f *sqliteFile) steps(ctx context.Context, b *sqlite.Backup, pace *pace, pr
 			return err
 		}
 		bound := max(maxGrowth, int64(b.PageCount())*pageSize)
-		if err := errors.Join(pace.step(ctx, bound), f.checkGrowth(bound)); err != nil {
+		if err := errors.Join(pace.step(ctx, min(bound, longLog)), f.checkGrowth(bound)); err != nil {
 			return err
 		}
 		progress(int64(b.PageCount()-b.Remaining()), int64(b.PageCount()))

@@ -36,7 +36,7 @@ type Store struct {
 	read     *sql.DB
 	folded   *foldMemory
 	reading  *sync.RWMutex // held by who reads figures
-	turn     sync.Locker   // held by who writes
+	turn     sync.Locker   // held by who writes, but for single statements
 	who      string        // makes changes, for the audit log
 	engine
 }

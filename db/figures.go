@@ -39,10 +39,13 @@ func (s *Store) Figures(ctx context.Context, product string, r stats.Range, keep
 	if err != nil && ctx.Err() != nil { // whatever it is that was cut off
 		err = fmt.Errorf("read figures: %w", ctx.Err())
 	}
+	if err != nil { // they may be summed up still
+		return nil, err
+	}
 	for _, id := range read.ids {
 		read.figures.Builds = append(read.figures.Builds, *read.builds[id])
 	}
-	return read.figures, err
+	return read.figures, nil
 }
 
 // reading is one reading of figures on its way.

@@ -182,7 +182,7 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 		if heap.Valid {
 			r.Heap = &heap.Int64
 		}
-		if len(f.reports) > 0 && r.At-f.reports[0].At > foldSpan {
+		if len(f.reports) > 0 && max(r.At-f.reports[0].At, f.reports[0].At-r.At) > foldSpan {
 			f.more = true
 			break
 		}

@@ -52,7 +52,7 @@ func (m *foldMemory) take(product, step int64) remembered {
 	r := m.last
 	m.last = remembered{}
 	if r.product != product || r.step != step {
-		r = remembered{most: math.MaxInt32}
+		r = remembered{most: math.MaxInt32 / 2}
 	}
 	if r.lives == nil {
 		r.lives = map[uint64]stats.Life{}

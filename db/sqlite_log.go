@@ -162,10 +162,10 @@ func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 			return failure(err)
 		}
 	}
-	before := l.seq
 	l.turn.Lock()
+	defer l.turn.Unlock()
+	before := l.seq
 	err := l.transact(b, checks, now)
-	l.turn.Unlock()
 	if err == nil {
 		l.files.watchLog()
 		return nil

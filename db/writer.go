@@ -15,7 +15,8 @@ import (
 const (
 	// maxQueue is how many reports may wait for one commit.
 	maxQueue = 8192
-	// writeTimeout is how long a caller waits for the commit of its report.
+	// writeTimeout is how long a caller waits for the commit of its report, unless it
+	// is this caller who writes: he waits for as long as the disk does.
 	writeTimeout = 10 * time.Second
 	// linger is how long a batch waits at most for those who are about to join it.
 	linger = time.Millisecond

@@ -283,7 +283,7 @@ func queueIsBounded(t *testing.T, name string) {
 	for ; waiting <= 2*w.MaxWaiting() && errors.Is(err, context.Canceled); waiting++ {
 		err = w.Record(gone, "opa", linux, report("1.0.0"))
 	}
-	if waiting--; !errors.Is(err, db.ErrBusy) || waiting != w.MaxWaiting() {
+	if waiting--; !errors.Is(err, db.ErrBusy) || waiting < w.MaxWaiting()-1 || waiting > w.MaxWaiting() { // where the first has not begun
 		t.Errorf("after %d that wait: %v", waiting, err)
 	}
 	unlock()

@@ -57,9 +57,6 @@ func (e *entrance) serve(ctx context.Context, l net.Listener, handler *server.Se
 	s.WriteTimeout = 0 // inbound has one that begins with the answer
 	limited := inbound.Limit(l, min(maxConnections, max(openFiles()-ownFiles, 1)), s)
 	handler.Register(limited.Collectors()...)
-	following, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go followConnections(following, limited.Open)
 	l = limited
 	if c := e.certificate; c != nil {
 		handler.Register(c.Collectors()...)

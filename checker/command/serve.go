@@ -79,7 +79,7 @@ type store struct {
 func (s store) As(who string) server.Editor { return s.Store.As(who) }
 
 func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
-	tune()
+	tune(ctx)
 	log := newLogger(streams.Err)
 	if err := o.check(); err != nil {
 		return err

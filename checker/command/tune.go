@@ -5,54 +5,51 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 )
 
-const (
-	// frugalFrom is how much memory the Go runtime takes, in bytes, before it collects
-	// garbage as often as it can without keeping others from half of the processors.
-	// SQLite's own and the program itself come on top, with some 30 MB.
-	frugalFrom = 48 << 20
-	// perConnection is by how much more for each connection that is open.
-	perConnection = 16 << 10
-)
+// spare is how much memory the Go runtime takes, in bytes, beyond what is in use,
+// before it collects garbage. SQLite's own and the program itself come on top, with
+// some 30 MB.
+const spare = 24 << 20
 
 // tune sets the Go runtime to what make bench shows to be good for a server
-// that always waits for a disk: a thread that syncs does not take a processor
-// away from the requests, and a heap of a few megabytes need not be collected
-// as often as it doubles, until it has grown. GOMAXPROCS, GOGC and GOMEMLIMIT come
-// first where they are set.
-func tune() {
+// that always waits for a disk, until ctx ends: a thread that syncs does not take a
+// processor away from the requests, and a heap of a few megabytes need not be
+// collected as often as it doubles. GOMAXPROCS, GOGC and GOMEMLIMIT come first where
+// they are set.
+func tune(ctx context.Context) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
-	limitMemory(0)
+	if os.Getenv("GOMEMLIMIT") == "" {
+		const little = 20 << 20 // is in use when nothing happens
+		debug.SetMemoryLimit(little + spare)
+		go followMemory(ctx)
+	}
 }
 
-// followConnections lets the server take more memory while it has many connections,
-// until ctx ends. To be frugal then would keep those waiting who come beside
-// thousands of callers who are slow on purpose.
-func followConnections(ctx context.Context, open func() int) {
+// followMemory has the runtime take more where more is in use, such as by thousands of
+// callers who are slow on purpose: to be frugal then would keep the others waiting.
+func followMemory(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for set := 0; ; {
+	used := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/memory/classes/metadata/other:bytes"}}
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		if n := open(); n/64 != set/64 { // for each change stops all else
-			limitMemory(n)
-			set = n
+		metrics.Read(used)
+		limit := int64(spare)
+		for _, s := range used {
+			limit += int64(s.Value.Uint64())
 		}
-	}
-}
-
-func limitMemory(connections int) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(frugalFrom + int64(connections)*perConnection)
+		debug.SetMemoryLimit(limit)
 	}
 }

@@ -74,4 +74,7 @@ func (s *Server) KeptPages() (n, bytes int) {
 }
 
 // Unpaced has nobody wait who reads.
-func (s *Server) Unpaced() { s.pace.SetLimit(rate.Inf) }
+func (s *Server) Unpaced() {
+	s.readersPace.SetLimit(rate.Inf)
+	s.publicPace.SetLimit(rate.Inf)
+}

@@ -51,7 +51,7 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	page, err := s.keptPage(r, v, "product", body)
 	if err == nil {
-		err = s.paced(r.Context(), len(page.plain))
+		err = s.paced(r, len(page.plain))
 	}
 	if err != nil {
 		return err

@@ -22,14 +22,15 @@ const (
 )
 
 // bytesASecond is how many bytes of pages are answered, on and on, and bytesAtOnce
-// how many more after a pause: some fifty pages of a year. Who asks for a page
-// without any pause waits for his turn. He is not to take what others need to
-// report, though he gets what was made long ago.
+// how many more after a pause: some fifty pages of a year. It is that much for those
+// with a token, and again for everyone else: where somebody asks for pages without any
+// pause, the others of his kind wait with him. They are not to take what others need
+// to report, though they get what was made long ago.
 const bytesASecond, bytesAtOnce = 25 << 20, 10 << 20
 
 // pageKey is what a page depends on whose figures are all of one view. A view is
 // of one question, of one moment, and for one audience: see viewKey. So a page is
-// kept for no longer than its view is, and nobody gets that of somebody else.
+// found for no longer than its view is, and nobody gets that of somebody else.
 type pageKey struct {
 	view     weak.Pointer[stats.View] // which may be gone before the page is
 	who      audience
@@ -57,10 +58,14 @@ func (p *pages) get(key pageKey) *keptPage {
 	return p.kept[key]
 }
 
-// put keeps a page, and lets go of the oldest ones for it.
+// put keeps a page, and lets go of the oldest ones for it. One that somebody else has
+// made in the meantime stays.
 func (p *pages) put(key pageKey, one *keptPage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.kept[key] != nil {
+		return
+	}
 	p.kept[key], p.order, p.size = one, append(p.order, key), p.size+one.size()
 	for len(p.order) > maxPages || p.size > maxPageBytes {
 		p.size -= p.kept[p.order[0]].size()
@@ -86,7 +91,7 @@ func newKeptPage(plain []byte) (*keptPage, error) {
 }
 
 // keptPage returns the page of a view, made from what body returns or a moment ago.
-// Of those who ask for it at the same time, the first has it made.
+// Of those who ask for it at the same time, the first ones have it made.
 func (s *Server) keptPage(r *http.Request, v *stats.View, name string, body func(public bool) any) (*keptPage, error) {
 	who := s.audience(r)
 	key := pageKey{weak.Make(v), who, who == reader && signedIn(r), r.URL.EscapedPath()}
@@ -110,10 +115,14 @@ func (s *Server) keptPage(r *http.Request, v *stats.View, name string, body func
 }
 
 // paced waits until so many bytes may be answered.
-func (s *Server) paced(ctx context.Context, bytes int) error {
-	ctx, cancel := context.WithTimeout(ctx, viewWait)
+func (s *Server) paced(r *http.Request, bytes int) error {
+	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
 	defer cancel()
-	if s.pace.WaitN(ctx, min(bytes, bytesAtOnce)) != nil {
+	pace := s.publicPace
+	if s.audience(r) == reader {
+		pace = s.readersPace
+	}
+	if pace.WaitN(ctx, min(bytes, bytesAtOnce)) != nil {
 		s.limits.cutOff.Inc()
 		return busy()
 	}
@@ -137,8 +146,8 @@ func (k *keptPage) send(w http.ResponseWriter, r *http.Request) {
 // it a weight of 0.
 func takesGzip(r *http.Request) bool {
 	for one := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, weight, weighed := strings.Cut(strings.ReplaceAll(one, " ", ""), ";q=")
-		if strings.EqualFold(coding, "gzip") {
+		coding, weight, weighed := strings.Cut(strings.ToLower(strings.Join(strings.Fields(one), "")), ";q=")
+		if coding == "gzip" {
 			return !weighed || strings.Trim(weight, "0.") != ""
 		}
 	}

@@ -103,14 +103,16 @@ type Backups interface {
 
 // Server answers HTTP requests from a snapshot of the catalog.
 type Server struct {
-	store    Store
-	log      *slog.Logger
-	options  Options
-	gate     *gate
-	views    *views
-	pages    *pages
-	pace     *rate.Limiter // of bytes of pages
-	drawing  chan struct{} // holds one for each page that is being made
+	store   Store
+	log     *slog.Logger
+	options Options
+	gate    *gate
+	views   *views
+	pages   *pages
+	drawing chan struct{} // holds one for each page that is being made
+
+	readersPace, publicPace *rate.Limiter // of bytes of pages
+
 	metrics  *metrics
 	loading  sync.Mutex // one at a time: what was read first is not to come last
 	limits   *limits
@@ -122,7 +124,8 @@ type Server struct {
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
 	s := &Server{store: store, log: log, options: o, within: queryTime,
-		views: newViews(), pages: newPages(), pace: rate.NewLimiter(bytesASecond, bytesAtOnce), drawing: make(chan struct{}, drawnAtOnce)}
+		views: newViews(), pages: newPages(), drawing: make(chan struct{}, drawnAtOnce),
+		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
 	s.metrics = newMetrics(s)
 	s.limits = newLimits(s, s.metrics.registry)
 	var err error

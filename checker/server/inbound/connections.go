@@ -46,7 +46,7 @@ func Limit(l net.Listener, most int, s *http.Server) *Listener {
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_refused_total",
 			Help: "Connections that were turned away, for there were too many of which none could be closed."})}
 	limited.gauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "relcheck_connections",
-		Help: "Connections that are open."}, func() float64 { return float64(limited.Open()) })
+		Help: "Connections that are open."}, func() float64 { return float64(limited.count()) })
 	limited.limit = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "relcheck_connections_limit",
 		Help: "How many connections may be open."}, func() float64 { return float64(most) })
 	s.ConnState, s.ConnContext = changed, withConn
@@ -116,8 +116,7 @@ func (l *Listener) remove(c *conn) {
 	delete(l.open, c)
 }
 
-// Open is how many connections are open.
-func (l *Listener) Open() int {
+func (l *Listener) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.open)
