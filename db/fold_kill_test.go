@@ -20,7 +20,7 @@ const foldRole = "RELCHECK_TEST_FOLD"
 
 func foldUntilKilled(name string) {
 	ctx := context.Background()
-	db.SmallSteps(15)
+	db.SmallSteps(5)
 	s, err := db.OpenExisting(ctx, name)
 	if err != nil {
 		panic(err)
