@@ -35,7 +35,7 @@ func TestDoctorOnTerminal(t *testing.T) {
 	store := filled(t, 1000)
 	for _, columns := range []int{80, 140} {
 		t.Setenv("NO_COLOR", "")
-		text := onTerminal(t, columns, "doctor", "--db", store, "--backup-dir", t.TempDir())
+		text := apartOnTerminal(t, columns, "doctor", "--db", store, "--backup-dir", t.TempDir())
 		if !strings.Contains(text, "\x1b[1mwarning\x1b[0m") || !strings.Contains(text, "\x1b[2mok\x1b[0m") {
 			t.Errorf("in %d columns nothing stands out:\n%s", columns, text)
 		}
@@ -49,7 +49,7 @@ func TestDoctorOnTerminal(t *testing.T) {
 		}
 		checkShown(t, "doctor", strings.Join(lines, "\n"), columns)
 	}
-	text := piped(t, "doctor", "--db", store)
+	text := relcheck(t, "doctor", "--db", store)
 	checkShown(t, "piped", text, 0)
 	if n := strings.Count(text, "\n"); n > 20 {
 		t.Errorf("%d lines:\n%s", n, text)

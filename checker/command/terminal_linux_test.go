@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"relcheck/checker"
+	"relcheck/checker/command"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
@@ -55,16 +56,34 @@ func newTerminal(t *testing.T, columns int) (master, terminal *os.File) {
 // it wrote there.
 func onTerminal(t *testing.T, columns int, args ...string) string {
 	t.Helper()
+	return shownOn(t, columns, func(terminal *os.File) error {
+		if status := command.Run(context.Background(), args, command.IO{Out: terminal, Err: terminal}); status != 0 {
+			return fmt.Errorf("exit status %d", status)
+		}
+		return nil
+	})
+}
+
+// apartOnTerminal is onTerminal for a command that changes the process it runs in.
+func apartOnTerminal(t *testing.T, columns int, args ...string) string {
+	t.Helper()
+	return shownOn(t, columns, func(terminal *os.File) error {
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Env = environment("relcheck")
+		cmd.Stdout, cmd.Stderr = terminal, terminal
+		return cmd.Run()
+	})
+}
+
+func shownOn(t *testing.T, columns int, run func(terminal *os.File) error) string {
+	t.Helper()
 	master, terminal := newTerminal(t, columns)
 	shown := make(chan string)
 	go func() {
 		b, _ := io.ReadAll(master) // ends with an error once the other side is closed
 		shown <- string(b)
 	}()
-	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = environment("relcheck")
-	cmd.Stdout, cmd.Stderr = terminal, terminal
-	err := cmd.Run()
+	err := run(terminal)
 	terminal.Close()
 	text := strings.ReplaceAll(<-shown, "\r\n", "\n")
 	if err != nil {
@@ -73,14 +92,13 @@ func onTerminal(t *testing.T, columns int, args ...string) string {
 	return text
 }
 
-// piped runs a command whose output goes to a pipe.
 func piped(t *testing.T, args ...string) string {
 	t.Helper()
-	out, status := relcheckStatus(t, args...)
-	if status != 0 {
-		t.Fatalf("exit status %d\n%s", status, out)
+	var b strings.Builder
+	if status := command.Run(context.Background(), args, command.IO{Out: &b, Err: &b}); status != 0 {
+		t.Fatalf("exit status %d\n%s", status, b.String())
 	}
-	return out
+	return b.String()
 }
 
 const hostileTitle = "Evil\x1b[2J\x1b]0;owned\a\u009b31m\u202e\r\b\x00\n<script>"
