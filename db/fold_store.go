@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"time"
 )
 
@@ -60,7 +59,12 @@ func (f *folding) storeRollups(ctx context.Context, tx *sql.Tx, numbered bool) e
 			return err
 		}
 	}
-	if err := errors.Join(counts.flush(ctx), sketches.flush(ctx)); err != nil {
+	// One after the other, and nothing after an error: SQLite may have rolled all back
+	// by itself then, and what comes next would be committed alone.
+	if err := counts.flush(ctx); err != nil {
+		return err
+	}
+	if err := sketches.flush(ctx); err != nil {
 		return err
 	}
 	for slot, n := range f.Starts {
