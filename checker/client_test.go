@@ -26,8 +26,9 @@ import (
 )
 
 // TestMain runs the tests with none of the variables by which their own
-// environment may steer a client.
+// environment may steer a client, and without a name server that answers.
 func TestMain(m *testing.M) {
+	silenceNames()
 	for _, name := range []string{"DO_NOT_TRACK", "OPA_DISABLE_TELEMETRY", "OPA_TELEMETRY_SERVICE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
 		os.Unsetenv(name)
 	}
