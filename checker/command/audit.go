@@ -22,7 +22,6 @@ the id of a token, as relcheck token list shows it, or the command line, or the
 server by itself. Times are in UTC.`,
 		Example: `  relcheck audit --product opa --since 30d
   relcheck audit --json | jq -r 'select(.action == "release.withdrawn")'`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			from, err := parseSince(since, time.Now())
 			if err != nil {

@@ -23,7 +23,6 @@ before it stands there under its name, and nothing is ever overwritten.
 relcheck serve --backup-dir makes backups by itself.`,
 		Example: `  relcheck backup /mnt/backup/relcheck-2026-01-31.db
   relcheck backup copy.db --db postgres://relcheck@db.example.com/relcheck`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			giveWay()
 			return withExisting(cmd.Context(), name, func(s *db.Store) error {
@@ -58,7 +57,6 @@ is left alone: stop the server and move the old store away first. Run this as th
 user that the server runs as, to whom the new file has to belong.`,
 		Example: `  relcheck restore /mnt/backup/relcheck-20260131T000000Z.db --db /var/lib/relcheck/relcheck.db
   relcheck restore copy.db --db postgres://relcheck@db.example.com/relcheck`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rows, err := db.Restore(cmd.Context(), args[0], name, streams.Schema, copyProgress(streams.Err))
 			newProgress(streams.Err).clear()

@@ -23,7 +23,6 @@ With --exit-code the exit status is 10 when the version is outdated and 11 when
 the service did not answer.`,
 		Example: `  relcheck check --as 0.70.0 --url http://localhost:8080
   relcheck check --product myapp --as 1.2.3 --platform windows/amd64 --json`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := o.client()
 			if err != nil {

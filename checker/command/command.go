@@ -121,7 +121,39 @@ func newRoot(streams IO) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetHelpTemplate(helpTemplate)
+	wantArguments(root)
 	return root
+}
+
+// wantArguments has commands that say nothing else take as many arguments as their
+// usage line names.
+func wantArguments(cmd *cobra.Command) {
+	if cmd.Args == nil {
+		cmd.Args = asNamed
+	}
+	for _, c := range cmd.Commands() {
+		wantArguments(c)
+	}
+}
+
+func asNamed(cmd *cobra.Command, given []string) error {
+	var named []string
+	for _, word := range strings.Fields(cmd.Use)[1:] {
+		if word[0] == '-' {
+			break
+		}
+		named = append(named, word)
+	}
+	usage := strings.Join(append([]string{cmd.CommandPath()}, named...), " ")
+	switch missing := named[min(len(given), len(named)):]; {
+	case len(given) > len(named):
+		return fmt.Errorf("%q is too much here: %s", given[len(named)], usage)
+	case len(missing) == 1:
+		return fmt.Errorf("%s is missing: %s", missing[0], usage)
+	case len(missing) > 1:
+		return fmt.Errorf("%s are missing: %s", strings.Join(missing, " and "), usage)
+	}
+	return nil
 }
 
 // group is a command that does nothing but hold others.

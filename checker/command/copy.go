@@ -22,7 +22,6 @@ What is recorded while it runs is not copied: stop the servers before, and start
 them with the copy.`,
 		Example: `  relcheck copy --from relcheck.db --to postgres://relcheck@db.example.com/relcheck
   relcheck copy --from postgres://relcheck@db.example.com/relcheck --to relcheck.db`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if from == "" || to == "" {
 				return misused("tell with --from and --to which store to copy where")

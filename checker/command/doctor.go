@@ -31,7 +31,6 @@ The exit status is 1 if there is a problem.`,
 		Example: `  relcheck doctor
   relcheck doctor --db /mnt/backup/relcheck-20260131T000000Z.db
   relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			giveWay()
 			d := newDoctor(streams)

@@ -17,7 +17,6 @@ func exportCommand(streams IO) *cobra.Command {
 		Short: "Print the recorded reports, one JSON object a line",
 		Example: `  relcheck export opa
   relcheck export opa --since 24h | jq -r .version | sort | uniq -c`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := parseSince(since, time.Now())
 			if err != nil {

@@ -33,7 +33,6 @@ func productAdd(streams IO) *cobra.Command {
 		Short:   "Add a product",
 		Long:    "Add a product. Clients ask about it under /p/NAME.\n\n" + templateHelp,
 		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Name = args[0]
 			if p.Title == "" {
@@ -63,7 +62,6 @@ func productSet(streams IO) *cobra.Command {
 		Short:   "Change a product; what is not given stays as it is",
 		Long:    "Change a product; what is not given stays as it is, and '' empties it.\n\n" + templateHelp,
 		Example: `  relcheck product set myapp --repo me/myapp`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
 				p, err := s.Product(cmd.Context(), args[0])
@@ -119,7 +117,6 @@ func productList(streams IO) *cobra.Command {
 		Use:     "list",
 		Short:   "List the products",
 		Example: `  relcheck product list`,
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
 				products, err := s.Products(cmd.Context())
@@ -154,7 +151,6 @@ func productRemove(streams IO) *cobra.Command {
 		Use:     "remove NAME",
 		Short:   "Remove a product with its releases",
 		Example: `  relcheck product remove myapp`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
 				err := s.RemoveProduct(cmd.Context(), args[0], yes)

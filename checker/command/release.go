@@ -37,7 +37,6 @@ was, or comes from the product's templates.`,
 		Example: `  relcheck release add opa v1.22.2
   relcheck release add myapp 1.3.0 --date 2026-10-01 --notes https://example.com/notes/1.3.0 \
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
-		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := releaseSaid(args[1], date, notes, assets)
 			if err != nil {
@@ -116,7 +115,6 @@ func releaseList(streams IO) *cobra.Command {
 		Use:     "list PRODUCT",
 		Short:   "List a product's releases, newest first",
 		Example: `  relcheck release list opa`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
 				releases, err := s.Releases(cmd.Context(), args[0])
@@ -179,7 +177,6 @@ func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Com
 		Use:     verb + " PRODUCT VERSION",
 		Short:   short,
 		Example: "  relcheck release " + verb + " opa v1.22.2",
-		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
 				err := s.Withdraw(cmd.Context(), args[0], args[1], withdrawn)

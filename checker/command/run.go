@@ -24,7 +24,6 @@ start and then now and again, say on standard error when a newer release is out,
 and end on a signal. A service that does not answer is no trouble.`,
 		Example: `  relcheck run --as 0.12.3 --url http://localhost:8080
   relcheck run --product myapp --as 1.2.3 --interval 10s --verbose`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			client, err := o.client()
 			if err != nil {

@@ -44,7 +44,6 @@ func serveCommand(streams IO) *cobra.Command {
 		Short: "Record reports and answer with the latest release",
 		Example: `  relcheck serve
   relcheck serve --listen :8080 --db /var/lib/relcheck/relcheck.db --base-url https://releases.example.com`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), o, streams)
 		},

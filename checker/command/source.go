@@ -25,7 +25,6 @@ platforms by their names. Drafts are left out. If one entry is bad, nothing is
 imported. Importing a file again changes nothing.`,
 		Example: `  relcheck release import opa releases.json
   curl -s https://github.example.com/api/v3/repos/me/myapp/releases | relcheck release import myapp -`,
-		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := open(args[1], streams.In)
 			if err != nil {
@@ -63,7 +62,6 @@ func releaseSync(streams IO) *cobra.Command {
 the proxies that GOPROXY names. What is known already is not asked for again.`,
 		Example: `  relcheck release sync opa
   GOPROXY=https://goproxy.example.com relcheck release sync opa`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				return syncReleases(cmd.Context(), s, args[0], streams)

@@ -47,7 +47,6 @@ of the summary.`,
   relcheck stats opa --below v0.60.0
   relcheck stats opa --compare v0.68.0..v0.70.0
   relcheck stats opa --by version --csv > versions.csv`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.run(cmd.Context(), args[0], streams)
 		},

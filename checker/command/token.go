@@ -42,7 +42,6 @@ TOKEN". What a token lets do is its scope:
 		Example: `  relcheck token add "Ann's laptop" --link --base-url https://releases.example.com
   relcheck token add prometheus > token
   relcheck token add pipeline --scope release > token`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !access.ValidName(args[0]) {
 				return misused("%q cannot be a token's name: give 1 to 100 bytes of text", args[0])
@@ -132,7 +131,6 @@ func tokenList(streams IO) *cobra.Command {
 		Use:     "list",
 		Short:   "List the tokens, without what is secret of them",
 		Example: `  relcheck token list`,
-		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
 				tokens, err := s.Tokens(cmd.Context())
@@ -176,7 +174,6 @@ func tokenRevoke(streams IO) *cobra.Command {
 		Long: `Take a token back. Running servers refuse it within seconds, and sign out all who
 have signed in by it. relcheck token list shows the ids.`,
 		Example: `  relcheck token revoke k2x7q4mw`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := access.Clean(args[0])
 			if whole := access.ID(id); whole != "" {

@@ -31,7 +31,6 @@ func versionCommand(streams IO) *cobra.Command {
 		Short: "Print the version of relcheck, and with --check the latest release",
 		Example: `  relcheck version
   relcheck version --check --url https://releases.example.com`,
-		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := thisBuild()
 			if !asJSON {
