@@ -120,6 +120,9 @@ func dumpOf(t *testing.T, name string, tables []string) map[string][]string {
 	return all
 }
 
+// numbers are what SQLite has for yes and no.
+var numbers = strings.NewReplacer(" true", " 1", " false", " 0")
+
 func lines(t *testing.T, rows *sql.Rows) (all []string) {
 	t.Helper()
 	defer rows.Close()
@@ -135,8 +138,7 @@ func lines(t *testing.T, rows *sql.Rows) (all []string) {
 		if err := rows.Scan(into...); err != nil {
 			t.Fatal(err)
 		}
-		line := strings.NewReplacer(" true", " 1", " false", " 0").Replace(fmt.Sprintf("%v", row)) // as SQLite has them
-		all = append(all, line)
+		all = append(all, numbers.Replace(fmt.Sprintf("%v", row)))
 	}
 	slices.Sort(all)
 	if len(all) > 100 {

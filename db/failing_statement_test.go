@@ -1,0 +1,247 @@
+package db_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"relcheck/checker"
+	"relcheck/checker/access"
+	"relcheck/db"
+	"relcheck/db/faultfs"
+)
+
+// statementFaults are those after which SQLite takes back a statement, or all of its
+// transaction by itself: what came next in it would be committed alone
+// (https://sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction).
+var statementFaults = map[string]faultfs.Fault{
+	"read":  {Kind: faultfs.Read, Code: sqlite3.SQLITE_IOERR_READ},
+	"write": {Kind: faultfs.Write, Code: sqlite3.SQLITE_IOERR_WRITE},
+	"space": {Kind: faultfs.Write, Code: sqlite3.SQLITE_FULL},
+}
+
+// mostFaults is how many operations of a kind are made to fail at most in what is
+// done once.
+var mostFaults = unlessRace(24, 5)
+
+// Whichever read or write of a fold fails, each report is counted once.
+func TestFailingFold(t *testing.T) {
+	t.Parallel()
+	newBegun(t).failAll(t, func(s *db.Store) error {
+		_, err := s.Fold(context.Background())
+		return err
+	})
+}
+
+// Whatever else is done in one transaction, and whichever of its reads and writes
+// fails: all of it is there, or nothing, and then there was an error.
+func TestFailingChanges(t *testing.T) {
+	noRace(t)
+	t.Parallel()
+	b := newBegun(t)
+	for what, do := range b.changes(t) {
+		t.Run(what, func(t *testing.T) { b.failAll(t, do) })
+	}
+}
+
+// begun is a store in which there is something to do.
+type begun struct {
+	schema      string
+	file        []byte
+	kept, other access.Token
+	late        []db.Recorded // reports that are to be recorded
+}
+
+// newBegun makes a store in which half of the reports are folded, so that to fold the
+// others changes what is there.
+func newBegun(t *testing.T) *begun {
+	b := &begun{schema: schema(t), late: reportsOfBuilds(18)}
+	b.kept, _ = access.New("kept", access.Read, time.Now())
+	b.other, _ = access.New("other", access.Read, time.Now())
+	path := filepath.Join(t.TempDir(), "a.db")
+	s := open(t, path)
+	releases := []checker.Release{{Version: "v1.0.0"}}
+	for i := range 30 {
+		releases = append(releases, checker.Release{Version: fmt.Sprintf("v3.%d.0", i)})
+	}
+	if _, err := s.PutReleases(context.Background(), "opa", releases, take); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddToken(context.Background(), b.kept); err != nil {
+		t.Fatal(err)
+	}
+	first, second := reportsOfBuilds(6), reportsOfBuilds(12)
+	for i := range len(first) / 2 {
+		second[i].ID = first[i].ID
+	}
+	fill(t, s, first)
+	fold(t, s)
+	fill(t, s, second)
+	s.Close()
+	crowd(t, path)
+	var err error
+	if b.file, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// crowd has SQLite spread a store over many pages and remember few of them, so that
+// it reads and writes in the middle of statements.
+func crowd(t *testing.T, path string) {
+	t.Helper()
+	d := raw(t, path)
+	defer d.Close()
+	if _, err := d.Exec("PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM; PRAGMA default_cache_size = 10"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fill(t *testing.T, s *db.Store, reports []db.Recorded) {
+	t.Helper()
+	if _, err := s.Backfill(context.Background(), "opa", slices.Values(reports), slices.Values([]db.Checked(nil))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reportsOfBuilds are two reports of each of 150 builds, all of one hour of yesterday:
+// their rollups are written by one statement, and their lives by another.
+func reportsOfBuilds(hour int) (all []db.Recorded) {
+	at := (today - 1).Time().Add(time.Duration(hour) * time.Hour)
+	for i := range 300 {
+		heap := int64(i) << 20
+		r := checker.Report{ID: uuid.New(), Version: fmt.Sprintf("3.%d.0", i%30), HeapUsageBytes: &heap}
+		from := checker.Platform{OS: []string{"linux", "darwin", "windows", "freebsd", "openbsd"}[i/30%5], Arch: "amd64"}
+		all = append(all, db.Recorded{At: at.Add(time.Duration(i) * time.Second), Platform: from, Report: r})
+	}
+	return all
+}
+
+// changes are what is done in one transaction each, but for folding.
+func (b *begun) changes(t *testing.T) map[string]func(*db.Store) error {
+	ctx := context.Background()
+	all := map[string]func(*db.Store) error{
+		"record reports": func(s *db.Store) error {
+			_, err := s.Backfill(ctx, "opa", slices.Values(b.late), slices.Values([]db.Checked(nil)))
+			return err
+		},
+		"count checks": func(s *db.Store) error {
+			checks := []db.Checked{{Version: "1.0.0", Platform: linux, Count: 3}, {Version: "3.1.0", Platform: linux, Count: 4}}
+			_, err := s.Backfill(ctx, "opa", slices.Values([]db.Recorded(nil)), slices.Values(checks))
+			return err
+		},
+		"use a token": func(s *db.Store) error { return s.UseToken(ctx, b.kept.ID, b.kept.Created) },
+	}
+	for what := range changes(t, nil, b.kept, b.other) {
+		all[what] = func(s *db.Store) error { return changes(t, s, b.kept, b.other)[what]() }
+	}
+	return all
+}
+
+func (b *begun) failAll(t *testing.T, do func(*db.Store) error) {
+	for kind, f := range statementFaults {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			b.failEach(t, do, f)
+		})
+	}
+}
+
+// failEach does something once for each operation of the disk that can fail in it,
+// or for some of them if those are many.
+func (b *begun) failEach(t *testing.T, do func(*db.Store) error, f faultfs.Fault) {
+	f.Nth = 1 << 30
+	sound := b.begin(t, f)
+	before := sound.state(t)
+	if err := do(sound.Store); err != nil {
+		t.Fatal(err)
+	}
+	n, after := sound.disk.Count(f.Kind), sound.state(t)
+	sound.end()
+	if n == 0 || cmp.Equal(before, after) {
+		t.Fatalf("nothing is done, in %d operations", n)
+	}
+	refused, step := 0, (n+mostFaults-1)/mostFaults
+	for f.Nth = 1; f.Nth <= n && !t.Failed(); f.Nth += step {
+		if b.fail(t, do, f, before, after) {
+			refused++
+		}
+	}
+	t.Logf("one of %d operations failed, in steps of %d: refused %d times", n, step, refused)
+	if refused == 0 {
+		t.Error("no fault has kept it from being done")
+	}
+}
+
+// fail does something while the disk fails, and once more if there was an error.
+func (b *begun) fail(t *testing.T, do func(*db.Store) error, f faultfs.Fault, before, after state) (refused bool) {
+	s := b.begin(t, f)
+	defer s.end()
+	failed := do(s.Store)
+	s.disk.Heal()
+	if failed != nil {
+		now := s.state(t)
+		if diff := cmp.Diff(before, now); diff != "" && !cmp.Equal(after, now) {
+			t.Errorf("operation %d: a part of it is done in spite of %v:\n%s", f.Nth, failed, diff)
+		}
+		if err := do(s.Store); err != nil {
+			t.Errorf("operation %d: after %v it cannot be done on a sound disk: %v", f.Nth, failed, err)
+		}
+	}
+	if diff := cmp.Diff(after, s.state(t)); diff != "" {
+		t.Errorf("operation %d: after %v, something else is done:\n%s", f.Nth, failed, diff)
+	}
+	return failed != nil
+}
+
+// beginning is a copy of a store, on a disk of its own.
+type beginning struct {
+	*db.Store
+	disk *faultfs.Disk
+}
+
+func (b *begun) begin(t *testing.T, f faultfs.Fault) *beginning {
+	t.Helper()
+	folder := t.TempDir()
+	path := filepath.Join(folder, lifeFile)
+	if err := os.WriteFile(path, b.file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	disk, err := faultfs.Watch(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := db.Open(context.Background(), path, b.schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.Fail(f)
+	return &beginning{s, disk}
+}
+
+func (b *beginning) end() {
+	b.Close()
+	b.disk.Close()
+}
+
+// state is what each table holds.
+type state map[string][]string
+
+// state leaves out when something was changed.
+func (b *beginning) state(t *testing.T) state {
+	t.Helper()
+	d := raw(t, b.Name())
+	defer d.Close()
+	if _, err := d.Exec("UPDATE audit SET at = 0"); err != nil {
+		t.Fatal(err)
+	}
+	return dumpOf(t, b.Name(), db.Tables(schema(t)))
+}
