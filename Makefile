@@ -10,7 +10,7 @@ run:
 # packages) is said, and its tests are skipped.
 test: lint platforms opa postgres browser
 	go test -race -timeout 12m ./...
-	go test ./db -run 'TestPowerCut|TestFailingDisk|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreTrue'
+	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreTrue'
 	go test ./db -run TestCopyThereAndBack -copied 1000000
 
 # Cut the power, make the disk fail and kill the server, at any point of a store's

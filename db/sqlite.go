@@ -215,8 +215,8 @@ func createSQLite(ctx context.Context, path, schema string, fill fill) (created 
 			}
 		}
 		var id, tables int64
-		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
-		if err := errors.Join(err, tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)); err != nil {
+		err := tx.QueryRowContext(ctx, "SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id").Scan(&id, &tables)
+		if err != nil {
 			return err
 		}
 		if id == applicationID {
