@@ -22,20 +22,22 @@ import (
 // statementFaults are those after which SQLite takes back a statement, or all of its
 // transaction by itself: what came next in it would be committed alone
 // (https://sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction).
+// A sync is one of COMMIT, or of what does not fit into memory.
 var statementFaults = map[string]faultfs.Fault{
 	"read":  {Kind: faultfs.Read, Code: sqlite3.SQLITE_IOERR_READ},
 	"write": {Kind: faultfs.Write, Code: sqlite3.SQLITE_IOERR_WRITE},
 	"space": {Kind: faultfs.Write, Code: sqlite3.SQLITE_FULL},
+	"sync":  {Kind: faultfs.Sync, Code: sqlite3.SQLITE_IOERR_FSYNC},
 }
 
 // mostFaults is how many operations of a kind are made to fail at most in what is
 // done once.
-var mostFaults = unlessRace(24, 5)
+var mostFaults = unlessRace(24, 4)
 
 // Whichever read or write of a fold fails, each report is counted once.
 func TestFailingFold(t *testing.T) {
 	t.Parallel()
-	newBegun(t).failAll(t, func(s *db.Store) error {
+	newBegun(t, 300).failAll(t, func(s *db.Store) error {
 		_, err := s.Fold(context.Background())
 		return err
 	})
@@ -46,7 +48,7 @@ func TestFailingFold(t *testing.T) {
 func TestFailingChanges(t *testing.T) {
 	noRace(t)
 	t.Parallel()
-	b := newBegun(t)
+	b := newBegun(t, 30)
 	for what, do := range b.changes(t) {
 		t.Run(what, func(t *testing.T) { b.failAll(t, do) })
 	}
@@ -60,10 +62,10 @@ type begun struct {
 	late        []db.Recorded // reports that are to be recorded
 }
 
-// newBegun makes a store in which half of the reports are folded, so that to fold the
-// others changes what is there.
-func newBegun(t *testing.T) *begun {
-	b := &begun{schema: schema(t), late: reportsOfBuilds(18)}
+// newBegun makes a store with so many reports that are folded, and as many of the same
+// builds that are not.
+func newBegun(t *testing.T, reports int) *begun {
+	b := &begun{schema: schema(t), late: someReports(300, 18)}
 	b.kept, _ = access.New("kept", access.Read, time.Now())
 	b.other, _ = access.New("other", access.Read, time.Now())
 	path := filepath.Join(t.TempDir(), "a.db")
@@ -78,8 +80,8 @@ func newBegun(t *testing.T) *begun {
 	if err := s.AddToken(context.Background(), b.kept); err != nil {
 		t.Fatal(err)
 	}
-	first, second := reportsOfBuilds(6), reportsOfBuilds(12)
-	for i := range len(first) / 2 {
+	first, second := someReports(reports, 6), someReports(reports, 12)
+	for i := range reports / 2 {
 		second[i].ID = first[i].ID
 	}
 	fill(t, s, first)
@@ -112,11 +114,11 @@ func fill(t *testing.T, s *db.Store, reports []db.Recorded) {
 	}
 }
 
-// reportsOfBuilds are two reports of each of 150 builds, all of one hour of yesterday:
-// their rollups are written by one statement, and their lives by another.
-func reportsOfBuilds(hour int) (all []db.Recorded) {
+// someReports are n reports of up to 150 builds, from an hour of yesterday on: so many
+// have their rollups written by one statement, and their sketches by the next.
+func someReports(n, hour int) (all []db.Recorded) {
 	at := (today - 1).Time().Add(time.Duration(hour) * time.Hour)
-	for i := range 300 {
+	for i := range n {
 		heap := int64(i) << 20
 		r := checker.Report{ID: uuid.New(), Version: fmt.Sprintf("3.%d.0", i%30), HeapUsageBytes: &heap}
 		from := checker.Platform{OS: []string{"linux", "darwin", "windows", "freebsd", "openbsd"}[i/30%5], Arch: "amd64"}
