@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa postgres patroni browser platforms clean
+.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser platforms clean
 
 run:
 	go run . serve
@@ -77,6 +77,14 @@ opa: $(OPA:%=.cache/opa/%/opa)
 	@echo "build Open Policy Agent $*, once"
 	-GOBIN=$(CURDIR)/.cache/opa/$* go install github.com/open-policy-agent/opa@$*
 
+# What answers the like question elsewhere, to be measured beside.
+peer: .cache/peer/peer
+
+.cache/peer/peer: tools/peer/*
+	@echo "build upgrade-responder, once"
+	-@mkdir -p $(@D) && cd tools/peer && go build -o $(CURDIR)/$@ . && \
+		ln -sf $$(go list -m -f {{.Dir}} github.com/longhorn/upgrade-responder)/geodb/*.mmdb $(CURDIR)/$(@D)/geodb
+
 # Only root can install; all others are told what is missing. The tests start the
 # programs themselves, as a user without rights.
 define install
@@ -109,7 +117,7 @@ browser:
 # 100000'. BENCH='-bench-for 2s -write-ratios' writes the ratios of a release down.
 BENCH = -bench-for 2s
 
-bench: postgres
+bench: postgres peer
 	go test ./checker/command -run TestBench $(BENCH) -v -timeout 20m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
 
 clean:

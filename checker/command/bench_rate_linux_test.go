@@ -1,8 +1,11 @@
 package command_test
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,8 +19,7 @@ import (
 // subject is a server that is measured, and what it is asked.
 type subject struct {
 	name    string
-	capture string // of testdata/captures
-	path    string // in place of the capture's, if not empty
+	request string
 	conns   []int
 	*process
 }
@@ -25,7 +27,7 @@ type subject struct {
 // at names a subject with so many connections.
 func at(name string, conns int) string { return fmt.Sprintf("%s, %d connections", name, conns) }
 
-const nothing, durable = "nothing", "durable reports"
+const nothing, durable, mixed = "nothing", "durable reports", "a fleet's reports"
 
 // serving measures requests a second of a handler that does nothing, of durable
 // reports in SQLite and in PostgreSQL, of questions that record nothing, and of one
@@ -37,20 +39,23 @@ func (b *bench) serving() (durableRate float64) {
 	serve(b, naive).kill() // leaves the schema behind
 	bare, synced, sqlite, insert := start(b, "nothing"), start(b, "sync", filepath.Join(dir, "synced")), serve(b, served), start(b, "insert", naive)
 	relcheck(b, "release", "add", "opa", "v0.70.0", "--db", served)
-	const report, question = "opa-v0.70.0", "opa-v1.22.2"
+	report := captured(b, "opa-v0.70.0")
 	all, some := []int{1, 64, 256, 1024}, []int{64, 256}
 	subjects := []subject{
-		{nothing, report, "", all, bare},
-		{"a file is synced", report, "", all, synced},
-		{durable, report, "", all, sqlite},
-		{"GitHub's API", question, "", some, sqlite},
-		{"/healthz", question, "/healthz", some, sqlite},
-		{"INSERT a request", report, "", []int{1, 64, 256}, insert},
+		{nothing, report, all, bare},
+		{"a file is synced", report, all, synced},
+		{durable, report, all, sqlite},
+		{"GitHub's API", captured(b, "opa-v1.22.2"), some, sqlite},
+		{"/healthz", "GET /healthz HTTP/1.1\r\nHost: relcheck\r\n\r\n", some, sqlite},
+		{"INSERT a request", report, []int{1, 64, 256}, insert},
 	}
 	if _, err := pgtest.Program("initdb"); err != nil {
 		b.say("missing: %v; it is left out", err)
 	} else {
-		subjects = append(subjects, subject{"PostgreSQL", report, "", some, serve(b, database(b))})
+		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b))})
+	}
+	if p := b.peer(); p != nil {
+		subjects = append(subjects, subject{peer, upgradeRequest, some, p})
 	}
 	measured := b.measure(subjects)
 	b.openLoop(bare, sqlite, measured[at(durable, 256)].rate/2)
@@ -65,6 +70,30 @@ func (b *bench) serving() (durableRate float64) {
 	return measured[at(durable, 256)].rate
 }
 
+const (
+	peer = "upgrade-responder, which records nothing"
+	// upgradeRequest is what Longhorn asks, by way of a proxy.
+	upgradeRequest = "POST /v1/checkupgrade HTTP/1.1\r\nHost: peer\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: 40\r\n" +
+		"Content-Type: application/json\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n" + `{"appVersion":"v1.0.0","extraInfo":null}`
+	upgradeAnswer = `{"versions": [{"name": "v1.9.0", "releaseDate": "2025-05-27T00:00:00Z", "tags": ["latest"]}]}`
+)
+
+// peer starts a service that answers the like question, of one release as well. It
+// is told no address that it would find, and has no database: that is the least
+// that it can do.
+func (b *bench) peer() *process {
+	const dir = "../../.cache/peer/"
+	if _, err := os.Stat(dir + "peer"); err != nil {
+		b.say("missing: upgrade-responder, which make peer builds; it is left out")
+		return nil
+	}
+	config := filepath.Join(b.TempDir(), "versions.json")
+	if err := os.WriteFile(config, []byte(upgradeAnswer), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	return startBy(b, "upgrade-responder", exec.Command(dir+"peer", config, dir+"geodb"))
+}
+
 // measure asks all in turns.
 func (b *bench) measure(subjects []subject) map[string]sample {
 	b.say("requests a second, with %d servers", len(subjects))
@@ -72,7 +101,7 @@ func (b *bench) measure(subjects []subject) map[string]sample {
 	for _, s := range subjects {
 		for _, n := range s.conns {
 			trials = append(trials, trial{at(s.name, n), func() sample {
-				return b.ask(s.process, loadOf(b, s.addr, s.capture, s.path, n, nil))
+				return b.ask(s.process, loadOf(b, s.addr, s.request, n, nil))
 			}})
 		}
 	}
@@ -107,7 +136,8 @@ func (b *bench) ask(p *process, l simulate.Load) sample {
 }
 
 // openLoop sends half as many reports as can be recorded, whether they are answered
-// or not, and as many to the handler that does nothing.
+// or not: those of one build, those of a fleet, and as many to the handler that does
+// nothing.
 func (b *bench) openLoop(bare, sqlite *process, rate float64) {
 	b.say("reports at half of the highest rate")
 	ask := func(p *process) func() sample {
@@ -117,12 +147,30 @@ func (b *bench) openLoop(bare, sqlite *process, rate float64) {
 			return b.ask(p, l)
 		}
 	}
-	measured := b.inTurns(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)})
-	own, floor := measured[durable], measured[nothing]
-	const half = "durable reports at half of the highest rate, "
-	b.add(row{name: half + "p50", figure: own.p50, unit: "ms", ratio: own.p50 / floor.p50, small: true, note: digits(own.rate) + " a second"})
-	b.add(row{name: half + "p99", figure: own.p99, unit: "ms", ratio: own.p99 / floor.p99, small: true})
-	b.add(row{name: half + "most", figure: own.longest, unit: "ms"})
+	measured := b.inTurns(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)}, trial{mixed, b.fleet(rate)})
+	floor := measured[nothing]
+	for _, name := range []string{durable, mixed} {
+		own, half := measured[name], name+" at half of the highest rate, "
+		b.add(row{name: half + "p50", figure: own.p50, unit: "ms", ratio: own.p50 / floor.p50, small: true, note: digits(own.rate) + " a second"})
+		b.add(row{name: half + "p99", figure: own.p99, unit: "ms", ratio: own.p99 / floor.p99, small: true})
+		b.add(row{name: half + "most", figure: own.longest, unit: "ms"})
+	}
+}
+
+// fleet has a server record what a large fleet tells, in some hundred builds.
+func (b *bench) fleet(rate float64) func() sample {
+	file, _ := releasedStore(b.T)
+	s := b.open(file)
+	releases, err := s.Releases(b.Context(), "opa")
+	if err := errors.Join(err, s.Close()); err != nil {
+		b.Fatal(err)
+	}
+	served, seed := serve(b, file), uint64(0)
+	service := &url.URL{Scheme: "http", Host: served.addr}
+	return func() sample {
+		seed++
+		return b.ask(served, simulate.Load{Service: service, Rate: rate, Requests: simulate.Reports(seed, 100_000, releases, "opa", service)})
+	}
 }
 
 // processor is what a server computes for a request: the figure that a busy machine

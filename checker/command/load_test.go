@@ -1,14 +1,13 @@
 package command_test
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"math"
 	"math/rand/v2"
 	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -54,22 +53,23 @@ func (a *acknowledged) areIn(t testing.TB, exported map[uuid.UUID]int) {
 // with an id of its own.
 func newLoad(t testing.TB, addr string, connections int, recorded func(uuid.UUID)) simulate.Load {
 	t.Helper()
-	return loadOf(t, addr, "opa-v0.70.0", "", connections, recorded)
+	return loadOf(t, addr, captured(t, "opa-v0.70.0"), connections, recorded)
 }
 
-// loadOf sends a captured request, or its like to another path.
-func loadOf(t testing.TB, addr, capture, path string, connections int, recorded func(uuid.UUID)) simulate.Load {
+// captured is a request as a real client has sent it.
+func captured(t testing.TB, name string) string {
 	t.Helper()
-	raw, err := os.ReadFile("../server/testdata/captures/" + capture + ".http")
+	raw, err := os.ReadFile("../server/testdata/captures/" + name + ".http")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if path != "" {
-		method, rest, _ := bytes.Cut(raw, []byte(" "))
-		_, rest, _ = bytes.Cut(rest, []byte(" "))
-		raw = fmt.Appendf(nil, "%s %s %s", method, path, rest)
-	}
-	c, err := simulate.ReadCapture(bytes.NewReader(raw))
+	return string(raw)
+}
+
+// loadOf sends one request again and again.
+func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.UUID)) simulate.Load {
+	t.Helper()
+	c, err := simulate.ReadCapture(strings.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)
 	}
