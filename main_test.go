@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"strconv"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"relcheck/db/pgtest"
 )
 
 func TestMain(m *testing.M) {
@@ -43,19 +44,13 @@ func TestScript(t *testing.T) {
 // setup gives each script two addresses that nothing listens on, and an
 // environment in which nothing is switched off.
 func setup(env *testscript.Env) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	env.Setenv("ADDR", l.Addr().String())
-	env.Setenv("URL", "http://"+l.Addr().String())
-	m, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	env.Setenv("METRICS", m.Addr().String())
+	addr, err := pgtest.FreeAddr()
+	metrics, err2 := pgtest.FreeAddr()
+	env.Setenv("ADDR", addr)
+	env.Setenv("URL", "http://"+addr)
+	env.Setenv("METRICS", metrics)
 	env.Setenv("GOPROXY", "file://"+env.WorkDir+"/goproxy")
-	return errors.Join(l.Close(), m.Close())
+	return errors.Join(err, err2)
 }
 
 // status N COMMAND… runs a command, which must end with exit status N.
@@ -76,13 +71,17 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// await PATH TEXT asks until the answer contains the text, for ten seconds.
+// patience is how long the scripts wait for what is to come about, on a machine that
+// has much to do.
+const patience = time.Minute
+
+// await PATH TEXT asks until the answer contains the text.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: await PATH TEXT")
 	}
 	var body string
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		res, err := http.Get(ts.Getenv("URL") + args[0])
 		if err == nil {
 			body = read(ts, res)
@@ -99,7 +98,7 @@ func awaitExport(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: await-export N PRODUCT TEXT")
 	}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		ts.Check(ts.Exec("relcheck", "export", args[1]))
 		if strings.Count(ts.ReadFile("stdout"), args[2]) >= atoi(ts, args[0]) {
 			return
@@ -108,12 +107,12 @@ func awaitExport(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("fewer than %s reports of %s with %s", args[0], args[1], args[2])
 }
 
-// until TEXT COMMAND… runs a command until it prints the text, for twenty seconds.
+// until TEXT COMMAND… runs a command until it prints the text.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until TEXT COMMAND…")
 	}
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		ts.Check(ts.Exec(args[1], args[2:]...))
 		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
 			return

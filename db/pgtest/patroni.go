@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -113,10 +111,10 @@ func (c *Cluster) create() error {
 
 // startEtcd starts what Patroni keeps its decisions in.
 func (c *Cluster) startEtcd() (err error) {
-	if c.etcd, err = lastingAddr(); err != nil {
+	if c.etcd, err = FreeAddr(); err != nil {
 		return err
 	}
-	peers, err := lastingAddr()
+	peers, err := FreeAddr()
 	if err != nil {
 		return err
 	}
@@ -181,10 +179,10 @@ postgresql:
 
 func (c *Cluster) newMember(name string) (m *Member, err error) {
 	m = &Member{Name: name, dir: filepath.Join(c.dir, name)}
-	if m.Addr, err = lastingAddr(); err != nil {
+	if m.Addr, err = FreeAddr(); err != nil {
 		return nil, err
 	}
-	if m.api, err = lastingAddr(); err != nil {
+	if m.api, err = FreeAddr(); err != nil {
 		return nil, err
 	}
 	postgres, err := Program("postgres")
@@ -402,16 +400,4 @@ func (c *Cluster) Logs() string {
 		fmt.Fprintf(&b, "%s:\n%s\n", filepath.Base(name), strings.Join(all[max(0, len(all)-lines):], ""))
 	}
 	return b.String()
-}
-
-// lastingAddr returns an address on loopback that nothing listens on, and that
-// no connection is given for its own end: it is still free after a while.
-func lastingAddr() (string, error) {
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15000+rand.N(15000)))
-		if err == nil {
-			return l.Addr().String(), l.Close()
-		}
-	}
-	return FreeAddr()
 }

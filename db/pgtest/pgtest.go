@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -99,7 +100,7 @@ func New() (*Server, error) {
 	if s.dir, err = Folder(); err != nil {
 		return nil, err
 	}
-	if s.Addr, err = lastingAddr(); err != nil {
+	if s.Addr, err = FreeAddr(); err != nil {
 		return nil, err
 	}
 	secret := filepath.Join(s.dir, "password")
@@ -139,7 +140,7 @@ func (s *Server) Start() error {
 	if s.done, err = Start(s.cmd); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		conn, err := pgx.Connect(ctx, s.DSN("postgres"))
 		if err == nil {
@@ -217,13 +218,17 @@ func Exec(t testing.TB, dsn string, statements ...string) {
 	}
 }
 
-// FreeAddr returns an address on loopback that nothing listens on.
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// FreeAddr returns an address on loopback that nothing listens on, and that
+// nobody is given who listens on any port, nor a connection for its own end: it is
+// still free after a while.
+func FreeAddr() (addr string, err error) {
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 15000+rand.N(15000))); err == nil {
+			return l.Addr().String(), l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", err
 }
 
 // WithoutPassword takes the password out of a URL of [Server.DSN], for command
