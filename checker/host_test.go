@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -47,6 +48,10 @@ func run(t *testing.T, program string, env ...string) (outcome, time.Duration) {
 	return outcome{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}, took
 }
 
+// tries is how often the program is run where a busy machine may be what is in its
+// way: it has some 200 ms in which to be told of a release.
+const tries = 5
+
 // TestHost runs a program with services of all kinds and compares what is seen
 // of it to a run with the client switched off.
 func TestHost(t *testing.T) {
@@ -55,21 +60,25 @@ func TestHost(t *testing.T) {
 	if output, err := exec.Command("go", "build", "-o", program, "./testdata/host").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)
 	}
-	control, quick := run(t, program, "DO_NOT_TRACK=1", "HOST_TELEMETRY_SERVICE_URL=http://127.0.0.1:1")
+	control, quick := run(t, program, "DO_NOT_TRACK=1", "HOST_TELEMETRY_SERVICE_URL="+absent)
 	if want := (outcome{3, "the sum is 190\n", "host: nothing to add\n"}); control != want {
 		t.Fatalf("control run: %+v", control)
 	}
 	check := func(name string, handle func(net.Conn)) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, handle)
-			got, took := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+s.url)
-			if got != control {
-				t.Errorf("with the service: %+v\nswitched off: %+v", got, control)
+			least := time.Hour
+			for try := 0; try < tries && least > 3*quick+time.Second; try++ {
+				got, took := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+s.url)
+				if got != control {
+					t.Errorf("with the service: %+v\nswitched off: %+v", got, control)
+				}
+				least = min(least, took)
 			}
-			if took > 3*quick+time.Second {
-				t.Errorf("took %v, and %v switched off", took, quick)
+			if least > 3*quick+time.Second {
+				t.Errorf("took %v at least, and %v switched off", least, quick)
 			}
-			if s.asked() == 0 {
+			if s.askedBefore(t) == 0 {
 				t.Error("the program never asked the service")
 			}
 		})
@@ -84,7 +93,7 @@ func TestHost(t *testing.T) {
 	check("endless header", hostile["endless header"].handle)
 	check("lies", reply(ok(`{"latest":{"latest_release":"v0.9.0","opa_up_to_date":false}}`)))
 	t.Run("absent", func(t *testing.T) {
-		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+absent(t)); got != control {
+		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+absent); got != control {
 			t.Errorf("without a service: %+v\nswitched off: %+v", got, control)
 		}
 	})
@@ -96,7 +105,11 @@ func TestHost(t *testing.T) {
 	t.Run("answers", func(t *testing.T) {
 		want := control
 		want.stdout = "newer: v9.0.0\n" + control.stdout
-		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+serve(t, reply(ok(newer))).url); got != want {
+		s, got := serve(t, reply(ok(newer))), control
+		for try := 0; try < tries && got == control; try++ {
+			got, _ = run(t, program, "HOST_TELEMETRY_SERVICE_URL="+s.url)
+		}
+		if got != want {
 			t.Errorf("with a service that answers: %+v\nwant: %+v", got, want)
 		}
 	})
@@ -108,33 +121,44 @@ func TestHost(t *testing.T) {
 // stays with its reports.
 func checkIDs(t *testing.T, program string) {
 	seen := map[uuid.UUID]bool{}
-	for start := range 3 {
-		var mu sync.Mutex
-		ids := map[uuid.UUID]int{}
-		s := serve(t, func(conn net.Conn) {
-			request, err := http.ReadRequest(bufio.NewReader(conn))
-			var report Report
-			if err != nil || json.NewDecoder(request.Body).Decode(&report) != nil {
-				return // the program has ended
+	again := 0
+	for start := 0; start < 3 || start < 3*tries && again < 3; start++ {
+		for id, reports := range idsOf(t, program) {
+			if seen[id] || id == uuid.Nil {
+				t.Errorf("start %d reported under the id %s, after %v", start, id, seen)
 			}
-			mu.Lock()
-			ids[report.ID]++
-			mu.Unlock()
-			io.WriteString(conn, ok(newer))
-		})
-		run(t, program, "HOST_TELEMETRY_SERVICE_URL="+s.url)
-		mu.Lock()
-		for id, reports := range ids {
-			if len(ids) != 1 || reports < 2 || seen[id] || id == uuid.Nil {
-				t.Errorf("start %d reported under the ids %v, after %v", start, ids, seen)
+			if seen[id] = true; reports > 1 {
+				again++
 			}
-			seen[id] = true
 		}
+		if len(seen) > start+1 {
+			t.Errorf("%d starts had the ids %v", start+1, seen)
+		}
+	}
+	if again < 3 {
+		t.Errorf("of %d ids only %d reported twice", len(seen), again)
+	}
+}
+
+// idsOf runs the program, and counts the reports of each id.
+func idsOf(t *testing.T, program string) map[uuid.UUID]int {
+	var mu sync.Mutex
+	ids := map[uuid.UUID]int{}
+	s := serve(t, func(conn net.Conn) {
+		request, err := http.ReadRequest(bufio.NewReader(conn))
+		var report Report
+		if err != nil || json.NewDecoder(request.Body).Decode(&report) != nil {
+			return // the program has ended
+		}
+		mu.Lock()
+		ids[report.ID]++
 		mu.Unlock()
-	}
-	if len(seen) != 3 {
-		t.Errorf("three starts had the ids %v", seen)
-	}
+		io.WriteString(conn, ok(newer))
+	})
+	run(t, program, "HOST_TELEMETRY_SERVICE_URL="+s.url)
+	mu.Lock()
+	defer mu.Unlock()
+	return maps.Clone(ids)
 }
 
 // checkProxy runs the program where only a proxy can reach the service.
@@ -154,7 +178,7 @@ func checkProxy(t *testing.T, program string, control outcome) {
 		if want := "POST http://service.invalid/p/host/v1/version HTTP/1.1"; line != want {
 			t.Errorf("the proxy was asked for %q, want %q", line, want)
 		}
-	default:
+	case <-time.After(10 * time.Second):
 		t.Error("the proxy was not asked")
 	}
 }

@@ -325,10 +325,15 @@ func TestEnded(t *testing.T) {
 		t.Run(loop, func(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithCancel(context.Background())
-			l := newReplay(t, listening(t, func(_ net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) }))
-			l.Rate, l.Connections, l.Duration = rate, 8, time.Hour
 			var ended time.Time
-			time.AfterFunc(300*time.Millisecond, func() { ended = time.Now(); stop() })
+			var once sync.Once
+			l := newReplay(t, listening(t, func(_ net.Conn, in *bufio.Reader) {
+				if _, err := in.Peek(1); err == nil {
+					once.Do(func() { ended = time.Now(); stop() })
+				}
+				io.Copy(io.Discard, in)
+			}))
+			l.Rate, l.Connections, l.Duration = rate, 8, time.Hour
 			r := resultOf(t, ctx, l)
 			if d := time.Since(ended); d > hurry+5*time.Second {
 				t.Errorf("it took %v to end", d)
@@ -342,12 +347,7 @@ func TestEnded(t *testing.T) {
 
 // What cannot be reached to begin with is an error, not a result.
 func TestUnreachable(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	load := newLoad(t, "http://"+l.Addr().String())
+	load := newLoad(t, "http://127.0.0.1:1")
 	load.Rate, load.Duration = 100, time.Second
 	if r, err := load.Run(context.Background()); err == nil {
 		t.Errorf("%+v", r)

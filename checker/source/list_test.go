@@ -45,7 +45,7 @@ func TestFallback(t *testing.T) {
 		{"off", `the list ends in "off"`},
 		{"direct", `the list ends in "direct"`},
 	}
-	addresses := strings.NewReplacer("good", good, "missing", missing, "gone", gone, "broken", broken, "secret", secret, "dead", deadAddress(), "empty", empty)
+	addresses := strings.NewReplacer("good", good, "missing", missing, "gone", gone, "broken", broken, "secret", secret, "dead", deadAddress, "empty", empty)
 	for _, test := range tests {
 		releases, err := quick(addresses.Replace(test.list)).Releases(t.Context(), "example.com/x")
 		want := strings.NewReplacer("{missing}", missing, "{broken}", broken).Replace(test.want)
@@ -146,7 +146,7 @@ func TestPassword(t *testing.T) {
 	if _, err := quick(strings.Replace(guarded, "http://", "http://someone:secret@", 1)).Releases(t.Context(), "example.com/x"); err != nil {
 		t.Error(err)
 	}
-	refused := strings.Replace(deadAddress(), "http://", "http://someone:secret@", 1)
+	refused := strings.Replace(deadAddress, "http://", "http://someone:secret@", 1)
 	forbidden := strings.Replace(start(t, status(http.StatusForbidden)), "http://", "http://someone:secret@", 1)
 	for _, list := range []string{refused, forbidden} {
 		_, err := quick(list).Releases(t.Context(), "example.com/x")

@@ -76,12 +76,8 @@ func start(t *testing.T, h http.Handler) string {
 	return server.URL
 }
 
-// deadAddress is one where nobody listens.
-func deadAddress() string {
-	server := httptest.NewServer(http.NotFoundHandler())
-	defer server.Close()
-	return server.URL
-}
+// deadAddress is one where nobody listens, for nobody who asks for any port is given it.
+const deadAddress = "http://127.0.0.1:1"
 
 func status(code int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
