@@ -386,7 +386,7 @@ func TestAttempts(t *testing.T) {
 		if got.Code != c.want {
 			t.Errorf("from %s with %q: %d, want %d", c.from, c.value, got.Code, c.want)
 		}
-		if wait := got.Header().Get("Retry-After"); got.Code == 429 && wait != "6" {
+		if wait := got.Header().Get("Retry-After"); got.Code == 429 && (len(wait) != 1 || wait < "1" || wait > "6") {
 			t.Errorf("wait %q seconds", wait)
 		}
 	}
@@ -481,7 +481,7 @@ func TestUse(t *testing.T) {
 	if got := s.send(t, r); got.StatusCode != 200 {
 		t.Errorf("%d %s", got.StatusCode, got.body)
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		k, err := s.store.Token(context.Background(), id)
 		if err != nil {
 			t.Fatal(err)
@@ -500,14 +500,16 @@ func TestUse(t *testing.T) {
 	s = newServiceWith(t, serviceOptions{wrap: func(h halves) server.Store { return slow{h} }, routes: testRoutes})
 	_, text = s.token(t)
 	r.Header.Set("Authorization", "Bearer "+text)
-	begin := time.Now()
+	longest := time.Duration(0)
 	for range 20 {
+		begin := time.Now()
 		if got := s.send(t, r); got.StatusCode != 200 {
 			t.Errorf("%d %s", got.StatusCode, got.body)
 		}
+		longest = max(longest, time.Since(begin))
 		time.Sleep(100 * time.Millisecond)
 	}
-	if took := time.Since(begin); took > 4*time.Second {
-		t.Errorf("20 requests took %v", took)
+	if longest > 4*time.Second {
+		t.Errorf("a request took %v", longest)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,15 +76,7 @@ func publish(t *testing.T, at string) {
 	const first = `{"version":"v1.0.0","date":"2026-01-31T00:00:00Z","notes":"https://example.com/n?a=1&b=2","prerelease":false,"withdrawn":false,"retracted":null,"assets":{"darwin/amd64":"https://example.com/mac"},"latest":true}`
 	const sent = `{"date":"2026-01-31","notes":"https://example.com/n?a=1&b=2","prerelease":false,"withdrawn":false,"assets":{"darwin/amd64":"https://example.com/mac"}}`
 	put(sent, "201 "+first, "v1.0.0 https://example.com/mac")
-	begin := time.Now()
-	for !strings.HasPrefix(other.offered(t), "v1.0.0 ") {
-		if time.Sleep(5 * time.Millisecond); time.Since(begin) > 10*time.Second {
-			t.Fatal("another server does not notice")
-		}
-	}
-	if took := time.Since(begin); took > 2*time.Second {
-		t.Errorf("another server noticed after %v", took)
-	}
+	took := []time.Duration{other.notices(t, "v1.0.0 ")}
 	put(sent, "200 "+first, "v1.0.0 https://example.com/mac")
 	put(`{}`, "200 "+first, "v1.0.0 https://example.com/mac")
 	put(`{"assets":{"linux/arm64":"https://example.com/arm"}}`, "200 "+strings.Replace(first, `mac"}`, `mac","linux/arm64":"https://example.com/arm"}`, 1), "v1.0.0 https://example.com/mac")
@@ -93,9 +86,26 @@ func publish(t *testing.T, at string) {
 	put(`{"withdrawn":true}`,
 		`200 {"version":"v1.0.0","date":"2026-01-31T00:00:00Z","notes":null,"prerelease":false,"withdrawn":true,"retracted":null,"assets":{},"latest":false}`,
 		"v0.9.0 https://openpolicyagent.org/downloads/v0.9.0/opa_darwin_amd64")
+	took = append(took, other.notices(t, "v0.9.0 "))
 	put(`{"withdrawn":false,"date":"2026-02-01T01:00:00+02:00"}`,
 		`200 {"version":"v1.0.0","date":"2026-01-31T23:00:00Z","notes":null,"prerelease":false,"withdrawn":false,"retracted":null,"assets":{},"latest":true}`,
 		"v1.0.0 https://openpolicyagent.org/downloads/v1.0.0/opa_darwin_amd64")
+	took = append(took, other.notices(t, "v1.0.0 "))
+	if soonest := slices.Min(took); soonest > time.Second { // the others may have had to wait for a processor
+		t.Errorf("another server noticed after %v at the soonest", soonest)
+	}
+}
+
+// notices returns how long it takes until a release is offered.
+func (s *service) notices(t *testing.T, offered string) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	for !strings.HasPrefix(s.offered(t), offered) {
+		if time.Sleep(5 * time.Millisecond); time.Since(begin) > 20*time.Second {
+			t.Fatalf("another server does not notice that it is to offer %s", offered)
+		}
+	}
+	return time.Since(begin)
 }
 
 // beside is another server on the same store.

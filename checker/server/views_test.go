@@ -13,10 +13,12 @@ import (
 	"relcheck/checker/stats"
 )
 
-// unhurried is a store that takes its time for figures.
+// unhurried is a store that takes its time for figures, and does not tell any until it
+// may, if there is something to wait for.
 type unhurried struct {
 	halves
 	takes             time.Duration
+	may               chan struct{}
 	reads, now, atOne atomic.Int64
 	panics            atomic.Bool
 }
@@ -29,6 +31,9 @@ func (s *unhurried) Figures(ctx context.Context, product string, r stats.Range, 
 	}
 	if s.panics.Load() {
 		panic("figures")
+	}
+	if s.may != nil {
+		<-s.may
 	}
 	time.Sleep(s.takes)
 	return s.halves.Figures(ctx, product, r, keep)
@@ -84,15 +89,24 @@ func TestReadingsAreShared(t *testing.T) {
 
 // Who has waited for long is told to come again, and nobody's reading ends the process.
 func TestReadingsAreBounded(t *testing.T) {
-	store := &unhurried{takes: 6 * time.Second}
+	store := &unhurried{may: make(chan struct{})}
 	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
 	_, token := s.token(t)
 	var urls []string
 	for i := range 4 {
 		urls = append(urls, fmt.Sprintf("/api/v1/products/opa/stats/versions?days=%d", i+2))
 	}
-	if got := askAll(t, s, token, urls...); got[200] != 2 || got[503] != 2 {
+	first := make(chan map[int]int)
+	go func() { first <- askAll(t, s, token, urls[:2]...) }()
+	for deadline := time.Now().Add(20 * time.Second); store.now.Load() < 2 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	if got := askAll(t, s, token, urls[2:]...); got[503] != 2 {
 		t.Errorf("answers by status: %v", got)
+	}
+	close(store.may)
+	if got := <-first; got[200] != 2 {
+		t.Errorf("answers to the first by status: %v", got)
 	}
 	store.panics.Store(true)
 	if got := askAll(t, s, token, "/api/v1/products/opa/stats/versions?days=99"); got[500] != 1 {

@@ -19,6 +19,13 @@ import (
 type room struct {
 	*Listener
 	asked, answer chan struct{}
+	states        chan stateOf
+}
+
+// stateOf is what has become of the connection from an address.
+type stateOf struct {
+	addr  string
+	state http.ConnState
 }
 
 func newRoom(t *testing.T, most int) *room {
@@ -27,7 +34,7 @@ func newRoom(t *testing.T, most int) *room {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &room{asked: make(chan struct{}, 100), answer: make(chan struct{})}
+	r := &room{asked: make(chan struct{}, 100), answer: make(chan struct{}), states: make(chan stateOf, 100)}
 	s := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		if req.Method == "POST" {
 			io.Copy(io.Discard, req.Body)
@@ -39,13 +46,36 @@ func newRoom(t *testing.T, most int) *room {
 		}
 	})}
 	r.Listener = Limit(l, most, s)
+	followed := s.ConnState
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		followed(c, state)
+		r.states <- stateOf{c.RemoteAddr().String(), state}
+	}
 	go s.Serve(r.Listener)
 	t.Cleanup(func() { s.Close() })
 	return r
 }
 
-// enter connects, says something, and returns once the room has noticed.
-func (r *room) enter(t *testing.T, says string) net.Conn {
+// enter connects, says something, and returns once that is noticed, so that the order
+// is plain.
+func (r *room) enter(t *testing.T, says string, noticed http.ConnState) net.Conn {
+	t.Helper()
+	c := r.knock(t, says)
+	for {
+		select {
+		case s := <-r.states:
+			if s == (stateOf{c.LocalAddr().String(), noticed}) {
+				return c
+			}
+		case <-time.After(10 * time.Second):
+			close(r.answer)
+			t.Fatalf("who says %q is not noticed", says)
+		}
+	}
+}
+
+// knock is enter for one who may not be let in.
+func (r *room) knock(t *testing.T, says string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", r.Addr().String())
 	if err != nil {
@@ -53,7 +83,6 @@ func (r *room) enter(t *testing.T, says string) net.Conn {
 	}
 	t.Cleanup(func() { c.Close() })
 	fmt.Fprint(c, says)
-	time.Sleep(50 * time.Millisecond) // so that the order is plain
 	return c
 }
 
@@ -68,9 +97,12 @@ func (r *room) await(t *testing.T) {
 	}
 }
 
-// out tells whether the server has closed a connection.
-func out(c net.Conn) bool {
-	c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+// goes tells whether the server closes a connection, and stays that it has not.
+func goes(c net.Conn) bool  { return closed(c, 10*time.Second) }
+func stays(c net.Conn) bool { return !closed(c, 200*time.Millisecond) }
+
+func closed(c net.Conn, within time.Duration) bool {
+	c.SetReadDeadline(time.Now().Add(within))
 	defer c.SetReadDeadline(time.Time{})
 	_, err := c.Read(make([]byte, 1))
 	return !errors.Is(err, os.ErrDeadlineExceeded)
@@ -93,17 +125,20 @@ func value(t *testing.T, c prometheus.Collector) float64 {
 // and nobody who waits for the server.
 func TestSlowestGoes(t *testing.T) {
 	const wait = "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
-	for name, slow := range map[string]string{
-		"nothing": "",
-		"header":  "GET / HTTP/1.1\r\nHo",
-		"body":    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345",
-		"idle":    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+	for name, slow := range map[string]struct {
+		says    string
+		noticed http.ConnState
+	}{
+		"nothing": {"", http.StateNew},
+		"header":  {"GET / HTTP/1.1\r\nHo", http.StateNew},
+		"body":    {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345", http.StateActive},
+		"idle":    {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", http.StateIdle},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRoom(t, 3)
-			patient := r.enter(t, wait)
+			patient := r.enter(t, wait, http.StateActive)
 			r.await(t)
-			longest, shorter := r.enter(t, slow), r.enter(t, slow)
+			longest, shorter := r.enter(t, slow.says, slow.noticed), r.enter(t, slow.says, slow.noticed)
 			if name == "idle" {
 				for _, c := range []net.Conn{longest, shorter} {
 					if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
@@ -114,18 +149,18 @@ func TestSlowestGoes(t *testing.T) {
 			if n := value(t, r.gauge); n != 3 {
 				t.Errorf("there are %v connections", n)
 			}
-			if r.enter(t, wait); !out(longest) {
+			if r.enter(t, wait, http.StateActive); !goes(longest) {
 				t.Error("who has kept it waiting for longest is still there")
 			}
 			r.await(t)
-			if out(shorter) || out(patient) || value(t, r.evicted) != 1 {
+			if !stays(shorter) || !stays(patient) || value(t, r.evicted) != 1 {
 				t.Error("somebody else is gone")
 			}
-			if r.enter(t, wait); !out(shorter) {
+			if r.enter(t, wait, http.StateActive); !goes(shorter) {
 				t.Error("the next one is still there")
 			}
 			r.await(t)
-			if late := r.enter(t, wait); !out(late) || value(t, r.refused) != 1 || out(patient) {
+			if late := r.knock(t, wait); !goes(late) || value(t, r.refused) != 1 || !stays(patient) {
 				t.Error("all others wait for the server, and one more was let in")
 			}
 			close(r.answer)
@@ -143,15 +178,15 @@ func TestSlowestGoes(t *testing.T) {
 func TestLeftMakesRoom(t *testing.T) {
 	r := newRoom(t, 2)
 	for range 10 {
-		c := r.enter(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		c := r.enter(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", http.StateActive)
 		if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
 			t.Fatal(err)
 		}
 		c.Close()
-	}
-	for deadline := time.Now().Add(10 * time.Second); value(t, r.gauge) > 0; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%v connections are open", value(t, r.gauge))
+		for deadline := time.Now().Add(10 * time.Second); value(t, r.gauge) > 0; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%v connections are open", value(t, r.gauge))
+			}
 		}
 	}
 	if n := value(t, r.evicted) + value(t, r.refused); n > 0 {
