@@ -133,11 +133,14 @@ func GrowthOf(bytes int64) (before int64) {
 // anything is written.
 var VerifySQLite = verifySQLite
 
-// Writing tells whether somebody writes just now.
+// Writing tells whether somebody writes a report just now, and not only looks whether
+// he could.
 func (w *Writer) Writing() bool {
 	if w.turn.TryLock() {
 		w.turn.Unlock()
 		return false
 	}
-	return true
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.before > 0
 }

@@ -173,7 +173,11 @@ func TestUpgradeKilled(t *testing.T) {
 				t.Error("the kills came too early, or too late")
 			}
 			sameRows(t, before, dumpOf(t, name, db.Tables(first(t))))
-			if count := killUpgrades(t, carelessRole, name, control); count[half] == 0 {
+			halves := 0
+			for try := 0; try < 10 && halves == 0; try++ { // a slow machine has hardly begun when the first are killed
+				halves = killUpgrades(t, carelessRole, name, control)[half]
+			}
+			if halves == 0 {
 				t.Error("no upgrade without a transaction was found to be done by half")
 			}
 			if from, _ := open(t, name).Upgraded(); from != 1 {

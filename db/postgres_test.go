@@ -148,7 +148,7 @@ func TestPostgresGoneWhileIdle(t *testing.T) {
 	w := writer(t, open(t, server.Database(t)))
 	defer w.Close()
 	server.Stop(syscall.SIGINT)
-	for deadline := time.Now().Add(5 * time.Second); w.Ready() == nil; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); w.Ready() == nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("still ready")
 		}

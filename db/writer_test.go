@@ -237,7 +237,7 @@ func countIsWrittenSoon(t *testing.T, name string) {
 	defer w.Close()
 	w.Count("opa", "1.10.1", linux)
 	file := raw(t, name)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		var count int64
 		if err := file.QueryRow("SELECT COALESCE(SUM(count), 0) FROM checks").Scan(&count); err != nil {
 			t.Fatal(err)
@@ -497,7 +497,7 @@ func removalIsFinished(t *testing.T, name string) {
 	defer maintained.Wait()
 	defer cancel()
 	left := -1
-	for deadline := time.Now().Add(10 * time.Second); left != 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); left != 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		q := "SELECT (SELECT count(*) FROM report) + (SELECT count(*) FROM product WHERE name IS NULL)"
 		if err := raw(t, name).QueryRow(q).Scan(&left); err != nil {
 			t.Fatal(err)
