@@ -54,17 +54,18 @@ func TestKilledUnderLoad(t *testing.T) {
 // before it has recorded.
 func TestKilledUnderLoadControl(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
-	acked := killUnderLoad(t, file, "early", 5)
-	seen := exportedIDs(t, file)
-	lost := 0
-	for id := range acked.ids {
-		if seen[id] == 0 {
-			lost++
+	early := 0
+	for range 10 { // a slow machine may answer nobody before it is killed
+		acked := killUnderLoad(t, file, "early", 5)
+		seen := exportedIDs(t, file)
+		for id := range acked.ids {
+			if seen[id] == 0 {
+				return
+			}
 		}
+		early += len(acked.ids)
 	}
-	if lost == 0 {
-		t.Errorf("%d reports were acknowledged early, and none was missed", len(acked.ids))
-	}
+	t.Errorf("%d reports were acknowledged early, and none was missed", early)
 }
 
 // killUnderLoad starts a server again and again, kills it while reports come

@@ -17,6 +17,10 @@ import (
 	"relcheck/checker/simulate"
 )
 
+// eventually is how long an answer is waited for, and whatever else has to come about,
+// on a machine that has much to do.
+const eventually = time.Minute
+
 // acknowledged collects the ids of reports that were answered with 200.
 type acknowledged struct {
 	sync.Mutex
@@ -37,6 +41,16 @@ func (a *acknowledged) soFar() map[uuid.UUID]bool {
 	a.Lock()
 	defer a.Unlock()
 	return maps.Clone(a.ids)
+}
+
+// await waits until n were.
+func (a *acknowledged) await(t testing.TB, n int) {
+	t.Helper()
+	until(t, fmt.Sprintf("%d reports are acknowledged", n), func() bool {
+		a.Lock()
+		defer a.Unlock()
+		return len(a.ids) >= n
+	})
 }
 
 // areIn wants each of them once among the ids that were exported.
@@ -75,7 +89,7 @@ func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.
 	}
 	service := &url.URL{Scheme: "http", Host: addr}
 	return simulate.Load{
-		Service: service, Connections: connections, Duration: time.Hour, Recorded: recorded,
+		Service: service, Connections: connections, Duration: time.Hour, Timeout: eventually, Recorded: recorded,
 		Requests: simulate.Replay([]simulate.Capture{c}, rand.Uint64(), math.MaxInt, false, service),
 	}
 }

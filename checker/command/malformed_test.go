@@ -69,9 +69,9 @@ func attack(addr string, mutant []byte) (outcome, error) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.Write(append(mutant, poison...)) // the server may have closed before it has read all
 	more := time.AfterFunc(20*time.Millisecond, func() { conn.Write(morePoison) })
 	defer more.Stop()
-	conn.Write(append(mutant, poison...)) // the server may have closed before it has read all
 	answer, err := io.ReadAll(conn)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 		return outcome{}, fmt.Errorf("no end of an answer in 30 s: %w", err)

@@ -161,7 +161,7 @@ func checkRecorded(t *testing.T, g generation, file string) {
 // has added, for it may take a second.
 func awaitRelease(t *testing.T, p *process, tag string) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(eventually); ; time.Sleep(20 * time.Millisecond) {
 		if strings.Contains(get(t, "http://"+p.addr+"/repos/open-policy-agent/opa/releases/latest"), `"tag_name":"`+tag+`"`) {
 			return
 		}

@@ -34,7 +34,8 @@ func TestStoppedUnderLoad(t *testing.T) {
 			conn.Close()
 		})
 	}
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(500 * time.Millisecond) // some are slow for a while
+	acked.await(t, 100)
 	begin := time.Now()
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	err := p.cmd.Wait()
@@ -45,8 +46,8 @@ func TestStoppedUnderLoad(t *testing.T) {
 		t.Errorf("it ended with %v after %v", err, took)
 	}
 	acked.areIn(t, exportedIDs(t, file))
-	if len(acked.ids) < 100 || bad > 0 {
-		t.Errorf("%d reports acknowledged, %d answers other than 200", len(acked.ids), bad)
+	if bad > 0 {
+		t.Errorf("%d answers other than 200", bad)
 	}
 	t.Logf("%d reports acknowledged, and gone after %v", len(acked.ids), took)
 }

@@ -181,7 +181,13 @@ func TestSimulateInterrupted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no signals")
 	}
-	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	asked := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	}))
 	defer s.Close()
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		cmd := exec.Command(os.Args[0], "simulate", "--url", s.URL, "--duration", "1h", "--rate", "200", "--json")
@@ -191,7 +197,12 @@ func TestSimulateInterrupted(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Second)
+		select {
+		case <-asked:
+		case <-time.After(eventually):
+			cmd.Process.Kill()
+			t.Fatal("it sends nothing")
+		}
 		begin := time.Now()
 		cmd.Process.Signal(signal)
 		err := cmd.Wait()
@@ -199,7 +210,7 @@ func TestSimulateInterrupted(t *testing.T) {
 		if json.Unmarshal(out.Bytes(), &got) != nil || err != nil || errs.Len() > 0 {
 			t.Fatalf("%v: %v\n%s%s", signal, err, &out, &errs)
 		}
-		if d := time.Since(begin); d > 3*time.Second {
+		if d := time.Since(begin); d > 10*time.Second {
 			t.Errorf("%v: it took %v to end", signal, d)
 		}
 		if got.Requests["sent"] == 0 || got.Requests["failed"] > 0 {

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -24,9 +25,13 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	request := fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(3, 4))))
+	request = bytes.Replace(request, []byte("Host: a\r\n"), []byte("Host: a\r\nExpect: 100-continue\r\n"), 1)
 	body := bytes.Index(request, []byte("\r\n\r\n")) + 10
 	conn.Write(request[:body])
-	time.Sleep(100 * time.Millisecond) // until the handler reads the body
+	answers := bufio.NewReader(conn)
+	if line, err := answers.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" { // which is said once the handler reads the body
+		t.Fatalf("it says %q, %v\n%s", line, err, s.errs.String())
+	}
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		other, err := net.Dial("tcp", s.addr)
@@ -36,7 +41,7 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 		other.Close()
 	}
 	conn.Write(request[body:])
-	answer, _ := io.ReadAll(conn)
+	answer, _ := io.ReadAll(answers)
 	if o := outcomeOf(answer); o.recorded != 1 {
 		t.Errorf("the answer is %q", answer)
 	}

@@ -80,7 +80,7 @@ func (s *secured) put(t *testing.T, file string, text []byte) {
 func (s *secured) client(p pair) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(p.cert)
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
+	return &http.Client{Timeout: eventually, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
@@ -114,9 +114,10 @@ func (s *secured) metric(t *testing.T, c *http.Client, token, name string) strin
 	return "none"
 }
 
-func until(t *testing.T, what string, f func() bool) {
+// until waits until something is so.
+func until(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !f(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(eventually); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("this does not come about: " + what)
 		}
