@@ -49,6 +49,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("ADDR", addr)
 	env.Setenv("URL", "http://"+addr)
 	env.Setenv("METRICS", metrics)
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command sleeps for a second before it ends well
 	env.Setenv("GOPROXY", "file://"+env.WorkDir+"/goproxy")
 	return errors.Join(err, err2)
 }

@@ -23,7 +23,7 @@ import (
 	"time"
 )
 
-var invented = flag.Int("invented", 20_000, "how many reports with invented versions, platforms and ids are sent")
+var invented = flag.Int("invented", unlessRace(20_000, 8_000), "how many reports with invented versions, platforms and ids are sent")
 
 const (
 	// members is how many addresses a fleet reports from.

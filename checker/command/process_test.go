@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 		if path, err := filepath.Abs("../../schema.sql"); err == nil {
 			os.Setenv(schemaFile, path)
 		}
+		os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0") // else each process sleeps for a second before it ends well
 		status := m.Run()
 		pgtest.Stop()
 		os.Exit(status)

@@ -19,13 +19,13 @@ function check(holds, what) {
   console.log("wrong:", what);
 }
 
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"], timeout: 120000 });
 
 // visit opens a window that tells of all that must not be.
 async function visit(server, options, work) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(60000); // on a machine that has much to do
   page.on("request", (r) => check(r.url().startsWith(server.base + "/"), `a request leaves the origin: ${r.url()}`));
   page.on("pageerror", (e) => check(false, `a script fails on ${page.url()}: ${e.message}`));
   page.on("console", (m) => check(m.type() !== "error" || /40[014]/.test(m.text()), `on ${page.url()} the browser says: ${m.text()}`));
