@@ -28,9 +28,9 @@ func database(t testing.TB) string {
 // Three servers share a database, and one after the other is killed. Whatever
 // any of them has answered with 200 is there, once.
 func TestServersKilledUnderLoad(t *testing.T) {
-	wanted, every := int64(12), 1500*time.Millisecond
+	wanted, every := int64(12), time.Second
 	if testing.Short() {
-		wanted, every = 5, time.Second
+		wanted = 5
 	}
 	name := database(t)
 	var acked acknowledged

@@ -105,8 +105,8 @@ func TestReadingsAreBounded(t *testing.T) {
 		t.Errorf("answers by status: %v", got)
 	}
 	close(store.may)
-	if got := <-first; got[200] != 2 {
-		t.Errorf("answers to the first by status: %v", got)
+	if got := <-first; got[200] != 2 || store.atOne.Load() != 2 {
+		t.Errorf("answers to the first by status: %v, with %d readings at once", got, store.atOne.Load())
 	}
 	store.panics.Store(true)
 	if got := askAll(t, s, token, "/api/v1/products/opa/stats/versions?days=99"); got[500] != 1 {
