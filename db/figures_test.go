@@ -24,7 +24,7 @@ func TestReadingsAtOnce(t *testing.T) {
 	for _, f := range want {
 		for range 2 {
 			wg.Go(func() {
-				for range 20 {
+				for range unlessRace(20, 8) {
 					got, err := s.Figures(t.Context(), "opa", f.Range, everything)
 					if err != nil {
 						t.Error(err)

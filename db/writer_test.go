@@ -218,6 +218,7 @@ func otherTakesNoPlace(t *testing.T, name string) {
 
 func count(t *testing.T, name string) {
 	w := writer(t, open(t, name))
+	before := time.Now().Unix() / 86400
 	for range 3 {
 		w.Count("opa", "1.10.1", linux)
 	}
@@ -226,7 +227,7 @@ func count(t *testing.T, name string) {
 	var day, count int64
 	var version string
 	err := raw(t, name).QueryRow("SELECT day, count, version FROM checks JOIN build ON build.id = checks.build").Scan(&day, &count, &version)
-	if err != nil || count != 3 || version != "1.10.1" || day != time.Now().Unix()/86400 {
+	if err != nil || count != 3 || version != "1.10.1" || day < before || day > time.Now().Unix()/86400 {
 		t.Errorf("counted %d of %s on day %d, %v", count, version, day, err)
 	}
 }
