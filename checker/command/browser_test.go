@@ -32,6 +32,7 @@ type shown struct {
 
 // A real browser looks at the pages of a real server: see testdata/browser.
 func TestBrowser(t *testing.T) {
+	t.Parallel()
 	modules := browserModules(t)
 	f := knownFleet()
 	file := filepath.Join(t.TempDir(), "full.db")
@@ -146,7 +147,7 @@ func affected(t *testing.T, s shown, below string) string {
 
 // knownFleet is what the browser is shown: some 120 ids a day at its end, today.
 func knownFleet() fleet.Fleet {
-	return fleet.Fleet{Seed: 7, Days: 200, Instances: 100, Every: 8 * time.Hour, End: stats.DayOf(time.Now())}
+	return fleet.Fleet{Seed: 7, Days: 200, Instances: 100, Every: 24 * time.Hour, End: stats.DayOf(time.Now())}
 }
 
 // fill makes a store with the reports of a fleet, and their statistics.

@@ -73,6 +73,7 @@ func found(t *testing.T, store string, ids []uuid.UUID) (n int) {
 // TestExpiredIsGone has a server remove what is past its retention: from the
 // bytes of the files too, while the server runs, and from none of the figures.
 func TestExpiredIsGone(t *testing.T) {
+	t.Parallel()
 	const reports = 2000
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	ids := old(t, store, reports)

@@ -47,6 +47,7 @@ func killedOver(t *testing.T) (store string) {
 // After a kill a server looks through the file while it records. One that is sound
 // is not looked through again.
 func TestInspectedAfterKill(t *testing.T) {
+	t.Parallel()
 	store := killedOver(t)
 	lock := store + "-lock"
 	if b, err := os.ReadFile(lock); err != nil || len(b) == 0 {
@@ -73,6 +74,7 @@ func TestInspectedAfterKill(t *testing.T) {
 // Damage that is found makes the server red. It records what it can, keeps the file,
 // and does not forget.
 func TestDamageIsFoundAfterKill(t *testing.T) {
+	t.Parallel()
 	store := killedOver(t)
 	f, err := os.OpenFile(store, os.O_RDWR, 0)
 	if err == nil {

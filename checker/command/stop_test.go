@@ -16,6 +16,7 @@ import (
 // TestStopLetsRequestsEnd tells a server to stop while a report is on its way. It
 // is still recorded and answered; then the process ends, with status 0.
 func TestStopLetsRequestsEnd(t *testing.T) {
+	t.Parallel()
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	s := serve(t, store)
 	conn, err := net.Dial("tcp", s.addr)
@@ -23,7 +24,7 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(eventually))
 	request := fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(3, 4))))
 	request = bytes.Replace(request, []byte("Host: a\r\n"), []byte("Host: a\r\nExpect: 100-continue\r\n"), 1)
 	body := bytes.Index(request, []byte("\r\n\r\n")) + 10

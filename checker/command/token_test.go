@@ -50,6 +50,7 @@ func (p *process) signedIn(t *testing.T, c *http.Cookie) bool {
 
 // Of the bytes of a token nothing is ever in the store's files, nor in the logs.
 func TestTokenIsKeptNowhere(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	store := filepath.Join(dir, "relcheck.db")
 	s := serve(t, store)
