@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,17 +25,50 @@ import (
 // newFleet returns a service that a fleet has reported to, up to now.
 func newFleet(t testing.TB, o server.Options) *service {
 	t.Helper()
-	now := time.Now()
+	at := filepath.Join(t.TempDir(), "relcheck.db")
+	file, err := fleetStore()
+	if err == nil {
+		err = os.WriteFile(at, file, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newServiceWith(t, serviceOptions{Options: o, at: at})
+}
+
+// fleetStore is the file of such a service's store. To make it takes seconds, and so it
+// is made once.
+var fleetStore = sync.OnceValues(func() ([]byte, error) {
+	folder, err := os.MkdirTemp("", "")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	at := filepath.Join(folder, "relcheck.db")
+	if err := fillFleet(context.Background(), at, time.Now()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(at)
+})
+
+func fillFleet(ctx context.Context, at string, now time.Time) error {
+	schema, err := os.ReadFile("../../schema.sql")
+	if err != nil {
+		return err
+	}
+	s, err := db.Open(ctx, at, string(schema))
+	if err != nil {
+		return err
+	}
 	f := fleet.Fleet{Seed: 7, Days: 60, End: stats.DayOf(now), Instances: 200, Every: 12 * time.Hour}
-	return newServiceWith(t, serviceOptions{Options: o, fill: func(s *db.Store) {
-		_, err := simulate.Past{Fleet: f, Product: "opa", Until: now}.Fill(context.Background(), s)
-		if err == nil {
-			_, err = s.Fold(context.Background())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}}, f.Releases()...)
+	past := simulate.Past{Fleet: f, Product: "opa", Until: now}
+	if err = past.Publish(ctx, s); err == nil {
+		_, err = past.Fill(ctx, s)
+	}
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	return errors.Join(err, s.Close())
 }
 
 type apiList struct {
