@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ type reading struct {
 	builds  map[int64]*stats.BuildFigures // by id
 	forms   *arena                        // of the rollups that are summed up
 	summed  chan error                    // what summing up came to
+	on      stats.Day                     // until which reports are folded: periods that are over have longer rollups
 }
 
 func (r *reading) all(ctx context.Context, keep func(stats.Build) bool) error {
@@ -72,11 +74,20 @@ func (r *reading) all(ctx context.Context, keep func(stats.Build) bool) error {
 	if err != nil {
 		return err
 	}
-	go r.sum(ctx, sketches) // takes as long as what follows
+	sums := stats.NewSums(r.figures.Range, r.on)
+	open, err := r.countOpen(sums, sketches)
+	if err != nil {
+		return err
+	}
+	go r.sum(ctx, sums, sketches) // takes as long as what follows
 	for _, span := range stats.Spans {
 		if err := r.readCounts(ctx, span); err != nil {
 			return err
 		}
+	}
+	for _, c := range open {
+		counts := r.builds[c.Build].Counts(c.Span)
+		*counts = append(*counts, c.Count)
 	}
 	return r.readChecks(ctx)
 }
@@ -95,6 +106,7 @@ func (r *reading) readKnown(ctx context.Context) error {
 	}
 	if at.Valid {
 		r.figures.AsOf = time.Unix(at.Int64, 0).UTC()
+		r.on = stats.DayOf(r.figures.AsOf)
 	}
 	return err
 }
@@ -112,8 +124,11 @@ func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) e
 		return b, err
 	}, `SELECT id, version, os, arch FROM build WHERE product = $1 AND id IN (
 			SELECT build FROM rollup WHERE product = $1 AND span = 28 AND day BETWEEN $2 AND $4
+			UNION SELECT build FROM rollup WHERE product = $1 AND span = 7 AND day BETWEEN $5 AND $4
+			UNION SELECT build FROM rollup WHERE product = $1 AND span = 1 AND day BETWEEN $6 AND $4
 			UNION SELECT build FROM checks WHERE product = $1 AND day BETWEEN $3 AND $4)
-		ORDER BY id`, r.product, stats.FourWeeks.Start(days.From), days.From, days.To)
+		ORDER BY id`, r.product, stats.FourWeeks.Start(days.From), days.From, days.To,
+		stats.FourWeeks.Start(r.on), stats.OneWeek.Start(r.on)) // from where there are only shorter ones
 	for _, b := range rows {
 		b.Platform = checker.Platform{OS: b.OS, Arch: b.Arch}
 		if keep(b.Build) {
@@ -124,9 +139,41 @@ func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) e
 	return err
 }
 
+// periods are those of a span in the range that have rollups, or those that have not.
+func (r *reading) periods(span stats.Span, rolled bool) []stats.Period {
+	return slices.DeleteFunc(r.figures.Range.Periods(span), func(p stats.Period) bool {
+		return (p.Span == stats.OneDay || p.Over(r.on)) != rolled || p.Day > r.figures.Known.To
+	})
+}
+
+// openCount is the count of a period that has no rollup.
+type openCount struct {
+	stats.Slot
+	stats.Count
+}
+
+// countOpen counts the weeks, and four of them, that are not over as far as the log is
+// folded, though they lie in the range.
+func (r *reading) countOpen(sums *stats.Sums, sketches map[int64][]stats.Written) (all []openCount, err error) {
+	for _, span := range stats.Spans {
+		for _, p := range r.periods(span, false) {
+			for build, rollups := range sketches {
+				c, err := sums.Count(p, rollups)
+				if err != nil {
+					return nil, fmt.Errorf("build %d: %w", build, err)
+				}
+				if c.Reports > 0 {
+					all = append(all, openCount{stats.Slot{Period: p, Build: build}, c})
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
 // readCounts reads the counts of the periods of a span.
 func (r *reading) readCounts(ctx context.Context, span stats.Span) error {
-	periods := r.figures.Range.Periods(span)
+	periods := r.periods(span, true)
 	if len(periods) == 0 {
 		return nil
 	}
@@ -175,7 +222,7 @@ func (r *reading) readChecks(ctx context.Context) error {
 // by build.
 func (r *reading) readSketches(ctx context.Context) (map[int64][]stats.Written, error) {
 	days := map[stats.Span][]int64{}
-	for _, p := range stats.Needed(r.figures.Range, r.figures.Known) {
+	for _, p := range stats.Needed(r.figures.Range, r.figures.Known, r.on) {
 		days[p.Span] = append(days[p.Span], int64(p.Day))
 	}
 	all := make(map[int64][]stats.Written, len(r.builds))
@@ -196,7 +243,7 @@ func (r *reading) readSketches(ctx context.Context) (map[int64][]stats.Written, 
 
 // sum adds up the rollups of each build. It has nobody above it who would survive
 // its panic.
-func (r *reading) sum(ctx context.Context, all map[int64][]stats.Written) {
+func (r *reading) sum(ctx context.Context, sums *stats.Sums, all map[int64][]stats.Written) {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
@@ -205,7 +252,6 @@ func (r *reading) sum(ctx context.Context, all map[int64][]stats.Written) {
 		r.forms.free()
 		r.summed <- err
 	}()
-	sums := stats.NewSums(r.figures.Range)
 	for id, b := range r.builds {
 		if err = sums.Of(b, all[id]); err != nil {
 			err = fmt.Errorf("build %d: %w", id, err)

@@ -6,8 +6,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -86,7 +88,7 @@ type folding struct {
 	step          int64 // how many there were before
 	sampled       int   // one of 2^sampled ids was followed before this step
 	sample        int   // and one of 2^sample is from now on
-	at            int64 // when the newest report came in, before this step
+	at, newest    int64 // when the newest report came in, before this step and after it
 	mark, next    int64 // where the step begins and ends
 	page          int   // how many reports there may be
 	more          bool  // there may be some beyond that
@@ -140,6 +142,10 @@ func (s *Store) prepareStep(ctx context.Context, f *folding) error {
 	}
 	if err != nil {
 		return err
+	}
+	f.newest = f.at
+	for _, r := range f.reports { // but for those of a clock that was ahead
+		f.newest = max(f.newest, min(r.At, time.Now().Unix()))
 	}
 	f.known = s.folded.take(f.product, f.step)
 	if err := s.follow(ctx, f); err != nil {
@@ -204,10 +210,16 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 // merge adds the rollups that are stored to those of the step, and encodes them:
 // not while others wait for its transaction to end.
 func (s *Store) merge(ctx context.Context, f *folding) error {
-	rollups := f.Rollups()
-	if err := s.addStored(ctx, f.product, rollups); err != nil {
+	rollups, late := f.Days(), f.late()
+	if err := errors.Join(s.addStored(ctx, f.product, rollups), s.addStored(ctx, f.product, late)); err != nil {
 		return err
 	}
+	for _, span := range stats.Spans[1:] {
+		if err := s.sumUp(ctx, f, span, rollups); err != nil {
+			return err
+		}
+	}
+	maps.Copy(rollups, late)
 	for slot, r := range rollups {
 		sketch, err := r.AppendBinary(nil)
 		if err != nil {
@@ -220,6 +232,53 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 	})
 	return nil
 }
+
+// late is what the step adds to the longer rollups of periods that were over before it.
+// There are none of the others: they would be written anew with each step, at twice
+// the cost of those of days.
+func (f *folding) late() map[stats.Slot]*stats.Rollup {
+	all, on := map[stats.Slot]*stats.Rollup{}, dayOf(f.at)
+	for slot, day := range f.Days() {
+		for _, span := range stats.Spans[1:] {
+			if longer := slot.Longer(span); longer.Over(on) {
+				stats.MergeInto(all, longer, day)
+			}
+		}
+	}
+	return all
+}
+
+// sumUp adds to the rollups of the step those of a longer span whose period it finds to
+// be over: what is stored of the days, and the step's own days as they will be.
+func (s *Store) sumUp(ctx context.Context, f *folding, span stats.Span, rollups map[stats.Slot]*stats.Rollup) error {
+	open := span.Start(dayOf(f.at)) // the first day of the first that was not over
+	end := span.Start(dayOf(f.newest))
+	if open == end {
+		return nil
+	}
+	sums := map[stats.Slot]*stats.Rollup{}
+	for slot, day := range rollups {
+		if slot.Span == stats.OneDay && open <= slot.Day && slot.Day < end {
+			stats.MergeInto(sums, slot.Longer(span), day)
+		}
+	}
+	err := eachSketch(ctx, s.read, func(slot stats.Slot, data []byte) error {
+		if rollups[slot] != nil {
+			return nil
+		}
+		day := new(stats.Rollup)
+		if err := day.UnmarshalBinary(data); err != nil {
+			return badSketch(slot, err)
+		}
+		stats.MergeInto(sums, slot.Longer(span), day)
+		return nil
+	}, "product = $1 AND span = $2 AND day >= $3 AND day < $4", f.product, stats.OneDay, open, end)
+	maps.Copy(rollups, sums)
+	return err
+}
+
+// dayOf is the day of a time in seconds since 1970.
+func dayOf(seconds int64) stats.Day { return stats.DayOf(time.Unix(seconds, 0)) }
 
 func (s *Store) addStored(ctx context.Context, product int64, rollups map[stats.Slot]*stats.Rollup) error {
 	builds := map[stats.Period][]int64{}

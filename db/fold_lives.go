@@ -71,9 +71,9 @@ func (s *Store) readLives(ctx context.Context, f *folding, ids []int64) error {
 
 const insertLife = "INSERT INTO life (product, id, build, first, last) VALUES "
 
-func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool, newest int64) error {
+func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool) error {
 	f.left = remembered{f.product, f.step + 1, f.known.lives, f.known.most}
-	if err := f.forgetLives(ctx, tx, newest); err != nil {
+	if err := f.forgetLives(ctx, tx); err != nil {
 		return err
 	}
 	lives := newInserter(tx, numbered, insertLife, " ON CONFLICT (product, id) DO UPDATE SET build = excluded.build, first = excluded.first, last = excluded.last")
@@ -95,11 +95,11 @@ func inTable(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
 
 // forgetLives removes those that have ended, every hour, and those that are not
 // followed any more.
-func (f *folding) forgetLives(ctx context.Context, tx *sql.Tx, newest int64) error {
+func (f *folding) forgetLives(ctx context.Context, tx *sql.Tx) error {
 	const hour = 60 * 60
-	if newest/hour > f.at/hour {
+	if f.newest/hour > f.at/hour {
 		f.left.lives = nil
-		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND last < $2", f.product, newest-lifeEnds); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND last < $2", f.product, f.newest-lifeEnds); err != nil {
 			return err
 		}
 	}

@@ -3,16 +3,11 @@ package db
 import (
 	"context"
 	"database/sql"
-	"time"
 )
 
 // storeStep writes what a step comes to.
 func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *folding) error {
-	newest := f.at
-	for _, r := range f.reports { // but for those of a clock that was ahead
-		newest = max(newest, min(r.At, time.Now().Unix()))
-	}
-	if err := f.take(ctx, tx, newest); err != nil {
+	if err := f.take(ctx, tx); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO mark (product, node, seq) VALUES ($1, $2, $3)
@@ -22,18 +17,18 @@ func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *folding) error {
 	if err := f.storeRollups(ctx, tx, s.numbered()); err != nil {
 		return err
 	}
-	return f.storeLives(ctx, tx, s.numbered(), newest)
+	return f.storeLives(ctx, tx, s.numbered())
 }
 
 // take makes this the product's next step, unless somebody else has made one.
-func (f *folding) take(ctx context.Context, tx *sql.Tx, newest int64) error {
+func (f *folding) take(ctx context.Context, tx *sql.Tx) error {
 	if f.step == 0 {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO fold (product, step, sample, at)
 			SELECT id, 0, 0, 0 FROM product WHERE id = $1 AND name IS NOT NULL ON CONFLICT (product) DO NOTHING`, f.product); err != nil {
 			return err
 		}
 	}
-	res, err := tx.ExecContext(ctx, "UPDATE fold SET step = step + 1, at = $3 WHERE product = $1 AND step = $2", f.product, f.step, newest)
+	res, err := tx.ExecContext(ctx, "UPDATE fold SET step = step + 1, at = $3 WHERE product = $1 AND step = $2", f.product, f.step, f.newest)
 	return changedOne(res, err, errOvertaken)
 }
 

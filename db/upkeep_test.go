@@ -83,6 +83,25 @@ func sweepRemovesWhatIsOld(t *testing.T, name string) {
 	}
 }
 
+// The weeks of the last report there was do not end, and yet what is known of it does.
+func sweepRemovesWhatNeverEnded(t *testing.T, name string) {
+	s := open(t, name)
+	now := time.Now()
+	fill(t, s, []db.Recorded{{At: now.AddDate(0, 0, -70), Platform: linux, Report: *report("v1.0.0")}})
+	fold(t, s)
+	if f := figures(t, s, 100); len(f.Builds) != 1 || f.Builds[0].Reports != 1 {
+		t.Fatalf("%+v", f)
+	}
+	for hours := range 2 {
+		if err := s.Sweep(context.Background(), db.Retention{Rollups: 40 * 24 * time.Hour}, now.Add(time.Duration(hours)*time.Hour), slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := figures(t, s, 100); len(f.Builds) > 0 || f.Known.Days() > 0 {
+		t.Errorf("it is still known: %+v", f)
+	}
+}
+
 // A report that was removed gives its place in the order to no other.
 func recordAfterSweep(t *testing.T, name string) {
 	ctx := context.Background()

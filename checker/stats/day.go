@@ -2,6 +2,7 @@ package stats
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -33,6 +34,9 @@ func (d Day) Time() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
 
 // String returns the date: 2026-01-31.
 func (d Day) String() string { return d.Time().Format(time.DateOnly) }
+
+// Ever is a day on which all periods are over.
+const Ever Day = math.MaxInt64
 
 // Range is some days, the first and the last among them.
 type Range struct{ From, To Day }
@@ -82,6 +86,10 @@ type Period struct {
 // Range is the days of the period.
 func (p Period) Range() Range { return Range{p.Day, p.Day + Day(p.Span) - 1} }
 
+// Over tells whether the period had ended on a day. Only those have rollups that are
+// longer than a day: what would be written anew with each report is summed up once.
+func (p Period) Over(on Day) bool { return p.Range().To < on }
+
 // Periods returns those that lie wholly in the range and have a span, in order.
 func (r Range) Periods(s Span) (all []Period) {
 	first := s.Start(r.From)
@@ -94,12 +102,13 @@ func (r Range) Periods(s Span) (all []Period) {
 	return all
 }
 
-// Cover returns the fewest periods that together are the range, in order.
-func (r Range) Cover() (all []Period) {
+// Cover returns the fewest periods that together are the range, in order, of those
+// that have rollups when it is some day: single days, and longer ones that are over.
+func (r Range) Cover(on Day) (all []Period) {
 	for d := r.From; d <= r.To; {
 		p := Period{OneDay, d}
 		for _, s := range Spans {
-			if longer := (Period{s, d}); s.Start(d) == d && longer.Range().To <= r.To {
+			if longer := (Period{s, d}); s.Start(d) == d && longer.Range().To <= r.To && longer.Over(on) {
 				p = longer
 			}
 		}

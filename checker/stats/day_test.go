@@ -14,13 +14,14 @@ func TestCover(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		from := stats.Day(rapid.Int64Range(-1000, 40_000).Draw(t, "from"))
 		r := stats.Range{From: from, To: from + stats.Day(rapid.Int64Range(-1, 4000).Draw(t, "days"))}
+		on := r.To + stats.Day(rapid.Int64Range(-60, 60).Draw(t, "on"))
 		next, short := r.From, 0
-		for _, p := range r.Cover() {
-			if p.Day != next || p.Span.Start(p.Day) != p.Day {
+		for _, p := range r.Cover(on) {
+			if p.Day != next || p.Span.Start(p.Day) != p.Day || p.Span != stats.OneDay && p.Range().To >= on {
 				t.Fatalf("%v after day %d", p, next)
 			}
 			next = p.Range().To + 1
-			if p.Span != stats.FourWeeks {
+			if p.Span != stats.FourWeeks && next <= on {
 				short++
 			}
 		}
@@ -28,7 +29,7 @@ func TestCover(t *testing.T) {
 			t.Errorf("%v ends on day %d", r, next-1)
 		}
 		if short > 2*(3+6) {
-			t.Errorf("%v is covered by %d days and weeks", r, short)
+			t.Errorf("on day %d, %v is covered by %d days and weeks that are over", on, r, short)
 		}
 	})
 }

@@ -87,15 +87,15 @@ func (f *Figures) Total() (ids int64) {
 	return ids
 }
 
-// Needed returns the periods whose rollups it takes for the [Sums] of a range,
-// each once. Nothing is known before the first of known.
-func Needed(r, known Range) (all []Period) {
+// Needed returns the periods whose rollups it takes for the [Sums] of a range when
+// it is some day, each once. Nothing is known before the first of known.
+func Needed(r, known Range, on Day) (all []Period) {
 	seen := map[Period]bool{}
 	for _, window := range windows(r) {
 		if window.To < known.From {
 			continue
 		}
-		for _, p := range window.Cover() {
+		for _, p := range window.Cover(on) {
 			if !seen[p] {
 				seen[p] = true
 				all = append(all, p)
@@ -113,6 +113,7 @@ func windows(r Range) []Range {
 
 // Sums sums up builds over several days. One is for one goroutine.
 type Sums struct {
+	on     Day
 	places map[Period]int // of all periods that are summed up
 	covers [][]int        // of the windows, by the places of their periods
 	opened []packed       // the rollups of a build, by place
@@ -125,12 +126,12 @@ type Written struct {
 	Form []byte
 }
 
-// NewSums prepares to sum up a range.
-func NewSums(r Range) *Sums {
-	s := &Sums{places: map[Period]int{}}
+// NewSums prepares to sum up a range when it is some day.
+func NewSums(r Range, on Day) *Sums {
+	s := &Sums{on: on, places: map[Period]int{}}
 	for _, window := range windows(r) {
 		var cover []int
-		for _, p := range window.Cover() {
+		for _, p := range window.Cover(on) {
 			if _, known := s.places[p]; !known {
 				s.places[p] = len(s.places)
 			}
@@ -172,6 +173,25 @@ func (s *Sums) Of(b *BuildFigures, rollups []Written) error {
 	return nil
 }
 
+// Count counts a period of the range that is not over, from the rollups of a build
+// that [Sums.Of] takes.
+func (s *Sums) Count(p Period, rollups []Written) (c Count, err error) {
+	if err := s.open(rollups); err != nil {
+		return c, err
+	}
+	c.Day = p.Day
+	var parts []*packed
+	for _, part := range p.Range().Cover(s.on) {
+		if place, needed := s.places[part]; needed && s.opened[place].there {
+			parts = append(parts, &s.opened[place])
+			c.Reports += s.opened[place].reports
+		}
+	}
+	s.tally.reset()
+	c.IDs, err = s.tally.distinct(parts)
+	return c, err
+}
+
 // open finds the parts of some rollups.
 func (s *Sums) open(rollups []Written) error {
 	for i := range s.opened {
@@ -211,7 +231,7 @@ func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
 		}
 		written = append(written, Written{p, form})
 	}
-	if err := NewSums(r).Of(b, written); err != nil {
+	if err := NewSums(r, Ever).Of(b, written); err != nil {
 		panic(err) // they were written just now
 	}
 }

@@ -51,19 +51,29 @@ func (f *Fold) Add(r Report) {
 	}
 }
 
+// Days returns what the reports add up to by day.
+func (f *Fold) Days() map[Slot]*Rollup { return f.days }
+
 // Rollups returns what the reports add up to, by day, by week, and by four weeks.
 func (f *Fold) Rollups() map[Slot]*Rollup {
 	all := map[Slot]*Rollup{}
 	for slot, day := range f.days {
 		for _, s := range Spans {
-			longer := Slot{Period{s, s.Start(slot.Day)}, slot.Build}
-			if all[longer] == nil {
-				all[longer] = new(Rollup)
-			}
-			all[longer].Merge(day)
+			MergeInto(all, slot.Longer(s), day)
 		}
 	}
 	return all
+}
+
+// Longer is the slot of a span that has the days of this one.
+func (s Slot) Longer(span Span) Slot { return Slot{Period{span, span.Start(s.Day)}, s.Build} }
+
+// MergeInto adds a rollup to that of a slot.
+func MergeInto(all map[Slot]*Rollup, slot Slot, r *Rollup) {
+	if all[slot] == nil {
+		all[slot] = new(Rollup)
+	}
+	all[slot].Merge(r)
 }
 
 // follow notes what a report tells of its id's life. That takes back what was

@@ -201,7 +201,7 @@ func TestSumIsMerge(t *testing.T) {
 			rollups[slot.Period] = rollup
 		}
 		var merged stats.Rollup
-		for _, p := range r.Cover() {
+		for _, p := range r.Cover(stats.Ever) {
 			if rollups[p] != nil {
 				merged.Merge(rollups[p])
 			}

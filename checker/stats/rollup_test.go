@@ -30,7 +30,7 @@ func FuzzRollup(f *testing.F) {
 		var r, sum Rollup
 		var one BuildFigures
 		err := r.UnmarshalBinary(b)
-		if refused := NewSums(Range{}).Of(&one, []Written{{Period{Span: OneDay}, b}}); (err == nil) != (refused == nil) {
+		if refused := NewSums(Range{}, Ever).Of(&one, []Written{{Period{Span: OneDay}, b}}); (err == nil) != (refused == nil) {
 			t.Fatalf("it is read: %v, and summed up as it is: %v", err, refused)
 		}
 		if err != nil {

@@ -90,10 +90,10 @@ func (r rolled) decode() *stats.Rollup {
 func (f *Folded) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figures {
 	figures := &stats.Figures{Range: r, Known: f.log.Known, AsOf: f.asOf(r, keep)}
 	needed := map[stats.Period]bool{}
-	for _, p := range stats.Needed(r, figures.Known) {
+	for _, p := range stats.Needed(r, figures.Known, stats.Ever) {
 		needed[p] = true
 	}
-	rollups, sums := map[int64][]stats.Written{}, stats.NewSums(r)
+	rollups, sums := map[int64][]stats.Written{}, stats.NewSums(r, stats.Ever)
 	for slot, rolled := range f.rollups {
 		if needed[slot.Period] && keep(f.log.builds[slot.Build]) {
 			rollups[slot.Build] = append(rollups[slot.Build], stats.Written{Period: slot.Period, Form: rolled.data})

@@ -1,0 +1,138 @@
+package db_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+// tale is what was told of a few builds in some months. An id has one build.
+type tale struct {
+	random *rand.Rand
+	ids    []uuid.UUID
+	first  stats.Day
+	newest stats.Day
+	told   []told
+}
+
+type told struct {
+	day stats.Day
+	id  int // one of ids
+}
+
+func versionOf(id int) string { return fmt.Sprintf("1.%d.0", id%3) }
+
+// goOn tells some more. Mostly the days go on, and by weeks at times, but some reports
+// are late by as much as there was.
+func (l *tale) goOn() (more []db.Recorded) {
+	for range 1 + l.random.IntN(6) {
+		day := l.first + stats.Day(l.random.Int64N(int64(l.newest-l.first)+1))
+		if l.random.IntN(3) > 0 {
+			day = min(l.newest+[]stats.Day{0, 0, 0, 1, 1, 1, 1, 1, 7, 25}[l.random.IntN(10)], today-1)
+			l.newest = max(l.newest, day)
+		}
+		id := l.random.IntN(len(l.ids))
+		l.told = append(l.told, told{day, id})
+		more = append(more, db.Recorded{At: day.Time().Add(12 * time.Hour), Platform: linux, Report: checker.Report{ID: l.ids[id], Version: versionOf(id)}})
+	}
+	return more
+}
+
+// count counts what a version was heard of in some days.
+func (l *tale) count(version string, days stats.Range) (c stats.Count) {
+	seen := map[int]bool{}
+	for _, one := range l.told {
+		if versionOf(one.id) == version && days.Has(one.day) {
+			c.Reports++
+			seen[one.id] = true
+		}
+	}
+	c.Day, c.IDs = days.From, int64(len(seen))
+	return c
+}
+
+// counts are those of the periods in a range that have any.
+func (l *tale) counts(version string, r stats.Range, s stats.Span) (all []stats.Count) {
+	for d := r.From; d <= r.To; d++ {
+		if p := (stats.Period{Span: s, Day: d}); s.Start(d) == d && p.Range().To <= r.To {
+			if c := l.count(version, p.Range()); c.Reports > 0 {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// check compares all that is summed up over more than a day.
+func (l *tale) check(t *testing.T, s *db.Store, r stats.Range) {
+	t.Helper()
+	f, err := s.Figures(context.Background(), "opa", r, everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type sums struct {
+		Whole               stats.Count
+		Weeks, Months       []stats.Count
+		Week, Month, Before int64
+	}
+	got, want := map[string]sums{}, map[string]sums{}
+	for _, b := range f.Builds {
+		got[b.Version] = sums{stats.Count{Day: r.From, Reports: b.Reports, IDs: b.IDs}, b.Weeks, b.Months, b.Recent.Week, b.Recent.Month, b.Recent.RangeBefore}
+	}
+	for id := range 3 {
+		version := versionOf(id)
+		ids := func(r stats.Range) int64 { return l.count(version, r).IDs }
+		is := sums{l.count(version, r), l.counts(version, r, stats.OneWeek), l.counts(version, r, stats.FourWeeks), ids(r.Last(7)), ids(r.Last(28)), ids(r.Before())}
+		if _, there := got[version]; there || !cmp.Equal(is, sums{Whole: stats.Count{Day: r.From}}) {
+			want[version] = is
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s to %s, and the newest report is of %s:\n%s", r.From, r.To, l.newest, diff)
+	}
+}
+
+// Whenever it is, and in whatever order reports come in, weeks and months have what
+// their days have: while they last, just when they are over, and when they get more
+// reports after that. What an earlier relcheck wrote while they lasted does not count.
+func weeksInAnyOrder(t *testing.T, name string) {
+	s, raw := open(t, name), raw(t, name)
+	l := tale{random: rand.New(rand.NewPCG(5, 6)), first: today - 400, newest: today - 400}
+	for range 30 {
+		l.ids = append(l.ids, uuid.New())
+	}
+	for round := range 60 {
+		fill(t, s, l.goOn())
+		fold(t, s)
+		for range 5 {
+			to := l.first + stats.Day(l.random.IntN(int(l.newest-l.first)+40))
+			if l.random.IntN(2) == 0 {
+				to = stats.OneWeek.Start(to) + 6
+			}
+			l.check(t, s, stats.Range{To: to}.Last(1+l.random.IntN(100)))
+		}
+		l.check(t, s, stats.Range{From: l.first, To: stats.FourWeeks.Start(l.newest) + 27})
+		if t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+		for _, span := range stats.Spans[1:] {
+			for _, insert := range []string{
+				"INSERT INTO rollup SELECT product, $1, $2, build, 99, 99, 0, 0 FROM rollup WHERE span = 1 AND day = $3 ON CONFLICT DO NOTHING",
+				"INSERT INTO sketch SELECT product, $1, $2, build, data FROM sketch WHERE span = 1 AND day = $3 ON CONFLICT DO NOTHING",
+			} {
+				if _, err := raw.Exec(insert, int64(span), int64(span.Start(l.newest)), int64(l.newest)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+}
