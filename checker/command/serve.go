@@ -143,7 +143,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
 	log.Info("started", "db", s.Name(), "base_url", base, "version", buildVersion())
 	hint(ctx, s, log)
-	if err := firstToken(ctx, s, base, streams.Out, log); err != nil {
+	if err := firstToken(ctx, s, base, streams.Out, log); err != nil && ctx.Err() == nil { // and not told to stop already
 		return err
 	}
 	return in.serve(ctx, l, handler)

@@ -53,3 +53,15 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 		t.Errorf("%d reports are there", n)
 	}
 }
+
+// Who is told to stop as it starts has nothing to complain of.
+func TestStoppedAsItStarts(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		s := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))
+		s.stop(t)
+		if status := s.cmd.ProcessState.ExitCode(); status != 0 {
+			t.Fatalf("it ended with status %d:\n%s", status, s.errs)
+		}
+	}
+}
