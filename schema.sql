@@ -109,9 +109,9 @@ CREATE TABLE mark (
 );
 
 -- What the reports of one build add up to in a day, in a week from Monday to
--- Sunday, or in four such weeks. Those longer than a day are made once they are over,
--- which is when fold.at is of a later day; what is here of others is not read. Those
--- of a year are read without their sketches.
+-- Sunday, or in four such weeks. Those of a year are read without their sketches.
+-- What is longer than a day is made when it is over, which is once fold.at is of a
+-- later day; weeks that are here before that are not read.
 CREATE TABLE rollup (
     product BIGINT NOT NULL,  -- product.id
     span    BIGINT NOT NULL,  -- how many days it covers: 1, 7 or 28

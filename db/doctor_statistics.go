@@ -234,7 +234,7 @@ func wholeFrom(ctx context.Context, q querier) (stats.Day, error) {
 	if errors.Is(err, sql.ErrNoRows) { // as long as it is of the first schema
 		before, err = setting(ctx, q, "swept")
 	}
-	return stats.DayOf(time.Unix(before+24*60*60-1, 0)), err
+	return dayOf(before + 24*60*60 - 1), err
 }
 
 func (c *checking) compareProduct(ctx context.Context, tx *sql.Tx, id int64, p *recomputed) error {

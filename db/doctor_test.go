@@ -52,11 +52,12 @@ func alarms(found map[string]string) (all string) {
 	return all
 }
 
-// populated is a store with the reports of a fleet, up to now.
+// populated is a store with the reports of a fleet, up to now. It has four weeks that
+// are over, whatever day it is.
 func populated(t *testing.T, name string) *db.Store {
 	t.Helper()
 	s := open(t, name)
-	f := fleet.Fleet{Seed: 5, Days: 15, End: today - 1, Instances: 12, Every: 6 * time.Hour}
+	f := fleet.Fleet{Seed: 5, Days: 30, End: today - 1, Instances: 12, Every: 6 * time.Hour}
 	populate(t, s, f)
 	return s
 }

@@ -62,6 +62,7 @@ func (s *Store) expireRollups(ctx context.Context, product int64, before stats.D
 	for {
 		var first sql.NullInt64
 		err := s.read.QueryRowContext(ctx, `SELECT MIN(day) FROM (SELECT MIN(day) AS day FROM rollup WHERE product = $1 AND span = 1
+			UNION ALL SELECT MIN(day) FROM rollup WHERE product = $1 AND span = 28
 			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1) AS days`, product).Scan(&first)
 		if err != nil || !first.Valid || stats.Day(first.Int64) >= before {
 			return err

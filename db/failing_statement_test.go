@@ -63,7 +63,7 @@ type begun struct {
 }
 
 // newBegun makes a store with so many reports that are folded, and as many of the same
-// builds that are not.
+// builds that are not, and by which a week and four of them turn out to be over.
 func newBegun(t *testing.T, reports int) *begun {
 	b := &begun{schema: schema(t), late: someReports(300, 18)}
 	b.kept, _ = access.New("kept", access.Read, time.Now())
@@ -80,7 +80,7 @@ func newBegun(t *testing.T, reports int) *begun {
 	if err := s.AddToken(context.Background(), b.kept); err != nil {
 		t.Fatal(err)
 	}
-	first, second := someReports(reports, 6), someReports(reports, 12)
+	first, second := someReports(reports, 6-28*24), someReports(reports, 12)
 	for i := range reports / 2 {
 		second[i].ID = first[i].ID
 	}
@@ -114,8 +114,8 @@ func fill(t *testing.T, s *db.Store, reports []db.Recorded) {
 	}
 }
 
-// someReports are n reports of up to 150 builds, from an hour of yesterday on: so many
-// have their rollups written by one statement, and their sketches by the next.
+// someReports are n reports of up to 150 builds, from so many hours after yesterday
+// began, or before: so many have their rollups written by one statement, and their sketches by the next.
 func someReports(n, hour int) (all []db.Recorded) {
 	at := (today - 1).Time().Add(time.Duration(hour) * time.Hour)
 	for i := range n {

@@ -104,7 +104,7 @@ func (r *reading) readKnown(ctx context.Context) error {
 	if from.Valid {
 		r.figures.Known = stats.Range{From: stats.Day(from.Int64), To: stats.Day(to.Int64)}
 	}
-	if at.Valid {
+	if at.Int64 > 0 {
 		r.figures.AsOf = time.Unix(at.Int64, 0).UTC()
 		r.on = stats.DayOf(r.figures.AsOf)
 	}
@@ -155,7 +155,7 @@ type openCount struct {
 // countOpen counts the weeks, and four of them, that are not over as far as the log is
 // folded, though they lie in the range.
 func (r *reading) countOpen(sums *stats.Sums, sketches map[int64][]stats.Written) (all []openCount, err error) {
-	for _, span := range stats.Spans {
+	for _, span := range stats.Spans[1:] {
 		for _, p := range r.periods(span, false) {
 			for build, rollups := range sketches {
 				c, err := sums.Count(p, rollups)

@@ -210,7 +210,7 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 // merge adds the rollups that are stored to those of the step, and encodes them:
 // not while others wait for its transaction to end.
 func (s *Store) merge(ctx context.Context, f *folding) error {
-	rollups, late := f.Days(), f.late()
+	rollups, late := maps.Clone(f.Days()), f.late()
 	if err := errors.Join(s.addStored(ctx, f.product, rollups), s.addStored(ctx, f.product, late)); err != nil {
 		return err
 	}

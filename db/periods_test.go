@@ -135,4 +135,9 @@ func weeksInAnyOrder(t *testing.T, name string) {
 			}
 		}
 	}
+	found := examine(t, name, keepLong)
+	delete(found, "fold") // which no server does
+	if text := alarms(found); text != "" {
+		t.Error(text)
+	}
 }

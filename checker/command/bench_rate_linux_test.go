@@ -83,7 +83,8 @@ const (
 // that it can do.
 func (b *bench) peer() *process {
 	const dir = "../../.cache/peer/"
-	if _, err := os.Stat(dir + "peer"); err != nil {
+	_, err := os.Stat(dir + "peer")
+	if _, e := os.Stat(dir + "geodb"); errors.Join(err, e) != nil {
 		b.say("missing: upgrade-responder, which make peer builds; it is left out")
 		return nil
 	}
@@ -147,7 +148,9 @@ func (b *bench) openLoop(bare, sqlite *process, rate float64) {
 			return b.ask(p, l)
 		}
 	}
-	measured := b.inTurns(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)}, trial{mixed, b.fleet(rate)})
+	served, fleet := b.fleet(rate)
+	measured := b.inTurns(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)}, trial{mixed, fleet})
+	served.kill()
 	floor := measured[nothing]
 	for _, name := range []string{durable, mixed} {
 		own, half := measured[name], name+" at half of the highest rate, "
@@ -158,7 +161,7 @@ func (b *bench) openLoop(bare, sqlite *process, rate float64) {
 }
 
 // fleet has a server record what a large fleet tells, in some hundred builds.
-func (b *bench) fleet(rate float64) func() sample {
+func (b *bench) fleet(rate float64) (*process, func() sample) {
 	file, _ := releasedStore(b.T)
 	s := b.open(file)
 	releases, err := s.Releases(b.Context(), "opa")
@@ -167,7 +170,7 @@ func (b *bench) fleet(rate float64) func() sample {
 	}
 	served, seed := serve(b, file), uint64(0)
 	service := &url.URL{Scheme: "http", Host: served.addr}
-	return func() sample {
+	return served, func() sample {
 		seed++
 		return b.ask(served, simulate.Load{Service: service, Rate: rate, Requests: simulate.Reports(seed, 100_000, releases, "opa", service)})
 	}

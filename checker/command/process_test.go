@@ -132,7 +132,7 @@ func serve(t testing.TB, store string, args ...string) *process {
 	return start(t, "relcheck", append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...)
 }
 
-// startBy is start with a command that becomes this binary.
+// startBy starts a command that becomes this binary, or says where it listens as well.
 func startBy(t testing.TB, as string, cmd *exec.Cmd) *process {
 	t.Helper()
 	cmd.Env = environment(as)

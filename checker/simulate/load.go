@@ -64,6 +64,7 @@ func (l *Load) Run(ctx context.Context) (*Result, error) {
 	line.address = first.RemoteAddr().String() // its name is looked up once
 	next, stop := iter.Pull(l.Requests)
 	defer stop()
+	next = begun(next)
 	now := time.Now()
 	r := &run{Load: l, line: line, next: next, begin: now, end: now.Add(l.Duration), most: l.Connections,
 		total: math.MaxInt64, result: newResult()}
@@ -76,6 +77,20 @@ func (l *Load) Run(ctx context.Context) (*Result, error) {
 	r.result.Elapsed = time.Since(r.begin)
 	r.result.Unsent = r.due() - r.given
 	return r.result, nil
+}
+
+// begun pulls the first value, so that what a sequence does before it, such as to make
+// up a fleet, takes none of the time that counts.
+func begun[V any](next func() (V, bool)) func() (V, bool) {
+	v, ok := next()
+	first := true
+	return func() (V, bool) {
+		if first {
+			first = false
+			return v, ok
+		}
+		return next()
+	}
 }
 
 // run is a load on its way.

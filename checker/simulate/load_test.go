@@ -299,6 +299,23 @@ func TestUnaskedAnswers(t *testing.T) {
 	}
 }
 
+// What it takes to make up a fleet does not count as waiting for an answer.
+func TestMakingUpTakesNoTime(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(s.Close)
+	l := newReplay(t, s.URL)
+	requests := l.Requests
+	l.Requests = func(yield func(Request) bool) {
+		time.Sleep(2 * time.Second)
+		requests(yield)
+	}
+	l.Rate, l.Duration = 100, 100*time.Millisecond
+	if r := resultOf(t, context.Background(), l); r.Succeeded() != 10 || r.Longest > time.Second {
+		t.Errorf("%d answers, and the longest took %v", r.Succeeded(), r.Longest)
+	}
+}
+
 // A service that stands still lets requests pile up. They are told of.
 func TestUnsent(t *testing.T) {
 	t.Parallel()

@@ -182,9 +182,9 @@ func (s *Sums) Count(p Period, rollups []Written) (c Count, err error) {
 	c.Day = p.Day
 	var parts []*packed
 	for _, part := range p.Range().Cover(s.on) {
-		if place, needed := s.places[part]; needed && s.opened[place].there {
-			parts = append(parts, &s.opened[place])
-			c.Reports += s.opened[place].reports
+		if p := &s.opened[s.places[part]]; p.there {
+			parts = append(parts, p)
+			c.Reports += p.reports
 		}
 	}
 	s.tally.reset()
