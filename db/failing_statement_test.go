@@ -115,7 +115,8 @@ func fill(t *testing.T, s *db.Store, reports []db.Recorded) {
 }
 
 // someReports are n reports of up to 150 builds, from so many hours after yesterday
-// began, or before: so many have their rollups written by one statement, and their sketches by the next.
+// began, or before: so many have their rollups written by one statement, and their
+// sketches by the next.
 func someReports(n, hour int) (all []db.Recorded) {
 	at := (today - 1).Time().Add(time.Duration(hour) * time.Hour)
 	for i := range n {

@@ -81,13 +81,13 @@ func (l *Load) Run(ctx context.Context) (*Result, error) {
 
 // begun pulls the first value, so that what a sequence does before it, such as to make
 // up a fleet, takes none of the time that counts.
-func begun[V any](next func() (V, bool)) func() (V, bool) {
-	v, ok := next()
-	first := true
-	return func() (V, bool) {
-		if first {
-			first = false
-			return v, ok
+func begun(next func() (Request, bool)) func() (Request, bool) {
+	first, ok := next()
+	given := false
+	return func() (Request, bool) {
+		if !given {
+			given = true
+			return first, ok
 		}
 		return next()
 	}
