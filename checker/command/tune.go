@@ -34,9 +34,10 @@ func tune(ctx context.Context) {
 }
 
 // followMemory has the runtime take more where more is in use, such as by thousands of
-// callers who are slow on purpose: to be frugal then would keep the others waiting.
+// callers who are slow on purpose: to be frugal then would keep the others waiting, as
+// long as it has not followed.
 func followMemory(ctx context.Context) {
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	used := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/memory/classes/metadata/other:bytes"}}
 	for {
