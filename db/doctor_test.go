@@ -76,7 +76,7 @@ func soundStoreRaisesNoAlarm(t *testing.T, name string) {
 		if text := alarms(found); text != "" {
 			t.Errorf("%s:\n%s", when, text)
 		}
-		if when == "folded" && !strings.Contains(found["statistics"], "wholly in the log are what it says") {
+		if when == "folded" && !strings.Contains(found["statistics"], "compared with the log, where") {
 			t.Errorf("nothing was compared: %s", found["statistics"])
 		}
 	}

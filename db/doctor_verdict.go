@@ -25,7 +25,7 @@ func (c *checking) tellStatistics() {
 	case c.compared == 0:
 		c.x.tell(OK, "statistics", "all fit together; no day is wholly in the log, to compare them with")
 	default:
-		c.x.tell(OK, "statistics", "all fit together, and the %d of days that are wholly in the log are what it says", c.compared)
+		c.x.tell(OK, "statistics", "all fit together; compared with the log, where it has whole days: %d", c.compared)
 	}
 }
 

@@ -41,7 +41,7 @@ func TestUnchangedOnReadOnlyMedium(t *testing.T) {
 		}
 		for _, path := range []string{backup, foreign} {
 			before := content(t, path)
-			if found := examine(t, path, keepLong); alarms(found) != "" || !strings.Contains(found["statistics"], "wholly in the log are") {
+			if found := examine(t, path, keepLong); alarms(found) != "" || !strings.Contains(found["statistics"], "compared with the log, where") {
 				t.Errorf("%s: %v", path, found)
 			}
 			if _, err := db.Restore(ctx, path, filepath.Join(t.TempDir(), "a.db"), schema(t), quiet); err != nil {
