@@ -39,6 +39,7 @@ func tune(ctx context.Context) {
 func followMemory(ctx context.Context) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
+	var last int64
 	used := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/memory/classes/metadata/other:bytes"}}
 	for {
 		select {
@@ -51,6 +52,10 @@ func followMemory(ctx context.Context) {
 		for _, s := range used {
 			limit += int64(s.Value.Uint64())
 		}
-		debug.SetMemoryLimit(limit)
+		const step = 2 << 20 // each change stops all goroutines for a moment
+		if limit += step - limit%step; limit != last {
+			debug.SetMemoryLimit(limit)
+			last = limit
+		}
 	}
 }
