@@ -82,7 +82,7 @@ func TestExpiredIsGone(t *testing.T) {
 	}
 	s := serve(t, store, "--keep-reports", "1h")
 	left := reports
-	for deadline := time.Now().Add(30 * time.Second); left > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(eventually); left > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		left = found(t, store, ids)
 	}
 	if left > 0 {

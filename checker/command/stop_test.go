@@ -34,7 +34,7 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 		t.Fatalf("it says %q, %v\n%s", line, err, s.errs.String())
 	}
 	s.cmd.Process.Signal(syscall.SIGTERM)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(eventually); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		other, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			break // it takes no more

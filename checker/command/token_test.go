@@ -121,7 +121,7 @@ func TestServersShareTokens(t *testing.T) {
 	id := ""
 	var cookie *http.Cookie
 	var links []string
-	for deadline := time.Now().Add(10 * time.Second); id == "" && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(eventually); id == "" && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if lines := strings.Split(relcheck(t, "token", "list", "--db", name), "\n"); len(lines) > 2 {
 			id = strings.Fields(lines[1])[0]
 		}
