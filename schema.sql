@@ -9,6 +9,8 @@
 --   schema       the version of this data model
 --   catalog      grows by one whenever a product or a release changes; a running
 --                server looks at it to notice what another process has changed
+--   store        a random number that identifies the store; its backups and copies
+--                have it too
 --   product      the last product.id given out
 --   node         the last node given out, see report
 --   removed      the highest seq among the reports that were ever removed
@@ -23,7 +25,7 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 2), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0),
+    ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0),
     ('audit', 0), ('expired', 0);
 
 -- Something that is released, and that clients ask about.
@@ -34,7 +36,9 @@ CREATE TABLE product (
     repo     TEXT NOT NULL,       -- owner/name in the sense of GitHub's API, or ''
     module   TEXT NOT NULL,       -- Go module path to sync releases from, or ''
     download TEXT NOT NULL,       -- template of a download URL, or ''
-    notes    TEXT NOT NULL        -- template of a release notes URL, or ''
+    notes    TEXT NOT NULL,       -- template of a release notes URL, or ''
+    origins  TEXT NOT NULL DEFAULT '',  -- origins of web pages whose reports are recorded, separated by spaces
+    revision BIGINT NOT NULL DEFAULT 0  -- setting 'catalog' after the last change of the product or of one of its releases
 );
 
 -- A published version of a product.
@@ -47,6 +51,7 @@ CREATE TABLE release (
     prerelease BOOLEAN NOT NULL,
     retracted  TEXT    NOT NULL,  -- why its source takes it back, or ''
     withdrawn  BOOLEAN,           -- what the operator decided; NULL follows the source
+    revision   BIGINT  NOT NULL DEFAULT 0,  -- setting 'catalog' after the last change of the release
     PRIMARY KEY (product, version)
 );
 
@@ -166,6 +171,13 @@ CREATE TABLE token (
     created BIGINT NOT NULL,
     used    BIGINT,              -- when it was last used, to the hour, or NULL if never
     revoked BIGINT               -- when it was taken back, or NULL
+);
+
+-- A signed-in browser. Signing out deletes the row; so does revoking its token.
+CREATE TABLE session (
+    hash    BYTEA  PRIMARY KEY,  -- SHA-256 of the session cookie's 256 random bits
+    token   TEXT   NOT NULL,     -- token.id whose scope the session has
+    expires BIGINT NOT NULL      -- when the session ends without being used further
 );
 
 -- Random bytes that nobody else may know, made with the store:

@@ -16,6 +16,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	mathrand "math/rand/v2"
 	"regexp"
 	"sync"
@@ -25,7 +26,7 @@ import (
 )
 
 // schemaVersion is the data model that this code reads and writes.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
@@ -239,12 +240,22 @@ func addPresets(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
+	if err := identify(ctx, tx); err != nil {
+		return err
+	}
 	for _, p := range presets {
 		if err := insertProduct(ctx, tx, p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// identify gives a store that has no ID yet a random one: a new store, or one that
+// was just upgraded from schema 2.
+func identify(ctx context.Context, q querier) error {
+	_, err := q.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'store' AND value = 0", 1+mathrand.Int64N(math.MaxInt64))
+	return err
 }
 
 var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)

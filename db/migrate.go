@@ -22,6 +22,15 @@ var steps = [schemaVersion - 1]string{
 );
 INSERT INTO setting (name, value) VALUES ('audit', 0);
 INSERT INTO setting (name, value) SELECT 'expired', value FROM setting WHERE name = 'swept';`,
+	`ALTER TABLE product ADD COLUMN origins TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE release ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE session (
+    hash    BYTEA  PRIMARY KEY,
+    token   TEXT   NOT NULL,
+    expires BIGINT NOT NULL
+);
+INSERT INTO setting (name, value) VALUES ('store', 0);`,
 }
 
 // tablesAt lists the tables of a schema that stores of a version of it have.
@@ -64,5 +73,8 @@ func (s *Store) step(ctx context.Context, tx *sql.Tx, from int64) (done bool, er
 		return false, err
 	}
 	_, err = tx.ExecContext(ctx, s.ddl(steps[from-1]))
+	if err == nil {
+		err = identify(ctx, tx)
+	}
 	return err == nil, err
 }

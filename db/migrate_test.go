@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,9 +19,12 @@ import (
 )
 
 // first is the schema of the first relcheck.
-func first(t testing.TB) string {
+func first(t testing.TB) string { return schemaAt(t, 1) }
+
+// schemaAt is schema.sql as it was at a version.
+func schemaAt(t testing.TB, version int) string {
 	t.Helper()
-	text, err := os.ReadFile("testdata/schema-1.sql")
+	text, err := os.ReadFile(fmt.Sprintf("testdata/schema-%d.sql", version))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,9 +32,12 @@ func first(t testing.TB) string {
 }
 
 // old makes a store of the first schema with a bit of everything in it.
-func old(t testing.TB, name string) {
+func old(t testing.TB, name string) { oldAt(t, name, 1) }
+
+// oldAt makes a store of an earlier schema with a bit of everything in it.
+func oldAt(t testing.TB, name string, version int) {
 	t.Helper()
-	if err := db.Create(context.Background(), name, first(t)); err != nil {
+	if err := db.Create(context.Background(), name, schemaAt(t, version)); err != nil {
 		t.Fatal(err)
 	}
 	d := raw(t, name)
@@ -100,7 +107,7 @@ func bare(text string) string {
 		line, _, _ = strings.Cut(line, "--")
 		b.WriteString(line + " ")
 	}
-	return strings.Join(strings.Fields(b.String()), " ")
+	return strings.NewReplacer(" ,", ",", " )", ")").Replace(strings.Join(strings.Fields(b.String()), " "))
 }
 
 // A store of the first schema becomes like a new one, and keeps what it holds.
@@ -120,6 +127,15 @@ func upgraded(t *testing.T, name string) {
 	}
 	after := dumpOf(t, name, db.Tables(schema(t)))
 	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
+	after["setting"] = slices.DeleteFunc(after["setting"], func(row string) bool { return strings.HasPrefix(row, "[store ") })
+	for table, added := range map[string]string{"product": " 0]", "release": " 0]"} { // columns that were added, with their defaults
+		for i, row := range before[table] {
+			if table == "product" {
+				added = "  0]"
+			}
+			before[table][i] = strings.TrimSuffix(row, "]") + added
+		}
+	}
 	for _, table := range kept {
 		got := after[table]
 		if diff := cmp.Diff(without(before[table], "[schema 1]"), without(got)); diff != "" || len(got) == 0 {
@@ -215,7 +231,7 @@ func upgradedWhileInUse(t *testing.T, name string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if from, _ := open(t, name).Upgraded(); from != 1 {
+		if from, _ := open(t, name).Upgraded(); from != 2 {
 			t.Errorf("upgraded from %d", from)
 		}
 	}()
@@ -234,13 +250,16 @@ func upgradedWhileInUse(t *testing.T, name string) {
 	}
 }
 
-// downgrade takes back what the steps have added.
+// downgrade takes back what the last step has added.
 func downgrade(t testing.TB, name string) {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
-	for _, q := range []string{"DROP TABLE IF EXISTS audit", "DELETE FROM setting WHERE name IN ('audit', 'expired')", "UPDATE setting SET value = 1 WHERE name = 'schema'"} {
-		if _, err := d.Exec(q); err != nil {
+	for _, q := range []string{"DROP TABLE IF EXISTS session", "DELETE FROM setting WHERE name = 'store'",
+		"ALTER TABLE product DROP COLUMN origins", "ALTER TABLE product DROP COLUMN revision", "ALTER TABLE release DROP COLUMN revision",
+		"UPDATE setting SET value = 2 WHERE name = 'schema'"} {
+		_, err := d.Exec(q)
+		if err != nil && !(strings.Contains(q, "DROP COLUMN") && strings.Contains(err.Error(), "column")) { // half an upgrade has not added them all
 			t.Fatal(err)
 		}
 	}
