@@ -52,7 +52,7 @@ func serveCommand(streams IO) *cobra.Command {
 	dbFlag(c, &o.db)
 	c.Flags().StringVar(&o.baseURL, "base-url", "", "`URL` under which clients reach the service, for the page that tells them (default: the address it listens on)")
 	c.Flags().StringVar(&o.metrics, "metrics-listen", "", "`address` that serves /metrics only, without a token (default: none; the main address asks for one)")
-	c.Flags().BoolVar(&o.publicStats, "public-stats", false, "show figures to those who have not signed in too, without what few ids add up to")
+	c.Flags().BoolVar(&o.publicStats, "public-stats", false, "also show figures to readers who have not signed in: no rare values, no versions that are not releases, no memory")
 	c.Flags().Int64Var(&o.threshold, "public-threshold", 10, "the least `number` of ids that everyone is shown; fewer count as other")
 	c.Flags().Var(&o.reports, "keep-reports", "how long single reports are kept, once they are part of the statistics")
 	c.Flags().Var(&o.rollups, "keep-rollups", "how long statistics are kept")

@@ -230,7 +230,7 @@ func TestPublicAPI(t *testing.T) {
 			}
 		}
 	}
-	if !public["versions"] || !public["heap"] || public["daily"] {
+	if !public["versions"] || public["heap"] || public["daily"] {
 		t.Errorf("public are %v", public)
 	}
 	for _, name := range stats.TableNames {

@@ -16,10 +16,7 @@ var percentiles = []string{"p50", "p90", "p95", "p99"}
 // memory is how much heap ids take.
 func (b *builder) memory() part {
 	p := part{ID: "memory", Title: "Memory", Lead: []string{"How much heap the programs said they use. A percentile such as p95 is what 95 % of the reports do not exceed."}}
-	p.add(b.histogram(), b.heaps("Heap by version", true))
-	if !b.public {
-		p.add(b.heaps("Heap by platform", false), b.heapChange(&p), b.heapAbove())
-	}
+	p.add(b.histogram(), b.heaps("Heap by version", true), b.heaps("Heap by platform", false), b.heapChange(&p), b.heapAbove())
 	return p
 }
 

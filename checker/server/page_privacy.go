@@ -109,6 +109,7 @@ func shown(o Options) string {
 	text := "Figures are for those who have a token, which the operator of this server gives out. They see counts, and never a report or an id."
 	if o.PublicStats {
 		text = fmt.Sprintf("Everyone sees how many ids there are, rounded down to multiples of %[1]d. What fewer than %[1]d ids have in common counts as other, and is not shown. "+
+			"Versions that are not published releases count as other too, and nothing about memory is shown. "+
 			"Those who have a token, which the operator of this server gives out, see all counts. Nobody sees a report or an id on these pages.", o.PublicThreshold)
 	}
 	return text + " The operator can export the reports that are still kept."

@@ -254,7 +254,7 @@ func (b *builder) filtered() string {
 func (b *builder) stand() string {
 	text := "Days are those of UTC. An id is one start of a program, not an installation."
 	if b.public {
-		text += " Counts are rounded down, and what few ids do is shown as other."
+		text += " Counts are rounded down. Versions that are not published releases, and what few ids do, are shown as other."
 	} else if !b.AsOf.IsZero() {
 		text = "As of " + b.AsOf.UTC().Format("2"+space+"January"+space+"2006, 15:04") + space + "UTC. " + text
 	}

@@ -77,7 +77,7 @@ type Store interface {
 type Options struct {
 	// Base is the URL under which callers reach the server, without a slash at its end.
 	Base string
-	// PublicStats shows everyone those figures in which nobody can be told.
+	// PublicStats shows figures to readers who have not signed in, see [stats.View.Public].
 	PublicStats bool
 	// PublicThreshold is how many ids a cell of them has at least.
 	PublicThreshold int64

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -18,10 +17,15 @@ import (
 // That hides people from those who read, not from those who also send: whoever
 // fills a cell up with reports of his own, until its count leaps, learns how many
 // others are in it.
+//
+// A version that is not a release of the catalog counts as other, because it may
+// name a person or a machine. The view holds no heaps.
 func (v *View) Public(threshold int64) *View {
 	public := *v
 	public.threshold = max(1, threshold)
 	public.tables = nil
+	public.used, public.hosts, public.ids = nil, nil, 0
+	public.count(v.publicBuilds())
 	if v.isPublic() {
 		public.tables = publicDefinitions
 	}
@@ -30,6 +34,20 @@ func (v *View) Public(threshold int64) *View {
 	public.known = public.Known
 	public.Query.Below, public.Query.Above, public.Query.Compare = "", 0, [2]string{}
 	return &public
+}
+
+// publicBuilds returns the builds without the versions and figures that everyone
+// may not see.
+func (v *View) publicBuilds() []BuildFigures {
+	all := make([]BuildFigures, len(v.builds))
+	for i, b := range v.builds {
+		all[i] = *b.BuildFigures
+		all[i].Heaps, all[i].Exceed = Heaps{}, nil
+		if v.published.byKey[checker.Canonical(b.Version)] == nil {
+			all[i].Version = Other
+		}
+	}
+	return all
 }
 
 // isPublic tells whether the query is one that everyone may ask.
@@ -82,8 +100,6 @@ var publicDefinitions = []definition{
 		columns("os ids share"), (*View).publicOS},
 	{"arch", "Architectures", "Distinct ids seen in the range" + rough,
 		columns("arch ids share"), (*View).publicArch},
-	{"heap", "Heap", "Percentiles of the heaps in reports, to two digits and where enough ids are on both sides of one, and the distinct ids that sent them" + rough,
-		columns("version ids p50 p90"), (*View).publicHeap},
 }
 
 // cell is a row that counts ids: what comes before their number, and what comes
@@ -215,48 +231,4 @@ func (v *View) publishParts(t *Table, of func(*platform) string) {
 		cells = append(cells, cell{name: []any{p.name}, ids: p.ids, other: p.name == Other})
 	}
 	v.publish(t, cell{name: []any{Other}}, v.sorted(cells))
-}
-
-func (v *View) publicHeap(t *Table) {
-	var all, rest pile
-	versions := v.piles(len(v.used), func(b *build) int { return b.version.place })
-	var shown []int
-	for i := range versions {
-		all.merge(&versions[i])
-		if v.percentile(&versions[i], 50) == nil || v.used[i].name == Other {
-			rest.merge(&versions[i])
-		} else {
-			shown = append(shown, i)
-		}
-	}
-	v.publicHeapRow(t, nil, &all)
-	for _, i := range shown {
-		v.publicHeapRow(t, v.used[i].name, &versions[i])
-	}
-	v.publicHeapRow(t, Other, &rest)
-}
-
-func (v *View) publicHeapRow(t *Table, version any, p *pile) {
-	if p50 := v.percentile(p, 50); p50 != nil {
-		t.row(version, v.rounded(p.ids), p50, v.percentile(p, 90))
-	}
-}
-
-// percentile returns one of 50 or more as everyone may see it: nil unless there
-// are as many ids above it as the threshold, if they report equally often. Else it
-// could be the heap of one that is known to someone.
-func (v *View) percentile(p *pile, percent int64) any {
-	if v.rounded(p.ids)*(100-percent) < v.threshold*100 {
-		return nil
-	}
-	return twoDigits(p.Quantile(float64(percent) / 100))
-}
-
-// twoDigits rounds to two significant digits.
-func twoDigits(n float64) float64 {
-	if n <= 0 {
-		return 0
-	}
-	unit := math.Pow(10, math.Floor(math.Log10(n))-1)
-	return math.Round(n/unit) * unit
 }

@@ -1,7 +1,6 @@
 package stats_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -72,20 +71,16 @@ func TestPublic(t *testing.T) {
 		"arch": `
 			amd64 30 0.750
 			arm64 10 0.250`,
-		"heap": `
-			- 40 1.1e+08 -
-			v1.2.0 20 1.1e+08 -
-			other 20 2.1e+08 -`,
 	} {
 		expect(t, v, name, want)
 	}
-	for _, name := range []string{"daily", "monthly", "releases", "deprecation", "behind_days", "platform_versions", "heap_histogram",
+	for _, name := range []string{"daily", "monthly", "releases", "deprecation", "behind_days", "platform_versions", "heap", "heap_histogram",
 		"heap_above", "heap_change", "lifetimes"} {
 		if v.Table(name) != nil {
 			t.Errorf("everyone may see %s", name)
 		}
 	}
-	if len(v.Tables()) != 11 || !v.AsOf.IsZero() {
+	if len(v.Tables()) != 10 || !v.AsOf.IsZero() {
 		t.Errorf("there are %d tables, as of %v", len(v.Tables()), v.AsOf)
 	}
 }
@@ -154,7 +149,6 @@ func TestPublicTellsOfNoFew(t *testing.T) {
 				checkShares(t, table)
 				checkColumns(t, table)
 			}
-			checkPercentiles(t, v.Table("heap"), threshold)
 			for _, n := range cells(t, v) {
 				counts = append(counts, n)
 			}
@@ -171,36 +165,10 @@ func TestPublicTellsOfNoFew(t *testing.T) {
 
 func checkColumns(t *rapid.T, table *stats.Table) {
 	for _, c := range table.Columns {
-		if slices.Contains([]string{"reports", "checks", "p95", "p99"}, c.Name) {
+		if slices.Contains([]string{"reports", "checks"}, c.Name) || c.Kind == stats.Bytes {
 			t.Errorf("everyone may see %s of %s", c.Name, table.Name)
 		}
 	}
-}
-
-// checkPercentiles holds when on each side of a percentile there are as many ids
-// as the threshold, or it is not shown.
-func checkPercentiles(t failer, heap *stats.Table, threshold int64) {
-	for _, row := range heap.Rows {
-		ids := row[1].(int64)
-		if p50, p90 := ids >= 2*threshold, ids >= 10*threshold; !p50 || row[2] == nil || (row[3] != nil) != p90 {
-			t.Errorf("%d ids at a threshold of %d have the percentiles %v", ids, threshold, row[2:])
-		}
-	}
-}
-
-// Who is one of a few has no percentile for himself, however much more he takes.
-func TestPublicPercentiles(t *testing.T) {
-	const mib = 1 << 20
-	few := []sent{{"2026-03-09", 0, 99, "v1.2.0", "linux/amd64", 100 * mib}, {"2026-03-09", 100, 118, "v1.1.0", "linux/amd64", 700 * mib}}
-	expect(t, publicView(28, 10, few), "heap", `
-		- 110 1.1e+08 7.3e+08
-		v1.2.0 100 1.1e+08 1.1e+08`)
-	expect(t, publicView(28, 10, few[1:]), "heap", "")
-	few[1].last++
-	expect(t, publicView(28, 10, few), "heap", `
-		- 120 1.1e+08 7.3e+08
-		v1.2.0 100 1.1e+08 1.1e+08
-		v1.1.0 20 7.3e+08 -`)
 }
 
 // What some builds of a fleet can be.
@@ -251,20 +219,45 @@ func TestPublicHidesOneID(t *testing.T) {
 	})
 }
 
-// Versions of few ids are not left out, where they are many together.
-func TestPublicHeapHasOthers(t *testing.T) {
-	var all []sent
-	for i, version := range []string{"1.0.0", "1.1.0", "1.2.0", "dev"} {
-		all = append(all, sent{"2026-03-20", 10 * i, 10*i + 5, version, "linux/amd64", 1 << 20})
-	}
-	all = append(all, sent{"2026-03-20", 100, 149, "2.0.0", "linux/amd64", 1 << 20})
-	got := map[any]any{}
-	for _, row := range publicView(28, 10, all).Table("heap").Rows {
-		got[row[0]] = row[1]
-	}
-	want := map[any]any{nil: int64(70), "v2.0.0": int64(50), "other": int64(20)}
-	if !maps.Equal(got, want) {
-		t.Errorf("got ids %v, want %v", got, want)
+// A version that is no release of the catalog is other, however many instances
+// run it. Withdrawn releases and pre-releases are in the catalog.
+func TestPublicVersions(t *testing.T) {
+	v := publicView(28, 10, []sent{
+		{"2026-03-18", 0, 19, "0.70.0-acme-jdoe-laptop", "linux/amd64", 0},
+		{"2026-03-18", 100, 119, "v7.7.7", "linux/amd64", 0},
+		{"2026-03-18", 200, 219, "acme", "linux/amd64", 0},
+		{"2026-03-18", 300, 319, "1.0.0-acme", "linux/amd64", 0},
+		{"2026-03-18", 400, 419, "1.2.1", "linux/amd64", 0},
+		{"2026-03-18", 500, 519, "v1.3.0-rc.1", "linux/amd64", 0},
+		{"2026-03-18", 600, 619, "1.0.0+acme", "linux/amd64", 0},
+	})
+	for name, want := range map[string]string{
+		"adoption": `
+			03-16 v1.3.0-rc.1 20 0.143
+			03-16 v1.2.1 20 0.143
+			03-16 v1.0.0 20 0.143
+			03-16 other 80 0.571`,
+		"lines": `
+			v1.3 20 0.143 false
+			v1.2 20 0.143 true
+			v1.0 20 0.143 false
+			other 80 0.571 false`,
+		"latest": `
+			latest release v1.2.0 40 0.286
+			latest minor line v1.2 40 0.286
+			older - 20 0.143
+			unknown - 80 0.571`,
+		"versions": `
+			v1.3.0-rc.1 03-20 20 0.143 0 0
+			v1.2.1 03-15 20 0.143 0 0
+			v1.0.0 01-01 20 0.143 3 68
+			other - 80 0.571 - -`,
+		"behind": `
+			0 40 0.286
+			3 20 0.143
+			- 80 0.571`,
+	} {
+		expect(t, v, name, want)
 	}
 }
 
