@@ -119,7 +119,6 @@ func TestSlowToConnect(t *testing.T) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
-			transport.secure = transport.plain
 			start := time.Now()
 			_, err := (&Client{Product: "opa", URL: address, Transport: transport}).Check(t.Context())
 			if took := time.Since(start); !errors.Is(err, errTimeout) || took != timeout {

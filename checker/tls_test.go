@@ -1,15 +1,17 @@
 package checker
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
+	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,7 +21,7 @@ import (
 // certified makes a certificate for 127.0.0.1, as changed, and those who trust it.
 func certified(t *testing.T, change func(*x509.Certificate)) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	public, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +32,7 @@ func certified(t *testing.T, change func(*x509.Certificate)) (tls.Certificate, *
 		IsCA: true, BasicConstraintsValid: true,
 	}
 	change(template)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,34 +142,131 @@ func (c cutting) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// TestCutTLS breaks the connection within the handshake and within the answer.
-// An answer without a length must not pass for a whole one.
-func TestCutTLS(t *testing.T) {
-	harmless(t)
+// closeNotify is the size of the TLS 1.3 record that announces the end of a
+// connection, in bytes.
+const closeNotify = 5 + 2 + 1 + 16
+
+// breaking is a TLS service that breaks its connection after so many bytes.
+type breaking struct {
+	*service
+	roots *x509.CertPool
+	limit atomic.Int64
+	whole int // bytes of an answer that is not cut, with the handshake
+}
+
+// newBreaking starts a service that answers every request alike, and learns how
+// many bytes that takes by asking it once. The number is the same each time,
+// because an Ed25519 signature has one size; ECDSA's have several.
+func newBreaking(t *testing.T, version uint16, response string) *breaking {
+	t.Helper()
 	certificate, roots := certified(t, func(*x509.Certificate) {})
-	config := &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true}
-	var limit atomic.Int64
-	written := make(chan int, 1000)
-	s := serve(t, func(conn net.Conn) {
-		whole := int(limit.Load())
-		left := whole
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true, MaxVersion: version}
+	b := &breaking{roots: roots}
+	written := make(chan int, 1)
+	b.limit.Store(1 << 20)
+	b.service = serve(t, func(conn net.Conn) {
+		limit := int(b.limit.Load())
+		left := limit
 		secure := tls.Server(cutting{conn, &left}, config)
 		readRequest(secure)
-		io.WriteString(secure, "HTTP/1.1 200 OK\r\n\r\n")
-		io.WriteString(secure, newer)
+		io.WriteString(secure, response)
 		secure.Close()
-		written <- whole - left
+		select {
+		case written <- limit - left:
+		default: // only the first is waited for
+		}
 	})
-	c := &Client{Product: "opa", Version: "0.70.0", URL: strings.Replace(s.url, "http:", "https:", 1), Transport: newTransport(&tls.Config{RootCAs: roots})}
-	limit.Store(1 << 20)
-	if answer, err := c.Check(t.Context()); err != nil || answer.Latest.LatestRelease != "v9.0.0" {
+	if answer, err := b.check(t); err != nil || answer.Latest.LatestRelease != "v9.0.0" {
 		t.Fatalf("uncut: %+v, %v", answer, err)
 	}
-	whole := <-written
-	for at := whole % 11; at < whole; at += 11 { // the last cut is in the notice of the end
-		limit.Store(int64(at))
-		if answer, err := c.Check(t.Context()); err == nil || answer != (Answer{}) {
-			t.Errorf("%d of %d bytes: %+v, %v", at, whole, answer, err)
+	b.whole = <-written
+	return b
+}
+
+func (b *breaking) check(t *testing.T) (Answer, error) {
+	c := &Client{Product: "opa", Version: "0.70.0", URL: strings.Replace(b.url, "http:", "https:", 1),
+		Transport: newTransport(&tls.Config{RootCAs: b.roots})}
+	return c.Check(t.Context())
+}
+
+// cuts are the bytes after which a connection is cut: some of the handshake and
+// the answer, and each from the last bytes of the answer on. One of them is the
+// last before the close_notify alert, where crypto/tls sees nothing wrong.
+func (b *breaking) cuts() (all []int) {
+	for at := 0; at < b.whole-closeNotify-20; at += 29 {
+		all = append(all, at)
+	}
+	for at := b.whole - closeNotify - 20; at < b.whole; at++ {
+		all = append(all, at)
+	}
+	return all
+}
+
+// TestCutTLS breaks the connection within the handshake, within the answer and
+// within the close_notify alert. An answer without a length is whole only after
+// that alert.
+func TestCutTLS(t *testing.T) {
+	harmless(t)
+	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
+		b := newBreaking(t, version, "HTTP/1.1 200 OK\r\n\r\n"+newer)
+		for _, at := range b.cuts() {
+			b.limit.Store(int64(at))
+			if answer, err := b.check(t); err == nil || answer != (Answer{}) {
+				t.Errorf("TLS %s, %d of %d bytes: %+v, %v", name, at, b.whole, answer, err)
+			}
+		}
+	}
+}
+
+// TestCutTLSWithLength does the same to answers that carry their length. Such an
+// answer is whole once all of it is there, whatever becomes of the connection.
+func TestCutTLSWithLength(t *testing.T) {
+	harmless(t)
+	for name, response := range map[string]string{
+		"length":  ok(newer),
+		"chunked": fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(newer), newer),
+	} {
+		b := newBreaking(t, tls.VersionTLS13, response)
+		for _, at := range b.cuts() {
+			b.limit.Store(int64(at))
+			answer, err := b.check(t)
+			if whole := at >= b.whole-closeNotify; whole != (err == nil) || whole == (answer == Answer{}) {
+				t.Errorf("%s, %d of %d bytes: %+v, %v", name, at, b.whole, answer, err)
+			}
+		}
+	}
+}
+
+// TestCutTunnel breaks the connection to a proxy that passes TLS on.
+func TestCutTunnel(t *testing.T) {
+	harmless(t)
+	certificate, roots := certified(t, func(*x509.Certificate) {})
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}}
+	for name, tunnel := range map[string]struct {
+		listen func(*testing.T, func(net.Conn)) *service
+	}{
+		"http proxy":  {serve},
+		"https proxy": {func(t *testing.T, handle func(net.Conn)) *service { return serveTLS(t, config, handle) }},
+	} {
+		var cut atomic.Bool
+		proxy := tunnel.listen(t, func(conn net.Conn) {
+			readRequest(conn)
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+			secure := tls.Server(conn, config)
+			readRequest(secure)
+			io.WriteString(secure, "HTTP/1.1 200 OK\r\n\r\n"+newer)
+			if !cut.Load() {
+				secure.Close()
+			}
+		})
+		sender := newTransport(&tls.Config{RootCAs: roots})
+		sender.proxy = func(*http.Request) (*url.URL, error) { return url.Parse(proxy.url) }
+		c := &Client{Product: "opa", Version: "0.70.0", URL: "https://127.0.0.1:1", Transport: sender}
+		for _, at := range []bool{false, true} {
+			cut.Store(at)
+			if answer, err := c.Check(t.Context()); at != (err != nil) || at != (answer == Answer{}) {
+				t.Errorf("%s, cut %v: %+v, %v", name, at, answer, err)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -16,22 +17,27 @@ import (
 // the answer they carried, or with the request's context. It speaks HTTP/1 only,
 // as custom dial functions do by default.
 type transport struct {
-	plain, secure dial
-	config        *tls.Config // nil but in tests
+	plain  dial
+	proxy  func(*http.Request) (*url.URL, error)
+	config *tls.Config // nil but in tests
 }
 
 func newTransport(config *tls.Config) *transport {
-	return &transport{new(net.Dialer).DialContext, (&tls.Dialer{Config: config}).DialContext, config}
+	return &transport{new(net.Dialer).DialContext, proxyFromEnvironment, config}
 }
 
 // RoundTrip has a [http.Transport] of its own for each request. A shared one goes
 // on to connect when a request has ended, for the sake of the next: who drops its
 // packets, or a proxy that hangs, would hold a goroutine of the host for minutes.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	plain, secure := t.plain, t.dialTLS
+	if via, _ := t.proxy(r); via != nil && r.URL.Scheme == "https" { // the proxy passes TLS on
+		plain, secure = carriesTLS(plain), carriesTLS(secure)
+	}
 	once := &http.Transport{
-		Proxy:                  proxy,
-		DialContext:            bound(r.Context(), t.plain),
-		DialTLSContext:         bound(r.Context(), t.secure),
+		Proxy:                  t.proxy,
+		DialContext:            bound(r.Context(), plain),
+		DialTLSContext:         bound(r.Context(), secure),
 		TLSClientConfig:        t.config,
 		TLSHandshakeTimeout:    timeout,
 		DisableKeepAlives:      true,
@@ -41,9 +47,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return once.RoundTrip(r)
 }
 
-// proxy is http.ProxyFromEnvironment, whose error would show the proxy's
-// password.
-func proxy(r *http.Request) (*url.URL, error) {
+// proxyFromEnvironment is http.ProxyFromEnvironment, whose error would show the
+// proxy's password.
+func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
 	u, err := http.ProxyFromEnvironment(r)
 	if err != nil {
 		return nil, errors.New("no proxy can be taken from the environment: look at HTTP_PROXY and HTTPS_PROXY")
@@ -69,6 +75,60 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 }
 
 type dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialTLS opens a TLS connection to a host and port.
+func (t *transport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := carriesTLS(t.plain)(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := &tls.Config{}
+	if t.config != nil {
+		config = t.config.Clone()
+	}
+	config.ServerName = host
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		raw.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// errCut is the error of a TLS connection that ends without a close_notify alert.
+var errCut = errors.New("the connection was cut: it ended without a TLS close_notify alert")
+
+// carriesTLS makes connections for TLS. If one ends between two TLS records,
+// crypto/tls takes that for the end that the server meant. An answer without a
+// length ends with its connection, so anybody on the path could shorten it: such
+// connections fail with errCut instead.
+func carriesTLS(dial dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return carrier{conn}, nil
+	}
+}
+
+// carrier is a connection below TLS, whose end is an error.
+type carrier struct{ net.Conn }
+
+func (c carrier) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != io.EOF {
+		return n, err
+	}
+	if n > 0 {
+		return n, nil // the next call returns the end
+	}
+	return 0, errCut
+}
 
 // bound makes connections that end with ctx, and that hear nothing before they
 // have said something. A service that speaks first, be it in malice, would
