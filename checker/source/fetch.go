@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -80,6 +81,9 @@ func (f *fetcher) get(ctx context.Context, u *url.URL, limit int64) ([]byte, err
 	} else if status != http.StatusOK {
 		return nil, status
 	}
+	if !delimited(resp) {
+		return nil, errNoLength
+	}
 	body, err := readAll(resp.Body, limit)
 	if errors.Is(err, errTooLong) {
 		return nil, err
@@ -88,6 +92,16 @@ func (f *fetcher) get(ctx context.Context, u *url.URL, limit int64) ([]byte, err
 		return nil, transient{err}
 	}
 	return body, nil
+}
+
+// errNoLength refuses an answer that ends with its connection. A list of versions,
+// or a go.mod, that was cut between two lines would look whole.
+var errNoLength = errors.New("the answer has no length, so that one that was cut short would pass for a whole one; " +
+	"have the proxy send Content-Length or chunks")
+
+// delimited reports whether a cut in a response's body is an error when it is read.
+func delimited(r *http.Response) bool {
+	return r.ContentLength >= 0 || r.Uncompressed || r.ProtoMajor >= 2 || slices.Contains(r.TransferEncoding, "chunked")
 }
 
 // statusError is an HTTP status other than 200.

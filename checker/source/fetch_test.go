@@ -1,8 +1,11 @@
 package source
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -88,5 +91,67 @@ func TestReadAll(t *testing.T) {
 	r := strings.NewReader(strings.Repeat("a", 1000))
 	if _, err := readAll(r, 10); !errors.Is(err, errTooLong) || r.Len() < 1000-11 {
 		t.Errorf("error %v after %d bytes; want %v after 11", err, 1000-r.Len(), errTooLong)
+	}
+}
+
+// TestCutList serves a list of versions that is cut between two lines. However the
+// answer is delimited, the versions before the cut are not taken for all of them.
+func TestCutList(t *testing.T) {
+	const list = "v1.0.0\nv1.1.0\n"
+	half := len(list) / 2
+	for name, test := range map[string]struct{ response, want string }{
+		"until close": {"HTTP/1.1 200 OK\r\n\r\n" + list[:half], "has no length"},
+		"HTTP/1.0":    {"HTTP/1.0 200 OK\r\n\r\n" + list[:half], "has no length"},
+		"length":      {fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(list), list[:half]), "unexpected EOF"},
+		"chunks":      {fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", half, list[:half]), "unexpected EOF"},
+	} {
+		server := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			io.WriteString(conn, test.response)
+		}))
+		releases, err := quick(server).Releases(t.Context(), "example.com/x")
+		if err == nil || !strings.Contains(err.Error(), test.want) || releases != nil {
+			t.Errorf("%s: %v, error %v; want %q", name, releases, err, test.want)
+		}
+	}
+}
+
+// TestDelimited reads answers whose end is known in another way than by their
+// length.
+func TestDelimited(t *testing.T) {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && r.ProtoMajor == 1 {
+			w.Header().Set("Content-Encoding", "gzip")
+			packed := gzip.NewWriter(w)
+			defer packed.Close()
+			io.WriteString(packed, "v1.0.0\n")
+			return
+		}
+		io.WriteString(w, "v1.0.0\n")
+		w.(http.Flusher).Flush() // no Content-Length
+	})
+	two := httptest.NewUnstartedServer(answer)
+	two.EnableHTTP2 = true
+	two.StartTLS()
+	defer two.Close()
+	for name, f := range map[string]struct {
+		client *http.Client
+		url    string
+	}{
+		"chunks": {&http.Client{Transport: &http.Transport{DisableCompression: true}}, start(t, answer)},
+		"gzip":   {nil, start(t, answer)},
+		"HTTP/2": {two.Client(), two.URL},
+	} {
+		u, _ := url.Parse(f.url)
+		fetch := newFetcher(f.client)
+		defer fetch.close()
+		if body, err := fetch.get(t.Context(), u, 100); err != nil || string(body) != "v1.0.0\n" {
+			t.Errorf("%s: %q, %v", name, body, err)
+		}
 	}
 }
