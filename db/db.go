@@ -60,6 +60,8 @@ type engine interface {
 	ddl(text string) string
 	// numbered tells whether placeholders of long statements have numbers.
 	numbered() bool
+	// now reads the engine's own clock, if it has one.
+	now(ctx context.Context) (now time.Time, known bool, err error)
 	// byProduct tells whether the log lies together by product, or as a whole.
 	byProduct() bool
 	// ofProduct begins a condition on seq where the log lies together by product

@@ -86,6 +86,8 @@ var conformance = []struct {
 	{"SweepRemovesWhatNeverEnded", sweepRemovesWhatNeverEnded},
 	{"SweepLeavesUnfolded", sweepLeavesUnfolded},
 	{"SweepBehindAClock", sweepBehindAClock},
+	{"ClockJumps", clockJumps},
+	{"ClockDrifts", clockDrifts},
 	{"FoldBesideDamage", foldBesideDamage},
 	{"RecordAfterSweep", recordAfterSweep},
 	{"BackUpAndRestore", backUpAndRestore},

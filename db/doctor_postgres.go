@@ -15,8 +15,11 @@ func (x *examining) postgres(ctx context.Context, dsn string) {
 	defer s.Close()
 	x.Store = s
 	var version string
-	var now float64
-	if err := s.main.QueryRowContext(ctx, "SELECT current_setting('server_version'), extract(epoch FROM clock_timestamp())").Scan(&version, &now); err != nil {
+	now, _, err := s.now(ctx)
+	if err == nil {
+		err = s.main.QueryRowContext(ctx, "SELECT current_setting('server_version')").Scan(&version)
+	}
+	if err != nil {
 		x.tell(Problem, "store", "%v", postgresError(s.name, err))
 		return
 	}
@@ -37,7 +40,7 @@ func (x *examining) postgres(ctx context.Context, dsn string) {
 	if !x.schema(ctx, "it") {
 		return
 	}
-	if off := time.Unix(int64(now), 0).Sub(x.Now).Abs(); off > time.Minute {
+	if off := now.Sub(x.Now).Abs(); off > time.Minute {
 		x.tell(Warning, "clock", "PostgreSQL's clock and this machine's are %v apart: set them right", off.Round(time.Second))
 	}
 	x.serving = true // nothing tells otherwise

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -95,15 +94,13 @@ func soundStoreRaisesNoAlarm(t *testing.T, name string) {
 	past(t, s, time.Now(), 1)
 	check("with some to fold", keepLong)
 	keep := 6*24*time.Hour + 7*time.Hour
-	for hours := range 2 {
-		if err := s.Sweep(ctx, db.Retention{Reports: keep}, time.Now().Add(time.Duration(hours-1)*time.Hour), slog.New(slog.DiscardHandler)); err != nil {
-			t.Fatal(err)
-		}
+	if err := s.SweepAt(ctx, db.Retention{Reports: keep}, time.Now()); err != nil {
+		t.Fatal(err)
 	}
 	check("after a sweep", keep)
 	fold(t, s)
 	check("folded", keep)
-	if err := s.Sweep(ctx, db.Retention{Reports: keep}, time.Now().Add(time.Hour), slog.New(slog.DiscardHandler)); err != nil {
+	if err := s.SweepAt(ctx, db.Retention{Reports: keep}, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	check("after another sweep", keep)
@@ -123,7 +120,7 @@ func busyStoreRaisesNoAlarm(t *testing.T, name string) {
 			recordSome(t, w, 50, random)
 			fold(t, s)
 			now := time.Now().Add(time.Duration(hours-1000) * time.Hour)
-			if err := s.Sweep(context.Background(), db.Retention{Reports: 24 * time.Hour}, now, slog.New(slog.DiscardHandler)); err != nil && !strings.Contains(err.Error(), "somebody reads") {
+			if err := s.SweepAt(context.Background(), db.Retention{Reports: 24 * time.Hour}, now); err != nil && !strings.Contains(err.Error(), "somebody reads") {
 				t.Error(err)
 			}
 		}

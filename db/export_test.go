@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +73,20 @@ var ErrUnshredded = errUnshredded
 func ReadFor(d time.Duration) (before time.Duration) {
 	before, readTimeout = readTimeout, d
 	return before
+}
+
+// SweepAt is what Maintain does once an hour, at a time that its clock is trusted.
+func (s *Store) SweepAt(ctx context.Context, keep Retention, now time.Time) error {
+	last, due, err := s.due(ctx, now)
+	if err == nil && due {
+		err = s.removeExpired(ctx, keep, now, last)
+	}
+	return errors.Join(err, s.explain(s.shred(ctx)))
+}
+
+// NewSweeper returns what Maintain calls every few seconds to remove what is old.
+func (s *Store) NewSweeper(keep Retention, log *slog.Logger) (sweep func(context.Context) error) {
+	return (&sweeper{store: s, keep: keep, log: log}).sweep
 }
 
 // Trim is what Maintain does every few seconds.

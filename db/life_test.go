@@ -321,21 +321,18 @@ func (l *life) catalog() error {
 	})
 }
 
-// sweep removes the reports of the past. An hour goes by before.
+// sweep removes the reports of the past.
 func (l *life) sweep() error {
 	if err := l.noteOld(); err != nil {
 		return err
 	}
-	keep, log := db.Retention{Reports: keepReports}, slog.New(slog.DiscardHandler)
 	return l.beside(func() error {
-		for range 2 {
-			err := l.s.Sweep(context.Background(), keep, l.now, log)
-			if err != nil && !errors.Is(err, db.ErrUnshredded) {
-				return err
-			}
-			l.now = l.now.Add(time.Hour)
+		err := l.s.SweepAt(context.Background(), db.Retention{Reports: keepReports}, l.now)
+		l.now = l.now.Add(time.Hour) // until the next try
+		if errors.Is(err, db.ErrUnshredded) {
+			err = nil
 		}
-		return nil
+		return err
 	})
 }
 

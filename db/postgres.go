@@ -260,6 +260,11 @@ func (p *postgres) ddl(text string) string { return text }
 
 func (p *postgres) numbered() bool { return true }
 
+func (p *postgres) now(ctx context.Context) (now time.Time, known bool, err error) {
+	err = p.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
+	return now, true, err
+}
+
 func (p *postgres) ofProduct() string { return "product = $1 AND" }
 
 func (p *postgres) byProduct() bool { return true }

@@ -300,6 +300,8 @@ func (f *sqliteFile) ddl(text string) string { return forSQLite.Replace(text) }
 // that has one by going through all of them.
 func (f *sqliteFile) numbered() bool { return false }
 
+func (f *sqliteFile) now(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
+
 func (f *sqliteFile) ofProduct() string { return "$1 = $1 AND" }
 
 func (f *sqliteFile) byProduct() bool { return false }

@@ -121,7 +121,7 @@ func (e *expected) judge(folder string) (v verdict) {
 	}
 	v.check(e.compareFigures(s, slices.Clone(log)))
 	v.check(recordsOn(s))
-	v.check(s.Sweep(ctx, db.Retention{Reports: keepReports}, e.life.now, slog.New(slog.DiscardHandler)))
+	v.check(s.SweepAt(ctx, db.Retention{Reports: keepReports}, e.life.now))
 	return v
 }
 

@@ -18,14 +18,13 @@ const (
 	foldEvery = 5 * time.Second
 	// sweepEvery is how often what was kept for long enough is removed.
 	sweepEvery = time.Hour
-	// maxJump is by how much the clock may have moved since the last sweep.
-	maxJump = 24 * time.Hour
 )
 
 // Retention is how long a store keeps what it was told. Zero means for ever.
 type Retention struct {
 	Reports time.Duration // single reports, once they are folded into rollups
 	Rollups time.Duration // rollups and counts of checks; to the whole four weeks
+	Clock   Clock         // what decides how old they are
 }
 
 // Maintain folds new reports and keeps SQLite's log small every few seconds, and
@@ -38,10 +37,11 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 	fold := trouble{log: log, what: "cannot fold reports into statistics; they are kept, and folded as soon as possible"}
 	sweep := trouble{log: log, what: "cannot remove what was kept for long enough"}
 	trim := trouble{log: log, what: "cannot keep the store small"}
+	sweeper := sweeper{store: s, keep: keep, log: log}
 	for {
 		_, err := s.Fold(ctx)
 		fold.note(ctx, err)
-		sweep.note(ctx, s.Sweep(ctx, keep, time.Now(), log))
+		sweep.note(ctx, sweeper.sweep(ctx))
 		trim.note(ctx, s.explain(s.trim(ctx, s.reading)))
 		select {
 		case <-ctx.Done():
@@ -77,32 +77,23 @@ func (t *trouble) note(ctx context.Context, err error) {
 	}
 }
 
-// Sweep removes what is older than keep says, unless somebody has looked for that
-// within the last hour, and overwrites what was removed earlier and could not be
-// overwritten then. When it seems to be more than a day since the last time, it
-// only notes that: if the clock is wrong, there is an hour to put it right.
-func (s *Store) Sweep(ctx context.Context, keep Retention, now time.Time, log *slog.Logger) error {
-	return errors.Join(s.sweep(ctx, keep, now, log), s.explain(s.shred(ctx)))
+// due tells whether it is an hour since a server of the store has removed what was
+// kept for long enough, and when that was.
+func (s *Store) due(ctx context.Context, now time.Time) (last int64, due bool, err error) {
+	last, err = setting(ctx, s.read, "swept")
+	since := now.Sub(time.Unix(last, 0))
+	return last, err == nil && (since < 0 || since >= sweepEvery), s.explain(err)
 }
 
-func (s *Store) sweep(ctx context.Context, keep Retention, now time.Time, log *slog.Logger) error {
-	last, err := setting(ctx, s.read, "swept")
-	since := now.Sub(time.Unix(last, 0))
-	if err != nil || 0 <= since && since < sweepEvery {
-		return s.explain(err)
-	}
+// removeExpired removes what is older than keep says at a time, unless another server
+// has begun to do so since the last time.
+func (s *Store) removeExpired(ctx context.Context, keep Retention, now time.Time, last int64) error {
 	res, err := s.main.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'swept' AND value = $2", now.Unix(), last)
 	if err != nil {
 		return s.explain(err)
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 { // another server does it
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return err
-	}
-	if since < 0 || since > maxJump {
-		if last > 0 {
-			log.Warn("the clock moved, or no server ran for long: nothing is removed for an hour", "last", time.Unix(last, 0).UTC())
-		}
-		return nil
 	}
 	all, err := products(ctx, s.read)
 	if err == nil && keep.Reports > 0 {

@@ -35,7 +35,8 @@ const (
 
 // IO is what the commands are given from outside.
 type IO struct {
-	Schema   string // the text of schema.sql
+	Schema   string   // the text of schema.sql
+	Clock    db.Clock // what a server decides by what is old
 	In       io.Reader
 	Out, Err io.Writer
 }

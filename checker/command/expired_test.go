@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"fmt"
 	"iter"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +19,58 @@ import (
 	"relcheck/db"
 )
 
-// old makes a store with reports of some days ago, of which the clock has been
-// looked at an hour ago: the next to look removes them.
+// clockFile is an environment variable that names the file from which a process under
+// test reads by how much its clocks are ahead: the wall clock, and the one that is
+// never set.
+const clockFile = "RELCHECK_TEST_CLOCK"
+
+// testClock returns the clocks of clockFile, or those of the system.
+func testClock() db.Clock {
+	name := os.Getenv(clockFile)
+	if name == "" {
+		return db.Clock{}
+	}
+	ahead := func() (wall, elapsed time.Duration) {
+		text, err := os.ReadFile(name)
+		words := strings.Fields(string(text))
+		if err == nil && len(words) == 2 {
+			wall, err = time.ParseDuration(words[0])
+		}
+		if err == nil && len(words) == 2 {
+			elapsed, err = time.ParseDuration(words[1])
+		}
+		if err != nil || len(words) != 2 {
+			panic(fmt.Sprintf("%s: %q, %v", name, text, err))
+		}
+		return wall, elapsed
+	}
+	began := time.Now()
+	return db.Clock{
+		Wall: func() time.Time {
+			wall, _ := ahead()
+			return time.Now().Add(wall)
+		},
+		Elapsed: func() time.Duration {
+			_, elapsed := ahead()
+			return time.Since(began) + elapsed
+		},
+	}
+}
+
+// setClock makes the clocks of the processes that the test starts from now on, and of
+// those that it has started, be ahead.
+func setClock(t *testing.T, file string, wall, elapsed time.Duration) {
+	t.Helper()
+	err := os.WriteFile(file+"-new", []byte(wall.String()+" "+elapsed.String()), 0o600)
+	if err == nil {
+		err = os.Rename(file+"-new", file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// old makes a store with reports of some days ago.
 func old(t *testing.T, store string, reports int) (ids []uuid.UUID) {
 	t.Helper()
 	ctx := context.Background()
@@ -37,9 +87,6 @@ func old(t *testing.T, store string, reports int) (ids []uuid.UUID) {
 	}
 	var none iter.Seq[db.Checked] = func(func(db.Checked) bool) {}
 	if _, err := s.Backfill(ctx, "opa", slices.Values(all), none); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Sweep(ctx, db.Retention{Reports: time.Hour}, time.Now().Add(-time.Hour-time.Second), slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	return ids
@@ -71,16 +118,32 @@ func found(t *testing.T, store string, ids []uuid.UUID) (n int) {
 }
 
 // TestExpiredIsGone has a server remove what is past its retention: from the
-// bytes of the files too, while the server runs, and from none of the figures.
+// bytes of the files too, while the server runs, and from none of the figures. It
+// does so an hour after its start, or after its clock has jumped.
 func TestExpiredIsGone(t *testing.T) {
-	t.Parallel()
 	const reports = 2000
-	store := filepath.Join(t.TempDir(), "relcheck.db")
+	store, clock := filepath.Join(t.TempDir(), "relcheck.db"), filepath.Join(t.TempDir(), "clock")
+	t.Setenv(clockFile, clock)
 	ids := old(t, store, reports)
 	if n := found(t, store, ids); n != reports {
 		t.Fatalf("%d of %d ids are in the files before: this looks in the wrong place", n, reports)
 	}
+	setClock(t, clock, -27*time.Hour, 0)
 	s := serve(t, store, "--keep-reports", "1h")
+	jumped := func(times int, wall time.Duration) {
+		t.Helper()
+		setClock(t, clock, wall, 0)
+		until(t, "the jump is in the log", func() bool { return s.errs.count("the clock jumped") == times })
+	}
+	until(t, "the reports are folded", func() bool {
+		return strings.Contains(relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store), "v1.0.0,,2000,")
+	})
+	jumped(1, -4*time.Hour)
+	jumped(2, -2*time.Hour)
+	if n := found(t, store, ids); n != reports {
+		t.Errorf("%d of %d ids are left after two jumps of the clock", n, reports)
+	}
+	setClock(t, clock, -time.Hour, time.Hour)
 	left := reports
 	for deadline := time.Now().Add(eventually); left > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		left = found(t, store, ids)

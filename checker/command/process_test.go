@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		pgtest.Stop()
 		os.Exit(status)
 	case "relcheck":
-		os.Exit(command.Run(context.Background(), os.Args[1:], command.IO{Schema: readSchema(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+		os.Exit(command.Run(context.Background(), os.Args[1:], command.IO{Schema: readSchema(), Clock: testClock(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
 	case "early":
 		serveEarly(os.Args[len(os.Args)-1], readSchema())
 	case "checkpoint":

@@ -132,7 +132,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() { handler.Watch(ctx) })
-	keep := db.Retention{Reports: time.Duration(o.reports), Rollups: time.Duration(o.rollups)}
+	keep := db.Retention{Reports: time.Duration(o.reports), Rollups: time.Duration(o.rollups), Clock: streams.Clock}
 	watch.Go(func() { s.Maintain(ctx, keep, log) })
 	watch.Go(func() { s.Inspect(ctx, w, log) })
 	if backups != nil {
