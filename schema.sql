@@ -19,6 +19,8 @@
 --   swept        when somebody last looked for what has been kept for long enough
 --   audit        the last audit.id given out
 --   expired      reports that came in before this time may have been removed for that
+--   proxy        1 while all requests seem to come by a proxy that the server does not
+--                trust, else 0; doctor warns of it
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
@@ -26,7 +28,7 @@ CREATE TABLE setting (
 
 INSERT INTO setting (name, value) VALUES
     ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0),
-    ('audit', 0), ('expired', 0);
+    ('audit', 0), ('expired', 0), ('proxy', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (

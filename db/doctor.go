@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -116,6 +117,7 @@ func (x *examining) schema(ctx context.Context, what string) (ok bool) {
 func (x *examining) contents(ctx context.Context) {
 	x.releases(ctx)
 	x.tokens(ctx)
+	x.proxy(ctx)
 	x.clock(ctx)
 	x.statistics(ctx)
 }
@@ -188,6 +190,20 @@ func lastUse(t access.Token) time.Time {
 		return t.Created
 	}
 	return t.Used
+}
+
+// proxy reports whether the server knows the clients apart.
+func (x *examining) proxy(ctx context.Context) {
+	hidden, err := setting(ctx, x.read, "proxy")
+	switch {
+	case err != nil && !errors.Is(err, sql.ErrNoRows): // schemas 1 and 2 do not have it
+		x.tell(Problem, "proxy", "cannot be read: %v", err)
+	case hidden != 0:
+		x.tell(Warning, "proxy", "all requests seem to come by one proxy, so that its clients share one rate limit: "+
+			"if there is a proxy, start relcheck serve with its address as --trusted-proxy")
+	default:
+		x.tell(OK, "proxy", "no server has seen all its requests come by a proxy that it does not trust")
+	}
 }
 
 // ahead is by how much times may be in the future.

@@ -168,6 +168,7 @@ func disagreementIsFound(t *testing.T, name string) {
 		{"UPDATE setting SET value = 1000 WHERE name = 'schema'", "store", "newer relcheck"},
 		{"UPDATE setting SET value = 5 WHERE name = 'application'", "store", "not a relcheck database"},
 		{"UPDATE setting SET value = 9999999999 WHERE name = 'swept'", "clock", "in the future"},
+		{"UPDATE setting SET value = 1 WHERE name = 'proxy'", "proxy", "--trusted-proxy"},
 		{"UPDATE report SET at = 9999999999 WHERE seq = (SELECT MAX(seq) FROM report)", "times", "the future"},
 	} {
 		words := strings.Fields(c.change)

@@ -30,7 +30,8 @@ CREATE TABLE session (
     token   TEXT   NOT NULL,
     expires BIGINT NOT NULL
 );
-INSERT INTO setting (name, value) VALUES ('store', 0);`,
+INSERT INTO setting (name, value) VALUES ('store', 0);
+INSERT INTO setting (name, value) VALUES ('proxy', 0);`,
 }
 
 // tablesAt lists the tables of a schema that stores of a version of it have.

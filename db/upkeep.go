@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -129,4 +130,20 @@ func (s *Store) expire(ctx context.Context, all []product, keep Retention, now t
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// SetClientsHidden notes for doctor whether all requests seem to come by a proxy that
+// the server does not trust.
+func (s *Store) SetClientsHidden(ctx context.Context, hidden bool) error {
+	value := int64(0)
+	if hidden {
+		value = 1
+	}
+	if now, err := setting(ctx, s.read, "proxy"); err != nil || now == value {
+		return s.explain(err)
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'proxy'", value)
+		return err
+	})
 }

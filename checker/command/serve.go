@@ -58,7 +58,7 @@ func serveCommand(streams IO) *cobra.Command {
 	c.Flags().Var(&o.rollups, "keep-rollups", "how long statistics are kept")
 	o.backups.flags(c)
 	c.Flags().IntVar(&o.sourceRate, "source-rate", 600, "how many `reports` a minute are recorded of what one address sends; 0 is for all")
-	c.Flags().Var(&o.proxies, "trusted-proxy", "`network` or address of a proxy in front, whose X-Forwarded-For is believed; repeat it for more")
+	c.Flags().Var(&o.proxies, "trusted-proxy", "`network` or address of a proxy in front, which names the client in X-Forwarded-For, Forwarded or X-Real-IP; repeat it for more")
 	c.Flags().StringVar(&o.cert, "tls-cert", "", "PEM `file` with the certificate to serve HTTPS under, read again when it changes and on SIGHUP")
 	c.Flags().StringVar(&o.key, "tls-key", "", "PEM `file` with the certificate's key")
 	return c

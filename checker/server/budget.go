@@ -7,53 +7,62 @@ import (
 	"time"
 )
 
-// budgets is how many of something each source may have in a minute: as many at
-// once, and then evenly spread. Sources are known in memory only, and there by a
-// hash of their address under a key that is another one each day.
+// budgets is a rate limit for each client IP: so many a minute, as many of them at
+// once, and then evenly spread. Each network of [networksOf] has a limit of its own.
+// Networks are known in memory only, by a hash under a key that changes every day.
 type budgets struct {
-	each, ahead time.Duration // from one to the next, and how far ahead of that a source may be
-	most        int           // sources; of more, those are forgotten that have hardly used anything
-	start       time.Time     // of the clock below, which nobody sets
+	perMinute int
+	most      int       // networks; beyond that, those are forgotten that have hardly used anything
+	start     time.Time // of the clock below, which nobody sets
 
 	mu   sync.Mutex
 	day  int64 // for which the key is
 	key  maphash.Seed
-	paid map[uint64]time.Duration // until when a source has had all that was its own
+	paid map[uint64]time.Duration // by hash of the network: until when it has had all that was its own
 }
 
-// newBudgets bounds the memory by the number of sources, about 50 bytes each.
+// newBudgets bounds the memory by the number of networks, about 50 bytes each.
 func newBudgets(perMinute, most int) *budgets {
-	each := time.Minute / time.Duration(perMinute)
-	return &budgets{each: each, ahead: each * time.Duration(perMinute-1), most: most, start: time.Now()}
+	return &budgets{perMinute: perMinute, most: most, start: time.Now()}
 }
 
-// wait returns how long a source has to wait for one more, and takes it if that
-// is not at all and it is told to.
-func (b *budgets) wait(from netip.Addr, take bool) time.Duration {
+// wait returns how long a client IP has to wait for one more, and takes it if that
+// is not at all and take is set.
+func (b *budgets) wait(from netip.Addr, take bool) (longest time.Duration) {
 	t := time.Now()
-	now, day, address := t.Sub(b.start), t.Unix()/secondsOfDay, from.As16()
+	now, day := t.Sub(b.start), t.Unix()/secondsOfDay
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.paid == nil || day != b.day {
 		b.day, b.key, b.paid = day, maphash.MakeSeed(), map[uint64]time.Duration{}
 	}
-	hash := maphash.Bytes(b.key, address[:])
-	until, known := b.paid[hash]
-	until = max(until, now)
-	if wait := until - now - b.ahead; wait > 0 || !take {
-		return max(wait, 0)
+	var hashes [maxNetworks]uint64
+	var paid [maxNetworks]time.Duration // with one more
+	networks := networksOf(from)
+	for i, n := range networks {
+		hashes[i] = n.hash(b.key, from)
+		limit := b.perMinute * n.rate
+		each := time.Minute / time.Duration(limit)
+		until := max(b.paid[hashes[i]], now)
+		longest = max(longest, until-now-each*time.Duration(limit-1))
+		paid[i] = until + each
 	}
-	if !known && len(b.paid) >= b.most {
-		b.forget(now)
+	if longest > 0 || !take {
+		return longest
 	}
-	b.paid[hash] = until + b.each
+	for i := range networks {
+		if _, known := b.paid[hashes[i]]; !known && len(b.paid) >= b.most {
+			b.forget(now)
+		}
+		b.paid[hashes[i]] = paid[i]
+	}
 	return 0
 }
 
-// take tells whether a source may have one more, and takes it.
+// take reports whether a client IP may have one more, and takes it.
 func (b *budgets) take(from netip.Addr) bool { return b.wait(from, true) == 0 }
 
-// forget makes room for one more: of some sources, the one goes that has used least.
+// forget makes room for one more network: of a few, it forgets the one that has used least.
 func (b *budgets) forget(now time.Duration) {
 	const some = 8
 	looked, least, victim := 0, time.Duration(0), uint64(0)

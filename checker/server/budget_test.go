@@ -44,6 +44,52 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+// A customer of a provider who has more than a /64 of IPv6 gets more, but not a limit
+// for each /64.
+func TestBudgetOfNetworks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudgets(10, maxSources)
+		from := func(host, third, fourth int) netip.Addr {
+			return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(third >> 8), byte(third), byte(fourth >> 8), byte(fourth), 15: byte(host)})
+		}
+		takes := func(from func(i int) netip.Addr) (n int) {
+			for i := range 20_000 {
+				if b.take(from(i)) {
+					n++
+				}
+			}
+			return n
+		}
+		for _, c := range []struct {
+			name string
+			from func(i int) netip.Addr
+			want int
+		}{
+			{"a /64", func(i int) netip.Addr { return from(i, 1, 0) }, 10},
+			{"the rest of its /56", func(i int) netip.Addr { return from(i, 1, i&0xff) }, 30},
+			{"the rest of its /48", func(i int) netip.Addr { return from(i, 1, i&0xffff) }, 120},
+			{"another /48", func(i int) netip.Addr { return from(i, 2, i&0xffff) }, 160},
+			{"an IPv4 address", func(int) netip.Addr { return netip.MustParseAddr("192.0.2.1") }, 10},
+			{"its neighbour", func(int) netip.Addr { return netip.MustParseAddr("192.0.2.2") }, 10},
+			{"a client without an address", func(int) netip.Addr { return netip.Addr{} }, 10},
+		} {
+			if got := takes(c.from); got != c.want {
+				t.Errorf("%s has %d, want %d", c.name, got, c.want)
+			}
+		}
+		if wait := b.wait(from(1, 1, 0), false); wait != 6*time.Second {
+			t.Errorf("a /64 waits %v for the next", wait)
+		}
+		if wait := b.wait(from(1, 2, 0xfff1), false); wait != time.Minute/160 {
+			t.Errorf("a /64 waits %v for its /48", wait)
+		}
+		time.Sleep(time.Minute)
+		if got := takes(func(i int) netip.Addr { return from(i, 1, i&0xffff) }); got != 160 {
+			t.Errorf("a minute later a /48 has %d", got)
+		}
+	})
+}
+
 // One address is hashed to something else each day, and in each process.
 func TestBudgetKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -87,90 +133,24 @@ func TestBudgetsAreBounded(t *testing.T) {
 	}
 }
 
-func TestSource(t *testing.T) {
-	s := &Server{}
-	for _, p := range []string{"10.0.0.0/8", "192.0.2.7/32", "2001:db8:ffff::/48"} {
-		s.options.TrustedProxies = append(s.options.TrustedProxies, netip.MustParsePrefix(p))
-	}
-	for _, c := range []struct {
-		remote    string
-		forwarded []string
-		want      string
-	}{
-		{"198.51.100.1:9", nil, "198.51.100.1"},
-		{"[::ffff:198.51.100.1]:9", nil, "198.51.100.1"},
-		{"[2001:db8:1:2:3:4:5:6]:9", nil, "2001:db8:1:2::"},
-		{"[fe80::1%eth0]:9", nil, "fe80::"},
-		{"@", nil, "invalid IP"},
-		{"10.0.0.1:9", nil, "10.0.0.1"},
-
-		{"10.0.0.1:9", []string{"198.51.100.1"}, "198.51.100.1"},
-		{"[::ffff:10.0.0.1]:9", []string{"198.51.100.1"}, "198.51.100.1"},
-		{"192.0.2.7:9", []string{"203.0.113.9, 198.51.100.1"}, "198.51.100.1"}, // the first one is made up
-		{"10.0.0.1:9", []string{"203.0.113.9,198.51.100.1 ,\t10.2.3.4, 192.0.2.7"}, "198.51.100.1"},
-		{"10.0.0.1:9", []string{"203.0.113.9", "198.51.100.1, 10.1.1.1", "10.2.3.4"}, "198.51.100.1"},
-		{"10.0.0.1:9", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
-		{"[2001:db8:ffff::1]:9", []string{"2001:db8:1:2:3:4:5:6"}, "2001:db8:1:2::"},
-		{"10.0.0.1:9", []string{"198.51.100.1:4711"}, "198.51.100.1"},
-		{"10.0.0.1:9", []string{"[2001:db8:1:2::5]:4711"}, "2001:db8:1:2::"},
-		{"10.0.0.1:9", []string{"[2001:db8:1:2::5]"}, "2001:db8:1:2::"},
-		{"10.0.0.1:9", []string{"::ffff:198.51.100.1"}, "198.51.100.1"},
-
-		{"198.51.100.1:9", []string{"203.0.113.9"}, "198.51.100.1"}, // not from a proxy of ours
-		{"192.0.2.8:9", []string{"203.0.113.9, 10.0.0.1"}, "192.0.2.8"},
-
-		{"10.0.0.1:9", []string{""}, "10.0.0.1"},
-		{"10.0.0.1:9", []string{","}, "10.0.0.1"},
-		{"10.0.0.1:9", []string{"unknown"}, "10.0.0.1"},
-		{"10.0.0.1:9", []string{"198.51.100.1, unknown, 10.0.0.2"}, "10.0.0.2"},
-		{"10.0.0.1:9", []string{"198.51.100.1 10.0.0.2"}, "10.0.0.1"},
-		{"10.0.0.1:9", []string{"198.51.100.1\x00"}, "10.0.0.1"},
-		{"10.0.0.1:9", []string{"198.51.100.256"}, "10.0.0.1"},
-	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = c.remote
-		if c.forwarded != nil {
-			r.Header["X-Forwarded-For"] = c.forwarded
-		}
-		s.log = slog.New(slog.DiscardHandler)
-		if got := s.source(r).String(); got != c.want {
-			t.Errorf("from %s by %q: %s, want %s", c.remote, c.forwarded, got, c.want)
-		}
-	}
-}
-
-func FuzzSource(f *testing.F) {
-	f.Add("198.51.100.1, 10.0.0.1", "unknown,[::1]:5")
-	f.Fuzz(func(t *testing.T, one, two string) {
-		s := &Server{options: Options{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr, r.Header["X-Forwarded-For"] = "10.0.0.1:9", []string{one, two}
-		got := s.source(r)
-		if !got.IsValid() || got.Is4In6() || got.Zone() != "" {
-			t.Errorf("%q, %q: %v", one, two, got)
-		}
-		r.RemoteAddr = "192.0.2.1:9"
-		s.log = slog.New(slog.DiscardHandler)
-		if got := s.source(r); got.String() != "192.0.2.1" {
-			t.Errorf("not from a proxy: %v", got)
-		}
-	})
-}
-
 // What a budget costs a report, which takes tens of microseconds in all.
 func BenchmarkBudget(b *testing.B) {
 	for _, sources := range []int{1, 1000, 2 * maxSources} {
 		b.Run(fmt.Sprintf("sources=%d", sources), func(b *testing.B) {
-			s := &Server{limits: &limits{sources: newBudgets(600, maxSources)}}
+			s := &Server{limits: &limits{sources: newBudgets(600, maxSources)}, hint: newProxyHint(), log: slog.New(slog.DiscardHandler)}
 			r := httptest.NewRequest("POST", "/", bytes.NewReader(nil))
-			addresses := make([]string, sources)
-			for i := range addresses {
-				addresses[i] = fmt.Sprintf("10.%d.%d.%d:4711", i>>16, i>>8&255, i&255)
-			}
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				r.RemoteAddr = addresses[i%sources]
-				s.limits.sources.take(s.source(r))
+			for name, form := range map[string]string{"IPv4": "10.%d.%d.%d:4711", "IPv6": "[2001:db8:%x:%02x%02x::1]:4711"} {
+				b.Run(name, func(b *testing.B) {
+					addresses := make([]string, sources)
+					for i := range addresses {
+						addresses[i] = fmt.Sprintf(form, i>>16, i>>8&255, i&255)
+					}
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i++ {
+						r.RemoteAddr = addresses[i%sources]
+						s.limits.sources.take(s.source(r))
+					}
+				})
 			}
 		})
 	}

@@ -1,14 +1,55 @@
 package server
 
 import (
+	"hash/maphash"
 	"net/http"
+	"net/netip"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// maxSources is of how many sources at once it is known how much they send. That
-// takes some 5 MB.
+// maxSources is for how many client IPs and networks it is known how much they send.
+// That takes some 5 MB.
 const maxSources = 100_000
+
+// network is a size of network whose clients share a limit.
+type network struct {
+	bits   int
+	rate   int // times the limit of one client IP
+	places int // builds of unreleased versions, of a product and day
+}
+
+// A provider gives one customer an IPv4 address, but anything from a /64 to a /48 of
+// IPv6. An IPv6 client therefore counts in all three networks that it is in, and all
+// have to have room for it.
+var (
+	ipv4Networks = []network{{32, 1, 20}}
+	ipv6Networks = []network{{64, 1, 20}, {56, 4, 30}, {48, 16, 40}}
+)
+
+// networksOf returns the sizes of network that count for a client IP.
+func networksOf(a netip.Addr) []network {
+	if a.Is6() {
+		return ipv6Networks
+	}
+	return ipv4Networks
+}
+
+// maxNetworks is how many networks a client IP is in at most.
+const maxNetworks = 3
+
+// hash returns a hash of the network of this size that a client IP is in.
+func (n network) hash(key maphash.Seed, a netip.Addr) uint64 {
+	var text [17]byte
+	all := a.As16()
+	if a.Is6() {
+		copy(text[:], all[:n.bits/8])
+	} else {
+		copy(text[:], all[:])
+	}
+	text[16] = byte(n.bits)
+	return maphash.Bytes(key, text[:])
+}
 
 // What a source's budget is spent on.
 const (
@@ -45,14 +86,14 @@ func newLimits(s *Server, r prometheus.Registerer) *limits {
 		l.sources, l.places = newBudgets(s.options.SourceRate, maxSources), new(places)
 	}
 	r.MustRegister(over, l.noPlace, l.slowed, l.cutOff,
-		gauge("relcheck_sources", "Sources of which it is known how much they have sent.", func() int {
+		gauge("relcheck_sources", "Client IPs, and networks of IPv6, for which it is known how much they have sent.", func() int {
 			if l.sources == nil {
 				return 0
 			}
 			return l.sources.sources()
 		}),
 		gauge("relcheck_sources_limit", "How many sources that is known of at most.", func() int { return maxSources }),
-		gauge("relcheck_places_per_source_limit", "How many builds of versions that are no release each source may bring, a product and day.", func() int { return placesEach }),
+		gauge("relcheck_places_per_source_limit", "How many builds of unreleased versions an IPv4 address or a /64 of IPv6 may report, of a product and day.", func() int { return ipv4Networks[0].places }),
 		gauge("relcheck_reports_waiting", "Reports that wait for the next commit.", s.store.Waiting),
 		gauge("relcheck_reports_waiting_limit", "How many reports wait at most; more are refused.", s.store.MaxWaiting),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "relcheck_counted_as_other_total",

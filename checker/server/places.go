@@ -12,14 +12,11 @@ import (
 	"relcheck/checker/stats"
 )
 
-// placesEach is how many of the [stats.MaxUnpublished] places that a product has on
-// a day one source may take: whoever invents versions leaves some to those who
-// build their own.
-const placesEach = 20
-
-// places are those of the day that were let have, by product. It holds as many
-// builds as there are places, and no more sources than builds: about 5 KB a
-// product. Builds and sources are known by hashes, as in [budgets].
+// places are the [stats.MaxUnpublished] builds of unreleased versions that a product
+// has on a day. A client that invents versions gets some of them, see [networksOf],
+// and leaves the others to those who build their own. It holds as many builds as
+// there are places, and three networks for each at most: about 10 KB a product.
+// Builds and networks are known by hashes, as in [budgets].
 type places struct {
 	mu  sync.Mutex
 	day int64 // for which the key is
@@ -30,13 +27,13 @@ type places struct {
 // taken are the places of a product.
 type taken struct {
 	builds map[uint64]struct{} // that have one
-	by     map[uint64]int      // how many of them each source has brought
+	by     map[uint64]int      // how many of them each network has brought
 }
 
-// take tells whether a build of a version that is no release may have a place, or
-// has one already, whoever brought it.
+// take reports whether a build of an unreleased version may have a place, or has one
+// already, whichever client brought it.
 func (p *places) take(from netip.Addr, product, version string, on checker.Platform) bool {
-	day, address := time.Now().Unix()/secondsOfDay, from.As16()
+	day := time.Now().Unix() / secondsOfDay
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.of == nil || day != p.day {
@@ -47,15 +44,25 @@ func (p *places) take(from netip.Addr, product, version string, on checker.Platf
 		t = &taken{map[uint64]struct{}{}, map[uint64]int{}}
 		p.of[product] = t
 	}
-	build, source := maphash.Comparable(p.key, stats.Build{Version: version, Platform: on}), maphash.Bytes(p.key, address[:])
+	build := maphash.Comparable(p.key, stats.Build{Version: version, Platform: on})
 	if _, has := t.builds[build]; has {
 		return true
 	}
-	if len(t.builds) >= stats.MaxUnpublished || t.by[source] >= placesEach {
+	var hashes [maxNetworks]uint64
+	networks := networksOf(from)
+	for i, n := range networks {
+		hashes[i] = n.hash(p.key, from)
+		if t.by[hashes[i]] >= n.places {
+			return false
+		}
+	}
+	if len(t.builds) >= stats.MaxUnpublished {
 		return false
 	}
 	t.builds[build] = struct{}{}
-	t.by[source]++
+	for _, hash := range hashes[:len(networks)] {
+		t.by[hash]++
+	}
 	return true
 }
 

@@ -64,6 +64,9 @@ type Store interface {
 	Token(ctx context.Context, id string) (*access.Token, error)
 	// UseToken keeps the hour in which a token was used.
 	UseToken(ctx context.Context, id string, at time.Time) error
+	// SetClientsHidden notes whether all requests seem to come by a proxy that the
+	// server does not trust.
+	SetClientsHidden(ctx context.Context, hidden bool) error
 	// As returns what changes products and releases on behalf of who, the id of a
 	// token.
 	As(who string) Editor
@@ -89,7 +92,7 @@ type Options struct {
 	// SourceRate is how many reports a minute are recorded of what one source
 	// sends; 0 is for all.
 	SourceRate int
-	// TrustedProxies are those whose word on whom they pass on is believed.
+	// TrustedProxies are the proxies whose headers name the client IP, see forwarding.
 	TrustedProxies []netip.Prefix
 }
 
@@ -116,7 +119,7 @@ type Server struct {
 	metrics  *metrics
 	loading  sync.Mutex // one at a time: what was read first is not to come last
 	limits   *limits
-	hinted   sync.Once
+	hint     *proxyHint
 	within   time.Duration // how long a request may ask the store, see timed
 	snapshot atomic.Pointer[snapshot]
 }
@@ -126,6 +129,7 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	s := &Server{store: store, log: log, options: o, within: queryTime,
 		views: newViews(), pages: newPages(), drawing: make(chan struct{}, drawnAtOnce),
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
+	s.hint = newProxyHint()
 	s.metrics = newMetrics(s)
 	s.limits = newLimits(s, s.metrics.registry)
 	var err error
@@ -149,9 +153,10 @@ func (s *Server) load(ctx context.Context) error {
 // Watch keeps the snapshot as new as the catalog, within a second, and keeps in
 // the store which tokens are used, until ctx ends.
 func (s *Server) Watch(ctx context.Context) {
-	var uses sync.WaitGroup
-	uses.Go(func() { s.gate.uses.keep(ctx, s.store) })
-	defer uses.Wait()
+	var kept sync.WaitGroup
+	kept.Go(func() { s.gate.uses.keep(ctx, s.store) })
+	kept.Go(func() { s.hint.keep(ctx, s.store) })
+	defer kept.Wait()
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
 	var trouble string
