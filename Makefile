@@ -95,6 +95,7 @@ endef
 
 postgres:
 	$(call install,ls /usr/lib/postgresql/*/bin/initdb || which initdb,postgresql)
+	$(call install,which pgbouncer || ls /usr/sbin/pgbouncer,pgbouncer)
 
 patroni:
 	$(call install,which patroni etcd,patroni etcd-server)

@@ -164,11 +164,11 @@ func recorded(t testing.TB, s *db.Store, product string) (all []db.Recorded) {
 // alone: opening it oneself would cost the process its locks.
 func raw(t testing.TB, name string) *sql.DB {
 	t.Helper()
-	driver := "pgx"
-	if !strings.HasPrefix(name, "postgres://") {
-		driver, name = "sqlite", "file:"+name+"?_busy_timeout=5000"
+	driver, dsn := "sqlite", "file:"+name+"?_busy_timeout=5000"
+	if strings.HasPrefix(name, "postgres://") {
+		driver, dsn = "pgx", name+"?default_query_exec_mode=exec" // there may be a PgBouncer
 	}
-	d, err := sql.Open(driver, name)
+	d, err := sql.Open(driver, dsn)
 	if err != nil {
 		t.Fatal(err)
 	}

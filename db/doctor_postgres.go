@@ -23,7 +23,11 @@ func (x *examining) postgres(ctx context.Context, dsn string) {
 		x.tell(Problem, "store", "%v", postgresError(s.name, err))
 		return
 	}
-	x.tell(OK, "database", "PostgreSQL %s at %s, which takes writes", version, s.name)
+	through := ""
+	if s.engine.(*postgres).pooled {
+		through = " behind a connection pooler"
+	}
+	x.tell(OK, "database", "PostgreSQL %s at %s%s, which takes writes", version, s.name, through)
 	if err := checkDurable(ctx, s.main); err != nil {
 		x.tell(Problem, "commits", "%v", err)
 	} else {

@@ -89,6 +89,9 @@ func (s *Store) NewSweeper(keep Retention, log *slog.Logger) (sweep func(context
 	return (&sweeper{store: s, keep: keep, log: log}).sweep
 }
 
+// ExplainPostgres adds to an error of PostgreSQL what can be done about it.
+var ExplainPostgres = explainPostgres
+
 // Trim is what Maintain does every few seconds.
 func (s *Store) Trim(ctx context.Context) error { return s.trim(ctx, s.reading) }
 

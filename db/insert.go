@@ -38,7 +38,7 @@ func (i *inserter) flush(ctx context.Context) (err error) {
 	if i.rows == 0 {
 		return nil
 	}
-	if i.rows < insertRowsAtOnce {
+	if i.rows < insertRowsAtOnce || i.numbered { // PostgreSQL's driver prepares it if it may
 		_, err = i.tx.ExecContext(ctx, i.text(), i.args...)
 	} else {
 		if i.full == nil {

@@ -31,9 +31,10 @@ const minConns = 4
 
 // postgres is the engine of a store in PostgreSQL.
 type postgres struct {
-	name  string
-	pool  *pgxpool.Pool
-	first atomic.Int64 // how many hosts of the URL to pass over before the first that is tried
+	name   string
+	pool   *pgxpool.Pool
+	pooled bool         // connections go through a pooler such as PgBouncer
+	first  atomic.Int64 // how many hosts of the URL to pass over before the first that is tried
 }
 
 func isPostgres(name string) bool {
@@ -82,11 +83,52 @@ func dial(ctx context.Context, dsn string) (*Store, error) {
 		rotate(&c.Config, p.first.Load())
 		return nil
 	}
-	if p.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, fmt.Errorf("open %s: %w", p.name, err)
+	if err := p.connect(ctx, config); err != nil {
+		return nil, postgresError(p.name, err)
 	}
 	db := stdlib.OpenDBFromPool(p.pool)
 	return &Store{name: p.name, main: db, read: db, folded: new(foldMemory), reading: new(sync.RWMutex), turn: everyone{}, who: CommandLine, engine: p}, nil
+}
+
+// connect makes the pool of connections. Behind a pooler such as PgBouncer, which gives
+// each transaction another connection to PostgreSQL, statements that were prepared in
+// one transaction are missing in the next: queries are sent without preparing them.
+func (p *postgres) connect(ctx context.Context, config *pgxpool.Config) (err error) {
+	if p.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return err
+	}
+	p.pooled, err = p.lookForPooler(ctx)
+	mode := config.ConnConfig.DefaultQueryExecMode
+	if err == nil && p.pooled && mode != pgx.QueryExecModeExec && mode != pgx.QueryExecModeSimpleProtocol {
+		p.pool.Close()
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
+		p.pool, err = pgxpool.NewWithConfig(ctx, config)
+	}
+	if err != nil {
+		p.pool.Close()
+	}
+	return err
+}
+
+// lookForPooler tells whether connections go through a pooler: it has made up the
+// process number with which it has answered, and another process runs the queries. The
+// pooler has to allow transactions.
+func (p *postgres) lookForPooler(ctx context.Context) (pooled bool, err error) {
+	conn, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	var pid uint32
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	if err != nil || pid == conn.Conn().PgConn().PID() {
+		return false, err
+	}
+	err = pgx.BeginFunc(ctx, conn, func(pgx.Tx) error { return nil })
+	if err != nil {
+		err = fmt.Errorf("the connection pooler refuses transactions: %w; set its pool_mode to transaction or session", err)
+	}
+	return true, err
 }
 
 // everyone has those who write wait for nobody: PostgreSQL itself sees to what may
@@ -244,6 +286,9 @@ func explainPostgres(err error) error {
 	if errors.As(err, new(*pgconn.ConnectError)) {
 		return unreachable{err}
 	}
+	if c := pgCode(err); c == pgNoStatement || c == pgDuplicateStatement {
+		return fmt.Errorf("%w; if a connection pooler is in between, add default_query_exec_mode=exec to the URL", err)
+	}
 	return err
 }
 
@@ -282,6 +327,7 @@ func (p *postgres) close() error {
 const (
 	pgUniqueViolation      = "23505"
 	pgReadOnly             = "25006"
+	pgNoStatement          = "26000"
 	pgInvalidPassword      = "28P01"
 	pgNoDatabase           = "3D000"
 	pgSerializationFailure = "40001"
@@ -289,6 +335,7 @@ const (
 	pgNoPrivilege          = "42501"
 	pgUndefinedColumn      = "42703"
 	pgDuplicateObject      = "42710"
+	pgDuplicateStatement   = "42P05"
 	pgUndefinedTable       = "42P01"
 	pgDuplicateTable       = "42P07"
 	pgDiskFull             = "53100"

@@ -79,6 +79,32 @@ func TestServersKilledUnderLoad(t *testing.T) {
 	t.Logf("%d reports acknowledged by servers of which %d were killed, all there", len(acked.ids), kills)
 }
 
+// Servers and commands work through a PgBouncer that gives each transaction another
+// connection to PostgreSQL.
+func TestServersBehindPgBouncer(t *testing.T) {
+	name := pgtest.WithoutPassword(pgtest.Pooled(t, "transaction"))
+	t.Setenv("PGPASSWORD", pgtest.Password)
+	killed, served := serve(t, name), serve(t, name)
+	c, last := startCrowd(t, served.addr), startCrowd(t, killed.addr)
+	c.await(t, 300)
+	last.await(t, 300)
+	killed.kill()
+	last.stop()
+	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", name)
+	awaitRelease(t, served, "v9.0.0")
+	c.leave(t)
+	seen := exportedIDs(t, name)
+	c.areIn(t, seen)
+	last.areIn(t, seen)
+	until(t, "the reports are folded", func() bool {
+		return strings.Contains(relcheckOutput(t, "doctor", "--db", name), "every report is in the statistics")
+	})
+	served.stop(t)
+	if out := relcheckOutput(t, "doctor", "--db", name); !strings.Contains(out, "behind a connection pooler") || strings.Contains(out, "PROBLEM") {
+		t.Errorf("the doctor finds:\n%s", out)
+	}
+}
+
 // What one server or command changes, all servers answer with soon.
 func TestServersShareReleases(t *testing.T) {
 	name := database(t)
