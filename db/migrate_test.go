@@ -189,7 +189,7 @@ func TestUpgradedLikeNew(t *testing.T) {
 	}
 }
 
-// Of several processes that open an old store at once, one upgrades it.
+// Of several processes that open an old store at once, one takes each step.
 func upgradedAtOnce(t *testing.T, name string) {
 	old(t, name)
 	text := schema(t)
@@ -216,8 +216,8 @@ func upgradedAtOnce(t *testing.T, name string) {
 		})
 	}
 	wg.Wait()
-	if upgrades.Load() != 1 {
-		t.Errorf("it was upgraded %d times", upgrades.Load())
+	if n := int(upgrades.Load()); n < 1 || n > len(db.Steps) {
+		t.Errorf("%d processes have upgraded it, in %d steps", n, len(db.Steps))
 	}
 }
 
