@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -181,13 +182,18 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprint(ts.Stdout(), read(ts, res))
 }
 
-// sign-in FILE STATUS opens the link of the token in the file.
+// sign-in FILE STATUS sends the sign-in form with the token or the link in the file.
 func signIn(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sign-in FILE STATUS")
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Get(ts.Getenv("URL") + "/sign-in?token=" + strings.TrimSpace(ts.ReadFile(args[0])))
+	form := url.Values{"token": {ts.ReadFile(args[0])}}
+	req, err := http.NewRequest("POST", ts.Getenv("URL")+"/sign-in", strings.NewReader(form.Encode()))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Cookie", "relcheck-form=1; __Host-relcheck-form=1")
+	res, err := client.Do(req)
 	ts.Check(err)
 	if body := read(ts, res); strconv.Itoa(res.StatusCode) != args[1] {
 		ts.Fatalf("signing in gives %s, want %s\n%s", res.Status, args[1], body)

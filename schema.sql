@@ -175,16 +175,23 @@ CREATE TABLE token (
     revoked BIGINT               -- when it was taken back, or NULL
 );
 
+-- A sign-in link. Using it deletes the row and adds a session; revoking its token
+-- deletes the row too.
+CREATE TABLE link (
+    hash    BYTEA  PRIMARY KEY,  -- SHA-256 of the link's secret, which has 256 random bits
+    token   TEXT   NOT NULL,     -- token.id that the session gets
+    expires BIGINT NOT NULL      -- when the link ends if it is not used
+);
+
 -- A signed-in browser. Signing out deletes the row; so does revoking its token.
 CREATE TABLE session (
-    hash    BYTEA  PRIMARY KEY,  -- SHA-256 of the session cookie's 256 random bits
-    token   TEXT   NOT NULL,     -- token.id whose scope the session has
-    expires BIGINT NOT NULL      -- when the session ends without being used further
+    hash    BYTEA  PRIMARY KEY,  -- SHA-256 of the session's cookie, which has 256 random bits
+    token   TEXT   NOT NULL,     -- token.id whose read access the session has
+    expires BIGINT NOT NULL      -- when the session ends
 );
 
 -- Random bytes that nobody else may know, made with the store:
---   ids      keys the hashes of ids, so that nobody can make ids that count for many
---   session  keys the cookies of those who have signed in
+--   ids  keys the hashes of ids, so that nobody can make ids that count for many
 CREATE TABLE secret (
     name  TEXT  PRIMARY KEY,
     value BYTEA NOT NULL

@@ -26,6 +26,7 @@ const (
 	releasesSynced   = "releases.synced"
 	tokenAdded       = "token.added"
 	tokenRevoked     = "token.revoked"
+	linkAdded        = "link.added"
 )
 
 // Audited is one change that somebody made.

@@ -150,8 +150,9 @@ func audit(t *testing.T, name string) {
 func auditOfFirstToken(t *testing.T, name string) {
 	s := open(t, name)
 	k, _ := access.New("first start", access.Read, time.Now())
+	link, _ := access.NewLink(k.ID, time.Now())
 	for range 2 {
-		if _, err := s.AddFirstToken(context.Background(), k); err != nil {
+		if _, err := s.AddFirstToken(context.Background(), k, link); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -235,12 +235,10 @@ type fill func(context.Context, *sql.Tx) error
 
 // addPresets fills a store for daily use.
 func addPresets(ctx context.Context, tx *sql.Tx) error {
-	for name, size := range map[string]int{"ids": len(stats.Key{}), "session": 32} {
-		value := make([]byte, size)
-		rand.Read(value) // never fails
-		if _, err := tx.ExecContext(ctx, "INSERT INTO secret (name, value) VALUES ($1, $2)", name, value); err != nil {
-			return err
-		}
+	key := make([]byte, len(stats.Key{}))
+	rand.Read(key) // never fails
+	if _, err := tx.ExecContext(ctx, "INSERT INTO secret (name, value) VALUES ('ids', $1)", key); err != nil {
+		return err
 	}
 	if err := identify(ctx, tx); err != nil {
 		return err

@@ -176,7 +176,7 @@ func (x *examining) tokens(ctx context.Context) {
 	}
 	switch {
 	case valid == 0:
-		x.tell(Warning, "tokens", "there is no valid one, so nobody can see the statistics: relcheck token add NAME --link")
+		x.tell(Warning, "tokens", "there is no valid one, so nobody can see the statistics: relcheck token link")
 	case len(idle) > 0:
 		x.tell(OK, "tokens", "%d valid; not used for half a year, and perhaps to be revoked: %s", valid, strings.Join(idle, ", "))
 	default:

@@ -9,8 +9,8 @@ import (
 )
 
 // steps lead from each schema to the next: the first one from 1 to 2. What was
-// released is not changed any more. A step only adds: servers and commands of the
-// version before, which have the store open meanwhile, go on with what they know.
+// released is not changed any more. A step removes nothing that a server or command
+// of the version before reads while it has the store open.
 var steps = [schemaVersion - 1]string{
 	`CREATE TABLE audit (
     id      BIGINT PRIMARY KEY,
@@ -30,6 +30,12 @@ CREATE TABLE session (
     token   TEXT   NOT NULL,
     expires BIGINT NOT NULL
 );
+CREATE TABLE link (
+    hash    BYTEA  PRIMARY KEY,
+    token   TEXT   NOT NULL,
+    expires BIGINT NOT NULL
+);
+DELETE FROM secret WHERE name = 'session';
 INSERT INTO setting (name, value) VALUES ('store', 0);
 INSERT INTO setting (name, value) VALUES ('proxy', 0);`,
 }

@@ -255,7 +255,7 @@ func downgrade(t testing.TB, name string) {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
-	for _, q := range []string{"DROP TABLE IF EXISTS session", "DELETE FROM setting WHERE name IN ('store', 'proxy')",
+	for _, q := range []string{"DROP TABLE IF EXISTS session", "DROP TABLE IF EXISTS link", "DELETE FROM setting WHERE name IN ('store', 'proxy')",
 		"ALTER TABLE product DROP COLUMN origins", "ALTER TABLE product DROP COLUMN revision", "ALTER TABLE release DROP COLUMN revision",
 		"UPDATE setting SET value = 2 WHERE name = 'schema'"} {
 		_, err := d.Exec(q)

@@ -17,9 +17,10 @@ func (s *Store) AddToken(ctx context.Context, t access.Token) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error { return s.insertToken(ctx, tx, t) })
 }
 
-// AddFirstToken keeps a new token if there has never been one, and tells
-// whether it did. Of several who try at once, one succeeds.
-func (s *Store) AddFirstToken(ctx context.Context, t access.Token) (added bool, err error) {
+// AddFirstToken stores a new token and a sign-in link for it, unless the store has
+// had a token before, and reports whether it did. Of several concurrent calls, one
+// succeeds.
+func (s *Store) AddFirstToken(ctx context.Context, t access.Token, link access.Grant) (added bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		added = false
 		var n int64
@@ -28,7 +29,10 @@ func (s *Store) AddFirstToken(ctx context.Context, t access.Token) (added bool, 
 			return err
 		}
 		added = true
-		return s.As(Server).insertToken(ctx, tx, t)
+		if err := s.As(Server).insertToken(ctx, tx, t); err != nil {
+			return err
+		}
+		return insertGrant(ctx, tx, "link", link)
 	})
 	return added && err == nil, err
 }
@@ -50,15 +54,21 @@ func (s *Store) Tokens(ctx context.Context) ([]access.Token, error) {
 
 // Token returns the token with an id, a revoked one too, or nil if there is none.
 func (s *Store) Token(ctx context.Context, id string) (*access.Token, error) {
-	found, err := query(ctx, s.read, scanToken, "SELECT "+tokenColumns+" FROM token WHERE id = $1", id)
+	return s.oneToken(ctx, "WHERE id = $1", id)
+}
+
+// oneToken returns the token that a condition selects, or nil.
+func (s *Store) oneToken(ctx context.Context, where string, args ...any) (*access.Token, error) {
+	found, err := query(ctx, s.read, scanToken, "SELECT "+tokenColumns+" FROM token "+where, args...)
 	if err != nil || len(found) == 0 {
 		return nil, s.explain(err)
 	}
 	return &found[0], nil
 }
 
-// RevokeToken takes a token back; servers notice within seconds. One that was
-// taken back before stays so. The error wraps [ErrNotFound] if there is none.
+// RevokeToken revokes a token and removes its links and sessions; servers notice
+// within seconds. A token that was revoked before keeps the time of that. The error
+// wraps [ErrNotFound] if there is no such token.
 func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		var revoked sql.NullInt64
@@ -72,6 +82,9 @@ func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error
 		if _, err := tx.ExecContext(ctx, "UPDATE token SET revoked = $2 WHERE id = $1", id, now.Unix()); err != nil {
 			return err
 		}
+		if err := removeGrants(ctx, tx, id); err != nil {
+			return err
+		}
 		return s.note(ctx, tx, tokenRevoked, "", id)
 	})
 }
@@ -83,19 +96,6 @@ func (s *Store) UseToken(ctx context.Context, id string, at time.Time) error {
 			id, at.Truncate(time.Hour).Unix())
 		return err
 	})
-}
-
-// SessionKey returns the random bytes that key the cookies of those who have
-// signed in.
-func (s *Store) SessionKey(ctx context.Context) (key []byte, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT value FROM secret WHERE name = 'session'").Scan(&key)
-	if err == nil && len(key) < 32 {
-		err = errors.New("it is too short")
-	}
-	if err != nil {
-		err = fmt.Errorf("read the key of sessions: %w", s.explain(err))
-	}
-	return key, err
 }
 
 func scanToken(rows *sql.Rows) (t access.Token, err error) {

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -80,7 +81,8 @@ func firstTokenAtOnce(t *testing.T, name string) {
 	var added atomic.Int64
 	try := func() {
 		k, _ := access.New("first start", access.Read, time.Now())
-		ok, err := open(t, name).AddFirstToken(ctx, k)
+		link, _ := access.NewLink(k.ID, time.Now())
+		ok, err := open(t, name).AddFirstToken(ctx, k, link)
 		if err != nil {
 			t.Error(err)
 		}
@@ -97,27 +99,13 @@ func firstTokenAtOnce(t *testing.T, name string) {
 	if err != nil || len(all) != 1 || added.Load() != 1 {
 		t.Fatalf("%d tokens, of which %d are the first, %v", len(all), added.Load(), err)
 	}
+	if links := dumpOf(t, name, []string{"link"})["link"]; len(links) != 1 || !strings.Contains(links[0], all[0].ID) {
+		t.Errorf("the links are %v, want one of token %s", links, all[0].ID)
+	}
 	if err := open(t, name).RevokeToken(ctx, all[0].ID, time.Now()); err != nil {
 		t.Error(err)
 	}
 	if try(); added.Load() != 1 {
 		t.Error("a first token is made again when all are revoked")
-	}
-}
-
-func sessionKey(t *testing.T, name string) {
-	ctx := context.Background()
-	key, err := open(t, name).SessionKey(ctx)
-	if err != nil || len(key) != 32 {
-		t.Errorf("a key of %d bytes, %v", len(key), err)
-	}
-	if again, err := open(t, name).SessionKey(ctx); err != nil || string(again) != string(key) {
-		t.Errorf("another key: %v", err)
-	}
-	if _, err := raw(t, name).Exec("DELETE FROM secret WHERE name = 'session'"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := open(t, name).SessionKey(ctx); err == nil {
-		t.Error("there is a key where there is none")
 	}
 }

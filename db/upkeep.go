@@ -103,7 +103,7 @@ func (s *Store) removeExpired(ctx context.Context, keep Retention, now time.Time
 	if err != nil {
 		return s.explain(err)
 	}
-	return s.explain(s.expire(ctx, all, keep, now))
+	return errors.Join(s.expireGrants(ctx, now), s.explain(s.expire(ctx, all, keep, now)))
 }
 
 // noteExpired notes, before any of it is done, that reports from before a time are

@@ -33,7 +33,7 @@ type Token struct {
 	ID      string // the part of it that may be shown
 	Name    string // what it is for, in the words of who made it
 	Scope   Scope
-	Hash    [sha256.Size]byte // of the whole token
+	Hash    Hash // of the whole token
 	Created time.Time
 	Used    time.Time // when it was last used, to the hour; zero if never
 	Revoked time.Time // zero while it is valid

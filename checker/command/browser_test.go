@@ -44,10 +44,14 @@ func TestBrowser(t *testing.T) {
 	full := show(t, file)
 	everyone := show(t, public, "--public-stats")
 	everyone.Link = ""
+	spares := make([]string, 3)
+	for i := range spares {
+		spares[i] = strings.TrimSpace(relcheck(t, "token", "link", "--db", file, "--base-url", full.Base))
+	}
 	given, err := json.Marshal(map[string]any{
 		"full": full, "empty": show(t, filepath.Join(t.TempDir(), "empty.db")), "public": everyone,
-		"odd":   show(t, oddStore(t)),
-		"below": "v1.0.0", "affected": affected(t, full, "v1.0.0"),
+		"odd": show(t, oddStore(t)), "secure": show(t, filepath.Join(t.TempDir(), "secure.db"), "--base-url", "https://relcheck.test"),
+		"spares": spares, "below": "v1.0.0", "affected": affected(t, full.Base, strings.TrimSpace(relcheck(t, "token", "add", "api", "--db", file)), "v1.0.0"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -114,13 +118,13 @@ func show(t *testing.T, file string, flags ...string) shown {
 }
 
 // affected asks the API what the page is to say.
-func affected(t *testing.T, s shown, below string) string {
+func affected(t *testing.T, base, token, below string) string {
 	t.Helper()
-	r, err := http.NewRequest("GET", s.Base+"/api/v1/products/opa/stats/deprecation?below="+below, nil)
+	r, err := http.NewRequest("GET", base+"/api/v1/products/opa/stats/deprecation?below="+below, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+s.Link[strings.LastIndexByte(s.Link, '=')+1:])
+	r.Header.Set("Authorization", "Bearer "+token)
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

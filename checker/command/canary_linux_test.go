@@ -179,7 +179,9 @@ func plant(t *testing.T, to string, routes []string) (recorded int) {
 	status("415", request("POST", "/v1/version", plainAgent, report("0.70.0", ""), "Content-Type: application/"+canary))
 	status("415", request("POST", "/v1/version", plainAgent, report("0.70.0", ""), asJSON, "Content-Encoding: "+canary))
 	status("303", request("POST", "/sign-out", plainAgent, "token="+canary, "Content-Type: application/x-www-form-urlencoded"))
-	status("401", request("POST", "/sign-in", plainAgent, "token=rcr_"+canary+"&next=/"+canary, "Content-Type: application/x-www-form-urlencoded"))
+	status("403", request("POST", "/sign-in", plainAgent, "token=rcr_"+canary+"&next=/"+canary, "Content-Type: application/x-www-form-urlencoded"))
+	status("401", request("POST", "/sign-in", plainAgent, "token=rcr_"+canary+"&next=/"+canary, "Content-Type: application/x-www-form-urlencoded", "Cookie: relcheck-form=1; relcheck="+canary))
+	status("401", request("GET", "/sign-in?link=rcl_"+canary+"&next=/"+canary, plainAgent, ""))
 	for _, malformed := range []string{canary + "\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n" + canary + " : x\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: " + canary + "\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat(canary, 5000) + "\r\n\r\n", "GET / HTTP/1.1\r\nHost: " + canary + "/\x01\r\n\r\n"} {

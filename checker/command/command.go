@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -146,7 +147,9 @@ func asNamed(cmd *cobra.Command, given []string) error {
 		named = append(named, word)
 	}
 	usage := strings.Join(append([]string{cmd.CommandPath()}, named...), " ")
-	switch missing := named[min(len(given), len(named)):]; {
+	missing := named[min(len(given), len(named)):]
+	missing = slices.DeleteFunc(slices.Clone(missing), func(word string) bool { return word[0] == '[' }) // optional
+	switch {
 	case len(given) > len(named):
 		return fmt.Errorf("%q is too much here: %s", given[len(named)], usage)
 	case len(missing) == 1:

@@ -18,7 +18,7 @@ var specimens = []string{
 	"GET /repos/open-policy-agent/opa/releases/latest HTTP/1.1\r\nHost: a\r\nUser-Agent: Open Policy Agent/1.10.1 (linux, amd64)\r\nAccept: application/vnd.github.v3+json\r\nX-Id: %s\r\n\r\n",
 	"GET /products/opa?days=7&version=v1.2&compare=v1.0..v1.2 HTTP/1.1\r\nHost: a\r\nCookie: relcheck=%s.1795000000.AAAA\r\nAccept: text/html\r\nAccept-Encoding: gzip\r\n\r\n",
 	"GET /api/v1/products/opa/stats/versions?days=28&format=csv HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer rcr_%s_x\r\nIf-None-Match: \"x\"\r\n\r\n",
-	"POST /sign-in HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 55\r\n\r\ntoken=%s&next=/products/opa",
+	"POST /sign-in HTTP/1.1\r\nHost: a\r\nOrigin: http://a\r\nCookie: relcheck-form=1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 55\r\n\r\ntoken=%s&next=/products/opa",
 }
 
 func post(path, body string) string {

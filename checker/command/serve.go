@@ -187,18 +187,21 @@ func reachable(host string) string {
 	return host
 }
 
-// firstToken lets in whoever starts the first server on a store. Of several that
-// start at once, one prints the link; it is never logged.
+// firstToken prints a sign-in link if this is the first server on a store: of several
+// that start at once, one does. The link is never logged, and nobody sees the token that
+// it signs in by.
 func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, log *slog.Logger) error {
-	token, text := access.New("first start", access.Read, time.Now())
-	added, err := s.AddFirstToken(ctx, token)
+	token, _ := access.New("first start", access.Read, time.Now())
+	link, text := access.NewLink(token.ID, time.Now())
+	added, err := s.AddFirstToken(ctx, token, link)
 	if err != nil {
 		return fmt.Errorf("add the first token: %w", err)
 	}
 	if added {
 		fmt.Fprintf(out, "sign in at %s\n", signInLink(base, text))
+		log.Info("the sign-in link can be used once, within an hour; for another one: relcheck token link --base-url "+base)
 	} else {
-		log.Info("statistics are for those who sign in; for a new link: relcheck token add NAME --link")
+		log.Info("statistics are for those who sign in; for a link: relcheck token link --base-url "+base)
 	}
 	return nil
 }

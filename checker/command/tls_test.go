@@ -147,8 +147,15 @@ func TestTLS(t *testing.T) {
 		t.Errorf("it tells another address than https://%s:\n%s", s.addr, body)
 	}
 	token := strings.TrimSpace(relcheck(t, "token", "add", "test", "--db", s.store))
-	res, err = c.Get("https://" + s.addr + "/sign-in?token=" + token)
+	form, err := http.NewRequest("POST", "https://"+s.addr+"/sign-in", strings.NewReader("token="+token))
 	if err != nil {
+		t.Fatal(err)
+	}
+	form.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	form.Header.Set("Cookie", "__Host-relcheck-form=1")
+	noRedirect := *c
+	noRedirect.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if res, err = noRedirect.Do(form); err != nil {
 		t.Fatal(err)
 	}
 	if cookie := res.Header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "__Host-") || !strings.Contains(cookie, "; Secure") {

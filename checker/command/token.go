@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,41 +18,32 @@ import (
 
 func tokenCommand(streams IO) *cobra.Command {
 	return group("token", "Say who may see the statistics, and publish releases", `
-  relcheck token add "Ann's laptop" --link
+  relcheck token link "Ann's laptop"
   relcheck token add prometheus > token
   relcheck token add pipeline --scope release > token
   relcheck token list
   relcheck token revoke k2x7q4mw`,
-		tokenAdd(streams), tokenList(streams), tokenRevoke(streams))
+		tokenAdd(streams), tokenLink(streams), tokenList(streams), tokenRevoke(streams))
 }
 
 func tokenAdd(streams IO) *cobra.Command {
-	var path, base string
-	var link bool
+	var path string
 	scope := scopeFlag(access.Read)
 	c := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a token, and print it this once",
-		Long: `Add a token, and print it. It is shown this once: only its hash is kept. People
-open the link that signs them in, programs send the header "Authorization: Bearer
-TOKEN". What a token lets do is its scope:
+		Long: `Add a token, and print it. It is shown this once: only its hash is kept. Programs
+send it in the header "Authorization: Bearer TOKEN", and people can paste it into the
+page that signs in. Its scope is what it allows:
 
   read     see the statistics
   release  list, publish and withdraw releases, and see no statistics
   admin    all of that, and add, change and remove products`,
-		Example: `  relcheck token add "Ann's laptop" --link --base-url https://releases.example.com
-  relcheck token add prometheus > token
+		Example: `  relcheck token add prometheus > token
   relcheck token add pipeline --scope release > token`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !access.ValidName(args[0]) {
-				return misused("%q cannot be a token's name: give 1 to 100 bytes of text", args[0])
-			}
-			if err := checker.CheckURL(base); err != nil {
-				return misused("--base-url: %v", err)
-			}
-			reads := access.Scope(scope) != access.Release
-			if link && !reads {
-				return misused("--link signs in to see the statistics, which scope %s does not let do; leave out one of the two", scope)
+			if err := checkTokenName(args[0]); err != nil {
+				return err
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				others, err := s.Tokens(cmd.Context())
@@ -64,12 +56,60 @@ TOKEN". What a token lets do is its scope:
 				}
 				fmt.Fprintf(streams.Err, "added token %s; it is shown this once\n", token.ID)
 				warnOfNamesakes(streams, others, token.Name)
-				if reads {
-					printToken(streams, text, signInLink(base, text), link)
-				} else {
-					fmt.Fprintln(streams.Out, text)
+				fmt.Fprintln(streams.Out, text)
+				return nil
+			})
+		},
+	}
+	dbFlag(c, &path)
+	c.Flags().Var(&scope, "scope", "what it lets do: read, release or admin")
+	return c
+}
+
+func checkTokenName(name string) error {
+	if !access.ValidName(name) {
+		return misused("%q cannot be a token's name: give 1 to 100 bytes of text", name)
+	}
+	return nil
+}
+
+// linkName is the name of the token that relcheck token link uses without an argument.
+const linkName = "browser"
+
+func tokenLink(streams IO) *cobra.Command {
+	var path, base string
+	c := &cobra.Command{
+		Use:   "link [NAME]",
+		Short: "Print a link that signs a browser in",
+		Long: `Print a link that signs a browser in to see the statistics. The link can be used
+once, within an hour. The browser stays signed in for 30 days, until it signs out, or
+until the token is revoked that it is signed in by. That is the token with this name
+or ID, or a new one with scope read. Without NAME it is called "` + linkName + `".`,
+		Example: `  relcheck token link
+  relcheck token link "Ann's laptop" --base-url https://releases.example.com`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := linkName
+			if len(args) > 0 {
+				name = args[0]
+			}
+			if err := checkTokenName(name); err != nil {
+				return err
+			}
+			if err := checker.CheckURL(base); err != nil {
+				return misused("--base-url: %v", err)
+			}
+			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
+				token, err := tokenToSignInBy(cmd.Context(), s, name, streams)
+				if err != nil {
+					return err
 				}
-				if link && !cmd.Flags().Changed("base-url") {
+				link, text := access.NewLink(token.ID, time.Now())
+				if err := s.AddLink(cmd.Context(), link); err != nil {
+					return err
+				}
+				fmt.Fprintln(streams.Out, signInLink(base, text))
+				fmt.Fprintf(streams.Err, "the link signs in by token %s, once, until %s\n", token.ID, link.Expires.Local().Format("15:04 MST"))
+				if !cmd.Flags().Changed("base-url") {
 					fmt.Fprintf(streams.Err, "the link is to %s; if people reach the service elsewhere, say where with --base-url\n", base)
 				}
 				return nil
@@ -78,9 +118,35 @@ TOKEN". What a token lets do is its scope:
 	}
 	dbFlag(c, &path)
 	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` under which the service is reached, for the link")
-	c.Flags().Var(&scope, "scope", "what it lets do: read, release or admin")
-	c.Flags().BoolVar(&link, "link", false, "print the link that signs in, in place of the token")
 	return c
+}
+
+// tokenToSignInBy returns the newest valid token with a name or ID, or adds one with
+// scope read.
+func tokenToSignInBy(ctx context.Context, s *db.Store, name string, streams IO) (access.Token, error) {
+	all, err := s.Tokens(ctx)
+	if err != nil {
+		return access.Token{}, err
+	}
+	for _, t := range slices.Backward(all) {
+		if !t.Valid() || t.Name != name && t.ID != name {
+			continue
+		}
+		if !t.Allows(access.Read) {
+			return t, fmt.Errorf("token %s (%s) has scope %s, which does not let see the statistics; give another name", t.ID, t.Name, t.Scope)
+		}
+		return t, nil
+	}
+	t, _ := access.New(name, access.Read, time.Now()) // nobody needs its text
+	if err = s.AddToken(ctx, t); err == nil {
+		fmt.Fprintf(streams.Err, "added token %s (%s)\n", t.ID, t.Name)
+	}
+	return t, err
+}
+
+// signInLink is the address of a sign-in link.
+func signInLink(base, secret string) string {
+	return strings.TrimRight(base, "/") + "/sign-in?link=" + secret
 }
 
 // scopeFlag is a flag's value: what a token lets do.
@@ -105,24 +171,6 @@ func warnOfNamesakes(streams IO, all []access.Token, name string) {
 			fmt.Fprintf(streams.Err, "there is another token of this name; relcheck token revoke %s takes it back\n", t.ID)
 		}
 	}
-}
-
-// printToken prints what was asked for. The other form of it goes to a terminal
-// only: standard error may be a log.
-func printToken(streams IO, text, link string, asLink bool) {
-	if asLink {
-		fmt.Fprintln(streams.Out, link)
-		return
-	}
-	if isTerminal(streams.Err) {
-		fmt.Fprintf(streams.Err, "sign in at %s\n", link)
-	}
-	fmt.Fprintln(streams.Out, text)
-}
-
-// signInLink is the address that signs in whoever opens it.
-func signInLink(base, token string) string {
-	return strings.TrimRight(base, "/") + "/sign-in?token=" + token
 }
 
 func tokenList(streams IO) *cobra.Command {
@@ -170,9 +218,9 @@ func tokenRevoke(streams IO) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:   "revoke ID",
-		Short: "Take a token back, with all who have signed in by it",
-		Long: `Take a token back. Running servers refuse it within seconds, and sign out all who
-have signed in by it. relcheck token list shows the ids.`,
+		Short: "Revoke a token and end its sessions",
+		Long: `Revoke a token, and end its sessions and its unused links. Running servers refuse
+them within seconds. relcheck token list shows the IDs.`,
 		Example: `  relcheck token revoke k2x7q4mw`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := access.Clean(args[0])

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,25 +36,25 @@ const (
 	reader            // may see all figures
 )
 
-// lookAgain is how long a token is known without asking the store, and so how
-// long one that was revoked may go on to let in.
-const lookAgain = time.Second
+const (
+	// lookAgain is how long a token or session is known without asking the store, and
+	// so how long one that was revoked or ended elsewhere still lets in.
+	lookAgain = time.Second
+	// maxLookups is the number of tokens, and of sessions, that are known at a time.
+	maxLookups = 10_000
+)
 
 // gate is what it takes to tell who asks.
 type gate struct {
-	tokens      *tokens
-	sessions    sessions
+	tokens      *lookups[string]      // by ID
+	sessions    *lookups[access.Hash] // by the hash of the cookie
 	attempts    *attempts
 	uses        *uses
 	crossOrigin *http.CrossOriginProtection
 }
 
-func newGate(ctx context.Context, store Store, base string) (*gate, error) {
-	key, err := store.SessionKey(ctx)
-	if err != nil {
-		return nil, err
-	}
-	g := &gate{&tokens{store: store, seen: map[string]seen{}}, sessions{key}, newAttempts(), newUses(), http.NewCrossOriginProtection()}
+func newGate(store Store, base string) (*gate, error) {
+	g := &gate{newLookups(store.Token), newLookups(store.Session), newAttempts(), newUses(), http.NewCrossOriginProtection()}
 	if u, err := url.Parse(base); err == nil && u.Host != "" {
 		// The Host that a proxy passes on may be another one than browsers see.
 		err = g.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + strings.ToLower(u.Host))
@@ -164,7 +165,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error
 		return f
 	}
 	f.setRetryAfter(w.Header())
-	return s.signInPage(w, r, f.status)
+	return s.signInPage(w, r, f)
 }
 
 // wantsPage tells whether it is a browser that asks for something to look at.
@@ -217,37 +218,52 @@ func (s *Server) bearer(r *http.Request) (*access.Token, error) {
 	return s.verify(r, text)
 }
 
-// signedInBy returns the token by which a browser has signed in. A cookie that is
-// not valid, or was not given to read by, is no more than none.
-func (s *Server) signedInBy(r *http.Request) (*access.Token, error) {
-	id := s.session(r)
-	if id == "" {
-		return nil, nil
-	}
-	t, err := s.gate.tokens.get(r.Context(), id)
-	switch {
-	case err != nil:
-		return nil, s.unchecked(err)
-	case t == nil || !t.Allows(access.Read):
-		return nil, nil
-	}
-	s.gate.uses.note(t, time.Now())
-	return t, nil
-}
-
 // verify returns the valid token that text is. Who sends one is let in even if
 // somebody else at the address, which may be a proxy's, tries many: nobody guesses
 // 256 bits, and so it is the store's time that the limit is for.
 func (s *Server) verify(r *http.Request, text string) (*access.Token, error) {
 	text = access.Clean(text)
-	id, from := access.ID(text), s.source(r)
+	id := access.ID(text)
+	last, _ := s.gate.tokens.last(id)
+	t, err := s.try(r, id == "" || last != nil && last.Is(text), func(ctx context.Context) (*access.Token, error) {
+		if id == "" {
+			return nil, nil
+		}
+		t, err := s.gate.tokens.get(ctx, id)
+		if t != nil && !t.Is(text) {
+			t = nil
+		}
+		return t, err
+	})
+	if err == nil && t == nil {
+		err = fail(http.StatusUnauthorized, "invalid_token", "", "the token is not valid, or was revoked; relcheck token add makes a new one")
+	}
+	if err == nil {
+		s.gate.uses.note(t, time.Now())
+	}
+	return t, err
+}
+
+// try returns the token that find finds, or nil if that is not valid. A client IP
+// that has tried too many invalid secrets gets an error in place of nil, and unless
+// the secret was valid the last time, it has to wait for its turn to ask the store.
+func (s *Server) try(r *http.Request, known bool, find func(context.Context) (*access.Token, error)) (*access.Token, error) {
+	from := s.source(r)
 	wait := s.gate.attempts.wait(from)
-	t, err := s.find(r.Context(), id, wait > 0 && !s.gate.tokens.known(id, text))
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	if wait > 0 && !known {
+		leave, err := s.gate.attempts.enter(ctx)
+		if err != nil {
+			return nil, s.unchecked(err)
+		}
+		defer leave()
+	}
+	t, err := find(ctx)
 	switch {
 	case err != nil:
-		return nil, s.unchecked(err)
-	case t != nil && t.Is(text) && t.Valid():
-		s.gate.uses.note(t, time.Now())
+		return nil, s.unchecked(cmp.Or(ctx.Err(), err))
+	case t != nil && t.Valid():
 		return t, nil
 	case wait > 0:
 		s.limits.slowed.Inc()
@@ -256,25 +272,7 @@ func (s *Server) verify(r *http.Request, text string) (*access.Token, error) {
 		return nil, f
 	}
 	s.gate.attempts.failed(from)
-	return nil, fail(http.StatusUnauthorized, "invalid_token", "", "the token is not valid, or was revoked; relcheck token add makes a new one")
-}
-
-// find returns the token with an id, or nil if there is none. Those that are
-// suspected have the store to themselves one after the other.
-func (s *Server) find(ctx context.Context, id string, suspected bool) (*access.Token, error) {
-	if id == "" {
-		return nil, nil
-	}
-	if suspected {
-		ctx, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		leave, err := s.gate.attempts.enter(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer leave()
-	}
-	return s.gate.tokens.get(ctx, id)
+	return nil, nil
 }
 
 // unchecked is the answer while the store cannot tell about tokens.
@@ -291,18 +289,22 @@ func (s *Server) unchecked(err error) *failure {
 func (s *Server) sameOrigin(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if s.gate.crossOrigin.Check(r) != nil {
-			return fail(http.StatusForbidden, "cross_origin", "", "this was sent by a page of another site; open relcheck's own page")
+			return crossOrigin()
 		}
 		return h(w, r)
 	}
 }
 
-// tokens remembers tokens of the store for a moment. It holds no more than
-// there are: ids that are none are not remembered.
-type tokens struct {
-	store Store
-	mu    sync.Mutex
-	seen  map[string]seen // by id
+func crossOrigin() *failure {
+	return fail(http.StatusForbidden, "cross_origin", "", "this was sent by a page of another site; open relcheck's own page")
+}
+
+// lookups remembers for a moment which token the store has returned for a key, also
+// that there is none.
+type lookups[K comparable] struct {
+	find func(context.Context, K) (*access.Token, error)
+	mu   sync.Mutex
+	seen map[K]seen
 }
 
 type seen struct {
@@ -310,37 +312,43 @@ type seen struct {
 	at time.Time
 }
 
-// get returns the token with an id, or nil if there is none.
-func (c *tokens) get(ctx context.Context, id string) (*access.Token, error) {
+func newLookups[K comparable](find func(context.Context, K) (*access.Token, error)) *lookups[K] {
+	return &lookups[K]{find: find, seen: map[K]seen{}}
+}
+
+// get returns the token for a key, or nil if there is none.
+func (c *lookups[K]) get(ctx context.Context, key K) (*access.Token, error) {
 	now := time.Now()
-	c.mu.Lock()
-	s, ok := c.seen[id]
-	c.mu.Unlock()
-	if ok && now.Sub(s.at) < lookAgain {
-		return s.Token, nil
+	if t, fresh := c.last(key); fresh {
+		return t, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	t, err := c.store.Token(ctx, id)
+	t, err := c.find(ctx, key)
 	if err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if t == nil {
-		delete(c.seen, id)
-		return nil, nil
+	if len(c.seen) >= maxLookups {
+		maps.DeleteFunc(c.seen, func(_ K, s seen) bool { return now.Sub(s.at) >= lookAgain })
 	}
-	if s := c.seen[id]; s.at.Before(now) { // else another request has looked later
-		c.seen[id] = seen{t, now}
+	if s := c.seen[key]; s.at.Before(now) && len(c.seen) < maxLookups { // else another request has looked later
+		c.seen[key] = seen{t, now}
 	}
 	return t, nil
 }
 
-// known tells whether text is a token that was seen before.
-func (c *tokens) known(id, text string) bool {
+// last returns the token that the store returned for a key the last time, or nil, and
+// whether that is so recent that the store need not be asked.
+func (c *lookups[K]) last(key K) (t *access.Token, fresh bool) {
 	c.mu.Lock()
-	s, ok := c.seen[id]
-	c.mu.Unlock()
-	return ok && s.Is(text)
+	defer c.mu.Unlock()
+	s := c.seen[key]
+	return s.Token, time.Since(s.at) < lookAgain
+}
+
+// forget makes the next get ask the store.
+func (c *lookups[K]) forget(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.seen, key)
 }

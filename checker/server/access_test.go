@@ -81,6 +81,16 @@ type credential struct{ header, value string }
 func bearer(text string) credential     { return credential{"Authorization", "Bearer " + text} }
 func withCookie(text string) credential { return credential{"Cookie", "relcheck=" + text} }
 
+// session signs in by the token with an ID, which may be unknown, and returns the cookie.
+func (s *service) session(t testing.TB, id string) (cookie string) {
+	t.Helper()
+	g, text := access.NewSession(id, time.Now())
+	if err := s.store.AddSession(context.Background(), g); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // ask sends a request straight to the handler, from an address.
 func ask(h http.Handler, from, method, path string, c credential, headers ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, nil)
@@ -160,7 +170,10 @@ func (s *service) walk(t *testing.T, patterns []string, more ...server.Route) []
 	s.revoke(t, id)
 	_, unknown := access.New("unknown", access.Admin, time.Now())
 	_, odd := s.tokenOf(t, "odd")
-	valid, in := w.tokens[access.Admin], time.Now().Add(time.Hour)
+	valid := w.tokens[access.Admin]
+	_, unknownSession := access.NewSession(valid[0], time.Now())
+	sessionOfRevoked, sessionOfUnknown, sessionOfPipeline := s.session(t, id), s.session(t, "aaaaaaaa"), s.session(t, w.tokens[access.Release][0])
+	sessionOfAdmin := s.session(t, valid[0])
 	for _, pattern := range patterns {
 		for what, c := range map[string]credential{
 			"nothing":              {},
@@ -170,10 +183,11 @@ func (s *service) walk(t *testing.T, patterns []string, more ...server.Route) []
 			"an empty token":       bearer(""),
 			"a valid one's id":     bearer(valid[1][:13] + unknown[13:]),
 			"another scheme":       {"Authorization", "Basic eDp5"},
-			"a revoked one's mark": withCookie(s.handler.Cookie(id, in)),
-			"an unknown one's":     withCookie(s.handler.Cookie("aaaaaaaa", in)),
-			"no mark of ours":      withCookie("aaaaaaaa.4000000000.AAAA"),
-			"one of a pipeline's":  withCookie(s.handler.Cookie(w.tokens[access.Release][0], in)),
+			"a revoked session":    withCookie(sessionOfRevoked),
+			"an unknown token's":   withCookie(sessionOfUnknown),
+			"an unknown session":   withCookie(unknownSession),
+			"no session":           withCookie("aaaaaaaa.4000000000.AAAA"),
+			"a pipeline's session": withCookie(sessionOfPipeline),
 		} {
 			w.refused(pattern, what, c, 401, "sign_in invalid_token")
 		}
@@ -187,7 +201,7 @@ func (s *service) walk(t *testing.T, patterns []string, more ...server.Route) []
 		if strings.HasPrefix(pattern, "GET ") {
 			continue
 		}
-		w.refused(pattern, "an administrator's cookie", withCookie(s.handler.Cookie(valid[0], in)), 401, "sign_in")
+		w.refused(pattern, "an administrator's cookie", withCookie(sessionOfAdmin), 401, "sign_in")
 		w.refused(pattern, "a valid token from another site", bearer(valid[1]), 403, "cross_origin", "Sec-Fetch-Site", "cross-site")
 		w.refused(pattern, "a valid token and another origin", bearer(valid[1]), 403, "cross_origin", "Origin", "https://evil.example")
 	}
@@ -247,7 +261,7 @@ func TestAudience(t *testing.T) {
 	for _, publicToo := range []bool{false, true} {
 		s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: publicToo}, routes: testRoutes})
 		id, text := s.token(t)
-		cookie := s.handler.Cookie(id, time.Now().Add(time.Hour))
+		cookie := s.session(t, id)
 		viewers := "401 "
 		if publicToo {
 			viewers = "200 everyone"
@@ -321,7 +335,7 @@ func TestRefusal(t *testing.T) {
 func TestRevoked(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{routes: testRoutes})
 	id, text := s.token(t)
-	cookie := s.handler.Cookie(id, time.Now().Add(time.Hour))
+	cookie := s.session(t, id)
 	credentials := []credential{bearer(text), withCookie(cookie)}
 	status := func(c credential) int {
 		r := httptest.NewRequest("GET", "/test/readers", nil)
@@ -352,13 +366,24 @@ func TestAttempts(t *testing.T) {
 	gone, revoked := s.token(t)
 	s.revoke(t, gone)
 	_, wrong := access.New("wrong", access.Read, time.Now())
-	cookie := s.handler.Cookie(id, time.Now().Add(time.Hour))
+	cookie := s.session(t, id)
 	ask(h, "[2001:db8::5]:1", "GET", "/test/readers", bearer(old)) // seen before
 	tried := 0
 	for ; tried < 100; tried++ {
 		from := fmt.Sprintf("[2001:db8::%x]:1", tried) // one network
-		_, wrong := access.New("wrong", access.Read, time.Now())
-		if got := ask(h, from, "GET", "/sign-in?token="+wrong, credential{}); got.Code == 429 {
+		c, path := credential{}, "/sign-in"
+		switch {
+		case tried == 1: // which is never answered with 429
+			_, wrong := access.NewSession("aaaaaaaa", time.Now())
+			c, path = withCookie(wrong), "/test/readers"
+		case tried%2 == 0:
+			_, wrong := access.NewLink("aaaaaaaa", time.Now())
+			path += "?link=" + wrong
+		default:
+			_, wrong := access.New("wrong", access.Read, time.Now())
+			c, path = bearer(wrong), "/test/readers"
+		}
+		if got := ask(h, from, "GET", path, c); got.Code == 429 {
 			break
 		}
 	}
@@ -392,22 +417,31 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// counted is a store that knows how many look-ups of tokens there are, and were
-// at once.
+// counted is a store that counts the lookups of tokens and sessions, and how many
+// there are at once.
 type counted struct {
 	halves
 	mu             sync.Mutex
 	all, now, most int
 }
 
-func (c *counted) Token(ctx context.Context, id string) (*access.Token, error) {
+func (c *counted) count() (done func()) {
 	c.mu.Lock()
 	c.all, c.now = c.all+1, c.now+1
 	c.most = max(c.most, c.now)
 	c.mu.Unlock()
-	defer func() { c.mu.Lock(); c.now--; c.mu.Unlock() }()
 	time.Sleep(5 * time.Millisecond)
+	return func() { c.mu.Lock(); c.now--; c.mu.Unlock() }
+}
+
+func (c *counted) Token(ctx context.Context, id string) (*access.Token, error) {
+	defer c.count()()
 	return c.halves.Token(ctx, id)
+}
+
+func (c *counted) Session(ctx context.Context, hash access.Hash) (*access.Token, error) {
+	defer c.count()()
+	return c.halves.Session(ctx, hash)
 }
 
 // Those who try many tokens take the store's time one after the other, and none
@@ -449,12 +483,16 @@ func (forgetful) Token(context.Context, string) (*access.Token, error) {
 	return nil, errors.New("secret detail")
 }
 
+func (forgetful) Session(context.Context, access.Hash) (*access.Token, error) {
+	return nil, errors.New("secret detail")
+}
+
 // While the store cannot tell, nobody is let in, and nobody is told that the
 // token is wrong.
 func TestTokensCannotBeLookedUp(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{wrap: func(h halves) server.Store { return forgetful{h} }, routes: testRoutes})
 	id, text := s.token(t)
-	for _, c := range []credential{bearer(text), withCookie(s.handler.Cookie(id, time.Now().Add(time.Hour)))} {
+	for _, c := range []credential{bearer(text), withCookie(s.session(t, id))} {
 		r := httptest.NewRequest("GET", "/test/readers", nil)
 		r.Header.Set(c.header, c.value)
 		got := s.send(t, r)

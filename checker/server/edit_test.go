@@ -421,14 +421,7 @@ func TestAttemptsToChange(t *testing.T) {
 func TestSignInWithTokenForReleases(t *testing.T) {
 	s := newService(t)
 	_, token := s.tokenOf(t, access.Release)
-	for _, r := range []*http.Request{
-		httptest.NewRequest("GET", "/sign-in?token="+token, nil),
-		httptest.NewRequest("POST", "/sign-in", strings.NewReader("token="+token)),
-	} {
-		r.Header.Set("Accept", "text/html")
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		if got := s.send(t, r); got.StatusCode != 403 || len(got.Cookies()) > 0 || !strings.Contains(got.body, "This token is for releases") {
-			t.Errorf("%s: %d %v %s", r.Method, got.StatusCode, got.Cookies(), got.body)
-		}
+	if got := s.visit(t, form(token, "")); got.StatusCode != 403 || len(got.Cookies()) > 0 || !strings.Contains(got.body, "This token is for releases") {
+		t.Errorf("%d %v %s", got.StatusCode, got.Cookies(), got.body)
 	}
 }

@@ -51,9 +51,6 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 	return s.handle(routes)
 }
 
-// Cookie returns the value of a cookie for a token.
-func (s *Server) Cookie(id string, until time.Time) string { return s.gate.sessions.cookie(id, until) }
-
 // Local returns where to go on after signing in.
 var Local = local
 

@@ -127,26 +127,3 @@ func editable(r checker.Release) map[string]any {
 	all["assets"] = assets
 	return all
 }
-
-// FuzzCookie tries cookies. None lets in but those that were given out, and these
-// no longer than they say.
-func FuzzCookie(f *testing.F) {
-	ours, now := sessions{[]byte("a key that nobody knows")}, time.Unix(1_795_000_000, 0)
-	given := map[string]string{}
-	for id, until := range map[string]time.Time{"aaaaaaaa": now.Add(time.Hour), "bbbbbbbb": now.Add(-time.Hour), "cccccccc": now} {
-		c := ours.cookie(id, until)
-		if until.After(now) {
-			given[c] = id
-		}
-		f.Add(c)
-		f.Add(strings.Replace(c, ".", "..", 1))
-	}
-	for _, s := range []string{"", ".", "..", "a.9223372036854775808.", "a.1795003600." + strings.Repeat("A", 43), "a.b.c=", "a.1e99.\n"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, cookie string) {
-		if id := ours.read(cookie, now); id != given[cookie] {
-			t.Errorf("%q lets in %q, want %q", cookie, id, given[cookie])
-		}
-	})
-}

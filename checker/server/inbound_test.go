@@ -48,7 +48,7 @@ func (e pausingEditor) EditRelease(ctx context.Context, product, version string,
 }
 
 func (p *pausing) Token(ctx context.Context, id string) (*access.Token, error) {
-	if id == "aaaaaaaa" {
+	if strings.HasPrefix(id, "aaaaaaa") {
 		p.pause()
 	}
 	return p.halves.Token(ctx, id)
@@ -60,15 +60,15 @@ func TestWaitingCallersStay(t *testing.T) {
 	p := &pausing{asked: make(chan struct{}, 10), may: make(chan struct{})}
 	s := newServiceWith(t, serviceOptions{wrap: func(h halves) server.Store { p.halves = h; return p }}, checker.Release{Version: "v1.0.0"})
 	_, token := s.tokenOf(t, access.Release)
-	unknown := "rcr_aaaaaaaa_" + strings.Repeat("a", 52)
+	unknown, another := "rcr_aaaaaaaa_"+strings.Repeat("a", 52), "rcr_aaaaaaab_"+strings.Repeat("a", 52)
 	for _, c := range []struct {
 		line, header, body string
 		want               int
 	}{
 		{"POST /v1/version", "", `{"id":"` + sampleID + `","version":"1.0.0"}`, 200},
 		{"PUT " + ofOPA + "/releases/v1.1.0", "Authorization: Bearer " + token + "\r\nContent-Type: application/json\r\n", `{}`, 201},
-		{"POST /sign-in", "Content-Type: application/x-www-form-urlencoded\r\n", "token=" + unknown, 401},
-		{"GET /metrics", "Authorization: Bearer " + unknown + "\r\n", "", 401},
+		{"POST /sign-in", "Content-Type: application/x-www-form-urlencoded\r\nCookie: relcheck-form=1\r\n", "token=" + unknown, 401},
+		{"GET /metrics", "Authorization: Bearer " + another + "\r\n", "", 401},
 	} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

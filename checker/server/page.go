@@ -100,7 +100,10 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src
 
 // render sends a page.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name, title string, body any) error {
-	who := s.audience(r)
+	who, err := s.identify(r)
+	if err == nil && who != reader && s.session(r) != "" {
+		s.setCookie(w, r, sessionCookie, "", -1) // it has ended
+	}
 	text, err := func() ([]byte, error) {
 		s.drawing <- struct{}{}
 		defer func() { <-s.drawing }() // also after a panic

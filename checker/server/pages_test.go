@@ -30,7 +30,7 @@ func (s *service) paged(t *testing.T, url, encoding string, c credential) reply 
 func TestKeptPagesAreOfOneAudience(t *testing.T) {
 	s := newFleet(t, server.Options{PublicStats: true, PublicThreshold: 10})
 	id, token := s.token(t)
-	until := time.Now().Add(time.Hour)
+	cookie, unknown := s.session(t, id), s.session(t, "aaaaaaaa")
 	const url = "/products/opa?days=28"
 	for round := range 3 {
 		for who, c := range map[string]struct {
@@ -38,9 +38,9 @@ func TestKeptPagesAreOfOneAudience(t *testing.T) {
 			all, signOut bool
 		}{
 			"a program":      {bearer(token), true, false},
-			"a browser":      {withCookie(s.handler.Cookie(id, until)), true, true},
+			"a browser":      {withCookie(cookie), true, true},
 			"anybody":        {credential{}, false, false},
-			"a made-up name": {withCookie(s.handler.Cookie("aaaaaaaa", until)), false, false},
+			"a made-up name": {withCookie(unknown), false, false},
 		} {
 			got := s.paged(t, url, "identity", c.credential)
 			all, signOut, signIn := strings.Contains(got.body, `name="version"`), strings.Contains(got.body, `action="/sign-out"`), strings.Contains(got.body, `href="/sign-in"`)

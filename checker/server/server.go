@@ -70,9 +70,15 @@ type Store interface {
 	// As returns what changes products and releases on behalf of who, the id of a
 	// token.
 	As(who string) Editor
-	// SessionKey returns the random bytes that key cookies, the same for all
-	// servers on one store.
-	SessionKey(ctx context.Context) ([]byte, error)
+	// Link returns the token of a sign-in link, and Session the token of a session.
+	// Either may be revoked, and is nil if the link or session is not valid.
+	Link(ctx context.Context, hash access.Hash) (*access.Token, error)
+	Session(ctx context.Context, hash access.Hash) (*access.Token, error)
+	// UseLink uses up a sign-in link and adds the session that it starts. It reports
+	// false if the link is not valid any more.
+	UseLink(ctx context.Context, hash access.Hash, session access.Grant) (bool, error)
+	AddSession(ctx context.Context, session access.Grant) error
+	EndSession(ctx context.Context, hash access.Hash) error
 }
 
 // Options are what the operator decides. The zero value shows figures to those
@@ -133,7 +139,7 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	s.metrics = newMetrics(s)
 	s.limits = newLimits(s, s.metrics.registry)
 	var err error
-	if s.gate, err = newGate(ctx, store, o.Base); err != nil {
+	if s.gate, err = newGate(store, o.Base); err != nil {
 		return nil, err
 	}
 	return s, s.load(ctx)
@@ -233,9 +239,9 @@ func (s *Server) routes() []route {
 		{"GET /products/{product}/{$}", s.withoutSlash, anyone},
 		{"GET /products/{product}/releases", s.page(s.releasesPage), viewersToo},
 		{"GET /products/{product}/connect", s.page(s.connectPage), anyone},
-		{"GET /sign-in", s.signInByLink, anyone},
-		{"POST /sign-in", s.sameOrigin(s.signInByForm), anyone},
-		{"POST /sign-out", s.sameOrigin(s.signOut), anyone},
+		{"GET /sign-in", s.page(s.askToSignIn), anyone},
+		{"POST /sign-in", s.page(s.signIn), anyone},
+		{"POST /sign-out", s.page(s.signOut), anyone},
 	}
 }
 

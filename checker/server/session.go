@@ -1,209 +1,110 @@
 package server
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
+	"context"
+	"errors"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"relcheck/checker/access"
-	"relcheck/checker/server/inbound"
 )
 
+// The cookies. Browsers accept a name with the prefix __Host- only over TLS and only
+// from the host itself.
 const (
-	// sessionDays is how long a browser stays signed in.
-	sessionDays = 30
-	// maxForm bounds the form by which people sign in, in bytes.
-	maxForm = 16 << 10
+	sessionCookie = "relcheck"      // the secret of the session
+	formCookie    = "relcheck-form" // says that the browser has a sign-in form of this server
+	securePrefix  = "__Host-"
 )
 
-// sessions makes and reads the cookies of those who have signed in. A cookie
-// says which token its owner had and until when that counts, and is keyed with
-// the store's secret: every server on the store knows it as its own.
-type sessions struct{ key []byte }
-
-// cookie returns a cookie's value.
-func (s sessions) cookie(id string, until time.Time) string {
-	says := id + "." + strconv.FormatInt(until.Unix(), 10)
-	return says + "." + base64.RawURLEncoding.EncodeToString(s.sign(says))
-}
-
-func (s sessions) sign(says string) []byte {
-	h := hmac.New(sha256.New, s.key)
-	h.Write([]byte("relcheck session 1\x00" + says))
-	return h.Sum(nil)
-}
-
-// read returns the id of the token that a cookie was given for, or "" when it
-// is not one of ours, or no longer counts.
-func (s sessions) read(cookie string, now time.Time) string {
-	end := strings.LastIndexByte(cookie, '.')
-	if end < 0 {
-		return ""
-	}
-	sum, err := base64.RawURLEncoding.Strict().DecodeString(cookie[end+1:])
-	if err != nil || !hmac.Equal(sum, s.sign(cookie[:end])) {
-		return ""
-	}
-	id, until, _ := strings.Cut(cookie[:end], ".")
-	if at, err := strconv.ParseInt(until, 10, 64); err != nil || now.Unix() >= at {
-		return ""
-	}
-	return id
-}
-
-// What the cookie is called. Browsers take one whose name begins with __Host-
-// over TLS only, and from the host itself only.
-const (
-	plainCookie  = "relcheck"
-	secureCookie = "__Host-relcheck"
-)
-
-// secure tells whether the browser reaches the server over TLS, be it by a proxy.
+// secure reports whether browsers reach the server over TLS, directly or through a
+// proxy.
 func (s *Server) secure(r *http.Request) bool {
 	return r.TLS != nil || strings.HasPrefix(s.options.Base, "https://")
 }
 
-func (s *Server) cookieName(r *http.Request) string {
-	if s.secure(r) {
-		return secureCookie
-	}
-	return plainCookie
+// setCookie sends a cookie that ends after so many seconds; 0 is when the browser
+// ends, and a negative number removes the cookie.
+func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, name, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: s.cookieName(r, name), Value: value, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.secure(r),
+	})
 }
 
-// session returns the id of the token that a request's cookie was given for, or "".
+func (s *Server) cookieName(r *http.Request, name string) string {
+	if s.secure(r) {
+		return securePrefix + name
+	}
+	return name
+}
+
+// session returns the secret of the session that a request has, or "".
 func (s *Server) session(r *http.Request) string {
-	for _, c := range r.CookiesNamed(s.cookieName(r)) {
-		if id := s.gate.sessions.read(c.Value, time.Now()); id != "" {
-			return id
+	for _, c := range r.CookiesNamed(s.cookieName(r, sessionCookie)) {
+		if access.IsSession(c.Value) {
+			return c.Value
 		}
 	}
 	return ""
 }
 
-// setCookie gives the cookie to a browser; one without a value is taken back.
-func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, value string) {
-	c := http.Cookie{
-		Name: s.cookieName(r), Value: value, Path: "/", MaxAge: sessionDays * 24 * 60 * 60,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.secure(r),
+// signedInBy returns the token of a request's session, or nil if it has no valid one.
+func (s *Server) signedInBy(r *http.Request) (*access.Token, error) {
+	text := s.session(r)
+	if text == "" {
+		return nil, nil
 	}
-	if value == "" {
-		c.MaxAge = -1
+	hash := access.HashOf(text)
+	t, fresh := s.gate.sessions.last(hash)
+	var err error
+	if !fresh { // so that the requests of one page are one attempt
+		t, err = s.try(r, t != nil, func(ctx context.Context) (*access.Token, error) {
+			return s.gate.sessions.get(ctx, hash)
+		})
 	}
-	http.SetCookie(w, &c)
+	f := (*failure)(nil)
+	switch {
+	case errors.As(err, &f) && f.status == http.StatusTooManyRequests:
+		return nil, nil
+	case err != nil || t == nil || !t.Allows(access.Read):
+		return nil, err
+	}
+	s.gate.uses.note(t, time.Now())
+	return t, nil
 }
 
-// signInByLink answers GET /sign-in: with a token it signs in, else it shows
-// the form.
-func (s *Server) signInByLink(w http.ResponseWriter, r *http.Request) error {
-	private(w.Header())
-	q := r.URL.Query()
-	if text := q.Get("token"); text != "" && r.Method == http.MethodGet {
-		return s.signIn(w, r, text, local(q.Get("next")))
-	}
-	if s.audience(r) == reader {
-		http.Redirect(w, r, local(q.Get("next")), http.StatusSeeOther)
-		return nil
-	}
-	return s.signInPage(w, r, http.StatusOK)
-}
-
-// signInByForm answers POST /sign-in. The field may hold the whole link.
-func (s *Server) signInByForm(w http.ResponseWriter, r *http.Request) error {
-	private(w.Header())
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		return fail(http.StatusBadRequest, "invalid_form", "", "the form cannot be read; send the field token")
-	}
-	inbound.Received(r.Context())
-	text := r.PostForm.Get("token")
-	text = text[strings.LastIndexByte(text, '=')+1:]
-	return s.signIn(w, r, text, local(r.PostForm.Get("next")))
-}
-
-func (s *Server) signIn(w http.ResponseWriter, r *http.Request, text, next string) error {
-	t, err := s.verify(r, text)
-	if err == nil && !t.Allows(access.Read) {
-		err = tooSmall(t, access.Read)
+// startSession signs a browser in by a token, or by the sign-in link if there is one.
+// A session that the browser had ends.
+func (s *Server) startSession(w http.ResponseWriter, r *http.Request, t *access.Token, link string) error {
+	// The session is stored even if the client closes the connection.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	defer cancel()
+	session, text := access.NewSession(t.ID, time.Now())
+	var err error
+	if link == "" {
+		err = s.store.AddSession(ctx, session)
+	} else if used, e := s.store.UseLink(ctx, access.HashOf(link), session); e == nil && !used {
+		return invalidLink()
+	} else {
+		err = e
 	}
 	if err != nil {
-		return s.refuse(w, r, err)
+		return s.unchecked(err)
 	}
-	s.setCookie(w, r, s.gate.sessions.cookie(t.ID, time.Now().AddDate(0, 0, sessionDays)))
-	if fromElsewhere(r) { // a redirect would be followed without the cookie, for it is strict
-		w.Header().Set("Refresh", "0; url="+next)
-		return s.render(w, r, http.StatusOK, "signedin", "Signed in", signInData{Next: next})
+	s.gate.uses.note(t, time.Now())
+	if old := s.session(r); old != "" {
+		s.endSession(ctx, old) // an error leaves it until it expires
 	}
-	http.Redirect(w, r, next, http.StatusSeeOther)
+	s.setCookie(w, r, sessionCookie, text, int(access.SessionLifetime.Seconds()))
 	return nil
 }
 
-// signOut answers POST /sign-out.
-func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
-	private(w.Header())
-	s.setCookie(w, r, "")
-	http.Redirect(w, r, "/", http.StatusSeeOther)
-	return nil
-}
-
-// fromElsewhere tells whether a browser follows a link on a page of another
-// site. It then sends no strict cookies, and none either where it is redirected to.
-func fromElsewhere(r *http.Request) bool {
-	if r.Method != http.MethodGet {
-		return false
-	}
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" { // over TLS and on loopback
-		return site != "same-origin" && site != "none"
-	}
-	from, err := url.Parse(r.Referer())
-	return err == nil && from.Host != "" && from.Host != r.Host
-}
-
-// local returns where to go on after signing in: next if that is a place on this
-// server, whichever way a browser may read it, or else the root.
-func local(next string) string {
-	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || strings.ContainsRune(next, '\\') ||
-		!strings.HasPrefix(next, "/") || strings.HasPrefix(u.Path, "//") || u.Path == "/sign-in" || u.Path == "/sign-out" {
-		return "/"
-	}
-	return u.RequestURI()
-}
-
-// signInData is what the page on which people sign in is made from.
-type signInData struct {
-	Message string
-	Next    string // where to go on
-}
-
-// signInPage shows the page on which people sign in, with what is wrong if the
-// status tells so.
-func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, status int) error {
-	page, given := signInData{Next: "/"}, r.URL.Path == "/sign-in"
-	switch {
-	case given:
-		page.Next = local(r.FormValue("next"))
-	case r.Method == http.MethodGet:
-		page.Next = local(r.URL.RequestURI())
-	}
-	switch {
-	case status == http.StatusUnauthorized && given:
-		page.Message = "This token is not valid, or was revoked."
-	case status == http.StatusForbidden:
-		page.Message = "This token is for releases, and lets see no figures."
-	case status == http.StatusTooManyRequests:
-		page.Message = "Too many tokens from your address were not valid. Try again in a minute."
-	case status == http.StatusServiceUnavailable:
-		page.Message = "The token cannot be looked up just now. Try again soon."
-	}
-	if status == http.StatusUnauthorized && !given && fromElsewhere(r) {
-		// Who follows a link from elsewhere may be signed in all the same: the
-		// cookie comes with what this page asks for.
-		w.Header().Set("Refresh", "0; url=/sign-in?next="+url.QueryEscape(page.Next))
-	}
-	return s.render(w, r, status, "signin", "Sign in", page)
+// endSession ends a session on all servers, at once on this one.
+func (s *Server) endSession(ctx context.Context, text string) error {
+	hash := access.HashOf(text)
+	err := s.store.EndSession(ctx, hash)
+	s.gate.sessions.forget(hash)
+	return err
 }

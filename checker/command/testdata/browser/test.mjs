@@ -1,5 +1,6 @@
 // Drives Chromium through the pages: node test.mjs MODULES SCREENSHOTS, and on
-// standard input {"full", "empty", "odd", "public": {"base", "link"}, "below", "affected"}.
+// standard input {"full", "empty", "odd", "public": {"base", "link"}, "secure", "spares", "below", "affected"}:
+// link signs in once, spares are more links to full, and the base URL of secure is https.
 // It prints a line for each thing that does not hold, and ends with status 1 then.
 import { createRequire } from "node:module";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -19,17 +20,41 @@ function check(holds, what) {
   console.log("wrong:", what);
 }
 
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"], timeout: 120000 });
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--host-resolver-rules=MAP relcheck.test 127.0.0.1"], timeout: 120000 });
+
+// confirm signs in by a link.
+async function confirm(page, link) {
+  await page.goto(link);
+  await page.click("main button");
+  await page.waitForURL((url) => url.pathname === "/");
+}
+
+// signedIn returns what a browser holds that has signed in to a server. A link works
+// once, and signing out would end the session of all windows.
+const states = new Map();
+function signedIn(server) {
+  if (!server.link) return undefined;
+  if (!states.has(server)) {
+    states.set(server, (async () => {
+      const context = await browser.newContext();
+      await confirm(await context.newPage(), server.link);
+      const state = await context.storageState();
+      await context.close();
+      return state;
+    })());
+  }
+  return states.get(server);
+}
 
 // visit opens a window that tells of all that must not be.
 async function visit(server, options, work) {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
+  const storageState = await signedIn(server);
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, storageState, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(60000); // on a machine that has much to do
-  page.on("request", (r) => check(r.url().startsWith(server.base + "/"), `a request leaves the origin: ${r.url()}`));
+  page.on("request", (r) => check(r.url().startsWith(server.base), `a request leaves the origin: ${r.url()}`));
   page.on("pageerror", (e) => check(false, `a script fails on ${page.url()}: ${e.message}`));
-  page.on("console", (m) => check(m.type() !== "error" || /40[014]/.test(m.text()), `on ${page.url()} the browser says: ${m.text()}`));
-  if (server.link) await page.goto(server.link);
+  page.on("console", (m) => check(m.type() !== "error" || /40[0134]/.test(m.text()), `on ${page.url()} the browser says: ${m.text()}`));
   try {
     await work(page);
   } catch (e) {
@@ -117,10 +142,68 @@ await visit({ base: given.full.base }, {}, async (page) => {
   await page.goto(given.full.base + "/products/opa");
   check((await page.locator("input[name=token]").count()) === 1, "without a token there is no form to sign in");
   check((await page.locator("svg.area").count()) === 0, "without a token there are charts");
-  await page.fill("input[name=token]", given.full.link);
+  await page.fill("input[name=token]", given.spares[0]);
   await page.click("main button");
   await page.waitForSelector("svg.area");
   check(page.url() === given.full.base + "/products/opa", `after signing in the page is ${page.url()}`);
+  const copy = await page.context().cookies();
+  await page.click("text=Sign out");
+  await page.waitForURL(given.full.base + "/");
+  await page.context().addCookies(copy);
+  await page.goto(given.full.base + "/products/opa");
+  check((await page.locator("svg.area").count()) === 0, "a copied cookie outlives signing out");
+  await page.goto(given.spares[0]);
+  check(/not valid/.test(await text(page, ".problem")), "a link signs in twice");
+});
+
+// confirmed looks at the page that a link opens, which names what it signs in to.
+async function confirmed(page, name) {
+  for (const width of [375, 1440]) {
+    await page.setViewportSize({ width, height: 900 });
+    await fits(page, `${name}-${width}`);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme });
+      await picture(page, `${name}-${width}-${colorScheme}`);
+      await accessible(page, `${name}-${width}-${colorScheme}`);
+    }
+  }
+}
+
+// A link asks before it signs in, also one on a page of another site.
+await visit({ base: "http://" }, { javaScriptEnabled: false }, async (page) => {
+  await page.route("http://elsewhere.test/", (route) => route.fulfill({ contentType: "text/html", body: `<a href="${given.spares[1]}">link</a>` }));
+  await page.goto("http://elsewhere.test/");
+  await page.click("a");
+  await page.waitForSelector("h1");
+  check((await page.locator("form[action='/sign-out']").count()) === 0, "a link on another site signs in");
+  check((await text(page, "main")).includes(given.full.base), "the page that a link opens does not name the service");
+  await page.click("main button");
+  await page.waitForURL(given.full.base + "/");
+  check((await page.locator("form[action='/sign-out']").count()) === 1, "a link on another site does not sign in when it is confirmed");
+});
+
+// Over plain HTTP, browsers tell a server less of where a form comes from. A base URL
+// that is https makes them drop the cookies, which the page explains.
+function plain(base, link) {
+  const { pathname, search } = new URL(link);
+  return "http://relcheck.test:" + new URL(base).port + pathname + search;
+}
+await visit({ base: "http://relcheck.test" }, {}, async (page) => {
+  await page.goto(plain(given.full.base, given.spares[2]));
+  await confirmed(page, "confirm");
+  await page.click("main button");
+  await page.waitForURL((url) => url.pathname === "/");
+  check((await page.locator("form[action='/sign-out']").count()) === 1, "over plain HTTP a link does not sign in");
+  await page.click("text=Sign out");
+  await page.waitForSelector("text=Sign in");
+  check((await page.context().cookies()).every((c) => c.name !== "relcheck"), "over plain HTTP one cannot sign out");
+  await page.goto(plain(given.secure.base, given.secure.link));
+  await confirmed(page, "confirm-plain");
+  for (let i = 0; i < 2; i++) {
+    await page.click("main button");
+    await page.waitForSelector(".problem:has-text('plain HTTP')");
+    check((await page.getAttribute(".problem a", "href")).startsWith(given.secure.link), "the page does not lead to HTTPS");
+  }
 });
 
 // Range and filters change what is shown, stand in the address, and go back.
@@ -238,14 +321,6 @@ await visit(given.full, {}, async (page) => {
   check(csv.startsWith("version,") && csv.trim().split(/\r?\n/).length === rows + 1, `the CSV of ${rows} versions is ${csv.slice(0, 200)}`);
   const json = await page.evaluate(async (url) => (await fetch(url)).json(), await page.locator("#versions a", { hasText: "JSON" }).getAttribute("href"));
   check(json.rows?.length === rows, `the JSON of ${rows} versions is ${JSON.stringify(json).slice(0, 200)}`);
-});
-
-// Signing out ends it.
-await visit(given.full, {}, async (page) => {
-  await page.goto(given.full.base + "/");
-  await page.click("text=Sign out");
-  await page.goto(given.full.base + "/products/opa");
-  check((await page.locator("svg.area").count()) === 0, "who has signed out sees charts");
 });
 
 // On paper all figures are there, and no forms.

@@ -1,0 +1,211 @@
+package db_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"relcheck/checker/access"
+	"relcheck/db"
+)
+
+// tokenFor adds a token to a store.
+func tokenFor(t *testing.T, s *db.Store) access.Token {
+	t.Helper()
+	k, _ := access.New("test", access.Read, time.Now())
+	if err := s.AddToken(context.Background(), k); err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// foundBy returns the ID of the token that a lookup returns, or "".
+func foundBy(t *testing.T, look func(context.Context, access.Hash) (*access.Token, error), hash access.Hash) string {
+	t.Helper()
+	k, err := look(context.Background(), hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k == nil || !k.Valid() {
+		return ""
+	}
+	return k.ID
+}
+
+// A link can be used once, until it expires or its token is revoked.
+func signInLinks(t *testing.T, name string) {
+	ctx := context.Background()
+	s, now := open(t, name), time.Now()
+	k, other := tokenFor(t, s), tokenFor(t, s)
+	link, _ := access.NewLink(k.ID, now)
+	revoked, _ := access.NewLink(other.ID, now)
+	expired, _ := access.NewLink(k.ID, now.Add(-access.LinkLifetime))
+	unknown, _ := access.NewLink(k.ID, now)
+	for _, g := range []access.Grant{link, revoked, expired} {
+		if err := s.AddLink(ctx, g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.RevokeToken(ctx, other.ID, now); err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		link  access.Grant
+		valid bool
+	}{"a link": {link, true}, "of a revoked token": {revoked, false}, "expired": {expired, false}, "unknown": {unknown, false}} {
+		want := ""
+		if c.valid {
+			want = k.ID
+		}
+		if got := foundBy(t, s.Link, c.link.Hash); got != want {
+			t.Errorf("%s: leads to token %q, want %q", what, got, want)
+		}
+		for try, want := range []bool{c.valid, false} {
+			session, _ := access.NewSession(c.link.Token, now)
+			if used, err := s.UseLink(ctx, c.link.Hash, session); used != want || err != nil {
+				t.Errorf("%s, use %d: %v, %v", what, try+1, used, err)
+			}
+			if got := foundBy(t, s.Session, session.Hash); (got == c.link.Token) != want {
+				t.Errorf("%s, use %d: its session has token %q", what, try+1, got)
+			}
+		}
+	}
+	if got := dumpOf(t, name, []string{"link"})["link"]; len(got) != 1 {
+		t.Errorf("the links after their use and a revocation are %v, want the expired one", got)
+	}
+}
+
+// Of several browsers that use one link at the same time, one is signed in.
+func linkUsedAtOnce(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	link, _ := access.NewLink(tokenFor(t, s).ID, time.Now())
+	if err := s.AddLink(ctx, link); err != nil {
+		t.Fatal(err)
+	}
+	var used atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		own := open(t, name)
+		wg.Go(func() {
+			session, _ := access.NewSession(link.Token, time.Now())
+			ok, err := own.UseLink(ctx, link.Hash, session)
+			if err != nil {
+				t.Error(err)
+			}
+			if ok {
+				used.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if got := dumpOf(t, name, []string{"session"})["session"]; used.Load() != 1 || len(got) != 1 {
+		t.Errorf("a link was used %d times, for the sessions %v", used.Load(), got)
+	}
+}
+
+// A session ends by signing out, by the revocation of its token, and by its time.
+func sessions(t *testing.T, name string) {
+	ctx := context.Background()
+	s, now := open(t, name), time.Now()
+	k, other := tokenFor(t, s), tokenFor(t, s)
+	all := map[string]access.Grant{}
+	for what, c := range map[string]struct {
+		token string
+		at    time.Time
+	}{"kept": {k.ID, now}, "signed out": {k.ID, now}, "revoked": {other.ID, now}, "expired": {k.ID, now.Add(-access.SessionLifetime)}} {
+		g, _ := access.NewSession(c.token, c.at)
+		if err := s.AddSession(ctx, g); err != nil {
+			t.Fatal(err)
+		}
+		all[what] = g
+		if got := foundBy(t, s.Session, g.Hash); (got == c.token) != (what != "expired") {
+			t.Errorf("%s: at first it has token %q", what, got)
+		}
+	}
+	for range 2 {
+		if err := s.EndSession(ctx, all["signed out"].Hash); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.RevokeToken(ctx, other.ID, now); err != nil {
+		t.Error(err)
+	}
+	for what, g := range all {
+		if got := foundBy(t, s.Session, g.Hash); (got == k.ID) != (what == "kept") {
+			t.Errorf("%s: in the end it has token %q", what, got)
+		}
+	}
+	if got := len(dumpOf(t, name, []string{"session"})["session"]); got != 2 {
+		t.Errorf("%d sessions are stored, want the kept and the expired one", got)
+	}
+	if err := s.SweepAt(ctx, db.Retention{}, now); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(dumpOf(t, name, []string{"session"})["session"]); got != 1 {
+		t.Errorf("%d sessions are stored after maintenance, want the kept one", got)
+	}
+}
+
+// However many sessions and links are made, the store keeps the newest hundred of
+// each token.
+func grantsAreBounded(t *testing.T, name string) {
+	const more, most = 110, 100
+	ctx := context.Background()
+	s, now := open(t, name), time.Now()
+	k, other := tokenFor(t, s), tokenFor(t, s)
+	one, _ := access.NewSession(other.ID, now.Add(-time.Hour))
+	if err := s.AddSession(ctx, one); err != nil {
+		t.Fatal(err)
+	}
+	var made []access.Grant
+	for i := range more {
+		at := now.Add(time.Duration(i-more) * time.Second)
+		session, _ := access.NewSession(k.ID, at)
+		link, _ := access.NewLink(k.ID, at)
+		if err := s.AddLink(ctx, link); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.AddSession(ctx, session); err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, session)
+	}
+	for i, g := range made {
+		if got := foundBy(t, s.Session, g.Hash); (got == k.ID) != (i >= more-most) {
+			t.Errorf("session %d of %d has token %q", i+1, more, got)
+		}
+	}
+	if got := foundBy(t, s.Session, one.Hash); got != other.ID {
+		t.Error("the sessions of one token have ended the session of another one")
+	}
+	d := raw(t, name)
+	defer d.Close()
+	var links, n, least int64
+	err := d.QueryRow("SELECT (SELECT count(*) FROM link), (SELECT count(*) FROM session)").Scan(&links, &n)
+	if links != most || n != most+1 || err != nil {
+		t.Errorf("%d links and %d sessions are stored, %v", links, n, err)
+	}
+	tx, err := d.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10_050 {
+		if _, err := tx.Exec("INSERT INTO session VALUES ($1, 'none', $2)", fmt.Appendf(nil, "%032d", i), i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	session, _ := access.NewSession(other.ID, now)
+	if err := s.AddSession(ctx, session); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.QueryRow("SELECT count(*), min(expires) FROM session").Scan(&n, &least); err != nil || n != 10_000 || least < 100 {
+		t.Errorf("of all tokens %d sessions are stored, the oldest until %d, %v", n, least, err)
+	}
+}
