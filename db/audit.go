@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"relcheck/checker/printable"
 )
 
 // Who changes something, other than those who have a token.
@@ -66,6 +68,7 @@ func (s *Store) Audit(ctx context.Context, product string, since time.Time) ([]A
 		var at int64
 		err = rows.Scan(&at, &a.Who, &a.Action, &a.Product, &a.Detail)
 		a.At = time.Unix(at, 0).UTC()
+		a.Who, a.Product, a.Detail = printable.Clean(a.Who), printable.Clean(a.Product), printable.Clean(a.Detail)
 		return a, err
 	}, "SELECT at, who, action, product, detail FROM audit WHERE at >= $1 AND ($2 = '' OR product = $2) ORDER BY id DESC", since.Unix(), product)
 	return all, s.explain(err)

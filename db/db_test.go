@@ -51,6 +51,7 @@ var conformance = []struct {
 	{"RetractedIsWithdrawn", retractedIsWithdrawn},
 	{"PutReleasesAllOrNone", putReleasesAllOrNone},
 	{"Products", products},
+	{"StoredTextIsCleaned", storedTextIsCleaned},
 	{"RemoveProductWithReports", removeProductWithReports},
 	{"Tokens", tokens},
 	{"FirstTokenAtOnce", firstTokenAtOnce},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/printable"
 )
 
 // presets are the products of a new store.
@@ -246,6 +247,9 @@ func checkFree(ctx context.Context, tx *sql.Tx, p checker.Product, added bool) e
 func products(ctx context.Context, q querier) ([]product, error) {
 	all, err := query(ctx, q, func(rows *sql.Rows) (p product, err error) {
 		err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
+		if err == nil {
+			p.cleanTitle()
+		}
 		return p, err
 	}, "SELECT id, name, title, repo, module, download, notes FROM product WHERE name IS NOT NULL")
 	slices.SortFunc(all, func(a, b product) int { return strings.Compare(a.Name, b.Name) })
@@ -269,7 +273,18 @@ func productNamed(ctx context.Context, q querier, name string) (p product, err e
 	if errors.Is(err, sql.ErrNoRows) {
 		err = noProduct(name)
 	}
+	if err == nil {
+		p.cleanTitle()
+	}
 	return p, err
+}
+
+// cleanTitle removes from a title what cannot be shown. Older builds of relcheck
+// stored such titles.
+func (p *product) cleanTitle() {
+	if p.Title = printable.Clean(p.Title); p.Title == "" {
+		p.Title = p.Name
+	}
 }
 
 // changedOne returns missing when a statement that should change one row changed none.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/printable"
 )
 
 // Change tells what storing some releases came to.
@@ -206,6 +207,7 @@ func releases(ctx context.Context, q querier, product int64, version string) ([]
 func scanRelease(rows *sql.Rows) (r checker.Release, err error) {
 	var date sql.NullInt64
 	err = rows.Scan(&r.Version, &r.Notes, &date, &r.Prerelease, &r.Retracted, &r.Withdrawn)
+	r.Retracted = printable.Clean(r.Retracted)
 	if date.Valid {
 		r.Date = time.Unix(date.Int64, 0).UTC()
 	}

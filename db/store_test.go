@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"relcheck/checker"
+	"relcheck/checker/access"
+	"relcheck/checker/edit"
 	"relcheck/db"
 )
 
@@ -29,11 +31,60 @@ func newStoreHasPresets(t *testing.T, name string) {
 		t.Errorf("a new store has products %v", products)
 	}
 	for _, p := range products {
-		for _, template := range []string{p.Download, p.Notes} {
-			if template != "" && checker.CheckTemplate(template) != nil {
-				t.Errorf("product %s: template %q is not valid", p.Name, template)
-			}
+		if err := edit.CheckProduct(p); err != nil {
+			t.Errorf("product %s: %v", p.Name, err)
 		}
+	}
+}
+
+// storedTextIsCleaned reads text that an older relcheck let in. Nobody gets to see
+// what hides in it, and a change of something else does not fail because of it.
+func storedTextIsCleaned(t *testing.T, name string) {
+	s, ctx := open(t, name), t.Context()
+	const hostile, clean = "\u202ea\x1b[31mb\u200bc\u2028d", "a [31mbc d"
+	k, _ := access.New(hostile, access.Read, time.Now())
+	err := errors.Join(
+		s.AddProduct(ctx, checker.Product{Name: "app", Title: hostile}),
+		s.AddProduct(ctx, checker.Product{Name: "hidden", Title: "\u200b"}),
+		s.AddToken(ctx, k))
+	if err == nil {
+		_, err = s.PutReleases(ctx, "app", []checker.Release{{Version: "v1.0.0", Retracted: hostile}}, nil)
+	}
+	if err == nil {
+		_, err = raw(t, name).Exec("UPDATE audit SET detail = $1", hostile)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalog, err := s.Catalog(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	titles := map[string]string{}
+	for _, p := range catalog.Products {
+		titles[p.Name] = p.Title
+	}
+	app, err1 := s.Product(ctx, "app")
+	releases, err2 := s.Releases(ctx, "app")
+	tokens, err3 := s.Tokens(ctx)
+	token, err4 := s.Token(ctx, k.ID)
+	audit, err5 := s.Audit(ctx, "", time.Time{})
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		t.Fatal(err)
+	}
+	for what, got := range map[string]string{
+		"title in the catalog": titles["app"], "title": app.Title, "retraction": releases[0].Retracted,
+		"token in the list": tokens[0].Name, "token": token.Name, "audit log": audit[0].Detail,
+	} {
+		if got != clean {
+			t.Errorf("%s: got %q, want %q", what, got, clean)
+		}
+	}
+	if titles["hidden"] != "hidden" {
+		t.Errorf("a title of which nothing can be shown is %q, want the name", titles["hidden"])
+	}
+	if p, _, err := s.EditProduct(ctx, "app", edit.Product{"repo": "me/app"}); err != nil || p.Title != clean {
+		t.Errorf("EditProduct: %+v, %v", p, err)
 	}
 }
 

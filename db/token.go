@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker/access"
+	"relcheck/checker/printable"
 )
 
 const tokenColumns = "id, name, scope, hash, created, used, revoked"
@@ -105,6 +106,7 @@ func scanToken(rows *sql.Rows) (t access.Token, err error) {
 	if err := rows.Scan(&t.ID, &t.Name, &t.Scope, &hash, &created, &used, &revoked); err != nil {
 		return t, err
 	}
+	t.Name = printable.Clean(t.Name)
 	if copy(t.Hash[:], hash) != len(t.Hash) || len(hash) != len(t.Hash) {
 		return t, fmt.Errorf("token %s: its hash has %d bytes", t.ID, len(hash))
 	}

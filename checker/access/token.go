@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"relcheck/checker/printable"
 )
 
 // Scope is what a token lets do.
@@ -38,6 +40,9 @@ type Token struct {
 	Used    time.Time // when it was last used, to the hour; zero if never
 	Revoked time.Time // zero while it is valid
 }
+
+// maxName is the length of the longest name, in characters.
+const maxName = 100
 
 const (
 	prefix      = "rcr_"
@@ -102,9 +107,5 @@ func (t *Token) Allows(s Scope) bool {
 	return t.Valid() && (t.Scope == s || t.Scope == Admin) && slices.Contains(Scopes, s)
 }
 
-// ValidName reports whether a token can have this name: 1 to 100 bytes that can
-// be printed.
-func ValidName(name string) bool {
-	unprintable := func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
-	return strings.TrimSpace(name) != "" && len(name) <= 100 && !strings.ContainsFunc(name, unprintable)
-}
+// CheckName returns an error unless a token can have this name.
+func CheckName(name string) error { return printable.CheckLabel(name, maxName) }

@@ -70,14 +70,14 @@ func TestID(t *testing.T) {
 	}
 }
 
-func TestValidName(t *testing.T) {
+func TestCheckName(t *testing.T) {
 	for name, want := range map[string]bool{
-		"grafana": true, "Zoë's laptop": true, strings.Repeat("a", 100): true,
+		"grafana": true, "Zoë's laptop": true, strings.Repeat("界", 100): true,
 		"": false, "  ": false, strings.Repeat("a", 101): false,
-		"a\nb": false, "\x1b[31m": false, "a\u202eb": false, "\xff": false,
+		"a\nb": false, "\x1b[31m": false, "a\u202eb": false, "a\u200bb": false, "a\u2028b": false, "\xff": false,
 	} {
-		if access.ValidName(name) != want {
-			t.Errorf("%q: valid is %v", name, !want)
+		if err := access.CheckName(name); (err == nil) != want {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }

@@ -2,8 +2,6 @@ package command
 
 import (
 	"encoding/json"
-	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,12 +45,11 @@ server by itself. Times are in UTC.`,
 }
 
 func printAudit(streams IO, all []db.Audited) error {
-	t := tabwriter.NewWriter(streams.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "WHEN\tWHO\tACTION\tPRODUCT\tDETAIL")
+	c := newColumns(streams.Out, "WHEN", "WHO", "ACTION", "PRODUCT", "DETAIL")
 	for _, a := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", a.At.Format(time.DateTime), a.Who, a.Action, dash(a.Product), dash(a.Detail))
+		c.row(a.At.Format(time.DateTime), a.Who, a.Action, a.Product, a.Detail)
 	}
-	return t.Flush()
+	return c.flush()
 }
 
 // audited is a line of the audit log for programs.

@@ -86,7 +86,7 @@ func Run(ctx context.Context, args []string, streams IO) int {
 		status = statusMisused
 	}
 	if text := inWords(err); text != "" {
-		fmt.Fprintf(streams.Err, "relcheck: %s\n", strings.ReplaceAll(text, "\n", "; "))
+		fmt.Fprintf(streams.Err, "relcheck: %s\n", masked(strings.ReplaceAll(text, "\n", "; ")))
 		if status == statusMisused {
 			fmt.Fprintf(streams.Err, "Run '%s --help' to see how it is used.\n", cmd.CommandPath())
 		}

@@ -91,7 +91,7 @@ func (d *doctor) tell(f db.Finding) {
 	}
 	mark := marks[f.State]
 	head := d.styled(newText(mark.word).padded(wide+gap, false), mark.as).plus(newText(f.Check).padded(check+gap, false))
-	lines := []string{printable(f.Text)}
+	lines := []string{masked(f.Text)}
 	if d.fancy {
 		lines = wrap(lines[0], d.screen.width-head.width)
 	}

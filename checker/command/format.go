@@ -5,7 +5,7 @@ import "relcheck/checker/stats"
 // show writes a value of a table for people. Text may come from anybody.
 func show(k stats.Kind, value any) string {
 	if text, ok := value.(string); ok {
-		return printable(text)
+		return masked(text)
 	}
 	return stats.Show(k, value)
 }

@@ -81,7 +81,7 @@ func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
 	if !s.fancy {
 		return s.rows(t, 0)
 	}
-	title := s.styled(newText(printable(v.Product.Title)+": "+t.Title), bold)
+	title := s.styled(newText(masked(v.Product.Title)+": "+t.Title), bold)
 	b = append(b, title.plus(s.styled(newText("  "+asked(v.Query)), faint)), text{})
 	if says := v.Query.Answer(t, show).Text; says != "" {
 		b = append(append(b, plain(wrap(says, s.width)...)...), text{})
@@ -92,7 +92,7 @@ func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
 		b = append(b, s.rows(t, s.width)...)
 	}
 	b = append(b, text{})
-	for _, line := range wrap(printable(t.Note), s.width) {
+	for _, line := range wrap(masked(t.Note), s.width) {
 		b = append(b, s.styled(newText(line), faint))
 	}
 	return b
@@ -103,7 +103,7 @@ func asked(q stats.Query) string {
 	text := q.From.String() + " to " + q.To.String()
 	for _, only := range []string{q.Version, q.OS, q.Arch} {
 		if only != "" {
-			text += ", " + printable(only)
+			text += ", " + masked(only)
 		}
 	}
 	return text

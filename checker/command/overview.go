@@ -64,10 +64,10 @@ func checksOf(v *stats.View) (n int64) {
 
 // title says what is shown, and of when.
 func (s *screen) title(v *stats.View) block {
-	line := s.styled(newText(printable(v.Product.Title)), bold).plus(s.styled(newText("  "+asked(v.Query)), faint))
+	line := s.styled(newText(masked(v.Product.Title)), bold).plus(s.styled(newText("  "+asked(v.Query)), faint))
 	asOf := "no release is known yet: relcheck release sync, import or add " + v.Product.Name
 	if v.Latest != "" {
-		asOf = "latest release " + printable(v.Latest)
+		asOf = "latest release " + masked(v.Latest)
 	}
 	if !v.AsOf.IsZero() {
 		asOf += ", last report " + v.AsOf.UTC().Format(time.DateOnly+" 15:04") + " UTC"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -123,25 +122,16 @@ func productList(streams IO) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				t := tabwriter.NewWriter(streams.Out, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(t, "NAME\tTITLE\tREPOSITORY\tMODULE")
+				c := newColumns(streams.Out, "NAME", "TITLE", "REPOSITORY", "MODULE")
 				for _, p := range products {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", p.Name, p.Title, dash(p.Repo), dash(p.Module))
+					c.row(p.Name, p.Title, p.Repo, p.Module)
 				}
-				return t.Flush()
+				return c.flush()
 			})
 		},
 	}
 	dbFlag(c, &path)
 	return c
-}
-
-// dash stands for what is empty, so that columns can be told apart.
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 func productRemove(streams IO) *cobra.Command {

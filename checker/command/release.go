@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,16 +136,15 @@ func printReleases(streams IO, product string, releases []checker.Release) error
 	}
 	slices.SortFunc(releases, func(a, b checker.Release) int { return checker.Compare(b.Version, a.Version) })
 	latest := slices.IndexFunc(releases, func(r checker.Release) bool { return !r.Withdrawn && !r.Prerelease })
-	t := tabwriter.NewWriter(streams.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "VERSION\tDATE\tASSETS\tSTATE")
+	c := newColumns(streams.Out, "VERSION", "DATE", "ASSETS", "STATE")
 	for i, r := range releases {
 		date := ""
 		if !r.Date.IsZero() {
 			date = r.Date.UTC().Format(time.DateOnly)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", r.Version, dash(date), len(r.Assets), state(r, i == latest))
+		c.row(r.Version, date, strconv.Itoa(len(r.Assets)), state(r, i == latest))
 	}
-	return t.Flush()
+	return c.flush()
 }
 
 // state says in words what a release is to callers.
@@ -160,7 +159,7 @@ func state(r checker.Release, latest bool) string {
 	case r.Prerelease:
 		return "pre-release"
 	}
-	return "-"
+	return ""
 }
 
 func releaseWithdraw(streams IO) *cobra.Command {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"relcheck/checker/printable"
 )
 
 const (
@@ -149,16 +151,9 @@ func columnsOf(values []float64, lines int) (b block) {
 	return b
 }
 
-// printable replaces what a terminal could take for a command, and what would
-// turn the direction of the text.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}
+// masked hides what a terminal could take for a command, and what hides text
+// or changes its order.
+func masked(s string) string { return printable.Mask(s, unicode.ReplacementChar) }
 
 // wrap breaks a text into lines at its spaces.
 func wrap(s string, width int) (lines []string) {

@@ -82,7 +82,7 @@ func (o *outcome) view() *stats.View {
 
 func (o *outcome) print(w io.Writer) error {
 	s, v := newScreen(w), o.view()
-	s.print(plain(fmt.Sprintf("%s requests to %s in %.1f s: %s a second", stats.ShowNumber(o.Sent), printable(o.url), o.Elapsed.Seconds(),
+	s.print(plain(fmt.Sprintf("%s requests to %s in %.1f s: %s a second", stats.ShowNumber(o.Sent), masked(o.url), o.Elapsed.Seconds(),
 		stats.ShowNumber(int64(math.Round(float64(o.Sent)/max(1e-3, o.Elapsed.Seconds()))))), ""))
 	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
 	if o.Recorded > 0 {

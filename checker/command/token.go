@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,8 +66,8 @@ page that signs in. Its scope is what it allows:
 }
 
 func checkTokenName(name string) error {
-	if !access.ValidName(name) {
-		return misused("%q cannot be a token's name: give 1 to 100 bytes of text", name)
+	if err := access.CheckName(name); err != nil {
+		return misused("%q cannot be a token's name: %v", name, err)
 	}
 	return nil
 }
@@ -185,13 +184,11 @@ func tokenList(streams IO) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				t := tabwriter.NewWriter(streams.Out, 0, 0, 2, ' ', 0)
-				fmt.Fprintln(t, "ID\tNAME\tSCOPE\tCREATED\tUSED\tSTATE")
+				c := newColumns(streams.Out, "ID", "NAME", "SCOPE", "CREATED", "USED", "STATE")
 				for _, k := range tokens {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.Scope,
-						k.Created.Format(time.DateOnly), usedAt(k), tokenState(k))
+					c.row(k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), usedAt(k), tokenState(k))
 				}
-				return t.Flush()
+				return c.flush()
 			})
 		},
 	}
@@ -202,7 +199,7 @@ func tokenList(streams IO) *cobra.Command {
 // usedAt is the hour in which a token was last used, in UTC.
 func usedAt(t access.Token) string {
 	if t.Used.IsZero() {
-		return "-"
+		return ""
 	}
 	return t.Used.Format("2006-01-02 15h")
 }

@@ -9,7 +9,8 @@ import (
 	"net/http/httputil"
 	"strconv"
 	"strings"
-	"unicode"
+
+	"relcheck/checker/printable"
 )
 
 const (
@@ -131,7 +132,7 @@ func (a *answer) readBody(r *bufio.Reader, body framing) error {
 		if err != nil {
 			return err
 		}
-		a.text = oneLine(string(text))
+		a.text = printable.Clean(string(text))
 	}
 	if _, err := io.Copy(io.Discard, from); err != nil {
 		return err
@@ -167,14 +168,4 @@ func skipTrailer(r *bufio.Reader) error {
 			return err
 		}
 	}
-}
-
-// oneLine keeps what may be shown in a line.
-func oneLine(s string) string {
-	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)), " ")
 }

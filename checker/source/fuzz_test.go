@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"relcheck/checker"
+	"relcheck/checker/printable"
 )
 
 // answers is a proxy in memory: what it says to each kind of question.
@@ -46,7 +46,7 @@ func FuzzProxy(f *testing.F) {
 			if !checker.ValidVersion(r.Version) || checker.Canonical(r.Version) == "" {
 				t.Errorf("version %q was let in", r.Version)
 			}
-			if strings.ContainsFunc(r.Retracted, func(c rune) bool { return !unicode.IsPrint(c) }) || utf8.RuneCountInString(r.Retracted) > maxReason+3 {
+			if printable.Check(r.Retracted) != nil || utf8.RuneCountInString(r.Retracted) > maxReason+3 {
 				t.Errorf("reason %q was let in", r.Retracted)
 			}
 		}

@@ -113,6 +113,7 @@ func TestReleases(t *testing.T) {
 		mod("example.com/old", "module example.com/old", "v1.0.0", "v2.0.0+incompatible", "v3.0.0-rc.1+incompatible").
 		mod("example.com/older", "not a go.mod, and not asked for", "v2.0.0+incompatible").
 		mod("example.com/early", "module example.com/early\nretract v0.1.0-a\n", "v0.1.0-a", "v0.1.0-b").
+		mod("example.com/odd", "module example.com/odd\n// \x1b[31mred\u202e\xff\nretract v1.0.0 // l\u200bicence\u2028missing\x00\n", "v1.0.0", "v1.0.1").
 		mod("example.com/undated", "module example.com/undated", "v1.0.0")
 	tree["example.com/undated/@v/v1.0.0.info"] = `{"Version":"v1.0.0"}`
 	tree["example.com/mixed/@v/list"] = "v1.10.0 2020-01-02T00:00:00Z\r\n\nv1.9.0\nv0.0.0-20200101000000-0123456789ab\nv1.9.0\nv1.2\nv1.0.0+meta\nmaster\nv1.0.0-" + strings.Repeat("a", 80)
@@ -140,6 +141,7 @@ func TestReleases(t *testing.T) {
 		"example.com/old":     {release(0, "v1.0.0"), release(1, "v2.0.0"), pre(2, "v3.0.0-rc.1")},
 		"example.com/older":   {release(0, "v2.0.0")},
 		"example.com/early":   {retracted(pre(0, "v0.1.0-a"), "retracted by its module"), pre(1, "v0.1.0-b")},
+		"example.com/odd":     {retracted(release(0, "v1.0.0"), "[31mred licence missing"), release(1, "v1.0.1")},
 		"example.com/undated": {{Version: "v1.0.0"}},
 		"example.com/mixed":   {release(0, "v1.9.0"), release(1, "v1.10.0")},
 	}
@@ -376,7 +378,7 @@ func TestAttempts(t *testing.T) {
 
 func TestReason(t *testing.T) {
 	rs := retractions{
-		{VersionInterval: modfile.VersionInterval{Low: "v1.0.0", High: "v1.9.0"}, Rationale: "\x1b[31mred\u202e\n\n tape\xff"},
+		{VersionInterval: modfile.VersionInterval{Low: "v1.0.0", High: "v1.9.0"}, Rationale: "\x1b[31mred\u202e\n\n\u2028 ta\u200bpe\xff"},
 		{VersionInterval: modfile.VersionInterval{Low: "v1.5.0", High: "v1.5.0"}, Rationale: strings.Repeat("ü", 600)},
 		{VersionInterval: modfile.VersionInterval{Low: "v1.6.0", High: "v1.6.0"}, Rationale: "\n"},
 	}

@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/semver"
+
+	"relcheck/checker/printable"
 )
 
 // maxReason bounds the reason for a retraction, in characters.
@@ -62,7 +63,8 @@ func (rs retractions) reason(version string) string {
 			continue
 		}
 		retracted = true
-		if line := oneLine(r.Rationale); line != "" {
+		// An odd comment does not fail the sync: what can be shown of it is kept.
+		if line := strings.TrimSpace(printable.Clean(r.Rationale)); line != "" {
 			reasons = append(reasons, line)
 		}
 	}
@@ -73,17 +75,6 @@ func (rs retractions) reason(version string) string {
 		return "retracted by its module"
 	}
 	return shorten(strings.Join(reasons, "; "))
-}
-
-// oneLine makes a comment fit for a terminal and a table.
-func oneLine(comment string) string {
-	printable := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			return ' '
-		}
-		return r
-	}, comment)
-	return strings.Join(strings.Fields(printable), " ")
 }
 
 func shorten(s string) string {

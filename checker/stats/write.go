@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf16"
+
+	"relcheck/checker/printable"
 )
 
 // Document is a table together with what was asked, as the API and the command
@@ -205,13 +206,13 @@ func quote(s string) string {
 		panic(err) // no string is refused
 	}
 	quoted := strings.TrimSuffix(b.String(), "\n")
-	if strings.IndexFunc(quoted, unseen) < 0 {
+	if printable.Check(quoted) == nil {
 		return quoted
 	}
 	var safe strings.Builder
 	for _, r := range quoted {
 		switch {
-		case !unseen(r):
+		case printable.Rune(r):
 			safe.WriteRune(r)
 		case r < 1<<16:
 			fmt.Fprintf(&safe, `\u%04x`, r)
@@ -222,5 +223,3 @@ func quote(s string) string {
 	}
 	return safe.String()
 }
-
-func unseen(r rune) bool { return !unicode.IsPrint(r) }
