@@ -6,17 +6,13 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"relcheck/checker/printable"
 )
 
-const (
-	// maxLink is the length of the longest link that is shown, in bytes.
-	maxLink = 2 << 10
-	// maxErrorText is the length of the longest text of an error that may
-	// repeat what a service sent, in bytes.
-	maxErrorText = 256
-)
+// maxErrorText is the length of the longest text of an error that may
+// repeat what a service sent, in bytes.
+const maxErrorText = 256
 
 // Outdated reports whether l is newer than the given version of the same
 // product. The service's judgement counts where it agrees with the order of
@@ -60,17 +56,13 @@ func notNewer(latest, version string) bool {
 	return Canonical(latest) != "" && Canonical(version) != "" && Compare(latest, version) <= 0
 }
 
-// link returns s if it is an http or https URL that is safe to print, else "".
+// link returns s if it may be shown, else "".
 func link(s string) string {
-	if len(s) > maxLink || CheckURL(s) != nil || strings.ContainsFunc(s, unprintable) || strings.Contains(s, " ") {
+	if CheckLink(s) != nil {
 		return ""
 	}
 	return s
 }
-
-// unprintable holds for what moves a terminal's cursor, starts an escape
-// sequence, breaks the line or turns the direction of writing.
-func unprintable(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
 // exchangeError tells which service a report failed at.
 type exchangeError struct {
@@ -83,12 +75,7 @@ type exchangeError struct {
 func (e *exchangeError) Error() string {
 	shown := e.url
 	shown.User = nil
-	text := strings.Map(func(r rune) rune {
-		if unprintable(r) {
-			return '?'
-		}
-		return r
-	}, e.err.Error())
+	text := printable.Mask(e.err.Error(), '?')
 	if len(text) > maxErrorText {
 		text = strings.ToValidUTF8(text[:maxErrorText], "") + "..."
 	}

@@ -6,7 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"unicode"
+
+	"relcheck/checker/printable"
 )
 
 func TestOutdated(t *testing.T) {
@@ -63,7 +64,7 @@ func TestLink(t *testing.T) {
 	const prefix = "https://example.com/"
 	for _, good := range []string{
 		"https://example.com/opa_linux_amd64?x=1#y", "http://[::1]:80/", prefix + "Ä",
-		prefix + strings.Repeat("a", maxLink-len(prefix)),
+		prefix + strings.Repeat("a", MaxLink-len(prefix)),
 	} {
 		if link(good) != good {
 			t.Errorf("%q is refused", good)
@@ -72,7 +73,8 @@ func TestLink(t *testing.T) {
 	for _, bad := range []string{
 		"", "example.com/opa", "ftp://example.com/", "javascript:alert(1)", "file:///etc/passwd", "https:///x",
 		prefix + "\x1b[2J", prefix + "\r\nx", prefix + "\x00", prefix + "\x7f", prefix + "\u009b2J", prefix + "\u202egnp",
-		prefix + "a b", prefix + "\u2028", prefix + "\xff", prefix + strings.Repeat("a", maxLink),
+		"https://me:secret@example.com/", "https://github.com@example.com/", "https://@example.com/", "https://:443/", "https://h%2ex/",
+		prefix + "a b", prefix + "\u200b", prefix + "\u2028", prefix + "\xff", prefix + strings.Repeat("a", MaxLink),
 	} {
 		if link(bad) != "" {
 			t.Errorf("%q is let through", bad)
@@ -87,7 +89,7 @@ func TestExchangeError(t *testing.T) {
 	if !strings.HasPrefix(text, "check http://h/v1/version: bad?[2J line??") || len(text) > 400 {
 		t.Errorf("error is %q", text)
 	}
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if printable.Check(text) != nil {
 		t.Errorf("error cannot be printed: %q", text)
 	}
 	if !errors.Is(err, inner) {
@@ -109,7 +111,7 @@ func FuzzAccept(f *testing.F) {
 			t.Errorf("an answer comes with the error %v", err)
 		}
 		for _, s := range []string{latest.Download, latest.ReleaseNotes, latest.LatestRelease} {
-			if len(s) > maxLink || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || !unicode.IsPrint(r) }) {
+			if len(s) > MaxLink || printable.Check(s) != nil {
 				t.Errorf("let through %q", s)
 			}
 		}

@@ -77,8 +77,8 @@ type Client struct {
 }
 
 // Check sends one report and returns the service's answer. It takes 5 seconds
-// at most. Links that are not http or https URLs, or not fit for a terminal,
-// are left out of the answer. [Latest.Outdated] judges it.
+// at most. Links that are not http or https URLs, not fit for a terminal, or have
+// a user name in them are left out of the answer. [Latest.Outdated] judges it.
 //
 // The error's text is a single line. It names neither the user nor the password
 // that the service's address may hold.

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync/atomic"
 	"testing"
+
+	"relcheck/checker/printable"
 )
 
 // TestCut closes the connection after every byte of a response.
@@ -57,7 +58,7 @@ func TestCutRequest(t *testing.T) {
 	for i := range cuts {
 		at.Store(int64(i))
 		answer, err := c.Check(t.Context())
-		if err == nil || answer != (Answer{}) || strings.ContainsFunc(err.Error(), unprintable) {
+		if err == nil || answer != (Answer{}) || printable.Check(err.Error()) != nil {
 			t.Errorf("%d bytes: %+v, %q", i, answer, err)
 		}
 	}

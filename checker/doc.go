@@ -13,6 +13,6 @@
 //	client.OnOutdated = func(latest checker.Latest) { slog.Warn("a newer release is out", "latest", latest.LatestRelease) }
 //	client.Start(ctx)
 //
-// The package links the standard library, google/uuid and x/mod/semver, and
-// nothing else: no database comes with it.
+// The package links the standard library, google/uuid, x/mod/semver and
+// checker/printable, and nothing else: no database comes with it.
 package checker

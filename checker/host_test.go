@@ -190,7 +190,7 @@ func TestDependencies(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	allowed := map[string]bool{"relcheck/checker": true, "github.com/google/uuid": true, "golang.org/x/mod/semver": true}
+	allowed := map[string]bool{"relcheck/checker": true, "relcheck/checker/printable": true, "github.com/google/uuid": true, "golang.org/x/mod/semver": true}
 	for name := range strings.FieldsSeq(string(output)) {
 		if !allowed[name] {
 			t.Errorf("the package links %s", name)

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"relcheck/checker/printable"
 )
 
 // patience is how long the tests wait for a service that hangs.
@@ -187,7 +189,7 @@ func checkHostile(t *testing.T, address, want string) {
 	if !found || !strings.HasPrefix(text, "check "+address+"/v1/version: ") {
 		t.Errorf("error does not tell of %q: %v", want, err)
 	}
-	if strings.ContainsFunc(text, unprintable) || len(text) > 400 || strings.Contains(text, "user") || strings.Contains(text, "secret") {
+	if printable.Check(text) != nil || len(text) > 400 || strings.Contains(text, "user") || strings.Contains(text, "secret") {
 		t.Errorf("error is not fit to be shown: %q", text)
 	}
 

@@ -1,9 +1,13 @@
 package checker
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // Platform is an operating system and an architecture, as Go names them.
@@ -45,14 +49,12 @@ func (p Platform) OrOther() Platform {
 	return Other
 }
 
-// Platforms returns every platform that Go builds for, in no particular order.
-func Platforms() []Platform {
-	all := make([]Platform, 0, len(known))
-	for p := range known {
-		all = append(all, p)
-	}
-	return all
-}
+// Platforms returns every platform that Go builds for, sorted by its text.
+func Platforms() []Platform { return slices.Clone(platforms()) }
+
+var platforms = sync.OnceValue(func() []Platform {
+	return slices.SortedFunc(maps.Keys(known), func(a, b Platform) int { return cmp.Compare(a.String(), b.String()) })
+})
 
 // UserAgent is the header by which a client tells its version and platform:
 // "Open Policy Agent/0.70.0 (linux, amd64)".

@@ -1,10 +1,11 @@
 package checker
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
+
+	"relcheck/checker/printable"
 )
 
 // Expand fills in a URL template for a release and a platform:
@@ -26,32 +27,44 @@ func Expand(template, tag string, p Platform) string {
 	return s
 }
 
-// CheckTemplate returns an error that tells what is wrong with a template.
-func CheckTemplate(template string) error {
-	s, err := expand(template, "v1.2.3", Platform{"linux", "amd64"})
-	if err != nil {
-		return err
-	}
-	return CheckLink(s)
+// sampleTags are tags in every form that changes what a template makes of them:
+// with and without the "v", with a pre-release and build metadata, short, and of
+// the greatest length.
+var sampleTags = []string{
+	"v1.2.3", "1.2.3", "v0.10.0-rc.1+build.5", "2",
+	"9.0.0-" + strings.Repeat("x", MaxVersion-len("9.0.0-")),
 }
 
-// CheckLink returns an error unless s is an http or https URL that may be shown
-// to everybody.
-func CheckLink(s string) error {
-	if err := CheckURL(s); err != nil {
-		return err
+// CheckTemplate returns an error unless a template makes only links that pass
+// check, which is [CheckLink] or [CheckDownload], for all versions and platforms,
+// and makes one for some platform. The error names a platform that gets another
+// link, and the link. A platform for which the template gives nothing has none.
+func CheckTemplate(template string, check func(string) error) error {
+	if err := printable.Check(template); err != nil {
+		return fmt.Errorf("template: %w", err)
 	}
-	if u, _ := url.Parse(s); u.User != nil {
-		return errors.New("the URL has a user name or a password in it, which every caller would see")
+	made := false
+	for _, p := range platforms() {
+		for _, tag := range sampleTags {
+			link, err := expand(template, tag, p)
+			switch {
+			case err != nil:
+				return err
+			case link == "":
+				continue
+			case strings.ContainsAny(link, "{}"):
+				err = fmt.Errorf("%s: a brace is left over, because braces cannot be nested", quoteURL(link))
+			default:
+				err = check(link)
+			}
+			if err != nil {
+				return fmt.Errorf("the template gives %v, for version %s, %w", p, tag, err)
+			}
+			made = true
+		}
 	}
-	return nil
-}
-
-// CheckURL returns an error unless s is an absolute http or https URL.
-func CheckURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("%q is not an http or https URL, such as https://example.com", s)
+	if !made {
+		return fmt.Errorf("template %q gives no platform a URL", template)
 	}
 	return nil
 }

@@ -22,7 +22,8 @@ func productCommand(streams IO) *cobra.Command {
 }
 
 const templateHelp = `Templates of URLs may use {tag} (v1.2.3), {version} (1.2.3), {os}, {arch}, and
-{NAME:TEXT}, which is TEXT where the operating system or the architecture is NAME.`
+{NAME:TEXT}, which is TEXT where the operating system or the architecture is NAME.
+Each platform gets an http or https URL without a user name, or none.`
 
 func productAdd(streams IO) *cobra.Command {
 	var path string

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"relcheck/checker"
 )
 
 // ErrNotFound is wrapped by errors about a product, a release or a token that is
@@ -36,17 +34,6 @@ const (
 	Changed
 	Added
 )
-
-// maxLink is the length of the longest URL, in bytes: callers get it with every answer.
-const maxLink = 2000
-
-// checkLink returns an error unless s is a URL that may be shown to everybody.
-func checkLink(s string) error {
-	if len(s) > maxLink {
-		return fmt.Errorf("the URL has %d bytes; give one of at most %d", len(s), maxLink)
-	}
-	return checker.CheckLink(s)
-}
 
 // ParseTime reads an RFC 3339 time, or a date as its first moment in UTC.
 func ParseTime(s string) (time.Time, error) {

@@ -37,6 +37,18 @@ func TestMistakes(t *testing.T) {
 		"a path for a name":    {edit.CheckProduct(checker.Product{Name: "..", Title: "App"}), "name"},
 		"no title":             {edit.CheckProduct(checker.Product{Name: "app"}), "title"},
 		"a title in color":     {edit.CheckProduct(checker.Product{Name: "app", Title: "\x1b[31m"}), "title"},
+		"a title that turns":   {edit.CheckProduct(checker.Product{Name: "app", Title: "a\u202eb"}), "title"},
+		"a title that hides":   {edit.CheckProduct(checker.Product{Name: "app", Title: "a\u200bb"}), "title"},
+		"a title of two lines": {edit.CheckProduct(checker.Product{Name: "app", Title: "a\u2028b"}), "title"},
+		"a title of spaces":    {edit.CheckProduct(checker.Product{Name: "app", Title: "  "}), "title"},
+		"a long title":         {edit.CheckProduct(checker.Product{Name: "app", Title: strings.Repeat("界", 101)}), "title"},
+		"a script on Windows":  {edit.CheckProduct(checker.Product{Name: "app", Title: "App", Download: "{linux:https}{windows:javascript}://h/"}), "download"},
+		"a password on Plan 9": {edit.CheckProduct(checker.Product{Name: "app", Title: "App", Notes: "https://{plan9:u:p@}h/"}), "notes"},
+		"a file's fragment":    {e.SetAsset("linux/amd64", "https://example.com/#a"), "assets"},
+		"a link that turns":    {e.SetAsset("linux/amd64", "https://example.com/\u202e"), "assets"},
+		"notes that hide":      {e.SetNotes("https://example.com/\u200b"), "notes"},
+		"an empty user":        {e.SetNotes("https://@example.com/"), "notes"},
+		"no host":              {e.SetNotes("https://:443/"), "notes"},
 		"not UTF-8":            {edit.CheckProduct(checker.Product{Name: "app", Title: "\xff"}), "title"},
 		"a long template":      {edit.CheckProduct(checker.Product{Name: "app", Title: "App", Notes: long}), "notes"},
 	} {
@@ -44,6 +56,9 @@ func TestMistakes(t *testing.T) {
 		if !errors.As(c.err, &m) || m.Field != c.field || m.Text == "" {
 			t.Errorf("%s: %v, want a mistake in %s", what, c.err, c.field)
 		}
+	}
+	if err := edit.CheckProduct(checker.Product{Name: "app", Title: strings.Repeat("界", 100), Notes: "https://example.com/#{tag}"}); err != nil {
+		t.Errorf("a long title, and notes within a page: %v", err)
 	}
 	if r := e.Apply(checker.Release{Version: "v1.0.0"}); r.Notes != "" || r.Assets != nil || !r.Date.IsZero() {
 		t.Errorf("what was refused is applied: %+v", r)

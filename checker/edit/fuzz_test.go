@@ -8,6 +8,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/edit"
+	"relcheck/checker/printable"
 )
 
 // FuzzProduct reads what people say of a product and of a release's files.
@@ -22,7 +23,7 @@ func FuzzProduct(f *testing.F) {
 			if u.String() != u.Path || strings.HasPrefix(name, ".") {
 				t.Errorf("the name %q cannot stand in a path", name)
 			}
-			if strings.Count(repo, "/") > 1 || strings.ContainsFunc(title, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			if strings.Count(repo, "/") > 1 || printable.Check(title) != nil {
 				t.Errorf("let in %+v", p)
 			}
 		}
@@ -32,7 +33,7 @@ func FuzzProduct(f *testing.F) {
 			return
 		}
 		for platform, link := range e.Apply(checker.Release{Version: version}).Assets {
-			if !platform.Known() || checker.CheckLink(link) != nil {
+			if !platform.Known() || checker.CheckDownload(link) != nil {
 				t.Errorf("let in the file %v: %q", platform, link)
 			}
 		}

@@ -2,14 +2,15 @@ package edit
 
 import (
 	"regexp"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/mod/module"
 
 	"relcheck/checker"
+	"relcheck/checker/printable"
 )
+
+// maxTitle is the length of the longest title, in characters.
+const maxTitle = 100
 
 var (
 	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
@@ -49,8 +50,8 @@ func CheckProduct(p checker.Product) error {
 	if !ValidName(p.Name) {
 		return mistake("name", "%q cannot be a product's name: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", p.Name)
 	}
-	if p.Title == "" || len(p.Title) > 100 || strings.ContainsFunc(p.Title, unicode.IsControl) || !utf8.ValidString(p.Title) {
-		return mistake("title", "give 1 to 100 bytes of text")
+	if err := printable.CheckLabel(p.Title, maxTitle); err != nil {
+		return mistake("title", "%v", err)
 	}
 	if p.Repo != "" && !repoPattern.MatchString(p.Repo) {
 		return mistake("repo", "%q is not of the form OWNER/REPO", p.Repo)
@@ -60,20 +61,20 @@ func CheckProduct(p checker.Product) error {
 			return mistake("module", "%v", err)
 		}
 	}
-	if err := checkTemplate("download", p.Download); err != nil {
+	if err := checkTemplate("download", p.Download, checker.CheckDownload); err != nil {
 		return err
 	}
-	return checkTemplate("notes", p.Notes)
+	return checkTemplate("notes", p.Notes, checker.CheckLink)
 }
 
-func checkTemplate(field, template string) error {
+func checkTemplate(field, template string, check func(string) error) error {
 	if template == "" {
 		return nil
 	}
-	if len(template) > maxLink {
-		return mistake(field, "the template has %d bytes; give one of at most %d", len(template), maxLink)
+	if len(template) > checker.MaxLink {
+		return mistake(field, "the template has %d bytes: give one of at most %d", len(template), checker.MaxLink)
 	}
-	if err := checker.CheckTemplate(template); err != nil {
+	if err := checker.CheckTemplate(template, check); err != nil {
 		return mistake(field, "%v", err)
 	}
 	return nil

@@ -34,7 +34,7 @@ func (e *Release) SetDate(text string) error {
 // SetNotes says where its notes are. An empty URL is for the product's template.
 func (e *Release) SetNotes(url string) error {
 	if url != "" {
-		if err := checkLink(url); err != nil {
+		if err := checker.CheckLink(url); err != nil {
 			return mistake("notes", "%v", err)
 		}
 	}
@@ -47,7 +47,7 @@ func (e *Release) SetNotes(url string) error {
 func (e *Release) SetAsset(platform, url string) error {
 	p, err := checker.ParsePlatform(platform)
 	if err == nil {
-		err = checkLink(url)
+		err = checker.CheckDownload(url)
 	}
 	if err != nil {
 		return mistake("assets", "%v", err)

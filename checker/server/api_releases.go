@@ -22,10 +22,13 @@ type apiRelease struct {
 // newAPIRelease describes one of the product's releases.
 func (p *product) newAPIRelease(r checker.Release) apiRelease {
 	assets := map[string]string{}
-	for platform, url := range r.Assets {
-		assets[platform.String()] = url
+	for platform, stored := range r.Assets {
+		if link, err := checked(stored, checker.CheckDownload); err == nil {
+			assets[platform.String()] = link
+		}
 	}
-	return apiRelease{r.Version, date(r.Date), known(r.Notes), r.Prerelease, r.Withdrawn, known(r.Retracted), assets,
+	notes, _ := checked(r.Notes, checker.CheckLink)
+	return apiRelease{r.Version, date(r.Date), known(notes), r.Prerelease, r.Withdrawn, known(r.Retracted), assets,
 		checker.Canonical(r.Version) == p.stable.version}
 }
 

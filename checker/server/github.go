@@ -29,12 +29,15 @@ type githubAsset struct {
 }
 
 func newGitHubRelease(p *checker.Product, r *checker.Release) githubRelease {
+	notes, _ := notesLink(p, r)
 	g := githubRelease{
-		TagName: r.Version, Name: r.Version, HTMLURL: notes(p, r), Prerelease: r.Prerelease,
+		TagName: r.Version, Name: r.Version, HTMLURL: notes, Prerelease: r.Prerelease,
 		CreatedAt: date(r.Date), PublishedAt: date(r.Date), Assets: []githubAsset{},
 	}
-	for _, url := range r.Assets {
-		g.Assets = append(g.Assets, githubAsset{path.Base(url), url})
+	for platform := range r.Assets {
+		if link, err := downloadLink(p, r, platform); err == nil {
+			g.Assets = append(g.Assets, githubAsset{path.Base(link), link})
+		}
 	}
 	slices.SortFunc(g.Assets, func(a, b githubAsset) int {
 		return cmp.Compare(a.BrowserDownloadURL, b.BrowserDownloadURL)

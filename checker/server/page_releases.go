@@ -58,7 +58,8 @@ func releaseLines(p *product, v *stats.View) (all []releaseLine) {
 	releases := p.newest()
 	for i := range releases {
 		one := &releases[i]
-		line := releaseLine{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: notes(&p.Product, one), Reason: one.Retracted, IDs: unknown, Share: unknown}
+		notes, _ := notesLink(&p.Product, one)
+		line := releaseLine{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: notes, Reason: one.Retracted, IDs: unknown, Share: unknown}
 		if !one.Date.IsZero() {
 			line.Date = showDay(stats.DayOf(one.Date))
 		}

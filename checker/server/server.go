@@ -152,7 +152,9 @@ func (s *Server) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
 	}
-	s.snapshot.Store(newSnapshot(c))
+	next := newSnapshot(c)
+	s.logRefused(next)
+	s.snapshot.Store(next)
 	return nil
 }
 

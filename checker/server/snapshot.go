@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -29,6 +30,7 @@ type product struct {
 	prereleases map[string]bool // published ones, by canonical version
 	stable      *offer          // for most callers
 	preview     *offer          // for callers on a pre-release; often the same
+	refused     string          // why a link is left out of answers; empty if none is
 }
 
 // offer is a release as it is offered to callers.
@@ -36,6 +38,7 @@ type offer struct {
 	version string // canonical; empty when the product has no release yet
 	answers map[checker.Platform]*[verdicts][]byte
 	github  []byte // nil when the product has no release yet
+	refused error  // about the first link that is left out
 }
 
 // verdict is what the service says of a caller's version.
@@ -87,6 +90,9 @@ func newProduct(l checker.Listing) *product {
 	if preview != stable {
 		p.preview = newOffer(&p.Product, preview)
 	}
+	if err := cmp.Or(p.stable.refused, p.preview.refused); err != nil {
+		p.refused = err.Error()
+	}
 	return p
 }
 
@@ -117,12 +123,20 @@ func (o *offer) answer(from checker.Platform, v verdict) []byte {
 
 func newOffer(p *checker.Product, r *checker.Release) *offer {
 	o := &offer{answers: make(map[checker.Platform]*[verdicts][]byte)}
+	var l checker.Latest
 	if r != nil {
 		o.version = checker.Canonical(r.Version)
 		o.github = encode(newGitHubRelease(p, r))
+		l.LatestRelease = r.Version
+		l.ReleaseNotes, o.refused = notesLink(p, r)
 	}
 	for _, platform := range append(checker.Platforms(), checker.Other) {
-		o.answers[platform] = encodeAnswers(latest(p, r, platform))
+		if r != nil {
+			var err error
+			l.Download, err = downloadLink(p, r, platform)
+			o.refused = cmp.Or(o.refused, err)
+		}
+		o.answers[platform] = encodeAnswers(l)
 	}
 	return o
 }
@@ -138,25 +152,6 @@ func encodeAnswers(l checker.Latest) *[verdicts][]byte {
 		encoded[v] = encode(checker.Answer{Latest: l})
 	}
 	return &encoded
-}
-
-// latest describes release r to a caller on a platform.
-func latest(p *checker.Product, r *checker.Release, from checker.Platform) checker.Latest {
-	if r == nil {
-		return checker.Latest{}
-	}
-	l := checker.Latest{LatestRelease: r.Version, ReleaseNotes: notes(p, r), Download: r.Assets[from]}
-	if l.Download == "" {
-		l.Download = checker.Expand(p.Download, r.Version, from)
-	}
-	return l
-}
-
-func notes(p *checker.Product, r *checker.Release) string {
-	if r.Notes != "" {
-		return r.Notes
-	}
-	return checker.Expand(p.Notes, r.Version, checker.Other)
 }
 
 // encode returns v as a line of JSON.

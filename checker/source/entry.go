@@ -47,8 +47,10 @@ func parseRelease(raw jsontext.Value) (release checker.Release, draft bool, err 
 	if checker.Canonical(e.TagName) == "" || !checker.ValidVersion(e.TagName) {
 		return release, false, fmt.Errorf("not a semantic version such as v1.2.3 (at most %d characters); take the entry out of the file", checker.MaxVersion)
 	}
-	if e.HTMLURL != "" && checker.CheckLink(e.HTMLURL) != nil {
-		return release, false, fmt.Errorf("html_url: %s is not an http or https URL", quote(e.HTMLURL))
+	if e.HTMLURL != "" {
+		if err := checker.CheckLink(e.HTMLURL); err != nil {
+			return release, false, fmt.Errorf("html_url: %w", err)
+		}
 	}
 	release = checker.Release{
 		Version:    e.TagName,
@@ -81,8 +83,8 @@ func (e *githubRelease) date() (time.Time, error) {
 func (e *githubRelease) files() (map[checker.Platform]string, error) {
 	var assets []Asset
 	for i, a := range e.Assets {
-		if checker.CheckLink(a.URL) != nil {
-			return nil, fmt.Errorf("assets[%d] (%s): browser_download_url: %s is not an http or https URL", i, quote(a.Name), quote(a.URL))
+		if err := checker.CheckDownload(a.URL); err != nil {
+			return nil, fmt.Errorf("assets[%d] (%s): browser_download_url: %w", i, quote(a.Name), err)
 		}
 		assets = append(assets, Asset(a))
 	}

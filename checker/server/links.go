@@ -1,0 +1,60 @@
+package server
+
+import (
+	"fmt"
+
+	"relcheck/checker"
+)
+
+// checked returns a link, or an error if it must not be shown. Links are checked
+// when they are stored, but older builds of relcheck checked less.
+func checked(link string, check func(string) error) (string, error) {
+	if link == "" {
+		return "", nil
+	}
+	if err := check(link); err != nil {
+		return "", err
+	}
+	return link, nil
+}
+
+// notesLink returns the link to a release's notes: its own, or the one that the
+// product's template gives.
+func notesLink(p *checker.Product, r *checker.Release) (string, error) {
+	link := r.Notes
+	if link == "" {
+		link = checker.Expand(p.Notes, r.Version, checker.Other)
+	}
+	link, err := checked(link, checker.CheckLink)
+	if err != nil {
+		err = fmt.Errorf("notes of release %s: %w", r.Version, err)
+	}
+	return link, err
+}
+
+// downloadLink returns the link to a release's file for a platform: its own, or
+// the one that the product's template gives.
+func downloadLink(p *checker.Product, r *checker.Release, on checker.Platform) (string, error) {
+	link := r.Assets[on]
+	if link == "" {
+		link = checker.Expand(p.Download, r.Version, on)
+	}
+	link, err := checked(link, checker.CheckDownload)
+	if err != nil {
+		err = fmt.Errorf("download of release %s for %v: %w", r.Version, on, err)
+	}
+	return link, err
+}
+
+// logRefused logs each product that has a link which is left out of answers, once
+// until the link changes.
+func (s *Server) logRefused(next *snapshot) {
+	last := s.snapshot.Load()
+	for _, name := range next.names() {
+		refused := next.products[name].refused
+		if refused == "" || last != nil && last.products[name] != nil && last.products[name].refused == refused {
+			continue
+		}
+		s.log.Error("a stored link is left out of answers: change it with relcheck product set or release add", "product", name, "link", refused)
+	}
+}
