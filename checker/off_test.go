@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestOff switches the client off in every way there is. The service is its own
@@ -69,6 +70,23 @@ func silenceNames() {
 	}}
 }
 
+// untilLookup returns a context that ends once a name is looked up. A client that is
+// off looks up none: its context ends soon.
+func untilLookup(t *testing.T, off bool) (context.Context, context.CancelFunc) {
+	if off {
+		return context.WithTimeout(t.Context(), patience)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	before := lookups.Load()
+	go func() {
+		for ctx.Err() == nil && lookups.Load() == before {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	return ctx, cancel
+}
+
 // TestOffLooksUpNoName has a service whose name would have to be looked up. The
 // control does look it up, and is not held up by a name server that hangs.
 func TestOffLooksUpNoName(t *testing.T) {
@@ -89,16 +107,16 @@ func TestOffLooksUpNoName(t *testing.T) {
 				t.Setenv(test.variable, "1")
 			}
 			c := &Client{Product: "foo", Version: "1.0.0", URL: "http://service.invalid", Disabled: test.disabled}
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
+			ctx, cancel := untilLookup(t, off)
 			if _, err := c.Check(ctx); err == nil || errors.Is(err, ErrDisabled) != off {
 				t.Errorf("Check: %v", err)
 			}
+			cancel()
 			c.URL = "http://another.invalid" // Go goes on with look-ups that two have in common
-			ctx, cancel = context.WithTimeout(t.Context(), patience)
-			defer cancel()
+			ctx, cancel = untilLookup(t, off)
 			c.Start(ctx)
 			<-ctx.Done()
+			cancel()
 			if n := lookups.Load() - before; (n == 0) != off {
 				t.Errorf("%d names were looked up", n)
 			}

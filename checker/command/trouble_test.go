@@ -88,7 +88,7 @@ func TestFileTakenFromServer(t *testing.T) {
 			if err := take(s.file); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Second)
+			awaitStatus(t, s.process, http.StatusServiceUnavailable)
 			s.refuses(t, http.StatusServiceUnavailable)
 		})
 	}
