@@ -132,7 +132,8 @@ CREATE TABLE rollup (
 );
 
 -- The part of a rollup that merges with others: distinct ids by the heap that
--- they reported, and heaps by size, in the form of package stats. No id can be
+-- they reported, and the highest heap of each on a day, or in longer rollups how many
+-- days they reported each heap on, in the form of package stats. No id can be
 -- read from it; but who has the store and an id can tell whether it is among them.
 CREATE TABLE sketch (
     product BIGINT NOT NULL,

@@ -99,6 +99,7 @@ var conformance = []struct {
 	{"SoundStoreRaisesNoAlarm", soundStoreRaisesNoAlarm},
 	{"BusyStoreRaisesNoAlarm", busyStoreRaisesNoAlarm},
 	{"DisagreementIsFound", disagreementIsFound},
+	{"OldSketchIsSound", oldSketchIsSound},
 	{"ReadingsEnd", readingsEnd},
 }
 

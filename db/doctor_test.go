@@ -3,8 +3,10 @@ package db_test
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,6 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
 	"relcheck/db/pgtest"
@@ -316,4 +322,57 @@ func TestExaminePostgres(t *testing.T) {
 	if text := examine(t, "postgres://nobody@127.0.0.1:1/none", keepLong)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "is PostgreSQL running there") {
 		t.Errorf("without a server: %s", text)
 	}
+}
+
+// oldSketch is what relcheck of schema 2 has written of 24 reports of one instance
+// with 1 GiB of heap, one report each of 19 others with 10 MiB, and one without.
+const oldSketch = "012c02d20c13ce03180300056624b7596f0c4d66444a59023aafef1d7651ef1f89d95830ab604e32babd5438028b0a465190b44baf" +
+	"078b4e4feb348318b506958733a59d30df95a62f7db9c89d5d86c9847b47d86fa981e368823eeb91deeaf6190566702849e0"
+
+// A sketch of an earlier version is read, folding goes on with it, and the doctor
+// does not take its heaps, of which each report counted, for wrong.
+func oldSketchIsSound(t *testing.T, name string) {
+	s, d := open(t, name), raw(t, name)
+	day := (today - 1).Time()
+	record := func(at time.Time, id uuid.UUID, heap int64) db.Recorded {
+		r := checker.Report{ID: id, Version: "v1.0.0", HeapUsageBytes: &heap}
+		if heap == 0 {
+			r.HeapUsageBytes = nil
+		}
+		return db.Recorded{At: at, Platform: linux, Report: r}
+	}
+	server := uuid.New()
+	var reports []db.Recorded
+	for range 19 {
+		reports = append(reports, record(day, uuid.New(), 10<<20))
+	}
+	reports = append(reports, record(day, uuid.New(), 0))
+	for hour := range time.Duration(24) {
+		reports = append(reports, record(day.Add(hour*time.Hour), server, 1<<30))
+	}
+	check := func(when string, instances int64) {
+		t.Helper()
+		fold(t, s)
+		f := figures(t, s, 28)
+		if h := f.Builds[0].Heaps; len(f.Builds) != 1 || h.Total() != instances || math.Abs(h.Quantile(0.5)/(10<<20)-1) > stats.HeapError {
+			t.Errorf("%s: %d instance-days, p50 %f", when, h.Total(), h.Quantile(0.5))
+		}
+		found := examine(t, name, keepLong)
+		delete(found, "fold") // no server runs
+		if text := alarms(found); text != "" {
+			t.Errorf("%s: %s", when, text)
+		}
+	}
+	fill(t, s, reports)
+	check("new", 20)
+	form, err := hex.DecodeString(oldSketch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Exec("UPDATE sketch SET data = $1", form); err != nil {
+		t.Fatal(err)
+	}
+	check("old", 20)
+	fill(t, s, []db.Recorded{record(day.Add(23*time.Hour), uuid.New(), 10<<20)})
+	check("old and new", 21)
 }

@@ -210,8 +210,17 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 // merge adds the rollups that are stored to those of the step, and encodes them:
 // not while others wait for its transaction to end.
 func (s *Store) merge(ctx context.Context, f *folding) error {
-	rollups, late := maps.Clone(f.Days()), f.late()
-	if err := errors.Join(s.addStored(ctx, f.product, rollups), s.addStored(ctx, f.product, late)); err != nil {
+	rollups, before := maps.Clone(f.Days()), map[stats.Slot]stats.Heaps{}
+	err := s.addStored(ctx, f.product, rollups, func(slot stats.Slot, stored *stats.Rollup) {
+		if f.isLate(slot.Longer(stats.OneWeek)) {
+			before[slot] = stored.Heaps()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	late := f.late(rollups, before)
+	if err := s.addStored(ctx, f.product, late, func(stats.Slot, *stats.Rollup) {}); err != nil {
 		return err
 	}
 	for _, span := range stats.Spans[1:] {
@@ -235,18 +244,22 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 
 // late is what the step adds to the longer rollups of periods that were over before it.
 // There are none of the others: they would be written anew with each step, at twice
-// the cost of those of days.
-func (f *folding) late() map[stats.Slot]*stats.Rollup {
-	all, on := map[stats.Slot]*stats.Rollup{}, dayOf(f.at)
-	for slot, day := range f.Days() {
+// the cost of those of days. Days are the rollups with the step, and before has the
+// heaps that they had without it.
+func (f *folding) late(days map[stats.Slot]*stats.Rollup, before map[stats.Slot]stats.Heaps) map[stats.Slot]*stats.Rollup {
+	all := map[stats.Slot]*stats.Rollup{}
+	for slot, part := range f.Days() {
 		for _, span := range stats.Spans[1:] {
-			if longer := slot.Longer(span); longer.Over(on) {
-				stats.MergeInto(all, longer, day)
+			if longer := slot.Longer(span); f.isLate(longer) {
+				stats.SumMoreInto(all, longer, part, days[slot], before[slot])
 			}
 		}
 	}
 	return all
 }
+
+// isLate reports whether a period was over before the step.
+func (f *folding) isLate(slot stats.Slot) bool { return slot.Over(dayOf(f.at)) }
 
 // sumUp adds to the rollups of the step those of a longer span whose period it finds to
 // be over: what is stored of the days, and the step's own days as they will be.
@@ -259,7 +272,7 @@ func (s *Store) sumUp(ctx context.Context, f *folding, span stats.Span, rollups 
 	sums := map[stats.Slot]*stats.Rollup{}
 	for slot, day := range rollups {
 		if slot.Span == stats.OneDay && open <= slot.Day && slot.Day < end {
-			stats.MergeInto(sums, slot.Longer(span), day)
+			stats.SumInto(sums, slot.Longer(span), day)
 		}
 	}
 	err := eachSketch(ctx, s.read, func(slot stats.Slot, data []byte) error {
@@ -270,7 +283,7 @@ func (s *Store) sumUp(ctx context.Context, f *folding, span stats.Span, rollups 
 		if err := day.UnmarshalBinary(data); err != nil {
 			return badSketch(slot, err)
 		}
-		stats.MergeInto(sums, slot.Longer(span), day)
+		stats.SumInto(sums, slot.Longer(span), day)
 		return nil
 	}, "product = $1 AND span = $2 AND day >= $3 AND day < $4", f.product, stats.OneDay, open, end)
 	maps.Copy(rollups, sums)
@@ -280,7 +293,9 @@ func (s *Store) sumUp(ctx context.Context, f *folding, span stats.Span, rollups 
 // dayOf is the day of a time in seconds since 1970.
 func dayOf(seconds int64) stats.Day { return stats.DayOf(time.Unix(seconds, 0)) }
 
-func (s *Store) addStored(ctx context.Context, product int64, rollups map[stats.Slot]*stats.Rollup) error {
+// addStored adds to rollups those that are stored. It calls before with each of
+// these before it does.
+func (s *Store) addStored(ctx context.Context, product int64, rollups map[stats.Slot]*stats.Rollup, before func(stats.Slot, *stats.Rollup)) error {
 	builds := map[stats.Period][]int64{}
 	for slot := range rollups {
 		builds[slot.Period] = append(builds[slot.Period], slot.Build)
@@ -292,6 +307,7 @@ func (s *Store) addStored(ctx context.Context, product int64, rollups map[stats.
 			if err := stored.UnmarshalBinary(data); err != nil {
 				return badSketch(slot, err)
 			}
+			before(slot, stored)
 			stored.Merge(rollups[slot])
 			rollups[slot] = stored
 			return nil

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -25,8 +26,9 @@ type tale struct {
 }
 
 type told struct {
-	day stats.Day
-	id  int // one of ids
+	day  stats.Day
+	id   int // one of ids
+	heap int64
 }
 
 func versionOf(id int) string { return fmt.Sprintf("1.%d.0", id%3) }
@@ -41,8 +43,13 @@ func (l *tale) goOn() (more []db.Recorded) {
 			l.newest = max(l.newest, day)
 		}
 		id := l.random.IntN(len(l.ids))
-		l.told = append(l.told, told{day, id})
-		more = append(more, db.Recorded{At: day.Time().Add(12 * time.Hour), Platform: linux, Report: checker.Report{ID: l.ids[id], Version: versionOf(id)}})
+		if len(l.told) > 0 && l.random.IntN(3) == 0 { // once more on the same day
+			again := l.told[l.random.IntN(len(l.told))]
+			day, id = again.day, again.id
+		}
+		heap := int64(1) << (20 + l.random.IntN(3))
+		l.told = append(l.told, told{day, id, heap})
+		more = append(more, db.Recorded{At: day.Time().Add(12 * time.Hour), Platform: linux, Report: checker.Report{ID: l.ids[id], Version: versionOf(id), HeapUsageBytes: &heap}})
 	}
 	return more
 }
@@ -72,6 +79,25 @@ func (l *tale) counts(version string, r stats.Range, s stats.Span) (all []stats.
 	return all
 }
 
+// heaps counts the highest heap of each instance and day.
+func (l *tale) heaps(version string, days stats.Range) map[int]int64 {
+	type visit struct {
+		day stats.Day
+		id  int
+	}
+	highest, counts := map[visit]int64{}, map[int]int64{}
+	for _, one := range l.told {
+		if versionOf(one.id) == version && days.Has(one.day) {
+			of := visit{one.day, one.id}
+			highest[of] = max(highest[of], one.heap)
+		}
+	}
+	for _, heap := range highest {
+		counts[stats.HeapBucket(heap)]++
+	}
+	return counts
+}
+
 // check compares all that is summed up over more than a day.
 func (l *tale) check(t *testing.T, s *db.Store, r stats.Range) {
 	t.Helper()
@@ -83,16 +109,17 @@ func (l *tale) check(t *testing.T, s *db.Store, r stats.Range) {
 		Whole               stats.Count
 		Weeks, Months       []stats.Count
 		Week, Month, Before int64
+		Heaps               map[int]int64
 	}
 	got, want := map[string]sums{}, map[string]sums{}
 	for _, b := range f.Builds {
-		got[b.Version] = sums{stats.Count{Day: r.From, Reports: b.Reports, IDs: b.IDs}, b.Weeks, b.Months, b.Recent.Week, b.Recent.Month, b.Recent.RangeBefore}
+		got[b.Version] = sums{stats.Count{Day: r.From, Reports: b.Reports, IDs: b.IDs}, b.Weeks, b.Months, b.Recent.Week, b.Recent.Month, b.Recent.RangeBefore, maps.Collect(b.Heaps.All())}
 	}
 	for id := range 3 {
 		version := versionOf(id)
 		ids := func(r stats.Range) int64 { return l.count(version, r).IDs }
-		is := sums{l.count(version, r), l.counts(version, r, stats.OneWeek), l.counts(version, r, stats.FourWeeks), ids(r.Last(7)), ids(r.Last(28)), ids(r.Before())}
-		if _, there := got[version]; there || !cmp.Equal(is, sums{Whole: stats.Count{Day: r.From}}) {
+		is := sums{l.count(version, r), l.counts(version, r, stats.OneWeek), l.counts(version, r, stats.FourWeeks), ids(r.Last(7)), ids(r.Last(28)), ids(r.Before()), l.heaps(version, r)}
+		if _, there := got[version]; there || !cmp.Equal(is, sums{Whole: stats.Count{Day: r.From}, Heaps: map[int]int64{}}) {
 			want[version] = is
 		}
 	}

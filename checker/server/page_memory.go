@@ -15,24 +15,24 @@ var percentiles = []string{"p50", "p90", "p95", "p99"}
 
 // memory is how much heap ids take.
 func (b *builder) memory() part {
-	p := part{ID: "memory", Title: "Memory", Lead: []string{"How much heap the programs said they use. A percentile such as p95 is what 95 % of the reports do not exceed."}}
+	p := part{ID: "memory", Title: "Memory", Lead: []string{"How much heap the instances use. Each counts once for every day on which it reported a heap, with the highest heap of that day. A percentile such as p95 is what 95 % of these do not exceed."}}
 	p.add(b.histogram(), b.heaps("Heap by version", true), b.heaps("Heap by platform", false), b.heapChange(&p), b.heapAbove())
 	return p
 }
 
 // histogram shows how heaps are distributed, on a scale of ratios.
 func (b *builder) histogram() *figure {
-	f, t := b.figure("heap_histogram", "Reports by heap")
+	f, t := b.figure("heap_histogram", "Instances by heap")
 	if f == nil {
 		return nil
 	}
-	columns := chart.Columns{Frame: chart.Frame{Label: "Share of reports by heap", Height: chartHeight}}
+	columns := chart.Columns{Frame: chart.Frame{Label: "Share of instances by heap", Height: chartHeight}}
 	most, all, n := 0.0, []row{}, len(t.Rows)
 	for r := range rows(t) {
 		all = append(all, r)
 		most = max(most, r.float("share"))
 		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: "c0",
-			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("reports"), "report", "reports") + " (" + r.show("share") + ")"})
+			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("instance_days"), "instance-day", "instance-days") + " (" + r.show("share") + ")"})
 	}
 	for i, every := 0, max(1, (n+4)/5); i <= n; i += every {
 		edge := "to"
@@ -99,7 +99,7 @@ func (b *builder) heaps(title string, byVersion bool) *figure {
 	for r := range rows(&only) {
 		drawings = append(drawings, chart.Spread(spread(r, low, high)))
 	}
-	f.Grid = gridOf(&only, append(about, "p50", "p90", "p95", "p99", "ids", "reports")...).draw(len(about), heapRange(t, low, high), drawings)
+	f.Grid = gridOf(&only, append(about, "p50", "p90", "p95", "p99", "ids", "instance_days")...).draw(len(about), heapRange(t, low, high), drawings)
 	for i, line := range f.Grid.Rows {
 		if line[0].Text == unknown {
 			f.Grid.Rows[i][0].Text, f.Grid.Rows[i][len(about)-1].Text = "all", "all"

@@ -80,7 +80,7 @@ const silence = (stats.Silence + 24*60*60) * time.Second
 func kept(o Options) []told {
 	return []told{
 		{"Each report", "The fields above, the platform, and the second in which it came in, for " + duration(o.KeepReports) + ". Then they are deleted."},
-		{"Counts by day, week and four weeks", "How many reports, distinct ids and heaps of each size there were, by version and platform, " + keptFor(o.KeepRollups) + ". Ids are counted by a sketch from which none can be read."},
+		{"Counts by day, week and four weeks", "How many reports, distinct ids and heaps of each size there were, and the highest heap of an id on a day, by version and platform, " + keptFor(o.KeepRollups) + ". Ids are counted by a sketch from which none can be read."},
 		{"Whether an id reported again", fmt.Sprintf("A keyed hash of the id and the times of its first and last report, until it has been silent for %s. The id cannot be told from it.", duration(silence))},
 		{"Questions without an id", "How often each version and platform asked on a day."},
 	}

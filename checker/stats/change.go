@@ -99,7 +99,7 @@ func (v *View) mostTold() (from, to side, err error) {
 		}
 	}
 	if len(told) < 2 {
-		return from, to, errors.New("it takes two versions whose reports in the range told a heap")
+		return from, to, errors.New("it takes two versions of which a heap was reported in the range")
 	}
 	slices.SortStableFunc(told, func(a, b *version) int {
 		return cmp.Compare(piles[b.place].ids, piles[a.place].ids)

@@ -36,7 +36,7 @@ type BuildFigures struct {
 	Months []Count // of the four weeks in the range
 	// What follows is of the whole range.
 	Reports int64
-	Heaps   Heaps // of the reports that told one
+	Heaps   Heaps // instance-days: see [Rollup.Heaps]
 	Distinct
 	Recent Recent
 }
@@ -213,10 +213,11 @@ func (s *Sums) open(rollups []Written) error {
 func (s *Sums) whole(b *BuildFigures, parts []*packed) (err error) {
 	for _, part := range parts {
 		b.Reports += part.reports
-		if err := part.addHeaps(&b.Heaps); err != nil {
+		if err := part.addHeaps(&b.Heaps, &s.tally); err != nil {
 			return err
 		}
 	}
+	s.tally.reset()
 	b.Distinct, err = s.tally.byHeap(parts)
 	return err
 }

@@ -58,8 +58,9 @@ func (f *Fold) Days() map[Slot]*Rollup { return f.days }
 func (f *Fold) Rollups() map[Slot]*Rollup {
 	all := map[Slot]*Rollup{}
 	for slot, day := range f.days {
-		for _, s := range Spans {
-			MergeInto(all, slot.Longer(s), day)
+		all[slot] = day
+		for _, s := range Spans[1:] {
+			SumInto(all, slot.Longer(s), day)
 		}
 	}
 	return all
@@ -68,12 +69,20 @@ func (f *Fold) Rollups() map[Slot]*Rollup {
 // Longer is the slot of a span that has the days of this one.
 func (s Slot) Longer(span Span) Slot { return Slot{Period{span, span.Start(s.Day)}, s.Build} }
 
-// MergeInto adds a rollup to that of a slot.
-func MergeInto(all map[Slot]*Rollup, slot Slot, r *Rollup) {
+// SumInto adds a day's rollup to that of a slot.
+func SumInto(all map[Slot]*Rollup, slot Slot, day *Rollup) { sumOf(all, slot).Sum(day) }
+
+// SumMoreInto adds the reports of a step to a slot that has the day's rollup without
+// them: see [Rollup.SumMore].
+func SumMoreInto(all map[Slot]*Rollup, slot Slot, part, day *Rollup, before Heaps) {
+	sumOf(all, slot).SumMore(part, day, before)
+}
+
+func sumOf(all map[Slot]*Rollup, slot Slot) *Rollup {
 	if all[slot] == nil {
 		all[slot] = new(Rollup)
 	}
-	all[slot].Merge(r)
+	return all[slot]
 }
 
 // follow notes what a report tells of its id's life. That takes back what was

@@ -14,19 +14,20 @@ import (
 // folded is what some reports came to, as a store keeps it.
 type folded struct {
 	Counts map[stats.Slot][3]int64 // reports, ids, ids above 1 MiB
+	Heaps  map[stats.Slot][]int64  // instance-days by bucket
 	Starts map[stats.Slot]stats.Starts
 }
 
 // foldPages folds pages of reports one after another.
 func foldPages(t *rapid.T, pages [][]stats.Report, sample int) folded {
 	rollups, lives := map[stats.Slot]*stats.Rollup{}, map[uint64]stats.Life{}
-	all := folded{map[stats.Slot][3]int64{}, map[stats.Slot]stats.Starts{}}
+	all := folded{map[stats.Slot][3]int64{}, map[stats.Slot][]int64{}, map[stats.Slot]stats.Starts{}}
 	for _, page := range pages {
 		f := stats.NewFold(sample, lives)
 		for _, r := range page {
 			f.Add(r)
 		}
-		for slot, r := range f.Rollups() {
+		for slot, r := range f.Days() {
 			if rollups[slot] != nil {
 				r.Merge(kept(t, rollups[slot]))
 			}
@@ -40,8 +41,13 @@ func foldPages(t *rapid.T, pages [][]stats.Report, sample int) folded {
 		}
 		maps.Copy(lives, f.Changed)
 	}
+	for slot, day := range maps.Clone(rollups) {
+		stats.SumInto(rollups, slot.Longer(stats.OneWeek), kept(t, day))
+		stats.SumInto(rollups, slot.Longer(stats.FourWeeks), kept(t, day))
+	}
 	for slot, r := range rollups {
 		all.Counts[slot] = [3]int64{r.Reports, r.IDs(), r.Above(1 << 20)}
+		all.Heaps[slot] = flat(kept(t, r).Heaps())
 	}
 	maps.DeleteFunc(all.Starts, func(_ stats.Slot, s stats.Starts) bool { return s == stats.Starts{} })
 	return all
@@ -123,7 +129,7 @@ func TestRepeatedReports(t *testing.T) {
 				t.Errorf("%v became %v", n, got)
 			}
 		}
-		if diff := cmp.Diff(once.Starts, twice.Starts); diff != "" {
+		if diff := cmp.Diff(once.Starts, twice.Starts) + cmp.Diff(once.Heaps, twice.Heaps); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -203,12 +209,12 @@ func TestSumIsMerge(t *testing.T) {
 		var merged stats.Rollup
 		for _, p := range r.Cover(stats.Ever) {
 			if rollups[p] != nil {
-				merged.Merge(rollups[p])
+				merged.Sum(rollups[p])
 			}
 		}
 		var sum stats.BuildFigures
 		sum.Sum(r, rollups)
-		if sum.Reports != merged.Reports || sum.IDs != merged.IDs() || sum.Heaps.Quantile(0.9) != merged.Heaps.Quantile(0.9) && merged.Reports > 0 {
+		if sum.Reports != merged.Reports || sum.IDs != merged.IDs() || sum.Heaps.Quantile(0.9) != merged.Heaps().Quantile(0.9) && merged.Reports > 0 {
 			t.Errorf("%d reports of %d ids, want %d of %d", sum.Reports, sum.IDs, merged.Reports, merged.IDs())
 		}
 		for i, limit := range stats.HeapLimits() {

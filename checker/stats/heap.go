@@ -41,6 +41,9 @@ type Heaps struct {
 	low    int     // the bucket of the first count
 	counts []int64 // of each bucket from there up
 	total  int64
+	// observed is how many of the total were looked at. It is less than the total
+	// if some of them stand for others: see peaks.
+	observed int64
 }
 
 // Add counts n heaps of a bucket.
@@ -50,6 +53,7 @@ func (h *Heaps) Add(bucket int, n int64) {
 	}
 	h.counts[bucket-h.low] += n
 	h.total += n
+	h.observed += n
 }
 
 // reach makes room for the buckets from low to high.
@@ -67,16 +71,20 @@ func (h *Heaps) reach(low, high int) {
 }
 
 // Merge adds all that other has counted.
-func (h *Heaps) Merge(other Heaps) {
+func (h *Heaps) Merge(other Heaps) { h.merge(other, 1) }
+
+// merge adds what other has counted, or takes it away if sign is -1.
+func (h *Heaps) merge(other Heaps, sign int64) {
 	if len(other.counts) == 0 {
 		return
 	}
 	h.reach(other.low, other.low+len(other.counts)-1)
 	into := h.counts[other.low-h.low:]
 	for i, n := range other.counts {
-		into[i] += n
+		into[i] += sign * n
 	}
-	h.total += other.total
+	h.total += sign * other.total
+	h.observed += sign * other.observed
 }
 
 // Equal tells whether both have counted the same.

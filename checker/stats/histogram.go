@@ -9,16 +9,16 @@ var steps = []float64{1, 2, 3, 4, 6, 8, 12, 16}
 // leastBars is how many bars a histogram has, unless its heaps are too much alike.
 const leastBars = 20
 
-// bar is the reports that told a heap from one to another, in bytes.
+// bar is the instance-days with a heap from one to another, in bytes.
 type bar struct {
-	from, to float64
-	reports  int64
+	from, to     float64
+	instanceDays int64
 }
 
 func (v *View) heapHistogram(t *Table) {
 	p := v.piles(1, func(*build) int { return 0 })[0]
 	for _, b := range p.bars() {
-		t.row(b.from, b.to, b.reports, share(b.reports, p.total))
+		t.row(b.from, b.to, b.instanceDays, share(b.instanceDays, p.total))
 	}
 }
 

@@ -1,17 +1,15 @@
 package stats
 
-import (
-	"encoding/binary"
-	"errors"
-	"slices"
-)
+import "slices"
 
 // Rollup is what the reports of one build add up to, in some days. The zero
 // value is that of no report.
 type Rollup struct {
 	Reports int64
-	Heaps   Heaps     // of the reports that told one
 	classes []heapIDs // in order
+	peaks   peaks     // of a rollup of one day
+	heaps   Heaps     // instance-days by heap that are not among the peaks: of longer rollups, and of earlier versions
+	mixed   bool      // some were written by an earlier version, see formReports
 }
 
 // heapIDs are the ids that reported a heap of some size: see heapClass.
@@ -57,11 +55,23 @@ func heapClass(heap *int64) int {
 	return i + 1
 }
 
+// classBuckets returns the first and the last bucket that heaps of a class can be in.
+func classBuckets(class int) (low, high int) {
+	low, high = -1, maxBucket
+	if class > 1 {
+		low = HeapBucket(heapLimits[class-2] + 1)
+	}
+	if class <= len(heapLimits) {
+		high = HeapBucket(heapLimits[class-1])
+	}
+	return low, high
+}
+
 // add counts a report.
 func (r *Rollup) add(hash uint64, heap *int64) {
 	r.Reports++
 	if heap != nil {
-		r.Heaps.Add(HeapBucket(*heap), 1)
+		r.peaks.add(hash, HeapBucket(*heap))
 	}
 	r.class(heapClass(heap)).add(hash)
 }
@@ -75,14 +85,49 @@ func (r *Rollup) class(c int) *IDs {
 	return r.classes[i].ids
 }
 
-// Merge adds all that other has counted. Ids that both have count once.
+// Merge adds all that another rollup of the same period has counted. Ids that both
+// have count once.
 func (r *Rollup) Merge(other *Rollup) {
+	r.mergeIDs(other)
+	r.peaks.merge(&other.peaks)
+	r.heaps.Merge(other.heaps)
+}
+
+// Sum adds a rollup of a part of the period, from which nothing has been added yet.
+// An id counts once, and so does each of its instance-days.
+func (r *Rollup) Sum(part *Rollup) {
+	r.mergeIDs(part)
+	r.heaps.Merge(part.Heaps())
+}
+
+// SumMore adds to what was summed up of a day before some reports came in. Part has
+// those reports, and day has all of that day; before has its heaps without them.
+func (r *Rollup) SumMore(part, day *Rollup, before Heaps) {
+	r.mergeIDs(part)
+	r.heaps.Merge(day.Heaps())
+	r.heaps.merge(before, -1)
+}
+
+func (r *Rollup) mergeIDs(other *Rollup) {
 	r.Reports += other.Reports
-	r.Heaps.Merge(other.Heaps)
+	r.mixed = r.mixed || other.mixed
 	for _, h := range other.classes {
 		r.class(h.class).Merge(h.ids)
 	}
 }
+
+// Heaps returns the number of instance-days by heap: each instance counts once for
+// each day on which it reported a heap, with the highest of that day.
+func (r *Rollup) Heaps() (h Heaps) {
+	h.Merge(r.heaps)
+	r.peaks.settle()
+	r.peaks.addTo(&h)
+	return h
+}
+
+// Mixed reports whether heaps are among it that an earlier version of relcheck has
+// summed up, which are approximate.
+func (r *Rollup) Mixed() bool { return r.mixed }
 
 // IDs is how many distinct ids have reported.
 func (r *Rollup) IDs() int64 { return r.idsFrom(0) }
@@ -109,9 +154,6 @@ func (r *Rollup) idsFrom(c int) int64 {
 	return t.count()
 }
 
-// rollupForm is the first byte of an encoded rollup.
-const rollupForm = 1
-
 // thin leaves ids only where they matter, which is in the highest of their classes:
 // the heap of a server varies, and in time it is found in many of them.
 func (r *Rollup) thin() {
@@ -122,85 +164,4 @@ func (r *Rollup) thin() {
 		above = merged(above, ids.few)
 	}
 	r.classes = slices.DeleteFunc(r.classes, func(h heapIDs) bool { return h.ids.many == nil && len(h.ids.few) == 0 })
-}
-
-// AppendBinary appends a form of the rollup that UnmarshalBinary reads.
-func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
-	r.thin()
-	b = append(b, rollupForm)
-	b = binary.AppendUvarint(b, uint64(r.Reports))
-	buckets := 0
-	for range r.Heaps.All() {
-		buckets++
-	}
-	b = binary.AppendUvarint(b, uint64(buckets))
-	last := 0
-	for bucket, n := range r.Heaps.All() {
-		b = binary.AppendVarint(b, int64(bucket-last))
-		b = binary.AppendUvarint(b, uint64(n))
-		last = bucket
-	}
-	b = binary.AppendUvarint(b, uint64(len(r.classes)))
-	for _, h := range r.classes {
-		sketch, err := h.ids.AppendBinary(nil)
-		if err != nil {
-			return nil, err
-		}
-		b = binary.AppendUvarint(b, uint64(h.class))
-		b = binary.AppendUvarint(b, uint64(len(sketch)))
-		b = append(b, sketch...)
-	}
-	return b, nil
-}
-
-var errRollup = errors.New("not a rollup: its bytes make no sense")
-
-// UnmarshalBinary replaces the rollup by what a form of it holds.
-func (r *Rollup) UnmarshalBinary(b []byte) error {
-	var p packed
-	if err := p.open(b); err != nil {
-		return err
-	}
-	return p.unpack(r)
-}
-
-// reader takes numbers off bytes until they turn out to be bad.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) count() int64 {
-	if len(r.b) > 0 && r.b[0] < 0x80 { // as most are
-		n := int64(r.b[0])
-		r.b = r.b[1:]
-		return n
-	}
-	n, size := binary.Uvarint(r.b)
-	return int64(n&(1<<63-1)) * r.taken(size)
-}
-
-func (r *reader) signed() int64 {
-	n, size := binary.Varint(r.b)
-	return n * r.taken(size)
-}
-
-// taken passes over a number's bytes, and returns 0 if it was none.
-func (r *reader) taken(size int) int64 {
-	if size <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[size:]
-	return 1
-}
-
-func (r *reader) bytes(n int64) []byte {
-	if n < 0 || n > int64(len(r.b)) {
-		r.bad, r.b = true, nil
-		return nil
-	}
-	taken := r.b[:n]
-	r.b = r.b[n:]
-	return taken
 }

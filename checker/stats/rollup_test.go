@@ -25,6 +25,10 @@ func FuzzRollup(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add([]byte{1, 1, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 1, 0})
+	for form := byte(formReports); form <= formMixed; form++ {
+		f.Add([]byte{form, 1, 1, 1, 0x80, 0x10, 1, 1, 5, 'f', 0, 0, 0, 1, 0, 1, 9})
+		f.Add([]byte{form, 1, 0, 0, 0, 2, 2, 5, 0x80, 8, 1, 9})
+	}
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1, 2, 2, 'm', 14})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r, sum Rollup
@@ -36,7 +40,7 @@ func FuzzRollup(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if one.Reports != r.Reports || !one.Heaps.Equal(r.Heaps) || one.IDs != r.IDs() && r.IDs() <= maxFew {
+		if one.Reports != r.Reports || !one.Heaps.Equal(r.Heaps()) || one.IDs != r.IDs() && r.IDs() <= maxFew {
 			t.Errorf("%d reports of %d ids are summed up as %d of %d", r.Reports, r.IDs(), one.Reports, one.IDs)
 		}
 		sum.Merge(&r)
@@ -45,7 +49,7 @@ func FuzzRollup(f *testing.F) {
 			t.Errorf("merging the same ids twice makes %d of %d", sum.IDs(), r.IDs())
 		}
 		r.Above(HeapLimits()[0])
-		if q := r.Heaps.Quantile(0.5); !math.IsNaN(q) && (q < 0 || math.IsInf(q, 0)) {
+		if q := r.Heaps().Quantile(0.5); !math.IsNaN(q) && (q < 0 || math.IsInf(q, 0)) {
 			t.Errorf("the median is %v", q)
 		}
 		once, err := r.AppendBinary(nil)

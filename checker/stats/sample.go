@@ -2,68 +2,43 @@ package stats
 
 import "math"
 
-// sample is the heaps that were told of a side, and of how many independent
-// observations they are worth.
+// sample is the heaps of a side, and of how many independent observations they are
+// worth.
 type sample struct {
 	pile
-	// size is how many there would be if every id had sent as many reports as
-	// those that sent the most: of such ids, the reports are that many.
+	// size is how many there would be if every instance had reported on all days:
+	// of such instances, the instance-days are that many.
 	size float64
-	// more is the share of the reports that are not the first one of their id.
+	// more is the share of the instance-days that are not the first of their instance.
 	more float64
+	// observed is the share of the instance-days that were looked at, see peaks.
+	observed float64
 }
 
-// sampleOf returns the sample that the reports of a side are. The reports of one
-// process resemble each other, and a server sends hundreds while a check sends
-// one: a few servers may make most of a percentile. How many reports each id
-// sent is not known. But each day that an id was seen on after its first counts
-// once more in the sum of the days' ids, so that there are at least [returned]
-// ids for all reports that are not the first of their id.
+// sampleOf returns the sample that the instance-days of a side are. The heaps of one
+// instance resemble each other from day to day, and a server is there on every day
+// while a check is there on one: a few servers may make most of a percentile. On how
+// many days each instance was there is not known, but there are no more of them than
+// days on which any was.
 func (v *View) sampleOf(one side) sample {
-	c, p := v.crowdOf(one), one.pile
-	s := sample{pile: p, more: max(0, 1-(float64(p.ids)-c.doubt)/float64(p.total))}
-	if u := c.returned(); u > 0 {
-		most := 1 + max(0, float64(c.reports)-float64(c.ids)+c.doubt)/u
-		s.size = min(float64(p.ids), float64(p.total)/most)
-	}
-	return s
-}
-
-// crowd is how often the ids of a side were there.
-type crowd struct {
-	ids, reports int64
-	idDays       int64   // the ids of each day, added up
-	days         int     // on which there were any
-	doubt        float64 // by how much ids may be off, being estimated
-}
-
-func (v *View) crowdOf(one side) (c crowd) {
-	heard := map[Day]bool{}
+	doubt, days := 0.0, map[Day]bool{} // doubt is by how much ids may be off, being estimated
 	for _, b := range one.builds {
-		c.ids += b.ids
-		c.reports += b.Reports
 		if b.ids > maxFew {
-			c.doubt += 2 * IDsError * float64(b.ids)
+			doubt += 2 * IDsError * float64(b.ids)
 		}
 		for _, d := range b.Days {
 			if v.Query.Has(d.Day) && d.IDs > 0 {
-				c.idDays += d.IDs
-				heard[d.Day] = true
+				days[d.Day] = true
 			}
 		}
 	}
-	c.days = len(heard)
-	return c
-}
-
-// returned is the least number of ids that can have been seen on several days:
-// as many as there are if each of them was seen on all days. It is 0 when
-// nothing tells, as of a single day.
-func (c crowd) returned() float64 {
-	if c.days < 2 {
-		return 0
+	ids, all := float64(one.ids), float64(one.total)
+	return sample{
+		pile:     one.pile,
+		size:     min(ids, all/float64(max(1, len(days)))),
+		more:     max(0, 1-(ids-doubt)/all),
+		observed: float64(one.Heaps.observed) / all,
 	}
-	return max(0, float64(c.idDays-c.ids)-c.doubt) / float64(c.days-1)
 }
 
 // interval is a percentile, and between what it lies with 95 % confidence.
@@ -73,12 +48,13 @@ type interval struct {
 }
 
 // interval is found by ranks, whatever the distribution of the heaps: how many
-// observations are below a percentile is distributed binomially. Where nearly
-// all ids sent one report, each is an observation, and the others' share bounds
-// what they can add to that.
+// observations are below a percentile is distributed binomially. If nearly all
+// instances were there on one day, each is an observation, and the share of the
+// other days bounds what they can add to that.
 func (s sample) interval(q float64) interval {
-	spread, beyond := within(q, s.size), s.size*min(q, 1-q)
-	if n := float64(s.ids); within(q, n)+s.more < spread {
+	size, n := s.size*s.observed, float64(s.ids)*s.observed
+	spread, beyond := within(q, size), size*min(q, 1-q)
+	if within(q, n)+s.more < spread {
 		spread, beyond = within(q, n)+s.more, n*(min(q, 1-q)-s.more)
 	}
 	return interval{

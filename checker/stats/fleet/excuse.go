@@ -64,17 +64,26 @@ func (c *comparison) halfIsNear(name string, got any) bool {
 }
 
 // histogram checks the bars that the view chose: that they lie side by side and
-// are about equally wide, and that there are as many reports in each as the truth
-// has, but for those in the bucket that an edge divides, which is 2 % wide.
+// are about equally wide, and that there are as many instance-days in each as the
+// truth has, but for those in the bucket that an edge divides, which is 2 % wide.
 func (c *comparison) histogram() {
 	var all int64
-	var ratio float64 // of the edges of a bar
-	total := c.truth.reportsFrom(-1, math.Inf(1))
-	for i, row := range c.table.Rows {
+	var ratio, slack float64 // of the edges of a bar; by how many instance-days one may be off
+	total := c.truth.heapsFrom(-1, math.Inf(1))
+	for _, row := range c.table.Rows {
 		if !c.fit(row) {
 			return
 		}
-		from, to, reports := number(row[0]), number(row[1]), row[2].(int64)
+		all += row[2].(int64)
+	}
+	if c.truth.sampled {
+		slack = sampledMargin / 2 * float64(total)
+	}
+	if !near(all, total, 2*slack) {
+		c.report("there are %d instance-days in all bars, want %d", all, total)
+	}
+	for i, row := range c.table.Rows {
+		from, to, n := number(row[0]), number(row[1]), row[2].(int64)
 		if i > 0 && from != number(c.table.Rows[i-1][1]) {
 			c.report("a bar begins at %v, and the one before ends at %v", from, c.table.Rows[i-1][1])
 		}
@@ -86,18 +95,14 @@ func (c *comparison) histogram() {
 			c.report("a bar from %v to %v is not as wide as others", from, to)
 		}
 		const bucket = (1 + heapMargin) / (1 - heapMargin)
-		least := c.truth.reportsFrom(from*bucket, to/bucket)
-		most := c.truth.reportsFrom(from/bucket-1, to*bucket)
-		if reports < least || reports > most {
-			c.report("from %v to %v there are %d reports, want %d to %d", from, to, reports, least, most)
+		least := c.truth.heapsFrom(from*bucket, to/bucket)
+		most := c.truth.heapsFrom(from/bucket-1, to*bucket)
+		if float64(n) < float64(least)-slack || float64(n) > float64(most)+slack {
+			c.report("from %v to %v there are %d instance-days, want %d to %d", from, to, n, least, most)
 		}
-		if !near(row[3], float64(reports)/float64(total), 1e-9) {
-			c.report("from %v to %v there are %v of all, want %d of %d", from, to, row[3], reports, total)
+		if !near(row[3], float64(n)/float64(all), 1e-9) {
+			c.report("from %v to %v there are %v of all, want %d of %d", from, to, row[3], n, all)
 		}
-		all += reports
-	}
-	if all != total {
-		c.report("there are %d reports in all bars, want %d", all, total)
 	}
 	if n := len(c.table.Rows); n > 45 || n < 15 && total > 10_000 {
 		c.report("there are %d bars", n)

@@ -39,6 +39,15 @@ func (l *Log) Fold() *Folded {
 	for page := range slices.Chunk(l.heard, pageSize) {
 		f.page(page)
 	}
+	longer := map[stats.Slot]*stats.Rollup{}
+	for slot, day := range f.rollups {
+		for _, span := range stats.Spans[1:] {
+			stats.SumInto(longer, slot.Longer(span), day.decode())
+		}
+	}
+	for slot, rollup := range longer {
+		f.keep(slot, rollup)
+	}
 	return f
 }
 
@@ -53,8 +62,11 @@ func (f *Folded) page(reports []heard) {
 		}
 		fold.Add(report)
 	}
-	for slot, rollup := range fold.Rollups() {
-		f.merge(slot, rollup)
+	for slot, rollup := range fold.Days() {
+		if was, ok := f.rollups[slot]; ok {
+			rollup.Merge(was.decode())
+		}
+		f.keep(slot, rollup)
 	}
 	maps.Copy(f.lives, fold.Changed)
 	for slot, s := range fold.Starts {
@@ -67,10 +79,7 @@ func (f *Folded) page(reports []heard) {
 	maps.DeleteFunc(f.lives, func(_ uint64, l stats.Life) bool { return now-l.Last > stats.Silence })
 }
 
-func (f *Folded) merge(slot stats.Slot, rollup *stats.Rollup) {
-	if was, ok := f.rollups[slot]; ok {
-		rollup.Merge(was.decode())
-	}
+func (f *Folded) keep(slot stats.Slot, rollup *stats.Rollup) {
 	data, err := rollup.AppendBinary(nil)
 	if err != nil {
 		panic(err) // of a sketch that was made just now

@@ -182,8 +182,8 @@ func (t *Truth) compared() (before, after string) {
 	return names[0], names[1]
 }
 
-// reportsFrom counts the heaps that are above one, up to another.
-func (t *Truth) reportsFrom(above, to float64) int64 {
+// heapsFrom counts the heaps that are above one, up to another.
+func (t *Truth) heapsFrom(above, to float64) int64 {
 	all := t.heapsOfVersion("")
 	first := sort.Search(len(all), func(i int) bool { return float64(all[i]) > above })
 	after := sort.Search(len(all), func(i int) bool { return float64(all[i]) > to })

@@ -6,15 +6,14 @@ import (
 	"relcheck/checker/stats"
 )
 
-// sample is what the reports of a version or a line say about the heaps of all there
-// could be.
+// sample is what the instance-days of a version or a line say about the heaps of all
+// there could be.
 type sample struct {
-	heaps   []int64 // from the lowest up
-	tellers float64 // ids that told one
-	squares float64 // of how many heaps each id told, added up
-
-	ids, reports, idDays, days float64
-	estimated                  float64 // ids of builds that have so many that they may be estimated
+	heaps     []int64 // from the lowest up
+	tellers   float64 // instances that reported one
+	squares   float64 // of the days on which each instance did, added up
+	days      float64 // on which any instance reported
+	estimated float64 // ids of builds that have so many that they may be estimated
 }
 
 // sampleOf counts what is known of one.
@@ -28,29 +27,27 @@ func (t *Truth) sampleOf(name string) *sample {
 	for build := range of {
 		of[build] = t.kept[build] && called(build)
 	}
-	days, told := map[stats.Day]bool{}, map[int32]float64{}
+	days, told := map[stats.Day]bool{}, map[int32]map[int64]bool{}
 	for _, v := range t.visits(t.query.Range) {
 		if of[t.log.ids[v.id].build] {
-			s.idDays++
 			days[v.day] = true
 		}
 	}
 	for _, h := range t.heard(t.query.Range) {
 		if h.heap >= 0 && of[t.log.ids[h.id].build] {
-			told[h.id]++
+			if told[h.id] == nil {
+				told[h.id] = map[int64]bool{}
+			}
+			told[h.id][h.at/day] = true
 		}
 	}
-	for _, n := range told {
-		s.squares += n * n
+	for _, on := range told {
+		s.squares += float64(len(on) * len(on))
 	}
 	s.days = float64(len(days))
 	for build, n := range t.ids {
-		if of[build] {
-			s.ids += float64(n)
-			s.reports += float64(t.reports[build])
-			if n >= few {
-				s.estimated += float64(n)
-			}
+		if of[build] && n >= few {
+			s.estimated += float64(n)
 		}
 	}
 	return s
@@ -66,15 +63,11 @@ func (s *sample) around(q, off float64) (low, high, beyond float64) {
 	return at(q - spread), at(q + spread), beyond
 }
 
-// spread takes as many ids for returning ones as are needed if each was there on
-// all days, and lets each of them tell as many heaps as they can have told; or
-// else, it takes all reports but the first of each id for lost.
+// spread takes each instance for one that was there on all days; or else, it takes
+// all instance-days but the first of each instance for lost.
 func (s *sample) spread(q, off float64) (spread, beyond float64) {
-	doubt, heaps := off*s.estimated, float64(len(s.heaps))
-	size, tail := 0.0, min(q, 1-q)
-	if returned := (s.idDays - s.ids - doubt) / (s.days - 1); s.days > 1 && returned > 0 {
-		size = min(s.tellers, heaps/(1+(s.reports-s.ids+doubt)/returned))
-	}
+	doubt, heaps, tail := off*s.estimated, float64(len(s.heaps)), min(q, 1-q)
+	size := min(s.tellers, heaps/s.days)
 	spread, beyond = 1.96*math.Sqrt(q*(1-q)/size), size*tail
 	more := max(0, 1-(s.tellers-doubt)/heaps)
 	if other := 1.96*math.Sqrt(q*(1-q)/s.tellers) + more; other < spread {
@@ -83,8 +76,8 @@ func (s *sample) spread(q, off float64) (spread, beyond float64) {
 	return spread, beyond
 }
 
-// worth is how many ids with as many reports each would say as much about any
-// share of all heaps, if an id told the same one always.
+// worth is how many instances that were there on one day each would say as much
+// about any share of all heaps, if an instance reported the same one always.
 func (s *sample) worth() float64 {
 	n := float64(len(s.heaps))
 	return n * n / s.squares
@@ -106,7 +99,7 @@ func (c *comparison) interval(row []any) {
 	switch want := low > 0 || high < 0; {
 	case certain && beyond(0) < 5-hair:
 		c.report("%v is certain, with %.1f observations beyond it", row, beyond(0))
-	case certain && !want, want && !certain && beyond(mostOff) > 5+hair:
+	case certain && !want, want && !certain && beyond(mostOff) > 5+hair && !c.truth.sampled:
 		c.report("%v is certain: %v", row, certain)
 	}
 	least, most := c.change(row, q, mostOff)
@@ -116,7 +109,9 @@ func (c *comparison) interval(row []any) {
 	if !(low <= change && change <= high) {
 		c.report("%v does not hold its change", row)
 	}
-	c.width(row, q)
+	if !c.truth.sampled {
+		c.width(row, q)
+	}
 }
 
 const (

@@ -23,7 +23,8 @@ type Truth struct {
 	ids      []int64   // by build: distinct ids in the range
 	total    int64     // of them all
 	reports  []int64   // by build, in the range
-	heaps    [][]int64 // by build: those told in the range, from the lowest up
+	heaps    [][]int64 // by build: the highest of each instance and day of the range, from the lowest up
+	sampled  bool      // some build had more instances on one day than all of which heaps count
 	tellers  []int64   // by build: the ids that told one in the range
 	highest  []int64   // by id: the highest that it told in the range, or -1
 	daily    map[stats.Day][]int64
@@ -114,6 +115,11 @@ func between[T any](all []T, days stats.Range, of func(T) stats.Day) []T {
 func (t *Truth) countReports() {
 	t.reports, t.heaps, t.tellers = make([]int64, len(t.kept)), make([][]int64, len(t.kept)), make([]int64, len(t.kept))
 	t.highest = slices.Repeat([]int64{-1}, len(t.log.ids))
+	type visited struct {
+		id  int32
+		day int64
+	}
+	peaks := map[visited]int64{}
 	for _, h := range t.heard(t.query.Range) {
 		build := t.log.ids[h.id].build
 		if !t.kept[build] {
@@ -121,12 +127,25 @@ func (t *Truth) countReports() {
 		}
 		t.reports[build]++
 		if h.heap >= 0 {
-			t.heaps[build] = append(t.heaps[build], h.heap)
+			of := visited{h.id, h.at / day}
+			peaks[of] = max(peaks[of], h.heap)
 			if t.highest[h.id] < 0 {
 				t.tellers[build]++
 			}
 			t.highest[h.id] = max(t.highest[h.id], h.heap)
 		}
+	}
+	type cell struct {
+		build int32
+		day   int64
+	}
+	instances := map[cell]int{}
+	for of, heap := range peaks {
+		build := t.log.ids[of.id].build
+		t.heaps[build] = append(t.heaps[build], heap)
+		at := cell{build, of.day}
+		instances[at]++
+		t.sampled = t.sampled || instances[at] > fewest
 	}
 	for _, heaps := range t.heaps {
 		slices.Sort(heaps)
