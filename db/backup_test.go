@@ -195,8 +195,8 @@ func TestBackupRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want %q", err, c.want)
 			}
-			if left := db.Leftovers(place); len(left) > 0 {
-				t.Errorf("it leaves %v", left)
+			if left, err := db.Leftovers(place); len(left) > 0 || err != nil {
+				t.Errorf("it leaves %v, %v", left, err)
 			}
 			if b, err := os.ReadFile(place); err == nil && len(b) > 0 && string(b) != "mine" {
 				t.Error("something was written")

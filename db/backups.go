@@ -7,15 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
 
-// Backups are made again and again, into a folder that no other store uses. A
-// server that shares the store may use it too.
+// Backups are made again and again, into a folder. Servers with the same store share
+// the folder. Those with other stores may use it too: each removes only backups of its
+// own store.
 type Backups struct {
 	Folder string
 	Every  time.Duration
@@ -23,64 +22,14 @@ type Backups struct {
 	Schema string // the text of schema.sql
 
 	mu       sync.Mutex
+	store    int64 // the ID of the store
 	last     Saved // zero if there is none
 	failures int64
 }
 
-// Saved is a backup that was made.
-type Saved struct {
-	Name string // of its file
-	At   time.Time
-	Size int64 // in bytes
-}
-
-const (
-	savedForm = "relcheck-20060102T150405Z.db"
-	// savedAhead is by how much the clocks of servers may differ. What is said to be
-	// made later than that was made before the clock was put right.
-	savedAhead = time.Minute
-	// backupRetry is after how long a backup that failed is tried again, or after as
-	// long as there is between two of them.
-	backupRetry = 5 * time.Minute
-	// abandoned is for how long nobody has written what another server has left.
-	abandoned = time.Hour
-)
-
-var savedName = regexp.MustCompile(`^relcheck-\d{8}T\d{6}Z\.db$`)
-
-// Newest returns the last backup in a folder that was not made in the future, or
-// nothing. It looks at names alone.
-func Newest(folder string, now time.Time) (Saved, error) {
-	all, err := saved(folder, now)
-	if err != nil || len(all) == 0 || all[len(all)-1].At.After(now.Add(savedAhead)) {
-		return Saved{}, err
-	}
-	return all[len(all)-1], nil
-}
-
-// saved lists the backups in a folder in the order in which they were made: first
-// those that a clock that was ahead has made.
-func saved(folder string, now time.Time) (all []Saved, err error) {
-	entries, err := os.ReadDir(folder)
-	for _, e := range entries {
-		at, err := time.Parse(savedForm, e.Name())
-		info, err2 := e.Info()
-		if err == nil && err2 == nil && savedName.MatchString(e.Name()) && info.Mode().IsRegular() {
-			all = append(all, Saved{e.Name(), at, info.Size()})
-		}
-	}
-	ahead := func(s Saved) bool { return s.At.After(now.Add(savedAhead)) }
-	slices.SortFunc(all, func(a, b Saved) int {
-		if ahead(a) != ahead(b) {
-			if ahead(a) {
-				return -1
-			}
-			return 1
-		}
-		return a.At.Compare(b.At)
-	})
-	return all, err
-}
+// backupRetry is after how long a backup that failed is tried again, or after as
+// long as there is between two of them.
+const backupRetry = 5 * time.Minute
 
 // Last returns the newest backup that there is, or zeros. It is safe for
 // concurrent use, and so is Failures.
@@ -97,30 +46,38 @@ func (b *Backups) Failures() int64 {
 	return b.failures
 }
 
-// Prepare makes sure that the folder is there, and looks what it holds.
-func (b *Backups) Prepare() (err error) {
+// PrepareBackups makes sure that the folder is there, and looks for the newest backup
+// of the store in it.
+func (s *Store) PrepareBackups(ctx context.Context, b *Backups) error {
 	if info, err := os.Stat(b.Folder); err != nil || !info.IsDir() {
-		return fmt.Errorf("back up to %s: %w", b.Folder, folderError(filepath.Join(b.Folder, savedForm)))
+		return fmt.Errorf("back up to %s: %w", b.Folder, folderError(filepath.Join(b.Folder, "relcheck.db")))
 	}
-	b.last, err = Newest(b.Folder, time.Now())
+	store, err := storeID(ctx, s.read)
+	if err != nil {
+		return s.explain(err)
+	}
+	newest, err := newestBackup(ctx, b.Folder, store, time.Now())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.store, b.last = store, newest
 	return err
 }
 
 // KeepBackups makes a backup when the newest one is as old as is wanted, and
 // removes the oldest ones beyond as many as are to be kept, until ctx ends.
 func (s *Store) KeepBackups(ctx context.Context, b *Backups, log *slog.Logger) {
-	s.clean(b, time.Now())
+	b.tidy(ctx, log)
 	failing := false
-	for wait := b.age(time.Now()); ; {
+	for wait := b.age(ctx, time.Now()); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait): // by a clock that does not jump
 		}
-		if wait = b.age(time.Now()); wait > 0 { // another server was quicker
+		if wait = b.age(ctx, time.Now()); wait > 0 { // another server was quicker
 			continue
 		}
-		made, err := s.save(ctx, b, time.Now())
+		made, err := s.save(ctx, b, time.Now(), log)
 		if ctx.Err() != nil {
 			return
 		}
@@ -141,8 +98,8 @@ func (s *Store) KeepBackups(ctx context.Context, b *Backups, log *slog.Logger) {
 
 // age is how long it takes until the newest backup is too old. A clock that jumps
 // makes it no longer than the time between two of them.
-func (b *Backups) age(now time.Time) time.Duration {
-	newest, err := Newest(b.Folder, now)
+func (b *Backups) age(ctx context.Context, now time.Time) time.Duration {
+	newest, err := newestBackup(ctx, b.Folder, b.store, now)
 	if err != nil || newest.Name == "" {
 		return 0
 	}
@@ -155,12 +112,34 @@ func (b *Backups) failed() {
 	b.failures++
 }
 
-// save makes one backup, and then removes those that are too many. It is done, too,
-// when another server has made one in the same second.
-func (s *Store) save(ctx context.Context, b *Backups, now time.Time) (made Saved, err error) {
-	made = Saved{Name: now.UTC().Format(savedForm), At: now.UTC().Truncate(time.Second)}
+// tidy removes what killed backups have left in the folder, and logs which other
+// stores have backups there.
+func (b *Backups) tidy(ctx context.Context, log *slog.Logger) {
+	TidyUp(filepath.Join(b.Folder, "relcheck.db"), log)
+	all, err := listBackups(ctx, b.Folder, b.store)
+	if err != nil {
+		return // the next backup reports it
+	}
+	if others := othersOf(all, b.store); len(others) > 0 {
+		log.Warn("the backup folder has backups of other stores or of an older relcheck, which are kept; if this store is new because the last one was lost, stop the server and restore one of them",
+			"folder", b.Folder, "backups", len(others), "newest", newestOf(others).Name)
+	}
+}
+
+// save makes one backup, and then removes those that are too many. If another server of
+// the store has made one in the same second, that one counts.
+func (s *Store) save(ctx context.Context, b *Backups, now time.Time, log *slog.Logger) (made Saved, err error) {
+	store, err := storeID(ctx, s.read) // which is another one if the database was made again
+	if err != nil {
+		return made, s.explain(err)
+	}
+	made = Saved{Name: backupNameOf(store, now), At: now.UTC().Truncate(time.Second), Store: store}
 	place := filepath.Join(b.Folder, made.Name)
-	if _, err := s.Backup(ctx, place, b.Schema, func(int64, int64) {}); err != nil && !errors.Is(err, errTaken) {
+	_, err = s.Backup(ctx, place, b.Schema, func(int64, int64) {})
+	if errors.Is(err, errTaken) && made.check(ctx, b.Folder) == nil {
+		err = nil
+	}
+	if err != nil {
 		return made, err
 	}
 	info, err := os.Stat(place)
@@ -169,36 +148,35 @@ func (s *Store) save(ctx context.Context, b *Backups, now time.Time) (made Saved
 	}
 	made.Size = info.Size()
 	b.mu.Lock()
-	b.last = made
+	b.store, b.last = store, made
 	b.mu.Unlock()
-	return made, b.remove(made, now)
+	return made, b.rotate(ctx, made, now, log)
 }
 
-// remove removes the oldest backups beyond as many as are to be kept, and never the
-// one that was just made.
-func (b *Backups) remove(made Saved, now time.Time) error {
-	all, err := saved(b.Folder, now)
+// rotate removes the oldest backups of the store beyond as many as are to be kept, and
+// never the one that was just made. What a file holds counts, and not its name alone.
+func (b *Backups) rotate(ctx context.Context, made Saved, now time.Time, log *slog.Logger) error {
+	ctx = context.WithoutCancel(ctx) // or a server that stops would find no backup good
+	all, err := listBackups(ctx, b.Folder, made.Store)
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(s Saved) bool { return s.Name == made.Name })
-	for _, old := range all[:max(0, len(all)+1-max(1, b.Keep))] {
-		if err := os.Remove(filepath.Join(b.Folder, old.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	kept := 1
+	for _, s := range slices.Backward(backupsOf(all, made.Store, now)) {
+		if s.Name == made.Name {
+			continue
+		}
+		path := filepath.Join(b.Folder, s.Name)
+		if err := s.check(ctx, b.Folder); err != nil {
+			log.Warn("a file in the backup folder has the name of a backup of this store, and is none; it is kept", "file", path, "err", err)
+			continue
+		}
+		if kept++; kept <= max(1, b.Keep) {
+			continue
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
-}
-
-// clean removes what backups have left that were killed. Of servers that share a
-// store one may just be making a backup.
-func (s *Store) clean(b *Backups, now time.Time) {
-	_, alone := s.engine.(*sqliteFile)
-	for _, name := range Leftovers(filepath.Join(b.Folder, "relcheck-")) {
-		base := filepath.Base(name)
-		info, err := os.Stat(name)
-		if err == nil && savedName.MatchString(base[:strings.LastIndex(base, partialMark)]) && (alone || now.Sub(info.ModTime()) > abandoned) {
-			os.Remove(name)
-		}
-	}
 }

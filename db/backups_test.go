@@ -30,7 +30,7 @@ func names(t testing.TB, folder string) (all []string) {
 // keepBackups runs until stop is called, which returns the log.
 func keepBackups(t *testing.T, s *db.Store, b *db.Backups) (stop func() string) {
 	t.Helper()
-	if err := b.Prepare(); err != nil {
+	if err := s.PrepareBackups(context.Background(), b); err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
@@ -63,19 +63,39 @@ func await(t *testing.T, what string, so func() bool) {
 	}
 }
 
+func storeID(t testing.TB, s *db.Store) int64 {
+	t.Helper()
+	id, err := s.ID(context.Background())
+	if err != nil || id <= 0 {
+		t.Fatalf("the store has the ID %d, %v", id, err)
+	}
+	return id
+}
+
+// backUpAt makes a backup of a store as a server would have made it at a time.
+func backUpAt(t testing.TB, s *db.Store, folder string, at time.Time) (name string) {
+	t.Helper()
+	name = db.BackupNameOf(storeID(t, s), at)
+	if _, err := s.Backup(context.Background(), filepath.Join(folder, name), schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+var longAgo = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // Backups come at their time, and as many stay as are to be kept. What else is in
-// the folder is nobody's business.
+// the folder stays as it is.
 func backUpOnSchedule(t *testing.T, name string) {
 	s := open(t, name)
 	fillStore(t, s)
 	folder := t.TempDir()
-	others := []string{"notes.txt", "relcheck-20200101T000000Z.db.bak", "relcheck-2020.db", "relcheck.db"}
+	others := []string{"notes.txt", "relcheck-20200101T000000Z.db", "relcheck-20200101T000000Z.db.bak", "relcheck-2020.db", "relcheck.db"}
 	for _, other := range others {
 		write(t, filepath.Join(folder, other), "mine")
 	}
-	oldest := "relcheck-20200101T000000Z.db"
-	write(t, filepath.Join(folder, oldest), "a backup once")
-	stale := filepath.Join(folder, "relcheck-20200101T000001Z.db.partial-1")
+	oldest := backUpAt(t, s, folder, longAgo)
+	stale := filepath.Join(folder, db.BackupNameOf(storeID(t, s), longAgo.Add(time.Second))+".partial-1")
 	write(t, stale, "half of one")
 	if err := os.Chtimes(stale, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
 		t.Fatal(err)
@@ -122,8 +142,8 @@ func TestBackupsFail(t *testing.T) {
 	damage(t, path, 50)
 	s = open(t, path)
 	folder := t.TempDir()
-	for _, name := range []string{"relcheck-20200101T000000Z.db", "relcheck-20200102T000000Z.db"} {
-		write(t, filepath.Join(folder, name), good)
+	for days := range 2 {
+		write(t, filepath.Join(folder, db.BackupNameOf(storeID(t, s), longAgo.AddDate(0, 0, days))), good)
 	}
 	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
 	stop := keepBackups(t, s, b)
@@ -143,7 +163,7 @@ func TestBackupsGoOn(t *testing.T) {
 	_, s := manyPages(t)
 	folder := filepath.Join(t.TempDir(), "backups")
 	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
-	if err := b.Prepare(); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if err := s.PrepareBackups(context.Background(), b); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("without a folder: %v", err)
 	}
 	mkdir(t, folder)
@@ -172,7 +192,7 @@ func TestBackupsWhenTheClockJumps(t *testing.T) {
 	var made []string
 	save := func(at time.Time) {
 		t.Helper()
-		m, err := db.Save(s, ctx, b, at)
+		m, err := db.Save(s, ctx, b, at, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +202,7 @@ func TestBackupsWhenTheClockJumps(t *testing.T) {
 		if got := names(t, folder); !slices.Equal(got, want) {
 			t.Errorf("at %v there are %v, want %v", at, got, want)
 		}
-		if newest, err := db.Newest(folder, at); err != nil || newest.Name != m.Name {
+		if newest, err := db.NewestBackup(ctx, folder, storeID(t, s), at); err != nil || newest.Name != m.Name {
 			t.Errorf("at %v the newest is %v, %v", at, newest, err)
 		}
 	}
@@ -193,7 +213,7 @@ func TestBackupsWhenTheClockJumps(t *testing.T) {
 	for hours := range 4 {
 		save(ahead.Add(time.Duration(hours) * time.Hour))
 	}
-	if newest, err := db.Newest(folder, now.AddDate(0, 0, 1)); err != nil || newest.Name != "" {
+	if newest, err := db.NewestBackup(ctx, folder, storeID(t, s), now.AddDate(0, 0, 1)); err != nil || newest.Name != "" {
 		t.Errorf("the newest, once the clock is right again, is %v, %v", newest, err)
 	}
 	for hours := range 5 { // all of those that are ahead were made earlier

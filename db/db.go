@@ -203,6 +203,15 @@ func setting(ctx context.Context, q querier, name string) (value int64, err erro
 	return value, err
 }
 
+// storeID returns the ID of a store, or 0 if its schema is older than IDs.
+func storeID(ctx context.Context, q querier) (id int64, err error) {
+	id, err = setting(ctx, q, "store")
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return id, err
+}
+
 // next gives out the next number of a setting.
 func next(ctx context.Context, q querier, name string) (value int64, err error) {
 	err = q.QueryRowContext(ctx, "UPDATE setting SET value = value + 1 WHERE name = $1 RETURNING value", name).Scan(&value)

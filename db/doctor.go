@@ -33,6 +33,8 @@ type Finding struct {
 type Examination struct {
 	Keep     time.Duration // how long servers keep reports; 0 is for good
 	Now      time.Time
+	Folder   string                  // that of the backups, or ""
+	Every    time.Duration           // how often servers make one
 	Tell     func(Finding)           // is called once a check is done
 	Progress func(done, total int64) // of reading the log, in reports
 }
@@ -41,8 +43,9 @@ type Examination struct {
 type examining struct {
 	Examination
 	*Store
-	serving bool // a server records into the store, as far as that can be told
-	copied  bool // it is not written by anybody, and may be of long ago
+	serving bool  // a server records into the store, as far as that can be told
+	copied  bool  // it is not written by anybody, and may be of long ago
+	id      int64 // of the store, -1 if it cannot be read
 	before  string
 	stale   bool // the file has changed under it
 }
@@ -50,7 +53,7 @@ type examining struct {
 // Examine tells of everything that it finds. The error is nil even if nothing is
 // right, unless ctx has ended.
 func (e Examination) Examine(ctx context.Context, name string) error {
-	x := &examining{Examination: e}
+	x := &examining{Examination: e, id: -1}
 	switch {
 	case isPostgres(name):
 		x.postgres(ctx, name)
@@ -58,6 +61,11 @@ func (e Examination) Examine(ctx context.Context, name string) error {
 		x.tell(Problem, "store", "%v", errURL)
 	default:
 		x.file(ctx, name)
+	}
+	x.stale, x.before = false, ""
+	x.leftovers(name)
+	if x.Folder != "" {
+		x.backups(ctx)
 	}
 	return ctx.Err()
 }
@@ -102,6 +110,9 @@ func (x *examining) changed() bool {
 // schema tells which one the store has, which is called what, if that can be read.
 func (x *examining) schema(ctx context.Context, what string) (ok bool) {
 	version, err := setting(ctx, x.read, "schema")
+	if err == nil {
+		x.id, err = storeID(ctx, x.read)
+	}
 	switch {
 	case err != nil:
 		x.tell(Problem, "store", "cannot be read: %v", err)

@@ -36,10 +36,19 @@ func examine(t testing.TB, name string, keep time.Duration) map[string]string {
 // examineWhile has something done between reading the log and the statistics.
 func examineWhile(t testing.TB, name string, keep time.Duration, do func(done, total int64)) map[string]string {
 	t.Helper()
+	return examineWith(t, name, db.Examination{Keep: keep, Progress: do})
+}
+
+func examineWith(t testing.TB, name string, e db.Examination) map[string]string {
+	t.Helper()
 	found := map[string]string{}
-	e := db.Examination{Keep: keep, Now: time.Now(), Progress: do, Tell: func(f db.Finding) {
+	e.Now = time.Now()
+	e.Tell = func(f db.Finding) {
 		found[f.Check] += fmt.Sprintf("%d %s: %s\n", f.State, f.Check, f.Text)
-	}}
+	}
+	if e.Progress == nil {
+		e.Progress = quiet
+	}
 	if err := e.Examine(context.Background(), name); err != nil {
 		t.Fatal(err)
 	}

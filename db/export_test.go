@@ -118,12 +118,21 @@ func LongStep(more string) { steps[len(steps)-1] += more }
 // Save makes one backup at a certain time.
 var Save = (*Store).save
 
+// NewestBackup returns the newest backup of a store in a folder.
+var NewestBackup = newestBackup
+
+// BackupNameOf returns the name of a backup of a store.
+var BackupNameOf = backupNameOf
+
+// ID returns the ID of a store.
+func (s *Store) ID(ctx context.Context) (int64, error) { return storeID(ctx, s.read) }
+
 // Verify is what is done with a file before it counts as a backup.
 var Verify = verifyFile
 
 // RenameInto is how a backup gets to its place in a file system without links.
 func RenameInto(path, place string) error {
-	return (&partial{path, place}).rename(&os.LinkError{Err: os.ErrPermission})
+	return (&partial{path: path, place: place}).rename(&os.LinkError{Err: os.ErrPermission})
 }
 
 // Holding tells who holds the lock of a store.

@@ -12,7 +12,10 @@ import (
 
 // partial is a file on its way to its place. It has a name of its own beside it,
 // so that whoever finds something at the place finds all of it.
-type partial struct{ path, place string }
+type partial struct {
+	path, place string
+	lock        *lock // shows that a process is writing it; nil if the file system has no locks
+}
 
 // partialMark stands in the names of such files, between the place and a number.
 const partialMark = ".partial-"
@@ -33,14 +36,28 @@ func newPartial(place string) (*partial, error) {
 			return nil, fmt.Errorf("write %s: %w", place+suffix, errTaken)
 		}
 	}
-	f, err := os.CreateTemp(filepath.Dir(place), filepath.Base(place)+partialMark+"*")
+	f, err := os.CreateTemp(filepath.Dir(place), filepath.Base(place)+partialMark+"*-lock")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		err = folderError(place)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", place, err)
 	}
-	return &partial{f.Name(), place}, f.Close()
+	p := &partial{path: strings.TrimSuffix(f.Name(), "-lock"), place: place}
+	p.lock, _ = acquire(p.path)
+	if err := errors.Join(harden(f), f.Close(), p.create()); err != nil {
+		p.discard()
+		return nil, fmt.Errorf("write %s: %w", place, err)
+	}
+	return p, nil
+}
+
+func (p *partial) create() error {
+	f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // settle puts the file into its place, unless something has come there meanwhile.
@@ -77,27 +94,19 @@ func (p *partial) rename(failed error) error {
 	return os.Rename(p.path, p.place)
 }
 
+// besidePartial are the names of what is beside a partial file, the last one its lock.
+var besidePartial = []string{"", "-wal", "-shm", "-journal", "-lock"}
+
 // discard removes what is left, also of what SQLite has put beside it.
 func (p *partial) discard() {
-	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+	for _, suffix := range besidePartial[:len(besidePartial)-1] {
 		os.Remove(p.path + suffix)
 	}
-}
-
-// Leftovers names the unfinished files of backups to places whose names begin as
-// told. Those of backups that were killed stay until somebody removes them.
-func Leftovers(places string) (names []string) {
-	folder, base := filepath.Dir(places), filepath.Base(places)
-	all, err := os.ReadDir(folder)
-	if err != nil {
-		return nil
+	if p.lock != nil {
+		p.lock.release()
+		p.lock = nil
 	}
-	for _, e := range all {
-		if rest, ok := strings.CutPrefix(e.Name(), base); ok && strings.Contains(rest, partialMark) {
-			names = append(names, filepath.Join(folder, e.Name()))
-		}
-	}
-	return names
+	os.Remove(p.path + "-lock")
 }
 
 // syncPath has a file's bytes on disk once it returns. Nobody may have it open

@@ -35,9 +35,7 @@ relcheck serve --backup-dir makes backups by itself.`,
 }
 
 func backUp(ctx context.Context, s *db.Store, file string, streams IO) error {
-	for _, left := range db.Leftovers(file) {
-		fmt.Fprintf(streams.Err, "%s is of another backup; remove it, unless that still goes on\n", left)
-	}
+	tidy(streams.Err, file)
 	rows, err := s.Backup(ctx, file, streams.Schema, copyProgress(streams.Err))
 	newProgress(streams.Err).clear()
 	if err == nil {
@@ -54,10 +52,15 @@ func restoreCommand(streams IO) *cobra.Command {
 		Long: `Make a new store of a backup: a file that is not there yet, or an empty PostgreSQL
 database. The backup is verified before, and it is not changed. What is in the way
 is left alone: stop the server and move the old store away first. Run this as the
-user that the server runs as, to whom the new file has to belong.`,
-		Example: `  relcheck restore /mnt/backup/relcheck-20260131T000000Z.db --db /var/lib/relcheck/relcheck.db
+user that the server runs as, to whom the new file has to belong.
+
+The new store has the ID of the old one, and so its backups go on with those of the
+old one. Do not run two stores of one backup with the same --backup-dir: each would
+count the other's backups as its own.`,
+		Example: `  relcheck restore /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db --db /var/lib/relcheck/relcheck.db
   relcheck restore copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			tidy(streams.Err, name)
 			rows, err := db.Restore(cmd.Context(), args[0], name, streams.Schema, copyProgress(streams.Err))
 			newProgress(streams.Err).clear()
 			if err == nil {
@@ -73,6 +76,18 @@ user that the server runs as, to whom the new file has to belong.`,
 const afterRestore = `Tokens and those who have signed in are as of the backup: tokens that were revoked since are valid again, see relcheck token list.
 What has been kept for long enough is removed an hour or two after the next start, see relcheck serve --keep-reports.
 `
+
+// tidy removes what killed backups and restores have left in the folder of a file that
+// is about to be written.
+func tidy(w io.Writer, file string) {
+	removed, err := db.RemoveLeftovers(file)
+	for _, path := range removed {
+		fmt.Fprintf(w, "removed %s, which a killed backup or restore had left\n", path)
+	}
+	if err != nil {
+		fmt.Fprintf(w, "cannot remove what a killed backup or restore has left: %v\n", err)
+	}
+}
 
 // copyProgress shows how a copy goes on, and then that it is verified.
 func copyProgress(w io.Writer) func(done, total int64) {
@@ -100,18 +115,18 @@ type backupOptions struct {
 
 func (o *backupOptions) flags(c *cobra.Command) {
 	o.place(c)
-	c.Flags().IntVar(&o.keep, "backup-keep", 7, "how many `backups` are kept there")
+	c.Flags().IntVar(&o.keep, "backup-keep", 7, "how many `backups` of this store are kept there")
 }
 
 // place are the flags that say where backups are, and how old the newest one may be.
 func (o *backupOptions) place(c *cobra.Command) {
 	o.every = interval(24 * time.Hour)
-	c.Flags().StringVar(&o.folder, "backup-dir", "", "the `folder` for backups of this store and no other (default: none are made)")
+	c.Flags().StringVar(&o.folder, "backup-dir", "", "the `folder` for backups (default: none are made)")
 	c.Flags().Var(&o.every, "backup-every", "how often a backup is made")
 }
 
 // prepare returns nil when no backups are wanted.
-func (o *backupOptions) prepare(schema string) (*db.Backups, error) {
+func (o *backupOptions) prepare(ctx context.Context, s *db.Store, schema string) (*db.Backups, error) {
 	if o.folder == "" {
 		return nil, nil
 	}
@@ -119,5 +134,5 @@ func (o *backupOptions) prepare(schema string) (*db.Backups, error) {
 		return nil, misused("--backup-keep: %d keeps none; give 1 or more", o.keep)
 	}
 	b := &db.Backups{Folder: o.folder, Every: time.Duration(o.every), Keep: o.keep, Schema: schema}
-	return b, b.Prepare()
+	return b, s.PrepareBackups(ctx, b)
 }

@@ -236,14 +236,21 @@ func TestBackupKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(20 * time.Second); len(db.Leftovers(backup)) == 0 && time.Now().Before(deadline); {
+		begun := func() bool {
+			files, err := filepath.Glob(backup + ".partial-*[0-9]")
+			return len(files) > 0 || err != nil
+		}
+		for deadline := time.Now().Add(20 * time.Second); !begun() && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(whole * time.Duration(round/2) / time.Duration(rounds))
 		sign := []os.Signal{os.Kill, os.Interrupt}[round%2]
 		cmd.Process.Signal(sign)
 		cmd.Wait()
-		leftovers := db.Leftovers(backup)
+		leftovers, err := db.Leftovers(backup)
+		if err != nil {
+			t.Fatal(err)
+		}
 		left += len(leftovers)
 		if _, err := os.Stat(backup); err == nil {
 			there++
@@ -255,8 +262,12 @@ func TestBackupKilled(t *testing.T) {
 		if sign == os.Interrupt && len(leftovers) > 0 {
 			t.Errorf("an interrupted backup leaves %v", leftovers)
 		}
-		if out := relcheckOutput(t, "backup", backup, "--db", store); len(leftovers) > 0 && !strings.Contains(out, leftovers[0]) {
+		other := filepath.Join(dir, "other.db") // a name of its own, as one has that is named by its day
+		if out := relcheckOutput(t, "backup", other, "--db", store); len(leftovers) > 0 && !strings.Contains(out, leftovers[0]) {
 			t.Errorf("the next backup does not name %v: %s", leftovers, out)
+		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 {
+			t.Errorf("after the next backup there are %v", files)
 		}
 	}
 	t.Logf("%d of %d were done, %d left a part", there, rounds, left)

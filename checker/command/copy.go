@@ -43,6 +43,7 @@ func count(n int64, thing string) string {
 }
 
 func copyStore(ctx context.Context, from, to string, streams IO) error {
+	tidy(streams.Err, to)
 	progress := newProgress(streams.Err)
 	return withExisting(ctx, from, func(s *db.Store) error {
 		rows, err := s.Copy(ctx, to, streams.Schema, func(done, total int64) {

@@ -29,14 +29,13 @@ some seconds for each million reports.
 
 The exit status is 1 if there is a problem.`,
 		Example: `  relcheck doctor
-  relcheck doctor --db /mnt/backup/relcheck-20260131T000000Z.db
+  relcheck doctor --db /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db
   relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			giveWay()
 			d := newDoctor(streams)
 			d.environment(cmd.Root())
-			d.backups(backups)
-			return d.examine(cmd.Context(), name, time.Duration(keep))
+			return d.examine(cmd.Context(), name, time.Duration(keep), backups)
 		},
 	}
 	dbFlag(c, &name)
@@ -58,8 +57,8 @@ func newDoctor(streams IO) *doctor {
 	return &doctor{screen: newScreen(streams.Out), progress: newProgress(streams.Err), streams: streams}
 }
 
-func (d *doctor) examine(ctx context.Context, name string, keep time.Duration) error {
-	e := db.Examination{Keep: keep, Now: time.Now(), Tell: d.tell, Progress: d.bar}
+func (d *doctor) examine(ctx context.Context, name string, keep time.Duration, backups backupOptions) error {
+	e := db.Examination{Keep: keep, Now: time.Now(), Folder: backups.folder, Every: time.Duration(backups.every), Tell: d.tell, Progress: d.bar}
 	err := e.Examine(ctx, name)
 	d.clear()
 	switch {
@@ -163,27 +162,4 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// backups looks how old the newest one is.
-func (d *doctor) backups(o backupOptions) {
-	if o.folder == "" {
-		return
-	}
-	f := db.Finding{State: db.OK, Check: "backups"}
-	newest, err := db.Newest(o.folder, time.Now())
-	age := time.Since(newest.At)
-	switch {
-	case err != nil:
-		f.State, f.Text = db.Problem, fmt.Sprintf("cannot be listed: %v; name with --backup-dir the folder that the server has them in", err)
-	case newest.Name == "":
-		f.State, f.Text = db.Warning, fmt.Sprintf("there is none in %s: start relcheck serve with the same --backup-dir", o.folder)
-	case newest.Size == 0:
-		f.State, f.Text = db.Problem, fmt.Sprintf("%s is empty: something else than relcheck has written it", newest.Name)
-	case age > 2*time.Duration(o.every):
-		f.State, f.Text = db.Problem, fmt.Sprintf("the newest, %s, is %s old: see the log of the server", newest.Name, age.Round(time.Minute))
-	default:
-		f.Text = fmt.Sprintf("the newest, %s, is %s old; relcheck doctor --db looks into it", newest.Name, age.Round(time.Minute))
-	}
-	d.tell(f)
 }

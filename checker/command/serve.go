@@ -103,7 +103,8 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	}
 	defer closing(w, &err)
 
-	backups, err := o.backups.prepare(streams.Schema)
+	db.TidyUp(o.db, log) // a killed restore may have left something beside the store
+	backups, err := o.backups.prepare(ctx, s, streams.Schema)
 	if err != nil {
 		return err
 	}

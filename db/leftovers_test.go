@@ -1,0 +1,103 @@
+package db_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/db"
+)
+
+// What a process writes is no leftover, whoever looks.
+func TestBackupIsNoLeftover(t *testing.T) {
+	_, s := manyPages(t)
+	place := filepath.Join(t.TempDir(), "backup.db")
+	looked := false
+	_, err := s.Backup(context.Background(), place, schema(t), func(int64, int64) {
+		if len(names(t, filepath.Dir(place))) < 2 {
+			t.Fatal("there is no partial file")
+		}
+		removed, err := db.RemoveLeftovers(place)
+		if len(removed) > 0 || err != nil {
+			t.Errorf("removed %v, %v", removed, err)
+		}
+		looked = true
+	})
+	if err != nil || !looked {
+		t.Errorf("looked: %v; %v", looked, err)
+	}
+	if all := names(t, filepath.Dir(place)); len(all) != 1 {
+		t.Errorf("left are %v", all)
+	}
+}
+
+// Only what a killed backup or restore has left is removed, with all that belongs to it.
+func TestLeftovers(t *testing.T) {
+	const signed = "\x00123" // by a process that is gone
+	folder, hours := t.TempDir(), 2*time.Hour
+	for name, age := range map[string]time.Duration{
+		"a.db": 0, "a.db.partial-1": 0, "a.db.partial-1-wal": 0, "a.db.partial-1-journal": 0, "a.db.partial-1-lock": 0,
+		"b.db.partial-2": 0, "b.db.partial-2-lock": 0, // of another name
+		"a.db.partial-3":                         hours, // of a relcheck without locks
+		"relcheck-20200101T000000Z.db.partial-4": hours,
+		"c.db.partial-5-lock":                    hours, // killed before it was signed
+		"a.db.partial-6":                         0,
+		"c.db.partial-7":                         hours, // of another program, perhaps
+		"a.db.partial-x":                         hours,
+		"a.db.partial-8-lock":                    0, // somebody is about to sign it
+	} {
+		text := ""
+		if strings.HasSuffix(name, "-lock") && age == 0 && name != "a.db.partial-8-lock" {
+			text = signed
+		}
+		write(t, filepath.Join(folder, name), text)
+		if err := os.Chtimes(filepath.Join(folder, name), time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := []string{"a.db", "a.db.partial-6", "a.db.partial-8-lock", "a.db.partial-x", "c.db.partial-7"}
+	all, err := db.Leftovers(filepath.Join(folder, "a.db"))
+	if err != nil || len(all) != 5 {
+		t.Errorf("found %v, %v", all, err)
+	}
+	removed, err := db.RemoveLeftovers(filepath.Join(folder, "a.db"))
+	if err != nil || !slices.Equal(removed, all) {
+		t.Errorf("removed %v, %v; want %v", removed, err, all)
+	}
+	if left := names(t, folder); !slices.Equal(left, kept) {
+		t.Errorf("left are %v, want %v", left, kept)
+	}
+	for _, place := range []string{filepath.Join(folder, "none", "a.db"), "postgres://relcheck@localhost/relcheck", "host=localhost"} {
+		if all, err := db.Leftovers(place); len(all) > 0 || err != nil {
+			t.Errorf("%s has %v, %v", place, all, err)
+		}
+	}
+}
+
+// The doctor names what is left beside the store and in the folder of the backups.
+func leftoversAreNamed(t *testing.T, name string) {
+	open(t, name)
+	folder := t.TempDir()
+	place := filepath.Join(folder, "a.db")
+	places := []string{place}
+	if !strings.HasPrefix(name, "postgres://") {
+		places = append(places, name)
+	}
+	if text := examineWith(t, name, db.Examination{Folder: folder})["leftovers"]; !strings.HasPrefix(text, "0 ") {
+		t.Errorf("without any: %s", text)
+	}
+	for _, place := range places {
+		write(t, place+".partial-1", "half of one")
+		write(t, place+".partial-1-lock", "\x00123")
+	}
+	text := examineWith(t, name, db.Examination{Folder: folder})["leftovers"]
+	for _, place := range places {
+		if !strings.HasPrefix(text, "1 ") || !strings.Contains(text, place+".partial-1") {
+			t.Errorf("%s is not named: %s", place, text)
+		}
+	}
+}

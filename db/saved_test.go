@@ -1,0 +1,195 @@
+package db_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"relcheck/db"
+	"relcheck/db/pgtest"
+)
+
+// saveEachHour makes backups of a store, an hour apart, and keeps so many.
+func saveEachHour(t testing.TB, s *db.Store, folder string, from time.Time, n, keep int) (log string) {
+	t.Helper()
+	var b bytes.Buffer
+	backups := &db.Backups{Folder: folder, Every: time.Hour, Keep: keep, Schema: schema(t)}
+	for i := range n {
+		if _, err := db.Save(s, context.Background(), backups, from.Add(time.Duration(i)*time.Hour), slog.New(slog.NewTextHandler(&b, nil))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String()
+}
+
+// backupsIn lists the backups of a store in a folder, by their names.
+func backupsIn(t testing.TB, folder string, store int64) (own []string) {
+	t.Helper()
+	prefix, _, _ := strings.Cut(db.BackupNameOf(store, longAgo), "2020")
+	for _, name := range names(t, folder) {
+		if strings.HasPrefix(name, prefix) && strings.HasSuffix(name, ".db") {
+			own = append(own, name)
+		}
+	}
+	return own
+}
+
+// hasAll makes sure that files are there.
+func hasAll(t testing.TB, folder string, wanted []string) {
+	t.Helper()
+	there := names(t, folder)
+	for _, name := range wanted {
+		if !slices.Contains(there, name) {
+			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// Two stores that use one folder keep as many backups as if each had its own.
+func backupsOfOtherStores(t *testing.T, name string) {
+	s, other := open(t, name), open(t, filepath.Join(t.TempDir(), "b.db"))
+	folder := t.TempDir()
+	for hours := range 4 {
+		at := longAgo.Add(time.Duration(hours) * time.Hour)
+		saveEachHour(t, s, folder, at, 1, 2)
+		saveEachHour(t, other, folder, at, 1, 3)
+	}
+	if own := backupsIn(t, folder, storeID(t, s)); len(own) != 2 {
+		t.Errorf("one store has %v", own)
+	}
+	if own := backupsIn(t, folder, storeID(t, other)); len(own) != 3 {
+		t.Errorf("the other one has %v", own)
+	}
+
+	// A renamed backup of the other store is neither removed nor taken for the newest.
+	id := storeID(t, s)
+	renamed := []string{db.BackupNameOf(id, longAgo.AddDate(-1, 0, 0)), db.BackupNameOf(id, longAgo.AddDate(1, 0, 0))}
+	foreign := content(t, filepath.Join(folder, backupsIn(t, folder, storeID(t, other))[0]))
+	for _, name := range renamed {
+		write(t, filepath.Join(folder, name), foreign)
+	}
+	// Neither is a backup that somebody has begun to use as a store. Of those without an
+	// ID in their names, only those that have it in the file are the store's.
+	used := backUpAt(t, s, folder, longAgo.AddDate(-2, 0, 0))
+	write(t, filepath.Join(folder, used+"-wal"), "")
+	unnamed, foreigner := "relcheck-20190101T000000Z.db", "relcheck-20190101T000001Z.db"
+	if _, err := s.Backup(context.Background(), filepath.Join(folder, unnamed), schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(folder, foreigner), foreign)
+	newest, err := db.NewestBackup(context.Background(), folder, id, longAgo.AddDate(3, 0, 0))
+	if want := longAgo.Add(3 * time.Hour); err != nil || !newest.At.Equal(want) {
+		t.Errorf("the newest is %v, %v; want that of %v", newest, err, want)
+	}
+	log := saveEachHour(t, s, folder, longAgo.AddDate(0, 0, 1), 3, 2)
+	hasAll(t, folder, append(renamed, used, foreigner))
+	if slices.Contains(names(t, folder), unnamed) {
+		t.Errorf("%s is kept", unnamed)
+	}
+	if own := backupsIn(t, folder, id); len(own) != 2+len(renamed)+1 {
+		t.Errorf("one store has %v", own)
+	}
+	for _, name := range append(renamed, used) {
+		if !strings.Contains(log, name) {
+			t.Errorf("the log does not name %s:\n%s", name, log)
+		}
+	}
+	found := examineWith(t, name, db.Examination{Folder: folder, Every: time.Hour})["backups"]
+	for _, want := range append(renamed, used, "4 in "+folder+" are of other stores or of", "see the log of the server") {
+		if !strings.Contains(found, want) {
+			t.Errorf("the doctor does not find %q:\n%s", want, found)
+		}
+	}
+}
+
+// A store that is lost, and begins again with nothing, removes none of the backups of
+// the one that was lost. The log and the doctor name them. Restored, the store goes on
+// with its backups.
+func storeIsLost(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	fillStore(t, s)
+	lost := storeID(t, s)
+	folder := t.TempDir()
+	saveEachHour(t, s, folder, longAgo, 3, 3)
+	good := names(t, folder)
+	s.Close()
+	if strings.HasPrefix(name, "postgres://") {
+		pgtest.Exec(t, name, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+	} else if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if found := examineWith(t, name, db.Examination{Folder: folder})["backups"]; !strings.Contains(found, "3 in ") || !strings.Contains(found, good[2]) {
+		t.Errorf("without a store, the doctor finds %s", found)
+	}
+
+	s = open(t, name)
+	if id := storeID(t, s); id == lost {
+		t.Fatal("the new store has the ID of the one that was lost")
+	}
+	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
+	stop := keepBackups(t, s, b)
+	seen := map[time.Time]bool{}
+	await(t, "three backups", func() bool {
+		at, _ := b.Last()
+		seen[at] = !at.IsZero()
+		delete(seen, time.Time{})
+		return len(seen) == 3
+	})
+	if log := stop(); strings.Count(log, "other stores") != 1 || !strings.Contains(log, good[2]) {
+		t.Errorf("the log does not name once what is there of the other store:\n%s", log)
+	}
+	hasAll(t, folder, good)
+	if all := names(t, folder); len(all) != 4 {
+		t.Errorf("there are %v", all)
+	}
+	if found := examineWith(t, name, db.Examination{Folder: folder, Every: time.Hour})["backups"]; !strings.Contains(found, "1 backups: 3 in ") || !strings.Contains(found, good[2]) {
+		t.Errorf("the doctor finds %s", found)
+	}
+
+	place := filepath.Join(t.TempDir(), "restored.db")
+	if _, err := db.Restore(ctx, filepath.Join(folder, good[2]), place, schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	restored := open(t, place)
+	if id := storeID(t, restored); id != lost {
+		t.Errorf("the restored store has the ID %x, want %x", id, lost)
+	}
+	saveEachHour(t, restored, folder, longAgo.AddDate(0, 0, 1), 1, 2)
+	if own := backupsIn(t, folder, lost); len(own) != 2 || own[0] != good[2] {
+		t.Errorf("the restored store has %v", own)
+	}
+}
+
+// A copy in the other engine, and a restored backup, are the same store.
+func copiesKeepTheID(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	id := storeID(t, s)
+	copied := pgtest.Database(t)
+	if strings.HasPrefix(name, "postgres://") {
+		copied = filepath.Join(t.TempDir(), "copy.db")
+	}
+	if _, err := s.Copy(ctx, copied, schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := s.Backup(ctx, backup, schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	restored := pgtest.Database(t)
+	if _, err := db.Restore(ctx, backup, restored, schema(t), quiet); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{copied, restored} {
+		if got := storeID(t, open(t, name)); got != id {
+			t.Errorf("%s has the ID %x, want %x", name, got, id)
+		}
+	}
+}
