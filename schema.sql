@@ -9,6 +9,9 @@
 --   schema       the version of this data model
 --   catalog      grows by one whenever a product or a release changes; a running
 --                server looks at it to notice what another process has changed
+--   marked       how many of those changes are marked in product.revision and
+--                release.revision; only relcheck of schema 2 does not mark them
+--   dropped      setting 'catalog' after the last removal of a product
 --   store        a random number that identifies the store; its backups and copies
 --                have it too
 --   product      the last product.id given out
@@ -27,8 +30,8 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('product', 0), ('node', 0), ('removed', 0), ('shred', 0), ('swept', 0),
-    ('audit', 0), ('expired', 0), ('proxy', 0);
+    ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('product', 0), ('node', 0), ('removed', 0),
+    ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
 
 -- Something that is released, and that clients ask about.
 CREATE TABLE product (
@@ -43,6 +46,9 @@ CREATE TABLE product (
     revision BIGINT NOT NULL DEFAULT 0  -- setting 'catalog' after the last change of the product or of one of its releases
 );
 
+CREATE INDEX product_repo ON product (lower(repo));
+CREATE INDEX product_revision ON product (revision);
+
 -- A published version of a product.
 CREATE TABLE release (
     product    BIGINT  NOT NULL REFERENCES product (id),
@@ -56,6 +62,8 @@ CREATE TABLE release (
     revision   BIGINT  NOT NULL DEFAULT 0,  -- setting 'catalog' after the last change of the release
     PRIMARY KEY (product, version)
 );
+
+CREATE INDEX release_revision ON release (product, revision);
 
 -- The file of a release for one platform.
 CREATE TABLE asset (

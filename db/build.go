@@ -44,7 +44,8 @@ type builds struct {
 	admitted    map[buildKey]bool // of versions that are no release, as they were reported
 	unpublished map[string]int    // how many those are, by product
 
-	revision int64 // of the catalog, which the rest goes by
+	revision checker.Revision // of the catalog, which the rest goes by
+	stale    bool             // the catalog has changed since
 	products map[string]*published
 	ids      map[buildKey]buildID
 }
@@ -52,7 +53,7 @@ type builds struct {
 // published is what has been released of a product.
 type published struct {
 	product int64
-	tags    map[string]bool // without a leading "v"
+	tags    map[string]string // without a leading "v", by canonical version
 }
 
 func newBuilds() *builds {
@@ -63,25 +64,70 @@ func newBuilds() *builds {
 
 // forget drops what may no longer be so.
 func (b *builds) forget() {
-	b.revision, b.products, b.ids = -1, map[string]*published{}, map[buildKey]buildID{}
+	b.revision, b.products, b.ids = checker.Revision{}, map[string]*published{}, map[buildKey]buildID{}
 }
 
-// refresh forgets what the day or the catalog has made untrue. The revision is
-// read in the transaction in which the ids are used, so that nothing changes in
-// between.
-func (b *builds) refresh(revision int64, now time.Time) {
-	b.turn(now)
-	if revision != b.revision || len(b.ids) > maxCached {
+// refresh follows the catalog. It reads in the transaction in which the ids are
+// used, so that nothing changes in between.
+func (b *builds) refresh(ctx context.Context, q querier) error {
+	state, err := readCatalogState(ctx, q)
+	switch {
+	case err != nil:
+		return err
+	case !state.follows(b.revision):
 		b.forget()
-		b.revision = revision
+	case state.dropped > b.revision.Changes:
+		err = b.dropProducts(ctx, q)
 	}
+	if err == nil {
+		err = b.readTags(ctx, q)
+	}
+	if err == nil {
+		b.revision, b.stale = state.Revision, false
+	}
+	return err
 }
 
-// turn begins a new day where that has come.
+// dropProducts forgets the products that were removed.
+func (b *builds) dropProducts(ctx context.Context, q querier) error {
+	left, err := productsLeft(ctx, q)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(b.products, func(_ string, of *published) bool { return !left[of.product] })
+	maps.DeleteFunc(b.ids, func(_ buildKey, id buildID) bool { return !left[id.product] })
+	return nil
+}
+
+// readTags reads the releases that have changed, of the products that are known.
+func (b *builds) readTags(ctx context.Context, q querier) error {
+	if len(b.products) == 0 {
+		return nil
+	}
+	tags, err := query(ctx, q, scanTag, "SELECT release.product, release.version, release.tag"+changedReleases, b.revision.Changes)
+	if err != nil || len(tags) == 0 {
+		return err
+	}
+	byID := make(map[int64]*published, len(b.products))
+	for _, of := range b.products {
+		byID[of.product] = of
+	}
+	for _, t := range tags {
+		if of := byID[t.product]; of != nil && of.add(t) {
+			clear(b.ids) // the spelling before is that of no release any more
+		}
+	}
+	return nil
+}
+
+// turn begins a new day where that has come, and bounds what is remembered.
 func (b *builds) turn(now time.Time) {
 	if day := now.Unix() / 86400; day != b.day {
 		b.day, b.admitted, b.unpublished = day, map[buildKey]bool{}, map[string]int{}
-		b.forget()
+		clear(b.ids)
+	}
+	if len(b.ids) > maxCached {
+		clear(b.ids)
 	}
 }
 
@@ -118,7 +164,7 @@ func (b *builds) known(key buildKey) (buildID, bool) {
 
 // stored returns what a report is stored under, that was told to be key.
 func (b *builds) stored(of *published, key buildKey) buildKey {
-	if !of.tags[strings.TrimPrefix(key.version, "v")] && !b.admit(key) {
+	if !of.has(key.version) && !b.admit(key) {
 		key.version = stats.Other
 	}
 	return key
@@ -143,19 +189,41 @@ func (b *builds) publishedOf(ctx context.Context, q querier, product string) (*p
 	if err != nil {
 		return nil, err
 	}
-	tags, err := query(ctx, q, func(rows *sql.Rows) (tag string, err error) {
-		err = rows.Scan(&tag)
-		return tag, err
-	}, "SELECT tag FROM release WHERE product = $1", id)
+	tags, err := query(ctx, q, scanTag, "SELECT product, version, tag FROM release WHERE product = $1", id)
 	if err != nil {
 		return nil, err
 	}
-	of := &published{product: id, tags: make(map[string]bool, len(tags))}
-	for _, tag := range tags {
-		of.tags[strings.TrimPrefix(tag, "v")] = true
+	of := &published{product: id, tags: make(map[string]string, len(tags))}
+	for _, t := range tags {
+		of.add(t)
 	}
 	b.products[product] = of
 	return of, nil
+}
+
+// releaseTag is a release and its tag.
+type releaseTag struct {
+	releaseKey
+	tag string
+}
+
+func scanTag(rows *sql.Rows) (t releaseTag, err error) {
+	err = rows.Scan(&t.product, &t.version, &t.tag)
+	return t, err
+}
+
+// add adds a release, and reports whether it had another tag before.
+func (p *published) add(t releaseTag) (respelled bool) {
+	tag := strings.TrimPrefix(t.tag, "v")
+	old, known := p.tags[t.version]
+	p.tags[t.version] = tag
+	return known && old != tag
+}
+
+// has reports whether a version is that of a release, with or without a leading "v".
+func (p *published) has(version string) bool {
+	tag, known := p.tags[checker.Canonical(version)]
+	return known && tag == strings.TrimPrefix(version, "v")
 }
 
 func findBuild(ctx context.Context, q querier, product int64, key buildKey) (id int64, err error) {

@@ -253,7 +253,7 @@ func addPresets(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	for _, p := range presets {
-		if err := insertProduct(ctx, tx, p); err != nil {
+		if _, err := insertProduct(ctx, tx, p); err != nil {
 			return err
 		}
 	}

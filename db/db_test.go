@@ -79,6 +79,8 @@ var conformance = []struct {
 	{"NobodyJoinsWhatIsLate", nobodyJoinsWhatIsLate},
 	{"CatalogChangesUnderLoad", catalogChangesUnderLoad},
 	{"CatalogChangesAtOnce", catalogChangesAtOnce},
+	{"ChangesAreThoseSince", changesAreThoseSince},
+	{"WriterFollowsCatalog", writerFollowsCatalog},
 	{"Follow", follow},
 	{"RemovedWhileRecording", removedWhileRecording},
 	{"RemovalIsFinished", removalIsFinished},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"relcheck/checker"
 	"relcheck/checker/stats"
 	"relcheck/db/pgtest"
 )
@@ -36,10 +37,9 @@ func readingsEnd(t *testing.T, name string) {
 		t.Errorf("figures whose reading was called off: %v", err)
 	}
 	for what, read := range map[string]func(context.Context) error{
-		"figures":  func(ctx context.Context) error { return figures(ctx, everything) },
-		"catalog":  func(ctx context.Context) error { _, err := s.Catalog(ctx); return err },
-		"revision": func(ctx context.Context) error { _, err := s.Revision(ctx); return err },
-		"token":    func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },
+		"figures": func(ctx context.Context) error { return figures(ctx, everything) },
+		"catalog": func(ctx context.Context) error { _, err := s.Changes(ctx, checker.Revision{}); return err },
+		"token":   func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },
 	} {
 		if err := read(ctx); err == nil {
 			t.Errorf("%s: no error, though it was called off", what)

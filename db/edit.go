@@ -32,37 +32,39 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version st
 		return r, done, err
 	}
 	key := checker.Canonical(version)
-	found, err := releases(ctx, tx, p.id, key)
+	found, err := releaseOf(ctx, tx, p.id, key)
 	if err != nil {
 		return r, done, err
 	}
 	old, action, detail := edit.NewRelease(p.Product, version), releaseAdded, ""
-	if len(found) > 0 {
-		old, action = found[0], releaseChanged
+	if found != nil {
+		old, action = *found, releaseChanged
 	}
 	r = e.Apply(old)
-	switch changes := differences(old, r); {
-	case len(found) == 0:
+	changes := differences(old, r)
+	switch {
+	case found == nil:
 		done, detail = edit.Added, r.Version
 	case len(changes) > 0:
 		done, detail = edit.Changed, r.Version+": "+strings.Join(changes, ", ")
 	}
-	if done != edit.Unchanged {
-		if err := putRelease(ctx, tx, p.id, key, r); err != nil {
-			return r, done, err
-		}
-		if err := s.note(ctx, tx, action, product, detail); err != nil {
-			return r, done, err
-		}
+	withdraws := e.Withdrawn != nil && *e.Withdrawn != r.Withdrawn
+	if done == edit.Unchanged && !withdraws {
+		return r, done, nil
 	}
-	if e.Withdrawn != nil && *e.Withdrawn != r.Withdrawn {
+	revision, err := countChange(ctx, tx, p.id)
+	if err != nil {
+		return r, done, err
+	}
+	if done != edit.Unchanged {
+		err = putRelease(ctx, tx, p.id, key, r, revision)
+	}
+	if err == nil && done != edit.Unchanged {
+		err = s.note(ctx, tx, action, product, detail)
+	}
+	if err == nil && withdraws {
 		r.Withdrawn, done = *e.Withdrawn, max(done, edit.Changed)
-		if err := s.withdraw(ctx, tx, p, key, r.Version, r.Withdrawn); err != nil {
-			return r, done, err
-		}
-	}
-	if done != edit.Unchanged {
-		err = touchCatalog(ctx, tx)
+		err = s.withdraw(ctx, tx, p, key, r.Version, r.Withdrawn, revision)
 	}
 	return r, done, err
 }
@@ -85,19 +87,20 @@ func (s *Store) Withdraw(ctx context.Context, product, version string, withdrawn
 		case err != nil || was.Valid && was.Bool == withdrawn:
 			return err
 		}
-		if err := s.withdraw(ctx, tx, p, key, tag, withdrawn); err != nil {
+		revision, err := countChange(ctx, tx, p.id)
+		if err != nil {
 			return err
 		}
-		return touchCatalog(ctx, tx)
+		return s.withdraw(ctx, tx, p, key, tag, withdrawn, revision)
 	})
 }
 
-func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, p product, key, tag string, withdrawn bool) error {
+func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, p product, key, tag string, withdrawn bool, revision int64) error {
 	action := releaseRestored
 	if withdrawn {
 		action = releaseWithdrawn
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE release SET withdrawn = $3 WHERE product = $1 AND version = $2", p.id, key, withdrawn)
+	_, err := tx.ExecContext(ctx, "UPDATE release SET withdrawn = $3, revision = $4 WHERE product = $1 AND version = $2", p.id, key, withdrawn, revision)
 	if err != nil {
 		return err
 	}
@@ -129,16 +132,23 @@ func (s *Store) EditProduct(ctx context.Context, name string, e edit.Product) (p
 }
 
 func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p checker.Product) error {
-	if err := checkFree(ctx, tx, p, true); err != nil {
+	switch _, err := productID(ctx, tx, p.Name); {
+	case err == nil:
+		return fmt.Errorf("product %s already exists: %w; change it with relcheck product set", p.Name, ErrInUse)
+	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	if err := insertProduct(ctx, tx, p); err != nil {
+	if err := checkFree(ctx, tx, p); err != nil {
 		return err
 	}
-	if err := s.note(ctx, tx, productAdded, p.Name, ""); err != nil {
-		return err
+	id, err := insertProduct(ctx, tx, p)
+	if err == nil {
+		_, err = countChange(ctx, tx, id)
 	}
-	return touchCatalog(ctx, tx)
+	if err == nil {
+		err = s.note(ctx, tx, productAdded, p.Name, "")
+	}
+	return err
 }
 
 func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p checker.Product) (edit.Outcome, error) {
@@ -146,16 +156,16 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p check
 	if len(changes) == 0 {
 		return edit.Unchanged, nil
 	}
-	if err := checkFree(ctx, tx, p, false); err != nil {
+	if err := checkFree(ctx, tx, p); err != nil {
 		return edit.Unchanged, err
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6 WHERE id = $1",
-		old.id, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+	_, err := countChange(ctx, tx, old.id)
 	if err == nil {
-		err = s.note(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))
+		_, err = tx.ExecContext(ctx, "UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6 WHERE id = $1",
+			old.id, p.Title, p.Repo, p.Module, p.Download, p.Notes)
 	}
 	if err == nil {
-		err = touchCatalog(ctx, tx)
+		err = s.note(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))
 	}
 	return edit.Changed, err
 }

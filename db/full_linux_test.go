@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"relcheck/checker"
 )
 
 // On a full disk nothing is acknowledged, and recording goes on by itself once
@@ -55,7 +57,7 @@ func TestDiskFull(t *testing.T) {
 	if w.Ready() == nil {
 		t.Error("ready on a full disk")
 	}
-	if _, err := s.Catalog(ctx); err != nil {
+	if _, err := s.Changes(ctx, checker.Revision{}); err != nil {
 		t.Errorf("the catalog cannot be read: %v", err)
 	}
 	if err := os.Remove(filler); err != nil {

@@ -207,6 +207,10 @@ func (l *postgresLog) mend(ctx context.Context, err *error) {
 	if *err == nil {
 		return
 	}
+	if usable && (errors.Is(*err, errStale) || pgCode(*err) == pgSerializationFailure) {
+		l.builds.stale = true
+		return
+	}
 	l.builds.forget()
 	if !usable || pgCode(*err) == pgReadOnly {
 		l.disconnect()
@@ -220,29 +224,28 @@ func (l *postgresLog) mend(ctx context.Context, err *error) {
 // are some that it has not seen.
 func (l *postgresLog) prepare(ctx context.Context, b *batch, checks map[buildKey]int64, now time.Time) error {
 	l.builds.turn(now)
-	err := l.fill(b, checks, func(key buildKey) (buildID, error) {
-		if id, ok := l.builds.known(key); ok {
-			return id, nil
-		}
-		return buildID{}, errUnknown
-	})
-	if err != errUnknown {
-		return err
-	}
-	first := true
-	return retry(ctx, l.store.again, func() error {
-		return transact(ctx, l.conn, func(tx *sql.Tx) error {
-			if !first {
-				l.builds.forget() // what was found before was taken back
+	if !l.builds.stale {
+		err := l.fill(b, checks, func(key buildKey) (buildID, error) {
+			if id, ok := l.builds.known(key); ok {
+				return id, nil
 			}
-			first = false
-			revision, err := setting(ctx, tx, "catalog")
-			if err != nil {
+			return buildID{}, errUnknown
+		})
+		if err != errUnknown {
+			return err
+		}
+	}
+	return retry(ctx, l.store.again, func() error {
+		err := transact(ctx, l.conn, func(tx *sql.Tx) error {
+			if err := l.builds.refresh(ctx, tx); err != nil {
 				return err
 			}
-			l.builds.refresh(revision, now)
 			return l.fill(b, checks, func(key buildKey) (buildID, error) { return l.builds.id(ctx, tx, key) })
 		})
+		if err != nil {
+			l.builds.forget() // what was found was taken back
+		}
+		return err
 	})
 }
 
@@ -348,7 +351,7 @@ func (l *postgresLog) reportColumns(now time.Time) []any {
 		product[i], seq[i], at[i], build[i] = r.product, l.seq, cmp.Or(r.at, now.Unix()), r.buildID.build
 		instance[i], heap[i] = r.instance[:], r.heap
 	}
-	return []any{l.builds.revision, product, seq, at, build, instance, heap}
+	return []any{l.builds.revision.Changes, product, seq, at, build, instance, heap}
 }
 
 func (l *postgresLog) checkColumns() []any {
@@ -357,5 +360,5 @@ func (l *postgresLog) checkColumns() []any {
 	for i, c := range l.counts {
 		product[i], build[i], count[i] = c.product, c.build, c.count
 	}
-	return []any{l.builds.revision, l.builds.day, product, build, count}
+	return []any{l.builds.revision.Changes, l.builds.day, product, build, count}
 }

@@ -44,16 +44,8 @@ func (s *Store) Products(ctx context.Context) ([]checker.Product, error) {
 
 // Product returns one product; the error wraps [ErrNotFound] if there is none.
 func (s *Store) Product(ctx context.Context, name string) (checker.Product, error) {
-	all, err := s.Products(ctx)
-	for _, p := range all {
-		if p.Name == name {
-			return p, nil
-		}
-	}
-	if err == nil {
-		err = noProduct(name)
-	}
-	return checker.Product{}, err
+	p, err := productNamed(ctx, s.read, name)
+	return p.Product, err
 }
 
 // AddProduct adds a product. The error wraps [ErrInUse] when its name or its
@@ -109,13 +101,17 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 		if builds > 0 && !reports {
 			return fmt.Errorf("product %s has been asked about, and that is recorded: %w", name, ErrInUse)
 		}
+		revision, err := countChange(ctx, tx, product)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, "UPDATE product SET name = NULL WHERE id = $1", product); err != nil {
 			return err
 		}
-		if err := s.note(ctx, tx, productRemoved, name, detail); err != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'dropped'", revision); err != nil {
 			return err
 		}
-		return touchCatalog(ctx, tx)
+		return s.note(ctx, tx, productRemoved, name, detail)
 	})
 }
 
@@ -208,50 +204,46 @@ func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	return nil
 }
 
-// touchCatalog lets running servers know that it has changed.
-func touchCatalog(ctx context.Context, tx *sql.Tx) error {
-	_, err := next(ctx, tx, "catalog")
-	return err
-}
-
-func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) error {
-	id, err := next(ctx, tx, "product")
-	if err != nil {
-		return err
+// insertProduct adds a product, as part of no change: see [countChange].
+func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) (id int64, err error) {
+	if id, err = next(ctx, tx, "product"); err != nil {
+		return 0, err
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
-	return err
+	return id, err
 }
 
 // checkFree makes sure that a repository leads to one product only: clients
 // that ask by repository name nothing else.
-func checkFree(ctx context.Context, tx *sql.Tx, p checker.Product, added bool) error {
-	all, err := products(ctx, tx)
-	if err != nil {
-		return err
+func checkFree(ctx context.Context, tx *sql.Tx, p checker.Product) error {
+	if p.Repo == "" {
+		return nil
 	}
-	for _, q := range all {
-		switch {
-		case q.Name == p.Name && added:
-			return fmt.Errorf("product %s is there already: %w; change it with relcheck product set", p.Name, ErrInUse)
-		case q.Name != p.Name && p.Repo != "" && strings.EqualFold(q.Repo, p.Repo):
-			return fmt.Errorf("repository %s belongs to product %s: %w", p.Repo, q.Name, ErrInUse)
-		}
+	var other string
+	err := tx.QueryRowContext(ctx, "SELECT name FROM product WHERE lower(repo) = lower($1) AND name <> $2", p.Repo, p.Name).Scan(&other)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err == nil:
+		err = fmt.Errorf("repository %s belongs to product %s: %w", p.Repo, other, ErrInUse)
 	}
-	return nil
+	return err
+}
+
+// productColumns are what scanProduct reads.
+const productColumns = "id, name, title, repo, module, download, notes"
+
+func scanProduct(rows *sql.Rows) (p product, err error) {
+	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
+	p.cleanTitle()
+	return p, err
 }
 
 // products returns all, by name. They are sorted here, for each database has an
 // order of text of its own.
 func products(ctx context.Context, q querier) ([]product, error) {
-	all, err := query(ctx, q, func(rows *sql.Rows) (p product, err error) {
-		err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
-		if err == nil {
-			p.cleanTitle()
-		}
-		return p, err
-	}, "SELECT id, name, title, repo, module, download, notes FROM product WHERE name IS NOT NULL")
+	all, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name IS NOT NULL")
 	slices.SortFunc(all, func(a, b product) int { return strings.Compare(a.Name, b.Name) })
 	return all, err
 }
@@ -267,16 +259,14 @@ func productID(ctx context.Context, q querier, name string) (id int64, err error
 
 // productNamed finds a product; the error wraps ErrNotFound if there is none.
 func productNamed(ctx context.Context, q querier, name string) (p product, err error) {
-	p.Name = name
-	err = q.QueryRowContext(ctx, "SELECT id, title, repo, module, download, notes FROM product WHERE name = $1", name).
-		Scan(&p.id, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
-	if errors.Is(err, sql.ErrNoRows) {
+	found, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name = $1", name)
+	if err == nil && len(found) == 0 {
 		err = noProduct(name)
 	}
-	if err == nil {
-		p.cleanTitle()
+	if err != nil {
+		return p, err
 	}
-	return p, err
+	return found[0], nil
 }
 
 // cleanTitle removes from a title what cannot be shown. Older builds of relcheck

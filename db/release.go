@@ -5,10 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"maps"
-	"time"
 
 	"relcheck/checker"
-	"relcheck/checker/printable"
 )
 
 // Change tells what storing some releases came to.
@@ -23,43 +21,13 @@ func (c Change) String() string {
 // Merge makes one release of what is stored and what is given of it.
 type Merge func(stored, given checker.Release) checker.Release
 
-// Catalog returns every product with its releases, as of one moment.
-func (s *Store) Catalog(ctx context.Context) (checker.Catalog, error) {
-	var c checker.Catalog
-	err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
-		if c.Revision, err = setting(ctx, tx, "catalog"); err != nil {
-			return err
-		}
-		all, err := products(ctx, tx)
-		if err != nil {
-			return err
-		}
-		for _, p := range all {
-			releases, err := releases(ctx, tx, p.id, "")
-			if err != nil {
-				return err
-			}
-			c.Products = append(c.Products, checker.Listing{Product: p.Product, Releases: releases})
-		}
-		return nil
-	})
-	return c, err
-}
-
-// Revision returns a number that grows whenever a product or a release
-// changes, in this process or another.
-func (s *Store) Revision(ctx context.Context) (int64, error) {
-	n, err := setting(ctx, s.read, "catalog")
-	return n, s.explain(err)
-}
-
 // Releases returns the releases of a product, in no particular order.
 func (s *Store) Releases(ctx context.Context, product string) ([]checker.Release, error) {
 	id, err := productID(ctx, s.read, product)
 	if err != nil {
 		return nil, err
 	}
-	return releases(ctx, s.read, id, "")
+	return releases(ctx, s.read, id)
 }
 
 // PutReleases stores releases of a product, all of them or none. A version
@@ -87,6 +55,7 @@ func (s *Store) putReleases(ctx context.Context, action, product string, given [
 		if err != nil {
 			return err
 		}
+		var revision int64
 		for _, r := range given {
 			key := checker.Canonical(r.Version)
 			if key == "" {
@@ -106,24 +75,26 @@ func (s *Store) putReleases(ctx context.Context, action, product string, given [
 				c.Changed++
 			}
 			stored[key] = r
-			if err := putRelease(ctx, tx, id, key, r); err != nil {
+			if c.Added+c.Changed == 1 {
+				if revision, err = countChange(ctx, tx, id); err != nil {
+					return err
+				}
+			}
+			if err := putRelease(ctx, tx, id, key, r, revision); err != nil {
 				return fmt.Errorf("release %s: %w", r.Version, err)
 			}
 		}
 		if c.Added+c.Changed == 0 {
 			return nil
 		}
-		if err := s.note(ctx, tx, action, product, c.String()); err != nil {
-			return err
-		}
-		return touchCatalog(ctx, tx)
+		return s.note(ctx, tx, action, product, c.String())
 	})
 	return c, err
 }
 
 // stored returns a product's releases by canonical version.
 func stored(ctx context.Context, tx *sql.Tx, product int64) (map[string]checker.Release, error) {
-	all, err := releases(ctx, tx, product, "")
+	all, err := releases(ctx, tx, product)
 	byVersion := make(map[string]checker.Release, len(all))
 	for _, r := range all {
 		byVersion[checker.Canonical(r.Version)] = r
@@ -152,13 +123,14 @@ func differences(a, b checker.Release) (names []string) {
 	return names
 }
 
-func putRelease(ctx context.Context, tx *sql.Tx, product int64, key string, r checker.Release) error {
+// putRelease stores a release as part of the change of a revision.
+func putRelease(ctx context.Context, tx *sql.Tx, product int64, key string, r checker.Release, revision int64) error {
 	date := sql.NullInt64{Int64: r.Date.Unix(), Valid: !r.Date.IsZero()}
-	_, err := tx.ExecContext(ctx, `INSERT INTO release (product, version, tag, notes, date, prerelease, retracted)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
+	_, err := tx.ExecContext(ctx, `INSERT INTO release (product, version, tag, notes, date, prerelease, retracted, revision)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (product, version) DO UPDATE SET tag = excluded.tag, notes = excluded.notes,
-			date = excluded.date, prerelease = excluded.prerelease, retracted = excluded.retracted`,
-		product, key, r.Version, r.Notes, date, r.Prerelease, r.Retracted)
+			date = excluded.date, prerelease = excluded.prerelease, retracted = excluded.retracted, revision = excluded.revision`,
+		product, key, r.Version, r.Notes, date, r.Prerelease, r.Retracted, revision)
 	if err != nil {
 		return err
 	}
@@ -174,42 +146,34 @@ func putRelease(ctx context.Context, tx *sql.Tx, product int64, key string, r ch
 	return nil
 }
 
-// releases returns those of a product, or the one of a canonical version.
-func releases(ctx context.Context, q querier, product int64, version string) ([]checker.Release, error) {
-	all, err := query(ctx, q, scanRelease, `SELECT tag, notes, date, prerelease, retracted,
-			COALESCE(withdrawn, retracted <> '')
-		FROM release WHERE product = $1 AND ($2 = '' OR version = $2)`, product, version)
+// releases returns the releases of a product.
+func releases(ctx context.Context, q querier, product int64) ([]checker.Release, error) {
+	return releasesWhere(ctx, q, "product = $1", product)
+}
+
+// releaseOf returns the release of a canonical version, or nil if there is none.
+func releaseOf(ctx context.Context, q querier, product int64, version string) (*checker.Release, error) {
+	found, err := releasesWhere(ctx, q, "product = $1 AND version = $2", product, version)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// releasesWhere returns the releases that a condition holds for. It holds for
+// their assets as well.
+func releasesWhere(ctx context.Context, q querier, condition string, args ...any) ([]checker.Release, error) {
+	assets, err := readAssets(ctx, q, "SELECT "+assetColumns+" FROM asset WHERE "+condition, args...)
 	if err != nil {
 		return nil, err
 	}
-	index := make(map[string]int, len(all))
-	for i, r := range all {
-		index[checker.Canonical(r.Version)] = i
+	stored, err := readReleases(ctx, q, assets, "SELECT "+releaseColumns+" FROM release WHERE "+condition, args...)
+	if err != nil {
+		return nil, err
 	}
-	type asset struct {
-		version, url string
-		platform     checker.Platform
+	all := make([]checker.Release, len(stored))
+	for i, r := range stored {
+		all[i] = r.Release
 	}
-	assets, err := query(ctx, q, func(rows *sql.Rows) (a asset, err error) {
-		err = rows.Scan(&a.version, &a.platform.OS, &a.platform.Arch, &a.url)
-		return a, err
-	}, "SELECT version, os, arch, url FROM asset WHERE product = $1 AND ($2 = '' OR version = $2)", product, version)
-	for _, a := range assets {
-		r := &all[index[a.version]]
-		if r.Assets == nil {
-			r.Assets = map[checker.Platform]string{}
-		}
-		r.Assets[a.platform] = a.url
-	}
-	return all, err
-}
-
-func scanRelease(rows *sql.Rows) (r checker.Release, err error) {
-	var date sql.NullInt64
-	err = rows.Scan(&r.Version, &r.Notes, &date, &r.Prerelease, &r.Retracted, &r.Withdrawn)
-	r.Retracted = printable.Clean(r.Retracted)
-	if date.Valid {
-		r.Date = time.Unix(date.Int64, 0).UTC()
-	}
-	return r, err
+	return all, nil
 }

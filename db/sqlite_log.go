@@ -198,7 +198,12 @@ func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time)
 	if err := l.catalog.QueryRowContext(ctx).Scan(&revision); err != nil {
 		return err
 	}
-	l.builds.refresh(revision, now)
+	l.builds.turn(now)
+	if revision != l.builds.revision.Changes {
+		if err := l.builds.refresh(ctx, l.conn); err != nil {
+			return err
+		}
+	}
 	if err := l.insertReports(ctx, b, now); err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func storedTextIsCleaned(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	catalog, err := s.Catalog(ctx)
+	catalog, err := s.Changes(ctx, checker.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,11 +259,11 @@ func removeProductWithReports(t *testing.T, name string) {
 
 func revision(t *testing.T, s *db.Store) int64 {
 	t.Helper()
-	n, err := s.Revision(context.Background())
+	c, err := s.Changes(context.Background(), checker.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return c.Revision.Changes
 }
 
 // Of several who change the same thing at once, each sees what the one before

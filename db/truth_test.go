@@ -69,7 +69,7 @@ func statisticsAreTrue(t *testing.T, s *db.Store, f fleet.Fleet, truths []truth)
 	}
 	wg.Wait()
 	ctx := context.Background()
-	catalog, err := s.Catalog(ctx)
+	catalog, err := s.Changes(ctx, checker.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}

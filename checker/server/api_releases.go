@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/http"
-	"slices"
 
 	"relcheck/checker"
 )
@@ -20,7 +19,7 @@ type apiRelease struct {
 }
 
 // newAPIRelease describes one of the product's releases.
-func (p *product) newAPIRelease(r checker.Release) apiRelease {
+func (p *product) newAPIRelease(r *checker.Release) apiRelease {
 	assets := map[string]string{}
 	for platform, stored := range r.Assets {
 		if link, err := checked(stored, checker.CheckDownload); err == nil {
@@ -30,13 +29,6 @@ func (p *product) newAPIRelease(r checker.Release) apiRelease {
 	notes, _ := checked(r.Notes, checker.CheckLink)
 	return apiRelease{r.Version, date(r.Date), known(notes), r.Prerelease, r.Withdrawn, known(r.Retracted), assets,
 		checker.Canonical(r.Version) == p.stable.version}
-}
-
-// newest returns the releases, the newest first.
-func (p *product) newest() []checker.Release {
-	releases := slices.Clone(p.Releases)
-	slices.SortFunc(releases, func(a, b checker.Release) int { return checker.Compare(b.Version, a.Version) })
-	return releases
 }
 
 // apiReleases answers GET /api/v1/products/{product}/releases.
@@ -49,8 +41,8 @@ func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request) error {
 		Product  string       `json:"product"`
 		Releases []apiRelease `json:"releases"`
 	}{p.Name, []apiRelease{}}
-	for _, one := range p.newest() {
-		body.Releases = append(body.Releases, p.newAPIRelease(one))
+	for _, one := range p.releases {
+		body.Releases = append(body.Releases, p.newAPIRelease(&one.Release))
 	}
 	writeJSON(w, http.StatusOK, encode(body))
 	return nil

@@ -74,7 +74,7 @@ func (s *Server) writeRelease(w http.ResponseWriter, product string, r checker.R
 	if p == nil { // removed meanwhile
 		return unknownProduct(product)
 	}
-	writeJSON(w, statusOf(done), encode(p.newAPIRelease(r)))
+	writeJSON(w, statusOf(done), encode(p.newAPIRelease(&r)))
 	return nil
 }
 

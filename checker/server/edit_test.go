@@ -223,7 +223,7 @@ func TestProducts(t *testing.T) {
 func TestEditErrors(t *testing.T) {
 	s := newService(t, checker.Release{Version: "v1.0.0"})
 	_, token := s.tokenOf(t, access.Admin)
-	before, err := s.store.Catalog(context.Background())
+	before, err := s.store.Changes(context.Background(), checker.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,7 +317,7 @@ func TestEditErrors(t *testing.T) {
 			t.Errorf("%s: repeats a password", got.body)
 		}
 	}
-	after, err := s.store.Catalog(context.Background())
+	after, err := s.store.Changes(context.Background(), checker.Revision{})
 	if diff := cmp.Diff(before, after); err != nil || diff != "" {
 		t.Errorf("something was changed: %v\n%s", err, diff)
 	}
@@ -349,7 +349,7 @@ func TestNotChanged(t *testing.T) {
 			t.Errorf("%s: offered is %s", why, got)
 		}
 	}
-	before, err := s.store.Catalog(context.Background())
+	before, err := s.store.Changes(context.Background(), checker.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +363,7 @@ func TestNotChanged(t *testing.T) {
 	if err := os.Rename(s.path+".away", s.path); err != nil {
 		t.Fatal(err)
 	}
-	after, err := s.store.Catalog(context.Background())
+	after, err := s.store.Changes(context.Background(), checker.Revision{})
 	if diff := cmp.Diff(before, after); err != nil || diff != "" {
 		t.Errorf("something was changed: %v\n%s", err, diff)
 	}

@@ -52,7 +52,7 @@ func (s *Server) read(ctx context.Context, p *product, q stats.Query, today stat
 	if err != nil {
 		return nil, err
 	}
-	return stats.NewView(p.Listing, q, f, today), nil
+	return stats.NewView(p.listing(), q, f, today), nil
 }
 
 // unread tells why figures could not be read.

@@ -64,7 +64,8 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request) error {
 		return githubNotFound("no product has this repository; the operator can add it with relcheck product add NAME --repo OWNER/REPO")
 	}
 	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.spend(w, r, aCheck) {
-		s.store.Count(p.Name, s.counted(r, p, version, from), from)
+		known, _ := p.find(version)
+		s.store.Count(p.Name, s.counted(r, p, version, known.published(version), from), from)
 		s.metrics.checks.Inc()
 	}
 	if p.stable.github == nil {

@@ -46,15 +46,14 @@ func downloadLink(p *checker.Product, r *checker.Release, on checker.Platform) (
 	return link, err
 }
 
-// logRefused logs each product that has a link which is left out of answers, once
-// until the link changes.
-func (s *Server) logRefused(next *snapshot) {
-	last := s.snapshot.Load()
-	for _, name := range next.names() {
-		refused := next.products[name].refused
-		if refused == "" || last != nil && last.products[name] != nil && last.products[name].refused == refused {
+// logRefused logs each changed product that has a link which is left out of
+// answers, once until the link changes.
+func (s *Server) logRefused(last, next *snapshot, changed []checker.Listing) {
+	for _, l := range changed {
+		refused := next.products[l.Name].refused
+		if refused == "" || last.products[l.Name] != nil && last.products[l.Name].refused == refused {
 			continue
 		}
-		s.log.Error("a stored link is left out of answers: change it with relcheck product set or release add", "product", name, "link", refused)
+		s.log.Error("a stored link is left out of answers: change it with relcheck product set or release add", "product", l.Name, "link", refused)
 	}
 }

@@ -39,7 +39,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request) error {
 		return unknownProduct(v.Product.Name)
 	}
 	page := releasesPage{Product: v.Product, Tabs: tabs(r, v.Product.Name), Counted: v.Known.Days() > 0}
-	page.Lead = plural(int64(len(p.Releases)), "release is", "releases are") + " known."
+	page.Lead = plural(int64(len(p.releases)), "release is", "releases are") + " known."
 	if page.Counted {
 		page.Lead += " The ids are those of the last 28 days."
 		if t := v.Table("versions"); t != nil {
@@ -55,15 +55,13 @@ func releaseLines(p *product, v *stats.View) (all []releaseLine) {
 	for r := range rows(v.Table("versions")) {
 		counted[r.text("version")] = r
 	}
-	releases := p.newest()
-	for i := range releases {
-		one := &releases[i]
-		notes, _ := notesLink(&p.Product, one)
+	for _, one := range p.releases {
+		notes, _ := notesLink(&p.Product, &one.Release)
 		line := releaseLine{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: notes, Reason: one.Retracted, IDs: unknown, Share: unknown}
 		if !one.Date.IsZero() {
 			line.Date = showDay(stats.DayOf(one.Date))
 		}
-		line.State, line.Class = state(one, v.Latest)
+		line.State, line.Class = state(&one.Release, v.Latest)
 		if r, ok := counted[one.Version]; ok {
 			line.IDs, line.Share, line.Bar = r.show("ids"), r.show("share"), chart.Bar(r.float("share"), "c0")
 		}

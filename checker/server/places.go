@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -68,9 +67,9 @@ func (p *places) take(from netip.Addr, product, version string, on checker.Platf
 
 // counted returns the version under which something is counted that runs version,
 // as its source says. A release needs no place, nor does what has none.
-func (s *Server) counted(r *http.Request, p *product, version string, on checker.Platform) string {
+func (s *Server) counted(r *http.Request, p *product, version string, published bool, on checker.Platform) string {
 	switch {
-	case s.limits.places == nil || version == stats.Other || p.published[strings.TrimPrefix(version, "v")]:
+	case s.limits.places == nil || version == stats.Other || published:
 		return version
 	case s.limits.places.take(s.source(r), p.Name, version, on):
 		return version

@@ -40,10 +40,11 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) error {
 	inbound.Received(r.Context())
 	_, from := checker.ParseUserAgent(r.UserAgent())
 	from = from.OrOther()
-	offer, verdict := p.judge(report.Version)
+	release, key := p.find(report.Version)
+	offer, verdict := p.judge(release, key)
 	answer := offer.answer(from, verdict)
 	if s.spend(w, r, aReport) {
-		report.Version = s.counted(r, p, report.Version, from)
+		report.Version = s.counted(r, p, report.Version, release.published(report.Version), from)
 		if err := s.store.Record(r.Context(), name, from, &report); err != nil {
 			return notRecorded(err, answer)
 		}

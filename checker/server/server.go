@@ -53,9 +53,9 @@ type Store interface {
 	OnCommit(f func(time.Duration))
 	// Ready returns an error while reports cannot be recorded.
 	Ready() error
-	// Revision returns a number that grows whenever the catalog changes.
-	Revision(ctx context.Context) (int64, error)
-	Catalog(ctx context.Context) (checker.Catalog, error)
+	// Changes returns what has changed in the catalog since a revision, with the
+	// revision it is at. Since the zero revision, that is all of it.
+	Changes(ctx context.Context, since checker.Revision) (checker.Changes, error)
 	// Figures reads what is known of a product in a range of days, of those builds
 	// that keep lets pass.
 	Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error)
@@ -142,19 +142,24 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	if s.gate, err = newGate(store, o.Base); err != nil {
 		return nil, err
 	}
+	s.snapshot.Store(&snapshot{})
 	return s, s.load(ctx)
 }
 
+// load reads what has changed in the catalog.
 func (s *Server) load(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	c, err := s.store.Catalog(ctx)
+	known := s.snapshot.Load()
+	changes, err := s.store.Changes(ctx, known.revision)
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
 	}
-	next := newSnapshot(c)
-	s.logRefused(next)
-	s.snapshot.Store(next)
+	if changes.Revision != known.revision {
+		next := known.with(changes)
+		s.logRefused(known, next, changes.Products)
+		s.snapshot.Store(next)
+	}
 	return nil
 }
 
@@ -186,16 +191,12 @@ func (s *Server) Watch(ctx context.Context) {
 	}
 }
 
-// look loads the catalog if it has changed. A store that does not answer is not
-// waited for: it may be another one that does, by the next time.
+// look loads what has changed. A store that does not answer is not waited for: it
+// may be another one that does, by the next time.
 func (s *Server) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	revision, err := s.store.Revision(ctx)
-	if err == nil && revision != s.snapshot.Load().revision {
-		err = s.load(ctx)
-	}
-	return err
+	return s.load(ctx)
 }
 
 // Handler returns the handler of all requests.

@@ -1,111 +1,187 @@
 package server
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/mod/semver"
 
 	"relcheck/checker"
 )
 
-// snapshot is everything that answers are made from. It never changes once it
-// is built, so that requests share it without a lock, and holds every answer
-// to a report already encoded.
+// snapshot is the catalog that requests are answered from. It never changes once
+// it is made, so that requests share it without a lock. The one that follows it
+// shares with it whatever has not changed.
 type snapshot struct {
-	revision int64
+	revision checker.Revision
 	products map[string]*product
 	repos    map[string]*product // by "owner/name" in lower case
 }
 
 // product is what a snapshot knows of a product.
 type product struct {
-	checker.Listing
-	published   map[string]bool // releases, withdrawn ones too, without a leading "v"
-	prereleases map[string]bool // published ones, by canonical version
-	stable      *offer          // for most callers
-	preview     *offer          // for callers on a pre-release; often the same
-	refused     string          // why a link is left out of answers; empty if none is
+	id int64
+	checker.Product
+	releases []*release // newest first
+	index    releaseIndex
+	stable   *offer // for most callers
+	preview  *offer // for callers on a pre-release; often the same
+	refused  string // why a link is left out of answers; empty if none is
 }
 
-// offer is a release as it is offered to callers.
-type offer struct {
-	version string // canonical; empty when the product has no release yet
-	answers map[checker.Platform]*[verdicts][]byte
-	github  []byte // nil when the product has no release yet
-	refused error  // about the first link that is left out
+// release is a release of a snapshot.
+type release struct {
+	checker.Release
+	key string // the canonical version
 }
 
-// verdict is what the service says of a caller's version.
-type verdict int
-
-const (
-	unjudged verdict = iota
-	outdated
-	upToDate
-	verdicts
-)
-
-func newSnapshot(c checker.Catalog) *snapshot {
-	s := &snapshot{c.Revision, make(map[string]*product, len(c.Products)), make(map[string]*product, len(c.Products))}
+// with returns the snapshot after some changes.
+func (s *snapshot) with(c checker.Changes) *snapshot {
+	next := &snapshot{c.Revision, map[string]*product{}, map[string]*product{}}
+	if !c.All {
+		next.products, next.repos = maps.Clone(s.products), maps.Clone(s.repos)
+	}
+	if c.Left != nil {
+		gone := func(_ string, p *product) bool { return !c.Left[p.id] }
+		maps.DeleteFunc(next.products, gone)
+		maps.DeleteFunc(next.repos, gone)
+	}
 	for _, l := range c.Products {
-		p := newProduct(l)
-		s.products[p.Name] = p
+		old := next.products[l.Name]
+		if old != nil && next.repos[strings.ToLower(old.Repo)] == old {
+			delete(next.repos, strings.ToLower(old.Repo))
+		}
+		p := old.with(l)
+		next.products[p.Name] = p
 		if p.Repo != "" {
-			s.repos[strings.ToLower(p.Repo)] = p
+			next.repos[strings.ToLower(p.Repo)] = p
 		}
 	}
-	return s
+	return next
 }
 
 // names returns those of the products, in order.
 func (s *snapshot) names() []string { return slices.Sorted(maps.Keys(s.products)) }
 
-func newProduct(l checker.Listing) *product {
-	p := &product{Listing: l, published: map[string]bool{}, prereleases: map[string]bool{}}
-	var stable, preview *checker.Release
-	for i := range l.Releases {
-		r := &l.Releases[i]
-		p.published[strings.TrimPrefix(r.Version, "v")] = true
-		if r.Prerelease {
-			p.prereleases[checker.Canonical(r.Version)] = true
-		}
-		if r.Withdrawn {
+// with returns a product after a change of it and of the listed releases.
+// Without a product, or with another one of the same name, the listing is all.
+func (p *product) with(l checker.Listing) *product {
+	if p == nil || p.id != l.ID {
+		p = &product{}
+	}
+	changed := make([]*release, len(l.Releases))
+	for i, r := range l.Releases {
+		changed[i] = &release{r, checker.Canonical(r.Version)}
+	}
+	next := &product{id: l.ID, Product: l.Product, releases: merge(p.releases, changed)}
+	next.index = p.index.with(changed, next.releases)
+	var stable, preview *release
+	for _, r := range next.releases {
+		switch {
+		case r.Withdrawn:
 			continue
-		}
-		if preview == nil || checker.Compare(r.Version, preview.Version) > 0 {
+		case preview == nil:
 			preview = r
 		}
-		if !r.Prerelease && (stable == nil || checker.Compare(r.Version, stable.Version) > 0) {
+		if !r.Prerelease {
 			stable = r
+			break
 		}
 	}
-	p.stable = newOffer(&p.Product, stable)
-	p.preview = p.stable
+	next.stable = next.offer(stable, p.stable, p.preview)
+	next.preview = next.stable
 	if preview != stable {
-		p.preview = newOffer(&p.Product, preview)
+		next.preview = next.offer(preview, p.stable, p.preview)
 	}
-	if err := cmp.Or(p.stable.refused, p.preview.refused); err != nil {
-		p.refused = err.Error()
+	if err := cmp.Or(next.stable.refused, next.preview.refused); err != nil {
+		next.refused = err.Error()
 	}
-	return p
+	return next
 }
 
-// judge chooses what to offer to a caller who runs version, and says whether
-// the caller is up to date. A suffix that is no pre-release of the product
-// ("0.21.0-istio") does not count. While there is nothing to offer, nothing
-// newer is known either.
-func (p *product) judge(version string) (*offer, verdict) {
-	o, v := p.stable, checker.Canonical(version)
+// offer returns the offer of a release: one of those there were, if it is the
+// same.
+func (p *product) offer(r *release, old ...*offer) *offer {
+	for _, o := range old {
+		if o != nil && o.release == r && o.product == p.Product {
+			return o
+		}
+	}
+	return newOffer(p.Product, r)
+}
+
+func newestFirst(a, b *release) int { return semver.Compare(b.key, a.key) }
+
+// merge returns releases with those that have changed, newest first.
+func merge(releases, changed []*release) []*release {
+	slices.SortFunc(changed, newestFirst)
+	merged := make([]*release, 0, len(releases)+len(changed))
+	for _, r := range changed {
+		i, found := slices.BinarySearchFunc(releases, r, newestFirst)
+		merged = append(append(merged, releases[:i]...), r)
+		if found {
+			i++
+		}
+		releases = releases[i:]
+	}
+	return append(merged, releases...)
+}
+
+// releaseIndex finds releases by canonical version. To share with the index
+// before what has not changed, it holds apart what has changed recently.
+type releaseIndex struct{ all, recent map[string]*release }
+
+func (x releaseIndex) find(key string) *release {
+	if r := x.recent[key]; r != nil {
+		return r
+	}
+	return x.all[key]
+}
+
+// with returns the index of releases, some of which have changed.
+func (x releaseIndex) with(changed, releases []*release) releaseIndex {
+	if len(x.recent)+len(changed) <= 16+len(x.all)/64 {
+		x.recent = maps.Clone(x.recent)
+		if x.recent == nil {
+			x.recent = map[string]*release{}
+		}
+		for _, r := range changed {
+			x.recent[r.key] = r
+		}
+		return x
+	}
+	x = releaseIndex{all: make(map[string]*release, len(releases))}
+	for _, r := range releases {
+		x.all[r.key] = r
+	}
+	return x
+}
+
+// find returns the release of a reported version, however it is spelled, or nil,
+// and the canonical version.
+func (p *product) find(version string) (r *release, key string) {
+	key = checker.Canonical(version)
+	return p.index.find(key), key
+}
+
+// published reports whether a version is the tag of release r, with or without a
+// leading "v".
+func (r *release) published(version string) bool {
+	return r != nil && strings.TrimPrefix(r.Version, "v") == strings.TrimPrefix(version, "v")
+}
+
+// judge chooses what to offer to a caller whose version is canonical and that of
+// release r, which is nil if there is no such release, and says whether the caller
+// is up to date. A suffix that is no pre-release of the product ("0.21.0-istio")
+// does not count. While there is nothing to offer, nothing newer is known either.
+func (p *product) judge(r *release, version string) (*offer, verdict) {
+	o, v := p.stable, version
 	if v == "" {
 		return o, unjudged
 	}
-	if p.prereleases[v] {
+	if r != nil && r.Prerelease {
 		o = p.preview
 	} else {
 		v = checker.Core(v)
@@ -116,60 +192,11 @@ func (p *product) judge(version string) (*offer, verdict) {
 	return o, upToDate
 }
 
-// answer returns the encoded answer to a report.
-func (o *offer) answer(from checker.Platform, v verdict) []byte {
-	return o.answers[from][v]
-}
-
-func newOffer(p *checker.Product, r *checker.Release) *offer {
-	o := &offer{answers: make(map[checker.Platform]*[verdicts][]byte)}
-	var l checker.Latest
-	if r != nil {
-		o.version = checker.Canonical(r.Version)
-		o.github = encode(newGitHubRelease(p, r))
-		l.LatestRelease = r.Version
-		l.ReleaseNotes, o.refused = notesLink(p, r)
+// listing returns the product with its releases, newest first.
+func (p *product) listing() checker.Listing {
+	l := checker.Listing{ID: p.id, Product: p.Product, Releases: make([]checker.Release, len(p.releases))}
+	for i, r := range p.releases {
+		l.Releases[i] = r.Release
 	}
-	for _, platform := range append(checker.Platforms(), checker.Other) {
-		if r != nil {
-			var err error
-			l.Download, err = downloadLink(p, r, platform)
-			o.refused = cmp.Or(o.refused, err)
-		}
-		o.answers[platform] = encodeAnswers(l)
-	}
-	return o
-}
-
-func encodeAnswers(l checker.Latest) *[verdicts][]byte {
-	var encoded [verdicts][]byte
-	for v := range verdicts {
-		l.UpToDate = nil
-		if v != unjudged {
-			current := v == upToDate
-			l.UpToDate = &current
-		}
-		encoded[v] = encode(checker.Answer{Latest: l})
-	}
-	return &encoded
-}
-
-// encode returns v as a line of JSON.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // an & in a URL stays one
-	if err := e.Encode(v); err != nil {
-		panic(err) // only types of this package and of checker come here
-	}
-	return b.Bytes()
-}
-
-// date returns t as GitHub writes it, or nil if it is not known.
-func date(t time.Time) *string {
-	if t.IsZero() {
-		return nil
-	}
-	s := t.UTC().Format(time.RFC3339)
-	return &s
+	return l
 }

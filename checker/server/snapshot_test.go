@@ -1,0 +1,232 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"relcheck/checker"
+	"relcheck/checker/edit"
+	"relcheck/db"
+	"relcheck/db/pgtest"
+)
+
+// dump describes all that requests may get from a snapshot.
+func (s *snapshot) dump() (lines []string) {
+	for name, p := range s.products {
+		lines = append(lines, fmt.Sprintf("%s: %+v", name, p.listing()))
+		for _, r := range p.releases {
+			if found, key := p.find(r.Version); found != r {
+				lines = append(lines, fmt.Sprintf("%s: %s finds %+v", name, key, found))
+			}
+		}
+		for _, o := range []*offer{p.stable, p.preview} {
+			lines = append(lines, fmt.Sprintf("%s: %s%s%s", name, o.github, o.answer(checker.Other, outdated), o.answer(checker.Platform{OS: "linux", Arch: "amd64"}, upToDate)))
+		}
+	}
+	for repo, p := range s.repos {
+		lines = append(lines, repo+" is of "+p.Name)
+		if s.products[p.Name] != p {
+			lines = append(lines, repo+" leads to an earlier "+p.Name)
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// A snapshot that follows another one is what one is that is made of the whole
+// catalog, and shares with the one before what has not changed.
+func TestSnapshotFollows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all, last := map[string]*checker.Listing{}, int64(0)
+		s := new(snapshot).with(checker.Changes{All: true})
+		t.Repeat(map[string]func(*rapid.T){
+			"": func(t *rapid.T) {
+				whole := checker.Changes{Revision: s.revision, All: true}
+				for _, l := range all {
+					whole.Products = append(whole.Products, *l)
+				}
+				if diff := cmp.Diff(new(snapshot).with(whole).dump(), s.dump()); diff != "" {
+					t.Fatal(diff)
+				}
+			},
+			"change": func(t *rapid.T) {
+				before, c, removed := s, checker.Changes{}, false
+				for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 1, 3, rapid.ID).Draw(t, "products") {
+					change := rapid.SampledFrom([]string{"remove", "renew", "set", "set", "release", "release", "release"}).Draw(t, "change")
+					if change == "remove" || change == "renew" {
+						removed = removed || all[name] != nil
+						delete(all, name)
+					}
+					if change == "remove" {
+						continue
+					}
+					l := all[name]
+					if l == nil {
+						last++
+						l = &checker.Listing{ID: last, Product: checker.Product{Name: name}}
+						all[name] = l
+					}
+					changed := checker.Listing{ID: l.ID}
+					if change == "set" {
+						l.Notes = rapid.SampledFrom([]string{"", "https://example.com/{tag}"}).Draw(t, "notes")
+						l.Repo = rapid.SampledFrom([]string{"", "me/" + name, "Me/" + name + name}).Draw(t, "repo")
+					}
+					for range rapid.IntRange(0, 40).Draw(t, "releases") {
+						r := checker.Release{Version: fmt.Sprintf("v1.%d.%d", rapid.IntRange(0, 9).Draw(t, "minor"), rapid.IntRange(0, 9).Draw(t, "patch")),
+							Prerelease: rapid.Bool().Draw(t, "prerelease"), Withdrawn: rapid.Bool().Draw(t, "withdrawn")}
+						same := func(other checker.Release) bool { return other.Version == r.Version }
+						l.Releases = append(slices.DeleteFunc(slices.Clone(l.Releases), same), r)
+						changed.Releases = append(slices.DeleteFunc(changed.Releases, same), r)
+					}
+					changed.Product = l.Product
+					c.Products = append(c.Products, changed)
+				}
+				if removed {
+					c.Left = map[int64]bool{}
+					for _, l := range all {
+						c.Left[l.ID] = true
+					}
+				}
+				s = s.with(c)
+				for name, p := range s.products {
+					if !slices.ContainsFunc(c.Products, func(l checker.Listing) bool { return l.Name == name }) && before.products[name] != p {
+						t.Errorf("product %s is another one, though it has not changed", name)
+					}
+				}
+			},
+		})
+	})
+}
+
+// A server follows all changes of a store, whoever makes them at the same time.
+func TestSnapshotFollowsStore(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { snapshotFollows(t, filepath.Join(t.TempDir(), "a.db")) })
+	t.Run("PostgreSQL", func(t *testing.T) { snapshotFollows(t, pgtest.Database(t)) })
+}
+
+func snapshotFollows(t *testing.T, name string) {
+	t.Parallel()
+	schema, err := os.ReadFile("../../schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func() *db.Store {
+		s, err := db.Open(t.Context(), name, string(schema))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	reader, done := open(), make(chan struct{})
+	var editors sync.WaitGroup
+	for i := range 3 {
+		seed := rand.Uint64()
+		t.Logf("editor %d has seed %d", i, seed)
+		s, random := open(), rand.New(rand.NewPCG(seed, 0))
+		editors.Go(func() { editAtRandom(t, s, random, 60) })
+	}
+	go func() { editors.Wait(); close(done) }()
+	s, compared := new(snapshot), 0
+	for ended := false; ; {
+		c, err := reader.Changes(t.Context(), s.revision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Revision != s.revision {
+			s = s.with(c)
+		}
+		all, err := reader.Changes(t.Context(), checker.Revision{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all.Revision == s.revision {
+			compared++
+			if diff := cmp.Diff(new(snapshot).with(all).dump(), s.dump()); diff != "" {
+				t.Fatalf("at %+v:\n%s", s.revision, diff)
+			}
+			if ended {
+				break
+			}
+		}
+		select {
+		case <-done:
+			ended = true
+		case <-time.After(time.Millisecond):
+		}
+	}
+	t.Logf("compared %d times", compared)
+}
+
+// editAtRandom makes some changes. What others change at the same time may make
+// one of them impossible.
+func editAtRandom(t *testing.T, s *db.Store, random *rand.Rand, times int) {
+	ctx := context.Background()
+	for range times {
+		name := []string{"opa", "a", "b", "c"}[random.IntN(4)]
+		version := fmt.Sprintf("v1.%d.0", random.IntN(8))
+		var err error
+		switch random.IntN(8) {
+		case 0:
+			err = s.RemoveProduct(ctx, name, true)
+		case 1, 2:
+			_, _, err = s.EditProduct(ctx, name, edit.Product{"repo": []string{"", "me/x", "me/y"}[random.IntN(3)], "title": version})
+		case 3:
+			err = s.Withdraw(ctx, name, version, random.IntN(2) == 0)
+		case 4:
+			releases := []checker.Release{{Version: version}, {Version: fmt.Sprintf("v1.%d.1", random.IntN(8)), Prerelease: true}}
+			_, err = s.PutReleases(ctx, name, releases, func(_, given checker.Release) checker.Release { return given })
+		default:
+			e := edit.Release{}
+			e.SetNotes(fmt.Sprintf("https://example.com/%d", random.IntN(100)))
+			e.SetAsset("linux/amd64", fmt.Sprintf("https://example.com/linux%d", random.IntN(100)))
+			_, _, err = s.EditRelease(ctx, name, version, e)
+		}
+		if err != nil && !errors.Is(err, edit.ErrNotFound) && !errors.Is(err, edit.ErrInUse) && !strings.Contains(err.Error(), "40001") {
+			t.Errorf("an editor: %v", err)
+		}
+	}
+}
+
+// atLimit is a catalog with as many products and releases as a store may have.
+func atLimit(products, releases int) checker.Changes {
+	c := checker.Changes{All: true}
+	for i := range products {
+		l := checker.Listing{ID: int64(i), Product: checker.Product{Name: fmt.Sprint("app", i), Repo: fmt.Sprint("me/app", i)}}
+		n := 1
+		if i == 0 {
+			n = releases - products
+		}
+		for j := range n {
+			l.Releases = append(l.Releases, checker.Release{Version: fmt.Sprintf("v1.%d.0", j), Assets: map[checker.Platform]string{{OS: "linux", Arch: "amd64"}: "https://example.com"}})
+		}
+		c.Products = append(c.Products, l)
+	}
+	return c
+}
+
+// What the snapshot after a new release costs, beside a few releases and at the
+// limits of a store.
+func BenchmarkSnapshot(b *testing.B) {
+	for _, n := range []int{100, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := new(snapshot).with(atLimit(n/10, n))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				s = s.with(checker.Changes{Products: []checker.Listing{{ID: 0, Product: s.products["app0"].Product, Releases: []checker.Release{{Version: fmt.Sprintf("v2.%d.0", i)}}}}})
+			}
+		})
+	}
+}

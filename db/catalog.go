@@ -1,0 +1,169 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/printable"
+)
+
+// catalogState is how far the catalog has come.
+type catalogState struct {
+	checker.Revision
+	dropped int64 // see setting 'dropped'
+}
+
+func readCatalogState(ctx context.Context, q querier) (c catalogState, err error) {
+	err = q.QueryRowContext(ctx, `SELECT MAX(CASE name WHEN 'catalog' THEN value ELSE 0 END), MAX(CASE name WHEN 'marked' THEN value ELSE 0 END),
+		MAX(CASE name WHEN 'dropped' THEN value ELSE 0 END) FROM setting WHERE name IN ('catalog', 'marked', 'dropped')`).
+		Scan(&c.Changes, &c.Marked, &c.dropped)
+	return c, err
+}
+
+// follows reports whether every change since a revision has marked what it
+// changed. A relcheck of schema 2 that still has the store open does not. After a
+// failover, PostgreSQL may be behind the revision.
+func (c catalogState) follows(since checker.Revision) bool {
+	changes := c.Changes - since.Changes
+	return since != checker.Revision{} && changes >= 0 && changes == c.Marked-since.Marked
+}
+
+// Changes returns what has changed in the catalog since a revision, in this
+// process or another. Since the zero revision, it is all of the catalog.
+func (s *Store) Changes(ctx context.Context, since checker.Revision) (c checker.Changes, err error) {
+	if now, err := readCatalogState(ctx, s.read); err != nil || now.Revision == since {
+		return checker.Changes{Revision: since}, s.explain(err)
+	}
+	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
+		now, err := readCatalogState(ctx, tx)
+		if err != nil {
+			return err
+		}
+		c = checker.Changes{Revision: now.Revision, All: !now.follows(since)}
+		after := since.Changes
+		if c.All {
+			after = -1 // rows that no change has marked yet have revision 0
+		} else if now.dropped > after {
+			if c.Left, err = productsLeft(ctx, tx); err != nil {
+				return err
+			}
+		}
+		c.Products, err = changedProducts(ctx, tx, after)
+		return err
+	})
+	return c, err
+}
+
+// productsLeft returns the IDs of all products.
+func productsLeft(ctx context.Context, q querier) (map[int64]bool, error) {
+	left := map[int64]bool{}
+	_, err := query(ctx, q, func(rows *sql.Rows) (id int64, err error) {
+		err = rows.Scan(&id)
+		left[id] = true
+		return id, err
+	}, "SELECT id FROM product WHERE name IS NOT NULL")
+	return left, err
+}
+
+// What was changed after revision $1. SQLite looks into tables in the order in
+// which CROSS JOIN names them; it would go through all assets otherwise.
+const (
+	isChanged       = " WHERE product.revision > $1 AND product.name IS NOT NULL AND release.product = product.id AND release.revision > $1"
+	changedReleases = " FROM product CROSS JOIN release" + isChanged
+	changedAssets   = " FROM product CROSS JOIN release CROSS JOIN asset" + isChanged +
+		" AND asset.product = release.product AND asset.version = release.version"
+)
+
+// changedProducts returns the products that were changed after a revision of
+// the catalog, with those of their releases that were.
+func changedProducts(ctx context.Context, q querier, after int64) ([]checker.Listing, error) {
+	products, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name IS NOT NULL AND revision > $1", after)
+	if err != nil || len(products) == 0 {
+		return nil, err
+	}
+	all, index := make([]checker.Listing, len(products)), make(map[int64]*checker.Listing, len(products))
+	for i, p := range products {
+		all[i] = checker.Listing{ID: p.id, Product: p.Product}
+		index[p.id] = &all[i]
+	}
+	assets, err := readAssets(ctx, q, "SELECT "+assetColumns+changedAssets, after)
+	if err != nil {
+		return nil, err
+	}
+	releases, err := readReleases(ctx, q, assets, "SELECT "+releaseColumns+changedReleases, after)
+	for _, r := range releases {
+		l := index[r.product]
+		l.Releases = append(l.Releases, r.Release)
+	}
+	return all, err
+}
+
+// releaseKey identifies a release in its store.
+type releaseKey struct {
+	product int64
+	version string // canonical
+}
+
+// storedRelease is a release with what identifies it.
+type storedRelease struct {
+	releaseKey
+	checker.Release
+}
+
+const releaseColumns = `release.product, release.version, release.tag, release.notes, release.date, release.prerelease, release.retracted,
+	COALESCE(release.withdrawn, release.retracted <> '')`
+
+// readReleases returns the releases of a query for releaseColumns.
+func readReleases(ctx context.Context, q querier, assets map[releaseKey]map[checker.Platform]string, text string, args ...any) ([]storedRelease, error) {
+	return query(ctx, q, func(rows *sql.Rows) (r storedRelease, err error) {
+		var date sql.NullInt64
+		err = rows.Scan(&r.product, &r.version, &r.Version, &r.Notes, &date, &r.Prerelease, &r.Retracted, &r.Withdrawn)
+		r.Retracted = printable.Clean(r.Retracted)
+		if date.Valid {
+			r.Date = time.Unix(date.Int64, 0).UTC()
+		}
+		r.Assets = assets[r.releaseKey]
+		return r, err
+	}, text, args...)
+}
+
+const assetColumns = "asset.product, asset.version, asset.os, asset.arch, asset.url"
+
+// readAssets returns the assets of a query for assetColumns, by release.
+func readAssets(ctx context.Context, q querier, text string, args ...any) (map[releaseKey]map[checker.Platform]string, error) {
+	all := map[releaseKey]map[checker.Platform]string{}
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key releaseKey
+		var p checker.Platform
+		var url string
+		if err := rows.Scan(&key.product, &key.version, &p.OS, &p.Arch, &url); err != nil {
+			return nil, err
+		}
+		if all[key] == nil {
+			all[key] = map[checker.Platform]string{}
+		}
+		all[key][p] = url
+	}
+	return all, rows.Err()
+}
+
+// countChange counts a change of a product or of its releases, and marks the
+// product. The transaction marks with the revision it returns what else it
+// changes. A row of table setting counts, so transactions commit in the order of
+// their revisions: a reader that sees a revision sees all changes before it.
+func countChange(ctx context.Context, tx *sql.Tx, product int64) (revision int64, err error) {
+	if revision, err = next(ctx, tx, "catalog"); err != nil {
+		return 0, err
+	}
+	if _, err = next(ctx, tx, "marked"); err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE product SET revision = $2 WHERE id = $1", product, revision)
+	}
+	return revision, err
+}

@@ -1,0 +1,162 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"relcheck/checker"
+	"relcheck/checker/edit"
+	"relcheck/db"
+)
+
+// changesOf returns what has changed since a revision, each product with its
+// changed releases, on a line, and the new revision.
+func changesOf(t *testing.T, s *db.Store, since checker.Revision) (lines []string, next checker.Revision) {
+	t.Helper()
+	c, err := s.Changes(context.Background(), since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.All {
+		lines = append(lines, "all")
+	}
+	if c.Left != nil {
+		lines = append(lines, fmt.Sprintf("%d left", len(c.Left)))
+	}
+	for _, l := range c.Products {
+		line := l.Name + ":"
+		for _, r := range l.Releases {
+			line += fmt.Sprintf(" %s%v", r.Version, r.Assets)
+		}
+		lines = append(lines, line)
+	}
+	return lines, c.Revision
+}
+
+// A reader gets what has changed since it read last, and no more.
+func changesAreThoseSince(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	d := raw(t, name)
+	d.SetMaxOpenConns(1)
+	put := func(product, version string, e edit.Release) {
+		t.Helper()
+		if _, _, err := s.EditRelease(ctx, product, version, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	withAsset := edit.Release{}
+	must(withAsset.SetAsset("linux/amd64", "https://example.com"))
+	put("opa", "v1.0.0", withAsset)
+	put("opa", "v1.1.0", withAsset)
+	first, at := changesOf(t, s, checker.Revision{})
+	if len(first) != 3 || first[0] != "all" {
+		t.Fatalf("at first: %q", first)
+	}
+	const before = "CASE name WHEN 'catalog' THEN value + 1 ELSE value END" // what relcheck of schema 2 counts
+	for _, c := range []struct {
+		name   string
+		change func()
+		want   []string
+	}{
+		{"nothing", func() {}, nil},
+		{"the same again", func() { put("opa", "v1.0.0", withAsset) }, nil},
+		{"a release", func() { put("opa", "v1.2.0", withAsset) }, []string{"opa: v1.2.0map[linux/amd64:https://example.com]"}},
+		{"withdrawn", func() { must(s.Withdraw(ctx, "opa", "v1.0.0", true)) }, []string{"opa: v1.0.0map[linux/amd64:https://example.com]"}},
+		{"two", func() { put("opa", "v1.3.0", edit.Release{}); put("relcheck", "v0.1.0", edit.Release{}) }, []string{"opa: v1.3.0map[]", "relcheck: v0.1.0map[]"}},
+		{"imported", func() {
+			_, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.4.0"}, {Version: "v1.3.0"}}, keep)
+			must(err)
+		}, []string{"opa: v1.4.0map[]"}},
+		{"a product", func() { must(s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"})) }, []string{"app:"}},
+		{"its title", func() { must(s.SetProduct(ctx, checker.Product{Name: "app", Title: "The App"})) }, []string{"app:"}},
+		{"removed", func() { must(s.RemoveProduct(ctx, "app", false)) }, []string{"2 left"}},
+		{"removed and added", func() {
+			must(s.RemoveProduct(ctx, "relcheck", false))
+			must(s.AddProduct(ctx, checker.Product{Name: "relcheck", Title: "New"}))
+		}, []string{"2 left", "relcheck:"}},
+		{"by schema 2", func() {
+			execute(t, d, "UPDATE release SET notes = 'https://example.com' WHERE version = 'v1.1.0'; UPDATE setting SET value = "+before)
+			put("opa", "v1.5.0", edit.Release{})
+		}, []string{"all", "opa: 6", "relcheck:"}},
+		{"an earlier state", func() { execute(t, d, "UPDATE setting SET value = value - 1 WHERE name IN ('catalog', 'marked')") }, []string{"all", "opa: 6", "relcheck:"}},
+	} {
+		c.change()
+		var got []string
+		got, at = changesOf(t, s, at)
+		for i, line := range got {
+			if n := strings.Count(line, "map["); n > 1 {
+				got[i] = fmt.Sprintf("opa: %d", n)
+			}
+		}
+		if diff := cmp.Diff(without(c.want), without(got)); diff != "" {
+			t.Errorf("%s:\n%s", c.name, diff)
+		}
+	}
+}
+
+// A running writer counts a version as what it is in the catalog, whoever has
+// changed that.
+func writerFollowsCatalog(t *testing.T, name string) {
+	ctx := context.Background()
+	s, other := open(t, name), open(t, name)
+	d := raw(t, name)
+	d.SetMaxOpenConns(1)
+	w := writer(t, s)
+	defer w.Close()
+	record := func(product, version, want string) {
+		t.Helper()
+		if err := w.Record(ctx, product, linux, report(version)); err != nil {
+			t.Fatal(err)
+		}
+		all := recorded(t, s, product)
+		if got := all[len(all)-1].Version; got != want {
+			t.Errorf("a report of %s is counted as %s, want %s", version, got, want)
+		}
+	}
+	put := func(version string) {
+		t.Helper()
+		if _, err := other.PutReleases(ctx, "opa", []checker.Release{{Version: version}}, take); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 100 { // all that there may be a day
+		record("opa", fmt.Sprintf("0.0.%d-x", i), fmt.Sprintf("0.0.%d-x", i))
+	}
+	record("opa", "1.0", "other")
+	put("v1.0")
+	record("opa", "1.0", "1.0")
+	record("opa", "1.0.0", "other")
+	put("v1.0.0")
+	record("opa", "1.0.0", "1.0.0")
+	record("opa", "1.0", "other")
+	put("2.0.0")
+	record("opa", "v2.0.0", "v2.0.0")
+	execute(t, d, "UPDATE release SET tag = '2.0' WHERE version = 'v2.0.0'; UPDATE setting SET value = value + 1 WHERE name = 'catalog'") // by schema 2
+	put("3.0.0")
+	record("opa", "2.0.0", "other")
+	record("opa", "3.0.0", "3.0.0")
+	if err := other.RemoveProduct(ctx, "opa", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Record(ctx, "opa", linux, report("3.0.0")); !errors.Is(err, db.ErrNotFound) {
+		t.Errorf("a report of a removed product: %v", err)
+	}
+	if err := other.AddProduct(ctx, checker.Product{Name: "opa", Title: "OPA"}); err != nil {
+		t.Fatal(err)
+	}
+	put("v1.0.0")
+	record("opa", "1.0.0", "1.0.0")
+	record("opa", "3.0.0", "other") // the day's places are taken
+}
