@@ -12,6 +12,7 @@
 --   marked       how many of those changes are marked in product.revision and
 --                release.revision; only relcheck of schema 2 does not mark them
 --   dropped      setting 'catalog' after the last removal of a product
+--   releases     a bound: there are no more releases than that
 --   store        a random number that identifies the store; its backups and copies
 --                have it too
 --   product      the last product.id given out
@@ -30,7 +31,7 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('product', 0), ('node', 0), ('removed', 0),
+    ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('product', 0), ('node', 0), ('removed', 0),
     ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
 
 -- Something that is released, and that clients ask about.

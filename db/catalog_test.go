@@ -160,3 +160,52 @@ func writerFollowsCatalog(t *testing.T, name string) {
 	record("opa", "1.0.0", "1.0.0")
 	record("opa", "3.0.0", "other") // the day's places are taken
 }
+
+// A store takes so many products and releases, and no more.
+func catalogIsBounded(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	d := raw(t, name)
+	numbers := func(n int) string {
+		return fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < %d)", n)
+	}
+	execute(t, d, numbers(edit.MaxProducts-1)+" INSERT INTO product (id, name, title, repo, module, download, notes) SELECT i, 'app' || i, 'App', '', '', '', '' FROM n")
+	execute(t, d, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'product'", edit.MaxProducts))
+	execute(t, d, numbers(edit.MaxReleases+1)+" INSERT INTO release (product, version, tag, notes, prerelease, retracted) SELECT 1 + i % 2, 'v1.' || i || '.0', 'v1.' || i || '.0', '', false, '' FROM n")
+
+	execute(t, d, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'releases'", edit.MaxReleases-1))
+
+	edited := func(version string, want error) {
+		t.Helper()
+		if _, _, err := s.EditRelease(ctx, "opa", version, edit.Release{}); !errors.Is(err, want) {
+			t.Errorf("release %s: %v, want %v", version, err, want)
+		}
+	}
+	put := func(want error, versions ...string) {
+		t.Helper()
+		var all []checker.Release
+		for _, v := range versions {
+			all = append(all, checker.Release{Version: v, Notes: "https://example.com"})
+		}
+		if _, err := s.PutReleases(ctx, "opa", all, take); !errors.Is(err, want) {
+			t.Errorf("releases %v: %v, want %v", versions, err, want)
+		}
+	}
+	put(db.ErrLimit, "v2.0.0", "v2.0.1")
+	edited("v2.0.0", nil) // the last one
+	edited("v2.0.1", db.ErrLimit)
+	put(db.ErrLimit, "v2.0.1")
+	put(nil, "v2.0.0")
+	added := func(name string, want error) {
+		t.Helper()
+		if err := s.AddProduct(ctx, checker.Product{Name: name, Title: "T"}); !errors.Is(err, want) {
+			t.Errorf("product %s: %v, want %v", name, err, want)
+		}
+	}
+	added("last", nil)
+	added("more", db.ErrLimit)
+	if err := s.RemoveProduct(ctx, "app3", false); err != nil {
+		t.Fatal(err)
+	}
+	added("more", nil)
+}

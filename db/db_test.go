@@ -81,6 +81,7 @@ var conformance = []struct {
 	{"CatalogChangesAtOnce", catalogChangesAtOnce},
 	{"ChangesAreThoseSince", changesAreThoseSince},
 	{"WriterFollowsCatalog", writerFollowsCatalog},
+	{"CatalogIsBounded", catalogIsBounded},
 	{"Follow", follow},
 	{"RemovedWhileRecording", removedWhileRecording},
 	{"RemovalIsFinished", removalIsFinished},

@@ -56,7 +56,10 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version st
 	if err != nil {
 		return r, done, err
 	}
-	if done != edit.Unchanged {
+	if done == edit.Added {
+		err = checkReleases(ctx, tx, 1)
+	}
+	if err == nil && done != edit.Unchanged {
 		err = putRelease(ctx, tx, p.id, key, r, revision)
 	}
 	if err == nil && done != edit.Unchanged {
@@ -139,6 +142,9 @@ func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p checker.Product) e
 		return err
 	}
 	if err := checkFree(ctx, tx, p); err != nil {
+		return err
+	}
+	if err := checkProducts(ctx, tx); err != nil {
 		return err
 	}
 	id, err := insertProduct(ctx, tx, p)

@@ -25,6 +25,7 @@ var (
 var (
 	ErrNotFound = edit.ErrNotFound
 	ErrInUse    = edit.ErrInUse
+	ErrLimit    = edit.ErrLimit
 )
 
 // Primary result codes of SQLite, https://www.sqlite.org/rescode.html.

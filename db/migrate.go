@@ -39,6 +39,7 @@ DELETE FROM secret WHERE name = 'session';
 INSERT INTO setting (name, value) VALUES ('store', 0);
 INSERT INTO setting (name, value) VALUES ('proxy', 0);
 INSERT INTO setting (name, value) VALUES ('marked', 0), ('dropped', 0);
+INSERT INTO setting (name, value) SELECT 'releases', count(*) FROM release;
 CREATE INDEX product_repo ON product (lower(repo));
 CREATE INDEX product_revision ON product (revision);
 CREATE INDEX release_revision ON release (product, revision);`,

@@ -126,7 +126,7 @@ func upgraded(t *testing.T, name string) {
 		t.Errorf("upgraded from %d to %d", from, to)
 	}
 	after := dumpOf(t, name, db.Tables(schema(t)))
-	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", "[proxy 0]", "[marked 0]", "[dropped 0]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
+	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", "[proxy 0]", "[marked 0]", "[dropped 0]", "[releases 2]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
 	after["setting"] = slices.DeleteFunc(after["setting"], func(row string) bool { return strings.HasPrefix(row, "[store ") })
 	for table, added := range map[string]string{"product": " 0]", "release": " 0]"} { // columns that were added, with their defaults
 		for i, row := range before[table] {
@@ -255,7 +255,7 @@ func downgrade(t testing.TB, name string) {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
-	for _, q := range []string{"DROP TABLE IF EXISTS session", "DROP TABLE IF EXISTS link", "DELETE FROM setting WHERE name IN ('store', 'proxy', 'marked', 'dropped')",
+	for _, q := range []string{"DROP TABLE IF EXISTS session", "DROP TABLE IF EXISTS link", "DELETE FROM setting WHERE name IN ('store', 'proxy', 'marked', 'dropped', 'releases')",
 		"DROP INDEX IF EXISTS product_repo", "DROP INDEX IF EXISTS product_revision", "DROP INDEX IF EXISTS release_revision",
 		"ALTER TABLE product DROP COLUMN origins", "ALTER TABLE product DROP COLUMN revision", "ALTER TABLE release DROP COLUMN revision",
 		"UPDATE setting SET value = 2 WHERE name = 'schema'"} {

@@ -80,6 +80,11 @@ func (s *Store) putReleases(ctx context.Context, action, product string, given [
 					return err
 				}
 			}
+			if !there {
+				if err := checkReleases(ctx, tx, 1); err != nil {
+					return err
+				}
+			}
 			if err := putRelease(ctx, tx, id, key, r, revision); err != nil {
 				return fmt.Errorf("release %s: %w", r.Version, err)
 			}

@@ -16,6 +16,15 @@ var ErrNotFound = errors.New("not found")
 // sake of something else.
 var ErrInUse = errors.New("in use")
 
+// ErrLimit is wrapped by errors about one product or release too many.
+var ErrLimit = errors.New("limit reached")
+
+// What a store holds at most. More would take servers too long to read.
+const (
+	MaxProducts = 10_000
+	MaxReleases = 100_000 // of all products
+)
+
 // Mistake is what is wrong with one field of what was said. Its text tells what
 // to say instead.
 type Mistake struct{ Field, Text string }

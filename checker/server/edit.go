@@ -155,6 +155,8 @@ func (s *Server) change(r *http.Request, scope access.Scope, f func(context.Cont
 	switch {
 	case errors.Is(err, edit.ErrNotFound) || errors.Is(err, edit.ErrInUse):
 		return err
+	case errors.Is(err, edit.ErrLimit):
+		return fail(http.StatusConflict, "limit_reached", "", err.Error())
 	case errors.As(err, new(*edit.Mistake)):
 		return mistaken(err)
 	case err != nil:

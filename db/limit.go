@@ -1,0 +1,39 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"relcheck/checker/edit"
+)
+
+// checkProducts makes sure that the store can take one more product.
+func checkProducts(ctx context.Context, tx *sql.Tx) error {
+	return checkCount(ctx, tx, "SELECT count(name) FROM product", 1, edit.MaxProducts, "products")
+}
+
+// checkReleases makes sure that the store can take so many more releases. To
+// count them takes PostgreSQL as long as ten changes do: they are counted only
+// when their bound says that there may be too many.
+func checkReleases(ctx context.Context, tx *sql.Tx, more int64) error {
+	var bound int64
+	err := tx.QueryRowContext(ctx, "UPDATE setting SET value = value + $1 WHERE name = 'releases' RETURNING value", more).Scan(&bound)
+	if err != nil || bound <= edit.MaxReleases {
+		return err
+	}
+	if err := checkCount(ctx, tx, "SELECT count(*) FROM release", more, edit.MaxReleases, "releases"); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE setting SET value = $1 + (SELECT count(*) FROM release) WHERE name = 'releases'", more)
+	return err
+}
+
+func checkCount(ctx context.Context, tx *sql.Tx, query string, more, most int64, what string) error {
+	var n int64
+	err := tx.QueryRowContext(ctx, query).Scan(&n)
+	if err == nil && n+more > most {
+		err = fmt.Errorf("%w: a store has at most %d %s; remove a product that is no longer needed, or use another store", ErrLimit, most, what)
+	}
+	return err
+}
