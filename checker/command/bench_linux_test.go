@@ -38,6 +38,7 @@ func TestBench(t *testing.T) {
 	year, long := b.years()
 	b.startUp(long)
 	b.busy(year)
+	b.catalog()
 	b.say("all is done")
 	if !printTable(os.Stdout, b.rows, before) {
 		t.Fail()

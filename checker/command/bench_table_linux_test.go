@@ -26,6 +26,7 @@ type row struct {
 	ratio  float64 // to its floor; 0 of what has none
 	small  bool    // the smaller the ratio, the better
 	least  float64 // that the ratio has to be, or 0
+	most   float64 // that the ratio may be, or 0
 	note   string
 }
 
@@ -58,6 +59,10 @@ func printTable(w io.Writer, rows []row, before map[string]float64) (well bool) 
 		}
 		if r.ratio < r.least {
 			fmt.Fprintf(&loud, "TOO SLOW: %s: %s of its floor, and has to be %s\n", r.name, ratio, digits(r.least))
+			well = false
+		}
+		if r.most > 0 && r.ratio > r.most {
+			fmt.Fprintf(&loud, "TOO SLOW: %s: %s times its floor, and may be %s\n", r.name, ratio, digits(r.most))
 			well = false
 		}
 		line(r.name, digits(r.figure), r.unit, ratio, last, r.note)
