@@ -115,7 +115,7 @@ func (s *Store) Close() error {
 }
 
 // maxTries is how often a transaction is tried that others got in the way of.
-const maxTries = 12
+const maxTries = 40
 
 // inTx runs f in a transaction, once more when another one that ran at the same
 // time got in its way. f may not keep anything from one run to the next.
