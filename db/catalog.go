@@ -58,13 +58,7 @@ func (s *Store) Changes(ctx context.Context, since checker.Revision) (c checker.
 
 // productsLeft returns the IDs of all products.
 func productsLeft(ctx context.Context, q querier) (map[int64]bool, error) {
-	left := map[int64]bool{}
-	_, err := query(ctx, q, func(rows *sql.Rows) (id int64, err error) {
-		err = rows.Scan(&id)
-		left[id] = true
-		return id, err
-	}, "SELECT id FROM product WHERE name IS NOT NULL")
-	return left, err
+	return productSet(ctx, q, "SELECT id FROM product WHERE name IS NOT NULL")
 }
 
 // What was changed after revision $1. SQLite looks into tables in the order in

@@ -103,6 +103,9 @@ func buildNames(ctx context.Context, q querier, product int64) (map[int64]string
 	return names, err
 }
 
+// nodeOf is the part of a product in a node's log.
+type nodeOf struct{ product, node int64 }
+
 // marks returns how far each node's log is folded.
 func marks(ctx context.Context, q querier) (map[nodeOf]int64, error) {
 	all := map[nodeOf]int64{}

@@ -38,19 +38,29 @@ var errOvertaken = errors.New("another server folds the same reports")
 // which reports are folded moves on: whenever a process ends, and however many
 // fold at once, each report is folded once.
 func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
+	pass, err := s.beginPass(ctx)
+	if err != nil {
+		return 0, s.explain(err)
+	}
 	all, err := products(ctx, s.read)
 	if err != nil {
 		return 0, s.explain(err)
 	}
 	var errs []error
 	for _, p := range all {
+		if !pass.reported[p.id] {
+			continue
+		}
 		n, err := s.foldProduct(ctx, p.id)
 		reports += n
+		if err != nil {
+			pass.failed[p.id] = true
+		}
 		if err != nil && !errors.Is(err, errOvertaken) { // by one who folds as well
 			errs = append(errs, fmt.Errorf("fold the reports of %s: %w", p.Name, s.explain(err)))
 		}
 	}
-	return reports, errors.Join(errs...)
+	return reports, errors.Join(append(errs, s.endPass(ctx, pass))...)
 }
 
 func (s *Store) foldProduct(ctx context.Context, product int64) (reports int64, err error) {
@@ -170,9 +180,8 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 	if err != nil {
 		return err
 	}
-	part := nodeOf{f.product, f.node}
 	rows, err := s.read.QueryContext(ctx, `SELECT seq, at, build, instance, heap FROM report
-		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.folded.looked(part)), end, f.page)
+		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.folded.passedOf(f.product)), end, f.page)
 	if err != nil {
 		return err
 	}
@@ -195,14 +204,10 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 		r.Hash = key.Hash(uuid.UUID(id))
 		f.next, f.reports = seq, append(f.reports, r)
 	}
-	const far = 100_000 // is worth a transaction, for not going there again after a restart
 	n := len(f.reports)
 	f.more = f.more || n == f.page
-	if 0 < n && !f.more || n == 0 && end-f.mark > far {
+	if 0 < n && !f.more {
 		f.next = end
-	}
-	if n == 0 && rows.Err() == nil {
-		s.folded.noteLooked(part, end)
 	}
 	return rows.Err()
 }

@@ -12,29 +12,8 @@ import (
 // read it again then.
 type foldMemory struct {
 	mu     sync.Mutex
-	passed map[nodeOf]int64
+	passed passed
 	last   remembered
-}
-
-// nodeOf is the part of a product in a node's log.
-type nodeOf struct{ product, node int64 }
-
-// looked returns how far in the log there is nothing of a product beyond its mark.
-// Where the log lies together as a whole, one that is not reported of has it all to
-// pass.
-func (m *foldMemory) looked(n nodeOf) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.passed[n]
-}
-
-func (m *foldMemory) noteLooked(n nodeOf, seq int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.passed == nil {
-		m.passed = map[nodeOf]int64{}
-	}
-	m.passed[n] = seq
 }
 
 // remembered is what is known of the lives of a product's ids after a step. It is

@@ -2,7 +2,9 @@ package db_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -127,10 +129,11 @@ func foldInSteps(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 	}
+	again := open(t, name) // s remembers that it has folded them
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if _, err := s.Fold(context.Background()); err != nil {
+			if _, err := again.Fold(context.Background()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -181,5 +184,90 @@ func foldByProduct(t *testing.T, name string) {
 	}
 	if n := fold(t, s); n != 0 {
 		t.Errorf("folded %d reports of nothing", n)
+	}
+}
+
+// Folding takes about as long beside thousands of products without reports as
+// beside none. These have their marks moved now and then, so that the next process
+// does not go through the log for them.
+func TestFoldBesideProducts(t *testing.T) {
+	const many = 5000
+	shortest := func(products int) time.Duration {
+		name := engines["SQLite"](t)
+		s := open(t, name)
+		execute(t, raw(t, name), fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+			INSERT INTO product (id, name, title, repo, module, download, notes) SELECT i, 'app' || i, 'App', '', '', '', '' FROM n`, products))
+		took := []time.Duration{}
+		for range 3 {
+			backfillNow(t, s, 4000)
+			begin := time.Now()
+			if n := fold(t, s); n != 4000 {
+				t.Errorf("beside %d products, %d reports are folded", products, n)
+			}
+			took = append(took, time.Since(begin))
+		}
+		return slices.Min(took)
+	}
+	few, most := shortest(4), shortest(many)
+	t.Logf("%v beside a few products, %v beside %d", few, most, many)
+	if most > 10*few {
+		t.Errorf("folding takes %v beside %d products, %v beside a few", most, many, few)
+	}
+}
+
+// backfillNow records some reports of opa at once.
+func backfillNow(t *testing.T, s *db.Store, n int) {
+	t.Helper()
+	_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
+		for range n {
+			if !yield(db.Recorded{At: time.Now(), Platform: linux, Report: *report("1.0.0")}) {
+				return
+			}
+		}
+	}, func(func(db.Checked) bool) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A product that fails is folded later, though others go on; and the next process
+// begins where all are folded.
+func TestFoldPasses(t *testing.T) {
+	name := engines["SQLite"](t)
+	s := open(t, name)
+	d := raw(t, name)
+	w := writer(t, s)
+	defer w.Close()
+	record := func(product string) {
+		t.Helper()
+		if err := w.Record(context.Background(), product, linux, report("1.0.0")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record("relcheck")
+	record("opa")
+	fold(t, s)
+	execute(t, d, "CREATE TRIGGER fails BEFORE UPDATE ON fold WHEN NEW.product = 2 BEGIN SELECT RAISE(ABORT, 'no'); END")
+	record("relcheck")
+	record("opa")
+	for range 2 {
+		if _, err := s.Fold(context.Background()); err == nil {
+			t.Error("the one that fails is folded")
+		}
+		record("opa")
+	}
+	if _, err := s.Fold(context.Background()); err == nil {
+		t.Error("the one that fails is folded")
+	}
+	execute(t, d, "DROP TRIGGER fails")
+	if n := fold(t, s); n != 1 {
+		t.Errorf("%d reports of the one that failed are folded later", n)
+	}
+	record("relcheck")
+	if n := fold(t, open(t, name)); n != 1 {
+		t.Errorf("%d reports are folded by another process", n)
+	}
+	if n := fold(t, s); n != 0 {
+		t.Errorf("%d reports are folded twice", n)
 	}
 }

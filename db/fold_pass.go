@@ -1,0 +1,140 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"maps"
+)
+
+// passed is how far in the log of a SQLite file the reports of all products are
+// folded, but for some products. It is zero where that is not known.
+type passed struct {
+	seq    int64
+	marked int64 // how far the marks of products without reports were moved
+	except map[int64]bool
+}
+
+// foldPass is one pass over all products.
+type foldPass struct {
+	end      int64          // of the log when the pass began; only where the log lies together as a whole
+	reported map[int64]bool // products that may have reports to fold
+	failed   map[int64]bool
+}
+
+// beginPass finds the products that may have reports to fold, in one query: one for
+// each product takes seconds where there are thousands of products.
+func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
+	p.failed = map[int64]bool{}
+	if s.byProduct() {
+		p.reported, err = productSet(ctx, s.read, `WITH RECURSIVE reported (product) AS (
+				SELECT MIN(product) FROM report
+			UNION ALL
+				SELECT (SELECT MIN(product) FROM report WHERE product > reported.product) FROM reported WHERE product IS NOT NULL
+			) SELECT product FROM reported WHERE product IS NOT NULL`)
+		return p, err
+	}
+	if err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&p.end); err != nil {
+		return p, err
+	}
+	before := s.folded.allPassed()
+	if before.seq == 0 {
+		if before.seq, err = s.lowestMark(ctx, p.end); err != nil {
+			return p, err
+		}
+		s.folded.beginAt(before.seq)
+	}
+	p.reported, err = productSet(ctx, s.read, "SELECT DISTINCT product FROM report WHERE seq > $1 AND seq <= $2", before.seq, p.end)
+	if err == nil {
+		maps.Copy(p.reported, before.except)
+	}
+	return p, err
+}
+
+// lowestMark returns the lowest mark of all products. In a copy of a PostgreSQL
+// store, whose log is that of several nodes, it is 0.
+func (s *Store) lowestMark(ctx context.Context, end int64) (seq int64, err error) {
+	if end>>nodeBits > 0 {
+		return 0, nil
+	}
+	err = s.read.QueryRowContext(ctx, `SELECT COALESCE(MIN(COALESCE(mark.seq, 0)), 0)
+		FROM product LEFT JOIN mark ON mark.product = product.id AND mark.node = 0 WHERE product.name IS NOT NULL`).Scan(&seq)
+	return seq, err
+}
+
+// endPass notes how far the pass has come. Once in a while it moves the marks of
+// products without reports, so that the next process need not go through the log.
+func (s *Store) endPass(ctx context.Context, p foldPass) error {
+	const far = 100_000
+	if s.byProduct() || s.folded.pass(p) < far {
+		return nil
+	}
+	failed := make([]int64, 0, len(p.failed))
+	for product := range s.folded.allPassed().except {
+		failed = append(failed, product)
+	}
+	in, list := s.in("$3", failed)
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO mark (product, node, seq) SELECT id, $1, $2 FROM product WHERE name IS NOT NULL AND NOT id `+in+`
+			ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq WHERE mark.seq < excluded.seq`, p.end>>nodeBits, p.end, list)
+		return err
+	})
+	if err == nil {
+		s.folded.noteMarked(p.end)
+	}
+	return err
+}
+
+func productSet(ctx context.Context, q querier, text string, args ...any) (map[int64]bool, error) {
+	set := map[int64]bool{}
+	_, err := query(ctx, q, func(rows *sql.Rows) (id int64, err error) {
+		err = rows.Scan(&id)
+		set[id] = true
+		return id, err
+	}, text, args...)
+	return set, err
+}
+
+func (m *foldMemory) allPassed() passed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.passed
+}
+
+// beginAt notes how far the reports of all products are folded that have marks.
+func (m *foldMemory) beginAt(seq int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.passed.seq == 0 {
+		m.passed = passed{seq: seq, marked: seq}
+	}
+}
+
+// passedOf returns how far a product's reports are folded at least.
+func (m *foldMemory) passedOf(product int64) int64 {
+	all := m.allPassed()
+	if all.except[product] {
+		return 0
+	}
+	return all.seq
+}
+
+// pass notes a pass, and returns how far behind marks may be.
+func (m *foldMemory) pass(p foldPass) (behind int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	except := map[int64]bool{}
+	for product := range m.passed.except {
+		if !p.reported[product] || p.failed[product] {
+			except[product] = true
+		}
+	}
+	maps.Copy(except, p.failed)
+	m.passed.seq, m.passed.except = max(m.passed.seq, p.end), except
+	return p.end - m.passed.marked
+}
+
+func (m *foldMemory) noteMarked(seq int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.passed.marked = max(m.passed.marked, seq)
+}
