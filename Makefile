@@ -13,10 +13,11 @@ test: lint platforms opa postgres browser
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreTrue'
 	go test ./db -run TestCopyThereAndBack -copied 1000000
 
-# Cut the power, make the disk fail and kill the server, at any point of a store's
-# life: no acknowledged report may be lost, and no file may not open.
+# Cut the power, make the disk fail, kill the server and open the store by several
+# names, at any point of a store's life: no acknowledged report may be lost, and no file may not open.
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
+	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
 	go test ./checker/command -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
 # Back a store of ten million reports up under load, and restore it.

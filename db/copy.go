@@ -33,7 +33,7 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 		return nil, errURL
 	}
 	if file, ok := s.engine.(*sqliteFile); ok && !file.frozen {
-		held, err := acquire(file.path)
+		held, err := file.acquire()
 		if err != nil {
 			return nil, fmt.Errorf("copy %s: %w; stop the server first, or what it records meanwhile is not copied", s.name, err)
 		}

@@ -44,6 +44,8 @@ type Store struct {
 
 // engine is what SQLite and PostgreSQL do each in their own way.
 type engine interface {
+	// sound returns an error if what is written would not be in the store.
+	sound() error
 	// again tells whether a transaction that failed may succeed when tried again.
 	again(error) bool
 	// explain says in relcheck's words what a person can do about an error.
@@ -124,6 +126,9 @@ const maxTries = 40
 // PostgreSQL refuses one of two that contradict each other.
 func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 	err := retry(ctx, s.again, func() error {
+		if err := s.sound(); err != nil {
+			return err
+		}
 		s.turn.Lock()
 		defer s.turn.Unlock()
 		return transact(ctx, s.main, f)

@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(carelessRole); name != "" {
 		upgradeCarelessly(name)
 	}
+	if role := os.Getenv(childRole); role != "" {
+		beChild(role)
+	}
 	db.SmallBackups(16) // so that small stores take several
 	status := m.Run()
 	pgtest.Stop()

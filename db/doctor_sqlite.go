@@ -29,6 +29,7 @@ func (x *examining) fileOnce(ctx context.Context, name string) {
 		return
 	}
 	x.server(path)
+	x.name(path)
 	x.journal(ctx)
 	x.space(path)
 	if err := checkPages(ctx, s.read, "quick_check"); err != nil {
@@ -59,6 +60,8 @@ func (x *examining) permissions(path string) {
 	case x.strangers(path, info) != "":
 		name := x.strangers(path, info)
 		x.tell(Problem, "files", "%s belongs to another user than the store, and keeps the server from writing: chown it", name)
+	case othersWrite(path) != "":
+		x.tell(Warning, "files", "%s", othersWrite(path))
 	default:
 		x.tell(OK, "files", "permissions %04o, in a folder with %04o", mode, folder.Mode().Perm())
 	}
@@ -67,7 +70,7 @@ func (x *examining) permissions(path string) {
 // strangers names a file beside the store that another user has left there.
 func (x *examining) strangers(path string, info os.FileInfo) string {
 	want, known := owner(info)
-	for _, suffix := range []string{"-wal", "-shm", "-lock"} {
+	for _, suffix := range companions {
 		beside, err := os.Stat(path + suffix)
 		if err != nil || !known {
 			continue
@@ -97,6 +100,19 @@ func (x *examining) server(path string) {
 	}
 }
 
+// name looks whether the store could be open under another name.
+func (x *examining) name(path string) {
+	blind := x.engine.(*sqliteFile).held.blind()
+	switch {
+	case namesOf(path) != "":
+		x.tell(Warning, "name", "%s", namesOf(path))
+	case blind != "":
+		x.tell(OK, "name", "%s", blind)
+	default:
+		x.tell(OK, "name", "no process has it open under another name")
+	}
+}
+
 // journal looks how SQLite logs, and how long its log is.
 func (x *examining) journal(ctx context.Context) {
 	var mode string
@@ -108,6 +124,8 @@ func (x *examining) journal(ctx context.Context) {
 	switch {
 	case x.serving && mode != "wal":
 		x.tell(Problem, "log", "SQLite is in journal mode %s, under a server that needs wal: stop whatever changes that, and start the server again", mode)
+	case err != nil && x.LogLost() != nil:
+		x.tell(Problem, "log", "%v", errLogLost)
 	case err != nil:
 		x.tell(OK, "log", "all is in the one file")
 	case wal.Size() > maxLog:

@@ -54,7 +54,8 @@ func unchanged(name string, opened os.FileInfo) error {
 // a trial writes: on a full disk they may fit where no report does.
 func checkRoom(path string) error {
 	name := path + "-trial"
-	f, err := os.Create(name)
+	os.Remove(name) // what a process that was killed has left, or somebody has put there
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 // loses SQLite's locks on it. The system lets go of it when the process ends.
 type lock struct {
 	file *flock.Flock
+	held *hold // of the database, if that keeps others out too
 	// unclean is that somebody who had the lock has not let go of it in good order,
 	// and that nobody has looked since then whether the store is sound.
 	unclean atomic.Bool
@@ -28,8 +30,11 @@ const lockPatience = 500 * time.Millisecond
 
 // acquire takes the lock of the store at path and leaves this process's number in it.
 func acquire(path string) (*lock, error) {
-	l := &lock{file: flock.New(path + "-lock")}
-	name := l.file.Path()
+	name := path + "-lock"
+	if err := makeLock(path, name); err != nil {
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	l := &lock{file: flock.New(name, flock.SetFlag(os.O_RDONLY|noFollow))}
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
 	ok, err := l.file.TryLockContext(ctx, lockPatience/50)
@@ -39,13 +44,33 @@ func acquire(path string) (*lock, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w by %s", ErrInUse, holder(name))
 	}
-	if info, err := os.Stat(name); err == nil && info.Size() > 0 {
-		l.unclean.Store(true)
+	info, err := l.file.Stat()
+	if err == nil {
+		l.unclean.Store(info.Size() > 0)
+		err = l.sign()
 	}
-	if err := sign(name); err != nil {
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("write to %s: %w", name, err), l.file.Unlock())
 	}
 	return l, nil
+}
+
+// makeLock makes a lock's file, if there is none. If root makes it, it belongs to the
+// owner of the store, who could not open it otherwise.
+func makeLock(path, name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return checkCompanions(path)
+	}
+	if err != nil {
+		return err
+	}
+	if database, err := os.Stat(path); err == nil && os.Geteuid() == 0 {
+		if user, known := owner(database); known {
+			f.Chown(user, -1) // it is useful for root without that
+		}
+	}
+	return f.Close()
 }
 
 // numberAt is where in a lock's file the number of the process begins. What is
@@ -53,10 +78,27 @@ func acquire(path string) (*lock, error) {
 // handle, not even who holds the lock.
 const numberAt = 1
 
+// open opens the lock's file for writing, and makes sure that it is the one that is locked.
+func (l *lock) open() (*os.File, error) {
+	f, err := os.OpenFile(l.file.Path(), os.O_WRONLY|noFollow, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	locked, err2 := l.file.Stat()
+	if err = errors.Join(err, err2); err == nil && !os.SameFile(info, locked) {
+		err = errors.New("another file has taken its place")
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // sign writes this process's number into a lock's file. It is never empty on the
 // way, also if the disk is full: that would say that nobody was killed.
-func sign(name string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+func (l *lock) sign() error {
+	f, err := l.open()
 	if err != nil {
 		return err
 	}
@@ -74,7 +116,7 @@ func holding(path string) (who string, err error) {
 	if info, err := os.Stat(name); err != nil || info.Size() == 0 {
 		return "", nil
 	}
-	f := flock.New(name)
+	f := flock.New(name, flock.SetFlag(os.O_RDONLY|noFollow))
 	ok, err := f.TryRLock()
 	if err == nil && !ok {
 		return holder(name), nil
@@ -84,7 +126,7 @@ func holding(path string) (who string, err error) {
 
 func holder(name string) string {
 	const most = 20
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|noFollow, 0)
 	if err != nil {
 		return "another process"
 	}
@@ -102,7 +144,13 @@ func holder(name string) string {
 // what has once gone wrong was not looked at.
 func (l *lock) release() (err error) {
 	if !l.unclean.Load() {
-		err = os.Truncate(l.file.Path(), 0)
+		var f *os.File
+		if f, err = l.open(); err == nil {
+			err = errors.Join(f.Truncate(0), f.Close())
+		}
+	}
+	if l.held != nil {
+		l.held.stopRecording()
 	}
 	return errors.Join(err, l.file.Unlock())
 }

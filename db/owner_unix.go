@@ -15,3 +15,24 @@ func owner(info os.FileInfo) (user int, known bool) {
 	}
 	return int(s.Uid), true
 }
+
+// group is the number of the group that a file belongs to.
+func group(info os.FileInfo) int {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return -1
+	}
+	return int(s.Gid)
+}
+
+// links is how many names a file has.
+func links(info os.FileInfo) int {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 1
+	}
+	return int(s.Nlink)
+}
+
+// noFollow is the flags with which opening a symbolic link fails, and opening a pipe does not wait.
+const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK

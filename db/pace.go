@@ -32,7 +32,7 @@ type pace struct {
 // newPace opens what is written for its own use. It is closed only when SQLite has
 // closed it, whose locks would be lost.
 func newPace(file, log string) (*pace, error) {
-	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	f, err := os.OpenFile(file, os.O_RDWR|noFollow, 0)
 	p := &pace{file: f, log: log, began: time.Now()}
 	p.recorded()
 	return p, err

@@ -112,7 +112,7 @@ func (p *partial) discard() {
 // syncPath has a file's bytes on disk once it returns. Nobody may have it open
 // through SQLite, whose locks would be lost.
 func syncPath(name string) error {
-	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	f, err := os.OpenFile(name, os.O_RDWR|noFollow, 0)
 	if err != nil {
 		return err
 	}

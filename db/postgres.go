@@ -262,6 +262,9 @@ func checkDurable(ctx context.Context, q querier) error {
 	return fmt.Errorf("PostgreSQL runs with synchronous_commit %s and fsync %s; relcheck needs both on to keep what it acknowledges", synchronous, fsync)
 }
 
+// sound leaves it to the database to report that it is gone.
+func (p *postgres) sound() error { return nil }
+
 func (p *postgres) again(err error) bool {
 	switch pgCode(err) {
 	case pgSerializationFailure, pgDeadlock:

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ func Restore(ctx context.Context, from, name, schema string, progress func(done,
 		return nil, err
 	}
 	defer s.Close()
+	if err := s.LogLost(); err != nil {
+		return nil, fmt.Errorf("restore %w", err)
+	}
 	if _, err := verify(ctx, s.read, schema); err != nil {
 		return nil, fmt.Errorf("restore %s: %w; nothing was restored, take another backup", from, err)
 	}
@@ -37,7 +41,7 @@ func Restore(ctx context.Context, from, name, schema string, progress func(done,
 
 // restoreFile holds the lock of the new store, so that no server begins with it.
 func (s *Store) restoreFile(ctx context.Context, path, schema string, progress func(done, total int64)) (Copied, error) {
-	err := vacant(path)
+	err := cmp.Or(checkCompanions(path), vacant(path))
 	if _, missing := os.Stat(filepath.Dir(path)); err == nil && missing != nil {
 		err = folderError(path)
 	}
@@ -61,7 +65,7 @@ func (s *Store) restoreFile(ctx context.Context, path, schema string, progress f
 // empty file.
 func vacant(path string) error {
 	for _, suffix := range []string{"", "-wal", "-journal"} {
-		info, err := os.Stat(path + suffix)
+		info, err := os.Lstat(path + suffix)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 && info.Mode().IsRegular() {
 			continue
 		}

@@ -1,12 +1,14 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,11 +32,11 @@ const (
 	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)&_pragma=temp_store(2)" +
 		"&_pragma=journal_size_limit(67108864)" // maxLog
 
-	creating  = "mode=rwc" + settings
-	readWrite = "mode=rw" + settings
-	readOnly  = "mode=rw&_query_only=1" + settings
-	untouched = "mode=ro&immutable=1" // reads the file alone: no lock, no log, no shared memory
-	withLog   = "mode=ro&_busy_timeout=10000"
+	readWriteCreate = "mode=rwc" + settings
+	readWrite       = "mode=rw" + settings
+	readOnly        = "mode=rw&_query_only=1" + settings
+	untouched       = "mode=ro&immutable=1" // reads the file alone: no lock, no log, no shared memory
+	withLog         = "mode=ro&_busy_timeout=10000"
 )
 
 // sqliteFile is the engine of a store in a file.
@@ -44,56 +46,92 @@ type sqliteFile struct {
 	frozen bool                 // is only read, see OpenUnchanged
 	logged bool                 // its log was there, and had something in it, before it was opened
 	lock   atomic.Pointer[lock] // while there is a recorder
+	read   *sql.DB              // of the store
+	held   *hold
+	files  atomic.Pointer[files] // while there is a recorder
 	// turn is held by who writes. SQLite has those who come second sleep and try
 	// again, by which they lose time, or each time the race.
 	turn sync.Mutex
 }
 
-func openSQLite(ctx context.Context, path, schema string) (*Store, error) {
-	created, err := false, probe(ctx, path)
-	if errors.Is(err, errMissing) && schema != "" {
-		created, err = createSQLite(ctx, path, schema, addPresets)
-	}
-	s, err := openFile(ctx, path, err)
+func openSQLite(ctx context.Context, name, schema string) (*Store, error) {
+	path := resolve(name)
+	s, err := openFile(ctx, path)
 	if err != nil && schema != "" && errors.Is(probe(ctx, path), errMissing) {
-		// Opening has rolled back a creation that was killed.
-		created, err = createSQLite(ctx, path, schema, addPresets)
-		s, err = openFile(ctx, path, err)
-	}
-	if err == nil {
-		s.created = created
-	}
-	return s, err
-}
-
-func openFile(ctx context.Context, path string, err error) (*Store, error) {
-	if err != nil {
-		return nil, openError(path, err)
-	}
-	real := resolve(path)
-	logged := sizeOf(real+"-wal") > 0
-	main := connect(real, readWrite)
-	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
-	f := &sqliteFile{path: real, main: main, logged: logged}
-	s := &Store{name: real, main: main, read: connect(real, readOnly), folded: new(foldMemory), reading: new(sync.RWMutex), turn: &f.turn, who: CommandLine, engine: f}
-	s.read.SetMaxOpenConns(4)
-	if err = verifySQLite(ctx, main); err == nil {
-		err = s.upgrade(ctx)
+		// There was nothing, or opening has rolled back a creation that was killed.
+		var created bool
+		if created, err = createSQLite(ctx, path, schema, addPresets); err == nil {
+			s, err = openFile(ctx, path)
+		}
+		if err == nil {
+			s.created = created
+		}
 	}
 	if err != nil {
-		s.Close()
-		return nil, openError(path, err)
+		return nil, openError(name, err)
 	}
 	return s, nil
 }
 
-// resolve follows symbolic links: one file has one lock, whatever it is called.
+func openFile(ctx context.Context, path string) (*Store, error) {
+	held, err := holdFile(path, forWriting)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, cmp.Or(probe(ctx, path), errReplaced)
+	}
+	if err == nil {
+		err = probe(ctx, path)
+	}
+	if err != nil {
+		held.release()
+		return nil, err
+	}
+	logged := sizeOf(path+"-wal") > 0
+	main := connect(path, readWrite)
+	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
+	read := connect(path, readOnly)
+	read.SetMaxOpenConns(4)
+	f := &sqliteFile{path: path, main: main, read: read, logged: logged, held: held}
+	s := &Store{name: path, main: main, read: read, folded: new(foldMemory), reading: new(sync.RWMutex), turn: &f.turn, who: CommandLine, engine: f}
+	err = verifySQLite(ctx, main)
+	if err == nil {
+		err = checkSchema(ctx, main) // reads, and so opens the log
+	}
+	if err == nil {
+		err = held.logOpened()
+	}
+	if err == nil {
+		err = s.upgrade(ctx)
+	}
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// resolve follows symbolic links, also one to a file that is missing: one file has one
+// lock, whatever it is called.
 func resolve(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	const most = 40 // links to links
+	for range most {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			return real
+		}
+		folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			return path
+		}
+		path = filepath.Join(folder, filepath.Base(path))
+		target, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if path = target; !filepath.IsAbs(target) {
+			path = filepath.Join(folder, target)
+		}
 	}
 	return path
 }
@@ -164,7 +202,7 @@ func probe(ctx context.Context, path string) error {
 // (https://www.sqlite.org/fileformat.html#the_rollback_journal).
 func begun(path string) bool {
 	const magic, pages = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 16 // the offset of how many there were
-	f, err := os.Open(path + "-journal")
+	f, err := os.OpenFile(path+"-journal", os.O_RDONLY|noFollow, 0)
 	if err != nil {
 		return false
 	}
@@ -204,8 +242,14 @@ func readApplicationID(ctx context.Context, path, mode string) (id int64, err er
 // journal: a crash leaves an empty file, which the next start creates anew.
 // Several processes may try at once; the first one does it.
 func createSQLite(ctx context.Context, path, schema string, fill fill) (created bool, err error) {
+	path = resolve(path)
 	_, missing := os.Stat(path)
-	file := connect(path, creating)
+	held, err := holdFile(path, forCreating)
+	if err != nil {
+		return false, err
+	}
+	defer held.release()
+	file := connect(path, readWriteCreate)
 	defer file.Close()
 	file.SetMaxOpenConns(1)
 	err = transact(ctx, file, func(tx *sql.Tx) error {
@@ -314,4 +358,15 @@ func (f *sqliteFile) in(placeholder string, list []int64) (string, any) {
 	return "IN (SELECT value FROM json_each(" + placeholder + "))", string(text)
 }
 
-func (f *sqliteFile) close() error { return nil }
+// close is called when main and read are closed. A transaction whose context has ended
+// may give its connection back later.
+func (f *sqliteFile) close() error {
+	busy := func() bool { return f.main.Stats().OpenConnections+f.read.Stats().OpenConnections > 0 }
+	for deadline := time.Now().Add(lockPatience); busy(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return nil // a query still runs, and would lose its locks
+		}
+	}
+	f.held.release()
+	return nil
+}

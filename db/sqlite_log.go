@@ -17,6 +17,7 @@ import (
 type sqliteLog struct {
 	files   *files
 	lock    *lock
+	held    *hold
 	turn    sync.Locker // to write to the file
 	db      *sql.DB
 	conn    *sql.Conn
@@ -38,7 +39,7 @@ const (
 
 // recorder locks the file, for it has one recorder at a time.
 func (f *sqliteFile) recorder(*Store) (recorder, error) {
-	held, err := acquire(f.path)
+	held, err := f.acquire()
 	if err != nil {
 		return nil, openError(f.path, err)
 	}
@@ -46,7 +47,7 @@ func (f *sqliteFile) recorder(*Store) (recorder, error) {
 		held.unclean.Store(true)
 	}
 	f.lock.Store(held)
-	l := &sqliteLog{files: &files{path: f.path}, lock: held, turn: &f.turn, builds: newBuilds()}
+	l := &sqliteLog{files: &files{path: f.path}, lock: held, held: f.held.again(), turn: &f.turn, builds: newBuilds()}
 	if l.files.file, err = os.Stat(f.path); err == nil {
 		err = l.connect()
 	}
@@ -54,7 +55,29 @@ func (f *sqliteFile) recorder(*Store) (recorder, error) {
 		l.close()
 		return nil, openError(f.path, err)
 	}
+	f.files.Store(l.files)
 	return l, nil
+}
+
+// acquire keeps others from recording.
+func (f *sqliteFile) acquire() (*lock, error) {
+	l, err := acquire(f.path)
+	if err == nil {
+		l.held = f.held
+		if err = f.held.record(); err != nil {
+			l.release()
+		}
+	}
+	return l, err
+}
+
+// sound reports whether the files are still those that were opened, as far as there is
+// a recorder.
+func (f *sqliteFile) sound() error {
+	if files := f.files.Load(); files != nil {
+		return files.check()
+	}
+	return nil
 }
 
 func (l *sqliteLog) connect() error {
@@ -75,6 +98,10 @@ func (l *sqliteLog) connect() error {
 	l.builds.forget()
 	l.seq, err = lastSeq(ctx, l.conn)
 	if err != nil {
+		l.disconnect()
+		return err
+	}
+	if err := l.held.logOpened(); err != nil {
 		l.disconnect()
 		return err
 	}
@@ -133,6 +160,7 @@ func (l *sqliteLog) disconnect() {
 
 func (l *sqliteLog) close() error {
 	l.disconnect()
+	l.held.release()
 	return l.lock.release()
 }
 

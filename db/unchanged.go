@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 )
 
@@ -15,20 +16,28 @@ const plain = "mode=ro&_busy_timeout=10000&_error_rc=1"
 // else made, or in use, and changes nothing of it. It can be read where nothing can
 // be written. Whoever writes to the store that it returns gets an error.
 func OpenUnchanged(ctx context.Context, path string) (*Store, error) {
-	err := probe(ctx, path)
+	real := resolve(path)
+	held, err := holdFile(real, forReading)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = probe(ctx, real)
+	}
 	if errors.Is(err, errMissing) {
+		held.release()
 		return nil, fmt.Errorf("open %s: no such file, or an empty one", path)
 	}
-	if err != nil {
-		return nil, openError(path, err)
+	mode := ""
+	if err == nil {
+		mode, err = unchangedMode(ctx, real)
 	}
-	real := resolve(path)
-	mode, err := unchangedMode(ctx, real)
+	if err == nil && held.mounted() && mode != plain {
+		err = errMounted
+	}
 	if err != nil {
+		held.release()
 		return nil, openError(path, err)
 	}
 	main := connect(real, mode)
-	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, frozen: true}}
+	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, read: main, held: held, frozen: true}}
 	if err := checkSchema(ctx, main); err != nil {
 		s.Close()
 		return nil, openError(path, err)

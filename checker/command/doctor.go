@@ -35,6 +35,9 @@ The exit status is 1 if there is a problem.`,
 			giveWay()
 			d := newDoctor(streams)
 			d.environment(cmd.Root())
+			for _, text := range processHazards() {
+				d.tell(db.Finding{State: db.Warning, Check: "process", Text: text})
+			}
 			return d.examine(cmd.Context(), name, time.Duration(keep), backups)
 		},
 	}

@@ -142,12 +142,23 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	defer watch.Wait() // before the store is closed
 	defer cancel()
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
+	reportHazards(s, log)
 	log.Info("started", "db", s.Name(), "base_url", base, "version", buildVersion())
 	hint(ctx, s, log)
 	if err := firstToken(ctx, s, base, streams.Out, log); err != nil && ctx.Err() == nil { // and not told to stop already
 		return err
 	}
 	return in.serve(ctx, l, handler)
+}
+
+// reportHazards logs what endangers the store, once.
+func reportHazards(s *db.Store, log *slog.Logger) {
+	if err := s.LogLost(); err != nil {
+		log.Error("reports may be lost", "err", err)
+	}
+	for _, text := range append(processHazards(), s.Hazards()...) {
+		log.Warn(text)
+	}
 }
 
 // check refuses what makes no sense, before anything is opened.

@@ -1,0 +1,74 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"relcheck/db"
+)
+
+// What another user has put beside a store is neither written to nor followed.
+func TestCompanions(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	if os.Geteuid() != 0 {
+		t.Skip("missing: the right to give a file to another user")
+	}
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	_, err := open(t, filepath.Join(t.TempDir(), "a.db")).Backup(ctx, backup, schema(t), quiet)
+	must(t, err)
+	for name, plant := range map[string]func(name, victim string) error{
+		"symbolic link": func(name, victim string) error { return os.Symlink(victim, name) },
+		"another user's": func(name, _ string) error {
+			return errors.Join(os.WriteFile(name, nil, 0o600), os.Chown(name, 12345, -1))
+		},
+		"root's, by a hard link": func(name, victim string) error { return os.Link(victim, name) },
+		"pipe":                   func(name, _ string) error { return syscall.Mkfifo(name, 0o600) },
+	} {
+		for _, suffix := range []string{"-lock", "-wal", "-shm", "-journal", "-trial"} {
+			t.Run(name+" "+suffix, func(t *testing.T) {
+				t.Parallel()
+				folder := t.TempDir()
+				path, victim := filepath.Join(folder, "a.db"), filepath.Join(folder, "victim")
+				must(t, errors.Join(open(t, path).Close(), os.Chown(path, 12346, -1), os.Chown(folder, 12346, -1)))
+				write(t, victim, "precious")
+				must(t, plant(path+suffix, victim))
+				before, err := os.Lstat(path + suffix)
+				must(t, err)
+				s, err := db.Open(ctx, path, schema(t))
+				if err == nil {
+					var w *db.Writer
+					if w, err = s.NewWriter(slog.New(slog.DiscardHandler)); err == nil {
+						w.Close()
+					}
+					s.Close()
+				}
+				if suffix == "-trial" {
+					if err != nil {
+						t.Error(err)
+					}
+				} else if err == nil || !strings.Contains(err.Error(), path+suffix) {
+					t.Errorf("got error %v, want one that names the file", err)
+				}
+				place := filepath.Join(folder, "b.db")
+				must(t, plant(place+suffix, victim))
+				_, err = db.Restore(ctx, backup, place, schema(t), quiet)
+				if suffix != "-trial" && (err == nil || !strings.Contains(err.Error(), place+suffix)) {
+					t.Errorf("restore: got error %v, want one that names the file", err)
+				}
+				if after, err := os.Lstat(path + suffix); suffix != "-trial" && (err != nil || !os.SameFile(before, after)) {
+					t.Errorf("it is gone: %v", err)
+				}
+				if got := content(t, victim); got != "precious" {
+					t.Errorf("the victim is now %q", got)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,384 @@
+package db
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Each process that has a database file open holds shared OFD locks on bytes of it
+// that lie far beyond its end and beyond SQLite's own lock bytes, which are at 1 GB.
+// Which bytes these are depends on the name by which it is open, and on its log: a
+// process that finds another byte locked there has another name, or another log. The
+// locks are shared, so that any number of processes can have the store open.
+const (
+	tags          = int64(1) << 59     // how many names and logs are told apart
+	nameBytes     = int64(1) << 62     // two for each name: open, and open for writing
+	logBytes      = nameBytes + 2*tags // one for each log
+	recordingByte = nameBytes - 1      // locked exclusively by the process that records
+)
+
+// fileID is what a file is, whatever it is called.
+type fileID struct{ device, inode uint64 }
+
+func idOf(info fs.FileInfo) fileID {
+	s := info.Sys().(*syscall.Stat_t)
+	return fileID{uint64(s.Dev), s.Ino}
+}
+
+// hold lets this process use a database file.
+type hold struct {
+	*heldFile
+	write bool
+	lost  bool // the log of a process that was killed was missing
+	done  bool
+}
+
+// heldFile is a database file that this process has open. There is one for each
+// file, because closing any descriptor of it drops the locks that SQLite has on it in
+// this process: all are closed when the last hold ends.
+type heldFile struct {
+	id      fileID
+	path    string
+	name    int64      // tag
+	log     int64      // tag, or -1
+	files   []*os.File // the locks are those of the first
+	mount   bool       // the file is a mount point
+	users   int
+	writers int
+	locked  bool  // the locks could be had
+	keep    bool  // the mark, because it was not reported yet that a log is lost
+	failed  error // why they, or marks, could not
+}
+
+// openFiles are the database files that this process has open.
+var openFiles = struct {
+	sync.Mutex
+	held map[fileID]*heldFile
+}{held: map[fileID]*heldFile{}}
+
+// tryHold is [holdFile], once. The last try accepts that a log is lost.
+func tryHold(path string, use use, last bool) (*hold, error) {
+	openFiles.Lock()
+	defer openFiles.Unlock()
+	f, err := openHeld(path, use)
+	if f == nil {
+		return nil, err
+	}
+	h := &hold{heldFile: f, write: use != forReading}
+	if err == nil {
+		err = f.checkMark()
+	}
+	if errors.Is(err, errLogLost) && last {
+		h.lost, f.keep, err = true, true, nil
+	}
+	f.users++
+	if h.write {
+		f.writers++
+	}
+	if err != nil {
+		h.leave()
+		return nil, err
+	}
+	return h, nil
+}
+
+// openHeld opens a file, for writing if that is possible, and adds the descriptor to
+// those that this process has of the file.
+func openHeld(path string, use use) (*heldFile, error) {
+	const safe = unix.O_NOFOLLOW | unix.O_NONBLOCK // a pipe does not block
+	flag := os.O_RDWR | safe
+	switch use {
+	case forReading:
+		flag = os.O_RDONLY | safe
+	case forCreating:
+		flag |= os.O_CREATE
+	}
+	name, err := nameTag(path)
+	if err != nil {
+		return nil, folderError(path)
+	}
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, errForeign
+	}
+	file, err := os.OpenFile(path, flag, 0o600)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) { // SQLite reports it when it writes
+		file, err = os.OpenFile(path, os.O_RDONLY|safe, 0)
+	}
+	if errors.Is(err, fs.ErrNotExist) && use != forCreating {
+		return nil, err
+	}
+	if err != nil {
+		return nil, folderError(path)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	id := idOf(info)
+	f := openFiles.held[id]
+	if f == nil {
+		f = &heldFile{id: id, path: path, name: name, log: -1, mount: isMountPoint(file, path)}
+		openFiles.held[id] = f
+	}
+	f.files = append(f.files, file)
+	return f, f.enter(name, use != forReading)
+}
+
+// enter locks the bytes of the name, unless another process holds those of another.
+func (f *heldFile) enter(name int64, write bool) error {
+	switch {
+	case f.mount && write:
+		return errMounted
+	case name != f.name:
+		return errOtherName
+	}
+	if f.users == 0 && f.otherName() {
+		return errOtherName
+	}
+	if err := f.lock(f.nameByte(), unix.F_RDLCK); err != nil {
+		f.failed = err // without locks, all is as on other systems
+		return nil
+	}
+	f.locked = true
+	if write {
+		f.lock(f.nameByte()+1, unix.F_RDLCK)
+	}
+	if f.otherName() {
+		return errOtherName
+	}
+	return f.checkLog()
+}
+
+func (f *heldFile) nameByte() int64 { return nameBytes + 2*f.name }
+
+func (f *heldFile) otherName() bool {
+	return f.othersHold(nameBytes, f.nameByte()) || f.othersHold(f.nameByte()+2, logBytes)
+}
+
+// checkLog makes sure that all who have the store open have the log that is there.
+func (f *heldFile) checkLog() error {
+	tag, there := logTag(f.path)
+	if f.log >= 0 && (!there || tag != f.log) {
+		return errLogReplaced
+	}
+	if !there {
+		tag = 0
+		if f.othersHold(logBytes, logBytes+1) {
+			return errLogReplaced
+		}
+	}
+	if f.othersHold(logBytes, logBytes+tag) || f.othersHold(logBytes+tag+1, logBytes+tags) {
+		return errLogReplaced
+	}
+	return nil
+}
+
+// logOpened is called when SQLite has opened the log, before anything is written.
+func (h *hold) logOpened() error {
+	openFiles.Lock()
+	defer openFiles.Unlock()
+	if now, err := os.Lstat(h.path); err != nil || idOf(now) != h.id {
+		return errors.Join(errReplaced, err)
+	}
+	if !h.locked {
+		return nil
+	}
+	tag, there := logTag(h.path)
+	if !there {
+		return errLogReplaced
+	}
+	if tag == h.log {
+		return nil
+	}
+	before := h.log
+	h.log = -1
+	err := h.lock(logBytes+tag, unix.F_RDLCK)
+	if err == nil {
+		err = h.checkLog()
+	}
+	if err != nil {
+		h.lock(logBytes+tag, unix.F_UNLCK)
+		return err
+	}
+	if before >= 0 { // all connections were closed meanwhile
+		h.lock(logBytes+before, unix.F_UNLCK)
+	}
+	h.log = tag
+	h.setMark()
+	return nil
+}
+
+// again is one more hold on the same file.
+func (h *hold) again() *hold {
+	openFiles.Lock()
+	defer openFiles.Unlock()
+	h.users++
+	if h.write {
+		h.writers++
+	}
+	return &hold{heldFile: h.heldFile, write: h.write}
+}
+
+// release ends the hold, if it is one. SQLite has closed the file.
+func (h *hold) release() {
+	if h == nil {
+		return
+	}
+	openFiles.Lock()
+	defer openFiles.Unlock()
+	h.leave()
+}
+
+func (h *hold) leave() {
+	if h.done {
+		return
+	}
+	h.done = true
+	h.users--
+	if h.write {
+		h.writers--
+	}
+	if h.write && h.writers == 0 && h.locked {
+		h.lock(h.nameByte()+1, unix.F_UNLCK)
+		if h.log >= 0 {
+			h.lock(logBytes+h.log, unix.F_UNLCK)
+			h.log = -1
+			h.removeMark()
+		}
+	}
+	if h.users == 0 {
+		for _, file := range h.files {
+			file.Close()
+		}
+		delete(openFiles.held, h.id)
+	}
+}
+
+// record keeps other processes from recording, also if the lock file was removed.
+func (h *hold) record() error {
+	openFiles.Lock()
+	defer openFiles.Unlock()
+	if !h.locked {
+		return nil
+	}
+	err := h.lock(recordingByte, unix.F_WRLCK)
+	h.keep = false
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("%w by another process, and %s-lock was removed or replaced", ErrInUse, h.path)
+	}
+	return nil // a file that is only open for reading is not recorded into
+}
+
+func (h *hold) stopRecording() {
+	openFiles.Lock()
+	defer openFiles.Unlock()
+	if h.locked {
+		h.lock(recordingByte, unix.F_UNLCK)
+	}
+}
+
+// mounted reports whether the file is a mount point.
+func (h *hold) mounted() bool { return h.mount }
+
+// blind describes what could not be detected, or is empty.
+func (h *hold) blind() string {
+	openFiles.Lock()
+	defer openFiles.Unlock()
+	switch kind := networkFileSystem(h.path); {
+	case kind != "":
+		return "the store is on a file system of type " + kind + ": processes on other machines that have it open cannot be detected, and SQLite needs a local disk"
+	case !h.locked:
+		return fmt.Sprintf("whether a process has the file open under another name cannot be detected on this file system (%v): use one path only, and in a container mount the folder, not the file", h.failed)
+	case h.failed != nil:
+		return fmt.Sprintf("whether a process that was killed has left a log under another name cannot be detected on this file system (%v)", h.failed)
+	}
+	return ""
+}
+
+// lock sets or removes a lock on one byte.
+func (f *heldFile) lock(at int64, kind int16) error {
+	l := unix.Flock_t{Type: kind, Whence: 0, Start: at, Len: 1}
+	return unix.FcntlFlock(f.files[0].Fd(), unix.F_OFD_SETLK, &l)
+}
+
+// othersHold reports whether another process has locked a byte from one up to another.
+func (f *heldFile) othersHold(from, to int64) bool {
+	if from >= to {
+		return false
+	}
+	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: 0, Start: from, Len: to - from}
+	err := unix.FcntlFlock(f.files[0].Fd(), unix.F_OFD_GETLK, &l)
+	return err == nil && l.Type != unix.F_UNLCK
+}
+
+// nameTag tells names of a file apart: SQLite's files are beside the name, so it is
+// the folder, wherever that is mounted, and the name in it.
+func nameTag(path string) (int64, error) {
+	folder, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return 0, err
+	}
+	return tagOf(idOf(folder), filepath.Base(path)), nil
+}
+
+// logTag tells logs apart.
+func logTag(path string) (tag int64, there bool) {
+	wal, err := os.Lstat(path + "-wal")
+	shm, err2 := os.Lstat(path + "-shm")
+	if err != nil || err2 != nil {
+		return 0, false
+	}
+	return tagOf(idOf(wal), idOf(shm)), true
+}
+
+func tagOf(parts ...any) int64 {
+	sum := sha256.Sum256(fmt.Append(nil, parts...))
+	return int64(binary.BigEndian.Uint64(sum[:]) % uint64(tags))
+}
+
+// isMountPoint reports whether a file, open as file, is mounted on its path.
+func isMountPoint(file *os.File, path string) bool {
+	var it, folder unix.Statx_t
+	err := unix.Statx(int(file.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &it)
+	err2 := unix.Statx(unix.AT_FDCWD, filepath.Dir(path), 0, unix.STATX_MNT_ID, &folder)
+	if err == nil && err2 == nil && it.Mask&folder.Mask&unix.STATX_MNT_ID != 0 {
+		return it.Mnt_id != folder.Mnt_id
+	}
+	mounts, _ := os.ReadFile("/proc/self/mountinfo") // for kernels before 5.8
+	return isMounted(string(mounts), path)
+}
+
+// isMounted looks for a path among the mount points of /proc/self/mountinfo.
+func isMounted(mounts, path string) bool {
+	escaped := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(path)
+	for line := range strings.Lines(mounts) {
+		if fields := strings.Fields(line); len(fields) > 4 && fields[4] == escaped {
+			return true
+		}
+	}
+	return false
+}
+
+// othersWrite reports whether another process has the file open for writing.
+func (f *heldFile) othersWrite() bool { return f.othersHold(f.nameByte()+1, f.nameByte()+2) }
+
+// networkFileSystem returns the type of the file system that has a file if other
+// machines may use it.
+func networkFileSystem(path string) string {
+	var s unix.Statfs_t
+	if unix.Statfs(path, &s) != nil {
+		return ""
+	}
+	return map[int64]string{unix.NFS_SUPER_MAGIC: "nfs", unix.SMB_SUPER_MAGIC: "smb", unix.SMB2_SUPER_MAGIC: "smb", unix.CIFS_SUPER_MAGIC: "cifs",
+		unix.FUSE_SUPER_MAGIC: "fuse", unix.V9FS_MAGIC: "9p", unix.AFS_SUPER_MAGIC: "afs", unix.CEPH_SUPER_MAGIC: "ceph"}[int64(uint32(s.Type))]
+}
