@@ -16,6 +16,10 @@ type Product struct {
 	// none of its own, or empty. See [Expand].
 	Download string
 	Notes    string
+	// Origins are the origins of web pages whose reports and checks are recorded,
+	// separated by spaces: those of the web platform ("https://app.example.com"),
+	// "null", or all of one scheme ("app:").
+	Origins string
 }
 
 // Release is one published version of a product.

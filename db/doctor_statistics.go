@@ -73,7 +73,7 @@ func (c *checking) begin(ctx context.Context) error {
 	if c.folded, err = marks(ctx, c.x.read); err != nil {
 		return err
 	}
-	all, err := products(ctx, c.x.read)
+	all, err := productNames(ctx, c.x.read)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (c *checking) compare(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	left, err := products(ctx, tx)
+	left, err := productNames(ctx, tx)
 	for _, p := range left {
 		if r := c.products[p.id]; r != nil && err == nil {
 			err = c.compareProduct(ctx, tx, p.id, r)

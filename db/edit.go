@@ -167,8 +167,8 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p check
 	}
 	_, err := countChange(ctx, tx, old.id)
 	if err == nil {
-		_, err = tx.ExecContext(ctx, "UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6 WHERE id = $1",
-			old.id, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+		_, err = tx.ExecContext(ctx, "UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6, origins = $7 WHERE id = $1",
+			old.id, p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins)
 	}
 	if err == nil {
 		err = s.note(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))

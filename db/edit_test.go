@@ -113,9 +113,9 @@ func editProduct(t *testing.T, name string) {
 	want := checker.Product{Name: "app", Title: "app", Repo: "me/app"}
 	put(edit.Product{"repo": "me/app"}, edit.Added, want)
 	put(edit.Product{}, edit.Unchanged, want)
-	want.Title, want.Repo, want.Download = "App", "", "https://example.com/{tag}"
-	put(edit.Product{"title": "App", "repo": "", "download": want.Download}, edit.Changed, want)
-	for field, value := range map[string]string{"title": "", "repo": "app", "module": "/x", "download": "https://example.com/{file}", "notes": "example.com"} {
+	want.Title, want.Repo, want.Download, want.Origins = "App", "", "https://example.com/{tag}", "https://a.example app:"
+	put(edit.Product{"title": "App", "repo": "", "download": want.Download, "origins": "HTTPS://a.example:443/ app: app:"}, edit.Changed, want)
+	for field, value := range map[string]string{"title": "", "repo": "app", "module": "/x", "download": "https://example.com/{file}", "notes": "example.com", "origins": "https:"} {
 		m := (*edit.Mistake)(nil)
 		if _, _, err := s.EditProduct(ctx, "app", edit.Product{field: value}); !errors.As(err, &m) || m.Field != field {
 			t.Errorf("%s %q: %v", field, value, err)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"log/slog"
 	"os"
@@ -98,12 +99,33 @@ func (s *Store) Trim(ctx context.Context) error { return s.trim(ctx, s.reading) 
 // Steps are those that lead from one schema to the next.
 var Steps = steps[:]
 
-// Create makes a store that is like a new one was when schema was schema.sql.
+// Create makes a store that is like a new one was when schema was schema.sql, up to
+// schema 2.
 func Create(ctx context.Context, name, schema string) error {
 	if isPostgres(name) {
-		return createDatabase(ctx, name, schema, addPresets)
+		return createDatabase(ctx, name, schema, addOldPresets)
 	}
-	return createFile(ctx, name, schema, addPresets)
+	return createFile(ctx, name, schema, addOldPresets)
+}
+
+// addOldPresets is what addPresets was up to schema 2.
+func addOldPresets(ctx context.Context, tx *sql.Tx) error {
+	for _, name := range []string{"ids", "session"} {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO secret (name, value) VALUES ($1, $2)", name, make([]byte, 32)); err != nil {
+			return err
+		}
+	}
+	for _, p := range presets {
+		id, err := next(ctx, tx, "product")
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "INSERT INTO product (id, name, title, repo, module, download, notes) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+				id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Tables lists those of a schema.

@@ -42,7 +42,7 @@ func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
 	if err != nil {
 		return 0, s.explain(err)
 	}
-	all, err := products(ctx, s.read)
+	all, err := productNames(ctx, s.read)
 	if err != nil {
 		return 0, s.explain(err)
 	}

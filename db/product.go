@@ -209,8 +209,8 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) (id int64
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes)
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes, origins)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins)
 	return id, err
 }
 
@@ -232,10 +232,10 @@ func checkFree(ctx context.Context, tx *sql.Tx, p checker.Product) error {
 }
 
 // productColumns are what scanProduct reads.
-const productColumns = "id, name, title, repo, module, download, notes"
+const productColumns = "id, name, title, repo, module, download, notes, origins"
 
 func scanProduct(rows *sql.Rows) (p product, err error) {
-	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes)
+	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes, &p.Origins)
 	p.cleanTitle()
 	return p, err
 }
@@ -244,8 +244,23 @@ func scanProduct(rows *sql.Rows) (p product, err error) {
 // order of text of its own.
 func products(ctx context.Context, q querier) ([]product, error) {
 	all, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name IS NOT NULL")
-	slices.SortFunc(all, func(a, b product) int { return strings.Compare(a.Name, b.Name) })
+	sortProducts(all)
 	return all, err
+}
+
+// productNames returns the ID and the name of each product, by name. Stores of every
+// schema have them.
+func productNames(ctx context.Context, q querier) ([]product, error) {
+	all, err := query(ctx, q, func(rows *sql.Rows) (p product, err error) {
+		err = rows.Scan(&p.id, &p.Name)
+		return p, err
+	}, "SELECT id, name FROM product WHERE name IS NOT NULL")
+	sortProducts(all)
+	return all, err
+}
+
+func sortProducts(all []product) {
+	slices.SortFunc(all, func(a, b product) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // productID finds a product; the error wraps ErrNotFound if there is none.

@@ -199,7 +199,7 @@ func putReleasesAllOrNone(t *testing.T, name string) {
 func products(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	app := checker.Product{Name: "app", Title: "App", Repo: "me/app"}
+	app := checker.Product{Name: "app", Title: "App", Repo: "me/app", Origins: "null"}
 	if err := s.AddProduct(ctx, app); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func products(t *testing.T, name string) {
 	if err := s.AddProduct(ctx, checker.Product{Name: "fork", Title: "Fork", Repo: "Me/App"}); !errors.Is(err, db.ErrInUse) {
 		t.Errorf("one repository for two: %v", err)
 	}
-	app.Title = "The App"
+	app.Title, app.Origins = "The App", "https://a.example app:"
 	if err := s.SetProduct(ctx, app); err != nil {
 		t.Error(err)
 	}

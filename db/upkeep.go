@@ -96,7 +96,7 @@ func (s *Store) removeExpired(ctx context.Context, keep Retention, now time.Time
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	all, err := products(ctx, s.read)
+	all, err := productNames(ctx, s.read)
 	if err == nil && keep.Reports > 0 {
 		err = noteExpired(ctx, s.main, now.Add(-keep.Reports))
 	}

@@ -172,6 +172,10 @@ func plant(t *testing.T, to string, routes []string) (recorded int) {
 		status("200", request("GET", latestPath, agent, ""))
 		status("200", request("GET", "/p/opa"+latestPath+"?"+canary, agent, ""))
 	}
+	for _, path := range []string{"/v1/version", "/p/opa/v1/version"} { // from a web page, which is not recorded
+		status("200", request("POST", path, plainAgent, report("0.70.0", unknown), asJSON, "Origin: https://"+canary+".example", "Sec-Fetch-Site: cross-site"))
+		status("204", request("OPTIONS", path, plainAgent, "", "Origin: https://"+canary+".example", "Access-Control-Request-Method: POST"))
+	}
 	status("404", request("POST", "/p/"+canary+"/v1/version", plainAgent, report("0.70.0", ""), asJSON))
 	for _, body := range refusedBodies() {
 		status("4", request("POST", "/v1/version", plainAgent, body, asJSON))
@@ -206,7 +210,7 @@ func plantRoute(t *testing.T, to, route string) {
 	path = strings.ReplaceAll(path, "{$}", "")
 	for _, path := range []string{wildcard.ReplaceAllString(path, "opa"), wildcard.ReplaceAllString(path, canary), path + "/" + canary} {
 		target := path + "?version=" + canary + "&token=rcr_" + canary + "&next=/" + canary + "&" + canary + "=" + canary
-		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", strings.ToUpper(canary)} {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", strings.ToUpper(canary)} {
 			for _, authorization := range []string{"Bearer rcr_" + canary, "Basic " + base64.StdEncoding.EncodeToString([]byte(canary+":"+canary))} {
 				answer := call(t, to, request(method, target, plainAgent, canary, "Authorization: "+authorization))
 				if !strings.HasPrefix(answer, "HTTP/1.1 ") || strings.HasPrefix(answer, "HTTP/1.1 500") {

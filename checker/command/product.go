@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,7 @@ Each platform gets an http or https URL without a user name, or none.`
 func productAdd(streams IO) *cobra.Command {
 	var path string
 	var p checker.Product
+	var origins []string
 	c := &cobra.Command{
 		Use:     "add NAME",
 		Short:   "Add a product",
@@ -35,10 +37,9 @@ func productAdd(streams IO) *cobra.Command {
 		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Name = args[0]
-			if p.Title == "" {
-				p.Title = p.Name
-			}
-			if err := edit.CheckProduct(p); err != nil {
+			p.Origins = strings.Join(origins, " ")
+			p, err := edit.Product{}.Apply(p)
+			if err != nil {
 				return mistaken(err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
@@ -50,13 +51,14 @@ func productAdd(streams IO) *cobra.Command {
 			})
 		},
 	}
-	productFlags(c, &p, &path)
+	productFlags(c, &p, &origins, &path)
 	return c
 }
 
 func productSet(streams IO) *cobra.Command {
 	var path string
 	var given checker.Product
+	var origins []string
 	c := &cobra.Command{
 		Use:     "set NAME",
 		Short:   "Change a product; what is not given stays as it is",
@@ -68,10 +70,11 @@ func productSet(streams IO) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				given.Origins = strings.Join(origins, " ")
 				changes := edit.Product{}
-				for flag, value := range edit.Fields(&given) {
-					if cmd.Flags().Changed(flag) {
-						changes[flag] = *value
+				for field, value := range edit.Fields(&given) {
+					if cmd.Flags().Changed(flagOf(field)) {
+						changes[field] = *value
 					}
 				}
 				if p, err = changes.Apply(p); err != nil {
@@ -85,17 +88,26 @@ func productSet(streams IO) *cobra.Command {
 			})
 		},
 	}
-	productFlags(c, &given, &path)
+	productFlags(c, &given, &origins, &path)
 	return c
 }
 
-func productFlags(c *cobra.Command, p *checker.Product, path *string) {
+// flagOf returns the flag for a field of a product.
+func flagOf(field string) string {
+	if field == "origins" {
+		return "origin" // which is repeated
+	}
+	return field
+}
+
+func productFlags(c *cobra.Command, p *checker.Product, origins *[]string, path *string) {
 	dbFlag(c, path)
 	c.Flags().StringVar(&p.Title, "title", "", "what people call it (default: NAME)")
 	c.Flags().StringVar(&p.Repo, "repo", "", "`OWNER/REPO` by which clients of GitHub's API ask for it")
 	c.Flags().StringVar(&p.Module, "module", "", "Go module `path`, for relcheck release sync")
 	c.Flags().StringVar(&p.Download, "download", "", "`template` of a release's download URL")
 	c.Flags().StringVar(&p.Notes, "notes", "", "`template` of a release's notes URL")
+	c.Flags().StringArrayVar(origins, "origin", nil, "`origin` of a web page whose reports are recorded: a URL, null, or a scheme such as app: for all of it; repeat it for more")
 }
 
 // mistaken returns a mistake as one about the flag of that name, or about an
@@ -108,7 +120,7 @@ func mistaken(err error) error {
 	case m.Field == "name" || m.Field == "version":
 		return misused("%s", m.Text)
 	}
-	return misused("--%s: %s", m.Field, m.Text)
+	return misused("--%s: %s", flagOf(m.Field), m.Text)
 }
 
 func productList(streams IO) *cobra.Command {
@@ -123,9 +135,9 @@ func productList(streams IO) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				c := newColumns(streams.Out, "NAME", "TITLE", "REPOSITORY", "MODULE")
+				c := newColumns(streams.Out, "NAME", "TITLE", "REPOSITORY", "MODULE", "ORIGINS")
 				for _, p := range products {
-					c.row(p.Name, p.Title, p.Repo, p.Module)
+					c.row(p.Name, p.Title, p.Repo, p.Module, p.Origins)
 				}
 				return c.flush()
 			})

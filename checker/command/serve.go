@@ -211,9 +211,9 @@ func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, lo
 	}
 	if added {
 		fmt.Fprintf(out, "sign in at %s\n", signInLink(base, text))
-		log.Info("the sign-in link can be used once, within an hour; for another one: relcheck token link --base-url "+base)
+		log.Info("the sign-in link can be used once, within an hour; for another one: relcheck token link --base-url " + base)
 	} else {
-		log.Info("statistics are for those who sign in; for a link: relcheck token link --base-url "+base)
+		log.Info("statistics are for those who sign in; for a link: relcheck token link --base-url " + base)
 	}
 	return nil
 }

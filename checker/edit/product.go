@@ -27,7 +27,7 @@ type Product map[string]string
 // Fields are the fields of a product that may be changed, by their names in flags
 // and in JSON.
 func Fields(p *checker.Product) map[string]*string {
-	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes}
+	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes, "origins": &p.Origins}
 }
 
 // Apply returns what becomes of p, or a [Mistake]. A new product without a title
@@ -41,6 +41,10 @@ func (e Product) Apply(p checker.Product) (checker.Product, error) {
 	}
 	if isNew && p.Title == "" {
 		p.Title = p.Name
+	}
+	var err error
+	if p.Origins, err = cleanOrigins(p.Origins); err != nil {
+		return p, err
 	}
 	return p, CheckProduct(p)
 }
@@ -83,7 +87,7 @@ func checkTemplate(field, template string, check func(string) error) error {
 // Differences names the fields in which two products differ, in order.
 func Differences(a, b checker.Product) (names []string) {
 	was := Fields(&a)
-	for _, name := range []string{"title", "repo", "module", "download", "notes"} {
+	for _, name := range []string{"title", "repo", "module", "download", "notes", "origins"} {
 		if *was[name] != *Fields(&b)[name] {
 			names = append(names, name)
 		}

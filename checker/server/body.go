@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -58,8 +59,25 @@ func readProduct(r *http.Request) (edit.Product, error) {
 	for name := range edit.Fields(new(checker.Product)) {
 		fields[name] = text(name, func(value string) error { e[name] = value; return nil })
 	}
+	fields["origins"] = func(v jsontext.Value) (err error) {
+		e["origins"], err = readOrigins(v)
+		return err
+	}
 	err := readObject(r, fields)
 	return e, err
+}
+
+// readOrigins reads an array of strings.
+func readOrigins(v jsontext.Value) (string, error) {
+	var all []*string
+	if err := json.Unmarshal(v, &all); err != nil || v.Kind() != '[' || slices.Contains(all, nil) {
+		return "", invalid("origins", `must be an array of strings such as ["https://app.example.com"]; leave it out if it is to stay`)
+	}
+	var list strings.Builder
+	for _, origin := range all {
+		list.WriteString(*origin + " ")
+	}
+	return list.String(), nil
 }
 
 // text takes a string.

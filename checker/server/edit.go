@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"relcheck/checker"
@@ -93,6 +94,12 @@ type apiEdited struct {
 	Module   string `json:"module"`
 	Download string `json:"download"`
 	Notes    string `json:"notes"`
+
+	Origins []string `json:"origins"`
+}
+
+func newAPIEdited(p checker.Product) apiEdited {
+	return apiEdited{p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, strings.Fields(p.Origins)}
 }
 
 // putProduct answers PUT /api/v1/products/{product}.
@@ -113,7 +120,7 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	writeJSON(w, statusOf(done), encode(apiEdited(stored)))
+	writeJSON(w, statusOf(done), encode(newAPIEdited(stored)))
 	return nil
 }
 

@@ -184,10 +184,10 @@ func TestProducts(t *testing.T) {
 	s := newService(t)
 	_, token := s.tokenOf(t, access.Admin)
 	for _, c := range []struct{ method, path, body, want string }{
-		{"PUT", inApp, `{}`, `201 {"name":"app","title":"app","repo":"","module":"","download":"","notes":""}`},
+		{"PUT", inApp, `{}`, `201 {"name":"app","title":"app","repo":"","module":"","download":"","notes":"","origins":[]}`},
 		{"PUT", inApp, `{"title":"My App","repo":"me/app","download":"https://example.com/{tag}"}`,
-			`200 {"name":"app","title":"My App","repo":"me/app","module":"","download":"https://example.com/{tag}","notes":""}`},
-		{"PUT", inApp, `{"repo":""}`, `200 {"name":"app","title":"My App","repo":"","module":"","download":"https://example.com/{tag}","notes":""}`},
+			`200 {"name":"app","title":"My App","repo":"me/app","module":"","download":"https://example.com/{tag}","notes":"","origins":[]}`},
+		{"PUT", inApp, `{"repo":""}`, `200 {"name":"app","title":"My App","repo":"","module":"","download":"https://example.com/{tag}","notes":"","origins":[]}`},
 		{"PUT", inApp, `{"repo":"Open-Policy-Agent/OPA"}`, "409 repo_in_use repo"},
 		{"PUT", "/api/v1/products/fork", `{"repo":"open-policy-agent/opa"}`, "409 repo_in_use repo"},
 		{"PUT", theApp, `{}`, `201 {"version":"1.0.0","date":null,"notes":null,"prerelease":false,"withdrawn":false,"retracted":null,"assets":{},"latest":true}`},
@@ -254,6 +254,10 @@ func TestEditErrors(t *testing.T) {
 		{ofOne, `{"version":"v1.0.0"}`, nil, "400 unknown_field version"},
 		{ofOne, `{"` + strings.Repeat("é", 60) + `":1}`, nil, "400 unknown_field " + strings.Repeat("é", 50)},
 		{ofOne, `{"notes":null}`, nil, "400 invalid_field notes"},
+		{ofOPA, `{"origins":"https://a.example"}`, nil, "400 invalid_field origins"},
+		{ofOPA, `{"origins":[null]}`, nil, "400 invalid_field origins"},
+		{ofOPA, `{"origins":["https:"]}`, nil, "400 invalid_field origins"},
+		{ofOPA, `{"origins":["https://a.example/b"]}`, nil, "400 invalid_field origins"},
 		{ofOne, `{"notes":7}`, nil, "400 invalid_field notes"},
 		{ofOne, `{"notes":"javascript:alert(1)"}`, nil, "400 invalid_field notes"},
 		{ofOne, `{"notes":"https://me:secret@example.com"}`, nil, "400 invalid_field notes"},

@@ -138,7 +138,7 @@ func TestErrors(t *testing.T) {
 			if got.Header.Get("Location") != "" {
 				t.Errorf("Location: %q", got.Header.Get("Location"))
 			}
-			if c.status == 405 && got.Header.Get("Allow") != "POST" {
+			if c.status == 405 && got.Header.Get("Allow") != "OPTIONS, POST" {
 				t.Errorf("Allow: %q", got.Header.Get("Allow"))
 			}
 		})

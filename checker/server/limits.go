@@ -65,6 +65,7 @@ type limits struct {
 	places  *places  // the same
 
 	over    [expenses]prometheus.Counter
+	foreign [expenses]prometheus.Counter // from web pages
 	noPlace prometheus.Counter
 	slowed  prometheus.Counter // tokens that were not valid, from sources with too many of them
 	cutOff  prometheus.Counter
@@ -73,8 +74,11 @@ type limits struct {
 func newLimits(s *Server, r prometheus.Registerer) *limits {
 	over := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "relcheck_over_budget_total",
 		Help: "Reports, and checks without an id, that were answered but neither recorded nor counted: their source had sent too many."}, []string{"kind"})
+	foreign := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "relcheck_cross_origin_total",
+		Help: "Reports, and checks without an instance ID, that were answered but not recorded: a web page sent them whose origin the product does not name."}, []string{"kind"})
 	l := &limits{
-		over: [expenses]prometheus.Counter{over.WithLabelValues("report"), over.WithLabelValues("check")},
+		over:    [expenses]prometheus.Counter{over.WithLabelValues("report"), over.WithLabelValues("check")},
+		foreign: [expenses]prometheus.Counter{foreign.WithLabelValues("report"), foreign.WithLabelValues("check")},
 		noPlace: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_over_places_total",
 			Help: "Reports and checks that were counted under the version other, for their source had brought too many builds of versions that are no release on the day."}),
 		slowed: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_sign_in_slowed_total",
@@ -85,7 +89,7 @@ func newLimits(s *Server, r prometheus.Registerer) *limits {
 	if s.options.SourceRate > 0 {
 		l.sources, l.places = newBudgets(s.options.SourceRate, maxSources), new(places)
 	}
-	r.MustRegister(over, l.noPlace, l.slowed, l.cutOff,
+	r.MustRegister(over, foreign, l.noPlace, l.slowed, l.cutOff,
 		gauge("relcheck_sources", "Client IPs, and networks of IPv6, for which it is known how much they have sent.", func() int {
 			if l.sources == nil {
 				return 0
@@ -109,13 +113,18 @@ func gauge(name, help string, f func() int) prometheus.Collector {
 // notRecordedHeader says that a report was answered only.
 var notRecordedHeader = []string{"no"}
 
-// spend takes something from the budget of a request's source. What there is no
-// budget for is answered all the same, with a header that says so.
-func (s *Server) spend(w http.ResponseWriter, r *http.Request, on int) bool {
-	if s.limits.sources == nil || s.limits.sources.take(s.source(r)) {
+// admitted reports whether a report or a check is recorded: not if it comes from a web
+// page of another origin, or if its client IP has sent too many. The header of the
+// answer says if it is not.
+func (s *Server) admitted(w http.ResponseWriter, r *http.Request, p *product, kind int) bool {
+	switch {
+	case s.fromOtherPage(r, p):
+		s.limits.foreign[kind].Inc()
+	case s.limits.sources != nil && !s.limits.sources.take(s.source(r)):
+		s.limits.over[kind].Inc()
+	default:
 		return true
 	}
-	s.limits.over[on].Inc()
 	w.Header()["Relcheck-Recorded"] = notRecordedHeader
 	return false
 }

@@ -219,10 +219,14 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/version", s.tallied(s.report), anyone},
-		{"POST /p/{product}/v1/version", s.tallied(s.report), anyone},
-		{"GET /repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
-		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", s.latestRelease, anyone},
+		{"POST /v1/version", forPages(s.tallied(s.report)), anyone},
+		{"OPTIONS /v1/version", preflight("POST"), anyone},
+		{"POST /p/{product}/v1/version", forPages(s.tallied(s.report)), anyone},
+		{"OPTIONS /p/{product}/v1/version", preflight("POST"), anyone},
+		{"GET /repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), anyone},
+		{"OPTIONS /repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), anyone},
+		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), anyone},
+		{"OPTIONS /p/{product}/repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), anyone},
 		{"GET /api/v1/products", s.timed(strict(s.apiProducts)), viewersToo},
 		{"GET /api/v1/products/{product}/stats", s.timed(strict(s.apiTables, parameters[:len(parameters)-1]...)), viewersToo},
 		{"GET /api/v1/products/{product}/stats/{table}", s.timed(strict(s.apiTable, parameters...)), viewersToo},

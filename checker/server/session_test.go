@@ -120,6 +120,9 @@ func TestSessionEnds(t *testing.T) {
 				}
 			}
 			end(servers[0], id, cookie)
+			if got := read(servers[0], cookie); got != 401 && how != "revoking" { // which is another process's
+				t.Errorf("%s, %s: the same server gives %d", what, how, got)
+			}
 			for i, s := range servers {
 				for deadline := time.Now().Add(20 * time.Second); read(s, cookie) != 401; time.Sleep(100 * time.Millisecond) {
 					if time.Now().After(deadline) {

@@ -24,6 +24,7 @@ type snapshot struct {
 type product struct {
 	id int64
 	checker.Product
+	origins  []string   // of web pages whose reports are recorded
 	releases []*release // newest first
 	index    releaseIndex
 	stable   *offer // for most callers
@@ -75,7 +76,7 @@ func (p *product) with(l checker.Listing) *product {
 	for i, r := range l.Releases {
 		changed[i] = &release{r, checker.Canonical(r.Version)}
 	}
-	next := &product{id: l.ID, Product: l.Product, releases: merge(p.releases, changed)}
+	next := &product{id: l.ID, Product: l.Product, origins: strings.Fields(l.Origins), releases: merge(p.releases, changed)}
 	next.index = p.index.with(changed, next.releases)
 	var stable, preview *release
 	for _, r := range next.releases {
