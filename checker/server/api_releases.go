@@ -33,7 +33,7 @@ func (p *product) newAPIRelease(r *checker.Release) apiRelease {
 
 // apiReleases answers GET /api/v1/products/{product}/releases.
 func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request) error {
-	p := s.snapshot.Load().products[r.PathValue("product")]
+	p := s.snapshot.Load().products.find(r.PathValue("product"))
 	if p == nil {
 		return unknownProduct(r.PathValue("product"))
 	}
@@ -41,7 +41,7 @@ func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request) error {
 		Product  string       `json:"product"`
 		Releases []apiRelease `json:"releases"`
 	}{p.Name, []apiRelease{}}
-	for _, one := range p.releases {
+	for one := range p.releases.newest() {
 		body.Releases = append(body.Releases, p.newAPIRelease(&one.Release))
 	}
 	writeJSON(w, http.StatusOK, encode(body))

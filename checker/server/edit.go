@@ -57,7 +57,7 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request) error {
 	err := s.change(r, access.Release, func(ctx context.Context, by Editor) error {
 		return by.Withdraw(ctx, product, version, true)
 	})
-	p := s.snapshot.Load().products[product]
+	p := s.snapshot.Load().products.find(product)
 	switch {
 	case errors.Is(err, edit.ErrNotFound) && p == nil:
 		return unknownProduct(product)
@@ -71,7 +71,7 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) writeRelease(w http.ResponseWriter, product string, r checker.Release, done edit.Outcome) error {
-	p := s.snapshot.Load().products[product]
+	p := s.snapshot.Load().products.find(product)
 	if p == nil { // removed meanwhile
 		return unknownProduct(product)
 	}

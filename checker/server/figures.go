@@ -17,7 +17,7 @@ func (s *Server) view(r *http.Request) (*stats.View, error) {
 
 // viewOf is view for any product, and for parameters from anywhere.
 func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (*stats.View, error) {
-	p := s.snapshot.Load().products[name]
+	p := s.snapshot.Load().products.find(name)
 	if p == nil {
 		return nil, unknownProduct(name)
 	}

@@ -77,7 +77,7 @@ func (g *idGauges) current(now time.Time) map[string]map[string]window {
 	defer cancel()
 	today := stats.DayOf(now)
 	next := map[string]map[string]window{}
-	for name := range g.server.snapshot.Load().products {
+	for name := range g.server.snapshot.Load().products.values() {
 		f, err := g.server.store.Figures(ctx, name, stats.Range{From: today, To: today}, func(stats.Build) bool { return true })
 		if err != nil {
 			g.server.log.Error("cannot read the figures for metrics; giving the last ones", "product", name, "err", err)

@@ -51,9 +51,9 @@ func newGitHubRelease(p *checker.Product, r *checker.Release) githubRelease {
 // product already, whatever repository the client asks for.
 func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request) error {
 	snap := s.snapshot.Load()
-	p, name := snap.repos[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))], r.PathValue("product")
+	p, name := snap.repos.find(strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))), r.PathValue("product")
 	if name != "" {
-		p = snap.products[name]
+		p = snap.products.find(name)
 	}
 	switch {
 	case p == nil && name != "":

@@ -50,8 +50,8 @@ func downloadLink(p *checker.Product, r *checker.Release, on checker.Platform) (
 // answers, once until the link changes.
 func (s *Server) logRefused(last, next *snapshot, changed []checker.Listing) {
 	for _, l := range changed {
-		refused := next.products[l.Name].refused
-		if refused == "" || last.products[l.Name] != nil && last.products[l.Name].refused == refused {
+		refused := next.products.find(l.Name).refused
+		if refused == "" || last.products.find(l.Name) != nil && last.products.find(l.Name).refused == refused {
 			continue
 		}
 		s.log.Error("a stored link is left out of answers: change it with relcheck product set or release add", "product", l.Name, "link", refused)

@@ -30,7 +30,7 @@ func (s *Server) connectPage(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.render(w, r, http.StatusOK, "connect", "Point your client here", page)
 	}
-	p := s.snapshot.Load().products[name]
+	p := s.snapshot.Load().products.find(name)
 	if p == nil {
 		return unknownProduct(name)
 	}

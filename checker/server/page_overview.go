@@ -67,7 +67,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 
 // listed are all products, by what people call them.
 func (s *Server) listed() (all []checker.Product) {
-	for _, p := range s.snapshot.Load().products {
+	for _, p := range s.snapshot.Load().products.values() {
 		all = append(all, p.Product)
 	}
 	slices.SortFunc(all, func(a, b checker.Product) int {

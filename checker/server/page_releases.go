@@ -34,12 +34,12 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := s.snapshot.Load().products[v.Product.Name]
+	p := s.snapshot.Load().products.find(v.Product.Name)
 	if p == nil {
 		return unknownProduct(v.Product.Name)
 	}
 	page := releasesPage{Product: v.Product, Tabs: tabs(r, v.Product.Name), Counted: v.Known.Days() > 0}
-	page.Lead = plural(int64(len(p.releases)), "release is", "releases are") + " known."
+	page.Lead = plural(int64(p.releases.count), "release is", "releases are") + " known."
 	if page.Counted {
 		page.Lead += " The ids are those of the last 28 days."
 		if t := v.Table("versions"); t != nil {
@@ -55,7 +55,7 @@ func releaseLines(p *product, v *stats.View) (all []releaseLine) {
 	for r := range rows(v.Table("versions")) {
 		counted[r.text("version")] = r
 	}
-	for _, one := range p.releases {
+	for one := range p.releases.newest() {
 		notes, _ := notesLink(&p.Product, &one.Release)
 		line := releaseLine{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: notes, Reason: one.Retracted, IDs: unknown, Share: unknown}
 		if !one.Date.IsZero() {

@@ -29,7 +29,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) error {
 	if name == "" {
 		name = DefaultProduct
 	}
-	p := s.snapshot.Load().products[name]
+	p := s.snapshot.Load().products.find(name)
 	if p == nil {
 		return unknownProduct(name)
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -16,55 +15,59 @@ import (
 // shares with it whatever has not changed.
 type snapshot struct {
 	revision checker.Revision
-	products map[string]*product
-	repos    map[string]*product // by "owner/name" in lower case
+	products index[product]
+	repos    index[product] // by "owner/name" in lower case
 }
 
 // product is what a snapshot knows of a product.
 type product struct {
 	id int64
 	checker.Product
-	origins  []string   // of web pages whose reports are recorded
-	releases []*release // newest first
-	index    releaseIndex
+	origins  []string // of web pages whose reports are recorded
+	releases releases
 	stable   *offer // for most callers
 	preview  *offer // for callers on a pre-release; often the same
 	refused  string // why a link is left out of answers; empty if none is
 }
 
-// release is a release of a snapshot.
-type release struct {
-	checker.Release
-	key string // the canonical version
-}
-
 // with returns the snapshot after some changes.
 func (s *snapshot) with(c checker.Changes) *snapshot {
-	next := &snapshot{c.Revision, map[string]*product{}, map[string]*product{}}
-	if !c.All {
-		next.products, next.repos = maps.Clone(s.products), maps.Clone(s.repos)
+	if c.All {
+		s = &snapshot{}
 	}
+	products, repos := map[string]*product{}, map[string]*product{}
 	if c.Left != nil {
-		gone := func(_ string, p *product) bool { return !c.Left[p.id] }
-		maps.DeleteFunc(next.products, gone)
-		maps.DeleteFunc(next.repos, gone)
+		for name, p := range s.products.values() {
+			if !c.Left[p.id] {
+				products[name] = nil
+				repos[strings.ToLower(p.Repo)] = nil
+			}
+		}
 	}
 	for _, l := range c.Products {
-		old := next.products[l.Name]
-		if old != nil && next.repos[strings.ToLower(old.Repo)] == old {
-			delete(next.repos, strings.ToLower(old.Repo))
+		old := s.products.find(l.Name)
+		if repo := strings.ToLower(l.Repo); old != nil && strings.ToLower(old.Repo) != repo {
+			if _, taken := repos[strings.ToLower(old.Repo)]; !taken {
+				repos[strings.ToLower(old.Repo)] = nil
+			}
 		}
 		p := old.with(l)
-		next.products[p.Name] = p
+		products[p.Name] = p
 		if p.Repo != "" {
-			next.repos[strings.ToLower(p.Repo)] = p
+			repos[strings.ToLower(p.Repo)] = p
 		}
 	}
-	return next
+	return &snapshot{c.Revision, s.products.with(products), s.repos.with(repos)}
 }
 
 // names returns those of the products, in order.
-func (s *snapshot) names() []string { return slices.Sorted(maps.Keys(s.products)) }
+func (s *snapshot) names() (names []string) {
+	for name := range s.products.values() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
 
 // with returns a product after a change of it and of the listed releases.
 // Without a product, or with another one of the same name, the listing is all.
@@ -76,10 +79,9 @@ func (p *product) with(l checker.Listing) *product {
 	for i, r := range l.Releases {
 		changed[i] = &release{r, checker.Canonical(r.Version)}
 	}
-	next := &product{id: l.ID, Product: l.Product, origins: strings.Fields(l.Origins), releases: merge(p.releases, changed)}
-	next.index = p.index.with(changed, next.releases)
+	next := &product{id: l.ID, Product: l.Product, origins: strings.Fields(l.Origins), releases: p.releases.with(changed)}
 	var stable, preview *release
-	for _, r := range next.releases {
+	for r := range next.releases.newest() {
 		switch {
 		case r.Withdrawn:
 			continue
@@ -113,64 +115,11 @@ func (p *product) offer(r *release, old ...*offer) *offer {
 	return newOffer(p.Product, r)
 }
 
-func newestFirst(a, b *release) int { return semver.Compare(b.key, a.key) }
-
-// merge returns releases with those that have changed, newest first.
-func merge(releases, changed []*release) []*release {
-	slices.SortFunc(changed, newestFirst)
-	merged := make([]*release, 0, len(releases)+len(changed))
-	for _, r := range changed {
-		i, found := slices.BinarySearchFunc(releases, r, newestFirst)
-		merged = append(append(merged, releases[:i]...), r)
-		if found {
-			i++
-		}
-		releases = releases[i:]
-	}
-	return append(merged, releases...)
-}
-
-// releaseIndex finds releases by canonical version. To share with the index
-// before what has not changed, it holds apart what has changed recently.
-type releaseIndex struct{ all, recent map[string]*release }
-
-func (x releaseIndex) find(key string) *release {
-	if r := x.recent[key]; r != nil {
-		return r
-	}
-	return x.all[key]
-}
-
-// with returns the index of releases, some of which have changed.
-func (x releaseIndex) with(changed, releases []*release) releaseIndex {
-	if len(x.recent)+len(changed) <= 16+len(x.all)/64 {
-		x.recent = maps.Clone(x.recent)
-		if x.recent == nil {
-			x.recent = map[string]*release{}
-		}
-		for _, r := range changed {
-			x.recent[r.key] = r
-		}
-		return x
-	}
-	x = releaseIndex{all: make(map[string]*release, len(releases))}
-	for _, r := range releases {
-		x.all[r.key] = r
-	}
-	return x
-}
-
 // find returns the release of a reported version, however it is spelled, or nil,
 // and the canonical version.
 func (p *product) find(version string) (r *release, key string) {
 	key = checker.Canonical(version)
-	return p.index.find(key), key
-}
-
-// published reports whether a version is the tag of release r, with or without a
-// leading "v".
-func (r *release) published(version string) bool {
-	return r != nil && strings.TrimPrefix(r.Version, "v") == strings.TrimPrefix(version, "v")
+	return p.releases.find(key), key
 }
 
 // judge chooses what to offer to a caller whose version is canonical and that of
@@ -195,9 +144,9 @@ func (p *product) judge(r *release, version string) (*offer, verdict) {
 
 // listing returns the product with its releases, newest first.
 func (p *product) listing() checker.Listing {
-	l := checker.Listing{ID: p.id, Product: p.Product, Releases: make([]checker.Release, len(p.releases))}
-	for i, r := range p.releases {
-		l.Releases[i] = r.Release
+	l := checker.Listing{ID: p.id, Product: p.Product, Releases: make([]checker.Release, 0, p.releases.count)}
+	for r := range p.releases.newest() {
+		l.Releases = append(l.Releases, r.Release)
 	}
 	return l
 }
