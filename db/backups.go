@@ -13,8 +13,8 @@ import (
 )
 
 // Backups are made again and again, into a folder. Servers with the same store share
-// the folder. Those with other stores may use it too: each removes only backups of its
-// own store.
+// the folder. Servers with other stores may also use it: each removes only backups of
+// its own store.
 type Backups struct {
 	Folder string
 	Every  time.Duration
@@ -154,7 +154,7 @@ func (s *Store) save(ctx context.Context, b *Backups, now time.Time, log *slog.L
 }
 
 // rotate removes the oldest backups of the store beyond as many as are to be kept, and
-// never the one that was just made. What a file holds counts, and not its name alone.
+// never the one that was just made. A file counts only if its content is of the store.
 func (b *Backups) rotate(ctx context.Context, made Saved, now time.Time, log *slog.Logger) error {
 	ctx = context.WithoutCancel(ctx) // or a server that stops would find no backup good
 	all, err := listBackups(ctx, b.Folder, made.Store)
@@ -168,7 +168,7 @@ func (b *Backups) rotate(ctx context.Context, made Saved, now time.Time, log *sl
 		}
 		path := filepath.Join(b.Folder, s.Name)
 		if err := s.check(ctx, b.Folder); err != nil {
-			log.Warn("a file in the backup folder has the name of a backup of this store, and is none; it is kept", "file", path, "err", err)
+			log.Warn("a file in the backup folder has the name of a backup of this store, but is not one; it is kept", "file", path, "err", err)
 			continue
 		}
 		if kept++; kept <= max(1, b.Keep) {

@@ -37,8 +37,8 @@ func (c Clock) read() (wall time.Time, elapsed time.Duration) {
 	return wall.Round(0), elapsed
 }
 
-// steadiness tells whether the wall clock of this process can be trusted. It knows
-// nothing of the time before the process started, in which the clock may have been
+// steadiness decides whether the wall clock of this process can be trusted. It does not
+// know the time before the process started, in which the clock may have been
 // set as well.
 type steadiness struct {
 	began   bool

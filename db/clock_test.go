@@ -100,7 +100,7 @@ func clockJumps(t *testing.T, name string) {
 	}
 	c.left("after many small jumps", 4)
 	if n := strings.Count(c.log.String(), "the clock jumped"); n < 3 {
-		t.Errorf("the log tells of %d jumps:\n%s", n, c.log.String())
+		t.Errorf("the log has %d jumps:\n%s", n, c.log.String())
 	}
 	c.start()
 	c.step(59 * time.Minute)
@@ -125,7 +125,7 @@ func clockDrifts(t *testing.T, name string) {
 	}
 	c.left("after an hour", 0)
 	if text := c.log.String(); text != "" {
-		t.Errorf("the log tells of\n%s", text)
+		t.Errorf("the log is not empty:\n%s", text)
 	}
 }
 

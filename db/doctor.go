@@ -31,12 +31,12 @@ type Finding struct {
 // Examination looks whether a store is sound, beside a running server too, and
 // changes nothing of it.
 type Examination struct {
-	Keep     time.Duration // how long servers keep reports; 0 is for good
-	Now      time.Time
-	Folder   string                  // that of the backups, or ""
-	Every    time.Duration           // how often servers make one
-	Tell     func(Finding)           // is called once a check is done
-	Progress func(done, total int64) // of reading the log, in reports
+	Keep        time.Duration // how long servers keep reports; 0 is for good
+	Now         time.Time
+	BackupDir   string                  // folder of the backups, or ""
+	BackupEvery time.Duration           // how often servers make a backup
+	Tell        func(Finding)           // is called once a check is done
+	Progress    func(done, total int64) // of reading the log, in reports
 }
 
 // examining is one examination on its way.
@@ -64,7 +64,7 @@ func (e Examination) Examine(ctx context.Context, name string) error {
 	}
 	x.stale, x.before = false, ""
 	x.leftovers(name)
-	if x.Folder != "" {
+	if x.BackupDir != "" {
 		x.backups(ctx)
 	}
 	return ctx.Err()

@@ -45,8 +45,8 @@ func Leftovers(place string) (paths []string, err error) {
 	return paths, err
 }
 
-// left tells whether nobody writes a partial file any more. Its lock shows that it is
-// one of relcheck. If there is no lock, its name may show that.
+// left reports whether no process writes a partial file any more. Its lock shows that
+// relcheck has made it. If there is no lock, ours says whether its name shows that.
 func left(path string, ours bool) bool {
 	lock, err := os.Lstat(path + "-lock")
 	if err != nil && !ours {

@@ -12,7 +12,7 @@ import (
 	"relcheck/db"
 )
 
-// What a process writes is no leftover, whoever looks.
+// A file that a process is writing is no leftover.
 func TestBackupIsNoLeftover(t *testing.T) {
 	_, s := manyPages(t)
 	place := filepath.Join(t.TempDir(), "backup.db")
@@ -48,7 +48,7 @@ func TestLeftovers(t *testing.T) {
 		"a.db.partial-6":                         0,
 		"c.db.partial-7":                         hours, // of another program, perhaps
 		"a.db.partial-x":                         hours,
-		"a.db.partial-8-lock":                    0, // somebody is about to sign it
+		"a.db.partial-8-lock":                    0, // a process is about to sign it
 	} {
 		text := ""
 		if strings.HasSuffix(name, "-lock") && age == 0 && name != "a.db.partial-8-lock" {
@@ -87,14 +87,14 @@ func leftoversAreNamed(t *testing.T, name string) {
 	if !strings.HasPrefix(name, "postgres://") {
 		places = append(places, name)
 	}
-	if text := examineWith(t, name, db.Examination{Folder: folder})["leftovers"]; !strings.HasPrefix(text, "0 ") {
+	if text := examineWith(t, name, db.Examination{BackupDir: folder})["leftovers"]; !strings.HasPrefix(text, "0 ") {
 		t.Errorf("without any: %s", text)
 	}
 	for _, place := range places {
 		write(t, place+".partial-1", "half of one")
 		write(t, place+".partial-1-lock", "\x00123")
 	}
-	text := examineWith(t, name, db.Examination{Folder: folder})["leftovers"]
+	text := examineWith(t, name, db.Examination{BackupDir: folder})["leftovers"]
 	for _, place := range places {
 		if !strings.HasPrefix(text, "1 ") || !strings.Contains(text, place+".partial-1") {
 			t.Errorf("%s is not named: %s", place, text)

@@ -110,9 +110,9 @@ func (p *postgres) connect(ctx context.Context, config *pgxpool.Config) (err err
 	return err
 }
 
-// lookForPooler tells whether connections go through a pooler: it has made up the
-// process number with which it has answered, and another process runs the queries. The
-// pooler has to allow transactions.
+// lookForPooler reports whether connections go through a pooler: a pooler makes up the
+// process number that it gives to a client, and a process with another number runs the
+// queries. It is an error if the pooler does not allow transactions.
 func (p *postgres) lookForPooler(ctx context.Context) (pooled bool, err error) {
 	conn, err := p.pool.Acquire(ctx)
 	if err != nil {

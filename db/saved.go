@@ -22,16 +22,15 @@ type Saved struct {
 
 const (
 	backupTime = "20060102T150405Z"
-	// savedAhead is by how much the clocks of servers may differ. What is said to be
-	// made later than that was made before the clock was put right.
+	// savedAhead is by how much the clocks of servers may differ. A backup of a later time
+	// was made before a clock was corrected.
 	savedAhead = time.Minute
 )
 
 var backupName = regexp.MustCompile(`^relcheck-(?:([0-9a-f]{16})-)?(\d{8}T\d{6}Z)\.db$`)
 
-// backupNameOf returns the name of the backup of a store. It is longer than people
-// would like: with a shortened ID, the backups of two stores could be mistaken for
-// those of one.
+// backupNameOf returns the name of a backup. It has the whole ID of the store, since two
+// stores may have the same shortened ID.
 func backupNameOf(store int64, at time.Time) string {
 	return fmt.Sprintf("relcheck-%016x-%s.db", store, at.UTC().Format(backupTime))
 }
@@ -99,13 +98,13 @@ func newestOf(all []Saved) Saved {
 	return slices.MaxFunc(all, func(a, b Saved) int { return a.At.Compare(b.At) })
 }
 
-// check makes sure that the file is a backup of its store, and not a store that somebody
-// has moved there and uses, or a renamed file. It reads a few pages.
+// check returns an error if the file is not a backup of the store in its name: it may
+// have been renamed, or be in use as a store. It reads a few pages.
 func (s Saved) check(ctx context.Context, folder string) error {
 	path := filepath.Join(folder, s.Name)
 	for _, suffix := range []string{"-wal", "-journal", "-lock"} {
 		if _, err := os.Lstat(path + suffix); err == nil {
-			return fmt.Errorf("%s is beside it, so it is used as a store", s.Name+suffix)
+			return fmt.Errorf("%s is beside it, so the file is in use as a store", s.Name+suffix)
 		}
 	}
 	file := connect(path, untouched)
@@ -116,7 +115,7 @@ func (s Saved) check(ctx context.Context, folder string) error {
 	}
 	store, err := storeID(ctx, file)
 	if err == nil && (application != applicationID || store != s.Store) {
-		err = fmt.Errorf("it is a backup of another store, %016x", store)
+		err = fmt.Errorf("the file is of another store, %016x", store)
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func backupsOfOtherStores(t *testing.T, name string) {
 	for _, name := range renamed {
 		write(t, filepath.Join(folder, name), foreign)
 	}
-	// Neither is a backup that somebody has begun to use as a store. Of those without an
+	// Neither is a backup that is in use as a store. Of those without an
 	// ID in their names, only those that have it in the file are the store's.
 	used := backUpAt(t, s, folder, longAgo.AddDate(-2, 0, 0))
 	write(t, filepath.Join(folder, used+"-wal"), "")
@@ -100,7 +100,7 @@ func backupsOfOtherStores(t *testing.T, name string) {
 			t.Errorf("the log does not name %s:\n%s", name, log)
 		}
 	}
-	found := examineWith(t, name, db.Examination{Folder: folder, Every: time.Hour})["backups"]
+	found := examineWith(t, name, db.Examination{BackupDir: folder, BackupEvery: time.Hour})["backups"]
 	for _, want := range append(renamed, used, "4 in "+folder+" are of other stores or of", "see the log of the server") {
 		if !strings.Contains(found, want) {
 			t.Errorf("the doctor does not find %q:\n%s", want, found)
@@ -125,7 +125,7 @@ func storeIsLost(t *testing.T, name string) {
 	} else if err := os.Remove(name); err != nil {
 		t.Fatal(err)
 	}
-	if found := examineWith(t, name, db.Examination{Folder: folder})["backups"]; !strings.Contains(found, "3 in ") || !strings.Contains(found, good[2]) {
+	if found := examineWith(t, name, db.Examination{BackupDir: folder})["backups"]; !strings.Contains(found, "3 in ") || !strings.Contains(found, good[2]) {
 		t.Errorf("without a store, the doctor finds %s", found)
 	}
 
@@ -149,7 +149,7 @@ func storeIsLost(t *testing.T, name string) {
 	if all := names(t, folder); len(all) != 4 {
 		t.Errorf("there are %v", all)
 	}
-	if found := examineWith(t, name, db.Examination{Folder: folder, Every: time.Hour})["backups"]; !strings.Contains(found, "1 backups: 3 in ") || !strings.Contains(found, good[2]) {
+	if found := examineWith(t, name, db.Examination{BackupDir: folder, BackupEvery: time.Hour})["backups"]; !strings.Contains(found, "1 backups: 3 in ") || !strings.Contains(found, good[2]) {
 		t.Errorf("the doctor finds %s", found)
 	}
 
@@ -187,9 +187,20 @@ func copiesKeepTheID(t *testing.T, name string) {
 	if _, err := db.Restore(ctx, backup, restored, schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{copied, restored} {
-		if got := storeID(t, open(t, name)); got != id {
-			t.Errorf("%s has the ID %x, want %x", name, got, id)
+	folder, want := t.TempDir(), []string(nil)
+	for hours := range 4 {
+		for minutes, name := range []string{copied, restored} {
+			copy := open(t, name)
+			if got := storeID(t, copy); got != id {
+				t.Errorf("%s has the ID %x, want %x", name, got, id)
+			}
+			at := longAgo.Add(time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute)
+			saveEachHour(t, copy, folder, at, 1, 3)
+			want = append(want, db.BackupNameOf(id, at))
+			copy.Close()
 		}
+	}
+	if got := names(t, folder); !slices.Equal(got, want[len(want)-3:]) { // of both together, the newest stay
+		t.Errorf("there are %v, want the last 3 of %v", got, want)
 	}
 }

@@ -78,7 +78,7 @@ func (t *trouble) note(ctx context.Context, err error) {
 	}
 }
 
-// due tells whether it is an hour since a server of the store has removed what was
+// due reports whether it is an hour since a server of the store has removed what was
 // kept for long enough, and when that was.
 func (s *Store) due(ctx context.Context, now time.Time) (last int64, due bool, err error) {
 	last, err = setting(ctx, s.read, "swept")

@@ -61,7 +61,7 @@ func newDoctor(streams IO) *doctor {
 }
 
 func (d *doctor) examine(ctx context.Context, name string, keep time.Duration, backups backupOptions) error {
-	e := db.Examination{Keep: keep, Now: time.Now(), Folder: backups.folder, Every: time.Duration(backups.every), Tell: d.tell, Progress: d.bar}
+	e := db.Examination{Keep: keep, Now: time.Now(), BackupDir: backups.folder, BackupEvery: time.Duration(backups.every), Tell: d.tell, Progress: d.bar}
 	err := e.Examine(ctx, name)
 	d.clear()
 	switch {

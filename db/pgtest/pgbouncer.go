@@ -88,7 +88,7 @@ default_pool_size = 20
 	}
 }
 
-// pgbouncer finds the program. Debian keeps it where only root looks.
+// pgbouncer finds the program. In Debian it is only in the PATH of root.
 func pgbouncer() (string, error) {
 	if path, err := exec.LookPath("pgbouncer"); err == nil {
 		return path, nil
