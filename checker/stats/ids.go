@@ -129,12 +129,16 @@ func merged(a, b []uint32) []uint32 {
 
 // without returns the numbers of one list in order that another does not have.
 func without(a, b []uint32) []uint32 {
-	return slices.DeleteFunc(a, func(x uint32) bool {
+	kept := a[:0]
+	for _, x := range a {
 		for len(b) > 0 && b[0] < x {
 			b = b[1:]
 		}
-		return len(b) > 0 && b[0] == x
-	})
+		if len(b) == 0 || b[0] != x {
+			kept = append(kept, x)
+		}
+	}
+	return kept
 }
 
 // Count returns how many distinct ids were added, see [IDsError].

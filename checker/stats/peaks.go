@@ -33,7 +33,7 @@ func (p *peaks) add(hash uint64, bucket int) {
 	if h&p.mask() != 0 {
 		return
 	}
-	const least = 64 // is not worth being sorted
+	const least = 512 // reports that are not worth sorting
 	p.all = append(p.all, newPeak(h, bucket))
 	if len(p.all) >= max(least, 2*p.sorted) {
 		p.settle()

@@ -161,7 +161,9 @@ func (r *Rollup) thin() {
 	for i := range slices.Backward(r.classes) {
 		ids := r.classes[i].ids
 		ids.few = without(ids.few, above)
-		above = merged(above, ids.few)
+		if i > 0 {
+			above = merged(above, ids.few)
+		}
 	}
 	r.classes = slices.DeleteFunc(r.classes, func(h heapIDs) bool { return h.ids.many == nil && len(h.ids.few) == 0 })
 }
