@@ -256,7 +256,9 @@ func downgrade(t testing.TB, name string) {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
-	for _, q := range []string{"DROP TABLE IF EXISTS session", "DROP TABLE IF EXISTS link", "DELETE FROM setting WHERE name IN ('store', 'proxy', 'marked', 'dropped', 'releases')",
+	for _, q := range []string{"DROP TABLE IF EXISTS session", "DROP TABLE IF EXISTS link",
+		"INSERT INTO secret SELECT 'session', value FROM secret WHERE name = 'ids' AND NOT EXISTS (SELECT 1 FROM secret WHERE name = 'session')",
+		"DELETE FROM setting WHERE name IN ('store', 'proxy', 'marked', 'dropped', 'releases')",
 		"DROP INDEX IF EXISTS product_repo", "DROP INDEX IF EXISTS product_revision", "DROP INDEX IF EXISTS release_revision",
 		"ALTER TABLE product DROP COLUMN origins", "ALTER TABLE product DROP COLUMN revision", "ALTER TABLE release DROP COLUMN revision",
 		"UPDATE setting SET value = 2 WHERE name = 'schema'"} {
