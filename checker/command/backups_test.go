@@ -68,7 +68,8 @@ func TestBackupsBelongToAStore(t *testing.T) {
 	one, other := filepath.Join(t.TempDir(), "one.db"), filepath.Join(t.TempDir(), "other.db")
 	first, _ := serveOnce(t, one, folder)
 	second, _ := serveOnce(t, other, folder)
-	first, second = age(t, folder, first, 3), age(t, folder, second, 4)
+	age(t, folder, first, 3)
+	second = age(t, folder, second, 4)
 	third, _ := serveOnce(t, one, folder)
 	if got, want := filesIn(t, folder), []string{third, second}; len(got) != 2 || !slices.Contains(got, third) || !slices.Contains(got, second) {
 		t.Fatalf("there are %v, want %v", got, want)

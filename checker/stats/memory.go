@@ -16,11 +16,6 @@ func (p *pile) add(b *build) {
 	p.Merge(b.Heaps)
 }
 
-func (p *pile) merge(other *pile) {
-	p.ids += other.ids
-	p.Merge(other.Heaps)
-}
-
 // piles sorts the heaps of all builds into n piles.
 func (v *View) piles(n int, of func(*build) int) []pile {
 	all := make([]pile, n)
