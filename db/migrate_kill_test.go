@@ -132,27 +132,27 @@ func alone(t *testing.T, name string, d *sql.DB) {
 	}
 }
 
-// killUpgrades kills upgrades at moments that are spread over what they take, and
-// counts what it found of each.
-func killUpgrades(t *testing.T, role, name string, kills int) (count [whole + 1]int) {
+// killUpgrades kills upgrades at random moments and counts what it found after each
+// kill. It adjusts within, the longest time before a kill, to how long an upgrade
+// takes on this machine.
+func killUpgrades(t *testing.T, role, name string, kills int, within *time.Duration) (count [whole + 1]int) {
 	t.Helper()
-	within := 20 * time.Millisecond
 	for range kills {
-		done := runAndKill(t, role, name, rand.N(within))
+		done := runAndKill(t, role, name, rand.N(*within))
 		is := found(t, name)
 		if done && is != whole {
 			t.Error("it said that it is done, and is not")
 		}
 		switch is { // about as often too early as too late
 		case whole:
-			within = within * 4 / 5
+			*within = *within * 4 / 5
 		case absent:
-			within = within * 6 / 5
+			*within = *within * 6 / 5
 		}
 		count[is]++
 	}
 	t.Logf("%s: of %d kills, %d found the old schema, %d the new one, %d a part; the last within %v",
-		role, kills, count[absent], count[whole], count[half], within)
+		role, kills, count[absent], count[whole], count[half], *within)
 	return count
 }
 
@@ -167,7 +167,8 @@ func TestUpgradeKilled(t *testing.T) {
 			name := place(t)
 			oldAt(t, name, 2)
 			before := dumpOf(t, name, db.Tables(schemaAt(t, 2)))
-			count := killUpgrades(t, upgradeRole, name, kills)
+			within := 20 * time.Millisecond
+			count := killUpgrades(t, upgradeRole, name, kills, &within)
 			if count[half] > 0 {
 				t.Errorf("%d upgrades of %d were done by half", count[half], kills)
 			}
@@ -176,8 +177,8 @@ func TestUpgradeKilled(t *testing.T) {
 			}
 			sameRows(t, before, dumpOf(t, name, db.Tables(schemaAt(t, 2))))
 			halves := 0
-			for try := 0; try < 10 && halves == 0; try++ { // a slow machine has hardly begun when the first are killed
-				halves = killUpgrades(t, carelessRole, name, control)[half]
+			for try := 0; try < 10 && halves == 0; try++ {
+				halves = killUpgrades(t, carelessRole, name, control, &within)[half]
 			}
 			if halves == 0 {
 				t.Error("no upgrade without a transaction was found to be done by half")
