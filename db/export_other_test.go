@@ -1,0 +1,6 @@
+//go:build !linux
+
+package db
+
+// TrustNames does nothing where other names are not detected.
+func TrustNames() {}
