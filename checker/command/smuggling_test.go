@@ -36,7 +36,7 @@ func TestNothingIsSmuggled(t *testing.T) {
 		"keep-alive":      {"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n" + chunked + "\r\n" + chunk("x"), 200},
 		"page":            {"GET /privacy HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\nAccept-Encoding: gzip\r\n" + chunked + "\r\n" + chunk(""), 200},
 		"page with token": {"GET /products/opa/releases HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\nAuthorization: Bearer " + token + "\r\n" + chunked + "\r\n" + chunk(""), 200},
-		"sign-in":         {"POST /sign-in HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n" + chunked + "\r\n" + chunk("token=x"), 401},
+		"sign-in":         {"POST /sign-in HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n" + chunked + "\r\n" + chunk("token=x"), 403},
 		"API":             {"PUT /api/v1/products/opa HTTP/1.1\r\nHost: a\r\n" + chunked + "\r\n" + chunk("{}"), 401},
 		"no route":        {"GET /none HTTP/1.1\r\nHost: a\r\n" + chunked + "\r\n" + chunk("x"), 404},
 		"wrong method":    {"PUT /v1/version HTTP/1.1\r\nHost: a\r\n" + chunked + "\r\n" + chunk(report), 405},
