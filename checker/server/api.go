@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -73,8 +72,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request) error {
 		}
 		body.Products = append(body.Products, apiProduct{name, v.Product.Title, known(v.Latest), idsOf28Days(v), statsPath(name, "", nil)})
 	}
-	writeJSON(w, http.StatusOK, encode(body))
-	return nil
+	return s.sendJSON(w, r, func() ([]byte, error) { return encode(body), nil })
 }
 
 // idsOf28Days reads them from the summary, which tells as much as everyone may see.
@@ -140,15 +138,16 @@ func (s *Server) apiTables(w http.ResponseWriter, r *http.Request) error {
 	body.Product, body.Title, body.Latest, body.Tables = v.Product.Name, v.Product.Title, known(v.Latest), []apiTable{}
 	asJSON, asCSV := v.Query.Values(), v.Query.Values()
 	asCSV.Set("format", "csv")
-	for _, t := range v.Tables() {
-		listed := apiTable{t.Name, t.Title, nil, statsPath(v.Product.Name, t.Name, asJSON), statsPath(v.Product.Name, t.Name, asCSV)}
-		for _, c := range t.Columns {
-			listed.Columns = append(listed.Columns, apiColumn{c.Name, c.Kind.String()})
+	return s.sendJSON(w, r, func() ([]byte, error) {
+		for _, t := range v.Tables() {
+			listed := apiTable{t.Name, t.Title, nil, statsPath(v.Product.Name, t.Name, asJSON), statsPath(v.Product.Name, t.Name, asCSV)}
+			for _, c := range t.Columns {
+				listed.Columns = append(listed.Columns, apiColumn{c.Name, c.Kind.String()})
+			}
+			body.Tables = append(body.Tables, listed)
 		}
-		body.Tables = append(body.Tables, listed)
-	}
-	writeJSON(w, http.StatusOK, encode(body))
-	return nil
+		return encode(body), nil
+	})
 }
 
 // apiTable answers GET /api/v1/products/{product}/stats/{table}.
@@ -161,28 +160,31 @@ func (s *Server) apiTable(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t := v.Table(r.PathValue("table"))
-	if t == nil {
-		return s.noTable(w, v, r.PathValue("table"))
-	}
-	var b bytes.Buffer
-	if !asCSV {
-		if err := v.Document(t).WriteJSON(&b); err != nil {
-			return err
+	c, err := s.encoding.build(r, func() (content, error) {
+		var b bytes.Buffer
+		t := v.Table(r.PathValue("table")) // which may be larger than the answer
+		switch {
+		case t == nil:
+			return content{}, s.noTable(w, v, r.PathValue("table"))
+		case asCSV:
+			err = t.WriteCSV(&b)
+		default:
+			err = v.Document(t).WriteJSON(&b)
 		}
-		writeJSON(w, http.StatusOK, b.Bytes())
-		return nil
-	}
-	if err := t.WriteCSV(&b); err != nil {
+		return content{body: b.Bytes()}, err
+	})
+	if err != nil {
 		return err
 	}
 	h := w.Header()
-	h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{
-		"filename": fmt.Sprintf("%s-%s-%s-%s.csv", v.Product.Name, t.Name, v.Query.From, v.Query.To)}))
-	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	h["Content-Type"] = jsonType
+	if asCSV {
+		h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+		h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{
+			"filename": fmt.Sprintf("%s-%s-%s-%s.csv", v.Product.Name, r.PathValue("table"), v.Query.From, v.Query.To)}))
+	}
 	h["X-Content-Type-Options"] = noSniff
-	w.Write(b.Bytes()) // the caller may be gone; there is nobody to tell
+	c.send(w, r, http.StatusOK)
 	return nil
 }
 

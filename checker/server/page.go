@@ -14,8 +14,6 @@ import (
 	"path"
 	"strings"
 	"sync"
-
-	"github.com/klauspost/compress/gzhttp"
 )
 
 //go:embed web
@@ -24,7 +22,7 @@ var webFiles embed.FS
 // web is what pages are made from.
 type web struct {
 	templates map[string]*template.Template // by their file, without its ending
-	assets    map[string][]byte             // by the name that they are served under
+	assets    map[string]*keptContent       // by the name that they are served under
 }
 
 // website parses the templates at the first page that is asked for.
@@ -33,7 +31,7 @@ var website = sync.OnceValue(func() *web {
 	if err != nil {
 		panic(err)
 	}
-	w := &web{map[string]*template.Template{}, map[string][]byte{}}
+	w := &web{map[string]*template.Template{}, map[string]*keptContent{}}
 	names := map[string]string{}
 	for _, name := range []string{"page.css", "page.js", "icon.svg"} {
 		body, err := fs.ReadFile(files, name)
@@ -41,7 +39,7 @@ var website = sync.OnceValue(func() *web {
 			panic(err)
 		}
 		names[name] = hashed(name, body)
-		w.assets[names[name]] = body
+		w.assets[names[name]] = newKeptContent(body)
 	}
 	base := template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return "/assets/" + names[name] },
@@ -76,8 +74,9 @@ func (s *Server) asset(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("ETag", `"`+name+`"`)
+	h.Set("Vary", "Accept-Encoding")
 	h["X-Content-Type-Options"] = noSniff
-	send(w, r, http.StatusOK, body)
+	body.content(r).send(w, r, http.StatusOK)
 	return nil
 }
 
@@ -104,16 +103,15 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, name
 	if err == nil && who != reader && s.session(r) != "" {
 		s.setCookie(w, r, sessionCookie, "", -1) // it has ended
 	}
-	text, err := func() ([]byte, error) {
-		s.drawing <- struct{}{}
-		defer func() { <-s.drawing }() // also after a panic
-		return draw(name, sheet{title, navigation(r, who), who == reader && signedIn(r), body})
-	}()
+	c, err := s.drawing.build(r, func() (content, error) {
+		plain, err := draw(name, sheet{title, navigation(r, who), who == reader && signedIn(r), body})
+		return zippedFor(r, plain), err
+	})
 	if err != nil {
 		return err
 	}
 	pageHeaders(w.Header())
-	send(w, r, status, text)
+	c.send(w, r, status)
 	return nil
 }
 
@@ -121,12 +119,9 @@ func pageHeaders(h http.Header) {
 	private(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
-	h.Set("Vary", "Accept, Cookie")
+	h.Set("Vary", "Accept, Accept-Encoding, Cookie")
 	h["X-Content-Type-Options"] = noSniff
 }
-
-// drawn at once are so many pages: thousands would keep those waiting who report.
-const drawnAtOnce = 2
 
 func draw(name string, page sheet) ([]byte, error) {
 	var b bytes.Buffer
@@ -150,14 +145,6 @@ func navigation(r *http.Request, who audience) (all []link) {
 		add("Sign in", "/sign-in")
 	}
 	return all
-}
-
-// send compresses a body for those who can read that.
-func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
-	gzhttp.GzipHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		w.Write(body) // the caller may be gone; there is nobody to tell
-	})).ServeHTTP(w, r)
 }
 
 // page answers people with a page also where something is wrong.

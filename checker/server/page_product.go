@@ -56,8 +56,12 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	c := page.content(r)
+	if err := reserve(r, c.body); err != nil {
+		return err
+	}
 	pageHeaders(w.Header())
-	page.send(w, r)
+	c.send(w, r, http.StatusOK)
 	return nil
 }
 

@@ -1,15 +1,10 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"weak"
-
-	"github.com/klauspost/compress/gzip"
 
 	"relcheck/checker/stats"
 )
@@ -28,6 +23,10 @@ const (
 // to report, though they get what was made long ago.
 const bytesASecond, bytesAtOnce = 25 << 20, 10 << 20
 
+// pageOfList is what drawing a page of a list counts as, in bytes: it is not kept, and
+// takes as long as it takes to answer so much of a page that is.
+const pageOfList = 64 << 10
+
 // pageKey is what a page depends on whose figures are all of one view. A view is
 // of one question, of one moment, and for one audience: see viewKey. So a page is
 // found for no longer than its view is, and nobody gets that of somebody else.
@@ -41,18 +40,15 @@ type pageKey struct {
 // pages keeps pages that were made a moment ago, for those who ask the same.
 type pages struct {
 	mu    sync.Mutex
-	kept  map[pageKey]*keptPage
+	kept  map[pageKey]*keptContent
 	order []pageKey // the oldest first
 	size  int       // bytes of all
 }
 
-// keptPage is a page as it is sent.
-type keptPage struct{ plain, zipped []byte }
-
-func newPages() *pages { return &pages{kept: map[pageKey]*keptPage{}} }
+func newPages() *pages { return &pages{kept: map[pageKey]*keptContent{}} }
 
 // get returns a page that is kept, or nil.
-func (p *pages) get(key pageKey) *keptPage {
+func (p *pages) get(key pageKey) *keptContent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.kept[key]
@@ -60,7 +56,7 @@ func (p *pages) get(key pageKey) *keptPage {
 
 // put keeps a page, and lets go of the oldest ones for it. One that somebody else has
 // made in the meantime stays.
-func (p *pages) put(key pageKey, one *keptPage) {
+func (p *pages) put(key pageKey, one *keptContent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.kept[key] != nil {
@@ -74,25 +70,9 @@ func (p *pages) put(key pageKey, one *keptPage) {
 	}
 }
 
-func (k *keptPage) size() int { return len(k.plain) + len(k.zipped) }
-
-// newKeptPage compresses a page, once for all: fast rather than well.
-func newKeptPage(plain []byte) (*keptPage, error) {
-	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = z.Write(plain); err != nil {
-		return nil, err
-	}
-	err = z.Close()
-	return &keptPage{plain, b.Bytes()}, err
-}
-
 // keptPage returns the page of a view, made from what body returns or a moment ago.
 // Of those who ask for it at the same time, the first ones have it made.
-func (s *Server) keptPage(r *http.Request, v *stats.View, name string, body func(public bool) any) (*keptPage, error) {
+func (s *Server) keptPage(r *http.Request, v *stats.View, name string, body func(public bool) any) (*keptContent, error) {
 	who := s.audience(r)
 	key := pageKey{weak.Make(v), who, who == reader && signedIn(r), r.URL.EscapedPath()}
 	if one := s.pages.get(key); one != nil {
@@ -107,11 +87,9 @@ func (s *Server) keptPage(r *http.Request, v *stats.View, name string, body func
 	if err != nil {
 		return nil, err
 	}
-	one, err := newKeptPage(plain)
-	if err == nil {
-		s.pages.put(key, one)
-	}
-	return one, err
+	one := newKeptContent(plain)
+	s.pages.put(key, one)
+	return one, nil
 }
 
 // paced waits until so many bytes may be answered.
@@ -127,29 +105,4 @@ func (s *Server) paced(r *http.Request, bytes int) error {
 		return busy()
 	}
 	return nil
-}
-
-// send answers with the page, in the form that the caller can read.
-func (k *keptPage) send(w http.ResponseWriter, r *http.Request) {
-	h, body := w.Header(), k.plain
-	h.Add("Vary", "Accept-Encoding")
-	if takesGzip(r) {
-		h.Set("Content-Encoding", "gzip")
-		body = k.zipped
-	}
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK)
-	w.Write(body) // the caller may be gone; there is nobody to tell
-}
-
-// takesGzip tells whether the caller says that he can read gzip, and does not give
-// it a weight of 0.
-func takesGzip(r *http.Request) bool {
-	for one := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, weight, weighed := strings.Cut(strings.ToLower(strings.Join(strings.Fields(one), "")), ";q=")
-		if coding == "gzip" {
-			return !weighed || strings.Trim(weight, "0.") != ""
-		}
-	}
-	return false
 }

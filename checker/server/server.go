@@ -112,13 +112,14 @@ type Backups interface {
 
 // Server answers HTTP requests from a snapshot of the catalog.
 type Server struct {
-	store   Store
-	log     *slog.Logger
-	options Options
-	gate    *gate
-	views   *views
-	pages   *pages
-	drawing chan struct{} // holds one for each page that is being made
+	store    Store
+	log      *slog.Logger
+	options  Options
+	gate     *gate
+	views    *views
+	pages    *pages
+	drawing  turns // of pages
+	encoding turns // of answers of the API
 
 	readersPace, publicPace *rate.Limiter // of bytes of pages
 
@@ -133,7 +134,7 @@ type Server struct {
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
 	s := &Server{store: store, log: log, options: o, within: queryTime,
-		views: newViews(), pages: newPages(), drawing: make(chan struct{}, drawnAtOnce),
+		views: newViews(), pages: newPages(), drawing: make(turns, atOnce), encoding: make(turns, atOnce),
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
 	s.hint = newProxyHint()
 	s.metrics = newMetrics(s)

@@ -31,8 +31,9 @@ type Listener struct {
 	net.Listener
 	most int
 
-	mu   sync.Mutex
-	open map[*conn]struct{}
+	mu      sync.Mutex
+	open    map[*conn]struct{}
+	backlog backlog
 
 	evicted, refused prometheus.Counter
 	gauge, limit     prometheus.Collector
@@ -40,7 +41,7 @@ type Listener struct {
 
 // Limit bounds the connections of l, and has s tell what becomes of each.
 func Limit(l net.Listener, most int, s *http.Server) *Listener {
-	limited := &Listener{Listener: l, most: most, open: map[*conn]struct{}{},
+	limited := &Listener{Listener: l, most: most, open: map[*conn]struct{}{}, backlog: newBacklog(),
 		evicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_evicted_total",
 			Help: "Connections that were closed to make room for others: their callers had kept the service waiting for longest."}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_refused_total",
@@ -55,7 +56,7 @@ func Limit(l net.Listener, most int, s *http.Server) *Listener {
 
 // Collectors are what Prometheus is told of the connections.
 func (l *Listener) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{l.gauge, l.limit, l.evicted, l.refused}
+	return append(l.backlogCollectors(), l.gauge, l.limit, l.evicted, l.refused)
 }
 
 // Accept implements net.Listener.
@@ -87,11 +88,17 @@ func (l *Listener) add(c *conn) bool {
 			return false
 		}
 		l.evicted.Inc()
-		delete(l.open, victim)
-		victim.Conn.Close()
+		l.drop(victim)
 	}
 	l.open[c] = struct{}{}
 	return true
+}
+
+// drop closes a connection.
+func (l *Listener) drop(victim *conn) {
+	l.release(victim)
+	delete(l.open, victim)
+	victim.Conn.Close()
 }
 
 // slowest returns that of some connections whose caller has kept the server
@@ -113,6 +120,7 @@ func (l *Listener) slowest() (victim *conn) {
 func (l *Listener) remove(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.release(c)
 	delete(l.open, c)
 }
 
@@ -128,6 +136,7 @@ type conn struct {
 	listener *Listener
 	since    atomic.Int64 // in nanoseconds since 1970; 0 while the caller waits for the server
 	bounded  atomic.Bool  // a time is set until which an answer has to be read
+	unread   int64        // how much of the listener's room its answer takes, in bytes
 }
 
 func (c *conn) await() { c.since.Store(time.Now().UnixNano()) }
@@ -180,7 +189,13 @@ func withConn(ctx context.Context, n net.Conn) context.Context {
 // Received notes that all of a request has come in, whose context is ctx: from
 // now on it is the caller who waits.
 func Received(ctx context.Context) {
-	if c, _ := ctx.Value(key{}).(*conn); c != nil {
+	if c := connFrom(ctx); c != nil {
 		c.since.Store(0)
 	}
+}
+
+// connFrom returns the connection of the request whose context is ctx, or nil.
+func connFrom(ctx context.Context) *conn {
+	c, _ := ctx.Value(key{}).(*conn)
+	return c
 }
