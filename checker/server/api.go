@@ -65,7 +65,13 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request) error {
 		Products []apiProduct `json:"products"`
 	}
 	body.Products = []apiProduct{}
-	for _, name := range s.snapshot.Load().names() {
+	names := s.snapshot.Load().names()
+	paging, err := s.apiPaging(w, r, len(names))
+	if err != nil {
+		return err
+	}
+	from, to := paging.bounds()
+	for _, name := range names[from:to] {
 		v, err := s.viewOf(r, name, func(string) string { return "" })
 		if err != nil {
 			return err

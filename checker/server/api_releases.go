@@ -37,13 +37,18 @@ func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request) error {
 	if p == nil {
 		return unknownProduct(r.PathValue("product"))
 	}
-	body := struct {
-		Product  string       `json:"product"`
-		Releases []apiRelease `json:"releases"`
-	}{p.Name, []apiRelease{}}
-	for one := range p.releases.newest() {
-		body.Releases = append(body.Releases, p.newAPIRelease(&one.Release))
+	paging, err := s.apiPaging(w, r, p.releases.count)
+	if err != nil {
+		return err
 	}
-	writeJSON(w, http.StatusOK, encode(body))
-	return nil
+	return s.sendJSON(w, r, func() ([]byte, error) {
+		body := struct {
+			Product  string       `json:"product"`
+			Releases []apiRelease `json:"releases"`
+		}{p.Name, []apiRelease{}}
+		for one := range pageOf(p.releases.newest(), paging) {
+			body.Releases = append(body.Releases, p.newAPIRelease(&one.Release))
+		}
+		return encode(body), nil
+	})
 }

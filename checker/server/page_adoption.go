@@ -229,6 +229,9 @@ func (b *builder) uptake() *figure {
 	t = &recent
 	var bars []template.HTML
 	for r := range rows(t) {
+		if len(bars) == maxRows {
+			break
+		}
 		bars = append(bars, chart.Bar(float64(r.number("half"))/float64(most), "c0"))
 	}
 	f.Grid = gridOf(t, "version", "half", "released", "ids", "share").draw(1, "Days until half ran it, or newer", bars)

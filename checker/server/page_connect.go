@@ -14,6 +14,7 @@ type connectPage struct {
 	Tabs    []link
 	Clients []client
 	Others  []checker.Product
+	More    bool // products than these
 }
 
 // client is one kind of program, and how to point it here.
@@ -26,7 +27,8 @@ func (s *Server) connectPage(w http.ResponseWriter, r *http.Request) error {
 	if name == "" {
 		page.Clients = append(opaClients(s.options.Base), otherClients(s.options.Base, "PRODUCT", "Any other product")...)
 		if s.audience(r) != nobody {
-			page.Others = s.listed()
+			all := s.listed()
+			page.Others, page.More = all[:min(len(all), pageOfProducts)], len(all) > pageOfProducts
 		}
 		return s.render(w, r, http.StatusOK, "connect", "Point your client here", page)
 	}

@@ -15,6 +15,9 @@ import (
 // overviewPage is what the page of all products is made from.
 type overviewPage struct {
 	Products []overview
+	Any      bool // product is known
+	Find     finder
+	Paging   paging
 	Empty    bool   // nothing was ever reported of any of them
 	First    string // the product that the next steps are told for
 	Base     string
@@ -42,9 +45,23 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
-	page := overviewPage{Empty: true, Base: s.options.Base, First: DefaultProduct}
 	all := s.listed()
-	for _, p := range all {
+	page := overviewPage{Any: len(all) > 0, Empty: true, Base: s.options.Base, First: DefaultProduct, Find: newFinder(r, "Name contains", "product")}
+	if page.Any {
+		page.First = all[0].Name
+	}
+	if page.Find.Value != "" {
+		all = slices.DeleteFunc(all, func(p checker.Product) bool { return !page.Find.matches(p.Title) && !page.Find.matches(p.Name) })
+		page.Empty = false
+	}
+	var err error
+	if page.Paging, err = s.newListPaging(r, pageOfProducts, len(all)); err != nil {
+		return err
+	}
+	if page.Paging.Pages() > 1 {
+		page.Empty = false
+	}
+	for p := range pageOf(slices.Values(all), page.Paging) {
 		v, err := s.viewOf(r, p.Name, url.Values{}.Get)
 		if err != nil {
 			return err
@@ -56,9 +73,6 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 			page.Note = sentence(t.Note)
 		}
 	}
-	if len(all) > 0 {
-		page.First = all[0].Name
-	}
 	if page.Empty {
 		page.Note = ""
 	}
@@ -67,12 +81,12 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 
 // listed are all products, by what people call them.
 func (s *Server) listed() (all []checker.Product) {
+	keys := map[string]string{}
 	for _, p := range s.snapshot.Load().products.values() {
+		keys[p.Name] = strings.ToLower(p.Title) + "\x00" + p.Name
 		all = append(all, p.Product)
 	}
-	slices.SortFunc(all, func(a, b checker.Product) int {
-		return strings.Compare(strings.ToLower(a.Title)+"\x00"+a.Name, strings.ToLower(b.Title)+"\x00"+b.Name)
-	})
+	slices.SortFunc(all, func(a, b checker.Product) int { return strings.Compare(keys[a.Name], keys[b.Name]) })
 	return all
 }
 

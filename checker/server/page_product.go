@@ -309,6 +309,7 @@ func (b *builder) picker() *picker {
 	for r := range rows(b.Table("versions")) {
 		p.Versions = append(p.Versions, r.text("version"))
 	}
+	p.Versions = p.Versions[:min(len(p.Versions), maxRows)]
 	p.OS, p.Arch = platformChoices(q)
 	return p
 }

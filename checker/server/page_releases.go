@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"relcheck/checker"
 	"relcheck/checker/server/chart"
@@ -17,6 +18,9 @@ type releasesPage struct {
 	Lead     string
 	Note     string
 	Counted  bool // ids are known of
+	Any      bool // release is known
+	Find     finder
+	Paging   paging
 	Releases []releaseLine
 }
 
@@ -38,31 +42,50 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request) error {
 	if p == nil {
 		return unknownProduct(v.Product.Name)
 	}
-	page := releasesPage{Product: v.Product, Tabs: tabs(r, v.Product.Name), Counted: v.Known.Days() > 0}
-	page.Lead = plural(int64(p.releases.count), "release is", "releases are") + " known."
+	versions, all, n := v.Table("versions"), p.releases.newest(), p.releases.count
+	page := releasesPage{Product: v.Product, Tabs: tabs(r, v.Product.Name), Counted: v.Known.Days() > 0, Any: n > 0,
+		Find: newFinder(r, "Version contains", "version")}
+	page.Lead = plural(int64(n), "release is", "releases are") + " known."
 	if page.Counted {
 		page.Lead += " The ids are those of the last 28 days."
-		if t := v.Table("versions"); t != nil {
-			page.Note = sentence(t.Note)
+		if versions != nil {
+			page.Note = sentence(versions.Note)
 		}
 	}
-	page.Releases = releaseLines(p, v)
+	if page.Find.Value != "" {
+		var found []*release
+		for one := range all {
+			if page.Find.matches(one.Version) {
+				found = append(found, one)
+			}
+		}
+		all, n = slices.Values(found), len(found)
+	}
+	if page.Paging, err = s.newListPaging(r, pageOfReleases, n); err != nil {
+		return err
+	}
+	page.Releases = releaseLines(p, slices.Collect(pageOf(all, page.Paging)), versions, v.Latest)
 	return s.render(w, r, http.StatusOK, "releases", "Releases of "+v.Product.Title, page)
 }
 
-func releaseLines(p *product, v *stats.View) (all []releaseLine) {
-	counted := map[string]row{}
-	for r := range rows(v.Table("versions")) {
-		counted[r.text("version")] = r
+func releaseLines(p *product, releases []*release, versions *stats.Table, latest string) (all []releaseLine) {
+	counted := make(map[string]row, len(releases))
+	for _, one := range releases {
+		counted[one.Version] = row{}
 	}
-	for one := range p.releases.newest() {
+	for r := range rows(versions) {
+		if _, shown := counted[r.text("version")]; shown {
+			counted[r.text("version")] = r
+		}
+	}
+	for _, one := range releases {
 		notes, _ := notesLink(&p.Product, &one.Release)
 		line := releaseLine{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: notes, Reason: one.Retracted, IDs: unknown, Share: unknown}
 		if !one.Date.IsZero() {
 			line.Date = showDay(stats.DayOf(one.Date))
 		}
-		line.State, line.Class = state(&one.Release, v.Latest)
-		if r, ok := counted[one.Version]; ok {
+		line.State, line.Class = state(&one.Release, latest)
+		if r := counted[one.Version]; r.table != nil {
 			line.IDs, line.Share, line.Bar = r.show("ids"), r.show("share"), chart.Bar(r.float("share"), "c0")
 		}
 		all = append(all, line)

@@ -67,15 +67,27 @@ func (r row) show(column string) string {
 	return show(r.table.Columns[i].Kind, r.values[i])
 }
 
+// maxRows is how many rows of a table a page shows. The others can be had as CSV.
+const maxRows = 400
+
 // grid is a table as a page shows it.
 type grid struct {
 	Caption string
 	Head    []head
 	Rows    [][]cell
+	All     int // rows of the table, if those of the grid are only the first ones
 }
 
 // Long tells whether the grid scrolls in a window of its own.
 func (g *grid) Long() bool { return len(g.Rows) > 16 }
+
+// Count says how many rows there are.
+func (g *grid) Count() string {
+	if g.All > 0 {
+		return "The first " + showNumber(int64(len(g.Rows))) + " of " + showNumber(int64(g.All)) + " rows: scroll within the table to see them; the CSV has all."
+	}
+	return showNumber(int64(len(g.Rows))) + " rows: scroll within the table to see all."
+}
 
 // Body is the grid's rows as markup. Most of a page are cells, and a template would
 // take ten times as long for them.
@@ -150,7 +162,10 @@ func gridOf(t *stats.Table, columns ...string) *grid {
 		}
 		shown, g.Head = append(shown, i), append(g.Head, one)
 	}
-	for _, values := range t.Rows {
+	if len(t.Rows) > maxRows {
+		g.All = len(t.Rows)
+	}
+	for _, values := range t.Rows[:min(len(t.Rows), maxRows)] {
 		line := make([]cell, len(shown))
 		for j, i := range shown {
 			line[j] = cell{Text: show(t.Columns[i].Kind, values[i]), Class: g.Head[j].Class}
@@ -160,7 +175,7 @@ func gridOf(t *stats.Table, columns ...string) *grid {
 	return g
 }
 
-// draw puts a column of drawings into a grid, one for each row of its table.
+// draw puts a column of drawings into a grid, one for each of its rows or more.
 func (g *grid) draw(at int, title string, drawings []template.HTML) *grid {
 	at = min(at, len(g.Head))
 	g.Head = slices.Insert(g.Head, at, head{title, "g"})

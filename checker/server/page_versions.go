@@ -10,13 +10,16 @@ import (
 	"relcheck/checker/stats"
 )
 
-// shareBars draws the share of each row, beside the greatest of them.
+// shareBars draws the share of each row that a grid shows, beside the greatest of all.
 func shareBars(t *stats.Table, class func(row) string) (bars []template.HTML) {
 	most := 0.0
 	for r := range rows(t) {
 		most = max(most, r.float("share"))
 	}
 	for r := range rows(t) {
+		if len(bars) == maxRows {
+			break
+		}
 		bars = append(bars, chart.Bar(r.float("share")/max(most, 1e-9), class(r)))
 	}
 	return bars
@@ -44,6 +47,23 @@ func (b *builder) versions() part {
 	return p
 }
 
+// maxBars is how many columns the chart of what ending support would hit has at most.
+const maxBars = 400
+
+// sampled returns some of many rows, evenly spread, and all for which keep is true.
+func sampled(all []row, most int, keep func(row) bool) []row {
+	if len(all) <= most {
+		return all
+	}
+	var some []row
+	for i, r := range all {
+		if i*most/len(all) != (i-1)*most/len(all) || i == 0 || i == len(all)-1 || keep(r) {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
 // support is who would be affected if old versions were supported no more.
 func (b *builder) support() part {
 	p := part{ID: "support", Title: "Ending support", Lead: []string{"Before you drop old versions: how many ids would notice? Any version will do."}}
@@ -57,6 +77,8 @@ func (b *builder) support() part {
 	}
 	all := slices.Collect(rows(t))
 	slices.Reverse(all) // oldest first
+	key := checker.Canonical(chosen)
+	all = sampled(all, maxBars, func(r row) bool { return key != "" && checker.Canonical(r.text("below")) == key })
 	most := 0.0
 	for _, r := range all {
 		most = max(most, r.float("share"))

@@ -1,0 +1,255 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/server"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+// manyReleases are so many, the oldest first.
+func manyReleases(n int) (all []checker.Release) {
+	for i := range n {
+		all = append(all, checker.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)})
+	}
+	return all
+}
+
+// named returns the versions, or the products, that a page lists.
+func named(page string) (all []string) {
+	for _, m := range regexp.MustCompile(`<th scope="row"><bdi>([^<]*)</bdi>|<h2><a href="/products/([^"]*)">`).FindAllStringSubmatch(page, -1) {
+		all = append(all, m[1]+m[2])
+	}
+	return all
+}
+
+// follow reads a page and those that its link of the relation leads to.
+func (s *service) follow(t *testing.T, path, token, rel string) (pages []string) {
+	t.Helper()
+	link := regexp.MustCompile(`<a href="([^"]*)" rel="` + rel + `">`)
+	for range 100 {
+		got := s.page(t, path, token)
+		if got.StatusCode != http.StatusOK {
+			t.Fatalf("GET %s: %s", path, got.Status)
+		}
+		pages = append(pages, got.body)
+		next := link.FindStringSubmatch(got.body)
+		if next == nil {
+			return pages
+		}
+		path = strings.ReplaceAll(next[1], "&amp;", "&")
+	}
+	t.Fatal("the pages have no end")
+	return nil
+}
+
+// However many releases a product has, its pages are small, and list all of them
+// once, the newest first.
+func TestReleasesByPage(t *testing.T) {
+	s := newService(t, manyReleases(1234)...)
+	_, token := s.token(t)
+	const path = "/products/opa/releases"
+	pages := s.follow(t, path, token, "next")
+	var all []string
+	for _, page := range pages {
+		if n := len(named(page)); n > 100 || len(page) > 100<<10 {
+			t.Errorf("a page of %d bytes lists %d releases", len(page), n)
+		}
+		all = append(all, named(page)...)
+	}
+	want := manyReleases(1234)
+	slices.Reverse(want)
+	if len(pages) != 13 || !slices.Equal(all, versionsOf(want)) {
+		t.Errorf("%d pages list %d releases: %.200q", len(pages), len(all), all)
+	}
+	if back := s.follow(t, path+"?page=13", token, "prev"); len(back) != 13 || back[12] != pages[0] {
+		t.Errorf("there are %d pages backwards", len(back))
+	}
+	for i, want := range map[int][]string{0: {"1,234 releases are known.", "1–100 of 1,234", `<a href="/products/opa/releases?page=13">Last</a>`},
+		12: {"1,201–1,234 of 1,234", `<a href="/products/opa/releases">First</a>`}} {
+		for _, text := range want {
+			if !strings.Contains(untyped(pages[i]), text) {
+				t.Errorf("page %d does not say %q", i+1, text)
+			}
+		}
+	}
+	found := s.follow(t, path+"?version=V1.3.", token, "next")
+	if len(found) != 1 || len(named(found[0])) != 100 || named(found[0])[0] != "v1.3.99" || !strings.Contains(found[0], `value="V1.3."`) {
+		t.Errorf("%d pages are found: %v", len(found), named(found[0]))
+	}
+	if found := s.follow(t, path+"?version=1.1", token, "next"); len(found) != 4 { // v1.1.…, v1.10.… and v1.11.…, and v1.x.1…
+		t.Errorf("%d pages are found", len(found))
+	}
+	for query, want := range map[string]int{"?page=14": 404, "?page=0": 400, "?page=-1": 400, "?page=x": 400, "?page=99999999999999999999": 400, "?page=": 200, "?page=1": 200,
+		"?version=none": 200, "?version=<b>&page=1": 200, "?version=none&page=2": 404} {
+		got := s.page(t, path+query, token)
+		if got.StatusCode != want || strings.Contains(got.body, "<b>") {
+			t.Errorf("%s: %s, want %d", query, got.Status, want)
+		}
+	}
+}
+
+// untyped replaces the spaces that are not broken.
+func untyped(page string) string {
+	return strings.NewReplacer("\u00a0", " ", "\u202f", ",", "&#34;", `"`).Replace(page)
+}
+
+func versionsOf(releases []checker.Release) (all []string) {
+	for _, r := range releases {
+		all = append(all, r.Version)
+	}
+	return all
+}
+
+// Few releases are on one page, as ever.
+func TestFewReleasesHaveNoPages(t *testing.T) {
+	for _, n := range []int{0, 1, 100} {
+		s := newService(t, manyReleases(n)...)
+		_, token := s.token(t)
+		got := s.page(t, "/products/opa/releases", token)
+		if len(named(got.body)) != n || strings.Contains(got.body, `class="pager"`) || strings.Contains(got.body, `class="find"`) {
+			t.Errorf("of %d releases %d are listed\n%s", n, len(named(got.body)), got.body)
+		}
+	}
+}
+
+// The API lists 1,000 releases at once, or fewer, and the header Link leads to the others.
+func TestAPIByPage(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{Options: server.Options{Base: "https://releases.example.com"}}, manyReleases(2345)...)
+	_, token := s.token(t)
+	get := func(path string) (versions []string, link string) {
+		t.Helper()
+		res, body := s.read(t, path, token)
+		var list struct{ Releases []struct{ Version string } }
+		if err := json.Unmarshal([]byte(body), &list); err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %s, %v", path, res.Status, err)
+		}
+		for _, r := range list.Releases {
+			versions = append(versions, r.Version)
+		}
+		return versions, res.Header.Get("Link")
+	}
+	want := manyReleases(2345)
+	slices.Reverse(want)
+	const path, base = "/api/v1/products/opa/releases", "https://releases.example.com"
+	for _, query := range []string{"", "?per_page=1000", "?per_page=400", "?per_page=2&page=1170"} {
+		var all []string
+		for next := path + query; next != ""; {
+			some, link := get(next)
+			all = append(all, some...)
+			next = ""
+			if m := regexp.MustCompile(`<` + base + `([^>]*)>; rel="next"`).FindStringSubmatch(link); m != nil {
+				next = m[1]
+			}
+		}
+		if want := versionsOf(want); !slices.Equal(all, want[len(want)-len(all):]) || !strings.Contains(query, "1170") && len(all) != len(want) {
+			t.Errorf("%s: %d releases", query, len(all))
+		}
+	}
+	if _, link := get(path + "?page=2"); link != `<`+base+path+`>; rel="prev", <`+base+path+`?page=3>; rel="next", <`+base+path+`?page=3>; rel="last", <`+base+path+`>; rel="first"` {
+		t.Errorf("the links are %s", link)
+	}
+	if some, link := get(path + "?page=9"); len(some) != 0 || !strings.Contains(link, `?page=3>; rel="prev"`) {
+		t.Errorf("beyond the last page there are %d releases, and the links %s", len(some), link)
+	}
+	for _, query := range []string{"?per_page=0", "?per_page=1001", "?per_page=x", "?page=0", "?page=1.5", "?pages=2", "?page=1&page=2"} {
+		if res, _ := s.read(t, path+query, token); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %s", query, res.Status)
+		}
+	}
+}
+
+// However many products there are, what lists them is bounded.
+func TestProductsByPage(t *testing.T) {
+	const n = 120
+	s := newServiceWith(t, serviceOptions{fill: func(s *db.Store) {
+		for i := range n - 2 { // opa and relcheck are there
+			if err := s.AddProduct(context.Background(), checker.Product{Name: fmt.Sprintf("app%03d", i), Title: fmt.Sprintf("Program %03d", i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}})
+	_, token := s.token(t)
+	pages := s.follow(t, "/", token, "next")
+	var all []string
+	for _, page := range pages {
+		all = append(all, named(page)...)
+		if len(named(page)) > 25 || strings.Contains(page, "Three steps are left") {
+			t.Errorf("a page lists %d products", len(named(page)))
+		}
+	}
+	sorted := slices.Clone(all)
+	slices.Sort(sorted)
+	if len(all) != n || len(slices.Compact(sorted)) != n {
+		t.Errorf("%d pages list %d products", len(pages), len(all))
+	}
+	for find, want := range map[string]int{"gram+077": 1, "APP01": 10, "none": 0} {
+		if got := s.page(t, "/?product="+find, token); got.StatusCode != http.StatusOK || len(named(got.body)) != want {
+			t.Errorf("%s: %s, and %v", find, got.Status, named(got.body))
+		}
+	}
+	if got := s.page(t, "/connect", token); strings.Count(got.body, "/connect\"><bdi>") != 25 || !strings.Contains(got.body, "All products") {
+		t.Errorf("the page to connect lists others than 25 products\n%s", got.body)
+	}
+	res, body := s.read(t, "/api/v1/products?per_page=50&page=2", token)
+	var list struct{ Products []struct{ Name string } }
+	if err := json.Unmarshal([]byte(body), &list); err != nil || len(list.Products) != 50 || !strings.Contains(res.Header.Get("Link"), `per_page=50>; rel="prev"`) {
+		t.Errorf("%v, %d products, links %s", err, len(list.Products), res.Header.Get("Link"))
+	}
+}
+
+// A product's page is bounded, too, however many releases there are and however many
+// versions are in use.
+func TestLongProductPage(t *testing.T) {
+	const n = 3000
+	s := newServiceWith(t, serviceOptions{fill: func(s *db.Store) {
+		yesterday := stats.DayOf(time.Now()) - 1
+		_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
+			for i, r := range manyReleases(n) {
+				heap := int64(20e6 + i*1e4)
+				if !yield(db.Recorded{At: yesterday.Time(), Platform: checker.Platform{OS: "linux", Arch: "amd64"}, Report: checker.Report{ID: uuid.New(), Version: r.Version, HeapUsageBytes: &heap}}) {
+					return
+				}
+			}
+		}, func(func(db.Checked) bool) {})
+		if err == nil {
+			_, err = s.Fold(context.Background())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}}, manyReleases(n)...)
+	_, token := s.token(t)
+	got := s.page(t, "/products/opa?below=v1.3.7", token)
+	if got.StatusCode != http.StatusOK || len(got.body) > 2<<20 {
+		t.Errorf("%s, %d bytes", got.Status, len(got.body))
+	}
+	body := untyped(got.body)
+	for _, text := range []string{"The first 400 of 3,000 rows", "below v1.3.7", "below v1.0.0", "below v1.29.99"} {
+		if !strings.Contains(body, text) {
+			t.Errorf("it does not say %q", text)
+		}
+	}
+	for _, table := range regexp.MustCompile(`(?s)<tbody>.*?</tbody>`).FindAllString(body, -1) {
+		if rows := strings.Count(table, "<tr"); rows > 400 {
+			t.Errorf("a table has %d rows", rows)
+		}
+	}
+	for _, chart := range regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(body, -1) {
+		if marks := strings.Count(chart, "<title>"); marks > 410 {
+			t.Errorf("a chart has %d marks", marks)
+		}
+	}
+}
