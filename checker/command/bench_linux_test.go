@@ -39,6 +39,7 @@ func TestBench(t *testing.T) {
 	b.startUp(long)
 	b.busy(year)
 	b.catalog()
+	b.readers()
 	b.say("all is done")
 	if !printTable(os.Stdout, b.rows, before) {
 		t.Fail()
@@ -60,6 +61,7 @@ func (b *bench) add(r row) { b.rows = append(b.rows, r) }
 type sample struct {
 	rate, cpu               float64 // requests a second, and their microseconds of processor time
 	p50, p99, longest, took float64 // milliseconds
+	size                    float64 // bytes
 }
 
 // latencies says how long callers waited in the worst cases.
@@ -99,6 +101,7 @@ func (b *bench) inTurns(times int, trials ...trial) map[string]sample {
 			rate: middle(func(s sample) float64 { return s.rate }), cpu: middle(func(s sample) float64 { return s.cpu }),
 			p50: middle(func(s sample) float64 { return s.p50 }), p99: middle(func(s sample) float64 { return s.p99 }),
 			longest: sorted(func(s sample) float64 { return s.longest })[times-1], took: middle(func(s sample) float64 { return s.took }),
+			size: middle(func(s sample) float64 { return s.size }),
 		}
 	}
 	return medians
