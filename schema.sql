@@ -60,11 +60,18 @@ CREATE TABLE release (
     prerelease BOOLEAN NOT NULL,
     retracted  TEXT    NOT NULL,  -- why its source takes it back, or ''
     withdrawn  BOOLEAN,           -- what the operator decided; NULL follows the source
-    revision   BIGINT  NOT NULL DEFAULT 0,  -- setting 'catalog' after the last change of the release
+    revision   BIGINT  NOT NULL DEFAULT 0,  -- setting 'catalog' after the last change of the release; -1 while it is staged and nobody is to see it
     PRIMARY KEY (product, version)
 );
 
 CREATE INDEX release_revision ON release (product, revision);
+
+-- An import that stages new releases of a product until all of them are there.
+CREATE TABLE stage (
+    product BIGINT PRIMARY KEY,  -- product.id
+    id      BIGINT NOT NULL,     -- a random number of the import
+    at      BIGINT NOT NULL      -- when it has last written; some seconds later it counts as killed
+);
 
 -- The file of a release for one platform.
 CREATE TABLE asset (

@@ -189,7 +189,7 @@ func (b *builds) publishedOf(ctx context.Context, q querier, product string) (*p
 	if err != nil {
 		return nil, err
 	}
-	tags, err := query(ctx, q, scanTag, "SELECT product, version, tag FROM release WHERE product = $1", id)
+	tags, err := query(ctx, q, scanTag, "SELECT product, version, tag FROM release WHERE product = $1 AND revision >= 0", id)
 	if err != nil {
 		return nil, err
 	}

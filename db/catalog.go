@@ -61,7 +61,7 @@ func productsLeft(ctx context.Context, q querier) (map[int64]bool, error) {
 	return productSet(ctx, q, "SELECT id FROM product WHERE name IS NOT NULL")
 }
 
-// What was changed after revision $1. SQLite looks into tables in the order in
+// What was changed after revision $1, of what is not staged. SQLite looks into tables in the order in
 // which CROSS JOIN names them; it would go through all assets otherwise.
 const (
 	isChanged       = " WHERE product.revision > $1 AND product.name IS NOT NULL AND release.product = product.id AND release.revision > $1"

@@ -69,11 +69,13 @@ type engine interface {
 	// ofProduct begins a condition on seq where the log lies together by product
 	// ($1), and is one that always holds where it lies together as a whole.
 	ofProduct() string
-	// in is a condition that a number is among those of a list, and the list as the
+	// in is a condition that a value is among those of a list, and the list as the
 	// argument of its placeholder.
-	in(placeholder string, list []int64) (condition string, arg any)
+	in(placeholder string, list any) (condition string, arg any)
 	// copyInto copies the store into an empty file, which it makes a SQLite store.
 	copyInto(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error
+	// contended reports whether a process records that waits while another one writes.
+	contended() bool
 	// recorder prepares to write reports.
 	recorder(*Store) (recorder, error)
 	close() error

@@ -60,7 +60,7 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version st
 		err = checkReleases(ctx, tx, 1)
 	}
 	if err == nil && done != edit.Unchanged {
-		err = putRelease(ctx, tx, p.id, key, r, revision)
+		err = s.writeReleases(ctx, tx, []storedRelease{{releaseKey{p.id, key}, r}}, revision)
 	}
 	if err == nil && done != edit.Unchanged {
 		err = s.note(ctx, tx, action, product, detail)
@@ -83,7 +83,7 @@ func (s *Store) Withdraw(ctx context.Context, product, version string, withdrawn
 		}
 		var tag string
 		var was sql.NullBool
-		err = tx.QueryRowContext(ctx, "SELECT tag, withdrawn FROM release WHERE product = $1 AND version = $2", p.id, key).Scan(&tag, &was)
+		err = tx.QueryRowContext(ctx, "SELECT tag, withdrawn FROM release WHERE product = $1 AND version = $2 AND revision >= 0", p.id, key).Scan(&tag, &was)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return fmt.Errorf("release %s of product %s: %w; relcheck release list %s shows those there are", version, product, ErrNotFound, product)

@@ -42,7 +42,12 @@ INSERT INTO setting (name, value) VALUES ('marked', 0), ('dropped', 0);
 INSERT INTO setting (name, value) SELECT 'releases', count(*) FROM release;
 CREATE INDEX product_repo ON product (lower(repo));
 CREATE INDEX product_revision ON product (revision);
-CREATE INDEX release_revision ON release (product, revision);`,
+CREATE INDEX release_revision ON release (product, revision);
+CREATE TABLE stage (
+    product BIGINT PRIMARY KEY,
+    id      BIGINT NOT NULL,
+    at      BIGINT NOT NULL
+);`,
 }
 
 // tablesAt lists the tables of a schema that stores of a version of it have.

@@ -306,6 +306,9 @@ func (p *postgres) trim(context.Context, sync.Locker) error { return nil }
 
 func (p *postgres) ddl(text string) string { return text }
 
+// contended is false: PostgreSQL locks rows, and reports are new ones.
+func (p *postgres) contended() bool { return false }
+
 func (p *postgres) numbered() bool { return true }
 
 func (p *postgres) now(ctx context.Context) (now time.Time, known bool, err error) {
@@ -317,7 +320,7 @@ func (p *postgres) ofProduct() string { return "product = $1 AND" }
 
 func (p *postgres) byProduct() bool { return true }
 
-func (p *postgres) in(placeholder string, list []int64) (string, any) {
+func (p *postgres) in(placeholder string, list any) (string, any) {
 	return "= ANY(" + placeholder + ")", list
 }
 

@@ -346,14 +346,19 @@ func (f *sqliteFile) numbered() bool { return false }
 
 func (f *sqliteFile) now(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
 
+func (f *sqliteFile) contended() bool {
+	who, err := holding(f.path)
+	return who != "" || err != nil
+}
+
 func (f *sqliteFile) ofProduct() string { return "$1 = $1 AND" }
 
 func (f *sqliteFile) byProduct() bool { return false }
 
-func (f *sqliteFile) in(placeholder string, list []int64) (string, any) {
+func (f *sqliteFile) in(placeholder string, list any) (string, any) {
 	text, err := json.Marshal(list)
 	if err != nil {
-		panic(err) // of numbers
+		panic(err) // of numbers or texts
 	}
 	return "IN (SELECT value FROM json_each(" + placeholder + "))", string(text)
 }

@@ -53,9 +53,9 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 }
 
 func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
-	remove := trouble{log: log, what: "cannot remove all that was recorded of a product that is gone; trying on"}
+	remove := trouble{log: log, what: "cannot remove all that is left of a removed product or a killed import; trying again"}
 	for {
-		remove.note(ctx, s.finishRemovals(ctx))
+		remove.note(ctx, errors.Join(s.finishRemovals(ctx), s.removeStages(ctx)))
 		select {
 		case <-ctx.Done():
 			return

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +50,10 @@ func TestMain(m *testing.M) {
 		serveBare(func(http.ResponseWriter, *http.Request) {})
 	case "sync":
 		serveBare(syncTogether(os.Args[1]))
+	case "import":
+		if n, err := strconv.Atoi(os.Args[2]); err != nil || importAtOnce(os.Args[1], n) != nil {
+			os.Exit(1)
+		}
 	case "insert":
 		serveBare(insertEach(os.Args[1]))
 	}

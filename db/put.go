@@ -1,0 +1,336 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+
+	"relcheck/checker"
+)
+
+// Change tells what storing some releases came to.
+type Change struct {
+	Added, Changed, Unchanged int
+}
+
+func (c Change) String() string {
+	return fmt.Sprintf("%d releases: %d added, %d changed, %d as they were", c.Added+c.Changed+c.Unchanged, c.Added, c.Changed, c.Unchanged)
+}
+
+// Merge makes one release of what is stored and what is given of it.
+type Merge func(stored, given checker.Release) checker.Release
+
+// PutReleases stores releases of a product, all of them or none. A version
+// that is there already, however it is spelled, becomes what merge makes of
+// the stored and the given release. Whether a release is withdrawn stays as
+// it was: see [Store.Withdraw].
+func (s *Store) PutReleases(ctx context.Context, product string, given []checker.Release, merge Merge) (Change, error) {
+	return s.putReleases(ctx, releasesImported, product, given, merge)
+}
+
+// SyncReleases is [Store.PutReleases] of what a source tells when it is asked.
+func (s *Store) SyncReleases(ctx context.Context, product string, given []checker.Release, merge Merge) (Change, error) {
+	return s.putReleases(ctx, releasesSynced, product, given, merge)
+}
+
+// stageFrom is how many new releases are staged. Fewer are written at once.
+const stageFrom = 100
+
+// errMoved is that the product or its releases have changed in a way that does not
+// say which.
+var errMoved = errors.New("releases change faster than they can be stored; try again")
+
+// putReleases reads and compares before it writes, so that nobody waits for that.
+// Many new releases are staged in short transactions, and become visible in one
+// that only counts them as changed.
+func (s *Store) putReleases(ctx context.Context, action, product string, given []checker.Release, merge Merge) (c Change, err error) {
+	p := putting{Store: s, action: action, product: product, given: map[string][]checker.Release{}, merge: merge}
+	for _, r := range given {
+		key := checker.Canonical(r.Version)
+		if key == "" {
+			return c, fmt.Errorf("release %q is not a semantic version, such as v1.2.3", r.Version)
+		}
+		if p.given[key] == nil {
+			p.keys = append(p.keys, key)
+		}
+		p.given[key] = append(p.given[key], r)
+	}
+	for range maxTries {
+		if err = p.read(ctx); err != nil {
+			return c, err
+		}
+		if c, err = p.write(ctx); !errors.Is(err, errMoved) {
+			break
+		}
+	}
+	return c, err
+}
+
+// putting is a change of many releases on its way.
+type putting struct {
+	*Store
+	action, product string
+	keys            []string // canonical versions of the given releases, in order
+	given           map[string][]checker.Release
+	merge           Merge
+
+	id       int64            // of the product
+	since    checker.Revision // of the catalog when it was read
+	outcomes map[string]outcome
+}
+
+// outcome is what becomes of one release.
+type outcome struct {
+	stored *checker.Release // as it is to be stored, or nil if it stays as it was
+	isNew  bool
+	Change
+}
+
+// of returns what becomes of a release that is stored as old, or not if that is nil.
+func (p *putting) of(key string, old *checker.Release) (o outcome) {
+	o.isNew = old == nil
+	for _, r := range p.given[key] {
+		if old != nil {
+			r = p.merge(*old, r)
+		}
+		switch {
+		case old == nil:
+			o.Added++
+		case len(differences(*old, r)) == 0:
+			o.Unchanged++
+			continue
+		default:
+			o.Changed++
+		}
+		old, o.stored = &r, &r
+	}
+	return o
+}
+
+// read compares what is given with what is stored.
+func (p *putting) read(ctx context.Context) error {
+	var old []checker.Release
+	err := p.inSnapshot(ctx, func(tx *sql.Tx) error {
+		state, err := readCatalogState(ctx, tx)
+		if err != nil {
+			return err
+		}
+		p.since = state.Revision
+		if p.id, err = productID(ctx, tx, p.product); err == nil {
+			old, err = releases(ctx, tx, p.id)
+		}
+		return err
+	})
+	stored := make(map[string]*checker.Release, len(old))
+	for i := range old {
+		stored[checker.Canonical(old[i].Version)] = &old[i]
+	}
+	p.outcomes = make(map[string]outcome, len(p.keys))
+	for _, key := range p.keys {
+		p.outcomes[key] = p.of(key, stored[key])
+	}
+	return err
+}
+
+// write stores what comes of it.
+func (p *putting) write(ctx context.Context) (c Change, err error) {
+	var added []storedRelease
+	for _, key := range p.keys {
+		if o := p.outcomes[key]; o.isNew {
+			added = append(added, storedRelease{releaseKey{p.id, key}, *o.stored})
+		}
+	}
+	if len(added) < stageFrom {
+		return p.commit(ctx, nil)
+	}
+	st, err := p.claimStage(ctx, p.id)
+	if err == nil {
+		err = p.stage(ctx, st, added)
+	}
+	if err == nil {
+		c, err = p.commit(ctx, &st)
+	}
+	if err != nil && !errors.Is(err, errStageLost) { // the next import need not wait
+		p.exec(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE product = $1 AND id = $2", st.product, st.id)
+	}
+	return c, err
+}
+
+// stage writes new releases where no reader sees them.
+func (p *putting) stage(ctx context.Context, st stage, added []storedRelease) error {
+	err := p.inTx(ctx, func(tx *sql.Tx) error { return checkReleases(ctx, tx, int64(len(added))) })
+	for err == nil && len(added) > 0 {
+		left := added
+		err = p.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
+			if err := st.renew(ctx, tx); err != nil {
+				return err
+			}
+			for left = added; len(left) > 0 && !enough(); {
+				page := left[:min(len(left), 50)]
+				left = left[len(page):]
+				if err := p.stagePage(ctx, tx, page); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		added = left
+	}
+	return err
+}
+
+// stagePage stages some of them, but for those that somebody has added meanwhile.
+func (p *putting) stagePage(ctx context.Context, tx *sql.Tx, page []storedRelease) error {
+	versions := make([]string, len(page))
+	for i, r := range page {
+		versions[i] = r.version
+	}
+	in, list := p.in("$2", versions)
+	there, err := query(ctx, tx, func(rows *sql.Rows) (version string, err error) {
+		err = rows.Scan(&version)
+		return version, err
+	}, "SELECT version FROM release WHERE product = $1 AND version "+in+" AND revision >= 0", p.id, list)
+	if err != nil {
+		return err
+	}
+	if len(there) > 0 {
+		taken := map[string]bool{}
+		for _, version := range there {
+			taken[version] = true
+		}
+		var free []storedRelease
+		for _, r := range page {
+			if !taken[r.version] {
+				free = append(free, r)
+			}
+		}
+		page = free
+	}
+	return p.writeReleases(ctx, tx, page, staged)
+}
+
+// commit stores what is not staged, and lets all see it.
+func (p *putting) commit(ctx context.Context, st *stage) (c Change, err error) {
+	err = p.inTx(ctx, func(tx *sql.Tx) error {
+		outcomes, err := p.again(ctx, tx)
+		if err != nil {
+			return err
+		}
+		c = Change{}
+		var rows []storedRelease
+		for _, key := range p.keys {
+			o := outcomes[key]
+			c = Change{c.Added + o.Added, c.Changed + o.Changed, c.Unchanged + o.Unchanged}
+			if o.stored != nil && (st == nil || !o.isNew) {
+				rows = append(rows, storedRelease{releaseKey{p.id, key}, *o.stored})
+			}
+		}
+		if c.Added+c.Changed == 0 && st == nil {
+			return nil
+		}
+		revision, err := countChange(ctx, tx, p.id)
+		switch {
+		case err != nil:
+		case st == nil:
+			err = checkReleases(ctx, tx, int64(c.Added))
+		default:
+			_, err = tx.ExecContext(ctx, "UPDATE release SET revision = $2 WHERE product = $1 AND revision = -1", p.id, revision)
+			if err == nil {
+				err = st.leave(ctx, tx)
+			}
+		}
+		if err == nil {
+			err = p.writeReleases(ctx, tx, rows, revision)
+		}
+		if err == nil {
+			err = p.note(ctx, tx, p.action, p.product, c.String())
+		}
+		return err
+	})
+	return c, err
+}
+
+// again returns the outcomes, after what others have changed since they were
+// read.
+func (p *putting) again(ctx context.Context, tx *sql.Tx) (map[string]outcome, error) {
+	id, err := productID(ctx, tx, p.product)
+	if err != nil {
+		return nil, err
+	}
+	state, err := readCatalogState(ctx, tx)
+	switch {
+	case err != nil:
+		return nil, err
+	case id != p.id || !state.follows(p.since):
+		return nil, errMoved
+	case state.Revision == p.since:
+		return p.outcomes, nil
+	}
+	changed, err := releasesWhere(ctx, tx, "product = $1 AND revision > $2", "product = $1 AND version IN (SELECT version FROM release WHERE product = $1 AND revision > $2)", p.id, p.since.Changes)
+	outcomes := maps.Clone(p.outcomes)
+	for _, old := range changed {
+		if key := checker.Canonical(old.Version); p.given[key] != nil {
+			outcomes[key] = p.of(key, &old)
+		}
+	}
+	return outcomes, err
+}
+
+// writeReleases stores releases, with a revision of the catalog.
+func (s *Store) writeReleases(ctx context.Context, tx *sql.Tx, rows []storedRelease, revision int64) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	versions := make([]string, len(rows))
+	releases := newInserter(tx, s.numbered(), "INSERT INTO release (product, version, tag, notes, date, prerelease, retracted, revision) VALUES ",
+		` ON CONFLICT (product, version) DO UPDATE SET tag = excluded.tag, notes = excluded.notes,
+			date = excluded.date, prerelease = excluded.prerelease, retracted = excluded.retracted, revision = excluded.revision`)
+	defer releases.close()
+	for i, r := range rows {
+		versions[i] = r.version
+		date := sql.NullInt64{Int64: r.Date.Unix(), Valid: !r.Date.IsZero()}
+		if err := releases.add(ctx, r.product, r.version, r.Version, r.Notes, date, r.Prerelease, r.Retracted, revision); err != nil {
+			return err
+		}
+	}
+	if err := releases.flush(ctx); err != nil {
+		return err
+	}
+	in, list := s.in("$2", versions)
+	if _, err := tx.ExecContext(ctx, "DELETE FROM asset WHERE product = $1 AND version "+in, rows[0].product, list); err != nil {
+		return err
+	}
+	assets := newInserter(tx, s.numbered(), "INSERT INTO asset (product, version, os, arch, url) VALUES ", "")
+	defer assets.close()
+	for _, r := range rows {
+		for p, url := range r.Assets {
+			if err := assets.add(ctx, r.product, r.version, p.OS, p.Arch, url); err != nil {
+				return err
+			}
+		}
+	}
+	return assets.flush(ctx)
+}
+
+// differences names what of a release differs, in order. Whether it is withdrawn
+// is kept apart.
+func differences(a, b checker.Release) (names []string) {
+	for _, d := range []struct {
+		name string
+		same bool
+	}{
+		{"spelling", a.Version == b.Version},
+		{"date", a.Date.Unix() == b.Date.Unix()},
+		{"notes", a.Notes == b.Notes},
+		{"prerelease", a.Prerelease == b.Prerelease},
+		{"retracted", a.Retracted == b.Retracted},
+		{"assets", maps.Equal(a.Assets, b.Assets)},
+	} {
+		if !d.same {
+			names = append(names, d.name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,182 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/edit"
+	"relcheck/db"
+)
+
+// list is a list of so many releases, each with a file.
+func list(n int, notes string) (all []checker.Release) {
+	for i := range n {
+		all = append(all, checker.Release{Version: fmt.Sprintf("v1.%d.0", i), Notes: notes, Assets: map[checker.Platform]string{linux: "https://example.com/" + notes}})
+	}
+	return all
+}
+
+// Whoever reads while many releases are imported sees none of them or all, and
+// what others change meanwhile is kept.
+func importIsSeenAsAWhole(t *testing.T, name string) {
+	ctx := context.Background()
+	s, other := open(t, name), open(t, name)
+	if _, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v0.9.0"}, {Version: "v1.7.0"}}, take); err != nil {
+		t.Fatal(err)
+	}
+	const n = 2000
+	var change db.Change
+	done := make(chan error)
+	go func() {
+		var err error
+		change, err = s.PutReleases(ctx, "opa", list(n, "import"), take)
+		done <- err
+	}()
+	merged := edit.Release{}
+	if err := merged.SetDate("2026-01-31"); err != nil {
+		t.Fatal(err)
+	}
+	w, follows := writer(t, other), checker.Revision{}
+	defer w.Close()
+	staged, edits := 0, 0
+	for ended := false; !ended; {
+		select {
+		case err := <-done:
+			if ended = true; err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+		var hidden int
+		if err := raw(t, name).QueryRow("SELECT count(*) FROM release WHERE revision < 0").Scan(&hidden); err != nil {
+			t.Fatal(err)
+		}
+		if hidden > 0 {
+			staged++
+		}
+		if hidden > n/2 && edits == 0 {
+			edits++
+			for _, version := range []string{"v1.1.0", fmt.Sprintf("v1.%d.0", n-1), "v2.0.0"} { // staged, not yet, and not at all
+				if _, done, err := other.EditRelease(ctx, "opa", version, merged); err != nil || done != edit.Added {
+					t.Errorf("release %s, which nobody sees yet: %v, %v", version, done, err)
+				}
+			}
+			if err := other.Withdraw(ctx, "opa", "v1.2.0", true); !errors.Is(err, db.ErrNotFound) {
+				t.Errorf("withdrawing what nobody sees yet: %v", err)
+			}
+		}
+		all, err := other.Releases(ctx, "opa")
+		if len(all) != 2+3*edits && !(len(all) == n+1+min(edits, 1)) || err != nil {
+			t.Fatalf("%d releases are seen, %v", len(all), err)
+		}
+		c, err := other.Changes(ctx, follows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		follows = c.Revision
+		if err := w.Record(ctx, "opa", linux, report("1.5.0")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if staged == 0 || edits == 0 {
+		t.Error("nothing was seen of the import while it went on")
+	}
+	all, err := other.Releases(ctx, "opa")
+	if err != nil || len(all) != n+2 {
+		t.Fatalf("%d releases, %v", len(all), err)
+	}
+	for _, r := range all {
+		switch r.Version {
+		case "v0.9.0", "v2.0.0":
+		default:
+			if r.Notes != "import" || len(r.Assets) != 1 {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+	if want := (db.Change{Added: n - 3, Changed: 3}); change != want {
+		t.Errorf("the import came to %v, want %v", change, want)
+	}
+	noStage(t, name)
+}
+
+// noStage waits until nothing is left of an import.
+func noStage(t *testing.T, name string) {
+	t.Helper()
+	d := raw(t, name)
+	var n int
+	for begin := time.Now(); time.Since(begin) < 20*time.Second; time.Sleep(10 * time.Millisecond) {
+		if err := d.QueryRow("SELECT (SELECT count(*) FROM release WHERE revision < 0) + (SELECT count(*) FROM stage)").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+	}
+	t.Errorf("%d rows are left of an import", n)
+}
+
+// What a killed import has left is removed by a server, or by the next import.
+func killedImportLeavesNothing(t *testing.T, name string) {
+	ctx := context.Background()
+	s := open(t, name)
+	d := raw(t, name)
+	left := func() {
+		execute(t, d, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+			INSERT INTO release (product, version, tag, notes, prerelease, retracted, revision) SELECT 1, 'v1.' || i || '.0', '1.' || i || '.0', 'left', false, '', -1 FROM n`)
+		execute(t, d, "INSERT INTO asset SELECT product, version, 'linux', 'arm64', 'https://example.com' FROM release WHERE revision = -1")
+		execute(t, d, "INSERT INTO stage VALUES (1, 7, 1700000000)")
+	}
+	left()
+	maintained, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() { s.Maintain(maintained, db.Retention{}, slog.New(slog.DiscardHandler)); close(ended) }()
+	noStage(t, name)
+	stop()
+	<-ended
+	left()
+	const n = 300
+	if c, err := s.PutReleases(ctx, "opa", list(n, "import"), take); err != nil || c != (db.Change{Added: n}) {
+		t.Errorf("%v, %v", c, err)
+	}
+	all, err := s.Releases(ctx, "opa")
+	if err != nil || len(all) != n {
+		t.Errorf("%d releases, %v", len(all), err)
+	}
+	for _, r := range all {
+		if r.Notes != "import" || len(r.Assets) != 1 {
+			t.Errorf("%+v", r)
+		}
+	}
+	noStage(t, name)
+}
+
+// Of two who import many releases at the same time, each finds what the other has
+// stored.
+func importsAtOnce(t *testing.T, name string) {
+	ctx := context.Background()
+	open(t, name)
+	const n = 500
+	var wg sync.WaitGroup
+	var sum [2]db.Change
+	for i := range sum {
+		s := open(t, name)
+		wg.Go(func() {
+			var err error
+			if sum[i], err = s.PutReleases(ctx, "opa", list(n, "import"), keep); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if sum[0].Added+sum[1].Added != n || sum[0].Unchanged+sum[1].Unchanged != n {
+		t.Errorf("they came to %v and %v", sum[0], sum[1])
+	}
+	noStage(t, name)
+}

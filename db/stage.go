@@ -1,0 +1,121 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// staged is the revision of releases that an import has written and that are not
+// to be seen yet.
+const staged = -1
+
+// stageLease is how long an import keeps its stage without writing to it. One that
+// was killed has left it then, and one that was stopped has lost it.
+var stageLease = 15 * time.Second
+
+// errStageLost is that another process took an import for a killed one.
+var errStageLost = errors.New("it was stopped for so long that another process has removed what it had written; run it again")
+
+// stage is the right to stage releases of a product. One import at a time has it.
+type stage struct{ product, id int64 }
+
+// claimStage waits for the stage of a product, and empties it.
+func (s *Store) claimStage(ctx context.Context, product int64) (stage, error) {
+	st := stage{product, rand.Int64()}
+	for {
+		now := time.Now()
+		res, err := s.exec(ctx, `INSERT INTO stage (product, id, at) VALUES ($1, $2, $3)
+			ON CONFLICT (product) DO UPDATE SET id = excluded.id, at = excluded.at WHERE stage.at < $4`,
+			product, st.id, now.Unix(), now.Add(-stageLease).Unix())
+		if err != nil {
+			return st, err
+		}
+		if n, err := res.RowsAffected(); err != nil || n > 0 {
+			return st, errors.Join(err, s.emptyStage(ctx, st))
+		}
+		if err := rest(ctx, removalPause); err != nil {
+			return st, fmt.Errorf("wait for another import of the product: %w", err)
+		}
+	}
+}
+
+// exec runs one statement in a transaction of its own.
+func (s *Store) exec(ctx context.Context, text string, args ...any) (res sql.Result, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
+		res, err = tx.ExecContext(ctx, text, args...)
+		return err
+	})
+	return res, err
+}
+
+// renew keeps the stage. The error is errStageLost if it is another import's.
+func (st stage) renew(ctx context.Context, tx *sql.Tx) error {
+	res, err := tx.ExecContext(ctx, "UPDATE stage SET at = $3 WHERE product = $1 AND id = $2", st.product, st.id, time.Now().Unix())
+	return changedOne(res, err, errStageLost)
+}
+
+// emptyStage removes the releases on it.
+func (s *Store) emptyStage(ctx context.Context, st stage) error {
+	const page = "SELECT version FROM release WHERE product = $1 AND revision = -1 ORDER BY version LIMIT 100"
+	for more := true; more; {
+		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
+			if err := st.renew(ctx, tx); err != nil {
+				return err
+			}
+			for more = true; more && !enough(); {
+				if _, err := tx.ExecContext(ctx, "DELETE FROM asset WHERE product = $1 AND version IN ("+page+")", st.product); err != nil {
+					return err
+				}
+				res, err := tx.ExecContext(ctx, "DELETE FROM release WHERE product = $1 AND version IN ("+page+")", st.product)
+				if err != nil {
+					return err
+				}
+				n, err := res.RowsAffected()
+				if err != nil {
+					return err
+				}
+				more = n > 0
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave gives up the stage. What is on it is visible by then, or is removed later.
+func (st stage) leave(ctx context.Context, tx *sql.Tx) error {
+	res, err := tx.ExecContext(ctx, "DELETE FROM stage WHERE product = $1 AND id = $2", st.product, st.id)
+	return changedOne(res, err, errStageLost)
+}
+
+// removeStages removes what killed imports have left.
+func (s *Store) removeStages(ctx context.Context) error {
+	left, err := query(ctx, s.read, func(rows *sql.Rows) (product int64, err error) {
+		err = rows.Scan(&product)
+		return product, err
+	}, "SELECT product FROM stage WHERE at < $1", time.Now().Add(-stageLease).Unix())
+	for _, product := range left {
+		if err == nil {
+			err = s.removeStage(ctx, product)
+		}
+	}
+	return s.explain(err)
+}
+
+func (s *Store) removeStage(ctx context.Context, product int64) error {
+	st, err := s.claimStage(ctx, product)
+	if err == nil {
+		err = s.inTx(ctx, func(tx *sql.Tx) error { return st.leave(ctx, tx) })
+	}
+	if errors.Is(err, errStageLost) { // to an import
+		return nil
+	}
+	return err
+}
