@@ -138,6 +138,9 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 			err = s.removeReports(ctx, product)
 		}
 		if err == nil {
+			err = s.deleteInChunks(ctx, product, pagesOfProduct...)
+		}
+		if err == nil {
 			err = s.inTx(ctx, func(tx *sql.Tx) error { return removeProduct(ctx, tx, product) })
 		}
 	}
@@ -183,6 +186,17 @@ func (s *Store) removeReports(ctx context.Context, product int64) error {
 	}
 }
 
+// pagesOfProduct delete a page each of what there may be much of.
+var pagesOfProduct = []string{
+	"DELETE FROM life WHERE product = $1 AND id IN (SELECT id FROM life WHERE product = $1 ORDER BY id LIMIT 500)",
+	"DELETE FROM sketch WHERE product = $1 AND (span, day) IN (SELECT span, day FROM sketch WHERE product = $1 ORDER BY span, day LIMIT 1)",
+	"DELETE FROM rollup WHERE product = $1 AND (span, day) IN (SELECT span, day FROM rollup WHERE product = $1 ORDER BY span, day LIMIT 1)",
+	"DELETE FROM checks WHERE product = $1 AND day IN (SELECT day FROM checks WHERE product = $1 ORDER BY day LIMIT 1)",
+	"DELETE FROM asset WHERE product = $1 AND version IN (SELECT version FROM asset WHERE product = $1 ORDER BY version LIMIT 500)",
+	"DELETE FROM release WHERE product = $1 AND version IN (SELECT version FROM release WHERE product = $1 ORDER BY version LIMIT 500)",
+}
+
+// removeProduct removes what is left of a product.
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	for _, q := range []string{
 		"DELETE FROM report WHERE product = $1", // of a transaction that began before the name was gone
@@ -195,6 +209,7 @@ func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 		"DELETE FROM build WHERE product = $1",
 		"DELETE FROM asset WHERE product = $1",
 		"DELETE FROM release WHERE product = $1",
+		"DELETE FROM stage WHERE product = $1",
 		"DELETE FROM product WHERE id = $1",
 	} {
 		if _, err := tx.ExecContext(ctx, q, product); err != nil {
