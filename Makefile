@@ -9,7 +9,7 @@ run:
 # cannot be (Open Policy Agent without a module proxy, PostgreSQL without Debian's
 # packages) is said, and its tests are skipped.
 test: lint platforms opa postgres browser
-	go test -race -timeout 12m ./...
+	go test -race -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreTrue'
 	go test ./db -run TestCopyThereAndBack -copied 1000000
 
