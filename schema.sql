@@ -1,30 +1,34 @@
--- relcheck: the data model.
+-- The data model of relcheck.
 --
--- The same text serves SQLite and PostgreSQL. Times are seconds since
--- 1970-01-01 UTC, days are days since then, URLs are absolute. All that belongs
--- to a product has the product first in its key.
+-- SQLite and PostgreSQL are created from this same text. Unless a comment says
+-- otherwise, times are seconds since 1970-01-01 00:00:00 UTC, days are days since
+-- 1970-01-01 (UTC), sizes are bytes and URLs are absolute. Every table that belongs
+-- to a product has the product first in its primary key. An instance is one running
+-- process of a product; each reports under a random UUID, its instance ID.
 
--- One row a fact about the store itself:
---   application  marks the store as relcheck's: 0x52656c43, "RelC"
---   schema       the version of this data model
---   catalog      grows by one whenever a product or a release changes; a running
---                server looks at it to notice what another process has changed
---   marked       how many of those changes are marked in product.revision and
---                release.revision; only relcheck of schema 2 does not mark them
---   dropped      setting 'catalog' after the last removal of a product
---   releases     a bound: there are no more releases than that
---   store        a random number that identifies the store; its backups and copies
---                have it too
---   product      the last product.id given out
---   node         the last node given out, see report
---   removed      the highest seq among the reports that were ever removed
---   shred        how many removals there were whose reports may still be found in
---                the bytes of a SQLite file
---   swept        when somebody last looked for what has been kept for long enough
---   audit        the last audit.id given out
---   expired      reports that came in before this time may have been removed for that
---   proxy        1 while all requests seem to come by a proxy that the server does not
---                trust, else 0; doctor warns of it
+-- Each row is a number about the store as a whole:
+--   application  0x52656c43 ("RelC"), which identifies the database as relcheck's
+--   schema       version of this data model
+--   store        random ID of the store; its backups and copies have the same one
+--   catalog      revision of the catalog: incremented by every change of a product
+--                or release. Servers poll it to notice changes by other processes
+--   marked       number of changes that were also recorded in product.revision and
+--                release.revision. relcheck with schema 2 increments only catalog. If
+--                catalog has grown by more than marked, a server reloads the whole
+--                catalog
+--   dropped      value of catalog at the latest removal of a product
+--   releases     upper bound of the number of rows in release; they are counted
+--                only when this exceeds the limit
+--   product      highest product.id used so far
+--   node         highest node number used so far, see report.seq
+--   audit        highest audit.id used so far
+--   removed      highest seq among all deleted reports, so that none is used again
+--   shred        number of deletions whose reports may still be readable in the bytes
+--                of the SQLite file
+--   swept        time at which a server last began to delete what had passed its retention
+--   expired      reports older than this time may have been deleted for their age
+--   proxy        1 while all requests seem to come through a proxy that the server
+--                does not trust, otherwise 0; relcheck doctor warns about it
 CREATE TABLE setting (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
@@ -34,62 +38,64 @@ INSERT INTO setting (name, value) VALUES
     ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('product', 0), ('node', 0), ('removed', 0),
     ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
 
--- Something that is released, and that clients ask about.
+-- Each row is a product: something that has releases and that clients ask for.
 CREATE TABLE product (
-    id       BIGINT PRIMARY KEY,  -- never given out twice
-    name     TEXT UNIQUE,         -- as it stands in URLs: opa. NULL while all of it is being removed
-    title    TEXT NOT NULL,       -- as people call it: Open Policy Agent
-    repo     TEXT NOT NULL,       -- owner/name in the sense of GitHub's API, or ''
-    module   TEXT NOT NULL,       -- Go module path to sync releases from, or ''
-    download TEXT NOT NULL,       -- template of a download URL, or ''
-    notes    TEXT NOT NULL,       -- template of a release notes URL, or ''
-    origins  TEXT NOT NULL DEFAULT '',  -- origins of web pages whose reports are recorded, separated by spaces
-    revision BIGINT NOT NULL DEFAULT 0  -- setting 'catalog' after the last change of the product or of one of its releases
+    id       BIGINT PRIMARY KEY,  -- never reused
+    name     TEXT UNIQUE,         -- name in URLs: opa. NULL after the product was removed, until all its rows are deleted
+    title    TEXT NOT NULL,       -- display name: Open Policy Agent
+    repo     TEXT NOT NULL,       -- OWNER/NAME under which clients of GitHub's API ask for it, or ''
+    module   TEXT NOT NULL,       -- Go module path, for relcheck release sync, or ''
+    download TEXT NOT NULL,       -- URL template of downloads, or ''
+    notes    TEXT NOT NULL,       -- URL template of release notes, or ''
+    origins  TEXT NOT NULL DEFAULT '',  -- web origins whose reports are recorded, separated by spaces
+    revision BIGINT NOT NULL DEFAULT 0  -- value of setting catalog after the last change of the product or one of its releases
 );
 
 CREATE INDEX product_repo ON product (lower(repo));
 CREATE INDEX product_revision ON product (revision);
 
--- A published version of a product.
+-- Each row is a release: a published version of a product.
 CREATE TABLE release (
     product    BIGINT  NOT NULL REFERENCES product (id),
-    version    TEXT    NOT NULL,  -- canonical, by which two spellings are one: v0.19.2
-    tag        TEXT    NOT NULL,  -- as the product spells it: 0.19.2
-    notes      TEXT    NOT NULL,  -- URL, or '' for the product's template
-    date       BIGINT,            -- when it was published, or NULL if not known
+    version    TEXT    NOT NULL,  -- canonical form, the same for all spellings of a version: v0.19.2
+    tag        TEXT    NOT NULL,  -- as upstream spells it: 0.19.2
+    notes      TEXT    NOT NULL,  -- URL of the release notes, or '' to use product.notes
+    date       BIGINT,            -- time of publication, or NULL if unknown
     prerelease BOOLEAN NOT NULL,
-    retracted  TEXT    NOT NULL,  -- why its source takes it back, or ''
-    withdrawn  BOOLEAN,           -- what the operator decided; NULL follows the source
-    revision   BIGINT  NOT NULL DEFAULT 0,  -- setting 'catalog' after the last change of the release; -1 while it is staged and nobody is to see it
+    retracted  TEXT    NOT NULL,  -- why upstream retracted it, or ''
+    withdrawn  BOOLEAN,           -- the operator's decision; NULL: withdrawn if retracted is not ''
+    revision   BIGINT  NOT NULL DEFAULT 0,  -- value of setting catalog after the last change of the release; -1 while an import has staged it and it is not visible
     PRIMARY KEY (product, version)
 );
 
 CREATE INDEX release_revision ON release (product, revision);
 
--- An import that stages new releases of a product until all of them are there.
+-- Each row is a running import, which stages the new releases of a product and then
+-- makes all of them visible at once. A product has one import at a time.
 CREATE TABLE stage (
     product BIGINT PRIMARY KEY,  -- product.id
-    id      BIGINT NOT NULL,     -- a random number of the import
-    at      BIGINT NOT NULL      -- when it has last written; some seconds later it counts as killed
+    id      BIGINT NOT NULL,     -- random number that identifies the import
+    at      BIGINT NOT NULL      -- time of its last write; 15 seconds later the import counts as killed, and what it staged is removed
 );
 
--- The file of a release for one platform.
+-- Each row is the download of a release for one platform.
 CREATE TABLE asset (
     product BIGINT NOT NULL,
     version TEXT   NOT NULL,
-    os      TEXT   NOT NULL,  -- as Go names it: darwin
-    arch    TEXT   NOT NULL,  -- as Go names it: amd64
+    os      TEXT   NOT NULL,  -- in Go's spelling: darwin
+    arch    TEXT   NOT NULL,  -- in Go's spelling: amd64
     url     TEXT   NOT NULL,
     PRIMARY KEY (product, version, os, arch),
     FOREIGN KEY (product, version) REFERENCES release (product, version)
 );
 
--- What a report is counted under. Published versions have builds of their own;
--- of all others only so many builds a day do, and the rest share the version 'other'.
--- So do platforms that Go does not build for: 'other', 'other'.
+-- Each row is a build: a version of a product on one platform. Reports are counted by
+-- build. Of a product's unreleased versions, the first 100 builds of a day are kept
+-- apart; the others count as version 'other'. Platforms that Go does not support, or
+-- that a client does not report, count as os 'other', arch 'other'.
 CREATE TABLE build (
     product BIGINT NOT NULL REFERENCES product (id),
-    version TEXT   NOT NULL,  -- as it was reported, with or without a leading v
+    version TEXT   NOT NULL,  -- as reported, with or without a leading v
     os      TEXT   NOT NULL,
     arch    TEXT   NOT NULL,
     id      BIGINT NOT NULL,
@@ -97,60 +103,65 @@ CREATE TABLE build (
     UNIQUE (product, id)
 );
 
--- The log: one row a report that was answered with status 200. It holds no
--- address, no host or user name and no header of the request.
+-- Each row is a report that was answered with status 200. Together they are the log,
+-- and all statistics are computed from it. It holds no address, host name, user name
+-- or request header.
 --
--- The upper bits of seq, from 2^40 on, are the number of the node that recorded
--- it, and the lower ones count. A node is one connection that writes, so that
--- what a node has recorded becomes visible in the order of seq: a reader who
--- remembers how far it has come with each node misses nothing, however late a
--- transaction commits. SQLite, with its one writer, is node 0 for good.
+-- Bits 40 and above of seq are the number of the node that recorded the report, the
+-- lower 40 bits count the node's reports. A node is one connection that writes. The
+-- reports of a node become visible in the order of seq, so a reader that remembers
+-- its position per node misses none, however late a transaction commits. SQLite has
+-- one writer, node 0; each PostgreSQL connection that writes is a new node.
 CREATE TABLE report (
     product  BIGINT NOT NULL,  -- product.id
-    seq      BIGINT NOT NULL,  -- never used twice
-    at       BIGINT NOT NULL,  -- when it came in
+    seq      BIGINT NOT NULL,  -- never reused
+    at       BIGINT NOT NULL,  -- time at which the server received it
     build    BIGINT NOT NULL,  -- build.id
-    instance BYTEA  NOT NULL,  -- the 16 bytes of the process's random id
-    heap     BIGINT,           -- heap in use in bytes, or NULL if not told
+    instance BYTEA  NOT NULL,  -- the 16 bytes of the instance ID
+    heap     BIGINT,           -- heap usage in bytes, or NULL if not reported
     PRIMARY KEY (product, seq)
 );
 
--- How a product's log is folded into rollups, step by step.
+-- Each row is the progress of folding a product's reports into rollups. A step folds
+-- some reports in one transaction.
 CREATE TABLE fold (
     product BIGINT PRIMARY KEY,  -- product.id
-    step    BIGINT NOT NULL,     -- grows by one with each; of two at once, only one succeeds
-    sample  BIGINT NOT NULL,     -- one of 2^sample ids is followed, see life
-    at      BIGINT NOT NULL      -- when the newest report came in that was folded
+    step    BIGINT NOT NULL,     -- number of steps; of two processes that attempt the same step, one fails
+    sample  BIGINT NOT NULL,     -- one in 2^sample instances has a row in life
+    at      BIGINT NOT NULL      -- time of the newest folded report
 );
 
--- How far the log has been folded: up to this seq of a node, with it.
+-- Each row is the position of the fold in the reports of one node.
 CREATE TABLE mark (
     product BIGINT NOT NULL,  -- product.id
     node    BIGINT NOT NULL,
-    seq     BIGINT NOT NULL,
+    seq     BIGINT NOT NULL,  -- report.seq of the last folded report
     PRIMARY KEY (product, node)
 );
 
--- What the reports of one build add up to in a day, in a week from Monday to
--- Sunday, or in four such weeks. Those of a year are read without their sketches.
--- What is longer than a day is made when it is over, which is once fold.at is of a
--- later day; weeks that are here before that are not read.
+-- Each row is a rollup: the counts of one build in a period of a day, a week from
+-- Monday to Sunday, or four such weeks. Most queries need no sketches, so those have
+-- a table of their own. Weeks and four-week periods are written when they are over,
+-- that is, when fold.at is of a later day; rows of unfinished ones, which earlier
+-- versions wrote, are ignored.
 CREATE TABLE rollup (
     product BIGINT NOT NULL,  -- product.id
-    span    BIGINT NOT NULL,  -- how many days it covers: 1, 7 or 28
-    day     BIGINT NOT NULL,  -- the first of them
+    span    BIGINT NOT NULL,  -- length of the period in days: 1, 7 or 28
+    day     BIGINT NOT NULL,  -- first day of the period
     build   BIGINT NOT NULL,  -- build.id
-    reports BIGINT NOT NULL,
-    ids     BIGINT NOT NULL,  -- distinct, see sketch
-    started BIGINT NOT NULL,  -- ids whose first report is of this day; 0 for longer spans
-    again   BIGINT NOT NULL,  -- those of them that have reported again since
+    reports BIGINT NOT NULL,  -- number of reports
+    ids     BIGINT NOT NULL,  -- number of distinct instances, estimated from the sketch
+    started BIGINT NOT NULL,  -- instances whose first report is of this day; 0 if span is not 1
+    again   BIGINT NOT NULL,  -- how many of those have reported again, 60 seconds later or more
     PRIMARY KEY (product, span, day, build)
 );
 
--- The part of a rollup that merges with others: distinct ids by the heap that
--- they reported, and the highest heap of each on a day, or in longer rollups how many
--- days they reported each heap on, in the form of package stats. No id can be
--- read from it; but who has the store and an id can tell whether it is among them.
+-- Each row is the part of a rollup that can be merged with others. It counts distinct
+-- instances by heap usage, exactly up to 4,096 and by HyperLogLog above. For a day it
+-- also has the highest heap usage of each instance (of a sample, if there are more
+-- than 4,096), and for longer periods the number of instance-days by heap usage.
+-- Instance IDs cannot be read from it. With the store and an instance ID, however,
+-- one can test whether that instance has reported.
 CREATE TABLE sketch (
     product BIGINT NOT NULL,
     span    BIGINT NOT NULL,
@@ -160,19 +171,21 @@ CREATE TABLE sketch (
     PRIMARY KEY (product, span, day, build)
 );
 
--- An id that has reported in the last days, to tell whether it reports again.
--- Of very many, only a sample is followed: see fold.sample.
+-- Each row is an instance that has reported in the last three days, to find out
+-- whether it reports again. If a product has more than 20,000 of them, a sample is
+-- followed: see fold.sample.
 CREATE TABLE life (
     product BIGINT NOT NULL,  -- product.id
-    id      BIGINT NOT NULL,  -- a keyed hash of the id, from which it cannot be told
+    id      BIGINT NOT NULL,  -- keyed hash of the instance ID, which cannot be computed from it
     build   BIGINT NOT NULL,  -- build.id
-    first   BIGINT NOT NULL,  -- when its first report came in
-    last    BIGINT NOT NULL,  -- and its last one
+    first   BIGINT NOT NULL,  -- time of its first report
+    last    BIGINT NOT NULL,  -- time of its last report, up to 12 hours too early
     PRIMARY KEY (product, id)
 );
 
--- How often a build was asked about without an id, by day. Such questions come
--- from clients that send no report; they are counted at best effort.
+-- Each row is the number of checks by a build on one day. A check asks for the latest
+-- release without an instance ID. Checks are counted in memory and written within
+-- a second, so a crash may lose some.
 CREATE TABLE checks (
     product BIGINT NOT NULL,  -- product.id
     day     BIGINT NOT NULL,
@@ -181,47 +194,49 @@ CREATE TABLE checks (
     PRIMARY KEY (product, day, build)
 );
 
--- What lets a person or a program in. The token itself is not kept.
+-- Each row is a token, which gives a person or program access. The token itself is not
+-- stored.
 CREATE TABLE token (
-    id      TEXT   PRIMARY KEY,  -- the part of it that may be shown
-    name    TEXT   NOT NULL,     -- what it is for, in the words of who made it
-    scope   TEXT   NOT NULL,     -- what it lets do: read, release or admin
-    hash    BYTEA  NOT NULL,     -- SHA-256 of the whole token, of 256 random bits
+    id      TEXT   PRIMARY KEY,  -- the public part of the token
+    name    TEXT   NOT NULL,     -- what it is for, chosen by the operator
+    scope   TEXT   NOT NULL,     -- what it allows: read, release or admin
+    hash    BYTEA  NOT NULL,     -- SHA-256 of the token, which has 256 random bits
     created BIGINT NOT NULL,
-    used    BIGINT,              -- when it was last used, to the hour, or NULL if never
-    revoked BIGINT               -- when it was taken back, or NULL
+    used    BIGINT,              -- time of its last use, to the hour, or NULL if unused
+    revoked BIGINT               -- time of revocation, or NULL
 );
 
--- A sign-in link. Using it deletes the row and adds a session; revoking its token
--- deletes the row too.
+-- Each row is an unused sign-in link. Using it deletes the row and adds a session.
+-- Revoking its token also deletes it.
 CREATE TABLE link (
     hash    BYTEA  PRIMARY KEY,  -- SHA-256 of the link's secret, which has 256 random bits
-    token   TEXT   NOT NULL,     -- token.id that the session gets
-    expires BIGINT NOT NULL      -- when the link ends if it is not used
+    token   TEXT   NOT NULL,     -- token.id that the session will have
+    expires BIGINT NOT NULL      -- time after which it is invalid
 );
 
--- A signed-in browser. Signing out deletes the row; so does revoking its token.
+-- Each row is a signed-in browser. Signing out, or revoking its token, deletes the row.
 CREATE TABLE session (
-    hash    BYTEA  PRIMARY KEY,  -- SHA-256 of the session's cookie, which has 256 random bits
+    hash    BYTEA  PRIMARY KEY,  -- SHA-256 of the cookie, which has 256 random bits
     token   TEXT   NOT NULL,     -- token.id whose read access the session has
-    expires BIGINT NOT NULL      -- when the session ends
+    expires BIGINT NOT NULL      -- time at which the session ends
 );
 
--- Random bytes that nobody else may know, made with the store:
---   ids  keys the hashes of ids, so that nobody can make ids that count for many
+-- Each row is a secret random key, created with the store:
+--   ids  key of the hash of instance IDs, without which an attacker could choose
+--        instance IDs that distort the count of distinct instances
 CREATE TABLE secret (
     name  TEXT  PRIMARY KEY,
     value BYTEA NOT NULL
 );
 
--- What was changed, and by whom: one row a change of a product, a release or a
--- token, written with the change. It outlives what it is about, and holds nothing
--- of those who report, no address and no name of a person.
+-- Each row is a change of a product, release or token, written in the transaction of
+-- the change. Rows are never deleted. They hold no address, no name of a person, and
+-- nothing about instances.
 CREATE TABLE audit (
-    id      BIGINT PRIMARY KEY,  -- in the order of the changes
-    at      BIGINT NOT NULL,     -- when it was made
+    id      BIGINT PRIMARY KEY,  -- increases with each change
+    at      BIGINT NOT NULL,     -- time of the change
     who     TEXT   NOT NULL,     -- token.id, 'command line' or 'server'
-    action  TEXT   NOT NULL,     -- what was done: release.added
-    product TEXT   NOT NULL,     -- product.name, or '' if it is not about one
-    detail  TEXT   NOT NULL      -- which release or token, and what of it, in words
+    action  TEXT   NOT NULL,     -- kind of change: release.added
+    product TEXT   NOT NULL,     -- product.name, or '' if no product was changed
+    detail  TEXT   NOT NULL      -- which release or token, and what has changed, as text
 );
