@@ -5,36 +5,37 @@ SHELL = bash -o pipefail
 run:
 	go run . serve
 
-# Everything that must hold. What the tests need is made or installed first; what
-# cannot be (Open Policy Agent without a module proxy, PostgreSQL without Debian's
-# packages) is said, and its tests are skipped.
+# All tests. What they need is built or installed first. What cannot be installed is
+# reported, and its tests are skipped: Open Policy Agent needs a module proxy, and
+# PostgreSQL needs Debian's packages.
 test: lint platforms opa postgres browser
 	go test -race -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreTrue'
 	go test ./db -run TestCopyThereAndBack -copied 1000000
 
-# Cut the power, make the disk fail, kill the server and open the store by several
-# names, at any point of a store's life: no acknowledged report may be lost, and no file may not open.
+# Cut the power, make the disk fail, kill the server, and open the store under several
+# names, at arbitrary points of a store's life. No acknowledged report may be lost, and
+# every file must open. Takes about two minutes.
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
 	go test ./checker/command -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
-# Back a store of ten million reports up under load, and restore it.
+# Back up a store of ten million reports under load, and restore it.
 test-backup:
 	go test ./checker/command -run TestBackupUnderLoad -backedup 10000000 -v -timeout 20m | grep -v '"time"'
 
-# Kill the primaries of a PostgreSQL cluster, with Patroni and etcd, under load.
+# Kill the primaries of a PostgreSQL cluster (with Patroni and etcd) under load.
 test-failover: postgres patroni
 	go test ./checker/command -run TestFailover -failover -v -timeout 10m | grep -v '"time"'
 
-# A million requests that something is wrong with, at a server that has to live on.
+# Send a million malformed requests. The server must survive and record correctly.
 test-malformed:
 	go test ./checker/command -run TestMalformed -malformed 1000000 -v -timeout 20m
 
-# Every fuzz target there is, one after the other. What is found stays in
-# testdata/fuzz, and fails the target's test until it is put right. Fuzzing may end
-# with an error of its own when its time is up, which that test does not share.
+# Run each fuzz target for FUZZTIME. An input that fails is stored in testdata/fuzz and
+# fails the target's test until the code is fixed. go test -fuzz sometimes fails by
+# itself when its time is up, so the target's test decides.
 FUZZTIME = 60s
 
 fuzz:
@@ -45,13 +46,13 @@ fuzz:
 				go test $$package -run "^$$target\$$" || exit 1; \
 		done
 
-# Ten thousand callers who are slow on purpose, and a million reports that are
-# made up, in the one case within what a source may send and in the other without
-# a limit.
+# Serve ten thousand deliberately slow connections, and a million invented reports,
+# with and without the rate limit.
 test-abuse:
 	go test ./checker/command -run 'TestSlowCallers|TestInvented' -slow 10000 -invented 1000000 -v -timeout 20m | grep -v '"time"\|: created '
 
-# What a fleet of 100,000 instances reports, 5,000 a second, is what is shown of it.
+# Compare the statistics with what 100,000 simulated instances have sent, 5,000
+# reports a second.
 test-fleet:
 	go test ./checker/command -run TestSimulatedFleetIsCounted -fleet -v | grep -v '"time"'
 
@@ -60,38 +61,39 @@ lint:
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
 
-# relcheck is one static binary on each of these.
+# The platforms that relcheck is built for, as one static binary each.
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 platforms:
 	@for p in $(PLATFORMS); do \
-		echo "build for $$p"; \
+		echo "building for $$p"; \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null . || exit 1; \
 	done
 
-# Real clients: one that reports, and one that only asks.
+# Real clients for tests: a version that sends reports, and one that only checks.
 OPA = v0.70.0 v1.22.2
 
 opa: $(OPA:%=.cache/opa/%/opa)
 
 .cache/opa/%/opa:
-	@echo "build Open Policy Agent $*, once"
+	@echo "building Open Policy Agent $*"
 	-GOBIN=$(CURDIR)/.cache/opa/$* go install github.com/open-policy-agent/opa@$*
 
-# What answers the like question elsewhere, to be measured beside.
+# Longhorn's upgrade-responder, a similar service to compare benchmarks with.
 peer: .cache/peer/peer
 
 .cache/peer/peer: tools/peer/*
-	@echo "build upgrade-responder, once"
+	@echo "building upgrade-responder"
 	-@mkdir -p $(@D) && cd tools/peer && go build -o $(CURDIR)/$@ . && \
 		ln -sf $$(go list -m -f {{.Dir}} github.com/longhorn/upgrade-responder)/geodb/*.mmdb $(CURDIR)/$(@D)/geodb
 
-# Only root can install; all others are told what is missing. The tests start the
-# programs themselves, as a user without rights.
+# install,CHECK,PACKAGES installs Debian packages unless CHECK succeeds. Without root it
+# reports what is missing. The tests start the programs themselves, as an unprivileged
+# user.
 define install
 @{ $(1); } >/dev/null 2>&1 || \
 	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(2); } >/dev/null 2>&1 || \
-	echo "missing: $(2), and they cannot be installed; tests that need them are skipped"
+	echo "missing and not installable: $(2); tests that need them are skipped"
 endef
 
 postgres:
@@ -101,23 +103,24 @@ postgres:
 patroni:
 	$(call install,which patroni etcd,patroni etcd-server)
 
-# A browser that looks at the pages, and what drives it and asks about
-# accessibility. Screenshots are left in .cache/screenshots.
+# A browser for the tests of the pages, with Playwright to drive it and axe to check
+# accessibility. The tests leave screenshots in .cache/screenshots.
 browser:
 	$(call install,which chromium,chromium)
 	$(call install,which node npm,nodejs npm)
 	@mkdir -p .cache/browser && cp checker/command/testdata/browser/package*.json .cache/browser && \
 		{ test .cache/browser/node_modules/.package-lock.json -nt checker/command/testdata/browser/package-lock.json || \
 		(cd .cache/browser && npm ci --ignore-scripts --no-audit --no-fund) >/dev/null 2>&1; } || \
-		echo "missing: playwright-core and axe-core, and npm cannot install them; tests that need them are skipped"
+		echo "missing and not installable with npm: playwright-core and axe-core; tests that need them are skipped"
 
-# Whatever is to be fast, in one table: requests a second and what they take,
-# folding, the figures of a year, starting, what a busy server still records, what
-# a change of the catalog takes, pages and memory with 50,000 releases, and what the
-# client costs its host. Each is beside a floor that is measured in turns with it,
-# and beside the same ratio at the last release. What has become slower is said at
-# the end. To try it small: make bench BENCH='-bench-for 100ms -bench-log 100000'.
-# BENCH='-bench-for 2s -write-ratios' writes the ratios of a release down.
+# Measure everything that is meant to be fast, and print one table: requests a second
+# with their CPU time and memory, folding, queries over a year, start-up, recording
+# beside other work, catalog changes, pages and memory with 50,000 releases, and the
+# cost of the client. Each figure is a ratio to a floor that is measured in turns with
+# it, next to the ratio at the last release. What has become slower is listed at the
+# end. Takes about eight minutes.
+#   make bench BENCH='-bench-for 100ms -bench-log 100000'   a short run
+#   make bench BENCH='-bench-for 2s -write-ratios'          store the ratios of a release
 BENCH = -bench-for 2s
 
 bench: postgres peer

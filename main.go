@@ -1,5 +1,6 @@
-// Command relcheck records anonymous version reports and answers each with the
-// latest release; and it is the client that sends them.
+// Relcheck is a service that records anonymous version reports and answers each
+// with the latest release, and the client that sends them. Run relcheck --help for
+// its commands.
 package main
 
 import (

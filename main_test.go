@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"relcheck": main})
 }
 
-// TestScript plays sessions at the command line, with the real program.
+// TestScript runs the scripts of command lines in testdata/script with the real program.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
@@ -42,20 +42,20 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// setup gives each script two addresses that nothing listens on, and an
-// environment in which nothing is switched off.
+// setup sets the environment of a script: two free addresses, and a Go proxy in the
+// script's folder.
 func setup(env *testscript.Env) error {
 	addr, err := pgtest.FreeAddr()
 	metrics, err2 := pgtest.FreeAddr()
 	env.Setenv("ADDR", addr)
 	env.Setenv("URL", "http://"+addr)
 	env.Setenv("METRICS", metrics)
-	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command sleeps for a second before it ends well
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // otherwise each command sleeps for a second before it exits
 	env.Setenv("GOPROXY", "file://"+env.WorkDir+"/goproxy")
 	return errors.Join(err, err2)
 }
 
-// status N COMMAND… runs a command, which must end with exit status N.
+// status N COMMAND… runs a command and expects exit status N.
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N COMMAND…")
@@ -73,17 +73,17 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// patience is how long the scripts wait for what is to come about, on a machine that
-// has much to do.
-const patience = time.Minute
+// pollTimeout is how long a script waits for a condition. It is generous because the
+// machine may be busy.
+const pollTimeout = time.Minute
 
-// await PATH TEXT asks until the answer contains the text.
+// await PATH TEXT requests PATH until the answer contains TEXT; ! negates it.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: await PATH TEXT")
 	}
 	var body string
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(pollTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		res, err := http.Get(ts.Getenv("URL") + args[0])
 		if err == nil {
 			body = read(ts, res)
@@ -92,35 +92,35 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("GET %s does not say %q:\n%s", args[0], args[1], body)
+	ts.Fatalf("GET %s: want %q (negated: %t), got:\n%s", args[0], args[1], neg, body)
 }
 
-// await-export N PRODUCT TEXT waits until N recorded reports have the text.
+// await-export N PRODUCT TEXT waits until N recorded reports contain TEXT.
 func awaitExport(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: await-export N PRODUCT TEXT")
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(pollTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		ts.Check(ts.Exec("relcheck", "export", args[1]))
 		if strings.Count(ts.ReadFile("stdout"), args[2]) >= atoi(ts, args[0]) {
 			return
 		}
 	}
-	ts.Fatalf("fewer than %s reports of %s with %s", args[0], args[1], args[2])
+	ts.Fatalf("export %s: want %s reports with %s, got:\n%s", args[1], args[0], args[2], ts.ReadFile("stdout"))
 }
 
-// until TEXT COMMAND… runs a command until it prints the text.
+// until TEXT COMMAND… runs a command until its output contains TEXT.
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until TEXT COMMAND…")
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(pollTimeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		ts.Check(ts.Exec(args[1], args[2:]...))
 		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
 			return
 		}
 	}
-	ts.Fatalf("%v does not print %q:\n%s", args[1:], args[0], ts.ReadFile("stdout"))
+	ts.Fatalf("%v: want %q, got:\n%s", args[1:], args[0], ts.ReadFile("stdout"))
 }
 
 func atoi(ts *testscript.TestScript, s string) int {
@@ -129,7 +129,7 @@ func atoi(ts *testscript.TestScript, s string) int {
 	return n
 }
 
-// get PATH [TOKEN-FILE] prints the answer.
+// get PATH [TOKEN-FILE] prints the answer, and with a token its status first.
 func get(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 1 {
 		res, err := http.Get(ts.Getenv("URL") + args[0])
@@ -140,7 +140,7 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	withToken(ts, "GET", args[1], args[0], "")
 }
 
-// put TOKEN-FILE PATH FILE sends a change, and prints status and answer.
+// put TOKEN-FILE PATH FILE sends FILE in a PUT request, and prints status and answer.
 func put(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: put TOKEN-FILE PATH FILE")
@@ -148,7 +148,8 @@ func put(ts *testscript.TestScript, neg bool, args []string) {
 	withToken(ts, "PUT", args[0], args[1], ts.ReadFile(args[2]))
 }
 
-// delete TOKEN-FILE PATH does so, and prints status and answer.
+// del is the command delete TOKEN-FILE PATH: it sends a DELETE request, and prints
+// status and answer.
 func del(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: delete TOKEN-FILE PATH")
@@ -156,6 +157,7 @@ func del(ts *testscript.TestScript, neg bool, args []string) {
 	withToken(ts, "DELETE", args[0], args[1], "")
 }
 
+// withToken sends a request with the token in a file, and prints status and answer.
 func withToken(ts *testscript.TestScript, method, token, path, body string) {
 	req, err := http.NewRequest(method, ts.Getenv("URL")+path, strings.NewReader(body))
 	ts.Check(err)
@@ -167,7 +169,7 @@ func withToken(ts *testscript.TestScript, method, token, path, body string) {
 	fmt.Fprint(ts.Stdout(), read(ts, res))
 }
 
-// post PATH FILE USER-AGENT sends a report and prints the answer.
+// post PATH FILE USER-AGENT sends a report, and prints status and answer.
 func post(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: post PATH FILE USER-AGENT")
@@ -182,7 +184,8 @@ func post(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprint(ts.Stdout(), read(ts, res))
 }
 
-// sign-in FILE STATUS sends the sign-in form with the token or the link in the file.
+// signIn is the command sign-in FILE STATUS: it submits the sign-in form with the token
+// or link in FILE, and expects STATUS.
 func signIn(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sign-in FILE STATUS")
@@ -196,11 +199,11 @@ func signIn(ts *testscript.TestScript, neg bool, args []string) {
 	res, err := client.Do(req)
 	ts.Check(err)
 	if body := read(ts, res); strconv.Itoa(res.StatusCode) != args[1] {
-		ts.Fatalf("signing in gives %s, want %s\n%s", res.Status, args[1], body)
+		ts.Fatalf("sign in: status %s, want %s\n%s", res.Status, args[1], body)
 	}
 }
 
-// revoke FILE takes back the token in the file.
+// revoke FILE revokes the token in FILE.
 func revoke(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: revoke FILE")

@@ -1,4 +1,4 @@
-// Programs that work on relcheck's code, kept apart from what it is built from.
+// Development tools, in a module of their own so that relcheck does not depend on them.
 module relcheck/tools
 
 go 1.26.0

@@ -1,4 +1,5 @@
-// What relcheck is measured beside, kept apart from what it is built from.
+// A service to compare benchmarks with, in a module of its own so that relcheck does
+// not depend on it.
 module relcheck/tools/peer
 
 go 1.26.0

@@ -1,6 +1,7 @@
-// Peer serves what Longhorn's upgrade-responder answers, which is the same question
-// as relcheck's, and records nothing of it: it is given no database. Benchmarks
-// start it, for upgrade-responder's own program listens on all addresses.
+// Peer runs Longhorn's upgrade-responder, a service similar to relcheck, on a free
+// loopback port and prints its address. Benchmarks compare relcheck with it;
+// upgrade-responder's own command would listen on all interfaces. Without a
+// database, it records nothing.
 //
 //	peer RESPONSE_CONFIG GEODB
 package main
