@@ -46,11 +46,11 @@ func fold(t testing.TB, s *db.Store) (reports int64) {
 func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
 	t.Helper()
 	ctx := context.Background()
-	past := simulate.Past{Fleet: f, Product: "opa", Until: (f.Range().To + 1).Time()}
+	past := simulate.Backfill{Fleet: f, Product: "opa", Until: (f.Range().To + 1).Time()}
 	if err := past.Publish(ctx, s); err != nil {
 		t.Fatal(err)
 	}
-	reports, err := past.Fill(ctx, s)
+	reports, err := past.Run(ctx, s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func (c *crowd) leave(t testing.TB) {
 		t.Fatal(err)
 	}
 	if r.Failed > 0 {
-		t.Errorf("%d reports were not answered: %v", r.Failed, r.Trouble)
+		t.Errorf("%d reports were not answered: %v", r.Failed, r.FirstError)
 	}
 	t.Logf("%d reports acknowledged, %d refused", r.Recorded, r.Answered()-r.Recorded)
 }

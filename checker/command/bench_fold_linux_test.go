@@ -36,7 +36,7 @@ func (b *bench) fold(newIDs bool) sample {
 	f.Days, f.End, f.Every = 1, yesterday, time.Hour
 	s := b.open(filepath.Join(b.TempDir(), "log.db"))
 	defer s.Close()
-	if err := (simulate.Past{Fleet: f, Product: "opa"}).Publish(b.Context(), s); err != nil {
+	if err := (simulate.Backfill{Fleet: f, Product: "opa"}).Publish(b.Context(), s); err != nil {
 		b.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(1, 2))

@@ -132,7 +132,7 @@ func (b *bench) ask(p *process, l simulate.Load) sample {
 	spent := processorTime(b, p.cmd.Process.Pid) - before
 	return sample{
 		rate: float64(r.Sent) / r.Elapsed.Seconds(), cpu: float64(spent.Microseconds()) / float64(r.Sent),
-		p50: r.Latency.Quantile(0.5) / 1e6, p99: r.Latency.Quantile(0.99) / 1e6, longest: r.Longest.Seconds() * 1e3,
+		p50: r.Latency.Quantile(0.5) / 1e6, p99: r.Latency.Quantile(0.99) / 1e6, longest: r.MaxLatency.Seconds() * 1e3,
 	}
 }
 

@@ -163,9 +163,9 @@ func fill(t testing.TB, file string, f fleet.Fleet) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	past := simulate.Past{Fleet: f, Product: "opa", Until: time.Now()}
+	past := simulate.Backfill{Fleet: f, Product: "opa", Until: time.Now()}
 	if err = past.Publish(ctx, s); err == nil {
-		_, err = past.Fill(ctx, s)
+		_, err = past.Run(ctx, s)
 	}
 	if err == nil {
 		_, err = s.Fold(ctx)

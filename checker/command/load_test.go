@@ -90,7 +90,7 @@ func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.
 	}
 	service := &url.URL{Scheme: "http", Host: addr}
 	return simulate.Load{
-		Service: service, Connections: connections, Duration: time.Hour, Timeout: eventually, Recorded: recorded,
+		Service: service, Connections: connections, Duration: time.Hour, Timeout: eventually, OnRecorded: recorded,
 		Requests: simulate.Replay([]simulate.Capture{c}, rand.Uint64(), math.MaxInt, false, service),
 	}
 }

@@ -50,7 +50,7 @@ func observe(t *testing.T, p *process, long time.Duration, look func()) *observe
 	callers.Go(func() {
 		l := newLoad(t, p.addr, 1, nil)
 		r, err := l.Run(ctx)
-		if err != nil || r.Trouble != nil || r.Recorded == 0 {
+		if err != nil || r.FirstError != nil || r.Recorded == 0 {
 			t.Errorf("who reports over one connection: %v, %+v", err, r)
 			return
 		}

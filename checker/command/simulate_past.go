@@ -48,7 +48,7 @@ func (o *simulateOptions) past(ctx context.Context, streams IO) error {
 		err = past.Publish(ctx, s)
 		reports := int64(0)
 		if err == nil {
-			reports, err = past.Fill(ctx, s)
+			reports, err = past.Run(ctx, s)
 		}
 		if err == nil {
 			progress.show("summing up")
@@ -99,13 +99,13 @@ func (o *simulateOptions) mayWrite(ctx context.Context, s *db.Store) error {
 func nothing[T any](func(T) bool) {}
 
 // published returns the past of a fleet that runs what the product has released.
-func (o *simulateOptions) published(ctx context.Context, s *db.Store) (p simulate.Past, err error) {
+func (o *simulateOptions) published(ctx context.Context, s *db.Store) (p simulate.Backfill, err error) {
 	today := stats.DayOf(time.Now())
 	releases, err := s.Releases(ctx, o.product)
 	if len(releases) == 0 {
 		releases = simulate.Releases(o.seed, today)
 	}
-	p = simulate.Past{Product: o.product, Until: time.Now(), Fleet: simulate.Fleet(o.seed, o.instances, releases)}
+	p = simulate.Backfill{Product: o.product, Until: time.Now(), Fleet: simulate.Fleet(o.seed, o.instances, releases)}
 	p.Days, p.End = o.days, today
 	p.Growth = math.Pow(4, float64(o.days)/365) // a trend that can be seen in a month
 	return p, err

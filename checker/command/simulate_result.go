@@ -32,9 +32,9 @@ func latency(r *simulate.Result, q float64) time.Duration {
 	case r.Latency.Total() == 0:
 		return 0
 	case q == 1:
-		return r.Longest
+		return r.MaxLatency
 	}
-	return min(r.Longest, time.Duration(r.Latency.Quantile(q)))
+	return min(r.MaxLatency, time.Duration(r.Latency.Quantile(q)))
 }
 
 // milliseconds writes a time with about three digits.
@@ -65,7 +65,7 @@ func (o *outcome) failure(ended bool) error {
 	failed := o.Sent - o.Succeeded() - o.GivenUp
 	switch {
 	case failed > 0:
-		return fmt.Errorf("%s of %s requests failed; the first: %w", stats.ShowNumber(failed), stats.ShowNumber(o.Sent), o.Trouble)
+		return fmt.Errorf("%s of %s requests failed; the first: %w", stats.ShowNumber(failed), stats.ShowNumber(o.Sent), o.FirstError)
 	case o.Unsent > 0 && !ended:
 		return fmt.Errorf("%s requests were due that could not be sent, for too many others had no answer yet", stats.ShowNumber(o.Unsent))
 	}
@@ -133,7 +133,7 @@ func (o *outcome) counts() *grid {
 	row("reports recorded", o.Recorded, true)
 	row("reports not recorded", o.Unrecorded, false)
 	row("checks without an id", o.Checks, false)
-	row("distinct ids", o.IDs, true)
+	row("distinct ids", o.Instances, true)
 	return g
 }
 
@@ -181,7 +181,7 @@ func (o *outcome) writeJSON(w io.Writer) error {
 		Requests: map[string]int64{"sent": o.Sent, "succeeded": o.Succeeded(), "failed": o.Sent - o.Succeeded() - o.GivenUp,
 			"given_up": o.GivenUp, "unsent": o.Unsent},
 		Status:    map[string]int64{"none": o.Failed},
-		Reports:   map[string]int64{"recorded": o.Recorded, "unrecorded": o.Unrecorded, "checks": o.Checks, "ids": o.IDs},
+		Reports:   map[string]int64{"recorded": o.Recorded, "unrecorded": o.Unrecorded, "checks": o.Checks, "ids": o.Instances},
 		LatencyMS: map[string]float64{}, Versions: []versionJSON{}, Platforms: []platformJSON{},
 	}
 	if len(o.replay) > 0 {

@@ -119,9 +119,9 @@ func hostileStore(t *testing.T) string {
 	if err := s.AddProduct(ctx, checker.Product{Name: "evil", Title: hostileTitle}); err != nil {
 		t.Fatal(err)
 	}
-	past := simulate.Past{Fleet: f, Product: "evil", Until: now}
+	past := simulate.Backfill{Fleet: f, Product: "evil", Until: now}
 	if err = past.Publish(ctx, s); err == nil {
-		_, err = past.Fill(ctx, s)
+		_, err = past.Run(ctx, s)
 	}
 	if err == nil {
 		_, err = s.Fold(ctx)

@@ -61,9 +61,9 @@ func fillFleet(ctx context.Context, at string, now time.Time) error {
 		return err
 	}
 	f := fleet.Fleet{Seed: 7, Days: 60, End: stats.DayOf(now), Instances: 200, Every: 12 * time.Hour}
-	past := simulate.Past{Fleet: f, Product: "opa", Until: now}
+	past := simulate.Backfill{Fleet: f, Product: "opa", Until: now}
 	if err = past.Publish(ctx, s); err == nil {
-		_, err = past.Fill(ctx, s)
+		_, err = past.Run(ctx, s)
 	}
 	if err == nil {
 		_, err = s.Fold(ctx)

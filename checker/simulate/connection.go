@@ -11,89 +11,89 @@ import (
 	"time"
 )
 
-// idle is after how long a connection is not used again: a service that closes
-// it may do so just when the next request is on its way.
-const idle = 10 * time.Second
+// maxIdle is how long a connection may be idle and still be reused. A server that
+// closes idle connections might close an older one while a request is on its way.
+const maxIdle = 10 * time.Second
 
-// line is how to reach a service.
-type line struct {
-	address string        // HOST:PORT
-	secure  *tls.Config   // nil without encryption
-	timeout time.Duration // of an exchange
+// dialer opens connections to a service.
+type dialer struct {
+	address   string        // HOST:PORT
+	tlsConfig *tls.Config   // nil for http
+	timeout   time.Duration // of dialing, and of each request with its response
 }
 
-func newLine(service *url.URL, timeout time.Duration) line {
+func newDialer(service *url.URL, timeout time.Duration) dialer {
 	port := service.Port()
-	l := line{timeout: timeout}
+	d := dialer{timeout: timeout}
 	if service.Scheme == "https" {
-		l.secure = &tls.Config{ServerName: service.Hostname()}
+		d.tlsConfig = &tls.Config{ServerName: service.Hostname()}
 	}
 	switch {
 	case port != "":
-	case l.secure != nil:
+	case d.tlsConfig != nil:
 		port = "443"
 	default:
 		port = "80"
 	}
-	l.address = net.JoinHostPort(service.Hostname(), port)
-	return l
+	d.address = net.JoinHostPort(service.Hostname(), port)
+	return d
 }
 
-// connection is one over which requests go one after the other.
+// connection is an HTTP/1.1 connection that carries one request at a time.
 type connection struct {
 	net.Conn
-	timeout time.Duration
-	answers *bufio.Reader
-	budget  io.LimitedReader // below answers: what may still be read of this one
-	used    time.Time
-	forget  func() bool
+	timeout   time.Duration
+	responses *bufio.Reader
+	limit     io.LimitedReader // below responses; N is how much of the current response may still be read
+	lastUsed  time.Time
+	stopWatch func() bool // ends the wait for the end of the context
 }
 
-// dial connects. The connection is closed when ctx ends.
-func (l line) dial(ctx context.Context) (*connection, error) {
-	within, cancel := context.WithTimeout(ctx, l.timeout)
+// dial opens a connection, which is closed when ctx ends.
+func (d dialer) dial(ctx context.Context) (*connection, error) {
+	dialCtx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(within, "tcp", l.address)
+	conn, err := new(net.Dialer).DialContext(dialCtx, "tcp", d.address)
 	if err != nil {
 		return nil, err
 	}
-	if l.secure != nil {
-		secured := tls.Client(conn, l.secure)
-		if err := secured.HandshakeContext(within); err != nil {
+	if d.tlsConfig != nil {
+		tlsConn := tls.Client(conn, d.tlsConfig)
+		if err := tlsConn.HandshakeContext(dialCtx); err != nil {
 			conn.Close()
 			return nil, err
 		}
-		conn = secured
+		conn = tlsConn
 	}
-	c := &connection{Conn: conn, timeout: l.timeout, used: time.Now()}
-	c.budget.R = conn
-	c.answers = bufio.NewReaderSize(&c.budget, 8<<10)
-	c.forget = context.AfterFunc(ctx, func() { conn.Close() })
+	c := &connection{Conn: conn, timeout: d.timeout, lastUsed: time.Now()}
+	c.limit.R = conn
+	c.responses = bufio.NewReaderSize(&c.limit, 8<<10)
+	c.stopWatch = context.AfterFunc(ctx, func() { conn.Close() })
 	return c, nil
 }
 
-// exchange sends a request and reads its answer.
-func (c *connection) exchange(request []byte) (answer, error) {
+// roundTrip sends a request and reads the response.
+func (c *connection) roundTrip(request []byte) (response, error) {
 	if err := c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	if _, err := c.Write(request); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	c.budget.N = maxAnswer
-	a, err := readAnswer(c.answers)
+	c.limit.N = maxResponse
+	res, err := readResponse(c.responses)
 	switch {
-	case c.budget.N <= 0, errors.Is(err, bufio.ErrBufferFull):
-		err = errors.New("the answer is too long")
+	case c.limit.N <= 0, errors.Is(err, bufio.ErrBufferFull):
+		err = errors.New("the response is too large")
 	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
-		err = errors.New("the service closed the connection without a whole answer")
+		err = errors.New("the service closed the connection before the end of its response")
 	}
-	a.last = a.last || err != nil || c.answers.Buffered() > 0 // nobody has asked for that
-	c.used = time.Now()
-	return a, err
+	res.close = res.close || err != nil || c.responses.Buffered() > 0 // more bytes than the response has
+	c.lastUsed = time.Now()
+	return res, err
 }
 
 func (c *connection) close() {
-	c.forget()
+	c.stopWatch()
 	c.Close()
 }

@@ -1,10 +1,10 @@
-// Package simulate stands in for a fleet of programs that report: to measure what
-// a service can take, to compare what it says to what it was told, and to fill
-// its pages.
+// Package simulate simulates the clients of a service, to measure how much load the
+// service can take, to compare its statistics with what was sent, and to fill its
+// pages with data.
 //
-// [Reports] and [Replay] make requests up. A [Load] sends them, and tells in a
-// [Result] what came of it. [Past] writes what a fleet has told for many days
-// into a store, without a service.
+// [Reports] and [Replay] generate requests. A [Load] sends them and returns a
+// [Result]. A [Backfill] needs no service: it writes many days of reports directly
+// into a store.
 //
-// The same seed makes the same requests in the same order.
+// The same seed produces the same requests in the same order.
 package simulate

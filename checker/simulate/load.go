@@ -15,151 +15,154 @@ import (
 )
 
 const (
-	// maxOpen is how many connections an open loop takes at most.
-	maxOpen = 256
-	// hurry is how long answers are waited for once somebody wants an end.
-	hurry = 500 * time.Millisecond
-	// rest is how long a connection of a closed loop waits after a failure.
-	rest = 100 * time.Millisecond
-	// glance is how often the progress is told.
-	glance = 500 * time.Millisecond
+	// maxOpenLoopConns is the largest number of connections in an open loop.
+	maxOpenLoopConns = 256
+	// cancelGrace is how long Run waits for responses after its context has ended.
+	cancelGrace = 500 * time.Millisecond
+	// retryDelay is how long a connection of a closed loop waits after a failure.
+	retryDelay = 100 * time.Millisecond
+	// progressInterval is how often Progress is called.
+	progressInterval = 500 * time.Millisecond
 )
 
-// Load is requests that are sent to a service: in an open loop so many a second,
-// whether they are answered or not, or in a closed one, in which each connection
-// waits for an answer before it sends the next.
+// Load sends requests to a service. In an open loop it sends them at a fixed rate,
+// whether or not the service has responded to earlier ones. In a closed loop each
+// connection waits for a response before it sends its next request.
 type Load struct {
 	Service  *url.URL          // http or https
-	Requests iter.Seq[Request] // that ends early ends the load
-	// Rate is how many requests a second are sent in an open loop, each over the
-	// first connection that is free, of up to 256. 0 is for a closed loop.
+	Requests iter.Seq[Request] // if it ends early, so does the load
+	// Rate is the number of requests per second in an open loop. Each request takes the
+	// first free connection of up to 256. Zero selects a closed loop.
 	Rate float64
-	// Connections is how many there are in a closed loop.
+	// Connections is the number of connections in a closed loop.
 	Connections int
-	// Duration is for how long requests are sent.
+	// Duration is how long requests are sent.
 	Duration time.Duration
-	// Timeout is how long an answer may take. The default is 5 seconds, as long as
-	// Open Policy Agent waits.
+	// Timeout limits each request with its response. The default is 5 seconds, which is
+	// the timeout of Open Policy Agent.
 	Timeout time.Duration
 
-	// Recorded, if not nil, is called with the id of each report that the service
-	// says is recorded, by several goroutines at once.
-	Recorded func(uuid.UUID)
-	// Progress, if not nil, is called now and then with what has come of it so far.
+	// OnRecorded, if not nil, is called with the instance ID of each report that the
+	// service has recorded. Several goroutines call it concurrently.
+	OnRecorded func(uuid.UUID)
+	// Progress, if not nil, is called every half second with the result so far.
 	Progress func(*Result)
 }
 
-// Run sends the requests. It waits until Timeout for the last answers, and half a
-// second if ctx has ended, which ends the load early. In an open loop latency
-// counts from when a request was to be sent, also if nothing could be sent then;
-// what was to be sent by the end, is. The error is that the service cannot be
-// reached to begin with; what goes wrong later is part of the result.
+// Run sends the requests and returns when all responses have arrived or timed out. If
+// ctx ends, Run stops sending and waits half a second for responses. In an open loop,
+// latency is measured from the time when a request was due, even if no connection was
+// free then; a request that was due before the end is still sent. Run returns an error
+// only if it cannot connect at the start; later failures are part of the result.
 func (l *Load) Run(ctx context.Context) (*Result, error) {
-	line := newLine(l.Service, cmp.Or(l.Timeout, 5*time.Second))
-	first, err := line.dial(ctx)
+	d := newDialer(l.Service, cmp.Or(l.Timeout, 5*time.Second))
+	first, err := d.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	first.close()
-	line.address = first.RemoteAddr().String() // its name is looked up once
+	d.address = first.RemoteAddr().String() // resolve the host name only once
 	next, stop := iter.Pull(l.Requests)
 	defer stop()
-	next = begun(next)
+	next = prefetch(next)
 	now := time.Now()
-	r := &run{Load: l, line: line, next: next, begin: now, end: now.Add(l.Duration), most: l.Connections,
+	r := &run{Load: l, dialer: d, next: next, begin: now, end: now.Add(l.Duration), maxConns: l.Connections,
 		total: math.MaxInt64, result: newResult()}
 	if l.Rate > 0 {
-		r.most, r.total = maxOpen, int64(math.Ceil(l.Rate*l.Duration.Seconds()))
+		r.maxConns, r.total = maxOpenLoopConns, int64(math.Ceil(l.Rate*l.Duration.Seconds()))
 	}
-	stopTelling := r.tell()
+	stopProgress := r.startProgress()
 	r.send(ctx)
-	stopTelling()
+	stopProgress()
 	r.result.Elapsed = time.Since(r.begin)
-	r.result.Unsent = r.due() - r.given
+	r.result.Unsent = r.due() - r.issued
 	return r.result, nil
 }
 
-// begun pulls the first value, so that what a sequence does before it, such as to make
-// up a fleet, takes none of the time that counts.
-func begun(next func() (Request, bool)) func() (Request, bool) {
+// prefetch pulls the first value at once, so that the setup work of a sequence, such
+// as generating a fleet, does not count as latency.
+func prefetch(next func() (Request, bool)) func() (Request, bool) {
 	first, ok := next()
-	given := false
+	used := false
 	return func() (Request, bool) {
-		if !given {
-			given = true
+		if !used {
+			used = true
 			return first, ok
 		}
 		return next()
 	}
 }
 
-// run is a load on its way.
+// run is the state of one call of Load.Run.
 type run struct {
 	*Load
-	line
+	dialer
 	begin, end time.Time
-	total      int64 // how many requests there are to be
-	most       int   // connections
+	total      int64 // number of requests to send
+	maxConns   int
 
 	workers sync.WaitGroup
-	waiting atomic.Int64 // workers without a request
-	turn    sync.Mutex   // of the worker that is to send next; guards what follows
-	next    func() (Request, bool)
-	given   int64
-	started int
-	asked   time.Time // when ctx ended
+	idle    atomic.Int64 // number of workers without a request
+
+	nextMu   sync.Mutex // held by the worker that waits for the next request; guards the fields below
+	next     func() (Request, bool)
+	issued   int64     // number of requests that workers have taken
+	started  int       // number of workers
+	canceled time.Time // when a worker noticed that ctx had ended; zero before
 
 	mu     sync.Mutex
 	result *Result
 }
 
-// send starts the workers, and returns when all have ended.
+// send starts the workers and waits until all have finished.
 func (r *run) send(ctx context.Context) {
-	cut, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.end.Add(r.timeout))
+	// receiveCtx outlives ctx: it allows responses to arrive after the last request was sent.
+	receiveCtx, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.end.Add(r.timeout))
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(hurry, cancel) })()
-	r.turn.Lock()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(cancelGrace, cancel) })()
+	r.nextMu.Lock()
 	for range max(1, r.Connections) {
-		r.start(ctx, cut)
+		r.startWorker(ctx, receiveCtx)
 	}
-	r.turn.Unlock()
+	r.nextMu.Unlock()
 	r.workers.Wait()
 }
 
-func (r *run) start(ctx, cut context.Context) {
+func (r *run) startWorker(ctx, receiveCtx context.Context) {
 	r.started++
-	r.waiting.Add(1)
+	r.idle.Add(1)
 	r.workers.Go(func() {
-		w := worker{run: r, ctx: ctx, cut: cut}
-		w.work()
+		w := worker{run: r, ctx: ctx, receiveCtx: receiveCtx}
+		w.loop()
 	})
 }
 
-// due is how many requests should have been sent by now.
+// due returns the number of requests that should have been sent by now, or by the time
+// when the run was canceled.
 func (r *run) due() int64 {
 	if r.Rate == 0 {
-		return r.given
+		return r.issued
 	}
 	now := time.Now()
-	if !r.asked.IsZero() {
-		now = r.asked
+	if !r.canceled.IsZero() {
+		now = r.canceled
 	}
-	return max(r.given, min(r.total, int64(now.Sub(r.begin).Seconds()*r.Rate)))
+	return max(r.issued, min(r.total, int64(now.Sub(r.begin).Seconds()*r.Rate)))
 }
 
-// tell calls Progress now and then, until stop is called.
-func (r *run) tell() (stop func()) {
+// startProgress calls Progress periodically until stop is called.
+func (r *run) startProgress() (stop func()) {
 	if r.Progress == nil {
 		return func() {}
 	}
-	ended := make(chan struct{})
-	var telling sync.WaitGroup
-	telling.Go(func() {
-		t := time.NewTicker(glance)
+	stopped := make(chan struct{})
+	var reporter sync.WaitGroup
+	reporter.Go(func() {
+		t := time.NewTicker(progressInterval)
 		defer t.Stop()
 		for {
 			select {
-			case <-ended:
+			case <-stopped:
 				return
 			case <-t.C:
 			}
@@ -170,111 +173,112 @@ func (r *run) tell() (stop func()) {
 			r.Progress(soFar)
 		}
 	})
-	return func() { close(ended); telling.Wait() }
+	return func() { close(stopped); reporter.Wait() }
 }
 
-// worker sends over one connection at a time.
+// worker sends requests over one connection at a time.
 type worker struct {
 	*run
-	ctx, cut context.Context
-	conn     *connection
-	request  Request
-	buffer   []byte
+	ctx, receiveCtx context.Context
+	conn            *connection
+	request         Request
+	buffer          []byte // holds the bytes of request
 }
 
-func (w *worker) work() {
-	defer w.hangUp()
+func (w *worker) loop() {
+	defer w.closeConn()
 	for {
-		intended, ok := w.take()
+		dueAt, ok := w.nextRequest()
 		if !ok {
 			return
 		}
-		a, err := w.ask()
-		took := time.Since(intended)
-		if err != nil && w.over() {
-			err = errors.New("there was no answer by the end")
+		res, err := w.roundTrip()
+		latency := time.Since(dueAt)
+		if err != nil && w.expired() {
+			err = errors.New("no response by the end of the run")
 		}
-		if a.last || err != nil {
-			w.hangUp()
+		if res.close || err != nil {
+			w.closeConn()
 		}
 		w.mu.Lock()
-		recorded := w.result.add(&w.request, a, err, took, w.cut.Err() == context.Canceled)
+		recorded := w.result.add(&w.request, res, err, latency, w.receiveCtx.Err() == context.Canceled)
 		w.mu.Unlock()
-		if recorded && w.Recorded != nil {
-			w.Recorded(w.request.ID)
+		if recorded && w.OnRecorded != nil {
+			w.OnRecorded(w.request.ID)
 		}
 		if err != nil && w.Rate == 0 {
-			pause(w.ctx, rest)
+			sleep(w.ctx, retryDelay)
 		}
-		w.waiting.Add(1)
+		w.idle.Add(1)
 	}
 }
 
-// take waits for its turn, and for the time of the next request. It returns
-// false when there is none any more.
-func (w *worker) take() (intended time.Time, ok bool) {
+// nextRequest waits until the next request is due and stores it in w.request. It
+// returns false if there is none left.
+func (w *worker) nextRequest() (dueAt time.Time, ok bool) {
 	r := w.run
-	r.turn.Lock()
-	defer r.turn.Unlock()
-	r.waiting.Add(-1)
-	intended = time.Now()
+	r.nextMu.Lock()
+	defer r.nextMu.Unlock()
+	r.idle.Add(-1)
+	dueAt = time.Now()
 	if r.Rate > 0 {
-		intended = r.begin.Add(time.Duration(float64(r.given) / r.Rate * float64(time.Second)))
-		pause(w.ctx, time.Until(intended))
-	} else if intended.After(r.end) {
-		return intended, false
+		dueAt = r.begin.Add(time.Duration(float64(r.issued) / r.Rate * float64(time.Second)))
+		sleep(w.ctx, time.Until(dueAt))
+	} else if dueAt.After(r.end) {
+		return dueAt, false
 	}
-	if w.ctx.Err() != nil && r.asked.IsZero() {
-		r.asked = time.Now()
+	if w.ctx.Err() != nil && r.canceled.IsZero() {
+		r.canceled = time.Now()
 	}
-	if r.given >= r.total || w.ctx.Err() != nil || w.over() {
-		return intended, false
+	if r.issued >= r.total || w.ctx.Err() != nil || w.expired() {
+		return dueAt, false
 	}
 	request, ok := r.next()
 	if !ok {
-		r.total = r.given
-		return intended, false
+		r.total = r.issued
+		return dueAt, false
 	}
-	r.given++
+	r.issued++
 	w.buffer = append(w.buffer[:0], request.Bytes...)
 	w.request = request
 	w.request.Bytes = w.buffer
-	if r.started < r.most && r.waiting.Load() == 0 {
-		r.start(w.ctx, w.cut)
+	if r.started < r.maxConns && r.idle.Load() == 0 {
+		r.startWorker(w.ctx, w.receiveCtx)
 	}
-	return intended, true
+	return dueAt, true
 }
 
-// over reports whether nothing is waited for any more. Connections look at the
-// clock, which may tell that before the context does.
-func (w *worker) over() bool {
-	return w.cut.Err() != nil || time.Now().After(w.end.Add(w.timeout))
+// expired reports whether the time for responses is over. It also checks the clock,
+// because a connection may reach its deadline before receiveCtx ends.
+func (w *worker) expired() bool {
+	return w.receiveCtx.Err() != nil || time.Now().After(w.end.Add(w.timeout))
 }
 
-// ask sends the request over the connection, and makes one where there is none.
-func (w *worker) ask() (answer, error) {
-	if w.conn != nil && time.Since(w.conn.used) > idle {
-		w.hangUp()
+// roundTrip sends the request and reads the response, over a new connection if there
+// is none that can be reused.
+func (w *worker) roundTrip() (response, error) {
+	if w.conn != nil && time.Since(w.conn.lastUsed) > maxIdle {
+		w.closeConn()
 	}
 	if w.conn == nil {
-		conn, err := w.dial(w.cut)
+		conn, err := w.dial(w.receiveCtx)
 		if err != nil {
-			return answer{}, err
+			return response{}, err
 		}
 		w.conn = conn
 	}
-	return w.conn.exchange(w.buffer)
+	return w.conn.roundTrip(w.buffer)
 }
 
-func (w *worker) hangUp() {
+func (w *worker) closeConn() {
 	if w.conn != nil {
 		w.conn.close()
 		w.conn = nil
 	}
 }
 
-// pause waits, at most until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
+// sleep waits for d or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// newLoad sends reports of a fleet to a service.
+// newLoad returns a load that sends the reports of a fleet.
 func newLoad(t testing.TB, address string) Load {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -29,27 +29,28 @@ func newLoad(t testing.TB, address string) Load {
 	return Load{Service: u, Requests: Reports(1, 1000, nil, "opa", u)}
 }
 
-// newReplay sends what was captured, which takes less to make up.
+// newReplay returns a load that replays a capture, which costs less than generating reports.
 func newReplay(t testing.TB, address string) Load {
 	l := newLoad(t, address)
 	l.Requests = Replay(captures(t)[:1], 1, math.MaxInt, false, l.Service)
 	return l
 }
 
-func resultOf(t testing.TB, ctx context.Context, l Load) *Result {
+// runLoad runs a load and checks that the counts of its result are consistent.
+func runLoad(t testing.TB, ctx context.Context, l Load) *Result {
 	t.Helper()
 	r, err := l.Run(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Answered() != r.Status[1]+r.Status[2]+r.Status[3]+r.Status[4]+r.Status[5] || r.Answered() != r.Latency.Total() {
-		t.Errorf("requests that were answered have no status, or no latency: %+v", r)
+		t.Errorf("got %+v, want as many statuses and latencies as responses", r)
 	}
 	return r
 }
 
-// stalling answers at once, but for one second, once.
-func stalling(t testing.TB) *httptest.Server {
+// startStalling starts a service that responds at once, except for one stall of a second.
+func startStalling(t testing.TB) *httptest.Server {
 	begin := time.Now()
 	var once sync.Once
 	var until atomic.Pointer[time.Time]
@@ -68,39 +69,39 @@ func stalling(t testing.TB) *httptest.Server {
 	return s
 }
 
-// A service that stalls for a second is slow for all who wanted something of it
-// meanwhile. An open loop shows that; the control is a closed one, which does not:
-// it has asked once in the meantime.
-func TestStallShows(t *testing.T) {
+// An open loop must show a stall of the service in the latency of all requests that
+// were due meanwhile. The control is a closed loop, which does not show it because it
+// sends only one request during the stall.
+func TestLatencyDuringStall(t *testing.T) {
 	t.Parallel()
-	open := newReplay(t, stalling(t).URL)
-	open.Rate, open.Duration = 500, 3*time.Second // more in a second than it has connections for
-	closed := newReplay(t, stalling(t).URL)
+	open := newReplay(t, startStalling(t).URL)
+	open.Rate, open.Duration = 500, 3*time.Second // more requests per second than connections
+	closed := newReplay(t, startStalling(t).URL)
 	closed.Connections, closed.Duration = 1, 3*time.Second
 	control := make(chan *Result, 1)
 	go func() {
 		r, _ := closed.Run(context.Background())
 		control <- r
 	}()
-	r := resultOf(t, context.Background(), open)
+	r := runLoad(t, context.Background(), open)
 	if r.Sent != 1500 || r.Succeeded() != 1500 || r.Unsent != 0 {
-		t.Fatalf("%d of 1500 requests sent, %d answered: %v", r.Sent, r.Succeeded(), r.Trouble)
+		t.Fatalf("got %d requests and %d successes, want 1500 of each: %v", r.Sent, r.Succeeded(), r.FirstError)
 	}
 	seconds := func(r *Result, q float64) float64 { return r.Latency.Quantile(q) / 1e9 }
-	// A third of all were to be sent while it stalled, and waited for up to a second.
-	if p75, p99 := seconds(r, 0.75), seconds(r, 0.99); p75 < 0.15 || p99 < 0.9 || r.Longest < 950*time.Millisecond {
-		t.Errorf("open loop: p75 %.3f s, p99 %.3f s, max %v", p75, p99, r.Longest)
+	// A third of the requests were due during the stall and waited up to a second.
+	if p75, p99 := seconds(r, 0.75), seconds(r, 0.99); p75 < 0.15 || p99 < 0.9 || r.MaxLatency < 950*time.Millisecond {
+		t.Errorf("open loop: got p75 %.3f s, p99 %.3f s, max %v, want at least 0.15 s, 0.9 s, 950 ms", p75, p99, r.MaxLatency)
 	}
 	if r = <-control; r == nil {
-		t.Fatal("the control did not run")
+		t.Fatal("the closed loop did not run")
 	}
-	if p99 := seconds(r, 0.99); r.Succeeded() < 101 || p99 > 0.5 || r.Longest < 950*time.Millisecond {
-		t.Errorf("closed loop: %d answers, p99 %.3f s, max %v", r.Succeeded(), p99, r.Longest)
+	if p99 := seconds(r, 0.99); r.Succeeded() < 101 || p99 > 0.5 || r.MaxLatency < 950*time.Millisecond {
+		t.Errorf("closed loop: got %d successes, p99 %.3f s, max %v, want at least 101, at most 0.5 s, at least 950 ms", r.Succeeded(), p99, r.MaxLatency)
 	}
 }
 
-// It counts what the service says, each answer once.
-func TestCounts(t *testing.T) {
+// A result counts each response once, by what the service did with the request.
+func TestResultCounts(t *testing.T) {
 	t.Parallel()
 	var n, refused, unrecorded atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -111,7 +112,7 @@ func TestCounts(t *testing.T) {
 		case i%5 == 0:
 			unrecorded.Add(1)
 			w.Header().Set("Relcheck-Recorded", "no")
-		case i%3 == 0: // in chunks
+		case i%3 == 0: // chunked
 			w.(http.Flusher).Flush()
 			io.WriteString(w, "a")
 		}
@@ -121,28 +122,28 @@ func TestCounts(t *testing.T) {
 	ids := map[uuid.UUID]bool{}
 	l := newLoad(t, s.URL)
 	l.Rate, l.Duration = 300, time.Second
-	l.Recorded = func(id uuid.UUID) {
+	l.OnRecorded = func(id uuid.UUID) {
 		mu.Lock()
 		defer mu.Unlock()
 		ids[id] = true
 	}
-	r := resultOf(t, context.Background(), l)
+	r := runLoad(t, context.Background(), l)
 	var reports, distinct int64
 	for _, c := range r.Builds {
 		reports += c.Reports
-		distinct += c.IDs
+		distinct += c.Instances
 	}
 	if r.Sent != n.Load() || r.Sent != 300 || r.Status[5] != refused.Load() || r.Unrecorded != unrecorded.Load() || r.Failed > 0 ||
-		r.Recorded != r.Sent-r.Status[5]-r.Unrecorded || reports != r.Recorded || distinct != r.IDs || r.IDs != int64(len(ids)) || r.IDs == r.Recorded {
-		t.Errorf("of %d requests %d were refused and %d not recorded; counted are\n%+v", n.Load(), refused.Load(), unrecorded.Load(), r)
+		r.Recorded != r.Sent-r.Status[5]-r.Unrecorded || reports != r.Recorded || distinct != r.Instances || r.Instances != int64(len(ids)) || r.Instances == r.Recorded {
+		t.Errorf("got %+v, want %d requests, %d refused, %d not recorded, %d instances", r, n.Load(), refused.Load(), unrecorded.Load(), len(ids))
 	}
-	if r.Trouble == nil || r.Trouble.Error() != "status 503: not now" {
-		t.Errorf("the trouble is %v", r.Trouble)
+	if got := fmt.Sprint(r.FirstError); got != "status 503: not now" {
+		t.Errorf("got first error %q, want %q", got, "status 503: not now")
 	}
 }
 
-// One connection sends the same requests in the same order, every time.
-func TestSameOrderOnTheWire(t *testing.T) {
+// One connection must send the same requests in the same order in every run.
+func TestOrderOnTheWire(t *testing.T) {
 	t.Parallel()
 	received := func() (all []string) {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -153,22 +154,22 @@ func TestSameOrderOnTheWire(t *testing.T) {
 		l := newLoad(t, s.URL)
 		l.Connections, l.Duration = 1, time.Hour
 		ctx, stop := context.WithCancel(context.Background())
-		enough := 0
-		l.Recorded = func(uuid.UUID) {
-			if enough++; enough == 200 {
+		recorded := 0
+		l.OnRecorded = func(uuid.UUID) {
+			if recorded++; recorded == 200 {
 				stop()
 			}
 		}
-		resultOf(t, ctx, l)
+		runLoad(t, ctx, l)
 		return all
 	}
 	if a, b := received(), received(); len(a) < 200 || strings.Join(a[:200], "") != strings.Join(b[:200], "") {
-		t.Error("two sequences for one seed")
+		t.Errorf("got two runs of %d and %d requests that differ, want the same first 200", len(a), len(b))
 	}
 }
 
-// listening runs a service for each connection on its own.
-func listening(t testing.TB, serve func(net.Conn, *bufio.Reader)) string {
+// listen calls serve in a goroutine for each connection, and returns the URL.
+func listen(t testing.TB, serve func(net.Conn, *bufio.Reader)) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -189,8 +190,8 @@ func listening(t testing.TB, serve func(net.Conn, *bufio.Reader)) string {
 	return "http://" + l.Addr().String()
 }
 
-// request reads one, and returns false when there is none any more.
-func request(in *bufio.Reader) bool {
+// readRequest reads a request, and returns false at the end of the connection.
+func readRequest(in *bufio.Reader) bool {
 	r, err := http.ReadRequest(in)
 	if err == nil {
 		_, err = io.Copy(io.Discard, r.Body)
@@ -198,8 +199,8 @@ func request(in *bufio.Reader) bool {
 	return err == nil
 }
 
-// forever writes again and again until the other side has had enough.
-func forever(conn net.Conn, text string, pause time.Duration) {
+// writeForever repeats a text until the client closes the connection.
+func writeForever(conn net.Conn, text string, pause time.Duration) {
 	for {
 		if _, err := io.WriteString(conn, text); err != nil {
 			return
@@ -208,63 +209,63 @@ func forever(conn net.Conn, text string, pause time.Duration) {
 	}
 }
 
-// Whatever a service does, the load ends in time, and says that it was not well.
+// Whatever a service sends, Run must return in time and report errors.
 func TestHostileServices(t *testing.T) {
 	var all sync.WaitGroup
 	const ok = "HTTP/1.1 200 OK\r\n"
 	long := strings.Repeat("a", 4000)
 	for name, serve := range map[string]func(net.Conn, *bufio.Reader){
-		"closes at once":    func(net.Conn, *bufio.Reader) {},
-		"closes when asked": func(_ net.Conn, in *bufio.Reader) { request(in) },
-		"closes in between": func(conn net.Conn, in *bufio.Reader) {
-			request(in)
+		"closes at once":       func(net.Conn, *bufio.Reader) {},
+		"closes after request": func(_ net.Conn, in *bufio.Reader) { readRequest(in) },
+		"closes during body": func(conn net.Conn, in *bufio.Reader) {
+			readRequest(in)
 			io.WriteString(conn, ok+"Content-Length: 10\r\n\r\nabc")
 		},
 		"garbage": func(conn net.Conn, in *bufio.Reader) {
-			request(in)
-			forever(conn, "\x00\xff\n\r\n"+long, time.Millisecond)
+			readRequest(in)
+			writeForever(conn, "\x00\xff\n\r\n"+long, time.Millisecond)
 		},
 		"silent":      func(_ net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) },
 		"never reads": func(net.Conn, *bufio.Reader) { time.Sleep(20 * time.Second) },
-		"slow":        func(conn net.Conn, in *bufio.Reader) { request(in); forever(conn, "H", 100*time.Millisecond) },
+		"slow":        func(conn net.Conn, in *bufio.Reader) { readRequest(in); writeForever(conn, "H", 100*time.Millisecond) },
 		"slow header": func(conn net.Conn, in *bufio.Reader) {
 			io.WriteString(conn, ok)
-			forever(conn, "A: b\r\n", 100*time.Millisecond)
+			writeForever(conn, "A: b\r\n", 100*time.Millisecond)
 		},
-		"endless line": func(conn net.Conn, in *bufio.Reader) { request(in); forever(conn, long, time.Millisecond) },
+		"endless line": func(conn net.Conn, in *bufio.Reader) { readRequest(in); writeForever(conn, long, time.Millisecond) },
 		"endless header": func(conn net.Conn, in *bufio.Reader) {
-			request(in)
+			readRequest(in)
 			io.WriteString(conn, ok)
-			forever(conn, "A: "+long+"\r\n", time.Millisecond)
+			writeForever(conn, "A: "+long+"\r\n", time.Millisecond)
 		},
 		"endless body": func(conn net.Conn, in *bufio.Reader) {
-			request(in)
+			readRequest(in)
 			io.WriteString(conn, ok+"\r\n")
-			forever(conn, long, time.Millisecond)
+			writeForever(conn, long, time.Millisecond)
 		},
 		"endless length": func(conn net.Conn, in *bufio.Reader) {
-			request(in)
+			readRequest(in)
 			io.WriteString(conn, ok+"Content-Length: 9223372036854775807\r\n\r\n")
-			forever(conn, long, time.Millisecond)
+			writeForever(conn, long, time.Millisecond)
 		},
 		"endless chunks": func(conn net.Conn, in *bufio.Reader) {
-			request(in)
+			readRequest(in)
 			io.WriteString(conn, ok+"Transfer-Encoding: chunked\r\n\r\n")
-			forever(conn, "2\r\nhi\r\n", time.Millisecond)
+			writeForever(conn, "2\r\nhi\r\n", time.Millisecond)
 		},
 		"endless interim status": func(conn net.Conn, in *bufio.Reader) {
-			request(in)
-			forever(conn, "HTTP/1.1 100 Continue\r\n\r\n", time.Millisecond)
+			readRequest(in)
+			writeForever(conn, "HTTP/1.1 100 Continue\r\n\r\n", time.Millisecond)
 		},
 		"endless error": func(conn net.Conn, in *bufio.Reader) {
-			request(in)
+			readRequest(in)
 			io.WriteString(conn, "HTTP/1.1 500 No\r\n\r\n")
-			forever(conn, long, time.Millisecond)
+			writeForever(conn, long, time.Millisecond)
 		},
 	} {
 		for _, rate := range []float64{0, 20} {
-			all.Go(func() { // all at once, however many tests may run at a time
-				l := newReplay(t, listening(t, serve))
+			all.Go(func() { // not t.Run with Parallel, which limits how many run at a time
+				l := newReplay(t, listen(t, serve))
 				l.Rate, l.Connections, l.Duration = rate, 2, 500*time.Millisecond
 				begin := time.Now()
 				r, err := l.Run(context.Background())
@@ -273,10 +274,10 @@ func TestHostileServices(t *testing.T) {
 					return
 				}
 				if d := time.Since(begin); d > l.Duration+15*time.Second {
-					t.Errorf("%s: it took %v", name, d)
+					t.Errorf("%s: Run took %v, want at most %v", name, d, l.Duration+15*time.Second)
 				}
-				if r.Succeeded() > 0 || r.Answered() > r.Status[5] || r.Sent == 0 || r.Trouble == nil {
-					t.Errorf("%s: %+v", name, r)
+				if r.Succeeded() > 0 || r.Answered() > r.Status[5] || r.Sent == 0 || r.FirstError == nil {
+					t.Errorf("%s: got %+v, want requests, an error and no success", name, r)
 				}
 			})
 		}
@@ -284,23 +285,22 @@ func TestHostileServices(t *testing.T) {
 	all.Wait()
 }
 
-// A service that answers a request that was not sent yet, or more than was asked
-// for, has no influence on what the next one gets.
-func TestUnaskedAnswers(t *testing.T) {
+// An extra response must not be taken for the response to the next request.
+func TestExtraResponse(t *testing.T) {
 	t.Parallel()
-	l := newReplay(t, listening(t, func(conn net.Conn, in *bufio.Reader) {
-		for request(in) {
+	l := newReplay(t, listen(t, func(conn net.Conn, in *bufio.Reader) {
+		for readRequest(in) {
 			io.WriteString(conn, "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		}
 	}))
 	l.Rate, l.Duration = 50, time.Second/2
-	if r := resultOf(t, context.Background(), l); r.Succeeded() > 0 || r.Status[5] == 0 {
-		t.Errorf("%+v", r)
+	if r := runLoad(t, context.Background(), l); r.Succeeded() > 0 || r.Status[5] == 0 {
+		t.Errorf("got %+v, want responses with status 503 only", r)
 	}
 }
 
-// What it takes to make up a fleet does not count as waiting for an answer.
-func TestMakingUpTakesNoTime(t *testing.T) {
+// The time that it takes to generate a fleet must not count as latency.
+func TestSlowGenerator(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(s.Close)
@@ -311,68 +311,68 @@ func TestMakingUpTakesNoTime(t *testing.T) {
 		requests(yield)
 	}
 	l.Rate, l.Duration = 100, 100*time.Millisecond
-	if r := resultOf(t, context.Background(), l); r.Succeeded() != 10 || r.Longest > time.Second {
-		t.Errorf("%d answers, and the longest took %v", r.Succeeded(), r.Longest)
+	if r := runLoad(t, context.Background(), l); r.Succeeded() != 10 || r.MaxLatency > time.Second {
+		t.Errorf("got %d successes with a latency of up to %v, want 10 and at most 1s", r.Succeeded(), r.MaxLatency)
 	}
 }
 
-// A service that stands still lets requests pile up. They are told of.
+// Requests that are due while all connections wait for the service count as unsent.
 func TestUnsent(t *testing.T) {
 	t.Parallel()
-	l := newReplay(t, listening(t, func(_ net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) }))
+	l := newReplay(t, listen(t, func(_ net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) }))
 	l.Rate, l.Duration, l.Timeout = 1000, time.Second, time.Second
-	if r := resultOf(t, context.Background(), l); r.Sent+r.Unsent != 1000 || r.Unsent == 0 || r.Failed != r.Sent || r.Sent < maxOpen {
-		t.Errorf("%+v", r)
+	if r := runLoad(t, context.Background(), l); r.Sent+r.Unsent != 1000 || r.Unsent == 0 || r.Failed != r.Sent || r.Sent < maxOpenLoopConns {
+		t.Errorf("got %+v, want at least %d failed requests, and the others of 1000 unsent", r, maxOpenLoopConns)
 	}
 }
 
-// An answer that does not come is not waited for longer than said.
+// A request without a response must fail after Timeout.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	l := newReplay(t, listening(t, func(_ net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) }))
+	l := newReplay(t, listen(t, func(_ net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) }))
 	l.Connections, l.Duration, l.Timeout = 2, 1500*time.Millisecond, 200*time.Millisecond
-	if r := resultOf(t, context.Background(), l); r.Failed != r.Sent || r.Sent < 4 {
-		t.Errorf("%+v", r)
+	if r := runLoad(t, context.Background(), l); r.Failed != r.Sent || r.Sent < 4 {
+		t.Errorf("got %+v, want at least 4 requests, all failed", r)
 	}
 }
 
-// One who wants an end gets it soon, and what was not waited for is no failure.
-func TestEnded(t *testing.T) {
+// A canceled run must end soon, and must not count pending requests as failed.
+func TestCancel(t *testing.T) {
 	for loop, rate := range map[string]float64{"open": 100, "closed": 0} {
 		t.Run(loop, func(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithCancel(context.Background())
-			var ended time.Time
+			var canceled time.Time
 			var once sync.Once
-			l := newReplay(t, listening(t, func(_ net.Conn, in *bufio.Reader) {
+			l := newReplay(t, listen(t, func(_ net.Conn, in *bufio.Reader) {
 				if _, err := in.Peek(1); err == nil {
-					once.Do(func() { ended = time.Now(); stop() })
+					once.Do(func() { canceled = time.Now(); stop() })
 				}
 				io.Copy(io.Discard, in)
 			}))
 			l.Rate, l.Connections, l.Duration = rate, 8, time.Hour
-			r := resultOf(t, ctx, l)
-			if d := time.Since(ended); d > hurry+5*time.Second {
-				t.Errorf("it took %v to end", d)
+			r := runLoad(t, ctx, l)
+			if d := time.Since(canceled); d > cancelGrace+5*time.Second {
+				t.Errorf("Run returned %v after the cancellation, want at most %v", d, cancelGrace+5*time.Second)
 			}
 			if r.GivenUp == 0 || r.Sent != r.GivenUp || r.Failed > 0 {
-				t.Errorf("%+v", r)
+				t.Errorf("got %+v, want all requests given up", r)
 			}
 		})
 	}
 }
 
-// What cannot be reached to begin with is an error, not a result.
+// Run must return an error if it cannot connect to the service at the start.
 func TestUnreachable(t *testing.T) {
 	load := newLoad(t, "http://127.0.0.1:1")
 	load.Rate, load.Duration = 100, time.Second
 	if r, err := load.Run(context.Background()); err == nil {
-		t.Errorf("%+v", r)
+		t.Errorf("got %+v, want an error", r)
 	}
 }
 
-// BenchmarkLoad is what a request costs the one who sends it and a handler that
-// does nothing, together.
+// BenchmarkLoad measures the cost of a request in the load generator and in a handler
+// that does nothing, together.
 func BenchmarkLoad(b *testing.B) {
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer s.Close()
@@ -395,8 +395,8 @@ func BenchmarkLoad(b *testing.B) {
 				}
 				l.Connections, l.Duration = connections, time.Hour
 				b.ReportAllocs()
-				if r := resultOf(b, context.Background(), l); r.Succeeded() != int64(b.N) {
-					b.Errorf("%+v", r)
+				if r := runLoad(b, context.Background(), l); r.Succeeded() != int64(b.N) {
+					b.Errorf("got %d successes, want %d: %v", r.Succeeded(), b.N, r.FirstError)
 				}
 			})
 		}

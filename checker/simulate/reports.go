@@ -16,58 +16,61 @@ import (
 	"relcheck/checker/stats/fleet"
 )
 
-// Request is one that is to be sent.
+// Request is an HTTP request to send.
 type Request struct {
-	Bytes []byte      // as they go over the wire; good until the next request is made
-	Build stats.Build // what it is counted under; empty where it does not tell
-	ID    uuid.UUID   // that it reports, or uuid.Nil if it asks without one
-	// Number tells ids apart: they have numbers from 0 up, without large gaps.
+	Bytes []byte      // wire format; valid until the next request is generated
+	Build stats.Build // the build that the request reports; zero if it reports none
+	ID    uuid.UUID   // instance ID of a report; uuid.Nil for a check
+	// Number identifies the instance. Numbers start at 0 and have no large gaps, so that
+	// a bitmap can hold them.
 	Number int64
 }
 
 const (
-	// history is over how many days releases are made up: see [fleet.Fleet].
-	history = 400
-	// every is how long a simulated server waits between two reports. A day of
-	// a fleet is then about 1.5 reports an instance, and nearly all report in it.
-	every = 12 * time.Hour
-	// week is how many days of a fleet are sent before another one takes its place:
-	// one that lived on would end up with nothing but the latest release.
-	week = 7
-	// lag is how many days old the newest release is when requests are made up.
-	lag = 14
+	// releaseDays is the number of days over which releases are generated: see [fleet.Fleet].
+	releaseDays = 400
+	// reportInterval is how long a simulated server waits between two reports. An
+	// instance then sends about 1.5 reports a day, and nearly all instances report
+	// every day.
+	reportInterval = 12 * time.Hour
+	// fleetDays is how many days of a fleet are sent before another fleet replaces it.
+	// The instances of a fleet that lived longer would all end up with the latest release.
+	fleetDays = 7
+	// releaseAge is the age of the newest release, in days, at the end of a fleet's days.
+	releaseAge = 14
 )
 
-// Releases makes up what a product has released by a day: the same versions for
-// the same seed, whatever the day is.
+// Releases generates the releases of a product, up to a day. The same seed produces
+// the same versions on any day.
 func Releases(seed uint64, end stats.Day) []checker.Release {
-	return fleet.Fleet{Seed: seed, Days: history, End: end}.Releases()
+	return fleet.Fleet{Seed: seed, Days: releaseDays, End: end}.Releases()
 }
 
-// Fleet is one of about so many instances that report on a day and run what has
-// been published. It has no growth.
+// Fleet returns a fleet without growth. About the given number of its instances report
+// each day, and they run the published releases.
 func Fleet(seed uint64, instances int, published []checker.Release) fleet.Fleet {
-	return fleet.Fleet{Seed: seed, Instances: instances, Growth: 1, Every: every, Published: published}
+	return fleet.Fleet{Seed: seed, Instances: instances, Growth: 1, Every: reportInterval, Published: published}
 }
 
-// Reports makes up the reports of a fleet to a service, without end. Those of a
-// day are sent however long that takes. Without releases some are made up.
+// Reports generates the reports of a fleet to a service, without end. The times of the
+// reports in the fleet determine only their order. If published is empty, the releases
+// are generated as well.
 func Reports(seed uint64, instances int, published []checker.Release, product string, service *url.URL) iter.Seq[Request] {
 	if len(published) == 0 {
 		published = Releases(seed, fleet.Fleet{}.Range().To)
 	}
 	f := Fleet(seed, instances, published)
-	f.Days = week
+	f.Days = fleetDays
 	for _, r := range published {
-		f.End = max(f.End, stats.DayOf(r.Date)+lag) // and not today: it is the same order tomorrow
+		f.End = max(f.End, stats.DayOf(r.Date)+releaseAge) // not today: the order must not depend on the day
 	}
-	w := newWire(product, service)
+	e := newEncoder(product, service)
 	return func(yield func(Request) bool) {
 		for first, next := int64(0), int64(0); ; first, f.Seed = next, f.Seed+1<<32 {
 			for r := range f.Reports() {
 				number := first + r.Number
 				next = max(next, number+1)
-				if !yield(Request{w.report(r), r.Build, r.ID, number}) {
+				if !yield(Request{e.encode(r), r.Build, r.ID, number}) {
 					return
 				}
 			}
@@ -75,24 +78,26 @@ func Reports(seed uint64, instances int, published []checker.Release, product st
 	}
 }
 
-// wire writes reports as Open Policy Agent v0.70.0 sends them.
-type wire struct {
-	head, title  string
+// encoder encodes reports as Open Policy Agent v0.70.0 sends them.
+type encoder struct {
+	prefix       string // of a request, up to the value of User-Agent
+	agent        string // product name in User-Agent
 	buffer, body []byte
 }
 
-func newWire(product string, service *url.URL) *wire {
-	title, path := product, strings.TrimRight(service.EscapedPath(), "/")
+func newEncoder(product string, service *url.URL) *encoder {
+	agent, path := product, strings.TrimRight(service.EscapedPath(), "/")
 	if product == "opa" {
-		title = "Open Policy Agent"
+		agent = "Open Policy Agent"
 	} else if !strings.HasSuffix(path, "/p/"+product) {
 		path += "/p/" + product
 	}
-	return &wire{title: title, head: fmt.Sprintf("POST %s/v1/version HTTP/1.1\r\nHost: %s\r\nUser-Agent: ", path, service.Host)}
+	return &encoder{agent: agent, prefix: fmt.Sprintf("POST %s/v1/version HTTP/1.1\r\nHost: %s\r\nUser-Agent: ", path, service.Host)}
 }
 
-func (w *wire) report(r fleet.Report) []byte {
-	body := append(w.body[:0], '{')
+// encode returns a request that is valid until the next call.
+func (e *encoder) encode(r fleet.Report) []byte {
+	body := append(e.body[:0], '{')
 	if r.Heap != nil {
 		body = append(body, `"heap_usage_bytes":"`...)
 		body = append(strconv.AppendInt(body, *r.Heap, 10), `",`...)
@@ -101,18 +106,18 @@ func (w *wire) report(r fleet.Report) []byte {
 	body = appendID(body, r.ID)
 	body = append(body, `","version":"`...)
 	body = append(body, r.Build.Version...)
-	w.body = append(body, "\"}\n"...)
+	e.body = append(body, "\"}\n"...)
 
-	b := append(w.buffer[:0], w.head...)
-	b = append(b, checker.UserAgent(w.title, r.Build.Version, r.Build.Platform)...)
+	b := append(e.buffer[:0], e.prefix...)
+	b = append(b, checker.UserAgent(e.agent, r.Build.Version, r.Build.Platform)...)
 	b = append(b, "\r\nContent-Length: "...)
-	b = strconv.AppendInt(b, int64(len(w.body)), 10)
+	b = strconv.AppendInt(b, int64(len(e.body)), 10)
 	b = append(b, "\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n"...)
-	w.buffer = append(b, w.body...)
-	return w.buffer
+	e.buffer = append(b, e.body...)
+	return e.buffer
 }
 
-// appendID appends the 36 characters of an id.
+// appendID appends the 36 characters of an instance ID.
 func appendID(b []byte, id uuid.UUID) []byte {
 	b = append(hex.AppendEncode(b, id[0:4]), '-')
 	b = append(hex.AppendEncode(b, id[4:6]), '-')

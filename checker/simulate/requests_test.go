@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,15 +22,15 @@ import (
 
 var service = &url.URL{Scheme: "http", Host: "releases.example.com:8080", Path: "/below/"}
 
-// take returns the first requests.
-func take(n int, all iter.Seq[Request]) (some []Request) {
+// firstN returns the first n requests of a sequence.
+func firstN(n int, all iter.Seq[Request]) (first []Request) {
 	for r := range all {
 		r.Bytes = slices.Clone(r.Bytes)
-		if some = append(some, r); len(some) == n {
+		if first = append(first, r); len(first) == n {
 			break
 		}
 	}
-	return some
+	return first
 }
 
 func sameRequests(a, b []Request) bool {
@@ -38,70 +39,60 @@ func sameRequests(a, b []Request) bool {
 	})
 }
 
-// The same seed makes the same requests in the same order, another one others.
-func TestSameSeed(t *testing.T) {
+// The same seed must produce the same requests in the same order, and another seed others.
+func TestSeed(t *testing.T) {
 	const n = 40_000 // more than a week of 1,000 instances
-	reports := func(seed uint64) []Request { return take(n, Reports(seed, 1000, nil, "opa", service)) }
+	reports := func(seed uint64) []Request { return firstN(n, Reports(seed, 1000, nil, "opa", service)) }
 	replay := func(seed uint64) []Request {
-		return take(n, Replay(captures(t), seed, 1000, false, service))
+		return firstN(n, Replay(captures(t), seed, 1000, false, service))
 	}
 	for name, source := range map[string]func(uint64) []Request{"reports": reports, "replay": replay} {
 		if !sameRequests(source(7), source(7)) {
-			t.Errorf("%s: two sequences for one seed", name)
+			t.Errorf("%s: got two sequences for one seed, want one", name)
 		}
 		if sameRequests(source(7)[:10], source(8)[:10]) {
-			t.Errorf("%s: one sequence for two seeds", name)
+			t.Errorf("%s: got one sequence for two seeds, want two", name)
 		}
 	}
 }
 
-// What is made up is what a real client would send: the server's own words for it
-// are package server's business, and are tested with a real one.
-func TestReportsAreWellFormed(t *testing.T) {
-	numbers, ids := map[int64]uuid.UUID{}, map[uuid.UUID]int64{}
+// Reports must generate requests like those of a real client. That a real server
+// accepts them is tested elsewhere.
+func TestReports(t *testing.T) {
+	ids, numbers := map[int64]uuid.UUID{}, map[uuid.UUID]int64{}
 	platforms := map[string]int{}
-	for _, made := range take(30_000, Reports(1, 1000, nil, "myapp", service)) {
-		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(made.Bytes)))
+	for _, request := range firstN(30_000, Reports(1, 1000, nil, "myapp", service)) {
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request.Bytes)))
 		if err != nil {
-			t.Fatalf("%v\n%s", err, made.Bytes)
+			t.Fatalf("%v\n%s", err, request.Bytes)
 		}
 		var report checker.Report
 		d := json.NewDecoder(r.Body)
 		d.DisallowUnknownFields()
 		if err := d.Decode(&report); err != nil {
-			t.Fatalf("%v\n%s", err, made.Bytes)
+			t.Fatalf("%v\n%s", err, request.Bytes)
 		}
 		version, platform := checker.ParseUserAgent(r.UserAgent())
-		if report.ID != made.ID || report.Version != made.Build.Version || version != made.Build.Version || platform != made.Build.Platform || !checker.ValidVersion(version) {
-			t.Fatalf("%+v is sent as\n%s", made, made.Bytes)
+		if report.ID != request.ID || report.Version != request.Build.Version || version != request.Build.Version || platform != request.Build.Platform || !checker.ValidVersion(version) {
+			t.Fatalf("got a request with other contents than %+v:\n%s", request, request.Bytes)
 		}
 		if r.Method != "POST" || r.URL.Path != "/below/p/myapp/v1/version" || r.Host != service.Host {
-			t.Fatalf("%s", made.Bytes)
+			t.Fatalf("got\n%s\nwant POST /below/p/myapp/v1/version for host %s", request.Bytes, service.Host)
 		}
-		if id, known := numbers[made.Number]; known && id != made.ID {
-			t.Fatalf("%s and %s have one number", id, made.ID)
+		if id, known := ids[request.Number]; known && id != request.ID {
+			t.Fatalf("got number %d for %s and %s, want it for one of them", request.Number, id, request.ID)
 		}
-		if n, known := ids[made.ID]; known && n != made.Number {
-			t.Fatalf("%s has two numbers", made.ID)
+		if n, known := numbers[request.ID]; known && n != request.Number {
+			t.Fatalf("got numbers %d and %d for %s, want one", n, request.Number, request.ID)
 		}
-		numbers[made.Number], ids[made.ID] = made.ID, made.Number
+		ids[request.Number], numbers[request.ID] = request.ID, request.Number
 		platforms[platform.String()]++
 	}
-	if n := int64(len(numbers)); slices.Max(slices.Collect(keys(numbers))) > n+n/10+10 {
-		t.Errorf("%d ids have numbers up to %d", n, slices.Max(slices.Collect(keys(numbers))))
+	if n, most := int64(len(ids)), slices.Max(slices.Collect(maps.Keys(ids))); most > n+n/10+10 {
+		t.Errorf("got numbers up to %d for %d instances, want at most %d", most, n, n+n/10+10)
 	}
 	if len(platforms) < 5 || platforms["linux/amd64"] < 10_000 {
-		t.Errorf("platforms are %v", platforms)
-	}
-}
-
-func keys[K comparable, V any](m map[K]V) iter.Seq[K] {
-	return func(yield func(K) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
+		t.Errorf("got platforms %v, want at least 5, and linux/amd64 at least 10000 times", platforms)
 	}
 }
 
@@ -131,46 +122,46 @@ func captureFiles(t testing.TB) []string {
 	return names
 }
 
-// Captures are sent as they came, but for where to and, unless told otherwise,
-// whose they are.
+// Replay may change only the address of a captured request and, unless keepIDs is set,
+// the instance ID.
 func TestReplay(t *testing.T) {
 	names := captureFiles(t)
-	root := &url.URL{Scheme: "http", Host: "127.0.0.1:9955"} // where they were captured
-	kept := take(len(names), Replay(captures(t), 1, 100, true, root))
-	own := take(2*len(names), Replay(captures(t), 1, 2*len(names), false, root))
+	root := &url.URL{Scheme: "http", Host: "127.0.0.1:9955"} // the host in the captures
+	kept := firstN(len(names), Replay(captures(t), 1, 100, true, root))
+	own := firstN(2*len(names), Replay(captures(t), 1, 2*len(names), false, root))
 	seen := map[uuid.UUID]bool{}
 	for i, name := range names {
 		raw, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, got := parse(t, raw), parse(t, kept[i].Bytes)
+		want, got := normalize(t, raw), normalize(t, kept[i].Bytes)
 		if got != want {
 			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
 		}
 		for _, r := range []Request{own[i], own[i+len(names)]} {
 			if strings.HasPrefix(want, "GET") {
-				if r.ID != uuid.Nil || parse(t, r.Bytes) != want {
+				if r.ID != uuid.Nil || normalize(t, r.Bytes) != want {
 					t.Errorf("%s: got\n%s\nwant\n%s", name, r.Bytes, want)
 				}
 				continue
 			}
 			if seen[r.ID] || r.ID.Version() != 4 || r.ID.Variant() != uuid.RFC4122 {
-				t.Errorf("%s: %s is no id of its own", name, r.ID)
+				t.Errorf("%s: got instance ID %s, want a new random UUID", name, r.ID)
 			}
 			seen[r.ID] = true
-			if got := strings.Replace(parse(t, r.Bytes), r.ID.String(), kept[i].ID.String(), 1); got != want {
+			if got := strings.Replace(normalize(t, r.Bytes), r.ID.String(), kept[i].ID.String(), 1); got != want {
 				t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
 			}
 		}
 	}
 	if len(seen) != 6 {
-		t.Errorf("%d ids of three captures that report, each sent twice", len(seen))
+		t.Errorf("got %d instance IDs, want 6: three of the captures are reports, and each is sent twice", len(seen))
 	}
 }
 
-// parse writes a request the one way, whatever way it is written.
-func parse(t *testing.T, raw []byte) string {
+// normalize parses a request and writes it in the format of net/http.
+func normalize(t *testing.T, raw []byte) string {
 	t.Helper()
 	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 	if err != nil {
@@ -188,19 +179,19 @@ func parse(t *testing.T, raw []byte) string {
 	return b.String()
 }
 
-// What is no request, or cannot be repeated, is refused. Lengths and connections
-// are up to whoever sends.
+// ReadCapture must refuse what is not a request or cannot be replayed, and must leave out
+// the fields of the header that describe the connection or the length of the body.
 func TestReadCapture(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                   "not an HTTP request",
 		"hello":                              "not an HTTP request",
 		"{\"id\": 1}\n":                      "not an HTTP request",
-		"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n": "HEAD requests cannot be repeated",
-		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhi":            "ends early",
+		"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n": "cannot replay a HEAD request",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhi":            "captured body is incomplete",
 		"POST / HTTP/1.1\r\nHost: a\r\n\r\n" + strings.Repeat("a", maxCapture): "larger than 1 MB",
 	} {
 		if _, err := ReadCapture(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%.40q: %v, want %q", text, err, want)
+			t.Errorf("%.40q: got error %v, want %q", text, err, want)
 		}
 	}
 	c, err := ReadCapture(strings.NewReader("POST /v1/version?a=b HTTP/1.1\r\nhost: a\r\nUser-agent: x/1.0 (linux, arm64)\r\nConnection: close\r\nX: y\r\n" +
@@ -208,14 +199,14 @@ func TestReadCapture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := string(take(1, Replay([]Capture{c}, 1, 1, false, service))[0].Bytes)
+	got := string(firstN(1, Replay([]Capture{c}, 1, 1, false, service))[0].Bytes)
 	want := "POST /below/v1/version?a=b HTTP/1.1\r\nHost: releases.example.com:8080\r\nUser-agent: x/1.0 (linux, arm64)\r\nX: y\r\nContent-Length: 2\r\n\r\n{}"
 	if got != want || c.build.Version != "1.0" || c.build.Arch != "arm64" {
-		t.Errorf("got\n%s\nwant\n%s\nbuild %v", got, want, c.build)
+		t.Errorf("got\n%s\nwant\n%s\ngot build %v, want 1.0 on arm64", got, want, c.build)
 	}
 }
 
-// A capture that is accepted can be sent as one request.
+// Replay must produce exactly one valid request from each capture that ReadCapture accepts.
 func FuzzReadCapture(f *testing.F) {
 	for _, name := range captureFiles(f) {
 		raw, err := os.ReadFile(name)
@@ -229,13 +220,13 @@ func FuzzReadCapture(f *testing.F) {
 		if err != nil {
 			return
 		}
-		sent := bufio.NewReader(bytes.NewReader(take(1, Replay([]Capture{c}, 1, 1, false, service))[0].Bytes))
+		sent := bufio.NewReader(bytes.NewReader(firstN(1, Replay([]Capture{c}, 1, 1, false, service))[0].Bytes))
 		r, err := http.ReadRequest(sent)
 		if err != nil {
 			t.Fatalf("%q: %v", raw, err)
 		}
 		if body, err := io.ReadAll(r.Body); err != nil || len(body) != len(c.body) || sent.Buffered() > 0 {
-			t.Errorf("%q: %v, a body of %d bytes that had %d, and %d more", raw, err, len(body), len(c.body), sent.Buffered())
+			t.Errorf("%q: got error %v, a body of %d bytes and %d extra bytes, want a body of %d bytes", raw, err, len(body), sent.Buffered(), len(c.body))
 		}
 	})
 }

@@ -9,80 +9,81 @@ import (
 	"relcheck/checker/stats"
 )
 
-// Result is what came of a load. Every request that was sent is answered, failed
-// or was given up.
+// Result is the result of a load. Each request that was sent counts as answered, as
+// failed or as given up.
 type Result struct {
 	Elapsed time.Duration
-	Sent    int64
-	Status  [6]int64 // answers by the first digit of their status
-	Failed  int64    // have no answer, or one that is none
-	GivenUp int64    // were not waited for, since somebody wanted an end
-	Unsent  int64    // were due in an open loop, but no connection was free
+	Sent    int64    // number of requests
+	Status  [6]int64 // responses by the first digit of their status
+	Failed  int64    // requests without a valid response
+	GivenUp int64    // requests whose response had not arrived when the run was canceled
+	Unsent  int64    // requests that were due in an open loop while no connection was free
 
-	Recorded   int64 // reports that the service says it has recorded
-	Unrecorded int64 // and those of which it says that they are over a source's budget
-	Checks     int64 // answered with success, but not reports: they have no id
-	IDs        int64 // distinct, of the reports recorded
-	// Builds are the reports recorded, by what they told.
+	Recorded   int64 // reports that the service has recorded
+	Unrecorded int64 // reports that the service has not recorded because of a rate limit
+	Checks     int64 // successful requests without an instance ID
+	Instances  int64 // distinct instance IDs of the recorded reports
+	// Builds counts the recorded reports by build.
 	Builds map[stats.Build]*Counts
 
-	// Latency is that of all answers, in nanoseconds, within 1 %.
-	Latency stats.Heaps
-	Longest time.Duration
-	// Trouble is what the first request told that was not answered with success.
-	Trouble error
+	// Latency is the distribution of latencies in nanoseconds, with an error of up to 1 %.
+	Latency    stats.Heaps
+	MaxLatency time.Duration
+	// FirstError describes the first request that did not succeed.
+	FirstError error
 
-	seen []uint64 // a bit for each number of an id that was recorded
+	seen []uint64 // bitmap of the numbers of the instances with a recorded report
 }
 
-// Counts are those of a build.
-type Counts struct{ Reports, IDs int64 }
+// Counts are the recorded reports of a build and the instances that sent them.
+type Counts struct{ Reports, Instances int64 }
 
 func newResult() *Result { return &Result{Builds: map[stats.Build]*Counts{}} }
 
-// Answered is how many requests were answered, with success or not.
+// Answered returns the number of requests with a response, successful or not.
 func (r *Result) Answered() int64 { return r.Sent - r.Failed - r.GivenUp }
 
-// Succeeded is how many of them were answered with a status of 200 to 299.
+// Succeeded returns the number of responses with a status of 200 to 299.
 func (r *Result) Succeeded() int64 { return r.Status[2] }
 
-// add counts an exchange, and tells whether it has recorded a report. Without an
-// answer after the end was wanted, a request was given up.
-func (r *Result) add(request *Request, a answer, err error, took time.Duration, ended bool) (recorded bool) {
+// add counts a request, and reports whether it has recorded a report. A request that
+// failed after the run was canceled counts as given up.
+func (r *Result) add(request *Request, res response, err error, latency time.Duration, canceled bool) (recorded bool) {
 	r.Sent++
 	if err != nil {
-		if ended {
+		if canceled {
 			r.GivenUp++
 			return false
 		}
 		r.Failed++
-		r.trouble(err)
+		r.setError(err)
 		return false
 	}
-	r.Status[min(a.status/100, len(r.Status)-1)]++
-	r.Latency.Add(stats.HeapBucket(int64(took)), 1)
-	r.Longest = max(r.Longest, took)
+	r.Status[min(res.status/100, len(r.Status)-1)]++
+	r.Latency.Add(stats.HeapBucket(int64(latency)), 1)
+	r.MaxLatency = max(r.MaxLatency, latency)
 	switch {
-	case a.status < 200 || a.status > 299:
-		r.trouble(fmt.Errorf("status %d: %s", a.status, a.text))
+	case res.status < 200 || res.status > 299:
+		r.setError(fmt.Errorf("status %d: %s", res.status, res.errorText))
 	case request.ID == uuid.Nil:
 		r.Checks++
-	case a.unrecorded:
+	case res.notRecorded:
 		r.Unrecorded++
 	default:
-		r.record(request)
+		r.addRecorded(request)
 		return true
 	}
 	return false
 }
 
-func (r *Result) trouble(err error) {
-	if r.Trouble == nil {
-		r.Trouble = err
+// setError keeps the first error.
+func (r *Result) setError(err error) {
+	if r.FirstError == nil {
+		r.FirstError = err
 	}
 }
 
-func (r *Result) record(request *Request) {
+func (r *Result) addRecorded(request *Request) {
 	c := r.Builds[request.Build]
 	if c == nil {
 		c = &Counts{}
@@ -96,12 +97,12 @@ func (r *Result) record(request *Request) {
 	}
 	if r.seen[word]&bit == 0 {
 		r.seen[word] |= bit
-		r.IDs++
-		c.IDs++
+		r.Instances++
+		c.Instances++
 	}
 }
 
-// clone returns the result as it is now, without its builds.
+// clone returns a copy without Builds.
 func (r *Result) clone() *Result {
 	c := *r
 	c.Builds, c.seen = nil, nil
@@ -110,13 +111,13 @@ func (r *Result) clone() *Result {
 	return &c
 }
 
-// Figures returns the recorded reports as a store would tell of them that has
-// nothing else, without their heaps.
+// Figures returns the statistics of the recorded reports, like a store that contains
+// only these, but without heap sizes.
 func (r *Result) Figures(on stats.Range) *stats.Figures {
 	f := &stats.Figures{Range: on, Known: on}
 	for b, c := range r.Builds {
-		ids := stats.Distinct{IDs: c.IDs, Exceed: make([]int64, len(stats.HeapLimits())+1)}
-		f.Builds = append(f.Builds, stats.BuildFigures{Build: b, Reports: c.Reports, Distinct: ids})
+		distinct := stats.Distinct{IDs: c.Instances, Exceed: make([]int64, len(stats.HeapLimits())+1)}
+		f.Builds = append(f.Builds, stats.BuildFigures{Build: b, Reports: c.Reports, Distinct: distinct})
 	}
 	return f
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestReadAnswer(t *testing.T) {
+func TestReadResponse(t *testing.T) {
 	for text, want := range map[string]string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":                                    "{200 false false } <nil>",
 		"HTTP/1.1 200 OK\ncontent-length:2\n\nhi":                                           "{200 false false } <nil>",
@@ -23,8 +23,8 @@ func TestReadAnswer(t *testing.T) {
 		"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n":         "{404 false false no} <nil>",
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi":                                    "{200 false false } EOF",
 		"HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nhi":                                    "{500 false false } unexpected EOF",
-		"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n":                                     `{200 false false } the answer has a Content-Length of "-5"`,
-		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n":                   `{200 false false } the answer has a Content-Length of "99999999999999999999"`,
+		"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n":                                     `{200 false false } invalid Content-Length in the response: "-5"`,
+		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n":                   `{200 false false } invalid Content-Length in the response: "99999999999999999999"`,
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n":                       "{200 false false } invalid byte in chunk length",
 		"HTTP/1.1 2":                     "{0 false false } EOF",
 		"":                               "{0 false false } EOF",
@@ -33,22 +33,22 @@ func TestReadAnswer(t *testing.T) {
 		"SSH-2.0-OpenSSH_9.2p1 Debian\n": "{0 false false } " + errNotHTTP.Error(),
 		"HTTP/1.1 200 OK\r\n" + strings.Repeat("a", 9000): "{200 false false } bufio: buffer full",
 	} {
-		a, err := readAnswer(bufio.NewReaderSize(strings.NewReader(text), 8<<10))
-		if got := fmt.Sprint(a, " ", err); got != want {
+		res, err := readResponse(bufio.NewReaderSize(strings.NewReader(text), 8<<10))
+		if got := fmt.Sprint(res, " ", err); got != want {
 			t.Errorf("%.60q: got %s, want %s", text, got, want)
 		}
 	}
 }
 
-// Whatever a service says, it is read without a panic, and only so much of it.
-func FuzzReadAnswer(f *testing.F) {
+// readResponse must not panic on any input, and must keep only a limited, printable part of it.
+func FuzzReadResponse(f *testing.F) {
 	f.Add("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 	f.Add("HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n")
 	f.Add("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 500 No\r\n\r\nno")
 	f.Fuzz(func(t *testing.T, text string) {
-		a, err := readAnswer(bufio.NewReader(strings.NewReader(text)))
-		if err == nil && (a.status < 200 || len(a.text) > 4*maxText || strings.ContainsAny(a.text, "\n\x1b")) {
-			t.Errorf("%+v", a)
+		res, err := readResponse(bufio.NewReader(strings.NewReader(text)))
+		if err == nil && (res.status < 200 || len(res.errorText) > 4*maxErrorText || strings.ContainsAny(res.errorText, "\n\x1b")) {
+			t.Errorf("%q: got %+v, want a status of at least 200 and a short, printable error text", text, res)
 		}
 	})
 }

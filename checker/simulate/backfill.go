@@ -1,0 +1,71 @@
+package simulate
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/stats/fleet"
+	"relcheck/db"
+)
+
+// Backfill writes the past reports and checks of a fleet directly into a store, as if
+// the store had recorded them at the time.
+type Backfill struct {
+	fleet.Fleet
+	Product string
+	Until   time.Time // later reports are left out
+	// Progress, if not nil, is called at the start of each day, with its index from 0 and
+	// the number of days.
+	Progress func(day, days int64)
+}
+
+// Run records the reports and checks, and returns the number of reports. It does not
+// fold them. The error wraps [db.ErrInUse] if another process writes to the SQLite
+// file. After an error, part of the reports may be in the store.
+func (b Backfill) Run(ctx context.Context, s *db.Store) (reports int64, err error) {
+	return s.Backfill(ctx, b.Product, b.reports(), b.checks())
+}
+
+// Publish adds the fleet's releases to a store.
+func (b Backfill) Publish(ctx context.Context, s *db.Store) error {
+	keepStored := func(stored, _ checker.Release) checker.Release { return stored }
+	if _, err := s.PutReleases(ctx, b.Product, b.Releases(), keepStored); err != nil {
+		return err
+	}
+	for _, r := range b.Releases() {
+		if r.Withdrawn {
+			if err := s.Withdraw(ctx, b.Product, r.Version, true); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (b Backfill) reports() iter.Seq[db.Recorded] {
+	return func(yield func(db.Recorded) bool) {
+		days, day, until := b.Range(), int64(-1), b.Until.Unix()
+		for r := range b.Reports() {
+			if now := r.At/(24*60*60) - int64(days.From); now != day && b.Progress != nil {
+				day = now
+				b.Progress(day, int64(days.Days()))
+			}
+			report := checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}
+			if r.At >= until || !yield(db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform, Report: report}) {
+				return
+			}
+		}
+	}
+}
+
+func (b Backfill) checks() iter.Seq[db.Checked] {
+	return func(yield func(db.Checked) bool) {
+		for c := range b.Checks() {
+			if !yield(db.Checked{Day: c.Day.Time(), Version: c.Build.Version, Platform: c.Build.Platform, Count: c.Count}) {
+				return
+			}
+		}
+	}
+}
