@@ -8,23 +8,22 @@ import (
 	"relcheck/checker/stats"
 )
 
-// How far what is shown may be from the truth.
+// The errors that a table may have.
 const (
-	// few is the number of ids from which on they are estimated.
-	few = 1000
-	// idsMargin is relative, for ids from few on.
-	idsMargin = 0.02
-	// shareMargin is in shares of 1.
-	shareMargin = 0.005
-	// heapMargin is relative, with what the rounding of numbers adds.
-	heapMargin = stats.HeapError * 1.000001
+	// estimatedFrom is the smallest count that is an estimate.
+	estimatedFrom = 1000
+	// countError is the relative error of an estimated count.
+	countError = 0.02
+	// shareError is the absolute error of a share of an estimated count.
+	shareError = 0.005
+	// heapError is the relative error of a heap size, including rounding errors.
+	heapError = stats.HeapError * 1.000001
 )
 
-// keyed are the tables, with the number of columns that tell their rows apart.
-// Those whose rows have an order that the truth knows too are ordered.
-var keyed = map[string]struct {
-	keys    int
-	ordered bool
+// tableKeys describes the rows of each table that has the same rows in the truth.
+var tableKeys = map[string]struct {
+	keys    int  // number of leading columns that identify a row
+	ordered bool // the order of the rows is compared too
 }{
 	"summary": {3, true}, "daily": {1, true}, "weekly": {2, true}, "monthly": {2, true}, "adoption": {2, true},
 	"releases": {1, true}, "lines": {1, true}, "latest": {2, true}, "versions": {1, true}, "deprecation": {1, true},
@@ -33,156 +32,160 @@ var keyed = map[string]struct {
 	"lifetimes": {1, true},
 }
 
-// Tables are what Compare knows of, by name.
+// Tables returns the names of the tables that Compare requires.
 func Tables() (names []string) {
-	for name := range keyed {
+	for name := range tableKeys {
 		names = append(names, name)
 	}
 	return append(names, "heap_histogram")
 }
 
-// Compare returns where tables differ from the truth by more than they may: a
-// sentence for each difference, and none when all is well. Distinct counts may be
-// 2 % off from 1,000 on, heaps 1 %, shares of as many half a point, and nothing
-// else at all. Two ids of a build whose hashes have the same upper halves would
-// count as one: a fleet of a million ids has such a pair in most keys, which makes
-// a count of less than 1,000 wrong in about one key of a hundred.
+// Compare returns a description of each difference between the tables and the truth that
+// is larger than allowed. Allowed are errors of 2 % for counts of at least 1,000
+// instances, of half a percentage point for shares of such counts, and of 1 % for heap
+// sizes. All other values must be exact.
+//
+// Compare can report a false difference: a count below 1,000 takes two instances of a
+// build for one if the upper halves of their hashes are equal. A fleet of a million
+// instances has such a pair for most hash keys, but the pair changes a small count for
+// only about one key in a hundred.
 func Compare(tables []*stats.Table, truth *Truth) (differences []string) {
 	seen := map[string]bool{}
 	for _, table := range tables {
 		c := comparison{table: table, truth: truth}
 		seen[table.Name] = true
-		switch _, known := keyed[table.Name]; {
+		switch _, known := tableKeys[table.Name]; {
 		case table.Name == "heap_histogram":
-			c.histogram()
+			c.compareHistogram()
 		case known:
-			c.rows()
+			c.compareRows()
 		default:
-			c.report("is not known")
+			c.addf("got this table, want no table of this name")
 		}
 		differences = append(differences, c.differences...)
 	}
 	for _, name := range Tables() {
 		if !seen[name] {
-			differences = append(differences, name+": is missing")
+			differences = append(differences, name+": got no table, want one")
 		}
 	}
 	slices.Sort(differences)
 	return differences
 }
 
-// comparison is that of one table.
+// comparison compares one table with the truth.
 type comparison struct {
 	table       *stats.Table
 	truth       *Truth
 	differences []string
 }
 
-func (c *comparison) report(format string, args ...any) {
+// addf adds a difference.
+func (c *comparison) addf(format string, args ...any) {
 	c.differences = append(c.differences, c.table.Name+": "+fmt.Sprintf(format, args...))
 }
 
-// rows compares those of a table that the truth has as well.
-func (c *comparison) rows() {
-	how, want, got := keyed[c.table.Name], c.truth.Table(c.table.Name), c.table.Rows
+// compareRows compares the rows of a table in tableKeys.
+func (c *comparison) compareRows() {
+	spec, want, got := tableKeys[c.table.Name], c.truth.Table(c.table.Name), c.table.Rows
 	byKey := map[string][]any{}
-	var order, wanted []string
+	var gotOrder, wantOrder []string
 	for _, row := range got {
 		if len(row) != len(c.table.Columns) {
-			c.report("a row has %d values, and there are %d columns: %v", len(row), len(c.table.Columns), row)
+			c.addf("got a row of %d values, want %d: %v", len(row), len(c.table.Columns), row)
 			return
 		}
-		key := fmt.Sprint(row[:how.keys]...)
+		key := fmt.Sprint(row[:spec.keys]...)
 		if byKey[key] != nil {
-			c.report("%s is there twice", key)
+			c.addf("got two rows for %s, want one", key)
 		}
 		byKey[key] = row
-		order = append(order, key)
+		gotOrder = append(gotOrder, key)
 	}
 	for _, row := range want {
-		key := fmt.Sprint(row[:how.keys]...)
-		wanted = append(wanted, key)
+		key := fmt.Sprint(row[:spec.keys]...)
+		wantOrder = append(wantOrder, key)
 		if byKey[key] == nil {
-			c.report("%s is missing, want %v", key, row)
+			c.addf("got no row for %s, want %v", key, row)
 			continue
 		}
-		c.row(byKey[key], row)
+		c.compareRow(byKey[key], row)
 		delete(byKey, key)
 	}
 	for _, row := range byKey {
-		c.report("there is %v, which should not be", row)
+		c.addf("got row %v, want none", row)
 	}
-	if how.ordered && len(c.differences) == 0 && !slices.Equal(order, wanted) {
-		c.report("rows are %q, want %q", order, wanted)
+	if spec.ordered && len(c.differences) == 0 && !slices.Equal(gotOrder, wantOrder) {
+		c.addf("got rows in the order %q, want %q", gotOrder, wantOrder)
 	}
 }
 
-// row compares one row's values.
-func (c *comparison) row(got, want []any) {
+// compareRow compares the values of a row.
+func (c *comparison) compareRow(got, want []any) {
 	if len(got) != len(want) {
-		c.report("a row has %d values, want %d: %v", len(got), len(want), want)
+		c.addf("got a row of %d values, want %d: %v", len(got), len(want), want)
 		return
 	}
 	for i, column := range c.table.Columns {
-		if c.excused(column.Name, i, got, want) {
+		if c.exempt(column.Name, i, got, want) {
 			continue
 		}
-		if !c.close(column, i, got, want) {
-			c.report("%v: %s is %s, want %s", want, column.Name, text(got[i]), text(want[i]))
+		if !c.withinTolerance(column, i, got, want) {
+			c.addf("%v: got %s %s, want %s", want, column.Name, display(got[i]), display(want[i]))
 		}
 	}
 	if c.table.Name == "heap_change" {
-		c.interval(got)
+		c.checkInterval(got)
 	}
 }
 
-// close tells whether the i-th value of a row is as close to the truth as it must be.
-func (c *comparison) close(column stats.Column, i int, got, want []any) bool {
-	if got[i] == nil || want[i] == nil || !fits(got[i], column.Kind) {
+// withinTolerance reports whether the i-th value of a row is close enough to the truth.
+func (c *comparison) withinTolerance(column stats.Column, i int, got, want []any) bool {
+	if got[i] == nil || want[i] == nil || !hasKind(got[i], column.Kind) {
 		return got[i] == nil && want[i] == nil
 	}
 	switch column.Kind {
 	case stats.Number:
 		if column.Name == "instance_days" && c.truth.sampled {
-			return near(got[i], want[i], sampledMargin*number(want[i]))
+			return within(got[i], want[i], sampleError*toFloat(want[i]))
 		}
 		if column.Name == "ids" || column.Name == "before" {
-			return near(got[i], want[i], idsAllowed(want[i].(int64)))
+			return within(got[i], want[i], countTolerance(want[i].(int64)))
 		}
 	case stats.Share:
-		return near(got[i], want[i], shareAllowed(want[i-1], want[i]))
+		return within(got[i], want[i], shareTolerance(want[i-1], want[i]))
 	case stats.Change:
-		if c.table.Name == "summary" { // of ids and before, which are compared themselves
-			return near(got[i], number(got[i-2])/number(got[i-1])-1, 1e-9)
+		if c.table.Name == "summary" { // computed from two columns that are compared themselves
+			return within(got[i], toFloat(got[i-2])/toFloat(got[i-1])-1, 1e-9)
 		}
-		if c.truth.sampled { // of two heaps, which are compared themselves
-			return near(got[i], number(got[i-1])/number(got[i-2])-1, 1e-9)
+		if c.truth.sampled { // computed from two heap sizes that are compared themselves
+			return within(got[i], toFloat(got[i-1])/toFloat(got[i-2])-1, 1e-9)
 		}
-		return near(got[i], want[i], 2*heapMargin/(1-heapMargin)*(1+want[i].(float64)))
+		return within(got[i], want[i], 2*heapError/(1-heapError)*(1+want[i].(float64)))
 	case stats.Bytes:
-		return near(got[i], want[i], heapMargin*want[i].(float64)) || c.truth.sampled && c.isNearPercentile(i, got[i], want)
+		return within(got[i], want[i], heapError*want[i].(float64)) || c.truth.sampled && c.nearPercentile(i, got[i], want)
 	}
 	return got[i] == want[i]
 }
 
-// shareAllowed is by how much a share may be off that a number of ids has.
-func shareAllowed(ids, share any) float64 {
-	if all := number(ids) / number(share); number(ids) == 0 || all < few {
+// shareTolerance returns the allowed error of a share that consists of some instances.
+func shareTolerance(instances, share any) float64 {
+	if all := toFloat(instances) / toFloat(share); toFloat(instances) == 0 || all < estimatedFrom {
 		return 1e-9
 	}
-	return shareMargin
+	return shareError
 }
 
-// idsAllowed is by how much a number of ids may be off.
-func idsAllowed(n int64) float64 {
-	if n < few {
+// countTolerance returns the allowed error of a number of instances.
+func countTolerance(n int64) float64 {
+	if n < estimatedFrom {
 		return 0
 	}
-	return idsMargin * float64(n)
+	return countError * float64(n)
 }
 
-// fits tells whether a value has the type of its column.
-func fits(value any, kind stats.Kind) (ok bool) {
+// hasKind reports whether the type of a value is that of its column.
+func hasKind(value any, kind stats.Kind) (ok bool) {
 	switch kind {
 	case stats.Text:
 		_, ok = value.(string)
@@ -198,11 +201,13 @@ func fits(value any, kind stats.Kind) (ok bool) {
 	return ok
 }
 
-func near(got, want any, allowed float64) bool {
-	return math.Abs(number(got)-number(want)) <= allowed
+// within reports whether two numbers differ by no more than allowed.
+func within(got, want any, allowed float64) bool {
+	return math.Abs(toFloat(got)-toFloat(want)) <= allowed
 }
 
-func number(value any) float64 {
+// toFloat converts a value of a row; it returns NaN if the value is not a number.
+func toFloat(value any) float64 {
 	switch n := value.(type) {
 	case int64:
 		return float64(n)
@@ -212,7 +217,7 @@ func number(value any) float64 {
 	return math.NaN()
 }
 
-func text(value any) string {
+func display(value any) string {
 	if value == nil {
 		return "nothing"
 	}

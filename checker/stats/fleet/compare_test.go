@@ -12,12 +12,12 @@ import (
 	"relcheck/checker/stats/fleet"
 )
 
-// What is shown may be wrong in many ways, and none may be missed.
-func TestCompareFindsErrors(t *testing.T) {
+// Compare must find any error in the statistics or in the tables.
+func TestCompare(t *testing.T) {
 	f := fleet.Fleet{Seed: 21, Days: 190, Instances: 100, Every: 12 * time.Hour}
 	log, q := f.Log(), stats.Query{Range: f.Range().Last(90), Above: 1 << 40}
 	folded, truth := log.Fold(), log.NewTruth(q, q.To+1)
-	figures := func() *stats.Figures { // the build that is used most is the first
+	figures := func() *stats.Figures { // sorted by number of reports, descending
 		f := folded.Figures(q.Range, q.Keeps)
 		slices.SortStableFunc(f.Builds, func(a, b stats.BuildFigures) int { return int(b.Reports - a.Reports) })
 		return f
@@ -25,44 +25,44 @@ func TestCompareFindsErrors(t *testing.T) {
 	view := func(f *stats.Figures, q stats.Query) []*stats.Table {
 		return stats.NewView(log.Listing, q, f, q.To+1).Tables()
 	}
-	if all := fleet.Compare(view(figures(), q), truth); len(all) > 0 {
-		t.Fatalf("what is right is said to differ: %q", all)
+	if got := fleet.Compare(view(figures(), q), truth); len(got) > 0 {
+		t.Fatalf("correct tables: got differences %q, want none", got)
 	}
-	for name, spoil := range map[string]func(*stats.Figures){
-		"a build is missing":    func(f *stats.Figures) { f.Builds = f.Builds[1:] },
-		"a build counts twice":  func(f *stats.Figures) { f.Builds = append(f.Builds, f.Builds[0]) },
-		"a day is missing":      func(f *stats.Figures) { f.Builds[0].Days = f.Builds[0].Days[1:] },
-		"a week is missing":     func(f *stats.Figures) { f.Builds[0].Weeks = nil },
-		"a month is missing":    func(f *stats.Figures) { f.Builds[0].Months = nil },
-		"an id too many":        func(f *stats.Figures) { f.Builds[0].Days[3].IDs++ },
-		"a report too many":     func(f *stats.Figures) { f.Builds[0].Days[3].Reports++ },
-		"a check too many":      func(f *stats.Figures) { f.Builds[0].Days[3].Checks++ },
-		"a start too many":      func(f *stats.Figures) { f.Builds[0].Days[3].Started++ },
-		"one seen again":        func(f *stats.Figures) { f.Builds[0].Days[3].Again++ },
-		"another week":          func(f *stats.Figures) { f.Builds[0].Recent.Week += 50 },
-		"another range before":  func(f *stats.Figures) { f.Builds[0].Recent.RangeBefore += 5000 },
-		"another version":       func(f *stats.Figures) { f.Builds[0].Version = "v0.1.0" },
-		"another platform":      func(f *stats.Figures) { f.Builds[0].OS = "plan9" },
-		"known for less":        func(f *stats.Figures) { f.Known.From += 50 },
-		"heaps are lost":        func(f *stats.Figures) { f.Builds[0].Heaps = stats.Heaps{} },
-		"one heap too many":     func(f *stats.Figures) { f.Builds[0].Heaps.Add(900, 1) },
-		"heaps in other places": func(f *stats.Figures) { shift(&f.Builds[0].Heaps, 2) },
+	for name, corrupt := range map[string]func(*stats.Figures){
+		"missing build":          func(f *stats.Figures) { f.Builds = f.Builds[1:] },
+		"duplicate build":        func(f *stats.Figures) { f.Builds = append(f.Builds, f.Builds[0]) },
+		"missing day":            func(f *stats.Figures) { f.Builds[0].Days = f.Builds[0].Days[1:] },
+		"missing week":           func(f *stats.Figures) { f.Builds[0].Weeks = nil },
+		"missing month":          func(f *stats.Figures) { f.Builds[0].Months = nil },
+		"extra instance":         func(f *stats.Figures) { f.Builds[0].Days[3].IDs++ },
+		"extra report":           func(f *stats.Figures) { f.Builds[0].Days[3].Reports++ },
+		"extra check":            func(f *stats.Figures) { f.Builds[0].Days[3].Checks++ },
+		"extra start":            func(f *stats.Figures) { f.Builds[0].Days[3].Started++ },
+		"extra repeated report":  func(f *stats.Figures) { f.Builds[0].Days[3].Again++ },
+		"wrong recent week":      func(f *stats.Figures) { f.Builds[0].Recent.Week += 50 },
+		"wrong range before":     func(f *stats.Figures) { f.Builds[0].Recent.RangeBefore += 5000 },
+		"wrong version":          func(f *stats.Figures) { f.Builds[0].Version = "v0.1.0" },
+		"wrong platform":         func(f *stats.Figures) { f.Builds[0].OS = "plan9" },
+		"known range too short":  func(f *stats.Figures) { f.Known.From += 50 },
+		"missing heaps":          func(f *stats.Figures) { f.Builds[0].Heaps = stats.Heaps{} },
+		"extra heap":             func(f *stats.Figures) { f.Builds[0].Heaps.Add(900, 1) },
+		"heaps in wrong buckets": func(f *stats.Figures) { shift(&f.Builds[0].Heaps, 2) },
 	} {
-		spoiled := figures()
-		spoil(spoiled)
-		if len(fleet.Compare(view(spoiled, q), truth)) == 0 {
-			t.Errorf("%s, and nothing is found", name)
+		corrupted := figures()
+		corrupt(corrupted)
+		if len(fleet.Compare(view(corrupted, q), truth)) == 0 {
+			t.Errorf("%s: got no differences, want some", name)
 		}
 	}
 	other := q
 	other.OS = "linux"
 	if len(fleet.Compare(view(folded.Figures(q.Range, other.Keeps), other), truth)) == 0 {
-		t.Error("another filter, and nothing is found")
+		t.Error("wrong filter: got no differences, want some")
 	}
-	eachValue(t, func() []*stats.Table { return view(figures(), q) }, truth)
+	compareCorruptTables(t, view(figures(), q), truth)
 }
 
-// shift puts all heaps some buckets higher.
+// shift moves all heaps up by a number of buckets.
 func shift(h *stats.Heaps, buckets int) {
 	var moved stats.Heaps
 	for bucket, n := range h.All() {
@@ -71,55 +71,55 @@ func shift(h *stats.Heaps, buckets int) {
 	*h = moved
 }
 
-// eachValue changes a value of every column of every table, takes rows away and
-// turns them round, and looks whether that is found.
-func eachValue(t *testing.T, tables func() []*stats.Table, truth *fleet.Truth) {
-	all := tables()
-	found := func(table, what string) {
-		if d := fleet.Compare(all, truth); !slices.ContainsFunc(d, func(s string) bool { return strings.HasPrefix(s, table+":") }) {
-			t.Errorf("%s: %s, and found is %q", table, what, d)
+// compareCorruptTables corrupts a value of every column of every table, then the rows of
+// every table, and checks that Compare finds each error.
+func compareCorruptTables(t *testing.T, tables []*stats.Table, truth *fleet.Truth) {
+	wantDifference := func(table, corruption string) {
+		t.Helper()
+		if got := fleet.Compare(tables, truth); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, table+":") }) {
+			t.Errorf("%s: %s: got differences %q, want one of this table", table, corruption, got)
 		}
 	}
-	for i, table := range all {
+	for i, table := range tables {
 		if len(table.Rows) < 2 {
-			t.Errorf("%s has %d rows", table.Name, len(table.Rows))
+			t.Errorf("%s: got %d rows, want at least 2", table.Name, len(table.Rows))
 		}
 		rows := table.Rows
 		for column := range table.Columns {
 			row := slices.IndexFunc(rows, func(row []any) bool { return row[column] != nil })
 			if row < 0 {
-				t.Errorf("%s has no %s", table.Name, table.Columns[column].Name)
+				t.Errorf("%s: got no value of %s, want one", table.Name, table.Columns[column].Name)
 				continue
 			}
-			if was := rows[row][column]; table.Columns[column].Name != "certain" || was == true {
-				changes := []any{wrong(was), nil, 'x'}
-				if hurried() {
-					changes = changes[:1]
+			if correct := rows[row][column]; table.Columns[column].Name != "certain" || correct == true {
+				corruptions := []any{wrong(correct), nil, 'x'}
+				if reduced() {
+					corruptions = corruptions[:1]
 				}
-				for _, changed := range changes {
-					rows[row][column] = changed
-					found(table.Name, fmt.Sprintf("%s is %v instead of %v", table.Columns[column].Name, changed, was))
+				for _, value := range corruptions {
+					rows[row][column] = value
+					wantDifference(table.Name, fmt.Sprintf("%s %v instead of %v", table.Columns[column].Name, value, correct))
 				}
-				rows[row][column] = was
+				rows[row][column] = correct
 			}
 		}
 		table.Rows = rows[1:]
-		found(table.Name, "a row is missing")
+		wantDifference(table.Name, "missing row")
 		table.Rows = append(slices.Clone(rows), rows[0])
-		found(table.Name, "a row is there twice")
-		all[i] = &stats.Table{Name: "another"}
-		found(table.Name, "all is missing")
-		all[i] = table
+		wantDifference(table.Name, "duplicate row")
+		tables[i] = &stats.Table{Name: "unknown"}
+		wantDifference(table.Name, "missing table")
+		tables[i] = table
 		table.Rows = rows
 		if !slices.Contains([]string{"platforms", "os", "arch", "platform_versions", "heap"}, table.Name) {
 			slices.Reverse(rows)
-			found(table.Name, "rows are in reverse")
+			wantDifference(table.Name, "reversed rows")
 			slices.Reverse(rows)
 		}
 	}
 }
 
-// wrong returns another value of the same type.
+// wrong returns a different value of the same type.
 func wrong(value any) any {
 	switch value := value.(type) {
 	case string:

@@ -1,8 +1,9 @@
-// Package fleet makes up the reports of a fleet of programs, always the same
-// ones for the same seed, and knows what they truly add up to. What is shown of
-// a fleet can so be compared to the truth, and a server filled without clients.
+// Package fleet generates the reports of a fleet of programs and knows their true
+// statistics. It serves to fill a store without clients, and to compare the statistics
+// that a store shows with the truth. The same seed generates the same reports.
 //
-// [Fleet] makes the reports. [Log] keeps them. [Truth] answers every question of
-// package stats from a log by plain counting, and shares no computation with it.
-// [Compare] tells where tables differ from the truth by more than they may.
+// A [Fleet] generates reports. A [Log] keeps them. A [Truth] computes the tables of
+// package stats from a log by plain counting, and shares no code with that package's
+// computation. [Compare] lists the differences between tables and the truth that are
+// larger than the estimates allow.
 package fleet

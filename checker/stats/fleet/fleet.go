@@ -11,66 +11,67 @@ import (
 	"relcheck/checker/stats"
 )
 
-// Fleet describes a fleet. Programs start, report, and end; new versions come
-// out and are taken up, by some at once and by others very late. The zero value
-// is a fleet of about 1,000 ids a day over 400 days.
+// Fleet describes a fleet of programs. Its instances start, report, and end. New
+// versions are released, and instances adopt them after a delay. The zero value is a
+// fleet of about 1,000 instances per day over 400 days.
 type Fleet struct {
 	Seed uint64
-	// Days is how many days there are reports of. The default is 400.
+	// Days is the number of days with reports. The default is 400.
 	Days int
-	// End is the last of them. The default is 2026-06-30.
+	// End is the last day. The default is 2026-06-30.
 	End stats.Day
-	// Instances is about how many ids report on the last day. The default is 1,000.
+	// Instances is the approximate number of instances that report on the last day. The
+	// default is 1,000.
 	Instances int
-	// Growth is how many times as many they are on the last day as on the first.
-	// The default is 3.
+	// Growth is the ratio of the instances on the last day to those on the first. The
+	// default is 3.
 	Growth float64
-	// Every is how long a server waits between two reports, at least a second.
-	// The default is an hour.
+	// Every is the interval between two reports of a server, at least a second. The
+	// default is an hour.
 	Every time.Duration
-	// Published are the releases that are run. By default some are made up, about
+	// Published are the releases that instances run. By default they are generated, about
 	// one a month.
 	Published []checker.Release
 }
 
-// Report is what one process tells, once.
+// Report is a report of an instance.
 type Report struct {
-	At     int64 // seconds since 1970-01-01 UTC
-	ID     uuid.UUID
-	Number int64 // of the id, in the order in which ids were given out, from 0 up
+	At     int64     // seconds since 1970-01-01 UTC
+	ID     uuid.UUID // instance ID
+	Number int64     // of the instance; instances are numbered from 0 in the order of their start
 	Build  stats.Build
-	Heap   *int64 // bytes, or nil
+	Heap   *int64 // bytes; nil if the report contains no heap size
 }
 
-// Check is how often a build asked without an id, on a day.
+// Check counts the checks of a build on a day.
 type Check struct {
 	Day   stats.Day
 	Build stats.Build
 	Count int64
 }
 
-// Range returns the days that there are reports of.
+// Range returns the days with reports.
 func (f Fleet) Range() stats.Range {
 	f = f.defaults()
 	return stats.Range{To: f.End}.Last(f.Days)
 }
 
-// Reports makes the reports, in order of time. It takes memory for the instances
-// that live at a time.
+// Reports generates the reports in order of time. Its memory use is proportional to the
+// number of instances that run at the same time.
 func (f Fleet) Reports() iter.Seq[Report] {
 	return func(yield func(Report) bool) {
 		f := f.defaults()
-		newWheel(f).run(yield)
+		newSimulation(f).run(yield)
 	}
 }
 
-// Checks makes the questions without an id, in order of time.
+// Checks generates the checks in order of time.
 func (f Fleet) Checks() iter.Seq[Check] {
 	return func(yield func(Check) bool) {
 		f := f.defaults()
 		for d, days := f.Range().From, f.Range(); days.Has(d); d++ {
 			random := rand.New(rand.NewPCG(f.Seed, uint64(d)))
-			for _, c := range f.checksOf(d, random) {
+			for _, c := range f.checksOn(d, random) {
 				if !yield(c) {
 					return
 				}
@@ -79,21 +80,21 @@ func (f Fleet) Checks() iter.Seq[Check] {
 	}
 }
 
-// checksOf makes those of a day, one in five as many as instances.
-func (f Fleet) checksOf(d stats.Day, random *rand.Rand) (all []Check) {
-	market := newMarket(f, random)
-	at := map[stats.Build]int{}
-	for range poisson(random, float64(f.Instances)*f.scale(d)/5) {
-		b := market.build(d.Time().Unix())
-		i, ok := at[b]
+// checksOn generates the checks of a day, one for five instances.
+func (f Fleet) checksOn(d stats.Day, random *rand.Rand) (checks []Check) {
+	sampler := newBuildSampler(f, random)
+	index := map[stats.Build]int{}
+	for range poisson(random, float64(f.Instances)*f.relativeSize(d)/5) {
+		b := sampler.build(d.Time().Unix())
+		i, ok := index[b]
 		if !ok {
-			i = len(all)
-			at[b] = i
-			all = append(all, Check{Day: d, Build: b})
+			i = len(checks)
+			index[b] = i
+			checks = append(checks, Check{Day: d, Build: b})
 		}
-		all[i].Count++
+		checks[i].Count++
 	}
-	return all
+	return checks
 }
 
 func (f Fleet) defaults() Fleet {

@@ -15,16 +15,17 @@ import (
 	"relcheck/checker/stats/fleet"
 )
 
-func TestReportsAreThoseOfAFleet(t *testing.T) {
+// The reports of a fleet must be valid, sorted by time, and similar to real ones.
+func TestReports(t *testing.T) {
 	f := fleet.Fleet{Seed: 1, Instances: 300, Every: 6 * time.Hour}
 	days, ids, last := map[stats.Day]int{}, map[uuid.UUID]stats.Build{}, int64(0)
 	n, heapless, zero := 0, 0, 0
 	for r := range f.Reports() {
 		if r.At < last || r.ID.Version() != 4 || r.ID.Variant() != uuid.RFC4122 || !checker.ValidVersion(r.Build.Version) {
-			t.Fatalf("a report %+v after %d", r, last)
+			t.Fatalf("got report %+v, want valid fields and a time from %d on", r, last)
 		}
-		if was, ok := ids[r.ID]; ok && was != r.Build {
-			t.Fatalf("id %s was %v and is %v", r.ID, was, r.Build)
+		if build, ok := ids[r.ID]; ok && build != r.Build {
+			t.Fatalf("instance %s: got builds %v and %v, want one", r.ID, build, r.Build)
 		}
 		n, last, ids[r.ID] = n+1, r.At, r.Build
 		days[stats.DayOf(time.Unix(r.At, 0))]++
@@ -34,22 +35,22 @@ func TestReportsAreThoseOfAFleet(t *testing.T) {
 		case *r.Heap == 0:
 			zero++
 		case *r.Heap < 0:
-			t.Errorf("heap of %d", *r.Heap)
+			t.Errorf("got heap size %d, want at least 0", *r.Heap)
 		}
 	}
 	if len(days) != 400 || !f.Range().Has(slices.Max(slices.Collect(maps.Keys(days)))) {
-		t.Errorf("reports of %d days", len(days))
+		t.Errorf("got reports on %d days, want 400 in %v", len(days), f.Range())
 	}
 	if heapless < n/50 || heapless > n/10 || zero == 0 {
-		t.Errorf("%d of %d have no heap, %d one of 0", heapless, n, zero)
+		t.Errorf("got %d of %d reports without a heap size and %d with size 0, want 2 %% to 10 %% and some", heapless, n, zero)
 	}
 	if len(ids) < 20_000 || len(ids) > n/2 {
-		t.Errorf("%d ids in %d reports", len(ids), n)
+		t.Errorf("got %d instances in %d reports, want at least 20,000 and at most half as many", len(ids), n)
 	}
 }
 
-// What people run changes from version to version, and some never change.
-func TestVersionsAreTakenUp(t *testing.T) {
+// Instances must adopt new versions, but not all of them.
+func TestAdoption(t *testing.T) {
 	f := fleet.Fleet{Seed: 2, Every: 24 * time.Hour}
 	releases := f.Releases()
 	latest := releases[len(releases)-1].Version
@@ -63,13 +64,13 @@ func TestVersionsAreTakenUp(t *testing.T) {
 		}
 	}
 	if first[latest] > 0 || last[latest] == 0 || len(last) < 10 || len(releases) < 15 {
-		t.Errorf("%s: %d, then %d of %v, %d releases", latest, first[latest], last[latest], last, len(releases))
+		t.Errorf("%s: got %d reports on the first day, versions %v on the last, and %d releases; want 0, at least 10 with %[1]s, and at least 15", latest, first[latest], last, len(releases))
 	}
 }
 
-// Some run what nobody has published. They are as many as a service tells apart on
-// a day, however large the fleet is.
-func TestUnpublishedBuildsAreFew(t *testing.T) {
+// A few instances of a fleet of any size must run unreleased versions, and these must
+// be no more than a service distinguishes on a day.
+func TestUnreleasedBuilds(t *testing.T) {
 	f := fleet.Fleet{Seed: 4, Days: 7, Instances: 20_000, Growth: 1, Every: 12 * time.Hour}
 	published := map[string]bool{}
 	for _, r := range f.Releases() {
@@ -83,21 +84,22 @@ func TestUnpublishedBuildsAreFew(t *testing.T) {
 		}
 	}
 	if len(builds) < 30 || len(builds) > stats.MaxUnpublished || n < all/50 || n > all/20 {
-		t.Errorf("%d of %d reports are of %d unpublished builds, want 30 to %d", n, all, len(builds), stats.MaxUnpublished)
+		t.Errorf("got %d of %d reports from %d unreleased builds, want 2 %% to 5 %% from 30 to %d", n, all, len(builds), stats.MaxUnpublished)
 	}
 }
 
-func TestFleetIsRepeatable(t *testing.T) {
+// The same seed must generate the same reports and checks, and another seed others.
+func TestSeed(t *testing.T) {
 	f := fleet.Fleet{Seed: 3, Days: 30, Instances: 50}
-	if a, b := told(f), told(f); !slices.Equal(a, b) || len(a) < 1000 {
-		t.Errorf("%d reports and checks, then %d others", len(a), len(b))
+	if a, b := format(f), format(f); !slices.Equal(a, b) || len(a) < 1000 {
+		t.Errorf("got %d and %d reports and checks for one seed, want the same, at least 1000", len(a), len(b))
 	}
 	other := f
 	other.Seed++
-	if slices.Equal(told(f), told(other)) {
-		t.Error("two seeds make one fleet")
+	if slices.Equal(format(f), format(other)) {
+		t.Error("got the same reports for two seeds, want others")
 	}
-	for range f.Reports() { // stops when it is not wanted any more
+	for range f.Reports() { // must be able to stop early
 		break
 	}
 	for range f.Checks() {
@@ -105,7 +107,8 @@ func TestFleetIsRepeatable(t *testing.T) {
 	}
 }
 
-func told(f fleet.Fleet) (all []string) {
+// format formats all reports and checks of a fleet.
+func format(f fleet.Fleet) (all []string) {
 	for r := range f.Reports() {
 		heap := int64(-1)
 		if r.Heap != nil {

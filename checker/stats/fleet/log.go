@@ -1,117 +1,115 @@
 package fleet
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 
 	"relcheck/checker"
 	"relcheck/checker/stats"
 )
 
-// Log is all that a fleet has told, for [NewTruth] and [Fold].
+// Log contains all reports and checks of a fleet, for [Log.NewTruth] and [Log.Fold].
 type Log struct {
 	checker.Listing
-	Known stats.Range // the days that there are reports of, or checks
+	Known stats.Range // the days with reports or checks
 
-	checks   []Check
-	builds   []stats.Build
-	ids      []told // by the number of an id
-	heard    []heard
-	visits   []visit
-	starts   []start
-	early    []start // that may count as starts, see [early]
-	numbers  map[uuid.UUID]int32
-	byBuild  map[stats.Build]int32
-	lastSeen time.Time
+	checks          []Check
+	builds          []stats.Build
+	instances       []loggedInstance // by instance number
+	reports         []loggedReport
+	activeDays      []activeDay
+	starts          []start
+	maybeRestarts   []start // restarts that a store may count or not, see minSilence
+	instanceNumbers map[uuid.UUID]int32
+	buildNumbers    map[stats.Build]int32
 }
 
-// told is what is known of an id.
-type told struct {
+// loggedInstance is the state of an instance while its reports are added.
+type loggedInstance struct {
 	id          uuid.UUID
 	build       int32
-	first, last int64 // of its reports since it started, the last time
-	day         stats.Day
+	first, last int64     // times of its first and last report since its latest start
+	day         stats.Day // of its last report
 }
 
-// heard is a report. A heap below 0 was not told.
-type heard struct {
+// loggedReport is a report. If heap is negative, the report contains no heap size.
+type loggedReport struct {
 	at, heap int64
-	id       int32
+	instance int32
 }
 
-// visit is a day on which an id has reported.
-type visit struct {
-	day stats.Day
-	id  int32
+// activeDay is a day on which an instance reported.
+type activeDay struct {
+	day      stats.Day
+	instance int32
 }
 
-// early is after how many seconds without a report an id that had reported again
-// may count as started anew: stores know its last report within 12 hours.
-const early = 36 * hour
+// minSilence is the shortest time, in seconds, between two reports of an instance that a
+// store may take for a restart. It is 12 hours less than the exact limit of 48 hours
+// because a store knows the time of the last report only to within 12 hours.
+const minSilence = 36 * hour
 
-// start is one start of an id.
+// start is a start of an instance.
 type start struct {
-	day   stats.Day
-	id    int32
-	again bool
+	day      stats.Day
+	instance int32
+	again    bool // the instance reported more than once
 }
 
-// Log makes all reports and keeps them: some 30 bytes each.
+// Log generates all reports and checks, and keeps them in memory: about 30 bytes each.
 func (f Fleet) Log() *Log {
-	l := &Log{Listing: f.Listing(), Known: f.Range(), numbers: map[uuid.UUID]int32{}, byBuild: map[stats.Build]int32{}}
+	l := &Log{Listing: f.Listing(), Known: f.Range(), instanceNumbers: map[uuid.UUID]int32{}, buildNumbers: map[stats.Build]int32{}}
 	for r := range f.Reports() {
 		l.add(r)
 	}
 	for c := range f.Checks() {
 		l.checks = append(l.checks, c)
 	}
-	for id := range l.ids {
-		l.close(int32(id))
+	for number := range l.instances {
+		l.addStart(int32(number))
 	}
 	return l
 }
 
-// add notes a report, which must not be earlier than the one before.
+// add adds a report. Reports must be added in order of time.
 func (l *Log) add(r Report) {
-	id, known := l.numbers[r.ID]
+	number, known := l.instanceNumbers[r.ID]
 	if !known {
-		id = int32(len(l.ids))
-		l.numbers[r.ID] = id
-		l.ids = append(l.ids, told{id: r.ID, build: l.number(r.Build), first: r.At, last: r.At, day: -1})
+		number = int32(len(l.instances))
+		l.instanceNumbers[r.ID] = number
+		l.instances = append(l.instances, loggedInstance{id: r.ID, build: l.buildNumber(r.Build), first: r.At, last: r.At, day: -1})
 	}
-	at := &l.ids[id]
-	switch silent := r.At - at.last; {
-	case silent > 48*hour:
-		l.close(id)
-		at.first = r.At
-	case silent > early && at.last-at.first >= 60:
-		l.early = append(l.early, start{day: stats.Day(r.At / day), id: id})
+	in := &l.instances[number]
+	switch silence := r.At - in.last; {
+	case silence > 48*hour:
+		l.addStart(number)
+		in.first = r.At
+	case silence > minSilence && in.last-in.first >= 60:
+		l.maybeRestarts = append(l.maybeRestarts, start{day: stats.Day(r.At / day), instance: number})
 	}
-	at.last = r.At
-	if d := stats.Day(r.At / day); d != at.day {
-		at.day = d
-		l.visits = append(l.visits, visit{d, id})
+	in.last = r.At
+	if d := stats.Day(r.At / day); d != in.day {
+		in.day = d
+		l.activeDays = append(l.activeDays, activeDay{d, number})
 	}
 	heap := int64(-1)
 	if r.Heap != nil {
 		heap = *r.Heap
 	}
-	l.heard = append(l.heard, heard{r.At, heap, id})
-	l.lastSeen = time.Unix(r.At, 0).UTC()
+	l.reports = append(l.reports, loggedReport{r.At, heap, number})
 }
 
-// close notes that an id is not heard of for so long that it counts as ended.
-func (l *Log) close(id int32) {
-	at := l.ids[id]
-	l.starts = append(l.starts, start{stats.Day(at.first / day), id, at.last-at.first >= 60})
+// addStart adds the latest start of an instance, once the instance has ended.
+func (l *Log) addStart(number int32) {
+	in := l.instances[number]
+	l.starts = append(l.starts, start{stats.Day(in.first / day), number, in.last-in.first >= 60})
 }
 
-func (l *Log) number(b stats.Build) int32 {
-	n, known := l.byBuild[b]
+// buildNumber returns the number of a build, which it assigns at the first call.
+func (l *Log) buildNumber(b stats.Build) int32 {
+	n, known := l.buildNumbers[b]
 	if !known {
 		n = int32(len(l.builds))
-		l.byBuild[b] = n
+		l.buildNumbers[b] = n
 		l.builds = append(l.builds, b)
 	}
 	return n

@@ -2,5 +2,5 @@
 
 package fleet_test
 
-// race is whether the race detector slows the tests down.
+// race reports whether the race detector is enabled, which slows the tests down.
 const race = false

@@ -9,7 +9,7 @@ import (
 	"relcheck/checker/stats"
 )
 
-// poisson returns how often something happens that does so mean times on average.
+// poisson draws a number from a Poisson distribution.
 func poisson(r *rand.Rand, mean float64) int {
 	if mean > 100 {
 		return int(math.Round(mean + math.Sqrt(mean)*r.NormFloat64()))
@@ -21,8 +21,8 @@ func poisson(r *rand.Rand, mean float64) int {
 	return n
 }
 
-// spread returns a number whose logarithm is evenly spread from low to high.
-func spread(r *rand.Rand, low, high float64) float64 {
+// logUniform draws a number from a log-uniform distribution between low and high.
+func logUniform(r *rand.Rand, low, high float64) float64 {
 	return low * math.Pow(high/low, r.Float64())
 }
 
@@ -37,7 +37,7 @@ func NewID(r *rand.Rand) (id uuid.UUID) {
 	return id
 }
 
-// scale is how large the fleet is on a day, as a share of what it is at the end.
-func (f Fleet) scale(d stats.Day) float64 {
+// relativeSize returns the ratio of the fleet's size on a day to that on the last day.
+func (f Fleet) relativeSize(d stats.Day) float64 {
 	return math.Pow(f.Growth, -float64(f.End-d)/float64(max(1, f.Days-1)))
 }

@@ -10,13 +10,13 @@ import (
 	"relcheck/checker/stats"
 )
 
-// Releases returns what has been published by the end of the fleet's last day,
-// from the oldest version up.
+// Releases returns the releases up to the fleet's last day, from the oldest version to
+// the newest.
 func (f Fleet) Releases() []checker.Release {
 	f = f.defaults()
 	all := slices.Clone(f.Published)
 	if all == nil {
-		all = f.madeUp()
+		all = f.generateReleases()
 	}
 	all = slices.DeleteFunc(all, func(r checker.Release) bool {
 		return !r.Date.IsZero() && stats.DayOf(r.Date) > f.End
@@ -25,16 +25,16 @@ func (f Fleet) Releases() []checker.Release {
 	return all
 }
 
-// Listing returns a product that has the fleet's releases.
+// Listing returns a product with the fleet's releases.
 func (f Fleet) Listing() checker.Listing {
 	return checker.Listing{Product: checker.Product{Name: "opa", Title: "Open Policy Agent"}, Releases: f.Releases()}
 }
 
-// madeUp is a history of releases from 200 days before the fleet begins: a minor
-// one every four to five weeks and patches to some, then a major one with two
-// candidates. One is withdrawn, of one the date is not known, and one has a tag
-// without a leading v.
-func (f Fleet) madeUp() (all []checker.Release) {
+// generateReleases generates releases from 200 days before the fleet's first day on: a
+// minor release every four to five weeks, patches of some of them, and a major release
+// with two release candidates. One release is withdrawn, one has no date, and the tag of
+// one has no leading v.
+func (f Fleet) generateReleases() (all []checker.Release) {
 	random := rand.New(rand.NewPCG(f.Seed, 1))
 	add := func(at time.Time, version string, change func(*checker.Release)) {
 		r := checker.Release{Version: version, Date: at}
@@ -43,15 +43,15 @@ func (f Fleet) madeUp() (all []checker.Release) {
 		}
 		all = append(all, r)
 	}
-	preview := func(r *checker.Release) { r.Prerelease = true }
+	candidate := func(r *checker.Release) { r.Prerelease = true }
 	minors := (f.Days + 200) / 32
 	at := (f.End - stats.Day(f.Days+200)).Time().Add(15 * time.Hour)
 	for i := range minors {
 		line, patches := fmt.Sprintf("v0.%d.", 50+i), random.IntN(3)
 		switch major := minors * 2 / 3; {
 		case i == major:
-			add(at.AddDate(0, 0, -20), "v1.0.0-rc.1", preview)
-			add(at.AddDate(0, 0, -9), "v1.0.0-rc.2", preview)
+			add(at.AddDate(0, 0, -20), "v1.0.0-rc.1", candidate)
+			add(at.AddDate(0, 0, -9), "v1.0.0-rc.2", candidate)
 			fallthrough
 		case i > major:
 			line = fmt.Sprintf("v1.%d.", i-major)
@@ -65,7 +65,7 @@ func (f Fleet) madeUp() (all []checker.Release) {
 	return all
 }
 
-// quirk is what is unusual about a minor release that is the i-th of n.
+// quirk returns a function that makes the i-th of n minor releases unusual, or nil.
 func quirk(i, n int) func(*checker.Release) {
 	switch i {
 	case 3:

@@ -9,11 +9,11 @@ import (
 	"relcheck/checker/stats/fleet"
 )
 
-// hurried tells whether tests shall take less time, and compare less.
-func hurried() bool { return testing.Short() || race }
+// reduced reports whether tests should take less time and compare less.
+func reduced() bool { return testing.Short() || race }
 
-// asked are queries that together take every table and every filter.
-func asked(days stats.Range) []stats.Query {
+// queries returns queries that together use every table and every filter.
+func queries(days stats.Range) []stats.Query {
 	only := func(r stats.Range, f stats.Filter) stats.Query { return stats.Query{Range: r, Filter: f} }
 	return []stats.Query{
 		{Range: days.Last(1)},
@@ -36,7 +36,7 @@ func asked(days stats.Range) []stats.Query {
 	}
 }
 
-// compare compares views of a fleet to the truth.
+// compare compares views of a fleet with the truth.
 func compare(t *testing.T, f fleet.Fleet, today stats.Day, queries []stats.Query) {
 	log := f.Log()
 	folded := log.Fold()
@@ -49,38 +49,40 @@ func compare(t *testing.T, f fleet.Fleet, today stats.Day, queries []stats.Query
 	}
 }
 
-func TestViewsOfSmallFleetAreTrue(t *testing.T) {
+// The tables of a small fleet must be exact.
+func TestViewSmallFleet(t *testing.T) {
 	f := fleet.Fleet{Seed: 11, Instances: 40, Every: 6 * time.Hour}
-	compare(t, f, f.Range().To, asked(f.Range()))
-	if !hurried() {
-		compare(t, f, f.Range().To+1, asked(f.Range()))
+	compare(t, f, f.Range().To, queries(f.Range()))
+	if !reduced() {
+		compare(t, f, f.Range().To+1, queries(f.Range()))
 	}
 }
 
-func TestViewsOfLargeFleetAreTrue(t *testing.T) {
+// The tables of a large fleet must be within the allowed errors.
+func TestViewLargeFleet(t *testing.T) {
 	f := fleet.Fleet{Seed: 12, Instances: 20_000, Growth: 60, Every: 12 * time.Hour}
-	if hurried() {
+	if reduced() {
 		f.Instances, f.Days, f.Every = 1500, 100, 24*time.Hour
 	}
-	compare(t, f, f.Range().To, asked(f.Range()))
+	compare(t, f, f.Range().To, queries(f.Range()))
 }
 
-// What is published is not always as regular as it might be.
-func TestViewsOfOddReleasesAreTrue(t *testing.T) {
+// The tables must be true for unusual lists of releases.
+func TestViewUnusualReleases(t *testing.T) {
 	f := fleet.Fleet{Seed: 13, Days: 60, Instances: 50, Every: 6 * time.Hour}
 	on := func(day int) time.Time { return f.Range().From.Time().AddDate(0, 0, day) }
 	for name, releases := range map[string][]checker.Release{
-		"none":           {},
-		"one":            {{Version: "1.0.0", Date: on(5)}},
-		"released today": {{Version: "v1.0.0", Date: on(59)}},
-		"previews only":  {{Version: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Version: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
-		"all withdrawn":  {{Version: "v1.0.0", Date: on(-50), Withdrawn: true}, {Version: "v1.1.0", Date: on(1), Withdrawn: true}},
-		"no dates":       {{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.1.1"}, {Version: "v2.0.0-beta", Prerelease: true}},
-		"a fix of an old line": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-20)}, {Version: "v1.2.0", Date: on(10)},
+		"none":              {},
+		"one release":       {{Version: "1.0.0", Date: on(5)}},
+		"released today":    {{Version: "v1.0.0", Date: on(59)}},
+		"pre-releases only": {{Version: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Version: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
+		"all withdrawn":     {{Version: "v1.0.0", Date: on(-50), Withdrawn: true}, {Version: "v1.1.0", Date: on(1), Withdrawn: true}},
+		"no dates":          {{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.1.1"}, {Version: "v2.0.0-beta", Prerelease: true}},
+		"patch of an old line": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-20)}, {Version: "v1.2.0", Date: on(10)},
 			{Version: "v1.0.1", Date: on(30)}, {Version: "v1.3.0-rc.1", Date: on(40), Prerelease: true}},
-		"the latest withdrawn": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-60)}, {Version: "v1.2.0", Date: on(-30), Withdrawn: true}},
-		"a date to come":       {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(500)}},
-		"a suffix":             {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0-1", Date: on(-60)}, {Version: "v1.1.0-2", Date: on(5)}},
+		"latest withdrawn": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-60)}, {Version: "v1.2.0", Date: on(-30), Withdrawn: true}},
+		"future date":      {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(500)}},
+		"suffix":           {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0-1", Date: on(-60)}, {Version: "v1.1.0-2", Date: on(5)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := f

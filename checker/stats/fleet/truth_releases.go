@@ -11,13 +11,13 @@ import (
 	"relcheck/checker/stats"
 )
 
-// version is one that was reported.
+// version is a reported version.
 type version struct {
-	name   string // as it is shown
-	judged string // canonical, by which it is compared to releases; or empty
+	name      string // as shown in tables
+	compareAs string // canonical version to compare with releases; empty if name is no version
 }
 
-// releases is what was published, from the newest version down.
+// releases lists releases from the newest version to the oldest.
 type releases []checker.Release
 
 func newReleases(all []checker.Release) releases {
@@ -26,6 +26,7 @@ func newReleases(all []checker.Release) releases {
 	return r
 }
 
+// find returns the release of a version, or nil.
 func (all releases) find(version string) *checker.Release {
 	for i, r := range all {
 		if checker.Compare(r.Version, version) == 0 && checker.Canonical(version) != "" {
@@ -35,6 +36,7 @@ func (all releases) find(version string) *checker.Release {
 	return nil
 }
 
+// version returns a reported version with the spelling of its release, if it is one.
 func (all releases) version(reported string) version {
 	canonical := checker.Canonical(reported)
 	if canonical == "" {
@@ -46,7 +48,7 @@ func (all releases) version(reported string) version {
 	return version{canonical, checker.Core(canonical)}
 }
 
-// latest is the one that most callers are offered, or nil.
+// latest returns the newest release that is neither a pre-release nor withdrawn, or nil.
 func (all releases) latest() *checker.Release {
 	for i, r := range all {
 		if !r.Prerelease && !r.Withdrawn {
@@ -56,38 +58,39 @@ func (all releases) latest() *checker.Release {
 	return nil
 }
 
-// behind is how many releases are newer than a version; nil if that is unknown.
-func (all releases) behind(v version) any {
-	if v.judged == "" || all.latest() == nil {
+// newer returns the number of releases that are newer than a version, or nil if it is
+// unknown.
+func (all releases) newer(v version) any {
+	if v.compareAs == "" || all.latest() == nil {
 		return nil
 	}
 	n := int64(0)
 	for _, r := range all {
-		if !r.Prerelease && !r.Withdrawn && checker.Compare(r.Version, v.judged) > 0 {
+		if !r.Prerelease && !r.Withdrawn && checker.Compare(r.Version, v.compareAs) > 0 {
 			n++
 		}
 	}
 	return n
 }
 
-// daysBehind is by how many days a version's release is older than the latest;
-// nil if that is unknown.
-func (all releases) daysBehind(v version) any {
+// daysOutdated returns how many days earlier than the latest release a version was
+// released, or nil if it is unknown.
+func (all releases) daysOutdated(v version) any {
 	latest := all.latest()
-	if v.judged == "" || latest == nil {
+	if v.compareAs == "" || latest == nil {
 		return nil
 	}
-	if checker.Compare(v.judged, latest.Version) >= 0 {
+	if checker.Compare(v.compareAs, latest.Version) >= 0 {
 		return int64(0)
 	}
-	own := all.find(v.judged)
+	own := all.find(v.compareAs)
 	if own == nil || own.Date.IsZero() || latest.Date.IsZero() {
 		return nil
 	}
 	return max(0, int64(stats.DayOf(latest.Date)-stats.DayOf(own.Date)))
 }
 
-// date is when a version was released, or nil.
+// date returns the day of a version's release, or nil.
 func (all releases) date(name string) any {
 	if r := all.find(name); r != nil && !r.Date.IsZero() {
 		return stats.DayOf(r.Date)
@@ -95,7 +98,7 @@ func (all releases) date(name string) any {
 	return nil
 }
 
-// line is the minor line of a version, or "other".
+// line returns the minor line of a version, or "other".
 func line(name string) string {
 	if line := semver.MajorMinor(checker.Canonical(name)); line != "" {
 		return line
@@ -103,7 +106,8 @@ func line(name string) string {
 	return "other"
 }
 
-// newestFirst returns the names of versions or lines, those that are none last.
+// newestFirst returns the names of versions or minor lines from the newest to the oldest,
+// and then the names that are no versions.
 func newestFirst[V any](names map[string]V) []string {
 	return slices.SortedFunc(maps.Keys(names), func(a, b string) int {
 		return cmp.Or(checker.Compare(b, a), cmp.Compare(a, b))

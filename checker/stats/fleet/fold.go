@@ -1,0 +1,174 @@
+package fleet
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"relcheck/checker/stats"
+)
+
+// pageSize is how many reports are folded at a time.
+const pageSize = 25_000
+
+// Folded contains the rollups of a log, encoded and merged page by page as in a store.
+type Folded struct {
+	log     *Log
+	rollups map[stats.Slot]encodedRollup
+	starts  map[stats.Slot]stats.Starts
+	lives   map[uint64]stats.Life
+}
+
+type encodedRollup struct {
+	reports, instances int64
+	data               []byte
+}
+
+// Figures folds the fleet's reports and returns the statistics of a range of days for
+// the builds that a filter keeps.
+func (f Fleet) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figures {
+	return f.Log().Fold().Figures(r, keep)
+}
+
+// Fold folds all reports.
+func (l *Log) Fold() *Folded {
+	f := &Folded{log: l, rollups: map[stats.Slot]encodedRollup{}, starts: map[stats.Slot]stats.Starts{}, lives: map[uint64]stats.Life{}}
+	for page := range slices.Chunk(l.reports, pageSize) {
+		f.foldPage(page)
+	}
+	longer := map[stats.Slot]*stats.Rollup{}
+	for slot, day := range f.rollups {
+		for _, span := range stats.Spans[1:] {
+			stats.SumInto(longer, slot.Longer(span), day.decode())
+		}
+	}
+	for slot, rollup := range longer {
+		f.store(slot, rollup)
+	}
+	return f
+}
+
+// foldPage folds some reports and merges the result into f.
+func (f *Folded) foldPage(reports []loggedReport) {
+	fold := stats.NewFold(0, f.lives)
+	for _, r := range reports {
+		in := &f.log.instances[r.instance]
+		report := stats.Report{At: r.at, Build: int64(in.build), Hash: stats.Key{1}.Hash(in.id)}
+		if r.heap >= 0 {
+			report.Heap = &r.heap
+		}
+		fold.Add(report)
+	}
+	for slot, rollup := range fold.Days() {
+		if old, ok := f.rollups[slot]; ok {
+			rollup.Merge(old.decode())
+		}
+		f.store(slot, rollup)
+	}
+	maps.Copy(f.lives, fold.Changed)
+	for slot, s := range fold.Starts {
+		sum := f.starts[slot]
+		sum.Started += s.Started
+		sum.Again += s.Again
+		f.starts[slot] = sum
+	}
+	now := reports[len(reports)-1].at
+	maps.DeleteFunc(f.lives, func(_ uint64, l stats.Life) bool { return now-l.Last > stats.Silence })
+}
+
+func (f *Folded) store(slot stats.Slot, rollup *stats.Rollup) {
+	data, err := rollup.AppendBinary(nil)
+	if err != nil {
+		panic(err) // a new rollup can always be encoded
+	}
+	f.rollups[slot] = encodedRollup{rollup.Reports, rollup.IDs(), data}
+}
+
+func (r encodedRollup) decode() *stats.Rollup {
+	rollup := new(stats.Rollup)
+	if err := rollup.UnmarshalBinary(r.data); err != nil {
+		panic(err) // store encoded the data
+	}
+	return rollup
+}
+
+// Figures returns the statistics of a range of days for the builds that a filter keeps.
+func (f *Folded) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figures {
+	figures := &stats.Figures{Range: r, Known: f.log.Known, AsOf: f.asOf(r, keep)}
+	needed := map[stats.Period]bool{}
+	for _, p := range stats.Needed(r, figures.Known, stats.Ever) {
+		needed[p] = true
+	}
+	rollups, sums := map[int64][]stats.Written{}, stats.NewSums(r, stats.Ever)
+	for slot, encoded := range f.rollups {
+		if needed[slot.Period] && keep(f.log.builds[slot.Build]) {
+			rollups[slot.Build] = append(rollups[slot.Build], stats.Written{Period: slot.Period, Form: encoded.data})
+		}
+	}
+	counts := f.counts(r, keep)
+	for n, b := range f.log.builds {
+		build := counts[int64(n)]
+		if build == nil {
+			build = &stats.BuildFigures{}
+		} else {
+			for _, c := range []*[]stats.Count{&build.Days, &build.Weeks, &build.Months} {
+				slices.SortFunc(*c, func(a, b stats.Count) int { return cmp.Compare(a.Day, b.Day) })
+			}
+		}
+		if counts[int64(n)] == nil && rollups[int64(n)] == nil {
+			continue
+		}
+		build.Build = b
+		if err := sums.Of(build, rollups[int64(n)]); err != nil {
+			panic(err) // store encoded the rollups
+		}
+		figures.Builds = append(figures.Builds, *build)
+	}
+	return figures
+}
+
+// counts returns the counts per day, week and month, by build.
+func (f *Folded) counts(r stats.Range, keep func(stats.Build) bool) map[int64]*stats.BuildFigures {
+	builds := map[int64]*stats.BuildFigures{}
+	// count returns the count of a slot, or nil if the slot is outside r or filtered out.
+	count := func(slot stats.Slot) *stats.Count {
+		if p := slot.Range(); p.From < r.From || p.To > r.To || !keep(f.log.builds[slot.Build]) {
+			return nil
+		}
+		if builds[slot.Build] == nil {
+			builds[slot.Build] = new(stats.BuildFigures)
+		}
+		counts := map[stats.Span]*[]stats.Count{stats.OneDay: &builds[slot.Build].Days,
+			stats.OneWeek: &builds[slot.Build].Weeks, stats.FourWeeks: &builds[slot.Build].Months}[slot.Span]
+		i := slices.IndexFunc(*counts, func(c stats.Count) bool { return c.Day == slot.Day })
+		if i < 0 {
+			i = len(*counts)
+			*counts = append(*counts, stats.Count{Day: slot.Day})
+		}
+		return &(*counts)[i]
+	}
+	for slot, encoded := range f.rollups {
+		if c := count(slot); c != nil {
+			c.Reports, c.IDs = encoded.reports, encoded.instances
+			c.Starts = f.starts[slot]
+		}
+	}
+	for _, checks := range f.log.checks {
+		n := int64(f.log.buildNumber(checks.Build))
+		if c := count(stats.Slot{Period: stats.Period{Span: stats.OneDay, Day: checks.Day}, Build: n}); c != nil {
+			c.Checks += checks.Count
+		}
+	}
+	return builds
+}
+
+// asOf returns the time of the last report in a range, or the zero time.
+func (f *Folded) asOf(r stats.Range, keep func(stats.Build) bool) time.Time {
+	for _, report := range slices.Backward(f.log.reports) {
+		if r.Has(stats.Day(report.at/day)) && keep(f.log.builds[f.log.instances[report.instance].build]) {
+			return time.Unix(report.at, 0).UTC()
+		}
+	}
+	return time.Time{}
+}
