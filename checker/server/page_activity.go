@@ -62,11 +62,11 @@ func (b *builder) daily(column, title string) *figure {
 
 // line draws one value over time.
 func (b *builder) line(at points, label string, values []float64, most float64, shares bool, text func(float64) string) template.HTML {
-	c := chart.Stack{Frame: chart.Frame{Label: label, Height: 160, X: at.ticks()}}
+	c := chart.StackedArea{Frame: chart.Frame{Label: label, Height: 160, X: at.ticks()}}
 	if shares {
-		c.Y, c.End = shareAxis(most)
+		c.Y, c.Max = shareAxis(most)
 	} else {
-		c.Y, c.End = countAxis(most)
+		c.Y, c.Max = countAxis(most)
 	}
 	c.Series = []chart.Series{{Class: "c0", Values: values}}
 	for i, v := range values {
@@ -113,17 +113,17 @@ func (b *builder) lifetimes(p *part) *figure {
 
 // periods draws a bar for each week, or each four.
 func periods(t *stats.Table, label string) template.HTML {
-	columns := chart.Columns{Frame: chart.Frame{Label: label, Height: 160}}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: label, Height: 160}}
 	most, n := 0.0, len(t.Rows)
 	for r := range rows(t) {
-		i := len(columns.Bars)
+		i := len(columns.Columns)
 		most = math.Max(most, float64(r.number("ids")))
-		columns.Bars = append(columns.Bars, chart.Column{Value: float64(r.number("ids")), Class: "c0",
+		columns.Columns = append(columns.Columns, chart.Column{Value: float64(r.number("ids")), Class: "c0",
 			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("ids"), "id", "ids")})
 		if every := max(1, (n+4)/5); i%every == every/2 {
 			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: r.day("from").Time().Format("2 Jan")})
 		}
 	}
-	columns.Y, columns.End = countAxis(most)
+	columns.Y, columns.Max = countAxis(most)
 	return columns.SVG()
 }

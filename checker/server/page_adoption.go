@@ -55,7 +55,7 @@ func (p points) name(i int) string {
 	return showDay(day) + " to " + showDay(day+stats.Day(p.step)-1)
 }
 
-func (p points) ticks() []chart.Tick { return chart.Days(p.first.Time(), p.n*p.step) }
+func (p points) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), p.n*p.step) }
 
 // adoption is the share of each version over time.
 func (b *builder) adoption() part {
@@ -92,7 +92,7 @@ func (b *builder) adoptionChart() *figure {
 	if b.Query.To == b.Today && at.step == 1 && at.n > 2 { // the shares of a day that is not over are anything
 		at.n--
 	}
-	shares := chart.Stack{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, End: 1}
+	shares := chart.StackedArea{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, Max: 1}
 	for _, name := range names {
 		one := chart.Series{Name: name, Class: cmp.Or(b.colour[name], "cx"), Values: make([]float64, at.n)}
 		for i := range at.n {
@@ -183,12 +183,12 @@ func shareTicks(most float64) []chart.Tick {
 
 // shareAxis is an axis of shares that holds most.
 func shareAxis(most float64) ([]chart.Tick, float64) {
-	return chart.Steps(math.Max(most, 0.01), 4, func(v float64) string { return strings.Replace(showShare(v), ".0", "", 1) })
+	return chart.LinearTicks(math.Max(most, 0.01), 4, func(v float64) string { return strings.Replace(showShare(v), ".0", "", 1) })
 }
 
 // countAxis is an axis of whole numbers that holds most.
 func countAxis(most float64) ([]chart.Tick, float64) {
-	return chart.Count(most, func(v float64) string { return shortNumber(int64(v)) })
+	return chart.CountTicks(most, func(v float64) string { return shortNumber(int64(v)) })
 }
 
 // shortNumber writes what an axis has no room for in full: 1.2M.

@@ -26,12 +26,12 @@ func (b *builder) histogram() *figure {
 	if f == nil {
 		return nil
 	}
-	columns := chart.Columns{Frame: chart.Frame{Label: "Share of instances by heap", Height: chartHeight}}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by heap", Height: chartHeight}}
 	most, all, n := 0.0, []row{}, len(t.Rows)
 	for r := range rows(t) {
 		all = append(all, r)
 		most = max(most, r.float("share"))
-		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: "c0",
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: "c0",
 			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("instance_days"), "instance-day", "instance-days") + " (" + r.show("share") + ")"})
 	}
 	for i, every := 0, max(1, (n+4)/5); i <= n; i += every {
@@ -41,7 +41,7 @@ func (b *builder) histogram() *figure {
 		}
 		columns.X = append(columns.X, chart.Tick{At: float64(i) / float64(n), Text: all[min(i, n-1)].show(edge)})
 	}
-	columns.Y, columns.End = shareAxis(most)
+	columns.Y, columns.Max = shareAxis(most)
 	for r := range rows(b.Table("heap")) {
 		if r.has("version") || r.has("os") {
 			continue
@@ -97,7 +97,7 @@ func (b *builder) heaps(title string, byVersion bool) *figure {
 	}
 	var drawings []template.HTML
 	for r := range rows(&only) {
-		drawings = append(drawings, chart.Spread(spread(r, low, high)))
+		drawings = append(drawings, chart.DotPlot(spread(r, low, high)))
 	}
 	f.Grid = gridOf(&only, append(about, "p50", "p90", "p95", "p99", "ids", "instance_days")...).draw(len(about), heapRange(t, low, high), drawings)
 	for i, line := range f.Grid.Rows {

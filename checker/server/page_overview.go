@@ -136,5 +136,5 @@ func (b *builder) spark() (template.HTML, string) {
 	}
 	most := slices.Max(values)
 	note := strings.ToUpper(counted[:1]) + counted[1:] + " by " + unit + " since " + showDay(first) + ", " + showNumber(int64(most)) + " at most"
-	return chart.Spark(values, note), note
+	return chart.Sparkline(values, note), note
 }

@@ -52,15 +52,15 @@ func (b *builder) platformMix() *figure {
 	names := b.bands(used)
 	g := &grid{Caption: "Versions on each platform", Head: []head{{"Platform", ""}, {"IDs", "n"}, {"", "g"}}}
 	for _, platform := range order[:min(maxPlatforms, len(order))] {
-		var parts []chart.Part
+		var parts []chart.Segment
 		total := int64(0)
 		for _, name := range names {
 			if n := all[platform].ids[name]; n > 0 {
 				total += n
-				parts = append(parts, chart.Part{Share: all[platform].shares[name], Class: cmp.Or(b.colour[name], "cx"), Title: name + ": " + ids(n, all[platform].shares[name])})
+				parts = append(parts, chart.Segment{Share: all[platform].shares[name], Class: cmp.Or(b.colour[name], "cx"), Title: name + ": " + ids(n, all[platform].shares[name])})
 			}
 		}
-		g.Rows = append(g.Rows, []cell{{Text: platform}, {Text: showNumber(total), Class: "n"}, {Class: "g", Drawing: chart.Parts(parts)}})
+		g.Rows = append(g.Rows, []cell{{Text: platform}, {Text: showNumber(total), Class: "n"}, {Class: "g", Drawing: chart.StackedBar(parts)}})
 	}
 	f.Legend, f.Mix = b.legend(names), g
 	return f

@@ -83,14 +83,14 @@ func (b *builder) support() part {
 	for _, r := range all {
 		most = max(most, r.float("share"))
 	}
-	columns := chart.Columns{Frame: chart.Frame{Label: "Share of ids that run an older version, by version", Height: chartHeight}}
-	columns.Y, columns.End = shareAxis(most)
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of ids that run an older version, by version", Height: chartHeight}}
+	columns.Y, columns.Max = shareAxis(most)
 	for i, r := range all {
 		class := "c0"
 		if same(r.text("below"), chosen) {
 			class = "c1"
 		}
-		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + ids(r.number("ids"), r.float("share"))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + ids(r.number("ids"), r.float("share"))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
 			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(all)), Text: r.text("below")})
 		}
@@ -142,8 +142,8 @@ func (b *builder) behindReleases() *figure {
 	if counts[last+1] == 0 {
 		bars = bars[:last+1]
 	}
-	columns := chart.Columns{Frame: chart.Frame{Label: "Share of ids by releases behind", Height: 180}, Bars: bars}
-	columns.Y, columns.End = shareAxis(most)
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of ids by releases behind", Height: 180}, Columns: bars}
+	columns.Y, columns.Max = shareAxis(most)
 	for i := range bars {
 		name, class := strconv.Itoa(i), "c0"
 		switch {
@@ -170,15 +170,15 @@ func (b *builder) behindDays() *figure {
 	if f == nil {
 		return nil
 	}
-	columns := chart.Columns{Frame: chart.Frame{Label: "Share of ids by days behind", Height: 180}}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of ids by days behind", Height: 180}}
 	most, n := 0.0, float64(len(t.Rows))
 	for r := range rows(t) {
 		name, class, full := spanName(r)
 		most = max(most, r.float("share"))
-		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Bars)) + 0.5) / n, Text: name, Low: len(columns.Bars)%2 == 1})
-		columns.Bars = append(columns.Bars, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + ids(r.number("ids"), r.float("share"))})
+		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Columns)) + 0.5) / n, Text: name, SecondLine: len(columns.Columns)%2 == 1})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + ids(r.number("ids"), r.float("share"))})
 	}
-	columns.Y, columns.End = shareAxis(most)
+	columns.Y, columns.Max = shareAxis(most)
 	f.Chart = columns.SVG()
 	return f
 }

@@ -1,11 +1,11 @@
-// Package chart draws figures as inline SVG. It knows nothing of what they mean:
-// whoever calls has scaled, named and ordered them.
+// Package chart draws charts as inline SVG. The caller scales, names and orders the
+// values.
 //
-// All horizontal measures are percentages and all vertical ones pixels, so that a
-// drawing fills whatever width it gets, and its text keeps its size. Colours come
-// from classes, for a strict Content-Security-Policy allows no style in markup.
-// Each mark has its exact values as its title: a pointer finds them there, and so
-// does the keyboard, with the arrow keys where the page's script runs.
+// Horizontal lengths are percentages and vertical lengths are pixels, so that a chart
+// fills any width while its text keeps its size. Colors come from CSS classes because a
+// strict Content-Security-Policy forbids inline styles. The exact values are in the
+// title of each mark, where a pointer shows them. With the page's script, the arrow keys
+// move between the marks.
 package chart
 
 import (
@@ -16,36 +16,35 @@ import (
 	"strings"
 )
 
-// Frame is what all drawings with axes have.
+// Frame contains the axes of a chart.
 type Frame struct {
-	Label  string // what is shown, for those who do not see it
-	Height int    // of the area inside the axes, in pixels
+	Label  string // accessible name
+	Height int    // of the plot area, in pixels
 	X, Y   []Tick
 }
 
-// Tick is a word on an axis.
+// Tick is a label on an axis.
 type Tick struct {
-	At    float64 // from 0, left or bottom, to 1
-	Text  string
-	Minor bool // left out where there is little room
-	Low   bool // on a line of its own there
+	At         float64 // position from 0 (left or bottom) to 1
+	Text       string
+	Minor      bool // hidden in a narrow chart
+	SecondLine bool // on a second line in a narrow chart
 }
 
 const (
-	axisHeight = 24  // pixels below the area, for the words of the X axis
-	lowHeight  = 14  // pixels that their second line takes
-	headroom   = 8   // pixels above it, for half of the topmost word of the Y axis
-	letter     = 7.4 // pixels a letter takes, in the widest of the usual fonts
-	narrow     = 280 // pixels: the least width of the area that words have to fit into
-	wide       = 720 // pixels: the least width at which more of them are shown
-	longest    = 18  // letters of a word on an axis
+	axisHeight       = 24  // pixels below the plot area for the labels of the X axis
+	secondLineHeight = 14  // pixels for their second line
+	topMargin        = 8   // pixels above the plot area, for half of the top label of the Y axis
+	charWidth        = 7.4 // pixels per character, in the widest of the usual fonts
+	narrowWidth      = 280 // pixels: the smallest width of the plot area; labels must fit into it
+	wideWidth        = 720 // pixels: the smallest width at which minor labels are shown
+	maxTickLength    = 18  // characters
 )
 
-// svg collects markup.
+// svg is a builder of SVG markup.
 type svg struct{ strings.Builder }
 
-// add writes pieces of markup as they are, numbers with two decimals at most,
-// and text with all escaped that could end it.
+// add appends markup unchanged, numbers with at most two decimals, and strings escaped.
 func (s *svg) add(pieces ...any) *svg {
 	for _, p := range pieces {
 		switch p := p.(type) {
@@ -62,7 +61,7 @@ func (s *svg) add(pieces ...any) *svg {
 	return s
 }
 
-// printable replaces what may not stand in markup, escaped or not.
+// printable replaces characters that are not allowed in markup even if they are escaped.
 func printable(r rune) rune {
 	if r < ' ' && r != '\n' && r != '\t' || r == 0xfffe || r == 0xffff {
 		return 0xfffd
@@ -70,7 +69,7 @@ func printable(r rune) rune {
 	return r
 }
 
-// markup is text that this package wrote; all other text is escaped.
+// markup is a string that add does not escape.
 type markup string
 
 func number(f float64) string {
@@ -82,8 +81,8 @@ func number(f float64) string {
 
 func percent(f float64) markup { return markup(number(f*100) + "%") }
 
-// draw puts the axes around what inside draws.
-func (f Frame) draw(inside func(*svg)) template.HTML {
+// draw draws the axes, and calls drawPlot to draw the plot area.
+func (f Frame) draw(drawPlot func(*svg)) template.HTML {
 	s := new(svg)
 	s.add(markup(`<div class="plot">`))
 	f.drawY(s)
@@ -92,29 +91,29 @@ func (f Frame) draw(inside func(*svg)) template.HTML {
 		y := f.y(t.At)
 		s.add(markup(`<line class="grid" x2="100%" y1="`), y, markup(`" y2="`), y, markup(`"/>`))
 	}
-	inside(s)
+	drawPlot(s)
 	f.drawX(s)
 	s.add(markup(`</svg></div>`))
 	return template.HTML(s.String())
 }
 
-// height is that of the whole drawing.
+// height returns the height of the whole chart.
 func (f Frame) height() int {
-	if slices.ContainsFunc(f.X, func(t Tick) bool { return t.Low }) {
-		return headroom + f.Height + axisHeight + lowHeight
+	if slices.ContainsFunc(f.X, func(t Tick) bool { return t.SecondLine }) {
+		return topMargin + f.Height + axisHeight + secondLineHeight
 	}
-	return headroom + f.Height + axisHeight
+	return topMargin + f.Height + axisHeight
 }
 
-// y is where a value from 0 to 1 is, in pixels from the top.
-func (f Frame) y(value float64) float64 { return headroom + float64(f.Height)*(1-value) }
+// y converts a value from 0 to 1 to pixels from the top.
+func (f Frame) y(value float64) float64 { return topMargin + float64(f.Height)*(1-value) }
 
 func (f Frame) drawY(s *svg) {
-	most := 0
+	length := 0
 	for _, t := range f.Y {
-		most = max(most, len([]rune(t.Text)))
+		length = max(length, len([]rune(t.Text)))
 	}
-	width := int(float64(most)*letter) + 8
+	width := int(float64(length)*charWidth) + 8
 	s.add(markup(`<svg class="axis" aria-hidden="true" width="`), width, markup(`" height="`), f.height(), markup(`">`))
 	for _, t := range f.Y {
 		s.add(markup(`<text class="end" x="`), width-8, markup(`" y="`), f.y(t.At)+4, markup(`">`), t.Text, markup(`</text>`))
@@ -124,44 +123,44 @@ func (f Frame) drawY(s *svg) {
 
 func (f Frame) drawX(s *svg) {
 	s.add(markup(`<g class="axis" aria-hidden="true">`))
-	for _, t := range fit(f.X) {
-		s.add(markup(`<text class="`), markup(anchor(t)), markup(`" x="`), percent(t.At), markup(`" y="`), headroom+f.Height+18, markup(`">`), t.Text, markup(`</text>`))
+	for _, t := range fitTicks(f.X) {
+		s.add(markup(`<text class="`), markup(tickClass(t)), markup(`" x="`), percent(t.At), markup(`" y="`), topMargin+f.Height+18, markup(`">`), t.Text, markup(`</text>`))
 	}
 	s.add(markup(`</g>`))
 }
 
-// fit leaves out words that have no room beside others: first where there is
-// little, then altogether. It shortens the longest.
-func fit(all []Tick) []Tick {
+// fitTicks shortens long labels, makes labels minor if they overlap in a narrow chart, and
+// removes labels if they overlap in a wide chart.
+func fitTicks(all []Tick) []Tick {
 	kept := make([]bool, len(all))
 	all = slices.Clone(all)
 	for i := range all {
-		if text := []rune(all[i].Text); len(text) > longest {
-			all[i].Text = string(text[:longest-1]) + "…"
+		if text := []rune(all[i].Text); len(text) > maxTickLength {
+			all[i].Text = string(text[:maxTickLength-1]) + "…"
 		}
-		kept[i] = !all[i].Minor && free(all, kept, i, narrow) && free(all, kept, i, wide)
+		kept[i] = !all[i].Minor && hasRoom(all, kept, i, narrowWidth) && hasRoom(all, kept, i, wideWidth)
 	}
 	for i := range all {
 		if !kept[i] {
 			all[i].Minor = true
-			kept[i] = free(all, kept, i, wide)
+			kept[i] = hasRoom(all, kept, i, wideWidth)
 		}
 	}
-	var left []Tick
+	var ticks []Tick
 	for i, t := range all {
 		if kept[i] {
-			left = append(left, t)
+			ticks = append(ticks, t)
 		}
 	}
-	return left
+	return ticks
 }
 
-// free tells whether a word touches none of those kept, in an area of some width.
-func free(all []Tick, kept []bool, i int, width float64) bool {
+// hasRoom reports whether the i-th label overlaps no kept label at a width.
+func hasRoom(all []Tick, kept []bool, i int, width float64) bool {
 	const gap = 6 // pixels
 	from, to := all[i].extent(width)
 	for k, t := range all {
-		if width == narrow && t.Low != all[i].Low {
+		if width == narrowWidth && t.SecondLine != all[i].SecondLine {
 			continue
 		}
 		if start, end := t.extent(width); kept[k] && from < end+gap && start < to+gap {
@@ -171,10 +170,10 @@ func free(all []Tick, kept []bool, i int, width float64) bool {
 	return true
 }
 
-// extent is where a word begins and ends, in pixels.
+// extent returns where a label begins and ends, in pixels.
 func (t Tick) extent(width float64) (from, to float64) {
-	at, size := t.At*width, float64(len([]rune(t.Text)))*letter
-	switch class, _, _ := strings.Cut(anchor(t), " "); class {
+	at, size := t.At*width, float64(len([]rune(t.Text)))*charWidth
+	switch class, _, _ := strings.Cut(tickClass(t), " "); class {
 	case "start":
 		return at, at + size
 	case "end":
@@ -183,12 +182,13 @@ func (t Tick) extent(width float64) (from, to float64) {
 	return at - size/2, at + size/2
 }
 
-// anchor keeps a word at the edge inside the drawing.
-func anchor(t Tick) string {
+// tickClass returns the CSS classes of a label. The first one is the text anchor, which
+// keeps a label at the edge inside the chart.
+func tickClass(t Tick) string {
 	class := "middle"
-	half := float64(len([]rune(t.Text))) * letter / 2 / narrow
+	half := float64(len([]rune(t.Text))) * charWidth / 2 / narrowWidth
 	if t.Minor {
-		half *= float64(narrow) / wide
+		half *= float64(narrowWidth) / wideWidth
 	}
 	switch {
 	case t.At < half:
@@ -199,22 +199,22 @@ func anchor(t Tick) string {
 	if t.Minor {
 		class += " wide"
 	}
-	if t.Low {
+	if t.SecondLine {
 		class += " low"
 	}
 	return class
 }
 
-// marks lets pointer and keyboard find values: a column of the drawing for each
-// title. The first can be reached with the Tab key.
-func (f Frame) marks(s *svg, titles []string) {
+// drawMarks divides the plot area into invisible columns that show the titles to pointer
+// and keyboard. The first one can be reached with the Tab key.
+func (f Frame) drawMarks(s *svg, titles []string) {
 	width := 1 / float64(len(titles))
 	for i, title := range titles {
 		index := markup(`" tabindex="-1" role="img"><title>`)
 		if i == 0 {
 			index = `" tabindex="0" role="img"><title>`
 		}
-		s.add(markup(`<rect class="mark" x="`), percent(float64(i)*width), markup(`" y="`), headroom, markup(`" width="`), percent(width),
+		s.add(markup(`<rect class="mark" x="`), percent(float64(i)*width), markup(`" y="`), topMargin, markup(`" width="`), percent(width),
 			markup(`" height="`), f.Height, index, title, markup(`</title></rect>`))
 	}
 }

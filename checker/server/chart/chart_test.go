@@ -21,23 +21,23 @@ import (
 	"relcheck/checker/server/chart"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
 func shares(v float64) string { return fmt.Sprintf("%.0f %%", v*100) }
 
-// What drawings look like, down to the last byte.
+// Charts must be equal to the golden files.
 func TestGolden(t *testing.T) {
-	y, end := chart.Steps(1, 2, shares)
-	frame := chart.Frame{Label: "Shares", Height: 100, X: chart.Days(time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), 4), Y: y}
+	y, end := chart.LinearTicks(1, 2, shares)
+	frame := chart.Frame{Label: "Shares", Height: 100, X: chart.DayTicks(time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), 4), Y: y}
 	gap := math.NaN()
 	for name, got := range map[string]template.HTML{
-		"stack": chart.Stack{Frame: frame, End: end, Titles: []string{"a", "b", "c", "d"}, Series: []chart.Series{
+		"stacked_area": chart.StackedArea{Frame: frame, Max: end, Titles: []string{"a", "b", "c", "d"}, Series: []chart.Series{
 			{Name: "v1", Class: "c0", Values: []float64{0.25, 0.5, gap, 1}}, {Name: "v0", Class: "c1", Values: []float64{0.75, 0.5, gap, 0}}}}.SVG(),
-		"columns": chart.Columns{Frame: frame, End: end, Bars: []chart.Column{{0.5, "c0", "one"}, {1, "c1", "two"}},
+		"column_chart": chart.ColumnChart{Frame: frame, Max: end, Columns: []chart.Column{{0.5, "c0", "one"}, {1, "c1", "two"}},
 			Rules: []chart.Tick{{At: 0.3, Text: "p50"}, {At: 0.4, Text: "p99"}}}.SVG(),
-		"parts":  chart.Parts([]chart.Part{{0.25, "c0", "a quarter"}, {0.75, "c1", ""}}),
-		"spread": chart.Spread([]float64{0.1, 0.5, 0.9}),
-		"spark":  chart.Spark([]float64{1, 3, 2}, "three days"),
+		"stacked_bar": chart.StackedBar([]chart.Segment{{0.25, "c0", "a quarter"}, {0.75, "c1", ""}}),
+		"dot_plot":    chart.DotPlot([]float64{0.1, 0.5, 0.9}),
+		"sparkline":   chart.Sparkline([]float64{1, 3, 2}, "three days"),
 	} {
 		golden(t, name, string(got))
 	}
@@ -53,13 +53,13 @@ func golden(t *testing.T, name, got string) {
 		}
 	}
 	if want, err := os.ReadFile(file); err != nil || got != string(want) {
-		t.Errorf("%s: %v; go test ./checker/server/chart -update draws it anew:\n%s", name, err, got)
+		t.Errorf("%s: got another chart than the golden file (error %v); go test ./checker/server/chart -update replaces the file:\n%s", name, err, got)
 	}
 }
 
-// Whatever is drawn, the markup is whole, the text is what was given, no number
-// is out of bounds, and no style stands in it.
-func TestAnyDrawing(t *testing.T) {
+// For any input, the markup must be well-formed, contain no styles or scripts, and have
+// all numbers within bounds.
+func TestMarkup(t *testing.T) {
 	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"</svg><script>", `" onload="x`, "'", "]]>", "a\u202eb", "\x00"}))
 	rapid.Check(t, func(t *rapid.T) {
 		n, titles := rapid.IntRange(0, 40).Draw(t, "points"), []string{}
@@ -78,23 +78,23 @@ func TestAnyDrawing(t *testing.T) {
 				}
 			}
 		}
-		y, end := chart.Steps(1, 4, shares)
+		y, end := chart.LinearTicks(1, 4, shares)
 		frame := chart.Frame{Label: text.Draw(t, "label"), Height: 200, Y: y, X: []chart.Tick{{At: 0.5, Text: text.Draw(t, "tick")}}}
-		whole(t, chart.Stack{Frame: frame, End: end, Series: series, Titles: titles}.SVG())
-		bars := chart.Columns{Frame: frame, End: end, Rules: frame.X}
+		checkMarkup(t, chart.StackedArea{Frame: frame, Max: end, Series: series, Titles: titles}.SVG())
+		bars := chart.ColumnChart{Frame: frame, Max: end, Rules: frame.X}
 		for _, title := range titles {
-			bars.Bars = append(bars.Bars, chart.Column{Value: rapid.Float64Range(0, end).Draw(t, "bar"), Class: "c1", Title: title})
+			bars.Columns = append(bars.Columns, chart.Column{Value: rapid.Float64Range(0, end).Draw(t, "bar"), Class: "c1", Title: title})
 		}
-		whole(t, bars.SVG())
-		whole(t, chart.Spark(left, frame.Label))
-		whole(t, chart.Parts([]chart.Part{{Share: rapid.Float64Range(0, 1).Draw(t, "part"), Class: "c0", Title: frame.Label}}))
+		checkMarkup(t, bars.SVG())
+		checkMarkup(t, chart.Sparkline(left, frame.Label))
+		checkMarkup(t, chart.StackedBar([]chart.Segment{{Share: rapid.Float64Range(0, 1).Draw(t, "part"), Class: "c0", Title: frame.Label}}))
 	})
 }
 
 var numbers = regexp.MustCompile(`-?\d+(\.\d+)?`)
 
-// whole parses a drawing and looks at its attributes.
-func whole(t *rapid.T, drawing template.HTML) {
+// checkMarkup parses a chart and checks its elements and attributes.
+func checkMarkup(t *rapid.T, drawing template.HTML) {
 	d := xml.NewDecoder(strings.NewReader(string(drawing)))
 	for {
 		token, err := d.Token()
@@ -109,20 +109,20 @@ func whole(t *rapid.T, drawing template.HTML) {
 			continue
 		}
 		if !strings.Contains(" div svg g line path rect circle text title ", " "+e.Name.Local+" ") {
-			t.Fatalf("there is a <%s>", e.Name.Local)
+			t.Fatalf("got element <%s>, want only drawing elements", e.Name.Local)
 		}
 		for _, a := range e.Attr {
 			if a.Name.Local == "style" || strings.HasPrefix(a.Name.Local, "on") {
-				t.Fatalf("<%s> has %s", e.Name.Local, a.Name.Local)
+				t.Fatalf("got attribute %s in <%s>, want no styles or scripts", a.Name.Local, e.Name.Local)
 			}
 			if strings.HasSuffix(a.Value, "%") || a.Name.Local == "d" || a.Name.Local == "height" {
-				bounds(t, a)
+				checkBounds(t, a)
 			}
 		}
 	}
 }
 
-func bounds(t *rapid.T, a xml.Attr) {
+func checkBounds(t *rapid.T, a xml.Attr) {
 	for _, s := range numbers.FindAllString(a.Value, -1) {
 		if n, err := strconv.ParseFloat(s, 64); err != nil || n < -0.01 || n > 300 {
 			t.Fatalf("%s=%q", a.Name.Local, a.Value)
@@ -133,50 +133,49 @@ func bounds(t *rapid.T, a xml.Attr) {
 	}
 }
 
-// An axis holds its values in round steps, from 0 on.
-func TestAxis(t *testing.T) {
+// The ticks of an axis must start at 0, cover all values, and be few.
+func TestTicks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := math.Exp(rapid.Float64Range(-5, 25).Draw(t, "log"))
-		ticks, end := chart.Steps(most, 4, func(v float64) string { return strconv.FormatFloat(v, 'g', 12, 64) })
+		ticks, end := chart.LinearTicks(most, 4, func(v float64) string { return strconv.FormatFloat(v, 'g', 12, 64) })
 		if end < most*(1-1e-9) || end > most*2.51 || len(ticks) < 2 || len(ticks) > 6 || ticks[0].At != 0 || math.Abs(ticks[len(ticks)-1].At-1) > 1e-9 {
-			t.Fatalf("up to %g there are %d ticks up to %g: %v", most, len(ticks), end, ticks)
+			t.Fatalf("values up to %g: got %d ticks up to %g, want 2 to 6 from 0 to the end of the axis, which is at most 2.51 times as large: %v", most, len(ticks), end, ticks)
 		}
 	})
 	for _, days := range []int{1, 2, 7, 8, 9, 28, 45, 90, 120, 121, 365, 500, 900, 1500, 2000, 3660} {
 		for offset := range 40 {
 			at := -1.0
-			all := chart.Days(time.Date(2024, 1, 1+offset*11, 0, 0, 0, 0, time.UTC), days)
+			all := chart.DayTicks(time.Date(2024, 1, 1+offset*11, 0, 0, 0, 0, time.UTC), days)
 			major := 0
 			for _, tick := range all {
 				if tick.At <= at || tick.At >= 1 {
-					t.Fatalf("%d days: %v", days, all)
+					t.Fatalf("%d days: got ticks %v, want ascending positions between 0 and 1", days, all)
 				}
 				if at = tick.At; !tick.Minor {
 					major++
 				}
 			}
 			if days >= 7 && len(all) == 0 || major > 7 || len(all) > 17 {
-				t.Errorf("%d days have %d words, %d of them always", days, len(all), major)
+				t.Errorf("%d days: got %d ticks, %d of them major, want at most 17 and 7, and some from 7 days on", days, len(all), major)
 			}
 		}
 	}
 }
 
-var word = regexp.MustCompile(`<text class="([^"]*)" x="([^"%]*)%" y="[^"]*">([^<]*)</text>`)
+var label = regexp.MustCompile(`<text class="([^"]*)" x="([^"%]*)%" y="[^"]*">([^<]*)</text>`)
 
-// Words of an axis do not touch one another, however narrow or wide the area is,
-// and some are always there.
-func TestWordsHaveRoom(t *testing.T) {
+// The labels of an axis must not overlap in narrow and wide charts, and some must remain.
+func TestLabelsDoNotOverlap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var ticks []chart.Tick
 		n := rapid.IntRange(1, 30).Draw(t, "ticks")
 		for i := range n {
-			ticks = append(ticks, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: strings.Repeat("w", rapid.IntRange(1, 40).Draw(t, "letters")), Low: i%2 == 1, Minor: i > 0 && rapid.Bool().Draw(t, "minor")})
+			ticks = append(ticks, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: strings.Repeat("w", rapid.IntRange(1, 40).Draw(t, "letters")), SecondLine: i%2 == 1, Minor: i > 0 && rapid.Bool().Draw(t, "minor")})
 		}
-		drawing := string(chart.Columns{Frame: chart.Frame{Height: 100, X: ticks}, End: 1}.SVG())
+		drawing := string(chart.ColumnChart{Frame: chart.Frame{Height: 100, X: ticks}, Max: 1}.SVG())
 		for _, width := range []float64{280, 720} {
-			ends := map[bool]float64{false: -100, true: -100} // by whether the word is on the second line
-			for _, m := range word.FindAllStringSubmatch(drawing, -1) {
+			ends := map[bool]float64{false: -100, true: -100} // by whether the label is on the second line
+			for _, m := range label.FindAllStringSubmatch(drawing, -1) {
 				if width == 280 && strings.Contains(m[1], "wide") {
 					continue
 				}
@@ -192,12 +191,12 @@ func TestWordsHaveRoom(t *testing.T) {
 				}
 				low := width == 280 && strings.Contains(m[1], "low")
 				if at < ends[low] {
-					t.Fatalf("at %g pixels, %q begins at %g, and the one before ends at %g", width, m[3], at, ends[low])
+					t.Fatalf("%g pixels: got %q from %g, want it from %g, the end of the label before", width, m[3], at, ends[low])
 				}
 				ends[low] = at + size
 			}
 			if ends[false] < 0 {
-				t.Fatalf("at %g pixels there are no words of %v", width, ticks)
+				t.Fatalf("%g pixels: got no labels of %v, want some", width, ticks)
 			}
 		}
 	})

@@ -5,25 +5,24 @@ import (
 	"math"
 )
 
-// Bar draws a share from 0 to 1 as a bar, for a cell of a table that has the
-// number beside it.
+// Bar draws a share from 0 to 1 as a horizontal bar in a table cell.
 func Bar(share float64, class string) template.HTML {
-	return Parts([]Part{{Share: share, Class: class}})
+	return StackedBar([]Segment{{Share: share, Class: class}})
 }
 
-// Part is a piece of a whole.
-type Part struct {
-	Share float64 // of the whole, from 0 to 1
-	Class string  // one of the page's own words
+// Segment is a part of a stacked bar.
+type Segment struct {
+	Share float64 // of the bar's width, from 0 to 1
+	Class string  // CSS class
 	Title string  // may be empty
 }
 
-// Parts draws pieces of a whole side by side.
-func Parts(parts []Part) template.HTML {
+// StackedBar draws a horizontal bar that consists of segments.
+func StackedBar(segments []Segment) template.HTML {
 	s := new(svg)
 	s.add(markup(`<svg class="bar" width="100%" height="10" aria-hidden="true">`))
 	at := 0.0
-	for _, p := range parts {
+	for _, p := range segments {
 		s.add(markup(`<rect class="piece `), p.Class, markup(`" x="`), percent(at), markup(`" width="`), percent(p.Share), markup(`" height="10">`))
 		if p.Title != "" {
 			s.add(markup(`<title>`), p.Title, markup(`</title>`))
@@ -35,9 +34,9 @@ func Parts(parts []Part) template.HTML {
 	return template.HTML(s.String())
 }
 
-// Spread draws where some values of one thing lie between two ends: a line from
-// the first to the last, and a dot for each. It is for a cell of a table.
-func Spread(at []float64) template.HTML {
+// DotPlot draws a dot at each position from 0 to 1 and a line from the first position to
+// the last, in a table cell.
+func DotPlot(at []float64) template.HTML {
 	s := new(svg)
 	s.add(markup(`<svg class="spread" width="100%" height="12" aria-hidden="true">`))
 	if len(at) > 0 {
@@ -54,22 +53,22 @@ func Spread(at []float64) template.HTML {
 	return template.HTML(s.String())
 }
 
-// Spark draws how a value went, without axes: its area fills the height. The
-// label says in words what there is to see.
-func Spark(values []float64, label string) template.HTML {
+// Sparkline draws values over time without axes, scaled to the full height. The label is
+// its accessible name.
+func Sparkline(values []float64, label string) template.HTML {
 	const height = 40
 	s := new(svg)
 	s.add(markup(`<svg class="spark" width="100%" height="40" role="img" aria-label="`), label, markup(`">`))
-	most := 0.0
+	maxValue := 0.0
 	for _, v := range values {
-		most = math.Max(most, v)
+		maxValue = math.Max(maxValue, v)
 	}
-	if most > 0 && len(values) > 1 {
+	if maxValue > 0 && len(values) > 1 {
 		n := len(values) - 1
 		s.add(markup(`<svg width="100%" height="40" viewBox="0 0 `), n, markup(` 40" preserveAspectRatio="none">`))
 		line := new(svg)
 		for i, v := range values {
-			line.add(markup("L"), i, markup(" "), height-2-(height-6)*v/most)
+			line.add(markup("L"), i, markup(" "), height-2-(height-6)*v/maxValue)
 		}
 		path := markup(line.String()[1:])
 		s.add(markup(`<path class="under" d="M`), path, markup(`V40H0Z"/><path class="line" d="M`), path, markup(`"/></svg>`))

@@ -1,0 +1,78 @@
+package chart
+
+import (
+	"html/template"
+	"slices"
+)
+
+// ColumnChart draws vertical bars.
+type ColumnChart struct {
+	Frame
+	Max     float64 // value at the top of the Y axis
+	Columns []Column
+	Rules   []Tick // vertical lines, with a label above
+}
+
+// Column is a vertical bar.
+type Column struct {
+	Value float64
+	Class string // CSS class
+	Title string // exact values
+}
+
+const ruleLineHeight = 15 // pixels
+
+// SVG draws the chart.
+func (c ColumnChart) SVG() template.HTML {
+	scale := 1 - float64(len(c.Rules)*ruleLineHeight)/float64(c.Height)
+	c.Y = slices.Clone(c.Y)
+	for i := range c.Y {
+		c.Y[i].At *= scale
+	}
+	return c.draw(func(s *svg) {
+		if len(c.Columns) == 0 {
+			return
+		}
+		width := 1 / float64(len(c.Columns))
+		titles := make([]string, len(c.Columns))
+		for i, b := range c.Columns {
+			height := float64(c.Height) * scale * b.Value / c.Max
+			s.add(markup(`<rect class="column `), b.Class, markup(`" x="`), percent((float64(i)+0.06)*width), markup(`" width="`), percent(0.88*width),
+				markup(`" y="`), topMargin+float64(c.Height)-height, markup(`" height="`), height, markup(`"/>`))
+			titles[i] = b.Title
+		}
+		c.drawMarks(s, titles)
+		c.drawRules(s)
+	})
+}
+
+// ruleLines returns the lines, from the top, of the labels of the rules. A label begins
+// at its rule, on a line below the labels of the rules to its left. If a label has no
+// room there, left is true: all labels end at their rules, on lines below the labels to
+// their right. Either way no rule crosses a label.
+func (c ColumnChart) ruleLines() (lines []int, left bool) {
+	for i, r := range c.Rules {
+		lines = append(lines, i)
+		left = left || r.At+textShare(r.Text) > 1
+	}
+	if left {
+		slices.Reverse(lines)
+	}
+	return lines, left
+}
+
+// textShare returns the share of the narrowest width that a text takes.
+func textShare(text string) float64 { return (float64(len([]rune(text)))*charWidth + 8) / narrowWidth }
+
+func (c ColumnChart) drawRules(s *svg) {
+	lines, left := c.ruleLines()
+	class, shift := markup("start"), 5
+	if left {
+		class, shift = "end", -5
+	}
+	for i, r := range c.Rules {
+		y := topMargin + lines[i]*ruleLineHeight + 10
+		s.add(markup(`<line class="rule" x1="`), percent(r.At), markup(`" x2="`), percent(r.At), markup(`" y1="`), y-8, markup(`" y2="`), topMargin+c.Height, markup(`"/>`))
+		s.add(markup(`<text aria-hidden="true" class="ruled `), class, markup(`" dx="`), shift, markup(`" x="`), percent(r.At), markup(`" y="`), y, markup(`">`), r.Text, markup(`</text>`))
+	}
+}
