@@ -64,7 +64,7 @@ func tableCount(t *testing.T, name string) (n int64) {
 func TestCommitWithoutStandby(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.New()
-	pgtest.Need(t, err)
+	pgtest.RequireInstalled(t, err)
 	t.Cleanup(server.Remove)
 	name := server.Database(t)
 	s := open(t, name)
@@ -111,7 +111,7 @@ func TestCommitWithoutStandby(t *testing.T) {
 func TestPostgresRestarted(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.New()
-	pgtest.Need(t, err)
+	pgtest.RequireInstalled(t, err)
 	t.Cleanup(server.Remove)
 	s := open(t, server.Database(t))
 	w := writer(t, s)
@@ -144,7 +144,7 @@ func TestPostgresRestarted(t *testing.T) {
 func TestPostgresGoneWhileIdle(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.New()
-	pgtest.Need(t, err)
+	pgtest.RequireInstalled(t, err)
 	t.Cleanup(server.Remove)
 	w := writer(t, open(t, server.Database(t)))
 	defer w.Close()

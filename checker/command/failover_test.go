@@ -25,7 +25,7 @@ func TestFailover(t *testing.T) {
 		t.Skip("takes minutes, and Patroni: run it with make test-failover")
 	}
 	cluster, err := pgtest.NewCluster()
-	pgtest.Need(t, err)
+	pgtest.RequireInstalled(t, err)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(cluster.Logs())
@@ -106,7 +106,7 @@ func testFailoverControl(t *testing.T, cluster *pgtest.Cluster, name string) {
 	killLeader(t, cluster)
 	time.Sleep(2 * time.Second)
 	stop()
-	if err := cluster.AwaitPrimary(); err != nil {
+	if err := cluster.WaitPrimary(); err != nil {
 		t.Fatal(err)
 	}
 	lost := s.lost(exportedIDs(t, name))

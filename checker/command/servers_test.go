@@ -157,7 +157,7 @@ func TestPasswordOnCommandLine(t *testing.T) {
 // answer all the same.
 func TestServerWithoutDatabase(t *testing.T) {
 	server, err := pgtest.New()
-	pgtest.Need(t, err)
+	pgtest.RequireInstalled(t, err)
 	t.Cleanup(server.Remove)
 	t.Setenv("PGPASSWORD", pgtest.Password)
 	name := pgtest.WithoutPassword(server.Database(t))

@@ -17,43 +17,43 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Cluster is three PostgreSQLs under Patroni, which makes one of them the
-// primary and another one its synchronous standby, and agrees on that in etcd.
+// Cluster is three PostgreSQL servers under Patroni. Patroni makes one of them the
+// primary and another one its synchronous standby, and keeps its state in etcd.
 type Cluster struct {
 	dir     string
 	etcd    string    // HOST:PORT
-	cmd     *exec.Cmd // etcd; nil before it runs
+	cmd     *exec.Cmd // etcd; nil before it is started
 	done    <-chan struct{}
 	members []*Member
 }
 
-// Member is a PostgreSQL of a cluster, and the Patroni that looks after it.
+// Member is a PostgreSQL server of a cluster with its Patroni.
 type Member struct {
 	Name string
 	Addr string // HOST:PORT of PostgreSQL
-	api  string // HOST:PORT of Patroni
+	api  string // HOST:PORT of Patroni's REST API
 	dir  string
-	cmd  *exec.Cmd // nil while it does not run
+	cmd  *exec.Cmd // Patroni; nil while it does not run
 	done <-chan struct{}
 }
 
 const (
-	// members is how many a cluster has: with one of them dead, the others are
-	// still a primary and a synchronous standby.
+	// members is the number of members of a cluster: enough for a primary and a
+	// synchronous standby after the failure of one.
 	members = 3
-	// settling is how long a cluster may take to become whole.
-	settling = 90 * time.Second
-	// admin is the user of Patroni itself.
+	// healthyTimeout is how long a cluster may take to become healthy.
+	healthyTimeout = 90 * time.Second
+	// admin is Patroni's own PostgreSQL user.
 	admin = "admin"
 )
 
-// NewCluster makes a cluster and waits until it is whole. The error wraps
-// [exec.ErrNotFound] where something that it takes is not installed.
+// NewCluster creates a cluster and waits until it is healthy. The error wraps
+// [exec.ErrNotFound] if a required program is not installed.
 func NewCluster() (*Cluster, error) {
-	if err := clusterPrograms(); err != nil {
+	if err := findPrograms(); err != nil {
 		return nil, err
 	}
-	dir, err := Folder()
+	dir, err := tempDir()
 	if err != nil {
 		return nil, err
 	}
@@ -66,19 +66,19 @@ func NewCluster() (*Cluster, error) {
 	return c, nil
 }
 
-// clusterPrograms looks for what has to be installed.
-func clusterPrograms() error {
+// findPrograms returns an error if a required program is not installed.
+func findPrograms() error {
 	if runtime.GOOS != "linux" {
-		return fmt.Errorf("a Patroni for %s: %w", runtime.GOOS, exec.ErrNotFound)
+		return fmt.Errorf("Patroni on %s: %w", runtime.GOOS, exec.ErrNotFound)
 	}
-	for _, p := range []struct{ program, from string }{{"patroni", "patroni"}, {"etcd", "etcd-server"}} {
-		if _, err := exec.LookPath(p.program); err != nil {
-			return fmt.Errorf("the Debian package %s: %w", p.from, err)
+	for _, p := range []struct{ name, debianPackage string }{{"patroni", "patroni"}, {"etcd", "etcd-server"}} {
+		if _, err := exec.LookPath(p.name); err != nil {
+			return fmt.Errorf("Debian package %s: %w", p.debianPackage, err)
 		}
 	}
 	for _, name := range []string{"postgres", "initdb", "pg_basebackup", "pg_rewind"} {
 		if _, err := Program(name); err != nil {
-			return fmt.Errorf("the Debian package postgresql: %w", err)
+			return fmt.Errorf("Debian package postgresql: %w", err)
 		}
 	}
 	return nil
@@ -98,7 +98,7 @@ func (c *Cluster) create() error {
 			return err
 		}
 	}
-	if err := await(c.whole); err != nil {
+	if err := waitFor(c.healthy); err != nil {
 		return err
 	}
 	if err := c.execute(
@@ -106,22 +106,22 @@ func (c *Cluster) create() error {
 		fmt.Sprintf("CREATE DATABASE %s OWNER %[1]s", User)); err != nil {
 		return err
 	}
-	return await(c.known)
+	return waitFor(c.databaseReplicated)
 }
 
-// startEtcd starts what Patroni keeps its decisions in.
+// startEtcd starts etcd, the store of Patroni's state.
 func (c *Cluster) startEtcd() (err error) {
 	if c.etcd, err = FreeAddr(); err != nil {
 		return err
 	}
-	peers, err := FreeAddr()
+	peerAddr, err := FreeAddr()
 	if err != nil {
 		return err
 	}
-	cmd, err := Unprivileged("etcd", "--name", "etcd", "--data-dir", filepath.Join(c.dir, "etcd"),
+	cmd, err := command("etcd", "--name", "etcd", "--data-dir", filepath.Join(c.dir, "etcd"),
 		"--listen-client-urls", "http://"+c.etcd, "--advertise-client-urls", "http://"+c.etcd,
-		"--listen-peer-urls", "http://"+peers, "--initial-advertise-peer-urls", "http://"+peers,
-		"--initial-cluster", "etcd=http://"+peers)
+		"--listen-peer-urls", "http://"+peerAddr, "--initial-advertise-peer-urls", "http://"+peerAddr,
+		"--initial-cluster", "etcd=http://"+peerAddr)
 	if err != nil {
 		return err
 	}
@@ -131,8 +131,8 @@ func (c *Cluster) startEtcd() (err error) {
 	return err
 }
 
-// launch starts a command with the variables it needs, and no other: some of
-// those that the tests may have are about Patroni and PostgreSQL.
+// launch starts a command with a minimal environment, because the environment of the
+// tests may contain variables for Patroni and PostgreSQL.
 func launch(cmd *exec.Cmd, log string) (done <-chan struct{}, err error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -141,11 +141,11 @@ func launch(cmd *exec.Cmd, log string) (done <-chan struct{}, err error) {
 	defer f.Close()
 	cmd.Stdout, cmd.Stderr = f, f
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "HOME=/nonexistent"}
-	return Start(cmd)
+	return start(cmd)
 }
 
-// memberConfig is what Patroni is told. The times are the shortest that it
-// takes: a primary that is gone for ttl seconds is replaced.
+// memberConfig is Patroni's configuration. Its times are the shortest that Patroni
+// accepts: it replaces a primary that is missing for ttl seconds.
 const memberConfig = `
 scope: relcheck
 name: {name}
@@ -187,13 +187,13 @@ func (c *Cluster) newMember(name string) (m *Member, err error) {
 	}
 	postgres, err := Program("postgres")
 	if err == nil {
-		postgres, err = filepath.EvalSymlinks(postgres) // the others are beside it
+		postgres, err = filepath.EvalSymlinks(postgres) // the other programs are in the same directory
 	}
 	if err != nil {
 		return nil, err
 	}
-	// It belongs to the user whom Patroni runs as.
-	mkdir, err := Unprivileged("mkdir", m.dir)
+	// The directory must belong to the user of Patroni.
+	mkdir, err := command("mkdir", m.dir)
 	if err == nil {
 		err = mkdir.Run()
 	}
@@ -206,60 +206,59 @@ func (c *Cluster) newMember(name string) (m *Member, err error) {
 }
 
 func (m *Member) start() error {
-	cmd, err := Unprivileged("patroni", m.dir+".yml")
+	cmd, err := command("patroni", m.dir+".yml")
 	if err != nil {
 		return err
 	}
-	endsWithTests(cmd, syscall.SIGTERM) // upon which it stops its PostgreSQL
+	signalOnParentExit(cmd, syscall.SIGTERM) // Patroni then stops its PostgreSQL
 	if m.done, err = launch(cmd, m.dir+".log"); err == nil {
 		m.cmd = cmd
 	}
 	return err
 }
 
-// Kill ends a member at once, Patroni and all of PostgreSQL, as the end of its
-// machine does.
+// Kill kills Patroni and all processes of PostgreSQL of a member at once, like the
+// failure of its machine.
 func (c *Cluster) Kill(m *Member) {
 	if m.cmd == nil {
 		return
 	}
 	var roots []int
 	select {
-	case <-m.done: // by itself, and its number may be another one's
+	case <-m.done: // Patroni has exited, and its process ID may belong to another process
 	default:
 		roots = append(roots, m.cmd.Process.Pid)
 	}
 	file := filepath.Join(m.dir, "data", "postmaster.pid")
 	text, _ := os.ReadFile(file)
-	first, _, _ := strings.Cut(string(text), "\n")
-	if pid, err := strconv.Atoi(first); err == nil && isPostgres(pid) {
+	line, _, _ := strings.Cut(string(text), "\n")
+	if pid, err := strconv.Atoi(line); err == nil && isPostgres(pid) {
 		roots = append(roots, pid)
 	}
 	killTree(roots...)
 	<-m.done
 	m.cmd = nil
-	os.Remove(file) // on a machine that starts again, this process is not there
+	os.Remove(file) // after a restart of the machine, its process ID would not exist
 }
 
-// AwaitPrimary waits until a member takes writes. It is the leader for a moment
-// before it does.
-func (c *Cluster) AwaitPrimary() error {
-	return await(func() error {
+// WaitPrimary waits until a member accepts writes. It becomes the leader some time
+// before it accepts writes.
+func (c *Cluster) WaitPrimary() error {
+	return waitFor(func() error {
 		_, _, err := c.standbys()
 		return err
 	})
 }
 
-// Restart starts a member that was killed, and waits until the cluster is whole
-// again.
+// Restart starts a member that was killed, and waits until the cluster is healthy.
 func (c *Cluster) Restart(m *Member) error {
 	if err := m.start(); err != nil {
 		return err
 	}
-	return await(c.whole)
+	return waitFor(c.healthy)
 }
 
-// Remove ends the cluster for good.
+// Remove stops the cluster and deletes its data.
 func (c *Cluster) Remove() {
 	for _, m := range c.members {
 		c.Kill(m)
@@ -271,7 +270,7 @@ func (c *Cluster) Remove() {
 	os.RemoveAll(c.dir)
 }
 
-// DSN is the URL of the cluster's database, with every member in it.
+// DSN returns the URL of the cluster's database, with the addresses of all members.
 func (c *Cluster) DSN() string { return dsn(User, User, c.addrs()...) }
 
 func (c *Cluster) addrs() (all []string) {
@@ -288,15 +287,15 @@ func dsn(user, database string, addrs ...string) string {
 // Leader returns the member that is the primary.
 func (c *Cluster) Leader() (*Member, error) {
 	for _, m := range c.members {
-		if m.cmd != nil && m.is("leader") {
+		if m.cmd != nil && m.hasRole("leader") {
 			return m, nil
 		}
 	}
 	return nil, errors.New("the cluster has no leader")
 }
 
-// is asks Patroni for the role of a member.
-func (m *Member) is(role string) bool {
+// hasRole asks Patroni whether a member has a role.
+func (m *Member) hasRole(role string) bool {
 	client := http.Client{Timeout: 2 * time.Second}
 	res, err := client.Get("http://" + m.api + "/" + role)
 	if err != nil {
@@ -306,19 +305,18 @@ func (m *Member) is(role string) bool {
 	return res.StatusCode == http.StatusOK
 }
 
-// await waits until a check finds nothing wrong.
-func await(check func() error) (err error) {
-	for deadline := time.Now().Add(settling); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+// waitFor waits until check returns no error.
+func waitFor(check func() error) (err error) {
+	for deadline := time.Now().Add(healthyTimeout); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if err = check(); err == nil {
 			return nil
 		}
 	}
-	return fmt.Errorf("the cluster does not become whole: %w", err)
+	return fmt.Errorf("cluster is not healthy after %v: %w", healthyTimeout, err)
 }
 
-// known tells which member does not know the new database yet: standbys hear of
-// it a little later.
-func (c *Cluster) known() error {
+// databaseReplicated returns an error if a member does not have the database yet.
+func (c *Cluster) databaseReplicated() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	for _, m := range c.members {
@@ -331,10 +329,10 @@ func (c *Cluster) known() error {
 	return nil
 }
 
-// whole tells what is missing while a member does not follow the primary, or
-// PostgreSQL and Patroni have not agreed on a synchronous standby: only there
-// Patroni fails over to.
-func (c *Cluster) whole() error {
+// healthy returns an error if a member does not follow the primary, or if PostgreSQL and
+// Patroni do not agree on the synchronous standby. Patroni fails over only to a standby
+// that it knows to be synchronous.
+func (c *Cluster) healthy() error {
 	leader, err := c.Leader()
 	if err != nil {
 		return err
@@ -344,17 +342,17 @@ func (c *Cluster) whole() error {
 	case err != nil:
 		return err
 	case following < len(c.members)-1:
-		return fmt.Errorf("%s has %d standbys", leader.Name, following)
+		return fmt.Errorf("%s has %d standbys, want %d", leader.Name, following, len(c.members)-1)
 	}
 	for _, m := range c.members {
-		if m.Name == standby && m.is("sync") {
+		if m.Name == standby && m.hasRole("sync") {
 			return nil
 		}
 	}
-	return fmt.Errorf("the synchronous standby is %q, and Patroni does not know", standby)
+	return fmt.Errorf("synchronous standby %q is unknown to Patroni", standby)
 }
 
-// standbys asks the primary how many follow it, and which one it waits for.
+// standbys returns the number of standbys of the primary, and its synchronous standby.
 func (c *Cluster) standbys() (following int, synchronous string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -389,7 +387,7 @@ func (c *Cluster) connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.Connect(ctx, dsn(admin, "postgres", c.addrs()...)+"?target_session_attrs=read-write")
 }
 
-// Logs returns the end of what Patroni, PostgreSQL and etcd have written.
+// Logs returns the last lines of the logs of Patroni, PostgreSQL and etcd.
 func (c *Cluster) Logs() string {
 	const lines = 40
 	var b strings.Builder

@@ -22,12 +22,12 @@ func Pooled(t testing.TB, mode string) (dsn string) {
 	t.Helper()
 	direct := Database(t)
 	program, err := pgbouncer()
-	Need(t, err)
+	RequireInstalled(t, err)
 	addr, err := FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := Folder()
+	dir, err := tempDir()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,13 +51,13 @@ default_pool_size = 20
 			t.Fatal(err)
 		}
 	}
-	cmd, err := Unprivileged(program, config)
+	cmd, err := command(program, config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log strings.Builder
 	cmd.Stderr = &log
-	done, err := Start(cmd)
+	done, err := start(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ default_pool_size = 20
 		}
 	})
 	dsn = strings.Replace(direct, shared.server.Addr, addr, 1)
-	answers := func() error {
+	ping := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		conn, err := pgx.Connect(ctx, dsn)
@@ -79,16 +79,17 @@ default_pool_size = 20
 		return err
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if err = answers(); err == nil {
+		if err = ping(); err == nil {
 			return dsn
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("PgBouncer does not answer: %v", err)
+			t.Fatalf("PgBouncer accepted no connection for a minute: %v", err)
 		}
 	}
 }
 
-// pgbouncer finds the program. In Debian it is only in the PATH of root.
+// pgbouncer returns the path of PgBouncer. Debian installs it where only root's PATH
+// looks.
 func pgbouncer() (string, error) {
 	if path, err := exec.LookPath("pgbouncer"); err == nil {
 		return path, nil

@@ -1,6 +1,6 @@
-// Package pgtest gives tests a PostgreSQL of their own: the one that is
-// installed, in a temporary folder and on a free port, as a user without
-// rights. It stops with the tests.
+// Package pgtest starts PostgreSQL servers for tests. A server uses the installed
+// PostgreSQL, a temporary directory, a free port and an unprivileged user. It stops when
+// the tests end.
 package pgtest
 
 import (
@@ -24,19 +24,19 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The user that tests connect as. The password looks like nothing else, so that
-// a test can search for it where no password may be.
+// The user and password of the tests. The password is a unique string, so that a test
+// can search output that must not contain it.
 const (
 	User     = "relcheck"
 	Password = "pa55-canary"
 )
 
-// Server is a running PostgreSQL. Its data outlives a stop.
+// Server is a PostgreSQL server. It keeps its data when it is stopped.
 type Server struct {
 	Addr string // HOST:PORT
 	dir  string
 	cmd  *exec.Cmd
-	done <-chan struct{} // closed when cmd has ended
+	done <-chan struct{} // closed when cmd has exited
 }
 
 var shared struct {
@@ -47,37 +47,38 @@ var shared struct {
 
 var databases atomic.Int64
 
-// Database returns the URL of a new, empty database on a server that all tests
-// of a process share. The test is skipped where PostgreSQL is not installed,
-// and fails there if CI=true.
+// Database returns the URL of a new, empty database. All tests of a process share its
+// server. If PostgreSQL is not installed, Database skips the test, or fails it if CI is
+// "true".
 func Database(t testing.TB) (dsn string) {
 	t.Helper()
 	shared.Do(func() { shared.server, shared.err = New() })
-	Need(t, shared.err)
+	RequireInstalled(t, shared.err)
 	return shared.server.Database(t)
 }
 
-// Need skips a test for want of something that make test installs, and fails
-// it where nothing may be wanting.
-func Need(t testing.TB, err error) {
+// RequireInstalled skips the test if err says that a program is not installed, or fails
+// it if CI is "true". It fails the test for any other error.
+func RequireInstalled(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case err == nil:
 	case errors.Is(err, exec.ErrNotFound) && os.Getenv("CI") != "true":
-		t.Skipf("missing: %v", err)
+		t.Skipf("not installed: %v", err)
 	default:
-		t.Fatalf("missing: %v", err)
+		t.Fatalf("cannot start PostgreSQL: %v", err)
 	}
 }
 
-// Stop stops the shared server, if any. TestMain calls it last.
+// Stop removes the shared server, if any. TestMain calls it after the tests.
 func Stop() {
 	if shared.server != nil {
 		shared.server.Remove()
 	}
 }
 
-// Program finds one of PostgreSQL's programs. Debian keeps them off the path.
+// Program returns the path of one of PostgreSQL's programs. On Debian they are not in
+// PATH.
 func Program(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
@@ -89,25 +90,25 @@ func Program(name string) (string, error) {
 	return slices.Max(found), nil
 }
 
-// New makes a server and starts it. The error wraps [exec.ErrNotFound] where
-// PostgreSQL is not installed.
+// New creates and starts a server. The error wraps [exec.ErrNotFound] if PostgreSQL is
+// not installed.
 func New() (*Server, error) {
 	initdb, err := Program("initdb")
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{}
-	if s.dir, err = Folder(); err != nil {
+	if s.dir, err = tempDir(); err != nil {
 		return nil, err
 	}
 	if s.Addr, err = FreeAddr(); err != nil {
 		return nil, err
 	}
-	secret := filepath.Join(s.dir, "password")
-	if err := os.WriteFile(secret, []byte(Password), 0o644); err != nil {
+	passwordFile := filepath.Join(s.dir, "password")
+	if err := os.WriteFile(passwordFile, []byte(Password), 0o644); err != nil {
 		return nil, err
 	}
-	cmd, err := Unprivileged(initdb, "--pgdata", s.data(), "--username", User, "--pwfile", secret,
+	cmd, err := command(initdb, "--pgdata", s.data(), "--username", User, "--pwfile", passwordFile,
 		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions")
 	if err != nil {
 		return nil, err
@@ -120,14 +121,14 @@ func New() (*Server, error) {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// Start starts a server that was stopped, and waits until it answers.
+// Start starts a stopped server, and waits until it accepts connections.
 func (s *Server) Start() error {
 	program, err := Program("postgres")
 	if err != nil {
 		return err
 	}
 	host, port, _ := net.SplitHostPort(s.Addr)
-	s.cmd, err = Unprivileged(program, "-D", s.data(), "-h", host, "-p", port, "-k", "", "-c", "max_connections=300")
+	s.cmd, err = command(program, "-D", s.data(), "-h", host, "-p", port, "-k", "", "-c", "max_connections=300")
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (s *Server) Start() error {
 	}
 	defer log.Close()
 	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if s.done, err = Start(s.cmd); err != nil {
+	if s.done, err = start(s.cmd); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
@@ -152,15 +153,15 @@ func (s *Server) Start() error {
 		if time.Now().After(deadline) {
 			text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
 			s.Stop(syscall.SIGQUIT)
-			return fmt.Errorf("PostgreSQL does not answer: %w\n%s", err, text)
+			return fmt.Errorf("PostgreSQL accepts no connections after a minute: %w\n%s", err, text)
 		}
 	}
 }
 
-// Start starts a command of [Unprivileged]. The channel is closed when it has
-// ended. What ties its life to the tests is the thread that started it, and so
-// that thread stays.
-func Start(cmd *exec.Cmd) (done <-chan struct{}, err error) {
+// start starts a command. The channel is closed when the command has exited. The kernel
+// signals the command when the thread that started it ends, so start keeps that thread
+// until the command has exited.
+func start(cmd *exec.Cmd) (done <-chan struct{}, err error) {
 	started, ended := make(chan error), make(chan struct{})
 	go func() {
 		runtime.LockOSThread()
@@ -174,27 +175,27 @@ func Start(cmd *exec.Cmd) (done <-chan struct{}, err error) {
 	return ended, <-started
 }
 
-// Stop ends the server with a signal (SIGINT is a fast shutdown, SIGQUIT a
-// crash) and waits for its end.
-func (s *Server) Stop(with syscall.Signal) {
+// Stop sends a signal to the server (SIGINT: fast shutdown, SIGQUIT: crash) and waits
+// until it has exited.
+func (s *Server) Stop(sig syscall.Signal) {
 	if s.done != nil {
-		s.cmd.Process.Signal(with)
+		s.cmd.Process.Signal(sig)
 		<-s.done
 	}
 }
 
-// Remove stops the server for good.
+// Remove stops the server and deletes its data.
 func (s *Server) Remove() {
 	s.Stop(syscall.SIGQUIT)
 	os.RemoveAll(s.dir)
 }
 
-// DSN is the URL of a database of the server.
+// DSN returns the URL of a database of the server.
 func (s *Server) DSN(database string) string {
 	return fmt.Sprintf("postgres://%s:%s@%s/%s", User, Password, s.Addr, database)
 }
 
-// Database makes a new, empty database and returns its URL.
+// Database creates an empty database and returns its URL.
 func (s *Server) Database(t testing.TB) (dsn string) {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", databases.Add(1))
@@ -218,9 +219,9 @@ func Exec(t testing.TB, dsn string, statements ...string) {
 	}
 }
 
-// FreeAddr returns an address on loopback that nothing listens on, and that
-// nobody is given who listens on any port, nor a connection for its own end: it is
-// still free after a while.
+// FreeAddr returns a loopback address with an unused port. The port is below the range
+// that the system assigns to listeners on port 0 and to outgoing connections, so that it
+// is likely to remain unused.
 func FreeAddr() (addr string, err error) {
 	for range 100 {
 		var l net.Listener
@@ -231,8 +232,8 @@ func FreeAddr() (addr string, err error) {
 	return "", err
 }
 
-// WithoutPassword takes the password out of a URL of [Server.DSN], for command
-// lines; PGPASSWORD brings it back.
+// WithoutPassword removes the password from a URL of [Server.DSN], for use with
+// PGPASSWORD.
 func WithoutPassword(dsn string) string {
 	return strings.Replace(dsn, ":"+Password, "", 1)
 }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// Where there is no Patroni, nothing of it runs.
+// Patroni runs only on Linux: see findPrograms.
 
-func endsWithTests(*exec.Cmd, syscall.Signal) {}
+func signalOnParentExit(*exec.Cmd, syscall.Signal) {}
 
 func killTree(...int) {}
 

@@ -11,13 +11,12 @@ import (
 	"time"
 )
 
-// endsWithTests makes a command get a signal when the tests are gone, in place
-// of the one of [Unprivileged].
-func endsWithTests(cmd *exec.Cmd, by syscall.Signal) { cmd.SysProcAttr.Pdeathsig = by }
+// signalOnParentExit sets the signal that a command receives when the tests end.
+func signalOnParentExit(cmd *exec.Cmd, sig syscall.Signal) { cmd.SysProcAttr.Pdeathsig = sig }
 
-// killTree kills processes and all that descend from them at once, as the end
-// of a machine does. Each is stopped before any is killed, and so none gets to
-// see another one's end, or to start a new one.
+// killTree kills processes with all their descendants at once, like the failure of a
+// machine. It stops every process before it kills the first one, so that no process can
+// react to the end of another or start a new one.
 func killTree(roots ...int) {
 	stopped := map[int]bool{}
 	for grown := true; grown; {
@@ -39,7 +38,7 @@ func killTree(roots ...int) {
 	}
 }
 
-// descendants lists the processes that live, the given ones among them.
+// descendants returns the running processes among roots, and all their descendants.
 func descendants(roots []int) (all []int) {
 	children := map[int][]int{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -64,21 +63,21 @@ func descendants(roots []int) (all []int) {
 	return all
 }
 
-// alive reports whether a process runs. One that nobody has waited for does not.
+// alive reports whether a process is running. A zombie is not.
 func alive(pid int) bool {
 	p, ok := readStat(pid)
 	return ok && p.state != "Z"
 }
 
-// stat is what the system tells of a process.
-type stat struct {
+// procStat is part of /proc/PID/stat.
+type procStat struct {
 	name, state string
 	parent      int
 }
 
-func readStat(pid int) (s stat, ok bool) {
+func readStat(pid int) (s procStat, ok bool) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')') // the name may have any of them in it
+	open, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')') // the name may contain parentheses
 	if err != nil || open < 0 || end < open {
 		return s, false
 	}
@@ -91,8 +90,8 @@ func readStat(pid int) (s stat, ok bool) {
 	return s, err == nil
 }
 
-// isPostgres reports whether a process is one of PostgreSQL: the number that a
-// file tells may have become another one's.
+// isPostgres reports whether a process is a PostgreSQL process. The process ID in a file
+// may belong to another process by now.
 func isPostgres(pid int) bool {
 	p, ok := readStat(pid)
 	return ok && p.name == "postgres"
