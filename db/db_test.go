@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if name := os.Getenv(foldRole); name != "" {
 		foldUntilKilled(name)
 	}
-	db.Beneath(lifeFile, faultfs.Name, faultfs.Harden, faultfs.Link)
+	db.Beneath(lifeFile, faultfs.Name, faultfs.SyncFile, faultfs.Link)
 	if name := os.Getenv(upgradeRole); name != "" {
 		upgradeUntilKilled(name)
 	}

@@ -82,7 +82,7 @@ func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 		kind := faults[i%len(faults)]
 		f := faultfs.Fault{
 			Kind: kind.kind, Nth: 1 + random.IntN(sound.disk.Count(kind.kind)), Code: kind.codes[random.IntN(len(kind.codes))],
-			Done: faultfs.Part(random.IntN(3)), Ever: random.IntN(2) == 0,
+			Done: faultfs.Part(random.IntN(3)), Persistent: random.IntN(2) == 0,
 		}
 		l, err := newLife(t, uint64(i))
 		if err != nil {
@@ -105,7 +105,7 @@ func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 // fail lives a life in which something fails, and looks at what is left at its end,
 // and at what would be if power had failed after the fault.
 func (all *tally) fail(l *life, f faultfs.Fault, random *rand.Rand, images string) error {
-	l.disk.Fail(f)
+	l.disk.Inject(f)
 	before := 0 // operations
 	for _, p := range phases {
 		at := l.disk.Len()
@@ -120,7 +120,7 @@ func (all *tally) fail(l *life, f faultfs.Fault, random *rand.Rand, images strin
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	failed := l.disk.Heal()
+	failed := l.disk.ClearFault()
 	all.failed.Add(int64(failed))
 	if failed > 0 {
 		all.hit.Add(1)
@@ -136,7 +136,7 @@ func (all *tally) fail(l *life, f faultfs.Fault, random *rand.Rand, images strin
 		v := e.judge(folder)
 		all.add(e, v)
 		if err := v.err(); err != nil {
-			return fmt.Errorf("power cut at %d of %d: %w", replay.At(), l.disk.Len(), err)
+			return fmt.Errorf("power cut at %d of %d: %w", replay.Position(), l.disk.Len(), err)
 		}
 	}
 	v := e.judge(l.folder)
@@ -150,12 +150,12 @@ func (l *life) recover(phase func(*life) error, f faultfs.Fault, err error) erro
 	if l.disk.Failed() == 0 {
 		return err // of something else
 	}
-	if f.Ever && l.w != nil && l.refusing {
+	if f.Persistent && l.w != nil && l.refusing {
 		if err := l.staysUnready(f); err != nil {
 			return err
 		}
 	}
-	l.disk.Heal()
+	l.disk.ClearFault()
 	if err := l.awaitReady(); err != nil {
 		return err
 	}

@@ -189,7 +189,7 @@ func (b *begun) fail(t *testing.T, do func(*db.Store) error, f faultfs.Fault, be
 	s := b.begin(t, f)
 	defer s.end()
 	failed := do(s.Store)
-	s.disk.Heal()
+	s.disk.ClearFault()
 	if failed != nil {
 		now := s.state(t)
 		if diff := cmp.Diff(before, now); diff != "" && !cmp.Equal(after, now) {
@@ -226,7 +226,7 @@ func (b *begun) begin(t *testing.T, f faultfs.Fault) *beginning {
 	if err != nil {
 		t.Fatal(err)
 	}
-	disk.Fail(f)
+	disk.Inject(f)
 	return &beginning{s, disk}
 }
 

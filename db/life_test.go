@@ -146,7 +146,7 @@ func (l *life) create() error {
 	if _, err := d.Exec(text + "COMMIT"); err != nil {
 		return err
 	}
-	l.disk.Note(ids)
+	l.disk.Mark(ids)
 	return nil
 }
 
@@ -189,7 +189,7 @@ func (l *life) backfill() error {
 	for _, r := range rest[:n] {
 		ids = append(ids, r.ID)
 	}
-	l.disk.Note(ids)
+	l.disk.Mark(ids)
 	l.told += int(n)
 	for i := range l.past[l.told:] { // nobody knows whether they are recorded: others take their place
 		l.past[l.told+i].ID = uuid.New()
@@ -247,7 +247,7 @@ func (l *life) recordOne(product string) error {
 		l.apps = append(l.apps, r.ID)
 		fallthrough
 	default:
-		l.disk.Note(acknowledged{r.ID})
+		l.disk.Mark(acknowledged{r.ID})
 	}
 	return err
 }
@@ -296,10 +296,10 @@ func (l *life) backUp() error {
 	l.backups++
 	name := fmt.Sprintf("%s.backup-%d", lifeFile, l.backups)
 	return l.beside(func() error {
-		l.disk.Note(backingUp(name))
+		l.disk.Mark(backingUp(name))
 		_, err := l.s.Backup(context.Background(), filepath.Join(l.folder, name), l.schema, quiet)
 		if err == nil {
-			l.disk.Note(backedUp(name))
+			l.disk.Mark(backedUp(name))
 		}
 		return err
 	})
@@ -352,7 +352,7 @@ func (l *life) noteOld() error {
 			l.old, ids = append(l.old, r), append(ids, r.ID)
 		}
 	}
-	l.disk.Note(ids)
+	l.disk.Mark(ids)
 	return nil
 }
 
@@ -360,7 +360,7 @@ func (l *life) removeProduct() error {
 	if err := l.writer(); err != nil {
 		return err
 	}
-	l.disk.Note(l.apps)
+	l.disk.Mark(l.apps)
 	err := l.s.RemoveProduct(context.Background(), "app", true)
 	if errors.Is(err, db.ErrNotFound) { // in an earlier try
 		err = nil

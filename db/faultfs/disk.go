@@ -1,18 +1,18 @@
-// Package faultfs is a disk for tests, between SQLite and the file system. It
-// fails when it is told to, and knows what a power cut may leave behind.
+// Package faultfs simulates a disk below SQLite for tests. It can make operations fail,
+// and knows what a disk may contain after a power failure.
 //
-// SQLite reaches it as the VFS called [Name]. A [Disk] watches one folder. It
-// keeps all that SQLite does to the files there, in order, and [Disk.Replay]
-// makes images of the folder from it: what was synced is there; of the rest, any
-// part may be. Of the files' entries in their folder it assumes what POSIX says:
-// a file that was created or deleted may not be, or be there still, until the
-// folder itself is synced. SQLite does that when it first syncs a journal or a
-// log, and when it deletes with its flag for that; syncing a file alone is not
-// taken to harden its entry, although most file systems do so.
+// SQLite uses it as the VFS called [Name]. A [Disk] watches one directory and records all
+// operations of SQLite on its files, in order. [Disk.Replay] creates images of the
+// directory from the record: an image contains everything that was synced, and any part
+// of the rest. For directory entries it assumes only what POSIX guarantees: until the
+// directory itself is synced, a created file may be missing and a deleted file may still
+// exist. SQLite syncs the directory when it first syncs a journal or WAL, and when it
+// deletes a file with the syncDir flag. Most file systems make the entry of a file
+// durable when the file itself is synced, but faultfs does not rely on it.
 //
-// Shared memory (-shm) is not watched: a power cut may leave anything in it.
-// Nothing is ever really synced, so that tests take little time: they end
-// processes, not the machine.
+// faultfs does not watch shared memory (-shm), which may contain anything after a power
+// failure. Nothing is really synced, so that tests take little time: they end processes
+// and not the machine.
 package faultfs
 
 import (
@@ -21,10 +21,10 @@ import (
 	"sync"
 )
 
-// Kind is what is done to a file.
+// Kind is a kind of operation.
 type Kind int
 
-// The kinds of operations. Of those before Write no image depends; they can fail.
+// The kinds of operations. Open and Read can fail but do not affect images.
 const (
 	Open Kind = iota
 	Read
@@ -32,89 +32,89 @@ const (
 	Truncate
 	Sync
 	Delete
-	create // a file came to be by opening it
-	linked // a file was given another name
-	settle // the folder was synced
-	note
+	create  // opening a file has created it
+	link    // a file got another name
+	syncDir // the directory was synced
+	mark
 )
 
-// operation is one that was done, in part at least.
+// operation is a recorded operation that was done, at least in part.
 type operation struct {
-	kind   Kind
-	inode  int    // of the file
-	name   string // in the folder; of create, linked and Delete
-	offset int64  // of Write; of Truncate, the size
-	data   []byte // of Write
-	folder bool   // the folder was synced, too
-	failed bool   // of Sync: it was said not to be done
-	note   any
+	kind       Kind
+	inode      int    // of the file
+	name       string // of the file in the directory, for create, link and Delete
+	offset     int64  // for Write; the size for Truncate
+	data       []byte // for Write
+	dirSynced  bool   // the operation also synced the directory
+	syncFailed bool   // for Sync: it returned an error and may be incomplete
+	mark       any
 }
 
-// Disk watches the files of a folder. It is safe for concurrent use.
+// Disk watches the files of a directory. It is safe for concurrent use.
 type Disk struct {
-	folder string
+	dir string
 
-	mu     sync.Mutex
-	done   []operation
-	names  map[string]int // the inodes of the files that are there
-	inodes int            // how many there ever were
-	count  map[Kind]int   // of operations since the last Fail, failed ones too
-	fault  *Fault
-	failed int
+	mu         sync.Mutex
+	operations []operation
+	names      map[string]int // inodes of the existing files
+	inodes     int            // number of files ever created
+	counts     map[Kind]int   // operations since the last Inject, including failed ones
+	fault      *Fault
+	failed     int
 }
 
-var disks sync.Map // *Disk by folder
+var disks sync.Map // *Disk by directory
 
-// Watch begins to watch a folder, until Close. Files that are there already count
-// as synced; SQLite must not have them open.
-func Watch(folder string) (*Disk, error) {
-	d := newDisk(folder)
-	files, err := os.ReadDir(folder)
+// Watch watches a directory until Close. Existing files count as synced; SQLite must not
+// have them open.
+func Watch(dir string) (*Disk, error) {
+	d := newDisk(dir)
+	files, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range files {
-		data, err := os.ReadFile(filepath.Join(folder, f.Name()))
+		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
 		if err != nil {
 			return nil, err
 		}
 		inode := d.create(f.Name())
-		d.done = append(d.done, operation{kind: Write, inode: inode, data: data}, operation{kind: Sync, inode: inode, folder: true})
+		d.operations = append(d.operations, operation{kind: Write, inode: inode, data: data}, operation{kind: Sync, inode: inode, dirSynced: true})
 	}
-	disks.Store(folder, d)
+	disks.Store(dir, d)
 	return d, register()
 }
 
-func newDisk(folder string) *Disk {
-	return &Disk{folder: folder, names: map[string]int{}, count: map[Kind]int{}}
+func newDisk(dir string) *Disk {
+	return &Disk{dir: dir, names: map[string]int{}, counts: map[Kind]int{}}
 }
 
-// Close ends the watch. What was done can still be replayed.
-func (d *Disk) Close() { disks.Delete(d.folder) }
+// Close stops watching. The recorded operations can still be replayed.
+func (d *Disk) Close() { disks.Delete(d.dir) }
 
-// Note puts a mark between what was done before and what is done after. A replay
-// gives it back when it gets there.
-func (d *Disk) Note(mark any) {
+// Mark records a value between the operations before and after the call. A replay
+// returns the value when it reaches that point.
+func (d *Disk) Mark(value any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.done = append(d.done, operation{kind: note, note: mark})
+	d.operations = append(d.operations, operation{kind: mark, mark: value})
 }
 
-// Len is how many operations and notes there were.
+// Len returns the number of recorded operations and marks.
 func (d *Disk) Len() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.done)
+	return len(d.operations)
 }
 
 func (d *Disk) create(name string) (inode int) {
 	d.inodes++
 	d.names[name] = d.inodes
-	d.done = append(d.done, operation{kind: create, inode: d.inodes, name: name})
+	d.operations = append(d.operations, operation{kind: create, inode: d.inodes, name: name})
 	return d.inodes
 }
 
-// opened returns the inode of a file that was opened, by that perhaps created.
+// opened returns the inode of a file that was opened, and creates it if it is new.
 func (d *Disk) opened(name string) (inode int) {
 	if inode, ok := d.names[name]; ok {
 		return inode
@@ -122,7 +122,7 @@ func (d *Disk) opened(name string) (inode int) {
 	return d.create(name)
 }
 
-func (d *Disk) deleted(name string, folder bool) {
-	d.done = append(d.done, operation{kind: Delete, inode: d.names[name], name: name, folder: folder})
+func (d *Disk) deleted(name string, dirSynced bool) {
+	d.operations = append(d.operations, operation{kind: Delete, inode: d.names[name], name: name, dirSynced: dirSynced})
 	delete(d.names, name)
 }

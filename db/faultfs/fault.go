@@ -1,59 +1,59 @@
 package faultfs
 
-// Part is how much of an operation is done that is said to have failed.
+// Part is how much of a failed operation is done.
 type Part int
 
 const (
 	Nothing Part = iota
-	Half         // of a Write; of all others, nothing
+	Half         // half of the bytes of a Write, nothing of other operations
 	All
 )
 
-// Fault is what is to go wrong.
+// Fault describes an operation that fails.
 type Fault struct {
-	Kind Kind
-	Nth  int   // which operation of the kind it befalls, from 1 on
-	Code int32 // SQLite's code for it, as SQLITE_IOERR_FSYNC
-	Done Part
-	Ever bool // it befalls all later ones of the kind, too
+	Kind       Kind
+	Nth        int   // number of the operation of the kind, from 1
+	Code       int32 // SQLite's error code, such as SQLITE_IOERR_FSYNC
+	Done       Part
+	Persistent bool // all later operations of the kind fail too
 }
 
-// Fail makes an operation fail. The count begins anew with each call.
-func (d *Disk) Fail(f Fault) {
+// Inject replaces the current fault and resets the counts.
+func (d *Disk) Inject(f Fault) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	clear(d.count)
+	clear(d.counts)
 	d.fault, d.failed = &f, 0
 }
 
-// Heal ends all faults, and returns how many operations have failed.
-func (d *Disk) Heal() (failed int) {
+// ClearFault removes the fault, and returns the number of operations that failed.
+func (d *Disk) ClearFault() (failed int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fault = nil
 	return d.failed
 }
 
-// Failed is how many operations have failed since the last Fail.
+// Failed returns the number of operations that failed since the last Inject.
 func (d *Disk) Failed() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.failed
 }
 
-// Count is how many operations of a kind there were since the last Fail.
+// Count returns the number of operations of a kind since the last Inject.
 func (d *Disk) Count(k Kind) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.count[k]
+	return d.counts[k]
 }
 
-// befalls counts an operation, and tells whether it is to fail. A fault that is
-// over, or none, lets it be done.
-func (d *Disk) befalls(k Kind) (code int32, part Part) {
-	d.count[k]++
+// count counts an operation. If the operation must fail, it returns the error code and
+// how much is to be done; otherwise 0 and All.
+func (d *Disk) count(k Kind) (code int32, part Part) {
+	d.counts[k]++
 	f := d.fault
-	if f == nil || f.Kind != k || d.count[k] < f.Nth || d.count[k] > f.Nth && !f.Ever {
+	if f == nil || f.Kind != k || d.counts[k] < f.Nth || d.counts[k] > f.Nth && !f.Persistent {
 		return 0, All
 	}
 	d.failed++

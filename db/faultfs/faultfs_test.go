@@ -15,9 +15,9 @@ import (
 	"relcheck/db/faultfs"
 )
 
-// A database that syncs what it has to survives every power cut, with all that was
-// committed. One that does not is damaged by some: without that, images would be
-// worth nothing.
+// A database that syncs correctly must survive every power failure with all committed
+// rows. A database that does not sync must be damaged by some: this shows that the images
+// are realistic.
 func TestImages(t *testing.T) {
 	for settings, survives := range map[string]bool{
 		"_synchronous=EXTRA":                          true,
@@ -27,42 +27,42 @@ func TestImages(t *testing.T) {
 	} {
 		t.Run(settings, func(t *testing.T) {
 			disk := watch(t, settings)
-			replay, committed, harmed := disk.Replay(rand.New(rand.NewPCG(1, 1))), 0, 0
+			replay, committed, damaged := disk.Replay(rand.New(rand.NewPCG(1, 1))), 0, 0
 			const images = 60
 			for i := range images {
 				replay.To((i+1)*disk.Len()/images, func(mark any) { committed = mark.(int) })
-				folder := filepath.Join(t.TempDir(), "image")
-				if err := os.Mkdir(folder, 0o700); err != nil {
+				dir := filepath.Join(t.TempDir(), "image")
+				if err := os.Mkdir(dir, 0o700); err != nil {
 					t.Fatal(err)
 				}
-				if err := replay.Image(folder); err != nil {
+				if err := replay.Image(dir); err != nil {
 					t.Fatal(err)
 				}
-				if err := check(folder, committed); err != nil {
-					harmed++
+				if err := check(dir, committed); err != nil {
+					damaged++
 					if survives {
 						t.Errorf("image %d: %v", i, err)
 					}
 				}
 			}
-			t.Logf("%d of %d images are harmed", harmed, images)
-			if !survives && harmed < images/10 {
-				t.Error("hardly an image is harmed")
+			t.Logf("%d of %d images are damaged", damaged, images)
+			if !survives && damaged < images/10 {
+				t.Errorf("got %d damaged images of %d, want at least %d", damaged, images, images/10)
 			}
 		})
 	}
 }
 
-// watch fills a database, and returns what was done to its disk. Marks are how many
-// rows were committed.
+// watch fills a database, and returns its disk. The marks are the numbers of committed
+// rows.
 func watch(t *testing.T, settings string) *faultfs.Disk {
-	folder := t.TempDir()
-	disk, err := faultfs.Watch(folder)
+	dir := t.TempDir()
+	disk, err := faultfs.Watch(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer disk.Close()
-	d := open(folder, settings)
+	d := open(dir, settings)
 	defer d.Close()
 	const rows = 60
 	for i := range rows {
@@ -73,26 +73,27 @@ func watch(t *testing.T, settings string) *faultfs.Disk {
 		if err != nil {
 			t.Fatal(err)
 		}
-		disk.Note(i + 1)
+		disk.Mark(i + 1)
 	}
 	return disk
 }
 
-func open(folder, settings string) *sql.DB {
-	d, err := sql.Open("sqlite", "file:"+filepath.Join(folder, "a.db")+"?vfs="+faultfs.Name+"&"+settings)
+func open(dir, settings string) *sql.DB {
+	d, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "a.db")+"?vfs="+faultfs.Name+"&"+settings)
 	if err != nil {
-		panic(err) // of the constants above
+		panic(err) // all settings are constants
 	}
 	d.SetMaxOpenConns(1)
 	return d
 }
 
-func check(folder string, committed int) error {
-	d := open(folder, "mode=rwc")
+// check returns an error if the database is damaged or has fewer than the committed rows.
+func check(dir string, committed int) error {
+	d := open(dir, "mode=rwc")
 	defer d.Close()
-	var found string
-	if err := d.QueryRow("PRAGMA integrity_check").Scan(&found); err != nil || found != "ok" {
-		return fmt.Errorf("integrity check: %s, %w", found, err)
+	var result string
+	if err := d.QueryRow("PRAGMA integrity_check").Scan(&result); err != nil || result != "ok" {
+		return fmt.Errorf("integrity check: got %q (error %w), want ok", result, err)
 	}
 	var n int
 	err := d.QueryRow("SELECT count(*) FROM row").Scan(&n)
@@ -100,34 +101,34 @@ func check(folder string, committed int) error {
 		return err
 	}
 	if n < committed {
-		return fmt.Errorf("%d rows are there, %d were committed", n, committed)
+		return fmt.Errorf("got %d rows, want at least the %d committed ones", n, committed)
 	}
 	return nil
 }
 
-// What is to fail does, as often as it is to, and says what it is to say.
-func TestFail(t *testing.T) {
+// An injected fault must fail the right operations, with the right code.
+func TestFault(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault faultfs.Fault
 		fails int // of four inserts
 	}{
-		"once":        {faultfs.Fault{Kind: faultfs.Sync, Nth: 1, Code: sqlite3.SQLITE_IOERR_FSYNC}, 1},
-		"for good":    {faultfs.Fault{Kind: faultfs.Write, Nth: 1, Code: sqlite3.SQLITE_FULL, Done: faultfs.Half, Ever: true}, 4},
-		"not so soon": {faultfs.Fault{Kind: faultfs.Write, Nth: 1000, Code: sqlite3.SQLITE_FULL, Ever: true}, 0},
+		"once":       {faultfs.Fault{Kind: faultfs.Sync, Nth: 1, Code: sqlite3.SQLITE_IOERR_FSYNC}, 1},
+		"persistent": {faultfs.Fault{Kind: faultfs.Write, Nth: 1, Code: sqlite3.SQLITE_FULL, Done: faultfs.Half, Persistent: true}, 4},
+		"later":      {faultfs.Fault{Kind: faultfs.Write, Nth: 1000, Code: sqlite3.SQLITE_FULL, Persistent: true}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			folder := t.TempDir()
-			disk, err := faultfs.Watch(folder)
+			dir := t.TempDir()
+			disk, err := faultfs.Watch(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer disk.Close()
-			d := open(folder, "_synchronous=FULL")
+			d := open(dir, "_synchronous=FULL")
 			defer d.Close()
 			if _, err := d.Exec("CREATE TABLE row (i INTEGER)"); err != nil {
 				t.Fatal(err)
 			}
-			disk.Fail(c.fault)
+			disk.Inject(c.fault)
 			fails := 0
 			for range 4 {
 				if _, err := d.Exec("INSERT INTO row VALUES (1)"); err != nil {
@@ -137,11 +138,11 @@ func TestFail(t *testing.T) {
 					}
 				}
 			}
-			if failed := disk.Heal(); fails != c.fails || (failed > 0) != (fails > 0) {
-				t.Errorf("%d inserts and %d operations failed, want %d inserts", fails, failed, c.fails)
+			if failed := disk.ClearFault(); fails != c.fails || (failed > 0) != (fails > 0) {
+				t.Errorf("got %d failed inserts and %d failed operations, want %d inserts", fails, failed, c.fails)
 			}
 			if _, err := d.Exec("INSERT INTO row VALUES (1)"); err != nil {
-				t.Errorf("healed: %v", err)
+				t.Errorf("insert after ClearFault: %v", err)
 			}
 		})
 	}

@@ -10,94 +10,95 @@ import (
 	"strings"
 )
 
-// sector is how many bytes a disk writes whole or not at all.
-const sector = 512
+// sectorSize is the number of bytes that a disk writes atomically.
+const sectorSize = 512
 
-// Replay goes once more through what was done to a folder, and makes images of
-// it: what the disk might hold if power had failed there.
+// Replay replays the recorded operations of a disk, and creates images of what the disk
+// may contain if the power fails at the current position.
 type Replay struct {
-	done   []operation
-	next   int
-	random *rand.Rand
-	files  map[int]*content
-	names  map[string]int // the inodes of the files whose entries are synced
-	moves  []*operation   // created and deleted since
+	operations     []operation
+	position       int
+	random         *rand.Rand
+	files          map[int]*file
+	names          map[string]int // inodes of the files whose directory entries are synced
+	pendingEntries []*operation   // changes of directory entries since the directory was synced
 }
 
-// content is that of a file.
-type content struct {
+// file is the content of a file.
+type file struct {
 	synced  []byte
-	pending []*operation // what was done to it since
+	pending []*operation // operations since it was synced
 }
 
-// Replay returns one that has everything before it. What is left to chance in it
-// comes from random.
+// Replay returns a replay of all operations so far, at position 0. Random choices come
+// from random.
 func (d *Disk) Replay(random *rand.Rand) *Replay {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return &Replay{done: d.done[:len(d.done):len(d.done)], random: random, files: map[int]*content{}, names: map[string]int{}}
+	return &Replay{operations: d.operations[:len(d.operations):len(d.operations)], random: random, files: map[int]*file{}, names: map[string]int{}}
 }
 
-// To goes on until n operations are done, and calls f with each note on the way.
+// To advances to position n and calls f for each mark that it passes.
 func (r *Replay) To(n int, f func(mark any)) {
-	for ; r.next < min(n, len(r.done)); r.next++ {
-		o := &r.done[r.next]
+	for ; r.position < min(n, len(r.operations)); r.position++ {
+		o := &r.operations[r.position]
 		switch o.kind {
-		case note:
-			f(o.note)
+		case mark:
+			f(o.mark)
 		case create:
-			r.files[o.inode] = new(content)
-			r.moves = append(r.moves, o)
-		case linked, Delete:
-			r.moves = append(r.moves, o)
-		case settle:
+			r.files[o.inode] = new(file)
+			r.pendingEntries = append(r.pendingEntries, o)
+		case link, Delete:
+			r.pendingEntries = append(r.pendingEntries, o)
+		case syncDir:
 		case Sync:
-			r.sync(r.files[o.inode], o.failed)
+			r.sync(r.files[o.inode], o.syncFailed)
 		default:
 			r.files[o.inode].pending = append(r.files[o.inode].pending, o)
 		}
-		if o.folder {
-			r.move(r.names, always)
-			r.moves = nil
+		if o.dirSynced {
+			r.updateEntries(r.names, always)
+			r.pendingEntries = nil
 		}
 	}
 }
 
-// At is how many operations and notes it has gone through.
-func (r *Replay) At() int { return r.next }
+// Position returns the number of operations and marks that the replay has passed.
+func (r *Replay) Position() int { return r.position }
 
-// sync hardens a file. One that failed leaves of each write what chance will have,
-// and no later one makes up for it.
-func (r *Replay) sync(c *content, failed bool) {
+// sync makes the pending operations of a file durable. A failed sync makes a random part
+// of them durable; the rest is lost, because no later sync writes it.
+func (r *Replay) sync(f *file, failed bool) {
 	survives := always
 	if failed {
 		survives = func(*operation, int64) bool { return r.random.IntN(2) == 0 }
 	}
-	c.synced = c.with(c.synced, survives)
-	c.pending = nil
+	f.synced = f.apply(f.synced, survives)
+	f.pending = nil
 }
 
-// fate tells whether an operation is part of an image: of a write, each sector
-// that it touches.
-type fate func(o *operation, sector int64) bool
+// survival decides whether an operation is part of an image. It decides for each sector
+// of a write.
+type survival func(o *operation, sector int64) bool
 
 func always(*operation, int64) bool { return true }
 func never(*operation, int64) bool  { return false }
 
-// fates are the ways in which what is not synced may come to the disk.
-var fates = []func(*rand.Rand) fate{
-	func(*rand.Rand) fate { return never },
-	func(*rand.Rand) fate { return always },
-	whole, torn, torn,
+// survivals lists how unsynced operations may reach the disk. Torn writes are the most
+// frequent.
+var survivals = []func(*rand.Rand) survival{
+	func(*rand.Rand) survival { return never },
+	func(*rand.Rand) survival { return always },
+	reordered, torn, torn,
 }
 
-// whole lets some operations survive, and others not, whatever their order.
-func whole(random *rand.Rand) fate {
-	share, drawn := random.Float64(), map[*operation]bool{}
+// reordered lets a random subset of the operations survive, regardless of their order.
+func reordered(random *rand.Rand) survival {
+	probability, drawn := random.Float64(), map[*operation]bool{}
 	return func(o *operation, _ int64) bool {
 		survives, ok := drawn[o]
 		if !ok {
-			survives = random.Float64() < share
+			survives = random.Float64() < probability
 			drawn[o] = survives
 		}
 		return survives
@@ -105,39 +106,39 @@ func whole(random *rand.Rand) fate {
 }
 
 // torn leaves each sector as it was at some time since it was synced.
-func torn(random *rand.Rand) fate {
-	type place struct {
+func torn(random *rand.Rand) survival {
+	type key struct {
 		inode  int
 		sector int64
 	}
-	share, ended := 0.5*random.Float64(), map[place]bool{}
+	probability, stopped := 0.5*random.Float64(), map[key]bool{}
 	return func(o *operation, sector int64) bool {
-		at := place{o.inode, sector}
-		ended[at] = ended[at] || random.Float64() < share
-		return !ended[at]
+		k := key{o.inode, sector}
+		stopped[k] = stopped[k] || random.Float64() < probability
+		return !stopped[k]
 	}
 }
 
-// Image writes into a folder what a power cut may leave at this point. Each call
-// makes another one.
-func (r *Replay) Image(folder string) error {
-	survives := fates[r.random.IntN(len(fates))](r.random)
+// Image writes a possible content of the disk after a power failure into a directory.
+// Each call creates a different image.
+func (r *Replay) Image(dir string) error {
+	survives := survivals[r.random.IntN(len(survivals))](r.random)
 	names := maps.Clone(r.names)
-	r.move(names, survives)
+	r.updateEntries(names, survives)
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(names)) { // for chance to be the same again
-		c := r.files[names[name]]
-		data := c.with(append([]byte(nil), c.synced...), survives)
-		errs = append(errs, os.WriteFile(filepath.Join(folder, name), data, 0o600))
-		if store, ok := strings.CutSuffix(name, "-wal"); ok && r.random.IntN(2) == 0 {
-			errs = append(errs, os.WriteFile(filepath.Join(folder, store+"-shm"), r.rubbish(32<<10), 0o600))
+	for _, name := range slices.Sorted(maps.Keys(names)) { // sorted, so that the random choices are repeatable
+		f := r.files[names[name]]
+		data := f.apply(append([]byte(nil), f.synced...), survives)
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+		if database, ok := strings.CutSuffix(name, "-wal"); ok && r.random.IntN(2) == 0 {
+			errs = append(errs, os.WriteFile(filepath.Join(dir, database+"-shm"), r.garbage(32<<10), 0o600))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// rubbish is what shared memory may hold after a power cut.
-func (r *Replay) rubbish(n int) []byte {
+// garbage returns random bytes, as shared memory may contain after a power failure.
+func (r *Replay) garbage(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
 		b[i] = byte(r.random.Uint32())
@@ -145,11 +146,11 @@ func (r *Replay) rubbish(n int) []byte {
 	return b
 }
 
-// move makes changes to a folder.
-func (r *Replay) move(names map[string]int, survives fate) {
-	for i, o := range r.moves {
+// updateEntries applies the pending changes of directory entries that survive to names.
+func (r *Replay) updateEntries(names map[string]int, survives survival) {
+	for i, o := range r.pendingEntries {
 		switch {
-		case !survives(o, int64(-1-i)): // as if each entry had a sector of its own
+		case !survives(o, int64(-1-i)): // each entry has its own sector number
 		case o.kind == Delete:
 			if names[o.name] == o.inode {
 				delete(names, o.name)
@@ -160,9 +161,9 @@ func (r *Replay) move(names map[string]int, survives fate) {
 	}
 }
 
-// with returns data as what is pending makes it.
-func (c *content) with(data []byte, survives fate) []byte {
-	for _, o := range c.pending {
+// apply applies the pending operations that survive to data.
+func (f *file) apply(data []byte, survives survival) []byte {
+	for _, o := range f.pending {
 		if o.kind == Truncate {
 			if survives(o, 0) {
 				data = resize(data, int(o.offset))
@@ -171,8 +172,8 @@ func (c *content) with(data []byte, survives fate) []byte {
 		}
 		for from := 0; from < len(o.data); {
 			at := int(o.offset) + from
-			n := min(len(o.data)-from, sector-at%sector)
-			if survives(o, int64(at/sector)) {
+			n := min(len(o.data)-from, sectorSize-at%sectorSize)
+			if survives(o, int64(at/sectorSize)) {
 				data = resize(data, max(len(data), at+n))
 				copy(data[at:], o.data[from:from+n])
 			}
