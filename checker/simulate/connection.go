@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -83,10 +84,12 @@ func (c *connection) roundTrip(request []byte) (response, error) {
 	c.limit.N = maxResponse
 	res, err := readResponse(c.responses)
 	switch {
-	case c.limit.N <= 0, errors.Is(err, bufio.ErrBufferFull):
+	case c.limit.N <= 0:
 		err = errors.New("the response is too large")
-	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		err = errors.New("the service closed the connection before the end of its response")
+	case err != nil && len(err.Error()) > maxErrorText: // it may quote a long line
+		err = errors.New(strings.ToValidUTF8(err.Error()[:maxErrorText], ""))
 	}
 	res.close = res.close || err != nil || c.responses.Buffered() > 0 // more bytes than the response has
 	c.lastUsed = time.Now()
