@@ -38,6 +38,7 @@ func TestScript(t *testing.T) {
 			"until":        until,
 			"sign-in":      signIn,
 			"revoke":       revoke,
+			"readme":       readme,
 		},
 	})
 }
