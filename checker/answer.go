@@ -43,8 +43,8 @@ func accept(body []byte, version string) (Answer, error) {
 	if !ValidVersion(latest.LatestRelease) {
 		return Answer{}, errors.New("answer names a latest release that cannot be a version")
 	}
-	latest.Download = link(latest.Download)
-	latest.ReleaseNotes = link(latest.ReleaseNotes)
+	latest.Download = linkOrEmpty(latest.Download)
+	latest.ReleaseNotes = linkOrEmpty(latest.ReleaseNotes)
 	if latest.UpToDate != nil && !*latest.UpToDate && notNewer(latest.LatestRelease, version) {
 		*latest.UpToDate = true // whatever the service says
 	}
@@ -56,9 +56,9 @@ func notNewer(latest, version string) bool {
 	return Canonical(latest) != "" && Canonical(version) != "" && Compare(latest, version) <= 0
 }
 
-// link returns s if it may be shown, else "".
-func link(s string) string {
-	if CheckLink(s) != nil {
+// linkOrEmpty returns s if it may be shown, else "".
+func linkOrEmpty(s string) string {
+	if printable.CheckLink(s) != nil {
 		return ""
 	}
 	return s

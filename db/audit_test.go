@@ -11,9 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"relcheck/checker"
 	"relcheck/checker/access"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
@@ -34,7 +33,7 @@ func auditOf(t *testing.T, s *db.Store, product string, since time.Time) (all []
 
 // releaseOf returns an edit of a release: notes, whether it is withdrawn, and the
 // URL of an asset, or "" for what is not said.
-func releaseOf(t *testing.T, notes, withdrawn, asset string) (e edit.Release) {
+func releaseOf(t *testing.T, notes, withdrawn, asset string) (e catalog.ReleasePatch) {
 	t.Helper()
 	if notes != "" {
 		if err := e.SetNotes(notes); err != nil {
@@ -73,17 +72,17 @@ func audit(t *testing.T, name string) {
 		_, _, err := s.EditRelease(ctx, "app", "1.0.0", releaseOf(t, notes, withdrawn, asset))
 		return err
 	}
-	product := func(e edit.Product) error {
+	product := func(e catalog.ProductPatch) error {
 		_, _, err := s.EditProduct(ctx, "app", e)
 		return err
 	}
 	step("nothing", nil)
 	step("a new product", product(nil), "k2x7q4mw | product.added | app | ")
-	step("the same", product(edit.Product{"title": "app"}))
-	step("another title and module", product(edit.Product{"module": "example.com/app", "title": "App"}), "k2x7q4mw | product.changed | app | title, module")
-	step("another title at the command line", line.SetProduct(ctx, checker.Product{Name: "app", Title: "The App", Module: "example.com/app"}),
+	step("the same", product(catalog.ProductPatch{"title": "app"}))
+	step("another title and module", product(catalog.ProductPatch{"module": "example.com/app", "title": "App"}), "k2x7q4mw | product.changed | app | title, module")
+	step("another title at the command line", line.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}),
 		"command line | product.changed | app | title")
-	step("the same title", line.SetProduct(ctx, checker.Product{Name: "app", Title: "The App", Module: "example.com/app"}))
+	step("the same title", line.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}))
 	step("a release", release("", "", ""), "k2x7q4mw | release.added | app | v1.0.0")
 	step("the same release", release("", "false", ""))
 	step("its notes and asset", release("https://example.com", "", "https://example.com/a"), "k2x7q4mw | release.changed | app | v1.0.0: notes, assets")
@@ -93,10 +92,10 @@ func audit(t *testing.T, name string) {
 	step("withdrawn again", line.Withdraw(ctx, "app", "v1.0.0", true))
 	step("restored", line.Withdraw(ctx, "app", "v1.0.0", false), "command line | release.restored | app | v1.0.0")
 
-	three := []checker.Release{{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.2.0"}}
+	three := []catalog.Release{{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.2.0"}}
 	_, err := line.PutReleases(ctx, "app", three, keep)
 	step("an import", err, "command line | releases.imported | app | 3 releases: 2 added, 0 changed, 1 as they were")
-	_, err = line.SyncReleases(ctx, "app", append(three, checker.Release{Version: "v1.3.0"}), keep)
+	_, err = line.SyncReleases(ctx, "app", append(three, catalog.Release{Version: "v1.3.0"}), keep)
 	step("a sync", err, "command line | releases.synced | app | 4 releases: 1 added, 0 changed, 3 as they were")
 	_, err = line.SyncReleases(ctx, "app", three, keep)
 	step("a sync of nothing new", err)
@@ -114,9 +113,9 @@ func audit(t *testing.T, name string) {
 	}
 	for what, err := range map[string]error{
 		"the product has reports": s.DropProduct(ctx, "app", false),
-		"its name is given":       s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"}),
+		"its name is given":       s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}),
 		"its repository is": func() error {
-			_, _, err := s.EditProduct(ctx, "app", edit.Product{"repo": "Open-Policy-Agent/OPA"})
+			_, _, err := s.EditProduct(ctx, "app", catalog.ProductPatch{"repo": "Open-Policy-Agent/OPA"})
 			return err
 		}(),
 	} {
@@ -127,7 +126,7 @@ func audit(t *testing.T, name string) {
 	}
 	for what, err := range map[string]error{
 		"no such release": s.Withdraw(ctx, "app", "v9.9.9", true),
-		"no such product": func() error { _, _, err := s.EditRelease(ctx, "none", "v1.0.0", edit.Release{}); return err }(),
+		"no such product": func() error { _, _, err := s.EditRelease(ctx, "none", "v1.0.0", catalog.ReleasePatch{}); return err }(),
 		"none to remove":  s.DropProduct(ctx, "none", true),
 		"no such token":   s.RevokeToken(ctx, "none", time.Now()),
 	} {
@@ -170,7 +169,7 @@ func changesNeedTheAudit(t *testing.T, name string) {
 	if err := s.AddToken(ctx, k); err != nil {
 		t.Fatal(err)
 	}
-	s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.0.0"}}, take)
+	s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}}, take)
 	if _, err := raw(t, name).Exec("ALTER TABLE audit RENAME TO away"); err != nil {
 		t.Fatal(err)
 	}
@@ -191,11 +190,11 @@ func changesNeedTheAudit(t *testing.T, name string) {
 func changes(t *testing.T, s *db.Store, k, other access.Token) map[string]func() error {
 	ctx := context.Background()
 	return map[string]func() error{
-		"add a product":    func() error { return s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"}) },
-		"set a product":    func() error { return s.SetProduct(ctx, checker.Product{Name: "opa", Title: "App"}) },
-		"edit a product":   func() error { _, _, err := s.EditProduct(ctx, "opa", edit.Product{"title": "App"}); return err },
+		"add a product":    func() error { return s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}) },
+		"set a product":    func() error { return s.SetProduct(ctx, catalog.Product{Name: "opa", Title: "App"}) },
+		"edit a product":   func() error { _, _, err := s.EditProduct(ctx, "opa", catalog.ProductPatch{"title": "App"}); return err },
 		"remove a product": func() error { return s.DropProduct(ctx, "opa", true) },
-		"add a release":    func() error { _, _, err := s.EditRelease(ctx, "opa", "v1.1.0", edit.Release{}); return err },
+		"add a release":    func() error { _, _, err := s.EditRelease(ctx, "opa", "v1.1.0", catalog.ReleasePatch{}); return err },
 		"edit a release": func() error {
 			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", releaseOf(t, "https://example.com", "", "https://example.com"))
 			return err
@@ -206,7 +205,7 @@ func changes(t *testing.T, s *db.Store, k, other access.Token) map[string]func()
 		},
 		"withdraw": func() error { return s.Withdraw(ctx, "opa", "v1.0.0", true) },
 		"import": func() error {
-			_, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v2.0.0"}}, take)
+			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v2.0.0"}}, take)
 			return err
 		},
 		"add a token":    func() error { return s.AddToken(ctx, other) },
@@ -224,7 +223,7 @@ func auditAtOnce(t *testing.T, name string) {
 		by := open(t, name).As(fmt.Sprintf("token%d", i))
 		wg.Go(func() {
 			for n := range each {
-				if _, _, err := by.EditRelease(ctx, "opa", fmt.Sprintf("v1.%d.%d", i, n), edit.Release{}); err != nil {
+				if _, _, err := by.EditRelease(ctx, "opa", fmt.Sprintf("v1.%d.%d", i, n), catalog.ReleasePatch{}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -44,7 +45,7 @@ type builds struct {
 	admitted    map[buildKey]bool // of versions that are no release, as they were reported
 	unpublished map[string]int    // how many those are, by product
 
-	revision checker.Revision // of the catalog, which the rest goes by
+	revision catalog.Revision // of the catalog, which the rest goes by
 	stale    bool             // the catalog has changed since
 	products map[string]*published
 	ids      map[buildKey]buildID
@@ -64,7 +65,7 @@ func newBuilds() *builds {
 
 // forget drops what may no longer be so.
 func (b *builds) forget() {
-	b.revision, b.products, b.ids = checker.Revision{}, map[string]*published{}, map[buildKey]buildID{}
+	b.revision, b.products, b.ids = catalog.Revision{}, map[string]*published{}, map[buildKey]buildID{}
 }
 
 // refresh follows the catalog. It reads in the transaction in which the ids are

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/printable"
 )
 
 // catalogState is how far the catalog has come.
 type catalogState struct {
-	checker.Revision
+	catalog.Revision
 	dropped int64 // see setting 'dropped'
 }
 
@@ -25,28 +26,28 @@ func readCatalogState(ctx context.Context, q querier) (c catalogState, err error
 // follows reports whether every change since a revision has marked what it
 // changed. A relcheck of schema 2 that still has the store open does not. After a
 // failover, PostgreSQL may be behind the revision.
-func (c catalogState) follows(since checker.Revision) bool {
+func (c catalogState) follows(since catalog.Revision) bool {
 	changes := c.Changes - since.Changes
-	return since != checker.Revision{} && changes >= 0 && changes == c.Marked-since.Marked
+	return since != catalog.Revision{} && changes >= 0 && changes == c.Marked-since.Marked
 }
 
 // Changes returns what has changed in the catalog since a revision, in this
 // process or another. Since the zero revision, it is all of the catalog.
-func (s *Store) Changes(ctx context.Context, since checker.Revision) (c checker.Changes, err error) {
+func (s *Store) Changes(ctx context.Context, since catalog.Revision) (c catalog.Changes, err error) {
 	if now, err := readCatalogState(ctx, s.read); err != nil || now.Revision == since {
-		return checker.Changes{Revision: since}, s.explain(err)
+		return catalog.Changes{Revision: since}, s.explain(err)
 	}
 	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
 		now, err := readCatalogState(ctx, tx)
 		if err != nil {
 			return err
 		}
-		c = checker.Changes{Revision: now.Revision, All: !now.follows(since)}
+		c = catalog.Changes{Revision: now.Revision, All: !now.follows(since)}
 		after := since.Changes
 		if c.All {
 			after = -1 // rows that no change has marked yet have revision 0
 		} else if now.dropped > after {
-			if c.Left, err = productsLeft(ctx, tx); err != nil {
+			if c.Remaining, err = productsLeft(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -72,14 +73,14 @@ const (
 
 // changedProducts returns the products that were changed after a revision of
 // the catalog, with those of their releases that were.
-func changedProducts(ctx context.Context, q querier, after int64) ([]checker.Listing, error) {
+func changedProducts(ctx context.Context, q querier, after int64) ([]catalog.Listing, error) {
 	products, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name IS NOT NULL AND revision > $1", after)
 	if err != nil || len(products) == 0 {
 		return nil, err
 	}
-	all, index := make([]checker.Listing, len(products)), make(map[int64]*checker.Listing, len(products))
+	all, index := make([]catalog.Listing, len(products)), make(map[int64]*catalog.Listing, len(products))
 	for i, p := range products {
-		all[i] = checker.Listing{ID: p.id, Product: p.Product}
+		all[i] = catalog.Listing{ID: p.id, Product: p.Product}
 		index[p.id] = &all[i]
 	}
 	assets, err := readAssets(ctx, q, "SELECT "+assetColumns+changedAssets, after)
@@ -103,7 +104,7 @@ type releaseKey struct {
 // storedRelease is a release with what identifies it.
 type storedRelease struct {
 	releaseKey
-	checker.Release
+	catalog.Release
 }
 
 const releaseColumns = `release.product, release.version, release.tag, release.notes, release.date, release.prerelease, release.retracted,

@@ -9,14 +9,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
 // changesOf returns what has changed since a revision, each product with its
 // changed releases, on a line, and the new revision.
-func changesOf(t *testing.T, s *db.Store, since checker.Revision) (lines []string, next checker.Revision) {
+func changesOf(t *testing.T, s *db.Store, since catalog.Revision) (lines []string, next catalog.Revision) {
 	t.Helper()
 	c, err := s.Changes(context.Background(), since)
 	if err != nil {
@@ -25,8 +24,8 @@ func changesOf(t *testing.T, s *db.Store, since checker.Revision) (lines []strin
 	if c.All {
 		lines = append(lines, "all")
 	}
-	if c.Left != nil {
-		lines = append(lines, fmt.Sprintf("%d left", len(c.Left)))
+	if c.Remaining != nil {
+		lines = append(lines, fmt.Sprintf("%d left", len(c.Remaining)))
 	}
 	for _, l := range c.Products {
 		line := l.Name + ":"
@@ -44,7 +43,7 @@ func changesAreThoseSince(t *testing.T, name string) {
 	s := open(t, name)
 	d := raw(t, name)
 	d.SetMaxOpenConns(1)
-	put := func(product, version string, e edit.Release) {
+	put := func(product, version string, e catalog.ReleasePatch) {
 		t.Helper()
 		if _, _, err := s.EditRelease(ctx, product, version, e); err != nil {
 			t.Fatal(err)
@@ -56,11 +55,11 @@ func changesAreThoseSince(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 	}
-	withAsset := edit.Release{}
+	withAsset := catalog.ReleasePatch{}
 	must(withAsset.SetAsset("linux/amd64", "https://example.com"))
 	put("opa", "v1.0.0", withAsset)
 	put("opa", "v1.1.0", withAsset)
-	first, at := changesOf(t, s, checker.Revision{})
+	first, at := changesOf(t, s, catalog.Revision{})
 	if len(first) != 3 || first[0] != "all" {
 		t.Fatalf("at first: %q", first)
 	}
@@ -74,21 +73,24 @@ func changesAreThoseSince(t *testing.T, name string) {
 		{"the same again", func() { put("opa", "v1.0.0", withAsset) }, nil},
 		{"a release", func() { put("opa", "v1.2.0", withAsset) }, []string{"opa: v1.2.0map[linux/amd64:https://example.com]"}},
 		{"withdrawn", func() { must(s.Withdraw(ctx, "opa", "v1.0.0", true)) }, []string{"opa: v1.0.0map[linux/amd64:https://example.com]"}},
-		{"two", func() { put("opa", "v1.3.0", edit.Release{}); put("relcheck", "v0.1.0", edit.Release{}) }, []string{"opa: v1.3.0map[]", "relcheck: v0.1.0map[]"}},
+		{"two", func() {
+			put("opa", "v1.3.0", catalog.ReleasePatch{})
+			put("relcheck", "v0.1.0", catalog.ReleasePatch{})
+		}, []string{"opa: v1.3.0map[]", "relcheck: v0.1.0map[]"}},
 		{"imported", func() {
-			_, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.4.0"}, {Version: "v1.3.0"}}, keep)
+			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.4.0"}, {Version: "v1.3.0"}}, keep)
 			must(err)
 		}, []string{"opa: v1.4.0map[]"}},
-		{"a product", func() { must(s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"})) }, []string{"app:"}},
-		{"its title", func() { must(s.SetProduct(ctx, checker.Product{Name: "app", Title: "The App"})) }, []string{"app:"}},
+		{"a product", func() { must(s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"})) }, []string{"app:"}},
+		{"its title", func() { must(s.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App"})) }, []string{"app:"}},
 		{"removed", func() { must(s.RemoveProduct(ctx, "app", false)) }, []string{"2 left"}},
 		{"removed and added", func() {
 			must(s.RemoveProduct(ctx, "relcheck", false))
-			must(s.AddProduct(ctx, checker.Product{Name: "relcheck", Title: "New"}))
+			must(s.AddProduct(ctx, catalog.Product{Name: "relcheck", Title: "New"}))
 		}, []string{"2 left", "relcheck:"}},
 		{"by schema 2", func() {
 			execute(t, d, "UPDATE release SET notes = 'https://example.com' WHERE version = 'v1.1.0'; UPDATE setting SET value = "+before)
-			put("opa", "v1.5.0", edit.Release{})
+			put("opa", "v1.5.0", catalog.ReleasePatch{})
 		}, []string{"all", "opa: 6", "relcheck:"}},
 		{"an earlier state", func() { execute(t, d, "UPDATE setting SET value = value - 1 WHERE name IN ('catalog', 'marked')") }, []string{"all", "opa: 6", "relcheck:"}},
 	} {
@@ -127,7 +129,7 @@ func writerFollowsCatalog(t *testing.T, name string) {
 	}
 	put := func(version string) {
 		t.Helper()
-		if _, err := other.PutReleases(ctx, "opa", []checker.Release{{Version: version}}, take); err != nil {
+		if _, err := other.PutReleases(ctx, "opa", []catalog.Release{{Version: version}}, take); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -153,7 +155,7 @@ func writerFollowsCatalog(t *testing.T, name string) {
 	if err := w.Record(ctx, "opa", linux, report("3.0.0")); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("a report of a removed product: %v", err)
 	}
-	if err := other.AddProduct(ctx, checker.Product{Name: "opa", Title: "OPA"}); err != nil {
+	if err := other.AddProduct(ctx, catalog.Product{Name: "opa", Title: "OPA"}); err != nil {
 		t.Fatal(err)
 	}
 	put("v1.0.0")
@@ -169,23 +171,23 @@ func catalogIsBounded(t *testing.T, name string) {
 	numbers := func(n int) string {
 		return fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < %d)", n)
 	}
-	execute(t, d, numbers(edit.MaxProducts-1)+" INSERT INTO product (id, name, title, repo, module, download, notes) SELECT i, 'app' || i, 'App', '', '', '', '' FROM n")
-	execute(t, d, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'product'", edit.MaxProducts))
-	execute(t, d, numbers(edit.MaxReleases+1)+" INSERT INTO release (product, version, tag, notes, prerelease, retracted) SELECT 1 + i % 2, 'v1.' || i || '.0', 'v1.' || i || '.0', '', false, '' FROM n")
+	execute(t, d, numbers(catalog.MaxProducts-1)+" INSERT INTO product (id, name, title, repo, module, download, notes) SELECT i, 'app' || i, 'App', '', '', '', '' FROM n")
+	execute(t, d, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'product'", catalog.MaxProducts))
+	execute(t, d, numbers(catalog.MaxReleases+1)+" INSERT INTO release (product, version, tag, notes, prerelease, retracted) SELECT 1 + i % 2, 'v1.' || i || '.0', 'v1.' || i || '.0', '', false, '' FROM n")
 
-	execute(t, d, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'releases'", edit.MaxReleases-1))
+	execute(t, d, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'releases'", catalog.MaxReleases-1))
 
 	edited := func(version string, want error) {
 		t.Helper()
-		if _, _, err := s.EditRelease(ctx, "opa", version, edit.Release{}); !errors.Is(err, want) {
+		if _, _, err := s.EditRelease(ctx, "opa", version, catalog.ReleasePatch{}); !errors.Is(err, want) {
 			t.Errorf("release %s: %v, want %v", version, err, want)
 		}
 	}
 	put := func(want error, versions ...string) {
 		t.Helper()
-		var all []checker.Release
+		var all []catalog.Release
 		for _, v := range versions {
-			all = append(all, checker.Release{Version: v, Notes: "https://example.com"})
+			all = append(all, catalog.Release{Version: v, Notes: "https://example.com"})
 		}
 		if _, err := s.PutReleases(ctx, "opa", all, take); !errors.Is(err, want) {
 			t.Errorf("releases %v: %v, want %v", versions, err, want)
@@ -198,7 +200,7 @@ func catalogIsBounded(t *testing.T, name string) {
 	put(nil, "v2.0.0")
 	added := func(name string, want error) {
 		t.Helper()
-		if err := s.AddProduct(ctx, checker.Product{Name: name, Title: "T"}); !errors.Is(err, want) {
+		if err := s.AddProduct(ctx, catalog.Product{Name: name, Title: "T"}); !errors.Is(err, want) {
 			t.Errorf("product %s: %v, want %v", name, err, want)
 		}
 	}

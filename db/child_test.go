@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
@@ -79,7 +79,7 @@ func recordUntilStopped(s *db.Store) error {
 
 func addProduct(s *db.Store) error {
 	name := "p" + uuid.NewString()[:8]
-	err := s.AddProduct(context.Background(), checker.Product{Name: name, Title: name})
+	err := s.AddProduct(context.Background(), catalog.Product{Name: name, Title: name})
 	if err == nil {
 		fmt.Println(name)
 	}

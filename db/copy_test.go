@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -59,10 +60,10 @@ func TestCopyThereAndBack(t *testing.T) {
 func fillStore(t *testing.T, s *db.Store) {
 	t.Helper()
 	ctx := context.Background()
-	if err := s.AddProduct(ctx, checker.Product{Name: "app", Title: "Äpp \"quoted\"", Repo: "me/app", Notes: "https://example.com/{tag}"}); err != nil {
+	if err := s.AddProduct(ctx, catalog.Product{Name: "app", Title: "Äpp \"quoted\"", Repo: "me/app", Notes: "https://example.com/{tag}"}); err != nil {
 		t.Fatal(err)
 	}
-	releases := []checker.Release{
+	releases := []catalog.Release{
 		{Version: "v1.0.0", Date: time.Unix(1e9, 0), Assets: map[checker.Platform]string{linux: "https://example.com/a"}},
 		{Version: "v1.1.0", Notes: "https://example.com", Retracted: "broken"},
 		{Version: "v1.2.0-rc.1", Prerelease: true},

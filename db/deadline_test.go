@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/db/pgtest"
 )
@@ -38,7 +38,7 @@ func readingsEnd(t *testing.T, name string) {
 	}
 	for what, read := range map[string]func(context.Context) error{
 		"figures": func(ctx context.Context) error { return figures(ctx, everything) },
-		"catalog": func(ctx context.Context) error { _, err := s.Changes(ctx, checker.Revision{}); return err },
+		"catalog": func(ctx context.Context) error { _, err := s.Changes(ctx, catalog.Revision{}); return err },
 		"token":   func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },
 	} {
 		if err := read(ctx); err == nil {

@@ -8,16 +8,16 @@ import (
 	"strings"
 
 	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 )
 
 // EditRelease makes of a release what e says, and adds it if there is none of the
 // version. It returns the release as it is stored then. The error wraps
-// [ErrNotFound] if there is no such product, and is an [edit.Mistake] about a
+// [ErrNotFound] if there is no such product, and is an [edit.FieldError] about a
 // version that is none.
-func (s *Store) EditRelease(ctx context.Context, product, version string, e edit.Release) (r checker.Release, done edit.Outcome, err error) {
-	if err := edit.CheckVersion(version); err != nil {
-		return r, edit.Unchanged, err
+func (s *Store) EditRelease(ctx context.Context, product, version string, e catalog.ReleasePatch) (r catalog.Release, done catalog.Outcome, err error) {
+	if err := catalog.CheckVersion(version); err != nil {
+		return r, catalog.Unchanged, err
 	}
 	err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
 		r, done, err = s.editRelease(ctx, tx, product, version, e)
@@ -26,7 +26,7 @@ func (s *Store) EditRelease(ctx context.Context, product, version string, e edit
 	return r, done, err
 }
 
-func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version string, e edit.Release) (r checker.Release, done edit.Outcome, err error) {
+func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version string, e catalog.ReleasePatch) (r catalog.Release, done catalog.Outcome, err error) {
 	p, err := productNamed(ctx, tx, product)
 	if err != nil {
 		return r, done, err
@@ -36,7 +36,7 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version st
 	if err != nil {
 		return r, done, err
 	}
-	old, action, detail := edit.NewRelease(p.Product, version), releaseAdded, ""
+	old, action, detail := catalog.NewRelease(p.Product, version), releaseAdded, ""
 	if found != nil {
 		old, action = *found, releaseChanged
 	}
@@ -44,29 +44,29 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version st
 	changes := differences(old, r)
 	switch {
 	case found == nil:
-		done, detail = edit.Added, r.Version
+		done, detail = catalog.Added, r.Version
 	case len(changes) > 0:
-		done, detail = edit.Changed, r.Version+": "+strings.Join(changes, ", ")
+		done, detail = catalog.Changed, r.Version+": "+strings.Join(changes, ", ")
 	}
 	withdraws := e.Withdrawn != nil && *e.Withdrawn != r.Withdrawn
-	if done == edit.Unchanged && !withdraws {
+	if done == catalog.Unchanged && !withdraws {
 		return r, done, nil
 	}
 	revision, err := countChange(ctx, tx, p.id)
 	if err != nil {
 		return r, done, err
 	}
-	if done == edit.Added {
+	if done == catalog.Added {
 		err = checkReleases(ctx, tx, 1)
 	}
-	if err == nil && done != edit.Unchanged {
+	if err == nil && done != catalog.Unchanged {
 		err = s.writeReleases(ctx, tx, []storedRelease{{releaseKey{p.id, key}, r}}, revision)
 	}
-	if err == nil && done != edit.Unchanged {
+	if err == nil && done != catalog.Unchanged {
 		err = s.note(ctx, tx, action, product, detail)
 	}
 	if err == nil && withdraws {
-		r.Withdrawn, done = *e.Withdrawn, max(done, edit.Changed)
+		r.Withdrawn, done = *e.Withdrawn, max(done, catalog.Changed)
 		err = s.withdraw(ctx, tx, p, key, r.Version, r.Withdrawn, revision)
 	}
 	return r, done, err
@@ -112,8 +112,8 @@ func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, p product, key, tag st
 
 // EditProduct makes of a product what e says, and adds it if there is none of the
 // name. It returns the product as it is stored then. The error is an
-// [edit.Mistake], or wraps [ErrInUse] when its repository belongs to another one.
-func (s *Store) EditProduct(ctx context.Context, name string, e edit.Product) (p checker.Product, done edit.Outcome, err error) {
+// [edit.FieldError], or wraps [ErrInUse] when its repository belongs to another one.
+func (s *Store) EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (p catalog.Product, done catalog.Outcome, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		old, err := productNamed(ctx, tx, name)
 		added := errors.Is(err, ErrNotFound)
@@ -125,7 +125,7 @@ func (s *Store) EditProduct(ctx context.Context, name string, e edit.Product) (p
 			return err
 		}
 		if added {
-			done = edit.Added
+			done = catalog.Added
 			return s.addProduct(ctx, tx, p)
 		}
 		done, err = s.setProduct(ctx, tx, old, p)
@@ -134,7 +134,7 @@ func (s *Store) EditProduct(ctx context.Context, name string, e edit.Product) (p
 	return p, done, err
 }
 
-func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p checker.Product) error {
+func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	switch _, err := productID(ctx, tx, p.Name); {
 	case err == nil:
 		return fmt.Errorf("product %s already exists: %w; change it with relcheck product set", p.Name, ErrInUse)
@@ -157,13 +157,13 @@ func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p checker.Product) e
 	return err
 }
 
-func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p checker.Product) (edit.Outcome, error) {
-	changes := edit.Differences(old.Product, p)
+func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catalog.Product) (catalog.Outcome, error) {
+	changes := catalog.ChangedFields(old.Product, p)
 	if len(changes) == 0 {
-		return edit.Unchanged, nil
+		return catalog.Unchanged, nil
 	}
 	if err := checkFree(ctx, tx, p); err != nil {
-		return edit.Unchanged, err
+		return catalog.Unchanged, err
 	}
 	_, err := countChange(ctx, tx, old.id)
 	if err == nil {
@@ -173,5 +173,5 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p check
 	if err == nil {
 		err = s.note(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))
 	}
-	return edit.Changed, err
+	return catalog.Changed, err
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
@@ -17,7 +17,7 @@ import (
 func editRelease(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	put := func(version string, e edit.Release, done edit.Outcome, want checker.Release) {
+	put := func(version string, e catalog.ReleasePatch, done catalog.Outcome, want catalog.Release) {
 		t.Helper()
 		before := revision(t, s)
 		r, got, err := s.EditRelease(ctx, "opa", version, e)
@@ -25,16 +25,16 @@ func editRelease(t *testing.T, name string) {
 			t.Errorf("%d, %v; want %d\n%s", got, err, done, diff)
 		}
 		all, err := s.Releases(ctx, "opa")
-		if diff := cmp.Diff([]checker.Release{want}, all); err != nil || diff != "" {
+		if diff := cmp.Diff([]catalog.Release{want}, all); err != nil || diff != "" {
 			t.Errorf("stored is something else: %v\n%s", err, diff)
 		}
-		if grown := revision(t, s) > before; grown != (done != edit.Unchanged) {
+		if grown := revision(t, s) > before; grown != (done != catalog.Unchanged) {
 			t.Errorf("servers are told of a change: %v", grown)
 		}
 	}
-	want := checker.Release{Version: "v1.0.0-rc.1", Prerelease: true}
-	put("1.0.0-rc.1", edit.Release{}, edit.Added, want) // opa has a module, whose tags begin with a v
-	put("v1.0.0-rc.1", edit.Release{}, edit.Unchanged, want)
+	want := catalog.Release{Version: "v1.0.0-rc.1", Prerelease: true}
+	put("1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Added, want) // opa has a module, whose tags begin with a v
+	put("v1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Unchanged, want)
 
 	e := releaseOf(t, "https://example.com", "", "https://example.com/a")
 	if err := e.SetDate("2026-01-31T12:00:00.5+02:00"); err != nil {
@@ -43,28 +43,28 @@ func editRelease(t *testing.T, name string) {
 	e.Prerelease = new(bool)
 	want.Prerelease, want.Notes, want.Date = false, "https://example.com", time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
 	want.Assets = map[checker.Platform]string{linux: "https://example.com/a"}
-	put("1.0.0-rc.1", e, edit.Changed, want)
-	put("1.0.0-rc.1", e, edit.Unchanged, want)
+	put("1.0.0-rc.1", e, catalog.Changed, want)
+	put("1.0.0-rc.1", e, catalog.Unchanged, want)
 
 	arm := checker.Platform{OS: "linux", Arch: "arm64"}
-	e = edit.Release{}
-	if err := errors.Join(e.SetAsset("linux/arm64", "https://example.com/b"), e.TakeAsset("linux/amd64"), e.SetNotes("")); err != nil {
+	e = catalog.ReleasePatch{}
+	if err := errors.Join(e.SetAsset("linux/arm64", "https://example.com/b"), e.RemoveAsset("linux/amd64"), e.SetNotes("")); err != nil {
 		t.Fatal(err)
 	}
 	want.Assets, want.Notes = map[checker.Platform]string{arm: "https://example.com/b"}, ""
-	put("1.0.0-rc.1", e, edit.Changed, want)
+	put("1.0.0-rc.1", e, catalog.Changed, want)
 
 	want.Withdrawn = true
-	put("1.0.0-rc.1", releaseOf(t, "", "true", ""), edit.Changed, want)
-	put("1.0.0-rc.1", releaseOf(t, "", "true", ""), edit.Unchanged, want)
-	put("1.0.0-rc.1", edit.Release{}, edit.Unchanged, want)
+	put("1.0.0-rc.1", releaseOf(t, "", "true", ""), catalog.Changed, want)
+	put("1.0.0-rc.1", releaseOf(t, "", "true", ""), catalog.Unchanged, want)
+	put("1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Unchanged, want)
 	want.Withdrawn = false
-	put("1.0.0-rc.1", releaseOf(t, "", "false", ""), edit.Changed, want)
+	put("1.0.0-rc.1", releaseOf(t, "", "false", ""), catalog.Changed, want)
 
 	if _, _, err := s.EditRelease(ctx, "none", "v1.0.0", e); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("of a product that is not there: %v", err)
 	}
-	if _, _, err := s.EditRelease(ctx, "opa", "nightly", e); !errors.As(err, new(*edit.Mistake)) {
+	if _, _, err := s.EditRelease(ctx, "opa", "nightly", e); !errors.As(err, new(*catalog.FieldError)) {
 		t.Errorf("of a version that is none: %v", err)
 	}
 }
@@ -83,7 +83,7 @@ func TestSayingNotWithdrawn(t *testing.T) {
 		return all[0].Withdrawn
 	}
 	not := releaseOf(t, "", "false", "")
-	retracted := []checker.Release{{Version: "v1.0.0", Retracted: "broken"}}
+	retracted := []catalog.Release{{Version: "v1.0.0", Retracted: "broken"}}
 	for _, want := range []bool{true, false} { // the second time it was restored
 		if _, _, err := s.EditRelease(ctx, "opa", "v1.0.0", not); err != nil {
 			t.Fatal(err)
@@ -100,7 +100,7 @@ func TestSayingNotWithdrawn(t *testing.T) {
 func editProduct(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	put := func(e edit.Product, done edit.Outcome, want checker.Product) {
+	put := func(e catalog.ProductPatch, done catalog.Outcome, want catalog.Product) {
 		t.Helper()
 		p, got, err := s.EditProduct(ctx, "app", e)
 		if err != nil || got != done || p != want {
@@ -110,19 +110,19 @@ func editProduct(t *testing.T, name string) {
 			t.Errorf("stored is %+v, %v", p, err)
 		}
 	}
-	want := checker.Product{Name: "app", Title: "app", Repo: "me/app"}
-	put(edit.Product{"repo": "me/app"}, edit.Added, want)
-	put(edit.Product{}, edit.Unchanged, want)
+	want := catalog.Product{Name: "app", Title: "app", Repo: "me/app"}
+	put(catalog.ProductPatch{"repo": "me/app"}, catalog.Added, want)
+	put(catalog.ProductPatch{}, catalog.Unchanged, want)
 	want.Title, want.Repo, want.Download, want.Origins = "App", "", "https://example.com/{tag}", "https://a.example app:"
-	put(edit.Product{"title": "App", "repo": "", "download": want.Download, "origins": "HTTPS://a.example:443/ app: app:"}, edit.Changed, want)
+	put(catalog.ProductPatch{"title": "App", "repo": "", "download": want.Download, "origins": "HTTPS://a.example:443/ app: app:"}, catalog.Changed, want)
 	for field, value := range map[string]string{"title": "", "repo": "app", "module": "/x", "download": "https://example.com/{file}", "notes": "example.com", "origins": "https:"} {
-		m := (*edit.Mistake)(nil)
-		if _, _, err := s.EditProduct(ctx, "app", edit.Product{field: value}); !errors.As(err, &m) || m.Field != field {
+		m := (*catalog.FieldError)(nil)
+		if _, _, err := s.EditProduct(ctx, "app", catalog.ProductPatch{field: value}); !errors.As(err, &m) || m.Field != field {
 			t.Errorf("%s %q: %v", field, value, err)
 		}
 	}
-	put(edit.Product{}, edit.Unchanged, want)
-	if _, _, err := s.EditProduct(ctx, "No", nil); !errors.As(err, new(*edit.Mistake)) {
+	put(catalog.ProductPatch{}, catalog.Unchanged, want)
+	if _, _, err := s.EditProduct(ctx, "No", nil); !errors.As(err, new(*catalog.FieldError)) {
 		t.Errorf("of a name that is none: %v", err)
 	}
 }

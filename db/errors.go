@@ -9,7 +9,7 @@ import (
 
 	"modernc.org/sqlite"
 
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 )
 
 var (
@@ -23,9 +23,9 @@ var (
 
 // Errors that callers tell from others.
 var (
-	ErrNotFound = edit.ErrNotFound
-	ErrInUse    = edit.ErrInUse
-	ErrLimit    = edit.ErrLimit
+	ErrNotFound = catalog.ErrNotFound
+	ErrInUse    = catalog.ErrInUse
+	ErrLimit    = catalog.ErrLimit
 )
 
 // Primary result codes of SQLite, https://www.sqlite.org/rescode.html.

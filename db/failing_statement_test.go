@@ -15,6 +15,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/access"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 	"relcheck/db/faultfs"
 )
@@ -70,9 +71,9 @@ func newBegun(t *testing.T, reports int) *begun {
 	b.other, _ = access.New("other", access.Read, time.Now())
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
-	releases := []checker.Release{{Version: "v1.0.0"}}
+	releases := []catalog.Release{{Version: "v1.0.0"}}
 	for i := range 30 {
-		releases = append(releases, checker.Release{Version: fmt.Sprintf("v3.%d.0", i)})
+		releases = append(releases, catalog.Release{Version: fmt.Sprintf("v3.%d.0", i)})
 	}
 	if _, err := s.PutReleases(context.Background(), "opa", releases, take); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // On a full disk nothing is acknowledged, and recording goes on by itself once
@@ -57,7 +57,7 @@ func TestDiskFull(t *testing.T) {
 	if w.Ready() == nil {
 		t.Error("ready on a full disk")
 	}
-	if _, err := s.Changes(ctx, checker.Revision{}); err != nil {
+	if _, err := s.Changes(ctx, catalog.Revision{}); err != nil {
 		t.Errorf("the catalog cannot be read: %v", err)
 	}
 	if err := os.Remove(filler); err != nil {

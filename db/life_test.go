@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 	"relcheck/db/faultfs"
 )
@@ -308,11 +309,11 @@ func (l *life) backUp() error {
 func (l *life) catalog() error {
 	return l.beside(func() error {
 		ctx := context.Background()
-		err := l.s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"})
+		err := l.s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"})
 		if errors.Is(err, db.ErrInUse) { // in an earlier try
 			err = nil
 		}
-		releases := []checker.Release{{Version: "v1.2.0", Assets: map[checker.Platform]string{linux: "https://example.com/linux"}}, {Version: "v1.3.0"}}
+		releases := []catalog.Release{{Version: "v1.2.0", Assets: map[checker.Platform]string{linux: "https://example.com/linux"}}, {Version: "v1.3.0"}}
 		_, err2 := l.s.PutReleases(ctx, "opa", releases, take)
 		if err := errors.Join(err, err2); err != nil {
 			return err

@@ -5,12 +5,12 @@ import (
 	"database/sql"
 	"fmt"
 
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 )
 
 // checkProducts makes sure that the store can take one more product.
 func checkProducts(ctx context.Context, tx *sql.Tx) error {
-	return checkCount(ctx, tx, "SELECT count(name) FROM product", 1, edit.MaxProducts, "products")
+	return checkCount(ctx, tx, "SELECT count(name) FROM product", 1, catalog.MaxProducts, "products")
 }
 
 // checkReleases makes sure that the store can take so many more releases. To
@@ -19,10 +19,10 @@ func checkProducts(ctx context.Context, tx *sql.Tx) error {
 func checkReleases(ctx context.Context, tx *sql.Tx, more int64) error {
 	var bound int64
 	err := tx.QueryRowContext(ctx, "UPDATE setting SET value = value + $1 WHERE name = 'releases' RETURNING value", more).Scan(&bound)
-	if err != nil || bound <= edit.MaxReleases {
+	if err != nil || bound <= catalog.MaxReleases {
 		return err
 	}
-	if err := checkCount(ctx, tx, "SELECT count(*) FROM release", more, edit.MaxReleases, "releases"); err != nil {
+	if err := checkCount(ctx, tx, "SELECT count(*) FROM release", more, catalog.MaxReleases, "releases"); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, "UPDATE setting SET value = $1 + (SELECT count(*) FROM release) WHERE name = 'releases'", more)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -147,7 +147,7 @@ func upgraded(t *testing.T, name string) {
 	if len(after["audit"]) > 0 {
 		t.Errorf("something was changed by nobody: %v", after["audit"])
 	}
-	if _, err := s.PutReleases(ctx, "app", []checker.Release{{Version: "1.2.0"}}, take); err != nil {
+	if _, err := s.PutReleases(ctx, "app", []catalog.Release{{Version: "1.2.0"}}, take); err != nil {
 		t.Error(err)
 	}
 	w := writer(t, s)
@@ -212,7 +212,7 @@ func upgradedAtOnce(t *testing.T, name string) {
 			if from, _ := s.Upgraded(); from != 0 {
 				upgrades.Add(1)
 			}
-			if _, err := s.Changes(context.Background(), checker.Revision{}); err != nil {
+			if _, err := s.Changes(context.Background(), catalog.Revision{}); err != nil {
 				t.Error(err)
 			}
 		})

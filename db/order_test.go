@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -157,7 +157,7 @@ func TestRemovedDuringCommit(t *testing.T) {
 	lock := raw(t, name)
 	lock.SetMaxOpenConns(1)
 	for range 5 {
-		if err := s.AddProduct(context.Background(), checker.Product{Name: "app", Title: "App"}); err != nil {
+		if err := s.AddProduct(context.Background(), catalog.Product{Name: "app", Title: "App"}); err != nil {
 			t.Fatal(err)
 		}
 		first := report("1.0.0")

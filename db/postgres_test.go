@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -131,7 +131,7 @@ func TestPostgresRestarted(t *testing.T) {
 		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 			t.Error(err)
 		}
-		if _, err := s.Changes(context.Background(), checker.Revision{}); err != nil {
+		if _, err := s.Changes(context.Background(), catalog.Revision{}); err != nil {
 			t.Error(err)
 		}
 	}

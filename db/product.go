@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/printable"
 )
 
 // presets are the products of a new store.
-var presets = []checker.Product{
+var presets = []catalog.Product{
 	{
 		Name:     "opa",
 		Title:    "Open Policy Agent",
@@ -29,13 +29,13 @@ var presets = []checker.Product{
 // product is a product with the number that stands for it in all other tables.
 type product struct {
 	id int64
-	checker.Product
+	catalog.Product
 }
 
 // Products returns all products, by name.
-func (s *Store) Products(ctx context.Context) ([]checker.Product, error) {
+func (s *Store) Products(ctx context.Context) ([]catalog.Product, error) {
 	rows, err := products(ctx, s.read)
-	all := make([]checker.Product, len(rows))
+	all := make([]catalog.Product, len(rows))
 	for i, p := range rows {
 		all[i] = p.Product
 	}
@@ -43,19 +43,19 @@ func (s *Store) Products(ctx context.Context) ([]checker.Product, error) {
 }
 
 // Product returns one product; the error wraps [ErrNotFound] if there is none.
-func (s *Store) Product(ctx context.Context, name string) (checker.Product, error) {
+func (s *Store) Product(ctx context.Context, name string) (catalog.Product, error) {
 	p, err := productNamed(ctx, s.read, name)
 	return p.Product, err
 }
 
 // AddProduct adds a product. The error wraps [ErrInUse] when its name or its
 // repository belongs to another one.
-func (s *Store) AddProduct(ctx context.Context, p checker.Product) error {
+func (s *Store) AddProduct(ctx context.Context, p catalog.Product) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error { return s.addProduct(ctx, tx, p) })
 }
 
 // SetProduct changes the product that has p's name to p.
-func (s *Store) SetProduct(ctx context.Context, p checker.Product) error {
+func (s *Store) SetProduct(ctx context.Context, p catalog.Product) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		old, err := productNamed(ctx, tx, p.Name)
 		if err == nil {
@@ -220,7 +220,7 @@ func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 }
 
 // insertProduct adds a product, as part of no change: see [countChange].
-func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) (id int64, err error) {
+func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64, err error) {
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
 	}
@@ -231,7 +231,7 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p checker.Product) (id int64
 
 // checkFree makes sure that a repository leads to one product only: clients
 // that ask by repository name nothing else.
-func checkFree(ctx context.Context, tx *sql.Tx, p checker.Product) error {
+func checkFree(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	if p.Repo == "" {
 		return nil
 	}

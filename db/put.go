@@ -8,6 +8,7 @@ import (
 	"maps"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // Change tells what storing some releases came to.
@@ -20,18 +21,18 @@ func (c Change) String() string {
 }
 
 // Merge makes one release of what is stored and what is given of it.
-type Merge func(stored, given checker.Release) checker.Release
+type Merge func(stored, given catalog.Release) catalog.Release
 
 // PutReleases stores releases of a product, all of them or none. A version
 // that is there already, however it is spelled, becomes what merge makes of
 // the stored and the given release. Whether a release is withdrawn stays as
 // it was: see [Store.Withdraw].
-func (s *Store) PutReleases(ctx context.Context, product string, given []checker.Release, merge Merge) (Change, error) {
+func (s *Store) PutReleases(ctx context.Context, product string, given []catalog.Release, merge Merge) (Change, error) {
 	return s.putReleases(ctx, releasesImported, product, given, merge)
 }
 
 // SyncReleases is [Store.PutReleases] of what a source tells when it is asked.
-func (s *Store) SyncReleases(ctx context.Context, product string, given []checker.Release, merge Merge) (Change, error) {
+func (s *Store) SyncReleases(ctx context.Context, product string, given []catalog.Release, merge Merge) (Change, error) {
 	return s.putReleases(ctx, releasesSynced, product, given, merge)
 }
 
@@ -45,8 +46,8 @@ var errMoved = errors.New("releases change faster than they can be stored; try a
 // putReleases reads and compares before it writes, so that nobody waits for that.
 // Many new releases are staged in short transactions, and become visible in one
 // that only counts them as changed.
-func (s *Store) putReleases(ctx context.Context, action, product string, given []checker.Release, merge Merge) (c Change, err error) {
-	p := putting{Store: s, action: action, product: product, given: map[string][]checker.Release{}, merge: merge}
+func (s *Store) putReleases(ctx context.Context, action, product string, given []catalog.Release, merge Merge) (c Change, err error) {
+	p := putting{Store: s, action: action, product: product, given: map[string][]catalog.Release{}, merge: merge}
 	for _, r := range given {
 		key := checker.Canonical(r.Version)
 		if key == "" {
@@ -73,23 +74,23 @@ type putting struct {
 	*Store
 	action, product string
 	keys            []string // canonical versions of the given releases, in order
-	given           map[string][]checker.Release
+	given           map[string][]catalog.Release
 	merge           Merge
 
 	id       int64            // of the product
-	since    checker.Revision // of the catalog when it was read
+	since    catalog.Revision // of the catalog when it was read
 	outcomes map[string]outcome
 }
 
 // outcome is what becomes of one release.
 type outcome struct {
-	stored *checker.Release // as it is to be stored, or nil if it stays as it was
+	stored *catalog.Release // as it is to be stored, or nil if it stays as it was
 	isNew  bool
 	Change
 }
 
 // of returns what becomes of a release that is stored as old, or not if that is nil.
-func (p *putting) of(key string, old *checker.Release) (o outcome) {
+func (p *putting) of(key string, old *catalog.Release) (o outcome) {
 	o.isNew = old == nil
 	for _, r := range p.given[key] {
 		if old != nil {
@@ -111,7 +112,7 @@ func (p *putting) of(key string, old *checker.Release) (o outcome) {
 
 // read compares what is given with what is stored.
 func (p *putting) read(ctx context.Context) error {
-	var old []checker.Release
+	var old []catalog.Release
 	err := p.inSnapshot(ctx, func(tx *sql.Tx) error {
 		state, err := readCatalogState(ctx, tx)
 		if err != nil {
@@ -123,7 +124,7 @@ func (p *putting) read(ctx context.Context) error {
 		}
 		return err
 	})
-	stored := make(map[string]*checker.Release, len(old))
+	stored := make(map[string]*catalog.Release, len(old))
 	for i := range old {
 		stored[checker.Canonical(old[i].Version)] = &old[i]
 	}
@@ -316,7 +317,7 @@ func (s *Store) writeReleases(ctx context.Context, tx *sql.Tx, rows []storedRele
 
 // differences names what of a release differs, in order. Whether it is withdrawn
 // is kept apart.
-func differences(a, b checker.Release) (names []string) {
+func differences(a, b catalog.Release) (names []string) {
 	for _, d := range []struct {
 		name string
 		same bool

@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
 // list is a list of so many releases, each with a file.
-func list(n int, notes string) (all []checker.Release) {
+func list(n int, notes string) (all []catalog.Release) {
 	for i := range n {
-		all = append(all, checker.Release{Version: fmt.Sprintf("v1.%d.0", i), Notes: notes, Assets: map[checker.Platform]string{linux: "https://example.com/" + notes}})
+		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.0", i), Notes: notes, Assets: map[checker.Platform]string{linux: "https://example.com/" + notes}})
 	}
 	return all
 }
@@ -27,7 +27,7 @@ func list(n int, notes string) (all []checker.Release) {
 func importIsSeenAsAWhole(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
-	if _, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v0.9.0"}, {Version: "v1.7.0"}}, take); err != nil {
+	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v0.9.0"}, {Version: "v1.7.0"}}, take); err != nil {
 		t.Fatal(err)
 	}
 	const n = 2000
@@ -38,11 +38,11 @@ func importIsSeenAsAWhole(t *testing.T, name string) {
 		change, err = s.PutReleases(ctx, "opa", list(n, "import"), take)
 		done <- err
 	}()
-	merged := edit.Release{}
+	merged := catalog.ReleasePatch{}
 	if err := merged.SetDate("2026-01-31"); err != nil {
 		t.Fatal(err)
 	}
-	w, follows := writer(t, other), checker.Revision{}
+	w, follows := writer(t, other), catalog.Revision{}
 	defer w.Close()
 	staged, edits := 0, 0
 	for ended := false; !ended; {
@@ -63,7 +63,7 @@ func importIsSeenAsAWhole(t *testing.T, name string) {
 		if hidden > n/2 && edits == 0 {
 			edits++
 			for _, version := range []string{"v1.1.0", fmt.Sprintf("v1.%d.0", n-1), "v2.0.0"} { // staged, not yet, and not at all
-				if _, done, err := other.EditRelease(ctx, "opa", version, merged); err != nil || done != edit.Added {
+				if _, done, err := other.EditRelease(ctx, "opa", version, merged); err != nil || done != catalog.Added {
 					t.Errorf("release %s, which nobody sees yet: %v, %v", version, done, err)
 				}
 			}

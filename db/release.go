@@ -3,11 +3,11 @@ package db
 import (
 	"context"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // Releases returns the releases of a product, in no particular order.
-func (s *Store) Releases(ctx context.Context, product string) ([]checker.Release, error) {
+func (s *Store) Releases(ctx context.Context, product string) ([]catalog.Release, error) {
 	id, err := productID(ctx, s.read, product)
 	if err != nil {
 		return nil, err
@@ -16,12 +16,12 @@ func (s *Store) Releases(ctx context.Context, product string) ([]checker.Release
 }
 
 // releases returns the releases of a product.
-func releases(ctx context.Context, q querier, product int64) ([]checker.Release, error) {
+func releases(ctx context.Context, q querier, product int64) ([]catalog.Release, error) {
 	return releasesWhere(ctx, q, "product = $1 AND revision >= 0", "product = $1", product)
 }
 
 // releaseOf returns the release of a canonical version, or nil if there is none.
-func releaseOf(ctx context.Context, q querier, product int64, version string) (*checker.Release, error) {
+func releaseOf(ctx context.Context, q querier, product int64, version string) (*catalog.Release, error) {
 	found, err := releasesWhere(ctx, q, "product = $1 AND version = $2 AND revision >= 0", "product = $1 AND version = $2", product, version)
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -31,7 +31,7 @@ func releaseOf(ctx context.Context, q querier, product int64, version string) (*
 
 // releasesWhere returns the releases for which a condition holds. Another one
 // holds for their assets, or for more.
-func releasesWhere(ctx context.Context, q querier, release, asset string, args ...any) ([]checker.Release, error) {
+func releasesWhere(ctx context.Context, q querier, release, asset string, args ...any) ([]catalog.Release, error) {
 	assets, err := readAssets(ctx, q, "SELECT "+assetColumns+" FROM asset WHERE "+asset, args...)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func releasesWhere(ctx context.Context, q querier, release, asset string, args .
 	if err != nil {
 		return nil, err
 	}
-	all := make([]checker.Release, len(stored))
+	all := make([]catalog.Release, len(stored))
 	for i, r := range stored {
 		all[i] = r.Release
 	}

@@ -14,12 +14,12 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/access"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
-func keep(stored, _ checker.Release) checker.Release { return stored }
-func take(_, given checker.Release) checker.Release  { return given }
+func keep(stored, _ catalog.Release) catalog.Release { return stored }
+func take(_, given catalog.Release) catalog.Release  { return given }
 
 func newStoreHasPresets(t *testing.T, name string) {
 	s := open(t, name)
@@ -31,7 +31,7 @@ func newStoreHasPresets(t *testing.T, name string) {
 		t.Errorf("a new store has products %v", products)
 	}
 	for _, p := range products {
-		if err := edit.CheckProduct(p); err != nil {
+		if err := catalog.CheckProduct(p); err != nil {
 			t.Errorf("product %s: %v", p.Name, err)
 		}
 	}
@@ -44,11 +44,11 @@ func storedTextIsCleaned(t *testing.T, name string) {
 	const hostile, clean = "\u202ea\x1b[31mb\u200bc\u2028d", "a [31mbc d"
 	k, _ := access.New(hostile, access.Read, time.Now())
 	err := errors.Join(
-		s.AddProduct(ctx, checker.Product{Name: "app", Title: hostile}),
-		s.AddProduct(ctx, checker.Product{Name: "hidden", Title: "\u200b"}),
+		s.AddProduct(ctx, catalog.Product{Name: "app", Title: hostile}),
+		s.AddProduct(ctx, catalog.Product{Name: "hidden", Title: "\u200b"}),
 		s.AddToken(ctx, k))
 	if err == nil {
-		_, err = s.PutReleases(ctx, "app", []checker.Release{{Version: "v1.0.0", Retracted: hostile}}, nil)
+		_, err = s.PutReleases(ctx, "app", []catalog.Release{{Version: "v1.0.0", Retracted: hostile}}, nil)
 	}
 	if err == nil {
 		_, err = raw(t, name).Exec("UPDATE audit SET detail = $1", hostile)
@@ -56,12 +56,12 @@ func storedTextIsCleaned(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	catalog, err := s.Changes(ctx, checker.Revision{})
+	changes, err := s.Changes(ctx, catalog.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	titles := map[string]string{}
-	for _, p := range catalog.Products {
+	for _, p := range changes.Products {
 		titles[p.Name] = p.Title
 	}
 	app, err1 := s.Product(ctx, "app")
@@ -83,7 +83,7 @@ func storedTextIsCleaned(t *testing.T, name string) {
 	if titles["hidden"] != "hidden" {
 		t.Errorf("a title of which nothing can be shown is %q, want the name", titles["hidden"])
 	}
-	if p, _, err := s.EditProduct(ctx, "app", edit.Product{"repo": "me/app"}); err != nil || p.Title != clean {
+	if p, _, err := s.EditProduct(ctx, "app", catalog.ProductPatch{"repo": "me/app"}); err != nil || p.Title != clean {
 		t.Errorf("EditProduct: %+v, %v", p, err)
 	}
 }
@@ -118,18 +118,18 @@ func openAtOnce(t *testing.T, name string) {
 func releases(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	full := checker.Release{
+	full := catalog.Release{
 		Version: "v1.2.3", Notes: "https://example.com/notes", Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Assets: map[checker.Platform]string{linux: "https://example.com/linux"},
 	}
-	put := func(merge func(_, _ checker.Release) checker.Release, want db.Change, releases ...checker.Release) {
+	put := func(merge func(_, _ catalog.Release) catalog.Release, want db.Change, releases ...catalog.Release) {
 		t.Helper()
 		got, err := s.PutReleases(ctx, "opa", releases, merge)
 		if err != nil || got != want {
 			t.Errorf("put: %+v, %v; want %+v", got, err, want)
 		}
 	}
-	list := func(want ...checker.Release) {
+	list := func(want ...catalog.Release) {
 		t.Helper()
 		got, err := s.Releases(ctx, "opa")
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -147,7 +147,7 @@ func releases(t *testing.T, name string) {
 	if now := revision(t, s); now != first {
 		t.Errorf("revision went from %d to %d without a change", first, now)
 	}
-	put(keep, db.Change{Unchanged: 1}, checker.Release{Version: "1.2.3"}) // another spelling of the same
+	put(keep, db.Change{Unchanged: 1}, catalog.Release{Version: "1.2.3"}) // another spelling of the same
 	full.Version, full.Assets = "1.2.3", nil
 	put(take, db.Change{Changed: 1}, full)
 	list(full)
@@ -175,7 +175,7 @@ func releases(t *testing.T, name string) {
 func retractedIsWithdrawn(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	if _, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.0.0", Retracted: "broken"}}, take); err != nil {
+	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0", Retracted: "broken"}}, take); err != nil {
 		t.Fatal(err)
 	}
 	all, err := s.Releases(ctx, "opa")
@@ -187,7 +187,7 @@ func retractedIsWithdrawn(t *testing.T, name string) {
 func putReleasesAllOrNone(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	_, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.0.0"}, {Version: "nightly"}}, take)
+	_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}, {Version: "nightly"}}, take)
 	if err == nil || !strings.Contains(err.Error(), "nightly") {
 		t.Errorf("got error %v", err)
 	}
@@ -199,14 +199,14 @@ func putReleasesAllOrNone(t *testing.T, name string) {
 func products(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	app := checker.Product{Name: "app", Title: "App", Repo: "me/app", Origins: "null"}
+	app := catalog.Product{Name: "app", Title: "App", Repo: "me/app", Origins: "null"}
 	if err := s.AddProduct(ctx, app); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.AddProduct(ctx, app); !errors.Is(err, db.ErrInUse) {
 		t.Errorf("adding it twice: %v", err)
 	}
-	if err := s.AddProduct(ctx, checker.Product{Name: "fork", Title: "Fork", Repo: "Me/App"}); !errors.Is(err, db.ErrInUse) {
+	if err := s.AddProduct(ctx, catalog.Product{Name: "fork", Title: "Fork", Repo: "Me/App"}); !errors.Is(err, db.ErrInUse) {
 		t.Errorf("one repository for two: %v", err)
 	}
 	app.Title, app.Origins = "The App", "https://a.example app:"
@@ -216,7 +216,7 @@ func products(t *testing.T, name string) {
 	if got, err := s.Product(ctx, "app"); got != app || err != nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if err := s.SetProduct(ctx, checker.Product{Name: "none"}); !errors.Is(err, db.ErrNotFound) {
+	if err := s.SetProduct(ctx, catalog.Product{Name: "none"}); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("changing what is not there: %v", err)
 	}
 	for name, want := range map[string]error{"app": nil, "none": db.ErrNotFound} {
@@ -231,7 +231,7 @@ func removeProductWithReports(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	if _, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: "v1.0.0", Assets: map[checker.Platform]string{linux: "https://example.com"}}}, take); err != nil {
+	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0", Assets: map[checker.Platform]string{linux: "https://example.com"}}}, take); err != nil {
 		t.Fatal(err)
 	}
 	for _, product := range []string{"opa", "relcheck"} {
@@ -259,7 +259,7 @@ func removeProductWithReports(t *testing.T, name string) {
 
 func revision(t *testing.T, s *db.Store) int64 {
 	t.Helper()
-	c, err := s.Changes(context.Background(), checker.Revision{})
+	c, err := s.Changes(context.Background(), catalog.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func catalogChangesAtOnce(t *testing.T, name string) {
 	var wg sync.WaitGroup
 	for i, s := range stores {
 		wg.Go(func() {
-			p := checker.Product{Name: fmt.Sprintf("app%d", i), Title: "App", Repo: "me/app"}
+			p := catalog.Product{Name: fmt.Sprintf("app%d", i), Title: "App", Repo: "me/app"}
 			switch err := s.AddProduct(ctx, p); {
 			case err == nil:
 				added.Add(1)
@@ -290,8 +290,8 @@ func catalogChangesAtOnce(t *testing.T, name string) {
 				t.Error(err)
 			}
 			for n := range each {
-				again := []checker.Release{{Version: "v1.0.0"}, {Version: fmt.Sprintf("v1.%d.%d", i, n+1)}}
-				_, err := s.PutReleases(ctx, "opa", again, func(stored, _ checker.Release) checker.Release {
+				again := []catalog.Release{{Version: "v1.0.0"}, {Version: fmt.Sprintf("v1.%d.%d", i, n+1)}}
+				_, err := s.PutReleases(ctx, "opa", again, func(stored, _ catalog.Release) catalog.Release {
 					stored.Notes += "+"
 					return stored
 				})

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/db"
 	"relcheck/db/faultfs"
@@ -289,7 +289,7 @@ func recordsOn(s *db.Store) error {
 	}
 	ctx := context.Background()
 	return errors.Join(w.Record(ctx, "opa", linux, report("v1.0.0")), w.Ready(), w.Close(),
-		s.AddProduct(ctx, checker.Product{Name: "after", Title: "After"}))
+		s.AddProduct(ctx, catalog.Product{Name: "after", Title: "After"}))
 }
 
 func recordedOf(s *db.Store, product string) (all []db.Recorded, err error) {

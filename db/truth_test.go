@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
@@ -69,11 +69,11 @@ func statisticsAreTrue(t *testing.T, s *db.Store, f fleet.Fleet, truths []truth)
 	}
 	wg.Wait()
 	ctx := context.Background()
-	catalog, err := s.Changes(ctx, checker.Revision{})
+	changes, err := s.Changes(ctx, catalog.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	listing := catalog.Products[slices.IndexFunc(catalog.Products, func(l checker.Listing) bool { return l.Name == "opa" })]
+	listing := changes.Products[slices.IndexFunc(changes.Products, func(l catalog.Listing) bool { return l.Name == "opa" })]
 	for _, truth := range truths {
 		figures, err := s.Figures(ctx, "opa", truth.Range, truth.Keeps)
 		if err != nil {

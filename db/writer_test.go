@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/db"
 )
@@ -162,7 +163,7 @@ func inventedVersionsAreBounded(t *testing.T, name string) {
 			})
 		}
 		wg.Wait()
-		if _, err := s.PutReleases(ctx, "opa", []checker.Release{{Version: version}}, take); err != nil {
+		if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: version}}, take); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -377,7 +378,7 @@ func catalogChangesUnderLoad(t *testing.T, name string) {
 	}
 	other := open(t, name)
 	for i := range 50 {
-		if _, err := other.PutReleases(context.Background(), "opa", []checker.Release{{Version: fmt.Sprintf("v1.0.%d", i)}}, take); err != nil {
+		if _, err := other.PutReleases(context.Background(), "opa", []catalog.Release{{Version: fmt.Sprintf("v1.0.%d", i)}}, take); err != nil {
 			t.Error(err)
 		}
 	}
@@ -458,7 +459,7 @@ func removedWhileRecording(t *testing.T, name string) {
 	rounds := unlessRace(20, 6)
 	for range rounds {
 		before := acknowledged.Load()
-		if err := s.AddProduct(ctx, checker.Product{Name: "app", Title: "App"}); err != nil {
+		if err := s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}); err != nil {
 			t.Error(err)
 		}
 		for deadline := time.Now().Add(20 * time.Second); acknowledged.Load() < before+20 && time.Now().Before(deadline); {

@@ -11,12 +11,12 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 )
 
 // The limits of a store, and what changes and reports have to keep there.
 const (
-	benchProducts, benchReleases = edit.MaxProducts, edit.MaxReleases - 500 // and those that are put meanwhile
+	benchProducts, benchReleases = catalog.MaxProducts, catalog.MaxReleases - 500 // and those that are put meanwhile
 
 	mostAtLimit  = 5   // times as long as with 100 releases a change may take
 	leastBesides = 0.9 // of the reports that are recorded without changes

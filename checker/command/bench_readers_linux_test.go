@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/db"
 )
@@ -83,11 +84,11 @@ func release(ctx context.Context, file string, n int) error {
 		return err
 	}
 	defer s.Close()
-	all := make([]checker.Release, n)
+	all := make([]catalog.Release, n)
 	for i := range all {
-		all[i] = checker.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)}
+		all[i] = catalog.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)}
 	}
-	if _, err = s.PutReleases(ctx, "opa", all, func(_, given checker.Release) checker.Release { return given }); err != nil {
+	if _, err = s.PutReleases(ctx, "opa", all, func(_, given catalog.Release) catalog.Release { return given }); err != nil {
 		return err
 	}
 	heap := int64(20e6)

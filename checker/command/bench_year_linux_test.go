@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/db"
 )
@@ -62,15 +63,15 @@ func (b *bench) year(s *db.Store) (ids int64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	stats.NewView(checker.Listing{Product: checker.Product{Name: "opa"}, Releases: yearReleases()}, q, f, today).Tables()
+	stats.NewView(catalog.Listing{Product: catalog.Product{Name: "opa"}, Releases: yearReleases()}, q, f, today).Tables()
 	return f.Total()
 }
 
 const yearVersions = 12
 
-func yearReleases() (all []checker.Release) {
+func yearReleases() (all []catalog.Release) {
 	for v := range yearVersions {
-		all = append(all, checker.Release{Version: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
+		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
 	}
 	return all
 }
@@ -80,7 +81,7 @@ func yearReleases() (all []checker.Release) {
 // others are of servers that report every hour for a month or so.
 func (b *bench) fillYear(s *db.Store, n int) {
 	releases := yearReleases()
-	if _, err := s.PutReleases(b.Context(), "opa", releases, func(_, given checker.Release) checker.Release { return given }); err != nil {
+	if _, err := s.PutReleases(b.Context(), "opa", releases, func(_, given catalog.Release) catalog.Release { return given }); err != nil {
 		b.Fatal(err)
 	}
 	platforms := []checker.Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}, {OS: "darwin", Arch: "arm64"}, {OS: "darwin", Arch: "amd64"}, {OS: "windows", Arch: "amd64"}}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
@@ -189,7 +190,7 @@ func oddStore(t *testing.T) string {
 	linux, yesterday := checker.Platform{OS: "linux", Arch: "amd64"}, stats.DayOf(time.Now()).Time().AddDate(0, 0, -1)
 	_, err = s.Backfill(ctx, "opa", none[db.Recorded], slices.Values([]db.Checked{{Day: yesterday, Version: "v1.8.0", Platform: linux, Count: 25}}))
 	if err == nil {
-		err = s.AddProduct(ctx, checker.Product{Name: "long", Title: strings.Repeat("W", 100)})
+		err = s.AddProduct(ctx, catalog.Product{Name: "long", Title: strings.Repeat("W", 100)})
 	}
 	if err == nil {
 		report := checker.Report{ID: uuid.MustParse("4c3f7f7e-7f0c-4d52-9a57-5a4b7d5f3c11"), Version: "v1.0.0-" + strings.Repeat("a", 65), HeapUsageBytes: new(int64(1 << 20))}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
@@ -52,7 +52,7 @@ func fillCatalog(t testing.TB, file string, products, releases int) {
 // there can be changed.
 func TestCatalogLimits(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.db")
-	fillCatalog(t, file, edit.MaxProducts, edit.MaxReleases)
+	fillCatalog(t, file, catalog.MaxProducts, catalog.MaxReleases)
 	token := strings.TrimSpace(relcheck(t, "token", "add", "pipeline", "--scope", "admin", "--db", file))
 	served := &catalogServer{process: serve(t, file), token: token}
 	relcheck(t, "product", "set", "opa", "--title", "OPA", "--db", file)

@@ -10,7 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 )
 
 // unknownVersion is reported when nobody says which version runs.
@@ -31,14 +32,14 @@ func (o *clientOptions) urlFlag(c *cobra.Command) {
 
 // client returns a client that is silent but for answers.
 func (o *clientOptions) client() (*checker.Client, error) {
-	if !edit.ValidName(o.product) {
+	if !catalog.ValidProductName(o.product) {
 		return nil, misused("--product: %q is not the name of a product", o.product)
 	}
 	if !checker.ValidVersion(o.version) {
 		return nil, misused("--as: %q is not a version: 1 to %d characters of 0-9 A-Z a-z . + _ -", o.version, checker.MaxVersion)
 	}
 	if o.url != "" {
-		if err := checker.CheckURL(o.url); err != nil {
+		if err := printable.CheckURL(o.url); err != nil {
 			return nil, misused("--url: %v", err)
 		}
 	}

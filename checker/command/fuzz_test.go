@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 )
 
 // FuzzTimes reads what people give as times and as how long something is kept.
@@ -18,7 +18,7 @@ func FuzzTimes(f *testing.F) {
 			t.Errorf("%q is %v", s, d)
 		}
 		if at, err := parseSince(s, now); err == nil && at.After(now) {
-			if _, isTime := edit.ParseTime(s); isTime != nil {
+			if _, isTime := catalog.ParseTime(s); isTime != nil {
 				t.Errorf("%q ago is %v, in the future", s, at)
 			}
 		}

@@ -8,8 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
@@ -28,7 +27,7 @@ Each platform gets an http or https URL without a user name, or none.`
 
 func productAdd(streams IO) *cobra.Command {
 	var path string
-	var p checker.Product
+	var p catalog.Product
 	var origins []string
 	c := &cobra.Command{
 		Use:     "add NAME",
@@ -38,7 +37,7 @@ func productAdd(streams IO) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Name = args[0]
 			p.Origins = strings.Join(origins, " ")
-			p, err := edit.Product{}.Apply(p)
+			p, err := catalog.ProductPatch{}.Apply(p)
 			if err != nil {
 				return mistaken(err)
 			}
@@ -57,7 +56,7 @@ func productAdd(streams IO) *cobra.Command {
 
 func productSet(streams IO) *cobra.Command {
 	var path string
-	var given checker.Product
+	var given catalog.Product
 	var origins []string
 	c := &cobra.Command{
 		Use:     "set NAME",
@@ -71,8 +70,8 @@ func productSet(streams IO) *cobra.Command {
 					return err
 				}
 				given.Origins = strings.Join(origins, " ")
-				changes := edit.Product{}
-				for field, value := range edit.Fields(&given) {
+				changes := catalog.ProductPatch{}
+				for field, value := range catalog.ProductFields(&given) {
 					if cmd.Flags().Changed(flagOf(field)) {
 						changes[field] = *value
 					}
@@ -100,7 +99,7 @@ func flagOf(field string) string {
 	return field
 }
 
-func productFlags(c *cobra.Command, p *checker.Product, origins *[]string, path *string) {
+func productFlags(c *cobra.Command, p *catalog.Product, origins *[]string, path *string) {
 	dbFlag(c, path)
 	c.Flags().StringVar(&p.Title, "title", "", "what people call it (default: NAME)")
 	c.Flags().StringVar(&p.Repo, "repo", "", "`OWNER/REPO` by which clients of GitHub's API ask for it")
@@ -113,7 +112,7 @@ func productFlags(c *cobra.Command, p *checker.Product, origins *[]string, path 
 // mistaken returns a mistake as one about the flag of that name, or about an
 // argument.
 func mistaken(err error) error {
-	m := (*edit.Mistake)(nil)
+	m := (*catalog.FieldError)(nil)
 	switch {
 	case !errors.As(err, &m):
 		return err

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
@@ -50,7 +50,7 @@ was, or comes from the product's templates.`,
 				if err != nil {
 					return err
 				}
-				said := map[edit.Outcome]string{edit.Added: "added", edit.Changed: "changed", edit.Unchanged: "nothing to change in"}
+				said := map[catalog.Outcome]string{catalog.Added: "added", catalog.Changed: "changed", catalog.Unchanged: "nothing to change in"}
 				fmt.Fprintf(streams.Err, "%s release %s of %s\n", said[done], r.Version, args[0])
 				return nil
 			})
@@ -65,8 +65,8 @@ was, or comes from the product's templates.`,
 }
 
 // releaseSaid is what the flags say of a release.
-func releaseSaid(version, date, notes string, assets []string) (e edit.Release, err error) {
-	if err := edit.CheckVersion(version); err != nil {
+func releaseSaid(version, date, notes string, assets []string) (e catalog.ReleasePatch, err error) {
+	if err := catalog.CheckVersion(version); err != nil {
 		return e, mistaken(err)
 	}
 	if notes != "" {
@@ -81,7 +81,7 @@ func releaseSaid(version, date, notes string, assets []string) (e edit.Release, 
 	}
 	for _, a := range assets {
 		platform, url, _ := strings.Cut(a, "=")
-		m := (*edit.Mistake)(nil)
+		m := (*catalog.FieldError)(nil)
 		if err := e.SetAsset(platform, url); errors.As(err, &m) {
 			return e, misused("--asset %s: %s; write it as OS/ARCH=URL", a, m.Text)
 		}
@@ -91,7 +91,7 @@ func releaseSaid(version, date, notes string, assets []string) (e edit.Release, 
 
 // mergeGiven keeps what was known of a release and is not said anew. Only a
 // sync knows of retractions.
-func mergeGiven(stored, given checker.Release) checker.Release {
+func mergeGiven(stored, given catalog.Release) catalog.Release {
 	given.Retracted = stored.Retracted
 	if given.Notes == "" {
 		given.Notes = stored.Notes
@@ -129,13 +129,13 @@ func releaseList(streams IO) *cobra.Command {
 	return c
 }
 
-func printReleases(streams IO, product string, releases []checker.Release) error {
+func printReleases(streams IO, product string, releases []catalog.Release) error {
 	if len(releases) == 0 {
 		fmt.Fprintf(streams.Err, "no release of %s is known; add them with: relcheck release add, import or sync %[1]s\n", product)
 		return nil
 	}
-	slices.SortFunc(releases, func(a, b checker.Release) int { return checker.Compare(b.Version, a.Version) })
-	latest := slices.IndexFunc(releases, func(r checker.Release) bool { return !r.Withdrawn && !r.Prerelease })
+	slices.SortFunc(releases, func(a, b catalog.Release) int { return checker.Compare(b.Version, a.Version) })
+	latest := slices.IndexFunc(releases, func(r catalog.Release) bool { return !r.Withdrawn && !r.Prerelease })
 	c := newColumns(streams.Out, "VERSION", "DATE", "ASSETS", "STATE")
 	for i, r := range releases {
 		date := ""
@@ -148,7 +148,7 @@ func printReleases(streams IO, product string, releases []checker.Release) error
 }
 
 // state says in words what a release is to callers.
-func state(r checker.Release, latest bool) string {
+func state(r catalog.Release, latest bool) string {
 	switch {
 	case latest:
 		return "latest"

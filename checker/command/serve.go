@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker"
 	"relcheck/checker/access"
+	"relcheck/checker/printable"
 	"relcheck/checker/server"
 	"relcheck/db"
 )
@@ -164,7 +164,7 @@ func reportHazards(s *db.Store, log *slog.Logger) {
 // check refuses what makes no sense, before anything is opened.
 func (o *serveOptions) check() error {
 	if o.baseURL != "" {
-		if err := checker.CheckURL(o.baseURL); err != nil {
+		if err := printable.CheckURL(o.baseURL); err != nil {
 			return misused("--base-url: %v", err)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/db"
@@ -117,7 +117,7 @@ func (o *simulateOptions) check(cmd *cobra.Command, args []string) error {
 		return misused("%q: files come after --replay", args[0])
 	}
 	o.replay = append(o.replay, args...)
-	if !edit.ValidName(o.product) {
+	if !catalog.ValidProductName(o.product) {
 		return misused("--product: %q is not the name of a product", o.product)
 	}
 	if o.instances < 1 || o.instances > mostInstances {
@@ -156,7 +156,7 @@ func (o *simulateOptions) checkLoad(cmd *cobra.Command) error {
 	case o.add:
 		return misused("--add is for --days")
 	}
-	if err := checker.CheckURL(o.url); err != nil {
+	if err := printable.CheckURL(o.url); err != nil {
 		return misused("--url: %v", err)
 	}
 	u, err := url.Parse(o.url)
@@ -217,12 +217,12 @@ func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 }
 
 // requests makes those that are to be sent, of these releases.
-func (o *simulateOptions) requests(ctx context.Context, service *url.URL) (iter.Seq[simulate.Request], []checker.Release, error) {
+func (o *simulateOptions) requests(ctx context.Context, service *url.URL) (iter.Seq[simulate.Request], []catalog.Release, error) {
 	if len(o.replay) > 0 {
 		captures, err := readCaptures(o.replay)
 		return simulate.Replay(captures, o.seed, o.instances, o.keepIDs, service), nil, err
 	}
-	var releases []checker.Release
+	var releases []catalog.Release
 	if o.db != "" {
 		err := withExisting(ctx, o.db, func(s *db.Store) (err error) {
 			releases, err = s.Releases(ctx, o.product)

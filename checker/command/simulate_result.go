@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 )
@@ -17,7 +17,7 @@ import (
 type outcome struct {
 	*simulateOptions
 	*simulate.Result
-	releases []checker.Release
+	releases []catalog.Release
 }
 
 // percentiles of latency that are shown.
@@ -76,7 +76,7 @@ func (o *outcome) failure(ended bool) error {
 func (o *outcome) view() *stats.View {
 	today := stats.DayOf(time.Now())
 	on := stats.Range{From: today, To: today}
-	listing := checker.Listing{Product: checker.Product{Name: o.product}, Releases: o.releases}
+	listing := catalog.Listing{Product: catalog.Product{Name: o.product}, Releases: o.releases}
 	return stats.NewView(listing, stats.Query{Range: on}, o.Figures(on), today)
 }
 

@@ -23,7 +23,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/db"
@@ -71,7 +71,7 @@ func releasedStore(t *testing.T) (file string, published map[string]bool) {
 	}
 	defer s.Close()
 	releases := simulate.Releases(5, stats.DayOf(time.Now()))
-	_, err = s.PutReleases(context.Background(), "opa", releases, func(_, given checker.Release) checker.Release { return given })
+	_, err = s.PutReleases(context.Background(), "opa", releases, func(_, given catalog.Release) catalog.Release { return given })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/source"
 	"relcheck/db"
 )
@@ -105,7 +106,7 @@ func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) err
 
 // mergeSynced takes from a module proxy what it knows best: dates, where none
 // is known, and retractions.
-func mergeSynced(stored, synced checker.Release) checker.Release {
+func mergeSynced(stored, synced catalog.Release) catalog.Release {
 	stored.Retracted = synced.Retracted
 	if stored.Date.IsZero() {
 		stored.Date = synced.Date
@@ -113,8 +114,8 @@ func mergeSynced(stored, synced checker.Release) checker.Release {
 	return stored
 }
 
-func put(ctx context.Context, store func(context.Context, string, []checker.Release, db.Merge) (db.Change, error),
-	product string, releases []checker.Release, merge db.Merge, streams IO) error {
+func put(ctx context.Context, store func(context.Context, string, []catalog.Release, db.Merge) (db.Change, error),
+	product string, releases []catalog.Release, merge db.Merge, streams IO) error {
 	c, err := store(ctx, product, releases, merge)
 	if err == nil {
 		fmt.Fprintf(streams.Err, "%s: %v\n", product, c)

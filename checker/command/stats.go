@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/db"
 )
@@ -163,7 +163,7 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 			return err
 		}
 		f, err := s.Figures(ctx, product, q.Range, q.Keeps)
-		v = stats.NewView(checker.Listing{Product: p, Releases: releases}, q, f, today)
+		v = stats.NewView(catalog.Listing{Product: p, Releases: releases}, q, f, today)
 		return err
 	})
 	return v, err

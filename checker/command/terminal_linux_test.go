@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/command"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
@@ -116,7 +116,7 @@ func hostileStore(t *testing.T) string {
 	defer s.Close()
 	now := time.Now()
 	f := fleet.Fleet{Seed: 3, Days: 40, End: stats.DayOf(now), Instances: 200, Every: 12 * time.Hour}
-	if err := s.AddProduct(ctx, checker.Product{Name: "evil", Title: hostileTitle}); err != nil {
+	if err := s.AddProduct(ctx, catalog.Product{Name: "evil", Title: hostileTitle}); err != nil {
 		t.Fatal(err)
 	}
 	past := simulate.Backfill{Fleet: f, Product: "evil", Until: now}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 )
 
 // parseSince reads a duration before now, in days ("7d") or as Go writes it,
@@ -18,7 +18,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	if d, err := parseDuration(s); err == nil {
 		return now.Add(-d), nil
 	}
-	if t, err := edit.ParseTime(s); err == nil {
+	if t, err := catalog.ParseTime(s); err == nil {
 		return t, nil
 	}
 	return time.Time{}, misused("--since: %q is neither a time ago (24h, 7d) nor a date (2026-01-31) nor an RFC 3339 time", s)

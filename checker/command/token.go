@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker"
 	"relcheck/checker/access"
+	"relcheck/checker/printable"
 	"relcheck/db"
 )
 
@@ -94,7 +94,7 @@ or ID, or a new one with scope read. Without NAME it is called "` + linkName + `
 			if err := checkTokenName(name); err != nil {
 				return err
 			}
-			if err := checker.CheckURL(base); err != nil {
+			if err := printable.CheckURL(base); err != nil {
 				return misused("--base-url: %v", err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {

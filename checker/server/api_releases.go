@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 )
 
 // apiRelease is a release as the API shows it.
@@ -19,14 +21,14 @@ type apiRelease struct {
 }
 
 // newAPIRelease describes one of the product's releases.
-func (p *product) newAPIRelease(r *checker.Release) apiRelease {
+func (p *product) newAPIRelease(r *catalog.Release) apiRelease {
 	assets := map[string]string{}
 	for platform, stored := range r.Assets {
-		if link, err := checked(stored, checker.CheckDownload); err == nil {
+		if link, err := checked(stored, printable.CheckDownload); err == nil {
 			assets[platform.String()] = link
 		}
 	}
-	notes, _ := checked(r.Notes, checker.CheckLink)
+	notes, _ := checked(r.Notes, printable.CheckLink)
 	return apiRelease{r.Version, date(r.Date), known(notes), r.Prerelease, r.Withdrawn, known(r.Retracted), assets,
 		checker.Canonical(r.Version) == p.stable.version}
 }

@@ -13,8 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server/inbound"
 )
 
@@ -26,7 +25,7 @@ const maxEdit = 64 << 10
 type taking func(jsontext.Value) error
 
 // readRelease reads what a body says of a release.
-func readRelease(r *http.Request) (e edit.Release, err error) {
+func readRelease(r *http.Request) (e catalog.ReleasePatch, err error) {
 	err = readObject(r, map[string]taking{
 		"date":       text("date", e.SetDate),
 		"notes":      text("notes", e.SetNotes),
@@ -38,14 +37,14 @@ func readRelease(r *http.Request) (e edit.Release, err error) {
 }
 
 // takeAssets reads URLs by platform. null takes one away.
-func takeAssets(e *edit.Release, object jsontext.Value) error {
+func takeAssets(e *catalog.ReleasePatch, object jsontext.Value) error {
 	if object.Kind() != '{' {
 		return invalid("assets", `must be an object such as {"linux/amd64": "https://example.com/file"}`)
 	}
 	all, err := members(object)
 	for _, m := range all {
 		if err == nil && m.value.Kind() == 'n' {
-			err = e.TakeAsset(m.name)
+			err = e.RemoveAsset(m.name)
 		} else if err == nil {
 			err = text("assets", func(url string) error { return e.SetAsset(m.name, url) })(m.value)
 		}
@@ -54,9 +53,9 @@ func takeAssets(e *edit.Release, object jsontext.Value) error {
 }
 
 // readProduct reads what a body says of a product.
-func readProduct(r *http.Request) (edit.Product, error) {
-	e, fields := edit.Product{}, map[string]taking{}
-	for name := range edit.Fields(new(checker.Product)) {
+func readProduct(r *http.Request) (catalog.ProductPatch, error) {
+	e, fields := catalog.ProductPatch{}, map[string]taking{}
+	for name := range catalog.ProductFields(new(catalog.Product)) {
 		fields[name] = text(name, func(value string) error { e[name] = value; return nil })
 	}
 	fields["origins"] = func(v jsontext.Value) (err error) {
@@ -129,7 +128,7 @@ func readObject(r *http.Request, fields map[string]taking) error {
 
 // mistaken returns a mistake as a failure that names the field.
 func mistaken(err error) error {
-	if m := (*edit.Mistake)(nil); errors.As(err, &m) {
+	if m := (*catalog.FieldError)(nil); errors.As(err, &m) {
 		return fail(http.StatusBadRequest, "invalid_field", m.Field, m.Error())
 	}
 	return err

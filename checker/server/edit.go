@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/access"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 )
 
 // editTimeout is how long the store may take for a change.
@@ -20,11 +19,11 @@ const editTimeout = 10 * time.Second
 type Editor interface {
 	// EditRelease makes of a release what e says, adds it if it is new, and
 	// returns it as it is stored then.
-	EditRelease(ctx context.Context, product, version string, e edit.Release) (checker.Release, edit.Outcome, error)
+	EditRelease(ctx context.Context, product, version string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)
 	// Withdraw takes a release back, or restores it.
 	Withdraw(ctx context.Context, product, version string, withdrawn bool) error
 	// EditProduct is the same as EditRelease for products.
-	EditProduct(ctx context.Context, name string, e edit.Product) (checker.Product, edit.Outcome, error)
+	EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (catalog.Product, catalog.Outcome, error)
 	// DropProduct removes a product, with what was recorded of it if reports says
 	// so: else that is an error.
 	DropProduct(ctx context.Context, name string, reports bool) error
@@ -36,14 +35,14 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	product, done := r.PathValue("product"), edit.Unchanged
-	var stored checker.Release
+	product, done := r.PathValue("product"), catalog.Unchanged
+	var stored catalog.Release
 	err = s.change(r, access.Release, func(ctx context.Context, by Editor) (err error) {
 		stored, done, err = by.EditRelease(ctx, product, r.PathValue("version"), e)
 		return err
 	})
 	switch {
-	case errors.Is(err, edit.ErrNotFound):
+	case errors.Is(err, catalog.ErrNotFound):
 		return unknownProduct(product)
 	case err != nil:
 		return err
@@ -59,9 +58,9 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request) error {
 	})
 	p := s.snapshot.Load().products.find(product)
 	switch {
-	case errors.Is(err, edit.ErrNotFound) && p == nil:
+	case errors.Is(err, catalog.ErrNotFound) && p == nil:
 		return unknownProduct(product)
-	case errors.Is(err, edit.ErrNotFound):
+	case errors.Is(err, catalog.ErrNotFound):
 		return fail(http.StatusNotFound, "unknown_release", "", "there is no such release of the product; GET its releases for those there are")
 	case err != nil:
 		return err
@@ -70,7 +69,7 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) writeRelease(w http.ResponseWriter, product string, r checker.Release, done edit.Outcome) error {
+func (s *Server) writeRelease(w http.ResponseWriter, product string, r catalog.Release, done catalog.Outcome) error {
 	p := s.snapshot.Load().products.find(product)
 	if p == nil { // removed meanwhile
 		return unknownProduct(product)
@@ -79,8 +78,8 @@ func (s *Server) writeRelease(w http.ResponseWriter, product string, r checker.R
 	return nil
 }
 
-func statusOf(done edit.Outcome) int {
-	if done == edit.Added {
+func statusOf(done catalog.Outcome) int {
+	if done == catalog.Added {
 		return http.StatusCreated
 	}
 	return http.StatusOK
@@ -98,7 +97,7 @@ type apiEdited struct {
 	Origins []string `json:"origins"`
 }
 
-func newAPIEdited(p checker.Product) apiEdited {
+func newAPIEdited(p catalog.Product) apiEdited {
 	return apiEdited{p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, strings.Fields(p.Origins)}
 }
 
@@ -108,14 +107,14 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var stored checker.Product
-	var done edit.Outcome
+	var stored catalog.Product
+	var done catalog.Outcome
 	err = s.change(r, access.Admin, func(ctx context.Context, by Editor) (err error) {
 		stored, done, err = by.EditProduct(ctx, r.PathValue("product"), e)
 		return err
 	})
 	switch {
-	case errors.Is(err, edit.ErrInUse):
+	case errors.Is(err, catalog.ErrInUse):
 		return fail(http.StatusConflict, "repo_in_use", "repo", "repo belongs to another product; a repository leads to one only")
 	case err != nil:
 		return err
@@ -134,9 +133,9 @@ func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request) error {
 		return by.DropProduct(ctx, product, reports == "true")
 	})
 	switch {
-	case errors.Is(err, edit.ErrNotFound):
+	case errors.Is(err, catalog.ErrNotFound):
 		return unknownProduct(product)
-	case errors.Is(err, edit.ErrInUse):
+	case errors.Is(err, catalog.ErrInUse):
 		return fail(http.StatusConflict, "has_reports", "reports", "the product has been asked about, and that is recorded; to remove it all, add ?reports=true")
 	case err != nil:
 		return err
@@ -160,11 +159,11 @@ func (s *Server) change(r *http.Request, scope access.Scope, f func(context.Cont
 	defer cancel()
 	err = f(ctx, s.store.As(who.ID))
 	switch {
-	case errors.Is(err, edit.ErrNotFound) || errors.Is(err, edit.ErrInUse):
+	case errors.Is(err, catalog.ErrNotFound) || errors.Is(err, catalog.ErrInUse):
 		return err
-	case errors.Is(err, edit.ErrLimit):
+	case errors.Is(err, catalog.ErrLimit):
 		return fail(http.StatusConflict, "limit_reached", "", err.Error())
-	case errors.As(err, new(*edit.Mistake)):
+	case errors.As(err, new(*catalog.FieldError)):
 		return mistaken(err)
 	case err != nil:
 		s.log.Error("cannot store a change of a product or release", "err", err)

@@ -18,6 +18,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/access"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/db"
 	"relcheck/db/pgtest"
@@ -61,7 +62,7 @@ func TestPublish(t *testing.T) {
 }
 
 func publish(t *testing.T, at string) {
-	s := newServiceWith(t, serviceOptions{at: at}, checker.Release{Version: "v0.9.0"})
+	s := newServiceWith(t, serviceOptions{at: at}, catalog.Release{Version: "v0.9.0"})
 	_, token := s.tokenOf(t, access.Release)
 	other := s.beside(t)
 	put := func(body, want, offered string) {
@@ -129,7 +130,7 @@ func (s *service) beside(t *testing.T) *service {
 }
 
 func TestWithdrawAndList(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v0.9.0"}, checker.Release{Version: "v1.0.0"}, checker.Release{Version: "v1.1.0-rc.1", Prerelease: true})
+	s := newService(t, catalog.Release{Version: "v0.9.0"}, catalog.Release{Version: "v1.0.0"}, catalog.Release{Version: "v1.1.0-rc.1", Prerelease: true})
 	_, token := s.tokenOf(t, access.Release)
 	for range 2 {
 		if got := s.edit(t, token, "DELETE", ofOPA+"/releases/1.0.0", ""); got != "204" {
@@ -221,9 +222,9 @@ func TestProducts(t *testing.T) {
 
 // What is wrong with a change, and what the caller is told: nothing is changed.
 func TestEditErrors(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v1.0.0"})
+	s := newService(t, catalog.Release{Version: "v1.0.0"})
 	_, token := s.tokenOf(t, access.Admin)
-	before, err := s.store.Changes(context.Background(), checker.Revision{})
+	before, err := s.store.Changes(context.Background(), catalog.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +322,7 @@ func TestEditErrors(t *testing.T) {
 			t.Errorf("%s: repeats a password", got.body)
 		}
 	}
-	after, err := s.store.Changes(context.Background(), checker.Revision{})
+	after, err := s.store.Changes(context.Background(), catalog.Revision{})
 	if diff := cmp.Diff(before, after); err != nil || diff != "" {
 		t.Errorf("something was changed: %v\n%s", err, diff)
 	}
@@ -331,7 +332,7 @@ func TestEditErrors(t *testing.T) {
 // made later.
 func TestNotChanged(t *testing.T) {
 	var log strings.Builder
-	s := newServiceWith(t, serviceOptions{log: &log}, checker.Release{Version: "v0.9.0"})
+	s := newServiceWith(t, serviceOptions{log: &log}, catalog.Release{Version: "v0.9.0"})
 	_, token := s.tokenOf(t, access.Admin)
 	all := []struct{ method, path, body string }{
 		{"PUT", ofOne, `{"assets":{"darwin/amd64":"https://example.com/mac"}}`},
@@ -353,7 +354,7 @@ func TestNotChanged(t *testing.T) {
 			t.Errorf("%s: offered is %s", why, got)
 		}
 	}
-	before, err := s.store.Changes(context.Background(), checker.Revision{})
+	before, err := s.store.Changes(context.Background(), catalog.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,7 +368,7 @@ func TestNotChanged(t *testing.T) {
 	if err := os.Rename(s.path+".away", s.path); err != nil {
 		t.Fatal(err)
 	}
-	after, err := s.store.Changes(context.Background(), checker.Revision{})
+	after, err := s.store.Changes(context.Background(), catalog.Revision{})
 	if diff := cmp.Diff(before, after); err != nil || diff != "" {
 		t.Errorf("something was changed: %v\n%s", err, diff)
 	}

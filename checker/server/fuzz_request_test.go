@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 )
 
@@ -31,7 +31,7 @@ func FuzzRequest(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	s := newServiceWith(f, serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}}, checker.Release{Version: "v1.0.0"})
+	s := newServiceWith(f, serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}}, catalog.Release{Version: "v1.0.0"})
 	handler := s.handler.Handler()
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))

@@ -17,7 +17,8 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 )
 
 // FuzzReport holds the decoder of bodies against the standard library's: what
@@ -75,16 +76,16 @@ func FuzzEdit(f *testing.F) {
 			return err != nil
 		}
 		if e, err := readRelease(request(body)); !refused(err) {
-			r := e.Apply(checker.Release{Version: "v1.0.0"})
+			r := e.Apply(catalog.Release{Version: "v1.0.0"})
 			checkRelease(t, r)
 			e, err := readRelease(request(encode(editable(r))))
-			if diff := cmp.Diff(r, e.Apply(checker.Release{Version: "v1.0.0"})); err != nil || diff != "" {
+			if diff := cmp.Diff(r, e.Apply(catalog.Release{Version: "v1.0.0"})); err != nil || diff != "" {
 				t.Fatalf("%q came back: %v\n%s", body, err, diff)
 			}
 		}
 		if e, err := readProduct(request(body)); !refused(err) {
-			p, err := e.Apply(checker.Product{Name: "app"})
-			if err == nil && (edit.CheckProduct(p) != nil || p.Title == "") {
+			p, err := e.Apply(catalog.Product{Name: "app"})
+			if err == nil && (catalog.CheckProduct(p) != nil || p.Title == "") {
 				t.Fatalf("%q became %+v", body, p)
 			}
 			refused(mistaken(err))
@@ -93,14 +94,14 @@ func FuzzEdit(f *testing.F) {
 }
 
 // checkRelease makes sure that all of a release may be shown and stored.
-func checkRelease(t *testing.T, r checker.Release) {
+func checkRelease(t *testing.T, r catalog.Release) {
 	t.Helper()
 	links := slices.Collect(maps.Values(r.Assets))
 	if r.Notes != "" {
 		links = append(links, r.Notes)
 	}
 	for _, link := range links {
-		if checker.CheckLink(link) != nil || !utf8.ValidString(link) || strings.ContainsRune(link, 0) {
+		if printable.CheckLink(link) != nil || !utf8.ValidString(link) || strings.ContainsRune(link, 0) {
 			t.Fatalf("%q is taken for a URL", link)
 		}
 	}
@@ -115,7 +116,7 @@ func checkRelease(t *testing.T, r checker.Release) {
 }
 
 // editable is a release as a body may tell it.
-func editable(r checker.Release) map[string]any {
+func editable(r catalog.Release) map[string]any {
 	all := map[string]any{"notes": r.Notes, "prerelease": r.Prerelease}
 	if d := date(r.Date); d != nil {
 		all["date"] = *d

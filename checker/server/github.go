@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // githubRelease is a release in the form of GitHub's REST API, with the fields
@@ -28,7 +29,7 @@ type githubAsset struct {
 	BrowserDownloadURL string `json:"browser_download_url"`
 }
 
-func newGitHubRelease(p *checker.Product, r *checker.Release) githubRelease {
+func newGitHubRelease(p *catalog.Product, r *catalog.Release) githubRelease {
 	notes, _ := notesLink(p, r)
 	g := githubRelease{
 		TagName: r.Version, Name: r.Version, HTMLURL: notes, Prerelease: r.Prerelease,

@@ -14,7 +14,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/access"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/checker/server/inbound"
 )
@@ -42,7 +42,7 @@ type pausingEditor struct {
 	server.Editor
 }
 
-func (e pausingEditor) EditRelease(ctx context.Context, product, version string, r edit.Release) (checker.Release, edit.Outcome, error) {
+func (e pausingEditor) EditRelease(ctx context.Context, product, version string, r catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error) {
 	e.of.pause()
 	return e.Editor.EditRelease(ctx, product, version, r)
 }
@@ -58,7 +58,7 @@ func (p *pausing) Token(ctx context.Context, id string) (*access.Token, error) {
 // waiting, whatever the request is, and does not have to go for others.
 func TestWaitingCallersStay(t *testing.T) {
 	p := &pausing{asked: make(chan struct{}, 10), may: make(chan struct{})}
-	s := newServiceWith(t, serviceOptions{wrap: func(h halves) server.Store { p.halves = h; return p }}, checker.Release{Version: "v1.0.0"})
+	s := newServiceWith(t, serviceOptions{wrap: func(h halves) server.Store { p.halves = h; return p }}, catalog.Release{Version: "v1.0.0"})
 	_, token := s.tokenOf(t, access.Release)
 	unknown, another := "rcr_aaaaaaaa_"+strings.Repeat("a", 52), "rcr_aaaaaaab_"+strings.Repeat("a", 52)
 	for _, c := range []struct {

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/mod/semver"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // index finds values by name. One that is made from another one shares with it
@@ -61,7 +61,7 @@ func (x index[T]) values() iter.Seq2[string, *T] {
 
 // release is a release of a snapshot.
 type release struct {
-	checker.Release
+	catalog.Release
 	key string // the canonical version
 }
 

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // What is wrong with a request, and what the caller is told: a row for each
 // fault that input can have.
 func TestErrors(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v0.19.2"})
+	s := newService(t, catalog.Release{Version: "v0.19.2"})
 	with := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
@@ -152,7 +152,7 @@ func TestErrors(t *testing.T) {
 
 // What looks odd and is right.
 func TestAccepted(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v0.19.2"})
+	s := newService(t, catalog.Release{Version: "v0.19.2"})
 	rest := `"version":"1.0.0","id":"` + sampleID + `"`
 	for name, body := range map[string]string{
 		"no heap":            `{` + rest + `}`,

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/checker/stats"
 )
@@ -47,7 +48,7 @@ func checkFrom(h http.Handler, remote string) *httptest.ResponseRecorder {
 
 // Beyond its budget a source is answered as ever, and told that nothing is recorded.
 func TestSourceBudget(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 5}}, checker.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 5}}, catalog.Release{Version: "v1.2.3"})
 	h := s.handler.Handler()
 	var first string
 	for i := range 8 {
@@ -172,7 +173,7 @@ func (o *overwhelmed) Figures(ctx context.Context, product string, r stats.Range
 func TestLimitsAreTold(t *testing.T) {
 	o := &overwhelmed{}
 	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 3}, wrap: func(h halves) server.Store { o.halves = h; return o }},
-		checker.Release{Version: "v1.0.0"})
+		catalog.Release{Version: "v1.0.0"})
 	s.handler.Within(100 * time.Millisecond)
 	h := s.handler.Handler()
 	_, token := s.token(t)
@@ -275,7 +276,7 @@ func TestQueriesEnd(t *testing.T) {
 // One source cannot have all places that a day has for builds of versions that are
 // no release: it is recorded, as other, and those of others have theirs.
 func TestPlacesOfSource(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 1000}}, checker.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 1000}}, catalog.Release{Version: "v1.2.3"})
 	h := s.handler.Handler()
 	send := func(from, version string) {
 		if w := reportFrom(h, from, "", fmt.Sprintf(`{"id":%q,"version":%q}`, uuid.NewString(), version)); w.Code != 200 || w.Header().Get("Relcheck-Recorded") != "" {
@@ -305,7 +306,7 @@ func TestPlacesOfSource(t *testing.T) {
 
 // Where no source has a limit, one may have all places.
 func TestPlacesWithoutLimit(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{}, checker.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{}, catalog.Release{Version: "v1.2.3"})
 	h := s.handler.Handler()
 	for i := range 101 {
 		reportFrom(h, "192.0.2.1:1", "", fmt.Sprintf(`{"id":%q,"version":"9.0.%d"}`, uuid.NewString(), i))

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 )
 
 // checked returns a link, or an error if it must not be shown. Links are checked
@@ -20,12 +22,12 @@ func checked(link string, check func(string) error) (string, error) {
 
 // notesLink returns the link to a release's notes: its own, or the one that the
 // product's template gives.
-func notesLink(p *checker.Product, r *checker.Release) (string, error) {
+func notesLink(p *catalog.Product, r *catalog.Release) (string, error) {
 	link := r.Notes
 	if link == "" {
-		link = checker.Expand(p.Notes, r.Version, checker.Other)
+		link = catalog.Expand(p.Notes, r.Version, checker.Other)
 	}
-	link, err := checked(link, checker.CheckLink)
+	link, err := checked(link, printable.CheckLink)
 	if err != nil {
 		err = fmt.Errorf("notes of release %s: %w", r.Version, err)
 	}
@@ -34,12 +36,12 @@ func notesLink(p *checker.Product, r *checker.Release) (string, error) {
 
 // downloadLink returns the link to a release's file for a platform: its own, or
 // the one that the product's template gives.
-func downloadLink(p *checker.Product, r *checker.Release, on checker.Platform) (string, error) {
+func downloadLink(p *catalog.Product, r *catalog.Release, on checker.Platform) (string, error) {
 	link := r.Assets[on]
 	if link == "" {
-		link = checker.Expand(p.Download, r.Version, on)
+		link = catalog.Expand(p.Download, r.Version, on)
 	}
-	link, err := checked(link, checker.CheckDownload)
+	link, err := checked(link, printable.CheckDownload)
 	if err != nil {
 		err = fmt.Errorf("download of release %s for %v: %w", r.Version, on, err)
 	}
@@ -48,7 +50,7 @@ func downloadLink(p *checker.Product, r *checker.Release, on checker.Platform) (
 
 // logRefused logs each changed product that has a link which is left out of
 // answers, once until the link changes.
-func (s *Server) logRefused(last, next *snapshot, changed []checker.Listing) {
+func (s *Server) logRefused(last, next *snapshot, changed []catalog.Listing) {
 	for _, l := range changed {
 		refused := next.products.find(l.Name).refused
 		if refused == "" || last.products.find(l.Name) != nil && last.products.find(l.Name).refused == refused {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 	"relcheck/db"
 )
 
@@ -32,8 +34,8 @@ func TestStoredLinks(t *testing.T) {
 	var log locked
 	s := newServiceWith(t, serviceOptions{log: &log, fill: func(store *db.Store) {
 		for i, bad := range badLinks {
-			p := checker.Product{Name: fmt.Sprintf("p%d", i), Title: "P", Repo: fmt.Sprintf("o/p%d", i), Download: bad.download}
-			r := checker.Release{Version: "v1.2.3"}
+			p := catalog.Product{Name: fmt.Sprintf("p%d", i), Title: "P", Repo: fmt.Sprintf("o/p%d", i), Download: bad.download}
+			r := catalog.Release{Version: "v1.2.3"}
 			if bad.asset != "" {
 				r.Assets = map[checker.Platform]string{bad.on: bad.asset}
 			}
@@ -45,7 +47,7 @@ func TestStoredLinks(t *testing.T) {
 			if err := store.AddProduct(context.Background(), p); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := store.PutReleases(context.Background(), p.Name, []checker.Release{r}, nil); err != nil {
+			if _, err := store.PutReleases(context.Background(), p.Name, []catalog.Release{r}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -62,7 +64,7 @@ func TestStoredLinks(t *testing.T) {
 			if err := json.Unmarshal([]byte(body), &answer); err != nil || answer.Latest.LatestRelease != "v1.2.3" {
 				t.Fatalf("%s: %s, %v", bad.name, body, err)
 			}
-			if link := answer.Latest.Download; link != "" && checker.CheckDownload(link) != nil || on == bad.on && link != "" {
+			if link := answer.Latest.Download; link != "" && printable.CheckDownload(link) != nil || on == bad.on && link != "" {
 				t.Errorf("%s: %v gets the download %q", bad.name, on, link)
 			}
 			if link := answer.Latest.ReleaseNotes; link != "" {
@@ -76,7 +78,7 @@ func TestStoredLinks(t *testing.T) {
 		}
 	}
 	// The catalog is read again, and what was logged about it is not.
-	s.put(t, "opa", checker.Release{Version: "v9.9.9"})
+	s.put(t, "opa", catalog.Release{Version: "v9.9.9"})
 	s.await(t, "/repos/open-policy-agent/opa/releases/latest", http.StatusOK)
 	s.Server.Close()
 	log.Lock()

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // offer is a release as it is offered to callers. The answers are encoded when
 // the first caller on a platform gets one, and kept: most products have callers
 // on few platforms.
 type offer struct {
-	product checker.Product
+	product catalog.Product
 	release *release                           // nil when the product has no release yet
 	version string                             // canonical; empty when there is no release
 	github  []byte                             // nil when there is no release
@@ -42,7 +43,7 @@ var platformIndex = func() map[checker.Platform]int {
 	return index
 }()
 
-func newOffer(p checker.Product, r *release) *offer {
+func newOffer(p catalog.Product, r *release) *offer {
 	o := &offer{product: p, release: r, answers: make([]atomic.Pointer[[verdicts][]byte], len(platformIndex))}
 	if r != nil {
 		o.version = r.key

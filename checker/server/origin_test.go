@@ -10,8 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/db"
 )
@@ -20,7 +19,7 @@ import (
 // page of the server or the product names its origin.
 func TestWebPages(t *testing.T) {
 	var log locked
-	s := newServiceWith(t, serviceOptions{log: &log, fill: fillOrigins(t)}, checker.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{log: &log, fill: fillOrigins(t)}, catalog.Release{Version: "v1.2.3"})
 	h := s.handler.Handler()
 	recorded, checks, foreign := 0, 0, 0
 	for _, c := range []struct {
@@ -96,7 +95,7 @@ func line(name string, n int) string { return fmt.Sprint(name, " ", n) }
 
 // A product can name null, and its origins can change while the server runs.
 func TestNamedNull(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v1.2.3"})
+	s := newService(t, catalog.Release{Version: "v1.2.3"})
 	send := func() string {
 		r := report(saying("1.0.0"))
 		r.Header.Set("Origin", "null")
@@ -119,7 +118,7 @@ func TestNamedNull(t *testing.T) {
 
 func fillOrigins(t *testing.T) func(*db.Store) {
 	return func(s *db.Store) {
-		if _, _, err := s.EditProduct(context.Background(), "opa", edit.Product{"origins": "https://app.example.org https://app.example.org:8443 app:"}); err != nil {
+		if _, _, err := s.EditProduct(context.Background(), "opa", catalog.ProductPatch{"origins": "https://app.example.org https://app.example.org:8443 app:"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,7 +126,7 @@ func fillOrigins(t *testing.T) func(*db.Store) {
 
 // Web pages may read the answers to reports and checks, errors too, and nothing else.
 func TestCORS(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}}, checker.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}}, catalog.Release{Version: "v1.2.3"})
 	_, token := s.tokenOf(t, "admin")
 	h, open := s.handler.Handler(), 0
 	send := func(method, path, body string, headers ...string) *httptest.ResponseRecorder {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/db"
 )
@@ -39,9 +40,9 @@ func fillYear(b *testing.B, s *db.Store) {
 // BenchmarkPage makes a product's page of a year: from the store, when everybody
 // asks something else, and from what is kept, when all ask the same.
 func BenchmarkPage(b *testing.B) {
-	var releases []checker.Release
+	var releases []catalog.Release
 	for v := range 12 {
-		releases = append(releases, checker.Release{Version: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
+		releases = append(releases, catalog.Release{Version: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
 	}
 	s := newServiceWith(b, serviceOptions{fill: func(s *db.Store) { fillYear(b, s) }}, releases...)
 	_, token := s.token(b)

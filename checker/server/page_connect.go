@@ -5,15 +5,15 @@ import (
 	"net/http"
 	"strings"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // connectPage is what the page that tells how to reach the service is made from.
 type connectPage struct {
-	Product *checker.Product // nil on the page for all of them
+	Product *catalog.Product // nil on the page for all of them
 	Tabs    []link
 	Clients []client
-	Others  []checker.Product
+	Others  []catalog.Product
 	More    bool // products than these
 }
 

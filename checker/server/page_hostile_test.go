@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/printable"
 	"relcheck/checker/server"
 )
@@ -34,11 +34,11 @@ func TestHostileText(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{Options: server.Options{}})
 	ctx := context.Background()
 	for i, title := range titles {
-		p := checker.Product{Name: fmt.Sprintf("p%d", i), Title: title}
+		p := catalog.Product{Name: fmt.Sprintf("p%d", i), Title: title}
 		if err := s.store.AddProduct(ctx, p); err != nil {
 			t.Fatal(err)
 		}
-		s.put(t, p.Name, checker.Release{Version: "v1.0.0-" + strings.Repeat("y", 60), Prerelease: true}, checker.Release{Version: "v0.1.0", Notes: "https://example.com/'\"><b>"})
+		s.put(t, p.Name, catalog.Release{Version: "v1.0.0-" + strings.Repeat("y", 60), Prerelease: true}, catalog.Release{Version: "v0.1.0", Notes: "https://example.com/'\"><b>"})
 	}
 	s.await(t, "/p/p4/repos/a/b/releases/latest", http.StatusOK)
 	for n, version := range versions {

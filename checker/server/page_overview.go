@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 )
@@ -51,7 +51,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 		page.First = all[0].Name
 	}
 	if page.Find.Value != "" {
-		all = slices.DeleteFunc(all, func(p checker.Product) bool { return !page.Find.matches(p.Title) && !page.Find.matches(p.Name) })
+		all = slices.DeleteFunc(all, func(p catalog.Product) bool { return !page.Find.matches(p.Title) && !page.Find.matches(p.Name) })
 		page.Empty = false
 	}
 	var err error
@@ -80,13 +80,13 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // listed are all products, by what people call them.
-func (s *Server) listed() (all []checker.Product) {
+func (s *Server) listed() (all []catalog.Product) {
 	keys := map[string]string{}
 	for _, p := range s.snapshot.Load().products.values() {
 		keys[p.Name] = strings.ToLower(p.Title) + "\x00" + p.Name
 		all = append(all, p.Product)
 	}
-	slices.SortFunc(all, func(a, b checker.Product) int { return strings.Compare(keys[a.Name], keys[b.Name]) })
+	slices.SortFunc(all, func(a, b catalog.Product) int { return strings.Compare(keys[a.Name], keys[b.Name]) })
 	return all
 }
 

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
 // productPage is what the page of a product is made from.
 type productPage struct {
-	Product    checker.Product
+	Product    catalog.Product
 	Tabs       []link
 	Problems   []*mistake // in the question
 	Empty      bool       // nothing was ever reported

@@ -6,14 +6,14 @@ import (
 	"net/url"
 	"slices"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 )
 
 // releasesPage is what the page of a product's releases is made from.
 type releasesPage struct {
-	Product  checker.Product
+	Product  catalog.Product
 	Tabs     []link
 	Lead     string
 	Note     string
@@ -94,7 +94,7 @@ func releaseLines(p *product, releases []*release, versions *stats.Table, latest
 }
 
 // state says in a word what a release is for those who ask.
-func state(r *checker.Release, latest string) (text, class string) {
+func state(r *catalog.Release, latest string) (text, class string) {
 	switch {
 	case r.Withdrawn && r.Retracted != "":
 		return "retracted", "bad"

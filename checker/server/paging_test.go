@@ -14,15 +14,16 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/checker/stats"
 	"relcheck/db"
 )
 
 // manyReleases are so many, the oldest first.
-func manyReleases(n int) (all []checker.Release) {
+func manyReleases(n int) (all []catalog.Release) {
 	for i := range n {
-		all = append(all, checker.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)})
+		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)})
 	}
 	return all
 }
@@ -106,7 +107,7 @@ func untyped(page string) string {
 	return strings.NewReplacer("\u00a0", " ", "\u202f", ",", "&#34;", `"`).Replace(page)
 }
 
-func versionsOf(releases []checker.Release) (all []string) {
+func versionsOf(releases []catalog.Release) (all []string) {
 	for _, r := range releases {
 		all = append(all, r.Version)
 	}
@@ -176,7 +177,7 @@ func TestProductsByPage(t *testing.T) {
 	const n = 120
 	s := newServiceWith(t, serviceOptions{fill: func(s *db.Store) {
 		for i := range n - 2 { // opa and relcheck are there
-			if err := s.AddProduct(context.Background(), checker.Product{Name: fmt.Sprintf("app%03d", i), Title: fmt.Sprintf("Program %03d", i)}); err != nil {
+			if err := s.AddProduct(context.Background(), catalog.Product{Name: fmt.Sprintf("app%03d", i), Title: fmt.Sprintf("Program %03d", i)}); err != nil {
 				t.Fatal(err)
 			}
 		}

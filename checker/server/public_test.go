@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/checker/stats"
 	"relcheck/db"
@@ -53,7 +54,7 @@ func newPrivate(t *testing.T) *service {
 		}
 	}
 	o := serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}, fill: fill}
-	s := newServiceWith(t, o, checker.Release{Version: "v1.0.0", Date: day.Add(-90 * 24 * time.Hour)})
+	s := newServiceWith(t, o, catalog.Release{Version: "v1.0.0", Date: day.Add(-90 * 24 * time.Hour)})
 	s.handler.Unpaced()
 	return s
 }

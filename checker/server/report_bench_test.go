@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 )
 
@@ -23,7 +24,7 @@ func BenchmarkReport(b *testing.B) {
 	for _, rate := range []int{0, 600_000_000} {
 		b.Run(fmt.Sprintf("source-rate=%d", rate), func(b *testing.B) {
 			s := newServiceWith(b, serviceOptions{Options: server.Options{SourceRate: rate}, wrap: func(h halves) server.Store { return forgetting{h} }},
-				checker.Release{Version: "v1.0.0"})
+				catalog.Release{Version: "v1.0.0"})
 			h := s.handler.Handler()
 			body := `{"id":"` + sampleID + `","version":"1.0.0","heap_usage_bytes":"2664880"}`
 			b.ReportAllocs()

@@ -17,6 +17,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/access"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -55,7 +56,7 @@ type Store interface {
 	Ready() error
 	// Changes returns what has changed in the catalog since a revision, with the
 	// revision it is at. Since the zero revision, that is all of it.
-	Changes(ctx context.Context, since checker.Revision) (checker.Changes, error)
+	Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error)
 	// Figures reads what is known of a product in a range of days, of those builds
 	// that keep lets pass.
 	Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error)

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/db"
 	"relcheck/db/pgtest"
@@ -50,13 +51,13 @@ type halves struct {
 
 func (h halves) As(who string) server.Editor { return h.Store.As(who) }
 
-func newService(t testing.TB, releases ...checker.Release) *service {
+func newService(t testing.TB, releases ...catalog.Release) *service {
 	t.Helper()
 	return newServiceWith(t, serviceOptions{}, releases...)
 }
 
 // newServiceOn puts something between the server and its store.
-func newServiceOn(t testing.TB, wrap func(halves) server.Store, releases ...checker.Release) *service {
+func newServiceOn(t testing.TB, wrap func(halves) server.Store, releases ...catalog.Release) *service {
 	t.Helper()
 	return newServiceWith(t, serviceOptions{wrap: wrap}, releases...)
 }
@@ -71,7 +72,7 @@ type serviceOptions struct {
 	at     string // a database; a new file if empty
 }
 
-func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release) *service {
+func newServiceWith(t testing.TB, o serviceOptions, releases ...catalog.Release) *service {
 	t.Helper()
 	if o.Base == "" {
 		o.Base = "http://relcheck.example.com"
@@ -116,10 +117,10 @@ func newServiceWith(t testing.TB, o serviceOptions, releases ...checker.Release)
 	return s
 }
 
-func (s *service) put(t testing.TB, product string, releases ...checker.Release) {
+func (s *service) put(t testing.TB, product string, releases ...catalog.Release) {
 	t.Helper()
 	_, err := s.store.PutReleases(context.Background(), product, releases,
-		func(_, given checker.Release) checker.Release { return given })
+		func(_, given catalog.Release) catalog.Release { return given })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func saying(version string) string {
 // The request and the answer of the privacy document, to the letter; the
 // answer has the judgement in addition that every released client reads.
 func TestSeedSample(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v0.19.2"})
+	s := newService(t, catalog.Release{Version: "v0.19.2"})
 	r := report("{\n  \"id\": \"" + sampleID + "\",\n  \"version\": \"v0.12.3\",\n  \"heap_usage_bytes\": \"596000\"\n}\n")
 	r.Header.Set("User-Agent", `"Open Policy Agent/v0.12.3 (darwin, amd64)"`)
 	got := s.send(t, r)
@@ -207,7 +208,7 @@ func TestSeedSample(t *testing.T) {
 
 // Requests of real clients, byte for byte as they came over the wire.
 func TestCaptures(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v1.22.2"})
+	s := newService(t, catalog.Release{Version: "v1.22.2"})
 	captures, err := filepath.Glob("testdata/captures/*.http")
 	if err != nil || len(captures) == 0 {
 		t.Fatalf("no captures: %v", err)
@@ -247,9 +248,9 @@ func TestCaptures(t *testing.T) {
 
 func TestJudgement(t *testing.T) {
 	s := newService(t,
-		checker.Release{Version: "v0.19.2"}, checker.Release{Version: "v0.21.0"}, checker.Release{Version: "v0.9.0"},
-		checker.Release{Version: "v0.30.0", Retracted: "broken"},
-		checker.Release{Version: "v0.22.0-rc.1", Prerelease: true}, checker.Release{Version: "v0.22.0-rc.2", Prerelease: true})
+		catalog.Release{Version: "v0.19.2"}, catalog.Release{Version: "v0.21.0"}, catalog.Release{Version: "v0.9.0"},
+		catalog.Release{Version: "v0.30.0", Retracted: "broken"},
+		catalog.Release{Version: "v0.22.0-rc.1", Prerelease: true}, catalog.Release{Version: "v0.22.0-rc.2", Prerelease: true})
 	for version, want := range map[string]string{
 		"0.20.0":                "v0.21.0 false",
 		"v0.20.0":               "v0.21.0 false",
@@ -286,14 +287,14 @@ func TestJudgement(t *testing.T) {
 
 // A newer stable release is offered to callers on a pre-release too.
 func TestPrereleaseIsOfferedTheRelease(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v1.0.0-rc.1", Prerelease: true}, checker.Release{Version: "v1.0.0"})
+	s := newService(t, catalog.Release{Version: "v1.0.0-rc.1", Prerelease: true}, catalog.Release{Version: "v1.0.0"})
 	if got := s.send(t, report(saying("1.0.0-rc.1"))); !strings.Contains(got.body, `"latest_release":"v1.0.0","opa_up_to_date":false`) {
 		t.Error(got.body)
 	}
 }
 
 func TestLinks(t *testing.T) {
-	s := newService(t, checker.Release{
+	s := newService(t, catalog.Release{
 		Version: "v1.0.0", Notes: "https://example.com/notes?a=1&b=2",
 		Assets: map[checker.Platform]string{{OS: "linux", Arch: "amd64"}: "https://example.com/own"},
 	})
@@ -340,12 +341,12 @@ func TestNoReleaseYet(t *testing.T) {
 }
 
 func TestOtherProduct(t *testing.T) {
-	s := newService(t, checker.Release{Version: "v9.0.0"})
-	app := checker.Product{Name: "app", Title: "App", Repo: "me/App", Download: "https://example.com/{version}/{os}"}
+	s := newService(t, catalog.Release{Version: "v9.0.0"})
+	app := catalog.Product{Name: "app", Title: "App", Repo: "me/App", Download: "https://example.com/{version}/{os}"}
 	if err := s.store.AddProduct(context.Background(), app); err != nil {
 		t.Fatal(err)
 	}
-	s.put(t, "app", checker.Release{Version: "1.1.0"})
+	s.put(t, "app", catalog.Release{Version: "1.1.0"})
 	s.await(t, "/p/app/repos/any/name/releases/latest", 200)
 
 	r := report(saying("1.0.0"))
@@ -381,7 +382,7 @@ func (s *service) await(t *testing.T, path string, status int) reply {
 
 func TestGitHubForm(t *testing.T) {
 	date := time.Date(2026, 11, 5, 23, 7, 41, 0, time.UTC)
-	s := newService(t, checker.Release{Version: "v1.22.2", Date: date, Assets: map[checker.Platform]string{
+	s := newService(t, catalog.Release{Version: "v1.22.2", Date: date, Assets: map[checker.Platform]string{
 		{OS: "linux", Arch: "amd64"}:  "https://example.com/d/opa_linux_amd64",
 		{OS: "darwin", Arch: "amd64"}: "https://example.com/d/opa_darwin_all",
 		{OS: "darwin", Arch: "arm64"}: "https://example.com/d/opa_darwin_all",
@@ -421,7 +422,7 @@ func (c counter) Count(product, version string, from checker.Platform) {
 
 func TestGitHubFormIsCounted(t *testing.T) {
 	counted := make(chan string, 1)
-	s := newServiceOn(t, func(h halves) server.Store { return counter{h, counted} }, checker.Release{Version: "v1.22.2"})
+	s := newServiceOn(t, func(h halves) server.Store { return counter{h, counted} }, catalog.Release{Version: "v1.22.2"})
 	for agent, want := range map[string]string{
 		"Open Policy Agent/1.10.1 (linux, amd64)":   "opa 1.10.1 linux/amd64",
 		"Open Policy Agent/1.10.1 (amiga, m68k)":    "opa 1.10.1 other/other",
@@ -468,7 +469,7 @@ func TestNotRecorded(t *testing.T) {
 		{db.ErrBusy, 503, "busy"},
 		{fmt.Errorf("write: %w", diskFull{}), 507, "disk_full"},
 	} {
-		s := newServiceOn(t, func(h halves) server.Store { return failing{h, c.err} }, checker.Release{Version: "v0.19.2"})
+		s := newServiceOn(t, func(h halves) server.Store { return failing{h, c.err} }, catalog.Release{Version: "v0.19.2"})
 		got := s.send(t, report(saying("0.12.3")))
 		var body struct {
 			Error  struct{ Code, Message string }
@@ -524,7 +525,7 @@ func TestNoticesReleases(t *testing.T) {
 	for i := range 3 {
 		version := fmt.Sprintf("v0.19.%d", i)
 		begin := time.Now()
-		s.put(t, "opa", checker.Release{Version: version})
+		s.put(t, "opa", catalog.Release{Version: version})
 		s.await(t, "/repos/open-policy-agent/opa/releases/latest", 200)
 		took = append(took, time.Since(begin))
 		if err := s.store.Withdraw(context.Background(), "opa", version, true); err != nil {

@@ -8,13 +8,14 @@ import (
 	"golang.org/x/mod/semver"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // snapshot is the catalog that requests are answered from. It never changes once
 // it is made, so that requests share it without a lock. The one that follows it
 // shares with it whatever has not changed.
 type snapshot struct {
-	revision checker.Revision
+	revision catalog.Revision
 	products index[product]
 	repos    index[product] // by "owner/name" in lower case
 }
@@ -22,7 +23,7 @@ type snapshot struct {
 // product is what a snapshot knows of a product.
 type product struct {
 	id int64
-	checker.Product
+	catalog.Product
 	origins  []string // of web pages whose reports are recorded
 	releases releases
 	stable   *offer // for most callers
@@ -31,14 +32,14 @@ type product struct {
 }
 
 // with returns the snapshot after some changes.
-func (s *snapshot) with(c checker.Changes) *snapshot {
+func (s *snapshot) with(c catalog.Changes) *snapshot {
 	if c.All {
 		s = &snapshot{}
 	}
 	products, repos := map[string]*product{}, map[string]*product{}
-	if c.Left != nil {
+	if c.Remaining != nil {
 		for name, p := range s.products.values() {
-			if !c.Left[p.id] {
+			if !c.Remaining[p.id] {
 				products[name] = nil
 				repos[strings.ToLower(p.Repo)] = nil
 			}
@@ -71,7 +72,7 @@ func (s *snapshot) names() (names []string) {
 
 // with returns a product after a change of it and of the listed releases.
 // Without a product, or with another one of the same name, the listing is all.
-func (p *product) with(l checker.Listing) *product {
+func (p *product) with(l catalog.Listing) *product {
 	if p == nil || p.id != l.ID {
 		p = &product{}
 	}
@@ -143,8 +144,8 @@ func (p *product) judge(r *release, version string) (*offer, verdict) {
 }
 
 // listing returns the product with its releases, newest first.
-func (p *product) listing() checker.Listing {
-	l := checker.Listing{ID: p.id, Product: p.Product, Releases: make([]checker.Release, 0, p.releases.count)}
+func (p *product) listing() catalog.Listing {
+	l := catalog.Listing{ID: p.id, Product: p.Product, Releases: make([]catalog.Release, 0, p.releases.count)}
 	for r := range p.releases.newest() {
 		l.Releases = append(l.Releases, r.Release)
 	}

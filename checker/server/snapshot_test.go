@@ -17,7 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -49,11 +49,11 @@ func (s *snapshot) dump() (lines []string) {
 // catalog, and shares with the one before what has not changed.
 func TestSnapshotFollows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all, last := map[string]*checker.Listing{}, int64(0)
-		s := new(snapshot).with(checker.Changes{All: true})
+		all, last := map[string]*catalog.Listing{}, int64(0)
+		s := new(snapshot).with(catalog.Changes{All: true})
 		t.Repeat(map[string]func(*rapid.T){
 			"": func(t *rapid.T) {
-				whole := checker.Changes{Revision: s.revision, All: true}
+				whole := catalog.Changes{Revision: s.revision, All: true}
 				for _, l := range all {
 					whole.Products = append(whole.Products, *l)
 				}
@@ -62,7 +62,7 @@ func TestSnapshotFollows(t *testing.T) {
 				}
 			},
 			"change": func(t *rapid.T) {
-				before, c, removed := s, checker.Changes{}, false
+				before, c, removed := s, catalog.Changes{}, false
 				for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 1, 3, rapid.ID).Draw(t, "products") {
 					change := rapid.SampledFrom([]string{"remove", "renew", "set", "set", "release", "release", "release"}).Draw(t, "change")
 					if change == "remove" || change == "renew" {
@@ -75,18 +75,18 @@ func TestSnapshotFollows(t *testing.T) {
 					l := all[name]
 					if l == nil {
 						last++
-						l = &checker.Listing{ID: last, Product: checker.Product{Name: name}}
+						l = &catalog.Listing{ID: last, Product: catalog.Product{Name: name}}
 						all[name] = l
 					}
-					changed := checker.Listing{ID: l.ID}
+					changed := catalog.Listing{ID: l.ID}
 					if change == "set" {
 						l.Notes = rapid.SampledFrom([]string{"", "https://example.com/{tag}"}).Draw(t, "notes")
 						l.Repo = rapid.SampledFrom([]string{"", "me/" + name, "Me/" + name + name}).Draw(t, "repo")
 					}
 					for range rapid.IntRange(0, 40).Draw(t, "releases") {
-						r := checker.Release{Version: fmt.Sprintf("v1.%d.%d", rapid.IntRange(0, 9).Draw(t, "minor"), rapid.IntRange(0, 9).Draw(t, "patch")),
+						r := catalog.Release{Version: fmt.Sprintf("v1.%d.%d", rapid.IntRange(0, 9).Draw(t, "minor"), rapid.IntRange(0, 9).Draw(t, "patch")),
 							Prerelease: rapid.Bool().Draw(t, "prerelease"), Withdrawn: rapid.Bool().Draw(t, "withdrawn")}
-						same := func(other checker.Release) bool { return other.Version == r.Version }
+						same := func(other catalog.Release) bool { return other.Version == r.Version }
 						l.Releases = append(slices.DeleteFunc(slices.Clone(l.Releases), same), r)
 						changed.Releases = append(slices.DeleteFunc(changed.Releases, same), r)
 					}
@@ -94,14 +94,14 @@ func TestSnapshotFollows(t *testing.T) {
 					c.Products = append(c.Products, changed)
 				}
 				if removed {
-					c.Left = map[int64]bool{}
+					c.Remaining = map[int64]bool{}
 					for _, l := range all {
-						c.Left[l.ID] = true
+						c.Remaining[l.ID] = true
 					}
 				}
 				s = s.with(c)
 				for name, p := range s.products.values() {
-					if !slices.ContainsFunc(c.Products, func(l checker.Listing) bool { return l.Name == name }) && before.products.find(name) != p {
+					if !slices.ContainsFunc(c.Products, func(l catalog.Listing) bool { return l.Name == name }) && before.products.find(name) != p {
 						t.Errorf("product %s is another one, though it has not changed", name)
 					}
 				}
@@ -148,7 +148,7 @@ func snapshotFollows(t *testing.T, name string) {
 		if c.Revision != s.revision {
 			s = s.with(c)
 		}
-		all, err := reader.Changes(t.Context(), checker.Revision{})
+		all, err := reader.Changes(t.Context(), catalog.Revision{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,35 +182,35 @@ func editAtRandom(t *testing.T, s *db.Store, random *rand.Rand, times int) {
 		case 0:
 			err = s.RemoveProduct(ctx, name, true)
 		case 1, 2:
-			_, _, err = s.EditProduct(ctx, name, edit.Product{"repo": []string{"", "me/x", "me/y"}[random.IntN(3)], "title": version})
+			_, _, err = s.EditProduct(ctx, name, catalog.ProductPatch{"repo": []string{"", "me/x", "me/y"}[random.IntN(3)], "title": version})
 		case 3:
 			err = s.Withdraw(ctx, name, version, random.IntN(2) == 0)
 		case 4:
-			releases := []checker.Release{{Version: version}, {Version: fmt.Sprintf("v1.%d.1", random.IntN(8)), Prerelease: true}}
-			_, err = s.PutReleases(ctx, name, releases, func(_, given checker.Release) checker.Release { return given })
+			releases := []catalog.Release{{Version: version}, {Version: fmt.Sprintf("v1.%d.1", random.IntN(8)), Prerelease: true}}
+			_, err = s.PutReleases(ctx, name, releases, func(_, given catalog.Release) catalog.Release { return given })
 		default:
-			e := edit.Release{}
+			e := catalog.ReleasePatch{}
 			e.SetNotes(fmt.Sprintf("https://example.com/%d", random.IntN(100)))
 			e.SetAsset("linux/amd64", fmt.Sprintf("https://example.com/linux%d", random.IntN(100)))
 			_, _, err = s.EditRelease(ctx, name, version, e)
 		}
-		if err != nil && !errors.Is(err, edit.ErrNotFound) && !errors.Is(err, edit.ErrInUse) && !strings.Contains(err.Error(), "40001") {
+		if err != nil && !errors.Is(err, catalog.ErrNotFound) && !errors.Is(err, catalog.ErrInUse) && !strings.Contains(err.Error(), "40001") {
 			t.Errorf("an editor: %v", err)
 		}
 	}
 }
 
 // atLimit is a catalog with as many products and releases as a store may have.
-func atLimit(products, releases int) checker.Changes {
-	c := checker.Changes{All: true}
+func atLimit(products, releases int) catalog.Changes {
+	c := catalog.Changes{All: true}
 	for i := range products {
-		l := checker.Listing{ID: int64(i), Product: checker.Product{Name: fmt.Sprint("app", i), Repo: fmt.Sprint("me/app", i)}}
+		l := catalog.Listing{ID: int64(i), Product: catalog.Product{Name: fmt.Sprint("app", i), Repo: fmt.Sprint("me/app", i)}}
 		n := 1
 		if i == 0 {
 			n = releases - products
 		}
 		for j := range n {
-			l.Releases = append(l.Releases, checker.Release{Version: fmt.Sprintf("v1.%d.0", j), Assets: map[checker.Platform]string{{OS: "linux", Arch: "amd64"}: "https://example.com"}})
+			l.Releases = append(l.Releases, catalog.Release{Version: fmt.Sprintf("v1.%d.0", j), Assets: map[checker.Platform]string{{OS: "linux", Arch: "amd64"}: "https://example.com"}})
 		}
 		c.Products = append(c.Products, l)
 	}
@@ -225,7 +225,7 @@ func BenchmarkSnapshot(b *testing.B) {
 			s := new(snapshot).with(atLimit(n/10, n))
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				s = s.with(checker.Changes{Products: []checker.Listing{{ID: 0, Product: s.products.find("app0").Product, Releases: []checker.Release{{Version: fmt.Sprintf("v2.%d.0", i)}}}}})
+				s = s.with(catalog.Changes{Products: []catalog.Listing{{ID: 0, Product: s.products.find("app0").Product, Releases: []catalog.Release{{Version: fmt.Sprintf("v2.%d.0", i)}}}}})
 			}
 		})
 	}

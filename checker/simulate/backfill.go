@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats/fleet"
 	"relcheck/db"
 )
@@ -30,7 +31,7 @@ func (b Backfill) Run(ctx context.Context, s *db.Store) (reports int64, err erro
 
 // Publish adds the fleet's releases to a store.
 func (b Backfill) Publish(ctx context.Context, s *db.Store) error {
-	keepStored := func(stored, _ checker.Release) checker.Release { return stored }
+	keepStored := func(stored, _ catalog.Release) catalog.Release { return stored }
 	if _, err := s.PutReleases(ctx, b.Product, b.Releases(), keepStored); err != nil {
 		return err
 	}

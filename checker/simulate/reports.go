@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 )
@@ -42,20 +43,20 @@ const (
 
 // Releases generates the releases of a product, up to a day. The same seed produces
 // the same versions on any day.
-func Releases(seed uint64, end stats.Day) []checker.Release {
+func Releases(seed uint64, end stats.Day) []catalog.Release {
 	return fleet.Fleet{Seed: seed, Days: releaseDays, End: end}.Releases()
 }
 
 // Fleet returns a fleet without growth. About the given number of its instances report
 // each day, and they run the published releases.
-func Fleet(seed uint64, instances int, published []checker.Release) fleet.Fleet {
+func Fleet(seed uint64, instances int, published []catalog.Release) fleet.Fleet {
 	return fleet.Fleet{Seed: seed, Instances: instances, Growth: 1, Every: reportInterval, Published: published}
 }
 
 // Reports generates the reports of a fleet to a service, without end. The times of the
 // reports in the fleet determine only their order. If published is empty, the releases
 // are generated as well.
-func Reports(seed uint64, instances int, published []checker.Release, product string, service *url.URL) iter.Seq[Request] {
+func Reports(seed uint64, instances int, published []catalog.Release, product string, service *url.URL) iter.Seq[Request] {
 	if len(published) == 0 {
 		published = Releases(seed, fleet.Fleet{}.Range().To)
 	}

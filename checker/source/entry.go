@@ -11,6 +11,8 @@ import (
 	"golang.org/x/mod/semver"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 )
 
 // githubRelease is what is read of an entry; null is the same as absent.
@@ -30,7 +32,7 @@ type githubAsset struct {
 }
 
 // parseRelease reads an entry. Of a draft it returns nothing else.
-func parseRelease(raw jsontext.Value) (release checker.Release, draft bool, err error) {
+func parseRelease(raw jsontext.Value) (release catalog.Release, draft bool, err error) {
 	if kind := raw.Kind(); kind != '{' {
 		return release, false, fmt.Errorf("is %s, not a release", kindName(kind))
 	}
@@ -48,11 +50,11 @@ func parseRelease(raw jsontext.Value) (release checker.Release, draft bool, err 
 		return release, false, fmt.Errorf("not a semantic version such as v1.2.3 (at most %d characters); take the entry out of the file", checker.MaxVersion)
 	}
 	if e.HTMLURL != "" {
-		if err := checker.CheckLink(e.HTMLURL); err != nil {
+		if err := printable.CheckLink(e.HTMLURL); err != nil {
 			return release, false, fmt.Errorf("html_url: %w", err)
 		}
 	}
-	release = checker.Release{
+	release = catalog.Release{
 		Version:    e.TagName,
 		Notes:      e.HTMLURL,
 		Prerelease: e.Prerelease || semver.Prerelease(checker.Canonical(e.TagName)) != "",
@@ -83,7 +85,7 @@ func (e *githubRelease) date() (time.Time, error) {
 func (e *githubRelease) files() (map[checker.Platform]string, error) {
 	var assets []Asset
 	for i, a := range e.Assets {
-		if err := checker.CheckDownload(a.URL); err != nil {
+		if err := printable.CheckDownload(a.URL); err != nil {
 			return nil, fmt.Errorf("assets[%d] (%s): browser_download_url: %w", i, quote(a.Name), err)
 		}
 		assets = append(assets, Asset(a))

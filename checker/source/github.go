@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // The bounds of a file of releases. GitHub itself keeps notes under 125,000
@@ -43,11 +44,11 @@ var (
 // those out in silence would offer an old release as the latest. The error
 // names the bad entries all at once (at most 20) by number, from 1, and tag, so
 // that they can be taken out of the file in one go. No release is returned then.
-func ReadGitHub(r io.Reader, progress func(n int)) ([]checker.Release, error) {
+func ReadGitHub(r io.Reader, progress func(n int)) ([]catalog.Release, error) {
 	return readGitHub(r, maxEntry, progress)
 }
 
-func readGitHub(r io.Reader, bound int64, progress func(n int)) ([]checker.Release, error) {
+func readGitHub(r io.Reader, bound int64, progress func(n int)) ([]catalog.Release, error) {
 	g := &githubReader{bound: bound, progress: progress, seen: make(map[string]string)}
 	if err := g.read(r); err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ type githubReader struct {
 	progress func(n int)
 
 	n        int // entries read so far
-	releases []checker.Release
+	releases []catalog.Release
 	seen     map[string]string // canonical version to the entry that has it
 	bad      badEntries
 }
@@ -153,7 +154,7 @@ func (g *githubReader) entry() error {
 	return nil
 }
 
-func (g *githubReader) add(release checker.Release, where string) error {
+func (g *githubReader) add(release catalog.Release, where string) error {
 	canonical := checker.Canonical(release.Version)
 	if first, ok := g.seen[canonical]; ok {
 		return fmt.Errorf("the same version as %s; keep one of them", first)

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 )
 
 // opaRelease is shortened from what the API says of a release.
@@ -37,7 +39,7 @@ const opaRelease = `{
   "body": "## Fixes\n\n\u2026"
 }`
 
-var opaWant = checker.Release{
+var opaWant = catalog.Release{
 	Version: "v0.19.2",
 	Notes:   "https://example.com/open-policy-agent/opa/releases/tag/v0.19.2",
 	Date:    time.Date(2020, 4, 27, 23, 2, 3, 0, time.UTC),
@@ -48,28 +50,28 @@ var opaWant = checker.Release{
 }
 
 func TestReadGitHub(t *testing.T) {
-	least := func(version string, pre bool) checker.Release {
-		return checker.Release{Version: version, Prerelease: pre, Assets: map[checker.Platform]string{}}
+	least := func(version string, pre bool) catalog.Release {
+		return catalog.Release{Version: version, Prerelease: pre, Assets: map[checker.Platform]string{}}
 	}
 	dated := least("1.0.0", false)
 	dated.Date = time.Date(2021, 2, 3, 4, 5, 6, 0, time.UTC)
 	tests := []struct {
 		name, text string
-		want       []checker.Release
+		want       []catalog.Release
 	}{
-		{"object", opaRelease, []checker.Release{opaWant}},
-		{"array", "[" + opaRelease + `, {"tag_name": "0.20.0"}]`, []checker.Release{opaWant, least("0.20.0", false)}},
+		{"object", opaRelease, []catalog.Release{opaWant}},
+		{"array", "[" + opaRelease + `, {"tag_name": "0.20.0"}]`, []catalog.Release{opaWant, least("0.20.0", false)}},
 		{"empty array", " [] \n", nil},
-		{"byte order mark", "\ufeff[" + opaRelease + "]", []checker.Release{opaWant}},
-		{"order of the file", `[{"tag_name":"v2.0.0"},{"tag_name":"v1.0.0"}]`, []checker.Release{least("v2.0.0", false), least("v1.0.0", false)}},
-		{"marked as a pre-release", `{"tag_name":"v1.0.0","prerelease":true}`, []checker.Release{least("v1.0.0", true)}},
-		{"pre-release by version", `{"tag_name":"v1.0.0-rc.1","prerelease":false}`, []checker.Release{least("v1.0.0-rc.1", true)}},
-		{"build metadata", `{"tag_name":"1.0.0+build.5"}`, []checker.Release{least("1.0.0+build.5", false)}},
+		{"byte order mark", "\ufeff[" + opaRelease + "]", []catalog.Release{opaWant}},
+		{"order of the file", `[{"tag_name":"v2.0.0"},{"tag_name":"v1.0.0"}]`, []catalog.Release{least("v2.0.0", false), least("v1.0.0", false)}},
+		{"marked as a pre-release", `{"tag_name":"v1.0.0","prerelease":true}`, []catalog.Release{least("v1.0.0", true)}},
+		{"pre-release by version", `{"tag_name":"v1.0.0-rc.1","prerelease":false}`, []catalog.Release{least("v1.0.0-rc.1", true)}},
+		{"build metadata", `{"tag_name":"1.0.0+build.5"}`, []catalog.Release{least("1.0.0+build.5", false)}},
 		{"drafts", `[{"tag_name":"nightly","draft":true,"html_url":"no"},{"tag_name":"v1.0.0","draft":true},{"tag_name":"v1.0.0"}]`,
-			[]checker.Release{least("v1.0.0", false)}},
-		{"created only", `{"tag_name":"1.0.0","created_at":"2021-02-03T04:05:06Z","published_at":null}`, []checker.Release{dated}},
-		{"nulls", `{"tag_name":"1.0.0","html_url":null,"assets":null,"draft":null,"body":null}`, []checker.Release{least("1.0.0", false)}},
-		{"unknown keys", `{"tag_name":"1.0.0","x":{"tag_name":5},"y":[[[1e999]]],"TAG_NAME":7}`, []checker.Release{least("1.0.0", false)}},
+			[]catalog.Release{least("v1.0.0", false)}},
+		{"created only", `{"tag_name":"1.0.0","created_at":"2021-02-03T04:05:06Z","published_at":null}`, []catalog.Release{dated}},
+		{"nulls", `{"tag_name":"1.0.0","html_url":null,"assets":null,"draft":null,"body":null}`, []catalog.Release{least("1.0.0", false)}},
+		{"unknown keys", `{"tag_name":"1.0.0","x":{"tag_name":5},"y":[[[1e999]]],"TAG_NAME":7}`, []catalog.Release{least("1.0.0", false)}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -249,11 +251,11 @@ func FuzzReadGitHub(f *testing.F) {
 				t.Errorf("version %q was let in", r.Version)
 			}
 			seen[canonical] = true
-			if r.Notes != "" && checker.CheckLink(r.Notes) != nil {
+			if r.Notes != "" && printable.CheckLink(r.Notes) != nil {
 				t.Errorf("notes %q were let in", r.Notes)
 			}
 			for p, url := range r.Assets {
-				if !p.Known() || checker.CheckLink(url) != nil {
+				if !p.Known() || printable.CheckLink(url) != nil {
 					t.Errorf("asset %v: %q was let in", p, url)
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/mod/semver"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // The bounds of what a proxy may answer, in bytes but for the last.
@@ -60,7 +61,7 @@ type Proxy struct {
 //
 // It is an error if the module has no versions, or if anything about one of
 // them cannot be read after three attempts; no release is returned then.
-func (p *Proxy) Releases(ctx context.Context, path string) ([]checker.Release, error) {
+func (p *Proxy) Releases(ctx context.Context, path string) ([]catalog.Release, error) {
 	r, err := p.open(ctx, path)
 	if err != nil {
 		return nil, err
@@ -110,11 +111,11 @@ func (p *Proxy) open(ctx context.Context, path string) (*moduleReader, error) {
 }
 
 // dated makes releases of versions, asking for the dates that are not known.
-func (p *Proxy) dated(ctx context.Context, r *moduleReader, versions []string) ([]checker.Release, error) {
-	releases := make([]checker.Release, len(versions))
+func (p *Proxy) dated(ctx context.Context, r *moduleReader, versions []string) ([]catalog.Release, error) {
+	releases := make([]catalog.Release, len(versions))
 	var ask []int
 	for i, v := range versions {
-		releases[i] = checker.Release{
+		releases[i] = catalog.Release{
 			Version:    strings.TrimSuffix(v, "+incompatible"),
 			Prerelease: semver.Prerelease(v) != "",
 			Date:       p.Known[checker.Canonical(v)],

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/mod/modfile"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // files is a tree of files as a proxy serves it, by slashed path.
@@ -121,12 +122,12 @@ func TestReleases(t *testing.T) {
 	tree["example.com/mixed/@v/v1.10.0.info"] = `{"Version":"v1.10.0","Time":"2020-01-02T02:03:04Z"}`
 	tree["example.com/mixed/@v/v1.10.0.mod"] = "module example.com/mixed"
 
-	release := func(i int, v string) checker.Release { return checker.Release{Version: v, Date: day(i)} }
-	pre := func(i int, v string) checker.Release {
-		return checker.Release{Version: v, Date: day(i), Prerelease: true}
+	release := func(i int, v string) catalog.Release { return catalog.Release{Version: v, Date: day(i)} }
+	pre := func(i int, v string) catalog.Release {
+		return catalog.Release{Version: v, Date: day(i), Prerelease: true}
 	}
-	retracted := func(r checker.Release, reason string) checker.Release { r.Retracted = reason; return r }
-	tests := map[string][]checker.Release{
+	retracted := func(r catalog.Release, reason string) catalog.Release { r.Retracted = reason; return r }
+	tests := map[string][]catalog.Release{
 		"example.com/Foo/Bar": {
 			release(0, "v1.0.0"),
 			retracted(release(1, "v1.0.1"), "wrong checksums"),
@@ -270,7 +271,7 @@ func TestKnownAndProgress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []checker.Release{{Version: "v1.0.0", Date: day(40)}, {Version: "v1.1.0", Date: day(1)}, {Version: "v1.2.0", Date: day(2)}, {Version: "v2.0.0", Date: day(41)}}
+	want := []catalog.Release{{Version: "v1.0.0", Date: day(40)}, {Version: "v1.1.0", Date: day(1)}, {Version: "v1.2.0", Date: day(2)}, {Version: "v2.0.0", Date: day(41)}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
 // yearOf500Builds are the figures of a year in which 100 versions were reported
 // from five platforms, each on 200 days.
-func yearOf500Builds() (checker.Listing, *stats.Figures) {
+func yearOf500Builds() (catalog.Listing, *stats.Figures) {
 	r := days("2025-04-01", "2026-03-31")
-	l := checker.Listing{}
+	l := catalog.Listing{}
 	f := &stats.Figures{Range: r, Known: r}
 	for i := range 100 {
 		l.Releases = append(l.Releases, release(fmt.Sprintf("v1.%d.0", i), (r.From+stats.Day(3*i)).String()))

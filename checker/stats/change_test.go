@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -23,7 +23,7 @@ func drawn(random *rand.Rand, version string, first, n int, median float64) (all
 
 func comparison(q stats.Query, all []sent) *stats.Table {
 	q.Range = days("2026-03-02", "2026-03-02")
-	return stats.NewView(checker.Listing{}, q, figures(q.Range, all), q.To+1).Table("heap_change")
+	return stats.NewView(catalog.Listing{}, q, figures(q.Range, all), q.To+1).Table("heap_change")
 }
 
 // The interval holds the truth in about 95 of 100 cases, and the change is only
@@ -152,7 +152,7 @@ func TestHistogram(t *testing.T) {
 					all = append(all, sent{"2026-03-02", i, i, "v1.0.0", "linux/amd64", heap})
 				}
 				r := days("2026-03-02", "2026-03-02")
-				table := stats.NewView(checker.Listing{}, stats.Query{Range: r}, figures(r, all), r.To).Table("heap_histogram")
+				table := stats.NewView(catalog.Listing{}, stats.Query{Range: r}, figures(r, all), r.To).Table("heap_histogram")
 				checkKinds(t, table)
 				checkBars(t, table.Rows, all, spread >= 0.5)
 			})

@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -39,7 +39,7 @@ func TestTableNames(t *testing.T) {
 // Nothing was reported: tables are there, and say nothing that is not known.
 func TestNothingKnown(t *testing.T) {
 	r := days("2026-03-02", "2026-03-03")
-	for _, l := range []checker.Listing{{}, product()} {
+	for _, l := range []catalog.Listing{{}, product()} {
 		v := stats.NewView(l, stats.Query{Range: r}, figures(r, nil), date("2026-03-03"))
 		expect(t, v, "summary", `
 			day 03-03 03-03 0 - - 0 0
@@ -60,7 +60,7 @@ func TestNoLatest(t *testing.T) {
 	for i := range l.Releases {
 		l.Releases[i].Withdrawn = !l.Releases[i].Prerelease
 	}
-	for _, l := range []checker.Listing{{}, l} {
+	for _, l := range []catalog.Listing{{}, l} {
 		v := stats.NewView(l, stats.Query{Range: r}, figures(r, fleet()), date("2026-03-16"))
 		if v.Latest != "" {
 			t.Errorf("the latest is %s", v.Latest)
@@ -82,7 +82,7 @@ func TestNoLatest(t *testing.T) {
 // behind by an unknown number of days.
 func TestFixOfAnOldLine(t *testing.T) {
 	r := days("2026-03-02", "2026-03-02")
-	l := checker.Listing{Releases: []checker.Release{release("1.2.0", "2026-01-10"), release("1.1.9", "2026-02-20"), release("1.1.8", "")}}
+	l := catalog.Listing{Releases: []catalog.Release{release("1.2.0", "2026-01-10"), release("1.1.9", "2026-02-20"), release("1.1.8", "")}}
 	v := stats.NewView(l, stats.Query{Range: r}, figures(r, []sent{
 		{"2026-03-02", 1, 1, "1.1.9", "linux/amd64", 0},
 		{"2026-03-02", 2, 2, "v1.1.8", "linux/amd64", 0},
@@ -150,7 +150,7 @@ func TestUnfinishedDay(t *testing.T) {
 	v = stats.NewView(product(), stats.Query{Range: one}, figures(one, []sent{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), date("2026-03-12"))
 	expect(t, v, "daily", "03-12 2 2 0")
 	expect(t, v, "weekly", "")
-	l := checker.Listing{Releases: []checker.Release{release("v1.2.0", "2026-03-12")}}
+	l := catalog.Listing{Releases: []catalog.Release{release("v1.2.0", "2026-03-12")}}
 	v = stats.NewView(l, stats.Query{Range: one}, figures(one, []sent{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To)
 	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 -")
 	v = stats.NewView(l, stats.Query{Range: one}, figures(one, []sent{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To+1)

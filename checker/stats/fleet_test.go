@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -157,8 +158,8 @@ func expect(t *testing.T, v *stats.View, name, want string) {
 	}
 }
 
-func release(version, day string) checker.Release {
-	r := checker.Release{Version: version}
+func release(version, day string) catalog.Release {
+	r := catalog.Release{Version: version}
 	if day != "" {
 		r.Date = date(day).Time().Add(20 * time.Hour)
 	}
@@ -167,12 +168,12 @@ func release(version, day string) checker.Release {
 }
 
 // product is one with all kinds of releases.
-func product() checker.Listing {
+func product() catalog.Listing {
 	withdrawn := release("v1.2.1", "2026-03-15")
 	withdrawn.Withdrawn = true
-	return checker.Listing{
-		Product: checker.Product{Name: "opa", Title: "Open Policy Agent"},
-		Releases: []checker.Release{
+	return catalog.Listing{
+		Product: catalog.Product{Name: "opa", Title: "Open Policy Agent"},
+		Releases: []catalog.Release{
 			release("v1.0.0", "2026-01-01"), release("v1.2.0", "2026-03-10"), release("v1.1.0", "2026-02-01"), withdrawn,
 			release("v1.3.0-rc.1", "2026-03-20"), release("v1.1.1", "2026-03-05"), release("v1.2.0-rc.1", "2026-03-08"),
 		},

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // published are the releases of a product, as versions are judged by them.
@@ -16,7 +17,7 @@ type published struct {
 
 // release is one of them.
 type release struct {
-	checker.Release
+	catalog.Release
 	key   string // its canonical version
 	newer int64  // how many of the stable ones are newer
 }
@@ -32,7 +33,7 @@ type version struct {
 	ids, reports int64
 }
 
-func publishedOf(releases []checker.Release) published {
+func publishedOf(releases []catalog.Release) published {
 	p := published{byKey: map[string]*release{}}
 	for _, r := range releases {
 		key := checker.Canonical(r.Version)

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -54,7 +54,7 @@ func certainties(random *rand.Rand, runs int, old, is users) map[any]int {
 	old.version, is.version, is.first = "v1.0.0", "v1.1.0", 1_000_000
 	for range runs {
 		f := figures(fortnight, append(old.draw(random), is.draw(random)...))
-		v := stats.NewView(checker.Listing{}, stats.Query{Range: fortnight}, f, fortnight.To+1)
+		v := stats.NewView(catalog.Listing{}, stats.Query{Range: fortnight}, f, fortnight.To+1)
 		for _, row := range v.Table("heap_change").Rows {
 			if row[8].(bool) {
 				certain[row[0]]++

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 )
 
 // View is what is known about a product, as tables. It may be used by several
 // goroutines at once.
 type View struct {
-	Product checker.Product
+	Product catalog.Product
 	Query   Query
 	Known   Range     // see [Figures]
 	AsOf    time.Time // see [Figures]
@@ -47,7 +48,7 @@ type platform struct {
 
 // NewView returns the view of what was asked about a product. The figures are
 // those of the query's range, of builds that its filter keeps; they are only read.
-func NewView(l checker.Listing, q Query, f *Figures, today Day) *View {
+func NewView(l catalog.Listing, q Query, f *Figures, today Day) *View {
 	v := &View{Product: l.Product, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions, known: f.Known}
 	v.published = publishedOf(l.Releases)
 	if v.published.latest != nil {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/mod/semver"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -17,7 +18,7 @@ const day = 24 * 60 * 60 // seconds
 // buildSampler draws the builds of new instances.
 type buildSampler struct {
 	random   *rand.Rand
-	releases []checker.Release // from the oldest version to the newest, all with dates
+	releases []catalog.Release // from the oldest version to the newest, all with dates
 	adoption []adoptionStep    // in order of time
 }
 
@@ -130,7 +131,7 @@ func (s *buildSampler) unreleased(at int64, n int) string {
 
 // newest returns the newest release at a time, or the one that is some adoption steps
 // older.
-func (s *buildSampler) newest(at int64, older int) checker.Release {
+func (s *buildSampler) newest(at int64, older int) catalog.Release {
 	i, _ := slices.BinarySearchFunc(s.adoption, at+1, func(step adoptionStep, at int64) int { return int(step.at - at) })
 	if len(s.adoption) == 0 {
 		return s.releases[0]
@@ -139,7 +140,7 @@ func (s *buildSampler) newest(at int64, older int) checker.Release {
 }
 
 // anyRelease draws a release that was published by a time.
-func (s *buildSampler) anyRelease(at int64) checker.Release {
+func (s *buildSampler) anyRelease(at int64) catalog.Release {
 	for range 100 {
 		if r := s.releases[s.random.IntN(len(s.releases))]; r.Date.Unix() <= at {
 			return r

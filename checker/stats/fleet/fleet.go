@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -31,7 +31,7 @@ type Fleet struct {
 	Every time.Duration
 	// Published are the releases that instances run. By default they are generated, about
 	// one a month.
-	Published []checker.Release
+	Published []catalog.Release
 }
 
 // Report is a report of an instance.

@@ -3,13 +3,13 @@ package fleet
 import (
 	"github.com/google/uuid"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
 // Log contains all reports and checks of a fleet, for [Log.NewTruth] and [Log.Fold].
 type Log struct {
-	checker.Listing
+	catalog.Listing
 	Known stats.Range // the days with reports or checks
 
 	checks          []Check

@@ -7,43 +7,44 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
 // Releases returns the releases up to the fleet's last day, from the oldest version to
 // the newest.
-func (f Fleet) Releases() []checker.Release {
+func (f Fleet) Releases() []catalog.Release {
 	f = f.defaults()
 	all := slices.Clone(f.Published)
 	if all == nil {
 		all = f.generateReleases()
 	}
-	all = slices.DeleteFunc(all, func(r checker.Release) bool {
+	all = slices.DeleteFunc(all, func(r catalog.Release) bool {
 		return !r.Date.IsZero() && stats.DayOf(r.Date) > f.End
 	})
-	slices.SortStableFunc(all, func(a, b checker.Release) int { return checker.Compare(a.Version, b.Version) })
+	slices.SortStableFunc(all, func(a, b catalog.Release) int { return checker.Compare(a.Version, b.Version) })
 	return all
 }
 
 // Listing returns a product with the fleet's releases.
-func (f Fleet) Listing() checker.Listing {
-	return checker.Listing{Product: checker.Product{Name: "opa", Title: "Open Policy Agent"}, Releases: f.Releases()}
+func (f Fleet) Listing() catalog.Listing {
+	return catalog.Listing{Product: catalog.Product{Name: "opa", Title: "Open Policy Agent"}, Releases: f.Releases()}
 }
 
 // generateReleases generates releases from 200 days before the fleet's first day on: a
 // minor release every four to five weeks, patches of some of them, and a major release
 // with two release candidates. One release is withdrawn, one has no date, and the tag of
 // one has no leading v.
-func (f Fleet) generateReleases() (all []checker.Release) {
+func (f Fleet) generateReleases() (all []catalog.Release) {
 	random := rand.New(rand.NewPCG(f.Seed, 1))
-	add := func(at time.Time, version string, change func(*checker.Release)) {
-		r := checker.Release{Version: version, Date: at}
+	add := func(at time.Time, version string, change func(*catalog.Release)) {
+		r := catalog.Release{Version: version, Date: at}
 		if change != nil {
 			change(&r)
 		}
 		all = append(all, r)
 	}
-	candidate := func(r *checker.Release) { r.Prerelease = true }
+	candidate := func(r *catalog.Release) { r.Prerelease = true }
 	minors := (f.Days + 200) / 32
 	at := (f.End - stats.Day(f.Days+200)).Time().Add(15 * time.Hour)
 	for i := range minors {
@@ -66,14 +67,14 @@ func (f Fleet) generateReleases() (all []checker.Release) {
 }
 
 // quirk returns a function that makes the i-th of n minor releases unusual, or nil.
-func quirk(i, n int) func(*checker.Release) {
+func quirk(i, n int) func(*catalog.Release) {
 	switch i {
 	case 3:
-		return func(r *checker.Release) { r.Date = time.Time{} }
+		return func(r *catalog.Release) { r.Date = time.Time{} }
 	case 5:
-		return func(r *checker.Release) { r.Version = r.Version[1:] }
+		return func(r *catalog.Release) { r.Version = r.Version[1:] }
 	case n - 3:
-		return func(r *checker.Release) { r.Withdrawn = true }
+		return func(r *catalog.Release) { r.Withdrawn = true }
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/semver"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -18,16 +19,16 @@ type version struct {
 }
 
 // releases lists releases from the newest version to the oldest.
-type releases []checker.Release
+type releases []catalog.Release
 
-func newReleases(all []checker.Release) releases {
+func newReleases(all []catalog.Release) releases {
 	r := slices.Clone(all)
-	slices.SortFunc(r, func(a, b checker.Release) int { return checker.Compare(b.Version, a.Version) })
+	slices.SortFunc(r, func(a, b catalog.Release) int { return checker.Compare(b.Version, a.Version) })
 	return r
 }
 
 // find returns the release of a version, or nil.
-func (all releases) find(version string) *checker.Release {
+func (all releases) find(version string) *catalog.Release {
 	for i, r := range all {
 		if checker.Compare(r.Version, version) == 0 && checker.Canonical(version) != "" {
 			return &all[i]
@@ -49,7 +50,7 @@ func (all releases) version(reported string) version {
 }
 
 // latest returns the newest release that is neither a pre-release nor withdrawn, or nil.
-func (all releases) latest() *checker.Release {
+func (all releases) latest() *catalog.Release {
 	for i, r := range all {
 		if !r.Prerelease && !r.Withdrawn {
 			return &all[i]

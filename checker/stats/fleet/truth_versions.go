@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 )
 
@@ -17,7 +18,7 @@ func (t *Truth) releaseRows() (rows [][]any) {
 
 // daysToHalf returns the number of days from a release until half of a complete day's
 // instances ran that release or a newer version, or nil if it is unknown.
-func (t *Truth) daysToHalf(r checker.Release) any {
+func (t *Truth) daysToHalf(r catalog.Release) any {
 	if r.Date.IsZero() || stats.DayOf(r.Date) < t.dailyRange.From {
 		return nil
 	}
@@ -30,7 +31,7 @@ func (t *Truth) daysToHalf(r checker.Release) any {
 }
 
 // adoptedShare returns the share of a day's instances that ran a release or a newer version.
-func (t *Truth) adoptedShare(r checker.Release, d stats.Day) any {
+func (t *Truth) adoptedShare(r catalog.Release, d stats.Day) any {
 	var n int64
 	for build, instances := range t.daily[d] {
 		if v := t.versions[build].compareAs; v != "" && checker.Compare(v, r.Version) >= 0 {

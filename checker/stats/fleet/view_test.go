@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
 )
@@ -71,7 +71,7 @@ func TestViewLargeFleet(t *testing.T) {
 func TestViewUnusualReleases(t *testing.T) {
 	f := fleet.Fleet{Seed: 13, Days: 60, Instances: 50, Every: 6 * time.Hour}
 	on := func(day int) time.Time { return f.Range().From.Time().AddDate(0, 0, day) }
-	for name, releases := range map[string][]checker.Release{
+	for name, releases := range map[string][]catalog.Release{
 		"none":              {},
 		"one release":       {{Version: "1.0.0", Date: on(5)}},
 		"released today":    {{Version: "v1.0.0", Date: on(59)}},

@@ -1,4 +1,4 @@
-package edit
+package catalog
 
 import (
 	"net/url"
@@ -36,14 +36,14 @@ func cleanOrigins(list string) (string, error) {
 		}
 	}
 	if len(all) > maxOrigins {
-		return "", mistake("origins", "there are %d; give at most %d", len(all), maxOrigins)
+		return "", fieldErrorf("origins", "there are %d; give at most %d", len(all), maxOrigins)
 	}
 	return strings.Join(all, " "), nil
 }
 
 func cleanOrigin(text string) (string, error) {
 	if len(text) > maxOrigin {
-		return "", mistake("origins", "an origin has %d bytes; give one of at most %d", len(text), maxOrigin)
+		return "", fieldErrorf("origins", "an origin has %d bytes; give one of at most %d", len(text), maxOrigin)
 	}
 	lower := strings.ToLower(text)
 	if lower == "null" {
@@ -51,14 +51,14 @@ func cleanOrigin(text string) (string, error) {
 	}
 	if schemePattern.MatchString(lower) {
 		if lower == "http:" || lower == "https:" {
-			return "", mistake("origins", "%q would record the reports of every web page; name the origins, such as https://app.example.com", text)
+			return "", fieldErrorf("origins", "%q would record the reports of every web page; name the origins, such as https://app.example.com", text)
 		}
 		return lower, nil
 	}
 	lower = strings.TrimSuffix(lower, "/")
 	u, err := url.Parse(lower)
 	if err != nil || u.Scheme == "" || u.Scheme+"://"+u.Host != lower || !hostPattern.MatchString(u.Host) {
-		return "", mistake("origins", "%q is not an origin; give one such as https://app.example.com, null, or a scheme such as app:", text)
+		return "", fieldErrorf("origins", "%q is not an origin; give one such as https://app.example.com, null, or a scheme such as app:", text)
 	}
 	return u.Scheme + "://" + strings.TrimSuffix(u.Host, defaultPorts[u.Scheme]), nil
 }

@@ -1,4 +1,4 @@
-package edit_test
+package catalog_test
 
 import (
 	"errors"
@@ -6,8 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 	"relcheck/checker/printable"
 )
 
@@ -17,8 +16,8 @@ func FuzzProduct(f *testing.F) {
 	f.Add("..", "\x1b[2J", "../..", "../x", "javascript:{tag}", "linux/amd64=", "=HYPERLINK(1)", "now")
 	f.Add("a..", strings.Repeat("ü", 51), "a/b/c", "example.com/\x00", "https://u:p@h/{windows:.exe}", "linux/amd64=http://u:p@h", "1", "2026-02-30")
 	f.Fuzz(func(t *testing.T, name, title, repo, module, template, asset, version, date string) {
-		p := checker.Product{Name: name, Title: title, Repo: repo, Module: module, Download: template, Notes: template}
-		if edit.CheckProduct(p) == nil {
+		p := catalog.Product{Name: name, Title: title, Repo: repo, Module: module, Download: template, Notes: template}
+		if catalog.CheckProduct(p) == nil {
 			u := url.URL{Path: "/p/" + name + "/v1/version"}
 			if u.String() != u.Path || strings.HasPrefix(name, ".") {
 				t.Errorf("the name %q cannot stand in a path", name)
@@ -27,13 +26,13 @@ func FuzzProduct(f *testing.F) {
 				t.Errorf("let in %+v", p)
 			}
 		}
-		var e edit.Release
+		var e catalog.ReleasePatch
 		platform, link, _ := strings.Cut(asset, "=")
-		if errors.Join(edit.CheckVersion(version), e.SetDate(date), e.SetAsset(platform, link)) != nil {
+		if errors.Join(catalog.CheckVersion(version), e.SetDate(date), e.SetAsset(platform, link)) != nil {
 			return
 		}
-		for platform, link := range e.Apply(checker.Release{Version: version}).Assets {
-			if !platform.Known() || checker.CheckDownload(link) != nil {
+		for platform, link := range e.Apply(catalog.Release{Version: version}).Assets {
+			if !platform.Known() || printable.CheckDownload(link) != nil {
 				t.Errorf("let in the file %v: %q", platform, link)
 			}
 		}

@@ -1,12 +1,10 @@
-package checker
+package printable
 
 import (
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
-
-	"relcheck/checker/printable"
 )
 
 // MaxLink is the length of the longest link in an answer, in bytes.
@@ -25,7 +23,7 @@ func CheckURL(s string) error {
 // name or a password. The error's text shows no password.
 func CheckLink(s string) error {
 	if err := checkLink(s); err != nil {
-		return fmt.Errorf("%s: %w", quoteURL(s), err)
+		return fmt.Errorf("%s: %w", QuoteURL(s), err)
 	}
 	return nil
 }
@@ -34,7 +32,7 @@ func CheckLink(s string) error {
 // link to a file: see [CheckLink]. Such a link has no fragment.
 func CheckDownload(s string) error {
 	if err := checkDownload(s); err != nil {
-		return fmt.Errorf("%s: %w", quoteURL(s), err)
+		return fmt.Errorf("%s: %w", QuoteURL(s), err)
 	}
 	return nil
 }
@@ -50,7 +48,7 @@ func checkLink(s string) error {
 	if len(s) > MaxLink {
 		return fmt.Errorf("the URL has %d bytes: give one of at most %d", len(s), MaxLink)
 	}
-	if err := printable.Check(s); err != nil {
+	if err := Check(s); err != nil {
 		return err
 	}
 	if strings.Contains(s, " ") {
@@ -87,11 +85,11 @@ func authority(s string) string {
 	return s
 }
 
-// quoteURL quotes the start of a URL, without its user name and password.
-func quoteURL(s string) string {
+// QuoteURL quotes the start of a URL, without its user name and password.
+func QuoteURL(s string) string {
 	host := authority(s)
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {
 		s = strings.Replace(s, host[:at], "…", 1)
 	}
-	return printable.Mask(fmt.Sprintf("%.200q", s), '?')
+	return Mask(fmt.Sprintf("%.200q", s), '?')
 }

@@ -1,25 +1,28 @@
-package checker
+package catalog
 
 import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
+	"relcheck/checker"
 	"relcheck/checker/printable"
 )
 
+var platforms = sync.OnceValue(checker.Platforms)
+
 // Expand fills in a URL template for a release and a platform:
 //
-//	{tag}       the release as its product spells it: v0.19.2
-//	{version}   the same without a leading v: 0.19.2
+//	{tag}       the release's tag: v0.19.2
+//	{version}   the tag without a leading v: 0.19.2
 //	{os}        the platform's operating system: darwin
 //	{arch}      the platform's architecture: amd64
-//	{NAME:TEXT} TEXT where the operating system or the architecture is NAME,
-//	            and nothing otherwise: {windows:.exe}
+//	{NAME:TEXT} TEXT if the operating system or the architecture is NAME,
+//	            else nothing: {windows:.exe}
 //
-// A template that speaks of the platform gives nothing for [Other], for no
-// file is known to run there.
-func Expand(template, tag string, p Platform) string {
+// A template that depends on the platform expands to "" for [checker.Other].
+func Expand(template, tag string, p checker.Platform) string {
 	s, err := expand(template, tag, p)
 	if err != nil {
 		return ""
@@ -27,18 +30,16 @@ func Expand(template, tag string, p Platform) string {
 	return s
 }
 
-// sampleTags are tags in every form that changes what a template makes of them:
-// with and without the "v", with a pre-release and build metadata, short, and of
-// the greatest length.
+// sampleTags has a tag of every form that matters to templates: with and without
+// the "v", with a pre-release and build metadata, short, and of the maximum length.
 var sampleTags = []string{
 	"v1.2.3", "1.2.3", "v0.10.0-rc.1+build.5", "2",
-	"9.0.0-" + strings.Repeat("x", MaxVersion-len("9.0.0-")),
+	"9.0.0-" + strings.Repeat("x", checker.MaxVersion-len("9.0.0-")),
 }
 
-// CheckTemplate returns an error unless a template makes only links that pass
-// check, which is [CheckLink] or [CheckDownload], for all versions and platforms,
-// and makes one for some platform. The error names a platform that gets another
-// link, and the link. A platform for which the template gives nothing has none.
+// CheckTemplate returns an error unless template expands to a link for at least one
+// platform, and all its links pass check, which is [printable.CheckLink] or
+// [printable.CheckDownload]. The error names the platform and the link.
 func CheckTemplate(template string, check func(string) error) error {
 	if err := printable.Check(template); err != nil {
 		return fmt.Errorf("template: %w", err)
@@ -53,7 +54,7 @@ func CheckTemplate(template string, check func(string) error) error {
 			case link == "":
 				continue
 			case strings.ContainsAny(link, "{}"):
-				err = fmt.Errorf("%s: a brace is left over, because braces cannot be nested", quoteURL(link))
+				err = fmt.Errorf("%s: a brace is left over, because braces cannot be nested", printable.QuoteURL(link))
 			default:
 				err = check(link)
 			}
@@ -69,7 +70,7 @@ func CheckTemplate(template string, check func(string) error) error {
 	return nil
 }
 
-func expand(template, tag string, p Platform) (string, error) {
+func expand(template, tag string, p checker.Platform) (string, error) {
 	var b strings.Builder
 	rest := template
 	for {
@@ -91,7 +92,7 @@ func expand(template, tag string, p Platform) (string, error) {
 		case name == "version":
 			b.WriteString(url.PathEscape(strings.TrimPrefix(tag, "v")))
 			continue
-		case p == Other || p == Platform{}:
+		case p == checker.Other || p == checker.Platform{}:
 			return "", fmt.Errorf("template %q: no platform", template)
 		case conditional && (name == p.OS || name == p.Arch):
 			b.WriteString(insert)
@@ -108,10 +109,9 @@ func expand(template, tag string, p Platform) (string, error) {
 	}
 }
 
-// knownName reports whether some platform's operating system or architecture
-// has the name.
+// knownName reports whether an operating system or an architecture has the name.
 func knownName(name string) bool {
-	for p := range known {
+	for _, p := range platforms() {
 		if name == p.OS || name == p.Arch {
 			return true
 		}

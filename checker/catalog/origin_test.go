@@ -1,4 +1,4 @@
-package edit_test
+package catalog_test
 
 import (
 	"errors"
@@ -6,12 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"relcheck/checker"
-	"relcheck/checker/edit"
+	"relcheck/checker/catalog"
 )
 
 func originsOf(list string) (string, error) {
-	p, err := edit.Product{"origins": list}.Apply(checker.Product{Name: "app", Title: "App"})
+	p, err := catalog.ProductPatch{"origins": list}.Apply(catalog.Product{Name: "app", Title: "App"})
 	return p.Origins, err
 }
 
@@ -42,7 +41,7 @@ func TestOrigins(t *testing.T) {
 		"https://bücher.example", "https://app.example.com,https://b.example", "https://a.example\x00", "https://\u202ea.example", "https://a.example\x1b[31m", "https://[::1%25eth0]",
 		"https://a.example/ nonsense", "javascript:alert(1)", "https://" + long + long, many,
 	} {
-		m := (*edit.Mistake)(nil)
+		m := (*catalog.FieldError)(nil)
 		if got, err := originsOf(list); !errors.As(err, &m) || m.Field != "origins" || m.Text == "" {
 			t.Errorf("%q became %q, %v", list, got, err)
 		}
