@@ -10,6 +10,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/statstest"
 	"relcheck/db"
 )
 
@@ -39,11 +40,11 @@ func TestStatisticsAreTrue(t *testing.T) {
 // truth is the right answer to a query.
 type truth struct {
 	stats.Query
-	*fleet.Truth
+	*statstest.Truth
 }
 
 func truthsOf(f fleet.Fleet) (all []truth) {
-	log, today := f.Log(), f.Range().To
+	log, today := statstest.NewLog(f), f.Range().To
 	for _, q := range []stats.Query{
 		{Range: f.Range().Last(1)},
 		{Range: f.Range().Last(7), Filter: stats.Filter{Arch: "arm64"}},
@@ -80,7 +81,7 @@ func statisticsAreTrue(t *testing.T, s *db.Store, f fleet.Fleet, truths []truth)
 			t.Fatal(err)
 		}
 		view := stats.NewView(listing, truth.Query, figures, f.Range().To)
-		differences := fleet.Compare(view.Tables(), truth.Truth)
+		differences := statstest.Compare(view.Tables(), truth.Truth)
 		for _, d := range differences[:min(5, len(differences))] {
 			t.Errorf("%s, %v %+v: %s", s.Name(), truth.Range, truth.Filter, d)
 		}

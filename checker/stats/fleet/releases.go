@@ -26,11 +26,6 @@ func (f Fleet) Releases() []catalog.Release {
 	return all
 }
 
-// Listing returns a product with the fleet's releases.
-func (f Fleet) Listing() catalog.Listing {
-	return catalog.Listing{Product: catalog.Product{Name: "opa", Title: "Open Policy Agent"}, Releases: f.Releases()}
-}
-
 // generateReleases generates releases from 200 days before the fleet's first day on: a
 // minor release every four to five weeks, patches of some of them, and a major release
 // with two release candidates. One release is withdrawn, one has no date, and the tag of

@@ -1,10 +1,11 @@
-package fleet
+package statstest
 
 import (
 	"github.com/google/uuid"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
 )
 
 // Log contains all reports and checks of a fleet, for [Log.NewTruth] and [Log.Fold].
@@ -12,7 +13,7 @@ type Log struct {
 	catalog.Listing
 	Known stats.Range // the days with reports or checks
 
-	checks          []Check
+	checks          []fleet.Check
 	builds          []stats.Build
 	instances       []loggedInstance // by instance number
 	reports         []loggedReport
@@ -43,10 +44,15 @@ type activeDay struct {
 	instance int32
 }
 
+const secondsPerHour = 60 * 60
+
+// dayOf returns the day of a time in seconds since 1970-01-01 UTC.
+func dayOf(at int64) stats.Day { return stats.Day(at / (24 * secondsPerHour)) }
+
 // minSilence is the shortest time, in seconds, between two reports of an instance that a
 // store may take for a restart. It is 12 hours less than the exact limit of 48 hours
 // because a store knows the time of the last report only to within 12 hours.
-const minSilence = 36 * hour
+const minSilence = 36 * secondsPerHour
 
 // start is a start of an instance.
 type start struct {
@@ -55,9 +61,10 @@ type start struct {
 	again    bool // the instance reported more than once
 }
 
-// Log generates all reports and checks, and keeps them in memory: about 30 bytes each.
-func (f Fleet) Log() *Log {
-	l := &Log{Listing: f.Listing(), Known: f.Range(), instanceNumbers: map[uuid.UUID]int32{}, buildNumbers: map[stats.Build]int32{}}
+// NewLog generates all reports and checks of a fleet. It keeps them in memory: about 30
+// bytes each.
+func NewLog(f fleet.Fleet) *Log {
+	l := &Log{Listing: listing(f), Known: f.Range(), instanceNumbers: map[uuid.UUID]int32{}, buildNumbers: map[stats.Build]int32{}}
 	for r := range f.Reports() {
 		l.add(r)
 	}
@@ -70,8 +77,13 @@ func (f Fleet) Log() *Log {
 	return l
 }
 
+// listing returns a product with the fleet's releases.
+func listing(f fleet.Fleet) catalog.Listing {
+	return catalog.Listing{Product: catalog.Product{Name: "opa", Title: "Open Policy Agent"}, Releases: f.Releases()}
+}
+
 // add adds a report. Reports must be added in order of time.
-func (l *Log) add(r Report) {
+func (l *Log) add(r fleet.Report) {
 	number, known := l.instanceNumbers[r.ID]
 	if !known {
 		number = int32(len(l.instances))
@@ -80,14 +92,14 @@ func (l *Log) add(r Report) {
 	}
 	in := &l.instances[number]
 	switch silence := r.At - in.last; {
-	case silence > 48*hour:
+	case silence > 48*secondsPerHour:
 		l.addStart(number)
 		in.first = r.At
 	case silence > minSilence && in.last-in.first >= 60:
-		l.maybeRestarts = append(l.maybeRestarts, start{day: stats.Day(r.At / day), instance: number})
+		l.maybeRestarts = append(l.maybeRestarts, start{day: dayOf(r.At), instance: number})
 	}
 	in.last = r.At
-	if d := stats.Day(r.At / day); d != in.day {
+	if d := dayOf(r.At); d != in.day {
 		in.day = d
 		l.activeDays = append(l.activeDays, activeDay{d, number})
 	}
@@ -101,7 +113,7 @@ func (l *Log) add(r Report) {
 // addStart adds the latest start of an instance, once the instance has ended.
 func (l *Log) addStart(number int32) {
 	in := l.instances[number]
-	l.starts = append(l.starts, start{stats.Day(in.first / day), number, in.last-in.first >= 60})
+	l.starts = append(l.starts, start{dayOf(in.first), number, in.last-in.first >= 60})
 }
 
 // buildNumber returns the number of a build, which it assigns at the first call.

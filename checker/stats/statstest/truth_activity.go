@@ -1,4 +1,4 @@
-package fleet
+package statstest
 
 import (
 	"relcheck/checker/stats"
@@ -51,7 +51,7 @@ func (t *Truth) days() (rows [][]any) {
 	reports, checks := map[stats.Day]int64{}, map[stats.Day]int64{}
 	for _, r := range t.reportsIn(t.dailyRange) {
 		if t.matched[t.log.instances[r.instance].build] {
-			reports[stats.Day(r.at/day)]++
+			reports[dayOf(r.at)]++
 		}
 	}
 	for _, c := range t.log.checks {

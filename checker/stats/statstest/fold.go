@@ -1,4 +1,4 @@
-package fleet
+package statstest
 
 import (
 	"cmp"
@@ -23,12 +23,6 @@ type Folded struct {
 type encodedRollup struct {
 	reports, instances int64
 	data               []byte
-}
-
-// Figures folds the fleet's reports and returns the statistics of a range of days for
-// the builds that a filter keeps.
-func (f Fleet) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figures {
-	return f.Log().Fold().Figures(r, keep)
 }
 
 // Fold folds all reports.
@@ -166,7 +160,7 @@ func (f *Folded) counts(r stats.Range, keep func(stats.Build) bool) map[int64]*s
 // asOf returns the time of the last report in a range, or the zero time.
 func (f *Folded) asOf(r stats.Range, keep func(stats.Build) bool) time.Time {
 	for _, report := range slices.Backward(f.log.reports) {
-		if r.Has(stats.Day(report.at/day)) && keep(f.log.builds[f.log.instances[report.instance].build]) {
+		if r.Has(dayOf(report.at)) && keep(f.log.builds[f.log.instances[report.instance].build]) {
 			return time.Unix(report.at, 0).UTC()
 		}
 	}

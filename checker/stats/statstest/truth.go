@@ -1,4 +1,4 @@
-package fleet
+package statstest
 
 import (
 	"slices"
@@ -103,7 +103,7 @@ func (t *Truth) activeDaysIn(days stats.Range) []activeDay {
 
 // reportsIn returns the reports of all builds in some days.
 func (t *Truth) reportsIn(days stats.Range) []loggedReport {
-	return inRange(t.log.reports, days, func(r loggedReport) stats.Day { return stats.Day(r.at / day) })
+	return inRange(t.log.reports, days, func(r loggedReport) stats.Day { return dayOf(r.at) })
 }
 
 // inRange returns the part of a slice that lies in some days. The slice is in order of
@@ -119,7 +119,7 @@ func (t *Truth) countReports() {
 	t.maxHeap = slices.Repeat([]int64{-1}, len(t.log.instances))
 	type instanceDay struct {
 		instance int32
-		day      int64
+		day      stats.Day
 	}
 	peaks := map[instanceDay]int64{}
 	for _, r := range t.reportsIn(t.query.Range) {
@@ -129,7 +129,7 @@ func (t *Truth) countReports() {
 		}
 		t.reports[build]++
 		if r.heap >= 0 {
-			on := instanceDay{r.instance, r.at / day}
+			on := instanceDay{r.instance, dayOf(r.at)}
 			peaks[on] = max(peaks[on], r.heap)
 			if t.maxHeap[r.instance] < 0 {
 				t.heapInstances[build]++
@@ -139,7 +139,7 @@ func (t *Truth) countReports() {
 	}
 	type buildDay struct {
 		build int32
-		day   int64
+		day   stats.Day
 	}
 	instances := map[buildDay]int{}
 	for on, heap := range peaks {

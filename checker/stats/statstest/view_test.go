@@ -1,4 +1,4 @@
-package fleet_test
+package statstest_test
 
 import (
 	"testing"
@@ -7,6 +7,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/statstest"
 )
 
 // reduced reports whether tests should take less time and compare less.
@@ -38,11 +39,11 @@ func queries(days stats.Range) []stats.Query {
 
 // compare compares views of a fleet with the truth.
 func compare(t *testing.T, f fleet.Fleet, today stats.Day, queries []stats.Query) {
-	log := f.Log()
+	log := statstest.NewLog(f)
 	folded := log.Fold()
 	for _, q := range queries {
 		view := stats.NewView(log.Listing, q, folded.Figures(q.Range, q.Keeps), today)
-		differences := fleet.Compare(view.Tables(), log.NewTruth(q, today))
+		differences := statstest.Compare(view.Tables(), log.NewTruth(q, today))
 		for _, d := range differences[:min(10, len(differences))] {
 			t.Errorf("%v %+v: %s", q.Range, q.Filter, d)
 		}

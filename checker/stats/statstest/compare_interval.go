@@ -1,4 +1,4 @@
-package fleet
+package statstest
 
 import (
 	"math"
@@ -27,7 +27,7 @@ func (t *Truth) sampleOf(name string) *sample {
 	for build := range include {
 		include[build] = t.matched[build] && matches(build)
 	}
-	days, heapDays := map[stats.Day]bool{}, map[int32]map[int64]bool{}
+	days, heapDays := map[stats.Day]bool{}, map[int32]map[stats.Day]bool{}
 	for _, a := range t.activeDaysIn(t.query.Range) {
 		if include[t.log.instances[a.instance].build] {
 			days[a.day] = true
@@ -36,9 +36,9 @@ func (t *Truth) sampleOf(name string) *sample {
 	for _, r := range t.reportsIn(t.query.Range) {
 		if r.heap >= 0 && include[t.log.instances[r.instance].build] {
 			if heapDays[r.instance] == nil {
-				heapDays[r.instance] = map[int64]bool{}
+				heapDays[r.instance] = map[stats.Day]bool{}
 			}
-			heapDays[r.instance][r.at/day] = true
+			heapDays[r.instance][dayOf(r.at)] = true
 		}
 	}
 	for _, on := range heapDays {

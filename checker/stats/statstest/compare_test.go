@@ -1,4 +1,4 @@
-package fleet_test
+package statstest_test
 
 import (
 	"fmt"
@@ -10,12 +10,13 @@ import (
 
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/statstest"
 )
 
 // Compare must find any error in the statistics or in the tables.
 func TestCompare(t *testing.T) {
 	f := fleet.Fleet{Seed: 21, Days: 190, Instances: 100, Every: 12 * time.Hour}
-	log, q := f.Log(), stats.Query{Range: f.Range().Last(90), Above: 1 << 40}
+	log, q := statstest.NewLog(f), stats.Query{Range: f.Range().Last(90), Above: 1 << 40}
 	folded, truth := log.Fold(), log.NewTruth(q, q.To+1)
 	figures := func() *stats.Figures { // sorted by number of reports, descending
 		f := folded.Figures(q.Range, q.Keeps)
@@ -25,7 +26,7 @@ func TestCompare(t *testing.T) {
 	view := func(f *stats.Figures, q stats.Query) []*stats.Table {
 		return stats.NewView(log.Listing, q, f, q.To+1).Tables()
 	}
-	if got := fleet.Compare(view(figures(), q), truth); len(got) > 0 {
+	if got := statstest.Compare(view(figures(), q), truth); len(got) > 0 {
 		t.Fatalf("correct tables: got differences %q, want none", got)
 	}
 	for name, corrupt := range map[string]func(*stats.Figures){
@@ -50,13 +51,13 @@ func TestCompare(t *testing.T) {
 	} {
 		corrupted := figures()
 		corrupt(corrupted)
-		if len(fleet.Compare(view(corrupted, q), truth)) == 0 {
+		if len(statstest.Compare(view(corrupted, q), truth)) == 0 {
 			t.Errorf("%s: got no differences, want some", name)
 		}
 	}
 	other := q
 	other.OS = "linux"
-	if len(fleet.Compare(view(folded.Figures(q.Range, other.Keeps), other), truth)) == 0 {
+	if len(statstest.Compare(view(folded.Figures(q.Range, other.Keeps), other), truth)) == 0 {
 		t.Error("wrong filter: got no differences, want some")
 	}
 	compareCorruptTables(t, view(figures(), q), truth)
@@ -73,10 +74,10 @@ func shift(h *stats.Heaps, buckets int) {
 
 // compareCorruptTables corrupts a value of every column of every table, then the rows of
 // every table, and checks that Compare finds each error.
-func compareCorruptTables(t *testing.T, tables []*stats.Table, truth *fleet.Truth) {
+func compareCorruptTables(t *testing.T, tables []*stats.Table, truth *statstest.Truth) {
 	wantDifference := func(table, corruption string) {
 		t.Helper()
-		if got := fleet.Compare(tables, truth); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, table+":") }) {
+		if got := statstest.Compare(tables, truth); !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, table+":") }) {
 			t.Errorf("%s: %s: got differences %q, want one of this table", table, corruption, got)
 		}
 	}
