@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"net"
 	"net/http"
@@ -49,20 +50,31 @@ func runLoad(t testing.TB, ctx context.Context, l Load) *Result {
 	return r
 }
 
-// startStalling starts a service that responds at once, except for one stall of a second.
-func startStalling(t testing.TB) *httptest.Server {
-	begin := time.Now()
-	var once sync.Once
-	var until atomic.Pointer[time.Time]
-	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		if time.Since(begin) > time.Second/2 {
-			once.Do(func() {
-				end := time.Now().Add(time.Second)
-				until.Store(&end)
-			})
+// limit returns the first n requests.
+func limit(requests iter.Seq[Request], n int) iter.Seq[Request] {
+	return func(yield func(Request) bool) {
+		for r := range requests {
+			if n--; n < 0 || !yield(r) {
+				return
+			}
 		}
-		if end := until.Load(); end != nil {
-			time.Sleep(time.Until(*end))
+	}
+}
+
+// stall is how long a service of startStalling does not respond.
+const stall = 500 * time.Millisecond
+
+// startStalling starts a service that responds to 249 requests at once and then stalls.
+func startStalling(t testing.TB) *httptest.Server {
+	var received atomic.Int64
+	over := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		switch n := received.Add(1); {
+		case n == 250:
+			time.Sleep(stall)
+			close(over)
+		case n > 250:
+			<-over
 		}
 	}))
 	t.Cleanup(s.Close)
@@ -74,29 +86,25 @@ func startStalling(t testing.TB) *httptest.Server {
 // sends only one request during the stall.
 func TestLatencyDuringStall(t *testing.T) {
 	t.Parallel()
+	quantile := func(r *Result, q float64) time.Duration { return time.Duration(r.Latency.Quantile(q)) }
 	open := newReplay(t, startStalling(t).URL)
-	open.Rate, open.Duration = 500, 3*time.Second // more requests per second than connections
-	closed := newReplay(t, startStalling(t).URL)
-	closed.Connections, closed.Duration = 1, 3*time.Second
-	control := make(chan *Result, 1)
-	go func() {
-		r, _ := closed.Run(context.Background())
-		control <- r
-	}()
+	open.Rate, open.Duration, open.Timeout = 1000, 1500*time.Millisecond, time.Minute // during the stall, more requests than connections are due
 	r := runLoad(t, context.Background(), open)
 	if r.Sent != 1500 || r.Succeeded() != 1500 || r.Unsent != 0 {
-		t.Fatalf("got %d requests and %d successes, want 1500 of each: %v", r.Sent, r.Succeeded(), r.FirstError)
+		t.Fatalf("open loop: got %d requests, %d successes and %d unsent, want 1500, 1500 and 0: %v", r.Sent, r.Succeeded(), r.Unsent, r.FirstError)
 	}
-	seconds := func(r *Result, q float64) float64 { return r.Latency.Quantile(q) / 1e9 }
-	// A third of the requests were due during the stall and waited up to a second.
-	if p75, p99 := seconds(r, 0.75), seconds(r, 0.99); p75 < 0.15 || p99 < 0.9 || r.MaxLatency < 950*time.Millisecond {
-		t.Errorf("open loop: got p75 %.3f s, p99 %.3f s, max %v, want at least 0.15 s, 0.9 s, 950 ms", p75, p99, r.MaxLatency)
+	// The 250th request is sent 249 ms after the start or later. However slow the machine
+	// is, at least 300 of the first 550 requests are due before 550 ms and wait until the
+	// stall is over, at 749 ms or later.
+	p80, p99 := quantile(r, 0.80), quantile(r, 0.99)
+	if p80 < stall/3 || p99 < stall*9/10 || r.MaxLatency < stall {
+		t.Errorf("open loop: got p80 %v, p99 %v, max %v, want at least %v, %v, %v", p80, p99, r.MaxLatency, stall/3, stall*9/10, stall)
 	}
-	if r = <-control; r == nil {
-		t.Fatal("the closed loop did not run")
-	}
-	if p99 := seconds(r, 0.99); r.Succeeded() < 101 || p99 > 0.5 || r.MaxLatency < 950*time.Millisecond {
-		t.Errorf("closed loop: got %d successes, p99 %.3f s, max %v, want at least 101, at most 0.5 s, at least 950 ms", r.Succeeded(), p99, r.MaxLatency)
+	closed := newReplay(t, startStalling(t).URL)
+	closed.Connections, closed.Duration, closed.Timeout, closed.Requests = 1, time.Hour, time.Minute, limit(closed.Requests, 1500)
+	r = runLoad(t, context.Background(), closed)
+	if p99 := quantile(r, 0.99); r.Succeeded() != 1500 || p99 > stall/3 || r.MaxLatency < stall {
+		t.Errorf("closed loop: got %d successes, p99 %v, max %v, want 1500, at most %v, at least %v", r.Succeeded(), p99, r.MaxLatency, stall/3, stall)
 	}
 }
 
@@ -209,7 +217,7 @@ func writeForever(conn net.Conn, text string, pause time.Duration) {
 	}
 }
 
-// Whatever a service sends, Run must return in time and report errors.
+// Whatever a service sends, Run must return and report errors.
 func TestHostileServices(t *testing.T) {
 	var all sync.WaitGroup
 	const ok = "HTTP/1.1 200 OK\r\n"
@@ -267,14 +275,10 @@ func TestHostileServices(t *testing.T) {
 			all.Go(func() { // not t.Run with Parallel, which limits how many run at a time
 				l := newReplay(t, listen(t, serve))
 				l.Rate, l.Connections, l.Duration = rate, 2, 500*time.Millisecond
-				begin := time.Now()
 				r, err := l.Run(context.Background())
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 					return
-				}
-				if d := time.Since(begin); d > l.Duration+15*time.Second {
-					t.Errorf("%s: Run took %v, want at most %v", name, d, l.Duration+15*time.Second)
 				}
 				if r.Succeeded() > 0 || r.Answered() > r.Status[5] || r.Sent == 0 || r.FirstError == nil {
 					t.Errorf("%s: got %+v, want requests, an error and no success", name, r)
@@ -299,20 +303,24 @@ func TestExtraResponse(t *testing.T) {
 	}
 }
 
-// The time that it takes to generate a fleet must not count as latency.
+// The time that it takes to generate a fleet must not count as part of the run.
 func TestSlowGenerator(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(s.Close)
 	l := newReplay(t, s.URL)
 	requests := l.Requests
+	const setup = 200 * time.Millisecond
 	l.Requests = func(yield func(Request) bool) {
-		time.Sleep(2 * time.Second)
+		time.Sleep(setup)
 		requests(yield)
 	}
 	l.Rate, l.Duration = 100, 100*time.Millisecond
-	if r := runLoad(t, context.Background(), l); r.Succeeded() != 10 || r.MaxLatency > time.Second {
-		t.Errorf("got %d successes with a latency of up to %v, want 10 and at most 1s", r.Succeeded(), r.MaxLatency)
+	begin := time.Now()
+	r := runLoad(t, context.Background(), l)
+	if rest := time.Since(begin) - r.Elapsed; r.Succeeded() != 10 || rest < setup || r.MaxLatency > r.Elapsed {
+		t.Errorf("got %d successes, %v outside the run, latencies up to %v in a run of %v, want 10, at least %v, at most as long as the run",
+			r.Succeeded(), rest, r.MaxLatency, r.Elapsed, setup)
 	}
 }
 
@@ -330,9 +338,9 @@ func TestUnsent(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	l := newReplay(t, listen(t, func(_ net.Conn, in *bufio.Reader) { io.Copy(io.Discard, in) }))
-	l.Connections, l.Duration, l.Timeout = 2, 1500*time.Millisecond, 200*time.Millisecond
-	if r := runLoad(t, context.Background(), l); r.Failed != r.Sent || r.Sent < 4 {
-		t.Errorf("got %+v, want at least 4 requests, all failed", r)
+	l.Connections, l.Duration, l.Timeout, l.Requests = 2, time.Hour, 100*time.Millisecond, limit(l.Requests, 4)
+	if r := runLoad(t, context.Background(), l); r.Sent != 4 || r.Failed != 4 {
+		t.Errorf("got %d requests, %d failed, want 4, all failed", r.Sent, r.Failed)
 	}
 }
 
@@ -342,19 +350,14 @@ func TestCancel(t *testing.T) {
 		t.Run(loop, func(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithCancel(context.Background())
-			var canceled time.Time
-			var once sync.Once
 			l := newReplay(t, listen(t, func(_ net.Conn, in *bufio.Reader) {
 				if _, err := in.Peek(1); err == nil {
-					once.Do(func() { canceled = time.Now(); stop() })
+					stop()
 				}
 				io.Copy(io.Discard, in)
 			}))
-			l.Rate, l.Connections, l.Duration = rate, 8, time.Hour
+			l.Rate, l.Connections, l.Duration, l.Timeout = rate, 8, time.Hour, time.Hour // so that only the cancellation ends the run
 			r := runLoad(t, ctx, l)
-			if d := time.Since(canceled); d > cancelGrace+5*time.Second {
-				t.Errorf("Run returned %v after the cancellation, want at most %v", d, cancelGrace+5*time.Second)
-			}
 			if r.GivenUp == 0 || r.Sent != r.GivenUp || r.Failed > 0 {
 				t.Errorf("got %+v, want all requests given up", r)
 			}
@@ -383,17 +386,7 @@ func BenchmarkLoad(b *testing.B) {
 				if source == "replay" {
 					l = newReplay(b, s.URL)
 				}
-				requests := l.Requests
-				l.Requests = func(yield func(Request) bool) {
-					n := 0
-					for r := range requests {
-						if n == b.N || !yield(r) {
-							return
-						}
-						n++
-					}
-				}
-				l.Connections, l.Duration = connections, time.Hour
+				l.Connections, l.Duration, l.Requests = connections, time.Hour, limit(l.Requests, b.N)
 				b.ReportAllocs()
 				if r := runLoad(b, context.Background(), l); r.Succeeded() != int64(b.N) {
 					b.Errorf("got %d successes, want %d: %v", r.Succeeded(), b.N, r.FirstError)
