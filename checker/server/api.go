@@ -70,7 +70,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	from, to := paging.bounds()
+	from, to := paging.Bounds()
 	for _, name := range names[from:to] {
 		v, err := s.viewOf(r, name, func(string) string { return "" })
 		if err != nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
@@ -48,7 +49,8 @@ func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request) error {
 			Product  string       `json:"product"`
 			Releases []apiRelease `json:"releases"`
 		}{p.Name, []apiRelease{}}
-		for one := range pageOf(p.releases.newest(), paging) {
+		from, to := paging.Bounds()
+		for _, one := range slices.Collect(p.releases.newest())[from:to] {
 			body.Releases = append(body.Releases, p.newAPIRelease(&one.Release))
 		}
 		return encode(body), nil

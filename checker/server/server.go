@@ -118,7 +118,7 @@ type Server struct {
 	options  Options
 	gate     *gate
 	views    *views
-	pages    *pages
+	pages    *pageCache
 	drawing  turns // of pages
 	encoding turns // of answers of the API
 
@@ -135,7 +135,7 @@ type Server struct {
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
 	s := &Server{store: store, log: log, options: o, within: queryTime,
-		views: newViews(), pages: newPages(), drawing: make(turns, atOnce), encoding: make(turns, atOnce),
+		views: newViews(), pages: newPageCache(), drawing: make(turns, atOnce), encoding: make(turns, atOnce),
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
 	s.hint = newProxyHint()
 	s.metrics = newMetrics(s)

@@ -8,6 +8,7 @@ import (
 
 	"relcheck/checker/access"
 	"relcheck/checker/server/inbound"
+	"relcheck/checker/server/pages"
 )
 
 // maxForm is the size of the largest sign-in form, in bytes.
@@ -134,27 +135,6 @@ func local(next string) string {
 	return u.RequestURI()
 }
 
-// signInData is what the pages to sign in are made from.
-type signInData struct {
-	Message string        // what went wrong before
-	HTTPS   string        // the address at which signing in works, if it does not here
-	Next    string        // where to go on
-	Base    string        // the service
-	Link    string        // the link's secret, on the page that confirms it
-	Token   *access.Token // the link's
-}
-
-// signInMessages say what is wrong, by the code of the error.
-var signInMessages = map[string]string{
-	"invalid_token":      "This token is not valid, or was revoked.",
-	"invalid_link":       "This link is not valid: it was used already, has expired, or is not whole. On the server's machine, relcheck token link prints another one.",
-	"insufficient_scope": "This token is for releases, and lets see no figures.",
-	"too_many_attempts":  "Too many tokens from your address were not valid. Try again in a minute.",
-	"unavailable":        "The token cannot be looked up just now. Try again soon.",
-	"cross_origin":       "Another site tried to sign you in here. Go on only if you want to sign in.",
-	"no_cookie":          "Your browser did not send back the cookie that signing in needs. Allow cookies for this address, then try again.",
-}
-
 // confirmPage asks whether to sign in by a link, which it does not use up. f is what
 // went wrong before, or nil.
 func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request, link string, f *failure) error {
@@ -170,7 +150,7 @@ func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request, link string
 	if page.HTTPS != "" {
 		page.HTTPS += "?" + url.Values{"link": {link}, "next": {page.Next}}.Encode()
 	}
-	return s.render(w, r, status, "confirm", "Sign in", page)
+	return s.sendPage(w, r, status, func(v pages.Visitor) ([]byte, error) { return pages.ConfirmSignIn(v, page) })
 }
 
 // signInPage shows the form for a token, with what went wrong before, if anything.
@@ -181,13 +161,13 @@ func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, f *failure) 
 		// cookie comes with what this page asks for.
 		w.Header().Set("Refresh", "0; url=/sign-in?next="+url.QueryEscape(page.Next))
 	}
-	return s.render(w, r, status, "signin", "Sign in", page)
+	return s.sendPage(w, r, status, func(v pages.Visitor) ([]byte, error) { return pages.SignIn(v, page) })
 }
 
 // newSignInData returns what both forms have in common, and the status. It sends the
 // cookie that [Server.mistrust] wants to see with the form.
-func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failure) (signInData, int) {
-	page, status := signInData{Next: "/", Base: s.options.Base}, http.StatusOK
+func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failure) (pages.SignInData, int) {
+	page, status := pages.SignInData{Next: "/", Base: s.options.Base}, http.StatusOK
 	switch {
 	case r.URL.Path == "/sign-in":
 		page.Next = local(r.FormValue("next"))
@@ -195,10 +175,10 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 		page.Next = local(r.URL.RequestURI())
 	}
 	if f != nil {
-		page.Message, status = signInMessages[f.code], f.status
+		page.Error, status = f.code, f.status
 	}
 	if s.needsHTTPS(r, f) {
-		page.Message, page.HTTPS = "", s.options.Base+"/sign-in"
+		page.HTTPS = s.options.Base + "/sign-in"
 	}
 	if _, err := r.Cookie(s.cookieName(r, formCookie)); err != nil {
 		s.setCookie(w, r, formCookie, "1", 0)

@@ -1,4 +1,4 @@
-package server
+package pages
 
 import (
 	"html/template"
@@ -99,7 +99,7 @@ func (b *builder) support() part {
 	q := b.Query
 	q.Below = chosen
 	p.Answer = answerTo(q, t)
-	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", b.wrong.typed("below", chosen), "versions"}}, Wrong: b.wrong.tell(p.ID, "below")}
+	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", b.invalid.value("below", chosen), "versions"}}, Wrong: b.invalid.formError(p.ID, "below")}
 	p.add(f)
 	return p
 }

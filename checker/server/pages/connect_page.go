@@ -1,50 +1,47 @@
-package server
+package pages
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 
 	"relcheck/checker/catalog"
 )
 
-// connectPage is what the page that tells how to reach the service is made from.
-type connectPage struct {
-	Product *catalog.Product // nil on the page for all of them
-	Tabs    []link
-	Clients []client
-	Others  []catalog.Product
-	More    bool // products than these
+// ConnectData is the data of the page that explains how to point clients to the service.
+type ConnectData struct {
+	Base     string            // URL of the service
+	Product  *catalog.Product  // nil on the page about all products
+	OPA      bool              // show how Open Policy Agent connects
+	Products []catalog.Product // on the page about all products: those to link to
+	More     bool              // there are more products than these
 }
 
-// client is one kind of program, and how to point it here.
+type connectPage struct {
+	ConnectData
+	Tabs    []link
+	Clients []client
+}
+
+// client is a kind of client, with how to configure it.
 type client struct{ ID, Title, Text, Code, After string }
 
-// connectPage answers GET /connect and GET /products/{product}/connect. It names
-// products only to those who may look at their figures.
-func (s *Server) connectPage(w http.ResponseWriter, r *http.Request) error {
-	name, page := r.PathValue("product"), connectPage{}
-	if name == "" {
-		page.Clients = append(opaClients(s.options.Base), otherClients(s.options.Base, "PRODUCT", "Any other product")...)
-		if s.audience(r) != nobody {
-			all := s.listed()
-			page.Others, page.More = all[:min(len(all), pageOfProducts)], len(all) > pageOfProducts
+// Connect renders the page that explains how to point clients to the service. It names
+// other products only if the visitor may see the overview.
+func Connect(v Visitor, d ConnectData) ([]byte, error) {
+	page, title := connectPage{ConnectData: d}, "Connect a client"
+	if d.OPA {
+		page.Clients = opaClients(d.Base)
+	}
+	if d.Product == nil {
+		page.Clients = append(page.Clients, otherClients(d.Base, "PRODUCT", "Any other product")...)
+	} else {
+		title = "Connect " + d.Product.Title
+		page.Clients = append(page.Clients, otherClients(d.Base, d.Product.Name, "Any program in Go")...)
+		if v.Overview {
+			page.Tabs = v.tabs(d.Product)
 		}
-		return s.render(w, r, http.StatusOK, "connect", "Point your client here", page)
 	}
-	p := s.snapshot.Load().products.find(name)
-	if p == nil {
-		return unknownProduct(name)
-	}
-	page.Product = &p.Product
-	if s.audience(r) != nobody {
-		page.Tabs = tabs(r, name)
-	}
-	if name == DefaultProduct {
-		page.Clients = opaClients(s.options.Base)
-	}
-	page.Clients = append(page.Clients, otherClients(s.options.Base, name, "Any program in Go")...)
-	return s.render(w, r, http.StatusOK, "connect", "Connect "+p.Title, page)
+	return render("connect", v, title, page)
 }
 
 // opaClients are the generations of Open Policy Agent.

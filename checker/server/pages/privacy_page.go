@@ -1,9 +1,8 @@
-package server
+package pages
 
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"reflect"
 	"strings"
 	"time"
@@ -13,6 +12,13 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/stats"
 )
+
+// PrivacyData is the part of the configuration that the privacy page describes.
+type PrivacyData struct {
+	KeepReports, KeepRollups time.Duration // 0 means forever
+	PublicStats              bool
+	PublicThreshold          int64
+}
 
 // privacyPage is what the page on what is received and kept is made from.
 type privacyPage struct {
@@ -42,12 +48,12 @@ func reportFields() (all []told) {
 	return all
 }
 
-// privacyPage answers GET /privacy.
-func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "privacy", "Privacy", newPrivacyPage(s.options))
+// Privacy renders the page about what is received, stored and shown.
+func Privacy(v Visitor, d PrivacyData) ([]byte, error) {
+	return render("privacy", v, "Privacy", newPrivacyPage(d))
 }
 
-func newPrivacyPage(o Options) privacyPage {
+func newPrivacyPage(o PrivacyData) privacyPage {
 	heap := int64(596000)
 	sample, err := json.MarshalIndent(checker.Report{ID: uuid.MustParse("08c1d850-6065-478a-b9b5-a8f9f464ad33"), Version: "v0.12.3", HeapUsageBytes: &heap}, "", "  ")
 	if err != nil {
@@ -77,7 +83,7 @@ func newPrivacyPage(o Options) privacyPage {
 const silence = (stats.Silence + 24*60*60) * time.Second
 
 // kept says what is kept of reports, and for how long.
-func kept(o Options) []told {
+func kept(o PrivacyData) []told {
 	return []told{
 		{"Each report", "The fields above, the platform, and the second in which it came in, for " + duration(o.KeepReports) + ". Then they are deleted."},
 		{"Counts by day, week and four weeks", "How many reports, distinct ids and heaps of each size there were, and the highest heap of an id on a day, by version and platform, " + keptFor(o.KeepRollups) + ". Ids are counted by a sketch from which none can be read."},
@@ -105,7 +111,7 @@ func duration(d time.Duration) string {
 	return plural(int64(d.Round(time.Hour)/time.Hour), "hour", "hours")
 }
 
-func shown(o Options) string {
+func shown(o PrivacyData) string {
 	text := "Figures are for those who have a token, which the operator of this server gives out. They see counts, and never a report or an id."
 	if o.PublicStats {
 		text = fmt.Sprintf("Everyone sees how many ids there are, rounded down to multiples of %[1]d. What fewer than %[1]d ids have in common counts as other, and is not shown. "+

@@ -1,8 +1,7 @@
-package server
+package pages
 
 import (
 	"math"
-	"net/url"
 	"os"
 	"regexp"
 	"strconv"
@@ -24,7 +23,7 @@ func TestEveryFieldIsExplained(t *testing.T) {
 	if len(fields) != len(reportTexts) {
 		t.Errorf("there are %d texts for %d fields", len(reportTexts), len(fields))
 	}
-	page := newPrivacyPage(Options{KeepReports: 36 * time.Hour, KeepRollups: 400 * 24 * time.Hour})
+	page := newPrivacyPage(PrivacyData{KeepReports: 36 * time.Hour, KeepRollups: 400 * 24 * time.Hour})
 	if !strings.Contains(page.Kept[0].Text, "for 36"+space+"hours") || !strings.Contains(page.Kept[1].Text, "for 400"+space+"days") {
 		t.Errorf("what is kept: %+v", page.Kept)
 	}
@@ -49,26 +48,6 @@ func TestShow(t *testing.T) {
 	} {
 		if got := strings.ReplaceAll(show(c.kind, c.value), space, " "); got != c.want {
 			t.Errorf("%v is shown as %q, not %q", c.value, got, c.want)
-		}
-	}
-}
-
-// Forms send empty fields, and two versions to compare; links have neither.
-func TestTidied(t *testing.T) {
-	for given, want := range map[string]string{
-		"": "", "days=7": "days=7", "version=&os=linux&arch=": "os=linux", "old=v1&new=v2&days=7": "compare=v1..v2&days=7",
-		"old=v1&new=&compare=a..b": "compare=v1..", "version=+v1.2+": "version=v1.2",
-	} {
-		values, err := url.ParseQuery(given)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tidy, changed := tidied(values)
-		if tidy.Encode() != want || changed != (given != want) {
-			t.Errorf("%q is tidied to %q (changed: %t), not %q", given, tidy.Encode(), changed, want)
-		}
-		if _, again := tidied(tidy); again {
-			t.Errorf("%q is never tidy", given)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package server
+package pages
 
 import (
 	"cmp"
@@ -70,12 +70,12 @@ func answerTo(q stats.Query, t *stats.Table) *stats.Answer {
 // builder makes the figures of one view.
 type builder struct {
 	*stats.View
-	public bool
-	tables map[string]*stats.Table // that were asked for, by their names
-	wrong  mistakes
-	byLine bool              // versions are too many: charts show their minor lines
-	colour map[string]string // of versions, or of lines
-	top    []string          // those that have a colour of their own, newest first
+	public  bool
+	tables  map[string]*stats.Table // that were asked for, by their names
+	invalid InvalidParams
+	byLine  bool              // versions are too many: charts show their minor lines
+	colour  map[string]string // of versions, or of lines
+	top     []string          // those that have a colour of their own, newest first
 }
 
 const (

@@ -1,4 +1,4 @@
-package server
+package pages
 
 import (
 	"html/template"
@@ -155,10 +155,10 @@ func (b *builder) heapChange(p *part) *figure {
 	p.Answer = answerTo(b.Query, t)
 	f.Grid = gridOf(t, "percentile", "old_bytes", "new_bytes", "change", "low", "high", "certain")
 	f.Title = "From " + before + " to " + after
-	if typed, ok := b.wrong["compare"]; ok {
+	if typed, ok := b.invalid["compare"]; ok {
 		before, after, _ = strings.Cut(typed.value, "..")
 	}
-	p.Ask = &ask{Wrong: b.wrong.tell(p.ID, "compare"), Anchor: p.ID, Hidden: b.hidden("compare"), Button: "Compare", Fields: []field{
+	p.Ask = &ask{Wrong: b.invalid.formError(p.ID, "compare"), Anchor: p.ID, Hidden: b.hidden("compare"), Button: "Compare", Fields: []field{
 		{"Compare", "old", before, "versions"}, {"with", "new", after, "versions"}}}
 	return f
 }
@@ -170,12 +170,12 @@ func (b *builder) heapAbove() *figure {
 		return nil
 	}
 	f.Grid.draw(1, "", shareBars(t, first))
-	f.Ask = &ask{Wrong: b.wrong.tell(f.Name, "above"), Anchor: f.Name, Hidden: b.hidden("above"), Button: "Tell me", Fields: []field{{Label: "More heap than", Name: "above"}}}
+	f.Ask = &ask{Wrong: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hidden("above"), Button: "Tell me", Fields: []field{{Label: "More heap than", Name: "above"}}}
 	if asked := b.Query.Above; asked > 0 {
 		f.Ask.Fields[0].Value = showBytes(float64(asked))
 		f.Answer = answerTo(b.Query, t)
 	} else {
-		f.Ask.Fields[0].Value = b.wrong.typed("above", "512 MiB")
+		f.Ask.Fields[0].Value = b.invalid.value("above", "512 MiB")
 	}
 	return f
 }

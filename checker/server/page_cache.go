@@ -6,6 +6,7 @@ import (
 	"sync"
 	"weak"
 
+	"relcheck/checker/server/pages"
 	"relcheck/checker/stats"
 )
 
@@ -31,24 +32,22 @@ const pageOfList = 64 << 10
 // of one question, of one moment, and for one audience: see viewKey. So a page is
 // found for no longer than its view is, and nobody gets that of somebody else.
 type pageKey struct {
-	view     weak.Pointer[stats.View] // which may be gone before the page is
-	who      audience
-	signedIn bool
-	path     string // escaped as in the request
+	view    weak.Pointer[stats.View] // which may be gone before the page is
+	visitor pages.Visitor
 }
 
-// pages keeps pages that were made a moment ago, for those who ask the same.
-type pages struct {
+// pageCache keeps pages that were made a moment ago, for those who ask the same.
+type pageCache struct {
 	mu    sync.Mutex
 	kept  map[pageKey]*keptContent
 	order []pageKey // the oldest first
 	size  int       // bytes of all
 }
 
-func newPages() *pages { return &pages{kept: map[pageKey]*keptContent{}} }
+func newPageCache() *pageCache { return &pageCache{kept: map[pageKey]*keptContent{}} }
 
 // get returns a page that is kept, or nil.
-func (p *pages) get(key pageKey) *keptContent {
+func (p *pageCache) get(key pageKey) *keptContent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.kept[key]
@@ -56,7 +55,7 @@ func (p *pages) get(key pageKey) *keptContent {
 
 // put keeps a page, and lets go of the oldest ones for it. One that somebody else has
 // made in the meantime stays.
-func (p *pages) put(key pageKey, one *keptContent) {
+func (p *pageCache) put(key pageKey, one *keptContent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.kept[key] != nil {
@@ -70,11 +69,10 @@ func (p *pages) put(key pageKey, one *keptContent) {
 	}
 }
 
-// keptPage returns the page of a view, made from what body returns or a moment ago.
-// Of those who ask for it at the same time, the first ones have it made.
-func (s *Server) keptPage(r *http.Request, v *stats.View, name string, body func(public bool) any) (*keptContent, error) {
-	who := s.audience(r)
-	key := pageKey{weak.Make(v), who, who == reader && signedIn(r), r.URL.EscapedPath()}
+// keptPage returns the page of a view, rendered now or a moment ago. Of the requests for
+// it at the same time, the first ones render it.
+func (s *Server) keptPage(r *http.Request, v *stats.View, render func(pages.Visitor) ([]byte, error)) (*keptContent, error) {
+	key := pageKey{weak.Make(v), visitor(r, s.audience(r))}
 	if one := s.pages.get(key); one != nil {
 		return one, nil
 	}
@@ -83,7 +81,7 @@ func (s *Server) keptPage(r *http.Request, v *stats.View, name string, body func
 	if one := s.pages.get(key); one != nil {
 		return one, nil
 	}
-	plain, err := draw(name, sheet{v.Product.Title, navigation(r, who), key.signedIn, body(who != reader)})
+	plain, err := render(key.visitor)
 	if err != nil {
 		return nil, err
 	}

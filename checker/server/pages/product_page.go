@@ -1,8 +1,7 @@
-package server
+package pages
 
 import (
 	"cmp"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -17,8 +16,8 @@ import (
 type productPage struct {
 	Product    catalog.Product
 	Tabs       []link
-	Problems   []*mistake // in the question
-	Empty      bool       // nothing was ever reported
+	Problems   []*invalidParam // in the question
+	Empty      bool            // nothing was ever reported
 	NoReleases bool
 	Latest     string
 	Base       string
@@ -32,60 +31,18 @@ type productPage struct {
 // tile is a headline figure.
 type tile struct{ Name, Value, Change string }
 
-// productPage answers GET /products/{product}.
-func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
-	if tidy, changed := tidied(r.URL.Query()); changed {
-		http.Redirect(w, r, address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
-		return nil
-	}
-	v, wrong, err := s.viewOfRest(r)
-	if err != nil {
-		return err
-	}
-	body := func(public bool) any {
-		page := newProductPage(v, public, wrong)
-		page.Base, page.Tabs = s.options.Base, tabs(r, v.Product.Name)
-		return page
-	}
-	if len(wrong) > 0 {
-		return s.render(w, r, http.StatusBadRequest, "product", v.Product.Title, body(s.audience(r) != reader))
-	}
-	page, err := s.keptPage(r, v, "product", body)
-	if err == nil {
-		err = s.paced(r, len(page.plain))
-	}
-	if err != nil {
-		return err
-	}
-	c := page.content(r)
-	if err := reserve(r, c.body); err != nil {
-		return err
-	}
-	pageHeaders(w.Header())
-	c.send(w, r, http.StatusOK)
-	return nil
+// ProductData is the data of a product's statistics page.
+type ProductData struct {
+	View    *stats.View
+	Base    string        // URL of the service
+	Invalid InvalidParams // which the view is without
 }
 
-// tidied leaves out the empty parameters that a form sends, and makes one of the
-// two versions to compare. It also tells whether there was anything to do.
-func tidied(given url.Values) (tidy url.Values, changed bool) {
-	tidy = url.Values{}
-	for name, values := range given {
-		if value := strings.TrimSpace(values[0]); value != "" && name != "old" && name != "new" {
-			tidy.Set(name, value)
-		}
-	}
-	if before, after := strings.TrimSpace(given.Get("old")), strings.TrimSpace(given.Get("new")); before != "" || after != "" {
-		tidy.Set("compare", before+".."+after)
-	}
-	return tidy, tidy.Encode() != given.Encode()
-}
-
-// withoutSlash answers GET /products/{product}/.
-func (s *Server) withoutSlash(w http.ResponseWriter, r *http.Request) error {
-	u := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
-	http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
-	return nil
+// Product renders the statistics page of a product.
+func Product(v Visitor, d ProductData) ([]byte, error) {
+	page := newProductPage(d.View, !v.Reader, d.Invalid)
+	page.Base, page.Tabs = d.Base, v.tabs(&page.Product)
+	return render("product", v, page.Product.Title, page)
 }
 
 // address is a path with parameters, if there are any.
@@ -96,21 +53,12 @@ func address(path string, values url.Values) string {
 	return path + "?" + values.Encode()
 }
 
-func tabs(r *http.Request, name string) (all []link) {
-	root := "/products/" + url.PathEscape(name)
-	for _, l := range []link{{Text: "Statistics", URL: root}, {Text: "Releases", URL: root + "/releases"}, {Text: "Connect", URL: root + "/connect"}} {
-		l.Here = l.URL == r.URL.EscapedPath()
-		all = append(all, l)
-	}
-	return all
-}
-
-func newProductPage(v *stats.View, public bool, wrong mistakes) *productPage {
+func newProductPage(v *stats.View, public bool, invalid InvalidParams) *productPage {
 	b := newBuilder(v, public)
-	b.wrong = wrong
+	b.invalid = invalid
 	p := &productPage{Product: v.Product, Latest: v.Latest, NoReleases: v.Latest == "", Empty: v.Known.Days() == 0}
 	if p.Empty {
-		p.Problems = wrong.top()
+		p.Problems = invalid.pageErrors()
 		return p
 	}
 	p.Picker, p.Tiles, p.Stand = b.picker(), b.tiles(), b.stand()
@@ -120,7 +68,7 @@ func newProductPage(v *stats.View, public bool, wrong mistakes) *productPage {
 			p.Parts = append(p.Parts, one)
 		}
 	}
-	p.Problems = wrong.top()
+	p.Problems = invalid.pageErrors()
 	return p
 }
 
@@ -285,13 +233,13 @@ type picker struct {
 func (b *builder) picker() *picker {
 	q := b.Query
 	p := &picker{
-		Filters: !b.public, OwnDates: q.LastDays == 0, From: b.wrong.typed("from", q.From.String()), To: b.wrong.typed("to", q.To.String()),
+		Filters: !b.public, OwnDates: q.LastDays == 0, From: b.invalid.value("from", q.From.String()), To: b.invalid.value("to", q.To.String()),
 		ForDates: b.hidden("days", "from", "to"), ForFilter: b.hidden("version", "os", "arch"),
-		Version: b.wrong.typed("version", q.Version), Filtered: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
+		Version: b.invalid.value("version", q.Version), Filtered: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
 	}
 	if p.Filters {
-		p.WrongDates = cmp.Or(b.wrong.tell("", "to"), b.wrong.tell("", "from"))
-		p.WrongFilter = b.wrong.tell("", "version", "os", "arch")
+		p.WrongDates = cmp.Or(b.invalid.formError("", "to"), b.invalid.formError("", "from"))
+		p.WrongFilter = b.invalid.formError("", "version", "os", "arch")
 	}
 	p.OwnDates = p.OwnDates || p.WrongDates != ""
 	for _, days := range []struct{ number, text string }{{"7", "7 days"}, {"28", "28 days"}, {"90", "90 days"}, {"365", "1 year"}} {
@@ -331,7 +279,7 @@ func choices(all []string, chosen string) (links []link) {
 	for _, one := range all {
 		if !seen[one] {
 			seen[one] = true
-			links = append(links, link{Text: one, Here: one == chosen})
+			links = append(links, link{Text: one, Current: one == chosen})
 		}
 	}
 	return links

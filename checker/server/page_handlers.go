@@ -1,0 +1,266 @@
+package server
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/server/pages"
+	"relcheck/checker/stats"
+)
+
+// contentSecurityPolicy lets a page load from this server only, and run no inline
+// scripts or styles.
+const contentSecurityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// assets are the compressed and uncompressed assets of the pages, by name.
+var assets = sync.OnceValue(func() map[string]*keptContent {
+	all := map[string]*keptContent{}
+	for name, body := range pages.Assets() {
+		all[name] = newKeptContent(body)
+	}
+	return all
+})
+
+// asset answers GET /assets/{name}.
+func (s *Server) asset(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("name")
+	body, ok := assets()[name]
+	if !ok {
+		return fail(http.StatusNotFound, "not_found", "", "there is nothing at this path")
+	}
+	h := w.Header()
+	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("ETag", `"`+name+`"`)
+	h.Set("Vary", "Accept-Encoding")
+	h["X-Content-Type-Options"] = noSniff
+	body.content(r).send(w, r, http.StatusOK)
+	return nil
+}
+
+// sendPage renders a page and sends it.
+func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, status int, render func(pages.Visitor) ([]byte, error)) error {
+	who, err := s.identify(r)
+	if err == nil && who != reader && s.session(r) != "" {
+		s.setCookie(w, r, sessionCookie, "", -1) // the session has ended
+	}
+	c, err := s.drawing.build(r, func() (content, error) {
+		plain, err := render(visitor(r, who))
+		return zippedFor(r, plain), err
+	})
+	if err != nil {
+		return err
+	}
+	setPageHeaders(w.Header())
+	c.send(w, r, status)
+	return nil
+}
+
+// visitor describes the client to the pages. Only a session can be ended, not a token in
+// the Authorization header.
+func visitor(r *http.Request, who audience) pages.Visitor {
+	return pages.Visitor{
+		Path:     r.URL.EscapedPath(),
+		Overview: who != nobody,
+		Reader:   who == reader,
+		SignedIn: who == reader && r.Header.Get("Authorization") == "",
+	}
+}
+
+func setPageHeaders(h http.Header) {
+	private(h)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", contentSecurityPolicy)
+	h.Set("Vary", "Accept, Accept-Encoding, Cookie")
+	h["X-Content-Type-Options"] = noSniff
+}
+
+// page lets h ask the store for a limited time, and answers browsers with a page if h
+// returns an error.
+func (s *Server) page(h handler) handler {
+	timed := s.timed(h)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := timed(w, r)
+		if err == nil || !wantsPage(r) {
+			return err
+		}
+		f := (*failure)(nil)
+		if !errors.As(err, &f) {
+			s.log.Error("cannot render a page", "path", r.Pattern, "err", err)
+			f = internal()
+		}
+		f.setRetryAfter(w.Header())
+		return s.sendPage(w, r, f.status, func(v pages.Visitor) ([]byte, error) { return pages.Error(v, f.status, f.message) })
+	}
+}
+
+// index answers GET /: browsers get a page, and programs a few lines of text.
+func (s *Server) index(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Vary", "Accept, Cookie")
+	switch {
+	case !wantsPage(r):
+		return s.indexText(w)
+	case s.audience(r) == nobody:
+		return s.connectPage(w, r)
+	}
+	return s.overviewPage(w, r)
+}
+
+func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
+	all := s.productsByTitle()
+	data := pages.OverviewData{Total: len(all), Base: s.options.Base, First: DefaultProduct, Search: newSearch(r, "product")}
+	if len(all) > 0 {
+		data.First = all[0].Name
+	}
+	all = slices.DeleteFunc(all, func(p catalog.Product) bool { return !found(data.Search, p.Title) && !found(data.Search, p.Name) })
+	var err error
+	if data.Pager, err = s.newListPager(r, productsPerPage, len(all)); err != nil {
+		return err
+	}
+	from, to := data.Pager.Bounds()
+	for _, p := range all[from:to] { // one after the other, because a view is large
+		v, err := s.viewOf(r, p.Name, url.Values{}.Get)
+		if err != nil {
+			return err
+		}
+		data.Products = append(data.Products, pages.NewProductSummary(v, s.audience(r) != reader))
+	}
+	return s.sendPage(w, r, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Overview(v, data) })
+}
+
+// productsByTitle returns all products, ordered by title.
+func (s *Server) productsByTitle() (all []catalog.Product) {
+	keys := map[string]string{}
+	for _, p := range s.snapshot.Load().products.values() {
+		keys[p.Name] = strings.ToLower(p.Title) + "\x00" + p.Name
+		all = append(all, p.Product)
+	}
+	slices.SortFunc(all, func(a, b catalog.Product) int { return strings.Compare(keys[a.Name], keys[b.Name]) })
+	return all
+}
+
+// productPage answers GET /products/{product}.
+func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
+	if tidy, changed := tidied(r.URL.Query()); changed {
+		http.Redirect(w, r, address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
+		return nil
+	}
+	view, invalid, err := s.viewOfValidParams(r)
+	if err != nil {
+		return err
+	}
+	render := func(v pages.Visitor) ([]byte, error) {
+		return pages.Product(v, pages.ProductData{View: view, Base: s.options.Base, Invalid: invalid})
+	}
+	if len(invalid) > 0 {
+		return s.sendPage(w, r, http.StatusBadRequest, render)
+	}
+	page, err := s.keptPage(r, view, render)
+	if err == nil {
+		err = s.paced(r, len(page.plain))
+	}
+	if err != nil {
+		return err
+	}
+	c := page.content(r)
+	if err := reserve(r, c.body); err != nil {
+		return err
+	}
+	setPageHeaders(w.Header())
+	c.send(w, r, http.StatusOK)
+	return nil
+}
+
+// viewOfValidParams is [Server.view] without the parameters that are invalid.
+func (s *Server) viewOfValidParams(r *http.Request) (*stats.View, pages.InvalidParams, error) {
+	given, invalid := r.URL.Query(), pages.InvalidParams{}
+	for {
+		v, err := s.viewOf(r, r.PathValue("product"), given.Get)
+		f := (*failure)(nil)
+		if !errors.As(err, &f) || f.status != http.StatusBadRequest || len(given) == 0 {
+			return v, invalid, err
+		}
+		invalid.Add(f.field, given.Get(f.field), f.message)
+		if !given.Has(f.field) {
+			clear(given) // it may be any of them
+		}
+		given.Del(f.field)
+	}
+}
+
+// tidied leaves out the empty parameters that a form sends, and makes one of the
+// two versions to compare. It also tells whether there was anything to do.
+func tidied(given url.Values) (tidy url.Values, changed bool) {
+	tidy = url.Values{}
+	for name, values := range given {
+		if value := strings.TrimSpace(values[0]); value != "" && name != "old" && name != "new" {
+			tidy.Set(name, value)
+		}
+	}
+	if before, after := strings.TrimSpace(given.Get("old")), strings.TrimSpace(given.Get("new")); before != "" || after != "" {
+		tidy.Set("compare", before+".."+after)
+	}
+	return tidy, tidy.Encode() != given.Encode()
+}
+
+// withoutSlash answers GET /products/{product}/.
+func (s *Server) withoutSlash(w http.ResponseWriter, r *http.Request) error {
+	u := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
+	http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
+	return nil
+}
+
+// releasesPage answers GET /products/{product}/releases.
+func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request) error {
+	view, err := s.viewOf(r, r.PathValue("product"), url.Values{}.Get)
+	if err != nil {
+		return err
+	}
+	p := s.snapshot.Load().products.find(view.Product.Name)
+	if p == nil {
+		return unknownProduct(view.Product.Name)
+	}
+	data := pages.ReleasesData{View: view, Total: p.releases.count, Search: newSearch(r, "version")}
+	all := slices.DeleteFunc(slices.Collect(p.releases.newest()), func(one *release) bool { return !found(data.Search, one.Version) })
+	if data.Pager, err = s.newListPager(r, releasesPerPage, len(all)); err != nil {
+		return err
+	}
+	from, to := data.Pager.Bounds()
+	for _, one := range all[from:to] {
+		notes, _ := notesLink(&p.Product, &one.Release)
+		data.Releases = append(data.Releases, pages.Release{Release: one.Release, NotesURL: notes})
+	}
+	return s.sendPage(w, r, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
+}
+
+// connectPage answers GET /connect and GET /products/{product}/connect.
+func (s *Server) connectPage(w http.ResponseWriter, r *http.Request) error {
+	name, data := r.PathValue("product"), pages.ConnectData{Base: s.options.Base}
+	data.OPA = name == "" || name == DefaultProduct
+	if name != "" {
+		p := s.snapshot.Load().products.find(name)
+		if p == nil {
+			return unknownProduct(name)
+		}
+		data.Product = &p.Product
+	} else if s.audience(r) != nobody { // others may not know which products there are
+		all := s.productsByTitle()
+		data.Products, data.More = all[:min(len(all), productsPerPage)], len(all) > productsPerPage
+	}
+	return s.sendPage(w, r, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Connect(v, data) })
+}
+
+// privacyPage answers GET /privacy.
+func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request) error {
+	return s.sendPage(w, r, http.StatusOK, func(v pages.Visitor) ([]byte, error) {
+		o := s.options
+		return pages.Privacy(v, pages.PrivacyData{KeepReports: o.KeepReports, KeepRollups: o.KeepRollups, PublicStats: o.PublicStats, PublicThreshold: o.PublicThreshold})
+	})
+}

@@ -1,0 +1,26 @@
+package server
+
+import (
+	"net/url"
+	"testing"
+)
+
+// Forms send empty fields, and two versions to compare; links have neither.
+func TestTidied(t *testing.T) {
+	for given, want := range map[string]string{
+		"": "", "days=7": "days=7", "version=&os=linux&arch=": "os=linux", "old=v1&new=v2&days=7": "compare=v1..v2&days=7",
+		"old=v1&new=&compare=a..b": "compare=v1..", "version=+v1.2+": "version=v1.2",
+	} {
+		values, err := url.ParseQuery(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tidy, changed := tidied(values)
+		if tidy.Encode() != want || changed != (given != want) {
+			t.Errorf("%q is tidied to %q (changed: %t), not %q", given, tidy.Encode(), changed, want)
+		}
+		if _, again := tidied(tidy); again {
+			t.Errorf("%q is never tidy", given)
+		}
+	}
+}

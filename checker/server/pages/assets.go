@@ -1,0 +1,65 @@
+package pages
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+)
+
+//go:embed web
+var webFiles embed.FS
+
+// siteFiles are the parsed templates, by file name without its extension, and the
+// assets, by the name that they are served under.
+type siteFiles struct {
+	templates map[string]*template.Template
+	assets    map[string][]byte
+}
+
+// Assets returns the style sheet, script and icon of the pages, by their names below
+// /assets/.
+func Assets() map[string][]byte { return site().assets }
+
+// site parses the templates when the first page is rendered, not in programs that only
+// link this package.
+var site = sync.OnceValue(func() *siteFiles {
+	files, err := fs.Sub(webFiles, "web")
+	if err != nil {
+		panic(err)
+	}
+	s := &siteFiles{map[string]*template.Template{}, map[string][]byte{}}
+	names := map[string]string{}
+	for _, name := range []string{"page.css", "page.js", "icon.svg"} {
+		body, err := fs.ReadFile(files, name)
+		if err != nil {
+			panic(err)
+		}
+		names[name] = hashedName(name, body)
+		s.assets[names[name]] = body
+	}
+	base := template.New("").Funcs(template.FuncMap{
+		"asset": func(name string) string { return "/assets/" + names[name] },
+	})
+	template.Must(base.ParseFS(files, "base.html"))
+	pages, err := fs.Glob(files, "*.html")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range pages {
+		s.templates[strings.TrimSuffix(name, ".html")] = template.Must(template.Must(base.Clone()).ParseFS(files, name))
+	}
+	return s
+})
+
+// hashedName puts a hash of the content into a file name, so that browsers may cache the
+// file without asking again.
+func hashedName(name string, body []byte) string {
+	sum := sha256.Sum256(body)
+	ext := path.Ext(name)
+	return strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+}

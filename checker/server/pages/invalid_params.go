@@ -1,0 +1,77 @@
+package pages
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// InvalidParams are the invalid query parameters of a request, by name.
+type InvalidParams map[string]*invalidParam
+
+// invalidParam is an invalid query parameter.
+type invalidParam struct {
+	value  string // what was sent
+	Text   string // what to change
+	Anchor string // of the form that the parameter belongs to, if it is below the top of the page
+	shown  bool   // by a form at the top of the page
+}
+
+// Add adds a parameter with its value and the error message about it.
+func (p InvalidParams) Add(name, value, message string) {
+	p[name] = &invalidParam{value: value, Text: explain(name, message)}
+}
+
+// labels are what the fields of forms are called.
+var labels = map[string]string{
+	"days": "Days", "from": "From", "to": "To", "version": "Version", "os": "System", "arch": "Architecture",
+	"below": "Support ends below", "above": "More heap than", "compare": "Compare",
+}
+
+// explain tells what is wrong with a parameter by the name of its field.
+func explain(name, text string) string {
+	label, ok := labels[name]
+	if !ok {
+		return sentence(text)
+	}
+	rest, found := strings.CutPrefix(text, name+"=")
+	if !found {
+		rest, found = strings.CutPrefix(text, name+": ")
+	}
+	if !found {
+		return sentence(label + strings.TrimPrefix(text, name))
+	}
+	words := strings.NewReplacer("after to=", "after ", " to=", " to ", "..", " and ")
+	return sentence(label + ": " + words.Replace(rest))
+}
+
+// formError says what is wrong in the form with some parameters, which stands at an anchor.
+func (p InvalidParams) formError(anchor string, names ...string) string {
+	var all []string
+	for _, name := range names {
+		if one, ok := p[name]; ok {
+			one.Anchor, one.shown = anchor, anchor == ""
+			all = append(all, one.Text)
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// pageErrors are those that are told of at the top of a page: where there is no form, or
+// it stands further down.
+func (p InvalidParams) pageErrors() (all []*invalidParam) {
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		if !p[name].shown {
+			all = append(all, p[name])
+		}
+	}
+	return all
+}
+
+// value was given for a parameter that is wrong; instead for one that is not.
+func (p InvalidParams) value(name, instead string) string {
+	if one, ok := p[name]; ok {
+		return one.value
+	}
+	return instead
+}

@@ -1,0 +1,97 @@
+package pages
+
+import (
+	"html/template"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
+)
+
+// ReleasesData is the data of the page that lists a product's releases.
+type ReleasesData struct {
+	View     *stats.View // of the last 28 days
+	Releases []Release   // on this page of the list
+	Search   Search
+	Pager    Pager
+	Total    int // number of releases, whatever the search finds
+}
+
+// Release is a release, with the link to its notes if there is one.
+type Release struct {
+	catalog.Release
+	NotesURL string
+}
+
+type releasesPage struct {
+	ReleasesData
+	Product catalog.Product
+	Tabs    []link
+	Lead    string
+	Note    string
+	Counted bool // statistics are known
+	Rows    []releaseRow
+}
+
+// releaseRow is a row of the table of releases.
+type releaseRow struct {
+	Version, Date, State, Class, Reason, Notes string
+	Withdrawn                                  bool
+	IDs, Share                                 string
+	Bar                                        template.HTML
+}
+
+// Releases renders the page that lists a product's releases.
+func Releases(v Visitor, d ReleasesData) ([]byte, error) {
+	d.Search.Label = "Version contains"
+	page := releasesPage{ReleasesData: d, Product: d.View.Product, Tabs: v.tabs(&d.View.Product), Counted: d.View.Known.Days() > 0}
+	page.Lead = plural(int64(d.Total), "release is", "releases are") + " known."
+	versions := d.View.Table("versions")
+	if page.Counted {
+		page.Lead += " The ids are those of the last 28 days."
+		if versions != nil {
+			page.Note = sentence(versions.Note)
+		}
+	}
+	page.Rows = releaseRows(d.Releases, versions, d.View.Latest)
+	return render("releases", v, "Releases of "+page.Product.Title, page)
+}
+
+func releaseRows(releases []Release, versions *stats.Table, latest string) (all []releaseRow) {
+	counted := make(map[string]row, len(releases))
+	for _, one := range releases {
+		counted[one.Version] = row{}
+	}
+	for r := range rows(versions) {
+		if _, shown := counted[r.text("version")]; shown {
+			counted[r.text("version")] = r
+		}
+	}
+	for _, one := range releases {
+		line := releaseRow{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: one.NotesURL, Reason: one.Retracted, IDs: unknown, Share: unknown}
+		if !one.Date.IsZero() {
+			line.Date = showDay(stats.DayOf(one.Date))
+		}
+		line.State, line.Class = state(&one.Release, latest)
+		if r := counted[one.Version]; r.table != nil {
+			line.IDs, line.Share, line.Bar = r.show("ids"), r.show("share"), chart.Bar(r.float("share"), "c0")
+		}
+		all = append(all, line)
+	}
+	return all
+}
+
+// state says in a word what a release is for those who ask.
+func state(r *catalog.Release, latest string) (text, class string) {
+	switch {
+	case r.Withdrawn && r.Retracted != "":
+		return "retracted", "bad"
+	case r.Withdrawn:
+		return "withdrawn", "bad"
+	case r.Version == latest:
+		return "latest", "good"
+	case r.Prerelease:
+		return "pre-release", "quiet"
+	}
+	return "", ""
+}

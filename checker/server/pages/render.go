@@ -1,0 +1,93 @@
+// Package pages renders the pages of the service. It gets the data of a page and the
+// identity of the client, and knows neither requests nor the store.
+package pages
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"relcheck/checker/catalog"
+)
+
+// Visitor describes the client that a page is rendered for.
+type Visitor struct {
+	Path     string // escaped path of the request, whose link is marked as current
+	Overview bool   // may see the overview, with public statistics at least
+	Reader   bool   // may see all statistics
+	SignedIn bool   // has a session, and so can sign out
+}
+
+// pageData is what the base template shows around the body of a page.
+type pageData struct {
+	Title    string
+	Nav      []link
+	SignedIn bool
+	Body     any
+}
+
+// link is a link, which is marked if it leads to the page itself.
+type link struct {
+	Text, URL string
+	Current   bool
+}
+
+// render executes the template of a page.
+func render(name string, v Visitor, title string, body any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{title, v.navigation(), v.SignedIn, body}); err != nil {
+		return nil, fmt.Errorf("render page %s: %w", name, err)
+	}
+	return b.Bytes(), nil
+}
+
+func (v Visitor) links(all ...link) []link {
+	for i := range all {
+		all[i].Current = all[i].URL == v.Path
+	}
+	return all
+}
+
+// navigation returns the links at the top of every page.
+func (v Visitor) navigation() []link {
+	all := []link{{Text: "Connect", URL: "/connect"}, {Text: "Privacy", URL: "/privacy"}}
+	if v.Overview {
+		all = append([]link{{Text: "Products", URL: "/"}}, all...)
+	}
+	if !v.Reader {
+		all = append(all, link{Text: "Sign in", URL: "/sign-in"})
+	}
+	return v.links(all...)
+}
+
+// tabs returns the links between the pages of a product.
+func (v Visitor) tabs(p *catalog.Product) []link {
+	root := "/products/" + url.PathEscape(p.Name)
+	return v.links(link{Text: "Statistics", URL: root}, link{Text: "Releases", URL: root + "/releases"}, link{Text: "Connect", URL: root + "/connect"})
+}
+
+// Error renders the page that shows an error.
+func Error(v Visitor, status int, message string) ([]byte, error) {
+	title := "Something went wrong"
+	if status == http.StatusNotFound {
+		title = "Page not found"
+	}
+	return render("error", v, title, struct {
+		Status      int
+		Title, Text string
+	}{status, title, sentence(message)})
+}
+
+// sentence returns an error message as a sentence.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
+}

@@ -1,0 +1,35 @@
+package pages
+
+import "relcheck/checker/access"
+
+// SignInData is the data of the pages to sign in.
+type SignInData struct {
+	Error string        // code of the error of the attempt before, or empty
+	HTTPS string        // URL at which signing in works, if it does not work here
+	Next  string        // path to show after signing in
+	Base  string        // URL of the service
+	Link  string        // secret of the sign-in link to confirm
+	Token *access.Token // token of that link
+}
+
+// Message explains the error.
+func (d SignInData) Message() string { return signInMessages[d.Error] }
+
+// signInMessages say what is wrong, by the code of the error.
+var signInMessages = map[string]string{
+	"invalid_token":      "This token is not valid, or was revoked.",
+	"invalid_link":       "This link is not valid: it was used already, has expired, or is not whole. On the server's machine, relcheck token link prints another one.",
+	"insufficient_scope": "This token is for releases, and lets see no figures.",
+	"too_many_attempts":  "Too many tokens from your address were not valid. Try again in a minute.",
+	"unavailable":        "The token cannot be looked up just now. Try again soon.",
+	"cross_origin":       "Another site tried to sign you in here. Go on only if you want to sign in.",
+	"no_cookie":          "Your browser did not send back the cookie that signing in needs. Allow cookies for this address, then try again.",
+}
+
+// SignIn renders the page with the form for a token.
+func SignIn(v Visitor, d SignInData) ([]byte, error) { return render("sign_in", v, "Sign in", d) }
+
+// ConfirmSignIn renders the page that asks whether to sign in by a link.
+func ConfirmSignIn(v Visitor, d SignInData) ([]byte, error) {
+	return render("confirm", v, "Sign in", d)
+}
