@@ -19,19 +19,19 @@ test: lint platforms opa postgres browser
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
-	go test ./checker/command -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
+	go test ./checker/systemtest -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
 # Back up a store of ten million reports under load, and restore it.
 test-backup:
-	go test ./checker/command -run TestBackupUnderLoad -backedup 10000000 -v -timeout 20m | grep -v '"time"'
+	go test ./checker/systemtest -run TestBackupUnderLoad -backedup 10000000 -v -timeout 20m | grep -v '"time"'
 
 # Kill the primaries of a PostgreSQL cluster (with Patroni and etcd) under load.
 test-failover: postgres patroni
-	go test ./checker/command -run TestFailover -failover -v -timeout 10m | grep -v '"time"'
+	go test ./checker/systemtest -run TestFailover -failover -v -timeout 10m | grep -v '"time"'
 
 # Send a million malformed requests. The server must survive and record correctly.
 test-malformed:
-	go test ./checker/command -run TestMalformed -malformed 1000000 -v -timeout 20m
+	go test ./checker/systemtest -run TestMalformed -malformed 1000000 -v -timeout 20m
 
 # Run each fuzz target for FUZZTIME. An input that fails is stored in testdata/fuzz and
 # fails the target's test until the code is fixed. go test -fuzz sometimes fails by
@@ -49,12 +49,12 @@ fuzz:
 # Serve ten thousand deliberately slow connections, and a million invented reports,
 # with and without the rate limit.
 test-abuse:
-	go test ./checker/command -run 'TestSlowCallers|TestInvented' -slow 10000 -invented 1000000 -v -timeout 20m | grep -v '"time"\|: created '
+	go test ./checker/systemtest -run 'TestSlowCallers|TestInvented' -slow 10000 -invented 1000000 -v -timeout 20m | grep -v '"time"\|: created '
 
 # Compare the statistics with what 100,000 simulated instances have sent, 5,000
 # reports a second.
 test-fleet:
-	go test ./checker/command -run TestSimulatedFleetIsCounted -fleet -v | grep -v '"time"'
+	go test ./checker/systemtest -run TestSimulatedFleetIsCounted -fleet -v | grep -v '"time"'
 
 lint:
 	@files=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$files" || { echo "gofmt would change:" $$files; exit 1; }
@@ -108,8 +108,8 @@ patroni:
 browser:
 	$(call install,which chromium,chromium)
 	$(call install,which node npm,nodejs npm)
-	@mkdir -p .cache/browser && cp checker/command/testdata/browser/package*.json .cache/browser && \
-		{ test .cache/browser/node_modules/.package-lock.json -nt checker/command/testdata/browser/package-lock.json || \
+	@mkdir -p .cache/browser && cp checker/systemtest/testdata/browser/package*.json .cache/browser && \
+		{ test .cache/browser/node_modules/.package-lock.json -nt checker/systemtest/testdata/browser/package-lock.json || \
 		(cd .cache/browser && npm ci --ignore-scripts --no-audit --no-fund) >/dev/null 2>&1; } || \
 		echo "missing and not installable with npm: playwright-core and axe-core; tests that need them are skipped"
 
@@ -124,7 +124,7 @@ browser:
 BENCH = -bench-for 2s
 
 bench: postgres peer
-	go test ./checker/command -run TestBench $(BENCH) -v -timeout 20m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
+	go test ./checker/systemtest -run TestBench $(BENCH) -v -timeout 20m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
 
 clean:
 	rm -rf .cache

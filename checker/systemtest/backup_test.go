@@ -1,0 +1,347 @@
+package systemtest
+
+import (
+	"context"
+	"database/sql"
+	"flag"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	_ "modernc.org/sqlite"
+
+	"relcheck/checker"
+	"relcheck/checker/simulate"
+	"relcheck/db"
+)
+
+var backedUp = flag.Int("backedup", unlessRace(30_000, 8_000), "how many reports are in the store that is backed up under load; make test-backup takes ten million")
+
+// unlessRace is the first number, or the second where the race detector makes all
+// of SQLite slow.
+func unlessRace(n, slow int) int {
+	if race {
+		return slow
+	}
+	return n
+}
+
+// filled makes a store with so many reports of the last days.
+func filled(t testing.TB, n int) (store string) {
+	t.Helper()
+	store = filepath.Join(t.TempDir(), "relcheck.db")
+	ctx := context.Background()
+	s, err := db.Open(ctx, store, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	begin := time.Now().AddDate(0, 0, -5)
+	_, err = s.Backfill(ctx, "opa", func(yield func(db.Recorded) bool) {
+		for i := range n {
+			heap := random.Int64N(1 << 28)
+			r := db.Recorded{At: begin.Add(time.Duration(i) * 4 * 24 * time.Hour / time.Duration(n)), Platform: checker.Platform{OS: "linux", Arch: "amd64"},
+				Report: checker.Report{ID: randomID(random), Version: "0.70.0", HeapUsageBytes: &heap}}
+			if !yield(r) {
+				return
+			}
+		}
+	}, func(func(db.Checked) bool) {})
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err == nil {
+		err = s.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// crowd sends reports to a server until it is stopped, and knows which ones were
+// acknowledged.
+type crowd struct {
+	acknowledged
+	stop func() (*simulate.Result, error)
+}
+
+func startCrowd(t testing.TB, addr string) *crowd {
+	t.Helper()
+	c := &crowd{}
+	l := newLoad(t, addr, 16, c.add)
+	ctx, cancel := context.WithCancel(context.Background())
+	var r *simulate.Result
+	var err error
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r, err = l.Run(ctx)
+	}()
+	c.stop = func() (*simulate.Result, error) {
+		cancel()
+		<-ended
+		return r, err
+	}
+	return c
+}
+
+// leave stops sending. A machine that is too slow makes a server refuse reports;
+// that is no loss, and so it is only told.
+func (c *crowd) leave(t testing.TB) {
+	t.Helper()
+	r, err := c.stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Failed > 0 {
+		t.Errorf("%d reports were not answered: %v", r.Failed, r.FirstError)
+	}
+	t.Logf("%d reports acknowledged, %d refused", r.Recorded, r.Answered()-r.Recorded)
+}
+
+// lacking counts those that a store does not have; all of them if it cannot be read.
+func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
+	t.Helper()
+	out, status := relcheckStatus(t, "export", "opa", "--db", store, "--since", "1h")
+	if status != 0 {
+		return len(wanted)
+	}
+	there := idsIn(t, out)
+	for id := range wanted {
+		if there[id] == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// missedIn tells whether a copy of a store's file alone lacks some. One that is made
+// just when the log was written into the file has all, and so there are a few.
+func (c *crowd) missedIn(t testing.TB, store string) bool {
+	t.Helper()
+	for range 10 {
+		if all := c.soFar(); lacking(t, clone(t, store), all) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// integrity is what SQLite itself finds of a file that nobody else has open.
+func integrity(t testing.TB, file string) (found string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+file+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.QueryRow("PRAGMA integrity_check").Scan(&found); err != nil {
+		return err.Error()
+	}
+	return found
+}
+
+// A backup that is made while reports come in holds all that were acknowledged
+// before it was begun, and a server goes on with it. The control is a copy of the
+// file alone, which lacks some.
+func TestBackupUnderLoad(t *testing.T) {
+	store := filled(t, *backedUp)
+	served := serve(t, store)
+	c := startCrowd(t, served.addr)
+	c.await(t, 100)
+	begin, before := time.Now(), len(c.soFar())
+	var backup string
+	var known map[uuid.UUID]bool // before the last backup
+	for round := range unlessRace(3, 1) {
+		backup = filepath.Join(t.TempDir(), "backup.db")
+		known = c.soFar()
+		began := time.Now()
+		out := relcheckOutput(t, "backup", backup, "--db", store)
+		t.Logf("round %d, %v: %s", round, time.Since(began).Round(time.Millisecond), out)
+		if found := integrity(t, backup); found != "ok" {
+			t.Errorf("the backup is damaged: %s", found)
+		}
+		if files, _ := filepath.Glob(backup + "*"); len(files) != 1 {
+			t.Errorf("there is more than the backup: %v", files)
+		}
+		if n := lacking(t, clone(t, backup), known); n > 0 {
+			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
+		}
+	}
+	t.Logf("%.0f reports a second meanwhile", float64(len(c.soFar())-before)/time.Since(begin).Seconds())
+	if !c.missedIn(t, store) {
+		t.Error("a copy of the file alone has all reports, which makes this no test")
+	}
+	c.leave(t)
+	restored := filepath.Join(t.TempDir(), "restored.db")
+	relcheck(t, "restore", backup, "--db", restored)
+	again := serve(t, restored)
+	if status := again.report(t); status != http.StatusOK {
+		t.Errorf("the restored store does not record: %d", status)
+	}
+	if n := lacking(t, restored, known); n > 0 {
+		t.Errorf("the restored store lacks %d reports", n)
+	}
+	if status := again.ready(t); status != http.StatusOK {
+		t.Errorf("/readyz answers %d", status)
+	}
+}
+
+// clone copies the bytes of a file. That of a store is open in other processes only.
+func clone(t testing.TB, file string) (copied string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	copied = filepath.Join(t.TempDir(), "clone.db")
+	if err == nil {
+		err = os.WriteFile(copied, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+func relcheckOutput(t testing.TB, args ...string) string {
+	t.Helper()
+	out, status := relcheckStatus(t, args...)
+	if status != 0 {
+		t.Fatalf("relcheck %s: exit status %d\n%s", strings.Join(args, " "), status, out)
+	}
+	return strings.TrimSpace(out)
+}
+
+// Killed or interrupted at any time, a backup is whole or not there, and the store
+// is as it was.
+func TestBackupKilled(t *testing.T) {
+	store := filled(t, *backedUp)
+	served := serve(t, store)
+	c := startCrowd(t, served.addr)
+	began := time.Now()
+	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
+	whole := time.Since(began)
+	rounds := unlessRace(8, 4)
+	there, left := 0, 0
+	for round := range rounds {
+		dir := t.TempDir()
+		backup := filepath.Join(dir, "backup.db")
+		cmd := exec.Command(os.Args[0], "backup", backup, "--db", store)
+		cmd.Env = environment("relcheck")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		begun := func() bool {
+			files, err := filepath.Glob(backup + ".partial-*[0-9]")
+			return len(files) > 0 || err != nil
+		}
+		for deadline := time.Now().Add(20 * time.Second); !begun() && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(whole * time.Duration(round/2) / time.Duration(rounds))
+		sign := []os.Signal{os.Kill, os.Interrupt}[round%2]
+		cmd.Process.Signal(sign)
+		cmd.Wait()
+		leftovers, err := db.Leftovers(backup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left += len(leftovers)
+		if _, err := os.Stat(backup); err == nil {
+			there++
+			if found := integrity(t, backup); found != "ok" {
+				t.Errorf("what is left of a backup: %s", found)
+			}
+			continue
+		}
+		if sign == os.Interrupt && len(leftovers) > 0 {
+			t.Errorf("an interrupted backup leaves %v", leftovers)
+		}
+		other := filepath.Join(dir, "other.db") // a name of its own, as one has that is named by its day
+		if out := relcheckOutput(t, "backup", other, "--db", store); len(leftovers) > 0 && !strings.Contains(out, leftovers[0]) {
+			t.Errorf("the next backup does not name %v: %s", leftovers, out)
+		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 {
+			t.Errorf("after the next backup there are %v", files)
+		}
+	}
+	t.Logf("%d of %d were done, %d left a part", there, rounds, left)
+	if left == 0 {
+		t.Error("none was killed halfway")
+	}
+	c.leave(t)
+	if n := lacking(t, store, c.soFar()); n > 0 {
+		t.Errorf("the store lacks %d reports", n)
+	}
+	served.cmd.Process.Signal(os.Interrupt)
+	served.cmd.Wait()
+	if found := integrity(t, store); found != "ok" {
+		t.Errorf("the store: %s", found)
+	}
+}
+
+// A server makes a backup at its start, unless there is one that is new enough, and
+// tells of it.
+func TestServeBacksUp(t *testing.T) {
+	store, folder := filled(t, 1000), t.TempDir()
+	t.Setenv("RELCHECK_BACKUP_DIR", folder)
+	token := strings.TrimSpace(relcheck(t, "token", "add", "prometheus", "--db", store))
+	metrics := func(s *process) string {
+		r, err := http.NewRequest("GET", "http://"+s.addr+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return readAll(t, res)
+	}
+	for range 2 {
+		served := serve(t, store)
+		text := ""
+		until(t, "a backup is told of", func() bool { // its time and its size are not read in one moment
+			text = metrics(served)
+			return strings.Contains(text, "relcheck_backup_last_timestamp_seconds 1.") && !strings.Contains(text, "relcheck_backup_last_size_bytes 0\n")
+		})
+		if !strings.Contains(text, "relcheck_backup_failures_total 0\n") {
+			t.Fatalf("a backup has failed:\n%s", text)
+		}
+		served.kill()
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(files) != 1 || integrity(t, files[0]) != "ok" {
+		t.Fatalf("there are %v, %v", files, err)
+	}
+	for _, args := range [][]string{{"--backup-keep", "0"}, {"--backup-every", "1s"}} {
+		if out, status := relcheckStatus(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...); status != 2 {
+			t.Errorf("%v: exit status %d\n%s", args, status, out)
+		}
+	}
+	out, status := relcheckStatus(t, "serve", "--listen", "127.0.0.1:0", "--db", store, "--backup-dir", filepath.Join(folder, "none"))
+	if status != 1 || !strings.Contains(out, "does not exist; create it first") {
+		t.Errorf("exit status %d\n%s", status, out)
+	}
+}
+
+// A backup of a PostgreSQL store holds what was acknowledged before it was begun.
+func TestBackupOfPostgresUnderLoad(t *testing.T) {
+	name := database(t)
+	served := serve(t, name)
+	c := startCrowd(t, served.addr)
+	c.await(t, 100)
+	for range 2 {
+		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.soFar()
+		t.Log(relcheckOutput(t, "backup", backup, "--db", name))
+		if n := lacking(t, backup, known); n > 0 || len(known) == 0 {
+			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
+		}
+	}
+	c.leave(t)
+}

@@ -1,0 +1,105 @@
+package systemtest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// busy measures durable reports while the figures of a year are read without a
+// pause, and while one backup after the other is made.
+func (b *bench) busy(file string) {
+	b.say("reports while a server is busy")
+	served := b.serve(file)
+	defer served.stop(b)
+	page := pageOf(served.url+"/products/opa?days=365", strings.TrimSpace(relcheck(b, "token", "add", "reader", "--db", file)))
+	backups := backupOf(file, filepath.Join(b.TempDir(), "backup.db"))
+	cases := []struct {
+		name string
+		jobs []*job
+	}{
+		{"busy, with nothing else", nil},
+		{"busy, a year's page is read", []*job{page}},
+		{"busy, backups are made", []*job{backups}},
+		{"busy, both", []*job{page, backups}},
+	}
+	var trials []trial
+	for _, c := range cases {
+		trials = append(trials, trial{c.name, func() sample { return b.beside(served, c.jobs) }})
+	}
+	measured := b.inTurns(rounds, trials...)
+	for i, c := range cases {
+		own := measured[c.name]
+		r := row{name: c.name, figure: own.rate, unit: "reports/s", note: own.latencies()}
+		if i > 0 {
+			r.ratio = own.rate / measured[cases[0].name].rate
+		}
+		b.add(r)
+	}
+	b.say("%d pages were read meanwhile, and %d backups made", page.done, backups.done)
+}
+
+// job is what is done again and again while reports come in.
+type job struct {
+	do   func() error
+	done int
+}
+
+// beside sends reports while jobs are done. Those that are begun are ended.
+func (b *bench) beside(p *process, jobs []*job) sample {
+	var all sync.WaitGroup
+	var ended atomic.Bool
+	defer all.Wait()
+	defer ended.Store(true)
+	for _, j := range jobs {
+		all.Go(func() {
+			for ; !ended.Load(); j.done++ {
+				if err := j.do(); err != nil {
+					b.Errorf("beside reports: %v", err)
+					return
+				}
+			}
+		})
+	}
+	return b.ask(p, newLoad(b, p.addr, 64, nil))
+}
+
+// pageOf reads a page as who has a token. These see more than the public does, and
+// have it made anew more often.
+func pageOf(url, token string) *job {
+	return &job{do: func() error {
+		r, err := http.NewRequest("GET", url, nil)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s has status %d", url, res.StatusCode)
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		return err
+	}}
+}
+
+// backupOf makes a backup, and removes it.
+func backupOf(store, to string) *job {
+	return &job{do: func() error {
+		cmd := exec.Command(os.Args[0], "backup", to, "--db", store)
+		cmd.Env = environment("relcheck")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return os.Remove(to)
+	}}
+}

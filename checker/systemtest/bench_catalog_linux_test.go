@@ -1,0 +1,97 @@
+package systemtest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"relcheck/checker/catalog"
+)
+
+// The limits of a store, and what changes and reports have to keep there.
+const (
+	benchProducts, benchReleases = catalog.MaxProducts, catalog.MaxReleases - 500 // and those that are put meanwhile
+
+	mostAtLimit  = 5   // times as long as with 100 releases a change may take
+	leastBesides = 0.9 // of the reports that are recorded without changes
+)
+
+// catalog measures how long changes take with 100 releases and with as many
+// products and releases as a store may have, and how many reports are recorded
+// there while ten changes a second are made.
+func (b *bench) catalog() {
+	b.say("filling a catalog")
+	small, large := b.catalogOf(2, 100), b.catalogOf(benchProducts, benchReleases)
+	defer small.stop(b)
+	defer large.stop(b)
+	const release, product = "a release is put", "a product is put"
+	timed := func(c *catalogServer, name string, put func() error) trial {
+		return trial{name, func() sample { return b.timed(put) }}
+	}
+	const few, most = ", few releases", ", as many as there may be"
+	measured := b.inTurns(3,
+		timed(small, release+few, small.putRelease), timed(large, release+most, large.putRelease),
+		timed(small, product+few, small.putProduct), timed(large, product+most, large.putProduct))
+	for _, name := range []string{release, product} {
+		own, floor := measured[name+most].took, measured[name+few].took
+		b.add(row{name: name + few, figure: floor, unit: "ms"})
+		b.add(row{name: name + most, figure: own, unit: "ms", ratio: own / floor, small: true, most: mostAtLimit})
+	}
+	const alone, besides = "reports, as many releases as there may be", "reports, ten releases a second are put"
+	reports := b.inTurns(3, trial{alone, func() sample { return b.beside(large.process, nil) }},
+		trial{besides, func() sample { return b.beside(large.process, []*job{large.tenPutsASecond()}) }})
+	b.add(row{name: alone, figure: reports[alone].rate, unit: "reports/s", note: reports[alone].latencies()})
+	b.add(row{name: besides, figure: reports[besides].rate, unit: "reports/s", ratio: reports[besides].rate / reports[alone].rate,
+		least: leastBesides, note: reports[besides].latencies()})
+}
+
+// catalogOf starts a server that has so many products and releases.
+func (b *bench) catalogOf(products, releases int) *catalogServer {
+	file := filepath.Join(b.TempDir(), "catalog.db")
+	fillCatalog(b, file, products, releases)
+	token := strings.TrimSpace(relcheck(b, "token", "add", "pipeline", "--scope", "admin", "--db", file))
+	return &catalogServer{process: b.serve(file), token: token}
+}
+
+// timed returns the median time of some changes.
+func (b *bench) timed(put func() error) sample {
+	var all []float64
+	for begin := time.Now(); len(all) < 30 && (len(all) == 0 || time.Since(begin) < *benchFor); {
+		began := time.Now()
+		if err := put(); err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, time.Since(began).Seconds()*1e3)
+	}
+	slices.Sort(all)
+	return sample{took: all[len(all)/2]}
+}
+
+// putRelease publishes a release that is newer than all others.
+func (c *catalogServer) putRelease() error {
+	c.puts++
+	return c.put(fmt.Sprintf("/api/v1/products/opa/releases/v2.%d.0", c.puts), `{"assets":{"linux/amd64":"https://example.com/linux"}}`, http.StatusCreated)
+}
+
+// tenPutsASecond publishes releases at that pace.
+func (c *catalogServer) tenPutsASecond() *job {
+	next := rate.NewLimiter(10, 1)
+	return &job{do: func() error {
+		if err := next.Wait(context.Background()); err != nil {
+			return err
+		}
+		return c.putRelease()
+	}}
+}
+
+// putProduct changes a product.
+func (c *catalogServer) putProduct() error {
+	c.puts++
+	return c.put("/api/v1/products/relcheck", fmt.Sprintf(`{"title":"Title %d","repo":"relcheck/relcheck%[1]d"}`, c.puts), http.StatusOK)
+}

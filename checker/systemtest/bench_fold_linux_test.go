@@ -1,0 +1,78 @@
+package systemtest
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/simulate"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+// foldsAtLeast is how many times as fast reports have to be folded as they can come
+// in: a server that was behind catches up, and has most of its time for others.
+const foldsAtLeast = 5
+
+// folding measures how many reports a second are folded of the log of a day, in
+// which a large fleet reports every hour, and of one in which each id is a new one,
+// as someone would make it who means ill.
+func (b *bench) folding(durableRate float64) {
+	b.say("folding")
+	const again, new = "fold, ids that repeat", "fold, every id a new one"
+	measured := b.inTurns(3, trial{again, func() sample { return b.fold(false) }}, trial{new, func() sample { return b.fold(true) }})
+	for _, name := range []string{again, new} {
+		rate := measured[name].rate
+		b.add(row{name: name, figure: rate, unit: "reports/s", ratio: rate / durableRate, least: foldsAtLeast, note: "to durable reports, 256 connections"})
+	}
+}
+
+// fold fills a store with a day's reports of a fleet, and folds them.
+func (b *bench) fold(newIDs bool) sample {
+	yesterday := stats.DayOf(time.Now()) - 1
+	const each = 10 // reports an instance, about
+	f := simulate.Fleet(1, *benchLog/10/each, simulate.Releases(1, yesterday))
+	f.Days, f.End, f.Every = 1, yesterday, time.Hour
+	s := b.open(filepath.Join(b.TempDir(), "log.db"))
+	defer s.Close()
+	if err := (simulate.Backfill{Fleet: f, Product: "opa"}).Publish(b.Context(), s); err != nil {
+		b.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	b.fill(s, func(yield func(db.Recorded) bool) {
+		for r := range f.Reports() {
+			if newIDs {
+				r.ID = randomID(random)
+			}
+			report := checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}
+			if !yield(db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform, Report: report}) {
+				return
+			}
+		}
+	})
+	begin := time.Now()
+	return sample{rate: float64(b.foldAll(s)) / time.Since(begin).Seconds()}
+}
+
+func (b *bench) open(file string) *db.Store {
+	s, err := db.Open(b.Context(), file, readSchema())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func (b *bench) fill(s *db.Store, reports func(func(db.Recorded) bool)) {
+	if _, err := s.Backfill(b.Context(), "opa", reports, func(func(db.Checked) bool) {}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *bench) foldAll(s *db.Store) (reports int64) {
+	reports, err := s.Fold(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return reports
+}

@@ -1,0 +1,225 @@
+package systemtest
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker/simulate"
+	"relcheck/db/pgtest"
+)
+
+// subject is a server that is measured, and what it is asked.
+type subject struct {
+	name    string
+	request string
+	conns   []int
+	*process
+}
+
+// at names a subject with so many connections.
+func at(name string, conns int) string { return fmt.Sprintf("%s, %d connections", name, conns) }
+
+const nothing, durable, mixed = "nothing", "durable reports", "a fleet's reports"
+
+// serving measures requests a second of a handler that does nothing, of durable
+// reports in SQLite and in PostgreSQL, of questions that record nothing, and of one
+// INSERT a request; and what else the servers take meanwhile. It returns how many
+// durable reports there are a second over 256 connections.
+func (b *bench) serving() (durableRate float64) {
+	dir := b.TempDir()
+	naive, served := filepath.Join(dir, "naive.db"), filepath.Join(dir, "served.db")
+	serve(b, naive).kill() // leaves the schema behind
+	bare, synced, sqlite, insert := start(b, "nothing"), start(b, "sync", filepath.Join(dir, "synced")), serve(b, served), start(b, "insert", naive)
+	relcheck(b, "release", "add", "opa", "v0.70.0", "--db", served)
+	report := captured(b, "opa-v0.70.0")
+	all, some := []int{1, 64, 256, 1024}, []int{64, 256}
+	subjects := []subject{
+		{nothing, report, all, bare},
+		{"a file is synced", report, all, synced},
+		{durable, report, all, sqlite},
+		{"GitHub's API", captured(b, "opa-v1.22.2"), some, sqlite},
+		{"/healthz", "GET /healthz HTTP/1.1\r\nHost: relcheck\r\n\r\n", some, sqlite},
+		{"INSERT a request", report, []int{1, 64, 256}, insert},
+	}
+	if _, err := pgtest.Program("initdb"); err != nil {
+		b.say("missing: %v; it is left out", err)
+	} else {
+		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b))})
+	}
+	if p := b.peer(); p != nil {
+		subjects = append(subjects, subject{peer, upgradeRequest, some, p})
+	}
+	measured := b.measure(subjects)
+	b.openLoop(bare, sqlite, measured[at(durable, 256)].rate/2)
+	b.processor(measured)
+	b.memory(sqlite, bare)
+	b.commits(naive, sqlite)
+	sqlite.stop(b)
+	for _, s := range subjects { // the others as well
+		s.kill()
+	}
+	b.disk(served)
+	return measured[at(durable, 256)].rate
+}
+
+const (
+	peer = "upgrade-responder, which records nothing"
+	// upgradeRequest is what Longhorn asks, by way of a proxy.
+	upgradeRequest = "POST /v1/checkupgrade HTTP/1.1\r\nHost: peer\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: 40\r\n" +
+		"Content-Type: application/json\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n" + `{"appVersion":"v1.0.0","extraInfo":null}`
+	upgradeAnswer = `{"versions": [{"name": "v1.9.0", "releaseDate": "2025-05-27T00:00:00Z", "tags": ["latest"]}]}`
+)
+
+// peer starts a service that answers the like question, of one release as well. It
+// is told no address that it would find, and has no database: that is the least
+// that it can do.
+func (b *bench) peer() *process {
+	const dir = "../../.cache/peer/"
+	_, err := os.Stat(dir + "peer")
+	if _, e := os.Stat(dir + "geodb"); errors.Join(err, e) != nil {
+		b.say("missing: upgrade-responder, which make peer builds; it is left out")
+		return nil
+	}
+	config := filepath.Join(b.TempDir(), "versions.json")
+	if err := os.WriteFile(config, []byte(upgradeAnswer), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	return startBy(b, "upgrade-responder", exec.Command(dir+"peer", config, dir+"geodb"))
+}
+
+// measure asks all in turns.
+func (b *bench) measure(subjects []subject) map[string]sample {
+	b.say("requests a second, with %d servers", len(subjects))
+	var trials []trial
+	for _, s := range subjects {
+		for _, n := range s.conns {
+			trials = append(trials, trial{at(s.name, n), func() sample {
+				return b.ask(s.process, loadOf(b, s.addr, s.request, n, nil))
+			}})
+		}
+	}
+	measured := b.inTurns(rounds, trials...)
+	for _, s := range subjects {
+		for _, n := range s.conns {
+			own := measured[at(s.name, n)]
+			r := row{name: at(s.name, n), figure: own.rate, unit: "requests/s", note: own.latencies()}
+			if s.name != nothing {
+				r.ratio = own.rate / measured[at(nothing, n)].rate
+			}
+			b.add(r)
+		}
+	}
+	return measured
+}
+
+// ask puts a load on a server, all of which has to be answered with success.
+func (b *bench) ask(p *process, l simulate.Load) sample {
+	b.Helper()
+	l.Duration = *benchFor
+	before := processorTime(b, p.cmd.Process.Pid)
+	r, err := l.Run(b.Context())
+	if err != nil || r.Sent != r.Succeeded() {
+		b.Fatalf("%s: %v, %+v", p.cmd, err, r)
+	}
+	spent := processorTime(b, p.cmd.Process.Pid) - before
+	return sample{
+		rate: float64(r.Sent) / r.Elapsed.Seconds(), cpu: float64(spent.Microseconds()) / float64(r.Sent),
+		p50: r.Latency.Quantile(0.5) / 1e6, p99: r.Latency.Quantile(0.99) / 1e6, longest: r.MaxLatency.Seconds() * 1e3,
+	}
+}
+
+// openLoop sends half as many reports as can be recorded, whether they are answered
+// or not: those of one build, those of a fleet, and as many to the handler that does
+// nothing.
+func (b *bench) openLoop(bare, sqlite *process, rate float64) {
+	b.say("reports at half of the highest rate")
+	ask := func(p *process) func() sample {
+		return func() sample {
+			l := newLoad(b, p.addr, 0, nil)
+			l.Rate = rate
+			return b.ask(p, l)
+		}
+	}
+	served, fleet := b.fleet(rate)
+	measured := b.inTurns(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)}, trial{mixed, fleet})
+	served.kill()
+	floor := measured[nothing]
+	for _, name := range []string{durable, mixed} {
+		own, half := measured[name], name+" at half of the highest rate, "
+		b.add(row{name: half + "p50", figure: own.p50, unit: "ms", ratio: own.p50 / floor.p50, small: true, note: digits(own.rate) + " a second"})
+		b.add(row{name: half + "p99", figure: own.p99, unit: "ms", ratio: own.p99 / floor.p99, small: true})
+		b.add(row{name: half + "most", figure: own.longest, unit: "ms"})
+	}
+}
+
+// fleet has a server record what a large fleet tells, in some hundred builds.
+func (b *bench) fleet(rate float64) (*process, func() sample) {
+	file, _ := releasedStore(b.T)
+	s := b.open(file)
+	releases, err := s.Releases(b.Context(), "opa")
+	if err := errors.Join(err, s.Close()); err != nil {
+		b.Fatal(err)
+	}
+	served, seed := serve(b, file), uint64(0)
+	service := &url.URL{Scheme: "http", Host: served.addr}
+	return served, func() sample {
+		seed++
+		return b.ask(served, simulate.Load{Service: service, Rate: rate, Requests: simulate.Reports(seed, 100_000, releases, "opa", service)})
+	}
+}
+
+// processor is what a server computes for a request: the figure that a busy machine
+// changes least.
+func (b *bench) processor(measured map[string]sample) {
+	for _, n := range []int{64, 256} {
+		own, floor := measured[at(durable, n)].cpu, measured[at(nothing, n)].cpu
+		b.add(row{name: "processor time, " + at(nothing, n), figure: floor, unit: "µs a request"})
+		b.add(row{name: "processor time, " + at(durable, n), figure: own, unit: "µs a request", ratio: own / floor, small: true})
+	}
+}
+
+// memory is how much a server has had at most.
+func (b *bench) memory(sqlite, bare *process) {
+	own, floor := float64(mostResident(b, sqlite.cmd.Process.Pid)), float64(mostResident(b, bare.cmd.Process.Pid))
+	b.add(row{name: "memory at most, durable reports", figure: own / (1 << 20), unit: "MB", ratio: own / floor, small: true})
+}
+
+// commits compares a lone report to one row that becomes durable without any
+// network.
+func (b *bench) commits(file string, sqlite *process) {
+	b.say("one report at a time, and one commit")
+	insert := insertInto(file)
+	const commit = "one commit"
+	measured := b.inTurns(rounds, trial{commit, func() sample {
+		begin, n := time.Now(), 0
+		for ; time.Since(begin) < *benchFor; n++ {
+			if err := insert(uuid.New(), 2664880); err != nil {
+				b.Fatal(err)
+			}
+		}
+		return sample{took: time.Since(begin).Seconds() * 1e3 / float64(n)}
+	}}, trial{durable, func() sample { return b.ask(sqlite, newLoad(b, sqlite.addr, 1, nil)) }})
+	own, floor := 1e3/measured[durable].rate, measured[commit].took
+	b.add(row{name: commit, figure: floor, unit: "ms"})
+	b.add(row{name: "one report at a time", figure: own, unit: "ms", ratio: own / floor, small: true})
+}
+
+// disk is what a report takes of a file with all that is made of it, beside the 16
+// bytes of its id.
+func (b *bench) disk(file string) {
+	info, err := os.Stat(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	reports := strings.Count(relcheck(b, "export", "opa", "--db", file), "\n")
+	each := float64(info.Size()) / float64(reports)
+	b.add(row{name: "on disk", figure: each, unit: "bytes a report", ratio: each / 16, small: true, note: fmt.Sprintf("of %d", reports)})
+}

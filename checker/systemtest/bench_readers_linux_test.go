@@ -1,0 +1,152 @@
+package systemtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+const (
+	// manyReleases is how many releases a product with a very long history has,
+	// and fewReleases one with a usual history.
+	manyReleases, fewReleases = 50_000, 100
+	// nonReaders is how many clients ask for a page at once and do not read it.
+	nonReaders = 60
+)
+
+// readers measures what a product with a very long history costs: the page of its
+// releases beside that of a product with few, and the memory of a server whose clients
+// ask for much and do not read it, beside its memory before.
+func (b *bench) readers() {
+	b.say("pages of %s releases", stats.ShowNumber(manyReleases))
+	many, token := b.released(manyReleases)
+	few, _ := b.released(fewReleases)
+	defer many.stop(b)
+	defer few.stop(b)
+	idle := float64(resident(b, many.cmd.Process.Pid))
+	page := func(n int, p *process) trial {
+		return trial{pageName(n), func() sample {
+			begin := time.Now()
+			size, err := download(p.url + releasesPage)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return sample{took: time.Since(begin).Seconds() * 1e3, size: float64(size)}
+		}}
+	}
+	measured := b.inTurns(2*rounds+1, page(manyReleases, many), page(fewReleases, few))
+	own, floor := measured[pageName(manyReleases)], measured[pageName(fewReleases)]
+	b.add(row{name: pageName(fewReleases), figure: floor.took, unit: "ms", note: digits(floor.size/1e3) + " KB"})
+	b.add(row{name: pageName(manyReleases), figure: own.took, unit: "ms", ratio: own.took / floor.took, small: true, note: digits(own.size/1e3) + " KB"})
+	for _, c := range []struct{ what, path string }{{"a page", releasesPage}, {"a table", "/api/v1/products/opa/stats/deprecation?format=csv"}} {
+		most := 0.0
+		unread(b, many, c.path, token, nonReaders, func() { most = max(most, float64(resident(b, many.cmd.Process.Pid))) })
+		b.add(row{name: fmt.Sprintf("memory, %d clients that do not read %s", nonReaders, c.what), figure: most / (1 << 20), unit: "MB", ratio: most / idle, small: true,
+			note: fmt.Sprintf("to %s MB before", digits(idle/(1<<20)))})
+	}
+}
+
+const releasesPage = "/products/opa/releases"
+
+func pageName(releases int) string {
+	return fmt.Sprintf("the page of %s releases", stats.ShowNumber(int64(releases)))
+}
+
+// released starts a server that shows everyone the page of a product with so many releases.
+// It returns a token, too.
+func (b *bench) released(n int) (p *process, token string) {
+	file := filepath.Join(b.TempDir(), "released.db")
+	if err := release(b.Context(), file, n); err != nil {
+		b.Fatal(err)
+	}
+	return serve(b, file, "--public-stats"), strings.TrimSpace(relcheck(b, "token", "add", "reader", "--db", file))
+}
+
+// release makes a store with so many releases of a product, and one report of it.
+func release(ctx context.Context, file string, n int) error {
+	s, err := db.Open(ctx, file, readSchema())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	all := make([]catalog.Release, n)
+	for i := range all {
+		all[i] = catalog.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)}
+	}
+	if _, err = s.PutReleases(ctx, "opa", all, func(_, given catalog.Release) catalog.Release { return given }); err != nil {
+		return err
+	}
+	heap := int64(20e6)
+	one := db.Recorded{At: time.Now().AddDate(0, 0, -1), Platform: checker.Platform{OS: "linux", Arch: "amd64"},
+		Report: checker.Report{ID: uuid.New(), Version: all[n-1].Version, HeapUsageBytes: &heap}}
+	if _, err = s.Backfill(ctx, "opa", slices.Values([]db.Recorded{one}), none[db.Checked]); err != nil {
+		return err
+	}
+	_, err = s.Fold(ctx)
+	return err
+}
+
+// download reads a page as a browser that does not understand gzip.
+func download(url string) (size int64, err error) {
+	r, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		return 0, err
+	}
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Accept-Encoding", "identity")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	size, err = io.Copy(io.Discard, res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s has status %d", url, res.StatusCode)
+	}
+	return size, err
+}
+
+// unread has clients ask for a path at once and read nothing but the first byte of the
+// answers. It calls look again and again until the last answer has begun.
+func unread(t testing.TB, p *process, path, token string, clients int, look func()) {
+	t.Helper()
+	dialer := net.Dialer{Control: smallBuffer}
+	var begun sync.WaitGroup
+	for range clients {
+		c, err := dialer.DialContext(t.Context(), "tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nAuthorization: Bearer "+token+"\r\n\r\n")
+		c.SetReadDeadline(time.Now().Add(12 * time.Second)) // answers have to be read within 10
+		begun.Go(func() { c.Read(make([]byte, 1)) })
+	}
+	ended := make(chan struct{})
+	go func() {
+		begun.Wait()
+		close(ended)
+	}()
+	for going := true; going; look() {
+		select {
+		case <-ended:
+			going = false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package systemtest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/stats"
+)
+
+// client measures what a host pays for starting a client, beside what it pays for
+// any goroutine that ends with a context.
+func (b *bench) client() {
+	b.say("the client's Start")
+	b.Setenv("DO_NOT_TRACK", "")
+	on := &checker.Client{Product: "benched", Version: "1.0.0", Transport: silent{}}
+	off := &checker.Client{Product: "benched", Disabled: true}
+	start := func(name string, start func(context.Context)) trial {
+		return trial{name, func() sample {
+			const times = 50_000
+			begin := time.Now()
+			for range times {
+				ctx, cancel := context.WithCancel(b.Context())
+				start(ctx)
+				cancel()
+			}
+			return sample{took: time.Since(begin).Seconds() * 1e3 / times}
+		}}
+	}
+	const floor, switchedOn, switchedOff = "starting a goroutine", "starting a client", "starting a client that is off"
+	measured := b.inTurns(rounds, start(switchedOn, on.Start), start(switchedOff, off.Start),
+		start(floor, func(ctx context.Context) { go func() { <-ctx.Done() }() }))
+	for _, name := range []string{floor, switchedOn, switchedOff} {
+		r := row{name: name, figure: measured[name].took * 1e3, unit: "µs"}
+		if name != floor {
+			r.ratio, r.small = measured[name].took/measured[floor].took, true
+		}
+		b.add(r)
+	}
+}
+
+// silent is a service that does not answer.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// startUp measures how long it takes from starting a server until it can record: over
+// a file that is not there, and over one with a long log, beside a program that does
+// nothing but listen.
+func (b *bench) startUp(long string) {
+	b.say("starting")
+	const bare, fresh = "start, a handler that does nothing", "start, no file"
+	full := fmt.Sprintf("start, a log of %s reports", stats.ShowNumber(int64(*benchLog)))
+	started := func(name string, begin func() *process) trial {
+		return trial{name, func() sample { return b.started(begin) }}
+	}
+	measured := b.inTurns(2*rounds+1,
+		started(bare, func() *process { return start(b, "nothing") }),
+		started(fresh, func() *process { return b.serve(filepath.Join(b.TempDir(), "new.db")) }),
+		started(full, func() *process { return b.serve(long) }))
+	b.add(row{name: bare, figure: measured[bare].took, unit: "ms"})
+	b.add(row{name: fresh, figure: measured[fresh].took, unit: "ms", ratio: measured[fresh].took / measured[bare].took, small: true})
+	b.add(row{name: full, figure: measured[full].took, unit: "ms", ratio: measured[full].took / measured[fresh].took, small: true, note: "to no file"})
+}
+
+// serve starts a server that keeps what has come in long ago.
+func (b *bench) serve(file string) *process { return serve(b, file, "--keep-reports", "forever") }
+
+func (b *bench) started(begin func() *process) sample {
+	began := time.Now()
+	p := begin()
+	for p.ready(b) != http.StatusOK {
+		time.Sleep(time.Millisecond)
+	}
+	took := time.Since(began)
+	p.stop(b)
+	return sample{took: took.Seconds() * 1e3}
+}

@@ -1,0 +1,112 @@
+package systemtest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+// years measures how long the data of a product's page take for 365 days, over
+// longer and longer logs with the same builds. It returns the files of the middle
+// log and of the longest one.
+func (b *bench) years() (middle, longest string) {
+	sizes := []int{*benchLog / 100, *benchLog / 10, *benchLog}
+	var files []string
+	var trials []trial
+	var notes []string
+	for _, n := range sizes {
+		file := filepath.Join(b.TempDir(), "year.db")
+		s := b.open(file)
+		defer s.Close()
+		b.say("filling a log of %s reports", stats.ShowNumber(int64(n)))
+		b.fillYear(s, n)
+		b.say("folding them")
+		b.foldAll(s)
+		notes = append(notes, fmt.Sprintf("%s ids", stats.ShowNumber(b.year(s))))
+		files = append(files, file)
+		trials = append(trials, trial{yearOf(n), func() sample {
+			begin := time.Now()
+			b.year(s)
+			return sample{took: time.Since(begin).Seconds() * 1e3}
+		}})
+	}
+	b.say("reading a year of each")
+	measured := b.inTurns(4*rounds+1, trials...)
+	for i, n := range sizes {
+		r := row{name: yearOf(n), figure: measured[yearOf(n)].took, unit: "ms", note: notes[i]}
+		if i > 0 {
+			r.ratio, r.small = r.figure/measured[yearOf(sizes[0])].took, true
+		}
+		b.add(r)
+	}
+	return files[1], files[2]
+}
+
+func yearOf(reports int) string {
+	return fmt.Sprintf("a year of %s reports", stats.ShowNumber(int64(reports)))
+}
+
+// year makes what a product's page shows of 365 days, and returns how many ids that are.
+func (b *bench) year(s *db.Store) (ids int64) {
+	today := stats.DayOf(time.Now())
+	q := stats.Query{Range: stats.Range{To: today}.Last(365)}
+	f, err := s.Figures(b.Context(), "opa", q.Range, q.Keeps)
+	if err != nil {
+		b.Fatal(err)
+	}
+	stats.NewView(catalog.Listing{Product: catalog.Product{Name: "opa"}, Releases: yearReleases()}, q, f, today).Tables()
+	return f.Total()
+}
+
+const yearVersions = 12
+
+func yearReleases() (all []catalog.Release) {
+	for v := range yearVersions {
+		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
+	}
+	return all
+}
+
+// fillYear fills a store with about n reports of 365 days, of the same 60 builds on
+// each of them, whatever n is. One in ten is of a program that reports once, the
+// others are of servers that report every hour for a month or so.
+func (b *bench) fillYear(s *db.Store, n int) {
+	releases := yearReleases()
+	if _, err := s.PutReleases(b.Context(), "opa", releases, func(_, given catalog.Release) catalog.Release { return given }); err != nil {
+		b.Fatal(err)
+	}
+	platforms := []checker.Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}, {OS: "darwin", Arch: "arm64"}, {OS: "darwin", Arch: "amd64"}, {OS: "windows", Arch: "amd64"}}
+	const days, builds = 365, yearVersions * 5
+	each := max(1, n/days/builds) // of a build, a day
+	servers := make([]uuid.UUID, builds*max(1, each/24))
+	random := rand.New(rand.NewPCG(1, uint64(n)))
+	yesterday := stats.DayOf(time.Now()) - 1
+	b.fill(s, func(yield func(db.Recorded) bool) {
+		for i := range days * each * builds {
+			build := i % builds
+			id := &servers[i%len(servers)]
+			if once := random.IntN(10) == 0; once {
+				id = new(uuid.UUID)
+			}
+			if *id == uuid.Nil || random.IntN(30*24) == 0 { // starts, or starts anew
+				*id = randomID(random)
+			}
+			heap := int64(20e6 * math.Exp(random.NormFloat64()/4) * float64(1+build%7))
+			second := int64(i/builds%each) * (24 * 60 * 60) / int64(each)
+			r := db.Recorded{At: (yesterday - days + 1 + stats.Day(i/builds/each)).Time().Add(time.Duration(second) * time.Second), Platform: platforms[build%len(platforms)],
+				Report: checker.Report{ID: *id, Version: releases[build/len(platforms)].Version, HeapUsageBytes: &heap}}
+			if !yield(r) {
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,208 @@
+package systemtest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/simulate"
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
+	"relcheck/db"
+)
+
+// shown is a server as the browser reaches it.
+type shown struct {
+	Base string `json:"base"`
+	Link string `json:"link,omitempty"` // signs in
+}
+
+// A real browser looks at the pages of a real server: see testdata/browser.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	modules := browserModules(t)
+	f := knownFleet()
+	file := filepath.Join(t.TempDir(), "full.db")
+	fill(t, file, f)
+	public := filepath.Join(t.TempDir(), "public.db")
+	if filled, err := os.ReadFile(file); err != nil || os.WriteFile(public, filled, 0o600) != nil {
+		t.Fatal("cannot copy the store", err)
+	}
+	full := show(t, file)
+	everyone := show(t, public, "--public-stats")
+	everyone.Link = ""
+	spares := make([]string, 3)
+	for i := range spares {
+		spares[i] = strings.TrimSpace(relcheck(t, "token", "link", "--db", file, "--base-url", full.Base))
+	}
+	given, err := json.Marshal(map[string]any{
+		"full": full, "empty": show(t, filepath.Join(t.TempDir(), "empty.db")), "public": everyone,
+		"odd": show(t, oddStore(t)), "secure": show(t, filepath.Join(t.TempDir(), "secure.db"), "--base-url", "https://relcheck.test"),
+		"spares": spares, "below": "v1.0.0", "affected": affected(t, full.Base, strings.TrimSpace(relcheck(t, "token", "add", "api", "--db", file)), "v1.0.0"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	screenshots, err := filepath.Abs("../../.cache/screenshots")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("node", "testdata/browser/test.mjs", modules, screenshots)
+	cmd.Stdin = bytes.NewReader(given)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("%s", out)
+}
+
+// browserModules is where make test has put what drives the browser.
+func browserModules(t *testing.T) string {
+	t.Helper()
+	modules, err := filepath.Abs("../../.cache/browser")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(modules, "node_modules/axe-core"))
+	}
+	if err != nil {
+		missing(t, "playwright-core and axe-core; make test installs them")
+	}
+	for _, program := range []string{"node", "/usr/bin/chromium"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing(t, program+"; make test installs it")
+		}
+	}
+	return modules
+}
+
+// show serves a store, and reads the link that signs in from what it prints.
+func show(t *testing.T, file string, flags ...string) shown {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"serve", "--listen", "127.0.0.1:0", "--db", file}, flags...)...)
+	cmd.Env = environment("relcheck")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup((&process{cmd: cmd}).kill)
+	var s shown
+	lines := bufio.NewScanner(out)
+	for s.Link == "" && lines.Scan() {
+		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+			s.Base = base
+		}
+		s.Link, _ = strings.CutPrefix(lines.Text(), "sign in at ")
+		if s.Link == lines.Text() {
+			s.Link = ""
+		}
+	}
+	if s.Link == "" || s.Base == "" {
+		t.Fatal("serve prints no link to sign in by")
+	}
+	return s
+}
+
+// affected asks the API what the page is to say.
+func affected(t *testing.T, base, token, below string) string {
+	t.Helper()
+	r, err := http.NewRequest("GET", base+"/api/v1/products/opa/stats/deprecation?below="+below, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var table struct {
+		Rows []struct {
+			Below string
+			IDs   int64
+			Share float64
+		}
+	}
+	if err := json.NewDecoder(res.Body).Decode(&table); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range table.Rows {
+		if row.Below == below {
+			return fmt.Sprintf("%d ids (%.1f %%)", row.IDs, row.Share*100)
+		}
+	}
+	t.Fatalf("the API knows nothing of %s: %+v", below, table)
+	return ""
+}
+
+// knownFleet is what the browser is shown: some 120 ids a day at its end, today.
+func knownFleet() fleet.Fleet {
+	return fleet.Fleet{Seed: 7, Days: 200, Instances: 100, Every: 24 * time.Hour, End: stats.DayOf(time.Now())}
+}
+
+// fill makes a store with the reports of a fleet, and their statistics.
+func fill(t testing.TB, file string, f fleet.Fleet) {
+	t.Helper()
+	ctx := context.Background()
+	s, err := db.Open(ctx, file, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	past := simulate.Backfill{Fleet: f, Product: "opa", Until: time.Now()}
+	if err = past.Publish(ctx, s); err == nil {
+		_, err = past.Run(ctx, s)
+	}
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// oddStore makes a store with a product that only checks ask for, without any
+// release, and one whose names are long words.
+func oddStore(t *testing.T) string {
+	t.Helper()
+	ctx := context.Background()
+	file := filepath.Join(t.TempDir(), "odd.db")
+	s, err := db.Open(ctx, file, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	linux, yesterday := checker.Platform{OS: "linux", Arch: "amd64"}, stats.DayOf(time.Now()).Time().AddDate(0, 0, -1)
+	_, err = s.Backfill(ctx, "opa", none[db.Recorded], slices.Values([]db.Checked{{Day: yesterday, Version: "v1.8.0", Platform: linux, Count: 25}}))
+	if err == nil {
+		err = s.AddProduct(ctx, catalog.Product{Name: "long", Title: strings.Repeat("W", 100)})
+	}
+	if err == nil {
+		report := checker.Report{ID: uuid.MustParse("4c3f7f7e-7f0c-4d52-9a57-5a4b7d5f3c11"), Version: "v1.0.0-" + strings.Repeat("a", 65), HeapUsageBytes: new(int64(1 << 20))}
+		_, err = s.Backfill(ctx, "long", slices.Values([]db.Recorded{{At: yesterday, Platform: linux, Report: report}}), none[db.Checked])
+	}
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func none[T any](func(T) bool) {}

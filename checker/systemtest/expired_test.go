@@ -1,0 +1,164 @@
+package systemtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker"
+	"relcheck/db"
+)
+
+// clockFile is an environment variable that names the file from which a process under
+// test reads by how much its clocks are ahead: the wall clock, and the one that is
+// never set.
+const clockFile = "RELCHECK_TEST_CLOCK"
+
+// testClock returns the clocks of clockFile, or those of the system.
+func testClock() db.Clock {
+	name := os.Getenv(clockFile)
+	if name == "" {
+		return db.Clock{}
+	}
+	ahead := func() (wall, elapsed time.Duration) {
+		text, err := os.ReadFile(name)
+		words := strings.Fields(string(text))
+		if err == nil && len(words) == 2 {
+			wall, err = time.ParseDuration(words[0])
+		}
+		if err == nil && len(words) == 2 {
+			elapsed, err = time.ParseDuration(words[1])
+		}
+		if err != nil || len(words) != 2 {
+			panic(fmt.Sprintf("%s: %q, %v", name, text, err))
+		}
+		return wall, elapsed
+	}
+	began := time.Now()
+	return db.Clock{
+		Wall: func() time.Time {
+			wall, _ := ahead()
+			return time.Now().Add(wall)
+		},
+		Elapsed: func() time.Duration {
+			_, elapsed := ahead()
+			return time.Since(began) + elapsed
+		},
+	}
+}
+
+// setClock makes the clocks of the processes that the test starts from now on, and of
+// those that it has started, be ahead.
+func setClock(t *testing.T, file string, wall, elapsed time.Duration) {
+	t.Helper()
+	err := os.WriteFile(file+"-new", []byte(wall.String()+" "+elapsed.String()), 0o600)
+	if err == nil {
+		err = os.Rename(file+"-new", file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// old makes a store with reports of some days ago.
+func old(t *testing.T, store string, reports int) (ids []uuid.UUID) {
+	t.Helper()
+	ctx := context.Background()
+	s, err := db.Open(ctx, store, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var all []db.Recorded
+	for range reports {
+		ids = append(ids, uuid.New())
+		all = append(all, db.Recorded{At: time.Now().AddDate(0, 0, -3), Platform: checker.Platform{OS: "linux", Arch: "amd64"},
+			Report: checker.Report{ID: ids[len(ids)-1], Version: "1.0.0"}})
+	}
+	var none iter.Seq[db.Checked] = func(func(db.Checked) bool) {}
+	if _, err := s.Backfill(ctx, "opa", slices.Values(all), none); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// found counts the ids of which some form stands in the files of a store. No
+// process that has it open may be this one.
+func found(t *testing.T, store string, ids []uuid.UUID) (n int) {
+	t.Helper()
+	names, err := filepath.Glob(store + "*")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no files", err)
+	}
+	var files []byte
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, b...)
+	}
+	lower := bytes.ToLower(files)
+	for _, id := range ids {
+		if bytes.Contains(files, id[:]) || bytes.Contains(lower, []byte(id.String())) || bytes.Contains(lower, []byte(hex.EncodeToString(id[:]))) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestExpiredIsGone has a server remove what is past its retention: from the
+// bytes of the files too, while the server runs, and from none of the figures. It
+// does so an hour after its start, or after its clock has jumped.
+func TestExpiredIsGone(t *testing.T) {
+	const reports = 2000
+	store, clock := filepath.Join(t.TempDir(), "relcheck.db"), filepath.Join(t.TempDir(), "clock")
+	t.Setenv(clockFile, clock)
+	ids := old(t, store, reports)
+	if n := found(t, store, ids); n != reports {
+		t.Fatalf("%d of %d ids are in the files before: this looks in the wrong place", n, reports)
+	}
+	setClock(t, clock, -27*time.Hour, 0)
+	s := serve(t, store, "--keep-reports", "1h")
+	jumped := func(times int, wall time.Duration) {
+		t.Helper()
+		setClock(t, clock, wall, 0)
+		until(t, "the jump is in the log", func() bool { return s.errs.count("the clock jumped") == times })
+	}
+	until(t, "the reports are folded", func() bool {
+		return strings.Contains(relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store), "v1.0.0,,2000,")
+	})
+	jumped(1, -4*time.Hour)
+	jumped(2, -2*time.Hour)
+	if n := found(t, store, ids); n != reports {
+		t.Errorf("%d of %d ids are left after two jumps of the clock", n, reports)
+	}
+	setClock(t, clock, -time.Hour, time.Hour)
+	left := reports
+	for deadline := time.Now().Add(eventually); left > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		left = found(t, store, ids)
+	}
+	if left > 0 {
+		t.Errorf("%d of %d ids are still in the files of a server that runs", left, reports)
+	}
+	s.stop(t)
+	if n := found(t, store, ids); n > 0 {
+		t.Errorf("%d of %d ids are still in the files", n, reports)
+	}
+	if strings.Contains(relcheck(t, "export", "opa", "--db", store), "id") {
+		t.Error("there are reports to export")
+	}
+	if !strings.Contains(relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store), "v1.0.0,,2000,") {
+		t.Errorf("they count no more:\n%s", relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store))
+	}
+}

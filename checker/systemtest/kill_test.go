@@ -1,0 +1,122 @@
+package systemtest
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+var kills = flag.Int("kills", 60, "how often a server is killed under load")
+
+func get(t testing.TB, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return readAll(t, res)
+}
+
+func readAll(t testing.TB, res *http.Response) string {
+	t.Helper()
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// Whatever was answered with 200 before a kill -9 is there afterwards, once.
+func TestKilledUnderLoad(t *testing.T) {
+	rounds := *kills
+	if testing.Short() {
+		rounds = 5
+	}
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	acked := killUnderLoad(t, file, "relcheck", rounds)
+	acked.areIn(t, exportedIDs(t, file))
+	if len(acked.ids) < rounds { // a slow machine, with the race detector, hardly answers before a kill
+		t.Errorf("got %d reports in %d rounds, want one or more a round", len(acked.ids), rounds)
+	}
+	t.Logf("%d reports acknowledged in %d rounds, all there", len(acked.ids), rounds)
+}
+
+// The control: the same way of looking finds what a server loses that answers
+// before it has recorded.
+func TestKilledUnderLoadControl(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	early := 0
+	for range 10 { // a slow machine may answer nobody before it is killed
+		acked := killUnderLoad(t, file, "early", 5)
+		seen := exportedIDs(t, file)
+		for id := range acked.ids {
+			if seen[id] == 0 {
+				return
+			}
+		}
+		early += len(acked.ids)
+	}
+	t.Errorf("%d reports were acknowledged early, and none was missed", early)
+}
+
+// killUnderLoad starts a server again and again, kills it while reports come
+// in, and returns those that were answered with 200.
+func killUnderLoad(t *testing.T, file, as string, rounds int) *acknowledged {
+	t.Helper()
+	acked := new(acknowledged)
+	for round := range rounds {
+		served := start(t, as, "serve", "--listen", "127.0.0.1:0", "--db", file)
+		acked.untilKilled(t, served, 16, time.Duration(20+7*(round%20))*time.Millisecond)
+	}
+	return acked
+}
+
+// untilKilled kills a server that gets reports, and others with it, and adds those
+// that it has answered with 200. It answers none otherwise.
+func (a *acknowledged) untilKilled(t *testing.T, served *process, connections int, after time.Duration, with ...*process) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	time.AfterFunc(after, func() {
+		for _, p := range append(with, served) {
+			p.cmd.Process.Kill()
+		}
+		stop()
+	})
+	bad := sendUntil(ctx, newLoad(t, served.addr, connections, a.add))
+	<-ctx.Done()
+	for _, p := range append(with, served) {
+		p.kill()
+	}
+	if bad > 0 {
+		t.Fatalf("%d answers that are not 200", bad)
+	}
+}
+
+// exportedIDs counts how often each id stands in the export.
+func exportedIDs(t testing.TB, file string) map[uuid.UUID]int {
+	t.Helper()
+	return idsIn(t, relcheck(t, "export", "opa", "--db", file))
+}
+
+// idsIn counts them in what relcheck export has printed.
+func idsIn(t testing.TB, exported string) map[uuid.UUID]int {
+	t.Helper()
+	seen := map[uuid.UUID]int{}
+	for line := range strings.Lines(exported) {
+		var r struct{ ID uuid.UUID }
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		seen[r.ID]++
+	}
+	return seen
+}

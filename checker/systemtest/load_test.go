@@ -1,0 +1,106 @@
+package systemtest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker/simulate"
+)
+
+// eventually is how long an answer is waited for, and whatever else has to come about,
+// on a machine that has much to do.
+const eventually = time.Minute
+
+// acknowledged collects the ids of reports that were answered with 200.
+type acknowledged struct {
+	sync.Mutex
+	ids map[uuid.UUID]bool
+}
+
+func (a *acknowledged) add(id uuid.UUID) {
+	a.Lock()
+	defer a.Unlock()
+	if a.ids == nil {
+		a.ids = map[uuid.UUID]bool{}
+	}
+	a.ids[id] = true
+}
+
+// soFar returns those that were until now.
+func (a *acknowledged) soFar() map[uuid.UUID]bool {
+	a.Lock()
+	defer a.Unlock()
+	return maps.Clone(a.ids)
+}
+
+// await waits until n were.
+func (a *acknowledged) await(t testing.TB, n int) {
+	t.Helper()
+	until(t, fmt.Sprintf("%d reports are acknowledged", n), func() bool {
+		a.Lock()
+		defer a.Unlock()
+		return len(a.ids) >= n
+	})
+}
+
+// areIn wants each of them once among the ids that were exported.
+func (a *acknowledged) areIn(t testing.TB, exported map[uuid.UUID]int) {
+	t.Helper()
+	for id := range a.ids {
+		if exported[id] != 1 {
+			t.Errorf("%s was acknowledged, and is there %d times", id, exported[id])
+		}
+	}
+}
+
+// newLoad sends what OPA v0.70.0 does over a number of connections, each report
+// with an id of its own.
+func newLoad(t testing.TB, addr string, connections int, recorded func(uuid.UUID)) simulate.Load {
+	t.Helper()
+	return loadOf(t, addr, captured(t, "opa-v0.70.0"), connections, recorded)
+}
+
+// captured is a request as a real client has sent it.
+func captured(t testing.TB, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile("../server/testdata/captures/" + name + ".http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// loadOf sends one request again and again.
+func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.UUID)) simulate.Load {
+	t.Helper()
+	c, err := simulate.ReadCapture(strings.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := &url.URL{Scheme: "http", Host: addr}
+	return simulate.Load{
+		Service: service, Connections: connections, Duration: time.Hour, Timeout: eventually, OnRecorded: recorded,
+		Requests: simulate.Replay([]simulate.Capture{c}, rand.Uint64(), math.MaxInt, false, service),
+	}
+}
+
+// sendUntil sends until ctx ends. It returns how many answers there were other
+// than that a report is recorded. A service that is gone already does not answer.
+func sendUntil(ctx context.Context, l simulate.Load) (bad int64) {
+	r, err := l.Run(ctx)
+	if err != nil {
+		return 0
+	}
+	return r.Answered() - r.Recorded
+}

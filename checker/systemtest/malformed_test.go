@@ -1,0 +1,258 @@
+package systemtest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+var malformed = flag.Int("malformed", 30_000, "how many mutated requests TestMalformed sends; a tenth under the race detector")
+
+// poison ends what a mutant may have left open: a header, a line, a chunk. It is
+// no request, and so the server closes the connection.
+const poison = "\r\n\r\n\x00poison\r\n\r\n"
+
+const bodyLimit = 16 << 10
+
+// morePoison is for a server that waits for the rest of a body: as much as
+// net/http reads of one that nobody wants, before it closes the connection: twice
+// 256 KB.
+var morePoison = bytes.Repeat([]byte(poison), 600<<10/len(poison))
+
+// outcome is what a connection was answered.
+type outcome struct {
+	statuses []int
+	recorded int // answers by which a report was recorded
+}
+
+var (
+	statusLine = regexp.MustCompile(`(?m)^HTTP/1\.[01] (\d{3}) `)
+	taken      = regexp.MustCompile(`HTTP/1\.[01] 200 OK\r\n((?:[^\r\n]+\r\n)+)\r\n\{"latest":`)
+)
+
+// outcomeOf reads all that a server has sent by one connection.
+func outcomeOf(answer []byte) (o outcome) {
+	for _, m := range statusLine.FindAllSubmatch(answer, -1) {
+		status, _ := strconv.Atoi(string(m[1]))
+		o.statuses = append(o.statuses, status)
+	}
+	for _, m := range taken.FindAllSubmatch(answer, -1) {
+		if !bytes.Contains(m[1], []byte("Relcheck-Recorded: no\r\n")) {
+			o.recorded++
+		}
+	}
+	return o
+}
+
+// attack writes a mutant and reads until the server closes the connection.
+func attack(addr string, mutant []byte) (outcome, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.Write(append(mutant, poison...)) // the server may have closed before it has read all
+	more := time.AfterFunc(20*time.Millisecond, func() { conn.Write(morePoison) })
+	defer more.Stop()
+	answer, err := io.ReadAll(conn)
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		return outcome{}, fmt.Errorf("no end of an answer in 30 s: %w", err)
+	}
+	return outcomeOf(answer), nil
+}
+
+// reportsIn judges what was sent by one connection by the standard library: how
+// many right reports there are, at most.
+func reportsIn(sent []byte) (n int) {
+	in := bufio.NewReader(bytes.NewReader(sent))
+	for {
+		r, err := http.ReadRequest(in)
+		if err != nil {
+			return n
+		}
+		body, err := io.ReadAll(io.LimitReader(r.Body, bodyLimit+1))
+		if r.Method == "POST" && len(body) <= bodyLimit && err == nil && rightReport(body) {
+			n++
+		}
+		if err != nil {
+			return n
+		}
+	}
+}
+
+var (
+	rightID      = regexp.MustCompile(`^"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"$`)
+	rightVersion = regexp.MustCompile(`^"[0-9A-Za-z.+_-]{1,80}"$`)
+	rightHeap    = regexp.MustCompile(`^("[0-9]+"|[0-9]+)$`)
+)
+
+// rightReport is written from the protocol, and shares nothing with the server.
+func rightReport(body []byte) bool {
+	var fields map[string]json.RawMessage
+	if !utf8.Valid(body) || json.Unmarshal(body, &fields) != nil {
+		return false
+	}
+	id, version, heap := plain(fields["id"]), plain(fields["version"]), plain(fields["heap_usage_bytes"])
+	return rightID.Match(id) && rightVersion.Match(version) && (heap == nil || rightHeap.Match(heap))
+}
+
+// plain writes a string without escapes that it can do without.
+func plain(value json.RawMessage) []byte {
+	var s string
+	if json.Unmarshal(value, &s) != nil {
+		return value
+	}
+	return []byte(`"` + s + `"`)
+}
+
+// TestMalformed sends mutants of right requests, and waits for the end of each
+// answer. None is answered by an error of the server's own, none ends it, and only
+// what is a right report is recorded: as many as are answered so.
+func TestMalformed(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "relcheck.db")
+	s := serve(t, store)
+	seed := rand.Uint64()
+	var left, recorded atomic.Int64
+	var mu sync.Mutex
+	statuses := map[int]int{}
+	mutants := *malformed
+	if race {
+		mutants /= 10
+	}
+	left.Store(int64(mutants))
+	var senders sync.WaitGroup
+	for sender := range 64 {
+		r := rand.New(rand.NewPCG(seed, uint64(sender)))
+		senders.Go(func() {
+			for left.Add(-1) >= 0 && !t.Failed() {
+				mutant := mutate(r)
+				o, err := attack(s.addr, mutant)
+				if err != nil {
+					t.Errorf("%q: %v", mutant, err)
+					continue
+				}
+				if right := reportsIn(append(mutant, poison...)); o.recorded > right {
+					t.Errorf("%q: %d reports were recorded, and %d are right", mutant, o.recorded, right)
+				}
+				recorded.Add(int64(o.recorded))
+				mu.Lock()
+				for _, status := range o.statuses {
+					statuses[status]++
+					if status >= 500 && status != http.StatusNotImplemented && status != http.StatusHTTPVersionNotSupported {
+						t.Errorf("%q: status %d", mutant, status)
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	senders.Wait()
+	t.Logf("seed %d: %d mutants, answers by status %v, %d recorded", seed, mutants, statuses, recorded.Load())
+	if statuses[400] == 0 || statuses[404] == 0 || statuses[405] == 0 || statuses[415] == 0 || statuses[431] == 0 || recorded.Load() == 0 {
+		t.Error("these mutants are too tame")
+	}
+	stillWell(t, s, store, recorded.Load())
+}
+
+// stillWell looks at a server that has been through much.
+func stillWell(t *testing.T, s *process, store string, recorded int64) {
+	t.Helper()
+	if ready := get(t, s.url+"/readyz"); ready != "ready\n" {
+		t.Errorf("it is not ready: %s", ready)
+	}
+	o, err := attack(s.addr, fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(1, 2)))))
+	if err != nil || o.recorded != 1 {
+		t.Errorf("a right report at the end: %+v, %v", o, err)
+	}
+	rows := int64(0)
+	for _, product := range []string{"opa", "relcheck"} {
+		rows += int64(strings.Count(relcheck(t, "export", product, "--db", store), "\n"))
+	}
+	if rows != recorded+1 {
+		t.Errorf("%d reports are there, and %d were said to be", rows, recorded+1)
+	}
+	peak := peakMemory(s.cmd.Process.Pid)
+	t.Logf("it has taken %d MB of memory at most", peak>>20)
+	if peak > 200<<20 && !race { // the detector takes its own
+		t.Error("that is more than 200 MB")
+	}
+	s.stop(t)
+	for _, sign := range []string{"panic", `"level":"ERROR"`} {
+		if i := strings.Index(s.errs.String(), sign); i >= 0 {
+			t.Errorf("its log: %.2000s", s.errs.String()[max(0, i-200):])
+		}
+	}
+	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
+		t.Errorf("it has not stopped in good order: %.2000s", s.errs.String())
+	}
+}
+
+// peakMemory is how many bytes a process has had in memory at most; 0 where the
+// system does not tell.
+func peakMemory(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	if m == nil {
+		return 0
+	}
+	kb, _ := strconv.ParseInt(string(m[1]), 10, 64)
+	return kb << 10
+}
+
+// The controls of TestMalformed: it tells answers, and reports, apart.
+func TestMalformedTellsApart(t *testing.T) {
+	const ok, body = "HTTP/1.1 200 OK\r\nA: b\r\n", `{"latest":{}}` + "\n"
+	for answer, want := range map[string]string{
+		"":                 "[] 0",
+		ok + "\r\n" + body: "[200] 1",
+		ok + "Relcheck-Recorded: no\r\n\r\n" + body:                                     "[200] 0",
+		ok + "\r\n" + body + ok + "\r\n" + body + "HTTP/1.1 400 Bad Request\r\n\r\n400": "[200 200 400] 2",
+		ok + "\r\n<html>":                                "[200] 0",
+		"HTTP/1.1 503 No\r\nA: b\r\n\r\n" + body:         "[503] 0",
+		"HTTP/1.0 500 Internal Server Error\r\nA: b\r\n": "[500] 0",
+	} {
+		if o := outcomeOf([]byte(answer)); fmt.Sprint(o.statuses, o.recorded) != want {
+			t.Errorf("%q: %+v, want %s", answer, o, want)
+		}
+	}
+	id := "08c1d850-6065-478a-b9b5-a8f9f464ad33"
+	for i, s := range specimens {
+		want := 0
+		if i < 4 {
+			want = 1
+		}
+		if n := reportsIn([]byte(strings.Replace(s, "%s", id, 1) + poison)); n != want {
+			t.Errorf("specimen %d: %d reports, want %d", i, n, want)
+		}
+	}
+	for body, want := range map[string]bool{
+		`{"id":"` + id + `","version":"1"}`: true, `{"\u0069d":"` + id + `","version":"\u0031"}`: true,
+		`{"id":"` + id + `","version":"1","heap_usage_bytes":"-1"}`: false, `{"id":"` + strings.Replace(id, "478a", "178a", 1) + `","version":"1"}`: false,
+		`{"id":"` + id + `","version":"1 "}`: false, `{"id":"` + id + `"}`: false, `{"id":"` + id + `","version":"1"}x`: false, `{"id":"` + id + `","version":1}`: false,
+	} {
+		if rightReport([]byte(body)) != want {
+			t.Errorf("%s: right is %v", body, !want)
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package systemtest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// generation is a released Open Policy Agent that asks in its own way.
+type generation struct {
+	version  string
+	variable string // tells it where the service is
+	reports  bool   // or only asks
+}
+
+var generations = []generation{
+	{"v0.70.0", "OPA_TELEMETRY_SERVICE_URL", true},
+	{"v1.22.2", "OPA_VERSION_CHECK_SERVICE_URL", false},
+}
+
+// binary is the program, built from its module by make test.
+func (g generation) binary(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("../../.cache/opa", g.version, "opa"))
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	if err != nil {
+		missing(t, "opa "+g.version+"; make test builds it")
+	}
+	return path
+}
+
+// Real Open Policy Agents ask a real relcheck, at the root and below /p/opa.
+func TestOPA(t *testing.T) {
+	for _, g := range generations {
+		for _, path := range []string{"", "/p/opa", "/p/opa/"} {
+			t.Run(g.version+path, func(t *testing.T) { testOPA(t, g, g.binary(t), path) })
+		}
+	}
+}
+
+func testOPA(t *testing.T, g generation, opa, path string) {
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	served := serve(t, file)
+	env := g.variable + "=http://" + served.addr + path
+	v := strings.TrimPrefix(g.version, "v")
+
+	// No release is known: nothing may be said of one.
+	if out := opaVersion(t, opa, env); strings.Contains(out, "Latest Upstream Version") {
+		t.Errorf("without a release, opa version --check prints\n%s", out)
+	}
+	if log := opaRun(t, opa, env, "is up to date", "Unable to"); log["level"] != "debug" {
+		t.Errorf("without a release, opa run logs %v", log)
+	}
+
+	relcheck(t, "release", "add", "opa", g.version, "--db", file)
+	awaitRelease(t, served, g.version)
+	if log := opaRun(t, opa, env, "is up to date", "is out of date"); log["level"] != "debug" || log["current_version"] != v {
+		t.Errorf("on the latest release, opa run logs %v", log)
+	}
+
+	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", file)
+	awaitRelease(t, served, "v9.0.0")
+	const download = "https://openpolicyagent.org/downloads/v9.0.0/opa_linux_amd64"
+	const notes = "https://github.com/open-policy-agent/opa/releases/tag/v9.0.0"
+	want := "Latest Upstream Version: 9.0.0\nDownload: " + download + "\nRelease Notes: " + notes + "\n"
+	if out := opaVersion(t, opa, env); !strings.HasSuffix(out, want) {
+		t.Errorf("opa version --check prints\n%s\nwhich does not end in\n%s", out, want)
+	}
+	log := opaRun(t, opa, env, "is out of date", "is up to date")
+	if log["level"] != "info" || log["latest_version"] != "9.0.0" || log["current_version"] != v || log["download_opa"] != download || log["release_notes"] != notes {
+		t.Errorf("behind the latest release, opa run logs %v", log)
+	}
+	checkRecorded(t, g, file)
+}
+
+// The statistics show a fleet of real Open Policy Agents: how many processes of
+// which version, and the heap that they told.
+func TestStatsOfOPA(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	served := serve(t, file)
+	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", file)
+	awaitRelease(t, served, "v9.0.0")
+	const each = 3
+	var heaps []float64
+	for _, g := range generations {
+		for range each {
+			opaRun(t, g.binary(t), g.variable+"=http://"+served.addr, "is out of date")
+		}
+	}
+	for line := range strings.Lines(relcheck(t, "export", "opa", "--db", file)) {
+		var r struct {
+			Heap float64 `json:"heap_usage_bytes"`
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		heaps = append(heaps, r.Heap)
+	}
+	var shown struct {
+		Rows []struct {
+			Version      string
+			IDs, Reports int
+			Behind       int
+			P95          float64
+		}
+	}
+	if err := json.Unmarshal([]byte(relcheck(t, "stats", "opa", "--by", "version", "--json", "--db", file)), &shown); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(heaps)
+	want := generations[0].version // the later one tells nothing
+	if len(shown.Rows) != 1 || shown.Rows[0].Version != want || shown.Rows[0].IDs != each || shown.Rows[0].Reports != each || shown.Rows[0].Behind != 1 {
+		t.Fatalf("the statistics show %+v, want %d ids of %s", shown.Rows, each, want)
+	}
+	if p95, told := shown.Rows[0].P95, heaps[len(heaps)-2]; p95 < told*0.99 || p95 > heaps[len(heaps)-1]*1.01 {
+		t.Errorf("the heap's 95th percentile is %.0f, of %.0f", p95, heaps)
+	}
+	if out := relcheck(t, "stats", "opa", "--db", file); !strings.Contains(out, want) || !strings.Contains(out, "linux/"+runtime.GOARCH) {
+		t.Errorf("relcheck stats opa prints\n%s", out)
+	}
+}
+
+// checkRecorded looks at what the questions above left behind: five of them,
+// each from a process of its own.
+func checkRecorded(t *testing.T, g generation, file string) {
+	t.Helper()
+	ids := map[string]bool{}
+	for line := range strings.Lines(relcheck(t, "export", "opa", "--db", file)) {
+		var r struct {
+			ID, Version, OS, Arch string
+			Heap                  int64 `json:"heap_usage_bytes"`
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		if "v"+r.Version != g.version || r.OS != "linux" || r.Arch != "amd64" || r.Heap < 100_000 || ids[r.ID] {
+			t.Errorf("recorded %s", line)
+		}
+		ids[r.ID] = true
+	}
+	want := 0
+	if g.reports {
+		want = 5
+	}
+	if len(ids) != want {
+		t.Errorf("recorded %d instances, want %d", len(ids), want)
+	}
+}
+
+// awaitRelease waits until the server offers a release that another process
+// has added, for it may take a second.
+func awaitRelease(t *testing.T, p *process, tag string) {
+	t.Helper()
+	for deadline := time.Now().Add(eventually); ; time.Sleep(20 * time.Millisecond) {
+		if strings.Contains(get(t, "http://"+p.addr+"/repos/open-policy-agent/opa/releases/latest"), `"tag_name":"`+tag+`"`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("release %s is not offered", tag)
+		}
+	}
+}
+
+func opaVersion(t *testing.T, opa, env string) string {
+	t.Helper()
+	cmd := exec.Command(opa, "version", "--check")
+	cmd.Env = append(os.Environ(), env)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil && !bytes.Contains(append(out, stderr.Bytes()...), []byte("404")) { // v1.13 and later fail while there is no release
+		t.Fatalf("opa version --check: %v\n%s%s", err, out, stderr.Bytes())
+	}
+	return string(out)
+}
+
+// opaRun starts a server and returns the first line it logs that has one of
+// the texts in its message.
+func opaRun(t *testing.T, opa, env string, texts ...string) map[string]any {
+	t.Helper()
+	cmd := exec.Command(opa, "run", "--server", "--addr", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug")
+	cmd.Env = append(os.Environ(), env)
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	timeout := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer func() {
+		timeout.Stop()
+		cmd.Process.Kill()
+		cmd.Wait()
+	}()
+	lines := bufio.NewScanner(stderr)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line map[string]any
+		if json.Unmarshal(lines.Bytes(), &line) != nil {
+			continue
+		}
+		message, _ := line["msg"].(string)
+		for _, text := range texts {
+			if strings.Contains(message, text) {
+				return line
+			}
+		}
+	}
+	t.Fatalf("opa run ended without a word of %q", texts)
+	return nil
+}

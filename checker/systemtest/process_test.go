@@ -1,0 +1,255 @@
+package systemtest
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"relcheck/checker"
+	"relcheck/checker/command"
+	"relcheck/checker/server"
+	"relcheck/db"
+	"relcheck/db/pgtest"
+)
+
+// role makes the test's own binary be one of the processes under test.
+const role = "RELCHECK_TEST_ROLE"
+
+// schemaFile is where the processes under test find the schema, wherever they run.
+const schemaFile = "RELCHECK_TEST_SCHEMA"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(role) {
+	case "":
+		if path, err := filepath.Abs("../../schema.sql"); err == nil {
+			os.Setenv(schemaFile, path)
+		}
+		os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0") // else each process sleeps for a second before it ends well
+		status := m.Run()
+		pgtest.Stop()
+		os.Exit(status)
+	case "relcheck":
+		os.Exit(command.Run(context.Background(), os.Args[1:], command.IO{Schema: readSchema(), Clock: testClock(), In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	case "early":
+		serveEarly(os.Args[len(os.Args)-1], readSchema())
+	case "checkpoint":
+		checkpoint(os.Args[1])
+	case "nothing":
+		serveBare(func(http.ResponseWriter, *http.Request) {})
+	case "sync":
+		serveBare(syncTogether(os.Args[1]))
+	case "import":
+		if n, err := strconv.Atoi(os.Args[2]); err != nil || importAtOnce(os.Args[1], n) != nil {
+			os.Exit(1)
+		}
+	case "insert":
+		serveBare(insertEach(os.Args[1]))
+	}
+}
+
+func readSchema() string {
+	schema, err := os.ReadFile(os.Getenv(schemaFile))
+	if err != nil {
+		panic(err)
+	}
+	return string(schema)
+}
+
+// early is a store that answers from memory and records later.
+type early struct {
+	*db.Store
+	*db.Writer
+}
+
+func (e early) Record(_ context.Context, product string, from checker.Platform, r *checker.Report) error {
+	go e.Writer.Record(context.Background(), product, from, r)
+	return nil
+}
+
+func (e early) As(who string) server.Editor { return e.Store.As(who) }
+
+func serveEarly(path, schema string) {
+	ctx := context.Background()
+	s, err := db.Open(ctx, path, schema)
+	if err != nil {
+		panic(err)
+	}
+	w, err := s.NewWriter(slog.Default())
+	if err != nil {
+		panic(err)
+	}
+	h, err := server.New(ctx, early{s, w}, slog.Default(), server.Options{})
+	if err != nil {
+		panic(err)
+	}
+	serveBare(h.Handler().ServeHTTP)
+}
+
+// checkpoint writes the log of a SQLite store into its file, again and again.
+func checkpoint(path string) {
+	d, err := sql.Open("sqlite", "file:"+path+"?mode=rw&_busy_timeout=5000")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("listening on http://nothing")
+	for {
+		if _, err := d.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// process is a program under test that has said where it listens.
+type process struct {
+	cmd       *exec.Cmd
+	url, addr string
+	out       *bufio.Reader // what it says beyond that
+	errs      *testLog      // what it says on standard error, unless that is somewhere else
+}
+
+// environment makes this binary take a role. What tests send comes from one
+// address, and no server limits that unless it is told to.
+func environment(as string) []string {
+	return append(os.Environ(), role+"="+as, "RELCHECK_SOURCE_RATE=0")
+}
+
+// start runs this binary in a role until the test ends.
+func start(t testing.TB, as string, args ...string) *process {
+	t.Helper()
+	return startBy(t, as, exec.Command(os.Args[0], args...))
+}
+
+// serve starts relcheck serve on a store.
+func serve(t testing.TB, store string, args ...string) *process {
+	t.Helper()
+	return start(t, "relcheck", append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...)
+}
+
+// startBy starts a command that becomes this binary, or says where it listens as well.
+func startBy(t testing.TB, as string, cmd *exec.Cmd) *process {
+	t.Helper()
+	cmd.Env = environment(as)
+	p := &process{cmd: cmd, errs: &testLog{TB: t}}
+	if cmd.Stderr == nil {
+		cmd.Stderr = p.errs
+	}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	p.out = bufio.NewReader(out)
+	line, ok := p.line(t), false
+	if p.url, ok = strings.CutPrefix(line, "listening on "); !ok {
+		t.Fatalf("%s said %q instead of where it listens", as, line)
+	}
+	_, p.addr, _ = strings.Cut(p.url, "://")
+	return p
+}
+
+// line is the next that the process says on standard output.
+func (p *process) line(t testing.TB) string {
+	t.Helper()
+	line, err := p.out.ReadString('\n')
+	if err != nil {
+		t.Fatalf("it has said %q: %v", line, err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// stop ends the process in good order, and returns what it has said on standard
+// output beyond the lines that were read.
+func (p *process) stop(t testing.TB) (out string) {
+	t.Helper()
+	p.cmd.Process.Signal(os.Interrupt)
+	rest, err := io.ReadAll(p.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Wait()
+	return string(rest)
+}
+
+// testLog puts what a process says into the test's log, and keeps it.
+type testLog struct {
+	testing.TB
+	mu   sync.Mutex
+	said strings.Builder
+}
+
+func (l *testLog) Write(p []byte) (int, error) {
+	l.Logf("%s", p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.Write(p)
+}
+
+// String is all that the process has said.
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.said.String()
+}
+
+// count is how often the process has said something.
+func (l *testLog) count(text string) int {
+	return strings.Count(l.String(), text)
+}
+
+// kill ends the process the hard way, and waits for it.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// relcheck runs this binary as relcheck to its end.
+func relcheck(t testing.TB, args ...string) (stdout string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = environment("relcheck")
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("relcheck %s: %v\n%s", strings.Join(args, " "), err, errs.String())
+	}
+	return string(out)
+}
+
+// relcheckStatus runs this binary as relcheck, however it ends, and returns all
+// that it says.
+func relcheckStatus(t testing.TB, args ...string) (output string, status int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = environment("relcheck")
+	out, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// missing skips a test for want of something that make test provides, and
+// fails it where nothing may be wanting.
+func missing(t testing.TB, what string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal("missing: " + what)
+	}
+	t.Skip("missing: " + what)
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package systemtest
+
+// race is whether the race detector slows the tests down.
+const race = true

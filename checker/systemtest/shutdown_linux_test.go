@@ -1,0 +1,53 @@
+package systemtest
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A server that is told to stop while reports come in, and others are slow on
+// purpose, is gone in time with exit status 0. What it has answered is there.
+func TestStoppedUnderLoad(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	p := serve(t, file)
+	var acked acknowledged
+	ctx, stop := context.WithCancel(context.Background())
+	var bad int64
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer stop()
+	all.Go(func() { bad = sendUntil(ctx, newLoad(t, p.addr, 16, acked.add)) })
+	slow := slowCrowd{css: "/"}
+	for i := range 12 {
+		conn, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			slow.beSlow(conn, i)
+			conn.Close()
+		})
+	}
+	time.Sleep(500 * time.Millisecond) // some are slow for a while
+	acked.await(t, 100)
+	begin := time.Now()
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	err := p.cmd.Wait()
+	took := time.Since(begin)
+	stop()
+	all.Wait()
+	if err != nil || took > 10*time.Second {
+		t.Errorf("it ended with %v after %v", err, took)
+	}
+	acked.areIn(t, exportedIDs(t, file))
+	if bad > 0 {
+		t.Errorf("%d answers other than 200", bad)
+	}
+	t.Logf("%d reports acknowledged, and gone after %v", len(acked.ids), took)
+}

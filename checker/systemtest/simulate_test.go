@@ -1,0 +1,315 @@
+package systemtest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/simulate"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+var largeFleet = flag.Bool("fleet", false, "compare the figures of a fleet of 100,000 instances, 5,000 reports a second")
+
+// simulated is what relcheck simulate --json prints.
+type simulated struct {
+	Requests, Status, Reports map[string]int64
+	LatencyMS                 map[string]float64 `json:"latency_ms"`
+	Versions, Platforms       []counted
+}
+
+// counted is a row of it, and of relcheck stats --json.
+type counted struct {
+	Version, OS, Arch string
+	IDs, Reports      int64
+}
+
+func simulateJSON(t *testing.T, args ...string) (s simulated) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(relcheck(t, append([]string{"simulate", "--json"}, args...)...)), &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func tableOf(t *testing.T, store, name string) []counted {
+	t.Helper()
+	var table struct{ Rows []counted }
+	if err := json.Unmarshal([]byte(relcheck(t, "stats", "opa", "--db", store, "--days", "2", "--by", name, "--json")), &table); err != nil {
+		t.Fatal(err)
+	}
+	return table.Rows
+}
+
+// releasedStore makes a store that knows the releases of a made-up fleet.
+func releasedStore(t *testing.T) (file string, published map[string]bool) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "relcheck.db")
+	s, err := db.Open(context.Background(), file, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	releases := simulate.Releases(5, stats.DayOf(time.Now()))
+	_, err = s.PutReleases(context.Background(), "opa", releases, func(_, given catalog.Release) catalog.Release { return given })
+	if err != nil {
+		t.Fatal(err)
+	}
+	published = map[string]bool{}
+	for _, r := range releases {
+		published[r.Version] = true
+	}
+	return file, published
+}
+
+// sums adds up rows by what name says of them.
+func sums(rows []counted, name func(counted) string) map[string]counted {
+	all := map[string]counted{}
+	for _, row := range rows {
+		sum := all[name(row)]
+		sum.IDs += row.IDs
+		sum.Reports += row.Reports
+		all[name(row)] = sum
+	}
+	return all
+}
+
+// sameCounts wants what was sent to be shown: as many reports, and as many ids but
+// for those that are estimated, which may be four standard errors off.
+func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
+	t.Helper()
+	for name, want := range sent {
+		got, off := shown[name], 4*stats.IDsError*float64(estimated[name].IDs)
+		if got.Reports != want.Reports || math.Abs(float64(got.IDs-want.IDs)) > off {
+			t.Errorf("%s: stats show %d ids in %d reports; sent were %d, or up to %.0f more or less, in %d", name, got.IDs, got.Reports, want.IDs, off, want.Reports)
+		}
+	}
+	if len(sent) != len(shown) {
+		t.Errorf("sent were %v, stats show %v", sent, shown)
+	}
+}
+
+// estimates are the builds that may have more ids than are counted exactly.
+func estimates(t *testing.T, store string) []counted {
+	t.Helper()
+	const many = 4096 * (1 - 6*stats.IDsError)
+	return slices.DeleteFunc(tableOf(t, store, "platform_versions"), func(c counted) bool { return float64(c.IDs) < many })
+}
+
+// What a fleet has told a server is what its statistics show: as many reports and
+// ids, by version and by platform.
+func TestSimulatedFleetIsCounted(t *testing.T) {
+	t.Setenv("RELCHECK_SOURCE_RATE", "0")
+	size := []string{"--instances", "2000", "--rate", "1000", "--duration", "3s"}
+	if *largeFleet {
+		size = []string{"--instances", "100000", "--rate", "5000", "--duration", "30s"}
+	}
+	file, published := releasedStore(t)
+	served := serve(t, file)
+	s := simulateJSON(t, append(size, "--url", "http://"+served.addr, "--db", file, "--seed", "5")...)
+	if s.Requests["sent"] < 3000 || s.Requests["succeeded"] != s.Requests["sent"] || s.Requests["unsent"] > 0 || s.Reports["recorded"] != s.Requests["sent"] {
+		t.Fatalf("%+v", s)
+	}
+	all := func(counted) string { return "all" }
+	version := func(c counted) string { return c.Version }
+	platform := func(c counted) string { return c.OS + "/" + c.Arch }
+	estimated := estimates(t, file)
+	sent, platforms := sums(s.Versions, version), sums(s.Platforms, platform)
+	sameCounts(t, sent, sums(tableOf(t, file, "version"), version), sums(estimated, version))
+	sameCounts(t, platforms, sums(tableOf(t, file, "platform"), platform), sums(estimated, platform))
+	total := sums(s.Versions, all)["all"]
+	if total.IDs != s.Reports["ids"] || total.Reports != s.Reports["recorded"] || sums(s.Platforms, all)["all"] != total {
+		t.Errorf("%d ids in %d reports; but %+v", s.Reports["ids"], s.Reports["recorded"], total)
+	}
+	unpublished := maps.Clone(sent)
+	maps.DeleteFunc(unpublished, func(version string, _ counted) bool { return published[version] })
+	if len(sent) < 10 || len(platforms) < 5 || len(unpublished) < 5 || total.IDs < 1000 || total.IDs == total.Reports || *largeFleet != (len(estimated) > 0) {
+		t.Errorf("this is no fleet: %v, %v, %v", sent, platforms, estimated)
+	}
+	t.Logf("%d requests, %d ids, %d versions, %d of them unpublished, %d builds of many ids, latency in ms %v",
+		s.Requests["sent"], total.IDs, len(sent), len(unpublished), len(estimated), s.LatencyMS)
+}
+
+// What was captured of real clients is recorded, or counted as a check, for each
+// instance.
+func TestReplayIsCounted(t *testing.T) {
+	t.Setenv("RELCHECK_SOURCE_RATE", "0")
+	file, _ := releasedStore(t)
+	served := serve(t, file)
+	captures, err := filepath.Glob("../server/testdata/captures/*.http")
+	if err != nil || len(captures) != 5 {
+		t.Fatalf("the captures are %v, %v", captures, err)
+	}
+	args := append([]string{"--url", "http://" + served.addr, "--rate", "100", "--duration", "1s", "--instances", "50", "--replay"}, captures...)
+	s := simulateJSON(t, args...)
+	if s.Requests["succeeded"] != 100 || s.Reports["recorded"] != 60 || s.Reports["ids"] != 30 || s.Reports["checks"] != 40 {
+		t.Errorf("two rounds of 50 instances: %+v", s)
+	}
+	version := func(c counted) string { return c.Version }
+	sameCounts(t, sums(s.Versions, version), sums(tableOf(t, file, "version"), version), nil)
+	s = simulateJSON(t, append([]string{"--keep-ids"}, args...)...)
+	if s.Reports["recorded"] != 60 || s.Reports["ids"] != 3 {
+		t.Errorf("with the captured ids: %+v", s)
+	}
+	if seen := exportedIDs(t, file); len(seen) != 33 {
+		t.Errorf("%d ids were recorded, want 33", len(seen))
+	}
+}
+
+// A signal ends it soon, with what came of it until then.
+func TestSimulateInterrupted(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no signals")
+	}
+	asked := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	}))
+	defer s.Close()
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		cmd := exec.Command(os.Args[0], "simulate", "--url", s.URL, "--duration", "1h", "--rate", "200", "--json")
+		cmd.Env = environment("relcheck")
+		var out, errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-asked:
+		case <-time.After(eventually):
+			cmd.Process.Kill()
+			t.Fatal("it sends nothing")
+		}
+		begin := time.Now()
+		cmd.Process.Signal(signal)
+		err := cmd.Wait()
+		var got simulated
+		if json.Unmarshal(out.Bytes(), &got) != nil || err != nil || errs.Len() > 0 {
+			t.Fatalf("%v: %v\n%s%s", signal, err, &out, &errs)
+		}
+		if d := time.Since(begin); d > 10*time.Second {
+			t.Errorf("%v: it took %v to end", signal, d)
+		}
+		if got.Requests["sent"] == 0 || got.Requests["failed"] > 0 {
+			t.Errorf("%v: %+v", signal, got)
+		}
+	}
+}
+
+// What a service says is shown, and what to do about it.
+func TestSimulateSaysWhatIsWrong(t *testing.T) {
+	var answer atomic.Pointer[http.HandlerFunc]
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if answer := answer.Load(); answer != nil {
+			(*answer)(w, r)
+		}
+	}))
+	defer s.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"simulate", "--url", s.URL, "--duration", "200ms"}
+	if runtime.GOOS == "linux" {
+		if out, status := relcheckStatus(t, args...); status != 1 || !strings.Contains(out, "certificate") {
+			t.Errorf("a certificate of nobody: status %d\n%s", status, out)
+		}
+		t.Setenv("SSL_CERT_FILE", ca)
+	}
+	for what, want := range map[string]struct {
+		answer http.HandlerFunc
+		status int
+		says   []string
+	}{
+		"recorded": {func(http.ResponseWriter, *http.Request) {}, 0, []string{"answered 2xx", "v1.5.1", "linux/amd64", "p99"}},
+		"over its budget": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Relcheck-Recorded", "no") }, 0,
+			[]string{"reports not recorded", "relcheck serve --source-rate 0"}},
+		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "go\x1b[2J\naway", 404) }, 1,
+			[]string{"answered 4xx", "20 of 20 requests failed; the first: status 404: go [2J away"}},
+	} {
+		answer.Store(&want.answer)
+		out, status := relcheckStatus(t, args...)
+		if status != want.status {
+			t.Errorf("%s: exit status %d\n%s", what, status, out)
+		}
+		for _, text := range want.says {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s: it does not say %q\n%s", what, text, out)
+			}
+		}
+		if strings.Contains(out, "\x1b") {
+			t.Errorf("%s: %q", what, out)
+		}
+	}
+}
+
+// A past is for a store that nobody uses: neither a server, nor for what is real.
+func TestSimulatedPastIsKeptApart(t *testing.T) {
+	past := func(args ...string) (string, int) {
+		return relcheckStatus(t, append([]string{"simulate", "--days", "3", "--instances", "50"}, args...)...)
+	}
+	real := filepath.Join(t.TempDir(), "real.db")
+	served := serve(t, real)
+	before := relcheck(t, "release", "list", "opa", "--db", real)
+	if out, status := past("--db", real); status != 1 || !strings.Contains(out, "in use by process") {
+		t.Errorf("beside a server: status %d\n%s", status, out)
+	}
+	if after := relcheck(t, "release", "list", "opa", "--db", real); after != before {
+		t.Errorf("beside a server, releases were made up:\n%s", after)
+	}
+	id := "08c1d850-6065-478a-b9b5-a8f9f464ad33"
+	res, err := http.Post("http://"+served.addr+"/p/relcheck/v1/version", "application/json", strings.NewReader(fmt.Sprintf(`{"id":%q,"version":"1.0.0"}`, id)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readAll(t, res)
+	served.kill()
+	if out, status := past("--db", real); status != 1 || !strings.Contains(out, "holds reports already") || !strings.Contains(out, "--add") {
+		t.Errorf("among real reports: status %d\n%s", status, out)
+	}
+	if n := len(exportedIDs(t, real)); n > 0 {
+		t.Errorf("%d ids were made up among real reports", n)
+	}
+	if out, status := past("--db", real, "--add"); status != 0 || len(exportedIDs(t, real)) < 30 {
+		t.Errorf("added on purpose: status %d\n%s", status, out)
+	}
+	if text := relcheck(t, "stats", "relcheck", "--db", real, "--csv"); !strings.Contains(text, "range,") || !strings.Contains(text, ",1,,,1,") {
+		t.Errorf("the real report is gone:\n%s", text)
+	}
+}
+
+// A past is written into PostgreSQL as well.
+func TestSimulatedPastInPostgres(t *testing.T) {
+	name := database(t)
+	relcheck(t, "simulate", "--days", "3", "--instances", "50", "--db", name)
+	if text := relcheck(t, "stats", "opa", "--db", name, "--days", "3"); !strings.Contains(text, "latest release v1.5.1") {
+		t.Errorf("%s", text)
+	}
+	if out, status := relcheckStatus(t, "simulate", "--days", "3", "--db", name); status != 1 || !strings.Contains(out, "holds reports already") {
+		t.Errorf("a second time: status %d\n%s", status, out)
+	}
+}

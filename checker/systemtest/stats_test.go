@@ -1,0 +1,37 @@
+package systemtest
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Programs that do not say what they want get the summary, or the table that
+// their question is about.
+func TestStatsForPrograms(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "relcheck.db")
+	relcheck(t, "product", "add", "tool", "--db", store)
+	for _, c := range []struct{ flags, table, columns string }{
+		{"", "summary", "period,from,to,ids,"},
+		{"--days 7", "summary", "period,from,to,ids,"},
+		{"--by version", "versions", "version,released,"},
+		{"--below v1.0.0", "deprecation", "below,ids,"},
+		{"--compare v1.0..v1.1", "heap_change", "percentile,old,new,"},
+	} {
+		args := append([]string{"stats", "tool", "--db", store}, strings.Fields(c.flags)...)
+		var d struct{ Product, Table, Note string }
+		if err := json.Unmarshal([]byte(relcheck(t, append(args, "--json")...)), &d); err != nil || d.Product != "tool" || d.Table != c.table {
+			t.Errorf("%s --json: got %+v, %v", c.flags, d, err)
+		}
+		if c.table == "heap_change" && !strings.Contains(d.Note, "nobody reported v1.0 in the range") {
+			t.Errorf("it is not said that there is nothing to compare: %s", d.Note)
+		}
+		if got := relcheck(t, append(args, "--csv")...); !strings.HasPrefix(got, c.columns) {
+			t.Errorf("%s --csv: got %s", c.flags, got)
+		}
+	}
+	if said, status := relcheckStatus(t, "stats", "tool", "--db", store, "--json", "--csv"); status == 0 || !strings.Contains(said, "contradict") {
+		t.Errorf("both forms at once: %d, %s", status, said)
+	}
+}

@@ -1,0 +1,67 @@
+package systemtest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestStopLetsRequestsEnd tells a server to stop while a report is on its way. It
+// is still recorded and answered; then the process ends, with status 0.
+func TestStopLetsRequestsEnd(t *testing.T) {
+	t.Parallel()
+	store := filepath.Join(t.TempDir(), "relcheck.db")
+	s := serve(t, store)
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(eventually))
+	request := fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(3, 4))))
+	request = bytes.Replace(request, []byte("Host: a\r\n"), []byte("Host: a\r\nExpect: 100-continue\r\n"), 1)
+	body := bytes.Index(request, []byte("\r\n\r\n")) + 10
+	conn.Write(request[:body])
+	answers := bufio.NewReader(conn)
+	if line, err := answers.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" { // which is said once the handler reads the body
+		t.Fatalf("it says %q, %v\n%s", line, err, s.errs.String())
+	}
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	for deadline := time.Now().Add(eventually); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		other, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			break // it takes no more
+		}
+		other.Close()
+	}
+	conn.Write(request[body:])
+	answer, _ := io.ReadAll(answers)
+	if o := outcomeOf(answer); o.recorded != 1 {
+		t.Errorf("the answer is %q", answer)
+	}
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v\n%s", err, s.errs.String())
+	}
+	if n := len(exportedIDs(t, store)); n != 1 {
+		t.Errorf("%d reports are there", n)
+	}
+}
+
+// Who is told to stop as it starts has nothing to complain of.
+func TestStoppedAsItStarts(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		s := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))
+		s.stop(t)
+		if status := s.cmd.ProcessState.ExitCode(); status != 0 {
+			t.Fatalf("it ended with status %d:\n%s", status, s.errs)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package systemtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/command"
+	"relcheck/checker/simulate"
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/fleet"
+	"relcheck/db"
+)
+
+// newTerminal makes a terminal of so many columns, and returns its two ends: what
+// is written to one is read from the other.
+func newTerminal(t *testing.T, columns int) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("there are no terminals: ", err)
+	}
+	t.Cleanup(func() { master.Close() })
+	fd := int(master.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
+	}
+	if err == nil {
+		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: uint16(columns), Row: 40})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return master, terminal
+}
+
+// onTerminal runs a command on a terminal of so many columns, and returns what
+// it wrote there.
+func onTerminal(t *testing.T, columns int, args ...string) string {
+	t.Helper()
+	return shownOn(t, columns, func(terminal *os.File) error {
+		if status := command.Run(context.Background(), args, command.IO{Out: terminal, Err: terminal}); status != 0 {
+			return fmt.Errorf("exit status %d", status)
+		}
+		return nil
+	})
+}
+
+// apartOnTerminal is onTerminal for a command that changes the process it runs in.
+func apartOnTerminal(t *testing.T, columns int, args ...string) string {
+	t.Helper()
+	return shownOn(t, columns, func(terminal *os.File) error {
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Env = environment("relcheck")
+		cmd.Stdout, cmd.Stderr = terminal, terminal
+		return cmd.Run()
+	})
+}
+
+func shownOn(t *testing.T, columns int, run func(terminal *os.File) error) string {
+	t.Helper()
+	master, terminal := newTerminal(t, columns)
+	shown := make(chan string)
+	go func() {
+		b, _ := io.ReadAll(master) // ends with an error once the other side is closed
+		shown <- string(b)
+	}()
+	err := run(terminal)
+	terminal.Close()
+	text := strings.ReplaceAll(<-shown, "\r\n", "\n")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return text
+}
+
+func piped(t *testing.T, args ...string) string {
+	t.Helper()
+	var b strings.Builder
+	if status := command.Run(context.Background(), args, command.IO{Out: &b, Err: &b}); status != 0 {
+		t.Fatalf("exit status %d\n%s", status, b.String())
+	}
+	return b.String()
+}
+
+const hostileTitle = "Evil\x1b[2J\x1b]0;owned\a\u009b31m\u202e\r\b\x00\n<script>"
+
+// hostileStore holds the reports of a fleet, which has hostile versions, for a
+// product with a hostile title.
+func hostileStore(t *testing.T) string {
+	t.Helper()
+	path := t.TempDir() + "/relcheck.db"
+	ctx := context.Background()
+	s, err := db.Open(ctx, path, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	now := time.Now()
+	f := fleet.Fleet{Seed: 3, Days: 40, End: stats.DayOf(now), Instances: 200, Every: 12 * time.Hour}
+	if err := s.AddProduct(ctx, catalog.Product{Name: "evil", Title: hostileTitle}); err != nil {
+		t.Fatal(err)
+	}
+	past := simulate.Backfill{Fleet: f, Product: "evil", Until: now}
+	if err = past.Publish(ctx, s); err == nil {
+		_, err = past.Run(ctx, s)
+	}
+	if err == nil {
+		_, err = s.Fold(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var colour = regexp.MustCompile("\x1b\\[(0|1|2|34)m")
+
+// checkShown looks that a text is no more than text, and fits.
+func checkShown(t *testing.T, what, text string, columns int) {
+	t.Helper()
+	for _, line := range strings.Split(text, "\n") {
+		if columns > 0 && utf8.RuneCountInString(line) > columns {
+			t.Errorf("%s: wider than %d columns: %q", what, columns, line)
+		}
+		if i := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("%s: %q at %d of %q", what, line[i:i+1], i, line)
+		}
+	}
+}
+
+func TestStatsOnTerminal(t *testing.T) {
+	path := hostileStore(t)
+	for _, columns := range []int{80, 120, 200} {
+		for _, days := range []string{"1", "7", "28", "30", "90", "3660"} {
+			t.Setenv("NO_COLOR", "")
+			what := fmt.Sprintf("%s days in %d columns", days, columns)
+			text := onTerminal(t, columns, "stats", "evil", "--db", path, "--days", days)
+			if !colour.MatchString(text) || !strings.Contains(text, "█") {
+				t.Errorf("%s: no colours or no bars:\n%s", what, text)
+			}
+			text = colour.ReplaceAllString(text, "")
+			checkShown(t, what, text, columns)
+			if lines := strings.Count(text, "\n"); lines > 39 {
+				t.Errorf("%s: %d lines\n%s", what, lines, text)
+			}
+			t.Setenv("NO_COLOR", "1")
+			if got := onTerminal(t, columns, "stats", "evil", "--db", path, "--days", days); got != text {
+				t.Errorf("%s: not the same without colours:\n%q\n%q", what, got, text)
+			}
+		}
+	}
+	for _, table := range stats.TableNames {
+		checkShown(t, table, onTerminal(t, 120, "stats", "evil", "--db", path, "--by", table), 120)
+		checkShown(t, table, piped(t, "stats", "evil", "--db", path, "--by", table), 0)
+		checkShown(t, table, piped(t, "stats", "evil", "--db", path, "--by", table, "--json"), 0)
+		checkShown(t, table, strings.ReplaceAll(piped(t, "stats", "evil", "--db", path, "--by", table, "--csv"), "\r\n", "\n"), 0)
+	}
+	text := piped(t, "stats", "evil", "--db", path)
+	checkShown(t, "piped", text, 0)
+	if strings.ContainsAny(text, "█▁▏\x1b") || !strings.Contains(text, "<script>") {
+		t.Errorf("piped:\n%s", text)
+	}
+}
+
+// Where there is nothing but checks without an id, they are what is shown.
+func TestStatsOfChecksOnTerminal(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
+	text := onTerminal(t, 100, "stats", "opa", "--db", oddStore(t))
+	checkShown(t, "checks", text, 100)
+	for _, want := range []string{"No ids, but checks without one: 25.", "CHECKS A DAY, AT MOST 25", "█"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q in\n%s", want, text)
+		}
+	}
+}
+
+// What came of a simulation fits on a screen, and how it goes is said before.
+func TestSimulateOnTerminal(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	text := onTerminal(t, 80, "simulate", "--url", s.URL, "--rate", "1000", "--duration", "1200ms")
+	last := strings.LastIndex(text, "\r\x1b[K")
+	if last < 0 {
+		t.Fatalf("there is no progress:\n%s", text)
+	}
+	for _, line := range strings.Split(text[:last], "\r\x1b[K")[1:] {
+		if !strings.Contains(line, "/s  0 errors  p50 ") || !strings.Contains(line, " max ") || utf8.RuneCountInString(line) > 79 {
+			t.Errorf("the progress is %q", line)
+		}
+	}
+	result := text[last+len("\r\x1b[K"):]
+	checkShown(t, "result", result, 80)
+	for _, want := range []string{"1,200 requests", "p99", " others ", "linux/amd64", "█"} {
+		if !strings.Contains(result, want) {
+			t.Errorf("there is no %q in\n%s", want, result)
+		}
+	}
+	if lines := strings.Count(result, "\n"); lines > 39 {
+		t.Errorf("%d lines\n%s", lines, result)
+	}
+}

@@ -1,0 +1,248 @@
+package systemtest
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// pair is a certificate for 127.0.0.1 and its key.
+type pair struct {
+	serial    int64
+	until     time.Time
+	cert, key []byte // PEM
+}
+
+func newPair(t testing.TB, serial int64) pair {
+	t.Helper()
+	p := pair{serial: serial, until: time.Now().Add(time.Duration(serial) * time.Hour).Truncate(time.Second)}
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "relcheck"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: p.until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true}
+	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+	p.key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+	return p
+}
+
+// secured is a server with TLS, and the files that it has the certificate from.
+type secured struct {
+	*process
+	store, cert, key string
+}
+
+func startSecured(t *testing.T, p pair) *secured {
+	t.Helper()
+	dir := t.TempDir()
+	s := &secured{store: filepath.Join(dir, "relcheck.db"), cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
+	s.put(t, s.cert, p.cert)
+	s.put(t, s.key, p.key)
+	s.process = serve(t, s.store, "--tls-cert", s.cert, "--tls-key", s.key)
+	return s
+}
+
+func (s *secured) put(t *testing.T, file string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client trusts one certificate, whichever the files hold.
+func (s *secured) client(p pair) *http.Client {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(p.cert)
+	return &http.Client{Timeout: eventually, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// serves tells whether who connects anew gets a certificate.
+func (s *secured) serves(p pair) bool {
+	conn, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64() == p.serial
+}
+
+// metric returns a line of what Prometheus is told.
+func (s *secured) metric(t *testing.T, c *http.Client, token, name string) string {
+	t.Helper()
+	req, err := http.NewRequest("GET", "https://"+s.addr+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(readAll(t, res)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "none"
+}
+
+// until waits until something is so.
+func until(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(eventually); !f(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("this does not come about: " + what)
+		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	first := newPair(t, 1001)
+	s := startSecured(t, first)
+	c := s.client(first)
+	if !strings.HasPrefix(s.url, "https://") {
+		t.Errorf("it says that it listens on %s", s.url)
+	}
+	res, err := c.Post("https://"+s.addr+"/v1/version", "application/json", strings.NewReader(`{"id":"`+uuid.NewString()+`","version":"0.70.0"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := readAll(t, res); res.StatusCode != 200 || res.Header.Get("Strict-Transport-Security") == "" || res.ProtoMajor != 1 {
+		t.Errorf("%s %v %s", res.Proto, res.Header, body)
+	}
+	res, err = c.Get("https://" + s.addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body := readAll(t, res); !strings.Contains(body, "=https://"+s.addr) {
+		t.Errorf("it tells another address than https://%s:\n%s", s.addr, body)
+	}
+	token := strings.TrimSpace(relcheck(t, "token", "add", "test", "--db", s.store))
+	form, err := http.NewRequest("POST", "https://"+s.addr+"/sign-in", strings.NewReader("token="+token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	form.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	form.Header.Set("Cookie", "__Host-relcheck-form=1")
+	noRedirect := *c
+	noRedirect.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if res, err = noRedirect.Do(form); err != nil {
+		t.Fatal(err)
+	}
+	if cookie := res.Header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "__Host-") || !strings.Contains(cookie, "; Secure") {
+		t.Errorf("%s, a cookie %q", res.Status, cookie)
+	}
+	res.Body.Close()
+	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		conn, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version})
+		if got := err == nil; got != want {
+			t.Errorf("%s: %v", tls.VersionName(version), err)
+		}
+		if err == nil {
+			conn.Close()
+		}
+	}
+}
+
+// A new certificate is used without anybody being cut off, and one that cannot be
+// used leaves the last one in place.
+func TestCertificateIsRenewed(t *testing.T) {
+	t.Parallel()
+	first, second, third := newPair(t, 2001), newPair(t, 2002), newPair(t, 2003)
+	s := startSecured(t, first)
+	c := s.client(first) // whose connection stays open
+	token := strings.TrimSpace(relcheck(t, "token", "add", "test", "--db", s.store))
+	expires := func(p pair) {
+		t.Helper()
+		if got, want := s.metric(t, c, token, "relcheck_tls_certificate_expiry_timestamp_seconds"), fmt.Sprint(float64(p.until.Unix())); got != want {
+			t.Errorf("it expires at %s, want %s", got, want)
+		}
+	}
+	expires(first)
+	s.put(t, s.cert, second.cert)
+	time.Sleep(300 * time.Millisecond) // one file is new, and the other one not yet
+	s.put(t, s.key, second.key)
+	until(t, "the second certificate is served", func() bool { return s.serves(second) })
+	expires(second)
+
+	s.put(t, s.key, third.key)
+	until(t, "it is said that they do not belong together", func() bool {
+		return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "1"
+	})
+	s.put(t, s.cert, []byte("nonsense"))
+	until(t, "it is said that one is nonsense", func() bool { return s.errs.count("cannot use the new TLS certificate") == 2 })
+	if !s.serves(second) {
+		t.Error("the last good certificate is not served any more")
+	}
+	expires(second)
+	os.Remove(s.cert)
+	until(t, "it is said that one is missing", func() bool { return s.errs.count("cannot use the new TLS certificate") == 3 })
+	s.put(t, s.cert, third.cert)
+	until(t, "the third certificate is served", func() bool { return s.serves(third) })
+	until(t, "all is well again", func() bool { return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "0" })
+	expires(third)
+	if s.errs.count("PRIVATE KEY") > 0 {
+		t.Error("a key is in the log")
+	}
+}
+
+// SIGHUP has the files read at once, even if nothing has changed.
+func TestCertificateOnHangup(t *testing.T) {
+	t.Parallel()
+	first, second := newPair(t, 3001), newPair(t, 3002)
+	s := startSecured(t, first)
+	hangup := func() {
+		t.Helper()
+		if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "it serves", func() bool { return s.serves(first) })
+	hangup()
+	until(t, "the same certificate is read again", func() bool { return s.errs.count("read the TLS certificate") == 1 })
+	s.put(t, s.key, second.key)
+	hangup()
+	until(t, "it is said at once what is wrong", func() bool { return s.errs.count("cannot use the new TLS certificate") == 1 })
+	s.put(t, s.cert, second.cert)
+	hangup()
+	until(t, "the second certificate is served", func() bool { return s.serves(second) })
+}
+
+// Who speaks HTTP to a server with TLS is told so.
+func TestPlainRequestToTLS(t *testing.T) {
+	t.Parallel()
+	s := startSecured(t, newPair(t, 4001))
+	body, err := ask(context.Background(), "http://"+s.addr+"/healthz")
+	if err != nil || !strings.Contains(body, "HTTPS") {
+		t.Errorf("%q, %v", body, err)
+	}
+}

@@ -1,0 +1,75 @@
+package systemtest
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// mountSmall makes a file system of a few megabytes until the test ends.
+func mountSmall(t *testing.T) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=4m"); err != nil {
+		missing(t, "the right to mount a small file system: "+err.Error())
+	}
+	t.Cleanup(func() { syscall.Unmount(folder, syscall.MNT_DETACH) })
+	return folder
+}
+
+// On a full disk a server acknowledges nothing, and goes on by itself once there
+// is space.
+func TestServerOnFullDisk(t *testing.T) {
+	t.Parallel()
+	s := serveTroubled(t, mountSmall(t))
+	if status, _, body := s.report(t); status != http.StatusOK {
+		t.Fatalf("before: %d %s", status, body)
+	}
+	filler := filepath.Join(filepath.Dir(s.file), "filler")
+	if err := os.WriteFile(filler, make([]byte, 5<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	status := http.StatusOK
+	for range 80 { // what space was set aside before may take some
+		if status, _, _ = s.report(t); status != http.StatusOK {
+			break
+		}
+	}
+	for range 30 { // for three seconds
+		s.refuses(t, http.StatusInsufficientStorage)
+		time.Sleep(100 * time.Millisecond)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	awaitStatus(t, s.process, http.StatusOK)
+	for range 5 {
+		if status, _, body := s.report(t); status != http.StatusOK {
+			t.Errorf("with space again: %d %s", status, body)
+		}
+	}
+	s.kept(t)
+}
+
+// A file system that may only be read is told from all else that keeps a file from
+// being opened.
+func TestServeOnReadOnlyFileSystem(t *testing.T) {
+	t.Parallel()
+	folder := mountSmall(t)
+	file := filepath.Join(folder, "relcheck.db")
+	relcheck(t, "token", "add", "x", "--db", file)
+	if err := syscall.Mount("", folder, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{file, filepath.Join(folder, "none.db")} {
+		output, status := relcheckStatus(t, "serve", "--listen", "127.0.0.1:0", "--db", name)
+		if status != 1 || !strings.Contains(output, name) || !strings.Contains(output, "read-only") {
+			t.Errorf("%s: status %d, %s", filepath.Base(name), status, output)
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package systemtest
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// published is the latest release of opa in the tests of a store in trouble.
+const published = "v1.2.3"
+
+// troubled is a server whose store gets into trouble.
+type troubled struct {
+	*process
+	file         string
+	acknowledged acknowledged
+}
+
+// serveTroubled starts a server in a folder, which knows one release.
+func serveTroubled(t *testing.T, folder string) *troubled {
+	t.Helper()
+	file := filepath.Join(folder, "relcheck.db")
+	p := serve(t, file)
+	relcheck(t, "release", "add", "opa", published, "--db", file)
+	awaitRelease(t, p, published)
+	return &troubled{process: p, file: file}
+}
+
+// report sends one, each of a version that was not reported before.
+func (s *troubled) report(t *testing.T) (status int, header http.Header, body string) {
+	t.Helper()
+	id := uuid.New()
+	text := fmt.Sprintf(`{"id":"%s","version":"1.0.%d"}`, id, len(s.acknowledged.ids))
+	res, err := http.Post("http://"+s.addr+"/v1/version", "application/json", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode == http.StatusOK {
+		s.acknowledged.add(id)
+	}
+	return res.StatusCode, res.Header, readAll(t, res)
+}
+
+// refuses makes sure that reports are refused with a status, that the answer tells
+// when to come again and names the latest release, and that the server is not ready.
+func (s *troubled) refuses(t *testing.T, want int) {
+	t.Helper()
+	status, header, body := s.report(t)
+	if status != want || header.Get("Retry-After") == "" || !strings.Contains(body, `"latest_release":"`+published+`"`) {
+		t.Errorf("a report is answered %d, Retry-After %q: %s; want %d, and %s in it", status, header.Get("Retry-After"), body, want, published)
+	}
+	if status := s.ready(t); status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz answers %d", status)
+	}
+}
+
+// kept makes sure that all which was acknowledged is there.
+func (s *troubled) kept(t *testing.T) {
+	t.Helper()
+	s.acknowledged.areIn(t, exportedIDs(t, s.file))
+}
+
+// A server whose file was taken away says so within a second.
+func TestFileTakenFromServer(t *testing.T) {
+	t.Parallel()
+	for name, take := range map[string]func(path string) error{
+		"removed":         os.Remove,
+		"its log removed": func(path string) error { return os.Remove(path + "-wal") },
+		"replaced": func(path string) error {
+			other := path + ".other"
+			return errors.Join(os.WriteFile(other, nil, 0o600), os.Rename(other, path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serveTroubled(t, t.TempDir())
+			if status, _, body := s.report(t); status != http.StatusOK {
+				t.Fatalf("before: %d %s", status, body)
+			}
+			if err := take(s.file); err != nil {
+				t.Fatal(err)
+			}
+			awaitStatus(t, s.process, http.StatusServiceUnavailable)
+			s.refuses(t, http.StatusServiceUnavailable)
+		})
+	}
+}
+
+// A server that was killed, at any point of writing its log into the file, has all
+// that it has acknowledged, and is ready again within two seconds.
+func TestKilledDuringCheckpoint(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	var acked acknowledged
+	var ready []time.Duration
+	for round := range 20 {
+		begin := time.Now()
+		p := serve(t, file)
+		awaitStatus(t, p, http.StatusOK)
+		ready = append(ready, time.Since(begin))
+		c := start(t, "checkpoint", file)
+		acked.untilKilled(t, p, 16, time.Duration(20+7*round)*time.Millisecond, c)
+	}
+	acked.areIn(t, exportedIDs(t, file))
+	if len(acked.ids) == 0 {
+		t.Error("nothing was acknowledged")
+	}
+	if soonest := slices.Min(ready); soonest > 2*time.Second { // the others may have had to wait for a processor
+		t.Errorf("ready after %v at the soonest", soonest)
+	}
+}

@@ -1,0 +1,81 @@
+package systemtest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// randomID is a version 4 UUID from a source that is quick, not secret.
+func randomID(r *rand.Rand) (id uuid.UUID) {
+	a, b := r.Uint64(), r.Uint64()
+	for i := range 8 {
+		id[i], id[i+8] = byte(a>>(8*i)), byte(b>>(8*i))
+	}
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
+	return id
+}
+
+func encodeID(dst []byte, id uuid.UUID) {
+	hex.Encode(dst[0:8], id[0:4])
+	hex.Encode(dst[9:13], id[4:6])
+	hex.Encode(dst[14:18], id[6:8])
+	hex.Encode(dst[19:23], id[8:10])
+	hex.Encode(dst[24:36], id[10:16])
+}
+
+// readAnswer reads one HTTP answer that tells its length, and whether it says
+// that nothing was recorded.
+func readAnswer(r *bufio.Reader) (status int, recorded bool, err error) {
+	line, err := r.ReadSlice('\n')
+	if err != nil {
+		return 0, false, err
+	}
+	if len(line) < len("HTTP/1.1 200") {
+		return 0, false, errors.New("not an HTTP answer")
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, false, err
+	}
+	length, recorded := 0, true
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil {
+			return 0, false, err
+		}
+		if len(line) <= 2 {
+			break
+		}
+		name, value, _ := bytes.Cut(line, []byte(": "))
+		switch string(name) {
+		case "Content-Length":
+			length, _ = strconv.Atoi(string(bytes.TrimSpace(value)))
+		case "Relcheck-Recorded":
+			recorded = false
+		}
+	}
+	_, err = r.Discard(length)
+	return status, recorded, err
+}
+
+func TestLoaderTellsAnswersApart(t *testing.T) {
+	for answer, want := range map[string]string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":                          "200 true <nil>",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRelcheck-Recorded: no\r\n\r\nhi": "200 false <nil>",
+		"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n":                            "503 true <nil>",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi":                          "200 true EOF",
+		"HTTP/1.1 2": "0 false EOF",
+	} {
+		status, recorded, err := readAnswer(bufio.NewReader(bytes.NewReader([]byte(answer))))
+		if got := fmt.Sprint(status, " ", recorded, " ", err); got != want {
+			t.Errorf("%q: got %s, want %s", answer, got, want)
+		}
+	}
+}

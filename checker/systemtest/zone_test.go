@@ -1,0 +1,44 @@
+package systemtest
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata" // wherever the tests run
+
+	"github.com/google/uuid"
+)
+
+// Days are those of UTC, even where the server's clock shows another one.
+func TestDaysOfUTC(t *testing.T) {
+	now := time.Now().UTC()
+	zone := "Pacific/Kiritimati" // 14 hours ahead: tomorrow, from 10:00 UTC on
+	if now.Hour() < 10 {
+		zone = "Pacific/Pago_Pago" // 11 hours behind: yesterday, until 11:00 UTC
+	}
+	t.Setenv("TZ", zone)
+	store := filepath.Join(t.TempDir(), "relcheck.db")
+	served := serve(t, store)
+	body := `{"id":"` + uuid.NewString() + `","version":"1.0.0"}`
+	res, err := http.Post("http://"+served.addr+"/v1/version", "application/json", strings.NewReader(body))
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res, err)
+	}
+	res.Body.Close()
+	day := now.Format(time.DateOnly)
+	if today := time.Now().UTC().Format(time.DateOnly); today != day {
+		t.Skip("midnight has passed meanwhile")
+	}
+	want := day + ",1,1,"
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		out := relcheck(t, "stats", "opa", "--db", store, "--days", "1", "--by", "daily", "--csv")
+		if strings.Contains(out, want) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("in %s the report is not counted on %s:\n%s", zone, day, out)
+		}
+	}
+}
