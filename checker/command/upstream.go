@@ -11,7 +11,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/source"
+	"relcheck/checker/upstream"
 	"relcheck/db"
 )
 
@@ -33,7 +33,7 @@ imported. Importing a file again changes nothing.`,
 			}
 			defer file.Close()
 			progress := newProgress(streams.Err)
-			releases, err := source.ReadGitHub(file, func(n int) { progress.show("%d releases read", n) })
+			releases, err := upstream.ReadGitHub(file, func(n int) { progress.show("%d releases read", n) })
 			progress.clear()
 			if err != nil {
 				return fmt.Errorf("import %s: %w; nothing was imported", args[1], err)
@@ -92,7 +92,7 @@ func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) err
 		}
 	}
 	progress := newProgress(streams.Err)
-	proxy := source.Proxy{
+	proxy := upstream.Proxy{
 		Known:    dates,
 		Progress: func(done, total int) { progress.show("%d of %d versions", done, total) },
 	}

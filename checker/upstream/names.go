@@ -1,4 +1,4 @@
-package source
+package upstream
 
 // The words that files of releases use, in lower case. Those that are not here
 // (musl, gnu, unknown, pc, static, versions) say nothing about the platform.
