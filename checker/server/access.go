@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -13,27 +12,6 @@ import (
 	"time"
 
 	"relcheck/checker/access"
-)
-
-// who a route is for.
-type who int
-
-const (
-	adminsOnly     who = iota // also what a route is that does not say
-	publishersOnly            // who may change releases
-	holdersOnly               // whoever may change releases, or see all figures
-	readersOnly               // who may see all figures
-	viewersToo
-	anyone
-)
-
-// audience is who asks. Of two, the higher one may see more.
-type audience int
-
-const (
-	nobody   audience = iota
-	everyone          // only with Options.PublicStats: may see the public view
-	reader            // may see all figures
 )
 
 const (
@@ -61,152 +39,6 @@ func newGate(store Store, base string) (*gate, error) {
 		return g, err
 	}
 	return g, nil
-}
-
-func (s *Server) guard(r route) handler {
-	switch r.who {
-	case anyone:
-		return r.handler
-	case viewersToo: // what the handler may show depends on the audience
-		return s.admit(r.handler, s.seesFigures(everyone))
-	case readersOnly:
-		return s.admit(r.handler, s.seesFigures(reader))
-	case holdersOnly:
-		return s.admit(r.handler, s.hasToken)
-	case publishersOnly:
-		return s.sameOrigin(s.admit(r.handler, s.sends(access.Release)))
-	}
-	return s.sameOrigin(s.admit(r.handler, s.sends(access.Admin)))
-}
-
-// admit lets those pass whom check finds nothing wrong with.
-func (s *Server) admit(h handler, check func(*http.Request) error) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		private(w.Header())
-		if err := check(r); err != nil {
-			return s.refuse(w, r, err)
-		}
-		return h(w, r)
-	}
-}
-
-// seesFigures checks that the audience is one that may see them.
-func (s *Server) seesFigures(least audience) func(*http.Request) error {
-	return func(r *http.Request) error {
-		who, err := s.identify(r)
-		if err == nil && who < least {
-			err = noToken()
-		}
-		return err
-	}
-}
-
-// hasToken checks that it is somebody with a token for either, or who has signed in.
-func (s *Server) hasToken(r *http.Request) error {
-	t, err := s.holder(r)
-	switch {
-	case err == nil && t == nil:
-		err = noToken()
-	case err == nil && !t.Allows(access.Release) && !t.Allows(access.Read):
-		err = tooSmall(t, access.Release)
-	}
-	return err
-}
-
-// sends checks that a token of the scope comes with the request. That somebody
-// has signed in does not count: a page can make a browser send a cookie.
-func (s *Server) sends(scope access.Scope) func(*http.Request) error {
-	return func(r *http.Request) error {
-		_, err := s.sender(r, scope)
-		return err
-	}
-}
-
-func (s *Server) sender(r *http.Request, scope access.Scope) (*access.Token, error) {
-	t, err := s.bearer(r)
-	switch {
-	case err != nil:
-		return nil, err
-	case t == nil:
-		return nil, noToken()
-	case !t.Allows(scope):
-		return nil, tooSmall(t, scope)
-	}
-	return t, nil
-}
-
-func noToken() *failure {
-	return fail(http.StatusUnauthorized, "sign_in", "", "this needs a token: send it as Authorization: Bearer TOKEN; relcheck token add makes one")
-}
-
-// tooSmall is the answer to those whose token is valid and for something else.
-func tooSmall(t *access.Token, scope access.Scope) *failure {
-	return fail(http.StatusForbidden, "insufficient_scope", "",
-		fmt.Sprintf("the token has scope %s, and this needs %s; relcheck token add NAME --scope %[2]s makes one", t.Scope, scope))
-}
-
-// private keeps an answer that depends on who asks out of caches, and the
-// address it was found at, which may have a token in it, from other servers.
-func private(h http.Header) {
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-}
-
-// refuse answers with err: people get the page on which they can sign in.
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	f := (*failure)(nil)
-	if !errors.As(err, &f) {
-		return err
-	}
-	if f.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-	}
-	if !wantsPage(r) {
-		return f
-	}
-	f.setRetryAfter(w.Header())
-	return s.signInPage(w, r, f)
-}
-
-// wantsPage tells whether it is a browser that asks for something to look at.
-func wantsPage(r *http.Request) bool {
-	return strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
-}
-
-// audience tells who asks.
-func (s *Server) audience(r *http.Request) audience {
-	who, err := s.identify(r)
-	if err != nil {
-		return nobody
-	}
-	return who
-}
-
-// identify tells who asks. A token that is not valid, or not for figures, is an
-// error, for whoever sends one means to be let in.
-func (s *Server) identify(r *http.Request) (audience, error) {
-	t, err := s.holder(r)
-	switch {
-	case err != nil:
-		return nobody, err
-	case t != nil && t.Allows(access.Read):
-		return reader, nil
-	case t != nil:
-		return nobody, tooSmall(t, access.Read)
-	case s.options.PublicStats:
-		return everyone, nil
-	}
-	return nobody, nil
-}
-
-// holder returns the valid token of who asks, by which the browser may have
-// signed in, or nil if there is none.
-func (s *Server) holder(r *http.Request) (*access.Token, error) {
-	t, err := s.bearer(r)
-	if t != nil || err != nil {
-		return t, err
-	}
-	return s.signedInBy(r)
 }
 
 // bearer returns the token that a request brings, or nil if it brings none.
@@ -285,24 +117,11 @@ func (s *Server) unchecked(err error) *failure {
 	return f
 }
 
-// sameOrigin refuses what a page of another site makes a browser send.
-func (s *Server) sameOrigin(h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if s.gate.crossOrigin.Check(r) != nil {
-			return crossOrigin()
-		}
-		return h(w, r)
-	}
-}
-
-func crossOrigin() *failure {
-	return fail(http.StatusForbidden, "cross_origin", "", "this was sent by a page of another site; open relcheck's own page")
-}
-
 // lookups remembers for a moment which token the store has returned for a key, also
 // that there is none.
 type lookups[K comparable] struct {
 	find func(context.Context, K) (*access.Token, error)
+	ttl  time.Duration
 	mu   sync.Mutex
 	seen map[K]seen
 }
@@ -313,7 +132,7 @@ type seen struct {
 }
 
 func newLookups[K comparable](find func(context.Context, K) (*access.Token, error)) *lookups[K] {
-	return &lookups[K]{find: find, seen: map[K]seen{}}
+	return &lookups[K]{find: find, ttl: lookAgain, seen: map[K]seen{}}
 }
 
 // get returns the token for a key, or nil if there is none.
@@ -329,7 +148,7 @@ func (c *lookups[K]) get(ctx context.Context, key K) (*access.Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.seen) >= maxLookups {
-		maps.DeleteFunc(c.seen, func(_ K, s seen) bool { return now.Sub(s.at) >= lookAgain })
+		maps.DeleteFunc(c.seen, func(_ K, s seen) bool { return now.Sub(s.at) >= c.ttl })
 	}
 	if s := c.seen[key]; s.at.Before(now) && len(c.seen) < maxLookups { // else another request has looked later
 		c.seen[key] = seen{t, now}
@@ -343,7 +162,7 @@ func (c *lookups[K]) last(key K) (t *access.Token, fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.seen[key]
-	return s.Token, time.Since(s.at) < lookAgain
+	return s.Token, time.Since(s.at) < c.ttl
 }
 
 // forget makes the next get ask the store.

@@ -52,9 +52,9 @@ var publicStats = map[string]bool{
 }
 
 var testRoutes = []server.Route{
-	{Pattern: "GET /test/readers", Who: server.ReadersOnly},
-	{Pattern: "GET /test/viewers", Who: server.ViewersToo},
-	{Pattern: "GET /api/test/{name}", Who: server.ReadersOnly},
+	{Pattern: "GET /test/readers", Requires: server.ReadStats},
+	{Pattern: "GET /test/viewers", Requires: server.ViewStats},
+	{Pattern: "GET /api/test/{name}", Requires: server.ReadStats},
 }
 
 // token adds a token to the service's store.
@@ -244,12 +244,12 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 func TestWalkFindsTheUnguarded(t *testing.T) {
 	s := newService(t)
 	for _, r := range []server.Route{
-		{Pattern: "GET /test/open", Who: server.Anyone},
-		{Pattern: "PUT /test/open", Who: server.Anyone},
-		{Pattern: "POST /test/like-a-page", Who: server.ReadersOnly},
-		{Pattern: "DELETE /test/by-anybody", Who: server.HoldersOnly},
-		{Pattern: "PUT /test/by-pipelines", Who: server.PublishersOnly},
-		{Pattern: "GET /test/by-anybody", Who: server.HoldersOnly},
+		{Pattern: "GET /test/open", Requires: server.Open},
+		{Pattern: "PUT /test/open", Requires: server.Open},
+		{Pattern: "POST /test/like-a-page", Requires: server.ReadStats},
+		{Pattern: "DELETE /test/by-anybody", Requires: server.AnyToken},
+		{Pattern: "PUT /test/by-pipelines", Requires: server.ReleaseToken},
+		{Pattern: "GET /test/by-anybody", Requires: server.AnyToken},
 	} {
 		if wrong := s.walk(t, []string{r.Pattern}, r); len(wrong) == 0 {
 			t.Errorf("nothing was found to be wrong with %+v", r)
@@ -268,7 +268,7 @@ func TestAudience(t *testing.T) {
 		cookie := s.session(t, id)
 		viewers := "401 "
 		if publicToo {
-			viewers = "200 everyone"
+			viewers = "200 public"
 		}
 		for _, c := range []struct {
 			credential

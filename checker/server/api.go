@@ -20,7 +20,7 @@ var parameters = []string{"days", "from", "to", "version", "os", "arch", "below"
 // strict refuses what h would pass over: a parameter that does not exist, stands
 // there twice, or is garbled would give other figures than those asked for.
 func strict(h handler, names ...string) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		given, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
 			return fail(http.StatusBadRequest, "invalid_query", "", "the query after the ? of the URL cannot be read; encode % & ; and + in its values")
@@ -35,7 +35,7 @@ func strict(h handler, names ...string) handler {
 				return fail(http.StatusBadRequest, "invalid_query", name, name+" is given more than once; give it once")
 			}
 		}
-		return h(w, r)
+		return h(w, r, id)
 	}
 }
 
@@ -60,7 +60,7 @@ type apiProduct struct {
 }
 
 // apiProducts answers GET /api/v1/products.
-func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity) error {
 	var body struct {
 		Products []apiProduct `json:"products"`
 	}
@@ -72,7 +72,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request) error {
 	}
 	from, to := paging.Bounds()
 	for _, name := range names[from:to] {
-		v, err := s.viewOf(r, name, func(string) string { return "" })
+		v, err := s.viewOf(r, id, name, func(string) string { return "" })
 		if err != nil {
 			return err
 		}
@@ -130,8 +130,8 @@ type apiColumn struct {
 
 // apiTables answers GET /api/v1/products/{product}/stats. The addresses it lists
 // ask the same as the request.
-func (s *Server) apiTables(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.view(r)
+func (s *Server) apiTables(w http.ResponseWriter, r *http.Request, id identity) error {
+	v, err := s.view(r, id)
 	if err != nil {
 		return err
 	}
@@ -157,12 +157,12 @@ func (s *Server) apiTables(w http.ResponseWriter, r *http.Request) error {
 }
 
 // apiTable answers GET /api/v1/products/{product}/stats/{table}.
-func (s *Server) apiTable(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) apiTable(w http.ResponseWriter, r *http.Request, id identity) error {
 	asCSV, err := wantsCSV(w, r)
 	if err != nil {
 		return err
 	}
-	v, err := s.view(r)
+	v, err := s.view(r, id)
 	if err != nil {
 		return err
 	}

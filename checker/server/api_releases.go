@@ -35,7 +35,7 @@ func (p *product) newAPIRelease(r *catalog.Release) apiRelease {
 }
 
 // apiReleases answers GET /api/v1/products/{product}/releases.
-func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity) error {
 	p := s.snapshot.Load().products.find(r.PathValue("product"))
 	if p == nil {
 		return unknownProduct(r.PathValue("product"))

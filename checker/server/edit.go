@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 )
 
@@ -30,14 +29,14 @@ type Editor interface {
 }
 
 // putRelease answers PUT /api/v1/products/{product}/releases/{version}.
-func (s *Server) putRelease(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity) error {
 	e, err := readRelease(r)
 	if err != nil {
 		return err
 	}
 	product, done := r.PathValue("product"), catalog.Unchanged
 	var stored catalog.Release
-	err = s.change(r, access.Release, func(ctx context.Context, by Editor) (err error) {
+	err = s.change(r, id, func(ctx context.Context, by Editor) (err error) {
 		stored, done, err = by.EditRelease(ctx, product, r.PathValue("version"), e)
 		return err
 	})
@@ -51,9 +50,9 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request) error {
 }
 
 // deleteRelease answers DELETE of the same: it withdraws.
-func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identity) error {
 	product, version := r.PathValue("product"), r.PathValue("version")
-	err := s.change(r, access.Release, func(ctx context.Context, by Editor) error {
+	err := s.change(r, id, func(ctx context.Context, by Editor) error {
 		return by.Withdraw(ctx, product, version, true)
 	})
 	p := s.snapshot.Load().products.find(product)
@@ -102,14 +101,14 @@ func newAPIEdited(p catalog.Product) apiEdited {
 }
 
 // putProduct answers PUT /api/v1/products/{product}.
-func (s *Server) putProduct(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity) error {
 	e, err := readProduct(r)
 	if err != nil {
 		return err
 	}
 	var stored catalog.Product
 	var done catalog.Outcome
-	err = s.change(r, access.Admin, func(ctx context.Context, by Editor) (err error) {
+	err = s.change(r, id, func(ctx context.Context, by Editor) (err error) {
 		stored, done, err = by.EditProduct(ctx, r.PathValue("product"), e)
 		return err
 	})
@@ -124,12 +123,12 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request) error {
 }
 
 // deleteProduct answers DELETE /api/v1/products/{product}.
-func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identity) error {
 	product, reports := r.PathValue("product"), r.URL.Query().Get("reports")
 	if reports != "" && reports != "true" && reports != "false" {
 		return fail(http.StatusBadRequest, "invalid_query", "reports", "reports must be true or false")
 	}
-	err := s.change(r, access.Admin, func(ctx context.Context, by Editor) error {
+	err := s.change(r, id, func(ctx context.Context, by Editor) error {
 		return by.DropProduct(ctx, product, reports == "true")
 	})
 	switch {
@@ -144,20 +143,16 @@ func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// change lets the sender of a request, who has a token of the scope, change
-// something, and answers with it from then on. The change goes on when the caller
-// leaves, who may as well ask again: all of them come to the same twice.
-func (s *Server) change(r *http.Request, scope access.Scope, f func(context.Context, Editor) error) error {
-	who, err := s.sender(r, scope)
-	if err != nil {
-		return err
-	}
+// change makes a change on behalf of the request's token, and has requests answered
+// with it from then on. It does not stop if the client disconnects: changes are
+// idempotent, so the client can send the request again.
+func (s *Server) change(r *http.Request, id identity, f func(context.Context, Editor) error) error {
 	if s.store.Ready() != nil { // a file that was replaced takes changes, and loses them
 		return notChanged()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), editTimeout)
 	defer cancel()
-	err = f(ctx, s.store.As(who.ID))
+	err := f(ctx, s.store.As(id.token.ID))
 	switch {
 	case errors.Is(err, catalog.ErrNotFound) || errors.Is(err, catalog.ErrInUse):
 		return err

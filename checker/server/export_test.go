@@ -9,12 +9,12 @@ import (
 
 // What tests see of the table of routes.
 const (
-	AdminsOnly     = adminsOnly
-	PublishersOnly = publishersOnly
-	HoldersOnly    = holdersOnly
-	ReadersOnly    = readersOnly
-	ViewersToo     = viewersToo
-	Anyone         = anyone
+	AdminToken   = adminToken
+	ReleaseToken = releaseToken
+	AnyToken     = anyToken
+	ReadStats    = readStats
+	ViewStats    = viewStats
+	Open         = open
 )
 
 // Bounds of pages, see there.
@@ -27,8 +27,8 @@ const (
 
 // Route is a route that tests add.
 type Route struct {
-	Pattern string
-	Who     who
+	Pattern  string
+	Requires permission
 }
 
 // Patterns lists those of the routes there are.
@@ -39,13 +39,13 @@ func (s *Server) Patterns() (all []string) {
 	return all
 }
 
-// HandlerWith returns the handler with some routes more. They answer with the
-// name of the audience.
+// HandlerWith returns the handler with additional routes, which answer with the name of
+// the role.
 func (s *Server) HandlerWith(more ...Route) http.Handler {
 	routes := s.routes()
 	for _, m := range more {
-		routes = append(routes, route{pattern: m.Pattern, who: m.Who, handler: func(w http.ResponseWriter, r *http.Request) error {
-			return writeText(w, [...]string{"nobody", "everyone", "reader"}[s.audience(r)])
+		routes = append(routes, route{pattern: m.Pattern, requires: m.Requires, handler: func(w http.ResponseWriter, r *http.Request, id identity) error {
+			return writeText(w, [...]string{"anonymous", "public", "reader"}[id.role])
 		}})
 	}
 	return s.handle(routes)
@@ -74,4 +74,9 @@ func (s *Server) KeptPages() (n, bytes int) {
 func (s *Server) Unpaced() {
 	s.readersPace.SetLimit(rate.Inf)
 	s.publicPace.SetLimit(rate.Inf)
+}
+
+// WithoutTokenCache makes every look-up of a token or session ask the store.
+func (s *Server) WithoutTokenCache() {
+	s.gate.tokens.ttl, s.gate.sessions.ttl = 0, 0
 }

@@ -11,17 +11,17 @@ import (
 
 // view reads what a request asks about the product in its path, as far as whoever
 // asks may see it. Pages and the API share it.
-func (s *Server) view(r *http.Request) (*stats.View, error) {
-	return s.viewOf(r, r.PathValue("product"), r.URL.Query().Get)
+func (s *Server) view(r *http.Request, id identity) (*stats.View, error) {
+	return s.viewOf(r, id, r.PathValue("product"), r.URL.Query().Get)
 }
 
 // viewOf is view for any product, and for parameters from anywhere.
-func (s *Server) viewOf(r *http.Request, name string, get func(string) string) (*stats.View, error) {
+func (s *Server) viewOf(r *http.Request, id identity, name string, get func(string) string) (*stats.View, error) {
 	p := s.snapshot.Load().products.find(name)
 	if p == nil {
 		return nil, unknownProduct(name)
 	}
-	public, today := s.audience(r) != reader, stats.DayOf(time.Now())
+	public, today := id.role != reader, stats.DayOf(time.Now())
 	parse := stats.ParseQuery
 	if public {
 		parse = stats.ParsePublicQuery
@@ -75,9 +75,9 @@ const queryTime = 25 * time.Second
 
 // timed lets h ask the store for so long and no longer.
 func (s *Server) timed(h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		ctx, cancel := context.WithTimeout(r.Context(), s.within)
 		defer cancel()
-		return h(w, r.WithContext(ctx))
+		return h(w, r.WithContext(ctx), id)
 	}
 }

@@ -50,7 +50,7 @@ func newGitHubRelease(p *catalog.Product, r *catalog.Release) githubRelease {
 // latestRelease answers GET /repos/{owner}/{repo}/releases/latest, by which
 // Open Policy Agent asks since v1.7. Under /p/{product} the path has named the
 // product already, whatever repository the client asks for.
-func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identity) error {
 	snap := s.snapshot.Load()
 	p, name := snap.repos.find(strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))), r.PathValue("product")
 	if name != "" {

@@ -94,8 +94,8 @@ func (m *metrics) refuse(err error) {
 
 // tallied counts the reports that h refuses.
 func (s *Server) tallied(h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		err := h(w, r)
+	return func(w http.ResponseWriter, r *http.Request, id identity) error {
+		err := h(w, r, id)
 		if err != nil {
 			s.metrics.refuse(err)
 		}
@@ -160,7 +160,7 @@ func (s *Server) Register(c ...prometheus.Collector) { s.metrics.registry.MustRe
 func (s *Server) Metrics() http.Handler { return s.metrics.handler }
 
 // scrape answers GET /metrics.
-func (s *Server) scrape(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) scrape(w http.ResponseWriter, r *http.Request, _ identity) error {
 	s.metrics.handler.ServeHTTP(w, r)
 	return nil
 }

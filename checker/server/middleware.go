@@ -63,6 +63,7 @@ func limitHeaders(next http.Handler) http.Handler {
 // jsonErrors answers requests that no route of mux takes: the mux would do it
 // in plain text. People get a page.
 func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
+	page := s.page(nowhere)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			refusal, pattern := mux.Handler(r)
@@ -79,12 +80,18 @@ func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
 				writeError(w, fail(probe.status, "method_not_allowed", "", "use one of the methods: "+allow))
 				return
 			}
-			s.page(nowhere).ServeHTTP(w, r)
+			var id identity
+			if wantsPage(r) {
+				id = s.identify(r)
+			}
+			if err := page(w, r, id); err != nil {
+				writeError(w, failureOf(err))
+			}
 		})
 	}
 }
 
-func nowhere(http.ResponseWriter, *http.Request) error {
+func nowhere(http.ResponseWriter, *http.Request, identity) error {
 	return fail(http.StatusNotFound, "not_found", "", "there is nothing at this path; reports go to POST /v1/version or /p/PRODUCT/v1/version")
 }
 

@@ -71,8 +71,8 @@ func (p *pageCache) put(key pageKey, one *keptContent) {
 
 // keptPage returns the page of a view, rendered now or a moment ago. Of the requests for
 // it at the same time, the first ones render it.
-func (s *Server) keptPage(r *http.Request, v *stats.View, render func(pages.Visitor) ([]byte, error)) (*keptContent, error) {
-	key := pageKey{weak.Make(v), visitor(r, s.audience(r))}
+func (s *Server) keptPage(r *http.Request, id identity, v *stats.View, render func(pages.Visitor) ([]byte, error)) (*keptContent, error) {
+	key := pageKey{weak.Make(v), visitor(r, id)}
 	if one := s.pages.get(key); one != nil {
 		return one, nil
 	}
@@ -91,11 +91,11 @@ func (s *Server) keptPage(r *http.Request, v *stats.View, render func(pages.Visi
 }
 
 // paced waits until so many bytes may be answered.
-func (s *Server) paced(r *http.Request, bytes int) error {
+func (s *Server) paced(r *http.Request, id identity, bytes int) error {
 	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
 	defer cancel()
 	pace := s.publicPace
-	if s.audience(r) == reader {
+	if id.role == reader {
 		pace = s.readersPace
 	}
 	if pace.WaitN(ctx, min(bytes, bytesAtOnce)) != nil {

@@ -29,7 +29,7 @@ var assets = sync.OnceValue(func() map[string]*keptContent {
 })
 
 // asset answers GET /assets/{name}.
-func (s *Server) asset(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) asset(w http.ResponseWriter, r *http.Request, _ identity) error {
 	name := r.PathValue("name")
 	body, ok := assets()[name]
 	if !ok {
@@ -46,13 +46,12 @@ func (s *Server) asset(w http.ResponseWriter, r *http.Request) error {
 }
 
 // sendPage renders a page and sends it.
-func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, status int, render func(pages.Visitor) ([]byte, error)) error {
-	who, err := s.identify(r)
-	if err == nil && who != reader && s.session(r) != "" {
+func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, id identity, status int, render func(pages.Visitor) ([]byte, error)) error {
+	if id.err == nil && id.token == nil && id.session != "" {
 		s.setCookie(w, r, sessionCookie, "", -1) // the session has ended
 	}
 	c, err := s.drawing.build(r, func() (content, error) {
-		plain, err := render(visitor(r, who))
+		plain, err := render(visitor(r, id))
 		return zippedFor(r, plain), err
 	})
 	if err != nil {
@@ -65,12 +64,12 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, status int, re
 
 // visitor describes the client to the pages. Only a session can be ended, not a token in
 // the Authorization header.
-func visitor(r *http.Request, who audience) pages.Visitor {
+func visitor(r *http.Request, id identity) pages.Visitor {
 	return pages.Visitor{
 		Path:     r.URL.EscapedPath(),
-		Overview: who != nobody,
-		Reader:   who == reader,
-		SignedIn: who == reader && r.Header.Get("Authorization") == "",
+		Overview: id.role != anonymous,
+		Reader:   id.role == reader,
+		SignedIn: id.signedIn,
 	}
 }
 
@@ -86,34 +85,33 @@ func setPageHeaders(h http.Header) {
 // returns an error.
 func (s *Server) page(h handler) handler {
 	timed := s.timed(h)
-	return func(w http.ResponseWriter, r *http.Request) error {
-		err := timed(w, r)
+	return func(w http.ResponseWriter, r *http.Request, id identity) error {
+		err := timed(w, r, id)
 		if err == nil || !wantsPage(r) {
 			return err
 		}
-		f := (*failure)(nil)
-		if !errors.As(err, &f) {
+		f := failureOf(err)
+		if f.status == http.StatusInternalServerError {
 			s.log.Error("cannot render a page", "path", r.Pattern, "err", err)
-			f = internal()
 		}
 		f.setRetryAfter(w.Header())
-		return s.sendPage(w, r, f.status, func(v pages.Visitor) ([]byte, error) { return pages.Error(v, f.status, f.message) })
+		return s.sendPage(w, r, id, f.status, func(v pages.Visitor) ([]byte, error) { return pages.Error(v, f.status, f.message) })
 	}
 }
 
 // index answers GET /: browsers get a page, and programs a few lines of text.
-func (s *Server) index(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) index(w http.ResponseWriter, r *http.Request, id identity) error {
 	w.Header().Set("Vary", "Accept, Cookie")
 	switch {
 	case !wantsPage(r):
 		return s.indexText(w)
-	case s.audience(r) == nobody:
-		return s.connectPage(w, r)
+	case id.role == anonymous:
+		return s.connectPage(w, r, id)
 	}
-	return s.overviewPage(w, r)
+	return s.overviewPage(w, r, id)
 }
 
-func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	all := s.productsByTitle()
 	data := pages.OverviewData{Total: len(all), Base: s.options.Base, First: DefaultProduct, Search: newSearch(r, "product")}
 	if len(all) > 0 {
@@ -121,18 +119,18 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	all = slices.DeleteFunc(all, func(p catalog.Product) bool { return !found(data.Search, p.Title) && !found(data.Search, p.Name) })
 	var err error
-	if data.Pager, err = s.newListPager(r, productsPerPage, len(all)); err != nil {
+	if data.Pager, err = s.newListPager(r, id, productsPerPage, len(all)); err != nil {
 		return err
 	}
 	from, to := data.Pager.Bounds()
 	for _, p := range all[from:to] { // one after the other, because a view is large
-		v, err := s.viewOf(r, p.Name, url.Values{}.Get)
+		v, err := s.viewOf(r, id, p.Name, url.Values{}.Get)
 		if err != nil {
 			return err
 		}
-		data.Products = append(data.Products, pages.NewProductSummary(v, s.audience(r) != reader))
+		data.Products = append(data.Products, pages.NewProductSummary(v, id.role != reader))
 	}
-	return s.sendPage(w, r, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Overview(v, data) })
+	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Overview(v, data) })
 }
 
 // productsByTitle returns all products, ordered by title.
@@ -147,12 +145,12 @@ func (s *Server) productsByTitle() (all []catalog.Product) {
 }
 
 // productPage answers GET /products/{product}.
-func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) productPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	if tidy, changed := tidied(r.URL.Query()); changed {
 		http.Redirect(w, r, address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
 		return nil
 	}
-	view, invalid, err := s.viewOfValidParams(r)
+	view, invalid, err := s.viewOfValidParams(r, id)
 	if err != nil {
 		return err
 	}
@@ -160,11 +158,11 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
 		return pages.Product(v, pages.ProductData{View: view, Base: s.options.Base, Invalid: invalid})
 	}
 	if len(invalid) > 0 {
-		return s.sendPage(w, r, http.StatusBadRequest, render)
+		return s.sendPage(w, r, id, http.StatusBadRequest, render)
 	}
-	page, err := s.keptPage(r, view, render)
+	page, err := s.keptPage(r, id, view, render)
 	if err == nil {
-		err = s.paced(r, len(page.plain))
+		err = s.paced(r, id, len(page.plain))
 	}
 	if err != nil {
 		return err
@@ -179,10 +177,10 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // viewOfValidParams is [Server.view] without the parameters that are invalid.
-func (s *Server) viewOfValidParams(r *http.Request) (*stats.View, pages.InvalidParams, error) {
+func (s *Server) viewOfValidParams(r *http.Request, id identity) (*stats.View, pages.InvalidParams, error) {
 	given, invalid := r.URL.Query(), pages.InvalidParams{}
 	for {
-		v, err := s.viewOf(r, r.PathValue("product"), given.Get)
+		v, err := s.viewOf(r, id, r.PathValue("product"), given.Get)
 		f := (*failure)(nil)
 		if !errors.As(err, &f) || f.status != http.StatusBadRequest || len(given) == 0 {
 			return v, invalid, err
@@ -211,15 +209,15 @@ func tidied(given url.Values) (tidy url.Values, changed bool) {
 }
 
 // withoutSlash answers GET /products/{product}/.
-func (s *Server) withoutSlash(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) withoutSlash(w http.ResponseWriter, r *http.Request, _ identity) error {
 	u := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
 	http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
 	return nil
 }
 
 // releasesPage answers GET /products/{product}/releases.
-func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request) error {
-	view, err := s.viewOf(r, r.PathValue("product"), url.Values{}.Get)
+func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identity) error {
+	view, err := s.viewOf(r, id, r.PathValue("product"), url.Values{}.Get)
 	if err != nil {
 		return err
 	}
@@ -229,7 +227,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	data := pages.ReleasesData{View: view, Total: p.releases.count, Search: newSearch(r, "version")}
 	all := slices.DeleteFunc(slices.Collect(p.releases.newest()), func(one *release) bool { return !found(data.Search, one.Version) })
-	if data.Pager, err = s.newListPager(r, releasesPerPage, len(all)); err != nil {
+	if data.Pager, err = s.newListPager(r, id, releasesPerPage, len(all)); err != nil {
 		return err
 	}
 	from, to := data.Pager.Bounds()
@@ -237,11 +235,11 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request) error {
 		notes, _ := notesLink(&p.Product, &one.Release)
 		data.Releases = append(data.Releases, pages.Release{Release: one.Release, NotesURL: notes})
 	}
-	return s.sendPage(w, r, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
+	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
 }
 
 // connectPage answers GET /connect and GET /products/{product}/connect.
-func (s *Server) connectPage(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	name, data := r.PathValue("product"), pages.ConnectData{Base: s.options.Base}
 	data.OPA = name == "" || name == DefaultProduct
 	if name != "" {
@@ -250,16 +248,16 @@ func (s *Server) connectPage(w http.ResponseWriter, r *http.Request) error {
 			return unknownProduct(name)
 		}
 		data.Product = &p.Product
-	} else if s.audience(r) != nobody { // others may not know which products there are
+	} else if id.role != anonymous { // others may not know which products there are
 		all := s.productsByTitle()
 		data.Products, data.More = all[:min(len(all), productsPerPage)], len(all) > productsPerPage
 	}
-	return s.sendPage(w, r, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Connect(v, data) })
+	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Connect(v, data) })
 }
 
 // privacyPage answers GET /privacy.
-func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request) error {
-	return s.sendPage(w, r, http.StatusOK, func(v pages.Visitor) ([]byte, error) {
+func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request, id identity) error {
+	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) {
 		o := s.options
 		return pages.Privacy(v, pages.PrivacyData{KeepReports: o.KeepReports, KeepRollups: o.KeepRollups, PublicStats: o.PublicStats, PublicThreshold: o.PublicThreshold})
 	})

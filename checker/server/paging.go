@@ -63,13 +63,13 @@ func number(name, text string, most int) (int, error) {
 }
 
 // newListPager is newPager for a page that people look at. It waits for its turn.
-func (s *Server) newListPager(r *http.Request, per, total int) (pages.Pager, error) {
+func (s *Server) newListPager(r *http.Request, id identity, per, total int) (pages.Pager, error) {
 	p, err := newPager(r, per, total)
 	if err == nil && p.Page > p.Pages() {
 		err = fail(http.StatusNotFound, "not_found", "page", fmt.Sprintf("there is no page %d; the last one is page %d", p.Page, p.Pages()))
 	}
 	if err == nil {
-		err = s.paced(r, pageOfList)
+		err = s.paced(r, id, pageOfList)
 	}
 	return p, err
 }

@@ -24,7 +24,7 @@ const (
 
 // report answers POST /v1/version: it records what one process says of itself
 // and tells it the latest release.
-func (s *Server) report(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) error {
 	name := r.PathValue("product")
 	if name == "" {
 		name = DefaultProduct

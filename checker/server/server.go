@@ -207,67 +207,75 @@ func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
 func (s *Server) handle(routes []route) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes {
-		mux.Handle(r.pattern, s.metrics.route(r.pattern).counting(s.guard(r)))
+		mux.Handle(r.pattern, s.metrics.route(r.pattern).counting(s.serve(r)))
 	}
 	return chain(mux, overTLS, received, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
 }
 
-// route is what answers a kind of request, and who is answered.
+// route is a pattern of requests, the handler that answers them, and the permission that
+// they need.
 type route struct {
-	pattern string
-	handler handler
-	who     who
+	pattern  string
+	handler  handler
+	requires permission
 }
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/version", forPages(s.tallied(s.report)), anyone},
-		{"OPTIONS /v1/version", preflight("POST"), anyone},
-		{"POST /p/{product}/v1/version", forPages(s.tallied(s.report)), anyone},
-		{"OPTIONS /p/{product}/v1/version", preflight("POST"), anyone},
-		{"GET /repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), anyone},
-		{"OPTIONS /repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), anyone},
-		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), anyone},
-		{"OPTIONS /p/{product}/repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), anyone},
-		{"GET /api/v1/products", s.timed(strict(s.apiProducts, "page", "per_page")), viewersToo},
-		{"GET /api/v1/products/{product}/stats", s.timed(strict(s.apiTables, parameters[:len(parameters)-1]...)), viewersToo},
-		{"GET /api/v1/products/{product}/stats/{table}", s.timed(strict(s.apiTable, parameters...)), viewersToo},
-		{"PUT /api/v1/products/{product}", strict(s.putProduct), adminsOnly},
-		{"DELETE /api/v1/products/{product}", strict(s.deleteProduct, "reports"), adminsOnly},
-		{"GET /api/v1/products/{product}/releases", strict(s.apiReleases, "page", "per_page"), holdersOnly},
-		{"PUT /api/v1/products/{product}/releases/{version}", strict(s.putRelease), publishersOnly},
-		{"DELETE /api/v1/products/{product}/releases/{version}", strict(s.deleteRelease), publishersOnly},
-		{"GET /metrics", s.scrape, readersOnly},
-		{"GET /healthz", s.healthz, anyone},
-		{"GET /readyz", s.readyz, anyone},
-		{"GET /{$}", s.page(s.index), anyone},
-		{"GET /connect", s.page(s.connectPage), anyone},
-		{"GET /privacy", s.page(s.privacyPage), anyone},
-		{"GET /assets/{name}", s.asset, anyone},
-		{"GET /products/{product}", s.page(s.productPage), viewersToo},
-		{"GET /products/{product}/{$}", s.withoutSlash, anyone},
-		{"GET /products/{product}/releases", s.page(s.releasesPage), viewersToo},
-		{"GET /products/{product}/connect", s.page(s.connectPage), anyone},
-		{"GET /sign-in", s.page(s.askToSignIn), anyone},
-		{"POST /sign-in", s.page(s.signIn), anyone},
-		{"POST /sign-out", s.page(s.signOut), anyone},
+		{"POST /v1/version", forPages(s.tallied(s.report)), open},
+		{"OPTIONS /v1/version", preflight("POST"), open},
+		{"POST /p/{product}/v1/version", forPages(s.tallied(s.report)), open},
+		{"OPTIONS /p/{product}/v1/version", preflight("POST"), open},
+		{"GET /repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), open},
+		{"OPTIONS /repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},
+		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), open},
+		{"OPTIONS /p/{product}/repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},
+		{"GET /api/v1/products", s.timed(strict(s.apiProducts, "page", "per_page")), viewStats},
+		{"GET /api/v1/products/{product}/stats", s.timed(strict(s.apiTables, parameters[:len(parameters)-1]...)), viewStats},
+		{"GET /api/v1/products/{product}/stats/{table}", s.timed(strict(s.apiTable, parameters...)), viewStats},
+		{"PUT /api/v1/products/{product}", strict(s.putProduct), adminToken},
+		{"DELETE /api/v1/products/{product}", strict(s.deleteProduct, "reports"), adminToken},
+		{"GET /api/v1/products/{product}/releases", strict(s.apiReleases, "page", "per_page"), anyToken},
+		{"PUT /api/v1/products/{product}/releases/{version}", strict(s.putRelease), releaseToken},
+		{"DELETE /api/v1/products/{product}/releases/{version}", strict(s.deleteRelease), releaseToken},
+		{"GET /metrics", s.scrape, readStats},
+		{"GET /healthz", s.healthz, open},
+		{"GET /readyz", s.readyz, open},
+		{"GET /{$}", s.page(s.index), optional},
+		{"GET /connect", s.page(s.connectPage), optional},
+		{"GET /privacy", s.page(s.privacyPage), optional},
+		{"GET /assets/{name}", s.asset, open},
+		{"GET /products/{product}", s.page(s.productPage), viewStats},
+		{"GET /products/{product}/{$}", s.withoutSlash, open},
+		{"GET /products/{product}/releases", s.page(s.releasesPage), viewStats},
+		{"GET /products/{product}/connect", s.page(s.connectPage), optional},
+		{"GET /sign-in", s.page(s.askToSignIn), optional},
+		{"POST /sign-in", s.page(s.signIn), optional},
+		{"POST /sign-out", s.page(s.signOut), optional},
 	}
 }
 
-// handler answers a request, or returns what is wrong with it.
-type handler func(w http.ResponseWriter, r *http.Request) error
+// handler answers a request, or returns an error for [Server.serve] to answer. The
+// identity is that of the request, or empty on an open route.
+type handler func(w http.ResponseWriter, r *http.Request, id identity) error
 
-// ServeHTTP is the one place where errors become answers.
-func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	err := h(w, r)
-	if err == nil {
-		return
+// serve returns the handler of a route. It resolves the identity of each request once,
+// checks the permission that the route requires, and turns errors into answers.
+func (s *Server) serve(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.authorize(rt, w, r); err != nil {
+			writeError(w, failureOf(err))
+		}
+	})
+}
+
+// failureOf returns the failure that err is or wraps, or else one that does not show
+// the text of err.
+func failureOf(err error) *failure {
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return f
 	}
-	f := (*failure)(nil)
-	if !errors.As(err, &f) {
-		f = internal()
-	}
-	writeError(w, f)
+	return internal()
 }
 
 func internal() *failure {
@@ -275,13 +283,13 @@ func internal() *failure {
 }
 
 // healthz says that the process lives.
-func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ identity) error {
 	return writeText(w, "ok\n")
 }
 
 // readyz says whether reports can be recorded. The reason is in the log: the
 // store's own words are nobody else's business.
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request, _ identity) error {
 	if s.store.Ready() != nil {
 		f := fail(http.StatusServiceUnavailable, "not_ready", "", "reports cannot be recorded; the service's log says why")
 		f.retryAfter = 5

@@ -50,13 +50,10 @@ func (s *Server) session(r *http.Request) string {
 	return ""
 }
 
-// signedInBy returns the token of a request's session, or nil if it has no valid one.
-func (s *Server) signedInBy(r *http.Request) (*access.Token, error) {
-	text := s.session(r)
-	if text == "" {
-		return nil, nil
-	}
-	hash := access.HashOf(text)
+// sessionToken returns the token of the session with a secret, or nil if the session is
+// not valid.
+func (s *Server) sessionToken(r *http.Request, secret string) (*access.Token, error) {
+	hash := access.HashOf(secret)
 	t, fresh := s.gate.sessions.last(hash)
 	var err error
 	if !fresh { // so that the requests of one page are one attempt
@@ -77,7 +74,7 @@ func (s *Server) signedInBy(r *http.Request) (*access.Token, error) {
 
 // startSession signs a browser in by a token, or by the sign-in link if there is one.
 // A session that the browser had ends.
-func (s *Server) startSession(w http.ResponseWriter, r *http.Request, t *access.Token, link string) error {
+func (s *Server) startSession(w http.ResponseWriter, r *http.Request, id identity, t *access.Token, link string) error {
 	// The session is stored even if the client closes the connection.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
 	defer cancel()
@@ -94,8 +91,8 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request, t *access.
 		return s.unchecked(err)
 	}
 	s.gate.uses.note(t, time.Now())
-	if old := s.session(r); old != "" {
-		s.endSession(ctx, old) // an error leaves it until it expires
+	if id.session != "" {
+		s.endSession(ctx, id.session) // an error leaves it until it expires
 	}
 	s.setCookie(w, r, sessionCookie, text, int(access.SessionLifetime.Seconds()))
 	return nil

@@ -16,22 +16,22 @@ const maxForm = 16 << 10
 
 // askToSignIn answers GET /sign-in: with a link by a form that confirms it, because
 // link scanners and other sites can make a GET, else by a form for a token.
-func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request, id identity) error {
 	private(w.Header())
 	q := r.URL.Query()
 	if link := q.Get("link"); link != "" {
-		return s.confirmPage(w, r, access.Clean(link), nil)
+		return s.confirmPage(w, r, id, access.Clean(link), nil)
 	}
-	if s.audience(r) == reader {
+	if id.role == reader {
 		http.Redirect(w, r, local(q.Get("next")), http.StatusSeeOther)
 		return nil
 	}
-	return s.signInPage(w, r, nil)
+	return s.signInPage(w, r, id, nil)
 }
 
 // signIn answers POST /sign-in, the form with a token or with the secret of a link.
 // The field may hold a whole link.
-func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) error {
 	private(w.Header())
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
@@ -41,7 +41,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 	text := r.PostForm.Get("token")
 	text = access.Clean(text[strings.LastIndexByte(text, '=')+1:])
 	if f := s.mistrust(r); f != nil {
-		return s.confirmPage(w, r, text, f)
+		return s.confirmPage(w, r, id, text, f)
 	}
 	link := ""
 	look := s.verify
@@ -50,13 +50,13 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	t, err := look(r, text)
 	if err == nil && !t.Allows(access.Read) {
-		err = tooSmall(t, access.Read)
+		err = insufficientScope(t, access.Read)
 	}
 	if err == nil {
-		err = s.startSession(w, r, t, link)
+		err = s.startSession(w, r, id, t, link)
 	}
 	if err != nil {
-		return s.refuse(w, r, err)
+		return s.refuse(w, r, id, err)
 	}
 	http.Redirect(w, r, local(r.PostForm.Get("next")), http.StatusSeeOther)
 	return nil
@@ -64,15 +64,15 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) error {
 
 // signOut answers POST /sign-out. Without a session it leaves the cookie alone: a
 // page of another site cannot make the browser send it.
-func (s *Server) signOut(w http.ResponseWriter, r *http.Request) error {
+func (s *Server) signOut(w http.ResponseWriter, r *http.Request, id identity) error {
 	private(w.Header())
 	if s.foreign(r) {
 		return crossOrigin()
 	}
-	if text := s.session(r); text != "" {
+	if id.session != "" {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
 		defer cancel()
-		if err := s.endSession(ctx, text); err != nil {
+		if err := s.endSession(ctx, id.session); err != nil {
 			return s.unchecked(err)
 		}
 		s.setCookie(w, r, sessionCookie, "", -1)
@@ -137,31 +137,31 @@ func local(next string) string {
 
 // confirmPage asks whether to sign in by a link, which it does not use up. f is what
 // went wrong before, or nil.
-func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request, link string, f *failure) error {
+func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request, id identity, link string, f *failure) error {
 	if f != nil && (!wantsPage(r) || !access.IsLink(link)) {
-		return s.refuse(w, r, f)
+		return s.refuse(w, r, id, f)
 	}
 	t, err := s.linked(r, link)
 	if err != nil {
-		return s.refuse(w, r, err)
+		return s.refuse(w, r, id, err)
 	}
 	page, status := s.newSignInData(w, r, f)
 	page.Link, page.Token = link, t
 	if page.HTTPS != "" {
 		page.HTTPS += "?" + url.Values{"link": {link}, "next": {page.Next}}.Encode()
 	}
-	return s.sendPage(w, r, status, func(v pages.Visitor) ([]byte, error) { return pages.ConfirmSignIn(v, page) })
+	return s.sendPage(w, r, id, status, func(v pages.Visitor) ([]byte, error) { return pages.ConfirmSignIn(v, page) })
 }
 
 // signInPage shows the form for a token, with what went wrong before, if anything.
-func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, f *failure) error {
+func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, id identity, f *failure) error {
 	page, status := s.newSignInData(w, r, f)
 	if status == http.StatusUnauthorized && r.URL.Path != "/sign-in" && fromElsewhere(r) {
 		// Who follows a link from elsewhere may be signed in all the same: the
 		// cookie comes with what this page asks for.
 		w.Header().Set("Refresh", "0; url=/sign-in?next="+url.QueryEscape(page.Next))
 	}
-	return s.sendPage(w, r, status, func(v pages.Visitor) ([]byte, error) { return pages.SignIn(v, page) })
+	return s.sendPage(w, r, id, status, func(v pages.Visitor) ([]byte, error) { return pages.SignIn(v, page) })
 }
 
 // newSignInData returns what both forms have in common, and the status. It sends the

@@ -1,0 +1,166 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"relcheck/checker/access"
+)
+
+// permission is what a route requires of a request.
+type permission int
+
+const (
+	adminToken   permission = iota // an admin token; also what a route requires that states nothing
+	releaseToken                   // a token that may change releases
+	anyToken                       // a release or read token, or a session
+	readStats                      // a read token or a session
+	viewStats                      // the same, or nothing if the operator publishes statistics
+	optional                       // nothing, but the answer depends on the identity
+	open                           // nothing; the credentials are not read
+)
+
+// role decides how much of the statistics a request may see. A higher role sees more.
+type role int
+
+const (
+	anonymous role = iota // nothing
+	public                // the public view, see [Options.PublicStats]
+	reader                // everything
+)
+
+// identity is what the credentials of a request prove.
+type identity struct {
+	role     role
+	token    *access.Token // a valid token, of the request or of its session; nil if there is none
+	session  string        // the secret in the session cookie, valid or not
+	signedIn bool          // the token is that of the session
+	err      error         // why the credentials were refused, or could not be verified
+}
+
+// identify resolves the identity of a request. A token that the request sends takes
+// precedence over its session, also if the token is invalid.
+func (s *Server) identify(r *http.Request) identity {
+	id := identity{session: s.session(r)}
+	id.token, id.err = s.bearer(r)
+	if id.token == nil && id.err == nil && id.session != "" {
+		id.token, id.err = s.sessionToken(r, id.session)
+		id.signedIn = id.token != nil
+	}
+	switch {
+	case id.err != nil:
+	case id.token != nil && id.token.Allows(access.Read):
+		id.role = reader
+	case id.token == nil && s.options.PublicStats:
+		id.role = public
+	}
+	return id
+}
+
+// authorize calls the handler of a route if the request has the permission that the
+// route requires.
+func (s *Server) authorize(rt route, w http.ResponseWriter, r *http.Request) error {
+	if rt.requires == open {
+		return rt.handler(w, r, identity{})
+	}
+	if rt.requires <= releaseToken && s.gate.crossOrigin.Check(r) != nil {
+		return crossOrigin()
+	}
+	id := s.identify(r)
+	if rt.requires != optional {
+		private(w.Header())
+		if err := id.check(rt.requires); err != nil {
+			return s.refuse(w, r, id, err)
+		}
+	}
+	return rt.handler(w, r, id)
+}
+
+// check returns an error if an identity does not have a permission.
+func (id identity) check(p permission) error {
+	switch p {
+	case viewStats:
+		return id.checkRole(public)
+	case readStats:
+		return id.checkRole(reader)
+	case anyToken:
+		if id.role == reader {
+			return nil
+		}
+		return id.checkToken(access.Release)
+	case releaseToken:
+		return id.checkSent(access.Release)
+	}
+	return id.checkSent(access.Admin)
+}
+
+func (id identity) checkRole(least role) error {
+	if id.role >= least {
+		return nil
+	}
+	return id.checkToken(access.Read)
+}
+
+// checkSent is checkToken for a token that the request itself sends. A session is not
+// enough to change something, because any page can make a browser send its cookie.
+func (id identity) checkSent(scope access.Scope) error {
+	if id.signedIn {
+		return noToken()
+	}
+	return id.checkToken(scope)
+}
+
+func (id identity) checkToken(scope access.Scope) error {
+	switch {
+	case id.err != nil:
+		return id.err
+	case id.token == nil:
+		return noToken()
+	case !id.token.Allows(scope):
+		return insufficientScope(id.token, scope)
+	}
+	return nil
+}
+
+func noToken() *failure {
+	return fail(http.StatusUnauthorized, "sign_in", "", "this needs a token: send it as Authorization: Bearer TOKEN; relcheck token add makes one")
+}
+
+func insufficientScope(t *access.Token, scope access.Scope) *failure {
+	return fail(http.StatusForbidden, "insufficient_scope", "",
+		fmt.Sprintf("the token has scope %s, and this needs %s; relcheck token add NAME --scope %[2]s makes one", t.Scope, scope))
+}
+
+// private keeps an answer that depends on credentials out of caches, and its URL, which
+// may contain a secret, out of requests to other servers.
+func private(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+// refuse answers with err: people get the page on which they can sign in.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, id identity, err error) error {
+	f := (*failure)(nil)
+	if !errors.As(err, &f) {
+		return err
+	}
+	if f.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	if !wantsPage(r) {
+		return f
+	}
+	f.setRetryAfter(w.Header())
+	return s.signInPage(w, r, id, f)
+}
+
+// wantsPage tells whether it is a browser that asks for something to look at.
+func wantsPage(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
+}
+
+func crossOrigin() *failure {
+	return fail(http.StatusForbidden, "cross_origin", "", "this was sent by a page of another site; open relcheck's own page")
+}
