@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// opa's name, title and service are those of its privacy document.
+// The name, title and service URL of OPA, as in its privacy document.
 const (
 	opa        = "opa"
 	opaTitle   = "Open Policy Agent"
 	opaService = "https://telemetry.openpolicyagent.org"
 )
 
-// off tells what switches the client off: a field, an environment variable, or
-// nothing.
-func (c *Client) off() string {
+// disabledBy returns the name of the field or environment variable that disables the
+// client, or "".
+func (c *Client) disabledBy() string {
 	if c.Disabled {
 		return "Disabled"
 	}
-	for _, name := range []string{"DO_NOT_TRACK", c.env("DISABLE_TELEMETRY")} {
+	for _, name := range []string{"DO_NOT_TRACK", c.envName("DISABLE_TELEMETRY")} {
 		switch strings.ToLower(os.Getenv(name)) {
 		case "", "0", "false":
 		default:
@@ -32,9 +32,9 @@ func (c *Client) off() string {
 	return ""
 }
 
-// env names the product's environment variable of that suffix: OPEN_TOFU_X for
-// the product open-tofu.
-func (c *Client) env(suffix string) string {
+// envName returns the name of the product's environment variable with the suffix:
+// OPEN_TOFU_X for the product open-tofu.
+func (c *Client) envName(suffix string) string {
 	underscored := strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' {
 			return r
@@ -44,32 +44,32 @@ func (c *Client) env(suffix string) string {
 	return underscored + "_" + suffix
 }
 
-// endpoint returns the URL that reports go to.
+// endpoint returns the URL for reports.
 func (c *Client) endpoint() (*url.URL, error) {
 	if err := checkProduct(c.Product); err != nil {
 		return nil, err
 	}
-	base, from := c.address()
+	base, source := c.baseURL()
 	if base == "" {
-		return nil, fmt.Errorf("%w: set URL or %s", ErrNoURL, from)
+		return nil, fmt.Errorf("%w: set URL or %s", ErrNoURL, source)
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" {
-		// The address is not shown: there may be a password in it.
-		return nil, fmt.Errorf("address of the release service in %s: not an http or https URL; write it as https://releases.example.com", from)
+		// The URL is not shown, because it may contain a password.
+		return nil, fmt.Errorf("invalid URL of the release service in %s: not an http or https URL, such as https://releases.example.com", source)
 	}
 	u.RawQuery, u.ForceQuery = "", false
 	u.Fragment, u.RawFragment = "", ""
-	if c.Product != opa && !ofProduct(u.Path) {
+	if c.Product != opa && !namesProduct(u.Path) {
 		u = u.JoinPath("p", c.Product)
 	}
 	return u.JoinPath("v1", "version"), nil
 }
 
-// address returns the service's base address and where it was found; without
-// one, the variable that could have told.
-func (c *Client) address() (base, from string) {
-	variable := c.env("TELEMETRY_SERVICE_URL")
+// baseURL returns the base URL of the service and the name of the field or environment
+// variable that contains it. If there is none, it returns the variable that could.
+func (c *Client) baseURL() (base, source string) {
+	variable := c.envName("TELEMETRY_SERVICE_URL")
 	switch fromEnv := os.Getenv(variable); {
 	case c.URL != "":
 		return c.URL, "URL"
@@ -83,20 +83,19 @@ func (c *Client) address() (base, from string) {
 	return "", variable
 }
 
-// ofProduct reports whether a path ends in /p/{name}. Such an address says for
-// itself whose reports it takes.
-func ofProduct(p string) bool {
+// namesProduct reports whether a path ends in /p/{name}, so that it selects a product.
+func namesProduct(p string) bool {
 	dir, name := path.Split(path.Clean("/" + p))
 	return name != "" && path.Base(dir) == "p"
 }
 
-// checkProduct refuses what could not stand in a path or would leave it.
+// checkProduct returns an error if name cannot be a segment of a URL's path.
 func checkProduct(name string) error {
 	if name == "" {
-		return errors.New("no product to report: set Product")
+		return errors.New("no product: set Product")
 	}
 	if !ValidVersion(name) || strings.Trim(name, ".") == "" {
-		return fmt.Errorf("product %q: use letters, digits and . + _ -, at most %d of them", name, MaxVersion)
+		return fmt.Errorf("product %q: use letters, digits and . + _ -, at most %d characters", name, MaxVersion)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ func TestEndpoint(t *testing.T) {
 		product, url, env, byDefault string
 		want                         string
 	}{
-		// Who is believed.
+		// Precedence of the sources.
 		{product: "opa", want: "https://telemetry.openpolicyagent.org/v1/version"},
 		{product: "opa", byDefault: "http://d", want: "http://d/v1/version"},
 		{product: "opa", env: "http://e", byDefault: "http://d", want: "http://e/v1/version"},
@@ -20,7 +20,7 @@ func TestEndpoint(t *testing.T) {
 		{product: "foo", byDefault: "http://d", want: "http://d/p/foo/v1/version"},
 		{product: "foo", env: "http://e", byDefault: "http://d", want: "http://e/p/foo/v1/version"},
 		{product: "foo", url: "http://u", env: "http://e", want: "http://u/p/foo/v1/version"},
-		// What becomes of the path.
+		// Paths.
 		{product: "opa", url: "http://h:8080/", want: "http://h:8080/v1/version"},
 		{product: "opa", url: "http://h/base//", want: "http://h/base/v1/version"},
 		{product: "opa", url: "http://h/p/opa", want: "http://h/p/opa/v1/version"},
@@ -33,7 +33,7 @@ func TestEndpoint(t *testing.T) {
 		{product: "foo", url: "http://h/p/", want: "http://h/p/p/foo/v1/version"},
 		{product: "foo", url: "http://h/up/x", want: "http://h/up/x/p/foo/v1/version"},
 		{product: "foo", url: "http://h/p/x/y", want: "http://h/p/x/y/p/foo/v1/version"},
-		// What else stands in a URL.
+		// Other parts of a URL.
 		{product: "opa", url: "HTTPS://[::1]:443/x?q=1#f", want: "https://[::1]:443/x/v1/version"},
 		{product: "opa", url: "http://h?", want: "http://h/v1/version"},
 		{product: "opa", url: "http://user:secret@h/", want: "http://user:secret@h/v1/version"},
@@ -45,7 +45,7 @@ func TestEndpoint(t *testing.T) {
 		if err != nil {
 			t.Errorf("%+v: %v", test, err)
 		} else if u.String() != test.want {
-			t.Errorf("%+v: %s", test, u)
+			t.Errorf("%+v: got %s", test, u)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func TestEndpointErrors(t *testing.T) {
 		case !strings.Contains(err.Error(), test.want):
 			t.Errorf("%+v: %v", test, err)
 		case strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "\n"):
-			t.Errorf("%+v: the error tells too much: %v", test, err)
+			t.Errorf("%+v: the error contains a secret: %v", test, err)
 		case (test.url == "") != errors.Is(err, ErrNoURL):
 			t.Errorf("%+v: %v, is ErrNoURL: %v", test, err, errors.Is(err, ErrNoURL))
 		}
@@ -104,14 +104,14 @@ func TestEnv(t *testing.T) {
 		"ÄPP":       "_PP_X",
 		"A9z":       "A9Z_X",
 	} {
-		if got := (&Client{Product: product}).env("X"); got != want {
+		if got := (&Client{Product: product}).envName("X"); got != want {
 			t.Errorf("variable of %q = %s, want %s", product, got, want)
 		}
 	}
 }
 
-// FuzzEndpoint reads addresses from people and environments. What is sent goes to
-// a version path by http or https, and no error shows the address.
+// FuzzEndpoint tests that reports go only to a version path by http or https, and that
+// no error contains the URL.
 func FuzzEndpoint(f *testing.F) {
 	for _, address := range []string{"http://h:8080/base//", "https://user:secret@[::1]/p/x?q#f", "http://h/a%2Fb/../..", "http:h", "//h", "http://h/%zz", "http://secret", "HTTP://h/\x1b"} {
 		f.Add("opa", address)

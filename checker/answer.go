@@ -10,14 +10,14 @@ import (
 	"relcheck/checker/printable"
 )
 
-// maxErrorText is the length of the longest text of an error that may
-// repeat what a service sent, in bytes.
+// maxErrorText is the maximum length of an error's text that may contain text from
+// the service, in bytes.
 const maxErrorText = 256
 
-// Outdated reports whether l is newer than the given version of the same
-// product. The service's judgement counts where it agrees with the order of
-// versions. Without one, the version's core is judged: a vendor's 0.21.0-istio
-// is not outdated by 0.21.0. What is not a semantic version is never outdated.
+// Outdated reports whether l is newer than a version of the same product. It follows
+// the verdict of the service unless that contradicts the order of versions. Without a
+// verdict, it compares the version's core: a vendor's 0.21.0-istio is not outdated by
+// 0.21.0. A version that is not semantic is never outdated.
 func (l Latest) Outdated(version string) bool {
 	switch {
 	case Canonical(version) == "" || Canonical(l.LatestRelease) == "":
@@ -28,50 +28,50 @@ func (l Latest) Outdated(version string) bool {
 	return !*l.UpToDate && Compare(l.LatestRelease, version) > 0
 }
 
-// accept decodes the answer to a report of that version and takes out what the
-// host must not be shown. It ends on terminals and in logs, and the service may
-// be anyone's.
-func accept(body []byte, version string) (Answer, error) {
+// decodeAnswer decodes the answer to a report of a version and removes links that are
+// not printable: answers end up on terminals and in logs, and the service may not be
+// trustworthy.
+func decodeAnswer(body []byte, version string) (Answer, error) {
 	var answer Answer
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return Answer{}, fmt.Errorf("answer is not that of a release service: %w", err)
+		return Answer{}, fmt.Errorf("invalid answer of the release service: %w", err)
 	}
 	latest := answer.Latest
 	if latest.LatestRelease == "" {
 		return Answer{}, nil
 	}
 	if !ValidVersion(latest.LatestRelease) {
-		return Answer{}, errors.New("answer names a latest release that cannot be a version")
+		return Answer{}, errors.New("invalid latest release in the answer")
 	}
-	latest.Download = linkOrEmpty(latest.Download)
-	latest.ReleaseNotes = linkOrEmpty(latest.ReleaseNotes)
+	latest.Download = printableLink(latest.Download)
+	latest.ReleaseNotes = printableLink(latest.ReleaseNotes)
 	if latest.UpToDate != nil && !*latest.UpToDate && notNewer(latest.LatestRelease, version) {
-		*latest.UpToDate = true // whatever the service says
+		*latest.UpToDate = true
 	}
 	return Answer{latest}, nil
 }
 
-// notNewer reports whether both are semantic versions and latest is no newer.
+// notNewer reports whether both are semantic versions and latest is not newer.
 func notNewer(latest, version string) bool {
 	return Canonical(latest) != "" && Canonical(version) != "" && Compare(latest, version) <= 0
 }
 
-// linkOrEmpty returns s if it may be shown, else "".
-func linkOrEmpty(s string) string {
+// printableLink returns s if it can be shown to users, else "".
+func printableLink(s string) string {
 	if printable.CheckLink(s) != nil {
 		return ""
 	}
 	return s
 }
 
-// exchangeError tells which service a report failed at.
+// exchangeError is the error of a report to the service at url.
 type exchangeError struct {
 	url url.URL
 	err error
 }
 
-// Error returns one printable line. Whoever answers can put bytes of his own
-// into the texts of net/http's errors.
+// Error returns one printable line. The text of err is masked because net/http's errors
+// may contain bytes that the server sent.
 func (e *exchangeError) Error() string {
 	shown := e.url
 	shown.User = nil

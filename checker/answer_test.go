@@ -17,7 +17,7 @@ func TestOutdated(t *testing.T) {
 		upToDate        *bool
 		want            bool
 	}{
-		// The service did not judge.
+		// Without a verdict.
 		{"0.70.0", "v0.71.0", nil, true},
 		{"v0.70.0", "0.70.1", nil, true},
 		{"0.70.0", "v0.70.0", nil, false},
@@ -34,17 +34,17 @@ func TestOutdated(t *testing.T) {
 		{"1.0.0", "v1.1.0-rc.1", nil, true},
 		{"1.0.0+build5", "v1.0.0+build6", nil, false},
 		{"0.0.0-20240101000000-abcdefabcdef", "v0.1.0", nil, true},
-		// It did.
+		// With a verdict.
 		{"0.70.0", "v0.71.0", &no, true},
 		{"0.70.0", "v0.71.0", &yes, false},
 		{"0.21.0-istio", "v0.21.0", &yes, false},
 		{"1.0.0-rc.1", "v1.0.0", &no, true},
 		{"1.0.0-rc.1", "v1.0.0-rc.2", &no, true},
-		// It lies.
+		// With a verdict that contradicts the order of versions.
 		{"0.70.0", "v0.69.0", &no, false},
 		{"0.70.0", "v0.70.0", &no, false},
 		{"0.70.0", "v0.70.0-rc.1", &no, false},
-		// Nobody can tell.
+		// Versions that cannot be compared.
 		{"unknown", "v0.71.0", nil, false},
 		{"unknown", "v0.71.0", &no, false},
 		{"", "v0.71.0", &no, false},
@@ -55,7 +55,7 @@ func TestOutdated(t *testing.T) {
 	} {
 		latest := Latest{LatestRelease: test.latest, UpToDate: test.upToDate}
 		if got := latest.Outdated(test.version); got != test.want {
-			t.Errorf("%+v: %v", test, got)
+			t.Errorf("%+v: got %v", test, got)
 		}
 	}
 }
@@ -66,7 +66,7 @@ func TestLink(t *testing.T) {
 		"https://example.com/opa_linux_amd64?x=1#y", "http://[::1]:80/", prefix + "Ä",
 		prefix + strings.Repeat("a", printable.MaxLink-len(prefix)),
 	} {
-		if linkOrEmpty(good) != good {
+		if printableLink(good) != good {
 			t.Errorf("%q is refused", good)
 		}
 	}
@@ -76,8 +76,8 @@ func TestLink(t *testing.T) {
 		"https://me:secret@example.com/", "https://github.com@example.com/", "https://@example.com/", "https://:443/", "https://h%2ex/",
 		prefix + "a b", prefix + "\u200b", prefix + "\u2028", prefix + "\xff", prefix + strings.Repeat("a", printable.MaxLink),
 	} {
-		if linkOrEmpty(bad) != "" {
-			t.Errorf("%q is let through", bad)
+		if printableLink(bad) != "" {
+			t.Errorf("%q is accepted", bad)
 		}
 	}
 }
@@ -97,26 +97,26 @@ func TestExchangeError(t *testing.T) {
 	}
 }
 
-// FuzzAccept holds that no answer gets text past a client that a terminal would
-// obey, nor a judgement that the versions contradict.
-func FuzzAccept(f *testing.F) {
+// FuzzDecodeAnswer tests that no accepted answer contains unprintable text, or a verdict that
+// contradicts the order of versions.
+func FuzzDecodeAnswer(f *testing.F) {
 	f.Add([]byte(newer), "0.70.0")
 	f.Add([]byte(`{"latest":{"latest_release":"v0.1.0","opa_up_to_date":false}}`), "0.70.0")
 	f.Add([]byte(`{"latest":{"latest_release":"v9.0.0","download":"https://h/\u001b[2J"}}`), "0.70.0-dev")
 	f.Add([]byte(`{"latest":null}`), "")
 	f.Fuzz(func(t *testing.T, body []byte, version string) {
-		answer, err := accept(body, version)
+		answer, err := decodeAnswer(body, version)
 		latest := answer.Latest
 		if err != nil && answer != (Answer{}) {
 			t.Errorf("an answer comes with the error %v", err)
 		}
 		for _, s := range []string{latest.Download, latest.ReleaseNotes, latest.LatestRelease} {
 			if len(s) > printable.MaxLink || printable.Check(s) != nil {
-				t.Errorf("let through %q", s)
+				t.Errorf("accepted the link %q", s)
 			}
 		}
 		if latest.Outdated(version) && Compare(latest.LatestRelease, version) <= 0 {
-			t.Errorf("%q is advertised to %q", latest.LatestRelease, version)
+			t.Errorf("%q is offered to %q", latest.LatestRelease, version)
 		}
 		if err == nil && !json.Valid(body) {
 			t.Errorf("accepted %q", body)

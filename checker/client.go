@@ -10,141 +10,140 @@ import (
 	"time"
 )
 
-// ErrDisabled is what [Client.Check] returns, wrapped, when reports are
-// switched off: by [Client.Disabled] or by the environment. Nothing was sent.
-var ErrDisabled = errors.New("version reports are switched off")
+// ErrDisabled is wrapped by the error of [Client.Check] if reports are disabled by
+// [Client.Disabled] or by the environment. Nothing was sent.
+var ErrDisabled = errors.New("version reports are disabled")
 
-// ErrNoURL is what [Client.Check] returns, wrapped, when nothing says where the
-// service is. Nothing was sent.
-var ErrNoURL = errors.New("no address of a release service")
+// ErrNoURL is wrapped by the error of [Client.Check] if the URL of the service is not
+// configured. Nothing was sent.
+var ErrNoURL = errors.New("no URL of a release service")
 
-// Client reports this program's version to a release service and learns from it
-// the latest release. Every field but Product may be left at its zero value. A
-// client must not be changed while [Client.Check] runs; [Client.Start] works on
-// a copy.
+// Client reports this program's version to a release service and returns the latest
+// release. Only Product is required. A client must not be modified while
+// [Client.Check] runs; [Client.Start] works on a copy.
 //
-// The environment variables DO_NOT_TRACK and {PRODUCT}_DISABLE_TELEMETRY switch
-// every client off, or those of one product. Any value but "", "0" and "false"
-// does. A client that is off opens no connection, looks up no name and starts
-// no goroutine.
+// The environment variable DO_NOT_TRACK disables all clients,
+// {PRODUCT}_DISABLE_TELEMETRY the clients of one product: by any value except "", "0" and
+// "false". A disabled client opens no connection, looks up no name and starts no
+// goroutine.
 type Client struct {
-	// Product is the name under which the service knows this program: "opa".
-	// Without one nothing is sent.
+	// Product is the program's name at the service: "opa". If it is empty, nothing is
+	// sent.
 	Product string
 
-	// Title is what the User-Agent header calls the program. The default is
-	// "Open Policy Agent" for the product opa, and Product for all others.
+	// Title is the program's name in the User-Agent header. The default is "Open
+	// Policy Agent" for the product opa, else Product.
 	Title string
 
-	// Version is the running version. The default is that of the main module,
-	// as the Go toolchain recorded it.
+	// Version is the running version. The default is the version of the main module
+	// that the Go toolchain recorded.
 	Version string
 
-	// Platform is what the service picks a download for. The default is [Host].
+	// Platform selects the download in the answer. The default is [Host].
 	Platform Platform
 
-	// URL is the base address of the service. The default is the environment's
+	// URL is the base URL of the service. The default is the environment variable
 	// {PRODUCT}_TELEMETRY_SERVICE_URL, then DefaultURL.
 	//
-	// Reports go to /v1/version below it. A service speaks for products other
-	// than opa under /p/{product}, which is added where the address lacks it.
+	// Reports go to /v1/version below it. For products other than opa, /p/{product}
+	// is added before that unless URL has it.
 	URL string
 
-	// DefaultURL is the base address that users may override. The default is
-	// https://telemetry.openpolicyagent.org for the product opa, and none for
-	// all others.
+	// DefaultURL is the base URL that users can override by the environment. The
+	// default is https://telemetry.openpolicyagent.org for the product opa, else none.
 	DefaultURL string
 
-	// Disabled switches the client off.
+	// Disabled disables the client.
 	Disabled bool
 
-	// Interval is the shortest time between two reports of Start; the longest
-	// is twice that. The default is one hour.
+	// Interval is the minimum time between two reports of Start. The maximum is twice
+	// that. The default is one hour.
 	Interval time.Duration
 
-	// OnOutdated, if not nil, is called by Start's goroutine when a newer
-	// release becomes known: once for a release, not with every answer.
+	// OnOutdated, if not nil, is called by Start's goroutine for a newer release, once
+	// until the service reports another one.
 	OnOutdated func(Latest)
 
-	// Transport sends the requests. It must heed their context, or neither the
-	// time limit nor the end of Start's context stops it. The default takes its
-	// proxy from the environment and leaves no connection behind.
+	// Transport sends the requests. It must respect their context; otherwise neither
+	// the timeout nor the end of Start's context stops it. The default uses the proxy
+	// from the environment and keeps no idle connections.
 	Transport http.RoundTripper
 
-	// Logger is told, at debug level and no other, how the reports of Start
-	// fare. The default is [slog.Default].
+	// Logger logs the results of Start's reports, all at debug level. The default is
+	// [slog.Default].
 	Logger *slog.Logger
 }
 
-// Check sends one report and returns the service's answer. It takes 5 seconds
-// at most. Links that are not http or https URLs, not fit for a terminal, or have
-// a user name in them are left out of the answer. [Latest.Outdated] judges it.
+// Check sends one report and returns the service's answer, within 5 seconds. Links
+// in the answer are removed if they are not http or https URLs, not printable, or
+// contain a user name. See [Latest.Outdated] for the verdict.
 //
-// The error's text is a single line. It names neither the user nor the password
-// that the service's address may hold.
+// The text of the error is one line. It does not contain the user name or password
+// of the service's URL.
 func (c *Client) Check(ctx context.Context) (Answer, error) {
 	e, err := c.exchange()
 	if err != nil {
 		return Answer{}, err
 	}
-	return e.ask(ctx)
+	return e.report(ctx)
 }
 
-// Validate returns the error for which neither Check nor Start would send
-// anything, or nil. It wraps [ErrDisabled] or [ErrNoURL] where that is why.
+// Validate returns an error if Check and Start would send nothing. It wraps
+// [ErrDisabled] or [ErrNoURL] if one of these is the reason.
 func (c *Client) Validate() error {
 	_, err := c.exchange()
 	return err
 }
 
-// Start reports at once and then at random intervals, until ctx ends. It
-// returns without waiting for any of that. What goes wrong is logged at debug
-// level and otherwise kept from the host, panics included.
+// Start reports at once and then at random intervals until ctx ends, in a goroutine
+// of its own: it returns immediately. Errors and panics are logged at debug level and
+// do not affect the caller.
 func (c *Client) Start(ctx context.Context) {
-	if c == nil || c.Product == "" || c.off() != "" || ctx.Err() != nil {
+	if c == nil || c.Product == "" || c.disabledBy() != "" || ctx.Err() != nil {
 		return
 	}
-	own := *c
-	go own.guard(func() { own.run(ctx) })
+	clone := *c
+	go clone.recoverPanic(func() { clone.reportLoop(ctx) })
 }
 
-// run is the one goroutine of Start.
-func (c *Client) run(ctx context.Context) {
+// reportLoop is the goroutine of Start.
+func (c *Client) reportLoop(ctx context.Context) {
 	e, err := c.exchange()
 	if err != nil {
 		c.logger().Debug("no version reports", "product", c.Product, "err", err)
 		return
 	}
-	var told string // the release that OnOutdated heard of last
+	var announced string // the latest release that was passed to OnOutdated
 	for {
-		c.guard(func() { c.report(ctx, e, &told) })
+		c.recoverPanic(func() { c.reportOnce(ctx, e, &announced) })
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pause(c.Interval)):
+		case <-time.After(nextInterval(c.Interval)):
 		}
 	}
 }
 
-// report sends one report and tells the host of a release it has not told yet.
-func (c *Client) report(ctx context.Context, e *exchange, told *string) {
-	answer, err := e.ask(ctx)
+// reportOnce sends one report and calls OnOutdated for a release that was not announced
+// yet.
+func (c *Client) reportOnce(ctx context.Context, e *exchange, announced *string) {
+	answer, err := e.report(ctx)
 	if err != nil {
 		c.logger().Debug("version report failed", "product", c.Product, "err", err)
 		return
 	}
 	latest := answer.Latest
 	c.logger().Debug("version reported", "product", c.Product, "latest", latest.LatestRelease)
-	if c.OnOutdated == nil || !latest.Outdated(e.version) || latest.LatestRelease == *told {
+	if c.OnOutdated == nil || !latest.Outdated(e.version) || latest.LatestRelease == *announced {
 		return
 	}
-	*told = latest.LatestRelease // first, for the call may panic
+	*announced = latest.LatestRelease // before the call, because it may panic
 	c.OnOutdated(latest)
 }
 
-// guard calls f and outlives its panic. The log is no safer than the rest: its
-// handler is the host's too.
-func (c *Client) guard(f func()) {
+// recoverPanic calls f and recovers from its panic. It also recovers from a panic of
+// the logger, whose handler belongs to the host.
+func (c *Client) recoverPanic(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			defer func() { _ = recover() }()
@@ -161,9 +160,9 @@ func (c *Client) logger() *slog.Logger {
 	return slog.Default()
 }
 
-// pause draws the time until the next report from [interval, 2*interval), so
-// that programs which start together do not report together for ever.
-func pause(interval time.Duration) time.Duration {
+// nextInterval returns a random time in [interval, 2*interval), so that programs that
+// start together do not keep reporting together.
+func nextInterval(interval time.Duration) time.Duration {
 	if interval <= 0 {
 		interval = time.Hour
 	}

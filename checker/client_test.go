@@ -25,8 +25,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// TestMain runs the tests with none of the variables by which their own
-// environment may steer a client, and without a name server that answers.
+// TestMain removes the environment variables that affect clients and replaces the
+// name server by one that never answers.
 func TestMain(m *testing.M) {
 	silenceNames()
 	for _, name := range []string{"DO_NOT_TRACK", "OPA_DISABLE_TELEMETRY", "OPA_TELEMETRY_SERVICE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"} {
@@ -35,8 +35,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestGolden holds the request to the bytes that the privacy document names. If
-// it fails because a header or a field was added, the addition is wrong.
+// TestGolden compares a request, byte by byte, to the privacy document. If it fails
+// because a header or a field was added, the addition is wrong.
 func TestGolden(t *testing.T) {
 	noLeaks(t)
 	sent := make(chan []byte, 1)
@@ -77,7 +77,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestHeap compares what is reported to what the runtime says at more cost.
+// TestHeap compares the reported heap to runtime.MemStats.
 func TestHeap(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	ballast := make([]byte, 64<<20)
@@ -135,13 +135,13 @@ func TestIntervals(t *testing.T) {
 			t.Fatalf("%d reports in 400 hours, the first after %v", len(times), times[0].Sub(started))
 		}
 		if len(ids) != 1 {
-			t.Errorf("one process reported under %d ids", len(ids))
+			t.Errorf("one process reported %d instance IDs, want 1", len(ids))
 		}
 		checkGaps(t, times)
 		reports := len(times)
 		time.Sleep(10 * time.Hour)
 		if len(times) != reports {
-			t.Error("reports go on after the end of the context")
+			t.Error("a report was sent after the end of the context")
 		}
 	})
 }
@@ -160,22 +160,22 @@ func checkGaps(t *testing.T, times []time.Time) {
 	}
 }
 
-func TestPause(t *testing.T) {
+func TestNextInterval(t *testing.T) {
 	for _, interval := range []time.Duration{1, time.Second, 1 << 62, 1<<63 - 1} {
 		for range 100 {
-			if p := pause(interval); p < min(interval, 1<<62-1) {
+			if p := nextInterval(interval); p < min(interval, 1<<62-1) {
 				t.Fatalf("pause(%d) = %d", interval, p)
 			}
 		}
 	}
 }
 
-// TestOnOutdated feeds a running client one answer after another.
+// TestOnOutdated gives a running client a sequence of answers.
 func TestOnOutdated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answers := []string{"v0.69.0", "v0.70.0", "v0.71.0", "v0.71.0", "", "v0.71.0", "v0.72.0", "v0.70.0", "v0.72.0"}
-		var told []string
-		c := &Client{Product: "opa", Version: "0.70.0", OnOutdated: func(l Latest) { told = append(told, l.LatestRelease) }}
+		var announced []string
+		c := &Client{Product: "opa", Version: "0.70.0", OnOutdated: func(l Latest) { announced = append(announced, l.LatestRelease) }}
 		i := 0
 		c.Transport = memory(func(*http.Request) (*http.Response, error) {
 			i++
@@ -186,13 +186,13 @@ func TestOnOutdated(t *testing.T) {
 		time.Sleep(2 * time.Duration(len(answers)) * time.Hour)
 		cancel()
 		synctest.Wait()
-		if want := []string{"v0.71.0", "v0.72.0"}; !slices.Equal(told, want) {
-			t.Errorf("told of %q, want %q", told, want)
+		if want := []string{"v0.71.0", "v0.72.0"}; !slices.Equal(announced, want) {
+			t.Errorf("announced %q, want %q", announced, want)
 		}
 	})
 }
 
-// records keeps what a client logs.
+// records is a log handler that stores the records.
 type records struct {
 	mu  sync.Mutex
 	all []slog.Record
@@ -245,7 +245,7 @@ func TestLog(t *testing.T) {
 	})
 }
 
-// panics is a log handler that fails its program.
+// panics is a log handler that panics.
 type panics struct{ records }
 
 func (*panics) Handle(context.Context, slog.Record) error { panic("in the log") }
@@ -283,7 +283,7 @@ func TestPanics(t *testing.T) {
 				cancel()
 				synctest.Wait()
 				if reports < 4 && c.URL == "" {
-					t.Errorf("%d reports in 10 hours: the panic ended them", reports)
+					t.Errorf("%d reports in 10 hours: want more after the panic", reports)
 				}
 			})
 		})

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestStartIsCheap takes less than a millisecond and one goroutine each time.
+// TestStartIsCheap tests that Start takes less than a millisecond and one goroutine.
 func TestStartIsCheap(t *testing.T) {
 	harmless(t)
 	const starts = 101
@@ -31,8 +31,8 @@ func TestStartIsCheap(t *testing.T) {
 		took = append(took, time.Since(start))
 	}
 	asking.Wait()
-	if n := runtime.NumGoroutine() - before; n > starts { // some of before may have ended
-		t.Errorf("%d clients run in %d goroutines", starts, n)
+	if n := runtime.NumGoroutine() - before; n > starts { // goroutines of before may have ended
+		t.Errorf("%d clients run in %d goroutines, want one each", starts, n)
 	}
 	slices.Sort(took)
 	if median := took[starts/2]; median >= time.Millisecond {
@@ -40,9 +40,8 @@ func TestStartIsCheap(t *testing.T) {
 	}
 }
 
-// TestRestIsOneGoroutine looks at a client between two reports: what the
-// exchange took is gone.
-func TestRestIsOneGoroutine(t *testing.T) {
+// TestOneGoroutineBetweenReports tests that a client has one goroutine between two reports.
+func TestOneGoroutineBetweenReports(t *testing.T) {
 	harmless(t)
 	s := serve(t, reply(ok(newer)))
 	told := make(chan bool, 1)
@@ -54,7 +53,7 @@ func TestRestIsOneGoroutine(t *testing.T) {
 	deadline := time.Now().Add(10 * time.Second)
 	for runtime.NumGoroutine() > before+1 {
 		if time.Now().After(deadline) {
-			t.Fatalf("there are %d goroutines, before there were %d", runtime.NumGoroutine(), before)
+			t.Fatalf("got %d goroutines, %d before", runtime.NumGoroutine(), before)
 		}
 		time.Sleep(time.Millisecond)
 	}

@@ -1,18 +1,19 @@
-// Package checker reports a program's version to a release service and learns
-// from it the latest release.
+// Package checker reports a program's version to a release service and returns
+// the latest release.
 //
-// It speaks the protocol that Open Policy Agent documents for its anonymous
-// version reports (https://www.openpolicyagent.org/docs/privacy): a JSON body
-// with a random id, the version and the heap in use goes to POST /v1/version,
-// and the answer names the latest release, its download for the caller's
-// platform and its release notes.
+// It implements the protocol that Open Policy Agent documents for its anonymous
+// version reports (https://www.openpolicyagent.org/docs/privacy): the client sends
+// a JSON object with a random instance ID, the version and the heap in use to
+// POST /v1/version. The answer has the latest release, the download for the client's
+// platform and the release notes.
 //
-// A program that wants to tell its users of new releases needs three lines:
+// A program needs three lines to report in the background and to announce new
+// releases to its users:
 //
 //	client := &checker.Client{Product: "myapp", Version: version, URL: "https://releases.example.com"}
 //	client.OnOutdated = func(latest checker.Latest) { slog.Warn("a newer release is out", "latest", latest.LatestRelease) }
 //	client.Start(ctx)
 //
-// The package links the standard library, google/uuid, x/mod/semver and
-// checker/printable, and nothing else: no database comes with it.
+// The package links only the standard library, google/uuid, x/mod/semver and
+// checker/printable; in particular, no database.
 package checker

@@ -8,7 +8,7 @@ import (
 	"relcheck/checker"
 )
 
-// A server says in its log that a newer release is out, for as long as it runs.
+// A server logs when a newer release is available.
 func ExampleClient_Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
@@ -24,7 +24,7 @@ func ExampleClient_Start() {
 	client.Start(ctx)
 }
 
-// A command-line program asks once, when its user tells it to.
+// A command-line program checks once, when its user requests it.
 func ExampleClient_Check() {
 	client := &checker.Client{Product: "myapp", Version: "1.4.0", URL: "https://releases.example.com"}
 	answer, err := client.Check(context.Background())
@@ -38,7 +38,7 @@ func ExampleClient_Check() {
 	}
 }
 
-// A vendor's build of a release is as new as that release.
+// A vendor's build of a release is not outdated by that release.
 func ExampleLatest_Outdated() {
 	latest := checker.Latest{LatestRelease: "v0.21.0"}
 	fmt.Println(latest.Outdated("0.20.0"), latest.Outdated("0.21.0"), latest.Outdated("0.21.0-istio"))

@@ -19,32 +19,31 @@ import (
 )
 
 const (
-	// timeout bounds a report from the look-up of the service's name to the
-	// last byte of the answer.
+	// timeout is the maximum duration of a report, from the DNS lookup to the last byte
+	// of the answer.
 	timeout = 5 * time.Second
-	// maxAnswer is the size of the longest answer that is read, in bytes, and
-	// also that of its header.
+	// maxAnswer is the maximum size of an answer's body, and of its header, in bytes.
 	maxAnswer = 64 << 10
-	// maxRedirects bounds how often a report is sent elsewhere on its host.
+	// maxRedirects is the maximum number of redirects of a report.
 	maxRedirects = 3
 )
 
-// errTimeout is the cause of an exchange's end when timeout has passed.
+// errTimeout is the cause of a context that ends after timeout.
 var errTimeout = fmt.Errorf("no answer within %d s", timeout/time.Second)
 
-// processID is drawn once a process and kept nowhere else.
+// processID returns the instance ID. It is generated once per process and never stored.
 var processID = sync.OnceValue(uuid.New)
 
-// exchange is a Client whose defaults are filled in.
+// exchange is the resolved configuration of a Client.
 type exchange struct {
 	url            *url.URL
 	version, agent string
 	client         *http.Client
 }
 
-// exchange fills in the client's defaults. It fails where nothing may be sent.
+// exchange resolves the client's defaults. It returns an error if nothing may be sent.
 func (c *Client) exchange() (*exchange, error) {
-	if reason := c.off(); reason != "" {
+	if reason := c.disabledBy(); reason != "" {
 		return nil, fmt.Errorf("%w by %s", ErrDisabled, reason)
 	}
 	u, err := c.endpoint()
@@ -56,7 +55,7 @@ func (c *Client) exchange() (*exchange, error) {
 		version = buildVersion()
 	}
 	if !ValidVersion(version) {
-		return nil, fmt.Errorf("version %q cannot be reported: use letters, digits and . + _ -, at most %d of them", version, MaxVersion)
+		return nil, fmt.Errorf("version %q cannot be reported: use letters, digits and . + _ -, at most %d characters", version, MaxVersion)
 	}
 	sender := c.Transport
 	if sender == nil {
@@ -87,8 +86,8 @@ func (c *Client) platform() Platform {
 	return c.Platform
 }
 
-// buildVersion is the main module's version. Where the toolchain recorded none
-// it is a word that may stand in a report, but that no release is compared to.
+// buildVersion returns the version of the main module, or "unknown" if the toolchain
+// recorded none. The service cannot compare "unknown" to a release.
 func buildVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
@@ -97,13 +96,13 @@ func buildVersion() string {
 	return strings.Trim(info.Main.Version, "()") // "(devel)"
 }
 
-// ask sends one report and returns the answer, if it is fit to be shown.
-func (e *exchange) ask(ctx context.Context) (Answer, error) {
+// report sends one report and returns the checked answer.
+func (e *exchange) report(ctx context.Context) (Answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 	answer, err := e.send(ctx)
 	if err != nil {
-		if ctx.Err() != nil { // and the connection was closed for that
+		if ctx.Err() != nil { // and so the connection was closed
 			err = context.Cause(ctx)
 		}
 		return Answer{}, &exchangeError{*e.url, err}
@@ -119,16 +118,16 @@ func (e *exchange) send(ctx context.Context) (Answer, error) {
 	response, err := e.client.Do(request)
 	if err != nil {
 		if outer, ok := errors.AsType[*url.Error](err); ok {
-			err = outer.Err // without the address and what is secret in it
+			err = outer.Err // without the URL, which may contain a password
 		}
 		return Answer{}, err
 	}
 	defer response.Body.Close()
 	if code := response.StatusCode; code != http.StatusOK {
-		// The text beside the code is the service's; it is not repeated.
+		// The reason phrase comes from the service and is not shown.
 		text := strings.TrimSpace(fmt.Sprintf("service answered %d %s", code, http.StatusText(code)))
 		if code == http.StatusNotFound {
-			text += "; it may not know the product"
+			text += "; the product may not exist there"
 		}
 		return Answer{}, errors.New(text)
 	}
@@ -137,12 +136,12 @@ func (e *exchange) send(ctx context.Context) (Answer, error) {
 		return Answer{}, fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return Answer{}, fmt.Errorf("answer is longer than %d KB; a release service's is not", maxAnswer>>10)
+		return Answer{}, fmt.Errorf("answer is longer than %d KB", maxAnswer>>10)
 	}
-	return accept(body, e.version)
+	return decodeAnswer(body, e.version)
 }
 
-// request builds the report. What it sends is all that is ever sent.
+// request returns the report. The client never sends anything else.
 func (e *exchange) request(ctx context.Context) (*http.Request, error) {
 	heap := heapInUse()
 	body, err := json.Marshal(Report{ID: processID(), Version: e.version, HeapUsageBytes: &heap})
@@ -153,14 +152,14 @@ func (e *exchange) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	request.Close = true // a Transport of the host's keeps no connection for us either
+	request.Close = true // a Transport of the host shall not keep the connection either
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", e.agent)
 	return request, nil
 }
 
-// heapInUse returns the bytes of live and not yet freed heap objects. It is
-// what runtime.MemStats calls Alloc, but reading it does not stop the host.
+// heapInUse returns the size of the heap's objects, live or not yet freed, in bytes.
+// It equals Alloc of [runtime.MemStats], but reading it does not stop the world.
 func heapInUse() int64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)

@@ -20,14 +20,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// outcome is what people see of a program.
+// outcome is the visible behavior of a program.
 type outcome struct {
 	status         int
 	stdout, stderr string
 }
 
-// run runs a program in a folder of its own, with no environment but that. It
-// fails the test if the program leaves a file behind.
+// run runs a program in an empty folder, with only the given environment. It fails the
+// test if the program creates a file.
 func run(t *testing.T, program string, env ...string) (outcome, time.Duration) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -43,17 +43,17 @@ func run(t *testing.T, program string, env ...string) (outcome, time.Duration) {
 		t.Fatal(err)
 	}
 	if files, err := os.ReadDir(folder); err != nil || len(files) > 0 {
-		t.Errorf("the program left %v behind: %v", files, err)
+		t.Errorf("the program created %v: %v", files, err)
 	}
 	return outcome{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}, took
 }
 
-// tries is how often the program is run where a busy machine may be what is in its
-// way: it has some 200 ms in which to be told of a release.
+// tries is the number of attempts where a busy machine may be the cause of a failure:
+// the program waits only about 200 ms for an answer.
 const tries = 5
 
-// TestHost runs a program with services of all kinds and compares what is seen
-// of it to a run with the client switched off.
+// TestHost runs a program with services of all kinds and compares its behavior to that
+// of a run with the client disabled.
 func TestHost(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "host")
@@ -71,15 +71,15 @@ func TestHost(t *testing.T) {
 			for try := 0; try < tries && least > 3*quick+time.Second; try++ {
 				got, took := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+s.url)
 				if got != control {
-					t.Errorf("with the service: %+v\nswitched off: %+v", got, control)
+					t.Errorf("with the service: %+v\ndisabled: %+v", got, control)
 				}
 				least = min(least, took)
 			}
 			if least > 3*quick+time.Second {
-				t.Errorf("took %v at least, and %v switched off", least, quick)
+				t.Errorf("took at least %v, and %v with the client disabled", least, quick)
 			}
 			if s.askedBefore(t) == 0 {
-				t.Error("the program never asked the service")
+				t.Error("the program sent no request to the service")
 			}
 		})
 	}
@@ -94,12 +94,12 @@ func TestHost(t *testing.T) {
 	check("lies", reply(ok(`{"latest":{"latest_release":"v0.9.0","opa_up_to_date":false}}`)))
 	t.Run("absent", func(t *testing.T) {
 		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+absent); got != control {
-			t.Errorf("without a service: %+v\nswitched off: %+v", got, control)
+			t.Errorf("without a service: %+v\ndisabled: %+v", got, control)
 		}
 	})
 	t.Run("misspelt", func(t *testing.T) {
 		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL=nowhere"); got != control {
-			t.Errorf("with no URL: %+v\nswitched off: %+v", got, control)
+			t.Errorf("with no URL: %+v\ndisabled: %+v", got, control)
 		}
 	})
 	t.Run("answers", func(t *testing.T) {
@@ -117,30 +117,30 @@ func TestHost(t *testing.T) {
 	t.Run("ids", func(t *testing.T) { checkIDs(t, program) })
 }
 
-// checkIDs starts the program a few times: each start has an id of its own, that
-// stays with its reports.
+// checkIDs starts the program several times: each start has another instance ID, which
+// all its reports share.
 func checkIDs(t *testing.T, program string) {
 	seen := map[uuid.UUID]bool{}
 	again := 0
 	for start := 0; start < 3 || start < 3*tries && again < 3; start++ {
 		for id, reports := range idsOf(t, program) {
 			if seen[id] || id == uuid.Nil {
-				t.Errorf("start %d reported under the id %s, after %v", start, id, seen)
+				t.Errorf("start %d reported the instance ID %s again, after %v", start, id, seen)
 			}
 			if seen[id] = true; reports > 1 {
 				again++
 			}
 		}
 		if len(seen) > start+1 {
-			t.Errorf("%d starts had the ids %v", start+1, seen)
+			t.Errorf("%d starts had the instance IDs %v", start+1, seen)
 		}
 	}
 	if again < 3 {
-		t.Errorf("of %d ids only %d reported twice", len(seen), again)
+		t.Errorf("of %d instance IDs, only %d reported twice", len(seen), again)
 	}
 }
 
-// idsOf runs the program, and counts the reports of each id.
+// idsOf runs the program and returns the number of reports by instance ID.
 func idsOf(t *testing.T, program string) map[uuid.UUID]int {
 	var mu sync.Mutex
 	ids := map[uuid.UUID]int{}
@@ -161,7 +161,7 @@ func idsOf(t *testing.T, program string) map[uuid.UUID]int {
 	return maps.Clone(ids)
 }
 
-// checkProxy runs the program where only a proxy can reach the service.
+// checkProxy runs the program with a service that can only be reached through a proxy.
 func checkProxy(t *testing.T, program string, control outcome) {
 	asked := make(chan string, 1000)
 	proxy := serve(t, func(conn net.Conn) {
@@ -176,15 +176,15 @@ func checkProxy(t *testing.T, program string, control outcome) {
 	select {
 	case line := <-asked:
 		if want := "POST http://service.invalid/p/host/v1/version HTTP/1.1"; line != want {
-			t.Errorf("the proxy was asked for %q, want %q", line, want)
+			t.Errorf("the proxy got the request %q, want %q", line, want)
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("the proxy was not asked")
+		t.Error("the proxy got no request")
 	}
 }
 
-// TestDependencies keeps the database, and all else that a host does not need,
-// out of what imports this package.
+// TestDependencies tests that this package links no database and nothing else that a
+// host does not need.
 func TestDependencies(t *testing.T) {
 	output, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	if err != nil {

@@ -10,38 +10,39 @@ import (
 	"sync"
 )
 
-// Platform is an operating system and an architecture, as Go names them.
+// Platform is an operating system and an architecture, by their Go names.
 type Platform struct {
 	OS, Arch string
 }
 
-// Other stands for every platform that Go does not build for, and for callers
-// who did not say what theirs is.
+// Other stands for all platforms that Go does not support, and for clients that did not
+// report their platform.
 var Other = Platform{OS: "other", Arch: "other"}
 
-// Host returns the platform this program runs on.
+// Host returns the platform on which this program runs.
 func Host() Platform { return Platform{runtime.GOOS, runtime.GOARCH} }
 
 // String returns "os/arch".
 func (p Platform) String() string { return p.OS + "/" + p.Arch }
 
-// ParsePlatform reads "os/arch" and refuses a platform that Go does not know.
+// ParsePlatform parses "os/arch". It returns an error for platforms that Go does not
+// support.
 func ParsePlatform(s string) (Platform, error) {
 	os, arch, _ := strings.Cut(s, "/")
 	p := Platform{os, arch}
 	if !p.Known() {
-		return Platform{}, fmt.Errorf("platform %q is not one that Go builds for; write it as linux/amd64", s)
+		return Platform{}, fmt.Errorf("unknown platform %q: use a platform of Go, such as linux/amd64", s)
 	}
 	return p, nil
 }
 
-// Known reports whether p is a platform that Go builds for.
+// Known reports whether Go supports p.
 func (p Platform) Known() bool {
 	_, ok := known[p]
 	return ok
 }
 
-// OrOther returns p, or [Other] if p is not known to Go.
+// OrOther returns p, or [Other] if Go does not support p.
 func (p Platform) OrOther() Platform {
 	if p.Known() {
 		return p
@@ -49,23 +50,22 @@ func (p Platform) OrOther() Platform {
 	return Other
 }
 
-// Platforms returns every platform that Go builds for, sorted by its text.
+// Platforms returns all platforms that Go supports, sorted by name.
 func Platforms() []Platform { return slices.Clone(platforms()) }
 
 var platforms = sync.OnceValue(func() []Platform {
 	return slices.SortedFunc(maps.Keys(known), func(a, b Platform) int { return cmp.Compare(a.String(), b.String()) })
 })
 
-// UserAgent is the header by which a client tells its version and platform:
-// "Open Policy Agent/0.70.0 (linux, amd64)".
+// UserAgent returns the User-Agent header with which a client reports its version and
+// platform: "Open Policy Agent/0.70.0 (linux, amd64)".
 func UserAgent(title, version string, p Platform) string {
 	return title + "/" + version + " (" + p.OS + ", " + p.Arch + ")"
 }
 
-// ParseUserAgent reads what [UserAgent] writes. The quotes that the privacy
-// document's sample puts around the header are taken off. Version and platform
-// are empty where the header does not tell them; the platform is [Other] where
-// it names one that Go does not know.
+// ParseUserAgent parses the result of [UserAgent], also in quotes, as the sample in the
+// privacy document has it. It returns an empty version or platform if the header has
+// none, and [Other] for a platform that Go does not support.
 func ParseUserAgent(s string) (version string, p Platform) {
 	s = strings.Trim(s, `"`)
 	head, tail, ok := cutLast(s, " (")

@@ -1,6 +1,6 @@
 package checker
 
-// known is the list that "go tool dist list" prints.
+// known is the output of "go tool dist list".
 var known = map[Platform]struct{}{
 	{"aix", "ppc64"}:       {},
 	{"android", "386"}:     {},

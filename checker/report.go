@@ -2,35 +2,34 @@ package checker
 
 import "github.com/google/uuid"
 
-// Report is what one process says of itself: the body of POST /v1/version.
-// Its fields, and their order on the wire, are those of Open Policy Agent's
-// privacy document; nothing else is ever sent.
+// Report is the body of POST /v1/version. Open Policy Agent's privacy document defines
+// its fields and their order. The client sends nothing else.
 type Report struct {
-	// ID is a version 4 random UUID, drawn anew by every process.
+	// ID is the instance ID: a random (version 4) UUID, which every process generates.
 	ID uuid.UUID `json:"id"`
 	// Version is the running version, with or without a leading "v".
 	Version string `json:"version"`
-	// HeapUsageBytes is the heap in use, in bytes, written as a decimal number
-	// inside a string. Nil means that the process did not tell.
+	// HeapUsageBytes is the heap in use, in bytes, encoded as a string. It is nil if
+	// the process did not report it.
 	HeapUsageBytes *int64 `json:"heap_usage_bytes,string,omitempty"`
 }
 
-// Answer is what the service replies to a [Report].
+// Answer is the service's answer to a [Report].
 type Answer struct {
 	Latest Latest `json:"latest"`
 }
 
-// Latest describes the release that the service offers to one caller. All of
-// it is empty when the service knows no release of the product.
+// Latest describes the release that the service offers to a client. It is empty if the
+// service has no release of the product.
 type Latest struct {
-	// Download is the URL of the file for the caller's platform, or empty.
+	// Download is the URL of the file for the client's platform, or empty.
 	Download string `json:"download,omitempty"`
 	// ReleaseNotes is the URL of the release notes, or empty.
 	ReleaseNotes string `json:"release_notes,omitempty"`
-	// LatestRelease is the release's tag, as its product spells it: "v0.19.2".
+	// LatestRelease is the release's tag, as upstream spells it: "v0.19.2".
 	LatestRelease string `json:"latest_release,omitempty"`
-	// UpToDate tells whether the caller runs this release or a newer one. It is
-	// nil when the service could not judge the version that was reported. The
-	// name on the wire is the protocol's, whatever the product is.
+	// UpToDate reports whether the client runs this release or a newer one. It is nil
+	// if the service cannot compare the reported version to it. The JSON name is the
+	// protocol's for all products.
 	UpToDate *bool `json:"opa_up_to_date,omitempty"`
 }

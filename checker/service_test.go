@@ -17,8 +17,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// noLeaks fails the test if it leaves a goroutine behind. Those that are about to end
-// get as long as a slow machine may take.
+// noLeaks fails the test if goroutines are left at its end, after a delay that suffices on
+// a slow machine.
 func noLeaks(t *testing.T) {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
@@ -33,9 +33,8 @@ func noLeaks(t *testing.T) {
 	})
 }
 
-// harmless fails the test if it leaves a goroutine behind, or if the host's
-// standard logger prints anything. slog's default one writes there too, from
-// level info on.
+// harmless fails the test if goroutines are left at its end, or if the host's standard
+// logger prints anything. slog's default logger also writes there, from level info on.
 func harmless(t *testing.T) {
 	t.Helper()
 	noLeaks(t)
@@ -45,20 +44,20 @@ func harmless(t *testing.T) {
 	t.Cleanup(func() {
 		log.SetOutput(former)
 		if printed.Len() > 0 {
-			t.Errorf("printed by the host's logger: %s", printed.String())
+			t.Errorf("the host's logger printed: %s", printed.String())
 		}
 	})
 }
 
-// service is a listener whose connections are given to a function each.
+// service is a listener that passes each connection to a function.
 type service struct {
 	url   string
 	mu    sync.Mutex
 	conns []net.Conn
 }
 
-// serve starts a service on a free port. It ends with the test, and so do its
-// connections.
+// serve starts a service on a free port. At the end of the test it is stopped and its
+// connections are closed.
 func serve(t *testing.T, handle func(net.Conn)) *service {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -98,15 +97,15 @@ func serveOn(t *testing.T, listener net.Listener, scheme string, handle func(net
 	return s
 }
 
-// asked returns how many connections the service has had.
+// asked returns the number of accepted connections.
 func (s *service) asked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)
 }
 
-// askedBefore returns how many connections were opened to the service before
-// this call, those included that it has not got round to accept.
+// askedBefore returns the number of connections that were opened before this call,
+// including connections that are not accepted yet.
 func (s *service) askedBefore(t *testing.T) int {
 	mark, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	if err != nil {
@@ -124,7 +123,7 @@ func (s *service) askedBefore(t *testing.T) int {
 	}
 }
 
-// readRequest reads one request's bytes.
+// readRequest returns the bytes of one request.
 func readRequest(conn net.Conn) (raw []byte, err error) {
 	var seen bytes.Buffer
 	request, err := http.ReadRequest(bufio.NewReader(io.TeeReader(conn, &seen)))
@@ -134,7 +133,7 @@ func readRequest(conn net.Conn) (raw []byte, err error) {
 	return seen.Bytes(), err
 }
 
-// reply is a service that answers every report alike and closes.
+// reply returns a handler that sends a response to the request and closes the connection.
 func reply(response string) func(net.Conn) {
 	return func(conn net.Conn) {
 		if _, err := readRequest(conn); err == nil {
@@ -143,14 +142,14 @@ func reply(response string) func(net.Conn) {
 	}
 }
 
-// ok is a complete response with that body.
+// ok returns a complete response with a body.
 func ok(body string) string {
 	return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
 const newer = `{"latest":{"download":"https://example.com/opa","release_notes":"https://example.com/notes","latest_release":"v9.0.0","opa_up_to_date":false}}`
 
-// memory is a transport that needs no network, and so runs on synctest's clock.
+// memory is a transport without a network, for use with synctest.
 type memory func(*http.Request) (*http.Response, error)
 
 func (m memory) RoundTrip(r *http.Request) (*http.Response, error) { return m(r) }

@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// slow are services that take their time in each part of an exchange. They run
-// by synctest's clock.
+// slow lists services that delay a part of the response, by synctest's clock.
 var slow = map[string]func(net.Conn){
 	"never reads": func(conn net.Conn) { time.Sleep(time.Minute) },
 	"reads a byte a second": func(conn net.Conn) {
@@ -28,7 +27,7 @@ var slow = map[string]func(net.Conn){
 	"answers after 6 s":   delayed(6*time.Second, ok(newer)),
 }
 
-// everySecond answers with so many bytes of the rest each second, over and over.
+// everySecond sends response, and then size bytes of rest each second without limit.
 func everySecond(response, rest string, size int) func(net.Conn) {
 	return func(conn net.Conn) {
 		readRequest(conn)
@@ -48,11 +47,11 @@ func delayed(by time.Duration, response string) func(net.Conn) {
 	}
 }
 
-// pipes is the client's own transport, over a network in memory on which each
-// connection is given to a function. It tells for how long each was open.
+// pipes returns the client's transport with connections in memory, each of which is
+// passed to handle. It calls open with the duration of each connection.
 func pipes(handle func(net.Conn), open func(time.Duration)) *transport {
 	t := newTransport(nil)
-	t.plain = func(context.Context, string, string) (net.Conn, error) {
+	t.dial = func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go func() {
 			defer theirs.Close()
@@ -63,7 +62,7 @@ func pipes(handle func(net.Conn), open func(time.Duration)) *transport {
 	return t
 }
 
-// timed is a connection that tells for how long it was open.
+// timed is a connection that calls open with its duration when it is closed.
 type timed struct {
 	net.Conn
 	since time.Time
@@ -75,9 +74,8 @@ func (c *timed) Close() error {
 	return c.Conn.Close()
 }
 
-// TestSlow has both Check and Start give up after 5 s in all, whatever the
-// service is slow at, and leave no connection behind. That no goroutine is left
-// is what synctest sees to.
+// TestSlow tests that Check and Start give up after 5 s in total and close their
+// connections. synctest fails if a goroutine is left.
 func TestSlow(t *testing.T) {
 	for name, handle := range slow {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +89,7 @@ func TestSlow(t *testing.T) {
 					t.Errorf("Check: %v after %v", err, took)
 				}
 				ctx, cancel := context.WithCancel(t.Context())
-				c.OnOutdated = func(l Latest) { t.Errorf("told of %+v", l) }
+				c.OnOutdated = func(l Latest) { t.Errorf("announced %+v", l) }
 				c.Start(ctx)
 				time.Sleep(10 * time.Hour)
 				cancel()
@@ -109,13 +107,13 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestSlowToConnect never gets a connection, as behind a firewall that drops
-// packets, or from a name server that is silent.
+// TestSlowToConnect tests that connecting does not exceed the timeout, as behind a
+// firewall that drops packets, or with a name server that does not answer.
 func TestSlowToConnect(t *testing.T) {
 	for _, address := range []string{"http://service.invalid", "https://service.invalid"} {
 		synctest.Test(t, func(t *testing.T) {
 			transport := newTransport(nil)
-			transport.plain = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			transport.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
@@ -128,13 +126,13 @@ func TestSlowToConnect(t *testing.T) {
 	}
 }
 
-// TestConnectionEndsWithRequest is for what net/http does before the request,
-// such as to ask a proxy for a way through, with a minute's patience of its own.
+// TestConnectionEndsWithRequest tests that the connection ends with the request during
+// net/http's preparations, such as CONNECT to a proxy, which has a timeout of a minute.
 func TestConnectionEndsWithRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
-		conn, err := bound(ctx, func(context.Context, string, string) (net.Conn, error) { return ours, nil })(ctx, "", "")
+		conn, err := boundDial(ctx, func(context.Context, string, string) (net.Conn, error) { return ours, nil })(ctx, "", "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +142,7 @@ func TestConnectionEndsWithRequest(t *testing.T) {
 		}
 		cancel()
 		if n, err := theirs.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("%d bytes, %v: the connection is still there", n, err)
+			t.Errorf("got %d bytes, %v: the connection is still open", n, err)
 		}
 	})
 }

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// certified makes a certificate for 127.0.0.1, as changed, and those who trust it.
+// certified returns a certificate for 127.0.0.1, modified by change, and a pool that
+// trusts it.
 func certified(t *testing.T, change func(*x509.Certificate)) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	public, key, err := ed25519.GenerateKey(rand.Reader)
@@ -45,7 +46,7 @@ func certified(t *testing.T, change func(*x509.Certificate)) (tls.Certificate, *
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
 
-// serveTLS is serve over TLS.
+// serveTLS is serve with TLS.
 func serveTLS(t *testing.T, config *tls.Config, handle func(net.Conn)) *service {
 	t.Helper()
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
@@ -55,13 +56,13 @@ func serveTLS(t *testing.T, config *tls.Config, handle func(net.Conn)) *service 
 	return serveOn(t, listener, "https", handle)
 }
 
-// TestBadTLS trusts each certificate, but for the one that nobody does. The
-// first row is the control.
+// TestBadTLS tests invalid certificates and versions of TLS. The certificates are trusted,
+// except in the case that tests this. The first case is the control.
 func TestBadTLS(t *testing.T) {
 	right := func(*x509.Certificate) {}
 	for name, test := range map[string]struct {
 		change      func(*x509.Certificate)
-		least, most uint16 // versions of TLS that the service speaks
+		least, most uint16 // TLS versions of the service
 		distrusted  bool
 		want        string
 	}{
@@ -101,14 +102,14 @@ func TestBadTLS(t *testing.T) {
 				t.Errorf("Check: %+v, %v; want an error with %q", answer, err, test.want)
 			}
 			if report := <-heard; report != "" {
-				t.Errorf("it was told all the same: %s", report)
+				t.Errorf("the service got a report: %s", report)
 			}
 		})
 	}
 }
 
-// TestLeavesTLS is redirected from https to http, on the same host and port.
-func TestLeavesTLS(t *testing.T) {
+// TestRedirectFromTLS tests a redirect from https to http, on the same host and port.
+func TestRedirectFromTLS(t *testing.T) {
 	harmless(t)
 	certificate, roots := certified(t, func(*x509.Certificate) {})
 	location := ""
@@ -126,7 +127,7 @@ func TestLeavesTLS(t *testing.T) {
 	}
 }
 
-// cutting is a connection that breaks once so many bytes were written.
+// cutting is a connection that is closed after a number of written bytes.
 type cutting struct {
 	net.Conn
 	left *int
@@ -142,21 +143,20 @@ func (c cutting) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// closeNotify is the size of the TLS 1.3 record that announces the end of a
-// connection, in bytes.
+// closeNotify is the size of the TLS 1.3 record of the close_notify alert, in bytes.
 const closeNotify = 5 + 2 + 1 + 16
 
-// breaking is a TLS service that breaks its connection after so many bytes.
+// breaking is a TLS service that closes its connection after a number of bytes.
 type breaking struct {
 	*service
 	roots *x509.CertPool
 	limit atomic.Int64
-	whole int // bytes of an answer that is not cut, with the handshake
+	whole int // bytes of the handshake and the whole answer
 }
 
-// newBreaking starts a service that answers every request alike, and learns how
-// many bytes that takes by asking it once. The number is the same each time,
-// because an Ed25519 signature has one size; ECDSA's have several.
+// newBreaking starts a service that sends the same response to every request. It finds
+// the number of bytes by a first request. The number is constant because Ed25519
+// signatures have a fixed size; ECDSA signatures do not.
 func newBreaking(t *testing.T, version uint16, response string) *breaking {
 	t.Helper()
 	certificate, roots := certified(t, func(*x509.Certificate) {})
@@ -173,11 +173,11 @@ func newBreaking(t *testing.T, version uint16, response string) *breaking {
 		secure.Close()
 		select {
 		case written <- limit - left:
-		default: // only the first is waited for
+		default: // only the first is received
 		}
 	})
 	if answer, err := b.check(t); err != nil || answer.Latest.LatestRelease != "v9.0.0" {
-		t.Fatalf("uncut: %+v, %v", answer, err)
+		t.Fatalf("whole answer: %+v, %v", answer, err)
 	}
 	b.whole = <-written
 	return b
@@ -189,9 +189,9 @@ func (b *breaking) check(t *testing.T) (Answer, error) {
 	return c.Check(t.Context())
 }
 
-// cuts are the bytes after which a connection is cut: some of the handshake and
-// the answer, and each from the last bytes of the answer on. One of them is the
-// last before the close_notify alert, where crypto/tls sees nothing wrong.
+// cuts returns the numbers of bytes after which a connection is closed: some within the
+// handshake and the answer, and all from the last bytes of the answer on. One of them is
+// directly before the close_notify alert, where crypto/tls reports no error.
 func (b *breaking) cuts() (all []int) {
 	for at := 0; at < b.whole-closeNotify-20; at += 29 {
 		all = append(all, at)
@@ -202,10 +202,9 @@ func (b *breaking) cuts() (all []int) {
 	return all
 }
 
-// TestCutTLS breaks the connection within the handshake, within the answer and
-// within the close_notify alert. An answer without a length is whole only after
-// that alert.
-func TestCutTLS(t *testing.T) {
+// TestTruncatedTLS closes the connection within the handshake, the answer and the
+// close_notify alert. An answer without a length is complete only after the alert.
+func TestTruncatedTLS(t *testing.T) {
 	harmless(t)
 	for name, version := range map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
 		b := newBreaking(t, version, "HTTP/1.1 200 OK\r\n\r\n"+newer)
@@ -218,9 +217,9 @@ func TestCutTLS(t *testing.T) {
 	}
 }
 
-// TestCutTLSWithLength does the same to answers that carry their length. Such an
-// answer is whole once all of it is there, whatever becomes of the connection.
-func TestCutTLSWithLength(t *testing.T) {
+// TestTruncatedTLSWithLength does the same with answers that have a length. Such an answer is
+// complete when all its bytes have arrived.
+func TestTruncatedTLSWithLength(t *testing.T) {
 	harmless(t)
 	for name, response := range map[string]string{
 		"length":  ok(newer),
@@ -237,8 +236,8 @@ func TestCutTLSWithLength(t *testing.T) {
 	}
 }
 
-// TestCutTunnel breaks the connection to a proxy that passes TLS on.
-func TestCutTunnel(t *testing.T) {
+// TestTruncatedTunnel closes the connection to a proxy through which TLS passes.
+func TestTruncatedTunnel(t *testing.T) {
 	harmless(t)
 	certificate, roots := certified(t, func(*x509.Certificate) {})
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}}

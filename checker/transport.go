@@ -13,32 +13,31 @@ import (
 	"sync"
 )
 
-// transport sends requests and leaves nothing behind: its connections end with
-// the answer they carried, or with the request's context. It speaks HTTP/1 only,
-// as custom dial functions do by default.
+// transport sends requests over HTTP/1.1. It keeps no connection: each is closed
+// after its response, or when the context of its request ends.
 type transport struct {
-	plain  dial
-	proxy  func(*http.Request) (*url.URL, error)
-	config *tls.Config // nil but in tests
+	dial      dialFunc
+	proxy     func(*http.Request) (*url.URL, error)
+	tlsConfig *tls.Config // nil except in tests
 }
 
 func newTransport(config *tls.Config) *transport {
 	return &transport{new(net.Dialer).DialContext, proxyFromEnvironment, config}
 }
 
-// RoundTrip has a [http.Transport] of its own for each request. A shared one goes
-// on to connect when a request has ended, for the sake of the next: who drops its
-// packets, or a proxy that hangs, would hold a goroutine of the host for minutes.
+// RoundTrip uses a new [http.Transport] for each request. A shared transport continues
+// to connect after a request has ended, for the next request: a peer that drops
+// packets, or a proxy that hangs, would keep a goroutine in the host for minutes.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	plain, secure := t.plain, t.dialTLS
-	if via, _ := t.proxy(r); via != nil && r.URL.Scheme == "https" { // the proxy passes TLS on
-		plain, secure = carriesTLS(plain), carriesTLS(secure)
+	plain, secure := t.dial, t.dialTLS
+	if via, _ := t.proxy(r); via != nil && r.URL.Scheme == "https" { // TLS passes through the proxy
+		plain, secure = rejectTruncation(plain), rejectTruncation(secure)
 	}
 	once := &http.Transport{
 		Proxy:                  t.proxy,
-		DialContext:            bound(r.Context(), plain),
-		DialTLSContext:         bound(r.Context(), secure),
-		TLSClientConfig:        t.config,
+		DialContext:            boundDial(r.Context(), plain),
+		DialTLSContext:         boundDial(r.Context(), secure),
+		TLSClientConfig:        t.tlsConfig,
 		TLSHandshakeTimeout:    timeout,
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
@@ -47,25 +46,25 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return once.RoundTrip(r)
 }
 
-// proxyFromEnvironment is http.ProxyFromEnvironment, whose error would show the
-// proxy's password.
+// proxyFromEnvironment is [http.ProxyFromEnvironment] with another error, because the
+// original contains the proxy's password.
 func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
 	u, err := http.ProxyFromEnvironment(r)
 	if err != nil {
-		return nil, errors.New("no proxy can be taken from the environment: look at HTTP_PROXY and HTTPS_PROXY")
+		return nil, errors.New("invalid proxy in the environment: check HTTP_PROXY and HTTPS_PROXY")
 	}
 	return u, nil
 }
 
-// checkRedirect follows a redirect on the host that was asked and nowhere else.
-// It may lead from http to https, never back.
+// checkRedirect allows redirects on the same host only. A redirect may change http to
+// https, but not the reverse.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	from, to := via[len(via)-1].URL, next.URL
 	switch {
 	case len(via) > maxRedirects:
 		return fmt.Errorf("service redirected more than %d times", maxRedirects)
 	case !strings.EqualFold(from.Host, to.Host):
-		return fmt.Errorf("service redirected to another host, %q; if that is right, set URL to it", to.Host)
+		return fmt.Errorf("service redirected to another host, %q: if that is intended, set URL to it", to.Host)
 	case from.Scheme != to.Scheme && to.Scheme != "https":
 		return fmt.Errorf("service redirected from %s to %q", from.Scheme, to.Scheme)
 	}
@@ -74,7 +73,7 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-type dial func(ctx context.Context, network, address string) (net.Conn, error)
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // dialTLS opens a TLS connection to a host and port.
 func (t *transport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
@@ -82,13 +81,13 @@ func (t *transport) dialTLS(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	raw, err := carriesTLS(t.plain)(ctx, network, address)
+	raw, err := rejectTruncation(t.dial)(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	config := &tls.Config{}
-	if t.config != nil {
-		config = t.config.Clone()
+	if t.tlsConfig != nil {
+		config = t.tlsConfig.Clone()
 	}
 	config.ServerName = host
 	conn := tls.Client(raw, config)
@@ -99,27 +98,28 @@ func (t *transport) dialTLS(ctx context.Context, network, address string) (net.C
 	return conn, nil
 }
 
-// errCut is the error of a TLS connection that ends without a close_notify alert.
-var errCut = errors.New("the connection was cut: it ended without a TLS close_notify alert")
+// errTruncated is the error of reading from a TLS connection that ends without a
+// close_notify alert.
+var errTruncated = errors.New("connection truncated: no TLS close_notify alert")
 
-// carriesTLS makes connections for TLS. If one ends between two TLS records,
-// crypto/tls takes that for the end that the server meant. An answer without a
-// length ends with its connection, so anybody on the path could shorten it: such
-// connections fail with errCut instead.
-func carriesTLS(dial dial) dial {
+// rejectTruncation returns a dial function for connections below TLS. If such a
+// connection ends between two TLS records, crypto/tls reports a regular end. A
+// response without a length ends with its connection, so an attacker on the path could
+// truncate it. Reads of these connections return errTruncated instead.
+func rejectTruncation(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return carrier{conn}, nil
+		return untruncatedConn{conn}, nil
 	}
 }
 
-// carrier is a connection below TLS, whose end is an error.
-type carrier struct{ net.Conn }
+// untruncatedConn is a connection below TLS. Its end is an error.
+type untruncatedConn struct{ net.Conn }
 
-func (c carrier) Read(b []byte) (int, error) {
+func (c untruncatedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err != io.EOF {
 		return n, err
@@ -127,45 +127,45 @@ func (c carrier) Read(b []byte) (int, error) {
 	if n > 0 {
 		return n, nil // the next call returns the end
 	}
-	return 0, errCut
+	return 0, errTruncated
 }
 
-// bound makes connections that end with ctx, and that hear nothing before they
-// have said something. A service that speaks first, be it in malice, would
-// otherwise make net/http print a line by the host's standard logger.
-func bound(ctx context.Context, dial dial) dial {
+// boundDial returns a dial function for connections that are closed when ctx ends and
+// whose reads wait for the first write. If a server sends data first, net/http would
+// otherwise print a line to the host's standard logger.
+func boundDial(ctx context.Context, dial dialFunc) dialFunc {
 	return func(_ context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		c := &askingConn{Conn: conn, asked: make(chan struct{})}
+		c := &writeFirstConn{Conn: conn, written: make(chan struct{})}
 		context.AfterFunc(ctx, func() { c.Close() })
 		return c, nil
 	}
 }
 
-// askingConn is a connection whose reads wait for the first write.
-type askingConn struct {
+// writeFirstConn is a connection whose reads wait for the first write.
+type writeFirstConn struct {
 	net.Conn
-	asked chan struct{}
-	once  sync.Once
+	written chan struct{}
+	once    sync.Once
 }
 
-func (c *askingConn) Read(b []byte) (int, error) {
-	<-c.asked
+func (c *writeFirstConn) Read(b []byte) (int, error) {
+	<-c.written
 	return c.Conn.Read(b)
 }
 
-func (c *askingConn) Write(b []byte) (int, error) {
+func (c *writeFirstConn) Write(b []byte) (int, error) {
 	c.open()
 	return c.Conn.Write(b)
 }
 
-// Close also frees a read that still waits.
-func (c *askingConn) Close() error {
+// Close also unblocks a read that waits for the first write.
+func (c *writeFirstConn) Close() error {
 	c.open()
 	return c.Conn.Close()
 }
 
-func (c *askingConn) open() { c.once.Do(func() { close(c.asked) }) }
+func (c *writeFirstConn) open() { c.once.Do(func() { close(c.written) }) }

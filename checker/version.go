@@ -6,11 +6,11 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// MaxVersion is the length of the longest version that may be reported, in bytes.
+// MaxVersion is the maximum length of a version in a report, in bytes.
 const MaxVersion = 80
 
-// ValidVersion reports whether v may stand in a report: 1 to [MaxVersion]
-// bytes of 0-9 A-Z a-z . + _ and -. It need not be a semantic version.
+// ValidVersion reports whether v is allowed in a report: 1 to [MaxVersion] of the
+// characters 0-9 A-Z a-z . + _ and -. It need not be a semantic version.
 func ValidVersion(v string) bool {
 	if v == "" || len(v) > MaxVersion {
 		return false
@@ -27,9 +27,9 @@ func ValidVersion(v string) bool {
 	return true
 }
 
-// Canonical returns v as golang.org/x/mod/semver writes it: with a leading
-// "v", all three numbers, and no build metadata. Two spellings of one version
-// have one canonical form. It is empty when v is not a semantic version.
+// Canonical returns the canonical form of v as defined by golang.org/x/mod/semver: with
+// a leading "v", three numbers and no build metadata. It returns "" if v is not a
+// semantic version.
 func Canonical(v string) string {
 	if !strings.HasPrefix(v, "v") {
 		v = "v" + v
@@ -37,16 +37,16 @@ func Canonical(v string) string {
 	return semver.Canonical(v)
 }
 
-// Core returns v's canonical form without its pre-release: "v0.21.0" for
-// "0.21.0-istio". It is empty when v is not a semantic version.
+// Core returns the canonical form of v without its pre-release: "v0.21.0" for
+// "0.21.0-istio". It returns "" if v is not a semantic version.
 func Core(v string) string {
 	v = Canonical(v)
 	return strings.TrimSuffix(v, semver.Prerelease(v))
 }
 
-// Compare orders two versions by precedence, as semver.org defines it: -1 if a
-// is older than b, 0 if they are equal, +1 if a is newer. What is not a
-// semantic version is older than all that are.
+// Compare compares two versions by semver.org's precedence. The result is -1 if a is
+// older than b, 0 if they are equal, and +1 if a is newer. A version that is not
+// semantic is older than all semantic versions.
 func Compare(a, b string) int {
 	return semver.Compare(Canonical(a), Canonical(b))
 }

@@ -53,7 +53,7 @@ func run(ctx context.Context, client *checker.Client, streams IO, verbose bool) 
 	}
 	switch err := client.Validate(); {
 	case errors.Is(err, checker.ErrDisabled):
-		fmt.Fprintln(streams.Err, "reports are switched off: nothing is sent")
+		fmt.Fprintln(streams.Err, "reports are disabled: nothing is sent")
 	case err != nil:
 		return withoutAnswer(err, client.Product, false)
 	}

@@ -10,8 +10,8 @@ import (
 	"relcheck/checker/printable"
 )
 
-// TestCut closes the connection after every byte of a response.
-func TestCut(t *testing.T) {
+// TestTruncatedResponse closes the connection after each byte of a response.
+func TestTruncatedResponse(t *testing.T) {
 	harmless(t)
 	for name, response := range map[string]string{
 		"length":      ok(newer),
@@ -34,9 +34,9 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestCutRequest closes the connection after every byte that was read of a
-// request. It is not sent a second time.
-func TestCutRequest(t *testing.T) {
+// TestTruncatedRequest closes the connection after each byte of a request. The client must not
+// send the request again.
+func TestTruncatedRequest(t *testing.T) {
 	harmless(t)
 	var at atomic.Int64
 	length := make(chan int, 1)
@@ -52,9 +52,9 @@ func TestCutRequest(t *testing.T) {
 	c := &Client{Product: "opa", Version: "0.70.0", Platform: Platform{"linux", "amd64"}, URL: s.url}
 	at.Store(-1)
 	if _, err := c.Check(t.Context()); err != nil {
-		t.Fatalf("uncut: %v", err)
+		t.Fatalf("whole request: %v", err)
 	}
-	cuts := <-length - 3 // the next one may tell of a heap that has fewer digits
+	cuts := <-length - 3 // the heap in a later request may have fewer digits
 	for i := range cuts {
 		at.Store(int64(i))
 		answer, err := c.Check(t.Context())
@@ -63,6 +63,6 @@ func TestCutRequest(t *testing.T) {
 		}
 	}
 	if n := s.asked(); n != cuts+1 {
-		t.Errorf("%d reports opened %d connections", cuts+1, n)
+		t.Errorf("%d reports opened %d connections, want one each", cuts+1, n)
 	}
 }

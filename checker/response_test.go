@@ -22,10 +22,10 @@ import (
 	"relcheck/checker/printable"
 )
 
-// patience is how long the tests wait for a service that hangs.
+// patience is how long tests wait for a service that hangs.
 const patience = 200 * time.Millisecond
 
-// hang answers with that much of a response and then falls silent.
+// hang sends the start of a response and keeps the connection open.
 func hang(response string) func(net.Conn) {
 	return func(conn net.Conn) {
 		readRequest(conn)
@@ -34,7 +34,7 @@ func hang(response string) func(net.Conn) {
 	}
 }
 
-// endless answers with a response whose end repeats for ever.
+// endless sends a response whose end is repeated without limit.
 func endless(response, repeated string) func(net.Conn) {
 	return func(conn net.Conn) {
 		readRequest(conn)
@@ -45,7 +45,7 @@ func endless(response, repeated string) func(net.Conn) {
 	}
 }
 
-// drip answers with a byte of a response now and then.
+// drip sends a response slowly, byte by byte.
 func drip(response string) func(net.Conn) {
 	return func(conn net.Conn) {
 		readRequest(conn)
@@ -58,13 +58,13 @@ func drip(response string) func(net.Conn) {
 	}
 }
 
-// padded is an answer of exactly so many bytes.
+// padded returns an answer of exactly size bytes.
 func padded(size int) string {
 	body := `{"latest":{},"x":""}`
 	return strings.Replace(body, `""`, `"`+strings.Repeat("x", size-len(body))+`"`, 1)
 }
 
-// bomb is 16 MB of spaces, zipped.
+// bomb is 16 MB of spaces, compressed by gzip.
 var bomb = func() string {
 	var b strings.Builder
 	z := gzip.NewWriter(&b)
@@ -75,8 +75,7 @@ var bomb = func() string {
 	return b.String()
 }()
 
-// hostile is each way in which a service fails to answer, and what the error of
-// Check says of it.
+// hostile lists invalid responses, each with a part of the error that Check returns.
 var hostile = map[string]struct {
 	handle func(net.Conn)
 	want   string
@@ -100,20 +99,20 @@ var hostile = map[string]struct {
 	"garbage in a header": {reply("HTTP/1.1 200 OK\r\n\x1b[31mred\r\n\r\n{}"), "malformed"},
 	"endless garbage":     {endless("", "\x1b[2J"), "exceeded|malformed"},
 	"SMTP":                {reply("220 mail.example.com ESMTP\r\n"), "malformed"},
-	"HTML":                {reply(ok("<!DOCTYPE html>\n<title>Sign in</title>")), "not that of a release service"},
-	"empty body":          {reply(ok("")), "not that of a release service"},
-	"no JSON":             {reply(ok("{\"latest\":\x1b}")), "not that of a release service"},
-	"two answers":         {reply(ok(newer + newer)), "not that of a release service"},
-	"an array":            {reply(ok("[]")), "not that of a release service"},
-	"a number as version": {reply(ok(`{"latest":{"latest_release":9}}`)), "not that of a release service"},
-	"a word as judgement": {reply(ok(`{"latest":{"latest_release":"v9.0.0","opa_up_to_date":"no"}}`)), "not that of a release service"},
-	"a list as latest":    {reply(ok(`{"latest":["v9.0.0"]}`)), "not that of a release service"},
-	"deep nesting":        {reply(ok(strings.Repeat("[", 60000))), "not that of a release service"},
-	"gzip":                {reply("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x00"), "not that of a release service"},
-	"a gzip bomb":         {reply("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + bomb), "not that of a release service|longer than 64 KB"},
+	"HTML":                {reply(ok("<!DOCTYPE html>\n<title>Sign in</title>")), "invalid answer"},
+	"empty body":          {reply(ok("")), "invalid answer"},
+	"no JSON":             {reply(ok("{\"latest\":\x1b}")), "invalid answer"},
+	"two answers":         {reply(ok(newer + newer)), "invalid answer"},
+	"an array":            {reply(ok("[]")), "invalid answer"},
+	"a number as version": {reply(ok(`{"latest":{"latest_release":9}}`)), "invalid answer"},
+	"a word as judgement": {reply(ok(`{"latest":{"latest_release":"v9.0.0","opa_up_to_date":"no"}}`)), "invalid answer"},
+	"a list as latest":    {reply(ok(`{"latest":["v9.0.0"]}`)), "invalid answer"},
+	"deep nesting":        {reply(ok(strings.Repeat("[", 60000))), "invalid answer"},
+	"gzip":                {reply("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08\x00"), "invalid answer"},
+	"a gzip bomb":         {reply("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + bomb), "invalid answer|longer than 64 KB"},
 	"length too long":     {reply(strings.Replace(ok(newer), "Length: ", "Length: 9", 1)), "unexpected EOF"},
-	"length too short":    {reply("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + newer), "not that of a release service"},
-	"length of nothing":   {reply("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + newer), "not that of a release service"},
+	"length too short":    {reply("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n" + newer), "invalid answer"},
+	"length of nothing":   {reply("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + newer), "invalid answer"},
 	"negative length":     {reply("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + newer), "Content-Length"},
 	"two lengths":         {reply(strings.Replace(ok(newer), "\r\n\r\n", "\r\nContent-Length: 1\r\n\r\n", 1)), "Content-Length"},
 	"length in words":     {reply("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n" + newer), "Content-Length"},
@@ -121,9 +120,9 @@ var hostile = map[string]struct {
 	"a chunk of 2^64":     {reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n{}"), "chunk"},
 	"no end of chunks":    {reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), "unexpected EOF"},
 	"unknown encoding":    {reply("HTTP/1.1 200 OK\r\nTransfer-Encoding: x\r\n\r\n" + newer), "transfer encoding"},
-	"escapes in version":  {reply(ok(`{"latest":{"latest_release":"v9.0.0\u001b[2J"}}`)), "cannot be a version"},
-	"lines in version":    {reply(ok(`{"latest":{"latest_release":"v9.0.0\r\nWARNING: x"}}`)), "cannot be a version"},
-	"long version":        {reply(ok(`{"latest":{"latest_release":"v9.0.0-` + strings.Repeat("a", 3000) + `"}}`)), "cannot be a version"},
+	"escapes in version":  {reply(ok(`{"latest":{"latest_release":"v9.0.0\u001b[2J"}}`)), "invalid latest release"},
+	"lines in version":    {reply(ok(`{"latest":{"latest_release":"v9.0.0\r\nWARNING: x"}}`)), "invalid latest release"},
+	"long version":        {reply(ok(`{"latest":{"latest_release":"v9.0.0-` + strings.Repeat("a", 3000) + `"}}`)), "invalid latest release"},
 	"64 KB and a byte":    {reply(ok(padded(maxAnswer + 1))), "longer than 64 KB"},
 	"endless body":        {endless("HTTP/1.1 200 OK\r\n\r\n{", strings.Repeat(" ", 4096)), "longer than 64 KB"},
 	"endless chunks":      {endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 1000)), "longer than 64 KB"},
@@ -136,7 +135,7 @@ var hostile = map[string]struct {
 	"redirect nowhere":    {reply("HTTP/1.1 302 Go\r\nContent-Length: 0\r\n\r\n"), "service answered 302 Found"},
 }
 
-func TestHostile(t *testing.T) {
+func TestInvalidResponses(t *testing.T) {
 	for name, test := range hostile {
 		t.Run(name, func(t *testing.T) {
 			harmless(t)
@@ -152,7 +151,7 @@ func TestHostile(t *testing.T) {
 		s := serve(t, func(conn net.Conn) { io.Copy(io.Discard, conn) })
 		checkHostile(t, strings.Replace(s.url, "http:", "https:", 1), "deadline exceeded")
 	})
-	t.Run("is not who it should be", func(t *testing.T) {
+	t.Run("certificate of another host", func(t *testing.T) {
 		harmless(t)
 		server := httptest.NewUnstartedServer(http.NotFoundHandler())
 		server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -162,12 +161,12 @@ func TestHostile(t *testing.T) {
 	})
 }
 
-// absent is the address of a service that is not there. Its port is one that nobody
-// is given who asks for any.
+// absent is the URL of a service that does not exist. The system never assigns its port
+// to a listener on port 0.
 const absent = "http://127.0.0.1:1"
 
-// checkHostile asks a service once, and then over and over from a running
-// client. The error's text has to match one of the alternatives in want.
+// checkHostile tests a single check, and then a running client. The text of the error
+// must match one of the alternatives in want.
 func checkHostile(t *testing.T, address, want string) {
 	t.Helper()
 	c := &Client{Product: "opa", Version: "0.70.0", URL: strings.Replace(address, "://", "://user:secret@", 1)}
@@ -187,22 +186,22 @@ func checkHostile(t *testing.T, address, want string) {
 		found = found || strings.Contains(text, alternative)
 	}
 	if !found || !strings.HasPrefix(text, "check "+address+"/v1/version: ") {
-		t.Errorf("error does not tell of %q: %v", want, err)
+		t.Errorf("got no error with %q: %v", want, err)
 	}
 	if printable.Check(text) != nil || len(text) > 400 || strings.Contains(text, "user") || strings.Contains(text, "secret") {
-		t.Errorf("error is not fit to be shown: %q", text)
+		t.Errorf("the error is not printable: %q", text)
 	}
 
 	ctx, cancel = context.WithTimeout(t.Context(), patience/4)
 	defer cancel()
 	c.Interval = time.Millisecond
-	c.OnOutdated = func(l Latest) { t.Errorf("told of %+v", l) }
+	c.OnOutdated = func(l Latest) { t.Errorf("announced %+v", l) }
 	c.Start(ctx)
 	<-ctx.Done()
 }
 
-// TestFriendly is the control of the hostile services: these are understood.
-func TestFriendly(t *testing.T) {
+// TestValidResponses is the control of TestInvalidResponses: valid responses are accepted.
+func TestValidResponses(t *testing.T) {
 	chunked := fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(newer), newer)
 	for name, response := range map[string]string{
 		"length":        ok(newer),
@@ -233,19 +232,19 @@ func TestFriendly(t *testing.T) {
 	}
 }
 
-// TestLies are well-formed answers that must not mislead.
-func TestLies(t *testing.T) {
+// TestWrongVerdict tests well-formed answers that contradict the order of versions.
+func TestWrongVerdict(t *testing.T) {
 	for name, test := range map[string]struct{ latest, version string }{
-		"older":              {`"latest_release":"v0.69.0","opa_up_to_date":false`, "0.70.0"},
-		"older, unjudged":    {`"latest_release":"v0.69.0"`, "0.70.0"},
-		"equal":              {`"latest_release":"v0.70.0","opa_up_to_date":false`, "0.70.0"},
-		"equal, unjudged":    {`"latest_release":"v0.70.0"`, "0.70.0"},
-		"equal, of a build":  {`"latest_release":"0.70.0+build.2","opa_up_to_date":false`, "v0.70.0+build.1"},
-		"of ten digits":      {`"latest_release":"v0.0070.9999999999"`, "0.70.0"},
-		"its pre-release":    {`"latest_release":"v0.70.0-rc.1","opa_up_to_date":false`, "0.70.0"},
-		"to a vendor's":      {`"latest_release":"v0.21.0"`, "0.21.0-istio"},
-		"to who cannot tell": {`"latest_release":"v9.0.0","opa_up_to_date":false`, "unknown"},
-		"not a version":      {`"latest_release":"newest","opa_up_to_date":false`, "0.70.0"},
+		"older":                 {`"latest_release":"v0.69.0","opa_up_to_date":false`, "0.70.0"},
+		"older, unjudged":       {`"latest_release":"v0.69.0"`, "0.70.0"},
+		"equal":                 {`"latest_release":"v0.70.0","opa_up_to_date":false`, "0.70.0"},
+		"equal, unjudged":       {`"latest_release":"v0.70.0"`, "0.70.0"},
+		"equal, of a build":     {`"latest_release":"0.70.0+build.2","opa_up_to_date":false`, "v0.70.0+build.1"},
+		"of ten digits":         {`"latest_release":"v0.0070.9999999999"`, "0.70.0"},
+		"its pre-release":       {`"latest_release":"v0.70.0-rc.1","opa_up_to_date":false`, "0.70.0"},
+		"to a vendor's":         {`"latest_release":"v0.21.0"`, "0.21.0-istio"},
+		"to an unknown version": {`"latest_release":"v9.0.0","opa_up_to_date":false`, "unknown"},
+		"not a version":         {`"latest_release":"newest","opa_up_to_date":false`, "0.70.0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			harmless(t)
@@ -256,18 +255,18 @@ func TestLies(t *testing.T) {
 				t.Errorf("Check: %+v, %v", answer, err)
 			}
 			if up := answer.Latest.UpToDate; up != nil && !*up && notNewer(answer.Latest.LatestRelease, test.version) {
-				t.Error("the answer repeats that the caller is out of date")
+				t.Error("the answer says that the version is outdated")
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			c.OnOutdated = func(l Latest) { t.Errorf("told of %+v", l) }
+			c.OnOutdated = func(l Latest) { t.Errorf("announced %+v", l) }
 			c.Start(ctx)
 			<-ctx.Done()
 		})
 	}
 }
 
-func TestHostileLinks(t *testing.T) {
+func TestUnprintableLinks(t *testing.T) {
 	body := `{"latest":{"latest_release":"v9.0.0","download":"https://example.com/\u001b]8;;x\u0007","release_notes":"javascript:alert(1)"}}`
 	c := &Client{Product: "opa", Version: "0.70.0", URL: serve(t, reply(ok(body))).url}
 	answer, err := c.Check(t.Context())
@@ -276,7 +275,7 @@ func TestHostileLinks(t *testing.T) {
 	}
 }
 
-// TestTimeout waits out the limit by the clock, with no context to shorten it.
+// TestTimeout tests the timeout in real time.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	s := serve(t, hang("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"))
@@ -286,7 +285,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// TestTimeoutIsExact does the same by synctest's clock.
+// TestTimeoutIsExact tests the timeout with synctest's clock.
 func TestTimeoutIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &Client{Product: "opa", Transport: memory(func(r *http.Request) (*http.Response, error) {
@@ -301,13 +300,13 @@ func TestTimeoutIsExact(t *testing.T) {
 	})
 }
 
-// closing is an endless body that knows whether it was closed.
+// closing is an endless body that records whether it was closed.
 type closing struct{ closed bool }
 
 func (c *closing) Read(p []byte) (int, error) { return len(p), nil }
 func (c *closing) Close() error               { c.closed = true; return nil }
 
-// TestBodyIsClosed spares a host's own transport a connection that never ends.
+// TestBodyIsClosed tests that the response is closed, for a transport of the host.
 func TestBodyIsClosed(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		body := &closing{}
@@ -320,8 +319,8 @@ func TestBodyIsClosed(t *testing.T) {
 	}
 }
 
-// TestEnd ends the context while a report hangs.
-func TestEnd(t *testing.T) {
+// TestContextEndsReport tests that the end of the context ends a report that hangs.
+func TestContextEndsReport(t *testing.T) {
 	harmless(t)
 	s := serve(t, hang("HTTP/1.1 200 OK\r\n"))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -341,7 +340,7 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("Check: %v", err)
 	}
 	if n := other.asked(); n != 0 {
-		t.Errorf("the other host was asked %d times", n)
+		t.Errorf("the other host got %d requests, want 0", n)
 	}
 
 	var second []byte
@@ -388,9 +387,9 @@ func TestCheckRedirect(t *testing.T) {
 	}
 }
 
-// TestSpeaksFirst answers before it is asked. The pause before the request
-// makes sure that the answer is there; net/http would print that it is.
-func TestSpeaksFirst(t *testing.T) {
+// TestResponseBeforeRequest tests a service that sends a response before the request, which
+// net/http would log. The pause before the request makes sure that it has arrived.
+func TestResponseBeforeRequest(t *testing.T) {
 	harmless(t)
 	early := func(conn net.Conn) {
 		io.WriteString(conn, ok(newer))
@@ -417,7 +416,7 @@ func TestSpeaksFirst(t *testing.T) {
 	}
 }
 
-// TestBombInHostsTransport has a transport that unpacks what it is sent.
+// TestBombInHostsTransport tests a transport of the host that decompresses responses.
 func TestBombInHostsTransport(t *testing.T) {
 	harmless(t)
 	unpacking := &http.Transport{}

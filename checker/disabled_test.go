@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestOff switches the client off in every way there is. The service is its own
-// control: it must be asked when nothing switches the client off.
-func TestOff(t *testing.T) {
+// TestDisabled disables the client in every way. The control is an enabled client, which
+// must connect to the service.
+func TestDisabled(t *testing.T) {
 	variables := func(pairs ...string) func(*testing.T, *Client) {
 		return func(t *testing.T, _ *Client) {
 			for i := 0; i < len(pairs); i += 2 {
@@ -57,11 +57,11 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// lookups counts what the tests have asked their name server.
+// lookups counts the DNS lookups of the tests.
 var lookups atomic.Int64
 
-// silenceNames gives the tests a name server that never answers. It is theirs
-// from first to last: a look-up may begin after its test has given up on it.
+// silenceNames installs a name server that never answers. It stays installed for all
+// tests, because a lookup may begin after its test has ended.
 func silenceNames() {
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		lookups.Add(1)
@@ -70,8 +70,8 @@ func silenceNames() {
 	}}
 }
 
-// untilLookup returns a context that ends once a name is looked up. A client that is
-// off looks up none: its context ends soon.
+// untilLookup returns a context that ends when a name is looked up. A disabled client
+// looks up none: its context ends after a short time.
 func untilLookup(t *testing.T, off bool) (context.Context, context.CancelFunc) {
 	if off {
 		return context.WithTimeout(t.Context(), patience)
@@ -87,9 +87,9 @@ func untilLookup(t *testing.T, off bool) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// TestOffLooksUpNoName has a service whose name would have to be looked up. The
-// control does look it up, and is not held up by a name server that hangs.
-func TestOffLooksUpNoName(t *testing.T) {
+// TestDisabledLooksUpNoName tests that a disabled client does not look up the service's
+// name. The control is an enabled client, which the silent name server does not delay.
+func TestDisabledLooksUpNoName(t *testing.T) {
 	for name, test := range map[string]struct {
 		disabled bool
 		variable string
@@ -112,7 +112,7 @@ func TestOffLooksUpNoName(t *testing.T) {
 				t.Errorf("Check: %v", err)
 			}
 			cancel()
-			c.URL = "http://another.invalid" // Go goes on with look-ups that two have in common
+			c.URL = "http://another.invalid" // Go shares concurrent lookups of one name
 			ctx, cancel = untilLookup(t, off)
 			c.Start(ctx)
 			<-ctx.Done()
@@ -124,7 +124,7 @@ func TestOffLooksUpNoName(t *testing.T) {
 	}
 }
 
-// starts reports whether Start leaves a goroutine running, and ends it.
+// starts reports whether Start starts a goroutine, and ends it.
 func starts(t *testing.T, c *Client) bool {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
