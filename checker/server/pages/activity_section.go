@@ -8,34 +8,34 @@ import (
 	"relcheck/checker/stats"
 )
 
-// activity is how much there was of everything.
-func (b *builder) activity() part {
-	p := part{ID: "activity", Title: "Activity", Lead: []string{"Ids that reported, and questions for the latest release that came without one: some clients report nothing."}}
+// activitySection is how much there was of everything.
+func (b *builder) activitySection() section {
+	p := section{ID: "activity", Title: "Activity", Lead: []string{"Ids that reported, and questions for the latest release that came without one: some clients report nothing."}}
 	if b.public {
 		p.Lead = []string{"Ids that reported in each week."}
 	}
 	if b.total() == 0 {
 		p.Lead = []string{"Questions for the latest release that came without an id."}
-		p.add(b.daily("checks", "Checks without an id, by day"))
+		p.addFigures(b.dailyChart("checks", "Checks without an id, by day"))
 		return p
 	}
-	p.add(b.daily("ids", "Ids by day"), b.daily("checks", "Checks without an id, by day"), b.lifetimes(&p))
+	p.addFigures(b.dailyChart("ids", "Ids by day"), b.dailyChart("checks", "Checks without an id, by day"), b.repeatShare(&p))
 	for _, one := range []struct{ table, title string }{{"weekly", "Ids by week"}, {"monthly", "Ids by four weeks"}} {
-		if f, t := b.figure(one.table, one.title); f != nil {
-			f.Chart, f.Half = periods(t, one.title), true
-			p.add(f)
+		if f, t := b.tableFigure(one.table, one.title); f != nil {
+			f.Chart, f.Half = periodChart(t, one.title), true
+			p.addFigures(f)
 		}
 	}
 	return p
 }
 
-// daily shows a column of the table of days.
-func (b *builder) daily(column, title string) *figure {
-	f, t := b.figure("daily", title)
+// dailyChart shows a column of the table of days.
+func (b *builder) dailyChart(column, title string) *figure {
+	f, t := b.tableFigure("daily", title)
 	if f == nil {
 		return nil
 	}
-	at := newPoints(t, "day", 1)
+	at := newDayPoints(t, "day", 1)
 	sums, days := make([]float64, at.n), make([]float64, at.n)
 	for r := range rows(t) {
 		sums[at.index(r.day("day"))] += float64(r.number(column))
@@ -51,17 +51,17 @@ func (b *builder) daily(column, title string) *figure {
 		return nil
 	}
 	f.Name += "-" + column
-	f.Chart = b.line(at, title, values, most, false, func(v float64) string {
-		return showNumber(int64(math.Round(v))) + " " + column
+	f.Chart = b.lineChart(at, title, values, most, false, func(v float64) string {
+		return formatNumber(int64(math.Round(v))) + " " + column
 	})
 	if column != "ids" {
-		f.Grid = gridOf(t, "day", "checks")
+		f.Table = newColumnsView(t, "day", "checks")
 	}
 	return f
 }
 
-// line draws one value over time.
-func (b *builder) line(at points, label string, values []float64, most float64, shares bool, text func(float64) string) template.HTML {
+// lineChart draws one value over time.
+func (b *builder) lineChart(at dayPoints, label string, values []float64, most float64, shares bool, text func(float64) string) template.HTML {
 	c := chart.StackedArea{Frame: chart.Frame{Label: label, Height: 160, X: at.ticks()}}
 	if shares {
 		c.Y, c.Max = shareAxis(most)
@@ -81,13 +81,13 @@ func (b *builder) line(at points, label string, values []float64, most float64, 
 	return c.SVG()
 }
 
-// lifetimes tells the short-lived from the long-running.
-func (b *builder) lifetimes(p *part) *figure {
-	f, t := b.figure("lifetimes", "Share of started ids that reported again")
+// repeatShare tells the short-lived from the long-running.
+func (b *builder) repeatShare(p *section) *figure {
+	f, t := b.tableFigure("lifetimes", "Share of started ids that reported again")
 	if f == nil {
 		return nil
 	}
-	at := newPoints(t, "day", 1)
+	at := newDayPoints(t, "day", 1)
 	started, again := make([]int64, at.n), make([]int64, at.n)
 	var all, stayed int64
 	for r := range rows(t) {
@@ -103,16 +103,16 @@ func (b *builder) lifetimes(p *part) *figure {
 			most = math.Max(most, values[i])
 		}
 	}
-	f.Chart = b.line(at, f.Title, values, most, true, func(v float64) string { return showShare(v) + " reported again" })
+	f.Chart = b.lineChart(at, f.Title, values, most, true, func(v float64) string { return formatShare(v) + " reported again" })
 	if all > 0 {
-		p.Lead = append(p.Lead, "Of "+plural(all, "id", "ids")+" that started in these days, "+showShare(ratio(stayed, all))+
+		p.Lead = append(p.Lead, "Of "+plural(all, "id", "ids")+" that started in these days, "+formatShare(ratio(stayed, all))+
 			" reported again. The others were short-lived: a version check, or a job in a pipeline, reports once.")
 	}
 	return f
 }
 
-// periods draws a bar for each week, or each four.
-func periods(t *stats.Table, label string) template.HTML {
+// periodChart draws a bar for each week, or each four.
+func periodChart(t *stats.Table, label string) template.HTML {
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: label, Height: 160}}
 	most, n := 0.0, len(t.Rows)
 	for r := range rows(t) {

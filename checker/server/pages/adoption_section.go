@@ -18,16 +18,16 @@ const chartHeight = 240
 // several make one point.
 const maxPoints = 400
 
-// points are the days of a chart.
-type points struct {
+// dayPoints are the days of a chart.
+type dayPoints struct {
 	first stats.Day
 	step  int // days from one to the next
 	n     int
 }
 
-// newPoints finds the points of a table that has a day in each row.
-func newPoints(t *stats.Table, column string, step int) points {
-	p := points{step: step}
+// newDayPoints finds the points of a table that has a day in each row.
+func newDayPoints(t *stats.Table, column string, step int) dayPoints {
+	p := dayPoints{step: step}
 	last := stats.Day(math.MinInt64)
 	for r := range rows(t) {
 		if day := r.day(column); p.n == 0 {
@@ -44,22 +44,22 @@ func newPoints(t *stats.Table, column string, step int) points {
 	return p
 }
 
-func (p points) index(d stats.Day) int { return int(d-p.first) / p.step }
+func (p dayPoints) index(d stats.Day) int { return int(d-p.first) / p.step }
 
 // name says which days a point is.
-func (p points) name(i int) string {
+func (p dayPoints) name(i int) string {
 	day := p.first + stats.Day(i*p.step)
 	if p.step == 1 {
-		return showDay(day)
+		return formatDay(day)
 	}
-	return showDay(day) + " to " + showDay(day+stats.Day(p.step)-1)
+	return formatDay(day) + " to " + formatDay(day+stats.Day(p.step)-1)
 }
 
-func (p points) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), p.n*p.step) }
+func (p dayPoints) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), p.n*p.step) }
 
-// adoption is the share of each version over time.
-func (b *builder) adoption() part {
-	p := part{ID: "spread", Title: "Adoption"}
+// adoptionSection is the share of each version over time.
+func (b *builder) adoptionSection() section {
+	p := section{ID: "spread", Title: "Adoption"}
 	unit, what := "day", "versions"
 	if b.public {
 		unit = "week"
@@ -71,12 +71,12 @@ func (b *builder) adoption() part {
 	if b.byLine {
 		p.Lead = append(p.Lead, "There were too many versions to tell them apart; the table below has each.")
 	}
-	p.add(b.adoptionChart(), b.uptake())
+	p.addFigures(b.adoptionChart(), b.adoptionSpeed())
 	return p
 }
 
 func (b *builder) adoptionChart() *figure {
-	f, t := b.frame("adoption", "Share of each "+b.painted())
+	f, t := b.emptyFigure("adoption", "Share of each "+b.seriesKind())
 	if f == nil {
 		return nil
 	}
@@ -84,35 +84,35 @@ func (b *builder) adoptionChart() *figure {
 	if b.public {
 		step = 7
 	}
-	at := newPoints(t, "day", step)
-	counts := b.mix(t, at)
-	names := b.bands(counts)
+	at := newDayPoints(t, "day", step)
+	counts := b.countBySeries(t, at)
+	names := b.presentSeries(counts)
 	f.Legend = b.legend(names)
-	f.Grid = mixGrid(f.Title, at, names, counts)
+	f.Table = seriesTable(f.Title, at, names, counts)
 	if b.Query.To == b.Today && at.step == 1 && at.n > 2 { // the shares of a day that is not over are anything
 		at.n--
 	}
 	shares := chart.StackedArea{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, Max: 1}
 	for _, name := range names {
-		one := chart.Series{Name: name, Class: cmp.Or(b.colour[name], "cx"), Values: make([]float64, at.n)}
+		one := chart.Series{Name: name, Class: cmp.Or(b.colors[name], "cx"), Values: make([]float64, at.n)}
 		for i := range at.n {
 			one.Values[i] = ratio(counts[name][i], counts[""][i])
 		}
 		shares.Series = append(shares.Series, one)
 	}
 	for i := range at.n {
-		shares.Titles = append(shares.Titles, mixTitle(at.name(i), names, counts, i))
+		shares.Titles = append(shares.Titles, pointTitle(at.name(i), names, counts, i))
 	}
 	f.Chart = shares.SVG()
 	return f
 }
 
-// mix counts ids by version and point; those of no version of their own as
+// countBySeries counts ids by version and point; those of no version of their own as
 // other, and all of them as "".
-func (b *builder) mix(t *stats.Table, at points) map[string][]int64 {
+func (b *builder) countBySeries(t *stats.Table, at dayPoints) map[string][]int64 {
 	counts := map[string][]int64{"": make([]int64, at.n)}
 	for r := range rows(t) {
-		name := b.band(r.text("version"))
+		name := b.series(r.text("version"))
 		if counts[name] == nil {
 			counts[name] = make([]int64, at.n)
 		}
@@ -123,9 +123,9 @@ func (b *builder) mix(t *stats.Table, at points) map[string][]int64 {
 	return counts
 }
 
-// bands are the versions that a chart has, newest first.
-func (b *builder) bands(counts map[string][]int64) (names []string) {
-	for _, name := range append(slices.Clone(b.top), other) {
+// presentSeries are the versions that a chart has, newest first.
+func (b *builder) presentSeries(counts map[string][]int64) (names []string) {
+	for _, name := range append(slices.Clone(b.colored), otherName) {
 		if counts[name] != nil {
 			names = append(names, name)
 		}
@@ -133,9 +133,9 @@ func (b *builder) bands(counts map[string][]int64) (names []string) {
 	return names
 }
 
-func (b *builder) legend(names []string) (all []legend) {
+func (b *builder) legend(names []string) (all []legendItem) {
 	for _, name := range names {
-		all = append(all, legend{name, cmp.Or(b.colour[name], "cx")})
+		all = append(all, legendItem{name, cmp.Or(b.colors[name], "cx")})
 	}
 	return all
 }
@@ -147,12 +147,12 @@ func ratio(n, all int64) float64 {
 	return float64(n) / float64(all)
 }
 
-func mixTitle(day string, names []string, counts map[string][]int64, i int) string {
+func pointTitle(day string, names []string, counts map[string][]int64, i int) string {
 	var s strings.Builder
 	s.WriteString(day)
 	for _, name := range names {
 		if n := counts[name][i]; n > 0 {
-			s.WriteString("\n" + name + ": " + showShare(ratio(n, counts[""][i])) + " · " + showNumber(n))
+			s.WriteString("\n" + name + ": " + formatShare(ratio(n, counts[""][i])) + " · " + formatNumber(n))
 		}
 	}
 	if counts[""][i] == 0 {
@@ -161,15 +161,15 @@ func mixTitle(day string, names []string, counts map[string][]int64, i int) stri
 	return s.String()
 }
 
-func mixGrid(title string, at points, names []string, counts map[string][]int64) *grid {
-	g := &grid{Caption: title, Head: []head{{"Day", ""}, {"IDs", "n"}}}
+func seriesTable(title string, at dayPoints, names []string, counts map[string][]int64) *tableView {
+	g := &tableView{Caption: title, Head: []columnHead{{"Day", ""}, {"IDs", "n"}}}
 	for _, name := range names {
-		g.Head = append(g.Head, head{name, "n"})
+		g.Head = append(g.Head, columnHead{name, "n"})
 	}
 	for i := range at.n {
-		line := []cell{{Text: at.name(i)}, {Text: showNumber(counts[""][i]), Class: "n"}}
+		line := []tableCell{{Text: at.name(i)}, {Text: formatNumber(counts[""][i]), Class: "n"}}
 		for _, name := range names {
-			line = append(line, cell{Text: show(stats.Share, ratio(counts[name][i], counts[""][i])), Class: "n"})
+			line = append(line, tableCell{Text: formatValue(stats.Share, ratio(counts[name][i], counts[""][i])), Class: "n"})
 		}
 		g.Rows = append(g.Rows, line)
 	}
@@ -183,16 +183,16 @@ func shareTicks(most float64) []chart.Tick {
 
 // shareAxis is an axis of shares that holds most.
 func shareAxis(most float64) ([]chart.Tick, float64) {
-	return chart.LinearTicks(math.Max(most, 0.01), 4, func(v float64) string { return strings.Replace(showShare(v), ".0", "", 1) })
+	return chart.LinearTicks(math.Max(most, 0.01), 4, func(v float64) string { return strings.Replace(formatShare(v), ".0", "", 1) })
 }
 
 // countAxis is an axis of whole numbers that holds most.
 func countAxis(most float64) ([]chart.Tick, float64) {
-	return chart.CountTicks(most, func(v float64) string { return shortNumber(int64(v)) })
+	return chart.CountTicks(most, func(v float64) string { return formatShort(int64(v)) })
 }
 
-// shortNumber writes what an axis has no room for in full: 1.2M.
-func shortNumber(n int64) string {
+// formatShort writes what an axis has no room for in full: 1.2M.
+func formatShort(n int64) string {
 	for _, unit := range []struct {
 		size int64
 		name string
@@ -202,15 +202,15 @@ func shortNumber(n int64) string {
 			if unit.name == "k" {
 				size = 1e3
 			}
-			return strings.TrimSuffix(show(stats.Number, math.Round(float64(n)/float64(size)*10)/10), ".0") + unit.name
+			return strings.TrimSuffix(formatValue(stats.Number, math.Round(float64(n)/float64(size)*10)/10), ".0") + unit.name
 		}
 	}
-	return showNumber(n)
+	return formatNumber(n)
 }
 
-// uptake is how long each release took to be used by half.
-func (b *builder) uptake() *figure {
-	f, t := b.frame("releases", "How fast releases spread")
+// adoptionSpeed is how long each release took to be used by half.
+func (b *builder) adoptionSpeed() *figure {
+	f, t := b.emptyFigure("releases", "How fast releases spread")
 	if f == nil {
 		return nil
 	}
@@ -234,6 +234,6 @@ func (b *builder) uptake() *figure {
 		}
 		bars = append(bars, chart.Bar(float64(r.number("half"))/float64(most), "c0"))
 	}
-	f.Grid = gridOf(t, "version", "half", "released", "ids", "share").draw(1, "Days until half ran it, or newer", bars)
+	f.Table = newColumnsView(t, "version", "half", "released", "ids", "share").addCharts(1, "Days until half ran it, or newer", bars)
 	return f
 }

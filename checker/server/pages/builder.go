@@ -10,36 +10,36 @@ import (
 	"relcheck/checker/stats"
 )
 
-// figure is one chart or table on a page, with where to get its data.
+// tableFigure is one chart or table on a page, with where to get its data.
 type figure struct {
 	Name, Title, Note string
 	Chart             template.HTML
-	Mix               *grid // in the place of a chart
-	Legend            []legend
-	Grid              *grid
-	Sources           []origin
-	Ask               *ask
+	ChartTable        *tableView // in the place of a chart
+	Legend            []legendItem
+	Table             *tableView
+	Sources           []sourceLinks
+	Form              *queryForm
 	Answer            *stats.Answer
 	Half              bool // has room beside another
 }
 
-// legend names a colour.
-type legend struct{ Text, Class string }
+// legendItem names a colour.
+type legendItem struct{ Text, Class string }
 
-// origin is where a table can be had from.
-type origin struct{ Name, Text, CSV, JSON string }
+// sourceLinks is where a table can be had from.
+type sourceLinks struct{ Name, Text, CSV, JSON string }
 
-// part is a section of a page: words, perhaps a question, and figures.
-type part struct {
+// section is a section of a page: words, perhaps a question, and figures.
+type section struct {
 	ID, Title string
 	Lead      []string
-	Ask       *ask
+	Form      *queryForm
 	Answer    *stats.Answer
 	Figures   []*figure
 }
 
-// add puts in those figures that there are.
-func (p *part) add(all ...*figure) {
+// addFigures puts in those figures that there are.
+func (p *section) addFigures(all ...*figure) {
 	for _, f := range all {
 		if f != nil {
 			p.Figures = append(p.Figures, f)
@@ -47,21 +47,21 @@ func (p *part) add(all ...*figure) {
 	}
 }
 
-// ask is a form that asks for more.
-type ask struct {
+// queryForm is a form that asks for more.
+type queryForm struct {
 	Anchor string // where on the page it stands
-	Hidden []field
-	Fields []field
+	Hidden []formField
+	Fields []formField
 	Button string
-	Wrong  string // with what was asked last
+	Error  string // with what was asked last
 }
 
-// field is one of a form.
-type field struct{ Label, Name, Value, List string }
+// formField is one of a form.
+type formField struct{ Label, Name, Value, List string }
 
-// answerTo is the sentence that a table has for a query, or nil.
-func answerTo(q stats.Query, t *stats.Table) *stats.Answer {
-	if a := q.Answer(t, show); a.Text != "" {
+// answerSentence is the sentence that a table has for a query, or nil.
+func answerSentence(q stats.Query, t *stats.Table) *stats.Answer {
+	if a := q.Answer(t, formatValue); a.Text != "" {
 		return &a
 	}
 	return nil
@@ -74,24 +74,24 @@ type builder struct {
 	tables  map[string]*stats.Table // that were asked for, by their names
 	invalid InvalidParams
 	byLine  bool              // versions are too many: charts show their minor lines
-	colour  map[string]string // of versions, or of lines
-	top     []string          // those that have a colour of their own, newest first
+	colors  map[string]string // of versions, or of lines
+	colored []string          // those that have a colour of their own, newest first
 }
 
 const (
-	// colours is how many versions have one of their own.
-	colours = 6
-	// enough is which share of the ids they have to have, or else it is lines
+	// maxColors is how many versions have one of their own.
+	maxColors = 6
+	// minColoredShare is which share of the ids they have to have, or else it is lines
 	// that have the colours.
-	enough = 0.6
+	minColoredShare = 0.6
 )
 
 func newBuilder(v *stats.View, public bool) *builder {
 	b := &builder{View: v, public: public, tables: map[string]*stats.Table{}}
-	if b.paint("versions", "version") < enough {
+	if b.assignColors("versions", "version") < minColoredShare {
 		versions := *b
 		b.byLine = true
-		if b.paint("lines", "line") == 0 {
+		if b.assignColors("lines", "line") == 0 {
 			*b = versions
 		}
 	}
@@ -108,88 +108,88 @@ func (b *builder) Table(name string) *stats.Table {
 	return t
 }
 
-// paint gives colours to what most ids run, and returns the share of those.
-func (b *builder) paint(table, column string) (covered float64) {
-	b.colour, b.top = map[string]string{}, nil
+// assignColors gives colours to what most ids run, and returns the share of those.
+func (b *builder) assignColors(table, column string) (covered float64) {
+	b.colors, b.colored = map[string]string{}, nil
 	var all []row
 	for r := range rows(b.Table(table)) {
-		if r.text(column) != other {
+		if r.text(column) != otherName {
 			all = append(all, r)
 		}
 	}
 	most := slices.Clone(all)
 	slices.SortStableFunc(most, func(x, y row) int { return cmp.Compare(y.number("ids"), x.number("ids")) })
 	least := int64(0)
-	if len(most) > colours {
-		least = most[colours-1].number("ids")
+	if len(most) > maxColors {
+		least = most[maxColors-1].number("ids")
 	}
 	for _, r := range all {
-		if r.number("ids") >= max(1, least) && len(b.top) < colours {
-			b.colour[r.text(column)] = "c" + strconv.Itoa(len(b.top))
-			b.top = append(b.top, r.text(column))
+		if r.number("ids") >= max(1, least) && len(b.colored) < maxColors {
+			b.colors[r.text(column)] = "c" + strconv.Itoa(len(b.colored))
+			b.colored = append(b.colored, r.text(column))
 			covered += r.float("share")
 		}
 	}
 	return covered
 }
 
-// other is what all that has no colour of its own is shown as.
-const other = "other"
+// otherName is what all that has no colour of its own is shown as.
+const otherName = "other"
 
-// band is what a version counts as in a chart.
-func (b *builder) band(version string) string {
+// series is what a version counts as in a chart.
+func (b *builder) series(version string) string {
 	if b.byLine {
 		version = stats.Line(version)
 	}
-	if b.colour[version] == "" {
-		return other
+	if b.colors[version] == "" {
+		return otherName
 	}
 	return version
 }
 
-// class is the colour of a version.
-func (b *builder) class(version string) string { return cmp.Or(b.colour[b.band(version)], "cx") }
+// color is the class of the color of a version.
+func (b *builder) color(version string) string { return cmp.Or(b.colors[b.series(version)], "cx") }
 
-// painted names what has the colours.
-func (b *builder) painted() string {
+// seriesKind names what has the colours.
+func (b *builder) seriesKind() string {
 	if b.byLine {
 		return "minor line"
 	}
 	return "version"
 }
 
-// figure returns the figure that shows all of a table, or nil if there is none.
-func (b *builder) figure(name, title string) (*figure, *stats.Table) {
-	f, t := b.frame(name, title)
+// tableFigure returns the figure that shows all of a table, or nil if there is none.
+func (b *builder) tableFigure(name, title string) (*figure, *stats.Table) {
+	f, t := b.emptyFigure(name, title)
 	if f != nil {
-		f.Grid = newGrid(t)
+		f.Table = newTableView(t)
 	}
 	return f, t
 }
 
-// frame is figure without what it shows.
-func (b *builder) frame(name, title string) (*figure, *stats.Table) {
+// emptyFigure is figure without what it shows.
+func (b *builder) emptyFigure(name, title string) (*figure, *stats.Table) {
 	t := b.Table(name)
 	if t == nil || len(t.Rows) == 0 {
 		return nil, nil
 	}
-	return &figure{Name: name, Title: title, Note: sentence(t.Note), Sources: []origin{b.origin(name, "")}}, t
+	return &figure{Name: name, Title: title, Note: sentence(t.Note), Sources: []sourceLinks{b.sourceLinks(name, "")}}, t
 }
 
-// origin is where the API has a table for the same question.
-func (b *builder) origin(name, text string) origin {
+// sourceLinks is where the API has a table for the same question.
+func (b *builder) sourceLinks(name, text string) sourceLinks {
 	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+name, b.Query.Values()
 	json := address(path, values)
 	values.Set("format", "csv")
-	return origin{name, text, address(path, values), json}
+	return sourceLinks{name, text, address(path, values), json}
 }
 
-// hidden are the parameters of the query that a form leaves as they are.
-func (b *builder) hidden(own ...string) (all []field) {
+// hiddenFields are the parameters of the query that a form leaves as they are.
+func (b *builder) hiddenFields(own ...string) (all []formField) {
 	values := b.Query.Values()
 	for _, name := range []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare"} {
 		if v := values.Get(name); v != "" && !slices.Contains(own, name) {
-			all = append(all, field{Name: name, Value: v})
+			all = append(all, formField{Name: name, Value: v})
 		}
 	}
 	return all
@@ -208,7 +208,7 @@ func (b *builder) link(change map[string]string) string {
 	return address("/products/"+url.PathEscape(b.Product.Name), values)
 }
 
-// ids writes a number of them with their share: 1,234 ids (12.3 %).
-func ids(n int64, share float64) string {
-	return plural(n, "id", "ids") + " (" + showShare(share) + ")"
+// countAndShare writes a number of them with their share: 1,234 ids (12.3 %).
+func countAndShare(n int64, share float64) string {
+	return plural(n, "id", "ids") + " (" + formatShare(share) + ")"
 }

@@ -56,7 +56,7 @@ func opaClients(base string) []client {
 
 // otherClients are those that any product may have.
 func otherClients(base, name, title string) []client {
-	url, variable := base+"/p/"+name, strings.ToUpper(strings.Map(identifier, name))
+	url, variable := base+"/p/"+name, strings.ToUpper(strings.Map(envRune, name))
 	return []client{
 		{"package", title, "The Go package reports in the background, and says when a newer release is out. It links the standard library, google/uuid and x/mod/semver.",
 			fmt.Sprintf(`import "relcheck/checker"
@@ -82,8 +82,8 @@ client.Start(ctx) // returns at once`, name, base),
 	}
 }
 
-// identifier keeps what may stand in the name of an environment variable.
-func identifier(r rune) rune {
+// envRune keeps what may stand in the name of an environment variable.
+func envRune(r rune) rune {
 	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 		return r
 	}

@@ -9,36 +9,36 @@ import (
 // unknown is shown where nothing is known.
 const unknown = "–"
 
-// space does not break a line: between a number and its unit.
-const space = "\u00a0"
+// nbsp does not break a line: between a number and its unit.
+const nbsp = "\u00a0"
 
-// typeset makes a number that was written plainly fit for a page.
-var typeset = strings.NewReplacer(" ", space, "-", "−")
+// typography makes a number that was written plainly fit for a page.
+var typography = strings.NewReplacer(" ", nbsp, "-", "−")
 
-// show writes a value of a table for people.
-func show(k stats.Kind, value any) string {
+// formatValue writes a value of a table for people.
+func formatValue(k stats.Kind, value any) string {
 	switch v := value.(type) {
 	case string:
 		return v
 	case stats.Day:
-		return showDay(v)
+		return formatDay(v)
 	}
 	if text := stats.Show(k, value); text != "-" {
-		return typeset.Replace(text)
+		return typography.Replace(text)
 	}
 	return unknown
 }
 
-func showDay(d stats.Day) string { return d.Time().Format("2" + space + "Jan" + space + "2006") }
+func formatDay(d stats.Day) string { return d.Time().Format("2" + nbsp + "Jan" + nbsp + "2006") }
 
-func showNumber(n int64) string      { return typeset.Replace(stats.ShowNumber(n)) }
-func showShare(share float64) string { return typeset.Replace(stats.ShowShare(share)) }
-func showBytes(n float64) string     { return typeset.Replace(stats.ShowBytes(n)) }
+func formatNumber(n int64) string      { return typography.Replace(stats.ShowNumber(n)) }
+func formatShare(share float64) string { return typography.Replace(stats.ShowShare(share)) }
+func formatBytes(n float64) string     { return typography.Replace(stats.ShowBytes(n)) }
 
 // plural writes how many there are of something.
 func plural(n int64, one, many string) string {
 	if n == 1 {
-		return "1" + space + one
+		return "1" + nbsp + one
 	}
-	return showNumber(n) + space + many
+	return formatNumber(n) + nbsp + many
 }

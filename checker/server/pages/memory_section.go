@@ -13,16 +13,16 @@ import (
 // percentiles are the columns of heaps, from the lowest up.
 var percentiles = []string{"p50", "p90", "p95", "p99"}
 
-// memory is how much heap ids take.
-func (b *builder) memory() part {
-	p := part{ID: "memory", Title: "Memory", Lead: []string{"How much heap the instances use. Each counts once for every day on which it reported a heap, with the highest heap of that day. A percentile such as p95 is what 95 % of these do not exceed."}}
-	p.add(b.histogram(), b.heaps("Heap by version", true), b.heaps("Heap by platform", false), b.heapChange(&p), b.heapAbove())
+// memorySection is how much heap ids take.
+func (b *builder) memorySection() section {
+	p := section{ID: "memory", Title: "Memory", Lead: []string{"How much heap the instances use. Each counts once for every day on which it reported a heap, with the highest heap of that day. A percentile such as p95 is what 95 % of these do not exceed."}}
+	p.addFigures(b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapChange(&p), b.heapAbove())
 	return p
 }
 
-// histogram shows how heaps are distributed, on a scale of ratios.
-func (b *builder) histogram() *figure {
-	f, t := b.figure("heap_histogram", "Instances by heap")
+// heapHistogram shows how heaps are distributed, on a scale of ratios.
+func (b *builder) heapHistogram() *figure {
+	f, t := b.tableFigure("heap_histogram", "Instances by heap")
 	if f == nil {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (b *builder) histogram() *figure {
 			continue
 		}
 		for _, p := range percentiles {
-			if at, ok := place(all, r.float(p)); ok && r.has(p) {
+			if at, ok := heapPosition(all, r.float(p)); ok && r.has(p) {
 				columns.Rules = append(columns.Rules, chart.Tick{At: at, Text: p + " " + r.show(p)})
 			}
 		}
@@ -56,8 +56,8 @@ func (b *builder) histogram() *figure {
 	return f
 }
 
-// place is where on the histogram's axis a heap is, from 0 to 1.
-func place(bins []row, bytes float64) (at float64, ok bool) {
+// heapPosition is where on the histogram's axis a heap is, from 0 to 1.
+func heapPosition(bins []row, bytes float64) (at float64, ok bool) {
 	for i, r := range bins {
 		from, to := r.float("from"), r.float("to")
 		if bytes < from || bytes > to || to <= from {
@@ -72,9 +72,9 @@ func place(bins []row, bytes float64) (at float64, ok bool) {
 	return 0, false
 }
 
-// heaps shows the percentiles of each version, or of each platform.
-func (b *builder) heaps(title string, byVersion bool) *figure {
-	f, t := b.frame("heap", title)
+// heapTable shows the percentiles of each version, or of each platform.
+func (b *builder) heapTable(title string, byVersion bool) *figure {
+	f, t := b.emptyFigure("heap", title)
 	if f == nil {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (b *builder) heaps(title string, byVersion bool) *figure {
 			continue
 		}
 		only.Rows = append(only.Rows, r.values)
-		low, high = math.Min(low, r.float("p50")), math.Max(high, highest(r))
+		low, high = math.Min(low, r.float("p50")), math.Max(high, highestPercentile(r))
 	}
 	if len(only.Rows) == 0 {
 		return nil
@@ -97,12 +97,12 @@ func (b *builder) heaps(title string, byVersion bool) *figure {
 	}
 	var drawings []template.HTML
 	for r := range rows(&only) {
-		drawings = append(drawings, chart.DotPlot(spread(r, low, high)))
+		drawings = append(drawings, chart.DotPlot(percentilePositions(r, low, high)))
 	}
-	f.Grid = gridOf(&only, append(about, "p50", "p90", "p95", "p99", "ids", "instance_days")...).draw(len(about), heapRange(t, low, high), drawings)
-	for i, line := range f.Grid.Rows {
+	f.Table = newColumnsView(&only, append(about, "p50", "p90", "p95", "p99", "ids", "instance_days")...).addCharts(len(about), heapRange(t, low, high), drawings)
+	for i, line := range f.Table.Rows {
 		if line[0].Text == unknown {
-			f.Grid.Rows[i][0].Text, f.Grid.Rows[i][len(about)-1].Text = "all", "all"
+			f.Table.Rows[i][0].Text, f.Table.Rows[i][len(about)-1].Text = "all", "all"
 		}
 	}
 	return f
@@ -116,19 +116,19 @@ func heapRange(t *stats.Table, low, high float64) string {
 			last = c.Name
 		}
 	}
-	return percentiles[0] + " to " + last + ", from " + showBytes(low) + " to " + showBytes(high)
+	return percentiles[0] + " to " + last + ", from " + formatBytes(low) + " to " + formatBytes(high)
 }
 
-// highest is the last percentile that is known.
-func highest(r row) (n float64) {
+// highestPercentile is the last percentile that is known.
+func highestPercentile(r row) (n float64) {
 	for _, p := range percentiles {
 		n = math.Max(n, r.float(p))
 	}
 	return n
 }
 
-// spread is where the percentiles lie on a scale of ratios.
-func spread(r row, low, high float64) (at []float64) {
+// percentilePositions is where the percentiles lie on a scale of ratios.
+func percentilePositions(r row, low, high float64) (at []float64) {
 	const edge = 0.02 // room for the dots at the ends
 	for _, p := range percentiles {
 		if r.has(p) {
@@ -143,8 +143,8 @@ func spread(r row, low, high float64) (at []float64) {
 }
 
 // heapChange compares the heaps of two versions, and asks for which.
-func (b *builder) heapChange(p *part) *figure {
-	f, t := b.frame("heap_change", "Two versions compared")
+func (b *builder) heapChange(p *section) *figure {
+	f, t := b.emptyFigure("heap_change", "Two versions compared")
 	if f == nil {
 		return nil
 	}
@@ -152,30 +152,30 @@ func (b *builder) heapChange(p *part) *figure {
 	for r := range rows(t) {
 		before, after = r.text("old"), r.text("new")
 	}
-	p.Answer = answerTo(b.Query, t)
-	f.Grid = gridOf(t, "percentile", "old_bytes", "new_bytes", "change", "low", "high", "certain")
+	p.Answer = answerSentence(b.Query, t)
+	f.Table = newColumnsView(t, "percentile", "old_bytes", "new_bytes", "change", "low", "high", "certain")
 	f.Title = "From " + before + " to " + after
 	if typed, ok := b.invalid["compare"]; ok {
 		before, after, _ = strings.Cut(typed.value, "..")
 	}
-	p.Ask = &ask{Wrong: b.invalid.formError(p.ID, "compare"), Anchor: p.ID, Hidden: b.hidden("compare"), Button: "Compare", Fields: []field{
+	p.Form = &queryForm{Error: b.invalid.formError(p.ID, "compare"), Anchor: p.ID, Hidden: b.hiddenFields("compare"), Button: "Compare", Fields: []formField{
 		{"Compare", "old", before, "versions"}, {"with", "new", after, "versions"}}}
 	return f
 }
 
 // heapAbove is how many ids exceed a heap.
 func (b *builder) heapAbove() *figure {
-	f, t := b.figure("heap_above", "Ids that exceeded a heap")
+	f, t := b.tableFigure("heap_above", "Ids that exceeded a heap")
 	if f == nil {
 		return nil
 	}
-	f.Grid.draw(1, "", shareBars(t, first))
-	f.Ask = &ask{Wrong: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hidden("above"), Button: "Tell me", Fields: []field{{Label: "More heap than", Name: "above"}}}
+	f.Table.addCharts(1, "", shareBars(t, firstColor))
+	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hiddenFields("above"), Button: "Tell me", Fields: []formField{{Label: "More heap than", Name: "above"}}}
 	if asked := b.Query.Above; asked > 0 {
-		f.Ask.Fields[0].Value = showBytes(float64(asked))
-		f.Answer = answerTo(b.Query, t)
+		f.Form.Fields[0].Value = formatBytes(float64(asked))
+		f.Answer = answerSentence(b.Query, t)
 	} else {
-		f.Ask.Fields[0].Value = b.invalid.value("above", "512 MiB")
+		f.Form.Fields[0].Value = b.invalid.value("above", "512 MiB")
 	}
 	return f
 }

@@ -60,7 +60,7 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 		return o
 	}
 	b := newBuilder(v, public)
-	for _, t := range b.tiles() {
+	for _, t := range b.summaryTiles() {
 		if strings.HasPrefix(t.Name, "Ids") || b.total() == 0 {
 			o.Tiles = append(o.Tiles, t)
 		}
@@ -70,15 +70,15 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 			o.Latest = r.text("version") + " is the latest release; " + r.show("share") + " of the ids run it, or newer."
 		}
 	}
-	o.Spark, o.SparkNote = b.spark()
+	o.Spark, o.SparkNote = b.sparkline()
 	if t := b.Table("summary"); t != nil {
 		o.note = sentence(t.Note)
 	}
 	return o
 }
 
-// spark draws the ids of the last days, or weeks.
-func (b *builder) spark() (template.HTML, string) {
+// sparkline draws the ids of the last days, or weeks.
+func (b *builder) sparkline() (template.HTML, string) {
 	t, column, unit := b.Table("daily"), "day", "day"
 	if t == nil {
 		t, column, unit = b.Table("weekly"), "from", "week"
@@ -99,6 +99,6 @@ func (b *builder) spark() (template.HTML, string) {
 		return "", ""
 	}
 	most := slices.Max(values)
-	note := strings.ToUpper(counted[:1]) + counted[1:] + " by " + unit + " since " + showDay(first) + ", " + showNumber(int64(most)) + " at most"
+	note := strings.ToUpper(counted[:1]) + counted[1:] + " by " + unit + " since " + formatDay(first) + ", " + formatNumber(int64(most)) + " at most"
 	return chart.Sparkline(values, note), note
 }

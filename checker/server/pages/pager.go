@@ -20,9 +20,9 @@ func (p Pager) Bounds() (from, to int) {
 func (p Pager) Range() string {
 	from, to := p.Bounds()
 	if from == to {
-		return "0 of " + showNumber(int64(p.Total))
+		return "0 of " + formatNumber(int64(p.Total))
 	}
-	return showNumber(int64(from+1)) + "–" + showNumber(int64(to)) + " of " + showNumber(int64(p.Total))
+	return formatNumber(int64(from+1)) + "–" + formatNumber(int64(to)) + " of " + formatNumber(int64(p.Total))
 }
 
 // Search is a form that searches a list by a part of a name.

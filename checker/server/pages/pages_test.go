@@ -24,8 +24,8 @@ func TestEveryFieldIsExplained(t *testing.T) {
 		t.Errorf("there are %d texts for %d fields", len(reportTexts), len(fields))
 	}
 	page := newPrivacyPage(PrivacyData{KeepReports: 36 * time.Hour, KeepRollups: 400 * 24 * time.Hour})
-	if !strings.Contains(page.Kept[0].Text, "for 36"+space+"hours") || !strings.Contains(page.Kept[1].Text, "for 400"+space+"days") {
-		t.Errorf("what is kept: %+v", page.Kept)
+	if !strings.Contains(page.Stored[0].Text, "for 36"+nbsp+"hours") || !strings.Contains(page.Stored[1].Text, "for 400"+nbsp+"days") {
+		t.Errorf("what is kept: %+v", page.Stored)
 	}
 	for _, f := range fields {
 		if !strings.Contains(page.Sample, `"`+f.Name+`"`) {
@@ -46,7 +46,7 @@ func TestShow(t *testing.T) {
 		{stats.Change, 0.123, "+12.3 %"}, {stats.Change, -0.5, "−50.0 %"}, {stats.Change, 0.0001, "0.0 %"}, {stats.Change, 12.0, "+1,200 %"},
 		{stats.Bytes, 0.0, "0 B"}, {stats.Bytes, 1023.0, "1.00 KiB"}, {stats.Bytes, 1.5 * (1 << 20), "1.50 MiB"}, {stats.Bytes, 512.0 * (1 << 20), "512 MiB"}, {stats.Bytes, 64.0 * (1 << 30), "64 GiB"},
 	} {
-		if got := strings.ReplaceAll(show(c.kind, c.value), space, " "); got != c.want {
+		if got := strings.ReplaceAll(formatValue(c.kind, c.value), nbsp, " "); got != c.want {
 			t.Errorf("%v is shown as %q, not %q", c.value, got, c.want)
 		}
 	}

@@ -6,20 +6,20 @@ import (
 	"relcheck/checker/server/chart"
 )
 
-// platforms are the systems and architectures, and what runs on each.
-func (b *builder) platforms() part {
-	p := part{ID: "where", Title: "Platforms", Lead: []string{"Where it runs, and which versions each platform runs."}}
-	p.add(b.platformMix())
+// platformsSection are the systems and architectures, and what runs on each.
+func (b *builder) platformsSection() section {
+	p := section{ID: "where", Title: "Platforms", Lead: []string{"Where it runs, and which versions each platform runs."}}
+	p.addFigures(b.platformVersions())
 	for _, one := range []struct{ table, title string }{{"os", "Systems"}, {"arch", "Architectures"}, {"platforms", "Platforms"}} {
-		if f, t := b.figure(one.table, one.title); f != nil {
+		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			at := 1
 			if one.table == "platforms" {
-				f.Grid, at = gridOf(t, "os", "arch", "ids", "share", "version", "p95", "reports"), 2
+				f.Table, at = newColumnsView(t, "os", "arch", "ids", "share", "version", "p95", "reports"), 2
 			} else {
 				f.Half = true
 			}
-			f.Grid.draw(at, "", shareBars(t, first))
-			p.add(f)
+			f.Table.addCharts(at, "", shareBars(t, firstColor))
+			p.addFigures(f)
 		}
 	}
 	return p
@@ -28,9 +28,9 @@ func (b *builder) platforms() part {
 // maxPlatforms is how many platforms show their mix of versions.
 const maxPlatforms = 12
 
-// platformMix shows what versions the ids of each platform run.
-func (b *builder) platformMix() *figure {
-	f, t := b.figure("platform_versions", "Versions on each platform")
+// platformVersions shows what versions the ids of each platform run.
+func (b *builder) platformVersions() *figure {
+	f, t := b.tableFigure("platform_versions", "Versions on each platform")
 	if f == nil {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (b *builder) platformMix() *figure {
 	}
 	all, order, used := map[string]*mix{}, []string{}, map[string][]int64{}
 	for r := range rows(t) {
-		platform, name := r.text("os")+"/"+r.text("arch"), b.band(r.text("version"))
+		platform, name := r.text("os")+"/"+r.text("arch"), b.series(r.text("version"))
 		if all[platform] == nil {
 			all[platform] = &mix{map[string]int64{}, map[string]float64{}}
 			order = append(order, platform)
@@ -49,19 +49,19 @@ func (b *builder) platformMix() *figure {
 		all[platform].shares[name] += r.float("share")
 		used[name] = []int64{}
 	}
-	names := b.bands(used)
-	g := &grid{Caption: "Versions on each platform", Head: []head{{"Platform", ""}, {"IDs", "n"}, {"", "g"}}}
+	names := b.presentSeries(used)
+	g := &tableView{Caption: "Versions on each platform", Head: []columnHead{{"Platform", ""}, {"IDs", "n"}, {"", "g"}}}
 	for _, platform := range order[:min(maxPlatforms, len(order))] {
 		var parts []chart.Segment
 		total := int64(0)
 		for _, name := range names {
 			if n := all[platform].ids[name]; n > 0 {
 				total += n
-				parts = append(parts, chart.Segment{Share: all[platform].shares[name], Class: cmp.Or(b.colour[name], "cx"), Title: name + ": " + ids(n, all[platform].shares[name])})
+				parts = append(parts, chart.Segment{Share: all[platform].shares[name], Class: cmp.Or(b.colors[name], "cx"), Title: name + ": " + countAndShare(n, all[platform].shares[name])})
 			}
 		}
-		g.Rows = append(g.Rows, []cell{{Text: platform}, {Text: showNumber(total), Class: "n"}, {Class: "g", Drawing: chart.StackedBar(parts)}})
+		g.Rows = append(g.Rows, []tableCell{{Text: platform}, {Text: formatNumber(total), Class: "n"}, {Class: "g", Drawing: chart.StackedBar(parts)}})
 	}
-	f.Legend, f.Mix = b.legend(names), g
+	f.Legend, f.ChartTable = b.legend(names), g
 	return f
 }

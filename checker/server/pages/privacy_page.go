@@ -22,13 +22,13 @@ type PrivacyData struct {
 
 // privacyPage is what the page on what is received and kept is made from.
 type privacyPage struct {
-	Fields, Kept, Off []told
-	Never             []string
-	Sample, Shown     string
+	Fields, Stored, OptOut []term
+	Never                  []string
+	Sample, Visibility     string
 }
 
-// told is something with what there is to say of it.
-type told struct{ Name, Text string }
+// term is something with what there is to say of it.
+type term struct{ Name, Text string }
 
 // reportTexts say what each field of a report is. A report can have no other:
 // the page is made from its type, and a test wants a text for each.
@@ -39,11 +39,11 @@ var reportTexts = map[string]string{
 }
 
 // reportFields are the fields of a report as they are on the wire, in order.
-func reportFields() (all []told) {
+func reportFields() (all []term) {
 	t := reflect.TypeFor[checker.Report]()
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		all = append(all, told{name, reportTexts[name]})
+		all = append(all, term{name, reportTexts[name]})
 	}
 	return all
 }
@@ -60,9 +60,9 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 		panic(err) // of a constant
 	}
 	return privacyPage{
-		Fields: append(reportFields(), told{"User-Agent", "The header of the request, of which two words are read: the operating system and the architecture, as Go names them. What is no platform of Go's counts as other."}),
+		Fields: append(reportFields(), term{"User-Agent", "The header of the request, of which two words are read: the operating system and the architecture, as Go names them. What is no platform of Go's counts as other."}),
 		Sample: "POST /v1/version\nUser-Agent: " + checker.UserAgent("Open Policy Agent", "v0.12.3", checker.Platform{OS: "darwin", Arch: "amd64"}) + "\n\n" + string(sample),
-		Kept:   kept(o),
+		Stored: storedData(o),
 		Never: []string{
 			"The address that a report comes from.",
 			"Names of hosts, users, organisations, or anything that runs beside the program.",
@@ -70,37 +70,37 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 			"Anything about policies, data or decisions.",
 			"Cookies, but for the one of those who sign in to these pages.",
 		},
-		Shown: shown(o),
-		Off: []told{
+		Visibility: visibility(o),
+		OptOut: []term{
 			{"Open Policy Agent", "opa run --disable-telemetry"},
 			{"Programs with the Go package", "DO_NOT_TRACK=1"},
 		},
 	}
 }
 
-// silence is after how long without a report an id is forgotten: a day after it
+// forgetAfter is after how long without a report an id is forgotten: a day after it
 // would count as a new one.
-const silence = (stats.Silence + 24*60*60) * time.Second
+const forgetAfter = (stats.Silence + 24*60*60) * time.Second
 
-// kept says what is kept of reports, and for how long.
-func kept(o PrivacyData) []told {
-	return []told{
-		{"Each report", "The fields above, the platform, and the second in which it came in, for " + duration(o.KeepReports) + ". Then they are deleted."},
-		{"Counts by day, week and four weeks", "How many reports, distinct ids and heaps of each size there were, and the highest heap of an id on a day, by version and platform, " + keptFor(o.KeepRollups) + ". Ids are counted by a sketch from which none can be read."},
-		{"Whether an id reported again", fmt.Sprintf("A keyed hash of the id and the times of its first and last report, until it has been silent for %s. The id cannot be told from it.", duration(silence))},
+// storedData says what is kept of reports, and for how long.
+func storedData(o PrivacyData) []term {
+	return []term{
+		{"Each report", "The fields above, the platform, and the second in which it came in, for " + formatDuration(o.KeepReports) + ". Then they are deleted."},
+		{"Counts by day, week and four weeks", "How many reports, distinct ids and heaps of each size there were, and the highest heap of an id on a day, by version and platform, " + retention(o.KeepRollups) + ". Ids are counted by a sketch from which none can be read."},
+		{"Whether an id reported again", fmt.Sprintf("A keyed hash of the id and the times of its first and last report, until it has been silent for %s. The id cannot be told from it.", formatDuration(forgetAfter))},
 		{"Questions without an id", "How often each version and platform asked on a day."},
 	}
 }
 
-func keptFor(d time.Duration) string {
+func retention(d time.Duration) string {
 	if d == 0 {
 		return "for good"
 	}
-	return "for " + duration(d)
+	return "for " + formatDuration(d)
 }
 
-// duration writes whole days, or else hours; none is without end.
-func duration(d time.Duration) string {
+// formatDuration writes whole days, or else hours; none is without end.
+func formatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
 	case d == 0:
@@ -111,7 +111,7 @@ func duration(d time.Duration) string {
 	return plural(int64(d.Round(time.Hour)/time.Hour), "hour", "hours")
 }
 
-func shown(o PrivacyData) string {
+func visibility(o PrivacyData) string {
 	text := "Figures are for those who have a token, which the operator of this server gives out. They see counts, and never a report or an id."
 	if o.PublicStats {
 		text = fmt.Sprintf("Everyone sees how many ids there are, rounded down to multiples of %[1]d. What fewer than %[1]d ids have in common counts as other, and is not shown. "+

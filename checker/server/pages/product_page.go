@@ -16,16 +16,16 @@ import (
 type productPage struct {
 	Product    catalog.Product
 	Tabs       []link
-	Problems   []*invalidParam // in the question
+	Errors     []*invalidParam // in the question
 	Empty      bool            // nothing was ever reported
 	NoReleases bool
 	Latest     string
 	Base       string
-	Picker     *picker
+	Picker     *queryPicker
 	Lead       []string
 	Tiles      []tile
-	Stand      string
-	Parts      []part
+	DataNote   string
+	Sections   []section
 }
 
 // tile is a headline figure.
@@ -58,28 +58,28 @@ func newProductPage(v *stats.View, public bool, invalid InvalidParams) *productP
 	b.invalid = invalid
 	p := &productPage{Product: v.Product, Latest: v.Latest, NoReleases: v.Latest == "", Empty: v.Known.Days() == 0}
 	if p.Empty {
-		p.Problems = invalid.pageErrors()
+		p.Errors = invalid.pageErrors()
 		return p
 	}
-	p.Picker, p.Tiles, p.Stand = b.picker(), b.tiles(), b.stand()
-	p.Lead = b.lead()
-	for _, one := range b.parts() {
+	p.Picker, p.Tiles, p.DataNote = b.queryPicker(), b.summaryTiles(), b.dataNote()
+	p.Lead = b.introduction()
+	for _, one := range b.sections() {
 		if len(one.Figures) > 0 {
-			p.Parts = append(p.Parts, one)
+			p.Sections = append(p.Sections, one)
 		}
 	}
-	p.Problems = invalid.pageErrors()
+	p.Errors = invalid.pageErrors()
 	return p
 }
 
-// parts are the sections of the page. Of checks without an id there is nothing
+// sections are the sections of the page. Of checks without an id there is nothing
 // to say but how many there were.
-func (b *builder) parts() []part {
+func (b *builder) sections() []section {
 	switch {
 	case b.total() > 0:
-		return []part{b.adoption(), b.versions(), b.support(), b.behind(), b.platforms(), b.memory(), b.activity()}
+		return []section{b.adoptionSection(), b.versionsSection(), b.supportSection(), b.behindSection(), b.platformsSection(), b.memorySection(), b.activitySection()}
 	case b.checks() > 0:
-		return []part{b.activity()}
+		return []section{b.activitySection()}
 	}
 	return nil
 }
@@ -111,8 +111,8 @@ func (b *builder) period(name string) (row, bool) {
 	return row{}, false
 }
 
-// tiles are the headline figures.
-func (b *builder) tiles() (all []tile) {
+// summaryTiles are the headline figures.
+func (b *builder) summaryTiles() (all []tile) {
 	for r := range rows(b.Table("summary")) {
 		name, last := r.text("period"), b.Query.To
 		if b.total() == 0 && b.checks() > 0 && r.number("before") == 0 {
@@ -122,7 +122,7 @@ func (b *builder) tiles() (all []tile) {
 		case name == "range" && (days == 1 || days == 7 || days == 28):
 			continue
 		case name == "range":
-			name = "Ids in all " + showNumber(int64(days)) + " days"
+			name = "Ids in all " + formatNumber(int64(days)) + " days"
 		case name == "day" && last == b.Today:
 			name = "Ids today, so far"
 		case name == "day":
@@ -133,7 +133,7 @@ func (b *builder) tiles() (all []tile) {
 		all = append(all, tile{name, r.show("ids"), b.change(r)})
 	}
 	if n := b.checks(); n > 0 {
-		all = append(all, tile{"Checks without an id", showNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")})
+		all = append(all, tile{"Checks without an id", formatNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")})
 	}
 	for r := range rows(b.Table("latest")) {
 		if b.Latest == "" || b.total() == 0 {
@@ -161,23 +161,23 @@ func (b *builder) change(r row) string {
 	return r.show("change") + " from " + r.show("before")
 }
 
-// lead says in words what the page shows.
-func (b *builder) lead() (all []string) {
+// introduction says in words what the page shows.
+func (b *builder) introduction() (all []string) {
 	r, ok := b.period("range")
 	if !ok {
 		return nil
 	}
-	days := "In the " + plural(int64(b.Query.Range.Days()), "day", "days") + " to " + showDay(b.Query.To) + ", "
+	days := "In the " + plural(int64(b.Query.Range.Days()), "day", "days") + " to " + formatDay(b.Query.To) + ", "
 	if b.Query.Range.Days() == 1 {
-		days = "On " + showDay(b.Query.To) + ", "
+		days = "On " + formatDay(b.Query.To) + ", "
 	}
 	switch checks := b.checks(); {
 	case b.total() == 0 && checks > 0:
-		return []string{days + "no ids reported" + b.filtered() + ": there were " + plural(checks, "check", "checks") + " without one.", "Some clients ask for the latest release, and report nothing."}
+		return []string{days + "no ids reported" + b.filterText() + ": there were " + plural(checks, "check", "checks") + " without one.", "Some clients ask for the latest release, and report nothing."}
 	case b.total() == 0:
-		return []string{days + "no id was seen" + b.filtered() + ".", "Try a longer range, or fewer filters."}
+		return []string{days + "no id was seen" + b.filterText() + ".", "Try a longer range, or fewer filters."}
 	}
-	all = append(all, days+plural(r.number("ids"), "id", "ids")+" reported"+b.filtered()+".")
+	all = append(all, days+plural(r.number("ids"), "id", "ids")+" reported"+b.filterText()+".")
 	for l := range rows(b.Table("latest")) {
 		switch {
 		case l.text("what") == "latest release" && l.text("version") != "":
@@ -189,7 +189,7 @@ func (b *builder) lead() (all []string) {
 	return all
 }
 
-func (b *builder) filtered() string {
+func (b *builder) filterText() string {
 	var all []string
 	if v := b.Query.Version; v != "" {
 		all = append(all, "version "+v)
@@ -203,52 +203,52 @@ func (b *builder) filtered() string {
 	return " of " + strings.Join(all, " on ")
 }
 
-// stand says what the figures are of.
-func (b *builder) stand() string {
+// dataNote says what the figures are of.
+func (b *builder) dataNote() string {
 	text := "Days are those of UTC. An id is one start of a program, not an installation."
 	if b.public {
 		text += " Counts are rounded down. Versions that are not published releases, and what few ids do, are shown as other."
 	} else if !b.AsOf.IsZero() {
-		text = "As of " + b.AsOf.UTC().Format("2"+space+"January"+space+"2006, 15:04") + space + "UTC. " + text
+		text = "As of " + b.AsOf.UTC().Format("2"+nbsp+"January"+nbsp+"2006, 15:04") + nbsp + "UTC. " + text
 	}
 	return text
 }
 
-// picker chooses the range, and what counts.
-type picker struct {
-	Ranges              []link
-	Filters             bool // those who are not signed in have none
-	WrongDates          string
-	WrongFilter         string
-	OwnDates            bool
-	From, To            string
-	ForDates, ForFilter []field
-	Version             string
-	Versions            []string
-	OS, Arch            []link // their text, and whether it is chosen
-	Filtered            bool
-	Reset               string
+// queryPicker chooses the range, and what counts.
+type queryPicker struct {
+	Ranges                    []link
+	Filters                   bool // those who are not signed in have none
+	RangeError                string
+	FilterError               string
+	CustomRange               bool
+	From, To                  string
+	RangeHidden, FilterHidden []formField
+	Version                   string
+	Versions                  []string
+	OS, Arch                  []link // their text, and whether it is chosen
+	HasFilter                 bool
+	Reset                     string
 }
 
-func (b *builder) picker() *picker {
+func (b *builder) queryPicker() *queryPicker {
 	q := b.Query
-	p := &picker{
-		Filters: !b.public, OwnDates: q.LastDays == 0, From: b.invalid.value("from", q.From.String()), To: b.invalid.value("to", q.To.String()),
-		ForDates: b.hidden("days", "from", "to"), ForFilter: b.hidden("version", "os", "arch"),
-		Version: b.invalid.value("version", q.Version), Filtered: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
+	p := &queryPicker{
+		Filters: !b.public, CustomRange: q.LastDays == 0, From: b.invalid.value("from", q.From.String()), To: b.invalid.value("to", q.To.String()),
+		RangeHidden: b.hiddenFields("days", "from", "to"), FilterHidden: b.hiddenFields("version", "os", "arch"),
+		Version: b.invalid.value("version", q.Version), HasFilter: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
 	}
 	if p.Filters {
-		p.WrongDates = cmp.Or(b.invalid.formError("", "to"), b.invalid.formError("", "from"))
-		p.WrongFilter = b.invalid.formError("", "version", "os", "arch")
+		p.RangeError = cmp.Or(b.invalid.formError("", "to"), b.invalid.formError("", "from"))
+		p.FilterError = b.invalid.formError("", "version", "os", "arch")
 	}
-	p.OwnDates = p.OwnDates || p.WrongDates != ""
+	p.CustomRange = p.CustomRange || p.RangeError != ""
 	for _, days := range []struct{ number, text string }{{"7", "7 days"}, {"28", "28 days"}, {"90", "90 days"}, {"365", "1 year"}} {
 		value := days.number
 		if value == "28" {
 			value = "" // the default
 		}
 		url := b.link(map[string]string{"days": value, "from": "", "to": ""})
-		p.Ranges = append(p.Ranges, link{days.text, url, !p.OwnDates && days.number == strconv.Itoa(q.LastDays)})
+		p.Ranges = append(p.Ranges, link{days.text, url, !p.CustomRange && days.number == strconv.Itoa(q.LastDays)})
 	}
 	for r := range rows(b.Table("lines")) {
 		if r.text("line") != "other" {
@@ -271,10 +271,10 @@ func platformChoices(q stats.Query) (os, arch []link) {
 	for _, p := range append(all, checker.Other) {
 		oses, arches = append(oses, p.OS), append(arches, p.Arch)
 	}
-	return choices(oses, q.OS), choices(arches, q.Arch)
+	return newChoices(oses, q.OS), newChoices(arches, q.Arch)
 }
 
-func choices(all []string, chosen string) (links []link) {
+func newChoices(all []string, chosen string) (links []link) {
 	seen := map[string]bool{}
 	for _, one := range all {
 		if !seen[one] {

@@ -70,9 +70,9 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 	for _, one := range releases {
 		line := releaseRow{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: one.NotesURL, Reason: one.Retracted, IDs: unknown, Share: unknown}
 		if !one.Date.IsZero() {
-			line.Date = showDay(stats.DayOf(one.Date))
+			line.Date = formatDay(stats.DayOf(one.Date))
 		}
-		line.State, line.Class = state(&one.Release, latest)
+		line.State, line.Class = releaseState(&one.Release, latest)
 		if r := counted[one.Version]; r.table != nil {
 			line.IDs, line.Share, line.Bar = r.show("ids"), r.show("share"), chart.Bar(r.float("share"), "c0")
 		}
@@ -81,8 +81,8 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 	return all
 }
 
-// state says in a word what a release is for those who ask.
-func state(r *catalog.Release, latest string) (text, class string) {
+// releaseState says in a word what a release is for those who ask.
+func releaseState(r *catalog.Release, latest string) (text, class string) {
 	switch {
 	case r.Withdrawn && r.Retracted != "":
 		return "retracted", "bad"

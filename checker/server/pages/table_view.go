@@ -64,34 +64,34 @@ func (r row) show(column string) string {
 	if i < 0 {
 		return unknown
 	}
-	return show(r.table.Columns[i].Kind, r.values[i])
+	return formatValue(r.table.Columns[i].Kind, r.values[i])
 }
 
 // maxRows is how many rows of a table a page shows. The others can be had as CSV.
 const maxRows = 400
 
-// grid is a table as a page shows it.
-type grid struct {
+// tableView is a table as a page shows it.
+type tableView struct {
 	Caption string
-	Head    []head
-	Rows    [][]cell
+	Head    []columnHead
+	Rows    [][]tableCell
 	All     int // rows of the table, if those of the grid are only the first ones
 }
 
 // Long tells whether the grid scrolls in a window of its own.
-func (g *grid) Long() bool { return len(g.Rows) > 16 }
+func (g *tableView) Long() bool { return len(g.Rows) > 16 }
 
 // Count says how many rows there are.
-func (g *grid) Count() string {
+func (g *tableView) Count() string {
 	if g.All > 0 {
-		return "The first " + showNumber(int64(len(g.Rows))) + " of " + showNumber(int64(g.All)) + " rows: scroll within the table to see them; the CSV has all."
+		return "The first " + formatNumber(int64(len(g.Rows))) + " of " + formatNumber(int64(g.All)) + " rows: scroll within the table to see them; the CSV has all."
 	}
-	return showNumber(int64(len(g.Rows))) + " rows: scroll within the table to see all."
+	return formatNumber(int64(len(g.Rows))) + " rows: scroll within the table to see all."
 }
 
 // Body is the grid's rows as markup. Most of a page are cells, and a template would
 // take ten times as long for them.
-func (g *grid) Body() template.HTML {
+func (g *tableView) Body() template.HTML {
 	var b strings.Builder
 	for _, line := range g.Rows {
 		b.WriteString("\n<tr>")
@@ -103,19 +103,19 @@ func (g *grid) Body() template.HTML {
 	return template.HTML(b.String())
 }
 
-type head struct {
+type columnHead struct {
 	Text  string
 	Class string // n for what is aligned to the right, g for a drawing
 }
 
-type cell struct {
+type tableCell struct {
 	Text    string
 	Class   string
 	Drawing template.HTML
 }
 
 // write writes the cell, which heads its row or does not.
-func (c cell) write(b *strings.Builder, heads bool) {
+func (c tableCell) write(b *strings.Builder, heads bool) {
 	name, rest := "td", ""
 	if heads {
 		name, rest = "th", ` scope="row"`
@@ -127,36 +127,36 @@ func (c cell) write(b *strings.Builder, heads bool) {
 	b.WriteString(">" + string(c.Drawing) + template.HTMLEscapeString(c.Text) + "</" + name + ">")
 }
 
-// textual tells whether values of a kind are aligned to the left.
-func textual(k stats.Kind) bool { return k == stats.Text || k == stats.Yes }
+// leftAligned tells whether values of a kind are aligned to the left.
+func leftAligned(k stats.Kind) bool { return k == stats.Text || k == stats.Yes }
 
-func class(k stats.Kind) string {
-	if textual(k) {
+func alignment(k stats.Kind) string {
+	if leftAligned(k) {
 		return ""
 	}
 	return "n"
 }
 
-// newGrid shows all of a table.
-func newGrid(t *stats.Table) *grid {
+// newTableView shows all of a table.
+func newTableView(t *stats.Table) *tableView {
 	all := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		all[i] = c.Name
 	}
-	return gridOf(t, all...)
+	return newColumnsView(t, all...)
 }
 
-// gridOf shows some columns of a table, as far as it has them. What a row is
+// newColumnsView shows some columns of a table, as far as it has them. What a row is
 // about stands first, to the left.
-func gridOf(t *stats.Table, columns ...string) *grid {
-	g := &grid{Caption: t.Title}
+func newColumnsView(t *stats.Table, columns ...string) *tableView {
+	g := &tableView{Caption: t.Title}
 	var shown []int
 	for _, name := range columns {
 		i := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == name })
 		if i < 0 {
 			continue
 		}
-		one := head{t.Columns[i].Head, class(t.Columns[i].Kind)}
+		one := columnHead{t.Columns[i].Head, alignment(t.Columns[i].Kind)}
 		if len(shown) == 0 {
 			one.Class = ""
 		}
@@ -166,21 +166,21 @@ func gridOf(t *stats.Table, columns ...string) *grid {
 		g.All = len(t.Rows)
 	}
 	for _, values := range t.Rows[:min(len(t.Rows), maxRows)] {
-		line := make([]cell, len(shown))
+		line := make([]tableCell, len(shown))
 		for j, i := range shown {
-			line[j] = cell{Text: show(t.Columns[i].Kind, values[i]), Class: g.Head[j].Class}
+			line[j] = tableCell{Text: formatValue(t.Columns[i].Kind, values[i]), Class: g.Head[j].Class}
 		}
 		g.Rows = append(g.Rows, line)
 	}
 	return g
 }
 
-// draw puts a column of drawings into a grid, one for each of its rows or more.
-func (g *grid) draw(at int, title string, drawings []template.HTML) *grid {
+// addCharts puts a column of drawings into a grid, one for each of its rows or more.
+func (g *tableView) addCharts(at int, title string, drawings []template.HTML) *tableView {
 	at = min(at, len(g.Head))
-	g.Head = slices.Insert(g.Head, at, head{title, "g"})
+	g.Head = slices.Insert(g.Head, at, columnHead{title, "g"})
 	for i := range g.Rows {
-		g.Rows[i] = slices.Insert(g.Rows[i], at, cell{Class: "g", Drawing: drawings[i]})
+		g.Rows[i] = slices.Insert(g.Rows[i], at, tableCell{Class: "g", Drawing: drawings[i]})
 	}
 	return g
 }

@@ -25,24 +25,24 @@ func shareBars(t *stats.Table, class func(row) string) (bars []template.HTML) {
 	return bars
 }
 
-func first(row) string { return "c0" }
+func firstColor(row) string { return "c0" }
 
-// versions are those in use, and the lines that they belong to.
-func (b *builder) versions() part {
-	p := part{ID: "in-use", Title: "Versions", Lead: []string{"Every version that was seen in these days, newest first."}}
-	if f, t := b.frame("versions", "Versions in use"); f != nil {
-		f.Grid = gridOf(t, "version", "ids", "share", "released", "behind", "days_behind", "reports", "p95")
-		f.Grid.draw(1, "", shareBars(t, func(r row) string { return b.class(r.text("version")) }))
-		p.add(f)
+// versionsSection are those in use, and the lines that they belong to.
+func (b *builder) versionsSection() section {
+	p := section{ID: "in-use", Title: "Versions", Lead: []string{"Every version that was seen in these days, newest first."}}
+	if f, t := b.emptyFigure("versions", "Versions in use"); f != nil {
+		f.Table = newColumnsView(t, "version", "ids", "share", "released", "behind", "days_behind", "reports", "p95")
+		f.Table.addCharts(1, "", shareBars(t, func(r row) string { return b.color(r.text("version")) }))
+		p.addFigures(f)
 	}
-	if f, t := b.frame("lines", "Minor lines"); f != nil {
-		f.Grid = gridOf(t, "line", "ids", "share").draw(1, "", shareBars(t, func(r row) string {
+	if f, t := b.emptyFigure("lines", "Minor lines"); f != nil {
+		f.Table = newColumnsView(t, "line", "ids", "share").addCharts(1, "", shareBars(t, func(r row) string {
 			if latest, _ := r.value("latest").(bool); latest {
 				return "c0"
 			}
 			return "cm"
 		}))
-		p.add(f)
+		p.addFigures(f)
 	}
 	return p
 }
@@ -50,8 +50,8 @@ func (b *builder) versions() part {
 // maxBars is how many columns the chart of what ending support would hit has at most.
 const maxBars = 400
 
-// sampled returns some of many rows, evenly spread, and all for which keep is true.
-func sampled(all []row, most int, keep func(row) bool) []row {
+// sampleRows returns some of many rows, evenly spread, and all for which keep is true.
+func sampleRows(all []row, most int, keep func(row) bool) []row {
 	if len(all) <= most {
 		return all
 	}
@@ -64,10 +64,10 @@ func sampled(all []row, most int, keep func(row) bool) []row {
 	return some
 }
 
-// support is who would be affected if old versions were supported no more.
-func (b *builder) support() part {
-	p := part{ID: "support", Title: "Ending support", Lead: []string{"Before you drop old versions: how many ids would notice? Any version will do."}}
-	f, t := b.figure("deprecation", "Ids that run an older version than …")
+// supportSection is who would be affected if old versions were supported no more.
+func (b *builder) supportSection() section {
+	p := section{ID: "support", Title: "Ending support", Lead: []string{"Before you drop old versions: how many ids would notice? Any version will do."}}
+	f, t := b.tableFigure("deprecation", "Ids that run an older version than …")
 	if f == nil {
 		return p
 	}
@@ -78,7 +78,7 @@ func (b *builder) support() part {
 	all := slices.Collect(rows(t))
 	slices.Reverse(all) // oldest first
 	key := checker.Canonical(chosen)
-	all = sampled(all, maxBars, func(r row) bool { return key != "" && checker.Canonical(r.text("below")) == key })
+	all = sampleRows(all, maxBars, func(r row) bool { return key != "" && checker.Canonical(r.text("below")) == key })
 	most := 0.0
 	for _, r := range all {
 		most = max(most, r.float("share"))
@@ -87,10 +87,10 @@ func (b *builder) support() part {
 	columns.Y, columns.Max = shareAxis(most)
 	for i, r := range all {
 		class := "c0"
-		if same(r.text("below"), chosen) {
+		if sameVersion(r.text("below"), chosen) {
 			class = "c1"
 		}
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + ids(r.number("ids"), r.float("share"))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + countAndShare(r.number("ids"), r.float("share"))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
 			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(all)), Text: r.text("below")})
 		}
@@ -98,40 +98,40 @@ func (b *builder) support() part {
 	f.Chart = columns.SVG()
 	q := b.Query
 	q.Below = chosen
-	p.Answer = answerTo(q, t)
-	p.Ask = &ask{Anchor: p.ID, Hidden: b.hidden("below"), Button: "Tell me", Fields: []field{{"Support ends below", "below", b.invalid.value("below", chosen), "versions"}}, Wrong: b.invalid.formError(p.ID, "below")}
-	p.add(f)
+	p.Answer = answerSentence(q, t)
+	p.Form = &queryForm{Anchor: p.ID, Hidden: b.hiddenFields("below"), Button: "Tell me", Fields: []formField{{"Support ends below", "below", b.invalid.value("below", chosen), "versions"}}, Error: b.invalid.formError(p.ID, "below")}
+	p.addFigures(f)
 	return p
 }
 
-func same(a, b string) bool {
+func sameVersion(a, b string) bool {
 	return a == b || checker.Canonical(a) != "" && checker.Canonical(a) == checker.Canonical(b)
 }
 
-// maxBehind is how many releases behind are shown one by one.
-const maxBehind = 40
+// maxReleasesBehind is how many releases behind are shown one by one.
+const maxReleasesBehind = 40
 
-// behind is how far ids are behind the latest release.
-func (b *builder) behind() part {
-	p := part{ID: "distance", Title: "Behind", Lead: []string{"How far the ids are behind the latest release: by how many stable releases are newer than theirs, and by the days between the two."}}
-	p.add(b.behindReleases(), b.behindDays())
+// behindSection is how far ids are behind the latest release.
+func (b *builder) behindSection() section {
+	p := section{ID: "distance", Title: "Behind", Lead: []string{"How far the ids are behind the latest release: by how many stable releases are newer than theirs, and by the days between the two."}}
+	p.addFigures(b.behindReleases(), b.behindDays())
 	return p
 }
 
 func (b *builder) behindReleases() *figure {
-	f, t := b.figure("behind", "Releases behind")
+	f, t := b.tableFigure("behind", "Releases behind")
 	if f == nil {
 		return nil
 	}
 	last := 0
 	for r := range rows(t) {
-		last = max(last, int(min(r.number("releases"), maxBehind)))
+		last = max(last, int(min(r.number("releases"), maxReleasesBehind)))
 	}
 	bars := make([]chart.Column, last+2) // the last one for what is not known
 	counts, shares := make([]int64, len(bars)), make([]float64, len(bars))
 	most := 0.0
 	for r := range rows(t) {
-		i := int(min(r.number("releases"), maxBehind))
+		i := int(min(r.number("releases"), maxReleasesBehind))
 		if !r.has("releases") {
 			i = last + 1
 		}
@@ -149,12 +149,12 @@ func (b *builder) behindReleases() *figure {
 		switch {
 		case i > last:
 			name, class = "unknown", "cx"
-		case i == maxBehind:
+		case i == maxReleasesBehind:
 			name += " or more"
 		}
-		bars[i] = chart.Column{Value: shares[i], Class: class, Title: name + " behind\n" + ids(counts[i], shares[i])}
+		bars[i] = chart.Column{Value: shares[i], Class: class, Title: name + " behind\n" + countAndShare(counts[i], shares[i])}
 		if i > last {
-			bars[i].Title = "not known how far behind\n" + ids(counts[i], shares[i])
+			bars[i].Title = "not known how far behind\n" + countAndShare(counts[i], shares[i])
 			name = "?"
 		}
 		if every := max(1, len(bars)/8); i%every == 0 && i+every/2 <= last || i > last {
@@ -166,25 +166,25 @@ func (b *builder) behindReleases() *figure {
 }
 
 func (b *builder) behindDays() *figure {
-	f, t := b.figure("behind_days", "Days behind")
+	f, t := b.tableFigure("behind_days", "Days behind")
 	if f == nil {
 		return nil
 	}
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of ids by days behind", Height: 180}}
 	most, n := 0.0, float64(len(t.Rows))
 	for r := range rows(t) {
-		name, class, full := spanName(r)
+		name, class, full := daysBehindName(r)
 		most = max(most, r.float("share"))
 		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Columns)) + 0.5) / n, Text: name, SecondLine: len(columns.Columns)%2 == 1})
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + ids(r.number("ids"), r.float("share"))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + countAndShare(r.number("ids"), r.float("share"))})
 	}
 	columns.Y, columns.Max = shareAxis(most)
 	f.Chart = columns.SVG()
 	return f
 }
 
-// spanName names days behind, in short and in full.
-func spanName(r row) (short, class, full string) {
+// daysBehindName names days behind, in short and in full.
+func daysBehindName(r row) (short, class, full string) {
 	from, to := r.show("from_days"), r.show("to_days")
 	switch {
 	case !r.has("from_days"):
