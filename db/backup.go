@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"modernc.org/sqlite"
+
+	"relcheck/db/dbfile"
 )
 
 // Backup writes all that the store held when it began into a new SQLite file, and
@@ -114,7 +116,7 @@ func checkSpace(ctx context.Context, q querier, path string) error {
 	if err != nil {
 		return err
 	}
-	left, known := freeSpace(filepath.Dir(path))
+	left, known := dbfile.FreeSpace(filepath.Dir(path))
 	if known && left < size+reserve {
 		return fmt.Errorf("%s has %d MB left, and the store has %d MB; make room, or back up elsewhere", filepath.Dir(path), left>>20, size>>20)
 	}
@@ -123,7 +125,7 @@ func checkSpace(ctx context.Context, q querier, path string) error {
 
 // checkGrowth gives up a copy that others write faster than it is made.
 func (f *sqliteFile) checkGrowth(bound int64) error {
-	wal := sizeOf(f.path + "-wal")
+	wal := dbfile.Size(f.path + "-wal")
 	if wal <= bound {
 		return nil
 	}

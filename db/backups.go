@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"relcheck/db/dbfile"
 )
 
 // Backups are made again and again, into a folder. Servers with the same store share
@@ -50,7 +52,7 @@ func (b *Backups) Failures() int64 {
 // of the store in it.
 func (s *Store) PrepareBackups(ctx context.Context, b *Backups) error {
 	if info, err := os.Stat(b.Folder); err != nil || !info.IsDir() {
-		return fmt.Errorf("back up to %s: %w", b.Folder, folderError(filepath.Join(b.Folder, "relcheck.db")))
+		return fmt.Errorf("back up to %s: %w", b.Folder, dbfile.FolderError(filepath.Join(b.Folder, "relcheck.db")))
 	}
 	store, err := storeID(ctx, s.read)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"relcheck/db/dbfile"
 )
 
 // Copied tells how many rows a copy has, by table.
@@ -33,11 +35,11 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 		return nil, errURL
 	}
 	if file, ok := s.engine.(*sqliteFile); ok && !file.frozen {
-		held, err := file.acquire()
+		held, err := dbfile.AcquireLock(file.path, file.held)
 		if err != nil {
 			return nil, fmt.Errorf("copy %s: %w; stop the server first, or what it records meanwhile is not copied", s.name, err)
 		}
-		defer held.release()
+		defer held.Release()
 	}
 	err := create(ctx, name, schema, c.run)
 	return c.copied, err
@@ -46,7 +48,7 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 // createFile makes a SQLite store that fill fills.
 func createFile(ctx context.Context, path, schema string, fill fill) error {
 	created, err := createSQLite(ctx, path, schema, fill)
-	if err == nil && !created || errors.Is(err, errForeign) {
+	if err == nil && !created || errors.Is(err, dbfile.ErrForeign) {
 		err = errNotEmpty
 	}
 	if err != nil {
@@ -66,7 +68,7 @@ func createDatabase(ctx context.Context, dsn, schema string, fill fill) error {
 	if err == nil {
 		created, err = s.createPostgres(ctx, schema, fill)
 	}
-	if err == nil && !created || errors.Is(err, errForeign) {
+	if err == nil && !created || errors.Is(err, dbfile.ErrForeign) {
 		err = errNotEmpty
 	}
 	if err != nil {

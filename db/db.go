@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"relcheck/checker/stats"
+	"relcheck/db/dbfile"
 )
 
 // schemaVersion is the data model that this code reads and writes.
@@ -46,7 +47,7 @@ type Store struct {
 type engine interface {
 	// sound returns an error if what is written would not be in the store.
 	sound() error
-	// again tells whether a transaction that failed may succeed when tried again.
+	// Clone tells whether a transaction that failed may succeed when tried again.
 	again(error) bool
 	// explain says in relcheck's words what a person can do about an error.
 	explain(error) error
@@ -230,7 +231,7 @@ func next(ctx context.Context, q querier, name string) (value int64, err error) 
 func checkSchema(ctx context.Context, q querier) error {
 	application, err := setting(ctx, q, "application")
 	if err == nil && application != applicationID || errors.Is(err, sql.ErrNoRows) {
-		return errForeign
+		return dbfile.ErrForeign
 	}
 	if err != nil {
 		return err
@@ -238,7 +239,7 @@ func checkSchema(ctx context.Context, q querier) error {
 	schema, err := setting(ctx, q, "schema")
 	switch {
 	case err == nil && schema < 1 || errors.Is(err, sql.ErrNoRows):
-		err = errForeign
+		err = dbfile.ErrForeign
 	case err == nil && schema > schemaVersion:
 		err = fmt.Errorf("%w: its schema is %d, this one knows %d", errNewer, schema, schemaVersion)
 	}

@@ -194,8 +194,8 @@ func raw(t testing.TB, name string) *sql.DB {
 	return d
 }
 
-// lock keeps all others from writing, as another process may, until unlock is called.
-func lock(t *testing.T, name string) (unlock func()) {
+// Lock keeps all others from writing, as another process may, until unlock is called.
+func Lock(t *testing.T, name string) (unlock func()) {
 	t.Helper()
 	text := "BEGIN; LOCK TABLE report IN EXCLUSIVE MODE"
 	if !strings.HasPrefix(name, "postgres://") {

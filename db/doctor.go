@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"relcheck/checker/access"
+	"relcheck/db/dbfile"
 )
 
 // State is how bad a finding is.
@@ -84,7 +85,7 @@ func (x *examining) tell(s State, check, format string, args ...any) {
 func (x *examining) file(ctx context.Context, name string) {
 	const tries = 3
 	for range tries {
-		x.stale, x.before = false, fingerprint(resolve(name))
+		x.stale, x.before = false, fingerprint(dbfile.Resolve(name))
 		x.fileOnce(ctx, name)
 		if !x.stale || ctx.Err() != nil {
 			return

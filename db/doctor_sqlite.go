@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"relcheck/db/dbfile"
 )
 
 // fileOnce goes from the file in its folder to what is in it. It ends where going
 // on makes no sense.
 func (x *examining) fileOnce(ctx context.Context, name string) {
 	x.Store = nil
-	path := resolve(name)
+	path := dbfile.Resolve(name)
 	x.permissions(path)
 	if errors.Is(probe(ctx, name), errMissing) {
 		x.tell(Problem, "store", "there is none in %s yet: relcheck serve makes it; or name another with --db", path)
@@ -60,8 +62,8 @@ func (x *examining) permissions(path string) {
 	case x.strangers(path, info) != "":
 		name := x.strangers(path, info)
 		x.tell(Problem, "files", "%s belongs to another user than the store, and keeps the server from writing: chown it", name)
-	case othersWrite(path) != "":
-		x.tell(Warning, "files", "%s", othersWrite(path))
+	case dbfile.FolderWarning(path) != "":
+		x.tell(Warning, "files", "%s", dbfile.FolderWarning(path))
 	default:
 		x.tell(OK, "files", "permissions %04o, in a folder with %04o", mode, folder.Mode().Perm())
 	}
@@ -69,13 +71,13 @@ func (x *examining) permissions(path string) {
 
 // strangers names a file beside the store that another user has left there.
 func (x *examining) strangers(path string, info os.FileInfo) string {
-	want, known := owner(info)
-	for _, suffix := range companions {
+	want, known := dbfile.Owner(info)
+	for _, suffix := range dbfile.Companions {
 		beside, err := os.Stat(path + suffix)
 		if err != nil || !known {
 			continue
 		}
-		if got, _ := owner(beside); got != want {
+		if got, _ := dbfile.Owner(beside); got != want {
 			return path + suffix
 		}
 	}
@@ -84,7 +86,7 @@ func (x *examining) strangers(path string, info os.FileInfo) string {
 
 // server looks whether one records into the store.
 func (x *examining) server(path string) {
-	who, err := holding(path)
+	who, err := dbfile.LockHolder(path)
 	info, missing := os.Stat(path + "-lock")
 	x.serving = who != ""
 	x.copied = missing != nil
@@ -102,10 +104,10 @@ func (x *examining) server(path string) {
 
 // name looks whether the store could be open under another name.
 func (x *examining) name(path string) {
-	blind := x.engine.(*sqliteFile).held.blind()
+	blind := x.engine.(*sqliteFile).held.Undetectable()
 	switch {
-	case namesOf(path) != "":
-		x.tell(Warning, "name", "%s", namesOf(path))
+	case dbfile.HardLinkWarning(path) != "":
+		x.tell(Warning, "name", "%s", dbfile.HardLinkWarning(path))
 	case blind != "":
 		x.tell(OK, "name", "%s", blind)
 	default:
@@ -125,7 +127,7 @@ func (x *examining) journal(ctx context.Context) {
 	case x.serving && mode != "wal":
 		x.tell(Problem, "log", "SQLite is in journal mode %s, under a server that needs wal: stop whatever changes that, and start the server again", mode)
 	case err != nil && x.LogLost() != nil:
-		x.tell(Problem, "log", "%v", errLogLost)
+		x.tell(Problem, "log", "%v", dbfile.ErrWALLost)
 	case err != nil:
 		x.tell(OK, "log", "all is in the one file")
 	case wal.Size() > maxLog:
@@ -149,7 +151,7 @@ func size(n int64) string {
 // space looks whether the disk has room for the store to grow, and to be copied.
 func (x *examining) space(path string) {
 	info, err := os.Stat(path)
-	left, known := freeSpace(filepath.Dir(path))
+	left, known := dbfile.FreeSpace(filepath.Dir(path))
 	if err != nil || !known {
 		return
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"relcheck/db/dbfile"
 )
 
 // SmallSteps makes the folds of this process take pages of so many reports, up to four
@@ -29,7 +31,7 @@ func FollowFew(lives int) (undo func()) {
 // has backups get to the disk by other ways than the system's. It is called before
 // any store is opened.
 func Beneath(name, vfs string, sync func(*os.File) error, linking func(from, to string) error) {
-	harden, link = sync, linking
+	dbfile.Sync, dbfile.Link = sync, linking
 	beneath = func(path string) string {
 		if strings.HasPrefix(filepath.Base(path), name) {
 			return "&vfs=" + vfs
@@ -157,15 +159,18 @@ func RenameInto(path, place string) error {
 	return (&partial{path: path, place: place}).rename(&os.LinkError{Err: os.ErrPermission})
 }
 
+// TrustNames makes this process use a file whatever other names it has.
+func TrustNames() { dbfile.DetectNames = false }
+
 // Holding tells who holds the lock of a store.
-var Holding = holding
+var Holding = dbfile.LockHolder
 
 // SmallBackups makes the backups of this process take steps of so many pages.
 func SmallBackups(step int32) { backupStep = step }
 
 // SyncBy has what is written get to the disk in another way, and returns the one before.
 func SyncBy(sync func(*os.File) error) (before func(*os.File) error) {
-	before, harden = harden, sync
+	before, dbfile.Sync = dbfile.Sync, sync
 	return before
 }
 

@@ -39,7 +39,7 @@ func (m *foldMemory) take(product, step int64) remembered {
 	return r
 }
 
-// keep has the next step know what this one has stored.
+// keepMark has the next step know what this one has stored.
 func (m *foldMemory) keep(f *folding) {
 	left := f.left
 	if left.lives != nil {

@@ -17,7 +17,7 @@ func (s *Store) Inspect(ctx context.Context, w *Writer, log *slog.Logger) {
 		return
 	}
 	held := file.lock.Load()
-	if held == nil || !held.unclean.Load() {
+	if held == nil || !held.Unclean() {
 		return
 	}
 	start := time.Now()
@@ -25,7 +25,7 @@ func (s *Store) Inspect(ctx context.Context, w *Writer, log *slog.Logger) {
 	switch {
 	case ctx.Err() != nil: // the next start does it
 	case err == nil:
-		held.unclean.Store(false)
+		held.SetUnclean(false)
 		log.Info("the server before did not stop in good order; the file is sound", "db", s.name, "took", time.Since(start))
 	case errors.Is(err, ErrDamaged):
 		w.damage.Store(&err)

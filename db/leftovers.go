@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"relcheck/db/dbfile"
 )
 
 // abandoned is how long a partial file without a usable lock has to be unchanged before
@@ -23,7 +25,7 @@ func Leftovers(place string) (paths []string, err error) {
 	if isPostgres(place) || notAFile.MatchString(place) {
 		return nil, nil
 	}
-	place = resolve(place)
+	place = dbfile.Resolve(place)
 	folder := filepath.Dir(place)
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +55,7 @@ func left(path string, ours bool) bool {
 		return false
 	}
 	if err == nil && lock.Size() > 0 {
-		if who, err := holding(path); err == nil {
+		if who, err := dbfile.LockHolder(path); err == nil {
 			return who == ""
 		}
 	}

@@ -157,16 +157,6 @@ func TestMountedFile(t *testing.T) {
 	}
 }
 
-// Mount points are found where the kernel does not tell them apart by number.
-func TestIsMounted(t *testing.T) {
-	mounts := "22 27 0:20 / /proc rw - proc proc rw\n" + `30 27 254:0 /a.db /srv/my\040store/a.db rw - ext4 /dev/vda rw` + "\n31 27 254:0 /b"
-	for path, want := range map[string]bool{"/srv/my store/a.db": true, "/srv/my store": false, "/proc": true, "/srv/a.db": false, "": false} {
-		if got := db.IsMounted(mounts, path); got != want {
-			t.Errorf("%q: %v, want %v", path, got, want)
-		}
-	}
-}
-
 // As long as a store is open, it is not opened with another log or other shared memory
 // than that of those who have it open.
 func TestLogReplaced(t *testing.T) {

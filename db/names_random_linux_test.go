@@ -142,7 +142,7 @@ func (n *naming) remove() {
 	}
 }
 
-// check reads the store by the names in turn until one is not refused.
+// Check reads the store by the names in turn until one is not refused.
 func (n *naming) check(t *testing.T) error {
 	n.random.Shuffle(len(n.names), func(i, j int) { n.names[i], n.names[j] = n.names[j], n.names[i] })
 	var why []string

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"relcheck/db/dbfile"
 )
 
 const (
@@ -32,7 +34,7 @@ type pace struct {
 // newPace opens what is written for its own use. It is closed only when SQLite has
 // closed it, whose locks would be lost.
 func newPace(file, log string) (*pace, error) {
-	f, err := os.OpenFile(file, os.O_RDWR|noFollow, 0)
+	f, err := os.OpenFile(file, os.O_RDWR|dbfile.NoFollow, 0)
 	p := &pace{file: f, log: log, began: time.Now()}
 	p.recorded()
 	return p, err
@@ -43,8 +45,8 @@ func (p *pace) close() error { return p.file.Close() }
 // step ends one step, and with the rest after it begins the next. Once the log has
 // half of a size that it should not reach, there is no rest.
 func (p *pace) step(ctx context.Context, bound int64) error {
-	err := harden(p.file)
-	if took := time.Since(p.began); err == nil && p.recorded() && sizeOf(p.log) <= bound/2 {
+	err := dbfile.Sync(p.file)
+	if took := time.Since(p.began); err == nil && p.recorded() && dbfile.Size(p.log) <= bound/2 {
 		err = rest(ctx, min(restFor*took, longestRest))
 	}
 	p.began = time.Now()

@@ -8,25 +8,21 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"relcheck/db/dbfile"
 )
 
 // partial is a file on its way to its place. It has a name of its own beside it,
 // so that whoever finds something at the place finds all of it.
 type partial struct {
 	path, place string
-	lock        *lock // shows that a process is writing it; nil if the file system has no locks
+	lock        *dbfile.Lock // shows that a process is writing it; nil if the file system has no locks
 }
 
 // partialMark stands in the names of such files, between the place and a number.
 const partialMark = ".partial-"
 
 var errTaken = errors.New("something is there already, and it was left as it is; name a file that is not there yet")
-
-// How a file gets to the disk, and to its place. Tests replace them.
-var (
-	harden = (*os.File).Sync
-	link   = os.Link
-)
 
 // newPartial makes an empty one that only its owner can read. Its discard is to
 // be called. The place has to be free, with all that SQLite would look for beside it.
@@ -38,14 +34,14 @@ func newPartial(place string) (*partial, error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(place), filepath.Base(place)+partialMark+"*-lock")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		err = folderError(place)
+		err = dbfile.FolderError(place)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", place, err)
 	}
 	p := &partial{path: strings.TrimSuffix(f.Name(), "-lock"), place: place}
-	p.lock, _ = acquire(p.path)
-	if err := errors.Join(harden(f), f.Close(), p.create()); err != nil {
+	p.lock, _ = dbfile.AcquireLock(p.path, nil)
+	if err := errors.Join(dbfile.Sync(f), f.Close(), p.create()); err != nil {
 		p.discard()
 		return nil, fmt.Errorf("write %s: %w", place, err)
 	}
@@ -65,7 +61,7 @@ func (p *partial) create() error {
 func (p *partial) settle() error {
 	err := syncPath(p.path)
 	if err == nil {
-		err = link(p.path, p.place)
+		err = dbfile.Link(p.path, p.place)
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		err = p.rename(err)
@@ -103,7 +99,7 @@ func (p *partial) discard() {
 		os.Remove(p.path + suffix)
 	}
 	if p.lock != nil {
-		p.lock.release()
+		p.lock.Release()
 		p.lock = nil
 	}
 	os.Remove(p.path + "-lock")
@@ -112,11 +108,11 @@ func (p *partial) discard() {
 // syncPath has a file's bytes on disk once it returns. Nobody may have it open
 // through SQLite, whose locks would be lost.
 func syncPath(name string) error {
-	f, err := os.OpenFile(name, os.O_RDWR|noFollow, 0)
+	f, err := os.OpenFile(name, os.O_RDWR|dbfile.NoFollow, 0)
 	if err != nil {
 		return err
 	}
-	return errors.Join(harden(f), f.Close())
+	return errors.Join(dbfile.Sync(f), f.Close())
 }
 
 // syncFolder has a folder's names on disk once it returns. Windows does so by itself.
@@ -128,5 +124,5 @@ func syncFolder(name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(harden(f), f.Close())
+	return errors.Join(dbfile.Sync(f), f.Close())
 }

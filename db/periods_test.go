@@ -98,7 +98,7 @@ func (l *tale) heaps(version string, days stats.Range) map[int]int64 {
 	return counts
 }
 
-// check compares all that is summed up over more than a day.
+// Check compares all that is summed up over more than a day.
 func (l *tale) check(t *testing.T, s *db.Store, r stats.Range) {
 	t.Helper()
 	f, err := s.Figures(context.Background(), "opa", r, everything)

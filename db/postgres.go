@@ -19,6 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"relcheck/db/dbfile"
 )
 
 // dialTimeout is how long a connection to one host may take unless the URL
@@ -239,7 +241,7 @@ func (s *Store) createPostgres(ctx context.Context, schema string, fill fill) (c
 			case stores > 0: // another one was quicker
 				return checkSchema(ctx, tx)
 			case tables > 0:
-				return errForeign
+				return dbfile.ErrForeign
 			}
 			if _, err := tx.ExecContext(ctx, schema); err != nil {
 				return err
@@ -379,7 +381,7 @@ func postgresError(name string, err error) error {
 	err = explainPostgres(err)
 	switch pgCode(err) {
 	case pgUndefinedColumn:
-		err = errForeign
+		err = dbfile.ErrForeign
 	case pgInvalidPassword:
 		hint = "; relcheck takes the password from PGPASSWORD or ~/.pgpass"
 	case pgNoDatabase:
@@ -396,7 +398,7 @@ func postgresError(name string, err error) error {
 		hint = "; name another one with --db, or create it with relcheck serve"
 	case errors.Is(err, errNotEmpty):
 		hint = "; a copy needs an empty database"
-	case errors.Is(err, errForeign):
+	case errors.Is(err, dbfile.ErrForeign):
 		hint = "; it was left as it is, name another one with --db"
 	case errors.Is(err, errNewer):
 		hint = "; install that version, or name another one with --db"

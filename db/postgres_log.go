@@ -179,7 +179,7 @@ func (l *postgresLog) attempt(ctx context.Context, f func() error) error {
 	return explainPostgres(err)
 }
 
-// again tells whether to try again at once. What cannot connect is left for the
+// Clone tells whether to try again at once. What cannot connect is left for the
 // next batch: its callers have waited for long enough.
 func (l *postgresLog) again(err error) bool {
 	if errors.As(err, new(connectFailed)) {

@@ -253,7 +253,7 @@ func (p *putting) commit(ctx context.Context, st *stage) (c Change, err error) {
 	return c, err
 }
 
-// again returns the outcomes, after what others have changed since they were
+// Clone returns the outcomes, after what others have changed since they were
 // read.
 func (p *putting) again(ctx context.Context, tx *sql.Tx) (map[string]outcome, error) {
 	id, err := productID(ctx, tx, p.product)

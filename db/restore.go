@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"relcheck/db/dbfile"
 )
 
 // Restore verifies the SQLite store in a file and makes a new store of it: a file,
@@ -36,23 +38,23 @@ func Restore(ctx context.Context, from, name, schema string, progress func(done,
 		}
 		return s.Copy(ctx, name, schema, progress)
 	}
-	return s.restoreFile(ctx, resolve(name), schema, progress)
+	return s.restoreFile(ctx, dbfile.Resolve(name), schema, progress)
 }
 
 // restoreFile holds the lock of the new store, so that no server begins with it.
 func (s *Store) restoreFile(ctx context.Context, path, schema string, progress func(done, total int64)) (Copied, error) {
-	err := cmp.Or(checkCompanions(path), vacant(path))
+	err := cmp.Or(dbfile.CheckCompanions(path), vacant(path))
 	if _, missing := os.Stat(filepath.Dir(path)); err == nil && missing != nil {
-		err = folderError(path)
+		err = dbfile.FolderError(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("restore to %s: %w", path, err)
 	}
-	held, err := acquire(path)
+	held, err := dbfile.AcquireLock(path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("restore to %s: %w", path, err)
 	}
-	defer held.release()
+	defer held.Release()
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 && info.Mode().IsRegular() {
 		if err := os.Remove(path); err != nil {
 			return nil, err

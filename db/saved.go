@@ -98,7 +98,7 @@ func newestOf(all []Saved) Saved {
 	return slices.MaxFunc(all, func(a, b Saved) int { return a.At.Compare(b.At) })
 }
 
-// check returns an error if the file is not a backup of the store in its name: it may
+// Check returns an error if the file is not a backup of the store in its name: it may
 // have been renamed, or be in use as a store. It reads a few pages.
 func (s Saved) check(ctx context.Context, folder string) error {
 	path := filepath.Join(folder, s.Name)

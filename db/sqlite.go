@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+
+	"relcheck/db/dbfile"
 )
 
 // applicationID marks a store as relcheck's: "RelC". In SQLite the file's
@@ -43,19 +45,19 @@ const (
 type sqliteFile struct {
 	path   string
 	main   *sql.DB
-	frozen bool                 // is only read, see OpenUnchanged
-	logged bool                 // its log was there, and had something in it, before it was opened
-	lock   atomic.Pointer[lock] // while there is a recorder
-	read   *sql.DB              // of the store
-	held   *hold
-	files  atomic.Pointer[files] // while there is a recorder
+	frozen bool                        // is only read, see OpenUnchanged
+	logged bool                        // its log was there, and had something in it, before it was opened
+	lock   atomic.Pointer[dbfile.Lock] // while there is a recorder
+	read   *sql.DB                     // of the store
+	held   *dbfile.Handle
+	files  atomic.Pointer[dbfile.Watcher] // while there is a recorder
 	// turn is held by who writes. SQLite has those who come second sleep and try
 	// again, by which they lose time, or each time the race.
 	turn sync.Mutex
 }
 
 func openSQLite(ctx context.Context, name, schema string) (*Store, error) {
-	path := resolve(name)
+	path := dbfile.Resolve(name)
 	s, err := openFile(ctx, path)
 	if err != nil && schema != "" && errors.Is(probe(ctx, path), errMissing) {
 		// There was nothing, or opening has rolled back a creation that was killed.
@@ -74,18 +76,18 @@ func openSQLite(ctx context.Context, name, schema string) (*Store, error) {
 }
 
 func openFile(ctx context.Context, path string) (*Store, error) {
-	held, err := holdFile(path, forWriting)
+	held, err := dbfile.Open(path, dbfile.ReadWrite)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cmp.Or(probe(ctx, path), errReplaced)
+		return nil, cmp.Or(probe(ctx, path), dbfile.ErrReplaced)
 	}
 	if err == nil {
 		err = probe(ctx, path)
 	}
 	if err != nil {
-		held.release()
+		held.Release()
 		return nil, err
 	}
-	logged := sizeOf(path+"-wal") > 0
+	logged := dbfile.Size(path+"-wal") > 0
 	main := connect(path, readWrite)
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
 	read := connect(path, readOnly)
@@ -97,7 +99,7 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 		err = checkSchema(ctx, main) // reads, and so opens the log
 	}
 	if err == nil {
-		err = held.logOpened()
+		err = held.WALOpened()
 	}
 	if err == nil {
 		err = s.upgrade(ctx)
@@ -107,33 +109,6 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// resolve follows symbolic links, also one to a file that is missing: one file has one
-// lock, whatever it is called.
-func resolve(path string) string {
-	if abs, err := filepath.Abs(path); err == nil {
-		path = abs
-	}
-	const most = 40 // links to links
-	for range most {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			return real
-		}
-		folder, err := filepath.EvalSymlinks(filepath.Dir(path))
-		if err != nil {
-			return path
-		}
-		path = filepath.Join(folder, filepath.Base(path))
-		target, err := os.Readlink(path)
-		if err != nil {
-			return path
-		}
-		if path = target; !filepath.IsAbs(target) {
-			path = filepath.Join(folder, target)
-		}
-	}
-	return path
 }
 
 // beneath adds to a DSN what SQLite reaches a file through, where that is not the
@@ -165,8 +140,8 @@ func fileURL(path, mode string) string {
 // is nothing yet, errLogAlone when there is nothing but a log, and errForeign when
 // the file is somebody else's.
 func probe(ctx context.Context, path string) error {
-	path = resolve(path)              // beside which SQLite keeps the log
-	logged := sizeOf(path+"-wal") > 0 // first: a store that is being made has its file before its log
+	path = dbfile.Resolve(path)            // beside which SQLite keeps the log
+	logged := dbfile.Size(path+"-wal") > 0 // first: a store that is being made has its file before its log
 	info, err := os.Stat(path)
 	missing := errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 && info.Mode().IsRegular()
 	switch {
@@ -177,7 +152,7 @@ func probe(ctx context.Context, path string) error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return errForeign
+		return dbfile.ErrForeign
 	}
 	id, err := readApplicationID(ctx, path, untouched)
 	damaged := code(err) == codeCorrupt || code(err) == codeNotADB
@@ -192,7 +167,7 @@ func probe(ctx context.Context, path string) error {
 	case err != nil:
 		return err
 	case id != applicationID:
-		return errForeign
+		return dbfile.ErrForeign
 	}
 	return nil
 }
@@ -202,7 +177,7 @@ func probe(ctx context.Context, path string) error {
 // (https://www.sqlite.org/fileformat.html#the_rollback_journal).
 func begun(path string) bool {
 	const magic, pages = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 16 // the offset of how many there were
-	f, err := os.OpenFile(path+"-journal", os.O_RDONLY|noFollow, 0)
+	f, err := os.OpenFile(path+"-journal", os.O_RDONLY|dbfile.NoFollow, 0)
 	if err != nil {
 		return false
 	}
@@ -223,14 +198,6 @@ func unfinished(size int64) error {
 	return errUnfinished
 }
 
-func sizeOf(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
 func readApplicationID(ctx context.Context, path, mode string) (id int64, err error) {
 	file := connect(path, mode)
 	defer file.Close()
@@ -242,13 +209,13 @@ func readApplicationID(ctx context.Context, path, mode string) (id int64, err er
 // journal: a crash leaves an empty file, which the next start creates anew.
 // Several processes may try at once; the first one does it.
 func createSQLite(ctx context.Context, path, schema string, fill fill) (created bool, err error) {
-	path = resolve(path)
+	path = dbfile.Resolve(path)
 	_, missing := os.Stat(path)
-	held, err := holdFile(path, forCreating)
+	held, err := dbfile.Open(path, dbfile.Create)
 	if err != nil {
 		return false, err
 	}
-	defer held.release()
+	defer held.Release()
 	file := connect(path, readWriteCreate)
 	defer file.Close()
 	file.SetMaxOpenConns(1)
@@ -267,7 +234,7 @@ func createSQLite(ctx context.Context, path, schema string, fill fill) (created 
 			return nil
 		}
 		if id != 0 || tables != 0 {
-			return errForeign
+			return dbfile.ErrForeign
 		}
 		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
 			return err
@@ -320,7 +287,7 @@ func retryBusy(ctx context.Context, f func() error) error {
 	}
 }
 
-// again is never true: SQLite has waited for the lock before it failed.
+// Clone is never true: SQLite has waited for the lock before it failed.
 func (f *sqliteFile) again(error) bool { return false }
 
 func (f *sqliteFile) explain(err error) error {
@@ -347,7 +314,7 @@ func (f *sqliteFile) numbered() bool { return false }
 func (f *sqliteFile) now(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
 
 func (f *sqliteFile) contended() bool {
-	who, err := holding(f.path)
+	who, err := dbfile.LockHolder(f.path)
 	return who != "" || err != nil
 }
 
@@ -367,11 +334,11 @@ func (f *sqliteFile) in(placeholder string, list any) (string, any) {
 // may give its connection back later.
 func (f *sqliteFile) close() error {
 	busy := func() bool { return f.main.Stats().OpenConnections+f.read.Stats().OpenConnections > 0 }
-	for deadline := time.Now().Add(lockPatience); busy(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Second / 2); busy(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			return nil // a query still runs, and would lose its locks
 		}
 	}
-	f.held.release()
+	f.held.Release()
 	return nil
 }

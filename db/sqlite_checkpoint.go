@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"relcheck/db/dbfile"
 )
 
 const (
@@ -51,13 +53,13 @@ func (f *sqliteFile) shred(ctx context.Context) error {
 // SQLite from beginning it anew without ever being there for long: those of this
 // process make way.
 func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
-	if sizeOf(f.path+"-wal") <= smallLog {
+	if dbfile.Size(f.path+"-wal") <= smallLog {
 		return nil
 	}
 	reading.Lock()
 	defer reading.Unlock()
 	emptied, err := f.checkpoint(ctx, trimWait)
-	if size := sizeOf(f.path + "-wal"); err == nil && !emptied && size > longLog {
+	if size := dbfile.Size(f.path + "-wal"); err == nil && !emptied && size > longLog {
 		err = fmt.Errorf("%s-wal has grown to %d MB, for a backup, or another program, reads the store; if it does not get shorter, end that", f.path, size>>20)
 	}
 	return err

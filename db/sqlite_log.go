@@ -5,19 +5,22 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"relcheck/db/dbfile"
 )
 
 // sqliteLog records reports in a SQLite file. After an error it has no
 // connection, and the next write makes a new one: a row whose sync failed is
 // invisible to the connection that wrote it, and comes back after a crash.
 type sqliteLog struct {
-	files   *files
-	lock    *lock
-	held    *hold
+	path    string
+	files   *dbfile.Watcher
+	lock    *dbfile.Lock
+	held    *dbfile.Handle
 	turn    sync.Locker // to write to the file
 	db      *sql.DB
 	conn    *sql.Conn
@@ -39,16 +42,17 @@ const (
 
 // recorder locks the file, for it has one recorder at a time.
 func (f *sqliteFile) recorder(*Store) (recorder, error) {
-	held, err := f.acquire()
+	held, err := dbfile.AcquireLock(f.path, f.held)
 	if err != nil {
 		return nil, openError(f.path, err)
 	}
 	if f.logged {
-		held.unclean.Store(true)
+		held.SetUnclean(true)
 	}
 	f.lock.Store(held)
-	l := &sqliteLog{files: &files{path: f.path}, lock: held, held: f.held.again(), turn: &f.turn, builds: newBuilds()}
-	if l.files.file, err = os.Stat(f.path); err == nil {
+	watch, err := dbfile.NewWatcher(f.path)
+	l := &sqliteLog{path: f.path, files: watch, lock: held, held: f.held.Clone(), turn: &f.turn, builds: newBuilds()}
+	if err == nil {
 		err = l.connect()
 	}
 	if err != nil {
@@ -59,30 +63,18 @@ func (f *sqliteFile) recorder(*Store) (recorder, error) {
 	return l, nil
 }
 
-// acquire keeps others from recording.
-func (f *sqliteFile) acquire() (*lock, error) {
-	l, err := acquire(f.path)
-	if err == nil {
-		l.held = f.held
-		if err = f.held.record(); err != nil {
-			l.release()
-		}
-	}
-	return l, err
-}
-
 // sound reports whether the files are still those that were opened, as far as there is
 // a recorder.
 func (f *sqliteFile) sound() error {
 	if files := f.files.Load(); files != nil {
-		return files.check()
+		return files.Check()
 	}
 	return nil
 }
 
 func (l *sqliteLog) connect() error {
 	ctx := context.Background()
-	l.db = connect(l.files.path, readWrite)
+	l.db = connect(l.path, readWrite)
 	l.db.SetMaxOpenConns(1)
 	var err error
 	if l.conn, err = l.db.Conn(ctx); err != nil {
@@ -101,11 +93,11 @@ func (l *sqliteLog) connect() error {
 		l.disconnect()
 		return err
 	}
-	if err := l.held.logOpened(); err != nil {
+	if err := l.held.WALOpened(); err != nil {
 		l.disconnect()
 		return err
 	}
-	l.files.watchLog()
+	l.files.WALOpened()
 	return nil
 }
 
@@ -155,23 +147,23 @@ func (l *sqliteLog) disconnect() {
 		l.db.Close()
 	}
 	l.conn, l.db, l.begin, l.commit, l.catalog, l.insert = nil, nil, nil, nil, nil, nil
-	l.files.forgetLog()
+	l.files.WALClosed()
 }
 
 func (l *sqliteLog) close() error {
 	l.disconnect()
-	l.held.release()
-	return l.lock.release()
+	l.held.Release()
+	return l.lock.Release()
 }
 
-func (l *sqliteLog) sound() error { return l.files.check() }
+func (l *sqliteLog) sound() error { return l.files.Check() }
 
 // try looks whether the files are those that were opened. After a failure it
 // has to write to tell.
 func (l *sqliteLog) try(failed bool) error {
-	err := l.files.check()
+	err := l.files.Check()
 	if err == nil && failed {
-		err = checkRoom(l.files.path)
+		err = failure(dbfile.CheckRoom(l.path))
 	}
 	if err == nil && failed {
 		err = l.write(newBatch(nil), nil, time.Now())
@@ -182,7 +174,7 @@ func (l *sqliteLog) try(failed bool) error {
 // write records the entries of b and the checks at the time of now. Its
 // transaction is bound by no caller's context.
 func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) error {
-	if err := l.files.check(); err != nil {
+	if err := l.files.Check(); err != nil {
 		return err
 	}
 	if l.conn == nil {
@@ -195,7 +187,7 @@ func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 	before := l.seq
 	err := l.transact(b, checks, now)
 	if err == nil {
-		l.files.watchLog()
+		l.files.WALOpened()
 		return nil
 	}
 	switch code(err) {
@@ -210,7 +202,7 @@ func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 }
 
 func failure(err error) error {
-	if code(err) == codeFull {
+	if code(err) == codeFull || errors.Is(err, syscall.ENOSPC) {
 		return full{err}
 	}
 	return err

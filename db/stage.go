@@ -89,7 +89,7 @@ func (s *Store) emptyStage(ctx context.Context, st stage) error {
 	return nil
 }
 
-// leave gives up the stage. What is on it is visible by then, or is removed later.
+// closeLocked gives up the stage. What is on it is visible by then, or is removed later.
 func (st stage) leave(ctx context.Context, tx *sql.Tx) error {
 	res, err := tx.ExecContext(ctx, "DELETE FROM stage WHERE product = $1 AND id = $2", st.product, st.id)
 	return changedOne(res, err, errStageLost)

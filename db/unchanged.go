@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"relcheck/db/dbfile"
 )
 
 // plain is how a file is read that has no write-ahead log: with its locks, and
@@ -16,24 +18,24 @@ const plain = "mode=ro&_busy_timeout=10000&_error_rc=1"
 // else made, or in use, and changes nothing of it. It can be read where nothing can
 // be written. Whoever writes to the store that it returns gets an error.
 func OpenUnchanged(ctx context.Context, path string) (*Store, error) {
-	real := resolve(path)
-	held, err := holdFile(real, forReading)
+	real := dbfile.Resolve(path)
+	held, err := dbfile.Open(real, dbfile.Read)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = probe(ctx, real)
 	}
 	if errors.Is(err, errMissing) {
-		held.release()
+		held.Release()
 		return nil, fmt.Errorf("open %s: no such file, or an empty one", path)
 	}
 	mode := ""
 	if err == nil {
 		mode, err = unchangedMode(ctx, real)
 	}
-	if err == nil && held.mounted() && mode != plain {
-		err = errMounted
+	if err == nil && held.IsMountPoint() && mode != plain {
+		err = dbfile.ErrMountPoint
 	}
 	if err != nil {
-		held.release()
+		held.Release()
 		return nil, openError(path, err)
 	}
 	main := connect(real, mode)

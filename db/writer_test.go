@@ -260,7 +260,7 @@ func recordWhileLocked(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	unlock := lock(t, name)
+	unlock := Lock(t, name)
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
 		t.Error("recorded under another's lock")
 	}
@@ -276,7 +276,7 @@ func recordWhileLocked(t *testing.T, name string) {
 func queueIsBounded(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
-	unlock := lock(t, name)
+	unlock := Lock(t, name)
 	first := recording(w)
 	awaitWaiting(w, 0)
 	gone, hangUp := context.WithCancel(context.Background())
@@ -303,7 +303,7 @@ func queueIsBounded(t *testing.T, name string) {
 func nobodyJoinsWhatIsLate(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
-	unlock := lock(t, name)
+	unlock := Lock(t, name)
 	first := recording(w)
 	awaitWaiting(w, 0) // its transaction has begun, and does not end
 	second := recording(w)
@@ -343,7 +343,7 @@ func awaitWaiting(w *db.Writer, n int) {
 func hangUp(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
-	unlock := lock(t, name)
+	unlock := Lock(t, name)
 	first := recording(w)
 	awaitWaiting(w, 0)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)

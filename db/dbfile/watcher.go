@@ -1,24 +1,29 @@
-package db
+package dbfile
 
 import (
 	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
-	"syscall"
 )
 
-// files watches over the files of a SQLite store: writing to one that was
+// Watcher watches over the files of a SQLite store: writing to one that was
 // removed or replaced goes on to succeed, and all is lost.
-type files struct {
+type Watcher struct {
 	path string
 	file os.FileInfo                 // the database, as it was opened
 	wal  atomic.Pointer[os.FileInfo] // its write-ahead log; nil while it is not open
 }
 
-// watchLog remembers which write-ahead log is open. It comes with a connection,
+// NewWatcher watches the database at path, as it is now.
+func NewWatcher(path string) (*Watcher, error) {
+	info, err := os.Stat(path)
+	return &Watcher{path: path, file: info}, err
+}
+
+// WALOpened remembers which write-ahead log is open. It comes with a connection,
 // at the latest with its first write.
-func (f *files) watchLog() {
+func (f *Watcher) WALOpened() {
 	if f.wal.Load() == nil {
 		if info, err := os.Stat(f.path + "-wal"); err == nil {
 			f.wal.Store(&info)
@@ -26,12 +31,12 @@ func (f *files) watchLog() {
 	}
 }
 
-// forgetLog is for when the connection is closed: the next one has another log.
-func (f *files) forgetLog() { f.wal.Store(nil) }
+// WALClosed is for when the connection is closed: the next one has another log.
+func (f *Watcher) WALClosed() { f.wal.Store(nil) }
 
-// check makes sure that the files are still those that were opened. It is safe
+// Check makes sure that the files are still those that were opened. It is safe
 // for concurrent use.
-func (f *files) check() error {
+func (f *Watcher) Check() error {
 	err := unchanged(f.path, f.file)
 	if wal := f.wal.Load(); err == nil && wal != nil {
 		err = unchanged(f.path+"-wal", *wal)
@@ -50,9 +55,9 @@ func unchanged(name string, opened os.FileInfo) error {
 	return nil
 }
 
-// checkRoom makes sure that there is space for more than the page or two that
+// CheckRoom makes sure that there is space for more than the page or two that
 // a trial writes: on a full disk they may fit where no report does.
-func checkRoom(path string) error {
+func CheckRoom(path string) error {
 	name := path + "-trial"
 	os.Remove(name) // what a process that was killed has left, or somebody has put there
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -60,9 +65,5 @@ func checkRoom(path string) error {
 		return err
 	}
 	_, err = f.Write(make([]byte, 64<<10))
-	err = errors.Join(err, f.Sync(), f.Close(), os.Remove(name))
-	if errors.Is(err, syscall.ENOSPC) {
-		err = full{err}
-	}
-	return err
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(name))
 }

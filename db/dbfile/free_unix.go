@@ -1,11 +1,11 @@
 //go:build linux || darwin || freebsd
 
-package db
+package dbfile
 
 import "golang.org/x/sys/unix"
 
-// freeSpace returns how many bytes can still be written to a folder, if that is known.
-func freeSpace(folder string) (bytes int64, known bool) {
+// FreeSpace returns how many bytes can still be written to a folder, if that is known.
+func FreeSpace(folder string) (bytes int64, known bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(folder, &s); err != nil {
 		return 0, false

@@ -1,9 +1,9 @@
-package db
+package dbfile
 
 import "golang.org/x/sys/windows"
 
-// freeSpace returns how many bytes can still be written to a folder, if that is known.
-func freeSpace(folder string) (bytes int64, known bool) {
+// FreeSpace returns how many bytes can still be written to a folder, if that is known.
+func FreeSpace(folder string) (bytes int64, known bool) {
 	name, err := windows.UTF16PtrFromString(folder)
 	var free uint64
 	if err == nil {

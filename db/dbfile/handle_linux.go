@@ -1,4 +1,4 @@
-package db
+package dbfile
 
 import (
 	"crypto/sha256"
@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"relcheck/checker/catalog"
 )
 
 // Each process that has a database file open holds shared OFD locks on bytes of it
@@ -21,10 +23,10 @@ import (
 // process that finds another byte locked there has another name, or another log. The
 // locks are shared, so that any number of processes can have the store open.
 const (
-	tags          = int64(1) << 59     // how many names and logs are told apart
-	nameBytes     = int64(1) << 62     // two for each name: open, and open for writing
-	logBytes      = nameBytes + 2*tags // one for each log
-	recordingByte = nameBytes - 1      // locked exclusively by the process that records
+	numTags       = int64(1) << 59        // how many names and logs are told apart
+	nameBytes     = int64(1) << 62        // two for each name: open, and open for writing
+	walBytes      = nameBytes + 2*numTags // one for each log
+	recordingByte = nameBytes - 1         // locked exclusively by the process that records
 )
 
 // fileID is what a file is, whatever it is called.
@@ -35,90 +37,105 @@ func idOf(info fs.FileInfo) fileID {
 	return fileID{uint64(s.Dev), s.Ino}
 }
 
-// hold lets this process use a database file.
-type hold struct {
-	*heldFile
-	write bool
-	lost  bool // the log of a process that was killed was missing
-	done  bool
+// Handle lets this process use a database file.
+type Handle struct {
+	*sharedFile
+	write   bool
+	walLost bool // the log of a process that was killed was missing
+	closed  bool
 }
 
-// heldFile is a database file that this process has open. There is one for each
+// sharedFile is a database file that this process has open. There is one for each
 // file, because closing any descriptor of it drops the locks that SQLite has on it in
 // this process: all are closed when the last hold ends.
-type heldFile struct {
-	id      fileID
-	path    string
-	name    int64      // tag
-	log     int64      // tag, or -1
-	files   []*os.File // the locks are those of the first
-	mount   bool       // the file is a mount point
-	users   int
-	writers int
-	locked  bool  // the locks could be had
-	keep    bool  // the mark, because it was not reported yet that a log is lost
-	failed  error // why they, or marks, could not
+type sharedFile struct {
+	id       fileID
+	path     string
+	name     int64      // tag
+	log      int64      // tag, or -1
+	files    []*os.File // the locks are those of the first
+	mount    bool       // the file is a mount point
+	users    int
+	writers  int
+	locked   bool  // the locks could be had
+	keepMark bool  // the mark, because it was not reported yet that a log is lost
+	lockErr  error // why they, or marks, could not
 }
 
 // openFiles are the database files that this process has open.
 var openFiles = struct {
 	sync.Mutex
-	held map[fileID]*heldFile
-}{held: map[fileID]*heldFile{}}
+	held map[fileID]*sharedFile
+}{held: map[fileID]*sharedFile{}}
 
-// tryHold is [holdFile], once. The last try accepts that a log is lost.
-func tryHold(path string, use use, last bool) (*hold, error) {
+// tryOpen is [Open], once. The last try accepts that a log is lost.
+func tryOpen(path string, use Mode, last bool) (*Handle, error) {
+	if !DetectNames {
+		return undetected(path, use)
+	}
 	openFiles.Lock()
 	defer openFiles.Unlock()
-	f, err := openHeld(path, use)
+	f, err := openShared(path, use)
 	if f == nil {
 		return nil, err
 	}
-	h := &hold{heldFile: f, write: use != forReading}
+	h := &Handle{sharedFile: f, write: use != Read}
 	if err == nil {
 		err = f.checkMark()
 	}
-	if errors.Is(err, errLogLost) && last {
-		h.lost, f.keep, err = true, true, nil
+	if errors.Is(err, ErrWALLost) && last {
+		h.walLost, f.keepMark, err = true, true, nil
 	}
 	f.users++
 	if h.write {
 		f.writers++
 	}
 	if err != nil {
-		h.leave()
+		h.closeLocked()
 		return nil, err
 	}
 	return h, nil
 }
 
-// openHeld opens a file, for writing if that is possible, and adds the descriptor to
+// undetected returns a hold that detects nothing.
+func undetected(path string, use Mode) (*Handle, error) {
+	f := &sharedFile{path: path, log: -1}
+	info, err := os.Lstat(path)
+	if err == nil {
+		f.id = idOf(info)
+	} else if use != Create {
+		return nil, err
+	}
+	return &Handle{sharedFile: f}, nil
+}
+
+// openShared opens a file, for writing if that is possible, and adds the descriptor to
 // those that this process has of the file.
-func openHeld(path string, use use) (*heldFile, error) {
+func openShared(path string, use Mode) (*sharedFile, error) {
 	const safe = unix.O_NOFOLLOW | unix.O_NONBLOCK // a pipe does not block
 	flag := os.O_RDWR | safe
 	switch use {
-	case forReading:
+	case Read:
 		flag = os.O_RDONLY | safe
-	case forCreating:
+	case Create:
 		flag |= os.O_CREATE
 	}
 	name, err := nameTag(path)
 	if err != nil {
-		return nil, folderError(path)
+		return nil, FolderError(path)
 	}
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, errForeign
+		return nil, ErrForeign
 	}
 	file, err := os.OpenFile(path, flag, 0o600)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) { // SQLite reports it when it writes
 		file, err = os.OpenFile(path, os.O_RDONLY|safe, 0)
 	}
-	if errors.Is(err, fs.ErrNotExist) && use != forCreating {
+	if errors.Is(err, fs.ErrNotExist) && use != Create {
 		return nil, err
 	}
 	if err != nil {
-		return nil, folderError(path)
+		return nil, FolderError(path)
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -127,123 +144,123 @@ func openHeld(path string, use use) (*heldFile, error) {
 	id := idOf(info)
 	f := openFiles.held[id]
 	if f == nil {
-		f = &heldFile{id: id, path: path, name: name, log: -1, mount: isMountPoint(file, path)}
+		f = &sharedFile{id: id, path: path, name: name, log: -1, mount: isMountPoint(file, path)}
 		openFiles.held[id] = f
 	}
 	f.files = append(f.files, file)
-	return f, f.enter(name, use != forReading)
+	return f, f.lockName(name, use != Read)
 }
 
-// enter locks the bytes of the name, unless another process holds those of another.
-func (f *heldFile) enter(name int64, write bool) error {
+// lockName locks the bytes of the name, unless another process holds those of another.
+func (f *sharedFile) lockName(name int64, write bool) error {
 	switch {
 	case f.mount && write:
-		return errMounted
+		return ErrMountPoint
 	case name != f.name:
 		return errOtherName
 	}
-	if f.users == 0 && f.otherName() {
+	if f.users == 0 && f.hasOtherName() {
 		return errOtherName
 	}
 	if err := f.lock(f.nameByte(), unix.F_RDLCK); err != nil {
-		f.failed = err // without locks, all is as on other systems
+		f.lockErr = err // without locks, all is as on other systems
 		return nil
 	}
 	f.locked = true
 	if write {
 		f.lock(f.nameByte()+1, unix.F_RDLCK)
 	}
-	if f.otherName() {
+	if f.hasOtherName() {
 		return errOtherName
 	}
-	return f.checkLog()
+	return f.checkWAL()
 }
 
-func (f *heldFile) nameByte() int64 { return nameBytes + 2*f.name }
+func (f *sharedFile) nameByte() int64 { return nameBytes + 2*f.name }
 
-func (f *heldFile) otherName() bool {
-	return f.othersHold(nameBytes, f.nameByte()) || f.othersHold(f.nameByte()+2, logBytes)
+func (f *sharedFile) hasOtherName() bool {
+	return f.isLocked(nameBytes, f.nameByte()) || f.isLocked(f.nameByte()+2, walBytes)
 }
 
-// checkLog makes sure that all who have the store open have the log that is there.
-func (f *heldFile) checkLog() error {
-	tag, there := logTag(f.path)
+// checkWAL makes sure that all who have the store open have the log that is there.
+func (f *sharedFile) checkWAL() error {
+	tag, there := walTag(f.path)
 	if f.log >= 0 && (!there || tag != f.log) {
-		return errLogReplaced
+		return errWALReplaced
 	}
 	if !there {
 		tag = 0
-		if f.othersHold(logBytes, logBytes+1) {
-			return errLogReplaced
+		if f.isLocked(walBytes, walBytes+1) {
+			return errWALReplaced
 		}
 	}
-	if f.othersHold(logBytes, logBytes+tag) || f.othersHold(logBytes+tag+1, logBytes+tags) {
-		return errLogReplaced
+	if f.isLocked(walBytes, walBytes+tag) || f.isLocked(walBytes+tag+1, walBytes+numTags) {
+		return errWALReplaced
 	}
 	return nil
 }
 
-// logOpened is called when SQLite has opened the log, before anything is written.
-func (h *hold) logOpened() error {
+// WALOpened is called when SQLite has opened the log, before anything is written.
+func (h *Handle) WALOpened() error {
 	openFiles.Lock()
 	defer openFiles.Unlock()
 	if now, err := os.Lstat(h.path); err != nil || idOf(now) != h.id {
-		return errors.Join(errReplaced, err)
+		return errors.Join(ErrReplaced, err)
 	}
 	if !h.locked {
 		return nil
 	}
-	tag, there := logTag(h.path)
+	tag, there := walTag(h.path)
 	if !there {
-		return errLogReplaced
+		return errWALReplaced
 	}
 	if tag == h.log {
 		return nil
 	}
 	before := h.log
 	h.log = -1
-	err := h.lock(logBytes+tag, unix.F_RDLCK)
+	err := h.lock(walBytes+tag, unix.F_RDLCK)
 	if err == nil {
-		err = h.checkLog()
+		err = h.checkWAL()
 	}
 	if err != nil {
-		h.lock(logBytes+tag, unix.F_UNLCK)
+		h.lock(walBytes+tag, unix.F_UNLCK)
 		return err
 	}
 	if before >= 0 { // all connections were closed meanwhile
-		h.lock(logBytes+before, unix.F_UNLCK)
+		h.lock(walBytes+before, unix.F_UNLCK)
 	}
 	h.log = tag
 	h.setMark()
 	return nil
 }
 
-// again is one more hold on the same file.
-func (h *hold) again() *hold {
+// Clone is one more hold on the same file.
+func (h *Handle) Clone() *Handle {
 	openFiles.Lock()
 	defer openFiles.Unlock()
 	h.users++
 	if h.write {
 		h.writers++
 	}
-	return &hold{heldFile: h.heldFile, write: h.write}
+	return &Handle{sharedFile: h.sharedFile, write: h.write}
 }
 
-// release ends the hold, if it is one. SQLite has closed the file.
-func (h *hold) release() {
+// Release ends the hold, if it is one. SQLite has closed the file.
+func (h *Handle) Release() {
 	if h == nil {
 		return
 	}
 	openFiles.Lock()
 	defer openFiles.Unlock()
-	h.leave()
+	h.closeLocked()
 }
 
-func (h *hold) leave() {
-	if h.done {
+func (h *Handle) closeLocked() {
+	if h.closed {
 		return
 	}
-	h.done = true
+	h.closed = true
 	h.users--
 	if h.write {
 		h.writers--
@@ -251,7 +268,7 @@ func (h *hold) leave() {
 	if h.write && h.writers == 0 && h.locked {
 		h.lock(h.nameByte()+1, unix.F_UNLCK)
 		if h.log >= 0 {
-			h.lock(logBytes+h.log, unix.F_UNLCK)
+			h.lock(walBytes+h.log, unix.F_UNLCK)
 			h.log = -1
 			h.removeMark()
 		}
@@ -264,22 +281,22 @@ func (h *hold) leave() {
 	}
 }
 
-// record keeps other processes from recording, also if the lock file was removed.
-func (h *hold) record() error {
+// LockRecording keeps other processes from recording, also if the lock file was removed.
+func (h *Handle) LockRecording() error {
 	openFiles.Lock()
 	defer openFiles.Unlock()
 	if !h.locked {
 		return nil
 	}
 	err := h.lock(recordingByte, unix.F_WRLCK)
-	h.keep = false
+	h.keepMark = false
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("%w by another process, and %s-lock was removed or replaced", ErrInUse, h.path)
+		return fmt.Errorf("%w by another process, and %s-lock was removed or replaced", catalog.ErrInUse, h.path)
 	}
 	return nil // a file that is only open for reading is not recorded into
 }
 
-func (h *hold) stopRecording() {
+func (h *Handle) UnlockRecording() {
 	openFiles.Lock()
 	defer openFiles.Unlock()
 	if h.locked {
@@ -287,32 +304,35 @@ func (h *hold) stopRecording() {
 	}
 }
 
-// mounted reports whether the file is a mount point.
-func (h *hold) mounted() bool { return h.mount }
+// WALLost reports that the write-ahead log of a process that was killed was missing.
+func (h *Handle) WALLost() bool { return h.walLost }
 
-// blind describes what could not be detected, or is empty.
-func (h *hold) blind() string {
+// IsMountPoint reports whether the file is a mount point.
+func (h *Handle) IsMountPoint() bool { return h.mount }
+
+// Undetectable describes what could not be detected, or is empty.
+func (h *Handle) Undetectable() string {
 	openFiles.Lock()
 	defer openFiles.Unlock()
 	switch kind := networkFileSystem(h.path); {
 	case kind != "":
 		return "the store is on a file system of type " + kind + ": processes on other machines that have it open cannot be detected, and SQLite needs a local disk"
 	case !h.locked:
-		return fmt.Sprintf("whether a process has the file open under another name cannot be detected on this file system (%v): use one path only, and in a container mount the folder, not the file", h.failed)
-	case h.failed != nil:
-		return fmt.Sprintf("whether a process that was killed has left a log under another name cannot be detected on this file system (%v)", h.failed)
+		return fmt.Sprintf("whether a process has the file open under another name cannot be detected on this file system (%v): use one path only, and in a container mount the folder, not the file", h.lockErr)
+	case h.lockErr != nil:
+		return fmt.Sprintf("whether a process that was killed has left a log under another name cannot be detected on this file system (%v)", h.lockErr)
 	}
 	return ""
 }
 
-// lock sets or removes a lock on one byte.
-func (f *heldFile) lock(at int64, kind int16) error {
+// Lock sets or removes a lock on one byte.
+func (f *sharedFile) lock(at int64, kind int16) error {
 	l := unix.Flock_t{Type: kind, Whence: 0, Start: at, Len: 1}
 	return unix.FcntlFlock(f.files[0].Fd(), unix.F_OFD_SETLK, &l)
 }
 
-// othersHold reports whether another process has locked a byte from one up to another.
-func (f *heldFile) othersHold(from, to int64) bool {
+// isLocked reports whether another process has locked a byte from one up to another.
+func (f *sharedFile) isLocked(from, to int64) bool {
 	if from >= to {
 		return false
 	}
@@ -331,8 +351,8 @@ func nameTag(path string) (int64, error) {
 	return tagOf(idOf(folder), filepath.Base(path)), nil
 }
 
-// logTag tells logs apart.
-func logTag(path string) (tag int64, there bool) {
+// walTag tells logs apart.
+func walTag(path string) (tag int64, there bool) {
 	wal, err := os.Lstat(path + "-wal")
 	shm, err2 := os.Lstat(path + "-shm")
 	if err != nil || err2 != nil {
@@ -343,7 +363,7 @@ func logTag(path string) (tag int64, there bool) {
 
 func tagOf(parts ...any) int64 {
 	sum := sha256.Sum256(fmt.Append(nil, parts...))
-	return int64(binary.BigEndian.Uint64(sum[:]) % uint64(tags))
+	return int64(binary.BigEndian.Uint64(sum[:]) % uint64(numTags))
 }
 
 // isMountPoint reports whether a file, open as file, is mounted on its path.
@@ -369,8 +389,8 @@ func isMounted(mounts, path string) bool {
 	return false
 }
 
-// othersWrite reports whether another process has the file open for writing.
-func (f *heldFile) othersWrite() bool { return f.othersHold(f.nameByte()+1, f.nameByte()+2) }
+// hasOtherWriter reports whether another process has the file open for writing.
+func (f *sharedFile) hasOtherWriter() bool { return f.isLocked(f.nameByte()+1, f.nameByte()+2) }
 
 // networkFileSystem returns the type of the file system that has a file if other
 // machines may use it.

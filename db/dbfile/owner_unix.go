@@ -1,14 +1,14 @@
 //go:build !windows
 
-package db
+package dbfile
 
 import (
 	"os"
 	"syscall"
 )
 
-// owner is the number of the user that a file belongs to.
-func owner(info os.FileInfo) (user int, known bool) {
+// Owner is the number of the user that a file belongs to.
+func Owner(info os.FileInfo) (user int, known bool) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, false
@@ -25,8 +25,8 @@ func group(info os.FileInfo) int {
 	return int(s.Gid)
 }
 
-// links is how many names a file has.
-func links(info os.FileInfo) int {
+// hardLinks is how many names a file has.
+func hardLinks(info os.FileInfo) int {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 1
@@ -34,5 +34,5 @@ func links(info os.FileInfo) int {
 	return int(s.Nlink)
 }
 
-// noFollow is the flags with which opening a symbolic link fails, and opening a pipe does not wait.
-const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+// NoFollow is the flags with which opening a symbolic link fails, and opening a pipe does not wait.
+const NoFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK

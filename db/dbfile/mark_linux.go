@@ -1,4 +1,4 @@
-package db
+package dbfile
 
 import (
 	"fmt"
@@ -14,31 +14,31 @@ import (
 const markName = "user.relcheck.open"
 
 // checkMark refuses a file whose log was left behind under another name.
-func (f *heldFile) checkMark() error {
+func (f *sharedFile) checkMark() error {
 	name, path := f.mark()
-	if name == "" || !f.locked || f.writers > 0 || f.othersWrite() {
+	if name == "" || !f.locked || f.writers > 0 || f.hasOtherWriter() {
 		return nil
 	}
 	_, err := os.Lstat(f.path + "-wal")
 	other, err2 := os.Stat(path)
 	switch {
 	case name == f.tagText() && err != nil:
-		return errLogLost
+		return ErrWALLost
 	case name == f.tagText():
 		return nil
 	case err2 == nil && idOf(other) == f.id:
-		return fmt.Errorf("%w, and has opened it as %s, beside which its write-ahead log may be: open it once by that name", errLogLeft, path)
+		return fmt.Errorf("%w, and has opened it as %s, beside which its write-ahead log may be: open it once by that name", errWALLeft, path)
 	case err != nil:
-		return fmt.Errorf("%w, and has opened it as %s: put the write-ahead log from there beside it as %s-wal, or if that is gone for good, create an empty file of that name", errLogLeft, path, f.path)
+		return fmt.Errorf("%w, and has opened it as %s: put the write-ahead log from there beside it as %s-wal, or if that is gone for good, create an empty file of that name", errWALLeft, path, f.path)
 	}
 	return nil // the folder was moved, and the log with it
 }
 
-func (f *heldFile) tagText() string { return fmt.Sprintf("%015x", f.name) }
+func (f *sharedFile) tagText() string { return fmt.Sprintf("%015x", f.name) }
 
 // mark returns the tag and the path of the name by which the file was opened for
 // writing and not closed, if there is one.
-func (f *heldFile) mark() (tag, path string) {
+func (f *sharedFile) mark() (tag, path string) {
 	value := make([]byte, 1024)
 	n, err := unix.Fgetxattr(int(f.files[0].Fd()), markName, value)
 	if err == nil {
@@ -47,22 +47,22 @@ func (f *heldFile) mark() (tag, path string) {
 	return tag, path
 }
 
-func (f *heldFile) setMark() {
+func (f *sharedFile) setMark() {
 	const most = 200 // a longer path may have no room in the inode
 	if tag, _ := f.mark(); tag != f.tagText() {
-		f.failed = unix.Fsetxattr(int(f.files[0].Fd()), markName, []byte(f.tagText()+" "+f.path[:min(most, len(f.path))]), 0)
+		f.lockErr = unix.Fsetxattr(int(f.files[0].Fd()), markName, []byte(f.tagText()+" "+f.path[:min(most, len(f.path))]), 0)
 	}
 }
 
 // removeMark removes the mark if no log is left. A process that opens the file
 // meanwhile has locked its bytes before it sets the mark.
-func (f *heldFile) removeMark() {
+func (f *sharedFile) removeMark() {
 	tag, _ := f.mark()
-	if _, err := os.Lstat(f.path + "-wal"); err == nil || f.keep || f.othersWrite() || tag != f.tagText() {
+	if _, err := os.Lstat(f.path + "-wal"); err == nil || f.keepMark || f.hasOtherWriter() || tag != f.tagText() {
 		return
 	}
 	unix.Fremovexattr(int(f.files[0].Fd()), markName)
-	if f.othersWrite() {
+	if f.hasOtherWriter() {
 		f.setMark()
 	}
 }

@@ -1,4 +1,4 @@
-package db
+package dbfile
 
 import (
 	"errors"
@@ -7,14 +7,14 @@ import (
 	"os"
 )
 
-// companions are the names, after that of the database, of the files beside it.
-var companions = []string{"-lock", "-wal", "-shm", "-journal"}
+// Companions are the names, after that of the database, of the files beside it.
+var Companions = []string{"-lock", "-wal", "-shm", "-journal"}
 
-// checkCompanions refuses files beside the database at path that another user may
+// CheckCompanions refuses files beside the database at path that another user may
 // have put there: relcheck would write to them, or to what they link to. SQLite
 // itself opens its files without following symbolic links.
-func checkCompanions(path string) error {
-	for _, suffix := range companions {
+func CheckCompanions(path string) error {
+	for _, suffix := range Companions {
 		info, err := os.Lstat(path + suffix)
 		if err == nil {
 			err = checkCompanion(path, path+suffix, info)
@@ -40,11 +40,11 @@ func checkCompanion(path, name string, info fs.FileInfo) error {
 	us, want := os.Geteuid(), os.Geteuid()
 	database, err := os.Stat(path)
 	if err == nil {
-		want, _ = owner(database)
-	} else if links(info) > 1 {
+		want, _ = Owner(database)
+	} else if hardLinks(info) > 1 {
 		return fmt.Errorf("%s has another name (a hard link), and there is no store: remove it", name)
 	}
-	if got, known := owner(info); known && got != want && (got != us || us == 0) {
+	if got, known := Owner(info); known && got != want && (got != us || us == 0) {
 		return fmt.Errorf("%s belongs to user %d and the store to user %d: find out who made it, then chown it to the owner of the store", name, got, want)
 	}
 	return nil

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package db
-
-// TrustNames does nothing where other names are not detected.
-func TrustNames() {}
