@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,13 +27,13 @@ const (
 type gate struct {
 	tokens      *lookups[string]      // by ID
 	sessions    *lookups[access.Hash] // by the hash of the cookie
-	attempts    *attempts
+	failed      *failedLogins
 	uses        *uses
 	crossOrigin *http.CrossOriginProtection
 }
 
 func newGate(store Store, base string) (*gate, error) {
-	g := &gate{newLookups(store.Token), newLookups(store.Session), newAttempts(), newUses(), http.NewCrossOriginProtection()}
+	g := &gate{newLookups(store.Token), newLookups(store.Session), newFailedLogins(), newUses(), http.NewCrossOriginProtection()}
 	if u, err := url.Parse(base); err == nil && u.Host != "" {
 		// The Host that a proxy passes on may be another one than browsers see.
 		err = g.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + strings.ToLower(u.Host))
@@ -80,12 +81,12 @@ func (s *Server) verify(r *http.Request, text string) (*access.Token, error) {
 // that has tried too many invalid secrets gets an error in place of nil, and unless
 // the secret was valid the last time, it has to wait for its turn to ask the store.
 func (s *Server) try(r *http.Request, known bool, find func(context.Context) (*access.Token, error)) (*access.Token, error) {
-	from := s.source(r)
-	wait := s.gate.attempts.wait(from)
+	client := s.clients.ClientIP(r)
+	wait := int(math.Ceil(s.gate.failed.Wait(client).Seconds()))
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
 	if wait > 0 && !known {
-		leave, err := s.gate.attempts.enter(ctx)
+		leave, err := s.gate.failed.enter(ctx)
 		if err != nil {
 			return nil, s.unchecked(err)
 		}
@@ -98,19 +99,19 @@ func (s *Server) try(r *http.Request, known bool, find func(context.Context) (*a
 	case t != nil && t.Valid():
 		return t, nil
 	case wait > 0:
-		s.limits.slowed.Inc()
+		s.metrics.loginsThrottled.Inc()
 		f := fail(http.StatusTooManyRequests, "too_many_attempts", "", "too many tokens from this address were not valid; try again later")
 		f.retryAfter = wait
 		return nil, f
 	}
-	s.gate.attempts.failed(from)
+	s.gate.failed.Allow(client)
 	return nil, nil
 }
 
 // unchecked is the answer while the store cannot tell about tokens.
 func (s *Server) unchecked(err error) *failure {
 	if errors.Is(err, context.DeadlineExceeded) {
-		s.limits.cutOff.Inc()
+		s.metrics.queriesTimedOut.Inc()
 	}
 	f := fail(http.StatusServiceUnavailable, "unavailable", "", "who asks cannot be found out just now; try again later")
 	f.retryAfter = 5

@@ -2,53 +2,42 @@ package server
 
 import (
 	"context"
-	"math"
-	"net/netip"
 	"sync"
 	"time"
 
 	"relcheck/checker/access"
+	"relcheck/checker/server/ratelimit"
 )
 
 const (
-	// attemptsPerMinute is how many tokens that are not valid one source may try,
-	// as many at once and then evenly spread.
-	attemptsPerMinute = 10
-	// maxTriers is of how many sources that is known.
-	maxTriers = 10_000
-	// keepUses is how often the store is told which tokens are used.
-	keepUses = time.Second
+	// failedLoginsPerMinute is how many invalid tokens a client IP may send.
+	failedLoginsPerMinute = 10
+	// maxFailedClients is how many client IPs with invalid tokens are remembered.
+	maxFailedClients = 10_000
+	// storeUsageEvery is the period in which the use of tokens is stored.
+	storeUsageEvery = time.Second
 )
 
-// attempts counts by source the tokens that were not valid.
-type attempts struct {
-	*budgets
-	turn chan struct{} // holds one while a source that tried too many has its token looked up
+// failedLogins limits the invalid tokens of each client IP.
+type failedLogins struct {
+	*ratelimit.Limiter
+	turn chan struct{} // holds one element while a token of a client IP over its limit is looked up
 }
 
-func newAttempts() *attempts {
-	return &attempts{newBudgets(attemptsPerMinute, maxTriers), make(chan struct{}, 1)}
+func newFailedLogins() *failedLogins {
+	return &failedLogins{ratelimit.NewLimiter(failedLoginsPerMinute, maxFailedClients), make(chan struct{}, 1)}
 }
 
-// enter waits until no other source that tried too many is looked after. To call
-// leave lets in the next one.
-func (a *attempts) enter(ctx context.Context) (leave func(), err error) {
+// enter waits until no token of another client IP over its limit is being looked up. The
+// caller has to call leave.
+func (f *failedLogins) enter(ctx context.Context) (leave func(), err error) {
 	select {
-	case a.turn <- struct{}{}:
-		return func() { <-a.turn }, nil
+	case f.turn <- struct{}{}:
+		return func() { <-f.turn }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
-
-// wait returns how many seconds a source has to wait until it is told again that
-// a token is not valid; 0 if it has not tried too many.
-func (a *attempts) wait(from netip.Addr) int {
-	return int(math.Ceil(a.budgets.wait(from, false).Seconds()))
-}
-
-// failed counts an attempt.
-func (a *attempts) failed(from netip.Addr) { a.take(from) }
 
 // uses takes down which tokens are used, so that no request has to wait for the
 // store to keep it.
@@ -74,7 +63,7 @@ func (u *uses) note(t *access.Token, now time.Time) {
 
 // keep tells the store until ctx ends, and then once more.
 func (u *uses) keep(ctx context.Context, store Store) {
-	ticker := time.NewTicker(keepUses)
+	ticker := time.NewTicker(storeUsageEvery)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		select {
@@ -87,7 +76,7 @@ func (u *uses) keep(ctx context.Context, store Store) {
 
 // flush keeps at best effort what is due. What fails is tried again.
 func (u *uses) flush(ctx context.Context, store Store) {
-	ctx, cancel := context.WithTimeout(ctx, keepUses)
+	ctx, cancel := context.WithTimeout(ctx, storeUsageEvery)
 	defer cancel()
 	u.mu.Lock()
 	due := u.due

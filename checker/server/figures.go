@@ -62,7 +62,7 @@ func (s *Server) unread(r *http.Request, product string, err error) error {
 	}
 	switch f := (*failure)(nil); {
 	case errors.As(err, &f) && f.status == http.StatusServiceUnavailable:
-		s.limits.cutOff.Inc()
+		s.metrics.queriesTimedOut.Inc()
 	case f == nil && r.Context().Err() == nil:
 		s.log.Error("cannot read figures", "product", product, "err", err)
 	}

@@ -64,9 +64,9 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identit
 	case p == nil:
 		return githubNotFound("no product has this repository; the operator can add it with relcheck product add NAME --repo OWNER/REPO")
 	}
-	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.admitted(w, r, p, aCheck) {
+	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.mayRecord(w, r, p, kindCheck) {
 		known, _ := p.find(version)
-		s.store.Count(p.Name, s.counted(r, p, version, known.published(version), from), from)
+		s.store.Count(p.Name, s.countedVersion(r, p, version, known.published(version), from), from)
 		s.metrics.checks.Inc()
 	}
 	if p.stable.github == nil {

@@ -76,7 +76,7 @@ func TestSourceBudget(t *testing.T) {
 	if n := len(s.reports(t, "opa")); n != 6 {
 		t.Errorf("%d reports are recorded", n)
 	}
-	s.expect(t, "relcheck_reports_recorded_total 6", `relcheck_over_budget_total{kind="report"} 3`, `relcheck_over_budget_total{kind="check"} 1`, "relcheck_checks_total 0")
+	s.expect(t, "relcheck_reports_recorded_total 6", `relcheck_rate_limited_total{kind="report"} 3`, `relcheck_rate_limited_total{kind="check"} 1`, "relcheck_checks_total 0")
 }
 
 // expect wants lines to stand in what Prometheus is told.
@@ -181,18 +181,18 @@ func TestLimitsAreTold(t *testing.T) {
 		metric string
 		do     func()
 	}{
-		{"relcheck_sources", func() { reportFrom(h, "192.0.2.1:1", "", "") }},
+		{"relcheck_rate_limit_clients", func() { reportFrom(h, "192.0.2.1:1", "", "") }},
 		{"relcheck_counted_as_other_total", func() {
 			for i := range 101 {
 				reportFrom(h, fmt.Sprintf("10.0.0.%d:1", i), "", fmt.Sprintf(`{"id":%q,"version":"0.0.%d-x"}`, uuid.NewString(), i))
 			}
 		}},
-		{`relcheck_over_budget_total{kind="report"}`, func() {
+		{`relcheck_rate_limited_total{kind="report"}`, func() {
 			for range 4 {
 				reportFrom(h, "192.0.2.3:1", "", "")
 			}
 		}},
-		{`relcheck_over_budget_total{kind="check"}`, func() { checkFrom(h, "192.0.2.3:1") }},
+		{`relcheck_rate_limited_total{kind="check"}`, func() { checkFrom(h, "192.0.2.3:1") }},
 		{`relcheck_reports_refused_total{reason="busy"}`, func() {
 			o.full.Store(true)
 			w := reportFrom(h, "192.0.2.4:1", "", "")
@@ -201,7 +201,7 @@ func TestLimitsAreTold(t *testing.T) {
 				t.Errorf("shed: %d %v %s", w.Code, w.Header(), w.Body)
 			}
 		}},
-		{"relcheck_queries_cut_off_total", func() {
+		{"relcheck_queries_timed_out_total", func() {
 			o.slow.Store(true)
 			w := ask(h, "192.0.2.5:1", "GET", "/api/v1/products/opa/stats/versions", bearer(token))
 			o.slow.Store(false)
@@ -209,7 +209,7 @@ func TestLimitsAreTold(t *testing.T) {
 				t.Errorf("cut off: %d %v %s", w.Code, w.Header(), w.Body)
 			}
 		}},
-		{"relcheck_sign_in_slowed_total", func() {
+		{"relcheck_logins_throttled_total", func() {
 			for range 11 {
 				ask(h, "192.0.2.6:1", "GET", "/products/opa", bearer("rcr_nonsense"))
 			}
@@ -223,7 +223,7 @@ func TestLimitsAreTold(t *testing.T) {
 	}
 	text := s.scrape(t)
 	lint(t, text)
-	s.expect(t, "relcheck_reports_waiting 0", "relcheck_reports_waiting_limit 8192", "relcheck_sources_limit 100000")
+	s.expect(t, "relcheck_reports_waiting 0", "relcheck_reports_waiting_limit 8192", "relcheck_rate_limit_clients_limit 100000")
 }
 
 func metric(t *testing.T, s *service, name string) float64 {
@@ -268,7 +268,7 @@ func TestQueriesEnd(t *testing.T) {
 		}
 	}
 	close(d.may)
-	if n := metric(t, s, "relcheck_queries_cut_off_total"); n != 12 {
+	if n := metric(t, s, "relcheck_queries_timed_out_total"); n != 12 {
 		t.Errorf("%v queries were cut off", n)
 	}
 }
@@ -301,7 +301,7 @@ func TestPlacesOfSource(t *testing.T) {
 	if counted["9.0.19"] != 2 || counted["9.0.20"] != 0 || counted["other"] != 2*130+1 || counted["0.71.0-dev"] != 2 || counted["v1.2.3"] != 1 || counted["1.2.3"] != 1 {
 		t.Errorf("counted are %v", counted)
 	}
-	s.expect(t, "relcheck_over_places_total 261", "relcheck_places_per_source_limit 20", "relcheck_reports_recorded_total 305")
+	s.expect(t, "relcheck_versions_limited_total 261", "relcheck_versions_per_client_limit 20", "relcheck_reports_recorded_total 305")
 }
 
 // Where no source has a limit, one may have all places.
@@ -311,5 +311,5 @@ func TestPlacesWithoutLimit(t *testing.T) {
 	for i := range 101 {
 		reportFrom(h, "192.0.2.1:1", "", fmt.Sprintf(`{"id":%q,"version":"9.0.%d"}`, uuid.NewString(), i))
 	}
-	s.expect(t, "relcheck_over_places_total 0", "relcheck_counted_as_other_total 1")
+	s.expect(t, "relcheck_versions_limited_total 0", "relcheck_counted_as_other_total 1")
 }

@@ -10,122 +10,164 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"relcheck/checker/server/ratelimit"
 )
 
 // maxScrapes is how many scrapes are answered at once; more get status 503.
 const maxScrapes = 4
 
-// metrics are what Prometheus is told. All counters that requests touch exist
-// beforehand: to count is one atomic addition.
+// metrics are the metrics for Prometheus. The counters that requests increment exist from
+// the start, so that counting is one atomic addition.
 type metrics struct {
 	registry *prometheus.Registry
-	handler  http.Handler // of all scrapes, which it bounds
+	handler  http.Handler // of scrapes, limited to maxScrapes
 	requests *prometheus.CounterVec
-	unrouted *routeCount
+	unrouted *routeCounter
 
-	recorded prometheus.Counter
-	refused  map[string]prometheus.Counter // by the code of the error
-	odd      prometheus.Counter            // refused for any other reason
-	checks   prometheus.Counter
-	commits  prometheus.Histogram
+	recorded     prometheus.Counter
+	refused      map[string]prometheus.Counter // by error code
+	refusedOther prometheus.Counter            // for any other error
+	checks       prometheus.Counter
+	commits      prometheus.Histogram
+
+	rateLimited     [kinds]prometheus.Counter
+	crossOrigin     [kinds]prometheus.Counter
+	versionsLimited prometheus.Counter
+	loginsThrottled prometheus.Counter
+	queriesTimedOut prometheus.Counter
 }
 
-// refusals are the codes of the errors by which reports are refused.
-var refusals = []string{"unknown_product", "invalid_json", "invalid_field", "incomplete_body", "too_large",
+// refusalCodes are the codes of the errors with which reports are refused.
+var refusalCodes = []string{"unknown_product", "invalid_json", "invalid_field", "incomplete_body", "too_large",
 	"unsupported_type", "unsupported_encoding", "not_recorded", "busy", "disk_full", "other"}
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), refused: map[string]prometheus.Counter{}}
-	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "relcheck_http_requests_total", Help: "Requests by route and class of the answer's status."}, []string{"route", "class"})
-	m.recorded = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "relcheck_reports_recorded_total", Help: "Reports that were recorded."})
-	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "relcheck_reports_refused_total", Help: "Reports that were not recorded, by the code of the error that answered them."}, []string{"reason"})
-	m.checks = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "relcheck_checks_total", Help: "Questions for the latest release that came without an id."})
-	m.commits = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "relcheck_commit_duration_seconds", Help: "How long it took to commit a batch of reports, or to fail doing so.",
-		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}) // to 8 s: callers wait for 10
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.requests, m.recorded, refused, m.checks, m.commits, newIDGauges(s))
-	if s.options.Backups != nil {
-		m.registry.MustRegister(ofBackups(s.options.Backups)...)
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newInstanceGauges(s))
+	m.requests = m.counters("relcheck_http_requests_total", "HTTP requests by route and status class.", "route", "class")
+	m.recorded = m.counter("relcheck_reports_recorded_total", "Reports that were recorded.")
+	refused := m.counters("relcheck_reports_refused_total", "Reports that were not recorded, by the code of the error in the response.", "reason")
+	for _, code := range refusalCodes {
+		m.refused[code] = refused.WithLabelValues(code)
 	}
-	for _, reason := range refusals {
-		m.refused[reason] = refused.WithLabelValues(reason)
+	m.refusedOther = m.refused["other"]
+	m.checks = m.counter("relcheck_checks_total", "Checks: requests for the latest release without an instance ID.")
+	m.commits = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "relcheck_commit_duration_seconds", Help: "Time to commit a batch of reports, or to fail.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}) // up to 8 s: clients wait for 10 s
+	m.registry.MustRegister(m.commits)
+	s.store.OnCommit(func(d time.Duration) { m.commits.Observe(d.Seconds()) })
+	m.unrouted = m.route("none")
+	m.registerLimits(s)
+	if s.options.Backups != nil {
+		m.registerBackups(s.options.Backups)
 	}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes})
-	m.odd = m.refused["other"]
-	m.unrouted = m.route("none")
-	s.store.OnCommit(func(took time.Duration) { m.commits.Observe(took.Seconds()) })
 	return m
 }
 
-// ofBackups tells of backups. Where there is none yet, time and size are 0.
-func ofBackups(b Backups) []prometheus.Collector {
-	return []prometheus.Collector{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "relcheck_backup_last_timestamp_seconds", Help: "When the last good backup was made, in seconds since 1970."}, func() float64 {
-			at, _ := b.Last()
-			if at.IsZero() {
-				return 0
-			}
-			return float64(at.Unix())
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "relcheck_backup_last_size_bytes", Help: "The size of the last good backup."}, func() float64 {
-			_, size := b.Last()
-			return float64(size)
-		}),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "relcheck_backup_failures_total", Help: "Backups that have failed."}, func() float64 { return float64(b.Failures()) }),
+func (m *metrics) registerLimits(s *Server) {
+	limited := m.counters("relcheck_rate_limited_total",
+		"Reports and checks that were answered but not recorded because the client IP was over the rate limit.", "kind")
+	crossOrigin := m.counters("relcheck_cross_origin_total",
+		"Reports and checks that were answered but not recorded because a web page of an origin that the product does not allow sent them.", "kind")
+	for kind, name := range [kinds]string{kindReport: "report", kindCheck: "check"} {
+		m.rateLimited[kind], m.crossOrigin[kind] = limited.WithLabelValues(name), crossOrigin.WithLabelValues(name)
 	}
+	m.versionsLimited = m.counter("relcheck_versions_limited_total",
+		"Reports and checks that were counted as version other because the client exceeded its daily limit of unreleased versions.")
+	m.loginsThrottled = m.counter("relcheck_logins_throttled_total", "Invalid tokens from client IPs that had sent too many of them.")
+	m.queriesTimedOut = m.counter("relcheck_queries_timed_out_total", "Requests that were answered with status 503 because the store took too long.")
+	m.gauge("relcheck_rate_limit_clients", "Client IPs and IPv6 networks that the rate limiter remembers.", func() float64 {
+		if s.reports == nil {
+			return 0
+		}
+		return float64(s.reports.Len())
+	})
+	m.gauge("relcheck_rate_limit_clients_limit", "Maximum number of client IPs and IPv6 networks that the rate limiter remembers.", func() float64 { return maxClients })
+	m.gauge("relcheck_versions_per_client_limit", "Maximum number of builds of unreleased versions per IPv4 address or IPv6 /64, product and day.",
+		func() float64 { return float64(ratelimit.VersionsPerClient) })
+	m.gauge("relcheck_reports_waiting", "Reports that wait for the next commit.", func() float64 { return float64(s.store.Waiting()) })
+	m.gauge("relcheck_reports_waiting_limit", "Maximum number of reports that wait for the next commit; more are refused.", func() float64 { return float64(s.store.MaxWaiting()) })
+	m.counterFunc("relcheck_counted_as_other_total",
+		"Reports and checks that were counted as version other: their version is unreleased, and there were too many of those on the day, in all or of one client IP.",
+		func() float64 { return float64(s.store.Others()) })
 }
 
-// refuse counts a report that was answered with an error.
-func (m *metrics) refuse(err error) {
-	counter, f := m.odd, (*failure)(nil)
-	if errors.As(err, &f) && m.refused[f.code] != nil {
-		counter = m.refused[f.code]
-	}
-	counter.Inc()
+// registerBackups registers the metrics of backups. Before the first backup, its time and
+// size are 0.
+func (m *metrics) registerBackups(b Backups) {
+	m.gauge("relcheck_backup_last_timestamp_seconds", "Time of the last good backup, in seconds since 1970.", func() float64 {
+		at, _ := b.Last()
+		if at.IsZero() {
+			return 0
+		}
+		return float64(at.Unix())
+	})
+	m.gauge("relcheck_backup_last_size_bytes", "Size of the last good backup.", func() float64 {
+		_, size := b.Last()
+		return float64(size)
+	})
+	m.counterFunc("relcheck_backup_failures_total", "Backups that have failed.", func() float64 { return float64(b.Failures()) })
 }
 
-// tallied counts the reports that h refuses.
-func (s *Server) tallied(h handler) handler {
+func (m *metrics) counter(name, help string) prometheus.Counter {
+	return m.counters(name, help).WithLabelValues()
+}
+
+func (m *metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	m.registry.MustRegister(c)
+	return c
+}
+
+func (m *metrics) counterFunc(name, help string, f func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, f))
+}
+
+func (m *metrics) gauge(name, help string, f func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
+}
+
+// countRefusals counts the reports that h refuses.
+func (s *Server) countRefusals(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		err := h(w, r, id)
 		if err != nil {
-			s.metrics.refuse(err)
+			counter, f := s.metrics.refusedOther, (*failure)(nil)
+			if errors.As(err, &f) && s.metrics.refused[f.code] != nil {
+				counter = s.metrics.refused[f.code]
+			}
+			counter.Inc()
 		}
 		return err
 	}
 }
 
-// routeCount holds the counters of one route by class of status.
-type routeCount [6]prometheus.Counter
+// routeCounter holds the counters of a route, by status class.
+type routeCounter [6]prometheus.Counter
 
-func (m *metrics) route(name string) *routeCount {
-	c := new(routeCount)
+func (m *metrics) route(name string) *routeCounter {
+	c := new(routeCounter)
 	for class := 2; class < len(c); class++ {
 		c[class] = m.requests.WithLabelValues(name, strconv.Itoa(class)+"xx")
 	}
 	return c
 }
 
-func (c *routeCount) add(status int) {
+func (c *routeCounter) add(status int) {
 	if class := status / 100; class < len(c) && c[class] != nil {
 		c[class].Inc()
 	}
 }
 
-// statusWriters are reused: one is needed for every request.
+// statusWriters are reused because each request needs one.
 var statusWriters = sync.Pool{New: func() any { return new(statusWriter) }}
 
-// counting counts the requests that h answers. One that h leaves by a panic is
-// answered with an error.
-func (c *routeCount) counting(h http.Handler) http.Handler {
+// wrap counts the requests to h. A panic of h counts as status 500, with which it will be
+// answered.
+func (c *routeCounter) wrap(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusInternalServerError
 		defer func() { c.add(status) }()
@@ -138,7 +180,7 @@ func (c *routeCount) counting(h http.Handler) http.Handler {
 	})
 }
 
-// statusWriter takes down the status of an answer.
+// statusWriter remembers the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -149,14 +191,14 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap is how http.ResponseController finds what else w can do.
+// Unwrap supports [http.ResponseController].
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// Register adds what others count to the metrics.
+// Register adds the metrics of other packages.
 func (s *Server) Register(c ...prometheus.Collector) { s.metrics.registry.MustRegister(c...) }
 
-// Metrics returns the handler that Prometheus scrapes, for an address that only
-// it can reach: it asks for no token.
+// Metrics returns a handler of scrapes that requires no token, for an address that only
+// Prometheus can reach.
 func (s *Server) Metrics() http.Handler { return s.metrics.handler }
 
 // scrape answers GET /metrics.

@@ -169,14 +169,14 @@ func TestMetricsAreBounded(t *testing.T) {
 	s := newServiceOn(t, func(h halves) server.Store { c.halves = h; return c })
 	text := s.scrape(t)
 	lint(t, text)
-	if n := strings.Count(text, "\nrelcheck_distinct_ids{"); n != 3*51 {
+	if n := strings.Count(text, "\nrelcheck_distinct_instances{"); n != 3*51 {
 		t.Errorf("%d series, want %d:\n%s", n, 3*51, text)
 	}
 	for _, want := range []string{
-		`relcheck_distinct_ids{line="v1.7",product="opa",window="today"} 3` + "\n",
-		`relcheck_distinct_ids{line="v1.7",product="opa",window="yesterday"} 30` + "\n",
-		`relcheck_distinct_ids{line="v1.49",product="opa",window="7d"} 300` + "\n",
-		`relcheck_distinct_ids{line="other",product="opa",window="7d"} 100700` + "\n",
+		`relcheck_distinct_instances{line="v1.7",product="opa",window="today"} 3` + "\n",
+		`relcheck_distinct_instances{line="v1.7",product="opa",window="yesterday"} 30` + "\n",
+		`relcheck_distinct_instances{line="v1.49",product="opa",window="7d"} 300` + "\n",
+		`relcheck_distinct_instances{line="other",product="opa",window="7d"} 100700` + "\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing", want)

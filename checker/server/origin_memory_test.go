@@ -12,7 +12,7 @@ func TestOriginTakesNoMemory(t *testing.T) {
 	page.Header.Set("Origin", "https://evil.example")
 	page.Header.Set("Sec-Fetch-Site", "cross-site")
 	n := testing.AllocsPerRun(100, func() {
-		if s.fromOtherPage(program, p) || !s.fromOtherPage(page, p) {
+		if s.isCrossOrigin(program, p) || !s.isCrossOrigin(page, p) {
 			t.Error("wrong")
 		}
 	})

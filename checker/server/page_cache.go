@@ -99,7 +99,7 @@ func (s *Server) paced(r *http.Request, id identity, bytes int) error {
 		pace = s.readersPace
 	}
 	if pace.WaitN(ctx, min(bytes, bytesAtOnce)) != nil {
-		s.limits.cutOff.Inc()
+		s.metrics.queriesTimedOut.Inc()
 		return busy()
 	}
 	return nil

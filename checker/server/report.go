@@ -43,8 +43,8 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) erro
 	release, key := p.find(report.Version)
 	offer, verdict := p.judge(release, key)
 	answer := offer.answer(from, verdict)
-	if s.admitted(w, r, p, aReport) {
-		report.Version = s.counted(r, p, report.Version, release.published(report.Version), from)
+	if s.mayRecord(w, r, p, kindReport) {
+		report.Version = s.countedVersion(r, p, report.Version, release.published(report.Version), from)
 		if err := s.store.Record(r.Context(), name, from, &report); err != nil {
 			return notRecorded(err, answer)
 		}

@@ -18,6 +18,8 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/access"
 	"relcheck/checker/catalog"
+	"relcheck/checker/server/clientip"
+	"relcheck/checker/server/ratelimit"
 	"relcheck/checker/stats"
 )
 
@@ -99,7 +101,7 @@ type Options struct {
 	// SourceRate is how many reports a minute are recorded of what one source
 	// sends; 0 is for all.
 	SourceRate int
-	// TrustedProxies are the proxies whose headers name the client IP, see forwarding.
+	// TrustedProxies are the proxies whose headers name the client IP, see [clientip.Resolver].
 	TrustedProxies []netip.Prefix
 }
 
@@ -126,8 +128,9 @@ type Server struct {
 
 	metrics  *metrics
 	loading  sync.Mutex // one at a time: what was read first is not to come last
-	limits   *limits
-	hint     *proxyHint
+	clients  *clientip.Resolver
+	reports  *ratelimit.Limiter        // of reports and checks; nil without a limit
+	versions *ratelimit.VersionLimiter // nil without a limit
 	within   time.Duration // how long a request may ask the store, see timed
 	snapshot atomic.Pointer[snapshot]
 }
@@ -137,9 +140,11 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	s := &Server{store: store, log: log, options: o, within: queryTime,
 		views: newViews(), pages: newPageCache(), drawing: make(turns, atOnce), encoding: make(turns, atOnce),
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
-	s.hint = newProxyHint()
+	s.clients = clientip.NewResolver(o.TrustedProxies, log)
+	if o.SourceRate > 0 {
+		s.reports, s.versions = ratelimit.NewLimiter(o.SourceRate, maxClients), ratelimit.NewVersionLimiter(stats.MaxUnpublished)
+	}
 	s.metrics = newMetrics(s)
-	s.limits = newLimits(s, s.metrics.registry)
 	var err error
 	if s.gate, err = newGate(store, o.Base); err != nil {
 		return nil, err
@@ -170,7 +175,7 @@ func (s *Server) load(ctx context.Context) error {
 func (s *Server) Watch(ctx context.Context) {
 	var kept sync.WaitGroup
 	kept.Go(func() { s.gate.uses.keep(ctx, s.store) })
-	kept.Go(func() { s.hint.keep(ctx, s.store) })
+	kept.Go(func() { s.clients.Watch(ctx, s.storeClientsHidden) })
 	defer kept.Wait()
 	ticker := time.NewTicker(refresh)
 	defer ticker.Stop()
@@ -193,6 +198,23 @@ func (s *Server) Watch(ctx context.Context) {
 	}
 }
 
+// storeClientsHidden stores whether clients seem to be hidden behind a proxy. It tries
+// until it succeeds or ctx ends.
+func (s *Server) storeClientsHidden(ctx context.Context, hidden bool) {
+	for ctx.Err() == nil {
+		attempt, cancel := context.WithTimeout(ctx, patience)
+		err := s.store.SetClientsHidden(attempt, hidden)
+		cancel()
+		if err == nil {
+			return
+		}
+		select {
+		case <-time.After(logPause):
+		case <-ctx.Done():
+		}
+	}
+}
+
 // look loads what has changed. A store that does not answer is not waited for: it
 // may be another one that does, by the next time.
 func (s *Server) look(ctx context.Context) error {
@@ -207,7 +229,7 @@ func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
 func (s *Server) handle(routes []route) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes {
-		mux.Handle(r.pattern, s.metrics.route(r.pattern).counting(s.serve(r)))
+		mux.Handle(r.pattern, s.metrics.route(r.pattern).wrap(s.serve(r)))
 	}
 	return chain(mux, overTLS, received, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
 }
@@ -222,9 +244,9 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/version", forPages(s.tallied(s.report)), open},
+		{"POST /v1/version", forPages(s.countRefusals(s.report)), open},
 		{"OPTIONS /v1/version", preflight("POST"), open},
-		{"POST /p/{product}/v1/version", forPages(s.tallied(s.report)), open},
+		{"POST /p/{product}/v1/version", forPages(s.countRefusals(s.report)), open},
 		{"OPTIONS /p/{product}/v1/version", preflight("POST"), open},
 		{"GET /repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), open},
 		{"OPTIONS /repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},

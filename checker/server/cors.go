@@ -1,0 +1,27 @@
+package server
+
+import "net/http"
+
+var everyOrigin = []string{"*"}
+
+// forPages lets web pages read the answers of h, which are the same for everyone. No
+// other route does that.
+func forPages(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, id identity) error {
+		w.Header()["Access-Control-Allow-Origin"] = everyOrigin
+		return h(w, r, id)
+	}
+}
+
+// preflight answers what browsers ask before they send the request of a web page.
+func preflight(methods string) handler {
+	return forPages(func(w http.ResponseWriter, _ *http.Request, _ identity) error {
+		h := w.Header()
+		h.Set("Access-Control-Allow-Methods", methods)
+		h.Set("Access-Control-Allow-Headers", "Accept, Content-Type, User-Agent, X-GitHub-Api-Version")
+		h.Set("Access-Control-Max-Age", "86400")
+		h.Set("Allow", methods+", OPTIONS")
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	})
+}

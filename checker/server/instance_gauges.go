@@ -1,0 +1,115 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"relcheck/checker/stats"
+)
+
+const (
+	// maxLines is how many minor lines of a product have gauges of their own. The others
+	// count as [stats.Other], because clients can invent any number of versions.
+	maxLines = 50
+	// gaugesTTL is how long the gauges are reused.
+	gaugesTTL = time.Minute
+	// gaugesTimeout is how long a scrape waits for new ones.
+	gaugesTimeout = 5 * time.Second
+)
+
+// instanceGauges exports the number of distinct instances by product and minor line. It
+// reads them from the store at most once per gaugesTTL.
+type instanceGauges struct {
+	server *Server
+	desc   *prometheus.Desc
+
+	mu   sync.Mutex
+	read time.Time
+	last map[string]map[string]instanceCounts // by product and line
+}
+
+// instanceCounts are the distinct instances of three windows of days.
+type instanceCounts struct{ today, yesterday, week int64 }
+
+func (c instanceCounts) plus(d instanceCounts) instanceCounts {
+	return instanceCounts{c.today + d.today, c.yesterday + d.yesterday, c.week + d.week}
+}
+
+func newInstanceGauges(s *Server) *instanceGauges {
+	return &instanceGauges{server: s, desc: prometheus.NewDesc("relcheck_distinct_instances",
+		fmt.Sprintf("Distinct instances that have reported, by product, minor line and window: the UTC day so far (today), the day before "+
+			"(yesterday), or the seven days up to today (7d). The %d most used lines are listed, the others count as line other. An estimate with a standard error of %.1f %%.",
+			maxLines, 100*stats.IDsError),
+		[]string{"product", "line", "window"}, nil)}
+}
+
+// Describe implements [prometheus.Collector].
+func (g *instanceGauges) Describe(descs chan<- *prometheus.Desc) { descs <- g.desc }
+
+// Collect implements [prometheus.Collector].
+func (g *instanceGauges) Collect(metrics chan<- prometheus.Metric) {
+	for product, lines := range g.current(time.Now()) {
+		for line, c := range lines {
+			for window, n := range map[string]int64{"today": c.today, "yesterday": c.yesterday, "7d": c.week} {
+				metrics <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(n), product, line, window)
+			}
+		}
+	}
+}
+
+// current returns the counts, which are at most gaugesTTL old. If those of a product
+// cannot be read, it keeps the last ones.
+func (g *instanceGauges) current(now time.Time) map[string]map[string]instanceCounts {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.Sub(g.read) < gaugesTTL {
+		return g.last
+	}
+	g.read = now
+	ctx, cancel := context.WithTimeout(context.Background(), gaugesTimeout)
+	defer cancel()
+	today := stats.DayOf(now)
+	next := map[string]map[string]instanceCounts{}
+	for name := range g.server.snapshot.Load().products.values() {
+		f, err := g.server.store.Figures(ctx, name, stats.Range{From: today, To: today}, func(stats.Build) bool { return true })
+		if err != nil {
+			g.server.log.Error("cannot read statistics for metrics; keeping the last ones", "product", name, "err", err)
+			next[name] = g.last[name]
+			continue
+		}
+		next[name] = instancesByLine(f)
+	}
+	g.last = next
+	return next
+}
+
+// instancesByLine adds up the instances of each minor line, and of all lines but the most
+// used ones.
+func instancesByLine(f *stats.Figures) map[string]instanceCounts {
+	lines := map[string]instanceCounts{}
+	for i := range f.Builds {
+		b := &f.Builds[i]
+		line := cmp.Or(stats.Line(b.Version), stats.Other)
+		lines[line] = lines[line].plus(instanceCounts{b.Recent.Day, b.Recent.DayBefore, b.Recent.Week})
+	}
+	other := lines[stats.Other]
+	delete(lines, stats.Other)
+	ranked := slices.SortedFunc(maps.Keys(lines), func(a, b string) int {
+		return cmp.Or(cmp.Compare(lines[b].week, lines[a].week), cmp.Compare(a, b))
+	})
+	for _, line := range ranked[min(maxLines, len(ranked)):] {
+		other = other.plus(lines[line])
+		delete(lines, line)
+	}
+	if other.week > 0 {
+		lines[stats.Other] = other
+	}
+	return lines
+}
