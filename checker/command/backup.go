@@ -24,7 +24,6 @@ relcheck serve --backup-dir makes backups by itself.`,
 		Example: `  relcheck backup /mnt/backup/relcheck-2026-01-31.db
   relcheck backup copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			giveWay()
 			return withExisting(cmd.Context(), name, func(s *db.Store) error {
 				return backUp(cmd.Context(), s, args[0], streams)
 			})

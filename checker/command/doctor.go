@@ -3,9 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +30,6 @@ The exit status is 1 if there is a problem.`,
   relcheck doctor --db /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db
   relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			giveWay()
 			d := newDoctor(streams)
 			d.environment(cmd.Root())
 			for _, text := range processHazards() {
@@ -117,11 +114,7 @@ func (d *doctor) environment(root *cobra.Command) {
 			continue
 		}
 		odd++
-		text := name + " is set, and no command has such a flag"
-		if like := nearest(name, known); like != "" {
-			text += "; is it to be " + like + "?"
-		}
-		d.tell(db.Finding{State: db.Warning, Check: "environment", Text: text})
+		d.tell(db.Finding{State: db.Warning, Check: "environment", Text: name + " is not the variable of any flag"})
 	}
 	if odd == 0 {
 		d.tell(db.Finding{State: db.OK, Check: "environment", Text: "every RELCHECK_ variable is a flag's"})
@@ -133,36 +126,4 @@ func flagVariables(c *cobra.Command, known map[string]bool) {
 	for _, sub := range c.Commands() {
 		flagVariables(sub, known)
 	}
-}
-
-// nearest is the known name that differs from a mistyped one in few characters.
-func nearest(name string, known map[string]bool) string {
-	for _, k := range slices.Sorted(maps.Keys(known)) {
-		if distance(name, k) <= len(name)/8 {
-			return k
-		}
-	}
-	return ""
-}
-
-// distance is how many characters have to be put in, left out or changed to make one
-// text of another.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -5,9 +5,12 @@ import (
 	"cmp"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 
 	"relcheck/checker/printable"
 )
@@ -33,9 +36,11 @@ func newScreen(w io.Writer) *screen {
 	if !isTerminal(w) {
 		return s
 	}
-	width, able := terminal(w.(*os.File))
+	width, _, _ := term.GetSize(int(w.(*os.File).Fd()))
 	s.width = min(max(cmp.Or(width, 80), narrowest), widest)
 	s.fancy = true
+	// The older console of Windows prints escape sequences as text.
+	able := runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != ""
 	s.colours = able && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return s
 }

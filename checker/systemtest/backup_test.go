@@ -21,7 +21,7 @@ import (
 	"relcheck/db"
 )
 
-var backedUp = flag.Int("backedup", unlessRace(30_000, 8_000), "how many reports are in the store that is backed up under load; make test-backup takes ten million")
+var backedUp = flag.Int("backedup", unlessRace(30_000, 4_000), "how many reports are in the store that is backed up under load; make test-backup takes ten million")
 
 // unlessRace is the first number, or the second where the race detector makes all
 // of SQLite slow.

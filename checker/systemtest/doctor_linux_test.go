@@ -35,7 +35,7 @@ func TestDoctorOnTerminal(t *testing.T) {
 	store := filled(t, 1000)
 	for _, columns := range []int{80, 140} {
 		t.Setenv("NO_COLOR", "")
-		text := apartOnTerminal(t, columns, "doctor", "--db", store, "--backup-dir", t.TempDir())
+		text := onTerminal(t, columns, "doctor", "--db", store, "--backup-dir", t.TempDir())
 		if !strings.Contains(text, "\x1b[1mwarning\x1b[0m") || !strings.Contains(text, "\x1b[2mok\x1b[0m") {
 			t.Errorf("in %d columns nothing stands out:\n%s", columns, text)
 		}

@@ -36,7 +36,7 @@ func (p *process) report(t testing.TB) int {
 // killedOver leaves a store whose server was killed under load.
 func killedOver(t *testing.T) (store string) {
 	t.Helper()
-	store = filled(t, 20_000)
+	store = filled(t, unlessRace(20_000, 5_000))
 	var acked acknowledged
 	for after := 300 * time.Millisecond; after < eventually; after *= 2 { // a busy machine may answer nobody so soon
 		if acked.untilKilled(t, serve(t, store), 8, after); len(acked.ids) > 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 )
 
-var kills = flag.Int("kills", 60, "how often a server is killed under load")
+var kills = flag.Int("kills", unlessRace(60, 20), "how often a server is killed under load")
 
 func get(t testing.TB, url string) string {
 	t.Helper()

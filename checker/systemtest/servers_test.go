@@ -28,7 +28,7 @@ func database(t testing.TB) string {
 // Three servers share a database, and one after the other is killed. Whatever
 // any of them has answered with 200 is there, once.
 func TestServersKilledUnderLoad(t *testing.T) {
-	wanted, every := int64(12), time.Second
+	wanted, every := int64(unlessRace(12, 6)), time.Second
 	if testing.Short() {
 		wanted = 5
 	}

@@ -54,10 +54,11 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 	}
 }
 
-// Who is told to stop as it starts has nothing to complain of.
+// TestStoppedAsItStarts interrupts a server as soon as it listens. It must exit with
+// status 0.
 func TestStoppedAsItStarts(t *testing.T) {
 	t.Parallel()
-	for range 20 {
+	for range unlessRace(20, 6) {
 		s := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))
 		s.stop(t)
 		if status := s.cmd.ProcessState.ExitCode(); status != 0 {

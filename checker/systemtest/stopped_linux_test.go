@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-var stoppedList = flag.Int("stopped-list", unlessRace(50_000, 5_000), "how many releases a list has whose import is stopped")
+var stoppedList = flag.Int("stopped-list", unlessRace(50_000, 2_000), "how many releases a list has whose import is stopped")
 
 // An import that is stopped does not keep a server from recording, unless it
 // happens to be stopped within one of its short transactions.
@@ -31,7 +31,7 @@ func TestStoppedImport(t *testing.T) {
 		}
 		return begun
 	}
-	all, went, bad := stopped(t, served, "relcheck", begun, 15, "release", "import", "opa", list, "--db", store)
+	all, went, bad := stopped(t, served, "relcheck", begun, unlessRace(15, 6), "release", "import", "opa", list, "--db", store)
 	if 3*went < 2*all || all == 0 {
 		t.Errorf("after %d of %d stops, reports were recorded", went, all)
 	}

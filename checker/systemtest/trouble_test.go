@@ -101,13 +101,14 @@ func TestKilledDuringCheckpoint(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	var acked acknowledged
 	var ready []time.Duration
-	for round := range 20 {
+	rounds := unlessRace(20, 6)
+	for round := range rounds {
 		begin := time.Now()
 		p := serve(t, file)
 		awaitStatus(t, p, http.StatusOK)
 		ready = append(ready, time.Since(begin))
 		c := start(t, "checkpoint", file)
-		acked.untilKilled(t, p, 16, time.Duration(20+7*round)*time.Millisecond, c)
+		acked.untilKilled(t, p, 16, time.Duration(20+140*round/rounds)*time.Millisecond, c)
 	}
 	acked.areIn(t, exportedIDs(t, file))
 	if len(acked.ids) == 0 {

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// Clients ask for a large table and do not read it. What waits for them is bounded,
-// reports go on, and a client that reads gets the table.
+// TestUnreadAnswers has clients request a large table without reading the response. The
+// unread bytes must stay below the limit, other requests must be answered, and a client
+// that reads must get the table.
 func TestUnreadAnswers(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	if err := release(t.Context(), file, 20_000); err != nil {
@@ -20,7 +21,8 @@ func TestUnreadAnswers(t *testing.T) {
 	}
 	p := serve(t, file)
 	token := strings.TrimSpace(relcheck(t, "token", "add", "reader", "--db", file))
-	const table, clients = "/api/v1/products/opa/stats/deprecation?format=csv", 120 // of 390 KB each
+	const table = "/api/v1/products/opa/stats/deprecation?format=csv" // 390 KB
+	clients := unlessRace(120, 40)                                    // 84 reach the limit
 	metric := func(name string) (n float64) {
 		t.Helper()
 		_, text := answer(t, p.url+"/metrics", token)
@@ -39,12 +41,13 @@ func TestUnreadAnswers(t *testing.T) {
 			t.Errorf("/healthz: %s", res.Status)
 		}
 	})
-	t.Logf("%.1f of %.1f MB were not read", most/(1<<20), limit/(1<<20))
-	if most < limit/4 || most > limit {
-		t.Errorf("%.0f bytes were not read, of %.0f that may be", most, limit)
+	closed := metric("relcheck_unread_answers_cut_total") + metric("relcheck_unread_answers_refused_total")
+	t.Logf("at most %.1f of %.1f MB unread, %.0f responses closed or refused", most/(1<<20), limit/(1<<20), closed)
+	if most == 0 || most > limit {
+		t.Errorf("got at most %.0f unread bytes, want 1 to %.0f", most, limit)
 	}
-	if metric("relcheck_unread_answers_cut_total")+metric("relcheck_unread_answers_refused_total") == 0 {
-		t.Error("none had to go")
+	if closed == 0 && most > limit-(1<<20) {
+		t.Error("got no response closed or refused at the limit, want one or more")
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 		res, text := answer(t, p.url+table, token)
@@ -52,12 +55,12 @@ func TestUnreadAnswers(t *testing.T) {
 			break
 		}
 		if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" || time.Now().After(deadline) {
-			t.Fatalf("a client that reads gets %s, %v, %d bytes", res.Status, res.Header, len(text))
+			t.Fatalf("reading client: got %s, %v, %d bytes, want 200 and the table", res.Status, res.Header, len(text))
 		}
 	}
 }
 
-// answer is what a path holds, with a token or none.
+// answer returns the response to a GET request, with a token unless it is empty.
 func answer(t *testing.T, url, token string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest("GET", url, nil)
