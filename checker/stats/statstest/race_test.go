@@ -1,6 +1,6 @@
 //go:build race
 
-package fleet_test
+package statstest_test
 
 // race reports whether the race detector is enabled, which slows the tests down.
 const race = true
