@@ -436,7 +436,7 @@ func TestAttemptsToChange(t *testing.T) {
 func TestSignInWithTokenForReleases(t *testing.T) {
 	s := newService(t)
 	_, token := s.tokenOf(t, access.Release)
-	if got := s.visit(t, form(token, "")); got.StatusCode != 403 || len(got.Cookies()) > 0 || !strings.Contains(got.body, "This token is for releases") {
+	if got := s.visit(t, form(token, "")); got.StatusCode != 403 || len(got.Cookies()) > 0 || !strings.Contains(got.body, "This token is for publishing releases") {
 		t.Errorf("%d %v %s", got.StatusCode, got.Cookies(), got.body)
 	}
 }

@@ -78,7 +78,7 @@ func TestReleasesByPage(t *testing.T) {
 	if back := s.follow(t, path+"?page=13", token, "prev"); len(back) != 13 || back[12] != pages[0] {
 		t.Errorf("there are %d pages backwards", len(back))
 	}
-	for i, want := range map[int][]string{0: {"1,234 releases are known.", "1–100 of 1,234", `<a href="/products/opa/releases?page=13">Last</a>`},
+	for i, want := range map[int][]string{0: {"1,234 releases.", "1–100 of 1,234", `<a href="/products/opa/releases?page=13">Last</a>`},
 		12: {"1,201–1,234 of 1,234", `<a href="/products/opa/releases">First</a>`}} {
 		for _, text := range want {
 			if !strings.Contains(untyped(pages[i]), text) {

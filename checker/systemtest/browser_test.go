@@ -143,7 +143,7 @@ func affected(t *testing.T, base, token, below string) string {
 	}
 	for _, row := range table.Rows {
 		if row.Below == below {
-			return fmt.Sprintf("%d ids (%.1f %%)", row.IDs, row.Share*100)
+			return fmt.Sprintf("%d instances (%.1f %%)", row.IDs, row.Share*100)
 		}
 	}
 	t.Fatalf("the API knows nothing of %s: %+v", below, table)

@@ -10,17 +10,17 @@ import (
 
 // activitySection is how much there was of everything.
 func (b *builder) activitySection() section {
-	p := section{ID: "activity", Title: "Activity", Lead: []string{"Ids that reported, and questions for the latest release that came without one: some clients report nothing."}}
+	p := section{ID: "activity", Title: "Activity", Lead: []string{"Instances that reported, and checks: requests for the latest release by clients that do not report."}}
 	if b.public {
-		p.Lead = []string{"Ids that reported in each week."}
+		p.Lead = []string{"Instances that reported in each week."}
 	}
 	if b.total() == 0 {
-		p.Lead = []string{"Questions for the latest release that came without an id."}
-		p.addFigures(b.dailyChart("checks", "Checks without an id, by day"))
+		p.Lead = []string{"Checks: requests for the latest release by clients that do not report."}
+		p.addFigures(b.dailyChart("checks", "Checks per day"))
 		return p
 	}
-	p.addFigures(b.dailyChart("ids", "Ids by day"), b.dailyChart("checks", "Checks without an id, by day"), b.repeatShare(&p))
-	for _, one := range []struct{ table, title string }{{"weekly", "Ids by week"}, {"monthly", "Ids by four weeks"}} {
+	p.addFigures(b.dailyChart("ids", "Instances per day"), b.dailyChart("checks", "Checks per day"), b.repeatShare(&p))
+	for _, one := range []struct{ table, title string }{{"weekly", "Instances per week"}, {"monthly", "Instances per four weeks"}} {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			f.Chart, f.Half = periodChart(t, one.title), true
 			p.addFigures(f)
@@ -72,7 +72,7 @@ func (b *builder) lineChart(at dayPoints, label string, values []float64, most f
 	for i, v := range values {
 		title := at.name(i) + "\n"
 		if math.IsNaN(v) {
-			title += "nothing is known"
+			title += "no data"
 		} else {
 			title += text(v)
 		}
@@ -83,7 +83,7 @@ func (b *builder) lineChart(at dayPoints, label string, values []float64, most f
 
 // repeatShare tells the short-lived from the long-running.
 func (b *builder) repeatShare(p *section) *figure {
-	f, t := b.tableFigure("lifetimes", "Share of started ids that reported again")
+	f, t := b.tableFigure("lifetimes", "Instances that reported more than once")
 	if f == nil {
 		return nil
 	}
@@ -105,8 +105,8 @@ func (b *builder) repeatShare(p *section) *figure {
 	}
 	f.Chart = b.lineChart(at, f.Title, values, most, true, func(v float64) string { return formatShare(v) + " reported again" })
 	if all > 0 {
-		p.Lead = append(p.Lead, "Of "+plural(all, "id", "ids")+" that started in these days, "+formatShare(ratio(stayed, all))+
-			" reported again. The others were short-lived: a version check, or a job in a pipeline, reports once.")
+		p.Lead = append(p.Lead, "Of "+plural(all, "instance", "instances")+" that started in this period, "+formatShare(ratio(stayed, all))+
+			" reported again. The others were short-lived: a version check or a pipeline job reports once.")
 	}
 	return f
 }
@@ -119,7 +119,7 @@ func periodChart(t *stats.Table, label string) template.HTML {
 		i := len(columns.Columns)
 		most = math.Max(most, float64(r.number("ids")))
 		columns.Columns = append(columns.Columns, chart.Column{Value: float64(r.number("ids")), Class: "c0",
-			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("ids"), "id", "ids")})
+			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("ids"), "instance", "instances")})
 		if every := max(1, (n+4)/5); i%every == every/2 {
 			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: r.day("from").Time().Format("2 Jan")})
 		}

@@ -60,23 +60,20 @@ func (p dayPoints) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), 
 // adoptionSection is the share of each version over time.
 func (b *builder) adoptionSection() section {
 	p := section{ID: "spread", Title: "Adoption"}
-	unit, what := "day", "versions"
+	unit := "day"
 	if b.public {
 		unit = "week"
 	}
+	p.Lead = []string{"The share of instances that ran each " + b.seriesKind() + ", by " + unit + "."}
 	if b.byLine {
-		what = "minor lines"
-	}
-	p.Lead = []string{"Which " + what + " the ids of each " + unit + " ran. Those used most have a colour of their own."}
-	if b.byLine {
-		p.Lead = append(p.Lead, "There were too many versions to tell them apart; the table below has each.")
+		p.Lead = append(p.Lead, "The table of versions below lists every single version.")
 	}
 	p.addFigures(b.adoptionChart(), b.adoptionSpeed())
 	return p
 }
 
 func (b *builder) adoptionChart() *figure {
-	f, t := b.emptyFigure("adoption", "Share of each "+b.seriesKind())
+	f, t := b.emptyFigure("adoption", "Share of instances by "+b.seriesKind())
 	if f == nil {
 		return nil
 	}
@@ -156,13 +153,13 @@ func pointTitle(day string, names []string, counts map[string][]int64, i int) st
 		}
 	}
 	if counts[""][i] == 0 {
-		s.WriteString("\nno ids")
+		s.WriteString("\nno instances")
 	}
 	return s.String()
 }
 
 func seriesTable(title string, at dayPoints, names []string, counts map[string][]int64) *tableView {
-	g := &tableView{Caption: title, Head: []columnHead{{"Day", ""}, {"IDs", "n"}}}
+	g := &tableView{Caption: title, Head: []columnHead{{"Day", ""}, {"Instances", "n"}}}
 	for _, name := range names {
 		g.Head = append(g.Head, columnHead{name, "n"})
 	}
@@ -210,7 +207,7 @@ func formatShort(n int64) string {
 
 // adoptionSpeed is how long each release took to be used by half.
 func (b *builder) adoptionSpeed() *figure {
-	f, t := b.emptyFigure("releases", "How fast releases spread")
+	f, t := b.emptyFigure("releases", "Adoption speed")
 	if f == nil {
 		return nil
 	}
@@ -234,6 +231,6 @@ func (b *builder) adoptionSpeed() *figure {
 		}
 		bars = append(bars, chart.Bar(float64(r.number("half"))/float64(most), "c0"))
 	}
-	f.Table = newColumnsView(t, "version", "half", "released", "ids", "share").addCharts(1, "Days until half ran it, or newer", bars)
+	f.Table = newColumnsView(t, "version", "half", "released", "ids", "share").addCharts(1, "Days until half of the instances ran it or newer", bars)
 	return f
 }

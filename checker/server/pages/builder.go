@@ -12,15 +12,15 @@ import (
 
 // tableFigure is one chart or table on a page, with where to get its data.
 type figure struct {
-	Name, Title, Note string
-	Chart             template.HTML
-	ChartTable        *tableView // in the place of a chart
-	Legend            []legendItem
-	Table             *tableView
-	Sources           []sourceLinks
-	Form              *queryForm
-	Answer            *stats.Answer
-	Half              bool // has room beside another
+	Name, Title string
+	Chart       template.HTML
+	ChartTable  *tableView // in the place of a chart
+	Legend      []legendItem
+	Table       *tableView
+	Sources     []sourceLinks
+	Form        *queryForm
+	Answer      *stats.Answer
+	Half        bool // has room beside another
 }
 
 // legendItem names a colour.
@@ -173,7 +173,7 @@ func (b *builder) emptyFigure(name, title string) (*figure, *stats.Table) {
 	if t == nil || len(t.Rows) == 0 {
 		return nil, nil
 	}
-	return &figure{Name: name, Title: title, Note: sentence(t.Note), Sources: []sourceLinks{b.sourceLinks(name, "")}}, t
+	return &figure{Name: name, Title: title, Sources: []sourceLinks{b.sourceLinks(name, "")}}, t
 }
 
 // sourceLinks is where the API has a table for the same question.
@@ -210,5 +210,5 @@ func (b *builder) link(change map[string]string) string {
 
 // countAndShare writes a number of them with their share: 1,234 ids (12.3 %).
 func countAndShare(n int64, share float64) string {
-	return plural(n, "id", "ids") + " (" + formatShare(share) + ")"
+	return plural(n, "instance", "instances") + " (" + formatShare(share) + ")"
 }

@@ -47,10 +47,10 @@ func Connect(v Visitor, d ConnectData) ([]byte, error) {
 // opaClients are the generations of Open Policy Agent.
 func opaClients(base string) []client {
 	return []client{
-		{"opa-reports", "Open Policy Agent v0.20 to v1.12", "One variable points it here. Up to v1.6 it reports version, platform, heap and a random id; v1.7 to v1.12 only ask for the latest release, and tell version and platform doing so.",
-			fmt.Sprintf("export OPA_TELEMETRY_SERVICE_URL=%s\nopa run --server", base), "To see the answer at once: opa version --check"},
-		{"opa-asks", "Open Policy Agent v1.13 and later", "The variable has another name. These ask for the latest release, and tell nothing of themselves.",
-			fmt.Sprintf("export OPA_VERSION_CHECK_SERVICE_URL=%s\nopa run --server", base), "Where both generations run, set both variables."},
+		{"opa-reports", "Open Policy Agent v0.20 to v1.12", "Set one variable. Up to v1.6, OPA reports its version, platform, heap use and a random instance ID. v1.7 to v1.12 only check for the latest release, and send their version and platform.",
+			fmt.Sprintf("export OPA_TELEMETRY_SERVICE_URL=%s\nopa run --server", base), "To see the answer at once, run opa version --check."},
+		{"opa-asks", "Open Policy Agent v1.13 and later", "The variable has another name. These versions check for the latest release and send nothing about themselves.",
+			fmt.Sprintf("export OPA_VERSION_CHECK_SERVICE_URL=%s\nopa run --server", base), "If you run both generations, set both variables."},
 	}
 }
 
@@ -58,7 +58,7 @@ func opaClients(base string) []client {
 func otherClients(base, name, title string) []client {
 	url, variable := base+"/p/"+name, strings.ToUpper(strings.Map(envRune, name))
 	return []client{
-		{"package", title, "The Go package reports in the background, and says when a newer release is out. It links the standard library, google/uuid and x/mod/semver.",
+		{"package", title, "The Go package reports in the background and can announce newer releases. It depends only on the standard library, google/uuid and x/mod/semver.",
 			fmt.Sprintf(`import "relcheck/checker"
 
 client := &checker.Client{
@@ -67,18 +67,18 @@ client := &checker.Client{
 	URL:     %q,
 }
 client.Start(ctx) // returns at once`, name, base),
-			fmt.Sprintf("Its users point it elsewhere with %[1]s_TELEMETRY_SERVICE_URL, and switch it off with %[1]s_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1.", variable)},
-		{"github", "What asks GitHub's API", "A client that looks up the latest release at GitHub gets the same form of answer here. It tells no more than its User-Agent does.",
+			fmt.Sprintf("Users can choose another service with %[1]s_TELEMETRY_SERVICE_URL, and turn reports off with %[1]s_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1.", variable)},
+		{"github", "Clients of GitHub's API", "A client that looks up the latest release on GitHub gets an answer in the same format here. It sends nothing but its User-Agent header.",
 			"curl " + url + "/repos/OWNER/REPO/releases/latest", ""},
-		{"curl", "By hand", "A report, as any client sends it. The answer names the latest release.",
+		{"curl", "With curl", "This report is like that of any client. The answer names the latest release.",
 			fmt.Sprintf(`curl %s/v1/version \
   -H 'Content-Type: application/json' \
   -d '{"id":"'$(uuidgen)'","version":"v1.0.0"}'`, url), ""},
-		{"pipeline", "A release pipeline", "Publishes a release with a token of scope release. Whoever asks from then on is told of it. What is left out stays as it was, or comes from the product's templates; DELETE withdraws the release.",
+		{"pipeline", "A release pipeline", "Publish a release with a token of scope release. Clients get it from then on. Fields that you leave out keep their values or come from the product's templates. DELETE withdraws the release.",
 			fmt.Sprintf(`curl -X PUT %s/api/v1/products/%s/releases/v1.2.3 \
   -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
   -d '{"date":"2026-01-31","assets":{"linux/amd64":"https://example.com/1.2.3/linux-amd64"}}'`, base, name),
-			"The token is made by relcheck token add pipeline --scope release."},
+			"Create the token with relcheck token add pipeline --scope release."},
 	}
 }
 

@@ -24,7 +24,7 @@ func (p InvalidParams) Add(name, value, message string) {
 
 // labels are what the fields of forms are called.
 var labels = map[string]string{
-	"days": "Days", "from": "From", "to": "To", "version": "Version", "os": "System", "arch": "Architecture",
+	"days": "Days", "from": "From", "to": "To", "version": "Version", "os": "OS", "arch": "Architecture",
 	"below": "Support ends below", "above": "More heap than", "compare": "Compare",
 }
 

@@ -15,7 +15,7 @@ var percentiles = []string{"p50", "p90", "p95", "p99"}
 
 // memorySection is how much heap ids take.
 func (b *builder) memorySection() section {
-	p := section{ID: "memory", Title: "Memory", Lead: []string{"How much heap the instances use. Each counts once for every day on which it reported a heap, with the highest heap of that day. A percentile such as p95 is what 95 % of these do not exceed."}}
+	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap use of the instances that report it. 95 % of them use no more than the value p95."}}
 	p.addFigures(b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapChange(&p), b.heapAbove())
 	return p
 }
@@ -144,7 +144,7 @@ func percentilePositions(r row, low, high float64) (at []float64) {
 
 // heapChange compares the heaps of two versions, and asks for which.
 func (b *builder) heapChange(p *section) *figure {
-	f, t := b.emptyFigure("heap_change", "Two versions compared")
+	f, t := b.emptyFigure("heap_change", "Comparison of two versions")
 	if f == nil {
 		return nil
 	}
@@ -165,12 +165,12 @@ func (b *builder) heapChange(p *section) *figure {
 
 // heapAbove is how many ids exceed a heap.
 func (b *builder) heapAbove() *figure {
-	f, t := b.tableFigure("heap_above", "Ids that exceeded a heap")
+	f, t := b.tableFigure("heap_above", "Instances above a heap size")
 	if f == nil {
 		return nil
 	}
 	f.Table.addCharts(1, "", shareBars(t, firstColor))
-	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hiddenFields("above"), Button: "Tell me", Fields: []formField{{Label: "More heap than", Name: "above"}}}
+	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hiddenFields("above"), Button: "Show", Fields: []formField{{Label: "More heap than", Name: "above"}}}
 	if asked := b.Query.Above; asked > 0 {
 		f.Form.Fields[0].Value = formatBytes(float64(asked))
 		f.Answer = answerSentence(b.Query, t)

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"cmp"
 	"html/template"
 	"slices"
 	"strings"
@@ -26,13 +25,12 @@ type ProductSummary struct {
 	Tiles               []tile
 	Spark               template.HTML
 	SparkNote           string
-	note                string
 }
 
 type overviewPage struct {
 	OverviewData
 	Empty bool // no product has any reports
-	Note  string
+	About []string
 }
 
 // Overview renders the page that lists all products.
@@ -41,10 +39,9 @@ func Overview(v Visitor, d OverviewData) ([]byte, error) {
 	page := overviewPage{OverviewData: d, Empty: d.Search.Value == "" && d.Pager.Pages() <= 1}
 	for _, p := range d.Products {
 		page.Empty = page.Empty && len(p.Tiles) == 0
-		page.Note = cmp.Or(p.note, page.Note)
 	}
-	if page.Empty {
-		page.Note = ""
+	if !page.Empty {
+		page.About = aboutInstances(!v.Reader)
 	}
 	return render("overview", v, "relcheck", page)
 }
@@ -52,7 +49,7 @@ func Overview(v Visitor, d OverviewData) ([]byte, error) {
 // NewProductSummary returns the summary of a product from its statistics of the last 28
 // days, which are those that everyone may see if public is true.
 func NewProductSummary(v *stats.View, public bool) ProductSummary {
-	o := ProductSummary{Name: v.Product.Name, Title: v.Product.Title, Latest: "No release is known yet."}
+	o := ProductSummary{Name: v.Product.Name, Title: v.Product.Title, Latest: "No releases yet."}
 	if v.Latest != "" {
 		o.Latest = v.Latest + " is the latest release."
 	}
@@ -61,19 +58,16 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 	}
 	b := newBuilder(v, public)
 	for _, t := range b.summaryTiles() {
-		if strings.HasPrefix(t.Name, "Ids") || b.total() == 0 {
+		if strings.HasPrefix(t.Name, "Instances") || b.total() == 0 {
 			o.Tiles = append(o.Tiles, t)
 		}
 	}
 	for r := range rows(v.Table("latest")) {
 		if v.Latest != "" && r.text("what") == "latest release" && r.has("share") {
-			o.Latest = r.text("version") + " is the latest release; " + r.show("share") + " of the ids run it, or newer."
+			o.Latest = r.text("version") + " is the latest release; " + r.show("share") + " of the instances run it or newer."
 		}
 	}
 	o.Spark, o.SparkNote = b.sparkline()
-	if t := b.Table("summary"); t != nil {
-		o.note = sentence(t.Note)
-	}
 	return o
 }
 
@@ -83,9 +77,9 @@ func (b *builder) sparkline() (template.HTML, string) {
 	if t == nil {
 		t, column, unit = b.Table("weekly"), "from", "week"
 	}
-	counted := "ids"
+	counted, name := "ids", "Instances"
 	if b.total() == 0 && b.checks() > 0 {
-		counted = "checks"
+		counted, name = "checks", "Checks"
 	}
 	var values []float64
 	var first stats.Day
@@ -99,6 +93,6 @@ func (b *builder) sparkline() (template.HTML, string) {
 		return "", ""
 	}
 	most := slices.Max(values)
-	note := strings.ToUpper(counted[:1]) + counted[1:] + " by " + unit + " since " + formatDay(first) + ", " + formatNumber(int64(most)) + " at most"
+	note := name + " per " + unit + " since " + formatDay(first) + ", at most " + formatNumber(int64(most))
 	return chart.Sparkline(values, note), note
 }

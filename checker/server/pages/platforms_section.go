@@ -8,9 +8,9 @@ import (
 
 // platformsSection are the systems and architectures, and what runs on each.
 func (b *builder) platformsSection() section {
-	p := section{ID: "where", Title: "Platforms", Lead: []string{"Where it runs, and which versions each platform runs."}}
+	p := section{ID: "where", Title: "Platforms", Lead: []string{"The operating systems and architectures that instances run on, and the versions on each."}}
 	p.addFigures(b.platformVersions())
-	for _, one := range []struct{ table, title string }{{"os", "Systems"}, {"arch", "Architectures"}, {"platforms", "Platforms"}} {
+	for _, one := range []struct{ table, title string }{{"os", "Operating systems"}, {"arch", "Architectures"}, {"platforms", "Platforms"}} {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			at := 1
 			if one.table == "platforms" {
@@ -50,7 +50,7 @@ func (b *builder) platformVersions() *figure {
 		used[name] = []int64{}
 	}
 	names := b.presentSeries(used)
-	g := &tableView{Caption: "Versions on each platform", Head: []columnHead{{"Platform", ""}, {"IDs", "n"}, {"", "g"}}}
+	g := &tableView{Caption: "Versions on each platform", Head: []columnHead{{"Platform", ""}, {"Instances", "n"}, {"", "g"}}}
 	for _, platform := range order[:min(maxPlatforms, len(order))] {
 		var parts []chart.Segment
 		total := int64(0)

@@ -33,9 +33,9 @@ type term struct{ Name, Text string }
 // reportTexts say what each field of a report is. A report can have no other:
 // the page is made from its type, and a test wants a text for each.
 var reportTexts = map[string]string{
-	"id":               "A random UUID of version 4. Every process draws a new one when it starts; it says nothing of the machine or its owner, and nobody can tell which ids are starts of one program.",
-	"version":          "The version that runs.",
-	"heap_usage_bytes": "The heap in use, in bytes. It may be left out.",
+	"id":               "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and nobody can tell which IDs are starts of the same program.",
+	"version":          "The version that is running.",
+	"heap_usage_bytes": "The heap in use, in bytes. It is optional.",
 }
 
 // reportFields are the fields of a report as they are on the wire, in order.
@@ -60,15 +60,15 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 		panic(err) // of a constant
 	}
 	return privacyPage{
-		Fields: append(reportFields(), term{"User-Agent", "The header of the request, of which two words are read: the operating system and the architecture, as Go names them. What is no platform of Go's counts as other."}),
+		Fields: append(reportFields(), term{"User-Agent", "A header of the request. Two words of it are read: the operating system and the architecture, in Go's names. A platform that Go does not support counts as other."}),
 		Sample: "POST /v1/version\nUser-Agent: " + checker.UserAgent("Open Policy Agent", "v0.12.3", checker.Platform{OS: "darwin", Arch: "amd64"}) + "\n\n" + string(sample),
 		Stored: storedData(o),
 		Never: []string{
-			"The address that a report comes from.",
-			"Names of hosts, users, organisations, or anything that runs beside the program.",
-			"Headers of the request, other than the two words above, and keys of its body that no report has.",
+			"The IP address that a report comes from.",
+			"Names of hosts, users or organizations, or of anything else that runs on the machine.",
+			"Request headers, except the two words above, and unknown keys of the request body.",
 			"Anything about policies, data or decisions.",
-			"Cookies, but for the one of those who sign in to these pages.",
+			"Cookies, except the sign-in session of these pages.",
 		},
 		Visibility: visibility(o),
 		OptOut: []term{
@@ -85,38 +85,35 @@ const forgetAfter = (stats.Silence + 24*60*60) * time.Second
 // storedData says what is kept of reports, and for how long.
 func storedData(o PrivacyData) []term {
 	return []term{
-		{"Each report", "The fields above, the platform, and the second in which it came in, for " + formatDuration(o.KeepReports) + ". Then they are deleted."},
-		{"Counts by day, week and four weeks", "How many reports, distinct ids and heaps of each size there were, and the highest heap of an id on a day, by version and platform, " + retention(o.KeepRollups) + ". Ids are counted by a sketch from which none can be read."},
-		{"Whether an id reported again", fmt.Sprintf("A keyed hash of the id and the times of its first and last report, until it has been silent for %s. The id cannot be told from it.", formatDuration(forgetAfter))},
-		{"Questions without an id", "How often each version and platform asked on a day."},
+		{"Each report", "The fields above, the platform, and the time of receipt to the second, " + retention(o.KeepReports) + "."},
+		{"Counts by day, week and four weeks", "By version and platform: how many reports, distinct instances and heaps of each size there were, and the highest heap of an instance on a day, " + retention(o.KeepRollups) + ". Instances are counted by a sketch from which no instance ID can be read."},
+		{"Whether an instance reported again", fmt.Sprintf("A keyed hash of the instance ID and the times of its first and last report, until the instance has sent nothing for %s. The instance ID cannot be derived from the hash.", formatDuration(forgetAfter))},
+		{"Checks", "How often programs of each version and platform checked for the latest release on a day, without an instance ID."},
 	}
 }
 
 func retention(d time.Duration) string {
 	if d == 0 {
-		return "for good"
+		return "without limit"
 	}
-	return "for " + formatDuration(d)
+	return "for " + formatDuration(d) + ", and then deleted"
 }
 
-// formatDuration writes whole days, or else hours; none is without end.
+// formatDuration formats a duration in days, or in hours if it is not whole days.
 func formatDuration(d time.Duration) string {
 	const day = 24 * time.Hour
-	switch {
-	case d == 0:
-		return "good"
-	case d%day == 0:
+	if d%day == 0 {
 		return plural(int64(d/day), "day", "days")
 	}
 	return plural(int64(d.Round(time.Hour)/time.Hour), "hour", "hours")
 }
 
 func visibility(o PrivacyData) string {
-	text := "Figures are for those who have a token, which the operator of this server gives out. They see counts, and never a report or an id."
+	text := "Only people with a token from the operator of this server see statistics. They see counts, and never a report or an instance ID."
 	if o.PublicStats {
-		text = fmt.Sprintf("Everyone sees how many ids there are, rounded down to multiples of %[1]d. What fewer than %[1]d ids have in common counts as other, and is not shown. "+
-			"Versions that are not published releases count as other too, and nothing about memory is shown. "+
-			"Those who have a token, which the operator of this server gives out, see all counts. Nobody sees a report or an id on these pages.", o.PublicThreshold)
+		text = fmt.Sprintf("Everyone sees numbers of instances, rounded down to multiples of %[1]d. Groups of fewer than %[1]d instances count as other and are not shown. "+
+			"Unreleased versions also count as other, and nothing about memory is shown. "+
+			"People with a token from the operator of this server see all counts. Nobody sees a report or an instance ID on these pages.", o.PublicThreshold)
 	}
-	return text + " The operator can export the reports that are still kept."
+	return text + " The operator can export the reports that are still stored."
 }

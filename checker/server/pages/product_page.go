@@ -25,6 +25,7 @@ type productPage struct {
 	Lead       []string
 	Tiles      []tile
 	DataNote   string
+	About      []string
 	Sections   []section
 }
 
@@ -62,6 +63,7 @@ func newProductPage(v *stats.View, public bool, invalid InvalidParams) *productP
 		return p
 	}
 	p.Picker, p.Tiles, p.DataNote = b.queryPicker(), b.summaryTiles(), b.dataNote()
+	p.About = aboutNumbers(public)
 	p.Lead = b.introduction()
 	for _, one := range b.sections() {
 		if len(one.Figures) > 0 {
@@ -122,18 +124,18 @@ func (b *builder) summaryTiles() (all []tile) {
 		case name == "range" && (days == 1 || days == 7 || days == 28):
 			continue
 		case name == "range":
-			name = "Ids in all " + formatNumber(int64(days)) + " days"
+			name = "Instances in " + formatNumber(int64(days)) + " days"
 		case name == "day" && last == b.Today:
-			name = "Ids today, so far"
+			name = "Instances today so far"
 		case name == "day":
-			name = "Ids on the last day"
+			name = "Instances on the last day"
 		default:
-			name = "Ids in " + name
+			name = "Instances in " + name
 		}
 		all = append(all, tile{name, r.show("ids"), b.change(r)})
 	}
 	if n := b.checks(); n > 0 {
-		all = append(all, tile{"Checks without an id", formatNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")})
+		all = append(all, tile{"Checks", formatNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")})
 	}
 	for r := range rows(b.Table("latest")) {
 		if b.Latest == "" || b.total() == 0 {
@@ -143,7 +145,7 @@ func (b *builder) summaryTiles() (all []tile) {
 		case "latest release":
 			all = append(all, tile{"On the latest release", r.show("share"), r.text("version")})
 		case "latest minor line":
-			all = append(all, tile{"On its minor line", r.show("share"), r.text("version")})
+			all = append(all, tile{"On the latest minor line", r.show("share"), r.text("version")})
 		}
 	}
 	return all
@@ -173,17 +175,17 @@ func (b *builder) introduction() (all []string) {
 	}
 	switch checks := b.checks(); {
 	case b.total() == 0 && checks > 0:
-		return []string{days + "no ids reported" + b.filterText() + ": there were " + plural(checks, "check", "checks") + " without one.", "Some clients ask for the latest release, and report nothing."}
+		return []string{days + "no instances reported" + b.filterText() + ", but there were " + plural(checks, "check", "checks") + ".", "A check is a request for the latest release by a client that does not report."}
 	case b.total() == 0:
-		return []string{days + "no id was seen" + b.filterText() + ".", "Try a longer range, or fewer filters."}
+		return []string{days + "no instances reported" + b.filterText() + ".", "Try a longer range or fewer filters."}
 	}
-	all = append(all, days+plural(r.number("ids"), "id", "ids")+" reported"+b.filterText()+".")
+	all = append(all, days+plural(r.number("ids"), "instance", "instances")+" reported"+b.filterText()+".")
 	for l := range rows(b.Table("latest")) {
 		switch {
 		case l.text("what") == "latest release" && l.text("version") != "":
-			all = append(all, l.show("share")+" ran "+l.text("version")+", the latest release, or newer.")
+			all = append(all, l.show("share")+" ran the latest release, "+l.text("version")+", or newer.")
 		case l.text("what") == "older" && b.Latest != "" && l.number("ids") > 0:
-			all = append(all, l.show("share")+" ran something older than "+stats.Line(b.Latest)+".")
+			all = append(all, l.show("share")+" ran a version older than "+stats.Line(b.Latest)+".")
 		}
 	}
 	return all
@@ -205,9 +207,9 @@ func (b *builder) filterText() string {
 
 // dataNote says what the figures are of.
 func (b *builder) dataNote() string {
-	text := "Days are those of UTC. An id is one start of a program, not an installation."
+	text := "An instance is one running process; a restart is a new instance."
 	if b.public {
-		text += " Counts are rounded down. Versions that are not published releases, and what few ids do, are shown as other."
+		text += " Counts are rounded down. Unreleased versions and small counts are shown as other."
 	} else if !b.AsOf.IsZero() {
 		text = "As of " + b.AsOf.UTC().Format("2"+nbsp+"January"+nbsp+"2006, 15:04") + nbsp + "UTC. " + text
 	}

@@ -28,7 +28,7 @@ type releasesPage struct {
 	Product catalog.Product
 	Tabs    []link
 	Lead    string
-	Note    string
+	About   []string
 	Counted bool // statistics are known
 	Rows    []releaseRow
 }
@@ -45,13 +45,11 @@ type releaseRow struct {
 func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	d.Search.Label = "Version contains"
 	page := releasesPage{ReleasesData: d, Product: d.View.Product, Tabs: v.tabs(&d.View.Product), Counted: d.View.Known.Days() > 0}
-	page.Lead = plural(int64(d.Total), "release is", "releases are") + " known."
+	page.Lead = plural(int64(d.Total), "release", "releases") + "."
 	versions := d.View.Table("versions")
 	if page.Counted {
-		page.Lead += " The ids are those of the last 28 days."
-		if versions != nil {
-			page.Note = sentence(versions.Note)
-		}
+		page.Lead += " Instances are counted over the last 28 days."
+		page.About = aboutInstances(!v.Reader)
 	}
 	page.Rows = releaseRows(d.Releases, versions, d.View.Latest)
 	return render("releases", v, "Releases of "+page.Product.Title, page)

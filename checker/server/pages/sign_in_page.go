@@ -15,15 +15,15 @@ type SignInData struct {
 // Message explains the error.
 func (d SignInData) Message() string { return signInMessages[d.Error] }
 
-// signInMessages say what is wrong, by the code of the error.
+// signInMessages explain errors, by their codes.
 var signInMessages = map[string]string{
-	"invalid_token":      "This token is not valid, or was revoked.",
-	"invalid_link":       "This link is not valid: it was used already, has expired, or is not whole. On the server's machine, relcheck token link prints another one.",
-	"insufficient_scope": "This token is for releases, and lets see no figures.",
-	"too_many_attempts":  "Too many tokens from your address were not valid. Try again in a minute.",
-	"unavailable":        "The token cannot be looked up just now. Try again soon.",
-	"cross_origin":       "Another site tried to sign you in here. Go on only if you want to sign in.",
-	"no_cookie":          "Your browser did not send back the cookie that signing in needs. Allow cookies for this address, then try again.",
+	"invalid_token":      "This token is not valid or was revoked.",
+	"invalid_link":       "This link is not valid: it was already used, has expired, or is incomplete. To get another one, run relcheck token link on the server's machine.",
+	"insufficient_scope": "This token is for publishing releases and does not give access to statistics.",
+	"too_many_attempts":  "Too many invalid tokens were sent from your IP address. Try again in a minute.",
+	"unavailable":        "The token cannot be verified right now. Try again soon.",
+	"cross_origin":       "Another site tried to sign you in here. Continue only if you want to sign in.",
+	"no_cookie":          "Your browser did not send back the cookie that signing in needs. Allow cookies for this address and try again.",
 }
 
 // SignIn renders the page with the form for a token.

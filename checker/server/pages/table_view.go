@@ -84,9 +84,9 @@ func (g *tableView) Long() bool { return len(g.Rows) > 16 }
 // Count says how many rows there are.
 func (g *tableView) Count() string {
 	if g.All > 0 {
-		return "The first " + formatNumber(int64(len(g.Rows))) + " of " + formatNumber(int64(g.All)) + " rows: scroll within the table to see them; the CSV has all."
+		return "The first " + formatNumber(int64(len(g.Rows))) + " of " + formatNumber(int64(g.All)) + " rows. Scroll within the table to see them; the CSV file has all rows."
 	}
-	return formatNumber(int64(len(g.Rows))) + " rows: scroll within the table to see all."
+	return formatNumber(int64(len(g.Rows))) + " rows. Scroll within the table to see all."
 }
 
 // Body is the grid's rows as markup. Most of a page are cells, and a template would

@@ -29,7 +29,7 @@ func firstColor(row) string { return "c0" }
 
 // versionsSection are those in use, and the lines that they belong to.
 func (b *builder) versionsSection() section {
-	p := section{ID: "in-use", Title: "Versions", Lead: []string{"Every version that was seen in these days, newest first."}}
+	p := section{ID: "in-use", Title: "Versions", Lead: []string{"All versions in use in this period, newest first."}}
 	if f, t := b.emptyFigure("versions", "Versions in use"); f != nil {
 		f.Table = newColumnsView(t, "version", "ids", "share", "released", "behind", "days_behind", "reports", "p95")
 		f.Table.addCharts(1, "", shareBars(t, func(r row) string { return b.color(r.text("version")) }))
@@ -66,8 +66,8 @@ func sampleRows(all []row, most int, keep func(row) bool) []row {
 
 // supportSection is who would be affected if old versions were supported no more.
 func (b *builder) supportSection() section {
-	p := section{ID: "support", Title: "Ending support", Lead: []string{"Before you drop old versions: how many ids would notice? Any version will do."}}
-	f, t := b.tableFigure("deprecation", "Ids that run an older version than …")
+	p := section{ID: "support", Title: "Ending support", Lead: []string{"How many instances run a version older than the one you choose?"}}
+	f, t := b.tableFigure("deprecation", "Instances that run an older version")
 	if f == nil {
 		return p
 	}
@@ -83,7 +83,7 @@ func (b *builder) supportSection() section {
 	for _, r := range all {
 		most = max(most, r.float("share"))
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of ids that run an older version, by version", Height: chartHeight}}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances that run an older version, by version", Height: chartHeight}}
 	columns.Y, columns.Max = shareAxis(most)
 	for i, r := range all {
 		class := "c0"
@@ -99,7 +99,7 @@ func (b *builder) supportSection() section {
 	q := b.Query
 	q.Below = chosen
 	p.Answer = answerSentence(q, t)
-	p.Form = &queryForm{Anchor: p.ID, Hidden: b.hiddenFields("below"), Button: "Tell me", Fields: []formField{{"Support ends below", "below", b.invalid.value("below", chosen), "versions"}}, Error: b.invalid.formError(p.ID, "below")}
+	p.Form = &queryForm{Anchor: p.ID, Hidden: b.hiddenFields("below"), Button: "Show", Fields: []formField{{"Support ends below", "below", b.invalid.value("below", chosen), "versions"}}, Error: b.invalid.formError(p.ID, "below")}
 	p.addFigures(f)
 	return p
 }
@@ -113,7 +113,7 @@ const maxReleasesBehind = 40
 
 // behindSection is how far ids are behind the latest release.
 func (b *builder) behindSection() section {
-	p := section{ID: "distance", Title: "Behind", Lead: []string{"How far the ids are behind the latest release: by how many stable releases are newer than theirs, and by the days between the two."}}
+	p := section{ID: "distance", Title: "How out of date", Lead: []string{"How far instances are behind the latest release, in stable releases and in days."}}
 	p.addFigures(b.behindReleases(), b.behindDays())
 	return p
 }
@@ -142,7 +142,7 @@ func (b *builder) behindReleases() *figure {
 	if counts[last+1] == 0 {
 		bars = bars[:last+1]
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of ids by releases behind", Height: 180}, Columns: bars}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by releases behind", Height: 180}, Columns: bars}
 	columns.Y, columns.Max = shareAxis(most)
 	for i := range bars {
 		name, class := strconv.Itoa(i), "c0"
@@ -154,7 +154,7 @@ func (b *builder) behindReleases() *figure {
 		}
 		bars[i] = chart.Column{Value: shares[i], Class: class, Title: name + " behind\n" + countAndShare(counts[i], shares[i])}
 		if i > last {
-			bars[i].Title = "not known how far behind\n" + countAndShare(counts[i], shares[i])
+			bars[i].Title = "unknown how far behind\n" + countAndShare(counts[i], shares[i])
 			name = "?"
 		}
 		if every := max(1, len(bars)/8); i%every == 0 && i+every/2 <= last || i > last {
@@ -170,7 +170,7 @@ func (b *builder) behindDays() *figure {
 	if f == nil {
 		return nil
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of ids by days behind", Height: 180}}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by days behind", Height: 180}}
 	most, n := 0.0, float64(len(t.Rows))
 	for r := range rows(t) {
 		name, class, full := daysBehindName(r)
@@ -188,7 +188,7 @@ func daysBehindName(r row) (short, class, full string) {
 	from, to := r.show("from_days"), r.show("to_days")
 	switch {
 	case !r.has("from_days"):
-		return "?", "cx", "not known how many days behind"
+		return "?", "cx", "unknown how many days behind"
 	case !r.has("to_days"):
 		return from + "+", "c0", from + " days behind or more"
 	case from == to:

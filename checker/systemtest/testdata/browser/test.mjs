@@ -228,7 +228,7 @@ for (const javaScriptEnabled of [true, false]) {
 
     await page.goto(given.full.base + "/products/opa");
     await page.fill("input[name=below]", given.below);
-    await page.click(".ask:has(input[name=below]) button");
+    await page.click(".query:has(input[name=below]) button");
     await page.waitForURL(/below=/);
     const want = `If support ended below ${given.below}, ${given.affected} would be affected.`;
     await page.waitForSelector(`.answer:has-text("${given.below}")`);
@@ -261,11 +261,11 @@ await visit(given.full, {}, async (page) => {
 await visit(given.full, {}, async (page) => {
   await page.goto(given.full.base + "/products/opa?days=90&below=nonsense");
   check((await page.inputValue(".words input[name=below]:visible")) === "nonsense", "what was typed is gone");
-  check(/^Support ends below: /.test(await text(page, "#support ~ form .wrong")), "nothing beside the form says what is wrong");
+  check(/^Support ends below: /.test(await text(page, "#support ~ form .error")), "nothing beside the form says what is wrong");
   check((await text(page, ".ranges a[aria-current]")) === "90 days", "the range is gone with another parameter");
   await page.goto(given.full.base + "/products/opa?from=2999-01-01&to=2999-02-01");
   check(await page.isVisible("input[name=from]"), "own dates in the future close their form");
-  check((await page.inputValue("input[name=to]")) === "2999-02-01" && /^To: 2999-02-01 /.test(await text(page, ".own .wrong")), "own dates in the future are not told of");
+  check((await page.inputValue("input[name=to]")) === "2999-02-01" && /^To: 2999-02-01 /.test(await text(page, ".custom-range .error")), "own dates in the future are not told of");
   check((await page.locator(".ranges a[aria-current]").count()) === 0, "own dates in the future mark a range");
 });
 
@@ -282,11 +282,11 @@ await visit(given.full, {}, async (page) => {
 await visit(given.odd, {}, async (page) => {
   await page.goto(given.odd.base + "/products/opa/");
   check(page.url() === given.odd.base + "/products/opa", `a slash at the end leads to ${page.url()}`);
-  check(/no ids reported.*25.checks/.test(await text(page, ".lead")), `checks without an id read ${await text(page, ".lead")}`);
+  check(/no instances reported.*25.checks/.test(await text(page, ".lead")), `checks without an id read ${await text(page, ".lead")}`);
   check((await page.locator("#daily-checks svg.area").count()) === 1 && (await page.locator("figure").count()) === 1, "checks without an id have no chart of their own");
-  check((await text(page, ".tiles")).replace(/\s+/g, " ") === "Checks without an id 25 in 28 days", `the headline figures of checks are ${await text(page, ".tiles")}`);
+  check((await text(page, ".tiles")).replace(/\s+/g, " ") === "Checks 25 in 28 days", `the headline figures of checks are ${await text(page, ".tiles")}`);
   await page.goto(given.odd.base + "/");
-  check((await text(page, "li:has(a[href='/products/opa']) .trend")).startsWith("Checks by day"), "the overview has no trend of checks");
+  check((await text(page, "li:has(a[href='/products/opa']) .trend")).startsWith("Checks per day"), "the overview has no trend of checks");
 });
 
 // The keyboard reads what a pointer reads.

@@ -1,0 +1,36 @@
+package pages
+
+// aboutInstances explains how instances are counted.
+func aboutInstances(public bool) []string {
+	if public {
+		return []string{
+			"An instance is one running process. A restart is a new instance.",
+			"Days are in UTC, and weeks begin on Monday. Instances are distinct within the day, week or period that a number is about.",
+			"Counts are rounded down. Versions and platforms with few instances are combined as other or left out.",
+		}
+	}
+	return []string{
+		"An instance is one running process. Every process generates a random instance ID when it starts, so a restart is a new instance.",
+		"Days are in UTC. Instances are distinct within the day, week or period that a number is about. Numbers of a day or week that is not over still grow.",
+		"Counts of instances have a standard error of 0.8 %. Small counts are exact.",
+	}
+}
+
+// aboutNumbers explains the numbers of a product's page.
+func aboutNumbers(public bool) []string {
+	all := append(aboutInstances(public),
+		"Changes compare a period with as many days before it.",
+		"An instance is on the latest minor line if it runs any version of that line or a newer one.",
+		"Releases behind are the stable releases newer than the version of an instance. Days behind are the days from the publication of its version to that of the latest release.",
+		"Weeks begin on Monday. Only those that lie wholly in the period are shown.")
+	if public {
+		return all
+	}
+	return append(all,
+		"Adoption speed is the number of days from a release until half of the instances of a whole day ran it or a newer one.",
+		"Instances whose version cannot be compared with others are not counted as running an older version.",
+		"In the distribution and the percentiles of heap sizes, an instance counts once for each day on which it reported its heap use, with the highest value of that day, within 1 %. If a build has more than 4,096 instances on a day, a sample of them counts. Days that an earlier version of relcheck aggregated are approximate.",
+		"The table of instances above a heap size counts each instance that ever exceeded the size. Its shares include instances that report no heap use.",
+		"A change of heap use has a 95 % confidence interval, which is as wide as if all values came from instances that reported every day, each of which is one observation. The change is not certain if the interval contains 0 or there are too few such instances.",
+		"For instances that reported more than once, an instance belongs to the day of its first report. Those of the last two days may still report again.")
+}
