@@ -14,10 +14,10 @@ func auditCommand(streams IO) *cobra.Command {
 	var lines bool
 	c := &cobra.Command{
 		Use:   "audit",
-		Short: "Print who has changed what, newest first",
-		Long: `Print who has changed what of products, releases and tokens, newest first. WHO is
-the id of a token, as relcheck token list shows it, or the command line, or the
-server by itself. Times are in UTC.`,
+		Short: "Print the log of changes, newest first.",
+		Long: `Print the log of changes to products, releases and tokens, newest first. WHO is
+the ID of a token (see relcheck token list), "command line" or "server". Times are
+in UTC.`,
 		Example: `  relcheck audit --product opa --since 30d
   relcheck audit --json | jq -r 'select(.action == "release.withdrawn")'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,9 +38,9 @@ server by itself. Times are in UTC.`,
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&product, "product", "", "only what is about the product of this `name`, which may be gone")
-	c.Flags().StringVar(&since, "since", "", "only what was done since: a `time` ago (24h, 30d), a date or an RFC 3339 time")
-	c.Flags().BoolVar(&lines, "json", false, "print one JSON object a line")
+	c.Flags().StringVar(&product, "product", "", "`name` of the product, which may have been removed (default: all products)")
+	c.Flags().StringVar(&since, "since", "", "oldest `time` to print: a duration before now (24h, 30d), a date or an RFC 3339 time")
+	c.Flags().BoolVar(&lines, "json", false, "print one JSON object per line")
 	return c
 }
 
@@ -52,7 +52,7 @@ func printAudit(streams IO, all []db.Audited) error {
 	return c.flush()
 }
 
-// audited is a line of the audit log for programs.
+// audited is a line of --json.
 type audited struct {
 	At      time.Time `json:"at"`
 	Who     string    `json:"who"`

@@ -15,12 +15,12 @@ func backupCommand(streams IO) *cobra.Command {
 	var name string
 	c := &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Write all that is in the store into a new file, beside a running server",
-		Long: `Write all that is in the store into a new SQLite file. Servers go on recording;
-the file holds what they had acknowledged when it was begun. It is verified
-before it stands there under its name, and nothing is ever overwritten.
+		Short: "Back up a store to a new file.",
+		Long: `Back up a store to a new SQLite file. Servers continue to record meanwhile; the
+backup contains every report that they acknowledged before it began. The file is
+verified before it is renamed into place, and never replaces another file.
 
-relcheck serve --backup-dir makes backups by itself.`,
+relcheck serve --backup-dir makes backups on a schedule.`,
 		Example: `  relcheck backup /mnt/backup/relcheck-2026-01-31.db
   relcheck backup copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,15 +47,15 @@ func restoreCommand(streams IO) *cobra.Command {
 	var name string
 	c := &cobra.Command{
 		Use:   "restore FILE",
-		Short: "Make a new store of a backup",
-		Long: `Make a new store of a backup: a file that is not there yet, or an empty PostgreSQL
-database. The backup is verified before, and it is not changed. What is in the way
-is left alone: stop the server and move the old store away first. Run this as the
-user that the server runs as, to whom the new file has to belong.
+		Short: "Restore a backup to a new store.",
+		Long: `Restore a backup to a new file or an empty PostgreSQL database. The backup is
+verified first, and is not changed. An existing store is never replaced: stop the
+server and move the old store away first. Run the command as the user of the
+server, which must own the new file.
 
-The new store has the ID of the old one, and so its backups go on with those of the
-old one. Do not run two stores of one backup with the same --backup-dir: each would
-count the other's backups as its own.`,
+The new store has the same ID as the old one, so it continues the old store's
+backups. Do not run two stores from one backup with the same --backup-dir: each
+would treat the other's backups as its own.`,
 		Example: `  relcheck restore /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db --db /var/lib/relcheck/relcheck.db
   relcheck restore copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -72,8 +72,8 @@ count the other's backups as its own.`,
 	return c
 }
 
-const afterRestore = `Tokens and those who have signed in are as of the backup: tokens that were revoked since are valid again, see relcheck token list.
-What has been kept for long enough is removed an hour or two after the next start, see relcheck serve --keep-reports.
+const afterRestore = `Tokens and sessions are those of the backup: tokens that were revoked later are valid again. Check them with relcheck token list.
+Expired reports and statistics are deleted one to two hours after the next start: see relcheck serve --keep-reports.
 `
 
 // tidy removes what killed backups and restores have left in the folder of a file that
@@ -81,14 +81,14 @@ What has been kept for long enough is removed an hour or two after the next star
 func tidy(w io.Writer, file string) {
 	removed, err := db.RemoveLeftovers(file)
 	for _, path := range removed {
-		fmt.Fprintf(w, "removed %s, which a killed backup or restore had left\n", path)
+		fmt.Fprintf(w, "removed %s, left by a killed backup or restore\n", path)
 	}
 	if err != nil {
-		fmt.Fprintf(w, "cannot remove what a killed backup or restore has left: %v\n", err)
+		fmt.Fprintf(w, "cannot remove files left by a killed backup or restore: %v\n", err)
 	}
 }
 
-// copyProgress shows how a copy goes on, and then that it is verified.
+// copyProgress shows the progress of a copy and of its verification.
 func copyProgress(w io.Writer) func(done, total int64) {
 	p := newProgress(w)
 	return func(done, total int64) {
@@ -100,12 +100,12 @@ func copyProgress(w io.Writer) func(done, total int64) {
 	}
 }
 
-// contents tells what a store holds, in a few words.
+// contents summarizes what was copied.
 func contents(rows db.Copied) string {
 	return count(rows["product"], "product") + ", " + count(rows["release"], "release") + ", " + count(rows["report"], "report")
 }
 
-// backupOptions say how a server makes backups by itself.
+// backupOptions are the flags of scheduled backups.
 type backupOptions struct {
 	folder string
 	every  interval
@@ -113,24 +113,24 @@ type backupOptions struct {
 }
 
 func (o *backupOptions) flags(c *cobra.Command) {
-	o.place(c)
-	c.Flags().IntVar(&o.keep, "backup-keep", 7, "how many `backups` of this store are kept there")
+	o.scheduleFlags(c)
+	c.Flags().IntVar(&o.keep, "backup-keep", 7, "`number` of backups of this store to keep")
 }
 
-// place are the flags that say where backups are, and how old the newest one may be.
-func (o *backupOptions) place(c *cobra.Command) {
+// scheduleFlags adds the flags for the folder of the backups and the time between them.
+func (o *backupOptions) scheduleFlags(c *cobra.Command) {
 	o.every = interval(24 * time.Hour)
-	c.Flags().StringVar(&o.folder, "backup-dir", "", "the `folder` for backups (default: none are made)")
-	c.Flags().Var(&o.every, "backup-every", "how often a backup is made")
+	c.Flags().StringVar(&o.folder, "backup-dir", "", "`folder` for scheduled backups (default: no backups)")
+	c.Flags().Var(&o.every, "backup-every", "time between two scheduled backups")
 }
 
-// prepare returns nil when no backups are wanted.
+// prepare returns nil if there is no folder for backups.
 func (o *backupOptions) prepare(ctx context.Context, s *db.Store, schema string) (*db.Backups, error) {
 	if o.folder == "" {
 		return nil, nil
 	}
 	if o.keep < 1 {
-		return nil, misused("--backup-keep: %d keeps none; give 1 or more", o.keep)
+		return nil, usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.keep)
 	}
 	b := &db.Backups{Folder: o.folder, Every: time.Duration(o.every), Keep: o.keep, Schema: schema}
 	return b, s.PrepareBackups(ctx, b)

@@ -15,12 +15,12 @@ func checkCommand(streams IO) *cobra.Command {
 	var asJSON, exitCode bool
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Ask once for the latest release, on behalf of any product and version",
-		Long: `Ask once for the latest release, on behalf of any product and version.
+		Short: "Request the latest release once, for any product and version.",
+		Long: `Request the latest release once, for any product and version.
 
-The question is a report like any other: the service records it.
-With --exit-code the exit status is 10 when the version is outdated and 11 when
-the service did not answer.`,
+The request is a report that the service records like any other. With --exit-code,
+the exit status is 10 if the version is outdated and 11 if the service did not
+answer.`,
 		Example: `  relcheck check --as 0.70.0 --url http://localhost:8080
   relcheck check --product myapp --as 1.2.3 --platform windows/amd64 --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,20 +30,20 @@ the service did not answer.`,
 			}
 			if platform != "" {
 				if client.Platform, err = checker.ParsePlatform(platform); err != nil {
-					return misused("--platform: %v", err)
+					return usageError("--platform: %v", err)
 				}
 			}
 			answer, err := client.Check(cmd.Context())
 			if err != nil {
-				return withoutAnswer(err, o.product, exitCode)
+				return requestError(err, o.product, exitCode)
 			}
 			return printCheck(streams, o, answer.Latest, asJSON, exitCode)
 		},
 	}
 	o.flags(c)
-	c.Flags().StringVar(&platform, "platform", "", "`OS/ARCH` to ask for (default: this machine's)")
+	c.Flags().StringVar(&platform, "platform", "", "`OS/ARCH` to report (default: this machine's)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with 10 when outdated and with 11 when the service did not answer")
+	c.Flags().BoolVar(&exitCode, "exit-code", false, "exit with status 10 if the version is outdated, and 11 if the service did not answer")
 	return c
 }
 
@@ -62,7 +62,7 @@ func printCheck(streams IO, o clientOptions, l checker.Latest, asJSON, exitCode 
 		return err
 	}
 	if exitCode && l.Outdated(o.version) {
-		return exit{statusOutdated, errQuiet}
+		return exit{statusOutdated, errSilent}
 	}
 	return nil
 }

@@ -14,56 +14,57 @@ import (
 	"relcheck/checker/printable"
 )
 
-// unknownVersion is reported when nobody says which version runs.
+// unknownVersion is reported if --as is not set.
 const unknownVersion = "unknown"
 
-// clientOptions are the flags of the commands that ask a service.
+// clientOptions are the flags of the commands that send requests to a service.
 type clientOptions struct{ product, version, url string }
 
 func (o *clientOptions) flags(c *cobra.Command) {
-	c.Flags().StringVar(&o.product, "product", "opa", "`name` of the product to speak for")
-	c.Flags().StringVar(&o.version, "as", unknownVersion, "`version` of the product to speak for")
+	c.Flags().StringVar(&o.product, "product", "opa", "`name` of the product to report")
+	c.Flags().StringVar(&o.version, "as", unknownVersion, "`version` of the product to report")
 	o.urlFlag(c)
 }
 
 func (o *clientOptions) urlFlag(c *cobra.Command) {
-	c.Flags().StringVar(&o.url, "url", "", "`address` of the service (default: $PRODUCT_TELEMETRY_SERVICE_URL, as in OPA_TELEMETRY_SERVICE_URL)")
+	c.Flags().StringVar(&o.url, "url", "", "`URL` of the service (default: $PRODUCT_TELEMETRY_SERVICE_URL, for example OPA_TELEMETRY_SERVICE_URL)")
 }
 
-// client returns a client that is silent but for answers.
+// client returns a client that does not log.
 func (o *clientOptions) client() (*checker.Client, error) {
 	if !catalog.ValidProductName(o.product) {
-		return nil, misused("--product: %q is not the name of a product", o.product)
+		return nil, usageError("--product: invalid product name %q", o.product)
 	}
 	if !checker.ValidVersion(o.version) {
-		return nil, misused("--as: %q is not a version: 1 to %d characters of 0-9 A-Z a-z . + _ -", o.version, checker.MaxVersion)
+		return nil, usageError("--as: invalid version %q: enter 1 to %d characters of 0-9 A-Z a-z . + _ -", o.version, checker.MaxVersion)
 	}
 	if o.url != "" {
 		if err := printable.CheckURL(o.url); err != nil {
-			return nil, misused("--url: %v", err)
+			return nil, usageError("--url: %v", err)
 		}
 	}
 	return &checker.Client{Product: o.product, Version: o.version, URL: o.url, Logger: slog.New(slog.DiscardHandler)}, nil
 }
 
-// withoutAnswer tells a mistake of the caller from a service that did not
-// answer, for which there is an exit status of its own if exitCode is set.
-func withoutAnswer(err error, product string, exitCode bool) error {
+// requestError returns a usage error if there is no URL. Any other error is a service
+// that did not answer, which has an exit status of its own if exitCode is set.
+func requestError(err error, product string, exitCode bool) error {
 	switch {
 	case errors.Is(err, checker.ErrNoURL):
-		return misused("there is no service to ask about %s: give its address with --url", product)
+		return usageError("no service is configured for product %s: set its URL with --url", product)
 	case exitCode:
 		return exit{statusNoAnswer, err}
 	}
 	return err
 }
 
-// printLatest prints what opa version --check prints, or that there is nothing newer.
+// printLatest prints the latest release as opa version --check does, or that the version
+// is up to date.
 func printLatest(w io.Writer, product, version string, l checker.Latest) error {
 	var text strings.Builder
 	switch {
 	case l.LatestRelease == "":
-		fmt.Fprintf(&text, "The service knows no release of %s.\n", product)
+		fmt.Fprintf(&text, "The service has no release of %s.\n", product)
 	case l.UpToDate != nil && !l.Outdated(version):
 		fmt.Fprintf(&text, "%s %s is up to date.\n", product, version)
 	default:

@@ -7,8 +7,8 @@ import (
 	"text/tabwriter"
 )
 
-// columns prints text in columns. Cells are [masked], because
-// they may come from another program or an old store; an empty one is a dash.
+// columns prints a list in columns. Cells are masked, because they may come from a
+// client or an older store. Empty cells are printed as a dash.
 type columns struct{ out *tabwriter.Writer }
 
 func newColumns(out io.Writer, heads ...string) columns {

@@ -1,10 +1,9 @@
-// Package command is relcheck's command line, one file a subcommand.
+// Package command implements relcheck's command line, with one file per subcommand.
 //
-// The rules of its output hold for every command. Data goes to standard output
-// and everything else to standard error: what was done, progress (on terminals
-// only), and errors, one line each. The exit status is 0 when it was done, 1
-// when it failed and 2 when it was misused. Every flag can be set by an
-// environment variable too: --base-url by RELCHECK_BASE_URL.
+// All commands follow the same rules for output. Data goes to standard output.
+// Results, progress (on terminals only) and errors go to standard error, one line
+// each. The exit status is 0 on success, 1 on failure and 2 for invalid usage. Each
+// flag can also be set by an environment variable: --base-url by RELCHECK_BASE_URL.
 package command
 
 import (
@@ -29,15 +28,15 @@ import (
 // Exit statuses. The last two are those of relcheck check --exit-code.
 const (
 	statusFailed   = 1
-	statusMisused  = 2
+	statusUsage  = 2
 	statusOutdated = 10
 	statusNoAnswer = 11
 )
 
-// IO is what the commands are given from outside.
+// IO is what the commands need from their caller.
 type IO struct {
 	Schema   string   // the text of schema.sql
-	Clock    db.Clock // what a server decides by what is old
+	Clock    db.Clock // decides when a server's reports and statistics have expired
 	In       io.Reader
 	Out, Err io.Writer
 }
@@ -51,16 +50,16 @@ type exit struct {
 func (e exit) Error() string { return e.err.Error() }
 func (e exit) Unwrap() error { return e.err }
 
-// misused returns an error about how a command was called.
-func misused(format string, args ...any) error {
-	return exit{statusMisused, fmt.Errorf(format, args...)}
+// usageError returns an error about how a command was called.
+func usageError(format string, args ...any) error {
+	return exit{statusUsage, fmt.Errorf(format, args...)}
 }
 
-// errQuiet fails without a message, for all has been said.
-var errQuiet = errors.New("")
+// errSilent makes a command fail without a message of its own.
+var errSilent = errors.New("")
 
-// Run executes one command and returns its exit status. SIGINT and SIGTERM end
-// the command in good order, a second one ends it at once.
+// Run executes one command and returns its exit status. The first SIGINT or SIGTERM
+// cancels the command's context, the second kills the process.
 func Run(ctx context.Context, args []string, streams IO) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -83,37 +82,37 @@ func Run(ctx context.Context, args []string, streams IO) int {
 	if e := (exit{}); errors.As(err, &e) {
 		status = e.status
 	} else if !started { // cobra did not accept the arguments
-		status = statusMisused
+		status = statusUsage
 	}
-	if text := inWords(err); text != "" {
+	if text := errorText(err); text != "" {
 		fmt.Fprintf(streams.Err, "relcheck: %s\n", masked(strings.ReplaceAll(text, "\n", "; ")))
-		if status == statusMisused {
-			fmt.Fprintf(streams.Err, "Run '%s --help' to see how it is used.\n", cmd.CommandPath())
+		if status == statusUsage {
+			fmt.Fprintf(streams.Err, "Run '%s --help' for usage and examples.\n", cmd.CommandPath())
 		}
 	}
 	return status
 }
 
-// inWords is an error's text, without the words of package strconv about a value.
-func inWords(err error) string {
+// errorText returns an error's text, with a hint in place of package strconv's message.
+func errorText(err error) string {
 	number := (*strconv.NumError)(nil)
 	if !errors.As(err, &number) {
 		return err.Error()
 	}
-	wanted := "give a whole number"
+	hint := "enter a whole number"
 	switch {
 	case number.Func == "ParseBool":
-		wanted = "give true or false"
+		hint = "enter true or false"
 	case errors.Is(err, strconv.ErrRange):
-		wanted = "give a smaller number"
+		hint = "enter a smaller number"
 	}
-	return strings.Replace(err.Error(), number.Error(), wanted, 1)
+	return strings.Replace(err.Error(), number.Error(), hint, 1)
 }
 
 func newRoot(streams IO) *cobra.Command {
-	root := group("relcheck", "Record anonymous version reports and answer with the latest release", `
+	root := group("relcheck", "Record anonymous version reports and answer with the latest release.", `
   relcheck serve                                        start the service on localhost:8080
-  relcheck release sync opa                             learn the releases of Open Policy Agent
+  relcheck release sync opa                             add the releases of Open Policy Agent
   OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`,
 		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
 		productCommand(streams), releaseCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams),
@@ -123,51 +122,49 @@ func newRoot(streams IO) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetHelpTemplate(helpTemplate)
-	wantArguments(root)
+	setArgs(root)
 	return root
 }
 
-// wantArguments has commands that say nothing else take as many arguments as their
-// usage line names.
-func wantArguments(cmd *cobra.Command) {
+// setArgs makes commands without a rule for arguments accept those that their usage
+// line names.
+func setArgs(cmd *cobra.Command) {
 	if cmd.Args == nil {
-		cmd.Args = asNamed
+		cmd.Args = checkArgs
 	}
 	for _, c := range cmd.Commands() {
-		wantArguments(c)
+		setArgs(c)
 	}
 }
 
-func asNamed(cmd *cobra.Command, given []string) error {
-	var named []string
+// checkArgs compares the arguments with the command's usage line.
+func checkArgs(cmd *cobra.Command, args []string) error {
+	var names []string
 	for _, word := range strings.Fields(cmd.Use)[1:] {
 		if word[0] == '-' {
 			break
 		}
-		named = append(named, word)
+		names = append(names, word)
 	}
-	usage := strings.Join(append([]string{cmd.CommandPath()}, named...), " ")
-	missing := named[min(len(given), len(named)):]
-	missing = slices.DeleteFunc(slices.Clone(missing), func(word string) bool { return word[0] == '[' }) // optional
-	switch {
-	case len(given) > len(named):
-		return fmt.Errorf("%q is too much here: %s", given[len(named)], usage)
-	case len(missing) == 1:
-		return fmt.Errorf("%s is missing: %s", missing[0], usage)
-	case len(missing) > 1:
-		return fmt.Errorf("%s are missing: %s", strings.Join(missing, " and "), usage)
+	usage := strings.Join(append([]string{cmd.CommandPath()}, names...), " ")
+	if len(args) > len(names) {
+		return fmt.Errorf("unexpected argument %q: usage: %s", args[len(names)], usage)
+	}
+	missing := slices.DeleteFunc(slices.Clone(names[len(args):]), func(word string) bool { return word[0] == '[' }) // optional
+	if len(missing) > 0 {
+		return fmt.Errorf("missing %s: usage: %s", strings.Join(missing, " and "), usage)
 	}
 	return nil
 }
 
-// group is a command that does nothing but hold others.
+// group returns a command that only holds other commands.
 func group(use, short, example string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Example: strings.TrimPrefix(example, "\n")}
 	c.Args = cobra.NoArgs
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		cmd.SetOut(cmd.ErrOrStderr())
 		cmd.Help()
-		return exit{statusMisused, errQuiet}
+		return exit{statusUsage, errSilent}
 	}
 	c.AddCommand(commands...)
 	return c
@@ -183,26 +180,26 @@ const helpTemplate = `{{with .Example}}{{.}}
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
 {{else}}
-Flags, each also an environment variable (--db is RELCHECK_DB):
+Flags, also set by environment variables (--db by RELCHECK_DB):
 {{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
 {{end}}`
 
-// variable is the environment variable of a flag.
+// variable returns the name of a flag's environment variable.
 func variable(flag string) string {
 	return "RELCHECK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// environment marks a flag that was set from there.
+// environment is the annotation of a flag that was set by its environment variable.
 const environment = "environment"
 
-// typed reports whether a flag stands on the command line itself.
-func typed(cmd *cobra.Command, flag string) bool {
+// onCommandLine reports whether a flag was set on the command line itself.
+func onCommandLine(cmd *cobra.Command, flag string) bool {
 	f := cmd.Flags().Lookup(flag)
 	_, set := f.Annotations[environment]
 	return f.Changed && !set
 }
 
-// fromEnvironment sets the flags that were not given from the environment.
+// fromEnvironment sets flags that are not on the command line from the environment.
 func fromEnvironment(cmd *cobra.Command) error {
 	var err error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -211,23 +208,23 @@ func fromEnvironment(cmd *cobra.Command) error {
 			return
 		}
 		if e := cmd.Flags().Set(f.Name, value); e != nil {
-			err = misused("%s=%s: %w", variable(f.Name), value, e)
+			err = usageError("%s=%s: %w", variable(f.Name), value, e)
 		}
 		cmd.Flags().SetAnnotation(f.Name, environment, nil)
 	})
 	return err
 }
 
-// refusePasswords refuses those given as arguments, wherever they stand: whoever
-// is on the machine can read them there.
+// refusePasswords returns an error if an argument contains a password: other users of
+// the machine can read command lines.
 func refusePasswords(args []string) error {
 	for _, arg := range args {
 		if value, ok := strings.CutPrefix(arg, "--"); ok {
 			_, arg, _ = strings.Cut(value, "=")
 		}
 		if db.HasPassword(arg) {
-			return misused("everyone on this machine can read a password on a command line; leave it out there " +
-				"and put it into PGPASSWORD or ~/.pgpass, or the whole URL into RELCHECK_DB")
+			return usageError("a password on the command line is visible to all users of this machine: " +
+				"remove it, and set PGPASSWORD, ~/.pgpass, or RELCHECK_DB with the whole URL")
 		}
 	}
 	return nil

@@ -13,33 +13,25 @@ func copyCommand(streams IO) *cobra.Command {
 	var from, to string
 	c := &cobra.Command{
 		Use:   "copy --from STORE --to STORE",
-		Short: "Copy a whole store, from SQLite to PostgreSQL or back",
-		Long: `Copy a whole store to where nothing is yet: a file that does not exist, or an
-empty database. The copy is read back and compared before it counts. If it is
-interrupted nothing has come of it, and it can be repeated.
+		Short: "Copy a store from SQLite to PostgreSQL or back.",
+		Long: `Copy a store to a new file or an empty database. The copy is read back and compared
+before it becomes valid. An interrupted copy leaves nothing behind and can be
+repeated.
 
-What is recorded while it runs is not copied: stop the servers before, and start
-them with the copy.`,
+Reports that are recorded during the copy are not copied: stop the servers first,
+and start them again on the copy.`,
 		Example: `  relcheck copy --from relcheck.db --to postgres://relcheck@db.example.com/relcheck
   relcheck copy --from postgres://relcheck@db.example.com/relcheck --to relcheck.db`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if from == "" || to == "" {
-				return misused("tell with --from and --to which store to copy where")
+				return usageError("missing --from or --to: name the store to copy and the store to create")
 			}
 			return copyStore(cmd.Context(), from, to, streams)
 		},
 	}
-	c.Flags().StringVar(&from, "from", "", "the `store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")
-	c.Flags().StringVar(&to, "to", "", "the `store` to make")
+	c.Flags().StringVar(&from, "from", "", "`store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")
+	c.Flags().StringVar(&to, "to", "", "`store` to create")
 	return c
-}
-
-// count says how many of a thing there are.
-func count(n int64, thing string) string {
-	if n != 1 {
-		thing += "s"
-	}
-	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func copyStore(ctx context.Context, from, to string, streams IO) error {

@@ -19,11 +19,10 @@ func doctorCommand(streams IO) *cobra.Command {
 	var backups backupOptions
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say in plain words whether a store, or a backup, is sound",
-		Long: `Say whether a store is sound, one line a check: ok, a warning, or a PROBLEM and what
-to do about it. Nothing is changed, and a server beside it goes on. A backup is looked
-at in the same way, also where nothing can be written. It reads the whole store,
-some seconds for each million reports.
+		Short: "Check the integrity of a store or a backup.",
+		Long: `Check a store or a backup, and print one line per check: ok, warning, or PROBLEM with
+what to do about it. Nothing is changed, and a running server is not interrupted. The
+command reads the whole store, which takes a few seconds per million reports.
 
 The exit status is 1 if there is a problem.`,
 		Example: `  relcheck doctor
@@ -39,12 +38,12 @@ The exit status is 1 if there is a problem.`,
 		},
 	}
 	dbFlag(c, &name)
-	c.Flags().Var(&keep, "keep-reports", "how long the server keeps single reports")
-	backups.place(c)
+	c.Flags().Var(&keep, "keep-reports", "how long the server keeps reports")
+	backups.scheduleFlags(c)
 	return c
 }
 
-// doctor prints findings as they come.
+// doctor prints findings as soon as they are known.
 type doctor struct {
 	*screen
 	progress
@@ -72,13 +71,13 @@ func (d *doctor) examine(ctx context.Context, name string, keep time.Duration, b
 	return nil
 }
 
-// marks are the words for how bad a finding is, and how they look.
+// marks are the words for the states of a finding, and their styles.
 var marks = map[db.State]struct {
 	word string
 	as   style
 }{db.OK: {"ok", faint}, db.Warning: {"warning", bold}, db.Problem: {"PROBLEM", bold}}
 
-// tell prints one finding. On a terminal it is broken where the line ends.
+// tell prints one finding, wrapped to the width of a terminal.
 func (d *doctor) tell(f db.Finding) {
 	const wide, check = len("PROBLEM"), len("environment")
 	d.clear()
@@ -100,10 +99,10 @@ func (d *doctor) tell(f db.Finding) {
 		}
 		d.print(block{head.plus(newText(line))})
 	}
-	d.flush() // the next check may take long
+	d.flush() // the next check may take a while
 }
 
-// environment looks for variables that are meant for relcheck, and are no flag's.
+// environment warns about RELCHECK_ variables that belong to no flag.
 func (d *doctor) environment(root *cobra.Command) {
 	known := map[string]bool{}
 	flagVariables(root, known)
@@ -114,10 +113,10 @@ func (d *doctor) environment(root *cobra.Command) {
 			continue
 		}
 		odd++
-		d.tell(db.Finding{State: db.Warning, Check: "environment", Text: name + " is not the variable of any flag"})
+		d.tell(db.Finding{State: db.Warning, Check: "environment", Text: name + " belongs to no flag: correct or unset it"})
 	}
 	if odd == 0 {
-		d.tell(db.Finding{State: db.OK, Check: "environment", Text: "every RELCHECK_ variable is a flag's"})
+		d.tell(db.Finding{State: db.OK, Check: "environment", Text: "every RELCHECK_ variable belongs to a flag"})
 	}
 }
 

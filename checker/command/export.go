@@ -14,7 +14,7 @@ func exportCommand(streams IO) *cobra.Command {
 	var path, since string
 	c := &cobra.Command{
 		Use:   "export PRODUCT",
-		Short: "Print the recorded reports, one JSON object a line",
+		Short: "Print the recorded reports as JSON, one object per line.",
 		Example: `  relcheck export opa
   relcheck export opa --since 24h | jq -r .version | sort | uniq -c`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,11 +36,11 @@ func exportCommand(streams IO) *cobra.Command {
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&since, "since", "", "only those that came in since: a `time` ago (24h, 7d), a date or an RFC 3339 time")
+	c.Flags().StringVar(&since, "since", "", "oldest `time` to print: a duration before now (24h, 7d), a date or an RFC 3339 time")
 	return c
 }
 
-// exported is a line of the export.
+// exported is one line of the output.
 type exported struct {
 	ReceivedAt     time.Time `json:"received_at"`
 	ID             string    `json:"id"`

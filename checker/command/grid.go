@@ -6,13 +6,13 @@ import (
 	"relcheck/checker/stats"
 )
 
-// gap is how many columns are left free between two columns of a table.
+// gap is the number of spaces between two columns of a table.
 const gap = 2
 
-// grid is a table on its way to the screen.
+// grid is a table of text.
 type grid struct {
 	heads []string
-	right []bool // which columns stand on the right
+	right []bool // which columns are right-aligned
 	rows  [][]text
 }
 
@@ -23,7 +23,7 @@ func (g *grid) column(head string, right bool) {
 
 func (g *grid) row(cells ...text) { g.rows = append(g.rows, cells) }
 
-// block lays the table out. Heads wider than what stands below them are broken.
+// grid lays out a table. Heads that are wider than their column are wrapped.
 func (s *screen) grid(g *grid) (b block) {
 	widths := make([]int, len(g.heads))
 	for _, row := range g.rows {
@@ -40,13 +40,13 @@ func (s *screen) grid(g *grid) (b block) {
 	return b
 }
 
-// heads returns the lines of heads, and widens the columns for them.
+// heads returns the lines of the heads, and widens columns for them.
 func (s *screen) heads(g *grid, widths []int) [][]text {
 	broken, most := make([][]string, len(g.heads)), 1
 	for i, head := range g.heads {
 		room := widths[i]
 		if !s.fancy {
-			room = len(head) // one line is easier for programs
+			room = len(head) // programs expect one line
 		}
 		broken[i] = wrap(strings.ToUpper(head), room)
 		most = max(most, len(broken[i]))
@@ -76,18 +76,18 @@ func (g *grid) line(cells []text, widths []int) (line text) {
 	return line
 }
 
-// table shows one table of a view. Without a terminal it comes alone.
+// table shows one table of a view. Without a terminal, it has no title and notes.
 func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
 	if !s.fancy {
 		return s.rows(t, 0)
 	}
 	title := s.styled(newText(masked(v.Product.Title)+": "+t.Title), bold)
-	b = append(b, title.plus(s.styled(newText("  "+asked(v.Query)), faint)), text{})
+	b = append(b, title.plus(s.styled(newText("  "+describe(v.Query)), faint)), text{})
 	if says := v.Query.Answer(t, show).Text; says != "" {
 		b = append(append(b, plain(wrap(says, s.width)...)...), text{})
 	}
 	if len(t.Rows) == 0 {
-		b = append(b, plain("Nothing is known about that in these days.")...)
+		b = append(b, plain("No data in this range.")...)
 	} else {
 		b = append(b, s.rows(t, s.width)...)
 	}
@@ -98,8 +98,8 @@ func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
 	return b
 }
 
-// asked tells which days and builds count.
-func asked(q stats.Query) string {
+// describe returns the range and the filter of a query.
+func describe(q stats.Query) string {
 	text := q.From.String() + " to " + q.To.String()
 	for _, only := range []string{q.Version, q.OS, q.Arch} {
 		if only != "" {
@@ -109,7 +109,7 @@ func asked(q stats.Query) string {
 	return text
 }
 
-// rows shows the rows of a table, and draws its shares if the width leaves room.
+// rows shows the rows of a table, with bars for its shares if there is room.
 func (s *screen) rows(t *stats.Table, width int) block {
 	g, shares := &grid{}, -1
 	for i, c := range t.Columns {
@@ -135,7 +135,7 @@ func (s *screen) rows(t *stats.Table, width int) block {
 	return b
 }
 
-// absent stands for a value that is not there.
+// absent is shown instead of a missing value.
 func absent(table string, c stats.Column) string {
 	switch {
 	case table == "heap" && c.Kind == stats.Text:
@@ -146,13 +146,12 @@ func absent(table string, c stats.Column) string {
 	return "-"
 }
 
-// widestBar is how many columns the longest bar takes.
-const widestBar = 40
+// maxBarWidth is the width of the longest bar in columns.
+const maxBarWidth = 40
 
-// bars draws the shares of a table, the longest as long as there is room for.
-// They stand below so many lines of heads.
+// bars draws the shares of a table, scaled to the largest, below the lines of the heads.
 func (s *screen) bars(t *stats.Table, column, heads, room int) block {
-	room = min(room, widestBar)
+	room = min(room, maxBarWidth)
 	if !s.fancy || room < 6 {
 		return nil
 	}

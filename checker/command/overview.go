@@ -11,25 +11,25 @@ import (
 )
 
 const (
-	// twoColumns is how wide a terminal has to be for tables side by side.
+	// twoColumns is the minimum width for tables side by side.
 	twoColumns = 110
-	// How many rows an overview has of each, for it is to fit on a screen of 40 lines.
+	// Maximum numbers of rows, so that an overview fits on a screen of 40 lines.
 	mostVersions, mostPlatforms, mostHeaps = 8, 5, 3
-	// chartLines is how high the chart is, as high as the headline figures.
+	// chartLines is the height of the chart, which is that of the headline.
 	chartLines = 4
 )
 
-// overview shows what matters most on one screen.
+// overview shows the most important statistics on one screen.
 func (s *screen) overview(v *stats.View) block {
 	all := append(s.title(v), text{})
 	versions := v.Table("versions")
 	switch checks := checksOf(v); {
 	case len(versions.Rows) == 0 && checks > 0:
 		all = append(append(all, s.headline(v)...), text{})
-		return append(all, plain("No ids, but checks without one: "+stats.ShowNumber(checks)+". Some clients ask for the latest release, and report nothing.")...)
+		return append(all, plain("No instances, but "+stats.ShowNumber(checks)+" checks: requests for the latest release without an instance ID.")...)
 	case len(versions.Rows) == 0:
-		return append(all, plain("Nothing was reported in these days, or passes the filter.",
-			"There are figures of "+v.Known.From.String()+" to "+v.Known.To.String()+".")...)
+		return append(all, plain("No reports in this range match the filter.",
+			"There are statistics from "+v.Known.From.String()+" to "+v.Known.To.String()+".")...)
 	}
 	all = append(append(all, s.headline(v)...), text{})
 	width, side := s.width, s.fancy && s.width >= twoColumns
@@ -48,12 +48,12 @@ func (s *screen) overview(v *stats.View) block {
 		all = append(append(all, text{}), recent...)
 	}
 	if s.fancy {
-		all = append(all, text{}, s.styled(newText("Ids are starts of programs, not installations, within 0.8 %. --by shows more."), faint))
+		all = append(all, text{}, s.styled(newText("An instance is one running process; a restart is a new one. Large counts are within 0.8 %. --by shows more."), faint))
 	}
 	return all
 }
 
-// checksOf is how many checks without an id the range has.
+// checksOf returns the number of checks in the range.
 func checksOf(v *stats.View) (n int64) {
 	t := v.Table("daily")
 	for _, row := range t.Rows {
@@ -62,10 +62,10 @@ func checksOf(v *stats.View) (n int64) {
 	return n
 }
 
-// title says what is shown, and of when.
+// title shows the product, the query and the date of the statistics.
 func (s *screen) title(v *stats.View) block {
-	line := s.styled(newText(masked(v.Product.Title)), bold).plus(s.styled(newText("  "+asked(v.Query)), faint))
-	asOf := "no release is known yet: relcheck release sync, import or add " + v.Product.Name
+	line := s.styled(newText(masked(v.Product.Title)), bold).plus(s.styled(newText("  "+describe(v.Query)), faint))
+	asOf := "no releases: add them with relcheck release sync, import or add " + v.Product.Name
 	if v.Latest != "" {
 		asOf = "latest release " + masked(v.Latest)
 	}
@@ -75,7 +75,7 @@ func (s *screen) title(v *stats.View) block {
 	return block{line, s.styled(newText(asOf), faint)}
 }
 
-// headline shows how many ids there were, and how many each day.
+// headline shows the numbers of instances, in total and per day.
 func (s *screen) headline(v *stats.View) block {
 	b := s.rows(periods(v), 0)
 	if !s.fancy {
@@ -84,8 +84,8 @@ func (s *screen) headline(v *stats.View) block {
 	return beside(b, s.chart(v, s.width-b.width()-2*gap), 2*gap)
 }
 
-// periods returns the summary with the range only once, where it is one of the
-// other periods, and nothing in place of what is not known.
+// periods returns the summary. A range that is also one of the other periods has one
+// row, and unknown values are empty.
 func periods(v *stats.View) *stats.Table {
 	t := choose(v.Table("summary"), "period", "from", "ids", "change", "reports", "checks")
 	last := len(t.Rows) - 1
@@ -104,13 +104,13 @@ func periods(v *stats.View) *stats.Table {
 	return choose(t, "period", "ids", "change", "reports", "checks")
 }
 
-// chart draws the ids of each day, or where there are none the checks, or of as many days together as there is no
-// room for alone. Today, which is not over, is faint.
+// chart draws the instances of each day, or the checks if there are no instances. It
+// averages days if there is no room for each. Today is faint because it is incomplete.
 func (s *screen) chart(v *stats.View, room int) block {
 	daily := v.Table("daily")
-	n, most, counted := len(daily.Rows), int64(1), "ids"
+	n, most, counted, label := len(daily.Rows), int64(1), "ids", "instances"
 	if len(v.Table("versions").Rows) == 0 {
-		counted = "checks"
+		counted, label = "checks", "checks"
 	}
 	if n < 2 || room < 20 {
 		return nil
@@ -130,7 +130,7 @@ func (s *screen) chart(v *stats.View, room int) block {
 	if last == v.Today && n <= room {
 		partial = wide
 	}
-	b := block{s.styled(newText(strings.ToUpper(counted)+" A DAY, AT MOST "+stats.ShowNumber(most)), faint)}
+	b := block{s.styled(newText(strings.ToUpper(label)+" PER DAY, MAXIMUM "+stats.ShowNumber(most)), faint)}
 	for _, line := range columnsOf(drawn, chartLines) {
 		runes := []rune(line.string)
 		cut := len(runes) - partial
@@ -143,7 +143,7 @@ func (s *screen) chart(v *stats.View, room int) block {
 	return append(b, s.styled(axis, faint))
 }
 
-// squeeze averages values so that there are n at most.
+// squeeze averages values down to at most n.
 func squeeze(values []float64, n int) []float64 {
 	if len(values) <= n {
 		return values
@@ -158,7 +158,7 @@ func squeeze(values []float64, n int) []float64 {
 	return less
 }
 
-// recency says in one line how many run what is recent.
+// recency shows in one line how many instances are up to date.
 func (s *screen) recency(v *stats.View) block {
 	if v.Latest == "" {
 		return nil
@@ -167,7 +167,7 @@ func (s *screen) recency(v *stats.View) block {
 	for _, row := range v.Table("latest").Rows {
 		shares[row[0]] = show(stats.Share, row[3])
 	}
-	line := fmt.Sprintf("%s run the latest release or newer, %s its line %s, %s an older one, and of %s it is unknown.",
+	line := fmt.Sprintf("%s run the latest release or newer, %s its line %s, %s an older version; %s unknown.",
 		shares["latest release"], shares["latest minor line"], stats.Line(v.Latest), shares["older"], shares["unknown"])
 	return plain(wrap(line, s.width)...)
 }
@@ -228,7 +228,7 @@ func top(t *stats.Table, n int, names ...string) *stats.Table {
 	return t
 }
 
-// platformNames puts os and arch into one column.
+// platformNames combines the columns os and arch.
 func platformNames(t *stats.Table) *stats.Table {
 	named := *t
 	named.Columns = append([]stats.Column{{Name: "platform", Kind: stats.Text, Head: "Platform"}}, t.Columns...)
@@ -243,7 +243,7 @@ func platformNames(t *stats.Table) *stats.Table {
 	return &named
 }
 
-// topHeaps returns the heaps of all, and of the versions of which most is known.
+// topHeaps returns the heap of all versions, and of those with the most instances.
 func topHeaps(t *stats.Table) *stats.Table {
 	ids := index(t, "ids")
 	var versions [][]any

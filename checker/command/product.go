@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,7 +12,7 @@ import (
 )
 
 func productCommand(streams IO) *cobra.Command {
-	return group("product", "Say which products there are", `
+	return group("product", "Manage products.", `
   relcheck product add myapp --title "My App" --repo me/myapp \
     --download 'https://example.com/{tag}/myapp-{os}-{arch}{windows:.exe}' \
     --notes 'https://example.com/notes/{version}'
@@ -21,9 +20,10 @@ func productCommand(streams IO) *cobra.Command {
 		productAdd(streams), productSet(streams), productList(streams), productRemove(streams))
 }
 
-const templateHelp = `Templates of URLs may use {tag} (v1.2.3), {version} (1.2.3), {os}, {arch}, and
-{NAME:TEXT}, which is TEXT where the operating system or the architecture is NAME.
-Each platform gets an http or https URL without a user name, or none.`
+const templateHelp = `URL templates can contain {tag} (v1.2.3), {version} (1.2.3), {os}, {arch}, and
+{NAME:TEXT}, which expands to TEXT if the operating system or architecture is NAME.
+For each platform, a template gives an http or https URL without a user name, or
+nothing.`
 
 func productAdd(streams IO) *cobra.Command {
 	var path string
@@ -31,15 +31,15 @@ func productAdd(streams IO) *cobra.Command {
 	var origins []string
 	c := &cobra.Command{
 		Use:     "add NAME",
-		Short:   "Add a product",
-		Long:    "Add a product. Clients ask about it under /p/NAME.\n\n" + templateHelp,
+		Short:   "Add a product.",
+		Long:    "Add a product. Its clients use the path /p/NAME.\n\n" + templateHelp,
 		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.Name = args[0]
 			p.Origins = strings.Join(origins, " ")
 			p, err := catalog.ProductPatch{}.Apply(p)
 			if err != nil {
-				return mistaken(err)
+				return flagError(err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				if err := s.AddProduct(cmd.Context(), p); err != nil {
@@ -60,8 +60,8 @@ func productSet(streams IO) *cobra.Command {
 	var origins []string
 	c := &cobra.Command{
 		Use:     "set NAME",
-		Short:   "Change a product; what is not given stays as it is",
-		Long:    "Change a product; what is not given stays as it is, and '' empties it.\n\n" + templateHelp,
+		Short:   "Change a product.",
+		Long:    "Change a product. Flags that are not given leave their field unchanged; '' clears it.\n\n" + templateHelp,
 		Example: `  relcheck product set myapp --repo me/myapp`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
@@ -77,7 +77,7 @@ func productSet(streams IO) *cobra.Command {
 					}
 				}
 				if p, err = changes.Apply(p); err != nil {
-					return mistaken(err)
+					return flagError(err)
 				}
 				if err := s.SetProduct(cmd.Context(), p); err != nil {
 					return err
@@ -91,42 +91,41 @@ func productSet(streams IO) *cobra.Command {
 	return c
 }
 
-// flagOf returns the flag for a field of a product.
+// flagOf returns the name of the flag for a field of a product.
 func flagOf(field string) string {
 	if field == "origins" {
-		return "origin" // which is repeated
+		return "origin" // repeated, once per origin
 	}
 	return field
 }
 
 func productFlags(c *cobra.Command, p *catalog.Product, origins *[]string, path *string) {
 	dbFlag(c, path)
-	c.Flags().StringVar(&p.Title, "title", "", "what people call it (default: NAME)")
-	c.Flags().StringVar(&p.Repo, "repo", "", "`OWNER/REPO` by which clients of GitHub's API ask for it")
+	c.Flags().StringVar(&p.Title, "title", "", "display name (default: NAME)")
+	c.Flags().StringVar(&p.Repo, "repo", "", "`OWNER/REPO` under which clients of GitHub's API request it")
 	c.Flags().StringVar(&p.Module, "module", "", "Go module `path`, for relcheck release sync")
-	c.Flags().StringVar(&p.Download, "download", "", "`template` of a release's download URL")
-	c.Flags().StringVar(&p.Notes, "notes", "", "`template` of a release's notes URL")
-	c.Flags().StringArrayVar(origins, "origin", nil, "`origin` of a web page whose reports are recorded: a URL, null, or a scheme such as app: for all of it; repeat it for more")
+	c.Flags().StringVar(&p.Download, "download", "", "`template` of the download URLs")
+	c.Flags().StringVar(&p.Notes, "notes", "", "`template` of the release notes URL")
+	c.Flags().StringArrayVar(origins, "origin", nil, "`origin` of web pages whose reports are recorded: a URL, null, or a scheme such as app: for all its origins; can be repeated")
 }
 
-// mistaken returns a mistake as one about the flag of that name, or about an
-// argument.
-func mistaken(err error) error {
+// flagError returns an error of a field as a usage error that names its flag.
+func flagError(err error) error {
 	m := (*catalog.FieldError)(nil)
 	switch {
 	case !errors.As(err, &m):
 		return err
 	case m.Field == "name" || m.Field == "version":
-		return misused("%s", m.Text)
+		return usageError("%s", m.Text)
 	}
-	return misused("--%s: %s", flagOf(m.Field), m.Text)
+	return usageError("--%s: %s", flagOf(m.Field), m.Text)
 }
 
 func productList(streams IO) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:     "list",
-		Short:   "List the products",
+		Short:   "List products.",
 		Example: `  relcheck product list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
@@ -151,13 +150,13 @@ func productRemove(streams IO) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use:     "remove NAME",
-		Short:   "Remove a product with its releases",
+		Short:   "Remove a product and its releases.",
 		Example: `  relcheck product remove myapp`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
 				err := s.RemoveProduct(cmd.Context(), args[0], yes)
 				if errors.Is(err, db.ErrInUse) {
-					return fmt.Errorf("%w; to remove those too, add --with-reports", err)
+					return fmt.Errorf("%w: add --with-reports to remove them", err)
 				}
 				if err == nil {
 					fmt.Fprintf(streams.Err, "removed product %s\n", args[0])
@@ -167,42 +166,6 @@ func productRemove(streams IO) *cobra.Command {
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().BoolVar(&yes, "with-reports", false, "remove all that was recorded about the product as well")
+	c.Flags().BoolVar(&yes, "with-reports", false, "also remove the product's reports and statistics")
 	return c
-}
-
-// withStore opens the store for a change, and creates it if it is missing.
-func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) error) (err error) {
-	s, err := openStore(ctx, path, streams)
-	if err != nil {
-		return err
-	}
-	defer closing(s, &err)
-	return f(s)
-}
-
-// openStore opens the store, and says so when that made a new one, for it may have
-// been meant to be found somewhere else, or upgraded one, for older versions of
-// relcheck refuse it from then on.
-func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) {
-	s, err := db.Open(ctx, name, streams.Schema)
-	if err == nil && s.Created() {
-		fmt.Fprintf(streams.Err, "created %s\n", s.Name())
-	}
-	if err == nil {
-		if from, to := s.Upgraded(); from != 0 {
-			fmt.Fprintf(streams.Err, "upgraded %s from schema %d to %d\n", s.Name(), from, to)
-		}
-	}
-	return s, err
-}
-
-// withExisting opens a store that must be there.
-func withExisting(ctx context.Context, path string, f func(*db.Store) error) (err error) {
-	s, err := db.OpenExisting(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer closing(s, &err)
-	return f(s)
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// progress is a line that is written over and over, on terminals only.
+// progress is a line that is updated in place, on terminals only.
 type progress struct{ w io.Writer }
 
 func newProgress(w io.Writer) progress {
@@ -18,7 +18,7 @@ func newProgress(w io.Writer) progress {
 
 func (p progress) show(format string, args ...any) { fmt.Fprintf(p.w, "\r\x1b[K"+format, args...) }
 
-// bar shows how much is done, in 40 characters.
+// bar shows a bar of 40 characters.
 func (p progress) bar(done, total int64) {
 	const width = 40
 	full := int(width * done / max(total, 1))

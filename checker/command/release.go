@@ -16,7 +16,7 @@ import (
 )
 
 func releaseCommand(streams IO) *cobra.Command {
-	return group("release", "Say which releases a product has", `
+	return group("release", "Manage the releases of a product.", `
   relcheck release add opa v1.22.2 --date 2026-11-05
   relcheck release import opa releases.json
   relcheck release sync opa
@@ -31,14 +31,14 @@ func releaseAdd(streams IO) *cobra.Command {
 	var prerelease bool
 	c := &cobra.Command{
 		Use:   "add PRODUCT VERSION",
-		Short: "Add a release, or change what is known of it",
-		Long: `Add a release, or change what is known of it. Whatever is not given stays as it
-was, or comes from the product's templates.`,
+		Short: "Add or change a release.",
+		Long: `Add or change a release. Flags that are not given leave their field unchanged. URLs
+that are not set come from the product's templates.`,
 		Example: `  relcheck release add opa v1.22.2
   relcheck release add myapp 1.3.0 --date 2026-10-01 --notes https://example.com/notes/1.3.0 \
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			e, err := releaseSaid(args[1], date, notes, assets)
+			e, err := releasePatch(args[1], date, notes, assets)
 			if err != nil {
 				return err
 			}
@@ -50,47 +50,47 @@ was, or comes from the product's templates.`,
 				if err != nil {
 					return err
 				}
-				said := map[catalog.Outcome]string{catalog.Added: "added", catalog.Changed: "changed", catalog.Unchanged: "nothing to change in"}
-				fmt.Fprintf(streams.Err, "%s release %s of %s\n", said[done], r.Version, args[0])
+				verb := map[catalog.Outcome]string{catalog.Added: "added", catalog.Changed: "changed", catalog.Unchanged: "nothing to change in"}
+				fmt.Fprintf(streams.Err, "%s release %s of %s\n", verb[done], r.Version, args[0])
 				return nil
 			})
 		},
 	}
 	dbFlag(c, &path)
 	c.Flags().StringVar(&notes, "notes", "", "`URL` of the release notes")
-	c.Flags().StringVar(&date, "date", "", "`time` of publication: RFC 3339, or a date")
-	c.Flags().StringArrayVar(&assets, "asset", nil, "`OS/ARCH=URL` of the file for a platform; may be given many times")
-	c.Flags().BoolVar(&prerelease, "prerelease", false, "offer it only to those who run a pre-release (default: as the version says)")
+	c.Flags().StringVar(&date, "date", "", "`time` of publication: a date or an RFC 3339 time")
+	c.Flags().StringArrayVar(&assets, "asset", nil, "`OS/ARCH=URL` of the file for a platform; can be repeated")
+	c.Flags().BoolVar(&prerelease, "prerelease", false, "offer it only to instances of pre-releases (default: if the version is a pre-release)")
 	return c
 }
 
-// releaseSaid is what the flags say of a release.
-func releaseSaid(version, date, notes string, assets []string) (e catalog.ReleasePatch, err error) {
+// releasePatch returns the change that the flags describe.
+func releasePatch(version, date, notes string, assets []string) (e catalog.ReleasePatch, err error) {
 	if err := catalog.CheckVersion(version); err != nil {
-		return e, mistaken(err)
+		return e, flagError(err)
 	}
 	if notes != "" {
 		if err := e.SetNotes(notes); err != nil {
-			return e, mistaken(err)
+			return e, flagError(err)
 		}
 	}
 	if date != "" {
 		if err := e.SetDate(date); err != nil {
-			return e, mistaken(err)
+			return e, flagError(err)
 		}
 	}
 	for _, a := range assets {
 		platform, url, _ := strings.Cut(a, "=")
 		m := (*catalog.FieldError)(nil)
 		if err := e.SetAsset(platform, url); errors.As(err, &m) {
-			return e, misused("--asset %s: %s; write it as OS/ARCH=URL", a, m.Text)
+			return e, usageError("--asset %s: %s: use the form OS/ARCH=URL", a, m.Text)
 		}
 	}
 	return e, nil
 }
 
-// mergeGiven keeps what was known of a release and is not said anew. Only a
-// sync knows of retractions.
+// mergeGiven keeps the stored values of fields that are not given. Retractions come
+// only from a sync.
 func mergeGiven(stored, given catalog.Release) catalog.Release {
 	given.Retracted = stored.Retracted
 	if given.Notes == "" {
@@ -113,7 +113,7 @@ func releaseList(streams IO) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:     "list PRODUCT",
-		Short:   "List a product's releases, newest first",
+		Short:   "List the releases of a product, newest first.",
 		Example: `  relcheck release list opa`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
@@ -131,7 +131,7 @@ func releaseList(streams IO) *cobra.Command {
 
 func printReleases(streams IO, product string, releases []catalog.Release) error {
 	if len(releases) == 0 {
-		fmt.Fprintf(streams.Err, "no release of %s is known; add them with: relcheck release add, import or sync %[1]s\n", product)
+		fmt.Fprintf(streams.Err, "product %s has no releases; add them with: relcheck release add, import or sync %[1]s\n", product)
 		return nil
 	}
 	slices.SortFunc(releases, func(a, b catalog.Release) int { return checker.Compare(b.Version, a.Version) })
@@ -147,7 +147,7 @@ func printReleases(streams IO, product string, releases []catalog.Release) error
 	return c.flush()
 }
 
-// state says in words what a release is to callers.
+// state describes how a release is offered to clients.
 func state(r catalog.Release, latest bool) string {
 	switch {
 	case latest:
@@ -163,11 +163,11 @@ func state(r catalog.Release, latest bool) string {
 }
 
 func releaseWithdraw(streams IO) *cobra.Command {
-	return withdrawal(streams, "withdraw", "withdrew", "Offer a release to nobody any more", true)
+	return withdrawal(streams, "withdraw", "withdrew", "Stop offering a release.", true)
 }
 
 func releaseRestore(streams IO) *cobra.Command {
-	return withdrawal(streams, "restore", "restored", "Offer a withdrawn or retracted release again", false)
+	return withdrawal(streams, "restore", "restored", "Offer a withdrawn or retracted release again.", false)
 }
 
 func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Command {

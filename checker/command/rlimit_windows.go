@@ -2,8 +2,8 @@ package command
 
 import "math"
 
-// openFiles is how many files and connections the process may have open.
-func openFiles() int { return math.MaxInt32 }
+// maxOpenFiles returns how many files and connections the process may have open.
+func maxOpenFiles() int { return math.MaxInt32 }
 
-// processHazards describes what about this process endangers the store.
+// processHazards describes properties of this process that endanger the store.
 func processHazards() []string { return nil }

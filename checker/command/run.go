@@ -18,10 +18,10 @@ func runCommand(streams IO) *cobra.Command {
 	var disabled, verbose bool
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "Stand in for a program that reports its version, as opa run does",
-		Long: `Stand in for a program that reports its version, as opa run does: report at the
-start and then now and again, say on standard error when a newer release is out,
-and end on a signal. A service that does not answer is no trouble.`,
+		Short: "Report a version periodically, as opa run does.",
+		Long: `Report a version at the start and then periodically, as opa run does, until a signal
+arrives. Newer releases are printed to standard error. A service that does not
+answer is ignored.`,
 		Example: `  relcheck run --as 0.12.3 --url http://localhost:8080
   relcheck run --product myapp --as 1.2.3 --interval 10s --verbose`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -30,16 +30,16 @@ and end on a signal. A service that does not answer is no trouble.`,
 				return err
 			}
 			if interval <= 0 {
-				return misused("--interval: %v is not a time to wait, such as 1h", interval)
+				return usageError("--interval: %v is not positive: enter a duration such as 1h", interval)
 			}
 			client.Interval, client.Disabled = interval, disabled
 			return run(cmd.Context(), client, streams, verbose)
 		},
 	}
 	o.flags(c)
-	c.Flags().DurationVar(&interval, "interval", time.Hour, "shortest `time` between two reports; the longest is twice that")
+	c.Flags().DurationVar(&interval, "interval", time.Hour, "minimum `time` between two reports; the maximum is twice as long")
 	c.Flags().BoolVar(&disabled, "disable-telemetry", false, "send nothing")
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "tell of every report and what came of it")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log every report and its result")
 	return c
 }
 
@@ -55,7 +55,7 @@ func run(ctx context.Context, client *checker.Client, streams IO, verbose bool) 
 	case errors.Is(err, checker.ErrDisabled):
 		fmt.Fprintln(streams.Err, "reports are disabled: nothing is sent")
 	case err != nil:
-		return withoutAnswer(err, client.Product, false)
+		return requestError(err, client.Product, false)
 	}
 	client.Start(ctx)
 	<-ctx.Done()

@@ -7,37 +7,34 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
-
-	"relcheck/checker/printable"
 )
 
 const (
-	// narrowest and widest are how many columns a terminal is taken to have at
-	// least and at most: a table that is pulled apart is hard to read.
-	narrowest = 60
-	widest    = 140
+	// minWidth and maxWidth limit the width of the output in columns. A table with wide
+	// gaps is hard to read.
+	minWidth = 60
+	maxWidth = 140
 )
 
-// screen is where figures are shown to people. Without a terminal there are no
-// bars and colours, and lines may be of any length.
+// screen formats text for people. Without a terminal it has no bars and colours, and
+// lines of any length.
 type screen struct {
 	out     *bufio.Writer
-	fancy   bool // a terminal
+	fancy   bool // is a terminal
 	colours bool
 	width   int // in columns
 }
 
 func newScreen(w io.Writer) *screen {
-	s := &screen{out: bufio.NewWriter(w), width: widest}
+	s := &screen{out: bufio.NewWriter(w), width: maxWidth}
 	if !isTerminal(w) {
 		return s
 	}
 	width, _, _ := term.GetSize(int(w.(*os.File).Fd()))
-	s.width = min(max(cmp.Or(width, 80), narrowest), widest)
+	s.width = min(max(cmp.Or(width, 80), minWidth), maxWidth)
 	s.fancy = true
 	// The older console of Windows prints escape sequences as text.
 	able := runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != ""
@@ -45,8 +42,8 @@ func newScreen(w io.Writer) *screen {
 	return s
 }
 
-// text is what stands in one line. Its width is in columns: every character that
-// is written here takes one.
+// text is a part of a line, with its width in columns. Every character that relcheck
+// prints takes one column.
 type text struct {
 	string
 	width int
@@ -54,7 +51,7 @@ type text struct {
 
 func newText(s string) text { return text{s, utf8.RuneCountInString(s)} }
 
-// block is lines, one below the other.
+// block is a list of lines.
 type block []text
 
 func plain(lines ...string) (b block) {
@@ -64,7 +61,7 @@ func plain(lines ...string) (b block) {
 	return b
 }
 
-// style is an attribute of a terminal's text, as ECMA-48 numbers them.
+// style is a number of ECMA-48 for an attribute of text.
 type style string
 
 const (
@@ -73,7 +70,7 @@ const (
 	blue  style = "34"
 )
 
-// styled leaves spaces at the end alone, so that print can drop them.
+// styled does not style trailing spaces, so that print can remove them.
 func (s *screen) styled(t text, as style) text {
 	if seen := strings.TrimRight(t.string, " "); s.colours && seen != "" {
 		t.string = "\x1b[" + string(as) + "m" + seen + "\x1b[0m" + t.string[len(seen):]
@@ -83,7 +80,7 @@ func (s *screen) styled(t text, as style) text {
 
 func (t text) plus(other text) text { return text{t.string + other.string, t.width + other.width} }
 
-// padded fills up to a width, on the left if the text is to stand on the right.
+// padded adds spaces up to a width: on the left if right is set.
 func (t text) padded(width int, right bool) text {
 	fill := newText(strings.Repeat(" ", max(0, width-t.width)))
 	if right {
@@ -99,7 +96,7 @@ func (b block) width() (w int) {
 	return w
 }
 
-// beside puts two blocks next to each other.
+// beside places two blocks next to each other.
 func beside(a, b block, gap int) (both block) {
 	width := a.width() + gap
 	for i := range max(len(a), len(b)) {
@@ -125,7 +122,7 @@ func (s *screen) flush() error { return s.out.Flush() }
 
 var eighths = []rune(" ▏▎▍▌▋▊▉")
 
-// bar draws a share of so many columns.
+// bar draws a share of a number of columns.
 func bar(share float64, columns int) text {
 	n := int(min(max(share, 0), 1)*float64(columns*8) + 0.5)
 	if n == 0 && share > 0 {
@@ -140,7 +137,7 @@ func bar(share float64, columns int) text {
 
 var levels = []rune(" ▁▂▃▄▅▆▇█")
 
-// columnsOf draws values from 0 to 1 as columns so many lines high.
+// columnsOf draws values from 0 to 1 as columns of a chart.
 func columnsOf(values []float64, lines int) (b block) {
 	for line := lines - 1; line >= 0; line-- {
 		var s strings.Builder
@@ -156,11 +153,7 @@ func columnsOf(values []float64, lines int) (b block) {
 	return b
 }
 
-// masked hides what a terminal could take for a command, and what hides text
-// or changes its order.
-func masked(s string) string { return printable.Mask(s, unicode.ReplacementChar) }
-
-// wrap breaks a text into lines at its spaces.
+// wrap breaks text into lines at spaces.
 func wrap(s string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(s) {

@@ -18,7 +18,7 @@ import (
 	"relcheck/db"
 )
 
-// What may be asked for at most: a mistake should not fill memory or a disk.
+// Limits that keep a mistyped number from filling memory or a disk.
 const (
 	mostInstances   = 1_000_000
 	mostRate        = 1_000_000
@@ -46,39 +46,38 @@ func simulateCommand(streams IO) *cobra.Command {
 	var o simulateOptions
 	c := &cobra.Command{
 		Use:   "simulate [--replay FILE...]",
-		Short: "Stand in for a fleet of programs: put load on a service, or fill a store to look at",
-		Long: `Stand in for a fleet of programs, and say what came of it. What is made up is
-recorded like all else, and cannot be told from it later: use a service, or a
-store, that is there for nothing else.
+		Short: "Simulate clients and report the result.",
+		Long: `Simulate clients and report the result. Simulated reports are recorded like real
+ones and cannot be separated later: use a service or a store of its own.
 
-By default so many requests a second are sent, whether they are answered or not
-(an open loop). Latency counts from when a request was to be sent, so that one
-that had to wait behind others counts as slow too. With --connections each
-connection waits for an answer before it sends the next (a closed loop): that
-shows how much a service can take, but says little of latency.
+By default, requests are sent at a fixed rate, whether they are answered or not (an
+open loop). Latency is measured from the time at which a request was due, so it
+includes time spent waiting behind others. With --connections, each connection waits
+for an answer before it sends the next request (a closed loop): that measures
+throughput, but says little about latency.
 
-Instances start, report, and end; others take their place. --instances is how
-many report on a day of theirs, which takes about one and a half requests for
-each. The same seed makes the same ids, versions and order, on any day. Versions
-are made up, or those that have been released in the store that --db names; a
-service counts what it does not know as released as other from some hundred on.
+Instances start, report, end, and are replaced. --instances is the number that
+report on a simulated day, with about 1.5 requests each. The same seed gives the same
+instance IDs, versions and order on any day. Versions are generated, or come from the
+releases in the store of --db. A service counts unreleased versions as other after
+the first hundred.
 
---replay repeats requests that were captured, as they came over the wire, below
-the path of --url. Instances take turns, each with an id of its own.
+--replay sends captured requests unchanged, below the path of --url. Instances take
+turns, each with its own instance ID.
 
---days does without a service: it writes what a fleet has told for so many days
-into a store, and makes releases up where the product has none.
+--days needs no service: it writes the simulated reports of that many days to a
+store, and generates releases if the product has none.
 
-It ends after --duration, or on a signal. The exit status is 1 when a request
-was not answered with success (2xx), or could not be sent when it was due.
+The simulation ends after --duration or on a signal. The exit status is 1 if a
+request was not answered with a 2xx status, or could not be sent when it was due.
 
 --json prints an object. requests: sent, succeeded, failed (another status, or no
-answer), given_up (at a signal), unsent (due, but 256 others had no answer yet).
-status: the answers by first digit, as in "2xx", and "none". reports: recorded,
-unrecorded (the source is over its budget), checks (without an id), ids. Then
-seconds; latency_ms: p50, p90, p99, max; versions: version, ids, reports;
-platforms: os, arch, ids, reports; and product, url, seed, instances. Members may
-be added, none are removed.`,
+answer), given_up (at a signal), unsent (due while 256 others were unanswered).
+status: answers by class, such as "2xx", and "none". reports: recorded, unrecorded
+(over the rate limit), checks (without an instance ID), ids (instances). Also
+seconds; latency_ms: p50, p90, p99, max; versions: version, ids, reports; platforms:
+os, arch, ids, reports; and product, url, seed, instances. Members may be added, but
+are never removed.`,
 		Example: `  relcheck serve --db try.db --source-rate 0
   relcheck simulate --rate 1000 --instances 100000 --duration 30s
   relcheck simulate --connections 64
@@ -96,86 +95,86 @@ be added, none are removed.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.url, "url", "http://localhost:8080", "`address` of the service")
-	f.StringVar(&o.product, "product", "opa", "`name` of the product to speak for")
-	f.IntVar(&o.instances, "instances", 1000, "`number` of instances that report on a day, or take turns to replay")
-	f.Uint64Var(&o.seed, "seed", 1, "`number` that everything is made up from")
-	f.Float64Var(&o.rate, "rate", 100, "`requests` a second, whether they are answered or not")
-	f.IntVar(&o.connections, "connections", 0, "instead of a rate: `number` of connections, each sending as fast as it is answered")
-	f.DurationVar(&o.duration, "duration", 10*time.Second, "for how long requests are sent")
-	f.StringArrayVar(&o.replay, "replay", nil, "`FILE` with a captured HTTP request; more may follow")
-	f.BoolVar(&o.keepIDs, "keep-ids", false, "replay the ids that were captured")
-	f.IntVar(&o.days, "days", 0, "instead of a service: `number` of days, up to now, to write into the store of --db")
-	f.StringVar(&o.db, "db", "", "the `store` that the releases are read from, and that --days writes into (default: releases are made up)")
-	f.BoolVar(&o.add, "add", false, "with --days, write also into a store that holds reports already")
+	f.StringVar(&o.url, "url", "http://localhost:8080", "`URL` of the service")
+	f.StringVar(&o.product, "product", "opa", "`name` of the product to report")
+	f.IntVar(&o.instances, "instances", 1000, "`number` of instances that report on a day, or take turns in a replay")
+	f.Uint64Var(&o.seed, "seed", 1, "`number` that determines all generated values")
+	f.Float64Var(&o.rate, "rate", 100, "`requests` per second, whether they are answered or not")
+	f.IntVar(&o.connections, "connections", 0, "instead of a rate: `number` of connections that each send after an answer")
+	f.DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests")
+	f.StringArrayVar(&o.replay, "replay", nil, "`FILE` with a captured HTTP request; more can follow")
+	f.BoolVar(&o.keepIDs, "keep-ids", false, "keep the captured instance IDs in a replay")
+	f.IntVar(&o.days, "days", 0, "instead of a service: `number` of days until now to write to the store of --db")
+	f.StringVar(&o.db, "db", "", "`store` to read releases from, and to write to with --days (default: generated releases)")
+	f.BoolVar(&o.add, "add", false, "with --days, allow a store that already has reports")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return c
 }
 
 func (o *simulateOptions) check(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 && len(o.replay) == 0 {
-		return misused("%q: files come after --replay", args[0])
+		return usageError("unexpected argument %q: files follow --replay", args[0])
 	}
 	o.replay = append(o.replay, args...)
 	if !catalog.ValidProductName(o.product) {
-		return misused("--product: %q is not the name of a product", o.product)
+		return usageError("--product: invalid product name %q", o.product)
 	}
 	if o.instances < 1 || o.instances > mostInstances {
-		return misused("--instances: give 1 to %s", stats.ShowNumber(mostInstances))
+		return usageError("--instances: %d is out of range: enter 1 to %s", o.instances, stats.ShowNumber(mostInstances))
 	}
-	o.add = o.add && typed(cmd, "add") // the environment cannot mean it
+	o.add = o.add && onCommandLine(cmd, "add") // ignored in the environment, which applies to all commands
 	if o.days != 0 {
 		return o.checkPast(cmd)
 	}
-	for _, other := range []string{"product", "db"} { // which the environment may have for other commands
-		if len(o.replay) > 0 && typed(cmd, other) {
-			return contradict("replay", other)
+	for _, other := range []string{"product", "db"} { // the environment may set them for other commands
+		if len(o.replay) > 0 && onCommandLine(cmd, other) {
+			return conflict("replay", other)
 		}
 	}
 	if cmd.Flags().Changed("rate") && cmd.Flags().Changed("connections") {
-		return contradict("rate", "connections")
+		return conflict("rate", "connections")
 	}
 	return o.checkLoad(cmd)
 }
 
-func contradict(a, b string) error {
-	return misused("--%s and --%s contradict each other: leave one of them out", a, b)
+func conflict(a, b string) error {
+	return usageError("--%s and --%s cannot be combined: remove one of them", a, b)
 }
 
 func (o *simulateOptions) checkLoad(cmd *cobra.Command) error {
 	flags := cmd.Flags()
 	switch {
 	case flags.Changed("connections") && (o.connections < 1 || o.connections > mostConnections):
-		return misused("--connections: give 1 to %s", stats.ShowNumber(mostConnections))
+		return usageError("--connections: %d is out of range: enter 1 to %s", o.connections, stats.ShowNumber(mostConnections))
 	case !(o.rate > 0 && o.rate <= mostRate):
-		return misused("--rate: give up to %s requests a second", stats.ShowNumber(mostRate))
+		return usageError("--rate: %v is out of range: enter up to %s requests per second", o.rate, stats.ShowNumber(mostRate))
 	case o.duration <= 0:
-		return misused("--duration: %v is no time to send for, such as 10s", o.duration)
+		return usageError("--duration: %v is not positive: enter a duration such as 10s", o.duration)
 	case o.keepIDs && len(o.replay) == 0:
-		return misused("--keep-ids is for --replay")
+		return usageError("--keep-ids requires --replay")
 	case o.add:
-		return misused("--add is for --days")
+		return usageError("--add requires --days")
 	}
 	if err := printable.CheckURL(o.url); err != nil {
-		return misused("--url: %v", err)
+		return usageError("--url: %v", err)
 	}
 	u, err := url.Parse(o.url)
 	if err != nil || u.User != nil {
-		return misused("--url: give an address without a user")
+		return usageError("--url: enter a URL without a user name")
 	}
-	if flags.Changed("url") && !typed(cmd, "url") && !thisMachine(u.Hostname()) {
-		return misused("%s is about another machine; to have it bear the load, name it on the command line: --url %s", variable("url"), o.url)
+	if flags.Changed("url") && !onCommandLine(cmd, "url") && !thisMachine(u.Hostname()) {
+		return usageError("%s names another machine: to put load on it, use --url %s on the command line", variable("url"), o.url)
 	}
 	return nil
 }
 
-// thisMachine reports whether a host is certainly not another one.
+// thisMachine reports whether a host name is certainly this machine.
 func thisMachine(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// load sends requests, and prints what came of it.
+// load sends requests and prints the result.
 func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 	service, err := url.Parse(o.url)
 	if err != nil {
@@ -199,10 +198,10 @@ func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 	result, err := load.Run(ctx)
 	progress.clear()
 	switch {
-	case err != nil && ctx.Err() != nil: // there was nothing yet to tell of
-		return errQuiet
+	case err != nil && ctx.Err() != nil: // interrupted before there was a result
+		return errSilent
 	case err != nil:
-		return fmt.Errorf("%w; start a service with: relcheck serve", err)
+		return fmt.Errorf("%w: start a service with relcheck serve", err)
 	}
 	done := outcome{o, result, releases}
 	if o.json {
@@ -216,7 +215,7 @@ func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 	return err
 }
 
-// requests makes those that are to be sent, of these releases.
+// requests returns the requests to send, and the releases whose versions they report.
 func (o *simulateOptions) requests(ctx context.Context, service *url.URL) (iter.Seq[simulate.Request], []catalog.Release, error) {
 	if len(o.replay) > 0 {
 		captures, err := readCaptures(o.replay)

@@ -13,20 +13,20 @@ import (
 	"relcheck/checker/stats"
 )
 
-// outcome is what a simulation came to, as it is shown.
+// outcome is the result of a simulation, as it is shown.
 type outcome struct {
 	*simulateOptions
 	*simulate.Result
 	releases []catalog.Release
 }
 
-// percentiles of latency that are shown.
+// percentiles are the percentiles of latency that are shown.
 var percentiles = []struct {
 	name string
 	q    float64
 }{{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}}
 
-// latency returns a percentile; 1 stands for the longest of all.
+// latency returns a percentile; 1 is the maximum.
 func latency(r *simulate.Result, q float64) time.Duration {
 	switch {
 	case r.Latency.Total() == 0:
@@ -37,7 +37,7 @@ func latency(r *simulate.Result, q float64) time.Duration {
 	return min(r.MaxLatency, time.Duration(r.Latency.Quantile(q)))
 }
 
-// milliseconds writes a time with about three digits.
+// milliseconds formats a duration with about three digits.
 func milliseconds(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	decimals := 0
@@ -53,26 +53,26 @@ func milliseconds(d time.Duration) string {
 func showProgress(p progress, before, r *simulate.Result) {
 	rate := float64(r.Sent-before.Sent) / max(1e-3, (r.Elapsed-before.Elapsed).Seconds())
 	line := fmt.Sprintf("%.1f s  %s/s  %s errors ", r.Elapsed.Seconds(), stats.ShowNumber(int64(math.Round(rate))), stats.ShowNumber(r.Sent-r.Succeeded()))
-	for _, one := range percentiles {
-		line += " " + one.name + " " + milliseconds(latency(r, one.q))
+	for _, q := range percentiles {
+		line += " " + q.name + " " + milliseconds(latency(r, q.q))
 	}
 	p.show("%s ms", line)
 }
 
-// failure is why the exit status is 1, or nil. What was due when somebody ended it
-// does not count.
-func (o *outcome) failure(ended bool) error {
+// failure returns the error that makes the exit status 1, or nil. Requests that were due
+// when a signal interrupted the simulation are not failures.
+func (o *outcome) failure(interrupted bool) error {
 	failed := o.Sent - o.Succeeded() - o.GivenUp
 	switch {
 	case failed > 0:
 		return fmt.Errorf("%s of %s requests failed; the first: %w", stats.ShowNumber(failed), stats.ShowNumber(o.Sent), o.FirstError)
-	case o.Unsent > 0 && !ended:
-		return fmt.Errorf("%s requests were due that could not be sent, for too many others had no answer yet", stats.ShowNumber(o.Unsent))
+	case o.Unsent > 0 && !interrupted:
+		return fmt.Errorf("%s requests could not be sent when they were due, because too many others were unanswered", stats.ShowNumber(o.Unsent))
 	}
 	return nil
 }
 
-// view shows the recorded reports as relcheck stats would that knows no others.
+// view returns the statistics of the recorded reports, as relcheck stats shows them.
 func (o *outcome) view() *stats.View {
 	today := stats.DayOf(time.Now())
 	on := stats.Range{From: today, To: today}
@@ -82,7 +82,7 @@ func (o *outcome) view() *stats.View {
 
 func (o *outcome) print(w io.Writer) error {
 	s, v := newScreen(w), o.view()
-	s.print(plain(fmt.Sprintf("%s requests to %s in %.1f s: %s a second", stats.ShowNumber(o.Sent), masked(o.url), o.Elapsed.Seconds(),
+	s.print(plain(fmt.Sprintf("%s requests to %s in %.1f s: %s per second", stats.ShowNumber(o.Sent), masked(o.url), o.Elapsed.Seconds(),
 		stats.ShowNumber(int64(math.Round(float64(o.Sent)/max(1e-3, o.Elapsed.Seconds()))))), ""))
 	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
 	if o.Recorded > 0 {
@@ -91,13 +91,13 @@ func (o *outcome) print(w io.Writer) error {
 		s.print(append(block{text{}}, s.rows(choose(platforms, "platform", "ids", "share", "reports"), s.width)...))
 	}
 	if o.Unrecorded > 0 {
-		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports were answered but not recorded: the service takes only so many from one address. "+
-			"To have them all recorded, start it with: relcheck serve --source-rate 0", stats.ShowNumber(o.Unrecorded)), s.width)...)...))
+		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports were answered but not recorded, because of the rate limit per client IP. "+
+			"To record all, start the service with: relcheck serve --source-rate 0", stats.ShowNumber(o.Unrecorded)), s.width)...)...))
 	}
 	return s.flush()
 }
 
-// shorten leaves what fits on a screen below the rest, if there is one.
+// shorten limits a table to the rows that fit on a screen.
 func (o *outcome) shorten(s *screen, t *stats.Table, columns ...string) *stats.Table {
 	if !s.fancy {
 		return choose(t, columns...)
@@ -112,8 +112,7 @@ func (o *outcome) shorten(s *screen, t *stats.Table, columns ...string) *stats.T
 	return short
 }
 
-// counts lists what became of the requests. What did not happen is left out,
-// but for failures.
+// counts lists the results of the requests. Zeros are omitted, except of failures.
 func (o *outcome) counts() *grid {
 	g := &grid{}
 	g.column("Requests", false)
@@ -129,11 +128,11 @@ func (o *outcome) counts() *grid {
 	}
 	row("no answer", o.Failed, true)
 	row("given up", o.GivenUp, false)
-	row("due, but unsent", o.Unsent, false)
+	row("due, but not sent", o.Unsent, false)
 	row("reports recorded", o.Recorded, true)
 	row("reports not recorded", o.Unrecorded, false)
-	row("checks without an id", o.Checks, false)
-	row("distinct ids", o.Instances, true)
+	row("checks", o.Checks, false)
+	row("instances", o.Instances, true)
 	return g
 }
 
@@ -141,15 +140,15 @@ func (o *outcome) latencies() *grid {
 	g := &grid{}
 	g.column("Latency", false)
 	g.column("ms", true)
-	for _, one := range percentiles {
-		g.row(newText(one.name), newText(milliseconds(latency(o.Result, one.q))))
+	for _, p := range percentiles {
+		g.row(newText(p.name), newText(milliseconds(latency(o.Result, p.q))))
 	}
 	return g
 }
 
-// outcomeJSON is what --json prints. Its members stay as they are.
+// outcomeJSON is the format of --json. Its members must not change.
 type outcomeJSON struct {
-	Product   string             `json:"product"` // empty of a replay
+	Product   string             `json:"product"` // empty for a replay
 	URL       string             `json:"url"`
 	Seed      uint64             `json:"seed"`
 	Instances int                `json:"instances"`
@@ -190,8 +189,8 @@ func (o *outcome) writeJSON(w io.Writer) error {
 	for class := 2; class < len(o.Status); class++ {
 		d.Status[fmt.Sprintf("%dxx", class)] = o.Status[class]
 	}
-	for _, one := range percentiles {
-		d.LatencyMS[one.name] = float64(latency(o.Result, one.q).Microseconds()) / 1000
+	for _, p := range percentiles {
+		d.LatencyMS[p.name] = float64(latency(o.Result, p.q).Microseconds()) / 1000
 	}
 	v := o.view()
 	for _, row := range choose(v.Table("versions"), "version", "ids", "reports").Rows {

@@ -22,7 +22,7 @@ type statsOptions struct {
 	compare           string
 }
 
-// shortNames are other names of tables, for --by.
+// shortNames are alternative names of tables for --by.
 var shortNames = map[string]string{
 	"day": "daily", "week": "weekly", "month": "monthly", "version": "versions", "line": "lines", "release": "releases",
 	"platform": "platforms", "lifetime": "lifetimes", "days_behind": "behind_days", "histogram": "heap_histogram",
@@ -33,15 +33,15 @@ func statsCommand(streams IO) *cobra.Command {
 	var o statsOptions
 	c := &cobra.Command{
 		Use:   "stats PRODUCT",
-		Short: "Show what the reports add up to",
-		Long: `Show what the reports of a product add up to: who runs which version, on what, and
-how much memory that takes. Ids are counted, and an id is one start of a program.
+		Short: "Show the statistics of a product.",
+		Long: `Show the statistics of a product: how many instances run which version, on which
+platform, with how much memory. An instance is one running process, and a restart is
+a new one.
 
 --by shows one table: ` + wrapNames(names(), 60) + `
 
-A terminal gets bars and colours (NO_COLOR switches these off), everything else
-plain text. --json and --csv print what the API gives of a table, and without --by
-of the summary.`,
+On a terminal, the output has bars and colors (NO_COLOR disables colors). --json and
+--csv print a table as the API does, and the summary without --by.`,
 		Example: `  relcheck stats opa
   relcheck stats opa --days 90 --by platform --version v1.2
   relcheck stats opa --below v0.60.0
@@ -56,20 +56,20 @@ of the summary.`,
 	f.StringVar(&o.by, "by", "", "show one `table` instead of an overview")
 	f.BoolVar(&o.json, "json", false, "print the table, or the summary, as JSON")
 	f.BoolVar(&o.csv, "csv", false, "print the table, or the summary, as CSV")
-	f.StringVar(&o.days, "days", "", "the last `number` of days, up to --to (default: 28)")
-	f.StringVar(&o.from, "from", "", "the first day, a `date` in UTC")
-	f.StringVar(&o.to, "to", "", "the last day, a `date` in UTC (default: today)")
-	f.StringVar(&o.version, "version", "", "count only this `version` (v1.2.3), or a line of them (v1.2)")
-	f.StringVar(&o.os, "os", "", "count only this operating `system` (linux)")
-	f.StringVar(&o.arch, "arch", "", "count only this `architecture` (amd64)")
-	f.StringVar(&o.below, "below", "", "how many run something older than this `version`")
-	f.StringVar(&o.above, "above", "", "how many exceed a heap of so many `bytes` (512MiB)")
-	f.StringVar(&o.compare, "compare", "", "how much the heap differs between two `versions` (v1.2.0..v1.3.0), or lines (v1.2..v1.3)")
+	f.StringVar(&o.days, "days", "", "`number` of days up to --to (default: 28)")
+	f.StringVar(&o.from, "from", "", "first day, a `date` in UTC")
+	f.StringVar(&o.to, "to", "", "last day, a `date` in UTC (default: today)")
+	f.StringVar(&o.version, "version", "", "only this `version` (v1.2.3) or line of versions (v1.2)")
+	f.StringVar(&o.os, "os", "", "only this operating `system` (linux)")
+	f.StringVar(&o.arch, "arch", "", "only this `architecture` (amd64)")
+	f.StringVar(&o.below, "below", "", "show how many instances run a version older than this `version`")
+	f.StringVar(&o.above, "above", "", "show how many instances exceed a heap of this many `bytes` (512MiB)")
+	f.StringVar(&o.compare, "compare", "", "compare the heap of two `versions` (v1.2.0..v1.3.0) or lines (v1.2..v1.3)")
 	c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(names(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
-// names are those of the tables, the short one where there is one.
+// names returns the names of the tables, the short name if there is one.
 func names() (all []string) {
 	for _, name := range stats.TableNames {
 		for short, long := range shortNames {
@@ -90,7 +90,7 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	today := stats.DayOf(time.Now())
 	q, err := stats.ParseQuery(o.parameter, today)
 	if err != nil {
-		return misused("--%v", err)
+		return usageError("--%v", err)
 	}
 	table, err := o.table()
 	if err != nil {
@@ -118,7 +118,7 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	return s.flush()
 }
 
-// parameter returns what stands for a parameter of the API.
+// parameter returns the value of the flag for a parameter of the API.
 func (o *statsOptions) parameter(name string) string {
 	return map[string]string{"days": o.days, "from": o.from, "to": o.to, "version": o.version, "os": o.os, "arch": o.arch,
 		"below": o.below, "above": o.above, "compare": o.compare}[name]
@@ -141,23 +141,23 @@ func (o *statsOptions) table() (string, error) {
 	}
 	switch {
 	case name != "" && !slices.Contains(stats.TableNames, name):
-		return "", misused("--by: there is no %q; there are %s", o.by, strings.Join(names(), ", "))
+		return "", usageError("--by: unknown table %q: choose one of %s", o.by, strings.Join(names(), ", "))
 	case o.json && o.csv:
-		return "", misused("--json and --csv contradict each other: leave one of them out")
+		return "", conflict("json", "csv")
 	case (o.json || o.csv) && name == "":
 		return "summary", nil
 	}
 	return name, nil
 }
 
-// view reads the figures from the store.
+// view reads the statistics from the store.
 func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, today stats.Day) (v *stats.View, err error) {
 	err = withExisting(ctx, o.db, func(s *db.Store) error {
 		p, err := s.Product(ctx, product)
 		if err != nil {
 			return err
 		}
-		s.Fold(ctx) // what no running server has folded; without it the figures are older, and say of when
+		s.Fold(ctx) // if no server does; on an error the statistics are older, and show their date
 		releases, err := s.Releases(ctx, product)
 		if err != nil {
 			return err
@@ -169,18 +169,17 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 	return v, err
 }
 
-// nothingYet says what to do about a product without reports.
+// nothingYet describes how to send reports of a product that has none.
 func nothingYet(product string) block {
 	path := ""
 	if product != "opa" {
 		path = "/p/" + product
 	}
 	return plain(
-		"Nothing is known about "+product+" yet.",
+		"No reports of "+product+" yet.",
 		"",
 		"  relcheck serve",
-		"      records reports that are sent to http://localhost:8080"+path+"/v1/version,",
-		"      and shows here within seconds what they add up to",
+		"      records reports sent to http://localhost:8080"+path+"/v1/version",
 		"  relcheck run --product "+product+" --as 1.0.0 --url http://localhost:8080",
-		"      reports as the program itself would")
+		"      reports a version as the program itself would")
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,7 +15,7 @@ import (
 )
 
 func tokenCommand(streams IO) *cobra.Command {
-	return group("token", "Say who may see the statistics, and publish releases", `
+	return group("token", "Manage tokens and sign-in links.", `
   relcheck token link "Ann's laptop"
   relcheck token add prometheus > token
   relcheck token add pipeline --scope release > token
@@ -27,17 +26,17 @@ func tokenCommand(streams IO) *cobra.Command {
 
 func tokenAdd(streams IO) *cobra.Command {
 	var path string
-	scope := scopeFlag(access.Read)
+	allowed := scope(access.Read)
 	c := &cobra.Command{
 		Use:   "add NAME",
-		Short: "Add a token, and print it this once",
-		Long: `Add a token, and print it. It is shown this once: only its hash is kept. Programs
-send it in the header "Authorization: Bearer TOKEN", and people can paste it into the
-page that signs in. Its scope is what it allows:
+		Short: "Add a token and print it.",
+		Long: `Add a token and print it. It cannot be printed again, because only its hash is
+stored. Programs send it in the header "Authorization: Bearer TOKEN"; people can also
+enter it on the sign-in page. Scopes:
 
-  read     see the statistics
-  release  list, publish and withdraw releases, and see no statistics
-  admin    all of that, and add, change and remove products`,
+  read     read statistics
+  release  list, publish and withdraw releases, but not read statistics
+  admin    read and release, and also add, change and remove products`,
 		Example: `  relcheck token add prometheus > token
   relcheck token add pipeline --scope release > token`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,11 +48,11 @@ page that signs in. Its scope is what it allows:
 				if err != nil {
 					return err
 				}
-				token, text := access.New(args[0], access.Scope(scope), time.Now())
+				token, text := access.New(args[0], access.Scope(allowed), time.Now())
 				if err := s.AddToken(cmd.Context(), token); err != nil {
 					return err
 				}
-				fmt.Fprintf(streams.Err, "added token %s; it is shown this once\n", token.ID)
+				fmt.Fprintf(streams.Err, "added token %s; it cannot be printed again\n", token.ID)
 				warnOfNamesakes(streams, others, token.Name)
 				fmt.Fprintln(streams.Out, text)
 				return nil
@@ -61,13 +60,13 @@ page that signs in. Its scope is what it allows:
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().Var(&scope, "scope", "what it lets do: read, release or admin")
+	c.Flags().Var(&allowed, "scope", "what the token permits: read, release or admin")
 	return c
 }
 
 func checkTokenName(name string) error {
 	if err := access.CheckName(name); err != nil {
-		return misused("%q cannot be a token's name: %v", name, err)
+		return usageError("invalid token name %q: %v", name, err)
 	}
 	return nil
 }
@@ -79,11 +78,11 @@ func tokenLink(streams IO) *cobra.Command {
 	var path, base string
 	c := &cobra.Command{
 		Use:   "link [NAME]",
-		Short: "Print a link that signs a browser in",
-		Long: `Print a link that signs a browser in to see the statistics. The link can be used
-once, within an hour. The browser stays signed in for 30 days, until it signs out, or
-until the token is revoked that it is signed in by. That is the token with this name
-or ID, or a new one with scope read. Without NAME it is called "` + linkName + `".`,
+		Short: "Print a link that signs a browser in.",
+		Long: `Print a link that signs a browser in to read statistics. The link can be used once,
+within an hour. The session ends after 30 days, when the browser signs out, or when
+its token is revoked. NAME is the name or ID of the session's token (default:
+"` + linkName + `"). If there is no such token, one with scope read is added.`,
 		Example: `  relcheck token link
   relcheck token link "Ann's laptop" --base-url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -95,10 +94,10 @@ or ID, or a new one with scope read. Without NAME it is called "` + linkName + `
 				return err
 			}
 			if err := printable.CheckURL(base); err != nil {
-				return misused("--base-url: %v", err)
+				return usageError("--base-url: %v", err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				token, err := tokenToSignInBy(cmd.Context(), s, name, streams)
+				token, err := linkToken(cmd.Context(), s, name, streams)
 				if err != nil {
 					return err
 				}
@@ -107,22 +106,22 @@ or ID, or a new one with scope read. Without NAME it is called "` + linkName + `
 					return err
 				}
 				fmt.Fprintln(streams.Out, signInLink(base, text))
-				fmt.Fprintf(streams.Err, "the link signs in by token %s, once, until %s\n", token.ID, link.Expires.Local().Format("15:04 MST"))
+				fmt.Fprintf(streams.Err, "the link uses token %s and is valid once, until %s\n", token.ID, link.Expires.Local().Format("15:04 MST"))
 				if !cmd.Flags().Changed("base-url") {
-					fmt.Fprintf(streams.Err, "the link is to %s; if people reach the service elsewhere, say where with --base-url\n", base)
+					fmt.Fprintf(streams.Err, "the link opens %s; if the service has another URL, set it with --base-url\n", base)
 				}
 				return nil
 			})
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` under which the service is reached, for the link")
+	c.Flags().StringVar(&base, "base-url", "http://localhost:8080", "`URL` of the service")
 	return c
 }
 
-// tokenToSignInBy returns the newest valid token with a name or ID, or adds one with
-// scope read.
-func tokenToSignInBy(ctx context.Context, s *db.Store, name string, streams IO) (access.Token, error) {
+// linkToken returns the newest valid token with a name or ID, or adds one with scope
+// read.
+func linkToken(ctx context.Context, s *db.Store, name string, streams IO) (access.Token, error) {
 	all, err := s.Tokens(ctx)
 	if err != nil {
 		return access.Token{}, err
@@ -132,42 +131,28 @@ func tokenToSignInBy(ctx context.Context, s *db.Store, name string, streams IO) 
 			continue
 		}
 		if !t.Allows(access.Read) {
-			return t, fmt.Errorf("token %s (%s) has scope %s, which does not let see the statistics; give another name", t.ID, t.Name, t.Scope)
+			return t, fmt.Errorf("token %s (%s) has scope %s, which does not permit reading statistics: choose another name", t.ID, t.Name, t.Scope)
 		}
 		return t, nil
 	}
-	t, _ := access.New(name, access.Read, time.Now()) // nobody needs its text
+	t, _ := access.New(name, access.Read, time.Now()) // its text is not needed
 	if err = s.AddToken(ctx, t); err == nil {
 		fmt.Fprintf(streams.Err, "added token %s (%s)\n", t.ID, t.Name)
 	}
 	return t, err
 }
 
-// signInLink is the address of a sign-in link.
+// signInLink returns the URL of a sign-in link.
 func signInLink(base, secret string) string {
 	return strings.TrimRight(base, "/") + "/sign-in?link=" + secret
 }
 
-// scopeFlag is a flag's value: what a token lets do.
-type scopeFlag access.Scope
-
-func (s *scopeFlag) Type() string   { return "scope" }
-func (s *scopeFlag) String() string { return string(*s) }
-
-func (s *scopeFlag) Set(text string) error {
-	if !slices.Contains(access.Scopes, access.Scope(text)) {
-		return errors.New("give read, release or admin")
-	}
-	*s = scopeFlag(text)
-	return nil
-}
-
-// warnOfNamesakes names the valid tokens that are called the same, for only their
-// ids tell them apart.
+// warnOfNamesakes lists the valid tokens with the same name, which only their IDs
+// distinguish.
 func warnOfNamesakes(streams IO, all []access.Token, name string) {
 	for _, t := range all {
 		if t.Name == name && t.Revoked.IsZero() {
-			fmt.Fprintf(streams.Err, "there is another token of this name; relcheck token revoke %s takes it back\n", t.ID)
+			fmt.Fprintf(streams.Err, "another token has this name; revoke it with: relcheck token revoke %s\n", t.ID)
 		}
 	}
 }
@@ -176,7 +161,7 @@ func tokenList(streams IO) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:     "list",
-		Short:   "List the tokens, without what is secret of them",
+		Short:   "List tokens, without their secrets.",
 		Example: `  relcheck token list`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
@@ -196,7 +181,7 @@ func tokenList(streams IO) *cobra.Command {
 	return c
 }
 
-// usedAt is the hour in which a token was last used, in UTC.
+// usedAt formats the hour in which a token was last used, in UTC.
 func usedAt(t access.Token) string {
 	if t.Used.IsZero() {
 		return ""
@@ -215,9 +200,9 @@ func tokenRevoke(streams IO) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:   "revoke ID",
-		Short: "Revoke a token and end its sessions",
-		Long: `Revoke a token, and end its sessions and its unused links. Running servers refuse
-them within seconds. relcheck token list shows the IDs.`,
+		Short: "Revoke a token and end its sessions.",
+		Long: `Revoke a token, and end its sessions and unused links. Running servers refuse them
+within seconds. ID is shown by relcheck token list.`,
 		Example: `  relcheck token revoke k2x7q4mw`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := access.Clean(args[0])

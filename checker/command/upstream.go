@@ -19,11 +19,11 @@ func releaseImport(streams IO) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:   "import PRODUCT FILE",
-		Short: "Add the releases in a file that has the form of GitHub's releases API",
-		Long: `Add the releases in a file that has the form of GitHub's releases API: one
-object, or an array of them; - reads standard input. Assets are matched to
-platforms by their names. Drafts are left out. If one entry is bad, nothing is
-imported. Importing a file again changes nothing.`,
+		Short: "Import releases from a file in the format of GitHub's API.",
+		Long: `Import releases from a file in the format of GitHub's releases API: one object or an
+array of them; - reads standard input. Assets are assigned to platforms by their
+names. Drafts are skipped. If an entry is invalid, nothing is imported. Importing a
+file again changes nothing.`,
 		Example: `  relcheck release import opa releases.json
   curl -s https://github.example.com/api/v3/repos/me/myapp/releases | relcheck release import myapp -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,7 +36,7 @@ imported. Importing a file again changes nothing.`,
 			releases, err := upstream.ReadGitHub(file, func(n int) { progress.show("%d releases read", n) })
 			progress.clear()
 			if err != nil {
-				return fmt.Errorf("import %s: %w; nothing was imported", args[1], err)
+				return fmt.Errorf("import %s: %w: nothing was imported", args[1], err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				return put(cmd.Context(), s.PutReleases, args[0], releases, mergeGiven, streams)
@@ -58,9 +58,9 @@ func releaseSync(streams IO) *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use:   "sync PRODUCT",
-		Short: "Add the releases that a Go module proxy knows",
-		Long: `Add the versions of the product's Go module, their dates and retractions, from
-the proxies that GOPROXY names. What is known already is not asked for again.`,
+		Short: "Add the releases of a Go module from its proxy.",
+		Long: `Add the versions of the product's Go module, with dates and retractions, from the
+proxies in GOPROXY. Dates that are stored already are not requested again.`,
 		Example: `  relcheck release sync opa
   GOPROXY=https://goproxy.example.com relcheck release sync opa`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -79,7 +79,7 @@ func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) err
 		return err
 	}
 	if product.Module == "" {
-		return misused("product %s has no Go module to sync from; name it with relcheck product set %[1]s --module PATH", name)
+		return usageError("product %s has no Go module: set it with relcheck product set %[1]s --module PATH", name)
 	}
 	known, err := s.Releases(ctx, name)
 	if err != nil {
@@ -104,8 +104,7 @@ func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) err
 	return put(ctx, s.SyncReleases, name, releases, mergeSynced, streams)
 }
 
-// mergeSynced takes from a module proxy what it knows best: dates, where none
-// is known, and retractions.
+// mergeSynced takes retractions from a module proxy, and dates that are not stored.
 func mergeSynced(stored, synced catalog.Release) catalog.Release {
 	stored.Retracted = synced.Retracted
 	if stored.Date.IsZero() {

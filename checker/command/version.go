@@ -11,7 +11,7 @@ import (
 	"relcheck/checker"
 )
 
-// self is the product that relcheck itself is.
+// self is the name of relcheck as a product.
 const self = "relcheck"
 
 // build is what the Go toolchain recorded about this program.
@@ -28,7 +28,7 @@ func versionCommand(streams IO) *cobra.Command {
 	var check, asJSON bool
 	c := &cobra.Command{
 		Use:   "version",
-		Short: "Print the version of relcheck, and with --check the latest release",
+		Short: "Print the version of relcheck, and with --check the latest release.",
 		Example: `  relcheck version
   relcheck version --check --url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,7 +45,7 @@ func versionCommand(streams IO) *cobra.Command {
 				}
 				answer, err := client.Check(cmd.Context())
 				if err != nil {
-					return withoutAnswer(err, self, false)
+					return requestError(err, self, false)
 				}
 				b.Latest = &answer.Latest
 			}
@@ -58,7 +58,7 @@ func versionCommand(streams IO) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVarP(&check, "check", "c", false, "ask the service for the latest release of relcheck")
+	c.Flags().BoolVarP(&check, "check", "c", false, "request the latest release of relcheck from the service")
 	o.urlFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
@@ -69,8 +69,8 @@ func printBuild(w io.Writer, b build) error {
 	return err
 }
 
-// buildVersion is the module's version without the leading v, or "dev" for a
-// build that has none.
+// buildVersion returns the module's version without the leading v, or "dev" if the
+// build has none.
 func buildVersion() string { return thisBuild().Version }
 
 func thisBuild() build {

@@ -288,7 +288,7 @@ func TestSimulatedPastIsKeptApart(t *testing.T) {
 	}
 	readAll(t, res)
 	served.kill()
-	if out, status := past("--db", real); status != 1 || !strings.Contains(out, "holds reports already") || !strings.Contains(out, "--add") {
+	if out, status := past("--db", real); status != 1 || !strings.Contains(out, "already has reports") || !strings.Contains(out, "--add") {
 		t.Errorf("among real reports: status %d\n%s", status, out)
 	}
 	if n := len(exportedIDs(t, real)); n > 0 {
@@ -309,7 +309,7 @@ func TestSimulatedPastInPostgres(t *testing.T) {
 	if text := relcheck(t, "stats", "opa", "--db", name, "--days", "3"); !strings.Contains(text, "latest release v1.5.1") {
 		t.Errorf("%s", text)
 	}
-	if out, status := relcheckStatus(t, "simulate", "--days", "3", "--db", name); status != 1 || !strings.Contains(out, "holds reports already") {
+	if out, status := relcheckStatus(t, "simulate", "--days", "3", "--db", name); status != 1 || !strings.Contains(out, "already has reports") {
 		t.Errorf("a second time: status %d\n%s", status, out)
 	}
 }

@@ -16,24 +16,24 @@ import (
 
 func (o *simulateOptions) checkPast(cmd *cobra.Command) error {
 	for _, name := range []string{"url", "rate", "connections", "duration", "replay", "keep-ids", "json"} {
-		if typed(cmd, name) {
-			return contradict("days", name)
+		if onCommandLine(cmd, name) {
+			return conflict("days", name)
 		}
 	}
 	switch {
-	case !typed(cmd, "days"):
-		return misused("%s is set; say on the command line, with --days, whether a store is to be written into", variable("days"))
+	case !onCommandLine(cmd, "days"):
+		return usageError("%s is set: use --days on the command line to write to a store", variable("days"))
 	case o.days < 1 || o.days > mostDays:
-		return misused("--days: give 1 to %s", stats.ShowNumber(mostDays))
+		return usageError("--days: %d is out of range: enter 1 to %s", o.days, stats.ShowNumber(mostDays))
 	case o.days*o.instances > mostPast:
-		return misused("%d instances in %d days are too many; give fewer of either", o.instances, o.days)
+		return usageError("%d instances in %d days are too many: reduce --instances or --days", o.instances, o.days)
 	case o.db == "":
-		return misused("tell with --db which store to write into: a file that is not there yet, or one without reports")
+		return usageError("missing --db: name a store to write to, a new one or one without reports")
 	}
 	return nil
 }
 
-// past writes what a fleet has told into a store.
+// past writes the reports of a simulated fleet to a store.
 func (o *simulateOptions) past(ctx context.Context, streams IO) error {
 	return withStore(ctx, o.db, streams, func(s *db.Store) error {
 		if err := o.mayWrite(ctx, s); err != nil {
@@ -51,32 +51,32 @@ func (o *simulateOptions) past(ctx context.Context, streams IO) error {
 			reports, err = past.Run(ctx, s)
 		}
 		if err == nil {
-			progress.show("summing up")
+			progress.show("updating statistics")
 			_, err = s.Fold(ctx)
 		}
 		progress.clear()
 		if err != nil {
 			return o.partly(ctx, s, err)
 		}
-		fmt.Fprintf(streams.Err, "wrote %s of %s in %s; look at them with: relcheck stats %s --db %s\n",
+		fmt.Fprintf(streams.Err, "wrote %s of %s for %s; show the statistics with: relcheck stats %s --db %s\n",
 			count(reports, "report"), o.product, count(int64(o.days), "day"), o.product, o.db)
 		return nil
 	})
 }
 
-// partly says what an error has left behind.
+// partly adds to an error what it left in the store.
 func (o *simulateOptions) partly(ctx context.Context, s *db.Store, err error) error {
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
 	if o.add {
-		return fmt.Errorf("%w; a part of the past is in %s", err, s.Name())
+		return fmt.Errorf("%w: %s contains an incomplete simulation", err, s.Name())
 	}
-	return fmt.Errorf("%w; a part of the past is in %s: remove that, and start again", err, s.Name())
+	return fmt.Errorf("%w: %s contains an incomplete simulation: remove it and start again", err, s.Name())
 }
 
-// mayWrite refuses a store in use: made-up reports among real ones can never be
-// told apart, and nobody would believe any of them.
+// mayWrite returns an error if the store is in use or has reports: simulated reports
+// cannot be separated from real ones later.
 func (o *simulateOptions) mayWrite(ctx context.Context, s *db.Store) error {
 	if _, err := s.Product(ctx, o.product); err != nil {
 		return err
@@ -86,19 +86,19 @@ func (o *simulateOptions) mayWrite(ctx context.Context, s *db.Store) error {
 	case err != nil:
 		return err
 	case !empty && !o.add:
-		return fmt.Errorf("%s holds reports already, and made-up ones cannot be told from them later; "+
-			"name another store with --db, or if it is there for nothing else, say so with --add", s.Name())
+		return fmt.Errorf("%s already has reports, and simulated ones cannot be separated from them later: "+
+			"choose another store with --db, or allow it with --add", s.Name())
 	}
-	_, err = s.Backfill(ctx, o.product, nothing[db.Recorded], nothing[db.Checked]) // may anything be recorded?
+	_, err = s.Backfill(ctx, o.product, nothing[db.Recorded], nothing[db.Checked]) // checks that no server records into the store
 	if errors.Is(err, db.ErrInUse) {
-		err = fmt.Errorf("%w; stop the server, or name another store with --db", err)
+		err = fmt.Errorf("%w: stop the server, or choose another store with --db", err)
 	}
 	return err
 }
 
 func nothing[T any](func(T) bool) {}
 
-// published returns the past of a fleet that runs what the product has released.
+// published returns the backfill of a fleet that runs the product's releases.
 func (o *simulateOptions) published(ctx context.Context, s *db.Store) (p simulate.Backfill, err error) {
 	today := stats.DayOf(time.Now())
 	releases, err := s.Releases(ctx, o.product)
@@ -107,6 +107,6 @@ func (o *simulateOptions) published(ctx context.Context, s *db.Store) (p simulat
 	}
 	p = simulate.Backfill{Product: o.product, Until: time.Now(), Fleet: simulate.Fleet(o.seed, o.instances, releases)}
 	p.Days, p.End = o.days, today
-	p.Growth = math.Pow(4, float64(o.days)/365) // a trend that can be seen in a month
+	p.Growth = math.Pow(4, float64(o.days)/365) // a trend that is visible within a month
 	return p, err
 }

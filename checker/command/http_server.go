@@ -1,0 +1,124 @@
+package command
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"relcheck/checker/server"
+	"relcheck/checker/server/inbound"
+)
+
+const (
+	// shutdownTimeout is how long open requests may take once the server is asked to
+	// stop. The process exits within ten seconds.
+	shutdownTimeout = 7 * time.Second
+	// maxConnections is the maximum number of open connections. Each takes about 20 KB,
+	// and every garbage collection scans all of them.
+	maxConnections = 2048
+	// reservedFiles is the number of files that the process needs for other purposes.
+	reservedFiles = 100
+)
+
+// httpServer serves HTTP, or HTTPS if it has a certificate.
+type httpServer struct {
+	certificate *inbound.Certificate // nil without TLS
+	log         *slog.Logger
+}
+
+func newHTTPServer(certFile, keyFile string, log *slog.Logger) (*httpServer, error) {
+	if certFile == "" {
+		return &httpServer{log: log}, nil
+	}
+	certificate, err := inbound.LoadCertificate(certFile, keyFile, log)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --tls-cert needs a PEM file, and --tls-key one with the key of that certificate", err)
+	}
+	return &httpServer{certificate, log}, nil
+}
+
+func (h *httpServer) scheme() string {
+	if h.certificate != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// serve serves until ctx is done, then waits for open requests.
+func (h *httpServer) serve(ctx context.Context, l net.Listener, handler *server.Server) error {
+	s := newServer(handler.Handler(), h.log)
+	s.WriteTimeout = 0 // package inbound has a timeout that starts with the response
+	limited := inbound.Limit(l, min(maxConnections, max(maxOpenFiles()-reservedFiles, 1)), s)
+	handler.Register(limited.Collectors()...)
+	l = limited
+	if c := h.certificate; c != nil {
+		handler.Register(c.Collectors()...)
+		l = tls.NewListener(limited, c.Config())
+		hangups := make(chan os.Signal, 1)
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go c.Watch(ctx, hangups)
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- s.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	h.stop(ctx, s)
+	return nil
+}
+
+func (h *httpServer) stop(ctx context.Context, s *http.Server) {
+	h.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		s.Close()
+		h.log.Warn("aborted requests that did not finish in time", "timeout", shutdownTimeout)
+	}
+	h.log.Info("stopped")
+}
+
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           inbound.CloseUnframed(h),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    32 << 10,                                          // package server rejects 8 KB or more
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // errors of clients
+	}
+}
+
+// serveMetrics serves only /metrics on an address of its own until stop is called.
+func serveMetrics(address string, h http.Handler, log *slog.Logger) (stop func(), err error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: choose another address with --metrics-listen", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", h)
+	s := newServer(mux, log)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(l) }()
+	log.Info("serving metrics", "url", "http://"+l.Addr().String()+"/metrics")
+	return func() {
+		s.Close()
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			log.Error("serving metrics failed", "err", err)
+		}
+	}, nil
+}

@@ -1,0 +1,54 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/db"
+)
+
+func dbFlag(c *cobra.Command, name *string) {
+	c.Flags().StringVar(name, "db", "relcheck.db", "`store`: a SQLite file, or postgres://USER@HOST/DATABASE")
+}
+
+// withStore opens a store for a change, and creates it if it does not exist.
+func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) error) (err error) {
+	s, err := openStore(ctx, path, streams)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	return f(s)
+}
+
+// openStore opens a store, and reports if that created or upgraded it: the path of a
+// new store may be a mistake, and older versions of relcheck refuse an upgraded store.
+func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) {
+	s, err := db.Open(ctx, name, streams.Schema)
+	if err == nil && s.Created() {
+		fmt.Fprintf(streams.Err, "created %s\n", s.Name())
+	}
+	if err == nil {
+		if from, to := s.Upgraded(); from != 0 {
+			fmt.Fprintf(streams.Err, "upgraded %s from schema %d to %d\n", s.Name(), from, to)
+		}
+	}
+	return s, err
+}
+
+// withExisting opens a store that must exist.
+func withExisting(ctx context.Context, path string, f func(*db.Store) error) (err error) {
+	s, err := db.OpenExisting(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer closing(s, &err)
+	return f(s)
+}
+
+// closing closes c at the end of a function and adds the error of Close to err.
+func closing(c io.Closer, err *error) { *err = errors.Join(*err, c.Close()) }
