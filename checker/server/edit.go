@@ -159,7 +159,7 @@ func (s *Server) change(r *http.Request, id identity, f func(context.Context, Ed
 	case errors.Is(err, catalog.ErrLimit):
 		return fail(http.StatusConflict, "limit_reached", "", err.Error())
 	case errors.As(err, new(*catalog.FieldError)):
-		return mistaken(err)
+		return invalidField(err)
 	case err != nil:
 		s.log.Error("cannot store a change of a product or release", "err", err)
 		return notChanged()

@@ -249,7 +249,7 @@ func TestEditErrors(t *testing.T) {
 		{ofOne, `{"prerelease":true,"notes":"https://example.com","prerelease":false}`, nil, "400 invalid_json prerelease"},
 		{ofOne, `{"prerelease":true,"pr\u0065release":false}`, nil, "400 invalid_json prerelease"},
 		{ofOne, `{"assets":{"linux/amd64":"https://a.example","linux/amd64":"https://b.example"}}`, nil, "400 invalid_json assets"},
-		{ofOne, `{"assets":` + strings.Repeat("[", 20000) + `}`, nil, "400 invalid_json "},
+		{ofOne, `{"assets":` + strings.Repeat("[", 20000) + `}`, nil, "400 invalid_field assets"},
 		{ofOne, `{"note":"https://example.com"}`, nil, "400 unknown_field note"},
 		{ofOne, `{"Notes":"https://example.com"}`, nil, "400 unknown_field Notes"},
 		{ofOne, `{"version":"v1.0.0"}`, nil, "400 unknown_field version"},

@@ -88,7 +88,7 @@ func FuzzEdit(f *testing.F) {
 			if err == nil && (catalog.CheckProduct(p) != nil || p.Title == "") {
 				t.Fatalf("%q became %+v", body, p)
 			}
-			refused(mistaken(err))
+			refused(invalidField(err))
 		}
 	})
 }

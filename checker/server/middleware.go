@@ -1,9 +1,12 @@
 package server
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"relcheck/checker/server/inbound"
 )
@@ -34,13 +37,38 @@ func overTLS(next http.Handler) http.Handler {
 	})
 }
 
-// received notes that all of a request is here that has no body.
-func received(next http.Handler) http.Handler {
+// requestBody marks its request as received when it has been read to its end.
+type requestBody struct {
+	io.ReadCloser
+	ctx context.Context
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		inbound.Received(b.ctx)
+	}
+	return n, err
+}
+
+// requestBodies are reused because each report needs one.
+var requestBodies = sync.Pool{New: func() any { return new(requestBody) }}
+
+// markReceived marks requests as received: those without a body at once, the others when
+// their body has been read.
+func markReceived(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Body == http.NoBody {
+		if r.Body == http.NoBody || r.Body == nil {
 			inbound.Received(r.Context())
+			next.ServeHTTP(w, r)
+			return
 		}
+		b := requestBodies.Get().(*requestBody)
+		*b = requestBody{r.Body, r.Context()}
+		r.Body = b
 		next.ServeHTTP(w, r)
+		r.Body, *b = b.ReadCloser, requestBody{}
+		requestBodies.Put(b)
 	})
 }
 

@@ -73,4 +73,3 @@ func (s *Server) isCrossOrigin(r *http.Request, p *product) bool {
 		return origin[0] == named || strings.HasSuffix(named, ":") && strings.HasPrefix(origin[0], named)
 	})
 }
-

@@ -131,7 +131,7 @@ type Server struct {
 	clients  *clientip.Resolver
 	reports  *ratelimit.Limiter        // of reports and checks; nil without a limit
 	versions *ratelimit.VersionLimiter // nil without a limit
-	within   time.Duration // how long a request may ask the store, see timed
+	within   time.Duration             // how long a request may ask the store, see timed
 	snapshot atomic.Pointer[snapshot]
 }
 
@@ -231,7 +231,7 @@ func (s *Server) handle(routes []route) http.Handler {
 	for _, r := range routes {
 		mux.Handle(r.pattern, s.metrics.route(r.pattern).wrap(s.serve(r)))
 	}
-	return chain(mux, overTLS, received, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
+	return chain(mux, overTLS, markReceived, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
 }
 
 // route is a pattern of requests, the handler that answers them, and the permission that

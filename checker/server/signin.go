@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"relcheck/checker/access"
-	"relcheck/checker/server/inbound"
 	"relcheck/checker/server/pages"
 )
 
@@ -37,7 +36,6 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	if err := r.ParseForm(); err != nil {
 		return fail(http.StatusBadRequest, "invalid_form", "", "the form cannot be read; send the field token")
 	}
-	inbound.Received(r.Context())
 	text := r.PostForm.Get("token")
 	text = access.Clean(text[strings.LastIndexByte(text, '=')+1:])
 	if f := s.mistrust(r); f != nil {
