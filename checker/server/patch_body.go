@@ -113,7 +113,7 @@ func readPatch(r *http.Request, into any, fields string) error {
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntactic):
 		return fail(http.StatusBadRequest, "invalid_json", firstToken(syntactic.JSONPointer), duplicateKey)
 	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &semantic):
-		return fail(http.StatusBadRequest, "unknown_field", firstToken(semantic.JSONPointer), "unknown field; known are "+fields)
+		return fail(http.StatusBadRequest, "unknown_field", firstToken(semantic.JSONPointer), "unknown field; use one of "+fields)
 	case errors.As(err, &syntactic) || !errors.As(err, &semantic):
 		return notJSON(err)
 	}
