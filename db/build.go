@@ -12,7 +12,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // maxCached bounds the builds that are remembered between batches.
@@ -143,7 +143,7 @@ func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, erro
 		return buildID{}, err
 	}
 	key = b.stored(of, key)
-	id := buildID{product: of.product, other: key.version == stats.Other}
+	id := buildID{product: of.product, other: key.version == rollup.Other}
 	if id.build, err = findBuild(ctx, q, of.product, key); err == nil {
 		b.ids[key] = id
 	}
@@ -166,7 +166,7 @@ func (b *builds) known(key buildKey) (buildID, bool) {
 // stored returns what a report is stored under, that was told to be key.
 func (b *builds) stored(of *published, key buildKey) buildKey {
 	if !of.has(key.version) && !b.admit(key) {
-		key.version = stats.Other
+		key.version = rollup.Other
 	}
 	return key
 }
@@ -174,7 +174,7 @@ func (b *builds) stored(of *published, key buildKey) buildKey {
 // admit tells whether a version that is no release has a build of its own today.
 // That of all others takes none of their places.
 func (b *builds) admit(key buildKey) bool {
-	if key.version == stats.Other || b.admitted[key] || b.unpublished[key.product] >= stats.MaxUnpublished {
+	if key.version == rollup.Other || b.admitted[key] || b.unpublished[key.product] >= rollup.MaxUnreleasedBuilds {
 		return b.admitted[key]
 	}
 	b.admitted[key] = true

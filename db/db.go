@@ -22,7 +22,7 @@ import (
 	"sync"
 	"time"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db/dbfile"
 )
 
@@ -252,7 +252,7 @@ type fill func(context.Context, *sql.Tx) error
 
 // addPresets fills a store for daily use.
 func addPresets(ctx context.Context, tx *sql.Tx) error {
-	key := make([]byte, len(stats.Key{}))
+	key := make([]byte, len(rollup.Key{}))
 	rand.Read(key) // never fails
 	if _, err := tx.ExecContext(ctx, "INSERT INTO secret (name, value) VALUES ('ids', $1)", key); err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db/pgtest"
 )
 
@@ -26,13 +26,13 @@ func readingsEnd(t *testing.T, name string) {
 	if _, err := s.Fold(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	today := stats.DayOf(time.Now())
+	today := rollup.DayOf(time.Now())
 	ctx, cancel := context.WithCancel(context.Background())
-	figures := func(ctx context.Context, keep func(stats.Build) bool) error {
-		_, err := s.Figures(ctx, "opa", stats.Range{From: today, To: today}, keep)
+	figures := func(ctx context.Context, keep func(rollup.Build) bool) error {
+		_, err := s.Figures(ctx, "opa", rollup.Range{From: today, To: today}, keep)
 		return err
 	}
-	err := figures(ctx, func(stats.Build) bool { cancel(); return true })
+	err := figures(ctx, func(rollup.Build) bool { cancel(); return true })
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("figures whose reading was called off: %v", err)
 	}
@@ -64,7 +64,7 @@ func TestReadingBehindALock(t *testing.T) {
 	}
 	for what, read := range map[string]func(context.Context) error{
 		"figures": func(ctx context.Context) error {
-			_, err := s.Figures(ctx, "opa", stats.Range{From: 20000, To: 20001}, everything)
+			_, err := s.Figures(ctx, "opa", rollup.Range{From: 20000, To: 20001}, everything)
 			return err
 		},
 		"token": func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },

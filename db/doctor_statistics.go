@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 // checking compares the statistics with the log that they are a fold of.
 type checking struct {
 	x        *examining
-	key      stats.Key
+	key      rollup.Key
 	folded   map[nodeOf]int64      // how far, when the log was begun to be read
 	products map[int64]*recomputed // by id
 	names    map[int64]string
@@ -45,7 +45,7 @@ type checking struct {
 
 // recomputed is what the log says of a product.
 type recomputed struct {
-	*stats.Fold
+	*rollup.Fold
 	builds map[int64]string
 }
 
@@ -83,7 +83,7 @@ func (c *checking) begin(ctx context.Context) error {
 			return err
 		}
 		c.names[p.id] = p.Name
-		c.products[p.id] = &recomputed{Fold: stats.NewFold(nobody, nil), builds: builds}
+		c.products[p.id] = &recomputed{Fold: rollup.NewFold(nobody, nil), builds: builds}
 	}
 	if c.key, err = c.x.idKey(ctx); err != nil {
 		return err
@@ -122,7 +122,7 @@ func marks(ctx context.Context, q querier) (map[nodeOf]int64, error) {
 // logged is a report as it stands in the log.
 type logged struct {
 	product, seq int64
-	stats.Report
+	rollup.Report
 }
 
 // eachLogged calls f with the reports for which a condition holds, in the order of seq.
@@ -232,7 +232,7 @@ func (c *checking) compare(ctx context.Context, tx *sql.Tx) error {
 }
 
 // wholeFrom is the first day of which the log has all reports.
-func wholeFrom(ctx context.Context, q querier) (stats.Day, error) {
+func wholeFrom(ctx context.Context, q querier) (rollup.Day, error) {
 	before, err := setting(ctx, q, "expired")
 	if errors.Is(err, sql.ErrNoRows) { // as long as it is of the first schema
 		before, err = setting(ctx, q, "swept")
@@ -250,16 +250,16 @@ func (c *checking) compareProduct(ctx context.Context, tx *sql.Tx, id int64, p *
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	open := func(slot stats.Slot) bool { return slot.Span != stats.OneDay && !slot.Over(dayOf(at)) }
-	should, sums := p.Rollups(), map[stats.Slot]int64{}
-	maps.DeleteFunc(should, func(slot stats.Slot, _ *stats.Rollup) bool { return open(slot) })
-	err = eachRollup(ctx, tx, id, func(slot stats.Slot, count stats.Count, data []byte) {
+	open := func(slot rollup.Slot) bool { return slot.Span != rollup.OneDay && !slot.Ended(dayOf(at)) }
+	should, sums := p.Rollups(), map[rollup.Slot]int64{}
+	maps.DeleteFunc(should, func(slot rollup.Slot, _ *rollup.Rollup) bool { return open(slot) })
+	err = eachRollup(ctx, tx, id, func(slot rollup.Slot, count rollup.Count, data []byte) {
 		if open(slot) { // an earlier relcheck has written it; it is not read
 			return
 		}
-		if slot.Span == stats.OneDay {
-			for _, span := range stats.Spans[1:] {
-				sums[slot.Longer(span)] += count.Reports
+		if slot.Span == rollup.OneDay {
+			for _, span := range rollup.Spans[1:] {
+				sums[slot.In(span)] += count.Reports
 			}
 		}
 		got, problem := decoded(count, data)
@@ -281,7 +281,7 @@ func (c *checking) compareProduct(ctx context.Context, tx *sql.Tx, id int64, p *
 		}
 	}
 	for slot, n := range sums {
-		if slot.Span != stats.OneDay && n != 0 && !open(slot) {
+		if slot.Span != rollup.OneDay && n != 0 && !open(slot) {
 			c.mistake(id, p, slot, fmt.Sprintf("has not as many reports as its days: %+d", -n))
 		}
 	}
@@ -290,7 +290,7 @@ func (c *checking) compareProduct(ctx context.Context, tx *sql.Tx, id int64, p *
 
 // eachRollup calls f with all that is stored of each rollup. The data is nil where
 // there is none, and good only until f returns.
-func eachRollup(ctx context.Context, q querier, product int64, f func(stats.Slot, stats.Count, []byte)) error {
+func eachRollup(ctx context.Context, q querier, product int64, f func(rollup.Slot, rollup.Count, []byte)) error {
 	rows, err := q.QueryContext(ctx, `SELECT rollup.span, rollup.day, rollup.build, rollup.reports, rollup.ids, sketch.data
 		FROM rollup LEFT JOIN sketch ON sketch.product = rollup.product AND sketch.span = rollup.span
 			AND sketch.day = rollup.day AND sketch.build = rollup.build
@@ -301,9 +301,9 @@ func eachRollup(ctx context.Context, q querier, product int64, f func(stats.Slot
 	defer rows.Close()
 	var data sql.RawBytes
 	for rows.Next() {
-		var slot stats.Slot
-		var count stats.Count
-		if err := rows.Scan(&slot.Span, &slot.Day, &slot.Build, &count.Reports, &count.IDs, &data); err != nil {
+		var slot rollup.Slot
+		var count rollup.Count
+		if err := rows.Scan(&slot.Span, &slot.Day, &slot.Build, &count.Reports, &count.Instances, &data); err != nil {
 			return err
 		}
 		f(slot, count, data)
@@ -313,8 +313,8 @@ func eachRollup(ctx context.Context, q querier, product int64, f func(stats.Slot
 
 // decoded reads a sketch, and says what is wrong with it and the counts beside it.
 // A rollup of no reports has none: it counts starts only.
-func decoded(count stats.Count, data []byte) (r *stats.Rollup, problem string) {
-	r = new(stats.Rollup)
+func decoded(count rollup.Count, data []byte) (r *rollup.Rollup, problem string) {
+	r = new(rollup.Rollup)
 	if len(data) == 0 && count.Reports == 0 {
 		return r, ""
 	}
@@ -324,24 +324,24 @@ func decoded(count stats.Count, data []byte) (r *stats.Rollup, problem string) {
 	if err := r.UnmarshalBinary(data); err != nil {
 		return r, "has a sketch that cannot be read: " + err.Error()
 	}
-	if r.Reports != count.Reports || r.IDs() != count.IDs {
-		return r, fmt.Sprintf("counts %d reports of %d ids, and its sketch %d of %d", count.Reports, count.IDs, r.Reports, r.IDs())
+	if r.Reports != count.Reports || r.Instances() != count.Instances {
+		return r, fmt.Sprintf("counts %d reports of %d ids, and its sketch %d of %d", count.Reports, count.Instances, r.Reports, r.Instances())
 	}
 	return r, ""
 }
 
 // differs says how a rollup differs from what it should be; nil is none.
-func differs(got, want *stats.Rollup) string {
+func differs(got, want *rollup.Rollup) string {
 	if want == nil {
-		want = new(stats.Rollup)
+		want = new(rollup.Rollup)
 	}
 	if got.Reports != want.Reports {
 		return fmt.Sprintf("has %d reports, and the log %d", got.Reports, want.Reports)
 	}
-	if a, b := got.IDs(), want.IDs(); !alikeIDs(a, b) {
+	if a, b := got.Instances(), want.Instances(); !alikeIDs(a, b) {
 		return fmt.Sprintf("has %d ids, and the log %d", a, b)
 	}
-	if !got.Mixed() && !got.Heaps().Equal(want.Heaps()) {
+	if !got.Approximate() && !got.Heaps().Equal(want.Heaps()) {
 		return "has other heaps than the log"
 	}
 	return ""
@@ -355,14 +355,14 @@ func alikeIDs(a, b int64) bool {
 	if max(a, b) <= exact {
 		return a == b
 	}
-	return float64(max(a, b)-min(a, b)) <= errors*stats.IDsError*float64(max(a, b))
+	return float64(max(a, b)-min(a, b)) <= errors*rollup.InstancesError*float64(max(a, b))
 }
 
-func (c *checking) mistake(product int64, p *recomputed, slot stats.Slot, text string) {
+func (c *checking) mistake(product int64, p *recomputed, slot rollup.Slot, text string) {
 	const shown = 3
 	if c.wrong++; c.wrong > shown {
 		return
 	}
-	span := map[stats.Span]string{stats.OneDay: "day", stats.OneWeek: "week", stats.FourWeeks: "four weeks"}[slot.Span]
+	span := map[rollup.Span]string{rollup.OneDay: "day", rollup.OneWeek: "week", rollup.FourWeeks: "four weeks"}[slot.Span]
 	c.mistakes = append(c.mistakes, fmt.Sprintf("%s %s, %s from %s: it %s", c.names[product], p.builds[slot.Build], span, slot.Day, text))
 }

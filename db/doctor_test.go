@@ -18,8 +18,8 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -363,7 +363,7 @@ func oldSketchIsSound(t *testing.T, name string) {
 		t.Helper()
 		fold(t, s)
 		f := figures(t, s, 28)
-		if h := f.Builds[0].Heaps; len(f.Builds) != 1 || h.Total() != instances || math.Abs(h.Quantile(0.5)/(10<<20)-1) > stats.HeapError {
+		if h := f.Builds[0].Heaps; len(f.Builds) != 1 || h.Total() != instances || math.Abs(h.Quantile(0.5)/(10<<20)-1) > rollup.HeapError {
 			t.Errorf("%s: %d instance-days, p50 %f", when, h.Total(), h.Quantile(0.5))
 		}
 		found := examine(t, name, keepLong)

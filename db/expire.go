@@ -5,7 +5,7 @@ import (
 	"database/sql"
 	"time"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // expireReports removes the reports that came in before a time and are folded: of
@@ -58,16 +58,16 @@ func rest(ctx context.Context, d time.Duration) error {
 
 // expireRollups removes what is known of the days before one with which four
 // weeks begin, four weeks at a time.
-func (s *Store) expireRollups(ctx context.Context, product int64, before stats.Day) error {
+func (s *Store) expireRollups(ctx context.Context, product int64, before rollup.Day) error {
 	for {
 		var first sql.NullInt64
 		err := s.read.QueryRowContext(ctx, `SELECT MIN(day) FROM (SELECT MIN(day) AS day FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MIN(day) FROM rollup WHERE product = $1 AND span = 28
 			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1) AS days`, product).Scan(&first)
-		if err != nil || !first.Valid || stats.Day(first.Int64) >= before {
+		if err != nil || !first.Valid || rollup.Day(first.Int64) >= before {
 			return err
 		}
-		end := min(before, stats.FourWeeks.Start(stats.Day(first.Int64))+stats.Day(stats.FourWeeks))
+		end := min(before, rollup.FourWeeks.Start(rollup.Day(first.Int64))+rollup.Day(rollup.FourWeeks))
 		err = s.inTx(ctx, func(tx *sql.Tx) error {
 			for _, table := range []string{"rollup", "sketch", "checks"} {
 				if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE product = $1 AND day < $2", product, end); err != nil {

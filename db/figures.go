@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // readTimeout is how long figures may be read. A SQLite file's log can only grow
@@ -21,8 +21,8 @@ var readTimeout = 10 * time.Second
 // that keep lets pass. It costs what the days and builds are, however many
 // reports they had, and no more than ten seconds. The error wraps [ErrNotFound]
 // if there is no such product.
-func (s *Store) Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error) {
-	read := reading{engine: s.engine, figures: &stats.Figures{Range: r}, builds: map[int64]*stats.BuildFigures{}, forms: arenas.Get().(*arena), summed: make(chan error, 1)}
+func (s *Store) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
+	read := reading{engine: s.engine, figures: &rollup.Totals{Range: r}, builds: map[int64]*rollup.BuildTotals{}, forms: arenas.Get().(*arena), summed: make(chan error, 1)}
 	s.reading.RLock()
 	defer s.reading.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
@@ -54,15 +54,15 @@ type reading struct {
 	tx *sql.Tx
 	engine
 	product int64
-	figures *stats.Figures
+	figures *rollup.Totals
 	ids     []int64                       // of the builds that are kept
-	builds  map[int64]*stats.BuildFigures // by id
+	builds  map[int64]*rollup.BuildTotals // by id
 	forms   *arena                        // of the rollups that are summed up
 	summed  chan error                    // what summing up came to
-	on      stats.Day                     // until which reports are folded: periods that are over have longer rollups
+	on      rollup.Day                    // until which reports are folded: periods that are over have longer rollups
 }
 
-func (r *reading) all(ctx context.Context, keep func(stats.Build) bool) error {
+func (r *reading) all(ctx context.Context, keep func(rollup.Build) bool) error {
 	if err := r.readKnown(ctx); err != nil {
 		return err
 	}
@@ -74,13 +74,13 @@ func (r *reading) all(ctx context.Context, keep func(stats.Build) bool) error {
 	if err != nil {
 		return err
 	}
-	sums := stats.NewSums(r.figures.Range, r.on)
+	sums := rollup.NewMerger(r.figures.Range, r.on)
 	open, err := r.countOpen(sums, sketches)
 	if err != nil {
 		return err
 	}
 	go r.sum(ctx, sums, sketches) // takes as long as what follows
-	for _, span := range stats.Spans {
+	for _, span := range rollup.Spans {
 		if err := r.readCounts(ctx, span); err != nil {
 			return err
 		}
@@ -100,24 +100,24 @@ func (r *reading) readKnown(ctx context.Context) error {
 			UNION ALL SELECT MAX(day) FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1
 			UNION ALL SELECT MAX(day) FROM checks WHERE product = $1) AS days`, r.product).Scan(&from, &to, &at)
-	r.figures.Known = stats.Range{From: 0, To: -1}
+	r.figures.Known = rollup.Range{From: 0, To: -1}
 	if from.Valid {
-		r.figures.Known = stats.Range{From: stats.Day(from.Int64), To: stats.Day(to.Int64)}
+		r.figures.Known = rollup.Range{From: rollup.Day(from.Int64), To: rollup.Day(to.Int64)}
 	}
 	if at.Int64 > 0 {
 		r.figures.AsOf = time.Unix(at.Int64, 0).UTC()
-		r.on = stats.DayOf(r.figures.AsOf)
+		r.on = rollup.DayOf(r.figures.AsOf)
 	}
 	return err
 }
 
 // readBuilds finds the builds that were heard of in the range or before it. Most
 // of those that there ever were may have been heard of in other years only.
-func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) error {
-	days := stats.Range{From: min(r.figures.Range.Before().From, r.figures.Range.Last(28).Before().From), To: r.figures.Range.To}
+func (r *reading) readBuilds(ctx context.Context, keep func(rollup.Build) bool) error {
+	days := rollup.Range{From: min(r.figures.Range.Previous().From, r.figures.Range.Last(28).Previous().From), To: r.figures.Range.To}
 	type row struct {
 		id int64
-		stats.Build
+		rollup.Build
 	}
 	rows, err := query(ctx, r.tx, func(rows *sql.Rows) (b row, err error) {
 		err = rows.Scan(&b.id, &b.Version, &b.OS, &b.Arch)
@@ -127,12 +127,12 @@ func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) e
 			UNION SELECT build FROM rollup WHERE product = $1 AND span = 7 AND day BETWEEN $5 AND $4
 			UNION SELECT build FROM rollup WHERE product = $1 AND span = 1 AND day BETWEEN $6 AND $4
 			UNION SELECT build FROM checks WHERE product = $1 AND day BETWEEN $3 AND $4)
-		ORDER BY id`, r.product, stats.FourWeeks.Start(days.From), days.From, days.To,
-		stats.FourWeeks.Start(r.on), stats.OneWeek.Start(r.on)) // from where there are only shorter ones
+		ORDER BY id`, r.product, rollup.FourWeeks.Start(days.From), days.From, days.To,
+		rollup.FourWeeks.Start(r.on), rollup.OneWeek.Start(r.on)) // from where there are only shorter ones
 	for _, b := range rows {
 		b.Platform = checker.Platform{OS: b.OS, Arch: b.Arch}
 		if keep(b.Build) {
-			r.builds[b.id] = &stats.BuildFigures{Build: b.Build}
+			r.builds[b.id] = &rollup.BuildTotals{Build: b.Build}
 			r.ids = append(r.ids, b.id)
 		}
 	}
@@ -140,30 +140,30 @@ func (r *reading) readBuilds(ctx context.Context, keep func(stats.Build) bool) e
 }
 
 // periods are those of a span in the range that have rollups, or those that have not.
-func (r *reading) periods(span stats.Span, rolled bool) []stats.Period {
-	return slices.DeleteFunc(r.figures.Range.Periods(span), func(p stats.Period) bool {
-		return (p.Span == stats.OneDay || p.Over(r.on)) != rolled || p.Day > r.figures.Known.To
+func (r *reading) periods(span rollup.Span, rolled bool) []rollup.Period {
+	return slices.DeleteFunc(r.figures.Range.Periods(span), func(p rollup.Period) bool {
+		return (p.Span == rollup.OneDay || p.Ended(r.on)) != rolled || p.Day > r.figures.Known.To
 	})
 }
 
 // openCount is the count of a period that has no rollup.
 type openCount struct {
-	stats.Slot
-	stats.Count
+	rollup.Slot
+	rollup.Count
 }
 
 // countOpen counts the weeks, and four of them, that are not over as far as the log is
 // folded, though they lie in the range.
-func (r *reading) countOpen(sums *stats.Sums, sketches map[int64][]stats.Written) (all []openCount, err error) {
-	for _, span := range stats.Spans[1:] {
+func (r *reading) countOpen(sums *rollup.Merger, sketches map[int64][]rollup.Encoded) (all []openCount, err error) {
+	for _, span := range rollup.Spans[1:] {
 		for _, p := range r.periods(span, false) {
 			for build, rollups := range sketches {
-				c, err := sums.Count(p, rollups)
+				c, err := sums.CountPeriod(p, rollups)
 				if err != nil {
 					return nil, fmt.Errorf("build %d: %w", build, err)
 				}
 				if c.Reports > 0 {
-					all = append(all, openCount{stats.Slot{Period: p, Build: build}, c})
+					all = append(all, openCount{rollup.Slot{Period: p, Build: build}, c})
 				}
 			}
 		}
@@ -172,7 +172,7 @@ func (r *reading) countOpen(sums *stats.Sums, sketches map[int64][]stats.Written
 }
 
 // readCounts reads the counts of the periods of a span.
-func (r *reading) readCounts(ctx context.Context, span stats.Span) error {
+func (r *reading) readCounts(ctx context.Context, span rollup.Span) error {
 	periods := r.periods(span, true)
 	if len(periods) == 0 {
 		return nil
@@ -185,8 +185,8 @@ func (r *reading) readCounts(ctx context.Context, span stats.Span) error {
 	defer rows.Close()
 	for rows.Next() {
 		var id int64
-		var c stats.Count
-		if err := rows.Scan(&id, &c.Day, &c.Reports, &c.IDs, &c.Started, &c.Again); err != nil {
+		var c rollup.Count
+		if err := rows.Scan(&id, &c.Day, &c.Reports, &c.Instances, &c.Started, &c.Repeated); err != nil {
 			return err
 		}
 		if b := r.builds[id]; b != nil {
@@ -207,7 +207,7 @@ func (r *reading) readChecks(ctx context.Context) error {
 	defer rows.Close()
 	for rows.Next() {
 		var id int64
-		var c stats.Count
+		var c rollup.Count
 		if err := rows.Scan(&id, &c.Day, &c.Checks); err != nil {
 			return err
 		}
@@ -220,17 +220,17 @@ func (r *reading) readChecks(ctx context.Context) error {
 
 // readSketches reads the rollups that the range and its parts are summed up from,
 // by build.
-func (r *reading) readSketches(ctx context.Context) (map[int64][]stats.Written, error) {
-	days := map[stats.Span][]int64{}
-	for _, p := range stats.Needed(r.figures.Range, r.figures.Known, r.on) {
+func (r *reading) readSketches(ctx context.Context) (map[int64][]rollup.Encoded, error) {
+	days := map[rollup.Span][]int64{}
+	for _, p := range rollup.NeededPeriods(r.figures.Range, r.figures.Known, r.on) {
 		days[p.Span] = append(days[p.Span], int64(p.Day))
 	}
-	all := make(map[int64][]stats.Written, len(r.builds))
+	all := make(map[int64][]rollup.Encoded, len(r.builds))
 	for span, list := range days {
 		in, list := r.in("$3", list)
-		err := eachSketch(ctx, r.tx, func(slot stats.Slot, data []byte) error {
+		err := eachSketch(ctx, r.tx, func(slot rollup.Slot, data []byte) error {
 			if r.builds[slot.Build] != nil {
-				all[slot.Build] = append(all[slot.Build], stats.Written{Period: slot.Period, Form: r.forms.clone(data)})
+				all[slot.Build] = append(all[slot.Build], rollup.Encoded{Period: slot.Period, Data: r.forms.clone(data)})
 			}
 			return nil
 		}, "product = $1 AND span = $2 AND day "+in, r.product, span, list)
@@ -243,7 +243,7 @@ func (r *reading) readSketches(ctx context.Context) (map[int64][]stats.Written, 
 
 // sum adds up the rollups of each build. It has nobody above it who would survive
 // its panic.
-func (r *reading) sum(ctx context.Context, sums *stats.Sums, all map[int64][]stats.Written) {
+func (r *reading) sum(ctx context.Context, sums *rollup.Merger, all map[int64][]rollup.Encoded) {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
@@ -253,7 +253,7 @@ func (r *reading) sum(ctx context.Context, sums *stats.Sums, all map[int64][]sta
 		r.summed <- err
 	}()
 	for id, b := range r.builds {
-		if err = sums.Of(b, all[id]); err != nil {
+		if err = sums.MergeInto(b, all[id]); err != nil {
 			err = fmt.Errorf("build %d: %w", id, err)
 			return
 		}
@@ -291,6 +291,6 @@ func (a *arena) free() {
 	arenas.Put(a)
 }
 
-func badSketch(slot stats.Slot, err error) error {
+func badSketch(slot rollup.Slot, err error) error {
 	return fmt.Errorf("the rollup of build %d from %s on: %w", slot.Build, slot.Day, err)
 }

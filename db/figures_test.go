@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 )
 
 // Readings share memory one after the other, and never at once: of many, each has
@@ -16,7 +16,7 @@ func TestReadingsAtOnce(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "relcheck.db"))
 	populate(t, s, fleet.Fleet{Seed: 7, Days: 70, End: today, Instances: unlessRace(200, 20), Every: 12 * time.Hour})
 	fold(t, s)
-	var want []*stats.Figures
+	var want []*rollup.Totals
 	for _, days := range []int{1, 7, 28, 60} {
 		want = append(want, figures(t, s, days))
 	}

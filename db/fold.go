@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 var (
@@ -102,16 +102,16 @@ type folding struct {
 	mark, next    int64 // where the step begins and ends
 	page          int   // how many reports there may be
 	more          bool  // there may be some beyond that
-	reports       []stats.Report
+	reports       []rollup.Report
 	rollups       []storedRollup
 	known         remembered // from the step before, with the lives of all who report
 	left          remembered // to the next step
-	*stats.Fold
+	*rollup.Fold
 }
 
 // storedRollup is a rollup as it is to be stored.
 type storedRollup struct {
-	stats.Slot
+	rollup.Slot
 	reports, ids int64
 	sketch       []byte
 }
@@ -161,7 +161,7 @@ func (s *Store) prepareStep(ctx context.Context, f *folding) error {
 	if err := s.follow(ctx, f); err != nil {
 		return err
 	}
-	f.Fold = stats.NewFold(f.sample, f.known.lives)
+	f.Fold = rollup.NewFold(f.sample, f.known.lives)
 	for _, r := range f.reports {
 		f.Add(r)
 	}
@@ -189,7 +189,7 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 	var id sql.RawBytes
 	for rows.Next() {
 		var seq int64
-		var r stats.Report
+		var r rollup.Report
 		var heap sql.NullInt64
 		if err := rows.Scan(&seq, &r.At, &r.Build, &id, &heap); err != nil {
 			return err
@@ -215,9 +215,9 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 // merge adds the rollups that are stored to those of the step, and encodes them:
 // not while others wait for its transaction to end.
 func (s *Store) merge(ctx context.Context, f *folding) error {
-	rollups, before := maps.Clone(f.Days()), map[stats.Slot]stats.Heaps{}
-	err := s.addStored(ctx, f.product, rollups, func(slot stats.Slot, stored *stats.Rollup) {
-		if f.isLate(slot.Longer(stats.OneWeek)) {
+	rollups, before := maps.Clone(f.Days()), map[rollup.Slot]rollup.Heaps{}
+	err := s.addStored(ctx, f.product, rollups, func(slot rollup.Slot, stored *rollup.Rollup) {
+		if f.isLate(slot.In(rollup.OneWeek)) {
 			before[slot] = stored.Heaps()
 		}
 	})
@@ -225,10 +225,10 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 		return err
 	}
 	late := f.late(rollups, before)
-	if err := s.addStored(ctx, f.product, late, func(stats.Slot, *stats.Rollup) {}); err != nil {
+	if err := s.addStored(ctx, f.product, late, func(rollup.Slot, *rollup.Rollup) {}); err != nil {
 		return err
 	}
-	for _, span := range stats.Spans[1:] {
+	for _, span := range rollup.Spans[1:] {
 		if err := s.sumUp(ctx, f, span, rollups); err != nil {
 			return err
 		}
@@ -239,7 +239,7 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 		if err != nil {
 			return err
 		}
-		f.rollups = append(f.rollups, storedRollup{slot, r.Reports, r.IDs(), sketch})
+		f.rollups = append(f.rollups, storedRollup{slot, r.Reports, r.Instances(), sketch})
 	}
 	slices.SortFunc(f.rollups, func(a, b storedRollup) int { // in the order of the tables
 		return cmp.Or(cmp.Compare(a.Span, b.Span), cmp.Compare(a.Day, b.Day), cmp.Compare(a.Build, b.Build))
@@ -251,12 +251,12 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 // There are none of the others: they would be written anew with each step, at twice
 // the cost of those of days. Days are the rollups with the step, and before has the
 // heaps that they had without it.
-func (f *folding) late(days map[stats.Slot]*stats.Rollup, before map[stats.Slot]stats.Heaps) map[stats.Slot]*stats.Rollup {
-	all := map[stats.Slot]*stats.Rollup{}
+func (f *folding) late(days map[rollup.Slot]*rollup.Rollup, before map[rollup.Slot]rollup.Heaps) map[rollup.Slot]*rollup.Rollup {
+	all := map[rollup.Slot]*rollup.Rollup{}
 	for slot, part := range f.Days() {
-		for _, span := range stats.Spans[1:] {
-			if longer := slot.Longer(span); f.isLate(longer) {
-				stats.SumMoreInto(all, longer, part, days[slot], before[slot])
+		for _, span := range rollup.Spans[1:] {
+			if longer := slot.In(span); f.isLate(longer) {
+				rollup.AddLatePart(all, longer, part, days[slot], before[slot])
 			}
 		}
 	}
@@ -264,51 +264,51 @@ func (f *folding) late(days map[stats.Slot]*stats.Rollup, before map[stats.Slot]
 }
 
 // isLate reports whether a period was over before the step.
-func (f *folding) isLate(slot stats.Slot) bool { return slot.Over(dayOf(f.at)) }
+func (f *folding) isLate(slot rollup.Slot) bool { return slot.Ended(dayOf(f.at)) }
 
 // sumUp adds to the rollups of the step those of a longer span whose period it finds to
 // be over: what is stored of the days, and the step's own days as they will be.
-func (s *Store) sumUp(ctx context.Context, f *folding, span stats.Span, rollups map[stats.Slot]*stats.Rollup) error {
+func (s *Store) sumUp(ctx context.Context, f *folding, span rollup.Span, rollups map[rollup.Slot]*rollup.Rollup) error {
 	open := span.Start(dayOf(f.at)) // the first day of the first that was not over
 	end := span.Start(dayOf(f.newest))
 	if open == end {
 		return nil
 	}
-	sums := map[stats.Slot]*stats.Rollup{}
+	sums := map[rollup.Slot]*rollup.Rollup{}
 	for slot, day := range rollups {
-		if slot.Span == stats.OneDay && open <= slot.Day && slot.Day < end {
-			stats.SumInto(sums, slot.Longer(span), day)
+		if slot.Span == rollup.OneDay && open <= slot.Day && slot.Day < end {
+			rollup.AddPart(sums, slot.In(span), day)
 		}
 	}
-	err := eachSketch(ctx, s.read, func(slot stats.Slot, data []byte) error {
+	err := eachSketch(ctx, s.read, func(slot rollup.Slot, data []byte) error {
 		if rollups[slot] != nil {
 			return nil
 		}
-		day := new(stats.Rollup)
+		day := new(rollup.Rollup)
 		if err := day.UnmarshalBinary(data); err != nil {
 			return badSketch(slot, err)
 		}
-		stats.SumInto(sums, slot.Longer(span), day)
+		rollup.AddPart(sums, slot.In(span), day)
 		return nil
-	}, "product = $1 AND span = $2 AND day >= $3 AND day < $4", f.product, stats.OneDay, open, end)
+	}, "product = $1 AND span = $2 AND day >= $3 AND day < $4", f.product, rollup.OneDay, open, end)
 	maps.Copy(rollups, sums)
 	return err
 }
 
 // dayOf is the day of a time in seconds since 1970.
-func dayOf(seconds int64) stats.Day { return stats.DayOf(time.Unix(seconds, 0)) }
+func dayOf(seconds int64) rollup.Day { return rollup.DayOf(time.Unix(seconds, 0)) }
 
 // addStored adds to rollups those that are stored. It calls before with each of
 // these before it does.
-func (s *Store) addStored(ctx context.Context, product int64, rollups map[stats.Slot]*stats.Rollup, before func(stats.Slot, *stats.Rollup)) error {
-	builds := map[stats.Period][]int64{}
+func (s *Store) addStored(ctx context.Context, product int64, rollups map[rollup.Slot]*rollup.Rollup, before func(rollup.Slot, *rollup.Rollup)) error {
+	builds := map[rollup.Period][]int64{}
 	for slot := range rollups {
 		builds[slot.Period] = append(builds[slot.Period], slot.Build)
 	}
 	for period, ids := range builds {
 		in, list := s.in("$4", ids)
-		err := eachSketch(ctx, s.read, func(slot stats.Slot, data []byte) error {
-			stored := new(stats.Rollup)
+		err := eachSketch(ctx, s.read, func(slot rollup.Slot, data []byte) error {
+			stored := new(rollup.Rollup)
 			if err := stored.UnmarshalBinary(data); err != nil {
 				return badSketch(slot, err)
 			}
@@ -326,7 +326,7 @@ func (s *Store) addStored(ctx context.Context, product int64, rollups map[stats.
 
 // eachSketch calls f with each rollup for which the condition holds, as it is
 // stored. The bytes are good only until f returns.
-func eachSketch(ctx context.Context, q querier, f func(stats.Slot, []byte) error, where string, args ...any) error {
+func eachSketch(ctx context.Context, q querier, f func(rollup.Slot, []byte) error, where string, args ...any) error {
 	rows, err := q.QueryContext(ctx, "SELECT span, day, build, data FROM sketch WHERE "+where, args...)
 	if err != nil {
 		return err
@@ -334,7 +334,7 @@ func eachSketch(ctx context.Context, q querier, f func(stats.Slot, []byte) error
 	defer rows.Close()
 	var data sql.RawBytes
 	for rows.Next() {
-		var slot stats.Slot
+		var slot rollup.Slot
 		if err := rows.Scan(&slot.Span, &slot.Day, &slot.Build, &data); err != nil {
 			return err
 		}
@@ -346,7 +346,7 @@ func eachSketch(ctx context.Context, q querier, f func(stats.Slot, []byte) error
 }
 
 // idKey is what hashes of ids are keyed by.
-func (s *Store) idKey(ctx context.Context) (k stats.Key, err error) {
+func (s *Store) idKey(ctx context.Context) (k rollup.Key, err error) {
 	secret, err := s.secret(ctx, "ids")
 	if err == nil && copy(k[:], secret) != len(k) {
 		err = fmt.Errorf("the store's secret for ids has %d bytes, not %d", len(secret), len(k))

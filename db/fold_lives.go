@@ -7,19 +7,19 @@ import (
 	"maps"
 	"slices"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // lifeEnds is after how many seconds of silence an id is forgotten. It is
 // somewhat later than the id would count as a new one.
-const lifeEnds = stats.Silence + 24*60*60
+const lifeEnds = rollup.MaxSilence + 24*60*60
 
 // follow finds out what is known of the ids that have reported, and which of them
 // are followed: fewer than before, if they have become too many.
 func (s *Store) follow(ctx context.Context, f *folding) error {
 	var unknown []int64
 	for _, r := range f.reports {
-		if _, known := f.known.lives[r.Hash]; !known && stats.Followed(r.Hash, f.sampled) {
+		if _, known := f.known.lives[r.Hash]; !known && rollup.Sampled(r.Hash, f.sampled) {
 			unknown = append(unknown, int64(r.Hash))
 		}
 	}
@@ -31,7 +31,7 @@ func (s *Store) follow(ctx context.Context, f *folding) error {
 	for f.sample = f.sampled; ; f.sample++ {
 		fresh := 0
 		for _, id := range unknown {
-			if _, known := f.known.lives[uint64(id)]; !known && stats.Followed(uint64(id), f.sample) {
+			if _, known := f.known.lives[uint64(id)]; !known && rollup.Sampled(uint64(id), f.sample) {
 				fresh++
 			}
 		}
@@ -60,7 +60,7 @@ func (s *Store) readLives(ctx context.Context, f *folding, ids []int64) error {
 	defer rows.Close()
 	for rows.Next() {
 		var id int64
-		var l stats.Life
+		var l rollup.Lifetime
 		if err := rows.Scan(&id, &l.Build, &l.First, &l.Last); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func TestSampleIsFollowed(t *testing.T) {
 	var started, twice int64
 	for _, c := range figures(t, s, 7).Builds[0].Days {
 		started += c.Started
-		twice += c.Again
+		twice += c.Repeated
 	}
 	near := func(what string, got, want int64) {
 		if math.Abs(float64(got-want)) > 0.5*float64(want) { // many times the error of a sample of some hundred
@@ -77,7 +77,7 @@ func foldByTurns(t *testing.T, name string) {
 		backfill(t, s, reports)
 		fold(t, s)
 	}
-	if c := figures(t, one, 7).Builds[0].Days[0]; c.Started != 1+ids || c.Again != ids || c.IDs != 1+ids || c.Reports != 1+3*ids {
+	if c := figures(t, one, 7).Builds[0].Days[0]; c.Started != 1+ids || c.Repeated != ids || c.Instances != 1+ids || c.Reports != 1+3*ids {
 		t.Errorf("of %d ids that have reported three times, and one that has once, it is said: %+v", ids, c)
 	}
 }

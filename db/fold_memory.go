@@ -5,7 +5,7 @@ import (
 	"math"
 	"sync"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // foldMemory is what the steps of folding leave for later ones, which need not
@@ -20,8 +20,8 @@ type foldMemory struct {
 // good for the next one only, if nobody else makes that.
 type remembered struct {
 	product, step int64
-	lives         map[uint64]stats.Life // some of those that are stored
-	most          int                   // how many are stored, or more
+	lives         map[uint64]rollup.Lifetime // some of those that are stored
+	most          int                        // how many are stored, or more
 }
 
 // take returns what the step before has left, if that was the last one.
@@ -34,7 +34,7 @@ func (m *foldMemory) take(product, step int64) remembered {
 		r = remembered{most: math.MaxInt32 / 2}
 	}
 	if r.lives == nil {
-		r.lives = map[uint64]stats.Life{}
+		r.lives = map[uint64]rollup.Lifetime{}
 	}
 	return r
 }

@@ -63,7 +63,7 @@ func (f *folding) storeRollups(ctx context.Context, tx *sql.Tx, numbered bool) e
 		return err
 	}
 	for slot, n := range f.Starts {
-		if err := starts.add(ctx, f.product, slot.Span, slot.Day, slot.Build, 0, 0, n.Started, n.Again); err != nil {
+		if err := starts.add(ctx, f.product, slot.Span, slot.Day, slot.Build, 0, 0, n.Started, n.Repeated); err != nil {
 			return err
 		}
 	}

@@ -14,19 +14,19 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/simulate"
-	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
-func everything(stats.Build) bool { return true }
+func everything(rollup.Build) bool { return true }
 
-var today = stats.DayOf(time.Now())
+var today = rollup.DayOf(time.Now())
 
 // figures returns what is known of opa in the last days.
-func figures(t testing.TB, s *db.Store, days int) *stats.Figures {
+func figures(t testing.TB, s *db.Store, days int) *rollup.Totals {
 	t.Helper()
-	f, err := s.Figures(context.Background(), "opa", stats.Range{To: today}.Last(days), everything)
+	f, err := s.Figures(context.Background(), "opa", rollup.Range{To: today}.Last(days), everything)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
 }
 
 // sameFigures tells whether two readings have the same figures.
-func sameFigures(t testing.TB, what string, got, want *stats.Figures) {
+func sameFigures(t testing.TB, what string, got, want *rollup.Totals) {
 	t.Helper()
 	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
@@ -66,7 +66,7 @@ func sameFigures(t testing.TB, what string, got, want *stats.Figures) {
 }
 
 // plain lists figures. How a sketch is laid out is no part of them.
-func plain(f *stats.Figures) (all []any) {
+func plain(f *rollup.Totals) (all []any) {
 	all = append(all, f.Range, f.Known, f.AsOf)
 	for i := range f.Builds {
 		b := &f.Builds[i]
@@ -143,7 +143,7 @@ func foldInSteps(t *testing.T, name string) {
 	var reports, ids int64
 	for i := range f.Builds {
 		reports += f.Builds[i].Reports
-		ids += f.Builds[i].IDs
+		ids += f.Builds[i].Instances
 	}
 	distinct := map[uuid.UUID]bool{}
 	for _, r := range recorded(t, s, "opa") {
@@ -170,7 +170,7 @@ func foldByProduct(t *testing.T, name string) {
 	if n := fold(t, s); n != 2 {
 		t.Errorf("folded %d reports, want 2", n)
 	}
-	if n := figures(t, s, 1).Total(); n != 2 {
+	if n := figures(t, s, 1).Instances(); n != 2 {
 		t.Errorf("%d ids, want 2", n)
 	}
 	if err := s.RemoveProduct(context.Background(), "opa", true); err != nil {

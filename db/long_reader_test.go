@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/faultfs"
 )
@@ -43,7 +43,7 @@ func TestLongReader(t *testing.T) {
 
 	stuck, stopped := make(chan struct{}), make(chan error)
 	go func() {
-		_, err := s.Figures(ctx, "opa", stats.Range{To: today}.Last(1), func(stats.Build) bool {
+		_, err := s.Figures(ctx, "opa", rollup.Range{To: today}.Last(1), func(rollup.Build) bool {
 			<-stuck
 			return true
 		})

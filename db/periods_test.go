@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -20,13 +20,13 @@ import (
 type tale struct {
 	random *rand.Rand
 	ids    []uuid.UUID
-	first  stats.Day
-	newest stats.Day
+	first  rollup.Day
+	newest rollup.Day
 	told   []told
 }
 
 type told struct {
-	day  stats.Day
+	day  rollup.Day
 	id   int // one of ids
 	heap int64
 }
@@ -37,9 +37,9 @@ func versionOf(id int) string { return fmt.Sprintf("1.%d.0", id%3) }
 // are late by as much as there was.
 func (l *tale) goOn() (more []db.Recorded) {
 	for range 1 + l.random.IntN(6) {
-		day := l.first + stats.Day(l.random.Int64N(int64(l.newest-l.first)+1))
+		day := l.first + rollup.Day(l.random.Int64N(int64(l.newest-l.first)+1))
 		if l.random.IntN(3) > 0 {
-			day = min(l.newest+[]stats.Day{0, 0, 0, 1, 1, 1, 1, 1, 7, 25}[l.random.IntN(10)], today-1)
+			day = min(l.newest+[]rollup.Day{0, 0, 0, 1, 1, 1, 1, 1, 7, 25}[l.random.IntN(10)], today-1)
 			l.newest = max(l.newest, day)
 		}
 		id := l.random.IntN(len(l.ids))
@@ -55,22 +55,22 @@ func (l *tale) goOn() (more []db.Recorded) {
 }
 
 // count counts what a version was heard of in some days.
-func (l *tale) count(version string, days stats.Range) (c stats.Count) {
+func (l *tale) count(version string, days rollup.Range) (c rollup.Count) {
 	seen := map[int]bool{}
 	for _, one := range l.told {
-		if versionOf(one.id) == version && days.Has(one.day) {
+		if versionOf(one.id) == version && days.Contains(one.day) {
 			c.Reports++
 			seen[one.id] = true
 		}
 	}
-	c.Day, c.IDs = days.From, int64(len(seen))
+	c.Day, c.Instances = days.From, int64(len(seen))
 	return c
 }
 
 // counts are those of the periods in a range that have any.
-func (l *tale) counts(version string, r stats.Range, s stats.Span) (all []stats.Count) {
+func (l *tale) counts(version string, r rollup.Range, s rollup.Span) (all []rollup.Count) {
 	for d := r.From; d <= r.To; d++ {
-		if p := (stats.Period{Span: s, Day: d}); s.Start(d) == d && p.Range().To <= r.To {
+		if p := (rollup.Period{Span: s, Day: d}); s.Start(d) == d && p.Range().To <= r.To {
 			if c := l.count(version, p.Range()); c.Reports > 0 {
 				all = append(all, c)
 			}
@@ -80,46 +80,46 @@ func (l *tale) counts(version string, r stats.Range, s stats.Span) (all []stats.
 }
 
 // heaps counts the highest heap of each instance and day.
-func (l *tale) heaps(version string, days stats.Range) map[int]int64 {
+func (l *tale) heaps(version string, days rollup.Range) map[int]int64 {
 	type visit struct {
-		day stats.Day
+		day rollup.Day
 		id  int
 	}
 	highest, counts := map[visit]int64{}, map[int]int64{}
 	for _, one := range l.told {
-		if versionOf(one.id) == version && days.Has(one.day) {
+		if versionOf(one.id) == version && days.Contains(one.day) {
 			of := visit{one.day, one.id}
 			highest[of] = max(highest[of], one.heap)
 		}
 	}
 	for _, heap := range highest {
-		counts[stats.HeapBucket(heap)]++
+		counts[rollup.HeapBucket(heap)]++
 	}
 	return counts
 }
 
 // Check compares all that is summed up over more than a day.
-func (l *tale) check(t *testing.T, s *db.Store, r stats.Range) {
+func (l *tale) check(t *testing.T, s *db.Store, r rollup.Range) {
 	t.Helper()
 	f, err := s.Figures(context.Background(), "opa", r, everything)
 	if err != nil {
 		t.Fatal(err)
 	}
 	type sums struct {
-		Whole               stats.Count
-		Weeks, Months       []stats.Count
+		Whole               rollup.Count
+		Weeks, Months       []rollup.Count
 		Week, Month, Before int64
 		Heaps               map[int]int64
 	}
 	got, want := map[string]sums{}, map[string]sums{}
 	for _, b := range f.Builds {
-		got[b.Version] = sums{stats.Count{Day: r.From, Reports: b.Reports, IDs: b.IDs}, b.Weeks, b.Months, b.Recent.Week, b.Recent.Month, b.Recent.RangeBefore, maps.Collect(b.Heaps.All())}
+		got[b.Version] = sums{rollup.Count{Day: r.From, Reports: b.Reports, Instances: b.Instances}, b.Weeks, b.Months, b.Recent.Week, b.Recent.Month, b.Recent.RangeBefore, maps.Collect(b.Heaps.All())}
 	}
 	for id := range 3 {
 		version := versionOf(id)
-		ids := func(r stats.Range) int64 { return l.count(version, r).IDs }
-		is := sums{l.count(version, r), l.counts(version, r, stats.OneWeek), l.counts(version, r, stats.FourWeeks), ids(r.Last(7)), ids(r.Last(28)), ids(r.Before()), l.heaps(version, r)}
-		if _, there := got[version]; there || !cmp.Equal(is, sums{Whole: stats.Count{Day: r.From}, Heaps: map[int]int64{}}) {
+		ids := func(r rollup.Range) int64 { return l.count(version, r).Instances }
+		is := sums{l.count(version, r), l.counts(version, r, rollup.OneWeek), l.counts(version, r, rollup.FourWeeks), ids(r.Last(7)), ids(r.Last(28)), ids(r.Previous()), l.heaps(version, r)}
+		if _, there := got[version]; there || !cmp.Equal(is, sums{Whole: rollup.Count{Day: r.From}, Heaps: map[int]int64{}}) {
 			want[version] = is
 		}
 	}
@@ -141,17 +141,17 @@ func weeksInAnyOrder(t *testing.T, name string) {
 		fill(t, s, l.goOn())
 		fold(t, s)
 		for range 5 {
-			to := l.first + stats.Day(l.random.IntN(int(l.newest-l.first)+40))
+			to := l.first + rollup.Day(l.random.IntN(int(l.newest-l.first)+40))
 			if l.random.IntN(2) == 0 {
-				to = stats.OneWeek.Start(to) + 6
+				to = rollup.OneWeek.Start(to) + 6
 			}
-			l.check(t, s, stats.Range{To: to}.Last(1+l.random.IntN(100)))
+			l.check(t, s, rollup.Range{To: to}.Last(1+l.random.IntN(100)))
 		}
-		l.check(t, s, stats.Range{From: l.first, To: stats.FourWeeks.Start(l.newest) + 27})
+		l.check(t, s, rollup.Range{From: l.first, To: rollup.FourWeeks.Start(l.newest) + 27})
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
 		}
-		for _, span := range stats.Spans[1:] {
+		for _, span := range rollup.Spans[1:] {
 			for _, insert := range []string{
 				"INSERT INTO rollup SELECT product, $1, $2, build, 99, 99, 0, 0 FROM rollup WHERE span = 1 AND day = $3 ON CONFLICT DO NOTHING",
 				"INSERT INTO sketch SELECT product, $1, $2, build, data FROM sketch WHERE span = 1 AND day = $3 ON CONFLICT DO NOTHING",

@@ -19,7 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/faultfs"
 )
@@ -236,7 +236,7 @@ func (e *expected) compareFigures(s *db.Store, log []db.Recorded) error {
 
 // reference returns the figures of some reports. What it came to is kept: of one
 // life, many images have the same.
-func (l *life) reference(log []db.Recorded) (*stats.Figures, error) {
+func (l *life) reference(log []db.Recorded) (*rollup.Totals, error) {
 	slices.SortStableFunc(log, func(a, b db.Recorded) int { return a.At.Compare(b.At) })
 	var key bytes.Buffer
 	for _, r := range log {
@@ -249,13 +249,13 @@ func (l *life) reference(log []db.Recorded) (*stats.Figures, error) {
 	}
 	f, err := l.foldAnew(log)
 	if l.figures == nil {
-		l.figures = map[string]*stats.Figures{}
+		l.figures = map[string]*rollup.Totals{}
 	}
 	l.figures[key.String()] = f
 	return f, err
 }
 
-func (l *life) foldAnew(log []db.Recorded) (*stats.Figures, error) {
+func (l *life) foldAnew(log []db.Recorded) (*rollup.Totals, error) {
 	folder, err := os.MkdirTemp(l.scratch, "")
 	if err != nil {
 		return nil, err
@@ -276,8 +276,8 @@ func (l *life) foldAnew(log []db.Recorded) (*stats.Figures, error) {
 	return figuresOf(s)
 }
 
-func figuresOf(s *db.Store) (*stats.Figures, error) {
-	return s.Figures(context.Background(), "opa", stats.Range{To: today + 1}.Last(60), everything)
+func figuresOf(s *db.Store) (*rollup.Totals, error) {
+	return s.Figures(context.Background(), "opa", rollup.Range{To: today + 1}.Last(60), everything)
 }
 
 // recordsOn makes sure that a store is not only there, but can be used, with all
@@ -316,6 +316,6 @@ func integrity(path string) error {
 // figuresKnown keeps figures of logs.
 type figuresKnown struct {
 	known   sync.Mutex
-	figures map[string]*stats.Figures
+	figures map[string]*rollup.Totals
 	scratch string
 }

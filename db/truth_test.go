@@ -10,6 +10,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 	"relcheck/checker/stats/statstest"
 	"relcheck/db"
 )
@@ -51,7 +52,7 @@ func truthsOf(f fleet.Fleet) (all []truth) {
 		{Range: f.Range().Last(28), Above: 100 << 20},
 		{Range: f.Range().Last(90), Filter: stats.Filter{OS: "linux"}, Compare: [2]string{"1.0.0", "v1.1.0"}},
 		{Range: f.Range().Last(365), Below: "v1.1.0"},
-		{Range: stats.Range{From: today - 60, To: today - 33}, Filter: stats.Filter{Version: "v1.1"}},
+		{Range: rollup.Range{From: today - 60, To: today - 33}, Filter: stats.Filter{Version: "v1.1"}},
 	} {
 		all = append(all, truth{q, log.NewTruth(q, today)})
 	}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 const (
@@ -123,7 +123,7 @@ func (s *Store) expire(ctx context.Context, all []product, keep Retention, now t
 			err = s.expireReports(ctx, p.id, now.Add(-keep.Reports))
 		}
 		if keep.Rollups > 0 {
-			err = errors.Join(err, s.expireRollups(ctx, p.id, stats.FourWeeks.Start(stats.DayOf(now.Add(-keep.Rollups)))))
+			err = errors.Join(err, s.expireRollups(ctx, p.id, rollup.FourWeeks.Start(rollup.DayOf(now.Add(-keep.Rollups)))))
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("product %s: %w", p.Name, err))

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -68,7 +68,7 @@ func sweepRemovesWhatIsOld(t *testing.T, name string) {
 		t.Errorf("folded %d reports again", n)
 	}
 
-	cut := stats.FourWeeks.Start(stats.DayOf(now.Add(34*time.Hour).AddDate(0, 0, -40)))
+	cut := rollup.FourWeeks.Start(rollup.DayOf(now.Add(34*time.Hour).AddDate(0, 0, -40)))
 	sweep(db.Retention{Rollups: 40 * 24 * time.Hour}, now.Add(34*time.Hour))
 	if f := figures(t, s, days+1); f.Known.From != cut || len(f.Builds) != 1 || f.Builds[0].Days[0].Day != cut || f.Builds[0].Days[0].Checks != 2 {
 		t.Errorf("figures are kept from %s on, want from %s on", f.Known.From, cut)

@@ -16,7 +16,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -200,15 +200,15 @@ func otherTakesNoPlace(t *testing.T, name string) {
 		}
 	}
 	for _, from := range checker.Platforms() {
-		send(stats.Other, from)
+		send(rollup.Other, from)
 	}
-	for i := range stats.MaxUnpublished {
+	for i := range rollup.MaxUnreleasedBuilds {
 		send(fmt.Sprintf("6.0.%d", i), linux)
 	}
 	w.Close()
 	others := 0
 	for _, r := range recorded(t, s, "opa") {
-		if r.Version == stats.Other {
+		if r.Version == rollup.Other {
 			others++
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 const (
@@ -95,7 +96,7 @@ func periods(v *stats.View) *stats.Table {
 		copy(t.Rows[same][4:], whole[4:])
 		t.Rows = t.Rows[:last]
 	}
-	t.Rows[0][0] = t.Rows[0][1].(stats.Day).String()
+	t.Rows[0][0] = t.Rows[0][1].(rollup.Day).String()
 	for _, row := range t.Rows {
 		for i, value := range row {
 			row[i] = cmp.Or(value, any(""))
@@ -125,7 +126,7 @@ func (s *screen) chart(v *stats.View, room int) block {
 	for _, value := range values {
 		drawn = append(drawn, slices.Repeat([]float64{value / float64(most)}, wide)...)
 	}
-	first, last := daily.Rows[0][0].(stats.Day), daily.Rows[n-1][0].(stats.Day)
+	first, last := daily.Rows[0][0].(rollup.Day), daily.Rows[n-1][0].(rollup.Day)
 	partial := 0
 	if last == v.Today && n <= room {
 		partial = wide

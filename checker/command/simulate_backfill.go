@@ -11,6 +11,7 @@ import (
 
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -100,7 +101,7 @@ func nothing[T any](func(T) bool) {}
 
 // published returns the backfill of a fleet that runs the product's releases.
 func (o *simulateOptions) published(ctx context.Context, s *db.Store) (p simulate.Backfill, err error) {
-	today := stats.DayOf(time.Now())
+	today := rollup.DayOf(time.Now())
 	releases, err := s.Releases(ctx, o.product)
 	if len(releases) == 0 {
 		releases = simulate.Releases(o.seed, today)

@@ -11,6 +11,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // outcome is the result of a simulation, as it is shown.
@@ -74,8 +75,8 @@ func (o *outcome) failure(interrupted bool) error {
 
 // view returns the statistics of the recorded reports, as relcheck stats shows them.
 func (o *outcome) view() *stats.View {
-	today := stats.DayOf(time.Now())
-	on := stats.Range{From: today, To: today}
+	today := rollup.DayOf(time.Now())
+	on := rollup.Range{From: today, To: today}
 	listing := catalog.Listing{Product: catalog.Product{Name: o.product}, Releases: o.releases}
 	return stats.NewView(listing, stats.Query{Range: on}, o.Figures(on), today)
 }

@@ -10,6 +10,7 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -87,7 +88,7 @@ func wrapNames(names []string, width int) string {
 }
 
 func (o *statsOptions) run(ctx context.Context, product string, streams IO) error {
-	today := stats.DayOf(time.Now())
+	today := rollup.DayOf(time.Now())
 	q, err := stats.ParseQuery(o.parameter, today)
 	if err != nil {
 		return usageError("--%v", err)
@@ -151,7 +152,7 @@ func (o *statsOptions) table() (string, error) {
 }
 
 // view reads the statistics from the store.
-func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, today stats.Day) (v *stats.View, err error) {
+func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, today rollup.Day) (v *stats.View, err error) {
 	err = withExisting(ctx, o.db, func(s *db.Store) error {
 		p, err := s.Product(ctx, product)
 		if err != nil {

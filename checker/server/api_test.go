@@ -19,6 +19,7 @@ import (
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -60,7 +61,7 @@ func fillFleet(ctx context.Context, at string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	f := fleet.Fleet{Seed: 7, Days: 60, End: stats.DayOf(now), Instances: 200, Every: 12 * time.Hour}
+	f := fleet.Fleet{Seed: 7, Days: 60, End: rollup.DayOf(now), Instances: 200, Every: 12 * time.Hour}
 	past := simulate.Backfill{Fleet: f, Product: "opa", Until: now}
 	if err = past.Publish(ctx, s); err == nil {
 		_, err = past.Run(ctx, s)
@@ -221,7 +222,7 @@ func TestPublicAPI(t *testing.T) {
 			From, To string
 			Rows     []struct{ IDs *int64 }
 		}
-		if err := json.Unmarshal([]byte(body), &d); err != nil || res.StatusCode != http.StatusOK || d.To != (stats.DayOf(time.Now())-1).String() {
+		if err := json.Unmarshal([]byte(body), &d); err != nil || res.StatusCode != http.StatusOK || d.To != (rollup.DayOf(time.Now())-1).String() {
 			t.Errorf("%s: %s, %v\n%.1000s", table.JSON, res.Status, err, body)
 		}
 		for _, row := range d.Rows {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // view reads what a request asks about the product in its path, as far as whoever
@@ -21,7 +22,7 @@ func (s *Server) viewOf(r *http.Request, id identity, name string, get func(stri
 	if p == nil {
 		return nil, unknownProduct(name)
 	}
-	public, today := id.role != reader, stats.DayOf(time.Now())
+	public, today := id.role != reader, rollup.DayOf(time.Now())
 	parse := stats.ParseQuery
 	if public {
 		parse = stats.ParsePublicQuery
@@ -47,7 +48,7 @@ func (s *Server) viewOf(r *http.Request, id identity, name string, get func(stri
 	return v, err
 }
 
-func (s *Server) read(ctx context.Context, p *product, q stats.Query, today stats.Day) (*stats.View, error) {
+func (s *Server) read(ctx context.Context, p *product, q stats.Query, today rollup.Day) (*stats.View, error) {
 	f, err := s.store.Figures(ctx, p.Name, q.Range, q.Keeps)
 	if err != nil {
 		return nil, err

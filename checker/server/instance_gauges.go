@@ -12,11 +12,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 const (
 	// maxLines is how many minor lines of a product have gauges of their own. The others
-	// count as [stats.Other], because clients can invent any number of versions.
+	// count as [rollup.Other], because clients can invent any number of versions.
 	maxLines = 50
 	// gaugesTTL is how long the gauges are reused.
 	gaugesTTL = time.Minute
@@ -46,7 +47,7 @@ func newInstanceGauges(s *Server) *instanceGauges {
 	return &instanceGauges{server: s, desc: prometheus.NewDesc("relcheck_distinct_instances",
 		fmt.Sprintf("Distinct instances that have reported, by product, minor line and window: the UTC day so far (today), the day before "+
 			"(yesterday), or the seven days up to today (7d). The %d most used lines are listed, the others count as line other. An estimate with a standard error of %.1f %%.",
-			maxLines, 100*stats.IDsError),
+			maxLines, 100*rollup.InstancesError),
 		[]string{"product", "line", "window"}, nil)}
 }
 
@@ -75,10 +76,10 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]instanceCo
 	g.read = now
 	ctx, cancel := context.WithTimeout(context.Background(), gaugesTimeout)
 	defer cancel()
-	today := stats.DayOf(now)
+	today := rollup.DayOf(now)
 	next := map[string]map[string]instanceCounts{}
 	for name := range g.server.snapshot.Load().products.values() {
-		f, err := g.server.store.Figures(ctx, name, stats.Range{From: today, To: today}, func(stats.Build) bool { return true })
+		f, err := g.server.store.Figures(ctx, name, rollup.Range{From: today, To: today}, func(rollup.Build) bool { return true })
 		if err != nil {
 			g.server.log.Error("cannot read statistics for metrics; keeping the last ones", "product", name, "err", err)
 			next[name] = g.last[name]
@@ -92,15 +93,15 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]instanceCo
 
 // instancesByLine adds up the instances of each minor line, and of all lines but the most
 // used ones.
-func instancesByLine(f *stats.Figures) map[string]instanceCounts {
+func instancesByLine(f *rollup.Totals) map[string]instanceCounts {
 	lines := map[string]instanceCounts{}
 	for i := range f.Builds {
 		b := &f.Builds[i]
-		line := cmp.Or(stats.Line(b.Version), stats.Other)
+		line := cmp.Or(stats.Line(b.Version), rollup.Other)
 		lines[line] = lines[line].plus(instanceCounts{b.Recent.Day, b.Recent.DayBefore, b.Recent.Week})
 	}
-	other := lines[stats.Other]
-	delete(lines, stats.Other)
+	other := lines[rollup.Other]
+	delete(lines, rollup.Other)
 	ranked := slices.SortedFunc(maps.Keys(lines), func(a, b string) int {
 		return cmp.Or(cmp.Compare(lines[b].week, lines[a].week), cmp.Compare(a, b))
 	})
@@ -109,7 +110,7 @@ func instancesByLine(f *stats.Figures) map[string]instanceCounts {
 		delete(lines, line)
 	}
 	if other.week > 0 {
-		lines[stats.Other] = other
+		lines[rollup.Other] = other
 	}
 	return lines
 }

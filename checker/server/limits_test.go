@@ -18,7 +18,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // reportFrom sends a report with a new id from an address, by a proxy or none.
@@ -162,7 +162,7 @@ type busyError struct{}
 func (busyError) Error() string { return "secret detail" }
 func (busyError) Busy() bool    { return true }
 
-func (o *overwhelmed) Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error) {
+func (o *overwhelmed) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	if o.slow.Load() {
 		<-ctx.Done()
 	}
@@ -247,9 +247,9 @@ type deaf struct {
 	may chan struct{}
 }
 
-func (d *deaf) Figures(context.Context, string, stats.Range, func(stats.Build) bool) (*stats.Figures, error) {
+func (d *deaf) Figures(context.Context, string, rollup.Range, func(rollup.Build) bool) (*rollup.Totals, error) {
 	<-d.may
-	return &stats.Figures{}, nil
+	return &rollup.Totals{}, nil
 }
 
 // Whatever asks for figures has an answer in time, however the store behaves.

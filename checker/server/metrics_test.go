@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"relcheck/checker/server"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // scrape returns what Prometheus is told.
@@ -138,23 +138,23 @@ func lint(t testing.TB, text string) {
 // crowded is a store in which many have reported versions that they made up.
 type crowded struct {
 	halves
-	builds []stats.BuildFigures
+	builds []rollup.BuildTotals
 	reads  int
 }
 
-func (c *crowded) Figures(_ context.Context, product string, r stats.Range, _ func(stats.Build) bool) (*stats.Figures, error) {
+func (c *crowded) Figures(_ context.Context, product string, r rollup.Range, _ func(rollup.Build) bool) (*rollup.Totals, error) {
 	if product != "opa" {
-		return &stats.Figures{Range: r}, nil
+		return &rollup.Totals{Range: r}, nil
 	}
 	c.reads++
-	return &stats.Figures{Range: r, Builds: c.builds}, nil
+	return &rollup.Totals{Range: r, Builds: c.builds}, nil
 }
 
 func TestMetricsAreBounded(t *testing.T) {
 	c := &crowded{}
 	add := func(version string, ids int64) {
-		c.builds = append(c.builds, stats.BuildFigures{Build: stats.Build{Version: version},
-			Recent: stats.Recent{Day: ids, DayBefore: 10 * ids, Week: 100 * ids}})
+		c.builds = append(c.builds, rollup.BuildTotals{Build: rollup.Build{Version: version},
+			Recent: rollup.Recent{Day: ids, DayBefore: 10 * ids, Week: 100 * ids}})
 	}
 	for i := range 50 { // in use
 		add(fmt.Sprintf("v1.%d.0", i), 2)
@@ -196,9 +196,9 @@ type stuck struct {
 	may chan struct{}
 }
 
-func (s *stuck) Figures(context.Context, string, stats.Range, func(stats.Build) bool) (*stats.Figures, error) {
+func (s *stuck) Figures(context.Context, string, rollup.Range, func(rollup.Build) bool) (*rollup.Totals, error) {
 	<-s.may
-	return &stats.Figures{}, nil
+	return &rollup.Totals{}, nil
 }
 
 // Of scrapes that take long not more than a few are worked on at once, be it on

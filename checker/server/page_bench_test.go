@@ -12,17 +12,17 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
 // fillYear records reports of 60 builds on each day of a year.
 func fillYear(b *testing.B, s *db.Store) {
-	yesterday := stats.DayOf(time.Now()) - 1
+	yesterday := rollup.DayOf(time.Now()) - 1
 	_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
 		for i := range 365 * 60 {
 			heap, build := int64(20e6+i%1000*1e5), i%60
-			r := db.Recorded{At: (yesterday - 364 + stats.Day(i/60)).Time(), Platform: checker.Platforms()[build%5],
+			r := db.Recorded{At: (yesterday - 364 + rollup.Day(i/60)).Time(), Platform: checker.Platforms()[build%5],
 				Report: checker.Report{ID: uuid.New(), Version: fmt.Sprintf("v1.%d.0", build/5), HeapUsageBytes: &heap}}
 			if !yield(r) {
 				return

@@ -16,7 +16,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -216,7 +216,7 @@ func TestProductsByPage(t *testing.T) {
 func TestLongProductPage(t *testing.T) {
 	const n = 3000
 	s := newServiceWith(t, serviceOptions{fill: func(s *db.Store) {
-		yesterday := stats.DayOf(time.Now()) - 1
+		yesterday := rollup.DayOf(time.Now()) - 1
 		_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
 			for i, r := range manyReleases(n) {
 				heap := int64(20e6 + i*1e4)

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // maxClients is how many client IPs and networks are remembered to limit the rate of their
@@ -41,16 +41,16 @@ func (s *Server) mayRecord(w http.ResponseWriter, r *http.Request, p *product, k
 }
 
 // countedVersion returns the version under which a reported version is counted: itself,
-// or [stats.Other] for an unreleased one if its client IP has reported too many.
+// or [rollup.Other] for an unreleased one if its client IP has reported too many.
 func (s *Server) countedVersion(r *http.Request, p *product, version string, released bool, platform checker.Platform) string {
 	switch {
-	case s.versions == nil || version == stats.Other || released:
+	case s.versions == nil || version == rollup.Other || released:
 		return version
 	case s.versions.Allow(s.clients.ClientIP(r), p.Name, version, platform):
 		return version
 	}
 	s.metrics.versionsLimited.Inc()
-	return stats.Other
+	return rollup.Other
 }
 
 // isCrossOrigin reports whether a web page made its visitor's browser send a report or

@@ -20,7 +20,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/server/clientip"
 	"relcheck/checker/server/ratelimit"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // DefaultProduct is the product that POST /v1/version is about.
@@ -61,7 +61,7 @@ type Store interface {
 	Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error)
 	// Figures reads what is known of a product in a range of days, of those builds
 	// that keep lets pass.
-	Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error)
+	Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
 	// Token returns the access token with an id, a revoked one too, or nil if
 	// there is none.
 	Token(ctx context.Context, id string) (*access.Token, error)
@@ -142,7 +142,7 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
 	s.clients = clientip.NewResolver(o.TrustedProxies, log)
 	if o.SourceRate > 0 {
-		s.reports, s.versions = ratelimit.NewLimiter(o.SourceRate, maxClients), ratelimit.NewVersionLimiter(stats.MaxUnpublished)
+		s.reports, s.versions = ratelimit.NewLimiter(o.SourceRate, maxClients), ratelimit.NewVersionLimiter(rollup.MaxUnreleasedBuilds)
 	}
 	s.metrics = newMetrics(s)
 	var err error

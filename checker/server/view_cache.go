@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 const (
@@ -33,7 +34,7 @@ const (
 type viewKey struct {
 	product *product
 	query   stats.Query
-	today   stats.Day
+	today   rollup.Day
 	public  bool // as far as everyone may see it
 }
 

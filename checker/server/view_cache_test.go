@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"relcheck/checker/server"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // unhurried is a store that takes its time for figures, and does not tell any until it
@@ -23,7 +23,7 @@ type unhurried struct {
 	panics            atomic.Bool
 }
 
-func (s *unhurried) Figures(ctx context.Context, product string, r stats.Range, keep func(stats.Build) bool) (*stats.Figures, error) {
+func (s *unhurried) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	s.reads.Add(1)
 	now := s.now.Add(1)
 	defer s.now.Add(-1)

@@ -16,8 +16,8 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 )
 
 // maxCapture is the size of the largest captured request, in bytes.
@@ -30,7 +30,7 @@ type Capture struct {
 	body           []byte
 	id             uuid.UUID // instance ID in the body; uuid.Nil if there is none
 	idOffset       int       // of the instance ID in the body
-	build          stats.Build
+	build          rollup.Build
 }
 
 // ReadCapture reads an HTTP/1 request, which need not be a report.

@@ -13,15 +13,15 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 )
 
 // Request is an HTTP request to send.
 type Request struct {
-	Bytes []byte      // wire format; valid until the next request is generated
-	Build stats.Build // the build that the request reports; zero if it reports none
-	ID    uuid.UUID   // instance ID of a report; uuid.Nil for a check
+	Bytes []byte       // wire format; valid until the next request is generated
+	Build rollup.Build // the build that the request reports; zero if it reports none
+	ID    uuid.UUID    // instance ID of a report; uuid.Nil for a check
 	// Number identifies the instance. Numbers start at 0 and have no large gaps, so that
 	// a bitmap can hold them.
 	Number int64
@@ -43,7 +43,7 @@ const (
 
 // Releases generates the releases of a product, up to a day. The same seed produces
 // the same versions on any day.
-func Releases(seed uint64, end stats.Day) []catalog.Release {
+func Releases(seed uint64, end rollup.Day) []catalog.Release {
 	return fleet.Fleet{Seed: seed, Days: releaseDays, End: end}.Releases()
 }
 
@@ -63,7 +63,7 @@ func Reports(seed uint64, instances int, published []catalog.Release, product st
 	f := Fleet(seed, instances, published)
 	f.Days = fleetDays
 	for _, r := range published {
-		f.End = max(f.End, stats.DayOf(r.Date)+releaseAge) // not today: the order must not depend on the day
+		f.End = max(f.End, rollup.DayOf(r.Date)+releaseAge) // not today: the order must not depend on the day
 	}
 	e := newEncoder(product, service)
 	return func(yield func(Request) bool) {

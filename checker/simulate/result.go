@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // Result is the result of a load. Each request that was sent counts as answered, as
@@ -24,10 +24,10 @@ type Result struct {
 	Checks     int64 // successful requests without an instance ID
 	Instances  int64 // distinct instance IDs of the recorded reports
 	// Builds counts the recorded reports by build.
-	Builds map[stats.Build]*Counts
+	Builds map[rollup.Build]*Counts
 
 	// Latency is the distribution of latencies in nanoseconds, with an error of up to 1 %.
-	Latency    stats.Heaps
+	Latency    rollup.Heaps
 	MaxLatency time.Duration
 	// FirstError describes the first request that did not succeed.
 	FirstError error
@@ -38,7 +38,7 @@ type Result struct {
 // Counts are the recorded reports of a build and the instances that sent them.
 type Counts struct{ Reports, Instances int64 }
 
-func newResult() *Result { return &Result{Builds: map[stats.Build]*Counts{}} }
+func newResult() *Result { return &Result{Builds: map[rollup.Build]*Counts{}} }
 
 // Answered returns the number of requests with a response, successful or not.
 func (r *Result) Answered() int64 { return r.Sent - r.Failed - r.GivenUp }
@@ -60,7 +60,7 @@ func (r *Result) add(request *Request, res response, err error, latency time.Dur
 		return false
 	}
 	r.Status[min(res.status/100, len(r.Status)-1)]++
-	r.Latency.Add(stats.HeapBucket(int64(latency)), 1)
+	r.Latency.Add(rollup.HeapBucket(int64(latency)), 1)
 	r.MaxLatency = max(r.MaxLatency, latency)
 	switch {
 	case res.status < 200 || res.status > 299:
@@ -106,18 +106,18 @@ func (r *Result) addRecorded(request *Request) {
 func (r *Result) clone() *Result {
 	c := *r
 	c.Builds, c.seen = nil, nil
-	c.Latency = stats.Heaps{}
+	c.Latency = rollup.Heaps{}
 	c.Latency.Merge(r.Latency)
 	return &c
 }
 
 // Figures returns the statistics of the recorded reports, like a store that contains
 // only these, but without heap sizes.
-func (r *Result) Figures(on stats.Range) *stats.Figures {
-	f := &stats.Figures{Range: on, Known: on}
+func (r *Result) Figures(on rollup.Range) *rollup.Totals {
+	f := &rollup.Totals{Range: on, Known: on}
 	for b, c := range r.Builds {
-		distinct := stats.Distinct{IDs: c.Instances, Exceed: make([]int64, len(stats.HeapLimits())+1)}
-		f.Builds = append(f.Builds, stats.BuildFigures{Build: b, Reports: c.Reports, Distinct: distinct})
+		distinct := rollup.Distinct{Instances: c.Instances, Exceed: make([]int64, len(rollup.HeapLimits())+1)}
+		f.Builds = append(f.Builds, rollup.BuildTotals{Build: b, Reports: c.Reports, Distinct: distinct})
 	}
 	return f
 }

@@ -1,5 +1,7 @@
 package stats
 
+import "relcheck/checker/stats/rollup"
+
 // unfinished is what is said of a day that is not over.
 const unfinished = "the last day is not over yet"
 
@@ -7,7 +9,7 @@ const unfinished = "the last day is not over yet"
 // were in them, and in as many days before.
 type stretch struct {
 	name string
-	Range
+	rollup.Range
 	ids, before int64
 }
 
@@ -28,8 +30,8 @@ func (v *View) stretches() []stretch {
 }
 
 // hasBefore tells whether all the days before some days are known of.
-func (v *View) hasBefore(r Range) bool {
-	return v.known.Days() > 0 && r.Before().From >= v.known.From
+func (v *View) hasBefore(r rollup.Range) bool {
+	return v.known.Days() > 0 && r.Previous().From >= v.known.From
 }
 
 func (v *View) summary(t *Table) {
@@ -62,19 +64,19 @@ func (v *View) summary(t *Table) {
 }
 
 // perDay sums up all builds, for each day of the range.
-func (v *View) perDay() []Count {
-	all := make([]Count, max(1, v.Query.Days()))
+func (v *View) perDay() []rollup.Count {
+	all := make([]rollup.Count, max(1, v.Query.Days()))
 	for i := range v.builds {
 		for _, c := range v.builds[i].Days {
-			if !v.Query.Has(c.Day) {
+			if !v.Query.Contains(c.Day) {
 				continue
 			}
 			sum := &all[c.Day-v.Query.From]
-			sum.IDs += c.IDs
+			sum.Instances += c.Instances
 			sum.Reports += c.Reports
 			sum.Checks += c.Checks
 			sum.Started += c.Started
-			sum.Again += c.Again
+			sum.Repeated += c.Repeated
 		}
 	}
 	return all
@@ -87,7 +89,7 @@ func (v *View) daily(t *Table) {
 	all, days := v.perDay(), v.days()
 	for d := days.From; d <= days.To; d++ {
 		c := all[d-v.Query.From]
-		t.row(d, c.IDs, c.Reports, c.Checks)
+		t.row(d, c.Instances, c.Reports, c.Checks)
 	}
 }
 
@@ -96,31 +98,31 @@ func (v *View) lifetimes(t *Table) {
 	all, days := v.perDay(), v.days()
 	for d := days.From; d <= days.To; d++ {
 		started := max(0, all[d-v.Query.From].Started)
-		again := min(max(0, all[d-v.Query.From].Again), started)
+		again := min(max(0, all[d-v.Query.From].Repeated), started)
 		t.row(d, started, again, share(again, started))
 	}
 }
 
-func (v *View) weekly(t *Table)  { v.periodic(t, OneWeek) }
-func (v *View) monthly(t *Table) { v.periodic(t, FourWeeks) }
+func (v *View) weekly(t *Table)  { v.periodic(t, rollup.OneWeek) }
+func (v *View) monthly(t *Table) { v.periodic(t, rollup.FourWeeks) }
 
-func (v *View) periodic(t *Table, s Span) {
+func (v *View) periodic(t *Table, s rollup.Span) {
 	for _, c := range v.perPeriod(s) {
-		t.row(c.Day, Period{s, c.Day}.Range().To, c.IDs, c.Reports)
+		t.row(c.Day, rollup.Period{Span: s, Day: c.Day}.Range().To, c.Instances, c.Reports)
 	}
 }
 
 // perPeriod sums up all builds, for each period of the range that anything can
 // be known of.
-func (v *View) perPeriod(s Span) (all []Count) {
+func (v *View) perPeriod(s rollup.Span) (all []rollup.Count) {
 	first := v.periods(s)
 	for _, d := range first {
-		all = append(all, Count{Day: d})
+		all = append(all, rollup.Count{Day: d})
 	}
 	for i := range v.builds {
 		for _, c := range *v.builds[i].Counts(s) {
 			if at, ok := placeOf(c.Day, s, first); ok {
-				all[at].IDs += c.IDs
+				all[at].Instances += c.Instances
 				all[at].Reports += c.Reports
 			}
 		}
@@ -130,7 +132,7 @@ func (v *View) perPeriod(s Span) (all []Count) {
 
 // periods are the first days of those that lie wholly in the range, and not
 // wholly before anything was known.
-func (v *View) periods(s Span) (first []Day) {
+func (v *View) periods(s rollup.Span) (first []rollup.Day) {
 	days := v.days()
 	for _, p := range v.Query.Periods(s) {
 		if r := p.Range(); r.To >= days.From && r.From <= days.To {

@@ -1,8 +1,10 @@
 package stats
 
+import "relcheck/checker/stats/rollup"
+
 // versionsBy returns how many ids each version had, in each of the periods that
 // begin on these days.
-func (v *View) versionsBy(s Span, first []Day) [][]int64 {
+func (v *View) versionsBy(s rollup.Span, first []rollup.Day) [][]int64 {
 	grid := make([][]int64, len(first))
 	cells := make([]int64, len(first)*len(v.used))
 	for i := range first {
@@ -12,7 +14,7 @@ func (v *View) versionsBy(s Span, first []Day) [][]int64 {
 		b := &v.builds[i]
 		for _, c := range *b.Counts(s) {
 			if at, ok := placeOf(c.Day, s, first); ok {
-				grid[at][b.version.place] += c.IDs
+				grid[at][b.version.place] += c.Instances
 			}
 		}
 	}
@@ -21,7 +23,7 @@ func (v *View) versionsBy(s Span, first []Day) [][]int64 {
 
 // placeOf returns where a day is among those that periods of one length begin
 // on, one after the other.
-func placeOf(d Day, s Span, first []Day) (place int, ok bool) {
+func placeOf(d rollup.Day, s rollup.Span, first []rollup.Day) (place int, ok bool) {
 	if len(first) == 0 || d < first[0] || d > first[len(first)-1] {
 		return 0, false
 	}
@@ -43,8 +45,8 @@ func (v *View) adoption(t *Table) {
 	for i, one := range v.used {
 		names[i] = one.name
 	}
-	days := v.periods(OneDay)
-	for i, ids := range v.versionsBy(OneDay, days) {
+	days := v.periods(rollup.OneDay)
+	for i, ids := range v.versionsBy(rollup.OneDay, days) {
 		total, day := sum(ids), any(days[i])
 		for place, n := range ids {
 			if n > 0 {
@@ -69,8 +71,8 @@ func (v *View) releases(t *Table) {
 // until half of a day's ids ran it or a newer one, or nil. Today does not count:
 // its first ids may be any. Nor do releases before the first day that is known.
 func (v *View) halves() func(*release) any {
-	days := v.periods(OneDay)
-	grid := v.versionsBy(OneDay, days)
+	days := v.periods(rollup.OneDay)
+	grid := v.versionsBy(rollup.OneDay, days)
 	atLeast := make([][]int64, len(days)) // of each day, how many ran one of the first n versions of the ladder
 	totals := make([]int64, len(days))
 	for i := range days {
@@ -81,13 +83,13 @@ func (v *View) halves() func(*release) any {
 		}
 	}
 	return func(r *release) any {
-		if r.Date.IsZero() || len(days) == 0 || DayOf(r.Date) < days[0] {
+		if r.Date.IsZero() || len(days) == 0 || rollup.DayOf(r.Date) < days[0] {
 			return nil
 		}
 		n := rungs(v.ladder, r.key)
 		for i, d := range days {
-			if total := totals[i]; d >= DayOf(r.Date) && d < v.Today && total > 0 && 2*atLeast[i][n] >= total {
-				return int64(d - DayOf(r.Date))
+			if total := totals[i]; d >= rollup.DayOf(r.Date) && d < v.Today && total > 0 && 2*atLeast[i][n] >= total {
+				return int64(d - rollup.DayOf(r.Date))
 			}
 		}
 		return nil
@@ -105,7 +107,7 @@ func (v *View) minorLines() (all []line) {
 	for _, one := range v.used {
 		name := Line(one.key)
 		if name == "" {
-			name = Other
+			name = rollup.Other
 		}
 		if len(all) == 0 || all[len(all)-1].name != name {
 			all = append(all, line{name: name})
@@ -167,13 +169,13 @@ func (v *View) latest(t *Table) {
 }
 
 func (v *View) versions(t *Table) {
-	piles := v.piles(len(v.used), func(b *build) int { return b.version.place })
+	piles := v.heapSums(len(v.used), func(b *build) int { return b.version.place })
 	for i, one := range v.used {
 		if one.ids == 0 && one.reports == 0 {
 			continue // it was only asked about
 		}
 		behind, days := v.behindOf(one)
 		t.row(one.name, one.release.released(), one.ids, share(one.ids, v.ids), one.reports, behind, days,
-			piles[i].quantiles(0.95)[0])
+			piles[i].p95())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"relcheck/checker"
+	"relcheck/checker/stats/rollup"
 )
 
 // Answer is a sentence that answers what a query asks beside its range and filter.
@@ -22,7 +23,7 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 	case t.Name == "deprecation" && q.Below != "":
 		return t.answer(show, "below", func(below any) bool { return checker.Compare(below.(string), q.Below) == 0 }, said.affected)
 	case t.Name == "heap_above" && q.Above != 0:
-		limit := float64(NearestLimit(q.Above))
+		limit := float64(rollup.NearestLimit(q.Above))
 		a := t.answer(show, "bytes", func(bytes any) bool { return bytes == limit }, said.exceeded)
 		if a.Text != "" && limit != float64(q.Above) {
 			a.Text += " That is the nearest heap for which ids are counted."
@@ -63,7 +64,7 @@ func (s said) text(column string) string {
 	return s.show(s.columns[i].Kind, s.row[i])
 }
 
-// ids writes how many the row counts: 1,234 ids (12.3 %).
+// instances writes how many the row counts: 1,234 ids (12.3 %).
 func (s said) ids() string {
 	unit := "ids"
 	if s.value("ids") == int64(1) {

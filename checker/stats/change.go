@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"relcheck/checker/stats/rollup"
 )
 
 const (
@@ -15,6 +17,9 @@ const (
 	// average, for the ranks around it to be about normally distributed.
 	leastBeyond = 5
 )
+
+// bucketWidth is the logarithm of how much a heap may be off, for being put into a bucket.
+var bucketWidth = math.Log((1 + rollup.HeapError) / (1 - rollup.HeapError))
 
 // percentiles are those that two versions are compared by.
 var percentiles = []struct {
@@ -41,7 +46,7 @@ func (v *View) heapChange(t *Table) {
 // side is one of two that are compared.
 type side struct {
 	name string // of a version, or of a line
-	pile
+	heapSum
 	builds []*build
 }
 
@@ -84,17 +89,17 @@ func (v *View) side(asked string) (side, error) {
 	switch {
 	case reports == 0:
 		return s, fmt.Errorf("nobody reported %s in the range", s.name)
-	case s.total == 0:
+	case s.Total() == 0:
 		return s, fmt.Errorf("no report of %s in the range told a heap", s.name)
 	}
 	return s, nil
 }
 
 func (v *View) mostTold() (from, to side, err error) {
-	piles := v.piles(len(v.used), func(b *build) int { return b.version.place })
+	piles := v.heapSums(len(v.used), func(b *build) int { return b.version.place })
 	var told []*version
 	for _, one := range v.ladder {
-		if piles[one.place].total > 0 {
+		if piles[one.place].Total() > 0 {
 			told = append(told, one)
 		}
 	}
@@ -102,7 +107,7 @@ func (v *View) mostTold() (from, to side, err error) {
 		return from, to, errors.New("it takes two versions of which a heap was reported in the range")
 	}
 	slices.SortStableFunc(told, func(a, b *version) int {
-		return cmp.Compare(piles[b.place].ids, piles[a.place].ids)
+		return cmp.Compare(piles[b.place].instances, piles[a.place].instances)
 	})
 	older, newer := told[0], told[1]
 	if older.place < newer.place {
@@ -126,7 +131,7 @@ func (i interval) against(old interval) (change, low, high float64) {
 	if old.low <= 0 || i.low <= 0 {
 		return math.Expm1(ratio), math.NaN(), math.NaN()
 	}
-	down := math.Hypot(ln(i.value, i.low), ln(old.high, old.value)) + logGamma
-	up := math.Hypot(ln(i.high, i.value), ln(old.value, old.low)) + logGamma
+	down := math.Hypot(ln(i.value, i.low), ln(old.high, old.value)) + bucketWidth
+	up := math.Hypot(ln(i.high, i.value), ln(old.value, old.low)) + bucketWidth
 	return math.Expm1(ratio), math.Expm1(ratio - down), math.Expm1(ratio + up)
 }

@@ -10,6 +10,7 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 func TestTableNames(t *testing.T) {
@@ -157,7 +158,7 @@ func TestUnfinishedDay(t *testing.T) {
 	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 0")
 }
 
-// whole are the tables whose shares are of one whole, and how many of the first
+// mergeRange are the tables whose shares are of one whole, and how many of the first
 // columns say which one.
 var whole = map[string]int{"adoption": 1, "lines": 0, "versions": 0, "behind": 0, "behind_days": 0, "platforms": 0, "os": 0,
 	"arch": 0, "platform_versions": 2, "heap_histogram": 0}
@@ -168,7 +169,7 @@ func someFleet(t *rapid.T) (all []sent) {
 	next := 0
 	for range rapid.IntRange(0, 20).Draw(t, "groups") {
 		count := rapid.IntRange(1, 40).Draw(t, "ids")
-		all = append(all, sent{(date("2026-03-01") + stats.Day(rapid.IntRange(0, 30).Draw(t, "day"))).String(), next, next + count - 1,
+		all = append(all, sent{(date("2026-03-01") + rollup.Day(rapid.IntRange(0, 30).Draw(t, "day"))).String(), next, next + count - 1,
 			versions.Draw(t, "version"), platforms.Draw(t, "platform"), rapid.SampledFrom([]int64{0, -1, 1, 1000, 1 << 20, 3 << 20, 1 << 40}).Draw(t, "heap")})
 		next += count
 	}

@@ -1,15 +1,20 @@
 package stats_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // sent is reports of some ids, from the first one to the last, on one day.
@@ -21,34 +26,34 @@ type sent struct {
 	heap        int64 // 0 for none
 }
 
-func date(s string) stats.Day {
-	d, err := stats.ParseDay(s)
+func date(s string) rollup.Day {
+	d, err := rollup.ParseDay(s)
 	if err != nil {
 		panic(err)
 	}
 	return d
 }
 
-func days(from, to string) stats.Range { return stats.Range{From: date(from), To: date(to)} }
+func days(from, to string) rollup.Range { return rollup.Range{From: date(from), To: date(to)} }
 
 // figures are what a store knows after some reports.
-func figures(r stats.Range, all []sent) *stats.Figures {
-	f := &stats.Figures{Range: r, Known: stats.Range{From: 1, To: 0}}
-	var builds []stats.Build
-	fold := stats.NewFold(0, map[uint64]stats.Life{})
+func figures(r rollup.Range, all []sent) *rollup.Totals {
+	f := &rollup.Totals{Range: r, Known: rollup.Range{From: 1, To: 0}}
+	var builds []rollup.Build
+	fold := rollup.NewFold(0, map[uint64]rollup.Lifetime{})
 	for _, s := range all {
 		at := date(s.day)
 		os, arch, _ := strings.Cut(s.platform, "/")
-		b := stats.Build{Version: s.version, Platform: checker.Platform{OS: os, Arch: arch}}
+		b := rollup.Build{Version: s.version, Platform: checker.Platform{OS: os, Arch: arch}}
 		if !slices.Contains(builds, b) {
 			builds = append(builds, b)
 		}
 		if f.Known.Days() == 0 {
-			f.Known = stats.Range{From: at, To: at}
+			f.Known = rollup.Range{From: at, To: at}
 		}
-		f.Known = stats.Range{From: min(f.Known.From, at), To: max(f.Known.To, at)}
+		f.Known = rollup.Range{From: min(f.Known.From, at), To: max(f.Known.To, at)}
 		for id := s.first; id <= s.last; id++ {
-			report := stats.Report{At: at.Time().Unix(), Build: int64(slices.Index(builds, b)), Hash: key.Hash(numbered(id))}
+			report := rollup.Report{At: at.Time().Unix(), Build: int64(slices.Index(builds, b)), Hash: hashKey.Hash(numbered(id))}
 			if s.heap != 0 {
 				report.Heap = &s.heap
 			}
@@ -57,29 +62,29 @@ func figures(r stats.Range, all []sent) *stats.Figures {
 	}
 	rollups := fold.Rollups()
 	for i, b := range builds {
-		one := stats.BuildFigures{Build: b}
-		mine := map[stats.Period]*stats.Rollup{}
-		for slot, rollup := range rollups {
+		one := rollup.BuildTotals{Build: b}
+		mine := map[rollup.Period]*rollup.Rollup{}
+		for slot, sum := range rollups {
 			if slot.Build != int64(i) {
 				continue
 			}
-			mine[slot.Period] = rollup
-			if p := slot.Range(); !r.Has(p.From) || !r.Has(p.To) {
+			mine[slot.Period] = sum
+			if p := slot.Range(); !r.Contains(p.From) || !r.Contains(p.To) {
 				continue
 			}
-			c := stats.Count{Day: slot.Day, Reports: rollup.Reports, IDs: rollup.IDs()}
+			c := rollup.Count{Day: slot.Day, Reports: sum.Reports, Instances: sum.Instances()}
 			switch slot.Span {
-			case stats.OneDay:
+			case rollup.OneDay:
 				c.Starts = fold.Starts[slot]
 				one.Days = append(one.Days, c)
-			case stats.OneWeek:
+			case rollup.OneWeek:
 				one.Weeks = append(one.Weeks, c)
-			case stats.FourWeeks:
+			case rollup.FourWeeks:
 				one.Months = append(one.Months, c)
 			}
 		}
-		for _, counts := range [][]stats.Count{one.Days, one.Weeks, one.Months} {
-			slices.SortFunc(counts, func(a, b stats.Count) int { return int(a.Day - b.Day) })
+		for _, counts := range [][]rollup.Count{one.Days, one.Weeks, one.Months} {
+			slices.SortFunc(counts, func(a, b rollup.Count) int { return int(a.Day - b.Day) })
 		}
 		one.Sum(r, mine)
 		f.Builds = append(f.Builds, one)
@@ -88,7 +93,7 @@ func figures(r stats.Range, all []sent) *stats.Figures {
 }
 
 // checkKinds holds for every table: each value has the type of its column.
-func checkKinds(t failer, table *stats.Table) {
+func checkKinds(t rapid.TB, table *stats.Table) {
 	t.Helper()
 	for _, row := range table.Rows {
 		if len(row) != len(table.Columns) {
@@ -99,7 +104,7 @@ func checkKinds(t failer, table *stats.Table) {
 			switch kind := table.Columns[i].Kind; value := value.(type) {
 			case string:
 				ok = kind == stats.Text
-			case stats.Day:
+			case rollup.Day:
 				ok = kind == stats.Date
 			case int64:
 				ok = kind == stats.Number
@@ -131,7 +136,7 @@ func text(table *stats.Table) string {
 			case kind == stats.Bytes:
 				fmt.Fprintf(&b, "%.3g", value)
 			case kind == stats.Date:
-				b.WriteString(value.(stats.Day).String()[5:])
+				b.WriteString(value.(rollup.Day).String()[5:])
 			default:
 				fmt.Fprint(&b, value)
 			}
@@ -203,9 +208,9 @@ func fleetView(today string) *stats.View {
 	return stats.NewView(product(), stats.Query{Range: r, Below: "1.1.2", Above: 1 << 30}, figures(r, fleet()), date(today))
 }
 
-// failer is what tests of packages testing and rapid have in common.
-type failer interface {
-	Helper()
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
+var hashKey = rollup.Key{1, 2, 3}
+
+func numbered(n int) (id uuid.UUID) {
+	binary.LittleEndian.PutUint64(id[:], uint64(n))
+	return id
 }

@@ -3,51 +3,44 @@ package stats
 import (
 	"fmt"
 	"slices"
+
+	"relcheck/checker/stats/rollup"
 )
 
-// pile is the heaps of several builds, and how many ids told one.
-type pile struct {
-	ids int64
-	Heaps
+// heapSum is the heaps of several builds, and how many ids told one.
+type heapSum struct {
+	instances int64
+	rollup.Heaps
 }
 
-func (p *pile) add(b *build) {
-	p.ids += b.Distinct.Exceed[0]
+func (p *heapSum) add(b *build) {
+	p.instances += b.Distinct.Exceed[0]
 	p.Merge(b.Heaps)
 }
 
-// piles sorts the heaps of all builds into n piles.
-func (v *View) piles(n int, of func(*build) int) []pile {
-	all := make([]pile, n)
+// p95 is the 95th percentile as a value of a table.
+func (p *heapSum) p95() any { return orNil(p.Quantile(0.95), p.Total() > 0) }
+
+// heapSums sorts the heaps of all builds into n piles.
+func (v *View) heapSums(n int, of func(*build) int) []heapSum {
+	all := make([]heapSum, n)
 	for i := range v.builds {
 		all[of(&v.builds[i])].add(&v.builds[i])
 	}
 	return all
 }
 
-// quantiles are several as values of a table, from the lowest up.
-func (p *pile) quantiles(qs ...float64) []any {
-	values := make([]any, len(qs))
-	next, seen := 0, int64(0)
-	for bucket, n := range p.All() {
-		for seen += n; next < len(qs) && rank(qs[next], p.total) < seen; next++ {
-			values[next] = HeapOf(bucket)
-		}
-	}
-	return values
-}
-
 func (v *View) heap(t *Table) {
 	type cell struct{ version, platform int }
-	one := v.piles(1, func(*build) int { return 0 })
-	versions := v.piles(len(v.used), func(b *build) int { return b.version.place })
-	platforms := v.piles(len(v.hosts), func(b *build) int { return b.platform.place })
-	cells := map[cell]*pile{}
+	one := v.heapSums(1, func(*build) int { return 0 })
+	versions := v.heapSums(len(v.used), func(b *build) int { return b.version.place })
+	platforms := v.heapSums(len(v.hosts), func(b *build) int { return b.platform.place })
+	cells := map[cell]*heapSum{}
 	for i := range v.builds {
 		b := &v.builds[i]
 		at := cell{b.version.place, b.platform.place}
 		if cells[at] == nil {
-			cells[at] = new(pile)
+			cells[at] = new(heapSum)
 		}
 		cells[at].add(b)
 	}
@@ -68,14 +61,22 @@ func (v *View) heap(t *Table) {
 	}
 }
 
-func heapRow(t *Table, p *pile, version, os, arch any) {
-	if p.total > 0 {
-		q := p.quantiles(0.5, 0.9, 0.95, 0.99)
-		t.row(version, os, arch, p.ids, p.total, q[0], q[1], q[2], q[3])
+func heapRow(t *Table, p *heapSum, version, os, arch any) {
+	if p.Total() > 0 {
+		q := p.Quantiles(0.5, 0.9, 0.95, 0.99)
+		t.row(version, os, arch, p.instances, p.Total(), q[0], q[1], q[2], q[3])
+	}
+}
+
+func (v *View) heapHistogram(t *Table) {
+	p := v.heapSums(1, func(*build) int { return 0 })[0]
+	for _, b := range p.Bars() {
+		t.row(b.From, b.To, b.InstanceDays, share(b.InstanceDays, p.Total()))
 	}
 }
 
 func (v *View) heapAbove(t *Table) {
+	heapLimits := rollup.HeapLimits()
 	exceed := make([]int64, len(heapLimits)+1)
 	for i := range v.builds {
 		for n, ids := range v.builds[i].Distinct.Exceed {
@@ -100,7 +101,7 @@ func (v *View) heapAbove(t *Table) {
 		}
 	}
 	if v.Query.Above > 0 {
-		asked = slices.Index(heapLimits, NearestLimit(v.Query.Above))
+		asked = slices.Index(heapLimits, rollup.NearestLimit(v.Query.Above))
 	}
 	for i, limit := range heapLimits {
 		if first <= i && i <= last || i == asked {

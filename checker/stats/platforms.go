@@ -7,13 +7,13 @@ import (
 )
 
 func (v *View) platforms(t *Table) {
-	piles := v.piles(len(v.hosts), func(b *build) int { return b.platform.place })
+	piles := v.heapSums(len(v.hosts), func(b *build) int { return b.platform.place })
 	grid := v.versionsOn()
 	for i, p := range v.hosts {
 		if p.ids == 0 && p.reports == 0 {
 			continue // it was only asked from
 		}
-		t.row(p.OS, p.Arch, p.ids, share(p.ids, v.ids), p.reports, v.mostUsed(grid[i]), piles[i].quantiles(0.95)[0])
+		t.row(p.OS, p.Arch, p.ids, share(p.ids, v.ids), p.reports, v.mostUsed(grid[i]), piles[i].p95())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/stats/rollup"
 )
 
 // Public returns what everyone may be shown of the view. Every count of ids in
@@ -38,13 +39,13 @@ func (v *View) Public(threshold int64) *View {
 
 // publicBuilds returns the builds without the versions and figures that everyone
 // may not see.
-func (v *View) publicBuilds() []BuildFigures {
-	all := make([]BuildFigures, len(v.builds))
+func (v *View) publicBuilds() []rollup.BuildTotals {
+	all := make([]rollup.BuildTotals, len(v.builds))
 	for i, b := range v.builds {
-		all[i] = *b.BuildFigures
-		all[i].Heaps, all[i].Exceed = Heaps{}, nil
+		all[i] = *b.BuildTotals
+		all[i].Heaps, all[i].Exceed = rollup.Heaps{}, nil
 		if v.published.byKey[checker.Canonical(b.Version)] == nil {
-			all[i].Version = Other
+			all[i].Version = rollup.Other
 		}
 	}
 	return all
@@ -59,15 +60,15 @@ func (v *View) isPublic() bool {
 // publiclyKnown are the days that something is known of, as far as everyone may
 // see: from the first week on that counts any ids, or else the last seven. The
 // first report of all may be that of a single id.
-func (v *View) publiclyKnown() Range {
+func (v *View) publiclyKnown() rollup.Range {
 	if v.rounded(v.ids) == 0 {
-		return Range{1, 0}
+		return rollup.Range{From: 1, To: 0}
 	}
 	all := *v
 	all.known = v.Query.Range
-	for _, week := range all.perPeriod(OneWeek) {
-		if v.rounded(week.IDs) > 0 {
-			return Range{week.Day, v.Query.To}
+	for _, week := range all.perPeriod(rollup.OneWeek) {
+		if v.rounded(week.Instances) > 0 {
+			return rollup.Range{From: week.Day, To: v.Query.To}
 		}
 	}
 	return v.Query.Last(7)
@@ -145,29 +146,29 @@ func (v *View) publicSummary(t *Table) {
 }
 
 func (v *View) publicWeekly(t *Table) {
-	for _, c := range v.perPeriod(OneWeek) {
-		t.row(c.Day, Period{OneWeek, c.Day}.Range().To, v.rounded(c.IDs))
+	for _, c := range v.perPeriod(rollup.OneWeek) {
+		t.row(c.Day, rollup.Period{Span: rollup.OneWeek, Day: c.Day}.Range().To, v.rounded(c.Instances))
 	}
 }
 
 func (v *View) publicAdoption(t *Table) {
-	weeks := v.periods(OneWeek)
-	for i, ids := range v.versionsBy(OneWeek, weeks) {
+	weeks := v.periods(rollup.OneWeek)
+	for i, ids := range v.versionsBy(rollup.OneWeek, weeks) {
 		var cells []cell
 		for place, n := range ids {
 			name := v.used[place].name
-			cells = append(cells, cell{name: []any{weeks[i], name}, ids: n, other: name == Other})
+			cells = append(cells, cell{name: []any{weeks[i], name}, ids: n, other: name == rollup.Other})
 		}
-		v.publish(t, cell{name: []any{weeks[i], Other}}, cells)
+		v.publish(t, cell{name: []any{weeks[i], rollup.Other}}, cells)
 	}
 }
 
 func (v *View) publicLines(t *Table) {
 	var cells []cell
 	for _, l := range v.minorLines() {
-		cells = append(cells, cell{[]any{l.name}, l.ids, []any{v.isLatest(l.name)}, l.name == Other})
+		cells = append(cells, cell{[]any{l.name}, l.ids, []any{v.isLatest(l.name)}, l.name == rollup.Other})
 	}
-	v.publish(t, cell{name: []any{Other}, after: []any{v.isLatest(Other)}}, cells)
+	v.publish(t, cell{name: []any{rollup.Other}, after: []any{v.isLatest(rollup.Other)}}, cells)
 }
 
 // publicLatest has the latest release beside the line that it is among, so that
@@ -175,7 +176,7 @@ func (v *View) publicLines(t *Table) {
 func (v *View) publicLatest(t *Table) {
 	r := v.recency()
 	var parts Table
-	total := v.publish(&parts, cell{name: []any{Other, nil}}, []cell{
+	total := v.publish(&parts, cell{name: []any{rollup.Other, nil}}, []cell{
 		{name: []any{LatestLine, Line(v.Latest)}, ids: r.line},
 		{name: []any{Older, nil}, ids: r.older},
 		{name: []any{Unknown, nil}, ids: r.unknown},
@@ -190,9 +191,9 @@ func (v *View) publicVersions(t *Table) {
 	var cells []cell
 	for _, one := range v.used {
 		releases, days := v.behindOf(one)
-		cells = append(cells, cell{[]any{one.name, one.release.released()}, one.ids, []any{releases, days}, one.name == Other})
+		cells = append(cells, cell{[]any{one.name, one.release.released()}, one.ids, []any{releases, days}, one.name == rollup.Other})
 	}
-	v.publish(t, cell{name: []any{Other, nil}, after: []any{nil, nil}}, cells)
+	v.publish(t, cell{name: []any{rollup.Other, nil}, after: []any{nil, nil}}, cells)
 }
 
 // publicBehind adds the few of a kind to those that nothing is known of.
@@ -210,7 +211,7 @@ func (v *View) publicPlatforms(t *Table) {
 	for _, p := range v.hosts {
 		cells = append(cells, cell{name: []any{p.OS, p.Arch}, ids: p.ids, other: p.Platform == checker.Other})
 	}
-	v.publish(t, cell{name: []any{Other, Other}}, v.sorted(cells))
+	v.publish(t, cell{name: []any{rollup.Other, rollup.Other}}, v.sorted(cells))
 }
 
 // sorted puts cells with the most ids first, as far as everyone may see which
@@ -228,7 +229,7 @@ func (v *View) publicArch(t *Table) { v.publishParts(t, archOf) }
 func (v *View) publishParts(t *Table, of func(*platform) string) {
 	var cells []cell
 	for _, p := range v.parts(of) {
-		cells = append(cells, cell{name: []any{p.name}, ids: p.ids, other: p.name == Other})
+		cells = append(cells, cell{name: []any{p.name}, ids: p.ids, other: p.name == rollup.Other})
 	}
-	v.publish(t, cell{name: []any{Other}}, v.sorted(cells))
+	v.publish(t, cell{name: []any{rollup.Other}}, v.sorted(cells))
 }

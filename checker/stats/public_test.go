@@ -8,13 +8,14 @@ import (
 	"pgregory.net/rapid"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 var publicToday = date("2026-03-31")
 
 // publicView is what everyone is shown of some reports.
 func publicView(lastDays int, threshold int64, all []sent) *stats.View {
-	r := stats.Range{From: publicToday - 1, To: publicToday - 1}.Last(lastDays)
+	r := rollup.Range{From: publicToday - 1, To: publicToday - 1}.Last(lastDays)
 	return stats.NewView(product(), stats.Query{Range: r, LastDays: lastDays}, figures(r, all), publicToday).Public(threshold)
 }
 
@@ -88,12 +89,12 @@ func TestPublic(t *testing.T) {
 // Who may ask for filtered figures, or for any days, could subtract some from
 // others.
 func TestPublicRefusesOtherQueries(t *testing.T) {
-	last := stats.Range{From: publicToday - 28, To: publicToday - 1}
+	last := rollup.Range{From: publicToday - 28, To: publicToday - 1}
 	for _, q := range []stats.Query{
-		{Range: stats.Range{From: last.From, To: last.To + 1}},
-		{Range: stats.Range{From: last.From + 1, To: last.To + 1}},
-		{Range: stats.Range{From: last.From - 1, To: last.To - 1}},
-		{Range: stats.Range{From: last.From + 1, To: last.To}},
+		{Range: rollup.Range{From: last.From, To: last.To + 1}},
+		{Range: rollup.Range{From: last.From + 1, To: last.To + 1}},
+		{Range: rollup.Range{From: last.From - 1, To: last.To - 1}},
+		{Range: rollup.Range{From: last.From + 1, To: last.To}},
 		{Range: last, Filter: stats.Filter{OS: "linux"}},
 		{Range: last, Filter: stats.Filter{Arch: "amd64"}},
 		{Range: last, Filter: stats.Filter{Version: "v1.2.0"}},
@@ -110,7 +111,7 @@ func TestPublicRefusesOtherQueries(t *testing.T) {
 }
 
 // cells returns the counts of a view by what they are of.
-func cells(t failer, v *stats.View) map[string]int64 {
+func cells(t rapid.TB, v *stats.View) map[string]int64 {
 	all := map[string]int64{}
 	for _, table := range v.Tables() {
 		for _, row := range table.Rows {
@@ -180,7 +181,7 @@ var (
 // multiple is a fleet of which every sum of groups is a multiple of ten, but for
 // the one given, which has some more.
 func multiple(t *rapid.T) (all []sent) {
-	day := func() string { return (publicToday - stats.Day(rapid.IntRange(1, 60).Draw(t, "day"))).String() }
+	day := func() string { return (publicToday - rollup.Day(rapid.IntRange(1, 60).Draw(t, "day"))).String() }
 	for i := range rapid.IntRange(1, 8).Draw(t, "groups") {
 		version, platform := someVersions.Draw(t, "version"), somePlatforms.Draw(t, "platform")
 		n := 10 * rapid.IntRange(1, 2).Draw(t, "tens")
@@ -189,12 +190,12 @@ func multiple(t *rapid.T) (all []sent) {
 	return all
 }
 
-// few are less than ten ids of any build, on any day: also before all others, and
+// hashes are less than ten ids of any build, on any day: also before all others, and
 // of a version that no other id runs.
 func few(t *rapid.T) sent {
 	version := rapid.OneOf(someVersions, rapid.SampledFrom([]string{"0.0.1", "1.0.1", "1.3.0", "9.9.9", "-1+1", "other"}))
 	platform := rapid.OneOf(somePlatforms, rapid.SampledFrom([]string{"plan9/arm", "linux/arm"}))
-	day := publicToday - stats.Day(rapid.OneOf(rapid.IntRange(0, 70), rapid.IntRange(0, 800)).Draw(t, "few since"))
+	day := publicToday - rollup.Day(rapid.OneOf(rapid.IntRange(0, 70), rapid.IntRange(0, 800)).Draw(t, "few since"))
 	return sent{day.String(), 10_000, 10_000 + rapid.IntRange(0, 8).Draw(t, "few"), version.Draw(t, "few of"), platform.Draw(t, "few on"), 1 << 20}
 }
 
@@ -264,7 +265,7 @@ func TestPublicVersions(t *testing.T) {
 // What one id reported long before all others does not tell that it did.
 func TestPublicKnowsFromTheFirstWeekOfMany(t *testing.T) {
 	all := append(publicFleet(), sent{"2025-12-01", 500, 500, "v1.0.0", "linux/amd64", 1 << 20})
-	for lastDays, want := range map[int]stats.Range{
+	for lastDays, want := range map[int]rollup.Range{
 		7:  {From: 1, To: 0}, // there are none in them
 		28: days("2026-03-09", "2026-03-30"), 365: days("2026-03-09", "2026-03-30"),
 	} {

@@ -5,6 +5,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
 )
 
 // published are the releases of a product, as versions are judged by them.
@@ -113,7 +114,7 @@ func (p *published) daysBehind(v *version) (n int64, known bool) {
 	if own == nil || own.Date.IsZero() || p.latest.Date.IsZero() {
 		return 0, false
 	}
-	return max(0, int64(DayOf(p.latest.Date)-DayOf(own.Date))), true
+	return max(0, int64(rollup.DayOf(p.latest.Date)-rollup.DayOf(own.Date))), true
 }
 
 // released is the day of a release as a value of a table.
@@ -121,7 +122,7 @@ func (r *release) released() any {
 	if r == nil || r.Date.IsZero() {
 		return nil
 	}
-	return DayOf(r.Date)
+	return rollup.DayOf(r.Date)
 }
 
 // ladder returns the versions that can be compared, from the newest down.

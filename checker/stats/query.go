@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"relcheck/checker"
+	"relcheck/checker/stats/rollup"
 )
 
 const (
@@ -25,7 +26,7 @@ var publicDays = []int{7, defaultDays, 90, 365}
 // ParseQuery reads a query from parameters by their names: days, from, to,
 // version, os, arch, below, above and compare. Those that get returns "" for
 // are absent. Errors tell a person which parameter to change, and how.
-func ParseQuery(get func(name string) string, today Day) (Query, error) {
+func ParseQuery(get func(name string) string, today rollup.Day) (Query, error) {
 	p := params{get: func(name string) string { return strings.TrimSpace(get(name)) }}
 	var q Query
 	q.Range, q.LastDays = p.days(today)
@@ -43,7 +44,7 @@ func ParseQuery(get func(name string) string, today Day) (Query, error) {
 // ParsePublicQuery reads what may be asked by those who are not signed in: days,
 // of which there are few to choose from, up to the last whole day. All other
 // parameters are refused, so that nobody takes the figures for filtered ones.
-func ParsePublicQuery(get func(name string) string, today Day) (Query, error) {
+func ParsePublicQuery(get func(name string) string, today rollup.Day) (Query, error) {
 	for _, name := range []string{"from", "to", "version", "os", "arch", "below", "above", "compare"} {
 		if get(name) != "" {
 			return Query{}, fmt.Errorf("%s is for those who are signed in; sign in, or leave it out", name)
@@ -56,7 +57,7 @@ func ParsePublicQuery(get func(name string) string, today Day) (Query, error) {
 	if !slices.Contains(publicDays, q.LastDays) {
 		return Query{}, fmt.Errorf("days=%d is for those who are signed in; sign in, or ask for 7, 28, 90 or 365", q.LastDays)
 	}
-	q.Range = Range{today - 1, today - 1}.Last(q.LastDays)
+	q.Range = rollup.Range{From: today - 1, To: today - 1}.Last(q.LastDays)
 	return q, nil
 }
 
@@ -104,12 +105,12 @@ func (p *params) fail(format string, args ...any) {
 }
 
 // date returns the day that a parameter names, or instead when it is absent.
-func (p *params) date(name string, instead Day) Day {
+func (p *params) date(name string, instead rollup.Day) rollup.Day {
 	text := p.get(name)
 	if text == "" {
 		return instead
 	}
-	day, err := ParseDay(text)
+	day, err := rollup.ParseDay(text)
 	switch {
 	case err != nil:
 		p.fail("%s: %w", name, err)
@@ -120,7 +121,7 @@ func (p *params) date(name string, instead Day) Day {
 }
 
 // days returns the range, and how many last days it was asked for as.
-func (p *params) days(today Day) (r Range, days int) {
+func (p *params) days(today rollup.Day) (r rollup.Range, days int) {
 	r.To = p.date("to", today)
 	r.From = p.date("from", r.To-defaultDays+1)
 	text := p.get("days")

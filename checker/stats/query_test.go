@@ -9,9 +9,10 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
-func parse(query string, today stats.Day) (stats.Query, error) {
+func parse(query string, today rollup.Day) (stats.Query, error) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		panic(err)
@@ -124,7 +125,7 @@ func TestPublicQuery(t *testing.T) {
 }
 
 // roundTrip holds for every query that was read: its values give it again.
-func roundTrip(t failer, q stats.Query, today stats.Day) {
+func roundTrip(t rapid.TB, q stats.Query, today rollup.Day) {
 	t.Helper()
 	if again, err := stats.ParseQuery(q.Values().Get, today); err != nil || again != q {
 		t.Errorf("%+v became %s and %+v, %v", q, q.Values().Encode(), again, err)

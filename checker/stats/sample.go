@@ -1,11 +1,15 @@
 package stats
 
+import (
+	"relcheck/checker/stats/rollup"
+)
+
 import "math"
 
 // sample is the heaps of a side, and of how many independent observations they are
 // worth.
 type sample struct {
-	pile
+	heapSum
 	// size is how many there would be if every instance had reported on all days:
 	// of such instances, the instance-days are that many.
 	size float64
@@ -21,23 +25,23 @@ type sample struct {
 // many days each instance was there is not known, but there are no more of them than
 // days on which any was.
 func (v *View) sampleOf(one side) sample {
-	doubt, days := 0.0, map[Day]bool{} // doubt is by how much ids may be off, being estimated
+	doubt, days := 0.0, map[rollup.Day]bool{} // doubt is by how much ids may be off, being estimated
 	for _, b := range one.builds {
-		if b.ids > maxFew {
-			doubt += 2 * IDsError * float64(b.ids)
+		if b.ids > 4096 {
+			doubt += 2 * rollup.InstancesError * float64(b.ids)
 		}
 		for _, d := range b.Days {
-			if v.Query.Has(d.Day) && d.IDs > 0 {
+			if v.Query.Contains(d.Day) && d.Instances > 0 {
 				days[d.Day] = true
 			}
 		}
 	}
-	ids, all := float64(one.ids), float64(one.total)
+	ids, all := float64(one.instances), float64(one.Total())
 	return sample{
-		pile:     one.pile,
+		heapSum:  one.heapSum,
 		size:     min(ids, all/float64(max(1, len(days)))),
 		more:     max(0, 1-(ids-doubt)/all),
-		observed: float64(one.Heaps.observed) / all,
+		observed: float64(one.Heaps.Observed()) / all,
 	}
 }
 
@@ -52,7 +56,7 @@ type interval struct {
 // instances were there on one day, each is an observation, and the share of the
 // other days bounds what they can add to that.
 func (s sample) interval(q float64) interval {
-	size, n := s.size*s.observed, float64(s.ids)*s.observed
+	size, n := s.size*s.observed, float64(s.instances)*s.observed
 	spread, beyond := within(q, size), size*min(q, 1-q)
 	if within(q, n)+s.more < spread {
 		spread, beyond = within(q, n)+s.more, n*(min(q, 1-q)-s.more)

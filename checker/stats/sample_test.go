@@ -7,6 +7,7 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 var fortnight = days("2026-03-02", "2026-03-15")
@@ -26,11 +27,11 @@ type users struct {
 // the same in all its reports. One in 200 of the ids that report once does so
 // twice, at the same time.
 func (u users) draw(random *rand.Rand) (all []sent) {
-	report := func(d stats.Day, id int, heap float64) {
+	report := func(d rollup.Day, id int, heap float64) {
 		all = append(all, sent{d.String(), u.first + id, u.first + id, u.version, "linux/amd64", int64(heap)})
 	}
 	for id := range u.once {
-		heap, d := u.median*math.Exp(0.4*random.NormFloat64()), fortnight.From+stats.Day(random.IntN(fortnight.Days()))
+		heap, d := u.median*math.Exp(0.4*random.NormFloat64()), fortnight.From+rollup.Day(random.IntN(fortnight.Days()))
 		report(d, id, heap)
 		if random.IntN(200) == 0 {
 			report(d, id, heap)

@@ -3,6 +3,8 @@ package stats
 import (
 	"math"
 	"strconv"
+
+	"relcheck/checker/stats/rollup"
 )
 
 // Show writes a value of a table for people: "-" where it is not known.
@@ -15,7 +17,7 @@ func Show(k Kind, value any) string {
 			return "yes"
 		}
 		return "no"
-	case Day:
+	case rollup.Day:
 		return v.String()
 	case int64:
 		return ShowNumber(v)

@@ -6,11 +6,12 @@ import (
 	"golang.org/x/mod/semver"
 
 	"relcheck/checker"
+	"relcheck/checker/stats/rollup"
 )
 
 // Query is what is asked about a product.
 type Query struct {
-	Range
+	rollup.Range
 	LastDays int // when the range was asked for as so many last days; 0 when as dates
 	Filter
 	Below   string    // a version: how many run an older one; empty for the latest
@@ -25,7 +26,7 @@ type Filter struct {
 }
 
 // Keeps tells whether a build passes.
-func (f Filter) Keeps(b Build) bool {
+func (f Filter) Keeps(b rollup.Build) bool {
 	return (f.OS == "" || f.OS == b.OS) && (f.Arch == "" || f.Arch == b.Arch) && f.keepsVersion(b.Version)
 }
 
@@ -65,10 +66,6 @@ const (
 	Older         = "older"
 	Unknown       = "unknown"
 )
-
-// Other stands for what is no semantic version, and for all that is not told
-// apart.
-const Other = "other"
 
 // Kind is what a column's values are, and how they are shown.
 type Kind int

@@ -9,7 +9,7 @@ type definition struct {
 	fill              func(*View, *Table)
 }
 
-// of returns the table of a view.
+// rankCounts returns the table of a view.
 func (d *definition) of(v *View) *Table {
 	t := &Table{Name: d.name, Title: d.title, Note: d.note, Columns: d.columns, Rows: [][]any{}}
 	d.fill(v, t)

@@ -8,6 +8,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
 )
 
 // View is what is known about a product, as tables. It may be used by several
@@ -15,14 +16,14 @@ import (
 type View struct {
 	Product catalog.Product
 	Query   Query
-	Known   Range     // see [Figures]
-	AsOf    time.Time // see [Figures]
-	Today   Day       // it is not over yet, and its figures still grow
-	Latest  string    // the tag of the latest release, or empty
+	Known   rollup.Range // see [Totals]
+	AsOf    time.Time    // see [Totals]
+	Today   rollup.Day   // it is not over yet, and its figures still grow
+	Latest  string       // the tag of the latest release, or empty
 
 	tables    []definition
-	known     Range // what is known; of a view that is public, as far as everyone may see
-	threshold int64 // see [View.Public]
+	known     rollup.Range // what is known; of a view that is public, as far as everyone may see
+	threshold int64        // see [View.Public]
 	published published
 	builds    []build
 	used      []*version  // those that were reported, newest first
@@ -33,7 +34,7 @@ type View struct {
 
 // build is one build of the figures, and what is counted in it.
 type build struct {
-	*BuildFigures
+	*rollup.BuildTotals
 	version  *version
 	platform *platform
 	ids      int64
@@ -48,7 +49,7 @@ type platform struct {
 
 // NewView returns the view of what was asked about a product. The figures are
 // those of the query's range, of builds that its filter keeps; they are only read.
-func NewView(l catalog.Listing, q Query, f *Figures, today Day) *View {
+func NewView(l catalog.Listing, q Query, f *rollup.Totals, today rollup.Day) *View {
 	v := &View{Product: l.Product, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions, known: f.Known}
 	v.published = publishedOf(l.Releases)
 	if v.published.latest != nil {
@@ -77,19 +78,19 @@ func (v *View) Tables() []*Table {
 	return all
 }
 
-// count takes up the builds, and sums them up by version and by platform.
-func (v *View) count(builds []BuildFigures) {
+// uvarint takes up the builds, and sums them up by version and by platform.
+func (v *View) count(builds []rollup.BuildTotals) {
 	versions, platforms := map[string]*version{}, map[checker.Platform]*platform{}
 	rare := v.rare(builds)
 	v.builds = make([]build, len(builds))
 	for i := range builds {
 		b := &v.builds[i]
-		b.BuildFigures = &builds[i]
-		b.ids = b.Distinct.IDs
+		b.BuildTotals = &builds[i]
+		b.ids = b.Distinct.Instances
 
 		name, of := v.published.shown(b.Version), b.Version
 		if rare[name] {
-			name, of = Other, Other
+			name, of = rollup.Other, rollup.Other
 		}
 		if versions[name] == nil {
 			versions[name] = v.published.version(of)
@@ -115,11 +116,11 @@ const maxUnreleased = 200
 
 // rare returns the versions that count as other, for there are too many: those
 // that are no releases and have fewer ids than maxUnreleased others.
-func (v *View) rare(builds []BuildFigures) map[string]bool {
+func (v *View) rare(builds []rollup.BuildTotals) map[string]bool {
 	ids := map[string]int64{}
 	for i := range builds {
 		if v.published.byKey[checker.Canonical(builds[i].Version)] == nil {
-			ids[v.published.shown(builds[i].Version)] += builds[i].IDs
+			ids[v.published.shown(builds[i].Version)] += builds[i].Instances
 		}
 	}
 	if len(ids) <= maxUnreleased {
@@ -151,11 +152,11 @@ func (v *View) arrange() {
 }
 
 // days are those of the range that anything can be known of.
-func (v *View) days() Range {
+func (v *View) days() rollup.Range {
 	if v.known.Days() == 0 {
-		return Range{1, 0}
+		return rollup.Range{From: 1, To: 0}
 	}
-	return Range{max(v.Query.From, v.known.From), min(v.Query.To, v.Today)}
+	return rollup.Range{From: max(v.Query.From, v.known.From), To: min(v.Query.To, v.Today)}
 }
 
 // unfinished tells whether the range's last day goes on.

@@ -3,6 +3,8 @@ package stats_test
 import (
 	"strings"
 	"testing"
+
+	"relcheck/checker/stats"
 )
 
 // Everything here was counted by hand. Heaps are those of their buckets.
@@ -159,4 +161,19 @@ func TestTables(t *testing.T) {
 	if note := v.Table("deprecation").Note; !strings.HasSuffix(note, ": 1") {
 		t.Errorf("the note does not say how many cannot be compared: %s", note)
 	}
+}
+
+// Each instance counts once for each day on which it reported a heap.
+func TestHeapCountsInstanceDays(t *testing.T) {
+	var reports []sent
+	for range 24 {
+		reports = append(reports, sent{"2026-03-02", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
+	}
+	reports = append(reports, sent{"2026-03-02", 1, 19, "v1.0.0", "linux/amd64", 10 << 20}, sent{"2026-03-03", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
+	r := days("2026-03-01", "2026-03-03")
+	expect(t, stats.NewView(product(), stats.Query{Range: r}, figures(r, reports), r.To+1), "heap", `
+		- - - 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
+		v1.0.0 - - 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
+		- linux amd64 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
+		v1.0.0 linux amd64 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09`)
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf16"
 
 	"relcheck/checker/printable"
+	"relcheck/checker/stats/rollup"
 )
 
 // Document is a table together with what was asked, as the API and the command
@@ -144,7 +145,7 @@ func (c Column) value(v any) (string, error) {
 		if c.Kind == Text {
 			return v, nil
 		}
-	case Day:
+	case rollup.Day:
 		if c.Kind == Date {
 			return v.String(), nil
 		}

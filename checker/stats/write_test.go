@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // everyKind is a table with a column of each kind.
@@ -19,9 +20,9 @@ func everyKind(rows ...[]any) *stats.Table {
 		{Name: "latest", Kind: stats.Yes}}}
 }
 
-func day(t testing.TB, s string) stats.Day {
+func day(t testing.TB, s string) rollup.Day {
 	t.Helper()
-	d, err := stats.ParseDay(s)
+	d, err := rollup.ParseDay(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ v1.2.3,2026-01-31,12345,0.25,-0.041,610304,true
 }
 
 func TestJSON(t *testing.T) {
-	query := stats.Query{Range: stats.Range{From: day(t, "2026-01-01"), To: day(t, "2026-01-31")}, Filter: stats.Filter{OS: "linux"}}
+	query := stats.Query{Range: rollup.Range{From: day(t, "2026-01-01"), To: day(t, "2026-01-31")}, Filter: stats.Filter{OS: "linux"}}
 	d := stats.Document{Product: "opa", Query: query, AsOf: time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC), Table: everyKind(
 		[]any{"v1.2.3", day(t, "2026-01-31"), int64(12345), 0.25, -0.041, 610304.4, true},
 		[]any{"\x1b]0;x\a\u009b2J</script>\U000e0041", nil, nil, nil, math.NaN(), nil, nil})}

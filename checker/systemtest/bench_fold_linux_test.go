@@ -7,7 +7,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/simulate"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -30,7 +30,7 @@ func (b *bench) folding(durableRate float64) {
 
 // fold fills a store with a day's reports of a fleet, and folds them.
 func (b *bench) fold(newIDs bool) sample {
-	yesterday := stats.DayOf(time.Now()) - 1
+	yesterday := rollup.DayOf(time.Now()) - 1
 	const each = 10 // reports an instance, about
 	f := simulate.Fleet(1, *benchLog/10/each, simulate.Releases(1, yesterday))
 	f.Days, f.End, f.Every = 1, yesterday, time.Hour

@@ -12,6 +12,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -57,14 +58,14 @@ func yearOf(reports int) string {
 
 // year makes what a product's page shows of 365 days, and returns how many ids that are.
 func (b *bench) year(s *db.Store) (ids int64) {
-	today := stats.DayOf(time.Now())
-	q := stats.Query{Range: stats.Range{To: today}.Last(365)}
+	today := rollup.DayOf(time.Now())
+	q := stats.Query{Range: rollup.Range{To: today}.Last(365)}
 	f, err := s.Figures(b.Context(), "opa", q.Range, q.Keeps)
 	if err != nil {
 		b.Fatal(err)
 	}
 	stats.NewView(catalog.Listing{Product: catalog.Product{Name: "opa"}, Releases: yearReleases()}, q, f, today).Tables()
-	return f.Total()
+	return f.Instances()
 }
 
 const yearVersions = 12
@@ -89,7 +90,7 @@ func (b *bench) fillYear(s *db.Store, n int) {
 	each := max(1, n/days/builds) // of a build, a day
 	servers := make([]uuid.UUID, builds*max(1, each/24))
 	random := rand.New(rand.NewPCG(1, uint64(n)))
-	yesterday := stats.DayOf(time.Now()) - 1
+	yesterday := rollup.DayOf(time.Now()) - 1
 	b.fill(s, func(yield func(db.Recorded) bool) {
 		for i := range days * each * builds {
 			build := i % builds
@@ -102,7 +103,7 @@ func (b *bench) fillYear(s *db.Store, n int) {
 			}
 			heap := int64(20e6 * math.Exp(random.NormFloat64()/4) * float64(1+build%7))
 			second := int64(i/builds%each) * (24 * 60 * 60) / int64(each)
-			r := db.Recorded{At: (yesterday - days + 1 + stats.Day(i/builds/each)).Time().Add(time.Duration(second) * time.Second), Platform: platforms[build%len(platforms)],
+			r := db.Recorded{At: (yesterday - days + 1 + rollup.Day(i/builds/each)).Time().Add(time.Duration(second) * time.Second), Platform: platforms[build%len(platforms)],
 				Report: checker.Report{ID: *id, Version: releases[build/len(platforms)].Version, HeapUsageBytes: &heap}}
 			if !yield(r) {
 				return

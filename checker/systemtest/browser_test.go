@@ -20,8 +20,8 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/simulate"
-	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -152,7 +152,7 @@ func affected(t *testing.T, base, token, below string) string {
 
 // knownFleet is what the browser is shown: some 120 ids a day at its end, today.
 func knownFleet() fleet.Fleet {
-	return fleet.Fleet{Seed: 7, Days: 200, Instances: 100, Every: 24 * time.Hour, End: stats.DayOf(time.Now())}
+	return fleet.Fleet{Seed: 7, Days: 200, Instances: 100, Every: 24 * time.Hour, End: rollup.DayOf(time.Now())}
 }
 
 // fill makes a store with the reports of a fleet, and their statistics.
@@ -187,7 +187,7 @@ func oddStore(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	linux, yesterday := checker.Platform{OS: "linux", Arch: "amd64"}, stats.DayOf(time.Now()).Time().AddDate(0, 0, -1)
+	linux, yesterday := checker.Platform{OS: "linux", Arch: "amd64"}, rollup.DayOf(time.Now()).Time().AddDate(0, 0, -1)
 	_, err = s.Backfill(ctx, "opa", none[db.Recorded], slices.Values([]db.Checked{{Day: yesterday, Version: "v1.8.0", Platform: linux, Count: 25}}))
 	if err == nil {
 		err = s.AddProduct(ctx, catalog.Product{Name: "long", Title: strings.Repeat("W", 100)})

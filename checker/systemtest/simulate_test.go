@@ -25,7 +25,7 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/simulate"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -70,7 +70,7 @@ func releasedStore(t *testing.T) (file string, published map[string]bool) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	releases := simulate.Releases(5, stats.DayOf(time.Now()))
+	releases := simulate.Releases(5, rollup.DayOf(time.Now()))
 	_, err = s.PutReleases(context.Background(), "opa", releases, func(_, given catalog.Release) catalog.Release { return given })
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func sums(rows []counted, name func(counted) string) map[string]counted {
 func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
 	t.Helper()
 	for name, want := range sent {
-		got, off := shown[name], 4*stats.IDsError*float64(estimated[name].IDs)
+		got, off := shown[name], 4*rollup.InstancesError*float64(estimated[name].IDs)
 		if got.Reports != want.Reports || math.Abs(float64(got.IDs-want.IDs)) > off {
 			t.Errorf("%s: stats show %d ids in %d reports; sent were %d, or up to %.0f more or less, in %d", name, got.IDs, got.Reports, want.IDs, off, want.Reports)
 		}
@@ -112,7 +112,7 @@ func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
 // estimates are the builds that may have more ids than are counted exactly.
 func estimates(t *testing.T, store string) []counted {
 	t.Helper()
-	const many = 4096 * (1 - 6*stats.IDsError)
+	const many = 4096 * (1 - 6*rollup.InstancesError)
 	return slices.DeleteFunc(tableOf(t, store, "platform_versions"), func(c counted) bool { return float64(c.IDs) < many })
 }
 

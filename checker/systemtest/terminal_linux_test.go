@@ -21,6 +21,7 @@ import (
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -103,7 +104,7 @@ func hostileStore(t *testing.T) string {
 	}
 	defer s.Close()
 	now := time.Now()
-	f := fleet.Fleet{Seed: 3, Days: 40, End: stats.DayOf(now), Instances: unlessRace(200, 60), Every: 12 * time.Hour}
+	f := fleet.Fleet{Seed: 3, Days: 40, End: rollup.DayOf(now), Instances: unlessRace(200, 60), Every: 12 * time.Hour}
 	if err := s.AddProduct(ctx, catalog.Product{Name: "evil", Title: hostileTitle}); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // chartHeight is that of the area of most charts, in pixels.
@@ -20,7 +21,7 @@ const maxPoints = 400
 
 // dayPoints are the days of a chart.
 type dayPoints struct {
-	first stats.Day
+	first rollup.Day
 	step  int // days from one to the next
 	n     int
 }
@@ -28,7 +29,7 @@ type dayPoints struct {
 // newDayPoints finds the points of a table that has a day in each row.
 func newDayPoints(t *stats.Table, column string, step int) dayPoints {
 	p := dayPoints{step: step}
-	last := stats.Day(math.MinInt64)
+	last := rollup.Day(math.MinInt64)
 	for r := range rows(t) {
 		if day := r.day(column); p.n == 0 {
 			p.first, last, p.n = day, day, 1
@@ -44,15 +45,15 @@ func newDayPoints(t *stats.Table, column string, step int) dayPoints {
 	return p
 }
 
-func (p dayPoints) index(d stats.Day) int { return int(d-p.first) / p.step }
+func (p dayPoints) index(d rollup.Day) int { return int(d-p.first) / p.step }
 
 // name says which days a point is.
 func (p dayPoints) name(i int) string {
-	day := p.first + stats.Day(i*p.step)
+	day := p.first + rollup.Day(i*p.step)
 	if p.step == 1 {
 		return formatDay(day)
 	}
-	return formatDay(day) + " to " + formatDay(day+stats.Day(p.step)-1)
+	return formatDay(day) + " to " + formatDay(day+rollup.Day(p.step)-1)
 }
 
 func (p dayPoints) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), p.n*p.step) }

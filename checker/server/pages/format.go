@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // unknown is shown where nothing is known.
@@ -20,7 +21,7 @@ func formatValue(k stats.Kind, value any) string {
 	switch v := value.(type) {
 	case string:
 		return v
-	case stats.Day:
+	case rollup.Day:
 		return formatDay(v)
 	}
 	if text := stats.Show(k, value); text != "-" {
@@ -29,7 +30,7 @@ func formatValue(k stats.Kind, value any) string {
 	return unknown
 }
 
-func formatDay(d stats.Day) string { return d.Time().Format("2" + nbsp + "Jan" + nbsp + "2006") }
+func formatDay(d rollup.Day) string { return d.Time().Format("2" + nbsp + "Jan" + nbsp + "2006") }
 
 func formatNumber(n int64) string      { return typography.Replace(stats.ShowNumber(n)) }
 func formatShare(share float64) string { return typography.Replace(stats.ShowShare(share)) }

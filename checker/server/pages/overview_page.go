@@ -7,6 +7,7 @@ import (
 
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // OverviewData is the data of the page that lists all products.
@@ -82,7 +83,7 @@ func (b *builder) sparkline() (template.HTML, string) {
 		counted, name = "checks", "Checks"
 	}
 	var values []float64
-	var first stats.Day
+	var first rollup.Day
 	for r := range rows(t) {
 		if len(values) == 0 {
 			first = r.day(column)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // Every field of a report is explained on the page on privacy, and no other.
@@ -41,7 +42,7 @@ func TestShow(t *testing.T) {
 		want  string
 	}{
 		{stats.Number, int64(0), "0"}, {stats.Number, int64(999), "999"}, {stats.Number, int64(1234567), "1,234,567"}, {stats.Number, int64(-1000), "−1,000"},
-		{stats.Number, nil, "–"}, {stats.Text, "<b>", "<b>"}, {stats.Yes, true, "yes"}, {stats.Date, stats.Day(20454), "1 Jan 2026"},
+		{stats.Number, nil, "–"}, {stats.Text, "<b>", "<b>"}, {stats.Yes, true, "yes"}, {stats.Date, rollup.Day(20454), "1 Jan 2026"},
 		{stats.Share, 0.0, "0.0 %"}, {stats.Share, 0.00001, "<0.1 %"}, {stats.Share, 0.1234, "12.3 %"}, {stats.Share, 0.99999, ">99.9 %"}, {stats.Share, 1.0, "100.0 %"}, {stats.Share, math.NaN(), "–"},
 		{stats.Change, 0.123, "+12.3 %"}, {stats.Change, -0.5, "−50.0 %"}, {stats.Change, 0.0001, "0.0 %"}, {stats.Change, 12.0, "+1,200 %"},
 		{stats.Bytes, 0.0, "0 B"}, {stats.Bytes, 1023.0, "1.00 KiB"}, {stats.Bytes, 1.5 * (1 << 20), "1.50 MiB"}, {stats.Bytes, 512.0 * (1 << 20), "512 MiB"}, {stats.Bytes, 64.0 * (1 << 30), "64 GiB"},

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // PrivacyData is the part of the configuration that the privacy page describes.
@@ -80,7 +80,7 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 
 // forgetAfter is after how long without a report an id is forgotten: a day after it
 // would count as a new one.
-const forgetAfter = (stats.Silence + 24*60*60) * time.Second
+const forgetAfter = (rollup.MaxSilence + 24*60*60) * time.Second
 
 // storedData says what is kept of reports, and for how long.
 func storedData(o PrivacyData) []term {

@@ -6,6 +6,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // ReleasesData is the data of the page that lists a product's releases.
@@ -68,7 +69,7 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 	for _, one := range releases {
 		line := releaseRow{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: one.NotesURL, Reason: one.Retracted, IDs: unknown, Share: unknown}
 		if !one.Date.IsZero() {
-			line.Date = formatDay(stats.DayOf(one.Date))
+			line.Date = formatDay(rollup.DayOf(one.Date))
 		}
 		line.State, line.Class = releaseState(&one.Release, latest)
 		if r := counted[one.Version]; r.table != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // row is a row of a table whose values are found by the names of their columns.
@@ -54,8 +55,8 @@ func (r row) float(column string) float64 {
 	return f
 }
 
-func (r row) day(column string) stats.Day {
-	d, _ := r.value(column).(stats.Day)
+func (r row) day(column string) rollup.Day {
+	d, _ := r.value(column).(rollup.Day)
 	return d
 }
 

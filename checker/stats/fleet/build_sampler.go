@@ -10,7 +10,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 const day = 24 * 60 * 60 // seconds
@@ -45,7 +45,7 @@ var platforms = []struct {
 }
 
 // Unreleased versions are builds of one of the latest releases for Linux. A service
-// distinguishes only [stats.MaxUnpublished] of these builds per day; these constants
+// distinguishes only [stats.MaxUnreleasedBuilds] of these builds per day; these constants
 // keep a fleet of any size below that limit.
 const (
 	rebuiltReleases  = 8
@@ -75,13 +75,13 @@ func newBuildSampler(f Fleet, random *rand.Rand) *buildSampler {
 }
 
 // build draws the build of an instance that starts at a time.
-func (s *buildSampler) build(at int64) stats.Build {
+func (s *buildSampler) build(at int64) rollup.Build {
 	version, released := s.version(at)
 	p := s.platform()
 	if !released {
 		p %= rebuiltPlatforms
 	}
-	return stats.Build{Version: version, Platform: platforms[p].Platform}
+	return rollup.Build{Version: version, Platform: platforms[p].Platform}
 }
 
 // platform draws an index into platforms.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // Fleet describes a fleet of programs. Its instances start, report, and end. New
@@ -19,7 +19,7 @@ type Fleet struct {
 	// Days is the number of days with reports. The default is 400.
 	Days int
 	// End is the last day. The default is 2026-06-30.
-	End stats.Day
+	End rollup.Day
 	// Instances is the approximate number of instances that report on the last day. The
 	// default is 1,000.
 	Instances int
@@ -39,21 +39,21 @@ type Report struct {
 	At     int64     // seconds since 1970-01-01 UTC
 	ID     uuid.UUID // instance ID
 	Number int64     // of the instance; instances are numbered from 0 in the order of their start
-	Build  stats.Build
+	Build  rollup.Build
 	Heap   *int64 // bytes; nil if the report contains no heap size
 }
 
 // Check counts the checks of a build on a day.
 type Check struct {
-	Day   stats.Day
-	Build stats.Build
+	Day   rollup.Day
+	Build rollup.Build
 	Count int64
 }
 
 // Range returns the days with reports.
-func (f Fleet) Range() stats.Range {
+func (f Fleet) Range() rollup.Range {
 	f = f.defaults()
-	return stats.Range{To: f.End}.Last(f.Days)
+	return rollup.Range{To: f.End}.Last(f.Days)
 }
 
 // Reports generates the reports in order of time. Its memory use is proportional to the
@@ -69,7 +69,7 @@ func (f Fleet) Reports() iter.Seq[Report] {
 func (f Fleet) Checks() iter.Seq[Check] {
 	return func(yield func(Check) bool) {
 		f := f.defaults()
-		for d, days := f.Range().From, f.Range(); days.Has(d); d++ {
+		for d, days := f.Range().From, f.Range(); days.Contains(d); d++ {
 			random := rand.New(rand.NewPCG(f.Seed, uint64(d)))
 			for _, c := range f.checksOn(d, random) {
 				if !yield(c) {
@@ -81,9 +81,9 @@ func (f Fleet) Checks() iter.Seq[Check] {
 }
 
 // checksOn generates the checks of a day, one for five instances.
-func (f Fleet) checksOn(d stats.Day, random *rand.Rand) (checks []Check) {
+func (f Fleet) checksOn(d rollup.Day, random *rand.Rand) (checks []Check) {
 	sampler := newBuildSampler(f, random)
-	index := map[stats.Build]int{}
+	index := map[rollup.Build]int{}
 	for range poisson(random, float64(f.Instances)*f.relativeSize(d)/5) {
 		b := sampler.build(d.Time().Unix())
 		i, ok := index[b]
@@ -102,7 +102,7 @@ func (f Fleet) defaults() Fleet {
 		f.Days = 400
 	}
 	if f.End == 0 {
-		f.End = stats.DayOf(time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC))
+		f.End = rollup.DayOf(time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC))
 	}
 	if f.Instances <= 0 {
 		f.Instances = 1000

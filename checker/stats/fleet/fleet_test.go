@@ -11,14 +11,14 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 )
 
 // The reports of a fleet must be valid, sorted by time, and similar to real ones.
 func TestReports(t *testing.T) {
 	f := fleet.Fleet{Seed: 1, Instances: 300, Every: 6 * time.Hour}
-	days, ids, last := map[stats.Day]int{}, map[uuid.UUID]stats.Build{}, int64(0)
+	days, ids, last := map[rollup.Day]int{}, map[uuid.UUID]rollup.Build{}, int64(0)
 	n, heapless, zero := 0, 0, 0
 	for r := range f.Reports() {
 		if r.At < last || r.ID.Version() != 4 || r.ID.Variant() != uuid.RFC4122 || !checker.ValidVersion(r.Build.Version) {
@@ -28,7 +28,7 @@ func TestReports(t *testing.T) {
 			t.Fatalf("instance %s: got builds %v and %v, want one", r.ID, build, r.Build)
 		}
 		n, last, ids[r.ID] = n+1, r.At, r.Build
-		days[stats.DayOf(time.Unix(r.At, 0))]++
+		days[rollup.DayOf(time.Unix(r.At, 0))]++
 		switch {
 		case r.Heap == nil:
 			heapless++
@@ -38,7 +38,7 @@ func TestReports(t *testing.T) {
 			t.Errorf("got heap size %d, want at least 0", *r.Heap)
 		}
 	}
-	if len(days) != 400 || !f.Range().Has(slices.Max(slices.Collect(maps.Keys(days)))) {
+	if len(days) != 400 || !f.Range().Contains(slices.Max(slices.Collect(maps.Keys(days)))) {
 		t.Errorf("got reports on %d days, want 400 in %v", len(days), f.Range())
 	}
 	if heapless < n/50 || heapless > n/10 || zero == 0 {
@@ -76,15 +76,15 @@ func TestUnreleasedBuilds(t *testing.T) {
 	for _, r := range f.Releases() {
 		published[strings.TrimPrefix(r.Version, "v")] = true
 	}
-	builds, n, all := map[stats.Build]bool{}, 0, 0
+	builds, n, all := map[rollup.Build]bool{}, 0, 0
 	for r := range f.Reports() {
 		if all++; !published[strings.TrimPrefix(r.Build.Version, "v")] {
 			builds[r.Build] = true
 			n++
 		}
 	}
-	if len(builds) < 30 || len(builds) > stats.MaxUnpublished || n < all/50 || n > all/20 {
-		t.Errorf("got %d of %d reports from %d unreleased builds, want 2 %% to 5 %% from 30 to %d", n, all, len(builds), stats.MaxUnpublished)
+	if len(builds) < 30 || len(builds) > rollup.MaxUnreleasedBuilds || n < all/50 || n > all/20 {
+		t.Errorf("got %d of %d reports from %d unreleased builds, want 2 %% to 5 %% from 30 to %d", n, all, len(builds), rollup.MaxUnreleasedBuilds)
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 
 	"relcheck/checker"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // The kinds of instances, as shares of the instances of a day.
@@ -90,7 +90,7 @@ func (l *life) heap(random *rand.Rand) *int64 {
 // pauses about once in two months, as a laptop does; a long pause counts as a restart.
 func (l *life) advance(random *rand.Rand) {
 	if random.IntN(200) == 0 {
-		l.next += 1 + random.Int64N(stats.Repeat-20)
+		l.next += 1 + random.Int64N(rollup.MinRepeat-20)
 		return
 	}
 	if l.interval == 0 {
@@ -108,7 +108,7 @@ func (l *life) advance(random *rand.Rand) {
 
 // heapFactor returns the ratio of a build's heap size to that of the oldest version on
 // linux/amd64.
-func (s *buildSampler) heapFactor(b stats.Build) float64 {
+func (s *buildSampler) heapFactor(b rollup.Build) float64 {
 	factor := 1.0
 	for _, p := range platforms {
 		if p.Platform == b.Platform {

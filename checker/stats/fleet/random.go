@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // poisson draws a number from a Poisson distribution.
@@ -38,6 +38,6 @@ func NewID(r *rand.Rand) (id uuid.UUID) {
 }
 
 // relativeSize returns the ratio of the fleet's size on a day to that on the last day.
-func (f Fleet) relativeSize(d stats.Day) float64 {
+func (f Fleet) relativeSize(d rollup.Day) float64 {
 	return math.Pow(f.Growth, -float64(f.End-d)/float64(max(1, f.Days-1)))
 }

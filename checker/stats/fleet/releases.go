@@ -8,7 +8,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // Releases returns the releases up to the fleet's last day, from the oldest version to
@@ -20,7 +20,7 @@ func (f Fleet) Releases() []catalog.Release {
 		all = f.generateReleases()
 	}
 	all = slices.DeleteFunc(all, func(r catalog.Release) bool {
-		return !r.Date.IsZero() && stats.DayOf(r.Date) > f.End
+		return !r.Date.IsZero() && rollup.DayOf(r.Date) > f.End
 	})
 	slices.SortStableFunc(all, func(a, b catalog.Release) int { return checker.Compare(a.Version, b.Version) })
 	return all
@@ -41,7 +41,7 @@ func (f Fleet) generateReleases() (all []catalog.Release) {
 	}
 	candidate := func(r *catalog.Release) { r.Prerelease = true }
 	minors := (f.Days + 200) / 32
-	at := (f.End - stats.Day(f.Days+200)).Time().Add(15 * time.Hour)
+	at := (f.End - rollup.Day(f.Days+200)).Time().Add(15 * time.Hour)
 	for i := range minors {
 		line, patches := fmt.Sprintf("v0.%d.", 50+i), random.IntN(3)
 		switch major := minors * 2 / 3; {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 const hour = 60 * 60 // seconds
@@ -17,9 +17,9 @@ type simulation struct {
 	Fleet
 	random       *rand.Rand
 	sampler      *buildSampler
-	builds       []stats.Build
+	builds       []rollup.Build
 	logHeaps     []float64 // by build: logarithm of buildSampler.heapFactor
-	buildNumbers map[stats.Build]int32
+	buildNumbers map[rollup.Build]int32
 	instances    []instance
 	started      int64       // number of instances so far
 	free         int32       // first of the free entries of instances, or none
@@ -40,7 +40,7 @@ type instance struct {
 
 func newSimulation(f Fleet) *simulation {
 	random := rand.New(rand.NewPCG(f.Seed, 0))
-	s := &simulation{Fleet: f, random: random, sampler: newBuildSampler(f, random), buildNumbers: map[stats.Build]int32{}, free: none}
+	s := &simulation{Fleet: f, random: random, sampler: newBuildSampler(f, random), buildNumbers: map[rollup.Build]int32{}, free: none}
 	for i := range s.slots {
 		s.slots[i] = none
 	}
@@ -67,7 +67,7 @@ func (s *simulation) run(yield func(Report) bool) {
 // startHour starts the new instances of an hour. There are fewer one-shot runs and
 // sessions at weekends.
 func (s *simulation) startHour(hourStart int64) {
-	d := stats.Day(hourStart / day)
+	d := rollup.Day(hourStart / day)
 	perHour := float64(s.Instances) * s.relativeSize(d) / 24
 	interactive := perHour
 	if weekday := d.Time().Weekday(); weekday == 0 || weekday == 6 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // The errors that a table may have.
@@ -17,7 +18,7 @@ const (
 	// shareError is the absolute error of a share of an estimated count.
 	shareError = 0.005
 	// heapError is the relative error of a heap size, including rounding errors.
-	heapError = stats.HeapError * 1.000001
+	heapError = rollup.HeapError * 1.000001
 )
 
 // tableKeys describes the rows of each table that has the same rows in the truth.
@@ -190,7 +191,7 @@ func hasKind(value any, kind stats.Kind) (ok bool) {
 	case stats.Text:
 		_, ok = value.(string)
 	case stats.Date:
-		_, ok = value.(stats.Day)
+		_, ok = value.(rollup.Day)
 	case stats.Number:
 		_, ok = value.(int64)
 	case stats.Yes:

@@ -3,7 +3,7 @@ package statstest
 import (
 	"math"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // exempt reports whether a value may differ from the truth: either it depends on the
@@ -14,7 +14,7 @@ func (c *comparison) exempt(column string, i int, got, want []any) bool {
 		return got[i] != want[i] && c.mayBeHalf(want[0].(string), got[i])
 	case "lifetimes.started", "lifetimes.again":
 		n, ok := got[i].(int64)
-		return ok && n >= want[i].(int64) && n <= want[i].(int64)+c.truth.maybeRestartsOn(want[0].(stats.Day))
+		return ok && n >= want[i].(int64) && n <= want[i].(int64)+c.truth.maybeRestartsOn(want[0].(rollup.Day))
 	case "lifetimes.share":
 		return toFloat(got[1]) > 0 && within(got[3], toFloat(got[2])/toFloat(got[1]), 1e-9)
 	case "platforms.version":
@@ -43,10 +43,10 @@ func mayBeMost(counts map[string]int64, name string) bool {
 func (c *comparison) mayBeHalf(name string, got any) bool {
 	t := c.truth
 	r := t.releases.find(name)
-	if r == nil || r.Date.IsZero() || stats.DayOf(r.Date) < t.dailyRange.From {
+	if r == nil || r.Date.IsZero() || rollup.DayOf(r.Date) < t.dailyRange.From {
 		return false
 	}
-	first := stats.DayOf(r.Date)
+	first := rollup.DayOf(r.Date)
 	for d := first; d <= min(t.dailyRange.To, t.today-1); d++ {
 		share, ok := t.adoptedShare(*r, d).(float64)
 		tolerance := shareError

@@ -3,7 +3,7 @@ package statstest
 import (
 	"math"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // sample describes the instance-days of a version or a minor line as a sample of the
@@ -27,7 +27,7 @@ func (t *Truth) sampleOf(name string) *sample {
 	for build := range include {
 		include[build] = t.matched[build] && matches(build)
 	}
-	days, heapDays := map[stats.Day]bool{}, map[int32]map[stats.Day]bool{}
+	days, heapDays := map[rollup.Day]bool{}, map[int32]map[rollup.Day]bool{}
 	for _, a := range t.activeDaysIn(t.query.Range) {
 		if include[t.log.instances[a.instance].build] {
 			days[a.day] = true
@@ -36,7 +36,7 @@ func (t *Truth) sampleOf(name string) *sample {
 	for _, r := range t.reportsIn(t.query.Range) {
 		if r.heap >= 0 && include[t.log.instances[r.instance].build] {
 			if heapDays[r.instance] == nil {
-				heapDays[r.instance] = map[stats.Day]bool{}
+				heapDays[r.instance] = map[rollup.Day]bool{}
 			}
 			heapDays[r.instance][dayOf(r.at)] = true
 		}

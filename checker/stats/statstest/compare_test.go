@@ -10,6 +10,7 @@ import (
 
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 	"relcheck/checker/stats/statstest"
 )
 
@@ -18,36 +19,36 @@ func TestCompare(t *testing.T) {
 	f := fleet.Fleet{Seed: 21, Days: 190, Instances: 100, Every: 12 * time.Hour}
 	log, q := statstest.NewLog(f), stats.Query{Range: f.Range().Last(90), Above: 1 << 40}
 	folded, truth := log.Fold(), log.NewTruth(q, q.To+1)
-	figures := func() *stats.Figures { // sorted by number of reports, descending
+	figures := func() *rollup.Totals { // sorted by number of reports, descending
 		f := folded.Figures(q.Range, q.Keeps)
-		slices.SortStableFunc(f.Builds, func(a, b stats.BuildFigures) int { return int(b.Reports - a.Reports) })
+		slices.SortStableFunc(f.Builds, func(a, b rollup.BuildTotals) int { return int(b.Reports - a.Reports) })
 		return f
 	}
-	view := func(f *stats.Figures, q stats.Query) []*stats.Table {
+	view := func(f *rollup.Totals, q stats.Query) []*stats.Table {
 		return stats.NewView(log.Listing, q, f, q.To+1).Tables()
 	}
 	if got := statstest.Compare(view(figures(), q), truth); len(got) > 0 {
 		t.Fatalf("correct tables: got differences %q, want none", got)
 	}
-	for name, corrupt := range map[string]func(*stats.Figures){
-		"missing build":          func(f *stats.Figures) { f.Builds = f.Builds[1:] },
-		"duplicate build":        func(f *stats.Figures) { f.Builds = append(f.Builds, f.Builds[0]) },
-		"missing day":            func(f *stats.Figures) { f.Builds[0].Days = f.Builds[0].Days[1:] },
-		"missing week":           func(f *stats.Figures) { f.Builds[0].Weeks = nil },
-		"missing month":          func(f *stats.Figures) { f.Builds[0].Months = nil },
-		"extra instance":         func(f *stats.Figures) { f.Builds[0].Days[3].IDs++ },
-		"extra report":           func(f *stats.Figures) { f.Builds[0].Days[3].Reports++ },
-		"extra check":            func(f *stats.Figures) { f.Builds[0].Days[3].Checks++ },
-		"extra start":            func(f *stats.Figures) { f.Builds[0].Days[3].Started++ },
-		"extra repeated report":  func(f *stats.Figures) { f.Builds[0].Days[3].Again++ },
-		"wrong recent week":      func(f *stats.Figures) { f.Builds[0].Recent.Week += 50 },
-		"wrong range before":     func(f *stats.Figures) { f.Builds[0].Recent.RangeBefore += 5000 },
-		"wrong version":          func(f *stats.Figures) { f.Builds[0].Version = "v0.1.0" },
-		"wrong platform":         func(f *stats.Figures) { f.Builds[0].OS = "plan9" },
-		"known range too short":  func(f *stats.Figures) { f.Known.From += 50 },
-		"missing heaps":          func(f *stats.Figures) { f.Builds[0].Heaps = stats.Heaps{} },
-		"extra heap":             func(f *stats.Figures) { f.Builds[0].Heaps.Add(900, 1) },
-		"heaps in wrong buckets": func(f *stats.Figures) { shift(&f.Builds[0].Heaps, 2) },
+	for name, corrupt := range map[string]func(*rollup.Totals){
+		"missing build":          func(f *rollup.Totals) { f.Builds = f.Builds[1:] },
+		"duplicate build":        func(f *rollup.Totals) { f.Builds = append(f.Builds, f.Builds[0]) },
+		"missing day":            func(f *rollup.Totals) { f.Builds[0].Days = f.Builds[0].Days[1:] },
+		"missing week":           func(f *rollup.Totals) { f.Builds[0].Weeks = nil },
+		"missing month":          func(f *rollup.Totals) { f.Builds[0].Months = nil },
+		"extra instance":         func(f *rollup.Totals) { f.Builds[0].Days[3].Instances++ },
+		"extra report":           func(f *rollup.Totals) { f.Builds[0].Days[3].Reports++ },
+		"extra check":            func(f *rollup.Totals) { f.Builds[0].Days[3].Checks++ },
+		"extra start":            func(f *rollup.Totals) { f.Builds[0].Days[3].Started++ },
+		"extra repeated report":  func(f *rollup.Totals) { f.Builds[0].Days[3].Repeated++ },
+		"wrong recent week":      func(f *rollup.Totals) { f.Builds[0].Recent.Week += 50 },
+		"wrong range before":     func(f *rollup.Totals) { f.Builds[0].Recent.RangeBefore += 5000 },
+		"wrong version":          func(f *rollup.Totals) { f.Builds[0].Version = "v0.1.0" },
+		"wrong platform":         func(f *rollup.Totals) { f.Builds[0].OS = "plan9" },
+		"known range too short":  func(f *rollup.Totals) { f.Known.From += 50 },
+		"missing heaps":          func(f *rollup.Totals) { f.Builds[0].Heaps = rollup.Heaps{} },
+		"extra heap":             func(f *rollup.Totals) { f.Builds[0].Heaps.Add(900, 1) },
+		"heaps in wrong buckets": func(f *rollup.Totals) { shift(&f.Builds[0].Heaps, 2) },
 	} {
 		corrupted := figures()
 		corrupt(corrupted)
@@ -64,8 +65,8 @@ func TestCompare(t *testing.T) {
 }
 
 // shift moves all heaps up by a number of buckets.
-func shift(h *stats.Heaps, buckets int) {
-	var moved stats.Heaps
+func shift(h *rollup.Heaps, buckets int) {
+	var moved rollup.Heaps
 	for bucket, n := range h.All() {
 		moved.Add(bucket+buckets, n)
 	}
@@ -125,7 +126,7 @@ func wrong(value any) any {
 	switch value := value.(type) {
 	case string:
 		return value + "0"
-	case stats.Day:
+	case rollup.Day:
 		return value + 1
 	case int64:
 		if value >= 1000 {

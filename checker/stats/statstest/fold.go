@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // pageSize is how many reports are folded at a time.
@@ -15,9 +15,9 @@ const pageSize = 25_000
 // Folded contains the rollups of a log, encoded and merged page by page as in a store.
 type Folded struct {
 	log     *Log
-	rollups map[stats.Slot]encodedRollup
-	starts  map[stats.Slot]stats.Starts
-	lives   map[uint64]stats.Life
+	rollups map[rollup.Slot]encodedRollup
+	starts  map[rollup.Slot]rollup.Starts
+	lives   map[uint64]rollup.Lifetime
 }
 
 type encodedRollup struct {
@@ -27,14 +27,14 @@ type encodedRollup struct {
 
 // Fold folds all reports.
 func (l *Log) Fold() *Folded {
-	f := &Folded{log: l, rollups: map[stats.Slot]encodedRollup{}, starts: map[stats.Slot]stats.Starts{}, lives: map[uint64]stats.Life{}}
+	f := &Folded{log: l, rollups: map[rollup.Slot]encodedRollup{}, starts: map[rollup.Slot]rollup.Starts{}, lives: map[uint64]rollup.Lifetime{}}
 	for page := range slices.Chunk(l.reports, pageSize) {
 		f.foldPage(page)
 	}
-	longer := map[stats.Slot]*stats.Rollup{}
+	longer := map[rollup.Slot]*rollup.Rollup{}
 	for slot, day := range f.rollups {
-		for _, span := range stats.Spans[1:] {
-			stats.SumInto(longer, slot.Longer(span), day.decode())
+		for _, span := range rollup.Spans[1:] {
+			rollup.AddPart(longer, slot.In(span), day.decode())
 		}
 	}
 	for slot, rollup := range longer {
@@ -45,10 +45,10 @@ func (l *Log) Fold() *Folded {
 
 // foldPage folds some reports and merges the result into f.
 func (f *Folded) foldPage(reports []loggedReport) {
-	fold := stats.NewFold(0, f.lives)
+	fold := rollup.NewFold(0, f.lives)
 	for _, r := range reports {
 		in := &f.log.instances[r.instance]
-		report := stats.Report{At: r.at, Build: int64(in.build), Hash: stats.Key{1}.Hash(in.id)}
+		report := rollup.Report{At: r.at, Build: int64(in.build), Hash: rollup.Key{1}.Hash(in.id)}
 		if r.heap >= 0 {
 			report.Heap = &r.heap
 		}
@@ -64,23 +64,23 @@ func (f *Folded) foldPage(reports []loggedReport) {
 	for slot, s := range fold.Starts {
 		sum := f.starts[slot]
 		sum.Started += s.Started
-		sum.Again += s.Again
+		sum.Repeated += s.Repeated
 		f.starts[slot] = sum
 	}
 	now := reports[len(reports)-1].at
-	maps.DeleteFunc(f.lives, func(_ uint64, l stats.Life) bool { return now-l.Last > stats.Silence })
+	maps.DeleteFunc(f.lives, func(_ uint64, l rollup.Lifetime) bool { return now-l.Last > rollup.MaxSilence })
 }
 
-func (f *Folded) store(slot stats.Slot, rollup *stats.Rollup) {
+func (f *Folded) store(slot rollup.Slot, rollup *rollup.Rollup) {
 	data, err := rollup.AppendBinary(nil)
 	if err != nil {
 		panic(err) // a new rollup can always be encoded
 	}
-	f.rollups[slot] = encodedRollup{rollup.Reports, rollup.IDs(), data}
+	f.rollups[slot] = encodedRollup{rollup.Reports, rollup.Instances(), data}
 }
 
-func (r encodedRollup) decode() *stats.Rollup {
-	rollup := new(stats.Rollup)
+func (r encodedRollup) decode() *rollup.Rollup {
+	rollup := new(rollup.Rollup)
 	if err := rollup.UnmarshalBinary(r.data); err != nil {
 		panic(err) // store encoded the data
 	}
@@ -88,33 +88,33 @@ func (r encodedRollup) decode() *stats.Rollup {
 }
 
 // Figures returns the statistics of a range of days for the builds that a filter keeps.
-func (f *Folded) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figures {
-	figures := &stats.Figures{Range: r, Known: f.log.Known, AsOf: f.asOf(r, keep)}
-	needed := map[stats.Period]bool{}
-	for _, p := range stats.Needed(r, figures.Known, stats.Ever) {
+func (f *Folded) Figures(r rollup.Range, keep func(rollup.Build) bool) *rollup.Totals {
+	figures := &rollup.Totals{Range: r, Known: f.log.Known, AsOf: f.asOf(r, keep)}
+	needed := map[rollup.Period]bool{}
+	for _, p := range rollup.NeededPeriods(r, figures.Known, rollup.MaxDay) {
 		needed[p] = true
 	}
-	rollups, sums := map[int64][]stats.Written{}, stats.NewSums(r, stats.Ever)
+	rollups, sums := map[int64][]rollup.Encoded{}, rollup.NewMerger(r, rollup.MaxDay)
 	for slot, encoded := range f.rollups {
 		if needed[slot.Period] && keep(f.log.builds[slot.Build]) {
-			rollups[slot.Build] = append(rollups[slot.Build], stats.Written{Period: slot.Period, Form: encoded.data})
+			rollups[slot.Build] = append(rollups[slot.Build], rollup.Encoded{Period: slot.Period, Data: encoded.data})
 		}
 	}
 	counts := f.counts(r, keep)
 	for n, b := range f.log.builds {
 		build := counts[int64(n)]
 		if build == nil {
-			build = &stats.BuildFigures{}
+			build = &rollup.BuildTotals{}
 		} else {
-			for _, c := range []*[]stats.Count{&build.Days, &build.Weeks, &build.Months} {
-				slices.SortFunc(*c, func(a, b stats.Count) int { return cmp.Compare(a.Day, b.Day) })
+			for _, c := range []*[]rollup.Count{&build.Days, &build.Weeks, &build.Months} {
+				slices.SortFunc(*c, func(a, b rollup.Count) int { return cmp.Compare(a.Day, b.Day) })
 			}
 		}
 		if counts[int64(n)] == nil && rollups[int64(n)] == nil {
 			continue
 		}
 		build.Build = b
-		if err := sums.Of(build, rollups[int64(n)]); err != nil {
+		if err := sums.MergeInto(build, rollups[int64(n)]); err != nil {
 			panic(err) // store encoded the rollups
 		}
 		figures.Builds = append(figures.Builds, *build)
@@ -123,34 +123,34 @@ func (f *Folded) Figures(r stats.Range, keep func(stats.Build) bool) *stats.Figu
 }
 
 // counts returns the counts per day, week and month, by build.
-func (f *Folded) counts(r stats.Range, keep func(stats.Build) bool) map[int64]*stats.BuildFigures {
-	builds := map[int64]*stats.BuildFigures{}
+func (f *Folded) counts(r rollup.Range, keep func(rollup.Build) bool) map[int64]*rollup.BuildTotals {
+	builds := map[int64]*rollup.BuildTotals{}
 	// count returns the count of a slot, or nil if the slot is outside r or filtered out.
-	count := func(slot stats.Slot) *stats.Count {
+	count := func(slot rollup.Slot) *rollup.Count {
 		if p := slot.Range(); p.From < r.From || p.To > r.To || !keep(f.log.builds[slot.Build]) {
 			return nil
 		}
 		if builds[slot.Build] == nil {
-			builds[slot.Build] = new(stats.BuildFigures)
+			builds[slot.Build] = new(rollup.BuildTotals)
 		}
-		counts := map[stats.Span]*[]stats.Count{stats.OneDay: &builds[slot.Build].Days,
-			stats.OneWeek: &builds[slot.Build].Weeks, stats.FourWeeks: &builds[slot.Build].Months}[slot.Span]
-		i := slices.IndexFunc(*counts, func(c stats.Count) bool { return c.Day == slot.Day })
+		counts := map[rollup.Span]*[]rollup.Count{rollup.OneDay: &builds[slot.Build].Days,
+			rollup.OneWeek: &builds[slot.Build].Weeks, rollup.FourWeeks: &builds[slot.Build].Months}[slot.Span]
+		i := slices.IndexFunc(*counts, func(c rollup.Count) bool { return c.Day == slot.Day })
 		if i < 0 {
 			i = len(*counts)
-			*counts = append(*counts, stats.Count{Day: slot.Day})
+			*counts = append(*counts, rollup.Count{Day: slot.Day})
 		}
 		return &(*counts)[i]
 	}
 	for slot, encoded := range f.rollups {
 		if c := count(slot); c != nil {
-			c.Reports, c.IDs = encoded.reports, encoded.instances
+			c.Reports, c.Instances = encoded.reports, encoded.instances
 			c.Starts = f.starts[slot]
 		}
 	}
 	for _, checks := range f.log.checks {
 		n := int64(f.log.buildNumber(checks.Build))
-		if c := count(stats.Slot{Period: stats.Period{Span: stats.OneDay, Day: checks.Day}, Build: n}); c != nil {
+		if c := count(rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: checks.Day}, Build: n}); c != nil {
 			c.Checks += checks.Count
 		}
 	}
@@ -158,9 +158,9 @@ func (f *Folded) counts(r stats.Range, keep func(stats.Build) bool) map[int64]*s
 }
 
 // asOf returns the time of the last report in a range, or the zero time.
-func (f *Folded) asOf(r stats.Range, keep func(stats.Build) bool) time.Time {
+func (f *Folded) asOf(r rollup.Range, keep func(rollup.Build) bool) time.Time {
 	for _, report := range slices.Backward(f.log.reports) {
-		if r.Has(dayOf(report.at)) && keep(f.log.builds[f.log.instances[report.instance].build]) {
+		if r.Contains(dayOf(report.at)) && keep(f.log.builds[f.log.instances[report.instance].build]) {
 			return time.Unix(report.at, 0).UTC()
 		}
 	}

@@ -4,32 +4,32 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 )
 
 // Log contains all reports and checks of a fleet, for [Log.NewTruth] and [Log.Fold].
 type Log struct {
 	catalog.Listing
-	Known stats.Range // the days with reports or checks
+	Known rollup.Range // the days with reports or checks
 
 	checks          []fleet.Check
-	builds          []stats.Build
+	builds          []rollup.Build
 	instances       []loggedInstance // by instance number
 	reports         []loggedReport
 	activeDays      []activeDay
 	starts          []start
 	maybeRestarts   []start // restarts that a store may count or not, see minSilence
 	instanceNumbers map[uuid.UUID]int32
-	buildNumbers    map[stats.Build]int32
+	buildNumbers    map[rollup.Build]int32
 }
 
 // loggedInstance is the state of an instance while its reports are added.
 type loggedInstance struct {
 	id          uuid.UUID
 	build       int32
-	first, last int64     // times of its first and last report since its latest start
-	day         stats.Day // of its last report
+	first, last int64      // times of its first and last report since its latest start
+	day         rollup.Day // of its last report
 }
 
 // loggedReport is a report. If heap is negative, the report contains no heap size.
@@ -40,14 +40,14 @@ type loggedReport struct {
 
 // activeDay is a day on which an instance reported.
 type activeDay struct {
-	day      stats.Day
+	day      rollup.Day
 	instance int32
 }
 
 const secondsPerHour = 60 * 60
 
 // dayOf returns the day of a time in seconds since 1970-01-01 UTC.
-func dayOf(at int64) stats.Day { return stats.Day(at / (24 * secondsPerHour)) }
+func dayOf(at int64) rollup.Day { return rollup.Day(at / (24 * secondsPerHour)) }
 
 // minSilence is the shortest time, in seconds, between two reports of an instance that a
 // store may take for a restart. It is 12 hours less than the exact limit of 48 hours
@@ -56,7 +56,7 @@ const minSilence = 36 * secondsPerHour
 
 // start is a start of an instance.
 type start struct {
-	day      stats.Day
+	day      rollup.Day
 	instance int32
 	again    bool // the instance reported more than once
 }
@@ -64,7 +64,7 @@ type start struct {
 // NewLog generates all reports and checks of a fleet. It keeps them in memory: about 30
 // bytes each.
 func NewLog(f fleet.Fleet) *Log {
-	l := &Log{Listing: listing(f), Known: f.Range(), instanceNumbers: map[uuid.UUID]int32{}, buildNumbers: map[stats.Build]int32{}}
+	l := &Log{Listing: listing(f), Known: f.Range(), instanceNumbers: map[uuid.UUID]int32{}, buildNumbers: map[rollup.Build]int32{}}
 	for r := range f.Reports() {
 		l.add(r)
 	}
@@ -117,7 +117,7 @@ func (l *Log) addStart(number int32) {
 }
 
 // buildNumber returns the number of a build, which it assigns at the first call.
-func (l *Log) buildNumber(b stats.Build) int32 {
+func (l *Log) buildNumber(b rollup.Build) int32 {
 	n, known := l.buildNumbers[b]
 	if !known {
 		n = int32(len(l.builds))

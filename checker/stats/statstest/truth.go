@@ -9,33 +9,34 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // Truth computes the true tables of one query by plain counting.
 type Truth struct {
 	log           *Log
 	query         stats.Query
-	today         stats.Day   // the current day, which is incomplete
-	dailyRange    stats.Range // days of the daily tables
-	matched       []bool      // by build: whether it matches the query's filter
-	versions      []version   // by build
+	today         rollup.Day   // the current day, which is incomplete
+	dailyRange    rollup.Range // days of the daily tables
+	matched       []bool       // by build: whether it matches the query's filter
+	versions      []version    // by build
 	releases      releases
-	instances     []int64               // by build: distinct instances in the range
-	total         int64                 // sum of instances
-	reports       []int64               // by build: reports in the range
-	heaps         [][]int64             // by build: largest heap size of each instance and day in the range, sorted
-	sampled       bool                  // some build has more instances on a day than a rollup keeps heap sizes of
-	heapInstances []int64               // by build: instances that reported a heap size in the range
-	maxHeap       []int64               // by instance: largest heap size in the range, or -1
-	daily         map[stats.Day][]int64 // by day and build: distinct instances
-	tables        map[string][][]any    // cache of Table
-	sortedHeaps   map[string][]int64    // cache of heapsOfVersion
-	samples       map[string]*sample    // cache of sampleOf
+	instances     []int64                // by build: distinct instances in the range
+	total         int64                  // sum of instances
+	reports       []int64                // by build: reports in the range
+	heaps         [][]int64              // by build: largest heap size of each instance and day in the range, sorted
+	sampled       bool                   // some build has more instances on a day than a rollup keeps heap sizes of
+	heapInstances []int64                // by build: instances that reported a heap size in the range
+	maxHeap       []int64                // by instance: largest heap size in the range, or -1
+	daily         map[rollup.Day][]int64 // by day and build: distinct instances
+	tables        map[string][][]any     // cache of Table
+	sortedHeaps   map[string][]int64     // cache of heapsOfVersion
+	samples       map[string]*sample     // cache of sampleOf
 }
 
 // NewTruth counts what the query needs. The day today is incomplete.
-func (l *Log) NewTruth(q stats.Query, today stats.Day) *Truth {
-	t := &Truth{log: l, query: q, today: today, dailyRange: stats.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases),
+func (l *Log) NewTruth(q stats.Query, today rollup.Day) *Truth {
+	t := &Truth{log: l, query: q, today: today, dailyRange: rollup.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases),
 		tables: map[string][][]any{}, sortedHeaps: map[string][]int64{}, samples: map[string]*sample{}}
 	for _, b := range l.builds {
 		t.matched = append(t.matched, matches(q.Filter, b))
@@ -68,7 +69,7 @@ func (t *Truth) Table(name string) [][]any {
 func noRows() [][]any { return nil }
 
 // matches reports whether a build matches a filter.
-func matches(f stats.Filter, b stats.Build) bool {
+func matches(f stats.Filter, b rollup.Build) bool {
 	if f.OS != "" && f.OS != b.OS || f.Arch != "" && f.Arch != b.Arch {
 		return false
 	}
@@ -85,7 +86,7 @@ func matches(f stats.Filter, b stats.Build) bool {
 }
 
 // distinct counts the distinct instances of some days by build.
-func (t *Truth) distinct(days stats.Range) []int64 {
+func (t *Truth) distinct(days rollup.Range) []int64 {
 	counts, seen := make([]int64, len(t.log.builds)), map[int32]bool{}
 	for _, a := range t.activeDaysIn(days) {
 		if build := t.log.instances[a.instance].build; t.matched[build] && !seen[a.instance] {
@@ -97,18 +98,18 @@ func (t *Truth) distinct(days stats.Range) []int64 {
 }
 
 // activeDaysIn returns the active days of all builds in some days.
-func (t *Truth) activeDaysIn(days stats.Range) []activeDay {
-	return inRange(t.log.activeDays, days, func(a activeDay) stats.Day { return a.day })
+func (t *Truth) activeDaysIn(days rollup.Range) []activeDay {
+	return inRange(t.log.activeDays, days, func(a activeDay) rollup.Day { return a.day })
 }
 
 // reportsIn returns the reports of all builds in some days.
-func (t *Truth) reportsIn(days stats.Range) []loggedReport {
-	return inRange(t.log.reports, days, func(r loggedReport) stats.Day { return dayOf(r.at) })
+func (t *Truth) reportsIn(days rollup.Range) []loggedReport {
+	return inRange(t.log.reports, days, func(r loggedReport) rollup.Day { return dayOf(r.at) })
 }
 
 // inRange returns the part of a slice that lies in some days. The slice is in order of
 // time.
-func inRange[T any](all []T, days stats.Range, dayOf func(T) stats.Day) []T {
+func inRange[T any](all []T, days rollup.Range, dayOf func(T) rollup.Day) []T {
 	from := sort.Search(len(all), func(i int) bool { return dayOf(all[i]) >= days.From })
 	to := sort.Search(len(all), func(i int) bool { return dayOf(all[i]) > days.To })
 	return all[from:max(from, to)]
@@ -119,7 +120,7 @@ func (t *Truth) countReports() {
 	t.maxHeap = slices.Repeat([]int64{-1}, len(t.log.instances))
 	type instanceDay struct {
 		instance int32
-		day      stats.Day
+		day      rollup.Day
 	}
 	peaks := map[instanceDay]int64{}
 	for _, r := range t.reportsIn(t.query.Range) {
@@ -139,7 +140,7 @@ func (t *Truth) countReports() {
 	}
 	type buildDay struct {
 		build int32
-		day   stats.Day
+		day   rollup.Day
 	}
 	instances := map[buildDay]int{}
 	for on, heap := range peaks {
@@ -155,7 +156,7 @@ func (t *Truth) countReports() {
 }
 
 func (t *Truth) countDays() {
-	t.daily = map[stats.Day][]int64{}
+	t.daily = map[rollup.Day][]int64{}
 	for d := t.dailyRange.From; d <= t.dailyRange.To; d++ {
 		t.daily[d] = make([]int64, len(t.matched))
 	}

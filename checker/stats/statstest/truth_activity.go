@@ -1,19 +1,19 @@
 package statstest
 
 import (
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 func (t *Truth) summary() (rows [][]any) {
 	for _, p := range []struct {
 		name string
-		days stats.Range
+		days rollup.Range
 	}{
 		{"day", t.query.Last(1)}, {"7 days", t.query.Last(7)}, {"28 days", t.query.Last(28)}, {"range", t.query.Range},
 	} {
 		instances := sum(t.distinct(p.days))
 		var before, change, reports, checks any
-		previous := stats.Range{From: p.days.From - (p.days.To - p.days.From + 1), To: p.days.From - 1}
+		previous := rollup.Range{From: p.days.From - (p.days.To - p.days.From + 1), To: p.days.From - 1}
 		if previous.From >= t.log.Known.From {
 			n := sum(t.distinct(previous))
 			before = n
@@ -29,7 +29,7 @@ func (t *Truth) summary() (rows [][]any) {
 	return rows
 }
 
-func (t *Truth) reportsOf(days stats.Range) (n int64) {
+func (t *Truth) reportsOf(days rollup.Range) (n int64) {
 	for _, r := range t.reportsIn(days) {
 		if t.matched[t.log.instances[r.instance].build] {
 			n++
@@ -38,9 +38,9 @@ func (t *Truth) reportsOf(days stats.Range) (n int64) {
 	return n
 }
 
-func (t *Truth) checksOf(days stats.Range) (n int64) {
+func (t *Truth) checksOf(days rollup.Range) (n int64) {
 	for _, c := range t.log.checks {
-		if days.Has(c.Day) && matches(t.query.Filter, c.Build) {
+		if days.Contains(c.Day) && matches(t.query.Filter, c.Build) {
 			n += c.Count
 		}
 	}
@@ -48,7 +48,7 @@ func (t *Truth) checksOf(days stats.Range) (n int64) {
 }
 
 func (t *Truth) days() (rows [][]any) {
-	reports, checks := map[stats.Day]int64{}, map[stats.Day]int64{}
+	reports, checks := map[rollup.Day]int64{}, map[rollup.Day]int64{}
 	for _, r := range t.reportsIn(t.dailyRange) {
 		if t.matched[t.log.instances[r.instance].build] {
 			reports[dayOf(r.at)]++
@@ -71,10 +71,10 @@ func (t *Truth) monthly() [][]any { return t.periods(28) }
 
 // periods returns the rows for the periods of n days in the range. Periods start on
 // Mondays, counted from the first Monday of 1970.
-func (t *Truth) periods(n stats.Day) (rows [][]any) {
+func (t *Truth) periods(n rollup.Day) (rows [][]any) {
 	for from := t.query.From; from+n-1 <= t.query.To; from++ {
 		if (from-4)%n == 0 && from+n-1 >= t.log.Known.From {
-			days := stats.Range{From: from, To: from + n - 1}
+			days := rollup.Range{From: from, To: from + n - 1}
 			rows = append(rows, []any{days.From, days.To, sum(t.distinct(days)), t.reportsOf(days)})
 		}
 	}
@@ -92,7 +92,7 @@ func (t *Truth) adoption() (rows [][]any) {
 }
 
 func (t *Truth) lifetimes() (rows [][]any) {
-	started, again := map[stats.Day]int64{}, map[stats.Day]int64{}
+	started, again := map[rollup.Day]int64{}, map[rollup.Day]int64{}
 	for _, s := range t.log.starts {
 		if t.matched[t.log.instances[s.instance].build] {
 			started[s.day]++
@@ -108,7 +108,7 @@ func (t *Truth) lifetimes() (rows [][]any) {
 }
 
 // maybeRestartsOn counts the restarts on a day that a store may count or not.
-func (t *Truth) maybeRestartsOn(d stats.Day) (n int64) {
+func (t *Truth) maybeRestartsOn(d rollup.Day) (n int64) {
 	for _, s := range t.log.maybeRestarts {
 		if s.day == d && t.matched[t.log.instances[s.instance].build] {
 			n++

@@ -9,7 +9,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // version is a reported version.
@@ -88,13 +88,13 @@ func (all releases) daysOutdated(v version) any {
 	if own == nil || own.Date.IsZero() || latest.Date.IsZero() {
 		return nil
 	}
-	return max(0, int64(stats.DayOf(latest.Date)-stats.DayOf(own.Date)))
+	return max(0, int64(rollup.DayOf(latest.Date)-rollup.DayOf(own.Date)))
 }
 
 // date returns the day of a version's release, or nil.
 func (all releases) date(name string) any {
 	if r := all.find(name); r != nil && !r.Date.IsZero() {
-		return stats.DayOf(r.Date)
+		return rollup.DayOf(r.Date)
 	}
 	return nil
 }

@@ -3,7 +3,7 @@ package statstest
 import (
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 func (t *Truth) versionName(build int) string { return t.versions[build].name }
@@ -19,19 +19,19 @@ func (t *Truth) releaseRows() (rows [][]any) {
 // daysToHalf returns the number of days from a release until half of a complete day's
 // instances ran that release or a newer version, or nil if it is unknown.
 func (t *Truth) daysToHalf(r catalog.Release) any {
-	if r.Date.IsZero() || stats.DayOf(r.Date) < t.dailyRange.From {
+	if r.Date.IsZero() || rollup.DayOf(r.Date) < t.dailyRange.From {
 		return nil
 	}
-	for d := stats.DayOf(r.Date); d <= min(t.dailyRange.To, t.today-1); d++ {
+	for d := rollup.DayOf(r.Date); d <= min(t.dailyRange.To, t.today-1); d++ {
 		if s := t.adoptedShare(r, d); s != nil && s.(float64) >= 0.5 {
-			return int64(d - stats.DayOf(r.Date))
+			return int64(d - rollup.DayOf(r.Date))
 		}
 	}
 	return nil
 }
 
 // adoptedShare returns the share of a day's instances that ran a release or a newer version.
-func (t *Truth) adoptedShare(r catalog.Release, d stats.Day) any {
+func (t *Truth) adoptedShare(r catalog.Release, d rollup.Day) any {
 	var n int64
 	for build, instances := range t.daily[d] {
 		if v := t.versions[build].compareAs; v != "" && checker.Compare(v, r.Version) >= 0 {

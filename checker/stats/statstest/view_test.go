@@ -7,6 +7,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/rollup"
 	"relcheck/checker/stats/statstest"
 )
 
@@ -14,8 +15,8 @@ import (
 func reduced() bool { return testing.Short() || race }
 
 // queries returns queries that together use every table and every filter.
-func queries(days stats.Range) []stats.Query {
-	only := func(r stats.Range, f stats.Filter) stats.Query { return stats.Query{Range: r, Filter: f} }
+func queries(days rollup.Range) []stats.Query {
+	only := func(r rollup.Range, f stats.Filter) stats.Query { return stats.Query{Range: r, Filter: f} }
 	return []stats.Query{
 		{Range: days.Last(1)},
 		{Range: days.Last(7)},
@@ -24,9 +25,9 @@ func queries(days stats.Range) []stats.Query {
 		{Range: days.Last(365), Above: 1 << 50, Compare: [2]string{"v1.0", "1.1"}},
 		{Range: days.Last(80), Compare: [2]string{"v0.60", "v1.1.0"}},
 		{Range: days.Last(3000)},
-		{Range: stats.Range{From: days.To - 150, To: days.To - 33}, Below: "v0.60.99"},
-		{Range: stats.Range{From: days.From + 13, To: days.From + 40}},
-		{Range: stats.Range{From: days.From - 20, To: days.From - 10}},
+		{Range: rollup.Range{From: days.To - 150, To: days.To - 33}, Below: "v0.60.99"},
+		{Range: rollup.Range{From: days.From + 13, To: days.From + 40}},
+		{Range: rollup.Range{From: days.From - 20, To: days.From - 10}},
 		only(days.Last(365), stats.Filter{Version: "v1.1.0"}),
 		only(days.Last(28), stats.Filter{Version: "1.1"}),
 		only(days.Last(90), stats.Filter{OS: "linux"}),
@@ -38,7 +39,7 @@ func queries(days stats.Range) []stats.Query {
 }
 
 // compare compares views of a fleet with the truth.
-func compare(t *testing.T, f fleet.Fleet, today stats.Day, queries []stats.Query) {
+func compare(t *testing.T, f fleet.Fleet, today rollup.Day, queries []stats.Query) {
 	log := statstest.NewLog(f)
 	folded := log.Fold()
 	for _, q := range queries {

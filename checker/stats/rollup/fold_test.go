@@ -1,4 +1,4 @@
-package stats_test
+package rollup_test
 
 import (
 	"maps"
@@ -8,22 +8,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // folded is what some reports came to, as a store keeps it.
 type folded struct {
-	Counts map[stats.Slot][3]int64 // reports, ids, ids above 1 MiB
-	Heaps  map[stats.Slot][]int64  // instance-days by bucket
-	Starts map[stats.Slot]stats.Starts
+	Counts map[rollup.Slot][3]int64 // reports, ids, ids above 1 MiB
+	Heaps  map[rollup.Slot][]int64  // instance-days by bucket
+	Starts map[rollup.Slot]rollup.Starts
 }
 
 // foldPages folds pages of reports one after another.
-func foldPages(t *rapid.T, pages [][]stats.Report, sample int) folded {
-	rollups, lives := map[stats.Slot]*stats.Rollup{}, map[uint64]stats.Life{}
-	all := folded{map[stats.Slot][3]int64{}, map[stats.Slot][]int64{}, map[stats.Slot]stats.Starts{}}
+func foldPages(t *rapid.T, pages [][]rollup.Report, sample int) folded {
+	rollups, lives := map[rollup.Slot]*rollup.Rollup{}, map[uint64]rollup.Lifetime{}
+	all := folded{map[rollup.Slot][3]int64{}, map[rollup.Slot][]int64{}, map[rollup.Slot]rollup.Starts{}}
 	for _, page := range pages {
-		f := stats.NewFold(sample, lives)
+		f := rollup.NewFold(sample, lives)
 		for _, r := range page {
 			f.Add(r)
 		}
@@ -36,27 +36,27 @@ func foldPages(t *rapid.T, pages [][]stats.Report, sample int) folded {
 		for slot, n := range f.Starts {
 			sum := all.Starts[slot]
 			sum.Started += n.Started
-			sum.Again += n.Again
+			sum.Repeated += n.Repeated
 			all.Starts[slot] = sum
 		}
 		maps.Copy(lives, f.Changed)
 	}
 	for slot, day := range maps.Clone(rollups) {
-		stats.SumInto(rollups, slot.Longer(stats.OneWeek), kept(t, day))
-		stats.SumInto(rollups, slot.Longer(stats.FourWeeks), kept(t, day))
+		rollup.AddPart(rollups, slot.In(rollup.OneWeek), kept(t, day))
+		rollup.AddPart(rollups, slot.In(rollup.FourWeeks), kept(t, day))
 	}
 	for slot, r := range rollups {
-		all.Counts[slot] = [3]int64{r.Reports, r.IDs(), r.Above(1 << 20)}
+		all.Counts[slot] = [3]int64{r.Reports, r.Instances(), r.Above(1 << 20)}
 		all.Heaps[slot] = flat(kept(t, r).Heaps())
 	}
-	maps.DeleteFunc(all.Starts, func(_ stats.Slot, s stats.Starts) bool { return s == stats.Starts{} })
+	maps.DeleteFunc(all.Starts, func(_ rollup.Slot, s rollup.Starts) bool { return s == rollup.Starts{} })
 	return all
 }
 
 // kept returns a rollup as it is when it was stored and read.
-func kept(t *rapid.T, r *stats.Rollup) *stats.Rollup {
+func kept(t *rapid.T, r *rollup.Rollup) *rollup.Rollup {
 	b, err := r.AppendBinary(nil)
-	read := new(stats.Rollup)
+	read := new(rollup.Rollup)
 	if err == nil {
 		err = read.UnmarshalBinary(b)
 	}
@@ -71,12 +71,12 @@ const start = 20_000 * 86400
 
 // someReports are of few ids, in the order of time by id, and at most so many
 // seconds apart.
-func someReports(t *rapid.T, apart int64) (all []stats.Report) {
+func someReports(t *rapid.T, apart int64) (all []rollup.Report) {
 	ids := rapid.IntRange(1, 12).Draw(t, "ids")
 	for id := range ids {
 		at := start + rapid.Int64Range(0, 3*86400).Draw(t, "start")
 		for range rapid.IntRange(1, 6).Draw(t, "reports") {
-			r := stats.Report{At: at, Build: int64(id % 3), Hash: key.Hash(numbered(id))}
+			r := rollup.Report{At: at, Build: int64(id % 3), Hash: key.Hash(numbered(id))}
 			if heap := rapid.Int64Range(-1, 1<<22).Draw(t, "heap"); heap >= 0 {
 				r.Heap = &heap
 			}
@@ -91,7 +91,7 @@ func someReports(t *rapid.T, apart int64) (all []stats.Report) {
 func TestFoldDoesNotDependOnPages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := someReports(t, 3*86400)
-		if diff := cmp.Diff(foldPages(t, [][]stats.Report{all}, 0), foldPages(t, cut(t, all), 0)); diff != "" {
+		if diff := cmp.Diff(foldPages(t, [][]rollup.Report{all}, 0), foldPages(t, cut(t, all), 0)); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -101,8 +101,8 @@ func TestFoldDoesNotDependOnPages(t *testing.T) {
 // another one later, as long as no silence seems to lie between them.
 func TestFoldDoesNotDependOnOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := someReports(t, stats.Silence/6)
-		want := foldPages(t, [][]stats.Report{all}, 0)
+		all := someReports(t, rollup.MaxSilence/6)
+		want := foldPages(t, [][]rollup.Report{all}, 0)
 		random := rand.New(rand.NewPCG(1, rapid.Uint64().Draw(t, "order")))
 		random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		if diff := cmp.Diff(want, foldPages(t, cut(t, all), 0)); diff != "" {
@@ -111,7 +111,7 @@ func TestFoldDoesNotDependOnOrder(t *testing.T) {
 	})
 }
 
-func cut(t *rapid.T, all []stats.Report) (pages [][]stats.Report) {
+func cut(t *rapid.T, all []rollup.Report) (pages [][]rollup.Report) {
 	for len(all) > 0 {
 		n := rapid.IntRange(1, len(all)).Draw(t, "page")
 		pages, all = append(pages, all[:n]), all[n:]
@@ -123,7 +123,7 @@ func cut(t *rapid.T, all []stats.Report) (pages [][]stats.Report) {
 func TestRepeatedReports(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := someReports(t, 86400)
-		once, twice := foldPages(t, [][]stats.Report{all}, 0), foldPages(t, [][]stats.Report{all, all}, 0)
+		once, twice := foldPages(t, [][]rollup.Report{all}, 0), foldPages(t, [][]rollup.Report{all, all}, 0)
 		for slot, n := range once.Counts {
 			if got := twice.Counts[slot]; got != [3]int64{2 * n[0], n[1], n[2]} {
 				t.Errorf("%v became %v", n, got)
@@ -150,13 +150,13 @@ func TestLives(t *testing.T) {
 		{"after a long silence", []int64{hour, 5 * day}, map[int64]int64{0: 1, 5: 1}, nil},
 		{"hourly for days", hourly(100), map[int64]int64{0: 1}, map[int64]int64{0: 1}},
 	} {
-		f := stats.NewFold(0, nil)
+		f := rollup.NewFold(0, nil)
 		for _, at := range c.at {
-			f.Add(stats.Report{At: start + at, Hash: 1})
+			f.Add(rollup.Report{At: start + at, Hash: 1})
 		}
 		for d := range int64(10) {
-			got := f.Starts[stats.Slot{Period: stats.Period{Span: stats.OneDay, Day: start/86400 + stats.Day(d)}}]
-			if got != (stats.Starts{Started: c.started[d], Again: c.again[d]}) {
+			got := f.Starts[rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: start/86400 + rollup.Day(d)}}]
+			if got != (rollup.Starts{Started: c.started[d], Repeated: c.again[d]}) {
 				t.Errorf("%s: on day %d %+v", c.name, d, got)
 			}
 		}
@@ -173,17 +173,17 @@ func hourly(n int64) (at []int64) {
 // A sample stands for all.
 func TestSampledLives(t *testing.T) {
 	const ids, sample = 100_000, 4
-	f := stats.NewFold(sample, nil)
+	f := rollup.NewFold(sample, nil)
 	for n := range ids {
-		r := stats.Report{At: start, Hash: key.Hash(numbered(n))}
+		r := rollup.Report{At: start, Hash: key.Hash(numbered(n))}
 		f.Add(r)
 		if n%4 == 0 {
 			r.At += 3600
 			f.Add(r)
 		}
 	}
-	got := f.Starts[stats.Slot{Period: stats.Period{Span: stats.OneDay, Day: start / 86400}}]
-	if share := float64(got.Again) / float64(got.Started); share < 0.23 || share > 0.27 || got.Started < ids*95/100 || got.Started > ids*105/100 {
+	got := f.Starts[rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: start / 86400}}]
+	if share := float64(got.Repeated) / float64(got.Started); share < 0.23 || share > 0.27 || got.Started < ids*95/100 || got.Started > ids*105/100 {
 		t.Errorf("%+v of %d", got, ids)
 	}
 	if n := len(f.Changed); n > ids>>sample*11/10 {
@@ -194,30 +194,30 @@ func TestSampledLives(t *testing.T) {
 // What is summed up at once is what merging comes to, of few ids and of many.
 func TestSumIsMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := stats.Range{From: start / 86400, To: start/86400 + 30}
+		r := rollup.Range{From: start / 86400, To: start/86400 + 30}
 		random := rand.New(rand.NewPCG(2, rapid.Uint64().Draw(t, "seed")))
 		ids := rapid.SampledFrom([]int{10, 1000, 5000, 40_000}).Draw(t, "ids")
-		f := stats.NewFold(63, nil)
+		f := rollup.NewFold(63, nil)
 		for range rapid.IntRange(0, 6000).Draw(t, "reports") {
 			heap := random.Int64N(8 << 20)
-			f.Add(stats.Report{At: start + random.Int64N(31*86400), Hash: key.Hash(numbered(random.IntN(ids))), Heap: &heap})
+			f.Add(rollup.Report{At: start + random.Int64N(31*86400), Hash: key.Hash(numbered(random.IntN(ids))), Heap: &heap})
 		}
-		rollups := map[stats.Period]*stats.Rollup{}
+		rollups := map[rollup.Period]*rollup.Rollup{}
 		for slot, rollup := range f.Rollups() {
 			rollups[slot.Period] = rollup
 		}
-		var merged stats.Rollup
-		for _, p := range r.Cover(stats.Ever) {
+		var merged rollup.Rollup
+		for _, p := range r.Cover(rollup.MaxDay) {
 			if rollups[p] != nil {
-				merged.Sum(rollups[p])
+				merged.AddPart(rollups[p])
 			}
 		}
-		var sum stats.BuildFigures
+		var sum rollup.BuildTotals
 		sum.Sum(r, rollups)
-		if sum.Reports != merged.Reports || sum.IDs != merged.IDs() || sum.Heaps.Quantile(0.9) != merged.Heaps().Quantile(0.9) && merged.Reports > 0 {
-			t.Errorf("%d reports of %d ids, want %d of %d", sum.Reports, sum.IDs, merged.Reports, merged.IDs())
+		if sum.Reports != merged.Reports || sum.Instances != merged.Instances() || sum.Heaps.Quantile(0.9) != merged.Heaps().Quantile(0.9) && merged.Reports > 0 {
+			t.Errorf("%d reports of %d ids, want %d of %d", sum.Reports, sum.Instances, merged.Reports, merged.Instances())
 		}
-		for i, limit := range stats.HeapLimits() {
+		for i, limit := range rollup.HeapLimits() {
 			if got, want := sum.Exceed[i+1], merged.Above(limit); got != want && got < 4000 {
 				t.Errorf("%d exceed %d, want %d", got, limit, want)
 			}
@@ -228,27 +228,27 @@ func TestSumIsMerge(t *testing.T) {
 // An id whose heap varies is kept once: counts stay what they are, and the bytes
 // are fewer.
 func TestRollupIsThin(t *testing.T) {
-	var one, varied stats.Fold = *stats.NewFold(63, nil), *stats.NewFold(63, nil)
+	var one, varied rollup.Fold = *rollup.NewFold(63, nil), *rollup.NewFold(63, nil)
 	for n := range 500 {
 		for i := range int64(10) {
 			low, heap := int64(64<<20), int64(1<<20)<<i
 			hash := key.Hash(numbered(n))
-			one.Add(stats.Report{At: start, Hash: hash, Heap: &low})
-			varied.Add(stats.Report{At: start, Hash: hash, Heap: &heap})
+			one.Add(rollup.Report{At: start, Hash: hash, Heap: &low})
+			varied.Add(rollup.Report{At: start, Hash: hash, Heap: &heap})
 		}
 	}
-	slot := stats.Slot{Period: stats.Period{Span: stats.OneDay, Day: start / 86400}}
+	slot := rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: start / 86400}}
 	flat, err := one.Rollups()[slot].AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := varied.Rollups()[slot]
-	ids, above := r.IDs(), r.Above(128<<20)
+	ids, above := r.Instances(), r.Above(128<<20)
 	b, err := r.AppendBinary(nil)
 	if err != nil || len(b) > len(flat)+100 {
 		t.Errorf("%d bytes instead of %d, %v", len(b), len(flat), err)
 	}
-	if r.IDs() != ids || r.Above(128<<20) != above || ids != 500 || above != 500 {
-		t.Errorf("%d ids and %d above became %d and %d", ids, above, r.IDs(), r.Above(128<<20))
+	if r.Instances() != ids || r.Above(128<<20) != above || ids != 500 || above != 500 {
+		t.Errorf("%d ids and %d above became %d and %d", ids, above, r.Instances(), r.Above(128<<20))
 	}
 }

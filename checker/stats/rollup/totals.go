@@ -1,4 +1,4 @@
-package stats
+package rollup
 
 import (
 	"cmp"
@@ -9,9 +9,13 @@ import (
 	"relcheck/checker"
 )
 
-// MaxUnpublished is how many builds a day and product may have of versions that
+// MaxUnreleasedBuilds is how many builds a day and product may have of versions that
 // are no release of it. What is beyond has the version [Other].
-const MaxUnpublished = 100
+const MaxUnreleasedBuilds = 100
+
+// Other stands for what is no semantic version, and for all that is not told
+// apart.
+const Other = "other"
 
 // Build is what reports are counted under.
 type Build struct {
@@ -19,17 +23,17 @@ type Build struct {
 	checker.Platform
 }
 
-// Figures are what a store knows of a product in a range of days. An id has one
+// Totals are what a store knows of a product in a range of days. An id has one
 // build, so that distinct ids of several builds may be added up.
-type Figures struct {
+type Totals struct {
 	Range  Range
 	Known  Range     // the days that anything is known of; its From is after its To when there are none
 	AsOf   time.Time // when the last report came in that is among them; zero when there is none
-	Builds []BuildFigures
+	Builds []BuildTotals
 }
 
-// BuildFigures are those of one build.
-type BuildFigures struct {
+// BuildTotals are those of one build.
+type BuildTotals struct {
 	Build
 	Days   []Count // of the days that have any, in order
 	Weeks  []Count // of the weeks in the range, from Monday to Sunday
@@ -43,14 +47,14 @@ type BuildFigures struct {
 
 // Distinct are the distinct ids in a range of days.
 type Distinct struct {
-	IDs int64
+	Instances int64
 	// Exceed is how many of them ever exceeded as many of the [HeapLimits] as the
 	// index says, or more: at 0 those that told a heap.
 	Exceed []int64
 }
 
 // Counts returns where those of a span are.
-func (b *BuildFigures) Counts(s Span) *[]Count {
+func (b *BuildTotals) Counts(s Span) *[]Count {
 	switch s {
 	case OneDay:
 		return &b.Days
@@ -61,13 +65,13 @@ func (b *BuildFigures) Counts(s Span) *[]Count {
 	}
 }
 
-// Count is how much one build was heard of in one period.
+// CountPeriod is how much one build was heard of in one period.
 type Count struct {
-	Day     Day // the first of the period
-	Reports int64
-	IDs     int64 // distinct in the period
-	Checks  int64 // questions without an id; of days only
-	Starts        // of days only
+	Day       Day // the first of the period
+	Reports   int64
+	Instances int64 // distinct in the period
+	Checks    int64 // questions without an id; of days only
+	Starts          // of days only
 }
 
 // Recent is how many distinct ids there were in the last days of a range, and in
@@ -79,17 +83,17 @@ type Recent struct {
 	RangeBefore        int64 // in the days before the range, as many as it has
 }
 
-// Total is how many distinct ids there were in the range.
-func (f *Figures) Total() (ids int64) {
+// Instances is how many distinct ids there were in the range.
+func (f *Totals) Instances() (ids int64) {
 	for i := range f.Builds {
-		ids += f.Builds[i].IDs
+		ids += f.Builds[i].Instances
 	}
 	return ids
 }
 
-// Needed returns the periods whose rollups it takes for the [Sums] of a range when
+// NeededPeriods returns the periods whose rollups it takes for the [Merger] of a range when
 // it is some day, each once. Nothing is known before the first of known.
-func Needed(r, known Range, on Day) (all []Period) {
+func NeededPeriods(r, known Range, on Day) (all []Period) {
 	seen := map[Period]bool{}
 	for _, window := range windows(r) {
 		if window.To < known.From {
@@ -108,63 +112,63 @@ func Needed(r, known Range, on Day) (all []Period) {
 // windows are the days that are summed up for a range: itself, and those of Recent.
 func windows(r Range) []Range {
 	day, week, month := r.Last(1), r.Last(7), r.Last(28)
-	return []Range{r, day, day.Before(), week, week.Before(), month, month.Before(), r.Before()}
+	return []Range{r, day, day.Previous(), week, week.Previous(), month, month.Previous(), r.Previous()}
 }
 
-// Sums sums up builds over several days. One is for one goroutine.
-type Sums struct {
-	on     Day
-	places map[Period]int // of all periods that are summed up
-	covers [][]int        // of the windows, by the places of their periods
-	opened []packed       // the rollups of a build, by place
-	tally  tally
+// Merger sums up builds over several days. One is for one goroutine.
+type Merger struct {
+	on      Day
+	indexes map[Period]int // of all periods that are summed up
+	covers  [][]int        // of the windows, by the places of their periods
+	parsed  []parsedRollup // the rollups of a build, by place
+	counter distinctCounter
 }
 
-// Written is a rollup in the form of [Rollup.AppendBinary].
-type Written struct {
+// Encoded is a rollup in the form of [Rollup.AppendBinary].
+type Encoded struct {
 	Period
-	Form []byte
+	Data []byte
 }
 
-// NewSums prepares to sum up a range when it is some day.
-func NewSums(r Range, on Day) *Sums {
-	s := &Sums{on: on, places: map[Period]int{}}
+// NewMerger prepares to sum up a range when it is some day.
+func NewMerger(r Range, on Day) *Merger {
+	s := &Merger{on: on, indexes: map[Period]int{}}
 	for _, window := range windows(r) {
 		var cover []int
 		for _, p := range window.Cover(on) {
-			if _, known := s.places[p]; !known {
-				s.places[p] = len(s.places)
+			if _, known := s.indexes[p]; !known {
+				s.indexes[p] = len(s.indexes)
 			}
-			cover = append(cover, s.places[p])
+			cover = append(cover, s.indexes[p])
 		}
 		s.covers = append(s.covers, cover)
 	}
-	s.opened = make([]packed, len(s.places))
+	s.parsed = make([]parsedRollup, len(s.indexes))
 	return s
 }
 
-// Of fills in what is summed up over several days, from the rollups of those
-// periods in [Needed] that have any.
-func (s *Sums) Of(b *BuildFigures, rollups []Written) error {
-	if err := s.open(rollups); err != nil {
+// MergeInto fills in what is summed up over several days, from the rollups of those
+// periods in [NeededPeriods] that have any.
+func (s *Merger) MergeInto(b *BuildTotals, rollups []Encoded) error {
+	if err := s.parse(rollups); err != nil {
 		return err
 	}
 	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
 		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
-	var parts []*packed
+	var parts []*parsedRollup
 	for i, cover := range s.covers {
 		parts = parts[:0]
 		for _, place := range cover {
-			if p := &s.opened[place]; p.there {
+			if p := &s.parsed[place]; p.present {
 				parts = append(parts, p)
 			}
 		}
-		s.tally.reset()
+		s.counter.reset()
 		var err error
 		if i == 0 {
-			err = s.whole(b, parts)
+			err = s.mergeRange(b, parts)
 		} else {
-			*into[i], err = s.tally.distinct(parts)
+			*into[i], err = s.counter.countAll(parts)
 		}
 		if err != nil {
 			return err
@@ -173,75 +177,75 @@ func (s *Sums) Of(b *BuildFigures, rollups []Written) error {
 	return nil
 }
 
-// Count counts a period of the range that is not over, from the rollups of a build
-// that [Sums.Of] takes.
-func (s *Sums) Count(p Period, rollups []Written) (c Count, err error) {
-	if err := s.open(rollups); err != nil {
+// CountPeriod counts a period of the range that is not over, from the rollups of a build
+// that [Sums.MergeInto] takes.
+func (s *Merger) CountPeriod(p Period, rollups []Encoded) (c Count, err error) {
+	if err := s.parse(rollups); err != nil {
 		return c, err
 	}
 	c.Day = p.Day
-	var parts []*packed
+	var parts []*parsedRollup
 	for _, part := range p.Range().Cover(s.on) {
-		if p := &s.opened[s.places[part]]; p.there {
+		if p := &s.parsed[s.indexes[part]]; p.present {
 			parts = append(parts, p)
 			c.Reports += p.reports
 		}
 	}
-	s.tally.reset()
-	c.IDs, err = s.tally.distinct(parts)
+	s.counter.reset()
+	c.Instances, err = s.counter.countAll(parts)
 	return c, err
 }
 
-// open finds the parts of some rollups.
-func (s *Sums) open(rollups []Written) error {
-	for i := range s.opened {
-		s.opened[i].there = false
+// parse finds the parts of some rollups.
+func (s *Merger) parse(rollups []Encoded) error {
+	for i := range s.parsed {
+		s.parsed[i].present = false
 	}
 	for _, one := range rollups {
-		place, asked := s.places[one.Period]
+		place, asked := s.indexes[one.Period]
 		if !asked {
 			continue
 		}
-		if err := s.opened[place].open(one.Form); err != nil {
+		if err := s.parsed[place].parse(one.Data); err != nil {
 			return fmt.Errorf("from %s on: %w", one.Day, err)
 		}
 	}
 	return nil
 }
 
-// whole sums up the whole range.
-func (s *Sums) whole(b *BuildFigures, parts []*packed) (err error) {
+// mergeRange sums up the whole range.
+func (s *Merger) mergeRange(b *BuildTotals, parts []*parsedRollup) (err error) {
 	for _, part := range parts {
 		b.Reports += part.reports
-		if err := part.addHeaps(&b.Heaps, &s.tally); err != nil {
+		if err := part.addHeaps(&b.Heaps, &s.counter); err != nil {
 			return err
 		}
 	}
-	s.tally.reset()
-	b.Distinct, err = s.tally.byHeap(parts)
+	s.counter.reset()
+	b.Distinct, err = s.counter.countByHeap(parts)
 	return err
 }
 
-// Sum is [Sums.Of] for one build, from rollups that were not written yet.
-func (b *BuildFigures) Sum(r Range, rollups map[Period]*Rollup) {
-	var written []Written
+// AddPart is [Sums.MergeInto] for one build, from rollups that were not written yet.
+func (b *BuildTotals) Sum(r Range, rollups map[Period]*Rollup) {
+	var written []Encoded
 	for p, rollup := range rollups {
 		form, err := rollup.AppendBinary(nil)
 		if err != nil {
 			panic(err) // no rollup is refused
 		}
-		written = append(written, Written{p, form})
+		written = append(written, Encoded{p, form})
 	}
-	if err := NewSums(r, Ever).Of(b, written); err != nil {
+	if err := NewMerger(r, MaxDay).MergeInto(b, written); err != nil {
 		panic(err) // they were written just now
 	}
 }
 
-// distinct counts the ids of some rollups.
-func (t *tally) distinct(rollups []*packed) (int64, error) {
+// countAll counts the ids of some rollups.
+func (t *distinctCounter) countAll(rollups []*parsedRollup) (int64, error) {
 	for _, r := range rollups {
 		for _, c := range r.classes {
-			if err := t.addForm(c.form); err != nil {
+			if err := t.addEncoded(c.data); err != nil {
 				return 0, err
 			}
 		}
@@ -249,8 +253,8 @@ func (t *tally) distinct(rollups []*packed) (int64, error) {
 	return t.count(), nil
 }
 
-// byHeap counts the ids of some rollups, and those above each limit.
-func (t *tally) byHeap(rollups []*packed) (Distinct, error) {
+// countByHeap counts the ids of some rollups, and those above each limit.
+func (t *distinctCounter) countByHeap(rollups []*parsedRollup) (Distinct, error) {
 	d := Distinct{Exceed: make([]int64, len(heapLimits)+1)}
 	left := make([]int, len(rollups)) // classes of each that are still to be added
 	for i, r := range rollups {
@@ -259,22 +263,22 @@ func (t *tally) byHeap(rollups []*packed) (Distinct, error) {
 	for class := len(heapLimits) + 1; class >= 0 && len(rollups) > 0; class-- {
 		for i, r := range rollups {
 			if n := left[i]; n > 0 && r.classes[n-1].class == class {
-				if err := t.addForm(r.classes[n-1].form); err != nil {
+				if err := t.addEncoded(r.classes[n-1].data); err != nil {
 					return d, err
 				}
 				left[i]--
 			}
 		}
-		d.IDs = max(d.IDs, t.count()) // an estimate of more may be of less
+		d.Instances = max(d.Instances, t.count()) // an estimate of more may be of less
 		if class > 0 {
-			d.Exceed[class-1] = d.IDs
+			d.Exceed[class-1] = d.Instances
 		}
 	}
 	return d, nil
 }
 
 // AddChecks adds questions without an id to a day.
-func (b *BuildFigures) AddChecks(d Day, n int64) {
+func (b *BuildTotals) AddChecks(d Day, n int64) {
 	i, there := slices.BinarySearchFunc(b.Days, d, func(c Count, d Day) int { return cmp.Compare(c.Day, d) })
 	if !there {
 		b.Days = slices.Insert(b.Days, i, Count{Day: d})

@@ -1,10 +1,10 @@
-package stats
+package rollup
 
 import "slices"
 
 // maxPeaks is how many instances a day of a build keeps the peaks of: as many as
-// [IDs] keeps as they are.
-const maxPeaks = maxFew
+// [InstanceSet] keeps as they are.
+const maxPeaks = maxHashes
 
 // peaks holds the highest heap that each instance of a build reported on one day.
 // Of more than maxPeaks instances it keeps those whose hash is a multiple of
@@ -13,9 +13,9 @@ const maxPeaks = maxFew
 // The state depends only on the reports that were added, in whatever order and
 // parts. The zero value has none.
 type peaks struct {
-	level  int
-	all    []peak
-	sorted int // how many at the start of all are in order, each of another instance
+	sampleLevel int
+	list        []peak
+	sorted      int // how many at the start of all are in order, each of another instance
 }
 
 // peak is the upper half of an instance's hash and the bucket of its highest heap.
@@ -27,43 +27,43 @@ func newPeak(hash uint32, bucket int) peak { return peak(hash)<<16 | peak(bucket
 func (p peak) hash() uint32 { return uint32(p >> 16) }
 func (p peak) bucket() int  { return int(p&0xffff) - 1 }
 
-// add adds the heap of a report.
+// addHash adds the heap of a report.
 func (p *peaks) add(hash uint64, bucket int) {
 	h := uint32(hash >> 32)
 	if h&p.mask() != 0 {
 		return
 	}
 	const least = 512 // reports that are not worth sorting
-	p.all = append(p.all, newPeak(h, bucket))
-	if len(p.all) >= max(least, 2*p.sorted) {
-		p.settle()
+	p.list = append(p.list, newPeak(h, bucket))
+	if len(p.list) >= max(least, 2*p.sorted) {
+		p.compact()
 	}
 }
 
 // mask has the binary digits that are 0 in the hashes that are kept.
-func (p *peaks) mask() uint32 { return 1<<p.level - 1 }
+func (p *peaks) mask() uint32 { return 1<<p.sampleLevel - 1 }
 
 // merge adds the peaks of the same day.
 func (p *peaks) merge(other *peaks) {
-	p.settle()
-	other.settle()
-	p.level = max(p.level, other.level)
-	p.all = p.joined(p.all, other.all)
-	p.bound()
+	p.compact()
+	other.compact()
+	p.sampleLevel = max(p.sampleLevel, other.sampleLevel)
+	p.list = p.mergeLists(p.list, other.list)
+	p.limit()
 }
 
-// settle keeps one peak of each instance, and of no more instances than maxPeaks.
-func (p *peaks) settle() {
-	if fresh := p.all[p.sorted:]; len(fresh) > 0 {
+// compact keeps one peak of each instance, and of no more instances than maxPeaks.
+func (p *peaks) compact() {
+	if fresh := p.list[p.sorted:]; len(fresh) > 0 {
 		slices.Sort(fresh)
-		p.all = p.joined(p.all[:p.sorted], fresh)
-		p.bound()
+		p.list = p.mergeLists(p.list[:p.sorted], fresh)
+		p.limit()
 	}
 }
 
-// joined returns the peaks of two lists in order: one of each instance that is kept
+// mergeLists returns the peaks of two lists in order: one of each instance that is kept
 // at the level.
-func (p *peaks) joined(a, b []peak) []peak {
+func (p *peaks) mergeLists(a, b []peak) []peak {
 	all, mask := make([]peak, 0, len(a)+len(b)), p.mask()
 	for i, j := 0, 0; i < len(a) || j < len(b); {
 		var next peak
@@ -83,19 +83,19 @@ func (p *peaks) joined(a, b []peak) []peak {
 	return all
 }
 
-// bound raises the level until there are few enough.
-func (p *peaks) bound() {
-	for len(p.all) > maxPeaks {
-		p.level++
-		p.all = slices.DeleteFunc(p.all, func(one peak) bool { return one.hash()&p.mask() != 0 })
+// limit raises the level until there are few enough.
+func (p *peaks) limit() {
+	for len(p.list) > maxPeaks {
+		p.sampleLevel++
+		p.list = slices.DeleteFunc(p.list, func(one peak) bool { return one.hash()&p.mask() != 0 })
 	}
-	p.sorted = len(p.all)
+	p.sorted = len(p.list)
 }
 
 // addTo counts the instances by their highest heap. The peaks must be settled.
 func (p *peaks) addTo(h *Heaps) {
-	weight := int64(1) << p.level
-	for _, one := range p.all {
+	weight := int64(1) << p.sampleLevel
+	for _, one := range p.list {
 		h.Add(one.bucket(), weight)
 		h.observed -= weight - 1
 	}

@@ -1,4 +1,4 @@
-package stats_test
+package rollup_test
 
 import (
 	"encoding/binary"
@@ -10,20 +10,20 @@ import (
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
-var key = stats.Key{1, 2, 3}
+var key = rollup.Key{1, 2, 3}
 
 func TestHeapBucketsAreClose(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.Int64Range(1, math.MaxInt64).Draw(t, "heap")
-		if got := stats.HeapOf(stats.HeapBucket(v)); math.Abs(got-float64(v)) > stats.HeapError*float64(v)*1.000001 {
+		if got := rollup.HeapOf(rollup.HeapBucket(v)); math.Abs(got-float64(v)) > rollup.HeapError*float64(v)*1.000001 {
 			t.Errorf("%d became %f", v, got)
 		}
 	})
 	for _, v := range []int64{0, -1, math.MinInt64} {
-		if got := stats.HeapOf(stats.HeapBucket(v)); got != 0 {
+		if got := rollup.HeapOf(rollup.HeapBucket(v)); got != 0 {
 			t.Errorf("%d became %f", v, got)
 		}
 	}
@@ -33,19 +33,19 @@ func TestHeapQuantiles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := rapid.SliceOfN(rapid.Int64Range(0, 1<<40), 1, 300).Draw(t, "heaps")
 		q := rapid.Float64Range(0, 1).Draw(t, "q")
-		var h stats.Heaps
+		var h rollup.Heaps
 		for _, v := range all {
-			h.Add(stats.HeapBucket(v), 1)
+			h.Add(rollup.HeapBucket(v), 1)
 		}
 		slices.Sort(all)
 		want := float64(all[int(q*float64(len(all)-1))])
-		if got := h.Quantile(q); math.Abs(got-want) > stats.HeapError*want*1.000001 {
+		if got := h.Quantile(q); math.Abs(got-want) > rollup.HeapError*want*1.000001 {
 			t.Errorf("the quantile %f is %f, want %f", q, got, want)
 		}
 		limit := rapid.Int64Range(0, 1<<40).Draw(t, "limit")
 		above := int64(0)
 		for _, v := range all {
-			if stats.HeapBucket(v) > stats.HeapBucket(limit) {
+			if rollup.HeapBucket(v) > rollup.HeapBucket(limit) {
 				above++
 			}
 		}
@@ -53,21 +53,21 @@ func TestHeapQuantiles(t *testing.T) {
 			t.Errorf("%d exceed %d, want %d", got, limit, above)
 		}
 	})
-	if q := new(stats.Heaps).Quantile(0.5); !math.IsNaN(q) {
+	if q := new(rollup.Heaps).Quantile(0.5); !math.IsNaN(q) {
 		t.Errorf("of none the median is %f", q)
 	}
 }
 
 // heaps and ids that a property is checked on.
-func someHeaps(t *rapid.T, name string) (h stats.Heaps) {
+func someHeaps(t *rapid.T, name string) (h rollup.Heaps) {
 	for _, b := range rapid.SliceOf(rapid.IntRange(-1, 50)).Draw(t, name) {
 		h.Add(b, 1)
 	}
 	return h
 }
 
-func someIDs(t *rapid.T, name string) *stats.IDs {
-	s := new(stats.IDs)
+func someIDs(t *rapid.T, name string) *rollup.InstanceSet {
+	s := new(rollup.InstanceSet)
 	for _, n := range rapid.SliceOf(rapid.IntRange(0, 200)).Draw(t, name) {
 		s.Add(key, numbered(n))
 	}
@@ -101,7 +101,7 @@ func TestMergeLaws(t *testing.T) {
 		if twice := union(a, a); twice.Count() != a.Count() {
 			t.Errorf("%d became %d", a.Count(), twice.Count())
 		}
-		if empty := union(a, new(stats.IDs)); empty.Count() != a.Count() {
+		if empty := union(a, new(rollup.InstanceSet)); empty.Count() != a.Count() {
 			t.Errorf("%d became %d", a.Count(), empty.Count())
 		}
 		if read := union(reread(t, a), reread(t, b)); read.Count() != union(a, b).Count() {
@@ -110,32 +110,32 @@ func TestMergeLaws(t *testing.T) {
 	})
 }
 
-func merged(a, b stats.Heaps) (h stats.Heaps) {
+func merged(a, b rollup.Heaps) (h rollup.Heaps) {
 	h.Merge(a)
 	h.Merge(b)
 	return h
 }
 
-func flat(h stats.Heaps) (all []int64) {
+func flat(h rollup.Heaps) (all []int64) {
 	for bucket, n := range h.All() {
 		all = append(all, int64(bucket), n)
 	}
 	return all
 }
 
-func union(a, b *stats.IDs) *stats.IDs {
-	s := new(stats.IDs)
+func union(a, b *rollup.InstanceSet) *rollup.InstanceSet {
+	s := new(rollup.InstanceSet)
 	s.Merge(a)
 	s.Merge(b)
 	return s
 }
 
-func reread(t *rapid.T, s *stats.IDs) *stats.IDs {
+func reread(t *rapid.T, s *rollup.InstanceSet) *rollup.InstanceSet {
 	b, err := s.AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := new(stats.IDs)
+	read := new(rollup.InstanceSet)
 	if err := read.UnmarshalBinary(b); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func reread(t *rapid.T, s *stats.IDs) *stats.IDs {
 func TestIDsAreCounted(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{0, 1, 10, 100, 1000, 4000, 5000, 10_000, 20_000, 40_000, 100_000, 1_000_000} {
-		var s stats.IDs
+		var s rollup.InstanceSet
 		for i := range n {
 			var id uuid.UUID
 			binary.LittleEndian.PutUint64(id[:], random.Uint64())
@@ -154,7 +154,7 @@ func TestIDsAreCounted(t *testing.T) {
 				s.Add(key, id)
 			}
 		}
-		allowed := 2.5 * stats.IDsError
+		allowed := 2.5 * rollup.InstancesError
 		if n <= 4000 {
 			allowed = 0
 		}
@@ -169,7 +169,7 @@ func TestIDsAreCounted(t *testing.T) {
 
 // A sketch of another precision could not be merged.
 func TestForeignSketchIsRefused(t *testing.T) {
-	var s stats.IDs
+	var s rollup.InstanceSet
 	for n := range 5000 {
 		s.Add(key, numbered(n))
 	}
@@ -185,7 +185,7 @@ func TestForeignSketchIsRefused(t *testing.T) {
 
 func FuzzIDs(f *testing.F) {
 	for _, n := range []int{0, 3, 20_000} {
-		var s stats.IDs
+		var s rollup.InstanceSet
 		for i := range n {
 			s.Add(key, numbered(i))
 		}
@@ -196,7 +196,7 @@ func FuzzIDs(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var s, sum stats.IDs
+		var s, sum rollup.InstanceSet
 		if s.UnmarshalBinary(b) == nil {
 			sum.Merge(&s)
 			sum.Count()

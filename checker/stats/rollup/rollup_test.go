@@ -1,4 +1,4 @@
-package stats
+package rollup
 
 import (
 	"bytes"
@@ -25,28 +25,28 @@ func FuzzRollup(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add([]byte{1, 1, 1, 0x80, 0x80, 0x80, 0x80, 0x10, 1, 0})
-	for form := byte(formReports); form <= formMixed; form++ {
+	for form := byte(formatReports); form <= formatMixed; form++ {
 		f.Add([]byte{form, 1, 1, 1, 0x80, 0x10, 1, 1, 5, 'f', 0, 0, 0, 1, 0, 1, 9})
 		f.Add([]byte{form, 1, 0, 0, 0, 2, 2, 5, 0x80, 8, 1, 9})
 	}
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1, 2, 2, 'm', 14})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r, sum Rollup
-		var one BuildFigures
+		var one BuildTotals
 		err := r.UnmarshalBinary(b)
-		if refused := NewSums(Range{}, Ever).Of(&one, []Written{{Period{Span: OneDay}, b}}); (err == nil) != (refused == nil) {
+		if refused := NewMerger(Range{}, MaxDay).MergeInto(&one, []Encoded{{Period{Span: OneDay}, b}}); (err == nil) != (refused == nil) {
 			t.Fatalf("it is read: %v, and summed up as it is: %v", err, refused)
 		}
 		if err != nil {
 			return
 		}
-		if one.Reports != r.Reports || !one.Heaps.Equal(r.Heaps()) || one.IDs != r.IDs() && r.IDs() <= maxFew {
-			t.Errorf("%d reports of %d ids are summed up as %d of %d", r.Reports, r.IDs(), one.Reports, one.IDs)
+		if one.Reports != r.Reports || !one.Heaps.Equal(r.Heaps()) || one.Instances != r.Instances() && r.Instances() <= maxHashes {
+			t.Errorf("%d reports of %d ids are summed up as %d of %d", r.Reports, r.Instances(), one.Reports, one.Instances)
 		}
 		sum.Merge(&r)
 		sum.Merge(&r)
-		if sum.IDs() != r.IDs() {
-			t.Errorf("merging the same ids twice makes %d of %d", sum.IDs(), r.IDs())
+		if sum.Instances() != r.Instances() {
+			t.Errorf("merging the same ids twice makes %d of %d", sum.Instances(), r.Instances())
 		}
 		r.Above(HeapLimits()[0])
 		if q := r.Heaps().Quantile(0.5); !math.IsNaN(q) && (q < 0 || math.IsInf(q, 0)) {

@@ -1,4 +1,4 @@
-package stats
+package rollup
 
 import (
 	"iter"
@@ -49,15 +49,15 @@ type Heaps struct {
 // Add counts n heaps of a bucket.
 func (h *Heaps) Add(bucket int, n int64) {
 	if i := bucket - h.low; i < 0 || i >= len(h.counts) {
-		h.reach(bucket, bucket)
+		h.extendTo(bucket, bucket)
 	}
 	h.counts[bucket-h.low] += n
 	h.total += n
 	h.observed += n
 }
 
-// reach makes room for the buckets from low to high.
-func (h *Heaps) reach(low, high int) {
+// extendTo makes room for the buckets from low to high.
+func (h *Heaps) extendTo(low, high int) {
 	if len(h.counts) == 0 {
 		h.low = low
 	}
@@ -78,7 +78,7 @@ func (h *Heaps) merge(other Heaps, sign int64) {
 	if len(other.counts) == 0 {
 		return
 	}
-	h.reach(other.low, other.low+len(other.counts)-1)
+	h.extendTo(other.low, other.low+len(other.counts)-1)
 	into := h.counts[other.low-h.low:]
 	for i, n := range other.counts {
 		into[i] += sign * n
@@ -100,8 +100,11 @@ func (h Heaps) Equal(other Heaps) bool {
 	return !more
 }
 
-// Total is how many heaps were counted.
+// Instances is how many heaps were counted.
 func (h Heaps) Total() int64 { return h.total }
+
+// Observed is how many of them were looked at, see [Heaps].
+func (h Heaps) Observed() int64 { return h.observed }
 
 // All yields each bucket that has heaps, from the lowest up, and their number.
 func (h Heaps) All() iter.Seq2[int, int64] {
@@ -118,13 +121,23 @@ func (h Heaps) All() iter.Seq2[int, int64] {
 // not exceed, within [HeapError]; or NaN when there is none. It is the value of
 // the heap with that rank, counted from the lowest; there is no interpolation.
 func (h Heaps) Quantile(q float64) float64 {
-	rank := rank(q, h.total)
+	return h.Quantiles(q)[0]
+}
+
+// Quantiles returns several quantiles, see [Heaps.Quantile], which must be in
+// ascending order.
+func (h Heaps) Quantiles(qs ...float64) []float64 {
+	values := make([]float64, 0, len(qs))
+	seen := int64(0)
 	for bucket, n := range h.All() {
-		if rank -= n; rank < 0 {
-			return HeapOf(bucket)
+		for seen += n; len(values) < len(qs) && rank(qs[len(values)], h.total) < seen; {
+			values = append(values, HeapOf(bucket))
 		}
 	}
-	return math.NaN()
+	for len(values) < len(qs) {
+		values = append(values, math.NaN())
+	}
+	return values
 }
 
 // rank is that of a quantile of n values, counted from 0.

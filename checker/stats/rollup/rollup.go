@@ -1,21 +1,21 @@
-package stats
+package rollup
 
 import "slices"
 
 // Rollup is what the reports of one build add up to, in some days. The zero
 // value is that of no report.
 type Rollup struct {
-	Reports int64
-	classes []heapIDs // in order
-	peaks   peaks     // of a rollup of one day
-	heaps   Heaps     // instance-days by heap that are not among the peaks: of longer rollups, and of earlier versions
-	mixed   bool      // some were written by an earlier version, see formReports
+	Reports     int64
+	classes     []heapClass // in order
+	peaks       peaks       // of a rollup of one day
+	heaps       Heaps       // instance-days by heap that are not among the peaks: of longer rollups, and of earlier versions
+	approximate bool        // some were written by an earlier version, see formReports
 }
 
-// heapIDs are the ids that reported a heap of some size: see heapClass.
-type heapIDs struct {
-	class int
-	ids   *IDs
+// numHashes are the ids that reported a heap of some size: see heapClass.
+type heapClass struct {
+	class     int
+	instances *InstanceSet
 }
 
 // heapLimits are the heaps, in bytes, for which ids are counted that exceed them:
@@ -45,9 +45,9 @@ func NearestLimit(bytes int64) int64 {
 	return heapLimits[i]
 }
 
-// heapClass is the number of limits that a heap exceeds, plus one; 0 is for
+// heapClassOf is the number of limits that a heap exceeds, plus one; 0 is for
 // reports without a heap.
-func heapClass(heap *int64) int {
+func heapClassOf(heap *int64) int {
 	if heap == nil {
 		return 0
 	}
@@ -55,8 +55,8 @@ func heapClass(heap *int64) int {
 	return i + 1
 }
 
-// classBuckets returns the first and the last bucket that heaps of a class can be in.
-func classBuckets(class int) (low, high int) {
+// bucketsOfClass returns the first and the last bucket that heaps of a class can be in.
+func bucketsOfClass(class int) (low, high int) {
 	low, high = -1, maxBucket
 	if class > 1 {
 		low = HeapBucket(heapLimits[class-2] + 1)
@@ -67,52 +67,52 @@ func classBuckets(class int) (low, high int) {
 	return low, high
 }
 
-// add counts a report.
+// addHash counts a report.
 func (r *Rollup) add(hash uint64, heap *int64) {
 	r.Reports++
 	if heap != nil {
 		r.peaks.add(hash, HeapBucket(*heap))
 	}
-	r.class(heapClass(heap)).add(hash)
+	r.instancesIn(heapClassOf(heap)).addHash(hash)
 }
 
-// class returns the ids of a class, to be added to.
-func (r *Rollup) class(c int) *IDs {
-	i, there := slices.BinarySearchFunc(r.classes, c, func(h heapIDs, c int) int { return h.class - c })
+// instancesIn returns the ids of a class, to be added to.
+func (r *Rollup) instancesIn(c int) *InstanceSet {
+	i, there := slices.BinarySearchFunc(r.classes, c, func(h heapClass, c int) int { return h.class - c })
 	if !there {
-		r.classes = slices.Insert(r.classes, i, heapIDs{c, new(IDs)})
+		r.classes = slices.Insert(r.classes, i, heapClass{c, new(InstanceSet)})
 	}
-	return r.classes[i].ids
+	return r.classes[i].instances
 }
 
 // Merge adds all that another rollup of the same period has counted. Ids that both
 // have count once.
 func (r *Rollup) Merge(other *Rollup) {
-	r.mergeIDs(other)
+	r.mergeInstances(other)
 	r.peaks.merge(&other.peaks)
 	r.heaps.Merge(other.heaps)
 }
 
-// Sum adds a rollup of a part of the period, from which nothing has been added yet.
+// AddPart adds a rollup of a part of the period, from which nothing has been added yet.
 // An id counts once, and so does each of its instance-days.
-func (r *Rollup) Sum(part *Rollup) {
-	r.mergeIDs(part)
+func (r *Rollup) AddPart(part *Rollup) {
+	r.mergeInstances(part)
 	r.heaps.Merge(part.Heaps())
 }
 
-// SumMore adds to what was summed up of a day before some reports came in. Part has
+// AddLatePart adds to what was summed up of a day before some reports came in. Part has
 // those reports, and day has all of that day; before has its heaps without them.
-func (r *Rollup) SumMore(part, day *Rollup, before Heaps) {
-	r.mergeIDs(part)
+func (r *Rollup) AddLatePart(part, day *Rollup, before Heaps) {
+	r.mergeInstances(part)
 	r.heaps.Merge(day.Heaps())
 	r.heaps.merge(before, -1)
 }
 
-func (r *Rollup) mergeIDs(other *Rollup) {
+func (r *Rollup) mergeInstances(other *Rollup) {
 	r.Reports += other.Reports
-	r.mixed = r.mixed || other.mixed
+	r.approximate = r.approximate || other.approximate
 	for _, h := range other.classes {
-		r.class(h.class).Merge(h.ids)
+		r.instancesIn(h.class).Merge(h.instances)
 	}
 }
 
@@ -120,50 +120,50 @@ func (r *Rollup) mergeIDs(other *Rollup) {
 // each day on which it reported a heap, with the highest of that day.
 func (r *Rollup) Heaps() (h Heaps) {
 	h.Merge(r.heaps)
-	r.peaks.settle()
+	r.peaks.compact()
 	r.peaks.addTo(&h)
 	return h
 }
 
-// Mixed reports whether heaps are among it that an earlier version of relcheck has
+// Approximate reports whether heaps are among it that an earlier version of relcheck has
 // summed up, which are approximate.
-func (r *Rollup) Mixed() bool { return r.mixed }
+func (r *Rollup) Approximate() bool { return r.approximate }
 
-// IDs is how many distinct ids have reported.
-func (r *Rollup) IDs() int64 { return r.idsFrom(0) }
+// Instances is how many distinct ids have reported.
+func (r *Rollup) Instances() int64 { return r.instancesFrom(0) }
 
 // Above is how many distinct ids have ever reported a heap that exceeds a limit,
 // one of [HeapLimits].
 func (r *Rollup) Above(limit int64) int64 {
-	return r.idsFrom(heapClass(&limit) + 1)
+	return r.instancesFrom(heapClassOf(&limit) + 1)
 }
 
-// idsFrom counts the ids in classes from c up.
-func (r *Rollup) idsFrom(c int) int64 {
-	first := slices.IndexFunc(r.classes, func(h heapIDs) bool { return h.class >= c })
+// instancesFrom counts the ids in classes from c up.
+func (r *Rollup) instancesFrom(c int) int64 {
+	first := slices.IndexFunc(r.classes, func(h heapClass) bool { return h.class >= c })
 	if first < 0 {
 		return 0
 	}
 	if first == len(r.classes)-1 {
-		return r.classes[first].ids.Count()
+		return r.classes[first].instances.Count()
 	}
-	var t tally
+	var t distinctCounter
 	for _, h := range r.classes[first:] {
-		t.add(h.ids)
+		t.addSet(h.instances)
 	}
 	return t.count()
 }
 
-// thin leaves ids only where they matter, which is in the highest of their classes:
+// dedupe leaves ids only where they matter, which is in the highest of their classes:
 // the heap of a server varies, and in time it is found in many of them.
-func (r *Rollup) thin() {
+func (r *Rollup) dedupe() {
 	var above []uint32
 	for i := range slices.Backward(r.classes) {
-		ids := r.classes[i].ids
-		ids.few = without(ids.few, above)
+		ids := r.classes[i].instances
+		ids.hashes = removeSorted(ids.hashes, above)
 		if i > 0 {
-			above = merged(above, ids.few)
+			above = mergeSorted(above, ids.hashes)
 		}
 	}
-	r.classes = slices.DeleteFunc(r.classes, func(h heapIDs) bool { return h.ids.many == nil && len(h.ids.few) == 0 })
+	r.classes = slices.DeleteFunc(r.classes, func(h heapClass) bool { return h.instances.registers == nil && len(h.instances.hashes) == 0 })
 }

@@ -1,4 +1,4 @@
-package stats
+package rollup
 
 import (
 	"fmt"
@@ -35,8 +35,8 @@ func (d Day) Time() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
 // String returns the date: 2026-01-31.
 func (d Day) String() string { return d.Time().Format(time.DateOnly) }
 
-// Ever is a day on which all periods are over.
-const Ever Day = math.MaxInt64
+// MaxDay is a day on which all periods are over.
+const MaxDay Day = math.MaxInt64
 
 // Range is some days, the first and the last among them.
 type Range struct{ From, To Day }
@@ -44,14 +44,14 @@ type Range struct{ From, To Day }
 // Days is how many they are.
 func (r Range) Days() int { return max(0, int(r.To-r.From)+1) }
 
-// Has tells whether a day is among them.
-func (r Range) Has(d Day) bool { return r.From <= d && d <= r.To }
+// Contains tells whether a day is among them.
+func (r Range) Contains(d Day) bool { return r.From <= d && d <= r.To }
 
 // Last returns the n days up to and with the last one.
 func (r Range) Last(n int) Range { return Range{r.To - Day(n) + 1, r.To} }
 
-// Before returns as many days as r has, that end where it begins.
-func (r Range) Before() Range { return Range{r.From - Day(r.Days()), r.From - 1} }
+// Previous returns as many days as r has, that end where it begins.
+func (r Range) Previous() Range { return Range{r.From - Day(r.Days()), r.From - 1} }
 
 // Span is how many days a rollup sums up.
 type Span int64
@@ -86,9 +86,9 @@ type Period struct {
 // Range is the days of the period.
 func (p Period) Range() Range { return Range{p.Day, p.Day + Day(p.Span) - 1} }
 
-// Over tells whether the period had ended on a day. Only those have rollups that are
+// Ended tells whether the period had ended on a day. Only those have rollups that are
 // longer than a day: what would be written anew with each report is summed up once.
-func (p Period) Over(on Day) bool { return p.Range().To < on }
+func (p Period) Ended(on Day) bool { return p.Range().To < on }
 
 // Periods returns those that lie wholly in the range and have a span, in order.
 func (r Range) Periods(s Span) (all []Period) {
@@ -108,7 +108,7 @@ func (r Range) Cover(on Day) (all []Period) {
 	for d := r.From; d <= r.To; {
 		p := Period{OneDay, d}
 		for _, s := range Spans {
-			if longer := (Period{s, d}); s.Start(d) == d && longer.Range().To <= r.To && longer.Over(on) {
+			if longer := (Period{s, d}); s.Start(d) == d && longer.Range().To <= r.To && longer.Ended(on) {
 				p = longer
 			}
 		}

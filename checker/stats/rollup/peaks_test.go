@@ -1,4 +1,4 @@
-package stats_test
+package rollup_test
 
 import (
 	"bytes"
@@ -10,16 +10,16 @@ import (
 
 	"pgregory.net/rapid"
 
-	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // encoded folds pages of reports of one day and build, one after another, and returns
 // the rollup of the day and its form.
-func encoded(t failer, pages ...[]stats.Report) (*stats.Rollup, []byte) {
+func encoded(t rapid.TB, pages ...[]rollup.Report) (*rollup.Rollup, []byte) {
 	t.Helper()
-	day := new(stats.Rollup)
+	day := new(rollup.Rollup)
 	for _, page := range pages {
-		f := stats.NewFold(63, nil)
+		f := rollup.NewFold(63, nil)
 		for _, r := range page {
 			f.Add(r)
 		}
@@ -43,43 +43,32 @@ func encoded(t failer, pages ...[]stats.Report) (*stats.Rollup, []byte) {
 
 // serverAmongShortRuns has one instance that reports every hour, and 19 that report
 // once and use a hundredth of the heap.
-func serverAmongShortRuns() (all []stats.Report) {
+func serverAmongShortRuns() (all []rollup.Report) {
 	heap := func(n int64) *int64 { return &n }
 	for hour := range int64(24) {
-		all = append(all, stats.Report{At: start + hour*3600, Hash: key.Hash(numbered(0)), Heap: heap(1<<30 - hour<<20)})
+		all = append(all, rollup.Report{At: start + hour*3600, Hash: key.Hash(numbered(0)), Heap: heap(1<<30 - hour<<20)})
 	}
 	for i := range 19 {
-		all = append(all, stats.Report{At: start, Hash: key.Hash(numbered(i + 1)), Heap: heap(10 << 20)})
+		all = append(all, rollup.Report{At: start, Hash: key.Hash(numbered(i + 1)), Heap: heap(10 << 20)})
 	}
-	return append(all, stats.Report{At: start, Hash: key.Hash(numbered(99))})
+	return append(all, rollup.Report{At: start, Hash: key.Hash(numbered(99))})
 }
 
 // An instance counts once a day, with the highest heap of that day, however often it
 // reports, and whatever is folded with what.
 func TestInstanceCountsOnceADay(t *testing.T) {
 	all := serverAmongShortRuns()
-	for name, pages := range map[string][][]stats.Report{
+	for name, pages := range map[string][][]rollup.Report{
 		"at once":    {all},
 		"twice":      {all, all},
 		"each alone": slices.Collect(slices.Chunk(all, 1)),
 	} {
 		day, _ := encoded(t, pages...)
 		h := day.Heaps()
-		if h.Total() != 20 || math.Abs(h.Quantile(0.5)/(10<<20)-1) > stats.HeapError || math.Abs(h.Quantile(1)/(1<<30)-1) > stats.HeapError {
+		if h.Total() != 20 || math.Abs(h.Quantile(0.5)/(10<<20)-1) > rollup.HeapError || math.Abs(h.Quantile(1)/(1<<30)-1) > rollup.HeapError {
 			t.Errorf("%s: %d instance-days, p50 %f, the highest %f", name, h.Total(), h.Quantile(0.5), h.Quantile(1))
 		}
 	}
-	var reports []sent
-	for range 24 {
-		reports = append(reports, sent{"2026-03-02", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
-	}
-	reports = append(reports, sent{"2026-03-02", 1, 19, "v1.0.0", "linux/amd64", 10 << 20}, sent{"2026-03-03", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
-	r := days("2026-03-01", "2026-03-03")
-	expect(t, stats.NewView(product(), stats.Query{Range: r}, figures(r, reports), r.To+1), "heap", `
-		- - - 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
-		v1.0.0 - - 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
-		- linux amd64 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
-		v1.0.0 linux amd64 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09`)
 }
 
 // Of many instances a sample counts. It is the same in whatever order and parts the
@@ -87,11 +76,11 @@ func TestInstanceCountsOnceADay(t *testing.T) {
 func TestManyInstancesAreSampled(t *testing.T) {
 	for _, instances := range []int{4096, 4097, 30_000, 200_000} {
 		random := rand.New(rand.NewPCG(1, uint64(instances)))
-		var all []stats.Report
+		var all []rollup.Report
 		for n := range instances {
 			for range 1 + n%2 {
 				heap := int64(1e8 * math.Exp(random.NormFloat64()))
-				all = append(all, stats.Report{At: start, Hash: key.Hash(numbered(n)), Heap: &heap})
+				all = append(all, rollup.Report{At: start, Hash: key.Hash(numbered(n)), Heap: &heap})
 			}
 		}
 		peaks := map[uint64]int64{}
@@ -120,7 +109,7 @@ func TestManyInstancesAreSampled(t *testing.T) {
 		for _, q := range []float64{0.5, 0.9, 0.99} {
 			at := func(q float64) float64 { return float64(sorted[int(q*float64(len(sorted)-1))]) }
 			spread := off * math.Sqrt(q*(1-q))
-			if got := h.Quantile(q); got < at(max(0, q-spread))*(1-1.01*stats.HeapError) || got > at(min(1, q+spread))*(1+1.01*stats.HeapError) {
+			if got := h.Quantile(q); got < at(max(0, q-spread))*(1-1.01*rollup.HeapError) || got > at(min(1, q+spread))*(1+1.01*rollup.HeapError) {
 				t.Errorf("%d instances: the quantile %f is %f, want %f", instances, q, got, at(q))
 			}
 		}
@@ -136,27 +125,27 @@ func TestLateReports(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := someReports(t, 86400)
 		early := all[:rapid.IntRange(0, len(all)).Draw(t, "early")]
-		rollups := func(reports []stats.Report) map[stats.Slot]*stats.Rollup {
-			f := stats.NewFold(63, nil)
+		rollups := func(reports []rollup.Report) map[rollup.Slot]*rollup.Rollup {
+			f := rollup.NewFold(63, nil)
 			for _, r := range reports {
 				f.Add(r)
 			}
 			return f.Rollups()
 		}
-		got, late := rollups(early), stats.NewFold(63, nil)
+		got, late := rollups(early), rollup.NewFold(63, nil)
 		for _, r := range all[len(early):] {
 			late.Add(r)
 		}
-		more := map[stats.Slot]*stats.Rollup{}
+		more := map[rollup.Slot]*rollup.Rollup{}
 		for slot, part := range late.Days() {
-			var before stats.Heaps
-			day := new(stats.Rollup)
+			var before rollup.Heaps
+			day := new(rollup.Rollup)
 			if got[slot] != nil {
 				before, day = got[slot].Heaps(), got[slot]
 			}
 			day.Merge(part)
 			got[slot] = day
-			stats.SumMoreInto(more, slot.Longer(stats.OneWeek), part, day, before)
+			rollup.AddLatePart(more, slot.In(rollup.OneWeek), part, day, before)
 		}
 		for slot, r := range more {
 			if got[slot] != nil {
@@ -165,10 +154,10 @@ func TestLateReports(t *testing.T) {
 			got[slot] = r
 		}
 		for slot, want := range rollups(all) {
-			if slot.Span == stats.FourWeeks {
+			if slot.Span == rollup.FourWeeks {
 				continue
 			}
-			if is := kept(t, got[slot]); is.Reports != want.Reports || is.IDs() != want.IDs() || !is.Heaps().Equal(want.Heaps()) {
+			if is := kept(t, got[slot]); is.Reports != want.Reports || is.Instances() != want.Instances() || !is.Heaps().Equal(want.Heaps()) {
 				t.Errorf("%v has %d reports and heaps %v, want %d and %v", slot, is.Reports, flat(is.Heaps()), want.Reports, flat(want.Heaps()))
 			}
 		}
@@ -187,32 +176,32 @@ func TestOldRollup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var old stats.Rollup
+	var old rollup.Rollup
 	if err := old.UnmarshalBinary(form); err != nil {
 		t.Fatal(err)
 	}
-	p := stats.Period{Span: stats.OneDay, Day: start / 86400}
-	var sum stats.BuildFigures
-	if err := stats.NewSums(p.Range(), stats.Ever).Of(&sum, []stats.Written{{Period: p, Form: form}}); err != nil {
+	p := rollup.Period{Span: rollup.OneDay, Day: start / 86400}
+	var sum rollup.BuildTotals
+	if err := rollup.NewMerger(p.Range(), rollup.MaxDay).MergeInto(&sum, []rollup.Encoded{{Period: p, Data: form}}); err != nil {
 		t.Fatal(err)
 	}
-	if h := old.Heaps(); h.Total() != 20 || math.Abs(h.Quantile(0.5)/(10<<20)-1) > stats.HeapError || !h.Equal(sum.Heaps) || !old.Mixed() || old.IDs() != 21 {
-		t.Errorf("%d instance-days of %d ids, p50 %f; summed up %v", h.Total(), old.IDs(), h.Quantile(0.5), flat(sum.Heaps))
+	if h := old.Heaps(); h.Total() != 20 || math.Abs(h.Quantile(0.5)/(10<<20)-1) > rollup.HeapError || !h.Equal(sum.Heaps) || !old.Approximate() || old.Instances() != 21 {
+		t.Errorf("%d instance-days of %d ids, p50 %f; summed up %v", h.Total(), old.Instances(), h.Quantile(0.5), flat(sum.Heaps))
 	}
 	fresh, _ := encoded(t, serverAmongShortRuns()[:30])
-	var week stats.Rollup
-	week.Sum(&old)
+	var week rollup.Rollup
+	week.AddPart(&old)
 	fresh.Merge(&old)
 	again, err := fresh.AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back stats.Rollup
+	var back rollup.Rollup
 	if err := back.UnmarshalBinary(again); err != nil {
 		t.Fatal(err)
 	}
 	twice, _ := back.AppendBinary(nil)
-	if h := back.Heaps(); h.Total() != 27 || back.IDs() != 21 || !back.Mixed() || !week.Mixed() || !bytes.Equal(again, twice) {
-		t.Errorf("with 7 instances more, %d instance-days of %d ids; mixed: %v, %v", h.Total(), back.IDs(), back.Mixed(), week.Mixed())
+	if h := back.Heaps(); h.Total() != 27 || back.Instances() != 21 || !back.Approximate() || !week.Approximate() || !bytes.Equal(again, twice) {
+		t.Errorf("with 7 instances more, %d instance-days of %d ids; mixed: %v, %v", h.Total(), back.Instances(), back.Approximate(), week.Approximate())
 	}
 }

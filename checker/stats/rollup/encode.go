@@ -1,4 +1,4 @@
-package stats
+package rollup
 
 import (
 	"encoding/binary"
@@ -7,31 +7,31 @@ import (
 
 // The first byte of an encoded rollup.
 const (
-	// formReports has the heaps of all reports by bucket. Versions of relcheck up
-	// to schema 2 have written it; see [packed.addApproximately].
-	formReports = 1
-	// formDays has instance-days by bucket, and the peaks of a day.
-	formDays = 2
-	// formMixed is formDays with heaps that were read from formReports.
-	formMixed = 3
+	// formatReports has the heaps of all reports by bucket. Versions of relcheck up
+	// to schema 2 have written it; see [packed.addHeapsOfReports].
+	formatReports = 1
+	// formatDays has instance-days by bucket, and the peaks of a day.
+	formatDays = 2
+	// formatMixed is formDays with heaps that were read from formReports.
+	formatMixed = 3
 )
 
 var errRollup = errors.New("not a rollup: its bytes make no sense")
 
 // AppendBinary appends a form of the rollup that UnmarshalBinary reads.
 func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
-	r.thin()
-	r.peaks.settle()
-	form := byte(formDays)
-	if r.mixed {
-		form = formMixed
+	r.dedupe()
+	r.peaks.compact()
+	form := byte(formatDays)
+	if r.approximate {
+		form = formatMixed
 	}
 	b = append(b, form)
 	b = binary.AppendUvarint(b, uint64(r.Reports))
 	b = r.heaps.append(b)
 	b = binary.AppendUvarint(b, uint64(len(r.classes)))
 	for _, h := range r.classes {
-		sketch, err := h.ids.AppendBinary(nil)
+		sketch, err := h.instances.AppendBinary(nil)
 		if err != nil {
 			return nil, err
 		}
@@ -70,27 +70,27 @@ func (h *Heaps) append(b []byte) []byte {
 // either list stands how long it is.
 func (r *Rollup) appendPeaks(b []byte) []byte {
 	p := &r.peaks
-	if len(p.all) == 0 {
+	if len(p.list) == 0 {
 		return append(b, 0, 0)
 	}
-	if n, known := r.heapIDs(); known && p.level == 0 {
+	if n, known := r.numHashes(); known && p.sampleLevel == 0 {
 		listed, found := binary.AppendUvarint(append(b, 0), uint64(n)), 0
 		for _, h := range r.classes {
 			if h.class > 0 {
 				var of int
-				listed, of = p.appendOf(listed, h.ids.few)
+				listed, of = p.appendPeaksOf(listed, h.instances.hashes)
 				found += of
 			}
 		}
-		if found == len(p.all) {
+		if found == len(p.list) {
 			return listed
 		}
 	}
-	b = binary.AppendUvarint(b, uint64(p.level)+1)
-	b = binary.AppendUvarint(b, uint64(len(p.all)))
+	b = binary.AppendUvarint(b, uint64(p.sampleLevel)+1)
+	b = binary.AppendUvarint(b, uint64(len(p.list)))
 	last := uint32(0)
-	for _, one := range p.all {
-		hash := one.hash() >> p.level
+	for _, one := range p.list {
+		hash := one.hash() >> p.sampleLevel
 		b = binary.AppendUvarint(b, uint64(hash-last))
 		b = binary.AppendUvarint(b, uint64(one.bucket()+1))
 		last = hash
@@ -98,24 +98,24 @@ func (r *Rollup) appendPeaks(b []byte) []byte {
 	return b
 }
 
-// heapIDs is how many ids reported a heap, if all of them are kept as they are.
-func (r *Rollup) heapIDs() (n int, known bool) {
+// numHashes is how many ids reported a heap, if all of them are kept as they are.
+func (r *Rollup) numHashes() (n int, known bool) {
 	for _, h := range r.classes {
 		switch {
 		case h.class == 0:
-		case h.ids.many != nil:
+		case h.instances.registers != nil:
 			return 0, false
 		default:
-			n += len(h.ids.few)
+			n += len(h.instances.hashes)
 		}
 	}
 	return n, true
 }
 
-// appendOf appends the peaks of some ids, which are in order as the peaks are, and
+// appendPeaksOf appends the peaks of some ids, which are in order as the peaks are, and
 // returns how many of them have one.
-func (p *peaks) appendOf(b []byte, few []uint32) (listed []byte, found int) {
-	rest := p.all
+func (p *peaks) appendPeaksOf(b []byte, few []uint32) (listed []byte, found int) {
+	rest := p.list
 	for _, hash := range few {
 		for len(rest) > 0 && rest[0].hash() < hash {
 			rest = rest[1:]
@@ -132,36 +132,36 @@ func (p *peaks) appendOf(b []byte, few []uint32) (listed []byte, found int) {
 
 // UnmarshalBinary replaces the rollup by what a form of it holds.
 func (r *Rollup) UnmarshalBinary(b []byte) error {
-	var p packed
-	if err := p.open(b); err != nil {
+	var p parsedRollup
+	if err := p.parse(b); err != nil {
 		return err
 	}
-	return p.unpack(r)
+	return p.decode(r)
 }
 
-// reader takes numbers off bytes until they turn out to be bad.
-type reader struct {
+// byteReader takes numbers off bytes until they turn out to be bad.
+type byteReader struct {
 	b   []byte
 	bad bool
 }
 
-func (r *reader) count() int64 {
+func (r *byteReader) uvarint() int64 {
 	if len(r.b) > 0 && r.b[0] < 0x80 { // as most are
 		n := int64(r.b[0])
 		r.b = r.b[1:]
 		return n
 	}
 	n, size := binary.Uvarint(r.b)
-	return int64(n&(1<<63-1)) * r.taken(size)
+	return int64(n&(1<<63-1)) * r.skip(size)
 }
 
-func (r *reader) signed() int64 {
+func (r *byteReader) varint() int64 {
 	n, size := binary.Varint(r.b)
-	return n * r.taken(size)
+	return n * r.skip(size)
 }
 
-// taken passes over a number's bytes, and returns 0 if it was none.
-func (r *reader) taken(size int) int64 {
+// skip passes over a number's bytes, and returns 0 if it was none.
+func (r *byteReader) skip(size int) int64 {
 	if size <= 0 {
 		r.bad, r.b = true, nil
 		return 0
@@ -170,7 +170,7 @@ func (r *reader) taken(size int) int64 {
 	return 1
 }
 
-func (r *reader) bytes(n int64) []byte {
+func (r *byteReader) bytes(n int64) []byte {
 	if n < 0 || n > int64(len(r.b)) {
 		r.bad, r.b = true, nil
 		return nil

@@ -1,4 +1,4 @@
-package stats
+package rollup
 
 import "math"
 
@@ -9,23 +9,16 @@ var steps = []float64{1, 2, 3, 4, 6, 8, 12, 16}
 // leastBars is how many bars a histogram has, unless its heaps are too much alike.
 const leastBars = 20
 
-// bar is the instance-days with a heap from one to another, in bytes.
-type bar struct {
-	from, to     float64
-	instanceDays int64
+// Bar is the instance-days with a heap from one to another, in bytes.
+type Bar struct {
+	From, To     float64
+	InstanceDays int64
 }
 
-func (v *View) heapHistogram(t *Table) {
-	p := v.piles(1, func(*build) int { return 0 })[0]
-	for _, b := range p.bars() {
-		t.row(b.from, b.to, b.instanceDays, share(b.instanceDays, p.total))
-	}
-}
-
-// bars divides the heaps into bars of one ratio, whose edges are powers of two
+// Bars divides the heaps into bars of one ratio, whose edges are powers of two
 // and what lies evenly between them. Heaps of no byte are a bar of their own.
-func (p *pile) bars() (all []bar) {
-	low, high := p.bounds()
+func (h Heaps) Bars() (all []Bar) {
+	low, high := h.bounds()
 	step, first, last := 1.0, 0.0, 0.0
 	if low <= high {
 		for _, step = range steps {
@@ -36,28 +29,28 @@ func (p *pile) bars() (all []bar) {
 		}
 	}
 	edge := func(i float64) float64 { return math.Round(math.Exp2(i / step)) }
-	if none := p.total - p.Above(0); none > 0 {
-		all = append(all, bar{0, max(1, edge(first)), none})
+	if none := h.total - h.Above(0); none > 0 {
+		all = append(all, Bar{0, max(1, edge(first)), none})
 	}
-	before := p.upTo(first / step)
+	before := h.upTo(first / step)
 	for i := first; i < last; i++ {
-		upTo := p.upTo((i + 1) / step)
+		upTo := h.upTo((i + 1) / step)
 		if n := upTo - before; n > 0 || i > first && i < last-1 {
-			all = append(all, bar{edge(i), edge(i + 1), n})
+			all = append(all, Bar{edge(i), edge(i + 1), n})
 		}
 		before = upTo
 	}
-	if len(all) > 1 && all[0].from == 0 { // whatever lies between it and the next
-		all[0].to = all[1].from
+	if len(all) > 1 && all[0].From == 0 { // whatever lies between it and the next
+		all[0].To = all[1].From
 	}
 	return all
 }
 
 // bounds returns the lowest and the highest bucket of heaps of at least a byte.
 // The lowest is above the highest when there is none.
-func (p *pile) bounds() (low, high int) {
+func (h Heaps) bounds() (low, high int) {
 	low = maxBucket + 1
-	for bucket := range p.All() {
+	for bucket := range h.All() {
 		if bucket >= 0 {
 			low, high = min(low, bucket), bucket
 		}
@@ -70,11 +63,11 @@ func octaves(bucket int) float64 { return float64(bucket) * logGamma / math.Ln2 
 
 // upTo returns how many heaps of at least a byte are up to one whose binary
 // logarithm is given. Of the bucket that it lies in, only a part is counted.
-func (p *pile) upTo(octave float64) int64 {
+func (h Heaps) upTo(octave float64) int64 {
 	position := octave * math.Ln2 / logGamma
 	whole := math.Floor(position)
 	n := 0.0
-	for bucket, count := range p.All() {
+	for bucket, count := range h.All() {
 		switch {
 		case bucket < 0:
 		case float64(bucket) <= whole:

@@ -1,4 +1,4 @@
-package stats
+package rollup
 
 // Report is what a fold needs to know of a report.
 type Report struct {
@@ -17,25 +17,25 @@ type Slot struct {
 // Fold turns some reports into what is to be merged into the rollups there are.
 type Fold struct {
 	// Changed are the lives that are not as they were known, by the ids' hashes.
-	Changed map[uint64]Life
+	Changed map[uint64]Lifetime
 	// Starts are to be added to those there are, by the day they are of. They may
 	// be negative, where an id turns out to have started earlier than it seemed.
 	Starts map[Slot]Starts
 
 	sample int
-	known  map[uint64]Life
+	known  map[uint64]Lifetime
 	days   map[Slot]*Rollup
 }
 
 // NewFold returns a fold that follows one of 2^sample ids, each of which stands
 // for that many, and to whom these lives are known.
-func NewFold(sample int, known map[uint64]Life) *Fold {
-	return &Fold{Changed: map[uint64]Life{}, Starts: map[Slot]Starts{}, sample: sample, known: known, days: map[Slot]*Rollup{}}
+func NewFold(sample int, known map[uint64]Lifetime) *Fold {
+	return &Fold{Changed: map[uint64]Lifetime{}, Starts: map[Slot]Starts{}, sample: sample, known: known, days: map[Slot]*Rollup{}}
 }
 
-// Followed tells whether the id with a hash is followed: the last binary digits
+// Sampled tells whether the id with a hash is followed: the last binary digits
 // of it are 0.
-func Followed(hash uint64, sample int) bool { return hash&(1<<sample-1) == 0 }
+func Sampled(hash uint64, sample int) bool { return hash&(1<<sample-1) == 0 }
 
 // Add counts a report.
 func (f *Fold) Add(r Report) {
@@ -46,8 +46,8 @@ func (f *Fold) Add(r Report) {
 		f.days[slot] = rollup
 	}
 	rollup.add(r.Hash, r.Heap)
-	if Followed(r.Hash, f.sample) {
-		f.follow(r)
+	if Sampled(r.Hash, f.sample) {
+		f.updateLifetime(r)
 	}
 }
 
@@ -60,22 +60,22 @@ func (f *Fold) Rollups() map[Slot]*Rollup {
 	for slot, day := range f.days {
 		all[slot] = day
 		for _, s := range Spans[1:] {
-			SumInto(all, slot.Longer(s), day)
+			AddPart(all, slot.In(s), day)
 		}
 	}
 	return all
 }
 
-// Longer is the slot of a span that has the days of this one.
-func (s Slot) Longer(span Span) Slot { return Slot{Period{span, span.Start(s.Day)}, s.Build} }
+// In is the slot of a span that has the days of this one.
+func (s Slot) In(span Span) Slot { return Slot{Period{span, span.Start(s.Day)}, s.Build} }
 
-// SumInto adds a day's rollup to that of a slot.
-func SumInto(all map[Slot]*Rollup, slot Slot, day *Rollup) { sumOf(all, slot).Sum(day) }
+// AddPart adds a day's rollup to that of a slot.
+func AddPart(all map[Slot]*Rollup, slot Slot, day *Rollup) { sumOf(all, slot).AddPart(day) }
 
-// SumMoreInto adds the reports of a step to a slot that has the day's rollup without
-// them: see [Rollup.SumMore].
-func SumMoreInto(all map[Slot]*Rollup, slot Slot, part, day *Rollup, before Heaps) {
-	sumOf(all, slot).SumMore(part, day, before)
+// AddLatePart adds the reports of a step to a slot that has the day's rollup without
+// them: see [Rollup.AddLatePart].
+func AddLatePart(all map[Slot]*Rollup, slot Slot, part, day *Rollup, before Heaps) {
+	sumOf(all, slot).AddLatePart(part, day, before)
 }
 
 func sumOf(all map[Slot]*Rollup, slot Slot) *Rollup {
@@ -85,17 +85,17 @@ func sumOf(all map[Slot]*Rollup, slot Slot) *Rollup {
 	return all[slot]
 }
 
-// follow notes what a report tells of its id's life. That takes back what was
+// updateLifetime notes what a report tells of its id's life. That takes back what was
 // counted for as much of the life as was known, unless this is a new one.
-func (f *Fold) follow(r Report) {
+func (f *Fold) updateLifetime(r Report) {
 	was, known := f.Changed[r.Hash]
 	if !known {
 		was, known = f.known[r.Hash]
 	}
 	if !known {
-		was = Life{Build: r.Build}
+		was = Lifetime{Build: r.Build}
 	}
-	is := was.seen(r.At)
+	is := was.withReport(r.At)
 	if is == was {
 		return
 	}
@@ -106,12 +106,12 @@ func (f *Fold) follow(r Report) {
 	f.count(is, 1)
 }
 
-func (f *Fold) count(l Life, sign int64) {
+func (f *Fold) count(l Lifetime, sign int64) {
 	slot := Slot{Period{OneDay, l.Started()}, l.Build}
 	n, s := sign<<f.sample, f.Starts[slot]
 	s.Started += n
-	if l.Again() {
-		s.Again += n
+	if l.Repeated() {
+		s.Repeated += n
 	}
 	f.Starts[slot] = s
 }

@@ -1,0 +1,187 @@
+package rollup
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
+
+// counter counts the distinct ids of many sets, and is what they come to when they
+// are merged, but for much less work: it keeps them out of order, and counts on
+// the way. The zero value has none.
+type distinctCounter struct {
+	hashes    *[numRegisters]uint32 // a hash table of numbers that are not 0; each is at its place or some way behind it
+	usedSlots []uint32              // the places of the table that are
+	hasZero   bool                  // whether 0 was among them
+	n         int                   // how many they are
+
+	registers      *[numRegisters]uint8 // once they are too many
+	spareRegisters *[numRegisters]uint8 // all 0, for the next time
+	rankCounts     [maxRank + 1]int     // how many registers have each value
+}
+
+// reset forgets all ids, and keeps the memory.
+func (t *distinctCounter) reset() {
+	for _, i := range t.usedSlots {
+		t.hashes[i] = 0
+	}
+	spare := t.spareRegisters
+	if t.registers != nil {
+		spare = t.registers
+		clear(spare[:])
+	}
+	*t = distinctCounter{hashes: t.hashes, usedSlots: t.usedSlots[:0], spareRegisters: spare}
+}
+
+func (t *distinctCounter) addSet(s *InstanceSet) {
+	if s.registers != nil {
+		t.addRegisters(s.registers)
+		return
+	}
+	for _, h := range s.hashes {
+		t.addHash(h)
+	}
+}
+
+func (t *distinctCounter) addRegisters(many []uint8) {
+	if t.registers == nil {
+		t.useRegisters()
+	}
+	for i, rank := range many {
+		t.raiseRegister(uint32(i), rank)
+	}
+}
+
+// addHashes adds ids of four bytes each, which have to be in order.
+func (t *distinctCounter) addHashes(b []byte) error {
+	last := int64(-1)
+	for ; len(b) >= 4 && t.registers == nil; b = b[4:] {
+		h := binary.LittleEndian.Uint32(b)
+		if int64(h) <= last {
+			return errInstanceSet
+		}
+		last = int64(h)
+		t.addHash(h)
+	}
+	for many := t.registers; len(b) >= 4; b = b[4:] {
+		h := binary.LittleEndian.Uint32(b)
+		if int64(h) <= last {
+			return errInstanceSet
+		}
+		last = int64(h)
+		if i, rank := registerOf(h); rank > many[i] {
+			t.raiseRegister(i, rank)
+		}
+	}
+	return nil
+}
+
+// addEncoded adds ids in the form of [InstanceSet.AppendBinary].
+func (t *distinctCounter) addEncoded(b []byte) error {
+	few, many, err := parseInstanceSet(b)
+	switch {
+	case err != nil:
+		return err
+	case many == nil:
+		return t.addHashes(few)
+	case slices.Max(many) > maxRank:
+		return errInstanceSet
+	}
+	t.addRegisters(many)
+	return nil
+}
+
+func (t *distinctCounter) addHash(h uint32) {
+	if t.registers != nil {
+		t.raiseRegister(registerOf(h))
+		return
+	}
+	if t.hashes == nil {
+		t.hashes = new([numRegisters]uint32)
+	}
+	if h == 0 {
+		if !t.hasZero {
+			t.hasZero = true
+			t.n++
+		}
+		return
+	}
+	i := h >> (32 - precision)
+	for t.hashes[i] != 0 {
+		if t.hashes[i] == h {
+			return
+		}
+		i = (i + 1) % numRegisters
+	}
+	t.hashes[i] = h
+	t.usedSlots = append(t.usedSlots, i)
+	if t.n++; t.n > maxHashes {
+		t.useRegisters()
+	}
+}
+
+// limit goes over to registers.
+func (t *distinctCounter) useRegisters() {
+	t.registers, t.spareRegisters = t.spareRegisters, nil
+	if t.registers == nil {
+		t.registers = new([numRegisters]uint8)
+	}
+	t.rankCounts[0] = numRegisters
+	for _, i := range t.usedSlots {
+		t.raiseRegister(registerOf(t.hashes[i]))
+	}
+	if t.hasZero {
+		t.raiseRegister(registerOf(0))
+	}
+}
+
+func (t *distinctCounter) raiseRegister(register uint32, rank uint8) {
+	if is := t.registers[register]; rank > is {
+		t.registers[register] = rank
+		t.rankCounts[is]--
+		t.rankCounts[rank]++
+	}
+}
+
+func (t *distinctCounter) count() int64 {
+	if t.registers == nil {
+		return int64(t.n)
+	}
+	return int64(math.Round(estimate(t.rankCounts)))
+}
+
+// estimate is Ertl's improved raw estimator, which needs no correction for small or
+// large numbers (New cardinality estimation algorithms for HyperLogLog sketches,
+// arXiv 1702.01284, algorithm 6).
+func estimate(of [maxRank + 1]int) float64 {
+	const m = numRegisters
+	z := m * tau(1-float64(of[maxRank])/m)
+	for k := maxRank - 1; k > 0; k-- {
+		z = (z + float64(of[k])) / 2
+	}
+	z += m * sigma(float64(of[0])/m)
+	return m / (2 * math.Ln2) * m / z
+}
+
+func sigma(x float64) float64 {
+	z, before := x, -1.0
+	for y := 1.0; z != before; y *= 2 {
+		x *= x
+		before = z
+		z += x * y
+	}
+	return z
+}
+
+func tau(x float64) float64 {
+	if x == 0 || x == 1 {
+		return 0
+	}
+	z, before := 1-x, -1.0
+	for y := 0.5; z != before; y /= 2 {
+		x = math.Sqrt(x)
+		before = z
+		z -= (1 - x) * (1 - x) * y
+	}
+	return z / 3
+}
