@@ -28,7 +28,7 @@ import (
 // Exit statuses. The last two are those of relcheck check --exit-code.
 const (
 	statusFailed   = 1
-	statusUsage  = 2
+	statusUsage    = 2
 	statusOutdated = 10
 	statusNoAnswer = 11
 )
