@@ -12,10 +12,9 @@ type Asset struct {
 	Name, URL string
 }
 
-// ByPlatform picks the file for each platform that has one and returns its URL.
-// Of several that fit, programs and archives win over packages for an
-// installer, a file for this architecture wins over one for all of them, then
-// the shorter name wins, then the first in the alphabet.
+// ByPlatform returns the URL of the best file for each platform. Programs and archives
+// are better than installer packages, a file for one architecture is better than a
+// universal one, then the shorter name wins, then the first in alphabetical order.
 func ByPlatform(assets []Asset) map[checker.Platform]string {
 	best := make(map[checker.Platform]candidate)
 	for _, a := range assets {
@@ -34,15 +33,15 @@ func ByPlatform(assets []Asset) map[checker.Platform]string {
 	return urls
 }
 
-// Platforms returns the platforms that a file's name says it is for, in the
-// order of their names. It is empty for a file that belongs to a release but
-// does not run, such as a checksum, and where the name leaves out the operating
-// system or the architecture: a wrong file is worse than none.
+// Platforms returns the platforms that a file is for according to its name, in
+// alphabetical order. It returns none for files that are not programs, such as
+// checksums, and for names without an operating system or an architecture: offering no
+// file is better than offering a wrong one.
 func Platforms(name string) []checker.Platform {
 	return parseName(name).platforms()
 }
 
-// candidate is an asset that fits a platform.
+// candidate is an asset for a platform.
 type candidate struct {
 	Asset
 	packaged, universal bool
@@ -62,11 +61,11 @@ func (c candidate) before(d candidate) bool {
 	return c.URL < d.URL
 }
 
-// assetName is what a file's name says.
+// assetName is the information in a file's name.
 type assetName struct {
-	os, arch string // as Go names them, or ""
-	both     bool   // it is for the two architectures of macOS
-	ext      string // what follows the last dot, if that means something here
+	os, arch string // names of Go, or ""
+	both     bool   // runs on both architectures of macOS
+	ext      string // text after the last dot
 }
 
 func (n assetName) packaged() bool {
@@ -84,11 +83,10 @@ func (n assetName) platforms() []checker.Platform {
 	return nil
 }
 
-// parseName reads a name word by word. A tool may itself be called "linux-arm",
-// so the last word that names an operating system counts, and likewise the last
-// architecture: what was built is named before what it was built for. Words
-// such as "win64" tell an architecture only where no other word does, because
-// "win32-x64" is customary.
+// parseName parses a name word by word. The last operating system and the last
+// architecture count, because a program may itself be called "linux-arm" and its name
+// comes before its platform. Words such as "win64" imply an architecture only if no
+// other word names one, because "win32-x64" is common.
 func parseName(name string) assetName {
 	name = strings.ToLower(name)
 	n := assetName{ext: extension(name)}
@@ -127,8 +125,8 @@ func extension(name string) string {
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
-// words splits a name in lower case at everything but letters and digits. Of a pair
-// that means something else together, the second comes back empty.
+// words splits a lower-case name at everything but letters and digits. A pair of words
+// with a common meaning becomes one word and an empty one.
 func words(name string) []string {
 	var all []string
 	for _, dotted := range strings.FieldsFunc(name, func(r rune) bool { return r != '.' && !isLetter(r) && !isDigit(r) }) {
@@ -142,8 +140,8 @@ func words(name string) []string {
 	return all
 }
 
-// withoutNumbers takes version numbers out of what stood between dots: the 386
-// of 126.0.386 is no architecture.
+// withoutNumbers removes version numbers from words that dots separate: the 386 of
+// 126.0.386 is not an architecture.
 func withoutNumbers(dotted []string) []string {
 	var kept []string
 	for i, w := range dotted {

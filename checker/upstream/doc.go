@@ -1,6 +1,6 @@
-// Package upstream reads releases from where they are published: files in the
-// form of GitHub's releases API ([ReadGitHub]) and Go module proxies ([Proxy]).
+// Package upstream reads releases from where they are published: files in the format
+// of GitHub's releases API ([ReadGitHub]) and Go module proxies ([Proxy]).
 //
-// What it reads was written by others. It is bounded, checked as a whole, and
-// given back entire or not at all.
+// Input is untrusted. Its size is limited, and it is checked as a whole: a function
+// returns all releases or an error.
 package upstream

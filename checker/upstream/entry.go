@@ -15,7 +15,7 @@ import (
 	"relcheck/checker/printable"
 )
 
-// githubRelease is what is read of an entry; null is the same as absent.
+// githubRelease is an entry of the file; null is the same as absent.
 type githubRelease struct {
 	TagName     string        `json:"tag_name"`
 	HTMLURL     string        `json:"html_url"`
@@ -31,7 +31,7 @@ type githubAsset struct {
 	URL  string `json:"browser_download_url"`
 }
 
-// parseRelease reads an entry. Of a draft it returns nothing else.
+// parseRelease parses an entry. The release is empty if draft is true.
 func parseRelease(raw jsontext.Value) (release catalog.Release, draft bool, err error) {
 	if kind := raw.Kind(); kind != '{' {
 		return release, false, fmt.Errorf("is %s, not a release", kindName(kind))
@@ -47,7 +47,7 @@ func parseRelease(raw jsontext.Value) (release catalog.Release, draft bool, err 
 		return release, false, noTag(raw)
 	}
 	if checker.Canonical(e.TagName) == "" || !checker.ValidVersion(e.TagName) {
-		return release, false, fmt.Errorf("not a semantic version such as v1.2.3 (at most %d characters); take the entry out of the file", checker.MaxVersion)
+		return release, false, fmt.Errorf("not a semantic version such as v1.2.3 (at most %d characters): remove the entry from the file", checker.MaxVersion)
 	}
 	if e.HTMLURL != "" {
 		if err := printable.CheckLink(e.HTMLURL); err != nil {
@@ -93,13 +93,13 @@ func (e *githubRelease) files() (map[checker.Platform]string, error) {
 	return ByPlatform(assets), nil
 }
 
-// noTag tells what an object without a tag is, if that can be told.
+// noTag returns an error for an object without a tag, such as an error of the API.
 func noTag(raw jsontext.Value) error {
 	var answer struct {
 		Message string `json:"message"`
 	}
 	if json.Unmarshal(raw, &answer) == nil && answer.Message != "" {
-		return fmt.Errorf("the API answered with an error (%s) instead of releases; fetch them again, with a token if the repository is private", quote(answer.Message))
+		return fmt.Errorf("the file contains an error of the API (%s) instead of releases: download it again, with a token if the repository is private", quote(answer.Message))
 	}
 	return errors.New("no tag_name: " + githubForm)
 }
@@ -150,11 +150,11 @@ func kindName(k jsontext.Kind) string {
 	return k.String()
 }
 
-// quote shows text of others, shortened.
+// quote quotes untrusted text, shortened.
 func quote(s string) string {
-	const enough = 100
-	if len(s) > enough {
-		return fmt.Sprintf("%q...", s[:enough])
+	const maxLen = 100
+	if len(s) > maxLen {
+		return fmt.Sprintf("%q...", s[:maxLen])
 	}
 	return fmt.Sprintf("%q", s)
 }

@@ -18,16 +18,16 @@ import (
 	"time"
 )
 
-// fetcher reads files from http, https and file addresses.
+// fetcher reads files from http, https and file URLs.
 type fetcher struct {
 	client *http.Client
-	own    *http.Transport // to be closed; nil if it is the caller's
+	own    *http.Transport // to close; nil if the client is the caller's
 }
 
 func newFetcher(client *http.Client) *fetcher {
 	f := new(fetcher)
 	if client == nil {
-		f.own = &http.Transport{Proxy: proxyFromEnvironment, MaxIdleConnsPerHost: atOnce, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10}
+		f.own = &http.Transport{Proxy: proxyFromEnvironment, MaxIdleConnsPerHost: maxConcurrent, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10}
 		client = &http.Client{Transport: f.own, Timeout: 30 * time.Second}
 	}
 	bounded := *client
@@ -42,7 +42,7 @@ func newFetcher(client *http.Client) *fetcher {
 func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
 	u, err := http.ProxyFromEnvironment(r)
 	if err != nil {
-		return nil, errors.New("HTTP_PROXY or HTTPS_PROXY is not the URL of a proxy")
+		return nil, errors.New("invalid proxy URL in HTTP_PROXY or HTTPS_PROXY")
 	}
 	return u, nil
 }
@@ -53,13 +53,13 @@ func (f *fetcher) close() {
 	}
 }
 
-// transient marks an error that another attempt may not meet.
+// transient is an error after which another attempt may succeed.
 type transient struct{ error }
 
 func (t transient) Unwrap() error { return t.error }
 
-// get reads what is at a URL, at most limit bytes. The error is a
-// [fs.ErrNotExist] if it says that there is nothing. It does not repeat the URL.
+// get reads a URL, at most limit bytes. The error is [fs.ErrNotExist] if the server
+// reports that there is no file. It does not contain the URL.
 func (f *fetcher) get(ctx context.Context, u *url.URL, limit int64) ([]byte, error) {
 	if u.Scheme == "file" {
 		return readFile(u, limit)
@@ -94,12 +94,12 @@ func (f *fetcher) get(ctx context.Context, u *url.URL, limit int64) ([]byte, err
 	return body, nil
 }
 
-// errNoLength refuses an answer that ends with its connection. A list of versions,
-// or a go.mod, that was cut between two lines would look whole.
-var errNoLength = errors.New("the answer has no length, so that one that was cut short would pass for a whole one; " +
-	"have the proxy send Content-Length or chunks")
+// errNoLength is returned for a response that ends when its connection does: a list of
+// versions or a go.mod file that was cut between two lines would look complete.
+var errNoLength = errors.New("the response has no length, so truncation cannot be detected: " +
+	"configure the proxy to send Content-Length or chunked responses")
 
-// delimited reports whether a cut in a response's body is an error when it is read.
+// delimited reports whether reading a truncated response body returns an error.
 func delimited(r *http.Response) bool {
 	return r.ContentLength >= 0 || r.Uncompressed || r.ProtoMajor >= 2 || slices.Contains(r.TransferEncoding, "chunked")
 }
@@ -130,7 +130,7 @@ func readFile(u *url.URL, limit int64) ([]byte, error) {
 	return readAll(file, limit)
 }
 
-var errTooLong = errors.New("the answer is too long")
+var errTooLong = errors.New("response is too long")
 
 func readAll(r io.Reader, limit int64) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r, limit+1))
@@ -140,7 +140,7 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// withoutURL takes the URL out of an error: there may be a name in it.
+// withoutURL removes the URL from an error, because it may contain a user name.
 func withoutURL(err error) error {
 	var with *url.Error
 	if errors.As(err, &with) {
@@ -149,15 +149,14 @@ func withoutURL(err error) error {
 	return err
 }
 
-// redirectError tells why a redirect was not followed.
+// redirectError is the reason why a redirect was not followed.
 type redirectError struct{ reason string }
 
 func (e *redirectError) Error() string { return e.reason }
 
-// checkRedirect follows redirects, as proxies that keep files elsewhere need,
-// but not to where a stranger could send us for things that only we can reach:
-// from a public address into a private network. A proxy that is itself in the
-// private network may redirect there.
+// checkRedirect allows redirects, because proxies may keep files elsewhere, but not from
+// a public address into a private network: a stranger could use them to reach hosts that
+// only this machine can reach. A proxy in a private network may redirect within it.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	first, last := via[0].URL, via[len(via)-1].URL
 	switch to := next.URL; {
@@ -166,18 +165,17 @@ func checkRedirect(next *http.Request, via []*http.Request) error {
 	case to.Scheme != "https" && to.Scheme != last.Scheme:
 		return &redirectError{fmt.Sprintf("redirected from %s to %s", last.Scheme, quote(to.Scheme))}
 	case to.Hostname() != first.Hostname() && private(next.Context(), to.Hostname()) && !private(next.Context(), first.Hostname()):
-		return &redirectError{fmt.Sprintf("redirected into a private network, to %s; if that is right, set GOPROXY to that address", quote(to.Host))}
+		return &redirectError{fmt.Sprintf("redirected into a private network, to %s: if that is intended, set GOPROXY to that address", quote(to.Host))}
 	}
 	return nil
 }
 
-// carrierGrade is the range that networks behind a provider share, and that
-// some clouds give to services for their own machines.
+// carrierGrade is the range for shared address space of providers, which some clouds
+// use for internal services.
 var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
 
-// private reports whether a host has an address that is not for the public. A
-// name that cannot be resolved here is one that only an HTTP proxy can reach,
-// which has its own rules.
+// private reports whether a host has an address that is not public. A name that cannot
+// be resolved is reachable only through an HTTP proxy, which has its own rules.
 func private(ctx context.Context, host string) bool {
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {

@@ -20,30 +20,28 @@ const (
 	maxReleases = 100_000
 )
 
-const githubForm = "expected one release or an array of releases, as GET /repos/{owner}/{repo}/releases of GitHub's API answers"
+const githubForm = "expected one release or an array of releases, as returned by GET /repos/{owner}/{repo}/releases of GitHub's API"
 
 var (
-	errEntryTooLarge = fmt.Errorf("larger than %d MB, which no release is", maxEntry>>20)
+	errEntryTooLarge = fmt.Errorf("larger than %d MB", maxEntry>>20)
 	errTooMany       = fmt.Errorf("more than %d releases in one file", maxReleases)
 )
 
-// ReadGitHub reads releases in the form of GitHub's releases API, which Gitea
-// and others share: one object or an array of them, in UTF-8. The releases come
-// back in the order of the file; progress, unless nil, is called after each
-// entry with the number of entries read so far.
+// ReadGitHub reads releases in the format of GitHub's releases API, which Gitea and
+// others share: one object or an array of them, in UTF-8. It returns the releases in the
+// order of the file. If progress is not nil, it is called after each entry with the
+// number of entries read so far.
 //
-// Drafts are left out, whatever their tag is. A release's date is its
-// published_at, or else its created_at; it is a pre-release if it is marked as
-// one or if its version says so; its assets are told apart by [ByPlatform].
-// Unknown keys are ignored.
+// Drafts are skipped, whatever their tag. A release's date is its published_at, or else
+// its created_at. It is a pre-release if it is marked as one or if its version is one.
+// [ByPlatform] assigns its assets to platforms. Unknown keys are ignored.
 //
-// Every other entry must have a semantic version for its tag, valid URLs and
-// dates, and a version of its own. A repository with a tag such as "nightly" is
-// refused rather than read without it: one cannot tell a moving tag from
-// releases in a spelling that is not understood ("release-1.2.3"), and leaving
-// those out in silence would offer an old release as the latest. The error
-// names the bad entries all at once (at most 20) by number, from 1, and tag, so
-// that they can be taken out of the file in one go. No release is returned then.
+// Each other entry must have a unique semantic version as its tag, and valid URLs and
+// dates. A file with a tag such as "nightly" is rejected as a whole, because a moving
+// tag cannot be distinguished from releases in an unknown spelling ("release-1.2.3"):
+// skipping those silently would offer an old release as the latest. The error lists all
+// invalid entries (at most 20) by number, from 1, and tag, so that they can be removed
+// from the file at once.
 func ReadGitHub(r io.Reader, progress func(n int)) ([]catalog.Release, error) {
 	return readGitHub(r, maxEntry, progress)
 }
@@ -59,9 +57,9 @@ func readGitHub(r io.Reader, bound int64, progress func(n int)) ([]catalog.Relea
 	return g.releases, nil
 }
 
-// githubReader gathers what a file holds.
+// githubReader collects the releases of a file.
 type githubReader struct {
-	in       *allowance
+	in       *limitedReader
 	json     *jsontext.Decoder
 	bound    int64 // of an entry, in bytes
 	progress func(n int)
@@ -73,11 +71,11 @@ type githubReader struct {
 }
 
 func (g *githubReader) read(r io.Reader) error {
-	text, err := skipMark(r)
+	text, err := skipBOM(r)
 	if err != nil {
 		return err
 	}
-	g.in = &allowance{r: text, limit: g.bound}
+	g.in = &limitedReader{r: text, limit: g.bound}
 	g.json = jsontext.NewDecoder(g.in)
 	switch kind := g.json.PeekKind(); kind {
 	case '{':
@@ -88,7 +86,7 @@ func (g *githubReader) read(r io.Reader) error {
 		if _, err := g.json.ReadToken(); err != nil {
 			return g.broken(err)
 		}
-		return fmt.Errorf("the file holds %s: %s", kindName(kind), githubForm)
+		return fmt.Errorf("the file contains %s: %s", kindName(kind), githubForm)
 	}
 	if err != nil {
 		return err
@@ -109,7 +107,7 @@ func (g *githubReader) array() error {
 	return err
 }
 
-// end makes sure that nothing follows.
+// end returns an error if more text follows.
 func (g *githubReader) end() error {
 	_, err := g.json.ReadToken()
 	var syntax *jsontext.SyntacticError
@@ -117,15 +115,15 @@ func (g *githubReader) end() error {
 	case err == io.EOF:
 		return nil
 	case errors.As(err, &syntax):
-		return fmt.Errorf("more text after the releases: %s", plain(syntax))
+		return fmt.Errorf("more text after the releases: %s", syntaxText(syntax))
 	case err != nil:
 		return fmt.Errorf("after the releases: %w", err)
 	}
-	return errors.New("more JSON after the releases; if these are several pages, put them in one array (jq -s add)")
+	return errors.New("more JSON after the releases: combine several pages into one array (jq -s add)")
 }
 
-// entry reads one release. What is wrong with it is noted, so that the rest of
-// the file can be looked at; the error is one after which there is no rest.
+// entry reads one release. It collects an invalid entry in g.bad and returns an error
+// only if the rest of the file cannot be read.
 func (g *githubReader) entry() error {
 	g.n++
 	raw, err := g.json.ReadValue()
@@ -157,14 +155,14 @@ func (g *githubReader) entry() error {
 func (g *githubReader) add(release catalog.Release, where string) error {
 	canonical := checker.Canonical(release.Version)
 	if first, ok := g.seen[canonical]; ok {
-		return fmt.Errorf("the same version as %s; keep one of them", first)
+		return fmt.Errorf("same version as %s: keep one of them", first)
 	}
 	g.seen[canonical] = where
 	g.releases = append(g.releases, release)
 	return nil
 }
 
-// broken explains an error after which no entry can be read.
+// broken describes an error after which no entry can be read.
 func (g *githubReader) broken(err error) error {
 	where := ""
 	if g.n > 0 {
@@ -175,25 +173,25 @@ func (g *githubReader) broken(err error) error {
 	case err == io.EOF:
 		return errors.New("the file is empty: " + githubForm)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("%sthe file ends in the middle; fetch it again: %w", where, io.ErrUnexpectedEOF)
+		return fmt.Errorf("%sthe file is truncated: download it again: %w", where, io.ErrUnexpectedEOF)
 	case errors.Is(err, errEntryTooLarge):
 		return fmt.Errorf("%s%w", where, errEntryTooLarge)
 	case errors.As(err, &syntax):
 		if g.n == 0 {
-			return fmt.Errorf("not valid JSON in UTF-8: %s; %s", plain(syntax), githubForm)
+			return fmt.Errorf("not valid JSON in UTF-8: %s: %s", syntaxText(syntax), githubForm)
 		}
-		return fmt.Errorf("%snot valid JSON in UTF-8: %s", where, plain(syntax))
+		return fmt.Errorf("%snot valid JSON in UTF-8: %s", where, syntaxText(syntax))
 	}
 	return fmt.Errorf("%s%w", where, err)
 }
 
-// plain is an error's text without the name of the package that found it.
-func plain(err *jsontext.SyntacticError) string {
+// syntaxText returns an error's text without the name of the package.
+func syntaxText(err *jsontext.SyntacticError) string {
 	return strings.TrimPrefix(err.Error(), "jsontext: ")
 }
 
-// skipMark skips the byte order mark that some editors write.
-func skipMark(r io.Reader) (io.Reader, error) {
+// skipBOM skips the byte order mark that some editors write.
+func skipBOM(r io.Reader) (io.Reader, error) {
 	b := bufio.NewReader(r)
 	start, err := b.Peek(3)
 	if err != nil && err != io.EOF {
@@ -204,19 +202,19 @@ func skipMark(r io.Reader) (io.Reader, error) {
 		_, err := b.Discard(len(s))
 		return b, err
 	case strings.HasPrefix(s, "\xff\xfe"), strings.HasPrefix(s, "\xfe\xff"):
-		return nil, errors.New("the file is in UTF-16; save it as UTF-8")
+		return nil, errors.New("the file is in UTF-16: save it as UTF-8")
 	}
 	return b, nil
 }
 
-// allowance reads up to a limit that is moved on with every entry, so that no
-// entry is held in memory beyond its bound.
-type allowance struct {
+// limitedReader reads up to a limit that moves with each entry, so that no entry takes
+// more memory than its limit.
+type limitedReader struct {
 	r           io.Reader
 	read, limit int64
 }
 
-func (a *allowance) Read(b []byte) (int, error) {
+func (a *limitedReader) Read(b []byte) (int, error) {
 	if a.read >= a.limit {
 		return 0, errEntryTooLarge
 	}
@@ -225,15 +223,15 @@ func (a *allowance) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// badEntries are the entries for which a file is refused.
+// badEntries are the errors of the invalid entries of a file.
 type badEntries struct {
 	shown []error
 	more  int
 }
 
 func (b *badEntries) add(err error) {
-	const enough = 20
-	if len(b.shown) == enough {
+	const maxShown = 20
+	if len(b.shown) == maxShown {
 		b.more++
 		return
 	}
@@ -242,7 +240,7 @@ func (b *badEntries) add(err error) {
 
 func (b *badEntries) err() error {
 	if b.more > 0 {
-		return fmt.Errorf("%w\nand %d more bad entries", errors.Join(b.shown...), b.more)
+		return fmt.Errorf("%w\nand %d more invalid entries", errors.Join(b.shown...), b.more)
 	}
 	return errors.Join(b.shown...)
 }

@@ -18,7 +18,7 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// The bounds of what a proxy may answer, in bytes but for the last.
+// Limits of a proxy's responses, in bytes except for the last.
 const (
 	maxList     = 16 << 20
 	maxInfo     = 64 << 10
@@ -26,41 +26,39 @@ const (
 	maxVersions = 20_000
 )
 
-// atOnce is how many dates are asked for at the same time.
-const atOnce = 8
+// maxConcurrent is the number of dates that are requested at the same time.
+const maxConcurrent = 8
 
-// Proxy reads the versions of Go modules from module proxies, as the GOPROXY
-// protocol has it (https://go.dev/ref/mod#goproxy-protocol).
+// Proxy reads the versions of Go modules from module proxies, by the GOPROXY protocol
+// (https://go.dev/ref/mod#goproxy-protocol).
 type Proxy struct {
-	// List names the proxies in the syntax of the GOPROXY variable: http, https
-	// and file addresses, each followed by "," (go on with the next one after
-	// status 404 or 410) or "|" (go on after any error). "off" ends the list,
-	// and so does "direct": repositories themselves are not read. A name and
-	// password may stand in an address; errors do not show them. Default: what
-	// [DefaultList] returns.
+	// List is a list of proxies in the syntax of the GOPROXY variable: http, https
+	// and file URLs, each followed by "," (use the next one after status 404 or 410)
+	// or "|" (use the next one after any error). "off" and "direct" end the list,
+	// because repositories themselves are not read. A URL may contain a user name
+	// and a password, which errors do not show. Default: [DefaultList].
 	List string
-	// Client makes the requests. Default: one that waits 30 seconds for each
-	// answer. Unless it has a CheckRedirect of its own, redirects from https to
-	// http, and from a public address into a private network, are refused.
+	// Client makes the requests. Default: a client with a timeout of 30 seconds.
+	// Unless it has its own CheckRedirect, redirects from https to http and from a
+	// public address into a private network are errors.
 	Client *http.Client
-	// Known holds the dates of versions that were read before, by
-	// [checker.Canonical]. They are not asked for again.
+	// Known contains dates that were read before, by [checker.Canonical] version.
+	// They are not requested again.
 	Known map[string]time.Time
-	// Progress, unless nil, is called after each date that was asked for, with
-	// the number of those done and of all. Calls do not overlap.
+	// Progress, if not nil, is called after each date that is requested, with the
+	// number of dates done and in total. Calls do not overlap.
 	Progress func(done, total int)
 
 	pause time.Duration // before a second attempt; 0 means half a second
 }
 
-// Releases returns the versions of a module, oldest first: tag, date, whether
-// it is a pre-release, and whether the module's author retracted it. Versions
-// that were never tagged (pseudo-versions) are left out, as is the
-// "+incompatible" that the go command adds to a tag. Notes and assets are
-// unknown to proxies.
+// Releases returns the versions of a module, oldest first, with tag, date, pre-release
+// and retraction. Versions that were never tagged (pseudo-versions) are skipped, and the
+// "+incompatible" that the go command adds to a tag is removed. Proxies have no notes
+// and assets.
 //
-// It is an error if the module has no versions, or if anything about one of
-// them cannot be read after three attempts; no release is returned then.
+// It returns an error if the module has no versions, or if a file of one of them cannot
+// be read in three attempts.
 func (p *Proxy) Releases(ctx context.Context, path string) ([]catalog.Release, error) {
 	r, err := p.open(ctx, path)
 	if err != nil {
@@ -72,7 +70,7 @@ func (p *Proxy) Releases(ctx context.Context, path string) ([]catalog.Release, e
 		return nil, fmt.Errorf("read versions of module %s: %w", path, err)
 	}
 	if len(versions) == 0 {
-		return nil, fmt.Errorf("module %s has no released versions; tag one, or check the path (from v2 on it ends in /v2)", path)
+		return nil, fmt.Errorf("module %s has no released versions: tag one, or check the path (from v2 on it ends in /v2)", path)
 	}
 	releases, err := p.dated(ctx, r, versions)
 	if err != nil {
@@ -91,7 +89,7 @@ func (p *Proxy) Releases(ctx context.Context, path string) ([]catalog.Release, e
 func (p *Proxy) open(ctx context.Context, path string) (*moduleReader, error) {
 	escaped, err := module.EscapePath(path)
 	if err != nil {
-		return nil, fmt.Errorf("%w; write the module's path as its go.mod does: example.com/owner/name", err)
+		return nil, fmt.Errorf("%w: enter the module path of its go.mod, such as example.com/owner/name", err)
 	}
 	list := p.List
 	if list == "" {
@@ -110,10 +108,10 @@ func (p *Proxy) open(ctx context.Context, path string) (*moduleReader, error) {
 	return &moduleReader{path: escaped, proxies: proxies, fetch: newFetcher(p.Client), pause: pause}, nil
 }
 
-// dated makes releases of versions, asking for the dates that are not known.
+// dated returns the releases of versions, and requests the dates that are not known.
 func (p *Proxy) dated(ctx context.Context, r *moduleReader, versions []string) ([]catalog.Release, error) {
 	releases := make([]catalog.Release, len(versions))
-	var ask []int
+	var missing []int
 	for i, v := range versions {
 		releases[i] = catalog.Release{
 			Version:    strings.TrimSuffix(v, "+incompatible"),
@@ -121,12 +119,12 @@ func (p *Proxy) dated(ctx context.Context, r *moduleReader, versions []string) (
 			Date:       p.Known[checker.Canonical(v)],
 		}
 		if releases[i].Date.IsZero() {
-			ask = append(ask, i)
+			missing = append(missing, i)
 		}
 	}
 	done := 0
 	var mu sync.Mutex
-	err := each(ctx, ask, func(ctx context.Context, i int) error {
+	err := each(ctx, missing, func(ctx context.Context, i int) error {
 		date, err := r.date(ctx, versions[i])
 		if err != nil {
 			return err
@@ -135,19 +133,19 @@ func (p *Proxy) dated(ctx context.Context, r *moduleReader, versions []string) (
 		defer mu.Unlock()
 		releases[i].Date = date
 		if done++; p.Progress != nil {
-			p.Progress(done, len(ask))
+			p.Progress(done, len(missing))
 		}
 		return nil
 	})
 	return releases, err
 }
 
-// each calls do for every number, some at once. The first error ends it.
+// each calls do for every number, up to maxConcurrent at the same time, until the first error.
 func each(ctx context.Context, numbers []int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, maxConcurrent)
 	for _, i := range numbers {
 		slots <- struct{}{}
 		if ctx.Err() != nil {
@@ -164,7 +162,7 @@ func each(ctx context.Context, numbers []int, do func(ctx context.Context, i int
 	return context.Cause(ctx)
 }
 
-// date is when a version was made; zero if the proxy does not tell.
+// date returns the date of a version, or the zero time if the proxy has none.
 func (r *moduleReader) date(ctx context.Context, version string) (time.Time, error) {
 	body, _, err := r.get(ctx, version, ".info", maxInfo)
 	if err != nil {
@@ -175,10 +173,10 @@ func (r *moduleReader) date(ctx context.Context, version string) (time.Time, err
 		Time    time.Time
 	}
 	if err := json.Unmarshal(body, &info); err != nil {
-		return time.Time{}, fmt.Errorf("date of %s: the proxy's answer is not what the protocol says: %w", version, err)
+		return time.Time{}, fmt.Errorf("date of %s: invalid response of the proxy: %w", version, err)
 	}
 	if info.Version != version {
-		return time.Time{}, fmt.Errorf("date of %s: the proxy answered for version %s instead", version, quote(info.Version))
+		return time.Time{}, fmt.Errorf("date of %s: the proxy returned version %s instead", version, quote(info.Version))
 	}
 	return info.Time.UTC(), nil
 }
@@ -188,24 +186,24 @@ func (r *moduleReader) date(ctx context.Context, version string) (time.Time, err
 func (r *moduleReader) versions(ctx context.Context) ([]string, error) {
 	list, from, err := r.get(ctx, "list", "", maxList)
 	if failed := (unavailable)(nil); errors.As(err, &failed) && failed.missing() {
-		return nil, fmt.Errorf("%w; check the module's path, and that a proxy in GOPROXY has it", err)
+		return nil, fmt.Errorf("%w: check the module's path, and that a proxy in GOPROXY has it", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	// Those before it do not have the module, or do not answer: each request
-	// would wait for them anew.
+	// The proxies before it do not have the module or do not answer. Each request
+	// would wait for them again.
 	r.proxies = r.proxies[from:]
 	return parseVersions(string(list))
 }
 
-// parseVersions reads a list of versions, one a line; what follows a space is
-// not for us. Like the go command it passes over what is no version, but a text
-// without any is not a list.
+// parseVersions parses a list with one version per line, and ignores text after a
+// space. Like the go command, it skips invalid versions; a text without any valid one is
+// an error.
 func parseVersions(list string) ([]string, error) {
 	var versions []string
 	seen := make(map[string]bool)
-	odd := ""
+	invalid := ""
 	for line := range strings.Lines(list) {
 		fields := strings.Fields(line)
 		if len(fields) == 0 {
@@ -214,7 +212,7 @@ func parseVersions(list string) ([]string, error) {
 		v := fields[0]
 		switch canonical := checker.Canonical(v); {
 		case !semver.IsValid(v):
-			odd = cmp.Or(odd, v)
+			invalid = cmp.Or(invalid, v)
 		case module.IsPseudoVersion(v), v != module.CanonicalVersion(v), !checker.ValidVersion(v), seen[canonical]:
 		case len(versions) == maxVersions:
 			return nil, fmt.Errorf("the proxy lists more than %d versions", maxVersions)
@@ -223,8 +221,8 @@ func parseVersions(list string) ([]string, error) {
 			versions = append(versions, v)
 		}
 	}
-	if odd != "" && len(versions) == 0 {
-		return nil, fmt.Errorf("the proxy answered %s where a list of versions was expected; check that GOPROXY names a Go module proxy", quote(odd))
+	if invalid != "" && len(versions) == 0 {
+		return nil, fmt.Errorf("the proxy returned %s instead of a list of versions: check that GOPROXY names a Go module proxy", quote(invalid))
 	}
 	semver.Sort(versions)
 	return versions, nil

@@ -186,12 +186,12 @@ func TestReleasesErrors(t *testing.T) {
 		{"unknown module", files{}, []string{"read versions of module example.com/x: ", "status 404 Not Found", "check the module's path"}},
 		{"no versions", with("list", ""), []string{"module example.com/x has no released versions"}},
 		{"pseudo-versions only", with("list", "v0.0.0-20200101000000-0123456789ab\n"), []string{"module example.com/x has no released versions"}},
-		{"page for a list", with("list", "<!DOCTYPE html>\n<p>Sign in</p>"), []string{`answered "<!DOCTYPE" where a list of versions was expected`, "GOPROXY"}},
-		{"long list", with("list", strings.Repeat("v1.0.0\n", maxList/7+1)), []string{"the answer is too long: over 16384 KB"}},
+		{"page for a list", with("list", "<!DOCTYPE html>\n<p>Sign in</p>"), []string{`returned "<!DOCTYPE" instead of a list of versions`, "GOPROXY"}},
+		{"long list", with("list", strings.Repeat("v1.0.0\n", maxList/7+1)), []string{"response is too long: over 16384 KB"}},
 		{"no date", without("v1.0.0.info"), []string{"date of v1.0.0: ", "status 404"}},
-		{"page for a date", with("v1.1.0.info", "<html>"), []string{"date of v1.1.0: ", "not what the protocol says"}},
+		{"page for a date", with("v1.1.0.info", "<html>"), []string{"date of v1.1.0: ", "invalid response of the proxy"}},
 		{"odd date", with("v1.1.0.info", `{"Version":"v1.1.0","Time":"today"}`), []string{"date of v1.1.0: "}},
-		{"other version", with("v1.1.0.info", `{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z"}`), []string{`date of v1.1.0: the proxy answered for version "v1.0.0" instead`}},
+		{"other version", with("v1.1.0.info", `{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z"}`), []string{`date of v1.1.0: the proxy returned version "v1.0.0" instead`}},
 		{"long date", with("v1.1.0.info", `{"Version":"v1.1.0"}`+strings.Repeat(" ", maxInfo)), []string{"date of v1.1.0: ", "over 64 KB"}},
 		{"no go.mod", without("v1.1.0.mod"), []string{"read retractions of module example.com/x: go.mod of v1.1.0: ", "status 404"}},
 		{"page for a go.mod", with("v1.1.0.mod", "<html>\n(\n"), []string{"read retractions of module example.com/x: go.mod of v1.1.0:"}},
@@ -212,7 +212,7 @@ func TestReleasesErrors(t *testing.T) {
 		})
 	}
 	for _, path := range []string{"", "opa", "example.com/../x", "example.com/x y"} {
-		if _, err := quick(base().write(t)).Releases(t.Context(), path); err == nil || !strings.Contains(err.Error(), "write the module's path as its go.mod does") {
+		if _, err := quick(base().write(t)).Releases(t.Context(), path); err == nil || !strings.Contains(err.Error(), "enter the module path of its go.mod") {
 			t.Errorf("module path %q: error %v", path, err)
 		}
 	}

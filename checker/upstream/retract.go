@@ -11,15 +11,15 @@ import (
 	"relcheck/checker/printable"
 )
 
-// maxReason bounds the reason for a retraction, in characters.
+// maxReason is the maximum length of the reason for a retraction, in characters.
 const maxReason = 500
 
-// retractions are the versions that a module's author took back, with reasons.
+// retractions are the versions that a module's author retracted, with reasons.
 type retractions []*modfile.Retract
 
-// retractions reads them where the go command does: in the go.mod of the latest
-// version, even if that retracts itself. Versions marked "+incompatible" are
-// those without a go.mod, and have nothing to say.
+// retractions reads the retractions as the go command does: from the go.mod file of the
+// latest version, even if that retracts itself. "+incompatible" versions have no go.mod
+// file.
 func (r *moduleReader) retractions(ctx context.Context, versions []string) (retractions, error) {
 	latest := latestWithMod(versions)
 	if latest == "" {
@@ -29,13 +29,13 @@ func (r *moduleReader) retractions(ctx context.Context, versions []string) (retr
 	if err != nil {
 		return nil, fmt.Errorf("go.mod of %s: %w", latest, err)
 	}
-	// Not modfile.Parse: this is another's file, and may be of a later Go.
+	// Not modfile.Parse, because the file may be for a later version of Go.
 	file, err := modfile.ParseLax("go.mod of "+latest, text, nil)
 	if err != nil {
 		return nil, err
 	}
 	if file.Module == nil {
-		return nil, fmt.Errorf("go.mod of %s: no module line; the proxy's answer is not what the protocol says", latest)
+		return nil, fmt.Errorf("go.mod of %s: invalid response of the proxy: no module line", latest)
 	}
 	return file.Retract, nil
 }
@@ -53,8 +53,8 @@ func latestWithMod(versions []string) string {
 	return latest
 }
 
-// reason tells why a version was retracted, or nothing if it was not. Several
-// reasons are told in the order of the file.
+// reason returns why a version was retracted, or "" if it was not. Several reasons are
+// joined in the order of the file.
 func (rs retractions) reason(version string) string {
 	var reasons []string
 	retracted := false
@@ -63,7 +63,7 @@ func (rs retractions) reason(version string) string {
 			continue
 		}
 		retracted = true
-		// An odd comment does not fail the sync: what can be shown of it is kept.
+		// A comment with unprintable characters is cleaned, and is not an error.
 		if line := strings.TrimSpace(printable.Clean(r.Rationale)); line != "" {
 			reasons = append(reasons, line)
 		}

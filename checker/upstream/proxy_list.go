@@ -17,9 +17,8 @@ import (
 	"golang.org/x/mod/module"
 )
 
-// DefaultList returns the list of proxies that this machine uses: $GOPROXY, or
-// what the go command says where there is one. Without either it is an error
-// that tells to set GOPROXY.
+// DefaultList returns the list of proxies that this machine uses: $GOPROXY, or else the
+// setting of the go command.
 func DefaultList(ctx context.Context) (string, error) {
 	if list := strings.TrimSpace(os.Getenv("GOPROXY")); list != "" {
 		return list, nil
@@ -27,27 +26,27 @@ func DefaultList(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "env", "GOPROXY")
-	cmd.Dir = os.TempDir()                              // a go.mod around here is none of our business
-	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local") // download no other Go to answer this
+	cmd.Dir = os.TempDir()                              // independent of a go.mod in the current folder
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN=local") // do not download another Go for this
 	out, err := cmd.Output()
 	if list := strings.TrimSpace(string(out)); err == nil && list != "" {
 		return list, nil
 	}
 	if ctx.Err() != nil {
-		return "", fmt.Errorf("ask the go command for GOPROXY: %w", context.Cause(ctx))
+		return "", fmt.Errorf("run go env GOPROXY: %w", context.Cause(ctx))
 	}
-	return "", errors.New("no Go module proxy is known; set GOPROXY to its address: https://goproxy.example.com")
+	return "", errors.New("no Go module proxy is configured: set GOPROXY to its URL, such as https://goproxy.example.com")
 }
 
-// moduleProxy is an entry of a list: an address, or "direct" or "off".
+// moduleProxy is an entry of a list: a URL, "direct" or "off".
 type moduleProxy struct {
 	base     *url.URL // nil for a word
 	word     string
 	anyError bool // go on with the next entry after any error
 }
 
-// parseList reads the syntax of GOPROXY as the go command does. Its errors do
-// not repeat an address that cannot be read: there may be a password in it.
+// parseList parses a list in the syntax of GOPROXY as the go command does. Its errors do
+// not contain an invalid URL, which may include a password.
 func parseList(list string) ([]moduleProxy, error) {
 	var proxies []moduleProxy
 	for rest, n := list, 1; rest != ""; n++ {
@@ -72,13 +71,13 @@ func parseList(list string) ([]moduleProxy, error) {
 		proxies = append(proxies, moduleProxy{base: base, anyError: anyError})
 	}
 	if len(proxies) == 0 {
-		return nil, errors.New("GOPROXY names no proxy; set it to the address of one: https://goproxy.example.com")
+		return nil, errors.New("GOPROXY contains no proxy: set it to the URL of one, such as https://goproxy.example.com")
 	}
 	return proxies, nil
 }
 
 func parseAddress(entry string) (*url.URL, error) {
-	// Like the go command: what looks like an address and lacks a scheme means https.
+	// As in the go command, https is the default scheme.
 	if strings.ContainsAny(entry, ".:/") && !strings.Contains(entry, ":/") && !filepath.IsAbs(entry) && !path.IsAbs(entry) {
 		entry = "https://" + entry
 	}
@@ -90,10 +89,10 @@ func parseAddress(entry string) (*url.URL, error) {
 	case u.Scheme == "file" && *u == url.URL{Scheme: "file", Path: u.Path, RawPath: u.RawPath} && path.IsAbs(u.Path):
 		return u, nil
 	}
-	return nil, errors.New("not an http, https or file address; write it as https://goproxy.example.com or file:///srv/goproxy")
+	return nil, errors.New("not an http, https or file URL: enter one such as https://goproxy.example.com or file:///srv/goproxy")
 }
 
-// moduleReader asks the proxies of a list about one module.
+// moduleReader reads the files of one module from the proxies of a list.
 type moduleReader struct {
 	path    string // escaped
 	proxies []moduleProxy
@@ -103,8 +102,8 @@ type moduleReader struct {
 
 func (r *moduleReader) close() { r.fetch.close() }
 
-// get reads a file of the module's "@v" folder, in three attempts if that may
-// help, and tells which of the proxies had it.
+// get reads a file of the module's "@v" folder, with up to three attempts after
+// transient errors. from is the index of the proxy that has the file.
 func (r *moduleReader) get(ctx context.Context, name, ext string, limit int64) (body []byte, from int, err error) {
 	escaped, err := module.EscapeVersion(name)
 	if err != nil {
@@ -126,7 +125,7 @@ func (r *moduleReader) get(ctx context.Context, name, ext string, limit int64) (
 	}
 }
 
-// tryAll asks one proxy after the other, as the list says.
+// tryAll requests a file from one proxy after the other, by the rules of the list.
 func (r *moduleReader) tryAll(ctx context.Context, file string, limit int64) (body []byte, from int, err error) {
 	var failed unavailable
 	for i, p := range r.proxies {
@@ -147,7 +146,7 @@ func (r *moduleReader) ask(ctx context.Context, p moduleProxy, file string, limi
 	case "off":
 		return nil, errors.New(`the list ends in "off"`)
 	case "direct":
-		return nil, errors.New(`the list ends in "direct", but only proxies are read; set GOPROXY to one that has the module`)
+		return nil, errors.New(`the list ends in "direct", but relcheck reads only from proxies: set GOPROXY to one that has the module`)
 	}
 	body, err := r.fetch.get(ctx, p.base.JoinPath(file), limit)
 	if err != nil {
@@ -156,12 +155,12 @@ func (r *moduleReader) ask(ctx context.Context, p moduleProxy, file string, limi
 	return body, nil
 }
 
-// unavailable holds what each proxy said that was asked in vain.
+// unavailable is the errors of all proxies that were tried.
 type unavailable []error
 
 func (u unavailable) Unwrap() []error { return u }
 
-// missing reports whether all of them said that there is nothing.
+// missing reports whether all proxies reported that there is no such file.
 func (u unavailable) missing() bool {
 	return !slices.ContainsFunc(u, func(err error) bool { return !errors.Is(err, fs.ErrNotExist) })
 }
@@ -174,7 +173,7 @@ func (u unavailable) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// address shows a URL without what may be secret in it.
+// address formats a URL without user, password and query.
 func address(u *url.URL) string {
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	return shown.String()

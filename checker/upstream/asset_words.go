@@ -1,9 +1,9 @@
 package upstream
 
-// The words that files of releases use, in lower case. Those that are not here
-// (musl, gnu, unknown, pc, static, versions) say nothing about the platform.
+// The words in the names of release files, in lower case. Other words (musl, gnu,
+// unknown, pc, static, versions) do not describe a platform.
 
-// osOf and archOf give Go's name for a word.
+// osOf and archOf map a word to its name in Go.
 var osOf = map[string]string{
 	"linux": "linux", "linux32": "linux", "linux64": "linux",
 	"darwin": "darwin", "macos": "darwin", "osx": "darwin", "macosx": "darwin", "mac": "darwin", "apple": "darwin",
@@ -11,7 +11,7 @@ var osOf = map[string]string{
 	"aix": "aix", "android": "android", "illumos": "illumos", "ios": "ios", "js": "js", "plan9": "plan9",
 	"dragonfly": "dragonfly", "freebsd": "freebsd", "netbsd": "netbsd", "openbsd": "openbsd",
 	"solaris": "solaris", "sunos": "solaris", "wasip1": "wasip1",
-	// Go does not build for these, nor do programs for "apple" run there.
+	// Go does not support these, and programs for "apple" do not run there.
 	"tvos": "tvos", "watchos": "watchos", "visionos": "visionos",
 }
 
@@ -25,17 +25,17 @@ var archOf = map[string]string{
 	"mips": "mips", "mipsle": "mipsle", "mipsel": "mipsle", "mips64": "mips64", "mips64le": "mips64le", "mips64el": "mips64le",
 	"riscv64": "riscv64", "riscv64gc": "riscv64", "loong64": "loong64", "loongarch64": "loong64",
 	"s390x": "s390x", "wasm": "wasm",
-	// Big-endian ARM is not an architecture of Go's, and no stand-in for arm64.
+	// Go does not support big-endian ARM, which is not compatible with arm64.
 	"aarch64-be": "aarch64-be",
 }
 
-// impliedArch holds words that name an architecture beside something else.
+// impliedArch maps words that imply an architecture.
 var impliedArch = map[string]string{
 	"linux32": "386", "win32": "386", "32bit": "386",
 	"linux64": "amd64", "win64": "amd64", "64bit": "amd64",
 }
 
-// pairs are words that a separator split, or that mean something else together.
+// pairs are words that a separator split, or that have another meaning together.
 var pairs = map[[2]string]string{
 	{"x86", "64"}:     "x86-64",
 	{"arm", "64bit"}:  "arm64",
@@ -46,24 +46,23 @@ var pairs = map[[2]string]string{
 	{"32", "bit"}:     "32bit",
 }
 
-// universals are words by which a file for macOS says that it runs on both of
-// its architectures.
+// universals are words for files that run on both architectures of macOS.
 var universals = []string{"universal", "universal2", "all"}
 
-// packages are the extensions of files that are installed, not unpacked.
+// packages are the extensions of installer packages.
 var packages = map[string]struct{}{
 	"deb": {}, "rpm": {}, "apk": {}, "msi": {}, "msix": {}, "pkg": {}, "dmg": {}, "snap": {}, "flatpak": {}, "appimage": {}, "whl": {},
 }
 
-// osOfExtension holds the extensions that exist on one operating system only.
-// They outweigh the rest of the name: linux-tools_amd64.exe is for Windows.
+// osOfExtension maps extensions that exist on one operating system only. They take
+// precedence over the rest of the name: linux-tools_amd64.exe is for Windows.
 var osOfExtension = map[string]string{
 	"exe": "windows", "msi": "windows", "msix": "windows", "dmg": "darwin",
 	"deb": "linux", "rpm": "linux", "snap": "linux", "flatpak": "linux", "appimage": "linux",
 }
 
-// notPrograms are the extensions of what goes with a program: checksums,
-// signatures, inventories, documents, and what debuggers and linkers read.
+// notPrograms are the extensions of files that accompany a program: checksums,
+// signatures, SBOMs, documents, and files for debuggers and linkers.
 var notPrograms = []string{
 	"sha1", "sha224", "sha256", "sha384", "sha512", "sha1sum", "sha256sum", "sha384sum", "sha512sum", "md5", "md5sum", "sum", "sums", "digest",
 	"sig", "asc", "gpg", "pgp", "minisig", "sigstore", "bundle", "pem", "crt", "cert", "cer", "pub", "key", "prov",
@@ -72,5 +71,5 @@ var notPrograms = []string{
 	"so", "dll", "dylib", "a", "lib", "h", "pdb", "debug", "map",
 }
 
-// checksums mark a list of checksums wherever they stand in a name.
+// checksums are words that mark a list of checksums anywhere in a name.
 var checksums = []string{"checksum", "sha1sum", "sha256sum", "sha512sum", "md5sum"}
