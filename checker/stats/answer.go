@@ -26,7 +26,7 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 		limit := float64(rollup.NearestLimit(q.Above))
 		a := t.answer(show, "bytes", func(bytes any) bool { return bytes == limit }, said.exceeded)
 		if a.Text != "" && limit != float64(q.Above) {
-			a.Text += " That is the nearest heap for which ids are counted."
+			a.Text += " That is the nearest heap for which instances are counted."
 		}
 		return a
 	case t.Name == "heap_change":
@@ -64,11 +64,11 @@ func (s said) text(column string) string {
 	return s.show(s.columns[i].Kind, s.row[i])
 }
 
-// instances writes how many the row counts: 1,234 ids (12.3 %).
+// ids formats how many instances the row counts: 1,234 instances (12.3 %).
 func (s said) ids() string {
-	unit := "ids"
+	unit := "instances"
 	if s.value("ids") == int64(1) {
-		unit = "id"
+		unit = "instance"
 	}
 	return fmt.Sprintf("%s %s (%s)", s.text("ids"), unit, s.text("share"))
 }
@@ -84,7 +84,7 @@ func (s said) exceeded() Answer {
 func (s said) changed() Answer {
 	change, known := s.value("change").(float64)
 	if !known {
-		return Answer{fmt.Sprintf("There are no heaps to compare %s with %s by.", s.text("new"), s.text("old")), true}
+		return Answer{fmt.Sprintf("No heap sizes are known to compare %s with %s.", s.text("new"), s.text("old")), true}
 	}
 	more := "more"
 	if change < 0 {
@@ -92,7 +92,7 @@ func (s said) changed() Answer {
 	}
 	text := fmt.Sprintf("%s takes %s %s heap than %s at %s", s.text("new"), s.show(Share, math.Abs(change)), more, s.text("old"), s.text("percentile"))
 	if s.value("certain") != true {
-		return Answer{text + ", but the ids are too few, or the two too much alike, to say so for certain.", true}
+		return Answer{text + ", but there are too few instances, or the difference is too small, to be certain.", true}
 	}
 	return Answer{fmt.Sprintf("%s (between %s and %s, with 95 %% confidence).", text, s.text("low"), s.text("high")), false}
 }

@@ -14,9 +14,9 @@ func answered(v *stats.View, table string) stats.Answer {
 func TestAnswers(t *testing.T) {
 	v := fleetView("2026-03-16")
 	for table, want := range map[string]string{
-		"deprecation": "If support ended below v1.1.2, 8 ids (53.3 %) would be affected.",
-		"heap_above":  "0 ids (0.0 %) exceeded 1 GiB.",
-		"heap_change": "v1.2.0 takes 50.3 % less heap than v1.0.0 at p95, but the ids are too few, or the two too much alike, to say so for certain.",
+		"deprecation": "If support ended below v1.1.2, 8 instances (53.3 %) would be affected.",
+		"heap_above":  "0 instances (0.0 %) exceeded 1 GiB.",
+		"heap_change": "v1.2.0 takes 50.3 % less heap than v1.0.0 at p95, but there are too few instances, or the difference is too small, to be certain.",
 		"versions":    "",
 	} {
 		if got := answered(v, table); got.Text != want || got.Doubt != (table == "heap_change") {
@@ -24,10 +24,10 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 	v.Query.Below, v.Query.Above = "1.0.0", 60<<20
-	if got := answered(v, "deprecation").Text; got != "If support ended below v1.0.0, 0 ids (0.0 %) would be affected." {
+	if got := answered(v, "deprecation").Text; got != "If support ended below v1.0.0, 0 instances (0.0 %) would be affected." {
 		t.Errorf("got %q", got)
 	}
-	if got := answered(v, "heap_above").Text; got != "8 ids (53.3 %) exceeded 64 MiB. That is the nearest heap for which ids are counted." {
+	if got := answered(v, "heap_above").Text; got != "8 instances (53.3 %) exceeded 64 MiB. That is the nearest heap for which instances are counted." {
 		t.Errorf("got %q", got)
 	}
 	v.Query.Below, v.Query.Above = "", 0
@@ -49,8 +49,8 @@ func TestAnswersOfComparisons(t *testing.T) {
 	for compare, want := range map[[2]string]stats.Answer{
 		{"1.0.0", "1.1.0"}: {Text: "v1.1.0 takes 49.2 % more heap than v1.0.0 at p95 (between +46.2 % and +52.2 %, with 95 % confidence)."},
 		{"1.1", "1.0"}:     {Text: "v1.0 takes 33.0 % less heap than v1.1 at p95 (between -34.3 % and -31.6 %, with 95 % confidence)."},
-		{"1.1.0", "1.1.5"}: {Text: "v1.1.5 takes 0.0 % more heap than v1.1.0 at p95, but the ids are too few, or the two too much alike, to say so for certain.", Doubt: true},
-		{"1.1.0", "1.2.0"}: {Text: "There are no heaps to compare v1.2.0 with v1.1.0 by.", Doubt: true},
+		{"1.1.0", "1.1.5"}: {Text: "v1.1.5 takes 0.0 % more heap than v1.1.0 at p95, but there are too few instances, or the difference is too small, to be certain.", Doubt: true},
+		{"1.1.0", "1.2.0"}: {Text: "No heap sizes are known to compare v1.2.0 with v1.1.0.", Doubt: true},
 		{"1.1.0", "1.9.0"}: {},
 	} {
 		table := comparison(stats.Query{Compare: compare}, all)

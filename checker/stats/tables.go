@@ -62,7 +62,7 @@ var vocabulary = map[string]Column{
 	"half":          {"half", Number, "Days to half"},
 	"high":          {"high", Change, "At most"},
 	"instance_days": {"instance_days", Number, "Instance-days"},
-	"ids":           {"ids", Number, "IDs"},
+	"ids":           {"ids", Number, "Instances"},
 	"latest":        {"latest", Yes, "Latest"},
 	"line":          {"line", Text, "Line"},
 	"low":           {"low", Change, "At least"},
