@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -25,44 +26,42 @@ import (
 	"relcheck/db"
 )
 
-// shown is a server as the browser reaches it.
-type shown struct {
+// screenshots is where TestBrowser writes pictures of the pages.
+var screenshots = flag.String("screenshots", "", "write screenshots of all pages to this `directory`")
+
+// pageServer is a running server, as the browser reaches it.
+type pageServer struct {
 	Base string `json:"base"`
-	Link string `json:"link,omitempty"` // signs in
+	Link string `json:"link,omitempty"` // sign-in link
 }
 
-// A real browser looks at the pages of a real server: see testdata/browser.
+// TestBrowser checks the pages of running servers in Chromium, see testdata/browser.
 func TestBrowser(t *testing.T) {
 	t.Parallel()
 	modules := browserModules(t)
-	f := knownFleet()
 	file := filepath.Join(t.TempDir(), "full.db")
-	fill(t, file, f)
+	fill(t, file, knownFleet())
 	public := filepath.Join(t.TempDir(), "public.db")
 	if filled, err := os.ReadFile(file); err != nil || os.WriteFile(public, filled, 0o600) != nil {
-		t.Fatal("cannot copy the store", err)
+		t.Fatalf("cannot copy the store: %v", err)
 	}
-	full := show(t, file)
-	everyone := show(t, public, "--public-stats")
-	everyone.Link = ""
+	full := servePages(t, file)
+	publicServer := servePages(t, public, "--public-stats")
+	publicServer.Link = ""
 	spares := make([]string, 3)
 	for i := range spares {
 		spares[i] = strings.TrimSpace(relcheck(t, "token", "link", "--db", file, "--base-url", full.Base))
 	}
-	given, err := json.Marshal(map[string]any{
-		"full": full, "empty": show(t, filepath.Join(t.TempDir(), "empty.db")), "public": everyone,
-		"odd": show(t, oddStore(t)), "secure": show(t, filepath.Join(t.TempDir(), "secure.db"), "--base-url", "https://relcheck.test"),
+	config, err := json.Marshal(map[string]any{
+		"full": full, "empty": servePages(t, filepath.Join(t.TempDir(), "empty.db")), "public": publicServer,
+		"odd": servePages(t, oddStore(t)), "secure": servePages(t, filepath.Join(t.TempDir(), "secure.db"), "--base-url", "https://relcheck.test"),
 		"spares": spares, "below": "v1.0.0", "affected": affected(t, full.Base, strings.TrimSpace(relcheck(t, "token", "add", "api", "--db", file)), "v1.0.0"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	screenshots, err := filepath.Abs("../../.cache/screenshots")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("node", "testdata/browser/test.mjs", modules, screenshots)
-	cmd.Stdin = bytes.NewReader(given)
+	cmd := exec.Command("node", "testdata/browser/test.mjs", modules, *screenshots)
+	cmd.Stdin = bytes.NewReader(config)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Error(err)
@@ -70,7 +69,7 @@ func TestBrowser(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// browserModules is where make test has put what drives the browser.
+// browserModules returns where make test installs the packages that drive the browser.
 func browserModules(t *testing.T) string {
 	t.Helper()
 	modules, err := filepath.Abs("../../.cache/browser")
@@ -88,8 +87,8 @@ func browserModules(t *testing.T) string {
 	return modules
 }
 
-// show serves a store, and reads the link that signs in from what it prints.
-func show(t *testing.T, file string, flags ...string) shown {
+// servePages serves a store, and reads the base URL and the sign-in link from the output.
+func servePages(t *testing.T, file string, flags ...string) pageServer {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"serve", "--listen", "127.0.0.1:0", "--db", file}, flags...)...)
 	cmd.Env = environment("relcheck")
@@ -101,24 +100,22 @@ func show(t *testing.T, file string, flags ...string) shown {
 		t.Fatal(err)
 	}
 	t.Cleanup((&process{cmd: cmd}).kill)
-	var s shown
+	var s pageServer
 	lines := bufio.NewScanner(out)
 	for s.Link == "" && lines.Scan() {
 		if base, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
 			s.Base = base
-		}
-		s.Link, _ = strings.CutPrefix(lines.Text(), "sign in at ")
-		if s.Link == lines.Text() {
-			s.Link = ""
+		} else if link, ok := strings.CutPrefix(lines.Text(), "sign in at "); ok {
+			s.Link = link
 		}
 	}
 	if s.Link == "" || s.Base == "" {
-		t.Fatal("serve prints no link to sign in by")
+		t.Fatal("serve prints no sign-in link")
 	}
 	return s
 }
 
-// affected asks the API what the page is to say.
+// affected returns the number of instances below a version, from the API.
 func affected(t *testing.T, base, token, below string) string {
 	t.Helper()
 	r, err := http.NewRequest("GET", base+"/api/v1/products/opa/stats/deprecation?below="+below, nil)
@@ -146,16 +143,16 @@ func affected(t *testing.T, base, token, below string) string {
 			return fmt.Sprintf("%d instances (%.1f %%)", row.IDs, row.Share*100)
 		}
 	}
-	t.Fatalf("the API knows nothing of %s: %+v", below, table)
+	t.Fatalf("no row for version %s: %+v", below, table)
 	return ""
 }
 
-// knownFleet is what the browser is shown: some 120 ids a day at its end, today.
+// knownFleet has about 120 instances a day at its end, which is today.
 func knownFleet() fleet.Fleet {
 	return fleet.Fleet{Seed: 7, Days: 200, Instances: 100, Every: 24 * time.Hour, End: rollup.DayOf(time.Now())}
 }
 
-// fill makes a store with the reports of a fleet, and their statistics.
+// fill creates a store with the reports of a fleet and their statistics.
 func fill(t testing.TB, file string, f fleet.Fleet) {
 	t.Helper()
 	ctx := context.Background()
@@ -176,8 +173,8 @@ func fill(t testing.TB, file string, f fleet.Fleet) {
 	}
 }
 
-// oddStore makes a store with a product that only checks ask for, without any
-// release, and one whose names are long words.
+// oddStore creates a store with a product that has only checks and no releases, and one
+// whose title and version are long words.
 func oddStore(t *testing.T) string {
 	t.Helper()
 	ctx := context.Background()
