@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"relcheck/db"
+	"relcheck/db/backup"
 	"relcheck/db/pgtest"
 )
 
@@ -26,18 +27,18 @@ func backUpAndRestore(t *testing.T, name string) {
 	s := open(t, name)
 	fillStore(t, s)
 	want := dump(t, name)
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	rows, err := s.Backup(ctx, backup, schema(t), quiet)
+	backupFile := filepath.Join(t.TempDir(), "backup.db")
+	rows, err := backup.Create(ctx, s, backupFile, schema(t), quiet)
 	if err != nil || rows["report"] != 2 || rows["product"] != 3 {
 		t.Fatalf("backed up %v, %v", rows, err)
 	}
-	info, err := os.Stat(backup)
+	info, err := os.Stat(backupFile)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the backup: %v, %v", info, err)
 	}
-	bytes := content(t, backup)
+	bytes := content(t, backupFile)
 	for _, to := range []string{filepath.Join(t.TempDir(), "b.db"), pgtest.Database(t)} {
-		if _, err := db.Restore(ctx, backup, to, schema(t), quiet); err != nil {
+		if _, err := backup.Restore(ctx, backupFile, to, schema(t), quiet); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, dump(t, to)); diff != "" {
@@ -48,14 +49,14 @@ func backUpAndRestore(t *testing.T, name string) {
 			t.Errorf("what was restored does not record: %v", err)
 		}
 		w.Close()
-		if _, err := db.Restore(ctx, backup, to, schema(t), quiet); err == nil || !strings.Contains(err.Error(), "there already") {
+		if _, err := backup.Restore(ctx, backupFile, to, schema(t), quiet); err == nil || !strings.Contains(err.Error(), "already exists") {
 			t.Errorf("restored over a store: %v", err)
 		}
 	}
-	if content(t, backup) != bytes {
+	if content(t, backupFile) != bytes {
 		t.Error("restoring has changed the backup")
 	}
-	if files, _ := filepath.Glob(backup + "*"); len(files) != 1 {
+	if files, _ := filepath.Glob(backupFile + "*"); len(files) != 1 {
 		t.Errorf("restoring leaves %v", files)
 	}
 }
@@ -77,11 +78,11 @@ func TestBackupIsOfOneMoment(t *testing.T) {
 	_, s := manyPages(t)
 	w := writer(t, s)
 	defer w.Close()
-	backup := filepath.Join(t.TempDir(), "backup.db")
+	backupFile := filepath.Join(t.TempDir(), "backup.db")
 	steps, last := 0, int64(0)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	rows, err := s.Backup(ctx, backup, schema(t), func(done, total int64) {
+	rows, err := backup.Create(ctx, s, backupFile, schema(t), func(done, total int64) {
 		if steps++; done < last || steps > 100 {
 			t.Errorf("step %d: from %d to %d of %d pages", steps, last, done, total)
 			cancel()
@@ -104,7 +105,7 @@ func TestBackupGivesUp(t *testing.T) {
 	w := writer(t, s)
 	defer w.Close()
 	place := filepath.Join(t.TempDir(), "backup.db")
-	_, err := s.Backup(context.Background(), place, schema(t), func(int64, int64) {
+	_, err := backup.Create(context.Background(), s, place, schema(t), func(int64, int64) {
 		for range 100 {
 			if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 				t.Error(err)
@@ -137,15 +138,15 @@ func TestBackupHoldsNothingThatIsRemoved(t *testing.T) {
 	}
 	s.SweepAt(ctx, db.Retention{Reports: 24 * time.Hour}, now) // says that the reader is in the way
 	place := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := s.Backup(ctx, place, schema(t), quiet); err != nil {
+	if _, err := backup.Create(ctx, s, place, schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
-	store, backup := clone(t, path), content(t, place)
-	if !strings.Contains(backup, string(kept[0][:])) || !strings.Contains(store, string(ids[0][:])) {
+	store, backupFile := clone(t, path), content(t, place)
+	if !strings.Contains(backupFile, string(kept[0][:])) || !strings.Contains(store, string(ids[0][:])) {
 		t.Error("this looks in the wrong place")
 	}
 	for _, id := range ids {
-		if strings.Contains(backup, string(id[:])) {
+		if strings.Contains(backupFile, string(id[:])) {
 			t.Fatal("an id that was removed is in the backup")
 		}
 	}
@@ -173,12 +174,12 @@ func TestBackupRefuses(t *testing.T) {
 		progress func(place string)
 		want     string
 	}{
-		"a file":        {ctx, func(t *testing.T, place string) { write(t, place, "mine") }, nil, "there already"},
-		"an empty file": {ctx, func(t *testing.T, place string) { write(t, place, "") }, nil, "there already"},
-		"a link":        {ctx, func(t *testing.T, place string) { os.Symlink("nowhere", place) }, nil, "there already"},
-		"a folder":      {ctx, mkdir, nil, "there already"},
-		"a stale log":   {ctx, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, nil, "there already"},
-		"a late file":   {ctx, nil, func(place string) { os.WriteFile(place, []byte("mine"), 0o600) }, "there already"},
+		"a file":        {ctx, func(t *testing.T, place string) { write(t, place, "mine") }, nil, "already exists"},
+		"an empty file": {ctx, func(t *testing.T, place string) { write(t, place, "") }, nil, "already exists"},
+		"a link":        {ctx, func(t *testing.T, place string) { os.Symlink("nowhere", place) }, nil, "already exists"},
+		"a folder":      {ctx, mkdir, nil, "already exists"},
+		"a stale log":   {ctx, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, nil, "already exists"},
+		"a late file":   {ctx, nil, func(place string) { os.WriteFile(place, []byte("mine"), 0o600) }, "already exists"},
 		"interrupted":   {stopped, nil, func(string) { stop() }, "canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -187,7 +188,7 @@ func TestBackupRefuses(t *testing.T) {
 			if c.prepare != nil {
 				c.prepare(t, place)
 			}
-			_, err := s.Backup(c.ctx, place, schema(t), func(int64, int64) {
+			_, err := backup.Create(c.ctx, s, place, schema(t), func(int64, int64) {
 				if c.progress != nil {
 					c.progress(place)
 				}
@@ -195,7 +196,7 @@ func TestBackupRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want %q", err, c.want)
 			}
-			if left, err := db.Leftovers(place); len(left) > 0 || err != nil {
+			if left, err := backup.Leftovers(place); len(left) > 0 || err != nil {
 				t.Errorf("it leaves %v, %v", left, err)
 			}
 			if b, err := os.ReadFile(place); err == nil && len(b) > 0 && string(b) != "mine" {
@@ -203,10 +204,10 @@ func TestBackupRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := s.Backup(ctx, filepath.Join(t.TempDir(), "none", "b.db"), schema(t), quiet); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if _, err := backup.Create(ctx, s, filepath.Join(t.TempDir(), "none", "b.db"), schema(t), quiet); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("into a missing folder: %v", err)
 	}
-	if _, err := s.Backup(ctx, path, schema(t), quiet); err == nil {
+	if _, err := backup.Create(ctx, s, path, schema(t), quiet); err == nil {
 		t.Error("a store was backed up over itself")
 	}
 }
@@ -218,7 +219,7 @@ func TestBackupOfDamage(t *testing.T) {
 	damage(t, path, 50)
 	s = open(t, path)
 	place := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := s.Backup(context.Background(), place, schema(t), quiet); !errors.Is(err, db.ErrDamaged) {
+	if _, err := backup.Create(context.Background(), s, place, schema(t), quiet); !errors.Is(err, db.ErrDamaged) {
 		t.Errorf("got error %v", err)
 	}
 	if files, _ := filepath.Glob(place + "*"); len(files) > 0 {
@@ -241,15 +242,15 @@ func damage(t testing.TB, path string, page int64) {
 func TestRestoreRefuses(t *testing.T) {
 	ctx := context.Background()
 	path, s := manyPages(t)
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := s.Backup(ctx, backup, schema(t), quiet); err != nil {
+	backupFile := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := backup.Create(ctx, s, backupFile, schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
 	bad := filepath.Join(t.TempDir(), "bad.db")
-	write(t, bad, content(t, backup))
+	write(t, bad, content(t, backupFile))
 	damage(t, bad, 50)
 	short := filepath.Join(t.TempDir(), "short.db")
-	write(t, short, content(t, backup)[:40*4096])
+	write(t, short, content(t, backupFile)[:40*4096])
 	foreign := filepath.Join(t.TempDir(), "foreign.db")
 	write(t, foreign, "this is a text of some length, not a database")
 	for name, c := range map[string]struct {
@@ -257,13 +258,13 @@ func TestRestoreRefuses(t *testing.T) {
 		prepare func(t *testing.T, place string)
 		want    string
 	}{
-		"missing":     {bad + "x", nil, "no such file"},
+		"missing":     {bad + "x", nil, "missing or empty"},
 		"damaged":     {bad, nil, "damaged"},
 		"cut short":   {short, nil, "damaged"},
 		"foreign":     {foreign, nil, "not a relcheck database"},
-		"a stale log": {backup, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, "move it away"},
-		"a store":     {backup, func(t *testing.T, place string) { open(t, place).Close() }, "move it away"},
-		"a server": {backup, func(t *testing.T, place string) {
+		"a stale log": {backupFile, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, "move it away"},
+		"a store":     {backupFile, func(t *testing.T, place string) { open(t, place).Close() }, "move it away"},
+		"a server": {backupFile, func(t *testing.T, place string) {
 			w := writer(t, open(t, place))
 			t.Cleanup(func() { w.Close() })
 			for _, suffix := range []string{"", "-wal", "-shm"} { // who removes them has not stopped the server
@@ -277,7 +278,7 @@ func TestRestoreRefuses(t *testing.T) {
 				c.prepare(t, place)
 			}
 			before, _ := os.Stat(place)
-			_, err := db.Restore(ctx, c.from, place, schema(t), quiet)
+			_, err := backup.Restore(ctx, c.from, place, schema(t), quiet)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want %q", err, c.want)
 			}
@@ -289,25 +290,11 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	empty := filepath.Join(t.TempDir(), "a.db")
 	write(t, empty, "")
-	if _, err := db.Restore(ctx, backup, empty, schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, backupFile, empty, schema(t), quiet); err != nil {
 		t.Errorf("into an empty file: %v", err)
 	}
 	live := filepath.Join(t.TempDir(), "b.db") // a store in use is as good as a backup
-	if _, err := db.Restore(ctx, path, live, schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, path, live, schema(t), quiet); err != nil {
 		t.Errorf("from a store: %v", err)
-	}
-}
-
-// Where a file has one name only, nothing is overwritten either.
-func TestBackupWithoutLinks(t *testing.T) {
-	dir := t.TempDir()
-	path, place := filepath.Join(dir, "a.partial-1"), filepath.Join(dir, "a")
-	write(t, path, "whole")
-	write(t, place, "mine")
-	if err := db.RenameInto(path, place); !errors.Is(err, os.ErrExist) || content(t, place) != "mine" {
-		t.Errorf("%v, and there is %q", err, content(t, place))
-	}
-	if err := errors.Join(os.Remove(place), db.RenameInto(path, place)); err != nil || content(t, place) != "whole" {
-		t.Errorf("%v, and there is %q", err, content(t, place))
 	}
 }

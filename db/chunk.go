@@ -21,7 +21,7 @@ func (s *Store) chunk(ctx context.Context, f func(tx *sql.Tx, enough func() bool
 		return f(tx, func() bool { return time.Since(began) >= chunkTime })
 	})
 	if err == nil && s.contended() {
-		err = rest(ctx, min(restFor*time.Since(began), longestRest))
+		err = sleep(ctx, idlePause(time.Since(began)))
 	}
 	return err
 }

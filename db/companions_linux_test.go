@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 // What another user has put beside a store is neither written to nor followed.
@@ -20,8 +21,8 @@ func TestCompanions(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("missing: the right to give a file to another user")
 	}
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	_, err := open(t, filepath.Join(t.TempDir(), "a.db")).Backup(ctx, backup, schema(t), quiet)
+	backupFile := filepath.Join(t.TempDir(), "backup.db")
+	_, err := backup.Create(ctx, open(t, filepath.Join(t.TempDir(), "a.db")), backupFile, schema(t), quiet)
 	must(t, err)
 	for name, plant := range map[string]func(name, victim string) error{
 		"symbolic link": func(name, victim string) error { return os.Symlink(victim, name) },
@@ -58,7 +59,7 @@ func TestCompanions(t *testing.T) {
 				}
 				place := filepath.Join(folder, "b.db")
 				must(t, plant(place+suffix, victim))
-				_, err = db.Restore(ctx, backup, place, schema(t), quiet)
+				_, err = backup.Restore(ctx, backupFile, place, schema(t), quiet)
 				if suffix != "-trial" && (err == nil || !strings.Contains(err.Error(), place+suffix)) {
 					t.Errorf("restore: got error %v, want one that names the file", err)
 				}

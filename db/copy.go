@@ -14,10 +14,7 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// Copied tells how many rows a copy has, by table.
-type Copied map[string]int64
-
-var errNotEmpty = errors.New("something is there already")
+var errNotEmpty = errors.New("a store or other data already exists there")
 
 // Copy makes a new store of the given name, with all that s held when it began.
 // A SQLite file must not have a writer meanwhile: the error wraps [ErrInUse].
@@ -25,7 +22,7 @@ var errNotEmpty = errors.New("something is there already")
 // if it fails or is killed nothing has come of it, and it can be repeated. Before
 // it commits, it reads the copy back and compares counts and checksums. progress
 // is called now and then with the rows that were copied or read back so far.
-func (s *Store) Copy(ctx context.Context, name, schema string, progress func(done, total int64)) (Copied, error) {
+func (s *Store) Copy(ctx context.Context, name, schema string, progress func(done, total int64)) (RowCounts, error) {
 	c := copying{from: s, tables: tables(schema), progress: progress}
 	create := createFile
 	switch {
@@ -82,17 +79,21 @@ type copying struct {
 	from        *Store
 	tables      []string
 	numbered    bool // placeholders of the new store
-	copied      Copied
+	copied      RowCounts
 	done, total int64
 	progress    func(done, total int64)
 }
 
 // run copies and verifies inside the transaction that makes the new store.
 func (c *copying) run(ctx context.Context, to *sql.Tx) error {
-	c.copied, c.done, c.total = Copied{}, 0, 0
+	c.copied, c.done, c.total = RowCounts{}, 0, 0
 	return c.from.inSnapshot(ctx, func(from *sql.Tx) error {
 		// A newer relcheck may have upgraded it since it was opened.
-		if err := checkSchema(ctx, from); err != nil {
+		err := checkSchema(ctx, from)
+		if err == nil {
+			err = refuseOldSchema(ctx, from)
+		}
+		if err != nil {
 			return fmt.Errorf("copy %s: %w", c.from.name, err)
 		}
 		for _, table := range c.tables {
@@ -122,6 +123,16 @@ func (c *copying) run(ctx context.Context, to *sql.Tx) error {
 		}
 		return nil
 	})
+}
+
+// refuseOldSchema returns an error if a store, which was opened without upgrading it, has
+// an older schema.
+func refuseOldSchema(ctx context.Context, q querier) error {
+	version, err := setting(ctx, q, "schema")
+	if err == nil && version < SchemaVersion {
+		err = fmt.Errorf("it has schema %d of an older relcheck: restore it to a file, and copy that with relcheck copy", version)
+	}
+	return err
 }
 
 // table copies one, in place of what a new store begins with.

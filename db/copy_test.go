@@ -165,7 +165,7 @@ func TestCopyRefuses(t *testing.T) {
 	w.Close()
 	for _, to := range []string{s.Name(), used, usedDatabase, foreignDatabase, foreign} {
 		_, err := s.Copy(ctx, to, schema(t), func(int64, int64) {})
-		if want := "something is there already"; to != foreign && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want := "already exists there"; to != foreign && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("to %s: %v", to, err)
 		}
 		if err == nil {

@@ -26,8 +26,8 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// schemaVersion is the data model that this code reads and writes.
-const schemaVersion = 3
+// SchemaVersion is the data model that this code reads and writes.
+const SchemaVersion = 3
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
@@ -69,12 +69,12 @@ type engine interface {
 	byProduct() bool
 	// ofProduct begins a condition on seq where the log lies together by product
 	// ($1), and is one that always holds where it lies together as a whole.
-	ofProduct() string
+	productCond() string
 	// in is a condition that a value is among those of a list, and the list as the
 	// argument of its placeholder.
 	in(placeholder string, list any) (condition string, arg any)
-	// copyInto copies the store into an empty file, which it makes a SQLite store.
-	copyInto(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error
+	// copyToFile copies the store into an empty file, which it makes a SQLite store.
+	copyToFile(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error
 	// contended reports whether a process records that waits while another one writes.
 	contended() bool
 	// recorder prepares to write reports.
@@ -112,7 +112,16 @@ func (s *Store) Created() bool { return s.created }
 
 // Upgraded returns the schema from which opening the store has upgraded it, and
 // to which; from is 0 if there was nothing to do.
-func (s *Store) Upgraded() (from, to int64) { return s.upgraded, schemaVersion }
+func (s *Store) Upgraded() (from, to int64) { return s.upgraded, SchemaVersion }
+
+// IsFile reports whether name is that of a SQLite file, not the URL of a database.
+func IsFile(name string) bool { return !isPostgres(name) && !notAFile.MatchString(name) }
+
+// ID returns the random ID of the store, or 0 if its schema is older than IDs.
+func (s *Store) ID(ctx context.Context) (int64, error) {
+	id, err := storeID(ctx, s.read)
+	return id, s.explain(err)
+}
 
 // Close closes the store. Its Writer is closed before it.
 func (s *Store) Close() error {
@@ -240,8 +249,8 @@ func checkSchema(ctx context.Context, q querier) error {
 	switch {
 	case err == nil && schema < 1 || errors.Is(err, sql.ErrNoRows):
 		err = dbfile.ErrForeign
-	case err == nil && schema > schemaVersion:
-		err = fmt.Errorf("%w: its schema is %d, this one knows %d", errNewer, schema, schemaVersion)
+	case err == nil && schema > SchemaVersion:
+		err = fmt.Errorf("%w: its schema is %d, this one knows %d", errNewer, schema, SchemaVersion)
 	}
 	return err
 }

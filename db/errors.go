@@ -16,7 +16,7 @@ var (
 	errNewer      = errors.New("written by a newer relcheck")
 	errUnfinished = errors.New("a store was being made there, and that was interrupted or goes on")
 	errLogAlone   = errors.New("there is no database, but the log of one")
-	errEmpty      = errors.New("nothing of relcheck is there")
+	errEmpty      = errors.New("no relcheck store there")
 )
 
 // Errors that callers tell from others.

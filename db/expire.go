@@ -14,7 +14,7 @@ import (
 func (s *Store) expireReports(ctx context.Context, product int64, before time.Time) error {
 	for after := int64(0); ; {
 		var end, oldest sql.NullInt64
-		err := s.read.QueryRowContext(ctx, "SELECT MAX(seq), MIN(at) FROM (SELECT seq, at FROM report WHERE "+s.ofProduct()+
+		err := s.read.QueryRowContext(ctx, "SELECT MAX(seq), MIN(at) FROM (SELECT seq, at FROM report WHERE "+s.productCond()+
 			" seq > $2 ORDER BY seq LIMIT $3) AS page", product, after, removalPage).Scan(&end, &oldest)
 		if err != nil || !end.Valid {
 			return err
@@ -22,7 +22,7 @@ func (s *Store) expireReports(ctx context.Context, product int64, before time.Ti
 		if oldest.Int64 < before.Unix() {
 			err = s.inTx(ctx, func(tx *sql.Tx) error { return s.expirePage(ctx, tx, product, after, end.Int64, before) })
 			if err == nil {
-				err = rest(ctx, removalPause)
+				err = sleep(ctx, removalPause)
 			}
 		}
 		if err != nil {
@@ -34,7 +34,7 @@ func (s *Store) expireReports(ctx context.Context, product int64, before time.Ti
 
 // expirePage removes those of a page of the log.
 func (s *Store) expirePage(ctx context.Context, tx *sql.Tx, product, after, last int64, before time.Time) error {
-	res, err := tx.ExecContext(ctx, "DELETE FROM report WHERE "+s.ofProduct()+` seq > $2 AND seq <= $3 AND at < $4 AND EXISTS
+	res, err := tx.ExecContext(ctx, "DELETE FROM report WHERE "+s.productCond()+` seq > $2 AND seq <= $3 AND at < $4 AND EXISTS
 		(SELECT 1 FROM mark WHERE mark.product = report.product AND mark.node = report.seq >> 40 AND mark.seq >= report.seq)`,
 		product, after, last, before.Unix())
 	if err != nil {
@@ -46,8 +46,8 @@ func (s *Store) expirePage(ctx context.Context, tx *sql.Tx, product, after, last
 	return s.retire(ctx, tx, last)
 }
 
-// rest lets others have their turn.
-func rest(ctx context.Context, d time.Duration) error {
+// sleep waits, unless ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -77,7 +77,7 @@ func (s *Store) expireRollups(ctx context.Context, product int64, before rollup.
 			return nil
 		})
 		if err == nil {
-			err = rest(ctx, removalPause)
+			err = sleep(ctx, removalPause)
 		}
 		if err != nil {
 			return err

@@ -139,26 +139,6 @@ func (s *Store) DDL(text string) string { return s.ddl(text) }
 // LongStep makes the last step of this process take longer.
 func LongStep(more string) { steps[len(steps)-1] += more }
 
-// Save makes one backup at a certain time.
-var Save = (*Store).save
-
-// NewestBackup returns the newest backup of a store in a folder.
-var NewestBackup = newestBackup
-
-// BackupNameOf returns the name of a backup of a store.
-var BackupNameOf = backupNameOf
-
-// ID returns the ID of a store.
-func (s *Store) ID(ctx context.Context) (int64, error) { return storeID(ctx, s.read) }
-
-// Verify is what is done with a file before it counts as a backup.
-var Verify = verifyFile
-
-// RenameInto is how a backup gets to its place in a file system without links.
-func RenameInto(path, place string) error {
-	return (&partial{path: path, place: place}).rename(&os.LinkError{Err: os.ErrPermission})
-}
-
 // TrustNames makes this process use a file whatever other names it has.
 func TrustNames() { dbfile.DetectNames = false }
 
@@ -175,7 +155,7 @@ func SyncBy(sync func(*os.File) error) (before func(*os.File) error) {
 }
 
 // RestOf is for how long a backup waits after a step that took so long.
-func RestOf(took time.Duration) time.Duration { return min(restFor*took, longestRest) }
+func RestOf(took time.Duration) time.Duration { return idlePause(took) }
 
 // GrowthOf lets a log become so long during a backup, or as long as the store is,
 // and returns how long it might be before.

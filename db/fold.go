@@ -67,7 +67,7 @@ func (s *Store) foldProduct(ctx context.Context, product int64) (reports int64, 
 	nodes, err := query(ctx, s.read, func(rows *sql.Rows) (node int64, err error) {
 		err = rows.Scan(&node)
 		return node, err
-	}, unfolded(s.ofProduct()), product)
+	}, unfolded(s.productCond()), product)
 	for _, node := range nodes {
 		page := foldPage
 		for more := true; more && err == nil; page = min(2*page, 4*foldPage) {
@@ -176,7 +176,7 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 		return err
 	}
 	var end int64
-	err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report WHERE "+s.ofProduct()+" seq < $2", f.product, (f.node+1)<<nodeBits).Scan(&end)
+	err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report WHERE "+s.productCond()+" seq < $2", f.product, (f.node+1)<<nodeBits).Scan(&end)
 	if err != nil {
 		return err
 	}

@@ -2,35 +2,53 @@ package db
 
 import (
 	"context"
-	"errors"
-	"log/slog"
+	"database/sql"
 	"time"
 )
 
-// Inspect looks through the pages of a file whose last server did not stop in good
-// order. That may take minutes, in which w records as ever. If there is damage, w is
-// not ready from then on, nor after the next start; it goes on to record what it
-// can, and the file is left as it is. PostgreSQL does such things by itself.
-func (s *Store) Inspect(ctx context.Context, w *Writer, log *slog.Logger) {
-	file, ok := s.engine.(*sqliteFile)
-	if !ok {
-		return
-	}
-	held := file.lock.Load()
-	if held == nil || !held.Unclean() {
-		return
-	}
-	start := time.Now()
-	err := checkPages(ctx, s.read, "quick_check")
-	switch {
-	case ctx.Err() != nil: // the next start does it
-	case err == nil:
-		held.SetUnclean(false)
-		log.Info("the server before did not stop in good order; the file is sound", "db", s.name, "took", time.Since(start))
-	case errors.Is(err, ErrDamaged):
-		w.damage.Store(&err)
-		log.Error("the file is damaged and was left as it is; stop the server, move the file away, and restore a backup", "db", s.name, "err", err)
-	default:
-		log.Error("cannot look whether the file is sound; the next start tries again", "db", s.name, "err", err)
-	}
+// Setting returns a value of table setting. The error wraps [sql.ErrNoRows] if the store
+// does not have it.
+func (s *Store) Setting(ctx context.Context, name string) (int64, error) {
+	return setting(ctx, s.read, name)
 }
+
+// WithoutReleases returns the names of products without releases: those that clients have
+// asked about, and the others.
+func (s *Store) WithoutReleases(ctx context.Context) (used, unused []string, err error) {
+	_, err = query(ctx, s.read, func(rows *sql.Rows) (none struct{}, err error) {
+		var name string
+		var hasBuilds bool
+		err = rows.Scan(&name, &hasBuilds)
+		if hasBuilds {
+			used = append(used, name)
+		} else {
+			unused = append(unused, name)
+		}
+		return none, err
+	}, `SELECT name, EXISTS (SELECT 1 FROM build WHERE build.product = product.id) FROM product
+		WHERE name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM release WHERE release.product = product.id) ORDER BY name`)
+	return used, unused, err
+}
+
+// JournalMode returns the journal mode of a SQLite store.
+func (s *Store) JournalMode(ctx context.Context) (mode string, err error) {
+	err = s.read.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+	return mode, err
+}
+
+// CheckPages checks the pages of a SQLite store without its indexes. The error wraps
+// [ErrDamaged] if SQLite finds damage.
+func (s *Store) CheckPages(ctx context.Context) error { return checkPages(ctx, s.read, "quick_check") }
+
+// Server describes the PostgreSQL server of a store, and returns the time of its clock.
+func (s *Store) Server(ctx context.Context) (description string, clock time.Time, err error) {
+	err = s.read.QueryRowContext(ctx, "SELECT current_setting('server_version'), clock_timestamp()").Scan(&description, &clock)
+	if p, ok := s.engine.(*postgres); ok && p.pooled {
+		description += " behind a connection pooler"
+	}
+	return "PostgreSQL " + description, clock, s.explain(err)
+}
+
+// CheckDurable returns an error if a PostgreSQL store acknowledges commits that a crash
+// would lose.
+func (s *Store) CheckDurable(ctx context.Context) error { return checkDurable(ctx, s.read) }

@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/db"
+	"relcheck/db/backup"
+	"relcheck/db/doctor"
 )
 
 // A file that a process is writing is no leftover.
@@ -17,11 +18,11 @@ func TestBackupIsNoLeftover(t *testing.T) {
 	_, s := manyPages(t)
 	place := filepath.Join(t.TempDir(), "backup.db")
 	looked := false
-	_, err := s.Backup(context.Background(), place, schema(t), func(int64, int64) {
+	_, err := backup.Create(context.Background(), s, place, schema(t), func(int64, int64) {
 		if len(names(t, filepath.Dir(place))) < 2 {
 			t.Fatal("there is no partial file")
 		}
-		removed, err := db.RemoveLeftovers(place)
+		removed, err := backup.RemoveLeftovers(place)
 		if len(removed) > 0 || err != nil {
 			t.Errorf("removed %v, %v", removed, err)
 		}
@@ -60,11 +61,11 @@ func TestLeftovers(t *testing.T) {
 		}
 	}
 	kept := []string{"a.db", "a.db.partial-6", "a.db.partial-8-lock", "a.db.partial-x", "c.db.partial-7"}
-	all, err := db.Leftovers(filepath.Join(folder, "a.db"))
+	all, err := backup.Leftovers(filepath.Join(folder, "a.db"))
 	if err != nil || len(all) != 5 {
 		t.Errorf("found %v, %v", all, err)
 	}
-	removed, err := db.RemoveLeftovers(filepath.Join(folder, "a.db"))
+	removed, err := backup.RemoveLeftovers(filepath.Join(folder, "a.db"))
 	if err != nil || !slices.Equal(removed, all) {
 		t.Errorf("removed %v, %v; want %v", removed, err, all)
 	}
@@ -72,7 +73,7 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("left are %v, want %v", left, kept)
 	}
 	for _, place := range []string{filepath.Join(folder, "none", "a.db"), "postgres://relcheck@localhost/relcheck", "host=localhost"} {
-		if all, err := db.Leftovers(place); len(all) > 0 || err != nil {
+		if all, err := backup.Leftovers(place); len(all) > 0 || err != nil {
 			t.Errorf("%s has %v, %v", place, all, err)
 		}
 	}
@@ -87,14 +88,14 @@ func leftoversAreNamed(t *testing.T, name string) {
 	if !strings.HasPrefix(name, "postgres://") {
 		places = append(places, name)
 	}
-	if text := examineWith(t, name, db.Examination{BackupDir: folder})["leftovers"]; !strings.HasPrefix(text, "0 ") {
+	if text := examineWith(t, name, doctor.Options{BackupDir: folder})["leftovers"]; !strings.HasPrefix(text, "0 ") {
 		t.Errorf("without any: %s", text)
 	}
 	for _, place := range places {
 		write(t, place+".partial-1", "half of one")
 		write(t, place+".partial-1-lock", "\x00123")
 	}
-	text := examineWith(t, name, db.Examination{BackupDir: folder})["leftovers"]
+	text := examineWith(t, name, doctor.Options{BackupDir: folder})["leftovers"]
 	for _, place := range places {
 		if !strings.HasPrefix(text, "1 ") || !strings.Contains(text, place+".partial-1") {
 			t.Errorf("%s is not named: %s", place, text)

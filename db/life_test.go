@@ -19,6 +19,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/db"
+	"relcheck/db/backup"
 	"relcheck/db/faultfs"
 )
 
@@ -127,7 +128,7 @@ func (l *life) create() error {
 	}
 	ctx := context.Background()
 	err := db.Create(ctx, l.path(), l.first)
-	if err != nil && !strings.Contains(err.Error(), "something is there already") { // by an earlier try
+	if err != nil && !strings.Contains(err.Error(), "already exists") { // by an earlier try
 		return err
 	}
 	d, err := sql.Open("sqlite", "file:"+l.path()+"?_busy_timeout=5000&_synchronous=FULL&_pragma=journal_mode(wal)&vfs="+faultfs.Name)
@@ -298,7 +299,7 @@ func (l *life) backUp() error {
 	name := fmt.Sprintf("%s.backup-%d", lifeFile, l.backups)
 	return l.beside(func() error {
 		l.disk.Mark(backingUp(name))
-		_, err := l.s.Backup(context.Background(), filepath.Join(l.folder, name), l.schema, quiet)
+		_, err := backup.Create(context.Background(), l.s, filepath.Join(l.folder, name), l.schema, quiet)
 		if err == nil {
 			l.disk.Mark(backedUp(name))
 		}

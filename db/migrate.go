@@ -11,7 +11,7 @@ import (
 // steps lead from each schema to the next: the first one from 1 to 2. What was
 // released is not changed any more. A step removes nothing that a server or command
 // of the version before reads while it has the store open.
-var steps = [schemaVersion - 1]string{
+var steps = [SchemaVersion - 1]string{
 	`CREATE TABLE audit (
     id      BIGINT PRIMARY KEY,
     at      BIGINT NOT NULL,
@@ -61,7 +61,7 @@ func tablesAt(schema string, version int64) []string {
 // processes that try at once, one does it.
 func (s *Store) upgrade(ctx context.Context) error {
 	found, err := setting(ctx, s.main, "schema")
-	for at := found; err == nil && at < schemaVersion; at++ {
+	for at := found; err == nil && at < SchemaVersion; at++ {
 		var done bool
 		err = retry(ctx, s.again, func() error {
 			return transact(ctx, s.main, func(tx *sql.Tx) (err error) {

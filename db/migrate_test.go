@@ -16,6 +16,7 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/db"
+	"relcheck/db/backup"
 	"relcheck/db/pgtest"
 )
 
@@ -339,7 +340,7 @@ func TestRestoreOldStore(t *testing.T) {
 	if text := found["statistics"]; strings.Contains(text, "cannot be compared") {
 		t.Errorf("the doctor finds %s", text)
 	}
-	rows, err := db.Restore(ctx, was, place, schema(t), quiet)
+	rows, err := backup.Restore(ctx, was, place, schema(t), quiet)
 	if err != nil || rows["report"] != 1 {
 		t.Fatalf("restored %v, %v", rows, err)
 	}
@@ -347,7 +348,7 @@ func TestRestoreOldStore(t *testing.T) {
 	if from, _ := open(t, place).Upgraded(); from != 1 {
 		t.Errorf("what was restored is upgraded from %d", from)
 	}
-	_, err = db.Restore(ctx, was, pgtest.Database(t), schema(t), quiet)
+	_, err = backup.Restore(ctx, was, pgtest.Database(t), schema(t), quiet)
 	if err == nil || !strings.Contains(err.Error(), "restore it to a file") {
 		t.Errorf("into another engine: %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"relcheck/checker/access"
 	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 // bind mounts a file or a folder on another one until the test ends.
@@ -102,7 +103,7 @@ func TestOtherName(t *testing.T) {
 			if check("open unchanged", err); err == nil {
 				s.Close()
 			}
-			_, err = db.Restore(ctx, other, filepath.Join(t.TempDir(), "restored.db"), schema(t), quiet)
+			_, err = backup.Restore(ctx, other, filepath.Join(t.TempDir(), "restored.db"), schema(t), quiet)
 			check("restore", err)
 			if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 				t.Error(err)
@@ -140,10 +141,10 @@ func TestMountedFile(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	_, err := s.Backup(ctx, backup, schema(t), quiet)
+	backupFile := filepath.Join(t.TempDir(), "backup.db")
+	_, err := backup.Create(ctx, s, backupFile, schema(t), quiet)
 	must(t, errors.Join(err, s.Close()))
-	mounted, mountedBackup := aliases["mount of the file"].make(t, path), aliases["mount of the file"].make(t, backup)
+	mounted, mountedBackup := aliases["mount of the file"].make(t, path), aliases["mount of the file"].make(t, backupFile)
 	for what, open := range map[string]func(string) (*db.Store, error){
 		"open":           func(name string) (*db.Store, error) { return db.Open(ctx, name, schema(t)) },
 		"open unchanged": func(name string) (*db.Store, error) { return db.OpenUnchanged(ctx, name) },
@@ -152,7 +153,7 @@ func TestMountedFile(t *testing.T) {
 			t.Errorf("%s: got error %v", what, err)
 		}
 	}
-	if _, err := db.Restore(ctx, mountedBackup, filepath.Join(t.TempDir(), "a.db"), schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, mountedBackup, filepath.Join(t.TempDir(), "a.db"), schema(t), quiet); err != nil {
 		t.Error(err)
 	}
 }
@@ -246,7 +247,7 @@ func TestLogLeft(t *testing.T) {
 		if found := examine(t, path, keepLong); !strings.Contains(found["log"], "2 log: the last process") {
 			t.Errorf("the doctor says %v", found)
 		}
-		if _, err := db.Restore(ctx, path, path+".restored", schema(t), quiet); err == nil || !strings.Contains(err.Error(), "-wal file is missing") {
+		if _, err := backup.Restore(ctx, path, path+".restored", schema(t), quiet); err == nil || !strings.Contains(err.Error(), "-wal file is missing") {
 			t.Errorf("got error %v", err)
 		}
 		s := open(t, path)

@@ -318,7 +318,7 @@ func (p *postgres) now(ctx context.Context) (now time.Time, known bool, err erro
 	return now, true, err
 }
 
-func (p *postgres) ofProduct() string { return "product = $1 AND" }
+func (p *postgres) productCond() string { return "product = $1 AND" }
 
 func (p *postgres) byProduct() bool { return true }
 

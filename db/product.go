@@ -151,7 +151,7 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 		if err = s.shred(ctx); !errors.Is(err, errUnshredded) {
 			break
 		}
-		if err := rest(ctx, removalPause); err != nil {
+		if err := sleep(ctx, removalPause); err != nil {
 			return err
 		}
 	}
@@ -180,7 +180,7 @@ func (s *Store) removeReports(ctx context.Context, product int64) error {
 			return err
 		}
 		after = last.Int64
-		if err := rest(ctx, removalPause); err != nil {
+		if err := sleep(ctx, removalPause); err != nil {
 			return err
 		}
 	}

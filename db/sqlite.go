@@ -32,7 +32,7 @@ const (
 	lockTimeout = 10 * time.Second // _busy_timeout below, in milliseconds
 
 	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)&_pragma=temp_store(2)" +
-		"&_pragma=journal_size_limit(67108864)" // maxLog
+		"&_pragma=journal_size_limit(67108864)" // MaxWAL
 
 	readWriteCreate = "mode=rwc" + settings
 	readWrite       = "mode=rw" + settings
@@ -318,7 +318,7 @@ func (f *sqliteFile) contended() bool {
 	return who != "" || err != nil
 }
 
-func (f *sqliteFile) ofProduct() string { return "$1 = $1 AND" }
+func (f *sqliteFile) productCond() string { return "$1 = $1 AND" }
 
 func (f *sqliteFile) byProduct() bool { return false }
 

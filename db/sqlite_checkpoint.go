@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// smallLog is up to how many bytes SQLite's log is left alone: SQLite itself
+	// smallWAL is up to how many bytes SQLite's log is left alone: SQLite itself
 	// begins it anew after some 4 MB, if nobody reads it just then.
-	smallLog = 16 << 20
-	// maxLog is how large it never becomes, unless a backup or another program
+	smallWAL = 16 << 20
+	// MaxWAL is how large it never becomes, unless a backup or another program
 	// reads the store for long: other reading ends within readTimeout, in which it
 	// grows by 4 MB a second where a disk takes no time at all. To that SQLite
 	// shortens one that has grown, see settings.
-	maxLog = 64 << 20
-	// longLog is from where on it is an error if it grows: the backup of a large
+	MaxWAL = 64 << 20
+	// hugeWAL is from where on it is an error if it grows: the backup of a large
 	// store, which rests, lets it become half as large beside a busy server.
-	longLog = 256 << 20
+	hugeWAL = 256 << 20
 	// trimWait is how long all who write wait for the log to be emptied.
 	trimWait = 500 * time.Millisecond
 	// shortWait is how long they do where it is likely to be in vain.
@@ -53,13 +53,13 @@ func (f *sqliteFile) shred(ctx context.Context) error {
 // SQLite from beginning it anew without ever being there for long: those of this
 // process make way.
 func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
-	if dbfile.Size(f.path+"-wal") <= smallLog {
+	if dbfile.Size(f.path+"-wal") <= smallWAL {
 		return nil
 	}
 	reading.Lock()
 	defer reading.Unlock()
 	emptied, err := f.checkpoint(ctx, trimWait)
-	if size := dbfile.Size(f.path + "-wal"); err == nil && !emptied && size > longLog {
+	if size := dbfile.Size(f.path + "-wal"); err == nil && !emptied && size > hugeWAL {
 		err = fmt.Errorf("%s-wal has grown to %d MB, for a backup, or another program, reads the store; if it does not get shorter, end that", f.path, size>>20)
 	}
 	return err

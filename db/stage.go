@@ -37,7 +37,7 @@ func (s *Store) claimStage(ctx context.Context, product int64) (stage, error) {
 		if n, err := res.RowsAffected(); err != nil || n > 0 {
 			return st, errors.Join(err, s.emptyStage(ctx, st))
 		}
-		if err := rest(ctx, removalPause); err != nil {
+		if err := sleep(ctx, removalPause); err != nil {
 			return st, fmt.Errorf("wait for another import of the product: %w", err)
 		}
 	}

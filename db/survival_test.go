@@ -21,6 +21,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
+	"relcheck/db/backup"
 	"relcheck/db/faultfs"
 )
 
@@ -28,18 +29,18 @@ import (
 type expected struct {
 	life         *life
 	acknowledged map[uuid.UUID]int
-	going        map[uuid.UUID]bool // reports that may have been removed since
-	backups      map[string]backup  // by the name of the file
+	going        map[uuid.UUID]bool   // reports that may have been removed since
+	backups      map[string]backupRun // by the name of the file
 }
 
-// backup is one that was begun.
-type backup struct {
+// backupRun is a backup that was started.
+type backupRun struct {
 	done  bool
 	holds []uuid.UUID // what it has to have
 }
 
 func (l *life) expected() *expected {
-	return &expected{l, map[uuid.UUID]int{}, map[uuid.UUID]bool{}, map[string]backup{}}
+	return &expected{l, map[uuid.UUID]int{}, map[uuid.UUID]bool{}, map[string]backupRun{}}
 }
 
 func (e *expected) clone() *expected {
@@ -58,7 +59,7 @@ func (e *expected) note(mark any) {
 			e.going[id] = true
 		}
 	case backingUp:
-		var b backup
+		var b backupRun
 		for id := range e.acknowledged {
 			if !e.going[id] {
 				b.holds = append(b.holds, id)
@@ -66,7 +67,7 @@ func (e *expected) note(mark any) {
 		}
 		e.backups[string(ids)] = b
 	case backedUp:
-		e.backups[string(ids)] = backup{true, e.backups[string(ids)].holds}
+		e.backups[string(ids)] = backupRun{true, e.backups[string(ids)].holds}
 	}
 }
 
@@ -143,12 +144,12 @@ func (l *life) once(path string, look func(path string) error) error {
 }
 
 // verify makes sure that a backup is there if that was said, and whole if it is there.
-func (b backup) verify(path, schema string) error {
+func (b backupRun) verify(path, schema string) error {
 	if _, err := os.Stat(path); err != nil && !b.done {
 		return nil
 	}
 	ctx := context.Background()
-	if _, err := db.Verify(ctx, path, schema); err != nil {
+	if _, err := backup.Verify(ctx, path, schema); err != nil {
 		return fmt.Errorf("a backup is not whole: %w", err)
 	}
 	s, err := db.OpenUnchanged(ctx, path)

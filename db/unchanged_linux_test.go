@@ -4,11 +4,10 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"relcheck/db/backup"
 	"strings"
 	"syscall"
 	"testing"
-
-	"relcheck/db"
 )
 
 // A backup on a medium that cannot be written is looked at, verified and restored,
@@ -26,11 +25,11 @@ func TestUnchangedOnReadOnlyMedium(t *testing.T) {
 		t.Skipf("missing: the right to mount a small file system: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, 0) })
-	backup, foreign := filepath.Join(dir, "backup.db"), filepath.Join(dir, "foreign.db")
-	if _, err := s.Backup(ctx, backup, schema(t), quiet); err != nil {
+	backupFile, foreign := filepath.Join(dir, "backup.db"), filepath.Join(dir, "foreign.db")
+	if _, err := backup.Create(ctx, s, backupFile, schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
-	write(t, foreign, content(t, backup))
+	write(t, foreign, content(t, backupFile))
 	flip(t, foreign, 18, 3) // as in a store that is logged ahead
 	flip(t, foreign, 19, 3)
 	for _, flags := range []uintptr{0, syscall.MS_REMOUNT | syscall.MS_RDONLY} {
@@ -39,12 +38,12 @@ func TestUnchangedOnReadOnlyMedium(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, path := range []string{backup, foreign} {
+		for _, path := range []string{backupFile, foreign} {
 			before := content(t, path)
 			if found := examine(t, path, keepLong); alarms(found) != "" || !strings.Contains(found["statistics"], "compared with the log, where") {
 				t.Errorf("%s: %v", path, found)
 			}
-			if _, err := db.Restore(ctx, path, filepath.Join(t.TempDir(), "a.db"), schema(t), quiet); err != nil {
+			if _, err := backup.Restore(ctx, path, filepath.Join(t.TempDir(), "a.db"), schema(t), quiet); err != nil {
 				t.Error(err)
 			}
 			if content(t, path) != before {

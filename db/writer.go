@@ -66,10 +66,10 @@ type Writer struct {
 	committed atomic.Pointer[func(time.Duration)]
 	others    atomic.Int64
 
-	trouble atomic.Pointer[error] // nil while writing works
-	damage  atomic.Pointer[error] // what was found by looking through the store, or nil
-	said    error                 // the trouble that was logged last
-	saidAt  time.Time
+	trouble    atomic.Pointer[error] // nil while writing works
+	corruptErr atomic.Pointer[error] // what was found by looking through the store, or nil
+	said       error                 // the trouble that was logged last
+	saidAt     time.Time
 }
 
 // recorder is the part of a Writer that each engine has of its own. Only who has
@@ -289,7 +289,7 @@ func (w *Writer) Ready() error {
 	if err := w.recorder.sound(); err != nil {
 		return err
 	}
-	if p := w.damage.Load(); p != nil {
+	if p := w.corruptErr.Load(); p != nil {
 		return *p
 	}
 	if p := w.trouble.Load(); p != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 func backupCommand(streams IO) *cobra.Command {
@@ -35,7 +36,7 @@ relcheck serve --backup-dir makes backups on a schedule.`,
 
 func backUp(ctx context.Context, s *db.Store, file string, streams IO) error {
 	tidy(streams.Err, file)
-	rows, err := s.Backup(ctx, file, streams.Schema, copyProgress(streams.Err))
+	rows, err := backup.Create(ctx, s, file, streams.Schema, copyProgress(streams.Err))
 	newProgress(streams.Err).clear()
 	if err == nil {
 		fmt.Fprintf(streams.Err, "backed up and verified: %s\n", contents(rows))
@@ -60,7 +61,7 @@ would treat the other's backups as its own.`,
   relcheck restore copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tidy(streams.Err, name)
-			rows, err := db.Restore(cmd.Context(), args[0], name, streams.Schema, copyProgress(streams.Err))
+			rows, err := backup.Restore(cmd.Context(), args[0], name, streams.Schema, copyProgress(streams.Err))
 			newProgress(streams.Err).clear()
 			if err == nil {
 				fmt.Fprintf(streams.Err, "restored and verified: %s\n%s", contents(rows), afterRestore)
@@ -79,7 +80,7 @@ Expired reports and statistics are deleted one to two hours after the next start
 // tidy removes what killed backups and restores have left in the folder of a file that
 // is about to be written.
 func tidy(w io.Writer, file string) {
-	removed, err := db.RemoveLeftovers(file)
+	removed, err := backup.RemoveLeftovers(file)
 	for _, path := range removed {
 		fmt.Fprintf(w, "removed %s, left by a killed backup or restore\n", path)
 	}
@@ -101,7 +102,7 @@ func copyProgress(w io.Writer) func(done, total int64) {
 }
 
 // contents summarizes what was copied.
-func contents(rows db.Copied) string {
+func contents(rows db.RowCounts) string {
 	return count(rows["product"], "product") + ", " + count(rows["release"], "release") + ", " + count(rows["report"], "report")
 }
 
@@ -125,13 +126,13 @@ func (o *backupOptions) scheduleFlags(c *cobra.Command) {
 }
 
 // prepare returns nil if there is no folder for backups.
-func (o *backupOptions) prepare(ctx context.Context, s *db.Store, schema string) (*db.Backups, error) {
+func (o *backupOptions) prepare(ctx context.Context, s *db.Store, schema string) (*backup.Schedule, error) {
 	if o.folder == "" {
 		return nil, nil
 	}
 	if o.keep < 1 {
 		return nil, usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.keep)
 	}
-	b := &db.Backups{Folder: o.folder, Every: time.Duration(o.every), Keep: o.keep, Schema: schema}
-	return b, s.PrepareBackups(ctx, b)
+	b := &backup.Schedule{Folder: o.folder, Every: time.Duration(o.every), Keep: o.keep, Schema: schema}
+	return b, b.Prepare(ctx, s)
 }

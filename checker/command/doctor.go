@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"relcheck/db"
+	"relcheck/db/doctor"
 )
 
 func doctorCommand(streams IO) *cobra.Command {
@@ -29,10 +29,10 @@ The exit status is 1 if there is a problem.`,
   relcheck doctor --db /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db
   relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			d := newDoctor(streams)
+			d := newFindingPrinter(streams)
 			d.environment(cmd.Root())
 			for _, text := range processHazards() {
-				d.tell(db.Finding{State: db.Warning, Check: "process", Text: text})
+				d.report(doctor.Finding{Severity: doctor.Warning, Check: "process", Text: text})
 			}
 			return d.examine(cmd.Context(), name, time.Duration(keep), backups)
 		},
@@ -43,8 +43,8 @@ The exit status is 1 if there is a problem.`,
 	return c
 }
 
-// doctor prints findings as soon as they are known.
-type doctor struct {
+// findingPrinter prints findings as soon as they are known.
+type findingPrinter struct {
 	*screen
 	progress
 	streams  IO
@@ -52,13 +52,12 @@ type doctor struct {
 	warnings int64
 }
 
-func newDoctor(streams IO) *doctor {
-	return &doctor{screen: newScreen(streams.Out), progress: newProgress(streams.Err), streams: streams}
+func newFindingPrinter(streams IO) *findingPrinter {
+	return &findingPrinter{screen: newScreen(streams.Out), progress: newProgress(streams.Err), streams: streams}
 }
 
-func (d *doctor) examine(ctx context.Context, name string, keep time.Duration, backups backupOptions) error {
-	e := db.Examination{Keep: keep, Now: time.Now(), BackupDir: backups.folder, BackupEvery: time.Duration(backups.every), Tell: d.tell, Progress: d.bar}
-	err := e.Examine(ctx, name)
+func (d *findingPrinter) examine(ctx context.Context, name string, keep time.Duration, backups backupOptions) error {
+	err := doctor.Examine(ctx, name, doctor.Options{KeepReports: keep, Now: time.Now(), BackupDir: backups.folder, BackupEvery: time.Duration(backups.every), Report: d.report, Progress: d.bar})
 	d.clear()
 	switch {
 	case err != nil:
@@ -72,22 +71,22 @@ func (d *doctor) examine(ctx context.Context, name string, keep time.Duration, b
 }
 
 // marks are the words for the states of a finding, and their styles.
-var marks = map[db.State]struct {
+var marks = map[doctor.Severity]struct {
 	word string
 	as   style
-}{db.OK: {"ok", faint}, db.Warning: {"warning", bold}, db.Problem: {"PROBLEM", bold}}
+}{doctor.OK: {"ok", faint}, doctor.Warning: {"warning", bold}, doctor.Problem: {"PROBLEM", bold}}
 
-// tell prints one finding, wrapped to the width of a terminal.
-func (d *doctor) tell(f db.Finding) {
+// report prints one finding, wrapped to the width of a terminal.
+func (d *findingPrinter) report(f doctor.Finding) {
 	const wide, check = len("PROBLEM"), len("environment")
 	d.clear()
-	switch f.State {
-	case db.Problem:
+	switch f.Severity {
+	case doctor.Problem:
 		d.problems++
-	case db.Warning:
+	case doctor.Warning:
 		d.warnings++
 	}
-	mark := marks[f.State]
+	mark := marks[f.Severity]
 	head := d.styled(newText(mark.word).padded(wide+gap, false), mark.as).plus(newText(f.Check).padded(check+gap, false))
 	lines := []string{masked(f.Text)}
 	if d.fancy {
@@ -103,7 +102,7 @@ func (d *doctor) tell(f db.Finding) {
 }
 
 // environment warns about RELCHECK_ variables that belong to no flag.
-func (d *doctor) environment(root *cobra.Command) {
+func (d *findingPrinter) environment(root *cobra.Command) {
 	known := map[string]bool{}
 	flagVariables(root, known)
 	odd := 0
@@ -113,10 +112,10 @@ func (d *doctor) environment(root *cobra.Command) {
 			continue
 		}
 		odd++
-		d.tell(db.Finding{State: db.Warning, Check: "environment", Text: name + " belongs to no flag: correct or unset it"})
+		d.report(doctor.Finding{Severity: doctor.Warning, Check: "environment", Text: name + " belongs to no flag: correct or unset it"})
 	}
 	if odd == 0 {
-		d.tell(db.Finding{State: db.OK, Check: "environment", Text: "every RELCHECK_ variable belongs to a flag"})
+		d.report(doctor.Finding{Severity: doctor.OK, Check: "environment", Text: "every RELCHECK_ variable belongs to a flag"})
 	}
 }
 

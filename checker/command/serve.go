@@ -16,6 +16,7 @@ import (
 	"relcheck/checker/printable"
 	"relcheck/checker/server"
 	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 const (
@@ -117,7 +118,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 		return err
 	}
 	defer closing(w, &err)
-	db.TidyUp(o.db, log) // a killed restore may have left a file beside the store
+	backup.CleanUp(o.db, log) // a killed restore may have left a file beside the store
 	backups, err := o.backups.prepare(ctx, s, streams.Schema)
 	if err != nil {
 		return err
@@ -150,7 +151,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	return in.serve(ctx, l, handler)
 }
 
-func (o *serveOptions) server(base string, backups *db.Backups) server.Options {
+func (o *serveOptions) server(base string, backups *backup.Schedule) server.Options {
 	options := server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold,
 		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups),
 		SourceRate: o.sourceRate, TrustedProxies: o.proxies}
@@ -162,14 +163,14 @@ func (o *serveOptions) server(base string, backups *db.Backups) server.Options {
 
 // background starts what a server does beside answering requests. The returned function
 // stops it and waits for its end.
-func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, backups *db.Backups) (stop func()) {
+func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, backups *backup.Schedule) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
 	tasks.Go(func() { handler.Watch(ctx) })
 	tasks.Go(func() { s.Maintain(ctx, keep, log) })
-	tasks.Go(func() { s.Inspect(ctx, w, log) })
+	tasks.Go(func() { s.CheckAfterCrash(ctx, w, log) })
 	if backups != nil {
-		tasks.Go(func() { s.KeepBackups(ctx, backups, log) })
+		tasks.Go(func() { backups.Run(ctx, s, log) })
 	}
 	return func() {
 		cancel()

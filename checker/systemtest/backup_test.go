@@ -19,6 +19,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/simulate"
 	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 var backedUp = flag.Int("backedup", unlessRace(30_000, 4_000), "how many reports are in the store that is backed up under load; make test-backup takes ten million")
@@ -157,21 +158,21 @@ func TestBackupUnderLoad(t *testing.T) {
 	c := startCrowd(t, served.addr)
 	c.await(t, 100)
 	begin, before := time.Now(), len(c.soFar())
-	var backup string
+	var backupFile string
 	var known map[uuid.UUID]bool // before the last backup
 	for round := range unlessRace(3, 1) {
-		backup = filepath.Join(t.TempDir(), "backup.db")
+		backupFile = filepath.Join(t.TempDir(), "backup.db")
 		known = c.soFar()
 		began := time.Now()
-		out := relcheckOutput(t, "backup", backup, "--db", store)
+		out := relcheckOutput(t, "backup", backupFile, "--db", store)
 		t.Logf("round %d, %v: %s", round, time.Since(began).Round(time.Millisecond), out)
-		if found := integrity(t, backup); found != "ok" {
+		if found := integrity(t, backupFile); found != "ok" {
 			t.Errorf("the backup is damaged: %s", found)
 		}
-		if files, _ := filepath.Glob(backup + "*"); len(files) != 1 {
+		if files, _ := filepath.Glob(backupFile + "*"); len(files) != 1 {
 			t.Errorf("there is more than the backup: %v", files)
 		}
-		if n := lacking(t, clone(t, backup), known); n > 0 {
+		if n := lacking(t, clone(t, backupFile), known); n > 0 {
 			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
 		}
 	}
@@ -181,7 +182,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 	c.leave(t)
 	restored := filepath.Join(t.TempDir(), "restored.db")
-	relcheck(t, "restore", backup, "--db", restored)
+	relcheck(t, "restore", backupFile, "--db", restored)
 	again := serve(t, restored)
 	if status := again.report(t); status != http.StatusOK {
 		t.Errorf("the restored store does not record: %d", status)
@@ -230,14 +231,14 @@ func TestBackupKilled(t *testing.T) {
 	there, left := 0, 0
 	for round := range rounds {
 		dir := t.TempDir()
-		backup := filepath.Join(dir, "backup.db")
-		cmd := exec.Command(os.Args[0], "backup", backup, "--db", store)
+		file := filepath.Join(dir, "backup.db")
+		cmd := exec.Command(os.Args[0], "backup", file, "--db", store)
 		cmd.Env = environment("relcheck")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		begun := func() bool {
-			files, err := filepath.Glob(backup + ".partial-*[0-9]")
+			files, err := filepath.Glob(file + ".partial-*[0-9]")
 			return len(files) > 0 || err != nil
 		}
 		for deadline := time.Now().Add(20 * time.Second); !begun() && time.Now().Before(deadline); {
@@ -247,14 +248,14 @@ func TestBackupKilled(t *testing.T) {
 		sign := []os.Signal{os.Kill, os.Interrupt}[round%2]
 		cmd.Process.Signal(sign)
 		cmd.Wait()
-		leftovers, err := db.Leftovers(backup)
+		leftovers, err := backup.Leftovers(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		left += len(leftovers)
-		if _, err := os.Stat(backup); err == nil {
+		if _, err := os.Stat(file); err == nil {
 			there++
-			if found := integrity(t, backup); found != "ok" {
+			if found := integrity(t, file); found != "ok" {
 				t.Errorf("what is left of a backup: %s", found)
 			}
 			continue
@@ -337,9 +338,9 @@ func TestBackupOfPostgresUnderLoad(t *testing.T) {
 	c := startCrowd(t, served.addr)
 	c.await(t, 100)
 	for range 2 {
-		backup, known := filepath.Join(t.TempDir(), "backup.db"), c.soFar()
-		t.Log(relcheckOutput(t, "backup", backup, "--db", name))
-		if n := lacking(t, backup, known); n > 0 || len(known) == 0 {
+		backupFile, known := filepath.Join(t.TempDir(), "backup.db"), c.soFar()
+		t.Log(relcheckOutput(t, "backup", backupFile, "--db", name))
+		if n := lacking(t, backupFile, known); n > 0 || len(known) == 0 {
 			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 // newBackup waits until the folder has a backup that was not there before, and returns
@@ -51,14 +51,14 @@ func age(t *testing.T, folder, name string, days int) (older string) {
 }
 
 // serveOnce runs a server until it has made a backup, of which it keeps one.
-func serveOnce(t *testing.T, store, folder string) (backup, log string) {
+func serveOnce(t *testing.T, store, folder string) (backupFile, log string) {
 	t.Helper()
 	before := filesIn(t, folder)
 	s := serve(t, store, "--backup-dir", folder, "--backup-keep", "1")
-	backup = newBackup(t, folder, before)
-	until(t, "the backup is logged", func() bool { return s.errs.count("backed up") > 0 })
+	backupFile = newBackup(t, folder, before)
+	until(t, "the backup is logged", func() bool { return s.errs.count("backup made") > 0 })
 	s.stop(t)
-	return backup, s.errs.String()
+	return backupFile, s.errs.String()
 }
 
 // Of two stores with one folder for backups, and of a store that was lost and began
@@ -92,7 +92,7 @@ func TestBackupsBelongToAStore(t *testing.T) {
 			t.Errorf("the log does not name %s:\n%s", third, log)
 		}
 		out = relcheckOutput(t, "doctor", "--db", one, "--backup-dir", folder)
-		if !strings.Contains(out, "2 in "+folder+" are of other stores or of an older relcheck, the newest "+third) {
+		if !strings.Contains(out, "2 in "+folder+" belong to other stores or an older relcheck, the newest is "+third) {
 			t.Errorf("the doctor finds:\n%s", out)
 		}
 		if got := filesIn(t, folder); len(got) != 3 || !slices.Contains(got, lost[0]) || !slices.Contains(got, lost[1]) {
@@ -112,13 +112,13 @@ func TestBackupsBelongToAStore(t *testing.T) {
 // A killed restore leaves a part of the store. The next restore, or the server, removes
 // it.
 func TestRestoreKilled(t *testing.T) {
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	relcheck(t, "backup", backup, "--db", filled(t, *backedUp))
+	backupFile := filepath.Join(t.TempDir(), "backup.db")
+	relcheck(t, "backup", backupFile, "--db", filled(t, *backedUp))
 	left := 0
 	for round := range 6 {
 		dir := t.TempDir()
 		store := filepath.Join(dir, "relcheck.db")
-		cmd := exec.Command(os.Args[0], "restore", backup, "--db", store)
+		cmd := exec.Command(os.Args[0], "restore", backupFile, "--db", store)
 		cmd.Env = environment("relcheck")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -132,7 +132,7 @@ func TestRestoreKilled(t *testing.T) {
 		}
 		cmd.Process.Kill()
 		cmd.Wait()
-		leftovers, err := db.Leftovers(store)
+		leftovers, err := backup.Leftovers(store)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestRestoreKilled(t *testing.T) {
 		left++
 		said := ""
 		if round%2 == 0 {
-			said = relcheckOutput(t, "restore", backup, "--db", store)
+			said = relcheckOutput(t, "restore", backupFile, "--db", store)
 		} else {
 			if out, _ := relcheckStatus(t, "doctor", "--db", store); !strings.Contains(out, leftovers[0]) {
 				t.Errorf("the doctor does not name %v:\n%s", leftovers, out)

@@ -20,7 +20,7 @@ func TestDoctorBesideServer(t *testing.T) {
 				t.Errorf("exit status %d: %s", status, line)
 			}
 		}
-		if !strings.Contains(out, "records into it") || !strings.Contains(out, "compared with the log, where") {
+		if !strings.Contains(out, "records into it") || !strings.Contains(out, "compared with complete days") {
 			t.Errorf("it says\n%s", out)
 		}
 	}

@@ -59,7 +59,7 @@ func bind(t *testing.T, from, to string, err error) {
 
 // sayBeside is what commands say that fail beside a server, whatever the name.
 var sayBeside = map[string]string{"serve": "in use by process", "simulate the past": "in use by process", "copy": "in use by process",
-	"restore to it": "there already", "simulate with its releases": "connection refused"}
+	"restore to it": "already exists", "simulate with its releases": "connection refused"}
 
 // storeCommands are all commands that open a store.
 func storeCommands(t *testing.T, name string) map[string][]string {
@@ -154,7 +154,7 @@ func TestServerNamesHazards(t *testing.T) {
 		}
 	}
 	out, _ := relcheckStatus(t, "doctor", "--db", store)
-	for _, text := range []string{"has 2 names (hard links)", "everyone on this machine can replace"} {
+	for _, text := range []string{"has 2 names (hard links)", "every user of this machine can replace"} {
 		if !strings.Contains(out, text) {
 			t.Errorf("the doctor does not say %q:\n%s", text, out)
 		}

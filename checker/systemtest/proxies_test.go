@@ -42,7 +42,7 @@ func TestForgottenProxy(t *testing.T) {
 			}
 		}
 	}
-	const ok, warning = "ok       proxy", "warning  proxy        all requests seem to come by one proxy"
+	const ok, warning = "ok       proxy", "warning  proxy        all requests seem to come through one proxy"
 
 	p := serve(t, file, "--source-rate", "600")
 	doctor(ok)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 // A backup rests after each step while somebody records, has each on the disk before,
@@ -49,7 +50,7 @@ func restsOf(t *testing.T, s *db.Store, between func()) (rested, steps int) {
 		return sync(f)
 	})
 	place := filepath.Join(t.TempDir(), "backup.db")
-	rows, err := s.Backup(context.Background(), place, schema(t), func(done, total int64) {
+	rows, err := backup.Create(context.Background(), s, place, schema(t), func(done, total int64) {
 		if !began.IsZero() {
 			steps++
 			if took := synced.Sub(began); took > 0 && time.Since(synced) >= db.RestOf(took) {

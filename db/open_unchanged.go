@@ -14,10 +14,37 @@ import (
 // without a file beside it.
 const plain = "mode=ro&_busy_timeout=10000&_error_rc=1"
 
-// OpenUnchanged opens a SQLite store, which may be a backup, a copy that somebody
-// else made, or in use, and changes nothing of it. It can be read where nothing can
-// be written. Whoever writes to the store that it returns gets an error.
-func OpenUnchanged(ctx context.Context, path string) (*Store, error) {
+// OpenUnchanged opens a store for reading, without creating or upgrading it. A SQLite
+// file may be a backup, a copy, in use by other processes, or on a read-only file system.
+// Writing through the returned store fails if it is a file. The error wraps
+// [fs.ErrNotExist] if the file is missing or empty.
+func OpenUnchanged(ctx context.Context, name string) (*Store, error) {
+	switch {
+	case isPostgres(name):
+		return openUnchangedPostgres(ctx, name)
+	case !IsFile(name):
+		return nil, errURL
+	}
+	return openUnchangedFile(ctx, name)
+}
+
+func openUnchangedPostgres(ctx context.Context, url string) (*Store, error) {
+	s, err := dial(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	err = checkSchema(ctx, s.main)
+	if pgCode(err) == pgUndefinedTable {
+		err = errEmpty
+	}
+	if err != nil {
+		s.Close()
+		return nil, postgresError(s.name, err)
+	}
+	return s, nil
+}
+
+func openUnchangedFile(ctx context.Context, path string) (*Store, error) {
 	real := dbfile.Resolve(path)
 	held, err := dbfile.Open(real, dbfile.Read)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -25,7 +52,7 @@ func OpenUnchanged(ctx context.Context, path string) (*Store, error) {
 	}
 	if errors.Is(err, errMissing) {
 		held.Release()
-		return nil, fmt.Errorf("open %s: no such file, or an empty one", path)
+		return nil, fmt.Errorf("open %s: the file is missing or empty: %w", path, fs.ErrNotExist)
 	}
 	mode := ""
 	if err == nil {

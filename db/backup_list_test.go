@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"relcheck/db"
+	"relcheck/db/backup"
+	"relcheck/db/doctor"
 	"relcheck/db/pgtest"
 )
 
@@ -19,9 +21,9 @@ import (
 func saveEachHour(t testing.TB, s *db.Store, folder string, from time.Time, n, keep int) (log string) {
 	t.Helper()
 	var b bytes.Buffer
-	backups := &db.Backups{Folder: folder, Every: time.Hour, Keep: keep, Schema: schema(t)}
+	backups := &backup.Schedule{Folder: folder, Every: time.Hour, Keep: keep, Schema: schema(t)}
 	for i := range n {
-		if _, err := db.Save(s, context.Background(), backups, from.Add(time.Duration(i)*time.Hour), slog.New(slog.NewTextHandler(&b, nil))); err != nil {
+		if _, err := backups.BackUp(context.Background(), s, from.Add(time.Duration(i)*time.Hour), slog.New(slog.NewTextHandler(&b, nil))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -31,7 +33,7 @@ func saveEachHour(t testing.TB, s *db.Store, folder string, from time.Time, n, k
 // backupsIn lists the backups of a store in a folder, by their names.
 func backupsIn(t testing.TB, folder string, store int64) (own []string) {
 	t.Helper()
-	prefix, _, _ := strings.Cut(db.BackupNameOf(store, longAgo), "2020")
+	prefix, _, _ := strings.Cut(backup.FileName(store, longAgo), "2020")
 	for _, name := range names(t, folder) {
 		if strings.HasPrefix(name, prefix) && strings.HasSuffix(name, ".db") {
 			own = append(own, name)
@@ -69,7 +71,7 @@ func backupsOfOtherStores(t *testing.T, name string) {
 
 	// A renamed backup of the other store is neither removed nor taken for the newest.
 	id := storeID(t, s)
-	renamed := []string{db.BackupNameOf(id, longAgo.AddDate(-1, 0, 0)), db.BackupNameOf(id, longAgo.AddDate(1, 0, 0))}
+	renamed := []string{backup.FileName(id, longAgo.AddDate(-1, 0, 0)), backup.FileName(id, longAgo.AddDate(1, 0, 0))}
 	foreign := content(t, filepath.Join(folder, backupsIn(t, folder, storeID(t, other))[0]))
 	for _, name := range renamed {
 		write(t, filepath.Join(folder, name), foreign)
@@ -79,11 +81,11 @@ func backupsOfOtherStores(t *testing.T, name string) {
 	used := backUpAt(t, s, folder, longAgo.AddDate(-2, 0, 0))
 	write(t, filepath.Join(folder, used+"-wal"), "")
 	unnamed, foreigner := "relcheck-20190101T000000Z.db", "relcheck-20190101T000001Z.db"
-	if _, err := s.Backup(context.Background(), filepath.Join(folder, unnamed), schema(t), quiet); err != nil {
+	if _, err := backup.Create(context.Background(), s, filepath.Join(folder, unnamed), schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(folder, foreigner), foreign)
-	newest, err := db.NewestBackup(context.Background(), folder, id, longAgo.AddDate(3, 0, 0))
+	newest, err := newestBackup(folder, id, longAgo.AddDate(3, 0, 0))
 	if want := longAgo.Add(3 * time.Hour); err != nil || !newest.At.Equal(want) {
 		t.Errorf("the newest is %v, %v; want that of %v", newest, err, want)
 	}
@@ -100,8 +102,8 @@ func backupsOfOtherStores(t *testing.T, name string) {
 			t.Errorf("the log does not name %s:\n%s", name, log)
 		}
 	}
-	found := examineWith(t, name, db.Examination{BackupDir: folder, BackupEvery: time.Hour})["backups"]
-	for _, want := range append(renamed, used, "4 in "+folder+" are of other stores or of", "see the log of the server") {
+	found := examineWith(t, name, doctor.Options{BackupDir: folder, BackupEvery: time.Hour})["backups"]
+	for _, want := range append(renamed, used, "4 in "+folder+" belong to other stores", "see the log of the server") {
 		if !strings.Contains(found, want) {
 			t.Errorf("the doctor does not find %q:\n%s", want, found)
 		}
@@ -125,7 +127,7 @@ func storeIsLost(t *testing.T, name string) {
 	} else if err := os.Remove(name); err != nil {
 		t.Fatal(err)
 	}
-	if found := examineWith(t, name, db.Examination{BackupDir: folder})["backups"]; !strings.Contains(found, "3 in ") || !strings.Contains(found, good[2]) {
+	if found := examineWith(t, name, doctor.Options{BackupDir: folder})["backups"]; !strings.Contains(found, "3 in ") || !strings.Contains(found, good[2]) {
 		t.Errorf("without a store, the doctor finds %s", found)
 	}
 
@@ -133,7 +135,7 @@ func storeIsLost(t *testing.T, name string) {
 	if id := storeID(t, s); id == lost {
 		t.Fatal("the new store has the ID of the one that was lost")
 	}
-	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
+	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
 	stop := keepBackups(t, s, b)
 	seen := map[time.Time]bool{}
 	await(t, "three backups", func() bool {
@@ -149,12 +151,12 @@ func storeIsLost(t *testing.T, name string) {
 	if all := names(t, folder); len(all) != 4 {
 		t.Errorf("there are %v", all)
 	}
-	if found := examineWith(t, name, db.Examination{BackupDir: folder, BackupEvery: time.Hour})["backups"]; !strings.Contains(found, "1 backups: 3 in ") || !strings.Contains(found, good[2]) {
+	if found := examineWith(t, name, doctor.Options{BackupDir: folder, BackupEvery: time.Hour})["backups"]; !strings.Contains(found, "1 backups: 3 in ") || !strings.Contains(found, good[2]) {
 		t.Errorf("the doctor finds %s", found)
 	}
 
 	place := filepath.Join(t.TempDir(), "restored.db")
-	if _, err := db.Restore(ctx, filepath.Join(folder, good[2]), place, schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, filepath.Join(folder, good[2]), place, schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
 	restored := open(t, place)
@@ -179,12 +181,12 @@ func copiesKeepTheID(t *testing.T, name string) {
 	if _, err := s.Copy(ctx, copied, schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
-	backup := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := s.Backup(ctx, backup, schema(t), quiet); err != nil {
+	backupFile := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := backup.Create(ctx, s, backupFile, schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
 	restored := pgtest.Database(t)
-	if _, err := db.Restore(ctx, backup, restored, schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, backupFile, restored, schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
 	folder, want := t.TempDir(), []string(nil)
@@ -196,11 +198,18 @@ func copiesKeepTheID(t *testing.T, name string) {
 			}
 			at := longAgo.Add(time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute)
 			saveEachHour(t, copy, folder, at, 1, 3)
-			want = append(want, db.BackupNameOf(id, at))
+			want = append(want, backup.FileName(id, at))
 			copy.Close()
 		}
 	}
 	if got := names(t, folder); !slices.Equal(got, want[len(want)-3:]) { // of both together, the newest stay
 		t.Errorf("there are %v, want the last 3 of %v", got, want)
 	}
+}
+
+// newestBackup returns the newest backup of a store in a folder that was not made in the
+// future.
+func newestBackup(folder string, store int64, now time.Time) (backup.File, error) {
+	l, err := backup.List(context.Background(), folder, store, now)
+	return backup.Newest(l.Own), err
 }

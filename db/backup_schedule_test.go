@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"relcheck/db"
+	"relcheck/db/backup"
 )
 
 // names lists what is in a folder.
@@ -28,16 +29,16 @@ func names(t testing.TB, folder string) (all []string) {
 }
 
 // keepBackups runs until stop is called, which returns the log.
-func keepBackups(t *testing.T, s *db.Store, b *db.Backups) (stop func() string) {
+func keepBackups(t *testing.T, s *db.Store, b *backup.Schedule) (stop func() string) {
 	t.Helper()
-	if err := s.PrepareBackups(context.Background(), b); err != nil {
+	if err := b.Prepare(context.Background(), s); err != nil {
 		t.Fatal(err)
 	}
 	var said bytes.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
-		s.KeepBackups(ctx, b, slog.New(slog.NewTextHandler(&said, nil)))
+		b.Run(ctx, s, slog.New(slog.NewTextHandler(&said, nil)))
 		close(done)
 	}()
 	stopped := false
@@ -75,8 +76,8 @@ func storeID(t testing.TB, s *db.Store) int64 {
 // backUpAt makes a backup of a store as a server would have made it at a time.
 func backUpAt(t testing.TB, s *db.Store, folder string, at time.Time) (name string) {
 	t.Helper()
-	name = db.BackupNameOf(storeID(t, s), at)
-	if _, err := s.Backup(context.Background(), filepath.Join(folder, name), schema(t), quiet); err != nil {
+	name = backup.FileName(storeID(t, s), at)
+	if _, err := backup.Create(context.Background(), s, filepath.Join(folder, name), schema(t), quiet); err != nil {
 		t.Fatal(err)
 	}
 	return name
@@ -95,12 +96,12 @@ func backUpOnSchedule(t *testing.T, name string) {
 		write(t, filepath.Join(folder, other), "mine")
 	}
 	oldest := backUpAt(t, s, folder, longAgo)
-	stale := filepath.Join(folder, db.BackupNameOf(storeID(t, s), longAgo.Add(time.Second))+".partial-1")
+	stale := filepath.Join(folder, backup.FileName(storeID(t, s), longAgo.Add(time.Second))+".partial-1")
 	write(t, stale, "half of one")
 	if err := os.Chtimes(stale, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 2, Schema: schema(t)}
+	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 2, Schema: schema(t)}
 	stop := keepBackups(t, s, b)
 	seen := map[time.Time]bool{}
 	await(t, "three backups", func() bool {
@@ -123,7 +124,7 @@ func backUpOnSchedule(t *testing.T, name string) {
 		t.Errorf("what was there is gone: %v", names(t, folder))
 	}
 	for _, name := range left {
-		if rows, err := db.Verify(context.Background(), filepath.Join(folder, name), schema(t)); err != nil || rows["report"] != 2 {
+		if rows, err := backup.Verify(context.Background(), filepath.Join(folder, name), schema(t)); err != nil || rows["report"] != 2 {
 			t.Errorf("%s has %v, %v", name, rows, err)
 		}
 	}
@@ -143,13 +144,13 @@ func TestBackupsFail(t *testing.T) {
 	s = open(t, path)
 	folder := t.TempDir()
 	for days := range 2 {
-		write(t, filepath.Join(folder, db.BackupNameOf(storeID(t, s), longAgo.AddDate(0, 0, days))), good)
+		write(t, filepath.Join(folder, backup.FileName(storeID(t, s), longAgo.AddDate(0, 0, days))), good)
 	}
-	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
+	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
 	stop := keepBackups(t, s, b)
 	await(t, "three failures", func() bool { return b.Failures() >= 3 })
 	said := stop()
-	if n := strings.Count(said, "cannot back up"); n != 1 || !strings.Contains(said, "damaged") {
+	if n := strings.Count(said, "backup failed"); n != 1 || !strings.Contains(said, "damaged") {
 		t.Errorf("said %d times:\n%s", n, said)
 	}
 	if left := names(t, folder); len(left) != 2 {
@@ -162,8 +163,8 @@ func TestBackupsGoOn(t *testing.T) {
 	t.Parallel()
 	_, s := manyPages(t)
 	folder := filepath.Join(t.TempDir(), "backups")
-	b := &db.Backups{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
-	if err := s.PrepareBackups(context.Background(), b); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
+	if err := b.Prepare(context.Background(), s); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("without a folder: %v", err)
 	}
 	mkdir(t, folder)
@@ -175,7 +176,7 @@ func TestBackupsGoOn(t *testing.T) {
 	await(t, "a failure", func() bool { return b.Failures() > 0 })
 	mkdir(t, folder)
 	await(t, "another backup", func() bool { return len(names(t, folder)) > 0 })
-	if said := stop(); strings.Count(said, "cannot back up") != 1 {
+	if said := stop(); strings.Count(said, "backup failed") != 1 {
 		t.Errorf("said:\n%s", said)
 	}
 }
@@ -187,12 +188,12 @@ func TestBackupsWhenTheClockJumps(t *testing.T) {
 	_, s := manyPages(t)
 	ctx := context.Background()
 	folder := t.TempDir()
-	b := &db.Backups{Folder: folder, Every: time.Hour, Keep: 3, Schema: schema(t)}
+	b := &backup.Schedule{Folder: folder, Every: time.Hour, Keep: 3, Schema: schema(t)}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var made []string
 	save := func(at time.Time) {
 		t.Helper()
-		m, err := db.Save(s, ctx, b, at, slog.New(slog.DiscardHandler))
+		m, err := b.BackUp(ctx, s, at, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +203,7 @@ func TestBackupsWhenTheClockJumps(t *testing.T) {
 		if got := names(t, folder); !slices.Equal(got, want) {
 			t.Errorf("at %v there are %v, want %v", at, got, want)
 		}
-		if newest, err := db.NewestBackup(ctx, folder, storeID(t, s), at); err != nil || newest.Name != m.Name {
+		if newest, err := newestBackup(folder, storeID(t, s), at); err != nil || newest.Name != m.Name {
 			t.Errorf("at %v the newest is %v, %v", at, newest, err)
 		}
 	}
@@ -213,7 +214,7 @@ func TestBackupsWhenTheClockJumps(t *testing.T) {
 	for hours := range 4 {
 		save(ahead.Add(time.Duration(hours) * time.Hour))
 	}
-	if newest, err := db.NewestBackup(ctx, folder, storeID(t, s), now.AddDate(0, 0, 1)); err != nil || newest.Name != "" {
+	if newest, err := newestBackup(folder, storeID(t, s), now.AddDate(0, 0, 1)); err != nil || newest.Name != "" {
 		t.Errorf("the newest, once the clock is right again, is %v, %v", newest, err)
 	}
 	for hours := range 5 { // all of those that are ahead were made earlier

@@ -1,0 +1,129 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"relcheck/db/dbfile"
+)
+
+// pendingFile is a file that is written under a temporary name beside its target, so
+// that a file with the target's name is always complete.
+type pendingFile struct {
+	path, target string
+	lock         *dbfile.Lock // shows that a process is writing it; nil if the file system has no locks
+}
+
+// pendingMark separates the target's name from a random number in temporary names.
+const pendingMark = ".partial-"
+
+var errExists = errors.New("file already exists and was not changed: choose another name")
+
+// newPendingFile creates an empty file that only its owner can read. The caller must
+// call discard. Neither the target nor files that SQLite would read beside it may exist.
+func newPendingFile(target string) (*pendingFile, error) {
+	for _, suffix := range []string{"", "-wal", "-journal"} {
+		if _, err := os.Lstat(target + suffix); err == nil {
+			return nil, fmt.Errorf("write %s: %w", target+suffix, errExists)
+		}
+	}
+	f, err := os.CreateTemp(filepath.Dir(target), filepath.Base(target)+pendingMark+"*-lock")
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		err = dbfile.FolderError(target)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", target, err)
+	}
+	p := &pendingFile{path: strings.TrimSuffix(f.Name(), "-lock"), target: target}
+	p.lock, _ = dbfile.AcquireLock(p.path, nil)
+	if err := errors.Join(dbfile.Sync(f), f.Close(), p.create()); err != nil {
+		p.discard()
+		return nil, fmt.Errorf("write %s: %w", target, err)
+	}
+	return p, nil
+}
+
+func (p *pendingFile) create() error {
+	f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// commit gives the file the target's name, unless a file of that name has appeared
+// meanwhile. When it returns, the file and its name survive a power cut.
+func (p *pendingFile) commit() error {
+	err := syncFile(p.path)
+	if err == nil {
+		err = dbfile.Link(p.path, p.target)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		err = p.rename(err)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		err = errExists
+	}
+	if err == nil {
+		p.discard()
+		err = syncFolder(filepath.Dir(p.target))
+	}
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", p.target, err)
+	}
+	return err
+}
+
+// rename is used on file systems without hard links, on which linking has failed.
+func (p *pendingFile) rename(linkErr error) error {
+	if !errors.As(linkErr, new(*os.LinkError)) {
+		return linkErr
+	}
+	if _, err := os.Lstat(p.target); err == nil {
+		return fs.ErrExist
+	}
+	return os.Rename(p.path, p.target)
+}
+
+// pendingSuffixes are appended to the name of a pending file for the files that belong to
+// it. The last one is its lock.
+var pendingSuffixes = []string{"", "-wal", "-shm", "-journal", "-lock"}
+
+// discard removes the temporary files that still exist, including SQLite's.
+func (p *pendingFile) discard() {
+	for _, suffix := range pendingSuffixes[:len(pendingSuffixes)-1] {
+		os.Remove(p.path + suffix)
+	}
+	if p.lock != nil {
+		p.lock.Release()
+		p.lock = nil
+	}
+	os.Remove(p.path + "-lock")
+}
+
+// syncFile syncs a file to disk. This process must not have it open through SQLite,
+// which would lose its locks.
+func syncFile(name string) error {
+	f, err := os.OpenFile(name, os.O_RDWR|dbfile.NoFollow, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dbfile.Sync(f), f.Close())
+}
+
+// syncFolder syncs the names in a folder to disk. Windows needs no call for that.
+func syncFolder(name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dbfile.Sync(f), f.Close())
+}

@@ -1,0 +1,216 @@
+// Package doctor checks whether a store is sound and describes the result for its
+// operator. It changes nothing, and a server may use the store meanwhile.
+package doctor
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"relcheck/checker/access"
+	"relcheck/db"
+	"relcheck/db/dbfile"
+)
+
+// Severity is how serious a finding is.
+type Severity int
+
+const (
+	OK Severity = iota
+	Warning
+	Problem
+)
+
+// Finding is the result of one check.
+type Finding struct {
+	Severity Severity
+	Check    string // what was checked, in a word
+	Text     string // what was found, and what to do about it
+}
+
+// Options says what is expected of a store, and receives the findings.
+type Options struct {
+	KeepReports time.Duration // how long servers keep reports; 0: forever
+	Now         time.Time
+	BackupDir   string        // folder of the backups; empty: not checked
+	BackupEvery time.Duration // how often servers make a backup
+	Report      func(Finding) // called after each check
+	// Progress is called while the log is read, with numbers of reports.
+	Progress func(done, total int64)
+}
+
+// examination is one run of all checks.
+type examination struct {
+	Options
+	*db.Store
+	serving  bool  // a server records into the store, as far as is known
+	isCopy   bool  // the file has no lock beside it, so no server has used it under this name
+	id       int64 // of the store, -1 if it cannot be read
+	before   string
+	outdated bool // the file has changed since it was read
+}
+
+// Examine checks the store and reports all findings. The error is nil, whatever is
+// found, unless ctx has ended.
+func Examine(ctx context.Context, name string, o Options) error {
+	x := &examination{Options: o, id: -1}
+	if db.IsFile(name) {
+		x.checkFile(ctx, name)
+	} else {
+		x.checkPostgres(ctx, name)
+	}
+	x.outdated, x.before = false, ""
+	x.checkLeftovers(name)
+	if x.BackupDir != "" {
+		x.checkBackups(ctx)
+	}
+	return ctx.Err()
+}
+
+func (x *examination) report(s Severity, check, format string, args ...any) {
+	if s == Problem && x.before != "" && x.Store != nil && fingerprint(x.Name()) != x.before {
+		x.outdated = true
+	}
+	if !x.outdated {
+		x.Report(Finding{s, check, strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")})
+	}
+}
+
+// checkFile checks a SQLite store. A file that no process has open is read without locks;
+// if another process opens it meanwhile, everything that was read may be wrong.
+func (x *examination) checkFile(ctx context.Context, name string) {
+	const maxTries = 3
+	for range maxTries {
+		x.outdated, x.before = false, fingerprint(dbfile.Resolve(name))
+		x.checkFileOnce(ctx, name)
+		if !x.outdated || ctx.Err() != nil {
+			return
+		}
+		x.Report(Finding{Warning, "store", "a server was started during the check; repeating it"})
+	}
+}
+
+// fingerprint changes when a file that no process has open is written. It is empty for a
+// file that is open.
+func fingerprint(path string) string {
+	_, err := os.Stat(path + "-wal")
+	info, err2 := os.Stat(path)
+	if err2 != nil || err == nil {
+		return ""
+	}
+	return fmt.Sprint(info.Size(), info.ModTime())
+}
+
+// checkSchema reports the schema of the store, and whether that can be read.
+func (x *examination) checkSchema(ctx context.Context, name string) (ok bool) {
+	version, err := x.Setting(ctx, "schema")
+	if err == nil {
+		x.id, err = x.ID(ctx)
+	}
+	switch {
+	case err != nil:
+		x.report(Problem, "store", "cannot be read: %v", err)
+	case version < db.SchemaVersion:
+		x.report(OK, "store", "%s is a relcheck store with schema %d; the next server or command that opens it upgrades it to %d", name, version, db.SchemaVersion)
+	default:
+		x.report(OK, "store", "%s is a relcheck store with schema %d", name, version)
+	}
+	return err == nil
+}
+
+// checkContents runs the checks that are the same for both engines.
+func (x *examination) checkContents(ctx context.Context) {
+	x.checkReleases(ctx)
+	x.checkTokens(ctx)
+	x.checkProxy(ctx)
+	x.checkSweep(ctx)
+	x.checkStatistics(ctx)
+}
+
+// checkReleases looks for products without releases.
+func (x *examination) checkReleases(ctx context.Context) {
+	used, unused, err := x.WithoutReleases(ctx)
+	switch {
+	case err != nil:
+		x.report(Problem, "releases", "cannot be read: %v", err)
+	case len(used) > 0:
+		x.report(Warning, "releases", "clients ask about %s, which has no releases: add them with relcheck release sync, import or add", strings.Join(used, ", "))
+	case len(unused) > 0:
+		x.report(OK, "releases", "%s has none, and no client has asked", strings.Join(unused, ", "))
+	default:
+		x.report(OK, "releases", "every product has some")
+	}
+}
+
+// longUnused is after which time an unused token may be forgotten.
+const longUnused = 180 * 24 * time.Hour
+
+func (x *examination) checkTokens(ctx context.Context) {
+	all, err := x.Tokens(ctx)
+	if err != nil {
+		x.report(Problem, "tokens", "cannot be read: %v", err)
+		return
+	}
+	valid, idle := 0, []string{}
+	for _, t := range all {
+		if !t.Revoked.IsZero() {
+			continue
+		}
+		valid++
+		if x.Now.Sub(lastUse(t)) > longUnused {
+			idle = append(idle, t.ID)
+		}
+	}
+	switch {
+	case valid == 0:
+		x.report(Warning, "tokens", "no valid token, so the statistics cannot be seen: create one with relcheck token link")
+	case len(idle) > 0:
+		x.report(OK, "tokens", "%d valid; unused for half a year, revoke them if not needed: %s", valid, strings.Join(idle, ", "))
+	default:
+		x.report(OK, "tokens", "%d valid", valid)
+	}
+}
+
+// lastUse returns when a token was last used, or created if it never was.
+func lastUse(t access.Token) time.Time {
+	if t.Used.IsZero() {
+		return t.Created
+	}
+	return t.Used
+}
+
+// checkProxy reports whether the server can tell its clients apart.
+func (x *examination) checkProxy(ctx context.Context) {
+	hidden, err := x.Setting(ctx, "proxy")
+	switch {
+	case err != nil && !errors.Is(err, sql.ErrNoRows): // schemas 1 and 2 do not have it
+		x.report(Problem, "proxy", "cannot be read: %v", err)
+	case hidden != 0:
+		x.report(Warning, "proxy", "all requests seem to come through one proxy, so its clients share one rate limit: "+
+			"if there is a proxy, start relcheck serve with its address as --trusted-proxy")
+	default:
+		x.report(OK, "proxy", "no sign of a proxy that the server does not trust")
+	}
+}
+
+// maxClockAhead is how far in the future times may be.
+const maxClockAhead = time.Hour
+
+func (x *examination) checkSweep(ctx context.Context) {
+	seconds, err := x.Setting(ctx, "swept")
+	last := time.Unix(seconds, 0).UTC()
+	switch {
+	case err != nil:
+		x.report(Problem, "clock", "cannot read when expired reports were last removed: %v", err)
+	case last.Sub(x.Now) > maxClockAhead:
+		x.report(Warning, "clock", "expired reports were last removed in the future, on %s: a clock is or was wrong; correct it", last.Format(time.DateTime))
+	case seconds == 0:
+		x.report(OK, "clock", "expired reports were never removed yet")
+	default:
+		x.report(OK, "clock", "expired reports were last removed on %s", last.Format(time.DateTime))
+	}
+}

@@ -1,0 +1,137 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+
+	"relcheck/db/dbfile"
+)
+
+// CopyToFile copies everything that the store holds at the start into the empty SQLite
+// file at path, neither verified nor synced. schema is the text of schema.sql. progress is
+// called repeatedly, with done == total at the end.
+func (s *Store) CopyToFile(ctx context.Context, path, schema string, progress func(done, total int64)) error {
+	return s.explain(s.copyToFile(ctx, s, path, schema, progress))
+}
+
+var (
+	// backupStep is the number of pages that are copied between two pauses.
+	backupStep int32 = 512
+	// maxGrowth is how large the WAL of a store may become while the store is copied, or
+	// the size of the store if that is more: the WAL cannot be reset meanwhile.
+	maxGrowth int64 = 1 << 30
+)
+
+// pageSize is the page size of every store, in bytes.
+const pageSize = 4096
+
+// unsynced opens the file of a backup for writing: nothing reads it before it is synced.
+const unsynced = "mode=rw&_error_rc=1&_pragma=journal_mode(off)&_pragma=synchronous(off)"
+
+// backuper is what modernc's driver offers beyond database/sql.
+type backuper interface {
+	NewBackup(uri string) (*sqlite.Backup, error)
+}
+
+// copyToFile copies page by page with SQLite's online backup. A read transaction is open
+// from start to end: without it, each step would begin its own, and SQLite starts over
+// when another connection has written since the last step.
+func (f *sqliteFile) copyToFile(ctx context.Context, s *Store, path, _ string, progress func(done, total int64)) error {
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "BEGIN"); err != nil {
+		return err
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+	if err := checkSchema(ctx, conn); err != nil { // reads, which begins the transaction
+		return err
+	}
+	if err := checkSpace(ctx, conn, path); err != nil {
+		return err
+	}
+	t, err := newThrottle(path, f.path+"-wal")
+	if err != nil {
+		return err
+	}
+	err = conn.Raw(func(driver any) error {
+		b, err := driver.(backuper).NewBackup(fileURL(path, unsynced))
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.copyPages(ctx, b, t, progress), b.Finish())
+	})
+	err = errors.Join(err, t.close())
+	if err == nil {
+		err = disableWAL(ctx, path)
+	}
+	return err
+}
+
+func (f *sqliteFile) copyPages(ctx context.Context, b *sqlite.Backup, t *throttle, progress func(done, total int64)) error {
+	for more := true; more; {
+		var err error
+		if more, err = b.Step(backupStep); err != nil {
+			return err
+		}
+		limit := max(maxGrowth, int64(b.PageCount())*pageSize)
+		if err := errors.Join(t.pause(ctx, min(limit, hugeWAL)), f.checkGrowth(limit)); err != nil {
+			return err
+		}
+		progress(int64(b.PageCount()-b.Remaining()), int64(b.PageCount()))
+	}
+	return nil
+}
+
+// ReservedSpace is how many bytes a backup leaves free on a disk: a full disk would stop
+// the recording server.
+const ReservedSpace = 64 << 20
+
+// checkSpace returns an error if a copy of the store would fill the disk of path.
+func checkSpace(ctx context.Context, q querier, path string) error {
+	var size int64
+	err := q.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&size)
+	if err != nil {
+		return err
+	}
+	left, known := dbfile.FreeSpace(filepath.Dir(path))
+	if known && left < size+ReservedSpace {
+		return fmt.Errorf("%s has %d MB left, and the store has %d MB: free some space, or back up to another disk", filepath.Dir(path), left>>20, size>>20)
+	}
+	return nil
+}
+
+// checkGrowth returns an error if the WAL has grown too large because reports are recorded
+// faster than pages are copied.
+func (f *sqliteFile) checkGrowth(limit int64) error {
+	wal := dbfile.Size(f.path + "-wal")
+	if wal <= limit {
+		return nil
+	}
+	return fmt.Errorf("%s-wal has grown to %d MB during the backup, which is slower than the recording of reports: back up to a faster disk", f.path, wal>>20)
+}
+
+// disableWAL removes the journal mode that a copy has from its store, so that the copy can
+// be read from a read-only folder.
+func disableWAL(ctx context.Context, path string) error {
+	file := connect(path, "mode=rw&_error_rc=1&_synchronous=OFF")
+	defer file.Close()
+	var journal string
+	err := file.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&journal)
+	if err == nil && journal != "delete" {
+		err = fmt.Errorf("%s stays in journal mode %s", path, journal)
+	}
+	return err
+}
+
+// copyToFile reads a snapshot and compares the copy with it.
+func (p *postgres) copyToFile(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error {
+	_, err := s.Copy(ctx, path, schema, progress)
+	return err
+}

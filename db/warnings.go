@@ -1,0 +1,40 @@
+package db
+
+import (
+	"fmt"
+
+	"relcheck/db/dbfile"
+)
+
+// Hazards describes what endangers the file of a store or prevents relcheck from
+// detecting a danger, in one sentence each that names what to do.
+func (s *Store) Hazards() (all []string) {
+	f, ok := s.engine.(*sqliteFile)
+	if !ok {
+		return nil
+	}
+	for _, text := range []string{dbfile.FolderWarning(f.path), dbfile.HardLinkWarning(f.path), s.Undetectable()} {
+		if text != "" {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// Undetectable describes which other uses of the store's file cannot be detected on this
+// system, or is empty.
+func (s *Store) Undetectable() string {
+	if f, ok := s.engine.(*sqliteFile); ok {
+		return f.held.Undetectable()
+	}
+	return ""
+}
+
+// LogLost returns an error if the WAL of a killed process was missing when the store was
+// opened. The error goes away when a server records into the store.
+func (s *Store) LogLost() error {
+	if f, ok := s.engine.(*sqliteFile); ok && f.held.WALLost() {
+		return fmt.Errorf("%s: %w", f.path, dbfile.ErrWALLost)
+	}
+	return nil
+}
