@@ -45,11 +45,11 @@ in UTC.`,
 }
 
 func printAudit(streams IO, all []db.Audited) error {
-	c := newColumns(streams.Out, "WHEN", "WHO", "ACTION", "PRODUCT", "DETAIL")
+	var rows [][]string
 	for _, a := range all {
-		c.row(a.At.Format(time.DateTime), a.Who, a.Action, a.Product, a.Detail)
+		rows = append(rows, []string{a.At.Format(time.DateTime), a.Who, a.Action, a.Product, a.Detail})
 	}
-	return c.flush()
+	return printList(streams.Out, []string{"when", "who", "action", "product", "detail"}, rows)
 }
 
 // audited is a line of --json.

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"cmp"
+	"io"
 	"strings"
 
 	"relcheck/checker/stats"
@@ -22,6 +24,24 @@ func (g *grid) column(head string, right bool) {
 }
 
 func (g *grid) row(cells ...text) { g.rows = append(g.rows, cells) }
+
+// printList prints a list in columns. Cells are masked, because they may come from a
+// client or an older store. Empty cells are printed as a dash.
+func printList(out io.Writer, heads []string, rows [][]string) error {
+	s, g := newScreen(out), &grid{}
+	for _, head := range heads {
+		g.column(head, false)
+	}
+	for _, row := range rows {
+		cells := make([]text, len(row))
+		for i, cell := range row {
+			cells[i] = newText(cmp.Or(masked(cell), "-"))
+		}
+		g.row(cells...)
+	}
+	s.print(s.grid(g))
+	return s.flush()
+}
 
 // grid lays out a table. Heads that are wider than their column are wrapped.
 func (s *screen) grid(g *grid) (b block) {

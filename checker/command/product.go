@@ -133,11 +133,11 @@ func productList(streams IO) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				c := newColumns(streams.Out, "NAME", "TITLE", "REPOSITORY", "MODULE", "ORIGINS")
+				var rows [][]string
 				for _, p := range products {
-					c.row(p.Name, p.Title, p.Repo, p.Module, p.Origins)
+					rows = append(rows, []string{p.Name, p.Title, p.Repo, p.Module, p.Origins})
 				}
-				return c.flush()
+				return printList(streams.Out, []string{"name", "title", "repository", "module", "origins"}, rows)
 			})
 		},
 	}

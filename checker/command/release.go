@@ -136,15 +136,15 @@ func printReleases(streams IO, product string, releases []catalog.Release) error
 	}
 	slices.SortFunc(releases, func(a, b catalog.Release) int { return checker.Compare(b.Version, a.Version) })
 	latest := slices.IndexFunc(releases, func(r catalog.Release) bool { return !r.Withdrawn && !r.Prerelease })
-	c := newColumns(streams.Out, "VERSION", "DATE", "ASSETS", "STATE")
+	var rows [][]string
 	for i, r := range releases {
 		date := ""
 		if !r.Date.IsZero() {
 			date = r.Date.UTC().Format(time.DateOnly)
 		}
-		c.row(r.Version, date, strconv.Itoa(len(r.Assets)), state(r, i == latest))
+		rows = append(rows, []string{r.Version, date, strconv.Itoa(len(r.Assets)), state(r, i == latest)})
 	}
-	return c.flush()
+	return printList(streams.Out, []string{"version", "date", "assets", "state"}, rows)
 }
 
 // state describes how a release is offered to clients.

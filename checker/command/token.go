@@ -169,11 +169,11 @@ func tokenList(streams IO) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				c := newColumns(streams.Out, "ID", "NAME", "SCOPE", "CREATED", "USED", "STATE")
+				var rows [][]string
 				for _, k := range tokens {
-					c.row(k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), usedAt(k), tokenState(k))
+					rows = append(rows, []string{k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), usedAt(k), tokenState(k)})
 				}
-				return c.flush()
+				return printList(streams.Out, []string{"ID", "name", "scope", "created", "used", "state"}, rows)
 			})
 		},
 	}

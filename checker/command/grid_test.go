@@ -5,13 +5,12 @@ import (
 	"testing"
 )
 
-// A cell stays one cell in one line, and sends nothing to a terminal.
-func TestColumns(t *testing.T) {
+// TestPrintList checks that a cell stays in its line and column, and sends no control
+// characters to a terminal.
+func TestPrintList(t *testing.T) {
 	var out strings.Builder
-	c := newColumns(&out, "NAME", "TITLE", "STATE")
-	c.row("a\tb", "\x1b[31mred\u202e\n", "")
-	c.row("long name", "x", "latest")
-	if err := c.flush(); err != nil {
+	err := printList(&out, []string{"name", "title", "state"}, [][]string{{"a\tb", "\x1b[31mred\u202e\n", ""}, {"long name", "x", "latest"}})
+	if err != nil {
 		t.Fatal(err)
 	}
 	want := "NAME       TITLE       STATE\n" +
