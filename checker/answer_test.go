@@ -64,7 +64,7 @@ func TestLink(t *testing.T) {
 	const prefix = "https://example.com/"
 	for _, good := range []string{
 		"https://example.com/opa_linux_amd64?x=1#y", "http://[::1]:80/", prefix + "Ä",
-		prefix + strings.Repeat("a", printable.MaxLink-len(prefix)),
+		prefix + strings.Repeat("a", printable.MaxLinkBytes-len(prefix)),
 	} {
 		if printableLink(good) != good {
 			t.Errorf("%q is refused", good)
@@ -74,7 +74,7 @@ func TestLink(t *testing.T) {
 		"", "example.com/opa", "ftp://example.com/", "javascript:alert(1)", "file:///etc/passwd", "https:///x",
 		prefix + "\x1b[2J", prefix + "\r\nx", prefix + "\x00", prefix + "\x7f", prefix + "\u009b2J", prefix + "\u202egnp",
 		"https://me:secret@example.com/", "https://github.com@example.com/", "https://@example.com/", "https://:443/", "https://h%2ex/",
-		prefix + "a b", prefix + "\u200b", prefix + "\u2028", prefix + "\xff", prefix + strings.Repeat("a", printable.MaxLink),
+		prefix + "a b", prefix + "\u200b", prefix + "\u2028", prefix + "\xff", prefix + strings.Repeat("a", printable.MaxLinkBytes),
 	} {
 		if printableLink(bad) != "" {
 			t.Errorf("%q is accepted", bad)
@@ -111,7 +111,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 			t.Errorf("an answer comes with the error %v", err)
 		}
 		for _, s := range []string{latest.Download, latest.ReleaseNotes, latest.LatestRelease} {
-			if len(s) > printable.MaxLink || printable.Check(s) != nil {
+			if len(s) > printable.MaxLinkBytes || printable.Check(s) != nil {
 				t.Errorf("accepted the link %q", s)
 			}
 		}

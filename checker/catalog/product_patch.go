@@ -74,8 +74,8 @@ func checkTemplate(field, template string, check func(string) error) error {
 	if template == "" {
 		return nil
 	}
-	if len(template) > printable.MaxLink {
-		return fieldErrorf(field, "the template has %d bytes: give one of at most %d", len(template), printable.MaxLink)
+	if len(template) > printable.MaxLinkBytes {
+		return fieldErrorf(field, "the template has %d bytes: give one of at most %d", len(template), printable.MaxLinkBytes)
 	}
 	if err := CheckTemplate(template, check); err != nil {
 		return fieldErrorf(field, "%v", err)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// MaxLink is the length of the longest link in an answer, in bytes.
-const MaxLink = 2000
+// MaxLinkBytes is the maximum length of a link, in bytes.
+const MaxLinkBytes = 2000
 
 // CheckURL returns an error unless s is an absolute http or https URL.
 func CheckURL(s string) error {
@@ -18,9 +18,9 @@ func CheckURL(s string) error {
 	return nil
 }
 
-// CheckLink returns an error unless s can be shown to every client: a printable
-// http or https URL of at most [MaxLink] bytes, with a host and without a user
-// name or a password. The error's text shows no password.
+// CheckLink returns an error unless s can be a link for every client: a printable http or
+// https URL of at most [MaxLinkBytes] bytes, with a host and without a user name or
+// password. The error does not contain the password.
 func CheckLink(s string) error {
 	if err := checkLink(s); err != nil {
 		return fmt.Errorf("%s: %w", QuoteURL(s), err)
@@ -28,8 +28,8 @@ func CheckLink(s string) error {
 	return nil
 }
 
-// CheckDownload returns an error unless s can be shown to every client as the
-// link to a file: see [CheckLink]. Such a link has no fragment.
+// CheckDownload returns an error unless s can be a download link for every client. Such a
+// link satisfies [CheckLink] and has no fragment.
 func CheckDownload(s string) error {
 	if err := checkDownload(s); err != nil {
 		return fmt.Errorf("%s: %w", QuoteURL(s), err)
@@ -39,29 +39,29 @@ func CheckDownload(s string) error {
 
 func checkDownload(s string) error {
 	if strings.Contains(s, "#") {
-		return errors.New("a fragment (#) means nothing to a download: leave it out")
+		return errors.New("URL has a fragment (#), which downloads ignore: remove it")
 	}
 	return checkLink(s)
 }
 
 func checkLink(s string) error {
-	if len(s) > MaxLink {
-		return fmt.Errorf("the URL has %d bytes: give one of at most %d", len(s), MaxLink)
+	if len(s) > MaxLinkBytes {
+		return fmt.Errorf("URL has %d bytes: use at most %d", len(s), MaxLinkBytes)
 	}
 	if err := Check(s); err != nil {
 		return err
 	}
 	if strings.Contains(s, " ") {
-		return errors.New("the URL has a space in it: write %20")
+		return errors.New("URL contains a space: write %20")
 	}
 	u, err := parseURL(s)
 	switch {
 	case err != nil:
 		return err
 	case u.User != nil:
-		return errors.New("the URL has a user name or a password in it, which every client would see: leave it out")
+		return errors.New("URL contains a user name or password, which every client would see: remove it")
 	case strings.Contains(authority(s), "%"):
-		return errors.New("the URL has an escape (%) in its host: write the host's characters as they are")
+		return errors.New("URL has an escape (%) in its host: write the characters unescaped")
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// authority returns what stands between the scheme and the path of a URL.
+// authority returns the part of a URL between its scheme and its path.
 func authority(s string) string {
 	if _, rest, found := strings.Cut(s, "//"); found {
 		s = rest
@@ -85,7 +85,8 @@ func authority(s string) string {
 	return s
 }
 
-// QuoteURL quotes the start of a URL, without its user name and password.
+// QuoteURL quotes the first 200 bytes of a URL, with its user name and password replaced
+// by an ellipsis.
 func QuoteURL(s string) string {
 	host := authority(s)
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {

@@ -1,19 +1,18 @@
-// Package printable decides which text may be shown to people on pages, on
-// terminals and in logs, whoever wrote it.
+// Package printable decides which untrusted text may appear on pages, on terminals and
+// in logs.
 //
-// Printable text is one line of valid UTF-8 made of letters, marks, digits,
-// punctuation, symbols and the ASCII space. It holds none of these:
+// Printable text is one line of valid UTF-8 that consists of letters, marks, digits,
+// punctuation, symbols and ASCII spaces. It contains none of these:
 //
-//   - control characters, with tabs, line breaks and the C1 controls: a terminal
-//     may take them for commands;
-//   - format characters, such as bidirectional controls, zero-width spaces and
-//     joiners: they hide text or change the order in which it appears. This also
-//     refuses emoji that are joined by U+200D, and U+200C in Persian: telling
-//     these from abuse takes more than it is worth in a title;
-//   - letters and marks that are invisible, such as U+3164;
-//   - separators of lines and paragraphs, and all spaces but the ASCII space;
-//   - characters for private use, unassigned ones, and U+FFFD, which stands for
-//     text that is lost.
+//   - control characters, including tabs, line breaks and C1 controls: a terminal may
+//     execute them;
+//   - format characters, such as bidirectional controls, zero-width spaces and joiners:
+//     they hide text or change its order. This also excludes emoji joined by U+200D, and
+//     U+200C in Persian, because a title does not justify the code that would
+//     distinguish these from abuse;
+//   - invisible letters and marks, such as U+3164;
+//   - line and paragraph separators, and spaces other than the ASCII space;
+//   - private-use and unassigned characters, and U+FFFD, which replaces lost text.
 package printable
 
 import (
@@ -31,36 +30,39 @@ func Rune(r rune) bool {
 	return unicode.IsPrint(r) && r != utf8.RuneError && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-func notPrintable(r rune) bool { return !Rune(r) }
+func unprintable(r rune) bool { return !Rune(r) }
 
-// Check returns an error that names the first character of s that is not
-// printable, and its position from 1.
+// Check returns an error if s is not printable. The error names the first unprintable
+// character and its position, counted from 1.
 func Check(s string) error {
-	at := strings.IndexFunc(s, notPrintable)
-	if at < 0 {
+	i := strings.IndexFunc(s, unprintable)
+	if i < 0 {
 		return nil
 	}
-	r, size := utf8.DecodeRuneInString(s[at:])
+	r, size := utf8.DecodeRuneInString(s[i:])
 	if r == utf8.RuneError && size == 1 {
-		return fmt.Errorf("byte %d is 0x%02X, which is not UTF-8: write the text in UTF-8", at+1, s[at])
+		return fmt.Errorf("byte %d (0x%02X) is not valid UTF-8: encode the text in UTF-8", i+1, s[i])
 	}
-	return fmt.Errorf("character %d is %U, which cannot be shown: leave it out", utf8.RuneCountInString(s[:at])+1, r)
+	return fmt.Errorf("character %d (%U) is not printable: remove it", utf8.RuneCountInString(s[:i])+1, r)
 }
 
-// CheckLabel returns an error unless s can be the title or the name of something:
-// printable, not blank, and of at most so many characters.
-func CheckLabel(s string, most int) error {
-	if n := utf8.RuneCountInString(s); n > most || strings.TrimSpace(s) == "" {
-		return fmt.Errorf("the text has %d characters: give 1 to %d, not only spaces", n, most)
+// CheckLabel returns an error unless s can be a title or a name: it must be printable,
+// must not be blank, and must have at most maxChars characters.
+func CheckLabel(s string, maxChars int) error {
+	if strings.TrimSpace(s) == "" {
+		return fmt.Errorf("text is blank: use 1 to %d characters", maxChars)
+	}
+	if n := utf8.RuneCountInString(s); n > maxChars {
+		return fmt.Errorf("text has %d characters: use at most %d", n, maxChars)
 	}
 	return Check(s)
 }
 
-// Clean returns s if it is printable, and otherwise what of it is: format
-// characters and invisible ones are removed, and a space takes the place of each
-// run of spaces and other characters.
+// Clean returns s unchanged if it is printable. Otherwise it removes format characters
+// and invisible characters, and replaces each run of spaces and other unprintable
+// characters by one space.
 func Clean(s string) string {
-	if strings.IndexFunc(s, notPrintable) < 0 {
+	if strings.IndexFunc(s, unprintable) < 0 {
 		return s
 	}
 	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
@@ -74,7 +76,7 @@ func Clean(s string) string {
 	}, s)), " ")
 }
 
-// Mask returns s with a mark in place of each character that is not printable.
+// Mask replaces each unprintable character of s by mark.
 func Mask(s string, mark rune) string {
 	return strings.Map(func(r rune) rune {
 		if Rune(r) {
