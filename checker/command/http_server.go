@@ -56,12 +56,12 @@ func (h *httpServer) scheme() string {
 func (h *httpServer) serve(ctx context.Context, l net.Listener, handler *server.Server) error {
 	s := newServer(handler.Handler(), h.log)
 	s.WriteTimeout = 0 // package inbound has a timeout that starts with the response
-	limited := inbound.Limit(l, min(maxConnections, max(maxOpenFiles()-reservedFiles, 1)), s)
+	limited := inbound.LimitListener(l, min(maxConnections, max(maxOpenFiles()-reservedFiles, 1)), s)
 	handler.Register(limited.Collectors()...)
 	l = limited
 	if c := h.certificate; c != nil {
 		handler.Register(c.Collectors()...)
-		l = tls.NewListener(limited, c.Config())
+		l = tls.NewListener(limited, c.TLSConfig())
 		hangups := make(chan os.Signal, 1)
 		signal.Notify(hangups, syscall.SIGHUP)
 		defer signal.Stop(hangups)
@@ -93,7 +93,7 @@ func (h *httpServer) stop(ctx context.Context, s *http.Server) {
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           inbound.CloseUnframed(h),
+		Handler:           inbound.CloseAmbiguous(h),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,

@@ -65,7 +65,7 @@ func (c content) send(w http.ResponseWriter, r *http.Request, status int) {
 	}
 	h.Set("Content-Length", strconv.Itoa(len(c.body)))
 	w.WriteHeader(status)
-	inbound.Deliver(r.Context(), w, c.body)
+	inbound.WriteBody(r.Context(), w, c.body)
 }
 
 // sendJSON answers with the JSON that build returns, which may be large.

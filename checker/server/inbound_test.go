@@ -75,7 +75,7 @@ func TestWaitingCallersStay(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := &http.Server{Handler: s.handler.Handler()}
-		l = inbound.Limit(l, 1, h)
+		l = inbound.LimitListener(l, 1, h)
 		go h.Serve(l)
 		dial := func() net.Conn {
 			conn, err := net.Dial("tcp", l.Addr().String())

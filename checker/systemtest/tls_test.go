@@ -199,13 +199,13 @@ func TestCertificateIsRenewed(t *testing.T) {
 		return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "1"
 	})
 	s.put(t, s.cert, []byte("nonsense"))
-	until(t, "it is said that one is nonsense", func() bool { return s.errs.count("cannot use the new TLS certificate") == 2 })
+	until(t, "it is said that one is nonsense", func() bool { return s.errs.count("cannot load TLS certificate") == 2 })
 	if !s.serves(second) {
-		t.Error("the last good certificate is not served any more")
+		t.Error("got another certificate than the last valid one")
 	}
 	expires(second)
 	os.Remove(s.cert)
-	until(t, "it is said that one is missing", func() bool { return s.errs.count("cannot use the new TLS certificate") == 3 })
+	until(t, "it is said that one is missing", func() bool { return s.errs.count("cannot load TLS certificate") == 3 })
 	s.put(t, s.cert, third.cert)
 	until(t, "the third certificate is served", func() bool { return s.serves(third) })
 	until(t, "all is well again", func() bool { return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "0" })
@@ -228,10 +228,10 @@ func TestCertificateOnHangup(t *testing.T) {
 	}
 	until(t, "it serves", func() bool { return s.serves(first) })
 	hangup()
-	until(t, "the same certificate is read again", func() bool { return s.errs.count("read the TLS certificate") == 1 })
+	until(t, "the same certificate is read again", func() bool { return s.errs.count("loaded TLS certificate") == 1 })
 	s.put(t, s.key, second.key)
 	hangup()
-	until(t, "it is said at once what is wrong", func() bool { return s.errs.count("cannot use the new TLS certificate") == 1 })
+	until(t, "it is said at once what is wrong", func() bool { return s.errs.count("cannot load TLS certificate") == 1 })
 	s.put(t, s.cert, second.cert)
 	hangup()
 	until(t, "the second certificate is served", func() bool { return s.serves(second) })

@@ -13,58 +13,61 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// lookEvery is how often the files of a certificate are looked at.
-const lookEvery = time.Second
+// pollInterval is how often the files of a certificate are read.
+const pollInterval = time.Second
 
-// Certificate is a certificate and its key in two PEM files, as new as these are.
+// Certificate is the certificate in two PEM files. [Certificate.Watch] keeps it up to date.
 type Certificate struct {
-	cert, key string
-	log       *slog.Logger
-	current   atomic.Pointer[tls.Certificate]
-	broken    atomic.Bool
+	certFile, keyFile string
+	log               *slog.Logger
+	current           atomic.Pointer[tls.Certificate]
+	broken            atomic.Bool // the files contain no valid certificate
 
-	// Of the goroutine that watches:
-	seen, said []byte // what was in the files last time, and what was found wrong last
+	// Only the goroutine of Watch uses these fields.
+	lastRead   []byte // contents of the files and the error when they were last read
+	lastLogged []byte // value of lastRead for which an error was last logged
 }
 
-// LoadCertificate reads the files.
-func LoadCertificate(cert, key string, log *slog.Logger) (*Certificate, error) {
-	c := &Certificate{cert: cert, key: key, log: log}
-	pair, both, err := c.read()
+// LoadCertificate reads a certificate and its key.
+func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
+	pair, contents, err := c.read()
 	if err == nil {
-		c.seen = both
-		c.take(pair)
+		c.lastRead = contents
+		c.use(pair)
 	}
 	return c, err
 }
 
-// read returns the pair in the files, and all their bytes.
-func (c *Certificate) read() (pair tls.Certificate, both []byte, err error) {
-	cert, err := os.ReadFile(c.cert)
+// read reads the files. The contents are those of both files.
+func (c *Certificate) read() (pair tls.Certificate, contents []byte, err error) {
+	cert, err := os.ReadFile(c.certFile)
 	if err != nil {
 		return pair, nil, err
 	}
-	key, err := os.ReadFile(c.key)
+	key, err := os.ReadFile(c.keyFile)
 	if err != nil {
 		return pair, nil, err
 	}
 	if pair, err = tls.X509KeyPair(cert, key); err != nil {
-		err = fmt.Errorf("the certificate in %s with the key in %s: %w", c.cert, c.key, err)
+		err = fmt.Errorf("certificate in %s with key in %s: %w", c.certFile, c.keyFile, err)
 	}
 	return pair, bytes.Join([][]byte{cert, key}, []byte{0}), err
 }
 
-func (c *Certificate) take(pair tls.Certificate) {
+// use makes pair the current certificate.
+func (c *Certificate) use(pair tls.Certificate) {
 	c.current.Store(&pair)
 	c.broken.Store(false)
-	if until := pair.Leaf.NotAfter; time.Now().After(until) {
-		c.log.Warn("the TLS certificate has expired", "file", c.cert, "until", until)
+	if expires := pair.Leaf.NotAfter; time.Now().After(expires) {
+		c.log.Warn("TLS certificate has expired", "file", c.certFile, "expires", expires)
 	}
 }
 
-// Config is what connections are made by. HTTP/2, in which one connection may
-// ask any number of things at once, is left out: the bounds are by connection.
-func (c *Certificate) Config() *tls.Config {
+// TLSConfig returns a configuration that uses the certificate. It excludes HTTP/2,
+// because there a connection may carry any number of requests at a time, and the limits
+// of this package apply to connections.
+func (c *Certificate) TLSConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"http/1.1"},
@@ -72,52 +75,53 @@ func (c *Certificate) Config() *tls.Config {
 	}
 }
 
-// Watch reads the files anew when they have changed, and whenever now says so,
-// until ctx ends. While they do not hold a pair, the last one stands.
-func (c *Certificate) Watch(ctx context.Context, now <-chan os.Signal) {
-	ticker := time.NewTicker(lookEvery)
+// Watch reloads the files when they change, and at each value of reload, until ctx ends.
+// While the files contain no valid certificate, the previous one stays in use.
+func (c *Certificate) Watch(ctx context.Context, reload <-chan os.Signal) {
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-now:
-			c.look(true)
+		case <-reload:
+			c.reload(true)
 		case <-ticker.C:
-			c.look(false)
+			c.reload(false)
 		}
 	}
 }
 
-// look takes what is new. Of what is wrong nothing is said the first time it is
-// seen, unless asked: two files cannot be replaced in one moment.
-func (c *Certificate) look(asked bool) {
-	pair, both, err := c.read()
+// reload uses the certificate in the files if they have changed, or in any case if it is
+// forced. Two files cannot be replaced at the same instant: therefore it logs an error
+// only when it has read the same contents twice, unless it is forced.
+func (c *Certificate) reload(force bool) {
+	pair, contents, err := c.read()
 	if err != nil {
-		both = append(both, err.Error()...)
+		contents = append(contents, err.Error()...)
 	}
-	same := bytes.Equal(both, c.seen)
-	c.seen = both
+	unchanged := bytes.Equal(contents, c.lastRead)
+	c.lastRead = contents
 	switch {
-	case err == nil && (asked || !same || c.broken.Load()):
-		c.take(pair)
-		c.said = nil
-		c.log.Info("read the TLS certificate", "file", c.cert, "until", pair.Leaf.NotAfter)
-	case err != nil && (asked || same && !bytes.Equal(both, c.said)):
-		c.said = both
+	case err == nil && (force || !unchanged || c.broken.Load()):
+		c.use(pair)
+		c.lastLogged = nil
+		c.log.Info("loaded TLS certificate", "file", c.certFile, "expires", pair.Leaf.NotAfter)
+	case err != nil && (force || unchanged && !bytes.Equal(contents, c.lastLogged)):
+		c.lastLogged = contents
 		c.broken.Store(true)
-		c.log.Error("cannot use the new TLS certificate; the one before it stays", "err", err)
+		c.log.Error("cannot load TLS certificate; the previous one stays in use", "err", err)
 	}
 }
 
-// Collectors are what Prometheus is told of the certificate.
+// Collectors returns the metrics of the certificate.
 func (c *Certificate) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "relcheck_tls_certificate_expiry_timestamp_seconds",
-			Help: "When the certificate expires that is in use, in seconds since 1970."},
+			Help: "Expiry time of the certificate in use, in seconds since 1970."},
 			func() float64 { return float64(c.current.Load().Leaf.NotAfter.Unix()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "relcheck_tls_certificate_broken",
-			Help: "1 while the files hold no certificate with its key, and an earlier one is in use."}, func() float64 {
+			Help: "1 while the files contain no valid certificate and the previous one is in use."}, func() float64 {
 			if c.broken.Load() {
 				return 1
 			}
