@@ -100,7 +100,7 @@ func audit(t *testing.T, name string) {
 	_, err = line.SyncReleases(ctx, "app", three, keep)
 	step("a sync of nothing new", err)
 
-	k, _ := access.New("Ann's laptop", access.Release, time.Now())
+	k, _ := access.NewToken("Ann's laptop", access.Release, time.Now())
 	step("a token", line.AddToken(ctx, k), "command line | token.added |  | "+k.ID+": release")
 	step("revoked", line.RevokeToken(ctx, k.ID, time.Now()), "command line | token.revoked |  | "+k.ID)
 	step("revoked again", line.RevokeToken(ctx, k.ID, time.Now()))
@@ -148,7 +148,7 @@ func audit(t *testing.T, name string) {
 // The first token of a store is the server's.
 func auditOfFirstToken(t *testing.T, name string) {
 	s := open(t, name)
-	k, _ := access.New("first start", access.Read, time.Now())
+	k, _ := access.NewToken("first start", access.Read, time.Now())
 	link, _ := access.NewLink(k.ID, time.Now())
 	for range 2 {
 		if _, err := s.AddFirstToken(context.Background(), k, link); err != nil {
@@ -164,8 +164,8 @@ func auditOfFirstToken(t *testing.T, name string) {
 func changesNeedTheAudit(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	k, _ := access.New("kept", access.Read, time.Now())
-	other, _ := access.New("other", access.Read, time.Now())
+	k, _ := access.NewToken("kept", access.Read, time.Now())
+	other, _ := access.NewToken("other", access.Read, time.Now())
 	if err := s.AddToken(ctx, k); err != nil {
 		t.Fatal(err)
 	}

@@ -67,8 +67,8 @@ type begun struct {
 // builds that are not, and by which a week and four of them turn out to be over.
 func newBegun(t *testing.T, reports int) *begun {
 	b := &begun{schema: schema(t), late: someReports(300, 18)}
-	b.kept, _ = access.New("kept", access.Read, time.Now())
-	b.other, _ = access.New("other", access.Read, time.Now())
+	b.kept, _ = access.NewToken("kept", access.Read, time.Now())
+	b.other, _ = access.NewToken("other", access.Read, time.Now())
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	releases := []catalog.Release{{Version: "v1.0.0"}}

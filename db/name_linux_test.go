@@ -291,7 +291,7 @@ func TestChangesOfFileTakenAway(t *testing.T) {
 }
 
 func newToken() access.Token {
-	token, _ := access.New("added", access.Read, time.Now())
+	token, _ := access.NewToken("added", access.Read, time.Now())
 	return token
 }
 

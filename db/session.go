@@ -22,7 +22,7 @@ func (s *Store) AddLink(ctx context.Context, link access.Grant) error {
 		if err := insertGrant(ctx, tx, "link", link); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, linkAdded, "", link.Token)
+		return s.note(ctx, tx, linkAdded, "", link.TokenID)
 	})
 }
 
@@ -37,7 +37,7 @@ func (s *Store) Link(ctx context.Context, hash access.Hash) (*access.Token, erro
 // one link, one succeeds.
 func (s *Store) UseLink(ctx context.Context, hash access.Hash, session access.Grant) (used bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "DELETE FROM link WHERE hash = $1 AND token = $2 AND expires > $3", hash[:], session.Token, time.Now().Unix())
+		res, err := tx.ExecContext(ctx, "DELETE FROM link WHERE hash = $1 AND token = $2 AND expires > $3", hash[:], session.TokenID, time.Now().Unix())
 		if err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (s *Store) grantedBy(ctx context.Context, table string, hash access.Hash) (
 // insertGrant adds a row to table link or session, and removes the oldest rows if
 // there are too many of one token or altogether.
 func insertGrant(ctx context.Context, tx *sql.Tx, table string, g access.Grant) error {
-	for token, most := range map[string]int64{g.Token: maxGrantsOfToken, "": maxGrants} {
+	for token, most := range map[string]int64{g.TokenID: maxGrantsOfToken, "": maxGrants} {
 		var n int64
 		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table+" WHERE $1 = '' OR token = $1", token).Scan(&n)
 		if err == nil && n >= most {
@@ -88,7 +88,7 @@ func insertGrant(ctx context.Context, tx *sql.Tx, table string, g access.Grant) 
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (hash, token, expires) VALUES ($1, $2, $3)", g.Hash[:], g.Token, g.Expires.Unix())
+	_, err := tx.ExecContext(ctx, "INSERT INTO "+table+" (hash, token, expires) VALUES ($1, $2, $3)", g.Hash[:], g.TokenID, g.Expires.Unix())
 	return err
 }
 

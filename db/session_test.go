@@ -15,7 +15,7 @@ import (
 // tokenFor adds a token to a store.
 func tokenFor(t *testing.T, s *db.Store) access.Token {
 	t.Helper()
-	k, _ := access.New("test", access.Read, time.Now())
+	k, _ := access.NewToken("test", access.Read, time.Now())
 	if err := s.AddToken(context.Background(), k); err != nil {
 		t.Fatal(err)
 	}
@@ -64,11 +64,11 @@ func signInLinks(t *testing.T, name string) {
 			t.Errorf("%s: leads to token %q, want %q", what, got, want)
 		}
 		for try, want := range []bool{c.valid, false} {
-			session, _ := access.NewSession(c.link.Token, now)
+			session, _ := access.NewSession(c.link.TokenID, now)
 			if used, err := s.UseLink(ctx, c.link.Hash, session); used != want || err != nil {
 				t.Errorf("%s, use %d: %v, %v", what, try+1, used, err)
 			}
-			if got := foundBy(t, s.Session, session.Hash); (got == c.link.Token) != want {
+			if got := foundBy(t, s.Session, session.Hash); (got == c.link.TokenID) != want {
 				t.Errorf("%s, use %d: its session has token %q", what, try+1, got)
 			}
 		}
@@ -91,7 +91,7 @@ func linkUsedAtOnce(t *testing.T, name string) {
 	for range 8 {
 		own := open(t, name)
 		wg.Go(func() {
-			session, _ := access.NewSession(link.Token, time.Now())
+			session, _ := access.NewSession(link.TokenID, time.Now())
 			ok, err := own.UseLink(ctx, link.Hash, session)
 			if err != nil {
 				t.Error(err)

@@ -42,7 +42,7 @@ func newStoreHasPresets(t *testing.T, name string) {
 func storedTextIsCleaned(t *testing.T, name string) {
 	s, ctx := open(t, name), t.Context()
 	const hostile, clean = "\u202ea\x1b[31mb\u200bc\u2028d", "a [31mbc d"
-	k, _ := access.New(hostile, access.Read, time.Now())
+	k, _ := access.NewToken(hostile, access.Read, time.Now())
 	err := errors.Join(
 		s.AddProduct(ctx, catalog.Product{Name: "app", Title: hostile}),
 		s.AddProduct(ctx, catalog.Product{Name: "hidden", Title: "\u200b"}),

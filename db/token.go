@@ -110,7 +110,7 @@ func scanToken(rows *sql.Rows) (t access.Token, err error) {
 	if copy(t.Hash[:], hash) != len(t.Hash) || len(hash) != len(t.Hash) {
 		return t, fmt.Errorf("token %s: its hash has %d bytes", t.ID, len(hash))
 	}
-	t.Created, t.Used, t.Revoked = time.Unix(created, 0).UTC(), moment(used), moment(revoked)
+	t.Created, t.LastUsed, t.Revoked = time.Unix(created, 0).UTC(), moment(used), moment(revoked)
 	return t, nil
 }
 

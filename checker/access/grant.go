@@ -7,23 +7,23 @@ import (
 )
 
 const (
-	// LinkLifetime is how long a sign-in link can be used.
+	// LinkLifetime is how long a sign-in link is valid.
 	LinkLifetime = time.Hour
 	// SessionLifetime is how long a browser stays signed in.
 	SessionLifetime = 30 * 24 * time.Hour
 )
 
-// Hash is the SHA-256 of the text of a secret with 256 random bits.
+// Hash is the SHA-256 of a secret. It needs no salt, because a secret has 256 random bits.
 type Hash [sha256.Size]byte
 
 // HashOf returns the hash of a secret.
-func HashOf(text string) Hash { return sha256.Sum256([]byte(text)) }
+func HashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 
-// Grant is what the store keeps of a sign-in link or of a session: everything but
-// its secret. Either gives a browser the read access of a token.
+// Grant is what a store keeps of a sign-in link or a session. Both give a browser the
+// read access of a token.
 type Grant struct {
-	Hash    Hash
-	Token   string // Token.ID
+	Hash    Hash   // hash of the secret
+	TokenID string // ID of the token
 	Expires time.Time
 }
 
@@ -37,23 +37,23 @@ var (
 	sessionPattern = regexp.MustCompile(`^` + sessionPrefix + `[a-z2-7]{52}$`)
 )
 
-// NewLink makes a sign-in link for the token with an ID, and returns its secret.
-func NewLink(token string, now time.Time) (Grant, string) {
-	return newGrant(linkPrefix, token, now.Add(LinkLifetime))
+// NewLink generates a sign-in link for a token, and returns it with its secret.
+func NewLink(tokenID string, now time.Time) (g Grant, secret string) {
+	return newGrant(linkPrefix, tokenID, now.Add(LinkLifetime))
 }
 
-// NewSession makes a session for the token with an ID, and returns its secret.
-func NewSession(token string, now time.Time) (Grant, string) {
-	return newGrant(sessionPrefix, token, now.Add(SessionLifetime))
+// NewSession generates a session for a token, and returns it with its secret.
+func NewSession(tokenID string, now time.Time) (g Grant, secret string) {
+	return newGrant(sessionPrefix, tokenID, now.Add(SessionLifetime))
 }
 
-func newGrant(prefix, token string, expires time.Time) (Grant, string) {
-	text := prefix + random(secretBytes)
-	return Grant{Hash: HashOf(text), Token: token, Expires: expires.UTC().Truncate(time.Second)}, text
+func newGrant(prefix, tokenID string, expires time.Time) (g Grant, secret string) {
+	secret = prefix + randomText(secretBytes)
+	return Grant{Hash: HashOf(secret), TokenID: tokenID, Expires: expires.UTC().Truncate(time.Second)}, secret
 }
 
-// IsLink reports whether text has the form of a sign-in link's secret.
+// IsLink reports whether text has the form of the secret of a sign-in link.
 func IsLink(text string) bool { return linkPattern.MatchString(text) }
 
-// IsSession reports whether text has the form of a session's secret.
+// IsSession reports whether text has the form of the secret of a session.
 func IsSession(text string) bool { return sessionPattern.MatchString(text) }

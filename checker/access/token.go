@@ -1,10 +1,10 @@
-// Package access is about the tokens by which people and programs are let in:
-// what one looks like, and what is kept of it.
+// Package access defines the credentials of people and programs: tokens, and the sign-in
+// links and sessions that give a browser the access of a token. It defines their format
+// and what a store keeps of them. A store never keeps a secret, only its hash.
 package access
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base32"
 	"regexp"
@@ -16,65 +16,66 @@ import (
 	"relcheck/checker/printable"
 )
 
-// Scope is what a token lets do.
+// Scope is what a token permits.
 type Scope string
 
-// The scopes. Who may publish releases need not see figures: a pipeline is a
-// place from which tokens get lost.
+// The scopes. Release does not include Read: a build pipeline needs no statistics, and
+// tokens leak from pipelines.
 const (
-	Read    Scope = "read"    // see the figures
+	Read    Scope = "read"    // read statistics
 	Release Scope = "release" // list, publish and withdraw releases
 	Admin   Scope = "admin"   // all of that, and change products
 )
 
-// Scopes are all of them.
+// Scopes lists all scopes.
 var Scopes = []Scope{Read, Release, Admin}
 
-// Token is what is kept of a token: all but the token itself.
+// Token is what a store keeps of a token.
 type Token struct {
-	ID      string // the part of it that may be shown
-	Name    string // what it is for, in the words of who made it
-	Scope   Scope
-	Hash    Hash // of the whole token
-	Created time.Time
-	Used    time.Time // when it was last used, to the hour; zero if never
-	Revoked time.Time // zero while it is valid
+	ID       string // the part of the token that may be shown
+	Name     string // what the token is for
+	Scope    Scope
+	Hash     Hash // hash of the whole token
+	Created  time.Time
+	LastUsed time.Time // rounded down to the hour; zero if the token was never used
+	Revoked  time.Time // zero while the token is valid
 }
 
-// maxName is the length of the longest name, in characters.
-const maxName = 100
+// maxNameChars is the maximum length of a name, in characters.
+const maxNameChars = 100
 
 const (
-	prefix      = "rcr_"
+	tokenPrefix = "rcr_"
 	idBytes     = 5  // 8 characters
 	secretBytes = 32 // 52 characters
 )
 
-// pattern is what a token looks like: rcr_, its id, and 256 random bits. Its
-// alphabet has no capitals, so that one in the wrong case can be put right, and
-// no character at which a double click would stop.
-var pattern = regexp.MustCompile(`^` + prefix + `([a-z2-7]{8})_[a-z2-7]{52}$`)
+// tokenPattern matches a token: rcr_, its ID, and 256 random bits. The alphabet has no
+// capital letters, so that [Normalize] can correct the case, and only characters that a
+// double click selects as one word.
+var tokenPattern = regexp.MustCompile(`^` + tokenPrefix + `([a-z2-7]{8})_[a-z2-7]{52}$`)
 
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// New makes a token. The text of it is what its owner presents; it is kept
-// nowhere else.
-func New(name string, scope Scope, now time.Time) (t Token, text string) {
-	t = Token{ID: random(idBytes), Name: name, Scope: scope, Created: now.UTC().Truncate(time.Second)}
-	text = prefix + t.ID + "_" + random(secretBytes)
-	t.Hash = sha256.Sum256([]byte(text))
+// NewToken generates a token. The text is the token that its owner presents; it is not
+// part of t.
+func NewToken(name string, scope Scope, now time.Time) (t Token, text string) {
+	t = Token{ID: randomText(idBytes), Name: name, Scope: scope, Created: now.UTC().Truncate(time.Second)}
+	text = tokenPrefix + t.ID + "_" + randomText(secretBytes)
+	t.Hash = HashOf(text)
 	return t, text
 }
 
-func random(bytes int) string {
+// randomText returns a number of random bytes in base32.
+func randomText(bytes int) string {
 	b := make([]byte, bytes)
 	rand.Read(b) // never fails
 	return strings.ToLower(encoding.EncodeToString(b))
 }
 
-// Clean puts right what happens to a token on its way by mail and clipboard:
-// spaces and line breaks anywhere, capitals.
-func Clean(text string) string {
+// Normalize undoes what mail programs and clipboards do to a secret: it removes white
+// space and changes capital letters to lower case.
+func Normalize(text string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return -1
@@ -83,29 +84,29 @@ func Clean(text string) string {
 	}, text))
 }
 
-// ID returns the id of a token, or "" for what is none.
-func ID(text string) string {
-	if m := pattern.FindStringSubmatch(text); m != nil {
+// TokenID returns the ID of a token, or "" if text is not a token.
+func TokenID(text string) string {
+	if m := tokenPattern.FindStringSubmatch(text); m != nil {
 		return m[1]
 	}
 	return ""
 }
 
-// Is tells whether t is kept of the token that text is. How long it takes tells
-// nothing of the token.
-func (t *Token) Is(text string) bool {
-	hash := sha256.Sum256([]byte(text))
+// Matches reports whether text is the token t. The time it takes does not depend on how
+// much of the text is right.
+func (t *Token) Matches(text string) bool {
+	hash := HashOf(text)
 	return subtle.ConstantTimeCompare(hash[:], t.Hash[:]) == 1
 }
 
-// Valid tells whether the token was not taken back.
+// Valid reports whether the token has not been revoked.
 func (t *Token) Valid() bool { return t.Revoked.IsZero() }
 
-// Allows tells whether the token lets do what the scope is about. A scope that
-// this code does not know allows nothing.
+// Allows reports whether the token is valid and permits what the scope s covers. An
+// unknown scope permits nothing.
 func (t *Token) Allows(s Scope) bool {
 	return t.Valid() && (t.Scope == s || t.Scope == Admin) && slices.Contains(Scopes, s)
 }
 
-// CheckName returns an error unless a token can have this name.
-func CheckName(name string) error { return printable.CheckLabel(name, maxName) }
+// CheckName returns an error unless name can be the name of a token.
+func CheckName(name string) error { return printable.CheckLabel(name, maxNameChars) }

@@ -10,48 +10,48 @@ import (
 
 func TestToken(t *testing.T) {
 	now := time.Now()
-	a, text := access.New("a", access.Read, now)
-	b, other := access.New("a", access.Read, now)
+	a, text := access.NewToken("a", access.Read, now)
+	b, other := access.NewToken("a", access.Read, now)
 	if a.ID == b.ID || text == other || a.Hash == b.Hash {
-		t.Errorf("two tokens are alike: %s and %s", text, other)
+		t.Errorf("got tokens %s and %s, want different IDs, texts and hashes", text, other)
 	}
-	if access.ID(text) != a.ID || !a.Is(text) || !a.Allows(access.Read) {
-		t.Errorf("%s is not its own token %+v", text, a)
+	if access.TokenID(text) != a.ID || !a.Matches(text) || !a.Allows(access.Read) {
+		t.Errorf("%s: got token %+v, want one that matches and allows reading", text, a)
 	}
-	if a.Is(other) || a.Is("") || a.Is(text[:len(text)-1]) || a.Allows(access.Admin) {
-		t.Errorf("%+v lets in what it should not", a)
+	if a.Matches(other) || a.Matches("") || a.Matches(text[:len(text)-1]) || a.Allows(access.Admin) {
+		t.Errorf("%+v matches another text or allows administration, want neither", a)
 	}
 	if a.Revoked = now; a.Allows(access.Read) {
-		t.Error("a revoked token allows to read")
+		t.Error("revoked token allows reading, want it to allow nothing")
 	}
 }
 
-// Only admin takes in the others.
+// A scope permits only itself; Admin permits all.
 func TestScopes(t *testing.T) {
 	for _, has := range append(access.Scopes, "", "write") {
-		k, _ := access.New("a", has, time.Now())
-		for _, asked := range append(access.Scopes, "", "write") {
-			known := asked != "" && asked != "write"
-			if want := known && (has == asked || has == access.Admin); k.Allows(asked) != want {
-				t.Errorf("a token of scope %q allows %q: %v", has, asked, !want)
+		token, _ := access.NewToken("a", has, time.Now())
+		for _, needed := range append(access.Scopes, "", "write") {
+			known := needed != "" && needed != "write"
+			if want := known && (has == needed || has == access.Admin); token.Allows(needed) != want {
+				t.Errorf("token of scope %q: got %v for Allows(%q), want %v", has, !want, needed, want)
 			}
 		}
-		if k.Revoked = time.Now(); k.Valid() || k.Allows(has) {
-			t.Errorf("a revoked token of scope %q is valid", has)
+		if token.Revoked = time.Now(); token.Valid() || token.Allows(has) {
+			t.Errorf("revoked token of scope %q: got Valid %v, Allows(%[1]q) %v, want false", has, token.Valid(), token.Allows(has))
 		}
 	}
 }
 
-func TestClean(t *testing.T) {
-	_, text := access.New("a", access.Read, time.Now())
-	for _, sent := range []string{text, " " + text + "\r\n", strings.ToUpper(text), text[:30] + "\n  " + text[30:]} {
-		if got := access.Clean(sent); got != text {
-			t.Errorf("%q became %q", sent, got)
+func TestNormalize(t *testing.T) {
+	_, text := access.NewToken("a", access.Read, time.Now())
+	for _, pasted := range []string{text, " " + text + "\r\n", strings.ToUpper(text), text[:30] + "\n  " + text[30:]} {
+		if got := access.Normalize(pasted); got != text {
+			t.Errorf("Normalize(%q) = %q, want %q", pasted, got, text)
 		}
 	}
 }
 
-func TestID(t *testing.T) {
+func TestTokenID(t *testing.T) {
 	secret := strings.Repeat("a", 52)
 	for text, want := range map[string]string{
 		"rcr_abcdefg2_" + secret:        "abcdefg2",
@@ -64,8 +64,8 @@ func TestID(t *testing.T) {
 		"abcdefg2":                      "",
 		"":                              "",
 	} {
-		if got := access.ID(text); got != want {
-			t.Errorf("%q has id %q, want %q", text, got, want)
+		if got := access.TokenID(text); got != want {
+			t.Errorf("TokenID(%q) = %q, want %q", text, got, want)
 		}
 	}
 }
@@ -77,22 +77,22 @@ func TestCheckName(t *testing.T) {
 		"a\nb": false, "\x1b[31m": false, "a\u202eb": false, "a\u200bb": false, "a\u2028b": false, "\xff": false,
 	} {
 		if err := access.CheckName(name); (err == nil) != want {
-			t.Errorf("%q: %v", name, err)
+			t.Errorf("CheckName(%q) = %v, want an error: %v", name, err, !want)
 		}
 	}
 }
 
-func FuzzID(f *testing.F) {
-	_, text := access.New("a", access.Read, time.Now())
+func FuzzTokenID(f *testing.F) {
+	_, text := access.NewToken("a", access.Read, time.Now())
 	f.Add(text)
 	f.Add("rcr__")
 	f.Fuzz(func(t *testing.T, text string) {
-		clean := access.Clean(text)
-		if access.Clean(clean) != clean {
-			t.Errorf("%q is not clean after one time", text)
+		clean := access.Normalize(text)
+		if access.Normalize(clean) != clean {
+			t.Errorf("Normalize(%q) = %q, and normalizing that again gives %q", text, clean, access.Normalize(clean))
 		}
-		if id := access.ID(clean); id != "" && !strings.Contains(clean, "_"+id+"_") {
-			t.Errorf("%q has id %q", text, id)
+		if id := access.TokenID(clean); id != "" && !strings.Contains(clean, "_"+id+"_") {
+			t.Errorf("TokenID(%q) = %q, want a part of it", clean, id)
 		}
 	})
 }

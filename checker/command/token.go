@@ -48,7 +48,7 @@ enter it on the sign-in page. Scopes:
 				if err != nil {
 					return err
 				}
-				token, text := access.New(args[0], access.Scope(allowed), time.Now())
+				token, text := access.NewToken(args[0], access.Scope(allowed), time.Now())
 				if err := s.AddToken(cmd.Context(), token); err != nil {
 					return err
 				}
@@ -135,7 +135,7 @@ func linkToken(ctx context.Context, s *db.Store, name string, streams IO) (acces
 		}
 		return t, nil
 	}
-	t, _ := access.New(name, access.Read, time.Now()) // its text is not needed
+	t, _ := access.NewToken(name, access.Read, time.Now()) // its text is not needed
 	if err = s.AddToken(ctx, t); err == nil {
 		fmt.Fprintf(streams.Err, "added token %s (%s)\n", t.ID, t.Name)
 	}
@@ -183,10 +183,10 @@ func tokenList(streams IO) *cobra.Command {
 
 // usedAt formats the hour in which a token was last used, in UTC.
 func usedAt(t access.Token) string {
-	if t.Used.IsZero() {
+	if t.LastUsed.IsZero() {
 		return ""
 	}
-	return t.Used.Format("2006-01-02 15h")
+	return t.LastUsed.Format("2006-01-02 15h")
 }
 
 func tokenState(t access.Token) string {
@@ -205,8 +205,8 @@ func tokenRevoke(streams IO) *cobra.Command {
 within seconds. ID is shown by relcheck token list.`,
 		Example: `  relcheck token revoke k2x7q4mw`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			id := access.Clean(args[0])
-			if whole := access.ID(id); whole != "" {
+			id := access.Normalize(args[0])
+			if whole := access.TokenID(id); whole != "" {
 				id = whole
 			}
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {

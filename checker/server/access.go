@@ -55,15 +55,15 @@ func (s *Server) bearer(r *http.Request) (*access.Token, error) {
 // somebody else at the address, which may be a proxy's, tries many: nobody guesses
 // 256 bits, and so it is the store's time that the limit is for.
 func (s *Server) verify(r *http.Request, text string) (*access.Token, error) {
-	text = access.Clean(text)
-	id := access.ID(text)
+	text = access.Normalize(text)
+	id := access.TokenID(text)
 	last, _ := s.gate.tokens.last(id)
-	t, err := s.try(r, id == "" || last != nil && last.Is(text), func(ctx context.Context) (*access.Token, error) {
+	t, err := s.try(r, id == "" || last != nil && last.Matches(text), func(ctx context.Context) (*access.Token, error) {
 		if id == "" {
 			return nil, nil
 		}
 		t, err := s.gate.tokens.get(ctx, id)
-		if t != nil && !t.Is(text) {
+		if t != nil && !t.Matches(text) {
 			t = nil
 		}
 		return t, err

@@ -65,7 +65,7 @@ func (s *service) token(t testing.TB) (id, text string) {
 
 func (s *service) tokenOf(t testing.TB, scope access.Scope) (id, text string) {
 	t.Helper()
-	k, text := access.New("test", scope, time.Now())
+	k, text := access.NewToken("test", scope, time.Now())
 	if err := s.store.AddToken(context.Background(), k); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (s *service) walk(t *testing.T, patterns []string, more ...server.Route) []
 	}
 	id, revoked := s.tokenOf(t, access.Admin)
 	s.revoke(t, id)
-	_, unknown := access.New("unknown", access.Admin, time.Now())
+	_, unknown := access.NewToken("unknown", access.Admin, time.Now())
 	_, odd := s.tokenOf(t, "odd")
 	valid := w.tokens[access.Admin]
 	_, unknownSession := access.NewSession(valid[0], time.Now())
@@ -369,7 +369,7 @@ func TestAttempts(t *testing.T) {
 	_, fresh := s.token(t)
 	gone, revoked := s.token(t)
 	s.revoke(t, gone)
-	_, wrong := access.New("wrong", access.Read, time.Now())
+	_, wrong := access.NewToken("wrong", access.Read, time.Now())
 	cookie := s.session(t, id)
 	ask(h, "[2001:db8::5]:1", "GET", "/test/readers", bearer(old)) // seen before
 	tried := 0
@@ -384,7 +384,7 @@ func TestAttempts(t *testing.T) {
 			_, wrong := access.NewLink("aaaaaaaa", time.Now())
 			path += "?link=" + wrong
 		default:
-			_, wrong := access.New("wrong", access.Read, time.Now())
+			_, wrong := access.NewToken("wrong", access.Read, time.Now())
 			c, path = bearer(wrong), "/test/readers"
 		}
 		if got := ask(h, from, "GET", path, c); got.Code == 429 {
@@ -465,7 +465,7 @@ func TestAttemptsTakeLittleOfTheStore(t *testing.T) {
 	var all sync.WaitGroup
 	for range 30 {
 		all.Go(func() {
-			_, wrong := access.New("wrong", access.Read, time.Now())
+			_, wrong := access.NewToken("wrong", access.Read, time.Now())
 			if got := ask(h, from, "GET", "/test/readers", bearer(wrong)); got.Code != 429 {
 				t.Errorf("one who tries many got %d", got.Code)
 			}
@@ -528,9 +528,9 @@ func TestUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !k.Used.IsZero() {
-			if since := time.Since(k.Used); since < 0 || since > time.Hour+time.Minute || k.Used.Minute() != 0 {
-				t.Errorf("used at %v", k.Used)
+		if !k.LastUsed.IsZero() {
+			if since := time.Since(k.LastUsed); since < 0 || since > time.Hour+time.Minute || k.LastUsed.Minute() != 0 {
+				t.Errorf("used at %v", k.LastUsed)
 			}
 			break
 		}

@@ -55,7 +55,7 @@ func (u *uses) note(t *access.Token, now time.Time) {
 	hour := now.UTC().Truncate(time.Hour)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if !t.Used.Before(hour) || !u.noted[t.ID].Before(hour) {
+	if !t.LastUsed.Before(hour) || !u.noted[t.ID].Before(hour) {
 		return
 	}
 	u.noted[t.ID], u.due[t.ID] = hour, hour

@@ -417,7 +417,7 @@ func TestAttemptsToChange(t *testing.T) {
 	_, valid := s.tokenOf(t, access.Release)
 	const from = "192.0.2.1:1"
 	for i := range 15 {
-		_, wrong := access.New("wrong", access.Admin, time.Now())
+		_, wrong := access.NewToken("wrong", access.Admin, time.Now())
 		got := ask(h, from, []string{"PUT", "DELETE"}[i%2], ofOne, bearer(wrong))
 		want := 401
 		if i >= 10 {

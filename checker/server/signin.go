@@ -19,7 +19,7 @@ func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request, id identity
 	private(w.Header())
 	q := r.URL.Query()
 	if link := q.Get("link"); link != "" {
-		return s.confirmPage(w, r, id, access.Clean(link), nil)
+		return s.confirmPage(w, r, id, access.Normalize(link), nil)
 	}
 	if id.role == reader {
 		http.Redirect(w, r, local(q.Get("next")), http.StatusSeeOther)
@@ -37,7 +37,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 		return fail(http.StatusBadRequest, "invalid_form", "", "the form cannot be read; send the field token")
 	}
 	text := r.PostForm.Get("token")
-	text = access.Clean(text[strings.LastIndexByte(text, '=')+1:])
+	text = access.Normalize(text[strings.LastIndexByte(text, '=')+1:])
 	if f := s.mistrust(r); f != nil {
 		return s.confirmPage(w, r, id, text, f)
 	}

@@ -100,7 +100,7 @@ func TestSignIn(t *testing.T) {
 // signs in once.
 func TestLink(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{})
-	k, _ := access.New(`<b>Zoë's "laptop"`, access.Read, time.Now())
+	k, _ := access.NewToken(`<b>Zoë's "laptop"`, access.Read, time.Now())
 	if err := s.store.AddToken(context.Background(), k); err != nil {
 		t.Fatal(err)
 	}

@@ -177,10 +177,10 @@ func (x *examination) checkTokens(ctx context.Context) {
 
 // lastUse returns when a token was last used, or created if it never was.
 func lastUse(t access.Token) time.Time {
-	if t.Used.IsZero() {
+	if t.LastUsed.IsZero() {
 		return t.Created
 	}
-	return t.Used
+	return t.LastUsed
 }
 
 // checkProxy reports whether the server can tell its clients apart.
