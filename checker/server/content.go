@@ -13,24 +13,24 @@ import (
 	"relcheck/checker/server/inbound"
 )
 
-// minZipped is from how many bytes on a body is compressed.
+// minZipped is the size in bytes from which a body is compressed.
 const minZipped = 1 << 10
 
-// content is the body of an answer as it is sent. There is room for it, see
+// content is the body of a response as it is sent. Memory is reserved for it, see
 // [inbound.Reserve].
 type content struct {
 	body   []byte
 	zipped bool
 }
 
-// turns holds one for each body that is being built.
+// turns limits how many bodies are built at a time.
 type turns chan struct{}
 
-// atOnce is how many pages are built at once, and how many answers of the API: thousands
-// would keep reports waiting, and take much memory before there is room for them.
+// atOnce is the number of pages, and of API responses, that are built at a time. Thousands
+// would delay reports, and use memory before it is reserved.
 const atOnce = 2
 
-// build builds a body when it is its turn, and makes room for it.
+// build waits for a turn, builds a body and reserves memory for it.
 func (t turns) build(r *http.Request, build func() (content, error)) (c content, err error) {
 	select {
 	case t <- struct{}{}:
@@ -41,23 +41,23 @@ func (t turns) build(r *http.Request, build func() (content, error)) (c content,
 	if c, err = build(); err != nil {
 		return c, err
 	}
-	if cap(c.body) > len(c.body)*5/4 { // as a buffer that grows leaves it
+	if cap(c.body) > len(c.body)*5/4 { // a growing buffer leaves spare capacity
 		c.body = bytes.Clone(c.body)
 	}
 	return c, reserve(r, c.body)
 }
 
-// reserve makes room for a body, or fails.
+// reserve reserves memory for a body.
 func reserve(r *http.Request, body []byte) error {
 	if inbound.Reserve(r.Context(), len(body)) {
 		return nil
 	}
 	f := busy()
-	f.message = "too many large answers are not read yet; ask again in a moment"
+	f.message = "too many large responses are unread; try again in a moment"
 	return f
 }
 
-// send answers with the body.
+// send sends the body.
 func (c content) send(w http.ResponseWriter, r *http.Request, status int) {
 	h := w.Header()
 	if c.zipped {
@@ -68,7 +68,7 @@ func (c content) send(w http.ResponseWriter, r *http.Request, status int) {
 	inbound.WriteBody(r.Context(), w, c.body)
 }
 
-// sendJSON answers with the JSON that build returns, which may be large.
+// sendJSON sends the JSON that build returns, which may be large.
 func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, build func() ([]byte, error)) error {
 	c, err := s.encoding.build(r, func() (c content, err error) {
 		c.body, err = build()
@@ -84,14 +84,14 @@ func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, build func() (
 	return nil
 }
 
-// keptContent is a body that many answers share.
+// keptContent is a body that many responses share.
 type keptContent struct{ plain, zipped []byte }
 
 func newKeptContent(plain []byte) *keptContent { return &keptContent{plain, zip(plain)} }
 
 func (k *keptContent) size() int { return len(k.plain) + len(k.zipped) }
 
-// content returns the form that the client can read.
+// content returns the body in an encoding that the client accepts.
 func (k *keptContent) content(r *http.Request) content {
 	if takesGzip(r) {
 		return content{k.zipped, true}
@@ -99,7 +99,7 @@ func (k *keptContent) content(r *http.Request) content {
 	return content{k.plain, false}
 }
 
-// zippers are reused: each takes a megabyte.
+// zippers are reused because each takes a megabyte.
 var zippers = sync.Pool{New: func() any {
 	z, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
 	if err != nil {
@@ -108,19 +108,19 @@ var zippers = sync.Pool{New: func() any {
 	return z
 }}
 
-// zip compresses, fast rather than well.
+// zip compresses at the fastest level.
 func zip(plain []byte) []byte {
 	var b bytes.Buffer
 	z := zippers.Get().(*gzip.Writer)
 	defer zippers.Put(z)
 	z.Reset(&b)
-	z.Write(plain) // to a buffer, which never fails
+	z.Write(plain) // writing to a buffer never fails
 	z.Close()
-	z.Reset(io.Discard) // or it would keep the buffer
+	z.Reset(io.Discard) // do not keep the buffer in the pool
 	return b.Bytes()
 }
 
-// zippedFor compresses a body for a client that accepts that.
+// zippedFor compresses a body if it is large enough and the client accepts gzip.
 func zippedFor(r *http.Request, plain []byte) content {
 	if len(plain) < minZipped || !takesGzip(r) {
 		return content{plain, false}
@@ -128,7 +128,7 @@ func zippedFor(r *http.Request, plain []byte) content {
 	return content{zip(plain), true}
 }
 
-// takesGzip reports whether the client accepts gzip, and does not give it a weight of 0.
+// takesGzip reports whether the client accepts gzip with a weight above 0.
 func takesGzip(r *http.Request) bool {
 	for one := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
 		coding, weight, weighed := strings.Cut(strings.ToLower(strings.Join(strings.Fields(one), "")), ";q=")

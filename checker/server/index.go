@@ -11,15 +11,14 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// index finds values by name. One that is made from another one shares with it
-// what has not changed, and so holds apart what has changed recently: nil there
-// is for what was removed.
+// index is an immutable map. A changed index shares the map all with the one before, and
+// holds recent changes in a second map, where nil is a removed value.
 type index[T any] struct{ all, recent map[string]*T }
 
-// recentMost is how much is held apart of so many values.
+// recentMost is the maximum number of recent changes for a number of values.
 func recentMost(all int) int { return 16 + all/64 }
 
-// find returns the value of a name, or nil.
+// find returns the value with a name, or nil.
 func (x index[T]) find(name string) *T {
 	if v, ok := x.recent[name]; ok {
 		return v
@@ -27,7 +26,7 @@ func (x index[T]) find(name string) *T {
 	return x.all[name]
 }
 
-// with returns the index after some changes; nil removes a value.
+// with returns the index after some changes. A nil value removes a name.
 func (x index[T]) with(changed map[string]*T) index[T] {
 	if len(x.recent)+len(changed) <= recentMost(len(x.all)) {
 		recent := make(map[string]*T, len(x.recent)+len(changed))
@@ -43,7 +42,7 @@ func (x index[T]) with(changed map[string]*T) index[T] {
 	return index[T]{all, nil}
 }
 
-// values returns all names and values, in no particular order.
+// values returns all names and values in no particular order.
 func (x index[T]) values() iter.Seq2[string, *T] {
 	return func(yield func(string, *T) bool) {
 		for name, v := range x.recent {
@@ -71,15 +70,15 @@ func (r *release) published(version string) bool {
 	return r != nil && strings.TrimPrefix(r.Version, "v") == strings.TrimPrefix(version, "v")
 }
 
-// releases are those of a product, by canonical version and in order. They share
-// what has not changed in the same way as an index.
+// releases are the releases of a product, by canonical version and in order. Like an
+// index, they share what has not changed.
 type releases struct {
 	index[release]
 	all, recent []*release // newest first
 	count       int
 }
 
-// with returns the releases after some changes.
+// with returns the releases after adding or replacing some.
 func (l releases) with(changed []*release) releases {
 	byKey := make(map[string]*release, len(changed))
 	for _, r := range changed {
@@ -124,7 +123,7 @@ func (l releases) newest() iter.Seq[*release] {
 
 func newestFirst(a, b *release) int { return semver.Compare(b.key, a.key) }
 
-// merge returns releases with those that have changed. All are in order.
+// merge returns sorted releases after adding or replacing those in changed, also sorted.
 func merge(releases, changed []*release) []*release {
 	merged := make([]*release, 0, len(releases)+len(changed))
 	for _, r := range changed {

@@ -37,8 +37,8 @@ func fillYear(b *testing.B, s *db.Store) {
 	}
 }
 
-// BenchmarkPage makes a product's page of a year: from the store, when everybody
-// asks something else, and from what is kept, when all ask the same.
+// BenchmarkPage requests a product's page of a year, with a different query each time and
+// with the same.
 func BenchmarkPage(b *testing.B) {
 	var releases []catalog.Release
 	for v := range 12 {

@@ -11,50 +11,48 @@ import (
 )
 
 const (
-	// maxPages is how many pages are kept, and maxPageBytes how many bytes they have
-	// together.
+	// maxPages and maxPageBytes limit the number and the total size of cached pages.
 	maxPages     = 16
 	maxPageBytes = 16 << 20
 )
 
-// bytesASecond is how many bytes of pages are answered, on and on, and bytesAtOnce
-// how many more after a pause: some fifty pages of a year. It is that much for those
-// with a token, and again for everyone else: where somebody asks for pages without any
-// pause, the others of his kind wait with him. They are not to take what others need
-// to report, though they get what was made long ago.
+// bytesASecond limits the rate of pages, and bytesAtOnce is the burst after a pause: about
+// fifty pages of a year. Clients with a token share one such limit, and all others
+// another. Reports must not wait for clients that load pages without a pause, although
+// these pages are cached.
 const bytesASecond, bytesAtOnce = 25 << 20, 10 << 20
 
-// pageOfList is what drawing a page of a list counts as, in bytes: it is not kept, and
-// takes as long as it takes to answer so much of a page that is.
+// pageOfList is the number of bytes that a page of a list counts as. It is not cached, and
+// rendering it takes as long as sending this much of a cached page.
 const pageOfList = 64 << 10
 
-// pageKey is what a page depends on whose figures are all of one view. A view is
-// of one question, of one moment, and for one audience: see viewKey. So a page is
-// found for no longer than its view is, and nobody gets that of somebody else.
+// pageKey is the key of a page that shows one view. A view is for one query, one moment
+// and one role, see viewKey. So a page is found only as long as its view, and only for
+// clients with the same permissions.
 type pageKey struct {
-	view    weak.Pointer[stats.View] // which may be gone before the page is
+	view    weak.Pointer[stats.View] // may be collected before the page
 	visitor pages.Visitor
 }
 
-// pageCache keeps pages that were made a moment ago, for those who ask the same.
+// pageCache holds recently rendered pages.
 type pageCache struct {
 	mu    sync.Mutex
 	kept  map[pageKey]*keptContent
-	order []pageKey // the oldest first
-	size  int       // bytes of all
+	order []pageKey // oldest first
+	size  int       // in bytes
 }
 
 func newPageCache() *pageCache { return &pageCache{kept: map[pageKey]*keptContent{}} }
 
-// get returns a page that is kept, or nil.
+// get returns a cached page, or nil.
 func (p *pageCache) get(key pageKey) *keptContent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.kept[key]
 }
 
-// put keeps a page, and lets go of the oldest ones for it. One that somebody else has
-// made in the meantime stays.
+// put adds a page and removes the oldest ones to make room. If another request has added
+// the page, put does nothing.
 func (p *pageCache) put(key pageKey, one *keptContent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,8 +67,7 @@ func (p *pageCache) put(key pageKey, one *keptContent) {
 	}
 }
 
-// keptPage returns the page of a view, rendered now or a moment ago. Of the requests for
-// it at the same time, the first ones render it.
+// keptPage returns the page of a view from the cache, or renders and adds it.
 func (s *Server) keptPage(r *http.Request, id identity, v *stats.View, render func(pages.Visitor) ([]byte, error)) (*keptContent, error) {
 	key := pageKey{weak.Make(v), visitor(r, id)}
 	if one := s.pages.get(key); one != nil {
@@ -90,7 +87,7 @@ func (s *Server) keptPage(r *http.Request, id identity, v *stats.View, render fu
 	return one, nil
 }
 
-// paced waits until so many bytes may be answered.
+// paced waits until a number of bytes may be sent.
 func (s *Server) paced(r *http.Request, id identity, bytes int) error {
 	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"relcheck/checker/server"
 )
 
-// paged asks for a page with a header, as it is or compressed.
+// paged requests a page with a header, compressed or not.
 func (s *service) paged(t *testing.T, url, encoding string, c credential) reply {
 	t.Helper()
 	r := httptest.NewRequest("GET", url, nil)
@@ -25,9 +25,9 @@ func (s *service) paged(t *testing.T, url, encoding string, c credential) reply 
 	return s.visit(t, r)
 }
 
-// Of those who ask for the same page, each gets his own, also when it is one that
-// is kept: all figures, those and a way to sign out, or what everyone may see.
-func TestKeptPagesAreOfOneAudience(t *testing.T) {
+// Clients with different permissions must get different pages from the cache: with all
+// statistics, also with a button to sign out, or with public statistics.
+func TestPageCachePermissions(t *testing.T) {
 	s := newFleet(t, server.Options{PublicStats: true, PublicThreshold: 10})
 	id, token := s.token(t)
 	cookie, unknown := s.session(t, id), s.session(t, "aaaaaaaa")
@@ -37,65 +37,65 @@ func TestKeptPagesAreOfOneAudience(t *testing.T) {
 			credential
 			all, signOut bool
 		}{
-			"a program":      {bearer(token), true, false},
-			"a browser":      {withCookie(cookie), true, true},
-			"anybody":        {credential{}, false, false},
-			"a made-up name": {withCookie(unknown), false, false},
+			"token":           {bearer(token), true, false},
+			"session":         {withCookie(cookie), true, true},
+			"anonymous":       {credential{}, false, false},
+			"unknown session": {withCookie(unknown), false, false},
 		} {
 			got := s.paged(t, url, "identity", c.credential)
 			all, signOut, signIn := strings.Contains(got.body, `name="version"`), strings.Contains(got.body, `action="/sign-out"`), strings.Contains(got.body, `href="/sign-in"`)
 			if got.StatusCode != http.StatusOK || all != c.all || signOut != c.signOut || signIn == c.all {
-				t.Errorf("round %d: %s has status %d, all figures: %v, can sign out: %v, can sign in: %v", round, who, got.StatusCode, all, signOut, signIn)
+				t.Errorf("round %d: %s: got status %d, all statistics %t, sign out %t, sign in %t; want 200, %t, %t, %t", round, who, got.StatusCode, all, signOut, signIn, c.all, c.signOut, !c.all)
 			}
 			if got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("Referrer-Policy") != "no-referrer" || got.Header.Get("Content-Security-Policy") == "" {
-				t.Errorf("round %d: the headers of %s are %v", round, who, got.Header)
+				t.Errorf("round %d: %s: got headers %v, want no caching, no referrer and a content security policy", round, who, got.Header)
 			}
 		}
 	}
 	if n, _ := s.handler.KeptPages(); n < 3 {
-		t.Errorf("%d pages are kept", n)
+		t.Errorf("got %d cached pages, want at least 3", n)
 	}
 	s.revoke(t, id)
-	time.Sleep(1100 * time.Millisecond) // a token is known for a second
+	time.Sleep(1100 * time.Millisecond) // a verified token is cached for a second
 	got := s.paged(t, url, "identity", bearer(token))
 	if got.StatusCode != http.StatusUnauthorized || strings.Contains(got.body, `name="version"`) {
-		t.Errorf("after the token was revoked: status %d", got.StatusCode)
+		t.Errorf("with a revoked token: got status %d, want 401 without statistics", got.StatusCode)
 	}
 }
 
-// A page is made once for all who ask for it in a moment, whatever parameters that
-// mean nothing they add; and however many others are asked for, few are kept.
-func TestPagesAreKept(t *testing.T) {
+// Requests must share a cached page, also with unknown parameters, and the cache must stay
+// within its limits.
+func TestPageCacheLimits(t *testing.T) {
 	s := newFleet(t, server.Options{})
 	_, token := s.token(t)
 	s.handler.Unpaced()
 	kept := func(url string) int {
 		if got := s.paged(t, url, "gzip", bearer(token)); got.StatusCode != http.StatusOK {
-			t.Errorf("%s: status %d", url, got.StatusCode)
+			t.Errorf("%s: got status %d, want 200", url, got.StatusCode)
 		}
 		n, _ := s.handler.KeptPages()
 		return n
 	}
 	const url = "/products/opa?days=28"
-	for attempt := 0; kept(url) != kept(url+fmt.Sprintf("&x=%d", attempt)); attempt++ { // its figures may be made anew just then
+	for attempt := 0; kept(url) != kept(url+fmt.Sprintf("&x=%d", attempt)); attempt++ { // the view may expire in between
 		if attempt == 4 {
-			t.Fatal("each page is made anew")
+			t.Fatal("every request added a page to the cache, want the same page")
 		}
 	}
 	for days := range 40 {
-		var all sync.WaitGroup // several make it at the same time
+		var all sync.WaitGroup // concurrent requests for the same page
 		for range 4 {
 			all.Go(func() { kept(fmt.Sprintf("/products/opa?days=%d", days+2)) })
 		}
 		all.Wait()
 	}
 	if n, bytes := s.handler.KeptPages(); n > server.MaxPages || n < 2 || bytes > server.MaxPageBytes {
-		t.Errorf("%d pages of %d bytes are kept", n, bytes)
+		t.Errorf("got %d cached pages of %d bytes, want 2 to %d of up to %d", n, bytes, server.MaxPages, server.MaxPageBytes)
 	}
 }
 
-// A kept page is the same whether it is compressed or not, and says which.
-func TestKeptPagesAreCompressed(t *testing.T) {
+// A cached page must be the same with and without compression, and have the right headers.
+func TestPageCompression(t *testing.T) {
 	s := newFleet(t, server.Options{PublicStats: true, PublicThreshold: 10})
 	plain, zipped := s.paged(t, "/products/opa", "", credential{}), s.paged(t, "/products/opa", "br, gzip", credential{})
 	z, err := gzip.NewReader(strings.NewReader(zipped.body))
@@ -104,13 +104,13 @@ func TestKeptPagesAreCompressed(t *testing.T) {
 	}
 	text, err := io.ReadAll(z)
 	if err != nil || string(text) != plain.body || len(text) < 2*len(zipped.body) {
-		t.Errorf("%v: %d bytes, %d compressed, of %d", err, len(text), len(zipped.body), len(plain.body))
+		t.Errorf("got %d bytes from %d compressed ones (error %v), want the %d of the uncompressed page from at most half", len(text), len(zipped.body), err, len(plain.body))
 	}
 	if plain.Header.Get("Content-Encoding") != "" || zipped.Header.Get("Content-Encoding") != "gzip" {
-		t.Errorf("they are said to be %q and %q", plain.Header.Get("Content-Encoding"), zipped.Header.Get("Content-Encoding"))
+		t.Errorf("got encodings %q and %q, want none and gzip", plain.Header.Get("Content-Encoding"), zipped.Header.Get("Content-Encoding"))
 	}
 	if vary := fmt.Sprint(zipped.Header.Values("Vary")); !strings.Contains(vary, "Accept-Encoding") || !strings.Contains(vary, "Cookie") {
-		t.Errorf("they vary by %s", vary)
+		t.Errorf("got Vary %s, want Accept-Encoding and Cookie", vary)
 	}
 	for header, want := range map[string]bool{
 		"": false, "gzip": true, "GZIP": true, "deflate, gzip;q=0.5": true, "gzip; q=1": true, "gzip;q=0": false, "gzip;\tQ=0": false, "gzip; q=0.000, br": false,
@@ -119,24 +119,24 @@ func TestKeptPagesAreCompressed(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Accept-Encoding", header)
 		if server.TakesGzip(r) != want {
-			t.Errorf("%q: gzip is taken: %v", header, !want)
+			t.Errorf("Accept-Encoding %q: got gzip %t, want %t", header, !want, want)
 		}
 	}
 }
 
-// Who reads without a pause waits for his turn.
-func TestReadersArePaced(t *testing.T) {
+// A client that loads pages without a pause must be throttled.
+func TestPageRate(t *testing.T) {
 	s := newFleet(t, server.Options{})
 	_, token := s.token(t)
 	begin, read := time.Now(), 0
 	for read < server.BytesAtOnce+server.BytesASecond/2 {
 		got := s.paged(t, "/products/opa", "identity", bearer(token))
 		if got.StatusCode != http.StatusOK {
-			t.Fatalf("status %d", got.StatusCode)
+			t.Fatalf("got status %d, want 200", got.StatusCode)
 		}
 		read += len(got.body)
 	}
 	if took := time.Since(begin); took < 450*time.Millisecond {
-		t.Errorf("%d bytes took %s", read, took)
+		t.Errorf("got %d bytes in %s, want at least 450ms", read, took)
 	}
 }

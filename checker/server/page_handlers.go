@@ -193,8 +193,8 @@ func (s *Server) viewOfValidParams(r *http.Request, id identity) (*stats.View, p
 	}
 }
 
-// tidied leaves out the empty parameters that a form sends, and makes one of the
-// two versions to compare. It also tells whether there was anything to do.
+// tidied removes the empty parameters that a form sends, and joins the two versions to
+// compare into one parameter. It also reports whether that changed anything.
 func tidied(given url.Values) (tidy url.Values, changed bool) {
 	tidy = url.Values{}
 	for name, values := range given {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Forms send empty fields, and two versions to compare; links have neither.
+// Empty parameters must be removed, and two versions to compare joined.
 func TestTidied(t *testing.T) {
 	for given, want := range map[string]string{
 		"": "", "days=7": "days=7", "version=&os=linux&arch=": "os=linux", "old=v1&new=v2&days=7": "compare=v1..v2&days=7",
@@ -17,10 +17,10 @@ func TestTidied(t *testing.T) {
 		}
 		tidy, changed := tidied(values)
 		if tidy.Encode() != want || changed != (given != want) {
-			t.Errorf("%q is tidied to %q (changed: %t), not %q", given, tidy.Encode(), changed, want)
+			t.Errorf("tidied(%q) = %q, %t, want %q, %t", given, tidy.Encode(), changed, want, given != want)
 		}
 		if _, again := tidied(tidy); again {
-			t.Errorf("%q is never tidy", given)
+			t.Errorf("tidied(%q) changes its own result", given)
 		}
 	}
 }

@@ -16,8 +16,7 @@ import (
 	"relcheck/checker/server"
 )
 
-// elements are all that pages are made of, and harmless what of them loads or
-// sends anything.
+// elements are the elements that pages may have.
 var elements = strings.Fields(`html head meta title link script body a header nav ul li form button main h1 h2 h3 footer p bdi
 	section pre code div details summary label input datalist option select dl dt dd figure figcaption span table caption
 	thead tbody tr th td svg g rect path line circle text ol`)
@@ -26,8 +25,8 @@ var attributes = strings.Fields(`lang charset name content rel href type src def
 	tabindex role scope method action value list placeholder size required spellcheck autocomplete selected for width height viewBox viewbox
 	preserveaspectratio preserveAspectRatio x y x1 x2 y1 y2 dx cx cy r d xmlns open download data-quick autofocus`)
 
-// What titles and versions hold does nothing in a page, and is shown as it is,
-// without characters that hide text or change its order.
+// Titles and versions must be escaped, and shown without characters that hide or reorder
+// text.
 func TestHostileText(t *testing.T) {
 	titles := []string{`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</title></svg></style><svg onload=alert(1)>`, "a\u202eb\u2066c", `{{.}} ${x} ' & &lt;`}
 	versions := []string{"--", "+cmd", "-1+1", strings.Repeat("z", 80), "v1.0.0--", "other", "v1.0.0-x.y", "..", "__proto__"}
@@ -59,21 +58,21 @@ func TestHostileText(t *testing.T) {
 			page := s.page(t, path, token)
 			text := harmless(t, path, page.body)
 			if !strings.Contains(text, printable.Clean(title)) {
-				t.Errorf("%s does not show the title %q", path, title)
+				t.Errorf("%s: got no title %q", path, title)
 			}
 			if i := strings.IndexAny(page.body, "\u202e\u2066"); i >= 0 {
-				t.Errorf("%s changes the order of its text: %.20q", path, page.body[i:])
+				t.Errorf("%s: got a character that reorders text: %.20q", path, page.body[i:])
 			}
 			for _, version := range versions {
 				if path == fmt.Sprintf("/products/p%d", i) && !strings.Contains(text, version) {
-					t.Errorf("%s does not show the version %q", path, version)
+					t.Errorf("%s: got no version %q", path, version)
 				}
 			}
 		}
 	}
 }
 
-// page gets a page as a browser of somebody with a token does.
+// page requests a page like a browser, with a token.
 func (s *service) page(t testing.TB, path, token string) reply {
 	t.Helper()
 	r := httptest.NewRequest("GET", "/", nil)
@@ -87,7 +86,7 @@ func (s *service) page(t testing.TB, path, token string) reply {
 	return got
 }
 
-// harmless looks at each element of a page, and returns all of its text.
+// harmless checks each element of a page and returns the page's text.
 func harmless(t *testing.T, path, body string) string {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(body))
@@ -99,21 +98,21 @@ func harmless(t *testing.T, path, body string) string {
 		if n.Type == html.TextNode {
 			text.WriteString(n.Data)
 			if n.Parent.Data == "script" || n.Parent.Data == "style" {
-				t.Errorf("%s: <%s> holds %q", path, n.Parent.Data, n.Data)
+				t.Errorf("%s: got <%s> with %q, want none inline", path, n.Parent.Data, n.Data)
 			}
 		}
 		if n.Type != html.ElementNode {
 			continue
 		}
 		if !slices.Contains(elements, n.Data) {
-			t.Errorf("%s: there is a <%s>", path, n.Data)
+			t.Errorf("%s: got unexpected element <%s>", path, n.Data)
 		}
 		for _, a := range n.Attr {
 			if !slices.Contains(attributes, a.Key) {
-				t.Errorf("%s: <%s> has %s=%q", path, n.Data, a.Key, a.Val)
+				t.Errorf("%s: got unexpected attribute %s=%q of <%s>", path, a.Key, a.Val, n.Data)
 			}
 			if (a.Key == "src" || n.Data == "link") && a.Key != "rel" && a.Key != "type" && !strings.HasPrefix(a.Val, "/assets/") {
-				t.Errorf("%s: <%s> loads %q", path, n.Data, a.Val)
+				t.Errorf("%s: <%s> loads %q, want only assets", path, n.Data, a.Val)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ const (
 	// pageOfReleases and pageOfProducts are how many a page shows. Each product
 	// takes a reading of its figures.
 	releasesPerPage, productsPerPage = 100, 25
-	// maxPerPage is how many items an answer of the API lists, unless less is asked for.
+	// maxPerPage is the default and maximum length of lists in the API.
 	maxPerPage = 1000
 )
 
@@ -53,7 +53,7 @@ func address(path string, values url.Values) string {
 	return path + "?" + values.Encode()
 }
 
-// number reads a parameter of a request, which counts from 1.
+// number parses a query parameter that is a number from 1 to most.
 func number(name, text string, most int) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
@@ -62,7 +62,8 @@ func number(name, text string, most int) (int, error) {
 	return n, nil
 }
 
-// newListPager is newPager for a page that people look at. It waits for its turn.
+// newListPager is newPager for HTML pages. It fails if there is no such page, and waits for
+// the rate limit of pages.
 func (s *Server) newListPager(r *http.Request, id identity, per, total int) (pages.Pager, error) {
 	p, err := newPager(r, per, total)
 	if err == nil && p.Page > p.Pages() {
@@ -74,8 +75,8 @@ func (s *Server) newListPager(r *http.Request, id identity, per, total int) (pag
 	return p, err
 }
 
-// apiPaging reads page and per_page, and sets the header Link, in which clients of
-// the API find the other pages as in GitHub's.
+// apiPaging reads the parameters page and per_page, and sets the header Link with the URLs
+// of other pages, as in GitHub's API.
 func (s *Server) apiPaging(w http.ResponseWriter, r *http.Request, total int) (pages.Pager, error) {
 	per := maxPerPage
 	if text := r.URL.Query().Get("per_page"); text != "" {

@@ -20,7 +20,7 @@ import (
 	"relcheck/db"
 )
 
-// manyReleases are so many, the oldest first.
+// manyReleases returns n releases, oldest first.
 func manyReleases(n int) (all []catalog.Release) {
 	for i := range n {
 		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)})
@@ -28,7 +28,7 @@ func manyReleases(n int) (all []catalog.Release) {
 	return all
 }
 
-// named returns the versions, or the products, that a page lists.
+// named returns the versions or products that a page lists.
 func named(page string) (all []string) {
 	for _, m := range regexp.MustCompile(`<th scope="row"><bdi>([^<]*)</bdi>|<h2><a href="/products/([^"]*)">`).FindAllStringSubmatch(page, -1) {
 		all = append(all, m[1]+m[2])
@@ -36,7 +36,7 @@ func named(page string) (all []string) {
 	return all
 }
 
-// follow reads a page and those that its link of the relation leads to.
+// follow requests a page and follows its links with a relation.
 func (s *service) follow(t *testing.T, path, token, rel string) (pages []string) {
 	t.Helper()
 	link := regexp.MustCompile(`<a href="([^"]*)" rel="` + rel + `">`)
@@ -52,12 +52,11 @@ func (s *service) follow(t *testing.T, path, token, rel string) (pages []string)
 		}
 		path = strings.ReplaceAll(next[1], "&amp;", "&")
 	}
-	t.Fatal("the pages have no end")
+	t.Fatal("got over 100 pages")
 	return nil
 }
 
-// However many releases a product has, its pages are small, and list all of them
-// once, the newest first.
+// Pages of releases must be small and list all releases once, newest first.
 func TestReleasesByPage(t *testing.T) {
 	s := newService(t, manyReleases(1234)...)
 	_, token := s.token(t)
@@ -66,32 +65,32 @@ func TestReleasesByPage(t *testing.T) {
 	var all []string
 	for _, page := range pages {
 		if n := len(named(page)); n > 100 || len(page) > 100<<10 {
-			t.Errorf("a page of %d bytes lists %d releases", len(page), n)
+			t.Errorf("got a page of %d bytes with %d releases, want up to 100 KiB and 100", len(page), n)
 		}
 		all = append(all, named(page)...)
 	}
 	want := manyReleases(1234)
 	slices.Reverse(want)
 	if len(pages) != 13 || !slices.Equal(all, versionsOf(want)) {
-		t.Errorf("%d pages list %d releases: %.200q", len(pages), len(all), all)
+		t.Errorf("got %d releases on %d pages, want 1,234 on 13: %.200q", len(all), len(pages), all)
 	}
 	if back := s.follow(t, path+"?page=13", token, "prev"); len(back) != 13 || back[12] != pages[0] {
-		t.Errorf("there are %d pages backwards", len(back))
+		t.Errorf("got %d pages backwards, want the same 13", len(back))
 	}
 	for i, want := range map[int][]string{0: {"1,234 releases.", "1–100 of 1,234", `<a href="/products/opa/releases?page=13">Last</a>`},
 		12: {"1,201–1,234 of 1,234", `<a href="/products/opa/releases">First</a>`}} {
 		for _, text := range want {
 			if !strings.Contains(untyped(pages[i]), text) {
-				t.Errorf("page %d does not say %q", i+1, text)
+				t.Errorf("page %d: got no text %q", i+1, text)
 			}
 		}
 	}
 	found := s.follow(t, path+"?version=V1.3.", token, "next")
 	if len(found) != 1 || len(named(found[0])) != 100 || named(found[0])[0] != "v1.3.99" || !strings.Contains(found[0], `value="V1.3."`) {
-		t.Errorf("%d pages are found: %v", len(found), named(found[0]))
+		t.Errorf("search for V1.3.: got %d pages: %v, want 100 releases on 1 page", len(found), named(found[0]))
 	}
 	if found := s.follow(t, path+"?version=1.1", token, "next"); len(found) != 4 { // v1.1.…, v1.10.… and v1.11.…, and v1.x.1…
-		t.Errorf("%d pages are found", len(found))
+		t.Errorf("search for 1.1: got %d pages, want 4", len(found))
 	}
 	for query, want := range map[string]int{"?page=14": 404, "?page=0": 400, "?page=-1": 400, "?page=x": 400, "?page=99999999999999999999": 400, "?page=": 200, "?page=1": 200,
 		"?version=none": 200, "?version=<b>&page=1": 200, "?version=none&page=2": 404} {
@@ -102,7 +101,7 @@ func TestReleasesByPage(t *testing.T) {
 	}
 }
 
-// untyped replaces the spaces that are not broken.
+// untyped replaces special spaces and quotes.
 func untyped(page string) string {
 	return strings.NewReplacer("\u00a0", " ", "\u202f", ",", "&#34;", `"`).Replace(page)
 }
@@ -114,19 +113,19 @@ func versionsOf(releases []catalog.Release) (all []string) {
 	return all
 }
 
-// Few releases are on one page, as ever.
+// Up to 100 releases must be on one page without a search form.
 func TestFewReleasesHaveNoPages(t *testing.T) {
 	for _, n := range []int{0, 1, 100} {
 		s := newService(t, manyReleases(n)...)
 		_, token := s.token(t)
 		got := s.page(t, "/products/opa/releases", token)
 		if len(named(got.body)) != n || strings.Contains(got.body, `class="pager"`) || strings.Contains(got.body, `class="find"`) {
-			t.Errorf("of %d releases %d are listed\n%s", n, len(named(got.body)), got.body)
+			t.Errorf("got %d of %d releases, want all without search and pages\n%s", len(named(got.body)), n, got.body)
 		}
 	}
 }
 
-// The API lists 1,000 releases at once, or fewer, and the header Link leads to the others.
+// The API must list at most 1,000 releases at a time, with links to the others.
 func TestAPIByPage(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{Options: server.Options{Base: "https://releases.example.com"}}, manyReleases(2345)...)
 	_, token := s.token(t)
@@ -156,27 +155,27 @@ func TestAPIByPage(t *testing.T) {
 			}
 		}
 		if want := versionsOf(want); !slices.Equal(all, want[len(want)-len(all):]) || !strings.Contains(query, "1170") && len(all) != len(want) {
-			t.Errorf("%s: %d releases", query, len(all))
+			t.Errorf("%s: got %d releases, want all in order", query, len(all))
 		}
 	}
 	if _, link := get(path + "?page=2"); link != `<`+base+path+`>; rel="prev", <`+base+path+`?page=3>; rel="next", <`+base+path+`?page=3>; rel="last", <`+base+path+`>; rel="first"` {
-		t.Errorf("the links are %s", link)
+		t.Errorf("page 2: got Link %s", link)
 	}
 	if some, link := get(path + "?page=9"); len(some) != 0 || !strings.Contains(link, `?page=3>; rel="prev"`) {
-		t.Errorf("beyond the last page there are %d releases, and the links %s", len(some), link)
+		t.Errorf("after the last page: got %d releases and Link %s, want none and the last page", len(some), link)
 	}
 	for _, query := range []string{"?per_page=0", "?per_page=1001", "?per_page=x", "?page=0", "?page=1.5", "?pages=2", "?page=1&page=2"} {
 		if res, _ := s.read(t, path+query, token); res.StatusCode != http.StatusBadRequest {
-			t.Errorf("%s: %s", query, res.Status)
+			t.Errorf("%s: got %s, want 400", query, res.Status)
 		}
 	}
 }
 
-// However many products there are, what lists them is bounded.
+// Lists of products must be bounded.
 func TestProductsByPage(t *testing.T) {
 	const n = 120
 	s := newServiceWith(t, serviceOptions{fill: func(s *db.Store) {
-		for i := range n - 2 { // opa and relcheck are there
+		for i := range n - 2 { // opa and relcheck exist
 			if err := s.AddProduct(context.Background(), catalog.Product{Name: fmt.Sprintf("app%03d", i), Title: fmt.Sprintf("Program %03d", i)}); err != nil {
 				t.Fatal(err)
 			}
@@ -188,21 +187,21 @@ func TestProductsByPage(t *testing.T) {
 	for _, page := range pages {
 		all = append(all, named(page)...)
 		if len(named(page)) > 25 || strings.Contains(page, "Three steps are left") {
-			t.Errorf("a page lists %d products", len(named(page)))
+			t.Errorf("got a page with %d products, want up to 25 and no next steps", len(named(page)))
 		}
 	}
 	sorted := slices.Clone(all)
 	slices.Sort(sorted)
 	if len(all) != n || len(slices.Compact(sorted)) != n {
-		t.Errorf("%d pages list %d products", len(pages), len(all))
+		t.Errorf("got %d products on %d pages, want %d once each", len(all), len(pages), n)
 	}
 	for find, want := range map[string]int{"gram+077": 1, "APP01": 10, "none": 0} {
 		if got := s.page(t, "/?product="+find, token); got.StatusCode != http.StatusOK || len(named(got.body)) != want {
-			t.Errorf("%s: %s, and %v", find, got.Status, named(got.body))
+			t.Errorf("search for %s: got %s with %v, want %d products", find, got.Status, named(got.body), want)
 		}
 	}
 	if got := s.page(t, "/connect", token); strings.Count(got.body, "/connect\"><bdi>") != 25 || !strings.Contains(got.body, "All products") {
-		t.Errorf("the page to connect lists others than 25 products\n%s", got.body)
+		t.Errorf("got a connect page without 25 products and a link to all\n%s", got.body)
 	}
 	res, body := s.read(t, "/api/v1/products?per_page=50&page=2", token)
 	var list struct{ Products []struct{ Name string } }
@@ -211,8 +210,7 @@ func TestProductsByPage(t *testing.T) {
 	}
 }
 
-// A product's page is bounded, too, however many releases there are and however many
-// versions are in use.
+// A product's page must be bounded for any number of releases and versions in use.
 func TestLongProductPage(t *testing.T) {
 	const n = 3000
 	s := newServiceWith(t, serviceOptions{fill: func(s *db.Store) {
@@ -235,22 +233,22 @@ func TestLongProductPage(t *testing.T) {
 	_, token := s.token(t)
 	got := s.page(t, "/products/opa?below=v1.3.7", token)
 	if got.StatusCode != http.StatusOK || len(got.body) > 2<<20 {
-		t.Errorf("%s, %d bytes", got.Status, len(got.body))
+		t.Errorf("got %s with %d bytes, want 200 with up to 2 MiB", got.Status, len(got.body))
 	}
 	body := untyped(got.body)
 	for _, text := range []string{"The first 400 of 3,000 rows", "below v1.3.7", "below v1.0.0", "below v1.29.99"} {
 		if !strings.Contains(body, text) {
-			t.Errorf("it does not say %q", text)
+			t.Errorf("got no text %q", text)
 		}
 	}
 	for _, table := range regexp.MustCompile(`(?s)<tbody>.*?</tbody>`).FindAllString(body, -1) {
 		if rows := strings.Count(table, "<tr"); rows > 400 {
-			t.Errorf("a table has %d rows", rows)
+			t.Errorf("got a table with %d rows, want up to 400", rows)
 		}
 	}
 	for _, chart := range regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(body, -1) {
 		if marks := strings.Count(chart, "<title>"); marks > 410 {
-			t.Errorf("a chart has %d marks", marks)
+			t.Errorf("got a chart with %d marks, want up to 410", marks)
 		}
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"relcheck/db"
 )
 
-// Versions that are not releases, and a heap. More instances than the public
-// threshold report each.
+// Unreleased versions and a heap size that public statistics must not contain. More
+// instances than the public threshold report each.
 const (
 	privateVersion = "0.70.0-acme-jdoe-laptop"
 	privateLine    = "7.77.0"
@@ -28,12 +28,12 @@ const (
 	privateHeap    = 123_456_789_012
 )
 
-// private matches what reveals them: the versions, a minor line, and the heap
-// within 1 %, as a number of bytes and in GiB.
+// private matches these versions, a minor line, and the heap size within 1 %, in bytes
+// and in GiB.
 var private = regexp.MustCompile(`acme|jdoe|7\.77|12[0-4]\d{9}|11[4-6].{0,6}GiB`)
 
-// newPrivate returns a service with public figures to which 30 instances of each
-// private version, and of a release, have reported the private heap.
+// newPrivate returns a service with public statistics and reports of 30 instances of each
+// private version and of a release, all with the private heap size.
 func newPrivate(t *testing.T) *service {
 	day := time.Now().Add(-48 * time.Hour)
 	var reports []db.Recorded
@@ -59,8 +59,7 @@ func newPrivate(t *testing.T) *service {
 	return s
 }
 
-// addresses returns those that a GET route answers: for each table and form, and
-// with each parameter.
+// addresses returns URLs of a GET route for each table, format and parameter.
 func addresses(pattern string, tables []string) (all []string) {
 	method, path := sample(pattern)
 	if method != "GET" {
@@ -84,9 +83,9 @@ func addresses(pattern string, tables []string) (all []string) {
 	return all
 }
 
-// No GET request without a token gets a version that is not a release, or a heap:
-// on any route, of any table, in any form, also right after a request with a token
-// for the same figures.
+// No response to a GET request without a token may contain an unreleased version or a heap
+// size: on no route, of no table, in no format, also right after the same request with a
+// token.
 func TestPublicAnswersHoldNothingPrivate(t *testing.T) {
 	s := newPrivate(t)
 	_, token := s.token(t)
@@ -97,11 +96,11 @@ func TestPublicAnswersHoldNothingPrivate(t *testing.T) {
 		}
 		for _, c := range table.Columns {
 			if c.Kind == stats.Bytes.String() {
-				t.Errorf("%s has the column %s in bytes", table.Name, c.Name)
+				t.Errorf("public table %s has column %s in bytes", table.Name, c.Name)
 			}
 		}
 	}
-	found, answered := map[string]bool{}, 0 // in answers to requests with a token
+	found, answered := map[string]bool{}, 0 // in responses to requests with a token
 	for _, pattern := range s.handler.Patterns() {
 		for _, path := range addresses(pattern, tables) {
 			for _, accept := range []string{"application/json", "text/csv", "text/html"} {
@@ -114,20 +113,20 @@ func TestPublicAnswersHoldNothingPrivate(t *testing.T) {
 					answered++
 				}
 				if one := private.FindString(body + fmt.Sprint(res.Header)); one != "" {
-					t.Errorf("%s as %s shows %q to everyone:\n%.3000s", path, accept, one, body)
+					t.Errorf("%s as %s: got private %q without a token:\n%.3000s", path, accept, one, body)
 				}
 			}
 		}
 	}
 	for _, one := range []string{"acme", "jdoe", "7.77", "122429482555", "114\u00a0GiB"} {
 		if !found[one] {
-			t.Errorf("%q was not found in answers to requests with a token, but %v", one, found)
+			t.Errorf("with a token: got %v, want %q among them", found, one)
 		}
 	}
 	if answered < 100 {
-		t.Errorf("%d requests were answered", answered)
+		t.Errorf("got %d successful responses without a token, want at least 100", answered)
 	}
 	if _, body := s.read(t, "/products/opa", "", "Accept", "text/html"); !strings.Contains(body, "v1.0.0") {
-		t.Errorf("the public page does not show the release:\n%.3000s", body)
+		t.Errorf("public page: got no release v1.0.0:\n%.3000s", body)
 	}
 }

@@ -14,31 +14,29 @@ import (
 )
 
 const (
-	// viewFresh is how long a view is shown again to who asks the same. Figures
-	// change every few seconds.
+	// viewFresh is how long a view is reused. Statistics change every few seconds.
 	viewFresh = 2 * time.Second
-	// publicFresh is the same for what everyone may see.
+	// publicFresh is how long a public view is reused.
 	publicFresh = time.Minute
-	// maxViews is how many are kept.
+	// maxViews is the maximum number of cached views.
 	maxViews = 16
-	// maxReading is how many are read at once: a view may take a processor and many
-	// megabytes for a second, and the connections to a database are few.
+	// maxReading is the number of views that are read at a time. A view may take a
+	// processor and many megabytes for a second, and database connections are few.
 	maxReading = 2
-	// viewWait is how long others wait for their turn, and viewTimeout how long the
-	// reading may take then.
+	// viewWait limits how long a request waits to read a view, and viewTimeout how long
+	// reading it takes.
 	viewWait, viewTimeout = 5 * time.Second, 20 * time.Second
 )
 
-// viewKey is what a view depends on. A product is another one after each change
-// of the catalog.
+// viewKey is the key of a cached view. Each change of the catalog makes a new *product.
 type viewKey struct {
 	product *product
 	query   stats.Query
 	today   rollup.Day
-	public  bool // as far as everyone may see it
+	public  bool // reduced to public statistics
 }
 
-// views reads views, each once for all who ask at the same time.
+// views reads and caches views. Requests for the same view share one read.
 type views struct {
 	reading chan struct{}
 
@@ -58,8 +56,8 @@ func newViews() *views {
 	return &views{reading: make(chan struct{}, maxReading), kept: map[viewKey]*keptView{}}
 }
 
-// get returns what read returns, or has returned a moment ago. The reading goes on
-// when the caller leaves, for others wait for it too.
+// get returns a cached view, or the result of read. Reading continues when the client
+// disconnects, because other requests may wait for it.
 func (v *views) get(ctx context.Context, key viewKey, fresh time.Duration, read func(context.Context) (*stats.View, error)) (*stats.View, error) {
 	v.mu.Lock()
 	one := v.kept[key]
@@ -87,7 +85,7 @@ func (k *keptView) stale() bool {
 	}
 }
 
-// evict makes room for one more: first what is stale goes, then whatever is done.
+// evict makes room for one view. It removes stale views first, then any that are read.
 func (v *views) evict() {
 	for key, one := range v.kept {
 		if one.stale() {
@@ -108,8 +106,8 @@ func (v *views) evict() {
 
 func (v *views) read(ctx context.Context, one *keptView, fresh time.Duration, read func(context.Context) (*stats.View, error)) {
 	defer func() {
-		if p := recover(); p != nil { // there is no handler above to do it
-			one.err = fmt.Errorf("reading them panicked: %v\n%s", p, debug.Stack())
+		if p := recover(); p != nil { // this goroutine has no handler that recovers
+			one.err = fmt.Errorf("panic while reading a view: %v\n%s", p, debug.Stack())
 		}
 		if one.err == nil {
 			one.until = time.Now().Add(fresh)
@@ -123,12 +121,12 @@ func (v *views) read(ctx context.Context, one *keptView, fresh time.Duration, re
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
 	one.view, one.err = read(ctx)
-	if ctx.Err() != nil || errors.Is(one.err, context.DeadlineExceeded) { // the store has one of its own
+	if ctx.Err() != nil || errors.Is(one.err, context.DeadlineExceeded) { // the store also has a deadline
 		one.err = busy()
 	}
 }
 
-// turn waits until less is being read.
+// turn waits until fewer than maxReading views are being read.
 func (v *views) turn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, viewWait)
 	defer cancel()

@@ -13,9 +13,9 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// unhurried is a store that takes its time for figures, and does not tell any until it
-// may, if there is something to wait for.
-type unhurried struct {
+// slowStore is a store that returns statistics after a delay, or when the channel may is
+// closed.
+type slowStore struct {
 	halves
 	takes             time.Duration
 	may               chan struct{}
@@ -23,7 +23,7 @@ type unhurried struct {
 	panics            atomic.Bool
 }
 
-func (s *unhurried) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
+func (s *slowStore) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	s.reads.Add(1)
 	now := s.now.Add(1)
 	defer s.now.Add(-1)
@@ -39,7 +39,7 @@ func (s *unhurried) Figures(ctx context.Context, product string, r rollup.Range,
 	return s.halves.Figures(ctx, product, r, keep)
 }
 
-// askAll sends requests at once, and returns how often each status was answered.
+// askAll sends requests at the same time, and returns the number of responses by status.
 func askAll(t *testing.T, s *service, token string, urls ...string) map[int]int {
 	t.Helper()
 	var mu sync.Mutex
@@ -68,10 +68,10 @@ func askAll(t *testing.T, s *service, token string, urls ...string) map[int]int 
 	return all
 }
 
-// Whoever asks for the same at the same time shares one reading, and few are made
-// at once: one may take as much as the process has.
-func TestReadingsAreShared(t *testing.T) {
-	store := &unhurried{takes: 100 * time.Millisecond}
+// Concurrent requests for the same view must share one read, and few reads may run at a
+// time.
+func TestViewReadsAreShared(t *testing.T) {
+	store := &slowStore{takes: 100 * time.Millisecond}
 	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
 	_, token := s.token(t)
 	var same, different []string
@@ -80,16 +80,17 @@ func TestReadingsAreShared(t *testing.T) {
 		different = append(different, fmt.Sprintf("/api/v1/products/opa/stats/versions?days=%d", i+2))
 	}
 	if got := askAll(t, s, token, same...); got[200] != 12 || store.reads.Load() != 1 {
-		t.Errorf("answers by status: %v, after %d readings", got, store.reads.Load())
+		t.Errorf("got responses by status %v after %d reads, want 12 of 200 after 1", got, store.reads.Load())
 	}
 	if got := askAll(t, s, token, different...); got[200] != 12 || store.atOne.Load() != 2 {
-		t.Errorf("answers by status: %v, with %d readings at once", got, store.atOne.Load())
+		t.Errorf("got responses by status %v with %d reads at a time, want 12 of 200 with 2", got, store.atOne.Load())
 	}
 }
 
-// Who has waited for long is told to come again, and nobody's reading ends the process.
-func TestReadingsAreBounded(t *testing.T) {
-	store := &unhurried{may: make(chan struct{})}
+// A request must not wait long for its turn to read, and a panic while reading must not end
+// the process.
+func TestViewReadsAreBounded(t *testing.T) {
+	store := &slowStore{may: make(chan struct{})}
 	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
 	_, token := s.token(t)
 	var urls []string
@@ -102,14 +103,14 @@ func TestReadingsAreBounded(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	if got := askAll(t, s, token, urls[2:]...); got[503] != 2 {
-		t.Errorf("answers by status: %v", got)
+		t.Errorf("got responses by status %v, want 2 of 503", got)
 	}
 	close(store.may)
 	if got := <-first; got[200] != 2 || store.atOne.Load() != 2 {
-		t.Errorf("answers to the first by status: %v, with %d readings at once", got, store.atOne.Load())
+		t.Errorf("got first responses by status %v with %d reads at a time, want 2 of 200 with 2", got, store.atOne.Load())
 	}
 	store.panics.Store(true)
 	if got := askAll(t, s, token, "/api/v1/products/opa/stats/versions?days=99"); got[500] != 1 {
-		t.Errorf("answers by status after a panic: %v", got)
+		t.Errorf("got responses by status %v after a panic, want 1 of 500", got)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"relcheck/checker/stats"
 )
 
-// activitySection is how much there was of everything.
+// activitySection shows the numbers of instances and checks over time.
 func (b *builder) activitySection() section {
 	p := section{ID: "activity", Title: "Activity", Lead: []string{"Instances that reported, and checks: requests for the latest release by clients that do not report."}}
 	if b.public {
@@ -29,7 +29,7 @@ func (b *builder) activitySection() section {
 	return p
 }
 
-// dailyChart shows a column of the table of days.
+// dailyChart returns a chart of a column of the daily table, or nil if it has no values.
 func (b *builder) dailyChart(column, title string) *figure {
 	f, t := b.tableFigure("daily", title)
 	if f == nil {
@@ -44,7 +44,7 @@ func (b *builder) dailyChart(column, title string) *figure {
 	most := 0.0
 	values := make([]float64, at.n)
 	for i := range values {
-		values[i] = sums[i] / days[i] // of several days, their mean
+		values[i] = sums[i] / days[i] // the mean, if a point covers several days
 		most = math.Max(most, values[i])
 	}
 	if most == 0 && column != "ids" {
@@ -60,7 +60,7 @@ func (b *builder) dailyChart(column, title string) *figure {
 	return f
 }
 
-// lineChart draws one value over time.
+// lineChart draws a value over time.
 func (b *builder) lineChart(at dayPoints, label string, values []float64, most float64, shares bool, text func(float64) string) template.HTML {
 	c := chart.StackedArea{Frame: chart.Frame{Label: label, Height: 160, X: at.ticks()}}
 	if shares {
@@ -81,7 +81,8 @@ func (b *builder) lineChart(at dayPoints, label string, values []float64, most f
 	return c.SVG()
 }
 
-// repeatShare tells the short-lived from the long-running.
+// repeatShare returns a chart of the share of started instances that reported again, and
+// summarizes it in the section.
 func (b *builder) repeatShare(p *section) *figure {
 	f, t := b.tableFigure("lifetimes", "Instances that reported more than once")
 	if f == nil {
@@ -111,7 +112,7 @@ func (b *builder) repeatShare(p *section) *figure {
 	return f
 }
 
-// periodChart draws a bar for each week, or each four.
+// periodChart draws a column for each period of one or four weeks.
 func periodChart(t *stats.Table, label string) template.HTML {
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: label, Height: 160}}
 	most, n := 0.0, len(t.Rows)

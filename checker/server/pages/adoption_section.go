@@ -12,21 +12,21 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// chartHeight is that of the area of most charts, in pixels.
+// chartHeight is the height of most charts without their axes, in pixels.
 const chartHeight = 240
 
-// maxPoints is how many points a chart of days has at most; of more days,
-// several make one point.
+// maxPoints is the maximum number of points of a chart. If there are more days, a point
+// covers several.
 const maxPoints = 400
 
-// dayPoints are the days of a chart.
+// dayPoints are the points of a chart over days.
 type dayPoints struct {
 	first rollup.Day
-	step  int // days from one to the next
+	step  int // days that a point covers
 	n     int
 }
 
-// newDayPoints finds the points of a table that has a day in each row.
+// newDayPoints returns the points of a table with a day in each row.
 func newDayPoints(t *stats.Table, column string, step int) dayPoints {
 	p := dayPoints{step: step}
 	last := rollup.Day(math.MinInt64)
@@ -47,7 +47,7 @@ func newDayPoints(t *stats.Table, column string, step int) dayPoints {
 
 func (p dayPoints) index(d rollup.Day) int { return int(d-p.first) / p.step }
 
-// name says which days a point is.
+// name formats the days that a point covers.
 func (p dayPoints) name(i int) string {
 	day := p.first + rollup.Day(i*p.step)
 	if p.step == 1 {
@@ -58,7 +58,7 @@ func (p dayPoints) name(i int) string {
 
 func (p dayPoints) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), p.n*p.step) }
 
-// adoptionSection is the share of each version over time.
+// adoptionSection shows the share of each version over time.
 func (b *builder) adoptionSection() section {
 	p := section{ID: "spread", Title: "Adoption"}
 	unit := "day"
@@ -87,7 +87,7 @@ func (b *builder) adoptionChart() *figure {
 	names := b.presentSeries(counts)
 	f.Legend = b.legend(names)
 	f.Table = seriesTable(f.Title, at, names, counts)
-	if b.Query.To == b.Today && at.step == 1 && at.n > 2 { // the shares of a day that is not over are anything
+	if b.Query.To == b.Today && at.step == 1 && at.n > 2 { // leave out today, whose shares are based on few reports
 		at.n--
 	}
 	shares := chart.StackedArea{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, Max: 1}
@@ -105,8 +105,7 @@ func (b *builder) adoptionChart() *figure {
 	return f
 }
 
-// countBySeries counts ids by version and point; those of no version of their own as
-// other, and all of them as "".
+// countBySeries counts instances by series and point. The key "" has the counts of all.
 func (b *builder) countBySeries(t *stats.Table, at dayPoints) map[string][]int64 {
 	counts := map[string][]int64{"": make([]int64, at.n)}
 	for r := range rows(t) {
@@ -121,7 +120,7 @@ func (b *builder) countBySeries(t *stats.Table, at dayPoints) map[string][]int64
 	return counts
 }
 
-// presentSeries are the versions that a chart has, newest first.
+// presentSeries returns the series that have counts, newest first.
 func (b *builder) presentSeries(counts map[string][]int64) (names []string) {
 	for _, name := range append(slices.Clone(b.colored), otherName) {
 		if counts[name] != nil {
@@ -179,17 +178,17 @@ func shareTicks(most float64) []chart.Tick {
 	return all
 }
 
-// shareAxis is an axis of shares that holds most.
+// shareAxis returns the ticks of an axis of shares up to most, and its end.
 func shareAxis(most float64) ([]chart.Tick, float64) {
 	return chart.LinearTicks(math.Max(most, 0.01), 4, func(v float64) string { return strings.Replace(formatShare(v), ".0", "", 1) })
 }
 
-// countAxis is an axis of whole numbers that holds most.
+// countAxis returns the ticks of an axis of whole numbers up to most, and its end.
 func countAxis(most float64) ([]chart.Tick, float64) {
 	return chart.CountTicks(most, func(v float64) string { return formatShort(int64(v)) })
 }
 
-// formatShort writes what an axis has no room for in full: 1.2M.
+// formatShort formats a number in the short form of an axis label, such as 1.2M.
 func formatShort(n int64) string {
 	for _, unit := range []struct {
 		size int64
@@ -206,7 +205,7 @@ func formatShort(n int64) string {
 	return formatNumber(n)
 }
 
-// adoptionSpeed is how long each release took to be used by half.
+// adoptionSpeed shows how many days each release took to be used by half of the instances.
 func (b *builder) adoptionSpeed() *figure {
 	f, t := b.emptyFigure("releases", "Adoption speed")
 	if f == nil {

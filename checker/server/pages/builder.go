@@ -10,26 +10,23 @@ import (
 	"relcheck/checker/stats"
 )
 
-// tableFigure is one chart or table on a page, with where to get its data.
+// figure is a chart or table.
 type figure struct {
 	Name, Title string
 	Chart       template.HTML
-	ChartTable  *tableView // in the place of a chart
+	ChartTable  *tableView // a table with bars, shown in place of a chart
 	Legend      []legendItem
 	Table       *tableView
-	Sources     []sourceLinks
+	CSV, JSON   string // URLs of the table in the API
 	Form        *queryForm
 	Answer      *stats.Answer
-	Half        bool // has room beside another
+	Half        bool // is half as wide as the page
 }
 
-// legendItem names a colour.
+// legendItem names the series of a color.
 type legendItem struct{ Text, Class string }
 
-// sourceLinks is where a table can be had from.
-type sourceLinks struct{ Name, Text, CSV, JSON string }
-
-// section is a section of a page: words, perhaps a question, and figures.
+// section is a section of a product's page: text, an optional form, and figures.
 type section struct {
 	ID, Title string
 	Lead      []string
@@ -38,7 +35,7 @@ type section struct {
 	Figures   []*figure
 }
 
-// addFigures puts in those figures that there are.
+// addFigures adds figures, except nil ones.
 func (p *section) addFigures(all ...*figure) {
 	for _, f := range all {
 		if f != nil {
@@ -47,19 +44,19 @@ func (p *section) addFigures(all ...*figure) {
 	}
 }
 
-// queryForm is a form that asks for more.
+// queryForm is a form that sets parameters of the query.
 type queryForm struct {
-	Anchor string // where on the page it stands
+	Anchor string // ID of the element that the form belongs to
 	Hidden []formField
 	Fields []formField
 	Button string
-	Error  string // with what was asked last
+	Error  string // about the values that were sent
 }
 
-// formField is one of a form.
+// formField is an input field. List is the ID of a list of suggestions.
 type formField struct{ Label, Name, Value, List string }
 
-// answerSentence is the sentence that a table has for a query, or nil.
+// answerSentence returns the sentence that answers a query from a table, or nil.
 func answerSentence(q stats.Query, t *stats.Table) *stats.Answer {
 	if a := q.Answer(t, formatValue); a.Text != "" {
 		return &a
@@ -67,22 +64,22 @@ func answerSentence(q stats.Query, t *stats.Table) *stats.Answer {
 	return nil
 }
 
-// builder makes the figures of one view.
+// builder builds the sections of a product's page from a view.
 type builder struct {
 	*stats.View
 	public  bool
-	tables  map[string]*stats.Table // that were asked for, by their names
+	tables  map[string]*stats.Table // filled so far, by name
 	invalid InvalidParams
-	byLine  bool              // versions are too many: charts show their minor lines
-	colors  map[string]string // of versions, or of lines
-	colored []string          // those that have a colour of their own, newest first
+	byLine  bool              // charts show minor lines, because there are too many versions
+	colors  map[string]string // classes of versions, or of minor lines
+	colored []string          // versions or lines with a color, newest first
 }
 
 const (
-	// maxColors is how many versions have one of their own.
+	// maxColors is the number of versions with a color of their own.
 	maxColors = 6
-	// minColoredShare is which share of the ids they have to have, or else it is lines
-	// that have the colours.
+	// minColoredShare is the minimum share of instances that these versions have.
+	// Otherwise minor lines have the colors.
 	minColoredShare = 0.6
 )
 
@@ -98,7 +95,7 @@ func newBuilder(v *stats.View, public bool) *builder {
 	return b
 }
 
-// Table is that of the view, filled once for all that show it. It is only read.
+// Table returns a table of the view, which is filled once and only read.
 func (b *builder) Table(name string) *stats.Table {
 	t, known := b.tables[name]
 	if !known {
@@ -108,7 +105,8 @@ func (b *builder) Table(name string) *stats.Table {
 	return t
 }
 
-// assignColors gives colours to what most ids run, and returns the share of those.
+// assignColors gives colors to the most used versions or lines, and returns the share of
+// instances that run them.
 func (b *builder) assignColors(table, column string) (covered float64) {
 	b.colors, b.colored = map[string]string{}, nil
 	var all []row
@@ -133,10 +131,10 @@ func (b *builder) assignColors(table, column string) (covered float64) {
 	return covered
 }
 
-// otherName is what all that has no colour of its own is shown as.
+// otherName is the series of everything without a color of its own.
 const otherName = "other"
 
-// series is what a version counts as in a chart.
+// series returns the series of a version in charts.
 func (b *builder) series(version string) string {
 	if b.byLine {
 		version = stats.Line(version)
@@ -147,10 +145,10 @@ func (b *builder) series(version string) string {
 	return version
 }
 
-// color is the class of the color of a version.
+// color returns the CSS class of a version's color.
 func (b *builder) color(version string) string { return cmp.Or(b.colors[b.series(version)], "cx") }
 
-// seriesKind names what has the colours.
+// seriesKind returns what has colors.
 func (b *builder) seriesKind() string {
 	if b.byLine {
 		return "minor line"
@@ -158,7 +156,7 @@ func (b *builder) seriesKind() string {
 	return "version"
 }
 
-// tableFigure returns the figure that shows all of a table, or nil if there is none.
+// tableFigure returns a figure with a whole table, or nil if the table has no rows.
 func (b *builder) tableFigure(name, title string) (*figure, *stats.Table) {
 	f, t := b.emptyFigure(name, title)
 	if f != nil {
@@ -167,24 +165,27 @@ func (b *builder) tableFigure(name, title string) (*figure, *stats.Table) {
 	return f, t
 }
 
-// emptyFigure is figure without what it shows.
+// emptyFigure returns a figure about a table without its content, or nil if the table has
+// no rows.
 func (b *builder) emptyFigure(name, title string) (*figure, *stats.Table) {
 	t := b.Table(name)
 	if t == nil || len(t.Rows) == 0 {
 		return nil, nil
 	}
-	return &figure{Name: name, Title: title, Sources: []sourceLinks{b.sourceLinks(name, "")}}, t
+	f := &figure{Name: name, Title: title}
+	f.CSV, f.JSON = b.dataURLs(name)
+	return f, t
 }
 
-// sourceLinks is where the API has a table for the same question.
-func (b *builder) sourceLinks(name, text string) sourceLinks {
-	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+name, b.Query.Values()
-	json := address(path, values)
+// dataURLs returns the URLs of a table in the API, for the same query.
+func (b *builder) dataURLs(table string) (csv, json string) {
+	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+table, b.Query.Values()
+	json = address(path, values)
 	values.Set("format", "csv")
-	return sourceLinks{name, text, address(path, values), json}
+	return address(path, values), json
 }
 
-// hiddenFields are the parameters of the query that a form leaves as they are.
+// hiddenFields returns the parameters of the query, except a form's own.
 func (b *builder) hiddenFields(own ...string) (all []formField) {
 	values := b.Query.Values()
 	for _, name := range []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare"} {
@@ -195,7 +196,7 @@ func (b *builder) hiddenFields(own ...string) (all []formField) {
 	return all
 }
 
-// link is the page with some parameters changed; those without a value are left out.
+// link returns the URL of the page with some parameters changed, or removed if empty.
 func (b *builder) link(change map[string]string) string {
 	values := b.Query.Values()
 	for name, value := range change {
@@ -208,7 +209,7 @@ func (b *builder) link(change map[string]string) string {
 	return address("/products/"+url.PathEscape(b.Product.Name), values)
 }
 
-// countAndShare writes a number of them with their share: 1,234 ids (12.3 %).
+// countAndShare formats a number of instances: 1,234 instances (12.3 %).
 func countAndShare(n int64, share float64) string {
 	return plural(n, "instance", "instances") + " (" + formatShare(share) + ")"
 }

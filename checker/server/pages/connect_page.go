@@ -44,7 +44,7 @@ func Connect(v Visitor, d ConnectData) ([]byte, error) {
 	return render("connect", v, title, page)
 }
 
-// opaClients are the generations of Open Policy Agent.
+// opaClients returns the generations of Open Policy Agent.
 func opaClients(base string) []client {
 	return []client{
 		{"opa-reports", "Open Policy Agent v0.20 to v1.12", "Set one variable. Up to v1.6, OPA reports its version, platform, heap use and a random instance ID. v1.7 to v1.12 only check for the latest release, and send their version and platform.",
@@ -54,7 +54,7 @@ func opaClients(base string) []client {
 	}
 }
 
-// otherClients are those that any product may have.
+// otherClients returns the clients that any product may have.
 func otherClients(base, name, title string) []client {
 	url, variable := base+"/p/"+name, strings.ToUpper(strings.Map(envRune, name))
 	return []client{
@@ -82,7 +82,7 @@ client.Start(ctx) // returns at once`, name, base),
 	}
 }
 
-// envRune keeps what may stand in the name of an environment variable.
+// envRune replaces runes that may not be in the name of an environment variable.
 func envRune(r rune) rune {
 	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 		return r

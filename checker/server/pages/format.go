@@ -7,16 +7,16 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// unknown is shown where nothing is known.
+// unknown is shown in place of an unknown value.
 const unknown = "–"
 
-// nbsp does not break a line: between a number and its unit.
+// nbsp is a no-break space, for use between a number and its unit.
 const nbsp = "\u00a0"
 
-// typography makes a number that was written plainly fit for a page.
+// typography replaces the spaces and hyphens of a formatted number.
 var typography = strings.NewReplacer(" ", nbsp, "-", "−")
 
-// formatValue writes a value of a table for people.
+// formatValue formats a value of a table.
 func formatValue(k stats.Kind, value any) string {
 	switch v := value.(type) {
 	case string:
@@ -36,7 +36,7 @@ func formatNumber(n int64) string      { return typography.Replace(stats.ShowNum
 func formatShare(share float64) string { return typography.Replace(stats.ShowShare(share)) }
 func formatBytes(n float64) string     { return typography.Replace(stats.ShowBytes(n)) }
 
-// plural writes how many there are of something.
+// plural formats a number of things.
 func plural(n int64, one, many string) string {
 	if n == 1 {
 		return "1" + nbsp + one

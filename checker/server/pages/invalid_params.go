@@ -22,13 +22,14 @@ func (p InvalidParams) Add(name, value, message string) {
 	p[name] = &invalidParam{value: value, Text: explain(name, message)}
 }
 
-// labels are what the fields of forms are called.
+// labels are the labels of form fields, by parameter.
 var labels = map[string]string{
 	"days": "Days", "from": "From", "to": "To", "version": "Version", "os": "OS", "arch": "Architecture",
 	"below": "Support ends below", "above": "More heap than", "compare": "Compare",
 }
 
-// explain tells what is wrong with a parameter by the name of its field.
+// explain returns an error message about a parameter with the label of its form field in
+// place of the parameter's name.
 func explain(name, text string) string {
 	label, ok := labels[name]
 	if !ok {
@@ -45,7 +46,8 @@ func explain(name, text string) string {
 	return sentence(label + ": " + words.Replace(rest))
 }
 
-// formError says what is wrong in the form with some parameters, which stands at an anchor.
+// formError returns the errors of a form with these parameters. The anchor is empty for
+// forms at the top of the page.
 func (p InvalidParams) formError(anchor string, names ...string) string {
 	var all []string
 	for _, name := range names {
@@ -57,8 +59,8 @@ func (p InvalidParams) formError(anchor string, names ...string) string {
 	return strings.Join(all, " ")
 }
 
-// pageErrors are those that are told of at the top of a page: where there is no form, or
-// it stands further down.
+// pageErrors returns the errors to show at the top of the page, because no form shows
+// them or the form is further down.
 func (p InvalidParams) pageErrors() (all []*invalidParam) {
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		if !p[name].shown {
@@ -68,10 +70,10 @@ func (p InvalidParams) pageErrors() (all []*invalidParam) {
 	return all
 }
 
-// value was given for a parameter that is wrong; instead for one that is not.
-func (p InvalidParams) value(name, instead string) string {
+// value returns the value of an invalid parameter, or valid if the parameter is valid.
+func (p InvalidParams) value(name, valid string) string {
 	if one, ok := p[name]; ok {
 		return one.value
 	}
-	return instead
+	return valid
 }

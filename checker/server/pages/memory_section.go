@@ -3,24 +3,22 @@ package pages
 import (
 	"html/template"
 	"math"
-	"slices"
 	"strings"
 
 	"relcheck/checker/server/chart"
-	"relcheck/checker/stats"
 )
 
-// percentiles are the columns of heaps, from the lowest up.
+// percentiles are the columns with percentiles of heap sizes, in ascending order.
 var percentiles = []string{"p50", "p90", "p95", "p99"}
 
-// memorySection is how much heap ids take.
+// memorySection shows heap sizes.
 func (b *builder) memorySection() section {
-	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap use of the instances that report it. 95 % of them use no more than the value p95."}}
+	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap use of the instances that report it. 95\u00a0% of them use no more than the value p95."}}
 	p.addFigures(b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapChange(&p), b.heapAbove())
 	return p
 }
 
-// heapHistogram shows how heaps are distributed, on a scale of ratios.
+// heapHistogram shows the distribution of heap sizes on a logarithmic scale.
 func (b *builder) heapHistogram() *figure {
 	f, t := b.tableFigure("heap_histogram", "Instances by heap")
 	if f == nil {
@@ -56,7 +54,8 @@ func (b *builder) heapHistogram() *figure {
 	return f
 }
 
-// heapPosition is where on the histogram's axis a heap is, from 0 to 1.
+// heapPosition returns the position of a heap size on the axis of the histogram, from 0 to
+// 1, and whether it is within its bins.
 func heapPosition(bins []row, bytes float64) (at float64, ok bool) {
 	for i, r := range bins {
 		from, to := r.float("from"), r.float("to")
@@ -72,7 +71,7 @@ func heapPosition(bins []row, bytes float64) (at float64, ok bool) {
 	return 0, false
 }
 
-// heapTable shows the percentiles of each version, or of each platform.
+// heapTable shows the percentiles of heap sizes by version or by platform.
 func (b *builder) heapTable(title string, byVersion bool) *figure {
 	f, t := b.emptyFigure("heap", title)
 	if f == nil {
@@ -99,7 +98,7 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	for r := range rows(&only) {
 		drawings = append(drawings, chart.DotPlot(percentilePositions(r, low, high)))
 	}
-	f.Table = newColumnsView(&only, append(about, "p50", "p90", "p95", "p99", "ids", "instance_days")...).addCharts(len(about), heapRange(t, low, high), drawings)
+	f.Table = newColumnsView(&only, append(about, "p50", "p90", "p95", "p99", "ids", "instance_days")...).addCharts(len(about), formatBytes(low)+"\u2013"+formatBytes(high), drawings)
 	for i, line := range f.Table.Rows {
 		if line[0].Text == unknown {
 			f.Table.Rows[i][0].Text, f.Table.Rows[i][len(about)-1].Text = "all", "all"
@@ -108,18 +107,7 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	return f
 }
 
-// heapRange is the head of the column that shows where percentiles lie.
-func heapRange(t *stats.Table, low, high float64) string {
-	last := percentiles[0]
-	for _, c := range t.Columns {
-		if slices.Contains(percentiles, c.Name) {
-			last = c.Name
-		}
-	}
-	return percentiles[0] + " to " + last + ", from " + formatBytes(low) + " to " + formatBytes(high)
-}
-
-// highestPercentile is the last percentile that is known.
+// highestPercentile returns the highest known percentile.
 func highestPercentile(r row) (n float64) {
 	for _, p := range percentiles {
 		n = math.Max(n, r.float(p))
@@ -127,7 +115,8 @@ func highestPercentile(r row) (n float64) {
 	return n
 }
 
-// percentilePositions is where the percentiles lie on a scale of ratios.
+// percentilePositions returns the positions of the known percentiles on a logarithmic
+// scale, from 0 to 1.
 func percentilePositions(r row, low, high float64) (at []float64) {
 	const edge = 0.02 // room for the dots at the ends
 	for _, p := range percentiles {
@@ -142,7 +131,8 @@ func percentilePositions(r row, low, high float64) (at []float64) {
 	return at
 }
 
-// heapChange compares the heaps of two versions, and asks for which.
+// heapChange compares the heap sizes of two versions. The form that chooses them is part
+// of the section.
 func (b *builder) heapChange(p *section) *figure {
 	f, t := b.emptyFigure("heap_change", "Comparison of two versions")
 	if f == nil {
@@ -163,7 +153,7 @@ func (b *builder) heapChange(p *section) *figure {
 	return f
 }
 
-// heapAbove is how many ids exceed a heap.
+// heapAbove shows how many instances exceed heap sizes.
 func (b *builder) heapAbove() *figure {
 	f, t := b.tableFigure("heap_above", "Instances above a heap size")
 	if f == nil {

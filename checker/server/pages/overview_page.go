@@ -12,10 +12,10 @@ import (
 
 // OverviewData is the data of the page that lists all products.
 type OverviewData struct {
-	Products []ProductSummary // on this page of the list
+	Products []ProductSummary // on the current page of the list
 	Search   Search
 	Pager    Pager
-	Total    int    // number of products, whatever the search finds
+	Total    int    // number of products without a search
 	First    string // name of the first product, which the next steps are shown for
 	Base     string // URL of the service
 }
@@ -48,7 +48,7 @@ func Overview(v Visitor, d OverviewData) ([]byte, error) {
 }
 
 // NewProductSummary returns the summary of a product from its statistics of the last 28
-// days, which are those that everyone may see if public is true.
+// days, and whether these are the public ones.
 func NewProductSummary(v *stats.View, public bool) ProductSummary {
 	o := ProductSummary{Name: v.Product.Name, Title: v.Product.Title, Latest: "No releases yet."}
 	if v.Latest != "" {
@@ -72,7 +72,8 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 	return o
 }
 
-// sparkline draws the ids of the last days, or weeks.
+// sparkline draws the numbers of instances, or of checks, by day or week. It also returns
+// a description.
 func (b *builder) sparkline() (template.HTML, string) {
 	t, column, unit := b.Table("daily"), "day", "day"
 	if t == nil {

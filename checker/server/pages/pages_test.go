@@ -13,29 +13,29 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// Every field of a report is explained on the page on privacy, and no other.
-func TestEveryFieldIsExplained(t *testing.T) {
+// The privacy page must explain every field of a report and no others.
+func TestPrivacyPage(t *testing.T) {
 	fields := reportFields()
 	for _, f := range fields {
 		if f.Name == "" || f.Text == "" {
-			t.Errorf("the field %q of a report has no text in reportTexts", f.Name)
+			t.Errorf("field %q of a report has no text in reportTexts", f.Name)
 		}
 	}
 	if len(fields) != len(reportTexts) {
-		t.Errorf("there are %d texts for %d fields", len(reportTexts), len(fields))
+		t.Errorf("got %d texts for %d fields", len(reportTexts), len(fields))
 	}
 	page := newPrivacyPage(PrivacyData{KeepReports: 36 * time.Hour, KeepRollups: 400 * 24 * time.Hour})
-	if !strings.Contains(page.Stored[0].Text, "for 36"+nbsp+"hours") || !strings.Contains(page.Stored[1].Text, "for 400"+nbsp+"days") {
-		t.Errorf("what is kept: %+v", page.Stored)
+	if !strings.Contains(page.Stored[0].Text, "after 36"+nbsp+"hours") || !strings.Contains(page.Stored[1].Text, "after 400"+nbsp+"days") {
+		t.Errorf("got stored data %+v, want the configured 36 hours and 400 days", page.Stored)
 	}
 	for _, f := range fields {
 		if !strings.Contains(page.Sample, `"`+f.Name+`"`) {
-			t.Errorf("the sample has no %s: %s", f.Name, page.Sample)
+			t.Errorf("the sample report has no %s:\n%s", f.Name, page.Sample)
 		}
 	}
 }
 
-func TestShow(t *testing.T) {
+func TestFormatValue(t *testing.T) {
 	for _, c := range []struct {
 		kind  stats.Kind
 		value any
@@ -48,12 +48,12 @@ func TestShow(t *testing.T) {
 		{stats.Bytes, 0.0, "0 B"}, {stats.Bytes, 1023.0, "1.00 KiB"}, {stats.Bytes, 1.5 * (1 << 20), "1.50 MiB"}, {stats.Bytes, 512.0 * (1 << 20), "512 MiB"}, {stats.Bytes, 64.0 * (1 << 30), "64 GiB"},
 	} {
 		if got := strings.ReplaceAll(formatValue(c.kind, c.value), nbsp, " "); got != c.want {
-			t.Errorf("%v is shown as %q, not %q", c.value, got, c.want)
+			t.Errorf("formatValue(%v, %v) = %q, want %q", c.kind, c.value, got, c.want)
 		}
 	}
 }
 
-// What is wrong with a question is told by the names of fields, not of parameters.
+// Errors must name the labels of form fields, not parameters.
 func TestExplain(t *testing.T) {
 	for given, want := range map[string]string{
 		"to=2999-01-01 has not come yet: name a day before":          "To: 2999-01-01 has not come yet: name a day before.",
@@ -65,59 +65,59 @@ func TestExplain(t *testing.T) {
 	} {
 		name := given[:strings.IndexAny(given, "=: ")]
 		if got := explain(name, given); got != want {
-			t.Errorf("%q is explained as %q, not %q", given, got, want)
+			t.Errorf("explain(%q, %q) = %q, want %q", name, given, got, want)
 		}
 	}
 }
 
 var variable = regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{3,6});`)
 
-// Colours of charts keep their distance from the background and from each other,
-// in light and dark, however many of them an eye can see.
-func TestColours(t *testing.T) {
+// The colors of charts must be distinct from the background and from each other, in light
+// and dark, also for color-blind people.
+func TestColors(t *testing.T) {
 	css, err := os.ReadFile("web/page.css")
 	if err != nil {
 		t.Fatal(err)
 	}
 	light, dark, _ := strings.Cut(strings.Split(string(css), "*,\n")[0], "@media")
 	for name, text := range map[string]string{"light": light, "dark": dark} {
-		colours := map[string]linear{}
+		colors := map[string]linear{}
 		for _, m := range variable.FindAllStringSubmatch(text, -1) {
-			colours[m[1]] = parseColour(t, m[2])
+			colors[m[1]] = parseColor(t, m[2])
 		}
 		series := []string{"0", "1", "2", "3", "4", "5", "x"}
 		for i, s := range series {
-			c, ok := colours["c"+s]
-			if !ok || contrast(c, colours["paper"]) < 3 {
-				t.Errorf("%s: c%s has a contrast of %.2f to paper", name, s, contrast(c, colours["paper"]))
+			c, ok := colors["c"+s]
+			if !ok || contrast(c, colors["paper"]) < 3 {
+				t.Errorf("%s: c%s has a contrast of %.2f to the background, want 3", name, s, contrast(c, colors["paper"]))
 			}
-			if got := contrast(c, colours["on"+s]); got < 4.5 {
-				t.Errorf("%s: words on c%s have a contrast of %.2f", name, s, got)
+			if got := contrast(c, colors["on"+s]); got < 4.5 {
+				t.Errorf("%s: text on c%s has a contrast of %.2f, want 4.5", name, s, got)
 			}
 			for j := range i {
 				least := 0.08
 				if j == i-1 {
-					least = 0.15 // side by side
+					least = 0.15 // neighbors in charts
 				}
 				for eye, sees := range eyes {
-					if d := distance(sees.of(c), sees.of(colours["c"+series[j]])); d < least {
-						t.Errorf("%s: to an eye with %s, c%s and c%s are only %.3f apart", name, eye, series[j], s, d)
+					if d := distance(sees.of(c), sees.of(colors["c"+series[j]])); d < least {
+						t.Errorf("%s, %s: c%s and c%s have a distance of %.3f, want %.2f", name, eye, series[j], s, d, least)
 					}
 				}
 			}
 		}
 		for _, ink := range []string{"ink", "soft", "accent", "good", "bad"} {
-			if got := contrast(colours[ink], colours["paper"]); got < 4.5 {
-				t.Errorf("%s: %s has a contrast of %.2f to paper", name, ink, got)
+			if got := contrast(colors[ink], colors["paper"]); got < 4.5 {
+				t.Errorf("%s: %s has a contrast of %.2f to the background, want 4.5", name, ink, got)
 			}
 		}
 	}
 }
 
-// linear is a colour as amounts of red, green and blue light.
+// linear is a color as linear red, green and blue.
 type linear [3]float64
 
-func parseColour(t *testing.T, s string) (c linear) {
+func parseColor(t *testing.T, s string) (c linear) {
 	t.Helper()
 	s = strings.TrimPrefix(s, "#")
 	if len(s) == 3 {
@@ -135,13 +135,13 @@ func parseColour(t *testing.T, s string) (c linear) {
 	return c
 }
 
-// contrast is that of WCAG 2.
+// contrast returns the contrast ratio of WCAG 2.
 func contrast(a, b linear) float64 {
 	light := func(c linear) float64 { return 0.2126*c[0] + 0.7152*c[1] + 0.0722*c[2] + 0.05 }
 	return max(light(a), light(b)) / min(light(a), light(b))
 }
 
-// matrix is what an eye makes of a colour.
+// matrix transforms a color into what an eye sees.
 type matrix [3]linear
 
 func (m matrix) of(c linear) (seen linear) {
@@ -151,8 +151,8 @@ func (m matrix) of(c linear) (seen linear) {
 	return seen
 }
 
-// eyes are those of all, and of those who lack one kind of cones (Machado,
-// Oliveira and Fernandes, IEEE TVCG 2009).
+// eyes simulate normal vision and the three kinds of color blindness (Machado, Oliveira
+// and Fernandes, IEEE TVCG 2009).
 var eyes = map[string]matrix{
 	"all cones":      {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
 	"no red cones":   {{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}},
@@ -160,7 +160,7 @@ var eyes = map[string]matrix{
 	"no blue cones":  {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
 }
 
-// distance is how different two colours look: that in the space Oklab.
+// distance returns the distance of two colors in the color space Oklab.
 func distance(a, b linear) float64 {
 	var sum float64
 	x, y := oklab(a), oklab(b)

@@ -6,7 +6,7 @@ import (
 	"relcheck/checker/server/chart"
 )
 
-// platformsSection are the systems and architectures, and what runs on each.
+// platformsSection shows operating systems and architectures with the versions on each.
 func (b *builder) platformsSection() section {
 	p := section{ID: "where", Title: "Platforms", Lead: []string{"The operating systems and architectures that instances run on, and the versions on each."}}
 	p.addFigures(b.platformVersions())
@@ -25,10 +25,10 @@ func (b *builder) platformsSection() section {
 	return p
 }
 
-// maxPlatforms is how many platforms show their mix of versions.
+// maxPlatforms is the number of platforms whose versions are shown.
 const maxPlatforms = 12
 
-// platformVersions shows what versions the ids of each platform run.
+// platformVersions shows the versions that instances run on each platform.
 func (b *builder) platformVersions() *figure {
 	f, t := b.tableFigure("platform_versions", "Versions on each platform")
 	if f == nil {

@@ -20,25 +20,23 @@ type PrivacyData struct {
 	PublicThreshold          int64
 }
 
-// privacyPage is what the page on what is received and kept is made from.
 type privacyPage struct {
 	Fields, Stored, OptOut []term
 	Never                  []string
 	Sample, Visibility     string
 }
 
-// term is something with what there is to say of it.
+// term is a name with an explanation.
 type term struct{ Name, Text string }
 
-// reportTexts say what each field of a report is. A report can have no other:
-// the page is made from its type, and a test wants a text for each.
+// reportTexts explain the fields of a report. A test checks that they are complete.
 var reportTexts = map[string]string{
 	"id":               "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and nobody can tell which IDs are starts of the same program.",
 	"version":          "The version that is running.",
 	"heap_usage_bytes": "The heap in use, in bytes. It is optional.",
 }
 
-// reportFields are the fields of a report as they are on the wire, in order.
+// reportFields returns the JSON fields of a report, in order.
 func reportFields() (all []term) {
 	t := reflect.TypeFor[checker.Report]()
 	for i := range t.NumField() {
@@ -78,15 +76,15 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 	}
 }
 
-// forgetAfter is after how long without a report an id is forgotten: a day after it
-// would count as a new one.
+// forgetAfter is the time without a report after which an instance is forgotten. That is
+// a day after it would count as a new instance.
 const forgetAfter = (rollup.MaxSilence + 24*60*60) * time.Second
 
-// storedData says what is kept of reports, and for how long.
+// storedData lists what is stored about reports and checks, and for how long.
 func storedData(o PrivacyData) []term {
 	return []term{
-		{"Each report", "The fields above, the platform, and the time of receipt to the second, " + retention(o.KeepReports) + "."},
-		{"Counts by day, week and four weeks", "By version and platform: how many reports, distinct instances and heaps of each size there were, and the highest heap of an instance on a day, " + retention(o.KeepRollups) + ". Instances are counted by a sketch from which no instance ID can be read."},
+		{"Each report", "The fields above, the platform, and the time of receipt to the second. " + retention(o.KeepReports)},
+		{"Counts by day, week and four weeks", "By version and platform: how many reports, distinct instances and heaps of each size there were, and the highest heap of an instance on a day. Instances are counted by a sketch from which no instance ID can be read. " + retention(o.KeepRollups)},
 		{"Whether an instance reported again", fmt.Sprintf("A keyed hash of the instance ID and the times of its first and last report, until the instance has sent nothing for %s. The instance ID cannot be derived from the hash.", formatDuration(forgetAfter))},
 		{"Checks", "How often programs of each version and platform checked for the latest release on a day, without an instance ID."},
 	}
@@ -94,9 +92,9 @@ func storedData(o PrivacyData) []term {
 
 func retention(d time.Duration) string {
 	if d == 0 {
-		return "without limit"
+		return "Never deleted."
 	}
-	return "for " + formatDuration(d) + ", and then deleted"
+	return "Deleted after " + formatDuration(d) + "."
 }
 
 // formatDuration formats a duration in days, or in hours if it is not whole days.

@@ -12,12 +12,11 @@ import (
 	"relcheck/checker/stats"
 )
 
-// productPage is what the page of a product is made from.
 type productPage struct {
 	Product    catalog.Product
 	Tabs       []link
-	Errors     []*invalidParam // in the question
-	Empty      bool            // nothing was ever reported
+	Errors     []*invalidParam // of parameters, for the top of the page
+	Empty      bool            // the product has no reports and no checks
 	NoReleases bool
 	Latest     string
 	Base       string
@@ -29,14 +28,14 @@ type productPage struct {
 	Sections   []section
 }
 
-// tile is a headline figure.
+// tile is a number of the summary.
 type tile struct{ Name, Value, Change string }
 
 // ProductData is the data of a product's statistics page.
 type ProductData struct {
 	View    *stats.View
 	Base    string        // URL of the service
-	Invalid InvalidParams // which the view is without
+	Invalid InvalidParams // parameters that the view ignores
 }
 
 // Product renders the statistics page of a product.
@@ -46,7 +45,7 @@ func Product(v Visitor, d ProductData) ([]byte, error) {
 	return render("product", v, page.Product.Title, page)
 }
 
-// address is a path with parameters, if there are any.
+// address returns a path with query parameters, if there are any.
 func address(path string, values url.Values) string {
 	if len(values) == 0 {
 		return path
@@ -74,8 +73,8 @@ func newProductPage(v *stats.View, public bool, invalid InvalidParams) *productP
 	return p
 }
 
-// sections are the sections of the page. Of checks without an id there is nothing
-// to say but how many there were.
+// sections returns the sections of the page. If there are only checks, their number is
+// all that is known.
 func (b *builder) sections() []section {
 	switch {
 	case b.total() > 0:
@@ -86,7 +85,7 @@ func (b *builder) sections() []section {
 	return nil
 }
 
-// total is how many ids the range has.
+// total returns the number of instances in the period.
 func (b *builder) total() (n int64) {
 	for r := range rows(b.Table("summary")) {
 		n = max(n, r.number("ids"))
@@ -94,7 +93,7 @@ func (b *builder) total() (n int64) {
 	return n
 }
 
-// checks is how many of those without an id the range has.
+// checks returns the number of checks in the period.
 func (b *builder) checks() int64 {
 	r, _ := b.period("range")
 	if r.table == nil {
@@ -103,7 +102,7 @@ func (b *builder) checks() int64 {
 	return r.number("checks")
 }
 
-// period returns the row of the summary that is about some days.
+// period returns a row of the summary, and whether it exists.
 func (b *builder) period(name string) (row, bool) {
 	for r := range rows(b.Table("summary")) {
 		if r.text("period") == name {
@@ -113,12 +112,12 @@ func (b *builder) period(name string) (row, bool) {
 	return row{}, false
 }
 
-// summaryTiles are the headline figures.
+// summaryTiles returns the numbers of the summary.
 func (b *builder) summaryTiles() (all []tile) {
 	for r := range rows(b.Table("summary")) {
 		name, last := r.text("period"), b.Query.To
 		if b.total() == 0 && b.checks() > 0 && r.number("before") == 0 {
-			continue // checks are all there is
+			continue // there are only checks
 		}
 		switch days := b.Query.Range.Days(); {
 		case name == "range" && (days == 1 || days == 7 || days == 28):
@@ -145,14 +144,14 @@ func (b *builder) summaryTiles() (all []tile) {
 		case "latest release":
 			all = append(all, tile{"On the latest release", r.show("share"), r.text("version")})
 		case "latest minor line":
-			all = append(all, tile{"On the latest minor line", r.show("share"), r.text("version")})
+			all = append(all, tile{"On the latest line", r.show("share"), r.text("version")})
 		}
 	}
 	return all
 }
 
-// change compares a row of the summary with the days before. Today is not
-// compared, for it is not over.
+// change compares a row of the summary with the days before. It does not compare today,
+// which is not over.
 func (b *builder) change(r row) string {
 	switch {
 	case !r.has("change"):
@@ -163,7 +162,7 @@ func (b *builder) change(r row) string {
 	return r.show("change") + " from " + r.show("before")
 }
 
-// introduction says in words what the page shows.
+// introduction summarizes the page in sentences.
 func (b *builder) introduction() (all []string) {
 	r, ok := b.period("range")
 	if !ok {
@@ -205,7 +204,7 @@ func (b *builder) filterText() string {
 	return " of " + strings.Join(all, " on ")
 }
 
-// dataNote says what the figures are of.
+// dataNote describes the data of the page.
 func (b *builder) dataNote() string {
 	text := "An instance is one running process; a restart is a new instance."
 	if b.public {
@@ -216,10 +215,10 @@ func (b *builder) dataNote() string {
 	return text
 }
 
-// queryPicker chooses the range, and what counts.
+// queryPicker is the part of the page that chooses the period and the filter.
 type queryPicker struct {
 	Ranges                    []link
-	Filters                   bool // those who are not signed in have none
+	Filters                   bool // only for signed-in readers
 	RangeError                string
 	FilterError               string
 	CustomRange               bool
@@ -227,7 +226,7 @@ type queryPicker struct {
 	RangeHidden, FilterHidden []formField
 	Version                   string
 	Versions                  []string
-	OS, Arch                  []link // their text, and whether it is chosen
+	OS, Arch                  []link // Current if chosen
 	HasFilter                 bool
 	Reset                     string
 }
@@ -265,7 +264,7 @@ func (b *builder) queryPicker() *queryPicker {
 	return p
 }
 
-// platformChoices are all systems and architectures, the most common ones first.
+// platformChoices returns all operating systems and architectures, common ones first.
 func platformChoices(q stats.Query) (os, arch []link) {
 	oses, arches := []string{"linux", "darwin", "windows"}, []string{"amd64", "arm64"}
 	all := checker.Platforms()

@@ -12,10 +12,10 @@ import (
 // ReleasesData is the data of the page that lists a product's releases.
 type ReleasesData struct {
 	View     *stats.View // of the last 28 days
-	Releases []Release   // on this page of the list
+	Releases []Release   // on the current page of the list
 	Search   Search
 	Pager    Pager
-	Total    int // number of releases, whatever the search finds
+	Total    int // number of releases without a search
 }
 
 // Release is a release, with the link to its notes if there is one.
@@ -80,7 +80,7 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 	return all
 }
 
-// releaseState says in a word what a release is for those who ask.
+// releaseState returns the status of a release and its CSS class.
 func releaseState(r *catalog.Release, latest string) (text, class string) {
 	switch {
 	case r.Withdrawn && r.Retracted != "":

@@ -10,13 +10,13 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// row is a row of a table whose values are found by the names of their columns.
+// row is a row of a table with access by column name.
 type row struct {
 	table  *stats.Table
 	values []any
 }
 
-// rows yields the rows of a table; none of one that there is not.
+// rows returns the rows of a table, which may be nil.
 func rows(t *stats.Table) iter.Seq[row] {
 	return func(yield func(row) bool) {
 		if t == nil {
@@ -68,21 +68,21 @@ func (r row) show(column string) string {
 	return formatValue(r.table.Columns[i].Kind, r.values[i])
 }
 
-// maxRows is how many rows of a table a page shows. The others can be had as CSV.
+// maxRows is the number of rows of a table that a page shows. The CSV file has the others.
 const maxRows = 400
 
-// tableView is a table as a page shows it.
+// tableView is the HTML form of a table.
 type tableView struct {
 	Caption string
 	Head    []columnHead
 	Rows    [][]tableCell
-	All     int // rows of the table, if those of the grid are only the first ones
+	All     int // number of rows of the table, if not all are shown
 }
 
-// Long tells whether the grid scrolls in a window of its own.
+// Long reports whether the table scrolls in a window of its own.
 func (g *tableView) Long() bool { return len(g.Rows) > 16 }
 
-// Count says how many rows there are.
+// Count describes how many rows there are.
 func (g *tableView) Count() string {
 	if g.All > 0 {
 		return "The first " + formatNumber(int64(len(g.Rows))) + " of " + formatNumber(int64(g.All)) + " rows. Scroll within the table to see them; the CSV file has all rows."
@@ -90,8 +90,8 @@ func (g *tableView) Count() string {
 	return formatNumber(int64(len(g.Rows))) + " rows. Scroll within the table to see all."
 }
 
-// Body is the grid's rows as markup. Most of a page are cells, and a template would
-// take ten times as long for them.
+// Body returns the markup of the rows. Cells are most of a page, and a template would take
+// ten times as long for them.
 func (g *tableView) Body() template.HTML {
 	var b strings.Builder
 	for _, line := range g.Rows {
@@ -106,7 +106,7 @@ func (g *tableView) Body() template.HTML {
 
 type columnHead struct {
 	Text  string
-	Class string // n for what is aligned to the right, g for a drawing
+	Class string // n aligns to the right, g is for charts
 }
 
 type tableCell struct {
@@ -115,7 +115,7 @@ type tableCell struct {
 	Drawing template.HTML
 }
 
-// write writes the cell, which heads its row or does not.
+// write writes the markup of the cell.
 func (c tableCell) write(b *strings.Builder, heads bool) {
 	name, rest := "td", ""
 	if heads {
@@ -128,7 +128,7 @@ func (c tableCell) write(b *strings.Builder, heads bool) {
 	b.WriteString(">" + string(c.Drawing) + template.HTMLEscapeString(c.Text) + "</" + name + ">")
 }
 
-// leftAligned tells whether values of a kind are aligned to the left.
+// leftAligned reports whether values of a kind are aligned to the left.
 func leftAligned(k stats.Kind) bool { return k == stats.Text || k == stats.Yes }
 
 func alignment(k stats.Kind) string {
@@ -138,7 +138,7 @@ func alignment(k stats.Kind) string {
 	return "n"
 }
 
-// newTableView shows all of a table.
+// newTableView returns the view of a whole table.
 func newTableView(t *stats.Table) *tableView {
 	all := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
@@ -147,8 +147,8 @@ func newTableView(t *stats.Table) *tableView {
 	return newColumnsView(t, all...)
 }
 
-// newColumnsView shows some columns of a table, as far as it has them. What a row is
-// about stands first, to the left.
+// newColumnsView returns a view of some columns of a table, except those that it lacks.
+// The first column is aligned to the left.
 func newColumnsView(t *stats.Table, columns ...string) *tableView {
 	g := &tableView{Caption: t.Title}
 	var shown []int
@@ -176,7 +176,7 @@ func newColumnsView(t *stats.Table, columns ...string) *tableView {
 	return g
 }
 
-// addCharts puts a column of drawings into a grid, one for each of its rows or more.
+// addCharts inserts a column of charts, at least one for each row.
 func (g *tableView) addCharts(at int, title string, drawings []template.HTML) *tableView {
 	at = min(at, len(g.Head))
 	g.Head = slices.Insert(g.Head, at, columnHead{title, "g"})

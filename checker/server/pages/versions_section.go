@@ -10,7 +10,7 @@ import (
 	"relcheck/checker/stats"
 )
 
-// shareBars draws the share of each row that a grid shows, beside the greatest of all.
+// shareBars returns a bar for the share of each row, relative to the largest one.
 func shareBars(t *stats.Table, class func(row) string) (bars []template.HTML) {
 	most := 0.0
 	for r := range rows(t) {
@@ -27,7 +27,7 @@ func shareBars(t *stats.Table, class func(row) string) (bars []template.HTML) {
 
 func firstColor(row) string { return "c0" }
 
-// versionsSection are those in use, and the lines that they belong to.
+// versionsSection shows the versions in use and their minor lines.
 func (b *builder) versionsSection() section {
 	p := section{ID: "in-use", Title: "Versions", Lead: []string{"All versions in use in this period, newest first."}}
 	if f, t := b.emptyFigure("versions", "Versions in use"); f != nil {
@@ -47,10 +47,11 @@ func (b *builder) versionsSection() section {
 	return p
 }
 
-// maxBars is how many columns the chart of what ending support would hit has at most.
+// maxBars is the maximum number of columns of the chart about ending support.
 const maxBars = 400
 
-// sampleRows returns some of many rows, evenly spread, and all for which keep is true.
+// sampleRows returns about most of the rows, evenly spread, and all for which keep returns
+// true.
 func sampleRows(all []row, most int, keep func(row) bool) []row {
 	if len(all) <= most {
 		return all
@@ -64,7 +65,7 @@ func sampleRows(all []row, most int, keep func(row) bool) []row {
 	return some
 }
 
-// supportSection is who would be affected if old versions were supported no more.
+// supportSection shows how many instances would be affected by ending support.
 func (b *builder) supportSection() section {
 	p := section{ID: "support", Title: "Ending support", Lead: []string{"How many instances run a version older than the one you choose?"}}
 	f, t := b.tableFigure("deprecation", "Instances that run an older version")
@@ -108,10 +109,10 @@ func sameVersion(a, b string) bool {
 	return a == b || checker.Canonical(a) != "" && checker.Canonical(a) == checker.Canonical(b)
 }
 
-// maxReleasesBehind is how many releases behind are shown one by one.
+// maxReleasesBehind is the number from which releases behind share a column.
 const maxReleasesBehind = 40
 
-// behindSection is how far ids are behind the latest release.
+// behindSection shows how far instances are behind the latest release.
 func (b *builder) behindSection() section {
 	p := section{ID: "distance", Title: "How out of date", Lead: []string{"How far instances are behind the latest release, in stable releases and in days."}}
 	p.addFigures(b.behindReleases(), b.behindDays())
@@ -127,7 +128,7 @@ func (b *builder) behindReleases() *figure {
 	for r := range rows(t) {
 		last = max(last, int(min(r.number("releases"), maxReleasesBehind)))
 	}
-	bars := make([]chart.Column, last+2) // the last one for what is not known
+	bars := make([]chart.Column, last+2) // the last one is for unknown
 	counts, shares := make([]int64, len(bars)), make([]float64, len(bars))
 	most := 0.0
 	for r := range rows(t) {
@@ -183,7 +184,7 @@ func (b *builder) behindDays() *figure {
 	return f
 }
 
-// daysBehindName names days behind, in short and in full.
+// daysBehindName returns the short and full names of a range of days, and its color.
 func daysBehindName(r row) (short, class, full string) {
 	from, to := r.show("from_days"), r.show("to_days")
 	switch {

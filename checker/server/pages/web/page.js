@@ -1,22 +1,24 @@
-// What makes the pages quick. Without it they work all the same.
+// Tooltips, and changes of period and filter without a page load. The pages also work
+// without scripts.
 "use strict";
 
-// Read the marks of a chart with a pointer, or with the arrow keys.
+// A tooltip shows the values of a chart at the pointer, or at the mark chosen with the
+// arrow keys.
 const tip = document.createElement("div");
 tip.className = "tip";
 tip.hidden = true;
-tip.setAttribute("aria-hidden", "true"); // the mark itself has the same words as its name
+tip.setAttribute("aria-hidden", "true"); // screen readers read the label of the mark
 
 function prepare(mark) {
   const title = mark.querySelector("title");
   if (title) {
     mark.setAttribute("aria-label", title.textContent);
-    title.remove(); // or the browser would show it beside ours
+    title.remove(); // otherwise the browser shows a second tooltip
   }
   return mark.getAttribute("aria-label").split("\n");
 }
 
-function colours(figure) {
+function colors(figure) {
   const found = new Map();
   for (const li of figure ? figure.querySelectorAll(".legend li") : []) {
     found.set(li.textContent, li.querySelector(".swatch").className);
@@ -26,16 +28,16 @@ function colours(figure) {
 
 function showTip(mark) {
   const [head, ...lines] = prepare(mark);
-  const known = colours(mark.closest("figure"));
+  const known = colors(mark.closest("figure"));
   const title = document.createElement("strong");
   title.textContent = head;
   tip.replaceChildren(title);
   for (const line of lines) {
     const row = document.createElement("span");
-    const colour = known.get(line.slice(0, line.indexOf(": ")));
-    if (colour) {
+    const color = known.get(line.slice(0, line.indexOf(": ")));
+    if (color) {
       const swatch = document.createElement("span");
-      swatch.className = colour;
+      swatch.className = color;
       row.append(swatch);
     }
     row.append(line);
@@ -81,7 +83,7 @@ document.addEventListener("keydown", (event) => {
   all[to].focus({ preventScroll: true });
 });
 
-// Change range and filters without loading the whole page again.
+// Changes of period and filter replace only the content of the page.
 let latest = 0;
 
 async function go(url, push) {
@@ -95,10 +97,10 @@ async function go(url, push) {
   } catch {
     answer = null;
   }
-  if (turn !== latest) return; // another one was asked for meanwhile
+  if (turn !== latest) return; // a later request replaces this one
   const page = answer && new DOMParser().parseFromString(text, "text/html");
   const fresh = page?.getElementById("main");
-  // Who is not signed in any longer needs another header, too.
+  // After the end of the session, the header must change as well.
   if (!fresh || answer.status === 401 || new URL(answer.url).pathname !== location.pathname) return load(url);
   const focused = describe(document.activeElement);
   document.title = page.title;
@@ -109,8 +111,7 @@ async function go(url, push) {
   draw();
 }
 
-// load leaves the rest to the browser, which would only scroll where nothing but
-// the hash is new.
+// load loads a URL. If only its hash is new, the browser would not load anything.
 function load(url) {
   const to = new URL(url);
   if (!to.hash || to.pathname + to.search !== location.pathname + location.search) return location.assign(url);
@@ -118,7 +119,7 @@ function load(url) {
   location.reload();
 }
 
-// describe finds the same control again on the page that comes.
+// describe returns a selector for the same control on the next page.
 function describe(element) {
   if (!element || !element.closest("#main")) return "";
   if (element.name) return `[name="${CSS.escape(element.name)}"]:not([type=hidden])`;
@@ -152,8 +153,7 @@ addEventListener("popstate", () => {
   shown = now;
 });
 
-// A slider over the versions that support may end below: it reads from the chart
-// what the server has drawn.
+// The slider chooses the version that support ends below. Its values come from the chart.
 function slider() {
   const figure = document.getElementById("deprecation");
   const field = document.querySelector(".words input[name=below]:not([type=hidden])");
