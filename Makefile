@@ -104,7 +104,8 @@ patroni:
 	$(call install,which patroni etcd,patroni etcd-server)
 
 # A browser for the tests of the pages, with Playwright to drive it and axe to check
-# accessibility. The tests leave screenshots in .cache/screenshots.
+# accessibility. To write screenshots, run go test ./checker/systemtest -run TestBrowser
+# -screenshots DIR.
 browser:
 	$(call install,which chromium,chromium)
 	$(call install,which node npm,nodejs npm)

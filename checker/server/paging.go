@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// pageOfReleases and pageOfProducts are how many a page shows. Each product
-	// takes a reading of its figures.
+	// releasesPerPage and productsPerPage are the lengths of lists on pages. Each listed
+	// product needs its statistics to be read.
 	releasesPerPage, productsPerPage = 100, 25
 	// maxPerPage is the default and maximum length of lists in the API.
 	maxPerPage = 1000
