@@ -154,7 +154,7 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 func (o *serveOptions) server(base string, backups *backup.Schedule) server.Options {
 	options := server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold,
 		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups),
-		SourceRate: o.sourceRate, TrustedProxies: o.proxies}
+		ClientRate: o.sourceRate, TrustedProxies: o.proxies}
 	if backups != nil {
 		options.Backups = backups
 	}

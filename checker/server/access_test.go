@@ -148,7 +148,7 @@ func (w *walker) from() string {
 	return fmt.Sprintf("10.%d.%d.%d:1", w.asked>>16, w.asked>>8&255, w.asked&255)
 }
 
-// refused asks, and wants a refusal of the status and code, or of either of two.
+// statusProbe asks, and wants a refusal of the status and code, or of either of two.
 func (w *walker) refused(pattern, what string, c credential, status int, codes string, headers ...string) {
 	method, path := sample(pattern)
 	got := ask(w.h, w.from(), method, path, c, headers...)

@@ -13,13 +13,13 @@ import (
 	"relcheck/checker/stats"
 )
 
-// parameters are all that requests for figures may have. The last one is for
+// statsParameters are all that requests for figures may have. The last one is for
 // single tables only.
-var parameters = []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare", "format"}
+var statsParameters = []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare", "format"}
 
-// strict refuses what h would pass over: a parameter that does not exist, stands
+// checkParameters refuses what h would pass over: a parameter that does not exist, stands
 // there twice, or is garbled would give other figures than those asked for.
-func strict(h handler, names ...string) handler {
+func checkParameters(h handler, names ...string) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		given, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
@@ -39,12 +39,12 @@ func strict(h handler, names ...string) handler {
 	}
 }
 
-// parameterOf returns the parameter that an error of package stats is about: it
+// parameterOfError returns the parameter that an error of package stats is about: it
 // begins with its name.
-func parameterOf(err error) string {
+func parameterOfError(err error) string {
 	text := err.Error()
 	name := text[:max(0, strings.IndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }))]
-	if slices.Contains(parameters, name) {
+	if slices.Contains(statsParameters, name) {
 		return name
 	}
 	return ""
@@ -76,13 +76,13 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 		if err != nil {
 			return err
 		}
-		body.Products = append(body.Products, apiProduct{name, v.Product.Title, known(v.Latest), idsOf28Days(v), statsPath(name, "", nil)})
+		body.Products = append(body.Products, apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), recentInstances(v), statsPath(name, "", nil)})
 	}
 	return s.sendJSON(w, r, func() ([]byte, error) { return encode(body), nil })
 }
 
-// idsOf28Days reads them from the summary, which tells as much as everyone may see.
-func idsOf28Days(v *stats.View) any {
+// recentInstances reads them from the summary, which tells as much as everyone may see.
+func recentInstances(v *stats.View) any {
 	t := v.Table("summary")
 	if t == nil {
 		return nil
@@ -97,8 +97,8 @@ func idsOf28Days(v *stats.View) any {
 	return nil
 }
 
-// known returns nil for what is empty.
-func known(s string) *string {
+// nullIfEmpty returns nil for what is empty.
+func nullIfEmpty(s string) *string {
 	if s == "" {
 		return nil
 	}
@@ -141,7 +141,7 @@ func (s *Server) apiTables(w http.ResponseWriter, r *http.Request, id identity) 
 		Latest  *string    `json:"latest"`
 		Tables  []apiTable `json:"tables"`
 	}
-	body.Product, body.Title, body.Latest, body.Tables = v.Product.Name, v.Product.Title, known(v.Latest), []apiTable{}
+	body.Product, body.Title, body.Latest, body.Tables = v.Product.Name, v.Product.Title, nullIfEmpty(v.Latest), []apiTable{}
 	asJSON, asCSV := v.Query.Values(), v.Query.Values()
 	asCSV.Set("format", "csv")
 	return s.sendJSON(w, r, func() ([]byte, error) {

@@ -25,12 +25,12 @@ type apiRelease struct {
 func (p *product) newAPIRelease(r *catalog.Release) apiRelease {
 	assets := map[string]string{}
 	for platform, stored := range r.Assets {
-		if link, err := checked(stored, printable.CheckDownload); err == nil {
+		if link, err := validLink(stored, printable.CheckDownload); err == nil {
 			assets[platform.String()] = link
 		}
 	}
-	notes, _ := checked(r.Notes, printable.CheckLink)
-	return apiRelease{r.Version, date(r.Date), known(notes), r.Prerelease, r.Withdrawn, known(r.Retracted), assets,
+	notes, _ := validLink(r.Notes, printable.CheckLink)
+	return apiRelease{r.Version, formatTime(r.Date), nullIfEmpty(notes), r.Prerelease, r.Withdrawn, nullIfEmpty(r.Retracted), assets,
 		checker.Canonical(r.Version) == p.stable.version}
 }
 

@@ -2,20 +2,20 @@ package server
 
 import "net/http"
 
-var everyOrigin = []string{"*"}
+var anyOrigin = []string{"*"}
 
-// forPages lets web pages read the answers of h, which are the same for everyone. No
+// allowAnyOrigin lets web pages read the answers of h, which are the same for everyone. No
 // other route does that.
-func forPages(h handler) handler {
+func allowAnyOrigin(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
-		w.Header()["Access-Control-Allow-Origin"] = everyOrigin
+		w.Header()["Access-Control-Allow-Origin"] = anyOrigin
 		return h(w, r, id)
 	}
 }
 
 // preflight answers what browsers ask before they send the request of a web page.
 func preflight(methods string) handler {
-	return forPages(func(w http.ResponseWriter, _ *http.Request, _ identity) error {
+	return allowAnyOrigin(func(w http.ResponseWriter, _ *http.Request, _ identity) error {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Methods", methods)
 		h.Set("Access-Control-Allow-Headers", "Accept, Content-Type, User-Agent, X-GitHub-Api-Version")

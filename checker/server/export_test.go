@@ -52,10 +52,10 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 }
 
 // Local returns where to go on after signing in.
-var Local = local
+var Local = localURL
 
 // Within sets how long requests may ask the store.
-func (s *Server) Within(d time.Duration) { s.within = d }
+func (s *Server) Within(d time.Duration) { s.queryTimeout = d }
 
 // TakesGzip tells whether a request is answered in gzip.
 var TakesGzip = takesGzip
@@ -78,5 +78,5 @@ func (s *Server) Unpaced() {
 
 // WithoutTokenCache makes every look-up of a token or session ask the store.
 func (s *Server) WithoutTokenCache() {
-	s.gate.tokens.ttl, s.gate.sessions.ttl = 0, 0
+	s.auth.tokens.ttl, s.auth.sessions.ttl = 0, 0
 }

@@ -118,7 +118,7 @@ func checkRelease(t *testing.T, r catalog.Release) {
 // editable is a release as a body may tell it.
 func editable(r catalog.Release) map[string]any {
 	all := map[string]any{"notes": r.Notes, "prerelease": r.Prerelease}
-	if d := date(r.Date); d != nil {
+	if d := formatTime(r.Date); d != nil {
 		all["date"] = *d
 	}
 	assets := map[string]string{}

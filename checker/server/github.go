@@ -33,7 +33,7 @@ func newGitHubRelease(p *catalog.Product, r *catalog.Release) githubRelease {
 	notes, _ := notesLink(p, r)
 	g := githubRelease{
 		TagName: r.Version, Name: r.Version, HTMLURL: notes, Prerelease: r.Prerelease,
-		CreatedAt: date(r.Date), PublishedAt: date(r.Date), Assets: []githubAsset{},
+		CreatedAt: formatTime(r.Date), PublishedAt: formatTime(r.Date), Assets: []githubAsset{},
 	}
 	for platform := range r.Assets {
 		if link, err := downloadLink(p, r, platform); err == nil {

@@ -65,7 +65,7 @@ func (s *Server) authorize(rt route, w http.ResponseWriter, r *http.Request) err
 	if rt.requires == open {
 		return rt.handler(w, r, identity{})
 	}
-	if rt.requires <= releaseToken && s.gate.crossOrigin.Check(r) != nil {
+	if rt.requires <= releaseToken && s.auth.crossOrigin.Check(r) != nil {
 		return crossOrigin()
 	}
 	id := s.identify(r)

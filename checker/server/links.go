@@ -8,9 +8,9 @@ import (
 	"relcheck/checker/printable"
 )
 
-// checked returns a link, or an error if it must not be shown. Links are checked
+// validLink returns a link, or an error if it must not be shown. Links are checked
 // when they are stored, but older builds of relcheck checked less.
-func checked(link string, check func(string) error) (string, error) {
+func validLink(link string, check func(string) error) (string, error) {
 	if link == "" {
 		return "", nil
 	}
@@ -27,7 +27,7 @@ func notesLink(p *catalog.Product, r *catalog.Release) (string, error) {
 	if link == "" {
 		link = catalog.Expand(p.Notes, r.Version, checker.Other)
 	}
-	link, err := checked(link, printable.CheckLink)
+	link, err := validLink(link, printable.CheckLink)
 	if err != nil {
 		err = fmt.Errorf("notes of release %s: %w", r.Version, err)
 	}
@@ -41,19 +41,19 @@ func downloadLink(p *catalog.Product, r *catalog.Release, on checker.Platform) (
 	if link == "" {
 		link = catalog.Expand(p.Download, r.Version, on)
 	}
-	link, err := checked(link, printable.CheckDownload)
+	link, err := validLink(link, printable.CheckDownload)
 	if err != nil {
 		err = fmt.Errorf("download of release %s for %v: %w", r.Version, on, err)
 	}
 	return link, err
 }
 
-// logRefused logs each changed product that has a link which is left out of
+// logLinkErrors logs each changed product that has a link which is left out of
 // answers, once until the link changes.
-func (s *Server) logRefused(last, next *snapshot, changed []catalog.Listing) {
+func (s *Server) logLinkErrors(last, next *snapshot, changed []catalog.Listing) {
 	for _, l := range changed {
-		refused := next.products.find(l.Name).refused
-		if refused == "" || last.products.find(l.Name) != nil && last.products.find(l.Name).refused == refused {
+		refused := next.products.find(l.Name).linkErr
+		if refused == "" || last.products.find(l.Name) != nil && last.products.find(l.Name).linkErr == refused {
 			continue
 		}
 		s.log.Error("a stored link is left out of answers: change it with relcheck product set or release add", "product", l.Name, "link", refused)

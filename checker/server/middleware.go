@@ -26,8 +26,8 @@ func chain(h http.Handler, all ...middleware) http.Handler {
 	return h
 }
 
-// overTLS has browsers that came over TLS come that way only, for half a year.
-func overTLS(next http.Handler) http.Handler {
+// requireTLS has browsers that came over TLS come that way only, for half a year.
+func requireTLS(next http.Handler) http.Handler {
 	strict := []string{"max-age=15552000"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS != nil {
@@ -91,7 +91,7 @@ func limitHeaders(next http.Handler) http.Handler {
 // jsonErrors answers requests that no route of mux takes: the mux would do it
 // in plain text. People get a page.
 func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
-	page := s.page(nowhere)
+	page := s.page(notFound)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			refusal, pattern := mux.Handler(r)
@@ -99,7 +99,7 @@ func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
 				next.ServeHTTP(w, r)
 				return
 			}
-			probe := &refused{header: http.Header{}}
+			probe := &statusProbe{header: http.Header{}}
 			refusal.ServeHTTP(probe, r)
 			s.metrics.unrouted.add(probe.status)
 			if probe.status == http.StatusMethodNotAllowed {
@@ -119,19 +119,19 @@ func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
 	}
 }
 
-func nowhere(http.ResponseWriter, *http.Request, identity) error {
+func notFound(http.ResponseWriter, *http.Request, identity) error {
 	return fail(http.StatusNotFound, "not_found", "", "there is nothing at this path; reports go to POST /v1/version or /p/PRODUCT/v1/version")
 }
 
-// refused takes down how the mux refuses a request, and drops the body.
-type refused struct {
+// statusProbe takes down how the mux refuses a request, and drops the body.
+type statusProbe struct {
 	header http.Header
 	status int
 }
 
-func (r *refused) Header() http.Header         { return r.header }
-func (r *refused) WriteHeader(status int)      { r.status = status }
-func (r *refused) Write(b []byte) (int, error) { return len(b), nil }
+func (r *statusProbe) Header() http.Header         { return r.header }
+func (r *statusProbe) WriteHeader(status int)      { r.status = status }
+func (r *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
 
 // recoverPanics keeps one request's bug from ending the process.
 func (s *Server) recoverPanics(next http.Handler) http.Handler {

@@ -19,7 +19,7 @@ type offer struct {
 	release *release                           // nil when the product has no release yet
 	version string                             // canonical; empty when there is no release
 	github  []byte                             // nil when there is no release
-	refused error                              // about the first link that is left out
+	linkErr error                              // about the first link that is left out
 	answers []atomic.Pointer[[verdicts][]byte] // by platformIndex
 }
 
@@ -27,7 +27,7 @@ type offer struct {
 type verdict int
 
 const (
-	unjudged verdict = iota
+	unknown verdict = iota
 	outdated
 	upToDate
 	verdicts
@@ -48,10 +48,10 @@ func newOffer(p catalog.Product, r *release) *offer {
 	if r != nil {
 		o.version = r.key
 		o.github = encode(newGitHubRelease(&p, &r.Release))
-		_, o.refused = notesLink(&p, &r.Release)
+		_, o.linkErr = notesLink(&p, &r.Release)
 		for _, platform := range append(checker.Platforms(), checker.Other) {
 			_, err := downloadLink(&p, &r.Release, platform)
-			o.refused = cmp.Or(o.refused, err)
+			o.linkErr = cmp.Or(o.linkErr, err)
 		}
 	}
 	return o
@@ -72,7 +72,7 @@ func encodeAnswers(l checker.Latest) *[verdicts][]byte {
 	var encoded [verdicts][]byte
 	for v := range verdicts {
 		l.UpToDate = nil
-		if v != unjudged {
+		if v != unknown {
 			current := v == upToDate
 			l.UpToDate = &current
 		}
@@ -102,8 +102,8 @@ func encode(v any) []byte {
 	return b.Bytes()
 }
 
-// date returns t as GitHub writes it, or nil if it is not known.
-func date(t time.Time) *string {
+// formatTime returns t as GitHub writes it, or nil if it is not known.
+func formatTime(t time.Time) *string {
 	if t.IsZero() {
 		return nil
 	}

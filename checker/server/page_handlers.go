@@ -84,7 +84,7 @@ func setPageHeaders(h http.Header) {
 // page lets h ask the store for a limited time, and answers browsers with a page if h
 // returns an error.
 func (s *Server) page(h handler) handler {
-	timed := s.timed(h)
+	timed := s.limitQueryTime(h)
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		err := timed(w, r, id)
 		if err == nil || !wantsPage(r) {

@@ -23,7 +23,7 @@ func (forgetting) Record(context.Context, string, checker.Platform, *checker.Rep
 func BenchmarkReport(b *testing.B) {
 	for _, rate := range []int{0, 600_000_000} {
 		b.Run(fmt.Sprintf("source-rate=%d", rate), func(b *testing.B) {
-			s := newServiceWith(b, serviceOptions{Options: server.Options{SourceRate: rate}, wrap: func(h halves) server.Store { return forgetting{h} }},
+			s := newServiceWith(b, serviceOptions{Options: server.Options{ClientRate: rate}, wrap: func(h halves) server.Store { return forgetting{h} }},
 				catalog.Release{Version: "v1.0.0"})
 			h := s.handler.Handler()
 			body := `{"id":"` + sampleID + `","version":"1.0.0","heap_usage_bytes":"2664880"}`

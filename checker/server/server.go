@@ -26,15 +26,15 @@ import (
 // DefaultProduct is the product that POST /v1/version is about.
 const DefaultProduct = "opa"
 
-// refresh is how often the server looks whether another process has changed
+// refreshInterval is how often the server looks whether another process has changed
 // the catalog.
-const refresh = 250 * time.Millisecond
+const refreshInterval = 250 * time.Millisecond
 
-// patience is how long such a look may take.
-const patience = 5 * time.Second
+// storeTimeout is how long such a look may take.
+const storeTimeout = 5 * time.Second
 
-// logPause is how long one trouble that turns into another is not logged anew.
-const logPause = 10 * time.Second
+// relogInterval is how long one trouble that turns into another is not logged anew.
+const relogInterval = 10 * time.Second
 
 // Store is what the server needs of a store.
 type Store interface {
@@ -98,9 +98,9 @@ type Options struct {
 	KeepReports, KeepRollups time.Duration
 	// Backups are those that are made of the store; nil if none are.
 	Backups Backups
-	// SourceRate is how many reports a minute are recorded of what one source
+	// ClientRate is how many reports a minute are recorded of what one source
 	// sends; 0 is for all.
-	SourceRate int
+	ClientRate int
 	// TrustedProxies are the proxies whose headers name the client IP, see [clientip.Resolver].
 	TrustedProxies []netip.Prefix
 }
@@ -118,7 +118,7 @@ type Server struct {
 	store    Store
 	log      *slog.Logger
 	options  Options
-	gate     *gate
+	auth     *authenticator
 	views    *views
 	pages    *pageCache
 	drawing  turns // of pages
@@ -126,27 +126,27 @@ type Server struct {
 
 	readersPace, publicPace *rate.Limiter // of bytes of pages
 
-	metrics  *metrics
-	loading  sync.Mutex // one at a time: what was read first is not to come last
-	clients  *clientip.Resolver
-	reports  *ratelimit.Limiter        // of reports and checks; nil without a limit
-	versions *ratelimit.VersionLimiter // nil without a limit
-	within   time.Duration             // how long a request may ask the store, see timed
-	snapshot atomic.Pointer[snapshot]
+	metrics      *metrics
+	loadMu       sync.Mutex // one at a time: what was read first is not to come last
+	clients      *clientip.Resolver
+	reports      *ratelimit.Limiter        // of reports and checks; nil without a limit
+	versions     *ratelimit.VersionLimiter // nil without a limit
+	queryTimeout time.Duration             // how long a request may ask the store, see timed
+	snapshot     atomic.Pointer[snapshot]
 }
 
 // New returns a server that has read the catalog.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
-	s := &Server{store: store, log: log, options: o, within: queryTime,
+	s := &Server{store: store, log: log, options: o, queryTimeout: maxQueryTime,
 		views: newViews(), pages: newPageCache(), drawing: make(turns, atOnce), encoding: make(turns, atOnce),
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
 	s.clients = clientip.NewResolver(o.TrustedProxies, log)
-	if o.SourceRate > 0 {
-		s.reports, s.versions = ratelimit.NewLimiter(o.SourceRate, maxClients), ratelimit.NewVersionLimiter(rollup.MaxUnreleasedBuilds)
+	if o.ClientRate > 0 {
+		s.reports, s.versions = ratelimit.NewLimiter(o.ClientRate, maxClients), ratelimit.NewVersionLimiter(rollup.MaxUnreleasedBuilds)
 	}
 	s.metrics = newMetrics(s)
 	var err error
-	if s.gate, err = newGate(store, o.Base); err != nil {
+	if s.auth, err = newAuthenticator(store, o.Base); err != nil {
 		return nil, err
 	}
 	s.snapshot.Store(&snapshot{})
@@ -155,8 +155,8 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 
 // load reads what has changed in the catalog.
 func (s *Server) load(ctx context.Context) error {
-	s.loading.Lock()
-	defer s.loading.Unlock()
+	s.loadMu.Lock()
+	defer s.loadMu.Unlock()
 	known := s.snapshot.Load()
 	changes, err := s.store.Changes(ctx, known.revision)
 	if err != nil {
@@ -164,7 +164,7 @@ func (s *Server) load(ctx context.Context) error {
 	}
 	if changes.Revision != known.revision {
 		next := known.with(changes)
-		s.logRefused(known, next, changes.Products)
+		s.logLinkErrors(known, next, changes.Products)
 		s.snapshot.Store(next)
 	}
 	return nil
@@ -174,10 +174,10 @@ func (s *Server) load(ctx context.Context) error {
 // the store which tokens are used, until ctx ends.
 func (s *Server) Watch(ctx context.Context) {
 	var kept sync.WaitGroup
-	kept.Go(func() { s.gate.uses.keep(ctx, s.store) })
+	kept.Go(func() { s.auth.usage.run(ctx, s.store) })
 	kept.Go(func() { s.clients.Watch(ctx, s.storeClientsHidden) })
 	defer kept.Wait()
-	ticker := time.NewTicker(refresh)
+	ticker := time.NewTicker(refreshInterval)
 	defer ticker.Stop()
 	var trouble string
 	var said time.Time
@@ -187,11 +187,11 @@ func (s *Server) Watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		err := s.look(ctx)
+		err := s.refresh(ctx)
 		switch {
 		case err == nil:
 			trouble = ""
-		case ctx.Err() == nil && (trouble == "" || err.Error() != trouble && time.Since(said) >= logPause):
+		case ctx.Err() == nil && (trouble == "" || err.Error() != trouble && time.Since(said) >= relogInterval):
 			trouble, said = err.Error(), time.Now()
 			s.log.Error("cannot see whether releases have changed; answering with those known so far", "err", err)
 		}
@@ -202,23 +202,23 @@ func (s *Server) Watch(ctx context.Context) {
 // until it succeeds or ctx ends.
 func (s *Server) storeClientsHidden(ctx context.Context, hidden bool) {
 	for ctx.Err() == nil {
-		attempt, cancel := context.WithTimeout(ctx, patience)
+		attempt, cancel := context.WithTimeout(ctx, storeTimeout)
 		err := s.store.SetClientsHidden(attempt, hidden)
 		cancel()
 		if err == nil {
 			return
 		}
 		select {
-		case <-time.After(logPause):
+		case <-time.After(relogInterval):
 		case <-ctx.Done():
 		}
 	}
 }
 
-// look loads what has changed. A store that does not answer is not waited for: it
+// refresh loads what has changed. A store that does not answer is not waited for: it
 // may be another one that does, by the next time.
-func (s *Server) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (s *Server) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.load(ctx)
 }
@@ -231,7 +231,7 @@ func (s *Server) handle(routes []route) http.Handler {
 	for _, r := range routes {
 		mux.Handle(r.pattern, s.metrics.route(r.pattern).wrap(s.serve(r)))
 	}
-	return chain(mux, overTLS, markReceived, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
+	return chain(mux, requireTLS, markReceived, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
 }
 
 // route is a pattern of requests, the handler that answers them, and the permission that
@@ -244,22 +244,22 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/version", forPages(s.countRefusals(s.report)), open},
+		{"POST /v1/version", allowAnyOrigin(s.countRefusals(s.report)), open},
 		{"OPTIONS /v1/version", preflight("POST"), open},
-		{"POST /p/{product}/v1/version", forPages(s.countRefusals(s.report)), open},
+		{"POST /p/{product}/v1/version", allowAnyOrigin(s.countRefusals(s.report)), open},
 		{"OPTIONS /p/{product}/v1/version", preflight("POST"), open},
-		{"GET /repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), open},
+		{"GET /repos/{owner}/{repo}/releases/latest", allowAnyOrigin(s.latestRelease), open},
 		{"OPTIONS /repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},
-		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", forPages(s.latestRelease), open},
+		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", allowAnyOrigin(s.latestRelease), open},
 		{"OPTIONS /p/{product}/repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},
-		{"GET /api/v1/products", s.timed(strict(s.apiProducts, "page", "per_page")), viewStats},
-		{"GET /api/v1/products/{product}/stats", s.timed(strict(s.apiTables, parameters[:len(parameters)-1]...)), viewStats},
-		{"GET /api/v1/products/{product}/stats/{table}", s.timed(strict(s.apiTable, parameters...)), viewStats},
-		{"PUT /api/v1/products/{product}", strict(s.putProduct), adminToken},
-		{"DELETE /api/v1/products/{product}", strict(s.deleteProduct, "reports"), adminToken},
-		{"GET /api/v1/products/{product}/releases", strict(s.apiReleases, "page", "per_page"), anyToken},
-		{"PUT /api/v1/products/{product}/releases/{version}", strict(s.putRelease), releaseToken},
-		{"DELETE /api/v1/products/{product}/releases/{version}", strict(s.deleteRelease), releaseToken},
+		{"GET /api/v1/products", s.limitQueryTime(checkParameters(s.apiProducts, "page", "per_page")), viewStats},
+		{"GET /api/v1/products/{product}/stats", s.limitQueryTime(checkParameters(s.apiTables, statsParameters[:len(statsParameters)-1]...)), viewStats},
+		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), viewStats},
+		{"PUT /api/v1/products/{product}", checkParameters(s.putProduct), adminToken},
+		{"DELETE /api/v1/products/{product}", checkParameters(s.deleteProduct, "reports"), adminToken},
+		{"GET /api/v1/products/{product}/releases", checkParameters(s.apiReleases, "page", "per_page"), anyToken},
+		{"PUT /api/v1/products/{product}/releases/{version}", checkParameters(s.putRelease), releaseToken},
+		{"DELETE /api/v1/products/{product}/releases/{version}", checkParameters(s.deleteRelease), releaseToken},
 		{"GET /metrics", s.scrape, readStats},
 		{"GET /healthz", s.healthz, open},
 		{"GET /readyz", s.readyz, open},
@@ -271,7 +271,7 @@ func (s *Server) routes() []route {
 		{"GET /products/{product}/{$}", s.withoutSlash, open},
 		{"GET /products/{product}/releases", s.page(s.releasesPage), viewStats},
 		{"GET /products/{product}/connect", s.page(s.connectPage), optional},
-		{"GET /sign-in", s.page(s.askToSignIn), optional},
+		{"GET /sign-in", s.page(s.showSignIn), optional},
 		{"POST /sign-in", s.page(s.signIn), optional},
 		{"POST /sign-out", s.page(s.signOut), optional},
 	}

@@ -10,11 +10,11 @@ import (
 	"relcheck/checker/access"
 )
 
-// The cookies. Browsers accept a name with the prefix __Host- only over TLS and only
+// Names of cookies. Browsers accept one with the prefix __Host- only over TLS and only
 // from the host itself.
 const (
 	sessionCookie = "relcheck"      // the secret of the session
-	formCookie    = "relcheck-form" // says that the browser has a sign-in form of this server
+	formCookie    = "relcheck-form" // shows that the browser has a sign-in form of this server
 	securePrefix  = "__Host-"
 )
 
@@ -24,8 +24,8 @@ func (s *Server) secure(r *http.Request) bool {
 	return r.TLS != nil || strings.HasPrefix(s.options.Base, "https://")
 }
 
-// setCookie sends a cookie that ends after so many seconds; 0 is when the browser
-// ends, and a negative number removes the cookie.
+// setCookie sets a cookie for maxAge seconds. If maxAge is 0, the cookie lasts until the
+// browser closes; a negative value removes it.
 func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, name, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: s.cookieName(r, name), Value: value, Path: "/", MaxAge: maxAge,
@@ -40,7 +40,7 @@ func (s *Server) cookieName(r *http.Request, name string) string {
 	return name
 }
 
-// session returns the secret of the session that a request has, or "".
+// session returns the secret in the session cookie of a request, or "".
 func (s *Server) session(r *http.Request) string {
 	for _, c := range r.CookiesNamed(s.cookieName(r, sessionCookie)) {
 		if access.IsSession(c.Value) {
@@ -54,11 +54,11 @@ func (s *Server) session(r *http.Request) string {
 // not valid.
 func (s *Server) sessionToken(r *http.Request, secret string) (*access.Token, error) {
 	hash := access.HashOf(secret)
-	t, fresh := s.gate.sessions.last(hash)
+	t, fresh := s.auth.sessions.last(hash)
 	var err error
-	if !fresh { // so that the requests of one page are one attempt
-		t, err = s.try(r, t != nil, func(ctx context.Context) (*access.Token, error) {
-			return s.gate.sessions.get(ctx, hash)
+	if !fresh { // the requests of one page count as one attempt
+		t, err = s.lookUp(r, t != nil, func(ctx context.Context) (*access.Token, error) {
+			return s.auth.sessions.get(ctx, hash)
 		})
 	}
 	f := (*failure)(nil)
@@ -68,15 +68,15 @@ func (s *Server) sessionToken(r *http.Request, secret string) (*access.Token, er
 	case err != nil || t == nil || !t.Allows(access.Read):
 		return nil, err
 	}
-	s.gate.uses.note(t, time.Now())
+	s.auth.usage.record(t, time.Now())
 	return t, nil
 }
 
-// startSession signs a browser in by a token, or by the sign-in link if there is one.
-// A session that the browser had ends.
+// startSession signs a browser in with a token, or uses the sign-in link if there is one.
+// It ends the session that the browser had.
 func (s *Server) startSession(w http.ResponseWriter, r *http.Request, id identity, t *access.Token, link string) error {
 	// The session is stored even if the client closes the connection.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)
 	defer cancel()
 	session, text := access.NewSession(t.ID, time.Now())
 	var err error
@@ -88,20 +88,20 @@ func (s *Server) startSession(w http.ResponseWriter, r *http.Request, id identit
 		err = e
 	}
 	if err != nil {
-		return s.unchecked(err)
+		return s.cannotVerify(err)
 	}
-	s.gate.uses.note(t, time.Now())
+	s.auth.usage.record(t, time.Now())
 	if id.session != "" {
-		s.endSession(ctx, id.session) // an error leaves it until it expires
+		s.endSession(ctx, id.session) // if that fails, it expires later
 	}
 	s.setCookie(w, r, sessionCookie, text, int(access.SessionLifetime.Seconds()))
 	return nil
 }
 
-// endSession ends a session on all servers, at once on this one.
+// endSession ends a session: at once on this server, and on others after tokenTTL.
 func (s *Server) endSession(ctx context.Context, text string) error {
 	hash := access.HashOf(text)
 	err := s.store.EndSession(ctx, hash)
-	s.gate.sessions.forget(hash)
+	s.auth.sessions.forget(hash)
 	return err
 }

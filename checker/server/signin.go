@@ -13,38 +13,39 @@ import (
 // maxForm is the size of the largest sign-in form, in bytes.
 const maxForm = 16 << 10
 
-// askToSignIn answers GET /sign-in: with a link by a form that confirms it, because
-// link scanners and other sites can make a GET, else by a form for a token.
-func (s *Server) askToSignIn(w http.ResponseWriter, r *http.Request, id identity) error {
+// showSignIn answers GET /sign-in. A sign-in link leads to a form that confirms it, because
+// link scanners and other sites can also send a GET request. Without a link, the form asks
+// for a token.
+func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, id identity) error {
 	private(w.Header())
 	q := r.URL.Query()
 	if link := q.Get("link"); link != "" {
 		return s.confirmPage(w, r, id, access.Normalize(link), nil)
 	}
 	if id.role == reader {
-		http.Redirect(w, r, local(q.Get("next")), http.StatusSeeOther)
+		http.Redirect(w, r, localURL(q.Get("next")), http.StatusSeeOther)
 		return nil
 	}
 	return s.signInPage(w, r, id, nil)
 }
 
-// signIn answers POST /sign-in, the form with a token or with the secret of a link.
-// The field may hold a whole link.
+// signIn answers POST /sign-in: the form with a token or the secret of a link. The field
+// may also contain the URL of a link.
 func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) error {
 	private(w.Header())
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
-		return fail(http.StatusBadRequest, "invalid_form", "", "the form cannot be read; send the field token")
+		return fail(http.StatusBadRequest, "invalid_form", "", "cannot read the form; send the field token")
 	}
 	text := r.PostForm.Get("token")
 	text = access.Normalize(text[strings.LastIndexByte(text, '=')+1:])
-	if f := s.mistrust(r); f != nil {
+	if f := s.checkForm(r); f != nil {
 		return s.confirmPage(w, r, id, text, f)
 	}
 	link := ""
-	look := s.verify
+	look := s.verifyToken
 	if access.IsLink(text) {
-		link, look = text, s.linked
+		link, look = text, s.verifyLink
 	}
 	t, err := look(r, text)
 	if err == nil && !t.Allows(access.Read) {
@@ -56,22 +57,22 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	if err != nil {
 		return s.refuse(w, r, id, err)
 	}
-	http.Redirect(w, r, local(r.PostForm.Get("next")), http.StatusSeeOther)
+	http.Redirect(w, r, localURL(r.PostForm.Get("next")), http.StatusSeeOther)
 	return nil
 }
 
-// signOut answers POST /sign-out. Without a session it leaves the cookie alone: a
-// page of another site cannot make the browser send it.
+// signOut answers POST /sign-out. It removes the cookie only if the browser has sent it,
+// which a page of another site cannot make it do.
 func (s *Server) signOut(w http.ResponseWriter, r *http.Request, id identity) error {
 	private(w.Header())
-	if s.foreign(r) {
+	if s.isForeignForm(r) {
 		return crossOrigin()
 	}
 	if id.session != "" {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)
 		defer cancel()
 		if err := s.endSession(ctx, id.session); err != nil {
-			return s.unchecked(err)
+			return s.cannotVerify(err)
 		}
 		s.setCookie(w, r, sessionCookie, "", -1)
 	}
@@ -79,34 +80,34 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, id identity) er
 	return nil
 }
 
-// foreign reports whether a page of another site made a browser send a form. Over
-// plain HTTP that is not always known: a browser sends no Sec-Fetch-Site then, and
-// "Origin: null" also for forms of this server, whose pages have the referrer policy
-// no-referrer. A SameSite=Strict cookie has to decide in that case.
-func (s *Server) foreign(r *http.Request) bool {
+// isForeignForm reports whether a page of another site made a browser send a form. Over
+// plain HTTP it cannot always know: browsers then send no Sec-Fetch-Site, and they send
+// "Origin: null" also for forms of this server, because its pages have the referrer policy
+// no-referrer. In that case the SameSite=Strict cookie protects.
+func (s *Server) isForeignForm(r *http.Request) bool {
 	if r.Header.Get("Origin") == "null" && r.Header.Get("Sec-Fetch-Site") == "" {
 		return false
 	}
-	return s.gate.crossOrigin.Check(r) != nil
+	return s.auth.crossOrigin.Check(r) != nil
 }
 
-// mistrust returns what keeps a sign-in form from being accepted, or nil. The cookie
-// that comes with each form shows that the form is this server's, and that the browser
-// will return the cookie of the session.
-func (s *Server) mistrust(r *http.Request) *failure {
-	if s.foreign(r) {
+// checkForm returns why a sign-in form is not accepted, or nil. The cookie of the form
+// shows that this server has sent the form, and that the browser will return the cookie
+// of the session.
+func (s *Server) checkForm(r *http.Request) *failure {
+	if s.isForeignForm(r) {
 		return crossOrigin()
 	}
 	if _, err := r.Cookie(s.cookieName(r, formCookie)); err != nil {
-		return fail(http.StatusForbidden, "no_cookie", "", "the cookie of the sign-in form was not sent back; open /sign-in in a browser, or send the token as Authorization: Bearer TOKEN")
+		return fail(http.StatusForbidden, "no_cookie", "", "the browser did not return the cookie of the sign-in form; open /sign-in in a browser, or send the token as Authorization: Bearer TOKEN")
 	}
 	return nil
 }
 
-// linked returns the valid token of a sign-in link.
-func (s *Server) linked(r *http.Request, link string) (*access.Token, error) {
+// verifyLink returns the token of a sign-in link, if both are valid.
+func (s *Server) verifyLink(r *http.Request, link string) (*access.Token, error) {
 	malformed := !access.IsLink(link)
-	t, err := s.try(r, malformed, func(ctx context.Context) (*access.Token, error) {
+	t, err := s.lookUp(r, malformed, func(ctx context.Context) (*access.Token, error) {
 		if malformed {
 			return nil, nil
 		}
@@ -119,12 +120,12 @@ func (s *Server) linked(r *http.Request, link string) (*access.Token, error) {
 }
 
 func invalidLink() *failure {
-	return fail(http.StatusUnauthorized, "invalid_link", "", "the sign-in link was used already, has expired, or is not whole; relcheck token link prints another one")
+	return fail(http.StatusUnauthorized, "invalid_link", "", "the sign-in link was used, has expired or is incomplete; create one with relcheck token link")
 }
 
-// local returns where to go on after signing in: next if that is a place on this
-// server, whichever way a browser may read it, or else the root.
-func local(next string) string {
+// localURL returns the URL to go to after signing in: next if every browser takes it for
+// a URL of this server, or else the root.
+func localURL(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || strings.ContainsRune(next, '\\') ||
 		!strings.HasPrefix(next, "/") || strings.HasPrefix(u.Path, "//") || u.Path == "/sign-in" || u.Path == "/sign-out" {
@@ -133,13 +134,13 @@ func local(next string) string {
 	return u.RequestURI()
 }
 
-// confirmPage asks whether to sign in by a link, which it does not use up. f is what
-// went wrong before, or nil.
+// confirmPage sends the form that asks whether to sign in with a link. It does not use the
+// link. f is the error of the previous attempt, or nil.
 func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request, id identity, link string, f *failure) error {
 	if f != nil && (!wantsPage(r) || !access.IsLink(link)) {
 		return s.refuse(w, r, id, f)
 	}
-	t, err := s.linked(r, link)
+	t, err := s.verifyLink(r, link)
 	if err != nil {
 		return s.refuse(w, r, id, err)
 	}
@@ -151,26 +152,27 @@ func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request, id identity
 	return s.sendPage(w, r, id, status, func(v pages.Visitor) ([]byte, error) { return pages.ConfirmSignIn(v, page) })
 }
 
-// signInPage shows the form for a token, with what went wrong before, if anything.
+// signInPage sends the form for a token, with the error of the previous attempt if there
+// is one.
 func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, id identity, f *failure) error {
 	page, status := s.newSignInData(w, r, f)
-	if status == http.StatusUnauthorized && r.URL.Path != "/sign-in" && fromElsewhere(r) {
-		// Who follows a link from elsewhere may be signed in all the same: the
-		// cookie comes with what this page asks for.
+	if status == http.StatusUnauthorized && r.URL.Path != "/sign-in" && fromOtherSite(r) {
+		// After a link on another site, the browser may be signed in but not have sent
+		// the cookie. It sends the cookie with the request that this page makes.
 		w.Header().Set("Refresh", "0; url=/sign-in?next="+url.QueryEscape(page.Next))
 	}
 	return s.sendPage(w, r, id, status, func(v pages.Visitor) ([]byte, error) { return pages.SignIn(v, page) })
 }
 
-// newSignInData returns what both forms have in common, and the status. It sends the
-// cookie that [Server.mistrust] wants to see with the form.
+// newSignInData returns the data of both forms, and the status. It sets the cookie that
+// [Server.checkForm] expects.
 func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failure) (pages.SignInData, int) {
 	page, status := pages.SignInData{Next: "/", Base: s.options.Base}, http.StatusOK
 	switch {
 	case r.URL.Path == "/sign-in":
-		page.Next = local(r.FormValue("next"))
+		page.Next = localURL(r.FormValue("next"))
 	case r.Method == http.MethodGet:
-		page.Next = local(r.URL.RequestURI())
+		page.Next = localURL(r.URL.RequestURI())
 	}
 	if f != nil {
 		page.Error, status = f.code, f.status
@@ -184,10 +186,9 @@ func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failur
 	return page, status
 }
 
-// needsHTTPS reports whether a browser came over plain HTTP, as far as can be told,
-// while the base URL is https. It drops the cookies then. Current browsers send
-// Sec-Fetch-Site over HTTPS, and most proxies say by X-Forwarded-Proto what they
-// were asked by.
+// needsHTTPS reports whether a browser seems to use plain HTTP although the base URL is
+// https. The browser then drops the cookies. Current browsers send Sec-Fetch-Site over
+// HTTPS only, and most proxies send the scheme in X-Forwarded-Proto.
 func (s *Server) needsHTTPS(r *http.Request, f *failure) bool {
 	if r.TLS != nil || !strings.HasPrefix(s.options.Base, "https://") {
 		return false
@@ -196,9 +197,9 @@ func (s *Server) needsHTTPS(r *http.Request, f *failure) bool {
 	return dropped || r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("X-Forwarded-Proto") != "https"
 }
 
-// fromElsewhere tells whether a browser follows a link on a page of another
-// site. It then sends no strict cookies, and none either where it is redirected to.
-func fromElsewhere(r *http.Request) bool {
+// fromOtherSite reports whether a browser follows a link on a page of another site. It
+// then sends no SameSite=Strict cookies, not even after a redirect.
+func fromOtherSite(r *http.Request) bool {
 	if r.Method != http.MethodGet {
 		return false
 	}

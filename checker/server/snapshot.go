@@ -28,7 +28,7 @@ type product struct {
 	releases releases
 	stable   *offer // for most callers
 	preview  *offer // for callers on a pre-release; often the same
-	refused  string // why a link is left out of answers; empty if none is
+	linkErr  string // why a link is left out of answers; empty if none is
 }
 
 // with returns the snapshot after some changes.
@@ -99,8 +99,8 @@ func (p *product) with(l catalog.Listing) *product {
 	if preview != stable {
 		next.preview = next.offer(preview, p.stable, p.preview)
 	}
-	if err := cmp.Or(next.stable.refused, next.preview.refused); err != nil {
-		next.refused = err.Error()
+	if err := cmp.Or(next.stable.linkErr, next.preview.linkErr); err != nil {
+		next.linkErr = err.Error()
 	}
 	return next
 }
@@ -130,7 +130,7 @@ func (p *product) find(version string) (r *release, key string) {
 func (p *product) judge(r *release, version string) (*offer, verdict) {
 	o, v := p.stable, version
 	if v == "" {
-		return o, unjudged
+		return o, unknown
 	}
 	if r != nil && r.Prerelease {
 		o = p.preview

@@ -48,7 +48,7 @@ func checkFrom(h http.Handler, remote string) *httptest.ResponseRecorder {
 
 // Beyond its budget a source is answered as ever, and told that nothing is recorded.
 func TestSourceBudget(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 5}}, catalog.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 5}}, catalog.Release{Version: "v1.2.3"})
 	h := s.handler.Handler()
 	var first string
 	for i := range 8 {
@@ -92,7 +92,7 @@ func (s *service) expect(t *testing.T, lines ...string) {
 
 // A source that sends reports nobody can read spends nothing.
 func TestOnlyGoodReportsCost(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 1}})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 1}})
 	h := s.handler.Handler()
 	for _, body := range []string{`{}`, `[]`, `{"id":"x","version":"1.0.0"}`, strings.Repeat(" ", 20<<10)} {
 		reportFrom(h, "192.0.2.1:1", "", body)
@@ -107,7 +107,7 @@ func TestOnlyGoodReportsCost(t *testing.T) {
 func TestTrustedProxy(t *testing.T) {
 	var log strings.Builder
 	s := newServiceWith(t, serviceOptions{log: &log, routes: testRoutes, Options: server.Options{
-		SourceRate: 1, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}})
+		ClientRate: 1, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}})
 	h := s.handler.HandlerWith(testRoutes...)
 	for i, c := range []struct{ remote, forwarded, recorded string }{
 		{"10.0.0.1:1", "192.0.2.1", ""},
@@ -172,7 +172,7 @@ func (o *overwhelmed) Figures(ctx context.Context, product string, r rollup.Rang
 // Each limit is there to be seen before it is reached, and moves when it is.
 func TestLimitsAreTold(t *testing.T) {
 	o := &overwhelmed{}
-	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 3}, wrap: func(h halves) server.Store { o.halves = h; return o }},
+	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 3}, wrap: func(h halves) server.Store { o.halves = h; return o }},
 		catalog.Release{Version: "v1.0.0"})
 	s.handler.Within(100 * time.Millisecond)
 	h := s.handler.Handler()
@@ -276,7 +276,7 @@ func TestQueriesEnd(t *testing.T) {
 // One source cannot have all places that a day has for builds of versions that are
 // no release: it is recorded, as other, and those of others have theirs.
 func TestPlacesOfSource(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{SourceRate: 1000}}, catalog.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 1000}}, catalog.Release{Version: "v1.2.3"})
 	h := s.handler.Handler()
 	send := func(from, version string) {
 		if w := reportFrom(h, from, "", fmt.Sprintf(`{"id":%q,"version":%q}`, uuid.NewString(), version)); w.Code != 200 || w.Header().Get("Relcheck-Recorded") != "" {

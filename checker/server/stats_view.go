@@ -29,7 +29,7 @@ func (s *Server) viewOf(r *http.Request, id identity, name string, get func(stri
 	}
 	q, err := parse(get, today)
 	if err != nil {
-		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOf(err), err.Error())
+		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOfError(err), err.Error())
 	}
 	fresh := viewFresh
 	if public {
@@ -43,7 +43,7 @@ func (s *Server) viewOf(r *http.Request, id identity, name string, get func(stri
 		return v, err
 	})
 	if err != nil {
-		err = s.unread(r, name, err)
+		err = s.viewError(r, name, err)
 	}
 	return v, err
 }
@@ -56,8 +56,8 @@ func (s *Server) read(ctx context.Context, p *product, q stats.Query, today roll
 	return stats.NewView(p.listing(), q, f, today), nil
 }
 
-// unread tells why figures could not be read.
-func (s *Server) unread(r *http.Request, product string, err error) error {
+// viewError tells why figures could not be read.
+func (s *Server) viewError(r *http.Request, product string, err error) error {
 	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
 		err = busy()
 	}
@@ -70,14 +70,14 @@ func (s *Server) unread(r *http.Request, product string, err error) error {
 	return err
 }
 
-// queryTime is how long a request may ask the store for figures, all in all. The
+// maxQueryTime is how long a request may ask the store for figures, all in all. The
 // HTTP server allows some more time for the answer.
-const queryTime = 25 * time.Second
+const maxQueryTime = 25 * time.Second
 
-// timed lets h ask the store for so long and no longer.
-func (s *Server) timed(h handler) handler {
+// limitQueryTime lets h ask the store for so long and no longer.
+func (s *Server) limitQueryTime(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
-		ctx, cancel := context.WithTimeout(r.Context(), s.within)
+		ctx, cancel := context.WithTimeout(r.Context(), s.queryTimeout)
 		defer cancel()
 		return h(w, r.WithContext(ctx), id)
 	}

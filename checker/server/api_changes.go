@@ -84,8 +84,8 @@ func statusOf(done catalog.Outcome) int {
 	return http.StatusOK
 }
 
-// apiEdited is a product as those see it who may change it.
-type apiEdited struct {
+// apiSettings is a product as those see it who may change it.
+type apiSettings struct {
 	Name     string `json:"name"`
 	Title    string `json:"title"`
 	Repo     string `json:"repo"`
@@ -96,8 +96,8 @@ type apiEdited struct {
 	Origins []string `json:"origins"`
 }
 
-func newAPIEdited(p catalog.Product) apiEdited {
-	return apiEdited{p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, strings.Fields(p.Origins)}
+func newAPISettings(p catalog.Product) apiSettings {
+	return apiSettings{p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, strings.Fields(p.Origins)}
 }
 
 // putProduct answers PUT /api/v1/products/{product}.
@@ -118,7 +118,7 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	case err != nil:
 		return err
 	}
-	writeJSON(w, statusOf(done), encode(newAPIEdited(stored)))
+	writeJSON(w, statusOf(done), encode(newAPISettings(stored)))
 	return nil
 }
 
@@ -164,7 +164,7 @@ func (s *Server) change(r *http.Request, id identity, f func(context.Context, Ed
 		s.log.Error("cannot store a change of a product or release", "err", err)
 		return notChanged()
 	}
-	if err := s.look(ctx); err != nil {
+	if err := s.refresh(ctx); err != nil {
 		s.log.Error("cannot read what was changed; answering with it as soon as possible", "err", err)
 	}
 	return nil

@@ -1,0 +1,201 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"relcheck/checker/access"
+	"relcheck/checker/server/ratelimit"
+)
+
+const (
+	// tokenTTL is how long a token or session is cached, and so how long one that another
+	// process has revoked or ended is still accepted.
+	tokenTTL = time.Second
+	// maxCachedTokens is the maximum number of cached tokens, and of cached sessions.
+	maxCachedTokens = 10_000
+	// failedLoginsPerMinute is how many invalid tokens a client IP may send.
+	failedLoginsPerMinute = 10
+	// maxFailedClients is how many client IPs with invalid tokens are remembered.
+	maxFailedClients = 10_000
+)
+
+// authenticator verifies credentials.
+type authenticator struct {
+	tokens      *tokenCache[string]      // by ID
+	sessions    *tokenCache[access.Hash] // by the hash of the cookie
+	failed      *failedLogins
+	usage       *tokenUsage
+	crossOrigin *http.CrossOriginProtection
+}
+
+func newAuthenticator(store Store, base string) (*authenticator, error) {
+	a := &authenticator{newTokenCache(store.Token), newTokenCache(store.Session), newFailedLogins(), newTokenUsage(), http.NewCrossOriginProtection()}
+	if u, err := url.Parse(base); err == nil && u.Host != "" {
+		// The Host header that a proxy sends may differ from the one that browsers send.
+		err = a.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + strings.ToLower(u.Host))
+		return a, err
+	}
+	return a, nil
+}
+
+// bearer returns the token in the Authorization header of a request, or nil if there is
+// none.
+func (s *Server) bearer(r *http.Request) (*access.Token, error) {
+	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return nil, nil
+	}
+	return s.verifyToken(r, text)
+}
+
+// verifyToken returns the token with a text if it is valid. A valid token is accepted even
+// if its client IP, which may be a proxy, has sent too many invalid ones: 256 bits cannot
+// be guessed, and the limit only saves the store work.
+func (s *Server) verifyToken(r *http.Request, text string) (*access.Token, error) {
+	text = access.Normalize(text)
+	id := access.TokenID(text)
+	last, _ := s.auth.tokens.last(id)
+	t, err := s.lookUp(r, id == "" || last != nil && last.Matches(text), func(ctx context.Context) (*access.Token, error) {
+		if id == "" {
+			return nil, nil
+		}
+		t, err := s.auth.tokens.get(ctx, id)
+		if t != nil && !t.Matches(text) {
+			t = nil
+		}
+		return t, err
+	})
+	if err == nil && t == nil {
+		err = fail(http.StatusUnauthorized, "invalid_token", "", "the token is invalid or was revoked; create one with relcheck token add")
+	}
+	if err == nil {
+		s.auth.usage.record(t, time.Now())
+	}
+	return t, err
+}
+
+// lookUp returns the token that find returns, or nil if it is not valid. For a client IP
+// that has sent too many invalid secrets it returns an error instead of nil, and looks up
+// one secret at a time, unless the secret is known to be valid or malformed.
+func (s *Server) lookUp(r *http.Request, known bool, find func(context.Context) (*access.Token, error)) (*access.Token, error) {
+	client := s.clients.ClientIP(r)
+	wait := int(math.Ceil(s.auth.failed.Wait(client).Seconds()))
+	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
+	defer cancel()
+	if wait > 0 && !known {
+		leave, err := s.auth.failed.enter(ctx)
+		if err != nil {
+			return nil, s.cannotVerify(err)
+		}
+		defer leave()
+	}
+	t, err := find(ctx)
+	switch {
+	case err != nil:
+		return nil, s.cannotVerify(cmp.Or(ctx.Err(), err))
+	case t != nil && t.Valid():
+		return t, nil
+	case wait > 0:
+		s.metrics.loginsThrottled.Inc()
+		f := fail(http.StatusTooManyRequests, "too_many_attempts", "", "too many invalid tokens from this address; try again later")
+		f.retryAfter = wait
+		return nil, f
+	}
+	s.auth.failed.Allow(client)
+	return nil, nil
+}
+
+// cannotVerify returns the answer to a request whose credentials the store could not look
+// up.
+func (s *Server) cannotVerify(err error) *failure {
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.metrics.queriesTimedOut.Inc()
+	}
+	f := fail(http.StatusServiceUnavailable, "unavailable", "", "cannot verify credentials right now; try again later")
+	f.retryAfter = 5
+	return f
+}
+
+// failedLogins limits the invalid tokens of each client IP.
+type failedLogins struct {
+	*ratelimit.Limiter
+	turn chan struct{} // holds one element while a token of a client IP over its limit is looked up
+}
+
+func newFailedLogins() *failedLogins {
+	return &failedLogins{ratelimit.NewLimiter(failedLoginsPerMinute, maxFailedClients), make(chan struct{}, 1)}
+}
+
+// enter waits until no token of another client IP over its limit is being looked up. The
+// caller has to call leave.
+func (f *failedLogins) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case f.turn <- struct{}{}:
+		return func() { <-f.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// tokenCache caches the token that the store returns for a key, also if there is none.
+type tokenCache[K comparable] struct {
+	find func(context.Context, K) (*access.Token, error)
+	ttl  time.Duration
+	mu   sync.Mutex
+	m    map[K]cachedToken
+}
+
+type cachedToken struct {
+	*access.Token
+	at time.Time
+}
+
+func newTokenCache[K comparable](find func(context.Context, K) (*access.Token, error)) *tokenCache[K] {
+	return &tokenCache[K]{find: find, ttl: tokenTTL, m: map[K]cachedToken{}}
+}
+
+// get returns the token for a key, or nil if there is none.
+func (c *tokenCache[K]) get(ctx context.Context, key K) (*access.Token, error) {
+	now := time.Now()
+	if t, fresh := c.last(key); fresh {
+		return t, nil
+	}
+	t, err := c.find(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.m) >= maxCachedTokens {
+		maps.DeleteFunc(c.m, func(_ K, s cachedToken) bool { return now.Sub(s.at) >= c.ttl })
+	}
+	if s := c.m[key]; s.at.Before(now) && len(c.m) < maxCachedTokens { // otherwise another request has stored a newer one
+		c.m[key] = cachedToken{t, now}
+	}
+	return t, nil
+}
+
+// last returns the token that the store last returned for a key, or nil, and whether that
+// is recent enough to be used.
+func (c *tokenCache[K]) last(key K) (t *access.Token, fresh bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.m[key]
+	return s.Token, time.Since(s.at) < c.ttl
+}
+
+// forget removes a key.
+func (c *tokenCache[K]) forget(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.m, key)
+}
