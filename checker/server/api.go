@@ -13,34 +13,34 @@ import (
 	"relcheck/checker/stats"
 )
 
-// statsParameters are all that requests for figures may have. The last one is for
-// single tables only.
+// statsParameters are the parameters of requests for statistics. The last one is for single
+// tables only.
 var statsParameters = []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare", "format"}
 
-// checkParameters refuses what h would pass over: a parameter that does not exist, stands
-// there twice, or is garbled would give other figures than those asked for.
+// checkParameters refuses parameters that are unknown, duplicate or malformed. Ignoring
+// them would return other statistics than those requested.
 func checkParameters(h handler, names ...string) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		given, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			return fail(http.StatusBadRequest, "invalid_query", "", "the query after the ? of the URL cannot be read; encode % & ; and + in its values")
+			return fail(http.StatusBadRequest, "invalid_query", "", "cannot parse the query of the URL; encode % & ; and + in values")
 		}
 		for name, values := range given {
 			switch {
 			case len(names) == 0:
-				return fail(http.StatusBadRequest, "unknown_parameter", name, "there are no parameters here; leave them out")
+				return fail(http.StatusBadRequest, "unknown_parameter", name, "this request has no parameters; leave them out")
 			case !slices.Contains(names, name):
-				return fail(http.StatusBadRequest, "unknown_parameter", name, "there is no such parameter; there are "+strings.Join(names, ", "))
+				return fail(http.StatusBadRequest, "unknown_parameter", name, "unknown parameter; use one of "+strings.Join(names, ", "))
 			case len(values) > 1:
-				return fail(http.StatusBadRequest, "invalid_query", name, name+" is given more than once; give it once")
+				return fail(http.StatusBadRequest, "invalid_query", name, name+" is given more than once")
 			}
 		}
 		return h(w, r, id)
 	}
 }
 
-// parameterOfError returns the parameter that an error of package stats is about: it
-// begins with its name.
+// parameterOfError returns the parameter that an error of package stats is about. The text
+// of such an error begins with its name.
 func parameterOfError(err error) string {
 	text := err.Error()
 	name := text[:max(0, strings.IndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) }))]
@@ -55,8 +55,8 @@ type apiProduct struct {
 	Name   string  `json:"name"`
 	Title  string  `json:"title"`
 	Latest *string `json:"latest"` // the latest release, or null
-	IDs    any     `json:"ids"`    // distinct in the last 28 days, or null
-	Stats  string  `json:"stats"`  // where its tables are listed
+	IDs    any     `json:"ids"`    // in the last 28 days, or null
+	Stats  string  `json:"stats"`  // URL of the list of its tables
 }
 
 // apiProducts answers GET /api/v1/products.
@@ -81,7 +81,8 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 	return s.sendJSON(w, r, func() ([]byte, error) { return encode(body), nil })
 }
 
-// recentInstances reads them from the summary, which tells as much as everyone may see.
+// recentInstances returns the instances of the last 28 days from the summary, which shows
+// no more than the role may see. It returns nil if there is none.
 func recentInstances(v *stats.View) any {
 	t := v.Table("summary")
 	if t == nil {
@@ -97,7 +98,7 @@ func recentInstances(v *stats.View) any {
 	return nil
 }
 
-// nullIfEmpty returns nil for what is empty.
+// nullIfEmpty returns nil for an empty string.
 func nullIfEmpty(s string) *string {
 	if s == "" {
 		return nil
@@ -105,7 +106,7 @@ func nullIfEmpty(s string) *string {
 	return &s
 }
 
-// statsPath is the address of a product's tables, or of one of them.
+// statsPath returns the path of a product's tables, or of one table.
 func statsPath(product, table string, query url.Values) string {
 	u := url.URL{Path: "/api/v1/products/" + product + "/stats", RawQuery: query.Encode()}
 	if table != "" {
@@ -128,8 +129,8 @@ type apiColumn struct {
 	Kind string `json:"kind"`
 }
 
-// apiTables answers GET /api/v1/products/{product}/stats. The addresses it lists
-// ask the same as the request.
+// apiTables answers GET /api/v1/products/{product}/stats. The URLs that it lists have the
+// parameters of the request.
 func (s *Server) apiTables(w http.ResponseWriter, r *http.Request, id identity) error {
 	v, err := s.view(r, id)
 	if err != nil {
@@ -168,7 +169,7 @@ func (s *Server) apiTable(w http.ResponseWriter, r *http.Request, id identity) e
 	}
 	c, err := s.encoding.build(r, func() (content, error) {
 		var b bytes.Buffer
-		t := v.Table(r.PathValue("table")) // which may be larger than the answer
+		t := v.Table(r.PathValue("table")) // may be larger than the answer
 		switch {
 		case t == nil:
 			return content{}, s.noTable(w, v, r.PathValue("table"))
@@ -194,8 +195,8 @@ func (s *Server) apiTable(w http.ResponseWriter, r *http.Request, id identity) e
 	return nil
 }
 
-// wantsCSV tells which form of a table is asked for. The parameter counts more
-// than the header.
+// wantsCSV reports whether a table is requested as CSV. The parameter format takes
+// precedence over the header Accept.
 func wantsCSV(w http.ResponseWriter, r *http.Request) (bool, error) {
 	w.Header().Set("Vary", "Accept")
 	switch format := r.URL.Query().Get("format"); format {
@@ -206,19 +207,19 @@ func wantsCSV(w http.ResponseWriter, r *http.Request) (bool, error) {
 	case "":
 		return strings.Contains(r.Header.Get("Accept"), "text/csv"), nil
 	default:
-		return false, fail(http.StatusBadRequest, "invalid_query", "format", fmt.Sprintf("format=%.20q is neither csv nor json", format))
+		return false, fail(http.StatusBadRequest, "invalid_query", "format", fmt.Sprintf("format=%.20q is not csv or json", format))
 	}
 }
 
-// noTable says which tables there are, or who may see the one that was asked for.
+// noTable returns the error for a table that does not exist or requires a token.
 func (s *Server) noTable(w http.ResponseWriter, v *stats.View, name string) error {
 	if slices.Contains(stats.TableNames, name) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		return fail(http.StatusUnauthorized, "sign_in", "", "this table is for those with a token: send it as Authorization: Bearer TOKEN; relcheck token add makes one")
+		return fail(http.StatusUnauthorized, "sign_in", "", "this table requires a token: send it as Authorization: Bearer TOKEN; create one with relcheck token add")
 	}
 	var names []string
 	for _, t := range v.Tables() {
 		names = append(names, t.Name)
 	}
-	return fail(http.StatusNotFound, "unknown_table", "", fmt.Sprintf("there is no table %.80q; there are %s", name, strings.Join(names, ", ")))
+	return fail(http.StatusNotFound, "unknown_table", "", fmt.Sprintf("there is no table %.80q; use one of %s", name, strings.Join(names, ", ")))
 }

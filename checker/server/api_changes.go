@@ -10,21 +10,20 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// editTimeout is how long the store may take for a change.
+// editTimeout limits the time for a change.
 const editTimeout = 10 * time.Second
 
-// Editor changes products and releases on behalf of somebody. What an error
-// wraps of package edit tells the caller's mistakes from trouble of the store.
+// Editor changes products and releases on behalf of a token. Its errors wrap those of
+// package catalog if the request is at fault, and others if the store is.
 type Editor interface {
-	// EditRelease makes of a release what e says, adds it if it is new, and
-	// returns it as it is stored then.
+	// EditRelease changes or adds a release, and returns it.
 	EditRelease(ctx context.Context, product, version string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)
-	// Withdraw takes a release back, or restores it.
+	// Withdraw withdraws or restores a release.
 	Withdraw(ctx context.Context, product, version string, withdrawn bool) error
-	// EditProduct is the same as EditRelease for products.
+	// EditProduct changes or adds a product, and returns it.
 	EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (catalog.Product, catalog.Outcome, error)
-	// DropProduct removes a product, with what was recorded of it if reports says
-	// so: else that is an error.
+	// DropProduct removes a product. If it has recorded reports, they are removed too if
+	// reports is true; otherwise that is an error.
 	DropProduct(ctx context.Context, name string, reports bool) error
 }
 
@@ -49,7 +48,8 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 	return s.writeRelease(w, product, stored, done)
 }
 
-// deleteRelease answers DELETE of the same: it withdraws.
+// deleteRelease answers DELETE /api/v1/products/{product}/releases/{version}: it withdraws
+// the release.
 func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identity) error {
 	product, version := r.PathValue("product"), r.PathValue("version")
 	err := s.change(r, id, func(ctx context.Context, by Editor) error {
@@ -60,7 +60,7 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identi
 	case errors.Is(err, catalog.ErrNotFound) && p == nil:
 		return unknownProduct(product)
 	case errors.Is(err, catalog.ErrNotFound):
-		return fail(http.StatusNotFound, "unknown_release", "", "there is no such release of the product; GET its releases for those there are")
+		return fail(http.StatusNotFound, "unknown_release", "", "the product has no such release; GET its releases for a list")
 	case err != nil:
 		return err
 	}
@@ -70,7 +70,7 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identi
 
 func (s *Server) writeRelease(w http.ResponseWriter, product string, r catalog.Release, done catalog.Outcome) error {
 	p := s.snapshot.Load().products.find(product)
-	if p == nil { // removed meanwhile
+	if p == nil { // removed in the meantime
 		return unknownProduct(product)
 	}
 	writeJSON(w, statusOf(done), encode(p.newAPIRelease(&r)))
@@ -84,7 +84,7 @@ func statusOf(done catalog.Outcome) int {
 	return http.StatusOK
 }
 
-// apiSettings is a product as those see it who may change it.
+// apiSettings is the editable representation of a product.
 type apiSettings struct {
 	Name     string `json:"name"`
 	Title    string `json:"title"`
@@ -114,7 +114,7 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	})
 	switch {
 	case errors.Is(err, catalog.ErrInUse):
-		return fail(http.StatusConflict, "repo_in_use", "repo", "repo belongs to another product; a repository leads to one only")
+		return fail(http.StatusConflict, "repo_in_use", "repo", "repo belongs to another product; a repository can have only one")
 	case err != nil:
 		return err
 	}
@@ -135,7 +135,7 @@ func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identi
 	case errors.Is(err, catalog.ErrNotFound):
 		return unknownProduct(product)
 	case errors.Is(err, catalog.ErrInUse):
-		return fail(http.StatusConflict, "has_reports", "reports", "the product has been asked about, and that is recorded; to remove it all, add ?reports=true")
+		return fail(http.StatusConflict, "has_reports", "reports", "the product has recorded reports; add ?reports=true to remove them too")
 	case err != nil:
 		return err
 	}
@@ -147,7 +147,7 @@ func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identi
 // with it from then on. It does not stop if the client disconnects: changes are
 // idempotent, so the client can send the request again.
 func (s *Server) change(r *http.Request, id identity, f func(context.Context, Editor) error) error {
-	if s.store.Ready() != nil { // a file that was replaced takes changes, and loses them
+	if s.store.Ready() != nil { // a database file that was replaced would lose the change
 		return notChanged()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), editTimeout)
@@ -161,11 +161,11 @@ func (s *Server) change(r *http.Request, id identity, f func(context.Context, Ed
 	case errors.As(err, new(*catalog.FieldError)):
 		return invalidField(err)
 	case err != nil:
-		s.log.Error("cannot store a change of a product or release", "err", err)
+		s.log.Error("cannot store a change of the catalog", "err", err)
 		return notChanged()
 	}
 	if err := s.refresh(ctx); err != nil {
-		s.log.Error("cannot read what was changed; answering with it as soon as possible", "err", err)
+		s.log.Error("cannot read the stored change; it takes effect later", "err", err)
 	}
 	return nil
 }

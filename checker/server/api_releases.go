@@ -9,19 +9,19 @@ import (
 	"relcheck/checker/printable"
 )
 
-// apiRelease is a release as the API shows it.
+// apiRelease is the representation of a release in the API.
 type apiRelease struct {
 	Version    string            `json:"version"`
 	Date       *string           `json:"date"`  // RFC 3339, or null if not known
-	Notes      *string           `json:"notes"` // null for the product's template
+	Notes      *string           `json:"notes"` // null if the product's template applies
 	Prerelease bool              `json:"prerelease"`
 	Withdrawn  bool              `json:"withdrawn"`
-	Retracted  *string           `json:"retracted"` // why its source takes it back, or null
+	Retracted  *string           `json:"retracted"` // reason given upstream, or null
 	Assets     map[string]string `json:"assets"`    // by platform: linux/amd64
-	Latest     bool              `json:"latest"`    // offered to those who run no pre-release
+	Latest     bool              `json:"latest"`    // offered to clients that run no pre-release
 }
 
-// newAPIRelease describes one of the product's releases.
+// newAPIRelease returns the representation of a release of the product.
 func (p *product) newAPIRelease(r *catalog.Release) apiRelease {
 	assets := map[string]string{}
 	for platform, stored := range r.Assets {

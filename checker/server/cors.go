@@ -4,8 +4,8 @@ import "net/http"
 
 var anyOrigin = []string{"*"}
 
-// allowAnyOrigin lets web pages read the answers of h, which are the same for everyone. No
-// other route does that.
+// allowAnyOrigin lets web pages of any origin read the answers of h. Only routes whose
+// answers do not depend on credentials use it.
 func allowAnyOrigin(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		w.Header()["Access-Control-Allow-Origin"] = anyOrigin
@@ -13,7 +13,7 @@ func allowAnyOrigin(h handler) handler {
 	}
 }
 
-// preflight answers what browsers ask before they send the request of a web page.
+// preflight answers the OPTIONS request that browsers send before that of a web page.
 func preflight(methods string) handler {
 	return allowAnyOrigin(func(w http.ResponseWriter, _ *http.Request, _ identity) error {
 		h := w.Header()

@@ -7,11 +7,11 @@ import (
 	"strconv"
 )
 
-// failure is an error that a caller is told about.
+// failure is an error that is shown to the client.
 type failure struct {
 	status     int
 	retryAfter int             // seconds; 0 leaves the header out
-	latest     json.RawMessage // an answer that the caller gets all the same
+	latest     json.RawMessage // the latest release, which the client gets despite the error
 	github     string          // the message for clients of GitHub's API
 
 	code, field, message string
@@ -19,14 +19,13 @@ type failure struct {
 
 func (f *failure) Error() string { return f.message }
 
-// fail returns an error with a machine-readable code, the field of the body
-// that it is about, if any, and a message that says what to change.
+// fail returns an error with a machine-readable code, the name of the field or parameter
+// that is wrong, if any, and a message that says what to change.
 func fail(status int, code, field, message string) *failure {
 	return &failure{status: status, code: code, field: field, message: message}
 }
 
-// writeError sends the JSON body that every error has:
-// {"error": {"code", "message", "field"}}.
+// writeError sends an error as JSON: {"error": {"code", "message", "field"}}.
 func writeError(w http.ResponseWriter, f *failure) {
 	type problem struct {
 		Code    string `json:"code"`
@@ -53,17 +52,17 @@ var (
 	noSniff  = []string{"nosniff"}
 )
 
-// writeJSON sends an encoded body. It puts header values in place by hand, for
-// every report is answered here.
+// writeJSON sends an encoded body. It assigns header values directly, because it answers
+// every report.
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	h["X-Content-Type-Options"] = noSniff
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
-	w.Write(body) // the caller may be gone; there is nobody to tell
+	w.Write(body) // an error means that the client has closed the connection
 }
 
 func unknownProduct(name string) *failure {
-	return fail(http.StatusNotFound, "unknown_product", "", fmt.Sprintf("there is no product %q here", name))
+	return fail(http.StatusNotFound, "unknown_product", "", fmt.Sprintf("there is no product %q", name))
 }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What tests see of the table of routes.
+// Permissions of routes.
 const (
 	AdminToken   = adminToken
 	ReleaseToken = releaseToken
@@ -17,7 +17,7 @@ const (
 	Open         = open
 )
 
-// Bounds of pages, see there.
+// Limits of pages.
 const (
 	MaxPages     = maxPages
 	MaxPageBytes = maxPageBytes
@@ -25,13 +25,13 @@ const (
 	BytesAtOnce  = bytesAtOnce
 )
 
-// Route is a route that tests add.
+// Route is a route that a test adds.
 type Route struct {
 	Pattern  string
 	Requires permission
 }
 
-// Patterns lists those of the routes there are.
+// Patterns returns the patterns of all routes.
 func (s *Server) Patterns() (all []string) {
 	for _, r := range s.routes() {
 		all = append(all, r.pattern)
@@ -51,13 +51,13 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 	return s.handle(routes)
 }
 
-// Local returns where to go on after signing in.
-var Local = localURL
+// LocalURL returns the URL to go to after signing in.
+var LocalURL = localURL
 
-// Within sets how long requests may ask the store.
+// Within limits the time for the queries of a request.
 func (s *Server) Within(d time.Duration) { s.queryTimeout = d }
 
-// TakesGzip tells whether a request is answered in gzip.
+// TakesGzip reports whether a request accepts gzip.
 var TakesGzip = takesGzip
 
 // KeptPages returns how many pages are kept, and of how many bytes.
@@ -70,7 +70,7 @@ func (s *Server) KeptPages() (n, bytes int) {
 	return len(s.pages.kept), bytes
 }
 
-// Unpaced has nobody wait who reads.
+// Unpaced removes the limit of bandwidth for pages.
 func (s *Server) Unpaced() {
 	s.readersPace.SetLimit(rate.Inf)
 	s.publicPace.SetLimit(rate.Inf)

@@ -11,8 +11,8 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// githubRelease is a release in the form of GitHub's REST API, with the fields
-// that clients read (https://docs.github.com/rest/releases).
+// githubRelease is a release in the form of GitHub's REST API
+// (https://docs.github.com/rest/releases), with the fields that clients use.
 type githubRelease struct {
 	TagName     string        `json:"tag_name"`
 	Name        string        `json:"name"`
@@ -47,9 +47,8 @@ func newGitHubRelease(p *catalog.Product, r *catalog.Release) githubRelease {
 	return g
 }
 
-// latestRelease answers GET /repos/{owner}/{repo}/releases/latest, by which
-// Open Policy Agent asks since v1.7. Under /p/{product} the path has named the
-// product already, whatever repository the client asks for.
+// latestRelease answers GET /repos/{owner}/{repo}/releases/latest, the check of Open
+// Policy Agent since v1.7. Under /p/{product}, the repository in the path is ignored.
 func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identity) error {
 	snap := s.snapshot.Load()
 	p, name := snap.repos.find(strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))), r.PathValue("product")
@@ -62,11 +61,11 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identit
 		f.github = "Not Found"
 		return f
 	case p == nil:
-		return githubNotFound("no product has this repository; the operator can add it with relcheck product add NAME --repo OWNER/REPO")
+		return githubNotFound("no product has this repository; add one with relcheck product add NAME --repo OWNER/REPO")
 	}
-	if version, from := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.mayRecord(w, r, p, kindCheck) {
-		known, _ := p.find(version)
-		s.store.Count(p.Name, s.countedVersion(r, p, version, known.published(version), from), from)
+	if version, platform := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.mayRecord(w, r, p, kindCheck) {
+		release, _ := p.find(version)
+		s.store.Count(p.Name, s.countedVersion(r, p, version, release.published(version), platform), platform)
 		s.metrics.checks.Inc()
 	}
 	if p.stable.github == nil {
@@ -76,7 +75,7 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identit
 	return nil
 }
 
-// githubNotFound is an error that clients of GitHub's API read too.
+// githubNotFound returns an error in the form of GitHub's API.
 func githubNotFound(message string) error {
 	e := fail(http.StatusNotFound, "not_found", "", message)
 	e.github = "Not Found"

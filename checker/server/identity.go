@@ -125,12 +125,12 @@ func (id identity) checkToken(scope access.Scope) error {
 }
 
 func noToken() *failure {
-	return fail(http.StatusUnauthorized, "sign_in", "", "this needs a token: send it as Authorization: Bearer TOKEN; relcheck token add makes one")
+	return fail(http.StatusUnauthorized, "sign_in", "", "this requires a token: send it as Authorization: Bearer TOKEN; create one with relcheck token add")
 }
 
 func insufficientScope(t *access.Token, scope access.Scope) *failure {
 	return fail(http.StatusForbidden, "insufficient_scope", "",
-		fmt.Sprintf("the token has scope %s, and this needs %s; relcheck token add NAME --scope %[2]s makes one", t.Scope, scope))
+		fmt.Sprintf("the token has scope %s, and this requires %s; create one with relcheck token add NAME --scope %[2]s", t.Scope, scope))
 }
 
 // private keeps an answer that depends on credentials out of caches, and its URL, which
@@ -140,7 +140,7 @@ func private(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer")
 }
 
-// refuse answers with err: people get the page on which they can sign in.
+// refuse answers with an error, or browsers with the page for signing in.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, id identity, err error) error {
 	f := (*failure)(nil)
 	if !errors.As(err, &f) {
@@ -156,11 +156,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, id identity, err
 	return s.signInPage(w, r, id, f)
 }
 
-// wantsPage tells whether it is a browser that asks for something to look at.
+// wantsPage reports whether a browser requests a page.
 func wantsPage(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
 }
 
 func crossOrigin() *failure {
-	return fail(http.StatusForbidden, "cross_origin", "", "this was sent by a page of another site; open relcheck's own page")
+	return fail(http.StatusForbidden, "cross_origin", "", "a page of another site sent this; open the page of relcheck itself")
 }

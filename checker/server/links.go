@@ -20,8 +20,8 @@ func validLink(link string, check func(string) error) (string, error) {
 	return link, nil
 }
 
-// notesLink returns the link to a release's notes: its own, or the one that the
-// product's template gives.
+// notesLink returns the link to the notes of a release: its own, or the one from the
+// product's template.
 func notesLink(p *catalog.Product, r *catalog.Release) (string, error) {
 	link := r.Notes
 	if link == "" {
@@ -34,8 +34,8 @@ func notesLink(p *catalog.Product, r *catalog.Release) (string, error) {
 	return link, err
 }
 
-// downloadLink returns the link to a release's file for a platform: its own, or
-// the one that the product's template gives.
+// downloadLink returns the link to the file of a release for a platform: its own, or the
+// one from the product's template.
 func downloadLink(p *catalog.Product, r *catalog.Release, on checker.Platform) (string, error) {
 	link := r.Assets[on]
 	if link == "" {
@@ -48,14 +48,14 @@ func downloadLink(p *catalog.Product, r *catalog.Release, on checker.Platform) (
 	return link, err
 }
 
-// logLinkErrors logs each changed product that has a link which is left out of
-// answers, once until the link changes.
+// logLinkErrors logs each changed product with an invalid link, once until the link
+// changes.
 func (s *Server) logLinkErrors(last, next *snapshot, changed []catalog.Listing) {
 	for _, l := range changed {
-		refused := next.products.find(l.Name).linkErr
-		if refused == "" || last.products.find(l.Name) != nil && last.products.find(l.Name).linkErr == refused {
+		linkErr := next.products.find(l.Name).linkErr
+		if linkErr == "" || last.products.find(l.Name) != nil && last.products.find(l.Name).linkErr == linkErr {
 			continue
 		}
-		s.log.Error("a stored link is left out of answers: change it with relcheck product set or release add", "product", l.Name, "link", refused)
+		s.log.Error("an invalid stored link is left out of answers: change it with relcheck product set or release add", "product", l.Name, "link", linkErr)
 	}
 }

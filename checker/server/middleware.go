@@ -11,14 +11,14 @@ import (
 	"relcheck/checker/server/inbound"
 )
 
-// maxHeaders is how many bytes of request line and header fields a request may
-// have. The HTTP server has to allow more for the caller to get a JSON error;
-// beyond that it answers 431 itself, in plain text.
+// maxHeaders is the maximum size of request line and header fields, in bytes. The HTTP
+// server has to allow more so that clients get a JSON error; beyond its own limit it
+// answers 431 in plain text.
 const maxHeaders = 8 << 10
 
 type middleware func(http.Handler) http.Handler
 
-// chain puts middleware around h; the first is outermost.
+// chain wraps h in middleware; the first is outermost.
 func chain(h http.Handler, all ...middleware) http.Handler {
 	for _, m := range slices.Backward(all) {
 		h = m(h)
@@ -26,7 +26,7 @@ func chain(h http.Handler, all ...middleware) http.Handler {
 	return h
 }
 
-// requireTLS has browsers that came over TLS come that way only, for half a year.
+// requireTLS makes browsers that use TLS use nothing else for half a year.
 func requireTLS(next http.Handler) http.Handler {
 	strict := []string{"max-age=15552000"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,15 +81,15 @@ func limitHeaders(next http.Handler) http.Handler {
 			}
 		}
 		if n > maxHeaders {
-			writeError(w, fail(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "", "the request's headers are larger than 8 KB; send fewer"))
+			writeError(w, fail(http.StatusRequestHeaderFieldsTooLarge, "headers_too_large", "", "the headers are larger than 8 KB; send fewer"))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// jsonErrors answers requests that no route of mux takes: the mux would do it
-// in plain text. People get a page.
+// jsonErrors answers requests that match no route of mux with JSON, or browsers with a page.
+// The mux would answer in plain text.
 func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
 	page := s.page(notFound)
 	return func(next http.Handler) http.Handler {
@@ -120,10 +120,10 @@ func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
 }
 
 func notFound(http.ResponseWriter, *http.Request, identity) error {
-	return fail(http.StatusNotFound, "not_found", "", "there is nothing at this path; reports go to POST /v1/version or /p/PRODUCT/v1/version")
+	return fail(http.StatusNotFound, "not_found", "", "nothing is at this path; send reports to POST /v1/version or /p/PRODUCT/v1/version")
 }
 
-// statusProbe takes down how the mux refuses a request, and drops the body.
+// statusProbe records how the mux refuses a request, without the body.
 type statusProbe struct {
 	header http.Header
 	status int
@@ -133,12 +133,12 @@ func (r *statusProbe) Header() http.Header         { return r.header }
 func (r *statusProbe) WriteHeader(status int)      { r.status = status }
 func (r *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
 
-// recoverPanics keeps one request's bug from ending the process.
+// recoverPanics logs a panic of a handler and answers with an error.
 func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if p := recover(); p != nil {
-				s.log.Error("a request handler panicked", "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
+				s.log.Error("request handler panicked", "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
 				writeError(w, internal())
 			}
 		}()

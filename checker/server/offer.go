@@ -11,19 +11,18 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// offer is a release as it is offered to callers. The answers are encoded when
-// the first caller on a platform gets one, and kept: most products have callers
-// on few platforms.
+// offer is a release that is offered to clients. The answers for a platform are encoded at
+// its first request and kept, because most products have clients on few platforms.
 type offer struct {
 	product catalog.Product
 	release *release                           // nil when the product has no release yet
 	version string                             // canonical; empty when there is no release
 	github  []byte                             // nil when there is no release
-	linkErr error                              // about the first link that is left out
+	linkErr error                              // of the first link that is left out
 	answers []atomic.Pointer[[verdicts][]byte] // by platformIndex
 }
 
-// verdict is what the service says of a caller's version.
+// verdict is the judgement about a reported version.
 type verdict int
 
 const (
@@ -33,8 +32,8 @@ const (
 	verdicts
 )
 
-// platformIndex is the place of a platform's answers. All platforms that Go does
-// not build for share the first one.
+// platformIndex maps platforms to indexes of offer.answers. Platforms that Go does not
+// support share index 0.
 var platformIndex = func() map[checker.Platform]int {
 	index := map[checker.Platform]int{checker.Other: 0}
 	for i, p := range checker.Platforms() {
@@ -58,11 +57,11 @@ func newOffer(p catalog.Product, r *release) *offer {
 }
 
 // answer returns the encoded answer to a report.
-func (o *offer) answer(from checker.Platform, v verdict) []byte {
-	slot := &o.answers[platformIndex[from]]
+func (o *offer) answer(platform checker.Platform, v verdict) []byte {
+	slot := &o.answers[platformIndex[platform]]
 	encoded := slot.Load()
 	if encoded == nil {
-		encoded = encodeAnswers(o.latest(from))
+		encoded = encodeAnswers(o.latest(platform))
 		slot.Store(encoded)
 	}
 	return encoded[v]
@@ -81,12 +80,12 @@ func encodeAnswers(l checker.Latest) *[verdicts][]byte {
 	return &encoded
 }
 
-// latest describes the release to a caller on a platform.
-func (o *offer) latest(from checker.Platform) (l checker.Latest) {
+// latest describes the release to a client on a platform.
+func (o *offer) latest(platform checker.Platform) (l checker.Latest) {
 	if r := o.release; r != nil {
 		l.LatestRelease = r.Version
 		l.ReleaseNotes, _ = notesLink(&o.product, &r.Release)
-		l.Download, _ = downloadLink(&o.product, &r.Release, from)
+		l.Download, _ = downloadLink(&o.product, &r.Release, platform)
 	}
 	return l
 }
@@ -95,14 +94,14 @@ func (o *offer) latest(from checker.Platform) (l checker.Latest) {
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // an & in a URL stays one
+	e.SetEscapeHTML(false) // keep & in URLs
 	if err := e.Encode(v); err != nil {
-		panic(err) // only types of this package and of checker come here
+		panic(err) // all types of this package and of checker can be encoded
 	}
 	return b.Bytes()
 }
 
-// formatTime returns t as GitHub writes it, or nil if it is not known.
+// formatTime returns t in the format of GitHub, or nil if it is zero.
 func formatTime(t time.Time) *string {
 	if t.IsZero() {
 		return nil

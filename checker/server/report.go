@@ -8,8 +8,7 @@ import (
 	"relcheck/checker"
 )
 
-// report answers POST /v1/version: it records what one process says of itself
-// and tells it the latest release.
+// report answers POST /v1/version: it records a report and returns the latest release.
 func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) error {
 	name := r.PathValue("product")
 	if name == "" {
@@ -23,14 +22,14 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) erro
 	if err != nil {
 		return err
 	}
-	_, from := checker.ParseUserAgent(r.UserAgent())
-	from = from.OrOther()
+	_, platform := checker.ParseUserAgent(r.UserAgent())
+	platform = platform.OrOther()
 	release, key := p.find(report.Version)
 	offer, verdict := p.judge(release, key)
-	answer := offer.answer(from, verdict)
+	answer := offer.answer(platform, verdict)
 	if s.mayRecord(w, r, p, kindReport) {
-		report.Version = s.countedVersion(r, p, report.Version, release.published(report.Version), from)
-		if err := s.store.Record(r.Context(), name, from, &report); err != nil {
+		report.Version = s.countedVersion(r, p, report.Version, release.published(report.Version), platform)
+		if err := s.store.Record(r.Context(), name, platform, &report); err != nil {
 			return notRecorded(err, answer)
 		}
 		s.metrics.recorded.Inc()
@@ -39,8 +38,8 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) erro
 	return nil
 }
 
-// notRecorded says why a report was not stored, without the store's own words,
-// and what the latest release is all the same.
+// notRecorded returns the failure for a report that was not stored. It includes the
+// latest release, but not the text of the error.
 func notRecorded(err error, answer []byte) error {
 	f := fail(http.StatusServiceUnavailable, "not_recorded", "", "the report could not be recorded; send it again later")
 	f.retryAfter = 5
@@ -48,7 +47,7 @@ func notRecorded(err error, answer []byte) error {
 	var busy interface{ Busy() bool }
 	switch {
 	case errors.As(err, &busy) && busy.Busy():
-		f.code, f.message = "busy", "too many reports come in just now; send it again later"
+		f.code, f.message = "busy", "too many reports are waiting; send it again later"
 	case errors.As(err, &full) && full.DiskFull():
 		f = fail(http.StatusInsufficientStorage, "disk_full", "", "the service has no space left to record reports; send it again later")
 		f.retryAfter = 60

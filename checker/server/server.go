@@ -1,5 +1,5 @@
-// Package server is the HTTP surface of relcheck: it records reports and
-// answers them with the latest release.
+// Package server is the HTTP server of relcheck. It records reports, answers them with the
+// latest release, and serves statistics to programs and browsers.
 package server
 
 import (
@@ -23,93 +23,93 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// DefaultProduct is the product that POST /v1/version is about.
+// DefaultProduct is the product of POST /v1/version.
 const DefaultProduct = "opa"
 
-// refreshInterval is how often the server looks whether another process has changed
-// the catalog.
+// refreshInterval is how often the server checks whether another process has changed the
+// catalog.
 const refreshInterval = 250 * time.Millisecond
 
-// storeTimeout is how long such a look may take.
+// storeTimeout limits how long the server waits for the store, except for statistics.
 const storeTimeout = 5 * time.Second
 
-// relogInterval is how long one trouble that turns into another is not logged anew.
+// relogInterval is the minimum time between two different errors of the same operation in
+// the log.
 const relogInterval = 10 * time.Second
 
-// Store is what the server needs of a store.
+// Store is the part of the store that the server uses.
 type Store interface {
-	// Record stores a report and returns once it is safe on disk. Whatever the
-	// error, the report is not known to be stored; one that has a method
-	// DiskFull() bool which returns true is answered with status 507, and one that
-	// has Busy() bool was one of too many.
+	// Record stores a report and returns once it is safe on disk. After an error the
+	// report may or may not be stored. An error with a method DiskFull() bool that
+	// returns true leads to status 507; one with Busy() bool means that too many reports
+	// are waiting.
 	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error
-	// Count counts a question that came without an id, at best effort.
+	// Count counts a check, at best effort.
 	Count(product, version string, from checker.Platform)
-	// Waiting is how many reports wait to be recorded, and MaxWaiting how many may.
+	// Waiting returns the number of reports that wait to be recorded, and MaxWaiting its
+	// limit.
 	Waiting() int
 	MaxWaiting() int
 	// Others is how many reports and questions were counted under a version that
 	// those share of which there are too many.
 	Others() int64
-	// OnCommit has f called after every attempt to record reports, with the time
-	// it took. It is called once, before the first report.
+	// OnCommit sets a function that is called after every attempt to record reports,
+	// with the time that it took. It is called once, before the first report.
 	OnCommit(f func(time.Duration))
-	// Ready returns an error while reports cannot be recorded.
+	// Ready returns an error if reports cannot be recorded.
 	Ready() error
-	// Changes returns what has changed in the catalog since a revision, with the
-	// revision it is at. Since the zero revision, that is all of it.
+	// Changes returns the changes of the catalog since a revision, and its revision now.
+	// Since the zero revision, that is the whole catalog.
 	Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error)
-	// Figures reads what is known of a product in a range of days, of those builds
-	// that keep lets pass.
+	// Figures reads the counts of a product in a range of days, for the builds for which
+	// keep returns true.
 	Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
-	// Token returns the access token with an id, a revoked one too, or nil if
-	// there is none.
+	// Token returns the access token with an ID, also if it is revoked, or nil if there is
+	// none.
 	Token(ctx context.Context, id string) (*access.Token, error)
-	// UseToken keeps the hour in which a token was used.
+	// UseToken stores the hour in which a token was used.
 	UseToken(ctx context.Context, id string, at time.Time) error
-	// SetClientsHidden notes whether all requests seem to come by a proxy that the
+	// SetClientsHidden stores whether all requests seem to come from a proxy that the
 	// server does not trust.
 	SetClientsHidden(ctx context.Context, hidden bool) error
-	// As returns what changes products and releases on behalf of who, the id of a
-	// token.
-	As(who string) Editor
-	// Link returns the token of a sign-in link, and Session the token of a session.
-	// Either may be revoked, and is nil if the link or session is not valid.
+	// As returns an editor that changes products and releases on behalf of a token.
+	As(tokenID string) Editor
+	// Link returns the token of a sign-in link, and Session that of a session, also if
+	// the token is revoked. They return nil if the link or session is not valid.
 	Link(ctx context.Context, hash access.Hash) (*access.Token, error)
 	Session(ctx context.Context, hash access.Hash) (*access.Token, error)
-	// UseLink uses up a sign-in link and adds the session that it starts. It reports
-	// false if the link is not valid any more.
+	// UseLink marks a sign-in link as used and adds the session that it starts. It
+	// reports false if the link is no longer valid.
 	UseLink(ctx context.Context, hash access.Hash, session access.Grant) (bool, error)
 	AddSession(ctx context.Context, session access.Grant) error
 	EndSession(ctx context.Context, hash access.Hash) error
 }
 
-// Options are what the operator decides. The zero value shows figures to those
-// with a token only.
+// Options configure a server. With the zero value, statistics require a token.
 type Options struct {
-	// Base is the URL under which callers reach the server, without a slash at its end.
+	// Base is the URL at which clients reach the server, without a trailing slash.
 	Base string
-	// PublicStats shows figures to readers who have not signed in, see [stats.View.Public].
+	// PublicStats shows statistics without a token, reduced by [stats.View.Public].
 	PublicStats bool
-	// PublicThreshold is how many ids a cell of them has at least.
+	// PublicThreshold is the smallest number of instances that they show.
 	PublicThreshold int64
-	// KeepReports is how long single reports are kept, and KeepRollups what they
-	// add up to; 0 is for good.
+	// KeepReports is how long reports are kept, and KeepRollups how long rollups are
+	// (0: forever).
 	KeepReports, KeepRollups time.Duration
-	// Backups are those that are made of the store; nil if none are.
+	// Backups are the backups of the store; nil if there are none.
 	Backups Backups
-	// ClientRate is how many reports a minute are recorded of what one source
-	// sends; 0 is for all.
+	// ClientRate is the maximum number of reports recorded per minute and client IP
+	// (0: unlimited).
 	ClientRate int
-	// TrustedProxies are the proxies whose headers name the client IP, see [clientip.Resolver].
+	// TrustedProxies are the proxies whose headers name the client IP.
 	TrustedProxies []netip.Prefix
 }
 
-// Backups tells of the backups that are made of the store.
+// Backups describes the backups of the store.
 type Backups interface {
-	// Last returns when the newest good one was made, and its size in bytes, or zeros.
+	// Last returns the time and size in bytes of the newest good backup, or zeros.
 	Last() (at time.Time, size int64)
-	// Failures is how many have failed.
+	// Failures returns the number of backups that have failed.
 	Failures() int64
 }
 
@@ -127,7 +127,7 @@ type Server struct {
 	readersPace, publicPace *rate.Limiter // of bytes of pages
 
 	metrics      *metrics
-	loadMu       sync.Mutex // one at a time: what was read first is not to come last
+	loadMu       sync.Mutex // so that an older state does not replace a newer one
 	clients      *clientip.Resolver
 	reports      *ratelimit.Limiter        // of reports and checks; nil without a limit
 	versions     *ratelimit.VersionLimiter // nil without a limit
@@ -135,7 +135,7 @@ type Server struct {
 	snapshot     atomic.Pointer[snapshot]
 }
 
-// New returns a server that has read the catalog.
+// New reads the catalog and returns a server.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
 	s := &Server{store: store, log: log, options: o, queryTimeout: maxQueryTime,
 		views: newViews(), pages: newPageCache(), drawing: make(turns, atOnce), encoding: make(turns, atOnce),
@@ -153,7 +153,7 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	return s, s.load(ctx)
 }
 
-// load reads what has changed in the catalog.
+// load applies the changes of the catalog to the snapshot.
 func (s *Server) load(ctx context.Context) error {
 	s.loadMu.Lock()
 	defer s.loadMu.Unlock()
@@ -170,17 +170,17 @@ func (s *Server) load(ctx context.Context) error {
 	return nil
 }
 
-// Watch keeps the snapshot as new as the catalog, within a second, and keeps in
-// the store which tokens are used, until ctx ends.
+// Watch applies changes of the catalog within a second, and stores the usage of tokens,
+// until ctx ends.
 func (s *Server) Watch(ctx context.Context) {
-	var kept sync.WaitGroup
-	kept.Go(func() { s.auth.usage.run(ctx, s.store) })
-	kept.Go(func() { s.clients.Watch(ctx, s.storeClientsHidden) })
-	defer kept.Wait()
+	var background sync.WaitGroup
+	background.Go(func() { s.auth.usage.run(ctx, s.store) })
+	background.Go(func() { s.clients.Watch(ctx, s.storeClientsHidden) })
+	defer background.Wait()
 	ticker := time.NewTicker(refreshInterval)
 	defer ticker.Stop()
-	var trouble string
-	var said time.Time
+	var lastErr string
+	var loggedAt time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -190,10 +190,10 @@ func (s *Server) Watch(ctx context.Context) {
 		err := s.refresh(ctx)
 		switch {
 		case err == nil:
-			trouble = ""
-		case ctx.Err() == nil && (trouble == "" || err.Error() != trouble && time.Since(said) >= relogInterval):
-			trouble, said = err.Error(), time.Now()
-			s.log.Error("cannot see whether releases have changed; answering with those known so far", "err", err)
+			lastErr = ""
+		case ctx.Err() == nil && (lastErr == "" || err.Error() != lastErr && time.Since(loggedAt) >= relogInterval):
+			lastErr, loggedAt = err.Error(), time.Now()
+			s.log.Error("cannot read changes of the catalog; answering with the last known releases", "err", err)
 		}
 	}
 }
@@ -215,15 +215,15 @@ func (s *Server) storeClientsHidden(ctx context.Context, hidden bool) {
 	}
 }
 
-// refresh loads what has changed. A store that does not answer is not waited for: it
-// may be another one that does, by the next time.
+// refresh is load with a timeout: after a failover, the next call may reach another
+// database.
 func (s *Server) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return s.load(ctx)
 }
 
-// Handler returns the handler of all requests.
+// Handler returns the handler of all routes.
 func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
 
 func (s *Server) handle(routes []route) http.Handler {
@@ -301,35 +301,35 @@ func failureOf(err error) *failure {
 }
 
 func internal() *failure {
-	return fail(http.StatusInternalServerError, "internal", "", "something went wrong here; try again later")
+	return fail(http.StatusInternalServerError, "internal", "", "internal error; try again later")
 }
 
-// healthz says that the process lives.
+// healthz answers GET /healthz: the process is running.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ identity) error {
 	return writeText(w, "ok\n")
 }
 
-// readyz says whether reports can be recorded. The reason is in the log: the
-// store's own words are nobody else's business.
+// readyz answers GET /readyz: whether reports can be recorded. The reason is in the log,
+// because errors of the store may contain internal details.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request, _ identity) error {
 	if s.store.Ready() != nil {
-		f := fail(http.StatusServiceUnavailable, "not_ready", "", "reports cannot be recorded; the service's log says why")
+		f := fail(http.StatusServiceUnavailable, "not_ready", "", "reports cannot be recorded; see the log of the service")
 		f.retryAfter = 5
 		return f
 	}
 	return writeText(w, "ready\n")
 }
 
-// indexText tells a program, or a person at a terminal, what the address is for.
+// indexText answers GET / for clients that are not browsers.
 func (s *Server) indexText(w http.ResponseWriter) error {
-	return writeText(w, fmt.Sprintf(`This is relcheck: it records anonymous version reports and answers with the latest release.
+	return writeText(w, fmt.Sprintf(`relcheck records anonymous version reports and answers with the latest release.
 
-Point Open Policy Agent here:
+To use it with Open Policy Agent:
 
   OPA_TELEMETRY_SERVICE_URL=%[1]s opa run --server            v0.20 to v1.12
   OPA_VERSION_CHECK_SERVICE_URL=%[1]s opa run --server        v1.13 and later
 
-Any other product PRODUCT answers at %[1]s/p/PRODUCT
+For any other product, use %[1]s/p/PRODUCT
 `, s.options.Base))
 }
 
@@ -337,6 +337,6 @@ func writeText(w http.ResponseWriter, text string) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header()["X-Content-Type-Options"] = noSniff
 	_, err := w.Write([]byte(text))
-	_ = err // the caller is gone
+	_ = err // the client has closed the connection
 	return nil
 }

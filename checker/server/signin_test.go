@@ -426,7 +426,7 @@ func FuzzNext(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, next string) {
-		to := server.Local(next)
+		to := server.LocalURL(next)
 		if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\t\r\n\x00") {
 			t.Errorf("%q leads to %q", next, to)
 		}

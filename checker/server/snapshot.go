@@ -11,27 +11,26 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// snapshot is the catalog that requests are answered from. It never changes once
-// it is made, so that requests share it without a lock. The one that follows it
-// shares with it whatever has not changed.
+// snapshot is the state of the catalog from which requests are answered. It is immutable,
+// so requests share it without a lock. The next snapshot shares what has not changed.
 type snapshot struct {
 	revision catalog.Revision
 	products index[product]
 	repos    index[product] // by "owner/name" in lower case
 }
 
-// product is what a snapshot knows of a product.
+// product is a product of a snapshot.
 type product struct {
 	id int64
 	catalog.Product
-	origins  []string // of web pages whose reports are recorded
+	origins  []string // of web pages that may send reports
 	releases releases
-	stable   *offer // for most callers
-	preview  *offer // for callers on a pre-release; often the same
-	linkErr  string // why a link is left out of answers; empty if none is
+	stable   *offer // offered to most clients
+	preview  *offer // offered to clients that run a pre-release; often the same
+	linkErr  string // why a link is left out of answers, or empty
 }
 
-// with returns the snapshot after some changes.
+// with returns the snapshot after changes.
 func (s *snapshot) with(c catalog.Changes) *snapshot {
 	if c.All {
 		s = &snapshot{}
@@ -61,7 +60,7 @@ func (s *snapshot) with(c catalog.Changes) *snapshot {
 	return &snapshot{c.Revision, s.products.with(products), s.repos.with(repos)}
 }
 
-// names returns those of the products, in order.
+// names returns the names of the products, sorted.
 func (s *snapshot) names() (names []string) {
 	for name := range s.products.values() {
 		names = append(names, name)
@@ -70,8 +69,8 @@ func (s *snapshot) names() (names []string) {
 	return names
 }
 
-// with returns a product after a change of it and of the listed releases.
-// Without a product, or with another one of the same name, the listing is all.
+// with returns the product after a change of it and of the listed releases. If p is nil, or
+// is another product of the same name, the listing is complete.
 func (p *product) with(l catalog.Listing) *product {
 	if p == nil || p.id != l.ID {
 		p = &product{}
@@ -105,8 +104,7 @@ func (p *product) with(l catalog.Listing) *product {
 	return next
 }
 
-// offer returns the offer of a release: one of those there were, if it is the
-// same.
+// offer returns the offer of a release. It reuses an old one for the same release.
 func (p *product) offer(r *release, old ...*offer) *offer {
 	for _, o := range old {
 		if o != nil && o.release == r && o.product == p.Product {
@@ -116,17 +114,17 @@ func (p *product) offer(r *release, old ...*offer) *offer {
 	return newOffer(p.Product, r)
 }
 
-// find returns the release of a reported version, however it is spelled, or nil,
-// and the canonical version.
+// find returns the release of a reported version in any spelling, or nil, and the
+// canonical version.
 func (p *product) find(version string) (r *release, key string) {
 	key = checker.Canonical(version)
 	return p.releases.find(key), key
 }
 
-// judge chooses what to offer to a caller whose version is canonical and that of
-// release r, which is nil if there is no such release, and says whether the caller
-// is up to date. A suffix that is no pre-release of the product ("0.21.0-istio")
-// does not count. While there is nothing to offer, nothing newer is known either.
+// judge returns what to offer to a client that runs a canonical version, and the verdict
+// about that version. r is its release, or nil if it is unreleased. A suffix that is not a
+// pre-release of the product ("0.21.0-istio") is ignored. As long as there is no release to
+// offer, every version is up to date.
 func (p *product) judge(r *release, version string) (*offer, verdict) {
 	o, v := p.stable, version
 	if v == "" {

@@ -10,13 +10,13 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// view reads what a request asks about the product in its path, as far as whoever
-// asks may see it. Pages and the API share it.
+// view returns the statistics that a request asks for, about the product in its path and
+// as far as its role may see them. Pages and the API share it.
 func (s *Server) view(r *http.Request, id identity) (*stats.View, error) {
 	return s.viewOf(r, id, r.PathValue("product"), r.URL.Query().Get)
 }
 
-// viewOf is view for any product, and for parameters from anywhere.
+// viewOf is view for any product and any source of parameters.
 func (s *Server) viewOf(r *http.Request, id identity, name string, get func(string) string) (*stats.View, error) {
 	p := s.snapshot.Load().products.find(name)
 	if p == nil {
@@ -33,7 +33,7 @@ func (s *Server) viewOf(r *http.Request, id identity, name string, get func(stri
 	}
 	fresh := viewFresh
 	if public {
-		fresh = publicFresh // which ends with yesterday
+		fresh = publicFresh // which excludes today
 	}
 	v, err := s.views.get(r.Context(), viewKey{p, q, today, public}, fresh, func(ctx context.Context) (*stats.View, error) {
 		v, err := s.read(ctx, p, q, today)
@@ -56,7 +56,8 @@ func (s *Server) read(ctx context.Context, p *product, q stats.Query, today roll
 	return stats.NewView(p.listing(), q, f, today), nil
 }
 
-// viewError tells why figures could not be read.
+// viewError returns the error for statistics that could not be read. It counts timeouts,
+// and logs errors of the store.
 func (s *Server) viewError(r *http.Request, product string, err error) error {
 	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
 		err = busy()
@@ -65,16 +66,16 @@ func (s *Server) viewError(r *http.Request, product string, err error) error {
 	case errors.As(err, &f) && f.status == http.StatusServiceUnavailable:
 		s.metrics.queriesTimedOut.Inc()
 	case f == nil && r.Context().Err() == nil:
-		s.log.Error("cannot read figures", "product", product, "err", err)
+		s.log.Error("cannot read statistics", "product", product, "err", err)
 	}
 	return err
 }
 
-// maxQueryTime is how long a request may ask the store for figures, all in all. The
-// HTTP server allows some more time for the answer.
+// maxQueryTime limits the time for all queries of a request. The HTTP server allows more
+// time for the response.
 const maxQueryTime = 25 * time.Second
 
-// limitQueryTime lets h ask the store for so long and no longer.
+// limitQueryTime limits the time for the queries of h.
 func (s *Server) limitQueryTime(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		ctx, cancel := context.WithTimeout(r.Context(), s.queryTimeout)
