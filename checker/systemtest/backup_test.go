@@ -24,8 +24,7 @@ import (
 
 var backedUp = flag.Int("backedup", unlessRace(30_000, 4_000), "how many reports are in the store that is backed up under load; make test-backup takes ten million")
 
-// unlessRace is the first number, or the second where the race detector makes all
-// of SQLite slow.
+// unlessRace returns n, or slow under the race detector, which makes SQLite slow.
 func unlessRace(n, slow int) int {
 	if race {
 		return slow
@@ -33,7 +32,7 @@ func unlessRace(n, slow int) int {
 	return n
 }
 
-// filled makes a store with so many reports of the last days.
+// filled creates a store with n reports of the last days.
 func filled(t testing.TB, n int) (store string) {
 	t.Helper()
 	store = filepath.Join(t.TempDir(), "relcheck.db")
@@ -93,8 +92,8 @@ func startCrowd(t testing.TB, addr string) *crowd {
 	return c
 }
 
-// leave stops sending. A machine that is too slow makes a server refuse reports;
-// that is no loss, and so it is only told.
+// leave stops the clients. A slow machine makes a server reject reports, which is
+// logged and is not an error.
 func (c *crowd) leave(t testing.TB) {
 	t.Helper()
 	r, err := c.stop()
@@ -107,7 +106,8 @@ func (c *crowd) leave(t testing.TB) {
 	t.Logf("%d reports acknowledged, %d refused", r.Recorded, r.Answered()-r.Recorded)
 }
 
-// lacking counts those that a store does not have; all of them if it cannot be read.
+// lacking counts the wanted instance IDs that are missing in a store: all of them if
+// it cannot be read.
 func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
 	t.Helper()
 	out, status := relcheckStatus(t, "export", "opa", "--db", store, "--since", "1h")
@@ -123,8 +123,8 @@ func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
 	return n
 }
 
-// missedIn tells whether a copy of a store's file alone lacks some. One that is made
-// just when the log was written into the file has all, and so there are a few.
+// missedIn reports whether a copy of a store's file without its log lacks reports. A
+// copy made just after a checkpoint lacks none, so it makes several.
 func (c *crowd) missedIn(t testing.TB, store string) bool {
 	t.Helper()
 	for range 10 {
@@ -135,7 +135,8 @@ func (c *crowd) missedIn(t testing.TB, store string) bool {
 	return false
 }
 
-// integrity is what SQLite itself finds of a file that nobody else has open.
+// integrity returns the result of SQLite's integrity check of a file that no process
+// has open.
 func integrity(t testing.TB, file string) (found string) {
 	t.Helper()
 	d, err := sql.Open("sqlite", "file:"+file+"?mode=ro")
@@ -149,9 +150,9 @@ func integrity(t testing.TB, file string) (found string) {
 	return found
 }
 
-// A backup that is made while reports come in holds all that were acknowledged
-// before it was begun, and a server goes on with it. The control is a copy of the
-// file alone, which lacks some.
+// TestBackupUnderLoad makes backups while reports arrive. Each must contain all
+// reports that were acknowledged before it began, and a server must run on it. The
+// control is a copy of the file alone, which lacks some.
 func TestBackupUnderLoad(t *testing.T) {
 	store := filled(t, *backedUp)
 	served := serve(t, store)
@@ -195,7 +196,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 }
 
-// clone copies the bytes of a file. That of a store is open in other processes only.
+// clone copies the bytes of a file.
 func clone(t testing.TB, file string) (copied string) {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -218,8 +219,8 @@ func relcheckOutput(t testing.TB, args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// Killed or interrupted at any time, a backup is whole or not there, and the store
-// is as it was.
+// TestBackupKilled kills or interrupts backups at various points. A backup must be
+// complete or missing, and the store unchanged.
 func TestBackupKilled(t *testing.T) {
 	store := filled(t, *backedUp)
 	served := serve(t, store)
@@ -286,8 +287,8 @@ func TestBackupKilled(t *testing.T) {
 	}
 }
 
-// A server makes a backup at its start, unless there is one that is new enough, and
-// tells of it.
+// TestServeBacksUp checks that a server makes a backup when it starts, unless there is
+// a recent one, and shows it in its metrics.
 func TestServeBacksUp(t *testing.T) {
 	store, folder := filled(t, 1000), t.TempDir()
 	t.Setenv("RELCHECK_BACKUP_DIR", folder)
@@ -331,7 +332,8 @@ func TestServeBacksUp(t *testing.T) {
 	}
 }
 
-// A backup of a PostgreSQL store holds what was acknowledged before it was begun.
+// TestBackupOfPostgresUnderLoad checks that a backup of a PostgreSQL store contains
+// the reports that were acknowledged before it began.
 func TestBackupOfPostgresUnderLoad(t *testing.T) {
 	name := database(t)
 	served := serve(t, name)

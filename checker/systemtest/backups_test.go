@@ -12,8 +12,7 @@ import (
 	"relcheck/db/backup"
 )
 
-// newBackup waits until the folder has a backup that was not there before, and returns
-// its name.
+// newBackup waits for a new backup in the folder and returns its name.
 func newBackup(t *testing.T, folder string, before []string) (name string) {
 	t.Helper()
 	until(t, "there is a new backup", func() bool {
@@ -39,7 +38,7 @@ func filesIn(t *testing.T, folder string) (names []string) {
 	return names
 }
 
-// age makes a backup be of so many days ago, by its name.
+// age renames a backup to one made a number of days ago.
 func age(t *testing.T, folder, name string, days int) (older string) {
 	t.Helper()
 	end := strings.LastIndex(name, "-") + 1
@@ -50,7 +49,7 @@ func age(t *testing.T, folder, name string, days int) (older string) {
 	return older
 }
 
-// serveOnce runs a server until it has made a backup, of which it keeps one.
+// serveOnce runs a server that keeps one backup until it has made it.
 func serveOnce(t *testing.T, store, folder string) (backupFile, log string) {
 	t.Helper()
 	before := filesIn(t, folder)
@@ -61,8 +60,8 @@ func serveOnce(t *testing.T, store, folder string) (backupFile, log string) {
 	return backupFile, s.errs.String()
 }
 
-// Of two stores with one folder for backups, and of a store that was lost and began
-// again empty, each server removes only backups of its own store.
+// TestBackupsBelongToAStore checks that a server removes only backups of its own
+// store, if two stores share a folder, and after a store was lost and created again.
 func TestBackupsBelongToAStore(t *testing.T) {
 	folder := t.TempDir()
 	one, other := filepath.Join(t.TempDir(), "one.db"), filepath.Join(t.TempDir(), "other.db")
@@ -109,8 +108,8 @@ func TestBackupsBelongToAStore(t *testing.T) {
 	}
 }
 
-// A killed restore leaves a part of the store. The next restore, or the server, removes
-// it.
+// TestRestoreKilled kills restores. The next restore or server must remove the
+// incomplete file.
 func TestRestoreKilled(t *testing.T) {
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
 	relcheck(t, "backup", backupFile, "--db", filled(t, *backedUp))

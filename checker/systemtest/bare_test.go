@@ -28,7 +28,7 @@ func serveBare(h http.HandlerFunc) {
 	panic(http.Serve(l, h))
 }
 
-// insertEach is the naive way: one durable INSERT a request.
+// insertEach is the naive way to record: one durable INSERT per request.
 func insertEach(path string) http.HandlerFunc {
 	insert := insertInto(path)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -46,9 +46,9 @@ func insertEach(path string) http.HandlerFunc {
 	}
 }
 
-// syncTogether is the least that recording may take: a body is put into a file as it
-// comes, without anybody looking at it, and those that come while the file is synced
-// share the next sync. The file does not grow, as SQLite's log does not.
+// syncTogether is the minimum that recording can take: it writes a body to a file as
+// it is, and requests that arrive during a sync share the next one. The file does not
+// grow, like SQLite's log.
 func syncTogether(path string) http.HandlerFunc {
 	const size = 4 << 20
 	file, err := os.Create(path)
@@ -99,7 +99,7 @@ func syncTogether(path string) http.HandlerFunc {
 	}
 }
 
-// insertInto returns what makes one row durable.
+// insertInto returns a function that inserts one row durably.
 func insertInto(path string) func(id uuid.UUID, heap int64) error {
 	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_busy_timeout=10000&_synchronous=FULL")
 	if err != nil {
@@ -116,7 +116,7 @@ func insertInto(path string) func(id uuid.UUID, heap int64) error {
 	}
 }
 
-// importAtOnce imports so many releases in one transaction.
+// importAtOnce imports n releases in one transaction.
 func importAtOnce(store string, n int) error {
 	d, err := sql.Open("sqlite", "file:"+store+"?mode=rw&_txlock=immediate&_busy_timeout=10000&_synchronous=FULL")
 	if err != nil {

@@ -51,7 +51,7 @@ type job struct {
 	done int
 }
 
-// beside sends reports while jobs are done. Those that are begun are ended.
+// beside sends reports while jobs run, and waits for the jobs.
 func (b *bench) beside(p *process, jobs []*job) sample {
 	var all sync.WaitGroup
 	var ended atomic.Bool
@@ -70,8 +70,8 @@ func (b *bench) beside(p *process, jobs []*job) sample {
 	return b.ask(p, newLoad(b, p.addr, 64, nil))
 }
 
-// pageOf reads a page as who has a token. These see more than the public does, and
-// have it made anew more often.
+// pageOf requests a page with a token. Such pages show more than public ones, and are
+// cached for a shorter time.
 func pageOf(url, token string) *job {
 	return &job{do: func() error {
 		r, err := http.NewRequest("GET", url, nil)

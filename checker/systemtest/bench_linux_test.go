@@ -49,7 +49,7 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// say tells a person who waits what goes on.
+// say prints what the benchmark does now.
 func (b *bench) say(format string, args ...any) {
 	b.said = time.Now()
 	fmt.Printf("%4.0f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))

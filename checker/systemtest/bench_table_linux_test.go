@@ -30,7 +30,7 @@ type row struct {
 	note   string
 }
 
-// worse tells whether a ratio is more than a fifth worse than it was.
+// worse reports whether a ratio is more than a fifth worse than before.
 func (r row) worse(was float64) bool {
 	if r.small {
 		return r.ratio > 1.2*was
@@ -94,7 +94,7 @@ func readRatios(t *testing.T) (before map[string]float64) {
 	return before
 }
 
-// writeDown writes the ratios anew, with three digits.
+// writeDown stores the ratios with three digits.
 func writeDown(t *testing.T, rows []row) {
 	t.Helper()
 	ratios := map[string]json.Number{}
@@ -112,8 +112,8 @@ func writeDown(t *testing.T, rows []row) {
 	}
 }
 
-// What has become more than a fifth worse is told, whichever way is the good one,
-// and what is worse than it may be. Nothing else is.
+// TestSlowerIsTold checks that ratios that became more than a fifth worse are listed,
+// whether more or less is better.
 func TestSlowerIsTold(t *testing.T) {
 	before := map[string]float64{"rate": 0.5, "time": 2, "steady": 1}
 	for _, c := range []struct {

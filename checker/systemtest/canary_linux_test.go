@@ -86,9 +86,9 @@ func private() *traces {
 	return f
 }
 
-// onCanaryHost is a command on a machine whose host and user are canaries. Who
-// may not rename a host has their own searched for, if it is a word that does not
-// stand everywhere.
+// onCanaryHost returns a command on a machine whose host name and user name are
+// canaries. Without the right to rename the host, its real name is searched for
+// instead, unless that is a common word.
 func onCanaryHost(t *testing.T, f *traces, args ...string) *exec.Cmd {
 	t.Helper()
 	for _, name := range []string{"USER", "LOGNAME", "HOSTNAME", "HOME"} {
@@ -272,7 +272,7 @@ func stored(t *testing.T, store string) (all []place) {
 	}
 }
 
-// visible are the pages and figures that a server shows to who has a token.
+// visible returns the pages and statistics that a server shows with a token.
 func visible(t *testing.T, url, token string) (all []place) {
 	t.Helper()
 	paths := map[string]bool{"/": false, "/connect": false, "/privacy": false, "/products/opa": true, "/products/opa/releases": false,
@@ -286,7 +286,7 @@ func visible(t *testing.T, url, token string) (all []place) {
 	return all
 }
 
-// fetch gets what is shown to who has a token.
+// fetch requests a path with a token.
 func fetch(t *testing.T, url, token string) string {
 	t.Helper()
 	r, err := http.NewRequest("GET", url, nil)
@@ -318,7 +318,7 @@ func look(t *testing.T, forbidden *traces, places []place) {
 	}
 }
 
-// routesOf lists those of a server, which it counts requests by.
+// routesOf returns the routes by which a server counts requests.
 func routesOf(t *testing.T, metrics string) (all []string) {
 	t.Helper()
 	for _, m := range regexp.MustCompile(`relcheck_http_requests_total{class="2xx",route="([A-Z]+ [^"]*)"}`).FindAllStringSubmatch(metrics, -1) {
@@ -330,7 +330,7 @@ func routesOf(t *testing.T, metrics string) (all []string) {
 	return all
 }
 
-// asked checks that every route has answered somebody.
+// asked checks that every route has answered a request.
 func asked(t *testing.T, metrics string, routes []string) {
 	t.Helper()
 	for _, route := range routes {

@@ -12,8 +12,8 @@ import (
 	"relcheck/db"
 )
 
-// fillCatalog makes a store of so many products and releases: one release of each
-// product but the first two, all others of opa.
+// fillCatalog creates a store with a number of products and releases: one release of
+// each product but the first two, and all others of opa.
 func fillCatalog(t testing.TB, file string, products, releases int) {
 	t.Helper()
 	s, err := db.Open(t.Context(), file, readSchema())
@@ -48,8 +48,8 @@ func fillCatalog(t testing.TB, file string, products, releases int) {
 	}
 }
 
-// At its limits a store refuses one product or release more, and says so. What is
-// there can be changed.
+// TestCatalogLimits checks that a store at its limits rejects one more product and one
+// more release, and that existing ones can be changed.
 func TestCatalogLimits(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.db")
 	fillCatalog(t, file, catalog.MaxProducts, catalog.MaxReleases)

@@ -30,7 +30,8 @@ func TestDoctorBesideServer(t *testing.T) {
 	}
 }
 
-// On a terminal every line fits, and what is bad stands out.
+// TestDoctorOnTerminal checks that every line fits on a terminal and that problems
+// stand out.
 func TestDoctorOnTerminal(t *testing.T) {
 	store := filled(t, 1000)
 	for _, columns := range []int{80, 140} {

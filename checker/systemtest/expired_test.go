@@ -24,7 +24,7 @@ import (
 // never set.
 const clockFile = "RELCHECK_TEST_CLOCK"
 
-// testClock returns the clocks of clockFile, or those of the system.
+// testClock returns the clocks of clockFile, or the system's.
 func testClock() db.Clock {
 	name := os.Getenv(clockFile)
 	if name == "" {
@@ -57,8 +57,8 @@ func testClock() db.Clock {
 	}
 }
 
-// setClock makes the clocks of the processes that the test starts from now on, and of
-// those that it has started, be ahead.
+// setClock changes the clocks of the processes that the test has started and will
+// start.
 func setClock(t *testing.T, file string, wall, elapsed time.Duration) {
 	t.Helper()
 	err := os.WriteFile(file+"-new", []byte(wall.String()+" "+elapsed.String()), 0o600)
@@ -70,7 +70,7 @@ func setClock(t *testing.T, file string, wall, elapsed time.Duration) {
 	}
 }
 
-// old makes a store with reports of some days ago.
+// old creates a store with reports of three days ago.
 func old(t *testing.T, store string, reports int) (ids []uuid.UUID) {
 	t.Helper()
 	ctx := context.Background()
@@ -92,8 +92,8 @@ func old(t *testing.T, store string, reports int) (ids []uuid.UUID) {
 	return ids
 }
 
-// found counts the ids of which some form stands in the files of a store. No
-// process that has it open may be this one.
+// found counts the instance IDs that occur in some form in the files of a store, which
+// this process must not have open.
 func found(t *testing.T, store string, ids []uuid.UUID) (n int) {
 	t.Helper()
 	names, err := filepath.Glob(store + "*")
@@ -117,9 +117,9 @@ func found(t *testing.T, store string, ids []uuid.UUID) (n int) {
 	return n
 }
 
-// TestExpiredIsGone has a server remove what is past its retention: from the
-// bytes of the files too, while the server runs, and from none of the figures. It
-// does so an hour after its start, or after its clock has jumped.
+// TestExpiredIsGone checks that a running server deletes expired reports from the
+// bytes of its files, an hour after its start or a clock jump, and that statistics
+// still count them.
 func TestExpiredIsGone(t *testing.T) {
 	const reports = 500
 	store, clock := filepath.Join(t.TempDir(), "relcheck.db"), filepath.Join(t.TempDir(), "clock")

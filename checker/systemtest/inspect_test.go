@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ready is the status of /readyz.
+// ready returns the status of /readyz.
 func (p *process) ready(t testing.TB) int {
 	t.Helper()
 	res, err := http.Get("http://" + p.addr + "/readyz")
@@ -33,7 +33,7 @@ func (p *process) report(t testing.TB) int {
 	return res.StatusCode
 }
 
-// killedOver leaves a store whose server was killed under load.
+// killedOver returns a store whose server was killed under load.
 func killedOver(t *testing.T) (store string) {
 	t.Helper()
 	store = filled(t, unlessRace(20_000, 5_000))
@@ -47,8 +47,8 @@ func killedOver(t *testing.T) (store string) {
 	return ""
 }
 
-// After a kill a server looks through the file while it records. One that is sound
-// is not looked through again.
+// TestInspectedAfterKill checks that a server checks the file after a kill while it
+// records, and does not check it again if it is intact.
 func TestInspectedAfterKill(t *testing.T) {
 	t.Parallel()
 	store := killedOver(t)
@@ -74,8 +74,8 @@ func TestInspectedAfterKill(t *testing.T) {
 	}
 }
 
-// Damage that is found makes the server red. It records what it can, keeps the file,
-// and does not forget.
+// TestDamageIsFoundAfterKill checks that a server with a damaged file is not ready,
+// also after a restart, but records and keeps the file.
 func TestDamageIsFoundAfterKill(t *testing.T) {
 	t.Parallel()
 	store := killedOver(t)

@@ -57,7 +57,8 @@ func newWanted(version, platform string) wanted {
 // sent is what became of reports.
 type sent struct{ recorded, over atomic.Int64 }
 
-// exchange sends n requests from an address, each after the answer to the last.
+// exchange sends n requests from an address, each after the answer to the previous
+// one.
 func (s *sent) exchange(ctx context.Context, addr string, from net.IP, n int, next func() []byte) error {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
@@ -99,7 +100,7 @@ func (s *sent) fleet(ctx context.Context, addr string, n int) error {
 	})
 }
 
-// late reports n times from each address of those that run builds of others.
+// late sends n reports from each client that runs an unreleased build.
 func (s *sent) late(ctx context.Context, addr string, n int) error {
 	return abreast(16, vendors, func(i int) error {
 		random := rand.New(rand.NewPCG(uint64(i), 3))
@@ -130,7 +131,8 @@ func (s *sent) attack(ctx context.Context, addr string, n int) error {
 	})
 }
 
-// abreast calls f with 0 to n-1, so many at once, and returns the first error.
+// abreast calls f with 0 to n-1, a number of them concurrently, and returns the first
+// error.
 func abreast(many, n int, f func(int) error) error {
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -150,8 +152,8 @@ func abreast(many, n int, f func(int) error) error {
 	return <-errs
 }
 
-// shares reads a table of what the reports add up to, by some of its columns, and
-// how many reports that are.
+// shares returns the share of each row of a table by the values of some columns, and
+// the total number of reports.
 func shares(t *testing.T, store, by string, columns ...string) (all map[string]float64, reports int64) {
 	t.Helper()
 	var table struct{ Rows []map[string]any }
@@ -179,7 +181,8 @@ type inventing struct {
 	series       int // of metrics, before
 }
 
-// newInventing begins with a copy of a store, so that ids are hashed alike in all.
+// newInventing starts with a copy of a store, so that instance IDs have the same hash
+// in all of them.
 func newInventing(t *testing.T, empty []byte, rate int) *inventing {
 	t.Helper()
 	s := &inventing{store: filepath.Join(t.TempDir(), "relcheck.db")}
@@ -202,8 +205,8 @@ func (s *inventing) countSeries(t *testing.T) (n int) {
 	return n
 }
 
-// settle waits until all that was recorded is summed up, and returns the shares
-// of versions and platforms.
+// settle waits until all recorded reports are folded and returns the shares of
+// versions and platforms.
 func (s *inventing) settle(t *testing.T, recorded int64) (versions, platforms map[string]float64) {
 	t.Helper()
 	var n int64
@@ -217,9 +220,8 @@ func (s *inventing) settle(t *testing.T, recorded int64) (versions, platforms ma
 	return versions, platforms
 }
 
-// bounded looks whether there is more in the store, in memory and in the metrics
-// than the inventions that were recorded may add to it, of which so many have a
-// build of their own at most.
+// bounded checks the size of the store, the memory and the metrics after an attack
+// with unreleased versions. At most places of them may have a build of their own.
 func (s *inventing) bounded(t *testing.T, recorded int64, places int) {
 	t.Helper()
 	series, memory := s.countSeries(t), resident(t, s.cmd.Process.Pid)
@@ -250,9 +252,9 @@ func (s *inventing) bounded(t *testing.T, recorded int64, places int) {
 	}
 }
 
-// A source that invents versions, platforms and ids does not fill the store, nor
-// memory, nor metrics; and within its budget it does not move the figures of others,
-// nor keep builds that report later from being told apart.
+// TestInvented lets one client invent versions, platforms and instance IDs. It must
+// not fill the store, the memory or the metrics. Within the rate limit, it must not
+// change the shares of others or take away their builds.
 func TestInvented(t *testing.T) {
 	// The fleet and the budget are as large as the attack is.
 	rate := max(1, 600**invented/1_000_000)
@@ -316,7 +318,7 @@ func TestInvented(t *testing.T) {
 	}
 }
 
-// afterAttack has a source send so many reports, then those report who run builds of
+// afterAttack sends reports from one client, then reports of unreleased builds from
 // others, and returns how many of the latter are counted under their versions.
 func afterAttack(t *testing.T, empty []byte, rate, reports, places int) (counted float64) {
 	t.Helper()
@@ -337,7 +339,7 @@ func afterAttack(t *testing.T, empty []byte, rate, reports, places int) (counted
 	return math.Round(counted)
 }
 
-// moved looks whether any share has, by a tenth of a point or more.
+// moved checks that no share changes by a tenth of a point or more.
 func moved(t *testing.T, want, got map[string]float64) {
 	t.Helper()
 	most := 0.0

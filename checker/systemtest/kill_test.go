@@ -35,7 +35,8 @@ func readAll(t testing.TB, res *http.Response) string {
 	return string(body)
 }
 
-// Whatever was answered with 200 before a kill -9 is there afterwards, once.
+// TestKilledUnderLoad kills a server under load again and again. Each acknowledged
+// report must be recorded exactly once.
 func TestKilledUnderLoad(t *testing.T) {
 	rounds := *kills
 	if testing.Short() {
@@ -50,8 +51,8 @@ func TestKilledUnderLoad(t *testing.T) {
 	t.Logf("%d reports acknowledged in %d rounds, all there", len(acked.ids), rounds)
 }
 
-// The control: the same way of looking finds what a server loses that answers
-// before it has recorded.
+// TestKilledUnderLoadControl checks that the same method finds the loss of a server
+// that answers before it records.
 func TestKilledUnderLoadControl(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	early := 0
@@ -68,8 +69,8 @@ func TestKilledUnderLoadControl(t *testing.T) {
 	t.Errorf("%d reports were acknowledged early, and none was missed", early)
 }
 
-// killUnderLoad starts a server again and again, kills it while reports come
-// in, and returns those that were answered with 200.
+// killUnderLoad starts a server a number of times, kills it while reports arrive, and
+// returns the acknowledged ones.
 func killUnderLoad(t *testing.T, file, as string, rounds int) *acknowledged {
 	t.Helper()
 	acked := new(acknowledged)
@@ -80,8 +81,8 @@ func killUnderLoad(t *testing.T, file, as string, rounds int) *acknowledged {
 	return acked
 }
 
-// untilKilled kills a server that gets reports, and others with it, and adds those
-// that it has answered with 200. It answers none otherwise.
+// untilKilled kills a server that receives reports, and other processes with it, and
+// adds the acknowledged reports. It accepts no other answer than 200.
 func (a *acknowledged) untilKilled(t *testing.T, served *process, connections int, after time.Duration, with ...*process) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -101,13 +102,13 @@ func (a *acknowledged) untilKilled(t *testing.T, served *process, connections in
 	}
 }
 
-// exportedIDs counts how often each id stands in the export.
+// exportedIDs counts the instance IDs in the export.
 func exportedIDs(t testing.TB, file string) map[uuid.UUID]int {
 	t.Helper()
 	return idsIn(t, relcheck(t, "export", "opa", "--db", file))
 }
 
-// idsIn counts them in what relcheck export has printed.
+// idsIn counts the instance IDs in the output of relcheck export.
 func idsIn(t testing.TB, exported string) map[uuid.UUID]int {
 	t.Helper()
 	seen := map[uuid.UUID]int{}

@@ -37,7 +37,7 @@ func (a *acknowledged) add(id uuid.UUID) {
 	a.ids[id] = true
 }
 
-// soFar returns those that were until now.
+// soFar returns the reports acknowledged until now.
 func (a *acknowledged) soFar() map[uuid.UUID]bool {
 	a.Lock()
 	defer a.Unlock()
@@ -64,14 +64,14 @@ func (a *acknowledged) areIn(t testing.TB, exported map[uuid.UUID]int) {
 	}
 }
 
-// newLoad sends what OPA v0.70.0 does over a number of connections, each report
-// with an id of its own.
+// newLoad sends the report of OPA v0.70.0 over a number of connections, each time with
+// a new instance ID.
 func newLoad(t testing.TB, addr string, connections int, recorded func(uuid.UUID)) simulate.Load {
 	t.Helper()
 	return loadOf(t, addr, captured(t, "opa-v0.70.0"), connections, recorded)
 }
 
-// captured is a request as a real client has sent it.
+// captured returns a captured request of a real client.
 func captured(t testing.TB, name string) string {
 	t.Helper()
 	raw, err := os.ReadFile("../server/testdata/captures/" + name + ".http")
@@ -81,7 +81,7 @@ func captured(t testing.TB, name string) string {
 	return string(raw)
 }
 
-// loadOf sends one request again and again.
+// loadOf sends one request repeatedly.
 func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.UUID)) simulate.Load {
 	t.Helper()
 	c, err := simulate.ReadCapture(strings.NewReader(raw))
@@ -95,8 +95,8 @@ func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.
 	}
 }
 
-// sendUntil sends until ctx ends. It returns how many answers there were other
-// than that a report is recorded. A service that is gone already does not answer.
+// sendUntil sends until ctx is done, and returns the number of answers that do not
+// record a report. A service that was killed does not answer.
 func sendUntil(ctx context.Context, l simulate.Load) (bad int64) {
 	r, err := l.Run(ctx)
 	if err != nil {

@@ -47,7 +47,7 @@ var (
 	taken      = regexp.MustCompile(`HTTP/1\.[01] 200 OK\r\n((?:[^\r\n]+\r\n)+)\r\n\{"latest":`)
 )
 
-// outcomeOf reads all that a server has sent by one connection.
+// outcomeOf parses everything that a server sent on one connection.
 func outcomeOf(answer []byte) (o outcome) {
 	for _, m := range statusLine.FindAllSubmatch(answer, -1) {
 		status, _ := strconv.Atoi(string(m[1]))
@@ -79,8 +79,8 @@ func attack(addr string, mutant []byte) (outcome, error) {
 	return outcomeOf(answer), nil
 }
 
-// reportsIn judges what was sent by one connection by the standard library: how
-// many right reports there are, at most.
+// reportsIn returns, with the standard library, the maximum number of valid reports in
+// the bytes sent on one connection.
 func reportsIn(sent []byte) (n int) {
 	in := bufio.NewReader(bytes.NewReader(sent))
 	for {
@@ -104,7 +104,7 @@ var (
 	rightHeap    = regexp.MustCompile(`^("[0-9]+"|[0-9]+)$`)
 )
 
-// rightReport is written from the protocol, and shares nothing with the server.
+// rightReport implements the protocol independently of the server.
 func rightReport(body []byte) bool {
 	var fields map[string]json.RawMessage
 	if !utf8.Valid(body) || json.Unmarshal(body, &fields) != nil {
@@ -114,7 +114,7 @@ func rightReport(body []byte) bool {
 	return rightID.Match(id) && rightVersion.Match(version) && (heap == nil || rightHeap.Match(heap))
 }
 
-// plain writes a string without escapes that it can do without.
+// plain removes unnecessary escapes from a JSON string.
 func plain(value json.RawMessage) []byte {
 	var s string
 	if json.Unmarshal(value, &s) != nil {
@@ -123,9 +123,9 @@ func plain(value json.RawMessage) []byte {
 	return []byte(`"` + s + `"`)
 }
 
-// TestMalformed sends mutants of right requests, and waits for the end of each
-// answer. None is answered by an error of the server's own, none ends it, and only
-// what is a right report is recorded: as many as are answered so.
+// TestMalformed sends mutations of valid requests. The server must not fail, must
+// answer each without an internal error, and must record exactly the valid reports
+// that it acknowledges.
 func TestMalformed(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	s := serve(t, store)
@@ -172,7 +172,8 @@ func TestMalformed(t *testing.T) {
 	stillWell(t, s, store, recorded.Load())
 }
 
-// stillWell looks at a server that has been through much.
+// stillWell checks that a server is ready, records, and stops without errors after a
+// test.
 func stillWell(t *testing.T, s *process, store string, recorded int64) {
 	t.Helper()
 	if ready := get(t, s.url+"/readyz"); ready != "ready\n" {
@@ -205,8 +206,8 @@ func stillWell(t *testing.T, s *process, store string, recorded int64) {
 	}
 }
 
-// peakMemory is how many bytes a process has had in memory at most; 0 where the
-// system does not tell.
+// peakMemory returns the peak memory of a process in bytes, or 0 on systems without
+// /proc.
 func peakMemory(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -220,7 +221,7 @@ func peakMemory(pid int) int64 {
 	return kb << 10
 }
 
-// The controls of TestMalformed: it tells answers, and reports, apart.
+// TestMalformedTellsApart tests how TestMalformed recognizes answers and reports.
 func TestMalformedTellsApart(t *testing.T) {
 	const ok, body = "HTTP/1.1 200 OK\r\nA: b\r\n", `{"latest":{}}` + "\n"
 	for answer, want := range map[string]string{

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// resident is how much memory a process has, in bytes.
+// resident returns the memory of a process in bytes.
 func resident(t testing.TB, pid int) int64 { return memoryOf(t, pid, "VmRSS") }
 
-// mostResident is how much it has had at most.
+// mostResident returns the peak memory of a process in bytes.
 func mostResident(t testing.TB, pid int) int64 { return memoryOf(t, pid, "VmHWM") }
 
 func memoryOf(t testing.TB, pid int, field string) int64 {
@@ -33,7 +33,7 @@ func memoryOf(t testing.TB, pid int, field string) int64 {
 	return n << 10
 }
 
-// processorTime is how long a process has computed, for itself and in the kernel.
+// processorTime returns the CPU time of a process.
 func processorTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -49,7 +49,7 @@ func processorTime(t testing.TB, pid int) time.Duration {
 	return time.Duration(user+system) * (time.Second / 100) // on all that Go runs on
 }
 
-// sockets is how many a process has open.
+// sockets returns the number of open sockets of a process.
 func sockets(t testing.TB, pid int) (n int) {
 	t.Helper()
 	folder := fmt.Sprintf("/proc/%d/fd", pid)
@@ -65,7 +65,7 @@ func sockets(t testing.TB, pid int) (n int) {
 	return n
 }
 
-// needFiles skips a test where a process may not have so many files open.
+// needFiles skips a test if a process may not have n open files.
 func needFiles(t testing.TB, n int) {
 	t.Helper()
 	var limit syscall.Rlimit

@@ -24,10 +24,10 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// role makes the test's own binary be one of the processes under test.
+// role is the environment variable that makes this binary a process under test.
 const role = "RELCHECK_TEST_ROLE"
 
-// schemaFile is where the processes under test find the schema, wherever they run.
+// schemaFile is the environment variable with the path of the schema.
 const schemaFile = "RELCHECK_TEST_SCHEMA"
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		if path, err := filepath.Abs("../../schema.sql"); err == nil {
 			os.Setenv(schemaFile, path)
 		}
-		os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0") // else each process sleeps for a second before it ends well
+		os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0") // otherwise each process sleeps for a second before it exits
 		status := m.Run()
 		pgtest.Stop()
 		os.Exit(status)
@@ -67,7 +67,7 @@ func readSchema() string {
 	return string(schema)
 }
 
-// early is a store that answers from memory and records later.
+// early is a store that acknowledges reports before it records them.
 type early struct {
 	*db.Store
 	*db.Writer
@@ -97,7 +97,7 @@ func serveEarly(path, schema string) {
 	serveBare(h.Handler().ServeHTTP)
 }
 
-// checkpoint writes the log of a SQLite store into its file, again and again.
+// checkpoint runs checkpoints of a SQLite store in a loop.
 func checkpoint(path string) {
 	d, err := sql.Open("sqlite", "file:"+path+"?mode=rw&_busy_timeout=5000")
 	if err != nil {
@@ -111,16 +111,16 @@ func checkpoint(path string) {
 	}
 }
 
-// process is a program under test that has said where it listens.
+// process is a program under test that listens.
 type process struct {
 	cmd       *exec.Cmd
 	url, addr string
-	out       *bufio.Reader // what it says beyond that
-	errs      *testLog      // what it says on standard error, unless that is somewhere else
+	out       *bufio.Reader // its standard output after the first line
+	errs      *testLog      // its standard error, unless the command redirects it
 }
 
-// environment makes this binary take a role. What tests send comes from one
-// address, and no server limits that unless it is told to.
+// environment returns the environment for a role of this binary. The rate limit is
+// off, because all requests of a test have one client IP.
 func environment(as string) []string {
 	return append(os.Environ(), role+"="+as, "RELCHECK_SOURCE_RATE=0")
 }
@@ -137,7 +137,8 @@ func serve(t testing.TB, store string, args ...string) *process {
 	return start(t, "relcheck", append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...)
 }
 
-// startBy starts a command that becomes this binary, or says where it listens as well.
+// startBy starts a command that becomes this binary, or prints its URL in the same
+// way.
 func startBy(t testing.TB, as string, cmd *exec.Cmd) *process {
 	t.Helper()
 	cmd.Env = environment(as)
@@ -156,24 +157,23 @@ func startBy(t testing.TB, as string, cmd *exec.Cmd) *process {
 	p.out = bufio.NewReader(out)
 	line, ok := p.line(t), false
 	if p.url, ok = strings.CutPrefix(line, "listening on "); !ok {
-		t.Fatalf("%s said %q instead of where it listens", as, line)
+		t.Fatalf("first line of %s: got %q, want listening on a URL", as, line)
 	}
 	_, p.addr, _ = strings.Cut(p.url, "://")
 	return p
 }
 
-// line is the next that the process says on standard output.
+// line returns the next line of standard output.
 func (p *process) line(t testing.TB) string {
 	t.Helper()
 	line, err := p.out.ReadString('\n')
 	if err != nil {
-		t.Fatalf("it has said %q: %v", line, err)
+		t.Fatalf("read a line: got %q, %v", line, err)
 	}
 	return strings.TrimSpace(line)
 }
 
-// stop ends the process in good order, and returns what it has said on standard
-// output beyond the lines that were read.
+// stop interrupts the process and returns the rest of its standard output.
 func (p *process) stop(t testing.TB) (out string) {
 	t.Helper()
 	p.cmd.Process.Signal(os.Interrupt)
@@ -185,7 +185,7 @@ func (p *process) stop(t testing.TB) (out string) {
 	return string(rest)
 }
 
-// testLog puts what a process says into the test's log, and keeps it.
+// testLog writes the output of a process to the test's log, and keeps it.
 type testLog struct {
 	testing.TB
 	mu   sync.Mutex
@@ -199,25 +199,25 @@ func (l *testLog) Write(p []byte) (int, error) {
 	return l.said.Write(p)
 }
 
-// String is all that the process has said.
+// String returns all output.
 func (l *testLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.said.String()
 }
 
-// count is how often the process has said something.
+// count returns how often the output contains a text.
 func (l *testLog) count(text string) int {
 	return strings.Count(l.String(), text)
 }
 
-// kill ends the process the hard way, and waits for it.
+// kill kills the process and waits for its end.
 func (p *process) kill() {
 	p.cmd.Process.Kill()
 	p.cmd.Wait()
 }
 
-// relcheck runs this binary as relcheck to its end.
+// relcheck runs a relcheck command and returns its standard output.
 func relcheck(t testing.TB, args ...string) (stdout string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
@@ -231,8 +231,7 @@ func relcheck(t testing.TB, args ...string) (stdout string) {
 	return string(out)
 }
 
-// relcheckStatus runs this binary as relcheck, however it ends, and returns all
-// that it says.
+// relcheckStatus runs a relcheck command and returns its output and exit status.
 func relcheckStatus(t testing.TB, args ...string) (output string, status int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
@@ -244,8 +243,8 @@ func relcheckStatus(t testing.TB, args ...string) (output string, status int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// missing skips a test for want of something that make test provides, and
-// fails it where nothing may be wanting.
+// missing skips a test that needs something that make test installs. In CI it fails
+// the test.
 func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

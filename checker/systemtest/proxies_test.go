@@ -10,8 +10,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// A proxy that the operator has forgotten is in the log, and doctor warns of it until
-// the server is started with its address.
+// TestForgottenProxy checks that a proxy without --trusted-proxy is logged, and that
+// doctor warns until the server is started with it.
 func TestForgottenProxy(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")

@@ -16,8 +16,8 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// database returns the name of a new PostgreSQL store, as a command line may
-// have it; the password is in the environment.
+// database returns the name of a new PostgreSQL store for a command line. The password
+// is in the environment.
 func database(t testing.TB) string {
 	t.Helper()
 	name := pgtest.WithoutPassword(pgtest.Database(t))
@@ -25,8 +25,8 @@ func database(t testing.TB) string {
 	return name
 }
 
-// Three servers share a database, and one after the other is killed. Whatever
-// any of them has answered with 200 is there, once.
+// TestServersKilledUnderLoad kills three servers of one database in turn. Each
+// acknowledged report must be recorded exactly once.
 func TestServersKilledUnderLoad(t *testing.T) {
 	wanted, every := int64(unlessRace(12, 6)), time.Second
 	if testing.Short() {
@@ -79,8 +79,8 @@ func TestServersKilledUnderLoad(t *testing.T) {
 	t.Logf("%d reports acknowledged by servers of which %d were killed, all there", len(acked.ids), kills)
 }
 
-// Servers and commands work through a PgBouncer that gives each transaction another
-// connection to PostgreSQL.
+// TestServersBehindPgBouncer checks servers and commands behind a PgBouncer in
+// transaction mode.
 func TestServersBehindPgBouncer(t *testing.T) {
 	name := pgtest.WithoutPassword(pgtest.Pooled(t, "transaction"))
 	t.Setenv("PGPASSWORD", pgtest.Password)
@@ -105,7 +105,8 @@ func TestServersBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// What one server or command changes, all servers answer with soon.
+// TestServersShareReleases checks that all servers answer with a change within two
+// seconds.
 func TestServersShareReleases(t *testing.T) {
 	name := database(t)
 	var servers []*process
@@ -127,7 +128,8 @@ func TestServersShareReleases(t *testing.T) {
 	}
 }
 
-// A password is refused where other users could read it, and shown nowhere.
+// TestPasswordOnCommandLine checks that a password on the command line is rejected,
+// and never printed.
 func TestPasswordOnCommandLine(t *testing.T) {
 	name := pgtest.Database(t)
 	for _, args := range [][]string{
@@ -153,8 +155,8 @@ func TestPasswordOnCommandLine(t *testing.T) {
 	}
 }
 
-// Servers on a database that is not there, or no longer, are not ready, and
-// answer all the same.
+// TestServerWithoutDatabase checks that a server that loses its database is not ready,
+// answers with the latest release, and recovers.
 func TestServerWithoutDatabase(t *testing.T) {
 	server, err := pgtest.New()
 	pgtest.RequireInstalled(t, err)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A server that is told to stop while reports come in, and others are slow on
-// purpose, is gone in time with exit status 0. What it has answered is there.
+// TestStoppedUnderLoad stops a server while reports arrive and other clients are
+// deliberately slow. It must exit within ten seconds and lose no acknowledged report.
 func TestStoppedUnderLoad(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")

@@ -61,7 +61,7 @@ func tableOf(t *testing.T, store, name string) []counted {
 	return table.Rows
 }
 
-// releasedStore makes a store that knows the releases of a made-up fleet.
+// releasedStore creates a store with the releases of a simulated fleet.
 func releasedStore(t *testing.T) (file string, published map[string]bool) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "relcheck.db")
@@ -82,7 +82,7 @@ func releasedStore(t *testing.T) (file string, published map[string]bool) {
 	return file, published
 }
 
-// sums adds up rows by what name says of them.
+// sums adds rows by the result of name.
 func sums(rows []counted, name func(counted) string) map[string]counted {
 	all := map[string]counted{}
 	for _, row := range rows {
@@ -94,8 +94,8 @@ func sums(rows []counted, name func(counted) string) map[string]counted {
 	return all
 }
 
-// sameCounts wants what was sent to be shown: as many reports, and as many ids but
-// for those that are estimated, which may be four standard errors off.
+// sameCounts compares the statistics with the reports sent: equal numbers of reports,
+// and of instances within four standard errors where they are estimated.
 func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
 	t.Helper()
 	for name, want := range sent {
@@ -109,15 +109,15 @@ func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
 	}
 }
 
-// estimates are the builds that may have more ids than are counted exactly.
+// estimates returns the builds with too many instances to be counted exactly.
 func estimates(t *testing.T, store string) []counted {
 	t.Helper()
 	const many = 4096 * (1 - 6*rollup.InstancesError)
 	return slices.DeleteFunc(tableOf(t, store, "platform_versions"), func(c counted) bool { return float64(c.IDs) < many })
 }
 
-// What a fleet has told a server is what its statistics show: as many reports and
-// ids, by version and by platform.
+// TestSimulatedFleetIsCounted compares the statistics with what a simulated fleet has
+// sent, by version and by platform.
 func TestSimulatedFleetIsCounted(t *testing.T) {
 	t.Setenv("RELCHECK_SOURCE_RATE", "0")
 	size := []string{"--instances", "2000", "--rate", "1000", "--duration", "3s"}
@@ -150,8 +150,8 @@ func TestSimulatedFleetIsCounted(t *testing.T) {
 		s.Requests["sent"], total.IDs, len(sent), len(unpublished), len(estimated), s.LatencyMS)
 }
 
-// What was captured of real clients is recorded, or counted as a check, for each
-// instance.
+// TestReplayIsCounted checks that replayed requests of real clients are recorded, or
+// counted as checks, for each instance.
 func TestReplayIsCounted(t *testing.T) {
 	t.Setenv("RELCHECK_SOURCE_RATE", "0")
 	file, _ := releasedStore(t)
@@ -176,7 +176,8 @@ func TestReplayIsCounted(t *testing.T) {
 	}
 }
 
-// A signal ends it soon, with what came of it until then.
+// TestSimulateInterrupted checks that a signal ends a simulation soon, with the result
+// until then.
 func TestSimulateInterrupted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no signals")
@@ -219,7 +220,8 @@ func TestSimulateInterrupted(t *testing.T) {
 	}
 }
 
-// What a service says is shown, and what to do about it.
+// TestSimulateSaysWhatIsWrong checks that errors of the service are printed with a
+// hint.
 func TestSimulateSaysWhatIsWrong(t *testing.T) {
 	var answer atomic.Pointer[http.HandlerFunc]
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -267,7 +269,8 @@ func TestSimulateSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// A past is for a store that nobody uses: neither a server, nor for what is real.
+// TestSimulatedPastIsKeptApart checks that simulate --days rejects a store that is in
+// use or has reports.
 func TestSimulatedPastIsKeptApart(t *testing.T) {
 	past := func(args ...string) (string, int) {
 		return relcheckStatus(t, append([]string{"simulate", "--days", "3", "--instances", "50"}, args...)...)
@@ -302,7 +305,7 @@ func TestSimulatedPastIsKeptApart(t *testing.T) {
 	}
 }
 
-// A past is written into PostgreSQL as well.
+// TestSimulatedPastInPostgres checks simulate --days with PostgreSQL.
 func TestSimulatedPastInPostgres(t *testing.T) {
 	name := database(t)
 	relcheck(t, "simulate", "--days", "3", "--instances", "50", "--db", name)

@@ -29,7 +29,7 @@ type slowCrowd struct {
 	err       error // of connecting
 }
 
-// gather has n callers begin, who come back until ctx ends and then stay for as
+// gather starts n slow clients, which reconnect until ctx is done and then stay as
 // long as the server lets them.
 func gather(ctx context.Context, t *testing.T, p *process, n int) *slowCrowd {
 	page, err := ask(ctx, "http://"+p.addr+"/privacy")

@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// A request whose end could be read in two ways has one answer, and then the
-// connection is closed: what follows it is never taken for another request.
+// TestNothingIsSmuggled sends requests with an ambiguous length. Each must have one
+// answer, after which the connection is closed: what follows must not be taken for
+// another request.
 func TestNothingIsSmuggled(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
@@ -75,7 +76,7 @@ func TestNothingIsSmuggled(t *testing.T) {
 	})
 }
 
-// metricsAddr is where a process has logged that it serves metrics.
+// metricsAddr returns the address of the metrics from the log.
 func metricsAddr(t *testing.T, p *process) string {
 	t.Helper()
 	pattern := regexp.MustCompile(`"url":"http://([^/"]+)/metrics"`)
@@ -88,8 +89,8 @@ func metricsAddr(t *testing.T, p *process) string {
 	return ""
 }
 
-// answers sends what it is given over one connection, and wants one answer with the
-// status, and then the end of the connection.
+// answers sends bytes on one connection and expects one answer with the status, and
+// then the end of the connection.
 func answers(t *testing.T, addr, sent string, status int) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)

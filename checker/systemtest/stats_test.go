@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Programs that do not say what they want get the summary, or the table that
-// their question is about.
+// TestStatsForPrograms checks that --json and --csv without --by print the summary, or
+// the table of the query.
 func TestStatsForPrograms(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	relcheck(t, "product", "add", "tool", "--db", store)

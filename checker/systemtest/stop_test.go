@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestStopLetsRequestsEnd tells a server to stop while a report is on its way. It
-// is still recorded and answered; then the process ends, with status 0.
+// TestStopLetsRequestsEnd stops a server while a report is being sent. The report must
+// be recorded and answered, and the exit status must be 0.
 func TestStopLetsRequestsEnd(t *testing.T) {
 	t.Parallel()
 	store := filepath.Join(t.TempDir(), "relcheck.db")

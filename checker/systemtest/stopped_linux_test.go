@@ -18,8 +18,8 @@ import (
 
 var stoppedList = flag.Int("stopped-list", unlessRace(50_000, 2_000), "how many releases a list has whose import is stopped")
 
-// An import that is stopped does not keep a server from recording, unless it
-// happens to be stopped within one of its short transactions.
+// TestStoppedImport suspends an import repeatedly. A server must keep recording,
+// unless the import is within one of its short transactions.
 func TestStoppedImport(t *testing.T) {
 	store, list := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "releases.json")
 	writeList(t, list, *stoppedList)
@@ -43,7 +43,8 @@ func TestStoppedImport(t *testing.T) {
 	}
 }
 
-// One that writes all in one transaction does.
+// TestStoppedImportControl checks that an import in a single transaction blocks the
+// server.
 func TestStoppedImportControl(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "a.db")
 	served := serve(t, store)
@@ -56,9 +57,9 @@ func TestStoppedImportControl(t *testing.T) {
 	}
 }
 
-// stopped starts this binary in a role and stops it again and again while a server
-// records beside it. It returns after how many stops the server went on, and how
-// many reports were not recorded.
+// stopped runs this binary in a role, suspends it repeatedly while a server records,
+// and returns the number of stops, those during which the server recorded, and the
+// reports that were not recorded.
 func stopped(t *testing.T, served *process, as string, begun func() bool, stops int, args ...string) (all, went int, bad int64) {
 	var sent acknowledged
 	ctx, cancel := context.WithCancel(t.Context())
@@ -95,7 +96,7 @@ func stopped(t *testing.T, served *process, as string, begun func() bool, stops 
 	return all, went, <-refused
 }
 
-// records tells whether reports are recorded, within some seconds.
+// records reports whether reports are recorded within three seconds.
 func records(sent *acknowledged) bool {
 	before := len(sent.soFar())
 	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
@@ -106,7 +107,7 @@ func records(sent *acknowledged) bool {
 	return false
 }
 
-// openRaw opens a store that another process has.
+// openRaw opens a store that another process has open.
 func openRaw(t *testing.T, store string) *sql.DB {
 	t.Helper()
 	d, err := sql.Open("sqlite", "file:"+store+"?mode=rw&_txlock=immediate&_busy_timeout=5000")
@@ -117,7 +118,7 @@ func openRaw(t *testing.T, store string) *sql.DB {
 	return d
 }
 
-// writeList writes a list of so many releases in the form of GitHub's API.
+// writeList writes a list of n releases in the format of GitHub's API.
 func writeList(t *testing.T, file string, n int) {
 	t.Helper()
 	var b strings.Builder

@@ -25,8 +25,7 @@ import (
 	"relcheck/db"
 )
 
-// newTerminal makes a terminal of so many columns, and returns its two ends: what
-// is written to one is read from the other.
+// newTerminal returns the two ends of a terminal with a number of columns.
 func newTerminal(t *testing.T, columns int) (master, terminal *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -52,8 +51,7 @@ func newTerminal(t *testing.T, columns int) (master, terminal *os.File) {
 	return master, terminal
 }
 
-// onTerminal runs a command on a terminal of so many columns, and returns what
-// it wrote there.
+// onTerminal runs a command on a terminal and returns its output.
 func onTerminal(t *testing.T, columns int, args ...string) string {
 	t.Helper()
 	return shownOn(t, columns, func(terminal *os.File) error {
@@ -92,8 +90,8 @@ func piped(t *testing.T, args ...string) string {
 
 const hostileTitle = "Evil\x1b[2J\x1b]0;owned\a\u009b31m\u202e\r\b\x00\n<script>"
 
-// hostileStore holds the reports of a fleet, which has hostile versions, for a
-// product with a hostile title.
+// hostileStore returns a store with the reports of a fleet with hostile versions, for
+// a product with a hostile title.
 func hostileStore(t *testing.T) string {
 	t.Helper()
 	path := t.TempDir() + "/relcheck.db"
@@ -123,7 +121,7 @@ func hostileStore(t *testing.T) string {
 
 var colour = regexp.MustCompile("\x1b\\[(0|1|2|34)m")
 
-// checkShown looks that a text is no more than text, and fits.
+// checkShown checks that a text has no control characters and fits.
 func checkShown(t *testing.T, what, text string, columns int) {
 	t.Helper()
 	for _, line := range strings.Split(text, "\n") {
@@ -174,7 +172,7 @@ func TestStatsOnTerminal(t *testing.T) {
 	}
 }
 
-// Where there is nothing but checks without an id, they are what is shown.
+// TestStatsOfChecksOnTerminal checks that checks are shown if there are no instances.
 func TestStatsOfChecksOnTerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	text := onTerminal(t, 100, "stats", "opa", "--db", oddStore(t))
@@ -186,7 +184,8 @@ func TestStatsOfChecksOnTerminal(t *testing.T) {
 	}
 }
 
-// What came of a simulation fits on a screen, and how it goes is said before.
+// TestSimulateOnTerminal checks that the result of a simulation fits on a screen,
+// after its progress.
 func TestSimulateOnTerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

@@ -84,7 +84,7 @@ func (s *secured) client(p pair) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// serves tells whether who connects anew gets a certificate.
+// serves reports whether new connections get a certificate.
 func (s *secured) serves(p pair) bool {
 	conn, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *secured) serves(p pair) bool {
 	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64() == p.serial
 }
 
-// metric returns a line of what Prometheus is told.
+// metric returns one line of the metrics.
 func (s *secured) metric(t *testing.T, c *http.Client, token, name string) string {
 	t.Helper()
 	req, err := http.NewRequest("GET", "https://"+s.addr+"/metrics", nil)
@@ -173,8 +173,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A new certificate is used without anybody being cut off, and one that cannot be
-// used leaves the last one in place.
+// TestCertificateIsRenewed checks that a new certificate is used without closing
+// connections, and that an invalid one is ignored and logged.
 func TestCertificateIsRenewed(t *testing.T) {
 	t.Parallel()
 	first, second, third := newPair(t, 2001), newPair(t, 2002), newPair(t, 2003)
@@ -237,7 +237,7 @@ func TestCertificateOnHangup(t *testing.T) {
 	until(t, "the second certificate is served", func() bool { return s.serves(second) })
 }
 
-// Who speaks HTTP to a server with TLS is told so.
+// TestPlainRequestToTLS checks the answer to an HTTP request on an HTTPS port.
 func TestPlainRequestToTLS(t *testing.T) {
 	t.Parallel()
 	s := startSecured(t, newPair(t, 4001))

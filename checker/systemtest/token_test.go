@@ -94,8 +94,7 @@ func TestTokenIsKeptNowhere(t *testing.T) {
 	}
 }
 
-// search looks for secrets in all files of a store, and for the hashes of those that
-// are kept. Another process has the files open.
+// search looks for secrets and their hashes in all files of a store.
 func search(t *testing.T, dir string, secrets, kept []string) {
 	t.Helper()
 	var all []byte
@@ -193,7 +192,8 @@ func notes(t *testing.T, store string, args ...string) string {
 	return said.String()
 }
 
-// Nobody is surprised by where a link leads, by two tokens of one name, or by a new one.
+// TestTokenNotes checks the hints about the URL of a link, about two tokens with one
+// name, and about a new token.
 func TestTokenNotes(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	for _, c := range []struct {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// mountSmall makes a file system of a few megabytes until the test ends.
+// mountSmall mounts a file system of four megabytes until the test ends.
 func mountSmall(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
@@ -22,8 +22,8 @@ func mountSmall(t *testing.T) (folder string) {
 	return folder
 }
 
-// On a full disk a server acknowledges nothing, and goes on by itself once there
-// is space.
+// TestServerOnFullDisk checks that a server acknowledges nothing on a full disk, and
+// recovers once there is space.
 func TestServerOnFullDisk(t *testing.T) {
 	t.Parallel()
 	s := serveTroubled(t, mountSmall(t))
@@ -56,8 +56,7 @@ func TestServerOnFullDisk(t *testing.T) {
 	s.kept(t)
 }
 
-// A file system that may only be read is told from all else that keeps a file from
-// being opened.
+// TestServeOnReadOnlyFileSystem checks the error message for a read-only file system.
 func TestServeOnReadOnlyFileSystem(t *testing.T) {
 	t.Parallel()
 	folder := mountSmall(t)

@@ -24,7 +24,7 @@ type troubled struct {
 	acknowledged acknowledged
 }
 
-// serveTroubled starts a server in a folder, which knows one release.
+// serveTroubled starts a server in a folder, with one release.
 func serveTroubled(t *testing.T, folder string) *troubled {
 	t.Helper()
 	file := filepath.Join(folder, "relcheck.db")
@@ -49,8 +49,8 @@ func (s *troubled) report(t *testing.T) (status int, header http.Header, body st
 	return res.StatusCode, res.Header, readAll(t, res)
 }
 
-// refuses makes sure that reports are refused with a status, that the answer tells
-// when to come again and names the latest release, and that the server is not ready.
+// refuses checks that reports get the status, a Retry-After header and the latest
+// release, and that the server is not ready.
 func (s *troubled) refuses(t *testing.T, want int) {
 	t.Helper()
 	status, header, body := s.report(t)
@@ -62,13 +62,14 @@ func (s *troubled) refuses(t *testing.T, want int) {
 	}
 }
 
-// kept makes sure that all which was acknowledged is there.
+// kept checks that all acknowledged reports are recorded.
 func (s *troubled) kept(t *testing.T) {
 	t.Helper()
 	s.acknowledged.areIn(t, exportedIDs(t, s.file))
 }
 
-// A server whose file was taken away says so within a second.
+// TestFileTakenFromServer removes or replaces the files of a running server, which
+// must report that within a second.
 func TestFileTakenFromServer(t *testing.T) {
 	t.Parallel()
 	for name, take := range map[string]func(path string) error{
@@ -94,8 +95,8 @@ func TestFileTakenFromServer(t *testing.T) {
 	}
 }
 
-// A server that was killed, at any point of writing its log into the file, has all
-// that it has acknowledged, and is ready again within two seconds.
+// TestKilledDuringCheckpoint kills a server at various points of a checkpoint. It must
+// lose no acknowledged report, and be ready again within two seconds.
 func TestKilledDuringCheckpoint(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")

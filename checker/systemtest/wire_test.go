@@ -31,8 +31,8 @@ func encodeID(dst []byte, id uuid.UUID) {
 	hex.Encode(dst[24:36], id[10:16])
 }
 
-// readAnswer reads one HTTP answer that tells its length, and whether it says
-// that nothing was recorded.
+// readAnswer reads one HTTP answer with a Content-Length, and reports whether it
+// records a report.
 func readAnswer(r *bufio.Reader) (status int, recorded bool, err error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Days are those of UTC, even where the server's clock shows another one.
+// TestDaysOfUTC checks that days are UTC days, whatever the server's time zone.
 func TestDaysOfUTC(t *testing.T) {
 	now := time.Now().UTC()
 	zone := "Pacific/Kiritimati" // 14 hours ahead: tomorrow, from 10:00 UTC on
