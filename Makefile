@@ -12,6 +12,7 @@ test: lint platforms opa postgres browser
 	go test -race -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreTrue'
 	go test ./db -run TestCopyThereAndBack -copied 1000000
+	go test ./checker/systemtest -run TestCatalogLimits
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
 # names, at arbitrary points of a store's life. No acknowledged report may be lost, and

@@ -190,7 +190,7 @@ func copiesKeepTheID(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	folder, want := t.TempDir(), []string(nil)
-	for hours := range 4 {
+	for hours := range unlessRace(4, 2) {
 		for minutes, name := range []string{copied, restored} {
 			copy := open(t, name)
 			if got := storeID(t, copy); got != id {

@@ -137,7 +137,7 @@ func weeksInAnyOrder(t *testing.T, name string) {
 	for range 30 {
 		l.ids = append(l.ids, uuid.New())
 	}
-	for round := range 60 {
+	for round := range unlessRace(60, 15) {
 		fill(t, s, l.goOn())
 		fold(t, s)
 		for range 5 {

@@ -14,7 +14,7 @@ import (
 	"relcheck/db"
 )
 
-var images = flag.Int("images", unlessRace(150, 8), "how many states that a power cut may leave are looked at")
+var images = flag.Int("images", unlessRace(150, 4), "how many states that a power cut may leave are looked at")
 
 // unlessRace is the first number, or the second where the race detector makes all
 // of SQLite slow.

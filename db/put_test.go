@@ -30,7 +30,7 @@ func importIsSeenAsAWhole(t *testing.T, name string) {
 	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v0.9.0"}, {Version: "v1.7.0"}}, take); err != nil {
 		t.Fatal(err)
 	}
-	const n = 2000
+	n := unlessRace(2000, 600)
 	var change db.Change
 	done := make(chan error)
 	go func() {
