@@ -37,8 +37,8 @@ func (s *screen) overview(v *stats.View) block {
 	if side {
 		width = (s.width - 2*gap) / 2
 	}
-	left := s.rows(top(versions, mostVersions, "version", "ids", "share", "p95"), width)
-	right := s.rows(top(platformNames(v.Table("platforms")), mostPlatforms, "platform", "ids", "share", "p95"), width)
+	left := s.rows(top(versions, mostVersions, "version", "instances", "share", "p95"), width)
+	right := s.rows(top(platformNames(v.Table("platforms")), mostPlatforms, "platform", "instances", "share", "p95"), width)
 	heaps := s.rows(topHeaps(v.Table("heap")), 0)
 	if side {
 		all = append(all, beside(left, append(append(right, text{}), heaps...), 2*gap)...)
@@ -88,7 +88,7 @@ func (s *screen) headline(v *stats.View) block {
 // periods returns the summary. A range that is also one of the other periods has one
 // row, and unknown values are empty.
 func periods(v *stats.View) *stats.Table {
-	t := choose(v.Table("summary"), "period", "from", "ids", "change", "reports", "checks")
+	t := choose(v.Table("summary"), "period", "from", "instances", "change", "reports", "checks")
 	last := len(t.Rows) - 1
 	whole := t.Rows[last]
 	whole[0] = stats.ShowNumber(int64(v.Query.Days())) + " days"
@@ -102,14 +102,14 @@ func periods(v *stats.View) *stats.Table {
 			row[i] = cmp.Or(value, any(""))
 		}
 	}
-	return choose(t, "period", "ids", "change", "reports", "checks")
+	return choose(t, "period", "instances", "change", "reports", "checks")
 }
 
 // chart draws the instances of each day, or the checks if there are no instances. It
 // averages days if there is no room for each. Today is faint because it is incomplete.
 func (s *screen) chart(v *stats.View, room int) block {
 	daily := v.Table("daily")
-	n, most, counted, label := len(daily.Rows), int64(1), "ids", "instances"
+	n, most, counted, label := len(daily.Rows), int64(1), "instances", "instances"
 	if len(v.Table("versions").Rows) == 0 {
 		counted, label = "checks", "checks"
 	}
@@ -198,7 +198,7 @@ func top(t *stats.Table, n int, names ...string) *stats.Table {
 	if len(t.Rows) <= n+1 {
 		return t
 	}
-	ids, share := index(t, "ids"), index(t, "share")
+	ids, share := index(t, "instances"), index(t, "share")
 	order := slices.Clone(t.Rows)
 	slices.SortStableFunc(order, func(a, b []any) int { return cmp.Compare(b[ids].(int64), a[ids].(int64)) })
 	least, ties := order[n-1][ids].(int64), 0
@@ -246,7 +246,7 @@ func platformNames(t *stats.Table) *stats.Table {
 
 // topHeaps returns the heap of all versions, and of those with the most instances.
 func topHeaps(t *stats.Table) *stats.Table {
-	ids := index(t, "ids")
+	ids := index(t, "instances")
 	var versions [][]any
 	heaps := *t
 	heaps.Rows = nil
@@ -260,7 +260,7 @@ func topHeaps(t *stats.Table) *stats.Table {
 	}
 	slices.SortStableFunc(versions, func(a, b []any) int { return cmp.Compare(b[ids].(int64), a[ids].(int64)) })
 	heaps.Rows = append(heaps.Rows, versions[:min(mostHeaps, len(versions))]...)
-	short := choose(&heaps, "version", "ids", "p50", "p90", "p95", "p99")
+	short := choose(&heaps, "version", "instances", "p50", "p90", "p95", "p99")
 	short.Columns[0].Head = "Heap of"
 	return short
 }

@@ -74,10 +74,9 @@ request was not answered with a 2xx status, or could not be sent when it was due
 --json prints an object. requests: sent, succeeded, failed (another status, or no
 answer), given_up (at a signal), unsent (due while 256 others were unanswered).
 status: answers by class, such as "2xx", and "none". reports: recorded, unrecorded
-(over the rate limit), checks (without an instance ID), ids (instances). Also
-seconds; latency_ms: p50, p90, p99, max; versions: version, ids, reports; platforms:
-os, arch, ids, reports; and product, url, seed, instances. Members may be added, but
-are never removed.`,
+(over the rate limit), checks, instances. Also seconds; latency_ms: p50, p90, p99,
+max; versions: version, instances, reports; platforms: os, arch, instances, reports;
+and product, url, seed, instances. Members may be added, but are never removed.`,
 		Example: `  relcheck serve --db try.db --source-rate 0
   relcheck simulate --rate 1000 --instances 100000 --duration 30s
   relcheck simulate --connections 64

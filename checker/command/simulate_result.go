@@ -88,8 +88,8 @@ func (o *outcome) print(w io.Writer) error {
 	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
 	if o.Recorded > 0 {
 		versions, platforms := v.Table("versions"), platformNames(v.Table("platforms"))
-		s.print(append(block{text{}}, s.rows(o.shorten(s, versions, "version", "ids", "share", "reports"), s.width)...))
-		s.print(append(block{text{}}, s.rows(choose(platforms, "platform", "ids", "share", "reports"), s.width)...))
+		s.print(append(block{text{}}, s.rows(o.shorten(s, versions, "version", "instances", "share", "reports"), s.width)...))
+		s.print(append(block{text{}}, s.rows(choose(platforms, "platform", "instances", "share", "reports"), s.width)...))
 	}
 	if o.Unrecorded > 0 {
 		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports were answered but not recorded, because of the rate limit per client IP. "+
@@ -163,16 +163,16 @@ type outcomeJSON struct {
 }
 
 type versionJSON struct {
-	Version string `json:"version"`
-	IDs     int64  `json:"ids"`
-	Reports int64  `json:"reports"`
+	Version   string `json:"version"`
+	Instances int64  `json:"instances"`
+	Reports   int64  `json:"reports"`
 }
 
 type platformJSON struct {
-	OS      string `json:"os"`
-	Arch    string `json:"arch"`
-	IDs     int64  `json:"ids"`
-	Reports int64  `json:"reports"`
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+	Instances int64  `json:"instances"`
+	Reports   int64  `json:"reports"`
 }
 
 func (o *outcome) writeJSON(w io.Writer) error {
@@ -181,7 +181,7 @@ func (o *outcome) writeJSON(w io.Writer) error {
 		Requests: map[string]int64{"sent": o.Sent, "succeeded": o.Succeeded(), "failed": o.Sent - o.Succeeded() - o.GivenUp,
 			"given_up": o.GivenUp, "unsent": o.Unsent},
 		Status:    map[string]int64{"none": o.Failed},
-		Reports:   map[string]int64{"recorded": o.Recorded, "unrecorded": o.Unrecorded, "checks": o.Checks, "ids": o.Instances},
+		Reports:   map[string]int64{"recorded": o.Recorded, "unrecorded": o.Unrecorded, "checks": o.Checks, "instances": o.Instances},
 		LatencyMS: map[string]float64{}, Versions: []versionJSON{}, Platforms: []platformJSON{},
 	}
 	if len(o.replay) > 0 {
@@ -194,10 +194,10 @@ func (o *outcome) writeJSON(w io.Writer) error {
 		d.LatencyMS[p.name] = float64(latency(o.Result, p.q).Microseconds()) / 1000
 	}
 	v := o.view()
-	for _, row := range choose(v.Table("versions"), "version", "ids", "reports").Rows {
+	for _, row := range choose(v.Table("versions"), "version", "instances", "reports").Rows {
 		d.Versions = append(d.Versions, versionJSON{row[0].(string), row[1].(int64), row[2].(int64)})
 	}
-	for _, row := range choose(v.Table("platforms"), "os", "arch", "ids", "reports").Rows {
+	for _, row := range choose(v.Table("platforms"), "os", "arch", "instances", "reports").Rows {
 		d.Platforms = append(d.Platforms, platformJSON{row[0].(string), row[1].(string), row[2].(int64), row[3].(int64)})
 	}
 	e := json.NewEncoder(w)

@@ -52,11 +52,11 @@ func parameterOfError(err error) string {
 
 // apiProduct is a product as the API lists it.
 type apiProduct struct {
-	Name   string  `json:"name"`
-	Title  string  `json:"title"`
-	Latest *string `json:"latest"` // the latest release, or null
-	IDs    any     `json:"ids"`    // in the last 28 days, or null
-	Stats  string  `json:"stats"`  // URL of the list of its tables
+	Name      string  `json:"name"`
+	Title     string  `json:"title"`
+	Latest    *string `json:"latest"`    // the latest release, or null
+	Instances any     `json:"instances"` // in the last 28 days, or null
+	Stats     string  `json:"stats"`     // URL of the list of its tables
 }
 
 // apiProducts answers GET /api/v1/products.
@@ -89,7 +89,7 @@ func recentInstances(v *stats.View) any {
 		return nil
 	}
 	period := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "period" })
-	ids := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "ids" })
+	ids := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "instances" })
 	for _, row := range t.Rows {
 		if row[period] == stats.Last28Days {
 			return row[ids]

@@ -75,7 +75,7 @@ func fillFleet(ctx context.Context, at string, now time.Time) error {
 type apiList struct {
 	Products []struct {
 		Name, Title, Latest, Stats string
-		IDs                        *int64
+		Instances                  *int64
 	}
 	Tables []struct {
 		Name, JSON, CSV string
@@ -97,7 +97,7 @@ func TestAPI(t *testing.T) {
 	s := newFleet(t, server.Options{})
 	_, token := s.token(t)
 	products := s.list(t, "/api/v1/products", token).Products
-	if len(products) != 2 || products[0].Name != "opa" || products[0].IDs == nil || *products[0].IDs < 1000 || products[0].Latest == "" {
+	if len(products) != 2 || products[0].Name != "opa" || products[0].Instances == nil || *products[0].Instances < 1000 || products[0].Latest == "" {
 		t.Fatalf("%+v", products)
 	}
 	tables := s.list(t, products[0].Stats+"?days=14&os=linux", token).Tables
@@ -220,14 +220,14 @@ func TestPublicAPI(t *testing.T) {
 		res, body := s.read(t, table.JSON, "")
 		var d struct {
 			From, To string
-			Rows     []struct{ IDs *int64 }
+			Rows     []struct{ Instances *int64 }
 		}
 		if err := json.Unmarshal([]byte(body), &d); err != nil || res.StatusCode != http.StatusOK || d.To != (rollup.DayOf(time.Now())-1).String() {
 			t.Errorf("%s: %s, %v\n%.1000s", table.JSON, res.Status, err, body)
 		}
 		for _, row := range d.Rows {
-			if row.IDs != nil && *row.IDs%10 != 0 {
-				t.Errorf("%s shows %d ids", table.Name, *row.IDs)
+			if row.Instances != nil && *row.Instances%10 != 0 {
+				t.Errorf("%s shows %d instances", table.Name, *row.Instances)
 			}
 		}
 	}
@@ -249,7 +249,7 @@ func TestPublicAPI(t *testing.T) {
 			t.Errorf("%s: %s\n%.1000s", query, res.Status, body)
 		}
 	}
-	if ids := s.list(t, "/api/v1/products", "").Products[0].IDs; ids == nil || *ids == 0 || *ids%10 != 0 {
-		t.Errorf("the list of products shows %v ids", ids)
+	if ids := s.list(t, "/api/v1/products", "").Products[0].Instances; ids == nil || *ids == 0 || *ids%10 != 0 {
+		t.Errorf("the list of products shows %v instances", ids)
 	}
 }

@@ -64,35 +64,31 @@ func (s said) text(column string) string {
 	return s.show(s.columns[i].Kind, s.row[i])
 }
 
-// ids formats how many instances the row counts: 1,234 instances (12.3 %).
-func (s said) ids() string {
+// instances writes how many the row counts: 1,234 instances (12.3 %).
+func (s said) instances() string {
 	unit := "instances"
-	if s.value("ids") == int64(1) {
+	if s.value("instances") == int64(1) {
 		unit = "instance"
 	}
-	return fmt.Sprintf("%s %s (%s)", s.text("ids"), unit, s.text("share"))
+	return fmt.Sprintf("%s %s (%s)", s.text("instances"), unit, s.text("share"))
 }
 
 func (s said) affected() Answer {
-	return Answer{Text: fmt.Sprintf("If support ended below %s, %s would be affected.", s.text("below"), s.ids())}
+	return Answer{Text: fmt.Sprintf("If support ended below %s, %s would be affected.", s.text("below"), s.instances())}
 }
 
 func (s said) exceeded() Answer {
-	return Answer{Text: fmt.Sprintf("%s exceeded %s.", s.ids(), s.text("bytes"))}
+	return Answer{Text: fmt.Sprintf("%s exceeded %s.", s.instances(), s.text("bytes"))}
 }
 
 func (s said) changed() Answer {
 	change, known := s.value("change").(float64)
 	if !known {
-		return Answer{fmt.Sprintf("No heap sizes are known to compare %s with %s.", s.text("new"), s.text("old")), true}
+		return Answer{fmt.Sprintf("Too few instances to compare %s with %s at %s.", s.text("new"), s.text("old"), s.text("percentile")), true}
 	}
 	more := "more"
 	if change < 0 {
 		more = "less"
 	}
-	text := fmt.Sprintf("%s takes %s %s heap than %s at %s", s.text("new"), s.show(Share, math.Abs(change)), more, s.text("old"), s.text("percentile"))
-	if s.value("certain") != true {
-		return Answer{text + ", but there are too few instances, or the difference is too small, to be certain.", true}
-	}
-	return Answer{fmt.Sprintf("%s (between %s and %s, with 95 %% confidence).", text, s.text("low"), s.text("high")), false}
+	return Answer{Text: fmt.Sprintf("%s uses %s %s heap than %s at %s.", s.text("new"), s.show(Share, math.Abs(change)), more, s.text("old"), s.text("percentile"))}
 }

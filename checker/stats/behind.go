@@ -26,7 +26,7 @@ func (v *View) deprecation(t *Table) {
 		older[i] = older[i+1] + one.ids
 	}
 	if unknown := v.ids - older[0]; unknown > 0 {
-		t.remark(fmt.Sprintf("in no row are ids whose version cannot be compared: %d", unknown))
+		t.remark(fmt.Sprintf("not shown: %d instances whose version cannot be compared", unknown))
 	}
 	for _, key := range v.below() {
 		n := older[rungs(v.ladder, key)]

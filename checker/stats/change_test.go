@@ -11,71 +11,28 @@ import (
 	"relcheck/checker/stats"
 )
 
-// drawn are reports of n ids, one each, whose heaps are distributed
-// log-normally around a median.
-func drawn(random *rand.Rand, version string, first, n int, median float64) (all []sent) {
-	for i := range n {
-		heap := median * math.Exp(random.NormFloat64()/2)
-		all = append(all, sent{"2026-03-02", first + i, first + i, version, "linux/amd64", int64(heap)})
-	}
-	return all
-}
-
 func comparison(q stats.Query, all []sent) *stats.Table {
 	q.Range = days("2026-03-02", "2026-03-02")
 	return stats.NewView(catalog.Listing{}, q, figures(q.Range, all), q.To+1).Table("heap_change")
 }
 
-// The interval holds the truth in about 95 of 100 cases, and the change is only
-// said to be certain when it is there.
-func TestChangeOfHeap(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
-	const runs = 200
-	for _, truth := range []float64{0, 0.5} {
-		held, certain := map[any]int{}, map[any]int{}
-		for range runs {
-			all := append(drawn(random, "v1.0.0", 0, 400, 1e8), drawn(random, "v1.1.0", 1000, 600, 1e8*(1+truth))...)
-			table := comparison(stats.Query{}, all)
-			checkKinds(t, table)
-			for _, row := range table.Rows {
-				if row[1] != "v1.0.0" || row[2] != "v1.1.0" {
-					t.Fatalf("compared %v and %v", row[1], row[2])
-				}
-				if low, high := row[6].(float64), row[7].(float64); low <= truth && truth <= high {
-					held[row[0]]++
-				}
-				if row[8].(bool) {
-					certain[row[0]]++
-				}
+// A percentile is compared only if both versions have enough instances beyond it.
+func TestTooFewToCompare(t *testing.T) {
+	for instances, want := range map[int]string{9: "- - - -", 10: "+ - - -", 99: "+ + - -", 100: "+ + + -", 500: "+ + + +"} {
+		table := comparison(stats.Query{}, []sent{
+			{"2026-03-02", 0, 599, "v1.0.0", "linux/amd64", 1 << 20},
+			{"2026-03-02", 1000, 999 + instances, "v1.1.0", "linux/amd64", 1 << 21},
+		})
+		var got []string
+		for _, row := range table.Rows {
+			if row[7] == nil {
+				got = append(got, "-")
+			} else {
+				got = append(got, "+")
 			}
 		}
-		for _, p := range []string{"p50", "p90", "p95"} {
-			if held[p] < runs*93/100 {
-				t.Errorf("the interval of %s held %f only %d times of %d", p, truth, held[p], runs)
-			}
-			if truth == 0 && certain[p] > runs*7/100 || truth > 0 && certain[p] < runs*90/100 {
-				t.Errorf("%s was certain %d times of %d, and the change is %f", p, certain[p], runs, truth)
-			}
-		}
-		if certain["p99"] > 0 {
-			t.Errorf("p99 was certain %d times, with 4 ids above it", certain["p99"])
-		}
-	}
-}
-
-// What one process reports a thousand times is one observation.
-func TestFewIDsAreNotCertain(t *testing.T) {
-	var all []sent
-	for range 1000 {
-		all = append(all, sent{"2026-03-02", 1, 2, "v1.0.0", "linux/amd64", 1 << 20}, sent{"2026-03-02", 3, 4, "v1.1.0", "linux/amd64", 1 << 30})
-	}
-	table := comparison(stats.Query{}, all)
-	if len(table.Rows) != 4 {
-		t.Fatalf("got %s", text(table))
-	}
-	for _, row := range table.Rows {
-		if row[8] != false {
-			t.Errorf("%v is certain by two ids each", row)
+		if got := strings.Join(got, " "); got != want {
+			t.Errorf("%d instances: got changes of p50, p90, p95 and p99 %s, want %s", instances, got, want)
 		}
 	}
 }
@@ -91,12 +48,12 @@ func TestWhatIsCompared(t *testing.T) {
 		{"2026-03-02", 72, 73, "1.10.2-rc.1", "linux/amd64", 1 << 22},
 	}
 	for compare, want := range map[[2]string]string{
-		{}:                   "p50 v1.9.0 v1.10.0 2.09e+06 1.06e+06",
-		{"1.10.0", "v1.9.0"}: "p50 v1.10.0 v1.9.0 1.06e+06 2.09e+06",
-		{"dev", "1.9.0"}:     "p50 dev v1.9.0 1.06e+06 2.09e+06",
-		{"1.9.0", "2.0.0"}:   "p50 v1.9.0 v2.0.0 2.09e+06 0 - - - false",
-		{"1.9", "v1.10"}:     "p50 v1.9 v1.10 2.09e+06 4.2e+06",
-		{"v1.10.0", "1.9"}:   "p50 v1.10.0 v1.9 1.06e+06 2.09e+06",
+		{}:                   "p50 v1.9.0 v1.10.0 3 3 2.09e+06 1.06e+06 -",
+		{"1.10.0", "v1.9.0"}: "p50 v1.10.0 v1.9.0 3 3 1.06e+06 2.09e+06 -",
+		{"dev", "1.9.0"}:     "p50 dev v1.9.0 10 3 1.06e+06 2.09e+06",
+		{"1.9.0", "2.0.0"}:   "p50 v1.9.0 v2.0.0 3 1 2.09e+06 0 -",
+		{"1.9", "v1.10"}:     "p50 v1.9 v1.10 3 7 2.09e+06 4.2e+06",
+		{"v1.10.0", "1.9"}:   "p50 v1.10.0 v1.9 3 3 1.06e+06 2.09e+06",
 	} {
 		if got := text(comparison(stats.Query{Compare: compare}, all)); !strings.HasPrefix(got, want) {
 			t.Errorf("%v: got %s, want %s", compare, got, want)
@@ -104,9 +61,9 @@ func TestWhatIsCompared(t *testing.T) {
 	}
 	for compare, want := range map[[2]string]string{
 		{"1.9.0", "3.0.0"}: "no report of v3.0.0",
-		{"3.0", "1.9.0"}:   "no report of v3.0 in the range told a heap",
-		{"4.0.0", "1.9.0"}: "nobody reported v4.0.0 in the range",
-		{"4.0", "5.0.0"}:   "nobody reported v4.0 in the range; nobody reported v5.0.0 in the range",
+		{"3.0", "1.9.0"}:   "no report of v3.0 in the range has a heap",
+		{"4.0.0", "1.9.0"}: "no instance reported v4.0.0 in the range",
+		{"4.0", "5.0.0"}:   "no instance reported v4.0 in the range; no instance reported v5.0.0 in the range",
 	} {
 		table := comparison(stats.Query{Compare: compare}, all)
 		if len(table.Rows) != 0 || !strings.Contains(table.Note, want) {

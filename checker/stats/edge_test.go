@@ -168,7 +168,7 @@ func someFleet(t *rapid.T) (all []sent) {
 	platforms := rapid.SampledFrom([]string{"linux/amd64", "linux/arm64", "darwin/arm64", "other/other"})
 	next := 0
 	for range rapid.IntRange(0, 20).Draw(t, "groups") {
-		count := rapid.IntRange(1, 40).Draw(t, "ids")
+		count := rapid.IntRange(1, 40).Draw(t, "instances")
 		all = append(all, sent{(date("2026-03-01") + rollup.Day(rapid.IntRange(0, 30).Draw(t, "day"))).String(), next, next + count - 1,
 			versions.Draw(t, "version"), platforms.Draw(t, "platform"), rapid.SampledFrom([]int64{0, -1, 1, 1000, 1 << 20, 3 << 20, 1 << 40}).Draw(t, "heap")})
 		next += count

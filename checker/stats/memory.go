@@ -88,7 +88,7 @@ func (v *View) heapAbove(t *Table) {
 		return
 	}
 	if told < v.ids {
-		t.remark(fmt.Sprintf("ids that told no heap: %d", v.ids-told))
+		t.remark(fmt.Sprintf("instances that reported no heap: %d", v.ids-told))
 	}
 	first, last, asked := 0, len(heapLimits)-1, -1
 	for i := range heapLimits {

@@ -118,7 +118,7 @@ func cells(t rapid.TB, v *stats.View) map[string]int64 {
 			var name []string
 			for i, c := range table.Columns {
 				switch n, _ := row[i].(int64); {
-				case c.Name == "ids", c.Name == "before":
+				case c.Name == "instances", c.Name == "before":
 					cell := table.Name + " " + strings.Join(name, " ") + " " + c.Name
 					if _, twice := all[cell]; twice {
 						t.Errorf("%s is there twice", cell)

@@ -14,8 +14,8 @@ import (
 
 // everyKind is a table with a column of each kind.
 func everyKind(rows ...[]any) *stats.Table {
-	return &stats.Table{Name: "versions", Title: "Versions", Note: "Distinct ids.", Rows: rows, Columns: []stats.Column{
-		{Name: "version", Kind: stats.Text}, {Name: "released", Kind: stats.Date}, {Name: "ids", Kind: stats.Number},
+	return &stats.Table{Name: "versions", Title: "Versions", Note: "Distinct instances.", Rows: rows, Columns: []stats.Column{
+		{Name: "version", Kind: stats.Text}, {Name: "released", Kind: stats.Date}, {Name: "instances", Kind: stats.Number},
 		{Name: "share", Kind: stats.Share}, {Name: "change", Kind: stats.Change}, {Name: "p95", Kind: stats.Bytes},
 		{Name: "latest", Kind: stats.Yes}}}
 }
@@ -41,7 +41,7 @@ func TestCSV(t *testing.T) {
 	if err := table.WriteCSV(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := `version,released,ids,share,change,p95,latest
+	want := `version,released,instances,share,change,p95,latest
 v1.2.3,2026-01-31,12345,0.25,-0.041,610304,true
 '-1+1,,-3,1,0.333333,1000000000000000,false
 ,,,,,,
@@ -63,13 +63,13 @@ func TestJSON(t *testing.T) {
 	if err := d.WriteJSON(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"product":"opa","table":"versions","title":"Versions","note":"Distinct ids.","from":"2026-01-01","to":"2026-01-31",` +
+	want := `{"product":"opa","table":"versions","title":"Versions","note":"Distinct instances.","from":"2026-01-01","to":"2026-01-31",` +
 		`"filter":{"version":null,"os":"linux","arch":null},"as_of":"2026-01-31T10:00:00Z",
-"columns":[{"name":"version","kind":"text"},{"name":"released","kind":"date"},{"name":"ids","kind":"number"},` +
+"columns":[{"name":"version","kind":"text"},{"name":"released","kind":"date"},{"name":"instances","kind":"number"},` +
 		`{"name":"share","kind":"share"},{"name":"change","kind":"change"},{"name":"p95","kind":"bytes"},{"name":"latest","kind":"boolean"}],
 "rows":[
-{"version":"v1.2.3","released":"2026-01-31","ids":12345,"share":0.25,"change":-0.041,"p95":610304,"latest":true},
-{"version":"\u001b]0;x\u0007\u009b2J</script>\udb40\udc41","released":null,"ids":null,"share":null,"change":null,"p95":null,"latest":null}
+{"version":"v1.2.3","released":"2026-01-31","instances":12345,"share":0.25,"change":-0.041,"p95":610304,"latest":true},
+{"version":"\u001b]0;x\u0007\u009b2J</script>\udb40\udc41","released":null,"instances":null,"share":null,"change":null,"p95":null,"latest":null}
 ]}
 `
 	if got := b.String(); got != want {

@@ -130,9 +130,9 @@ func affected(t *testing.T, base, token, below string) string {
 	defer res.Body.Close()
 	var table struct {
 		Rows []struct {
-			Below string
-			IDs   int64
-			Share float64
+			Below     string
+			Instances int64
+			Share     float64
 		}
 	}
 	if err := json.NewDecoder(res.Body).Decode(&table); err != nil {
@@ -140,7 +140,7 @@ func affected(t *testing.T, base, token, below string) string {
 	}
 	for _, row := range table.Rows {
 		if row.Below == below {
-			return fmt.Sprintf("%d instances (%.1f %%)", row.IDs, row.Share*100)
+			return fmt.Sprintf("%d instances (%.1f %%)", row.Instances, row.Share*100)
 		}
 	}
 	t.Fatalf("no row for version %s: %+v", below, table)

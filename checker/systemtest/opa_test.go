@@ -108,10 +108,10 @@ func TestStatsOfOPA(t *testing.T) {
 	}
 	var shown struct {
 		Rows []struct {
-			Version      string
-			IDs, Reports int
-			Behind       int
-			P95          float64
+			Version            string
+			Instances, Reports int
+			Behind             int
+			P95                float64
 		}
 	}
 	if err := json.Unmarshal([]byte(relcheck(t, "stats", "opa", "--by", "version", "--json", "--db", file)), &shown); err != nil {
@@ -119,7 +119,7 @@ func TestStatsOfOPA(t *testing.T) {
 	}
 	slices.Sort(heaps)
 	want := generations[0].version // the later one tells nothing
-	if len(shown.Rows) != 1 || shown.Rows[0].Version != want || shown.Rows[0].IDs != each || shown.Rows[0].Reports != each || shown.Rows[0].Behind != 1 {
+	if len(shown.Rows) != 1 || shown.Rows[0].Version != want || shown.Rows[0].Instances != each || shown.Rows[0].Reports != each || shown.Rows[0].Behind != 1 {
 		t.Fatalf("the statistics show %+v, want %d ids of %s", shown.Rows, each, want)
 	}
 	if p95, told := shown.Rows[0].P95, heaps[len(heaps)-2]; p95 < told*0.99 || p95 > heaps[len(heaps)-1]*1.01 {

@@ -40,8 +40,8 @@ type simulated struct {
 
 // counted is a row of it, and of relcheck stats --json.
 type counted struct {
-	Version, OS, Arch string
-	IDs, Reports      int64
+	Version, OS, Arch  string
+	Instances, Reports int64
 }
 
 func simulateJSON(t *testing.T, args ...string) (s simulated) {
@@ -87,7 +87,7 @@ func sums(rows []counted, name func(counted) string) map[string]counted {
 	all := map[string]counted{}
 	for _, row := range rows {
 		sum := all[name(row)]
-		sum.IDs += row.IDs
+		sum.Instances += row.Instances
 		sum.Reports += row.Reports
 		all[name(row)] = sum
 	}
@@ -99,9 +99,9 @@ func sums(rows []counted, name func(counted) string) map[string]counted {
 func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
 	t.Helper()
 	for name, want := range sent {
-		got, off := shown[name], 4*rollup.InstancesError*float64(estimated[name].IDs)
-		if got.Reports != want.Reports || math.Abs(float64(got.IDs-want.IDs)) > off {
-			t.Errorf("%s: stats show %d ids in %d reports; sent were %d, or up to %.0f more or less, in %d", name, got.IDs, got.Reports, want.IDs, off, want.Reports)
+		got, off := shown[name], 4*rollup.InstancesError*float64(estimated[name].Instances)
+		if got.Reports != want.Reports || math.Abs(float64(got.Instances-want.Instances)) > off {
+			t.Errorf("%s: stats show %d ids in %d reports; sent were %d, or up to %.0f more or less, in %d", name, got.Instances, got.Reports, want.Instances, off, want.Reports)
 		}
 	}
 	if len(sent) != len(shown) {
@@ -113,7 +113,7 @@ func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
 func estimates(t *testing.T, store string) []counted {
 	t.Helper()
 	const many = 4096 * (1 - 6*rollup.InstancesError)
-	return slices.DeleteFunc(tableOf(t, store, "platform_versions"), func(c counted) bool { return float64(c.IDs) < many })
+	return slices.DeleteFunc(tableOf(t, store, "platform_versions"), func(c counted) bool { return float64(c.Instances) < many })
 }
 
 // TestSimulatedFleetIsCounted compares the statistics with what a simulated fleet has
@@ -138,16 +138,16 @@ func TestSimulatedFleetIsCounted(t *testing.T) {
 	sameCounts(t, sent, sums(tableOf(t, file, "version"), version), sums(estimated, version))
 	sameCounts(t, platforms, sums(tableOf(t, file, "platform"), platform), sums(estimated, platform))
 	total := sums(s.Versions, all)["all"]
-	if total.IDs != s.Reports["ids"] || total.Reports != s.Reports["recorded"] || sums(s.Platforms, all)["all"] != total {
-		t.Errorf("%d ids in %d reports; but %+v", s.Reports["ids"], s.Reports["recorded"], total)
+	if total.Instances != s.Reports["instances"] || total.Reports != s.Reports["recorded"] || sums(s.Platforms, all)["all"] != total {
+		t.Errorf("%d ids in %d reports; but %+v", s.Reports["instances"], s.Reports["recorded"], total)
 	}
 	unpublished := maps.Clone(sent)
 	maps.DeleteFunc(unpublished, func(version string, _ counted) bool { return published[version] })
-	if len(sent) < 10 || len(platforms) < 5 || len(unpublished) < 5 || total.IDs < 1000 || total.IDs == total.Reports || *largeFleet != (len(estimated) > 0) {
+	if len(sent) < 10 || len(platforms) < 5 || len(unpublished) < 5 || total.Instances < 1000 || total.Instances == total.Reports || *largeFleet != (len(estimated) > 0) {
 		t.Errorf("this is no fleet: %v, %v, %v", sent, platforms, estimated)
 	}
 	t.Logf("%d requests, %d ids, %d versions, %d of them unpublished, %d builds of many ids, latency in ms %v",
-		s.Requests["sent"], total.IDs, len(sent), len(unpublished), len(estimated), s.LatencyMS)
+		s.Requests["sent"], total.Instances, len(sent), len(unpublished), len(estimated), s.LatencyMS)
 }
 
 // TestReplayIsCounted checks that replayed requests of real clients are recorded, or
@@ -162,13 +162,13 @@ func TestReplayIsCounted(t *testing.T) {
 	}
 	args := append([]string{"--url", "http://" + served.addr, "--rate", "100", "--duration", "1s", "--instances", "50", "--replay"}, captures...)
 	s := simulateJSON(t, args...)
-	if s.Requests["succeeded"] != 100 || s.Reports["recorded"] != 60 || s.Reports["ids"] != 30 || s.Reports["checks"] != 40 {
+	if s.Requests["succeeded"] != 100 || s.Reports["recorded"] != 60 || s.Reports["instances"] != 30 || s.Reports["checks"] != 40 {
 		t.Errorf("two rounds of 50 instances: %+v", s)
 	}
 	version := func(c counted) string { return c.Version }
 	sameCounts(t, sums(s.Versions, version), sums(tableOf(t, file, "version"), version), nil)
 	s = simulateJSON(t, append([]string{"--keep-ids"}, args...)...)
-	if s.Reports["recorded"] != 60 || s.Reports["ids"] != 3 {
+	if s.Reports["recorded"] != 60 || s.Reports["instances"] != 3 {
 		t.Errorf("with the captured ids: %+v", s)
 	}
 	if seen := exportedIDs(t, file); len(seen) != 33 {

@@ -13,10 +13,10 @@ func TestStatsForPrograms(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	relcheck(t, "product", "add", "tool", "--db", store)
 	for _, c := range []struct{ flags, table, columns string }{
-		{"", "summary", "period,from,to,ids,"},
-		{"--days 7", "summary", "period,from,to,ids,"},
+		{"", "summary", "period,from,to,instances,"},
+		{"--days 7", "summary", "period,from,to,instances,"},
 		{"--by version", "versions", "version,released,"},
-		{"--below v1.0.0", "deprecation", "below,ids,"},
+		{"--below v1.0.0", "deprecation", "below,instances,"},
 		{"--compare v1.0..v1.1", "heap_change", "percentile,old,new,"},
 	} {
 		args := append([]string{"stats", "tool", "--db", store}, strings.Fields(c.flags)...)
@@ -24,7 +24,7 @@ func TestStatsForPrograms(t *testing.T) {
 		if err := json.Unmarshal([]byte(relcheck(t, append(args, "--json")...)), &d); err != nil || d.Product != "tool" || d.Table != c.table {
 			t.Errorf("%s --json: got %+v, %v", c.flags, d, err)
 		}
-		if c.table == "heap_change" && !strings.Contains(d.Note, "nobody reported v1.0 in the range") {
+		if c.table == "heap_change" && !strings.Contains(d.Note, "no instance reported v1.0 in the range") {
 			t.Errorf("it is not said that there is nothing to compare: %s", d.Note)
 		}
 		if got := relcheck(t, append(args, "--csv")...); !strings.HasPrefix(got, c.columns) {

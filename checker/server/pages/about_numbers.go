@@ -31,6 +31,6 @@ func aboutNumbers(public bool) []string {
 		"Instances whose version cannot be compared with others are not counted as running an older version.",
 		"In the distribution and the percentiles of heap sizes, an instance counts once for each day on which it reported its heap use, with the highest value of that day, within 1 %. If a build has more than 4,096 instances on a day, a sample of them counts. Days that an earlier version of relcheck aggregated are approximate.",
 		"The table of instances above a heap size counts each instance that ever exceeded the size. Its shares include instances that report no heap use.",
-		"A change of heap use has a 95 % confidence interval, which is as wide as if all values came from instances that reported every day, each of which is one observation. The change is not certain if the interval contains 0 or there are too few such instances.",
+		"Two versions are compared by a percentile of their heaps only if each has at least 10 instances (p50), 50 (p90), 100 (p95) or 500 (p99): fewer may differ by chance.",
 		"For instances that reported more than once, an instance belongs to the day of its first report. Those of the last two days may still report again.")
 }

@@ -19,7 +19,7 @@ func (b *builder) activitySection() section {
 		p.addFigures(b.dailyChart("checks", "Checks per day"))
 		return p
 	}
-	p.addFigures(b.dailyChart("ids", "Instances per day"), b.dailyChart("checks", "Checks per day"), b.repeatShare(&p))
+	p.addFigures(b.dailyChart("instances", "Instances per day"), b.dailyChart("checks", "Checks per day"), b.repeatShare(&p))
 	for _, one := range []struct{ table, title string }{{"weekly", "Instances per week"}, {"monthly", "Instances per four weeks"}} {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			f.Chart, f.Half = periodChart(t, one.title), true
@@ -47,14 +47,14 @@ func (b *builder) dailyChart(column, title string) *figure {
 		values[i] = sums[i] / days[i] // the mean, if a point covers several days
 		most = math.Max(most, values[i])
 	}
-	if most == 0 && column != "ids" {
+	if most == 0 && column != "instances" {
 		return nil
 	}
 	f.Name += "-" + column
 	f.Chart = b.lineChart(at, title, values, most, false, func(v float64) string {
 		return formatNumber(int64(math.Round(v))) + " " + column
 	})
-	if column != "ids" {
+	if column != "instances" {
 		f.Table = newColumnsView(t, "day", "checks")
 	}
 	return f
@@ -118,9 +118,9 @@ func periodChart(t *stats.Table, label string) template.HTML {
 	most, n := 0.0, len(t.Rows)
 	for r := range rows(t) {
 		i := len(columns.Columns)
-		most = math.Max(most, float64(r.number("ids")))
-		columns.Columns = append(columns.Columns, chart.Column{Value: float64(r.number("ids")), Class: "c0",
-			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("ids"), "instance", "instances")})
+		most = math.Max(most, float64(r.number("instances")))
+		columns.Columns = append(columns.Columns, chart.Column{Value: float64(r.number("instances")), Class: "c0",
+			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("instances"), "instance", "instances")})
 		if every := max(1, (n+4)/5); i%every == every/2 {
 			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: r.day("from").Time().Format("2 Jan")})
 		}

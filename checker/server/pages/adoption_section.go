@@ -114,8 +114,8 @@ func (b *builder) countBySeries(t *stats.Table, at dayPoints) map[string][]int64
 			counts[name] = make([]int64, at.n)
 		}
 		i := at.index(r.day("day"))
-		counts[name][i] += r.number("ids")
-		counts[""][i] += r.number("ids")
+		counts[name][i] += r.number("instances")
+		counts[""][i] += r.number("instances")
 	}
 	return counts
 }
@@ -231,6 +231,6 @@ func (b *builder) adoptionSpeed() *figure {
 		}
 		bars = append(bars, chart.Bar(float64(r.number("half"))/float64(most), "c0"))
 	}
-	f.Table = newColumnsView(t, "version", "half", "released", "ids", "share").addCharts(1, "Days until half of the instances ran it or newer", bars)
+	f.Table = newColumnsView(t, "version", "half", "released", "instances", "share").addCharts(1, "Days until half of the instances ran it or newer", bars)
 	return f
 }

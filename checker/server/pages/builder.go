@@ -116,13 +116,13 @@ func (b *builder) assignColors(table, column string) (covered float64) {
 		}
 	}
 	most := slices.Clone(all)
-	slices.SortStableFunc(most, func(x, y row) int { return cmp.Compare(y.number("ids"), x.number("ids")) })
+	slices.SortStableFunc(most, func(x, y row) int { return cmp.Compare(y.number("instances"), x.number("instances")) })
 	least := int64(0)
 	if len(most) > maxColors {
-		least = most[maxColors-1].number("ids")
+		least = most[maxColors-1].number("instances")
 	}
 	for _, r := range all {
-		if r.number("ids") >= max(1, least) && len(b.colored) < maxColors {
+		if r.number("instances") >= max(1, least) && len(b.colored) < maxColors {
 			b.colors[r.text(column)] = "c" + strconv.Itoa(len(b.colored))
 			b.colored = append(b.colored, r.text(column))
 			covered += r.float("share")

@@ -98,7 +98,7 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	for r := range rows(&only) {
 		drawings = append(drawings, chart.DotPlot(percentilePositions(r, low, high)))
 	}
-	f.Table = newColumnsView(&only, append(about, "p50", "p90", "p95", "p99", "ids", "instance_days")...).addCharts(len(about), formatBytes(low)+"\u2013"+formatBytes(high), drawings)
+	f.Table = newColumnsView(&only, append(about, "p50", "p90", "p95", "p99", "instances", "instance_days")...).addCharts(len(about), formatBytes(low)+"\u2013"+formatBytes(high), drawings)
 	for i, line := range f.Table.Rows {
 		if line[0].Text == unknown {
 			f.Table.Rows[i][0].Text, f.Table.Rows[i][len(about)-1].Text = "all", "all"
@@ -143,7 +143,7 @@ func (b *builder) heapChange(p *section) *figure {
 		before, after = r.text("old"), r.text("new")
 	}
 	p.Answer = answerSentence(b.Query, t)
-	f.Table = newColumnsView(t, "percentile", "old_bytes", "new_bytes", "change", "low", "high", "certain")
+	f.Table = newColumnsView(t, "percentile", "old_instances", "new_instances", "old_bytes", "new_bytes", "change")
 	f.Title = "From " + before + " to " + after
 	if typed, ok := b.invalid["compare"]; ok {
 		before, after, _ = strings.Cut(typed.value, "..")

@@ -79,7 +79,7 @@ func (b *builder) sparkline() (template.HTML, string) {
 	if t == nil {
 		t, column, unit = b.Table("weekly"), "from", "week"
 	}
-	counted, name := "ids", "Instances"
+	counted, name := "instances", "Instances"
 	if b.total() == 0 && b.checks() > 0 {
 		counted, name = "checks", "Checks"
 	}

@@ -14,7 +14,7 @@ func (b *builder) platformsSection() section {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			at := 1
 			if one.table == "platforms" {
-				f.Table, at = newColumnsView(t, "os", "arch", "ids", "share", "version", "p95", "reports"), 2
+				f.Table, at = newColumnsView(t, "os", "arch", "instances", "share", "version", "p95", "reports"), 2
 			} else {
 				f.Half = true
 			}
@@ -45,7 +45,7 @@ func (b *builder) platformVersions() *figure {
 			all[platform] = &mix{map[string]int64{}, map[string]float64{}}
 			order = append(order, platform)
 		}
-		all[platform].ids[name] += r.number("ids")
+		all[platform].ids[name] += r.number("instances")
 		all[platform].shares[name] += r.float("share")
 		used[name] = []int64{}
 	}

@@ -88,7 +88,7 @@ func (b *builder) sections() []section {
 // total returns the number of instances in the period.
 func (b *builder) total() (n int64) {
 	for r := range rows(b.Table("summary")) {
-		n = max(n, r.number("ids"))
+		n = max(n, r.number("instances"))
 	}
 	return n
 }
@@ -131,7 +131,7 @@ func (b *builder) summaryTiles() (all []tile) {
 		default:
 			name = "Instances in " + name
 		}
-		all = append(all, tile{name, r.show("ids"), b.change(r)})
+		all = append(all, tile{name, r.show("instances"), b.change(r)})
 	}
 	if n := b.checks(); n > 0 {
 		all = append(all, tile{"Checks", formatNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")})
@@ -178,12 +178,12 @@ func (b *builder) introduction() (all []string) {
 	case b.total() == 0:
 		return []string{days + "no instances reported" + b.filterText() + ".", "Try a longer range or fewer filters."}
 	}
-	all = append(all, days+plural(r.number("ids"), "instance", "instances")+" reported"+b.filterText()+".")
+	all = append(all, days+plural(r.number("instances"), "instance", "instances")+" reported"+b.filterText()+".")
 	for l := range rows(b.Table("latest")) {
 		switch {
 		case l.text("what") == "latest release" && l.text("version") != "":
 			all = append(all, l.show("share")+" ran the latest release, "+l.text("version")+", or newer.")
-		case l.text("what") == "older" && b.Latest != "" && l.number("ids") > 0:
+		case l.text("what") == "older" && b.Latest != "" && l.number("instances") > 0:
 			all = append(all, l.show("share")+" ran a version older than "+stats.Line(b.Latest)+".")
 		}
 	}

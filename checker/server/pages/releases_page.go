@@ -73,7 +73,7 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 		}
 		line.State, line.Class = releaseState(&one.Release, latest)
 		if r := counted[one.Version]; r.table != nil {
-			line.IDs, line.Share, line.Bar = r.show("ids"), r.show("share"), chart.Bar(r.float("share"), "c0")
+			line.IDs, line.Share, line.Bar = r.show("instances"), r.show("share"), chart.Bar(r.float("share"), "c0")
 		}
 		all = append(all, line)
 	}

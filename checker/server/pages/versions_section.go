@@ -31,12 +31,12 @@ func firstColor(row) string { return "c0" }
 func (b *builder) versionsSection() section {
 	p := section{ID: "in-use", Title: "Versions", Lead: []string{"All versions in use in this period, newest first."}}
 	if f, t := b.emptyFigure("versions", "Versions in use"); f != nil {
-		f.Table = newColumnsView(t, "version", "ids", "share", "released", "behind", "days_behind", "reports", "p95")
+		f.Table = newColumnsView(t, "version", "instances", "share", "released", "behind", "days_behind", "reports", "p95")
 		f.Table.addCharts(1, "", shareBars(t, func(r row) string { return b.color(r.text("version")) }))
 		p.addFigures(f)
 	}
 	if f, t := b.emptyFigure("lines", "Minor lines"); f != nil {
-		f.Table = newColumnsView(t, "line", "ids", "share").addCharts(1, "", shareBars(t, func(r row) string {
+		f.Table = newColumnsView(t, "line", "instances", "share").addCharts(1, "", shareBars(t, func(r row) string {
 			if latest, _ := r.value("latest").(bool); latest {
 				return "c0"
 			}
@@ -91,7 +91,7 @@ func (b *builder) supportSection() section {
 		if sameVersion(r.text("below"), chosen) {
 			class = "c1"
 		}
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + countAndShare(r.number("ids"), r.float("share"))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + countAndShare(r.number("instances"), r.float("share"))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
 			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(all)), Text: r.text("below")})
 		}
@@ -136,7 +136,7 @@ func (b *builder) behindReleases() *figure {
 		if !r.has("releases") {
 			i = last + 1
 		}
-		counts[i] += r.number("ids")
+		counts[i] += r.number("instances")
 		shares[i] += r.float("share")
 		most = max(most, shares[i])
 	}
@@ -177,7 +177,7 @@ func (b *builder) behindDays() *figure {
 		name, class, full := daysBehindName(r)
 		most = max(most, r.float("share"))
 		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Columns)) + 0.5) / n, Text: name, SecondLine: len(columns.Columns)%2 == 1})
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + countAndShare(r.number("ids"), r.float("share"))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + countAndShare(r.number("instances"), r.float("share"))})
 	}
 	columns.Y, columns.Max = shareAxis(most)
 	f.Chart = columns.SVG()

@@ -42,7 +42,8 @@ func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
 	return r.appendPeaks(b), nil
 }
 
-// append appends how many heaps were observed, and each bucket that has any.
+// append appends 0, which earlier versions counted the heaps that were not scaled up
+// with, and each bucket that has any heaps.
 func (h *Heaps) append(b []byte) []byte {
 	buckets := 0
 	for _, n := range h.All() {
@@ -50,7 +51,7 @@ func (h *Heaps) append(b []byte) []byte {
 			buckets++
 		}
 	}
-	b = binary.AppendUvarint(b, uint64(max(0, h.observed)))
+	b = append(b, 0)
 	b = binary.AppendUvarint(b, uint64(buckets))
 	last := 0
 	for bucket, n := range h.All() {

@@ -72,7 +72,7 @@ const start = 20_000 * 86400
 // someReports are of few ids, in the order of time by id, and at most so many
 // seconds apart.
 func someReports(t *rapid.T, apart int64) (all []rollup.Report) {
-	ids := rapid.IntRange(1, 12).Draw(t, "ids")
+	ids := rapid.IntRange(1, 12).Draw(t, "instances")
 	for id := range ids {
 		at := start + rapid.Int64Range(0, 3*86400).Draw(t, "start")
 		for range rapid.IntRange(1, 6).Draw(t, "reports") {
@@ -196,7 +196,7 @@ func TestSumIsMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := rollup.Range{From: start / 86400, To: start/86400 + 30}
 		random := rand.New(rand.NewPCG(2, rapid.Uint64().Draw(t, "seed")))
-		ids := rapid.SampledFrom([]int{10, 1000, 5000, 40_000}).Draw(t, "ids")
+		ids := rapid.SampledFrom([]int{10, 1000, 5000, 40_000}).Draw(t, "instances")
 		f := rollup.NewFold(63, nil)
 		for range rapid.IntRange(0, 6000).Draw(t, "reports") {
 			heap := random.Int64N(8 << 20)

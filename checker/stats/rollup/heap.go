@@ -41,9 +41,6 @@ type Heaps struct {
 	low    int     // the bucket of the first count
 	counts []int64 // of each bucket from there up
 	total  int64
-	// observed is how many of the total were looked at. It is less than the total
-	// if some of them stand for others: see peaks.
-	observed int64
 }
 
 // Add counts n heaps of a bucket.
@@ -53,7 +50,6 @@ func (h *Heaps) Add(bucket int, n int64) {
 	}
 	h.counts[bucket-h.low] += n
 	h.total += n
-	h.observed += n
 }
 
 // extendTo makes room for the buckets from low to high.
@@ -84,7 +80,6 @@ func (h *Heaps) merge(other Heaps, sign int64) {
 		into[i] += sign * n
 	}
 	h.total += sign * other.total
-	h.observed += sign * other.observed
 }
 
 // Equal tells whether both have counted the same.
@@ -102,9 +97,6 @@ func (h Heaps) Equal(other Heaps) bool {
 
 // Instances is how many heaps were counted.
 func (h Heaps) Total() int64 { return h.total }
-
-// Observed is how many of them were looked at, see [Heaps].
-func (h Heaps) Observed() int64 { return h.observed }
 
 // All yields each bucket that has heaps, from the lowest up, and their number.
 func (h Heaps) All() iter.Seq2[int, int64] {

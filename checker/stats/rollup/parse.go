@@ -13,7 +13,6 @@ type parsedRollup struct {
 	present     bool // whether there is one
 	format      byte
 	reports     int64
-	observed    int64         // of the heaps that follow
 	numBuckets  int64         // how many follow
 	heaps       []byte        // by bucket
 	classes     []parsedClass // in order
@@ -38,7 +37,7 @@ func (p *parsedRollup) parse(b []byte) error {
 	in := byteReader{b: b[1:]}
 	p.format, p.reports = b[0], in.uvarint()
 	if p.format != formatReports {
-		p.observed = in.uvarint()
+		in.uvarint() // see [Heaps.append]
 	}
 	p.numBuckets = in.uvarint()
 	p.heaps = in.varintPairs(p.numBuckets)
@@ -90,7 +89,7 @@ func (p *parsedRollup) addHeaps(h *Heaps, t *distinctCounter) error {
 
 // addCounts adds what is counted by bucket.
 func (p *parsedRollup) addCounts(h *Heaps) error {
-	in, bucket, observed := byteReader{b: p.heaps}, 0, h.observed
+	in, bucket := byteReader{b: p.heaps}, 0
 	for range p.numBuckets {
 		bucket += int(in.varint())
 		if bucket < -1 || bucket > maxBucket {
@@ -102,9 +101,6 @@ func (p *parsedRollup) addCounts(h *Heaps) error {
 	}
 	if in.bad || len(in.b) > 0 {
 		return errRollup
-	}
-	if p.format != formatReports {
-		h.observed = observed + p.observed
 	}
 	return nil
 }

@@ -97,6 +97,5 @@ func (p *peaks) addTo(h *Heaps) {
 	weight := int64(1) << p.sampleLevel
 	for _, one := range p.list {
 		h.Add(one.bucket(), weight)
-		h.observed -= weight - 1
 	}
 }

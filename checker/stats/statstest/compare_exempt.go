@@ -21,8 +21,6 @@ func (c *comparison) exempt(column string, i int, got, want []any) bool {
 		name, _ := got[i].(string)
 		counts := c.truth.versionsOn(want[0].(string) + "/" + want[1].(string))
 		return mayBeMost(counts, name)
-	case "heap_change.low", "heap_change.high", "heap_change.certain":
-		return true
 	}
 	return false
 }

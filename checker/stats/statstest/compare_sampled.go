@@ -28,7 +28,7 @@ func (c *comparison) nearPercentile(i int, got any, row []any) bool {
 	case "platforms":
 		include = func(_, platform string) bool { return row[0].(string)+"/"+row[1].(string) == platform }
 	case "heap_change":
-		name := row[i-2]
+		name := row[i-4] // old for old_bytes, new for new_bytes
 		q = percentileNamed(row[0])
 		include = func(version, _ string) bool {
 			return anyOr(name, version) || lineName.MatchString(name.(string)) && line(version) == name

@@ -31,13 +31,12 @@ type Truth struct {
 	daily         map[rollup.Day][]int64 // by day and build: distinct instances
 	tables        map[string][][]any     // cache of Table
 	sortedHeaps   map[string][]int64     // cache of heapsOfVersion
-	samples       map[string]*sample     // cache of sampleOf
 }
 
 // NewTruth counts what the query needs. The day today is incomplete.
 func (l *Log) NewTruth(q stats.Query, today rollup.Day) *Truth {
 	t := &Truth{log: l, query: q, today: today, dailyRange: rollup.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases),
-		tables: map[string][][]any{}, sortedHeaps: map[string][]int64{}, samples: map[string]*sample{}}
+		tables: map[string][][]any{}, sortedHeaps: map[string][]int64{}}
 	for _, b := range l.builds {
 		t.matched = append(t.matched, matches(q.Filter, b))
 		t.versions = append(t.versions, t.releases.version(b.Version))

@@ -126,7 +126,7 @@ func (t *Truth) heapAbove() (rows [][]any) {
 
 func logRatio(a, b int64) float64 { return math.Abs(math.Log(float64(a) / float64(b))) }
 
-// heapChange leaves the last three columns empty: checkInterval checks them.
+// heapChange has no change if a version has fewer than five instances beyond the percentile.
 func (t *Truth) heapChange() (rows [][]any) {
 	before, after := t.comparedVersions()
 	if before == "" || t.heapInstancesOf(before) == 0 || t.heapInstancesOf(after) == 0 {
@@ -136,10 +136,11 @@ func (t *Truth) heapChange() (rows [][]any) {
 	for _, p := range percentiles {
 		from, to := quantile(heapsBefore, p.q), quantile(heapsAfter, p.q)
 		var change any
-		if from != nil && to != nil && from.(float64) > 0 {
+		fewest := min(t.heapInstancesOf(before), t.heapInstancesOf(after))
+		if from != nil && to != nil && from.(float64) > 0 && float64(fewest)*(1-p.q) >= 5-1e-9 {
 			change = to.(float64)/from.(float64) - 1
 		}
-		rows = append(rows, []any{p.name, before, after, from, to, change, nil, nil, nil})
+		rows = append(rows, []any{p.name, before, after, t.heapInstancesOf(before), t.heapInstancesOf(after), from, to, change})
 	}
 	return rows
 }
