@@ -92,8 +92,8 @@ func (o *outcome) print(w io.Writer) error {
 		s.print(append(block{text{}}, s.rows(choose(platforms, "platform", "instances", "share", "reports"), s.width)...))
 	}
 	if o.Unrecorded > 0 {
-		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports were answered but not recorded, because of the rate limit per client IP. "+
-			"To record all, start the service with: relcheck serve --source-rate 0", stats.ShowNumber(o.Unrecorded)), s.width)...)...))
+		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports exceeded the rate limit per client IP and were not recorded. "+
+			"To record all, run: relcheck serve --source-rate 0", stats.ShowNumber(o.Unrecorded)), s.width)...)...))
 	}
 	return s.flush()
 }

@@ -211,7 +211,7 @@ func TestTokenNotes(t *testing.T) {
 		if got := strings.Contains(said, "--base-url"); got != c.base {
 			t.Errorf("%v: %s", c.args, said)
 		}
-		if got := strings.Contains(said, "another token of this name"); got != c.tokens {
+		if got := strings.Contains(said, "another token has this name"); got != c.tokens {
 			t.Errorf("%v: %s", c.args, said)
 		}
 		if got := strings.Contains(said, "added token"); got != c.added {
