@@ -44,16 +44,16 @@ type Audited struct {
 // command line. Only one of the two is closed.
 func (s *Store) As(who string) *Store {
 	other := *s
-	other.who = who
+	other.actor = who
 	return &other
 }
 
 // note writes down a change, in the transaction of the change.
-func (s *Store) note(ctx context.Context, tx *sql.Tx, action, product, detail string) error {
+func (s *Store) audit(ctx context.Context, tx *sql.Tx, action, product, detail string) error {
 	id, err := next(ctx, tx, "audit")
 	if err == nil {
 		_, err = tx.ExecContext(ctx, "INSERT INTO audit (id, at, who, action, product, detail) VALUES ($1, $2, $3, $4, $5, $6)",
-			id, time.Now().Unix(), s.who, action, product, detail)
+			id, time.Now().Unix(), s.actor, action, product, detail)
 	}
 	if err != nil {
 		return fmt.Errorf("write it down in the audit log: %w", err)

@@ -32,7 +32,7 @@ func (s *Store) Empty(ctx context.Context) (bool, error) {
 // writer meanwhile: the error wraps [ErrInUse]. It returns how many reports were
 // recorded; after an error, some may be.
 func (s *Store) Backfill(ctx context.Context, product string, reports iter.Seq[Recorded], checks iter.Seq[Checked]) (n int64, err error) {
-	r, err := s.recorder(s)
+	r, err := s.newBatchWriter(s)
 	if err != nil {
 		return 0, err
 	}
@@ -48,7 +48,7 @@ func (s *Store) Backfill(ctx context.Context, product string, reports iter.Seq[R
 		if err == nil && len(b.entries) > 0 {
 			err = r.write(b, nil, at)
 		}
-		for _, lost := range b.lost {
+		for _, lost := range b.entryErrs {
 			err = lost
 		}
 		if err != nil {
@@ -74,7 +74,7 @@ func (s *Store) Backfill(ctx context.Context, product string, reports iter.Seq[R
 }
 
 // backfillChecks writes those of a day in one transaction.
-func backfillChecks(r recorder, product string, checks iter.Seq[Checked]) error {
+func backfillChecks(r batchWriter, product string, checks iter.Seq[Checked]) error {
 	var day time.Time
 	counts := map[buildKey]int64{}
 	flush := func() error {

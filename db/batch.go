@@ -15,13 +15,13 @@ type entry struct {
 
 // batch is what goes into one transaction. Its err may be read once done is closed.
 type batch struct {
-	entries []entry
-	lost    map[int]error // entries that could not be recorded, by index
-	others  int64         // entries and checks that share the version other
-	done    chan struct{}
-	once    sync.Once
-	err     error
-	timer   *time.Timer
+	entries   []entry
+	entryErrs map[int]error // entries that could not be recorded, by index
+	others    int64         // entries and checks that share the version other
+	done      chan struct{}
+	once      sync.Once
+	err       error
+	timer     *time.Timer
 }
 
 func newBatch(entries []entry) *batch {
@@ -38,7 +38,7 @@ func (b *batch) finish(err error) {
 
 // late tells whether the batch was given up before its turn came. What is in it is
 // written all the same, and nobody else joins it.
-func (b *batch) late() bool {
+func (b *batch) timedOut() bool {
 	select {
 	case <-b.done:
 		return true
@@ -47,9 +47,9 @@ func (b *batch) late() bool {
 	}
 }
 
-func (b *batch) lose(i int, err error) {
-	if b.lost == nil {
-		b.lost = map[int]error{}
+func (b *batch) setEntryErr(i int, err error) {
+	if b.entryErrs == nil {
+		b.entryErrs = map[int]error{}
 	}
-	b.lost[i] = err
+	b.entryErrs[i] = err
 }

@@ -122,7 +122,7 @@ func (b *builds) readTags(ctx context.Context, q querier) error {
 }
 
 // turn begins a new day where that has come, and bounds what is remembered.
-func (b *builds) turn(now time.Time) {
+func (b *builds) startDay(now time.Time) {
 	if day := now.Unix() / 86400; day != b.day {
 		b.day, b.admitted, b.unpublished = day, map[buildKey]bool{}, map[string]int{}
 		clear(b.ids)

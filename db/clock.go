@@ -18,7 +18,7 @@ type Clock struct {
 const (
 	// grace is how long the wall clock has to keep pace with elapsed time before
 	// anything is removed by it. In this hour an operator can set a wrong clock right.
-	grace = time.Hour
+	trustAfter = time.Hour
 	// maxDrift is by how much the clocks may differ within an hour, and by how much
 	// the clock of a server may differ from that of its database.
 	maxDrift = 5 * time.Minute
@@ -40,7 +40,7 @@ func (c Clock) read() (wall time.Time, elapsed time.Duration) {
 // steadiness decides whether the wall clock of this process can be trusted. It does not
 // know the time before the process started, in which the clock may have been
 // set as well.
-type steadiness struct {
+type clockMonitor struct {
 	began   bool
 	trusted bool
 	wall    time.Time // of the moment that the next hour is measured from
@@ -49,17 +49,17 @@ type steadiness struct {
 
 // observe compares the clocks. It is called every few seconds. If the wall clock has
 // jumped, it returns by how much, and the hour begins again.
-func (s *steadiness) observe(wall time.Time, elapsed time.Duration) (jump time.Duration) {
+func (s *clockMonitor) observe(wall time.Time, elapsed time.Duration) (jump time.Duration) {
 	since := elapsed - s.elapsed
 	drift := wall.Sub(s.wall) - since
 	switch {
 	case !s.began:
-		*s = steadiness{began: true, wall: wall, elapsed: elapsed}
+		*s = clockMonitor{began: true, wall: wall, elapsed: elapsed}
 	case drift.Abs() > maxDrift:
-		*s = steadiness{began: true, wall: wall, elapsed: elapsed}
+		*s = clockMonitor{began: true, wall: wall, elapsed: elapsed}
 		return drift
-	case since >= grace:
-		*s = steadiness{began: true, trusted: true, wall: wall, elapsed: elapsed}
+	case since >= trustAfter:
+		*s = clockMonitor{began: true, trusted: true, wall: wall, elapsed: elapsed}
 	}
 	return 0
 }
@@ -70,12 +70,12 @@ type sweeper struct {
 	store  *Store
 	keep   Retention
 	log    *slog.Logger
-	steady steadiness
+	steady clockMonitor
 }
 
 // sweep also overwrites what was removed earlier and could not be overwritten then.
 func (s *sweeper) sweep(ctx context.Context) error {
-	return errors.Join(s.expire(ctx), s.store.explain(s.store.shred(ctx)))
+	return errors.Join(s.expire(ctx), s.store.explain(s.store.eraseDeleted(ctx)))
 }
 
 func (s *sweeper) expire(ctx context.Context) error {

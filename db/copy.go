@@ -23,7 +23,7 @@ var errNotEmpty = errors.New("a store or other data already exists there")
 // it commits, it reads the copy back and compares counts and checksums. progress
 // is called now and then with the rows that were copied or read back so far.
 func (s *Store) Copy(ctx context.Context, name, schema string, progress func(done, total int64)) (RowCounts, error) {
-	c := copying{from: s, tables: tables(schema), progress: progress}
+	c := copier{from: s, tables: tables(schema), progress: progress}
 	create := createFile
 	switch {
 	case isPostgres(name):
@@ -31,8 +31,8 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 	case notAFile.MatchString(name):
 		return nil, errURL
 	}
-	if file, ok := s.engine.(*sqliteFile); ok && !file.frozen {
-		held, err := dbfile.AcquireLock(file.path, file.held)
+	if file, ok := s.engine.(*sqliteFile); ok && !file.unchanged {
+		held, err := dbfile.AcquireLock(file.path, file.handle)
 		if err != nil {
 			return nil, fmt.Errorf("copy %s: %w; stop the server first, or what it records meanwhile is not copied", s.name, err)
 		}
@@ -75,7 +75,7 @@ func createDatabase(ctx context.Context, dsn, schema string, fill fill) error {
 }
 
 // copying is one copy on its way.
-type copying struct {
+type copier struct {
 	from        *Store
 	tables      []string
 	numbered    bool // placeholders of the new store
@@ -85,7 +85,7 @@ type copying struct {
 }
 
 // run copies and verifies inside the transaction that makes the new store.
-func (c *copying) run(ctx context.Context, to *sql.Tx) error {
+func (c *copier) run(ctx context.Context, to *sql.Tx) error {
 	c.copied, c.done, c.total = RowCounts{}, 0, 0
 	return c.from.inSnapshot(ctx, func(from *sql.Tx) error {
 		// A newer relcheck may have upgraded it since it was opened.
@@ -136,7 +136,7 @@ func refuseOldSchema(ctx context.Context, q querier) error {
 }
 
 // table copies one, in place of what a new store begins with.
-func (c *copying) table(ctx context.Context, from, to *sql.Tx, table string) (checksum, error) {
+func (c *copier) table(ctx context.Context, from, to *sql.Tx, table string) (checksum, error) {
 	if _, err := to.ExecContext(ctx, "DELETE FROM "+table); err != nil {
 		return checksum{}, err
 	}
@@ -155,7 +155,7 @@ func (c *copying) table(ctx context.Context, from, to *sql.Tx, table string) (ch
 }
 
 // read calls f with each row of a table, and returns what they sum up to.
-func (c *copying) read(ctx context.Context, q querier, table string, f func(columns []string, row []any) error) (sum checksum, err error) {
+func (c *copier) read(ctx context.Context, q querier, table string, f func(columns []string, row []any) error) (sum checksum, err error) {
 	order := ""
 	if table == "report" {
 		order = " ORDER BY seq" // SQLite keeps it so

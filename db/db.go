@@ -36,49 +36,49 @@ type Store struct {
 	upgraded int64 // the schema that opening it found, if that was an older one
 	main     *sql.DB
 	read     *sql.DB
-	folded   *foldMemory
-	reading  *sync.RWMutex // held by who reads figures
-	turn     sync.Locker   // held by who writes, but for single statements
-	who      string        // makes changes, for the audit log
+	folded   *foldCache
+	readMu   *sync.RWMutex // held by who reads figures
+	writeMu  sync.Locker   // held by who writes, but for single statements
+	actor    string        // makes changes, for the audit log
 	engine
 }
 
 // engine is what SQLite and PostgreSQL do each in their own way.
 type engine interface {
 	// sound returns an error if what is written would not be in the store.
-	sound() error
+	checkFiles() error
 	// Clone tells whether a transaction that failed may succeed when tried again.
-	again(error) bool
+	retryable(error) bool
 	// explain says in relcheck's words what a person can do about an error.
 	explain(error) error
 	// retire keeps the seqs of reports that are about to be removed, up to last,
 	// from being given out again.
-	retire(ctx context.Context, tx *sql.Tx, last int64) error
+	reserveSeqs(ctx context.Context, tx *sql.Tx, last int64) error
 	// shred overwrites what was deleted, as far as the engine can.
-	shred(context.Context) error
+	eraseDeleted(context.Context) error
 	// trim gives back the space that the engine's own log has taken, if that is much.
 	// It holds reading where readers would be in its way.
-	trim(ctx context.Context, reading sync.Locker) error
+	truncateWAL(ctx context.Context, reading sync.Locker) error
 	// ddl writes a part of schema.sql as the engine keeps it best.
 	ddl(text string) string
 	// numbered tells whether placeholders of long statements have numbers.
-	numbered() bool
+	numberedParams() bool
 	// now reads the engine's own clock, if it has one.
 	now(ctx context.Context) (now time.Time, known bool, err error)
 	// byProduct tells whether the log lies together by product, or as a whole.
-	byProduct() bool
+	logByProduct() bool
 	// ofProduct begins a condition on seq where the log lies together by product
 	// ($1), and is one that always holds where it lies together as a whole.
 	productCond() string
 	// in is a condition that a value is among those of a list, and the list as the
 	// argument of its placeholder.
-	in(placeholder string, list any) (condition string, arg any)
+	inList(placeholder string, list any) (condition string, arg any)
 	// copyToFile copies the store into an empty file, which it makes a SQLite store.
 	copyToFile(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error
 	// contended reports whether a process records that waits while another one writes.
-	contended() bool
+	writerWaits() bool
 	// recorder prepares to write reports.
-	recorder(*Store) (recorder, error)
+	newBatchWriter(*Store) (batchWriter, error)
 	close() error
 }
 
@@ -137,12 +137,12 @@ const maxTries = 40
 // Transactions that write are serializable: SQLite has no other kind, and
 // PostgreSQL refuses one of two that contradict each other.
 func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
-	err := retry(ctx, s.again, func() error {
-		if err := s.sound(); err != nil {
+	err := retry(ctx, s.retryable, func() error {
+		if err := s.checkFiles(); err != nil {
 			return err
 		}
-		s.turn.Lock()
-		defer s.turn.Unlock()
+		s.writeMu.Lock()
+		defer s.writeMu.Unlock()
 		return transact(ctx, s.main, f)
 	})
 	return s.explain(err)

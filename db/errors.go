@@ -14,12 +14,12 @@ import (
 var (
 	errMissing    = fmt.Errorf("no such file: %w", fs.ErrNotExist)
 	errNewer      = errors.New("written by a newer relcheck")
-	errUnfinished = errors.New("a store was being made there, and that was interrupted or goes on")
-	errLogAlone   = errors.New("there is no database, but the log of one")
+	errUnfinished = errors.New("incomplete store: a copy was interrupted or is still running")
+	errLogAlone   = errors.New("found a WAL file without its database")
 	errEmpty      = errors.New("no relcheck store there")
 )
 
-// Errors that callers tell from others.
+// Errors that callers distinguish.
 var (
 	ErrNotFound = catalog.ErrNotFound
 	ErrInUse    = catalog.ErrInUse
@@ -44,16 +44,16 @@ func code(err error) int {
 	return 0
 }
 
-// openError names the file, and tells what to do about it.
+// openError adds the name of the file and what to do to an error.
 func openError(path string, err error) error {
 	hint := ""
 	switch code(err) {
 	case codeNotADB:
 		err = dbfile.ErrForeign
 	case codeCorrupt:
-		hint = "; the file is damaged or cut short: it was left as it is, restore a backup"
+		hint = "; the file is damaged or truncated and was not changed: restore a backup"
 	case codeReadOnly:
-		hint = "; relcheck needs to write the file and its folder"
+		hint = "; relcheck needs permission to write to the file and its folder"
 	case codeCantOpen:
 		err = dbfile.FolderError(path)
 	}
@@ -61,20 +61,20 @@ func openError(path string, err error) error {
 	case errors.Is(err, errMissing):
 		return fmt.Errorf("open %s: no such file; name another with --db, or create it with relcheck serve", path)
 	case errors.Is(err, errLogAlone):
-		hint = fmt.Sprintf("; put back the file that %s-wal belongs to, or remove that one, too", path)
+		hint = fmt.Sprintf("; put back the database that %s-wal belongs to, or remove the WAL file as well", path)
 	case errors.Is(err, errUnfinished):
-		hint = "; repeat the copy that did so, or remove the file"
+		hint = "; repeat the copy, or remove the file"
 	case errors.Is(err, errNotEmpty):
-		hint = "; a copy needs a file that is not there yet"
+		hint = "; copy to a file that does not exist"
 	case errors.Is(err, dbfile.ErrForeign):
-		hint = "; it was left as it is, name another file with --db"
+		hint = "; it was not changed, name another file with --db"
 	case errors.Is(err, errNewer):
 		hint = "; install that version, or name another file with --db"
 	}
 	return fmt.Errorf("open %s: %w%s", path, err, hint)
 }
 
-// full marks an error as coming from a full disk.
+// full marks an error that was caused by a full disk.
 type full struct{ error }
 
 func (full) DiskFull() bool  { return true }

@@ -20,7 +20,7 @@ func (s *Store) expireReports(ctx context.Context, product int64, before time.Ti
 			return err
 		}
 		if oldest.Int64 < before.Unix() {
-			err = s.inTx(ctx, func(tx *sql.Tx) error { return s.expirePage(ctx, tx, product, after, end.Int64, before) })
+			err = s.inTx(ctx, func(tx *sql.Tx) error { return s.deleteExpired(ctx, tx, product, after, end.Int64, before) })
 			if err == nil {
 				err = sleep(ctx, removalPause)
 			}
@@ -33,7 +33,7 @@ func (s *Store) expireReports(ctx context.Context, product int64, before time.Ti
 }
 
 // expirePage removes those of a page of the log.
-func (s *Store) expirePage(ctx context.Context, tx *sql.Tx, product, after, last int64, before time.Time) error {
+func (s *Store) deleteExpired(ctx context.Context, tx *sql.Tx, product, after, last int64, before time.Time) error {
 	res, err := tx.ExecContext(ctx, "DELETE FROM report WHERE "+s.productCond()+` seq > $2 AND seq <= $3 AND at < $4 AND EXISTS
 		(SELECT 1 FROM mark WHERE mark.product = report.product AND mark.node = report.seq >> 40 AND mark.seq >= report.seq)`,
 		product, after, last, before.Unix())
@@ -43,7 +43,7 @@ func (s *Store) expirePage(ctx context.Context, tx *sql.Tx, product, after, last
 	if n, err := res.RowsAffected(); err != nil || n == 0 {
 		return err
 	}
-	return s.retire(ctx, tx, last)
+	return s.reserveSeqs(ctx, tx, last)
 }
 
 // sleep waits, unless ctx ends.

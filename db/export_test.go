@@ -32,7 +32,7 @@ func FollowFew(lives int) (undo func()) {
 // any store is opened.
 func Beneath(name, vfs string, sync func(*os.File) error, linking func(from, to string) error) {
 	dbfile.Sync, dbfile.Link = sync, linking
-	beneath = func(path string) string {
+	vfsQuery = func(path string) string {
 		if strings.HasPrefix(filepath.Base(path), name) {
 			return "&vfs=" + vfs
 		}
@@ -42,22 +42,22 @@ func Beneath(name, vfs string, sync func(*os.File) error, linking func(from, to 
 
 // Loosen makes a writer's commits not wait for the disk, until it connects anew.
 func (w *Writer) Loosen() error {
-	_, err := w.recorder.(*sqliteLog).conn.ExecContext(context.Background(), "PRAGMA synchronous = NORMAL")
+	_, err := w.batch.(*sqliteWriter).conn.ExecContext(context.Background(), "PRAGMA synchronous = NORMAL")
 	return err
 }
 
 // Deceive makes a writer acknowledge what could not be recorded. It is called
 // before anything is recorded.
 func (w *Writer) Deceive() {
-	w.turn.Lock()
-	defer w.turn.Unlock()
-	w.recorder = deceiver{w.recorder}
+	w.writeMu.Lock()
+	defer w.writeMu.Unlock()
+	w.batch = deceiver{w.batch}
 }
 
-type deceiver struct{ recorder }
+type deceiver struct{ batchWriter }
 
 func (d deceiver) write(b *batch, checks map[buildKey]int64, now time.Time) error {
-	d.recorder.write(b, checks, now)
+	d.batchWriter.write(b, checks, now)
 	return nil
 }
 
@@ -69,7 +69,7 @@ func (w *Writer) GiveUp() {
 }
 
 // ErrUnshredded is returned when somebody reads what was removed.
-var ErrUnshredded = errUnshredded
+var ErrUnshredded = errNotErased
 
 // ReadFor makes reading figures end after so long, and returns how long it took at
 // most before.
@@ -84,7 +84,7 @@ func (s *Store) SweepAt(ctx context.Context, keep Retention, now time.Time) erro
 	if err == nil && due {
 		err = s.removeExpired(ctx, keep, now, last)
 	}
-	return errors.Join(err, s.explain(s.shred(ctx)))
+	return errors.Join(err, s.explain(s.eraseDeleted(ctx)))
 }
 
 // NewSweeper returns what Maintain calls every few seconds to remove what is old.
@@ -96,7 +96,7 @@ func (s *Store) NewSweeper(keep Retention, log *slog.Logger) (sweep func(context
 var ExplainPostgres = explainPostgres
 
 // Trim is what Maintain does every few seconds.
-func (s *Store) Trim(ctx context.Context) error { return s.trim(ctx, s.reading) }
+func (s *Store) Trim(ctx context.Context) error { return s.truncateWAL(ctx, s.readMu) }
 
 // Steps are those that lead from one schema to the next.
 var Steps = steps[:]
@@ -171,11 +171,11 @@ var VerifySQLite = verifySQLite
 // Writing tells whether somebody writes a report just now, and not only looks whether
 // he could.
 func (w *Writer) Writing() bool {
-	if w.turn.TryLock() {
-		w.turn.Unlock()
+	if w.writeMu.TryLock() {
+		w.writeMu.Unlock()
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.before > 0
+	return w.lastSize > 0
 }

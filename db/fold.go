@@ -31,7 +31,7 @@ var (
 const foldSpan = 24 * 60 * 60
 
 // errOvertaken is that somebody else has folded the same reports first.
-var errOvertaken = errors.New("another server folds the same reports")
+var errFoldedElsewhere = errors.New("another server folds the same reports")
 
 // Fold merges the reports that came in since the last time into the rollups, and
 // returns how many they were. A step is one transaction, in which the mark up to
@@ -56,7 +56,7 @@ func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
 		if err != nil {
 			pass.failed[p.id] = true
 		}
-		if err != nil && !errors.Is(err, errOvertaken) { // by one who folds as well
+		if err != nil && !errors.Is(err, errFoldedElsewhere) { // by one who folds as well
 			errs = append(errs, fmt.Errorf("fold the reports of %s: %w", p.Name, s.explain(err)))
 		}
 	}
@@ -104,8 +104,8 @@ type folding struct {
 	more          bool  // there may be some beyond that
 	reports       []rollup.Report
 	rollups       []storedRollup
-	known         remembered // from the step before, with the lives of all who report
-	left          remembered // to the next step
+	known         savedLives // from the step before, with the lives of all who report
+	left          savedLives // to the next step
 	*rollup.Fold
 }
 
@@ -120,7 +120,7 @@ type storedRollup struct {
 // It reads and computes before its transaction, which is a short one therefore,
 // and fails if anybody else has made a step in the meantime.
 func (s *Store) foldStep(ctx context.Context, product, node int64, page int) (n int64, more bool, err error) {
-	overtaken := func(err error) bool { return errors.Is(err, errOvertaken) }
+	overtaken := func(err error) bool { return errors.Is(err, errFoldedElsewhere) }
 	err = retry(ctx, overtaken, func() error {
 		f := folding{product: product, node: node, page: page}
 		if err := s.prepareStep(ctx, &f); err != nil || f.next == f.mark {
@@ -306,7 +306,7 @@ func (s *Store) addStored(ctx context.Context, product int64, rollups map[rollup
 		builds[slot.Period] = append(builds[slot.Period], slot.Build)
 	}
 	for period, ids := range builds {
-		in, list := s.in("$4", ids)
+		in, list := s.inList("$4", ids)
 		err := eachSketch(ctx, s.read, func(slot rollup.Slot, data []byte) error {
 			stored := new(rollup.Rollup)
 			if err := stored.UnmarshalBinary(data); err != nil {

@@ -52,7 +52,7 @@ func (s *Store) readLives(ctx context.Context, f *folding, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	in, list := s.in("$2", ids)
+	in, list := s.inList("$2", ids)
 	rows, err := s.read.QueryContext(ctx, "SELECT id, build, first, last FROM life WHERE product = $1 AND id "+in, f.product, list)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *Store) readLives(ctx context.Context, f *folding, ids []int64) error {
 const insertLife = "INSERT INTO life (product, id, build, first, last) VALUES "
 
 func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool) error {
-	f.left = remembered{f.product, f.step + 1, f.known.lives, f.known.most}
+	f.left = savedLives{f.product, f.step + 1, f.known.lives, f.known.most}
 	if err := f.forgetLives(ctx, tx); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type foldPass struct {
 // each product takes seconds where there are thousands of products.
 func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 	p.failed = map[int64]bool{}
-	if s.byProduct() {
+	if s.logByProduct() {
 		p.reported, err = productSet(ctx, s.read, `WITH RECURSIVE reported (product) AS (
 				SELECT MIN(product) FROM report
 			UNION ALL
@@ -65,21 +65,21 @@ func (s *Store) lowestMark(ctx context.Context, end int64) (seq int64, err error
 // products without reports, so that the next process need not go through the log.
 func (s *Store) endPass(ctx context.Context, p foldPass) error {
 	const far = 100_000
-	if s.byProduct() || s.folded.pass(p) < far {
+	if s.logByProduct() || s.folded.pass(p) < far {
 		return nil
 	}
 	failed := make([]int64, 0, len(p.failed))
 	for product := range s.folded.allPassed().except {
 		failed = append(failed, product)
 	}
-	in, list := s.in("$3", failed)
+	in, list := s.inList("$3", failed)
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO mark (product, node, seq) SELECT id, $1, $2 FROM product WHERE name IS NOT NULL AND NOT id `+in+`
 			ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq WHERE mark.seq < excluded.seq`, p.end>>nodeBits, p.end, list)
 		return err
 	})
 	if err == nil {
-		s.folded.noteMarked(p.end)
+		s.folded.setMarked(p.end)
 	}
 	return err
 }
@@ -94,14 +94,14 @@ func productSet(ctx context.Context, q querier, text string, args ...any) (map[i
 	return set, err
 }
 
-func (m *foldMemory) allPassed() passed {
+func (m *foldCache) allPassed() passed {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.passed
 }
 
 // beginAt notes how far the reports of all products are folded that have marks.
-func (m *foldMemory) beginAt(seq int64) {
+func (m *foldCache) beginAt(seq int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.passed.seq == 0 {
@@ -110,7 +110,7 @@ func (m *foldMemory) beginAt(seq int64) {
 }
 
 // passedOf returns how far a product's reports are folded at least.
-func (m *foldMemory) passedOf(product int64) int64 {
+func (m *foldCache) passedOf(product int64) int64 {
 	all := m.allPassed()
 	if all.except[product] {
 		return 0
@@ -119,7 +119,7 @@ func (m *foldMemory) passedOf(product int64) int64 {
 }
 
 // pass notes a pass, and returns how far behind marks may be.
-func (m *foldMemory) pass(p foldPass) (behind int64) {
+func (m *foldCache) pass(p foldPass) (behind int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	except := map[int64]bool{}
@@ -133,7 +133,7 @@ func (m *foldMemory) pass(p foldPass) (behind int64) {
 	return p.end - m.passed.marked
 }
 
-func (m *foldMemory) noteMarked(seq int64) {
+func (m *foldCache) setMarked(seq int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.passed.marked = max(m.passed.marked, seq)

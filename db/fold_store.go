@@ -14,10 +14,10 @@ func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *folding) error {
 		ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq`, f.product, f.node, f.next); err != nil {
 		return err
 	}
-	if err := f.storeRollups(ctx, tx, s.numbered()); err != nil {
+	if err := f.storeRollups(ctx, tx, s.numberedParams()); err != nil {
 		return err
 	}
-	return f.storeLives(ctx, tx, s.numbered())
+	return f.storeLives(ctx, tx, s.numberedParams())
 }
 
 // take makes this the product's next step, unless somebody else has made one.
@@ -29,7 +29,7 @@ func (f *folding) take(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	res, err := tx.ExecContext(ctx, "UPDATE fold SET step = step + 1, at = $3 WHERE product = $1 AND step = $2", f.product, f.step, f.newest)
-	return changedOne(res, err, errOvertaken)
+	return requireChange(res, err, errFoldedElsewhere)
 }
 
 const (

@@ -63,7 +63,7 @@ func (s *Store) upgrade(ctx context.Context) error {
 	found, err := setting(ctx, s.main, "schema")
 	for at := found; err == nil && at < SchemaVersion; at++ {
 		var done bool
-		err = retry(ctx, s.again, func() error {
+		err = retry(ctx, s.retryable, func() error {
 			return transact(ctx, s.main, func(tx *sql.Tx) (err error) {
 				done, err = s.step(ctx, tx, at)
 				return err

@@ -10,8 +10,7 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// plain is how a file is read that has no write-ahead log: with its locks, and
-// without a file beside it.
+// plain opens a file without WAL: with locks, and without other files beside it.
 const plain = "mode=ro&_busy_timeout=10000&_error_rc=1"
 
 // OpenUnchanged opens a store for reading, without creating or upgrading it. A SQLite
@@ -66,7 +65,7 @@ func openUnchangedFile(ctx context.Context, path string) (*Store, error) {
 		return nil, openError(path, err)
 	}
 	main := connect(real, mode)
-	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, read: main, held: held, frozen: true}}
+	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, read: main, handle: held, unchanged: true}}
 	if err := checkSchema(ctx, main); err != nil {
 		s.Close()
 		return nil, openError(path, err)
@@ -74,9 +73,8 @@ func openUnchangedFile(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// unchangedMode tells how a file can be read without leaving a trace. As long as
-// anybody has a store open that is logged ahead, its log is there; without one, the
-// file alone is all of it.
+// unchangedMode returns how to open a file without changing anything. While a process has
+// a store open in WAL mode, the WAL exists; without a WAL, the file is complete.
 func unchangedMode(ctx context.Context, path string) (string, error) {
 	if _, err := os.Stat(path + "-wal"); err == nil {
 		return withLog + "&_error_rc=1", nil

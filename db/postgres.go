@@ -23,12 +23,11 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// dialTimeout is how long a connection to one host may take unless the URL
-// says connect_timeout.
+// dialTimeout limits a connection attempt to one host, unless the URL has connect_timeout.
 const dialTimeout = 3 * time.Second
 
-// minConns is how many connections a server takes at least: one that records,
-// and some that read.
+// minConns is the minimum size of the pool: one connection that records, and some that
+// read.
 const minConns = 4
 
 // postgres is the engine of a store in PostgreSQL.
@@ -36,7 +35,7 @@ type postgres struct {
 	name   string
 	pool   *pgxpool.Pool
 	pooled bool         // connections go through a pooler such as PgBouncer
-	first  atomic.Int64 // how many hosts of the URL to pass over before the first that is tried
+	first  atomic.Int64 // index of the host in the URL that is tried first
 }
 
 func isPostgres(name string) bool {
@@ -44,17 +43,16 @@ func isPostgres(name string) bool {
 }
 
 var (
-	// notAFile matches what is meant for PostgreSQL, though not as the URL that
-	// relcheck takes. As the name of a file it might have a password in it.
+	// notAFile matches names that are meant for PostgreSQL, but not in the form that
+	// relcheck accepts. As file names, they might reveal a password.
 	notAFile = regexp.MustCompile(`(?i)^\s*postgres(ql)?:|://|\b(host|user|password|dbname)\s*=`)
 
 	postgresURL = regexp.MustCompile(`(?is)^\s*postgres(?:ql)?:/*(.*)`)
 	keywords    = regexp.MustCompile(`(?i)\b(host|user|dbname)\s*=`)
 )
 
-// HasPassword reports whether the name of a store has a password in it, or looks
-// as if it might. Such a name does not belong on a command line, which other
-// users can read.
+// HasPassword reports whether the name of a store contains a password, or might. Such a
+// name does not belong on a command line, which other users can read.
 func HasPassword(name string) bool {
 	m := postgresURL.FindStringSubmatch(name)
 	if m == nil {
@@ -71,10 +69,10 @@ func HasPassword(name string) bool {
 	return err != nil || strings.Contains(user, ":")
 }
 
-var errURL = errors.New("the URL of the PostgreSQL database cannot be read; it looks like postgres://USER@HOST:PORT/DATABASE, " +
-	"with %40 for @, %2F for / and so on in its parts; a password is better kept in PGPASSWORD or ~/.pgpass")
+var errURL = errors.New("invalid URL of the PostgreSQL database: use the form postgres://USER@HOST:PORT/DATABASE, " +
+	"with %40 for @ and %2F for / in its parts; keep the password in PGPASSWORD or ~/.pgpass")
 
-// dial makes a store of a database, whatever is in it.
+// dial connects to a database, whatever it contains.
 func dial(ctx context.Context, dsn string) (*Store, error) {
 	config, err := postgresConfig(dsn)
 	if err != nil {
@@ -89,12 +87,12 @@ func dial(ctx context.Context, dsn string) (*Store, error) {
 		return nil, postgresError(p.name, err)
 	}
 	db := stdlib.OpenDBFromPool(p.pool)
-	return &Store{name: p.name, main: db, read: db, folded: new(foldMemory), reading: new(sync.RWMutex), turn: everyone{}, who: CommandLine, engine: p}, nil
+	return &Store{name: p.name, main: db, read: db, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: noopLocker{}, actor: CommandLine, engine: p}, nil
 }
 
-// connect makes the pool of connections. Behind a pooler such as PgBouncer, which gives
-// each transaction another connection to PostgreSQL, statements that were prepared in
-// one transaction are missing in the next: queries are sent without preparing them.
+// connect creates the pool of connections. A pooler such as PgBouncer runs each
+// transaction on another PostgreSQL connection, where statements that were prepared in an
+// earlier transaction are missing: behind one, queries are sent without preparing them.
 func (p *postgres) connect(ctx context.Context, config *pgxpool.Config) (err error) {
 	if p.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return err
@@ -112,9 +110,9 @@ func (p *postgres) connect(ctx context.Context, config *pgxpool.Config) (err err
 	return err
 }
 
-// lookForPooler reports whether connections go through a pooler: a pooler makes up the
-// process number that it gives to a client, and a process with another number runs the
-// queries. It is an error if the pooler does not allow transactions.
+// lookForPooler reports whether connections go through a pooler: a pooler invents the
+// process ID that it reports to a client, and a process with another ID runs the queries.
+// It is an error if the pooler does not allow transactions.
 func (p *postgres) lookForPooler(ctx context.Context) (pooled bool, err error) {
 	conn, err := p.pool.Acquire(ctx)
 	if err != nil {
@@ -133,21 +131,20 @@ func (p *postgres) lookForPooler(ctx context.Context) (pooled bool, err error) {
 	return true, err
 }
 
-// everyone has those who write wait for nobody: PostgreSQL itself sees to what may
-// be done at the same time.
-type everyone struct{}
+// noopLocker is used for PostgreSQL, which coordinates writers itself.
+type noopLocker struct{}
 
-func (everyone) Lock()   {}
-func (everyone) Unlock() {}
+func (noopLocker) Lock()   {}
+func (noopLocker) Unlock() {}
 
-// elsewhere makes new connections begin with another host. One that was the
-// primary may not know yet that it is not, and keep those waiting who come to it.
-func (p *postgres) elsewhere() {
+// rotateHosts makes new connections start with the next host. A former primary may not
+// know yet that it was replaced, and keep its clients waiting.
+func (p *postgres) rotateHosts() {
 	p.first.Add(1)
 	p.pool.Reset()
 }
 
-// rotate moves the first n hosts, with and without TLS, behind the others.
+// rotate moves the first n hosts, with and without TLS, to the end.
 func rotate(c *pgconn.Config, n int64) {
 	all := append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
 	var hosts [][]*pgconn.FallbackConfig
@@ -187,8 +184,8 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 	return s, nil
 }
 
-// postgresConfig reads a URL, and adds what relcheck needs to have. The error
-// does not repeat the URL: what cannot be read may have a password anywhere.
+// postgresConfig parses a URL and adds the settings that relcheck needs. The error does
+// not contain the URL, in which a password could be anywhere.
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	_, rest, _ := strings.Cut(dsn, "://")
@@ -210,7 +207,7 @@ func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
-// publicName is the database's URL as people may see it: who, where and what.
+// publicName returns the URL of the database without password: user, hosts and database.
 func publicName(c *pgx.ConnConfig) string {
 	var hosts []string
 	add := func(host string, port uint16) {
@@ -225,11 +222,10 @@ func publicName(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("postgres://%s@%s/%s", c.User, strings.Join(hosts, ","), c.Database)
 }
 
-// createPostgres makes the tables of a new store, all or none. Several servers
-// may try at once: PostgreSQL lets one of them do it, and the others find that
-// it is done.
+// createPostgres creates the tables of a new store in one transaction. If several servers
+// try at once, one creates them.
 func (s *Store) createPostgres(ctx context.Context, schema string, fill fill) (created bool, err error) {
-	err = retry(ctx, s.again, func() error {
+	err = retry(ctx, s.retryable, func() error {
 		return transact(ctx, s.main, func(tx *sql.Tx) error {
 			created = false
 			var tables, stores int64
@@ -238,7 +234,7 @@ func (s *Store) createPostgres(ctx context.Context, schema string, fill fill) (c
 			switch {
 			case err != nil:
 				return err
-			case stores > 0: // another one was quicker
+			case stores > 0: // another process was faster
 				return checkSchema(ctx, tx)
 			case tables > 0:
 				return dbfile.ErrForeign
@@ -253,7 +249,8 @@ func (s *Store) createPostgres(ctx context.Context, schema string, fill fill) (c
 	return created, err
 }
 
-// checkDurable refuses a database that acknowledges what a crash would lose.
+// checkDurable returns an error if the database acknowledges commits that a crash would
+// lose.
 func checkDurable(ctx context.Context, q querier) error {
 	var synchronous, fsync string
 	err := q.QueryRowContext(ctx, "SELECT current_setting('synchronous_commit'), COALESCE(current_setting('fsync', true), 'on')").
@@ -261,19 +258,19 @@ func checkDurable(ctx context.Context, q querier) error {
 	if err != nil || (synchronous == "on" || synchronous == "remote_apply") && fsync == "on" {
 		return err
 	}
-	return fmt.Errorf("PostgreSQL runs with synchronous_commit %s and fsync %s; relcheck needs both on to keep what it acknowledges", synchronous, fsync)
+	return fmt.Errorf("PostgreSQL runs with synchronous_commit %s and fsync %s; relcheck needs both on to keep acknowledged reports", synchronous, fsync)
 }
 
-// sound leaves it to the database to report that it is gone.
-func (p *postgres) sound() error { return nil }
+// checkFiles returns nil: probe asks the database.
+func (p *postgres) checkFiles() error { return nil }
 
-func (p *postgres) again(err error) bool {
+func (p *postgres) retryable(err error) bool {
 	switch pgCode(err) {
 	case pgSerializationFailure, pgDeadlock:
 		return true
-	case pgUniqueViolation, pgDuplicateTable, pgDuplicateObject: // so another one did the same at the same time
+	case pgUniqueViolation, pgDuplicateTable, pgDuplicateObject: // another transaction did the same at the same time
 		return true
-	case pgReadOnly: // what was the primary is one no longer
+	case pgReadOnly: // the former primary was demoted
 		p.pool.Reset()
 		return true
 	}
@@ -282,8 +279,8 @@ func (p *postgres) again(err error) bool {
 
 func (p *postgres) explain(err error) error { return explainPostgres(err) }
 
-// explainPostgres leaves of an error what matters. One of a connection tells of
-// every attempt, with and without TLS, in lines of their own.
+// explainPostgres shortens an error. Those of connections list every attempt, with and
+// without TLS, on lines of their own.
 func explainPostgres(err error) error {
 	if e := (*pgconn.PgError)(nil); errors.As(err, &e) && errors.As(err, new(*pgconn.ConnectError)) {
 		return e
@@ -292,26 +289,26 @@ func explainPostgres(err error) error {
 		return unreachable{err}
 	}
 	if c := pgCode(err); c == pgNoStatement || c == pgDuplicateStatement {
-		return fmt.Errorf("%w; if a connection pooler is in between, add default_query_exec_mode=exec to the URL", err)
+		return fmt.Errorf("%w; if there is a connection pooler, add default_query_exec_mode=exec to the URL", err)
 	}
 	return err
 }
 
-// retire has nothing to do: every connection that records is a new node.
-func (p *postgres) retire(context.Context, *sql.Tx, int64) error { return nil }
+// reserveSeqs does nothing: every recording connection is a new node.
+func (p *postgres) reserveSeqs(context.Context, *sql.Tx, int64) error { return nil }
 
-// shred leaves it to VACUUM, which frees the place of what was deleted.
-func (p *postgres) shred(context.Context) error { return nil }
+// eraseDeleted leaves it to VACUUM, which frees the space of deleted rows.
+func (p *postgres) eraseDeleted(context.Context) error { return nil }
 
-// trim leaves it to PostgreSQL, which needs nobody to be away for it.
-func (p *postgres) trim(context.Context, sync.Locker) error { return nil }
+// truncateWAL leaves it to PostgreSQL.
+func (p *postgres) truncateWAL(context.Context, sync.Locker) error { return nil }
 
 func (p *postgres) ddl(text string) string { return text }
 
-// contended is false: PostgreSQL locks rows, and reports are new ones.
-func (p *postgres) contended() bool { return false }
+// writerWaits returns false: PostgreSQL locks rows, and reports are new rows.
+func (p *postgres) writerWaits() bool { return false }
 
-func (p *postgres) numbered() bool { return true }
+func (p *postgres) numberedParams() bool { return true }
 
 func (p *postgres) now(ctx context.Context) (now time.Time, known bool, err error) {
 	err = p.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
@@ -320,9 +317,9 @@ func (p *postgres) now(ctx context.Context) (now time.Time, known bool, err erro
 
 func (p *postgres) productCond() string { return "product = $1 AND" }
 
-func (p *postgres) byProduct() bool { return true }
+func (p *postgres) logByProduct() bool { return true }
 
-func (p *postgres) in(placeholder string, list any) (string, any) {
+func (p *postgres) inList(placeholder string, list any) (string, any) {
 	return "= ANY(" + placeholder + ")", list
 }
 
@@ -357,7 +354,7 @@ func pgCode(err error) string {
 	return ""
 }
 
-// unreachable is an error of a failed connection, on one line.
+// unreachable is an error of a failed connection, written on one line.
 type unreachable struct{ error }
 
 func (u unreachable) Unwrap() error { return u.error }
@@ -375,7 +372,7 @@ func (u unreachable) Error() string {
 	return strings.Join(lines, ", ")
 }
 
-// postgresError names the database, and tells what to do about an error.
+// postgresError adds the name of the database and what to do to an error.
 func postgresError(name string, err error) error {
 	hint := ""
 	err = explainPostgres(err)
@@ -390,18 +387,18 @@ func postgresError(name string, err error) error {
 		hint = "; the user needs the right to create tables there"
 	case "":
 		if errors.As(err, new(unreachable)) {
-			hint = "; is PostgreSQL running there, as a primary?"
+			hint = "; check that PostgreSQL is running there as a primary"
 		}
 	}
 	switch {
 	case errors.Is(err, errEmpty):
-		hint = "; name another one with --db, or create it with relcheck serve"
+		hint = "; name another database with --db, or create the store with relcheck serve"
 	case errors.Is(err, errNotEmpty):
 		hint = "; a copy needs an empty database"
 	case errors.Is(err, dbfile.ErrForeign):
-		hint = "; it was left as it is, name another one with --db"
+		hint = "; it was not changed, name another database with --db"
 	case errors.Is(err, errNewer):
-		hint = "; install that version, or name another one with --db"
+		hint = "; install that version, or name another database with --db"
 	}
 	return fmt.Errorf("open %s: %w%s", name, err, hint)
 }

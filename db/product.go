@@ -111,7 +111,7 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 		if _, err := tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'dropped'", revision); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, productRemoved, name, detail)
+		return s.audit(ctx, tx, productRemoved, name, detail)
 	})
 }
 
@@ -148,7 +148,7 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 		return s.explain(err)
 	}
 	for range shredTries {
-		if err = s.shred(ctx); !errors.Is(err, errUnshredded) {
+		if err = s.eraseDeleted(ctx); !errors.Is(err, errNotErased) {
 			break
 		}
 		if err := sleep(ctx, removalPause); err != nil {
@@ -170,7 +170,7 @@ func (s *Store) removeReports(ctx context.Context, product int64) error {
 			return err
 		}
 		err = s.inTx(ctx, func(tx *sql.Tx) error {
-			if err := s.retire(ctx, tx, last.Int64); err != nil {
+			if err := s.reserveSeqs(ctx, tx, last.Int64); err != nil {
 				return err
 			}
 			_, err := tx.ExecContext(ctx, "DELETE FROM report WHERE product = $1 AND seq > $2 AND seq <= $3", product, after, last.Int64)
@@ -308,7 +308,7 @@ func (p *product) cleanTitle() {
 }
 
 // changedOne returns missing when a statement that should change one row changed none.
-func changedOne(res sql.Result, err, missing error) error {
+func requireChange(res sql.Result, err, missing error) error {
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (s *Store) AddLink(ctx context.Context, link access.Grant) error {
 		if err := insertGrant(ctx, tx, "link", link); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, linkAdded, "", link.TokenID)
+		return s.audit(ctx, tx, linkAdded, "", link.TokenID)
 	})
 }
 

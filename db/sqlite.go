@@ -22,12 +22,12 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// applicationID marks a store as relcheck's: "RelC". In SQLite the file's
-// header bears it too, so that it can be told without reading a table.
+// applicationID identifies a relcheck store: "RelC". In SQLite it is also in the file's
+// header, where it can be read without reading a table.
 const applicationID = 0x52656c43
 
-// How a file is opened. The settings stand in the DSN so that each pooled
-// connection has them; mode keeps SQLite from creating a file by accident.
+// Query parameters with which files are opened. Settings are in the DSN so that every
+// pooled connection has them; mode prevents SQLite from creating files.
 const (
 	lockTimeout = 10 * time.Second // _busy_timeout below, in milliseconds
 
@@ -37,30 +37,30 @@ const (
 	readWriteCreate = "mode=rwc" + settings
 	readWrite       = "mode=rw" + settings
 	readOnly        = "mode=rw&_query_only=1" + settings
-	untouched       = "mode=ro&immutable=1" // reads the file alone: no lock, no log, no shared memory
+	untouched       = "mode=ro&immutable=1" // reads only the file: no locks, no WAL, no shared memory
 	withLog         = "mode=ro&_busy_timeout=10000"
 )
 
 // sqliteFile is the engine of a store in a file.
 type sqliteFile struct {
-	path   string
-	main   *sql.DB
-	frozen bool                        // is only read, see OpenUnchanged
-	logged bool                        // its log was there, and had something in it, before it was opened
-	lock   atomic.Pointer[dbfile.Lock] // while there is a recorder
-	read   *sql.DB                     // of the store
-	held   *dbfile.Handle
-	files  atomic.Pointer[dbfile.Watcher] // while there is a recorder
-	// turn is held by who writes. SQLite has those who come second sleep and try
-	// again, by which they lose time, or each time the race.
-	turn sync.Mutex
+	path      string
+	main      *sql.DB
+	unchanged bool                        // opened by OpenUnchanged
+	hadWAL    bool                        // there was a WAL with data before the file was opened
+	lock      atomic.Pointer[dbfile.Lock] // while there is a Writer
+	read      *sql.DB                     // of the store
+	handle    *dbfile.Handle
+	files     atomic.Pointer[dbfile.Watcher] // while there is a Writer
+	// writeMu is held by connections that write. SQLite lets others sleep and try again,
+	// which costs time and may starve them.
+	writeMu sync.Mutex
 }
 
 func openSQLite(ctx context.Context, name, schema string) (*Store, error) {
 	path := dbfile.Resolve(name)
 	s, err := openFile(ctx, path)
 	if err != nil && schema != "" && errors.Is(probe(ctx, path), errMissing) {
-		// There was nothing, or opening has rolled back a creation that was killed.
+		// There was no store, or opening has rolled back an interrupted creation.
 		var created bool
 		if created, err = createSQLite(ctx, path, schema, addPresets); err == nil {
 			s, err = openFile(ctx, path)
@@ -92,11 +92,11 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
 	read := connect(path, readOnly)
 	read.SetMaxOpenConns(4)
-	f := &sqliteFile{path: path, main: main, read: read, logged: logged, held: held}
-	s := &Store{name: path, main: main, read: read, folded: new(foldMemory), reading: new(sync.RWMutex), turn: &f.turn, who: CommandLine, engine: f}
+	f := &sqliteFile{path: path, main: main, read: read, hadWAL: logged, handle: held}
+	s := &Store{name: path, main: main, read: read, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: &f.writeMu, actor: CommandLine, engine: f}
 	err = verifySQLite(ctx, main)
 	if err == nil {
-		err = checkSchema(ctx, main) // reads, and so opens the log
+		err = checkSchema(ctx, main) // reads, which opens the WAL
 	}
 	if err == nil {
 		err = held.WALOpened()
@@ -111,9 +111,8 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// beneath adds to a DSN what SQLite reaches a file through, where that is not the
-// file system itself. Tests replace it.
-var beneath = func(path string) (query string) { return "" }
+// vfsQuery selects the VFS for a file. Tests replace it.
+var vfsQuery = func(path string) (query string) { return "" }
 
 func connect(path, mode string) *sql.DB {
 	connector, err := sqlite.NewConnector(fileURL(path, mode))
@@ -132,16 +131,16 @@ func fileURL(path, mode string) string {
 	if !strings.HasPrefix(abs, "/") { // C:/folder/relcheck.db
 		abs = "/" + abs
 	}
-	u := url.URL{Scheme: "file", Path: abs, RawQuery: mode + beneath(path)}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: mode + vfsQuery(path)}
 	return u.String()
 }
 
-// probe looks at a file without touching it. It returns errMissing when there
-// is nothing yet, errLogAlone when there is nothing but a log, and errForeign when
-// the file is somebody else's.
+// probe examines a file without changing it. It returns errMissing if there is no store,
+// errLogAlone if there is only a WAL, and ErrForeign if the file belongs to another
+// program.
 func probe(ctx context.Context, path string) error {
-	path = dbfile.Resolve(path)            // beside which SQLite keeps the log
-	logged := dbfile.Size(path+"-wal") > 0 // first: a store that is being made has its file before its log
+	path = dbfile.Resolve(path)            // SQLite keeps the WAL beside the target of links
+	logged := dbfile.Size(path+"-wal") > 0 // first: a new store has its file before its WAL
 	info, err := os.Stat(path)
 	missing := errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 && info.Mode().IsRegular()
 	switch {
@@ -157,12 +156,12 @@ func probe(ctx context.Context, path string) error {
 	id, err := readApplicationID(ctx, path, untouched)
 	damaged := code(err) == codeCorrupt || code(err) == codeNotADB
 	if damaged && logged {
-		// While its log is being written into it, or if that was interrupted, a file
-		// by itself may look cut short.
+		// While the WAL is being checkpointed, or if that was interrupted, the file alone
+		// may look truncated.
 		id, err = readApplicationID(ctx, path, withLog)
 	}
 	switch {
-	case (damaged && err != nil || id == 0) && begun(path):
+	case (damaged && err != nil || id == 0) && isUnfinished(path):
 		return unfinished(info.Size())
 	case err != nil:
 		return err
@@ -172,11 +171,11 @@ func probe(ctx context.Context, path string) error {
 	return nil
 }
 
-// begun tells whether a file is what a transaction has written so far that began
-// with an empty one: that is what its journal says
+// isUnfinished reports whether the journal shows that the file is the result of an
+// incomplete transaction that began with an empty file
 // (https://www.sqlite.org/fileformat.html#the_rollback_journal).
-func begun(path string) bool {
-	const magic, pages = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 16 // the offset of how many there were
+func isUnfinished(path string) bool {
+	const magic, pages = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 16 // offset of the number of pages
 	f, err := os.OpenFile(path+"-journal", os.O_RDONLY|dbfile.NoFollow, 0)
 	if err != nil {
 		return false
@@ -187,9 +186,9 @@ func begun(path string) bool {
 	return err == nil && string(header[:len(magic)]) == magic && [4]byte(header[pages:]) == [4]byte{}
 }
 
-// unfinished is what to say of such a file. That of a creation is nothing yet:
-// SQLite takes it back, and it can be made anew. Only a copy is larger than
-// SQLite's cache, and nobody should take a new store for it.
+// unfinished returns the error for such a file. An interrupted creation counts as missing:
+// SQLite rolls it back, and the store can be created again. An interrupted copy is larger
+// than SQLite's cache, and must not be mistaken for a new store.
 func unfinished(size int64) error {
 	const most = 1 << 20
 	if size < most {
@@ -205,9 +204,9 @@ func readApplicationID(ctx context.Context, path, mode string) (id int64, err er
 	return id, err
 }
 
-// createSQLite makes a new store in one transaction of SQLite's rollback
-// journal: a crash leaves an empty file, which the next start creates anew.
-// Several processes may try at once; the first one does it.
+// createSQLite creates a store in one transaction with a rollback journal: a crash leaves
+// an empty file, in which the next start creates the store. If several processes try at
+// once, one creates it.
 func createSQLite(ctx context.Context, path, schema string, fill fill) (created bool, err error) {
 	path = dbfile.Resolve(path)
 	_, missing := os.Stat(path)
@@ -220,7 +219,7 @@ func createSQLite(ctx context.Context, path, schema string, fill fill) (created 
 	defer file.Close()
 	file.SetMaxOpenConns(1)
 	err = transact(ctx, file, func(tx *sql.Tx) error {
-		if errors.Is(missing, os.ErrNotExist) { // what is in table secret is nobody else's business
+		if errors.Is(missing, os.ErrNotExist) { // other users must not read table secret
 			if err := os.Chmod(path, 0o600); err != nil {
 				return err
 			}
@@ -248,16 +247,16 @@ func createSQLite(ctx context.Context, path, schema string, fill fill) (created 
 	return created, (&sqliteFile{path: path}).explain(err)
 }
 
-// forSQLite lets SQLite keep the log by its seq, which is unique there without
-// the product. It keeps a table by its key if that is one column of type INTEGER,
-// or if it is told to do without another one; for any other key it adds an index,
-// half as large again as the log.
+// forSQLite adapts schema.sql: SQLite keeps a table in the order of its key only if the
+// key is one INTEGER column or the table is WITHOUT ROWID. Any other key becomes an index,
+// half as large again as the log. The log is keyed by seq, which is unique in SQLite
+// without the product.
 var forSQLite = strings.NewReplacer("BIGINT", "INTEGER", "PRIMARY KEY (product, seq)", "PRIMARY KEY (seq)",
 	"PRIMARY KEY (product, span, day, build)\n)", "PRIMARY KEY (product, span, day, build)\n) WITHOUT ROWID",
 	"PRIMARY KEY (product, id)\n)", "PRIMARY KEY (product, id)\n) WITHOUT ROWID")
 
-// verifySQLite switches a store to write-ahead logging and makes sure that a
-// commit will reach the disk and that the schema is one that this code knows.
+// verifySQLite enables the WAL, and returns an error if commits would not wait for the
+// disk or the schema is unknown.
 func verifySQLite(ctx context.Context, db *sql.DB) error {
 	if err := checkSchema(ctx, db); err != nil {
 		return err
@@ -269,13 +268,13 @@ func verifySQLite(ctx context.Context, db *sql.DB) error {
 	})
 	err = errors.Join(err, db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous))
 	if err == nil && (journal != "wal" || synchronous != 2) {
-		err = fmt.Errorf("SQLite runs with journal_mode %s and synchronous %d; relcheck needs wal and 2 to keep what it acknowledges", journal, synchronous)
+		err = fmt.Errorf("SQLite runs with journal_mode %s and synchronous %d; relcheck needs wal and 2 to keep acknowledged reports", journal, synchronous)
 	}
 	return err
 }
 
-// retryBusy waits for a lock where SQLite does not: changing the journal mode
-// of a file that somebody else has open fails at once.
+// retryBusy waits for locks where SQLite does not: changing the journal mode of a file
+// that another process has open fails at once.
 func retryBusy(ctx context.Context, f func() error) error {
 	deadline := time.Now().Add(lockTimeout)
 	for {
@@ -288,16 +287,16 @@ func retryBusy(ctx context.Context, f func() error) error {
 }
 
 // Clone is never true: SQLite has waited for the lock before it failed.
-func (f *sqliteFile) again(error) bool { return false }
+func (f *sqliteFile) retryable(error) bool { return false }
 
 func (f *sqliteFile) explain(err error) error {
 	if code(err) == codeBusy {
-		err = fmt.Errorf("change %s: another process keeps it locked; try again: %w", f.path, err)
+		err = fmt.Errorf("change %s: locked by another process, try again: %w", f.path, err)
 	}
 	return err
 }
 
-func (f *sqliteFile) retire(ctx context.Context, tx *sql.Tx, last int64) error {
+func (f *sqliteFile) reserveSeqs(ctx context.Context, tx *sql.Tx, last int64) error {
 	_, err := tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'removed' AND value < $1", last)
 	if err == nil {
 		_, err = next(ctx, tx, "shred")
@@ -307,38 +306,38 @@ func (f *sqliteFile) retire(ctx context.Context, tx *sql.Tx, last int64) error {
 
 func (f *sqliteFile) ddl(text string) string { return forSQLite.Replace(text) }
 
-// numbered is false for modernc's driver looks up the name of each placeholder
-// that has one by going through all of them.
-func (f *sqliteFile) numbered() bool { return false }
+// numberedParams returns false because modernc's driver searches all parameter names for
+// each named placeholder.
+func (f *sqliteFile) numberedParams() bool { return false }
 
 func (f *sqliteFile) now(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
 
-func (f *sqliteFile) contended() bool {
+func (f *sqliteFile) writerWaits() bool {
 	who, err := dbfile.LockHolder(f.path)
 	return who != "" || err != nil
 }
 
 func (f *sqliteFile) productCond() string { return "$1 = $1 AND" }
 
-func (f *sqliteFile) byProduct() bool { return false }
+func (f *sqliteFile) logByProduct() bool { return false }
 
-func (f *sqliteFile) in(placeholder string, list any) (string, any) {
+func (f *sqliteFile) inList(placeholder string, list any) (string, any) {
 	text, err := json.Marshal(list)
 	if err != nil {
-		panic(err) // of numbers or texts
+		panic(err) // list contains numbers or strings
 	}
 	return "IN (SELECT value FROM json_each(" + placeholder + "))", string(text)
 }
 
-// close is called when main and read are closed. A transaction whose context has ended
-// may give its connection back later.
+// close is called after main and read are closed. A transaction whose context has ended
+// may return its connection later.
 func (f *sqliteFile) close() error {
 	busy := func() bool { return f.main.Stats().OpenConnections+f.read.Stats().OpenConnections > 0 }
 	for deadline := time.Now().Add(time.Second / 2); busy(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			return nil // a query still runs, and would lose its locks
+			return nil // a query is still running and would lose its locks
 		}
 	}
-	f.held.Release()
+	f.handle.Release()
 	return nil
 }

@@ -22,26 +22,26 @@ const (
 	// hugeWAL is from where on it is an error if it grows: the backup of a large
 	// store, which rests, lets it become half as large beside a busy server.
 	hugeWAL = 256 << 20
-	// trimWait is how long all who write wait for the log to be emptied.
-	trimWait = 500 * time.Millisecond
-	// shortWait is how long they do where it is likely to be in vain.
+	// truncateWait is how long writers wait for the WAL to be emptied.
+	truncateWait = 500 * time.Millisecond
+	// shortWait is how long they wait if it will probably fail.
 	shortWait = 20 * time.Millisecond
 )
 
-var errUnshredded = errors.New("what was removed can still be found in the file's bytes, for somebody reads the store; a server goes on trying")
+var errNotErased = errors.New("removed data is still in the file's bytes because another process is reading it; a server keeps trying to erase it")
 
-// shred writes the log into the file, where secure_delete has overwritten what
-// was deleted, and empties it. That cannot be done as long as somebody reads what
-// was there before; it does not wait for that, since all who write would wait
-// with it, and returns errUnshredded. What is still to be done stays noted.
-func (f *sqliteFile) shred(ctx context.Context) error {
+// eraseDeleted checkpoints the WAL into the file, where secure_delete has overwritten
+// deleted data, and empties it. That fails while a reader uses the previous state; instead
+// of waiting, which would delay all writers, it returns errNotErased. Setting "shred"
+// keeps count of what is left to do.
+func (f *sqliteFile) eraseDeleted(ctx context.Context) error {
 	todo, err := setting(ctx, f.main, "shred")
 	if err != nil || todo == 0 {
 		return err
 	}
 	emptied, err := f.checkpoint(ctx, shortWait)
 	if err == nil && !emptied {
-		return errUnshredded
+		return errNotErased
 	}
 	if err == nil {
 		_, err = f.main.ExecContext(ctx, "UPDATE setting SET value = 0 WHERE name = 'shred' AND value = $1", todo)
@@ -49,26 +49,25 @@ func (f *sqliteFile) shred(ctx context.Context) error {
 	return err
 }
 
-// trim empties the log once it has become large. Readers who come and go may keep
-// SQLite from beginning it anew without ever being there for long: those of this
-// process make way.
-func (f *sqliteFile) trim(ctx context.Context, reading sync.Locker) error {
+// truncateWAL empties the WAL once it is large. Short reads that overlap can keep SQLite
+// from restarting the WAL although none of them is long: those of this process wait.
+func (f *sqliteFile) truncateWAL(ctx context.Context, reading sync.Locker) error {
 	if dbfile.Size(f.path+"-wal") <= smallWAL {
 		return nil
 	}
 	reading.Lock()
 	defer reading.Unlock()
-	emptied, err := f.checkpoint(ctx, trimWait)
+	emptied, err := f.checkpoint(ctx, truncateWait)
 	if size := dbfile.Size(f.path + "-wal"); err == nil && !emptied && size > hugeWAL {
-		err = fmt.Errorf("%s-wal has grown to %d MB, for a backup, or another program, reads the store; if it does not get shorter, end that", f.path, size>>20)
+		err = fmt.Errorf("%s-wal has grown to %d MB because a backup or another program is reading the store; if it does not shrink, stop that program", f.path, size>>20)
 	}
 	return err
 }
 
-// checkpoint writes the log into the file and empties it, unless somebody reads it
-// for longer than it may wait. Only for the second, and for what has come since the
-// first, do all who write wait; not for long if the first has found somebody who
-// reads what was there before, as a backup does for minutes.
+// checkpoint copies the WAL into the file and empties it, unless a reader prevents that
+// for longer than wait. Writers wait only for the second checkpoint, which has little left
+// to copy; and only briefly if the first one has found a reader of the previous state,
+// such as a backup, which takes minutes.
 func (f *sqliteFile) checkpoint(ctx context.Context, wait time.Duration) (emptied bool, err error) {
 	file := connect(f.path, readWrite)
 	defer file.Close()

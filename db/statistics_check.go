@@ -106,7 +106,7 @@ func readLogEntries(ctx context.Context, q querier, where string, args ...any) (
 // readLog reads the log of each product, or all of it at once where products share it.
 func (c *statisticsCheck) readLog(ctx context.Context, progress func(done int64)) error {
 	products, err := productNames(ctx, c.store.read)
-	if err == nil && len(products) > 1 && !c.store.byProduct() {
+	if err == nil && len(products) > 1 && !c.store.logByProduct() {
 		products = products[:1]
 	}
 	done := int64(0)

@@ -44,7 +44,7 @@ func (s *Store) insertToken(ctx context.Context, tx *sql.Tx, t access.Token) err
 	if err != nil {
 		return err
 	}
-	return s.note(ctx, tx, tokenAdded, "", t.ID+": "+string(t.Scope))
+	return s.audit(ctx, tx, tokenAdded, "", t.ID+": "+string(t.Scope))
 }
 
 // Tokens returns all tokens, revoked ones too, in the order in which they were made.
@@ -86,7 +86,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error
 		if err := removeGrants(ctx, tx, id); err != nil {
 			return err
 		}
-		return s.note(ctx, tx, tokenRevoked, "", id)
+		return s.audit(ctx, tx, tokenRevoked, "", id)
 	})
 }
 

@@ -25,7 +25,7 @@ func (s *Store) Hazards() (all []string) {
 // system, or is empty.
 func (s *Store) Undetectable() string {
 	if f, ok := s.engine.(*sqliteFile); ok {
-		return f.held.Undetectable()
+		return f.handle.Undetectable()
 	}
 	return ""
 }
@@ -33,7 +33,7 @@ func (s *Store) Undetectable() string {
 // LogLost returns an error if the WAL of a killed process was missing when the store was
 // opened. The error goes away when a server records into the store.
 func (s *Store) LogLost() error {
-	if f, ok := s.engine.(*sqliteFile); ok && f.held.WALLost() {
+	if f, ok := s.engine.(*sqliteFile); ok && f.handle.WALLost() {
 		return fmt.Errorf("%s: %w", f.path, dbfile.ErrWALLost)
 	}
 	return nil

@@ -42,58 +42,57 @@ type busy struct{}
 func (busy) Error() string { return "too many reports wait to be written" }
 func (busy) Busy() bool    { return true }
 
-// Writer records reports. All that arrive while one transaction is being
-// synced to disk share the next one. The first of them sees to it that they are
-// written; who finds nobody writing does it himself, for to wake another would take
-// a sixth of the time that there is to wait.
+// Writer records reports. All reports that arrive while a transaction is being synced to
+// disk share the next one. The first caller of a batch commits it if no commit is
+// running: waking another goroutine would add a sixth to the latency.
 type Writer struct {
 	name string
 	log  *slog.Logger
-	stop chan struct{} // ends what happens every tick
-	end  func() error  // closes the recorder, the first time
+	stop chan struct{} // ends the loop that runs every tick
+	end  func() error  // closes batch, the first time
 
 	mu     sync.Mutex
-	open   *batch // becomes another one only in turn
+	open   *batch // replaced only while writeMu is held
 	checks map[buildKey]int64
 	closed bool
 
-	turn     sync.Mutex // held by who writes; what follows is theirs
-	recorder recorder
-	ended    bool    // the recorder is closed
-	before   int     // how many entries the last batch had
-	spare    []entry // for a batch to come
+	writeMu     sync.Mutex // held during a commit; guards the fields below
+	batch       batchWriter
+	batchClosed bool
+	lastSize    int     // number of entries of the last batch
+	spare       []entry // for a later batch
 
 	committed atomic.Pointer[func(time.Duration)]
 	others    atomic.Int64
 
-	trouble    atomic.Pointer[error] // nil while writing works
-	corruptErr atomic.Pointer[error] // what was found by looking through the store, or nil
-	said       error                 // the trouble that was logged last
-	saidAt     time.Time
+	writeErr   atomic.Pointer[error] // nil while writing works
+	corruptErr atomic.Pointer[error] // result of the integrity check, or nil
+	loggedErr  error                 // the writeErr that was logged last
+	loggedAt   time.Time
 }
 
-// recorder is the part of a Writer that each engine has of its own. Only who has
-// the turn uses it, but for sound.
-type recorder interface {
-	// write records a batch and adds the checks, all in one transaction: after an
-	// error none of it may be thought recorded. Entries that cannot be recorded,
-	// for there is no such product, it notes in the batch.
+// batchWriter is the part of a Writer that differs between the engines. Its methods
+// are called with writeMu held, except checkFiles.
+type batchWriter interface {
+	// write records a batch and adds the checks in one transaction: after an error,
+	// nothing of it may be considered recorded. Entries of products that do not exist
+	// get an error of their own in the batch.
 	write(b *batch, checks map[buildKey]int64, now time.Time) error
-	// try makes sure that write would work. After a failure it does so by writing.
-	try(failed bool) error
-	// sound tells what is wrong as far as that can be seen without waiting.
-	sound() error
+	// probe returns an error if write would fail. After a failure, it writes to find out.
+	probe(failed bool) error
+	// checkFiles returns the errors that can be found without waiting.
+	checkFiles() error
 	close() error
 }
 
 // NewWriter starts to record into the store. The error wraps [ErrInUse] while
 // another process does, if the store takes only one.
 func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
-	r, err := s.recorder(s)
+	r, err := s.newBatchWriter(s)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{name: s.name, log: log, recorder: r, open: newBatch(nil), checks: map[buildKey]int64{}, stop: make(chan struct{})}
+	w := &Writer{name: s.name, log: log, batch: r, open: newBatch(nil), checks: map[buildKey]int64{}, stop: make(chan struct{})}
 	w.end = sync.OnceValue(w.finish)
 	go w.tick()
 	return w, nil
@@ -112,7 +111,7 @@ func (w *Writer) Record(ctx context.Context, product string, from checker.Platfo
 		}
 		return ErrBusy
 	}
-	if b.late() {
+	if b.timedOut() {
 		defer w.mu.Unlock()
 		return ErrTimeout
 	}
@@ -122,7 +121,7 @@ func (w *Writer) Record(ctx context.Context, product string, from checker.Platfo
 	}
 	w.mu.Unlock()
 	if i == 0 {
-		w.see(b)
+		w.startCommit(b)
 	}
 	select {
 	case <-b.done:
@@ -132,7 +131,7 @@ func (w *Writer) Record(ctx context.Context, product string, from checker.Platfo
 	if b.err != nil {
 		return b.err
 	}
-	return b.lost[i]
+	return b.entryErrs[i]
 }
 
 // Count adds one to the checks of a build without an id. It is written within
@@ -172,11 +171,11 @@ func (w *Writer) finish() error {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.turn.Lock()
-	defer w.turn.Unlock()
+	w.writeMu.Lock()
+	defer w.writeMu.Unlock()
 	w.writeAll()
-	w.ended = true
-	return w.recorder.close()
+	w.batchClosed = true
+	return w.batch.close()
 }
 
 // tick writes what was counted, and tries a store that failed, until the end.
@@ -189,18 +188,18 @@ func (w *Writer) tick() {
 			return
 		case <-ticker.C:
 		}
-		w.turn.Lock()
-		if !w.ended && !w.writeAll() {
-			w.note(w.recorder.try(w.trouble.Load() != nil))
+		w.writeMu.Lock()
+		if !w.batchClosed && !w.writeAll() {
+			w.setErr(w.batch.probe(w.writeErr.Load() != nil))
 		}
-		w.turn.Unlock()
+		w.writeMu.Unlock()
 	}
 }
 
 // writeAll writes what waits, and tells whether there was anything.
 func (w *Writer) writeAll() bool {
-	b, checks := w.open, w.takeChecks()
-	if w.take(b); len(b.entries)+len(checks) == 0 {
+	b, checks := w.open, w.swapChecks()
+	if w.swapBatch(b); len(b.entries)+len(checks) == 0 {
 		return false
 	}
 	w.write(b, checks)
@@ -208,22 +207,22 @@ func (w *Writer) writeAll() bool {
 }
 
 // see sees to it that a batch is written to which the first entry has come.
-func (w *Writer) see(b *batch) {
-	if w.turn.TryLock() {
-		w.lead(b)
+func (w *Writer) startCommit(b *batch) {
+	if w.writeMu.TryLock() {
+		w.commit(b)
 		return
 	}
 	go func() {
-		w.turn.Lock()
-		w.lead(b)
+		w.writeMu.Lock()
+		w.commit(b)
 	}()
 }
 
 // lead writes a batch, unless that was done, and gives the turn back.
-func (w *Writer) lead(b *batch) {
-	defer w.turn.Unlock()
-	w.gather(b)
-	if w.take(b) {
+func (w *Writer) commit(b *batch) {
+	defer w.writeMu.Unlock()
+	w.awaitMore(b)
+	if w.swapBatch(b) {
 		w.write(b, nil)
 	}
 }
@@ -232,31 +231,31 @@ func (w *Writer) lead(b *batch) {
 // it is half as large as the one before: a transaction costs as much as many rows,
 // and while it waits for the disk, the callers of the other half are served. Where
 // they come one at a time, that is at once.
-func (w *Writer) gather(b *batch) {
+func (w *Writer) awaitMore(b *batch) {
 	for n, end := 0, time.Now().Add(linger); ; runtime.Gosched() {
 		before := n
 		w.mu.Lock()
 		n = len(b.entries)
 		w.mu.Unlock()
-		if n == before || 2*n >= w.before || time.Now().After(end) {
+		if n == before || 2*n >= w.lastSize || time.Now().After(end) {
 			return
 		}
 	}
 }
 
 // take opens another batch in place of the open one, if that is b.
-func (w *Writer) take(b *batch) bool {
+func (w *Writer) swapBatch(b *batch) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if b != w.open {
 		return false
 	}
 	w.open = newBatch(w.spare[:0])
-	w.before, w.spare = len(b.entries), b.entries
+	w.lastSize, w.spare = len(b.entries), b.entries
 	return true
 }
 
-func (w *Writer) takeChecks() map[buildKey]int64 {
+func (w *Writer) swapChecks() map[buildKey]int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	taken := w.checks
@@ -269,7 +268,7 @@ func (w *Writer) takeChecks() map[buildKey]int64 {
 // write commits a batch and wakes its callers.
 func (w *Writer) write(b *batch, checks map[buildKey]int64) {
 	now := time.Now()
-	err := w.recorder.write(b, checks, now)
+	err := w.batch.write(b, checks, now)
 	if f := w.committed.Load(); f != nil && len(b.entries) > 0 {
 		(*f)(time.Since(now))
 	}
@@ -279,37 +278,37 @@ func (w *Writer) write(b *batch, checks map[buildKey]int64) {
 	if err == nil {
 		w.others.Add(b.others)
 	}
-	w.note(err) // first: who is told of an error finds the store not ready
+	w.setErr(err) // first: who is told of an error finds the store not ready
 	b.finish(err)
 	clear(b.entries) // lets go of what they point to
 }
 
 // Ready returns nil while reports can be recorded, and otherwise why not.
 func (w *Writer) Ready() error {
-	if err := w.recorder.sound(); err != nil {
+	if err := w.batch.checkFiles(); err != nil {
 		return err
 	}
 	if p := w.corruptErr.Load(); p != nil {
 		return *p
 	}
-	if p := w.trouble.Load(); p != nil {
+	if p := w.writeErr.Load(); p != nil {
 		return *p
 	}
 	return nil
 }
 
 // note remembers whether writing works, and logs when that changes.
-func (w *Writer) note(err error) {
-	before := w.trouble.Load()
+func (w *Writer) setErr(err error) {
+	before := w.writeErr.Load()
 	switch {
 	case err == nil && before != nil:
-		w.trouble.Store(nil)
+		w.writeErr.Store(nil)
 		w.log.Info("recording again", "db", w.name)
 	case err != nil:
-		w.trouble.Store(&err)
+		w.writeErr.Store(&err)
 	}
-	if err != nil && (before == nil || !alike(w.said, err) && time.Since(w.saidAt) >= logPause) {
-		w.said, w.saidAt = err, time.Now()
+	if err != nil && (before == nil || !alike(w.loggedErr, err) && time.Since(w.loggedAt) >= logPause) {
+		w.loggedErr, w.loggedAt = err, time.Now()
 		w.log.Error("cannot record reports", "db", w.name, "err", err)
 	}
 }

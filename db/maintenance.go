@@ -35,15 +35,15 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 	var removing sync.WaitGroup
 	removing.Go(func() { s.keepRemoving(ctx, log) })
 	defer removing.Wait()
-	fold := trouble{log: log, what: "cannot fold reports into statistics; they are kept, and folded as soon as possible"}
-	sweep := trouble{log: log, what: "cannot remove what was kept for long enough"}
-	trim := trouble{log: log, what: "cannot keep the store small"}
+	fold := errorLog{log: log, what: "cannot fold reports into statistics; they are kept, and folded as soon as possible"}
+	sweep := errorLog{log: log, what: "cannot remove what was kept for long enough"}
+	trim := errorLog{log: log, what: "cannot keep the store small"}
 	sweeper := sweeper{store: s, keep: keep, log: log}
 	for {
 		_, err := s.Fold(ctx)
-		fold.note(ctx, err)
-		sweep.note(ctx, sweeper.sweep(ctx))
-		trim.note(ctx, s.explain(s.trim(ctx, s.reading)))
+		fold.report(ctx, err)
+		sweep.report(ctx, sweeper.sweep(ctx))
+		trim.report(ctx, s.explain(s.truncateWAL(ctx, s.readMu)))
 		select {
 		case <-ctx.Done():
 			return
@@ -53,9 +53,9 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 }
 
 func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
-	remove := trouble{log: log, what: "cannot remove all that is left of a removed product or a killed import; trying again"}
+	remove := errorLog{log: log, what: "cannot remove all that is left of a removed product or a killed import; trying again"}
 	for {
-		remove.note(ctx, errors.Join(s.finishRemovals(ctx), s.removeStages(ctx)))
+		remove.report(ctx, errors.Join(s.finishRemovals(ctx), s.removeStages(ctx)))
 		select {
 		case <-ctx.Done():
 			return
@@ -65,15 +65,15 @@ func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
 }
 
 // trouble logs one that goes on only once in a while.
-type trouble struct {
-	log  *slog.Logger
-	what string
-	said time.Time
+type errorLog struct {
+	log      *slog.Logger
+	what     string
+	loggedAt time.Time
 }
 
-func (t *trouble) note(ctx context.Context, err error) {
-	if err != nil && ctx.Err() == nil && time.Since(t.said) >= logPause {
-		t.said = time.Now()
+func (t *errorLog) report(ctx context.Context, err error) {
+	if err != nil && ctx.Err() == nil && time.Since(t.loggedAt) >= logPause {
+		t.loggedAt = time.Now()
 		t.log.Error(t.what, "err", err)
 	}
 }
@@ -119,7 +119,7 @@ func (s *Store) expire(ctx context.Context, all []product, keep Retention, now t
 	var errs []error
 	for i, p := range all {
 		var err error
-		if keep.Reports > 0 && (i == 0 || s.byProduct()) {
+		if keep.Reports > 0 && (i == 0 || s.logByProduct()) {
 			err = s.expireReports(ctx, p.id, now.Add(-keep.Reports))
 		}
 		if keep.Rollups > 0 {

@@ -10,28 +10,28 @@ import (
 
 // foldMemory is what the steps of folding leave for later ones, which need not
 // read it again then.
-type foldMemory struct {
+type foldCache struct {
 	mu     sync.Mutex
 	passed passed
-	last   remembered
+	last   savedLives
 }
 
-// remembered is what is known of the lives of a product's ids after a step. It is
+// savedLives is what is known of the lives of a product's ids after a step. It is
 // good for the next one only, if nobody else makes that.
-type remembered struct {
+type savedLives struct {
 	product, step int64
 	lives         map[uint64]rollup.Lifetime // some of those that are stored
 	most          int                        // how many are stored, or more
 }
 
 // take returns what the step before has left, if that was the last one.
-func (m *foldMemory) take(product, step int64) remembered {
+func (m *foldCache) take(product, step int64) savedLives {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.last
-	m.last = remembered{}
+	m.last = savedLives{}
 	if r.product != product || r.step != step {
-		r = remembered{most: math.MaxInt32 / 2}
+		r = savedLives{most: math.MaxInt32 / 2}
 	}
 	if r.lives == nil {
 		r.lives = map[uint64]rollup.Lifetime{}
@@ -40,7 +40,7 @@ func (m *foldMemory) take(product, step int64) remembered {
 }
 
 // keepMark has the next step know what this one has stored.
-func (m *foldMemory) keep(f *folding) {
+func (m *foldCache) keep(f *folding) {
 	left := f.left
 	if left.lives != nil {
 		maps.Copy(left.lives, f.Changed)

@@ -23,8 +23,8 @@ var readTimeout = 10 * time.Second
 // if there is no such product.
 func (s *Store) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	read := reading{engine: s.engine, figures: &rollup.Totals{Range: r}, builds: map[int64]*rollup.BuildTotals{}, forms: arenas.Get().(*arena), summed: make(chan error, 1)}
-	s.reading.RLock()
-	defer s.reading.RUnlock()
+	s.readMu.RLock()
+	defer s.readMu.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
@@ -227,7 +227,7 @@ func (r *reading) readSketches(ctx context.Context) (map[int64][]rollup.Encoded,
 	}
 	all := make(map[int64][]rollup.Encoded, len(r.builds))
 	for span, list := range days {
-		in, list := r.in("$3", list)
+		in, list := r.inList("$3", list)
 		err := eachSketch(ctx, r.tx, func(slot rollup.Slot, data []byte) error {
 			if r.builds[slot.Build] != nil {
 				all[slot.Build] = append(all[slot.Build], rollup.Encoded{Period: slot.Period, Data: r.forms.clone(data)})

@@ -15,33 +15,33 @@ import (
 )
 
 const (
-	// pingTimeout bounds how long a look whether PostgreSQL is there may take.
+	// pingTimeout limits the check whether PostgreSQL responds.
 	pingTimeout = 2 * time.Second
-	// connectPause is how long a failed connection is not tried again.
+	// connectPause is the pause after a failed connection.
 	connectPause = 200 * time.Millisecond
 )
 
 var (
-	// errStale is that the catalog has changed since builds were looked up.
+	// errStale is returned if the catalog has changed since builds were looked up.
 	errStale = errors.New("releases change faster than reports can be recorded")
-	// errUnreplicated is that a commit did not wait for the standby.
-	errUnreplicated = errors.New("PostgreSQL was told not to wait for its synchronous standby")
+	// errUnreplicated is returned if a commit did not wait for the standby.
+	errUnreplicated = errors.New("the wait of PostgreSQL for its synchronous standby was cancelled")
 )
 
-// postgresLog records reports in PostgreSQL, each batch in one round trip. Its
-// connection is a node of its own: what an earlier one has sent may still be
-// committed once its connection is long lost.
-type postgresLog struct {
+// postgresWriter writes reports to PostgreSQL, each batch in one round trip. Its
+// connection is a node of its own, because transactions that an earlier connection has
+// sent may be committed long after it was lost.
+type postgresWriter struct {
 	store  *Store
 	engine *postgres
 	conn   *sql.Conn
-	seq    int64 // the last one given out
+	seq    int64 // the last one that was assigned
 	builds *builds
 	rows   []reportRow
 	counts []checkRow
 
-	refused time.Time // when the last connection failed
-	refusal error     // and how
+	connectErrAt time.Time // when the last connection failed
+	connectErr   error     // and how
 }
 
 type reportRow struct {
@@ -54,8 +54,8 @@ type checkRow struct {
 	count int64
 }
 
-func (p *postgres) recorder(s *Store) (recorder, error) {
-	l := &postgresLog{store: s, engine: p, builds: newBuilds()}
+func (p *postgres) newBatchWriter(s *Store) (batchWriter, error) {
+	l := &postgresWriter{store: s, engine: p, builds: newBuilds()}
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	if err := l.connect(ctx); err != nil {
@@ -64,28 +64,28 @@ func (p *postgres) recorder(s *Store) (recorder, error) {
 	return l, nil
 }
 
-// connect takes a connection, and makes a node of it. After a failure it waits
-// for its next turn, so that a database in trouble is not dialled for each batch.
-func (l *postgresLog) connect(ctx context.Context) error {
+// connect takes a connection and makes a node of it. After a failure it pauses, so that a
+// failing database is not dialled for each batch.
+func (l *postgresWriter) connect(ctx context.Context) error {
 	if l.conn != nil {
 		return nil
 	}
-	if l.refusal != nil && time.Since(l.refused) < connectPause {
-		return l.refusal
+	if l.connectErr != nil && time.Since(l.connectErrAt) < connectPause {
+		return l.connectErr
 	}
-	if l.refusal = l.dial(ctx); l.refusal != nil {
-		l.refused = time.Now()
-		l.engine.elsewhere()
+	if l.connectErr = l.dial(ctx); l.connectErr != nil {
+		l.connectErrAt = time.Now()
+		l.engine.rotateHosts()
 	}
-	return l.refusal
+	return l.connectErr
 }
 
-func (l *postgresLog) dial(ctx context.Context) (err error) {
+func (l *postgresWriter) dial(ctx context.Context) (err error) {
 	if l.conn, err = l.store.main.Conn(ctx); err != nil {
 		l.conn = nil
-		return connectFailed{err}
+		return connectError{err}
 	}
-	l.conn.Raw(func(driver any) error { // what another transaction left behind
+	l.conn.Raw(func(driver any) error { // left by another transaction
 		delete(driver.(*stdlib.Conn).Conn().PgConn().CustomData(), unreplicated)
 		return nil
 	})
@@ -96,32 +96,32 @@ func (l *postgresLog) dial(ctx context.Context) (err error) {
 	}
 	if err != nil {
 		l.disconnect()
-		return connectFailed{err}
+		return connectError{err}
 	}
 	l.seq = node << nodeBits
 	return nil
 }
 
-// connectFailed is an error of connect. There is no trying again at once.
-type connectFailed struct{ error }
+// connectError is an error of connect, which is not repeated at once.
+type connectError struct{ error }
 
-func (c connectFailed) Unwrap() error { return c.error }
+func (c connectError) Unwrap() error { return c.error }
 
-// disconnect gives the connection back. The pool keeps only one that is good.
-func (l *postgresLog) disconnect() {
+// disconnect returns the connection. The pool keeps it only if it can be used.
+func (l *postgresWriter) disconnect() {
 	if l.conn != nil {
 		l.conn.Close()
 		l.conn = nil
 	}
 }
 
-func (l *postgresLog) close() error {
+func (l *postgresWriter) close() error {
 	l.disconnect()
 	return nil
 }
 
-// noteUnreplicated notes at the connection that a commit has not waited for the
-// synchronous standby: one whose wait is cancelled succeeds, with a warning.
+// noteUnreplicated marks a connection whose commit did not wait for the synchronous
+// standby: if the wait is cancelled, COMMIT succeeds with a warning.
 func noteUnreplicated(c *pgconn.PgConn, n *pgconn.Notice) {
 	if n.Routine == "SyncRepWaitForLSN" {
 		c.CustomData()[unreplicated] = true
@@ -130,19 +130,19 @@ func noteUnreplicated(c *pgconn.PgConn, n *pgconn.Notice) {
 
 const unreplicated = "unreplicated"
 
-// sound knows nothing without asking PostgreSQL, which try does every second.
-func (l *postgresLog) sound() error { return nil }
+// checkFiles returns nil: probe asks PostgreSQL every second.
+func (l *postgresWriter) checkFiles() error { return nil }
 
-// try asks PostgreSQL whether it is there. After a failure it has to write, and
-// so to wait for a synchronous standby, to tell.
-func (l *postgresLog) try(failed bool) error {
+// probe pings PostgreSQL. After a failure it writes, because only that waits for a
+// synchronous standby.
+func (l *postgresWriter) probe(failed bool) error {
 	timeout := pingTimeout
 	if failed {
 		timeout = writeTimeout
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return l.attempt(ctx, func() error {
+	return l.withConn(ctx, func() error {
 		if !failed {
 			return l.conn.Raw(func(driver any) error { return driver.(*stdlib.Conn).Conn().Ping(ctx) })
 		}
@@ -151,10 +151,10 @@ func (l *postgresLog) try(failed bool) error {
 	})
 }
 
-func (l *postgresLog) write(b *batch, checks map[buildKey]int64, now time.Time) error {
+func (l *postgresWriter) write(b *batch, checks map[buildKey]int64, now time.Time) error {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
-	return l.attempt(ctx, func() error {
+	return l.withConn(ctx, func() error {
 		if err := l.prepare(ctx, b, checks, now); err != nil {
 			return err
 		}
@@ -162,15 +162,15 @@ func (l *postgresLog) write(b *batch, checks map[buildKey]int64, now time.Time) 
 	})
 }
 
-// attempt runs f with a connection, and again as long as it is certain that
-// nothing came of it and likely that it will go better.
-func (l *postgresLog) attempt(ctx context.Context, f func() error) error {
-	err := retry(ctx, l.again, func() error {
+// withConn runs f with a connection, and repeats it while it certainly had no effect and
+// may succeed next time.
+func (l *postgresWriter) withConn(ctx context.Context, f func() error) error {
+	err := retry(ctx, l.retryable, func() error {
 		if err := l.connect(ctx); err != nil {
 			return err
 		}
 		err := f()
-		l.mend(ctx, &err)
+		l.resetConn(ctx, &err)
 		return err
 	})
 	if pgCode(err) == pgDiskFull {
@@ -181,16 +181,16 @@ func (l *postgresLog) attempt(ctx context.Context, f func() error) error {
 
 // Clone tells whether to try again at once. What cannot connect is left for the
 // next batch: its callers have waited for long enough.
-func (l *postgresLog) again(err error) bool {
-	if errors.As(err, new(connectFailed)) {
+func (l *postgresWriter) retryable(err error) bool {
+	if errors.As(err, new(connectError)) {
 		return false
 	}
-	return errors.Is(err, errStale) || l.store.again(err)
+	return errors.Is(err, errStale) || l.store.retryable(err)
 }
 
-// mend brings the connection back to where the next batch can use it, or
-// gives it up. Each that is given up costs a node, of which there are 8 million.
-func (l *postgresLog) mend(ctx context.Context, err *error) {
+// resetConn makes the connection usable for the next batch, or closes it. Each closed one
+// costs a node, of which there are 8 million.
+func (l *postgresWriter) resetConn(ctx context.Context, err *error) {
 	usable := false
 	l.conn.Raw(func(driver any) error {
 		c := driver.(*stdlib.Conn).Conn()
@@ -216,14 +216,13 @@ func (l *postgresLog) mend(ctx context.Context, err *error) {
 		l.disconnect()
 	}
 	if ctx.Err() != nil {
-		l.engine.elsewhere()
+		l.engine.rotateHosts()
 	}
 }
 
-// prepare finds the builds of a batch. It takes a transaction only when there
-// are some that it has not seen.
-func (l *postgresLog) prepare(ctx context.Context, b *batch, checks map[buildKey]int64, now time.Time) error {
-	l.builds.turn(now)
+// prepare looks up the builds of a batch. It needs a transaction only for new ones.
+func (l *postgresWriter) prepare(ctx context.Context, b *batch, checks map[buildKey]int64, now time.Time) error {
+	l.builds.startDay(now)
 	if !l.builds.stale {
 		err := l.fill(b, checks, func(key buildKey) (buildID, error) {
 			if id, ok := l.builds.known(key); ok {
@@ -235,7 +234,7 @@ func (l *postgresLog) prepare(ctx context.Context, b *batch, checks map[buildKey
 			return err
 		}
 	}
-	return retry(ctx, l.store.again, func() error {
+	return retry(ctx, l.store.retryable, func() error {
 		err := transact(ctx, l.conn, func(tx *sql.Tx) error {
 			if err := l.builds.refresh(ctx, tx); err != nil {
 				return err
@@ -243,23 +242,23 @@ func (l *postgresLog) prepare(ctx context.Context, b *batch, checks map[buildKey
 			return l.fill(b, checks, func(key buildKey) (buildID, error) { return l.builds.id(ctx, tx, key) })
 		})
 		if err != nil {
-			l.builds.forget() // what was found was taken back
+			l.builds.forget() // new builds were rolled back
 		}
 		return err
 	})
 }
 
-// errUnknown is that the store has to be asked for a build.
-var errUnknown = errors.New("a build that was not seen yet")
+// errUnknown is returned if a build must be read from the store.
+var errUnknown = errors.New("build is not cached")
 
-// fill makes the rows of a batch, in the order of their keys.
-func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildKey) (buildID, error)) error {
-	l.rows, l.counts, b.lost, b.others = l.rows[:0], l.counts[:0], nil, 0
+// fill prepares the rows of a batch, ordered by their keys.
+func (l *postgresWriter) fill(b *batch, checks map[buildKey]int64, find func(buildKey) (buildID, error)) error {
+	l.rows, l.counts, b.entryErrs, b.others = l.rows[:0], l.counts[:0], nil, 0
 	for i := range b.entries {
 		e := &b.entries[i]
 		id, err := find(e.build)
 		if errors.Is(err, ErrNotFound) {
-			b.lose(i, err)
+			b.setEntryErr(i, err)
 			continue
 		}
 		if err != nil {
@@ -270,7 +269,7 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 		}
 		l.rows = append(l.rows, reportRow{id, e})
 	}
-	sums := map[buildID]int64{} // invented versions share a build
+	sums := map[buildID]int64{} // unreleased versions share a build
 	for _, key := range inOrder(checks) {
 		id, err := find(key)
 		if errors.Is(err, ErrNotFound) {
@@ -294,8 +293,8 @@ func (l *postgresLog) fill(b *batch, checks map[buildKey]int64, find func(buildK
 	return nil
 }
 
-// Each inserts only if the catalog is still the one by which builds were found:
-// the transaction, being serializable, then comes before any change of it.
+// Both insert only if the catalog is still the one in which builds were looked up: the
+// transaction, being serializable, then comes before any change of the catalog.
 const (
 	insertReports = `INSERT INTO report (product, seq, at, build, instance, heap)
 		SELECT row.product, row.seq, row.at, row.build, row.instance, row.heap
@@ -307,8 +306,8 @@ const (
 		WHERE (SELECT value FROM setting WHERE name = 'catalog') = $1` + addCount
 )
 
-// insert sends the rows that were prepared, from BEGIN to COMMIT, and then waits.
-func (l *postgresLog) insert(ctx context.Context, now time.Time) error {
+// insert sends the prepared rows with BEGIN and COMMIT at once, and then waits.
+func (l *postgresWriter) insert(ctx context.Context, now time.Time) error {
 	if len(l.rows)+len(l.counts) == 0 {
 		return nil
 	}
@@ -342,7 +341,7 @@ func (l *postgresLog) insert(ctx context.Context, now time.Time) error {
 	return err
 }
 
-func (l *postgresLog) reportColumns(now time.Time) []any {
+func (l *postgresWriter) reportColumns(now time.Time) []any {
 	n := len(l.rows)
 	product, seq, at, build := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	instance, heap := make([][]byte, n), make([]*int64, n)
@@ -354,7 +353,7 @@ func (l *postgresLog) reportColumns(now time.Time) []any {
 	return []any{l.builds.revision.Changes, product, seq, at, build, instance, heap}
 }
 
-func (l *postgresLog) checkColumns() []any {
+func (l *postgresWriter) checkColumns() []any {
 	n := len(l.counts)
 	product, build, count := make([]int64, n), make([]int64, n), make([]int64, n)
 	for i, c := range l.counts {

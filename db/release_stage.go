@@ -55,7 +55,7 @@ func (s *Store) exec(ctx context.Context, text string, args ...any) (res sql.Res
 // renew keeps the stage. The error is errStageLost if it is another import's.
 func (st stage) renew(ctx context.Context, tx *sql.Tx) error {
 	res, err := tx.ExecContext(ctx, "UPDATE stage SET at = $3 WHERE product = $1 AND id = $2", st.product, st.id, time.Now().Unix())
-	return changedOne(res, err, errStageLost)
+	return requireChange(res, err, errStageLost)
 }
 
 // emptyStage removes the releases on it.
@@ -92,7 +92,7 @@ func (s *Store) emptyStage(ctx context.Context, st stage) error {
 // closeLocked gives up the stage. What is on it is visible by then, or is removed later.
 func (st stage) leave(ctx context.Context, tx *sql.Tx) error {
 	res, err := tx.ExecContext(ctx, "DELETE FROM stage WHERE product = $1 AND id = $2", st.product, st.id)
-	return changedOne(res, err, errStageLost)
+	return requireChange(res, err, errStageLost)
 }
 
 // removeStages removes what killed imports have left.

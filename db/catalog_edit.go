@@ -63,7 +63,7 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version st
 		err = s.writeReleases(ctx, tx, []storedRelease{{releaseKey{p.id, key}, r}}, revision)
 	}
 	if err == nil && done != catalog.Unchanged {
-		err = s.note(ctx, tx, action, product, detail)
+		err = s.audit(ctx, tx, action, product, detail)
 	}
 	if err == nil && withdraws {
 		r.Withdrawn, done = *e.Withdrawn, max(done, catalog.Changed)
@@ -107,7 +107,7 @@ func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, p product, key, tag st
 	if err != nil {
 		return err
 	}
-	return s.note(ctx, tx, action, p.Name, tag)
+	return s.audit(ctx, tx, action, p.Name, tag)
 }
 
 // EditProduct makes of a product what e says, and adds it if there is none of the
@@ -152,7 +152,7 @@ func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) e
 		_, err = countChange(ctx, tx, id)
 	}
 	if err == nil {
-		err = s.note(ctx, tx, productAdded, p.Name, "")
+		err = s.audit(ctx, tx, productAdded, p.Name, "")
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catal
 			old.id, p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins)
 	}
 	if err == nil {
-		err = s.note(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))
+		err = s.audit(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))
 	}
 	return catalog.Changed, err
 }

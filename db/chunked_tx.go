@@ -20,7 +20,7 @@ func (s *Store) chunk(ctx context.Context, f func(tx *sql.Tx, enough func() bool
 		began = time.Now()
 		return f(tx, func() bool { return time.Since(began) >= chunkTime })
 	})
-	if err == nil && s.contended() {
+	if err == nil && s.writerWaits() {
 		err = sleep(ctx, idlePause(time.Since(began)))
 	}
 	return err

@@ -13,15 +13,15 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// sqliteLog records reports in a SQLite file. After an error it has no
-// connection, and the next write makes a new one: a row whose sync failed is
-// invisible to the connection that wrote it, and comes back after a crash.
-type sqliteLog struct {
+// sqliteWriter writes reports to a SQLite file. After an error it closes its connection,
+// and the next write opens a new one: a row whose sync failed is invisible to the
+// connection that wrote it and reappears after a crash.
+type sqliteWriter struct {
 	path    string
 	files   *dbfile.Watcher
 	lock    *dbfile.Lock
-	held    *dbfile.Handle
-	turn    sync.Locker // to write to the file
+	handle  *dbfile.Handle
+	writeMu sync.Locker // to write to the file
 	db      *sql.DB
 	conn    *sql.Conn
 	begin   *sql.Stmt
@@ -29,29 +29,29 @@ type sqliteLog struct {
 	catalog *sql.Stmt
 	insert  []*sql.Stmt // of 1<<i rows
 	builds  *builds
-	seq     int64 // the last one given out
+	seq     int64 // the last one that was assigned
 	args    []any
 }
 
 const (
-	// insertSizes is how many sizes of multi-row inserts there are, each twice
-	// the one before: a batch of any size takes few statements.
+	// insertSizes is the number of multi-row inserts, each with twice the rows of the
+	// previous one: a batch of any size takes few statements.
 	insertSizes = 8
 	rowColumns  = 6
 )
 
-// recorder locks the file, for it has one recorder at a time.
-func (f *sqliteFile) recorder(*Store) (recorder, error) {
-	held, err := dbfile.AcquireLock(f.path, f.held)
+// newBatchWriter locks the file, because only one process may record.
+func (f *sqliteFile) newBatchWriter(*Store) (batchWriter, error) {
+	held, err := dbfile.AcquireLock(f.path, f.handle)
 	if err != nil {
 		return nil, openError(f.path, err)
 	}
-	if f.logged {
+	if f.hadWAL {
 		held.SetUnclean(true)
 	}
 	f.lock.Store(held)
 	watch, err := dbfile.NewWatcher(f.path)
-	l := &sqliteLog{path: f.path, files: watch, lock: held, held: f.held.Clone(), turn: &f.turn, builds: newBuilds()}
+	l := &sqliteWriter{path: f.path, files: watch, lock: held, handle: f.handle.Clone(), writeMu: &f.writeMu, builds: newBuilds()}
 	if err == nil {
 		err = l.connect()
 	}
@@ -63,16 +63,16 @@ func (f *sqliteFile) recorder(*Store) (recorder, error) {
 	return l, nil
 }
 
-// sound reports whether the files are still those that were opened, as far as there is
-// a recorder.
-func (f *sqliteFile) sound() error {
+// checkFiles returns an error if the files are not those that were opened. Without a
+// Writer there is nothing to check.
+func (f *sqliteFile) checkFiles() error {
 	if files := f.files.Load(); files != nil {
 		return files.Check()
 	}
 	return nil
 }
 
-func (l *sqliteLog) connect() error {
+func (l *sqliteWriter) connect() error {
 	ctx := context.Background()
 	l.db = connect(l.path, readWrite)
 	l.db.SetMaxOpenConns(1)
@@ -93,7 +93,7 @@ func (l *sqliteLog) connect() error {
 		l.disconnect()
 		return err
 	}
-	if err := l.held.WALOpened(); err != nil {
+	if err := l.handle.WALOpened(); err != nil {
 		l.disconnect()
 		return err
 	}
@@ -101,7 +101,7 @@ func (l *sqliteLog) connect() error {
 	return nil
 }
 
-// lastSeq returns the highest seq that a report has or, being removed, had.
+// lastSeq returns the highest seq of all reports, including removed ones.
 func lastSeq(ctx context.Context, q querier) (int64, error) {
 	var last int64
 	err := q.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&last)
@@ -114,8 +114,8 @@ type statement struct {
 	text string
 }
 
-// statements are those that every batch runs, and so are prepared once.
-func (l *sqliteLog) statements() []statement {
+// statements lists the statements of every batch, which are prepared once.
+func (l *sqliteWriter) statements() []statement {
 	l.insert = make([]*sql.Stmt, insertSizes)
 	all := []statement{{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"},
 		{&l.catalog, "SELECT value FROM setting WHERE name = 'catalog'"}}
@@ -125,16 +125,16 @@ func (l *sqliteLog) statements() []statement {
 	return all
 }
 
-// insertRows is an insert of n rows. Its parameters have no numbers: modernc's
-// driver looks up the name of each one that does by going through all of them.
+// insertRows returns an insert of n rows. Its parameters have no numbers because modernc's
+// driver searches all parameter names for each named placeholder.
 func insertRows(n int) string {
 	const row = ",(?,?,?,?,?,?)"
 	return "INSERT INTO report (product, seq, at, build, instance, heap) VALUES " + strings.Repeat(row, n)[1:]
 }
 
-// disconnect drops the connection. Statements that are left open would keep
-// SQLite from closing the file. Doing it twice does no harm.
-func (l *sqliteLog) disconnect() {
+// disconnect closes the connection. Open statements would keep SQLite from closing the
+// file. It may be called twice.
+func (l *sqliteWriter) disconnect() {
 	for _, stmt := range append(l.insert, l.begin, l.commit, l.catalog) {
 		if stmt != nil {
 			stmt.Close()
@@ -150,17 +150,17 @@ func (l *sqliteLog) disconnect() {
 	l.files.WALClosed()
 }
 
-func (l *sqliteLog) close() error {
+func (l *sqliteWriter) close() error {
 	l.disconnect()
-	l.held.Release()
+	l.handle.Release()
 	return l.lock.Release()
 }
 
-func (l *sqliteLog) sound() error { return l.files.Check() }
+func (l *sqliteWriter) checkFiles() error { return l.files.Check() }
 
-// try looks whether the files are those that were opened. After a failure it
-// has to write to tell.
-func (l *sqliteLog) try(failed bool) error {
+// probe returns an error if the files are not those that were opened. After a failure it
+// also writes.
+func (l *sqliteWriter) probe(failed bool) error {
 	err := l.files.Check()
 	if err == nil && failed {
 		err = failure(dbfile.CheckRoom(l.path))
@@ -171,9 +171,9 @@ func (l *sqliteLog) try(failed bool) error {
 	return err
 }
 
-// write records the entries of b and the checks at the time of now. Its
-// transaction is bound by no caller's context.
-func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) error {
+// write records the entries of b and the checks with the time now. Its transaction does
+// not depend on the context of any caller.
+func (l *sqliteWriter) write(b *batch, checks map[buildKey]int64, now time.Time) error {
 	if err := l.files.Check(); err != nil {
 		return err
 	}
@@ -182,8 +182,8 @@ func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 			return failure(err)
 		}
 	}
-	l.turn.Lock()
-	defer l.turn.Unlock()
+	l.writeMu.Lock()
+	defer l.writeMu.Unlock()
 	before := l.seq
 	err := l.transact(b, checks, now)
 	if err == nil {
@@ -191,10 +191,10 @@ func (l *sqliteLog) write(b *batch, checks map[buildKey]int64, now time.Time) er
 		return nil
 	}
 	switch code(err) {
-	case codeBusy, codeFull: // nothing was written, and the connection is good
-		l.conn.ExecContext(context.Background(), "ROLLBACK") // fails if SQLite did it already
+	case codeBusy, codeFull: // nothing was written, and the connection can be used
+		l.conn.ExecContext(context.Background(), "ROLLBACK") // fails if SQLite has rolled back
 		l.seq = before
-		l.builds.forget() // those that were made are gone again
+		l.builds.forget() // new builds were rolled back
 	default:
 		l.disconnect()
 	}
@@ -208,7 +208,7 @@ func failure(err error) error {
 	return err
 }
 
-func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time) error {
+func (l *sqliteWriter) transact(b *batch, checks map[buildKey]int64, now time.Time) error {
 	ctx := context.Background()
 	b.others = 0
 	if _, err := l.begin.ExecContext(ctx); err != nil {
@@ -218,7 +218,7 @@ func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time)
 	if err := l.catalog.QueryRowContext(ctx).Scan(&revision); err != nil {
 		return err
 	}
-	l.builds.turn(now)
+	l.builds.startDay(now)
 	if revision != l.builds.revision.Changes {
 		if err := l.builds.refresh(ctx, l.conn); err != nil {
 			return err
@@ -230,7 +230,7 @@ func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time)
 	if err := l.countChecks(ctx, b, checks); err != nil {
 		return err
 	}
-	if len(b.entries)+len(checks) == 0 { // a trial: it has to write to tell, and SQLite leaves out what changes no byte
+	if len(b.entries)+len(checks) == 0 { // a probe must write, and SQLite skips updates that change nothing
 		if _, err := l.conn.ExecContext(ctx, "UPDATE setting SET value = value + 1 WHERE name = 'swept'; UPDATE setting SET value = value - 1 WHERE name = 'swept'"); err != nil {
 			return err
 		}
@@ -239,14 +239,14 @@ func (l *sqliteLog) transact(b *batch, checks map[buildKey]int64, now time.Time)
 	return err
 }
 
-func (l *sqliteLog) insertReports(ctx context.Context, b *batch, now time.Time) error {
+func (l *sqliteWriter) insertReports(ctx context.Context, b *batch, now time.Time) error {
 	at := now.Unix()
 	l.args = l.args[:0]
 	for i := range b.entries {
 		e := &b.entries[i]
 		id, err := l.builds.id(ctx, l.conn, e.build)
 		if errors.Is(err, ErrNotFound) {
-			b.lose(i, err)
+			b.setEntryErr(i, err)
 			continue
 		}
 		if err != nil {
@@ -278,7 +278,7 @@ func (l *sqliteLog) insertReports(ctx context.Context, b *batch, now time.Time) 
 	return nil
 }
 
-func (l *sqliteLog) countChecks(ctx context.Context, b *batch, checks map[buildKey]int64) error {
+func (l *sqliteWriter) countChecks(ctx context.Context, b *batch, checks map[buildKey]int64) error {
 	for _, key := range inOrder(checks) {
 		id, err := l.builds.id(ctx, l.conn, key)
 		if errors.Is(err, ErrNotFound) {
@@ -298,5 +298,5 @@ func (l *sqliteLog) countChecks(ctx context.Context, b *batch, checks map[buildK
 	return nil
 }
 
-// addCount adds to what was counted before.
+// addCount adds to the previous count.
 const addCount = " ON CONFLICT (product, day, build) DO UPDATE SET count = checks.count + excluded.count"

@@ -41,13 +41,13 @@ const stageFrom = 100
 
 // errMoved is that the product or its releases have changed in a way that does not
 // say which.
-var errMoved = errors.New("releases change faster than they can be stored; try again")
+var errCatalogMoved = errors.New("releases change faster than they can be stored; try again")
 
 // putReleases reads and compares before it writes, so that nobody waits for that.
 // Many new releases are staged in short transactions, and become visible in one
 // that only counts them as changed.
 func (s *Store) putReleases(ctx context.Context, action, product string, given []catalog.Release, merge Merge) (c Change, err error) {
-	p := putting{Store: s, action: action, product: product, given: map[string][]catalog.Release{}, merge: merge}
+	p := releaseImport{Store: s, action: action, product: product, given: map[string][]catalog.Release{}, merge: merge}
 	for _, r := range given {
 		key := checker.Canonical(r.Version)
 		if key == "" {
@@ -62,7 +62,7 @@ func (s *Store) putReleases(ctx context.Context, action, product string, given [
 		if err = p.read(ctx); err != nil {
 			return c, err
 		}
-		if c, err = p.write(ctx); !errors.Is(err, errMoved) {
+		if c, err = p.write(ctx); !errors.Is(err, errCatalogMoved) {
 			break
 		}
 	}
@@ -70,7 +70,7 @@ func (s *Store) putReleases(ctx context.Context, action, product string, given [
 }
 
 // putting is a change of many releases on its way.
-type putting struct {
+type releaseImport struct {
 	*Store
 	action, product string
 	keys            []string // canonical versions of the given releases, in order
@@ -90,7 +90,7 @@ type outcome struct {
 }
 
 // of returns what becomes of a release that is stored as old, or not if that is nil.
-func (p *putting) of(key string, old *catalog.Release) (o outcome) {
+func (p *releaseImport) of(key string, old *catalog.Release) (o outcome) {
 	o.isNew = old == nil
 	for _, r := range p.given[key] {
 		if old != nil {
@@ -111,7 +111,7 @@ func (p *putting) of(key string, old *catalog.Release) (o outcome) {
 }
 
 // read compares what is given with what is stored.
-func (p *putting) read(ctx context.Context) error {
+func (p *releaseImport) read(ctx context.Context) error {
 	var old []catalog.Release
 	err := p.inSnapshot(ctx, func(tx *sql.Tx) error {
 		state, err := readCatalogState(ctx, tx)
@@ -136,7 +136,7 @@ func (p *putting) read(ctx context.Context) error {
 }
 
 // write stores what comes of it.
-func (p *putting) write(ctx context.Context) (c Change, err error) {
+func (p *releaseImport) write(ctx context.Context) (c Change, err error) {
 	var added []storedRelease
 	for _, key := range p.keys {
 		if o := p.outcomes[key]; o.isNew {
@@ -160,7 +160,7 @@ func (p *putting) write(ctx context.Context) (c Change, err error) {
 }
 
 // stage writes new releases where no reader sees them.
-func (p *putting) stage(ctx context.Context, st stage, added []storedRelease) error {
+func (p *releaseImport) stage(ctx context.Context, st stage, added []storedRelease) error {
 	err := p.inTx(ctx, func(tx *sql.Tx) error { return checkReleases(ctx, tx, int64(len(added))) })
 	for err == nil && len(added) > 0 {
 		left := added
@@ -183,12 +183,12 @@ func (p *putting) stage(ctx context.Context, st stage, added []storedRelease) er
 }
 
 // stagePage stages some of them, but for those that somebody has added meanwhile.
-func (p *putting) stagePage(ctx context.Context, tx *sql.Tx, page []storedRelease) error {
+func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []storedRelease) error {
 	versions := make([]string, len(page))
 	for i, r := range page {
 		versions[i] = r.version
 	}
-	in, list := p.in("$2", versions)
+	in, list := p.inList("$2", versions)
 	there, err := query(ctx, tx, func(rows *sql.Rows) (version string, err error) {
 		err = rows.Scan(&version)
 		return version, err
@@ -213,9 +213,9 @@ func (p *putting) stagePage(ctx context.Context, tx *sql.Tx, page []storedReleas
 }
 
 // commit stores what is not staged, and lets all see it.
-func (p *putting) commit(ctx context.Context, st *stage) (c Change, err error) {
+func (p *releaseImport) commit(ctx context.Context, st *stage) (c Change, err error) {
 	err = p.inTx(ctx, func(tx *sql.Tx) error {
-		outcomes, err := p.again(ctx, tx)
+		outcomes, err := p.refresh(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -246,7 +246,7 @@ func (p *putting) commit(ctx context.Context, st *stage) (c Change, err error) {
 			err = p.writeReleases(ctx, tx, rows, revision)
 		}
 		if err == nil {
-			err = p.note(ctx, tx, p.action, p.product, c.String())
+			err = p.audit(ctx, tx, p.action, p.product, c.String())
 		}
 		return err
 	})
@@ -255,7 +255,7 @@ func (p *putting) commit(ctx context.Context, st *stage) (c Change, err error) {
 
 // Clone returns the outcomes, after what others have changed since they were
 // read.
-func (p *putting) again(ctx context.Context, tx *sql.Tx) (map[string]outcome, error) {
+func (p *releaseImport) refresh(ctx context.Context, tx *sql.Tx) (map[string]outcome, error) {
 	id, err := productID(ctx, tx, p.product)
 	if err != nil {
 		return nil, err
@@ -265,7 +265,7 @@ func (p *putting) again(ctx context.Context, tx *sql.Tx) (map[string]outcome, er
 	case err != nil:
 		return nil, err
 	case id != p.id || !state.follows(p.since):
-		return nil, errMoved
+		return nil, errCatalogMoved
 	case state.Revision == p.since:
 		return p.outcomes, nil
 	}
@@ -285,7 +285,7 @@ func (s *Store) writeReleases(ctx context.Context, tx *sql.Tx, rows []storedRele
 		return nil
 	}
 	versions := make([]string, len(rows))
-	releases := newInserter(tx, s.numbered(), "INSERT INTO release (product, version, tag, notes, date, prerelease, retracted, revision) VALUES ",
+	releases := newInserter(tx, s.numberedParams(), "INSERT INTO release (product, version, tag, notes, date, prerelease, retracted, revision) VALUES ",
 		` ON CONFLICT (product, version) DO UPDATE SET tag = excluded.tag, notes = excluded.notes,
 			date = excluded.date, prerelease = excluded.prerelease, retracted = excluded.retracted, revision = excluded.revision`)
 	defer releases.close()
@@ -299,11 +299,11 @@ func (s *Store) writeReleases(ctx context.Context, tx *sql.Tx, rows []storedRele
 	if err := releases.flush(ctx); err != nil {
 		return err
 	}
-	in, list := s.in("$2", versions)
+	in, list := s.inList("$2", versions)
 	if _, err := tx.ExecContext(ctx, "DELETE FROM asset WHERE product = $1 AND version "+in, rows[0].product, list); err != nil {
 		return err
 	}
-	assets := newInserter(tx, s.numbered(), "INSERT INTO asset (product, version, os, arch, url) VALUES ", "")
+	assets := newInserter(tx, s.numberedParams(), "INSERT INTO asset (product, version, os, arch, url) VALUES ", "")
 	defer assets.close()
 	for _, r := range rows {
 		for p, url := range r.Assets {
