@@ -13,11 +13,11 @@ type entry struct {
 	at       int64 // seconds since 1970-01-01 UTC, or 0 for the time of writing
 }
 
-// batch is what goes into one transaction. Its err may be read once done is closed.
+// batch is what is written in one transaction. Its err may be read once done is closed.
 type batch struct {
 	entries   []entry
-	entryErrs map[int]error // entries that could not be recorded, by index
-	others    int64         // entries and checks that share the version other
+	entryErrs map[int]error // errors of single entries, by index
+	others    int64         // number of entries and checks counted as "other"
 	done      chan struct{}
 	once      sync.Once
 	err       error
@@ -28,7 +28,7 @@ func newBatch(entries []entry) *batch {
 	return &batch{entries: entries, done: make(chan struct{})}
 }
 
-// finish wakes all who wait for the batch. Only the first call counts.
+// finish wakes all callers of the batch. Only the first call has an effect.
 func (b *batch) finish(err error) {
 	b.once.Do(func() {
 		b.err = err
@@ -36,8 +36,8 @@ func (b *batch) finish(err error) {
 	})
 }
 
-// late tells whether the batch was given up before its turn came. What is in it is
-// written all the same, and nobody else joins it.
+// timedOut reports whether the callers gave up before the batch was committed. It is
+// committed nevertheless, but accepts no more entries.
 func (b *batch) timedOut() bool {
 	select {
 	case <-b.done:

@@ -18,14 +18,14 @@ import (
 // maxCached bounds the builds that are remembered between batches.
 const maxCached = 50_000
 
-// buildKey is what a report is counted under, as it was told.
+// buildKey is what a report is counted under, as the client reported it.
 type buildKey struct {
 	product, version string
 	platform         checker.Platform
 }
 
-// inOrder returns the builds of some checks in an order of their own: they get
-// their ids in it, and those that are no release their place among so many.
+// inOrder returns the builds of checks in a fixed order, in which they are assigned IDs
+// and, if unreleased, places among the limited number of builds.
 func inOrder(checks map[buildKey]int64) []buildKey {
 	return slices.SortedFunc(maps.Keys(checks), func(a, b buildKey) int {
 		return cmp.Or(cmp.Compare(a.product, b.product), cmp.Compare(a.version, b.version),
@@ -33,25 +33,25 @@ func inOrder(checks map[buildKey]int64) []buildKey {
 	})
 }
 
-// buildID is the same as it is stored: a product and a build of it.
+// buildID is a build as it is stored.
 type buildID struct {
 	product, build int64
-	other          bool // which is that of many versions
+	other          bool // the build that is shared by many versions
 }
 
-// builds finds the ids of builds, and keeps their number bounded.
+// builds finds the IDs of builds and limits their number.
 type builds struct {
-	day         int64             // for which these were admitted; starts anew with the process
-	admitted    map[buildKey]bool // of versions that are no release, as they were reported
-	unpublished map[string]int    // how many those are, by product
+	day         int64             // for which the next two fields hold; both are empty after a restart
+	admitted    map[buildKey]bool // unreleased versions with a build of their own, as reported
+	unpublished map[string]int    // number of admitted versions by product
 
-	revision catalog.Revision // of the catalog, which the rest goes by
+	revision catalog.Revision // of the catalog that the fields below were read from
 	stale    bool             // the catalog has changed since
 	products map[string]*published
 	ids      map[buildKey]buildID
 }
 
-// published is what has been released of a product.
+// published describes the releases of a product.
 type published struct {
 	product int64
 	tags    map[string]string // without a leading "v", by canonical version
@@ -63,13 +63,13 @@ func newBuilds() *builds {
 	return b
 }
 
-// forget drops what may no longer be so.
+// forget drops everything that may be out of date.
 func (b *builds) forget() {
 	b.revision, b.products, b.ids = catalog.Revision{}, map[string]*published{}, map[buildKey]buildID{}
 }
 
-// refresh follows the catalog. It reads in the transaction in which the ids are
-// used, so that nothing changes in between.
+// refresh reads changes of the catalog, in the transaction that uses the IDs, so that
+// nothing changes in between.
 func (b *builds) refresh(ctx context.Context, q querier) error {
 	state, err := readCatalogState(ctx, q)
 	switch {
@@ -89,7 +89,7 @@ func (b *builds) refresh(ctx context.Context, q querier) error {
 	return err
 }
 
-// dropProducts forgets the products that were removed.
+// dropProducts forgets products that were removed.
 func (b *builds) dropProducts(ctx context.Context, q querier) error {
 	left, err := productsLeft(ctx, q)
 	if err != nil {
@@ -100,7 +100,7 @@ func (b *builds) dropProducts(ctx context.Context, q querier) error {
 	return nil
 }
 
-// readTags reads the releases that have changed, of the products that are known.
+// readTags reads the changed releases of the products that are known.
 func (b *builds) readTags(ctx context.Context, q querier) error {
 	if len(b.products) == 0 {
 		return nil
@@ -115,13 +115,13 @@ func (b *builds) readTags(ctx context.Context, q querier) error {
 	}
 	for _, t := range tags {
 		if of := byID[t.product]; of != nil && of.add(t) {
-			clear(b.ids) // the spelling before is that of no release any more
+			clear(b.ids) // the previous spelling is not a release any more
 		}
 	}
 	return nil
 }
 
-// turn begins a new day where that has come, and bounds what is remembered.
+// startDay starts a new day if the date has changed, and bounds the cache.
 func (b *builds) startDay(now time.Time) {
 	if day := now.Unix() / 86400; day != b.day {
 		b.day, b.admitted, b.unpublished = day, map[buildKey]bool{}, map[string]int{}
@@ -132,8 +132,8 @@ func (b *builds) startDay(now time.Time) {
 	}
 }
 
-// id returns the build's id, and makes one if it is new. The error wraps
-// ErrNotFound when there is no such product.
+// id returns the ID of a build, which it creates if needed. The error wraps ErrNotFound if
+// the product does not exist.
 func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, error) {
 	if id, ok := b.known(key); ok {
 		return id, nil
@@ -150,7 +150,7 @@ func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, erro
 	return id, err
 }
 
-// known returns the build's id if it takes no query to tell.
+// known returns the ID of a build if that needs no query.
 func (b *builds) known(key buildKey) (buildID, bool) {
 	if id, ok := b.ids[key]; ok {
 		return id, true
@@ -163,7 +163,7 @@ func (b *builds) known(key buildKey) (buildID, bool) {
 	return id, ok
 }
 
-// stored returns what a report is stored under, that was told to be key.
+// stored returns the key under which a report with the given key is stored.
 func (b *builds) stored(of *published, key buildKey) buildKey {
 	if !of.has(key.version) && !b.admit(key) {
 		key.version = rollup.Other
@@ -171,8 +171,8 @@ func (b *builds) stored(of *published, key buildKey) buildKey {
 	return key
 }
 
-// admit tells whether a version that is no release has a build of its own today.
-// That of all others takes none of their places.
+// admit reports whether an unreleased version has a build of its own today. The version
+// "other" takes no place.
 func (b *builds) admit(key buildKey) bool {
 	if key.version == rollup.Other || b.admitted[key] || b.unpublished[key.product] >= rollup.MaxUnreleasedBuilds {
 		return b.admitted[key]

@@ -1,13 +1,12 @@
-// Package db is the store: products, releases, and the log of reports. It is
-// one SQLite file, or a PostgreSQL database.
+// Package db is the store: products, releases, tokens, the log of reports, and rollups. It
+// is one SQLite file or a PostgreSQL database.
 //
-// A [Store] reads and changes products and releases and reads the log; any
-// number of processes may hold one on the same store. A [Writer] records
-// reports; one process at a time may hold it on a SQLite file, any number on
-// PostgreSQL.
+// A [Store] reads and changes all of them; any number of processes may open the same
+// store. A [Writer] records reports; for a SQLite file, only one process at a time may
+// have one.
 //
-// Both engines run the same queries. What they do differently stands behind
-// two interfaces, engine and recorder.
+// Both engines run the same queries. The interfaces engine and batchWriter contain what
+// they do differently.
 package db
 
 import (
@@ -26,68 +25,68 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// SchemaVersion is the data model that this code reads and writes.
+// SchemaVersion is the version of the schema that this code reads and writes.
 const SchemaVersion = 3
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
-	name     string // for people: the file, or the database's URL without its password
+	name     string // the file, or the URL of the database without its password
 	created  bool
-	upgraded int64 // the schema that opening it found, if that was an older one
+	upgraded int64 // the older schema that was found, or 0
 	main     *sql.DB
 	read     *sql.DB
 	folded   *foldCache
-	readMu   *sync.RWMutex // held by who reads figures
-	writeMu  sync.Locker   // held by who writes, but for single statements
-	actor    string        // makes changes, for the audit log
+	readMu   *sync.RWMutex // locked for reading while totals are read
+	writeMu  sync.Locker   // held during transactions that write
+	actor    string        // who makes changes, for the audit log
 	engine
 }
 
-// engine is what SQLite and PostgreSQL do each in their own way.
+// engine contains what SQLite and PostgreSQL do differently.
 type engine interface {
-	// sound returns an error if what is written would not be in the store.
+	// checkFiles returns an error if writes would not reach the store.
 	checkFiles() error
 	// Clone tells whether a transaction that failed may succeed when tried again.
 	retryable(error) bool
-	// explain says in relcheck's words what a person can do about an error.
+	// explain adds to an error what an operator can do about it.
 	explain(error) error
-	// retire keeps the seqs of reports that are about to be removed, up to last,
-	// from being given out again.
+	// reserveSeqs makes sure that the seqs of reports up to last, which are about to be
+	// removed, are not assigned again.
 	reserveSeqs(ctx context.Context, tx *sql.Tx, last int64) error
-	// shred overwrites what was deleted, as far as the engine can.
+	// eraseDeleted overwrites deleted data, as far as the engine can.
 	eraseDeleted(context.Context) error
-	// trim gives back the space that the engine's own log has taken, if that is much.
-	// It holds reading where readers would be in its way.
+	// truncateWAL empties a large WAL. It locks reading if readers would prevent that.
 	truncateWAL(ctx context.Context, reading sync.Locker) error
-	// ddl writes a part of schema.sql as the engine keeps it best.
+	// ddl adapts a part of schema.sql to the engine.
 	ddl(text string) string
-	// numbered tells whether placeholders of long statements have numbers.
+	// numberedParams reports whether placeholders of long statements have numbers.
 	numberedParams() bool
-	// now reads the engine's own clock, if it has one.
+	// now returns the time of the engine's own clock, if it has one.
 	now(ctx context.Context) (now time.Time, known bool, err error)
-	// byProduct tells whether the log lies together by product, or as a whole.
+	// logByProduct reports whether the log is ordered by product and seq, not by seq
+	// alone.
 	logByProduct() bool
-	// ofProduct begins a condition on seq where the log lies together by product
-	// ($1), and is one that always holds where it lies together as a whole.
+	// productCond returns the beginning of a condition on seq: "product = $1 AND" if the
+	// log is ordered by product, and otherwise a condition that is always true.
 	productCond() string
-	// in is a condition that a value is among those of a list, and the list as the
-	// argument of its placeholder.
+	// inList returns a condition that a value is in a list, and the argument for its
+	// placeholder.
 	inList(placeholder string, list any) (condition string, arg any)
-	// copyToFile copies the store into an empty file, which it makes a SQLite store.
+	// copyToFile copies the store into an empty file, which becomes a SQLite store.
 	copyToFile(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error
-	// contended reports whether a process records that waits while another one writes.
+	// writerWaits reports whether a process records reports and has to wait while another
+	// one writes.
 	writerWaits() bool
-	// recorder prepares to write reports.
+	// newBatchWriter starts writing reports.
 	newBatchWriter(*Store) (batchWriter, error)
 	close() error
 }
 
-// Open opens a store: that at a postgres:// URL, or else the SQLite file of
-// that name. It creates it from schema, the text of schema.sql, where there is
-// nothing yet: no file, an empty one, or a database without tables. One that an
-// older relcheck has made is upgraded. What is not relcheck's, or was written by a
-// newer relcheck, is left alone, and the error says so. No error has a password
-// in it.
+// Open opens a store: the database at a postgres:// URL, or the SQLite file with that
+// name. If there is no store yet (no file, an empty file, or a database without tables),
+// Open creates one from schema, the text of schema.sql. It upgrades a store with an older
+// schema. It changes nothing that belongs to another program or a newer relcheck, and
+// returns an error. No error contains a password.
 func Open(ctx context.Context, name, schema string) (*Store, error) {
 	if isPostgres(name) {
 		return openPostgres(ctx, name, schema)
@@ -98,20 +97,20 @@ func Open(ctx context.Context, name, schema string) (*Store, error) {
 	return openSQLite(ctx, name, schema)
 }
 
-// OpenExisting is [Open] for what makes no sense without a store: it creates
-// nothing. To upgrade it does as well, so that there is one schema to read.
+// OpenExisting is [Open] for commands that need an existing store: it creates nothing. It
+// does upgrade, so that there is one schema to read.
 func OpenExisting(ctx context.Context, name string) (*Store, error) {
 	return Open(ctx, name, "")
 }
 
-// Name tells people which store this is. It holds no password.
+// Name returns the name of the store for messages. It contains no password.
 func (s *Store) Name() string { return s.name }
 
-// Created reports whether opening the store has made it.
+// Created reports whether Open has created the store.
 func (s *Store) Created() bool { return s.created }
 
-// Upgraded returns the schema from which opening the store has upgraded it, and
-// to which; from is 0 if there was nothing to do.
+// Upgraded returns the schemas from and to which Open has upgraded the store; from is 0 if
+// it was up to date.
 func (s *Store) Upgraded() (from, to int64) { return s.upgraded, SchemaVersion }
 
 // IsFile reports whether name is that of a SQLite file, not the URL of a database.
@@ -123,19 +122,19 @@ func (s *Store) ID(ctx context.Context) (int64, error) {
 	return id, s.explain(err)
 }
 
-// Close closes the store. Its Writer is closed before it.
+// Close closes the store. Its Writer must be closed before.
 func (s *Store) Close() error {
 	return errors.Join(s.read.Close(), s.main.Close(), s.engine.close())
 }
 
-// maxTries is how often a transaction is tried that others got in the way of.
+// maxTries limits how often a transaction is repeated after conflicts.
 const maxTries = 40
 
-// inTx runs f in a transaction, once more when another one that ran at the same
-// time got in its way. f may not keep anything from one run to the next.
+// inTx runs f in a transaction, and repeats it after a conflict with another one. f must
+// not keep state from one run to the next.
 //
-// Transactions that write are serializable: SQLite has no other kind, and
-// PostgreSQL refuses one of two that contradict each other.
+// Transactions that write are serializable: SQLite has no other kind, and PostgreSQL
+// aborts one of two that conflict.
 func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 	err := retry(ctx, s.retryable, func() error {
 		if err := s.checkFiles(); err != nil {
@@ -153,7 +152,7 @@ func retry(ctx context.Context, again func(error) bool, f func() error) (err err
 		if err = f(); err == nil || !again(err) {
 			return err
 		}
-		select { // the others get longer to be done, up to a quarter of a second
+		select { // a growing pause, up to a quarter of a second
 		case <-ctx.Done():
 			return err
 		case <-time.After(mathrand.N(time.Millisecond << min(try, 8))):
@@ -162,7 +161,7 @@ func retry(ctx context.Context, again func(error) bool, f func() error) (err err
 	return err
 }
 
-// beginner is what *sql.DB and *sql.Conn have in common to make transactions.
+// beginner is implemented by *sql.DB and *sql.Conn.
 type beginner interface {
 	BeginTx(context.Context, *sql.TxOptions) (*sql.Tx, error)
 }
@@ -179,7 +178,7 @@ func transact(ctx context.Context, b beginner, f func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// inSnapshot runs f in a transaction that reads the store as of one moment.
+// inSnapshot runs f in a transaction that reads a snapshot of the store.
 func (s *Store) inSnapshot(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
@@ -189,14 +188,14 @@ func (s *Store) inSnapshot(ctx context.Context, f func(*sql.Tx) error) error {
 	return s.explain(f(tx))
 }
 
-// querier is what *sql.DB, *sql.Conn and *sql.Tx have in common.
+// querier is implemented by *sql.DB, *sql.Conn and *sql.Tx.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// query returns what scan makes of each row.
+// query returns the results of scan for each row.
 func query[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
@@ -214,7 +213,7 @@ func query[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error
 	return all, rows.Err()
 }
 
-// setting reads a fact about the store.
+// setting reads a value of table setting.
 func setting(ctx context.Context, q querier, name string) (value int64, err error) {
 	err = q.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = $1", name).Scan(&value)
 	return value, err
@@ -229,14 +228,14 @@ func storeID(ctx context.Context, q querier) (id int64, err error) {
 	return id, err
 }
 
-// next gives out the next number of a setting.
+// next increments a setting and returns the new value.
 func next(ctx context.Context, q querier, name string) (value int64, err error) {
 	err = q.QueryRowContext(ctx, "UPDATE setting SET value = value + 1 WHERE name = $1 RETURNING value", name).Scan(&value)
 	return value, err
 }
 
-// checkSchema refuses a store that is not relcheck's, or newer than this code.
-// It may be older.
+// checkSchema returns an error if the store is not relcheck's or has a newer schema. It
+// accepts older ones.
 func checkSchema(ctx context.Context, q querier) error {
 	application, err := setting(ctx, q, "application")
 	if err == nil && application != applicationID || errors.Is(err, sql.ErrNoRows) {
@@ -250,16 +249,16 @@ func checkSchema(ctx context.Context, q querier) error {
 	case err == nil && schema < 1 || errors.Is(err, sql.ErrNoRows):
 		err = dbfile.ErrForeign
 	case err == nil && schema > SchemaVersion:
-		err = fmt.Errorf("%w: its schema is %d, this one knows %d", errNewer, schema, SchemaVersion)
+		err = fmt.Errorf("%w: its schema is %d, this version supports up to %d", errNewer, schema, SchemaVersion)
 	}
 	return err
 }
 
-// fill puts into a new store, whose tables were just made, what it begins with.
-// It is not called for one that another process made in the meantime.
+// fill writes the initial rows into the tables of a new store. It is not called if another
+// process has created the store meanwhile.
 type fill func(context.Context, *sql.Tx) error
 
-// addPresets fills a store for daily use.
+// addPresets is the fill function of regular stores.
 func addPresets(ctx context.Context, tx *sql.Tx) error {
 	key := make([]byte, len(rollup.Key{}))
 	rand.Read(key) // never fails
@@ -277,8 +276,8 @@ func addPresets(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// identify gives a store that has no ID yet a random one: a new store, or one that
-// was just upgraded from schema 2.
+// identify assigns a random ID to a store that has none: a new one, or one that was just
+// upgraded from schema 2.
 func identify(ctx context.Context, q querier) error {
 	_, err := q.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'store' AND value = 0", 1+mathrand.Int64N(math.MaxInt64))
 	return err
@@ -286,7 +285,7 @@ func identify(ctx context.Context, q querier) error {
 
 var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
 
-// tables lists those of a schema, each after those that it refers to.
+// tables lists the tables of a schema in an order that satisfies their foreign keys.
 func tables(schema string) (names []string) {
 	for _, m := range createTable.FindAllStringSubmatch(schema, -1) {
 		names = append(names, m[1])

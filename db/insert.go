@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// insertRowsAtOnce is how many rows are inserted by one statement.
+// insertRowsAtOnce is the number of rows that one statement inserts.
 const insertRowsAtOnce = 500
 
-// inserter inserts rows of one table, many at once.
+// inserter inserts many rows into one table.
 type inserter struct {
 	tx         *sql.Tx
 	into, then string
@@ -20,8 +20,8 @@ type inserter struct {
 	args       []any
 }
 
-// newInserter returns one whose statements are made of into, the rows' placeholders,
-// and then. Its close is to be called.
+// newInserter returns an inserter whose statements consist of into, the placeholders, and
+// then. The caller must call close.
 func newInserter(tx *sql.Tx, numbered bool, into, then string) inserter {
 	return inserter{tx: tx, into: into, then: then, numbered: numbered}
 }
@@ -38,7 +38,7 @@ func (i *inserter) flush(ctx context.Context) (err error) {
 	if i.rows == 0 {
 		return nil
 	}
-	if i.rows < insertRowsAtOnce || i.numbered { // PostgreSQL's driver prepares it if it may
+	if i.rows < insertRowsAtOnce || i.numbered { // PostgreSQL's driver prepares statements itself
 		_, err = i.tx.ExecContext(ctx, i.text(), i.args...)
 	} else {
 		if i.full == nil {
@@ -63,8 +63,8 @@ func (i *inserter) close() {
 	}
 }
 
-// values returns the placeholders of so many rows: "($1,$2,…),($3,…),…". They have
-// no numbers for SQLite, see insertRows.
+// values returns placeholders for a number of rows: "($1,$2,…),($3,…),…". They have no
+// numbers for SQLite, see insertRows.
 func values(rows, columns int, numbered bool) string {
 	var q strings.Builder
 	for i := range rows * columns {

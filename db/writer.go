@@ -13,30 +13,30 @@ import (
 )
 
 const (
-	// maxQueue is how many reports may wait for one commit.
+	// maxQueue is the maximum number of reports that wait for one commit.
 	maxQueue = 8192
-	// writeTimeout is how long a caller waits for the commit of its report, unless it
-	// is this caller who writes: he waits for as long as the disk does.
+	// writeTimeout is how long a caller waits for the commit of its report. A caller that
+	// commits the batch itself waits as long as the disk does.
 	writeTimeout = 10 * time.Second
-	// linger is how long a batch waits at most for those who are about to join it.
+	// linger is how long a batch waits at most for callers that are about to join it.
 	linger = time.Millisecond
-	// tick is how often counted checks are written, and a store that failed is
-	// tried again.
+	// tick is the interval at which counted checks are written and a failed store is
+	// probed.
 	tick = time.Second
-	// logPause is how long one trouble that turns into another is not logged
-	// anew: errors of connections differ by the port they came from.
+	// logPause is how long an error that follows another one is not logged: errors of
+	// connections differ by the port they came from.
 	logPause = 10 * time.Second
 )
 
-// Errors of [Writer.Record]. Any other error, too, means that the report may
-// not have been recorded.
+// Errors of [Writer.Record]. After any other error, the report may not have been recorded
+// either.
 var (
 	ErrBusy    = error(busy{})
 	ErrClosed  = errors.New("the store is shutting down")
 	ErrTimeout = errors.New("the store took too long to write")
 )
 
-// busy is the error of a report that is one of too many.
+// busy is the error of a report that is refused because too many are waiting.
 type busy struct{}
 
 func (busy) Error() string { return "too many reports wait to be written" }
@@ -85,8 +85,8 @@ type batchWriter interface {
 	close() error
 }
 
-// NewWriter starts to record into the store. The error wraps [ErrInUse] while
-// another process does, if the store takes only one.
+// NewWriter starts recording into the store. The error wraps [ErrInUse] while another
+// process records, if the store allows only one.
 func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 	r, err := s.newBatchWriter(s)
 	if err != nil {
@@ -98,9 +98,9 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 	return w, nil
 }
 
-// Record stores a report and returns once it is synced to disk. It returns
-// early when ctx ends, unless it is this caller who writes just then; but the report
-// is recorded all the same, for others share its transaction.
+// Record stores a report and returns once it is synced to disk. It returns early if ctx
+// ends, unless this caller commits the batch; the report is recorded nevertheless, because
+// others share its transaction.
 func (w *Writer) Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error {
 	w.mu.Lock()
 	b, i := w.open, len(w.open.entries)
@@ -134,8 +134,8 @@ func (w *Writer) Record(ctx context.Context, product string, from checker.Platfo
 	return b.entryErrs[i]
 }
 
-// Count adds one to the checks of a build without an id. It is written within
-// a second or so, at best effort.
+// Count adds one to the checks of a build. It is written within about a second, on a
+// best-effort basis.
 func (w *Writer) Count(product, version string, from checker.Platform) {
 	key := buildKey{product, version, from}
 	w.mu.Lock()
@@ -145,25 +145,25 @@ func (w *Writer) Count(product, version string, from checker.Platform) {
 	}
 }
 
-// Waiting is how many reports wait for the next transaction.
+// Waiting returns the number of reports that wait for the next transaction.
 func (w *Writer) Waiting() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.open.entries)
 }
 
-// MaxWaiting is how many may; more are refused with [ErrBusy].
+// MaxWaiting returns how many reports may wait; more are refused with [ErrBusy].
 func (w *Writer) MaxWaiting() int { return maxQueue }
 
-// Others is how many reports and checks were recorded under the version that all
-// share of which there were too many on their day.
+// Others returns the number of reports and checks that were counted under the version
+// "other" because there were too many unreleased versions on their day.
 func (w *Writer) Others() int64 { return w.others.Load() }
 
-// OnCommit has f called after each transaction that was to record reports, with
-// the time it took or failed in. Callers wait for it meanwhile: it has to be quick.
+// OnCommit calls f after each transaction with reports, with the time that it took until
+// success or failure. Callers wait meanwhile, so f must be fast.
 func (w *Writer) OnCommit(f func(took time.Duration)) { w.committed.Store(&f) }
 
-// Close writes what waits and stops. Later reports are refused.
+// Close writes the waiting reports and stops. Later reports are refused.
 func (w *Writer) Close() error { return w.end() }
 
 func (w *Writer) finish() error {
@@ -178,7 +178,7 @@ func (w *Writer) finish() error {
 	return w.batch.close()
 }
 
-// tick writes what was counted, and tries a store that failed, until the end.
+// tick writes counted checks and probes a failed store until the writer is closed.
 func (w *Writer) tick() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
@@ -196,7 +196,7 @@ func (w *Writer) tick() {
 	}
 }
 
-// writeAll writes what waits, and tells whether there was anything.
+// writeAll writes the waiting reports and checks, and reports whether there were any.
 func (w *Writer) writeAll() bool {
 	b, checks := w.open, w.swapChecks()
 	if w.swapBatch(b); len(b.entries)+len(checks) == 0 {
@@ -206,7 +206,7 @@ func (w *Writer) writeAll() bool {
 	return true
 }
 
-// see sees to it that a batch is written to which the first entry has come.
+// startCommit makes sure that a batch is committed. It is called with its first entry.
 func (w *Writer) startCommit(b *batch) {
 	if w.writeMu.TryLock() {
 		w.commit(b)
@@ -218,7 +218,7 @@ func (w *Writer) startCommit(b *batch) {
 	}()
 }
 
-// lead writes a batch, unless that was done, and gives the turn back.
+// commit writes a batch, unless that was done, and unlocks writeMu.
 func (w *Writer) commit(b *batch) {
 	defer w.writeMu.Unlock()
 	w.awaitMore(b)
@@ -227,10 +227,10 @@ func (w *Writer) commit(b *batch) {
 	}
 }
 
-// gather lets those go first who are ready to run and about to join the batch, until
-// it is half as large as the one before: a transaction costs as much as many rows,
-// and while it waits for the disk, the callers of the other half are served. Where
-// they come one at a time, that is at once.
+// awaitMore yields to goroutines that are about to join the batch until it is half as
+// large as the last one: a transaction costs as much as many rows, and while it waits for
+// the disk, the callers of the other half are served. If callers come one at a time, it
+// returns at once.
 func (w *Writer) awaitMore(b *batch) {
 	for n, end := 0, time.Now().Add(linger); ; runtime.Gosched() {
 		before := n
@@ -243,7 +243,7 @@ func (w *Writer) awaitMore(b *batch) {
 	}
 }
 
-// take opens another batch in place of the open one, if that is b.
+// swapBatch replaces the open batch if it is b.
 func (w *Writer) swapBatch(b *batch) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -278,12 +278,12 @@ func (w *Writer) write(b *batch, checks map[buildKey]int64) {
 	if err == nil {
 		w.others.Add(b.others)
 	}
-	w.setErr(err) // first: who is told of an error finds the store not ready
+	w.setErr(err) // first, so that a caller with an error finds the store not ready
 	b.finish(err)
-	clear(b.entries) // lets go of what they point to
+	clear(b.entries) // releases what the entries point to
 }
 
-// Ready returns nil while reports can be recorded, and otherwise why not.
+// Ready returns nil if reports can be recorded, and otherwise the reason.
 func (w *Writer) Ready() error {
 	if err := w.batch.checkFiles(); err != nil {
 		return err
@@ -297,7 +297,7 @@ func (w *Writer) Ready() error {
 	return nil
 }
 
-// note remembers whether writing works, and logs when that changes.
+// setErr stores whether writing works, and logs changes.
 func (w *Writer) setErr(err error) {
 	before := w.writeErr.Load()
 	switch {
@@ -313,7 +313,7 @@ func (w *Writer) setErr(err error) {
 	}
 }
 
-// alike keeps one trouble from being logged over and over.
+// alike reports whether two errors are the same for the log.
 func alike(a, b error) bool {
 	return a.Error() == b.Error() || errors.As(a, new(full)) && errors.As(b, new(full))
 }
