@@ -46,7 +46,7 @@ type Store struct {
 type engine interface {
 	// checkFiles returns an error if writes would not reach the store.
 	checkFiles() error
-	// Clone tells whether a transaction that failed may succeed when tried again.
+	// retryable reports whether a failed transaction may succeed if repeated.
 	retryable(error) bool
 	// explain adds to an error what an operator can do about it.
 	explain(error) error

@@ -327,7 +327,7 @@ func TestExaminePostgres(t *testing.T) {
 	if text := examine(t, name, keepLong)["commits"]; !strings.HasPrefix(text, "2 ") {
 		t.Errorf("without synchronous commits: %s", text)
 	}
-	if text := examine(t, "postgres://nobody@127.0.0.1:1/none", keepLong)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "is PostgreSQL running there") {
+	if text := examine(t, "postgres://nobody@127.0.0.1:1/none", keepLong)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "PostgreSQL is running there") {
 		t.Errorf("without a server: %s", text)
 	}
 }

@@ -179,7 +179,7 @@ func (l *postgresWriter) withConn(ctx context.Context, f func() error) error {
 	return explainPostgres(err)
 }
 
-// Clone tells whether to try again at once. What cannot connect is left for the
+// retryable reports whether to try again at once. What cannot connect is left for the
 // next batch: its callers have waited for long enough.
 func (l *postgresWriter) retryable(err error) bool {
 	if errors.As(err, new(connectError)) {

@@ -121,17 +121,17 @@ func TestOpenRefuses(t *testing.T) {
 		"unmarked":     {execute("CREATE TABLE recipe (name TEXT)"), "not a relcheck database"},
 		"foreign, WAL": {execute("PRAGMA journal_mode = WAL; CREATE TABLE recipe (name TEXT)"), "not a relcheck database"},
 		"newer":        {store(execute("UPDATE setting SET value = 1000 WHERE name = 'schema'")), "written by a newer relcheck"},
-		"cut short":    {store(func(t *testing.T, path string) { truncate(t, path, 6000) }), "damaged or cut short"},
+		"truncated":    {store(func(t *testing.T, path string) { truncate(t, path, 6000) }), "damaged or truncated"},
 		"folder":       {func(t *testing.T, path string) { mkdir(t, path) }, "not a relcheck database"},
 		"garbage beside a journal": {func(t *testing.T, path string) {
 			garbage(t, path)
 			write(t, path+"-journal", journal(1))
 		}, "not a relcheck database"},
-		"a log beside nothing": {func(t *testing.T, path string) { write(t, path+"-wal", "reports") }, "put back the file"},
+		"a log beside nothing": {func(t *testing.T, path string) { write(t, path+"-wal", "reports") }, "put back the database"},
 		"a log beside an empty file": {store(func(t *testing.T, path string) {
 			write(t, path, "")
 			write(t, path+"-wal", "the only place where some reports are")
-		}), "put back the file"},
+		}), "put back the database"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a.db")
@@ -179,7 +179,7 @@ func TestOpenAfterKilledCheckpoint(t *testing.T) {
 		}
 	}
 	write(t, path, string(file))
-	if _, err := db.Open(ctx, path, schema(t)); err == nil || !strings.Contains(err.Error(), "damaged or cut short") {
+	if _, err := db.Open(ctx, path, schema(t)); err == nil || !strings.Contains(err.Error(), "damaged or truncated") {
 		t.Fatalf("without its log the file opens, which makes this no test: %v", err)
 	}
 	write(t, path+"-wal", string(wal))
@@ -459,7 +459,7 @@ func TestLogAloneBehindLink(t *testing.T) {
 	}
 	write(t, path, "")
 	write(t, path+"-wal", "acknowledged")
-	if _, err := db.Open(context.Background(), link, schema(t)); err == nil || !strings.Contains(err.Error(), "the log of one") {
+	if _, err := db.Open(context.Background(), link, schema(t)); err == nil || !strings.Contains(err.Error(), "WAL file without its database") {
 		t.Errorf("got error %v", err)
 	}
 	if got := content(t, path+"-wal"); got != "acknowledged" {
