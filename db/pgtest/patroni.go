@@ -69,16 +69,16 @@ func NewCluster() (*Cluster, error) {
 // findPrograms returns an error if a required program is not installed.
 func findPrograms() error {
 	if runtime.GOOS != "linux" {
-		return fmt.Errorf("Patroni on %s: %w", runtime.GOOS, exec.ErrNotFound)
+		return fmt.Errorf("no Patroni on %s: %w", runtime.GOOS, exec.ErrNotFound)
 	}
 	for _, p := range []struct{ name, debianPackage string }{{"patroni", "patroni"}, {"etcd", "etcd-server"}} {
 		if _, err := exec.LookPath(p.name); err != nil {
-			return fmt.Errorf("Debian package %s: %w", p.debianPackage, err)
+			return fmt.Errorf("missing Debian package %s: %w", p.debianPackage, err)
 		}
 	}
 	for _, name := range []string{"postgres", "initdb", "pg_basebackup", "pg_rewind"} {
 		if _, err := Program(name); err != nil {
-			return fmt.Errorf("Debian package postgresql: %w", err)
+			return fmt.Errorf("missing Debian package postgresql: %w", err)
 		}
 	}
 	return nil
