@@ -62,9 +62,9 @@ func otherClients(base, name, title string) []client {
 			fmt.Sprintf(`import "relcheck/checker"
 
 client := &checker.Client{
-	Product: %q,
-	Version: version,
-	URL:     %q,
+	Product:    %q,
+	Version:    version,
+	DefaultURL: %q,
 }
 client.Start(ctx) // returns at once`, name, base),
 			fmt.Sprintf("Users can choose another service with %[1]s_TELEMETRY_SERVICE_URL, and turn reports off with %[1]s_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1.", variable)},
