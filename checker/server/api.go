@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -65,7 +66,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 		Products []apiProduct `json:"products"`
 	}
 	body.Products = []apiProduct{}
-	names := s.snapshot.Load().names()
+	names := slices.Sorted(maps.Keys(s.snapshot.Load().products))
 	paging, err := s.apiPaging(w, r, len(names))
 	if err != nil {
 		return err

@@ -55,11 +55,11 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identi
 	err := s.change(r, id, func(ctx context.Context, by Editor) error {
 		return by.Withdraw(ctx, product, version, true)
 	})
-	p := s.snapshot.Load().products.find(product)
 	switch {
-	case errors.Is(err, catalog.ErrNotFound) && p == nil:
-		return unknownProduct(product)
 	case errors.Is(err, catalog.ErrNotFound):
+		if _, err := s.product(product); err != nil {
+			return err
+		}
 		return fail(http.StatusNotFound, "unknown_release", "", "the product has no such release; GET its releases for a list")
 	case err != nil:
 		return err
@@ -69,9 +69,9 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identi
 }
 
 func (s *Server) writeRelease(w http.ResponseWriter, product string, r catalog.Release, done catalog.Outcome) error {
-	p := s.snapshot.Load().products.find(product)
-	if p == nil { // removed in the meantime
-		return unknownProduct(product)
+	p, err := s.product(product)
+	if err != nil { // removed in the meantime
+		return err
 	}
 	writeJSON(w, statusOf(done), encode(p.newAPIRelease(&r)))
 	return nil

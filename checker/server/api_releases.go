@@ -2,11 +2,9 @@ package server
 
 import (
 	"net/http"
-	"slices"
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/printable"
 )
 
 // apiRelease is the representation of a release in the API.
@@ -24,23 +22,20 @@ type apiRelease struct {
 // newAPIRelease returns the representation of a release of the product.
 func (p *product) newAPIRelease(r *catalog.Release) apiRelease {
 	assets := map[string]string{}
-	for platform, stored := range r.Assets {
-		if link, err := validLink(stored, printable.CheckDownload); err == nil {
-			assets[platform.String()] = link
-		}
+	for platform, link := range r.Assets {
+		assets[platform.String()] = link
 	}
-	notes, _ := validLink(r.Notes, printable.CheckLink)
-	return apiRelease{r.Version, formatTime(r.Date), nullIfEmpty(notes), r.Prerelease, r.Withdrawn, nullIfEmpty(r.Retracted), assets,
+	return apiRelease{r.Version, formatTime(r.Date), nullIfEmpty(r.Notes), r.Prerelease, r.Withdrawn, nullIfEmpty(r.Retracted), assets,
 		checker.Canonical(r.Version) == p.stable.version}
 }
 
 // apiReleases answers GET /api/v1/products/{product}/releases.
 func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity) error {
-	p := s.snapshot.Load().products.find(r.PathValue("product"))
-	if p == nil {
-		return unknownProduct(r.PathValue("product"))
+	p, err := s.product(r.PathValue("product"))
+	if err != nil {
+		return err
 	}
-	paging, err := s.apiPaging(w, r, p.releases.count)
+	paging, err := s.apiPaging(w, r, len(p.releases.sorted))
 	if err != nil {
 		return err
 	}
@@ -50,7 +45,7 @@ func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity)
 			Releases []apiRelease `json:"releases"`
 		}{p.Name, []apiRelease{}}
 		from, to := paging.Bounds()
-		for _, one := range slices.Collect(p.releases.newest())[from:to] {
+		for _, one := range p.releases.sorted[from:to] {
 			body.Releases = append(body.Releases, p.newAPIRelease(&one.Release))
 		}
 		return encode(body), nil

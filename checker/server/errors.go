@@ -63,6 +63,14 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Write(body) // an error means that the client has closed the connection
 }
 
+// product returns a product of the current snapshot.
+func (s *Server) product(name string) (*product, error) {
+	if p := s.snapshot.Load().products[name]; p != nil {
+		return p, nil
+	}
+	return nil, unknownProduct(name)
+}
+
 func unknownProduct(name string) *failure {
 	return fail(http.StatusNotFound, "unknown_product", "", fmt.Sprintf("there is no product %q", name))
 }

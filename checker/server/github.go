@@ -30,15 +30,12 @@ type githubAsset struct {
 }
 
 func newGitHubRelease(p *catalog.Product, r *catalog.Release) githubRelease {
-	notes, _ := notesLink(p, r)
 	g := githubRelease{
-		TagName: r.Version, Name: r.Version, HTMLURL: notes, Prerelease: r.Prerelease,
+		TagName: r.Version, Name: r.Version, HTMLURL: notesURL(p, r), Prerelease: r.Prerelease,
 		CreatedAt: formatTime(r.Date), PublishedAt: formatTime(r.Date), Assets: []githubAsset{},
 	}
-	for platform := range r.Assets {
-		if link, err := downloadLink(p, r, platform); err == nil {
-			g.Assets = append(g.Assets, githubAsset{path.Base(link), link})
-		}
+	for _, link := range r.Assets {
+		g.Assets = append(g.Assets, githubAsset{path.Base(link), link})
 	}
 	slices.SortFunc(g.Assets, func(a, b githubAsset) int {
 		return cmp.Compare(a.BrowserDownloadURL, b.BrowserDownloadURL)
@@ -51,9 +48,9 @@ func newGitHubRelease(p *catalog.Product, r *catalog.Release) githubRelease {
 // Policy Agent since v1.7. Under /p/{product}, the repository in the path is ignored.
 func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identity) error {
 	snap := s.snapshot.Load()
-	p, name := snap.repos.find(strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))), r.PathValue("product")
+	p, name := snap.repos[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))], r.PathValue("product")
 	if name != "" {
-		p = snap.products.find(name)
+		p = snap.products[name]
 	}
 	switch {
 	case p == nil && name != "":

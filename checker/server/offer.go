@@ -18,7 +18,6 @@ type offer struct {
 	release *release                           // nil when the product has no release yet
 	version string                             // canonical; empty when there is no release
 	github  []byte                             // nil when there is no release
-	linkErr error                              // of the first link that is left out
 	answers []atomic.Pointer[[verdicts][]byte] // by platformIndex
 }
 
@@ -47,11 +46,6 @@ func newOffer(p catalog.Product, r *release) *offer {
 	if r != nil {
 		o.version = r.key
 		o.github = encode(newGitHubRelease(&p, &r.Release))
-		_, o.linkErr = notesLink(&p, &r.Release)
-		for _, platform := range append(checker.Platforms(), checker.Other) {
-			_, err := downloadLink(&p, &r.Release, platform)
-			o.linkErr = cmp.Or(o.linkErr, err)
-		}
 	}
 	return o
 }
@@ -84,10 +78,16 @@ func encodeAnswers(l checker.Latest) *[verdicts][]byte {
 func (o *offer) latest(platform checker.Platform) (l checker.Latest) {
 	if r := o.release; r != nil {
 		l.LatestRelease = r.Version
-		l.ReleaseNotes, _ = notesLink(&o.product, &r.Release)
-		l.Download, _ = downloadLink(&o.product, &r.Release, platform)
+		l.ReleaseNotes = notesURL(&o.product, &r.Release)
+		l.Download = cmp.Or(r.Assets[platform], catalog.Expand(o.product.Download, r.Version, platform))
 	}
 	return l
+}
+
+// notesURL returns the URL of the notes of a release: its own, or the one from the
+// product's template.
+func notesURL(p *catalog.Product, r *catalog.Release) string {
+	return cmp.Or(r.Notes, catalog.Expand(p.Notes, r.Version, checker.Other))
 }
 
 // encode returns v as a line of JSON.

@@ -136,7 +136,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 // productsByTitle returns all products, ordered by title.
 func (s *Server) productsByTitle() (all []catalog.Product) {
 	keys := map[string]string{}
-	for _, p := range s.snapshot.Load().products.values() {
+	for _, p := range s.snapshot.Load().products {
 		keys[p.Name] = strings.ToLower(p.Title) + "\x00" + p.Name
 		all = append(all, p.Product)
 	}
@@ -221,19 +221,18 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 	if err != nil {
 		return err
 	}
-	p := s.snapshot.Load().products.find(view.Product.Name)
-	if p == nil {
-		return unknownProduct(view.Product.Name)
+	p, err := s.product(view.Product.Name)
+	if err != nil {
+		return err
 	}
-	data := pages.ReleasesData{View: view, Total: p.releases.count, Search: newSearch(r, "version")}
-	all := slices.DeleteFunc(slices.Collect(p.releases.newest()), func(one *release) bool { return !found(data.Search, one.Version) })
+	data := pages.ReleasesData{View: view, Total: len(p.releases.sorted), Search: newSearch(r, "version")}
+	all := slices.DeleteFunc(slices.Clone(p.releases.sorted), func(one *release) bool { return !found(data.Search, one.Version) })
 	if data.Pager, err = s.newListPager(r, id, releasesPerPage, len(all)); err != nil {
 		return err
 	}
 	from, to := data.Pager.Bounds()
 	for _, one := range all[from:to] {
-		notes, _ := notesLink(&p.Product, &one.Release)
-		data.Releases = append(data.Releases, pages.Release{Release: one.Release, NotesURL: notes})
+		data.Releases = append(data.Releases, pages.Release{Release: one.Release, NotesURL: notesURL(&p.Product, &one.Release)})
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
 }
@@ -243,9 +242,9 @@ func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity
 	name, data := r.PathValue("product"), pages.ConnectData{Base: s.options.Base}
 	data.OPA = name == "" || name == DefaultProduct
 	if name != "" {
-		p := s.snapshot.Load().products.find(name)
-		if p == nil {
-			return unknownProduct(name)
+		p, err := s.product(name)
+		if err != nil {
+			return err
 		}
 		data.Product = &p.Product
 	} else if id.role != anonymous { // others may not know which products there are

@@ -14,9 +14,9 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) erro
 	if name == "" {
 		name = DefaultProduct
 	}
-	p := s.snapshot.Load().products.find(name)
-	if p == nil {
-		return unknownProduct(name)
+	p, err := s.product(name)
+	if err != nil {
+		return err
 	}
 	report, err := readReport(r)
 	if err != nil {

@@ -163,9 +163,7 @@ func (s *Server) load(ctx context.Context) error {
 		return fmt.Errorf("read the catalog: %w", err)
 	}
 	if changes.Revision != known.revision {
-		next := known.with(changes)
-		s.logLinkErrors(known, next, changes.Products)
-		s.snapshot.Store(next)
+		s.snapshot.Store(known.with(changes))
 	}
 	return nil
 }

@@ -1,8 +1,7 @@
 package server
 
 import (
-	"cmp"
-	"slices"
+	"maps"
 	"strings"
 
 	"golang.org/x/mod/semver"
@@ -12,11 +11,12 @@ import (
 )
 
 // snapshot is the state of the catalog from which requests are answered. It is immutable,
-// so requests share it without a lock. The next snapshot shares what has not changed.
+// so requests share it without a lock. A change copies the maps, which takes a few
+// milliseconds at the limits of a store; unchanged products and releases are shared.
 type snapshot struct {
 	revision catalog.Revision
-	products index[product]
-	repos    index[product] // by "owner/name" in lower case
+	products map[string]*product
+	repos    map[string]*product // by "owner/name" in lower case
 }
 
 // product is a product of a snapshot.
@@ -27,46 +27,26 @@ type product struct {
 	releases releases
 	stable   *offer // offered to most clients
 	preview  *offer // offered to clients that run a pre-release; often the same
-	linkErr  string // why a link is left out of answers, or empty
 }
 
 // with returns the snapshot after changes.
 func (s *snapshot) with(c catalog.Changes) *snapshot {
-	if c.All {
-		s = &snapshot{}
+	next := &snapshot{c.Revision, map[string]*product{}, map[string]*product{}}
+	if !c.All {
+		maps.Copy(next.products, s.products)
 	}
-	products, repos := map[string]*product{}, map[string]*product{}
 	if c.Remaining != nil {
-		for name, p := range s.products.values() {
-			if !c.Remaining[p.id] {
-				products[name] = nil
-				repos[strings.ToLower(p.Repo)] = nil
-			}
-		}
+		maps.DeleteFunc(next.products, func(_ string, p *product) bool { return !c.Remaining[p.id] })
 	}
 	for _, l := range c.Products {
-		old := s.products.find(l.Name)
-		if repo := strings.ToLower(l.Repo); old != nil && strings.ToLower(old.Repo) != repo {
-			if _, taken := repos[strings.ToLower(old.Repo)]; !taken {
-				repos[strings.ToLower(old.Repo)] = nil
-			}
-		}
-		p := old.with(l)
-		products[p.Name] = p
+		next.products[l.Name] = next.products[l.Name].with(l)
+	}
+	for _, p := range next.products {
 		if p.Repo != "" {
-			repos[strings.ToLower(p.Repo)] = p
+			next.repos[strings.ToLower(p.Repo)] = p
 		}
 	}
-	return &snapshot{c.Revision, s.products.with(products), s.repos.with(repos)}
-}
-
-// names returns the names of the products, sorted.
-func (s *snapshot) names() (names []string) {
-	for name := range s.products.values() {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return next
 }
 
 // with returns the product after a change of it and of the listed releases. If p is nil, or
@@ -81,7 +61,7 @@ func (p *product) with(l catalog.Listing) *product {
 	}
 	next := &product{id: l.ID, Product: l.Product, origins: strings.Fields(l.Origins), releases: p.releases.with(changed)}
 	var stable, preview *release
-	for r := range next.releases.newest() {
+	for _, r := range next.releases.sorted {
 		switch {
 		case r.Withdrawn:
 			continue
@@ -97,9 +77,6 @@ func (p *product) with(l catalog.Listing) *product {
 	next.preview = next.stable
 	if preview != stable {
 		next.preview = next.offer(preview, p.stable, p.preview)
-	}
-	if err := cmp.Or(next.stable.linkErr, next.preview.linkErr); err != nil {
-		next.linkErr = err.Error()
 	}
 	return next
 }
@@ -118,7 +95,7 @@ func (p *product) offer(r *release, old ...*offer) *offer {
 // canonical version.
 func (p *product) find(version string) (r *release, key string) {
 	key = checker.Canonical(version)
-	return p.releases.find(key), key
+	return p.releases.byKey[key], key
 }
 
 // judge returns what to offer to a client that runs a canonical version, and the verdict
@@ -143,8 +120,8 @@ func (p *product) judge(r *release, version string) (*offer, verdict) {
 
 // listing returns the product with its releases, newest first.
 func (p *product) listing() catalog.Listing {
-	l := catalog.Listing{ID: p.id, Product: p.Product, Releases: make([]catalog.Release, 0, p.releases.count)}
-	for r := range p.releases.newest() {
+	l := catalog.Listing{ID: p.id, Product: p.Product, Releases: make([]catalog.Release, 0, len(p.releases.sorted))}
+	for _, r := range p.releases.sorted {
 		l.Releases = append(l.Releases, r.Release)
 	}
 	return l

@@ -24,9 +24,9 @@ import (
 
 // dump describes all that requests may get from a snapshot.
 func (s *snapshot) dump() (lines []string) {
-	for name, p := range s.products.values() {
+	for name, p := range s.products {
 		lines = append(lines, fmt.Sprintf("%s: %+v", name, p.listing()))
-		for r := range p.releases.newest() {
+		for _, r := range p.releases.sorted {
 			if found, key := p.find(r.Version); found != r {
 				lines = append(lines, fmt.Sprintf("%s: %s finds %+v", name, key, found))
 			}
@@ -35,9 +35,9 @@ func (s *snapshot) dump() (lines []string) {
 			lines = append(lines, fmt.Sprintf("%s: %s%s%s", name, o.github, o.answer(checker.Other, outdated), o.answer(checker.Platform{OS: "linux", Arch: "amd64"}, upToDate)))
 		}
 	}
-	for repo, p := range s.repos.values() {
+	for repo, p := range s.repos {
 		lines = append(lines, repo+" is of "+p.Name)
-		if s.products.find(p.Name) != p {
+		if s.products[p.Name] != p {
 			lines = append(lines, repo+" leads to an earlier "+p.Name)
 		}
 	}
@@ -100,8 +100,8 @@ func TestSnapshotFollows(t *testing.T) {
 					}
 				}
 				s = s.with(c)
-				for name, p := range s.products.values() {
-					if !slices.ContainsFunc(c.Products, func(l catalog.Listing) bool { return l.Name == name }) && before.products.find(name) != p {
+				for name, p := range s.products {
+					if !slices.ContainsFunc(c.Products, func(l catalog.Listing) bool { return l.Name == name }) && before.products[name] != p {
 						t.Errorf("product %s is another one, though it has not changed", name)
 					}
 				}
@@ -225,7 +225,7 @@ func BenchmarkSnapshot(b *testing.B) {
 			s := new(snapshot).with(atLimit(n/10, n))
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				s = s.with(catalog.Changes{Products: []catalog.Listing{{ID: 0, Product: s.products.find("app0").Product, Releases: []catalog.Release{{Version: fmt.Sprintf("v2.%d.0", i)}}}}})
+				s = s.with(catalog.Changes{Products: []catalog.Listing{{ID: 0, Product: s.products["app0"].Product, Releases: []catalog.Release{{Version: fmt.Sprintf("v2.%d.0", i)}}}}})
 			}
 		})
 	}

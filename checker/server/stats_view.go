@@ -18,9 +18,9 @@ func (s *Server) view(r *http.Request, id identity) (*stats.View, error) {
 
 // viewOf is view for any product and any source of parameters.
 func (s *Server) viewOf(r *http.Request, id identity, name string, get func(string) string) (*stats.View, error) {
-	p := s.snapshot.Load().products.find(name)
-	if p == nil {
-		return nil, unknownProduct(name)
+	p, err := s.product(name)
+	if err != nil {
+		return nil, err
 	}
 	public, today := id.role != reader, rollup.DayOf(time.Now())
 	parse := stats.ParseQuery

@@ -1,0 +1,57 @@
+package server
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/semver"
+
+	"relcheck/checker/catalog"
+)
+
+// release is a release of a snapshot.
+type release struct {
+	catalog.Release
+	key string // the canonical version
+}
+
+// published reports whether a version is the tag of release r, with or without a
+// leading "v". No release has a tag if r is nil.
+func (r *release) published(version string) bool {
+	return r != nil && strings.TrimPrefix(r.Version, "v") == strings.TrimPrefix(version, "v")
+}
+
+// releases are the releases of a product, by canonical version and in order. They are
+// immutable.
+type releases struct {
+	byKey  map[string]*release
+	sorted []*release // newest first
+}
+
+// with returns the releases after adding or replacing some.
+func (l releases) with(changed []*release) releases {
+	byKey := make(map[string]*release, len(l.byKey)+len(changed))
+	maps.Copy(byKey, l.byKey)
+	for _, r := range changed {
+		byKey[r.key] = r
+	}
+	slices.SortFunc(changed, newestFirst)
+	return releases{byKey, merge(l.sorted, changed)}
+}
+
+func newestFirst(a, b *release) int { return semver.Compare(b.key, a.key) }
+
+// merge returns sorted releases after adding or replacing those in changed, also sorted.
+func merge(releases, changed []*release) []*release {
+	merged := make([]*release, 0, len(releases)+len(changed))
+	for _, r := range changed {
+		i, found := slices.BinarySearchFunc(releases, r, newestFirst)
+		merged = append(append(merged, releases[:i]...), r)
+		if found {
+			i++
+		}
+		releases = releases[i:]
+	}
+	return append(merged, releases...)
+}
