@@ -32,9 +32,7 @@ file again changes nothing.`,
 				return err
 			}
 			defer file.Close()
-			progress := newProgress(streams.Err)
-			releases, err := upstream.ReadGitHub(file, func(n int) { progress.show("%d releases read", n) })
-			progress.clear()
+			releases, err := upstream.ReadGitHub(file)
 			if err != nil {
 				return fmt.Errorf("import %s: %w: nothing was imported", args[1], err)
 			}

@@ -3,10 +3,7 @@ package upstream
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -75,7 +72,7 @@ func TestReadGitHub(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := ReadGitHub(strings.NewReader(test.text), nil)
+			got, err := ReadGitHub(strings.NewReader(test.text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,23 +124,21 @@ func TestReadGitHubErrors(t *testing.T) {
 		{"null", "null", []string{"the file contains null: expected one release"}},
 		{"string", `"v1.0.0"`, []string{"the file contains a string"}},
 		{"page", "<!DOCTYPE html>", []string{"not valid JSON", "expected one release"}},
-		{"truncated array", "[" + opaRelease, []string{"entry 2: the file is truncated"}},
-		{"truncated entry", opaRelease[:300], []string{"entry 1: the file is truncated"}},
-		{"truncated start", "[", []string{"entry 1: the file is truncated"}},
+		{"truncated array", "[" + opaRelease, []string{"the file is truncated"}},
+		{"truncated entry", opaRelease[:300], []string{"the file is truncated"}},
+		{"truncated start", "[", []string{"the file is truncated"}},
 		{"trailing comma", `[{"tag_name":"v1.0.0"},]`, []string{"not valid JSON"}},
-		{"no comma", `[{"tag_name":"v1.0.0"}{"tag_name":"v1.0.1"}]`, []string{"entry 2: not valid JSON"}},
-		{"second page", `[{"tag_name":"v1.0.0"}][{"tag_name":"v1.0.1"}]`, []string{"more JSON after the releases", "jq -s add"}},
-		{"garbage after it", `{"tag_name":"v1.0.0"} x`, []string{"more text after the releases"}},
-		{"duplicate keys", `{"tag_name":"v1.0.0","tag_name":"v2.0.0"}`, []string{"entry 1: not valid JSON", "tag_name"}},
-		{"invalid UTF-8", "{\"tag_name\":\"v1.0.0\",\"body\":\"\xff\"}", []string{"entry 1: not valid JSON in UTF-8", "invalid UTF-8"}},
+		{"no comma", `[{"tag_name":"v1.0.0"}{"tag_name":"v1.0.1"}]`, []string{"not valid JSON", "expected one release"}},
+		{"second page", `[{"tag_name":"v1.0.0"}][{"tag_name":"v1.0.1"}]`, []string{"not valid JSON", "jq -s add"}},
+		{"garbage after it", `{"tag_name":"v1.0.0"} x`, []string{"not valid JSON"}},
+		{"duplicate keys", `{"tag_name":"v1.0.0","tag_name":"v2.0.0"}`, []string{"not valid JSON", "tag_name"}},
+		{"invalid UTF-8", "{\"tag_name\":\"v1.0.0\",\"body\":\"\xff\"}", []string{"not valid JSON in UTF-8", "invalid UTF-8"}},
 		{"UTF-16", "\xff\xfe[\x00]\x00", []string{"UTF-16: save it as UTF-8"}},
-		{"deep nesting", `[{"tag_name":"v1.0.0","x":` + strings.Repeat("[", 20000), []string{"entry 1: not valid JSON"}},
-		{"huge entry", `[{"tag_name":"v1.0.0","body":"` + strings.Repeat("a", maxEntry), []string{"entry 1: larger than 4 MB"}},
-		{"huge space", strings.Repeat(" ", maxEntry+1) + "[]", []string{"larger than 4 MB"}},
+		{"deep nesting", `[{"tag_name":"v1.0.0","x":` + strings.Repeat("[", 20000), []string{"not valid JSON"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			releases, err := ReadGitHub(strings.NewReader(test.text), nil)
+			releases, err := ReadGitHub(strings.NewReader(test.text))
 			if err == nil || releases != nil {
 				t.Fatalf("read %v, error %v; want no releases and an error", releases, err)
 			}
@@ -159,78 +154,16 @@ func TestReadGitHubErrors(t *testing.T) {
 	}
 }
 
-func TestReadGitHubProgress(t *testing.T) {
-	var got []int
-	_, err := ReadGitHub(strings.NewReader(`[{"tag_name":"v1.0.0"},{"draft":true},{"tag_name":"v1.1.0"}]`), func(n int) { got = append(got, n) })
-	if err != nil || !slices.Equal(got, []int{1, 2, 3}) {
-		t.Errorf("progress %v, error %v; want 1, 2, 3", got, err)
-	}
-}
-
-// The bound is on one entry, wherever its bytes fall; the file may be larger.
-func TestReadGitHubBound(t *testing.T) {
-	const bound = 10_000
-	entry := func(n, size int) string {
-		head, tail := fmt.Sprintf(`{"tag_name":"v0.%d.0","body":"`, n), `"}`
-		return head + strings.Repeat("a", size-len(head)-len(tail)) + tail
-	}
-	for last, fits := range map[int]bool{bound - 2: true, bound: false} { // ", " is counted too
-		entries := []string{entry(0, 100), entry(1, bound-2), entry(2, bound-2), entry(3, 100), entry(4, last)}
-		text := "[" + strings.Join(entries, ", ") + "]"
-		for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text))} {
-			releases, err := readGitHub(r, bound, nil)
-			if fits && (err != nil || len(releases) != len(entries)) {
-				t.Errorf("%d releases, error %v; want %d", len(releases), err, len(entries))
-			}
-			if !fits && !errors.Is(err, errEntryTooLarge) {
-				t.Errorf("an entry of %d bytes: error %v, want %v", last, err, errEntryTooLarge)
-			}
-		}
-	}
-}
-
-// The memory in use follows the largest entry, not the file.
-func TestReadGitHubStreams(t *testing.T) {
-	entry := []byte(`{"draft":true,"body":"` + strings.Repeat("a", 64<<10) + `"},`)
-	file := io.MultiReader(strings.NewReader("["), &repeat{entry, 64 * len(entry)}, strings.NewReader("1.5]"))
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := ReadGitHub(file, nil)
-	runtime.ReadMemStats(&after)
-	if err == nil || !strings.Contains(err.Error(), "entry 65: is a number") {
-		t.Fatalf("error %v; want one about the last entry", err)
-	}
-	if got := after.TotalAlloc - before.TotalAlloc; got > 1<<20 {
-		t.Errorf("reading 4 MB took %d KB of memory", got>>10)
-	}
-}
-
-// repeat reads the same bytes over and over, n bytes in all.
-type repeat struct {
-	b []byte
-	n int
-}
-
-func (r *repeat) Read(b []byte) (int, error) {
-	if r.n == 0 {
-		return 0, io.EOF
-	}
-	at := (len(r.b) - r.n%len(r.b)) % len(r.b)
-	n := copy(b, r.b[at:])
-	r.n -= n
-	return n, nil
-}
-
 func TestReadGitHubBrokenReader(t *testing.T) {
 	broken := errors.New("cable pulled")
 	for _, text := range []string{"", "[", `{"tag_name":"v1.0.0"`, `{"tag_name":"v1.0.0"}`} {
 		r := io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken))
-		if _, err := ReadGitHub(r, nil); !errors.Is(err, broken) {
+		if _, err := ReadGitHub(r); !errors.Is(err, broken) {
 			t.Errorf("after %q: error %v, want %v", text, err, broken)
 		}
 	}
 	// This one goes on after an error, which must not pass for success.
-	if _, err := ReadGitHub(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(opaRelease))), nil); !errors.Is(err, iotest.ErrTimeout) {
+	if _, err := ReadGitHub(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(opaRelease)))); !errors.Is(err, iotest.ErrTimeout) {
 		t.Errorf("error %v, want %v", err, iotest.ErrTimeout)
 	}
 }
@@ -240,7 +173,7 @@ func FuzzReadGitHub(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		releases, err := ReadGitHub(bytes.NewReader(text), nil)
+		releases, err := ReadGitHub(bytes.NewReader(text))
 		if err != nil && releases != nil {
 			t.Fatalf("%d releases beside the error %v", len(releases), err)
 		}

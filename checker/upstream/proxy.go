@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/semver"
+	"golang.org/x/sync/errgroup"
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
@@ -124,42 +125,24 @@ func (p *Proxy) dated(ctx context.Context, r *moduleReader, versions []string) (
 	}
 	done := 0
 	var mu sync.Mutex
-	err := each(ctx, missing, func(ctx context.Context, i int) error {
-		date, err := r.date(ctx, versions[i])
-		if err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		releases[i].Date = date
-		if done++; p.Progress != nil {
-			p.Progress(done, len(missing))
-		}
-		return nil
-	})
-	return releases, err
-}
-
-// each calls do for every number, up to maxConcurrent at the same time, until the first error.
-func each(ctx context.Context, numbers []int, do func(ctx context.Context, i int) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, maxConcurrent)
-	for _, i := range numbers {
-		slots <- struct{}{}
-		if ctx.Err() != nil {
-			break
-		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := do(ctx, i); err != nil {
-				cancel(err)
+	g, dateCtx := errgroup.WithContext(ctx)
+	g.SetLimit(maxConcurrent)
+	for _, i := range missing {
+		g.Go(func() error {
+			date, err := r.date(dateCtx, versions[i])
+			if err != nil {
+				return err
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			releases[i].Date = date
+			if done++; p.Progress != nil {
+				p.Progress(done, len(missing))
+			}
+			return nil
 		})
 	}
-	wg.Wait()
-	return context.Cause(ctx)
+	return releases, cmp.Or(g.Wait(), context.Cause(ctx))
 }
 
 // date returns the date of a version, or the zero time if the proxy has none.
