@@ -25,11 +25,12 @@ func (s *Server) secure(r *http.Request) bool {
 }
 
 // setCookie sets a cookie for maxAge seconds. If maxAge is 0, the cookie lasts until the
-// browser closes; a negative value removes it.
+// browser closes; a negative value removes it. Browsers also send it when they follow a
+// link on another site, but not with a form of another site.
 func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, name, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: s.cookieName(r, name), Value: value, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.secure(r),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.secure(r),
 	})
 }
 

@@ -35,7 +35,7 @@ func TestCookieAttributes(t *testing.T) {
 				t.Fatalf("%+v: %v", c, got.Header)
 			}
 			k := got.Cookies()[0]
-			if k.Name != c.prefix+name || k.Secure != (c.prefix != "") || !k.HttpOnly || k.SameSite != http.SameSiteStrictMode || k.Path != "/" || k.Domain != "" {
+			if k.Name != c.prefix+name || k.Secure != (c.prefix != "") || !k.HttpOnly || k.SameSite != http.SameSiteLaxMode || k.Path != "/" || k.Domain != "" {
 				t.Errorf("%+v: %v", c, k)
 			}
 			if plain := httptest.NewRequest("GET", "/test/readers", nil); c.prefix != "" && !c.tls {

@@ -83,7 +83,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, id identity) er
 // isForeignForm reports whether a page of another site made a browser send a form. Over
 // plain HTTP it cannot always know: browsers then send no Sec-Fetch-Site, and they send
 // "Origin: null" also for forms of this server, because its pages have the referrer policy
-// no-referrer. In that case the SameSite=Strict cookie protects.
+// no-referrer. In that case the SameSite cookies protect.
 func (s *Server) isForeignForm(r *http.Request) bool {
 	if r.Header.Get("Origin") == "null" && r.Header.Get("Sec-Fetch-Site") == "" {
 		return false
@@ -156,11 +156,6 @@ func (s *Server) confirmPage(w http.ResponseWriter, r *http.Request, id identity
 // is one.
 func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, id identity, f *failure) error {
 	page, status := s.newSignInData(w, r, f)
-	if status == http.StatusUnauthorized && r.URL.Path != "/sign-in" && fromOtherSite(r) {
-		// After a link on another site, the browser may be signed in but not have sent
-		// the cookie. It sends the cookie with the request that this page makes.
-		w.Header().Set("Refresh", "0; url=/sign-in?next="+url.QueryEscape(page.Next))
-	}
 	return s.sendPage(w, r, id, status, func(v pages.Visitor) ([]byte, error) { return pages.SignIn(v, page) })
 }
 
@@ -195,17 +190,4 @@ func (s *Server) needsHTTPS(r *http.Request, f *failure) bool {
 	}
 	dropped := f != nil && f.code == "no_cookie"
 	return dropped || r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("X-Forwarded-Proto") != "https"
-}
-
-// fromOtherSite reports whether a browser follows a link on a page of another site. It
-// then sends no SameSite=Strict cookies, not even after a redirect.
-func fromOtherSite(r *http.Request) bool {
-	if r.Method != http.MethodGet {
-		return false
-	}
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" { // over TLS and on loopback
-		return site != "same-origin" && site != "none"
-	}
-	from, err := url.Parse(r.Referer())
-	return err == nil && from.Host != "" && from.Host != r.Host
 }
