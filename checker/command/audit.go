@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -10,9 +11,10 @@ import (
 )
 
 func auditCommand(streams IO) *cobra.Command {
-	var path, product, since string
+	var product string
+	var from time.Time
 	var lines bool
-	c := &cobra.Command{
+	c := existingStoreCommand(&cobra.Command{
 		Use:   "audit",
 		Short: "Print the log of changes, newest first.",
 		Long: `Print the log of changes to products, releases and tokens, newest first. WHO is
@@ -20,26 +22,18 @@ the ID of a token (see relcheck token list), "command line" or "server". Times a
 in UTC.`,
 		Example: `  relcheck audit --product opa --since 30d
   relcheck audit --json | jq -r 'select(.action == "release.withdrawn")'`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			from, err := parseSince(since, time.Now())
-			if err != nil {
-				return err
-			}
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				all, err := s.Audit(cmd.Context(), product, from)
-				if err != nil {
-					return err
-				}
-				if lines {
-					return printAuditLines(streams, all)
-				}
-				return printAudit(streams, all)
-			})
-		},
-	}
-	dbFlag(c, &path)
+	}, func(ctx context.Context, s *db.Store, _ []string) error {
+		all, err := s.Audit(ctx, product, from)
+		if err != nil {
+			return err
+		}
+		if lines {
+			return printAuditLines(streams, all)
+		}
+		return printAudit(streams, all)
+	})
 	c.Flags().StringVar(&product, "product", "", "`name` of the product, which may have been removed (default: all products)")
-	c.Flags().StringVar(&since, "since", "", "oldest `time` to print: a duration before now (24h, 30d), a date or an RFC 3339 time")
+	sinceFlag(c, &from)
 	c.Flags().BoolVar(&lines, "json", false, "print one JSON object per line")
 	return c
 }

@@ -13,8 +13,7 @@ import (
 )
 
 func backupCommand(streams IO) *cobra.Command {
-	var name string
-	c := &cobra.Command{
+	return existingStoreCommand(&cobra.Command{
 		Use:   "backup FILE",
 		Short: "Back up a store to a new file.",
 		Long: `Back up a store to a new SQLite file. Servers continue to record meanwhile; the
@@ -24,14 +23,9 @@ verified before it is renamed into place, and never replaces another file.
 relcheck serve --backup-dir makes backups on a schedule.`,
 		Example: `  relcheck backup /mnt/backup/relcheck-2026-01-31.db
   relcheck backup copy.db --db postgres://relcheck@db.example.com/relcheck`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withExisting(cmd.Context(), name, func(s *db.Store) error {
-				return backUp(cmd.Context(), s, args[0], streams)
-			})
-		},
-	}
-	dbFlag(c, &name)
-	return c
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		return backUp(ctx, s, args[0], streams)
+	})
 }
 
 func backUp(ctx context.Context, s *db.Store, file string, streams IO) error {

@@ -180,7 +180,7 @@ const helpTemplate = `{{with .Example}}{{.}}
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding }} {{.Short}}{{end}}{{end}}
 {{else}}
-Flags, also set by environment variables (--db by RELCHECK_DB):
+Flags{{if not .Annotations.noEnvironment}}, also set by environment variables (--db by RELCHECK_DB){{end}}:
 {{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
 {{end}}`
 
@@ -189,18 +189,14 @@ func variable(flag string) string {
 	return "RELCHECK_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// environment is the annotation of a flag that was set by its environment variable.
-const environment = "environment"
-
-// onCommandLine reports whether a flag was set on the command line itself.
-func onCommandLine(cmd *cobra.Command, flag string) bool {
-	f := cmd.Flags().Lookup(flag)
-	_, set := f.Annotations[environment]
-	return f.Changed && !set
-}
+// noEnvironment is the annotation of a command whose flags the environment does not set.
+const noEnvironment = "noEnvironment"
 
 // fromEnvironment sets flags that are not on the command line from the environment.
 func fromEnvironment(cmd *cobra.Command) error {
+	if cmd.Annotations[noEnvironment] != "" {
+		return nil
+	}
 	var err error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(variable(f.Name))
@@ -210,7 +206,6 @@ func fromEnvironment(cmd *cobra.Command) error {
 		if e := cmd.Flags().Set(f.Name, value); e != nil {
 			err = usageError("%s=%s: %w", variable(f.Name), value, e)
 		}
-		cmd.Flags().SetAnnotation(f.Name, environment, nil)
 	})
 	return err
 }

@@ -120,7 +120,9 @@ func (d *findingPrinter) environment(root *cobra.Command) {
 }
 
 func flagVariables(c *cobra.Command, known map[string]bool) {
-	c.Flags().VisitAll(func(f *pflag.Flag) { known[variable(f.Name)] = true })
+	if c.Annotations[noEnvironment] == "" {
+		c.Flags().VisitAll(func(f *pflag.Flag) { known[variable(f.Name)] = true })
+	}
 	for _, sub := range c.Commands() {
 		flagVariables(sub, known)
 	}

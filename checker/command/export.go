@@ -2,6 +2,7 @@ package command
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"time"
 
@@ -11,32 +12,24 @@ import (
 )
 
 func exportCommand(streams IO) *cobra.Command {
-	var path, since string
-	c := &cobra.Command{
+	var from time.Time
+	c := existingStoreCommand(&cobra.Command{
 		Use:   "export PRODUCT",
 		Short: "Print the recorded reports as JSON, one object per line.",
 		Example: `  relcheck export opa
   relcheck export opa --since 24h | jq -r .version | sort | uniq -c`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			from, err := parseSince(since, time.Now())
-			if err != nil {
-				return err
-			}
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				out := bufio.NewWriterSize(streams.Out, 64<<10)
-				lines := json.NewEncoder(out)
-				err := s.Reports(cmd.Context(), args[0], from, func(r *db.Recorded) error {
-					return lines.Encode(exported{r.At, r.ID.String(), r.Version, r.Platform.OS, r.Platform.Arch, r.HeapUsageBytes})
-				})
-				if err != nil {
-					return err
-				}
-				return out.Flush()
-			})
-		},
-	}
-	dbFlag(c, &path)
-	c.Flags().StringVar(&since, "since", "", "oldest `time` to print: a duration before now (24h, 7d), a date or an RFC 3339 time")
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		out := bufio.NewWriterSize(streams.Out, 64<<10)
+		lines := json.NewEncoder(out)
+		err := s.Reports(ctx, args[0], from, func(r *db.Recorded) error {
+			return lines.Encode(exported{r.At, r.ID.String(), r.Version, r.Platform.OS, r.Platform.Arch, r.HeapUsageBytes})
+		})
+		if err != nil {
+			return err
+		}
+		return out.Flush()
+	})
+	sinceFlag(c, &from)
 	return c
 }
 

@@ -4,28 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"relcheck/checker/access"
+	"github.com/spf13/cobra"
+
 	"relcheck/checker/catalog"
 )
 
+// sinceFlag adds the flag --since, which sets from.
+func sinceFlag(c *cobra.Command, from *time.Time) {
+	c.Flags().Func("since", "oldest `time` to print: a duration before now (24h, 30d), a date or an RFC 3339 time", func(s string) (err error) {
+		*from, err = parseSince(s, time.Now())
+		return err
+	})
+}
+
 // parseSince parses a duration before now, in days ("7d") or as Go writes it, or a
-// point in time. The empty string is the zero time.
+// point in time.
 func parseSince(s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
 	if d, err := parseDuration(s); err == nil {
 		return now.Add(-d), nil
 	}
 	if t, err := catalog.ParseTime(s); err == nil {
 		return t, nil
 	}
-	return time.Time{}, usageError("--since: invalid time %q: enter a duration (24h, 7d), a date (2026-01-31) or an RFC 3339 time", s)
+	return time.Time{}, errors.New("enter a duration (24h, 7d), a date (2026-01-31) or an RFC 3339 time")
 }
 
 // parseDuration parses days ("7d"), or what Go writes ("90m").
@@ -91,29 +96,16 @@ func (i *interval) Set(s string) error {
 	return nil
 }
 
-// networks is a flag's value: IP addresses and networks, in several flags or separated
-// by commas.
-type networks []netip.Prefix
-
-func (n *networks) Type() string { return "network" }
-
-func (n *networks) String() string {
-	var all []string
-	for _, p := range *n {
-		all = append(all, p.String())
-	}
-	return strings.Join(all, ",")
-}
-
-func (n *networks) Set(s string) error {
-	for text := range strings.SplitSeq(s, ",") {
+// parseNetworks parses IP addresses and networks, separated by commas.
+func parseNetworks(list string) (all []netip.Prefix, err error) {
+	for text := range strings.SplitSeq(list, ",") {
 		p, err := parseNetwork(strings.TrimSpace(text))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		*n = append(*n, p)
+		all = append(all, p)
 	}
-	return nil
+	return all, nil
 }
 
 func parseNetwork(s string) (netip.Prefix, error) {
@@ -129,18 +121,4 @@ func parseNetwork(s string) (netip.Prefix, error) {
 		return p, fmt.Errorf("%q contains all clients, so that each could claim any IP address: enter the proxy's network only", s)
 	}
 	return p.Masked(), nil
-}
-
-// scope is a flag's value: what a token permits.
-type scope access.Scope
-
-func (s *scope) Type() string   { return "scope" }
-func (s *scope) String() string { return string(*s) }
-
-func (s *scope) Set(text string) error {
-	if !slices.Contains(access.Scopes, access.Scope(text)) {
-		return errors.New("enter read, release or admin")
-	}
-	*s = scope(text)
-	return nil
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -50,12 +51,12 @@ func productAdd(streams IO) *cobra.Command {
 			})
 		},
 	}
-	productFlags(c, &p, &origins, &path)
+	dbFlag(c, &path)
+	productFlags(c, &p, &origins)
 	return c
 }
 
 func productSet(streams IO) *cobra.Command {
-	var path string
 	var given catalog.Product
 	var origins []string
 	c := &cobra.Command{
@@ -63,32 +64,29 @@ func productSet(streams IO) *cobra.Command {
 		Short:   "Change a product.",
 		Long:    "Change a product. Flags that are not given leave their field unchanged; '' clears it.\n\n" + templateHelp,
 		Example: `  relcheck product set myapp --repo me/myapp`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				p, err := s.Product(cmd.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				given.Origins = strings.Join(origins, " ")
-				changes := catalog.ProductPatch{}
-				for field, value := range catalog.ProductFields(&given) {
-					if cmd.Flags().Changed(flagOf(field)) {
-						changes[field] = *value
-					}
-				}
-				if p, err = changes.Apply(p); err != nil {
-					return flagError(err)
-				}
-				if err := s.SetProduct(cmd.Context(), p); err != nil {
-					return err
-				}
-				fmt.Fprintf(streams.Err, "changed product %s\n", p.Name)
-				return nil
-			})
-		},
 	}
-	productFlags(c, &given, &origins, &path)
-	return c
+	productFlags(c, &given, &origins)
+	return existingStoreCommand(c, func(ctx context.Context, s *db.Store, args []string) error {
+		p, err := s.Product(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		given.Origins = strings.Join(origins, " ")
+		changes := catalog.ProductPatch{}
+		for field, value := range catalog.ProductFields(&given) {
+			if c.Flags().Changed(flagOf(field)) {
+				changes[field] = *value
+			}
+		}
+		if p, err = changes.Apply(p); err != nil {
+			return flagError(err)
+		}
+		if err := s.SetProduct(ctx, p); err != nil {
+			return err
+		}
+		fmt.Fprintf(streams.Err, "changed product %s\n", p.Name)
+		return nil
+	})
 }
 
 // flagOf returns the name of the flag for a field of a product.
@@ -99,8 +97,7 @@ func flagOf(field string) string {
 	return field
 }
 
-func productFlags(c *cobra.Command, p *catalog.Product, origins *[]string, path *string) {
-	dbFlag(c, path)
+func productFlags(c *cobra.Command, p *catalog.Product, origins *[]string) {
 	c.Flags().StringVar(&p.Title, "title", "", "display name (default: NAME)")
 	c.Flags().StringVar(&p.Repo, "repo", "", "`OWNER/REPO` under which clients of GitHub's API request it")
 	c.Flags().StringVar(&p.Module, "module", "", "Go module `path`, for relcheck release sync")
@@ -122,50 +119,39 @@ func flagError(err error) error {
 }
 
 func productList(streams IO) *cobra.Command {
-	var path string
-	c := &cobra.Command{
+	return existingStoreCommand(&cobra.Command{
 		Use:     "list",
 		Short:   "List products.",
 		Example: `  relcheck product list`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				products, err := s.Products(cmd.Context())
-				if err != nil {
-					return err
-				}
-				var rows [][]string
-				for _, p := range products {
-					rows = append(rows, []string{p.Name, p.Title, p.Repo, p.Module, p.Origins})
-				}
-				return printList(streams.Out, []string{"name", "title", "repository", "module", "origins"}, rows)
-			})
-		},
-	}
-	dbFlag(c, &path)
-	return c
+	}, func(ctx context.Context, s *db.Store, _ []string) error {
+		products, err := s.Products(ctx)
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, p := range products {
+			rows = append(rows, []string{p.Name, p.Title, p.Repo, p.Module, p.Origins})
+		}
+		return printList(streams.Out, []string{"name", "title", "repository", "module", "origins"}, rows)
+	})
 }
 
 func productRemove(streams IO) *cobra.Command {
-	var path string
 	var yes bool
-	c := &cobra.Command{
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "remove NAME",
 		Short:   "Remove a product and its releases.",
 		Example: `  relcheck product remove myapp`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				err := s.RemoveProduct(cmd.Context(), args[0], yes)
-				if errors.Is(err, db.ErrInUse) {
-					return fmt.Errorf("%w: add --with-reports to remove them", err)
-				}
-				if err == nil {
-					fmt.Fprintf(streams.Err, "removed product %s\n", args[0])
-				}
-				return err
-			})
-		},
-	}
-	dbFlag(c, &path)
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		err := s.RemoveProduct(ctx, args[0], yes)
+		if errors.Is(err, db.ErrInUse) {
+			return fmt.Errorf("%w: add --with-reports to remove them", err)
+		}
+		if err == nil {
+			fmt.Fprintf(streams.Err, "removed product %s\n", args[0])
+		}
+		return err
+	})
 	c.Flags().BoolVar(&yes, "with-reports", false, "also remove the product's reports and statistics")
 	return c
 }

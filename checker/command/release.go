@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -110,23 +111,17 @@ func mergeGiven(stored, given catalog.Release) catalog.Release {
 }
 
 func releaseList(streams IO) *cobra.Command {
-	var path string
-	c := &cobra.Command{
+	return existingStoreCommand(&cobra.Command{
 		Use:     "list PRODUCT",
 		Short:   "List the releases of a product, newest first.",
 		Example: `  relcheck release list opa`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				releases, err := s.Releases(cmd.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				return printReleases(streams, args[0], releases)
-			})
-		},
-	}
-	dbFlag(c, &path)
-	return c
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		releases, err := s.Releases(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return printReleases(streams, args[0], releases)
+	})
 }
 
 func printReleases(streams IO, product string, releases []catalog.Release) error {
@@ -171,21 +166,15 @@ func releaseRestore(streams IO) *cobra.Command {
 }
 
 func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Command {
-	var path string
-	c := &cobra.Command{
+	return existingStoreCommand(&cobra.Command{
 		Use:     verb + " PRODUCT VERSION",
 		Short:   short,
 		Example: "  relcheck release " + verb + " opa v1.22.2",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				err := s.Withdraw(cmd.Context(), args[0], args[1], withdrawn)
-				if err == nil {
-					fmt.Fprintf(streams.Err, "%s release %s of %s\n", done, args[1], args[0])
-				}
-				return err
-			})
-		},
-	}
-	dbFlag(c, &path)
-	return c
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		err := s.Withdraw(ctx, args[0], args[1], withdrawn)
+		if err == nil {
+			fmt.Fprintf(streams.Err, "%s release %s of %s\n", done, args[1], args[0])
+		}
+		return err
+	})
 }

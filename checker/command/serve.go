@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +35,7 @@ type serveOptions struct {
 	reports, rollups    retention
 	backups             backupOptions
 	sourceRate          int
-	proxies             networks
+	proxies             []netip.Prefix
 	cert, key           string // PEM files; empty for no TLS
 }
 
@@ -60,7 +61,11 @@ func serveCommand(streams IO) *cobra.Command {
 	f.Var(&o.rollups, "keep-rollups", "how long to keep statistics")
 	o.backups.flags(c)
 	f.IntVar(&o.sourceRate, "source-rate", 600, "maximum `number` of reports recorded per minute and client IP (0: unlimited)")
-	f.Var(&o.proxies, "trusted-proxy", "`network` or IP address of a proxy whose X-Forwarded-For, Forwarded or X-Real-IP header is trusted; can be repeated")
+	f.Func("trusted-proxy", "`network` or IP address of a proxy whose X-Forwarded-For, Forwarded or X-Real-IP header is trusted; can be repeated", func(list string) error {
+		networks, err := parseNetworks(list)
+		o.proxies = append(o.proxies, networks...)
+		return err
+	})
 	f.StringVar(&o.cert, "tls-cert", "", "PEM `file` with the HTTPS certificate, reloaded when it changes and on SIGHUP")
 	f.StringVar(&o.key, "tls-key", "", "PEM `file` with the certificate's key")
 	return c

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"net"
 	"net/url"
 	"os"
 	"time"
@@ -83,6 +82,8 @@ and product, url, seed, instances. Members may be added, but are never removed.`
   relcheck simulate --replay captures/*.http
   relcheck simulate --days 90 --db demo.db && relcheck serve --db demo.db`,
 		Args: cobra.ArbitraryArgs,
+		// What is set for other commands must not direct load or simulated reports.
+		Annotations: map[string]string{noEnvironment: "true"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(cmd, args); err != nil {
 				return err
@@ -121,12 +122,11 @@ func (o *simulateOptions) check(cmd *cobra.Command, args []string) error {
 	if o.instances < 1 || o.instances > mostInstances {
 		return usageError("--instances: %d is out of range: enter 1 to %s", o.instances, stats.ShowNumber(mostInstances))
 	}
-	o.add = o.add && onCommandLine(cmd, "add") // ignored in the environment, which applies to all commands
 	if o.days != 0 {
 		return o.checkPast(cmd)
 	}
-	for _, other := range []string{"product", "db"} { // the environment may set them for other commands
-		if len(o.replay) > 0 && onCommandLine(cmd, other) {
+	for _, other := range []string{"product", "db"} {
+		if len(o.replay) > 0 && cmd.Flags().Changed(other) {
 			return conflict("replay", other)
 		}
 	}
@@ -161,16 +161,7 @@ func (o *simulateOptions) checkLoad(cmd *cobra.Command) error {
 	if err != nil || u.User != nil {
 		return usageError("--url: enter a URL without a user name")
 	}
-	if flags.Changed("url") && !onCommandLine(cmd, "url") && !thisMachine(u.Hostname()) {
-		return usageError("%s names another machine: to put load on it, use --url %s on the command line", variable("url"), o.url)
-	}
 	return nil
-}
-
-// thisMachine reports whether a host name is certainly this machine.
-func thisMachine(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // load sends requests and prints the result.

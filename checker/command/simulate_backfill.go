@@ -17,13 +17,11 @@ import (
 
 func (o *simulateOptions) checkPast(cmd *cobra.Command) error {
 	for _, name := range []string{"url", "rate", "connections", "duration", "replay", "keep-ids", "json"} {
-		if onCommandLine(cmd, name) {
+		if cmd.Flags().Changed(name) {
 			return conflict("days", name)
 		}
 	}
 	switch {
-	case !onCommandLine(cmd, "days"):
-		return usageError("%s is set: use --days on the command line to write to a store", variable("days"))
 	case o.days < 1 || o.days > mostDays:
 		return usageError("--days: %d is out of range: enter 1 to %s", o.days, stats.ShowNumber(mostDays))
 	case o.days*o.instances > mostPast:

@@ -15,6 +15,16 @@ func dbFlag(c *cobra.Command, name *string) {
 	c.Flags().StringVar(name, "db", "relcheck.db", "`store`: a SQLite file, or postgres://USER@HOST/DATABASE")
 }
 
+// existingStoreCommand adds the flag --db to a command, which calls run with the store.
+func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.Store, args []string) error) *cobra.Command {
+	var name string
+	dbFlag(c, &name)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		return withExisting(cmd.Context(), name, func(s *db.Store) error { return run(cmd.Context(), s, args) })
+	}
+	return c
+}
+
 // withStore opens a store for a change, and creates it if it does not exist.
 func withStore(ctx context.Context, path string, streams IO, f func(*db.Store) error) (err error) {
 	s, err := openStore(ctx, path, streams)

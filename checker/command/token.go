@@ -25,8 +25,7 @@ func tokenCommand(streams IO) *cobra.Command {
 }
 
 func tokenAdd(streams IO) *cobra.Command {
-	var path string
-	allowed := scope(access.Read)
+	var path, scope string
 	c := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a token and print it.",
@@ -43,24 +42,22 @@ enter it on the sign-in page. Scopes:
 			if err := checkTokenName(args[0]); err != nil {
 				return err
 			}
+			if !slices.Contains(access.Scopes, access.Scope(scope)) {
+				return usageError("--scope: unknown scope %q: enter read, release or admin", scope)
+			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				others, err := s.Tokens(cmd.Context())
-				if err != nil {
-					return err
-				}
-				token, text := access.NewToken(args[0], access.Scope(allowed), time.Now())
+				token, text := access.NewToken(args[0], access.Scope(scope), time.Now())
 				if err := s.AddToken(cmd.Context(), token); err != nil {
 					return err
 				}
 				fmt.Fprintf(streams.Err, "added token %s; it cannot be printed again\n", token.ID)
-				warnOfNamesakes(streams, others, token.Name)
 				fmt.Fprintln(streams.Out, text)
 				return nil
 			})
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().Var(&allowed, "scope", "what the token permits: read, release or admin")
+	c.Flags().StringVar(&scope, "scope", string(access.Read), "`scope` of the token: read, release or admin")
 	return c
 }
 
@@ -147,38 +144,22 @@ func signInLink(base, secret string) string {
 	return strings.TrimRight(base, "/") + "/sign-in?link=" + secret
 }
 
-// warnOfNamesakes lists the valid tokens with the same name, which only their IDs
-// distinguish.
-func warnOfNamesakes(streams IO, all []access.Token, name string) {
-	for _, t := range all {
-		if t.Name == name && t.Revoked.IsZero() {
-			fmt.Fprintf(streams.Err, "another token has this name; revoke it with: relcheck token revoke %s\n", t.ID)
-		}
-	}
-}
-
 func tokenList(streams IO) *cobra.Command {
-	var path string
-	c := &cobra.Command{
+	return existingStoreCommand(&cobra.Command{
 		Use:     "list",
 		Short:   "List tokens, without their secrets.",
 		Example: `  relcheck token list`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				tokens, err := s.Tokens(cmd.Context())
-				if err != nil {
-					return err
-				}
-				var rows [][]string
-				for _, k := range tokens {
-					rows = append(rows, []string{k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), usedAt(k), tokenState(k)})
-				}
-				return printList(streams.Out, []string{"ID", "name", "scope", "created", "used", "state"}, rows)
-			})
-		},
-	}
-	dbFlag(c, &path)
-	return c
+	}, func(ctx context.Context, s *db.Store, _ []string) error {
+		tokens, err := s.Tokens(ctx)
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, k := range tokens {
+			rows = append(rows, []string{k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), usedAt(k), tokenState(k)})
+		}
+		return printList(streams.Out, []string{"ID", "name", "scope", "created", "used", "state"}, rows)
+	})
 }
 
 // usedAt formats the hour in which a token was last used, in UTC.
@@ -197,27 +178,21 @@ func tokenState(t access.Token) string {
 }
 
 func tokenRevoke(streams IO) *cobra.Command {
-	var path string
-	c := &cobra.Command{
+	return existingStoreCommand(&cobra.Command{
 		Use:   "revoke ID",
 		Short: "Revoke a token and end its sessions.",
 		Long: `Revoke a token, and end its sessions and unused links. Running servers refuse them
 within seconds. ID is shown by relcheck token list.`,
 		Example: `  relcheck token revoke k2x7q4mw`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			id := access.Normalize(args[0])
-			if whole := access.TokenID(id); whole != "" {
-				id = whole
-			}
-			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				if err := s.RevokeToken(cmd.Context(), id, time.Now()); err != nil {
-					return err
-				}
-				fmt.Fprintf(streams.Err, "revoked token %s\n", id)
-				return nil
-			})
-		},
-	}
-	dbFlag(c, &path)
-	return c
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		id := access.Normalize(args[0])
+		if whole := access.TokenID(id); whole != "" {
+			id = whole
+		}
+		if err := s.RevokeToken(ctx, id, time.Now()); err != nil {
+			return err
+		}
+		fmt.Fprintf(streams.Err, "revoked token %s\n", id)
+		return nil
+	})
 }
