@@ -160,7 +160,7 @@ func absent(table string, c stats.Column) string {
 	switch {
 	case table == "heap" && c.Kind == stats.Text:
 		return "all"
-	case table == "behind" && c.Name == "releases":
+	case c == stats.ColReleases:
 		return "unknown"
 	}
 	return "-"

@@ -37,8 +37,8 @@ func (s *screen) overview(v *stats.View) block {
 	if side {
 		width = (s.width - 2*gap) / 2
 	}
-	left := s.rows(top(versions, mostVersions, "version", "instances", "share", "p95"), width)
-	right := s.rows(top(platformNames(v.Table("platforms")), mostPlatforms, "platform", "instances", "share", "p95"), width)
+	left := s.rows(top(versions, mostVersions, stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColHeapP95), width)
+	right := s.rows(top(platformNames(v.Table("platforms")), mostPlatforms, colPlatform, stats.ColInstances, stats.ColShare, stats.ColHeapP95), width)
 	heaps := s.rows(topHeaps(v.Table("heap")), 0)
 	if side {
 		all = append(all, beside(left, append(append(right, text{}), heaps...), 2*gap)...)
@@ -56,9 +56,8 @@ func (s *screen) overview(v *stats.View) block {
 
 // checksOf returns the number of checks in the range.
 func checksOf(v *stats.View) (n int64) {
-	t := v.Table("daily")
-	for _, row := range t.Rows {
-		n += row[index(t, "checks")].(int64)
+	for r := range v.Table("daily").All() {
+		n += r.Number(stats.ColChecks)
 	}
 	return n
 }
@@ -88,7 +87,7 @@ func (s *screen) headline(v *stats.View) block {
 // periods returns the summary. A range that is also one of the other periods has one
 // row, and unknown values are empty.
 func periods(v *stats.View) *stats.Table {
-	t := choose(v.Table("summary"), "period", "from", "instances", "change", "reports", "checks")
+	t := v.Table("summary").Select(stats.ColPeriod, stats.ColFrom, stats.ColInstances, stats.ColChange, stats.ColReports, stats.ColChecks)
 	last := len(t.Rows) - 1
 	whole := t.Rows[last]
 	whole[0] = stats.ShowNumber(int64(v.Query.Days())) + " days"
@@ -102,24 +101,23 @@ func periods(v *stats.View) *stats.Table {
 			row[i] = cmp.Or(value, any(""))
 		}
 	}
-	return choose(t, "period", "instances", "change", "reports", "checks")
+	return t.Select(stats.ColPeriod, stats.ColInstances, stats.ColChange, stats.ColReports, stats.ColChecks)
 }
 
 // chart draws the instances of each day, or the checks if there are no instances. It
 // averages days if there is no room for each. Today is faint because it is incomplete.
 func (s *screen) chart(v *stats.View, room int) block {
 	daily := v.Table("daily")
-	n, most, counted, label := len(daily.Rows), int64(1), "instances", "instances"
+	n, most, counted := len(daily.Rows), int64(1), stats.ColInstances
 	if len(v.Table("versions").Rows) == 0 {
-		counted, label = "checks", "checks"
+		counted = stats.ColChecks
 	}
 	if n < 2 || room < 20 {
 		return nil
 	}
-	counts := make([]float64, n)
-	for i, row := range daily.Rows {
-		count := row[index(daily, counted)].(int64)
-		counts[i], most = float64(count), max(most, count)
+	var counts []float64
+	for r := range daily.All() {
+		counts, most = append(counts, float64(r.Number(counted))), max(most, r.Number(counted))
 	}
 	values, wide := squeeze(counts, room), max(1, min(room/n, 4))
 	var drawn []float64
@@ -131,7 +129,7 @@ func (s *screen) chart(v *stats.View, room int) block {
 	if last == v.Today && n <= room {
 		partial = wide
 	}
-	b := block{s.styled(newText(strings.ToUpper(label)+" PER DAY, MAXIMUM "+stats.ShowNumber(most)), faint)}
+	b := block{s.styled(newText(strings.ToUpper(counted.Name)+" PER DAY, MAXIMUM "+stats.ShowNumber(most)), faint)}
 	for _, line := range columnsOf(drawn, chartLines) {
 		runes := []rune(line.string)
 		cut := len(runes) - partial
@@ -164,103 +162,78 @@ func (s *screen) recency(v *stats.View) block {
 	if v.Latest == "" {
 		return nil
 	}
-	shares := map[any]string{}
-	for _, row := range v.Table("latest").Rows {
-		shares[row[0]] = show(stats.Share, row[3])
+	shares := map[string]string{}
+	for r := range v.Table("latest").All() {
+		shares[r.Text(stats.ColWhat)] = show(stats.Share, r.Value(stats.ColShare))
 	}
 	line := fmt.Sprintf("%s run the latest release or newer, %s its line %s, %s an older version; %s unknown.",
-		shares["latest release"], shares["latest minor line"], stats.Line(v.Latest), shares["older"], shares["unknown"])
+		shares[stats.LatestRelease], shares[stats.LatestLine], stats.Line(v.Latest), shares[stats.Older], shares[stats.Unknown])
 	return plain(wrap(line, s.width)...)
 }
 
-// choose returns a table with some of its columns.
-func choose(t *stats.Table, names ...string) *stats.Table {
-	chosen := *t
-	chosen.Columns, chosen.Rows = nil, make([][]any, len(t.Rows))
-	for _, name := range names {
-		at := index(t, name)
-		chosen.Columns = append(chosen.Columns, t.Columns[at])
-		for i, row := range t.Rows {
-			chosen.Rows[i] = append(chosen.Rows[i], row[at])
-		}
-	}
-	return &chosen
-}
-
-func index(t *stats.Table, name string) int {
-	return slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == name })
-}
-
-// top returns the n rows with the most ids, in the table's order, and one for
-// all others.
-func top(t *stats.Table, n int, names ...string) *stats.Table {
-	t = choose(t, names...)
+// top returns the n rows with the most instances, in the order of the table, and one row
+// that sums up the others.
+func top(t *stats.Table, n int, columns ...stats.Column) *stats.Table {
+	t = t.Select(columns...)
 	if len(t.Rows) <= n+1 {
 		return t
 	}
-	ids, share := index(t, "instances"), index(t, "share")
-	order := slices.Clone(t.Rows)
-	slices.SortStableFunc(order, func(a, b []any) int { return cmp.Compare(b[ids].(int64), a[ids].(int64)) })
-	least, ties := order[n-1][ids].(int64), 0
-	for _, row := range order[:n] {
-		if row[ids].(int64) == least {
+	counts := byInstances(t)[:n]
+	column := t.Index(stats.ColInstances)
+	least, ties := counts[n-1][column].(int64), 0
+	for _, row := range counts {
+		if row[column] == least {
 			ties++
 		}
 	}
-	rest, others := slices.Repeat([]any{""}, len(t.Columns)), 0
-	restIDs, restShare := int64(0), 0.0
-	kept := t.Rows[:0:0]
-	for _, row := range t.Rows {
-		if have := row[ids].(int64); have > least || have == least && ties > 0 {
-			if have == least {
-				ties--
-			}
-			kept = append(kept, row)
-			continue
+	others, instances, share := 0, int64(0), 0.0
+	t = t.Filter(func(r stats.Row) bool {
+		have := r.Number(stats.ColInstances)
+		if have == least {
+			ties--
 		}
-		others++
-		restIDs += row[ids].(int64)
-		if s, ok := row[share].(float64); ok {
-			restShare += s
+		if have > least || have == least && ties >= 0 {
+			return true
 		}
-	}
-	rest[0], rest[ids], rest[share] = fmt.Sprintf("%d others", others), restIDs, restShare
-	t.Rows = append(kept, rest)
+		others, instances, share = others+1, instances+have, share+r.Float(stats.ColShare)
+		return false
+	})
+	rest := slices.Repeat([]any{""}, len(columns))
+	rest[0], rest[column], rest[t.Index(stats.ColShare)] = fmt.Sprintf("%d others", others), instances, share
+	t.Rows = append(t.Rows, rest)
 	return t
 }
 
-// platformNames combines the columns os and arch.
+// byInstances returns the rows of a table, those with the most instances first.
+func byInstances(t *stats.Table) [][]any {
+	rows, column := slices.Clone(t.Rows), t.Index(stats.ColInstances)
+	slices.SortStableFunc(rows, func(a, b []any) int { return cmp.Compare(b[column].(int64), a[column].(int64)) })
+	return rows
+}
+
+// colPlatform combines the operating system and the architecture.
+var colPlatform = stats.Column{Name: "platform", Kind: stats.Text, Head: "Platform"}
+
+// platformNames adds the column colPlatform.
 func platformNames(t *stats.Table) *stats.Table {
 	named := *t
-	named.Columns = append([]stats.Column{{Name: "platform", Kind: stats.Text, Head: "Platform"}}, t.Columns...)
-	named.Rows = make([][]any, len(t.Rows))
-	for i, row := range t.Rows {
-		name := row[0].(string) + "/" + row[1].(string)
+	named.Columns, named.Rows = append([]stats.Column{colPlatform}, t.Columns...), nil
+	for r := range t.All() {
+		name := r.Text(stats.ColOS) + "/" + r.Text(stats.ColArch)
 		if name == "other/other" {
-			name = "other"
+			name = rollup.Other
 		}
-		named.Rows[i] = append([]any{name}, row...)
+		named.Rows = append(named.Rows, append([]any{name}, r.Values...))
 	}
 	return &named
 }
 
 // topHeaps returns the heap of all versions, and of those with the most instances.
 func topHeaps(t *stats.Table) *stats.Table {
-	ids := index(t, "instances")
-	var versions [][]any
-	heaps := *t
-	heaps.Rows = nil
-	for _, row := range t.Rows {
-		switch {
-		case row[0] == nil && row[1] == nil:
-			heaps.Rows = append(heaps.Rows, row)
-		case row[1] == nil:
-			versions = append(versions, row)
-		}
-	}
-	slices.SortStableFunc(versions, func(a, b []any) int { return cmp.Compare(b[ids].(int64), a[ids].(int64)) })
-	heaps.Rows = append(heaps.Rows, versions[:min(mostHeaps, len(versions))]...)
-	short := choose(&heaps, "version", "instances", "p50", "p90", "p95", "p99")
-	short.Columns[0].Head = "Heap of"
-	return short
+	heaps := t.Filter(func(r stats.Row) bool { return !r.Known(stats.ColVersion) && !r.Known(stats.ColOS) })
+	versions := t.Filter(func(r stats.Row) bool { return r.Known(stats.ColVersion) && !r.Known(stats.ColOS) })
+	heaps.Rows = append(heaps.Rows, byInstances(versions)[:min(mostHeaps, len(versions.Rows))]...)
+	heaps = heaps.Select(stats.ColVersion, stats.ColInstances, stats.ColP50, stats.ColP90, stats.ColP95, stats.ColP99)
+	heaps.Columns[0].Head = "Heap of"
+	return heaps
 }

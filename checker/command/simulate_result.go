@@ -88,8 +88,8 @@ func (o *outcome) print(w io.Writer) error {
 	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
 	if o.Recorded > 0 {
 		versions, platforms := v.Table("versions"), platformNames(v.Table("platforms"))
-		s.print(append(block{text{}}, s.rows(o.shorten(s, versions, "version", "instances", "share", "reports"), s.width)...))
-		s.print(append(block{text{}}, s.rows(choose(platforms, "platform", "instances", "share", "reports"), s.width)...))
+		s.print(append(block{text{}}, s.rows(o.shorten(s, versions, stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReports), s.width)...))
+		s.print(append(block{text{}}, s.rows(platforms.Select(colPlatform, stats.ColInstances, stats.ColShare, stats.ColReports), s.width)...))
 	}
 	if o.Unrecorded > 0 {
 		s.print(append(block{text{}}, plain(wrap(fmt.Sprintf("%s reports exceeded the rate limit per client IP and were not recorded. "+
@@ -99,9 +99,9 @@ func (o *outcome) print(w io.Writer) error {
 }
 
 // shorten limits a table to the rows that fit on a screen.
-func (o *outcome) shorten(s *screen, t *stats.Table, columns ...string) *stats.Table {
+func (o *outcome) shorten(s *screen, t *stats.Table, columns ...stats.Column) *stats.Table {
 	if !s.fancy {
-		return choose(t, columns...)
+		return t.Select(columns...)
 	}
 	short := top(t, mostVersions, columns...)
 	if last := short.Rows[len(short.Rows)-1]; len(short.Rows) > mostVersions && last[3] == "" {
@@ -194,11 +194,11 @@ func (o *outcome) writeJSON(w io.Writer) error {
 		d.LatencyMS[p.name] = float64(latency(o.Result, p.q).Microseconds()) / 1000
 	}
 	v := o.view()
-	for _, row := range choose(v.Table("versions"), "version", "instances", "reports").Rows {
-		d.Versions = append(d.Versions, versionJSON{row[0].(string), row[1].(int64), row[2].(int64)})
+	for r := range v.Table("versions").All() {
+		d.Versions = append(d.Versions, versionJSON{r.Text(stats.ColVersion), r.Number(stats.ColInstances), r.Number(stats.ColReports)})
 	}
-	for _, row := range choose(v.Table("platforms"), "os", "arch", "instances", "reports").Rows {
-		d.Platforms = append(d.Platforms, platformJSON{row[0].(string), row[1].(string), row[2].(int64), row[3].(int64)})
+	for r := range v.Table("platforms").All() {
+		d.Platforms = append(d.Platforms, platformJSON{r.Text(stats.ColOS), r.Text(stats.ColArch), r.Number(stats.ColInstances), r.Number(stats.ColReports)})
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

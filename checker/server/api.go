@@ -85,15 +85,9 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 // recentInstances returns the instances of the last 28 days from the summary, which shows
 // no more than the role may see. It returns nil if there is none.
 func recentInstances(v *stats.View) any {
-	t := v.Table("summary")
-	if t == nil {
-		return nil
-	}
-	period := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "period" })
-	ids := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == "instances" })
-	for _, row := range t.Rows {
-		if row[period] == stats.Last28Days {
-			return row[ids]
+	for r := range v.Table("summary").All() {
+		if r.Text(stats.ColPeriod) == stats.Last28Days {
+			return r.Value(stats.ColInstances)
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ func (v *View) compared() (from, to cohort, err error) {
 // cohortOf returns the cohort of a version or minor line of the query, also if other
 // tables count it as other.
 func (v *View) cohortOf(asked string) (cohort, error) {
-	line := askedLine(asked)
+	line := parseLine(asked)
 	name := cmp.Or(line, v.published.shown(asked))
 	c := v.cohort(name, func(b *build) bool {
 		return line != "" && Line(b.Version) == line || line == "" && (b.version.name == name || v.published.shown(b.Version) == name)

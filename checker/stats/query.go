@@ -219,7 +219,7 @@ func overlap(a, b string) bool {
 		return true
 	case checker.Canonical(a) == "" || checker.Canonical(b) == "":
 		return false
-	case askedLine(a) != "" || askedLine(b) != "":
+	case parseLine(a) != "" || parseLine(b) != "":
 		return Line(a) == Line(b)
 	}
 	return checker.Compare(a, b) == 0

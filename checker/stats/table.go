@@ -1,6 +1,8 @@
 package stats
 
 import (
+	"iter"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/semver"
@@ -9,23 +11,23 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// Query is what is asked about a product.
+// Query selects the statistics of a product.
 type Query struct {
 	rollup.Range
-	LastDays int // when the range was asked for as so many last days; 0 when as dates
+	LastDays int // number of days if the range was given as the last days; 0 if it was given as dates
 	Filter
-	Below   string    // a version: how many run an older one; empty for the latest
-	Above   int64     // bytes of heap: how many exceed it; 0 for none
-	Compare [2]string // two versions, or lines, whose heaps are compared; empty for the two versions most used
+	Below   string    // count the instances of older versions than this; empty for the latest release
+	Above   int64     // count the instances with more bytes of heap than this; 0 for none
+	Compare [2]string // versions or minor lines whose heaps are compared; empty for the two most used versions
 }
 
-// Filter says which builds count. What is empty lets all pass.
+// Filter selects builds. Empty fields select all.
 type Filter struct {
-	Version  string // one (v1.2.3), or a line of them (v1.2), with or without the leading v
+	Version  string // a version (v1.2.3) or minor line (v1.2), with or without the leading v
 	OS, Arch string
 }
 
-// Keeps tells whether a build passes.
+// Keeps reports whether the filter selects a build.
 func (f Filter) Keeps(b rollup.Build) bool {
 	return (f.OS == "" || f.OS == b.OS) && (f.Arch == "" || f.Arch == b.Arch) && f.keepsVersion(b.Version)
 }
@@ -35,23 +37,23 @@ func (f Filter) keepsVersion(v string) bool {
 		return true
 	}
 	v = checker.Canonical(v)
-	return v != "" && (v == checker.Canonical(f.Version) || Line(v) == askedLine(f.Version))
+	return v != "" && (v == checker.Canonical(f.Version) || Line(v) == parseLine(f.Version))
 }
 
-// askedLine returns the minor line that is asked for by v1.2 or 1.2; it is empty
-// for what asks for a single version.
-func askedLine(asked string) string {
-	if strings.Count(asked, ".") != 1 {
+// parseLine returns the minor line v1.2 for v1.2 and 1.2. It returns "" for a version
+// with more or fewer parts.
+func parseLine(s string) string {
+	if strings.Count(s, ".") != 1 {
 		return ""
 	}
-	return Line(asked)
+	return Line(s)
 }
 
-// Line returns the minor line of a version: v1.2 for 1.2.3. It is empty when v is
-// not a semantic version.
+// Line returns the minor line of a version: v1.2 for 1.2.3. It returns "" if v is not a
+// semantic version.
 func Line(v string) string { return semver.MajorMinor(checker.Canonical(v)) }
 
-// What the rows of the table summary are of, in its column period.
+// Values of the column period of the table summary.
 const (
 	LastDay    = "day"
 	Last7Days  = "7 days"
@@ -59,7 +61,7 @@ const (
 	WholeRange = "range"
 )
 
-// What the rows of the table latest are of, in its column what.
+// Values of the column what of the table latest.
 const (
 	LatestRelease = "latest release"
 	LatestLine    = "latest minor line"
@@ -67,34 +69,119 @@ const (
 	Unknown       = "unknown"
 )
 
-// Kind is what a column's values are, and how they are shown.
+// Kind is the kind of the values in a column. It determines how they are shown.
 type Kind int
 
-// The kinds of columns, with the Go type of their values. Any value may be nil,
-// for what is not known.
+// The kinds of columns, with the Go type of their values. Unknown values are nil.
 const (
 	Text   Kind = iota // string; hostile ones are possible
 	Date               // Day
-	Number             // int64: how many there are of something
+	Number             // int64: a count
 	Share              // float64, from 0 to 1
 	Change             // float64: 0.12 is 12 % more
 	Bytes              // float64: bytes of heap
 	Yes                // bool
 )
 
-// Column is one column of a table.
+// Column is a column of a table.
 type Column struct {
-	Name string // in JSON, CSV and documents; stable: "released"
+	Name string // in JSON, CSV and documentation; stable: "released"
 	Kind Kind
 	Head string // for people: "Released"
 }
 
-// Table is the answer to one question. All of the API, the pages and the command
-// line show the same ones.
+// Table is one kind of statistics. The API, the pages and the command line show the same
+// tables.
 type Table struct {
 	Name    string // in URLs; stable: "versions"
 	Title   string // for people: "Versions"
 	Note    string // one sentence: what is counted, and how exactly
 	Columns []Column
 	Rows    [][]any // a value for each column, see [Kind]
+}
+
+// Has reports whether the table has a column. Tables of public views have fewer.
+func (t *Table) Has(c Column) bool { return slices.Contains(t.Columns, c) }
+
+// Index returns the index of a column. It panics if the table does not have it.
+func (t *Table) Index(c Column) int {
+	i := slices.Index(t.Columns, c)
+	if i < 0 {
+		panic("stats: table " + t.Name + " has no column " + c.Name)
+	}
+	return i
+}
+
+// All returns the rows. The table may be nil.
+func (t *Table) All() iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		if t == nil {
+			return
+		}
+		for _, values := range t.Rows {
+			if !yield(Row{t, values}) {
+				return
+			}
+		}
+	}
+}
+
+// Filter returns a table of the rows for which keep returns true.
+func (t *Table) Filter(keep func(Row) bool) *Table {
+	kept := *t
+	kept.Rows = nil
+	for r := range t.All() {
+		if keep(r) {
+			kept.Rows = append(kept.Rows, r.Values)
+		}
+	}
+	return &kept
+}
+
+// Select returns a table of some of the columns.
+func (t *Table) Select(columns ...Column) *Table {
+	selected := *t
+	selected.Columns, selected.Rows = columns, make([][]any, len(t.Rows))
+	for _, c := range columns {
+		at := t.Index(c)
+		for i, row := range t.Rows {
+			selected.Rows[i] = append(selected.Rows[i], row[at])
+		}
+	}
+	return &selected
+}
+
+// Row is a row of a table. Its methods panic if the table does not have the column, or if
+// values of the column have another type. For an unknown value they return zero.
+type Row struct {
+	table  *Table
+	Values []any
+}
+
+// Value returns the value in a column, or nil if it is unknown.
+func (r Row) Value(c Column) any { return r.Values[r.table.Index(c)] }
+
+// Known reports whether the value in a column is known.
+func (r Row) Known(c Column) bool { return r.Value(c) != nil }
+
+// Text returns the value in a column of the kind Text.
+func (r Row) Text(c Column) string { return value[string](r, c) }
+
+// Number returns the value in a column of the kind Number.
+func (r Row) Number(c Column) int64 { return value[int64](r, c) }
+
+// Float returns the value in a column of the kind Share, Change or Bytes.
+func (r Row) Float(c Column) float64 { return value[float64](r, c) }
+
+// Day returns the value in a column of the kind Date.
+func (r Row) Day(c Column) rollup.Day { return value[rollup.Day](r, c) }
+
+// Yes returns the value in a column of the kind Yes.
+func (r Row) Yes(c Column) bool { return value[bool](r, c) }
+
+func value[T any](r Row, c Column) (v T) {
+	if r.Known(c) {
+		v = r.Value(c).(T)
+	}
+	return v
 }

@@ -16,10 +16,10 @@ func (b *builder) activitySection() section {
 	}
 	if b.total() == 0 {
 		p.Lead = []string{"Checks: requests for the latest release by clients that do not report."}
-		p.addFigures(b.dailyChart("checks", "Checks per day"))
+		p.addFigures(b.dailyChart(stats.ColChecks, "Checks per day"))
 		return p
 	}
-	p.addFigures(b.dailyChart("instances", "Instances per day"), b.dailyChart("checks", "Checks per day"), b.repeatShare(&p))
+	p.addFigures(b.dailyChart(stats.ColInstances, "Instances per day"), b.dailyChart(stats.ColChecks, "Checks per day"), b.repeatShare(&p))
 	for _, one := range []struct{ table, title string }{{"weekly", "Instances per week"}, {"monthly", "Instances per four weeks"}} {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			f.Chart, f.Half = periodChart(t, one.title), true
@@ -30,16 +30,16 @@ func (b *builder) activitySection() section {
 }
 
 // dailyChart returns a chart of a column of the daily table, or nil if it has no values.
-func (b *builder) dailyChart(column, title string) *figure {
+func (b *builder) dailyChart(column stats.Column, title string) *figure {
 	f, t := b.tableFigure("daily", title)
 	if f == nil {
 		return nil
 	}
-	at := newDayPoints(t, "day", 1)
+	at := newDayPoints(t, stats.ColDay, 1)
 	sums, days := make([]float64, at.n), make([]float64, at.n)
-	for r := range rows(t) {
-		sums[at.index(r.day("day"))] += float64(r.number(column))
-		days[at.index(r.day("day"))]++
+	for r := range t.All() {
+		sums[at.index(r.Day(stats.ColDay))] += float64(r.Number(column))
+		days[at.index(r.Day(stats.ColDay))]++
 	}
 	most := 0.0
 	values := make([]float64, at.n)
@@ -47,15 +47,15 @@ func (b *builder) dailyChart(column, title string) *figure {
 		values[i] = sums[i] / days[i] // the mean, if a point covers several days
 		most = math.Max(most, values[i])
 	}
-	if most == 0 && column != "instances" {
+	if most == 0 && column != stats.ColInstances {
 		return nil
 	}
-	f.Name += "-" + column
+	f.Name += "-" + column.Name
 	f.Chart = b.lineChart(at, title, values, most, false, func(v float64) string {
-		return formatNumber(int64(math.Round(v))) + " " + column
+		return formatNumber(int64(math.Round(v))) + " " + column.Name
 	})
-	if column != "instances" {
-		f.Table = newColumnsView(t, "day", "checks")
+	if column != stats.ColInstances {
+		f.Table = newColumnsView(t, stats.ColDay, stats.ColChecks)
 	}
 	return f
 }
@@ -88,14 +88,14 @@ func (b *builder) repeatShare(p *section) *figure {
 	if f == nil {
 		return nil
 	}
-	at := newDayPoints(t, "day", 1)
+	at := newDayPoints(t, stats.ColDay, 1)
 	started, again := make([]int64, at.n), make([]int64, at.n)
 	var all, stayed int64
-	for r := range rows(t) {
-		i := at.index(r.day("day"))
-		started[i] += r.number("started")
-		again[i] += r.number("again")
-		all, stayed = all+r.number("started"), stayed+r.number("again")
+	for r := range t.All() {
+		i := at.index(r.Day(stats.ColDay))
+		started[i] += r.Number(stats.ColStarted)
+		again[i] += r.Number(stats.ColAgain)
+		all, stayed = all+r.Number(stats.ColStarted), stayed+r.Number(stats.ColAgain)
 	}
 	values, most := make([]float64, at.n), 0.0
 	for i := range values {
@@ -116,13 +116,13 @@ func (b *builder) repeatShare(p *section) *figure {
 func periodChart(t *stats.Table, label string) template.HTML {
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: label, Height: 160}}
 	most, n := 0.0, len(t.Rows)
-	for r := range rows(t) {
+	for r := range t.All() {
 		i := len(columns.Columns)
-		most = math.Max(most, float64(r.number("instances")))
-		columns.Columns = append(columns.Columns, chart.Column{Value: float64(r.number("instances")), Class: "c0",
-			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("instances"), "instance", "instances")})
+		most = math.Max(most, float64(r.Number(stats.ColInstances)))
+		columns.Columns = append(columns.Columns, chart.Column{Value: float64(r.Number(stats.ColInstances)), Class: "c0",
+			Title: show(r, stats.ColFrom) + " to " + show(r, stats.ColTo) + "\n" + plural(r.Number(stats.ColInstances), "instance", "instances")})
 		if every := max(1, (n+4)/5); i%every == every/2 {
-			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: r.day("from").Time().Format("2 Jan")})
+			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: r.Day(stats.ColFrom).Time().Format("2 Jan")})
 		}
 	}
 	columns.Y, columns.Max = countAxis(most)

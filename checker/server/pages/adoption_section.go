@@ -27,11 +27,11 @@ type dayPoints struct {
 }
 
 // newDayPoints returns the points of a table with a day in each row.
-func newDayPoints(t *stats.Table, column string, step int) dayPoints {
+func newDayPoints(t *stats.Table, column stats.Column, step int) dayPoints {
 	p := dayPoints{step: step}
 	last := rollup.Day(math.MinInt64)
-	for r := range rows(t) {
-		if day := r.day(column); p.n == 0 {
+	for r := range t.All() {
+		if day := r.Day(column); p.n == 0 {
 			p.first, last, p.n = day, day, 1
 		} else {
 			p.first, last = min(p.first, day), max(last, day)
@@ -82,7 +82,7 @@ func (b *builder) adoptionChart() *figure {
 	if b.public {
 		step = 7
 	}
-	at := newDayPoints(t, "day", step)
+	at := newDayPoints(t, stats.ColDay, step)
 	counts := b.countBySeries(t, at)
 	names := b.presentSeries(counts)
 	f.Legend = b.legend(names)
@@ -108,14 +108,14 @@ func (b *builder) adoptionChart() *figure {
 // countBySeries counts instances by series and point. The key "" has the counts of all.
 func (b *builder) countBySeries(t *stats.Table, at dayPoints) map[string][]int64 {
 	counts := map[string][]int64{"": make([]int64, at.n)}
-	for r := range rows(t) {
-		name := b.series(r.text("version"))
+	for r := range t.All() {
+		name := b.series(r.Text(stats.ColVersion))
 		if counts[name] == nil {
 			counts[name] = make([]int64, at.n)
 		}
-		i := at.index(r.day("day"))
-		counts[name][i] += r.number("instances")
-		counts[""][i] += r.number("instances")
+		i := at.index(r.Day(stats.ColDay))
+		counts[name][i] += r.Number(stats.ColInstances)
+		counts[""][i] += r.Number(stats.ColInstances)
 	}
 	return counts
 }
@@ -211,26 +211,23 @@ func (b *builder) adoptionSpeed() *figure {
 	if f == nil {
 		return nil
 	}
-	recent := *t
-	recent.Rows = nil
-	most := int64(1)
-	for r := range rows(t) {
-		if r.has("half") || r.has("released") && r.day("released") >= b.Query.From {
-			recent.Rows = append(recent.Rows, r.values)
-			most = max(most, r.number("half"))
-		}
-	}
-	if len(recent.Rows) == 0 {
+	t = t.Filter(func(r stats.Row) bool {
+		return r.Known(stats.ColHalf) || r.Known(stats.ColReleased) && r.Day(stats.ColReleased) >= b.Query.From
+	})
+	if len(t.Rows) == 0 {
 		return nil
 	}
-	t = &recent
+	most := int64(1)
+	for r := range t.All() {
+		most = max(most, r.Number(stats.ColHalf))
+	}
 	var bars []template.HTML
-	for r := range rows(t) {
+	for r := range t.All() {
 		if len(bars) == maxRows {
 			break
 		}
-		bars = append(bars, chart.Bar(float64(r.number("half"))/float64(most), "c0"))
+		bars = append(bars, chart.Bar(float64(r.Number(stats.ColHalf))/float64(most), "c0"))
 	}
-	f.Table = newColumnsView(t, "version", "half", "released", "instances", "share").addCharts(1, "Days until half of the instances ran it or newer", bars)
+	f.Table = newColumnsView(t, stats.ColVersion, stats.ColHalf, stats.ColReleased, stats.ColInstances, stats.ColShare).addCharts(1, "Days until half of the instances ran it or newer", bars)
 	return f
 }

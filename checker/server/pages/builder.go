@@ -85,10 +85,10 @@ const (
 
 func newBuilder(v *stats.View, public bool) *builder {
 	b := &builder{View: v, public: public, tables: map[string]*stats.Table{}}
-	if b.assignColors("versions", "version") < minColoredShare {
+	if b.assignColors("versions", stats.ColVersion) < minColoredShare {
 		versions := *b
 		b.byLine = true
-		if b.assignColors("lines", "line") == 0 {
+		if b.assignColors("lines", stats.ColLine) == 0 {
 			*b = versions
 		}
 	}
@@ -107,25 +107,27 @@ func (b *builder) Table(name string) *stats.Table {
 
 // assignColors gives colors to the most used versions or lines, and returns the share of
 // instances that run them.
-func (b *builder) assignColors(table, column string) (covered float64) {
+func (b *builder) assignColors(table string, column stats.Column) (covered float64) {
 	b.colors, b.colored = map[string]string{}, nil
-	var all []row
-	for r := range rows(b.Table(table)) {
-		if r.text(column) != otherName {
+	var all []stats.Row
+	for r := range b.Table(table).All() {
+		if r.Text(column) != otherName {
 			all = append(all, r)
 		}
 	}
 	most := slices.Clone(all)
-	slices.SortStableFunc(most, func(x, y row) int { return cmp.Compare(y.number("instances"), x.number("instances")) })
+	slices.SortStableFunc(most, func(x, y stats.Row) int {
+		return cmp.Compare(y.Number(stats.ColInstances), x.Number(stats.ColInstances))
+	})
 	least := int64(0)
 	if len(most) > maxColors {
-		least = most[maxColors-1].number("instances")
+		least = most[maxColors-1].Number(stats.ColInstances)
 	}
 	for _, r := range all {
-		if r.number("instances") >= max(1, least) && len(b.colored) < maxColors {
-			b.colors[r.text(column)] = "c" + strconv.Itoa(len(b.colored))
-			b.colored = append(b.colored, r.text(column))
-			covered += r.float("share")
+		if r.Number(stats.ColInstances) >= max(1, least) && len(b.colored) < maxColors {
+			b.colors[r.Text(column)] = "c" + strconv.Itoa(len(b.colored))
+			b.colored = append(b.colored, r.Text(column))
+			covered += r.Float(stats.ColShare)
 		}
 	}
 	return covered

@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
 )
 
 // percentiles are the columns with percentiles of heap sizes, in ascending order.
-var percentiles = []string{"p50", "p90", "p95", "p99"}
+var percentiles = []stats.Column{stats.ColP50, stats.ColP90, stats.ColP95, stats.ColP99}
 
 // memorySection shows heap sizes.
 func (b *builder) memorySection() section {
@@ -25,28 +26,28 @@ func (b *builder) heapHistogram() *figure {
 		return nil
 	}
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by heap", Height: chartHeight}}
-	most, all, n := 0.0, []row{}, len(t.Rows)
-	for r := range rows(t) {
+	most, all, n := 0.0, []stats.Row{}, len(t.Rows)
+	for r := range t.All() {
 		all = append(all, r)
-		most = max(most, r.float("share"))
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: "c0",
-			Title: r.show("from") + " to " + r.show("to") + "\n" + plural(r.number("instance_days"), "instance-day", "instance-days") + " (" + r.show("share") + ")"})
+		most = max(most, r.Float(stats.ColShare))
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: "c0",
+			Title: show(r, stats.ColFromBytes) + " to " + show(r, stats.ColToBytes) + "\n" + plural(r.Number(stats.ColInstanceDays), "instance-day", "instance-days") + " (" + show(r, stats.ColShare) + ")"})
 	}
 	for i, every := 0, max(1, (n+4)/5); i <= n; i += every {
-		edge := "to"
+		edge := stats.ColToBytes
 		if i < n {
-			edge = "from"
+			edge = stats.ColFromBytes
 		}
-		columns.X = append(columns.X, chart.Tick{At: float64(i) / float64(n), Text: all[min(i, n-1)].show(edge)})
+		columns.X = append(columns.X, chart.Tick{At: float64(i) / float64(n), Text: show(all[min(i, n-1)], edge)})
 	}
 	columns.Y, columns.Max = shareAxis(most)
-	for r := range rows(b.Table("heap")) {
-		if r.has("version") || r.has("os") {
+	for r := range b.Table("heap").All() {
+		if r.Known(stats.ColVersion) || r.Known(stats.ColOS) {
 			continue
 		}
 		for _, p := range percentiles {
-			if at, ok := heapPosition(all, r.float(p)); ok && r.has(p) {
-				columns.Rules = append(columns.Rules, chart.Tick{At: at, Text: p + " " + r.show(p)})
+			if at, ok := heapPosition(all, r.Float(p)); ok && r.Known(p) {
+				columns.Rules = append(columns.Rules, chart.Tick{At: at, Text: p.Name + " " + show(r, p)})
 			}
 		}
 	}
@@ -56,9 +57,9 @@ func (b *builder) heapHistogram() *figure {
 
 // heapPosition returns the position of a heap size on the axis of the histogram, from 0 to
 // 1, and whether it is within its bins.
-func heapPosition(bins []row, bytes float64) (at float64, ok bool) {
+func heapPosition(bins []stats.Row, bytes float64) (at float64, ok bool) {
 	for i, r := range bins {
-		from, to := r.float("from"), r.float("to")
+		from, to := r.Float(stats.ColFromBytes), r.Float(stats.ColToBytes)
 		if bytes < from || bytes > to || to <= from {
 			continue
 		}
@@ -77,28 +78,24 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	if f == nil {
 		return nil
 	}
-	only := *t
-	only.Rows, only.Title = nil, title
-	low, high := math.Inf(1), 0.0
-	for r := range rows(t) {
-		if !r.has("p50") || r.has("version") && r.has("os") || r.has("version") != byVersion && (r.has("version") || r.has("os")) {
-			continue
-		}
-		only.Rows = append(only.Rows, r.values)
-		low, high = math.Min(low, r.float("p50")), math.Max(high, highestPercentile(r))
+	about, other := []stats.Column{stats.ColVersion}, stats.ColOS
+	if !byVersion {
+		f.Name, about, other = "heap-platforms", []stats.Column{stats.ColOS, stats.ColArch}, stats.ColVersion
 	}
-	if len(only.Rows) == 0 {
+	t = t.Filter(func(r stats.Row) bool { return r.Known(stats.ColP50) && !r.Known(other) })
+	if len(t.Rows) == 0 {
 		return nil
 	}
-	about := []string{"version"}
-	if !byVersion {
-		f.Name, about = "heap-platforms", []string{"os", "arch"}
+	t.Title = title
+	low, high := math.Inf(1), 0.0
+	for r := range t.All() {
+		low, high = math.Min(low, r.Float(stats.ColP50)), math.Max(high, highestPercentile(r))
 	}
 	var drawings []template.HTML
-	for r := range rows(&only) {
+	for r := range t.All() {
 		drawings = append(drawings, chart.DotPlot(percentilePositions(r, low, high)))
 	}
-	f.Table = newColumnsView(&only, append(about, "p50", "p90", "p95", "p99", "instances", "instance_days")...).addCharts(len(about), formatBytes(low)+"\u2013"+formatBytes(high), drawings)
+	f.Table = newColumnsView(t, append(append(about, percentiles...), stats.ColInstances, stats.ColInstanceDays)...).addCharts(len(about), formatBytes(low)+"\u2013"+formatBytes(high), drawings)
 	for i, line := range f.Table.Rows {
 		if line[0].Text == unknown {
 			f.Table.Rows[i][0].Text, f.Table.Rows[i][len(about)-1].Text = "all", "all"
@@ -108,22 +105,22 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 }
 
 // highestPercentile returns the highest known percentile.
-func highestPercentile(r row) (n float64) {
+func highestPercentile(r stats.Row) (n float64) {
 	for _, p := range percentiles {
-		n = math.Max(n, r.float(p))
+		n = math.Max(n, r.Float(p))
 	}
 	return n
 }
 
 // percentilePositions returns the positions of the known percentiles on a logarithmic
 // scale, from 0 to 1.
-func percentilePositions(r row, low, high float64) (at []float64) {
+func percentilePositions(r stats.Row, low, high float64) (at []float64) {
 	const edge = 0.02 // room for the dots at the ends
 	for _, p := range percentiles {
-		if r.has(p) {
+		if r.Known(p) {
 			x := 0.5
 			if high > low && low > 0 {
-				x = math.Log(r.float(p)/low) / math.Log(high/low)
+				x = math.Log(r.Float(p)/low) / math.Log(high/low)
 			}
 			at = append(at, edge+(1-2*edge)*x)
 		}
@@ -139,11 +136,11 @@ func (b *builder) heapChange(p *section) *figure {
 		return nil
 	}
 	var before, after string
-	for r := range rows(t) {
-		before, after = r.text("old"), r.text("new")
+	for r := range t.All() {
+		before, after = r.Text(stats.ColOld), r.Text(stats.ColNew)
 	}
 	p.Answer = answerSentence(b.Query, t)
-	f.Table = newColumnsView(t, "percentile", "old_instances", "new_instances", "old_bytes", "new_bytes", "change")
+	f.Table = newColumnsView(t, stats.ColPercentile, stats.ColOldInstances, stats.ColNewInstances, stats.ColOldBytes, stats.ColNewBytes, stats.ColChange)
 	f.Title = "From " + before + " to " + after
 	if typed, ok := b.invalid["compare"]; ok {
 		before, after, _ = strings.Cut(typed.value, "..")

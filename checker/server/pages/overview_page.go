@@ -63,9 +63,9 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 			o.Tiles = append(o.Tiles, t)
 		}
 	}
-	for r := range rows(v.Table("latest")) {
-		if v.Latest != "" && r.text("what") == "latest release" && r.has("share") {
-			o.Latest = r.text("version") + " is the latest release; " + r.show("share") + " of the instances run it or newer."
+	for r := range v.Table("latest").All() {
+		if v.Latest != "" && r.Text(stats.ColWhat) == stats.LatestRelease && r.Known(stats.ColShare) {
+			o.Latest = r.Text(stats.ColVersion) + " is the latest release; " + show(r, stats.ColShare) + " of the instances run it or newer."
 		}
 	}
 	o.Spark, o.SparkNote = b.sparkline()
@@ -75,21 +75,21 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 // sparkline draws the numbers of instances, or of checks, by day or week. It also returns
 // a description.
 func (b *builder) sparkline() (template.HTML, string) {
-	t, column, unit := b.Table("daily"), "day", "day"
+	t, column, unit := b.Table("daily"), stats.ColDay, "day"
 	if t == nil {
-		t, column, unit = b.Table("weekly"), "from", "week"
+		t, column, unit = b.Table("weekly"), stats.ColFrom, "week"
 	}
-	counted, name := "instances", "Instances"
+	counted, name := stats.ColInstances, "Instances"
 	if b.total() == 0 && b.checks() > 0 {
-		counted, name = "checks", "Checks"
+		counted, name = stats.ColChecks, "Checks"
 	}
 	var values []float64
 	var first rollup.Day
-	for r := range rows(t) {
+	for r := range t.All() {
 		if len(values) == 0 {
-			first = r.day(column)
+			first = r.Day(column)
 		}
-		values = append(values, float64(r.number(counted)))
+		values = append(values, float64(r.Number(counted)))
 	}
 	if len(values) < 2 || slices.Max(values) == 0 {
 		return "", ""

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"relcheck/checker/server/chart"
+	"relcheck/checker/stats"
 )
 
 // platformsSection shows operating systems and architectures with the versions on each.
@@ -14,7 +15,7 @@ func (b *builder) platformsSection() section {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			at := 1
 			if one.table == "platforms" {
-				f.Table, at = newColumnsView(t, "os", "arch", "instances", "share", "version", "p95", "reports"), 2
+				f.Table, at = newColumnsView(t, stats.ColOS, stats.ColArch, stats.ColInstances, stats.ColShare, stats.ColMostUsed, stats.ColHeapP95, stats.ColReports), 2
 			} else {
 				f.Half = true
 			}
@@ -39,14 +40,14 @@ func (b *builder) platformVersions() *figure {
 		shares map[string]float64
 	}
 	all, order, used := map[string]*mix{}, []string{}, map[string][]int64{}
-	for r := range rows(t) {
-		platform, name := r.text("os")+"/"+r.text("arch"), b.series(r.text("version"))
+	for r := range t.All() {
+		platform, name := r.Text(stats.ColOS)+"/"+r.Text(stats.ColArch), b.series(r.Text(stats.ColVersion))
 		if all[platform] == nil {
 			all[platform] = &mix{map[string]int64{}, map[string]float64{}}
 			order = append(order, platform)
 		}
-		all[platform].ids[name] += r.number("instances")
-		all[platform].shares[name] += r.float("share")
+		all[platform].ids[name] += r.Number(stats.ColInstances)
+		all[platform].shares[name] += r.Float(stats.ColShare)
 		used[name] = []int64{}
 	}
 	names := b.presentSeries(used)

@@ -87,64 +87,64 @@ func (b *builder) sections() []section {
 
 // total returns the number of instances in the period.
 func (b *builder) total() (n int64) {
-	for r := range rows(b.Table("summary")) {
-		n = max(n, r.number("instances"))
+	for r := range b.Table("summary").All() {
+		n = max(n, r.Number(stats.ColInstances))
 	}
 	return n
 }
 
 // checks returns the number of checks in the period.
 func (b *builder) checks() int64 {
-	r, _ := b.period("range")
-	if r.table == nil {
+	r, ok := b.period(stats.WholeRange)
+	if !ok || b.public {
 		return 0
 	}
-	return r.number("checks")
+	return r.Number(stats.ColChecks)
 }
 
 // period returns a row of the summary, and whether it exists.
-func (b *builder) period(name string) (row, bool) {
-	for r := range rows(b.Table("summary")) {
-		if r.text("period") == name {
+func (b *builder) period(name string) (stats.Row, bool) {
+	for r := range b.Table("summary").All() {
+		if r.Text(stats.ColPeriod) == name {
 			return r, true
 		}
 	}
-	return row{}, false
+	return stats.Row{}, false
 }
 
 // summaryTiles returns the numbers of the summary.
 func (b *builder) summaryTiles() (all []tile) {
-	for r := range rows(b.Table("summary")) {
-		name, last := r.text("period"), b.Query.To
-		if b.total() == 0 && b.checks() > 0 && r.number("before") == 0 {
+	for r := range b.Table("summary").All() {
+		name, last := r.Text(stats.ColPeriod), b.Query.To
+		if b.total() == 0 && b.checks() > 0 && r.Number(stats.ColBefore) == 0 {
 			continue // there are only checks
 		}
 		switch days := b.Query.Range.Days(); {
-		case name == "range" && (days == 1 || days == 7 || days == 28):
+		case name == stats.WholeRange && (days == 1 || days == 7 || days == 28):
 			continue
-		case name == "range":
+		case name == stats.WholeRange:
 			name = "Instances in " + formatNumber(int64(days)) + " days"
-		case name == "day" && last == b.Today:
+		case name == stats.LastDay && last == b.Today:
 			name = "Instances today so far"
-		case name == "day":
+		case name == stats.LastDay:
 			name = "Instances on the last day"
 		default:
 			name = "Instances in " + name
 		}
-		all = append(all, tile{name, r.show("instances"), b.change(r)})
+		all = append(all, tile{name, show(r, stats.ColInstances), b.change(r)})
 	}
 	if n := b.checks(); n > 0 {
 		all = append(all, tile{"Checks", formatNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")})
 	}
-	for r := range rows(b.Table("latest")) {
+	for r := range b.Table("latest").All() {
 		if b.Latest == "" || b.total() == 0 {
 			break
 		}
-		switch r.text("what") {
-		case "latest release":
-			all = append(all, tile{"On the latest release", r.show("share"), r.text("version")})
-		case "latest minor line":
-			all = append(all, tile{"On the latest line", r.show("share"), r.text("version")})
+		switch r.Text(stats.ColWhat) {
+		case stats.LatestRelease:
+			all = append(all, tile{"On the latest release", show(r, stats.ColShare), r.Text(stats.ColVersion)})
+		case stats.LatestLine:
+			all = append(all, tile{"On the latest line", show(r, stats.ColShare), r.Text(stats.ColVersion)})
 		}
 	}
 	return all
@@ -152,19 +152,19 @@ func (b *builder) summaryTiles() (all []tile) {
 
 // change compares a row of the summary with the days before. It does not compare today,
 // which is not over.
-func (b *builder) change(r row) string {
+func (b *builder) change(r stats.Row) string {
 	switch {
-	case !r.has("change"):
+	case !r.Known(stats.ColChange):
 		return ""
-	case r.text("period") == "day" && b.Query.To == b.Today:
-		return r.show("before") + " the day before"
+	case r.Text(stats.ColPeriod) == stats.LastDay && b.Query.To == b.Today:
+		return show(r, stats.ColBefore) + " the day before"
 	}
-	return r.show("change") + " from " + r.show("before")
+	return show(r, stats.ColChange) + " from " + show(r, stats.ColBefore)
 }
 
 // introduction summarizes the page in sentences.
 func (b *builder) introduction() (all []string) {
-	r, ok := b.period("range")
+	r, ok := b.period(stats.WholeRange)
 	if !ok {
 		return nil
 	}
@@ -178,13 +178,13 @@ func (b *builder) introduction() (all []string) {
 	case b.total() == 0:
 		return []string{days + "no instances reported" + b.filterText() + ".", "Try a longer range or fewer filters."}
 	}
-	all = append(all, days+plural(r.number("instances"), "instance", "instances")+" reported"+b.filterText()+".")
-	for l := range rows(b.Table("latest")) {
+	all = append(all, days+plural(r.Number(stats.ColInstances), "instance", "instances")+" reported"+b.filterText()+".")
+	for l := range b.Table("latest").All() {
 		switch {
-		case l.text("what") == "latest release" && l.text("version") != "":
-			all = append(all, l.show("share")+" ran the latest release, "+l.text("version")+", or newer.")
-		case l.text("what") == "older" && b.Latest != "" && l.number("instances") > 0:
-			all = append(all, l.show("share")+" ran a version older than "+stats.Line(b.Latest)+".")
+		case l.Text(stats.ColWhat) == stats.LatestRelease && l.Text(stats.ColVersion) != "":
+			all = append(all, show(l, stats.ColShare)+" ran the latest release, "+l.Text(stats.ColVersion)+", or newer.")
+		case l.Text(stats.ColWhat) == stats.Older && b.Latest != "" && l.Number(stats.ColInstances) > 0:
+			all = append(all, show(l, stats.ColShare)+" ran a version older than "+stats.Line(b.Latest)+".")
 		}
 	}
 	return all
@@ -251,13 +251,13 @@ func (b *builder) queryPicker() *queryPicker {
 		url := b.link(map[string]string{"days": value, "from": "", "to": ""})
 		p.Ranges = append(p.Ranges, link{days.text, url, !p.CustomRange && days.number == strconv.Itoa(q.LastDays)})
 	}
-	for r := range rows(b.Table("lines")) {
-		if r.text("line") != "other" {
-			p.Versions = append(p.Versions, r.text("line"))
+	for r := range b.Table("lines").All() {
+		if r.Text(stats.ColLine) != "other" {
+			p.Versions = append(p.Versions, r.Text(stats.ColLine))
 		}
 	}
-	for r := range rows(b.Table("versions")) {
-		p.Versions = append(p.Versions, r.text("version"))
+	for r := range b.Table("versions").All() {
+		p.Versions = append(p.Versions, r.Text(stats.ColVersion))
 	}
 	p.Versions = p.Versions[:min(len(p.Versions), maxRows)]
 	p.OS, p.Arch = platformChoices(q)

@@ -57,13 +57,13 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 }
 
 func releaseRows(releases []Release, versions *stats.Table, latest string) (all []releaseRow) {
-	counted := make(map[string]row, len(releases))
+	counted := make(map[string]*stats.Row, len(releases))
 	for _, one := range releases {
-		counted[one.Version] = row{}
+		counted[one.Version] = nil
 	}
-	for r := range rows(versions) {
-		if _, shown := counted[r.text("version")]; shown {
-			counted[r.text("version")] = r
+	for r := range versions.All() {
+		if _, shown := counted[r.Text(stats.ColVersion)]; shown {
+			counted[r.Text(stats.ColVersion)] = &r
 		}
 	}
 	for _, one := range releases {
@@ -72,8 +72,8 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 			line.Date = formatDay(rollup.DayOf(one.Date))
 		}
 		line.State, line.Class = releaseState(&one.Release, latest)
-		if r := counted[one.Version]; r.table != nil {
-			line.IDs, line.Share, line.Bar = r.show("instances"), r.show("share"), chart.Bar(r.float("share"), "c0")
+		if r := counted[one.Version]; r != nil {
+			line.IDs, line.Share, line.Bar = show(*r, stats.ColInstances), show(*r, stats.ColShare), chart.Bar(r.Float(stats.ColShare), "c0")
 		}
 		all = append(all, line)
 	}

@@ -2,71 +2,14 @@ package pages
 
 import (
 	"html/template"
-	"iter"
 	"slices"
 	"strings"
 
 	"relcheck/checker/stats"
-	"relcheck/checker/stats/rollup"
 )
 
-// row is a row of a table with access by column name.
-type row struct {
-	table  *stats.Table
-	values []any
-}
-
-// rows returns the rows of a table, which may be nil.
-func rows(t *stats.Table) iter.Seq[row] {
-	return func(yield func(row) bool) {
-		if t == nil {
-			return
-		}
-		for _, values := range t.Rows {
-			if !yield(row{t, values}) {
-				return
-			}
-		}
-	}
-}
-
-func (r row) value(column string) any {
-	i := slices.IndexFunc(r.table.Columns, func(c stats.Column) bool { return c.Name == column })
-	if i < 0 {
-		return nil
-	}
-	return r.values[i]
-}
-
-func (r row) has(column string) bool { return r.value(column) != nil }
-
-func (r row) text(column string) string {
-	s, _ := r.value(column).(string)
-	return s
-}
-
-func (r row) number(column string) int64 {
-	n, _ := r.value(column).(int64)
-	return n
-}
-
-func (r row) float(column string) float64 {
-	f, _ := r.value(column).(float64)
-	return f
-}
-
-func (r row) day(column string) rollup.Day {
-	d, _ := r.value(column).(rollup.Day)
-	return d
-}
-
-func (r row) show(column string) string {
-	i := slices.IndexFunc(r.table.Columns, func(c stats.Column) bool { return c.Name == column })
-	if i < 0 {
-		return unknown
-	}
-	return formatValue(r.table.Columns[i].Kind, r.values[i])
-}
+// show formats the value in a column.
+func show(r stats.Row, c stats.Column) string { return formatValue(c.Kind, r.Value(c)) }
 
 // maxRows is the number of rows of a table that a page shows. The CSV file has the others.
 const maxRows = 400
@@ -138,42 +81,33 @@ func alignment(k stats.Kind) string {
 	return "n"
 }
 
-// newTableView returns the view of a whole table.
+// newTableView returns the view of a table. The first column is aligned to the left.
 func newTableView(t *stats.Table) *tableView {
-	all := make([]string, len(t.Columns))
-	for i, c := range t.Columns {
-		all[i] = c.Name
-	}
-	return newColumnsView(t, all...)
-}
-
-// newColumnsView returns a view of some columns of a table, except those that it lacks.
-// The first column is aligned to the left.
-func newColumnsView(t *stats.Table, columns ...string) *tableView {
 	g := &tableView{Caption: t.Title}
-	var shown []int
-	for _, name := range columns {
-		i := slices.IndexFunc(t.Columns, func(c stats.Column) bool { return c.Name == name })
-		if i < 0 {
-			continue
+	for i, c := range t.Columns {
+		head := columnHead{c.Head, alignment(c.Kind)}
+		if i == 0 {
+			head.Class = ""
 		}
-		one := columnHead{t.Columns[i].Head, alignment(t.Columns[i].Kind)}
-		if len(shown) == 0 {
-			one.Class = ""
-		}
-		shown, g.Head = append(shown, i), append(g.Head, one)
+		g.Head = append(g.Head, head)
 	}
 	if len(t.Rows) > maxRows {
 		g.All = len(t.Rows)
 	}
 	for _, values := range t.Rows[:min(len(t.Rows), maxRows)] {
-		line := make([]tableCell, len(shown))
-		for j, i := range shown {
-			line[j] = tableCell{Text: formatValue(t.Columns[i].Kind, values[i]), Class: g.Head[j].Class}
+		line := make([]tableCell, len(values))
+		for i, value := range values {
+			line[i] = tableCell{Text: formatValue(t.Columns[i].Kind, value), Class: g.Head[i].Class}
 		}
 		g.Rows = append(g.Rows, line)
 	}
 	return g
+}
+
+// newColumnsView returns a view of some columns of a table, except those that a public
+// table lacks.
+func newColumnsView(t *stats.Table, columns ...stats.Column) *tableView {
+	return newTableView(t.Select(slices.DeleteFunc(columns, func(c stats.Column) bool { return !t.Has(c) })...))
 }
 
 // addCharts inserts a column of charts, at least one for each row.

@@ -11,33 +11,33 @@ import (
 )
 
 // shareBars returns a bar for the share of each row, relative to the largest one.
-func shareBars(t *stats.Table, class func(row) string) (bars []template.HTML) {
+func shareBars(t *stats.Table, class func(stats.Row) string) (bars []template.HTML) {
 	most := 0.0
-	for r := range rows(t) {
-		most = max(most, r.float("share"))
+	for r := range t.All() {
+		most = max(most, r.Float(stats.ColShare))
 	}
-	for r := range rows(t) {
+	for r := range t.All() {
 		if len(bars) == maxRows {
 			break
 		}
-		bars = append(bars, chart.Bar(r.float("share")/max(most, 1e-9), class(r)))
+		bars = append(bars, chart.Bar(r.Float(stats.ColShare)/max(most, 1e-9), class(r)))
 	}
 	return bars
 }
 
-func firstColor(row) string { return "c0" }
+func firstColor(stats.Row) string { return "c0" }
 
 // versionsSection shows the versions in use and their minor lines.
 func (b *builder) versionsSection() section {
 	p := section{ID: "in-use", Title: "Versions", Lead: []string{"All versions in use in this period, newest first."}}
 	if f, t := b.emptyFigure("versions", "Versions in use"); f != nil {
-		f.Table = newColumnsView(t, "version", "instances", "share", "released", "behind", "days_behind", "reports", "p95")
-		f.Table.addCharts(1, "", shareBars(t, func(r row) string { return b.color(r.text("version")) }))
+		f.Table = newColumnsView(t, stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95)
+		f.Table.addCharts(1, "", shareBars(t, func(r stats.Row) string { return b.color(r.Text(stats.ColVersion)) }))
 		p.addFigures(f)
 	}
 	if f, t := b.emptyFigure("lines", "Minor lines"); f != nil {
-		f.Table = newColumnsView(t, "line", "instances", "share").addCharts(1, "", shareBars(t, func(r row) string {
-			if latest, _ := r.value("latest").(bool); latest {
+		f.Table = newColumnsView(t, stats.ColLine, stats.ColInstances, stats.ColShare).addCharts(1, "", shareBars(t, func(r stats.Row) string {
+			if r.Yes(stats.ColLatest) {
 				return "c0"
 			}
 			return "cm"
@@ -52,11 +52,11 @@ const maxBars = 400
 
 // sampleRows returns about most of the rows, evenly spread, and all for which keep returns
 // true.
-func sampleRows(all []row, most int, keep func(row) bool) []row {
+func sampleRows(all []stats.Row, most int, keep func(stats.Row) bool) []stats.Row {
 	if len(all) <= most {
 		return all
 	}
-	var some []row
+	var some []stats.Row
 	for i, r := range all {
 		if i*most/len(all) != (i-1)*most/len(all) || i == 0 || i == len(all)-1 || keep(r) {
 			some = append(some, r)
@@ -76,24 +76,24 @@ func (b *builder) supportSection() section {
 	if chosen == "" {
 		chosen = b.Latest
 	}
-	all := slices.Collect(rows(t))
+	all := slices.Collect(t.All())
 	slices.Reverse(all) // oldest first
 	key := checker.Canonical(chosen)
-	all = sampleRows(all, maxBars, func(r row) bool { return key != "" && checker.Canonical(r.text("below")) == key })
+	all = sampleRows(all, maxBars, func(r stats.Row) bool { return key != "" && checker.Canonical(r.Text(stats.ColBelow)) == key })
 	most := 0.0
 	for _, r := range all {
-		most = max(most, r.float("share"))
+		most = max(most, r.Float(stats.ColShare))
 	}
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances that run an older version, by version", Height: chartHeight}}
 	columns.Y, columns.Max = shareAxis(most)
 	for i, r := range all {
 		class := "c0"
-		if sameVersion(r.text("below"), chosen) {
+		if sameVersion(r.Text(stats.ColBelow), chosen) {
 			class = "c1"
 		}
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: "below " + r.text("below") + "\n" + countAndShare(r.number("instances"), r.float("share"))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: class, Title: "below " + r.Text(stats.ColBelow) + "\n" + countAndShare(r.Number(stats.ColInstances), r.Float(stats.ColShare))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
-			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(all)), Text: r.text("below")})
+			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(all)), Text: r.Text(stats.ColBelow)})
 		}
 	}
 	f.Chart = columns.SVG()
@@ -125,19 +125,19 @@ func (b *builder) behindReleases() *figure {
 		return nil
 	}
 	last := 0
-	for r := range rows(t) {
-		last = max(last, int(min(r.number("releases"), maxReleasesBehind)))
+	for r := range t.All() {
+		last = max(last, int(min(r.Number(stats.ColReleases), maxReleasesBehind)))
 	}
 	bars := make([]chart.Column, last+2) // the last one is for unknown
 	counts, shares := make([]int64, len(bars)), make([]float64, len(bars))
 	most := 0.0
-	for r := range rows(t) {
-		i := int(min(r.number("releases"), maxReleasesBehind))
-		if !r.has("releases") {
+	for r := range t.All() {
+		i := int(min(r.Number(stats.ColReleases), maxReleasesBehind))
+		if !r.Known(stats.ColReleases) {
 			i = last + 1
 		}
-		counts[i] += r.number("instances")
-		shares[i] += r.float("share")
+		counts[i] += r.Number(stats.ColInstances)
+		shares[i] += r.Float(stats.ColShare)
 		most = max(most, shares[i])
 	}
 	if counts[last+1] == 0 {
@@ -173,11 +173,11 @@ func (b *builder) behindDays() *figure {
 	}
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by days behind", Height: 180}}
 	most, n := 0.0, float64(len(t.Rows))
-	for r := range rows(t) {
+	for r := range t.All() {
 		name, class, full := daysBehindName(r)
-		most = max(most, r.float("share"))
+		most = max(most, r.Float(stats.ColShare))
 		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Columns)) + 0.5) / n, Text: name, SecondLine: len(columns.Columns)%2 == 1})
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.float("share"), Class: class, Title: full + "\n" + countAndShare(r.number("instances"), r.float("share"))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: class, Title: full + "\n" + countAndShare(r.Number(stats.ColInstances), r.Float(stats.ColShare))})
 	}
 	columns.Y, columns.Max = shareAxis(most)
 	f.Chart = columns.SVG()
@@ -185,15 +185,15 @@ func (b *builder) behindDays() *figure {
 }
 
 // daysBehindName returns the short and full names of a range of days, and its color.
-func daysBehindName(r row) (short, class, full string) {
-	from, to := r.show("from_days"), r.show("to_days")
+func daysBehindName(r stats.Row) (short, class, full string) {
+	from, to := show(r, stats.ColFromDays), show(r, stats.ColToDays)
 	switch {
-	case !r.has("from_days"):
+	case !r.Known(stats.ColFromDays):
 		return "?", "cx", "unknown how many days behind"
-	case !r.has("to_days"):
+	case !r.Known(stats.ColToDays):
 		return from + "+", "c0", from + " days behind or more"
 	case from == to:
-		return from, "c0", plural(r.number("from_days"), "day behind", "days behind")
+		return from, "c0", plural(r.Number(stats.ColFromDays), "day behind", "days behind")
 	}
 	return from + "–" + to, "c0", from + " to " + to + " days behind"
 }
