@@ -49,7 +49,10 @@ func (s *screen) overview(v *stats.View) block {
 		all = append(append(all, text{}), recent...)
 	}
 	if s.fancy {
-		all = append(all, text{}, s.styled(newText("An instance is one running process; a restart is a new one. Large counts are within 0.8 %. --by shows more."), faint))
+		all = append(all, text{})
+		for _, line := range wrap("An instance is one running process. Counts are within 0.8 %. --by shows more.", s.width) {
+			all = append(all, s.styled(newText(line), faint))
+		}
 	}
 	return all
 }
@@ -129,7 +132,11 @@ func (s *screen) chart(v *stats.View, room int) block {
 	if last == v.Today && n <= room {
 		partial = wide
 	}
-	b := block{s.styled(newText(strings.ToUpper(counted.Name)+" PER DAY, MAXIMUM "+stats.ShowNumber(most)), faint)}
+	heading := newText("PER DAY, MAX " + stats.ShowNumber(most))
+	if long := newText(strings.ToUpper(counted.Name) + " ").plus(heading); long.width <= room {
+		heading = long
+	}
+	b := block{s.styled(heading, faint)}
 	for _, line := range columnsOf(drawn, chartLines) {
 		runes := []rune(line.string)
 		cut := len(runes) - partial

@@ -177,7 +177,7 @@ func TestStatsOfChecksOnTerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	text := onTerminal(t, 100, "stats", "opa", "--db", oddStore(t))
 	checkShown(t, "checks", text, 100)
-	for _, want := range []string{"No instances, but 25 checks", "CHECKS PER DAY, MAXIMUM 25", "█"} {
+	for _, want := range []string{"No instances, but 25 checks", "CHECKS PER DAY, MAX 25", "█"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
