@@ -7,23 +7,23 @@ const unfinished = "the last day is not over yet"
 
 // stretch is some days that end with the range, and how many distinct ids there
 // were in them, and in as many days before.
-type stretch struct {
+type window struct {
 	name string
 	rollup.Range
-	ids, before int64
+	instances, before int64
 }
 
-func (v *View) stretches() []stretch {
+func (v *View) windows() []window {
 	to := v.Query.Range
-	all := []stretch{
+	all := []window{
 		{name: LastDay, Range: to.Last(1)}, {name: Last7Days, Range: to.Last(7)}, {name: Last28Days, Range: to.Last(28)},
-		{name: WholeRange, Range: to, ids: v.ids},
+		{name: WholeRange, Range: to, instances: v.instances},
 	}
 	for i := range v.builds {
 		r := &v.builds[i].Recent
-		all[0].ids, all[0].before = all[0].ids+r.Day, all[0].before+r.DayBefore
-		all[1].ids, all[1].before = all[1].ids+r.Week, all[1].before+r.WeekBefore
-		all[2].ids, all[2].before = all[2].ids+r.Month, all[2].before+r.MonthBefore
+		all[0].instances, all[0].before = all[0].instances+r.Day, all[0].before+r.DayBefore
+		all[1].instances, all[1].before = all[1].instances+r.Week, all[1].before+r.WeekBefore
+		all[2].instances, all[2].before = all[2].instances+r.Month, all[2].before+r.MonthBefore
 		all[3].before += r.RangeBefore
 	}
 	return all
@@ -36,7 +36,7 @@ func (v *View) hasBefore(r rollup.Range) bool {
 
 func (v *View) summary(t *Table) {
 	if v.unfinished() {
-		t.remark(unfinished)
+		t.addNote(unfinished)
 	}
 	days := v.perDay()
 	var reports, checks int64
@@ -46,20 +46,20 @@ func (v *View) summary(t *Table) {
 	for _, d := range days {
 		checks += d.Checks
 	}
-	for _, s := range v.stretches() {
+	for _, s := range v.windows() {
 		known := v.hasBefore(s.Range)
 		// A day that has just begun has not fallen behind the one before.
 		comparable := known && s.before > 0 && !(s.Days() == 1 && v.unfinished())
-		row := []any{s.name, s.From, s.To, s.ids, orNil(s.before, known),
-			orNil(float64(s.ids)/float64(s.before)-1, comparable), nil, nil}
+		addRow := []any{s.name, s.From, s.To, s.instances, orNil(s.before, known),
+			orNil(float64(s.instances)/float64(s.before)-1, comparable), nil, nil}
 		switch s.name {
 		case LastDay:
 			last := days[len(days)-1]
-			row[6], row[7] = last.Reports, last.Checks
+			addRow[6], addRow[7] = last.Reports, last.Checks
 		case WholeRange:
-			row[6], row[7] = reports, checks
+			addRow[6], addRow[7] = reports, checks
 		}
-		t.row(row...)
+		t.addRow(addRow...)
 	}
 }
 
@@ -84,22 +84,22 @@ func (v *View) perDay() []rollup.Count {
 
 func (v *View) daily(t *Table) {
 	if v.unfinished() {
-		t.remark(unfinished)
+		t.addNote(unfinished)
 	}
 	all, days := v.perDay(), v.days()
 	for d := days.From; d <= days.To; d++ {
 		c := all[d-v.Query.From]
-		t.row(d, c.Instances, c.Reports, c.Checks)
+		t.addRow(d, c.Instances, c.Reports, c.Checks)
 	}
 }
 
 func (v *View) lifetimes(t *Table) {
-	t.remark("those of the last two days may still do so")
+	t.addNote("those of the last two days may still do so")
 	all, days := v.perDay(), v.days()
 	for d := days.From; d <= days.To; d++ {
 		started := max(0, all[d-v.Query.From].Started)
 		again := min(max(0, all[d-v.Query.From].Repeated), started)
-		t.row(d, started, again, share(again, started))
+		t.addRow(d, started, again, share(again, started))
 	}
 }
 
@@ -108,7 +108,7 @@ func (v *View) monthly(t *Table) { v.periodic(t, rollup.FourWeeks) }
 
 func (v *View) periodic(t *Table, s rollup.Span) {
 	for _, c := range v.perPeriod(s) {
-		t.row(c.Day, rollup.Period{Span: s, Day: c.Day}.Range().To, c.Instances, c.Reports)
+		t.addRow(c.Day, rollup.Period{Span: s, Day: c.Day}.Range().To, c.Instances, c.Reports)
 	}
 }
 
@@ -121,7 +121,7 @@ func (v *View) perPeriod(s rollup.Span) (all []rollup.Count) {
 	}
 	for i := range v.builds {
 		for _, c := range *v.builds[i].Counts(s) {
-			if at, ok := placeOf(c.Day, s, first); ok {
+			if at, ok := periodIndex(c.Day, s, first); ok {
 				all[at].Instances += c.Instances
 				all[at].Reports += c.Reports
 			}

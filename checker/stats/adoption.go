@@ -6,15 +6,15 @@ import "relcheck/checker/stats/rollup"
 // begin on these days.
 func (v *View) versionsBy(s rollup.Span, first []rollup.Day) [][]int64 {
 	grid := make([][]int64, len(first))
-	cells := make([]int64, len(first)*len(v.used))
+	cells := make([]int64, len(first)*len(v.usedVersions))
 	for i := range first {
-		grid[i] = cells[i*len(v.used) : (i+1)*len(v.used)]
+		grid[i] = cells[i*len(v.usedVersions) : (i+1)*len(v.usedVersions)]
 	}
 	for i := range v.builds {
 		b := &v.builds[i]
 		for _, c := range *b.Counts(s) {
-			if at, ok := placeOf(c.Day, s, first); ok {
-				grid[at][b.version.place] += c.Instances
+			if at, ok := periodIndex(c.Day, s, first); ok {
+				grid[at][b.version.index] += c.Instances
 			}
 		}
 	}
@@ -23,7 +23,7 @@ func (v *View) versionsBy(s rollup.Span, first []rollup.Day) [][]int64 {
 
 // placeOf returns where a day is among those that periods of one length begin
 // on, one after the other.
-func placeOf(d rollup.Day, s rollup.Span, first []rollup.Day) (place int, ok bool) {
+func periodIndex(d rollup.Day, s rollup.Span, first []rollup.Day) (index int, ok bool) {
 	if len(first) == 0 || d < first[0] || d > first[len(first)-1] {
 		return 0, false
 	}
@@ -39,31 +39,31 @@ func sum(all []int64) (n int64) {
 
 func (v *View) adoption(t *Table) {
 	if v.unfinished() {
-		t.remark(unfinished)
+		t.addNote(unfinished)
 	}
-	names := make([]any, len(v.used)) // made once, since there may be 100,000 rows
-	for i, one := range v.used {
+	names := make([]any, len(v.usedVersions)) // made once, since there may be 100,000 rows
+	for i, one := range v.usedVersions {
 		names[i] = one.name
 	}
 	days := v.periods(rollup.OneDay)
-	for i, ids := range v.versionsBy(rollup.OneDay, days) {
-		total, day := sum(ids), any(days[i])
-		for place, n := range ids {
+	for i, instances := range v.versionsBy(rollup.OneDay, days) {
+		total, day := sum(instances), any(days[i])
+		for index, n := range instances {
 			if n > 0 {
-				t.row(day, names[place], n, share(n, total))
+				t.addRow(day, names[index], n, share(n, total))
 			}
 		}
 	}
 }
 
 func (v *View) releases(t *Table) {
-	ids := map[*release]int64{}
-	for _, one := range v.used {
-		ids[one.release] = one.ids
+	instances := map[*release]int64{}
+	for _, one := range v.usedVersions {
+		instances[one.release] = one.instances
 	}
 	half := v.halves()
 	for _, r := range v.published.all {
-		t.row(r.Version, r.released(), ids[r], share(ids[r], v.ids), half(r))
+		t.addRow(r.Version, r.day(), instances[r], share(instances[r], v.instances), half(r))
 	}
 }
 
@@ -77,16 +77,16 @@ func (v *View) halves() func(*release) any {
 	totals := make([]int64, len(days))
 	for i := range days {
 		totals[i] = sum(grid[i])
-		atLeast[i] = make([]int64, len(v.ladder)+1)
-		for n, one := range v.ladder {
-			atLeast[i][n+1] = atLeast[i][n] + grid[i][one.place]
+		atLeast[i] = make([]int64, len(v.ordered)+1)
+		for n, one := range v.ordered {
+			atLeast[i][n+1] = atLeast[i][n] + grid[i][one.index]
 		}
 	}
 	return func(r *release) any {
 		if r.Date.IsZero() || len(days) == 0 || rollup.DayOf(r.Date) < days[0] {
 			return nil
 		}
-		n := rungs(v.ladder, r.key)
+		n := countAtLeast(v.ordered, r.key)
 		for i, d := range days {
 			if total := totals[i]; d >= rollup.DayOf(r.Date) && d < v.Today && total > 0 && 2*atLeast[i][n] >= total {
 				return int64(d - rollup.DayOf(r.Date))
@@ -98,13 +98,13 @@ func (v *View) halves() func(*release) any {
 
 // line is a minor line, and how many ids run it.
 type line struct {
-	name string
-	ids  int64
+	name      string
+	instances int64
 }
 
 // minorLines returns those in use, newest first.
 func (v *View) minorLines() (all []line) {
-	for _, one := range v.used {
+	for _, one := range v.usedVersions {
 		name := Line(one.key)
 		if name == "" {
 			name = rollup.Other
@@ -112,7 +112,7 @@ func (v *View) minorLines() (all []line) {
 		if len(all) == 0 || all[len(all)-1].name != name {
 			all = append(all, line{name: name})
 		}
-		all[len(all)-1].ids += one.ids
+		all[len(all)-1].instances += one.instances
 	}
 	return all
 }
@@ -125,8 +125,8 @@ func (v *View) isLatest(line string) any {
 
 func (v *View) lines(t *Table) {
 	for _, l := range v.minorLines() {
-		if l.ids > 0 {
-			t.row(l.name, l.ids, share(l.ids, v.ids), v.isLatest(l.name))
+		if l.instances > 0 {
+			t.addRow(l.name, l.instances, share(l.instances, v.instances), v.isLatest(l.name))
 		}
 	}
 }
@@ -135,19 +135,19 @@ func (v *View) lines(t *Table) {
 type recency struct{ latest, line, older, unknown int64 }
 
 func (v *View) recency() (r recency) {
-	for _, one := range v.used {
+	for _, one := range v.usedVersions {
 		switch {
-		case one.judged == "" || v.Latest == "":
-			r.unknown += one.ids
-		case compareLines(one.judged, v.Latest) < 0:
-			r.older += one.ids
+		case one.effective == "" || v.Latest == "":
+			r.unknown += one.instances
+		case compareLines(one.effective, v.Latest) < 0:
+			r.older += one.instances
 		default:
-			r.line += one.ids
+			r.line += one.instances
 		}
 	}
 	if v.Latest != "" {
-		for _, one := range v.ladder[:rungs(v.ladder, v.published.latest.key)] {
-			r.latest += one.ids
+		for _, one := range v.ordered[:countAtLeast(v.ordered, v.published.latest.key)] {
+			r.latest += one.instances
 		}
 	}
 	return r
@@ -156,26 +156,26 @@ func (v *View) recency() (r recency) {
 // latest has no shares of what is not known for want of a release.
 func (v *View) latest(t *Table) {
 	r, known := v.recency(), v.Latest != ""
-	of := func(ids int64) any {
+	of := func(instances int64) any {
 		if !known {
 			return nil
 		}
-		return share(ids, v.ids)
+		return share(instances, v.instances)
 	}
-	t.row(LatestRelease, orNil(v.Latest, known), r.latest, of(r.latest))
-	t.row(LatestLine, orNil(Line(v.Latest), known), r.line, of(r.line))
-	t.row(Older, nil, r.older, of(r.older))
-	t.row(Unknown, nil, r.unknown, share(r.unknown, v.ids))
+	t.addRow(LatestRelease, orNil(v.Latest, known), r.latest, of(r.latest))
+	t.addRow(LatestLine, orNil(Line(v.Latest), known), r.line, of(r.line))
+	t.addRow(Older, nil, r.older, of(r.older))
+	t.addRow(Unknown, nil, r.unknown, share(r.unknown, v.instances))
 }
 
 func (v *View) versions(t *Table) {
-	piles := v.heapSums(len(v.used), func(b *build) int { return b.version.place })
-	for i, one := range v.used {
-		if one.ids == 0 && one.reports == 0 {
+	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
+	for i, one := range v.usedVersions {
+		if one.instances == 0 && one.reports == 0 {
 			continue // it was only asked about
 		}
 		behind, days := v.behindOf(one)
-		t.row(one.name, one.release.released(), one.ids, share(one.ids, v.ids), one.reports, behind, days,
-			piles[i].p95())
+		t.addRow(one.name, one.release.day(), one.instances, share(one.instances, v.instances), one.reports, behind, days,
+			heaps[i].p95())
 	}
 }

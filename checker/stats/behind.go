@@ -21,16 +21,16 @@ func (v *View) behindOf(one *version) (releases, days any) {
 }
 
 func (v *View) deprecation(t *Table) {
-	older := make([]int64, len(v.ladder)+1) // how many run none of the first n of the ladder, but one after
-	for i, one := range slices.Backward(v.ladder) {
-		older[i] = older[i+1] + one.ids
+	older := make([]int64, len(v.ordered)+1) // how many run none of the first n of the ladder, but one after
+	for i, one := range slices.Backward(v.ordered) {
+		older[i] = older[i+1] + one.instances
 	}
-	if unknown := v.ids - older[0]; unknown > 0 {
-		t.remark(fmt.Sprintf("not shown: %d instances whose version cannot be compared", unknown))
+	if unknown := v.instances - older[0]; unknown > 0 {
+		t.addNote(fmt.Sprintf("not shown: %d instances whose version cannot be compared", unknown))
 	}
 	for _, key := range v.below() {
-		n := older[rungs(v.ladder, key)]
-		t.row(v.published.shown(key), n, share(n, v.ids))
+		n := older[countAtLeast(v.ordered, key)]
+		t.addRow(v.published.displayName(key), n, share(n, v.instances))
 	}
 }
 
@@ -39,61 +39,61 @@ func (v *View) below() (keys []string) {
 	for _, r := range v.published.all {
 		keys = append(keys, r.key)
 	}
-	asked := checker.Canonical(v.Query.Below)
-	if asked == "" || v.published.byKey[asked] != nil {
+	requested := checker.Canonical(v.Query.Below)
+	if requested == "" || v.published.byKey[requested] != nil {
 		return keys
 	}
-	at, _ := slices.BinarySearchFunc(keys, asked, func(key, asked string) int { return semver.Compare(asked, key) })
-	return slices.Insert(keys, at, asked)
+	at, _ := slices.BinarySearchFunc(keys, requested, func(key, requested string) int { return semver.Compare(requested, key) })
+	return slices.Insert(keys, at, requested)
 }
 
 // byReleases returns how many ids are behind by how many releases, and of how
 // many that is not known.
-func (v *View) byReleases() (ids map[int64]int64, unknown int64) {
-	ids = map[int64]int64{}
-	for _, one := range v.used {
+func (v *View) byReleases() (instances map[int64]int64, unknown int64) {
+	instances = map[int64]int64{}
+	for _, one := range v.usedVersions {
 		if n, known := v.published.behind(one); known {
-			ids[n] += one.ids
+			instances[n] += one.instances
 		} else {
-			unknown += one.ids
+			unknown += one.instances
 		}
 	}
-	return ids, unknown
+	return instances, unknown
 }
 
 func (v *View) behind(t *Table) {
-	ids, unknown := v.byReleases()
-	for _, releases := range slices.Sorted(maps.Keys(ids)) {
-		if n := ids[releases]; n > 0 {
-			t.row(releases, n, share(n, v.ids))
+	instances, unknown := v.byReleases()
+	for _, releases := range slices.Sorted(maps.Keys(instances)) {
+		if n := instances[releases]; n > 0 {
+			t.addRow(releases, n, share(n, v.instances))
 		}
 	}
 	if unknown > 0 {
-		t.row(nil, unknown, share(unknown, v.ids))
+		t.addRow(nil, unknown, share(unknown, v.instances))
 	}
 }
 
 // agesBehind are the days that one row of behind_days ends with.
-var agesBehind = []int64{0, 30, 90, 180, 365}
+var daysBehindLimits = []int64{0, 30, 90, 180, 365}
 
 func (v *View) behindDays(t *Table) {
-	ids, unknown := make([]int64, len(agesBehind)+1), int64(0)
-	for _, one := range v.used {
+	instances, unknown := make([]int64, len(daysBehindLimits)+1), int64(0)
+	for _, one := range v.usedVersions {
 		if days, known := v.published.daysBehind(one); known {
-			at, _ := slices.BinarySearch(agesBehind, days)
-			ids[at] += one.ids
+			at, _ := slices.BinarySearch(daysBehindLimits, days)
+			instances[at] += one.instances
 		} else {
-			unknown += one.ids
+			unknown += one.instances
 		}
 	}
 	from := int64(0)
-	for i, to := range agesBehind {
-		t.row(from, to, ids[i], share(ids[i], v.ids))
+	for i, to := range daysBehindLimits {
+		t.addRow(from, to, instances[i], share(instances[i], v.instances))
 		from = to + 1
 	}
-	last := ids[len(agesBehind)]
-	t.row(from, nil, last, share(last, v.ids))
+	last := instances[len(daysBehindLimits)]
+	t.addRow(from, nil, last, share(last, v.instances))
 	if unknown > 0 {
-		t.row(nil, nil, unknown, share(unknown, v.ids))
+		t.addRow(nil, nil, unknown, share(unknown, v.instances))
 	}
 }

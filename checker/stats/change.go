@@ -22,13 +22,13 @@ var comparedPercentiles = []struct {
 func (v *View) heapChange(t *Table) {
 	from, to, err := v.compared()
 	if err != nil {
-		t.remark(err.Error())
+		t.addNote(err.Error())
 		return
 	}
 	for _, p := range comparedPercentiles {
 		before, after := from.Quantile(p.q), to.Quantile(p.q)
 		comparable := before > 0 && min(from.instances, to.instances) >= p.instances
-		t.row(p.name, from.name, to.name, from.instances, to.instances, before, after, orNil(after/before-1, comparable))
+		t.addRow(p.name, from.name, to.name, from.instances, to.instances, before, after, orNil(after/before-1, comparable))
 	}
 }
 
@@ -67,11 +67,11 @@ func (v *View) compared() (from, to cohort, err error) {
 
 // cohortOf returns the cohort of a version or minor line of the query, also if other
 // tables count it as other.
-func (v *View) cohortOf(asked string) (cohort, error) {
-	line := parseLine(asked)
-	name := cmp.Or(line, v.published.shown(asked))
+func (v *View) cohortOf(requested string) (cohort, error) {
+	line := parseLine(requested)
+	name := cmp.Or(line, v.published.displayName(requested))
 	c := v.cohort(name, func(b *build) bool {
-		return line != "" && Line(b.Version) == line || line == "" && (b.version.name == name || v.published.shown(b.Version) == name)
+		return line != "" && Line(b.Version) == line || line == "" && (b.version.name == name || v.published.displayName(b.Version) == name)
 	})
 	switch {
 	case c.reports == 0:
@@ -83,10 +83,10 @@ func (v *View) cohortOf(asked string) (cohort, error) {
 }
 
 func (v *View) mostUsedWithHeap() (from, to cohort, err error) {
-	heaps := v.heapSums(len(v.used), func(b *build) int { return b.version.place })
+	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
 	var reported []*version
-	for _, version := range v.ladder {
-		if heaps[version.place].Total() > 0 {
+	for _, version := range v.ordered {
+		if heaps[version.index].Total() > 0 {
 			reported = append(reported, version)
 		}
 	}
@@ -94,10 +94,10 @@ func (v *View) mostUsedWithHeap() (from, to cohort, err error) {
 		return from, to, errors.New("fewer than two versions have heaps in the range")
 	}
 	slices.SortStableFunc(reported, func(a, b *version) int {
-		return cmp.Compare(heaps[b.place].instances, heaps[a.place].instances)
+		return cmp.Compare(heaps[b.index].instances, heaps[a.index].instances)
 	})
 	older, newer := reported[0], reported[1]
-	if older.place < newer.place {
+	if older.index < newer.index {
 		older, newer = newer, older
 	}
 	of := func(version *version) cohort {

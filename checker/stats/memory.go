@@ -33,12 +33,12 @@ func (v *View) heapSums(n int, of func(*build) int) []heapSum {
 func (v *View) heap(t *Table) {
 	type cell struct{ version, platform int }
 	one := v.heapSums(1, func(*build) int { return 0 })
-	versions := v.heapSums(len(v.used), func(b *build) int { return b.version.place })
-	platforms := v.heapSums(len(v.hosts), func(b *build) int { return b.platform.place })
+	versions := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
+	platforms := v.heapSums(len(v.usedPlatforms), func(b *build) int { return b.platform.index })
 	cells := map[cell]*heapSum{}
 	for i := range v.builds {
 		b := &v.builds[i]
-		at := cell{b.version.place, b.platform.place}
+		at := cell{b.version.index, b.platform.index}
 		if cells[at] == nil {
 			cells[at] = new(heapSum)
 		}
@@ -47,15 +47,15 @@ func (v *View) heap(t *Table) {
 
 	heapRow(t, &one[0], nil, nil, nil)
 	for i := range versions {
-		heapRow(t, &versions[i], v.used[i].name, nil, nil)
+		heapRow(t, &versions[i], v.usedVersions[i].name, nil, nil)
 	}
-	for i, p := range v.hosts {
+	for i, p := range v.usedPlatforms {
 		heapRow(t, &platforms[i], nil, p.OS, p.Arch)
 	}
-	for i, used := range v.used {
-		for j, p := range v.hosts {
-			if pile := cells[cell{i, j}]; pile != nil {
-				heapRow(t, pile, used.name, p.OS, p.Arch)
+	for i, usedVersions := range v.usedVersions {
+		for j, p := range v.usedPlatforms {
+			if sum := cells[cell{i, j}]; sum != nil {
+				heapRow(t, sum, usedVersions.name, p.OS, p.Arch)
 			}
 		}
 	}
@@ -64,14 +64,14 @@ func (v *View) heap(t *Table) {
 func heapRow(t *Table, p *heapSum, version, os, arch any) {
 	if p.Total() > 0 {
 		q := p.Quantiles(0.5, 0.9, 0.95, 0.99)
-		t.row(version, os, arch, p.instances, p.Total(), q[0], q[1], q[2], q[3])
+		t.addRow(version, os, arch, p.instances, p.Total(), q[0], q[1], q[2], q[3])
 	}
 }
 
 func (v *View) heapHistogram(t *Table) {
 	p := v.heapSums(1, func(*build) int { return 0 })[0]
 	for _, b := range p.Bars() {
-		t.row(b.From, b.To, b.InstanceDays, share(b.InstanceDays, p.Total()))
+		t.addRow(b.From, b.To, b.InstanceDays, share(b.InstanceDays, p.Total()))
 	}
 }
 
@@ -79,20 +79,20 @@ func (v *View) heapAbove(t *Table) {
 	heapLimits := rollup.HeapLimits()
 	exceed := make([]int64, len(heapLimits)+1)
 	for i := range v.builds {
-		for n, ids := range v.builds[i].Distinct.Exceed {
-			exceed[n] += ids
+		for n, instances := range v.builds[i].Distinct.Exceed {
+			exceed[n] += instances
 		}
 	}
-	told := exceed[0]
-	if told == 0 {
+	reported := exceed[0]
+	if reported == 0 {
 		return
 	}
-	if told < v.ids {
-		t.remark(fmt.Sprintf("instances that reported no heap: %d", v.ids-told))
+	if reported < v.instances {
+		t.addNote(fmt.Sprintf("instances that reported no heap: %d", v.instances-reported))
 	}
-	first, last, asked := 0, len(heapLimits)-1, -1
+	first, last, requested := 0, len(heapLimits)-1, -1
 	for i := range heapLimits {
-		if exceed[i+1] == told {
+		if exceed[i+1] == reported {
 			first = i
 		}
 		if exceed[i+1] == 0 {
@@ -101,11 +101,11 @@ func (v *View) heapAbove(t *Table) {
 		}
 	}
 	if v.Query.Above > 0 {
-		asked = slices.Index(heapLimits, rollup.NearestLimit(v.Query.Above))
+		requested = slices.Index(heapLimits, rollup.NearestLimit(v.Query.Above))
 	}
 	for i, limit := range heapLimits {
-		if first <= i && i <= last || i == asked {
-			t.row(float64(limit), exceed[i+1], share(exceed[i+1], v.ids))
+		if first <= i && i <= last || i == requested {
+			t.addRow(float64(limit), exceed[i+1], share(exceed[i+1], v.instances))
 		}
 	}
 }

@@ -8,38 +8,38 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// published are the releases of a product, as versions are judged by them.
+// published has the releases of a product, to compare versions with.
 type published struct {
 	all    []*release // newest first
 	byKey  map[string]*release
-	latest *release // nil when there is none
-	stable int64    // how many are neither pre-releases nor withdrawn
+	latest *release // nil if there is none
+	stable int64    // number of releases that are neither pre-releases nor withdrawn
 }
 
-// release is one of them.
+// release is a release of the product.
 type release struct {
 	catalog.Release
-	key   string // its canonical version
-	newer int64  // how many of the stable ones are newer
+	key   string // canonical version
+	newer int64  // number of newer stable releases
 }
 
-// version is what builds of one version have in common, however they spell it.
+// version has the counts of the builds of a version, in all its spellings.
 type version struct {
-	name    string   // as it is shown
-	key     string   // its canonical form; empty for what is no semantic version
-	judged  string   // what it counts as, see [published.judge]
-	release *release // nil when it is none
-	place   int      // in the view's order
+	name      string   // for display
+	key       string   // canonical form; empty if it is not a semantic version
+	effective string   // see [published.effectiveVersion]
+	release   *release // nil if it is unreleased
+	index     int      // in View.usedVersions
 
-	ids, reports int64
+	instances, reports int64
 }
 
-func publishedOf(releases []catalog.Release) published {
+func newPublished(releases []catalog.Release) published {
 	p := published{byKey: map[string]*release{}}
 	for _, r := range releases {
 		key := checker.Canonical(r.Version)
 		if key == "" || p.byKey[key] != nil {
-			continue // stores keep no such
+			continue // stores do not have these
 		}
 		p.byKey[key] = &release{Release: r, key: key}
 		p.all = append(p.all, p.byKey[key])
@@ -58,8 +58,12 @@ func publishedOf(releases []catalog.Release) published {
 	return p
 }
 
-// shown returns how a version that was reported, or asked for, is shown.
-func (p *published) shown(v string) string {
+// released reports whether a version is a release.
+func (p *published) released(v string) bool { return p.byKey[checker.Canonical(v)] != nil }
+
+// displayName returns how a version of a report or query is shown: in the spelling of its
+// release, or else in canonical form.
+func (p *published) displayName(v string) string {
 	key := checker.Canonical(v)
 	switch r := p.byKey[key]; {
 	case r != nil:
@@ -72,27 +76,27 @@ func (p *published) shown(v string) string {
 
 func (p *published) version(v string) *version {
 	key := checker.Canonical(v)
-	return &version{name: p.shown(v), key: key, judged: p.judge(key), release: p.byKey[key]}
+	return &version{name: p.displayName(v), key: key, effective: p.effectiveVersion(key), release: p.byKey[key]}
 }
 
-// judge returns the version that a canonical one counts as where it is compared:
-// itself when it was published, else its core. A vendor's v0.21.0-istio is as new
-// as v0.21.0.
-func (p *published) judge(key string) string {
+// effectiveVersion returns the version that stands for a canonical version in comparisons:
+// a release for itself, and the core for any other version. A vendor's v0.21.0-istio is as
+// new as v0.21.0.
+func (p *published) effectiveVersion(key string) string {
 	if p.byKey[key] != nil {
 		return key
 	}
 	return checker.Core(key)
 }
 
-// behind returns how many stable releases are newer than a version, and false
-// when that cannot be told.
+// behind returns the number of stable releases that are newer than a version, and whether
+// it is known.
 func (p *published) behind(v *version) (n int64, known bool) {
-	if v.judged == "" || p.latest == nil {
+	if v.effective == "" || p.latest == nil {
 		return 0, false
 	}
-	i, _ := slices.BinarySearchFunc(p.all, v.judged, func(r *release, judged string) int {
-		return checker.Compare(judged, r.key)
+	i, _ := slices.BinarySearchFunc(p.all, v.effective, func(r *release, effective string) int {
+		return checker.Compare(effective, r.key)
 	})
 	if i == len(p.all) {
 		return p.stable, true
@@ -100,46 +104,47 @@ func (p *published) behind(v *version) (n int64, known bool) {
 	return p.all[i].newer, true
 }
 
-// daysBehind returns how many days before the latest release that of a version
-// was published, and false when that cannot be told. A fix of an old line that
-// came after the latest release is not behind.
+// daysBehind returns how many days before the latest release a version was released, and
+// whether that is known. A fix of an old line that was released after the latest release
+// is 0 days behind.
 func (p *published) daysBehind(v *version) (n int64, known bool) {
-	if v.judged == "" || p.latest == nil {
+	if v.effective == "" || p.latest == nil {
 		return 0, false
 	}
-	if checker.Compare(v.judged, p.latest.key) >= 0 {
+	if checker.Compare(v.effective, p.latest.key) >= 0 {
 		return 0, true
 	}
-	own := p.byKey[v.judged]
+	own := p.byKey[v.effective]
 	if own == nil || own.Date.IsZero() || p.latest.Date.IsZero() {
 		return 0, false
 	}
 	return max(0, int64(rollup.DayOf(p.latest.Date)-rollup.DayOf(own.Date))), true
 }
 
-// released is the day of a release as a value of a table.
-func (r *release) released() any {
+// day returns the day of a release as a value of a table.
+func (r *release) day() any {
 	if r == nil || r.Date.IsZero() {
 		return nil
 	}
 	return rollup.DayOf(r.Date)
 }
 
-// ladder returns the versions that can be compared, from the newest down.
-func ladder(all []*version) (rungs []*version) {
+// newestFirst returns the versions that can be compared, sorted by effective version.
+func newestFirst(all []*version) (ordered []*version) {
 	for _, v := range all {
-		if v.judged != "" {
-			rungs = append(rungs, v)
+		if v.effective != "" {
+			ordered = append(ordered, v)
 		}
 	}
-	slices.SortStableFunc(rungs, func(a, b *version) int { return checker.Compare(b.judged, a.judged) })
-	return rungs
+	slices.SortStableFunc(ordered, func(a, b *version) int { return checker.Compare(b.effective, a.effective) })
+	return ordered
 }
 
-// rungs returns how many of a ladder are no older than a canonical version.
-func rungs(ladder []*version, key string) int {
-	n, _ := slices.BinarySearchFunc(ladder, key, func(v *version, key string) int {
-		if checker.Compare(v.judged, key) >= 0 {
+// countAtLeast returns the number of ordered versions that are not older than a canonical
+// version.
+func countAtLeast(ordered []*version, key string) int {
+	n, _ := slices.BinarySearchFunc(ordered, key, func(v *version, key string) int {
+		if checker.Compare(v.effective, key) >= 0 {
 			return -1
 		}
 		return 1
