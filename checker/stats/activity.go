@@ -2,11 +2,11 @@ package stats
 
 import "relcheck/checker/stats/rollup"
 
-// unfinished is what is said of a day that is not over.
+// unfinished is a note about a day that is not over.
 const unfinished = "the last day is not over yet"
 
-// stretch is some days that end with the range, and how many distinct ids there
-// were in them, and in as many days before.
+// window has the number of distinct instances in the last days of the range, and in as many
+// days before them.
 type window struct {
 	name string
 	rollup.Range
@@ -29,7 +29,7 @@ func (v *View) windows() []window {
 	return all
 }
 
-// hasBefore tells whether all the days before some days are known of.
+// hasBefore reports whether there is data of as many days before a range.
 func (v *View) hasBefore(r rollup.Range) bool {
 	return v.known.Days() > 0 && r.Previous().From >= v.known.From
 }
@@ -48,22 +48,22 @@ func (v *View) summary(t *Table) {
 	}
 	for _, s := range v.windows() {
 		known := v.hasBefore(s.Range)
-		// A day that has just begun has not fallen behind the one before.
+		// A day that is not over is not compared with the day before.
 		comparable := known && s.before > 0 && !(s.Days() == 1 && v.unfinished())
-		addRow := []any{s.name, s.From, s.To, s.instances, orNil(s.before, known),
+		row := []any{s.name, s.From, s.To, s.instances, orNil(s.before, known),
 			orNil(float64(s.instances)/float64(s.before)-1, comparable), nil, nil}
 		switch s.name {
 		case LastDay:
 			last := days[len(days)-1]
-			addRow[6], addRow[7] = last.Reports, last.Checks
+			row[6], row[7] = last.Reports, last.Checks
 		case WholeRange:
-			addRow[6], addRow[7] = reports, checks
+			row[6], row[7] = reports, checks
 		}
-		t.addRow(addRow...)
+		t.addRow(row...)
 	}
 }
 
-// perDay sums up all builds, for each day of the range.
+// perDay adds up all builds, for each day of the range.
 func (v *View) perDay() []rollup.Count {
 	all := make([]rollup.Count, max(1, v.Query.Days()))
 	for i := range v.builds {
@@ -94,7 +94,7 @@ func (v *View) daily(t *Table) {
 }
 
 func (v *View) lifetimes(t *Table) {
-	t.addNote("those of the last two days may still do so")
+	t.addNote("instances of the last two days may still do so")
 	all, days := v.perDay(), v.days()
 	for d := days.From; d <= days.To; d++ {
 		started := max(0, all[d-v.Query.From].Started)
@@ -112,26 +112,25 @@ func (v *View) periodic(t *Table, s rollup.Span) {
 	}
 }
 
-// perPeriod sums up all builds, for each period of the range that anything can
-// be known of.
+// perPeriod adds up all builds, for each period of the range that can have data.
 func (v *View) perPeriod(s rollup.Span) (all []rollup.Count) {
 	first := v.periods(s)
 	for _, d := range first {
 		all = append(all, rollup.Count{Day: d})
 	}
-	for i := range v.builds {
-		for _, c := range *v.builds[i].Counts(s) {
-			if at, ok := periodIndex(c.Day, s, first); ok {
-				all[at].Instances += c.Instances
-				all[at].Reports += c.Reports
+	for b := range v.builds {
+		for _, c := range *v.builds[b].Counts(s) {
+			if i, ok := periodIndex(c.Day, s, first); ok {
+				all[i].Instances += c.Instances
+				all[i].Reports += c.Reports
 			}
 		}
 	}
 	return all
 }
 
-// periods are the first days of those that lie wholly in the range, and not
-// wholly before anything was known.
+// periods returns the first days of the periods that are wholly within the range and can
+// have data.
 func (v *View) periods(s rollup.Span) (first []rollup.Day) {
 	days := v.days()
 	for _, p := range v.Query.Periods(s) {

@@ -1,28 +1,32 @@
 package stats
 
-import "relcheck/checker/stats/rollup"
+import (
+	"cmp"
 
-// versionsBy returns how many ids each version had, in each of the periods that
-// begin on these days.
+	"relcheck/checker/stats/rollup"
+)
+
+// versionsBy returns the number of instances by period and version. The periods begin on the
+// days first.
 func (v *View) versionsBy(s rollup.Span, first []rollup.Day) [][]int64 {
-	grid := make([][]int64, len(first))
+	counts := make([][]int64, len(first))
 	cells := make([]int64, len(first)*len(v.usedVersions))
 	for i := range first {
-		grid[i] = cells[i*len(v.usedVersions) : (i+1)*len(v.usedVersions)]
+		counts[i] = cells[i*len(v.usedVersions) : (i+1)*len(v.usedVersions)]
 	}
 	for i := range v.builds {
 		b := &v.builds[i]
 		for _, c := range *b.Counts(s) {
 			if at, ok := periodIndex(c.Day, s, first); ok {
-				grid[at][b.version.index] += c.Instances
+				counts[at][b.version.index] += c.Instances
 			}
 		}
 	}
-	return grid
+	return counts
 }
 
-// placeOf returns where a day is among those that periods of one length begin
-// on, one after the other.
+// periodIndex returns the index of the period that begins on a day, in consecutive periods
+// of one span.
 func periodIndex(d rollup.Day, s rollup.Span, first []rollup.Day) (index int, ok bool) {
 	if len(first) == 0 || d < first[0] || d > first[len(first)-1] {
 		return 0, false
@@ -31,8 +35,8 @@ func periodIndex(d rollup.Day, s rollup.Span, first []rollup.Day) (index int, ok
 }
 
 func sum(all []int64) (n int64) {
-	for _, one := range all {
-		n += one
+	for _, count := range all {
+		n += count
 	}
 	return n
 }
@@ -41,9 +45,9 @@ func (v *View) adoption(t *Table) {
 	if v.unfinished() {
 		t.addNote(unfinished)
 	}
-	names := make([]any, len(v.usedVersions)) // made once, since there may be 100,000 rows
-	for i, one := range v.usedVersions {
-		names[i] = one.name
+	names := make([]any, len(v.usedVersions)) // allocated once, because there may be 100,000 rows
+	for i, u := range v.usedVersions {
+		names[i] = u.name
 	}
 	days := v.periods(rollup.OneDay)
 	for i, instances := range v.versionsBy(rollup.OneDay, days) {
@@ -58,8 +62,8 @@ func (v *View) adoption(t *Table) {
 
 func (v *View) releases(t *Table) {
 	instances := map[*release]int64{}
-	for _, one := range v.usedVersions {
-		instances[one.release] = one.instances
+	for _, u := range v.usedVersions {
+		instances[u.release] = u.instances
 	}
 	half := v.halves()
 	for _, r := range v.published.all {
@@ -67,19 +71,20 @@ func (v *View) releases(t *Table) {
 	}
 }
 
-// halves returns a function that tells how many days it took from a release
-// until half of a day's ids ran it or a newer one, or nil. Today does not count:
-// its first ids may be any. Nor do releases before the first day that is known.
+// halves returns a function that returns the number of days from a release to the first day
+// on which half of the instances ran it or a newer version, or nil if there is none. Today
+// does not count, because its first reports may not be representative. Releases before the
+// first day with data have no number.
 func (v *View) halves() func(*release) any {
 	days := v.periods(rollup.OneDay)
-	grid := v.versionsBy(rollup.OneDay, days)
-	atLeast := make([][]int64, len(days)) // of each day, how many ran one of the first n versions of the ladder
+	counts := v.versionsBy(rollup.OneDay, days)
+	atLeast := make([][]int64, len(days)) // by day and n: instances of the n newest versions
 	totals := make([]int64, len(days))
 	for i := range days {
-		totals[i] = sum(grid[i])
+		totals[i] = sum(counts[i])
 		atLeast[i] = make([]int64, len(v.ordered)+1)
-		for n, one := range v.ordered {
-			atLeast[i][n+1] = atLeast[i][n] + grid[i][one.index]
+		for n, u := range v.ordered {
+			atLeast[i][n+1] = atLeast[i][n] + counts[i][u.index]
 		}
 	}
 	return func(r *release) any {
@@ -96,29 +101,25 @@ func (v *View) halves() func(*release) any {
 	}
 }
 
-// line is a minor line, and how many ids run it.
+// line is a minor line with its number of instances.
 type line struct {
 	name      string
 	instances int64
 }
 
-// minorLines returns those in use, newest first.
+// minorLines returns the minor lines in use, newest first.
 func (v *View) minorLines() (all []line) {
-	for _, one := range v.usedVersions {
-		name := Line(one.key)
-		if name == "" {
-			name = rollup.Other
-		}
+	for _, u := range v.usedVersions {
+		name := cmp.Or(Line(u.key), rollup.Other)
 		if len(all) == 0 || all[len(all)-1].name != name {
 			all = append(all, line{name: name})
 		}
-		all[len(all)-1].instances += one.instances
+		all[len(all)-1].instances += u.instances
 	}
 	return all
 }
 
-// isLatest tells whether a line is that of the latest release, as a value of a
-// table.
+// isLatest reports, as a value of a table, whether a line is the line of the latest release.
 func (v *View) isLatest(line string) any {
 	return orNil(line == Line(v.Latest), v.Latest != "")
 }
@@ -131,29 +132,29 @@ func (v *View) lines(t *Table) {
 	}
 }
 
-// recency is how many ids run what is how new.
+// recency has numbers of instances. The instances of the latest release are also in line.
 type recency struct{ latest, line, older, unknown int64 }
 
 func (v *View) recency() (r recency) {
-	for _, one := range v.usedVersions {
+	for _, u := range v.usedVersions {
 		switch {
-		case one.effective == "" || v.Latest == "":
-			r.unknown += one.instances
-		case compareLines(one.effective, v.Latest) < 0:
-			r.older += one.instances
+		case u.effective == "" || v.Latest == "":
+			r.unknown += u.instances
+		case compareLines(u.effective, v.Latest) < 0:
+			r.older += u.instances
 		default:
-			r.line += one.instances
+			r.line += u.instances
 		}
 	}
 	if v.Latest != "" {
-		for _, one := range v.ordered[:countAtLeast(v.ordered, v.published.latest.key)] {
-			r.latest += one.instances
+		for _, u := range v.ordered[:countAtLeast(v.ordered, v.published.latest.key)] {
+			r.latest += u.instances
 		}
 	}
 	return r
 }
 
-// latest has no shares of what is not known for want of a release.
+// latest has no shares of known versions if there is no release.
 func (v *View) latest(t *Table) {
 	r, known := v.recency(), v.Latest != ""
 	of := func(instances int64) any {
@@ -170,12 +171,11 @@ func (v *View) latest(t *Table) {
 
 func (v *View) versions(t *Table) {
 	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
-	for i, one := range v.usedVersions {
-		if one.instances == 0 && one.reports == 0 {
-			continue // it was only asked about
+	for i, u := range v.usedVersions {
+		if u.instances == 0 && u.reports == 0 {
+			continue // there are only checks
 		}
-		behind, days := v.behindOf(one)
-		t.addRow(one.name, one.release.day(), one.instances, share(one.instances, v.instances), one.reports, behind, days,
-			heaps[i].p95())
+		behind, days := v.behindOf(u)
+		t.addRow(u.name, u.release.day(), u.instances, share(u.instances, v.instances), u.reports, behind, days, heaps[i].p95())
 	}
 }

@@ -14,16 +14,16 @@ import (
 func compareLines(a, b string) int { return semver.Compare(Line(a), Line(b)) }
 
 // behindOf returns how far a version is behind, as values of a table.
-func (v *View) behindOf(one *version) (releases, days any) {
-	n, known := v.published.behind(one)
-	d, dated := v.published.daysBehind(one)
+func (v *View) behindOf(u *version) (releases, days any) {
+	n, known := v.published.behind(u)
+	d, dated := v.published.daysBehind(u)
 	return orNil(n, known), orNil(d, dated)
 }
 
 func (v *View) deprecation(t *Table) {
-	older := make([]int64, len(v.ordered)+1) // how many run none of the first n of the ladder, but one after
-	for i, one := range slices.Backward(v.ordered) {
-		older[i] = older[i+1] + one.instances
+	older := make([]int64, len(v.ordered)+1) // by n: instances of all comparable versions but the n newest
+	for i, u := range slices.Backward(v.ordered) {
+		older[i] = older[i+1] + u.instances
 	}
 	if unknown := v.instances - older[0]; unknown > 0 {
 		t.addNote(fmt.Sprintf("not shown: %d instances whose version cannot be compared", unknown))
@@ -34,7 +34,8 @@ func (v *View) deprecation(t *Table) {
 	}
 }
 
-// below returns the canonical versions below which support may end, newest first.
+// below returns the canonical versions of the table deprecation, newest first: all releases,
+// and the version of the query.
 func (v *View) below() (keys []string) {
 	for _, r := range v.published.all {
 		keys = append(keys, r.key)
@@ -47,15 +48,15 @@ func (v *View) below() (keys []string) {
 	return slices.Insert(keys, at, requested)
 }
 
-// byReleases returns how many ids are behind by how many releases, and of how
-// many that is not known.
+// byReleases returns the number of instances by how many releases they are behind, and the
+// number for which that is unknown.
 func (v *View) byReleases() (instances map[int64]int64, unknown int64) {
 	instances = map[int64]int64{}
-	for _, one := range v.usedVersions {
-		if n, known := v.published.behind(one); known {
-			instances[n] += one.instances
+	for _, u := range v.usedVersions {
+		if n, known := v.published.behind(u); known {
+			instances[n] += u.instances
 		} else {
-			unknown += one.instances
+			unknown += u.instances
 		}
 	}
 	return instances, unknown
@@ -73,17 +74,17 @@ func (v *View) behind(t *Table) {
 	}
 }
 
-// agesBehind are the days that one row of behind_days ends with.
+// daysBehindLimits has the last days of the rows of behind_days.
 var daysBehindLimits = []int64{0, 30, 90, 180, 365}
 
 func (v *View) behindDays(t *Table) {
 	instances, unknown := make([]int64, len(daysBehindLimits)+1), int64(0)
-	for _, one := range v.usedVersions {
-		if days, known := v.published.daysBehind(one); known {
+	for _, u := range v.usedVersions {
+		if days, known := v.published.daysBehind(u); known {
 			at, _ := slices.BinarySearch(daysBehindLimits, days)
-			instances[at] += one.instances
+			instances[at] += u.instances
 		} else {
-			unknown += one.instances
+			unknown += u.instances
 		}
 	}
 	from := int64(0)

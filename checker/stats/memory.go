@@ -7,9 +7,9 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// heapSum is the heaps of several builds, and how many ids told one.
+// heapSum has the heaps of several builds.
 type heapSum struct {
-	instances int64
+	instances int64 // that reported a heap
 	rollup.Heaps
 }
 
@@ -18,21 +18,22 @@ func (p *heapSum) add(b *build) {
 	p.Merge(b.Heaps)
 }
 
-// p95 is the 95th percentile as a value of a table.
+// p95 returns the 95th percentile as a value of a table.
 func (p *heapSum) p95() any { return orNil(p.Quantile(0.95), p.Total() > 0) }
 
-// heapSums sorts the heaps of all builds into n piles.
-func (v *View) heapSums(n int, of func(*build) int) []heapSum {
+// heapSums adds up the heaps of all builds in n groups. The function group returns the index
+// of a build's group.
+func (v *View) heapSums(n int, group func(*build) int) []heapSum {
 	all := make([]heapSum, n)
 	for i := range v.builds {
-		all[of(&v.builds[i])].add(&v.builds[i])
+		all[group(&v.builds[i])].add(&v.builds[i])
 	}
 	return all
 }
 
 func (v *View) heap(t *Table) {
 	type cell struct{ version, platform int }
-	one := v.heapSums(1, func(*build) int { return 0 })
+	all := v.heapSums(1, func(*build) int { return 0 })
 	versions := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
 	platforms := v.heapSums(len(v.usedPlatforms), func(b *build) int { return b.platform.index })
 	cells := map[cell]*heapSum{}
@@ -45,17 +46,17 @@ func (v *View) heap(t *Table) {
 		cells[at].add(b)
 	}
 
-	heapRow(t, &one[0], nil, nil, nil)
+	heapRow(t, &all[0], nil, nil, nil)
 	for i := range versions {
 		heapRow(t, &versions[i], v.usedVersions[i].name, nil, nil)
 	}
 	for i, p := range v.usedPlatforms {
 		heapRow(t, &platforms[i], nil, p.OS, p.Arch)
 	}
-	for i, usedVersions := range v.usedVersions {
+	for i, u := range v.usedVersions {
 		for j, p := range v.usedPlatforms {
-			if sum := cells[cell{i, j}]; sum != nil {
-				heapRow(t, sum, usedVersions.name, p.OS, p.Arch)
+			if heaps := cells[cell{i, j}]; heaps != nil {
+				heapRow(t, heaps, u.name, p.OS, p.Arch)
 			}
 		}
 	}

@@ -8,30 +8,30 @@ import (
 
 func (v *View) platforms(t *Table) {
 	heaps := v.heapSums(len(v.usedPlatforms), func(b *build) int { return b.platform.index })
-	grid := v.versionsOn()
+	counts := v.versionsOn()
 	for i, p := range v.usedPlatforms {
 		if p.instances == 0 && p.reports == 0 {
-			continue // it was only asked from
+			continue // there are only checks
 		}
-		t.addRow(p.OS, p.Arch, p.instances, share(p.instances, v.instances), p.reports, v.mostUsed(grid[i]), heaps[i].p95())
+		t.addRow(p.OS, p.Arch, p.instances, share(p.instances, v.instances), p.reports, v.mostUsed(counts[i]), heaps[i].p95())
 	}
 }
 
-// versionsOn returns how many ids each version has on each platform.
+// versionsOn returns the number of instances by platform and version.
 func (v *View) versionsOn() [][]int64 {
-	grid := make([][]int64, len(v.usedPlatforms))
-	for i := range grid {
-		grid[i] = make([]int64, len(v.usedVersions))
+	counts := make([][]int64, len(v.usedPlatforms))
+	for i := range counts {
+		counts[i] = make([]int64, len(v.usedVersions))
 	}
 	for i := range v.builds {
 		b := &v.builds[i]
-		grid[b.platform.index][b.version.index] += b.instances
+		counts[b.platform.index][b.version.index] += b.instances
 	}
-	return grid
+	return counts
 }
 
-// mostUsed returns the version with the most ids, the newest of several, or nil
-// when there is none.
+// mostUsed returns the version with the most instances, as a value of a table: the newest if
+// there are several.
 func (v *View) mostUsed(instances []int64) any {
 	most := slices.Max(instances)
 	return orNil(v.usedVersions[slices.Index(instances, most)].name, most > 0)
@@ -62,13 +62,13 @@ func (v *View) addParts(t *Table, of func(*platform) string) {
 	}
 }
 
-// part is one half of some platforms' names.
+// part is an operating system or an architecture.
 type part struct {
 	name      string
 	instances int64
 }
 
-// parts sums up the platforms by one half of their names, most used first.
+// parts adds up the platforms by operating system or architecture, most used first.
 func (v *View) parts(of func(*platform) string) (all []part) {
 	instances := map[string]int64{}
 	for _, p := range v.usedPlatforms {

@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// defaultDays is how many days are shown to who asks for no range.
+	// defaultDays is the number of days if a query has no range.
 	defaultDays = 28
-	// maxDays is how many days may be asked for: ten years and some.
+	// maxDays is the maximum number of days of a query: ten years and some.
 	maxDays = 3660
 )
 
-// publicDays are how many days anybody may ask for.
+// publicDays are the numbers of days that public queries may have.
 var publicDays = []int{7, defaultDays, 90, 365}
 
-// ParseQuery reads a query from parameters by their names: days, from, to,
-// version, os, arch, below, above and compare. Those that get returns "" for
-// are absent. Errors tell a person which parameter to change, and how.
+// ParseQuery parses the parameters days, from, to, version, os, arch, below, above and
+// compare. The function get returns "" for a parameter that is absent. The text of an error
+// begins with the name of the parameter and says how to change it.
 func ParseQuery(get func(name string) string, today rollup.Day) (Query, error) {
 	p := params{get: func(name string) string { return strings.TrimSpace(get(name)) }}
 	var q Query
@@ -41,13 +41,13 @@ func ParseQuery(get func(name string) string, today rollup.Day) (Query, error) {
 	return q, nil
 }
 
-// ParsePublicQuery reads what may be asked by those who are not signed in: days,
-// of which there are few to choose from, up to the last whole day. All other
-// parameters are refused, so that nobody takes the figures for filtered ones.
+// ParsePublicQuery parses the query of a client that is not signed in. It only allows the
+// parameter days with a few values. The last day is yesterday. All other parameters are
+// refused, so that unfiltered statistics are not mistaken for filtered ones.
 func ParsePublicQuery(get func(name string) string, today rollup.Day) (Query, error) {
 	for _, name := range []string{"from", "to", "version", "os", "arch", "below", "above", "compare"} {
 		if get(name) != "" {
-			return Query{}, fmt.Errorf("%s is for those who are signed in; sign in, or leave it out", name)
+			return Query{}, fmt.Errorf("%s requires a sign-in: sign in, or leave it out", name)
 		}
 	}
 	q, err := ParseQuery(get, today)
@@ -55,15 +55,14 @@ func ParsePublicQuery(get func(name string) string, today rollup.Day) (Query, er
 		return Query{}, err
 	}
 	if !slices.Contains(publicDays, q.LastDays) {
-		return Query{}, fmt.Errorf("days=%d is for those who are signed in; sign in, or ask for 7, 28, 90 or 365", q.LastDays)
+		return Query{}, fmt.Errorf("days=%d requires a sign-in: sign in, or use 7, 28, 90 or 365", q.LastDays)
 	}
 	q.Range = rollup.Range{From: today - 1, To: today - 1}.Last(q.LastDays)
 	return q, nil
 }
 
-// Values returns the parameters that [ParseQuery] reads the query from. What is
-// the default is left out, and so are the dates of the last days: a link to them
-// goes on to show the last days.
+// Values returns parameters that [ParseQuery] parses to the query. Defaults are omitted. A
+// query of the last days has no dates, so that a link to it always shows the last days.
 func (q Query) Values() url.Values {
 	values := url.Values{}
 	set := func(name, value string) {
@@ -92,7 +91,7 @@ func (q Query) Values() url.Values {
 	return values
 }
 
-// params reads parameters up to the first that is wrong.
+// params parses parameters. It keeps the first error.
 type params struct {
 	get func(name string) string
 	err error
@@ -104,23 +103,23 @@ func (p *params) fail(format string, args ...any) {
 	}
 }
 
-// date returns the day that a parameter names, or instead when it is absent.
-func (p *params) date(name string, instead rollup.Day) rollup.Day {
+// date parses a date. It returns missing if the parameter is absent.
+func (p *params) date(name string, missing rollup.Day) rollup.Day {
 	text := p.get(name)
 	if text == "" {
-		return instead
+		return missing
 	}
 	day, err := rollup.ParseDay(text)
 	switch {
 	case err != nil:
 		p.fail("%s: %w", name, err)
 	case day < 0:
-		p.fail("%s=%s is too long ago: name a day after 1970", name, day)
+		p.fail("%s=%s is too early: use a day after 1970", name, day)
 	}
 	return day
 }
 
-// days returns the range, and how many last days it was asked for as.
+// days parses the range. It also returns the number of days if the range has no dates.
 func (p *params) days(today rollup.Day) (r rollup.Range, days int) {
 	r.To = p.date("to", today)
 	r.From = p.date("from", r.To-defaultDays+1)
@@ -141,11 +140,11 @@ func (p *params) days(today rollup.Day) (r rollup.Range, days int) {
 	}
 	switch {
 	case r.To > today:
-		p.fail("to=%s has not come yet: name %s or a day before", r.To, today)
+		p.fail("to=%s is in the future: use %s or an earlier day", r.To, today)
 	case r.From > r.To:
-		p.fail("from=%s is after to=%s: exchange them", r.From, r.To)
+		p.fail("from=%s is after to=%s: swap them", r.From, r.To)
 	case r.Days() > maxDays:
-		p.fail("from=%s to=%s are %d days: ask for %d at most", r.From, r.To, r.Days(), maxDays)
+		p.fail("from=%s to=%s are %d days: use at most %d", r.From, r.To, r.Days(), maxDays)
 	}
 	if p.get("from") != "" || p.get("to") != "" {
 		days = 0
@@ -156,7 +155,7 @@ func (p *params) days(today rollup.Day) (r rollup.Range, days int) {
 func (p *params) version(name string) string {
 	text := p.get(name)
 	if text != "" && !checker.ValidVersion(text) {
-		p.fail("%s=%.100q is not a version such as v1.2.3, nor a line of them such as v1.2", name, text)
+		p.fail("%s=%.100q is not a version such as v1.2.3, or a minor line such as v1.2", name, text)
 	}
 	return text
 }
@@ -169,10 +168,10 @@ func (p *params) platform() (os, arch string) {
 		knownArch = knownArch || platform.Arch == arch
 	}
 	if os != "" && !knownOS {
-		p.fail("os=%.100q is not one that Go knows, such as linux, darwin or windows; nor is it other", os)
+		p.fail("os=%.100q is not an operating system of Go, such as linux, darwin or windows, or other", os)
 	}
 	if arch != "" && !knownArch {
-		p.fail("arch=%.100q is not one that Go knows, such as amd64 or arm64; nor is it other", arch)
+		p.fail("arch=%.100q is not an architecture of Go, such as amd64 or arm64, or other", arch)
 	}
 	return os, arch
 }
@@ -205,14 +204,14 @@ func (p *params) compare() (versions [2]string) {
 	before, after, found := strings.Cut(text, "..")
 	switch {
 	case !found || !checker.ValidVersion(before) || !checker.ValidVersion(after):
-		p.fail("compare=%.200q is not two versions such as v1.2.3..v1.3.0, nor two lines of them such as v1.2..v1.3", text)
+		p.fail("compare=%.200q is not two versions such as v1.2.3..v1.3.0, or two minor lines such as v1.2..v1.3", text)
 	case overlap(before, after):
-		p.fail("compare=%s..%s are the same, or the one has the other among it: name two different ones", before, after)
+		p.fail("compare=%s..%s are the same, or one includes the other: use two different ones", before, after)
 	}
 	return [2]string{before, after}
 }
 
-// overlap tells whether two versions or lines have versions in common.
+// overlap reports whether two versions or minor lines have versions in common.
 func overlap(a, b string) bool {
 	switch {
 	case a == b:
@@ -225,8 +224,7 @@ func overlap(a, b string) bool {
 	return checker.Compare(a, b) == 0
 }
 
-// units are those of bytes, in lower case. The longer of two that end alike
-// come first.
+// units are units of bytes in lower case. If two end alike, the longer one comes first.
 var units = []struct {
 	name  string
 	bytes float64
@@ -235,7 +233,7 @@ var units = []struct {
 	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"b", 1}, {"", 1},
 }
 
-// ParseBytes reads a number of bytes above 0: 1048576, 512MiB, 1.5GB.
+// ParseBytes parses a positive number of bytes: 1048576, 512MiB, 1.5GB.
 func ParseBytes(s string) (int64, error) {
 	lower := strings.ToLower(s)
 	for _, unit := range units {
@@ -252,8 +250,8 @@ func ParseBytes(s string) (int64, error) {
 	return 0, fmt.Errorf("%.100q is not a number of bytes such as 1048576, 512MiB or 100MB", s)
 }
 
-// parseDecimal reads what people write, and none of the other forms that a
-// program may give a number: 1e9, 0x10, inf.
+// parseDecimal parses digits with a decimal point. Unlike [strconv.ParseFloat] it refuses
+// 1e9, 0x10 and inf.
 func parseDecimal(s string) (float64, error) {
 	if strings.Trim(s, "0123456789.") != "" {
 		return 0, errors.New("not a decimal number")

@@ -7,7 +7,7 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// Show writes a value of a table for people: "-" where it is not known.
+// Show formats a value of a table for people: "-" if it is unknown.
 func Show(k Kind, value any) string {
 	switch v := value.(type) {
 	case string:
@@ -40,7 +40,7 @@ func showFloat(k Kind, v float64) string {
 	return "-"
 }
 
-// ShowNumber writes 1234567 as 1,234,567.
+// ShowNumber formats 1234567 as 1,234,567.
 func ShowNumber(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	first := 0
@@ -53,8 +53,8 @@ func ShowNumber(n int64) string {
 	return digits
 }
 
-// ShowShare writes a share with one decimal: 12.3 %. What is little is not nothing, and
-// nearly all is not all.
+// ShowShare formats a share with one decimal: 12.3 %. It does not round a share to 0.0 % or
+// 100.0 %, but uses <0.1 % and >99.9 %.
 func ShowShare(share float64) string {
 	switch {
 	case share > 0 && share < 0.0005:
@@ -65,7 +65,7 @@ func ShowShare(share float64) string {
 	return strconv.FormatFloat(100*share, 'f', 1, 64) + " %"
 }
 
-// ShowChange writes a change with one decimal and its sign: +4.1 %.
+// ShowChange formats a change with one decimal and its sign: +4.1 %.
 func ShowChange(change float64) string {
 	text := strconv.FormatFloat(math.Abs(100*change), 'f', 1, 64)
 	switch {
@@ -80,8 +80,8 @@ func ShowChange(change float64) string {
 	return "+" + text + " %"
 }
 
-// ShowBytes writes a number of bytes with three digits, or fewer if it is that
-// exactly: 12.3 MiB, 512 KiB.
+// ShowBytes formats a number of bytes with three digits, or fewer if that is exact:
+// 12.3 MiB, 512 KiB.
 func ShowBytes(n float64) string {
 	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 	unit := 0

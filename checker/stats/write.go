@@ -16,31 +16,30 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// Document is a table together with what was asked, as the API and the command
-// line give it to programs.
+// Document is a table with its product and query, as the API and the command line return
+// it.
 type Document struct {
 	Product string
 	Query   Query
-	AsOf    time.Time // when the last report came in that counts; zero when there is none
+	AsOf    time.Time // time of the last report; zero if there is none
 	*Table
 }
 
-// Document returns a table of the view with what was asked.
+// Document returns a table of the view with its product and query.
 func (v *View) Document(t *Table) Document {
 	return Document{Product: v.Product.Name, Query: v.Query, AsOf: v.AsOf, Table: t}
 }
 
-// String returns the kind as it stands in JSON.
+// String returns the name of the kind in JSON.
 func (k Kind) String() string {
 	names := [...]string{Text: "text", Date: "date", Number: "number", Share: "share", Change: "change", Bytes: "bytes", Yes: "boolean"}
 	return names[k]
 }
 
-// WriteCSV writes the table in the form of RFC 4180: the names of the columns,
-// then the rows. A date is 2026-01-31, a share or change of 12 % is 0.12, heaps
-// are whole bytes, and what is not known is empty. Spreadsheets take a text that
-// begins with one of = + - @, a tab or a carriage return for a formula, and so an
-// apostrophe is put before it.
+// WriteCSV writes the table in the format of RFC 4180: the names of the columns, then the
+// rows. A date is 2026-01-31, a share or change of 12 % is 0.12, heaps are whole bytes, and
+// unknown values are empty. A text that begins with = + - @, a tab or a carriage return
+// gets an apostrophe in front, because spreadsheets would evaluate it as a formula.
 func (t *Table) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
@@ -70,22 +69,22 @@ func (t *Table) WriteCSV(w io.Writer) error {
 	return out.Error()
 }
 
-// WriteJSON writes the document as an object of these members, in this order:
+// WriteJSON writes the document as an object with these members, in this order:
 //
-//	product  its name
-//	table    the table's name
-//	title    the same for people
+//	product  name of the product
+//	table    name of the table
+//	title    title of the table
 //	note     what is counted, and how exactly
-//	from, to the first and the last day, both counted
-//	filter   an object of version, os and arch; null lets all pass
-//	as_of    when the last report came in that counts, or null
-//	columns  an array of objects with the name and the kind of a column: text,
+//	from, to first and last day, inclusive
+//	filter   object of version, os and arch; null if there is no such filter
+//	as_of    time of the last report, or null
+//	columns  array of objects with the name and the kind of a column: text,
 //	         date (2026-01-31), number, share (0 to 1), change (0.12 is 12 % more),
 //	         bytes, boolean
-//	rows     an array of objects with a member for each column, in their order;
-//	         null is what is not known
+//	rows     array of objects with a member for each column, in their order;
+//	         unknown values are null
 //
-// Members may be added, none are removed or change their meaning.
+// New versions may add members, but do not remove them or change their meaning.
 func (d Document) WriteJSON(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, `{"product":%s,"table":%s,"title":%s,"note":%s,"from":"%s","to":"%s","filter":{"version":%s,"os":%s,"arch":%s},"as_of":%s,`,
@@ -113,7 +112,7 @@ func (d Document) WriteJSON(w io.Writer) error {
 	return out.Flush()
 }
 
-// comma stands before all but the first.
+// comma returns the separator before the element i.
 func comma(i int) string {
 	if i == 0 {
 		return ""
@@ -135,8 +134,7 @@ func (c Column) json(v any) (string, error) {
 	return s, nil
 }
 
-// value returns a value of the column for programs to read; empty when it is not
-// known.
+// value formats a value of the column for programs. Unknown values are empty.
 func (c Column) value(v any) (string, error) {
 	switch v := v.(type) {
 	case nil:
@@ -165,10 +163,10 @@ func (c Column) value(v any) (string, error) {
 			return decimal(v, 0), nil
 		}
 	}
-	return "", fmt.Errorf("column %s: %v of type %T is no %s", c.Name, v, v, c.Kind)
+	return "", fmt.Errorf("column %s: %v of type %T is not a %s", c.Name, v, v, c.Kind)
 }
 
-// decimal rounds to so many places, and returns no more of them than it takes.
+// decimal formats a number with at most so many decimal places.
 func decimal(v float64, places int) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return ""
@@ -197,14 +195,14 @@ func timeOrNull(t time.Time) string {
 	return quote(t.UTC().Format(time.RFC3339))
 }
 
-// quote returns a string in JSON. What cannot be seen is written as an escape,
-// for a terminal may take it for a command.
+// quote returns a string in JSON. Invisible characters are escaped, because a terminal might
+// interpret them as commands.
 func quote(s string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
-		panic(err) // no string is refused
+		panic(err) // every string can be encoded
 	}
 	quoted := strings.TrimSuffix(b.String(), "\n")
 	if printable.Check(quoted) == nil {
