@@ -13,24 +13,24 @@ import (
 	"relcheck/checker/server/inbound"
 )
 
-// minZipped is the size in bytes from which a body is compressed.
-const minZipped = 1 << 10
+// minCompressed is the size in bytes of the smallest body that is compressed.
+const minCompressed = 1 << 10
 
-// content is the body of a response as it is sent. Memory is reserved for it, see
-// [inbound.Reserve].
+// content is the body of a response in the encoding in which it is sent. Its memory is
+// reserved, see [inbound.Reserve].
 type content struct {
-	body   []byte
-	zipped bool
+	body    []byte
+	gzipped bool
 }
 
-// turns limits how many bodies are built at a time.
+// turns limits the number of bodies that are built at a time.
 type turns chan struct{}
 
-// atOnce is the number of pages, and of API responses, that are built at a time. Thousands
-// would delay reports, and use memory before it is reserved.
+// atOnce is the number of pages, and of API responses, that are built at a time. Building
+// thousands at a time would delay reports, and take memory that is not yet reserved.
 const atOnce = 2
 
-// build waits for a turn, builds a body and reserves memory for it.
+// build waits for its turn, builds a body, and reserves memory for it.
 func (t turns) build(r *http.Request, build func() (content, error)) (c content, err error) {
 	select {
 	case t <- struct{}{}:
@@ -57,10 +57,9 @@ func reserve(r *http.Request, body []byte) error {
 	return f
 }
 
-// send sends the body.
 func (c content) send(w http.ResponseWriter, r *http.Request, status int) {
 	h := w.Header()
-	if c.zipped {
+	if c.gzipped {
 		h.Set("Content-Encoding", "gzip")
 	}
 	h.Set("Content-Length", strconv.Itoa(len(c.body)))
@@ -68,7 +67,7 @@ func (c content) send(w http.ResponseWriter, r *http.Request, status int) {
 	inbound.WriteBody(r.Context(), w, c.body)
 }
 
-// sendJSON sends the JSON that build returns, which may be large.
+// sendJSON sends the JSON that build returns. The JSON may be large.
 func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, build func() ([]byte, error)) error {
 	c, err := s.encoding.build(r, func() (c content, err error) {
 		c.body, err = build()
@@ -84,37 +83,37 @@ func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, build func() (
 	return nil
 }
 
-// keptContent is a body that many responses share.
-type keptContent struct{ plain, zipped []byte }
+// keptContent is a body that is shared by many responses.
+type keptContent struct{ plain, gzipped []byte }
 
-func newKeptContent(plain []byte) *keptContent { return &keptContent{plain, zip(plain)} }
+func newKeptContent(plain []byte) *keptContent { return &keptContent{plain, compress(plain)} }
 
-func (k *keptContent) size() int { return len(k.plain) + len(k.zipped) }
+func (k *keptContent) size() int { return len(k.plain) + len(k.gzipped) }
 
 // content returns the body in an encoding that the client accepts.
 func (k *keptContent) content(r *http.Request) content {
-	if takesGzip(r) {
-		return content{k.zipped, true}
+	if acceptsGzip(r) {
+		return content{k.gzipped, true}
 	}
 	return content{k.plain, false}
 }
 
-// zippers are reused because each takes a megabyte.
-var zippers = sync.Pool{New: func() any {
+// gzipWriters are reused because each takes a megabyte.
+var gzipWriters = sync.Pool{New: func() any {
 	z, err := gzip.NewWriterLevel(io.Discard, gzip.BestSpeed)
 	if err != nil {
-		panic(err) // of a constant
+		panic(err) // impossible: the level is a constant
 	}
 	return z
 }}
 
-// zip compresses at the fastest level.
-func zip(plain []byte) []byte {
+// compress compresses with gzip at its fastest level.
+func compress(plain []byte) []byte {
 	var b bytes.Buffer
-	z := zippers.Get().(*gzip.Writer)
-	defer zippers.Put(z)
+	z := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(z)
 	z.Reset(&b)
-	z.Write(plain) // writing to a buffer never fails
+	z.Write(plain) // a buffer never returns an error
 	z.Close()
 	z.Reset(io.Discard) // do not keep the buffer in the pool
 	return b.Bytes()
@@ -122,18 +121,18 @@ func zip(plain []byte) []byte {
 
 // zippedFor compresses a body if it is large enough and the client accepts gzip.
 func zippedFor(r *http.Request, plain []byte) content {
-	if len(plain) < minZipped || !takesGzip(r) {
+	if len(plain) < minCompressed || !acceptsGzip(r) {
 		return content{plain, false}
 	}
-	return content{zip(plain), true}
+	return content{compress(plain), true}
 }
 
-// takesGzip reports whether the client accepts gzip with a weight above 0.
-func takesGzip(r *http.Request) bool {
-	for one := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, weight, weighed := strings.Cut(strings.ToLower(strings.Join(strings.Fields(one), "")), ";q=")
+// acceptsGzip reports whether the client accepts gzip with a weight above 0.
+func acceptsGzip(r *http.Request) bool {
+	for element := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		coding, weight, hasWeight := strings.Cut(strings.ToLower(strings.Join(strings.Fields(element), "")), ";q=")
 		if coding == "gzip" {
-			return !weighed || strings.Trim(weight, "0.") != ""
+			return !hasWeight || strings.Trim(weight, "0.") != ""
 		}
 	}
 	return false

@@ -57,15 +57,15 @@ var LocalURL = localURL
 // Within limits the time for the queries of a request.
 func (s *Server) Within(d time.Duration) { s.queryTimeout = d }
 
-// TakesGzip reports whether a request accepts gzip.
-var TakesGzip = takesGzip
+// AcceptsGzip reports whether a request accepts gzip.
+var AcceptsGzip = acceptsGzip
 
 // KeptPages returns how many pages are kept, and of how many bytes.
 func (s *Server) KeptPages() (n, bytes int) {
 	s.pages.mu.Lock()
 	defer s.pages.mu.Unlock()
-	for _, one := range s.pages.kept {
-		bytes += one.size()
+	for _, page := range s.pages.cached {
+		bytes += page.size()
 	}
 	return len(s.pages.kept), bytes
 }

@@ -17,17 +17,17 @@ const (
 )
 
 // bytesASecond limits the rate of pages, and bytesAtOnce is the burst after a pause: about
-// fifty pages of a year. Clients with a token share one such limit, and all others
-// another. Reports must not wait for clients that load pages without a pause, although
-// these pages are cached.
+// fifty pages of a year. Clients with a token share one such limit, and all
+// other clients another. Without it, clients that load cached pages without a pause would
+// delay reports.
 const bytesASecond, bytesAtOnce = 25 << 20, 10 << 20
 
-// pageOfList is the number of bytes that a page of a list counts as. It is not cached, and
-// rendering it takes as long as sending this much of a cached page.
+// pageOfList is the number of bytes that a page of a list counts as. Such a page is not
+// cached, and rendering it takes as long as sending this many bytes of a cached page.
 const pageOfList = 64 << 10
 
-// pageKey is the key of a page that shows one view. A view is for one query, one moment
-// and one role, see viewKey. So a page is found only as long as its view, and only for
+// pageKey is the key of a cached page. A view belongs to one query, one point in time and
+// one role, see viewKey, so a page is found only while its view is cached, and only for
 // clients with the same permissions.
 type pageKey struct {
 	view    weak.Pointer[stats.View] // may be collected before the page
@@ -36,33 +36,33 @@ type pageKey struct {
 
 // pageCache holds recently rendered pages.
 type pageCache struct {
-	mu    sync.Mutex
-	kept  map[pageKey]*keptContent
-	order []pageKey // oldest first
-	size  int       // in bytes
+	mu     sync.Mutex
+	cached map[pageKey]*keptContent
+	order  []pageKey // oldest first
+	size   int       // in bytes
 }
 
-func newPageCache() *pageCache { return &pageCache{kept: map[pageKey]*keptContent{}} }
+func newPageCache() *pageCache { return &pageCache{cached: map[pageKey]*keptContent{}} }
 
 // get returns a cached page, or nil.
 func (p *pageCache) get(key pageKey) *keptContent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.kept[key]
+	return p.cached[key]
 }
 
 // put adds a page and removes the oldest ones to make room. If another request has added
 // the page, put does nothing.
-func (p *pageCache) put(key pageKey, one *keptContent) {
+func (p *pageCache) put(key pageKey, page *keptContent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.kept[key] != nil {
+	if p.cached[key] != nil {
 		return
 	}
-	p.kept[key], p.order, p.size = one, append(p.order, key), p.size+one.size()
+	p.cached[key], p.order, p.size = page, append(p.order, key), p.size+page.size()
 	for len(p.order) > maxPages || p.size > maxPageBytes {
-		p.size -= p.kept[p.order[0]].size()
-		delete(p.kept, p.order[0])
+		p.size -= p.cached[p.order[0]].size()
+		delete(p.cached, p.order[0])
 		p.order = p.order[1:]
 	}
 }
@@ -70,24 +70,24 @@ func (p *pageCache) put(key pageKey, one *keptContent) {
 // keptPage returns the page of a view from the cache, or renders and adds it.
 func (s *Server) keptPage(r *http.Request, id identity, v *stats.View, render func(pages.Visitor) ([]byte, error)) (*keptContent, error) {
 	key := pageKey{weak.Make(v), visitor(r, id)}
-	if one := s.pages.get(key); one != nil {
-		return one, nil
+	if page := s.pages.get(key); page != nil {
+		return page, nil
 	}
 	s.drawing <- struct{}{}
 	defer func() { <-s.drawing }()
-	if one := s.pages.get(key); one != nil {
-		return one, nil
+	if page := s.pages.get(key); page != nil {
+		return page, nil
 	}
 	plain, err := render(key.visitor)
 	if err != nil {
 		return nil, err
 	}
-	one := newKeptContent(plain)
-	s.pages.put(key, one)
-	return one, nil
+	page := newKeptContent(plain)
+	s.pages.put(key, page)
+	return page, nil
 }
 
-// paced waits until a number of bytes may be sent.
+// paced waits until the rate limit of pages lets a number of bytes be sent.
 func (s *Server) paced(r *http.Request, id identity, bytes int) error {
 	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
 	defer cancel()

@@ -118,7 +118,7 @@ func TestPageCompression(t *testing.T) {
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Accept-Encoding", header)
-		if server.TakesGzip(r) != want {
+		if server.AcceptsGzip(r) != want {
 			t.Errorf("Accept-Encoding %q: got gzip %t, want %t", header, !want, want)
 		}
 	}

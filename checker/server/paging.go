@@ -53,7 +53,7 @@ func address(path string, values url.Values) string {
 	return path + "?" + values.Encode()
 }
 
-// number parses a query parameter that is a number from 1 to most.
+// number parses a query parameter that must be a number from 1 to most.
 func number(name, text string, most int) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
@@ -90,9 +90,9 @@ func (s *Server) apiPaging(w http.ResponseWriter, r *http.Request, total int) (p
 		return p, err
 	}
 	var links []string
-	for _, one := range []struct{ rel, url string }{{"prev", p.Prev}, {"next", p.Next}, {"last", p.Last}, {"first", p.First}} {
-		if one.url != "" {
-			links = append(links, "<"+s.options.Base+one.url+`>; rel="`+one.rel+`"`)
+	for _, link := range []struct{ rel, url string }{{"prev", p.Prev}, {"next", p.Next}, {"last", p.Last}, {"first", p.First}} {
+		if link.url != "" {
+			links = append(links, "<"+s.options.Base+link.url+`>; rel="`+link.rel+`"`)
 		}
 	}
 	if links != nil {

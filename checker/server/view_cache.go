@@ -20,9 +20,9 @@ const (
 	publicFresh = time.Minute
 	// maxViews is the maximum number of cached views.
 	maxViews = 16
-	// maxReading is the number of views that are read at a time. A view may take a
-	// processor and many megabytes for a second, and database connections are few.
-	maxReading = 2
+	// maxReads is the number of views that are read at a time. Reading a view may take a
+	// CPU and many megabytes for a second, and database connections are few.
+	maxReads = 2
 	// viewWait limits how long a request waits to read a view, and viewTimeout how long
 	// reading it takes.
 	viewWait, viewTimeout = 5 * time.Second, 20 * time.Second
@@ -36,16 +36,17 @@ type viewKey struct {
 	public  bool // reduced to public statistics
 }
 
-// views reads and caches views. Requests for the same view share one read.
+// views reads and caches views. Requests for the same view share entry read.
 type views struct {
 	reading chan struct{}
 
-	mu   sync.Mutex
-	kept map[viewKey]*keptView
+	mu     sync.Mutex
+	cached map[viewKey]*cachedView
 }
 
-// keptView may be read once done is closed.
-type keptView struct {
+// cachedView is a view that has been read, or is being read. Its other fields are valid once
+// done is closed.
+type cachedView struct {
 	done  chan struct{}
 	view  *stats.View
 	err   error
@@ -53,30 +54,30 @@ type keptView struct {
 }
 
 func newViews() *views {
-	return &views{reading: make(chan struct{}, maxReading), kept: map[viewKey]*keptView{}}
+	return &views{reading: make(chan struct{}, maxReads), cached: map[viewKey]*cachedView{}}
 }
 
 // get returns a cached view, or the result of read. Reading continues when the client
 // disconnects, because other requests may wait for it.
 func (v *views) get(ctx context.Context, key viewKey, fresh time.Duration, read func(context.Context) (*stats.View, error)) (*stats.View, error) {
 	v.mu.Lock()
-	one := v.kept[key]
-	if one == nil || one.stale() {
+	entry := v.cached[key]
+	if entry == nil || entry.stale() {
 		v.evict()
-		one = &keptView{done: make(chan struct{})}
-		v.kept[key] = one
-		go v.read(context.WithoutCancel(ctx), one, fresh, read)
+		entry = &cachedView{done: make(chan struct{})}
+		v.cached[key] = entry
+		go v.read(context.WithoutCancel(ctx), entry, fresh, read)
 	}
 	v.mu.Unlock()
 	select {
-	case <-one.done:
-		return one.view, one.err
+	case <-entry.done:
+		return entry.view, entry.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (k *keptView) stale() bool {
+func (k *cachedView) stale() bool {
 	select {
 	case <-k.done:
 		return time.Now().After(k.until)
@@ -85,48 +86,49 @@ func (k *keptView) stale() bool {
 	}
 }
 
-// evict makes room for one view. It removes stale views first, then any that are read.
+// evict makes room for a view. It removes stale views first, then any others that are not
+// being read.
 func (v *views) evict() {
-	for key, one := range v.kept {
-		if one.stale() {
-			delete(v.kept, key)
+	for key, entry := range v.cached {
+		if entry.stale() {
+			delete(v.cached, key)
 		}
 	}
-	for key, one := range v.kept {
-		if len(v.kept) < maxViews {
+	for key, entry := range v.cached {
+		if len(v.cached) < maxViews {
 			return
 		}
 		select {
-		case <-one.done:
-			delete(v.kept, key)
+		case <-entry.done:
+			delete(v.cached, key)
 		default:
 		}
 	}
 }
 
-func (v *views) read(ctx context.Context, one *keptView, fresh time.Duration, read func(context.Context) (*stats.View, error)) {
+func (v *views) read(ctx context.Context, entry *cachedView, fresh time.Duration, read func(context.Context) (*stats.View, error)) {
 	defer func() {
 		if p := recover(); p != nil { // this goroutine has no handler that recovers
-			one.err = fmt.Errorf("panic while reading a view: %v\n%s", p, debug.Stack())
+			entry.err = fmt.Errorf("panic while reading a view: %v\n%s", p, debug.Stack())
 		}
-		if one.err == nil {
-			one.until = time.Now().Add(fresh)
+		if entry.err == nil {
+			entry.until = time.Now().Add(fresh)
 		}
-		close(one.done)
+		close(entry.done)
 	}()
-	if one.err = v.turn(ctx); one.err != nil {
+	if entry.err = v.turn(ctx); entry.err != nil {
 		return
 	}
 	defer func() { <-v.reading }()
 	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
-	one.view, one.err = read(ctx)
-	if ctx.Err() != nil || errors.Is(one.err, context.DeadlineExceeded) { // the store also has a deadline
-		one.err = busy()
+	entry.view, entry.err = read(ctx)
+	if ctx.Err() != nil || errors.Is(entry.err, context.DeadlineExceeded) { // the store also has a deadline
+		entry.err = busy()
 	}
 }
 
-// turn waits until fewer than maxReading views are being read.
+// turn waits until fewer than maxReads views are being read.
 func (v *views) turn(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, viewWait)
 	defer cancel()
