@@ -23,7 +23,7 @@ import (
 	"relcheck/db"
 )
 
-// newFleet returns a service that a fleet has reported to, up to now.
+// newFleet returns a service with the reports of a simulated fleet, up to now.
 func newFleet(t testing.TB, o server.Options) *service {
 	t.Helper()
 	at := filepath.Join(t.TempDir(), "relcheck.db")
@@ -37,8 +37,8 @@ func newFleet(t testing.TB, o server.Options) *service {
 	return newServiceWith(t, serviceOptions{Options: o, at: at})
 }
 
-// fleetStore is the file of such a service's store. To make it takes seconds, and so it
-// is made once.
+// fleetStore returns the content of the database file of such a service. It is created
+// once, because that takes seconds.
 var fleetStore = sync.OnceValues(func() ([]byte, error) {
 	folder, err := os.MkdirTemp("", "")
 	if err != nil {
@@ -83,27 +83,29 @@ type apiList struct {
 	}
 }
 
+// list returns the response to an API request that lists products or tables.
 func (s *service) list(t testing.TB, path, token string) (l apiList) {
 	t.Helper()
 	res, body := s.read(t, path, token)
 	if err := json.Unmarshal([]byte(body), &l); err != nil || res.StatusCode != 200 {
-		t.Fatalf("%s: %s, %v\n%s", path, res.Status, err, body)
+		t.Fatalf("%s: got %s (error %v), want 200 and JSON\n%s", path, res.Status, err, body)
 	}
 	return l
 }
 
-// Every address that the API lists holds the same in JSON and in CSV.
-func TestAPI(t *testing.T) {
+// TestAPITablesInJSONAndCSV checks that each table that the API lists has the same values
+// in JSON and in CSV.
+func TestAPITablesInJSONAndCSV(t *testing.T) {
 	s := newFleet(t, server.Options{})
 	_, token := s.token(t)
 	products := s.list(t, "/api/v1/products", token).Products
 	if len(products) != 2 || products[0].Name != "opa" || products[0].Instances == nil || *products[0].Instances < 1000 || products[0].Latest == "" {
-		t.Fatalf("%+v", products)
+		t.Fatalf("got products %+v, want opa with 1,000 instances or more, and one other", products)
 	}
 	tables := s.list(t, products[0].Stats+"?days=14&os=linux", token).Tables
 	for i, table := range tables {
 		if i >= len(stats.TableNames) || table.Name != stats.TableNames[i] {
-			t.Fatalf("%v are not %v", tables, stats.TableNames)
+			t.Fatalf("got tables %v, want %v", tables, stats.TableNames)
 		}
 		res, body := s.read(t, table.JSON, token)
 		var d struct {
@@ -114,16 +116,16 @@ func TestAPI(t *testing.T) {
 		}
 		if err := json.Unmarshal([]byte(body), &d); err != nil || res.StatusCode != 200 || d.Product != "opa" || d.Table != table.Name ||
 			*d.Filter.OS != "linux" || d.Filter.Arch != nil || !slices.Equal(d.Columns, table.Columns) {
-			t.Errorf("%s: %s, %v\n%.1000s", table.JSON, res.Status, err, body)
+			t.Errorf("%s: got %s (error %v), want 200 and the requested table\n%.1000s", table.JSON, res.Status, err, body)
 		}
 		if len(d.Rows) == 0 && table.Name != "monthly" {
-			t.Errorf("%s is empty", table.Name)
+			t.Errorf("%s: got no rows, want some", table.Name)
 		}
 		res, body = s.read(t, table.CSV, token)
 		records, err := csv.NewReader(strings.NewReader(body)).ReadAll()
 		if err != nil || len(records) != len(d.Rows)+1 || res.Header.Get("Content-Type") != "text/csv; charset=utf-8; header=present" ||
 			!strings.HasPrefix(res.Header.Get("Content-Disposition"), "attachment; filename=opa-"+table.Name+"-20") {
-			t.Fatalf("%s: %s, %v, %v\n%.1000s", table.CSV, res.Status, res.Header, err, body)
+			t.Fatalf("%s: got %s, headers %v (error %v), want a CSV file with %d rows\n%.1000s", table.CSV, res.Status, res.Header, err, len(d.Rows), body)
 		}
 		for i, row := range d.Rows {
 			for j, c := range table.Columns {
@@ -132,14 +134,14 @@ func TestAPI(t *testing.T) {
 					want = "'" + want
 				}
 				if got := records[i+1][j]; got != want || records[0][j] != c.Name {
-					t.Errorf("%s, row %d, %s: %q in CSV, %s in JSON", table.Name, i, c.Name, got, want)
+					t.Errorf("%s, row %d, %s: got %q in CSV, want %q as in JSON", table.Name, i, c.Name, got, want)
 				}
 			}
 		}
 	}
 }
 
-// plainText is a value of JSON as CSV has it.
+// plainText returns a JSON value as it is written in CSV.
 func plainText(raw json.RawMessage) (s string) {
 	if json.Unmarshal(raw, &s) == nil { // also null
 		return s
@@ -180,15 +182,15 @@ func TestAPIErrors(t *testing.T) {
 		}
 		json.Unmarshal([]byte(body), &e)
 		if got := fmt.Sprintf("%d %s %s", res.StatusCode, e.Error.Code, e.Error.Field); got != want || res.StatusCode != 200 && e.Error.Message == "" {
-			t.Errorf("%s: %s, want %s\n%s", path, got, want, body)
+			t.Errorf("%s: got %s, want %s and a message\n%s", path, got, want, body)
 		}
 		if got := res.Header.Get("Cache-Control"); got != "no-store" {
-			t.Errorf("%s may be kept: %q", path, got)
+			t.Errorf("%s: got Cache-Control %q, want no-store", path, got)
 		}
 	}
 }
 
-func TestAPIForm(t *testing.T) {
+func TestAPIFormat(t *testing.T) {
 	s := newService(t)
 	_, token := s.token(t)
 	const path = "/api/v1/products/opa/stats/summary"
@@ -202,17 +204,18 @@ func TestAPIForm(t *testing.T) {
 	} {
 		res, _ := s.read(t, path+c.query, token, "Accept", c.accept)
 		if got := res.Header.Get("Content-Type"); got != c.want {
-			t.Errorf("%s with Accept: %s is %s, want %s", c.query, c.accept, got, c.want)
+			t.Errorf("%s with Accept: %s: got type %s, want %s", c.query, c.accept, got, c.want)
 		}
 	}
 }
 
-// Who has no token gets the public view, and no other.
+// TestPublicAPI checks that requests without a token get the public statistics of
+// complete days, and nothing else.
 func TestPublicAPI(t *testing.T) {
 	s := newFleet(t, server.Options{PublicStats: true, PublicThreshold: 10})
 	_, token := s.token(t)
 	if all := s.list(t, "/api/v1/products/opa/stats", token).Tables; len(all) != len(stats.TableNames) {
-		t.Errorf("a reader sees %d tables", len(all))
+		t.Errorf("with a token: got %d tables, want %d", len(all), len(stats.TableNames))
 	}
 	public := map[string]bool{}
 	for _, table := range s.list(t, "/api/v1/products/opa/stats?days=7", "").Tables {
@@ -223,16 +226,16 @@ func TestPublicAPI(t *testing.T) {
 			Rows     []struct{ Instances *int64 }
 		}
 		if err := json.Unmarshal([]byte(body), &d); err != nil || res.StatusCode != http.StatusOK || d.To != (rollup.DayOf(time.Now())-1).String() {
-			t.Errorf("%s: %s, %v\n%.1000s", table.JSON, res.Status, err, body)
+			t.Errorf("%s: got %s (error %v), want 200 and the requested table\n%.1000s", table.JSON, res.Status, err, body)
 		}
 		for _, row := range d.Rows {
 			if row.Instances != nil && *row.Instances%10 != 0 {
-				t.Errorf("%s shows %d instances", table.Name, *row.Instances)
+				t.Errorf("%s: got %d instances, want a multiple of 10", table.Name, *row.Instances)
 			}
 		}
 	}
 	if !public["versions"] || public["heap"] || public["daily"] {
-		t.Errorf("public are %v", public)
+		t.Errorf("got public tables %v, want versions among them, but not heap and daily", public)
 	}
 	for _, name := range stats.TableNames {
 		want := http.StatusOK
@@ -240,16 +243,16 @@ func TestPublicAPI(t *testing.T) {
 			want = http.StatusUnauthorized
 		}
 		if res, body := s.read(t, "/api/v1/products/opa/stats/"+name, ""); res.StatusCode != want {
-			t.Errorf("%s: %s, want %d\n%.1000s", name, res.Status, want, body)
+			t.Errorf("%s: got %s, want status %d\n%.1000s", name, res.Status, want, body)
 		}
 	}
 	for _, query := range []string{"os=linux", "arch=amd64", "version=v1.0.0", "from=2026-01-01", "to=2026-01-01", "days=8", "below=v1.0.0", "above=1MiB", "compare=v1.0.0..v1.1.0"} {
 		res, body := s.read(t, "/api/v1/products/opa/stats/versions?"+query, "")
 		if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "sign in") {
-			t.Errorf("%s: %s\n%.1000s", query, res.Status, body)
+			t.Errorf("%s: got %s, want 400 and a hint to sign in\n%.1000s", query, res.Status, body)
 		}
 	}
-	if ids := s.list(t, "/api/v1/products", "").Products[0].Instances; ids == nil || *ids == 0 || *ids%10 != 0 {
-		t.Errorf("the list of products shows %v instances", ids)
+	if n := s.list(t, "/api/v1/products", "").Products[0].Instances; n == nil || *n == 0 || *n%10 != 0 {
+		t.Errorf("list of products: got %v instances, want a multiple of 10", n)
 	}
 }

@@ -19,10 +19,10 @@ const (
 
 // Limits of pages.
 const (
-	MaxPages     = maxPages
-	MaxPageBytes = maxPageBytes
-	BytesASecond = bytesASecond
-	BytesAtOnce  = bytesAtOnce
+	MaxPages           = maxPages
+	MaxPageBytes       = maxPageBytes
+	PageBytesPerSecond = bytesASecond
+	PageBurst          = bytesAtOnce
 )
 
 // Route is a route that a test adds.
@@ -54,29 +54,29 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 // LocalURL returns the URL to go to after signing in.
 var LocalURL = localURL
 
-// Within limits the time for the queries of a request.
-func (s *Server) Within(d time.Duration) { s.queryTimeout = d }
+// SetQueryTimeout limits the time that a request may query the store.
+func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
 
 // AcceptsGzip reports whether a request accepts gzip.
 var AcceptsGzip = acceptsGzip
 
-// KeptPages returns how many pages are kept, and of how many bytes.
-func (s *Server) KeptPages() (n, bytes int) {
+// CachedPages returns the number of cached pages and their total size.
+func (s *Server) CachedPages() (n, bytes int) {
 	s.pages.mu.Lock()
 	defer s.pages.mu.Unlock()
 	for _, page := range s.pages.cached {
 		bytes += page.size()
 	}
-	return len(s.pages.kept), bytes
+	return len(s.pages.cached), bytes
 }
 
-// Unpaced removes the limit of bandwidth for pages.
-func (s *Server) Unpaced() {
+// DisablePageRateLimit removes the rate limit of pages.
+func (s *Server) DisablePageRateLimit() {
 	s.readersPace.SetLimit(rate.Inf)
 	s.publicPace.SetLimit(rate.Inf)
 }
 
-// WithoutTokenCache makes every look-up of a token or session ask the store.
-func (s *Server) WithoutTokenCache() {
+// DisableTokenCache makes every request with a token or session query the store.
+func (s *Server) DisableTokenCache() {
 	s.auth.tokens.ttl, s.auth.sessions.ttl = 0, 0
 }

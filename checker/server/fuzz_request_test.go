@@ -13,9 +13,9 @@ import (
 	"relcheck/checker/server"
 )
 
-// FuzzRequest gives whole requests to a whole server on a real store: paths,
-// queries, cookies, tokens, Accept and Content-Type all go through it. Whatever
-// they are, they are no error of the server's, and every error has its form.
+// FuzzRequest sends complete requests to a server with a real store: paths, queries,
+// cookies, tokens, Accept and Content-Type. No request may cause an internal error, and
+// each error must have the documented format.
 func FuzzRequest(f *testing.F) {
 	for _, s := range []string{
 		"POST /v1/version HTTP/1.1\r\nHost: a\r\nContent-Length: 63\r\n\r\n{\"id\":\"08c1d850-6065-478a-b9b5-a8f9f464ad33\",\"version\":\"v1.0.0\"}",
@@ -42,32 +42,32 @@ func FuzzRequest(f *testing.F) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		if w.Code >= 500 {
-			t.Fatalf("status %d: %s", w.Code, w.Body)
+			t.Fatalf("got status %d, want less than 500: %s", w.Code, w.Body)
 		}
 		for name, values := range w.Header() {
 			if strings.ContainsAny(strings.Join(values, ""), "\r\n\x00") {
-				t.Errorf("header %s: %q", name, values)
+				t.Errorf("got header %s: %q, want no line breaks", name, values)
 			}
 		}
 		if to := w.Header().Get("Location"); to != "" && (!strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.HasPrefix(to, "/\\")) {
-			t.Errorf("redirected to %q", to)
+			t.Errorf("got redirect to %q, want a path on this server", to)
 		}
 		if w.Code >= 400 && !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
-			wellFormed(t, w)
+			checkErrorFormat(t, w)
 		}
 	})
 }
 
-// wellFormed checks the form that each error has.
-func wellFormed(t *testing.T, w *httptest.ResponseRecorder) {
+// checkErrorFormat checks the format of an error response.
+func checkErrorFormat(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	var body struct {
 		Error struct{ Code, Message string }
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || body.Error.Code == "" || body.Error.Message == "" {
-		t.Errorf("status %d: %v: %q", w.Code, err, w.Body)
+		t.Errorf("status %d: got body %q (error %v), want a code and a message", w.Code, w.Body, err)
 	}
 	if w.Code == http.StatusMethodNotAllowed && w.Header().Get("Allow") == "" {
-		t.Error("405 without Allow")
+		t.Error("got status 405 without Allow")
 	}
 }

@@ -21,8 +21,8 @@ import (
 	"relcheck/checker/printable"
 )
 
-// FuzzReport holds the decoder of bodies against the standard library's: what
-// one takes for JSON with an id, so does the other, and what comes out is valid.
+// FuzzReport compares the decoder of reports with the standard library's: an accepted
+// body must be JSON for both, and its values must be valid.
 func FuzzReport(f *testing.F) {
 	for _, s := range []string{
 		`{"id":"08c1d850-6065-478a-b9b5-a8f9f464ad33","version":"v0.12.3","heap_usage_bytes":"596000"}`,
@@ -36,64 +36,64 @@ func FuzzReport(f *testing.F) {
 		r, err := readReport(httptest.NewRequest("POST", "/v1/version", bytes.NewReader(body)))
 		if err != nil {
 			if e := (*failure)(nil); !errors.As(err, &e) || e.status < 400 || e.status > 499 || e.message == "" {
-				t.Fatalf("%q: %v is not an error for the caller", body, err)
+				t.Fatalf("%q: got error %v, want a status from 400 to 499 and a message", body, err)
 			}
 			return
 		}
 		var std struct{ ID, Version string }
 		if err := json.Unmarshal(body, &std); err != nil || !utf8.Valid(body) {
-			t.Fatalf("%q was taken, and is not JSON: %v", body, err)
+			t.Fatalf("%q is accepted, but is not JSON: %v", body, err)
 		}
 		if r.ID.Version() != 4 || r.ID.Variant() != uuid.RFC4122 || !checker.ValidVersion(r.Version) || r.HeapUsageBytes != nil && *r.HeapUsageBytes < 0 {
-			t.Fatalf("%q: took %+v", body, r)
+			t.Fatalf("%q: got invalid report %+v", body, r)
 		}
-		again, err := json.Marshal(r)
+		encoded, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := readReport(httptest.NewRequest("POST", "/v1/version", bytes.NewReader(again)))
-		if err != nil || back.ID != r.ID || back.Version != r.Version || (back.HeapUsageBytes == nil) != (r.HeapUsageBytes == nil) {
-			t.Fatalf("%s came back as %+v, %v", again, back, err)
+		decoded, err := readReport(httptest.NewRequest("POST", "/v1/version", bytes.NewReader(encoded)))
+		if err != nil || decoded.ID != r.ID || decoded.Version != r.Version || (decoded.HeapUsageBytes == nil) != (r.HeapUsageBytes == nil) {
+			t.Fatalf("decode %s: got %+v (error %v), want %+v", encoded, decoded, err, r)
 		}
 	})
 }
 
-// FuzzEdit reads bodies as changes of a release and of a product. What is taken
-// is JSON for the standard library too, comes to something valid, and does so
-// again when what came of it is sent. Its seeds are in testdata.
+// FuzzEdit decodes bodies as changes of a release and of a product. An accepted body must
+// be JSON for the standard library too, and its result must be valid. Encoded and decoded
+// again, it must be the same. The seed corpus is in testdata.
 func FuzzEdit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		request := func(body []byte) *http.Request {
 			return httptest.NewRequest("PUT", "/api/v1/products/opa", bytes.NewReader(body))
 		}
-		refused := func(err error) bool {
+		rejected := func(err error) bool {
 			if e := (*failure)(nil); err != nil && (!errors.As(err, &e) || e.status < 400 || e.status > 499 || e.message == "") {
-				t.Fatalf("%q: %v is not an error for the caller", body, err)
+				t.Fatalf("%q: got error %v, want a status from 400 to 499 and a message", body, err)
 			}
 			if err == nil && (!json.Valid(body) || !utf8.Valid(body)) {
-				t.Fatalf("%q was taken, and is not JSON", body)
+				t.Fatalf("%q is accepted, but is not JSON", body)
 			}
 			return err != nil
 		}
-		if e, err := readRelease(request(body)); !refused(err) {
+		if e, err := readRelease(request(body)); !rejected(err) {
 			r := e.Apply(catalog.Release{Version: "v1.0.0"})
 			checkRelease(t, r)
 			e, err := readRelease(request(encode(editable(r))))
 			if diff := cmp.Diff(r, e.Apply(catalog.Release{Version: "v1.0.0"})); err != nil || diff != "" {
-				t.Fatalf("%q came back: %v\n%s", body, err, diff)
+				t.Fatalf("%q: decoded again: error %v, -first +again:\n%s", body, err, diff)
 			}
 		}
-		if e, err := readProduct(request(body)); !refused(err) {
+		if e, err := readProduct(request(body)); !rejected(err) {
 			p, err := e.Apply(catalog.Product{Name: "app"})
 			if err == nil && (catalog.CheckProduct(p) != nil || p.Title == "") {
-				t.Fatalf("%q became %+v", body, p)
+				t.Fatalf("%q: got invalid product %+v", body, p)
 			}
-			refused(invalidField(err))
+			rejected(invalidField(err))
 		}
 	})
 }
 
-// checkRelease makes sure that all of a release may be shown and stored.
+// checkRelease checks that a release can be shown and stored.
 func checkRelease(t *testing.T, r catalog.Release) {
 	t.Helper()
 	links := slices.Collect(maps.Values(r.Assets))
@@ -102,29 +102,29 @@ func checkRelease(t *testing.T, r catalog.Release) {
 	}
 	for _, link := range links {
 		if printable.CheckLink(link) != nil || !utf8.ValidString(link) || strings.ContainsRune(link, 0) {
-			t.Fatalf("%q is taken for a URL", link)
+			t.Fatalf("got link %q, want a valid URL", link)
 		}
 	}
 	for platform := range r.Assets {
 		if !platform.Known() {
-			t.Fatalf("%v is taken for a platform", platform)
+			t.Fatalf("got platform %v, want a known one", platform)
 		}
 	}
 	if r.Date.Nanosecond() != 0 || r.Date.Location() != time.UTC {
-		t.Fatalf("the date is %v", r.Date)
+		t.Fatalf("got date %v, want full seconds in UTC", r.Date)
 	}
 }
 
-// editable is a release as a body may tell it.
+// editable returns the body of a request that creates a release.
 func editable(r catalog.Release) map[string]any {
-	all := map[string]any{"notes": r.Notes, "prerelease": r.Prerelease}
+	fields := map[string]any{"notes": r.Notes, "prerelease": r.Prerelease}
 	if d := formatTime(r.Date); d != nil {
-		all["date"] = *d
+		fields["date"] = *d
 	}
 	assets := map[string]string{}
 	for platform, url := range r.Assets {
 		assets[platform.String()] = url
 	}
-	all["assets"] = assets
-	return all
+	fields["assets"] = assets
+	return fields
 }

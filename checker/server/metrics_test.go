@@ -15,18 +15,19 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// scrape returns what Prometheus is told.
+// scrape returns the metrics.
 func (s *service) scrape(t testing.TB) string {
 	t.Helper()
 	_, token := s.token(t)
 	res, body := s.read(t, "/metrics", token)
 	if res.StatusCode != http.StatusOK {
-		t.Fatalf("%s\n%s", res.Status, body)
+		t.Fatalf("GET /metrics: got %s, want 200\n%s", res.Status, body)
 	}
 	return body
 }
 
-// read gets what a path holds, with a token or none.
+// read sends a GET request, with a token unless it is empty, and returns the response and
+// its body.
 func (s *service) read(t testing.TB, path, token string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest("GET", s.URL+path, nil)
@@ -51,11 +52,11 @@ func (s *service) read(t testing.TB, path, token string, headers ...string) (*ht
 	return res, string(body)
 }
 
-func TestMetricsNeedToken(t *testing.T) {
+func TestMetricsRequireToken(t *testing.T) {
 	s := newService(t)
 	for _, token := range []string{"", "rcr_nonsense"} {
 		if res, body := s.read(t, "/metrics", token); res.StatusCode != http.StatusUnauthorized || strings.Contains(body, "relcheck_") {
-			t.Errorf("with the token %q: %s\n%s", token, res.Status, body)
+			t.Errorf("token %q: got %s, want 401 without metrics\n%s", token, res.Status, body)
 		}
 	}
 }
@@ -91,16 +92,16 @@ func TestMetrics(t *testing.T) {
 		"relcheck_reports_waiting 0\n", "relcheck_commit_duration_seconds_count 3\n", "go_goroutines ", "process_",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q is not in\n%s", want, text)
+			t.Errorf("got no metric %q in\n%s", want, text)
 		}
 	}
 	if strings.Contains(text, "nothing") || strings.Contains(text, "nope") {
-		t.Error("what a caller sent is in a label")
+		t.Errorf("got a path of a request in a label, want none\n%s", text)
 	}
 	lint(t, text)
 }
 
-// backups are some that were made, or failed.
+// backups is a [server.Backups] with a last backup and a number of failures.
 type backups struct {
 	at       time.Time
 	failures int64
@@ -118,31 +119,32 @@ func TestMetricsOfBackups(t *testing.T) {
 	} {
 		text := newServiceWith(t, serviceOptions{Options: server.Options{Backups: b}}).scrape(t)
 		if !strings.Contains(text, want) {
-			t.Errorf("%q is not in\n%s", want, text)
+			t.Errorf("got no metric %q in\n%s", want, text)
 		}
 		lint(t, text)
 	}
 	if text := newService(t).scrape(t); strings.Contains(text, "backup") {
-		t.Error("without backups there are metrics of them")
+		t.Error("without backups: got metrics of backups, want none")
 	}
 }
 
+// lint checks that metrics follow the conventions of Prometheus.
 func lint(t testing.TB, text string) {
 	t.Helper()
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil || len(problems) > 0 {
-		t.Errorf("%v, %v", problems, err)
+		t.Errorf("lint metrics: got problems %v (error %v), want none", problems, err)
 	}
 }
 
-// crowded is a store in which many have reported versions that they made up.
-type crowded struct {
-	halves
+// manyBuildsStore is a store with many builds, most of them of invented versions.
+type manyBuildsStore struct {
+	testStore
 	builds []rollup.BuildTotals
 	reads  int
 }
 
-func (c *crowded) Figures(_ context.Context, product string, r rollup.Range, _ func(rollup.Build) bool) (*rollup.Totals, error) {
+func (c *manyBuildsStore) Figures(_ context.Context, product string, r rollup.Range, _ func(rollup.Build) bool) (*rollup.Totals, error) {
 	if product != "opa" {
 		return &rollup.Totals{Range: r}, nil
 	}
@@ -150,27 +152,29 @@ func (c *crowded) Figures(_ context.Context, product string, r rollup.Range, _ f
 	return &rollup.Totals{Range: r, Builds: c.builds}, nil
 }
 
+// TestMetricsAreBounded checks that only a limited number of versions in use have metrics
+// of their own, and that scrapes share a read of the statistics.
 func TestMetricsAreBounded(t *testing.T) {
-	c := &crowded{}
-	add := func(version string, ids int64) {
+	c := &manyBuildsStore{}
+	add := func(version string, instances int64) {
 		c.builds = append(c.builds, rollup.BuildTotals{Build: rollup.Build{Version: version},
-			Recent: rollup.Recent{Day: ids, DayBefore: 10 * ids, Week: 100 * ids}})
+			Recent: rollup.Recent{Day: instances, DayBefore: 10 * instances, Week: 100 * instances}})
 	}
 	for i := range 50 { // in use
 		add(fmt.Sprintf("v1.%d.0", i), 2)
 		add(fmt.Sprintf("1.%d.1", i), 1)
 	}
-	for i := range 1000 { // made up
+	for i := range 1000 { // invented
 		add(fmt.Sprintf("v%d.%d%s.0", i+2, i, strings.Repeat("9", 60)), 1)
 	}
 	for _, v := range []string{"other", "-1+1", "--", "+cmd", "_", "v1.2.3.4", "7d"} {
 		add(v, 1)
 	}
-	s := newServiceOn(t, func(h halves) server.Store { c.halves = h; return c })
+	s := newServiceOn(t, func(h testStore) server.Store { c.testStore = h; return c })
 	text := s.scrape(t)
 	lint(t, text)
 	if n := strings.Count(text, "\nrelcheck_distinct_instances{"); n != 3*51 {
-		t.Errorf("%d series, want %d:\n%s", n, 3*51, text)
+		t.Errorf("got %d series, want %d:\n%s", n, 3*51, text)
 	}
 	for _, want := range []string{
 		`relcheck_distinct_instances{line="v1.7",product="opa",window="today"} 3` + "\n",
@@ -179,33 +183,22 @@ func TestMetricsAreBounded(t *testing.T) {
 		`relcheck_distinct_instances{line="other",product="opa",window="7d"} 100700` + "\n",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q is missing", want)
+			t.Errorf("got no metric %q", want)
 		}
 	}
 	for range 5 {
 		s.scrape(t)
 	}
 	if c.reads != 1 {
-		t.Errorf("6 scrapes read the figures %d times", c.reads)
+		t.Errorf("6 scrapes: got %d reads of statistics, want 1", c.reads)
 	}
 }
 
-// stuck is a store that does not tell its figures until it may.
-type stuck struct {
-	halves
-	may chan struct{}
-}
-
-func (s *stuck) Figures(context.Context, string, rollup.Range, func(rollup.Build) bool) (*rollup.Totals, error) {
-	<-s.may
-	return &rollup.Totals{}, nil
-}
-
-// Of scrapes that take long not more than a few are worked on at once, be it on
-// the service's address or on their own.
+// TestScrapesAreBounded checks that at most four scrapes are processed at a time, on the
+// server's address and on that of the metrics together, and that others get status 503.
 func TestScrapesAreBounded(t *testing.T) {
-	store := &stuck{may: make(chan struct{})}
-	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
+	store := &blockedStore{proceed: make(chan struct{})}
+	s := newServiceOn(t, func(h testStore) server.Store { store.testStore = h; return store })
 	_, token := s.token(t)
 	codes := make(chan int, 8)
 	for i := range cap(codes) {
@@ -217,7 +210,7 @@ func TestScrapesAreBounded(t *testing.T) {
 	}
 	for i := range cap(codes) {
 		if i == cap(codes)-4 {
-			close(store.may)
+			close(store.proceed)
 		}
 		want := http.StatusOK
 		if i < cap(codes)-4 {
@@ -226,11 +219,11 @@ func TestScrapesAreBounded(t *testing.T) {
 		select {
 		case got := <-codes:
 			if got != want {
-				t.Errorf("answer %d is %d, want %d", i, got, want)
+				t.Errorf("response %d: got status %d, want %d", i, got, want)
 			}
 		case <-time.After(10 * time.Second):
-			close(store.may)
-			t.Fatalf("there are %d answers", i)
+			close(store.proceed)
+			t.Fatalf("got %d responses after 10 s, want %d", i, cap(codes))
 		}
 	}
 }

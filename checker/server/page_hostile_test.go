@@ -16,7 +16,7 @@ import (
 	"relcheck/checker/server"
 )
 
-// elements are the elements that pages may have.
+// elements and attributes are what pages may contain.
 var elements = strings.Fields(`html head meta title link script body a header nav ul li form button main h1 h2 h3 footer p bdi
 	section pre code div details summary label input datalist option select dl dt dd figure figcaption span table caption
 	thead tbody tr th td svg g rect path line circle text ol`)
@@ -25,8 +25,8 @@ var attributes = strings.Fields(`lang charset name content rel href type src def
 	tabindex role scope method action value list placeholder size required spellcheck autocomplete selected for width height viewBox viewbox
 	preserveaspectratio preserveAspectRatio x y x1 x2 y1 y2 dx cx cy r d xmlns open download data-quick autofocus`)
 
-// Titles and versions must be escaped, and shown without characters that hide or reorder
-// text.
+// TestHostileText checks that titles and versions are escaped, and shown without
+// characters that hide or reorder text.
 func TestHostileText(t *testing.T) {
 	titles := []string{`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</title></svg></style><svg onload=alert(1)>`, "a\u202eb\u2066c", `{{.}} ${x} ' & &lt;`}
 	versions := []string{"--", "+cmd", "-1+1", strings.Repeat("z", 80), "v1.0.0--", "other", "v1.0.0-x.y", "..", "__proto__"}
@@ -45,7 +45,7 @@ func TestHostileText(t *testing.T) {
 			body := fmt.Sprintf(`{"id":"08c1d850-6065-478a-b9b5-a8f9f464a%03d","version":%q,"heap_usage_bytes":"%d"}`, n, version, 1000<<n)
 			r := httptest.NewRequest("POST", fmt.Sprintf("/p/p%d/v1/version", i), strings.NewReader(body))
 			if got := s.send(t, r); got.StatusCode != http.StatusOK {
-				t.Fatalf("%d %s", got.StatusCode, got.body)
+				t.Fatalf("report of version %q: got status %d, want 200: %s", version, got.StatusCode, got.body)
 			}
 		}
 	}
@@ -56,7 +56,7 @@ func TestHostileText(t *testing.T) {
 	for i, title := range titles {
 		for _, path := range []string{"/", fmt.Sprintf("/products/p%d", i), fmt.Sprintf("/products/p%d/releases", i), fmt.Sprintf("/products/p%d/connect", i), fmt.Sprintf("/products/p%d?version=--&below=<b>", i)} {
 			page := s.page(t, path, token)
-			text := harmless(t, path, page.body)
+			text := checkHTML(t, path, page.body)
 			if !strings.Contains(text, printable.Clean(title)) {
 				t.Errorf("%s: got no title %q", path, title)
 			}
@@ -72,7 +72,7 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-// page requests a page like a browser, with a token.
+// page requests a page as a browser does, with a token.
 func (s *service) page(t testing.TB, path, token string) reply {
 	t.Helper()
 	r := httptest.NewRequest("GET", "/", nil)
@@ -81,13 +81,13 @@ func (s *service) page(t testing.TB, path, token string) reply {
 	r.Header.Set("Authorization", "Bearer "+token)
 	got := s.send(t, r)
 	if got.StatusCode >= 500 || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/html") {
-		t.Fatalf("%s: %d %s", path, got.StatusCode, got.body)
+		t.Fatalf("GET %s: got status %d and body %s, want HTML", path, got.StatusCode, got.body)
 	}
 	return got
 }
 
-// harmless checks each element of a page and returns the page's text.
-func harmless(t *testing.T, path, body string) string {
+// checkHTML checks the elements and attributes of a page, and returns its text.
+func checkHTML(t *testing.T, path, body string) string {
 	t.Helper()
 	root, err := html.Parse(strings.NewReader(body))
 	if err != nil {

@@ -28,8 +28,8 @@ func manyReleases(n int) (all []catalog.Release) {
 	return all
 }
 
-// named returns the versions or products that a page lists.
-func named(page string) (all []string) {
+// listedNames returns the versions or products that a page lists.
+func listedNames(page string) (all []string) {
 	for _, m := range regexp.MustCompile(`<th scope="row"><bdi>([^<]*)</bdi>|<h2><a href="/products/([^"]*)">`).FindAllStringSubmatch(page, -1) {
 		all = append(all, m[1]+m[2])
 	}
@@ -56,7 +56,8 @@ func (s *service) follow(t *testing.T, path, token, rel string) (pages []string)
 	return nil
 }
 
-// Pages of releases must be small and list all releases once, newest first.
+// TestReleasesByPage checks that pages of releases are small and list all releases once,
+// newest first.
 func TestReleasesByPage(t *testing.T) {
 	s := newService(t, manyReleases(1234)...)
 	_, token := s.token(t)
@@ -64,10 +65,10 @@ func TestReleasesByPage(t *testing.T) {
 	pages := s.follow(t, path, token, "next")
 	var all []string
 	for _, page := range pages {
-		if n := len(named(page)); n > 100 || len(page) > 100<<10 {
+		if n := len(listedNames(page)); n > 100 || len(page) > 100<<10 {
 			t.Errorf("got a page of %d bytes with %d releases, want up to 100 KiB and 100", len(page), n)
 		}
-		all = append(all, named(page)...)
+		all = append(all, listedNames(page)...)
 	}
 	want := manyReleases(1234)
 	slices.Reverse(want)
@@ -80,14 +81,14 @@ func TestReleasesByPage(t *testing.T) {
 	for i, want := range map[int][]string{0: {"1,234 releases.", "1–100 of 1,234", `<a href="/products/opa/releases?page=13">Last</a>`},
 		12: {"1,201–1,234 of 1,234", `<a href="/products/opa/releases">First</a>`}} {
 		for _, text := range want {
-			if !strings.Contains(untyped(pages[i]), text) {
+			if !strings.Contains(normalizeText(pages[i]), text) {
 				t.Errorf("page %d: got no text %q", i+1, text)
 			}
 		}
 	}
 	found := s.follow(t, path+"?version=V1.3.", token, "next")
-	if len(found) != 1 || len(named(found[0])) != 100 || named(found[0])[0] != "v1.3.99" || !strings.Contains(found[0], `value="V1.3."`) {
-		t.Errorf("search for V1.3.: got %d pages: %v, want 100 releases on 1 page", len(found), named(found[0]))
+	if len(found) != 1 || len(listedNames(found[0])) != 100 || listedNames(found[0])[0] != "v1.3.99" || !strings.Contains(found[0], `value="V1.3."`) {
+		t.Errorf("search for V1.3.: got %d pages: %v, want 100 releases on 1 page", len(found), listedNames(found[0]))
 	}
 	if found := s.follow(t, path+"?version=1.1", token, "next"); len(found) != 4 { // v1.1.…, v1.10.… and v1.11.…, and v1.x.1…
 		t.Errorf("search for 1.1: got %d pages, want 4", len(found))
@@ -101,8 +102,8 @@ func TestReleasesByPage(t *testing.T) {
 	}
 }
 
-// untyped replaces special spaces and quotes.
-func untyped(page string) string {
+// normalizeText replaces special spaces and quotes.
+func normalizeText(page string) string {
 	return strings.NewReplacer("\u00a0", " ", "\u202f", ",", "&#34;", `"`).Replace(page)
 }
 
@@ -113,19 +114,21 @@ func versionsOf(releases []catalog.Release) (all []string) {
 	return all
 }
 
-// Up to 100 releases must be on one page without a search form.
+// TestFewReleasesHaveNoPages checks that up to 100 releases are on one page without a
+// search form.
 func TestFewReleasesHaveNoPages(t *testing.T) {
 	for _, n := range []int{0, 1, 100} {
 		s := newService(t, manyReleases(n)...)
 		_, token := s.token(t)
 		got := s.page(t, "/products/opa/releases", token)
-		if len(named(got.body)) != n || strings.Contains(got.body, `class="pager"`) || strings.Contains(got.body, `class="find"`) {
-			t.Errorf("got %d of %d releases, want all without search and pages\n%s", len(named(got.body)), n, got.body)
+		if len(listedNames(got.body)) != n || strings.Contains(got.body, `class="pager"`) || strings.Contains(got.body, `class="find"`) {
+			t.Errorf("got %d of %d releases, want all without search and pages\n%s", len(listedNames(got.body)), n, got.body)
 		}
 	}
 }
 
-// The API must list at most 1,000 releases at a time, with links to the others.
+// TestAPIByPage checks that the API lists at most 1,000 releases at a time, with links to
+// the others.
 func TestAPIByPage(t *testing.T) {
 	s := newServiceWith(t, serviceOptions{Options: server.Options{Base: "https://releases.example.com"}}, manyReleases(2345)...)
 	_, token := s.token(t)
@@ -171,7 +174,8 @@ func TestAPIByPage(t *testing.T) {
 	}
 }
 
-// Lists of products must be bounded.
+// TestProductsByPage checks that pages list at most 25 products, and that the products
+// can be searched.
 func TestProductsByPage(t *testing.T) {
 	const n = 120
 	s := newServiceWith(t, serviceOptions{fill: func(s *db.Store) {
@@ -185,9 +189,9 @@ func TestProductsByPage(t *testing.T) {
 	pages := s.follow(t, "/", token, "next")
 	var all []string
 	for _, page := range pages {
-		all = append(all, named(page)...)
-		if len(named(page)) > 25 || strings.Contains(page, "Three steps are left") {
-			t.Errorf("got a page with %d products, want up to 25 and no next steps", len(named(page)))
+		all = append(all, listedNames(page)...)
+		if len(listedNames(page)) > 25 || strings.Contains(page, "Three steps are left") {
+			t.Errorf("got a page with %d products, want up to 25 and no next steps", len(listedNames(page)))
 		}
 	}
 	sorted := slices.Clone(all)
@@ -196,8 +200,8 @@ func TestProductsByPage(t *testing.T) {
 		t.Errorf("got %d products on %d pages, want %d once each", len(all), len(pages), n)
 	}
 	for find, want := range map[string]int{"gram+077": 1, "APP01": 10, "none": 0} {
-		if got := s.page(t, "/?product="+find, token); got.StatusCode != http.StatusOK || len(named(got.body)) != want {
-			t.Errorf("search for %s: got %s with %v, want %d products", find, got.Status, named(got.body), want)
+		if got := s.page(t, "/?product="+find, token); got.StatusCode != http.StatusOK || len(listedNames(got.body)) != want {
+			t.Errorf("search for %s: got %s with %v, want %d products", find, got.Status, listedNames(got.body), want)
 		}
 	}
 	if got := s.page(t, "/connect", token); strings.Count(got.body, "/connect\"><bdi>") != 25 || !strings.Contains(got.body, "All products") {
@@ -210,7 +214,8 @@ func TestProductsByPage(t *testing.T) {
 	}
 }
 
-// A product's page must be bounded for any number of releases and versions in use.
+// TestLongProductPage checks that the size of a product's page is limited, for any number
+// of releases and versions in use.
 func TestLongProductPage(t *testing.T) {
 	const n = 3000
 	s := newServiceWith(t, serviceOptions{fill: func(s *db.Store) {
@@ -235,7 +240,7 @@ func TestLongProductPage(t *testing.T) {
 	if got.StatusCode != http.StatusOK || len(got.body) > 2<<20 {
 		t.Errorf("got %s with %d bytes, want 200 with up to 2 MiB", got.Status, len(got.body))
 	}
-	body := untyped(got.body)
+	body := normalizeText(got.body)
 	for _, text := range []string{"The first 400 of 3,000 rows", "below v1.3.7", "below v1.0.0", "below v1.29.99"} {
 		if !strings.Contains(body, text) {
 			t.Errorf("got no text %q", text)

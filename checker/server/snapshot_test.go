@@ -22,7 +22,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// dump describes all that requests may get from a snapshot.
+// dump describes everything that requests can read from a snapshot.
 func (s *snapshot) dump() (lines []string) {
 	for name, p := range s.products {
 		lines = append(lines, fmt.Sprintf("%s: %+v", name, p.listing()))
@@ -38,16 +38,16 @@ func (s *snapshot) dump() (lines []string) {
 	for repo, p := range s.repos {
 		lines = append(lines, repo+" is of "+p.Name)
 		if s.products[p.Name] != p {
-			lines = append(lines, repo+" leads to an earlier "+p.Name)
+			lines = append(lines, repo+" refers to an earlier "+p.Name)
 		}
 	}
 	slices.Sort(lines)
 	return lines
 }
 
-// A snapshot that follows another one is what one is that is made of the whole
-// catalog, and shares with the one before what has not changed.
-func TestSnapshotFollows(t *testing.T) {
+// TestSnapshotWith checks that a snapshot after a sequence of changes is equal to a
+// snapshot of the whole catalog, and shares unchanged products with its predecessor.
+func TestSnapshotWith(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all, last := map[string]*catalog.Listing{}, int64(0)
 		s := new(snapshot).with(catalog.Changes{All: true})
@@ -58,7 +58,7 @@ func TestSnapshotFollows(t *testing.T) {
 					whole.Products = append(whole.Products, *l)
 				}
 				if diff := cmp.Diff(new(snapshot).with(whole).dump(), s.dump()); diff != "" {
-					t.Fatal(diff)
+					t.Fatalf("-whole +changed:\n%s", diff)
 				}
 			},
 			"change": func(t *rapid.T) {
@@ -102,7 +102,7 @@ func TestSnapshotFollows(t *testing.T) {
 				s = s.with(c)
 				for name, p := range s.products {
 					if !slices.ContainsFunc(c.Products, func(l catalog.Listing) bool { return l.Name == name }) && before.products[name] != p {
-						t.Errorf("product %s is another one, though it has not changed", name)
+						t.Errorf("product %s: got a new value, want the shared one, because it has not changed", name)
 					}
 				}
 			},
@@ -110,13 +110,14 @@ func TestSnapshotFollows(t *testing.T) {
 	})
 }
 
-// A server follows all changes of a store, whoever makes them at the same time.
+// TestSnapshotFollowsStore checks that a snapshot is equal to the catalog of a store
+// while several processes change it concurrently.
 func TestSnapshotFollowsStore(t *testing.T) {
-	t.Run("SQLite", func(t *testing.T) { snapshotFollows(t, filepath.Join(t.TempDir(), "a.db")) })
-	t.Run("PostgreSQL", func(t *testing.T) { snapshotFollows(t, pgtest.Database(t)) })
+	t.Run("SQLite", func(t *testing.T) { testSnapshotFollows(t, filepath.Join(t.TempDir(), "a.db")) })
+	t.Run("PostgreSQL", func(t *testing.T) { testSnapshotFollows(t, pgtest.Database(t)) })
 }
 
-func snapshotFollows(t *testing.T, name string) {
+func testSnapshotFollows(t *testing.T, name string) {
 	t.Parallel()
 	schema, err := os.ReadFile("../../schema.sql")
 	if err != nil {
@@ -155,7 +156,7 @@ func snapshotFollows(t *testing.T, name string) {
 		if all.Revision == s.revision {
 			compared++
 			if diff := cmp.Diff(new(snapshot).with(all).dump(), s.dump()); diff != "" {
-				t.Fatalf("at %+v:\n%s", s.revision, diff)
+				t.Fatalf("at %+v, -whole +changed:\n%s", s.revision, diff)
 			}
 			if ended {
 				break
@@ -170,8 +171,7 @@ func snapshotFollows(t *testing.T, name string) {
 	t.Logf("compared %d times", compared)
 }
 
-// editAtRandom makes some changes. What others change at the same time may make
-// one of them impossible.
+// editAtRandom makes random changes. Concurrent changes can make one of them fail.
 func editAtRandom(t *testing.T, s *db.Store, random *rand.Rand, times int) {
 	ctx := context.Background()
 	for range times {
@@ -195,12 +195,12 @@ func editAtRandom(t *testing.T, s *db.Store, random *rand.Rand, times int) {
 			_, _, err = s.EditRelease(ctx, name, version, e)
 		}
 		if err != nil && !errors.Is(err, catalog.ErrNotFound) && !errors.Is(err, catalog.ErrInUse) && !strings.Contains(err.Error(), "40001") {
-			t.Errorf("an editor: %v", err)
+			t.Errorf("change product %s: %v", name, err)
 		}
 	}
 }
 
-// atLimit is a catalog with as many products and releases as a store may have.
+// atLimit returns a catalog with the maximum number of products and releases.
 func atLimit(products, releases int) catalog.Changes {
 	c := catalog.Changes{All: true}
 	for i := range products {
@@ -217,8 +217,8 @@ func atLimit(products, releases int) catalog.Changes {
 	return c
 }
 
-// What the snapshot after a new release costs, beside a few releases and at the
-// limits of a store.
+// BenchmarkSnapshot measures a new snapshot after a release is added, in a small catalog
+// and in one at the limits of a store.
 func BenchmarkSnapshot(b *testing.B) {
 	for _, n := range []int{100, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

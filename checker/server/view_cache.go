@@ -36,7 +36,7 @@ type viewKey struct {
 	public  bool // reduced to public statistics
 }
 
-// views reads and caches views. Requests for the same view share entry read.
+// views reads and caches views. Requests for the same view share one read.
 type views struct {
 	reading chan struct{}
 

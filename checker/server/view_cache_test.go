@@ -13,38 +13,39 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// slowStore is a store that returns statistics after a delay, or when the channel may is
-// closed.
+// slowStore is a store that returns statistics after a delay, or when the channel proceed
+// is closed.
 type slowStore struct {
-	halves
-	takes             time.Duration
-	may               chan struct{}
-	reads, now, atOne atomic.Int64
-	panics            atomic.Bool
+	testStore
+	delay                         time.Duration
+	proceed                       chan struct{}
+	reads, running, maxConcurrent atomic.Int64
+	panics                        atomic.Bool
 }
 
 func (s *slowStore) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	s.reads.Add(1)
-	now := s.now.Add(1)
-	defer s.now.Add(-1)
-	for most := s.atOne.Load(); now > most && !s.atOne.CompareAndSwap(most, now); most = s.atOne.Load() {
+	now := s.running.Add(1)
+	defer s.running.Add(-1)
+	for most := s.maxConcurrent.Load(); now > most && !s.maxConcurrent.CompareAndSwap(most, now); most = s.maxConcurrent.Load() {
 	}
 	if s.panics.Load() {
 		panic("figures")
 	}
-	if s.may != nil {
-		<-s.may
+	if s.proceed != nil {
+		<-s.proceed
 	}
-	time.Sleep(s.takes)
-	return s.halves.Figures(ctx, product, r, keep)
+	time.Sleep(s.delay)
+	return s.testStore.Figures(ctx, product, r, keep)
 }
 
-// askAll sends requests at the same time, and returns the number of responses by status.
-func askAll(t *testing.T, s *service, token string, urls ...string) map[int]int {
+// getAll sends GET requests at the same time, and returns the number of responses by
+// status.
+func getAll(t *testing.T, s *service, token string, urls ...string) map[int]int {
 	t.Helper()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	all := map[int]int{}
+	byStatus := map[int]int{}
 	for _, url := range urls {
 		wg.Go(func() {
 			req, err := http.NewRequest("GET", s.URL+url, nil)
@@ -61,56 +62,56 @@ func askAll(t *testing.T, s *service, token string, urls ...string) map[int]int 
 			res.Body.Close()
 			mu.Lock()
 			defer mu.Unlock()
-			all[res.StatusCode]++
+			byStatus[res.StatusCode]++
 		})
 	}
 	wg.Wait()
-	return all
+	return byStatus
 }
 
-// Concurrent requests for the same view must share one read, and few reads may run at a
-// time.
+// TestViewReadsAreShared checks that concurrent requests for the same view share one
+// read, and that at most two reads run at a time.
 func TestViewReadsAreShared(t *testing.T) {
-	store := &slowStore{takes: 100 * time.Millisecond}
-	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
+	store := &slowStore{delay: 100 * time.Millisecond}
+	s := newServiceOn(t, func(h testStore) server.Store { store.testStore = h; return store })
 	_, token := s.token(t)
 	var same, different []string
 	for i := range 12 {
 		same = append(same, "/api/v1/products/opa/stats/versions")
 		different = append(different, fmt.Sprintf("/api/v1/products/opa/stats/versions?days=%d", i+2))
 	}
-	if got := askAll(t, s, token, same...); got[200] != 12 || store.reads.Load() != 1 {
+	if got := getAll(t, s, token, same...); got[200] != 12 || store.reads.Load() != 1 {
 		t.Errorf("got responses by status %v after %d reads, want 12 of 200 after 1", got, store.reads.Load())
 	}
-	if got := askAll(t, s, token, different...); got[200] != 12 || store.atOne.Load() != 2 {
-		t.Errorf("got responses by status %v with %d reads at a time, want 12 of 200 with 2", got, store.atOne.Load())
+	if got := getAll(t, s, token, different...); got[200] != 12 || store.maxConcurrent.Load() != 2 {
+		t.Errorf("got responses by status %v with %d reads at a time, want 12 of 200 with 2", got, store.maxConcurrent.Load())
 	}
 }
 
-// A request must not wait long for its turn to read, and a panic while reading must not end
-// the process.
+// TestViewReadsAreBounded checks that a request does not wait long for its turn to read,
+// and that a panic while reading does not end the process.
 func TestViewReadsAreBounded(t *testing.T) {
-	store := &slowStore{may: make(chan struct{})}
-	s := newServiceOn(t, func(h halves) server.Store { store.halves = h; return store })
+	store := &slowStore{proceed: make(chan struct{})}
+	s := newServiceOn(t, func(h testStore) server.Store { store.testStore = h; return store })
 	_, token := s.token(t)
 	var urls []string
 	for i := range 4 {
 		urls = append(urls, fmt.Sprintf("/api/v1/products/opa/stats/versions?days=%d", i+2))
 	}
 	first := make(chan map[int]int)
-	go func() { first <- askAll(t, s, token, urls[:2]...) }()
-	for deadline := time.Now().Add(20 * time.Second); store.now.Load() < 2 && time.Now().Before(deadline); {
+	go func() { first <- getAll(t, s, token, urls[:2]...) }()
+	for deadline := time.Now().Add(20 * time.Second); store.running.Load() < 2 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
-	if got := askAll(t, s, token, urls[2:]...); got[503] != 2 {
+	if got := getAll(t, s, token, urls[2:]...); got[503] != 2 {
 		t.Errorf("got responses by status %v, want 2 of 503", got)
 	}
-	close(store.may)
-	if got := <-first; got[200] != 2 || store.atOne.Load() != 2 {
-		t.Errorf("got first responses by status %v with %d reads at a time, want 2 of 200 with 2", got, store.atOne.Load())
+	close(store.proceed)
+	if got := <-first; got[200] != 2 || store.maxConcurrent.Load() != 2 {
+		t.Errorf("got first responses by status %v with %d reads at a time, want 2 of 200 with 2", got, store.maxConcurrent.Load())
 	}
 	store.panics.Store(true)
-	if got := askAll(t, s, token, "/api/v1/products/opa/stats/versions?days=99"); got[500] != 1 {
+	if got := getAll(t, s, token, "/api/v1/products/opa/stats/versions?days=99"); got[500] != 1 {
 		t.Errorf("got responses by status %v after a panic, want 1 of 500", got)
 	}
 }

@@ -19,8 +19,9 @@ import (
 	"relcheck/db"
 )
 
-// Unreleased versions and a heap size that public statistics must not contain. More
-// instances than the public threshold report each.
+// privateVersion, privateLine and privateName are unreleased versions, and privateHeap is
+// a heap size, that public statistics must not contain. Each is reported by more
+// instances than the public threshold.
 const (
 	privateVersion = "0.70.0-acme-jdoe-laptop"
 	privateLine    = "7.77.0"
@@ -55,7 +56,7 @@ func newPrivate(t *testing.T) *service {
 	}
 	o := serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}, fill: fill}
 	s := newServiceWith(t, o, catalog.Release{Version: "v1.0.0", Date: day.Add(-90 * 24 * time.Hour)})
-	s.handler.Unpaced()
+	s.handler.DisablePageRateLimit()
 	return s
 }
 
@@ -83,10 +84,10 @@ func addresses(pattern string, tables []string) (all []string) {
 	return all
 }
 
-// No response to a GET request without a token may contain an unreleased version or a heap
-// size: on no route, of no table, in no format, also right after the same request with a
-// token.
-func TestPublicAnswersHoldNothingPrivate(t *testing.T) {
+// TestPublicResponsesContainNothingPrivate checks that no response to a GET request
+// without a token contains an unreleased version or a heap size: on no route, of no
+// table, in no format, also right after the same request with a token.
+func TestPublicResponsesContainNothingPrivate(t *testing.T) {
 	s := newPrivate(t)
 	_, token := s.token(t)
 	tables := slices.Clone(stats.TableNames)
@@ -105,22 +106,22 @@ func TestPublicAnswersHoldNothingPrivate(t *testing.T) {
 		for _, path := range addresses(pattern, tables) {
 			for _, accept := range []string{"application/json", "text/csv", "text/html"} {
 				_, all := s.read(t, path, token, "Accept", accept)
-				for _, one := range private.FindAllString(all, -1) {
-					found[one] = true
+				for _, match := range private.FindAllString(all, -1) {
+					found[match] = true
 				}
 				res, body := s.read(t, path, "", "Accept", accept)
 				if res.StatusCode == http.StatusOK {
 					answered++
 				}
-				if one := private.FindString(body + fmt.Sprint(res.Header)); one != "" {
-					t.Errorf("%s as %s: got private %q without a token:\n%.3000s", path, accept, one, body)
+				if match := private.FindString(body + fmt.Sprint(res.Header)); match != "" {
+					t.Errorf("%s as %s: got private %q without a token:\n%.3000s", path, accept, match, body)
 				}
 			}
 		}
 	}
-	for _, one := range []string{"acme", "jdoe", "7.77", "122429482555", "114\u00a0GiB"} {
-		if !found[one] {
-			t.Errorf("with a token: got %v, want %q among them", found, one)
+	for _, match := range []string{"acme", "jdoe", "7.77", "122429482555", "114\u00a0GiB"} {
+		if !found[match] {
+			t.Errorf("with a token: got %v, want %q among them", found, match)
 		}
 	}
 	if answered < 100 {

@@ -12,9 +12,9 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// What is wrong with a request, and what the caller is told: a row for each
-// fault that input can have.
-func TestErrors(t *testing.T) {
+// TestReportErrors checks the error for each kind of invalid report, and that none is
+// recorded.
+func TestReportErrors(t *testing.T) {
 	s := newService(t, catalog.Release{Version: "v0.19.2"})
 	with := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
@@ -35,7 +35,7 @@ func TestErrors(t *testing.T) {
 	}{
 		"empty body":              {body: "", status: 400, code: "invalid_json"},
 		"not JSON":                {body: "id=1", status: 400, code: "invalid_json"},
-		"cut short":               {body: good[:40], status: 400, code: "invalid_json"},
+		"truncated":               {body: good[:40], status: 400, code: "invalid_json"},
 		"trailing data":           {body: good + "{}", status: 400, code: "invalid_json"},
 		"trailing garbage":        {body: good + "x", status: 400, code: "invalid_json"},
 		"null":                    {body: "null", status: 400, code: "invalid_json"},
@@ -52,7 +52,7 @@ func TestErrors(t *testing.T) {
 		"too large, chunked": {body: good + strings.Repeat(" ", 16<<10), change: func(r *http.Request) {
 			r.Body, r.ContentLength = io.NopCloser(r.Body), -1
 		}, status: 413, code: "too_large"},
-		"gzip":             {body: zipped(good), change: with("Content-Encoding", "gzip"), status: 415, code: "unsupported_encoding"},
+		"gzip":             {body: gzipped(good), change: with("Content-Encoding", "gzip"), status: 415, code: "unsupported_encoding"},
 		"form":             {body: good, change: with("Content-Type", "application/x-www-form-urlencoded"), status: 415, code: "unsupported_type"},
 		"text":             {body: good, change: with("Content-Type", "text/plain"), status: 415, code: "unsupported_type"},
 		"another charset":  {body: good, change: with("Content-Type", "application/json; charset=utf-16"), status: 415, code: "unsupported_type"},
@@ -123,35 +123,35 @@ func TestErrors(t *testing.T) {
 			var body map[string]struct{ Code, Message, Field string }
 			decoder := json.NewDecoder(strings.NewReader(got.body))
 			if err := decoder.Decode(&body); err != nil || len(body) != 1 {
-				t.Fatalf("%d: the body is not an error: %v\n%s", got.StatusCode, err, got.body)
+				t.Fatalf("got status %d and body %s (error %v), want an error object", got.StatusCode, got.body, err)
 			}
 			e := body["error"]
 			if got.StatusCode != c.status || e.Code != c.code || e.Field != c.field || e.Message == "" {
-				t.Errorf("got %d %+v", got.StatusCode, e)
+				t.Errorf("got status %d and error %+v, want %d, code %s, field %q and a message", got.StatusCode, e, c.status, c.code, c.field)
 			}
 			if strings.Contains(got.body, "\x1b") || strings.Contains(got.body, "\xff") {
-				t.Errorf("hostile text comes back: %q", got.body)
+				t.Errorf("got body %q, want no control characters or invalid UTF-8", got.body)
 			}
 			if got.Header.Get("Content-Type") != "application/json" || got.Header.Get("X-Content-Type-Options") != "nosniff" {
-				t.Errorf("headers %v", got.Header)
+				t.Errorf("got headers %v, want JSON and nosniff", got.Header)
 			}
 			if got.Header.Get("Location") != "" {
-				t.Errorf("Location: %q", got.Header.Get("Location"))
+				t.Errorf("got Location %q, want none", got.Header.Get("Location"))
 			}
 			if c.status == 405 && got.Header.Get("Allow") != "OPTIONS, POST" {
-				t.Errorf("Allow: %q", got.Header.Get("Allow"))
+				t.Errorf("got Allow %q, want OPTIONS, POST", got.Header.Get("Allow"))
 			}
 		})
 	}
 	t.Cleanup(func() {
 		if n := len(s.reports(t, "opa")); n != 0 {
-			t.Errorf("%d of them were recorded", n)
+			t.Errorf("got %d recorded reports, want 0", n)
 		}
 	})
 }
 
-// What looks odd and is right.
-func TestAccepted(t *testing.T) {
+// TestReportAccepted checks that unusual, but valid reports are recorded.
+func TestReportAccepted(t *testing.T) {
 	s := newService(t, catalog.Release{Version: "v0.19.2"})
 	rest := `"version":"1.0.0","id":"` + sampleID + `"`
 	for name, body := range map[string]string{
@@ -169,23 +169,23 @@ func TestAccepted(t *testing.T) {
 	} {
 		before := len(s.reports(t, "opa"))
 		if got := s.send(t, report(body)); got.StatusCode != 200 {
-			t.Errorf("%s: %d %s", name, got.StatusCode, got.body)
+			t.Errorf("%s: got status %d, want 200: %s", name, got.StatusCode, got.body)
 		}
 		all := s.reports(t, "opa")
 		if len(all) != before+1 || all[before].ID.String() != sampleID {
-			t.Errorf("%s: recorded %v", name, all[before:])
+			t.Errorf("%s: got new recorded reports %v, want 1 with the ID sent", name, all[before:])
 		}
 	}
 	for _, contentType := range []string{"", "application/json; charset=utf-8", "Application/JSON"} {
 		r := report(`{` + rest + `}`)
 		r.Header.Set("Content-Type", contentType)
 		if got := s.send(t, r); got.StatusCode != 200 {
-			t.Errorf("Content-Type %q: %d %s", contentType, got.StatusCode, got.body)
+			t.Errorf("Content-Type %q: got status %d, want 200: %s", contentType, got.StatusCode, got.body)
 		}
 	}
 }
 
-func zipped(s string) string {
+func gzipped(s string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
 	io.WriteString(z, s)
