@@ -50,7 +50,7 @@ fuzz:
 # Serve ten thousand deliberately slow connections, and a million invented reports,
 # with and without the rate limit.
 test-abuse:
-	go test ./checker/systemtest -run 'TestSlowCallers|TestInvented' -slow 10000 -invented 1000000 -v -timeout 20m | grep -v '"time"\|: created '
+	go test ./checker/systemtest -run 'TestSlowClients|TestInventedVersions' -slow 10000 -invented 1000000 -v -timeout 20m | grep -v '"time"\|: created '
 
 # Compare the statistics with what 100,000 simulated instances have sent, 5,000
 # reports a second.

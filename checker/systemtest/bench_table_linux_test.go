@@ -112,9 +112,9 @@ func writeDown(t *testing.T, rows []row) {
 	}
 }
 
-// TestSlowerIsTold checks that ratios that became more than a fifth worse are listed,
+// TestPrintTable checks that ratios that became more than a fifth worse are listed,
 // whether more or less is better.
-func TestSlowerIsTold(t *testing.T) {
+func TestPrintTable(t *testing.T) {
 	before := map[string]float64{"rate": 0.5, "time": 2, "steady": 1}
 	for _, c := range []struct {
 		rows []row

@@ -340,11 +340,11 @@ func asked(t *testing.T, metrics string, routes []string) {
 	}
 }
 
-// TestNothingPrivateIsKept plants canaries in all that callers send, and in the
+// TestNothingPrivateIsStored plants canaries in all that callers send, and in the
 // names of host and user, and searches all that is kept and shown of it: while the
 // server runs, and once reports are folded by another, which logs to a terminal. The
 // first believes nobody of whom they pass on reports, and the second all.
-func TestNothingPrivateIsKept(t *testing.T) {
+func TestNothingPrivateIsStored(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	forbidden := private()
 	arguments := []string{"serve", "--listen", "127.0.0.1:0", "--public-stats", "--base-url", "http://releases.example", "--source-rate", "1000000", "--db", store}

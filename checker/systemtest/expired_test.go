@@ -117,10 +117,10 @@ func found(t *testing.T, store string, ids []uuid.UUID) (n int) {
 	return n
 }
 
-// TestExpiredIsGone checks that a running server deletes expired reports from the
+// TestExpiredReportsAreErased checks that a running server deletes expired reports from the
 // bytes of its files, an hour after its start or a clock jump, and that statistics
 // still count them.
-func TestExpiredIsGone(t *testing.T) {
+func TestExpiredReportsAreErased(t *testing.T) {
 	const reports = 500
 	store, clock := filepath.Join(t.TempDir(), "relcheck.db"), filepath.Join(t.TempDir(), "clock")
 	t.Setenv(clockFile, clock)

@@ -47,9 +47,9 @@ func killedOver(t *testing.T) (store string) {
 	return ""
 }
 
-// TestInspectedAfterKill checks that a server checks the file after a kill while it
+// TestIntegrityCheckAfterKill checks that a server checks the file after a kill while it
 // records, and does not check it again if it is intact.
-func TestInspectedAfterKill(t *testing.T) {
+func TestIntegrityCheckAfterKill(t *testing.T) {
 	t.Parallel()
 	store := killedOver(t)
 	lock := store + "-lock"

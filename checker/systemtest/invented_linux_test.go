@@ -252,10 +252,10 @@ func (s *inventing) bounded(t *testing.T, recorded int64, places int) {
 	}
 }
 
-// TestInvented lets one client invent versions, platforms and instance IDs. It must
+// TestInventedVersions lets one client invent versions, platforms and instance IDs. It must
 // not fill the store, the memory or the metrics. Within the rate limit, it must not
 // change the shares of others or take away their builds.
-func TestInvented(t *testing.T) {
+func TestInventedVersions(t *testing.T) {
 	// The fleet and the budget are as large as the attack is.
 	rate := max(1, 600**invented/1_000_000)
 	each := max(1, 5*rate/6)

@@ -221,8 +221,8 @@ func peakMemory(pid int) int64 {
 	return kb << 10
 }
 
-// TestMalformedTellsApart tests how TestMalformed recognizes answers and reports.
-func TestMalformedTellsApart(t *testing.T) {
+// TestMalformedParsers tests how TestMalformed recognizes answers and reports.
+func TestMalformedParsers(t *testing.T) {
 	const ok, body = "HTTP/1.1 200 OK\r\nA: b\r\n", `{"latest":{}}` + "\n"
 	for answer, want := range map[string]string{
 		"":                 "[] 0",

@@ -87,7 +87,7 @@ func storeCommands(t *testing.T, name string) map[string][]string {
 
 // Beside a server under load, every command works by names that share its log, and is
 // refused by all others. Nothing that was acknowledged is lost.
-func TestCommandsByOtherNames(t *testing.T) {
+func TestCommandsUnderOtherNames(t *testing.T) {
 	t.Parallel()
 	for what, other := range storeNames {
 		t.Run(what, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestCommandsByOtherNames(t *testing.T) {
 }
 
 // A server that starts names what endangers its store, once.
-func TestServerNamesHazards(t *testing.T) {
+func TestServerWarnsOfHazards(t *testing.T) {
 	t.Parallel()
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	relcheck(t, "token", "add", "ann", "--db", store)

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestStoppedUnderLoad stops a server while reports arrive and other clients are
+// TestShutdownUnderLoad stops a server while reports arrive and other clients are
 // deliberately slow. It must exit within ten seconds and lose no acknowledged report.
-func TestStoppedUnderLoad(t *testing.T) {
+func TestShutdownUnderLoad(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	p := serve(t, file)

@@ -220,9 +220,9 @@ func TestSimulateInterrupted(t *testing.T) {
 	}
 }
 
-// TestSimulateSaysWhatIsWrong checks that errors of the service are printed with a
+// TestSimulateErrors checks that errors of the service are printed with a
 // hint.
-func TestSimulateSaysWhatIsWrong(t *testing.T) {
+func TestSimulateErrors(t *testing.T) {
 	var answer atomic.Pointer[http.HandlerFunc]
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -269,9 +269,9 @@ func TestSimulateSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestSimulatedPastIsKeptApart checks that simulate --days rejects a store that is in
+// TestSimulatedPastIsRefused checks that simulate --days rejects a store that is in
 // use or has reports.
-func TestSimulatedPastIsKeptApart(t *testing.T) {
+func TestSimulatedPastIsRefused(t *testing.T) {
 	past := func(args ...string) (string, int) {
 		return relcheckStatus(t, append([]string{"simulate", "--days", "3", "--instances", "50"}, args...)...)
 	}

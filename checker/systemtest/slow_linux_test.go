@@ -130,7 +130,7 @@ const hardly = 250 * time.Millisecond
 
 // Many callers are slow on purpose, each in one of four ways. That takes little
 // memory, others hardly notice, and when they no longer come back they are gone soon.
-func TestSlowCallers(t *testing.T) {
+func TestSlowClients(t *testing.T) {
 	needFiles(t, *slowCallers+500)
 	p := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))
 	pid := p.cmd.Process.Pid

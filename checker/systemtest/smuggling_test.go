@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// TestNothingIsSmuggled sends requests with an ambiguous length. Each must have one
+// TestRequestSmuggling sends requests with an ambiguous length. Each must have one
 // answer, after which the connection is closed: what follows must not be taken for
 // another request.
-func TestNothingIsSmuggled(t *testing.T) {
+func TestRequestSmuggling(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	p := serve(t, file, "--metrics-listen", "127.0.0.1:0")

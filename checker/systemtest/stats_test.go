@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestStatsForPrograms checks that --json and --csv without --by print the summary, or
+// TestStatsJSONAndCSV checks that --json and --csv without --by print the summary, or
 // the table of the query.
-func TestStatsForPrograms(t *testing.T) {
+func TestStatsJSONAndCSV(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	relcheck(t, "product", "add", "tool", "--db", store)
 	for _, c := range []struct{ flags, table, columns string }{

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestStopLetsRequestsEnd stops a server while a report is being sent. The report must
+// TestShutdownFinishesRequests stops a server while a report is being sent. The report must
 // be recorded and answered, and the exit status must be 0.
-func TestStopLetsRequestsEnd(t *testing.T) {
+func TestShutdownFinishesRequests(t *testing.T) {
 	t.Parallel()
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	s := serve(t, store)
@@ -54,9 +54,9 @@ func TestStopLetsRequestsEnd(t *testing.T) {
 	}
 }
 
-// TestStoppedAsItStarts interrupts a server as soon as it listens. It must exit with
+// TestInterruptAtStart interrupts a server as soon as it listens. It must exit with
 // status 0.
-func TestStoppedAsItStarts(t *testing.T) {
+func TestInterruptAtStart(t *testing.T) {
 	t.Parallel()
 	for range unlessRace(20, 6) {
 		s := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))

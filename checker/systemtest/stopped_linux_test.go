@@ -18,9 +18,9 @@ import (
 
 var stoppedList = flag.Int("stopped-list", unlessRace(50_000, 2_000), "how many releases a list has whose import is stopped")
 
-// TestStoppedImport suspends an import repeatedly. A server must keep recording,
+// TestSuspendedImport suspends an import repeatedly. A server must keep recording,
 // unless the import is within one of its short transactions.
-func TestStoppedImport(t *testing.T) {
+func TestSuspendedImport(t *testing.T) {
 	store, list := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "releases.json")
 	writeList(t, list, *stoppedList)
 	served := serve(t, store)
@@ -43,9 +43,9 @@ func TestStoppedImport(t *testing.T) {
 	}
 }
 
-// TestStoppedImportControl checks that an import in a single transaction blocks the
+// TestSuspendedImportControl checks that an import in a single transaction blocks the
 // server.
-func TestStoppedImportControl(t *testing.T) {
+func TestSuspendedImportControl(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "a.db")
 	served := serve(t, store)
 	begun := func() bool {

@@ -216,7 +216,7 @@ func TestCertificateIsRenewed(t *testing.T) {
 }
 
 // SIGHUP has the files read at once, even if nothing has changed.
-func TestCertificateOnHangup(t *testing.T) {
+func TestCertificateReloadOnSIGHUP(t *testing.T) {
 	t.Parallel()
 	first, second := newPair(t, 3001), newPair(t, 3002)
 	s := startSecured(t, first)

@@ -61,7 +61,7 @@ func (p *process) signedIn(t *testing.T, c *http.Cookie) bool {
 
 // Of the bytes of a token, a link or a session nothing is ever in the store's files,
 // nor in the logs.
-func TestTokenIsKeptNowhere(t *testing.T) {
+func TestTokensAreNotStored(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	store := filepath.Join(dir, "relcheck.db")
@@ -192,8 +192,8 @@ func notes(t *testing.T, store string, args ...string) string {
 	return said.String()
 }
 
-// TestTokenNotes checks the hints about the URL of a link, and about a new token.
-func TestTokenNotes(t *testing.T) {
+// TestTokenHints checks the hints about the URL of a link, and about a new token.
+func TestTokenHints(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	for _, c := range []struct {
 		args        []string

@@ -68,9 +68,9 @@ func (s *troubled) kept(t *testing.T) {
 	s.acknowledged.areIn(t, exportedIDs(t, s.file))
 }
 
-// TestFileTakenFromServer removes or replaces the files of a running server, which
+// TestStoreFileRemoved removes or replaces the files of a running server, which
 // must report that within a second.
-func TestFileTakenFromServer(t *testing.T) {
+func TestStoreFileRemoved(t *testing.T) {
 	t.Parallel()
 	for name, take := range map[string]func(path string) error{
 		"removed":         os.Remove,

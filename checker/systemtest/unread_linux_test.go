@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// TestUnreadAnswers has clients request a large table without reading the response. The
+// TestUnreadResponses has clients request a large table without reading the response. The
 // unread bytes must stay below the limit, other requests must be answered, and a client
 // that reads must get the table.
-func TestUnreadAnswers(t *testing.T) {
+func TestUnreadResponses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	if err := release(t.Context(), file, 20_000); err != nil {
 		t.Fatal(err)

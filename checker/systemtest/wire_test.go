@@ -65,7 +65,7 @@ func readAnswer(r *bufio.Reader) (status int, recorded bool, err error) {
 	return status, recorded, err
 }
 
-func TestLoaderTellsAnswersApart(t *testing.T) {
+func TestReadResponse(t *testing.T) {
 	for answer, want := range map[string]string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":                          "200 true <nil>",
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRelcheck-Recorded: no\r\n\r\nhi": "200 false <nil>",

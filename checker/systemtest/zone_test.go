@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// TestDaysOfUTC checks that days are UTC days, whatever the server's time zone.
-func TestDaysOfUTC(t *testing.T) {
+// TestUTCDays checks that days are UTC days, whatever the server's time zone.
+func TestUTCDays(t *testing.T) {
 	now := time.Now().UTC()
 	zone := "Pacific/Kiritimati" // 14 hours ahead: tomorrow, from 10:00 UTC on
 	if now.Hour() < 10 {

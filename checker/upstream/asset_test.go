@@ -120,7 +120,7 @@ func TestPlatforms(t *testing.T) {
 	}
 }
 
-func TestLeftOut(t *testing.T) {
+func TestPlatformsIgnoresOtherFiles(t *testing.T) {
 	for _, ext := range strings.Fields(".sha256 .sha256sum .sha512 .sha1 .md5 .sum .digest .sig .asc .minisig .pem .crt .cert .pub " +
 		".sbom .json .jsonl .intoto .att .spdx .cdx .txt .yaml .yml .sigstore .intoto.jsonl .SHA256") {
 		if got := Platforms("tool_linux_amd64" + ext); got != nil {

@@ -79,7 +79,7 @@ func TestPrivate(t *testing.T) {
 	}
 }
 
-func TestCallersClientIsLeftAlone(t *testing.T) {
+func TestClientIsNotModified(t *testing.T) {
 	client := new(http.Client)
 	newFetcher(client)
 	if client.CheckRedirect != nil {
@@ -94,9 +94,9 @@ func TestReadAll(t *testing.T) {
 	}
 }
 
-// TestCutList serves a list of versions that is cut between two lines. However the
+// TestTruncatedList serves a list of versions that is cut between two lines. However the
 // answer is delimited, the versions before the cut are not taken for all of them.
-func TestCutList(t *testing.T) {
+func TestTruncatedList(t *testing.T) {
 	const list = "v1.0.0\nv1.1.0\n"
 	half := len(list) / 2
 	for name, test := range map[string]struct{ response, want string }{
@@ -121,9 +121,9 @@ func TestCutList(t *testing.T) {
 	}
 }
 
-// TestDelimited reads answers whose end is known in another way than by their
+// TestResponseWithoutLength reads answers whose end is known in another way than by their
 // length.
-func TestDelimited(t *testing.T) {
+func TestResponseWithoutLength(t *testing.T) {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && r.ProtoMajor == 1 {
 			w.Header().Set("Content-Encoding", "gzip")

@@ -60,7 +60,7 @@ func TestFallback(t *testing.T) {
 
 // The proxy that has the module is asked for the rest of it, so that a slow or
 // dead one before it costs its time once.
-func TestFallbackOnce(t *testing.T) {
+func TestFallbackIsRemembered(t *testing.T) {
 	var asked atomic.Int32
 	missing := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
@@ -128,7 +128,7 @@ func TestParseList(t *testing.T) {
 }
 
 // An address may hold a name and a password. They reach the proxy and nobody else.
-func TestPassword(t *testing.T) {
+func TestPasswordIsNotLeaked(t *testing.T) {
 	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0")
 	server := tree.handler(t)
 	open := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -259,7 +259,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-func TestKnownAndProgress(t *testing.T) {
+func TestKnownDatesAndProgress(t *testing.T) {
 	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0+incompatible")
 	delete(tree, "example.com/x/@v/v1.0.0.info")
 	delete(tree, "example.com/x/@v/v2.0.0+incompatible.info")
@@ -280,7 +280,7 @@ func TestKnownAndProgress(t *testing.T) {
 	}
 }
 
-func TestAtOnce(t *testing.T) {
+func TestConcurrentRequests(t *testing.T) {
 	var versions []string
 	for i := range 50 {
 		versions = append(versions, fmt.Sprintf("v1.0.%d", i))
@@ -335,7 +335,7 @@ func TestCancel(t *testing.T) {
 
 // Half a minute of trouble at the proxy is not worth a failed import; the
 // answer that nothing is there will not change.
-func TestAttempts(t *testing.T) {
+func TestRetries(t *testing.T) {
 	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0")
 	server := tree.handler(t)
 	tests := []struct {
