@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestPrintList checks that a cell stays in its line and column, and sends no control
-// characters to a terminal.
+// TestPrintList checks that each cell stays in its line and column, and that no control
+// characters are printed.
 func TestPrintList(t *testing.T) {
 	var out strings.Builder
 	err := printList(&out, []string{"name", "title", "state"}, [][]string{{"a\tb", "\x1b[31mred\u202e\n", ""}, {"long name", "x", "latest"}})

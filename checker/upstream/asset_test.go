@@ -66,7 +66,7 @@ func TestPlatforms(t *testing.T) {
 		{"syncthing-macos-universal-v1.30.0.zip", "darwin/amd64 darwin/arm64"},
 		{"syncthing-source-v1.30.0.tar.gz", ""},
 		{"syncthing-illumos-amd64-v1.30.0.tar.gz", "illumos/amd64"},
-		// Other habits.
+		// Other conventions.
 		{"tool-win32-x64.zip", "windows/amd64"},
 		{"tool-win32-arm64.zip", "windows/arm64"},
 		{"tool-win32.zip", "windows/386"},
@@ -86,7 +86,7 @@ func TestPlatforms(t *testing.T) {
 		{"tool-windows-386.msi", "windows/386"},
 		{"tool-js-wasm.zip", "js/wasm"},
 		{"tool linux (x86-64).zip", "linux/amd64"},
-		// Traps.
+		// Misleading names.
 		{"darwin-amd64", "darwin/amd64"},
 		{"winner-amd64.tar.gz", ""},
 		{"armchair-linux.tar.gz", ""},
@@ -114,12 +114,14 @@ func TestPlatforms(t *testing.T) {
 		{"\xff\xfe_linux_\x00_amd64", "linux/amd64"},
 	}
 	for _, test := range tests {
-		if got := spell(Platforms(test.name)); got != test.want {
+		if got := joinPlatforms(Platforms(test.name)); got != test.want {
 			t.Errorf("Platforms(%q) = %q, want %q", test.name, got, test.want)
 		}
 	}
 }
 
+// TestPlatformsIgnoresOtherFiles checks that checksums, signatures and other files that
+// are no programs have no platforms.
 func TestPlatformsIgnoresOtherFiles(t *testing.T) {
 	for _, ext := range strings.Fields(".sha256 .sha256sum .sha512 .sha1 .md5 .sum .digest .sig .asc .minisig .pem .crt .cert .pub " +
 		".sbom .json .jsonl .intoto .att .spdx .cdx .txt .yaml .yml .sigstore .intoto.jsonl .SHA256") {
@@ -165,7 +167,7 @@ func TestByPlatform(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("ByPlatform(%s): -want +got:\n%s", test.names, diff)
 			}
-			slices.Reverse(assets) // the order of assets says nothing
+			slices.Reverse(assets) // the result must not depend on the order
 		}
 	}
 }
@@ -177,16 +179,17 @@ func FuzzPlatforms(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string) {
 		for _, p := range Platforms(name) {
 			if !p.Known() {
-				t.Errorf("Platforms(%q) holds %v, which Go does not build for", name, p)
+				t.Errorf("Platforms(%q) contains %v, want platforms that Go builds for", name, p)
 			}
 		}
 	})
 }
 
-func spell(platforms []checker.Platform) string {
-	var all []string
+// joinPlatforms returns the names of platforms, separated by spaces.
+func joinPlatforms(platforms []checker.Platform) string {
+	var names []string
 	for _, p := range platforms {
-		all = append(all, p.String())
+		names = append(names, p.String())
 	}
-	return strings.Join(all, " ")
+	return strings.Join(names, " ")
 }

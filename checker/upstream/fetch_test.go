@@ -18,49 +18,49 @@ import (
 func TestRedirects(t *testing.T) {
 	good := files{}.mod("example.com/x", "module example.com/x", "v1.0.0")
 	file, plain := good.write(t), good.serve(t)
-	var asked atomic.Int32
-	to := func(base string) http.Handler {
+	var requests atomic.Int32
+	redirectTo := func(base string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			asked.Add(1)
+			requests.Add(1)
 			http.Redirect(w, r, base+r.URL.Path, http.StatusFound)
 		})
 	}
-	secure := httptest.NewTLSServer(to(plain))
+	secure := httptest.NewTLSServer(redirectTo(plain))
 	defer secure.Close()
-	loop := start(t, to(""))
+	loop := start(t, redirectTo(""))
 	tests := []struct {
 		name, from string
 		client     *http.Client
 		want       string
 	}{
-		{"elsewhere", start(t, to(plain)), nil, ""},
-		{"elsewhere in the private network", start(t, to(strings.Replace(plain, "127.0.0.1", "localhost", 1))), nil, ""},
-		{"to a file", start(t, to(file)), nil, `redirected from http to "file"`},
+		{"to another host", start(t, redirectTo(plain)), nil, ""},
+		{"within the private network", start(t, redirectTo(strings.Replace(plain, "127.0.0.1", "localhost", 1))), nil, ""},
+		{"to a file", start(t, redirectTo(file)), nil, `redirected from http to "file"`},
 		{"from https to http", secure.URL, secure.Client(), `redirected from https to "http"`},
-		{"from a public address to a private one", "http://203.0.113.1", through(start(t, to(plain))), "redirected into a private network, to "},
-		{"from a public address to a private name", "http://203.0.113.1", through(start(t, to("http://localhost:1"))), "redirected into a private network"},
-		{"for ever", loop, nil, "redirected more than 5 times"},
+		{"from a public address to a private one", "http://203.0.113.1", clientOf(start(t, redirectTo(plain))), "redirected into a private network, to "},
+		{"from a public address to a private name", "http://203.0.113.1", clientOf(start(t, redirectTo("http://localhost:1"))), "redirected into a private network"},
+		{"without end", loop, nil, "redirected more than 5 times"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			asked.Store(0)
+			requests.Store(0)
 			p := quick(test.from)
 			p.Client = test.client
 			releases, err := p.Releases(t.Context(), "example.com/x")
 			switch {
 			case test.want == "" && (err != nil || len(releases) != 1):
-				t.Errorf("%d releases, error %v; want 1", len(releases), err)
+				t.Errorf("got %d releases, error %v, want 1 and no error", len(releases), err)
 			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
-				t.Errorf("error %v; want %q", err, test.want)
-			case asked.Load() > 6:
-				t.Errorf("asked %d times; a refusal stays one", asked.Load())
+				t.Errorf("got error %v, want %q", err, test.want)
+			case requests.Load() > 6:
+				t.Errorf("got %d requests, want at most 6: a refused redirect is not retried", requests.Load())
 			}
 		})
 	}
 }
 
-// through returns a client that reaches one server by every address.
-func through(server string) *http.Client {
+// clientOf returns a client that connects to one server, whatever the address.
+func clientOf(server string) *http.Client {
 	u, _ := url.Parse(server)
 	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, u.Host)
@@ -83,19 +83,19 @@ func TestClientIsNotModified(t *testing.T) {
 	client := new(http.Client)
 	newFetcher(client)
 	if client.CheckRedirect != nil {
-		t.Error("the caller's client was altered")
+		t.Error("newFetcher set CheckRedirect of its argument")
 	}
 }
 
 func TestReadAll(t *testing.T) {
 	r := strings.NewReader(strings.Repeat("a", 1000))
 	if _, err := readAll(r, 10); !errors.Is(err, errTooLong) || r.Len() < 1000-11 {
-		t.Errorf("error %v after %d bytes; want %v after 11", err, 1000-r.Len(), errTooLong)
+		t.Errorf("got error %v after %d bytes, want %v after 11", err, 1000-r.Len(), errTooLong)
 	}
 }
 
-// TestTruncatedList serves a list of versions that is cut between two lines. However the
-// answer is delimited, the versions before the cut are not taken for all of them.
+// TestTruncatedList checks that a list of versions that ends between server lines, at half
+// of the response, is an error, however the response is delimited.
 func TestTruncatedList(t *testing.T) {
 	const list = "v1.0.0\nv1.1.0\n"
 	half := len(list) / 2
@@ -116,42 +116,42 @@ func TestTruncatedList(t *testing.T) {
 		}))
 		releases, err := quick(server).Releases(t.Context(), "example.com/x")
 		if err == nil || !strings.Contains(err.Error(), test.want) || releases != nil {
-			t.Errorf("%s: %v, error %v; want %q", name, releases, err, test.want)
+			t.Errorf("%s: got %v, error %v, want error %q", name, releases, err, test.want)
 		}
 	}
 }
 
-// TestResponseWithoutLength reads answers whose end is known in another way than by their
-// length.
+// TestResponseWithoutLength checks that a response without a Content-Length is read if
+// its end is marked in another way.
 func TestResponseWithoutLength(t *testing.T) {
-	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && r.ProtoMajor == 1 {
 			w.Header().Set("Content-Encoding", "gzip")
-			packed := gzip.NewWriter(w)
-			defer packed.Close()
-			io.WriteString(packed, "v1.0.0\n")
+			compressed := gzip.NewWriter(w)
+			defer compressed.Close()
+			io.WriteString(compressed, "v1.0.0\n")
 			return
 		}
 		io.WriteString(w, "v1.0.0\n")
 		w.(http.Flusher).Flush() // no Content-Length
 	})
-	two := httptest.NewUnstartedServer(answer)
-	two.EnableHTTP2 = true
-	two.StartTLS()
-	defer two.Close()
+	server := httptest.NewUnstartedServer(handler)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
 	for name, f := range map[string]struct {
 		client *http.Client
 		url    string
 	}{
-		"chunks": {&http.Client{Transport: &http.Transport{DisableCompression: true}}, start(t, answer)},
-		"gzip":   {nil, start(t, answer)},
-		"HTTP/2": {two.Client(), two.URL},
+		"chunks": {&http.Client{Transport: &http.Transport{DisableCompression: true}}, start(t, handler)},
+		"gzip":   {nil, start(t, handler)},
+		"HTTP/2": {server.Client(), server.URL},
 	} {
 		u, _ := url.Parse(f.url)
 		fetch := newFetcher(f.client)
 		defer fetch.close()
 		if body, err := fetch.get(t.Context(), u, 100); err != nil || string(body) != "v1.0.0\n" {
-			t.Errorf("%s: %q, %v", name, body, err)
+			t.Errorf("%s: got body %q, error %v, want v1.0.0", name, body, err)
 		}
 	}
 }

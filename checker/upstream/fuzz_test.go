@@ -13,41 +13,41 @@ import (
 	"relcheck/checker/printable"
 )
 
-// answers is a proxy in memory: what it says to each kind of question.
-type answers struct{ list, info, mod string }
+// fixedProxy is a proxy in memory that returns the same text for each file of a kind.
+type fixedProxy struct{ list, info, mod string }
 
-func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
-	body := a.list
+func (p fixedProxy) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := p.list
 	switch {
 	case strings.HasSuffix(r.URL.Path, ".info"):
-		body = a.info
+		body = p.info
 	case strings.HasSuffix(r.URL.Path, ".mod"):
-		body = a.mod
+		body = p.mod
 	}
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 }
 
-// FuzzProxy reads a module from a proxy that may say anything.
+// FuzzProxy reads a module from a proxy with arbitrary responses.
 func FuzzProxy(f *testing.F) {
 	f.Add("v1.0.0\n", `{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z"}`, "module example.com/m\nretract v1.0.0 // bad\n")
 	f.Add("v1.0.0\nv1.1.0-rc.1\n", `{"Version":"v1.0.0","Time":"0000-01-01T00:00:00+23:59"}`, "module m\nretract [v1.0.0, v2.0.0] // \x1b[2J\u202e\n")
 	f.Add("v1.0.0 x\r\n", `{}`, "go 99.99\nunknown x\nretract (\n\t// a\n\tv1.0.0\n)\n")
 	f.Add("<html>", `null`, "\xff")
 	f.Fuzz(func(t *testing.T, list, info, mod string) {
-		p := &Proxy{List: "https://proxy.invalid", Client: &http.Client{Transport: answers{list, info, mod}}, pause: time.Nanosecond}
+		p := &Proxy{List: "https://proxy.invalid", Client: &http.Client{Transport: fixedProxy{list, info, mod}}, pause: time.Nanosecond}
 		releases, err := p.Releases(context.Background(), "example.com/m")
 		if err != nil {
 			if !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\x1b\x00\r") {
-				t.Errorf("the error repeats what moves a terminal's cursor: %q", err)
+				t.Errorf("got error %q, want no control characters", err)
 			}
 			return
 		}
 		for _, r := range releases {
 			if !checker.ValidVersion(r.Version) || checker.Canonical(r.Version) == "" {
-				t.Errorf("version %q was let in", r.Version)
+				t.Errorf("got invalid version %q", r.Version)
 			}
 			if printable.Check(r.Retracted) != nil || utf8.RuneCountInString(r.Retracted) > maxReason+3 {
-				t.Errorf("reason %q was let in", r.Retracted)
+				t.Errorf("version %s: got invalid reason %q", r.Version, r.Retracted)
 			}
 		}
 	})

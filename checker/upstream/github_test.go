@@ -16,7 +16,7 @@ import (
 	"relcheck/checker/printable"
 )
 
-// opaRelease is shortened from what the API says of a release.
+// opaRelease is a shortened release from GitHub's API.
 const opaRelease = `{
   "url": "https://api.example.com/repos/open-policy-agent/opa/releases/25931442",
   "id": 25931442,
@@ -91,7 +91,7 @@ func TestReadGitHub(t *testing.T) {
 func TestReadGitHubErrors(t *testing.T) {
 	tests := []struct {
 		name, text string
-		want       []string // all of them are in the error
+		want       []string // parts of the error
 	}{
 		{"not a version", `[` + opaRelease + `,{"tag_name":"nightly"}]`, []string{`entry 2 (tag "nightly"): not a semantic version`}},
 		{"prefixed version", `{"tag_name":"release-1.2.3"}`, []string{`entry 1 (tag "release-1.2.3"): not a semantic version`}},
@@ -140,15 +140,15 @@ func TestReadGitHubErrors(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			releases, err := ReadGitHub(strings.NewReader(test.text))
 			if err == nil || releases != nil {
-				t.Fatalf("read %v, error %v; want no releases and an error", releases, err)
+				t.Fatalf("got %v, error %v, want no releases and an error", releases, err)
 			}
 			for _, want := range test.want {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("error %q does not say %q", err, want)
+					t.Errorf("got error %q, want %q in it", err, want)
 				}
 			}
 			if len(err.Error()) > 5000 {
-				t.Errorf("error has %d bytes", len(err.Error()))
+				t.Errorf("got an error of %d bytes, want up to 5,000", len(err.Error()))
 			}
 		})
 	}
@@ -175,21 +175,21 @@ func FuzzReadGitHub(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		releases, err := ReadGitHub(bytes.NewReader(text))
 		if err != nil && releases != nil {
-			t.Fatalf("%d releases beside the error %v", len(releases), err)
+			t.Fatalf("got %d releases and error %v, want no releases", len(releases), err)
 		}
 		seen := make(map[string]bool)
 		for _, r := range releases {
 			canonical := checker.Canonical(r.Version)
 			if canonical == "" || !checker.ValidVersion(r.Version) || seen[canonical] {
-				t.Errorf("version %q was let in", r.Version)
+				t.Errorf("got invalid or duplicate version %q", r.Version)
 			}
 			seen[canonical] = true
 			if r.Notes != "" && printable.CheckLink(r.Notes) != nil {
-				t.Errorf("notes %q were let in", r.Notes)
+				t.Errorf("got invalid notes %q", r.Notes)
 			}
 			for p, url := range r.Assets {
 				if !p.Known() || printable.CheckLink(url) != nil {
-					t.Errorf("asset %v: %q was let in", p, url)
+					t.Errorf("got invalid asset %q for %v", url, p)
 				}
 			}
 		}

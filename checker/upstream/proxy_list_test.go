@@ -51,30 +51,31 @@ func TestFallback(t *testing.T) {
 		want := strings.NewReplacer("{missing}", missing, "{broken}", broken).Replace(test.want)
 		switch {
 		case test.want == "" && (err != nil || len(releases) != 1):
-			t.Errorf("%s: %d releases, error %v; want 1", test.list, len(releases), err)
+			t.Errorf("%s: got %d releases, error %v, want 1", test.list, len(releases), err)
 		case test.want != "" && (err == nil || !strings.Contains(err.Error(), want)):
-			t.Errorf("%s: error %v; want %q", test.list, err, want)
+			t.Errorf("%s: got error %v, want %q", test.list, err, want)
 		}
 	}
 }
 
-// The proxy that has the module is asked for the rest of it, so that a slow or
-// dead one before it costs its time once.
+// TestFallbackIsRemembered checks that the remaining files are requested from the proxy
+// that has the module, so that a slow or unreachable proxy before it delays only one
+// request.
 func TestFallbackIsRemembered(t *testing.T) {
-	var asked atomic.Int32
+	var requests atomic.Int32
 	missing := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		asked.Add(1)
+		requests.Add(1)
 		w.WriteHeader(http.StatusNotFound)
 	}))
 	good := files{}.mod("example.com/x", "module example.com/x", "v1.0.0", "v1.1.0").write(t)
 	releases, err := quick(missing+","+good).Releases(t.Context(), "example.com/x")
-	if err != nil || len(releases) != 2 || asked.Load() != 1 {
-		t.Errorf("%d releases, error %v, first proxy asked %d times; want 2, none, once", len(releases), err, asked.Load())
+	if err != nil || len(releases) != 2 || requests.Load() != 1 {
+		t.Errorf("got %d releases, error %v, %d requests to the first proxy, want 2, none, 1", len(releases), err, requests.Load())
 	}
-	// A version may come from a later one still.
-	part := files{"example.com/x/@v/list": "v1.0.0\nv1.1.0"}.write(t)
-	if releases, err := quick(part+","+good).Releases(t.Context(), "example.com/x"); err != nil || len(releases) != 2 {
-		t.Errorf("%d releases, error %v; want 2", len(releases), err)
+	// A file that this proxy does not have is requested from the next one.
+	partial := files{"example.com/x/@v/list": "v1.0.0\nv1.1.0"}.write(t)
+	if releases, err := quick(partial+","+good).Releases(t.Context(), "example.com/x"); err != nil || len(releases) != 2 {
+		t.Errorf("proxy without the versions' files: got %d releases, error %v, want 2", len(releases), err)
 	}
 }
 
@@ -118,7 +119,7 @@ func TestParseList(t *testing.T) {
 		if err != nil {
 			got = []string{"error"}
 			if strings.Contains(err.Error(), "sec") || !strings.Contains(err.Error(), "https://") {
-				t.Errorf("parseList(%q): error %q tells a password or no way out", test.list, err)
+				t.Errorf("parseList(%q): got error %q, want no password and an example", test.list, err)
 			}
 		}
 		if got := strings.Join(got, " "); got != test.want {
@@ -127,24 +128,25 @@ func TestParseList(t *testing.T) {
 	}
 }
 
-// An address may hold a name and a password. They reach the proxy and nobody else.
+// TestPasswordIsNotLeaked checks that the user name and password in a proxy's URL are
+// sent to this proxy only, and never printed.
 func TestPasswordIsNotLeaked(t *testing.T) {
 	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0")
 	server := tree.handler(t)
 	open := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if told := fmt.Sprint(r.Header); r.Header.Get("Authorization") != "" || strings.Contains(told, "secret") || strings.Contains(told, "someone") {
-			t.Errorf("the server that was redirected to was told %s", told)
+		if got := fmt.Sprint(r.Header); r.Header.Get("Authorization") != "" || strings.Contains(got, "secret") || strings.Contains(got, "someone") {
+			t.Errorf("target of a redirect: got headers %s, want no user name or password", got)
 		}
 		server.ServeHTTP(w, r)
 	}))
 	guarded := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "someone" || password != "secret" {
-			t.Errorf("%s asked as %q with %q", r.URL, user, password)
+			t.Errorf("%s: got user %q and password %q, want the ones in the URL", r.URL, user, password)
 		}
 		http.Redirect(w, r, open+r.URL.Path, http.StatusFound)
 	}))
 	if _, err := quick(strings.Replace(guarded, "http://", "http://someone:secret@", 1)).Releases(t.Context(), "example.com/x"); err != nil {
-		t.Error(err)
+		t.Errorf("proxy with a password: %v", err)
 	}
 	refused := strings.Replace(deadAddress, "http://", "http://someone:secret@", 1)
 	forbidden := strings.Replace(start(t, status(http.StatusForbidden)), "http://", "http://someone:secret@", 1)
@@ -152,7 +154,7 @@ func TestPasswordIsNotLeaked(t *testing.T) {
 		_, err := quick(list).Releases(t.Context(), "example.com/x")
 		host := strings.Replace(list, "someone:secret@", "", 1)
 		if err == nil || !strings.Contains(err.Error(), host) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "someone") {
-			t.Errorf("error %v; want one that names %s, and no user or password", err, host)
+			t.Errorf("got error %v, want %s in it, and no user name or password", err, host)
 		}
 	}
 }
@@ -162,36 +164,36 @@ func TestDefaultList(t *testing.T) {
 	t.Setenv("PATH", dir)
 	t.Setenv("GOPROXY", " https://a.example,off ")
 	if list, err := DefaultList(t.Context()); list != "https://a.example,off" || err != nil {
-		t.Errorf("from the environment: %q, error %v", list, err)
+		t.Errorf("from the environment: got %q, error %v, want https://a.example,off", list, err)
 	}
 	t.Setenv("GOPROXY", "")
 	if list, err := DefaultList(t.Context()); err == nil || !strings.Contains(err.Error(), "set GOPROXY") {
-		t.Errorf("without a go command: %q, error %v; want one that says to set GOPROXY", list, err)
+		t.Errorf("without a go command: got %q, error %v, want an error with set GOPROXY", list, err)
 	}
 	if _, err := (&Proxy{}).Releases(t.Context(), "example.com/x"); err == nil || !strings.Contains(err.Error(), "set GOPROXY") {
-		t.Errorf("Proxy without a list: error %v; want one that says to set GOPROXY", err)
+		t.Errorf("Proxy without a list: got error %v, want set GOPROXY in it", err)
 	}
 	if runtime.GOOS == "windows" {
-		return // a go command cannot be pretended there in one line
+		return // the fake go command is a shell script
 	}
 	script := "#!/bin/sh\necho \"https://$1.example/$2\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "go"), []byte(script), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if list, err := DefaultList(t.Context()); list != "https://env.example/GOPROXY" || err != nil {
-		t.Errorf("from the go command: %q, error %v", list, err)
+		t.Errorf("from the go command: got %q, error %v, want https://env.example/GOPROXY", list, err)
 	}
 }
 
-// TestRealProxy reads Open Policy Agent's versions from the proxy that this
-// machine uses.
+// TestRealProxy reads the versions of Open Policy Agent from the proxy that this machine
+// uses.
 func TestRealProxy(t *testing.T) {
 	var p Proxy
 	began := time.Now()
 	releases, err := p.Releases(t.Context(), "github.com/open-policy-agent/opa")
-	var nobody unavailable
-	if _, noList := DefaultList(t.Context()); noList != nil || errors.As(err, &nobody) {
-		const missing = "a Go module proxy that can be reached and has github.com/open-policy-agent/opa is missing"
+	var unreachable unavailable
+	if _, noList := DefaultList(t.Context()); noList != nil || errors.As(err, &unreachable) {
+		const missing = "missing: a reachable Go module proxy with github.com/open-policy-agent/opa"
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("%s: %v", missing, errors.Join(noList, err))
 		}
@@ -208,7 +210,7 @@ func TestRealProxy(t *testing.T) {
 		}
 	}
 	if len(years) != 0 {
-		t.Errorf("not among the versions, or with another date: %v", years)
+		t.Errorf("got no version with year %v, want all of them", years)
 	}
 }
 
@@ -219,11 +221,11 @@ func FuzzParseList(f *testing.F) {
 	f.Fuzz(func(t *testing.T, list string) {
 		proxies, err := parseList(list)
 		if (err == nil) != (len(proxies) > 0) {
-			t.Fatalf("parseList(%q) = %d entries, error %v", list, len(proxies), err)
+			t.Fatalf("parseList(%q) = %d entries, error %v, want either entries or an error", list, len(proxies), err)
 		}
 		for _, p := range proxies {
 			if p.base != nil && p.base.Scheme != "http" && p.base.Scheme != "https" && p.base.Scheme != "file" {
-				t.Errorf("parseList(%q) let in the scheme %q", list, p.base.Scheme)
+				t.Errorf("parseList(%q): got scheme %q, want http, https or file", list, p.base.Scheme)
 			}
 		}
 	})

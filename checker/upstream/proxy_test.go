@@ -22,10 +22,10 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// files is a tree of files as a proxy serves it, by slashed path.
+// files are the files of a proxy by path, with slashes.
 type files map[string]string
 
-// mod adds a module with versions; go.mod is that of each of them.
+// mod adds versions of a module that have the same go.mod.
 func (f files) mod(escaped, gomod string, versions ...string) files {
 	f[escaped+"/@v/list"] = strings.Join(versions, "\n") + "\n"
 	for i, v := range versions {
@@ -35,10 +35,10 @@ func (f files) mod(escaped, gomod string, versions ...string) files {
 	return f
 }
 
-// day is the date of the version that stands at place i.
+// day returns the date of the version at an index.
 func day(i int) time.Time { return time.Date(2020, 1, 1+i, 2, 3, 4, 0, time.UTC) }
 
-// write returns the file address of a folder with the files in it.
+// write writes the files to a new folder and returns its file URL.
 func (f files) write(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -54,7 +54,7 @@ func (f files) write(t *testing.T) string {
 	return (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(dir), "/")}).String()
 }
 
-// handler serves the files.
+// handler returns a handler that serves the files.
 func (f files) handler(t *testing.T) http.Handler {
 	t.Helper()
 	u, err := url.Parse(f.write(t))
@@ -64,7 +64,7 @@ func (f files) handler(t *testing.T) http.Handler {
 	return http.FileServer(http.Dir(filepath.FromSlash(u.Path)))
 }
 
-// serve returns the http address of a server that has the files.
+// serve starts a server that serves the files and returns its URL.
 func (f files) serve(t *testing.T) string {
 	t.Helper()
 	return start(t, f.handler(t))
@@ -77,14 +77,15 @@ func start(t *testing.T, h http.Handler) string {
 	return server.URL
 }
 
-// deadAddress is one where nobody listens, for nobody who asks for any port is given it.
+// deadAddress is a URL at which no server listens: the system assigns port 1 to no
+// program.
 const deadAddress = "http://127.0.0.1:1"
 
 func status(code int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
 }
 
-// quick is a Proxy that does not wait long before it tries again.
+// quick returns a Proxy that hardly waits before it retries.
 func quick(list string) *Proxy { return &Proxy{List: list, pause: time.Millisecond} }
 
 const retracting = `module example.com/Foo/Bar
@@ -112,7 +113,7 @@ func TestReleases(t *testing.T) {
 	tree := files{}.
 		mod("example.com/!foo/!bar", retracting, "v1.0.0", "v1.0.1", "v1.1.0", "v1.1.5", "v1.2.0-rc.1", "v1.2.0", "v1.2.1", "v1.3.0", "v1.4.0-beta").
 		mod("example.com/old", "module example.com/old", "v1.0.0", "v2.0.0+incompatible", "v3.0.0-rc.1+incompatible").
-		mod("example.com/older", "not a go.mod, and not asked for", "v2.0.0+incompatible").
+		mod("example.com/older", "not a go.mod, and not requested", "v2.0.0+incompatible").
 		mod("example.com/early", "module example.com/early\nretract v0.1.0-a\n", "v0.1.0-a", "v0.1.0-b").
 		mod("example.com/odd", "module example.com/odd\n// \x1b[31mred\u202e\xff\nretract v1.0.0 // l\u200bicence\u2028missing\x00\n", "v1.0.0", "v1.0.1").
 		mod("example.com/undated", "module example.com/undated", "v1.0.0")
@@ -202,18 +203,18 @@ func TestReleasesErrors(t *testing.T) {
 			address := test.tree.serve(t)
 			releases, err := quick(address).Releases(t.Context(), "example.com/x")
 			if err == nil || releases != nil {
-				t.Fatalf("read %v, error %v; want no releases and an error", releases, err)
+				t.Fatalf("got %v, error %v, want no releases and an error", releases, err)
 			}
 			for _, want := range test.want {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("error %q does not say %q", err, want)
+					t.Errorf("got error %q, want %q in it", err, want)
 				}
 			}
 		})
 	}
 	for _, path := range []string{"", "opa", "example.com/../x", "example.com/x y"} {
 		if _, err := quick(base().write(t)).Releases(t.Context(), path); err == nil || !strings.Contains(err.Error(), "enter the module path of its go.mod") {
-			t.Errorf("module path %q: error %v", path, err)
+			t.Errorf("module path %q: got error %v, want the module path of its go.mod in it", path, err)
 		}
 	}
 }
@@ -224,37 +225,37 @@ func TestTooManyVersions(t *testing.T) {
 		fmt.Fprintf(&list, "v1.0.%d\n", i)
 	}
 	if versions, err := parseVersions(list.String()); err != nil || len(versions) != maxVersions {
-		t.Errorf("%d versions, error %v; want %d", len(versions), err, maxVersions)
+		t.Errorf("got %d versions, error %v, want %d", len(versions), err, maxVersions)
 	}
 	if _, err := parseVersions(list.String() + "v2.0.0+incompatible"); err == nil {
-		t.Errorf("no error for %d versions", maxVersions+1)
+		t.Errorf("%d versions: got no error", maxVersions+1)
 	}
 }
 
-// A proxy is asked by the escaped paths that the protocol defines.
+// TestRequests checks that files are requested by the escaped paths of the protocol.
 func TestRequests(t *testing.T) {
 	var mu sync.Mutex
-	asked := make(map[string]int)
+	requests := make(map[string]int)
 	tree := files{}.mod("example.com/!foo/!bar", "module example.com/Foo/Bar", "v1.0.0", "v1.0.1-!r!c", "v2.0.0+incompatible")
 	tree["example.com/!foo/!bar/@v/list"] = "v1.0.0\nv1.0.1-RC\nv2.0.0+incompatible"
 	tree["example.com/!foo/!bar/@v/v1.0.1-!r!c.info"] = `{"Version":"v1.0.1-RC"}`
 	server := tree.handler(t)
 	address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		asked[r.Method+" "+r.RequestURI]++
+		requests[r.Method+" "+r.RequestURI]++
 		mu.Unlock()
 		r.URL.Path = strings.TrimPrefix(r.URL.Path, "/go proxy")
 		server.ServeHTTP(w, r)
 	}))
 	releases, err := quick(address+"/go%20proxy/").Releases(t.Context(), "example.com/Foo/Bar")
 	if err != nil || len(releases) != 3 {
-		t.Fatalf("%d releases, error %v; want 3", len(releases), err)
+		t.Fatalf("got %d releases, error %v, want 3", len(releases), err)
 	}
 	want := make(map[string]int)
 	for _, file := range []string{"list", "v1.0.0.info", "v1.0.1-!r!c.info", "v2.0.0+incompatible.info", "v1.0.0.mod"} {
 		want["GET /go%20proxy/example.com/!foo/!bar/@v/"+file] = 1
 	}
-	if diff := cmp.Diff(want, asked); diff != "" {
+	if diff := cmp.Diff(want, requests); diff != "" {
 		t.Errorf("requests, -want +got:\n%s", diff)
 	}
 }
@@ -276,7 +277,7 @@ func TestKnownDatesAndProgress(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	if got := strings.Join(progress, " "); got != "1/2 2/2" {
-		t.Errorf("progress %s, want 1/2 2/2", got)
+		t.Errorf("got progress %s, want 1/2 2/2", got)
 	}
 }
 
@@ -288,23 +289,23 @@ func TestConcurrentRequests(t *testing.T) {
 	tree := files{}.mod("example.com/x", "module example.com/x", versions...)
 	server := tree.handler(t)
 	var mu sync.Mutex
-	now, most := 0, 0
+	running, maxRunning := 0, 0
 	address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		now++
-		most = max(most, now)
+		running++
+		maxRunning = max(maxRunning, running)
 		mu.Unlock()
 		time.Sleep(2 * time.Millisecond)
 		server.ServeHTTP(w, r)
 		mu.Lock()
-		now--
+		running--
 		mu.Unlock()
 	}))
 	if _, err := quick(address).Releases(t.Context(), "example.com/x"); err != nil {
 		t.Fatal(err)
 	}
-	if most > 8 || most < 2 {
-		t.Errorf("%d requests at once; want 2 to 8", most)
+	if maxRunning > 8 || maxRunning < 2 {
+		t.Errorf("got up to %d concurrent requests, want 2 to 8", maxRunning)
 	}
 }
 
@@ -321,26 +322,26 @@ func TestCancel(t *testing.T) {
 			}
 			server.ServeHTTP(w, r)
 		}))
-		// The proxies are not to blame.
+		// The error must not blame a proxy.
 		if _, err := quick(address+"|"+address).Releases(ctx, "example.com/x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), address) {
-			t.Errorf("cancelled while %s was read: error %v", slow, err)
+			t.Errorf("cancelled while %s was read: got error %v, want %v without a URL", slow, err, context.Canceled)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := quick(tree.write(t)).Releases(ctx, "example.com/x"); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled before: error %v", err)
+		t.Errorf("cancelled before: got error %v, want %v", err, context.Canceled)
 	}
 }
 
-// Half a minute of trouble at the proxy is not worth a failed import; the
-// answer that nothing is there will not change.
+// TestRetries checks that a request is retried after an error that may be temporary, but
+// not if the file does not exist.
 func TestRetries(t *testing.T) {
 	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0")
 	server := tree.handler(t)
 	tests := []struct {
 		code, failures int
-		wantAsked      int // for the .info
+		wantRequests   int // for the .info
 		wantErr        bool
 	}{
 		{503, 2, 3, false},
@@ -348,16 +349,16 @@ func TestRetries(t *testing.T) {
 		{500, 9, 3, true},
 		{404, 1, 1, true},
 		{403, 1, 1, true},
-		{0, 2, 3, false}, // the connection ends
+		{0, 2, 3, false}, // the connection is closed
 	}
 	for _, test := range tests {
-		var asked atomic.Int32
+		var requests atomic.Int32
 		address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !strings.HasSuffix(r.URL.Path, ".info") {
 				server.ServeHTTP(w, r)
 				return
 			}
-			if int(asked.Add(1)) > test.failures {
+			if int(requests.Add(1)) > test.failures {
 				server.ServeHTTP(w, r)
 			} else if test.code == 0 {
 				panic(http.ErrAbortHandler)
@@ -366,13 +367,13 @@ func TestRetries(t *testing.T) {
 			}
 		}))
 		p := quick(address)
-		p.Client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // which itself tries again otherwise
+		p.Client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // otherwise, the client itself retries
 		_, err := p.Releases(t.Context(), "example.com/x")
-		if (err != nil) != test.wantErr || int(asked.Load()) != test.wantAsked {
-			t.Errorf("status %d, %d times: asked %d times, error %v; want %d times, error %v", test.code, test.failures, asked.Load(), err, test.wantAsked, test.wantErr)
+		if (err != nil) != test.wantErr || int(requests.Load()) != test.wantRequests {
+			t.Errorf("status %d, %d times: got %d requests, error %v, want %d, error %t", test.code, test.failures, requests.Load(), err, test.wantRequests, test.wantErr)
 		}
 		if err != nil && !strings.Contains(err.Error(), "date of v1.0.0: "+address) {
-			t.Errorf("error %q does not name version and proxy", err)
+			t.Errorf("got error %q, want the version and the proxy in it", err)
 		}
 	}
 }
@@ -401,10 +402,10 @@ func FuzzParseVersions(f *testing.F) {
 		versions, _ := parseVersions(list)
 		for i, v := range versions {
 			if checker.Canonical(v) == "" || !checker.ValidVersion(v) {
-				t.Errorf("version %q was let in", v)
+				t.Errorf("got invalid version %q", v)
 			}
 			if i > 0 && checker.Compare(versions[i-1], v) >= 0 {
-				t.Errorf("version %q after %q", v, versions[i-1])
+				t.Errorf("got version %q after %q, want ascending order", v, versions[i-1])
 			}
 		}
 	})
