@@ -16,7 +16,7 @@ import (
 	"relcheck/db"
 )
 
-func auditOf(t *testing.T, s *db.Store, product string, since time.Time) (all []string) {
+func auditRows(t *testing.T, s *db.Store, product string, since time.Time) (all []string) {
 	t.Helper()
 	log, err := s.Audit(context.Background(), product, since)
 	if err != nil {
@@ -31,9 +31,9 @@ func auditOf(t *testing.T, s *db.Store, product string, since time.Time) (all []
 	return all
 }
 
-// releaseOf returns an edit of a release: notes, whether it is withdrawn, and the
+// newReleasePatch returns an edit of a release: notes, whether it is withdrawn, and the
 // URL of an asset, or "" for what is not said.
-func releaseOf(t *testing.T, notes, withdrawn, asset string) (e catalog.ReleasePatch) {
+func newReleasePatch(t *testing.T, notes, withdrawn, asset string) (e catalog.ReleasePatch) {
 	t.Helper()
 	if notes != "" {
 		if err := e.SetNotes(notes); err != nil {
@@ -53,7 +53,7 @@ func releaseOf(t *testing.T, notes, withdrawn, asset string) (e catalog.ReleaseP
 }
 
 // Each change is written down, with who made it; what changes nothing is not.
-func audit(t *testing.T, name string) {
+func testAuditLog(t *testing.T, name string) {
 	ctx := context.Background()
 	line := open(t, name)
 	s := line.As("k2x7q4mw")
@@ -64,12 +64,12 @@ func audit(t *testing.T, name string) {
 			t.Errorf("%s: %v", what, err)
 		}
 		want = append(row, want...)
-		if diff := cmp.Diff(want, auditOf(t, s, "", time.Time{})); diff != "" {
+		if diff := cmp.Diff(want, auditRows(t, s, "", time.Time{})); diff != "" {
 			t.Fatalf("after %s:\n%s", what, diff)
 		}
 	}
 	release := func(notes, withdrawn, asset string) error {
-		_, _, err := s.EditRelease(ctx, "app", "1.0.0", releaseOf(t, notes, withdrawn, asset))
+		_, _, err := s.EditRelease(ctx, "app", "1.0.0", newReleasePatch(t, notes, withdrawn, asset))
 		return err
 	}
 	product := func(e catalog.ProductPatch) error {
@@ -93,11 +93,11 @@ func audit(t *testing.T, name string) {
 	step("restored", line.Withdraw(ctx, "app", "v1.0.0", false), "command line | release.restored | app | v1.0.0")
 
 	three := []catalog.Release{{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.2.0"}}
-	_, err := line.PutReleases(ctx, "app", three, keep)
+	_, err := line.PutReleases(ctx, "app", three, keepStored)
 	step("an import", err, "command line | releases.imported | app | 3 releases: 2 added, 0 changed, 1 as they were")
-	_, err = line.SyncReleases(ctx, "app", append(three, catalog.Release{Version: "v1.3.0"}), keep)
+	_, err = line.SyncReleases(ctx, "app", append(three, catalog.Release{Version: "v1.3.0"}), keepStored)
 	step("a sync", err, "command line | releases.synced | app | 4 releases: 1 added, 0 changed, 3 as they were")
-	_, err = line.SyncReleases(ctx, "app", three, keep)
+	_, err = line.SyncReleases(ctx, "app", three, keepStored)
 	step("a sync of nothing new", err)
 
 	k, _ := access.NewToken("Ann's laptop", access.Release, time.Now())
@@ -137,16 +137,16 @@ func audit(t *testing.T, name string) {
 	}
 	step("removed", s.RemoveProduct(ctx, "app", true), "k2x7q4mw | product.removed | app | with its reports")
 
-	if got := auditOf(t, s, "app", time.Time{}); len(got) != len(want)-2 {
+	if got := auditRows(t, s, "app", time.Time{}); len(got) != len(want)-2 {
 		t.Errorf("of the product that is gone: %q", got)
 	}
-	if got := auditOf(t, s, "", time.Now().Add(time.Hour)); len(got) != 0 {
+	if got := auditRows(t, s, "", time.Now().Add(time.Hour)); len(got) != 0 {
 		t.Errorf("since a time to come: %q", got)
 	}
 }
 
 // The first token of a store is the server's.
-func auditOfFirstToken(t *testing.T, name string) {
+func testAuditFirstToken(t *testing.T, name string) {
 	s := open(t, name)
 	k, _ := access.NewToken("first start", access.Read, time.Now())
 	link, _ := access.NewLink(k.ID, time.Now())
@@ -155,13 +155,13 @@ func auditOfFirstToken(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff([]string{"server | token.added |  | " + k.ID + ": read"}, auditOf(t, s, "", time.Time{})); diff != "" {
+	if diff := cmp.Diff([]string{"server | token.added |  | " + k.ID + ": read"}, auditRows(t, s, "", time.Time{})); diff != "" {
 		t.Error(diff)
 	}
 }
 
 // A change that cannot be written down is not made.
-func changesNeedTheAudit(t *testing.T, name string) {
+func testChangesRequireAudit(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	k, _ := access.NewToken("kept", access.Read, time.Now())
@@ -169,25 +169,25 @@ func changesNeedTheAudit(t *testing.T, name string) {
 	if err := s.AddToken(ctx, k); err != nil {
 		t.Fatal(err)
 	}
-	s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}}, take)
+	s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}}, replaceStored)
 	if _, err := raw(t, name).Exec("ALTER TABLE audit RENAME TO away"); err != nil {
 		t.Fatal(err)
 	}
 	tables := []string{"setting", "product", "release", "asset", "token"}
-	before := dumpOf(t, name, tables)
-	for what, change := range changes(t, s, k, other) {
+	before := dumpTables(t, name, tables)
+	for what, change := range auditedChanges(t, s, k, other) {
 		if err := change(); err == nil {
 			t.Errorf("%s: done without being written down", what)
 		}
-		if diff := cmp.Diff(before, dumpOf(t, name, tables)); diff != "" {
+		if diff := cmp.Diff(before, dumpTables(t, name, tables)); diff != "" {
 			t.Errorf("%s:\n%s", what, diff)
 		}
 	}
 }
 
-// changes are all that are written down in the audit log. They ask for a release
+// auditedChanges are all that are written down in the audit log. They ask for a release
 // v1.0.0 of opa, and for one of two tokens.
-func changes(t *testing.T, s *db.Store, k, other access.Token) map[string]func() error {
+func auditedChanges(t *testing.T, s *db.Store, k, other access.Token) map[string]func() error {
 	ctx := context.Background()
 	return map[string]func() error{
 		"add a product":    func() error { return s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}) },
@@ -196,16 +196,16 @@ func changes(t *testing.T, s *db.Store, k, other access.Token) map[string]func()
 		"remove a product": func() error { return s.DropProduct(ctx, "opa", true) },
 		"add a release":    func() error { _, _, err := s.EditRelease(ctx, "opa", "v1.1.0", catalog.ReleasePatch{}); return err },
 		"edit a release": func() error {
-			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", releaseOf(t, "https://example.com", "", "https://example.com"))
+			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", newReleasePatch(t, "https://example.com", "", "https://example.com"))
 			return err
 		},
 		"withdraw by edit": func() error {
-			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", releaseOf(t, "", "true", ""))
+			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", newReleasePatch(t, "", "true", ""))
 			return err
 		},
 		"withdraw": func() error { return s.Withdraw(ctx, "opa", "v1.0.0", true) },
 		"import": func() error {
-			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v2.0.0"}}, take)
+			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v2.0.0"}}, replaceStored)
 			return err
 		},
 		"add a token":    func() error { return s.AddToken(ctx, other) },
@@ -214,7 +214,7 @@ func changes(t *testing.T, s *db.Store, k, other access.Token) map[string]func()
 }
 
 // Of several who change things at once, each change is written down once.
-func auditAtOnce(t *testing.T, name string) {
+func testConcurrentAudit(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	const others, each = 4, 6
@@ -231,7 +231,7 @@ func auditAtOnce(t *testing.T, name string) {
 	}
 	wg.Wait()
 	rows := map[string]bool{}
-	for _, row := range auditOf(t, s, "opa", time.Time{}) {
+	for _, row := range auditRows(t, s, "opa", time.Time{}) {
 		rows[row] = true
 	}
 	for i := range others {

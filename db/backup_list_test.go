@@ -17,8 +17,8 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// saveEachHour makes backups of a store, an hour apart, and keeps so many.
-func saveEachHour(t testing.TB, s *db.Store, folder string, from time.Time, n, keep int) (log string) {
+// backUpHourly makes backups of a store, an hour apart, and keeps so many.
+func backUpHourly(t testing.TB, s *db.Store, folder string, from time.Time, n, keep int) (log string) {
 	t.Helper()
 	var b bytes.Buffer
 	backups := &backup.Schedule{Folder: folder, Every: time.Hour, Keep: keep, Schema: schema(t)}
@@ -30,11 +30,11 @@ func saveEachHour(t testing.TB, s *db.Store, folder string, from time.Time, n, k
 	return b.String()
 }
 
-// backupsIn lists the backups of a store in a folder, by their names.
-func backupsIn(t testing.TB, folder string, store int64) (own []string) {
+// backupNames lists the backups of a store in a folder, by their names.
+func backupNames(t testing.TB, folder string, store int64) (own []string) {
 	t.Helper()
 	prefix, _, _ := strings.Cut(backup.FileName(store, longAgo), "2020")
-	for _, name := range names(t, folder) {
+	for _, name := range fileNames(t, folder) {
 		if strings.HasPrefix(name, prefix) && strings.HasSuffix(name, ".db") {
 			own = append(own, name)
 		}
@@ -42,37 +42,37 @@ func backupsIn(t testing.TB, folder string, store int64) (own []string) {
 	return own
 }
 
-// hasAll makes sure that files are there.
-func hasAll(t testing.TB, folder string, wanted []string) {
+// checkFilesExist makes sure that files are there.
+func checkFilesExist(t testing.TB, folder string, wanted []string) {
 	t.Helper()
-	there := names(t, folder)
+	got := fileNames(t, folder)
 	for _, name := range wanted {
-		if !slices.Contains(there, name) {
+		if !slices.Contains(got, name) {
 			t.Errorf("%s is gone", name)
 		}
 	}
 }
 
 // Two stores that use one folder keep as many backups as if each had its own.
-func backupsOfOtherStores(t *testing.T, name string) {
+func testBackupsOfTwoStores(t *testing.T, name string) {
 	s, other := open(t, name), open(t, filepath.Join(t.TempDir(), "b.db"))
 	folder := t.TempDir()
 	for hours := range 4 {
 		at := longAgo.Add(time.Duration(hours) * time.Hour)
-		saveEachHour(t, s, folder, at, 1, 2)
-		saveEachHour(t, other, folder, at, 1, 3)
+		backUpHourly(t, s, folder, at, 1, 2)
+		backUpHourly(t, other, folder, at, 1, 3)
 	}
-	if own := backupsIn(t, folder, storeID(t, s)); len(own) != 2 {
+	if own := backupNames(t, folder, storeID(t, s)); len(own) != 2 {
 		t.Errorf("one store has %v", own)
 	}
-	if own := backupsIn(t, folder, storeID(t, other)); len(own) != 3 {
+	if own := backupNames(t, folder, storeID(t, other)); len(own) != 3 {
 		t.Errorf("the other one has %v", own)
 	}
 
 	// A renamed backup of the other store is neither removed nor taken for the newest.
 	id := storeID(t, s)
 	renamed := []string{backup.FileName(id, longAgo.AddDate(-1, 0, 0)), backup.FileName(id, longAgo.AddDate(1, 0, 0))}
-	foreign := content(t, filepath.Join(folder, backupsIn(t, folder, storeID(t, other))[0]))
+	foreign := content(t, filepath.Join(folder, backupNames(t, folder, storeID(t, other))[0]))
 	for _, name := range renamed {
 		write(t, filepath.Join(folder, name), foreign)
 	}
@@ -81,7 +81,7 @@ func backupsOfOtherStores(t *testing.T, name string) {
 	used := backUpAt(t, s, folder, longAgo.AddDate(-2, 0, 0))
 	write(t, filepath.Join(folder, used+"-wal"), "")
 	unnamed, foreigner := "relcheck-20190101T000000Z.db", "relcheck-20190101T000001Z.db"
-	if _, err := backup.Create(context.Background(), s, filepath.Join(folder, unnamed), schema(t), quiet); err != nil {
+	if _, err := backup.Create(context.Background(), s, filepath.Join(folder, unnamed), schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(folder, foreigner), foreign)
@@ -89,12 +89,12 @@ func backupsOfOtherStores(t *testing.T, name string) {
 	if want := longAgo.Add(3 * time.Hour); err != nil || !newest.At.Equal(want) {
 		t.Errorf("the newest is %v, %v; want that of %v", newest, err, want)
 	}
-	log := saveEachHour(t, s, folder, longAgo.AddDate(0, 0, 1), 3, 2)
-	hasAll(t, folder, append(renamed, used, foreigner))
-	if slices.Contains(names(t, folder), unnamed) {
+	log := backUpHourly(t, s, folder, longAgo.AddDate(0, 0, 1), 3, 2)
+	checkFilesExist(t, folder, append(renamed, used, foreigner))
+	if slices.Contains(fileNames(t, folder), unnamed) {
 		t.Errorf("%s is kept", unnamed)
 	}
-	if own := backupsIn(t, folder, id); len(own) != 2+len(renamed)+1 {
+	if own := backupNames(t, folder, id); len(own) != 2+len(renamed)+1 {
 		t.Errorf("one store has %v", own)
 	}
 	for _, name := range append(renamed, used) {
@@ -113,14 +113,14 @@ func backupsOfOtherStores(t *testing.T, name string) {
 // A store that is lost, and begins again with nothing, removes none of the backups of
 // the one that was lost. The log and the doctor name them. Restored, the store goes on
 // with its backups.
-func storeIsLost(t *testing.T, name string) {
+func testBackupsOfLostStore(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	fillStore(t, s)
 	lost := storeID(t, s)
 	folder := t.TempDir()
-	saveEachHour(t, s, folder, longAgo, 3, 3)
-	good := names(t, folder)
+	backUpHourly(t, s, folder, longAgo, 3, 3)
+	good := fileNames(t, folder)
 	s.Close()
 	if strings.HasPrefix(name, "postgres://") {
 		pgtest.Exec(t, name, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
@@ -136,7 +136,7 @@ func storeIsLost(t *testing.T, name string) {
 		t.Fatal("the new store has the ID of the one that was lost")
 	}
 	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
-	stop := keepBackups(t, s, b)
+	stop := runSchedule(t, s, b)
 	seen := map[time.Time]bool{}
 	await(t, "three backups", func() bool {
 		at, _ := b.Last()
@@ -147,8 +147,8 @@ func storeIsLost(t *testing.T, name string) {
 	if log := stop(); strings.Count(log, "other stores") != 1 || !strings.Contains(log, good[2]) {
 		t.Errorf("the log does not name once what is there of the other store:\n%s", log)
 	}
-	hasAll(t, folder, good)
-	if all := names(t, folder); len(all) != 4 {
+	checkFilesExist(t, folder, good)
+	if all := fileNames(t, folder); len(all) != 4 {
 		t.Errorf("there are %v", all)
 	}
 	if found := examineWith(t, name, doctor.Options{BackupDir: folder, BackupEvery: time.Hour})["backups"]; !strings.Contains(found, "1 backups: 3 in ") || !strings.Contains(found, good[2]) {
@@ -156,21 +156,21 @@ func storeIsLost(t *testing.T, name string) {
 	}
 
 	place := filepath.Join(t.TempDir(), "restored.db")
-	if _, err := backup.Restore(ctx, filepath.Join(folder, good[2]), place, schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, filepath.Join(folder, good[2]), place, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	restored := open(t, place)
 	if id := storeID(t, restored); id != lost {
 		t.Errorf("the restored store has the ID %x, want %x", id, lost)
 	}
-	saveEachHour(t, restored, folder, longAgo.AddDate(0, 0, 1), 1, 2)
-	if own := backupsIn(t, folder, lost); len(own) != 2 || own[0] != good[2] {
+	backUpHourly(t, restored, folder, longAgo.AddDate(0, 0, 1), 1, 2)
+	if own := backupNames(t, folder, lost); len(own) != 2 || own[0] != good[2] {
 		t.Errorf("the restored store has %v", own)
 	}
 }
 
 // A copy in the other engine, and a restored backup, are the same store.
-func copiesKeepTheID(t *testing.T, name string) {
+func testCopiesKeepID(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	id := storeID(t, s)
@@ -178,15 +178,15 @@ func copiesKeepTheID(t *testing.T, name string) {
 	if strings.HasPrefix(name, "postgres://") {
 		copied = filepath.Join(t.TempDir(), "copy.db")
 	}
-	if _, err := s.Copy(ctx, copied, schema(t), quiet); err != nil {
+	if _, err := s.Copy(ctx, copied, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := backup.Create(ctx, s, backupFile, schema(t), quiet); err != nil {
+	if _, err := backup.Create(ctx, s, backupFile, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	restored := pgtest.Database(t)
-	if _, err := backup.Restore(ctx, backupFile, restored, schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, backupFile, restored, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	folder, want := t.TempDir(), []string(nil)
@@ -197,12 +197,12 @@ func copiesKeepTheID(t *testing.T, name string) {
 				t.Errorf("%s has the ID %x, want %x", name, got, id)
 			}
 			at := longAgo.Add(time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute)
-			saveEachHour(t, copy, folder, at, 1, 3)
+			backUpHourly(t, copy, folder, at, 1, 3)
 			want = append(want, backup.FileName(id, at))
 			copy.Close()
 		}
 	}
-	if got := names(t, folder); !slices.Equal(got, want[len(want)-3:]) { // of both together, the newest stay
+	if got := fileNames(t, folder); !slices.Equal(got, want[len(want)-3:]) { // of both together, the newest stay
 		t.Errorf("there are %v, want the last 3 of %v", got, want)
 	}
 }

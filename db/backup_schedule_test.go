@@ -15,8 +15,8 @@ import (
 	"relcheck/db/backup"
 )
 
-// names lists what is in a folder.
-func names(t testing.TB, folder string) (all []string) {
+// fileNames lists what is in a folder.
+func fileNames(t testing.TB, folder string) (all []string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -28,17 +28,17 @@ func names(t testing.TB, folder string) (all []string) {
 	return all
 }
 
-// keepBackups runs until stop is called, which returns the log.
-func keepBackups(t *testing.T, s *db.Store, b *backup.Schedule) (stop func() string) {
+// runSchedule runs until stop is called, which returns the log.
+func runSchedule(t *testing.T, s *db.Store, b *backup.Schedule) (stop func() string) {
 	t.Helper()
 	if err := b.Prepare(context.Background(), s); err != nil {
 		t.Fatal(err)
 	}
-	var said bytes.Buffer
+	var log bytes.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
-		b.Run(ctx, s, slog.New(slog.NewTextHandler(&said, nil)))
+		b.Run(ctx, s, slog.New(slog.NewTextHandler(&log, nil)))
 		close(done)
 	}()
 	stopped := false
@@ -48,16 +48,16 @@ func keepBackups(t *testing.T, s *db.Store, b *backup.Schedule) (stop func() str
 			<-done
 		}
 		stopped = true
-		return said.String()
+		return log.String()
 	}
 	t.Cleanup(func() { stop() })
 	return stop
 }
 
 // await waits until something is so, for a minute.
-func await(t *testing.T, what string, so func() bool) {
+func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within a minute", what)
 		}
@@ -77,7 +77,7 @@ func storeID(t testing.TB, s *db.Store) int64 {
 func backUpAt(t testing.TB, s *db.Store, folder string, at time.Time) (name string) {
 	t.Helper()
 	name = backup.FileName(storeID(t, s), at)
-	if _, err := backup.Create(context.Background(), s, filepath.Join(folder, name), schema(t), quiet); err != nil {
+	if _, err := backup.Create(context.Background(), s, filepath.Join(folder, name), schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	return name
@@ -87,7 +87,7 @@ var longAgo = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Backups come at their time, and as many stay as are to be kept. What else is in
 // the folder stays as it is.
-func backUpOnSchedule(t *testing.T, name string) {
+func testScheduledBackups(t *testing.T, name string) {
 	s := open(t, name)
 	fillStore(t, s)
 	folder := t.TempDir()
@@ -102,7 +102,7 @@ func backUpOnSchedule(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 2, Schema: schema(t)}
-	stop := keepBackups(t, s, b)
+	stop := runSchedule(t, s, b)
 	seen := map[time.Time]bool{}
 	await(t, "three backups", func() bool {
 		if at, _ := b.Last(); at.Year() > 2020 {
@@ -110,9 +110,9 @@ func backUpOnSchedule(t *testing.T, name string) {
 		}
 		return len(seen) == 3
 	})
-	said := stop()
+	log := stop()
 	var left []string
-	for _, name := range names(t, folder) {
+	for _, name := range fileNames(t, folder) {
 		if !slices.Contains(others, name) {
 			left = append(left, name)
 		}
@@ -120,8 +120,8 @@ func backUpOnSchedule(t *testing.T, name string) {
 	if len(left) != 2 || slices.Contains(left, oldest) {
 		t.Errorf("left are %v", left)
 	}
-	if len(names(t, folder)) != len(others)+2 {
-		t.Errorf("what was there is gone: %v", names(t, folder))
+	if len(fileNames(t, folder)) != len(others)+2 {
+		t.Errorf("what was there is gone: %v", fileNames(t, folder))
 	}
 	for _, name := range left {
 		if rows, err := backup.Verify(context.Background(), filepath.Join(folder, name), schema(t)); err != nil || rows["report"] != 2 {
@@ -130,68 +130,68 @@ func backUpOnSchedule(t *testing.T, name string) {
 	}
 	at, size := b.Last()
 	if info, err := os.Stat(filepath.Join(folder, left[1])); err != nil || info.Size() != size || time.Since(at) > time.Minute || b.Failures() > 0 {
-		t.Errorf("the last one is said to be of %v, with %d bytes; %d failed\n%s", at, size, b.Failures(), said)
+		t.Errorf("the last one is said to be of %v, with %d bytes; %d failed\n%s", at, size, b.Failures(), log)
 	}
 }
 
 // While backups fail the old ones stay, and it is said once.
-func TestBackupsFail(t *testing.T) {
+func TestFailedBackups(t *testing.T) {
 	t.Parallel()
-	path, s := manyPages(t)
+	path, s := newLargeStore(t)
 	s.Close()
 	good := content(t, path)
-	damage(t, path, 50)
+	damagePage(t, path, 50)
 	s = open(t, path)
 	folder := t.TempDir()
 	for days := range 2 {
 		write(t, filepath.Join(folder, backup.FileName(storeID(t, s), longAgo.AddDate(0, 0, days))), good)
 	}
 	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
-	stop := keepBackups(t, s, b)
+	stop := runSchedule(t, s, b)
 	await(t, "three failures", func() bool { return b.Failures() >= 3 })
-	said := stop()
-	if n := strings.Count(said, "backup failed"); n != 1 || !strings.Contains(said, "damaged") {
-		t.Errorf("said %d times:\n%s", n, said)
+	log := stop()
+	if n := strings.Count(log, "backup failed"); n != 1 || !strings.Contains(log, "damaged") {
+		t.Errorf("said %d times:\n%s", n, log)
 	}
-	if left := names(t, folder); len(left) != 2 {
+	if left := fileNames(t, folder); len(left) != 2 {
 		t.Errorf("left are %v", left)
 	}
 }
 
 // A folder that is gone for a while is no reason to stop.
-func TestBackupsGoOn(t *testing.T) {
+func TestBackupsAfterMissingFolder(t *testing.T) {
 	t.Parallel()
-	_, s := manyPages(t)
+	_, s := newLargeStore(t)
 	folder := filepath.Join(t.TempDir(), "backups")
 	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
 	if err := b.Prepare(context.Background(), s); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("without a folder: %v", err)
 	}
 	mkdir(t, folder)
-	stop := keepBackups(t, s, b)
-	await(t, "a backup", func() bool { return len(names(t, folder)) > 0 })
+	stop := runSchedule(t, s, b)
+	await(t, "a backup", func() bool { return len(fileNames(t, folder)) > 0 })
 	if err := os.RemoveAll(folder); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "a failure", func() bool { return b.Failures() > 0 })
 	mkdir(t, folder)
-	await(t, "another backup", func() bool { return len(names(t, folder)) > 0 })
-	if said := stop(); strings.Count(said, "backup failed") != 1 {
-		t.Errorf("said:\n%s", said)
+	await(t, "another backup", func() bool { return len(fileNames(t, folder)) > 0 })
+	if log := stop(); strings.Count(log, "backup failed") != 1 {
+		t.Errorf("said:\n%s", log)
 	}
 }
 
 // However the clock jumps, the backup that was just made stays, and others are
 // removed in the order in which they were made.
-func TestBackupsWhenTheClockJumps(t *testing.T) {
+func TestBackupsAfterClockJump(t *testing.T) {
 	t.Parallel()
-	_, s := manyPages(t)
+	_, s := newLargeStore(t)
 	ctx := context.Background()
 	folder := t.TempDir()
 	b := &backup.Schedule{Folder: folder, Every: time.Hour, Keep: 3, Schema: schema(t)}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var made []string
-	save := func(at time.Time) {
+	backUp := func(at time.Time) {
 		t.Helper()
 		m, err := b.BackUp(ctx, s, at, slog.New(slog.DiscardHandler))
 		if err != nil {
@@ -200,7 +200,7 @@ func TestBackupsWhenTheClockJumps(t *testing.T) {
 		made = append(made, m.Name)
 		want := slices.Clone(made[max(0, len(made)-3):])
 		slices.Sort(want)
-		if got := names(t, folder); !slices.Equal(got, want) {
+		if got := fileNames(t, folder); !slices.Equal(got, want) {
 			t.Errorf("at %v there are %v, want %v", at, got, want)
 		}
 		if newest, err := newestBackup(folder, storeID(t, s), at); err != nil || newest.Name != m.Name {
@@ -208,17 +208,17 @@ func TestBackupsWhenTheClockJumps(t *testing.T) {
 		}
 	}
 	for hours := range 4 {
-		save(now.Add(time.Duration(hours) * time.Hour))
+		backUp(now.Add(time.Duration(hours) * time.Hour))
 	}
 	ahead := now.AddDate(1, 0, 0)
 	for hours := range 4 {
-		save(ahead.Add(time.Duration(hours) * time.Hour))
+		backUp(ahead.Add(time.Duration(hours) * time.Hour))
 	}
 	if newest, err := newestBackup(folder, storeID(t, s), now.AddDate(0, 0, 1)); err != nil || newest.Name != "" {
 		t.Errorf("the newest, once the clock is right again, is %v, %v", newest, err)
 	}
 	for hours := range 5 { // all of those that are ahead were made earlier
-		save(now.AddDate(0, 0, 1).Add(time.Duration(hours) * time.Hour))
+		backUp(now.AddDate(0, 0, 1).Add(time.Duration(hours) * time.Hour))
 	}
-	save(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC))
+	backUp(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC))
 }

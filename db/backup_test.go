@@ -18,17 +18,17 @@ import (
 	"relcheck/db/pgtest"
 )
 
-func quiet(int64, int64) {}
+func noProgress(int64, int64) {}
 
 // A backup, and what is restored from it, on the same engine or the other one, is
 // the same store.
-func backUpAndRestore(t *testing.T, name string) {
+func testBackupAndRestore(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	fillStore(t, s)
 	want := dump(t, name)
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
-	rows, err := backup.Create(ctx, s, backupFile, schema(t), quiet)
+	rows, err := backup.Create(ctx, s, backupFile, schema(t), noProgress)
 	if err != nil || rows["report"] != 2 || rows["product"] != 3 {
 		t.Fatalf("backed up %v, %v", rows, err)
 	}
@@ -38,7 +38,7 @@ func backUpAndRestore(t *testing.T, name string) {
 	}
 	bytes := content(t, backupFile)
 	for _, to := range []string{filepath.Join(t.TempDir(), "b.db"), pgtest.Database(t)} {
-		if _, err := backup.Restore(ctx, backupFile, to, schema(t), quiet); err != nil {
+		if _, err := backup.Restore(ctx, backupFile, to, schema(t), noProgress); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, dump(t, to)); diff != "" {
@@ -49,7 +49,7 @@ func backUpAndRestore(t *testing.T, name string) {
 			t.Errorf("what was restored does not record: %v", err)
 		}
 		w.Close()
-		if _, err := backup.Restore(ctx, backupFile, to, schema(t), quiet); err == nil || !strings.Contains(err.Error(), "already exists") {
+		if _, err := backup.Restore(ctx, backupFile, to, schema(t), noProgress); err == nil || !strings.Contains(err.Error(), "already exists") {
 			t.Errorf("restored over a store: %v", err)
 		}
 	}
@@ -61,21 +61,21 @@ func backUpAndRestore(t *testing.T, name string) {
 	}
 }
 
-// manyPages makes a store that a backup takes several steps for.
-func manyPages(t *testing.T) (path string, s *db.Store) {
+// newLargeStore makes a store that a backup takes several steps for.
+func newLargeStore(t *testing.T) (path string, s *db.Store) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "a.db")
 	s = open(t, path)
 	fillStore(t, s)
-	manyReports(t, path, 6_000)
-	apply(t, raw(t, path), "PRAGMA wal_checkpoint(TRUNCATE)") // all into the file
+	insertReports(t, path, 6_000)
+	execAll(t, raw(t, path), "PRAGMA wal_checkpoint(TRUNCATE)") // all into the file
 	return path, s
 }
 
 // Whoever writes between the steps of a backup does not make it begin anew, and is
 // not in it.
-func TestBackupIsOfOneMoment(t *testing.T) {
-	_, s := manyPages(t)
+func TestBackupIsSnapshot(t *testing.T) {
+	_, s := newLargeStore(t)
 	w := writer(t, s)
 	defer w.Close()
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
@@ -99,9 +99,9 @@ func TestBackupIsOfOneMoment(t *testing.T) {
 
 // A backup that is slower than what others write is given up: the log would grow
 // and grow.
-func TestBackupGivesUp(t *testing.T) {
-	defer db.GrowthOf(db.GrowthOf(0))
-	_, s := manyPages(t)
+func TestBackupWALLimit(t *testing.T) {
+	defer db.SetMaxGrowth(db.SetMaxGrowth(0))
+	_, s := newLargeStore(t)
 	w := writer(t, s)
 	defer w.Close()
 	place := filepath.Join(t.TempDir(), "backup.db")
@@ -119,13 +119,13 @@ func TestBackupGivesUp(t *testing.T) {
 
 // A report that was removed is not in the bytes of a backup, even while it is still
 // in those of the store.
-func TestBackupHoldsNothingThatIsRemoved(t *testing.T) {
+func TestBackupWithoutRemovedReports(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	now := time.Now()
-	ids := past(t, s, now.AddDate(0, 0, -50), 30)
-	kept := past(t, s, now, 0)
+	ids := recordDaily(t, s, now.AddDate(0, 0, -50), 30)
+	kept := recordDaily(t, s, now, 0)
 	fold(t, s)
 	reader, err := raw(t, path).Begin() // keeps SQLite from overwriting it
 	if err != nil {
@@ -138,10 +138,10 @@ func TestBackupHoldsNothingThatIsRemoved(t *testing.T) {
 	}
 	s.SweepAt(ctx, db.Retention{Reports: 24 * time.Hour}, now) // says that the reader is in the way
 	place := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := backup.Create(ctx, s, place, schema(t), quiet); err != nil {
+	if _, err := backup.Create(ctx, s, place, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
-	store, backupFile := clone(t, path), content(t, place)
+	store, backupFile := readStoreFiles(t, path), content(t, place)
 	if !strings.Contains(backupFile, string(kept[0][:])) || !strings.Contains(store, string(ids[0][:])) {
 		t.Error("this looks in the wrong place")
 	}
@@ -152,9 +152,9 @@ func TestBackupHoldsNothingThatIsRemoved(t *testing.T) {
 	}
 }
 
-// clone returns the bytes of a store's file as another process sees them: this one
+// readStoreFiles returns the bytes of a store's file as another process sees them: this one
 // would lose its locks.
-func clone(t *testing.T, path string) string {
+func readStoreFiles(t *testing.T, path string) string {
 	t.Helper()
 	out, err := exec.Command("cat", path, path+"-wal").Output()
 	if err != nil {
@@ -164,9 +164,9 @@ func clone(t *testing.T, path string) string {
 }
 
 // Nothing is overwritten, and nothing is left that is not whole.
-func TestBackupRefuses(t *testing.T) {
+func TestBackupErrors(t *testing.T) {
 	ctx := context.Background()
-	path, s := manyPages(t)
+	path, s := newLargeStore(t)
 	stopped, stop := context.WithCancel(ctx)
 	for name, c := range map[string]struct {
 		ctx      context.Context
@@ -204,22 +204,22 @@ func TestBackupRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := backup.Create(ctx, s, filepath.Join(t.TempDir(), "none", "b.db"), schema(t), quiet); err == nil || !strings.Contains(err.Error(), "does not exist") {
+	if _, err := backup.Create(ctx, s, filepath.Join(t.TempDir(), "none", "b.db"), schema(t), noProgress); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("into a missing folder: %v", err)
 	}
-	if _, err := backup.Create(ctx, s, path, schema(t), quiet); err == nil {
+	if _, err := backup.Create(ctx, s, path, schema(t), noProgress); err == nil {
 		t.Error("a store was backed up over itself")
 	}
 }
 
 // A store that is damaged gives no backup that looks like one.
-func TestBackupOfDamage(t *testing.T) {
-	path, s := manyPages(t)
+func TestBackupOfDamagedStore(t *testing.T) {
+	path, s := newLargeStore(t)
 	s.Close()
-	damage(t, path, 50)
+	damagePage(t, path, 50)
 	s = open(t, path)
 	place := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := backup.Create(context.Background(), s, place, schema(t), quiet); !errors.Is(err, db.ErrDamaged) {
+	if _, err := backup.Create(context.Background(), s, place, schema(t), noProgress); !errors.Is(err, db.ErrDamaged) {
 		t.Errorf("got error %v", err)
 	}
 	if files, _ := filepath.Glob(place + "*"); len(files) > 0 {
@@ -227,8 +227,8 @@ func TestBackupOfDamage(t *testing.T) {
 	}
 }
 
-// damage overwrites the head of a page of a file that nobody has open.
-func damage(t testing.TB, path string, page int64) {
+// damagePage overwrites the head of a page of a file that nobody has open.
+func damagePage(t testing.TB, path string, page int64) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err == nil {
@@ -239,16 +239,16 @@ func damage(t testing.TB, path string, page int64) {
 	}
 }
 
-func TestRestoreRefuses(t *testing.T) {
+func TestRestoreErrors(t *testing.T) {
 	ctx := context.Background()
-	path, s := manyPages(t)
+	path, s := newLargeStore(t)
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := backup.Create(ctx, s, backupFile, schema(t), quiet); err != nil {
+	if _, err := backup.Create(ctx, s, backupFile, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	bad := filepath.Join(t.TempDir(), "bad.db")
 	write(t, bad, content(t, backupFile))
-	damage(t, bad, 50)
+	damagePage(t, bad, 50)
 	short := filepath.Join(t.TempDir(), "short.db")
 	write(t, short, content(t, backupFile)[:40*4096])
 	foreign := filepath.Join(t.TempDir(), "foreign.db")
@@ -278,7 +278,7 @@ func TestRestoreRefuses(t *testing.T) {
 				c.prepare(t, place)
 			}
 			before, _ := os.Stat(place)
-			_, err := backup.Restore(ctx, c.from, place, schema(t), quiet)
+			_, err := backup.Restore(ctx, c.from, place, schema(t), noProgress)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want %q", err, c.want)
 			}
@@ -290,11 +290,11 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	empty := filepath.Join(t.TempDir(), "a.db")
 	write(t, empty, "")
-	if _, err := backup.Restore(ctx, backupFile, empty, schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, backupFile, empty, schema(t), noProgress); err != nil {
 		t.Errorf("into an empty file: %v", err)
 	}
 	live := filepath.Join(t.TempDir(), "b.db") // a store in use is as good as a backup
-	if _, err := backup.Restore(ctx, path, live, schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, path, live, schema(t), noProgress); err != nil {
 		t.Errorf("from a store: %v", err)
 	}
 }

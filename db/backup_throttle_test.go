@@ -14,8 +14,8 @@ import (
 // A backup rests after each step while somebody records, has each on the disk before,
 // and is whole. Where nobody records it takes no rest, nor where it would have to be
 // given up otherwise.
-func TestBackupGivesWay(t *testing.T) {
-	path, s := manyPages(t)
+func TestBackupThrottle(t *testing.T) {
+	path, s := newLargeStore(t)
 	w := writer(t, s)
 	defer w.Close()
 	record := func() {
@@ -23,29 +23,29 @@ func TestBackupGivesWay(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if rested, steps := restsOf(t, s, record); rested != steps || steps < 3 {
+	if rested, steps := countPauses(t, s, record); rested != steps || steps < 3 {
 		t.Errorf("%d of %d steps were followed by a rest while somebody recorded", rested, steps)
 	}
-	if rested, steps := restsOf(t, s, func() {}); 2*rested > steps || steps < 3 {
+	if rested, steps := countPauses(t, s, func() {}); 2*rested > steps || steps < 3 {
 		t.Errorf("%d of %d steps were followed by a rest while nobody recorded", rested, steps)
 	}
 	for logSize(t, path) < 1<<20 {
 		record()
 	}
-	defer db.GrowthOf(db.GrowthOf(logSize(t, path) * 3 / 2))
-	if rested, steps := restsOf(t, s, record); 2*rested > steps || steps < 3 {
+	defer db.SetMaxGrowth(db.SetMaxGrowth(logSize(t, path) * 3 / 2))
+	if rested, steps := countPauses(t, s, record); 2*rested > steps || steps < 3 {
 		t.Errorf("%d of %d steps were followed by a rest while the log was long", rested, steps)
 	}
 }
 
-// restsOf makes a backup, calls between after each step, and counts how many of the
+// countPauses makes a backup, calls between after each step, and counts how many of the
 // others rested for as long as they had to, at least. A slow machine makes that more.
-func restsOf(t *testing.T, s *db.Store, between func()) (rested, steps int) {
+func countPauses(t *testing.T, s *db.Store, between func()) (rested, steps int) {
 	t.Helper()
 	var began, synced time.Time
-	sync := db.SyncBy(nil)
-	defer func() { db.SyncBy(sync) }()
-	db.SyncBy(func(f *os.File) error {
+	sync := db.SetSync(nil)
+	defer func() { db.SetSync(sync) }()
+	db.SetSync(func(f *os.File) error {
 		defer func() { synced = time.Now() }()
 		return sync(f)
 	})
@@ -53,7 +53,7 @@ func restsOf(t *testing.T, s *db.Store, between func()) (rested, steps int) {
 	rows, err := backup.Create(context.Background(), s, place, schema(t), func(done, total int64) {
 		if !began.IsZero() {
 			steps++
-			if took := synced.Sub(began); took > 0 && time.Since(synced) >= db.RestOf(took) {
+			if took := synced.Sub(began); took > 0 && time.Since(synced) >= db.IdlePause(took) {
 				rested++
 			}
 		}

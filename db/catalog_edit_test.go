@@ -14,7 +14,7 @@ import (
 )
 
 // What is said of a release replaces what was known, and the rest stays.
-func editRelease(t *testing.T, name string) {
+func testEditRelease(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	put := func(version string, e catalog.ReleasePatch, done catalog.Outcome, want catalog.Release) {
@@ -36,7 +36,7 @@ func editRelease(t *testing.T, name string) {
 	put("1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Added, want) // opa has a module, whose tags begin with a v
 	put("v1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Unchanged, want)
 
-	e := releaseOf(t, "https://example.com", "", "https://example.com/a")
+	e := newReleasePatch(t, "https://example.com", "", "https://example.com/a")
 	if err := e.SetDate("2026-01-31T12:00:00.5+02:00"); err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +55,11 @@ func editRelease(t *testing.T, name string) {
 	put("1.0.0-rc.1", e, catalog.Changed, want)
 
 	want.Withdrawn = true
-	put("1.0.0-rc.1", releaseOf(t, "", "true", ""), catalog.Changed, want)
-	put("1.0.0-rc.1", releaseOf(t, "", "true", ""), catalog.Unchanged, want)
+	put("1.0.0-rc.1", newReleasePatch(t, "", "true", ""), catalog.Changed, want)
+	put("1.0.0-rc.1", newReleasePatch(t, "", "true", ""), catalog.Unchanged, want)
 	put("1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Unchanged, want)
 	want.Withdrawn = false
-	put("1.0.0-rc.1", releaseOf(t, "", "false", ""), catalog.Changed, want)
+	put("1.0.0-rc.1", newReleasePatch(t, "", "false", ""), catalog.Changed, want)
 
 	if _, _, err := s.EditRelease(ctx, "none", "v1.0.0", e); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("of a product that is not there: %v", err)
@@ -71,7 +71,7 @@ func editRelease(t *testing.T, name string) {
 
 // To say that a release is not withdrawn does not keep its source from taking it
 // back later; to restore one that was taken back does.
-func TestSayingNotWithdrawn(t *testing.T) {
+func TestEditNotWithdrawn(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, engines["SQLite"](t))
 	withdrawn := func() bool {
@@ -82,13 +82,13 @@ func TestSayingNotWithdrawn(t *testing.T) {
 		}
 		return all[0].Withdrawn
 	}
-	not := releaseOf(t, "", "false", "")
+	notWithdrawn := newReleasePatch(t, "", "false", "")
 	retracted := []catalog.Release{{Version: "v1.0.0", Retracted: "broken"}}
 	for _, want := range []bool{true, false} { // the second time it was restored
-		if _, _, err := s.EditRelease(ctx, "opa", "v1.0.0", not); err != nil {
+		if _, _, err := s.EditRelease(ctx, "opa", "v1.0.0", notWithdrawn); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.PutReleases(ctx, "opa", retracted, take); err != nil {
+		if _, err := s.PutReleases(ctx, "opa", retracted, replaceStored); err != nil {
 			t.Fatal(err)
 		}
 		if withdrawn() != want {
@@ -97,7 +97,7 @@ func TestSayingNotWithdrawn(t *testing.T) {
 	}
 }
 
-func editProduct(t *testing.T, name string) {
+func testEditProduct(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	put := func(e catalog.ProductPatch, done catalog.Outcome, want catalog.Product) {

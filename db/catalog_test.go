@@ -13,9 +13,9 @@ import (
 	"relcheck/db"
 )
 
-// changesOf returns what has changed since a revision, each product with its
+// changeLines returns what has changed since a revision, each product with its
 // changed releases, on a line, and the new revision.
-func changesOf(t *testing.T, s *db.Store, since catalog.Revision) (lines []string, next catalog.Revision) {
+func changeLines(t *testing.T, s *db.Store, since catalog.Revision) (lines []string, next catalog.Revision) {
 	t.Helper()
 	c, err := s.Changes(context.Background(), since)
 	if err != nil {
@@ -38,7 +38,7 @@ func changesOf(t *testing.T, s *db.Store, since catalog.Revision) (lines []strin
 }
 
 // A reader gets what has changed since it read last, and no more.
-func changesAreThoseSince(t *testing.T, name string) {
+func testChangesSince(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	d := raw(t, name)
@@ -59,7 +59,7 @@ func changesAreThoseSince(t *testing.T, name string) {
 	must(withAsset.SetAsset("linux/amd64", "https://example.com"))
 	put("opa", "v1.0.0", withAsset)
 	put("opa", "v1.1.0", withAsset)
-	first, at := changesOf(t, s, catalog.Revision{})
+	first, at := changeLines(t, s, catalog.Revision{})
 	if len(first) != 3 || first[0] != "all" {
 		t.Fatalf("at first: %q", first)
 	}
@@ -78,7 +78,7 @@ func changesAreThoseSince(t *testing.T, name string) {
 			put("relcheck", "v0.1.0", catalog.ReleasePatch{})
 		}, []string{"opa: v1.3.0map[]", "relcheck: v0.1.0map[]"}},
 		{"imported", func() {
-			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.4.0"}, {Version: "v1.3.0"}}, keep)
+			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.4.0"}, {Version: "v1.3.0"}}, keepStored)
 			must(err)
 		}, []string{"opa: v1.4.0map[]"}},
 		{"a product", func() { must(s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"})) }, []string{"app:"}},
@@ -96,13 +96,13 @@ func changesAreThoseSince(t *testing.T, name string) {
 	} {
 		c.change()
 		var got []string
-		got, at = changesOf(t, s, at)
+		got, at = changeLines(t, s, at)
 		for i, line := range got {
 			if n := strings.Count(line, "map["); n > 1 {
 				got[i] = fmt.Sprintf("opa: %d", n)
 			}
 		}
-		if diff := cmp.Diff(without(c.want), without(got)); diff != "" {
+		if diff := cmp.Diff(stringSet(c.want), stringSet(got)); diff != "" {
 			t.Errorf("%s:\n%s", c.name, diff)
 		}
 	}
@@ -110,7 +110,7 @@ func changesAreThoseSince(t *testing.T, name string) {
 
 // A running writer counts a version as what it is in the catalog, whoever has
 // changed that.
-func writerFollowsCatalog(t *testing.T, name string) {
+func testWriterFollowsCatalog(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
 	d := raw(t, name)
@@ -129,7 +129,7 @@ func writerFollowsCatalog(t *testing.T, name string) {
 	}
 	put := func(version string) {
 		t.Helper()
-		if _, err := other.PutReleases(ctx, "opa", []catalog.Release{{Version: version}}, take); err != nil {
+		if _, err := other.PutReleases(ctx, "opa", []catalog.Release{{Version: version}}, replaceStored); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -164,7 +164,7 @@ func writerFollowsCatalog(t *testing.T, name string) {
 }
 
 // A store takes so many products and releases, and no more.
-func catalogIsBounded(t *testing.T, name string) {
+func testCatalogLimits(t *testing.T, name string) {
 	if race && !strings.HasPrefix(name, "postgres://") {
 		t.Skip("inserting 100,000 releases is slow with the race detector; TestCatalogLimits does it without")
 	}
@@ -192,7 +192,7 @@ func catalogIsBounded(t *testing.T, name string) {
 		for _, v := range versions {
 			all = append(all, catalog.Release{Version: v, Notes: "https://example.com"})
 		}
-		if _, err := s.PutReleases(ctx, "opa", all, take); !errors.Is(err, want) {
+		if _, err := s.PutReleases(ctx, "opa", all, replaceStored); !errors.Is(err, want) {
 			t.Errorf("releases %v: %v, want %v", versions, err, want)
 		}
 	}

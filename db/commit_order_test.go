@@ -15,8 +15,8 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// held is the heap of a report whose commit waits for the lock 1.
-const held = 42
+// heldHeap is the heap of a report whose commit waits for the lock 1.
+const heldHeap = 42
 
 // What a reader has gone past never grows a row, however late a commit comes.
 // The control gives all writers one sequence, and the reader misses rows.
@@ -47,8 +47,8 @@ func TestLateCommitIsNotSkipped(t *testing.T) {
 			for round := range 12 {
 				execute(t, lock, "SELECT pg_advisory_lock(1)")
 				late := make(chan uuid.UUID)
-				go func() { late <- writers[round%len(writers)](held) }()
-				awaitHeld(t, lock)
+				go func() { late <- writers[round%len(writers)](heldHeap) }()
+				awaitHeldCommit(t, lock)
 				for i, w := range writers {
 					if i != round%len(writers) {
 						sent[w(1)] = true
@@ -86,8 +86,8 @@ func holdCommits(t *testing.T, name string) {
 		"CREATE SEQUENCE shared")
 }
 
-// awaitHeld waits until a commit waits.
-func awaitHeld(t *testing.T, d *sql.DB) {
+// awaitHeldCommit waits until a commit waits.
+func awaitHeldCommit(t *testing.T, d *sql.DB) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		var n int
@@ -147,7 +147,7 @@ func sequenceWriters(t *testing.T, name string) (all []func(heap int64) uuid.UUI
 
 // A product that is removed while a report of it is being committed leaves no
 // row behind, whichever of the two comes first.
-func TestRemovedDuringCommit(t *testing.T) {
+func TestRemoveProductDuringCommit(t *testing.T) {
 	t.Parallel()
 	name := pgtest.Database(t)
 	s := open(t, name)
@@ -167,11 +167,11 @@ func TestRemovedDuringCommit(t *testing.T) {
 		execute(t, lock, "SELECT pg_advisory_lock(1)")
 		result := make(chan error)
 		go func() {
-			r, heap := report("1.0.0"), int64(held)
+			r, heap := report("1.0.0"), int64(heldHeap)
 			r.HeapUsageBytes = &heap
 			result <- w.Record(context.Background(), "app", linux, r)
 		}()
-		awaitHeld(t, lock)
+		awaitHeldCommit(t, lock)
 		removed := make(chan error)
 		go func() { removed <- s.RemoveProduct(context.Background(), "app", true) }()
 		time.Sleep(300 * time.Millisecond)

@@ -25,13 +25,13 @@ import (
 var copied = flag.Int("copied", unlessRace(30_000, 3_000), "how many reports to copy from engine to engine; make test takes a million")
 
 // A copy to the other engine and back is the same store.
-func TestCopyThereAndBack(t *testing.T) {
+func TestCopyRoundTrip(t *testing.T) {
 	ctx := context.Background()
 	first, there, back := filepath.Join(t.TempDir(), "a.db"), pgtest.Database(t), filepath.Join(t.TempDir(), "b.db")
 	s := open(t, first)
 	fillStore(t, s)
 	reports := *copied
-	manyReports(t, first, reports)
+	insertReports(t, first, reports)
 	want := dump(t, first)
 	for _, to := range []string{there, back} {
 		last := int64(0)
@@ -68,7 +68,7 @@ func fillStore(t *testing.T, s *db.Store) {
 		{Version: "v1.1.0", Notes: "https://example.com", Retracted: "broken"},
 		{Version: "v1.2.0-rc.1", Prerelease: true},
 	}
-	if _, err := s.PutReleases(ctx, "app", releases, take); err != nil {
+	if _, err := s.PutReleases(ctx, "app", releases, replaceStored); err != nil {
 		t.Fatal(err)
 	}
 	for version, withdrawn := range map[string]bool{"v1.0.0": true, "v1.1.0": false} {
@@ -79,17 +79,17 @@ func fillStore(t *testing.T, s *db.Store) {
 	w := writer(t, s)
 	defer w.Close()
 	w.Count("app", "1.1.0", linux)
-	untold := report("9.9.9-dev")
-	untold.HeapUsageBytes = nil
-	for product, r := range map[string]*checker.Report{"app": untold, "opa": report("v0.70.0")} {
+	withoutHeap := report("9.9.9-dev")
+	withoutHeap.HeapUsageBytes = nil
+	for product, r := range map[string]*checker.Report{"app": withoutHeap, "opa": report("v0.70.0")} {
 		if err := w.Record(ctx, product, checker.Other, r); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// manyReports adds reports to a SQLite file, of two products in turn.
-func manyReports(t *testing.T, path string, n int) {
+// insertReports adds reports to a SQLite file, of two products in turn.
+func insertReports(t *testing.T, path string, n int) {
 	t.Helper()
 	_, err := raw(t, path).Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 		INSERT INTO report (product, seq, at, build, instance, heap)
@@ -103,10 +103,10 @@ func manyReports(t *testing.T, path string, n int) {
 // dump returns what each table holds: its rows, or of many their hash.
 func dump(t *testing.T, name string) map[string][]string {
 	t.Helper()
-	return dumpOf(t, name, []string{"setting", "product", "release", "asset", "build", "report", "checks", "audit"})
+	return dumpTables(t, name, []string{"setting", "product", "release", "asset", "build", "report", "checks", "audit"})
 }
 
-func dumpOf(t *testing.T, name string, tables []string) map[string][]string {
+func dumpTables(t *testing.T, name string, tables []string) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}
 	d := raw(t, name)
@@ -116,15 +116,15 @@ func dumpOf(t *testing.T, name string, tables []string) map[string][]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all[table] = lines(t, rows)
+		all[table] = rowLines(t, rows)
 	}
 	return all
 }
 
-// numbers are what SQLite has for yes and no.
-var numbers = strings.NewReplacer(" true", " 1", " false", " 0")
+// boolReplacer are what SQLite has for yes and no.
+var boolReplacer = strings.NewReplacer(" true", " 1", " false", " 0")
 
-func lines(t *testing.T, rows *sql.Rows) (all []string) {
+func rowLines(t *testing.T, rows *sql.Rows) (all []string) {
 	t.Helper()
 	defer rows.Close()
 	columns, err := rows.Columns()
@@ -139,7 +139,7 @@ func lines(t *testing.T, rows *sql.Rows) (all []string) {
 		if err := rows.Scan(into...); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, numbers.Replace(fmt.Sprintf("%v", row)))
+		all = append(all, boolReplacer.Replace(fmt.Sprintf("%v", row)))
 	}
 	slices.Sort(all)
 	if len(all) > 100 {
@@ -148,7 +148,7 @@ func lines(t *testing.T, rows *sql.Rows) (all []string) {
 	return all
 }
 
-func TestCopyRefuses(t *testing.T) {
+func TestCopyErrors(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, filepath.Join(t.TempDir(), "a.db"))
 	used := filepath.Join(t.TempDir(), "used.db")
@@ -176,11 +176,11 @@ func TestCopyRefuses(t *testing.T) {
 
 // A copy that does not come to its end leaves nothing, and can be repeated.
 func TestCopyInterrupted(t *testing.T) {
-	noRace(t)
+	skipRace(t)
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	fillStore(t, s)
-	manyReports(t, path, 10_500)
+	insertReports(t, path, 10_500)
 	for _, to := range []string{filepath.Join(t.TempDir(), "b.db"), pgtest.Database(t)} {
 		for _, stop := range []int64{10_000, 20_000} { // the last while it reads back
 			ctx, cancel := context.WithCancel(context.Background())

@@ -25,13 +25,13 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// keepLong is longer than what a fleet has told.
-const keepLong = 1000 * 24 * time.Hour
+// longRetention is longer than what a fleet has told.
+const longRetention = 1000 * 24 * time.Hour
 
 // examine returns what is found of a store, as "STATE CHECK: TEXT", by check.
 func examine(t testing.TB, name string, keep time.Duration) map[string]string {
 	t.Helper()
-	return examineWhile(t, name, keep, quiet)
+	return examineWhile(t, name, keep, noProgress)
 }
 
 // examineWhile has something done between reading the log and the statistics.
@@ -48,7 +48,7 @@ func examineWith(t testing.TB, name string, e doctor.Options) map[string]string 
 		found[f.Check] += fmt.Sprintf("%d %s: %s\n", f.Severity, f.Check, f.Text)
 	}
 	if e.Progress == nil {
-		e.Progress = quiet
+		e.Progress = noProgress
 	}
 	if err := doctor.Examine(context.Background(), name, e); err != nil {
 		t.Fatal(err)
@@ -56,9 +56,9 @@ func examineWith(t testing.TB, name string, e doctor.Options) map[string]string 
 	return found
 }
 
-// alarms are the problems among what was found, and the warnings but for those that
+// problems are the problems among what was found, and the warnings but for those that
 // every new store has.
-func alarms(found map[string]string) (all string) {
+func problems(found map[string]string) (all string) {
 	for check, text := range found {
 		if !strings.HasPrefix(text, "0 ") && check != "tokens" && check != "releases" {
 			all += text
@@ -67,9 +67,9 @@ func alarms(found map[string]string) (all string) {
 	return all
 }
 
-// populated is a store with the reports of a fleet, up to now. It has four weeks that
+// newPopulatedStore is a store with the reports of a fleet, up to now. It has four weeks that
 // are over, whatever day it is.
-func populated(t *testing.T, name string) *db.Store {
+func newPopulatedStore(t *testing.T, name string) *db.Store {
 	t.Helper()
 	s := open(t, name)
 	f := fleet.Fleet{Seed: 5, Days: 30, End: today - 1, Instances: 12, Every: 6 * time.Hour}
@@ -79,7 +79,7 @@ func populated(t *testing.T, name string) *db.Store {
 
 // A sound store raises no alarm: neither a new one, nor one whose reports are not
 // folded, or are removed up to the middle of a day.
-func soundStoreRaisesNoAlarm(t *testing.T, name string) {
+func testDoctorIntactStore(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	check := func(when string, keep time.Duration) {
@@ -88,27 +88,27 @@ func soundStoreRaisesNoAlarm(t *testing.T, name string) {
 		if when != "folded" { // a day late: with PostgreSQL, no server seems to run
 			delete(found, "fold")
 		}
-		if text := alarms(found); text != "" {
+		if text := problems(found); text != "" {
 			t.Errorf("%s:\n%s", when, text)
 		}
 		if when == "folded" && !strings.Contains(found["statistics"], "compared with complete days") {
 			t.Errorf("nothing was compared: %s", found["statistics"])
 		}
 	}
-	check("new", keepLong)
-	populated(t, name)
-	found := examine(t, name, keepLong)
+	check("new", longRetention)
+	newPopulatedStore(t, name)
+	found := examine(t, name, longRetention)
 	if strings.HasPrefix(name, "postgres://") != strings.HasPrefix(found["fold"], "1 ") || !strings.Contains(found["fold"], "not in the statistics yet") {
 		t.Errorf("unfolded: %s", found["fold"])
 	}
 	delete(found, "fold")
-	if text := alarms(found); text != "" {
+	if text := problems(found); text != "" {
 		t.Errorf("unfolded:\n%s", text)
 	}
 	fold(t, s)
-	check("folded", keepLong)
-	past(t, s, time.Now(), 1)
-	check("with some to fold", keepLong)
+	check("folded", longRetention)
+	recordDaily(t, s, time.Now(), 1)
+	check("with some to fold", longRetention)
 	keep := 6*24*time.Hour + 7*time.Hour
 	if err := s.SweepAt(ctx, db.Retention{Reports: keep}, time.Now()); err != nil {
 		t.Fatal(err)
@@ -123,8 +123,8 @@ func soundStoreRaisesNoAlarm(t *testing.T, name string) {
 }
 
 // Nor does one that is recorded into, folded and swept all the while.
-func busyStoreRaisesNoAlarm(t *testing.T, name string) {
-	s := populated(t, name)
+func testDoctorBusyStore(t *testing.T, name string) {
+	s := newPopulatedStore(t, name)
 	fold(t, s)
 	w := writer(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -133,7 +133,7 @@ func busyStoreRaisesNoAlarm(t *testing.T, name string) {
 		defer close(done)
 		random := rand.New(rand.NewPCG(1, 2))
 		for hours := 0; ctx.Err() == nil; hours++ {
-			recordSome(t, w, 50, random)
+			recordRandom(t, w, 50, random)
 			fold(t, s)
 			now := time.Now().Add(time.Duration(hours-1000) * time.Hour)
 			if err := s.SweepAt(context.Background(), db.Retention{Reports: 24 * time.Hour}, now); err != nil && !strings.Contains(err.Error(), "somebody reads") {
@@ -142,11 +142,11 @@ func busyStoreRaisesNoAlarm(t *testing.T, name string) {
 		}
 	}()
 	for end := time.Now().Add(time.Second); time.Now().Before(end); {
-		found := examineWhile(t, name, keepLong, func(int64, int64) {
-			recordSome(t, w, 20, rand.New(rand.NewPCG(3, 4)))
+		found := examineWhile(t, name, longRetention, func(int64, int64) {
+			recordRandom(t, w, 20, rand.New(rand.NewPCG(3, 4)))
 			fold(t, s)
 		})
-		if text := alarms(found); text != "" {
+		if text := problems(found); text != "" {
 			t.Error(text)
 			break
 		}
@@ -158,10 +158,10 @@ func busyStoreRaisesNoAlarm(t *testing.T, name string) {
 
 // Whatever is wrong with the statistics, the log or the facts about the store is
 // found.
-func disagreementIsFound(t *testing.T, name string) {
-	s := populated(t, name)
+func testDoctorInconsistentStore(t *testing.T, name string) {
+	s := newPopulatedStore(t, name)
 	fold(t, s)
-	if text := alarms(examine(t, name, keepLong)); text != "" {
+	if text := problems(examine(t, name, longRetention)); text != "" {
 		t.Fatal(text)
 	}
 	d := raw(t, name)
@@ -190,7 +190,7 @@ func disagreementIsFound(t *testing.T, name string) {
 		if table == "FROM" {
 			table = words[2]
 		}
-		apply(t, d, "CREATE TABLE saved AS SELECT * FROM "+table)
+		execAll(t, d, "CREATE TABLE saved AS SELECT * FROM "+table)
 		res, err := d.Exec(c.change)
 		if err != nil {
 			t.Fatal(c.change, err)
@@ -198,18 +198,18 @@ func disagreementIsFound(t *testing.T, name string) {
 		if n, _ := res.RowsAffected(); n == 0 {
 			t.Fatalf("%s changes nothing", c.change)
 		}
-		found := examine(t, name, keepLong)
+		found := examine(t, name, longRetention)
 		if text := found[c.check]; strings.HasPrefix(text, "0 ") || !strings.Contains(text, c.want) {
-			t.Errorf("%s: found %s\n%s", c.change, text, alarms(found))
+			t.Errorf("%s: found %s\n%s", c.change, text, problems(found))
 		}
-		apply(t, d, "DELETE FROM "+table, "INSERT INTO "+table+" SELECT * FROM saved", "DROP TABLE saved")
+		execAll(t, d, "DELETE FROM "+table, "INSERT INTO "+table+" SELECT * FROM saved", "DROP TABLE saved")
 	}
-	if text := alarms(examine(t, name, keepLong)); text != "" {
+	if text := problems(examine(t, name, longRetention)); text != "" {
 		t.Errorf("afterwards: %s", text)
 	}
 }
 
-func apply(t testing.TB, d *sql.DB, all ...string) {
+func execAll(t testing.TB, d *sql.DB, all ...string) {
 	t.Helper()
 	for _, text := range all {
 		if _, err := d.Exec(text); err != nil {
@@ -220,10 +220,10 @@ func apply(t testing.TB, d *sql.DB, all ...string) {
 
 // Wherever the head of a page is overwritten, that is found. A single bit that
 // turns over may be somebody's heap, or free space, of which nothing tells.
-func TestDamagedPagesAreFound(t *testing.T) {
+func TestDoctorDamagedPages(t *testing.T) {
 	t.Parallel()
 	sound := filepath.Join(t.TempDir(), "a.db")
-	s := populated(t, sound)
+	s := newPopulatedStore(t, sound)
 	fold(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -233,13 +233,13 @@ func TestDamagedPagesAreFound(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "a.db")
 		write(t, path, whole)
 		change(path)
-		return strings.Contains(fmt.Sprint(examine(t, path, keepLong)), ":2 ")
+		return strings.Contains(fmt.Sprint(examine(t, path, longRetention)), ":2 ")
 	}
 	if found(func(string) {}) {
 		t.Fatal("a sound store is not sound")
 	}
 	for i := 0; i < len(pages); i += max(1, len(pages)/12) {
-		if !found(func(path string) { damage(t, path, pages[i]) }) {
+		if !found(func(path string) { damagePage(t, path, pages[i]) }) {
 			t.Errorf("page %d is damaged, and nothing is found", pages[i])
 		}
 	}
@@ -265,8 +265,8 @@ func usedPages(t *testing.T, path string) (pages []int64) {
 	return pages
 }
 
-// flip turns bits of a file over that nobody has open.
-func flip(t testing.TB, path string, at int64, bits byte) {
+// flipBits turns bits of a file over that nobody has open.
+func flipBits(t testing.TB, path string, at int64, bits byte) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -284,7 +284,7 @@ func flip(t testing.TB, path string, at int64, bits byte) {
 }
 
 // Files that others can read or write, or have left there, are told of.
-func TestPermissionsAreFound(t *testing.T) {
+func TestDoctorFiles(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		want    string
@@ -310,24 +310,24 @@ func TestPermissionsAreFound(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if found := fmt.Sprint(examine(t, path, keepLong)); !strings.Contains(found, c.want) {
+		if found := fmt.Sprint(examine(t, path, longRetention)); !strings.Contains(found, c.want) {
 			t.Errorf("%q is not in %s", c.want, found)
 		}
 	}
 }
 
-func TestExaminePostgres(t *testing.T) {
+func TestDoctorPostgres(t *testing.T) {
 	t.Parallel()
 	name := pgtest.Database(t)
-	if text := examine(t, name, keepLong)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "no relcheck store there") {
+	if text := examine(t, name, longRetention)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "no relcheck store there") {
 		t.Errorf("an empty database: %s", text)
 	}
 	open(t, name)
 	pgtest.Exec(t, name, "ALTER DATABASE "+name[strings.LastIndex(name, "/")+1:]+" SET synchronous_commit = off")
-	if text := examine(t, name, keepLong)["commits"]; !strings.HasPrefix(text, "2 ") {
+	if text := examine(t, name, longRetention)["commits"]; !strings.HasPrefix(text, "2 ") {
 		t.Errorf("without synchronous commits: %s", text)
 	}
-	if text := examine(t, "postgres://nobody@127.0.0.1:1/none", keepLong)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "PostgreSQL is running there") {
+	if text := examine(t, "postgres://nobody@127.0.0.1:1/none", longRetention)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "PostgreSQL is running there") {
 		t.Errorf("without a server: %s", text)
 	}
 }
@@ -339,7 +339,7 @@ const oldSketch = "012c02d20c13ce03180300056624b7596f0c4d66444a59023aafef1d7651e
 
 // A sketch of an earlier version is read, folding goes on with it, and the doctor
 // does not take its heaps, of which each report counted, for wrong.
-func oldSketchIsSound(t *testing.T, name string) {
+func testDoctorOldSketch(t *testing.T, name string) {
 	s, d := open(t, name), raw(t, name)
 	day := (today - 1).Time()
 	record := func(at time.Time, id uuid.UUID, heap int64) db.Recorded {
@@ -361,17 +361,17 @@ func oldSketchIsSound(t *testing.T, name string) {
 	check := func(when string, instances int64) {
 		t.Helper()
 		fold(t, s)
-		f := figures(t, s, 28)
+		f := readTotals(t, s, 28)
 		if h := f.Builds[0].Heaps; len(f.Builds) != 1 || h.Total() != instances || math.Abs(h.Quantile(0.5)/(10<<20)-1) > rollup.HeapError {
 			t.Errorf("%s: %d instance-days, p50 %f", when, h.Total(), h.Quantile(0.5))
 		}
-		found := examine(t, name, keepLong)
+		found := examine(t, name, longRetention)
 		delete(found, "fold") // no server runs
-		if text := alarms(found); text != "" {
+		if text := problems(found); text != "" {
 			t.Errorf("%s: %s", when, text)
 		}
 	}
-	fill(t, s, reports)
+	backfill(t, s, reports)
 	check("new", 20)
 	form, err := hex.DecodeString(oldSketch)
 	if err != nil {
@@ -381,6 +381,6 @@ func oldSketchIsSound(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	check("old", 20)
-	fill(t, s, []db.Recorded{record(day.Add(23*time.Hour), uuid.New(), 10<<20)})
+	backfill(t, s, []db.Recorded{record(day.Add(23*time.Hour), uuid.New(), 10<<20)})
 	check("old and new", 21)
 }

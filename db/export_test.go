@@ -13,24 +13,24 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// SmallSteps makes the folds of this process take pages of so many reports, up to four
+// SetFoldPage makes the folds of this process take pages of so many reports, up to four
 // times as many in the end, and returns how many they had before.
-func SmallSteps(page int) (before int) {
+func SetFoldPage(page int) (before int) {
 	before, foldPage = foldPage, page
 	return before
 }
 
-// FollowFew makes this process follow so many ids of a product at most, until undone.
-func FollowFew(lives int) (undo func()) {
+// SetMaxLives makes this process follow so many ids of a product at most, until undone.
+func SetMaxLives(lives int) (undo func()) {
 	before := maxLives
 	maxLives = lives
 	return func() { maxLives = before }
 }
 
-// Beneath puts a VFS between SQLite and all files whose names begin with one, and
+// SetVFS puts a VFS between SQLite and all files whose names begin with one, and
 // has backups get to the disk by other ways than the system's. It is called before
 // any store is opened.
-func Beneath(name, vfs string, sync func(*os.File) error, linking func(from, to string) error) {
+func SetVFS(name, vfs string, sync func(*os.File) error, linking func(from, to string) error) {
 	dbfile.Sync, dbfile.Link = sync, linking
 	vfsQuery = func(path string) string {
 		if strings.HasPrefix(filepath.Base(path), name) {
@@ -40,40 +40,40 @@ func Beneath(name, vfs string, sync func(*os.File) error, linking func(from, to 
 	}
 }
 
-// Loosen makes a writer's commits not wait for the disk, until it connects anew.
-func (w *Writer) Loosen() error {
+// DisableSync makes a writer's commits not wait for the disk, until it connects anew.
+func (w *Writer) DisableSync() error {
 	_, err := w.batch.(*sqliteWriter).conn.ExecContext(context.Background(), "PRAGMA synchronous = NORMAL")
 	return err
 }
 
-// Deceive makes a writer acknowledge what could not be recorded. It is called
+// IgnoreErrors makes a writer acknowledge what could not be recorded. It is called
 // before anything is recorded.
-func (w *Writer) Deceive() {
+func (w *Writer) IgnoreErrors() {
 	w.writeMu.Lock()
 	defer w.writeMu.Unlock()
-	w.batch = deceiver{w.batch}
+	w.batch = errorIgnorer{w.batch}
 }
 
-type deceiver struct{ batchWriter }
+type errorIgnorer struct{ batchWriter }
 
-func (d deceiver) write(b *batch, checks map[buildKey]int64, now time.Time) error {
+func (d errorIgnorer) write(b *batch, checks map[buildKey]int64, now time.Time) error {
 	d.batchWriter.write(b, checks, now)
 	return nil
 }
 
-// GiveUp ends the wait of those whose reports have no transaction yet, as a clock does.
-func (w *Writer) GiveUp() {
+// TimeOutOpenBatch ends the wait of those whose reports have no transaction yet, as a clock does.
+func (w *Writer) TimeOutOpenBatch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open.finish(ErrTimeout)
 }
 
-// ErrUnshredded is returned when somebody reads what was removed.
-var ErrUnshredded = errNotErased
+// ErrNotErased is returned when somebody reads what was removed.
+var ErrNotErased = errNotErased
 
-// ReadFor makes reading figures end after so long, and returns how long it took at
+// SetReadTimeout makes reading figures end after so long, and returns how long it took at
 // most before.
-func ReadFor(d time.Duration) (before time.Duration) {
+func SetReadTimeout(d time.Duration) (before time.Duration) {
 	before, readTimeout = readTimeout, d
 	return before
 }
@@ -95,8 +95,8 @@ func (s *Store) NewSweeper(keep Retention, log *slog.Logger) (sweep func(context
 // ExplainPostgres adds to an error of PostgreSQL what can be done about it.
 var ExplainPostgres = explainPostgres
 
-// Trim is what Maintain does every few seconds.
-func (s *Store) Trim(ctx context.Context) error { return s.truncateWAL(ctx, s.readMu) }
+// TruncateWAL is what Maintain does every few seconds.
+func (s *Store) TruncateWAL(ctx context.Context) error { return s.truncateWAL(ctx, s.readMu) }
 
 // Steps are those that lead from one schema to the next.
 var Steps = steps[:]
@@ -136,30 +136,30 @@ var Tables = tables
 // DDL writes a part of a schema as the engine of the store wants it.
 func (s *Store) DDL(text string) string { return s.ddl(text) }
 
-// LongStep makes the last step of this process take longer.
-func LongStep(more string) { steps[len(steps)-1] += more }
+// ExtendLastStep makes the last step of this process take longer.
+func ExtendLastStep(more string) { steps[len(steps)-1] += more }
 
-// TrustNames makes this process use a file whatever other names it has.
-func TrustNames() { dbfile.DetectNames = false }
+// DisableNameDetection makes this process use a file whatever other names it has.
+func DisableNameDetection() { dbfile.DetectNames = false }
 
-// Holding tells who holds the lock of a store.
-var Holding = dbfile.LockHolder
+// LockHolder tells who holds the lock of a store.
+var LockHolder = dbfile.LockHolder
 
-// SmallBackups makes the backups of this process take steps of so many pages.
-func SmallBackups(step int32) { backupStep = step }
+// SetBackupStep makes the backups of this process take steps of so many pages.
+func SetBackupStep(step int32) { backupStep = step }
 
-// SyncBy has what is written get to the disk in another way, and returns the one before.
-func SyncBy(sync func(*os.File) error) (before func(*os.File) error) {
+// SetSync has what is written get to the disk in another way, and returns the one before.
+func SetSync(sync func(*os.File) error) (before func(*os.File) error) {
 	before, dbfile.Sync = dbfile.Sync, sync
 	return before
 }
 
-// RestOf is for how long a backup waits after a step that took so long.
-func RestOf(took time.Duration) time.Duration { return idlePause(took) }
+// IdlePause is for how long a backup waits after a step that took so long.
+func IdlePause(took time.Duration) time.Duration { return idlePause(took) }
 
-// GrowthOf lets a log become so long during a backup, or as long as the store is,
+// SetMaxGrowth lets a log become so long during a backup, or as long as the store is,
 // and returns how long it might be before.
-func GrowthOf(bytes int64) (before int64) {
+func SetMaxGrowth(bytes int64) (before int64) {
 	before, maxGrowth = maxGrowth, bytes
 	return before
 }
@@ -168,9 +168,9 @@ func GrowthOf(bytes int64) (before int64) {
 // anything is written.
 var VerifySQLite = verifySQLite
 
-// Writing tells whether somebody writes a report just now, and not only looks whether
+// Committing tells whether somebody writes a report just now, and not only looks whether
 // he could.
-func (w *Writer) Writing() bool {
+func (w *Writer) Committing() bool {
 	if w.writeMu.TryLock() {
 		w.writeMu.Unlock()
 		return false

@@ -50,10 +50,10 @@ func TestFailingDisk(t *testing.T) {
 
 // The control: a writer that acknowledges what could not be committed is found.
 func TestFailingDiskControl(t *testing.T) {
-	noRace(t)
+	skipRace(t)
 	t.Parallel()
 	all := failDisk(t, 16, func(w *db.Writer) error {
-		w.Deceive()
+		w.IgnoreErrors()
 		return nil
 	})
 	t.Logf("%d reports acknowledged: %d lost", all.reports.Load(), all.lost.Load())
@@ -65,7 +65,7 @@ func TestFailingDiskControl(t *testing.T) {
 // failDisk lives a number of lives, and makes something fail in each. Most of a life
 // is waiting until its writer has found out that it works again.
 func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
-	sound, err := newLife(t, 0)
+	sound, err := newLifecycle(t, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 			Kind: kind.kind, Nth: 1 + random.IntN(sound.disk.Count(kind.kind)), Code: kind.codes[random.IntN(len(kind.codes))],
 			Done: faultfs.Part(random.IntN(3)), Persistent: random.IntN(2) == 0,
 		}
-		l, err := newLife(t, uint64(i))
+		l, err := newLifecycle(t, uint64(i))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,7 @@ func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 
 // fail lives a life in which something fails, and looks at what is left at its end,
 // and at what would be if power had failed after the fault.
-func (all *tally) fail(l *life, f faultfs.Fault, random *rand.Rand, images string) error {
+func (all *tally) fail(l *lifecycle, f faultfs.Fault, random *rand.Rand, images string) error {
 	l.disk.Inject(f)
 	before := 0 // operations
 	for _, p := range phases {
@@ -114,7 +114,7 @@ func (all *tally) fail(l *life, f faultfs.Fault, random *rand.Rand, images strin
 			before = at
 		}
 		if err != nil {
-			err = l.recover(p.run, f, err)
+			err = l.retry(p.run, f, err)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
@@ -128,30 +128,30 @@ func (all *tally) fail(l *life, f faultfs.Fault, random *rand.Rand, images strin
 	all.refused.Add(int64(l.refused))
 	replay, e := l.disk.Replay(random), l.expected()
 	for i, share := range []float64{random.Float64(), 1} {
-		replay.To(before+int(share*float64(l.disk.Len()-before)), e.note)
+		replay.To(before+int(share*float64(l.disk.Len()-before)), e.applyMark)
 		folder := filepath.Join(images, fmt.Sprint(i))
 		if err := errors.Join(os.Mkdir(folder, 0o700), replay.Image(folder)); err != nil {
 			return err
 		}
-		v := e.judge(folder)
+		v := e.verify(folder)
 		all.add(e, v)
 		if err := v.err(); err != nil {
 			return fmt.Errorf("power cut at %d of %d: %w", replay.Position(), l.disk.Len(), err)
 		}
 	}
-	v := e.judge(l.folder)
+	v := e.verify(l.folder)
 	all.add(e, v)
 	return v.err()
 }
 
 // recover goes through a phase again, in which something failed. As long as the
 // disk goes on failing, so does the phase, or it comes to its end all the same.
-func (l *life) recover(phase func(*life) error, f faultfs.Fault, err error) error {
+func (l *lifecycle) retry(phase func(*lifecycle) error, f faultfs.Fault, err error) error {
 	if l.disk.Failed() == 0 {
 		return err // of something else
 	}
-	if f.Persistent && l.w != nil && l.refusing {
-		if err := l.staysUnready(f); err != nil {
+	if f.Persistent && l.w != nil && l.lastRefused {
+		if err := l.checkUnready(f); err != nil {
 			return err
 		}
 	}
@@ -164,7 +164,7 @@ func (l *life) recover(phase func(*life) error, f faultfs.Fault, err error) erro
 
 // staysUnready makes sure that a writer that has refused reports says so until the
 // disk is sound again, if its commits go on failing.
-func (l *life) staysUnready(f faultfs.Fault) error {
+func (l *lifecycle) checkUnready(f faultfs.Fault) error {
 	if f.Kind != faultfs.Write && f.Kind != faultfs.Sync {
 		return nil // a commit does not take it
 	}
@@ -177,7 +177,7 @@ func (l *life) staysUnready(f faultfs.Fault) error {
 	return nil
 }
 
-func (l *life) awaitReady() error {
+func (l *lifecycle) awaitReady() error {
 	for deadline := time.Now().Add(30 * time.Second); l.w != nil && l.w.Ready() != nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("not ready on a sound disk: %w", l.w.Ready())

@@ -31,14 +31,14 @@ var statementFaults = map[string]faultfs.Fault{
 	"sync":  {Kind: faultfs.Sync, Code: sqlite3.SQLITE_IOERR_FSYNC},
 }
 
-// mostFaults is how many operations of a kind are made to fail at most in what is
+// maxFaults is how many operations of a kind are made to fail at most in what is
 // done once.
-var mostFaults = unlessRace(24, 4)
+var maxFaults = unlessRace(24, 4)
 
 // Whichever read or write of a fold fails, each report is counted once.
 func TestFailingFold(t *testing.T) {
 	t.Parallel()
-	newBegun(t, 300).failAll(t, func(s *db.Store) error {
+	newFaultStore(t, 300).failAll(t, func(s *db.Store) error {
 		_, err := s.Fold(context.Background())
 		return err
 	})
@@ -47,49 +47,49 @@ func TestFailingFold(t *testing.T) {
 // Whatever else is done in one transaction, and whichever of its reads and writes
 // fails: all of it is there, or nothing, and then there was an error.
 func TestFailingChanges(t *testing.T) {
-	noRace(t)
+	skipRace(t)
 	t.Parallel()
-	b := newBegun(t, 30)
+	b := newFaultStore(t, 30)
 	for what, do := range b.changes(t) {
 		t.Run(what, func(t *testing.T) { b.failAll(t, do) })
 	}
 }
 
-// begun is a store in which there is something to do.
-type begun struct {
-	schema      string
-	file        []byte
-	kept, other access.Token
-	late        []db.Recorded // reports that are to be recorded
+// faultStore is a store in which there is something to do.
+type faultStore struct {
+	schema                string
+	file                  []byte
+	keptToken, otherToken access.Token
+	unrecorded            []db.Recorded // reports that are to be recorded
 }
 
-// newBegun makes a store with so many reports that are folded, and as many of the same
+// newFaultStore makes a store with so many reports that are folded, and as many of the same
 // builds that are not, and by which a week and four of them turn out to be over.
-func newBegun(t *testing.T, reports int) *begun {
-	b := &begun{schema: schema(t), late: someReports(300, 18)}
-	b.kept, _ = access.NewToken("kept", access.Read, time.Now())
-	b.other, _ = access.NewToken("other", access.Read, time.Now())
+func newFaultStore(t *testing.T, reports int) *faultStore {
+	b := &faultStore{schema: schema(t), unrecorded: newReports(300, 18)}
+	b.keptToken, _ = access.NewToken("kept", access.Read, time.Now())
+	b.otherToken, _ = access.NewToken("other", access.Read, time.Now())
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	releases := []catalog.Release{{Version: "v1.0.0"}}
 	for i := range 30 {
 		releases = append(releases, catalog.Release{Version: fmt.Sprintf("v3.%d.0", i)})
 	}
-	if _, err := s.PutReleases(context.Background(), "opa", releases, take); err != nil {
+	if _, err := s.PutReleases(context.Background(), "opa", releases, replaceStored); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddToken(context.Background(), b.kept); err != nil {
+	if err := s.AddToken(context.Background(), b.keptToken); err != nil {
 		t.Fatal(err)
 	}
-	first, second := someReports(reports, 6-28*24), someReports(reports, 12)
+	first, second := newReports(reports, 6-28*24), newReports(reports, 12)
 	for i := range reports / 2 {
 		second[i].ID = first[i].ID
 	}
-	fill(t, s, first)
+	backfill(t, s, first)
 	fold(t, s)
-	fill(t, s, second)
+	backfill(t, s, second)
 	s.Close()
-	crowd(t, path)
+	shrinkPages(t, path)
 	var err error
 	if b.file, err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
@@ -97,9 +97,9 @@ func newBegun(t *testing.T, reports int) *begun {
 	return b
 }
 
-// crowd has SQLite spread a store over many pages and remember few of them, so that
+// shrinkPages has SQLite spread a store over many pages and remember few of them, so that
 // it reads and writes in the middle of statements.
-func crowd(t *testing.T, path string) {
+func shrinkPages(t *testing.T, path string) {
 	t.Helper()
 	d := raw(t, path)
 	defer d.Close()
@@ -108,17 +108,17 @@ func crowd(t *testing.T, path string) {
 	}
 }
 
-func fill(t *testing.T, s *db.Store, reports []db.Recorded) {
+func backfill(t *testing.T, s *db.Store, reports []db.Recorded) {
 	t.Helper()
 	if _, err := s.Backfill(context.Background(), "opa", slices.Values(reports), slices.Values([]db.Checked(nil))); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// someReports are n reports of up to 150 builds, from so many hours after yesterday
+// newReports are n reports of up to 150 builds, from so many hours after yesterday
 // began, or before: so many have their rollups written by one statement, and their
 // sketches by the next.
-func someReports(n, hour int) (all []db.Recorded) {
+func newReports(n, hour int) (all []db.Recorded) {
 	at := (today - 1).Time().Add(time.Duration(hour) * time.Hour)
 	for i := range n {
 		heap := int64(i) << 20
@@ -130,11 +130,11 @@ func someReports(n, hour int) (all []db.Recorded) {
 }
 
 // changes are what is done in one transaction each, but for folding.
-func (b *begun) changes(t *testing.T) map[string]func(*db.Store) error {
+func (b *faultStore) changes(t *testing.T) map[string]func(*db.Store) error {
 	ctx := context.Background()
 	all := map[string]func(*db.Store) error{
 		"record reports": func(s *db.Store) error {
-			_, err := s.Backfill(ctx, "opa", slices.Values(b.late), slices.Values([]db.Checked(nil)))
+			_, err := s.Backfill(ctx, "opa", slices.Values(b.unrecorded), slices.Values([]db.Checked(nil)))
 			return err
 		},
 		"count checks": func(s *db.Store) error {
@@ -142,15 +142,15 @@ func (b *begun) changes(t *testing.T) map[string]func(*db.Store) error {
 			_, err := s.Backfill(ctx, "opa", slices.Values([]db.Recorded(nil)), slices.Values(checks))
 			return err
 		},
-		"use a token": func(s *db.Store) error { return s.UseToken(ctx, b.kept.ID, b.kept.Created) },
+		"use a token": func(s *db.Store) error { return s.UseToken(ctx, b.keptToken.ID, b.keptToken.Created) },
 	}
-	for what := range changes(t, nil, b.kept, b.other) {
-		all[what] = func(s *db.Store) error { return changes(t, s, b.kept, b.other)[what]() }
+	for what := range auditedChanges(t, nil, b.keptToken, b.otherToken) {
+		all[what] = func(s *db.Store) error { return auditedChanges(t, s, b.keptToken, b.otherToken)[what]() }
 	}
 	return all
 }
 
-func (b *begun) failAll(t *testing.T, do func(*db.Store) error) {
+func (b *faultStore) failAll(t *testing.T, do func(*db.Store) error) {
 	for kind, f := range statementFaults {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -161,19 +161,19 @@ func (b *begun) failAll(t *testing.T, do func(*db.Store) error) {
 
 // failEach does something once for each operation of the disk that can fail in it,
 // or for some of them if those are many.
-func (b *begun) failEach(t *testing.T, do func(*db.Store) error, f faultfs.Fault) {
+func (b *faultStore) failEach(t *testing.T, do func(*db.Store) error, f faultfs.Fault) {
 	f.Nth = 1 << 30
-	sound := b.begin(t, f)
+	sound := b.newCopy(t, f)
 	before := sound.state(t)
 	if err := do(sound.Store); err != nil {
 		t.Fatal(err)
 	}
 	n, after := sound.disk.Count(f.Kind), sound.state(t)
-	sound.end()
+	sound.closeAll()
 	if n == 0 || cmp.Equal(before, after) {
 		t.Fatalf("nothing is done, in %d operations", n)
 	}
-	refused, step := 0, (n+mostFaults-1)/mostFaults
+	refused, step := 0, (n+maxFaults-1)/maxFaults
 	for f.Nth = 1; f.Nth <= n && !t.Failed(); f.Nth += step {
 		if b.fail(t, do, f, before, after) {
 			refused++
@@ -186,9 +186,9 @@ func (b *begun) failEach(t *testing.T, do func(*db.Store) error, f faultfs.Fault
 }
 
 // fail does something while the disk fails, and once more if there was an error.
-func (b *begun) fail(t *testing.T, do func(*db.Store) error, f faultfs.Fault, before, after state) (refused bool) {
-	s := b.begin(t, f)
-	defer s.end()
+func (b *faultStore) fail(t *testing.T, do func(*db.Store) error, f faultfs.Fault, before, after state) (refused bool) {
+	s := b.newCopy(t, f)
+	defer s.closeAll()
 	failed := do(s.Store)
 	s.disk.ClearFault()
 	if failed != nil {
@@ -206,16 +206,16 @@ func (b *begun) fail(t *testing.T, do func(*db.Store) error, f faultfs.Fault, be
 	return failed != nil
 }
 
-// beginning is a copy of a store, on a disk of its own.
-type beginning struct {
+// storeCopy is a copy of a store, on a disk of its own.
+type storeCopy struct {
 	*db.Store
 	disk *faultfs.Disk
 }
 
-func (b *begun) begin(t *testing.T, f faultfs.Fault) *beginning {
+func (b *faultStore) newCopy(t *testing.T, f faultfs.Fault) *storeCopy {
 	t.Helper()
 	folder := t.TempDir()
-	path := filepath.Join(folder, lifeFile)
+	path := filepath.Join(folder, lifecycleFile)
 	if err := os.WriteFile(path, b.file, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -228,10 +228,10 @@ func (b *begun) begin(t *testing.T, f faultfs.Fault) *beginning {
 		t.Fatal(err)
 	}
 	disk.Inject(f)
-	return &beginning{s, disk}
+	return &storeCopy{s, disk}
 }
 
-func (b *beginning) end() {
+func (b *storeCopy) closeAll() {
 	b.Close()
 	b.disk.Close()
 }
@@ -240,12 +240,12 @@ func (b *beginning) end() {
 type state map[string][]string
 
 // state leaves out when something was changed.
-func (b *beginning) state(t *testing.T) state {
+func (b *storeCopy) state(t *testing.T) state {
 	t.Helper()
 	d := raw(t, b.Name())
 	defer d.Close()
 	if _, err := d.Exec("UPDATE audit SET at = 0"); err != nil {
 		t.Fatal(err)
 	}
-	return dumpOf(t, b.Name(), db.Tables(schema(t)))
+	return dumpTables(t, b.Name(), db.Tables(schema(t)))
 }

@@ -20,7 +20,7 @@ const foldRole = "RELCHECK_TEST_FOLD"
 
 func foldUntilKilled(name string) {
 	ctx := context.Background()
-	db.SmallSteps(5)
+	db.SetFoldPage(5)
 	s, err := db.OpenExisting(ctx, name)
 	if err != nil {
 		panic(err)
@@ -45,40 +45,40 @@ func TestFoldKilled(t *testing.T) {
 			f := fleet.Fleet{Seed: 7, Days: 60, End: today - 1, Instances: instances, Every: 6 * time.Hour}
 			reports := populate(t, s, f)
 			mark := raw(t, name)
-			within, folded, between := 10*time.Millisecond, int64(0), 0
+			maxDelay, folded, progressed := 10*time.Millisecond, int64(0), 0
 			for killed := range kills {
-				if runAndKill(t, foldRole, name, rand.N(within)) {
+				if runAndKill(t, foldRole, name, rand.N(maxDelay)) {
 					t.Fatalf("all %d reports were folded after %d kills, want %d", reports, killed, kills)
 				}
-				var now int64
-				if err := mark.QueryRow("SELECT COALESCE(SUM(step), 0) FROM fold").Scan(&now); err != nil {
+				var steps int64
+				if err := mark.QueryRow("SELECT COALESCE(SUM(step), 0) FROM fold").Scan(&steps); err != nil {
 					t.Fatal(err)
 				}
 				switch { // as fast as the machine is: some steps a life
-				case now == folded:
-					within = within * 5 / 4
-				case now > folded+2:
-					within = within * 3 / 4
+				case steps == folded:
+					maxDelay = maxDelay * 5 / 4
+				case steps > folded+2:
+					maxDelay = maxDelay * 3 / 4
 				}
-				if now > folded {
-					between++
+				if steps > folded {
+					progressed++
 				}
-				folded = now
+				folded = steps
 			}
-			t.Logf("%d of %d kills came in between steps; the last within %v", between, kills, within)
-			if between < kills/4 {
+			t.Logf("%d of %d kills came in between steps; the last within %v", progressed, kills, maxDelay)
+			if progressed < kills/4 {
 				t.Error("hardly a kill came in between")
 			}
 			fold(t, s)
-			got := figures(t, s, 60)
-			whole := open(t, place(t))
-			if n := populate(t, whole, f); n != reports {
+			got := readTotals(t, s, 60)
+			reference := open(t, place(t))
+			if n := populate(t, reference, f); n != reports {
 				t.Fatalf("%d reports, then %d", reports, n)
 			}
-			if n := fold(t, whole); n != reports {
+			if n := fold(t, reference); n != reports {
 				t.Errorf("folded %d reports of %d", n, reports)
 			}
-			sameFigures(t, "after the kills", got, figures(t, whole, 60))
+			checkTotals(t, "after the kills", got, readTotals(t, reference, 60))
 		})
 	}
 }

@@ -19,14 +19,14 @@ import (
 	"relcheck/db"
 )
 
-func everything(rollup.Build) bool { return true }
+func allBuilds(rollup.Build) bool { return true }
 
 var today = rollup.DayOf(time.Now())
 
-// figures returns what is known of opa in the last days.
-func figures(t testing.TB, s *db.Store, days int) *rollup.Totals {
+// readTotals returns what is known of opa in the last days.
+func readTotals(t testing.TB, s *db.Store, days int) *rollup.Totals {
 	t.Helper()
-	f, err := s.Figures(context.Background(), "opa", rollup.Range{To: today}.Last(days), everything)
+	f, err := s.Figures(context.Background(), "opa", rollup.Range{To: today}.Last(days), allBuilds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,16 +57,16 @@ func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
 	return reports
 }
 
-// sameFigures tells whether two readings have the same figures.
-func sameFigures(t testing.TB, what string, got, want *rollup.Totals) {
+// checkTotals tells whether two readings have the same figures.
+func checkTotals(t testing.TB, what string, got, want *rollup.Totals) {
 	t.Helper()
-	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
+	if diff := cmp.Diff(flatten(want), flatten(got)); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
-// plain lists figures. How a sketch is laid out is no part of them.
-func plain(f *rollup.Totals) (all []any) {
+// flatten lists figures. How a sketch is laid out is no part of them.
+func flatten(f *rollup.Totals) (all []any) {
 	all = append(all, f.Range, f.Known, f.AsOf)
 	for i := range f.Builds {
 		b := &f.Builds[i]
@@ -78,8 +78,8 @@ func plain(f *rollup.Totals) (all []any) {
 	return all
 }
 
-// recordSome records reports of some builds, of ids that report up to three times.
-func recordSome(t testing.TB, w *db.Writer, n int, random *rand.Rand) {
+// recordRandom records reports of some builds, of ids that report up to three times.
+func recordRandom(t testing.TB, w *db.Writer, n int, random *rand.Rand) {
 	t.Helper()
 	var wg sync.WaitGroup
 	ids := make([]uuid.UUID, n/2+1)
@@ -103,7 +103,7 @@ func recordSome(t testing.TB, w *db.Writer, n int, random *rand.Rand) {
 
 // However the log is cut into steps, whoever makes them, and how often, the
 // figures are the same.
-func foldInSteps(t *testing.T, name string) {
+func testFoldInSteps(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
@@ -111,17 +111,17 @@ func foldInSteps(t *testing.T, name string) {
 	const parts, each = 4, 500
 	folded := int64(0)
 	for range parts {
-		recordSome(t, w, each, random)
+		recordRandom(t, w, each, random)
 		folded += fold(t, s)
 	}
 	if folded != parts*each {
 		t.Errorf("folded %d reports of %d", folded, parts*each)
 	}
-	f := figures(t, s, 28)
+	f := readTotals(t, s, 28)
 	if n := fold(t, s); n != 0 {
 		t.Errorf("folded %d reports twice", n)
 	}
-	sameFigures(t, "folding what was folded", figures(t, s, 28), f)
+	checkTotals(t, "folding what was folded", readTotals(t, s, 28), f)
 
 	raw := raw(t, name)
 	for _, table := range []string{"mark", "fold", "rollup", "sketch", "life"} { // as if it had never been folded
@@ -139,7 +139,7 @@ func foldInSteps(t *testing.T, name string) {
 		})
 	}
 	wg.Wait()
-	sameFigures(t, "folding at once", figures(t, s, 28), f)
+	checkTotals(t, "folding at once", readTotals(t, s, 28), f)
 	var reports, ids int64
 	for i := range f.Builds {
 		reports += f.Builds[i].Reports
@@ -155,7 +155,7 @@ func foldInSteps(t *testing.T, name string) {
 }
 
 // An id belongs to the product that it reported about.
-func foldByProduct(t *testing.T, name string) {
+func testFoldByProduct(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
@@ -170,7 +170,7 @@ func foldByProduct(t *testing.T, name string) {
 	if n := fold(t, s); n != 2 {
 		t.Errorf("folded %d reports, want 2", n)
 	}
-	if n := figures(t, s, 1).Instances(); n != 2 {
+	if n := readTotals(t, s, 1).Instances(); n != 2 {
 		t.Errorf("%d ids, want 2", n)
 	}
 	if err := s.RemoveProduct(context.Background(), "opa", true); err != nil {
@@ -190,7 +190,7 @@ func foldByProduct(t *testing.T, name string) {
 // Folding takes about as long beside thousands of products without reports as
 // beside none. These have their marks moved now and then, so that the next process
 // does not go through the log for them.
-func TestFoldBesideProducts(t *testing.T) {
+func TestFoldWithManyProducts(t *testing.T) {
 	const many = 5000
 	shortest := func(products int) time.Duration {
 		name := engines["SQLite"](t)
@@ -199,7 +199,11 @@ func TestFoldBesideProducts(t *testing.T) {
 			INSERT INTO product (id, name, title, repo, module, download, notes) SELECT i, 'app' || i, 'App', '', '', '', '' FROM n`, products))
 		took := []time.Duration{}
 		for range 3 {
-			backfillNow(t, s, 4000)
+			var reports []db.Recorded
+			for range 4000 {
+				reports = append(reports, db.Recorded{At: time.Now(), Platform: linux, Report: *report("1.0.0")})
+			}
+			backfill(t, s, reports)
 			begin := time.Now()
 			if n := fold(t, s); n != 4000 {
 				t.Errorf("beside %d products, %d reports are folded", products, n)
@@ -215,24 +219,9 @@ func TestFoldBesideProducts(t *testing.T) {
 	}
 }
 
-// backfillNow records some reports of opa at once.
-func backfillNow(t *testing.T, s *db.Store, n int) {
-	t.Helper()
-	_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
-		for range n {
-			if !yield(db.Recorded{At: time.Now(), Platform: linux, Report: *report("1.0.0")}) {
-				return
-			}
-		}
-	}, func(func(db.Checked) bool) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // A product that fails is folded later, though others go on; and the next process
 // begins where all are folded.
-func TestFoldPasses(t *testing.T) {
+func TestFoldAfterError(t *testing.T) {
 	name := engines["SQLite"](t)
 	s := open(t, name)
 	d := raw(t, name)

@@ -16,14 +16,14 @@ import (
 // stopped in time; the control, a reader of another kind, lets it grow. Once nobody
 // reads any more, its space is given back.
 func TestLongReader(t *testing.T) {
-	noRace(t)
+	skipRace(t)
 	if _, err := faultfs.Watch(t.TempDir()); err != nil { // so that no disk is waited for
 		t.Fatal(err)
 	}
-	defer db.ReadFor(db.ReadFor(100 * time.Millisecond))
+	defer db.SetReadTimeout(db.SetReadTimeout(100 * time.Millisecond))
 	const long = time.Second // how much longer than a reading may take
 	ctx := context.Background()
-	path := filepath.Join(t.TempDir(), lifeFile)
+	path := filepath.Join(t.TempDir(), lifecycleFile)
 	s := open(t, path)
 	w := writer(t, s)
 	defer w.Close()
@@ -74,11 +74,11 @@ func TestLongReader(t *testing.T) {
 			unbounded = grow(long / 2)
 		}
 	}
-	if err := s.Trim(ctx); (err != nil) != (unbounded > large) || logSize(t, path) != unbounded {
+	if err := s.TruncateWAL(ctx); (err != nil) != (unbounded > large) || logSize(t, path) != unbounded {
 		t.Errorf("the log was emptied under a reader, or trouble kept for oneself: %v", err)
 	}
 	reader.Rollback()
-	if err := s.Trim(ctx); err != nil || logSize(t, path) > 0 {
+	if err := s.TruncateWAL(ctx); err != nil || logSize(t, path) > 0 {
 		t.Errorf("the log keeps %d bytes, %v", logSize(t, path), err)
 	}
 	if n := len(recorded(t, s, "opa")); n != all {

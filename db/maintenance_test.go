@@ -13,8 +13,8 @@ import (
 	"relcheck/db"
 )
 
-// past records a report of each day, from days ago until now, and checks.
-func past(t *testing.T, s *db.Store, now time.Time, days int) (ids []uuid.UUID) {
+// recordDaily records a report of each day, from days ago until now, and checks.
+func recordDaily(t *testing.T, s *db.Store, now time.Time, days int) (ids []uuid.UUID) {
 	t.Helper()
 	var reports []db.Recorded
 	var checks []db.Checked
@@ -32,12 +32,12 @@ func past(t *testing.T, s *db.Store, now time.Time, days int) (ids []uuid.UUID) 
 	return ids
 }
 
-func sweepRemovesWhatIsOld(t *testing.T, name string) {
+func testSweep(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	now := time.Now()
 	const days, kept = 100, 10
-	ids := past(t, s, now, days)
+	ids := recordDaily(t, s, now, days)
 	sweep := func(keep db.Retention, at time.Time) {
 		t.Helper()
 		if err := s.SweepAt(ctx, keep, at); err != nil {
@@ -56,48 +56,48 @@ func sweepRemovesWhatIsOld(t *testing.T, name string) {
 	sweep(keep, now)
 	reports(days + 1) // none is folded
 	fold(t, s)
-	before := figures(t, s, days+1)
+	before := readTotals(t, s, days+1)
 	sweep(keep, now.Add(59*time.Minute))
 	reports(days + 1) // it is not an hour later
 	sweep(db.Retention{}, now.Add(32*time.Hour))
 	reports(days + 1) // kept for ever
 	sweep(db.Retention{Reports: keep.Reports + 33*time.Hour}, now.Add(33*time.Hour))
 	reports(kept + 1)
-	sameFigures(t, "without the reports", figures(t, s, days+1), before)
+	checkTotals(t, "without the reports", readTotals(t, s, days+1), before)
 	if n := fold(t, s); n != 0 {
 		t.Errorf("folded %d reports again", n)
 	}
 
 	cut := rollup.FourWeeks.Start(rollup.DayOf(now.Add(34*time.Hour).AddDate(0, 0, -40)))
 	sweep(db.Retention{Rollups: 40 * 24 * time.Hour}, now.Add(34*time.Hour))
-	if f := figures(t, s, days+1); f.Known.From != cut || len(f.Builds) != 1 || f.Builds[0].Days[0].Day != cut || f.Builds[0].Days[0].Checks != 2 {
+	if f := readTotals(t, s, days+1); f.Known.From != cut || len(f.Builds) != 1 || f.Builds[0].Days[0].Day != cut || f.Builds[0].Days[0].Checks != 2 {
 		t.Errorf("figures are kept from %s on, want from %s on", f.Known.From, cut)
 	}
 }
 
 // The weeks of the last report there was do not end, and yet what is known of it does.
-func sweepRemovesWhatNeverEnded(t *testing.T, name string) {
+func testSweepUnfinishedPeriod(t *testing.T, name string) {
 	s := open(t, name)
 	now := time.Now()
-	fill(t, s, []db.Recorded{{At: now.AddDate(0, 0, -70), Platform: linux, Report: *report("v1.0.0")}})
+	backfill(t, s, []db.Recorded{{At: now.AddDate(0, 0, -70), Platform: linux, Report: *report("v1.0.0")}})
 	fold(t, s)
-	if f := figures(t, s, 100); len(f.Builds) != 1 || f.Builds[0].Reports != 1 {
+	if f := readTotals(t, s, 100); len(f.Builds) != 1 || f.Builds[0].Reports != 1 {
 		t.Fatalf("%+v", f)
 	}
 	if err := s.SweepAt(context.Background(), db.Retention{Rollups: 40 * 24 * time.Hour}, now); err != nil {
 		t.Fatal(err)
 	}
-	if f := figures(t, s, 100); len(f.Builds) > 0 || f.Known.Days() > 0 {
+	if f := readTotals(t, s, 100); len(f.Builds) > 0 || f.Known.Days() > 0 {
 		t.Errorf("it is still known: %+v", f)
 	}
 }
 
 // A report that was removed gives its place in the order to no other.
-func recordAfterSweep(t *testing.T, name string) {
+func testRecordAfterSweep(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	now := time.Now()
-	past(t, s, now, 3)
+	recordDaily(t, s, now, 3)
 	fold(t, s)
 	if err := s.SweepAt(ctx, db.Retention{Reports: time.Hour}, now.Add(2*time.Hour)); err != nil {
 		t.Fatal(err)
@@ -116,13 +116,13 @@ func recordAfterSweep(t *testing.T, name string) {
 }
 
 // What is not folded yet is kept, however old it is.
-func sweepLeavesUnfolded(t *testing.T, name string) {
+func testSweepKeepsUnfolded(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	now := time.Now()
-	past(t, s, now.AddDate(0, 0, -50), 20)
+	recordDaily(t, s, now.AddDate(0, 0, -50), 20)
 	fold(t, s)
-	late := past(t, s, now.AddDate(0, 0, -50), 20)
+	late := recordDaily(t, s, now.AddDate(0, 0, -50), 20)
 	if err := s.SweepAt(ctx, db.Retention{Reports: 24 * time.Hour}, now); err != nil {
 		t.Fatal(err)
 	}
@@ -140,12 +140,12 @@ func sweepLeavesUnfolded(t *testing.T, name string) {
 }
 
 // A clock that was ahead leaves new reports before old ones.
-func sweepBehindAClock(t *testing.T, name string) {
+func testSweepAfterFutureReports(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	now := time.Now()
-	past(t, s, now.AddDate(1, 0, 0), 0)
-	past(t, s, now.AddDate(0, 0, -60), 3)
+	recordDaily(t, s, now.AddDate(1, 0, 0), 0)
+	recordDaily(t, s, now.AddDate(0, 0, -60), 3)
 	fold(t, s)
 	if err := s.SweepAt(ctx, db.Retention{Reports: 24 * time.Hour}, now); err != nil {
 		t.Fatal(err)
@@ -156,14 +156,14 @@ func sweepBehindAClock(t *testing.T, name string) {
 }
 
 // What is wrong with one product is no matter of the others.
-func foldBesideDamage(t *testing.T, name string) {
+func testFoldWithDamagedProduct(t *testing.T, name string) {
 	s := open(t, name)
-	past(t, s, time.Now(), 0)
+	recordDaily(t, s, time.Now(), 0)
 	fold(t, s)
 	if _, err := raw(t, name).Exec("UPDATE sketch SET data = data || data WHERE product = 1"); err != nil {
 		t.Fatal(err)
 	}
-	past(t, s, time.Now(), 0)
+	recordDaily(t, s, time.Now(), 0)
 	if n, err := s.Fold(context.Background()); err == nil || n != 1 {
 		t.Errorf("folded %d reports, %v; want the one of the other product, and an error", n, err)
 	}

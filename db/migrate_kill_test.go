@@ -16,8 +16,8 @@ import (
 // same as somebody would who knows nothing of transactions. Either says when it
 // begins and when it is done.
 const (
-	upgradeRole  = "RELCHECK_TEST_UPGRADE"
-	carelessRole = "RELCHECK_TEST_UPGRADE_CARELESSLY"
+	upgradeRole = "RELCHECK_TEST_UPGRADE"
+	noTxRole    = "RELCHECK_TEST_UPGRADE_CARELESSLY"
 )
 
 // fillers are tables that the step makes in addition in these processes, so that
@@ -33,7 +33,7 @@ func fillerTables() string {
 }
 
 func upgradeUntilKilled(name string) {
-	db.LongStep(fillerTables())
+	db.ExtendLastStep(fillerTables())
 	fmt.Println("begin")
 	s, err := db.OpenExisting(context.Background(), name)
 	if err != nil {
@@ -45,7 +45,7 @@ func upgradeUntilKilled(name string) {
 	select {}
 }
 
-func upgradeCarelessly(name string) {
+func upgradeWithoutTx(name string) {
 	driver, dsn := "pgx", name
 	if !strings.HasPrefix(name, "postgres://") {
 		driver, dsn = "sqlite", "file:"+name+"?_busy_timeout=5000"
@@ -66,20 +66,20 @@ func upgradeCarelessly(name string) {
 }
 
 // How much of a step a store shows.
-type part int
+type upgradeState int
 
 const (
-	absent part = iota
-	half
-	whole
+	notUpgraded upgradeState = iota
+	partlyUpgraded
+	fullyUpgraded
 )
 
-// found tells how much of the upgrade there is, and takes it back.
-func found(t *testing.T, name string) part {
+// undoUpgrade tells how much of the upgrade there is, and takes it back.
+func undoUpgrade(t *testing.T, name string) upgradeState {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
-	alone(t, name, d)
+	awaitDisconnect(t, name, d)
 	tables := "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'filler%' OR name = 'session'"
 	if strings.HasPrefix(name, "postgres://") {
 		tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'filler%' OR tablename = 'session'"
@@ -104,16 +104,16 @@ func found(t *testing.T, name string) part {
 	}
 	switch {
 	case n == 0 && schema == 2 && setting == 0:
-		return absent
+		return notUpgraded
 	case n == fillers+1 && schema == 3 && setting == 1:
-		return whole
+		return fullyUpgraded
 	}
-	return half
+	return partlyUpgraded
 }
 
-// alone waits until PostgreSQL has noticed that whoever was killed is gone: it may
+// awaitDisconnect waits until PostgreSQL has noticed that whoever was killed is gone: it may
 // still be committing.
-func alone(t *testing.T, name string, d *sql.DB) {
+func awaitDisconnect(t *testing.T, name string, d *sql.DB) {
 	t.Helper()
 	if !strings.HasPrefix(name, "postgres://") {
 		return
@@ -135,24 +135,24 @@ func alone(t *testing.T, name string, d *sql.DB) {
 // killUpgrades kills upgrades at random moments and counts what it found after each
 // kill. It adjusts within, the longest time before a kill, to how long an upgrade
 // takes on this machine.
-func killUpgrades(t *testing.T, role, name string, kills int, within *time.Duration) (count [whole + 1]int) {
+func killUpgrades(t *testing.T, role, name string, kills int, maxDelay *time.Duration) (count [fullyUpgraded + 1]int) {
 	t.Helper()
 	for range kills {
-		done := runAndKill(t, role, name, rand.N(*within))
-		is := found(t, name)
-		if done && is != whole {
+		done := runAndKill(t, role, name, rand.N(*maxDelay))
+		state := undoUpgrade(t, name)
+		if done && state != fullyUpgraded {
 			t.Error("it said that it is done, and is not")
 		}
-		switch is { // about as often too early as too late
-		case whole:
-			*within = *within * 4 / 5
-		case absent:
-			*within = *within * 6 / 5
+		switch state { // about as often too early as too late
+		case fullyUpgraded:
+			*maxDelay = *maxDelay * 4 / 5
+		case notUpgraded:
+			*maxDelay = *maxDelay * 6 / 5
 		}
-		count[is]++
+		count[state]++
 	}
 	t.Logf("%s: of %d kills, %d found the old schema, %d the new one, %d a part; the last within %v",
-		role, kills, count[absent], count[whole], count[half], *within)
+		role, kills, count[notUpgraded], count[fullyUpgraded], count[partlyUpgraded], *maxDelay)
 	return count
 }
 
@@ -165,22 +165,22 @@ func TestUpgradeKilled(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			name := place(t)
-			oldAt(t, name, 2)
-			before := dumpOf(t, name, db.Tables(schemaAt(t, 2)))
-			within := 20 * time.Millisecond
-			count := killUpgrades(t, upgradeRole, name, kills, &within)
-			if count[half] > 0 {
-				t.Errorf("%d upgrades of %d were done by half", count[half], kills)
+			createOldStore(t, name, 2)
+			before := dumpTables(t, name, db.Tables(schemaAt(t, 2)))
+			maxDelay := 20 * time.Millisecond
+			count := killUpgrades(t, upgradeRole, name, kills, &maxDelay)
+			if count[partlyUpgraded] > 0 {
+				t.Errorf("%d upgrades of %d were done by half", count[partlyUpgraded], kills)
 			}
-			if count[absent] < kills/10 || count[whole] < kills/10 {
+			if count[notUpgraded] < kills/10 || count[fullyUpgraded] < kills/10 {
 				t.Error("the kills came too early, or too late")
 			}
-			sameRows(t, before, dumpOf(t, name, db.Tables(schemaAt(t, 2))))
-			halves := 0
-			for try := 0; try < 10 && halves == 0; try++ {
-				halves = killUpgrades(t, carelessRole, name, control, &within)[half]
+			checkRows(t, before, dumpTables(t, name, db.Tables(schemaAt(t, 2))))
+			partial := 0
+			for try := 0; try < 10 && partial == 0; try++ {
+				partial = killUpgrades(t, noTxRole, name, control, &maxDelay)[partlyUpgraded]
 			}
-			if halves == 0 {
+			if partial == 0 {
 				t.Error("no upgrade without a transaction was found to be done by half")
 			}
 			if from, _ := open(t, name).Upgraded(); from != 2 {
@@ -190,7 +190,7 @@ func TestUpgradeKilled(t *testing.T) {
 	}
 }
 
-func sameRows(t *testing.T, before, after map[string][]string) {
+func checkRows(t *testing.T, before, after map[string][]string) {
 	t.Helper()
 	for table, rows := range before {
 		if fmt.Sprint(rows) != fmt.Sprint(after[table]) {

@@ -20,9 +20,6 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// first is the schema of the first relcheck.
-func first(t testing.TB) string { return schemaAt(t, 1) }
-
 // schemaAt is schema.sql as it was at a version.
 func schemaAt(t testing.TB, version int) string {
 	t.Helper()
@@ -33,11 +30,8 @@ func schemaAt(t testing.TB, version int) string {
 	return string(text)
 }
 
-// old makes a store of the first schema with a bit of everything in it.
-func old(t testing.TB, name string) { oldAt(t, name, 1) }
-
-// oldAt makes a store of an earlier schema with a bit of everything in it.
-func oldAt(t testing.TB, name string, version int) {
+// createOldStore makes a store of an earlier schema with a bit of everything in it.
+func createOldStore(t testing.TB, name string, version int) {
 	t.Helper()
 	if err := db.Create(context.Background(), name, schemaAt(t, version)); err != nil {
 		t.Fatal(err)
@@ -71,9 +65,9 @@ func oldAt(t testing.TB, name string, version int) {
 	}
 }
 
-// shape returns what the tables of a store are like, to the last column and
+// tableDefinitions returns what the tables of a store are like, to the last column and
 // constraint.
-func shape(t testing.TB, name string) []string {
+func tableDefinitions(t testing.TB, name string) []string {
 	t.Helper()
 	// SQLite keeps the text by which a table was made, without what stands before it.
 	q := "SELECT name || sql FROM sqlite_schema WHERE sql IS NOT NULL"
@@ -94,7 +88,7 @@ func shape(t testing.TB, name string) []string {
 		if err := rows.Scan(&text); err != nil {
 			t.Fatal(err)
 		}
-		found = append(found, bare(text))
+		found = append(found, stripComments(text))
 	}
 	if err := rows.Err(); err != nil || len(found) < 10 {
 		t.Fatalf("%d facts about tables, %v", len(found), err)
@@ -102,8 +96,8 @@ func shape(t testing.TB, name string) []string {
 	return found
 }
 
-// bare leaves out comments, and how a text is laid out.
-func bare(text string) string {
+// stripComments leaves out comments, and how a text is laid out.
+func stripComments(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, "--")
@@ -114,11 +108,11 @@ func bare(text string) string {
 
 // A store of the first schema becomes like a new one, and keeps what it holds.
 // Commands that only read do so too.
-func upgraded(t *testing.T, name string) {
+func testUpgrade(t *testing.T, name string) {
 	ctx := context.Background()
-	old(t, name)
-	kept := db.Tables(first(t))
-	before := dumpOf(t, name, kept)
+	createOldStore(t, name, 1)
+	kept := db.Tables(schemaAt(t, 1))
+	before := dumpTables(t, name, kept)
 	s, err := db.OpenExisting(ctx, name)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +121,7 @@ func upgraded(t *testing.T, name string) {
 	if from, to := s.Upgraded(); from != 1 || to != int64(len(db.Steps)+1) {
 		t.Errorf("upgraded from %d to %d", from, to)
 	}
-	after := dumpOf(t, name, db.Tables(schema(t)))
+	after := dumpTables(t, name, db.Tables(schema(t)))
 	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", "[proxy 0]", "[marked 0]", "[dropped 0]", "[releases 2]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
 	after["setting"] = slices.DeleteFunc(after["setting"], func(row string) bool { return strings.HasPrefix(row, "[store ") })
 	before["secret"] = slices.DeleteFunc(before["secret"], func(row string) bool { return strings.HasPrefix(row, "[session ") })
@@ -141,14 +135,14 @@ func upgraded(t *testing.T, name string) {
 	}
 	for _, table := range kept {
 		got := after[table]
-		if diff := cmp.Diff(without(before[table], "[schema 1]"), without(got)); diff != "" || len(got) == 0 {
+		if diff := cmp.Diff(stringSet(before[table], "[schema 1]"), stringSet(got)); diff != "" || len(got) == 0 {
 			t.Errorf("%s has %d rows:\n%s", table, len(got), diff)
 		}
 	}
 	if len(after["audit"]) > 0 {
 		t.Errorf("something was changed by nobody: %v", after["audit"])
 	}
-	if _, err := s.PutReleases(ctx, "app", []catalog.Release{{Version: "1.2.0"}}, take); err != nil {
+	if _, err := s.PutReleases(ctx, "app", []catalog.Release{{Version: "1.2.0"}}, replaceStored); err != nil {
 		t.Error(err)
 	}
 	w := writer(t, s)
@@ -161,8 +155,8 @@ func upgraded(t *testing.T, name string) {
 	}
 }
 
-// without returns sorted lines, but for some of them.
-func without(lines []string, drop ...string) map[string]bool {
+// stringSet returns sorted lines, but for some of them.
+func stringSet(lines []string, drop ...string) map[string]bool {
 	set := map[string]bool{}
 	for _, l := range lines {
 		set[l] = true
@@ -174,18 +168,18 @@ func without(lines []string, drop ...string) map[string]bool {
 }
 
 // What comes of upgrading is to the last column what a new store is.
-func TestUpgradedLikeNew(t *testing.T) {
+func TestUpgradedSchemaEqualsNew(t *testing.T) {
 	for engine, place := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			was, made := place(t), place(t)
-			old(t, was)
-			open(t, was)
-			s := open(t, made)
+			upgraded, created := place(t), place(t)
+			createOldStore(t, upgraded, 1)
+			open(t, upgraded)
+			s := open(t, created)
 			if from, _ := s.Upgraded(); from != 0 {
 				t.Errorf("a new store is upgraded from %d", from)
 			}
-			if diff := cmp.Diff(without(shape(t, made)), without(shape(t, was))); diff != "" {
+			if diff := cmp.Diff(stringSet(tableDefinitions(t, created)), stringSet(tableDefinitions(t, upgraded))); diff != "" {
 				t.Errorf("a new store (-) and an upgraded one (+):\n%s", diff)
 			}
 		})
@@ -193,18 +187,18 @@ func TestUpgradedLikeNew(t *testing.T) {
 }
 
 // Of several processes that open an old store at once, one takes each step.
-func upgradedAtOnce(t *testing.T, name string) {
-	old(t, name)
+func testConcurrentUpgrade(t *testing.T, name string) {
+	createOldStore(t, name, 1)
 	text := schema(t)
 	var upgrades atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			with := text
+			schemaText := text
 			if i%2 == 0 {
-				with = "" // a command that only reads
+				schemaText = "" // a command that only reads
 			}
-			s, err := db.Open(context.Background(), name, with)
+			s, err := db.Open(context.Background(), name, schemaText)
 			if err != nil {
 				t.Error(err)
 				return
@@ -225,7 +219,7 @@ func upgradedAtOnce(t *testing.T, name string) {
 }
 
 // A store may be upgraded while those who know the schema before it use it.
-func upgradedWhileInUse(t *testing.T, name string) {
+func testUpgradeWhileInUse(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name) // of this version; what a step adds is nothing to a writer that knows the build
 	w := writer(t, s)
@@ -275,25 +269,25 @@ func downgrade(t testing.TB, name string) {
 }
 
 // What cannot be upgraded stays as it is.
-func TestUpgradeRefused(t *testing.T) {
+func TestFailedUpgrade(t *testing.T) {
 	name := pgtest.Database(t)
-	old(t, name)
+	createOldStore(t, name, 1)
 	pgtest.Exec(t, name, "CREATE TABLE audit (other TEXT)")
 	_, err := db.OpenExisting(context.Background(), name)
 	if err == nil || !strings.Contains(err.Error(), "upgrade its schema from 1 to 2") {
 		t.Errorf("got error %v", err)
 	}
-	if got := dumpOf(t, name, []string{"setting"})["setting"]; !strings.Contains(strings.Join(got, ""), "[schema 1]") {
+	if got := dumpTables(t, name, []string{"setting"})["setting"]; !strings.Contains(strings.Join(got, ""), "[schema 1]") {
 		t.Errorf("it was half upgraded: %v", got)
 	}
 }
 
 // A copy of an old store is a new one. That of a store which a newer relcheck has
 // upgraded since it was opened is refused.
-func TestCopyOfOldStore(t *testing.T) {
+func TestCopyOldStore(t *testing.T) {
 	ctx := context.Background()
 	from, to := filepath.Join(t.TempDir(), "a.db"), pgtest.Database(t)
-	old(t, from)
+	createOldStore(t, from, 1)
 	s, err := db.OpenExisting(ctx, from)
 	if err != nil {
 		t.Fatal(err)
@@ -302,7 +296,7 @@ func TestCopyOfOldStore(t *testing.T) {
 	if _, err := s.Copy(ctx, to, schema(t), func(int64, int64) {}); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(dumpOf(t, from, db.Tables(schema(t))), dumpOf(t, to, db.Tables(schema(t)))); diff != "" {
+	if diff := cmp.Diff(dumpTables(t, from, db.Tables(schema(t))), dumpTables(t, to, db.Tables(schema(t)))); diff != "" {
 		t.Error(diff)
 	}
 	if from, _ := open(t, to).Upgraded(); from != 0 {
@@ -329,26 +323,26 @@ var engines = map[string]func(testing.TB) string{
 // and finds nothing wrong.
 func TestRestoreOldStore(t *testing.T) {
 	ctx := context.Background()
-	was, place := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
-	old(t, was)
-	kept := db.Tables(first(t))
-	before := dumpOf(t, was, kept)
-	found := examine(t, was, keepLong)
+	oldFile, place := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
+	createOldStore(t, oldFile, 1)
+	kept := db.Tables(schemaAt(t, 1))
+	before := dumpTables(t, oldFile, kept)
+	found := examine(t, oldFile, longRetention)
 	if !strings.Contains(found["store"], "0 ") || !strings.Contains(found["store"], "with schema 1") {
 		t.Errorf("the doctor finds %s", found["store"])
 	}
 	if text := found["statistics"]; strings.Contains(text, "cannot be compared") {
 		t.Errorf("the doctor finds %s", text)
 	}
-	rows, err := backup.Restore(ctx, was, place, schema(t), quiet)
+	rows, err := backup.Restore(ctx, oldFile, place, schema(t), noProgress)
 	if err != nil || rows["report"] != 1 {
 		t.Fatalf("restored %v, %v", rows, err)
 	}
-	sameRows(t, before, dumpOf(t, place, kept))
+	checkRows(t, before, dumpTables(t, place, kept))
 	if from, _ := open(t, place).Upgraded(); from != 1 {
 		t.Errorf("what was restored is upgraded from %d", from)
 	}
-	_, err = backup.Restore(ctx, was, pgtest.Database(t), schema(t), quiet)
+	_, err = backup.Restore(ctx, oldFile, pgtest.Database(t), schema(t), noProgress)
 	if err == nil || !strings.Contains(err.Error(), "restore it to a file") {
 		t.Errorf("into another engine: %v", err)
 	}

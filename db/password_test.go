@@ -13,7 +13,7 @@ import (
 )
 
 // No password comes to light, be the URL right or wrong.
-func TestPasswordStaysSecret(t *testing.T) {
+func TestPasswordIsNeverShown(t *testing.T) {
 	good := pgtest.Database(t)
 	host := good[strings.Index(good, "@")+1 : strings.LastIndex(good, "/")]
 	var log strings.Builder

@@ -17,9 +17,9 @@ import (
 // A PgBouncer may give each transaction another connection to PostgreSQL, or each client.
 func TestBehindPgBouncer(t *testing.T) {
 	for mode, names := range map[string][]string{
-		"transaction": {"OpenAtOnce", "Upgraded", "Releases", "Tokens", "RecordAtOnce", "Count", "CatalogChangesUnderLoad", "Follow",
-			"RemovedWhileRecording", "FoldByTurns", "SweepRemovesWhatIsOld", "BackUpAndRestore", "SoundStoreRaisesNoAlarm"},
-		"session": {"Upgraded", "RecordAtOnce"},
+		"transaction": {"ConcurrentOpen", "Upgrade", "Releases", "Tokens", "ConcurrentRecord", "CountChecks", "CatalogChangesUnderLoad", "Follow",
+			"RemoveProductWhileRecording", "FoldByTwoProcesses", "Sweep", "BackupAndRestore", "DoctorIntactStore"},
+		"session": {"Upgrade", "ConcurrentRecord"},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			for _, c := range conformance {
@@ -37,7 +37,7 @@ func TestBehindPgBouncer(t *testing.T) {
 // A copy inserts more rows than fit into one statement.
 func TestCopyThroughPgBouncer(t *testing.T) {
 	ctx := context.Background()
-	path, s := manyPages(t)
+	path, s := newLargeStore(t)
 	s.Close()
 	want := dump(t, path)
 	place := path
@@ -46,7 +46,7 @@ func TestCopyThroughPgBouncer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := from.Copy(ctx, to, schema(t), quiet); err != nil {
+		if _, err := from.Copy(ctx, to, schema(t), noProgress); err != nil {
 			t.Fatal(err)
 		}
 		from.Close()
@@ -73,14 +73,14 @@ func TestPgBouncerWithoutTransactions(t *testing.T) {
 	if err := raw(t, name).QueryRow("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'").Scan(&tables); err != nil || tables > 0 {
 		t.Errorf("there are %d tables, %v", tables, err)
 	}
-	if found := examine(t, name, keepLong); !strings.Contains(found["store"], "set its pool_mode") {
+	if found := examine(t, name, longRetention); !strings.Contains(found["store"], "set its pool_mode") {
 		t.Errorf("the doctor finds %s", found["store"])
 	}
 }
 
 // A pooler that passes on the process numbers of PostgreSQL is not noticed. The errors
 // that it causes name the remedy.
-func TestHiddenPooler(t *testing.T) {
+func TestPoolerErrors(t *testing.T) {
 	for code, hint := range map[string]bool{"26000": true, "42P05": true, "42601": false} {
 		err := db.ExplainPostgres(&pgconn.PgError{Code: code, Message: "no such statement"})
 		if strings.Contains(err.Error(), "default_query_exec_mode=exec") != hint {

@@ -14,7 +14,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-func TestPostgresRefuses(t *testing.T) {
+func TestOpenPostgresErrors(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare func(t *testing.T, name string)
 		want    string
@@ -108,7 +108,7 @@ func TestCommitWithoutStandby(t *testing.T) {
 }
 
 // A server that goes away and comes back is all the same to those who go on.
-func TestPostgresRestarted(t *testing.T) {
+func TestPostgresRestart(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.New()
 	pgtest.RequireInstalled(t, err)
@@ -141,7 +141,7 @@ func TestPostgresRestarted(t *testing.T) {
 }
 
 // An idle writer finds out by itself that the database is gone, and back.
-func TestPostgresGoneWhileIdle(t *testing.T) {
+func TestPostgresStopsWhileIdle(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.New()
 	pgtest.RequireInstalled(t, err)
@@ -161,7 +161,7 @@ func TestPostgresGoneWhileIdle(t *testing.T) {
 }
 
 // Several servers find builds, count checks and record at once.
-func TestWritersAtOnce(t *testing.T) {
+func TestConcurrentWriters(t *testing.T) {
 	name := pgtest.Database(t)
 	var wg sync.WaitGroup
 	var sent sync.Map

@@ -25,12 +25,12 @@ func unlessRace(n, slow int) int {
 	return n
 }
 
-// imagesOfLife is how many of them are taken of one life at most.
-const imagesOfLife = 250
+// maxImages is how many of them are taken of one life at most.
+const maxImages = 250
 
-// noRace leaves a test to those who run it without the race detector: make test does
+// skipRace leaves a test to those who run it without the race detector: make test does
 // both.
-func noRace(t *testing.T) {
+func skipRace(t *testing.T) {
 	if race {
 		t.Skip("the race detector makes it slow, and has nothing to find in it")
 	}
@@ -42,9 +42,9 @@ func noRace(t *testing.T) {
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	var all tally
-	each := min(imagesOfLife, (*images+1)/2) // there are two ways in which lives begin
+	each := min(maxImages, (*images+1)/2) // there are two ways in which lives begin
 	for left, seed := *images, uint64(1); left > 0; left, seed = left-each, seed+1 {
-		all.cut(t, seed, min(left, each), nil)
+		all.cutPower(t, seed, min(left, each), nil)
 	}
 	t.Logf("%d images, %d acknowledged reports in them: %d lost; %d images do not open", all.images.Load(), all.reports.Load(), all.lost.Load(), all.unopened.Load())
 	if all.reports.Load() == 0 {
@@ -55,10 +55,10 @@ func TestPowerCut(t *testing.T) {
 // The control: a store that does not wait for the disk loses what it has
 // acknowledged, and the same way of looking finds that.
 func TestPowerCutControl(t *testing.T) {
-	noRace(t)
+	skipRace(t)
 	t.Parallel()
 	all := tally{control: true}
-	all.cut(t, 1, 60, (*db.Writer).Loosen)
+	all.cutPower(t, 1, 60, (*db.Writer).DisableSync)
 	t.Logf("%d images, %d acknowledged reports in them: %d lost", all.images.Load(), all.reports.Load(), all.lost.Load())
 	if all.lost.Load() == 0 {
 		t.Error("with synchronous = NORMAL nothing was lost: this test would not find a loss")
@@ -73,8 +73,8 @@ type tally struct {
 }
 
 // cut lives one life, and cuts its power in n places.
-func (all *tally) cut(t *testing.T, seed uint64, n int, prepare func(*db.Writer) error) {
-	l, err := newLife(t, seed)
+func (all *tally) cutPower(t *testing.T, seed uint64, n int, prepare func(*db.Writer) error) {
+	l, err := newLifecycle(t, seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func (all *tally) cut(t *testing.T, seed uint64, n int, prepare func(*db.Writer)
 	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i := range n {
 		at := (i*l.disk.Len() + random.IntN(l.disk.Len())) / n
-		replay.To(at, e.note)
+		replay.To(at, e.applyMark)
 		folder := filepath.Join(t.TempDir(), "image")
 		if err := errors.Join(os.Mkdir(folder, 0o700), replay.Image(folder)); err != nil {
 			t.Fatal(err)
@@ -99,7 +99,7 @@ func (all *tally) cut(t *testing.T, seed uint64, n int, prepare func(*db.Writer)
 		turn <- struct{}{}
 		judging.Go(func() {
 			defer func() { <-turn }()
-			v := frozen.judge(folder)
+			v := frozen.verify(folder)
 			all.add(frozen, v)
 			if err := v.err(); err != nil && !all.control {
 				t.Errorf("life %d, image %d, after %d of %d operations: %v", seed, i, at, l.disk.Len(), err)
@@ -117,7 +117,7 @@ func (all *tally) add(e *expected, v verdict) {
 		all.unopened.Add(1)
 	}
 	for id, n := range e.acknowledged {
-		if !e.going[id] {
+		if !e.removable[id] {
 			all.reports.Add(int64(n))
 		}
 	}

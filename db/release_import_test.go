@@ -14,8 +14,8 @@ import (
 	"relcheck/db"
 )
 
-// list is a list of so many releases, each with a file.
-func list(n int, notes string) (all []catalog.Release) {
+// newReleases is a list of so many releases, each with a file.
+func newReleases(n int, notes string) (all []catalog.Release) {
 	for i := range n {
 		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.0", i), Notes: notes, Assets: map[checker.Platform]string{linux: "https://example.com/" + notes}})
 	}
@@ -24,10 +24,10 @@ func list(n int, notes string) (all []catalog.Release) {
 
 // Whoever reads while many releases are imported sees none of them or all, and
 // what others change meanwhile is kept.
-func importIsSeenAsAWhole(t *testing.T, name string) {
+func testImportIsAtomic(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
-	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v0.9.0"}, {Version: "v1.7.0"}}, take); err != nil {
+	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v0.9.0"}, {Version: "v1.7.0"}}, replaceStored); err != nil {
 		t.Fatal(err)
 	}
 	n := unlessRace(2000, 600)
@@ -35,7 +35,7 @@ func importIsSeenAsAWhole(t *testing.T, name string) {
 	done := make(chan error)
 	go func() {
 		var err error
-		change, err = s.PutReleases(ctx, "opa", list(n, "import"), take)
+		change, err = s.PutReleases(ctx, "opa", newReleases(n, "import"), replaceStored)
 		done <- err
 	}()
 	merged := catalog.ReleasePatch{}
@@ -103,11 +103,11 @@ func importIsSeenAsAWhole(t *testing.T, name string) {
 	if want := (db.Change{Added: n - 3, Changed: 3}); change != want {
 		t.Errorf("the import came to %v, want %v", change, want)
 	}
-	noStage(t, name)
+	awaitNoStage(t, name)
 }
 
-// noStage waits until nothing is left of an import.
-func noStage(t *testing.T, name string) {
+// awaitNoStage waits until nothing is left of an import.
+func awaitNoStage(t *testing.T, name string) {
 	t.Helper()
 	d := raw(t, name)
 	var n int
@@ -123,7 +123,7 @@ func noStage(t *testing.T, name string) {
 }
 
 // What a killed import has left is removed by a server, or by the next import.
-func killedImportLeavesNothing(t *testing.T, name string) {
+func testKilledImport(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	d := raw(t, name)
@@ -137,12 +137,12 @@ func killedImportLeavesNothing(t *testing.T, name string) {
 	maintained, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() { s.Maintain(maintained, db.Retention{}, slog.New(slog.DiscardHandler)); close(ended) }()
-	noStage(t, name)
+	awaitNoStage(t, name)
 	stop()
 	<-ended
 	left()
 	const n = 300
-	if c, err := s.PutReleases(ctx, "opa", list(n, "import"), take); err != nil || c != (db.Change{Added: n}) {
+	if c, err := s.PutReleases(ctx, "opa", newReleases(n, "import"), replaceStored); err != nil || c != (db.Change{Added: n}) {
 		t.Errorf("%v, %v", c, err)
 	}
 	all, err := s.Releases(ctx, "opa")
@@ -154,12 +154,12 @@ func killedImportLeavesNothing(t *testing.T, name string) {
 			t.Errorf("%+v", r)
 		}
 	}
-	noStage(t, name)
+	awaitNoStage(t, name)
 }
 
 // Of two who import many releases at the same time, each finds what the other has
 // stored.
-func importsAtOnce(t *testing.T, name string) {
+func testConcurrentImports(t *testing.T, name string) {
 	ctx := context.Background()
 	open(t, name)
 	const n = 500
@@ -169,7 +169,7 @@ func importsAtOnce(t *testing.T, name string) {
 		s := open(t, name)
 		wg.Go(func() {
 			var err error
-			if sum[i], err = s.PutReleases(ctx, "opa", list(n, "import"), keep); err != nil {
+			if sum[i], err = s.PutReleases(ctx, "opa", newReleases(n, "import"), keepStored); err != nil {
 				t.Error(err)
 			}
 		})
@@ -178,5 +178,5 @@ func importsAtOnce(t *testing.T, name string) {
 	if sum[0].Added+sum[1].Added != n || sum[0].Unchanged+sum[1].Unchanged != n {
 		t.Errorf("they came to %v and %v", sum[0], sum[1])
 	}
-	noStage(t, name)
+	awaitNoStage(t, name)
 }

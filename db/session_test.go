@@ -12,8 +12,8 @@ import (
 	"relcheck/db"
 )
 
-// tokenFor adds a token to a store.
-func tokenFor(t *testing.T, s *db.Store) access.Token {
+// addToken adds a token to a store.
+func addToken(t *testing.T, s *db.Store) access.Token {
 	t.Helper()
 	k, _ := access.NewToken("test", access.Read, time.Now())
 	if err := s.AddToken(context.Background(), k); err != nil {
@@ -22,8 +22,8 @@ func tokenFor(t *testing.T, s *db.Store) access.Token {
 	return k
 }
 
-// foundBy returns the ID of the token that a lookup returns, or "".
-func foundBy(t *testing.T, look func(context.Context, access.Hash) (*access.Token, error), hash access.Hash) string {
+// lookUpToken returns the ID of the token that a lookup returns, or "".
+func lookUpToken(t *testing.T, look func(context.Context, access.Hash) (*access.Token, error), hash access.Hash) string {
 	t.Helper()
 	k, err := look(context.Background(), hash)
 	if err != nil {
@@ -36,10 +36,10 @@ func foundBy(t *testing.T, look func(context.Context, access.Hash) (*access.Toke
 }
 
 // A link can be used once, until it expires or its token is revoked.
-func signInLinks(t *testing.T, name string) {
+func testSignInLinks(t *testing.T, name string) {
 	ctx := context.Background()
 	s, now := open(t, name), time.Now()
-	k, other := tokenFor(t, s), tokenFor(t, s)
+	k, other := addToken(t, s), addToken(t, s)
 	link, _ := access.NewLink(k.ID, now)
 	revoked, _ := access.NewLink(other.ID, now)
 	expired, _ := access.NewLink(k.ID, now.Add(-access.LinkLifetime))
@@ -60,7 +60,7 @@ func signInLinks(t *testing.T, name string) {
 		if c.valid {
 			want = k.ID
 		}
-		if got := foundBy(t, s.Link, c.link.Hash); got != want {
+		if got := lookUpToken(t, s.Link, c.link.Hash); got != want {
 			t.Errorf("%s: leads to token %q, want %q", what, got, want)
 		}
 		for try, want := range []bool{c.valid, false} {
@@ -68,21 +68,21 @@ func signInLinks(t *testing.T, name string) {
 			if used, err := s.UseLink(ctx, c.link.Hash, session); used != want || err != nil {
 				t.Errorf("%s, use %d: %v, %v", what, try+1, used, err)
 			}
-			if got := foundBy(t, s.Session, session.Hash); (got == c.link.TokenID) != want {
+			if got := lookUpToken(t, s.Session, session.Hash); (got == c.link.TokenID) != want {
 				t.Errorf("%s, use %d: its session has token %q", what, try+1, got)
 			}
 		}
 	}
-	if got := dumpOf(t, name, []string{"link"})["link"]; len(got) != 1 {
+	if got := dumpTables(t, name, []string{"link"})["link"]; len(got) != 1 {
 		t.Errorf("the links after their use and a revocation are %v, want the expired one", got)
 	}
 }
 
 // Of several browsers that use one link at the same time, one is signed in.
-func linkUsedAtOnce(t *testing.T, name string) {
+func testConcurrentSignIn(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	link, _ := access.NewLink(tokenFor(t, s).ID, time.Now())
+	link, _ := access.NewLink(addToken(t, s).ID, time.Now())
 	if err := s.AddLink(ctx, link); err != nil {
 		t.Fatal(err)
 	}
@@ -102,16 +102,16 @@ func linkUsedAtOnce(t *testing.T, name string) {
 		})
 	}
 	wg.Wait()
-	if got := dumpOf(t, name, []string{"session"})["session"]; used.Load() != 1 || len(got) != 1 {
+	if got := dumpTables(t, name, []string{"session"})["session"]; used.Load() != 1 || len(got) != 1 {
 		t.Errorf("a link was used %d times, for the sessions %v", used.Load(), got)
 	}
 }
 
 // A session ends by signing out, by the revocation of its token, and by its time.
-func sessions(t *testing.T, name string) {
+func testSessions(t *testing.T, name string) {
 	ctx := context.Background()
 	s, now := open(t, name), time.Now()
-	k, other := tokenFor(t, s), tokenFor(t, s)
+	k, other := addToken(t, s), addToken(t, s)
 	all := map[string]access.Grant{}
 	for what, c := range map[string]struct {
 		token string
@@ -122,7 +122,7 @@ func sessions(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 		all[what] = g
-		if got := foundBy(t, s.Session, g.Hash); (got == c.token) != (what != "expired") {
+		if got := lookUpToken(t, s.Session, g.Hash); (got == c.token) != (what != "expired") {
 			t.Errorf("%s: at first it has token %q", what, got)
 		}
 	}
@@ -135,28 +135,28 @@ func sessions(t *testing.T, name string) {
 		t.Error(err)
 	}
 	for what, g := range all {
-		if got := foundBy(t, s.Session, g.Hash); (got == k.ID) != (what == "kept") {
+		if got := lookUpToken(t, s.Session, g.Hash); (got == k.ID) != (what == "kept") {
 			t.Errorf("%s: in the end it has token %q", what, got)
 		}
 	}
-	if got := len(dumpOf(t, name, []string{"session"})["session"]); got != 2 {
+	if got := len(dumpTables(t, name, []string{"session"})["session"]); got != 2 {
 		t.Errorf("%d sessions are stored, want the kept and the expired one", got)
 	}
 	if err := s.SweepAt(ctx, db.Retention{}, now); err != nil {
 		t.Fatal(err)
 	}
-	if got := len(dumpOf(t, name, []string{"session"})["session"]); got != 1 {
+	if got := len(dumpTables(t, name, []string{"session"})["session"]); got != 1 {
 		t.Errorf("%d sessions are stored after maintenance, want the kept one", got)
 	}
 }
 
 // However many sessions and links are made, the store keeps the newest hundred of
 // each token.
-func grantsAreBounded(t *testing.T, name string) {
+func testSessionLimits(t *testing.T, name string) {
 	const more, most = 110, 100
 	ctx := context.Background()
 	s, now := open(t, name), time.Now()
-	k, other := tokenFor(t, s), tokenFor(t, s)
+	k, other := addToken(t, s), addToken(t, s)
 	one, _ := access.NewSession(other.ID, now.Add(-time.Hour))
 	if err := s.AddSession(ctx, one); err != nil {
 		t.Fatal(err)
@@ -175,11 +175,11 @@ func grantsAreBounded(t *testing.T, name string) {
 		made = append(made, session)
 	}
 	for i, g := range made {
-		if got := foundBy(t, s.Session, g.Hash); (got == k.ID) != (i >= more-most) {
+		if got := lookUpToken(t, s.Session, g.Hash); (got == k.ID) != (i >= more-most) {
 			t.Errorf("session %d of %d has token %q", i+1, more, got)
 		}
 	}
-	if got := foundBy(t, s.Session, one.Hash); got != other.ID {
+	if got := lookUpToken(t, s.Session, one.Hash); got != other.ID {
 		t.Error("the sessions of one token have ended the session of another one")
 	}
 	d := raw(t, name)

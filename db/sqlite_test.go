@@ -19,7 +19,7 @@ import (
 	"relcheck/db"
 )
 
-func TestOpenCreatesInEmptyFile(t *testing.T) {
+func TestOpenEmptyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestOpenCreatesInEmptyFile(t *testing.T) {
 
 // A creation that was cut off while it wrote leaves a file, or parts of one, and a
 // journal that takes all of it back. What is larger than a new store was a copy.
-func TestOpenAfterCutCreation(t *testing.T) {
+func TestOpenAfterInterruptedCreation(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*testing.T, string)
 		want   string
@@ -63,7 +63,7 @@ func TestOpenAfterCutCreation(t *testing.T) {
 }
 
 // What is left of journals that are over does no harm.
-func TestOpenBesideJournal(t *testing.T) {
+func TestOpenWithStaleJournal(t *testing.T) {
 	for name, journal := range map[string]string{
 		"empty": "", "zeroed": strings.Repeat("\x00", 4096), "rubbish": strings.Repeat("rubbish", 1000), "without a page": journal(1000)[:27],
 	} {
@@ -95,7 +95,7 @@ func journal(pages uint32) string {
 	return string(append(header, make([]byte, 512-len(header))...))
 }
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpenErrors(t *testing.T) {
 	garbage := func(t *testing.T, path string) { write(t, path, "this is a text of some length, not a database") }
 	execute := func(q string) func(*testing.T, string) {
 		return func(t *testing.T, path string) {
@@ -136,20 +136,20 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a.db")
 			c.prepare(t, path)
-			before := asItIs(path)
+			before := readFiles(path)
 			_, err := db.Open(context.Background(), path, schema(t))
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("got error %v, want one that names the file and says %q", err, c.want)
 			}
-			if asItIs(path) != before {
+			if readFiles(path) != before {
 				t.Error("something was changed")
 			}
 		})
 	}
 }
 
-// asItIs is what can be read of a file, its log and its journal.
-func asItIs(path string) (all string) {
+// readFiles is what can be read of a file, its log and its journal.
+func readFiles(path string) (all string) {
 	for _, suffix := range []string{"", "-wal", "-journal"} {
 		b, err := os.ReadFile(path + suffix)
 		all += fmt.Sprintf("%s %v\n", b, err)
@@ -209,7 +209,7 @@ func TestOpenExistingCreatesNothing(t *testing.T) {
 
 // What is removed leaves no trace in the bytes of the file, and its place in
 // the order of recording to nobody.
-func TestRemovedIsGone(t *testing.T) {
+func TestRemovedReportsAreErased(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
@@ -344,26 +344,26 @@ func TestOneWriter(t *testing.T) {
 }
 
 // Whoever looks whether a server runs keeps none from starting.
-func TestLookingAtLock(t *testing.T) {
+func TestLockHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	write(t, path+"-lock", "1") // as after a kill, so that it has to be tried
-	if who, err := db.Holding(path); who != "" || err != nil {
-		t.Errorf("held by %q, %v", who, err)
+	if holder, err := db.LockHolder(path); holder != "" || err != nil {
+		t.Errorf("held by %q, %v", holder, err)
 	}
-	looking := flock.New(path + "-lock")
-	if ok, err := looking.TryRLock(); !ok || err != nil {
+	sharedLock := flock.New(path + "-lock")
+	if ok, err := sharedLock.TryRLock(); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	time.AfterFunc(20*time.Millisecond, func() { looking.Unlock() })
+	time.AfterFunc(20*time.Millisecond, func() { sharedLock.Unlock() })
 	w := writer(t, s)
-	if who, err := db.Holding(path); err != nil || who != fmt.Sprintf("process %d", os.Getpid()) {
-		t.Errorf("held by %q, %v", who, err)
+	if holder, err := db.LockHolder(path); err != nil || holder != fmt.Sprintf("process %d", os.Getpid()) {
+		t.Errorf("held by %q, %v", holder, err)
 	}
 	w.Close()
 }
 
-func TestFileTakenAway(t *testing.T) {
+func TestFileRemoved(t *testing.T) {
 	for name, take := range map[string]func(path string) error{
 		"removed":         os.Remove,
 		"its log removed": func(path string) error { return os.Remove(path + "-wal") },
@@ -393,12 +393,12 @@ func TestFileTakenAway(t *testing.T) {
 
 // A reader keeps SQLite from overwriting what was removed. Nobody has to wait for
 // that, and it is made up for.
-func TestSweptIsGone(t *testing.T) {
+func TestSweptReportsAreErased(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	now := time.Now()
-	ids := past(t, s, now.AddDate(0, 0, -50), 30)
+	ids := recordDaily(t, s, now.AddDate(0, 0, -50), 30)
 	fold(t, s)
 	w := writer(t, s)
 	defer w.Close()
@@ -451,7 +451,7 @@ func TestSweptIsGone(t *testing.T) {
 const lockTimeout = 10 * time.Second
 
 // A log without its database is not thrown away, whatever the database is called.
-func TestLogAloneBehindLink(t *testing.T) {
+func TestOrphanedWALBehindLink(t *testing.T) {
 	dir := t.TempDir()
 	path, link := filepath.Join(dir, "a.db"), filepath.Join(t.TempDir(), "b.db")
 	if err := os.Symlink(path, link); err != nil {

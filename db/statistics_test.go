@@ -15,9 +15,9 @@ import (
 	"relcheck/db"
 )
 
-// TestStatisticsAreTrue records what a known fleet tells in 400 days, and compares
+// TestStatisticsAreCorrect records what a known fleet tells in 400 days, and compares
 // the answers to every question with the truth.
-func TestStatisticsAreTrue(t *testing.T) {
+func TestStatisticsAreCorrect(t *testing.T) {
 	small := fleet.Fleet{Seed: 21, Instances: unlessRace(40, 12), Every: 6 * time.Hour}
 	large := fleet.Fleet{Seed: 22, Instances: 1500, Growth: 20, Every: 24 * time.Hour}
 	if testing.Short() {
@@ -28,11 +28,11 @@ func TestStatisticsAreTrue(t *testing.T) {
 		delete(fleets, "large")
 	}
 	for size, f := range fleets {
-		truths := sync.OnceValue(func() []truth { return truthsOf(f) })
+		truths := sync.OnceValue(func() []truth { return newTruths(f) })
 		for engine, place := range engines {
 			t.Run(size+", "+engine, func(t *testing.T) {
 				t.Parallel()
-				statisticsAreTrue(t, open(t, place(t)), f, truths())
+				checkStatistics(t, open(t, place(t)), f, truths())
 			})
 		}
 	}
@@ -44,7 +44,7 @@ type truth struct {
 	*statstest.Truth
 }
 
-func truthsOf(f fleet.Fleet) (all []truth) {
+func newTruths(f fleet.Fleet) (all []truth) {
 	log, today := statstest.NewLog(f), f.Range().To
 	for _, q := range []stats.Query{
 		{Range: f.Range().Last(1)},
@@ -59,7 +59,7 @@ func truthsOf(f fleet.Fleet) (all []truth) {
 	return all
 }
 
-func statisticsAreTrue(t *testing.T, s *db.Store, f fleet.Fleet, truths []truth) {
+func checkStatistics(t *testing.T, s *db.Store, f fleet.Fleet, truths []truth) {
 	populate(t, s, f)
 	var wg sync.WaitGroup
 	for range 2 { // as by two servers

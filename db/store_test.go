@@ -18,10 +18,10 @@ import (
 	"relcheck/db"
 )
 
-func keep(stored, _ catalog.Release) catalog.Release { return stored }
-func take(_, given catalog.Release) catalog.Release  { return given }
+func keepStored(stored, _ catalog.Release) catalog.Release   { return stored }
+func replaceStored(_, given catalog.Release) catalog.Release { return given }
 
-func newStoreHasPresets(t *testing.T, name string) {
+func testPresets(t *testing.T, name string) {
 	s := open(t, name)
 	products, err := s.Products(context.Background())
 	if err != nil {
@@ -37,9 +37,9 @@ func newStoreHasPresets(t *testing.T, name string) {
 	}
 }
 
-// storedTextIsCleaned reads text that an older relcheck let in. Nobody gets to see
+// testStoredTextIsCleaned reads text that an older relcheck let in. Nobody gets to see
 // what hides in it, and a change of something else does not fail because of it.
-func storedTextIsCleaned(t *testing.T, name string) {
+func testStoredTextIsCleaned(t *testing.T, name string) {
 	s, ctx := open(t, name), t.Context()
 	const hostile, clean = "\u202ea\x1b[31mb\u200bc\u2028d", "a [31mbc d"
 	k, _ := access.NewToken(hostile, access.Read, time.Now())
@@ -88,7 +88,7 @@ func storedTextIsCleaned(t *testing.T, name string) {
 	}
 }
 
-func removedPresetStaysAway(t *testing.T, name string) {
+func testRemovedPreset(t *testing.T, name string) {
 	s := open(t, name)
 	if err := s.RemoveProduct(context.Background(), "opa", false); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func removedPresetStaysAway(t *testing.T, name string) {
 	}
 }
 
-func openAtOnce(t *testing.T, name string) {
+func testConcurrentOpen(t *testing.T, name string) {
 	text := schema(t)
 	var wg sync.WaitGroup
 	for range 8 {
@@ -115,7 +115,7 @@ func openAtOnce(t *testing.T, name string) {
 	wg.Wait()
 }
 
-func releases(t *testing.T, name string) {
+func testReleases(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	full := catalog.Release{
@@ -137,25 +137,25 @@ func releases(t *testing.T, name string) {
 		}
 	}
 	first := revision(t, s)
-	put(take, db.Change{Added: 1}, full)
+	put(replaceStored, db.Change{Added: 1}, full)
 	list(full)
 	if now := revision(t, s); now <= first {
 		t.Errorf("revision went from %d to %d", first, now)
 	}
 	first = revision(t, s)
-	put(take, db.Change{Unchanged: 1}, full)
+	put(replaceStored, db.Change{Unchanged: 1}, full)
 	if now := revision(t, s); now != first {
 		t.Errorf("revision went from %d to %d without a change", first, now)
 	}
-	put(keep, db.Change{Unchanged: 1}, catalog.Release{Version: "1.2.3"}) // another spelling of the same
+	put(keepStored, db.Change{Unchanged: 1}, catalog.Release{Version: "1.2.3"}) // another spelling of the same
 	full.Version, full.Assets = "1.2.3", nil
-	put(take, db.Change{Changed: 1}, full)
+	put(replaceStored, db.Change{Changed: 1}, full)
 	list(full)
 
 	if err := s.Withdraw(ctx, "opa", "v1.2.3", true); err != nil {
 		t.Error(err)
 	}
-	put(take, db.Change{Unchanged: 1}, full) // does not restore it
+	put(replaceStored, db.Change{Unchanged: 1}, full) // does not restore it
 	full.Withdrawn = true
 	list(full)
 
@@ -163,7 +163,7 @@ func releases(t *testing.T, name string) {
 	if err := s.Withdraw(ctx, "opa", "1.2.3", false); err != nil {
 		t.Error(err)
 	}
-	put(take, db.Change{Changed: 1}, full) // the operator's word holds
+	put(replaceStored, db.Change{Changed: 1}, full) // the operator's word holds
 	full.Withdrawn = false
 	list(full)
 
@@ -172,10 +172,10 @@ func releases(t *testing.T, name string) {
 	}
 }
 
-func retractedIsWithdrawn(t *testing.T, name string) {
+func testRetractedIsWithdrawn(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0", Retracted: "broken"}}, take); err != nil {
+	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0", Retracted: "broken"}}, replaceStored); err != nil {
 		t.Fatal(err)
 	}
 	all, err := s.Releases(ctx, "opa")
@@ -184,10 +184,10 @@ func retractedIsWithdrawn(t *testing.T, name string) {
 	}
 }
 
-func putReleasesAllOrNone(t *testing.T, name string) {
+func testPutReleasesIsAtomic(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}, {Version: "nightly"}}, take)
+	_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}, {Version: "nightly"}}, replaceStored)
 	if err == nil || !strings.Contains(err.Error(), "nightly") {
 		t.Errorf("got error %v", err)
 	}
@@ -196,7 +196,7 @@ func putReleasesAllOrNone(t *testing.T, name string) {
 	}
 }
 
-func products(t *testing.T, name string) {
+func testProducts(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	app := catalog.Product{Name: "app", Title: "App", Repo: "me/app", Origins: "null"}
@@ -226,12 +226,12 @@ func products(t *testing.T, name string) {
 	}
 }
 
-func removeProductWithReports(t *testing.T, name string) {
+func testRemoveProductWithReports(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0", Assets: map[checker.Platform]string{linux: "https://example.com"}}}, take); err != nil {
+	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0", Assets: map[checker.Platform]string{linux: "https://example.com"}}}, replaceStored); err != nil {
 		t.Fatal(err)
 	}
 	for _, product := range []string{"opa", "relcheck"} {
@@ -268,7 +268,7 @@ func revision(t *testing.T, s *db.Store) int64 {
 
 // Of several who change the same thing at once, each sees what the one before
 // has made of it.
-func catalogChangesAtOnce(t *testing.T, name string) {
+func testConcurrentCatalogChanges(t *testing.T, name string) {
 	ctx := context.Background()
 	open(t, name)
 	const others, each = 6, 5

@@ -15,7 +15,7 @@ import (
 	"relcheck/db"
 )
 
-func tokens(t *testing.T, name string) {
+func testTokens(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	made := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
@@ -75,7 +75,7 @@ func tokens(t *testing.T, name string) {
 }
 
 // Of many servers that start at once on a new store, one makes the first token.
-func firstTokenAtOnce(t *testing.T, name string) {
+func testConcurrentFirstToken(t *testing.T, name string) {
 	ctx := context.Background()
 	open(t, name)
 	var added atomic.Int64
@@ -99,7 +99,7 @@ func firstTokenAtOnce(t *testing.T, name string) {
 	if err != nil || len(all) != 1 || added.Load() != 1 {
 		t.Fatalf("%d tokens, of which %d are the first, %v", len(all), added.Load(), err)
 	}
-	if links := dumpOf(t, name, []string{"link"})["link"]; len(links) != 1 || !strings.Contains(links[0], all[0].ID) {
+	if links := dumpTables(t, name, []string{"link"})["link"]; len(links) != 1 || !strings.Contains(links[0], all[0].ID) {
 		t.Errorf("the links are %v, want one of token %s", links, all[0].ID)
 	}
 	if err := open(t, name).RevokeToken(ctx, all[0].ID, time.Now()); err != nil {

@@ -12,25 +12,25 @@ import (
 
 // Readings share memory one after the other, and never at once: of many, each has
 // the figures that it has alone.
-func TestReadingsAtOnce(t *testing.T) {
+func TestConcurrentReads(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "relcheck.db"))
 	populate(t, s, fleet.Fleet{Seed: 7, Days: 70, End: today, Instances: unlessRace(200, 20), Every: 12 * time.Hour})
 	fold(t, s)
 	var want []*rollup.Totals
 	for _, days := range []int{1, 7, 28, 60} {
-		want = append(want, figures(t, s, days))
+		want = append(want, readTotals(t, s, days))
 	}
 	var wg sync.WaitGroup
 	for _, f := range want {
 		for range 2 {
 			wg.Go(func() {
 				for range unlessRace(20, 8) {
-					got, err := s.Figures(t.Context(), "opa", f.Range, everything)
+					got, err := s.Figures(t.Context(), "opa", f.Range, allBuilds)
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					sameFigures(t, "at once", got, f)
+					checkTotals(t, "at once", got, f)
 				}
 			})
 		}

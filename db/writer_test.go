@@ -20,7 +20,7 @@ import (
 	"relcheck/db"
 )
 
-func record(t *testing.T, name string) {
+func testRecord(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	w := writer(t, s)
@@ -34,12 +34,12 @@ func record(t *testing.T, name string) {
 		}
 		want = append(want, db.Recorded{Platform: linux, Report: *r})
 	}
-	untold := report("1.0.0")
-	untold.HeapUsageBytes = nil
-	if err := w.Record(ctx, "opa", checker.Other, untold); err != nil {
+	withoutHeap := report("1.0.0")
+	withoutHeap.HeapUsageBytes = nil
+	if err := w.Record(ctx, "opa", checker.Other, withoutHeap); err != nil {
 		t.Fatal(err)
 	}
-	want = append(want, db.Recorded{Platform: checker.Other, Report: *untold})
+	want = append(want, db.Recorded{Platform: checker.Other, Report: *withoutHeap})
 
 	got := recorded(t, s, "opa")
 	for i := range got {
@@ -56,7 +56,7 @@ func record(t *testing.T, name string) {
 	}
 }
 
-func reportsSince(t *testing.T, name string) {
+func testReportsSince(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	w := writer(t, s)
@@ -81,7 +81,7 @@ func reportsSince(t *testing.T, name string) {
 }
 
 // Every report that was acknowledged is there, once, whatever happens to others.
-func recordAtOnce(t *testing.T, name string) {
+func testConcurrentRecord(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	const callers, each = 64, 30
@@ -137,7 +137,7 @@ func recordAtOnce(t *testing.T, name string) {
 	}
 }
 
-func recordAfterClose(t *testing.T, name string) {
+func testRecordAfterClose(t *testing.T, name string) {
 	w := writer(t, open(t, name))
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func recordAfterClose(t *testing.T, name string) {
 }
 
 // Of versions that are no release, only so many a day have builds of their own.
-func inventedVersionsAreBounded(t *testing.T, name string) {
+func testUnreleasedBuildLimit(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	w := writer(t, s)
@@ -163,7 +163,7 @@ func inventedVersionsAreBounded(t *testing.T, name string) {
 			})
 		}
 		wg.Wait()
-		if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: version}}, take); err != nil {
+		if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: version}}, replaceStored); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,7 +190,7 @@ func inventedVersionsAreBounded(t *testing.T, name string) {
 
 // What is told to be of all other versions takes none of the places of those that
 // have builds of their own.
-func otherTakesNoPlace(t *testing.T, name string) {
+func testOtherUsesNoBuild(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	w := writer(t, s)
@@ -217,7 +217,7 @@ func otherTakesNoPlace(t *testing.T, name string) {
 	}
 }
 
-func count(t *testing.T, name string) {
+func testCountChecks(t *testing.T, name string) {
 	w := writer(t, open(t, name))
 	before := time.Now().Unix() / 86400
 	for range 3 {
@@ -234,7 +234,7 @@ func count(t *testing.T, name string) {
 }
 
 // What is counted reaches the file by itself, without any report.
-func countIsWrittenSoon(t *testing.T, name string) {
+func testChecksWithoutReports(t *testing.T, name string) {
 	w := writer(t, open(t, name))
 	defer w.Close()
 	w.Count("opa", "1.10.1", linux)
@@ -253,14 +253,14 @@ func countIsWrittenSoon(t *testing.T, name string) {
 
 // While another process holds the write lock for too long, reports are
 // refused, and then they are recorded again.
-func recordWhileLocked(t *testing.T, name string) {
+func testRecordWhileLocked(t *testing.T, name string) {
 	if testing.Short() {
 		t.Skip("waits for a lock to time out; left out with -short")
 	}
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	unlock := Lock(t, name)
+	unlock := lockStore(t, name)
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
 		t.Error("recorded under another's lock")
 	}
@@ -273,11 +273,11 @@ func recordWhileLocked(t *testing.T, name string) {
 
 // Callers beyond what may wait are refused at once; those who do wait are
 // recorded.
-func queueIsBounded(t *testing.T, name string) {
+func testQueueIsBounded(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
-	unlock := Lock(t, name)
-	first := recording(w)
+	unlock := lockStore(t, name)
+	first := recordAsync(w)
 	awaitWaiting(w, 0)
 	gone, hangUp := context.WithCancel(context.Background())
 	hangUp() // so that nobody stays to wait; what they sent is recorded all the same
@@ -300,19 +300,19 @@ func queueIsBounded(t *testing.T, name string) {
 
 // While the disk does not answer, those who come are refused and nothing of theirs
 // is kept for later.
-func nobodyJoinsWhatIsLate(t *testing.T, name string) {
+func testTimedOutBatch(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
-	unlock := Lock(t, name)
-	first := recording(w)
+	unlock := lockStore(t, name)
+	first := recordAsync(w)
 	awaitWaiting(w, 0) // its transaction has begun, and does not end
-	second := recording(w)
+	second := recordAsync(w)
 	awaitWaiting(w, 1)
-	w.GiveUp()
+	w.TimeOutOpenBatch()
 	if err := <-second; !errors.Is(err, db.ErrTimeout) {
 		t.Errorf("who has waited for too long: %v", err)
 	}
-	if err := <-recording(w); !errors.Is(err, db.ErrTimeout) {
+	if err := <-recordAsync(w); !errors.Is(err, db.ErrTimeout) {
 		t.Errorf("who comes then: %v", err)
 	}
 	unlock()
@@ -325,8 +325,8 @@ func nobodyJoinsWhatIsLate(t *testing.T, name string) {
 	}
 }
 
-// recording records a report in the background.
-func recording(w *db.Writer) chan error {
+// recordAsync records a report in the background.
+func recordAsync(w *db.Writer) chan error {
 	done := make(chan error, 1)
 	go func() { done <- w.Record(context.Background(), "opa", linux, report("1.0.0")) }()
 	return done
@@ -334,17 +334,17 @@ func recording(w *db.Writer) chan error {
 
 // awaitWaiting waits until somebody writes and so many wait for their turn.
 func awaitWaiting(w *db.Writer, n int) {
-	for deadline := time.Now().Add(20 * time.Second); !(w.Writing() && w.Waiting() == n) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(20 * time.Second); !(w.Committing() && w.Waiting() == n) && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
 // A caller who hangs up does not wait for those who write.
-func hangUp(t *testing.T, name string) {
+func testCanceledRecord(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
-	unlock := Lock(t, name)
-	first := recording(w)
+	unlock := lockStore(t, name)
+	first := recordAsync(w)
 	awaitWaiting(w, 0)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
@@ -362,7 +362,7 @@ func hangUp(t *testing.T, name string) {
 }
 
 // Commands change the catalog beside a writer under load.
-func catalogChangesUnderLoad(t *testing.T, name string) {
+func testCatalogChangesUnderLoad(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -378,7 +378,7 @@ func catalogChangesUnderLoad(t *testing.T, name string) {
 	}
 	other := open(t, name)
 	for i := range 50 {
-		if _, err := other.PutReleases(context.Background(), "opa", []catalog.Release{{Version: fmt.Sprintf("v1.0.%d", i)}}, take); err != nil {
+		if _, err := other.PutReleases(context.Background(), "opa", []catalog.Release{{Version: fmt.Sprintf("v1.0.%d", i)}}, replaceStored); err != nil {
 			t.Error(err)
 		}
 	}
@@ -398,7 +398,7 @@ func awaitReady(t *testing.T, w *db.Writer) {
 }
 
 // A reader that comes back gets what it has not had, also when it stopped halfway.
-func follow(t *testing.T, name string) {
+func testFollow(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	w := writer(t, s)
@@ -432,7 +432,7 @@ func follow(t *testing.T, name string) {
 
 // A product that is removed takes all of its reports with it, also those that
 // are being recorded, by this server or another.
-func removedWhileRecording(t *testing.T, name string) {
+func testRemoveProductWhileRecording(t *testing.T, name string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := open(t, name)
 	var recorders sync.WaitGroup
@@ -481,7 +481,7 @@ func removedWhileRecording(t *testing.T, name string) {
 }
 
 // What a killed removal has left over, a server removes.
-func removalIsFinished(t *testing.T, name string) {
+func testInterruptedRemoval(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	for range 5 {

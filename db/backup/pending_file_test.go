@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestBackupWithoutLinks(t *testing.T) {
+func TestRenameWithoutHardLinks(t *testing.T) {
 	dir := t.TempDir()
 	p := &pendingFile{path: filepath.Join(dir, "a.partial-1"), target: filepath.Join(dir, "a")}
 	linkErr := &os.LinkError{Err: os.ErrPermission}

@@ -12,10 +12,10 @@ import (
 
 // A backup on a medium that cannot be written is looked at, verified and restored,
 // and so is a copy that another program has made; nothing of it is changed.
-func TestUnchangedOnReadOnlyMedium(t *testing.T) {
+func TestBackupOnReadOnlyMedium(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	s := populated(t, filepath.Join(t.TempDir(), "a.db"))
+	s := newPopulatedStore(t, filepath.Join(t.TempDir(), "a.db"))
 	fold(t, s)
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=100m"); err != nil {
@@ -26,12 +26,12 @@ func TestUnchangedOnReadOnlyMedium(t *testing.T) {
 	}
 	t.Cleanup(func() { syscall.Unmount(dir, 0) })
 	backupFile, foreign := filepath.Join(dir, "backup.db"), filepath.Join(dir, "foreign.db")
-	if _, err := backup.Create(ctx, s, backupFile, schema(t), quiet); err != nil {
+	if _, err := backup.Create(ctx, s, backupFile, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	write(t, foreign, content(t, backupFile))
-	flip(t, foreign, 18, 3) // as in a store that is logged ahead
-	flip(t, foreign, 19, 3)
+	flipBits(t, foreign, 18, 3) // as in a store that is logged ahead
+	flipBits(t, foreign, 19, 3)
 	for _, flags := range []uintptr{0, syscall.MS_REMOUNT | syscall.MS_RDONLY} {
 		if flags != 0 {
 			if err := syscall.Mount("tmpfs", dir, "tmpfs", flags, ""); err != nil {
@@ -40,17 +40,17 @@ func TestUnchangedOnReadOnlyMedium(t *testing.T) {
 		}
 		for _, path := range []string{backupFile, foreign} {
 			before := content(t, path)
-			if found := examine(t, path, keepLong); alarms(found) != "" || !strings.Contains(found["statistics"], "compared with the log, where") {
+			if found := examine(t, path, longRetention); problems(found) != "" || !strings.Contains(found["statistics"], "compared with the log, where") {
 				t.Errorf("%s: %v", path, found)
 			}
-			if _, err := backup.Restore(ctx, path, filepath.Join(t.TempDir(), "a.db"), schema(t), quiet); err != nil {
+			if _, err := backup.Restore(ctx, path, filepath.Join(t.TempDir(), "a.db"), schema(t), noProgress); err != nil {
 				t.Error(err)
 			}
 			if content(t, path) != before {
 				t.Error(path, " was changed")
 			}
 		}
-		if left := names(t, dir); len(left) != 2 {
+		if left := fileNames(t, dir); len(left) != 2 {
 			t.Errorf("left are %v", left)
 		}
 	}

@@ -23,8 +23,8 @@ import (
 	"relcheck/db/faultfs"
 )
 
-// lifeFile is the name of each store that lies on a disk of package faultfs.
-const lifeFile = "life.db"
+// lifecycleFile is the name of each store that lies on a disk of package faultfs.
+const lifecycleFile = "life.db"
 
 // keepReports is how long reports are kept in a life.
 const keepReports = 24 * time.Hour
@@ -33,54 +33,54 @@ const keepReports = 24 * time.Hour
 // through again.
 var phases = []struct {
 	name string
-	run  func(*life) error
+	run  func(*lifecycle) error
 }{
-	{"create", (*life).create},
-	{"upgrade", (*life).open},
-	{"record the past", (*life).backfill},
-	{"record", (*life).record},
-	{"fold", (*life).fold},
-	{"record while the log is written into the file", (*life).checkpoint},
-	{"change the catalog while recording", (*life).catalog},
-	{"record again", (*life).record},
-	{"fold again", (*life).fold},
-	{"back up while recording", (*life).backUp},
-	{"remove what is old while recording", (*life).sweep},
-	{"close", (*life).close},
-	{"open again", (*life).open},
-	{"record while folding", (*life).recordAndFold},
-	{"remove a product", (*life).removeProduct},
-	{"record at last", (*life).record},
-	{"back up once more", (*life).backUp},
-	{"close at last", (*life).close},
+	{"create", (*lifecycle).create},
+	{"upgrade", (*lifecycle).open},
+	{"record the past", (*lifecycle).backfill},
+	{"record", (*lifecycle).record},
+	{"fold", (*lifecycle).fold},
+	{"record while the log is written into the file", (*lifecycle).checkpoint},
+	{"change the catalog while recording", (*lifecycle).catalog},
+	{"record again", (*lifecycle).record},
+	{"fold again", (*lifecycle).fold},
+	{"back up while recording", (*lifecycle).backUp},
+	{"remove what is old while recording", (*lifecycle).sweep},
+	{"close", (*lifecycle).close},
+	{"open again", (*lifecycle).open},
+	{"record while folding", (*lifecycle).recordAndFold},
+	{"remove a product", (*lifecycle).removeProduct},
+	{"record at last", (*lifecycle).record},
+	{"back up once more", (*lifecycle).backUp},
+	{"close at last", (*lifecycle).close},
 }
 
-// life is a store from its creation to its end. Of each report it notes on the
+// lifecycle is a store from its creation to its end. Of each report it notes on the
 // disk when it was acknowledged.
-type life struct {
+type lifecycle struct {
 	folder, schema string
-	first          string // the schema that it begins with, if that is an older one
+	oldSchema      string // the schema that it begins with, if that is an older one
 	disk           *faultfs.Disk
 	prepare        func(*db.Writer) error // if not nil
 	now            time.Time
 
-	s    *db.Store
-	w    *db.Writer // nil until something is to be recorded
-	past []db.Recorded
-	told int           // how many of past are recorded
-	old  []db.Recorded // those that were there when removing began
+	s          *db.Store
+	w          *db.Writer // nil until something is to be recorded
+	past       []db.Recorded
+	backfilled int           // how many of past are recorded
+	expired    []db.Recorded // those that were there when removing began
 
 	backups int      // how many were begun
-	good    sync.Map // those that were looked into, and are whole
+	intact  sync.Map // those that were looked into, and are whole
 
-	mu       sync.Mutex
-	apps     going // the reports of the product that will be removed
-	random   *rand.Rand
-	sent     map[uuid.UUID]int
-	refused  int  // how many reports were not acknowledged
-	refusing bool // whether the last one was not
+	mu          sync.Mutex
+	appReports  removable // the reports of the product that will be removed
+	random      *rand.Rand
+	sent        map[uuid.UUID]int
+	refused     int  // how many reports were not acknowledged
+	lastRefused bool // whether the last one was not
 
-	figuresKnown
+	totalsCache
 }
 
 // What is noted on the disk: reports that are acknowledged, and those that may be
@@ -88,32 +88,32 @@ type life struct {
 // And backups, by the name of their file: those that are begun, and then those that
 // are done.
 type (
-	acknowledged []uuid.UUID
-	going        []uuid.UUID
-	backingUp    string
-	backedUp     string
+	acknowledged  []uuid.UUID
+	removable     []uuid.UUID
+	backupStarted string
+	backupDone    string
 )
 
-func newLife(t *testing.T, seed uint64) (*life, error) {
+func newLifecycle(t *testing.T, seed uint64) (*lifecycle, error) {
 	folder := t.TempDir()
 	disk, err := faultfs.Watch(folder)
 	if err != nil {
 		return nil, err
 	}
 	t.Cleanup(disk.Close)
-	l := &life{folder: folder, schema: schema(t), disk: disk, now: time.Now(), random: rand.New(rand.NewPCG(seed, 1)), sent: map[uuid.UUID]int{}}
+	l := &lifecycle{folder: folder, schema: schema(t), disk: disk, now: time.Now(), random: rand.New(rand.NewPCG(seed, 1)), sent: map[uuid.UUID]int{}}
 	if seed%2 == 0 {
-		l.first = first(t)
+		l.oldSchema = schemaAt(t, 1)
 	}
 	l.scratch = t.TempDir()
-	l.past = l.reportsOfThePast(60)
+	l.past = l.newPastReports(60)
 	t.Cleanup(func() { l.close() })
 	return l, nil
 }
 
-func (l *life) path() string { return filepath.Join(l.folder, lifeFile) }
+func (l *lifecycle) path() string { return filepath.Join(l.folder, lifecycleFile) }
 
-func (l *life) open() (err error) {
+func (l *lifecycle) open() (err error) {
 	if l.s == nil {
 		l.s, err = db.Open(context.Background(), l.path(), l.schema)
 	}
@@ -122,12 +122,12 @@ func (l *life) open() (err error) {
 
 // create makes a new store, or in every other life one as the first relcheck has
 // left it, with some reports.
-func (l *life) create() error {
-	if l.first == "" {
+func (l *lifecycle) create() error {
+	if l.oldSchema == "" {
 		return l.open()
 	}
 	ctx := context.Background()
-	err := db.Create(ctx, l.path(), l.first)
+	err := db.Create(ctx, l.path(), l.oldSchema)
 	if err != nil && !strings.Contains(err.Error(), "already exists") { // by an earlier try
 		return err
 	}
@@ -152,7 +152,7 @@ func (l *life) create() error {
 	return nil
 }
 
-func (l *life) close() error {
+func (l *lifecycle) close() error {
 	var errs []error
 	if l.w != nil {
 		errs = append(errs, l.w.Close())
@@ -165,7 +165,7 @@ func (l *life) close() error {
 }
 
 // reportsOfThePast are those of some ids, on every third day.
-func (l *life) reportsOfThePast(n int) (all []db.Recorded) {
+func (l *lifecycle) newPastReports(n int) (all []db.Recorded) {
 	ids := make([]uuid.UUID, n/6+1)
 	for i := range ids {
 		ids[i] = uuid.New()
@@ -181,8 +181,8 @@ func (l *life) reportsOfThePast(n int) (all []db.Recorded) {
 	return all
 }
 
-func (l *life) backfill() error {
-	rest := l.past[l.told:]
+func (l *lifecycle) backfill() error {
+	rest := l.past[l.backfilled:]
 	for _, r := range rest {
 		l.sent[r.ID]++
 	}
@@ -192,14 +192,14 @@ func (l *life) backfill() error {
 		ids = append(ids, r.ID)
 	}
 	l.disk.Mark(ids)
-	l.told += int(n)
-	for i := range l.past[l.told:] { // nobody knows whether they are recorded: others take their place
-		l.past[l.told+i].ID = uuid.New()
+	l.backfilled += int(n)
+	for i := range l.past[l.backfilled:] { // nobody knows whether they are recorded: others take their place
+		l.past[l.backfilled+i].ID = uuid.New()
 	}
 	return err
 }
 
-func (l *life) writer() (err error) {
+func (l *lifecycle) writer() (err error) {
 	if l.w != nil {
 		return nil
 	}
@@ -215,7 +215,7 @@ func (l *life) writer() (err error) {
 
 // recordSome records reports of a product over a number of callers. Versions are
 // some that are known and some that are not.
-func (l *life) recordSome(product string, callers, each int) error {
+func (l *lifecycle) recordConcurrently(product string, callers, each int) error {
 	if err := l.writer(); err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (l *life) recordSome(product string, callers, each int) error {
 	return errors.Join(errs...)
 }
 
-func (l *life) recordOne(product string) error {
+func (l *lifecycle) recordOne(product string) error {
 	l.mu.Lock()
 	r := report(fmt.Sprintf("1.%d.0", l.random.IntN(8)))
 	*r.HeapUsageBytes = l.random.Int64N(1 << 30)
@@ -241,12 +241,12 @@ func (l *life) recordOne(product string) error {
 	err := l.w.Record(context.Background(), product, linux, r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.refusing = err != nil
+	l.lastRefused = err != nil
 	switch {
 	case err != nil:
 		l.refused++
 	case product == "app":
-		l.apps = append(l.apps, r.ID)
+		l.appReports = append(l.appReports, r.ID)
 		fallthrough
 	default:
 		l.disk.Mark(acknowledged{r.ID})
@@ -254,31 +254,31 @@ func (l *life) recordOne(product string) error {
 	return err
 }
 
-func (l *life) record() error { return l.recordSome("opa", 4, 8) }
+func (l *lifecycle) record() error { return l.recordConcurrently("opa", 4, 8) }
 
 // beside runs f while reports come in.
-func (l *life) beside(f func() error) error {
+func (l *lifecycle) whileRecording(f func() error) error {
 	if err := l.writer(); err != nil {
 		return err
 	}
 	recorded := make(chan error)
-	go func() { recorded <- l.recordSome("opa", 3, 6) }()
+	go func() { recorded <- l.recordConcurrently("opa", 3, 6) }()
 	err := f()
 	return errors.Join(err, <-recorded)
 }
 
-func (l *life) fold() error {
+func (l *lifecycle) fold() error {
 	_, err := l.s.Fold(context.Background())
 	return err
 }
 
-func (l *life) recordAndFold() error {
-	return l.beside(func() error { return errors.Join(l.fold(), l.fold()) })
+func (l *lifecycle) recordAndFold() error {
+	return l.whileRecording(func() error { return errors.Join(l.fold(), l.fold()) })
 }
 
 // checkpoint writes the log into the file in all the ways there are.
-func (l *life) checkpoint() error {
-	return l.beside(func() error {
+func (l *lifecycle) checkpoint() error {
+	return l.whileRecording(func() error {
 		d, err := sql.Open("sqlite", "file:"+l.path()+"?_busy_timeout=5000&vfs="+faultfs.Name)
 		if err != nil {
 			return err
@@ -294,44 +294,44 @@ func (l *life) checkpoint() error {
 }
 
 // backUp makes one backup, with a new name each time.
-func (l *life) backUp() error {
+func (l *lifecycle) backUp() error {
 	l.backups++
-	name := fmt.Sprintf("%s.backup-%d", lifeFile, l.backups)
-	return l.beside(func() error {
-		l.disk.Mark(backingUp(name))
-		_, err := backup.Create(context.Background(), l.s, filepath.Join(l.folder, name), l.schema, quiet)
+	name := fmt.Sprintf("%s.backup-%d", lifecycleFile, l.backups)
+	return l.whileRecording(func() error {
+		l.disk.Mark(backupStarted(name))
+		_, err := backup.Create(context.Background(), l.s, filepath.Join(l.folder, name), l.schema, noProgress)
 		if err == nil {
-			l.disk.Mark(backedUp(name))
+			l.disk.Mark(backupDone(name))
 		}
 		return err
 	})
 }
 
-func (l *life) catalog() error {
-	return l.beside(func() error {
+func (l *lifecycle) catalog() error {
+	return l.whileRecording(func() error {
 		ctx := context.Background()
 		err := l.s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"})
 		if errors.Is(err, db.ErrInUse) { // in an earlier try
 			err = nil
 		}
 		releases := []catalog.Release{{Version: "v1.2.0", Assets: map[checker.Platform]string{linux: "https://example.com/linux"}}, {Version: "v1.3.0"}}
-		_, err2 := l.s.PutReleases(ctx, "opa", releases, take)
+		_, err2 := l.s.PutReleases(ctx, "opa", releases, replaceStored)
 		if err := errors.Join(err, err2); err != nil {
 			return err
 		}
-		return l.recordSome("app", 2, 4)
+		return l.recordConcurrently("app", 2, 4)
 	})
 }
 
 // sweep removes the reports of the past.
-func (l *life) sweep() error {
-	if err := l.noteOld(); err != nil {
+func (l *lifecycle) sweep() error {
+	if err := l.markExpired(); err != nil {
 		return err
 	}
-	return l.beside(func() error {
+	return l.whileRecording(func() error {
 		err := l.s.SweepAt(context.Background(), db.Retention{Reports: keepReports}, l.now)
 		l.now = l.now.Add(time.Hour) // until the next try
-		if errors.Is(err, db.ErrUnshredded) {
+		if errors.Is(err, db.ErrNotErased) {
 			err = nil
 		}
 		return err
@@ -340,29 +340,29 @@ func (l *life) sweep() error {
 
 // noteOld notes which reports will be removed. There may be some among them that
 // were not acknowledged.
-func (l *life) noteOld() error {
-	if l.old != nil { // in an earlier try
+func (l *lifecycle) markExpired() error {
+	if l.expired != nil { // in an earlier try
 		return nil
 	}
-	log, err := recordedOf(l.s, "opa")
+	log, err := readReports(l.s, "opa")
 	if err != nil {
 		return err
 	}
-	var ids going
+	var ids removable
 	for _, r := range log {
 		if l.now.Sub(r.At) > keepReports {
-			l.old, ids = append(l.old, r), append(ids, r.ID)
+			l.expired, ids = append(l.expired, r), append(ids, r.ID)
 		}
 	}
 	l.disk.Mark(ids)
 	return nil
 }
 
-func (l *life) removeProduct() error {
+func (l *lifecycle) removeProduct() error {
 	if err := l.writer(); err != nil {
 		return err
 	}
-	l.disk.Mark(l.apps)
+	l.disk.Mark(l.appReports)
 	err := l.s.RemoveProduct(context.Background(), "app", true)
 	if errors.Is(err, db.ErrNotFound) { // in an earlier try
 		err = nil

@@ -27,47 +27,47 @@ import (
 
 // expected is what is to be found of a life at some point of it.
 type expected struct {
-	life         *life
+	life         *lifecycle
 	acknowledged map[uuid.UUID]int
-	going        map[uuid.UUID]bool   // reports that may have been removed since
+	removable    map[uuid.UUID]bool   // reports that may have been removed since
 	backups      map[string]backupRun // by the name of the file
 }
 
 // backupRun is a backup that was started.
 type backupRun struct {
-	done  bool
-	holds []uuid.UUID // what it has to have
+	done         bool
+	acknowledged []uuid.UUID // what it has to have
 }
 
-func (l *life) expected() *expected {
+func (l *lifecycle) expected() *expected {
 	return &expected{l, map[uuid.UUID]int{}, map[uuid.UUID]bool{}, map[string]backupRun{}}
 }
 
 func (e *expected) clone() *expected {
-	return &expected{e.life, maps.Clone(e.acknowledged), maps.Clone(e.going), maps.Clone(e.backups)}
+	return &expected{e.life, maps.Clone(e.acknowledged), maps.Clone(e.removable), maps.Clone(e.backups)}
 }
 
 // note takes what was noted on the disk.
-func (e *expected) note(mark any) {
+func (e *expected) applyMark(mark any) {
 	switch ids := mark.(type) {
 	case acknowledged:
 		for _, id := range ids {
 			e.acknowledged[id]++
 		}
-	case going:
+	case removable:
 		for _, id := range ids {
-			e.going[id] = true
+			e.removable[id] = true
 		}
-	case backingUp:
+	case backupStarted:
 		var b backupRun
 		for id := range e.acknowledged {
-			if !e.going[id] {
-				b.holds = append(b.holds, id)
+			if !e.removable[id] {
+				b.acknowledged = append(b.acknowledged, id)
 			}
 		}
 		e.backups[string(ids)] = b
-	case backedUp:
-		e.backups[string(ids)] = backupRun{true, e.backups[string(ids)].holds}
+	case backupDone:
+		e.backups[string(ids)] = backupRun{true, e.backups[string(ids)].acknowledged}
 	}
 }
 
@@ -94,51 +94,51 @@ func (v *verdict) err() error {
 
 // judge opens the store in a folder, as the next start would, and looks at all
 // that has to be true of it.
-func (e *expected) judge(folder string) (v verdict) {
+func (e *expected) verify(folder string) (v verdict) {
 	var log []db.Recorded
 	ctx := context.Background()
-	path := filepath.Join(folder, lifeFile)
+	path := filepath.Join(folder, lifecycleFile)
 	s, err := db.Open(ctx, path, e.life.schema)
 	if err != nil {
 		return verdict{unopened: err}
 	}
 	defer func() {
 		v.check(s.Close())
-		v.check(e.traceless(log, path))
+		v.check(e.checkErased(log, path))
 	}()
-	v.check(integrity(path))
+	v.check(checkIntegrity(path))
 	for name, b := range e.backups {
-		v.check(e.life.once(filepath.Join(folder, name), func(path string) error { return b.verify(path, e.life.schema) }))
+		v.check(e.life.verifyOnce(filepath.Join(folder, name), func(path string) error { return b.verify(path, e.life.schema) }))
 	}
-	log, err = recordedOf(s, "opa")
+	log, err = readReports(s, "opa")
 	v.check(err)
-	apps, err := recordedOf(s, "app")
+	apps, err := readReports(s, "app")
 	if !errors.Is(err, db.ErrNotFound) {
 		v.check(err)
 	}
-	e.count(&v, append(slices.Clone(log), apps...))
+	e.countReports(&v, append(slices.Clone(log), apps...))
 	if len(v.wrong) > 0 || v.lost > 0 {
 		return v
 	}
-	v.check(e.compareFigures(s, slices.Clone(log)))
-	v.check(recordsOn(s))
+	v.check(e.checkTotals(s, slices.Clone(log)))
+	v.check(checkUsable(s))
 	v.check(s.SweepAt(ctx, db.Retention{Reports: keepReports}, e.life.now))
 	return v
 }
 
 // once looks into a file unless one of that name and the same bytes was found to be
 // good: most images of a life have the same backups.
-func (l *life) once(path string, look func(path string) error) error {
+func (l *lifecycle) verifyOnce(path string, look func(path string) error) error {
 	data, err := os.ReadFile(path)
 	key := fmt.Sprintf("%s %x", filepath.Base(path), sha256.Sum256(data))
-	if _, good := l.good.Load(key); good && err == nil {
+	if _, good := l.intact.Load(key); good && err == nil {
 		return nil
 	}
 	if err := look(path); err != nil {
 		return err
 	}
 	if err == nil {
-		l.good.Store(key, true)
+		l.intact.Store(key, true)
 	}
 	return nil
 }
@@ -157,18 +157,18 @@ func (b backupRun) verify(path, schema string) error {
 		return err
 	}
 	defer s.Close()
-	there := map[uuid.UUID]bool{}
+	got := map[uuid.UUID]bool{}
 	for _, product := range []string{"opa", "app"} {
-		log, err := recordedOf(s, product)
+		log, err := readReports(s, product)
 		if err != nil && !errors.Is(err, db.ErrNotFound) {
 			return err
 		}
 		for _, r := range log {
-			there[r.ID] = true
+			got[r.ID] = true
 		}
 	}
-	for _, id := range b.holds {
-		if !there[id] {
+	for _, id := range b.acknowledged {
+		if !got[id] {
 			return fmt.Errorf("a backup lacks %s, which was acknowledged before", id)
 		}
 	}
@@ -177,14 +177,14 @@ func (b backupRun) verify(path, schema string) error {
 
 // traceless makes sure that reports which had been removed are gone from the bytes
 // of a file that was closed, too.
-func (e *expected) traceless(log []db.Recorded, path string) error {
-	there := map[uuid.UUID]bool{}
+func (e *expected) checkErased(log []db.Recorded, path string) error {
+	got := map[uuid.UUID]bool{}
 	for _, r := range log {
-		there[r.ID] = true
+		got[r.ID] = true
 	}
 	file, err := os.ReadFile(path)
-	for _, r := range e.life.old {
-		if e.going[r.ID] && !there[r.ID] && bytes.Contains(file, r.ID[:]) {
+	for _, r := range e.life.expired {
+		if e.removable[r.ID] && !got[r.ID] && bytes.Contains(file, r.ID[:]) {
 			return fmt.Errorf("%s was removed, and is still in the file", r.ID)
 		}
 	}
@@ -192,13 +192,13 @@ func (e *expected) traceless(log []db.Recorded, path string) error {
 }
 
 // count compares the reports that are there with those that have to be.
-func (e *expected) count(v *verdict, log []db.Recorded) {
+func (e *expected) countReports(v *verdict, log []db.Recorded) {
 	seen := map[uuid.UUID]int{}
 	for _, r := range log {
 		seen[r.ID]++
 	}
 	for id, n := range e.acknowledged {
-		if !e.going[id] {
+		if !e.removable[id] {
 			v.lost += max(0, n-seen[id])
 		}
 	}
@@ -213,23 +213,23 @@ func (e *expected) count(v *verdict, log []db.Recorded) {
 
 // compareFigures folds the log to its end, and compares what comes of it with what
 // comes of the same reports in a new store in one go.
-func (e *expected) compareFigures(s *db.Store, log []db.Recorded) error {
+func (e *expected) checkTotals(s *db.Store, log []db.Recorded) error {
 	if _, err := s.Fold(context.Background()); err != nil {
 		return err
 	}
-	if len(e.going) > 0 { // removed or not, they are in the figures
-		log = slices.DeleteFunc(log, func(r db.Recorded) bool { return e.going[r.ID] })
-		log = append(slices.Clone(e.life.old), log...)
+	if len(e.removable) > 0 { // removed or not, they are in the figures
+		log = slices.DeleteFunc(log, func(r db.Recorded) bool { return e.removable[r.ID] })
+		log = append(slices.Clone(e.life.expired), log...)
 	}
-	got, err := figuresOf(s)
+	got, err := readTotalsOf(s)
 	if err != nil {
 		return err
 	}
-	want, err := e.life.reference(log)
+	want, err := e.life.referenceTotals(log)
 	if err != nil {
 		return err
 	}
-	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
+	if diff := cmp.Diff(flatten(want), flatten(got)); diff != "" {
 		return fmt.Errorf("the figures are not those of the log (-want +got):\n%s", diff)
 	}
 	return nil
@@ -237,33 +237,33 @@ func (e *expected) compareFigures(s *db.Store, log []db.Recorded) error {
 
 // reference returns the figures of some reports. What it came to is kept: of one
 // life, many images have the same.
-func (l *life) reference(log []db.Recorded) (*rollup.Totals, error) {
+func (l *lifecycle) referenceTotals(log []db.Recorded) (*rollup.Totals, error) {
 	slices.SortStableFunc(log, func(a, b db.Recorded) int { return a.At.Compare(b.At) })
 	var key bytes.Buffer
 	for _, r := range log {
 		key.Write(r.ID[:])
 	}
-	l.known.Lock()
-	defer l.known.Unlock()
-	if f := l.figures[key.String()]; f != nil {
+	l.mu2.Lock()
+	defer l.mu2.Unlock()
+	if f := l.totals[key.String()]; f != nil {
 		return f, nil
 	}
-	f, err := l.foldAnew(log)
-	if l.figures == nil {
-		l.figures = map[string]*rollup.Totals{}
+	f, err := l.foldInNewStore(log)
+	if l.totals == nil {
+		l.totals = map[string]*rollup.Totals{}
 	}
-	l.figures[key.String()] = f
+	l.totals[key.String()] = f
 	return f, err
 }
 
-func (l *life) foldAnew(log []db.Recorded) (*rollup.Totals, error) {
+func (l *lifecycle) foldInNewStore(log []db.Recorded) (*rollup.Totals, error) {
 	folder, err := os.MkdirTemp(l.scratch, "")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(folder)
 	ctx := context.Background()
-	s, err := db.Open(ctx, filepath.Join(folder, lifeFile), l.schema)
+	s, err := db.Open(ctx, filepath.Join(folder, lifecycleFile), l.schema)
 	if err != nil {
 		return nil, err
 	}
@@ -274,16 +274,16 @@ func (l *life) foldAnew(log []db.Recorded) (*rollup.Totals, error) {
 	if _, err := s.Fold(ctx); err != nil {
 		return nil, err
 	}
-	return figuresOf(s)
+	return readTotalsOf(s)
 }
 
-func figuresOf(s *db.Store) (*rollup.Totals, error) {
-	return s.Figures(context.Background(), "opa", rollup.Range{To: today + 1}.Last(60), everything)
+func readTotalsOf(s *db.Store) (*rollup.Totals, error) {
+	return s.Figures(context.Background(), "opa", rollup.Range{To: today + 1}.Last(60), allBuilds)
 }
 
-// recordsOn makes sure that a store is not only there, but can be used, with all
+// checkUsable makes sure that a store is not only there, but can be used, with all
 // that its schema has.
-func recordsOn(s *db.Store) error {
+func checkUsable(s *db.Store) error {
 	w, err := s.NewWriter(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
@@ -293,7 +293,7 @@ func recordsOn(s *db.Store) error {
 		s.AddProduct(ctx, catalog.Product{Name: "after", Title: "After"}))
 }
 
-func recordedOf(s *db.Store, product string) (all []db.Recorded, err error) {
+func readReports(s *db.Store, product string) (all []db.Recorded, err error) {
 	err = s.Reports(context.Background(), product, time.Time{}, func(r *db.Recorded) error {
 		all = append(all, *r)
 		return nil
@@ -301,7 +301,7 @@ func recordedOf(s *db.Store, product string) (all []db.Recorded, err error) {
 	return all, err
 }
 
-func integrity(path string) error {
+func checkIntegrity(path string) error {
 	d, err := sql.Open("sqlite", "file:"+path+"?vfs="+faultfs.Name)
 	if err != nil {
 		return err
@@ -314,9 +314,9 @@ func integrity(path string) error {
 	return nil
 }
 
-// figuresKnown keeps figures of logs.
-type figuresKnown struct {
-	known   sync.Mutex
-	figures map[string]*rollup.Totals
+// totalsCache keeps figures of logs.
+type totalsCache struct {
+	mu2     sync.Mutex
+	totals  map[string]*rollup.Totals
 	scratch string
 }

@@ -16,8 +16,8 @@ import (
 	"relcheck/db/backup"
 )
 
-// bind mounts a file or a folder on another one until the test ends.
-func bind(t testing.TB, from, to string) {
+// bindMount mounts a file or a folder on another one until the test ends.
+func bindMount(t testing.TB, from, to string) {
 	t.Helper()
 	if err := syscall.Mount(from, to, "", syscall.MS_BIND, ""); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -46,12 +46,12 @@ var aliases = map[string]struct {
 	"mount of the file": {func(t testing.TB, path string) string {
 		name := filepath.Join(t.TempDir(), "a.db")
 		write(t.(*testing.T), name, "")
-		bind(t, path, name)
+		bindMount(t, path, name)
 		return name
 	}, "mount the folder, not the file"},
 	"mount of the folder": {func(t testing.TB, path string) string {
 		folder := t.TempDir()
-		bind(t, filepath.Dir(path), folder)
+		bindMount(t, filepath.Dir(path), folder)
 		return filepath.Join(folder, filepath.Base(path))
 	}, ""},
 	"symbolic link to the file": {func(t testing.TB, path string) string {
@@ -79,7 +79,7 @@ func must(t testing.TB, err error) {
 
 // A store that is open is opened by no name beside which there would be another log,
 // for reading neither.
-func TestOtherName(t *testing.T) {
+func TestSecondName(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	for name, alias := range aliases {
@@ -103,7 +103,7 @@ func TestOtherName(t *testing.T) {
 			if check("open unchanged", err); err == nil {
 				s.Close()
 			}
-			_, err = backup.Restore(ctx, other, filepath.Join(t.TempDir(), "restored.db"), schema(t), quiet)
+			_, err = backup.Restore(ctx, other, filepath.Join(t.TempDir(), "restored.db"), schema(t), noProgress)
 			check("restore", err)
 			if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 				t.Error(err)
@@ -114,7 +114,7 @@ func TestOtherName(t *testing.T) {
 			if _, err := os.Stat(other + "-wal"); err == nil {
 				t.Error("there is a second log")
 			}
-			if _, err := open(t, path).Copy(ctx, other, schema(t), quiet); err == nil {
+			if _, err := open(t, path).Copy(ctx, other, schema(t), noProgress); err == nil {
 				t.Error("copied over itself")
 			}
 		})
@@ -122,14 +122,14 @@ func TestOtherName(t *testing.T) {
 }
 
 // Of two processes that open a store at the same time by two names, one does.
-func TestOtherNameAtOnce(t *testing.T) {
+func TestConcurrentSecondName(t *testing.T) {
 	t.Parallel()
 	for range 5 {
 		path := filepath.Join(t.TempDir(), "a.db")
 		must(t, open(t, path).Close())
-		a, b := runChild(t, "record "+path), runChild(t, "record "+aliases["hard link"].make(t, path))
-		if one, other := a.begins(), b.begins(); one == other {
-			t.Errorf("the first begins: %v, the second: %v\n%s%s", one, other, a.errs.String(), b.errs.String())
+		a, b := startChild(t, "record "+path), startChild(t, "record "+aliases["hard link"].make(t, path))
+		if one, other := a.awaitRecording(), b.awaitRecording(); one == other {
+			t.Errorf("the first begins: %v, the second: %v\n%s%s", one, other, a.stderr.String(), b.stderr.String())
 		}
 		a.kill()
 		b.kill()
@@ -142,7 +142,7 @@ func TestMountedFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
-	_, err := backup.Create(ctx, s, backupFile, schema(t), quiet)
+	_, err := backup.Create(ctx, s, backupFile, schema(t), noProgress)
 	must(t, errors.Join(err, s.Close()))
 	mounted, mountedBackup := aliases["mount of the file"].make(t, path), aliases["mount of the file"].make(t, backupFile)
 	for what, open := range map[string]func(string) (*db.Store, error){
@@ -153,21 +153,21 @@ func TestMountedFile(t *testing.T) {
 			t.Errorf("%s: got error %v", what, err)
 		}
 	}
-	if _, err := backup.Restore(ctx, mountedBackup, filepath.Join(t.TempDir(), "a.db"), schema(t), quiet); err != nil {
+	if _, err := backup.Restore(ctx, mountedBackup, filepath.Join(t.TempDir(), "a.db"), schema(t), noProgress); err != nil {
 		t.Error(err)
 	}
 }
 
 // As long as a store is open, it is not opened with another log or other shared memory
 // than that of those who have it open.
-func TestLogReplaced(t *testing.T) {
+func TestWALReplaced(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	for name, take := range map[string]func(path string) error{
 		"log removed":            func(path string) error { return os.Remove(path + "-wal") },
-		"log replaced":           func(path string) error { return replace(path + "-wal") },
+		"log replaced":           func(path string) error { return replaceFile(path + "-wal") },
 		"shared memory removed":  func(path string) error { return os.Remove(path + "-shm") },
-		"shared memory replaced": func(path string) error { return replace(path + "-shm") },
+		"shared memory replaced": func(path string) error { return replaceFile(path + "-shm") },
 		"both removed":           func(path string) error { return errors.Join(os.Remove(path+"-wal"), os.Remove(path+"-shm")) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,14 +189,14 @@ func TestLogReplaced(t *testing.T) {
 
 // The log of a process that was killed is not left behind under the name that the
 // process used: it is found by that name, or nothing opens.
-func TestLogLeft(t *testing.T) {
+func TestWALOfKilledProcess(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	killed := func(t *testing.T) (path string, acknowledged int) {
 		path = filepath.Join(t.TempDir(), "a.db")
-		c := startChild(t, "record "+path)
+		c := startRecording(t, "record "+path)
 		c.kill()
-		return path, len(c.lines()) - 1
+		return path, len(c.output()) - 1
 	}
 	count := func(t *testing.T, path string) int { return len(recorded(t, open(t, path), "opa")) }
 	for _, name := range []string{"hard link", "hard link beside it", "mount of the file"} {
@@ -222,7 +222,7 @@ func TestLogLeft(t *testing.T) {
 		if _, err := db.OpenExisting(ctx, other); err == nil || !strings.Contains(err.Error(), "create an empty file") {
 			t.Errorf("got error %v", err)
 		}
-		if found := examine(t, other, keepLong); !strings.Contains(found["store"], path) {
+		if found := examine(t, other, longRetention); !strings.Contains(found["store"], path) {
 			t.Errorf("the doctor says %v", found)
 		}
 		write(t, other+"-wal", "")
@@ -244,10 +244,10 @@ func TestLogLeft(t *testing.T) {
 		path, _ := killed(t)
 		must(t, os.Remove(path+"-wal"))
 		open(t, path).Close() // a command leaves it to the next server to report it
-		if found := examine(t, path, keepLong); !strings.Contains(found["log"], "2 log: the last process") {
+		if found := examine(t, path, longRetention); !strings.Contains(found["log"], "2 log: the last process") {
 			t.Errorf("the doctor says %v", found)
 		}
-		if _, err := backup.Restore(ctx, path, path+".restored", schema(t), quiet); err == nil || !strings.Contains(err.Error(), "-wal file is missing") {
+		if _, err := backup.Restore(ctx, path, path+".restored", schema(t), noProgress); err == nil || !strings.Contains(err.Error(), "-wal file is missing") {
 			t.Errorf("got error %v", err)
 		}
 		s := open(t, path)
@@ -263,28 +263,28 @@ func TestLogLeft(t *testing.T) {
 	t.Run("closed in good order", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "a.db")
-		c := startChild(t, "record "+path)
+		c := startRecording(t, "record "+path)
 		must(t, c.stop())
-		if n := count(t, aliases["hard link"].make(t, path)); n != len(c.lines())-1 {
-			t.Errorf("%d reports of %d are there", n, len(c.lines())-1)
+		if n := count(t, aliases["hard link"].make(t, path)); n != len(c.output())-1 {
+			t.Errorf("%d reports of %d are there", n, len(c.output())-1)
 		}
 	})
 }
 
-func replace(path string) error {
+func replaceFile(path string) error {
 	text, err := os.ReadFile(path)
 	return errors.Join(err, os.WriteFile(path+".other", text, 0o600), os.Rename(path+".other", path))
 }
 
 // Changes of the catalog are not made in a file that is no longer there.
-func TestChangesOfFileTakenAway(t *testing.T) {
+func TestChangeAfterFileReplaced(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	w := writer(t, s)
 	defer w.Close()
 	must(t, s.AddToken(ctx, newToken()))
-	must(t, replace(path))
+	must(t, replaceFile(path))
 	if err := s.AddToken(ctx, newToken()); err == nil || !strings.Contains(err.Error(), "no longer the file that was opened") {
 		t.Errorf("got error %v", err)
 	}
@@ -296,9 +296,9 @@ func newToken() access.Token {
 }
 
 // A second server does not record if only the first one's lock file was removed.
-func TestLockRemoved(t *testing.T) {
+func TestLockFileRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
-	c := startChild(t, "record "+path)
+	c := startRecording(t, "record "+path)
 	must(t, os.Remove(path+"-lock"))
 	if _, err := open(t, path).NewWriter(slog.New(slog.DiscardHandler)); !errors.Is(err, db.ErrInUse) {
 		t.Errorf("got error %v", err)

@@ -27,12 +27,12 @@ import (
 // does not look for other names.
 const childRole = "RELCHECK_TEST_CHILD"
 
-// beChild does what a role is, and ends the process. What was done is printed, one line
+// runChildRole does what a role is, and ends the process. What was done is printed, one line
 // each: the ID of a report that was acknowledged or read, or the name of a product that was added.
-func beChild(role string) {
+func runChildRole(role string) {
 	role, trusting := strings.CutPrefix(role, "trusting ")
 	if trusting {
-		db.TrustNames()
+		db.DisableNameDetection()
 	}
 	what, path, _ := strings.Cut(role, " ")
 	do := map[string]func(*db.Store) error{"record": recordUntilStopped, "change": addProduct, "read": printReports}[what]
@@ -87,7 +87,7 @@ func addProduct(s *db.Store) error {
 }
 
 func printReports(s *db.Store) error {
-	all, err := recordedOf(s, "opa")
+	all, err := readReports(s, "opa")
 	for _, r := range all {
 		fmt.Println(r.ID)
 	}
@@ -100,18 +100,18 @@ func printReports(s *db.Store) error {
 
 // child is a process that has a role.
 type child struct {
-	cmd  *exec.Cmd
-	errs strings.Builder
-	done chan struct{} // all that it prints was read
-	said sync.Mutex
-	line []string
+	cmd     *exec.Cmd
+	stderr  strings.Builder
+	done    chan struct{} // all that it prints was read
+	mu      sync.Mutex
+	printed []string
 }
 
-func runChild(t testing.TB, role string) *child {
+func startChild(t testing.TB, role string) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(os.Args[0]), done: make(chan struct{})}
 	c.cmd.Env = append(os.Environ(), childRole+"="+role)
-	c.cmd.Stderr = &c.errs
+	c.cmd.Stderr = &c.stderr
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {
 		err = c.cmd.Start()
@@ -128,42 +128,42 @@ func runChild(t testing.TB, role string) *child {
 				io.Copy(io.Discard, out)
 				return
 			}
-			c.said.Lock()
-			c.line = append(c.line, strings.TrimSpace(line))
-			c.said.Unlock()
+			c.mu.Lock()
+			c.printed = append(c.printed, strings.TrimSpace(line))
+			c.mu.Unlock()
 		}
 	}()
 	return c
 }
 
-// startChild is one that records, and has begun to.
-func startChild(t testing.TB, role string) *child {
+// startRecording is one that records, and has begun to.
+func startRecording(t testing.TB, role string) *child {
 	t.Helper()
-	c := runChild(t, role)
-	if !c.begins() {
-		t.Fatalf("%s: %s", role, c.errs.String())
+	c := startChild(t, role)
+	if !c.awaitRecording() {
+		t.Fatalf("%s: %s", role, c.stderr.String())
 	}
 	return c
 }
 
 // begins waits until it records n reports or more, or has ended.
-func (c *child) begins() bool {
+func (c *child) awaitRecording() bool {
 	for {
-		if len(c.lines()) > 1 {
+		if len(c.output()) > 1 {
 			return true
 		}
 		select {
 		case <-c.done:
-			return len(c.lines()) > 1
+			return len(c.output()) > 1
 		case <-time.After(time.Millisecond):
 		}
 	}
 }
 
-func (c *child) lines() []string {
-	c.said.Lock()
-	defer c.said.Unlock()
-	return c.line[:len(c.line):len(c.line)]
+func (c *child) output() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.printed[:len(c.printed):len(c.printed)]
 }
 
 func (c *child) kill() {

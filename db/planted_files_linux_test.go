@@ -15,14 +15,14 @@ import (
 )
 
 // What another user has put beside a store is neither written to nor followed.
-func TestCompanions(t *testing.T) {
+func TestPlantedFiles(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	if os.Geteuid() != 0 {
 		t.Skip("missing: the right to give a file to another user")
 	}
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
-	_, err := backup.Create(ctx, open(t, filepath.Join(t.TempDir(), "a.db")), backupFile, schema(t), quiet)
+	_, err := backup.Create(ctx, open(t, filepath.Join(t.TempDir(), "a.db")), backupFile, schema(t), noProgress)
 	must(t, err)
 	for name, plant := range map[string]func(name, victim string) error{
 		"symbolic link": func(name, victim string) error { return os.Symlink(victim, name) },
@@ -59,7 +59,7 @@ func TestCompanions(t *testing.T) {
 				}
 				place := filepath.Join(folder, "b.db")
 				must(t, plant(place+suffix, victim))
-				_, err = backup.Restore(ctx, backupFile, place, schema(t), quiet)
+				_, err = backup.Restore(ctx, backupFile, place, schema(t), noProgress)
 				if suffix != "-trial" && (err == nil || !strings.Contains(err.Error(), place+suffix)) {
 					t.Errorf("restore: got error %v, want one that names the file", err)
 				}

@@ -16,16 +16,16 @@ import (
 	"relcheck/db"
 )
 
-// tale is what was told of a few builds in some months. An id has one build.
-type tale struct {
-	random *rand.Rand
-	ids    []uuid.UUID
-	first  rollup.Day
-	newest rollup.Day
-	told   []told
+// history is what was told of a few builds in some months. An id has one build.
+type history struct {
+	random  *rand.Rand
+	ids     []uuid.UUID
+	first   rollup.Day
+	newest  rollup.Day
+	reports []sentReport
 }
 
-type told struct {
+type sentReport struct {
 	day  rollup.Day
 	id   int // one of ids
 	heap int64
@@ -35,7 +35,7 @@ func versionOf(id int) string { return fmt.Sprintf("1.%d.0", id%3) }
 
 // goOn tells some more. Mostly the days go on, and by weeks at times, but some reports
 // are late by as much as there was.
-func (l *tale) goOn() (more []db.Recorded) {
+func (l *history) extend() (more []db.Recorded) {
 	for range 1 + l.random.IntN(6) {
 		day := l.first + rollup.Day(l.random.Int64N(int64(l.newest-l.first)+1))
 		if l.random.IntN(3) > 0 {
@@ -43,24 +43,24 @@ func (l *tale) goOn() (more []db.Recorded) {
 			l.newest = max(l.newest, day)
 		}
 		id := l.random.IntN(len(l.ids))
-		if len(l.told) > 0 && l.random.IntN(3) == 0 { // once more on the same day
-			again := l.told[l.random.IntN(len(l.told))]
+		if len(l.reports) > 0 && l.random.IntN(3) == 0 { // once more on the same day
+			again := l.reports[l.random.IntN(len(l.reports))]
 			day, id = again.day, again.id
 		}
 		heap := int64(1) << (20 + l.random.IntN(3))
-		l.told = append(l.told, told{day, id, heap})
+		l.reports = append(l.reports, sentReport{day, id, heap})
 		more = append(more, db.Recorded{At: day.Time().Add(12 * time.Hour), Platform: linux, Report: checker.Report{ID: l.ids[id], Version: versionOf(id), HeapUsageBytes: &heap}})
 	}
 	return more
 }
 
 // count counts what a version was heard of in some days.
-func (l *tale) count(version string, days rollup.Range) (c rollup.Count) {
+func (l *history) count(version string, days rollup.Range) (c rollup.Count) {
 	seen := map[int]bool{}
-	for _, one := range l.told {
-		if versionOf(one.id) == version && days.Contains(one.day) {
+	for _, r := range l.reports {
+		if versionOf(r.id) == version && days.Contains(r.day) {
 			c.Reports++
-			seen[one.id] = true
+			seen[r.id] = true
 		}
 	}
 	c.Day, c.Instances = days.From, int64(len(seen))
@@ -68,7 +68,7 @@ func (l *tale) count(version string, days rollup.Range) (c rollup.Count) {
 }
 
 // counts are those of the periods in a range that have any.
-func (l *tale) counts(version string, r rollup.Range, s rollup.Span) (all []rollup.Count) {
+func (l *history) counts(version string, r rollup.Range, s rollup.Span) (all []rollup.Count) {
 	for d := r.From; d <= r.To; d++ {
 		if p := (rollup.Period{Span: s, Day: d}); s.Start(d) == d && p.Range().To <= r.To {
 			if c := l.count(version, p.Range()); c.Reports > 0 {
@@ -80,16 +80,16 @@ func (l *tale) counts(version string, r rollup.Range, s rollup.Span) (all []roll
 }
 
 // heaps counts the highest heap of each instance and day.
-func (l *tale) heaps(version string, days rollup.Range) map[int]int64 {
+func (l *history) heaps(version string, days rollup.Range) map[int]int64 {
 	type visit struct {
 		day rollup.Day
 		id  int
 	}
 	highest, counts := map[visit]int64{}, map[int]int64{}
-	for _, one := range l.told {
-		if versionOf(one.id) == version && days.Contains(one.day) {
-			of := visit{one.day, one.id}
-			highest[of] = max(highest[of], one.heap)
+	for _, r := range l.reports {
+		if versionOf(r.id) == version && days.Contains(r.day) {
+			v := visit{r.day, r.id}
+			highest[v] = max(highest[v], r.heap)
 		}
 	}
 	for _, heap := range highest {
@@ -99,9 +99,9 @@ func (l *tale) heaps(version string, days rollup.Range) map[int]int64 {
 }
 
 // Check compares all that is summed up over more than a day.
-func (l *tale) check(t *testing.T, s *db.Store, r rollup.Range) {
+func (l *history) check(t *testing.T, s *db.Store, r rollup.Range) {
 	t.Helper()
-	f, err := s.Figures(context.Background(), "opa", r, everything)
+	f, err := s.Figures(context.Background(), "opa", r, allBuilds)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,14 +131,14 @@ func (l *tale) check(t *testing.T, s *db.Store, r rollup.Range) {
 // Whenever it is, and in whatever order reports come in, weeks and months have what
 // their days have: while they last, just when they are over, and when they get more
 // reports after that. What an earlier relcheck wrote while they lasted does not count.
-func weeksInAnyOrder(t *testing.T, name string) {
+func testPeriodTotals(t *testing.T, name string) {
 	s, raw := open(t, name), raw(t, name)
-	l := tale{random: rand.New(rand.NewPCG(5, 6)), first: today - 400, newest: today - 400}
+	l := history{random: rand.New(rand.NewPCG(5, 6)), first: today - 400, newest: today - 400}
 	for range 30 {
 		l.ids = append(l.ids, uuid.New())
 	}
 	for round := range unlessRace(60, 15) {
-		fill(t, s, l.goOn())
+		backfill(t, s, l.extend())
 		fold(t, s)
 		for range 5 {
 			to := l.first + rollup.Day(l.random.IntN(int(l.newest-l.first)+40))
@@ -162,9 +162,9 @@ func weeksInAnyOrder(t *testing.T, name string) {
 			}
 		}
 	}
-	found := examine(t, name, keepLong)
+	found := examine(t, name, longRetention)
 	delete(found, "fold") // which no server does
-	if text := alarms(found); text != "" {
+	if text := problems(found); text != "" {
 		t.Error(text)
 	}
 }

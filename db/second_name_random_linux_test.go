@@ -20,9 +20,9 @@ func TestRandomNames(t *testing.T) {
 	t.Parallel()
 	acknowledged, refused := 0, 0
 	for i := range *sequences {
-		n := newNaming(t, uint64(i), "")
+		n := newNameTest(t, uint64(i), "")
 		if err := n.run(t, 8); err != nil {
-			t.Fatalf("sequence %d: %v\n%s", i, err, strings.Join(n.acts, "\n"))
+			t.Fatalf("sequence %d: %v\n%s", i, err, strings.Join(n.steps, "\n"))
 		}
 		acknowledged += len(n.acknowledged)
 		refused += n.refused
@@ -38,7 +38,7 @@ func TestRandomNames(t *testing.T) {
 func TestRandomNamesControl(t *testing.T) {
 	t.Parallel()
 	for i := range 40 {
-		n := newNaming(t, uint64(i), "trusting ")
+		n := newNameTest(t, uint64(i), "trusting ")
 		if err := n.run(t, 8); err != nil {
 			t.Logf("sequence %d: %v", i, err)
 			return
@@ -47,8 +47,8 @@ func TestRandomNamesControl(t *testing.T) {
 	t.Error("nothing was lost")
 }
 
-// naming is one store, its names, and the processes that use it.
-type naming struct {
+// nameTest is one store, its names, and the processes that use it.
+type nameTest struct {
 	random       *rand.Rand
 	trust        string
 	names        []string
@@ -56,14 +56,14 @@ type naming struct {
 	removed      bool              // a file of the log was, so that a kill would lose what is in it
 	acknowledged []string
 	refused      int
-	acts         []string
+	steps        []string
 }
 
-func newNaming(t testing.TB, seed uint64, trust string) *naming {
+func newNameTest(t testing.TB, seed uint64, trust string) *nameTest {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a.db")
 	open(t, path).Close()
-	n := &naming{random: rand.New(rand.NewPCG(1, seed)), trust: trust, names: []string{path, path}, recording: map[*child]string{}}
+	n := &nameTest{random: rand.New(rand.NewPCG(1, seed)), trust: trust, names: []string{path, path}, recording: map[*child]string{}}
 	for _, alias := range []string{"hard link", "hard link beside it", "mount of the file", "mount of the folder", "symbolic link to the file"} {
 		n.names = append(n.names, aliases[alias].make(t, path))
 	}
@@ -71,50 +71,50 @@ func newNaming(t testing.TB, seed uint64, trust string) *naming {
 }
 
 // run has so many things done, and returns an error if anything is lost.
-func (n *naming) run(t *testing.T, acts int) error {
+func (n *nameTest) run(t *testing.T, acts int) error {
 	for range acts {
 		name := n.names[n.random.IntN(len(n.names))]
 		switch act := n.random.IntN(10); {
 		case act < 4:
-			n.say("record by %s", name)
-			if c := runChild(t, n.trust+"record "+name); c.begins() {
+			n.log("record by %s", name)
+			if c := startChild(t, n.trust+"record "+name); c.awaitRecording() {
 				n.recording[c] = name
 			} else {
-				n.ended(c, c.wait())
+				n.collect(c, c.wait())
 			}
 		case act < 7:
-			n.say("change by %s", name)
-			c := runChild(t, n.trust+"change "+name)
-			n.ended(c, c.wait())
+			n.log("change by %s", name)
+			c := startChild(t, n.trust+"change "+name)
+			n.collect(c, c.wait())
 		case act < 9:
-			n.end(n.random.IntN(3) > 0)
+			n.stopOne(n.random.IntN(3) > 0)
 		default:
 			n.remove()
 		}
 		time.Sleep(time.Duration(n.random.IntN(30)) * time.Millisecond) // under load meanwhile
 	}
 	for len(n.recording) > 0 {
-		n.end(n.random.IntN(2) > 0)
+		n.stopOne(n.random.IntN(2) > 0)
 	}
 	return n.check(t)
 }
 
-func (n *naming) say(format string, args ...any) {
-	n.acts = append(n.acts, fmt.Sprintf(format, args...))
+func (n *nameTest) log(format string, args ...any) {
+	n.steps = append(n.steps, fmt.Sprintf(format, args...))
 }
 
 // end ends one process that records, by killing it or in good order.
-func (n *naming) end(kill bool) {
+func (n *nameTest) stopOne(kill bool) {
 	for c := range n.recording {
 		delete(n.recording, c)
 		if kill && !n.removed {
-			n.say("kill")
+			n.log("kill")
 			c.kill()
 		} else {
-			n.say("stop")
+			n.log("stop")
 			c.stop()
 		}
-		n.ended(c, nil)
+		n.collect(c, nil)
 		break
 	}
 	if len(n.recording) == 0 {
@@ -123,41 +123,41 @@ func (n *naming) end(kill bool) {
 }
 
 // ended counts what a process has acknowledged.
-func (n *naming) ended(c *child, err error) {
-	lines := c.lines()
+func (n *nameTest) collect(c *child, err error) {
+	lines := c.output()
 	if err != nil {
 		n.refused++
-		n.say("refused: %s", strings.TrimSpace(c.errs.String()))
+		n.log("refused: %s", strings.TrimSpace(c.stderr.String()))
 	}
 	n.acknowledged = append(n.acknowledged, slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return l == "begin" })...)
 }
 
 // remove removes a file beside the store from under a process that records.
-func (n *naming) remove() {
+func (n *nameTest) remove() {
 	for _, name := range n.recording {
 		suffix := []string{"-wal", "-shm", "-lock"}[n.random.IntN(3)]
-		n.say("remove %s of %s", suffix, name)
+		n.log("remove %s of %s", suffix, name)
 		os.Remove(name + suffix)
 		n.removed = n.removed || suffix == "-wal"
 	}
 }
 
 // Check reads the store by the names in turn until one is not refused.
-func (n *naming) check(t *testing.T) error {
+func (n *nameTest) check(t *testing.T) error {
 	n.random.Shuffle(len(n.names), func(i, j int) { n.names[i], n.names[j] = n.names[j], n.names[i] })
-	var why []string
+	var refusals []string
 	for _, name := range n.names {
-		c := runChild(t, n.trust+"read "+name)
+		c := startChild(t, n.trust+"read "+name)
 		if err := c.wait(); err != nil {
-			why = append(why, name+": "+c.errs.String())
+			refusals = append(refusals, name+": "+c.stderr.String())
 			continue
 		}
-		there, lost := map[string]bool{}, 0
-		for _, line := range c.lines() {
-			there[line] = true
+		got, lost := map[string]bool{}, 0
+		for _, line := range c.output() {
+			got[line] = true
 		}
 		for _, id := range n.acknowledged {
-			if !there[id] {
+			if !got[id] {
 				lost++
 			}
 		}
@@ -170,5 +170,5 @@ func (n *naming) check(t *testing.T) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("it opens by no name: %s", strings.Join(why, "; "))
+	return fmt.Errorf("it opens by no name: %s", strings.Join(refusals, "; "))
 }

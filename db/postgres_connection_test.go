@@ -85,7 +85,7 @@ func (p *proxy) serve(client net.Conn) {
 
 // A connection that is cut between COMMIT and its answer means not recorded to
 // the caller. That it was recorded all the same counts once at most.
-func TestCutDuringCommit(t *testing.T) {
+func TestConnectionCutDuringCommit(t *testing.T) {
 	t.Parallel()
 	name := pgtest.Database(t)
 	s := open(t, name)

@@ -14,12 +14,12 @@ import (
 )
 
 // A file that a process is writing is no leftover.
-func TestBackupIsNoLeftover(t *testing.T) {
-	_, s := manyPages(t)
+func TestActiveBackupIsNoLeftover(t *testing.T) {
+	_, s := newLargeStore(t)
 	place := filepath.Join(t.TempDir(), "backup.db")
 	looked := false
 	_, err := backup.Create(context.Background(), s, place, schema(t), func(int64, int64) {
-		if len(names(t, filepath.Dir(place))) < 2 {
+		if len(fileNames(t, filepath.Dir(place))) < 2 {
 			t.Fatal("there is no partial file")
 		}
 		removed, err := backup.RemoveLeftovers(place)
@@ -31,7 +31,7 @@ func TestBackupIsNoLeftover(t *testing.T) {
 	if err != nil || !looked {
 		t.Errorf("looked: %v; %v", looked, err)
 	}
-	if all := names(t, filepath.Dir(place)); len(all) != 1 {
+	if all := fileNames(t, filepath.Dir(place)); len(all) != 1 {
 		t.Errorf("left are %v", all)
 	}
 }
@@ -69,7 +69,7 @@ func TestLeftovers(t *testing.T) {
 	if err != nil || !slices.Equal(removed, all) {
 		t.Errorf("removed %v, %v; want %v", removed, err, all)
 	}
-	if left := names(t, folder); !slices.Equal(left, kept) {
+	if left := fileNames(t, folder); !slices.Equal(left, kept) {
 		t.Errorf("left are %v, want %v", left, kept)
 	}
 	for _, place := range []string{filepath.Join(folder, "none", "a.db"), "postgres://relcheck@localhost/relcheck", "host=localhost"} {
@@ -80,7 +80,7 @@ func TestLeftovers(t *testing.T) {
 }
 
 // The doctor names what is left beside the store and in the folder of the backups.
-func leftoversAreNamed(t *testing.T, name string) {
+func testDoctorLeftovers(t *testing.T, name string) {
 	open(t, name)
 	folder := t.TempDir()
 	place := filepath.Join(folder, "a.db")

@@ -14,7 +14,7 @@ import (
 
 // Whatever is read ends when its context does, in the middle too, and the store
 // can be read afterwards.
-func readingsEnd(t *testing.T, name string) {
+func testCanceledReads(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	for i := range 5 {
@@ -37,7 +37,7 @@ func readingsEnd(t *testing.T, name string) {
 		t.Errorf("figures whose reading was called off: %v", err)
 	}
 	for what, read := range map[string]func(context.Context) error{
-		"figures": func(ctx context.Context) error { return figures(ctx, everything) },
+		"figures": func(ctx context.Context) error { return figures(ctx, allBuilds) },
 		"catalog": func(ctx context.Context) error { _, err := s.Changes(ctx, catalog.Revision{}); return err },
 		"token":   func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },
 	} {
@@ -51,7 +51,7 @@ func readingsEnd(t *testing.T, name string) {
 }
 
 // A reading that PostgreSQL has wait for somebody else's lock ends in time.
-func TestReadingBehindALock(t *testing.T) {
+func TestReadBehindLock(t *testing.T) {
 	name := pgtest.Database(t)
 	s := open(t, name)
 	tx, err := raw(t, name).Begin()
@@ -64,7 +64,7 @@ func TestReadingBehindALock(t *testing.T) {
 	}
 	for what, read := range map[string]func(context.Context) error{
 		"figures": func(ctx context.Context) error {
-			_, err := s.Figures(ctx, "opa", rollup.Range{From: 20000, To: 20001}, everything)
+			_, err := s.Figures(ctx, "opa", rollup.Range{From: 20000, To: 20001}, allBuilds)
 			return err
 		},
 		"token": func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },

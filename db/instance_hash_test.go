@@ -11,10 +11,10 @@ import (
 	"relcheck/db"
 )
 
-// TestIDsAreKeyed tells the same ids to two stores. What each counts them by is
+// TestInstanceHashesAreKeyed tells the same ids to two stores. What each counts them by is
 // its own, so that nobody can make ids beforehand that count for many; the figures
 // are the same.
-func TestIDsAreKeyed(t *testing.T) {
+func TestInstanceHashesAreKeyed(t *testing.T) {
 	var all []db.Recorded
 	for range 20 {
 		all = append(all, db.Recorded{At: time.Now(), Platform: linux, Report: checker.Report{ID: report("1.0.0").ID, Version: "1.0.0"}})

@@ -1,0 +1,222 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"relcheck/checker"
+	"relcheck/db"
+	"relcheck/db/faultfs"
+	"relcheck/db/pgtest"
+)
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(foldRole); name != "" {
+		foldUntilKilled(name)
+	}
+	db.SetVFS(lifecycleFile, faultfs.Name, faultfs.SyncFile, faultfs.Link)
+	if name := os.Getenv(upgradeRole); name != "" {
+		upgradeUntilKilled(name)
+	}
+	if name := os.Getenv(noTxRole); name != "" {
+		upgradeWithoutTx(name)
+	}
+	if role := os.Getenv(childRole); role != "" {
+		runChildRole(role)
+	}
+	db.SetBackupStep(16) // so that small stores take several
+	status := m.Run()
+	pgtest.Stop()
+	os.Exit(status)
+}
+
+// conformance is what a store is required to do, whatever its engine. Each test
+// is given the name of a store that is not there yet.
+var conformance = []struct {
+	name string
+	test func(t *testing.T, name string)
+}{
+	{"Presets", testPresets},
+	{"RemovedPreset", testRemovedPreset},
+	{"ConcurrentOpen", testConcurrentOpen},
+	{"Upgrade", testUpgrade},
+	{"ConcurrentUpgrade", testConcurrentUpgrade},
+	{"UpgradeWhileInUse", testUpgradeWhileInUse},
+	{"Releases", testReleases},
+	{"RetractedIsWithdrawn", testRetractedIsWithdrawn},
+	{"PutReleasesIsAtomic", testPutReleasesIsAtomic},
+	{"Products", testProducts},
+	{"StoredTextIsCleaned", testStoredTextIsCleaned},
+	{"RemoveProductWithReports", testRemoveProductWithReports},
+	{"Tokens", testTokens},
+	{"ConcurrentFirstToken", testConcurrentFirstToken},
+	{"SignInLinks", testSignInLinks},
+	{"Sessions", testSessions},
+	{"SessionLimits", testSessionLimits},
+	{"ConcurrentSignIn", testConcurrentSignIn},
+	{"AuditLog", testAuditLog},
+	{"AuditFirstToken", testAuditFirstToken},
+	{"ChangesRequireAudit", testChangesRequireAudit},
+	{"ConcurrentAudit", testConcurrentAudit},
+	{"EditRelease", testEditRelease},
+	{"EditProduct", testEditProduct},
+	{"Record", testRecord},
+	{"ReportsSince", testReportsSince},
+	{"ConcurrentRecord", testConcurrentRecord},
+	{"RecordAfterClose", testRecordAfterClose},
+	{"UnreleasedBuildLimit", testUnreleasedBuildLimit},
+	{"OtherUsesNoBuild", testOtherUsesNoBuild},
+	{"CountChecks", testCountChecks},
+	{"ChecksWithoutReports", testChecksWithoutReports},
+	{"RecordWhileLocked", testRecordWhileLocked},
+	{"QueueIsBounded", testQueueIsBounded},
+	{"CanceledRecord", testCanceledRecord},
+	{"TimedOutBatch", testTimedOutBatch},
+	{"CatalogChangesUnderLoad", testCatalogChangesUnderLoad},
+	{"ConcurrentCatalogChanges", testConcurrentCatalogChanges},
+	{"ChangesSince", testChangesSince},
+	{"WriterFollowsCatalog", testWriterFollowsCatalog},
+	{"CatalogLimits", testCatalogLimits},
+	{"ImportIsAtomic", testImportIsAtomic},
+	{"KilledImport", testKilledImport},
+	{"ConcurrentImports", testConcurrentImports},
+	{"Follow", testFollow},
+	{"RemoveProductWhileRecording", testRemoveProductWhileRecording},
+	{"InterruptedRemoval", testInterruptedRemoval},
+	{"FoldInSteps", testFoldInSteps},
+	{"FoldByTwoProcesses", testFoldByTwoProcesses},
+	{"FoldByProduct", testFoldByProduct},
+	{"PeriodTotals", testPeriodTotals},
+	{"Sweep", testSweep},
+	{"SweepUnfinishedPeriod", testSweepUnfinishedPeriod},
+	{"SweepKeepsUnfolded", testSweepKeepsUnfolded},
+	{"SweepAfterFutureReports", testSweepAfterFutureReports},
+	{"ClockJumps", testClockJumps},
+	{"ClockDrift", testClockDrift},
+	{"FoldWithDamagedProduct", testFoldWithDamagedProduct},
+	{"RecordAfterSweep", testRecordAfterSweep},
+	{"BackupAndRestore", testBackupAndRestore},
+	{"ScheduledBackups", testScheduledBackups},
+	{"BackupsOfTwoStores", testBackupsOfTwoStores},
+	{"BackupsOfLostStore", testBackupsOfLostStore},
+	{"CopiesKeepID", testCopiesKeepID},
+	{"DoctorLeftovers", testDoctorLeftovers},
+	{"DoctorIntactStore", testDoctorIntactStore},
+	{"DoctorBusyStore", testDoctorBusyStore},
+	{"DoctorInconsistentStore", testDoctorInconsistentStore},
+	{"DoctorOldSketch", testDoctorOldSketch},
+	{"CanceledReads", testCanceledReads},
+}
+
+func TestConformance(t *testing.T) {
+	for engine, place := range engines {
+		t.Run(engine, func(t *testing.T) {
+			for _, c := range conformance {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					c.test(t, place(t))
+				})
+			}
+		})
+	}
+}
+
+var linux = checker.Platform{OS: "linux", Arch: "amd64"}
+
+func schema(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile("../schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// open opens a store, a new one unless the file is there, until the test ends.
+func open(t testing.TB, name string) *db.Store {
+	t.Helper()
+	s, err := db.Open(context.Background(), name, schema(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func writer(t testing.TB, s *db.Store) *db.Writer {
+	t.Helper()
+	w, err := s.NewWriter(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func report(version string) *checker.Report {
+	heap := int64(596000)
+	return &checker.Report{ID: uuid.New(), Version: version, HeapUsageBytes: &heap}
+}
+
+// recorded returns the reports of a product, in order.
+func recorded(t testing.TB, s *db.Store, product string) (all []db.Recorded) {
+	t.Helper()
+	err := s.Reports(context.Background(), product, time.Time{}, func(r *db.Recorded) error {
+		all = append(all, *r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// raw opens the database behind the store's back. A file, too, is opened by SQLite
+// alone: opening it oneself would cost the process its locks.
+func raw(t testing.TB, name string) *sql.DB {
+	t.Helper()
+	driver, dsn := "sqlite", "file:"+name+"?_busy_timeout=5000"
+	if strings.HasPrefix(name, "postgres://") {
+		driver, dsn = "pgx", name+"?default_query_exec_mode=exec" // there may be a PgBouncer
+	}
+	d, err := sql.Open(driver, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+// lockStore keeps all others from writing, as another process may, until unlock is called.
+func lockStore(t *testing.T, name string) (unlock func()) {
+	t.Helper()
+	text := "BEGIN; LOCK TABLE report IN EXCLUSIVE MODE"
+	if !strings.HasPrefix(name, "postgres://") {
+		text = "BEGIN IMMEDIATE"
+	}
+	ctx := context.Background()
+	d := raw(t, name)
+	d.SetMaxOpenConns(1)
+	conn, err := d.Conn(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ExecContext(ctx, text); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		d.Close()
+	}
+}
