@@ -24,15 +24,15 @@ func auditRows(t *testing.T, s *db.Store, product string, since time.Time) (all 
 	}
 	for _, a := range log {
 		if age := time.Since(a.At); age < -time.Second || age > 10*time.Minute {
-			t.Errorf("%+v was made %v ago", a, age)
+			t.Errorf("%+v: got age %v, want a few seconds", a, age)
 		}
 		all = append(all, strings.Join([]string{a.Who, a.Action, a.Product, a.Detail}, " | "))
 	}
 	return all
 }
 
-// newReleasePatch returns an edit of a release: notes, whether it is withdrawn, and the
-// URL of an asset, or "" for what is not said.
+// newReleasePatch returns a patch that sets the notes, whether the release is withdrawn,
+// and the URL of its linux/amd64 asset. An empty argument leaves the field out.
 func newReleasePatch(t *testing.T, notes, withdrawn, asset string) (e catalog.ReleasePatch) {
 	t.Helper()
 	if notes != "" {
@@ -52,7 +52,8 @@ func newReleasePatch(t *testing.T, notes, withdrawn, asset string) (e catalog.Re
 	return e
 }
 
-// Each change is written down, with who made it; what changes nothing is not.
+// Each change is logged once, with the token that made it. A call that changes nothing is
+// not logged.
 func testAuditLog(t *testing.T, name string) {
 	ctx := context.Background()
 	line := open(t, name)
@@ -65,7 +66,7 @@ func testAuditLog(t *testing.T, name string) {
 		}
 		want = append(row, want...)
 		if diff := cmp.Diff(want, auditRows(t, s, "", time.Time{})); diff != "" {
-			t.Fatalf("after %s:\n%s", what, diff)
+			t.Fatalf("audit log after %s (-want +got):\n%s", what, diff)
 		}
 	}
 	release := func(notes, withdrawn, asset string) error {
@@ -78,19 +79,19 @@ func testAuditLog(t *testing.T, name string) {
 	}
 	step("nothing", nil)
 	step("a new product", product(nil), "k2x7q4mw | product.added | app | ")
-	step("the same", product(catalog.ProductPatch{"title": "app"}))
+	step("the same title", product(catalog.ProductPatch{"title": "app"}))
 	step("another title and module", product(catalog.ProductPatch{"module": "example.com/app", "title": "App"}), "k2x7q4mw | product.changed | app | title, module")
-	step("another title at the command line", line.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}),
+	step("another title from the command line", line.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}),
 		"command line | product.changed | app | title")
-	step("the same title", line.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}))
+	step("the same title from the command line", line.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}))
 	step("a release", release("", "", ""), "k2x7q4mw | release.added | app | v1.0.0")
 	step("the same release", release("", "false", ""))
-	step("its notes and asset", release("https://example.com", "", "https://example.com/a"), "k2x7q4mw | release.changed | app | v1.0.0: notes, assets")
-	step("the same again", release("https://example.com", "", "https://example.com/a"))
-	step("two things at once", release("https://example.com/2", "true", ""),
+	step("notes and an asset", release("https://example.com", "", "https://example.com/a"), "k2x7q4mw | release.changed | app | v1.0.0: notes, assets")
+	step("the same notes and asset", release("https://example.com", "", "https://example.com/a"))
+	step("a withdrawal and new notes", release("https://example.com/2", "true", ""),
 		"k2x7q4mw | release.withdrawn | app | v1.0.0", "k2x7q4mw | release.changed | app | v1.0.0: notes")
-	step("withdrawn again", line.Withdraw(ctx, "app", "v1.0.0", true))
-	step("restored", line.Withdraw(ctx, "app", "v1.0.0", false), "command line | release.restored | app | v1.0.0")
+	step("a second withdrawal", line.Withdraw(ctx, "app", "v1.0.0", true))
+	step("a restored release", line.Withdraw(ctx, "app", "v1.0.0", false), "command line | release.restored | app | v1.0.0")
 
 	three := []catalog.Release{{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.2.0"}}
 	_, err := line.PutReleases(ctx, "app", three, keepStored)
@@ -98,13 +99,13 @@ func testAuditLog(t *testing.T, name string) {
 	_, err = line.SyncReleases(ctx, "app", append(three, catalog.Release{Version: "v1.3.0"}), keepStored)
 	step("a sync", err, "command line | releases.synced | app | 4 releases: 1 added, 0 changed, 3 as they were")
 	_, err = line.SyncReleases(ctx, "app", three, keepStored)
-	step("a sync of nothing new", err)
+	step("a sync without changes", err)
 
 	k, _ := access.NewToken("Ann's laptop", access.Release, time.Now())
 	step("a token", line.AddToken(ctx, k), "command line | token.added |  | "+k.ID+": release")
-	step("revoked", line.RevokeToken(ctx, k.ID, time.Now()), "command line | token.revoked |  | "+k.ID)
-	step("revoked again", line.RevokeToken(ctx, k.ID, time.Now()))
-	step("used", line.UseToken(ctx, k.ID, time.Now()))
+	step("a revocation", line.RevokeToken(ctx, k.ID, time.Now()), "command line | token.revoked |  | "+k.ID)
+	step("a second revocation", line.RevokeToken(ctx, k.ID, time.Now()))
+	step("a use of the token", line.UseToken(ctx, k.ID, time.Now()))
 
 	w := writer(t, line)
 	defer w.Close()
@@ -112,40 +113,40 @@ func testAuditLog(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{
-		"the product has reports": s.DropProduct(ctx, "app", false),
-		"its name is given":       s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}),
-		"its repository is": func() error {
+		"product has reports": s.DropProduct(ctx, "app", false),
+		"name is taken":       s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}),
+		"repository is taken": func() error {
 			_, _, err := s.EditProduct(ctx, "app", catalog.ProductPatch{"repo": "Open-Policy-Agent/OPA"})
 			return err
 		}(),
 	} {
 		if !errors.Is(err, db.ErrInUse) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: got error %v, want ErrInUse", what, err)
 		}
 		step(what, nil)
 	}
 	for what, err := range map[string]error{
-		"no such release": s.Withdraw(ctx, "app", "v9.9.9", true),
-		"no such product": func() error { _, _, err := s.EditRelease(ctx, "none", "v1.0.0", catalog.ReleasePatch{}); return err }(),
-		"none to remove":  s.DropProduct(ctx, "none", true),
-		"no such token":   s.RevokeToken(ctx, "none", time.Now()),
+		"unknown release":           s.Withdraw(ctx, "app", "v9.9.9", true),
+		"unknown product":           func() error { _, _, err := s.EditRelease(ctx, "none", "v1.0.0", catalog.ReleasePatch{}); return err }(),
+		"remove an unknown product": s.DropProduct(ctx, "none", true),
+		"unknown token":             s.RevokeToken(ctx, "none", time.Now()),
 	} {
 		if !errors.Is(err, db.ErrNotFound) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: got error %v, want ErrNotFound", what, err)
 		}
 		step(what, nil)
 	}
-	step("removed", s.RemoveProduct(ctx, "app", true), "k2x7q4mw | product.removed | app | with its reports")
+	step("a removed product", s.RemoveProduct(ctx, "app", true), "k2x7q4mw | product.removed | app | with its reports")
 
 	if got := auditRows(t, s, "app", time.Time{}); len(got) != len(want)-2 {
-		t.Errorf("of the product that is gone: %q", got)
+		t.Errorf("rows of the removed product: got %q, want %d rows", got, len(want)-2)
 	}
 	if got := auditRows(t, s, "", time.Now().Add(time.Hour)); len(got) != 0 {
-		t.Errorf("since a time to come: %q", got)
+		t.Errorf("rows since a time in the future: got %q, want none", got)
 	}
 }
 
-// The first token of a store is the server's.
+// The audit log names the server as the creator of the first token.
 func testAuditFirstToken(t *testing.T, name string) {
 	s := open(t, name)
 	k, _ := access.NewToken("first start", access.Read, time.Now())
@@ -160,7 +161,7 @@ func testAuditFirstToken(t *testing.T, name string) {
 	}
 }
 
-// A change that cannot be written down is not made.
+// A change that cannot be logged is not made.
 func testChangesRequireAudit(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -177,16 +178,16 @@ func testChangesRequireAudit(t *testing.T, name string) {
 	before := dumpTables(t, name, tables)
 	for what, change := range auditedChanges(t, s, k, other) {
 		if err := change(); err == nil {
-			t.Errorf("%s: done without being written down", what)
+			t.Errorf("%s: got no error although the change cannot be logged", what)
 		}
 		if diff := cmp.Diff(before, dumpTables(t, name, tables)); diff != "" {
-			t.Errorf("%s:\n%s", what, diff)
+			t.Errorf("%s changed the store (-want +got):\n%s", what, diff)
 		}
 	}
 }
 
-// auditedChanges are all that are written down in the audit log. They ask for a release
-// v1.0.0 of opa, and for one of two tokens.
+// auditedChanges returns all changes that the audit log records. They need release v1.0.0
+// of opa, and a store that has token k but not the other token.
 func auditedChanges(t *testing.T, s *db.Store, k, other access.Token) map[string]func() error {
 	ctx := context.Background()
 	return map[string]func() error{
@@ -213,7 +214,7 @@ func auditedChanges(t *testing.T, s *db.Store, k, other access.Token) map[string
 	}
 }
 
-// Of several who change things at once, each change is written down once.
+// Concurrent changes through several stores are each logged once.
 func testConcurrentAudit(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -237,11 +238,11 @@ func testConcurrentAudit(t *testing.T, name string) {
 	for i := range others {
 		for n := range each {
 			if row := fmt.Sprintf("token%d | release.added | opa | v1.%[1]d.%d", i, n); !rows[row] {
-				t.Errorf("there is no row %q", row)
+				t.Errorf("missing row %q", row)
 			}
 		}
 	}
 	if len(rows) != others*each {
-		t.Errorf("%d rows of %d changes", len(rows), others*each)
+		t.Errorf("got %d different rows, want %d", len(rows), others*each)
 	}
 }

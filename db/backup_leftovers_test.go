@@ -13,41 +13,41 @@ import (
 	"relcheck/db/doctor"
 )
 
-// A file that a process is writing is no leftover.
+// A backup that is being written is no leftover.
 func TestActiveBackupIsNoLeftover(t *testing.T) {
 	_, s := newLargeStore(t)
 	place := filepath.Join(t.TempDir(), "backup.db")
 	looked := false
 	_, err := backup.Create(context.Background(), s, place, schema(t), func(int64, int64) {
 		if len(fileNames(t, filepath.Dir(place))) < 2 {
-			t.Fatal("there is no partial file")
+			t.Fatal("the backup has no partial file")
 		}
 		removed, err := backup.RemoveLeftovers(place)
 		if len(removed) > 0 || err != nil {
-			t.Errorf("removed %v, %v", removed, err)
+			t.Errorf("removed %v (error %v), want nothing", removed, err)
 		}
 		looked = true
 	})
 	if err != nil || !looked {
-		t.Errorf("looked: %v; %v", looked, err)
+		t.Errorf("Create called progress: %v (error %v), want true", looked, err)
 	}
 	if all := fileNames(t, filepath.Dir(place)); len(all) != 1 {
-		t.Errorf("left are %v", all)
+		t.Errorf("got files %v, want only the backup", all)
 	}
 }
 
-// Only what a killed backup or restore has left is removed, with all that belongs to it.
+// RemoveLeftovers removes the files of killed backups and restores, and no others.
 func TestLeftovers(t *testing.T) {
-	const signed = "\x00123" // by a process that is gone
+	const signed = "\x00123" // of a process that no longer exists
 	folder, hours := t.TempDir(), 2*time.Hour
 	for name, age := range map[string]time.Duration{
 		"a.db": 0, "a.db.partial-1": 0, "a.db.partial-1-wal": 0, "a.db.partial-1-journal": 0, "a.db.partial-1-lock": 0,
-		"b.db.partial-2": 0, "b.db.partial-2-lock": 0, // of another name
-		"a.db.partial-3":                         hours, // of a relcheck without locks
+		"b.db.partial-2": 0, "b.db.partial-2-lock": 0, // for another target
+		"a.db.partial-3":                         hours, // of an older relcheck without lock files
 		"relcheck-20200101T000000Z.db.partial-4": hours,
 		"c.db.partial-5-lock":                    hours, // killed before it was signed
 		"a.db.partial-6":                         0,
-		"c.db.partial-7":                         hours, // of another program, perhaps
+		"c.db.partial-7":                         hours, // may belong to another program
 		"a.db.partial-x":                         hours,
 		"a.db.partial-8-lock":                    0, // a process is about to sign it
 	} {
@@ -63,23 +63,23 @@ func TestLeftovers(t *testing.T) {
 	kept := []string{"a.db", "a.db.partial-6", "a.db.partial-8-lock", "a.db.partial-x", "c.db.partial-7"}
 	all, err := backup.Leftovers(filepath.Join(folder, "a.db"))
 	if err != nil || len(all) != 5 {
-		t.Errorf("found %v, %v", all, err)
+		t.Errorf("got leftovers %v (error %v), want 5", all, err)
 	}
 	removed, err := backup.RemoveLeftovers(filepath.Join(folder, "a.db"))
 	if err != nil || !slices.Equal(removed, all) {
-		t.Errorf("removed %v, %v; want %v", removed, err, all)
+		t.Errorf("removed %v (error %v), want %v", removed, err, all)
 	}
 	if left := fileNames(t, folder); !slices.Equal(left, kept) {
-		t.Errorf("left are %v, want %v", left, kept)
+		t.Errorf("got remaining files %v, want %v", left, kept)
 	}
 	for _, place := range []string{filepath.Join(folder, "none", "a.db"), "postgres://relcheck@localhost/relcheck", "host=localhost"} {
 		if all, err := backup.Leftovers(place); len(all) > 0 || err != nil {
-			t.Errorf("%s has %v, %v", place, all, err)
+			t.Errorf("leftovers of %s: got %v (error %v), want none", place, all, err)
 		}
 	}
 }
 
-// The doctor names what is left beside the store and in the folder of the backups.
+// The doctor lists leftovers beside the store and in the backup folder.
 func testDoctorLeftovers(t *testing.T, name string) {
 	open(t, name)
 	folder := t.TempDir()
@@ -89,16 +89,16 @@ func testDoctorLeftovers(t *testing.T, name string) {
 		places = append(places, name)
 	}
 	if text := examineWith(t, name, doctor.Options{BackupDir: folder})["leftovers"]; !strings.HasPrefix(text, "0 ") {
-		t.Errorf("without any: %s", text)
+		t.Errorf("no leftovers: got %s, want severity 0", text)
 	}
 	for _, place := range places {
-		write(t, place+".partial-1", "half of one")
+		write(t, place+".partial-1", "half a backup")
 		write(t, place+".partial-1-lock", "\x00123")
 	}
 	text := examineWith(t, name, doctor.Options{BackupDir: folder})["leftovers"]
 	for _, place := range places {
 		if !strings.HasPrefix(text, "1 ") || !strings.Contains(text, place+".partial-1") {
-			t.Errorf("%s is not named: %s", place, text)
+			t.Errorf("got %s, want a warning about %s.partial-1", text, place)
 		}
 	}
 }

@@ -15,7 +15,6 @@ import (
 	"relcheck/db/backup"
 )
 
-// fileNames lists what is in a folder.
 func fileNames(t testing.TB, folder string) (all []string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -28,7 +27,7 @@ func fileNames(t testing.TB, folder string) (all []string) {
 	return all
 }
 
-// runSchedule runs until stop is called, which returns the log.
+// runSchedule makes backups in the background until stop is called. stop returns the log.
 func runSchedule(t *testing.T, s *db.Store, b *backup.Schedule) (stop func() string) {
 	t.Helper()
 	if err := b.Prepare(context.Background(), s); err != nil {
@@ -54,12 +53,12 @@ func runSchedule(t *testing.T, s *db.Store, b *backup.Schedule) (stop func() str
 	return stop
 }
 
-// await waits until something is so, for a minute.
+// await waits up to a minute for a condition.
 func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within a minute", what)
+			t.Fatalf("timeout after a minute while waiting for %s", what)
 		}
 	}
 }
@@ -68,12 +67,12 @@ func storeID(t testing.TB, s *db.Store) int64 {
 	t.Helper()
 	id, err := s.ID(context.Background())
 	if err != nil || id <= 0 {
-		t.Fatalf("the store has the ID %d, %v", id, err)
+		t.Fatalf("got ID %d (error %v), want a positive number", id, err)
 	}
 	return id
 }
 
-// backUpAt makes a backup of a store as a server would have made it at a time.
+// backUpAt makes a backup with the name that a scheduled backup of that time has.
 func backUpAt(t testing.TB, s *db.Store, folder string, at time.Time) (name string) {
 	t.Helper()
 	name = backup.FileName(storeID(t, s), at)
@@ -85,8 +84,8 @@ func backUpAt(t testing.TB, s *db.Store, folder string, at time.Time) (name stri
 
 var longAgo = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Backups come at their time, and as many stay as are to be kept. What else is in
-// the folder stays as it is.
+// The schedule makes backups regularly, removes the oldest ones and stale partial files, and
+// leaves all other files alone.
 func testScheduledBackups(t *testing.T, name string) {
 	s := open(t, name)
 	fillStore(t, s)
@@ -97,7 +96,7 @@ func testScheduledBackups(t *testing.T, name string) {
 	}
 	oldest := backUpAt(t, s, folder, longAgo)
 	stale := filepath.Join(folder, backup.FileName(storeID(t, s), longAgo.Add(time.Second))+".partial-1")
-	write(t, stale, "half of one")
+	write(t, stale, "half a backup")
 	if err := os.Chtimes(stale, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
@@ -118,23 +117,23 @@ func testScheduledBackups(t *testing.T, name string) {
 		}
 	}
 	if len(left) != 2 || slices.Contains(left, oldest) {
-		t.Errorf("left are %v", left)
+		t.Errorf("got backups %v, want 2 without %s", left, oldest)
 	}
 	if len(fileNames(t, folder)) != len(others)+2 {
-		t.Errorf("what was there is gone: %v", fileNames(t, folder))
+		t.Errorf("got files %v, want 2 and %v", fileNames(t, folder), others)
 	}
 	for _, name := range left {
 		if rows, err := backup.Verify(context.Background(), filepath.Join(folder, name), schema(t)); err != nil || rows["report"] != 2 {
-			t.Errorf("%s has %v, %v", name, rows, err)
+			t.Errorf("verify %s: got rows %v (error %v), want 2 reports", name, rows, err)
 		}
 	}
 	at, size := b.Last()
 	if info, err := os.Stat(filepath.Join(folder, left[1])); err != nil || info.Size() != size || time.Since(at) > time.Minute || b.Failures() > 0 {
-		t.Errorf("the last one is said to be of %v, with %d bytes; %d failed\n%s", at, size, b.Failures(), log)
+		t.Errorf("got last backup of %v with %d bytes and %d failures, want a recent one of the size of %s\n%s", at, size, b.Failures(), left[1], log)
 	}
 }
 
-// While backups fail the old ones stay, and it is said once.
+// Failing backups remove no old ones and are logged once.
 func TestFailedBackups(t *testing.T) {
 	t.Parallel()
 	path, s := newLargeStore(t)
@@ -151,21 +150,21 @@ func TestFailedBackups(t *testing.T) {
 	await(t, "three failures", func() bool { return b.Failures() >= 3 })
 	log := stop()
 	if n := strings.Count(log, "backup failed"); n != 1 || !strings.Contains(log, "damaged") {
-		t.Errorf("said %d times:\n%s", n, log)
+		t.Errorf("got %d log lines about the failure, want one that contains \"damaged\":\n%s", n, log)
 	}
 	if left := fileNames(t, folder); len(left) != 2 {
-		t.Errorf("left are %v", left)
+		t.Errorf("got files %v, want 2", left)
 	}
 }
 
-// A folder that is gone for a while is no reason to stop.
+// The schedule continues once a missing folder is back.
 func TestBackupsAfterMissingFolder(t *testing.T) {
 	t.Parallel()
 	_, s := newLargeStore(t)
 	folder := filepath.Join(t.TempDir(), "backups")
 	b := &backup.Schedule{Folder: folder, Every: time.Second, Keep: 1, Schema: schema(t)}
 	if err := b.Prepare(context.Background(), s); err == nil || !strings.Contains(err.Error(), "does not exist") {
-		t.Errorf("without a folder: %v", err)
+		t.Errorf("missing folder: got error %v, want \"does not exist\"", err)
 	}
 	mkdir(t, folder)
 	stop := runSchedule(t, s, b)
@@ -177,12 +176,12 @@ func TestBackupsAfterMissingFolder(t *testing.T) {
 	mkdir(t, folder)
 	await(t, "another backup", func() bool { return len(fileNames(t, folder)) > 0 })
 	if log := stop(); strings.Count(log, "backup failed") != 1 {
-		t.Errorf("said:\n%s", log)
+		t.Errorf("got this log, want one failure:\n%s", log)
 	}
 }
 
-// However the clock jumps, the backup that was just made stays, and others are
-// removed in the order in which they were made.
+// When the clock jumps, the schedule keeps the backup that it has just made, and removes the
+// others in the order in which they were made.
 func TestBackupsAfterClockJump(t *testing.T) {
 	t.Parallel()
 	_, s := newLargeStore(t)
@@ -201,10 +200,10 @@ func TestBackupsAfterClockJump(t *testing.T) {
 		want := slices.Clone(made[max(0, len(made)-3):])
 		slices.Sort(want)
 		if got := fileNames(t, folder); !slices.Equal(got, want) {
-			t.Errorf("at %v there are %v, want %v", at, got, want)
+			t.Errorf("at %v: got files %v, want %v", at, got, want)
 		}
 		if newest, err := newestBackup(folder, storeID(t, s), at); err != nil || newest.Name != m.Name {
-			t.Errorf("at %v the newest is %v, %v", at, newest, err)
+			t.Errorf("at %v: got newest backup %v (error %v), want %s", at, newest, err, m.Name)
 		}
 	}
 	for hours := range 4 {
@@ -215,9 +214,9 @@ func TestBackupsAfterClockJump(t *testing.T) {
 		backUp(ahead.Add(time.Duration(hours) * time.Hour))
 	}
 	if newest, err := newestBackup(folder, storeID(t, s), now.AddDate(0, 0, 1)); err != nil || newest.Name != "" {
-		t.Errorf("the newest, once the clock is right again, is %v, %v", newest, err)
+		t.Errorf("newest backup after the clock was corrected: got %v (error %v), want none", newest, err)
 	}
-	for hours := range 5 { // all of those that are ahead were made earlier
+	for hours := range 5 { // these replace the backups with a future date
 		backUp(now.AddDate(0, 0, 1).Add(time.Duration(hours) * time.Hour))
 	}
 	backUp(time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC))

@@ -20,8 +20,8 @@ import (
 
 func noProgress(int64, int64) {}
 
-// A backup, and what is restored from it, on the same engine or the other one, is
-// the same store.
+// A store that is restored from a backup, to either engine, equals the original and records
+// reports.
 func testBackupAndRestore(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -30,11 +30,11 @@ func testBackupAndRestore(t *testing.T, name string) {
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
 	rows, err := backup.Create(ctx, s, backupFile, schema(t), noProgress)
 	if err != nil || rows["report"] != 2 || rows["product"] != 3 {
-		t.Fatalf("backed up %v, %v", rows, err)
+		t.Fatalf("got rows %v (error %v), want 2 reports and 3 products", rows, err)
 	}
 	info, err := os.Stat(backupFile)
 	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the backup: %v, %v", info, err)
+		t.Errorf("got backup file %v (error %v), want permissions 0600", info, err)
 	}
 	bytes := content(t, backupFile)
 	for _, to := range []string{filepath.Join(t.TempDir(), "b.db"), pgtest.Database(t)} {
@@ -42,38 +42,38 @@ func testBackupAndRestore(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, dump(t, to)); diff != "" {
-			t.Errorf("%s is not equal:\n%s", to, diff)
+			t.Errorf("restored to %s (-want +got):\n%s", to, diff)
 		}
 		w := writer(t, open(t, to))
 		if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
-			t.Errorf("what was restored does not record: %v", err)
+			t.Errorf("record in the restored store: %v", err)
 		}
 		w.Close()
 		if _, err := backup.Restore(ctx, backupFile, to, schema(t), noProgress); err == nil || !strings.Contains(err.Error(), "already exists") {
-			t.Errorf("restored over a store: %v", err)
+			t.Errorf("restore over a store: got error %v, want \"already exists\"", err)
 		}
 	}
 	if content(t, backupFile) != bytes {
-		t.Error("restoring has changed the backup")
+		t.Error("Restore changed the backup file")
 	}
 	if files, _ := filepath.Glob(backupFile + "*"); len(files) != 1 {
-		t.Errorf("restoring leaves %v", files)
+		t.Errorf("got files %v after restoring, want only the backup", files)
 	}
 }
 
-// newLargeStore makes a store that a backup takes several steps for.
+// newLargeStore returns a store that takes several backup steps, with 6,002 reports.
 func newLargeStore(t *testing.T) (path string, s *db.Store) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "a.db")
 	s = open(t, path)
 	fillStore(t, s)
 	insertReports(t, path, 6_000)
-	execAll(t, raw(t, path), "PRAGMA wal_checkpoint(TRUNCATE)") // all into the file
+	execAll(t, raw(t, path), "PRAGMA wal_checkpoint(TRUNCATE)") // move all pages into the database file
 	return path, s
 }
 
-// Whoever writes between the steps of a backup does not make it begin anew, and is
-// not in it.
+// Reports that are recorded between the steps of a backup are not in it, and do not restart
+// it.
 func TestBackupIsSnapshot(t *testing.T) {
 	_, s := newLargeStore(t)
 	w := writer(t, s)
@@ -84,7 +84,7 @@ func TestBackupIsSnapshot(t *testing.T) {
 	defer cancel()
 	rows, err := backup.Create(ctx, s, backupFile, schema(t), func(done, total int64) {
 		if steps++; done < last || steps > 100 {
-			t.Errorf("step %d: from %d to %d of %d pages", steps, last, done, total)
+			t.Errorf("step %d: progress went from %d to %d of %d pages", steps, last, done, total)
 			cancel()
 		}
 		last = done
@@ -93,12 +93,12 @@ func TestBackupIsSnapshot(t *testing.T) {
 		}
 	})
 	if err != nil || rows["report"] != 6_002 || steps < 3 {
-		t.Errorf("backed up %v in %d steps, %v", rows, steps, err)
+		t.Errorf("got rows %v in %d steps (error %v), want 6,002 reports in at least 3 steps", rows, steps, err)
 	}
 }
 
-// A backup that is slower than what others write is given up: the log would grow
-// and grow.
+// A backup is aborted if the WAL grows too much while it runs. A backup that is slower than
+// the writers would let it grow without limit.
 func TestBackupWALLimit(t *testing.T) {
 	defer db.SetMaxGrowth(db.SetMaxGrowth(0))
 	_, s := newLargeStore(t)
@@ -113,12 +113,12 @@ func TestBackupWALLimit(t *testing.T) {
 		}
 	})
 	if err == nil || !strings.Contains(err.Error(), "-wal has grown") {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want \"-wal has grown\"", err)
 	}
 }
 
-// A report that was removed is not in the bytes of a backup, even while it is still
-// in those of the store.
+// A backup file contains no bytes of a removed report, even while the files of the store
+// still do.
 func TestBackupWithoutRemovedReports(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
@@ -127,7 +127,7 @@ func TestBackupWithoutRemovedReports(t *testing.T) {
 	ids := recordDaily(t, s, now.AddDate(0, 0, -50), 30)
 	kept := recordDaily(t, s, now, 0)
 	fold(t, s)
-	reader, err := raw(t, path).Begin() // keeps SQLite from overwriting it
+	reader, err := raw(t, path).Begin() // keeps SQLite from overwriting removed reports
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,24 +136,24 @@ func TestBackupWithoutRemovedReports(t *testing.T) {
 	if err := reader.QueryRow("SELECT count(*) FROM report").Scan(&n); err != nil || n == 0 {
 		t.Fatal(n, err)
 	}
-	s.SweepAt(ctx, db.Retention{Reports: 24 * time.Hour}, now) // says that the reader is in the way
+	s.SweepAt(ctx, db.Retention{Reports: 24 * time.Hour}, now) // returns an error about the reader
 	place := filepath.Join(t.TempDir(), "backup.db")
 	if _, err := backup.Create(ctx, s, place, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	store, backupFile := readStoreFiles(t, path), content(t, place)
 	if !strings.Contains(backupFile, string(kept[0][:])) || !strings.Contains(store, string(ids[0][:])) {
-		t.Error("this looks in the wrong place")
+		t.Error("the files lack the instance IDs that they must contain: the test looks in the wrong place")
 	}
 	for _, id := range ids {
 		if strings.Contains(backupFile, string(id[:])) {
-			t.Fatal("an id that was removed is in the backup")
+			t.Fatalf("the backup contains the removed instance ID %s", id)
 		}
 	}
 }
 
-// readStoreFiles returns the bytes of a store's file as another process sees them: this one
-// would lose its locks.
+// readStoreFiles returns the bytes of a database file and its WAL. Another process reads
+// them, because this process would lose its locks on closing the file.
 func readStoreFiles(t *testing.T, path string) string {
 	t.Helper()
 	out, err := exec.Command("cat", path, path+"-wal").Output()
@@ -163,7 +163,7 @@ func readStoreFiles(t *testing.T, path string) string {
 	return string(out)
 }
 
-// Nothing is overwritten, and nothing is left that is not whole.
+// A backup that fails overwrites no file and leaves none behind.
 func TestBackupErrors(t *testing.T) {
 	ctx := context.Background()
 	path, s := newLargeStore(t)
@@ -174,13 +174,13 @@ func TestBackupErrors(t *testing.T) {
 		progress func(place string)
 		want     string
 	}{
-		"a file":        {ctx, func(t *testing.T, place string) { write(t, place, "mine") }, nil, "already exists"},
-		"an empty file": {ctx, func(t *testing.T, place string) { write(t, place, "") }, nil, "already exists"},
-		"a link":        {ctx, func(t *testing.T, place string) { os.Symlink("nowhere", place) }, nil, "already exists"},
-		"a folder":      {ctx, mkdir, nil, "already exists"},
-		"a stale log":   {ctx, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, nil, "already exists"},
-		"a late file":   {ctx, nil, func(place string) { os.WriteFile(place, []byte("mine"), 0o600) }, "already exists"},
-		"interrupted":   {stopped, nil, func(string) { stop() }, "canceled"},
+		"file":                   {ctx, func(t *testing.T, place string) { write(t, place, "mine") }, nil, "already exists"},
+		"empty file":             {ctx, func(t *testing.T, place string) { write(t, place, "") }, nil, "already exists"},
+		"symbolic link":          {ctx, func(t *testing.T, place string) { os.Symlink("nowhere", place) }, nil, "already exists"},
+		"folder":                 {ctx, mkdir, nil, "already exists"},
+		"stale WAL":              {ctx, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, nil, "already exists"},
+		"file created meanwhile": {ctx, nil, func(place string) { os.WriteFile(place, []byte("mine"), 0o600) }, "already exists"},
+		"interrupted":            {stopped, nil, func(string) { stop() }, "canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -197,22 +197,22 @@ func TestBackupErrors(t *testing.T) {
 				t.Errorf("got error %v, want %q", err, c.want)
 			}
 			if left, err := backup.Leftovers(place); len(left) > 0 || err != nil {
-				t.Errorf("it leaves %v, %v", left, err)
+				t.Errorf("got leftovers %v (error %v), want none", left, err)
 			}
 			if b, err := os.ReadFile(place); err == nil && len(b) > 0 && string(b) != "mine" {
-				t.Error("something was written")
+				t.Errorf("got %d bytes in the target, want it unchanged", len(b))
 			}
 		})
 	}
 	if _, err := backup.Create(ctx, s, filepath.Join(t.TempDir(), "none", "b.db"), schema(t), noProgress); err == nil || !strings.Contains(err.Error(), "does not exist") {
-		t.Errorf("into a missing folder: %v", err)
+		t.Errorf("missing folder: got error %v, want \"does not exist\"", err)
 	}
 	if _, err := backup.Create(ctx, s, path, schema(t), noProgress); err == nil {
-		t.Error("a store was backed up over itself")
+		t.Error("backup over the store itself: got no error")
 	}
 }
 
-// A store that is damaged gives no backup that looks like one.
+// Backing up a damaged store fails and leaves no file.
 func TestBackupOfDamagedStore(t *testing.T) {
 	path, s := newLargeStore(t)
 	s.Close()
@@ -220,14 +220,14 @@ func TestBackupOfDamagedStore(t *testing.T) {
 	s = open(t, path)
 	place := filepath.Join(t.TempDir(), "backup.db")
 	if _, err := backup.Create(context.Background(), s, place, schema(t), noProgress); !errors.Is(err, db.ErrDamaged) {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want ErrDamaged", err)
 	}
 	if files, _ := filepath.Glob(place + "*"); len(files) > 0 {
-		t.Errorf("there is %v", files)
+		t.Errorf("got files %v, want none", files)
 	}
 }
 
-// damagePage overwrites the head of a page of a file that nobody has open.
+// damagePage overwrites the header of a page. No process may have the file open.
 func damagePage(t testing.TB, path string, page int64) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -258,16 +258,16 @@ func TestRestoreErrors(t *testing.T) {
 		prepare func(t *testing.T, place string)
 		want    string
 	}{
-		"missing":     {bad + "x", nil, "missing or empty"},
-		"damaged":     {bad, nil, "damaged"},
-		"cut short":   {short, nil, "damaged"},
-		"foreign":     {foreign, nil, "not a relcheck database"},
-		"a stale log": {backupFile, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, "move it away"},
-		"a store":     {backupFile, func(t *testing.T, place string) { open(t, place).Close() }, "move it away"},
-		"a server": {backupFile, func(t *testing.T, place string) {
+		"missing":   {bad + "x", nil, "missing or empty"},
+		"damaged":   {bad, nil, "damaged"},
+		"truncated": {short, nil, "damaged"},
+		"foreign":   {foreign, nil, "not a relcheck database"},
+		"stale WAL": {backupFile, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, "move it away"},
+		"store":     {backupFile, func(t *testing.T, place string) { open(t, place).Close() }, "move it away"},
+		"running server": {backupFile, func(t *testing.T, place string) {
 			w := writer(t, open(t, place))
 			t.Cleanup(func() { w.Close() })
-			for _, suffix := range []string{"", "-wal", "-shm"} { // who removes them has not stopped the server
+			for _, suffix := range []string{"", "-wal", "-shm"} { // the server is still running
 				os.Remove(place + suffix)
 			}
 		}, fmt.Sprintf("process %d", os.Getpid())},
@@ -284,17 +284,17 @@ func TestRestoreErrors(t *testing.T) {
 			}
 			after, _ := os.Stat(place)
 			if (before == nil) != (after == nil) || before != nil && !os.SameFile(before, after) {
-				t.Errorf("there was %v, there is %v", before, after)
+				t.Errorf("got target %v, want it unchanged: %v", after, before)
 			}
 		})
 	}
 	empty := filepath.Join(t.TempDir(), "a.db")
 	write(t, empty, "")
 	if _, err := backup.Restore(ctx, backupFile, empty, schema(t), noProgress); err != nil {
-		t.Errorf("into an empty file: %v", err)
+		t.Errorf("restore to an empty file: %v", err)
 	}
-	live := filepath.Join(t.TempDir(), "b.db") // a store in use is as good as a backup
+	live := filepath.Join(t.TempDir(), "b.db") // a store in use is a valid source, too
 	if _, err := backup.Restore(ctx, path, live, schema(t), noProgress); err != nil {
-		t.Errorf("from a store: %v", err)
+		t.Errorf("restore from a store in use: %v", err)
 	}
 }

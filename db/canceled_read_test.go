@@ -12,8 +12,8 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// Whatever is read ends when its context does, in the middle too, and the store
-// can be read afterwards.
+// Reads end when their context does, even while they return rows, and leave the store
+// readable.
 func testCanceledReads(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
@@ -34,7 +34,7 @@ func testCanceledReads(t *testing.T, name string) {
 	}
 	err := figures(ctx, func(rollup.Build) bool { cancel(); return true })
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("figures whose reading was called off: %v", err)
+		t.Errorf("Figures canceled while reading: got error %v, want one that is not DeadlineExceeded", err)
 	}
 	for what, read := range map[string]func(context.Context) error{
 		"figures": func(ctx context.Context) error { return figures(ctx, allBuilds) },
@@ -42,15 +42,15 @@ func testCanceledReads(t *testing.T, name string) {
 		"token":   func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },
 	} {
 		if err := read(ctx); err == nil {
-			t.Errorf("%s: no error, though it was called off", what)
+			t.Errorf("%s: got no error with a canceled context", what)
 		}
 		if err := read(context.Background()); err != nil {
-			t.Errorf("%s, afterwards: %v", what, err)
+			t.Errorf("%s after the cancellation: %v", what, err)
 		}
 	}
 }
 
-// A reading that PostgreSQL has wait for somebody else's lock ends in time.
+// A read that waits for a lock in PostgreSQL ends at its deadline.
 func TestReadBehindLock(t *testing.T) {
 	name := pgtest.Database(t)
 	s := open(t, name)
@@ -72,15 +72,15 @@ func TestReadBehindLock(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		begin := time.Now()
 		if err := read(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: %v", what, err)
+			t.Errorf("%s: got error %v, want DeadlineExceeded", what, err)
 		}
 		if took := time.Since(begin); took > 20*time.Second {
-			t.Errorf("%s took %v", what, took)
+			t.Errorf("%s: got error after %v, want it after 200ms", what, took)
 		}
 		cancel()
 	}
 	tx.Rollback()
 	if _, err := s.Token(context.Background(), "x"); err != nil {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("read after the lock was released: %v", err)
 	}
 }

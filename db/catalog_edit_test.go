@@ -13,7 +13,7 @@ import (
 	"relcheck/db"
 )
 
-// What is said of a release replaces what was known, and the rest stays.
+// EditRelease replaces the fields of the patch and keeps all others.
 func testEditRelease(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -22,18 +22,18 @@ func testEditRelease(t *testing.T, name string) {
 		before := revision(t, s)
 		r, got, err := s.EditRelease(ctx, "opa", version, e)
 		if diff := cmp.Diff(want, r); err != nil || got != done || diff != "" {
-			t.Errorf("%d, %v; want %d\n%s", got, err, done, diff)
+			t.Errorf("EditRelease: got outcome %d (error %v), want %d (-want +got):\n%s", got, err, done, diff)
 		}
 		all, err := s.Releases(ctx, "opa")
 		if diff := cmp.Diff([]catalog.Release{want}, all); err != nil || diff != "" {
-			t.Errorf("stored is something else: %v\n%s", err, diff)
+			t.Errorf("stored release: error %v (-want +got):\n%s", err, diff)
 		}
 		if grown := revision(t, s) > before; grown != (done != catalog.Unchanged) {
-			t.Errorf("servers are told of a change: %v", grown)
+			t.Errorf("got a new revision: %v, want %v", grown, !grown)
 		}
 	}
 	want := catalog.Release{Version: "v1.0.0-rc.1", Prerelease: true}
-	put("1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Added, want) // opa has a module, whose tags begin with a v
+	put("1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Added, want) // opa is a Go module, whose tags begin with v
 	put("v1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Unchanged, want)
 
 	e := newReleasePatch(t, "https://example.com", "", "https://example.com/a")
@@ -62,15 +62,15 @@ func testEditRelease(t *testing.T, name string) {
 	put("1.0.0-rc.1", newReleasePatch(t, "", "false", ""), catalog.Changed, want)
 
 	if _, _, err := s.EditRelease(ctx, "none", "v1.0.0", e); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("of a product that is not there: %v", err)
+		t.Errorf("unknown product: got error %v, want ErrNotFound", err)
 	}
 	if _, _, err := s.EditRelease(ctx, "opa", "nightly", e); !errors.As(err, new(*catalog.FieldError)) {
-		t.Errorf("of a version that is none: %v", err)
+		t.Errorf("invalid version: got error %v, want a FieldError", err)
 	}
 }
 
-// To say that a release is not withdrawn does not keep its source from taking it
-// back later; to restore one that was taken back does.
+// Setting withdrawn to false has no effect on a release that is not withdrawn: upstream can
+// still retract it. Restoring a retracted release overrides upstream.
 func TestEditNotWithdrawn(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, engines["SQLite"](t))
@@ -84,7 +84,7 @@ func TestEditNotWithdrawn(t *testing.T) {
 	}
 	notWithdrawn := newReleasePatch(t, "", "false", "")
 	retracted := []catalog.Release{{Version: "v1.0.0", Retracted: "broken"}}
-	for _, want := range []bool{true, false} { // the second time it was restored
+	for _, want := range []bool{true, false} { // the second time, the patch restores it
 		if _, _, err := s.EditRelease(ctx, "opa", "v1.0.0", notWithdrawn); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestEditNotWithdrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 		if withdrawn() != want {
-			t.Errorf("withdrawn is %v", !want)
+			t.Errorf("got withdrawn = %v, want %v", !want, want)
 		}
 	}
 }
@@ -104,10 +104,10 @@ func testEditProduct(t *testing.T, name string) {
 		t.Helper()
 		p, got, err := s.EditProduct(ctx, "app", e)
 		if err != nil || got != done || p != want {
-			t.Errorf("%+v, %d, %v; want %+v, %d", p, got, err, want, done)
+			t.Errorf("EditProduct: got %+v, outcome %d (error %v), want %+v, %d", p, got, err, want, done)
 		}
 		if p, err := s.Product(ctx, "app"); err != nil || p != want {
-			t.Errorf("stored is %+v, %v", p, err)
+			t.Errorf("stored product: got %+v (error %v), want %+v", p, err, want)
 		}
 	}
 	want := catalog.Product{Name: "app", Title: "app", Repo: "me/app"}
@@ -118,11 +118,11 @@ func testEditProduct(t *testing.T, name string) {
 	for field, value := range map[string]string{"title": "", "repo": "app", "module": "/x", "download": "https://example.com/{file}", "notes": "example.com", "origins": "https:"} {
 		m := (*catalog.FieldError)(nil)
 		if _, _, err := s.EditProduct(ctx, "app", catalog.ProductPatch{field: value}); !errors.As(err, &m) || m.Field != field {
-			t.Errorf("%s %q: %v", field, value, err)
+			t.Errorf("%s %q: got error %v, want a FieldError of %[1]s", field, value, err)
 		}
 	}
 	put(catalog.ProductPatch{}, catalog.Unchanged, want)
 	if _, _, err := s.EditProduct(ctx, "No", nil); !errors.As(err, new(*catalog.FieldError)) {
-		t.Errorf("of a name that is none: %v", err)
+		t.Errorf("invalid product name: got error %v, want a FieldError", err)
 	}
 }

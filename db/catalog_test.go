@@ -13,8 +13,8 @@ import (
 	"relcheck/db"
 )
 
-// changeLines returns what has changed since a revision, each product with its
-// changed releases, on a line, and the new revision.
+// changeLines returns the changes since a revision, one line for each product with its changed
+// releases, and the new revision.
 func changeLines(t *testing.T, s *db.Store, since catalog.Revision) (lines []string, next catalog.Revision) {
 	t.Helper()
 	c, err := s.Changes(context.Background(), since)
@@ -37,7 +37,7 @@ func changeLines(t *testing.T, s *db.Store, since catalog.Revision) (lines []str
 	return lines, c.Revision
 }
 
-// A reader gets what has changed since it read last, and no more.
+// Changes returns exactly what has changed since a revision.
 func testChangesSince(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -61,38 +61,38 @@ func testChangesSince(t *testing.T, name string) {
 	put("opa", "v1.1.0", withAsset)
 	first, at := changeLines(t, s, catalog.Revision{})
 	if len(first) != 3 || first[0] != "all" {
-		t.Fatalf("at first: %q", first)
+		t.Fatalf("first read: got %q, want all and two products", first)
 	}
-	const before = "CASE name WHEN 'catalog' THEN value + 1 ELSE value END" // what relcheck of schema 2 counts
+	const before = "CASE name WHEN 'catalog' THEN value + 1 ELSE value END" // how relcheck with schema 2 records a change
 	for _, c := range []struct {
 		name   string
 		change func()
 		want   []string
 	}{
 		{"nothing", func() {}, nil},
-		{"the same again", func() { put("opa", "v1.0.0", withAsset) }, nil},
-		{"a release", func() { put("opa", "v1.2.0", withAsset) }, []string{"opa: v1.2.0map[linux/amd64:https://example.com]"}},
-		{"withdrawn", func() { must(s.Withdraw(ctx, "opa", "v1.0.0", true)) }, []string{"opa: v1.0.0map[linux/amd64:https://example.com]"}},
-		{"two", func() {
+		{"unchanged release", func() { put("opa", "v1.0.0", withAsset) }, nil},
+		{"new release", func() { put("opa", "v1.2.0", withAsset) }, []string{"opa: v1.2.0map[linux/amd64:https://example.com]"}},
+		{"withdrawn release", func() { must(s.Withdraw(ctx, "opa", "v1.0.0", true)) }, []string{"opa: v1.0.0map[linux/amd64:https://example.com]"}},
+		{"two products", func() {
 			put("opa", "v1.3.0", catalog.ReleasePatch{})
 			put("relcheck", "v0.1.0", catalog.ReleasePatch{})
 		}, []string{"opa: v1.3.0map[]", "relcheck: v0.1.0map[]"}},
-		{"imported", func() {
+		{"import", func() {
 			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.4.0"}, {Version: "v1.3.0"}}, keepStored)
 			must(err)
 		}, []string{"opa: v1.4.0map[]"}},
-		{"a product", func() { must(s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"})) }, []string{"app:"}},
-		{"its title", func() { must(s.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App"})) }, []string{"app:"}},
-		{"removed", func() { must(s.RemoveProduct(ctx, "app", false)) }, []string{"2 left"}},
-		{"removed and added", func() {
+		{"new product", func() { must(s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"})) }, []string{"app:"}},
+		{"product title", func() { must(s.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App"})) }, []string{"app:"}},
+		{"removed product", func() { must(s.RemoveProduct(ctx, "app", false)) }, []string{"2 left"}},
+		{"product removed and added", func() {
 			must(s.RemoveProduct(ctx, "relcheck", false))
 			must(s.AddProduct(ctx, catalog.Product{Name: "relcheck", Title: "New"}))
 		}, []string{"2 left", "relcheck:"}},
-		{"by schema 2", func() {
+		{"change by schema 2", func() {
 			execute(t, d, "UPDATE release SET notes = 'https://example.com' WHERE version = 'v1.1.0'; UPDATE setting SET value = "+before)
 			put("opa", "v1.5.0", catalog.ReleasePatch{})
 		}, []string{"all", "opa: 6", "relcheck:"}},
-		{"an earlier state", func() { execute(t, d, "UPDATE setting SET value = value - 1 WHERE name IN ('catalog', 'marked')") }, []string{"all", "opa: 6", "relcheck:"}},
+		{"older database", func() { execute(t, d, "UPDATE setting SET value = value - 1 WHERE name IN ('catalog', 'marked')") }, []string{"all", "opa: 6", "relcheck:"}},
 	} {
 		c.change()
 		var got []string
@@ -103,13 +103,13 @@ func testChangesSince(t *testing.T, name string) {
 			}
 		}
 		if diff := cmp.Diff(stringSet(c.want), stringSet(got)); diff != "" {
-			t.Errorf("%s:\n%s", c.name, diff)
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}
 }
 
-// A running writer counts a version as what it is in the catalog, whoever has
-// changed that.
+// A running writer notices releases that other processes add, and counts reports of their
+// versions under their own builds.
 func testWriterFollowsCatalog(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
@@ -124,7 +124,7 @@ func testWriterFollowsCatalog(t *testing.T, name string) {
 		}
 		all := recorded(t, s, product)
 		if got := all[len(all)-1].Version; got != want {
-			t.Errorf("a report of %s is counted as %s, want %s", version, got, want)
+			t.Errorf("report of version %s: got recorded version %s, want %s", version, got, want)
 		}
 	}
 	put := func(version string) {
@@ -133,7 +133,7 @@ func testWriterFollowsCatalog(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 	}
-	for i := range 100 { // all that there may be a day
+	for i := range 100 { // the daily limit of unreleased versions
 		record("opa", fmt.Sprintf("0.0.%d-x", i), fmt.Sprintf("0.0.%d-x", i))
 	}
 	record("opa", "1.0", "other")
@@ -145,7 +145,7 @@ func testWriterFollowsCatalog(t *testing.T, name string) {
 	record("opa", "1.0", "other")
 	put("2.0.0")
 	record("opa", "v2.0.0", "v2.0.0")
-	execute(t, d, "UPDATE release SET tag = '2.0' WHERE version = 'v2.0.0'; UPDATE setting SET value = value + 1 WHERE name = 'catalog'") // by schema 2
+	execute(t, d, "UPDATE release SET tag = '2.0' WHERE version = 'v2.0.0'; UPDATE setting SET value = value + 1 WHERE name = 'catalog'") // as relcheck with schema 2 does
 	put("3.0.0")
 	record("opa", "2.0.0", "other")
 	record("opa", "3.0.0", "3.0.0")
@@ -153,20 +153,20 @@ func testWriterFollowsCatalog(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	if err := w.Record(ctx, "opa", linux, report("3.0.0")); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("a report of a removed product: %v", err)
+		t.Errorf("report of a removed product: got error %v, want ErrNotFound", err)
 	}
 	if err := other.AddProduct(ctx, catalog.Product{Name: "opa", Title: "OPA"}); err != nil {
 		t.Fatal(err)
 	}
 	put("v1.0.0")
 	record("opa", "1.0.0", "1.0.0")
-	record("opa", "3.0.0", "other") // the day's places are taken
+	record("opa", "3.0.0", "other") // the daily limit is reached
 }
 
-// A store takes so many products and releases, and no more.
+// A store accepts at most MaxProducts products and MaxReleases releases.
 func testCatalogLimits(t *testing.T, name string) {
 	if race && !strings.HasPrefix(name, "postgres://") {
-		t.Skip("inserting 100,000 releases is slow with the race detector; TestCatalogLimits does it without")
+		t.Skip("inserting 100,000 releases is slow with the race detector; TestCatalogLimits covers it without")
 	}
 	ctx := context.Background()
 	s := open(t, name)
@@ -183,7 +183,7 @@ func testCatalogLimits(t *testing.T, name string) {
 	edited := func(version string, want error) {
 		t.Helper()
 		if _, _, err := s.EditRelease(ctx, "opa", version, catalog.ReleasePatch{}); !errors.Is(err, want) {
-			t.Errorf("release %s: %v, want %v", version, err, want)
+			t.Errorf("release %s: got error %v, want %v", version, err, want)
 		}
 	}
 	put := func(want error, versions ...string) {
@@ -193,18 +193,18 @@ func testCatalogLimits(t *testing.T, name string) {
 			all = append(all, catalog.Release{Version: v, Notes: "https://example.com"})
 		}
 		if _, err := s.PutReleases(ctx, "opa", all, replaceStored); !errors.Is(err, want) {
-			t.Errorf("releases %v: %v, want %v", versions, err, want)
+			t.Errorf("releases %v: got error %v, want %v", versions, err, want)
 		}
 	}
 	put(db.ErrLimit, "v2.0.0", "v2.0.1")
-	edited("v2.0.0", nil) // the last one
+	edited("v2.0.0", nil) // reaches the limit
 	edited("v2.0.1", db.ErrLimit)
 	put(db.ErrLimit, "v2.0.1")
 	put(nil, "v2.0.0")
 	added := func(name string, want error) {
 		t.Helper()
 		if err := s.AddProduct(ctx, catalog.Product{Name: name, Title: "T"}); !errors.Is(err, want) {
-			t.Errorf("product %s: %v, want %v", name, err, want)
+			t.Errorf("product %s: got error %v, want %v", name, err, want)
 		}
 	}
 	added("last", nil)

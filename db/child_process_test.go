@@ -22,13 +22,13 @@ import (
 	"relcheck/db"
 )
 
-// childRole makes the test's own binary use a store as another process: its value is
-// "record PATH", "change PATH" or "read PATH", with "trusting " before it for one that
-// does not look for other names.
+// childRole is an environment variable that makes the test binary use a store as another
+// process. Its value is "record PATH", "change PATH" or "read PATH". With the prefix
+// "trusting ", the process does not check for other names of the store.
 const childRole = "RELCHECK_TEST_CHILD"
 
-// runChildRole does what a role is, and ends the process. What was done is printed, one line
-// each: the ID of a report that was acknowledged or read, or the name of a product that was added.
+// runChildRole executes a role and exits. It prints one line for each instance ID that was
+// acknowledged or read, and for each product that was added or read.
 func runChildRole(role string) {
 	role, trusting := strings.CutPrefix(role, "trusting ")
 	if trusting {
@@ -98,11 +98,11 @@ func printReports(s *db.Store) error {
 	return errors.Join(err, err2)
 }
 
-// child is a process that has a role.
+// child is a process that executes a role.
 type child struct {
 	cmd     *exec.Cmd
 	stderr  strings.Builder
-	done    chan struct{} // all that it prints was read
+	done    chan struct{} // closed once its output has been read
 	mu      sync.Mutex
 	printed []string
 }
@@ -124,7 +124,7 @@ func startChild(t testing.TB, role string) *child {
 		defer close(c.done)
 		for lines := bufio.NewReader(out); ; {
 			line, err := lines.ReadString('\n')
-			if err != nil { // a line that was cut off says nothing
+			if err != nil { // ignore a truncated line
 				io.Copy(io.Discard, out)
 				return
 			}
@@ -136,7 +136,7 @@ func startChild(t testing.TB, role string) *child {
 	return c
 }
 
-// startRecording is one that records, and has begun to.
+// startRecording starts a child that records, and waits for its first report.
 func startRecording(t testing.TB, role string) *child {
 	t.Helper()
 	c := startChild(t, role)
@@ -146,7 +146,8 @@ func startRecording(t testing.TB, role string) *child {
 	return c
 }
 
-// begins waits until it records n reports or more, or has ended.
+// awaitRecording waits until the child has recorded a report, and returns false if it has
+// exited without one.
 func (c *child) awaitRecording() bool {
 	for {
 		if len(c.output()) > 1 {
@@ -171,7 +172,7 @@ func (c *child) kill() {
 	c.wait()
 }
 
-// stop ends it in good order.
+// stop shuts the child down cleanly.
 func (c *child) stop() error {
 	c.cmd.Process.Signal(syscall.SIGTERM)
 	return c.wait()

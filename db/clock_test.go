@@ -12,7 +12,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// testClock is the two clocks of a machine.
+// testClock is the wall clock and the monotonic clock of a machine.
 type testClock struct {
 	wall    time.Time
 	elapsed time.Duration
@@ -22,13 +22,13 @@ func (c *testClock) clock() db.Clock {
 	return db.Clock{Wall: func() time.Time { return c.wall }, Elapsed: func() time.Duration { return c.elapsed }}
 }
 
-// pass lets time pass, in which the wall clock is also set by jump.
+// advance moves both clocks by d, and the wall clock also by jump.
 func (c *testClock) advance(d, jump time.Duration) {
 	c.elapsed += d
 	c.wall = c.wall.Add(d + jump)
 }
 
-// sweepTest is a store with reports that are to be removed, and the server that does so.
+// sweepTest is a store with four expired reports, and the sweeper that removes them.
 type sweepTest struct {
 	t *testing.T
 	s *db.Store
@@ -37,8 +37,8 @@ type sweepTest struct {
 	sweep func(context.Context) error
 }
 
-// newSweepTest makes a store in which every report is older than its retention. The
-// clock is behind by so much.
+// newSweepTest returns a store in which all reports have expired. The test's clock is slow
+// by the given duration.
 func newSweepTest(t *testing.T, name string, behind time.Duration) *sweepTest {
 	s := open(t, name)
 	recordDaily(t, s, time.Now().AddDate(0, 0, -60), 3)
@@ -48,13 +48,13 @@ func newSweepTest(t *testing.T, name string, behind time.Duration) *sweepTest {
 	return c
 }
 
-// start is a server's start. It does not know whether the clock was set before.
+// start starts a new sweeper, as a new server does.
 func (c *sweepTest) start() {
 	keep := db.Retention{Reports: 30 * 24 * time.Hour, Clock: c.clock()}
 	c.sweep = c.s.NewSweeper(keep, slog.New(slog.NewTextHandler(&c.log, nil)))
 }
 
-// step lets time pass as a server sees it, in steps of a minute at most.
+// step advances the clocks in steps of up to a minute, and sweeps after each.
 func (c *sweepTest) step(d time.Duration) {
 	c.t.Helper()
 	for d > 0 {
@@ -66,7 +66,7 @@ func (c *sweepTest) step(d time.Duration) {
 	}
 }
 
-// jump sets the wall clock. The server notices it within seconds.
+// jump changes the wall clock and sweeps five seconds later.
 func (c *sweepTest) jump(by time.Duration) {
 	c.t.Helper()
 	c.advance(0, by)
@@ -76,16 +76,16 @@ func (c *sweepTest) jump(by time.Duration) {
 func (c *sweepTest) checkReports(when string, want int) {
 	c.t.Helper()
 	if n := len(recorded(c.t, c.s, "opa")); n != want {
-		c.t.Errorf("%s: %d reports are left, want %d", when, n, want)
+		c.t.Errorf("%s: got %d reports, want %d", when, n, want)
 	}
 }
 
-// Whatever the clock does, nothing is removed until it has kept pace with elapsed time
-// for an hour.
+// Reports are only removed once the wall clock has kept pace with the monotonic clock for an
+// hour.
 func testClockJumps(t *testing.T, name string) {
 	c := newSweepTest(t, name, 30*time.Hour)
 	c.step(30 * time.Minute)
-	c.checkReports("in the first hour", 4)
+	c.checkReports("30 minutes after the start", 4)
 	c.jump(23 * time.Hour)
 	c.jump(2 * time.Hour)
 	c.checkReports("after two jumps of less than a day", 4)
@@ -94,29 +94,28 @@ func testClockJumps(t *testing.T, name string) {
 	c.jump(-26 * time.Hour)
 	c.step(50 * time.Minute)
 	c.checkReports("50 minutes after a jump back", 4)
-	for range 30 { // 4 minutes, again and again
+	for range 30 { // small jumps add up
 		c.step(2 * time.Minute)
 		c.jump(4 * time.Minute)
 	}
 	c.checkReports("after many small jumps", 4)
 	if n := strings.Count(c.log.String(), "the clock jumped"); n < 3 {
-		t.Errorf("the log has %d jumps:\n%s", n, c.log.String())
+		t.Errorf("got %d clock jumps in the log, want at least 3:\n%s", n, c.log.String())
 	}
 	c.start()
 	c.step(59 * time.Minute)
 	c.start()
 	c.step(59 * time.Minute)
 	c.checkReports("within an hour of a start", 4)
-	c.jump(time.Since(c.wall) - 62*time.Minute) // PostgreSQL has a clock of its own
+	c.jump(time.Since(c.wall) - 62*time.Minute) // stay close to the real time, which PostgreSQL uses
 	c.step(61 * time.Minute)
 	c.checkReports("an hour after the last jump", 0)
 	if c.wall.After(time.Now().Add(time.Minute)) {
-		t.Fatalf("the test ends with its clock at %v", c.wall)
+		t.Fatalf("the test's clock is in the future: %v", c.wall)
 	}
 }
 
-// A clock that is a little fast, or is corrected a little at a time, keeps nothing from
-// being removed.
+// A slightly fast clock and small corrections do not stop the removal of expired reports.
 func testClockDrift(t *testing.T, name string) {
 	c := newSweepTest(t, name, time.Hour)
 	for range 12 {
@@ -125,12 +124,12 @@ func testClockDrift(t *testing.T, name string) {
 	}
 	c.checkReports("after an hour", 0)
 	if text := c.log.String(); text != "" {
-		t.Errorf("the log is not empty:\n%s", text)
+		t.Errorf("got this log, want it empty:\n%s", text)
 	}
 }
 
-// Of several servers with one database, one may have a wrong clock. It removes nothing
-// and does not keep the others from doing so.
+// A server whose clock differs from that of the database removes nothing. Other servers with
+// a correct clock do.
 func TestServerWithWrongClock(t *testing.T) {
 	name := pgtest.Database(t)
 	right := newSweepTest(t, name, 62*time.Minute)
@@ -144,7 +143,7 @@ func TestServerWithWrongClock(t *testing.T) {
 			wrong.advance(30*time.Minute, 0)
 			err := wrong.sweep(context.Background())
 			if wrong.elapsed > time.Hour && (err == nil || !strings.Contains(err.Error(), "correct the wrong one")) {
-				t.Errorf("with a clock that is off by %v: %v", off, err)
+				t.Errorf("clock off by %v: got error %v, want \"correct the wrong one\"", off, err)
 			}
 		}
 		wrong.checkReports("with a wrong clock", 4)
@@ -153,5 +152,5 @@ func TestServerWithWrongClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	right.step(62 * time.Minute)
-	right.checkReports("with a right clock", 0)
+	right.checkReports("with a correct clock", 0)
 }

@@ -15,15 +15,15 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// heldHeap is the heap of a report whose commit waits for the lock 1.
+// heldHeap is the heap usage of a report whose commit waits for advisory lock 1.
 const heldHeap = 42
 
-// What a reader has gone past never grows a row, however late a commit comes.
-// The control gives all writers one sequence, and the reader misses rows.
+// Follow never skips a row that a late commit adds. In the control, all writers share one
+// sequence, and Follow misses rows.
 func TestLateCommitIsNotSkipped(t *testing.T) {
 	for name, record := range map[string]func(t *testing.T, name string) []func(heap int64) uuid.UUID{
-		"a node for each connection": nodeWriters,
-		"one sequence for all":       sequenceWriters,
+		"node per connection": nodeWriters,
+		"shared sequence":     sequenceWriters,
 	} {
 		t.Run(name, func(t *testing.T) {
 			name := pgtest.Database(t)
@@ -65,11 +65,11 @@ func TestLateCommitIsNotSkipped(t *testing.T) {
 					missed++
 				}
 				if seen[id] > 1 {
-					t.Errorf("%s was seen %d times", id, seen[id])
+					t.Errorf("report %s: Follow returned it %d times, want once", id, seen[id])
 				}
 			}
-			if control := strings.HasPrefix(t.Name(), "TestLateCommitIsNotSkipped/one"); control != (missed > 0) {
-				t.Errorf("the reader missed %d of %d rows", missed, len(sent))
+			if control := strings.HasPrefix(t.Name(), "TestLateCommitIsNotSkipped/shared"); control != (missed > 0) {
+				t.Errorf("Follow missed %d of %d reports, want some only with a shared sequence", missed, len(sent))
 			}
 		})
 	}
@@ -86,7 +86,7 @@ func holdCommits(t *testing.T, name string) {
 		"CREATE SEQUENCE shared")
 }
 
-// awaitHeldCommit waits until a commit waits.
+// awaitHeldCommit waits until a commit waits for the lock.
 func awaitHeldCommit(t *testing.T, d *sql.DB) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -100,7 +100,7 @@ func awaitHeldCommit(t *testing.T, d *sql.DB) {
 			return
 		}
 	}
-	t.Fatal("no commit waits")
+	t.Fatal("timeout: no commit waits for the lock")
 }
 
 func execute(t *testing.T, d *sql.DB, text string) {
@@ -110,7 +110,7 @@ func execute(t *testing.T, d *sql.DB, text string) {
 	}
 }
 
-// nodeWriters are the writers of three servers.
+// nodeWriters returns functions that record through the writers of three servers.
 func nodeWriters(t *testing.T, name string) (all []func(heap int64) uuid.UUID) {
 	for range 3 {
 		w := writer(t, open(t, name))
@@ -127,7 +127,8 @@ func nodeWriters(t *testing.T, name string) (all []func(heap int64) uuid.UUID) {
 	return all
 }
 
-// sequenceWriters are three that number their rows by one sequence of the database.
+// sequenceWriters returns three functions that insert reports numbered by one sequence of the
+// database.
 func sequenceWriters(t *testing.T, name string) (all []func(heap int64) uuid.UUID) {
 	d := raw(t, name)
 	execute(t, d, "INSERT INTO build (product, version, os, arch, id) SELECT id, '1.0.0', 'linux', 'amd64', 1 FROM product WHERE name = 'opa'")
@@ -145,8 +146,8 @@ func sequenceWriters(t *testing.T, name string) (all []func(heap int64) uuid.UUI
 	return all
 }
 
-// A product that is removed while a report of it is being committed leaves no
-// row behind, whichever of the two comes first.
+// A product that is removed during the commit of one of its reports leaves no rows, whichever
+// of the two commits first.
 func TestRemoveProductDuringCommit(t *testing.T) {
 	t.Parallel()
 	name := pgtest.Database(t)
@@ -177,15 +178,15 @@ func TestRemoveProductDuringCommit(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 		execute(t, lock, "SELECT pg_advisory_unlock(1)")
 		if err := <-result; err != nil && !errors.Is(err, db.ErrNotFound) {
-			t.Errorf("the report: %v", err)
+			t.Errorf("Record: got error %v, want none or ErrNotFound", err)
 		}
 		if err := <-removed; err != nil {
-			t.Errorf("the removal: %v", err)
+			t.Errorf("RemoveProduct: %v", err)
 		}
 		var left int
 		err := raw(t, name).QueryRow("SELECT count(*) FROM report WHERE product NOT IN (SELECT id FROM product WHERE name IS NOT NULL)").Scan(&left)
 		if err != nil || left > 0 {
-			t.Fatalf("%d rows are left, %v", left, err)
+			t.Fatalf("got %d reports without a product (error %v), want none", left, err)
 		}
 	}
 }

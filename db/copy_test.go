@@ -22,9 +22,9 @@ import (
 	"relcheck/db/pgtest"
 )
 
-var copied = flag.Int("copied", unlessRace(30_000, 3_000), "how many reports to copy from engine to engine; make test takes a million")
+var copied = flag.Int("copied", unlessRace(30_000, 3_000), "number of reports to copy between engines (make test: 1000000)")
 
-// A copy to the other engine and back is the same store.
+// A store that is copied to the other engine and back equals the original.
 func TestCopyRoundTrip(t *testing.T) {
 	ctx := context.Background()
 	first, there, back := filepath.Join(t.TempDir(), "a.db"), pgtest.Database(t), filepath.Join(t.TempDir(), "b.db")
@@ -42,21 +42,21 @@ func TestCopyRoundTrip(t *testing.T) {
 			last = done
 		})
 		if err != nil || rows["report"] != int64(reports+2) || last < int64(2*reports) {
-			t.Fatalf("copied %v, %v; progress came to %d", rows, err, last)
+			t.Fatalf("got rows %v and progress %d (error %v), want %d reports and progress of at least %d", rows, last, err, reports+2, 2*reports)
 		}
 		if diff := cmp.Diff(want, dump(t, to)); diff != "" {
-			t.Errorf("%s is not equal:\n%s", to, diff)
+			t.Errorf("copy to %s (-want +got):\n%s", to, diff)
 		}
-		s = open(t, to) // the next one is made from this one
+		s = open(t, to) // the next copy is made from this one
 	}
 	w := writer(t, s)
 	defer w.Close()
 	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
-		t.Errorf("the copy does not record: %v", err)
+		t.Errorf("record in the copy: %v", err)
 	}
 }
 
-// fillStore puts a bit of everything into a store.
+// fillStore adds a few rows to every table: among them, 3 products and 2 reports.
 func fillStore(t *testing.T, s *db.Store) {
 	t.Helper()
 	ctx := context.Background()
@@ -88,7 +88,7 @@ func fillStore(t *testing.T, s *db.Store) {
 	}
 }
 
-// insertReports adds reports to a SQLite file, of two products in turn.
+// insertReports adds n reports to a SQLite file, alternating between two products.
 func insertReports(t *testing.T, path string, n int) {
 	t.Helper()
 	_, err := raw(t, path).Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
@@ -100,7 +100,7 @@ func insertReports(t *testing.T, path string, n int) {
 	}
 }
 
-// dump returns what each table holds: its rows, or of many their hash.
+// dump returns the rows of each table, or their hash if there are more than 100.
 func dump(t *testing.T, name string) map[string][]string {
 	t.Helper()
 	return dumpTables(t, name, []string{"setting", "product", "release", "asset", "build", "report", "checks", "audit"})
@@ -121,7 +121,7 @@ func dumpTables(t *testing.T, name string, tables []string) map[string][]string 
 	return all
 }
 
-// boolReplacer are what SQLite has for yes and no.
+// boolReplacer formats booleans as SQLite does.
 var boolReplacer = strings.NewReplacer(" true", " 1", " false", " 0")
 
 func rowLines(t *testing.T, rows *sql.Rows) (all []string) {
@@ -160,21 +160,21 @@ func TestCopyErrors(t *testing.T) {
 	pgtest.Exec(t, foreignDatabase, "CREATE TABLE recipe (name TEXT)")
 	w := writer(t, s)
 	if _, err := s.Copy(ctx, filepath.Join(t.TempDir(), "new.db"), schema(t), func(int64, int64) {}); !errors.Is(err, db.ErrInUse) {
-		t.Errorf("of a store that is being written to: %v", err)
+		t.Errorf("copy of a store with a writer: got error %v, want ErrInUse", err)
 	}
 	w.Close()
 	for _, to := range []string{s.Name(), used, usedDatabase, foreignDatabase, foreign} {
 		_, err := s.Copy(ctx, to, schema(t), func(int64, int64) {})
 		if want := "already exists there"; to != foreign && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("to %s: %v", to, err)
+			t.Errorf("copy to %s: got error %v, want %q", to, err, want)
 		}
 		if err == nil {
-			t.Errorf("copied to %s", to)
+			t.Errorf("copy to %s: got no error", to)
 		}
 	}
 }
 
-// A copy that does not come to its end leaves nothing, and can be repeated.
+// An interrupted copy leaves nothing, and can be repeated.
 func TestCopyInterrupted(t *testing.T) {
 	skipRace(t)
 	path := filepath.Join(t.TempDir(), "a.db")
@@ -182,7 +182,7 @@ func TestCopyInterrupted(t *testing.T) {
 	fillStore(t, s)
 	insertReports(t, path, 10_500)
 	for _, to := range []string{filepath.Join(t.TempDir(), "b.db"), pgtest.Database(t)} {
-		for _, stop := range []int64{10_000, 20_000} { // the last while it reads back
+		for _, stop := range []int64{10_000, 20_000} { // while writing, and while reading back
 			ctx, cancel := context.WithCancel(context.Background())
 			_, err := s.Copy(ctx, to, schema(t), func(done, _ int64) {
 				if done == stop {
@@ -190,19 +190,19 @@ func TestCopyInterrupted(t *testing.T) {
 				}
 			})
 			if !errors.Is(err, context.Canceled) {
-				t.Errorf("stopped at %d: %v", stop, err)
+				t.Errorf("stopped at %d: got error %v, want context.Canceled", stop, err)
 			}
 		}
 		if _, err := s.Copy(context.Background(), to, schema(t), func(int64, int64) {}); err != nil {
-			t.Errorf("repeated: %v", err)
+			t.Errorf("repeated copy: %v", err)
 		}
 		if diff := cmp.Diff(dump(t, path), dump(t, to)); diff != "" {
-			t.Error(diff)
+			t.Errorf("repeated copy (-want +got):\n%s", diff)
 		}
 	}
 }
 
-// A copy that differs from the original is found out.
+// Copy fails, and removes the copy, if it differs from the original.
 func TestCopyIsVerified(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
@@ -213,15 +213,15 @@ func TestCopyIsVerified(t *testing.T) {
 		"UPDATE release SET prerelease = NOT prerelease WHERE version = 'v1.0.0'",
 		"UPDATE product SET title = repo, repo = title WHERE name = 'app'",
 	} {
-		// The last table is checks: once its row comes, all others are copied.
+		// The table checks is copied last, when all other tables are complete.
 		text := schema(t) + "\nCREATE TRIGGER spoil AFTER INSERT ON checks BEGIN " + spoil + "; END;"
 		to := filepath.Join(t.TempDir(), "b.db")
 		_, err := s.Copy(context.Background(), to, text, func(int64, int64) {})
 		if err == nil || !strings.Contains(err.Error(), "is not like the original") {
-			t.Errorf("%s: %v", spoil, err)
+			t.Errorf("%s: got error %v, want \"is not like the original\"", spoil, err)
 		}
 		if info, err := os.Stat(to); err == nil && info.Size() > 0 {
-			t.Errorf("%s: %d bytes are left", spoil, info.Size())
+			t.Errorf("%s: got a file of %d bytes, want none", spoil, info.Size())
 		}
 	}
 }

@@ -25,16 +25,17 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// longRetention is longer than what a fleet has told.
+// longRetention is longer than the time in which a test fleet reports.
 const longRetention = 1000 * 24 * time.Hour
 
-// examine returns what is found of a store, as "STATE CHECK: TEXT", by check.
+// examine runs the doctor and returns its findings by check. Each is a line of the form
+// "SEVERITY CHECK: TEXT".
 func examine(t testing.TB, name string, keep time.Duration) map[string]string {
 	t.Helper()
 	return examineWhile(t, name, keep, noProgress)
 }
 
-// examineWhile has something done between reading the log and the statistics.
+// examineWhile calls do between reading the reports and reading the statistics.
 func examineWhile(t testing.TB, name string, keep time.Duration, do func(done, total int64)) map[string]string {
 	t.Helper()
 	return examineWith(t, name, doctor.Options{KeepReports: keep, Progress: do})
@@ -56,8 +57,8 @@ func examineWith(t testing.TB, name string, e doctor.Options) map[string]string 
 	return found
 }
 
-// problems are the problems among what was found, and the warnings but for those that
-// every new store has.
+// problems returns the errors and warnings among findings, except the warnings about tokens
+// and releases, which every new store has.
 func problems(found map[string]string) (all string) {
 	for check, text := range found {
 		if !strings.HasPrefix(text, "0 ") && check != "tokens" && check != "releases" {
@@ -67,8 +68,8 @@ func problems(found map[string]string) (all string) {
 	return all
 }
 
-// newPopulatedStore is a store with the reports of a fleet, up to now. It has four weeks that
-// are over, whatever day it is.
+// newPopulatedStore returns a store with 30 days of reports until today. Whatever the day is,
+// they include a complete period of four weeks.
 func newPopulatedStore(t *testing.T, name string) *db.Store {
 	t.Helper()
 	s := open(t, name)
@@ -77,52 +78,52 @@ func newPopulatedStore(t *testing.T, name string) *db.Store {
 	return s
 }
 
-// A sound store raises no alarm: neither a new one, nor one whose reports are not
-// folded, or are removed up to the middle of a day.
+// The doctor finds no problems in an intact store, be it new, not folded yet, or swept up to
+// the middle of a day.
 func testDoctorIntactStore(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	check := func(when string, keep time.Duration) {
 		t.Helper()
 		found := examine(t, name, keep)
-		if when != "folded" { // a day late: with PostgreSQL, no server seems to run
+		if when != "folded" { // reports are a day old, which on PostgreSQL looks as if no server were running
 			delete(found, "fold")
 		}
 		if text := problems(found); text != "" {
-			t.Errorf("%s:\n%s", when, text)
+			t.Errorf("%s store: got problems %s, want none", when, text)
 		}
 		if when == "folded" && !strings.Contains(found["statistics"], "compared with complete days") {
-			t.Errorf("nothing was compared: %s", found["statistics"])
+			t.Errorf("got %s, want \"compared with complete days\"", found["statistics"])
 		}
 	}
 	check("new", longRetention)
 	newPopulatedStore(t, name)
 	found := examine(t, name, longRetention)
 	if strings.HasPrefix(name, "postgres://") != strings.HasPrefix(found["fold"], "1 ") || !strings.Contains(found["fold"], "not in the statistics yet") {
-		t.Errorf("unfolded: %s", found["fold"])
+		t.Errorf("unfolded store: got %s, want \"not in the statistics yet\"", found["fold"])
 	}
 	delete(found, "fold")
 	if text := problems(found); text != "" {
-		t.Errorf("unfolded:\n%s", text)
+		t.Errorf("unfolded store: got problems %s, want none", text)
 	}
 	fold(t, s)
 	check("folded", longRetention)
 	recordDaily(t, s, time.Now(), 1)
-	check("with some to fold", longRetention)
+	check("partly folded", longRetention)
 	keep := 6*24*time.Hour + 7*time.Hour
 	if err := s.SweepAt(ctx, db.Retention{Reports: keep}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	check("after a sweep", keep)
+	check("swept", keep)
 	fold(t, s)
 	check("folded", keep)
 	if err := s.SweepAt(ctx, db.Retention{Reports: keep}, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	check("after another sweep", keep)
+	check("twice swept", keep)
 }
 
-// Nor does one that is recorded into, folded and swept all the while.
+// The doctor finds no problems in a store that is recorded into, folded and swept meanwhile.
 func testDoctorBusyStore(t *testing.T, name string) {
 	s := newPopulatedStore(t, name)
 	fold(t, s)
@@ -147,7 +148,7 @@ func testDoctorBusyStore(t *testing.T, name string) {
 			fold(t, s)
 		})
 		if text := problems(found); text != "" {
-			t.Error(text)
+			t.Errorf("got problems %s, want none", text)
 			break
 		}
 	}
@@ -156,13 +157,12 @@ func testDoctorBusyStore(t *testing.T, name string) {
 	w.Close()
 }
 
-// Whatever is wrong with the statistics, the log or the facts about the store is
-// found.
+// The doctor finds inconsistencies between the statistics, the reports and the settings.
 func testDoctorInconsistentStore(t *testing.T, name string) {
 	s := newPopulatedStore(t, name)
 	fold(t, s)
 	if text := problems(examine(t, name, longRetention)); text != "" {
-		t.Fatal(text)
+		t.Fatalf("intact store: got problems %s, want none", text)
 	}
 	d := raw(t, name)
 	const some = "product = 1 AND span = 1 AND day = (SELECT MAX(day) - 3 FROM rollup WHERE span = 1) AND build = (SELECT MAX(build) FROM rollup WHERE product = 1 AND span = 1 AND day = (SELECT MAX(day) - 3 FROM rollup WHERE span = 1))"
@@ -200,12 +200,12 @@ func testDoctorInconsistentStore(t *testing.T, name string) {
 		}
 		found := examine(t, name, longRetention)
 		if text := found[c.check]; strings.HasPrefix(text, "0 ") || !strings.Contains(text, c.want) {
-			t.Errorf("%s: found %s\n%s", c.change, text, problems(found))
+			t.Errorf("%s: got %s, want %q; all problems:\n%s", c.change, text, c.want, problems(found))
 		}
 		execAll(t, d, "DELETE FROM "+table, "INSERT INTO "+table+" SELECT * FROM saved", "DROP TABLE saved")
 	}
 	if text := problems(examine(t, name, longRetention)); text != "" {
-		t.Errorf("afterwards: %s", text)
+		t.Errorf("store after undoing the changes: got problems %s, want none", text)
 	}
 }
 
@@ -218,8 +218,8 @@ func execAll(t testing.TB, d *sql.DB, all ...string) {
 	}
 }
 
-// Wherever the head of a page is overwritten, that is found. A single bit that
-// turns over may be somebody's heap, or free space, of which nothing tells.
+// The doctor finds any page whose header is overwritten. It cannot find every flipped bit:
+// the bit may be in a heap value or in free space.
 func TestDoctorDamagedPages(t *testing.T) {
 	t.Parallel()
 	sound := filepath.Join(t.TempDir(), "a.db")
@@ -236,16 +236,16 @@ func TestDoctorDamagedPages(t *testing.T) {
 		return strings.Contains(fmt.Sprint(examine(t, path, longRetention)), ":2 ")
 	}
 	if found(func(string) {}) {
-		t.Fatal("a sound store is not sound")
+		t.Fatal("the doctor finds an error in an intact store")
 	}
 	for i := 0; i < len(pages); i += max(1, len(pages)/12) {
 		if !found(func(path string) { damagePage(t, path, pages[i]) }) {
-			t.Errorf("page %d is damaged, and nothing is found", pages[i])
+			t.Errorf("the doctor did not find the damaged page %d", pages[i])
 		}
 	}
 }
 
-// usedPages are those of a file in which something is kept.
+// usedPages returns the numbers of the pages that are not free.
 func usedPages(t *testing.T, path string) (pages []int64) {
 	t.Helper()
 	d := raw(t, path)
@@ -265,7 +265,7 @@ func usedPages(t *testing.T, path string) (pages []int64) {
 	return pages
 }
 
-// flipBits turns bits of a file over that nobody has open.
+// flipBits inverts bits of a byte. No process may have the file open.
 func flipBits(t testing.TB, path string, at int64, bits byte) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -283,7 +283,8 @@ func flipBits(t testing.TB, path string, at int64, bits byte) {
 	}
 }
 
-// Files that others can read or write, or have left there, are told of.
+// The doctor reports files with unsafe permissions or owners, stale lock files, and files that
+// are missing, truncated or no store.
 func TestDoctorFiles(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -305,13 +306,13 @@ func TestDoctorFiles(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "a.db")
 		open(t, path).Close()
 		if err := c.prepare(path); errors.Is(err, syscall.EPERM) {
-			t.Log("missing: the right to give a file to another user")
+			t.Log("missing: permission to change the owner of a file")
 			continue
 		} else if err != nil {
 			t.Fatal(err)
 		}
 		if found := fmt.Sprint(examine(t, path, longRetention)); !strings.Contains(found, c.want) {
-			t.Errorf("%q is not in %s", c.want, found)
+			t.Errorf("got %s, want it to contain %q", found, c.want)
 		}
 	}
 }
@@ -320,25 +321,26 @@ func TestDoctorPostgres(t *testing.T) {
 	t.Parallel()
 	name := pgtest.Database(t)
 	if text := examine(t, name, longRetention)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "no relcheck store there") {
-		t.Errorf("an empty database: %s", text)
+		t.Errorf("empty database: got %s, want \"no relcheck store there\"", text)
 	}
 	open(t, name)
 	pgtest.Exec(t, name, "ALTER DATABASE "+name[strings.LastIndex(name, "/")+1:]+" SET synchronous_commit = off")
 	if text := examine(t, name, longRetention)["commits"]; !strings.HasPrefix(text, "2 ") {
-		t.Errorf("without synchronous commits: %s", text)
+		t.Errorf("synchronous_commit off: got %s, want an error", text)
 	}
 	if text := examine(t, "postgres://nobody@127.0.0.1:1/none", longRetention)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "PostgreSQL is running there") {
-		t.Errorf("without a server: %s", text)
+		t.Errorf("no server: got %s, want \"PostgreSQL is running there\"", text)
 	}
 }
 
-// oldSketch is what relcheck of schema 2 has written of 24 reports of one instance
-// with 1 GiB of heap, one report each of 19 others with 10 MiB, and one without.
+// oldSketch is the sketch that relcheck with schema 2 wrote for 24 reports of one instance
+// with 1 GiB of heap, one report each of 19 instances with 10 MiB, and one report without
+// heap usage.
 const oldSketch = "012c02d20c13ce03180300056624b7596f0c4d66444a59023aafef1d7651ef1f89d95830ab604e32babd5438028b0a465190b44baf" +
 	"078b4e4feb348318b506958733a59d30df95a62f7db9c89d5d86c9847b47d86fa981e368823eeb91deeaf6190566702849e0"
 
-// A sketch of an earlier version is read, folding goes on with it, and the doctor
-// does not take its heaps, of which each report counted, for wrong.
+// A sketch of an earlier version can be read and folded into. It counted the heap of each
+// report instead of one per instance, which the doctor does not report as an error.
 func testDoctorOldSketch(t *testing.T, name string) {
 	s, d := open(t, name), raw(t, name)
 	day := (today - 1).Time()
@@ -363,24 +365,24 @@ func testDoctorOldSketch(t *testing.T, name string) {
 		fold(t, s)
 		f := readTotals(t, s, 28)
 		if h := f.Builds[0].Heaps; len(f.Builds) != 1 || h.Total() != instances || math.Abs(h.Quantile(0.5)/(10<<20)-1) > rollup.HeapError {
-			t.Errorf("%s: %d instance-days, p50 %f", when, h.Total(), h.Quantile(0.5))
+			t.Errorf("%s sketch: got %d instance-days with a median of %f, want %d with about 10 MiB", when, h.Total(), h.Quantile(0.5), instances)
 		}
 		found := examine(t, name, longRetention)
-		delete(found, "fold") // no server runs
+		delete(found, "fold") // no server is running
 		if text := problems(found); text != "" {
-			t.Errorf("%s: %s", when, text)
+			t.Errorf("%s sketch: got problems %s, want none", when, text)
 		}
 	}
 	backfill(t, s, reports)
 	check("new", 20)
-	form, err := hex.DecodeString(oldSketch)
+	sketch, err := hex.DecodeString(oldSketch)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Exec("UPDATE sketch SET data = $1", form); err != nil {
+	if _, err := d.Exec("UPDATE sketch SET data = $1", sketch); err != nil {
 		t.Fatal(err)
 	}
 	check("old", 20)
 	backfill(t, s, []db.Recorded{record(day.Add(23*time.Hour), uuid.New(), 10<<20)})
-	check("old and new", 21)
+	check("continued old", 21)
 }

@@ -13,25 +13,25 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// SetFoldPage makes the folds of this process take pages of so many reports, up to four
-// times as many in the end, and returns how many they had before.
+// SetFoldPage sets the number of reports that a fold reads at first, and returns the previous
+// one. A fold increases it up to four times.
 func SetFoldPage(page int) (before int) {
 	before, foldPage = foldPage, page
 	return before
 }
 
-// SetMaxLives makes this process follow so many ids of a product at most, until undone.
+// SetMaxLives sets the number of instances of a product that are followed, until undo is
+// called.
 func SetMaxLives(lives int) (undo func()) {
 	before := maxLives
 	maxLives = lives
 	return func() { maxLives = before }
 }
 
-// SetVFS puts a VFS between SQLite and all files whose names begin with one, and
-// has backups get to the disk by other ways than the system's. It is called before
-// any store is opened.
-func SetVFS(name, vfs string, sync func(*os.File) error, linking func(from, to string) error) {
-	dbfile.Sync, dbfile.Link = sync, linking
+// SetVFS makes SQLite use a VFS for all files whose names begin with name, and backups use
+// the given functions to sync and link files. It must be called before any store is opened.
+func SetVFS(name, vfs string, sync func(*os.File) error, link func(from, to string) error) {
+	dbfile.Sync, dbfile.Link = sync, link
 	vfsQuery = func(path string) string {
 		if strings.HasPrefix(filepath.Base(path), name) {
 			return "&vfs=" + vfs
@@ -40,14 +40,15 @@ func SetVFS(name, vfs string, sync func(*os.File) error, linking func(from, to s
 	}
 }
 
-// DisableSync makes a writer's commits not wait for the disk, until it connects anew.
+// DisableSync makes commits return before the disk has stored them, until the writer
+// reconnects.
 func (w *Writer) DisableSync() error {
 	_, err := w.batch.(*sqliteWriter).conn.ExecContext(context.Background(), "PRAGMA synchronous = NORMAL")
 	return err
 }
 
-// IgnoreErrors makes a writer acknowledge what could not be recorded. It is called
-// before anything is recorded.
+// IgnoreErrors makes a writer acknowledge reports that it failed to record. It must be called
+// before the first report.
 func (w *Writer) IgnoreErrors() {
 	w.writeMu.Lock()
 	defer w.writeMu.Unlock()
@@ -61,24 +62,24 @@ func (d errorIgnorer) write(b *batch, checks map[buildKey]int64, now time.Time) 
 	return nil
 }
 
-// TimeOutOpenBatch ends the wait of those whose reports have no transaction yet, as a clock does.
+// TimeOutOpenBatch ends the wait of the reports that have no transaction yet, as a timeout
+// does.
 func (w *Writer) TimeOutOpenBatch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open.finish(ErrTimeout)
 }
 
-// ErrNotErased is returned when somebody reads what was removed.
+// ErrNotErased is returned if a reader keeps removed reports from being erased.
 var ErrNotErased = errNotErased
 
-// SetReadTimeout makes reading figures end after so long, and returns how long it took at
-// most before.
+// SetReadTimeout sets the timeout of Figures and returns the previous one.
 func SetReadTimeout(d time.Duration) (before time.Duration) {
 	before, readTimeout = readTimeout, d
 	return before
 }
 
-// SweepAt is what Maintain does once an hour, at a time that its clock is trusted.
+// SweepAt removes expired rows, as Maintain does once an hour while it trusts its clock.
 func (s *Store) SweepAt(ctx context.Context, keep Retention, now time.Time) error {
 	last, due, err := s.due(ctx, now)
 	if err == nil && due {
@@ -87,22 +88,22 @@ func (s *Store) SweepAt(ctx context.Context, keep Retention, now time.Time) erro
 	return errors.Join(err, s.explain(s.eraseDeleted(ctx)))
 }
 
-// NewSweeper returns what Maintain calls every few seconds to remove what is old.
+// NewSweeper returns the function that Maintain calls every few seconds to remove expired rows.
 func (s *Store) NewSweeper(keep Retention, log *slog.Logger) (sweep func(context.Context) error) {
 	return (&sweeper{store: s, keep: keep, log: log}).sweep
 }
 
-// ExplainPostgres adds to an error of PostgreSQL what can be done about it.
+// ExplainPostgres adds advice to an error of PostgreSQL.
 var ExplainPostgres = explainPostgres
 
-// TruncateWAL is what Maintain does every few seconds.
+// TruncateWAL truncates the WAL, as Maintain does every few seconds.
 func (s *Store) TruncateWAL(ctx context.Context) error { return s.truncateWAL(ctx, s.readMu) }
 
-// Steps are those that lead from one schema to the next.
+// Steps are the upgrades from one schema version to the next.
 var Steps = steps[:]
 
-// Create makes a store that is like a new one was when schema was schema.sql, up to
-// schema 2.
+// Create creates a store as relcheck did when schema was the content of schema.sql. It
+// supports schemas 1 and 2.
 func Create(ctx context.Context, name, schema string) error {
 	if isPostgres(name) {
 		return createDatabase(ctx, name, schema, addOldPresets)
@@ -110,7 +111,7 @@ func Create(ctx context.Context, name, schema string) error {
 	return createFile(ctx, name, schema, addOldPresets)
 }
 
-// addOldPresets is what addPresets was up to schema 2.
+// addOldPresets is addPresets as of schema 2.
 func addOldPresets(ctx context.Context, tx *sql.Tx) error {
 	for _, name := range []string{"ids", "session"} {
 		if _, err := tx.ExecContext(ctx, "INSERT INTO secret (name, value) VALUES ($1, $2)", name, make([]byte, 32)); err != nil {
@@ -130,46 +131,45 @@ func addOldPresets(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// Tables lists those of a schema.
+// Tables lists the tables of a schema.
 var Tables = tables
 
 // DDL writes a part of a schema as the engine of the store wants it.
 func (s *Store) DDL(text string) string { return s.ddl(text) }
 
-// ExtendLastStep makes the last step of this process take longer.
+// ExtendLastStep appends statements to the last step, so that it takes longer.
 func ExtendLastStep(more string) { steps[len(steps)-1] += more }
 
-// DisableNameDetection makes this process use a file whatever other names it has.
+// DisableNameDetection makes this process use a store without checking for other names.
 func DisableNameDetection() { dbfile.DetectNames = false }
 
-// LockHolder tells who holds the lock of a store.
+// LockHolder describes the process that holds the lock of a store.
 var LockHolder = dbfile.LockHolder
 
-// SetBackupStep makes the backups of this process take steps of so many pages.
+// SetBackupStep sets the number of pages in each step of a backup.
 func SetBackupStep(step int32) { backupStep = step }
 
-// SetSync has what is written get to the disk in another way, and returns the one before.
+// SetSync sets the function that syncs a file, and returns the previous one.
 func SetSync(sync func(*os.File) error) (before func(*os.File) error) {
 	before, dbfile.Sync = dbfile.Sync, sync
 	return before
 }
 
-// IdlePause is for how long a backup waits after a step that took so long.
+// IdlePause returns how long a backup pauses after a step of the given duration.
 func IdlePause(took time.Duration) time.Duration { return idlePause(took) }
 
-// SetMaxGrowth lets a log become so long during a backup, or as long as the store is,
-// and returns how long it might be before.
+// SetMaxGrowth sets how long the WAL may become during a backup, unless the store is larger.
+// It returns the previous limit.
 func SetMaxGrowth(bytes int64) (before int64) {
 	before, maxGrowth = maxGrowth, bytes
 	return before
 }
 
-// VerifySQLite is what is asked of a file, and of how it was opened, before
-// anything is written.
+// VerifySQLite checks a file and the connection to it before anything is written.
 var VerifySQLite = verifySQLite
 
-// Committing tells whether somebody writes a report just now, and not only looks whether
-// he could.
+// Committing reports whether a commit of reports is running. That the lock is held is not
+// enough: the writer also holds it while it checks an idle store.
 func (w *Writer) Committing() bool {
 	if w.writeMu.TryLock() {
 		w.writeMu.Unlock()

@@ -17,10 +17,10 @@ import (
 	"relcheck/db/faultfs"
 )
 
-var failures = flag.Int("failures", unlessRace(48, 4), "how many operations of the disk are made to fail")
+var failures = flag.Int("failures", unlessRace(48, 4), "number of disk operations that are made to fail")
 
-// faults are what a disk does to SQLite, and what it says then. Those that stand
-// here twice befall twice as many.
+// faults are the operations that fail, with the error codes that SQLite may get. Kinds that are
+// listed twice are tested twice as often.
 var faults = []struct {
 	kind  faultfs.Kind
 	codes []int32
@@ -35,20 +35,20 @@ var faults = []struct {
 	{faultfs.Open, []int32{sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}},
 }
 
-// Whatever of a store's operations fails, once or from then on until the disk is
-// sound again: no acknowledged report is lost, not even if power fails later, and
-// the store goes on without a restart.
+// Any operation of a store may fail once, or all from then on until the disk recovers. No
+// acknowledged report is lost, even if the power fails later, and the store continues without
+// a restart.
 func TestFailingDisk(t *testing.T) {
 	t.Parallel()
 	all := failDisk(t, *failures, nil)
-	t.Logf("%d operations failed, in %d of %d lives; %d reports acknowledged, %d refused: %d lost; %d of %d stores do not open",
+	t.Logf("%d operations failed, in %d of %d runs; %d reports acknowledged, %d refused: %d lost; %d of %d stores do not open",
 		all.failed.Load(), all.hit.Load(), *failures, all.reports.Load(), all.refused.Load(), all.lost.Load(), all.unopened.Load(), all.images.Load())
 	if all.hit.Load() < int64(*failures)*3/4 || all.refused.Load() == 0 {
-		t.Error("too few faults came to where they mattered")
+		t.Errorf("got faults in %d runs and %d refused reports, want faults in at least %d and some refused", all.hit.Load(), all.refused.Load(), *failures*3/4)
 	}
 }
 
-// The control: a writer that acknowledges what could not be committed is found.
+// The control: a writer that ignores errors loses acknowledged reports.
 func TestFailingDiskControl(t *testing.T) {
 	skipRace(t)
 	t.Parallel()
@@ -58,12 +58,12 @@ func TestFailingDiskControl(t *testing.T) {
 	})
 	t.Logf("%d reports acknowledged: %d lost", all.reports.Load(), all.lost.Load())
 	if all.lost.Load() == 0 {
-		t.Error("reports were acknowledged in spite of errors, and none was missed")
+		t.Error("got no lost report from a writer that ignores errors, want some")
 	}
 }
 
-// failDisk lives a number of lives, and makes something fail in each. Most of a life
-// is waiting until its writer has found out that it works again.
+// failDisk runs a number of lifecycles with a fault in each. They run concurrently because
+// most of the time a writer waits before it retries.
 func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 	sound, err := newLifecycle(t, 0)
 	if err != nil {
@@ -77,7 +77,7 @@ func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 	all := &tally{control: prepare != nil}
 	var living sync.WaitGroup
 	turn := make(chan struct{}, 12)
-	for i := 0; all.hit.Load() < int64(lives) && i < 2*lives; i++ { // some faults lie beyond the end of their life
+	for i := 0; all.hit.Load() < int64(lives) && i < 2*lives; i++ { // some faults come after the last operation
 		random := rand.New(rand.NewPCG(uint64(i), 3))
 		kind := faults[i%len(faults)]
 		f := faultfs.Fault{
@@ -94,7 +94,7 @@ func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 		living.Go(func() {
 			defer func() { <-turn }()
 			if err := all.fail(l, f, random, images); err != nil && !all.control {
-				t.Errorf("life %d, %+v: %v", i, f, err)
+				t.Errorf("run %d, %+v: %v", i, f, err)
 			}
 		})
 	}
@@ -102,8 +102,8 @@ func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 	return all
 }
 
-// fail lives a life in which something fails, and looks at what is left at its end,
-// and at what would be if power had failed after the fault.
+// fail runs a lifecycle with a fault. It verifies the store at the end, and two images of it
+// from after a power cut that followed the fault.
 func (all *tally) fail(l *lifecycle, f faultfs.Fault, random *rand.Rand, images string) error {
 	l.disk.Inject(f)
 	before := 0 // operations
@@ -144,11 +144,10 @@ func (all *tally) fail(l *lifecycle, f faultfs.Fault, random *rand.Rand, images 
 	return v.err()
 }
 
-// recover goes through a phase again, in which something failed. As long as the
-// disk goes on failing, so does the phase, or it comes to its end all the same.
+// retry repeats a phase that failed, on a recovered disk.
 func (l *lifecycle) retry(phase func(*lifecycle) error, f faultfs.Fault, err error) error {
 	if l.disk.Failed() == 0 {
-		return err // of something else
+		return err // not caused by the fault
 	}
 	if f.Persistent && l.w != nil && l.lastRefused {
 		if err := l.checkUnready(f); err != nil {
@@ -162,15 +161,14 @@ func (l *lifecycle) retry(phase func(*lifecycle) error, f faultfs.Fault, err err
 	return phase(l)
 }
 
-// staysUnready makes sure that a writer that has refused reports says so until the
-// disk is sound again, if its commits go on failing.
+// checkUnready checks that a writer whose commits keep failing stays unready.
 func (l *lifecycle) checkUnready(f faultfs.Fault) error {
 	if f.Kind != faultfs.Write && f.Kind != faultfs.Sync {
-		return nil // a commit does not take it
+		return nil // commits do not need this operation
 	}
 	for range 3 {
 		if l.w.Ready() == nil {
-			return errors.New("ready on a disk that fails")
+			return errors.New("the writer is ready while the disk fails")
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
@@ -180,7 +178,7 @@ func (l *lifecycle) checkUnready(f faultfs.Fault) error {
 func (l *lifecycle) awaitReady() error {
 	for deadline := time.Now().Add(30 * time.Second); l.w != nil && l.w.Ready() != nil; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not ready on a sound disk: %w", l.w.Ready())
+			return fmt.Errorf("the writer is not ready on a recovered disk: %w", l.w.Ready())
 		}
 	}
 	return nil

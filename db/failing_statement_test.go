@@ -20,10 +20,10 @@ import (
 	"relcheck/db/faultfs"
 )
 
-// statementFaults are those after which SQLite takes back a statement, or all of its
-// transaction by itself: what came next in it would be committed alone
+// statementFaults are the errors after which SQLite rolls back a statement or the whole
+// transaction by itself. Statements that followed would then be committed alone
 // (https://sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction).
-// A sync is one of COMMIT, or of what does not fit into memory.
+// A sync happens during COMMIT, or when the page cache spills.
 var statementFaults = map[string]faultfs.Fault{
 	"read":  {Kind: faultfs.Read, Code: sqlite3.SQLITE_IOERR_READ},
 	"write": {Kind: faultfs.Write, Code: sqlite3.SQLITE_IOERR_WRITE},
@@ -31,11 +31,11 @@ var statementFaults = map[string]faultfs.Fault{
 	"sync":  {Kind: faultfs.Sync, Code: sqlite3.SQLITE_IOERR_FSYNC},
 }
 
-// maxFaults is how many operations of a kind are made to fail at most in what is
-// done once.
+// maxFaults is the maximum number of operations of a kind that are made to fail, one in each
+// run.
 var maxFaults = unlessRace(24, 4)
 
-// Whichever read or write of a fold fails, each report is counted once.
+// If any read or write of a fold fails, each report is still counted once.
 func TestFailingFold(t *testing.T) {
 	t.Parallel()
 	newFaultStore(t, 300).failAll(t, func(s *db.Store) error {
@@ -44,8 +44,8 @@ func TestFailingFold(t *testing.T) {
 	})
 }
 
-// Whatever else is done in one transaction, and whichever of its reads and writes
-// fails: all of it is there, or nothing, and then there was an error.
+// If any read or write of another transaction fails, the change is applied completely, or not
+// at all and with an error.
 func TestFailingChanges(t *testing.T) {
 	skipRace(t)
 	t.Parallel()
@@ -55,16 +55,16 @@ func TestFailingChanges(t *testing.T) {
 	}
 }
 
-// faultStore is a store in which there is something to do.
+// faultStore is the content of a store on which faults are tested.
 type faultStore struct {
 	schema                string
 	file                  []byte
 	keptToken, otherToken access.Token
-	unrecorded            []db.Recorded // reports that are to be recorded
+	unrecorded            []db.Recorded // reports for the test to record
 }
 
-// newFaultStore makes a store with so many reports that are folded, and as many of the same
-// builds that are not, and by which a week and four of them turn out to be over.
+// newFaultStore returns a store with folded reports, and as many unfolded ones of the same
+// builds. Folding the latter completes a week and a period of four weeks.
 func newFaultStore(t *testing.T, reports int) *faultStore {
 	b := &faultStore{schema: schema(t), unrecorded: newReports(300, 18)}
 	b.keptToken, _ = access.NewToken("kept", access.Read, time.Now())
@@ -97,8 +97,8 @@ func newFaultStore(t *testing.T, reports int) *faultStore {
 	return b
 }
 
-// shrinkPages has SQLite spread a store over many pages and remember few of them, so that
-// it reads and writes in the middle of statements.
+// shrinkPages spreads a store over many small pages and makes the page cache small, so that
+// SQLite reads and writes pages in the middle of statements.
 func shrinkPages(t *testing.T, path string) {
 	t.Helper()
 	d := raw(t, path)
@@ -115,9 +115,9 @@ func backfill(t *testing.T, s *db.Store, reports []db.Recorded) {
 	}
 }
 
-// newReports are n reports of up to 150 builds, from so many hours after yesterday
-// began, or before: so many have their rollups written by one statement, and their
-// sketches by the next.
+// newReports returns n reports of up to 150 builds, beginning the given number of hours after
+// the start of yesterday. For so many builds, one statement writes the rollups and the next
+// one the sketches.
 func newReports(n, hour int) (all []db.Recorded) {
 	at := (today - 1).Time().Add(time.Duration(hour) * time.Hour)
 	for i := range n {
@@ -129,7 +129,7 @@ func newReports(n, hour int) (all []db.Recorded) {
 	return all
 }
 
-// changes are what is done in one transaction each, but for folding.
+// changes returns everything that is done in one transaction each, except folding.
 func (b *faultStore) changes(t *testing.T) map[string]func(*db.Store) error {
 	ctx := context.Background()
 	all := map[string]func(*db.Store) error{
@@ -159,8 +159,8 @@ func (b *faultStore) failAll(t *testing.T, do func(*db.Store) error) {
 	}
 }
 
-// failEach does something once for each operation of the disk that can fail in it,
-// or for some of them if those are many.
+// failEach runs do once for each disk operation that can fail in it, or for at most maxFaults
+// of them.
 func (b *faultStore) failEach(t *testing.T, do func(*db.Store) error, f faultfs.Fault) {
 	f.Nth = 1 << 30
 	sound := b.newCopy(t, f)
@@ -171,7 +171,7 @@ func (b *faultStore) failEach(t *testing.T, do func(*db.Store) error, f faultfs.
 	n, after := sound.disk.Count(f.Kind), sound.state(t)
 	sound.closeAll()
 	if n == 0 || cmp.Equal(before, after) {
-		t.Fatalf("nothing is done, in %d operations", n)
+		t.Fatalf("got no change in %d operations, want some", n)
 	}
 	refused, step := 0, (n+maxFaults-1)/maxFaults
 	for f.Nth = 1; f.Nth <= n && !t.Failed(); f.Nth += step {
@@ -179,13 +179,13 @@ func (b *faultStore) failEach(t *testing.T, do func(*db.Store) error, f faultfs.
 			refused++
 		}
 	}
-	t.Logf("one of %d operations failed, in steps of %d: refused %d times", n, step, refused)
+	t.Logf("made every %[2]dth of %[1]d operations fail: %[3]d errors", n, step, refused)
 	if refused == 0 {
-		t.Error("no fault has kept it from being done")
+		t.Error("got no error from any fault, want some")
 	}
 }
 
-// fail does something while the disk fails, and once more if there was an error.
+// fail runs do with a fault, and again without one if it returned an error.
 func (b *faultStore) fail(t *testing.T, do func(*db.Store) error, f faultfs.Fault, before, after state) (refused bool) {
 	s := b.newCopy(t, f)
 	defer s.closeAll()
@@ -194,19 +194,19 @@ func (b *faultStore) fail(t *testing.T, do func(*db.Store) error, f faultfs.Faul
 	if failed != nil {
 		now := s.state(t)
 		if diff := cmp.Diff(before, now); diff != "" && !cmp.Equal(after, now) {
-			t.Errorf("operation %d: a part of it is done in spite of %v:\n%s", f.Nth, failed, diff)
+			t.Errorf("operation %d: the change was partly applied after error %v (-before +got):\n%s", f.Nth, failed, diff)
 		}
 		if err := do(s.Store); err != nil {
-			t.Errorf("operation %d: after %v it cannot be done on a sound disk: %v", f.Nth, failed, err)
+			t.Errorf("operation %d: retry after error %v: %v", f.Nth, failed, err)
 		}
 	}
 	if diff := cmp.Diff(after, s.state(t)); diff != "" {
-		t.Errorf("operation %d: after %v, something else is done:\n%s", f.Nth, failed, diff)
+		t.Errorf("operation %d: change after error %v (-want +got):\n%s", f.Nth, failed, diff)
 	}
 	return failed != nil
 }
 
-// storeCopy is a copy of a store, on a disk of its own.
+// storeCopy is a copy of a store on its own disk.
 type storeCopy struct {
 	*db.Store
 	disk *faultfs.Disk
@@ -236,10 +236,10 @@ func (b *storeCopy) closeAll() {
 	b.disk.Close()
 }
 
-// state is what each table holds.
+// state is the content of each table.
 type state map[string][]string
 
-// state leaves out when something was changed.
+// state returns the content of the store without the times of changes.
 func (b *storeCopy) state(t *testing.T) state {
 	t.Helper()
 	d := raw(t, b.Name())

@@ -14,8 +14,8 @@ import (
 	"relcheck/db"
 )
 
-// foldRole makes the test's own binary fold the store of that name in small
-// steps, and say when it begins and when it is done.
+// foldRole is an environment variable that makes the test binary fold the store of that name
+// in small steps. The process prints a line when it begins and when it is done.
 const foldRole = "RELCHECK_TEST_FOLD"
 
 func foldUntilKilled(name string) {
@@ -33,8 +33,8 @@ func foldUntilKilled(name string) {
 	select {}
 }
 
-// TestFoldKilled kills a fold again and again, and compares what it comes to with what
-// comes of the same log in one go.
+// TestFoldKilled kills a fold repeatedly, and compares the result with that of an undisturbed
+// fold of the same reports.
 func TestFoldKilled(t *testing.T) {
 	kills, instances := unlessRace(200, 30), unlessRace(150, 40)
 	for engine, place := range engines {
@@ -48,13 +48,13 @@ func TestFoldKilled(t *testing.T) {
 			maxDelay, folded, progressed := 10*time.Millisecond, int64(0), 0
 			for killed := range kills {
 				if runAndKill(t, foldRole, name, rand.N(maxDelay)) {
-					t.Fatalf("all %d reports were folded after %d kills, want %d", reports, killed, kills)
+					t.Fatalf("the fold of %d reports was complete after %d kills, want it to need more than %d", reports, killed, kills)
 				}
 				var steps int64
 				if err := mark.QueryRow("SELECT COALESCE(SUM(step), 0) FROM fold").Scan(&steps); err != nil {
 					t.Fatal(err)
 				}
-				switch { // as fast as the machine is: some steps a life
+				switch { // adapt to the machine: one or two steps before each kill
 				case steps == folded:
 					maxDelay = maxDelay * 5 / 4
 				case steps > folded+2:
@@ -65,26 +65,26 @@ func TestFoldKilled(t *testing.T) {
 				}
 				folded = steps
 			}
-			t.Logf("%d of %d kills came in between steps; the last within %v", progressed, kills, maxDelay)
+			t.Logf("%d of %d kills came after at least one step; the last within %v", progressed, kills, maxDelay)
 			if progressed < kills/4 {
-				t.Error("hardly a kill came in between")
+				t.Errorf("got %d kills after at least one step, want %d", progressed, kills/4)
 			}
 			fold(t, s)
 			got := readTotals(t, s, 60)
 			reference := open(t, place(t))
 			if n := populate(t, reference, f); n != reports {
-				t.Fatalf("%d reports, then %d", reports, n)
+				t.Fatalf("got %d reports for the reference, want %d", n, reports)
 			}
 			if n := fold(t, reference); n != reports {
-				t.Errorf("folded %d reports of %d", n, reports)
+				t.Errorf("reference: folded %d reports, want %d", n, reports)
 			}
-			checkTotals(t, "after the kills", got, readTotals(t, reference, 60))
+			checkTotals(t, "totals after the kills", got, readTotals(t, reference, 60))
 		})
 	}
 }
 
-// runAndKill makes the test's own binary play a role with a store, and kills it
-// some time after it said that it begins.
+// runAndKill executes a role of the test binary on a store, and kills the process some time
+// after it has begun.
 func runAndKill(t *testing.T, role, name string, after time.Duration) (done bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -98,7 +98,7 @@ func runAndKill(t *testing.T, role, name string, after time.Duration) (done bool
 	}
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "begin" {
-		t.Fatalf("%s says %q", role, lines.Text())
+		t.Fatalf("%s: got first line %q, want begin", role, lines.Text())
 	}
 	kill := time.AfterFunc(after, func() { cmd.Process.Kill() })
 	defer kill.Stop()

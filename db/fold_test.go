@@ -23,7 +23,7 @@ func allBuilds(rollup.Build) bool { return true }
 
 var today = rollup.DayOf(time.Now())
 
-// readTotals returns what is known of opa in the last days.
+// readTotals returns the totals of opa for the last days.
 func readTotals(t testing.TB, s *db.Store, days int) *rollup.Totals {
 	t.Helper()
 	f, err := s.Figures(context.Background(), "opa", rollup.Range{To: today}.Last(days), allBuilds)
@@ -57,7 +57,7 @@ func populate(t testing.TB, s *db.Store, f fleet.Fleet) (reports int64) {
 	return reports
 }
 
-// checkTotals tells whether two readings have the same figures.
+// checkTotals reports an error if two totals differ.
 func checkTotals(t testing.TB, what string, got, want *rollup.Totals) {
 	t.Helper()
 	if diff := cmp.Diff(flatten(want), flatten(got)); diff != "" {
@@ -65,7 +65,8 @@ func checkTotals(t testing.TB, what string, got, want *rollup.Totals) {
 	}
 }
 
-// flatten lists figures. How a sketch is laid out is no part of them.
+// flatten returns the values of totals in a comparable form, independent of the encoding of
+// sketches.
 func flatten(f *rollup.Totals) (all []any) {
 	all = append(all, f.Range, f.Known, f.AsOf)
 	for i := range f.Builds {
@@ -78,7 +79,7 @@ func flatten(f *rollup.Totals) (all []any) {
 	return all
 }
 
-// recordRandom records reports of some builds, of ids that report up to three times.
+// recordRandom records n reports of three builds, from about n/2 instances.
 func recordRandom(t testing.TB, w *db.Writer, n int, random *rand.Rand) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -101,8 +102,8 @@ func recordRandom(t testing.TB, w *db.Writer, n int, random *rand.Rand) {
 	wg.Wait()
 }
 
-// However the log is cut into steps, whoever makes them, and how often, the
-// figures are the same.
+// The totals do not depend on the steps in which reports are folded, on the process that folds
+// them, or on concurrent folds.
 func testFoldInSteps(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
@@ -115,21 +116,21 @@ func testFoldInSteps(t *testing.T, name string) {
 		folded += fold(t, s)
 	}
 	if folded != parts*each {
-		t.Errorf("folded %d reports of %d", folded, parts*each)
+		t.Errorf("folded %d reports, want %d", folded, parts*each)
 	}
 	f := readTotals(t, s, 28)
 	if n := fold(t, s); n != 0 {
-		t.Errorf("folded %d reports twice", n)
+		t.Errorf("second fold: folded %d reports, want none", n)
 	}
-	checkTotals(t, "folding what was folded", readTotals(t, s, 28), f)
+	checkTotals(t, "totals after a second fold", readTotals(t, s, 28), f)
 
 	raw := raw(t, name)
-	for _, table := range []string{"mark", "fold", "rollup", "sketch", "life"} { // as if it had never been folded
+	for _, table := range []string{"mark", "fold", "rollup", "sketch", "life"} { // undo the fold
 		if _, err := raw.Exec("DELETE FROM " + table); err != nil {
 			t.Fatal(err)
 		}
 	}
-	again := open(t, name) // s remembers that it has folded them
+	again := open(t, name) // s caches that the reports are folded
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -139,7 +140,7 @@ func testFoldInSteps(t *testing.T, name string) {
 		})
 	}
 	wg.Wait()
-	checkTotals(t, "folding at once", readTotals(t, s, 28), f)
+	checkTotals(t, "totals after concurrent folds", readTotals(t, s, 28), f)
 	var reports, ids int64
 	for i := range f.Builds {
 		reports += f.Builds[i].Reports
@@ -150,11 +151,11 @@ func testFoldInSteps(t *testing.T, name string) {
 		distinct[r.ID] = true
 	}
 	if reports != parts*each || ids != int64(len(distinct)) {
-		t.Errorf("%d reports of %d ids, want %d of %d", reports, ids, parts*each, len(distinct))
+		t.Errorf("got %d reports of %d instances, want %d of %d", reports, ids, parts*each, len(distinct))
 	}
 }
 
-// An id belongs to the product that it reported about.
+// An instance is counted for the product that it reports.
 func testFoldByProduct(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
@@ -171,7 +172,7 @@ func testFoldByProduct(t *testing.T, name string) {
 		t.Errorf("folded %d reports, want 2", n)
 	}
 	if n := readTotals(t, s, 1).Instances(); n != 2 {
-		t.Errorf("%d ids, want 2", n)
+		t.Errorf("got %d instances, want 2", n)
 	}
 	if err := s.RemoveProduct(context.Background(), "opa", true); err != nil {
 		t.Fatal(err)
@@ -179,17 +180,16 @@ func testFoldByProduct(t *testing.T, name string) {
 	for _, table := range []string{"mark", "fold", "rollup", "sketch", "life"} {
 		var n int
 		if err := raw(t, name).QueryRow("SELECT count(*) FROM " + table + " WHERE product = 1").Scan(&n); err != nil || n != 0 {
-			t.Errorf("table %s keeps %d rows of a removed product, %v", table, n, err)
+			t.Errorf("table %s: got %d rows of a removed product (error %v), want none", table, n, err)
 		}
 	}
 	if n := fold(t, s); n != 0 {
-		t.Errorf("folded %d reports of nothing", n)
+		t.Errorf("fold after the removal: folded %d reports, want none", n)
 	}
 }
 
-// Folding takes about as long beside thousands of products without reports as
-// beside none. These have their marks moved now and then, so that the next process
-// does not go through the log for them.
+// Thousands of products without reports do not slow down folding. Their positions in the log
+// are advanced now and then, so that the next process need not read the whole log for them.
 func TestFoldWithManyProducts(t *testing.T) {
 	const many = 5000
 	shortest := func(products int) time.Duration {
@@ -206,21 +206,21 @@ func TestFoldWithManyProducts(t *testing.T) {
 			backfill(t, s, reports)
 			begin := time.Now()
 			if n := fold(t, s); n != 4000 {
-				t.Errorf("beside %d products, %d reports are folded", products, n)
+				t.Errorf("with %d products: folded %d reports, want 4000", products, n)
 			}
 			took = append(took, time.Since(begin))
 		}
 		return slices.Min(took)
 	}
 	few, most := shortest(4), shortest(many)
-	t.Logf("%v beside a few products, %v beside %d", few, most, many)
+	t.Logf("%v with 4 products, %v with %d", few, most, many)
 	if most > 10*few {
-		t.Errorf("folding takes %v beside %d products, %v beside a few", most, many, few)
+		t.Errorf("folding with %d products took %v, want at most 10 times the %v of 4 products", many, most, few)
 	}
 }
 
-// A product that fails is folded later, though others go on; and the next process
-// begins where all are folded.
+// A product that cannot be folded is folded later, without delaying the others. The next
+// process starts where all products are folded.
 func TestFoldAfterError(t *testing.T) {
 	name := engines["SQLite"](t)
 	s := open(t, name)
@@ -241,22 +241,22 @@ func TestFoldAfterError(t *testing.T) {
 	record("opa")
 	for range 2 {
 		if _, err := s.Fold(context.Background()); err == nil {
-			t.Error("the one that fails is folded")
+			t.Error("Fold of a failing product: got no error")
 		}
 		record("opa")
 	}
 	if _, err := s.Fold(context.Background()); err == nil {
-		t.Error("the one that fails is folded")
+		t.Error("Fold of a failing product: got no error")
 	}
 	execute(t, d, "DROP TRIGGER fails")
 	if n := fold(t, s); n != 1 {
-		t.Errorf("%d reports of the one that failed are folded later", n)
+		t.Errorf("fold after the failure: folded %d reports, want 1", n)
 	}
 	record("relcheck")
 	if n := fold(t, open(t, name)); n != 1 {
-		t.Errorf("%d reports are folded by another process", n)
+		t.Errorf("fold by another process: folded %d reports, want 1", n)
 	}
 	if n := fold(t, s); n != 0 {
-		t.Errorf("%d reports are folded twice", n)
+		t.Errorf("second fold: folded %d reports, want none", n)
 	}
 }

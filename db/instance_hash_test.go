@@ -11,9 +11,9 @@ import (
 	"relcheck/db"
 )
 
-// TestInstanceHashesAreKeyed tells the same ids to two stores. What each counts them by is
-// its own, so that nobody can make ids beforehand that count for many; the figures
-// are the same.
+// TestInstanceHashesAreKeyed records the same instance IDs in two stores. Both count them
+// correctly, but hash them with their own keys, so that an attacker cannot choose IDs that
+// distort the counts.
 func TestInstanceHashesAreKeyed(t *testing.T) {
 	var all []db.Recorded
 	for range 20 {
@@ -34,9 +34,9 @@ func TestInstanceHashesAreKeyed(t *testing.T) {
 		}
 	}
 	if ids != [2]int64{20, 20} {
-		t.Errorf("the stores count %d ids, want 20 each", ids)
+		t.Errorf("got %d instances, want 20 in each store", ids)
 	}
 	if sketches[0] == sketches[1] || lives[0] == lives[1] {
-		t.Error("two stores count ids by the same key")
+		t.Error("got equal hashes in two stores, want different ones")
 	}
 }

@@ -25,18 +25,18 @@ import (
 	"relcheck/db/faultfs"
 )
 
-// expected is what is to be found of a life at some point of it.
+// expected describes what a store must contain at some point of its lifecycle.
 type expected struct {
 	life         *lifecycle
 	acknowledged map[uuid.UUID]int
-	removable    map[uuid.UUID]bool   // reports that may have been removed since
-	backups      map[string]backupRun // by the name of the file
+	removable    map[uuid.UUID]bool   // reports that may have been removed
+	backups      map[string]backupRun // by file name
 }
 
 // backupRun is a backup that was started.
 type backupRun struct {
 	done         bool
-	acknowledged []uuid.UUID // what it has to have
+	acknowledged []uuid.UUID // reports that it must contain
 }
 
 func (l *lifecycle) expected() *expected {
@@ -47,7 +47,7 @@ func (e *expected) clone() *expected {
 	return &expected{e.life, maps.Clone(e.acknowledged), maps.Clone(e.removable), maps.Clone(e.backups)}
 }
 
-// note takes what was noted on the disk.
+// applyMark applies a mark on the disk.
 func (e *expected) applyMark(mark any) {
 	switch ids := mark.(type) {
 	case acknowledged:
@@ -71,11 +71,11 @@ func (e *expected) applyMark(mark any) {
 	}
 }
 
-// verdict is how a store has survived.
+// verdict describes the state of a store after a fault.
 type verdict struct {
-	lost     int     // acknowledged reports that are not there
-	unopened error   // if it cannot be opened
-	wrong    []error // all else
+	lost     int     // number of acknowledged reports that are missing
+	unopened error   // the error, if the store cannot be opened
+	wrong    []error // all other errors
 }
 
 func (v *verdict) check(err error) {
@@ -92,8 +92,8 @@ func (v *verdict) err() error {
 	return errors.Join(all...)
 }
 
-// judge opens the store in a folder, as the next start would, and looks at all
-// that has to be true of it.
+// verify opens the store in a folder as the next start would, and checks it against what is
+// expected.
 func (e *expected) verify(folder string) (v verdict) {
 	var log []db.Recorded
 	ctx := context.Background()
@@ -126,15 +126,15 @@ func (e *expected) verify(folder string) (v verdict) {
 	return v
 }
 
-// once looks into a file unless one of that name and the same bytes was found to be
-// good: most images of a life have the same backups.
-func (l *lifecycle) verifyOnce(path string, look func(path string) error) error {
+// verifyOnce verifies a file, unless a file with the same name and content has passed before:
+// most images of a lifecycle contain the same backups.
+func (l *lifecycle) verifyOnce(path string, verify func(path string) error) error {
 	data, err := os.ReadFile(path)
 	key := fmt.Sprintf("%s %x", filepath.Base(path), sha256.Sum256(data))
 	if _, good := l.intact.Load(key); good && err == nil {
 		return nil
 	}
-	if err := look(path); err != nil {
+	if err := verify(path); err != nil {
 		return err
 	}
 	if err == nil {
@@ -143,14 +143,15 @@ func (l *lifecycle) verifyOnce(path string, look func(path string) error) error 
 	return nil
 }
 
-// verify makes sure that a backup is there if that was said, and whole if it is there.
+// verify checks that a backup exists if it was completed, and that an existing backup is valid
+// and contains all reports that were acknowledged before it began.
 func (b backupRun) verify(path, schema string) error {
 	if _, err := os.Stat(path); err != nil && !b.done {
 		return nil
 	}
 	ctx := context.Background()
 	if _, err := backup.Verify(ctx, path, schema); err != nil {
-		return fmt.Errorf("a backup is not whole: %w", err)
+		return fmt.Errorf("invalid backup: %w", err)
 	}
 	s, err := db.OpenUnchanged(ctx, path)
 	if err != nil {
@@ -169,14 +170,13 @@ func (b backupRun) verify(path, schema string) error {
 	}
 	for _, id := range b.acknowledged {
 		if !got[id] {
-			return fmt.Errorf("a backup lacks %s, which was acknowledged before", id)
+			return fmt.Errorf("the backup lacks report %s, which was acknowledged before it began", id)
 		}
 	}
 	return nil
 }
 
-// traceless makes sure that reports which had been removed are gone from the bytes
-// of a file that was closed, too.
+// checkErased checks that a closed file contains no bytes of removed reports.
 func (e *expected) checkErased(log []db.Recorded, path string) error {
 	got := map[uuid.UUID]bool{}
 	for _, r := range log {
@@ -185,13 +185,14 @@ func (e *expected) checkErased(log []db.Recorded, path string) error {
 	file, err := os.ReadFile(path)
 	for _, r := range e.life.expired {
 		if e.removable[r.ID] && !got[r.ID] && bytes.Contains(file, r.ID[:]) {
-			return fmt.Errorf("%s was removed, and is still in the file", r.ID)
+			return fmt.Errorf("the file still contains the removed report %s", r.ID)
 		}
 	}
 	return err
 }
 
-// count compares the reports that are there with those that have to be.
+// countReports counts the acknowledged reports that are missing, and checks that no report is
+// recorded more often than it was sent.
 func (e *expected) countReports(v *verdict, log []db.Recorded) {
 	seen := map[uuid.UUID]int{}
 	for _, r := range log {
@@ -206,18 +207,18 @@ func (e *expected) countReports(v *verdict, log []db.Recorded) {
 	defer e.life.mu.Unlock()
 	for id, n := range seen {
 		if n > e.life.sent[id] {
-			v.check(fmt.Errorf("%s is there %d times, and was sent %d times", id, n, e.life.sent[id]))
+			v.check(fmt.Errorf("report %s: got it %d times, want at most the %d times that it was sent", id, n, e.life.sent[id]))
 		}
 	}
 }
 
-// compareFigures folds the log to its end, and compares what comes of it with what
-// comes of the same reports in a new store in one go.
+// checkTotals folds all reports, and compares the totals with those of the same reports in a
+// new store.
 func (e *expected) checkTotals(s *db.Store, log []db.Recorded) error {
 	if _, err := s.Fold(context.Background()); err != nil {
 		return err
 	}
-	if len(e.removable) > 0 { // removed or not, they are in the figures
+	if len(e.removable) > 0 { // removed or not, they are in the totals
 		log = slices.DeleteFunc(log, func(r db.Recorded) bool { return e.removable[r.ID] })
 		log = append(slices.Clone(e.life.expired), log...)
 	}
@@ -230,21 +231,21 @@ func (e *expected) checkTotals(s *db.Store, log []db.Recorded) error {
 		return err
 	}
 	if diff := cmp.Diff(flatten(want), flatten(got)); diff != "" {
-		return fmt.Errorf("the figures are not those of the log (-want +got):\n%s", diff)
+		return fmt.Errorf("totals differ from those of the reports (-want +got):\n%s", diff)
 	}
 	return nil
 }
 
-// reference returns the figures of some reports. What it came to is kept: of one
-// life, many images have the same.
+// referenceTotals returns the totals of reports. It caches them, because many images of a
+// lifecycle contain the same reports.
 func (l *lifecycle) referenceTotals(log []db.Recorded) (*rollup.Totals, error) {
 	slices.SortStableFunc(log, func(a, b db.Recorded) int { return a.At.Compare(b.At) })
 	var key bytes.Buffer
 	for _, r := range log {
 		key.Write(r.ID[:])
 	}
-	l.mu2.Lock()
-	defer l.mu2.Unlock()
+	l.totalsMu.Lock()
+	defer l.totalsMu.Unlock()
 	if f := l.totals[key.String()]; f != nil {
 		return f, nil
 	}
@@ -281,8 +282,7 @@ func readTotalsOf(s *db.Store) (*rollup.Totals, error) {
 	return s.Figures(context.Background(), "opa", rollup.Range{To: today + 1}.Last(60), allBuilds)
 }
 
-// checkUsable makes sure that a store is not only there, but can be used, with all
-// that its schema has.
+// checkUsable records a report and adds a product.
 func checkUsable(s *db.Store) error {
 	w, err := s.NewWriter(slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -309,14 +309,14 @@ func checkIntegrity(path string) error {
 	defer d.Close()
 	var found string
 	if err := d.QueryRow("PRAGMA integrity_check").Scan(&found); err != nil || found != "ok" {
-		return fmt.Errorf("integrity check: %s, %w", found, err)
+		return fmt.Errorf("integrity check: got %q (error %w), want ok", found, err)
 	}
 	return nil
 }
 
-// totalsCache keeps figures of logs.
+// totalsCache caches the totals of reports.
 type totalsCache struct {
-	mu2     sync.Mutex
-	totals  map[string]*rollup.Totals
-	scratch string
+	totalsMu sync.Mutex
+	totals   map[string]*rollup.Totals
+	scratch  string
 }

@@ -23,14 +23,14 @@ import (
 	"relcheck/db/faultfs"
 )
 
-// lifecycleFile is the name of each store that lies on a disk of package faultfs.
+// lifecycleFile is the name of stores that use the VFS of package faultfs.
 const lifecycleFile = "life.db"
 
-// keepReports is how long reports are kept in a life.
+// keepReports is the retention of reports in a lifecycle.
 const keepReports = 24 * time.Hour
 
-// phases are what a store goes through in its life. One that failed is gone
-// through again.
+// phases are the phases of a lifecycle, in order. A phase that fails is repeated, and must
+// therefore be repeatable.
 var phases = []struct {
 	name string
 	run  func(*lifecycle) error
@@ -40,53 +40,51 @@ var phases = []struct {
 	{"record the past", (*lifecycle).backfill},
 	{"record", (*lifecycle).record},
 	{"fold", (*lifecycle).fold},
-	{"record while the log is written into the file", (*lifecycle).checkpoint},
+	{"record during checkpoints", (*lifecycle).checkpoint},
 	{"change the catalog while recording", (*lifecycle).catalog},
 	{"record again", (*lifecycle).record},
 	{"fold again", (*lifecycle).fold},
 	{"back up while recording", (*lifecycle).backUp},
-	{"remove what is old while recording", (*lifecycle).sweep},
+	{"sweep while recording", (*lifecycle).sweep},
 	{"close", (*lifecycle).close},
 	{"open again", (*lifecycle).open},
 	{"record while folding", (*lifecycle).recordAndFold},
 	{"remove a product", (*lifecycle).removeProduct},
-	{"record at last", (*lifecycle).record},
-	{"back up once more", (*lifecycle).backUp},
-	{"close at last", (*lifecycle).close},
+	{"record a last time", (*lifecycle).record},
+	{"back up again", (*lifecycle).backUp},
+	{"close at the end", (*lifecycle).close},
 }
 
-// lifecycle is a store from its creation to its end. Of each report it notes on the
-// disk when it was acknowledged.
+// lifecycle is a store that passes through all phases. It marks on the disk when each report
+// was acknowledged.
 type lifecycle struct {
 	folder, schema string
-	oldSchema      string // the schema that it begins with, if that is an older one
+	oldSchema      string // the schema to begin with, or "" for the current one
 	disk           *faultfs.Disk
-	prepare        func(*db.Writer) error // if not nil
+	prepare        func(*db.Writer) error // called with each new writer; may be nil
 	now            time.Time
 
 	s          *db.Store
-	w          *db.Writer // nil until something is to be recorded
+	w          *db.Writer // nil until the first report
 	past       []db.Recorded
-	backfilled int           // how many of past are recorded
-	expired    []db.Recorded // those that were there when removing began
+	backfilled int           // number of past reports that are recorded
+	expired    []db.Recorded // reports that had expired when the sweep began
 
-	backups int      // how many were begun
-	intact  sync.Map // those that were looked into, and are whole
+	backups int      // number of backups that were started
+	intact  sync.Map // keys of backups that were verified successfully
 
 	mu          sync.Mutex
 	appReports  removable // the reports of the product that will be removed
 	random      *rand.Rand
 	sent        map[uuid.UUID]int
-	refused     int  // how many reports were not acknowledged
-	lastRefused bool // whether the last one was not
+	refused     int  // number of reports that were not acknowledged
+	lastRefused bool // whether the last report was not acknowledged
 
 	totalsCache
 }
 
-// What is noted on the disk: reports that are acknowledged, and those that may be
-// gone from then on.
-// And backups, by the name of their file: those that are begun, and then those that
-// are done.
+// These are the marks on the disk: reports that were acknowledged, reports that may be gone
+// from then on, and the file names of backups that were started and completed.
 type (
 	acknowledged  []uuid.UUID
 	removable     []uuid.UUID
@@ -120,15 +118,15 @@ func (l *lifecycle) open() (err error) {
 	return err
 }
 
-// create makes a new store, or in every other life one as the first relcheck has
-// left it, with some reports.
+// create creates a new store. In every other lifecycle, it creates one with schema 1 and a few
+// reports.
 func (l *lifecycle) create() error {
 	if l.oldSchema == "" {
 		return l.open()
 	}
 	ctx := context.Background()
 	err := db.Create(ctx, l.path(), l.oldSchema)
-	if err != nil && !strings.Contains(err.Error(), "already exists") { // by an earlier try
+	if err != nil && !strings.Contains(err.Error(), "already exists") { // by a failed attempt
 		return err
 	}
 	d, err := sql.Open("sqlite", "file:"+l.path()+"?_busy_timeout=5000&_synchronous=FULL&_pragma=journal_mode(wal)&vfs="+faultfs.Name)
@@ -138,7 +136,7 @@ func (l *lifecycle) create() error {
 	defer d.Close()
 	var ids acknowledged
 	text := "BEGIN IMMEDIATE; INSERT INTO build SELECT id, '0.9.0', 'linux', 'amd64', 1 FROM product WHERE name = 'opa' ON CONFLICT DO NOTHING;"
-	at := l.now.AddDate(0, 0, -50).Unix() // before all that is recorded later
+	at := l.now.AddDate(0, 0, -50).Unix() // before all other reports
 	for range 5 {
 		id := uuid.New()
 		ids = append(ids, id)
@@ -164,7 +162,7 @@ func (l *lifecycle) close() error {
 	return errors.Join(errs...)
 }
 
-// reportsOfThePast are those of some ids, on every third day.
+// newPastReports returns n reports of a few instances, five on every third day.
 func (l *lifecycle) newPastReports(n int) (all []db.Recorded) {
 	ids := make([]uuid.UUID, n/6+1)
 	for i := range ids {
@@ -193,7 +191,7 @@ func (l *lifecycle) backfill() error {
 	}
 	l.disk.Mark(ids)
 	l.backfilled += int(n)
-	for i := range l.past[l.backfilled:] { // nobody knows whether they are recorded: others take their place
+	for i := range l.past[l.backfilled:] { // they may be recorded despite the error: replace them
 		l.past[l.backfilled+i].ID = uuid.New()
 	}
 	return err
@@ -213,8 +211,8 @@ func (l *lifecycle) writer() (err error) {
 	return nil
 }
 
-// recordSome records reports of a product over a number of callers. Versions are
-// some that are known and some that are not.
+// recordConcurrently records reports of a product from several goroutines, some of them with
+// unreleased versions.
 func (l *lifecycle) recordConcurrently(product string, callers, each int) error {
 	if err := l.writer(); err != nil {
 		return err
@@ -256,7 +254,7 @@ func (l *lifecycle) recordOne(product string) error {
 
 func (l *lifecycle) record() error { return l.recordConcurrently("opa", 4, 8) }
 
-// beside runs f while reports come in.
+// whileRecording calls f while reports are recorded.
 func (l *lifecycle) whileRecording(f func() error) error {
 	if err := l.writer(); err != nil {
 		return err
@@ -276,7 +274,7 @@ func (l *lifecycle) recordAndFold() error {
 	return l.whileRecording(func() error { return errors.Join(l.fold(), l.fold()) })
 }
 
-// checkpoint writes the log into the file in all the ways there are.
+// checkpoint runs each kind of checkpoint.
 func (l *lifecycle) checkpoint() error {
 	return l.whileRecording(func() error {
 		d, err := sql.Open("sqlite", "file:"+l.path()+"?_busy_timeout=5000&vfs="+faultfs.Name)
@@ -293,7 +291,7 @@ func (l *lifecycle) checkpoint() error {
 	})
 }
 
-// backUp makes one backup, with a new name each time.
+// backUp makes a backup with a new name.
 func (l *lifecycle) backUp() error {
 	l.backups++
 	name := fmt.Sprintf("%s.backup-%d", lifecycleFile, l.backups)
@@ -311,7 +309,7 @@ func (l *lifecycle) catalog() error {
 	return l.whileRecording(func() error {
 		ctx := context.Background()
 		err := l.s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"})
-		if errors.Is(err, db.ErrInUse) { // in an earlier try
+		if errors.Is(err, db.ErrInUse) { // in a failed attempt
 			err = nil
 		}
 		releases := []catalog.Release{{Version: "v1.2.0", Assets: map[checker.Platform]string{linux: "https://example.com/linux"}}, {Version: "v1.3.0"}}
@@ -323,14 +321,14 @@ func (l *lifecycle) catalog() error {
 	})
 }
 
-// sweep removes the reports of the past.
+// sweep removes the expired reports.
 func (l *lifecycle) sweep() error {
 	if err := l.markExpired(); err != nil {
 		return err
 	}
 	return l.whileRecording(func() error {
 		err := l.s.SweepAt(context.Background(), db.Retention{Reports: keepReports}, l.now)
-		l.now = l.now.Add(time.Hour) // until the next try
+		l.now = l.now.Add(time.Hour) // so that another attempt is due
 		if errors.Is(err, db.ErrNotErased) {
 			err = nil
 		}
@@ -338,10 +336,10 @@ func (l *lifecycle) sweep() error {
 	})
 }
 
-// noteOld notes which reports will be removed. There may be some among them that
-// were not acknowledged.
+// markExpired marks the reports that the sweep will remove, including those that were recorded
+// without being acknowledged.
 func (l *lifecycle) markExpired() error {
-	if l.expired != nil { // in an earlier try
+	if l.expired != nil { // in a failed attempt
 		return nil
 	}
 	log, err := readReports(l.s, "opa")
@@ -364,7 +362,7 @@ func (l *lifecycle) removeProduct() error {
 	}
 	l.disk.Mark(l.appReports)
 	err := l.s.RemoveProduct(context.Background(), "app", true)
-	if errors.Is(err, db.ErrNotFound) { // in an earlier try
+	if errors.Is(err, db.ErrNotFound) { // in a failed attempt
 		err = nil
 	}
 	return err

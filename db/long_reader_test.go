@@ -12,16 +12,16 @@ import (
 	"relcheck/db/faultfs"
 )
 
-// SQLite's log cannot begin anew while somebody reads it. Whoever reads figures is
-// stopped in time; the control, a reader of another kind, lets it grow. Once nobody
-// reads any more, its space is given back.
+// SQLite cannot restart the WAL while a transaction reads from it. Figures ends at a timeout,
+// so that the WAL stays small. The control is another program that keeps reading: it lets the
+// WAL grow. The WAL is truncated once it has finished.
 func TestLongReader(t *testing.T) {
 	skipRace(t)
-	if _, err := faultfs.Watch(t.TempDir()); err != nil { // so that no disk is waited for
+	if _, err := faultfs.Watch(t.TempDir()); err != nil { // syncs do not wait for a disk there
 		t.Fatal(err)
 	}
 	defer db.SetReadTimeout(db.SetReadTimeout(100 * time.Millisecond))
-	const long = time.Second // how much longer than a reading may take
+	const long = time.Second // much longer than the read timeout
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), lifecycleFile)
 	s := open(t, path)
@@ -52,7 +52,7 @@ func TestLongReader(t *testing.T) {
 	bounded := grow(long)
 	close(stuck)
 	if err := <-stopped; err == nil {
-		t.Error("a reader that took long was let go on")
+		t.Error("Figures: got no error after the timeout")
 	}
 
 	reader, err := raw(t, path).Begin()
@@ -64,25 +64,25 @@ func TestLongReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	unbounded := grow(long)
-	t.Logf("the log grew to %d KB, and to %d KB beside another program that reads", bounded>>10, unbounded>>10)
+	t.Logf("the WAL grew to %d KB with Figures, and to %d KB with another program that reads", bounded>>10, unbounded>>10)
 	if bounded > unbounded/2 {
-		t.Error("a reader was not stopped in time, or this is no test of it")
+		t.Errorf("got a WAL of %d bytes with Figures, want at most half of the %d of the control", bounded, unbounded)
 	}
-	const large = 256 << 20 // from here on there is something to say
-	for range 4 {           // unless the machine is too slow for that
+	const large = 256 << 20 // TruncateWAL returns an error above this size
+	for range 4 {           // a slow machine may not reach it
 		if unbounded <= large {
 			unbounded = grow(long / 2)
 		}
 	}
 	if err := s.TruncateWAL(ctx); (err != nil) != (unbounded > large) || logSize(t, path) != unbounded {
-		t.Errorf("the log was emptied under a reader, or trouble kept for oneself: %v", err)
+		t.Errorf("TruncateWAL with a reader: got %d bytes (error %v), want %d and an error if that is more than %d", logSize(t, path), err, unbounded, large)
 	}
 	reader.Rollback()
 	if err := s.TruncateWAL(ctx); err != nil || logSize(t, path) > 0 {
-		t.Errorf("the log keeps %d bytes, %v", logSize(t, path), err)
+		t.Errorf("TruncateWAL: got %d bytes (error %v), want 0", logSize(t, path), err)
 	}
 	if n := len(recorded(t, s, "opa")); n != all {
-		t.Errorf("%d reports are there, want %d", n, all)
+		t.Errorf("got %d reports, want %d", n, all)
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 	"relcheck/db"
 )
 
-// recordDaily records a report of each day, from days ago until now, and checks.
+// recordDaily records a report and two checks of two products for each day, from days ago
+// until now.
 func recordDaily(t *testing.T, s *db.Store, now time.Time, days int) (ids []uuid.UUID) {
 	t.Helper()
 	var reports []db.Recorded
@@ -26,7 +27,7 @@ func recordDaily(t *testing.T, s *db.Store, now time.Time, days int) (ids []uuid
 	}
 	for _, product := range []string{"opa", "relcheck"} {
 		if n, err := s.Backfill(context.Background(), product, slices.Values(reports), slices.Values(checks)); err != nil || n != int64(len(reports)) {
-			t.Fatalf("recorded %d of %d reports, %v", n, len(reports), err)
+			t.Fatalf("recorded %d reports (error %v), want %d", n, err, len(reports))
 		}
 	}
 	return ids
@@ -48,51 +49,52 @@ func testSweep(t *testing.T, name string) {
 		t.Helper()
 		for _, product := range []string{"opa", "relcheck"} {
 			if all := recorded(t, s, product); len(all) != want || all[want-1].ID != ids[days] {
-				t.Errorf("%d reports of %s are left, want the last %d", len(all), product, want)
+				t.Errorf("%s: got %d reports, want the last %d", product, len(all), want)
 			}
 		}
 	}
 	keep := db.Retention{Reports: kept*24*time.Hour + time.Minute}
 	sweep(keep, now)
-	reports(days + 1) // none is folded
+	reports(days + 1) // none is folded yet
 	fold(t, s)
 	before := readTotals(t, s, days+1)
 	sweep(keep, now.Add(59*time.Minute))
-	reports(days + 1) // it is not an hour later
+	reports(days + 1) // the next sweep is not due yet
 	sweep(db.Retention{}, now.Add(32*time.Hour))
-	reports(days + 1) // kept for ever
+	reports(days + 1) // without a limit
 	sweep(db.Retention{Reports: keep.Reports + 33*time.Hour}, now.Add(33*time.Hour))
 	reports(kept + 1)
-	checkTotals(t, "without the reports", readTotals(t, s, days+1), before)
+	checkTotals(t, "totals after the sweep", readTotals(t, s, days+1), before)
 	if n := fold(t, s); n != 0 {
-		t.Errorf("folded %d reports again", n)
+		t.Errorf("second fold: folded %d reports, want none", n)
 	}
 
 	cut := rollup.FourWeeks.Start(rollup.DayOf(now.Add(34*time.Hour).AddDate(0, 0, -40)))
 	sweep(db.Retention{Rollups: 40 * 24 * time.Hour}, now.Add(34*time.Hour))
 	if f := readTotals(t, s, days+1); f.Known.From != cut || len(f.Builds) != 1 || f.Builds[0].Days[0].Day != cut || f.Builds[0].Days[0].Checks != 2 {
-		t.Errorf("figures are kept from %s on, want from %s on", f.Known.From, cut)
+		t.Errorf("got totals from %s, want them from %s", f.Known.From, cut)
 	}
 }
 
-// The weeks of the last report there was do not end, and yet what is known of it does.
+// The last period of a product stays unfinished if no more reports arrive. Its rollups expire,
+// too.
 func testSweepUnfinishedPeriod(t *testing.T, name string) {
 	s := open(t, name)
 	now := time.Now()
 	backfill(t, s, []db.Recorded{{At: now.AddDate(0, 0, -70), Platform: linux, Report: *report("v1.0.0")}})
 	fold(t, s)
 	if f := readTotals(t, s, 100); len(f.Builds) != 1 || f.Builds[0].Reports != 1 {
-		t.Fatalf("%+v", f)
+		t.Fatalf("got totals %+v, want one report", f)
 	}
 	if err := s.SweepAt(context.Background(), db.Retention{Rollups: 40 * 24 * time.Hour}, now); err != nil {
 		t.Fatal(err)
 	}
 	if f := readTotals(t, s, 100); len(f.Builds) > 0 || f.Known.Days() > 0 {
-		t.Errorf("it is still known: %+v", f)
+		t.Errorf("got totals %+v, want none", f)
 	}
 }
 
-// A report that was removed gives its place in the order to no other.
+// A new report does not reuse the sequence number of a removed one.
 func testRecordAfterSweep(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -103,7 +105,7 @@ func testRecordAfterSweep(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	if n := len(recorded(t, s, "opa")); n != 0 {
-		t.Fatalf("%d reports are left", n)
+		t.Fatalf("got %d reports, want none", n)
 	}
 	w := writer(t, s)
 	if err := w.Record(ctx, "opa", linux, report("v1.0.0")); err != nil {
@@ -115,7 +117,7 @@ func testRecordAfterSweep(t *testing.T, name string) {
 	}
 }
 
-// What is not folded yet is kept, however old it is.
+// Reports that are not folded yet are kept, however old they are.
 func testSweepKeepsUnfolded(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -129,17 +131,18 @@ func testSweepKeepsUnfolded(t *testing.T, name string) {
 	for _, product := range []string{"opa", "relcheck"} {
 		all := recorded(t, s, product)
 		if len(all) != len(late) {
-			t.Fatalf("%d reports of %s are left, want the %d that are not folded", len(all), product, len(late))
+			t.Fatalf("%s: got %d reports, want the %d unfolded ones", product, len(all), len(late))
 		}
 		for i, r := range all {
 			if r.ID != late[i] {
-				t.Errorf("report %d is that of %s, want %s", i, r.ID, late[i])
+				t.Errorf("report %d: got instance ID %s, want %s", i, r.ID, late[i])
 			}
 		}
 	}
 }
 
-// A clock that was ahead leaves new reports before old ones.
+// If the clock was fast for a while, reports with a later time precede earlier ones in the
+// log. The sweep keeps them and removes the expired ones.
 func testSweepAfterFutureReports(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -151,11 +154,11 @@ func testSweepAfterFutureReports(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	if n := len(recorded(t, s, "opa")); n != 1 {
-		t.Errorf("%d reports are left, want the one that is ahead", n)
+		t.Errorf("got %d reports, want the one from the future", n)
 	}
 }
 
-// What is wrong with one product is no matter of the others.
+// Damaged statistics of one product do not affect other products.
 func testFoldWithDamagedProduct(t *testing.T, name string) {
 	s := open(t, name)
 	recordDaily(t, s, time.Now(), 0)
@@ -165,6 +168,6 @@ func testFoldWithDamagedProduct(t *testing.T, name string) {
 	}
 	recordDaily(t, s, time.Now(), 0)
 	if n, err := s.Fold(context.Background()); err == nil || n != 1 {
-		t.Errorf("folded %d reports, %v; want the one of the other product, and an error", n, err)
+		t.Errorf("folded %d reports (error %v), want the one of the other product and an error", n, err)
 	}
 }

@@ -12,16 +12,15 @@ import (
 	"relcheck/db"
 )
 
-// Roles of the test's own binary: to upgrade the store of that name, or to do the
-// same as somebody would who knows nothing of transactions. Either says when it
-// begins and when it is done.
+// These environment variables make the test binary upgrade the store of that name, with or
+// without a transaction. The process prints a line when it begins and when it is done.
 const (
 	upgradeRole = "RELCHECK_TEST_UPGRADE"
-	noTxRole    = "RELCHECK_TEST_UPGRADE_CARELESSLY"
+	noTxRole    = "RELCHECK_TEST_UPGRADE_WITHOUT_TX"
 )
 
-// fillers are tables that the step makes in addition in these processes, so that
-// there is a middle to be killed in.
+// fillers is the number of tables that the last step creates in addition in these processes,
+// so that it takes long enough to be killed.
 const fillers = 40
 
 func fillerTables() string {
@@ -65,7 +64,7 @@ func upgradeWithoutTx(name string) {
 	select {}
 }
 
-// How much of a step a store shows.
+// upgradeState is how much of an upgrade a store contains.
 type upgradeState int
 
 const (
@@ -127,23 +126,22 @@ func awaitDisconnect(t *testing.T, name string, d *sql.DB) {
 		case others == 0:
 			return
 		case time.Now().After(deadline):
-			t.Fatalf("%d connections of killed processes are left", others)
+			t.Fatalf("timeout: %d connections of killed processes are open", others)
 		}
 	}
 }
 
-// killUpgrades kills upgrades at random moments and counts what it found after each
-// kill. It adjusts within, the longest time before a kill, to how long an upgrade
-// takes on this machine.
+// killUpgrades kills upgrades at random moments and counts the states that they leave. It
+// adjusts maxDelay, the longest time before a kill, to the speed of the machine.
 func killUpgrades(t *testing.T, role, name string, kills int, maxDelay *time.Duration) (count [fullyUpgraded + 1]int) {
 	t.Helper()
 	for range kills {
 		done := runAndKill(t, role, name, rand.N(*maxDelay))
 		state := undoUpgrade(t, name)
 		if done && state != fullyUpgraded {
-			t.Error("it said that it is done, and is not")
+			t.Errorf("%s printed that it was done: got state %d, want %d", role, state, fullyUpgraded)
 		}
-		switch state { // about as often too early as too late
+		switch state { // aim for half of the kills after the upgrade
 		case fullyUpgraded:
 			*maxDelay = *maxDelay * 4 / 5
 		case notUpgraded:
@@ -151,14 +149,13 @@ func killUpgrades(t *testing.T, role, name string, kills int, maxDelay *time.Dur
 		}
 		count[state]++
 	}
-	t.Logf("%s: of %d kills, %d found the old schema, %d the new one, %d a part; the last within %v",
+	t.Logf("%s: %d kills left the old schema %d times, the new one %d times, and a mixture %d times; the last within %v",
 		role, kills, count[notUpgraded], count[fullyUpgraded], count[partlyUpgraded], *maxDelay)
 	return count
 }
 
-// An upgrade that is killed leaves the old schema or the new one, with all that
-// the store holds, and never a part. To look for one finds it where there is no
-// transaction.
+// A killed upgrade leaves the old schema or the new one, with all rows, and never a mixture.
+// In the control, an upgrade without a transaction leaves mixtures.
 func TestUpgradeKilled(t *testing.T) {
 	const kills, control = 50, 10
 	for engine, place := range engines {
@@ -170,10 +167,10 @@ func TestUpgradeKilled(t *testing.T) {
 			maxDelay := 20 * time.Millisecond
 			count := killUpgrades(t, upgradeRole, name, kills, &maxDelay)
 			if count[partlyUpgraded] > 0 {
-				t.Errorf("%d upgrades of %d were done by half", count[partlyUpgraded], kills)
+				t.Errorf("got %d partial upgrades of %d, want none", count[partlyUpgraded], kills)
 			}
 			if count[notUpgraded] < kills/10 || count[fullyUpgraded] < kills/10 {
-				t.Error("the kills came too early, or too late")
+				t.Errorf("%d kills left the old schema %d times and the new one %d times, want each %d times", kills, count[notUpgraded], count[fullyUpgraded], kills/10)
 			}
 			checkRows(t, before, dumpTables(t, name, db.Tables(schemaAt(t, 2))))
 			partial := 0
@@ -181,10 +178,10 @@ func TestUpgradeKilled(t *testing.T) {
 				partial = killUpgrades(t, noTxRole, name, control, &maxDelay)[partlyUpgraded]
 			}
 			if partial == 0 {
-				t.Error("no upgrade without a transaction was found to be done by half")
+				t.Error("got no partial upgrade without a transaction, want some")
 			}
 			if from, _ := open(t, name).Upgraded(); from != 2 {
-				t.Errorf("after all that it was upgraded from %d", from)
+				t.Errorf("got an upgrade from schema %d at the end, want from 2", from)
 			}
 		})
 	}
@@ -194,7 +191,7 @@ func checkRows(t *testing.T, before, after map[string][]string) {
 	t.Helper()
 	for table, rows := range before {
 		if fmt.Sprint(rows) != fmt.Sprint(after[table]) {
-			t.Errorf("%s: %v became %v", table, rows, after[table])
+			t.Errorf("table %s: got rows %v, want %v", table, after[table], rows)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// schemaAt is schema.sql as it was at a version.
+// schemaAt returns schema.sql of a schema version.
 func schemaAt(t testing.TB, version int) string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("testdata/schema-%d.sql", version))
@@ -30,7 +30,7 @@ func schemaAt(t testing.TB, version int) string {
 	return string(text)
 }
 
-// createOldStore makes a store of an earlier schema with a bit of everything in it.
+// createOldStore creates a store with an earlier schema and a few rows in every table.
 func createOldStore(t testing.TB, name string, version int) {
 	t.Helper()
 	if err := db.Create(context.Background(), name, schemaAt(t, version)); err != nil {
@@ -65,11 +65,10 @@ func createOldStore(t testing.TB, name string, version int) {
 	}
 }
 
-// tableDefinitions returns what the tables of a store are like, to the last column and
-// constraint.
+// tableDefinitions returns the definitions of all tables, columns, constraints and indexes.
 func tableDefinitions(t testing.TB, name string) []string {
 	t.Helper()
-	// SQLite keeps the text by which a table was made, without what stands before it.
+	// SQLite stores the CREATE statements with their comments.
 	q := "SELECT name || sql FROM sqlite_schema WHERE sql IS NOT NULL"
 	if strings.HasPrefix(name, "postgres://") {
 		q = `SELECT table_name || ' ' || column_name || ' ' || ordinal_position || ' ' || data_type || ' ' || is_nullable || COALESCE(column_default, '')
@@ -91,12 +90,12 @@ func tableDefinitions(t testing.TB, name string) []string {
 		found = append(found, stripComments(text))
 	}
 	if err := rows.Err(); err != nil || len(found) < 10 {
-		t.Fatalf("%d facts about tables, %v", len(found), err)
+		t.Fatalf("got %d definitions (error %v), want at least 10", len(found), err)
 	}
 	return found
 }
 
-// stripComments leaves out comments, and how a text is laid out.
+// stripComments removes comments and normalizes white space.
 func stripComments(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -106,8 +105,8 @@ func stripComments(text string) string {
 	return strings.NewReplacer(" ,", ",", " )", ")").Replace(strings.Join(strings.Fields(b.String()), " "))
 }
 
-// A store of the first schema becomes like a new one, and keeps what it holds.
-// Commands that only read do so too.
+// Opening a store with schema 1 upgrades it and keeps its rows, even for a command that only
+// reads.
 func testUpgrade(t *testing.T, name string) {
 	ctx := context.Background()
 	createOldStore(t, name, 1)
@@ -119,7 +118,7 @@ func testUpgrade(t *testing.T, name string) {
 	}
 	defer s.Close()
 	if from, to := s.Upgraded(); from != 1 || to != int64(len(db.Steps)+1) {
-		t.Errorf("upgraded from %d to %d", from, to)
+		t.Errorf("got upgrade from %d to %d, want from 1 to %d", from, to, len(db.Steps)+1)
 	}
 	after := dumpTables(t, name, db.Tables(schema(t)))
 	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", "[proxy 0]", "[marked 0]", "[dropped 0]", "[releases 2]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
@@ -136,11 +135,11 @@ func testUpgrade(t *testing.T, name string) {
 	for _, table := range kept {
 		got := after[table]
 		if diff := cmp.Diff(stringSet(before[table], "[schema 1]"), stringSet(got)); diff != "" || len(got) == 0 {
-			t.Errorf("%s has %d rows:\n%s", table, len(got), diff)
+			t.Errorf("table %s with %d rows (-want +got):\n%s", table, len(got), diff)
 		}
 	}
 	if len(after["audit"]) > 0 {
-		t.Errorf("something was changed by nobody: %v", after["audit"])
+		t.Errorf("got audit log %v, want it empty", after["audit"])
 	}
 	if _, err := s.PutReleases(ctx, "app", []catalog.Release{{Version: "1.2.0"}}, replaceStored); err != nil {
 		t.Error(err)
@@ -151,11 +150,11 @@ func testUpgrade(t *testing.T, name string) {
 		t.Error(err)
 	}
 	if from, _ := open(t, name).Upgraded(); from != 0 {
-		t.Error("it is upgraded again")
+		t.Errorf("got another upgrade from schema %d, want none", from)
 	}
 }
 
-// stringSet returns sorted lines, but for some of them.
+// stringSet returns a set of lines without those to drop.
 func stringSet(lines []string, drop ...string) map[string]bool {
 	set := map[string]bool{}
 	for _, l := range lines {
@@ -167,7 +166,7 @@ func stringSet(lines []string, drop ...string) map[string]bool {
 	return set
 }
 
-// What comes of upgrading is to the last column what a new store is.
+// An upgraded store has exactly the tables of a new one.
 func TestUpgradedSchemaEqualsNew(t *testing.T) {
 	for engine, place := range engines {
 		t.Run(engine, func(t *testing.T) {
@@ -177,16 +176,16 @@ func TestUpgradedSchemaEqualsNew(t *testing.T) {
 			open(t, upgraded)
 			s := open(t, created)
 			if from, _ := s.Upgraded(); from != 0 {
-				t.Errorf("a new store is upgraded from %d", from)
+				t.Errorf("got upgrade of a new store from schema %d, want none", from)
 			}
 			if diff := cmp.Diff(stringSet(tableDefinitions(t, created)), stringSet(tableDefinitions(t, upgraded))); diff != "" {
-				t.Errorf("a new store (-) and an upgraded one (+):\n%s", diff)
+				t.Errorf("tables (-new +upgraded):\n%s", diff)
 			}
 		})
 	}
 }
 
-// Of several processes that open an old store at once, one takes each step.
+// If several processes open an old store at once, each step is done by one of them.
 func testConcurrentUpgrade(t *testing.T, name string) {
 	createOldStore(t, name, 1)
 	text := schema(t)
@@ -214,14 +213,14 @@ func testConcurrentUpgrade(t *testing.T, name string) {
 	}
 	wg.Wait()
 	if n := int(upgrades.Load()); n < 1 || n > len(db.Steps) {
-		t.Errorf("%d processes have upgraded it, in %d steps", n, len(db.Steps))
+		t.Errorf("got upgrades by %d processes, want 1 to %d", n, len(db.Steps))
 	}
 }
 
-// A store may be upgraded while those who know the schema before it use it.
+// A store can be upgraded while processes of the previous version use it.
 func testUpgradeWhileInUse(t *testing.T, name string) {
 	ctx := context.Background()
-	s := open(t, name) // of this version; what a step adds is nothing to a writer that knows the build
+	s := open(t, name) // of this version: a writer that knows the build does not use what the step adds
 	w := writer(t, s)
 	defer w.Close()
 	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
@@ -232,7 +231,7 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 	go func() {
 		defer close(done)
 		if from, _ := open(t, name).Upgraded(); from != 2 {
-			t.Errorf("upgraded from %d", from)
+			t.Errorf("got upgrade from schema %d, want from 2", from)
 		}
 	}()
 	for n := 1; ; n++ {
@@ -242,15 +241,15 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 		select {
 		case <-done:
 			if got := len(recorded(t, s, "opa")); got != n+1 {
-				t.Errorf("%d reports of %d are there", got, n+1)
+				t.Errorf("got %d reports, want %d", got, n+1)
 			}
 			return
-		case <-time.After(time.Millisecond): // else SQLite, which tries now and then, may not find the lock free
+		case <-time.After(time.Millisecond): // give the upgrade, which polls for the lock, a chance to get it
 		}
 	}
 }
 
-// downgrade takes back what the last step has added.
+// downgrade undoes the last step.
 func downgrade(t testing.TB, name string) {
 	t.Helper()
 	d := raw(t, name)
@@ -262,28 +261,28 @@ func downgrade(t testing.TB, name string) {
 		"ALTER TABLE product DROP COLUMN origins", "ALTER TABLE product DROP COLUMN revision", "ALTER TABLE release DROP COLUMN revision",
 		"UPDATE setting SET value = 2 WHERE name = 'schema'"} {
 		_, err := d.Exec(q)
-		if err != nil && !(strings.Contains(q, "DROP COLUMN") && strings.Contains(err.Error(), "column")) { // half an upgrade has not added them all
+		if err != nil && !(strings.Contains(q, "DROP COLUMN") && strings.Contains(err.Error(), "column")) { // a partial upgrade may not have added it
 			t.Fatal(err)
 		}
 	}
 }
 
-// What cannot be upgraded stays as it is.
+// A failed upgrade changes nothing.
 func TestFailedUpgrade(t *testing.T) {
 	name := pgtest.Database(t)
 	createOldStore(t, name, 1)
 	pgtest.Exec(t, name, "CREATE TABLE audit (other TEXT)")
 	_, err := db.OpenExisting(context.Background(), name)
 	if err == nil || !strings.Contains(err.Error(), "upgrade its schema from 1 to 2") {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want \"upgrade its schema from 1 to 2\"", err)
 	}
 	if got := dumpTables(t, name, []string{"setting"})["setting"]; !strings.Contains(strings.Join(got, ""), "[schema 1]") {
-		t.Errorf("it was half upgraded: %v", got)
+		t.Errorf("got settings %v, want schema 1", got)
 	}
 }
 
-// A copy of an old store is a new one. That of a store which a newer relcheck has
-// upgraded since it was opened is refused.
+// A copy of an old store has the current schema. A store that a newer relcheck has upgraded
+// meanwhile cannot be copied.
 func TestCopyOldStore(t *testing.T) {
 	ctx := context.Background()
 	from, to := filepath.Join(t.TempDir(), "a.db"), pgtest.Database(t)
@@ -297,10 +296,10 @@ func TestCopyOldStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(dumpTables(t, from, db.Tables(schema(t))), dumpTables(t, to, db.Tables(schema(t)))); diff != "" {
-		t.Error(diff)
+		t.Errorf("copy (-want +got):\n%s", diff)
 	}
 	if from, _ := open(t, to).Upgraded(); from != 0 {
-		t.Errorf("the copy is of schema %d", from)
+		t.Errorf("got upgrade of the copy from schema %d, want none", from)
 	}
 	d := raw(t, from)
 	if _, err := d.Exec("UPDATE setting SET value = 1000 WHERE name = 'schema'"); err != nil {
@@ -308,19 +307,18 @@ func TestCopyOldStore(t *testing.T) {
 	}
 	_, err = s.Copy(ctx, filepath.Join(t.TempDir(), "b.db"), schema(t), func(int64, int64) {})
 	if err == nil || !strings.Contains(err.Error(), "written by a newer relcheck") {
-		t.Errorf("of what became newer: %v", err)
+		t.Errorf("copy of a newer store: got error %v, want \"written by a newer relcheck\"", err)
 	}
 }
 
-// engines are places for new stores.
+// engines return the name of a new store of each engine.
 var engines = map[string]func(testing.TB) string{
 	"SQLite":     func(t testing.TB) string { return filepath.Join(t.TempDir(), "a.db") },
 	"PostgreSQL": func(t testing.TB) string { return pgtest.Database(t) },
 }
 
-// What a relcheck of before has left is a backup, too: a file of an older schema is
-// restored as it is, and upgraded by the next who opens it. The doctor looks at it
-// and finds nothing wrong.
+// A file with an older schema is a valid backup. It is restored unchanged and upgraded when it
+// is opened. The doctor finds no error in it.
 func TestRestoreOldStore(t *testing.T) {
 	ctx := context.Background()
 	oldFile, place := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
@@ -329,21 +327,21 @@ func TestRestoreOldStore(t *testing.T) {
 	before := dumpTables(t, oldFile, kept)
 	found := examine(t, oldFile, longRetention)
 	if !strings.Contains(found["store"], "0 ") || !strings.Contains(found["store"], "with schema 1") {
-		t.Errorf("the doctor finds %s", found["store"])
+		t.Errorf("doctor: got %s, want \"with schema 1\" without an error", found["store"])
 	}
 	if text := found["statistics"]; strings.Contains(text, "cannot be compared") {
-		t.Errorf("the doctor finds %s", text)
+		t.Errorf("doctor: got %s, want the statistics compared", text)
 	}
 	rows, err := backup.Restore(ctx, oldFile, place, schema(t), noProgress)
 	if err != nil || rows["report"] != 1 {
-		t.Fatalf("restored %v, %v", rows, err)
+		t.Fatalf("got rows %v (error %v), want 1 report", rows, err)
 	}
 	checkRows(t, before, dumpTables(t, place, kept))
 	if from, _ := open(t, place).Upgraded(); from != 1 {
-		t.Errorf("what was restored is upgraded from %d", from)
+		t.Errorf("got upgrade of the restored store from schema %d, want from 1", from)
 	}
 	_, err = backup.Restore(ctx, oldFile, pgtest.Database(t), schema(t), noProgress)
 	if err == nil || !strings.Contains(err.Error(), "restore it to a file") {
-		t.Errorf("into another engine: %v", err)
+		t.Errorf("restore to the other engine: got error %v, want \"restore it to a file\"", err)
 	}
 }

@@ -14,23 +14,24 @@ import (
 	"relcheck/db/backup"
 )
 
-// What another user has put beside a store is neither written to nor followed.
+// Files and links that another user has created beside a store are refused, and the files
+// that they link to are not changed.
 func TestPlantedFiles(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	if os.Geteuid() != 0 {
-		t.Skip("missing: the right to give a file to another user")
+		t.Skip("missing: permission to change the owner of a file")
 	}
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
 	_, err := backup.Create(ctx, open(t, filepath.Join(t.TempDir(), "a.db")), backupFile, schema(t), noProgress)
 	must(t, err)
 	for name, plant := range map[string]func(name, victim string) error{
 		"symbolic link": func(name, victim string) error { return os.Symlink(victim, name) },
-		"another user's": func(name, _ string) error {
+		"other owner": func(name, _ string) error {
 			return errors.Join(os.WriteFile(name, nil, 0o600), os.Chown(name, 12345, -1))
 		},
-		"root's, by a hard link": func(name, victim string) error { return os.Link(victim, name) },
-		"pipe":                   func(name, _ string) error { return syscall.Mkfifo(name, 0o600) },
+		"hard link to root's file": func(name, victim string) error { return os.Link(victim, name) },
+		"pipe":                     func(name, _ string) error { return syscall.Mkfifo(name, 0o600) },
 	} {
 		for _, suffix := range []string{"-lock", "-wal", "-shm", "-journal", "-trial"} {
 			t.Run(name+" "+suffix, func(t *testing.T) {
@@ -55,19 +56,19 @@ func TestPlantedFiles(t *testing.T) {
 						t.Error(err)
 					}
 				} else if err == nil || !strings.Contains(err.Error(), path+suffix) {
-					t.Errorf("got error %v, want one that names the file", err)
+					t.Errorf("got error %v, want one that contains %s", err, path+suffix)
 				}
 				place := filepath.Join(folder, "b.db")
 				must(t, plant(place+suffix, victim))
 				_, err = backup.Restore(ctx, backupFile, place, schema(t), noProgress)
 				if suffix != "-trial" && (err == nil || !strings.Contains(err.Error(), place+suffix)) {
-					t.Errorf("restore: got error %v, want one that names the file", err)
+					t.Errorf("restore: got error %v, want one that contains %s", err, place+suffix)
 				}
 				if after, err := os.Lstat(path + suffix); suffix != "-trial" && (err != nil || !os.SameFile(before, after)) {
-					t.Errorf("it is gone: %v", err)
+					t.Errorf("the planted file was replaced or removed (error %v)", err)
 				}
 				if got := content(t, victim); got != "precious" {
-					t.Errorf("the victim is now %q", got)
+					t.Errorf("got victim %q, want %q", got, "precious")
 				}
 			})
 		}

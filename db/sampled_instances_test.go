@@ -11,8 +11,8 @@ import (
 	"relcheck/db"
 )
 
-// Of too many ids a sample is followed, and what it tells of all is about right,
-// whether an id reports again in the same step or in a later one.
+// If there are too many instances, only a sample of them is followed. The extrapolated counts
+// are about right, whether an instance reports again in the same fold or in a later one.
 func TestSampledInstances(t *testing.T) {
 	const most, instances, parts = 500, 2000, 4
 	defer db.SetMaxLives(most)()
@@ -33,12 +33,12 @@ func TestSampledInstances(t *testing.T) {
 		}
 		backfill(t, s, reports)
 		if fold(t, s); countLives(t, name) > most {
-			t.Fatalf("%d ids are followed", countLives(t, name))
+			t.Fatalf("got %d followed instances, want at most %d", countLives(t, name), most)
 		}
 	}
 	backfill(t, s, again)
 	if fold(t, s); countLives(t, name) < most/8 {
-		t.Errorf("only %d ids are followed", countLives(t, name))
+		t.Errorf("got %d followed instances, want at least %d", countLives(t, name), most/8)
 	}
 	var started, twice int64
 	for _, c := range readTotals(t, s, 7).Builds[0].Days {
@@ -46,16 +46,16 @@ func TestSampledInstances(t *testing.T) {
 		twice += c.Repeated
 	}
 	near := func(what string, got, want int64) {
-		if math.Abs(float64(got-want)) > 0.5*float64(want) { // many times the error of a sample of some hundred
-			t.Errorf("%d ids have %s, and it seems to be %d", want, what, got)
+		if math.Abs(float64(got-want)) > 0.5*float64(want) { // many times the standard error of a sample of some hundred
+			t.Errorf("instances that %s: got %d, want about %d", what, got, want)
 		}
 	}
 	near("started", started, parts*instances)
 	near("reported again", twice, parts*instances/2)
 }
 
-// Two who fold by turns know what the other has found out in the meantime, also
-// within the hour after which all is read anew.
+// Two processes that fold alternately use each other's results, even within the hour for
+// which they cache followed instances.
 func testFoldByTwoProcesses(t *testing.T, name string) {
 	const instances = 20
 	at := (today - 1).Time()
@@ -77,7 +77,7 @@ func testFoldByTwoProcesses(t *testing.T, name string) {
 		fold(t, s)
 	}
 	if c := readTotals(t, first2, 7).Builds[0].Days[0]; c.Started != 1+instances || c.Repeated != instances || c.Instances != 1+instances || c.Reports != 1+3*instances {
-		t.Errorf("of %d ids that have reported three times, and one that has once, it is said: %+v", instances, c)
+		t.Errorf("%d instances with three reports and one with one report: got %+v", instances, c)
 	}
 }
 
