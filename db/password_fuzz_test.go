@@ -6,8 +6,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// FuzzHasPassword holds the guess by what pgx reads: where it finds a password in
-// a URL, so must HasPassword.
+// FuzzHasPassword compares HasPassword with pgx: it must find every password in a URL that
+// pgx finds.
 func FuzzHasPassword(f *testing.F) {
 	for _, s := range []string{
 		"relcheck.db", "postgres://user@host:5432/x", "postgres://user:secret@host/x", "postgresql://u:se%2Fcret@h1:1,h2:2/x?sslmode=disable",
@@ -25,7 +25,7 @@ func FuzzHasPassword(f *testing.F) {
 			return
 		}
 		if c, err := pgx.ParseConfig(name); err == nil && c.Password != "" && !has {
-			t.Errorf("%q has the password %q", name, c.Password)
+			t.Errorf("HasPassword(%q) = false, want true for the password %q", name, c.Password)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// No password comes to light, be the URL right or wrong.
+// No name, error or log message shows the password of a URL, whether the URL is valid or not.
 func TestPasswordIsNeverShown(t *testing.T) {
 	good := pgtest.Database(t)
 	host := good[strings.Index(good, "@")+1 : strings.LastIndex(good, "/")]
@@ -58,7 +58,7 @@ func TestPasswordIsNeverShown(t *testing.T) {
 		}
 	}
 	if strings.Contains(log.String(), "pa55") {
-		t.Error(log.String())
+		t.Errorf("got a password in:\n%s", log.String())
 	}
 }
 
@@ -86,7 +86,7 @@ func TestHasPassword(t *testing.T) {
 		"My postgres: the password":            false,
 	} {
 		if got := db.HasPassword(name); got != want {
-			t.Errorf("%s: %v", name, got)
+			t.Errorf("HasPassword(%q) = %v, want %v", name, got, want)
 		}
 	}
 }

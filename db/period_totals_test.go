@@ -16,7 +16,7 @@ import (
 	"relcheck/db"
 )
 
-// history is what was told of a few builds in some months. An id has one build.
+// history is the reports of a few builds over some months. Each instance has one build.
 type history struct {
 	random  *rand.Rand
 	ids     []uuid.UUID
@@ -27,14 +27,14 @@ type history struct {
 
 type sentReport struct {
 	day  rollup.Day
-	id   int // one of ids
+	id   int // index in ids
 	heap int64
 }
 
 func versionOf(id int) string { return fmt.Sprintf("1.%d.0", id%3) }
 
-// goOn tells some more. Mostly the days go on, and by weeks at times, but some reports
-// are late by as much as there was.
+// extend adds reports and returns them. Most are newer than the last ones, some by weeks, and
+// some are late by any number of days.
 func (l *history) extend() (more []db.Recorded) {
 	for range 1 + l.random.IntN(6) {
 		day := l.first + rollup.Day(l.random.Int64N(int64(l.newest-l.first)+1))
@@ -43,7 +43,7 @@ func (l *history) extend() (more []db.Recorded) {
 			l.newest = max(l.newest, day)
 		}
 		id := l.random.IntN(len(l.ids))
-		if len(l.reports) > 0 && l.random.IntN(3) == 0 { // once more on the same day
+		if len(l.reports) > 0 && l.random.IntN(3) == 0 { // another report of the same instance and day
 			again := l.reports[l.random.IntN(len(l.reports))]
 			day, id = again.day, again.id
 		}
@@ -54,7 +54,7 @@ func (l *history) extend() (more []db.Recorded) {
 	return more
 }
 
-// count counts what a version was heard of in some days.
+// count returns the count of a version over a range of days.
 func (l *history) count(version string, days rollup.Range) (c rollup.Count) {
 	seen := map[int]bool{}
 	for _, r := range l.reports {
@@ -67,7 +67,7 @@ func (l *history) count(version string, days rollup.Range) (c rollup.Count) {
 	return c
 }
 
-// counts are those of the periods in a range that have any.
+// counts returns the counts of all complete periods in a range that have reports.
 func (l *history) counts(version string, r rollup.Range, s rollup.Span) (all []rollup.Count) {
 	for d := r.From; d <= r.To; d++ {
 		if p := (rollup.Period{Span: s, Day: d}); s.Start(d) == d && p.Range().To <= r.To {
@@ -79,7 +79,7 @@ func (l *history) counts(version string, r rollup.Range, s rollup.Span) (all []r
 	return all
 }
 
-// heaps counts the highest heap of each instance and day.
+// heaps returns a histogram of the highest heap usage of each instance and day.
 func (l *history) heaps(version string, days rollup.Range) map[int]int64 {
 	type visit struct {
 		day rollup.Day
@@ -98,7 +98,7 @@ func (l *history) heaps(version string, days rollup.Range) map[int]int64 {
 	return counts
 }
 
-// Check compares all that is summed up over more than a day.
+// check compares all totals over more than a day with the history.
 func (l *history) check(t *testing.T, s *db.Store, r rollup.Range) {
 	t.Helper()
 	f, err := s.Figures(context.Background(), "opa", r, allBuilds)
@@ -124,13 +124,13 @@ func (l *history) check(t *testing.T, s *db.Store, r rollup.Range) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s to %s, and the newest report is of %s:\n%s", r.From, r.To, l.newest, diff)
+		t.Errorf("%s to %s, with the newest report on %s (-want +got):\n%s", r.From, r.To, l.newest, diff)
 	}
 }
 
-// Whenever it is, and in whatever order reports come in, weeks and months have what
-// their days have: while they last, just when they are over, and when they get more
-// reports after that. What an earlier relcheck wrote while they lasted does not count.
+// The totals of weeks and four weeks agree with those of their days, whatever the order in
+// which reports arrive: during the period, just after its end, and when reports arrive late.
+// Rollups that an earlier relcheck wrote for unfinished periods are ignored.
 func testPeriodTotals(t *testing.T, name string) {
 	s, raw := open(t, name), raw(t, name)
 	l := history{random: rand.New(rand.NewPCG(5, 6)), first: today - 400, newest: today - 400}
@@ -149,7 +149,7 @@ func testPeriodTotals(t *testing.T, name string) {
 		}
 		l.check(t, s, rollup.Range{From: l.first, To: rollup.FourWeeks.Start(l.newest) + 27})
 		if t.Failed() {
-			t.Fatalf("in round %d", round)
+			t.Fatalf("failed in round %d", round)
 		}
 		for _, span := range rollup.Spans[1:] {
 			for _, insert := range []string{
@@ -163,8 +163,8 @@ func testPeriodTotals(t *testing.T, name string) {
 		}
 	}
 	found := examine(t, name, longRetention)
-	delete(found, "fold") // which no server does
+	delete(found, "fold") // no server is running
 	if text := problems(found); text != "" {
-		t.Error(text)
+		t.Errorf("got problems %s, want none", text)
 	}
 }

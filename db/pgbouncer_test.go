@@ -14,7 +14,8 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// A PgBouncer may give each transaction another connection to PostgreSQL, or each client.
+// The store works with a PgBouncer that assigns connections to PostgreSQL by transaction or by
+// session.
 func TestBehindPgBouncer(t *testing.T) {
 	for mode, names := range map[string][]string{
 		"transaction": {"ConcurrentOpen", "Upgrade", "Releases", "Tokens", "ConcurrentRecord", "CountChecks", "CatalogChangesUnderLoad", "Follow",
@@ -34,7 +35,8 @@ func TestBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// A copy inserts more rows than fit into one statement.
+// A copy also works through PgBouncer, although it inserts more rows than fit into one
+// statement.
 func TestCopyThroughPgBouncer(t *testing.T) {
 	ctx := context.Background()
 	path, s := newLargeStore(t)
@@ -51,40 +53,39 @@ func TestCopyThroughPgBouncer(t *testing.T) {
 		}
 		from.Close()
 		if diff := cmp.Diff(want, dump(t, to)); diff != "" {
-			t.Errorf("%s is not equal:\n%s", to, diff)
+			t.Errorf("copy to %s (-want +got):\n%s", to, diff)
 		}
 		place = to
 	}
 }
 
-// A pooler that allows no transactions is refused before anything is made, and when a
-// store is there.
+// A pooler that allows no transactions is refused, before anything is created.
 func TestPgBouncerWithoutTransactions(t *testing.T) {
 	ctx := context.Background()
 	name := pgtest.Pooled(t, "statement")
 	refused := func() {
 		t.Helper()
 		if _, err := db.Open(ctx, name, schema(t)); err == nil || !strings.Contains(err.Error(), "set its pool_mode to transaction or session") {
-			t.Errorf("got error %v", err)
+			t.Errorf("got error %v, want \"set its pool_mode to transaction or session\"", err)
 		}
 	}
 	refused()
 	var tables int
 	if err := raw(t, name).QueryRow("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'").Scan(&tables); err != nil || tables > 0 {
-		t.Errorf("there are %d tables, %v", tables, err)
+		t.Errorf("got %d tables (error %v), want none", tables, err)
 	}
 	if found := examine(t, name, longRetention); !strings.Contains(found["store"], "set its pool_mode") {
-		t.Errorf("the doctor finds %s", found["store"])
+		t.Errorf("doctor: got %s, want \"set its pool_mode\"", found["store"])
 	}
 }
 
-// A pooler that passes on the process numbers of PostgreSQL is not noticed. The errors
-// that it causes name the remedy.
+// A pooler that passes on the process IDs of PostgreSQL cannot be detected. The errors that it
+// causes say how to configure relcheck for it.
 func TestPoolerErrors(t *testing.T) {
 	for code, hint := range map[string]bool{"26000": true, "42P05": true, "42601": false} {
 		err := db.ExplainPostgres(&pgconn.PgError{Code: code, Message: "no such statement"})
 		if strings.Contains(err.Error(), "default_query_exec_mode=exec") != hint {
-			t.Errorf("%s: %v", code, err)
+			t.Errorf("code %s: got error %v, want \"default_query_exec_mode=exec\" in it: %v", code, err, hint)
 		}
 	}
 }

@@ -19,13 +19,13 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// proxy stands between a store and PostgreSQL, and cuts or freezes what goes through.
+// proxy is a TCP proxy between a store and PostgreSQL that can cut or freeze connections.
 type proxy struct {
 	net.Listener
 	to     string
-	cut    atomic.Bool // the next answer to a COMMIT is lost, with its connection
-	mute   atomic.Bool // what is committed is not answered while frozen, all else is
-	frozen sync.RWMutex
+	cut    atomic.Bool  // drop the next response to COMMIT and close its connection
+	mute   atomic.Bool  // while frozen, hold back only the responses to commits and updates
+	frozen sync.RWMutex // locked while responses are held back
 }
 
 func newProxy(t *testing.T, dsn string) (p *proxy, through string) {
@@ -83,8 +83,8 @@ func (p *proxy) serve(client net.Conn) {
 	}
 }
 
-// A connection that is cut between COMMIT and its answer means not recorded to
-// the caller. That it was recorded all the same counts once at most.
+// If the connection is cut between COMMIT and its response, Record returns an error. The report
+// may have been recorded, but at most once.
 func TestConnectionCutDuringCommit(t *testing.T) {
 	t.Parallel()
 	name := pgtest.Database(t)
@@ -98,7 +98,7 @@ func TestConnectionCutDuringCommit(t *testing.T) {
 		p.cut.Store(i%2 == 1)
 		err := w.Record(context.Background(), "opa", linux, r)
 		if cut := i%2 == 1; cut != (err != nil) {
-			t.Errorf("report %d, cut %v: %v", i, cut, err)
+			t.Errorf("report %d: got error %v, want one: %v", i, err, cut)
 		}
 		sent[r.ID] = err == nil
 		if err != nil {
@@ -109,7 +109,7 @@ func TestConnectionCutDuringCommit(t *testing.T) {
 	for _, r := range recorded(t, s, "opa") {
 		acknowledged, ok := sent[r.ID]
 		if !ok {
-			t.Errorf("%s is there twice, or was never sent", r.ID)
+			t.Errorf("report %s was recorded twice or never sent", r.ID)
 		}
 		delete(sent, r.ID)
 		if !acknowledged {
@@ -118,18 +118,19 @@ func TestConnectionCutDuringCommit(t *testing.T) {
 	}
 	for id, acknowledged := range sent {
 		if acknowledged {
-			t.Errorf("%s was acknowledged and is not there", id)
+			t.Errorf("acknowledged report %s was lost", id)
 		}
 	}
 	if late == 0 {
-		t.Error("no connection was cut after its commit: this has shown nothing")
+		t.Error("got no report that was recorded but not acknowledged, want some")
 	}
 }
 
-// A database that no longer answers is given up in time, not when TCP says so.
+// Recording into a database that stops responding ends in time, without waiting for a TCP
+// timeout.
 func TestFrozenDatabase(t *testing.T) {
 	if testing.Short() {
-		t.Skip("waits for a write to time out; left out with -short")
+		t.Skip("waits for a write timeout")
 	}
 	t.Parallel()
 	p, through := newProxy(t, pgtest.Database(t))
@@ -138,10 +139,10 @@ func TestFrozenDatabase(t *testing.T) {
 	p.frozen.Lock()
 	begin := time.Now()
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
-		t.Error("recorded without an answer")
+		t.Error("Record without a response: got no error")
 	}
 	if d := time.Since(begin); d > 30*time.Second {
-		t.Errorf("gave up after %v", d)
+		t.Errorf("Record returned after %v, want at most 30s", d)
 	}
 	p.frozen.Unlock()
 	awaitReady(t, w)
@@ -150,11 +151,11 @@ func TestFrozenDatabase(t *testing.T) {
 	}
 }
 
-// A primary that was replaced may not know it yet: it takes connections, and its
-// commits wait for ever. Though first in the URL, it is passed over.
+// A primary that was replaced may still accept connections, but its commits never return. The
+// store then uses the next host of the URL.
 func TestReplacedPrimary(t *testing.T) {
 	if testing.Short() {
-		t.Skip("waits for a write to time out; left out with -short")
+		t.Skip("waits for a write timeout")
 	}
 	t.Parallel()
 	name := pgtest.Database(t)
@@ -170,7 +171,7 @@ func TestReplacedPrimary(t *testing.T) {
 	p.frozen.Lock()
 	defer p.frozen.Unlock()
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
-		t.Error("recorded without an answer")
+		t.Error("Record without a response: got no error")
 	}
 	awaitReady(t, w)
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
@@ -179,6 +180,6 @@ func TestReplacedPrimary(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := s.Withdraw(ctx, "opa", "v1.0.0", true); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("a change by way of the other host: %v", err)
+		t.Errorf("change through the other host: got error %v, want ErrNotFound", err)
 	}
 }

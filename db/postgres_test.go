@@ -20,7 +20,7 @@ func TestOpenPostgresErrors(t *testing.T) {
 		want    string
 	}{
 		"foreign": {func(t *testing.T, name string) { pgtest.Exec(t, name, "CREATE TABLE recipe (name TEXT)") }, "not a relcheck database"},
-		"alike":   {func(t *testing.T, name string) { pgtest.Exec(t, name, "CREATE TABLE setting (key TEXT)") }, "not a relcheck database"},
+		"similar": {func(t *testing.T, name string) { pgtest.Exec(t, name, "CREATE TABLE setting (key TEXT)") }, "not a relcheck database"},
 		"unmarked": {func(t *testing.T, name string) {
 			pgtest.Exec(t, name, "CREATE TABLE setting (name TEXT, value BIGINT)")
 		}, "not a relcheck database"},
@@ -28,7 +28,7 @@ func TestOpenPostgresErrors(t *testing.T) {
 			open(t, name).Close()
 			pgtest.Exec(t, name, "UPDATE setting SET value = 1000 WHERE name = 'schema'")
 		}, "written by a newer relcheck"},
-		"careless": {func(t *testing.T, name string) {
+		"no synchronous commit": {func(t *testing.T, name string) {
 			pgtest.Exec(t, name, "ALTER DATABASE "+name[strings.LastIndex(name, "/")+1:]+" SET synchronous_commit = off")
 		}, "synchronous_commit off"},
 	} {
@@ -41,10 +41,10 @@ func TestOpenPostgresErrors(t *testing.T) {
 				s.Close()
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got error %v, want one that says %q", err, c.want)
+				t.Errorf("got error %v, want %q", err, c.want)
 			}
 			if after := tableCount(t, name); after != before {
-				t.Errorf("there were %d tables, now there are %d", before, after)
+				t.Errorf("got %d tables, want %d as before", after, before)
 			}
 		})
 	}
@@ -59,8 +59,8 @@ func tableCount(t *testing.T, name string) (n int64) {
 	return n
 }
 
-// A commit that no longer waits for the synchronous standby succeeds, and is no
-// acknowledgement.
+// If PostgreSQL stops waiting for the synchronous standby, the commit succeeds there, but Record
+// returns an error.
 func TestCommitWithoutStandby(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.New()
@@ -73,10 +73,10 @@ func TestCommitWithoutStandby(t *testing.T) {
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
-	pgtest.Exec(t, name, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", "SELECT pg_reload_conf()")
+	pgtest.Exec(t, name, "ALTER SYSTEM SET synchronous_standby_names = 'absent'", "SELECT pg_reload_conf()")
 	d := raw(t, name)
 	var waiting int
-	for deadline := time.Now().Add(20 * time.Second); waiting == 0; { // until the setting has arrived everywhere
+	for deadline := time.Now().Add(20 * time.Second); waiting == 0; { // until the setting has taken effect
 		if time.Now().After(deadline) {
 			t.Fatal("no commit waits for the standby")
 		}
@@ -97,7 +97,7 @@ func TestCommitWithoutStandby(t *testing.T) {
 			}
 		}
 		if waiting > 0 && err == nil {
-			t.Error("acknowledged what no standby has")
+			t.Error("Record without a standby: got no error")
 		}
 	}
 	pgtest.Exec(t, name, "SET synchronous_commit = local", "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
@@ -107,7 +107,7 @@ func TestCommitWithoutStandby(t *testing.T) {
 	}
 }
 
-// A server that goes away and comes back is all the same to those who go on.
+// The store and its writer continue once PostgreSQL is back after a restart or a crash.
 func TestPostgresRestart(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.New()
@@ -119,10 +119,10 @@ func TestPostgresRestart(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
 		server.Stop(signal)
 		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
-			t.Error("recorded without a database")
+			t.Error("Record without a database: got no error")
 		}
 		if w.Ready() == nil {
-			t.Error("ready without a database")
+			t.Error("the writer is ready without a database")
 		}
 		if err := server.Start(); err != nil {
 			t.Fatal(err)
@@ -136,11 +136,11 @@ func TestPostgresRestart(t *testing.T) {
 		}
 	}
 	if n := len(recorded(t, s, "opa")); n != 2 {
-		t.Errorf("%d reports are there", n)
+		t.Errorf("got %d reports, want 2", n)
 	}
 }
 
-// An idle writer finds out by itself that the database is gone, and back.
+// An idle writer notices by itself that the database is gone, and that it is back.
 func TestPostgresStopsWhileIdle(t *testing.T) {
 	t.Parallel()
 	server, err := pgtest.New()
@@ -151,7 +151,7 @@ func TestPostgresStopsWhileIdle(t *testing.T) {
 	server.Stop(syscall.SIGINT)
 	for deadline := time.Now().Add(20 * time.Second); w.Ready() == nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("still ready")
+			t.Fatal("timeout: the writer is ready without a database")
 		}
 	}
 	if err := server.Start(); err != nil {
@@ -160,7 +160,7 @@ func TestPostgresStopsWhileIdle(t *testing.T) {
 	awaitReady(t, w)
 }
 
-// Several servers find builds, count checks and record at once.
+// Several servers create the same builds, count checks and record at the same time.
 func TestConcurrentWriters(t *testing.T) {
 	name := pgtest.Database(t)
 	var wg sync.WaitGroup
@@ -191,13 +191,13 @@ func TestConcurrentWriters(t *testing.T) {
 	wg.Wait()
 	for _, r := range recorded(t, s, "opa") {
 		if version, ok := sent.LoadAndDelete(r.ID); !ok || version != r.Version {
-			t.Errorf("%s of version %v is recorded as %s", r.ID, version, r.Version)
+			t.Errorf("report %s: got version %s, want %v", r.ID, r.Version, version)
 		}
 	}
 	var reports, checks, builds int
 	err := raw(t, name).QueryRow(`SELECT (SELECT count(*) FROM report JOIN build ON build.product = report.product AND build.id = report.build),
 		(SELECT sum(count) FROM checks), (SELECT count(*) FROM build)`).Scan(&reports, &checks, &builds)
 	if want := 3 * 16 * 20; err != nil || reports != want || checks != want || builds != 64 {
-		t.Errorf("%d reports and %d checks of %d builds, %v; want %d, %[5]d and 64", reports, checks, builds, err, want)
+		t.Errorf("got %d reports and %d checks of %d builds (error %v), want %d, %[5]d and 64", reports, checks, builds, err, want)
 	}
 }

@@ -14,10 +14,9 @@ import (
 	"relcheck/db"
 )
 
-var images = flag.Int("images", unlessRace(150, 4), "how many states that a power cut may leave are looked at")
+var images = flag.Int("images", unlessRace(150, 4), "number of states after a power cut that are verified")
 
-// unlessRace is the first number, or the second where the race detector makes all
-// of SQLite slow.
+// unlessRace returns n, or slow if the race detector slows down SQLite.
 func unlessRace(n, slow int) int {
 	if race {
 		return slow
@@ -25,54 +24,53 @@ func unlessRace(n, slow int) int {
 	return n
 }
 
-// maxImages is how many of them are taken of one life at most.
+// maxImages is the maximum number of images of one lifecycle.
 const maxImages = 250
 
-// skipRace leaves a test to those who run it without the race detector: make test does
-// both.
+// skipRace skips a test under the race detector. make test also runs it without the detector.
 func skipRace(t *testing.T) {
 	if race {
-		t.Skip("the race detector makes it slow, and has nothing to find in it")
+		t.Skip("slow with the race detector, which has nothing to find in it")
 	}
 }
 
-// Wherever in a store's life power fails, and whatever of that which was not synced
-// reaches the disk: the store opens, has every report that was acknowledged, once,
-// and its figures are those of its log.
+// The power may fail at any point of a lifecycle, with any part of the unsynced data on the
+// disk. The store opens, contains every acknowledged report once, and its statistics agree with
+// its reports.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	var all tally
-	each := min(maxImages, (*images+1)/2) // there are two ways in which lives begin
+	each := min(maxImages, (*images+1)/2) // at least one lifecycle with each schema
 	for left, seed := *images, uint64(1); left > 0; left, seed = left-each, seed+1 {
 		all.cutPower(t, seed, min(left, each), nil)
 	}
-	t.Logf("%d images, %d acknowledged reports in them: %d lost; %d images do not open", all.images.Load(), all.reports.Load(), all.lost.Load(), all.unopened.Load())
+	t.Logf("%d images with %d acknowledged reports: %d lost; %d images do not open", all.images.Load(), all.reports.Load(), all.lost.Load(), all.unopened.Load())
 	if all.reports.Load() == 0 {
-		t.Error("nothing was acknowledged")
+		t.Error("got no acknowledged report, want some")
 	}
 }
 
-// The control: a store that does not wait for the disk loses what it has
-// acknowledged, and the same way of looking finds that.
+// The control: a store that does not wait for the disk loses acknowledged reports, and the test
+// notices it.
 func TestPowerCutControl(t *testing.T) {
 	skipRace(t)
 	t.Parallel()
 	all := tally{control: true}
 	all.cutPower(t, 1, 60, (*db.Writer).DisableSync)
-	t.Logf("%d images, %d acknowledged reports in them: %d lost", all.images.Load(), all.reports.Load(), all.lost.Load())
+	t.Logf("%d images with %d acknowledged reports: %d lost", all.images.Load(), all.reports.Load(), all.lost.Load())
 	if all.lost.Load() == 0 {
-		t.Error("with synchronous = NORMAL nothing was lost: this test would not find a loss")
+		t.Error("got no lost report with synchronous = NORMAL, want some")
 	}
 }
 
-// tally adds up verdicts.
+// tally is the sum of verdicts.
 type tally struct {
-	control                         bool // losses are no errors
+	control                         bool // losses are expected
 	images, reports, lost, unopened atomic.Int64
-	failed, hit, refused            atomic.Int64 // operations of a disk, lives with one, and reports
+	failed, hit, refused            atomic.Int64 // numbers of disk operations, lifecycles with one, and reports
 }
 
-// cut lives one life, and cuts its power in n places.
+// cutPower runs a lifecycle and verifies its state after a power cut at n points.
 func (all *tally) cutPower(t *testing.T, seed uint64, n int, prepare func(*db.Writer) error) {
 	l, err := newLifecycle(t, seed)
 	if err != nil {
@@ -102,7 +100,7 @@ func (all *tally) cutPower(t *testing.T, seed uint64, n int, prepare func(*db.Wr
 			v := frozen.verify(folder)
 			all.add(frozen, v)
 			if err := v.err(); err != nil && !all.control {
-				t.Errorf("life %d, image %d, after %d of %d operations: %v", seed, i, at, l.disk.Len(), err)
+				t.Errorf("lifecycle %d, image %d, after %d of %d operations: %v", seed, i, at, l.disk.Len(), err)
 			}
 			os.RemoveAll(folder)
 		})

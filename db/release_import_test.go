@@ -14,7 +14,7 @@ import (
 	"relcheck/db"
 )
 
-// newReleases is a list of so many releases, each with a file.
+// newReleases returns n releases, each with an asset.
 func newReleases(n int, notes string) (all []catalog.Release) {
 	for i := range n {
 		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.0", i), Notes: notes, Assets: map[checker.Platform]string{linux: "https://example.com/" + notes}})
@@ -22,8 +22,8 @@ func newReleases(n int, notes string) (all []catalog.Release) {
 	return all
 }
 
-// Whoever reads while many releases are imported sees none of them or all, and
-// what others change meanwhile is kept.
+// Readers see none or all releases of an import. Changes that other processes make during the
+// import are kept.
 func testImportIsAtomic(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
@@ -62,18 +62,18 @@ func testImportIsAtomic(t *testing.T, name string) {
 		}
 		if hidden > n/2 && edits == 0 {
 			edits++
-			for _, version := range []string{"v1.1.0", fmt.Sprintf("v1.%d.0", n-1), "v2.0.0"} { // staged, not yet, and not at all
+			for _, version := range []string{"v1.1.0", fmt.Sprintf("v1.%d.0", n-1), "v2.0.0"} { // staged, not staged yet, and not in the import
 				if _, done, err := other.EditRelease(ctx, "opa", version, merged); err != nil || done != catalog.Added {
-					t.Errorf("release %s, which nobody sees yet: %v, %v", version, done, err)
+					t.Errorf("edit release %s during the import: got outcome %v (error %v), want Added", version, done, err)
 				}
 			}
 			if err := other.Withdraw(ctx, "opa", "v1.2.0", true); !errors.Is(err, db.ErrNotFound) {
-				t.Errorf("withdrawing what nobody sees yet: %v", err)
+				t.Errorf("withdraw a staged release: got error %v, want ErrNotFound", err)
 			}
 		}
 		all, err := other.Releases(ctx, "opa")
 		if len(all) != 2+3*edits && !(len(all) == n+1+min(edits, 1)) || err != nil {
-			t.Fatalf("%d releases are seen, %v", len(all), err)
+			t.Fatalf("got %d releases (error %v), want %d or %d", len(all), err, 2+3*edits, n+1+min(edits, 1))
 		}
 		c, err := other.Changes(ctx, follows)
 		if err != nil {
@@ -85,28 +85,28 @@ func testImportIsAtomic(t *testing.T, name string) {
 		}
 	}
 	if staged == 0 || edits == 0 {
-		t.Error("nothing was seen of the import while it went on")
+		t.Errorf("got %d reads and %d edits during the import, want some", staged, edits)
 	}
 	all, err := other.Releases(ctx, "opa")
 	if err != nil || len(all) != n+2 {
-		t.Fatalf("%d releases, %v", len(all), err)
+		t.Fatalf("got %d releases (error %v), want %d", len(all), err, n+2)
 	}
 	for _, r := range all {
 		switch r.Version {
 		case "v0.9.0", "v2.0.0":
 		default:
 			if r.Notes != "import" || len(r.Assets) != 1 {
-				t.Errorf("%+v", r)
+				t.Errorf("got release %+v, want the imported notes and one asset", r)
 			}
 		}
 	}
 	if want := (db.Change{Added: n - 3, Changed: 3}); change != want {
-		t.Errorf("the import came to %v, want %v", change, want)
+		t.Errorf("import: got %v, want %v", change, want)
 	}
 	awaitNoStage(t, name)
 }
 
-// awaitNoStage waits until nothing is left of an import.
+// awaitNoStage waits until no staged rows are left.
 func awaitNoStage(t *testing.T, name string) {
 	t.Helper()
 	d := raw(t, name)
@@ -119,10 +119,10 @@ func awaitNoStage(t *testing.T, name string) {
 			return
 		}
 	}
-	t.Errorf("%d rows are left of an import", n)
+	t.Errorf("timeout: got %d staged rows, want none", n)
 }
 
-// What a killed import has left is removed by a server, or by the next import.
+// The rows that a killed import has staged are removed by a server or by the next import.
 func testKilledImport(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -143,22 +143,21 @@ func testKilledImport(t *testing.T, name string) {
 	left()
 	const n = 300
 	if c, err := s.PutReleases(ctx, "opa", newReleases(n, "import"), replaceStored); err != nil || c != (db.Change{Added: n}) {
-		t.Errorf("%v, %v", c, err)
+		t.Errorf("import: got %v (error %v), want %d added", c, err, n)
 	}
 	all, err := s.Releases(ctx, "opa")
 	if err != nil || len(all) != n {
-		t.Errorf("%d releases, %v", len(all), err)
+		t.Errorf("got %d releases (error %v), want %d", len(all), err, n)
 	}
 	for _, r := range all {
 		if r.Notes != "import" || len(r.Assets) != 1 {
-			t.Errorf("%+v", r)
+			t.Errorf("got release %+v, want the imported notes and one asset", r)
 		}
 	}
 	awaitNoStage(t, name)
 }
 
-// Of two who import many releases at the same time, each finds what the other has
-// stored.
+// Two concurrent imports of the same releases add each of them once.
 func testConcurrentImports(t *testing.T, name string) {
 	ctx := context.Background()
 	open(t, name)
@@ -176,7 +175,7 @@ func testConcurrentImports(t *testing.T, name string) {
 	}
 	wg.Wait()
 	if sum[0].Added+sum[1].Added != n || sum[0].Unchanged+sum[1].Unchanged != n {
-		t.Errorf("they came to %v and %v", sum[0], sum[1])
+		t.Errorf("imports: got %v and %v, want %d added and %[3]d unchanged in all", sum[0], sum[1], n)
 	}
 	awaitNoStage(t, name)
 }

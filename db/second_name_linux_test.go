@@ -16,22 +16,22 @@ import (
 	"relcheck/db/backup"
 )
 
-// bindMount mounts a file or a folder on another one until the test ends.
+// bindMount mounts a file or folder over another one until the test ends.
 func bindMount(t testing.TB, from, to string) {
 	t.Helper()
 	if err := syscall.Mount(from, to, "", syscall.MS_BIND, ""); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("missing: the right to mount a file: %v", err)
+			t.Fatalf("missing: permission to mount a file: %v", err)
 		}
-		t.Skipf("missing: the right to mount a file: %v", err)
+		t.Skipf("missing: permission to mount a file: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(to, syscall.MNT_DETACH) })
 }
 
-// aliases make another name of a store.
+// aliases create another name of a store.
 var aliases = map[string]struct {
 	make    func(t testing.TB, path string) string
-	refused string // what the error says, or empty
+	refused string // part of the error, or "" if the name is allowed
 }{
 	"hard link": {func(t testing.TB, path string) string {
 		name := filepath.Join(t.TempDir(), "a.db")
@@ -64,7 +64,7 @@ var aliases = map[string]struct {
 		must(t, os.Symlink(filepath.Dir(path), name))
 		return filepath.Join(name, filepath.Base(path))
 	}, ""},
-	"its own, beside a hard link": {func(t testing.TB, path string) string {
+	"original name of a hard link": {func(t testing.TB, path string) string {
 		must(t, os.Link(path, filepath.Join(t.TempDir(), "a.db")))
 		return path
 	}, ""},
@@ -77,8 +77,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// A store that is open is opened by no name beside which there would be another log,
-// for reading neither.
+// An open store cannot be opened by a second name if its WAL would have another name, too.
+// This also holds for reading.
 func TestSecondName(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -92,7 +92,7 @@ func TestSecondName(t *testing.T) {
 			check := func(what string, err error) {
 				t.Helper()
 				if alias.refused == "" && err != nil || alias.refused != "" && (err == nil || !strings.Contains(err.Error(), alias.refused)) {
-					t.Errorf("%s: got error %v, want %q in it", what, err, alias.refused)
+					t.Errorf("%s: got error %v, want %q", what, err, alias.refused)
 				}
 			}
 			s, err := db.OpenExisting(ctx, other)
@@ -112,31 +112,32 @@ func TestSecondName(t *testing.T) {
 				return
 			}
 			if _, err := os.Stat(other + "-wal"); err == nil {
-				t.Error("there is a second log")
+				t.Errorf("a second WAL exists: %s", other+"-wal")
 			}
 			if _, err := open(t, path).Copy(ctx, other, schema(t), noProgress); err == nil {
-				t.Error("copied over itself")
+				t.Error("copy over the store itself: got no error")
 			}
 		})
 	}
 }
 
-// Of two processes that open a store at the same time by two names, one does.
+// If two processes open a store by two names at the same time, exactly one succeeds.
 func TestConcurrentSecondName(t *testing.T) {
 	t.Parallel()
 	for range 5 {
 		path := filepath.Join(t.TempDir(), "a.db")
 		must(t, open(t, path).Close())
 		a, b := startChild(t, "record "+path), startChild(t, "record "+aliases["hard link"].make(t, path))
-		if one, other := a.awaitRecording(), b.awaitRecording(); one == other {
-			t.Errorf("the first begins: %v, the second: %v\n%s%s", one, other, a.stderr.String(), b.stderr.String())
+		if first, second := a.awaitRecording(), b.awaitRecording(); first == second {
+			t.Errorf("got recording processes %v and %v, want one\n%s%s", first, second, a.stderr.String(), b.stderr.String())
 		}
 		a.kill()
 		b.kill()
 	}
 }
 
-// A file that is mounted alone is not opened, whoever else has it open; a backup is read.
+// A store whose file is mounted without its folder cannot be opened. A backup can be restored
+// from such a file.
 func TestMountedFile(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
@@ -150,7 +151,7 @@ func TestMountedFile(t *testing.T) {
 		"open unchanged": func(name string) (*db.Store, error) { return db.OpenUnchanged(ctx, name) },
 	} {
 		if _, err := open(mounted); err == nil || !strings.Contains(err.Error(), "mount the folder, not the file") {
-			t.Errorf("%s: got error %v", what, err)
+			t.Errorf("%s: got error %v, want \"mount the folder, not the file\"", what, err)
 		}
 	}
 	if _, err := backup.Restore(ctx, mountedBackup, filepath.Join(t.TempDir(), "a.db"), schema(t), noProgress); err != nil {
@@ -158,14 +159,14 @@ func TestMountedFile(t *testing.T) {
 	}
 }
 
-// As long as a store is open, it is not opened with another log or other shared memory
-// than that of those who have it open.
+// While a process has a store open, no other process opens it with a different WAL or shared
+// memory.
 func TestWALReplaced(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	for name, take := range map[string]func(path string) error{
-		"log removed":            func(path string) error { return os.Remove(path + "-wal") },
-		"log replaced":           func(path string) error { return replaceFile(path + "-wal") },
+		"WAL removed":            func(path string) error { return os.Remove(path + "-wal") },
+		"WAL replaced":           func(path string) error { return replaceFile(path + "-wal") },
 		"shared memory removed":  func(path string) error { return os.Remove(path + "-shm") },
 		"shared memory replaced": func(path string) error { return replaceFile(path + "-shm") },
 		"both removed":           func(path string) error { return errors.Join(os.Remove(path+"-wal"), os.Remove(path+"-shm")) },
@@ -177,18 +178,18 @@ func TestWALReplaced(t *testing.T) {
 			must(t, w.Record(ctx, "opa", linux, report("1.0.0")))
 			must(t, take(path))
 			if _, err := db.OpenExisting(ctx, path); err == nil || !strings.Contains(err.Error(), "was removed or replaced") {
-				t.Errorf("open: got error %v", err)
+				t.Errorf("open: got error %v, want \"was removed or replaced\"", err)
 			}
 			if _, err := db.OpenUnchanged(ctx, path); err == nil || !strings.Contains(err.Error(), "was removed or replaced") {
-				t.Errorf("open unchanged: got error %v", err)
+				t.Errorf("open unchanged: got error %v, want \"was removed or replaced\"", err)
 			}
 			w.Close()
 		})
 	}
 }
 
-// The log of a process that was killed is not left behind under the name that the
-// process used: it is found by that name, or nothing opens.
+// The WAL of a killed process has the name by which that process opened the store. It is found
+// by that name, or else the store does not open.
 func TestWALOfKilledProcess(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
@@ -207,23 +208,23 @@ func TestWALOfKilledProcess(t *testing.T) {
 			_, err := db.OpenExisting(ctx, other)
 			_, err2 := db.OpenUnchanged(ctx, other)
 			if err == nil || err2 == nil || name != "mount of the file" && !strings.Contains(err.Error(), "open it once by that name") {
-				t.Errorf("got errors %v, %v", err, err2)
+				t.Errorf("got errors %v and %v, want two, the first with \"open it once by that name\"", err, err2)
 			}
 			if n := count(t, path); n < acknowledged {
-				t.Errorf("%d reports of %d are there", n, acknowledged)
+				t.Errorf("got %d reports, want at least %d", n, acknowledged)
 			}
 		})
 	}
-	t.Run("folder gone", func(t *testing.T) {
+	t.Run("folder removed", func(t *testing.T) {
 		t.Parallel()
 		path, _ := killed(t)
 		other := aliases["hard link"].make(t, path)
 		must(t, os.RemoveAll(filepath.Dir(path)))
 		if _, err := db.OpenExisting(ctx, other); err == nil || !strings.Contains(err.Error(), "create an empty file") {
-			t.Errorf("got error %v", err)
+			t.Errorf("got error %v, want \"create an empty file\"", err)
 		}
 		if found := examine(t, other, longRetention); !strings.Contains(found["store"], path) {
-			t.Errorf("the doctor says %v", found)
+			t.Errorf("doctor: got %v, want it to contain %s", found, path)
 		}
 		write(t, other+"-wal", "")
 		open(t, other).Close()
@@ -236,37 +237,37 @@ func TestWALOfKilledProcess(t *testing.T) {
 		must(t, os.Rename(filepath.Dir(path), folder))
 		t.Cleanup(func() { os.Mkdir(filepath.Dir(path), 0o700) })
 		if n := count(t, filepath.Join(folder, "a.db")); n < acknowledged {
-			t.Errorf("%d reports of %d are there", n, acknowledged)
+			t.Errorf("got %d reports, want at least %d", n, acknowledged)
 		}
 	})
-	t.Run("removed", func(t *testing.T) {
+	t.Run("WAL removed", func(t *testing.T) {
 		t.Parallel()
 		path, _ := killed(t)
 		must(t, os.Remove(path+"-wal"))
-		open(t, path).Close() // a command leaves it to the next server to report it
+		open(t, path).Close() // leaves the report of the loss to the next server
 		if found := examine(t, path, longRetention); !strings.Contains(found["log"], "2 log: the last process") {
-			t.Errorf("the doctor says %v", found)
+			t.Errorf("doctor: got %v, want an error about the last process", found)
 		}
 		if _, err := backup.Restore(ctx, path, path+".restored", schema(t), noProgress); err == nil || !strings.Contains(err.Error(), "-wal file is missing") {
-			t.Errorf("got error %v", err)
+			t.Errorf("got error %v, want \"-wal file is missing\"", err)
 		}
 		s := open(t, path)
 		w := writer(t, s)
 		if s.LogLost() == nil {
-			t.Error("the server does not know")
+			t.Error("LogLost: got nil, want an error")
 		}
 		must(t, errors.Join(w.Close(), s.Close()))
 		if err := open(t, path).LogLost(); err != nil {
-			t.Errorf("said again: %v", err)
+			t.Errorf("second LogLost: got error %v, want nil", err)
 		}
 	})
-	t.Run("closed in good order", func(t *testing.T) {
+	t.Run("clean shutdown", func(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "a.db")
 		c := startRecording(t, "record "+path)
 		must(t, c.stop())
 		if n := count(t, aliases["hard link"].make(t, path)); n != len(c.output())-1 {
-			t.Errorf("%d reports of %d are there", n, len(c.output())-1)
+			t.Errorf("got %d reports, want %d", n, len(c.output())-1)
 		}
 	})
 }
@@ -276,7 +277,7 @@ func replaceFile(path string) error {
 	return errors.Join(err, os.WriteFile(path+".other", text, 0o600), os.Rename(path+".other", path))
 }
 
-// Changes of the catalog are not made in a file that is no longer there.
+// The catalog cannot be changed after its file has been replaced.
 func TestChangeAfterFileReplaced(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
@@ -286,7 +287,7 @@ func TestChangeAfterFileReplaced(t *testing.T) {
 	must(t, s.AddToken(ctx, newToken()))
 	must(t, replaceFile(path))
 	if err := s.AddToken(ctx, newToken()); err == nil || !strings.Contains(err.Error(), "no longer the file that was opened") {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want \"no longer the file that was opened\"", err)
 	}
 }
 
@@ -295,13 +296,13 @@ func newToken() access.Token {
 	return token
 }
 
-// A second server does not record if only the first one's lock file was removed.
+// A second server cannot record while the first one runs, even if its lock file was removed.
 func TestLockFileRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	c := startRecording(t, "record "+path)
 	must(t, os.Remove(path+"-lock"))
 	if _, err := open(t, path).NewWriter(slog.New(slog.DiscardHandler)); !errors.Is(err, db.ErrInUse) {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want ErrInUse", err)
 	}
 	c.kill()
 }

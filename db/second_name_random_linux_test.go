@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-var sequences = flag.Int("sequences", unlessRace(4, 2), "how many random sequences of processes use one store by several names; make test-crash takes 100")
+var sequences = flag.Int("sequences", unlessRace(4, 2), "number of random sequences of processes that use a store by several names (make test-crash: 100)")
 
-// Whatever processes do with one store by whatever names, and whenever they are
-// killed: what was acknowledged is there, or they refuse.
+// Processes use a store by several names and are killed at random moments. They lose nothing
+// that they have acknowledged, or refuse to open the store.
 func TestRandomNames(t *testing.T) {
 	t.Parallel()
 	acknowledged, refused := 0, 0
@@ -27,14 +27,13 @@ func TestRandomNames(t *testing.T) {
 		acknowledged += len(n.acknowledged)
 		refused += n.refused
 	}
-	t.Logf("%d reports and changes acknowledged, %d times refused", acknowledged, refused)
+	t.Logf("%d reports and changes acknowledged, %d opens refused", acknowledged, refused)
 	if acknowledged < 10**sequences || refused < *sequences/2 {
-		t.Error("this was no load")
+		t.Errorf("got %d acknowledged reports and changes and %d refused opens, want at least %d and %d", acknowledged, refused, 10**sequences, *sequences/2)
 	}
 }
 
-// The control: the same sequences destroy the store of processes that do not look for
-// other names.
+// The control: the same sequences destroy the store if processes do not check for other names.
 func TestRandomNamesControl(t *testing.T) {
 	t.Parallel()
 	for i := range 40 {
@@ -44,16 +43,16 @@ func TestRandomNamesControl(t *testing.T) {
 			return
 		}
 	}
-	t.Error("nothing was lost")
+	t.Error("got no loss without the check for other names, want some")
 }
 
-// nameTest is one store, its names, and the processes that use it.
+// nameTest is a store, its names, and the processes that use it.
 type nameTest struct {
 	random       *rand.Rand
 	trust        string
 	names        []string
-	recording    map[*child]string // by which name
-	removed      bool              // a file of the log was, so that a kill would lose what is in it
+	recording    map[*child]string // the name that each child uses
+	removed      bool              // a WAL was removed: a kill would lose its reports
 	acknowledged []string
 	refused      int
 	steps        []string
@@ -70,7 +69,7 @@ func newNameTest(t testing.TB, seed uint64, trust string) *nameTest {
 	return n
 }
 
-// run has so many things done, and returns an error if anything is lost.
+// run does a number of random things, and returns an error if anything is lost.
 func (n *nameTest) run(t *testing.T, acts int) error {
 	for range acts {
 		name := n.names[n.random.IntN(len(n.names))]
@@ -91,7 +90,7 @@ func (n *nameTest) run(t *testing.T, acts int) error {
 		default:
 			n.remove()
 		}
-		time.Sleep(time.Duration(n.random.IntN(30)) * time.Millisecond) // under load meanwhile
+		time.Sleep(time.Duration(n.random.IntN(30)) * time.Millisecond) // the children record meanwhile
 	}
 	for len(n.recording) > 0 {
 		n.stopOne(n.random.IntN(2) > 0)
@@ -103,7 +102,7 @@ func (n *nameTest) log(format string, args ...any) {
 	n.steps = append(n.steps, fmt.Sprintf(format, args...))
 }
 
-// end ends one process that records, by killing it or in good order.
+// stopOne kills a process that records or shuts it down cleanly.
 func (n *nameTest) stopOne(kill bool) {
 	for c := range n.recording {
 		delete(n.recording, c)
@@ -122,7 +121,7 @@ func (n *nameTest) stopOne(kill bool) {
 	}
 }
 
-// ended counts what a process has acknowledged.
+// collect remembers what a process has acknowledged.
 func (n *nameTest) collect(c *child, err error) {
 	lines := c.output()
 	if err != nil {
@@ -132,7 +131,7 @@ func (n *nameTest) collect(c *child, err error) {
 	n.acknowledged = append(n.acknowledged, slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return l == "begin" })...)
 }
 
-// remove removes a file beside the store from under a process that records.
+// remove removes a companion file of the store while a process records.
 func (n *nameTest) remove() {
 	for _, name := range n.recording {
 		suffix := []string{"-wal", "-shm", "-lock"}[n.random.IntN(3)]
@@ -142,7 +141,8 @@ func (n *nameTest) remove() {
 	}
 }
 
-// Check reads the store by the names in turn until one is not refused.
+// check reads the store by the first name that is not refused, and returns an error if
+// anything is lost.
 func (n *nameTest) check(t *testing.T) error {
 	n.random.Shuffle(len(n.names), func(i, j int) { n.names[i], n.names[j] = n.names[j], n.names[i] })
 	var refusals []string
@@ -162,13 +162,13 @@ func (n *nameTest) check(t *testing.T) error {
 			}
 		}
 		if lost > 0 {
-			return fmt.Errorf("read by %s: %d of %d lost", name, lost, len(n.acknowledged))
+			return fmt.Errorf("read by %s: lost %d of %d", name, lost, len(n.acknowledged))
 		}
 		var found string
 		if err := raw(t, name).QueryRow("PRAGMA integrity_check").Scan(&found); err != nil || found != "ok" {
-			return fmt.Errorf("integrity check: %s, %w", found, err)
+			return fmt.Errorf("integrity check: got %q (error %w), want ok", found, err)
 		}
 		return nil
 	}
-	return fmt.Errorf("it opens by no name: %s", strings.Join(refusals, "; "))
+	return fmt.Errorf("no name can be opened: %s", strings.Join(refusals, "; "))
 }

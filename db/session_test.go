@@ -12,7 +12,6 @@ import (
 	"relcheck/db"
 )
 
-// addToken adds a token to a store.
 func addToken(t *testing.T, s *db.Store) access.Token {
 	t.Helper()
 	k, _ := access.NewToken("test", access.Read, time.Now())
@@ -22,7 +21,7 @@ func addToken(t *testing.T, s *db.Store) access.Token {
 	return k
 }
 
-// lookUpToken returns the ID of the token that a lookup returns, or "".
+// lookUpToken returns the ID of the valid token that look finds, or "".
 func lookUpToken(t *testing.T, look func(context.Context, access.Hash) (*access.Token, error), hash access.Hash) string {
 	t.Helper()
 	k, err := look(context.Background(), hash)
@@ -35,7 +34,7 @@ func lookUpToken(t *testing.T, look func(context.Context, access.Hash) (*access.
 	return k.ID
 }
 
-// A link can be used once, until it expires or its token is revoked.
+// A sign-in link can be used once, until it expires or its token is revoked.
 func testSignInLinks(t *testing.T, name string) {
 	ctx := context.Background()
 	s, now := open(t, name), time.Now()
@@ -55,30 +54,30 @@ func testSignInLinks(t *testing.T, name string) {
 	for what, c := range map[string]struct {
 		link  access.Grant
 		valid bool
-	}{"a link": {link, true}, "of a revoked token": {revoked, false}, "expired": {expired, false}, "unknown": {unknown, false}} {
+	}{"valid": {link, true}, "revoked token": {revoked, false}, "expired": {expired, false}, "unknown": {unknown, false}} {
 		want := ""
 		if c.valid {
 			want = k.ID
 		}
 		if got := lookUpToken(t, s.Link, c.link.Hash); got != want {
-			t.Errorf("%s: leads to token %q, want %q", what, got, want)
+			t.Errorf("%s link: got token %q, want %q", what, got, want)
 		}
 		for try, want := range []bool{c.valid, false} {
 			session, _ := access.NewSession(c.link.TokenID, now)
 			if used, err := s.UseLink(ctx, c.link.Hash, session); used != want || err != nil {
-				t.Errorf("%s, use %d: %v, %v", what, try+1, used, err)
+				t.Errorf("%s link, use %d: got %v (error %v), want %v", what, try+1, used, err, want)
 			}
 			if got := lookUpToken(t, s.Session, session.Hash); (got == c.link.TokenID) != want {
-				t.Errorf("%s, use %d: its session has token %q", what, try+1, got)
+				t.Errorf("%s link, use %d: got session of token %q, want one: %v", what, try+1, got, want)
 			}
 		}
 	}
 	if got := dumpTables(t, name, []string{"link"})["link"]; len(got) != 1 {
-		t.Errorf("the links after their use and a revocation are %v, want the expired one", got)
+		t.Errorf("got remaining links %v, want the expired one", got)
 	}
 }
 
-// Of several browsers that use one link at the same time, one is signed in.
+// If several browsers use one link at the same time, one of them is signed in.
 func testConcurrentSignIn(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -103,11 +102,11 @@ func testConcurrentSignIn(t *testing.T, name string) {
 	}
 	wg.Wait()
 	if got := dumpTables(t, name, []string{"session"})["session"]; used.Load() != 1 || len(got) != 1 {
-		t.Errorf("a link was used %d times, for the sessions %v", used.Load(), got)
+		t.Errorf("got %d uses of the link and sessions %v, want one of each", used.Load(), got)
 	}
 }
 
-// A session ends by signing out, by the revocation of its token, and by its time.
+// A session ends when the user signs out, its token is revoked, or it expires.
 func testSessions(t *testing.T, name string) {
 	ctx := context.Background()
 	s, now := open(t, name), time.Now()
@@ -123,7 +122,7 @@ func testSessions(t *testing.T, name string) {
 		}
 		all[what] = g
 		if got := lookUpToken(t, s.Session, g.Hash); (got == c.token) != (what != "expired") {
-			t.Errorf("%s: at first it has token %q", what, got)
+			t.Errorf("%s session: got token %q at first, want one: %v", what, got, what != "expired")
 		}
 	}
 	for range 2 {
@@ -136,22 +135,21 @@ func testSessions(t *testing.T, name string) {
 	}
 	for what, g := range all {
 		if got := lookUpToken(t, s.Session, g.Hash); (got == k.ID) != (what == "kept") {
-			t.Errorf("%s: in the end it has token %q", what, got)
+			t.Errorf("%s session: got token %q at the end, want one: %v", what, got, what == "kept")
 		}
 	}
 	if got := len(dumpTables(t, name, []string{"session"})["session"]); got != 2 {
-		t.Errorf("%d sessions are stored, want the kept and the expired one", got)
+		t.Errorf("got %d stored sessions, want the kept and the expired one", got)
 	}
 	if err := s.SweepAt(ctx, db.Retention{}, now); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(dumpTables(t, name, []string{"session"})["session"]); got != 1 {
-		t.Errorf("%d sessions are stored after maintenance, want the kept one", got)
+		t.Errorf("got %d stored sessions after the sweep, want the kept one", got)
 	}
 }
 
-// However many sessions and links are made, the store keeps the newest hundred of
-// each token.
+// The store keeps the newest 100 sessions and links of each token, and 10,000 sessions in all.
 func testSessionLimits(t *testing.T, name string) {
 	const more, most = 110, 100
 	ctx := context.Background()
@@ -176,18 +174,18 @@ func testSessionLimits(t *testing.T, name string) {
 	}
 	for i, g := range made {
 		if got := lookUpToken(t, s.Session, g.Hash); (got == k.ID) != (i >= more-most) {
-			t.Errorf("session %d of %d has token %q", i+1, more, got)
+			t.Errorf("session %d of %d: got token %q, want one: %v", i+1, more, got, i >= more-most)
 		}
 	}
 	if got := lookUpToken(t, s.Session, one.Hash); got != other.ID {
-		t.Error("the sessions of one token have ended the session of another one")
+		t.Errorf("session of another token: got token %q, want %q", got, other.ID)
 	}
 	d := raw(t, name)
 	defer d.Close()
 	var links, n, least int64
 	err := d.QueryRow("SELECT (SELECT count(*) FROM link), (SELECT count(*) FROM session)").Scan(&links, &n)
 	if links != most || n != most+1 || err != nil {
-		t.Errorf("%d links and %d sessions are stored, %v", links, n, err)
+		t.Errorf("got %d links and %d sessions (error %v), want %d and %d", links, n, err, most, most+1)
 	}
 	tx, err := d.Begin()
 	if err != nil {
@@ -206,6 +204,6 @@ func testSessionLimits(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	if err := d.QueryRow("SELECT count(*), min(expires) FROM session").Scan(&n, &least); err != nil || n != 10_000 || least < 100 {
-		t.Errorf("of all tokens %d sessions are stored, the oldest until %d, %v", n, least, err)
+		t.Errorf("got %d sessions, the oldest expiring at %d (error %v), want 10000 and at least 100", n, least, err)
 	}
 }
