@@ -17,8 +17,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// backUpHourly makes n backups, an hour apart, of which it keeps the newest. It returns the
-// log.
+// backUpHourly makes n backups, an hour apart, and keeps the newest ones. It returns the log.
 func backUpHourly(t testing.TB, s *db.Store, folder string, from time.Time, n, keep int) (log string) {
 	t.Helper()
 	var b bytes.Buffer

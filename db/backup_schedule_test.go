@@ -180,8 +180,8 @@ func TestBackupsAfterMissingFolder(t *testing.T) {
 	}
 }
 
-// When the clock jumps, the schedule keeps the backup that it has just made, and removes the
-// others in the order in which they were made.
+// When the clock jumps, the schedule keeps the latest backup, and removes the others in the
+// order of their creation.
 func TestBackupsAfterClockJump(t *testing.T) {
 	t.Parallel()
 	_, s := newLargeStore(t)

@@ -37,8 +37,8 @@ type sweepTest struct {
 	sweep func(context.Context) error
 }
 
-// newSweepTest returns a store in which all reports have expired. The test's clock is slow
-// by the given duration.
+// newSweepTest returns a store whose reports have all expired. The test's clock is slow by the
+// given duration.
 func newSweepTest(t *testing.T, name string, behind time.Duration) *sweepTest {
 	s := open(t, name)
 	recordDaily(t, s, time.Now().AddDate(0, 0, -60), 3)

@@ -25,7 +25,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// longRetention is longer than the time in which a test fleet reports.
+// longRetention keeps all reports of a test fleet.
 const longRetention = 1000 * 24 * time.Hour
 
 // examine runs the doctor and returns its findings by check. Each is a line of the form
@@ -78,8 +78,8 @@ func newPopulatedStore(t *testing.T, name string) *db.Store {
 	return s
 }
 
-// The doctor finds no problems in an intact store, be it new, not folded yet, or swept up to
-// the middle of a day.
+// The doctor finds no problems in an intact store: a new one, one with unfolded reports, or one
+// whose reports were swept up to the middle of a day.
 func testDoctorIntactStore(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)

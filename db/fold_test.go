@@ -102,8 +102,8 @@ func recordRandom(t testing.TB, w *db.Writer, n int, random *rand.Rand) {
 	wg.Wait()
 }
 
-// The totals do not depend on the steps in which reports are folded, on the process that folds
-// them, or on concurrent folds.
+// The totals do not depend on the number of folds, on the process that folds, or on concurrent
+// folds.
 func testFoldInSteps(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)

@@ -212,8 +212,8 @@ func (e *expected) countReports(v *verdict, log []db.Recorded) {
 	}
 }
 
-// checkTotals folds all reports, and compares the totals with those of the same reports in a
-// new store.
+// checkTotals folds all reports, and compares the totals with a new store that has the same
+// reports.
 func (e *expected) checkTotals(s *db.Store, log []db.Recorded) error {
 	if _, err := s.Fold(context.Background()); err != nil {
 		return err
@@ -231,7 +231,7 @@ func (e *expected) checkTotals(s *db.Store, log []db.Recorded) error {
 		return err
 	}
 	if diff := cmp.Diff(flatten(want), flatten(got)); diff != "" {
-		return fmt.Errorf("totals differ from those of the reports (-want +got):\n%s", diff)
+		return fmt.Errorf("totals (-want +got):\n%s", diff)
 	}
 	return nil
 }

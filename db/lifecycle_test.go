@@ -336,8 +336,8 @@ func (l *lifecycle) sweep() error {
 	})
 }
 
-// markExpired marks the reports that the sweep will remove, including those that were recorded
-// without being acknowledged.
+// markExpired marks the reports that the sweep will remove, whether they were acknowledged or
+// not.
 func (l *lifecycle) markExpired() error {
 	if l.expired != nil { // in a failed attempt
 		return nil

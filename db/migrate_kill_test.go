@@ -73,7 +73,7 @@ const (
 	fullyUpgraded
 )
 
-// undoUpgrade tells how much of the upgrade there is, and takes it back.
+// undoUpgrade returns how much of the upgrade the store contains, and undoes it.
 func undoUpgrade(t *testing.T, name string) upgradeState {
 	t.Helper()
 	d := raw(t, name)
@@ -110,8 +110,8 @@ func undoUpgrade(t *testing.T, name string) upgradeState {
 	return partlyUpgraded
 }
 
-// awaitDisconnect waits until PostgreSQL has noticed that whoever was killed is gone: it may
-// still be committing.
+// awaitDisconnect waits until PostgreSQL has closed the connections of killed processes, which
+// may still be committing.
 func awaitDisconnect(t *testing.T, name string, d *sql.DB) {
 	t.Helper()
 	if !strings.HasPrefix(name, "postgres://") {

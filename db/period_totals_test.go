@@ -128,9 +128,9 @@ func (l *history) check(t *testing.T, s *db.Store, r rollup.Range) {
 	}
 }
 
-// The totals of weeks and four weeks agree with those of their days, whatever the order in
-// which reports arrive: during the period, just after its end, and when reports arrive late.
-// Rollups that an earlier relcheck wrote for unfinished periods are ignored.
+// The totals of weeks and four weeks agree with the reports of their days: during the period,
+// just after its end, and when reports arrive late. Rollups that an earlier relcheck wrote for
+// unfinished periods are ignored.
 func testPeriodTotals(t *testing.T, name string) {
 	s, raw := open(t, name), raw(t, name)
 	l := history{random: rand.New(rand.NewPCG(5, 6)), first: today - 400, newest: today - 400}

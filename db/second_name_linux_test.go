@@ -188,8 +188,8 @@ func TestWALReplaced(t *testing.T) {
 	}
 }
 
-// The WAL of a killed process has the name by which that process opened the store. It is found
-// by that name, or else the store does not open.
+// A killed process leaves its WAL beside the name that it used for the store. Other processes
+// find the WAL there, or do not open the store.
 func TestWALOfKilledProcess(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

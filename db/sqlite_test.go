@@ -27,17 +27,18 @@ func TestOpenEmptyFile(t *testing.T) {
 	open(t, path)
 }
 
-// A creation that was cut off while it wrote leaves a file, or parts of one, and a
-// journal that takes all of it back. What is larger than a new store was a copy.
+// An interrupted creation leaves a complete or partial file, and a journal that rolls it back.
+// Open starts over. If the file is larger than a new store, an interrupted copy has left it,
+// and Open returns an error.
 func TestOpenAfterInterruptedCreation(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*testing.T, string)
 		want   string
 	}{
-		"whole":              {func(*testing.T, string) {}, ""},
-		"without its end":    {func(t *testing.T, path string) { truncate(t, path, 4096) }, ""},
-		"without its header": {func(t *testing.T, path string) { write(t, path, strings.Repeat("\x00", 4096)+content(t, path)[4096:]) }, ""},
-		"a copy":             {func(t *testing.T, path string) { write(t, path, strings.Repeat("\x00", 3<<20)) }, "repeat the copy"},
+		"complete file":  {func(*testing.T, string) {}, ""},
+		"truncated file": {func(t *testing.T, path string) { truncate(t, path, 4096) }, ""},
+		"missing header": {func(t *testing.T, path string) { write(t, path, strings.Repeat("\x00", 4096)+content(t, path)[4096:]) }, ""},
+		"copy":           {func(t *testing.T, path string) { write(t, path, strings.Repeat("\x00", 3<<20)) }, "repeat the copy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a.db")
@@ -47,7 +48,7 @@ func TestOpenAfterInterruptedCreation(t *testing.T) {
 			s, err := db.Open(context.Background(), path, schema(t))
 			if c.want != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("got error %v, want %q in it", err, c.want)
+					t.Errorf("got error %v, want %q", err, c.want)
 				}
 				return
 			}
@@ -56,16 +57,16 @@ func TestOpenAfterInterruptedCreation(t *testing.T) {
 			}
 			defer s.Close()
 			if _, err := s.Product(context.Background(), "opa"); err != nil || !s.Created() {
-				t.Errorf("created %v, %v", s.Created(), err)
+				t.Errorf("got created = %v (error %v), want true", s.Created(), err)
 			}
 		})
 	}
 }
 
-// What is left of journals that are over does no harm.
+// Open ignores a stale rollback journal.
 func TestOpenWithStaleJournal(t *testing.T) {
 	for name, journal := range map[string]string{
-		"empty": "", "zeroed": strings.Repeat("\x00", 4096), "rubbish": strings.Repeat("rubbish", 1000), "without a page": journal(1000)[:27],
+		"empty": "", "zeroed": strings.Repeat("\x00", 4096), "garbage": strings.Repeat("garbage", 1000), "incomplete header": journal(1000)[:27],
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a.db")
@@ -79,14 +80,14 @@ func TestOpenWithStaleJournal(t *testing.T) {
 			}
 			write(t, path+"-journal", journal)
 			if n := len(recorded(t, open(t, path), "opa")); n != 1 {
-				t.Errorf("%d reports are there", n)
+				t.Errorf("got %d reports, want 1", n)
 			}
 		})
 	}
 }
 
-// journal is a rollback journal (https://www.sqlite.org/fileformat.html#the_rollback_journal)
-// that restores no page of a file which had so many.
+// journal returns a rollback journal without pages for a file that had the given number of
+// pages (https://www.sqlite.org/fileformat.html#the_rollback_journal).
 func journal(pages uint32) string {
 	header := []byte{0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7}
 	for _, n := range []uint32{0, 1, pages, 512, 4096} { // records, nonce, pages, sector size, page size
@@ -123,14 +124,14 @@ func TestOpenErrors(t *testing.T) {
 		"newer":        {store(execute("UPDATE setting SET value = 1000 WHERE name = 'schema'")), "written by a newer relcheck"},
 		"truncated":    {store(func(t *testing.T, path string) { truncate(t, path, 6000) }), "damaged or truncated"},
 		"folder":       {func(t *testing.T, path string) { mkdir(t, path) }, "not a relcheck database"},
-		"garbage beside a journal": {func(t *testing.T, path string) {
+		"garbage with a journal": {func(t *testing.T, path string) {
 			garbage(t, path)
 			write(t, path+"-journal", journal(1))
 		}, "not a relcheck database"},
-		"a log beside nothing": {func(t *testing.T, path string) { write(t, path+"-wal", "reports") }, "put back the database"},
-		"a log beside an empty file": {store(func(t *testing.T, path string) {
+		"WAL without a file": {func(t *testing.T, path string) { write(t, path+"-wal", "reports") }, "put back the database"},
+		"WAL of an empty file": {store(func(t *testing.T, path string) {
 			write(t, path, "")
-			write(t, path+"-wal", "the only place where some reports are")
+			write(t, path+"-wal", "reports that are in no other file")
 		}), "put back the database"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -139,16 +140,16 @@ func TestOpenErrors(t *testing.T) {
 			before := readFiles(path)
 			_, err := db.Open(context.Background(), path, schema(t))
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
-				t.Errorf("got error %v, want one that names the file and says %q", err, c.want)
+				t.Errorf("got error %v, want one that contains %q and the path", err, c.want)
 			}
 			if readFiles(path) != before {
-				t.Error("something was changed")
+				t.Error("Open changed the files")
 			}
 		})
 	}
 }
 
-// readFiles is what can be read of a file, its log and its journal.
+// readFiles returns the contents of a file, its WAL and its journal.
 func readFiles(path string) (all string) {
 	for _, suffix := range []string{"", "-wal", "-journal"} {
 		b, err := os.ReadFile(path + suffix)
@@ -157,8 +158,8 @@ func readFiles(path string) (all string) {
 	return all
 }
 
-// Killed while it wrote the log into the file, a server leaves a file whose
-// header tells of more pages than there are. They are in the log.
+// A server that is killed during a checkpoint leaves a file whose header counts more pages than
+// the file has. The missing pages are in the WAL.
 func TestOpenAfterKilledCheckpoint(t *testing.T) {
 	ctx := context.Background()
 	from, path := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "a.db")
@@ -180,11 +181,11 @@ func TestOpenAfterKilledCheckpoint(t *testing.T) {
 	}
 	write(t, path, string(file))
 	if _, err := db.Open(ctx, path, schema(t)); err == nil || !strings.Contains(err.Error(), "damaged or truncated") {
-		t.Fatalf("without its log the file opens, which makes this no test: %v", err)
+		t.Fatalf("open without the WAL: got error %v, want \"damaged or truncated\"", err)
 	}
 	write(t, path+"-wal", string(wal))
 	if n := len(recorded(t, open(t, path), "opa")); n != reports {
-		t.Errorf("%d reports of %d are there", n, reports)
+		t.Errorf("got %d reports, want %d", n, reports)
 	}
 }
 
@@ -192,7 +193,7 @@ func TestOpenInMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none", "a.db")
 	_, err := db.Open(context.Background(), path, schema(t))
 	if err == nil || !strings.Contains(err.Error(), "does not exist") {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want \"does not exist\"", err)
 	}
 }
 
@@ -200,15 +201,15 @@ func TestOpenExistingCreatesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	_, err := db.OpenExisting(context.Background(), path)
 	if err == nil || !strings.Contains(err.Error(), "no such file") {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want \"no such file\"", err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("afterwards: %v", err)
+		t.Errorf("stat after OpenExisting: got error %v, want ErrNotExist", err)
 	}
 }
 
-// What is removed leaves no trace in the bytes of the file, and its place in
-// the order of recording to nobody.
+// Removing a product erases the bytes of its reports from the file. Later reports do not reuse
+// their sequence numbers.
 func TestRemovedReportsAreErased(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
@@ -232,7 +233,7 @@ func TestRemovedReportsAreErased(t *testing.T) {
 		t.Fatal(err)
 	}
 	if now := lastSeq(t, path); now <= last {
-		t.Errorf("seq went from %d to %d", last, now)
+		t.Errorf("got last sequence number %d, want one above %d", now, last)
 	}
 	w.Close()
 	s.Close()
@@ -243,7 +244,7 @@ func TestRemovedReportsAreErased(t *testing.T) {
 		}
 	}
 	if left > 0 {
-		t.Errorf("%d of %d ids are still in the file", left, len(ids))
+		t.Errorf("the file contains %d of %d removed instance IDs, want none", left, len(ids))
 	}
 }
 
@@ -290,7 +291,7 @@ func lastSeq(t *testing.T, path string) (seq int64) {
 	return seq
 }
 
-// What does not wait for the disk is not written to.
+// A store is only written to if commits wait for the disk.
 func TestVerifyDurable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	open(t, path)
@@ -302,12 +303,12 @@ func TestVerifyDurable(t *testing.T) {
 		err = db.VerifySQLite(context.Background(), d)
 		d.Close()
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("with synchronous = %s: %v", setting, err)
+			t.Errorf("synchronous = %s: got error %v, want %q", setting, err, want)
 		}
 	}
 }
 
-// Once all is closed, everything stands in the one file.
+// A store that is closed consists of one file.
 func TestCloseLeavesOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
@@ -320,7 +321,7 @@ func TestCloseLeavesOneFile(t *testing.T) {
 	}
 	for _, suffix := range []string{"-wal", "-shm"} {
 		if _, err := os.Stat(path + suffix); err == nil {
-			t.Errorf("%s is left", path+suffix)
+			t.Errorf("got file %s after Close, want it removed", path+suffix)
 		}
 	}
 }
@@ -336,20 +337,20 @@ func TestOneWriter(t *testing.T) {
 	for _, name := range []string{path, link} {
 		_, err := open(t, name).NewWriter(nil)
 		if !errors.Is(err, db.ErrInUse) || !strings.Contains(fmt.Sprint(err), fmt.Sprintf("process %d", os.Getpid())) {
-			t.Errorf("a second writer on %s: %v", name, err)
+			t.Errorf("second writer on %s: got error %v, want ErrInUse with process %d", name, err, os.Getpid())
 		}
 	}
 	w.Close()
 	writer(t, s).Close()
 }
 
-// Whoever looks whether a server runs keeps none from starting.
+// Checking whether a server is running does not keep a server from starting.
 func TestLockHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
-	write(t, path+"-lock", "1") // as after a kill, so that it has to be tried
+	write(t, path+"-lock", "1") // as after a kill, so that the lock itself is tested
 	if holder, err := db.LockHolder(path); holder != "" || err != nil {
-		t.Errorf("held by %q, %v", holder, err)
+		t.Errorf("got holder %q (error %v), want none", holder, err)
 	}
 	sharedLock := flock.New(path + "-lock")
 	if ok, err := sharedLock.TryRLock(); !ok || err != nil {
@@ -358,15 +359,16 @@ func TestLockHolder(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, func() { sharedLock.Unlock() })
 	w := writer(t, s)
 	if holder, err := db.LockHolder(path); err != nil || holder != fmt.Sprintf("process %d", os.Getpid()) {
-		t.Errorf("held by %q, %v", holder, err)
+		t.Errorf("got holder %q (error %v), want process %d", holder, err, os.Getpid())
 	}
 	w.Close()
 }
 
+// A writer is not ready once its file or WAL was removed or replaced.
 func TestFileRemoved(t *testing.T) {
 	for name, take := range map[string]func(path string) error{
-		"removed":         os.Remove,
-		"its log removed": func(path string) error { return os.Remove(path + "-wal") },
+		"removed":     os.Remove,
+		"WAL removed": func(path string) error { return os.Remove(path + "-wal") },
 		"replaced": func(path string) error {
 			return errors.Join(os.Rename(path, path+".old"), os.WriteFile(path, nil, 0o600))
 		},
@@ -382,17 +384,17 @@ func TestFileRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			if w.Ready() == nil {
-				t.Error("ready without a file")
+				t.Error("the writer is ready without its file")
 			}
 			if w.Record(context.Background(), "opa", linux, report("1.0.0")) == nil {
-				t.Error("recorded into a file that is no longer there")
+				t.Error("Record without the file: got no error")
 			}
 		})
 	}
 }
 
-// A reader keeps SQLite from overwriting what was removed. Nobody has to wait for
-// that, and it is made up for.
+// A reader keeps SQLite from erasing expired reports. Recording does not wait for the reader,
+// and the next sweep erases them.
 func TestSweptReportsAreErased(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "a.db")
@@ -429,11 +431,11 @@ func TestSweptReportsAreErased(t *testing.T) {
 		slowest <- most
 	}()
 	if err := sweep(0); err == nil {
-		t.Error("nothing is said of what could not be overwritten")
+		t.Error("sweep with a reader: got no error")
 	}
 	close(swept)
 	if took := <-slowest; took > lockTimeout/2 {
-		t.Errorf("recording took %v meanwhile", took)
+		t.Errorf("Record took %v during the sweep, want at most %v", took, lockTimeout/2)
 	}
 	reader.Rollback()
 	if err := sweep(time.Second); err != nil {
@@ -442,15 +444,15 @@ func TestSweptReportsAreErased(t *testing.T) {
 	bytes := content(t, path) + content(t, path+"-wal")
 	for _, id := range ids {
 		if strings.Contains(bytes, string(id[:])) {
-			t.Fatal("an id that was removed is still in the file")
+			t.Fatalf("the files contain the removed instance ID %s", id)
 		}
 	}
 }
 
-// lockTimeout is how long SQLite waits for others.
+// lockTimeout is how long SQLite waits for a lock.
 const lockTimeout = 10 * time.Second
 
-// A log without its database is not thrown away, whatever the database is called.
+// A WAL without its database is kept, even if the database is opened through a symbolic link.
 func TestOrphanedWALBehindLink(t *testing.T) {
 	dir := t.TempDir()
 	path, link := filepath.Join(dir, "a.db"), filepath.Join(t.TempDir(), "b.db")
@@ -460,9 +462,9 @@ func TestOrphanedWALBehindLink(t *testing.T) {
 	write(t, path, "")
 	write(t, path+"-wal", "acknowledged")
 	if _, err := db.Open(context.Background(), link, schema(t)); err == nil || !strings.Contains(err.Error(), "WAL file without its database") {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want \"WAL file without its database\"", err)
 	}
 	if got := content(t, path+"-wal"); got != "acknowledged" {
-		t.Errorf("the log is %q", got)
+		t.Errorf("got WAL %q, want %q", got, "acknowledged")
 	}
 }

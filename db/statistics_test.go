@@ -15,8 +15,8 @@ import (
 	"relcheck/db"
 )
 
-// TestStatisticsAreCorrect records what a known fleet tells in 400 days, and compares
-// the answers to every question with the truth.
+// TestStatisticsAreCorrect records 400 days of reports of a simulated fleet, and compares the
+// results of queries with results that are computed from the fleet itself.
 func TestStatisticsAreCorrect(t *testing.T) {
 	small := fleet.Fleet{Seed: 21, Instances: unlessRace(40, 12), Every: 6 * time.Hour}
 	large := fleet.Fleet{Seed: 22, Instances: 1500, Growth: 20, Every: 24 * time.Hour}
@@ -24,7 +24,7 @@ func TestStatisticsAreCorrect(t *testing.T) {
 		large.Instances = 300
 	}
 	fleets := map[string]fleet.Fleet{"small": small, "large": large}
-	if race { // make test compares it without the detector
+	if race { // make test also runs this test without the detector
 		delete(fleets, "large")
 	}
 	for size, f := range fleets {
@@ -38,7 +38,7 @@ func TestStatisticsAreCorrect(t *testing.T) {
 	}
 }
 
-// truth is the right answer to a query.
+// truth is the expected result of a query.
 type truth struct {
 	stats.Query
 	*statstest.Truth
@@ -62,7 +62,7 @@ func newTruths(f fleet.Fleet) (all []truth) {
 func checkStatistics(t *testing.T, s *db.Store, f fleet.Fleet, truths []truth) {
 	populate(t, s, f)
 	var wg sync.WaitGroup
-	for range 2 { // as by two servers
+	for range 2 { // as two servers do
 		wg.Go(func() {
 			if _, err := s.Fold(context.Background()); err != nil {
 				t.Error(err)

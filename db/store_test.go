@@ -28,17 +28,17 @@ func testPresets(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	if len(products) != 2 || products[0].Name != "opa" || products[1].Name != "relcheck" {
-		t.Errorf("a new store has products %v", products)
+		t.Errorf("got products %v of a new store, want opa and relcheck", products)
 	}
 	for _, p := range products {
 		if err := catalog.CheckProduct(p); err != nil {
-			t.Errorf("product %s: %v", p.Name, err)
+			t.Errorf("CheckProduct(%s): %v", p.Name, err)
 		}
 	}
 }
 
-// testStoredTextIsCleaned reads text that an older relcheck let in. Nobody gets to see
-// what hides in it, and a change of something else does not fail because of it.
+// An older relcheck may have stored hostile text. Reading removes its control characters, and
+// other fields of the row can still be changed.
 func testStoredTextIsCleaned(t *testing.T, name string) {
 	s, ctx := open(t, name), t.Context()
 	const hostile, clean = "\u202ea\x1b[31mb\u200bc\u2028d", "a [31mbc d"
@@ -81,10 +81,10 @@ func testStoredTextIsCleaned(t *testing.T, name string) {
 		}
 	}
 	if titles["hidden"] != "hidden" {
-		t.Errorf("a title of which nothing can be shown is %q, want the name", titles["hidden"])
+		t.Errorf("title without visible characters: got %q, want the product's name", titles["hidden"])
 	}
 	if p, _, err := s.EditProduct(ctx, "app", catalog.ProductPatch{"repo": "me/app"}); err != nil || p.Title != clean {
-		t.Errorf("EditProduct: %+v, %v", p, err)
+		t.Errorf("EditProduct: got %+v (error %v), want title %q", p, err, clean)
 	}
 }
 
@@ -95,7 +95,7 @@ func testRemovedPreset(t *testing.T, name string) {
 	}
 	s.Close()
 	if _, err := open(t, name).Product(context.Background(), "opa"); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("after opening again: %v", err)
+		t.Errorf("removed preset after reopening: got error %v, want ErrNotFound", err)
 	}
 }
 
@@ -126,28 +126,28 @@ func testReleases(t *testing.T, name string) {
 		t.Helper()
 		got, err := s.PutReleases(ctx, "opa", releases, merge)
 		if err != nil || got != want {
-			t.Errorf("put: %+v, %v; want %+v", got, err, want)
+			t.Errorf("PutReleases: got %+v (error %v), want %+v", got, err, want)
 		}
 	}
 	list := func(want ...catalog.Release) {
 		t.Helper()
 		got, err := s.Releases(ctx, "opa")
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%v\n%s", err, diff)
+			t.Errorf("Releases: error %v (-want +got):\n%s", err, diff)
 		}
 	}
 	first := revision(t, s)
 	put(replaceStored, db.Change{Added: 1}, full)
 	list(full)
 	if now := revision(t, s); now <= first {
-		t.Errorf("revision went from %d to %d", first, now)
+		t.Errorf("got revision %d after a change, want more than %d", now, first)
 	}
 	first = revision(t, s)
 	put(replaceStored, db.Change{Unchanged: 1}, full)
 	if now := revision(t, s); now != first {
-		t.Errorf("revision went from %d to %d without a change", first, now)
+		t.Errorf("got revision %d without a change, want %d", now, first)
 	}
-	put(keepStored, db.Change{Unchanged: 1}, catalog.Release{Version: "1.2.3"}) // another spelling of the same
+	put(keepStored, db.Change{Unchanged: 1}, catalog.Release{Version: "1.2.3"}) // another spelling of the version
 	full.Version, full.Assets = "1.2.3", nil
 	put(replaceStored, db.Change{Changed: 1}, full)
 	list(full)
@@ -155,7 +155,7 @@ func testReleases(t *testing.T, name string) {
 	if err := s.Withdraw(ctx, "opa", "v1.2.3", true); err != nil {
 		t.Error(err)
 	}
-	put(replaceStored, db.Change{Unchanged: 1}, full) // does not restore it
+	put(replaceStored, db.Change{Unchanged: 1}, full) // does not restore the release
 	full.Withdrawn = true
 	list(full)
 
@@ -163,12 +163,12 @@ func testReleases(t *testing.T, name string) {
 	if err := s.Withdraw(ctx, "opa", "1.2.3", false); err != nil {
 		t.Error(err)
 	}
-	put(replaceStored, db.Change{Changed: 1}, full) // the operator's word holds
+	put(replaceStored, db.Change{Changed: 1}, full) // the operator's decision overrides the retraction
 	full.Withdrawn = false
 	list(full)
 
 	if err := s.Withdraw(ctx, "opa", "v9.9.9", true); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("withdrawing what is not there: %v", err)
+		t.Errorf("withdraw an unknown release: got error %v, want ErrNotFound", err)
 	}
 }
 
@@ -180,7 +180,7 @@ func testRetractedIsWithdrawn(t *testing.T, name string) {
 	}
 	all, err := s.Releases(ctx, "opa")
 	if err != nil || !all[0].Withdrawn {
-		t.Errorf("%+v, %v", all, err)
+		t.Errorf("got releases %+v (error %v), want the first withdrawn", all, err)
 	}
 }
 
@@ -189,10 +189,10 @@ func testPutReleasesIsAtomic(t *testing.T, name string) {
 	s := open(t, name)
 	_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}, {Version: "nightly"}}, replaceStored)
 	if err == nil || !strings.Contains(err.Error(), "nightly") {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want one that contains nightly", err)
 	}
 	if all, err := s.Releases(ctx, "opa"); len(all) != 0 || err != nil {
-		t.Errorf("afterwards: %v, %v", all, err)
+		t.Errorf("got releases %v (error %v), want none", all, err)
 	}
 }
 
@@ -204,24 +204,24 @@ func testProducts(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	if err := s.AddProduct(ctx, app); !errors.Is(err, db.ErrInUse) {
-		t.Errorf("adding it twice: %v", err)
+		t.Errorf("add a product twice: got error %v, want ErrInUse", err)
 	}
 	if err := s.AddProduct(ctx, catalog.Product{Name: "fork", Title: "Fork", Repo: "Me/App"}); !errors.Is(err, db.ErrInUse) {
-		t.Errorf("one repository for two: %v", err)
+		t.Errorf("repository of another product: got error %v, want ErrInUse", err)
 	}
 	app.Title, app.Origins = "The App", "https://a.example app:"
 	if err := s.SetProduct(ctx, app); err != nil {
 		t.Error(err)
 	}
 	if got, err := s.Product(ctx, "app"); got != app || err != nil {
-		t.Errorf("got %+v, %v", got, err)
+		t.Errorf("got %+v (error %v), want %+v", got, err, app)
 	}
 	if err := s.SetProduct(ctx, catalog.Product{Name: "none"}); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("changing what is not there: %v", err)
+		t.Errorf("change an unknown product: got error %v, want ErrNotFound", err)
 	}
 	for name, want := range map[string]error{"app": nil, "none": db.ErrNotFound} {
 		if err := s.RemoveProduct(ctx, name, false); !errors.Is(err, want) {
-			t.Errorf("removing %s: %v", name, err)
+			t.Errorf("remove product %s: got error %v, want %v", name, err, want)
 		}
 	}
 }
@@ -240,20 +240,20 @@ func testRemoveProductWithReports(t *testing.T, name string) {
 		}
 	}
 	if err := s.RemoveProduct(ctx, "opa", false); !errors.Is(err, db.ErrInUse) {
-		t.Errorf("without saying so: %v", err)
+		t.Errorf("remove a product with reports: got error %v, want ErrInUse", err)
 	}
 	if err := s.RemoveProduct(ctx, "opa", true); err != nil {
 		t.Error(err)
 	}
 	if err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("a report of a removed product: %v", err)
+		t.Errorf("report of a removed product: got error %v, want ErrNotFound", err)
 	}
 	if n := len(recorded(t, s, "relcheck")); n != 1 {
-		t.Errorf("%d reports of the other product are left", n)
+		t.Errorf("got %d reports of the other product, want 1", n)
 	}
 	var left int
 	if err := raw(t, name).QueryRow("SELECT count(*) FROM report").Scan(&left); err != nil || left != 1 {
-		t.Errorf("%d rows are left, %v", left, err)
+		t.Errorf("got %d reports in all (error %v), want 1", left, err)
 	}
 }
 
@@ -266,8 +266,7 @@ func revision(t *testing.T, s *db.Store) int64 {
 	return c.Revision.Changes
 }
 
-// Of several who change the same thing at once, each sees what the one before
-// has made of it.
+// Concurrent changes of the same product or release are applied one after the other.
 func testConcurrentCatalogChanges(t *testing.T, name string) {
 	ctx := context.Background()
 	open(t, name)
@@ -303,15 +302,15 @@ func testConcurrentCatalogChanges(t *testing.T, name string) {
 	}
 	wg.Wait()
 	if added.Load() != 1 || inUse.Load() != others-1 {
-		t.Errorf("one repository was given to %d products, and refused to %d", added.Load(), inUse.Load())
+		t.Errorf("got %d products with the same repository and %d refused, want 1 and %d", added.Load(), inUse.Load(), others-1)
 	}
 	all, err := stores[0].Releases(ctx, "opa")
 	if err != nil || len(all) != others*each+1 {
-		t.Errorf("%d releases, %v; want %d", len(all), err, others*each+1)
+		t.Errorf("got %d releases (error %v), want %d", len(all), err, others*each+1)
 	}
 	for _, r := range all {
 		if r.Version == "v1.0.0" && len(r.Notes) != others*each-1 {
-			t.Errorf("of %d changes of one release %d are left", others*each-1, len(r.Notes))
+			t.Errorf("got %d changes of a release, want %d", len(r.Notes), others*each-1)
 		}
 	}
 }

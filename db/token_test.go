@@ -27,13 +27,13 @@ func testTokens(t *testing.T, name string) {
 		}
 	}
 	if err := s.AddToken(ctx, a); err == nil {
-		t.Error("one token is kept twice")
+		t.Error("add a token twice: got no error")
 	}
 	list := func(want ...access.Token) {
 		t.Helper()
 		got, err := s.Tokens(ctx)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%v\n%s", err, diff)
+			t.Errorf("Tokens: error %v (-want +got):\n%s", err, diff)
 		}
 	}
 	list(a, b)
@@ -48,7 +48,7 @@ func testTokens(t *testing.T, name string) {
 	}
 	hour := time.Date(2026, 2, 3, 4, 0, 0, 0, time.UTC)
 	use(hour.Add(59*time.Minute), hour)
-	use(hour.Add(-time.Minute), hour) // another server is behind
+	use(hour.Add(-time.Minute), hour) // the clock of another server is slow
 	use(hour.Add(time.Hour), hour.Add(time.Hour))
 
 	revoked := hour.Add(5 * time.Second)
@@ -60,21 +60,21 @@ func testTokens(t *testing.T, name string) {
 	a.Revoked = revoked
 	list(a, b)
 	if err := s.RevokeToken(ctx, "none", revoked); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("revoking what is not there: %v", err)
+		t.Errorf("revoke an unknown token: got error %v, want ErrNotFound", err)
 	}
 
 	got, err := s.Token(ctx, a.ID)
 	if diff := cmp.Diff(&a, got); err != nil || diff != "" || !got.Matches(text) || got.Allows(access.Read) {
-		t.Errorf("%v\n%s", err, diff)
+		t.Errorf("Token: got %+v (error %v), want the revoked token (-want +got):\n%s", got, err, diff)
 	}
 	for _, id := range []string{"none", "", "' OR 1=1 --"} {
 		if got, err := s.Token(ctx, id); got != nil || err != nil {
-			t.Errorf("token %q: %v, %v", id, got, err)
+			t.Errorf("Token(%q): got %v (error %v), want nil", id, got, err)
 		}
 	}
 }
 
-// Of many servers that start at once on a new store, one makes the first token.
+// If several servers start on a new store at the same time, one of them adds the first token.
 func testConcurrentFirstToken(t *testing.T, name string) {
 	ctx := context.Background()
 	open(t, name)
@@ -97,15 +97,15 @@ func testConcurrentFirstToken(t *testing.T, name string) {
 	wg.Wait()
 	all, err := open(t, name).Tokens(ctx)
 	if err != nil || len(all) != 1 || added.Load() != 1 {
-		t.Fatalf("%d tokens, of which %d are the first, %v", len(all), added.Load(), err)
+		t.Fatalf("got %d tokens and %d first ones (error %v), want one", len(all), added.Load(), err)
 	}
 	if links := dumpTables(t, name, []string{"link"})["link"]; len(links) != 1 || !strings.Contains(links[0], all[0].ID) {
-		t.Errorf("the links are %v, want one of token %s", links, all[0].ID)
+		t.Errorf("got links %v, want one of token %s", links, all[0].ID)
 	}
 	if err := open(t, name).RevokeToken(ctx, all[0].ID, time.Now()); err != nil {
 		t.Error(err)
 	}
 	if try(); added.Load() != 1 {
-		t.Error("a first token is made again when all are revoked")
+		t.Error("AddFirstToken added another token after the first was revoked")
 	}
 }

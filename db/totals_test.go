@@ -10,8 +10,8 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// Readings share memory one after the other, and never at once: of many, each has
-// the figures that it has alone.
+// Concurrent reads return the same totals as single ones: they reuse buffers, but never share
+// them at the same time.
 func TestConcurrentReads(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "relcheck.db"))
 	populate(t, s, fleet.Fleet{Seed: 7, Days: 70, End: today, Instances: unlessRace(200, 20), Every: 12 * time.Hour})
@@ -30,7 +30,7 @@ func TestConcurrentReads(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					checkTotals(t, "at once", got, f)
+					checkTotals(t, "totals of a concurrent read", got, f)
 				}
 			})
 		}

@@ -44,15 +44,15 @@ func testRecord(t *testing.T, name string) {
 	got := recorded(t, s, "opa")
 	for i := range got {
 		if at := got[i].At; at.Before(begin) || at.After(time.Now()) || at.Location() != time.UTC {
-			t.Errorf("report %d came in at %v", i, at)
+			t.Errorf("report %d: got time %v, want a UTC time since %v", i, at, begin)
 		}
 		got[i].At = time.Time{}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("reports (-want +got):\n%s", diff)
 	}
 	if n := len(recorded(t, s, "relcheck")); n != 0 {
-		t.Errorf("another product has %d of them", n)
+		t.Errorf("got %d reports of another product, want none", n)
 	}
 }
 
@@ -68,19 +68,20 @@ func testReportsSince(t *testing.T, name string) {
 		n := 0
 		err := s.Reports(ctx, "opa", since, func(*db.Recorded) error { n++; return nil })
 		if err != nil || n != want {
-			t.Errorf("since %v: %d reports, %v; want %d", since, n, err, want)
+			t.Errorf("since %v: got %d reports (error %v), want %d", since, n, err, want)
 		}
 	}
 	stop := errors.New("stop")
 	if err := s.Reports(ctx, "opa", time.Time{}, func(*db.Recorded) error { return stop }); err != stop {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want the callback's error", err)
 	}
 	if err := s.Reports(ctx, "none", time.Time{}, nil); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("of a product that is not there: %v", err)
+		t.Errorf("unknown product: got error %v, want ErrNotFound", err)
 	}
 }
 
-// Every report that was acknowledged is there, once, whatever happens to others.
+// Every acknowledged report is recorded once, even if other reports of its transaction are
+// canceled or fail.
 func testConcurrentRecord(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
@@ -93,18 +94,18 @@ func testConcurrentRecord(t *testing.T, name string) {
 				r := report("1.0.0")
 				ctx, cancel := context.WithCancel(context.Background())
 				if c%4 == 0 {
-					cancel() // hangs up at once; recorded or not, it harms nobody
+					cancel() // the report may be recorded or not, without an effect on others
 				}
 				product := "opa"
 				if c%16 == 1 {
-					product = "none" // shares the transaction and fails alone
+					product = "none" // the other reports of the transaction succeed
 				}
 				err := w.Record(ctx, product, linux, r)
 				cancel()
 				switch {
 				case product == "none":
 					if !errors.Is(err, db.ErrNotFound) {
-						t.Errorf("an unknown product: %v", err)
+						t.Errorf("unknown product: got error %v, want ErrNotFound", err)
 					}
 				case err == nil:
 					acknowledged.Store(r.ID, i)
@@ -122,18 +123,18 @@ func testConcurrentRecord(t *testing.T, name string) {
 	seen := map[any]bool{}
 	for _, r := range recorded(t, open(t, name), "opa") {
 		if seen[r.ID] {
-			t.Errorf("%s is there twice", r.ID)
+			t.Errorf("report %s was recorded twice", r.ID)
 		}
 		seen[r.ID] = true
 	}
 	acknowledged.Range(func(id, _ any) bool {
 		if !seen[id] {
-			t.Errorf("%s was acknowledged and is not there", id)
+			t.Errorf("acknowledged report %s was lost", id)
 		}
 		return true
 	})
 	if want := callers * each * 11 / 16; len(seen) < want {
-		t.Errorf("%d reports are there, at least %d were acknowledged", len(seen), want)
+		t.Errorf("got %d reports, want at least %d", len(seen), want)
 	}
 }
 
@@ -143,19 +144,19 @@ func testRecordAfterClose(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); !errors.Is(err, db.ErrClosed) {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want ErrClosed", err)
 	}
 }
 
-// Of versions that are no release, only so many a day have builds of their own.
+// The number of unreleased versions with their own builds is limited per day.
 func testUnreleasedBuildLimit(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	w := writer(t, s)
-	const invented = 1000
+	const unreleased = 1000
 	for round, version := range []string{"v7.0.0", "v7.0.1", "v7.0.2"} {
 		var wg sync.WaitGroup
-		for i := range invented {
+		for i := range unreleased {
 			wg.Go(func() {
 				if err := w.Record(ctx, "opa", linux, report(fmt.Sprintf("6.%d.%d", round, i))); err != nil {
 					t.Error(err)
@@ -178,18 +179,17 @@ func testUnreleasedBuildLimit(t *testing.T, name string) {
 		versions[r.Version]++
 	}
 	if versions["7.0.0"] != 1 || versions["v7.0.0"] != 1 {
-		t.Error("a published version does not have builds of its own")
+		t.Errorf("got %d and %d reports of two published versions, want one each", versions["7.0.0"], versions["v7.0.0"])
 	}
-	if n := len(versions); n > 203 { // should midnight pass meanwhile, twice as many
-		t.Errorf("%d versions, most of them invented", n)
+	if n := len(versions); n > 203 { // twice the limit, in case midnight passes during the test
+		t.Errorf("got %d versions, want at most 203", n)
 	}
-	if n := versions["other"]; n < 3*invented-200 || w.Others() != int64(n) {
-		t.Errorf("%d reports count as other, and %d are said to", n, w.Others())
+	if n := versions["other"]; n < 3*unreleased-200 || w.Others() != int64(n) {
+		t.Errorf("got %d reports of other versions and a counter of %d, want equal numbers of at least %d", n, w.Others(), 3*unreleased-200)
 	}
 }
 
-// What is told to be of all other versions takes none of the places of those that
-// have builds of their own.
+// Reports whose version is "other" do not count against the limit of unreleased builds.
 func testOtherUsesNoBuild(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -212,8 +212,8 @@ func testOtherUsesNoBuild(t *testing.T, name string) {
 			others++
 		}
 	}
-	if want := len(checker.Platforms()); others != want || w.Others() != int64(want) { // also should midnight pass meanwhile
-		t.Errorf("%d reports count as other, and %d are said to; %d were told to be", others, w.Others(), want)
+	if want := len(checker.Platforms()); others != want || w.Others() != int64(want) { // even if midnight passes during the test
+		t.Errorf("got %d reports of other versions and a counter of %d, want %d", others, w.Others(), want)
 	}
 }
 
@@ -229,11 +229,11 @@ func testCountChecks(t *testing.T, name string) {
 	var version string
 	err := raw(t, name).QueryRow("SELECT day, count, version FROM checks JOIN build ON build.id = checks.build").Scan(&day, &count, &version)
 	if err != nil || count != 3 || version != "1.10.1" || day < before || day > time.Now().Unix()/86400 {
-		t.Errorf("counted %d of %s on day %d, %v", count, version, day, err)
+		t.Errorf("got %d checks of %s on day %d (error %v), want 3 of 1.10.1 on day %d", count, version, day, err, before)
 	}
 }
 
-// What is counted reaches the file by itself, without any report.
+// Counted checks are written to the store even if no report arrives.
 func testChecksWithoutReports(t *testing.T, name string) {
 	w := writer(t, open(t, name))
 	defer w.Close()
@@ -248,21 +248,21 @@ func testChecksWithoutReports(t *testing.T, name string) {
 			return
 		}
 	}
-	t.Error("not written")
+	t.Error("timeout: the check was not written")
 }
 
-// While another process holds the write lock for too long, reports are
-// refused, and then they are recorded again.
+// Reports are refused while another process holds the write lock for too long. Afterwards they
+// are recorded again.
 func testRecordWhileLocked(t *testing.T, name string) {
 	if testing.Short() {
-		t.Skip("waits for a lock to time out; left out with -short")
+		t.Skip("waits for a lock timeout")
 	}
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
 	unlock := lockStore(t, name)
 	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
-		t.Error("recorded under another's lock")
+		t.Error("Record while another process holds the lock: got no error")
 	}
 	unlock()
 	awaitReady(t, w)
@@ -271,7 +271,7 @@ func testRecordWhileLocked(t *testing.T, name string) {
 	}
 }
 
-// Callers beyond what may wait are refused at once; those who do wait are
+// Reports beyond the length of the queue are refused immediately. Those in the queue are
 // recorded.
 func testQueueIsBounded(t *testing.T, name string) {
 	s := open(t, name)
@@ -280,13 +280,13 @@ func testQueueIsBounded(t *testing.T, name string) {
 	first := recordAsync(w)
 	awaitWaiting(w, 0)
 	gone, hangUp := context.WithCancel(context.Background())
-	hangUp() // so that nobody stays to wait; what they sent is recorded all the same
+	hangUp() // Record returns at once, and the reports are still recorded
 	waiting, err := 0, context.Canceled
 	for ; waiting <= 2*w.MaxWaiting() && errors.Is(err, context.Canceled); waiting++ {
 		err = w.Record(gone, "opa", linux, report("1.0.0"))
 	}
-	if waiting--; !errors.Is(err, db.ErrBusy) || waiting < w.MaxWaiting()-1 || waiting > w.MaxWaiting() { // where the first has not begun
-		t.Errorf("after %d that wait: %v", waiting, err)
+	if waiting--; !errors.Is(err, db.ErrBusy) || waiting < w.MaxWaiting()-1 || waiting > w.MaxWaiting() { // one less if the first report was still in the queue
+		t.Errorf("got error %v with %d reports in the queue, want ErrBusy with %d", err, waiting, w.MaxWaiting())
 	}
 	unlock()
 	if err := <-first; err != nil {
@@ -294,26 +294,26 @@ func testQueueIsBounded(t *testing.T, name string) {
 	}
 	w.Close()
 	if n := len(recorded(t, s, "opa")); n != 1+waiting {
-		t.Errorf("%d were let in, and %d are there", waiting, n)
+		t.Errorf("got %d reports, want %d", n, 1+waiting)
 	}
 }
 
-// While the disk does not answer, those who come are refused and nothing of theirs
-// is kept for later.
+// While a commit does not return, a batch that times out is refused, and so are later reports.
+// These are not recorded later.
 func testTimedOutBatch(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	unlock := lockStore(t, name)
 	first := recordAsync(w)
-	awaitWaiting(w, 0) // its transaction has begun, and does not end
+	awaitWaiting(w, 0) // its transaction has begun and waits for the lock
 	second := recordAsync(w)
 	awaitWaiting(w, 1)
 	w.TimeOutOpenBatch()
 	if err := <-second; !errors.Is(err, db.ErrTimeout) {
-		t.Errorf("who has waited for too long: %v", err)
+		t.Errorf("report of the batch that timed out: got error %v, want ErrTimeout", err)
 	}
 	if err := <-recordAsync(w); !errors.Is(err, db.ErrTimeout) {
-		t.Errorf("who comes then: %v", err)
+		t.Errorf("report after the timeout: got error %v, want ErrTimeout", err)
 	}
 	unlock()
 	if err := <-first; err != nil {
@@ -321,7 +321,7 @@ func testTimedOutBatch(t *testing.T, name string) {
 	}
 	w.Close()
 	if n := len(recorded(t, s, "opa")); n != 2 {
-		t.Errorf("%d reports are there", n)
+		t.Errorf("got %d reports, want 2", n)
 	}
 }
 
@@ -332,14 +332,14 @@ func recordAsync(w *db.Writer) chan error {
 	return done
 }
 
-// awaitWaiting waits until somebody writes and so many wait for their turn.
+// awaitWaiting waits until a commit is running and n reports are in the queue.
 func awaitWaiting(w *db.Writer, n int) {
 	for deadline := time.Now().Add(20 * time.Second); !(w.Committing() && w.Waiting() == n) && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// A caller who hangs up does not wait for those who write.
+// Record returns when its context ends, even if a commit is running.
 func testCanceledRecord(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
@@ -349,7 +349,7 @@ func testCanceledRecord(t *testing.T, name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got error %v", err)
+		t.Errorf("got error %v, want DeadlineExceeded", err)
 	}
 	unlock()
 	if err := <-first; err != nil {
@@ -357,11 +357,11 @@ func testCanceledRecord(t *testing.T, name string) {
 	}
 	w.Close()
 	if n := len(recorded(t, s, "opa")); n != 2 {
-		t.Errorf("%d reports are there", n)
+		t.Errorf("got %d reports, want 2", n)
 	}
 }
 
-// Commands change the catalog beside a writer under load.
+// Other processes can change the catalog while a writer is under load.
 func testCatalogChangesUnderLoad(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
@@ -387,7 +387,7 @@ func testCatalogChangesUnderLoad(t *testing.T, name string) {
 	w.Close()
 }
 
-// awaitReady waits until the writer has found out by itself that it works again.
+// awaitReady waits until the writer is ready again.
 func awaitReady(t *testing.T, w *db.Writer) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); w.Ready() != nil; time.Sleep(20 * time.Millisecond) {
@@ -397,7 +397,7 @@ func awaitReady(t *testing.T, w *db.Writer) {
 	}
 }
 
-// A reader that comes back gets what it has not had, also when it stopped halfway.
+// Follow continues where the previous call ended, even if its callback returned an error.
 func testFollow(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -426,12 +426,12 @@ func testFollow(t *testing.T, name string) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("instance IDs (-want +got):\n%s", diff)
 	}
 }
 
-// A product that is removed takes all of its reports with it, also those that
-// are being recorded, by this server or another.
+// Removing a product removes all of its reports, including those that are being recorded by
+// this server or another one.
 func testRemoveProductWhileRecording(t *testing.T, name string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := open(t, name)
@@ -476,11 +476,11 @@ func testRemoveProductWhileRecording(t *testing.T, name string) {
 	}
 	var left int
 	if err := raw(t, name).QueryRow("SELECT count(*) FROM report").Scan(&left); err != nil || left > 0 || acknowledged.Load() < int64(20*rounds) {
-		t.Errorf("of %d reports %d are left, %v", acknowledged.Load(), left, err)
+		t.Errorf("got %d reports of %d acknowledged ones (error %v), want 0 of at least %d", left, acknowledged.Load(), err, 20*rounds)
 	}
 }
 
-// What a killed removal has left over, a server removes.
+// A server removes the rows that a killed removal has left.
 func testInterruptedRemoval(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
@@ -506,6 +506,6 @@ func testInterruptedRemoval(t *testing.T, name string) {
 		}
 	}
 	if left != 0 {
-		t.Errorf("%d rows are left", left)
+		t.Errorf("timeout: got %d rows of the removed product, want none", left)
 	}
 }
