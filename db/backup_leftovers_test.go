@@ -16,22 +16,22 @@ import (
 // A backup that is being written is no leftover.
 func TestActiveBackupIsNoLeftover(t *testing.T) {
 	_, s := newLargeStore(t)
-	place := filepath.Join(t.TempDir(), "backup.db")
-	looked := false
-	_, err := backup.Create(context.Background(), s, place, schema(t), func(int64, int64) {
-		if len(fileNames(t, filepath.Dir(place))) < 2 {
+	target := filepath.Join(t.TempDir(), "backup.db")
+	called := false
+	_, err := backup.Create(context.Background(), s, target, schema(t), func(int64, int64) {
+		if len(fileNames(t, filepath.Dir(target))) < 2 {
 			t.Fatal("the backup has no partial file")
 		}
-		removed, err := backup.RemoveLeftovers(place)
+		removed, err := backup.RemoveLeftovers(target)
 		if len(removed) > 0 || err != nil {
 			t.Errorf("removed %v (error %v), want nothing", removed, err)
 		}
-		looked = true
+		called = true
 	})
-	if err != nil || !looked {
-		t.Errorf("Create called progress: %v (error %v), want true", looked, err)
+	if err != nil || !called {
+		t.Errorf("Create called progress: %v (error %v), want true", called, err)
 	}
-	if all := fileNames(t, filepath.Dir(place)); len(all) != 1 {
+	if all := fileNames(t, filepath.Dir(target)); len(all) != 1 {
 		t.Errorf("got files %v, want only the backup", all)
 	}
 }
@@ -72,9 +72,9 @@ func TestLeftovers(t *testing.T) {
 	if left := fileNames(t, folder); !slices.Equal(left, kept) {
 		t.Errorf("got remaining files %v, want %v", left, kept)
 	}
-	for _, place := range []string{filepath.Join(folder, "none", "a.db"), "postgres://relcheck@localhost/relcheck", "host=localhost"} {
-		if all, err := backup.Leftovers(place); len(all) > 0 || err != nil {
-			t.Errorf("leftovers of %s: got %v (error %v), want none", place, all, err)
+	for _, target := range []string{filepath.Join(folder, "none", "a.db"), "postgres://relcheck@localhost/relcheck", "host=localhost"} {
+		if all, err := backup.Leftovers(target); len(all) > 0 || err != nil {
+			t.Errorf("leftovers of %s: got %v (error %v), want none", target, all, err)
 		}
 	}
 }
@@ -83,22 +83,22 @@ func TestLeftovers(t *testing.T) {
 func testDoctorLeftovers(t *testing.T, name string) {
 	open(t, name)
 	folder := t.TempDir()
-	place := filepath.Join(folder, "a.db")
-	places := []string{place}
+	target := filepath.Join(folder, "a.db")
+	targets := []string{target}
 	if !strings.HasPrefix(name, "postgres://") {
-		places = append(places, name)
+		targets = append(targets, name)
 	}
 	if text := examineWith(t, name, doctor.Options{BackupDir: folder})["leftovers"]; !strings.HasPrefix(text, "0 ") {
 		t.Errorf("no leftovers: got %s, want severity 0", text)
 	}
-	for _, place := range places {
-		write(t, place+".partial-1", "half a backup")
-		write(t, place+".partial-1-lock", "\x00123")
+	for _, target := range targets {
+		write(t, target+".partial-1", "half a backup")
+		write(t, target+".partial-1-lock", "\x00123")
 	}
 	text := examineWith(t, name, doctor.Options{BackupDir: folder})["leftovers"]
-	for _, place := range places {
-		if !strings.HasPrefix(text, "1 ") || !strings.Contains(text, place+".partial-1") {
-			t.Errorf("got %s, want a warning about %s.partial-1", text, place)
+	for _, target := range targets {
+		if !strings.HasPrefix(text, "1 ") || !strings.Contains(text, target+".partial-1") {
+			t.Errorf("got %s, want a warning about %s.partial-1", text, target)
 		}
 	}
 }

@@ -154,11 +154,11 @@ func testBackupsOfLostStore(t *testing.T, name string) {
 		t.Errorf("doctor: got %s, want 1 own backup, 3 others and %s", found, good[2])
 	}
 
-	place := filepath.Join(t.TempDir(), "restored.db")
-	if _, err := backup.Restore(ctx, filepath.Join(folder, good[2]), place, schema(t), noProgress); err != nil {
+	target := filepath.Join(t.TempDir(), "restored.db")
+	if _, err := backup.Restore(ctx, filepath.Join(folder, good[2]), target, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
-	restored := open(t, place)
+	restored := open(t, target)
 	if id := storeID(t, restored); id != lost {
 		t.Errorf("got ID %x of the restored store, want %x", id, lost)
 	}

@@ -104,8 +104,8 @@ func TestBackupWALLimit(t *testing.T) {
 	_, s := newLargeStore(t)
 	w := writer(t, s)
 	defer w.Close()
-	place := filepath.Join(t.TempDir(), "backup.db")
-	_, err := backup.Create(context.Background(), s, place, schema(t), func(int64, int64) {
+	target := filepath.Join(t.TempDir(), "backup.db")
+	_, err := backup.Create(context.Background(), s, target, schema(t), func(int64, int64) {
 		for range 100 {
 			if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 				t.Error(err)
@@ -137,11 +137,11 @@ func TestBackupWithoutRemovedReports(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	s.SweepAt(ctx, db.Retention{Reports: 24 * time.Hour}, now) // returns an error about the reader
-	place := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := backup.Create(ctx, s, place, schema(t), noProgress); err != nil {
+	target := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := backup.Create(ctx, s, target, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
-	store, backupFile := readStoreFiles(t, path), content(t, place)
+	store, backupFile := readStoreFiles(t, path), content(t, target)
 	if !strings.Contains(backupFile, string(kept[0][:])) || !strings.Contains(store, string(ids[0][:])) {
 		t.Error("the files lack the instance IDs that they must contain: the test looks in the wrong place")
 	}
@@ -170,36 +170,36 @@ func TestBackupErrors(t *testing.T) {
 	stopped, stop := context.WithCancel(ctx)
 	for name, c := range map[string]struct {
 		ctx      context.Context
-		prepare  func(t *testing.T, place string)
-		progress func(place string)
+		prepare  func(t *testing.T, target string)
+		progress func(target string)
 		want     string
 	}{
-		"file":                   {ctx, func(t *testing.T, place string) { write(t, place, "mine") }, nil, "already exists"},
-		"empty file":             {ctx, func(t *testing.T, place string) { write(t, place, "") }, nil, "already exists"},
-		"symbolic link":          {ctx, func(t *testing.T, place string) { os.Symlink("nowhere", place) }, nil, "already exists"},
+		"file":                   {ctx, func(t *testing.T, target string) { write(t, target, "mine") }, nil, "already exists"},
+		"empty file":             {ctx, func(t *testing.T, target string) { write(t, target, "") }, nil, "already exists"},
+		"symbolic link":          {ctx, func(t *testing.T, target string) { os.Symlink("nowhere", target) }, nil, "already exists"},
 		"folder":                 {ctx, mkdir, nil, "already exists"},
-		"stale WAL":              {ctx, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, nil, "already exists"},
-		"file created meanwhile": {ctx, nil, func(place string) { os.WriteFile(place, []byte("mine"), 0o600) }, "already exists"},
+		"stale WAL":              {ctx, func(t *testing.T, target string) { write(t, target+"-wal", "stale") }, nil, "already exists"},
+		"file created meanwhile": {ctx, nil, func(target string) { os.WriteFile(target, []byte("mine"), 0o600) }, "already exists"},
 		"interrupted":            {stopped, nil, func(string) { stop() }, "canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			place := filepath.Join(dir, "backup.db")
+			target := filepath.Join(dir, "backup.db")
 			if c.prepare != nil {
-				c.prepare(t, place)
+				c.prepare(t, target)
 			}
-			_, err := backup.Create(c.ctx, s, place, schema(t), func(int64, int64) {
+			_, err := backup.Create(c.ctx, s, target, schema(t), func(int64, int64) {
 				if c.progress != nil {
-					c.progress(place)
+					c.progress(target)
 				}
 			})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want %q", err, c.want)
 			}
-			if left, err := backup.Leftovers(place); len(left) > 0 || err != nil {
+			if left, err := backup.Leftovers(target); len(left) > 0 || err != nil {
 				t.Errorf("got leftovers %v (error %v), want none", left, err)
 			}
-			if b, err := os.ReadFile(place); err == nil && len(b) > 0 && string(b) != "mine" {
+			if b, err := os.ReadFile(target); err == nil && len(b) > 0 && string(b) != "mine" {
 				t.Errorf("got %d bytes in the target, want it unchanged", len(b))
 			}
 		})
@@ -218,11 +218,11 @@ func TestBackupOfDamagedStore(t *testing.T) {
 	s.Close()
 	damagePage(t, path, 50)
 	s = open(t, path)
-	place := filepath.Join(t.TempDir(), "backup.db")
-	if _, err := backup.Create(context.Background(), s, place, schema(t), noProgress); !errors.Is(err, db.ErrDamaged) {
+	target := filepath.Join(t.TempDir(), "backup.db")
+	if _, err := backup.Create(context.Background(), s, target, schema(t), noProgress); !errors.Is(err, db.ErrDamaged) {
 		t.Errorf("got error %v, want ErrDamaged", err)
 	}
-	if files, _ := filepath.Glob(place + "*"); len(files) > 0 {
+	if files, _ := filepath.Glob(target + "*"); len(files) > 0 {
 		t.Errorf("got files %v, want none", files)
 	}
 }
@@ -255,34 +255,34 @@ func TestRestoreErrors(t *testing.T) {
 	write(t, foreign, "this is a text of some length, not a database")
 	for name, c := range map[string]struct {
 		from    string
-		prepare func(t *testing.T, place string)
+		prepare func(t *testing.T, target string)
 		want    string
 	}{
 		"missing":   {bad + "x", nil, "missing or empty"},
 		"damaged":   {bad, nil, "damaged"},
 		"truncated": {short, nil, "damaged"},
 		"foreign":   {foreign, nil, "not a relcheck database"},
-		"stale WAL": {backupFile, func(t *testing.T, place string) { write(t, place+"-wal", "stale") }, "move it away"},
-		"store":     {backupFile, func(t *testing.T, place string) { open(t, place).Close() }, "move it away"},
-		"running server": {backupFile, func(t *testing.T, place string) {
-			w := writer(t, open(t, place))
+		"stale WAL": {backupFile, func(t *testing.T, target string) { write(t, target+"-wal", "stale") }, "move it away"},
+		"store":     {backupFile, func(t *testing.T, target string) { open(t, target).Close() }, "move it away"},
+		"running server": {backupFile, func(t *testing.T, target string) {
+			w := writer(t, open(t, target))
 			t.Cleanup(func() { w.Close() })
 			for _, suffix := range []string{"", "-wal", "-shm"} { // the server is still running
-				os.Remove(place + suffix)
+				os.Remove(target + suffix)
 			}
 		}, fmt.Sprintf("process %d", os.Getpid())},
 	} {
 		t.Run(name, func(t *testing.T) {
-			place := filepath.Join(t.TempDir(), "a.db")
+			target := filepath.Join(t.TempDir(), "a.db")
 			if c.prepare != nil {
-				c.prepare(t, place)
+				c.prepare(t, target)
 			}
-			before, _ := os.Stat(place)
-			_, err := backup.Restore(ctx, c.from, place, schema(t), noProgress)
+			before, _ := os.Stat(target)
+			_, err := backup.Restore(ctx, c.from, target, schema(t), noProgress)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want %q", err, c.want)
 			}
-			after, _ := os.Stat(place)
+			after, _ := os.Stat(target)
 			if (before == nil) != (after == nil) || before != nil && !os.SameFile(before, after) {
 				t.Errorf("got target %v, want it unchanged: %v", after, before)
 			}

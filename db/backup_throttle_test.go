@@ -49,8 +49,8 @@ func countPauses(t *testing.T, s *db.Store, between func()) (paused, steps int) 
 		defer func() { synced = time.Now() }()
 		return sync(f)
 	})
-	place := filepath.Join(t.TempDir(), "backup.db")
-	rows, err := backup.Create(context.Background(), s, place, schema(t), func(done, total int64) {
+	target := filepath.Join(t.TempDir(), "backup.db")
+	rows, err := backup.Create(context.Background(), s, target, schema(t), func(done, total int64) {
 		if !began.IsZero() {
 			steps++
 			if took := synced.Sub(began); took > 0 && time.Since(synced) >= db.IdlePause(took) {

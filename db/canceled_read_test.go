@@ -28,16 +28,16 @@ func testCanceledReads(t *testing.T, name string) {
 	}
 	today := rollup.DayOf(time.Now())
 	ctx, cancel := context.WithCancel(context.Background())
-	figures := func(ctx context.Context, keep func(rollup.Build) bool) error {
+	readFigures := func(ctx context.Context, keep func(rollup.Build) bool) error {
 		_, err := s.Figures(ctx, "opa", rollup.Range{From: today, To: today}, keep)
 		return err
 	}
-	err := figures(ctx, func(rollup.Build) bool { cancel(); return true })
+	err := readFigures(ctx, func(rollup.Build) bool { cancel(); return true })
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Figures canceled while reading: got error %v, want one that is not DeadlineExceeded", err)
 	}
 	for what, read := range map[string]func(context.Context) error{
-		"figures": func(ctx context.Context) error { return figures(ctx, allBuilds) },
+		"figures": func(ctx context.Context) error { return readFigures(ctx, allBuilds) },
 		"catalog": func(ctx context.Context) error { _, err := s.Changes(ctx, catalog.Revision{}); return err },
 		"token":   func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },
 	} {

@@ -117,12 +117,12 @@ var conformance = []struct {
 }
 
 func TestConformance(t *testing.T) {
-	for engine, place := range engines {
+	for engine, newStore := range engines {
 		t.Run(engine, func(t *testing.T) {
 			for _, c := range conformance {
 				t.Run(c.name, func(t *testing.T) {
 					t.Parallel()
-					c.test(t, place(t))
+					c.test(t, newStore(t))
 				})
 			}
 		})

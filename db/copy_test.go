@@ -27,13 +27,13 @@ var copied = flag.Int("copied", unlessRace(30_000, 3_000), "number of reports to
 // A store that is copied to the other engine and back equals the original.
 func TestCopyRoundTrip(t *testing.T) {
 	ctx := context.Background()
-	first, there, back := filepath.Join(t.TempDir(), "a.db"), pgtest.Database(t), filepath.Join(t.TempDir(), "b.db")
-	s := open(t, first)
+	original, postgres, copyBack := filepath.Join(t.TempDir(), "a.db"), pgtest.Database(t), filepath.Join(t.TempDir(), "b.db")
+	s := open(t, original)
 	fillStore(t, s)
 	reports := *copied
-	insertReports(t, first, reports)
-	want := dump(t, first)
-	for _, to := range []string{there, back} {
+	insertReports(t, original, reports)
+	want := dump(t, original)
+	for _, to := range []string{postgres, copyBack} {
 		last := int64(0)
 		rows, err := s.Copy(ctx, to, schema(t), func(done, total int64) {
 			if done < last || done > total {
@@ -159,12 +159,12 @@ func TestCopyErrors(t *testing.T) {
 	open(t, usedDatabase).Close()
 	pgtest.Exec(t, foreignDatabase, "CREATE TABLE recipe (name TEXT)")
 	w := writer(t, s)
-	if _, err := s.Copy(ctx, filepath.Join(t.TempDir(), "new.db"), schema(t), func(int64, int64) {}); !errors.Is(err, db.ErrInUse) {
+	if _, err := s.Copy(ctx, filepath.Join(t.TempDir(), "new.db"), schema(t), noProgress); !errors.Is(err, db.ErrInUse) {
 		t.Errorf("copy of a store with a writer: got error %v, want ErrInUse", err)
 	}
 	w.Close()
 	for _, to := range []string{s.Name(), used, usedDatabase, foreignDatabase, foreign} {
-		_, err := s.Copy(ctx, to, schema(t), func(int64, int64) {})
+		_, err := s.Copy(ctx, to, schema(t), noProgress)
 		if want := "already exists there"; to != foreign && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("copy to %s: got error %v, want %q", to, err, want)
 		}
@@ -193,7 +193,7 @@ func TestCopyInterrupted(t *testing.T) {
 				t.Errorf("stopped at %d: got error %v, want context.Canceled", stop, err)
 			}
 		}
-		if _, err := s.Copy(context.Background(), to, schema(t), func(int64, int64) {}); err != nil {
+		if _, err := s.Copy(context.Background(), to, schema(t), noProgress); err != nil {
 			t.Errorf("repeated copy: %v", err)
 		}
 		if diff := cmp.Diff(dump(t, path), dump(t, to)); diff != "" {
@@ -216,7 +216,7 @@ func TestCopyIsVerified(t *testing.T) {
 		// The table checks is copied last, when all other tables are complete.
 		text := schema(t) + "\nCREATE TRIGGER spoil AFTER INSERT ON checks BEGIN " + spoil + "; END;"
 		to := filepath.Join(t.TempDir(), "b.db")
-		_, err := s.Copy(context.Background(), to, text, func(int64, int64) {})
+		_, err := s.Copy(context.Background(), to, text, noProgress)
 		if err == nil || !strings.Contains(err.Error(), "is not like the original") {
 			t.Errorf("%s: got error %v, want \"is not like the original\"", spoil, err)
 		}

@@ -222,16 +222,16 @@ func execAll(t testing.TB, d *sql.DB, all ...string) {
 // the bit may be in a heap value or in free space.
 func TestDoctorDamagedPages(t *testing.T) {
 	t.Parallel()
-	sound := filepath.Join(t.TempDir(), "a.db")
-	s := newPopulatedStore(t, sound)
+	intact := filepath.Join(t.TempDir(), "a.db")
+	s := newPopulatedStore(t, intact)
 	fold(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	whole, pages := content(t, sound), usedPages(t, sound)
+	data, pages := content(t, intact), usedPages(t, intact)
 	found := func(change func(path string)) bool {
 		path := filepath.Join(t.TempDir(), "a.db")
-		write(t, path, whole)
+		write(t, path, data)
 		change(path)
 		return strings.Contains(fmt.Sprint(examine(t, path, longRetention)), ":2 ")
 	}

@@ -42,9 +42,9 @@ func TestFailingDisk(t *testing.T) {
 	t.Parallel()
 	all := failDisk(t, *failures, nil)
 	t.Logf("%d operations failed, in %d of %d runs; %d reports acknowledged, %d refused: %d lost; %d of %d stores do not open",
-		all.failed.Load(), all.hit.Load(), *failures, all.reports.Load(), all.refused.Load(), all.lost.Load(), all.unopened.Load(), all.images.Load())
-	if all.hit.Load() < int64(*failures)*3/4 || all.refused.Load() == 0 {
-		t.Errorf("got faults in %d runs and %d refused reports, want faults in at least %d and some refused", all.hit.Load(), all.refused.Load(), *failures*3/4)
+		all.failed.Load(), all.faulty.Load(), *failures, all.reports.Load(), all.refused.Load(), all.lost.Load(), all.unopened.Load(), all.images.Load())
+	if all.faulty.Load() < int64(*failures)*3/4 || all.refused.Load() == 0 {
+		t.Errorf("got faults in %d runs and %d refused reports, want faults in at least %d and some refused", all.faulty.Load(), all.refused.Load(), *failures*3/4)
 	}
 }
 
@@ -65,23 +65,23 @@ func TestFailingDiskControl(t *testing.T) {
 // failDisk runs a number of lifecycles with a fault in each. They run concurrently because
 // most of the time a writer waits before it retries.
 func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
-	sound, err := newLifecycle(t, 0)
+	intact, err := newLifecycle(t, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range phases {
-		if err := p.run(sound); err != nil {
+		if err := p.run(intact); err != nil {
 			t.Fatalf("%s: %v", p.name, err)
 		}
 	}
 	all := &tally{control: prepare != nil}
-	var living sync.WaitGroup
-	turn := make(chan struct{}, 12)
-	for i := 0; all.hit.Load() < int64(lives) && i < 2*lives; i++ { // some faults come after the last operation
+	var wg sync.WaitGroup
+	semaphore := make(chan struct{}, 12)
+	for i := 0; all.faulty.Load() < int64(lives) && i < 2*lives; i++ { // some faults come after the last operation
 		random := rand.New(rand.NewPCG(uint64(i), 3))
 		kind := faults[i%len(faults)]
 		f := faultfs.Fault{
-			Kind: kind.kind, Nth: 1 + random.IntN(sound.disk.Count(kind.kind)), Code: kind.codes[random.IntN(len(kind.codes))],
+			Kind: kind.kind, Nth: 1 + random.IntN(intact.disk.Count(kind.kind)), Code: kind.codes[random.IntN(len(kind.codes))],
 			Done: faultfs.Part(random.IntN(3)), Persistent: random.IntN(2) == 0,
 		}
 		l, err := newLifecycle(t, uint64(i))
@@ -90,15 +90,15 @@ func failDisk(t *testing.T, lives int, prepare func(*db.Writer) error) *tally {
 		}
 		l.prepare = prepare
 		images := t.TempDir()
-		turn <- struct{}{}
-		living.Go(func() {
-			defer func() { <-turn }()
+		semaphore <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-semaphore }()
 			if err := all.fail(l, f, random, images); err != nil && !all.control {
 				t.Errorf("run %d, %+v: %v", i, f, err)
 			}
 		})
 	}
-	living.Wait()
+	wg.Wait()
 	return all
 }
 
@@ -123,7 +123,7 @@ func (all *tally) fail(l *lifecycle, f faultfs.Fault, random *rand.Rand, images 
 	failed := l.disk.ClearFault()
 	all.failed.Add(int64(failed))
 	if failed > 0 {
-		all.hit.Add(1)
+		all.faulty.Add(1)
 	}
 	all.refused.Add(int64(l.refused))
 	replay, e := l.disk.Replay(random), l.expected()

@@ -163,13 +163,13 @@ func (b *faultStore) failAll(t *testing.T, do func(*db.Store) error) {
 // of them.
 func (b *faultStore) failEach(t *testing.T, do func(*db.Store) error, f faultfs.Fault) {
 	f.Nth = 1 << 30
-	sound := b.newCopy(t, f)
-	before := sound.state(t)
-	if err := do(sound.Store); err != nil {
+	intact := b.newCopy(t, f)
+	before := intact.state(t)
+	if err := do(intact.Store); err != nil {
 		t.Fatal(err)
 	}
-	n, after := sound.disk.Count(f.Kind), sound.state(t)
-	sound.closeAll()
+	n, after := intact.disk.Count(f.Kind), intact.state(t)
+	intact.closeAll()
 	if n == 0 || cmp.Equal(before, after) {
 		t.Fatalf("got no change in %d operations, want some", n)
 	}
@@ -189,21 +189,21 @@ func (b *faultStore) failEach(t *testing.T, do func(*db.Store) error, f faultfs.
 func (b *faultStore) fail(t *testing.T, do func(*db.Store) error, f faultfs.Fault, before, after state) (refused bool) {
 	s := b.newCopy(t, f)
 	defer s.closeAll()
-	failed := do(s.Store)
+	firstErr := do(s.Store)
 	s.disk.ClearFault()
-	if failed != nil {
-		now := s.state(t)
-		if diff := cmp.Diff(before, now); diff != "" && !cmp.Equal(after, now) {
-			t.Errorf("operation %d: the change was partly applied after error %v (-before +got):\n%s", f.Nth, failed, diff)
+	if firstErr != nil {
+		got := s.state(t)
+		if diff := cmp.Diff(before, got); diff != "" && !cmp.Equal(after, got) {
+			t.Errorf("operation %d: the change was partly applied after error %v (-before +got):\n%s", f.Nth, firstErr, diff)
 		}
 		if err := do(s.Store); err != nil {
-			t.Errorf("operation %d: retry after error %v: %v", f.Nth, failed, err)
+			t.Errorf("operation %d: retry after error %v: %v", f.Nth, firstErr, err)
 		}
 	}
 	if diff := cmp.Diff(after, s.state(t)); diff != "" {
-		t.Errorf("operation %d: change after error %v (-want +got):\n%s", f.Nth, failed, diff)
+		t.Errorf("operation %d: change after error %v (-want +got):\n%s", f.Nth, firstErr, diff)
 	}
-	return failed != nil
+	return firstErr != nil
 }
 
 // storeCopy is a copy of a store on its own disk.

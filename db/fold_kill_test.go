@@ -37,10 +37,10 @@ func foldUntilKilled(name string) {
 // fold of the same reports.
 func TestFoldKilled(t *testing.T) {
 	kills, instances := unlessRace(200, 30), unlessRace(150, 40)
-	for engine, place := range engines {
+	for engine, newStore := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			name := place(t)
+			name := newStore(t)
 			s := open(t, name)
 			f := fleet.Fleet{Seed: 7, Days: 60, End: today - 1, Instances: instances, Every: 6 * time.Hour}
 			reports := populate(t, s, f)
@@ -71,7 +71,7 @@ func TestFoldKilled(t *testing.T) {
 			}
 			fold(t, s)
 			got := readTotals(t, s, 60)
-			reference := open(t, place(t))
+			reference := open(t, newStore(t))
 			if n := populate(t, reference, f); n != reports {
 				t.Fatalf("got %d reports for the reference, want %d", n, reports)
 			}

@@ -27,7 +27,7 @@ import (
 
 // expected describes what a store must contain at some point of its lifecycle.
 type expected struct {
-	life         *lifecycle
+	lifecycle    *lifecycle
 	acknowledged map[uuid.UUID]int
 	removable    map[uuid.UUID]bool   // reports that may have been removed
 	backups      map[string]backupRun // by file name
@@ -44,7 +44,7 @@ func (l *lifecycle) expected() *expected {
 }
 
 func (e *expected) clone() *expected {
-	return &expected{e.life, maps.Clone(e.acknowledged), maps.Clone(e.removable), maps.Clone(e.backups)}
+	return &expected{e.lifecycle, maps.Clone(e.acknowledged), maps.Clone(e.removable), maps.Clone(e.backups)}
 }
 
 // applyMark applies a mark on the disk.
@@ -73,19 +73,19 @@ func (e *expected) applyMark(mark any) {
 
 // verdict describes the state of a store after a fault.
 type verdict struct {
-	lost     int     // number of acknowledged reports that are missing
-	unopened error   // the error, if the store cannot be opened
-	wrong    []error // all other errors
+	lost    int     // number of acknowledged reports that are missing
+	openErr error   // the error, if the store cannot be opened
+	errs    []error // all other errors
 }
 
 func (v *verdict) check(err error) {
 	if err != nil {
-		v.wrong = append(v.wrong, err)
+		v.errs = append(v.errs, err)
 	}
 }
 
 func (v *verdict) err() error {
-	all := append(v.wrong, v.unopened)
+	all := append(v.errs, v.openErr)
 	if v.lost > 0 {
 		all = append(all, fmt.Errorf("%d acknowledged reports are lost", v.lost))
 	}
@@ -98,9 +98,9 @@ func (e *expected) verify(folder string) (v verdict) {
 	var log []db.Recorded
 	ctx := context.Background()
 	path := filepath.Join(folder, lifecycleFile)
-	s, err := db.Open(ctx, path, e.life.schema)
+	s, err := db.Open(ctx, path, e.lifecycle.schema)
 	if err != nil {
-		return verdict{unopened: err}
+		return verdict{openErr: err}
 	}
 	defer func() {
 		v.check(s.Close())
@@ -108,7 +108,7 @@ func (e *expected) verify(folder string) (v verdict) {
 	}()
 	v.check(checkIntegrity(path))
 	for name, b := range e.backups {
-		v.check(e.life.verifyOnce(filepath.Join(folder, name), func(path string) error { return b.verify(path, e.life.schema) }))
+		v.check(e.lifecycle.verifyOnce(filepath.Join(folder, name), func(path string) error { return b.verify(path, e.lifecycle.schema) }))
 	}
 	log, err = readReports(s, "opa")
 	v.check(err)
@@ -117,12 +117,12 @@ func (e *expected) verify(folder string) (v verdict) {
 		v.check(err)
 	}
 	e.countReports(&v, append(slices.Clone(log), apps...))
-	if len(v.wrong) > 0 || v.lost > 0 {
+	if len(v.errs) > 0 || v.lost > 0 {
 		return v
 	}
 	v.check(e.checkTotals(s, slices.Clone(log)))
 	v.check(checkUsable(s))
-	v.check(s.SweepAt(ctx, db.Retention{Reports: keepReports}, e.life.now))
+	v.check(s.SweepAt(ctx, db.Retention{Reports: keepReports}, e.lifecycle.now))
 	return v
 }
 
@@ -183,7 +183,7 @@ func (e *expected) checkErased(log []db.Recorded, path string) error {
 		got[r.ID] = true
 	}
 	file, err := os.ReadFile(path)
-	for _, r := range e.life.expired {
+	for _, r := range e.lifecycle.expired {
 		if e.removable[r.ID] && !got[r.ID] && bytes.Contains(file, r.ID[:]) {
 			return fmt.Errorf("the file still contains the removed report %s", r.ID)
 		}
@@ -203,11 +203,11 @@ func (e *expected) countReports(v *verdict, log []db.Recorded) {
 			v.lost += max(0, n-seen[id])
 		}
 	}
-	e.life.mu.Lock()
-	defer e.life.mu.Unlock()
+	e.lifecycle.mu.Lock()
+	defer e.lifecycle.mu.Unlock()
 	for id, n := range seen {
-		if n > e.life.sent[id] {
-			v.check(fmt.Errorf("report %s: got it %d times, want at most the %d times that it was sent", id, n, e.life.sent[id]))
+		if n > e.lifecycle.sent[id] {
+			v.check(fmt.Errorf("report %s: got it %d times, want at most the %d times that it was sent", id, n, e.lifecycle.sent[id]))
 		}
 	}
 }
@@ -220,13 +220,13 @@ func (e *expected) checkTotals(s *db.Store, log []db.Recorded) error {
 	}
 	if len(e.removable) > 0 { // removed or not, they are in the totals
 		log = slices.DeleteFunc(log, func(r db.Recorded) bool { return e.removable[r.ID] })
-		log = append(slices.Clone(e.life.expired), log...)
+		log = append(slices.Clone(e.lifecycle.expired), log...)
 	}
 	got, err := readTotalsOf(s)
 	if err != nil {
 		return err
 	}
-	want, err := e.life.referenceTotals(log)
+	want, err := e.lifecycle.referenceTotals(log)
 	if err != nil {
 		return err
 	}

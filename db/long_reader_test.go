@@ -27,13 +27,13 @@ func TestLongReader(t *testing.T) {
 	s := open(t, path)
 	w := writer(t, s)
 	defer w.Close()
-	all := 0
+	sent := 0
 	grow := func(during time.Duration) int64 {
 		for end := time.Now().Add(during); ; {
 			if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 				t.Fatal(err)
 			}
-			if all++; time.Now().After(end) {
+			if sent++; time.Now().After(end) {
 				return logSize(t, path)
 			}
 		}
@@ -41,16 +41,16 @@ func TestLongReader(t *testing.T) {
 	grow(0)
 	fold(t, s)
 
-	stuck, stopped := make(chan struct{}), make(chan error)
+	release, stopped := make(chan struct{}), make(chan error)
 	go func() {
 		_, err := s.Figures(ctx, "opa", rollup.Range{To: today}.Last(1), func(rollup.Build) bool {
-			<-stuck
+			<-release
 			return true
 		})
 		stopped <- err
 	}()
 	bounded := grow(long)
-	close(stuck)
+	close(release)
 	if err := <-stopped; err == nil {
 		t.Error("Figures: got no error after the timeout")
 	}
@@ -81,8 +81,8 @@ func TestLongReader(t *testing.T) {
 	if err := s.TruncateWAL(ctx); err != nil || logSize(t, path) > 0 {
 		t.Errorf("TruncateWAL: got %d bytes (error %v), want 0", logSize(t, path), err)
 	}
-	if n := len(recorded(t, s, "opa")); n != all {
-		t.Errorf("got %d reports, want %d", n, all)
+	if n := len(recorded(t, s, "opa")); n != sent {
+		t.Errorf("got %d reports, want %d", n, sent)
 	}
 }
 

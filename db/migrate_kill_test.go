@@ -158,10 +158,10 @@ func killUpgrades(t *testing.T, role, name string, kills int, maxDelay *time.Dur
 // In the control, an upgrade without a transaction leaves mixtures.
 func TestUpgradeKilled(t *testing.T) {
 	const kills, control = 50, 10
-	for engine, place := range engines {
+	for engine, newStore := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			name := place(t)
+			name := newStore(t)
 			createOldStore(t, name, 2)
 			before := dumpTables(t, name, db.Tables(schemaAt(t, 2)))
 			maxDelay := 20 * time.Millisecond

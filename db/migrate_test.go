@@ -168,10 +168,10 @@ func stringSet(lines []string, drop ...string) map[string]bool {
 
 // An upgraded store has exactly the tables of a new one.
 func TestUpgradedSchemaEqualsNew(t *testing.T) {
-	for engine, place := range engines {
+	for engine, newStore := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			upgraded, created := place(t), place(t)
+			upgraded, created := newStore(t), newStore(t)
 			createOldStore(t, upgraded, 1)
 			open(t, upgraded)
 			s := open(t, created)
@@ -292,7 +292,7 @@ func TestCopyOldStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Copy(ctx, to, schema(t), func(int64, int64) {}); err != nil {
+	if _, err := s.Copy(ctx, to, schema(t), noProgress); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(dumpTables(t, from, db.Tables(schema(t))), dumpTables(t, to, db.Tables(schema(t)))); diff != "" {
@@ -305,7 +305,7 @@ func TestCopyOldStore(t *testing.T) {
 	if _, err := d.Exec("UPDATE setting SET value = 1000 WHERE name = 'schema'"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Copy(ctx, filepath.Join(t.TempDir(), "b.db"), schema(t), func(int64, int64) {})
+	_, err = s.Copy(ctx, filepath.Join(t.TempDir(), "b.db"), schema(t), noProgress)
 	if err == nil || !strings.Contains(err.Error(), "written by a newer relcheck") {
 		t.Errorf("copy of a newer store: got error %v, want \"written by a newer relcheck\"", err)
 	}
@@ -321,7 +321,7 @@ var engines = map[string]func(testing.TB) string{
 // is opened. The doctor finds no error in it.
 func TestRestoreOldStore(t *testing.T) {
 	ctx := context.Background()
-	oldFile, place := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
+	oldFile, target := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
 	createOldStore(t, oldFile, 1)
 	kept := db.Tables(schemaAt(t, 1))
 	before := dumpTables(t, oldFile, kept)
@@ -332,12 +332,12 @@ func TestRestoreOldStore(t *testing.T) {
 	if text := found["statistics"]; strings.Contains(text, "cannot be compared") {
 		t.Errorf("doctor: got %s, want the statistics compared", text)
 	}
-	rows, err := backup.Restore(ctx, oldFile, place, schema(t), noProgress)
+	rows, err := backup.Restore(ctx, oldFile, target, schema(t), noProgress)
 	if err != nil || rows["report"] != 1 {
 		t.Fatalf("got rows %v (error %v), want 1 report", rows, err)
 	}
-	checkRows(t, before, dumpTables(t, place, kept))
-	if from, _ := open(t, place).Upgraded(); from != 1 {
+	checkRows(t, before, dumpTables(t, target, kept))
+	if from, _ := open(t, target).Upgraded(); from != 1 {
 		t.Errorf("got upgrade of the restored store from schema %d, want from 1", from)
 	}
 	_, err = backup.Restore(ctx, oldFile, pgtest.Database(t), schema(t), noProgress)

@@ -42,9 +42,9 @@ func TestCopyThroughPgBouncer(t *testing.T) {
 	path, s := newLargeStore(t)
 	s.Close()
 	want := dump(t, path)
-	place := path
+	source := path
 	for _, to := range []string{pgtest.Pooled(t, "transaction"), filepath.Join(t.TempDir(), "b.db")} {
-		from, err := db.OpenExisting(ctx, place)
+		from, err := db.OpenExisting(ctx, source)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestCopyThroughPgBouncer(t *testing.T) {
 		if diff := cmp.Diff(want, dump(t, to)); diff != "" {
 			t.Errorf("copy to %s (-want +got):\n%s", to, diff)
 		}
-		place = to
+		source = to
 	}
 }
 

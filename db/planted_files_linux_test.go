@@ -58,11 +58,11 @@ func TestPlantedFiles(t *testing.T) {
 				} else if err == nil || !strings.Contains(err.Error(), path+suffix) {
 					t.Errorf("got error %v, want one that contains %s", err, path+suffix)
 				}
-				place := filepath.Join(folder, "b.db")
-				must(t, plant(place+suffix, victim))
-				_, err = backup.Restore(ctx, backupFile, place, schema(t), noProgress)
-				if suffix != "-trial" && (err == nil || !strings.Contains(err.Error(), place+suffix)) {
-					t.Errorf("restore: got error %v, want one that contains %s", err, place+suffix)
+				target := filepath.Join(folder, "b.db")
+				must(t, plant(target+suffix, victim))
+				_, err = backup.Restore(ctx, backupFile, target, schema(t), noProgress)
+				if suffix != "-trial" && (err == nil || !strings.Contains(err.Error(), target+suffix)) {
+					t.Errorf("restore: got error %v, want one that contains %s", err, target+suffix)
 				}
 				if after, err := os.Lstat(path + suffix); suffix != "-trial" && (err != nil || !os.SameFile(before, after)) {
 					t.Errorf("the planted file was replaced or removed (error %v)", err)

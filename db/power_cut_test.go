@@ -67,7 +67,7 @@ func TestPowerCutControl(t *testing.T) {
 type tally struct {
 	control                         bool // losses are expected
 	images, reports, lost, unopened atomic.Int64
-	failed, hit, refused            atomic.Int64 // numbers of disk operations, lifecycles with one, and reports
+	failed, faulty, refused         atomic.Int64 // numbers of disk operations, lifecycles with one, and reports
 }
 
 // cutPower runs a lifecycle and verifies its state after a power cut at n points.
@@ -84,8 +84,8 @@ func (all *tally) cutPower(t *testing.T, seed uint64, n int, prepare func(*db.Wr
 	}
 	random := rand.New(rand.NewPCG(seed, 2))
 	replay, e := l.disk.Replay(random), l.expected()
-	var judging sync.WaitGroup
-	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	semaphore := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i := range n {
 		at := (i*l.disk.Len() + random.IntN(l.disk.Len())) / n
 		replay.To(at, e.applyMark)
@@ -94,9 +94,9 @@ func (all *tally) cutPower(t *testing.T, seed uint64, n int, prepare func(*db.Wr
 			t.Fatal(err)
 		}
 		frozen := e.clone()
-		turn <- struct{}{}
-		judging.Go(func() {
-			defer func() { <-turn }()
+		semaphore <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-semaphore }()
 			v := frozen.verify(folder)
 			all.add(frozen, v)
 			if err := v.err(); err != nil && !all.control {
@@ -105,13 +105,13 @@ func (all *tally) cutPower(t *testing.T, seed uint64, n int, prepare func(*db.Wr
 			os.RemoveAll(folder)
 		})
 	}
-	judging.Wait()
+	wg.Wait()
 }
 
 func (all *tally) add(e *expected, v verdict) {
 	all.images.Add(1)
 	all.lost.Add(int64(v.lost))
-	if v.unopened != nil {
+	if v.openErr != nil {
 		all.unopened.Add(1)
 	}
 	for id, n := range e.acknowledged {

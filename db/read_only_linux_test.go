@@ -40,7 +40,7 @@ func TestBackupOnReadOnlyMedium(t *testing.T) {
 		}
 		for _, path := range []string{backupFile, foreign} {
 			before := content(t, path)
-			if found := examine(t, path, longRetention); problems(found) != "" || !strings.Contains(found["statistics"], "compared with the log, where") {
+			if found := examine(t, path, longRetention); problems(found) != "" || !strings.Contains(found["statistics"], "compared with complete days") {
 				t.Errorf("doctor on %s: got %v, want no problems and the statistics compared", path, found)
 			}
 			if _, err := backup.Restore(ctx, path, filepath.Join(t.TempDir(), "a.db"), schema(t), noProgress); err != nil {

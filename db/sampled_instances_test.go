@@ -40,10 +40,10 @@ func TestSampledInstances(t *testing.T) {
 	if fold(t, s); countLives(t, name) < most/8 {
 		t.Errorf("got %d followed instances, want at least %d", countLives(t, name), most/8)
 	}
-	var started, twice int64
+	var started, repeated int64
 	for _, c := range readTotals(t, s, 7).Builds[0].Days {
 		started += c.Started
-		twice += c.Repeated
+		repeated += c.Repeated
 	}
 	near := func(what string, got, want int64) {
 		if math.Abs(float64(got-want)) > 0.5*float64(want) { // many times the standard error of a sample of some hundred
@@ -51,7 +51,7 @@ func TestSampledInstances(t *testing.T) {
 		}
 	}
 	near("started", started, parts*instances)
-	near("reported again", twice, parts*instances/2)
+	near("reported again", repeated, parts*instances/2)
 }
 
 // Two processes that fold alternately use each other's results, even within the hour for
@@ -66,17 +66,17 @@ func testFoldByTwoProcesses(t *testing.T, name string) {
 		r.ID = uuid.New()
 		reports = append(reports, r)
 	}
-	first2, other := open(t, name), open(t, name)
-	backfill(t, first2, []db.Recorded{first})
-	fold(t, first2)
-	for turn, s := range []*db.Store{first2, other, first2} {
+	a, b := open(t, name), open(t, name)
+	backfill(t, a, []db.Recorded{first})
+	fold(t, a)
+	for turn, s := range []*db.Store{a, b, a} {
 		for i := range reports {
 			reports[i].At = at.Add(time.Duration(turn) * 2 * time.Minute)
 		}
 		backfill(t, s, reports)
 		fold(t, s)
 	}
-	if c := readTotals(t, first2, 7).Builds[0].Days[0]; c.Started != 1+instances || c.Repeated != instances || c.Instances != 1+instances || c.Reports != 1+3*instances {
+	if c := readTotals(t, a, 7).Builds[0].Days[0]; c.Started != 1+instances || c.Repeated != instances || c.Instances != 1+instances || c.Reports != 1+3*instances {
 		t.Errorf("%d instances with three reports and one with one report: got %+v", instances, c)
 	}
 }

@@ -155,8 +155,8 @@ func testSessionLimits(t *testing.T, name string) {
 	ctx := context.Background()
 	s, now := open(t, name), time.Now()
 	k, other := addToken(t, s), addToken(t, s)
-	one, _ := access.NewSession(other.ID, now.Add(-time.Hour))
-	if err := s.AddSession(ctx, one); err != nil {
+	otherSession, _ := access.NewSession(other.ID, now.Add(-time.Hour))
+	if err := s.AddSession(ctx, otherSession); err != nil {
 		t.Fatal(err)
 	}
 	var made []access.Grant
@@ -177,7 +177,7 @@ func testSessionLimits(t *testing.T, name string) {
 			t.Errorf("session %d of %d: got token %q, want one: %v", i+1, more, got, i >= more-most)
 		}
 	}
-	if got := lookUpToken(t, s.Session, one.Hash); got != other.ID {
+	if got := lookUpToken(t, s.Session, otherSession.Hash); got != other.ID {
 		t.Errorf("session of another token: got token %q, want %q", got, other.ID)
 	}
 	d := raw(t, name)

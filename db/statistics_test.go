@@ -29,10 +29,10 @@ func TestStatisticsAreCorrect(t *testing.T) {
 	}
 	for size, f := range fleets {
 		truths := sync.OnceValue(func() []truth { return newTruths(f) })
-		for engine, place := range engines {
+		for engine, newStore := range engines {
 			t.Run(size+", "+engine, func(t *testing.T) {
 				t.Parallel()
-				checkStatistics(t, open(t, place(t)), f, truths())
+				checkStatistics(t, open(t, newStore(t)), f, truths())
 			})
 		}
 	}
