@@ -56,8 +56,8 @@ func newReleasePatch(t *testing.T, notes, withdrawn, asset string) (e catalog.Re
 // not logged.
 func testAuditLog(t *testing.T, name string) {
 	ctx := context.Background()
-	line := open(t, name)
-	s := line.As("k2x7q4mw")
+	cli := open(t, name)
+	s := cli.As("k2x7q4mw")
 	var want []string
 	step := func(what string, err error, row ...string) {
 		t.Helper()
@@ -81,33 +81,33 @@ func testAuditLog(t *testing.T, name string) {
 	step("a new product", product(nil), "k2x7q4mw | product.added | app | ")
 	step("the same title", product(catalog.ProductPatch{"title": "app"}))
 	step("another title and module", product(catalog.ProductPatch{"module": "example.com/app", "title": "App"}), "k2x7q4mw | product.changed | app | title, module")
-	step("another title from the command line", line.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}),
+	step("another title from the command line", cli.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}),
 		"command line | product.changed | app | title")
-	step("the same title from the command line", line.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}))
+	step("the same title from the command line", cli.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}))
 	step("a release", release("", "", ""), "k2x7q4mw | release.added | app | v1.0.0")
 	step("the same release", release("", "false", ""))
 	step("notes and an asset", release("https://example.com", "", "https://example.com/a"), "k2x7q4mw | release.changed | app | v1.0.0: notes, assets")
 	step("the same notes and asset", release("https://example.com", "", "https://example.com/a"))
 	step("a withdrawal and new notes", release("https://example.com/2", "true", ""),
 		"k2x7q4mw | release.withdrawn | app | v1.0.0", "k2x7q4mw | release.changed | app | v1.0.0: notes")
-	step("a second withdrawal", line.Withdraw(ctx, "app", "v1.0.0", true))
-	step("a restored release", line.Withdraw(ctx, "app", "v1.0.0", false), "command line | release.restored | app | v1.0.0")
+	step("a second withdrawal", cli.Withdraw(ctx, "app", "v1.0.0", true))
+	step("a restored release", cli.Withdraw(ctx, "app", "v1.0.0", false), "command line | release.restored | app | v1.0.0")
 
 	three := []catalog.Release{{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.2.0"}}
-	_, err := line.PutReleases(ctx, "app", three, keepStored)
+	_, err := cli.PutReleases(ctx, "app", three, keepStored)
 	step("an import", err, "command line | releases.imported | app | 3 releases: 2 added, 0 changed, 1 as they were")
-	_, err = line.SyncReleases(ctx, "app", append(three, catalog.Release{Version: "v1.3.0"}), keepStored)
+	_, err = cli.SyncReleases(ctx, "app", append(three, catalog.Release{Version: "v1.3.0"}), keepStored)
 	step("a sync", err, "command line | releases.synced | app | 4 releases: 1 added, 0 changed, 3 as they were")
-	_, err = line.SyncReleases(ctx, "app", three, keepStored)
+	_, err = cli.SyncReleases(ctx, "app", three, keepStored)
 	step("a sync without changes", err)
 
 	k, _ := access.NewToken("Ann's laptop", access.Release, time.Now())
-	step("a token", line.AddToken(ctx, k), "command line | token.added |  | "+k.ID+": release")
-	step("a revocation", line.RevokeToken(ctx, k.ID, time.Now()), "command line | token.revoked |  | "+k.ID)
-	step("a second revocation", line.RevokeToken(ctx, k.ID, time.Now()))
-	step("a use of the token", line.UseToken(ctx, k.ID, time.Now()))
+	step("a token", cli.AddToken(ctx, k), "command line | token.added |  | "+k.ID+": release")
+	step("a revocation", cli.RevokeToken(ctx, k.ID, time.Now()), "command line | token.revoked |  | "+k.ID)
+	step("a second revocation", cli.RevokeToken(ctx, k.ID, time.Now()))
+	step("a use of the token", cli.UseToken(ctx, k.ID, time.Now()))
 
-	w := writer(t, line)
+	w := writer(t, cli)
 	defer w.Close()
 	if err := w.Record(ctx, "app", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)

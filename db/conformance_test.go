@@ -32,14 +32,14 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(childRole); role != "" {
 		runChildRole(role)
 	}
-	db.SetBackupStep(16) // so that small stores take several
+	db.SetBackupStep(16) // a backup of a small store takes several steps
 	status := m.Run()
 	pgtest.Stop()
 	os.Exit(status)
 }
 
-// conformance is what a store is required to do, whatever its engine. Each test
-// is given the name of a store that is not there yet.
+// conformance lists the tests that a store of either engine must pass. Each test gets the name
+// of a store that does not exist yet.
 var conformance = []struct {
 	name string
 	test func(t *testing.T, name string)
@@ -140,7 +140,7 @@ func schema(t testing.TB) string {
 	return string(text)
 }
 
-// open opens a store, a new one unless the file is there, until the test ends.
+// open opens a store until the test ends, and creates it if it does not exist.
 func open(t testing.TB, name string) *db.Store {
 	t.Helper()
 	s, err := db.Open(context.Background(), name, schema(t))
@@ -178,13 +178,13 @@ func recorded(t testing.TB, s *db.Store, product string) (all []db.Recorded) {
 	return all
 }
 
-// raw opens the database behind the store's back. A file, too, is opened by SQLite
-// alone: opening it oneself would cost the process its locks.
+// raw opens the database of a store without the store. Tests must not open a database file
+// otherwise: closing it would release the locks of the process.
 func raw(t testing.TB, name string) *sql.DB {
 	t.Helper()
 	driver, dsn := "sqlite", "file:"+name+"?_busy_timeout=5000"
 	if strings.HasPrefix(name, "postgres://") {
-		driver, dsn = "pgx", name+"?default_query_exec_mode=exec" // there may be a PgBouncer
+		driver, dsn = "pgx", name+"?default_query_exec_mode=exec" // works through PgBouncer, too
 	}
 	d, err := sql.Open(driver, dsn)
 	if err != nil {
@@ -194,7 +194,7 @@ func raw(t testing.TB, name string) *sql.DB {
 	return d
 }
 
-// lockStore keeps all others from writing, as another process may, until unlock is called.
+// lockStore holds the write lock, as another process may do, until unlock is called.
 func lockStore(t *testing.T, name string) (unlock func()) {
 	t.Helper()
 	text := "BEGIN; LOCK TABLE report IN EXCLUSIVE MODE"

@@ -134,9 +134,6 @@ func addOldPresets(ctx context.Context, tx *sql.Tx) error {
 // Tables lists the tables of a schema.
 var Tables = tables
 
-// DDL writes a part of a schema as the engine of the store wants it.
-func (s *Store) DDL(text string) string { return s.ddl(text) }
-
 // ExtendLastStep appends statements to the last step, so that it takes longer.
 func ExtendLastStep(more string) { steps[len(steps)-1] += more }
 

@@ -65,7 +65,7 @@ func TestFoldKilled(t *testing.T) {
 				}
 				folded = steps
 			}
-			t.Logf("%d of %d kills came after at least one step; the last within %v", progressed, kills, maxDelay)
+			t.Logf("%d of %d kills came after at least one step; the last maximum delay was %v", progressed, kills, maxDelay)
 			if progressed < kills/4 {
 				t.Errorf("got %d kills after at least one step, want %d", progressed, kills/4)
 			}

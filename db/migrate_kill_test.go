@@ -149,7 +149,7 @@ func killUpgrades(t *testing.T, role, name string, kills int, maxDelay *time.Dur
 		}
 		count[state]++
 	}
-	t.Logf("%s: %d kills left the old schema %d times, the new one %d times, and a mixture %d times; the last within %v",
+	t.Logf("%s: %d kills left the old schema %d times, the new one %d times, and a mixture %d times; the last maximum delay was %v",
 		role, kills, count[notUpgraded], count[fullyUpgraded], count[partlyUpgraded], *maxDelay)
 	return count
 }

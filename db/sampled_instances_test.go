@@ -54,8 +54,8 @@ func TestSampledInstances(t *testing.T) {
 	near("reported again", repeated, parts*instances/2)
 }
 
-// Two processes that fold alternately use each other's results, even within the hour for
-// which they cache followed instances.
+// Two processes that fold alternately use each other's results, although each caches followed
+// instances for up to an hour.
 func testFoldByTwoProcesses(t *testing.T, name string) {
 	const instances = 20
 	at := (today - 1).Time()
