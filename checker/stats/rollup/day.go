@@ -20,7 +20,7 @@ func dayOf(seconds int64) Day {
 	return Day(seconds / day)
 }
 
-// ParseDay reads a date such as 2026-01-31.
+// ParseDay parses a date such as 2026-01-31.
 func ParseDay(s string) (Day, error) {
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil {
@@ -29,45 +29,45 @@ func ParseDay(s string) (Day, error) {
 	return DayOf(t), nil
 }
 
-// Time returns the day's first moment.
+// Time returns the start of the day.
 func (d Day) Time() time.Time { return time.Unix(int64(d)*24*60*60, 0).UTC() }
 
 // String returns the date: 2026-01-31.
 func (d Day) String() string { return d.Time().Format(time.DateOnly) }
 
-// MaxDay is a day on which all periods are over.
+// MaxDay is a day on which all periods have ended.
 const MaxDay Day = math.MaxInt64
 
-// Range is some days, the first and the last among them.
+// Range is a range of days, inclusive. It is empty if From is after To.
 type Range struct{ From, To Day }
 
-// Days is how many they are.
+// Days returns the number of days.
 func (r Range) Days() int { return max(0, int(r.To-r.From)+1) }
 
-// Contains tells whether a day is among them.
+// Contains reports whether a day is in the range.
 func (r Range) Contains(d Day) bool { return r.From <= d && d <= r.To }
 
-// Last returns the n days up to and with the last one.
+// Last returns the last n days, which may begin before the range.
 func (r Range) Last(n int) Range { return Range{r.To - Day(n) + 1, r.To} }
 
-// Previous returns as many days as r has, that end where it begins.
+// Previous returns the range of the same length that ends the day before r.
 func (r Range) Previous() Range { return Range{r.From - Day(r.Days()), r.From - 1} }
 
-// Span is how many days a rollup sums up.
+// Span is the number of days that a rollup covers.
 type Span int64
 
-// The spans there are. Weeks begin on Mondays, and four of them make a month of
-// the same length as every other.
+// All spans. Weeks begin on Mondays. Four weeks replace months, because they all have the
+// same length.
 const (
 	OneDay    Span = 1
 	OneWeek   Span = 7
 	FourWeeks Span = 28
 )
 
-// Spans are all of them, from the shortest up.
+// Spans are all spans, the shortest first.
 var Spans = [...]Span{OneDay, OneWeek, FourWeeks}
 
-// Start returns the first day of the span that d lies in.
+// Start returns the first day of the period with d.
 func (s Span) Start(d Day) Day {
 	const monday = 4 // 1970-01-05
 	into := (d - monday) % Day(s)
@@ -77,20 +77,20 @@ func (s Span) Start(d Day) Day {
 	return d - into
 }
 
-// Period is one span: a certain day, week, or four weeks.
+// Period is a certain day, week, or four weeks.
 type Period struct {
 	Span Span
-	Day  Day // its first
+	Day  Day // first day
 }
 
-// Range is the days of the period.
+// Range returns the days of the period.
 func (p Period) Range() Range { return Range{p.Day, p.Day + Day(p.Span) - 1} }
 
-// Ended tells whether the period had ended on a day. Only those have rollups that are
-// longer than a day: what would be written anew with each report is summed up once.
+// Ended reports whether the period is over on a day. Rollups of more than a day are written
+// once, when their period has ended, and not with each report.
 func (p Period) Ended(on Day) bool { return p.Range().To < on }
 
-// Periods returns those that lie wholly in the range and have a span, in order.
+// Periods returns the periods of a span that are wholly within the range, in order.
 func (r Range) Periods(s Span) (all []Period) {
 	first := s.Start(r.From)
 	if first < r.From {
@@ -102,8 +102,8 @@ func (r Range) Periods(s Span) (all []Period) {
 	return all
 }
 
-// Cover returns the fewest periods that together are the range, in order, of those
-// that have rollups when it is some day: single days, and longer ones that are over.
+// Cover returns the fewest periods with rollups that together are the range, in order. On a
+// day, these are single days, and longer periods that have ended.
 func (r Range) Cover(on Day) (all []Period) {
 	for d := r.From; d <= r.To; {
 		p := Period{OneDay, d}

@@ -6,21 +6,21 @@ import (
 	"slices"
 )
 
-// counter counts the distinct ids of many sets, and is what they come to when they
-// are merged, but for much less work: it keeps them out of order, and counts on
-// the way. The zero value has none.
+// distinctCounter counts the distinct instances of many sets. The result is that of
+// [InstanceSet.Merge], but with much less work, because it keeps hashes unsorted and counts
+// incrementally. The zero value is empty.
 type distinctCounter struct {
-	hashes    *[numRegisters]uint32 // a hash table of numbers that are not 0; each is at its place or some way behind it
-	usedSlots []uint32              // the places of the table that are
-	hasZero   bool                  // whether 0 was among them
-	n         int                   // how many they are
+	hashes    *[numRegisters]uint32 // hash table with linear probing; 0 is an empty slot
+	usedSlots []uint32              // indexes of used slots
+	hasZero   bool                  // the hash 0 was added
+	n         int                   // number of hashes
 
-	registers      *[numRegisters]uint8 // once they are too many
-	spareRegisters *[numRegisters]uint8 // all 0, for the next time
-	rankCounts     [maxRank + 1]int     // how many registers have each value
+	registers      *[numRegisters]uint8 // nil while there are few hashes
+	spareRegisters *[numRegisters]uint8 // all 0, kept for reuse
+	rankCounts     [maxRank + 1]int     // number of registers by value
 }
 
-// reset forgets all ids, and keeps the memory.
+// reset removes all instances and keeps the memory.
 func (t *distinctCounter) reset() {
 	for _, i := range t.usedSlots {
 		t.hashes[i] = 0
@@ -43,16 +43,16 @@ func (t *distinctCounter) addSet(s *InstanceSet) {
 	}
 }
 
-func (t *distinctCounter) addRegisters(many []uint8) {
+func (t *distinctCounter) addRegisters(registers []uint8) {
 	if t.registers == nil {
 		t.useRegisters()
 	}
-	for i, rank := range many {
+	for i, rank := range registers {
 		t.raiseRegister(uint32(i), rank)
 	}
 }
 
-// addHashes adds ids of four bytes each, which have to be in order.
+// addHashes adds hashes of four bytes each. It returns an error if they are not in order.
 func (t *distinctCounter) addHashes(b []byte) error {
 	last := int64(-1)
 	for ; len(b) >= 4 && t.registers == nil; b = b[4:] {
@@ -63,31 +63,31 @@ func (t *distinctCounter) addHashes(b []byte) error {
 		last = int64(h)
 		t.addHash(h)
 	}
-	for many := t.registers; len(b) >= 4; b = b[4:] {
+	for registers := t.registers; len(b) >= 4; b = b[4:] {
 		h := binary.LittleEndian.Uint32(b)
 		if int64(h) <= last {
 			return errInstanceSet
 		}
 		last = int64(h)
-		if i, rank := registerOf(h); rank > many[i] {
+		if i, rank := registerOf(h); rank > registers[i] {
 			t.raiseRegister(i, rank)
 		}
 	}
 	return nil
 }
 
-// addEncoded adds ids in the form of [InstanceSet.AppendBinary].
+// addEncoded adds a set encoded by [InstanceSet.AppendBinary].
 func (t *distinctCounter) addEncoded(b []byte) error {
-	few, many, err := parseInstanceSet(b)
+	hashes, registers, err := parseInstanceSet(b)
 	switch {
 	case err != nil:
 		return err
-	case many == nil:
-		return t.addHashes(few)
-	case slices.Max(many) > maxRank:
+	case registers == nil:
+		return t.addHashes(hashes)
+	case slices.Max(registers) > maxRank:
 		return errInstanceSet
 	}
-	t.addRegisters(many)
+	t.addRegisters(registers)
 	return nil
 }
 
@@ -120,7 +120,7 @@ func (t *distinctCounter) addHash(h uint32) {
 	}
 }
 
-// limit goes over to registers.
+// useRegisters changes from hashes to registers.
 func (t *distinctCounter) useRegisters() {
 	t.registers, t.spareRegisters = t.spareRegisters, nil
 	if t.registers == nil {
@@ -136,9 +136,9 @@ func (t *distinctCounter) useRegisters() {
 }
 
 func (t *distinctCounter) raiseRegister(register uint32, rank uint8) {
-	if is := t.registers[register]; rank > is {
+	if old := t.registers[register]; rank > old {
 		t.registers[register] = rank
-		t.rankCounts[is]--
+		t.rankCounts[old]--
 		t.rankCounts[rank]++
 	}
 }
@@ -150,16 +150,16 @@ func (t *distinctCounter) count() int64 {
 	return int64(math.Round(estimate(t.rankCounts)))
 }
 
-// estimate is Ertl's improved raw estimator, which needs no correction for small or
+// estimate returns the number of instances by Ertl's improved raw estimator, which needs no correction for small or
 // large numbers (New cardinality estimation algorithms for HyperLogLog sketches,
 // arXiv 1702.01284, algorithm 6).
-func estimate(of [maxRank + 1]int) float64 {
+func estimate(rankCounts [maxRank + 1]int) float64 {
 	const m = numRegisters
-	z := m * tau(1-float64(of[maxRank])/m)
+	z := m * tau(1-float64(rankCounts[maxRank])/m)
 	for k := maxRank - 1; k > 0; k-- {
-		z = (z + float64(of[k])) / 2
+		z = (z + float64(rankCounts[k])) / 2
 	}
-	z += m * sigma(float64(of[0])/m)
+	z += m * sigma(float64(rankCounts[0])/m)
 	return m / (2 * math.Ln2) * m / z
 }
 

@@ -7,26 +7,26 @@ import (
 
 // The first byte of an encoded rollup.
 const (
-	// formatReports has the heaps of all reports by bucket. Versions of relcheck up
-	// to schema 2 have written it; see [packed.addHeapsOfReports].
+	// formatReports has the heaps of all reports by bucket. It was written by versions of
+	// relcheck up to schema 2; see [parsedRollup.addHeapsOfReports].
 	formatReports = 1
 	// formatDays has instance-days by bucket, and the peaks of a day.
 	formatDays = 2
-	// formatMixed is formDays with heaps that were read from formReports.
+	// formatMixed is formatDays with heaps that were decoded from formatReports.
 	formatMixed = 3
 )
 
-var errRollup = errors.New("not a rollup: its bytes make no sense")
+var errRollup = errors.New("invalid rollup")
 
-// AppendBinary appends a form of the rollup that UnmarshalBinary reads.
+// AppendBinary appends the encoded rollup.
 func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
 	r.dedupe()
 	r.peaks.compact()
-	form := byte(formatDays)
+	format := byte(formatDays)
 	if r.approximate {
-		form = formatMixed
+		format = formatMixed
 	}
-	b = append(b, form)
+	b = append(b, format)
 	b = binary.AppendUvarint(b, uint64(r.Reports))
 	b = r.heaps.append(b)
 	b = binary.AppendUvarint(b, uint64(len(r.classes)))
@@ -42,12 +42,12 @@ func (r *Rollup) AppendBinary(b []byte) ([]byte, error) {
 	return r.appendPeaks(b), nil
 }
 
-// append appends 0, which earlier versions counted the heaps that were not scaled up
-// with, and each bucket that has any heaps.
+// append appends each bucket with heaps, after an unused 0: earlier versions stored the
+// number of unscaled heaps there.
 func (h *Heaps) append(b []byte) []byte {
 	buckets := 0
 	for _, n := range h.All() {
-		if n > 0 { // fewer than none may be left of what was not there
+		if n > 0 { // subtracting may leave negative counts
 			buckets++
 		}
 	}
@@ -64,11 +64,12 @@ func (h *Heaps) append(b []byte) []byte {
 	return b
 }
 
-// appendPeaks appends 0 and, for each id that reported a heap, in the order of the
-// classes, its peak's bucket plus 2 (0: it has none). If not all peaks are of ids that
-// are kept, it appends the level plus 1, and for each peak the difference of its hash
-// to the one before, without the digits that are 0, and its bucket plus 1. Before
-// either list stands how long it is.
+// appendPeaks appends the peaks in one of two formats, a number that selects the format first
+// and then the length of the list. If the classes have the hashes of all peaks, the number
+// is 0, and for each hash with a heap, in the order of the classes, follows the bucket of
+// its peak plus 2, or 0 if it has no peak. Otherwise the number is the sample level plus 1,
+// and for each peak follow the difference of its hash to the previous one, without the
+// low bits that are 0, and its bucket plus 1.
 func (r *Rollup) appendPeaks(b []byte) []byte {
 	p := &r.peaks
 	if len(p.list) == 0 {
@@ -90,16 +91,17 @@ func (r *Rollup) appendPeaks(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(p.sampleLevel)+1)
 	b = binary.AppendUvarint(b, uint64(len(p.list)))
 	last := uint32(0)
-	for _, one := range p.list {
-		hash := one.hash() >> p.sampleLevel
+	for _, peak := range p.list {
+		hash := peak.hash() >> p.sampleLevel
 		b = binary.AppendUvarint(b, uint64(hash-last))
-		b = binary.AppendUvarint(b, uint64(one.bucket()+1))
+		b = binary.AppendUvarint(b, uint64(peak.bucket()+1))
 		last = hash
 	}
 	return b
 }
 
-// numHashes is how many ids reported a heap, if all of them are kept as they are.
+// numHashes returns the number of instances that reported a heap, if all classes with heaps
+// have hashes.
 func (r *Rollup) numHashes() (n int, known bool) {
 	for _, h := range r.classes {
 		switch {
@@ -113,11 +115,11 @@ func (r *Rollup) numHashes() (n int, known bool) {
 	return n, true
 }
 
-// appendPeaksOf appends the peaks of some ids, which are in order as the peaks are, and
-// returns how many of them have one.
-func (p *peaks) appendPeaksOf(b []byte, few []uint32) (listed []byte, found int) {
+// appendPeaksOf appends the peaks of sorted hashes. It also returns the number of hashes that
+// have a peak.
+func (p *peaks) appendPeaksOf(b []byte, hashes []uint32) (listed []byte, found int) {
 	rest := p.list
-	for _, hash := range few {
+	for _, hash := range hashes {
 		for len(rest) > 0 && rest[0].hash() < hash {
 			rest = rest[1:]
 		}
@@ -131,7 +133,7 @@ func (p *peaks) appendPeaksOf(b []byte, few []uint32) (listed []byte, found int)
 	return b, found
 }
 
-// UnmarshalBinary replaces the rollup by what a form of it holds.
+// UnmarshalBinary decodes a rollup.
 func (r *Rollup) UnmarshalBinary(b []byte) error {
 	var p parsedRollup
 	if err := p.parse(b); err != nil {
@@ -140,14 +142,14 @@ func (r *Rollup) UnmarshalBinary(b []byte) error {
 	return p.decode(r)
 }
 
-// byteReader takes numbers off bytes until they turn out to be bad.
+// byteReader reads numbers. After an error it is bad and returns zeros.
 type byteReader struct {
 	b   []byte
 	bad bool
 }
 
 func (r *byteReader) uvarint() int64 {
-	if len(r.b) > 0 && r.b[0] < 0x80 { // as most are
+	if len(r.b) > 0 && r.b[0] < 0x80 { // most numbers are small
 		n := int64(r.b[0])
 		r.b = r.b[1:]
 		return n
@@ -161,7 +163,7 @@ func (r *byteReader) varint() int64 {
 	return n * r.skip(size)
 }
 
-// skip passes over a number's bytes, and returns 0 if it was none.
+// skip skips the bytes of a number. It returns 1, or 0 if the size is invalid.
 func (r *byteReader) skip(size int) int64 {
 	if size <= 0 {
 		r.bad, r.b = true, nil

@@ -1,25 +1,25 @@
 package rollup
 
-// Report is what a fold needs to know of a report.
+// Report is a report as a fold needs it.
 type Report struct {
 	At    int64  // seconds since 1970-01-01 UTC
-	Build int64  // the store's number of the build
-	Hash  uint64 // of its id, see [Key.Hash]
+	Build int64  // ID of the build in the store
+	Hash  uint64 // of the instance ID, see [Key.Hash]
 	Heap  *int64 // bytes, or nil
 }
 
-// Slot is where a rollup belongs: a build and a period.
+// Slot identifies a rollup: a build and a period.
 type Slot struct {
 	Period
 	Build int64
 }
 
-// Fold turns some reports into what is to be merged into the rollups there are.
+// Fold aggregates reports into rollups, which are then merged into those of a store.
 type Fold struct {
-	// Changed are the lives that are not as they were known, by the ids' hashes.
+	// Changed has the new and changed lifetimes, by hash of the instance ID.
 	Changed map[uint64]Lifetime
-	// Starts are to be added to those there are, by the day they are of. They may
-	// be negative, where an id turns out to have started earlier than it seemed.
+	// Starts has what to add to the stored counts of starts, by day. A number is negative if
+	// an instance started earlier than it seemed before.
 	Starts map[Slot]Starts
 
 	sample int
@@ -27,14 +27,14 @@ type Fold struct {
 	days   map[Slot]*Rollup
 }
 
-// NewFold returns a fold that follows one of 2^sample ids, each of which stands
-// for that many, and to whom these lives are known.
+// NewFold returns a fold for which some lifetimes are known. It tracks the lifetimes of one
+// in 2^sample instances, and counts each as that many.
 func NewFold(sample int, known map[uint64]Lifetime) *Fold {
 	return &Fold{Changed: map[uint64]Lifetime{}, Starts: map[Slot]Starts{}, sample: sample, known: known, days: map[Slot]*Rollup{}}
 }
 
-// Sampled tells whether the id with a hash is followed: the last binary digits
-// of it are 0.
+// Sampled reports whether the lifetime of an instance is tracked: if the low bits of its hash
+// are 0.
 func Sampled(hash uint64, sample int) bool { return hash&(1<<sample-1) == 0 }
 
 // Add counts a report.
@@ -51,10 +51,10 @@ func (f *Fold) Add(r Report) {
 	}
 }
 
-// Days returns what the reports add up to by day.
+// Days returns the rollups by day.
 func (f *Fold) Days() map[Slot]*Rollup { return f.days }
 
-// Rollups returns what the reports add up to, by day, by week, and by four weeks.
+// Rollups returns the rollups by day, by week, and by four weeks.
 func (f *Fold) Rollups() map[Slot]*Rollup {
 	all := map[Slot]*Rollup{}
 	for slot, day := range f.days {
@@ -66,27 +66,27 @@ func (f *Fold) Rollups() map[Slot]*Rollup {
 	return all
 }
 
-// In is the slot of a span that has the days of this one.
+// In returns the slot of a longer span that includes this one.
 func (s Slot) In(span Span) Slot { return Slot{Period{span, span.Start(s.Day)}, s.Build} }
 
-// AddPart adds a day's rollup to that of a slot.
-func AddPart(all map[Slot]*Rollup, slot Slot, day *Rollup) { sumOf(all, slot).AddPart(day) }
+// AddPart adds the rollup of a day to the rollup of a slot.
+func AddPart(all map[Slot]*Rollup, slot Slot, day *Rollup) { rollupIn(all, slot).AddPart(day) }
 
-// AddLatePart adds the reports of a step to a slot that has the day's rollup without
-// them: see [Rollup.AddLatePart].
+// AddLatePart adds late reports to a slot that already includes their day: see
+// [Rollup.AddLatePart].
 func AddLatePart(all map[Slot]*Rollup, slot Slot, part, day *Rollup, before Heaps) {
-	sumOf(all, slot).AddLatePart(part, day, before)
+	rollupIn(all, slot).AddLatePart(part, day, before)
 }
 
-func sumOf(all map[Slot]*Rollup, slot Slot) *Rollup {
+func rollupIn(all map[Slot]*Rollup, slot Slot) *Rollup {
 	if all[slot] == nil {
 		all[slot] = new(Rollup)
 	}
 	return all[slot]
 }
 
-// updateLifetime notes what a report tells of its id's life. That takes back what was
-// counted for as much of the life as was known, unless this is a new one.
+// updateLifetime adds a report to the lifetime of its instance. It corrects what was counted
+// for the known part of the lifetime, unless a new lifetime starts.
 func (f *Fold) updateLifetime(r Report) {
 	was, known := f.Changed[r.Hash]
 	if !known {

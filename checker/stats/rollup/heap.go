@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// HeapError is the relative error of a heap that was put into a bucket.
+// HeapError is the maximum relative error of a heap due to its bucket.
 const HeapError = 0.01
 
-// gamma is how many times a bucket's upper bound is that of the one before.
+// gamma is the ratio of the upper bounds of adjacent buckets.
 const gamma = (1 + HeapError) / (1 - HeapError)
 
 var logGamma = math.Log(gamma)
 
-// HeapBucket returns the bucket of a heap in bytes. Bucket i holds those above
-// gamma^(i-1) up to gamma^i, as in DDSketch (Masson, Rim and Lee, VLDB 2019), and
-// bucket -1 those of no byte at all. There are about 2,200 of them up to 2^63.
+// HeapBucket returns the bucket of a heap in bytes. Bucket i has the heaps above gamma^(i-1)
+// up to gamma^i, as in DDSketch (Masson, Rim and Lee, VLDB 2019). Bucket -1 has heaps of 0
+// bytes. There are about 2,200 buckets up to 2^63.
 func HeapBucket(bytes int64) int {
 	if bytes <= 0 {
 		return -1
@@ -24,11 +24,11 @@ func HeapBucket(bytes int64) int {
 	return int(math.Ceil(math.Log(float64(bytes)) / logGamma))
 }
 
-// maxBucket is that of the largest heap there can be, 2^63-1 bytes.
+// maxBucket is the bucket of the largest possible heap, 2^63-1 bytes.
 var maxBucket = HeapBucket(math.MaxInt64)
 
-// HeapOf returns the heap in bytes that stands for a bucket: none in it differs
-// by more than [HeapError].
+// HeapOf returns the heap in bytes that represents a bucket. Heaps in the bucket differ from
+// it by at most [HeapError].
 func HeapOf(bucket int) float64 {
 	if bucket < 0 {
 		return 0
@@ -36,14 +36,14 @@ func HeapOf(bucket int) float64 {
 	return math.Exp(float64(bucket)*logGamma) * 2 / (1 + gamma)
 }
 
-// Heaps counts heaps by bucket. The zero value has none.
+// Heaps counts heaps by bucket. The zero value is empty.
 type Heaps struct {
-	low    int     // the bucket of the first count
-	counts []int64 // of each bucket from there up
+	low    int     // bucket of counts[0]
+	counts []int64 // by bucket
 	total  int64
 }
 
-// Add counts n heaps of a bucket.
+// Add adds n heaps in a bucket.
 func (h *Heaps) Add(bucket int, n int64) {
 	if i := bucket - h.low; i < 0 || i >= len(h.counts) {
 		h.extendTo(bucket, bucket)
@@ -66,10 +66,10 @@ func (h *Heaps) extendTo(low, high int) {
 	}
 }
 
-// Merge adds all that other has counted.
+// Merge adds the counts of other.
 func (h *Heaps) Merge(other Heaps) { h.merge(other, 1) }
 
-// merge adds what other has counted, or takes it away if sign is -1.
+// merge adds the counts of other, or subtracts them if sign is -1.
 func (h *Heaps) merge(other Heaps, sign int64) {
 	if len(other.counts) == 0 {
 		return
@@ -82,7 +82,7 @@ func (h *Heaps) merge(other Heaps, sign int64) {
 	h.total += sign * other.total
 }
 
-// Equal tells whether both have counted the same.
+// Equal reports whether the counts are equal.
 func (h Heaps) Equal(other Heaps) bool {
 	next, stop := iter.Pull2(other.All())
 	defer stop()
@@ -95,10 +95,10 @@ func (h Heaps) Equal(other Heaps) bool {
 	return !more
 }
 
-// Instances is how many heaps were counted.
+// Total returns the number of heaps.
 func (h Heaps) Total() int64 { return h.total }
 
-// All yields each bucket that has heaps, from the lowest up, and their number.
+// All returns the buckets with heaps in ascending order, with the number of heaps.
 func (h Heaps) All() iter.Seq2[int, int64] {
 	return func(yield func(int, int64) bool) {
 		for i, n := range h.counts {
@@ -109,15 +109,15 @@ func (h Heaps) All() iter.Seq2[int, int64] {
 	}
 }
 
-// Quantile returns the heap in bytes that a share q of all, from 0 to 1, does
-// not exceed, within [HeapError]; or NaN when there is none. It is the value of
-// the heap with that rank, counted from the lowest; there is no interpolation.
+// Quantile returns the heap in bytes that a share q of all heaps, from 0 to 1, does not
+// exceed, within [HeapError]. It returns NaN if there are no heaps. It does not interpolate:
+// it returns the value of the heap with that rank.
 func (h Heaps) Quantile(q float64) float64 {
 	return h.Quantiles(q)[0]
 }
 
-// Quantiles returns several quantiles, see [Heaps.Quantile], which must be in
-// ascending order.
+// Quantiles returns several quantiles, see [Heaps.Quantile]. The shares must be in ascending
+// order.
 func (h Heaps) Quantiles(qs ...float64) []float64 {
 	values := make([]float64, 0, len(qs))
 	seen := int64(0)
@@ -132,11 +132,11 @@ func (h Heaps) Quantiles(qs ...float64) []float64 {
 	return values
 }
 
-// rank is that of a quantile of n values, counted from 0.
+// rank returns the rank of a quantile of n values, from 0.
 func rank(q float64, n int64) int64 { return int64(q * float64(n-1)) }
 
-// Above is how many heaps exceed one of so many bytes. Those in its own bucket,
-// within [HeapError] of it, do not.
+// Above returns the number of heaps that exceed a number of bytes. It does not count heaps in
+// the same bucket.
 func (h Heaps) Above(bytes int64) (n int64) {
 	for i := max(0, HeapBucket(bytes)+1-h.low); i < len(h.counts); i++ {
 		n += h.counts[i]

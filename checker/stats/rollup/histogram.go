@@ -2,28 +2,28 @@ package rollup
 
 import "math"
 
-// steps are how many bars there may be to a doubling of the heap. The last ones
-// are not much wider than two buckets.
+// steps are the possible numbers of bars per doubling of the heap. The narrowest bars are
+// about as wide as two buckets.
 var steps = []float64{1, 2, 3, 4, 6, 8, 12, 16}
 
-// leastBars is how many bars a histogram has, unless its heaps are too much alike.
-const leastBars = 20
+// minBars is the minimum number of bars, unless the heaps are too similar.
+const minBars = 20
 
-// Bar is the instance-days with a heap from one to another, in bytes.
+// Bar has the number of instance-days with a heap in a range of bytes.
 type Bar struct {
 	From, To     float64
 	InstanceDays int64
 }
 
-// Bars divides the heaps into bars of one ratio, whose edges are powers of two
-// and what lies evenly between them. Heaps of no byte are a bar of their own.
+// Bars returns a histogram of the heaps with a logarithmic scale. The edges of its bars are
+// powers of two, and evenly spaced between them. Heaps of 0 bytes have a bar of their own.
 func (h Heaps) Bars() (all []Bar) {
 	low, high := h.bounds()
 	step, first, last := 1.0, 0.0, 0.0
 	if low <= high {
 		for _, step = range steps {
 			first, last = math.Floor(octaves(low-1)*step), math.Ceil(octaves(high)*step)
-			if last-first >= leastBars {
+			if last-first >= minBars {
 				break
 			}
 		}
@@ -40,14 +40,14 @@ func (h Heaps) Bars() (all []Bar) {
 		}
 		before = upTo
 	}
-	if len(all) > 1 && all[0].From == 0 { // whatever lies between it and the next
+	if len(all) > 1 && all[0].From == 0 { // leave no gap
 		all[0].To = all[1].From
 	}
 	return all
 }
 
-// bounds returns the lowest and the highest bucket of heaps of at least a byte.
-// The lowest is above the highest when there is none.
+// bounds returns the lowest and the highest bucket of heaps of at least a byte. If there are
+// none, low is greater than high.
 func (h Heaps) bounds() (low, high int) {
 	low = maxBucket + 1
 	for bucket := range h.All() {
@@ -61,8 +61,8 @@ func (h Heaps) bounds() (low, high int) {
 // octaves returns the binary logarithm of a bucket's upper bound.
 func octaves(bucket int) float64 { return float64(bucket) * logGamma / math.Ln2 }
 
-// upTo returns how many heaps of at least a byte are up to one whose binary
-// logarithm is given. Of the bucket that it lies in, only a part is counted.
+// upTo returns the number of heaps from one byte up to 2^octave bytes. It interpolates within
+// a bucket.
 func (h Heaps) upTo(octave float64) int64 {
 	position := octave * math.Ln2 / logGamma
 	whole := math.Floor(position)

@@ -15,40 +15,40 @@ const (
 	// precision is the binary logarithm of the number of registers.
 	precision    = 14
 	numRegisters = 1 << precision
-	// maxRank is the largest value of a register: of a hash's 32 bits, those that
-	// do not choose the register may all be 0.
+	// maxRank is the largest value of a register, if all bits of a 32-bit hash that do not
+	// choose the register are 0.
 	maxRank = 32 - precision + 1
-	// maxHashes is how many ids are kept as they are: as many as take no more place
-	// than the registers would.
+	// maxHashes is the maximum number of hashes that a set keeps: as many as need no more
+	// memory than registers.
 	maxHashes = numRegisters / 4
 )
 
-// InstancesError is the standard error of a count of distinct ids, relative, once they
-// are more than 4,096. Up to then the count is exact, but for one in a million.
+// InstancesError is the relative standard error of a count of more than 4,096 distinct
+// instances. Smaller counts are exact, except for about one instance in a million.
 const InstancesError = 0.0081 // 1.04 / sqrt(registers)
 
-// Key makes what ids are counted by unpredictable: who knew it could make ids
-// that count for many.
+// Key makes hashes of instance IDs unpredictable. A client that knows it could choose IDs
+// that count as many instances.
 type Key [16]byte
 
-// Hash returns what is kept of an id: from it alone, the id cannot be told.
+// Hash returns the hash of an instance ID. The ID cannot be computed from it.
 func (k Key) Hash(id uuid.UUID) uint64 {
 	sum := sha256.Sum256(append(k[:], id[:]...))
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
-// Instances counts distinct ids, in four bytes an id as long as they are few and 16 KB
-// at most. Many are counted by a HyperLogLog sketch of 2^14 registers. Its state
-// depends only on which ids were added, however that was done. No id can be read
-// from it. The zero value has none.
+// InstanceSet counts distinct instances in at most 16 KB. A small set keeps the hashes of the
+// instance IDs, of four bytes each. A large one is a HyperLogLog sketch of 2^14 registers.
+// The state depends only on the instances that were added, and not on their order or
+// on merges. The zero value is empty.
 //
-// It is written for being merged by the thousands, out of the bytes in a store.
+// It is designed for merging thousands of sets in the encoding of a store.
 type InstanceSet struct {
-	hashes    []uint32 // the upper halves of the hashes, in order; unused when there are registers
-	registers []uint8  // the registers, or nil
+	hashes    []uint32 // upper halves of the hashes, in order; nil if there are registers
+	registers []uint8  // nil for a small set
 }
 
-// Add counts an id, if it was not counted before.
+// Add adds an instance.
 func (s *InstanceSet) Add(k Key, id uuid.UUID) { s.addHash(k.Hash(id)) }
 
 func (s *InstanceSet) addHash(hash uint64) {
@@ -57,7 +57,7 @@ func (s *InstanceSet) addHash(hash uint64) {
 		s.raiseRegister(h)
 		return
 	}
-	if i, there := slices.BinarySearch(s.hashes, h); !there {
+	if i, found := slices.BinarySearch(s.hashes, h); !found {
 		s.hashes = slices.Insert(s.hashes, i, h)
 		s.limitHashes()
 	}
@@ -68,26 +68,25 @@ func (s *InstanceSet) raiseRegister(h uint32) {
 	s.registers[i] = max(s.registers[i], rank)
 }
 
-// registerOf returns which register a hash belongs to, and what it sets it to at least:
-// the upper bits choose which, and what counts is how many of the others are 0
-// before the first that is 1.
+// registerOf returns the register of a hash and its rank. The upper bits choose the
+// register. The rank is the number of leading zeros of the other bits, plus one.
 func registerOf(h uint32) (register uint32, rank uint8) {
 	return h >> (32 - precision), uint8(bits.LeadingZeros32(h<<precision|1<<(precision-1)) + 1)
 }
 
-// limit goes over to registers once there are too many ids to keep.
+// limitHashes changes to registers if there are too many hashes.
 func (s *InstanceSet) limitHashes() {
 	if len(s.hashes) <= maxHashes {
 		return
 	}
-	few := s.hashes
+	hashes := s.hashes
 	s.hashes, s.registers = nil, make([]uint8, numRegisters)
-	for _, h := range few {
+	for _, h := range hashes {
 		s.raiseRegister(h)
 	}
 }
 
-// Merge adds all ids of other.
+// Merge adds the instances of other.
 func (s *InstanceSet) Merge(other *InstanceSet) {
 	switch {
 	case other.registers == nil && s.registers == nil:
@@ -98,20 +97,20 @@ func (s *InstanceSet) Merge(other *InstanceSet) {
 			s.raiseRegister(h)
 		}
 	case s.registers == nil:
-		few := s.hashes
+		hashes := s.hashes
 		s.hashes, s.registers = nil, slices.Clone(other.registers)
-		for _, h := range few {
+		for _, h := range hashes {
 			s.raiseRegister(h)
 		}
 	default:
-		many := s.registers[:len(other.registers)]
+		registers := s.registers[:len(other.registers)]
 		for i, r := range other.registers {
-			many[i] = max(many[i], r)
+			registers[i] = max(registers[i], r)
 		}
 	}
 }
 
-// mergeSorted returns all numbers of two lists in order, each once.
+// mergeSorted returns the union of two sorted lists.
 func mergeSorted(a, b []uint32) []uint32 {
 	all := make([]uint32, 0, len(a)+len(b))
 	for len(a) > 0 && len(b) > 0 {
@@ -127,7 +126,7 @@ func mergeSorted(a, b []uint32) []uint32 {
 	return append(append(all, a...), b...)
 }
 
-// removeSorted returns the numbers of one list in order that another does not have.
+// removeSorted returns the difference of two sorted lists. It overwrites a.
 func removeSorted(a, b []uint32) []uint32 {
 	kept := a[:0]
 	for _, x := range a {
@@ -141,7 +140,7 @@ func removeSorted(a, b []uint32) []uint32 {
 	return kept
 }
 
-// CountPeriod returns how many distinct ids were added, see [InstancesError].
+// Count returns the number of distinct instances, see [InstancesError].
 func (s *InstanceSet) Count() int64 {
 	if s.registers == nil {
 		return int64(len(s.hashes))
@@ -151,14 +150,13 @@ func (s *InstanceSet) Count() int64 {
 	return t.count()
 }
 
-// The first byte of the form of some ids.
+// The first byte of an encoded set.
 const (
 	formatHashes    = 'f'
 	formatRegisters = 'm'
 )
 
-// AppendBinary appends a form of the ids that UnmarshalBinary reads. That of none
-// has no bytes.
+// AppendBinary appends the encoded set. The encoding of an empty set is empty.
 func (s *InstanceSet) AppendBinary(b []byte) ([]byte, error) {
 	if s.registers != nil {
 		return append(append(b, formatRegisters, precision), s.registers...), nil
@@ -172,47 +170,48 @@ func (s *InstanceSet) AppendBinary(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-var errInstanceSet = errors.New("these are no ids that were counted")
+var errInstanceSet = errors.New("invalid set of instances")
 
-// UnmarshalBinary replaces what was counted by what a form of it holds.
+// UnmarshalBinary decodes a set.
 func (s *InstanceSet) UnmarshalBinary(b []byte) error {
 	*s = InstanceSet{}
-	few, many, err := parseInstanceSet(b)
+	hashes, registers, err := parseInstanceSet(b)
 	switch {
 	case err != nil || len(b) == 0:
 		return err
-	case many == nil:
-		return s.decodeHashes(few)
+	case registers == nil:
+		return s.decodeHashes(hashes)
 	}
-	return s.decodeRegisters(many)
+	return s.decodeRegisters(registers)
 }
 
-// parseInstanceSet finds in a form either some ids, of four bytes each, or the registers.
-func parseInstanceSet(b []byte) (few, many []byte, err error) {
+// parseInstanceSet returns the part of an encoded set with either the hashes, of four bytes
+// each, or the registers.
+func parseInstanceSet(b []byte) (hashes, registers []byte, err error) {
 	if len(b) == 0 {
 		return nil, nil, nil
 	}
-	form, b := b[0], b[1:]
+	format, b := b[0], b[1:]
 	switch {
-	case form == formatHashes && len(b)%4 == 0 && 0 < len(b) && len(b) <= 4*maxHashes:
+	case format == formatHashes && len(b)%4 == 0 && 0 < len(b) && len(b) <= 4*maxHashes:
 		return b, nil, nil
-	case form == formatRegisters && len(b) == 1+numRegisters && b[0] == precision:
+	case format == formatRegisters && len(b) == 1+numRegisters && b[0] == precision:
 		return nil, b[1:], nil
-	case form == formatRegisters && len(b) > 1:
-		return nil, nil, fmt.Errorf("%w: they have 2^%d registers, not 2^%d", errInstanceSet, b[0], precision)
+	case format == formatRegisters && len(b) > 1:
+		return nil, nil, fmt.Errorf("%w: it has 2^%d registers instead of 2^%d", errInstanceSet, b[0], precision)
 	}
 	return nil, nil, errInstanceSet
 }
 
 func (s *InstanceSet) decodeHashes(b []byte) error {
-	few := make([]uint32, len(b)/4)
-	for i := range few {
-		few[i] = binary.LittleEndian.Uint32(b[4*i:])
-		if i > 0 && few[i] <= few[i-1] {
+	hashes := make([]uint32, len(b)/4)
+	for i := range hashes {
+		hashes[i] = binary.LittleEndian.Uint32(b[4*i:])
+		if i > 0 && hashes[i] <= hashes[i-1] {
 			return errInstanceSet
 		}
 	}
-	s.hashes = few
+	s.hashes = hashes
 	return nil
 }
 

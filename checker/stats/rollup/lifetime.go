@@ -1,38 +1,37 @@
 package rollup
 
 const (
-	// MaxSilence is after how many seconds without a report an id that reports
-	// again counts as one that has started anew. Lives being kept somewhat coarsely,
-	// it may be up to 12 hours less.
+	// MaxSilence is the maximum number of seconds between two reports of a lifetime. After a
+	// longer time, an instance counts as started again. Because lifetimes are updated
+	// only every 12 hours, the actual limit may be up to 12 hours shorter.
 	MaxSilence = 2 * 24 * 60 * 60
-	// MinRepeat is how many seconds after its first report an id has to report for
-	// it to count as one that has reported again. Less is the same report, sent
-	// twice.
+	// MinRepeat is the minimum number of seconds after its first report for an instance to
+	// count as reported again. An earlier report is a repeated request.
 	MinRepeat = 60
-	// lastStep is how many seconds later a report of an id that has reported again
-	// has to be for its life to change: most reports change none.
+	// lastStep is the minimum number of seconds by which a report extends the lifetime of an
+	// instance that has reported again, so that most reports change no lifetime.
 	lastStep = 12 * 60 * 60
 )
 
-// Lifetime is when an id has reported, since it started.
+// Lifetime has the times of the reports of an instance since it started.
 type Lifetime struct {
 	Build       int64
-	First, Last int64 // seconds since 1970-01-01 UTC, Last within 12 hours; it is 0 while there is no report
+	First, Last int64 // seconds since 1970-01-01 UTC; Last is within 12 hours, and 0 before the first report
 }
 
-// Repeated tells whether the id has reported again.
+// Repeated reports whether the instance has reported again.
 func (l Lifetime) Repeated() bool { return l.Last-l.First >= MinRepeat }
 
-// Started is the day of its first report.
+// Started returns the day of the first report.
 func (l Lifetime) Started() Day { return dayOf(l.First) }
 
-// withReport notes a report. The result is the same in whatever order reports come,
-// as long as they are not as far apart as [MaxSilence].
+// withReport returns the lifetime extended by a report. The result does not depend on the
+// order of reports, if they are less than [MaxSilence] apart.
 func (l Lifetime) withReport(at int64) Lifetime {
 	if l.Last == 0 || at-l.Last > MaxSilence {
 		return Lifetime{l.Build, at, at}
 	}
-	if l.First-at > MaxSilence { // of a life before this one
+	if l.First-at > MaxSilence { // of an earlier lifetime
 		return l
 	}
 	if l.Repeated() && at >= l.First && at < l.Last+lastStep {
@@ -41,6 +40,5 @@ func (l Lifetime) withReport(at int64) Lifetime {
 	return Lifetime{l.Build, min(l.First, at), max(l.Last, at)}
 }
 
-// Starts counts ids by the day of their first report, and those of them that
-// have reported again.
+// Starts has the number of instances that started on a day, and of those that reported again.
 type Starts struct{ Started, Repeated int64 }

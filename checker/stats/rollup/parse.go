@@ -7,32 +7,32 @@ import (
 	"slices"
 )
 
-// parsedRollup is a rollup in the form of [Rollup.AppendBinary], to be summed up as it
-// is: a year is the sum of a thousand, each of which is looked at once.
+// parsedRollup has the parts of an encoded rollup. It is merged without decoding: a year is
+// the sum of a thousand rollups, each of which is read once.
 type parsedRollup struct {
-	present     bool // whether there is one
+	present     bool // a rollup was parsed
 	format      byte
 	reports     int64
-	numBuckets  int64         // how many follow
-	heaps       []byte        // by bucket
+	numBuckets  int64         // in heaps
+	heaps       []byte        // pairs of bucket and count
 	classes     []parsedClass // in order
-	sampleLevel int64         // of the peaks plus 1, or 0: see [Rollup.appendPeaks]
-	numPeaks    int64         // how many of them follow
+	sampleLevel int64         // plus 1, or 0: see [Rollup.appendPeaks]
+	numPeaks    int64         // in peaks
 	peaks       []byte
 }
 
-// parsedClass are the ids of a class in the form of [InstanceSet.AppendBinary].
+// parsedClass has the instances of a class as encoded by [InstanceSet.AppendBinary].
 type parsedClass struct {
 	class int
 	data  []byte
 }
 
-// parse finds the parts of a form, which it keeps. What is in them is looked at by
-// those who read it.
+// parse splits an encoded rollup into its parts, which share its memory. The methods that use
+// a part check its content.
 func (p *parsedRollup) parse(b []byte) error {
 	*p = parsedRollup{present: true, classes: p.classes[:0]}
 	if len(b) == 0 || b[0] < formatReports || b[0] > formatMixed {
-		return fmt.Errorf("%w, or were written by a newer relcheck", errRollup)
+		return fmt.Errorf("%w: unknown format, maybe of a newer relcheck", errRollup)
 	}
 	in := byteReader{b: b[1:]}
 	p.format, p.reports = b[0], in.uvarint()
@@ -71,7 +71,7 @@ func (p *parsedRollup) parsePeaks(in *byteReader) {
 	}
 }
 
-// addHeaps adds the instance-days to others. The tally is used up.
+// addHeaps adds the instance-days to h. It uses t for counting.
 func (p *parsedRollup) addHeaps(h *Heaps, t *distinctCounter) error {
 	if p.format == formatReports {
 		return p.addHeapsOfReports(h, t)
@@ -87,7 +87,7 @@ func (p *parsedRollup) addHeaps(h *Heaps, t *distinctCounter) error {
 	return err
 }
 
-// addCounts adds what is counted by bucket.
+// addCounts adds the counts by bucket.
 func (p *parsedRollup) addCounts(h *Heaps) error {
 	in, bucket := byteReader{b: p.heaps}, 0
 	for range p.numBuckets {
@@ -105,9 +105,9 @@ func (p *parsedRollup) addCounts(h *Heaps) error {
 	return nil
 }
 
-// addHeapsOfReports adds what formReports holds, with each instance counted once: of
-// each class as many as reached it and no higher one, with heaps distributed as those
-// of the reports in that class. A rollup of a week counts an instance once in that week.
+// addHeapsOfReports adds the heaps of a rollup in formatReports, and counts each instance once
+// in its highest class. The heaps of a class are distributed as those of its reports. A
+// rollup of a week counts an instance once in that week.
 func (p *parsedRollup) addHeapsOfReports(h *Heaps, t *distinctCounter) error {
 	var reports Heaps
 	if err := p.addCounts(&reports); err != nil {
@@ -122,7 +122,7 @@ func (p *parsedRollup) addHeapsOfReports(h *Heaps, t *distinctCounter) error {
 		if err := t.addEncoded(c.data); err != nil {
 			return err
 		}
-		n := max(above, t.count()) // an estimate of more may be of less
+		n := max(above, t.count()) // adding instances can decrease an estimate
 		low, high := bucketsOfClass(c.class)
 		h.addScaled(&reports, low, high, n-above)
 		above = n
@@ -130,7 +130,8 @@ func (p *parsedRollup) addHeapsOfReports(h *Heaps, t *distinctCounter) error {
 	return nil
 }
 
-// addScaled adds n heaps that are distributed as those of another are in some buckets.
+// addScaled adds n heaps to the buckets from low to high, in proportion to the counts of
+// other.
 func (h *Heaps) addScaled(other *Heaps, low, high int, n int64) {
 	var all, before float64
 	for bucket, m := range other.All() {
@@ -147,7 +148,7 @@ func (h *Heaps) addScaled(other *Heaps, low, high int, n int64) {
 	}
 }
 
-// readPeaks reads the peaks. Those of level 0 are not in order.
+// readPeaks reads the peaks. They are not in order if their hashes are in the classes.
 func (p *parsedRollup) readPeaks(into *peaks) error {
 	in := byteReader{b: p.peaks}
 	add := func(hash uint32, bucket int64) {
@@ -169,7 +170,7 @@ func (p *parsedRollup) readPeaks(into *peaks) error {
 	return nil
 }
 
-// readSample reads peaks that have their hashes beside them.
+// readSample reads peaks with their hashes.
 func (p *peaks) readSample(in *byteReader, n int64, add func(uint32, int64)) {
 	hash, most := int64(0), int64(1)<<(32-p.sampleLevel)
 	for i := range n {
@@ -182,22 +183,22 @@ func (p *peaks) readSample(in *byteReader, n int64, add func(uint32, int64)) {
 	}
 }
 
-// readPeaksOfClasses reads the peaks of the ids in the classes.
+// readPeaksOfClasses reads the peaks of the hashes in the classes.
 func (p *parsedRollup) readPeaksOfClasses(in *byteReader, add func(uint32, int64)) {
 	for _, c := range p.classes {
-		few, many, err := parseInstanceSet(c.data)
-		if err != nil || many != nil && c.class > 0 {
+		hashes, registers, err := parseInstanceSet(c.data)
+		if err != nil || registers != nil && c.class > 0 {
 			in.bad = true
 		}
-		for ; c.class > 0 && len(few) >= 4 && !in.bad; few = few[4:] {
+		for ; c.class > 0 && len(hashes) >= 4 && !in.bad; hashes = hashes[4:] {
 			if n := in.uvarint(); n > 0 {
-				add(binary.LittleEndian.Uint32(few), n-2)
+				add(binary.LittleEndian.Uint32(hashes), n-2)
 			}
 		}
 	}
 }
 
-// decode replaces a rollup by what the form holds.
+// decode decodes the rollup.
 func (p *parsedRollup) decode(r *Rollup) error {
 	*r = Rollup{Reports: p.reports, approximate: p.format != formatDays, classes: make([]heapClass, len(p.classes))}
 	var err error
@@ -219,7 +220,7 @@ func (p *parsedRollup) decode(r *Rollup) error {
 	return nil
 }
 
-// varintPairs takes off n pairs of numbers.
+// varintPairs returns the bytes of the next n pairs of numbers.
 func (r *byteReader) varintPairs(n int64) []byte {
 	if n > int64(len(r.b)) {
 		return r.bytes(-1)
@@ -227,7 +228,7 @@ func (r *byteReader) varintPairs(n int64) []byte {
 	return r.varints(2 * n)
 }
 
-// varints takes off n of them, of whatever size.
+// varints returns the bytes of the next n numbers.
 func (r *byteReader) varints(n int64) []byte {
 	left := n
 	if left > int64(len(r.b)) {

@@ -2,24 +2,24 @@ package rollup
 
 import "slices"
 
-// maxPeaks is how many instances a day of a build keeps the peaks of: as many as
-// [InstanceSet] keeps as they are.
+// maxPeaks is the maximum number of peaks of a build and day: as many as an [InstanceSet] has
+// hashes.
 const maxPeaks = maxHashes
 
-// peaks holds the highest heap that each instance of a build reported on one day.
-// Of more than maxPeaks instances it keeps those whose hash is a multiple of
-// 2^level: a sample of them, in which each stands for 2^level instances.
+// peaks has the highest heap of each instance of a build on one day. If there are more than
+// maxPeaks instances, it has a sample: the instances whose hash is a multiple of
+// 2^sampleLevel, each of which stands for that many.
 //
-// The state depends only on the reports that were added, in whatever order and
-// parts. The zero value has none.
+// The state depends only on the reports that were added, and not on their order or on
+// merges. The zero value is empty.
 type peaks struct {
 	sampleLevel int
 	list        []peak
-	sorted      int // how many at the start of all are in order, each of another instance
+	sorted      int // length of the part of list that is sorted and has one peak per instance
 }
 
-// peak is the upper half of an instance's hash and the bucket of its highest heap.
-// A higher heap of the same instance is a higher number.
+// peak combines the upper half of an instance's hash and the bucket of its highest heap, so
+// that a higher heap of the same instance is a higher number.
 type peak uint64
 
 func newPeak(hash uint32, bucket int) peak { return peak(hash)<<16 | peak(bucket+1) }
@@ -27,20 +27,20 @@ func newPeak(hash uint32, bucket int) peak { return peak(hash)<<16 | peak(bucket
 func (p peak) hash() uint32 { return uint32(p >> 16) }
 func (p peak) bucket() int  { return int(p&0xffff) - 1 }
 
-// addHash adds the heap of a report.
+// add adds the heap of a report.
 func (p *peaks) add(hash uint64, bucket int) {
 	h := uint32(hash >> 32)
 	if h&p.mask() != 0 {
 		return
 	}
-	const least = 512 // reports that are not worth sorting
+	const minUnsorted = 512 // sorting fewer is not worthwhile
 	p.list = append(p.list, newPeak(h, bucket))
-	if len(p.list) >= max(least, 2*p.sorted) {
+	if len(p.list) >= max(minUnsorted, 2*p.sorted) {
 		p.compact()
 	}
 }
 
-// mask has the binary digits that are 0 in the hashes that are kept.
+// mask returns the bits that must be 0 in the hashes of the sample.
 func (p *peaks) mask() uint32 { return 1<<p.sampleLevel - 1 }
 
 // merge adds the peaks of the same day.
@@ -52,17 +52,16 @@ func (p *peaks) merge(other *peaks) {
 	p.limit()
 }
 
-// compact keeps one peak of each instance, and of no more instances than maxPeaks.
+// compact sorts the list, and reduces it to one peak per instance and at most maxPeaks.
 func (p *peaks) compact() {
-	if fresh := p.list[p.sorted:]; len(fresh) > 0 {
-		slices.Sort(fresh)
-		p.list = p.mergeLists(p.list[:p.sorted], fresh)
+	if added := p.list[p.sorted:]; len(added) > 0 {
+		slices.Sort(added)
+		p.list = p.mergeLists(p.list[:p.sorted], added)
 		p.limit()
 	}
 }
 
-// mergeLists returns the peaks of two lists in order: one of each instance that is kept
-// at the level.
+// mergeLists merges two sorted lists, and keeps one peak of each instance in the sample.
 func (p *peaks) mergeLists(a, b []peak) []peak {
 	all, mask := make([]peak, 0, len(a)+len(b)), p.mask()
 	for i, j := 0, 0; i < len(a) || j < len(b); {
@@ -83,19 +82,19 @@ func (p *peaks) mergeLists(a, b []peak) []peak {
 	return all
 }
 
-// limit raises the level until there are few enough.
+// limit raises the sample level until there are at most maxPeaks.
 func (p *peaks) limit() {
 	for len(p.list) > maxPeaks {
 		p.sampleLevel++
-		p.list = slices.DeleteFunc(p.list, func(one peak) bool { return one.hash()&p.mask() != 0 })
+		p.list = slices.DeleteFunc(p.list, func(k peak) bool { return k.hash()&p.mask() != 0 })
 	}
 	p.sorted = len(p.list)
 }
 
-// addTo counts the instances by their highest heap. The peaks must be settled.
+// addTo counts the instances by their highest heap. The peaks must be compact.
 func (p *peaks) addTo(h *Heaps) {
 	weight := int64(1) << p.sampleLevel
-	for _, one := range p.list {
-		h.Add(one.bucket(), weight)
+	for _, k := range p.list {
+		h.Add(k.bucket(), weight)
 	}
 }

@@ -2,25 +2,24 @@ package rollup
 
 import "slices"
 
-// Rollup is what the reports of one build add up to, in some days. The zero
-// value is that of no report.
+// Rollup aggregates the reports of a build in a day, week or four weeks. The zero value is
+// empty.
 type Rollup struct {
 	Reports     int64
 	classes     []heapClass // in order
-	peaks       peaks       // of a rollup of one day
-	heaps       Heaps       // instance-days by heap that are not among the peaks: of longer rollups, and of earlier versions
-	approximate bool        // some were written by an earlier version, see formReports
+	peaks       peaks       // only of a rollup of one day
+	heaps       Heaps       // instance-days that are not in peaks: of longer rollups, and of earlier versions
+	approximate bool        // has heaps of formatReports
 }
 
-// numHashes are the ids that reported a heap of some size: see heapClass.
+// heapClass has the instances that reported a heap of a class: see heapClassOf.
 type heapClass struct {
 	class     int
 	instances *InstanceSet
 }
 
-// heapLimits are the heaps, in bytes, for which ids are counted that exceed them:
-// 256 and 384 KiB, and so on by powers of two and the middle between two of them,
-// up to 64 GiB.
+// heapLimits are the heaps in bytes for which the instances that exceed them are counted:
+// the powers of two, and the values half way between them, from 256 KiB to 64 GiB.
 var heapLimits = func() (all []int64) {
 	const first, last = 256 << 10, 64 << 30
 	for n := int64(first); n < last; n *= 2 {
@@ -29,11 +28,10 @@ var heapLimits = func() (all []int64) {
 	return append(all, last)
 }()
 
-// HeapLimits returns the heaps in bytes for which [Rollup.Above] is exact.
+// HeapLimits returns the heaps in bytes that [Rollup.Above] accepts.
 func HeapLimits() []int64 { return slices.Clone(heapLimits) }
 
-// NearestLimit returns the one of [HeapLimits] that is closest to a heap in
-// bytes, by their ratio.
+// NearestLimit returns the limit in [HeapLimits] with the smallest ratio to a heap in bytes.
 func NearestLimit(bytes int64) int64 {
 	i, exact := slices.BinarySearch(heapLimits, bytes)
 	if exact || i == 0 {
@@ -45,17 +43,17 @@ func NearestLimit(bytes int64) int64 {
 	return heapLimits[i]
 }
 
-// heapClassOf is the number of limits that a heap exceeds, plus one; 0 is for
-// reports without a heap.
+// heapClassOf returns the class of a heap: the number of limits that it exceeds, plus one.
+// Class 0 is for reports without a heap.
 func heapClassOf(heap *int64) int {
 	if heap == nil {
 		return 0
 	}
-	i, _ := slices.BinarySearch(heapLimits, *heap) // the first that is not below it
+	i, _ := slices.BinarySearch(heapLimits, *heap) // the first limit that is not exceeded
 	return i + 1
 }
 
-// bucketsOfClass returns the first and the last bucket that heaps of a class can be in.
+// bucketsOfClass returns the lowest and highest bucket of heaps of a class.
 func bucketsOfClass(class int) (low, high int) {
 	low, high = -1, maxBucket
 	if class > 1 {
@@ -67,7 +65,7 @@ func bucketsOfClass(class int) (low, high int) {
 	return low, high
 }
 
-// addHash counts a report.
+// add adds a report.
 func (r *Rollup) add(hash uint64, heap *int64) {
 	r.Reports++
 	if heap != nil {
@@ -76,32 +74,31 @@ func (r *Rollup) add(hash uint64, heap *int64) {
 	r.instancesIn(heapClassOf(heap)).addHash(hash)
 }
 
-// instancesIn returns the ids of a class, to be added to.
+// instancesIn returns the set of instances of a class, which it creates if needed.
 func (r *Rollup) instancesIn(c int) *InstanceSet {
-	i, there := slices.BinarySearchFunc(r.classes, c, func(h heapClass, c int) int { return h.class - c })
-	if !there {
+	i, found := slices.BinarySearchFunc(r.classes, c, func(h heapClass, c int) int { return h.class - c })
+	if !found {
 		r.classes = slices.Insert(r.classes, i, heapClass{c, new(InstanceSet)})
 	}
 	return r.classes[i].instances
 }
 
-// Merge adds all that another rollup of the same period has counted. Ids that both
-// have count once.
+// Merge adds another rollup of the same build and period. Instances in both count once.
 func (r *Rollup) Merge(other *Rollup) {
 	r.mergeInstances(other)
 	r.peaks.merge(&other.peaks)
 	r.heaps.Merge(other.heaps)
 }
 
-// AddPart adds a rollup of a part of the period, from which nothing has been added yet.
-// An id counts once, and so does each of its instance-days.
+// AddPart adds a rollup of a part of the period that was not added before. Instances and
+// instance-days count once.
 func (r *Rollup) AddPart(part *Rollup) {
 	r.mergeInstances(part)
 	r.heaps.Merge(part.Heaps())
 }
 
-// AddLatePart adds to what was summed up of a day before some reports came in. Part has
-// those reports, and day has all of that day; before has its heaps without them.
+// AddLatePart adds late reports of a day that was added before. The rollup part has the late
+// reports, day has all reports of the day, and before has the heaps without the late ones.
 func (r *Rollup) AddLatePart(part, day *Rollup, before Heaps) {
 	r.mergeInstances(part)
 	r.heaps.Merge(day.Heaps())
@@ -116,8 +113,8 @@ func (r *Rollup) mergeInstances(other *Rollup) {
 	}
 }
 
-// Heaps returns the number of instance-days by heap: each instance counts once for
-// each day on which it reported a heap, with the highest of that day.
+// Heaps returns the instance-days by heap: each instance counts once for each day on which it
+// reported a heap, with its highest heap of that day.
 func (r *Rollup) Heaps() (h Heaps) {
 	h.Merge(r.heaps)
 	r.peaks.compact()
@@ -125,20 +122,20 @@ func (r *Rollup) Heaps() (h Heaps) {
 	return h
 }
 
-// Approximate reports whether heaps are among it that an earlier version of relcheck has
-// summed up, which are approximate.
+// Approximate reports whether the rollup has approximate heaps of an earlier version of
+// relcheck.
 func (r *Rollup) Approximate() bool { return r.approximate }
 
-// Instances is how many distinct ids have reported.
+// Instances returns the number of distinct instances.
 func (r *Rollup) Instances() int64 { return r.instancesFrom(0) }
 
-// Above is how many distinct ids have ever reported a heap that exceeds a limit,
-// one of [HeapLimits].
+// Above returns the number of distinct instances that ever exceeded a limit, one of
+// [HeapLimits].
 func (r *Rollup) Above(limit int64) int64 {
 	return r.instancesFrom(heapClassOf(&limit) + 1)
 }
 
-// instancesFrom counts the ids in classes from c up.
+// instancesFrom returns the number of distinct instances in class c and higher classes.
 func (r *Rollup) instancesFrom(c int) int64 {
 	first := slices.IndexFunc(r.classes, func(h heapClass) bool { return h.class >= c })
 	if first < 0 {
@@ -154,15 +151,15 @@ func (r *Rollup) instancesFrom(c int) int64 {
 	return t.count()
 }
 
-// dedupe leaves ids only where they matter, which is in the highest of their classes:
-// the heap of a server varies, and in time it is found in many of them.
+// dedupe removes instances from all but their highest class. The heap of a server varies, so
+// that over time it is added to many classes.
 func (r *Rollup) dedupe() {
 	var above []uint32
 	for i := range slices.Backward(r.classes) {
-		ids := r.classes[i].instances
-		ids.hashes = removeSorted(ids.hashes, above)
+		set := r.classes[i].instances
+		set.hashes = removeSorted(set.hashes, above)
 		if i > 0 {
-			above = mergeSorted(above, ids.hashes)
+			above = mergeSorted(above, set.hashes)
 		}
 	}
 	r.classes = slices.DeleteFunc(r.classes, func(h heapClass) bool { return h.instances.registers == nil && len(h.instances.hashes) == 0 })

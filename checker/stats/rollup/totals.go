@@ -9,51 +9,51 @@ import (
 	"relcheck/checker"
 )
 
-// MaxUnreleasedBuilds is how many builds a day and product may have of versions that
-// are no release of it. What is beyond has the version [Other].
+// MaxUnreleasedBuilds is the maximum number of builds of unreleased versions per day and
+// product. Any more have the version [Other].
 const MaxUnreleasedBuilds = 100
 
-// Other stands for what is no semantic version, and for all that is not told
-// apart.
+// Other is the version of builds that are not counted separately, and the name of their row
+// in tables.
 const Other = "other"
 
-// Build is what reports are counted under.
+// Build is a version on a platform. Reports are counted by build.
 type Build struct {
-	Version string // as it was reported, or "other"
+	Version string // as reported, or [Other]
 	checker.Platform
 }
 
-// Totals are what a store knows of a product in a range of days. An id has one
-// build, so that distinct ids of several builds may be added up.
+// Totals has the statistics of a product in a range of days. An instance has one build, so
+// that the numbers of distinct instances of several builds can be added up.
 type Totals struct {
 	Range  Range
-	Known  Range     // the days that anything is known of; its From is after its To when there are none
-	AsOf   time.Time // when the last report came in that is among them; zero when there is none
+	Known  Range     // the days with data; From is after To if there are none
+	AsOf   time.Time // time of the last report that is included; zero if there is none
 	Builds []BuildTotals
 }
 
-// BuildTotals are those of one build.
+// BuildTotals has the statistics of a build.
 type BuildTotals struct {
 	Build
-	Days   []Count // of the days that have any, in order
-	Weeks  []Count // of the weeks in the range, from Monday to Sunday
-	Months []Count // of the four weeks in the range
-	// What follows is of the whole range.
+	Days   []Count // days with data, in order
+	Weeks  []Count // weeks in the range, from Monday to Sunday
+	Months []Count // periods of four weeks in the range
+	// The following fields are of the whole range.
 	Reports int64
 	Heaps   Heaps // instance-days: see [Rollup.Heaps]
 	Distinct
 	Recent Recent
 }
 
-// Distinct are the distinct ids in a range of days.
+// Distinct has numbers of distinct instances in a range of days.
 type Distinct struct {
 	Instances int64
-	// Exceed is how many of them ever exceeded as many of the [HeapLimits] as the
-	// index says, or more: at 0 those that told a heap.
+	// Exceed[n] is the number of instances that ever exceeded n or more of the
+	// [HeapLimits]. Exceed[0] is the number of instances that reported a heap.
 	Exceed []int64
 }
 
-// Counts returns where those of a span are.
+// Counts returns the field with the counts of a span.
 func (b *BuildTotals) Counts(s Span) *[]Count {
 	switch s {
 	case OneDay:
@@ -65,17 +65,17 @@ func (b *BuildTotals) Counts(s Span) *[]Count {
 	}
 }
 
-// CountPeriod is how much one build was heard of in one period.
+// Count has the counts of a build in a period.
 type Count struct {
-	Day       Day // the first of the period
+	Day       Day // first day of the period
 	Reports   int64
 	Instances int64 // distinct in the period
-	Checks    int64 // questions without an id; of days only
-	Starts          // of days only
+	Checks    int64 // only of days
+	Starts          // only of days
 }
 
-// Recent is how many distinct ids there were in the last days of a range, and in
-// as many days before those.
+// Recent has the numbers of distinct instances in the last days of a range, and in as many
+// days before them.
 type Recent struct {
 	Day, DayBefore     int64
 	Week, WeekBefore   int64
@@ -83,16 +83,16 @@ type Recent struct {
 	RangeBefore        int64 // in the days before the range, as many as it has
 }
 
-// Instances is how many distinct ids there were in the range.
-func (f *Totals) Instances() (ids int64) {
+// Instances returns the number of distinct instances in the range.
+func (f *Totals) Instances() (n int64) {
 	for i := range f.Builds {
-		ids += f.Builds[i].Instances
+		n += f.Builds[i].Instances
 	}
-	return ids
+	return n
 }
 
-// NeededPeriods returns the periods whose rollups it takes for the [Merger] of a range when
-// it is some day, each once. Nothing is known before the first of known.
+// NeededPeriods returns the periods whose rollups the [Merger] of a range needs on a day,
+// each once. There is no data before the range known.
 func NeededPeriods(r, known Range, on Day) (all []Period) {
 	seen := map[Period]bool{}
 	for _, window := range windows(r) {
@@ -109,28 +109,29 @@ func NeededPeriods(r, known Range, on Day) (all []Period) {
 	return all
 }
 
-// windows are the days that are summed up for a range: itself, and those of Recent.
+// windows returns the ranges that are merged for a range: itself, and those of [Recent].
 func windows(r Range) []Range {
 	day, week, month := r.Last(1), r.Last(7), r.Last(28)
 	return []Range{r, day, day.Previous(), week, week.Previous(), month, month.Previous(), r.Previous()}
 }
 
-// Merger sums up builds over several days. One is for one goroutine.
+// Merger adds up the rollups of builds over several days. It is not safe for concurrent use.
 type Merger struct {
 	on      Day
-	indexes map[Period]int // of all periods that are summed up
-	covers  [][]int        // of the windows, by the places of their periods
-	parsed  []parsedRollup // the rollups of a build, by place
+	indexes map[Period]int // in parsed, by needed period
+	covers  [][]int        // of each window: the indexes of its periods
+	parsed  []parsedRollup // the rollups of a build
 	counter distinctCounter
 }
 
-// Encoded is a rollup in the form of [Rollup.AppendBinary].
+// Encoded is a rollup encoded by [Rollup.AppendBinary].
 type Encoded struct {
 	Period
 	Data []byte
 }
 
-// NewMerger prepares to sum up a range when it is some day.
+// NewMerger returns a Merger for a range on a day: periods that have ended by then have
+// rollups of their own.
 func NewMerger(r Range, on Day) *Merger {
 	s := &Merger{on: on, indexes: map[Period]int{}}
 	for _, window := range windows(r) {
@@ -147,8 +148,8 @@ func NewMerger(r Range, on Day) *Merger {
 	return s
 }
 
-// MergeInto fills in what is summed up over several days, from the rollups of those
-// periods in [NeededPeriods] that have any.
+// MergeInto sets the fields of b that are of several days, from its rollups of the
+// [NeededPeriods].
 func (s *Merger) MergeInto(b *BuildTotals, rollups []Encoded) error {
 	if err := s.parse(rollups); err != nil {
 		return err
@@ -158,8 +159,8 @@ func (s *Merger) MergeInto(b *BuildTotals, rollups []Encoded) error {
 	var parts []*parsedRollup
 	for i, cover := range s.covers {
 		parts = parts[:0]
-		for _, place := range cover {
-			if p := &s.parsed[place]; p.present {
+		for _, index := range cover {
+			if p := &s.parsed[index]; p.present {
 				parts = append(parts, p)
 			}
 		}
@@ -177,8 +178,8 @@ func (s *Merger) MergeInto(b *BuildTotals, rollups []Encoded) error {
 	return nil
 }
 
-// CountPeriod counts a period of the range that is not over, from the rollups of a build
-// that [Sums.MergeInto] takes.
+// CountPeriod returns the counts of a period in the range that is not over, from the same
+// rollups as [Merger.MergeInto].
 func (s *Merger) CountPeriod(p Period, rollups []Encoded) (c Count, err error) {
 	if err := s.parse(rollups); err != nil {
 		return c, err
@@ -196,24 +197,24 @@ func (s *Merger) CountPeriod(p Period, rollups []Encoded) (c Count, err error) {
 	return c, err
 }
 
-// parse finds the parts of some rollups.
+// parse parses rollups.
 func (s *Merger) parse(rollups []Encoded) error {
 	for i := range s.parsed {
 		s.parsed[i].present = false
 	}
-	for _, one := range rollups {
-		place, asked := s.indexes[one.Period]
-		if !asked {
+	for _, r := range rollups {
+		index, needed := s.indexes[r.Period]
+		if !needed {
 			continue
 		}
-		if err := s.parsed[place].parse(one.Data); err != nil {
-			return fmt.Errorf("from %s on: %w", one.Day, err)
+		if err := s.parsed[index].parse(r.Data); err != nil {
+			return fmt.Errorf("rollup of %d days from %s: %w", r.Span, r.Day, err)
 		}
 	}
 	return nil
 }
 
-// mergeRange sums up the whole range.
+// mergeRange adds up the whole range.
 func (s *Merger) mergeRange(b *BuildTotals, parts []*parsedRollup) (err error) {
 	for _, part := range parts {
 		b.Reports += part.reports
@@ -226,22 +227,22 @@ func (s *Merger) mergeRange(b *BuildTotals, parts []*parsedRollup) (err error) {
 	return err
 }
 
-// AddPart is [Sums.MergeInto] for one build, from rollups that were not written yet.
+// Sum is [Merger.MergeInto] for rollups that are not encoded.
 func (b *BuildTotals) Sum(r Range, rollups map[Period]*Rollup) {
-	var written []Encoded
+	var encoded []Encoded
 	for p, rollup := range rollups {
-		form, err := rollup.AppendBinary(nil)
+		data, err := rollup.AppendBinary(nil)
 		if err != nil {
-			panic(err) // no rollup is refused
+			panic(err) // every rollup can be encoded
 		}
-		written = append(written, Encoded{p, form})
+		encoded = append(encoded, Encoded{p, data})
 	}
-	if err := NewMerger(r, MaxDay).MergeInto(b, written); err != nil {
-		panic(err) // they were written just now
+	if err := NewMerger(r, MaxDay).MergeInto(b, encoded); err != nil {
+		panic(err) // they were encoded just now
 	}
 }
 
-// countAll counts the ids of some rollups.
+// countAll returns the number of distinct instances of some rollups.
 func (t *distinctCounter) countAll(rollups []*parsedRollup) (int64, error) {
 	for _, r := range rollups {
 		for _, c := range r.classes {
@@ -253,10 +254,10 @@ func (t *distinctCounter) countAll(rollups []*parsedRollup) (int64, error) {
 	return t.count(), nil
 }
 
-// countByHeap counts the ids of some rollups, and those above each limit.
+// countByHeap returns the numbers of distinct instances of some rollups, by heap limit.
 func (t *distinctCounter) countByHeap(rollups []*parsedRollup) (Distinct, error) {
 	d := Distinct{Exceed: make([]int64, len(heapLimits)+1)}
-	left := make([]int, len(rollups)) // classes of each that are still to be added
+	left := make([]int, len(rollups)) // number of classes of each that are not added yet
 	for i, r := range rollups {
 		left[i] = len(r.classes)
 	}
@@ -269,7 +270,7 @@ func (t *distinctCounter) countByHeap(rollups []*parsedRollup) (Distinct, error)
 				left[i]--
 			}
 		}
-		d.Instances = max(d.Instances, t.count()) // an estimate of more may be of less
+		d.Instances = max(d.Instances, t.count()) // adding instances can decrease an estimate
 		if class > 0 {
 			d.Exceed[class-1] = d.Instances
 		}
@@ -277,10 +278,10 @@ func (t *distinctCounter) countByHeap(rollups []*parsedRollup) (Distinct, error)
 	return d, nil
 }
 
-// AddChecks adds questions without an id to a day.
+// AddChecks adds checks to a day.
 func (b *BuildTotals) AddChecks(d Day, n int64) {
-	i, there := slices.BinarySearchFunc(b.Days, d, func(c Count, d Day) int { return cmp.Compare(c.Day, d) })
-	if !there {
+	i, found := slices.BinarySearchFunc(b.Days, d, func(c Count, d Day) int { return cmp.Compare(c.Day, d) })
+	if !found {
 		b.Days = slices.Insert(b.Days, i, Count{Day: d})
 	}
 	b.Days[i].Checks += n
