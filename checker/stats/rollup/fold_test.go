@@ -11,25 +11,25 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// folded is what some reports came to, as a store keeps it.
+// folded has the results of folding, as a store has them.
 type folded struct {
-	Counts map[rollup.Slot][3]int64 // reports, ids, ids above 1 MiB
+	Counts map[rollup.Slot][3]int64 // reports, instances, instances above 1 MiB
 	Heaps  map[rollup.Slot][]int64  // instance-days by bucket
 	Starts map[rollup.Slot]rollup.Starts
 }
 
 // foldPages folds pages of reports one after another.
 func foldPages(t *rapid.T, pages [][]rollup.Report, sample int) folded {
-	rollups, lives := map[rollup.Slot]*rollup.Rollup{}, map[uint64]rollup.Lifetime{}
+	rollups, lifetimes := map[rollup.Slot]*rollup.Rollup{}, map[uint64]rollup.Lifetime{}
 	all := folded{map[rollup.Slot][3]int64{}, map[rollup.Slot][]int64{}, map[rollup.Slot]rollup.Starts{}}
 	for _, page := range pages {
-		f := rollup.NewFold(sample, lives)
+		f := rollup.NewFold(sample, lifetimes)
 		for _, r := range page {
 			f.Add(r)
 		}
 		for slot, r := range f.Days() {
 			if rollups[slot] != nil {
-				r.Merge(kept(t, rollups[slot]))
+				r.Merge(roundTrip(t, rollups[slot]))
 			}
 			rollups[slot] = r
 		}
@@ -39,22 +39,22 @@ func foldPages(t *rapid.T, pages [][]rollup.Report, sample int) folded {
 			sum.Repeated += n.Repeated
 			all.Starts[slot] = sum
 		}
-		maps.Copy(lives, f.Changed)
+		maps.Copy(lifetimes, f.Changed)
 	}
 	for slot, day := range maps.Clone(rollups) {
-		rollup.AddPart(rollups, slot.In(rollup.OneWeek), kept(t, day))
-		rollup.AddPart(rollups, slot.In(rollup.FourWeeks), kept(t, day))
+		rollup.AddPart(rollups, slot.In(rollup.OneWeek), roundTrip(t, day))
+		rollup.AddPart(rollups, slot.In(rollup.FourWeeks), roundTrip(t, day))
 	}
 	for slot, r := range rollups {
 		all.Counts[slot] = [3]int64{r.Reports, r.Instances(), r.Above(1 << 20)}
-		all.Heaps[slot] = flat(kept(t, r).Heaps())
+		all.Heaps[slot] = flat(roundTrip(t, r).Heaps())
 	}
 	maps.DeleteFunc(all.Starts, func(_ rollup.Slot, s rollup.Starts) bool { return s == rollup.Starts{} })
 	return all
 }
 
-// kept returns a rollup as it is when it was stored and read.
-func kept(t *rapid.T, r *rollup.Rollup) *rollup.Rollup {
+// roundTrip encodes and decodes a rollup.
+func roundTrip(t *rapid.T, r *rollup.Rollup) *rollup.Rollup {
 	b, err := r.AppendBinary(nil)
 	read := new(rollup.Rollup)
 	if err == nil {
@@ -66,29 +66,28 @@ func kept(t *rapid.T, r *rollup.Rollup) *rollup.Rollup {
 	return read
 }
 
-// start is the first moment of a day.
+// start is the start of a day, in Unix seconds.
 const start = 20_000 * 86400
 
-// someReports are of few ids, in the order of time by id, and at most so many
-// seconds apart.
-func someReports(t *rapid.T, apart int64) (all []rollup.Report) {
-	ids := rapid.IntRange(1, 12).Draw(t, "instances")
-	for id := range ids {
+// someReports returns reports of a few instances. The reports of an instance are in order of
+// time, with at most maxPause seconds between them.
+func someReports(t *rapid.T, maxPause int64) (all []rollup.Report) {
+	for n := range rapid.IntRange(1, 12).Draw(t, "instances") {
 		at := start + rapid.Int64Range(0, 3*86400).Draw(t, "start")
 		for range rapid.IntRange(1, 6).Draw(t, "reports") {
-			r := rollup.Report{At: at, Build: int64(id % 3), Hash: key.Hash(numbered(id))}
+			r := rollup.Report{At: at, Build: int64(n % 3), Hash: key.Hash(numbered(n))}
 			if heap := rapid.Int64Range(-1, 1<<22).Draw(t, "heap"); heap >= 0 {
 				r.Heap = &heap
 			}
 			all = append(all, r)
-			at += rapid.Int64Range(0, apart).Draw(t, "pause")
+			at += rapid.Int64Range(0, maxPause).Draw(t, "pause")
 		}
 	}
 	return all
 }
 
-// However reports are cut into pages, they add up to the same.
-func TestFoldDoesNotDependOnPages(t *testing.T) {
+// TestFoldPages checks that the result does not depend on the pages of reports.
+func TestFoldPages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := someReports(t, 3*86400)
 		if diff := cmp.Diff(foldPages(t, [][]rollup.Report{all}, 0), foldPages(t, cut(t, all), 0)); diff != "" {
@@ -97,9 +96,10 @@ func TestFoldDoesNotDependOnPages(t *testing.T) {
 	})
 }
 
-// Nor does it matter in what order they come, as when a server folds those of
-// another one later, as long as no silence seems to lie between them.
-func TestFoldDoesNotDependOnOrder(t *testing.T) {
+// TestFoldOrder checks that the result does not depend on the order of reports, if no pause
+// between them is longer than MaxSilence: several servers may fold their reports in any
+// order.
+func TestFoldOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := someReports(t, rollup.MaxSilence/6)
 		want := foldPages(t, [][]rollup.Report{all}, 0)
@@ -119,14 +119,15 @@ func cut(t *rapid.T, all []rollup.Report) (pages [][]rollup.Report) {
 	return pages
 }
 
-// Reports that come twice change no distinct count, and nobody's life.
+// TestRepeatedReports checks that duplicate reports change no distinct counts, heaps or
+// lifetimes.
 func TestRepeatedReports(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := someReports(t, 86400)
 		once, twice := foldPages(t, [][]rollup.Report{all}, 0), foldPages(t, [][]rollup.Report{all, all}, 0)
 		for slot, n := range once.Counts {
 			if got := twice.Counts[slot]; got != [3]int64{2 * n[0], n[1], n[2]} {
-				t.Errorf("%v became %v", n, got)
+				t.Errorf("%v: got counts %v for duplicate reports, want %v", slot, got, [3]int64{2 * n[0], n[1], n[2]})
 			}
 		}
 		if diff := cmp.Diff(once.Starts, twice.Starts) + cmp.Diff(once.Heaps, twice.Heaps); diff != "" {
@@ -135,18 +136,18 @@ func TestRepeatedReports(t *testing.T) {
 	})
 }
 
-func TestLives(t *testing.T) {
+func TestLifetimes(t *testing.T) {
 	const hour, day = 3600, 86400
 	for _, c := range []struct {
 		name           string
-		at             []int64 // after the first moment of a day
+		at             []int64 // seconds since start
 		started, again map[int64]int64
 	}{
 		{"once", []int64{hour}, map[int64]int64{0: 1}, nil},
-		{"sent twice", []int64{hour, hour + 2}, map[int64]int64{0: 1}, nil},
+		{"sent twice within a minute", []int64{hour, hour + 2}, map[int64]int64{0: 1}, nil},
 		{"again", []int64{hour, 2 * hour}, map[int64]int64{0: 1}, map[int64]int64{0: 1}},
 		{"again on another day", []int64{23 * hour, 24 * hour}, map[int64]int64{0: 1}, map[int64]int64{0: 1}},
-		{"the second first", []int64{25 * hour, 23 * hour}, map[int64]int64{0: 1}, map[int64]int64{0: 1}},
+		{"in reverse order", []int64{25 * hour, 23 * hour}, map[int64]int64{0: 1}, map[int64]int64{0: 1}},
 		{"after a long silence", []int64{hour, 5 * day}, map[int64]int64{0: 1, 5: 1}, nil},
 		{"hourly for days", hourly(100), map[int64]int64{0: 1}, map[int64]int64{0: 1}},
 	} {
@@ -157,7 +158,7 @@ func TestLives(t *testing.T) {
 		for d := range int64(10) {
 			got := f.Starts[rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: start/86400 + rollup.Day(d)}}]
 			if got != (rollup.Starts{Started: c.started[d], Repeated: c.again[d]}) {
-				t.Errorf("%s: on day %d %+v", c.name, d, got)
+				t.Errorf("%s: day %d: got %+v, want %d started and %d repeated", c.name, d, got, c.started[d], c.again[d])
 			}
 		}
 	}
@@ -170,11 +171,11 @@ func hourly(n int64) (at []int64) {
 	return at
 }
 
-// A sample stands for all.
-func TestSampledLives(t *testing.T) {
-	const ids, sample = 100_000, 4
+// TestSampledLifetimes checks that a sample of instances gives the counts of all.
+func TestSampledLifetimes(t *testing.T) {
+	const instances, sample = 100_000, 4
 	f := rollup.NewFold(sample, nil)
-	for n := range ids {
+	for n := range instances {
 		r := rollup.Report{At: start, Hash: key.Hash(numbered(n))}
 		f.Add(r)
 		if n%4 == 0 {
@@ -183,24 +184,24 @@ func TestSampledLives(t *testing.T) {
 		}
 	}
 	got := f.Starts[rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: start / 86400}}]
-	if share := float64(got.Repeated) / float64(got.Started); share < 0.23 || share > 0.27 || got.Started < ids*95/100 || got.Started > ids*105/100 {
-		t.Errorf("%+v of %d", got, ids)
+	if share := float64(got.Repeated) / float64(got.Started); share < 0.23 || share > 0.27 || got.Started < instances*95/100 || got.Started > instances*105/100 {
+		t.Errorf("got %+v, want about %d started and %d repeated", got, instances, instances/4)
 	}
-	if n := len(f.Changed); n > ids>>sample*11/10 {
-		t.Errorf("%d of %d ids are followed", n, ids)
+	if n := len(f.Changed); n > instances>>sample*11/10 {
+		t.Errorf("got %d tracked lifetimes, want about %d", n, instances>>sample)
 	}
 }
 
-// What is summed up at once is what merging comes to, of few ids and of many.
-func TestSumIsMerge(t *testing.T) {
+// TestSum compares sums with merged rollups, of few and of many instances.
+func TestSum(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := rollup.Range{From: start / 86400, To: start/86400 + 30}
 		random := rand.New(rand.NewPCG(2, rapid.Uint64().Draw(t, "seed")))
-		ids := rapid.SampledFrom([]int{10, 1000, 5000, 40_000}).Draw(t, "instances")
+		instances := rapid.SampledFrom([]int{10, 1000, 5000, 40_000}).Draw(t, "instances")
 		f := rollup.NewFold(63, nil)
 		for range rapid.IntRange(0, 6000).Draw(t, "reports") {
 			heap := random.Int64N(8 << 20)
-			f.Add(rollup.Report{At: start + random.Int64N(31*86400), Hash: key.Hash(numbered(random.IntN(ids))), Heap: &heap})
+			f.Add(rollup.Report{At: start + random.Int64N(31*86400), Hash: key.Hash(numbered(random.IntN(instances))), Heap: &heap})
 		}
 		rollups := map[rollup.Period]*rollup.Rollup{}
 		for slot, rollup := range f.Rollups() {
@@ -215,40 +216,40 @@ func TestSumIsMerge(t *testing.T) {
 		var sum rollup.BuildTotals
 		sum.Sum(r, rollups)
 		if sum.Reports != merged.Reports || sum.Instances != merged.Instances() || sum.Heaps.Quantile(0.9) != merged.Heaps().Quantile(0.9) && merged.Reports > 0 {
-			t.Errorf("%d reports of %d ids, want %d of %d", sum.Reports, sum.Instances, merged.Reports, merged.Instances())
+			t.Errorf("got %d reports of %d instances, want %d of %d", sum.Reports, sum.Instances, merged.Reports, merged.Instances())
 		}
 		for i, limit := range rollup.HeapLimits() {
 			if got, want := sum.Exceed[i+1], merged.Above(limit); got != want && got < 4000 {
-				t.Errorf("%d exceed %d, want %d", got, limit, want)
+				t.Errorf("limit %d: got %d instances above, want %d", limit, got, want)
 			}
 		}
 	})
 }
 
-// An id whose heap varies is kept once: counts stay what they are, and the bytes
-// are fewer.
-func TestRollupIsThin(t *testing.T) {
-	var one, varied rollup.Fold = *rollup.NewFold(63, nil), *rollup.NewFold(63, nil)
+// TestDedupe checks that encoding keeps an instance with a varying heap only once, and does
+// not change the counts.
+func TestDedupe(t *testing.T) {
+	constant, varied := rollup.NewFold(63, nil), rollup.NewFold(63, nil)
 	for n := range 500 {
 		for i := range int64(10) {
 			low, heap := int64(64<<20), int64(1<<20)<<i
 			hash := key.Hash(numbered(n))
-			one.Add(rollup.Report{At: start, Hash: hash, Heap: &low})
+			constant.Add(rollup.Report{At: start, Hash: hash, Heap: &low})
 			varied.Add(rollup.Report{At: start, Hash: hash, Heap: &heap})
 		}
 	}
 	slot := rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: start / 86400}}
-	flat, err := one.Rollups()[slot].AppendBinary(nil)
+	flat, err := constant.Rollups()[slot].AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := varied.Rollups()[slot]
-	ids, above := r.Instances(), r.Above(128<<20)
+	instances, above := r.Instances(), r.Above(128<<20)
 	b, err := r.AppendBinary(nil)
 	if err != nil || len(b) > len(flat)+100 {
-		t.Errorf("%d bytes instead of %d, %v", len(b), len(flat), err)
+		t.Errorf("got %d bytes, %v, want about %d", len(b), err, len(flat))
 	}
-	if r.Instances() != ids || r.Above(128<<20) != above || ids != 500 || above != 500 {
-		t.Errorf("%d ids and %d above became %d and %d", ids, above, r.Instances(), r.Above(128<<20))
+	if r.Instances() != instances || r.Above(128<<20) != above || instances != 500 || above != 500 {
+		t.Errorf("got %d instances and %d above before encoding, and %d and %d after it, want 500", instances, above, r.Instances(), r.Above(128<<20))
 	}
 }

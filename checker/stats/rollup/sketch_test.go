@@ -15,16 +15,16 @@ import (
 
 var key = rollup.Key{1, 2, 3}
 
-func TestHeapBucketsAreClose(t *testing.T) {
+func TestHeapOf(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.Int64Range(1, math.MaxInt64).Draw(t, "heap")
 		if got := rollup.HeapOf(rollup.HeapBucket(v)); math.Abs(got-float64(v)) > rollup.HeapError*float64(v)*1.000001 {
-			t.Errorf("%d became %f", v, got)
+			t.Errorf("HeapOf(HeapBucket(%d)): got %f", v, got)
 		}
 	})
 	for _, v := range []int64{0, -1, math.MinInt64} {
 		if got := rollup.HeapOf(rollup.HeapBucket(v)); got != 0 {
-			t.Errorf("%d became %f", v, got)
+			t.Errorf("HeapOf(HeapBucket(%d)): got %f", v, got)
 		}
 	}
 }
@@ -40,7 +40,7 @@ func TestHeapQuantiles(t *testing.T) {
 		slices.Sort(all)
 		want := float64(all[int(q*float64(len(all)-1))])
 		if got := h.Quantile(q); math.Abs(got-want) > rollup.HeapError*want*1.000001 {
-			t.Errorf("the quantile %f is %f, want %f", q, got, want)
+			t.Errorf("quantile %f: got %f, want %f", q, got, want)
 		}
 		limit := rapid.Int64Range(0, 1<<40).Draw(t, "limit")
 		above := int64(0)
@@ -50,15 +50,14 @@ func TestHeapQuantiles(t *testing.T) {
 			}
 		}
 		if got := h.Above(limit); got != above {
-			t.Errorf("%d exceed %d, want %d", got, limit, above)
+			t.Errorf("got %d heaps above %d, want %d", got, limit, above)
 		}
 	})
 	if q := new(rollup.Heaps).Quantile(0.5); !math.IsNaN(q) {
-		t.Errorf("of none the median is %f", q)
+		t.Errorf("no heaps: got median %f, want NaN", q)
 	}
 }
 
-// heaps and ids that a property is checked on.
 func someHeaps(t *rapid.T, name string) (h rollup.Heaps) {
 	for _, b := range rapid.SliceOf(rapid.IntRange(-1, 50)).Draw(t, name) {
 		h.Add(b, 1)
@@ -66,7 +65,7 @@ func someHeaps(t *rapid.T, name string) (h rollup.Heaps) {
 	return h
 }
 
-func someIDs(t *rapid.T, name string) *rollup.InstanceSet {
+func someInstances(t *rapid.T, name string) *rollup.InstanceSet {
 	s := new(rollup.InstanceSet)
 	for _, n := range rapid.SliceOf(rapid.IntRange(0, 200)).Draw(t, name) {
 		s.Add(key, numbered(n))
@@ -84,28 +83,29 @@ func numbered(n int) (id uuid.UUID) {
 	return id
 }
 
-func TestMergeLaws(t *testing.T) {
+// TestMerge checks that merging is associative, commutative and idempotent.
+func TestMerge(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b, c := someHeaps(t, "a"), someHeaps(t, "b"), someHeaps(t, "c")
 		left, right := merged(merged(a, b), c), merged(c, merged(b, a))
 		if !slices.Equal(flat(left), flat(right)) || left.Total() != a.Total()+b.Total()+c.Total() {
-			t.Errorf("%v and %v", flat(left), flat(right))
+			t.Errorf("got heaps %v and %v", flat(left), flat(right))
 		}
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		a, b, c := someIDs(t, "x"), someIDs(t, "y"), someIDs(t, "z")
+		a, b, c := someInstances(t, "x"), someInstances(t, "y"), someInstances(t, "z")
 		left, right := union(union(a, b), c), union(c, union(b, a))
 		if left.Count() != right.Count() {
-			t.Errorf("%d and %d", left.Count(), right.Count())
+			t.Errorf("got counts %d and %d", left.Count(), right.Count())
 		}
 		if twice := union(a, a); twice.Count() != a.Count() {
-			t.Errorf("%d became %d", a.Count(), twice.Count())
+			t.Errorf("merged with itself: got %d, want %d", twice.Count(), a.Count())
 		}
 		if empty := union(a, new(rollup.InstanceSet)); empty.Count() != a.Count() {
-			t.Errorf("%d became %d", a.Count(), empty.Count())
+			t.Errorf("merged with an empty set: got %d, want %d", empty.Count(), a.Count())
 		}
-		if read := union(reread(t, a), reread(t, b)); read.Count() != union(a, b).Count() {
-			t.Errorf("read back, %d became %d", union(a, b).Count(), read.Count())
+		if decoded := union(reencoded(t, a), reencoded(t, b)); decoded.Count() != union(a, b).Count() {
+			t.Errorf("decoded: got %d, want %d", decoded.Count(), union(a, b).Count())
 		}
 	})
 }
@@ -130,19 +130,19 @@ func union(a, b *rollup.InstanceSet) *rollup.InstanceSet {
 	return s
 }
 
-func reread(t *rapid.T, s *rollup.InstanceSet) *rollup.InstanceSet {
+func reencoded(t *rapid.T, s *rollup.InstanceSet) *rollup.InstanceSet {
 	b, err := s.AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := new(rollup.InstanceSet)
-	if err := read.UnmarshalBinary(b); err != nil {
+	decoded := new(rollup.InstanceSet)
+	if err := decoded.UnmarshalBinary(b); err != nil {
 		t.Fatal(err)
 	}
-	return read
+	return decoded
 }
 
-func TestIDsAreCounted(t *testing.T) {
+func TestCount(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{0, 1, 10, 100, 1000, 4000, 5000, 10_000, 20_000, 40_000, 100_000, 1_000_000} {
 		var s rollup.InstanceSet
@@ -159,16 +159,15 @@ func TestIDsAreCounted(t *testing.T) {
 			allowed = 0
 		}
 		if got := s.Count(); math.Abs(float64(got)-float64(n)) > allowed*float64(n) {
-			t.Errorf("%d ids were counted as %d", n, got)
+			t.Errorf("got count %d, want %d", got, n)
 		}
 		if b, err := s.AppendBinary(nil); err != nil || len(b) > 16<<10+100 || n == 0 && len(b) > 0 {
-			t.Errorf("%d ids take %d bytes, %v", n, len(b), err)
+			t.Errorf("%d instances: got %d bytes, %v", n, len(b), err)
 		}
 	}
 }
 
-// A sketch of another precision could not be merged.
-func TestForeignSketchIsRefused(t *testing.T) {
+func TestUnmarshalOtherPrecision(t *testing.T) {
 	var s rollup.InstanceSet
 	for n := range 5000 {
 		s.Add(key, numbered(n))
@@ -179,11 +178,11 @@ func TestForeignSketchIsRefused(t *testing.T) {
 	}
 	b[1]--
 	if err := s.UnmarshalBinary(b); err == nil {
-		t.Error("read a sketch of another precision")
+		t.Error("got no error for a sketch of another precision")
 	}
 }
 
-func FuzzIDs(f *testing.F) {
+func FuzzInstanceSet(f *testing.F) {
 	for _, n := range []int{0, 3, 20_000} {
 		var s rollup.InstanceSet
 		for i := range n {
