@@ -10,8 +10,8 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// yearOf500Builds are the figures of a year in which 100 versions were reported
-// from five platforms, each on 200 days.
+// yearOf500Builds returns the totals of a year with 100 versions on five platforms, each with
+// reports on 200 days.
 func yearOf500Builds() (catalog.Listing, *rollup.Totals) {
 	r := days("2025-04-01", "2026-03-31")
 	l := catalog.Listing{}
@@ -39,7 +39,7 @@ func yearOf500Builds() (catalog.Listing, *rollup.Totals) {
 	return l, f
 }
 
-// BenchmarkView answers all that can be asked about a year of 500 builds.
+// BenchmarkView fills the tables of a year with 500 builds.
 func BenchmarkView(b *testing.B) {
 	l, f := yearOf500Builds()
 	q := stats.Query{Range: f.Range}

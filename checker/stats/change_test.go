@@ -11,15 +11,16 @@ import (
 	"relcheck/checker/stats"
 )
 
-func comparison(q stats.Query, all []sent) *stats.Table {
+func comparison(q stats.Query, all []reports) *stats.Table {
 	q.Range = days("2026-03-02", "2026-03-02")
-	return stats.NewView(catalog.Listing{}, q, figures(q.Range, all), q.To+1).Table("heap_change")
+	return stats.NewView(catalog.Listing{}, q, totals(q.Range, all), q.To+1).Table("heap_change")
 }
 
-// A percentile is compared only if both versions have enough instances beyond it.
-func TestTooFewToCompare(t *testing.T) {
+// TestHeapChangeNeedsInstances checks that a percentile is compared only if both versions have
+// enough instances beyond it.
+func TestHeapChangeNeedsInstances(t *testing.T) {
 	for instances, want := range map[int]string{9: "- - - -", 10: "+ - - -", 99: "+ + - -", 100: "+ + + -", 500: "+ + + +"} {
-		table := comparison(stats.Query{}, []sent{
+		table := comparison(stats.Query{}, []reports{
 			{"2026-03-02", 0, 599, "v1.0.0", "linux/amd64", 1 << 20},
 			{"2026-03-02", 1000, 999 + instances, "v1.1.0", "linux/amd64", 1 << 21},
 		})
@@ -37,8 +38,8 @@ func TestTooFewToCompare(t *testing.T) {
 	}
 }
 
-func TestWhatIsCompared(t *testing.T) {
-	all := []sent{
+func TestHeapChange(t *testing.T) {
+	all := []reports{
 		{"2026-03-02", 0, 9, "dev", "linux/amd64", 1 << 20},
 		{"2026-03-02", 10, 12, "1.10.0", "linux/amd64", 1 << 20},
 		{"2026-03-02", 20, 22, "1.9.0", "linux/amd64", 1 << 21},
@@ -67,19 +68,19 @@ func TestWhatIsCompared(t *testing.T) {
 	} {
 		table := comparison(stats.Query{Compare: compare}, all)
 		if len(table.Rows) != 0 || !strings.Contains(table.Note, want) {
-			t.Errorf("%v: got %s, %s", compare, table.Note, text(table))
+			t.Errorf("%v: got note %s and rows %s, want a note with %q", compare, table.Note, text(table), want)
 		}
 	}
 	if table := comparison(stats.Query{}, all[:2]); len(table.Rows) != 0 || !strings.Contains(table.Note, "two versions") {
-		t.Errorf("got %s, %s", table.Note, text(table))
+		t.Errorf("got note %s and rows %s, want a note about two versions", table.Note, text(table))
 	}
 }
 
-// Versions that are too many to be told apart elsewhere can be compared all the same.
-func TestRareVersionsAreCompared(t *testing.T) {
-	var all []sent
+// TestHeapChangeOfOtherVersions checks that versions which count as other can be compared.
+func TestHeapChangeOfOtherVersions(t *testing.T) {
+	var all []reports
 	for i := range 300 {
-		all = append(all, sent{"2026-03-02", 10 * i, 10*i + i/100, fmt.Sprintf("1.%d.0", i), "linux/amd64", 1 << 20})
+		all = append(all, reports{"2026-03-02", 10 * i, 10*i + i/100, fmt.Sprintf("1.%d.0", i), "linux/amd64", 1 << 20})
 	}
 	for compare, want := range map[[2]string]string{
 		{"1.1.0", "1.2.0"}:   "p50 v1.1.0 v1.2.0",
@@ -88,28 +89,28 @@ func TestRareVersionsAreCompared(t *testing.T) {
 		{"other", "1.299.0"}: "p50 other v1.299.0",
 	} {
 		if got := comparison(stats.Query{Compare: compare}, all); !strings.HasPrefix(text(got), want) {
-			t.Errorf("%v: %s, %s", compare, text(got), got.Note)
+			t.Errorf("%v: got %s, %s, want %s", compare, text(got), got.Note, want)
 		}
 	}
 }
 
-// The bars hold all reports, follow each other, and are as many as can be told
-// apart by eye.
+// TestHistogram checks that the bars include all instances, are adjacent, and have a useful
+// number.
 func TestHistogram(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for _, spread := range []float64{0, 0.01, 0.5, 2, 5, 8} {
 		for _, zeros := range []int{0, 3} {
 			t.Run(fmt.Sprint(spread, zeros), func(t *testing.T) {
-				var all []sent
+				var all []reports
 				for i := range 500 {
 					heap := max(1, int64(1e9*math.Exp(spread*(random.Float64()*2-1))))
 					if i < zeros {
 						heap = -1
 					}
-					all = append(all, sent{"2026-03-02", i, i, "v1.0.0", "linux/amd64", heap})
+					all = append(all, reports{"2026-03-02", i, i, "v1.0.0", "linux/amd64", heap})
 				}
 				r := days("2026-03-02", "2026-03-02")
-				table := stats.NewView(catalog.Listing{}, stats.Query{Range: r}, figures(r, all), r.To).Table("heap_histogram")
+				table := stats.NewView(catalog.Listing{}, stats.Query{Range: r}, totals(r, all), r.To).Table("heap_histogram")
 				checkKinds(t, table)
 				checkBars(t, table.Rows, all, spread >= 0.5)
 			})
@@ -117,31 +118,31 @@ func TestHistogram(t *testing.T) {
 	}
 }
 
-func checkBars(t *testing.T, bars [][]any, all []sent, many bool) {
+func checkBars(t *testing.T, bars [][]any, all []reports, many bool) {
 	if len(bars) > 42 || many && len(bars) < 18 {
-		t.Errorf("there are %d bars", len(bars))
+		t.Errorf("got %d bars, want 18 to 42", len(bars))
 	}
 	total, end := int64(0), bars[0][0]
 	for _, bar := range bars {
 		from, to := bar[0].(float64), bar[1].(float64)
 		if bar[0] != end || to <= from {
-			t.Errorf("after %v comes %v", end, bar)
+			t.Errorf("got bar %v after %v", bar, end)
 		}
 		total, end = total+bar[2].(int64), bar[1]
-		least, most := int64(0), int64(0)
+		low, high := int64(0), int64(0)
 		for _, s := range all {
 			if heap := float64(max(0, s.heap)); heap >= from/1.021 && heap <= to*1.021 {
-				most++
+				high++
 				if heap >= from*1.021 && heap <= to/1.021 {
-					least++
+					low++
 				}
 			}
 		}
-		if n := bar[2].(int64); n < least || n > most {
-			t.Errorf("%v are from %f to %f, and were from %d to %d", n, from, to, least, most)
+		if n := bar[2].(int64); n < low || n > high {
+			t.Errorf("bar from %f to %f: got %d instances, want %d to %d", from, to, n, low, high)
 		}
 	}
 	if total != int64(len(all)) {
-		t.Errorf("the bars hold %d of %d", total, len(all))
+		t.Errorf("got %d instances in all bars, want %d", total, len(all))
 	}
 }

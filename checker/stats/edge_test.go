@@ -19,29 +19,28 @@ func TestTableNames(t *testing.T) {
 	for _, table := range v.Tables() {
 		names = append(names, table.Name)
 		if table.Title == "" || table.Note == "" || len(table.Columns) == 0 {
-			t.Errorf("%s has no title, no note or no columns", table.Name)
+			t.Errorf("%s: no title, note or columns", table.Name)
 		}
 		seen := map[string]bool{}
 		for _, c := range table.Columns {
 			if c.Head == "" || seen[c.Name] {
-				t.Errorf("the column %s of %s has no head, or is there twice", c.Name, table.Name)
+				t.Errorf("%s: column %s has no head or is duplicate", table.Name, c.Name)
 			}
 			seen[c.Name] = true
 		}
 	}
 	if !slices.Equal(names, stats.TableNames) {
-		t.Errorf("got %v, want %v", names, stats.TableNames)
+		t.Errorf("got tables %v, want %v", names, stats.TableNames)
 	}
 	if v.Table("") != nil || v.Table("Summary") != nil {
-		t.Error("there are tables of other names")
+		t.Error("got tables of unknown names")
 	}
 }
 
-// Nothing was reported: tables are there, and say nothing that is not known.
-func TestNothingKnown(t *testing.T) {
+func TestTablesWithoutReports(t *testing.T) {
 	r := days("2026-03-02", "2026-03-03")
 	for _, l := range []catalog.Listing{{}, product()} {
-		v := stats.NewView(l, stats.Query{Range: r}, figures(r, nil), date("2026-03-03"))
+		v := stats.NewView(l, stats.Query{Range: r}, totals(r, nil), date("2026-03-03"))
 		expect(t, v, "summary", `
 			day 03-03 03-03 0 - - 0 0
 			7 days 02-25 03-03 0 - - - -
@@ -54,7 +53,7 @@ func TestNothingKnown(t *testing.T) {
 	}
 }
 
-// Without a release that could be the latest, nobody is behind it.
+// TestNoLatest checks that nothing is behind if no release can be the latest.
 func TestNoLatest(t *testing.T) {
 	r := days("2026-03-02", "2026-03-15")
 	l := product()
@@ -62,9 +61,9 @@ func TestNoLatest(t *testing.T) {
 		l.Releases[i].Withdrawn = !l.Releases[i].Prerelease
 	}
 	for _, l := range []catalog.Listing{{}, l} {
-		v := stats.NewView(l, stats.Query{Range: r}, figures(r, fleet()), date("2026-03-16"))
+		v := stats.NewView(l, stats.Query{Range: r}, totals(r, fleet()), date("2026-03-16"))
 		if v.Latest != "" {
-			t.Errorf("the latest is %s", v.Latest)
+			t.Errorf("got latest release %s", v.Latest)
 		}
 		expect(t, v, "behind", "- 15 1.000")
 		expect(t, v, "latest", `
@@ -73,18 +72,18 @@ func TestNoLatest(t *testing.T) {
 			older - 0 -
 			unknown - 15 1.000`)
 		if text := text(v.Table("lines")); strings.Contains(text, "true") || strings.Contains(text, "false") {
-			t.Errorf("a line is that of the latest, or not:\n%s", text)
+			t.Errorf("column latest has values:\n%s", text)
 		}
 	}
 }
 
-// Who runs the newest fix of an old line, made after the latest release, is behind
-// by releases, and not by days. What is older than all releases, or has no date, is
-// behind by an unknown number of days.
+// TestFixOfAnOldLine checks that a fix of an old line that was released after the latest
+// release is behind by releases, and not by days. A version that is older than all releases,
+// or a release without a date, is an unknown number of days behind.
 func TestFixOfAnOldLine(t *testing.T) {
 	r := days("2026-03-02", "2026-03-02")
 	l := catalog.Listing{Releases: []catalog.Release{release("1.2.0", "2026-01-10"), release("1.1.9", "2026-02-20"), release("1.1.8", "")}}
-	v := stats.NewView(l, stats.Query{Range: r}, figures(r, []sent{
+	v := stats.NewView(l, stats.Query{Range: r}, totals(r, []reports{
 		{"2026-03-02", 1, 1, "1.1.9", "linux/amd64", 0},
 		{"2026-03-02", 2, 2, "v1.1.8", "linux/amd64", 0},
 		{"2026-03-02", 3, 3, "v0.1.0", "linux/amd64", 0},
@@ -95,10 +94,10 @@ func TestFixOfAnOldLine(t *testing.T) {
 		v0.1.0 - 1 0.333 1 3 - -`)
 }
 
-// Versions come from whoever sends them.
+// TestHostileVersions checks versions that any client may report.
 func TestHostileVersions(t *testing.T) {
 	r := days("2026-03-02", "2026-03-02")
-	v := stats.NewView(product(), stats.Query{Range: r}, figures(r, []sent{
+	v := stats.NewView(product(), stats.Query{Range: r}, totals(r, []reports{
 		{"2026-03-02", 1, 1, "-1+1", "linux/amd64", math.MaxInt64},
 		{"2026-03-02", 2, 2, "--", "linux/amd64", 1},
 		{"2026-03-02", 3, 3, "+cmd", "linux/amd64", 0},
@@ -127,11 +126,11 @@ func TestHostileVersions(t *testing.T) {
 	}
 }
 
-// While a day lasts, it has not fallen behind the one before, and what was
-// released is not said to have been taken up by half.
+// TestUnfinishedDay checks that a day that is not over is not compared with the day before, and
+// does not count for the adoption speed of a release.
 func TestUnfinishedDay(t *testing.T) {
 	r := days("2026-03-11", "2026-03-12")
-	v := stats.NewView(product(), stats.Query{Range: r}, figures(r, []sent{
+	v := stats.NewView(product(), stats.Query{Range: r}, totals(r, []reports{
 		{"2026-03-09", 1, 9, "v1.0.0", "linux/amd64", 0},
 		{"2026-03-10", 1, 9, "v1.0.0", "linux/amd64", 0},
 		{"2026-03-11", 1, 9, "v1.0.0", "linux/amd64", 0},
@@ -144,42 +143,42 @@ func TestUnfinishedDay(t *testing.T) {
 		range 03-11 03-12 11 9 0.222 11 0`)
 	for _, name := range []string{"summary", "daily", "adoption"} {
 		if note := v.Table(name).Note; !strings.Contains(note, "not over yet") {
-			t.Errorf("%s does not say that the day goes on: %s", name, note)
+			t.Errorf("%s: got note %s, want it to say that the day is not over", name, note)
 		}
 	}
 	one := days("2026-03-12", "2026-03-12")
-	v = stats.NewView(product(), stats.Query{Range: one}, figures(one, []sent{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), date("2026-03-12"))
+	v = stats.NewView(product(), stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), date("2026-03-12"))
 	expect(t, v, "daily", "03-12 2 2 0")
 	expect(t, v, "weekly", "")
 	l := catalog.Listing{Releases: []catalog.Release{release("v1.2.0", "2026-03-12")}}
-	v = stats.NewView(l, stats.Query{Range: one}, figures(one, []sent{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To)
+	v = stats.NewView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To)
 	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 -")
-	v = stats.NewView(l, stats.Query{Range: one}, figures(one, []sent{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To+1)
+	v = stats.NewView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To+1)
 	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 0")
 }
 
-// mergeRange are the tables whose shares are of one whole, and how many of the first
-// columns say which one.
-var whole = map[string]int{"adoption": 1, "lines": 0, "versions": 0, "behind": 0, "behind_days": 0, "platforms": 0, "os": 0,
+// groupColumns has the tables whose shares add up to 1, with the number of leading columns
+// by which their rows are grouped.
+var groupColumns = map[string]int{"adoption": 1, "lines": 0, "versions": 0, "behind": 0, "behind_days": 0, "platforms": 0, "os": 0,
 	"arch": 0, "platform_versions": 2, "heap_histogram": 0}
 
-func someFleet(t *rapid.T) (all []sent) {
+func someFleet(t *rapid.T) (all []reports) {
 	versions := rapid.SampledFrom([]string{"v1.0.0", "1.0.0", "1.1.0", "v1.1.1", "1.2.0", "1.2.1", "1.3.0-rc.1", "1.2.0-x", "2.0.0", "dev", "other"})
 	platforms := rapid.SampledFrom([]string{"linux/amd64", "linux/arm64", "darwin/arm64", "other/other"})
 	next := 0
 	for range rapid.IntRange(0, 20).Draw(t, "groups") {
 		count := rapid.IntRange(1, 40).Draw(t, "instances")
-		all = append(all, sent{(date("2026-03-01") + rollup.Day(rapid.IntRange(0, 30).Draw(t, "day"))).String(), next, next + count - 1,
+		all = append(all, reports{(date("2026-03-01") + rollup.Day(rapid.IntRange(0, 30).Draw(t, "day"))).String(), next, next + count - 1,
 			versions.Draw(t, "version"), platforms.Draw(t, "platform"), rapid.SampledFrom([]int64{0, -1, 1, 1000, 1 << 20, 3 << 20, 1 << 40}).Draw(t, "heap")})
 		next += count
 	}
 	return all
 }
 
-func TestSharesAreOfOneWhole(t *testing.T) {
+func TestShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := days("2026-03-05", "2026-03-25")
-		v := stats.NewView(product(), stats.Query{Range: r}, figures(r, someFleet(t)), date("2026-03-26"))
+		v := stats.NewView(product(), stats.Query{Range: r}, totals(r, someFleet(t)), date("2026-03-26"))
 		for _, table := range v.Tables() {
 			checkKinds(t, table)
 			checkShares(t, table)
@@ -188,7 +187,7 @@ func TestSharesAreOfOneWhole(t *testing.T) {
 }
 
 func checkShares(t *rapid.T, table *stats.Table) {
-	group, ok := whole[table.Name]
+	n, ok := groupColumns[table.Name]
 	at := slices.IndexFunc(table.Columns, func(c stats.Column) bool { return c.Name == "share" })
 	if !ok || at < 0 {
 		return
@@ -198,13 +197,13 @@ func checkShares(t *rapid.T, table *stats.Table) {
 		if row[at] == nil {
 			continue
 		}
-		var of [2]any
-		copy(of[:], row[:group])
-		sums[of] += row[at].(float64)
+		var group [2]any
+		copy(group[:], row[:n])
+		sums[group] += row[at].(float64)
 	}
-	for of, sum := range sums {
+	for group, sum := range sums {
 		if math.Abs(sum-1) > 1e-9 {
-			t.Errorf("%s: the shares of %v add up to %f", table.Name, of, sum)
+			t.Errorf("%s: group %v: got sum of shares %f, want 1", table.Name, group, sum)
 		}
 	}
 }

@@ -17,10 +17,10 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// sent is reports of some ids, from the first one to the last, on one day.
-type sent struct {
+// reports is one report of each of some instances on one day.
+type reports struct {
 	day         string
-	first, last int // numbers of ids
+	first, last int // numbers of instances
 	version     string
 	platform    string
 	heap        int64 // 0 for none
@@ -36,8 +36,8 @@ func date(s string) rollup.Day {
 
 func days(from, to string) rollup.Range { return rollup.Range{From: date(from), To: date(to)} }
 
-// figures are what a store knows after some reports.
-func figures(r rollup.Range, all []sent) *rollup.Totals {
+// totals returns the totals of reports, as a store has them.
+func totals(r rollup.Range, all []reports) *rollup.Totals {
 	f := &rollup.Totals{Range: r, Known: rollup.Range{From: 1, To: 0}}
 	var builds []rollup.Build
 	fold := rollup.NewFold(0, map[uint64]rollup.Lifetime{})
@@ -52,8 +52,8 @@ func figures(r rollup.Range, all []sent) *rollup.Totals {
 			f.Known = rollup.Range{From: at, To: at}
 		}
 		f.Known = rollup.Range{From: min(f.Known.From, at), To: max(f.Known.To, at)}
-		for id := s.first; id <= s.last; id++ {
-			report := rollup.Report{At: at.Time().Unix(), Build: int64(slices.Index(builds, b)), Hash: hashKey.Hash(numbered(id))}
+		for n := s.first; n <= s.last; n++ {
+			report := rollup.Report{At: at.Time().Unix(), Build: int64(slices.Index(builds, b)), Hash: hashKey.Hash(numbered(n))}
 			if s.heap != 0 {
 				report.Heap = &s.heap
 			}
@@ -62,13 +62,13 @@ func figures(r rollup.Range, all []sent) *rollup.Totals {
 	}
 	rollups := fold.Rollups()
 	for i, b := range builds {
-		one := rollup.BuildTotals{Build: b}
-		mine := map[rollup.Period]*rollup.Rollup{}
+		total := rollup.BuildTotals{Build: b}
+		own := map[rollup.Period]*rollup.Rollup{}
 		for slot, sum := range rollups {
 			if slot.Build != int64(i) {
 				continue
 			}
-			mine[slot.Period] = sum
+			own[slot.Period] = sum
 			if p := slot.Range(); !r.Contains(p.From) || !r.Contains(p.To) {
 				continue
 			}
@@ -76,28 +76,28 @@ func figures(r rollup.Range, all []sent) *rollup.Totals {
 			switch slot.Span {
 			case rollup.OneDay:
 				c.Starts = fold.Starts[slot]
-				one.Days = append(one.Days, c)
+				total.Days = append(total.Days, c)
 			case rollup.OneWeek:
-				one.Weeks = append(one.Weeks, c)
+				total.Weeks = append(total.Weeks, c)
 			case rollup.FourWeeks:
-				one.Months = append(one.Months, c)
+				total.Months = append(total.Months, c)
 			}
 		}
-		for _, counts := range [][]rollup.Count{one.Days, one.Weeks, one.Months} {
+		for _, counts := range [][]rollup.Count{total.Days, total.Weeks, total.Months} {
 			slices.SortFunc(counts, func(a, b rollup.Count) int { return int(a.Day - b.Day) })
 		}
-		one.Sum(r, mine)
-		f.Builds = append(f.Builds, one)
+		total.Sum(r, own)
+		f.Builds = append(f.Builds, total)
 	}
 	return f
 }
 
-// checkKinds holds for every table: each value has the type of its column.
+// checkKinds checks that each value has the type of its column.
 func checkKinds(t rapid.TB, table *stats.Table) {
 	t.Helper()
 	for _, row := range table.Rows {
 		if len(row) != len(table.Columns) {
-			t.Fatalf("%s: %d values in %d columns: %v", table.Name, len(row), len(table.Columns), row)
+			t.Fatalf("%s: got %d values for %d columns: %v", table.Name, len(row), len(table.Columns), row)
 		}
 		for i, value := range row {
 			ok := value == nil
@@ -114,13 +114,13 @@ func checkKinds(t rapid.TB, table *stats.Table) {
 				ok = kind == stats.Yes
 			}
 			if !ok {
-				t.Errorf("%s: %s is %T %v", table.Name, table.Columns[i].Name, value, value)
+				t.Errorf("%s: column %s: got %T %v", table.Name, table.Columns[i].Name, value, value)
 			}
 		}
 	}
 }
 
-// text writes a table's rows, one a line.
+// text formats the rows of a table, one per line.
 func text(table *stats.Table) string {
 	var b strings.Builder
 	for _, row := range table.Rows {
@@ -146,12 +146,12 @@ func text(table *stats.Table) string {
 	return b.String()
 }
 
-// expect compares a table with lines that are indented as the test is.
+// expect compares a table with lines, without their indentation.
 func expect(t *testing.T, v *stats.View, name, want string) {
 	t.Helper()
 	table := v.Table(name)
 	if table == nil {
-		t.Fatalf("there is no table %s", name)
+		t.Fatalf("got no table %s", name)
 	}
 	checkKinds(t, table)
 	want = strings.TrimSpace(strings.ReplaceAll(want, "\t", "")) + "\n"
@@ -159,7 +159,7 @@ func expect(t *testing.T, v *stats.View, name, want string) {
 		want = ""
 	}
 	if got := text(table); got != want {
-		t.Errorf("%s is\n%swant\n%s", name, got, want)
+		t.Errorf("%s: got\n%swant\n%s", name, got, want)
 	}
 }
 
@@ -172,7 +172,7 @@ func release(version, day string) catalog.Release {
 	return r
 }
 
-// product is one with all kinds of releases.
+// product returns a product with all kinds of releases.
 func product() catalog.Listing {
 	withdrawn := release("v1.2.1", "2026-03-15")
 	withdrawn.Withdrawn = true
@@ -185,10 +185,10 @@ func product() catalog.Listing {
 	}
 }
 
-// fleet is one of 15 ids in two weeks, and two before.
-func fleet() []sent {
+// fleet has 15 instances in two weeks, and two before.
+func fleet() []reports {
 	const mib = 1 << 20
-	return []sent{
+	return []reports{
 		{"2026-02-20", 20, 21, "v1.0.0", "linux/amd64", 0},
 		{"2026-03-02", 1, 4, "1.0.0", "linux/amd64", 100 * mib},
 		{"2026-03-03", 5, 5, "v1.0.0", "linux/amd64", 200 * mib},
@@ -205,7 +205,7 @@ func fleet() []sent {
 
 func fleetView(today string) *stats.View {
 	r := days("2026-03-02", "2026-03-15")
-	return stats.NewView(product(), stats.Query{Range: r, Below: "1.1.2", Above: 1 << 30}, figures(r, fleet()), date(today))
+	return stats.NewView(product(), stats.Query{Range: r, Below: "1.1.2", Above: 1 << 30}, totals(r, fleet()), date(today))
 }
 
 var hashKey = rollup.Key{1, 2, 3}

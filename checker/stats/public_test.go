@@ -13,16 +13,16 @@ import (
 
 var publicToday = date("2026-03-31")
 
-// publicView is what everyone is shown of some reports.
-func publicView(lastDays int, threshold int64, all []sent) *stats.View {
+// publicView returns the public view of some reports.
+func publicView(lastDays int, threshold int64, all []reports) *stats.View {
 	r := rollup.Range{From: publicToday - 1, To: publicToday - 1}.Last(lastDays)
-	return stats.NewView(product(), stats.Query{Range: r, LastDays: lastDays}, figures(r, all), publicToday).Public(threshold)
+	return stats.NewView(product(), stats.Query{Range: r, LastDays: lastDays}, totals(r, all), publicToday).Public(threshold)
 }
 
-// publicFleet has two versions of many ids, and two of few.
-func publicFleet() []sent {
+// publicFleet has two versions with many instances, and three with few.
+func publicFleet() []reports {
 	const mib = 1 << 20
-	return []sent{
+	return []reports{
 		{"2026-03-09", 0, 24, "v1.2.0", "linux/amd64", 100 * mib},
 		{"2026-03-10", 30, 41, "v1.1.0", "linux/arm64", 200 * mib},
 		{"2026-03-17", 50, 58, "v1.0.0", "windows/amd64", 300 * mib},
@@ -78,16 +78,16 @@ func TestPublic(t *testing.T) {
 	for _, name := range []string{"daily", "monthly", "releases", "deprecation", "behind_days", "platform_versions", "heap", "heap_histogram",
 		"heap_above", "heap_change", "lifetimes"} {
 		if v.Table(name) != nil {
-			t.Errorf("everyone may see %s", name)
+			t.Errorf("got table %s in a public view", name)
 		}
 	}
 	if len(v.Tables()) != 10 || !v.AsOf.IsZero() {
-		t.Errorf("there are %d tables, as of %v", len(v.Tables()), v.AsOf)
+		t.Errorf("got %d tables as of %v, want 10 without a date", len(v.Tables()), v.AsOf)
 	}
 }
 
-// Who may ask for filtered figures, or for any days, could subtract some from
-// others.
+// TestPublicRefusesOtherQueries checks that a public view allows no filters and only few
+// ranges: a client could subtract the counts of one query from those of another.
 func TestPublicRefusesOtherQueries(t *testing.T) {
 	last := rollup.Range{From: publicToday - 28, To: publicToday - 1}
 	for _, q := range []stats.Query{
@@ -99,19 +99,19 @@ func TestPublicRefusesOtherQueries(t *testing.T) {
 		{Range: last, Filter: stats.Filter{Arch: "amd64"}},
 		{Range: last, Filter: stats.Filter{Version: "v1.2.0"}},
 	} {
-		v := stats.NewView(product(), q, figures(q.Range, publicFleet()), publicToday).Public(10)
+		v := stats.NewView(product(), q, totals(q.Range, publicFleet()), publicToday).Public(10)
 		if len(v.Tables()) != 0 || v.Table("summary") != nil {
-			t.Errorf("%+v was answered", q)
+			t.Errorf("%+v: got tables", q)
 		}
 	}
 	q := stats.Query{Range: last, Below: "v1.0.0", Above: 1, Compare: [2]string{"v1.0.0", "v1.1.0"}}
-	if v := stats.NewView(product(), q, figures(last, publicFleet()), publicToday).Public(10); len(v.Tables()) == 0 || v.Query != (stats.Query{Range: last}) {
-		t.Errorf("got %+v", v.Query)
+	if v := stats.NewView(product(), q, totals(last, publicFleet()), publicToday).Public(10); len(v.Tables()) == 0 || v.Query != (stats.Query{Range: last}) {
+		t.Errorf("got query %+v, want only the range", v.Query)
 	}
 }
 
-// cells returns the counts of a view by what they are of.
-func cells(t rapid.TB, v *stats.View) map[string]int64 {
+// counts returns the counts of a view, by table, row and column.
+func counts(t rapid.TB, v *stats.View) map[string]int64 {
 	all := map[string]int64{}
 	for _, table := range v.Tables() {
 		for _, row := range table.Rows {
@@ -119,11 +119,11 @@ func cells(t rapid.TB, v *stats.View) map[string]int64 {
 			for i, c := range table.Columns {
 				switch n, _ := row[i].(int64); {
 				case c.Name == "instances", c.Name == "before":
-					cell := table.Name + " " + strings.Join(name, " ") + " " + c.Name
-					if _, twice := all[cell]; twice {
-						t.Errorf("%s is there twice", cell)
+					key := table.Name + " " + strings.Join(name, " ") + " " + c.Name
+					if _, duplicate := all[key]; duplicate {
+						t.Errorf("got duplicate row %s", key)
 					}
-					all[cell] = n
+					all[key] = n
 				case c.Kind == stats.Text:
 					s, _ := row[i].(string)
 					name = append(name, s)
@@ -136,13 +136,13 @@ func cells(t rapid.TB, v *stats.View) map[string]int64 {
 	return all
 }
 
-// No cell, and no difference of two cells of one table in one range or another,
-// tells of fewer ids than the threshold.
-func TestPublicTellsOfNoFew(t *testing.T) {
+// TestPublicThreshold checks that no count, and no difference of two counts of any range, is
+// below the threshold.
+func TestPublicThreshold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := someFleet(t)
 		threshold := rapid.Int64Range(2, 30).Draw(t, "threshold")
-		var counts []int64
+		var numbers []int64
 		for _, lastDays := range []int{7, 28, 90, 365} {
 			v := publicView(lastDays, threshold, all)
 			for _, table := range v.Tables() {
@@ -150,14 +150,14 @@ func TestPublicTellsOfNoFew(t *testing.T) {
 				checkShares(t, table)
 				checkColumns(t, table)
 			}
-			for _, n := range cells(t, v) {
-				counts = append(counts, n)
+			for _, n := range counts(t, v) {
+				numbers = append(numbers, n)
 			}
 		}
-		for _, a := range counts {
-			for _, b := range counts {
+		for _, a := range numbers {
+			for _, b := range numbers {
 				if few := func(n int64) bool { return 0 < n && n < threshold }; few(a) || few(a-b) {
-					t.Fatalf("%d or %d less %d is under %d", a, a, b, threshold)
+					t.Fatalf("got count %d or difference %d-%d below the threshold %d", a, a, b, threshold)
 				}
 			}
 		}
@@ -167,63 +167,62 @@ func TestPublicTellsOfNoFew(t *testing.T) {
 func checkColumns(t *rapid.T, table *stats.Table) {
 	for _, c := range table.Columns {
 		if slices.Contains([]string{"reports", "checks"}, c.Name) || c.Kind == stats.Bytes {
-			t.Errorf("everyone may see %s of %s", c.Name, table.Name)
+			t.Errorf("got column %s in public table %s", c.Name, table.Name)
 		}
 	}
 }
 
-// What some builds of a fleet can be.
 var (
 	someVersions  = rapid.SampledFrom([]string{"1.0.0", "1.1.0", "1.1.1", "1.2.0", "1.2.0-rc.1", "dev"})
 	somePlatforms = rapid.SampledFrom([]string{"linux/amd64", "linux/arm64", "darwin/arm64", "other/other"})
 )
 
-// multiple is a fleet of which every sum of groups is a multiple of ten, but for
-// the one given, which has some more.
-func multiple(t *rapid.T) (all []sent) {
+// tens returns groups of instances whose sizes are multiples of ten.
+func tens(t *rapid.T) (all []reports) {
 	day := func() string { return (publicToday - rollup.Day(rapid.IntRange(1, 60).Draw(t, "day"))).String() }
 	for i := range rapid.IntRange(1, 8).Draw(t, "groups") {
 		version, platform := someVersions.Draw(t, "version"), somePlatforms.Draw(t, "platform")
 		n := 10 * rapid.IntRange(1, 2).Draw(t, "tens")
-		all = append(all, sent{day(), 100 * i, 100*i + n - 1, version, platform, 1 << 20})
+		all = append(all, reports{day(), 100 * i, 100*i + n - 1, version, platform, 1 << 20})
 	}
 	return all
 }
 
-// hashes are less than ten ids of any build, on any day: also before all others, and
-// of a version that no other id runs.
-func few(t *rapid.T) sent {
+// few returns reports of fewer than ten instances of any build, on any day. They may be
+// earlier than all others, and of a version that no other instance runs.
+func few(t *rapid.T) reports {
 	version := rapid.OneOf(someVersions, rapid.SampledFrom([]string{"0.0.1", "1.0.1", "1.3.0", "9.9.9", "-1+1", "other"}))
 	platform := rapid.OneOf(somePlatforms, rapid.SampledFrom([]string{"plan9/arm", "linux/arm"}))
 	day := publicToday - rollup.Day(rapid.OneOf(rapid.IntRange(0, 70), rapid.IntRange(0, 800)).Draw(t, "few since"))
-	return sent{day.String(), 10_000, 10_000 + rapid.IntRange(0, 8).Draw(t, "few"), version.Draw(t, "few of"), platform.Draw(t, "few on"), 1 << 20}
+	return reports{day.String(), 10_000, 10_000 + rapid.IntRange(0, 8).Draw(t, "few"), version.Draw(t, "few of"), platform.Draw(t, "few on"), 1 << 20}
 }
 
-// One id more, where that fills no ten, changes nothing that everyone may see.
-func TestPublicHidesOneID(t *testing.T) {
+// TestPublicHidesFew checks that a few additional instances, fewer than the threshold, do not
+// change a public view.
+func TestPublicHidesFew(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all, more := multiple(t), few(t)
+		all, more := tens(t), few(t)
 		for _, lastDays := range []int{7, 28, 90, 365} {
-			was, is := publicView(lastDays, 10, all), publicView(lastDays, 10, append(slices.Clone(all), more))
-			if len(was.Tables()) != len(is.Tables()) || was.Latest != is.Latest {
-				t.Errorf("the tables are others")
+			before, after := publicView(lastDays, 10, all), publicView(lastDays, 10, append(slices.Clone(all), more))
+			if len(before.Tables()) != len(after.Tables()) || before.Latest != after.Latest {
+				t.Error("the tables or the latest release changed")
 			}
-			for i, table := range was.Tables() {
-				if got := is.Tables()[i]; text(got) != text(table) || got.Note != table.Note {
-					t.Errorf("%s of %d days was\n%sand is\n%s", table.Name, lastDays, text(table), text(got))
+			for i, table := range before.Tables() {
+				if got := after.Tables()[i]; text(got) != text(table) || got.Note != table.Note {
+					t.Errorf("%s of %d days: got\n%swant\n%s", table.Name, lastDays, text(got), text(table))
 				}
 			}
-			if was.Known != is.Known {
-				t.Errorf("known was %v and is %v", was.Known, is.Known)
+			if before.Known != after.Known {
+				t.Errorf("got known days %v, want %v", after.Known, before.Known)
 			}
 		}
 	})
 }
 
-// A version that is no release of the catalog is other, however many instances
-// run it. Withdrawn releases and pre-releases are in the catalog.
+// TestPublicVersions checks that unreleased versions count as other, even with many instances.
+// Withdrawn releases and pre-releases are released versions.
 func TestPublicVersions(t *testing.T) {
-	v := publicView(28, 10, []sent{
+	v := publicView(28, 10, []reports{
 		{"2026-03-18", 0, 19, "0.70.0-acme-jdoe-laptop", "linux/amd64", 0},
 		{"2026-03-18", 100, 119, "v7.7.7", "linux/amd64", 0},
 		{"2026-03-18", 200, 219, "acme", "linux/amd64", 0},
@@ -262,15 +261,15 @@ func TestPublicVersions(t *testing.T) {
 	}
 }
 
-// What one id reported long before all others does not tell that it did.
-func TestPublicKnowsFromTheFirstWeekOfMany(t *testing.T) {
-	all := append(publicFleet(), sent{"2025-12-01", 500, 500, "v1.0.0", "linux/amd64", 1 << 20})
+// TestPublicKnown checks that the known days do not reveal a single early report.
+func TestPublicKnown(t *testing.T) {
+	all := append(publicFleet(), reports{"2025-12-01", 500, 500, "v1.0.0", "linux/amd64", 1 << 20})
 	for lastDays, want := range map[int]rollup.Range{
-		7:  {From: 1, To: 0}, // there are none in them
+		7:  {From: 1, To: 0}, // no reports
 		28: days("2026-03-09", "2026-03-30"), 365: days("2026-03-09", "2026-03-30"),
 	} {
 		if got := publicView(lastDays, 10, all).Known; got != want {
-			t.Errorf("of %d days, known are %v, want %v", lastDays, got, want)
+			t.Errorf("%d days: got known days %v, want %v", lastDays, got, want)
 		}
 	}
 	expect(t, publicView(90, 10, all), "summary", `
@@ -279,19 +278,20 @@ func TestPublicKnowsFromTheFirstWeekOfMany(t *testing.T) {
 		range 12-31 03-30 50 - -`)
 }
 
-// Nothing of a product with few ids is shown, not even when it was heard of.
+// TestPublicOfFew checks that nothing is shown of a product with few instances, not even the
+// time of its reports.
 func TestPublicOfFew(t *testing.T) {
-	v := publicView(28, 10, []sent{{"2026-03-20", 1, 9, "v1.2.0", "linux/amd64", 1 << 20}})
+	v := publicView(28, 10, []reports{{"2026-03-20", 1, 9, "v1.2.0", "linux/amd64", 1 << 20}})
 	for _, table := range v.Tables() {
 		for _, row := range table.Rows {
 			for i, c := range table.Columns {
 				if n, _ := row[i].(int64); c.Kind == stats.Number && n != 0 || c.Kind == stats.Bytes || c.Kind == stats.Share && row[i] != nil {
-					t.Errorf("%s tells %v", table.Name, row)
+					t.Errorf("got row %v in %s", row, table.Name)
 				}
 			}
 		}
 	}
 	if v.Known.Days() > 0 {
-		t.Errorf("known are %v", v.Known)
+		t.Errorf("got known days %v, want none", v.Known)
 	}
 }

@@ -47,7 +47,7 @@ func TestParseQuery(t *testing.T) {
 	}
 }
 
-func TestQueriesAreRefused(t *testing.T) {
+func TestParseQueryErrors(t *testing.T) {
 	for query, want := range map[string]string{
 		"days=0":                             "1 to 3660",
 		"days=3661":                          "1 to 3660",
@@ -85,10 +85,10 @@ func TestQueriesAreRefused(t *testing.T) {
 	} {
 		got, err := parse(query, date("2026-03-31"))
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %+v, %v, want an error that says %s", query, got, err, want)
+			t.Errorf("%s: got %+v, %v, want an error with %q", query, got, err, want)
 		}
 		if name, _, _ := strings.Cut(query, "="); err != nil && !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: the error does not name the parameter: %v", query, err)
+			t.Errorf("%s: got error %v, want it to name the parameter", query, err)
 		}
 	}
 }
@@ -113,34 +113,34 @@ func TestPublicQuery(t *testing.T) {
 		values, _ := url.ParseQuery(query)
 		q, err := stats.ParsePublicQuery(values.Get, today)
 		if err == nil && (want == "" || q.From != date(want) || q.To != today-1) || err != nil && want != "" {
-			t.Errorf("%s: got %v, %v", query, q, err)
+			t.Errorf("%s: got %v, %v, want first day %q", query, q, err, want)
 		}
 		if err != nil {
 			continue
 		}
 		if again, err := stats.ParsePublicQuery(q.Values().Get, today); err != nil || again != q {
-			t.Errorf("%s: %s gives %v, %v", query, q.Values().Encode(), again, err)
+			t.Errorf("%s: parsing %s: got %v, %v", query, q.Values().Encode(), again, err)
 		}
 	}
 }
 
-// roundTrip holds for every query that was read: its values give it again.
+// roundTrip checks that parsing the values of a query returns the query.
 func roundTrip(t rapid.TB, q stats.Query, today rollup.Day) {
 	t.Helper()
 	if again, err := stats.ParseQuery(q.Values().Get, today); err != nil || again != q {
-		t.Errorf("%+v became %s and %+v, %v", q, q.Values().Encode(), again, err)
+		t.Errorf("parsing %s: got %+v, %v, want %+v", q.Values().Encode(), again, err, q)
 	}
 }
 
-func TestValuesGiveTheQueryAgain(t *testing.T) {
+func TestQueryValues(t *testing.T) {
 	today := date("2026-03-31")
 	rapid.Check(t, func(t *rapid.T) {
-		one := func(name string, all ...string) string { return rapid.SampledFrom(append(all, "")).Draw(t, name) }
+		draw := func(name string, all ...string) string { return rapid.SampledFrom(append(all, "")).Draw(t, name) }
 		drawn := map[string]string{
-			"days": one("days", "1", "7", "28", "365", "3660"), "from": one("from", "2025-02-28", "2026-03-31"),
-			"to": one("to", "2026-03-31", "2026-03-01"), "version": one("version", "v1", "1.2", "--", "1.0.0-x+y"),
-			"os": one("os", "linux", "other"), "arch": one("arch", "amd64", "other"), "below": one("below", "1.2", "v1.0.0-rc.1"),
-			"above": one("above", "1", "1.5KiB", "7EB"), "compare": one("compare", "a..b", "a...b", "1.0.0..2.0.0"),
+			"days": draw("days", "1", "7", "28", "365", "3660"), "from": draw("from", "2025-02-28", "2026-03-31"),
+			"to": draw("to", "2026-03-31", "2026-03-01"), "version": draw("version", "v1", "1.2", "--", "1.0.0-x+y"),
+			"os": draw("os", "linux", "other"), "arch": draw("arch", "amd64", "other"), "below": draw("below", "1.2", "v1.0.0-rc.1"),
+			"above": draw("above", "1", "1.5KiB", "7EB"), "compare": draw("compare", "a..b", "a...b", "1.0.0..2.0.0"),
 		}
 		if q, err := stats.ParseQuery(func(name string) string { return drawn[name] }, today); err == nil {
 			roundTrip(t, q, today)
@@ -148,7 +148,7 @@ func TestValuesGiveTheQueryAgain(t *testing.T) {
 	})
 	q, err := parse("days=28", today)
 	if err != nil || len(q.Values()) != 0 {
-		t.Errorf("the default is written as %s, %v", q.Values().Encode(), err)
+		t.Errorf("got values %s, %v, want none for the default", q.Values().Encode(), err)
 	}
 }
 
@@ -164,16 +164,16 @@ func FuzzParseQuery(f *testing.F) {
 		q, err := stats.ParseQuery(func(name string) string { return got[name] }, today)
 		if err != nil {
 			if strings.ContainsAny(err.Error(), "\x1b\n\r") {
-				t.Errorf("the error repeats what moves a terminal's cursor: %q", err)
+				t.Errorf("got control characters in error %q", err)
 			}
 			return
 		}
 		if q.To > today || q.Days() < 1 || q.Days() > 3660 || q.Above < 0 {
-			t.Errorf("took %+v", q)
+			t.Errorf("got query %+v", q)
 		}
 		for _, v := range []string{q.Version, q.Below, q.Compare[0], q.Compare[1]} {
 			if v != "" && !checker.ValidVersion(v) {
-				t.Errorf("took the version %q", v)
+				t.Errorf("got invalid version %q", v)
 			}
 		}
 		roundTrip(t, q, today)

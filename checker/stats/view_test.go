@@ -7,7 +7,8 @@ import (
 	"relcheck/checker/stats"
 )
 
-// Everything here was counted by hand. Heaps are those of their buckets.
+// TestTables compares all tables with values that were counted by hand. Heaps are rounded to
+// their buckets.
 func TestTables(t *testing.T) {
 	v := fleetView("2026-03-16")
 	for name, want := range map[string]string{
@@ -159,19 +160,20 @@ func TestTables(t *testing.T) {
 		expect(t, v, name, want)
 	}
 	if note := v.Table("deprecation").Note; !strings.HasSuffix(note, "not shown: 1 instances whose version cannot be compared") {
-		t.Errorf("the note does not say how many cannot be compared: %s", note)
+		t.Errorf("got note %s, want it to say how many cannot be compared", note)
 	}
 }
 
-// Each instance counts once for each day on which it reported a heap.
+// TestHeapCountsInstanceDays checks that an instance counts once for each day on which it
+// reported a heap.
 func TestHeapCountsInstanceDays(t *testing.T) {
-	var reports []sent
+	var all []reports
 	for range 24 {
-		reports = append(reports, sent{"2026-03-02", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
+		all = append(all, reports{"2026-03-02", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
 	}
-	reports = append(reports, sent{"2026-03-02", 1, 19, "v1.0.0", "linux/amd64", 10 << 20}, sent{"2026-03-03", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
+	all = append(all, reports{"2026-03-02", 1, 19, "v1.0.0", "linux/amd64", 10 << 20}, reports{"2026-03-03", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
 	r := days("2026-03-01", "2026-03-03")
-	expect(t, stats.NewView(product(), stats.Query{Range: r}, figures(r, reports), r.To+1), "heap", `
+	expect(t, stats.NewView(product(), stats.Query{Range: r}, totals(r, all), r.To+1), "heap", `
 		- - - 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
 		v1.0.0 - - 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
 		- linux amd64 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
