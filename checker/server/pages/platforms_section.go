@@ -36,8 +36,8 @@ func (b *builder) platformVersions() *figure {
 		return nil
 	}
 	type mix struct {
-		ids    map[string]int64
-		shares map[string]float64
+		instances map[string]int64
+		shares    map[string]float64
 	}
 	all, order, used := map[string]*mix{}, []string{}, map[string][]int64{}
 	for r := range t.All() {
@@ -46,7 +46,7 @@ func (b *builder) platformVersions() *figure {
 			all[platform] = &mix{map[string]int64{}, map[string]float64{}}
 			order = append(order, platform)
 		}
-		all[platform].ids[name] += r.Number(stats.ColInstances)
+		all[platform].instances[name] += r.Number(stats.ColInstances)
 		all[platform].shares[name] += r.Float(stats.ColShare)
 		used[name] = []int64{}
 	}
@@ -56,7 +56,7 @@ func (b *builder) platformVersions() *figure {
 		var parts []chart.Segment
 		total := int64(0)
 		for _, name := range names {
-			if n := all[platform].ids[name]; n > 0 {
+			if n := all[platform].instances[name]; n > 0 {
 				total += n
 				parts = append(parts, chart.Segment{Share: all[platform].shares[name], Class: cmp.Or(b.colors[name], "cx"), Title: name + ": " + countAndShare(n, all[platform].shares[name])})
 			}
