@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"relcheck/checker/access"
 	"relcheck/checker/server/ratelimit"
 )
@@ -32,13 +34,15 @@ const (
 type authenticator struct {
 	tokens      *tokenCache[string]      // by ID
 	sessions    *tokenCache[access.Hash] // by the hash of the cookie
-	failed      *failedLogins
+	failed      *ratelimit.Limiter       // of invalid tokens by client IP
+	lookups     *semaphore.Weighted      // of client IPs over that limit, one at a time
 	usage       *tokenUsage
 	crossOrigin *http.CrossOriginProtection
 }
 
 func newAuthenticator(store Store, base string) (*authenticator, error) {
-	a := &authenticator{newTokenCache(store.Token), newTokenCache(store.Session), newFailedLogins(), newTokenUsage(), http.NewCrossOriginProtection()}
+	a := &authenticator{newTokenCache(store.Token), newTokenCache(store.Session), ratelimit.NewLimiter(failedLoginsPerMinute, maxFailedClients),
+		semaphore.NewWeighted(1), newTokenUsage(), http.NewCrossOriginProtection()}
 	if u, err := url.Parse(base); err == nil && u.Host != "" {
 		// The Host header that a proxy sends may differ from the one that browsers send.
 		err = a.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + strings.ToLower(u.Host))
@@ -92,11 +96,10 @@ func (s *Server) lookUp(r *http.Request, known bool, find func(context.Context) 
 	ctx, cancel := context.WithTimeout(r.Context(), storeTimeout)
 	defer cancel()
 	if wait > 0 && !known {
-		leave, err := s.auth.failed.enter(ctx)
-		if err != nil {
+		if err := s.auth.lookups.Acquire(ctx, 1); err != nil {
 			return nil, s.cannotVerify(err)
 		}
-		defer leave()
+		defer s.auth.lookups.Release(1)
 	}
 	t, err := find(ctx)
 	switch {
@@ -123,27 +126,6 @@ func (s *Server) cannotVerify(err error) *failure {
 	f := fail(http.StatusServiceUnavailable, "unavailable", "", "cannot verify credentials right now; try again later")
 	f.retryAfter = 5
 	return f
-}
-
-// failedLogins limits the invalid tokens of each client IP.
-type failedLogins struct {
-	*ratelimit.Limiter
-	turn chan struct{} // holds one element while a token of a client IP over its limit is looked up
-}
-
-func newFailedLogins() *failedLogins {
-	return &failedLogins{ratelimit.NewLimiter(failedLoginsPerMinute, maxFailedClients), make(chan struct{}, 1)}
-}
-
-// enter waits until no token of another client IP over its limit is being looked up. The
-// caller has to call leave.
-func (f *failedLogins) enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case f.turn <- struct{}{}:
-		return func() { <-f.turn }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // tokenCache caches the token that the store returns for a key, also if there is none.

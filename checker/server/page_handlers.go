@@ -147,7 +147,7 @@ func (s *Server) productsByTitle() (all []catalog.Product) {
 // productPage answers GET /products/{product}.
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	if tidy, changed := tidied(r.URL.Query()); changed {
-		http.Redirect(w, r, address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
+		http.Redirect(w, r, pages.Address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
 		return nil
 	}
 	view, invalid, err := s.viewOfValidParams(r, id)

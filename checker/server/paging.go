@@ -3,7 +3,6 @@ package server
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -34,7 +33,7 @@ func newPager(r *http.Request, per, total int) (pages.Pager, error) {
 		if page > 1 {
 			q.Set("page", strconv.Itoa(page))
 		}
-		return address(r.URL.EscapedPath(), q)
+		return pages.Address(r.URL.EscapedPath(), q)
 	}
 	if p.Page > 1 {
 		p.First, p.Prev = link(1), link(min(p.Page-1, p.Pages()))
@@ -43,14 +42,6 @@ func newPager(r *http.Request, per, total int) (pages.Pager, error) {
 		p.Next, p.Last = link(p.Page+1), link(p.Pages())
 	}
 	return p, nil
-}
-
-// address returns a path with query parameters, if there are any.
-func address(path string, values url.Values) string {
-	if len(values) == 0 {
-		return path
-	}
-	return path + "?" + values.Encode()
 }
 
 // number parses a query parameter that must be a number from 1 to most.

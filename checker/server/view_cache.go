@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
@@ -38,7 +40,7 @@ type viewKey struct {
 
 // views reads and caches views. Requests for the same view share one read.
 type views struct {
-	reading chan struct{}
+	reading *semaphore.Weighted
 
 	mu     sync.Mutex
 	cached map[viewKey]*cachedView
@@ -54,7 +56,7 @@ type cachedView struct {
 }
 
 func newViews() *views {
-	return &views{reading: make(chan struct{}, maxReads), cached: map[viewKey]*cachedView{}}
+	return &views{reading: semaphore.NewWeighted(maxReads), cached: map[viewKey]*cachedView{}}
 }
 
 // get returns a cached view, or the result of read. Reading continues when the client
@@ -116,27 +118,18 @@ func (v *views) read(ctx context.Context, entry *cachedView, fresh time.Duration
 		}
 		close(entry.done)
 	}()
-	if entry.err = v.turn(ctx); entry.err != nil {
+	wait, cancel := context.WithTimeout(ctx, viewWait)
+	defer cancel()
+	if v.reading.Acquire(wait, 1) != nil {
+		entry.err = busy()
 		return
 	}
-	defer func() { <-v.reading }()
-	ctx, cancel := context.WithTimeout(ctx, viewTimeout)
+	defer v.reading.Release(1)
+	ctx, cancel = context.WithTimeout(ctx, viewTimeout)
 	defer cancel()
 	entry.view, entry.err = read(ctx)
 	if ctx.Err() != nil || errors.Is(entry.err, context.DeadlineExceeded) { // the store also has a deadline
 		entry.err = busy()
-	}
-}
-
-// turn waits until fewer than maxReads views are being read.
-func (v *views) turn(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, viewWait)
-	defer cancel()
-	select {
-	case v.reading <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return busy()
 	}
 }
 

@@ -182,9 +182,9 @@ func (b *builder) emptyFigure(name, title string) (*figure, *stats.Table) {
 // dataURLs returns the URLs of a table in the API, for the same query.
 func (b *builder) dataURLs(table string) (csv, json string) {
 	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+table, b.Query.Values()
-	json = address(path, values)
+	json = Address(path, values)
 	values.Set("format", "csv")
-	return address(path, values), json
+	return Address(path, values), json
 }
 
 // hiddenFields returns the parameters of the query, except a form's own.
@@ -208,7 +208,7 @@ func (b *builder) link(change map[string]string) string {
 			values.Set(name, value)
 		}
 	}
-	return address("/products/"+url.PathEscape(b.Product.Name), values)
+	return Address("/products/"+url.PathEscape(b.Product.Name), values)
 }
 
 // countAndShare formats a number of instances: 1,234 instances (12.3 %).

@@ -3,32 +3,28 @@ package pages
 import (
 	"math"
 	"os"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"relcheck/checker"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
 
 // The privacy page must explain every field of a report and no others.
 func TestPrivacyPage(t *testing.T) {
-	fields := reportFields()
-	for _, f := range fields {
-		if f.Name == "" || f.Text == "" {
-			t.Errorf("field %q of a report has no text in reportTexts", f.Name)
-		}
-	}
-	if len(fields) != len(reportTexts) {
-		t.Errorf("got %d texts for %d fields", len(reportTexts), len(fields))
+	if n := reflect.TypeFor[checker.Report]().NumField(); len(reportFields) != n {
+		t.Errorf("got %d texts for %d fields", len(reportFields), n)
 	}
 	page := newPrivacyPage(PrivacyData{KeepReports: 36 * time.Hour, KeepRollups: 400 * 24 * time.Hour})
 	if !strings.Contains(page.Stored[0].Text, "after 36"+nbsp+"hours") || !strings.Contains(page.Stored[1].Text, "after 400"+nbsp+"days") {
 		t.Errorf("got stored data %+v, want the configured 36 hours and 400 days", page.Stored)
 	}
-	for _, f := range fields {
+	for _, f := range reportFields {
 		if !strings.Contains(page.Sample, `"`+f.Name+`"`) {
 			t.Errorf("the sample report has no %s:\n%s", f.Name, page.Sample)
 		}

@@ -3,8 +3,7 @@ package pages
 import (
 	"encoding/json"
 	"fmt"
-	"reflect"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,21 +28,11 @@ type privacyPage struct {
 // term is a name with an explanation.
 type term struct{ Name, Text string }
 
-// reportTexts explain the fields of a report. A test checks that they are complete.
-var reportTexts = map[string]string{
-	"id":               "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and nobody can tell which IDs are starts of the same program.",
-	"version":          "The version that is running.",
-	"heap_usage_bytes": "The heap in use, in bytes. It is optional.",
-}
-
-// reportFields returns the JSON fields of a report, in order.
-func reportFields() (all []term) {
-	t := reflect.TypeFor[checker.Report]()
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		all = append(all, term{name, reportTexts[name]})
-	}
-	return all
+// reportFields explains the fields of a report. A test checks that they are complete.
+var reportFields = []term{
+	{"id", "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and nobody can tell which IDs are starts of the same program."},
+	{"version", "The version that is running."},
+	{"heap_usage_bytes", "The heap in use, in bytes. It is optional."},
 }
 
 // Privacy renders the page about what is received, stored and shown.
@@ -58,7 +47,7 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 		panic(err) // of a constant
 	}
 	return privacyPage{
-		Fields: append(reportFields(), term{"User-Agent", "A header of the request. Two words of it are read: the operating system and the architecture, in Go's names. A platform that Go does not support counts as other."}),
+		Fields: append(slices.Clone(reportFields), term{"User-Agent", "A header of the request. Two words of it are read: the operating system and the architecture, in Go's names. A platform that Go does not support counts as other."}),
 		Sample: "POST /v1/version\nUser-Agent: " + checker.UserAgent("Open Policy Agent", "v0.12.3", checker.Platform{OS: "darwin", Arch: "amd64"}) + "\n\n" + string(sample),
 		Stored: storedData(o),
 		Never: []string{

@@ -45,8 +45,8 @@ func Product(v Visitor, d ProductData) ([]byte, error) {
 	return render("product", v, page.Product.Title, page)
 }
 
-// address returns a path with query parameters, if there are any.
-func address(path string, values url.Values) string {
+// Address returns a path with query parameters, if there are any.
+func Address(path string, values url.Values) string {
 	if len(values) == 0 {
 		return path
 	}
