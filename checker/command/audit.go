@@ -27,10 +27,16 @@ in UTC.`,
 		if err != nil {
 			return err
 		}
-		if lines {
-			return printAuditLines(streams, all)
+		if !lines {
+			return printAudit(streams, all)
 		}
-		return printAudit(streams, all)
+		e := json.NewEncoder(streams.Out)
+		for _, a := range all {
+			if err := e.Encode(audited(a)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	c.Flags().StringVar(&product, "product", "", "`name` of the product, which may have been removed (default: all products)")
 	sinceFlag(c, &from)
@@ -53,14 +59,4 @@ type audited struct {
 	Action  string    `json:"action"`
 	Product string    `json:"product,omitempty"`
 	Detail  string    `json:"detail,omitempty"`
-}
-
-func printAuditLines(streams IO, all []db.Audited) error {
-	lines := json.NewEncoder(streams.Out)
-	for _, a := range all {
-		if err := lines.Encode(audited(a)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

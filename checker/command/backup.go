@@ -24,18 +24,14 @@ relcheck serve --backup-dir makes backups on a schedule.`,
 		Example: `  relcheck backup /mnt/backup/relcheck-2026-01-31.db
   relcheck backup copy.db --db postgres://relcheck@db.example.com/relcheck`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		return backUp(ctx, s, args[0], streams)
+		tidy(streams.Err, args[0])
+		rows, err := backup.Create(ctx, s, args[0], streams.Schema, copyProgress(streams.Err))
+		newProgress(streams.Err).clear()
+		if err == nil {
+			fmt.Fprintf(streams.Err, "backed up and verified: %s\n", contents(rows))
+		}
+		return err
 	})
-}
-
-func backUp(ctx context.Context, s *db.Store, file string, streams IO) error {
-	tidy(streams.Err, file)
-	rows, err := backup.Create(ctx, s, file, streams.Schema, copyProgress(streams.Err))
-	newProgress(streams.Err).clear()
-	if err == nil {
-		fmt.Fprintf(streams.Err, "backed up and verified: %s\n", contents(rows))
-	}
-	return err
 }
 
 func restoreCommand(streams IO) *cobra.Command {

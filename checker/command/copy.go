@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -26,25 +25,19 @@ and start them again on the copy.`,
 			if from == "" || to == "" {
 				return usageError("missing --from or --to: name the store to copy and the store to create")
 			}
-			return copyStore(cmd.Context(), from, to, streams)
+			tidy(streams.Err, to)
+			progress := newProgress(streams.Err)
+			return withExisting(cmd.Context(), from, func(s *db.Store) error {
+				rows, err := s.Copy(cmd.Context(), to, streams.Schema, progress.bar)
+				progress.clear()
+				if err == nil {
+					fmt.Fprintf(streams.Err, "copied and compared: %s\n", contents(rows))
+				}
+				return err
+			})
 		},
 	}
 	c.Flags().StringVar(&from, "from", "", "`store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")
 	c.Flags().StringVar(&to, "to", "", "`store` to create")
 	return c
-}
-
-func copyStore(ctx context.Context, from, to string, streams IO) error {
-	tidy(streams.Err, to)
-	progress := newProgress(streams.Err)
-	return withExisting(ctx, from, func(s *db.Store) error {
-		rows, err := s.Copy(ctx, to, streams.Schema, func(done, total int64) {
-			progress.bar(done, total)
-		})
-		progress.clear()
-		if err == nil {
-			fmt.Fprintf(streams.Err, "copied and compared: %s\n", contents(rows))
-		}
-		return err
-	})
 }

@@ -60,7 +60,6 @@ type apiProduct struct {
 	Stats     string  `json:"stats"`     // URL of the list of its tables
 }
 
-// apiProducts answers GET /api/v1/products.
 func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity) error {
 	var body struct {
 		Products []apiProduct `json:"products"`

@@ -27,7 +27,6 @@ type Editor interface {
 	DropProduct(ctx context.Context, name string, reports bool) error
 }
 
-// putRelease answers PUT /api/v1/products/{product}/releases/{version}.
 func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity) error {
 	e, err := readRelease(r)
 	if err != nil {
@@ -100,7 +99,6 @@ func newAPISettings(p catalog.Product) apiSettings {
 	return apiSettings{p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, strings.Fields(p.Origins)}
 }
 
-// putProduct answers PUT /api/v1/products/{product}.
 func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity) error {
 	e, err := readProduct(r)
 	if err != nil {
@@ -122,7 +120,6 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	return nil
 }
 
-// deleteProduct answers DELETE /api/v1/products/{product}.
 func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identity) error {
 	product, reports := r.PathValue("product"), r.URL.Query().Get("reports")
 	if reports != "" && reports != "true" && reports != "false" {

@@ -29,7 +29,6 @@ func (p *product) newAPIRelease(r *catalog.Release) apiRelease {
 		checker.Canonical(r.Version) == p.stable.version}
 }
 
-// apiReleases answers GET /api/v1/products/{product}/releases.
 func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity) error {
 	p, err := s.product(r.PathValue("product"))
 	if err != nil {

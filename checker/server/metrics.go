@@ -201,7 +201,6 @@ func (s *Server) Register(c ...prometheus.Collector) { s.metrics.registry.MustRe
 // Prometheus can reach.
 func (s *Server) Metrics() http.Handler { return s.metrics.handler }
 
-// scrape answers GET /metrics.
 func (s *Server) scrape(w http.ResponseWriter, r *http.Request, _ identity) error {
 	s.metrics.handler.ServeHTTP(w, r)
 	return nil

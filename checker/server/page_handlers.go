@@ -28,7 +28,6 @@ var assets = sync.OnceValue(func() map[string]*keptContent {
 	return all
 })
 
-// asset answers GET /assets/{name}.
 func (s *Server) asset(w http.ResponseWriter, r *http.Request, _ identity) error {
 	name := r.PathValue("name")
 	body, ok := assets()[name]
@@ -144,7 +143,6 @@ func (s *Server) productsByTitle() (all []catalog.Product) {
 	return all
 }
 
-// productPage answers GET /products/{product}.
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	if tidy, changed := tidied(r.URL.Query()); changed {
 		http.Redirect(w, r, pages.Address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
@@ -208,14 +206,12 @@ func tidied(given url.Values) (tidy url.Values, changed bool) {
 	return tidy, tidy.Encode() != given.Encode()
 }
 
-// withoutSlash answers GET /products/{product}/.
 func (s *Server) withoutSlash(w http.ResponseWriter, r *http.Request, _ identity) error {
 	u := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
 	http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
 	return nil
 }
 
-// releasesPage answers GET /products/{product}/releases.
 func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	view, err := s.viewOf(r, id, r.PathValue("product"), url.Values{}.Get)
 	if err != nil {
@@ -237,7 +233,6 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
 }
 
-// connectPage answers GET /connect and GET /products/{product}/connect.
 func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	name, data := r.PathValue("product"), pages.ConnectData{Base: s.options.Base}
 	data.OPA = name == "" || name == DefaultProduct
@@ -254,7 +249,6 @@ func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Connect(v, data) })
 }
 
-// privacyPage answers GET /privacy.
 func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) {
 		o := s.options

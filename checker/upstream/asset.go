@@ -33,14 +33,6 @@ func ByPlatform(assets []Asset) map[checker.Platform]string {
 	return urls
 }
 
-// Platforms returns the platforms that a file is for according to its name, in
-// alphabetical order. It returns none for files that are not programs, such as
-// checksums, and for names without an operating system or an architecture: offering no
-// file is better than offering a wrong one.
-func Platforms(name string) []checker.Platform {
-	return parseName(name).platforms()
-}
-
 // candidate is an asset for a platform.
 type candidate struct {
 	Asset
@@ -73,6 +65,9 @@ func (n assetName) packaged() bool {
 	return ok
 }
 
+// platforms returns the platforms that a file is for, in alphabetical order. It returns
+// none for files that are not programs, such as checksums, and for names without an
+// operating system or an architecture: offering no file is better than a wrong one.
 func (n assetName) platforms() []checker.Platform {
 	if n.os == "darwin" && n.both {
 		return []checker.Platform{{OS: "darwin", Arch: "amd64"}, {OS: "darwin", Arch: "arm64"}}

@@ -114,7 +114,7 @@ func TestPlatforms(t *testing.T) {
 		{"\xff\xfe_linux_\x00_amd64", "linux/amd64"},
 	}
 	for _, test := range tests {
-		if got := joinPlatforms(Platforms(test.name)); got != test.want {
+		if got := joinPlatforms(parseName(test.name).platforms()); got != test.want {
 			t.Errorf("Platforms(%q) = %q, want %q", test.name, got, test.want)
 		}
 	}
@@ -125,8 +125,8 @@ func TestPlatforms(t *testing.T) {
 func TestPlatformsIgnoresOtherFiles(t *testing.T) {
 	for _, ext := range strings.Fields(".sha256 .sha256sum .sha512 .sha1 .md5 .sum .digest .sig .asc .minisig .pem .crt .cert .pub " +
 		".sbom .json .jsonl .intoto .att .spdx .cdx .txt .yaml .yml .sigstore .intoto.jsonl .SHA256") {
-		if got := Platforms("tool_linux_amd64" + ext); got != nil {
-			t.Errorf("Platforms(tool_linux_amd64%s) = %v, want none", ext, got)
+		if got := parseName("tool_linux_amd64" + ext).platforms(); got != nil {
+			t.Errorf("parseName(tool_linux_amd64%s).platforms() = %v, want none", ext, got)
 		}
 	}
 }
@@ -177,7 +177,7 @@ func FuzzPlatforms(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		for _, p := range Platforms(name) {
+		for _, p := range parseName(name).platforms() {
 			if !p.Known() {
 				t.Errorf("Platforms(%q) contains %v, want platforms that Go builds for", name, p)
 			}
