@@ -32,8 +32,8 @@ func unlessRace(n, slow int) int {
 	return n
 }
 
-// filled creates a store with n reports of the last days.
-func filled(t testing.TB, n int) (store string) {
+// newFilledStore creates a store with n reports of the last days.
+func newFilledStore(t testing.TB, n int) (store string) {
 	t.Helper()
 	store = filepath.Join(t.TempDir(), "relcheck.db")
 	ctx := context.Background()
@@ -65,16 +65,16 @@ func filled(t testing.TB, n int) (store string) {
 	return store
 }
 
-// crowd sends reports to a server until it is stopped, and knows which ones were
+// reporters sends reports to a server until it is stopped, and knows which ones were
 // acknowledged.
-type crowd struct {
+type reporters struct {
 	acknowledged
 	stop func() (*simulate.Result, error)
 }
 
-func startCrowd(t testing.TB, addr string) *crowd {
+func startReporters(t testing.TB, addr string) *reporters {
 	t.Helper()
-	c := &crowd{}
+	c := &reporters{}
 	l := newLoad(t, addr, 16, c.add)
 	ctx, cancel := context.WithCancel(context.Background())
 	var r *simulate.Result
@@ -92,9 +92,9 @@ func startCrowd(t testing.TB, addr string) *crowd {
 	return c
 }
 
-// leave stops the clients. A slow machine makes a server reject reports, which is
+// finish stops the clients. A slow machine makes a server reject reports, which is
 // logged and is not an error.
-func (c *crowd) leave(t testing.TB) {
+func (c *reporters) finish(t testing.TB) {
 	t.Helper()
 	r, err := c.stop()
 	if err != nil {
@@ -106,9 +106,9 @@ func (c *crowd) leave(t testing.TB) {
 	t.Logf("%d reports acknowledged, %d refused", r.Recorded, r.Answered()-r.Recorded)
 }
 
-// lacking counts the wanted instance IDs that are missing in a store: all of them if
+// countMissing counts the wanted instance IDs that are missing in a store: all of them if
 // it cannot be read.
-func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
+func countMissing(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
 	t.Helper()
 	out, status := relcheckStatus(t, "export", "opa", "--db", store, "--since", "1h")
 	if status != 0 {
@@ -123,12 +123,12 @@ func lacking(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
 	return n
 }
 
-// missedIn reports whether a copy of a store's file without its log lacks reports. A
+// missingInFileCopy reports whether a copy of a store's file without its log lacks reports. A
 // copy made just after a checkpoint lacks none, so it makes several.
-func (c *crowd) missedIn(t testing.TB, store string) bool {
+func (c *reporters) missingInFileCopy(t testing.TB, store string) bool {
 	t.Helper()
 	for range 10 {
-		if all := c.soFar(); lacking(t, clone(t, store), all) > 0 {
+		if all := c.snapshot(); countMissing(t, copyFile(t, store), all) > 0 {
 			return true
 		}
 	}
@@ -154,16 +154,16 @@ func integrity(t testing.TB, file string) (found string) {
 // reports that were acknowledged before it began, and a server must run on it. The
 // control is a copy of the file alone, which lacks some.
 func TestBackupUnderLoad(t *testing.T) {
-	store := filled(t, *backedUp)
+	store := newFilledStore(t, *backedUp)
 	served := serve(t, store)
-	c := startCrowd(t, served.addr)
+	c := startReporters(t, served.addr)
 	c.await(t, 100)
-	begin, before := time.Now(), len(c.soFar())
+	begin, before := time.Now(), len(c.snapshot())
 	var backupFile string
 	var known map[uuid.UUID]bool // before the last backup
 	for round := range unlessRace(3, 1) {
 		backupFile = filepath.Join(t.TempDir(), "backup.db")
-		known = c.soFar()
+		known = c.snapshot()
 		began := time.Now()
 		out := relcheckOutput(t, "backup", backupFile, "--db", store)
 		t.Logf("round %d, %v: %s", round, time.Since(began).Round(time.Millisecond), out)
@@ -173,22 +173,22 @@ func TestBackupUnderLoad(t *testing.T) {
 		if files, _ := filepath.Glob(backupFile + "*"); len(files) != 1 {
 			t.Errorf("there is more than the backup: %v", files)
 		}
-		if n := lacking(t, clone(t, backupFile), known); n > 0 {
+		if n := countMissing(t, copyFile(t, backupFile), known); n > 0 {
 			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
 		}
 	}
-	t.Logf("%.0f reports a second meanwhile", float64(len(c.soFar())-before)/time.Since(begin).Seconds())
-	if !c.missedIn(t, store) {
+	t.Logf("%.0f reports a second meanwhile", float64(len(c.snapshot())-before)/time.Since(begin).Seconds())
+	if !c.missingInFileCopy(t, store) {
 		t.Error("a copy of the file alone has all reports, which makes this no test")
 	}
-	c.leave(t)
+	c.finish(t)
 	restored := filepath.Join(t.TempDir(), "restored.db")
 	relcheck(t, "restore", backupFile, "--db", restored)
 	again := serve(t, restored)
 	if status := again.report(t); status != http.StatusOK {
 		t.Errorf("the restored store does not record: %d", status)
 	}
-	if n := lacking(t, restored, known); n > 0 {
+	if n := countMissing(t, restored, known); n > 0 {
 		t.Errorf("the restored store lacks %d reports", n)
 	}
 	if status := again.ready(t); status != http.StatusOK {
@@ -196,8 +196,8 @@ func TestBackupUnderLoad(t *testing.T) {
 	}
 }
 
-// clone copies the bytes of a file.
-func clone(t testing.TB, file string) (copied string) {
+// copyFile copies the bytes of a file.
+func copyFile(t testing.TB, file string) (copied string) {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	copied = filepath.Join(t.TempDir(), "clone.db")
@@ -222,9 +222,9 @@ func relcheckOutput(t testing.TB, args ...string) string {
 // TestBackupKilled kills or interrupts backups at various points. A backup must be
 // complete or missing, and the store unchanged.
 func TestBackupKilled(t *testing.T) {
-	store := filled(t, *backedUp)
+	store := newFilledStore(t, *backedUp)
 	served := serve(t, store)
-	c := startCrowd(t, served.addr)
+	c := startReporters(t, served.addr)
 	began := time.Now()
 	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
 	whole := time.Since(began)
@@ -276,8 +276,8 @@ func TestBackupKilled(t *testing.T) {
 	if left == 0 {
 		t.Error("none was killed halfway")
 	}
-	c.leave(t)
-	if n := lacking(t, store, c.soFar()); n > 0 {
+	c.finish(t)
+	if n := countMissing(t, store, c.snapshot()); n > 0 {
 		t.Errorf("the store lacks %d reports", n)
 	}
 	served.cmd.Process.Signal(os.Interrupt)
@@ -290,7 +290,7 @@ func TestBackupKilled(t *testing.T) {
 // TestServeBacksUp checks that a server makes a backup when it starts, unless there is
 // a recent one, and shows it in its metrics.
 func TestServeBacksUp(t *testing.T) {
-	store, folder := filled(t, 1000), t.TempDir()
+	store, folder := newFilledStore(t, 1000), t.TempDir()
 	t.Setenv("RELCHECK_BACKUP_DIR", folder)
 	token := strings.TrimSpace(relcheck(t, "token", "add", "prometheus", "--db", store))
 	metrics := func(s *process) string {
@@ -308,7 +308,7 @@ func TestServeBacksUp(t *testing.T) {
 	for range 2 {
 		served := serve(t, store)
 		text := ""
-		until(t, "a backup is told of", func() bool { // its time and its size are not read in one moment
+		waitFor(t, "a backup is told of", func() bool { // its time and its size are not read in one moment
 			text = metrics(served)
 			return strings.Contains(text, "relcheck_backup_last_timestamp_seconds 1.") && !strings.Contains(text, "relcheck_backup_last_size_bytes 0\n")
 		})
@@ -337,14 +337,14 @@ func TestServeBacksUp(t *testing.T) {
 func TestBackupOfPostgresUnderLoad(t *testing.T) {
 	name := database(t)
 	served := serve(t, name)
-	c := startCrowd(t, served.addr)
+	c := startReporters(t, served.addr)
 	c.await(t, 100)
 	for range 2 {
-		backupFile, known := filepath.Join(t.TempDir(), "backup.db"), c.soFar()
+		backupFile, known := filepath.Join(t.TempDir(), "backup.db"), c.snapshot()
 		t.Log(relcheckOutput(t, "backup", backupFile, "--db", name))
-		if n := lacking(t, backupFile, known); n > 0 || len(known) == 0 {
+		if n := countMissing(t, backupFile, known); n > 0 || len(known) == 0 {
 			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
 		}
 	}
-	c.leave(t)
+	c.finish(t)
 }

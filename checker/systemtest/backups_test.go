@@ -15,7 +15,7 @@ import (
 // newBackup waits for a new backup in the folder and returns its name.
 func newBackup(t *testing.T, folder string, before []string) (name string) {
 	t.Helper()
-	until(t, "there is a new backup", func() bool {
+	waitFor(t, "there is a new backup", func() bool {
 		for _, n := range filesIn(t, folder) {
 			if strings.HasSuffix(n, ".db") && !slices.Contains(before, n) {
 				name = n
@@ -38,8 +38,8 @@ func filesIn(t *testing.T, folder string) (names []string) {
 	return names
 }
 
-// age renames a backup to one made a number of days ago.
-func age(t *testing.T, folder, name string, days int) (older string) {
+// renameToAge renames a backup to one made a number of days ago.
+func renameToAge(t *testing.T, folder, name string, days int) (older string) {
 	t.Helper()
 	end := strings.LastIndex(name, "-") + 1
 	older = name[:end] + time.Now().UTC().AddDate(0, 0, -days).Format("20060102T150405Z") + ".db"
@@ -55,7 +55,7 @@ func serveOnce(t *testing.T, store, folder string) (backupFile, log string) {
 	before := filesIn(t, folder)
 	s := serve(t, store, "--backup-dir", folder, "--backup-keep", "1")
 	backupFile = newBackup(t, folder, before)
-	until(t, "the backup is logged", func() bool { return s.errs.count("backup made") > 0 })
+	waitFor(t, "the backup is logged", func() bool { return s.errs.count("backup made") > 0 })
 	s.stop(t)
 	return backupFile, s.errs.String()
 }
@@ -67,8 +67,8 @@ func TestBackupsBelongToAStore(t *testing.T) {
 	one, other := filepath.Join(t.TempDir(), "one.db"), filepath.Join(t.TempDir(), "other.db")
 	first, _ := serveOnce(t, one, folder)
 	second, _ := serveOnce(t, other, folder)
-	age(t, folder, first, 3)
-	second = age(t, folder, second, 4)
+	renameToAge(t, folder, first, 3)
+	second = renameToAge(t, folder, second, 4)
 	third, _ := serveOnce(t, one, folder)
 	if got, want := filesIn(t, folder), []string{third, second}; len(got) != 2 || !slices.Contains(got, third) || !slices.Contains(got, second) {
 		t.Fatalf("there are %v, want %v", got, want)
@@ -77,7 +77,7 @@ func TestBackupsBelongToAStore(t *testing.T) {
 	for _, suffix := range []string{"", "-wal", "-shm", "-lock"} {
 		os.Remove(one + suffix)
 	}
-	third = age(t, folder, third, 2)
+	third = renameToAge(t, folder, third, 2)
 	out, status := relcheckStatus(t, "doctor", "--db", one, "--backup-dir", folder)
 	if status != 1 || !strings.Contains(out, third) {
 		t.Errorf("without the store the doctor does not name the newest backup, %s: status %d\n%s", third, status, out)
@@ -97,7 +97,7 @@ func TestBackupsBelongToAStore(t *testing.T) {
 		if got := filesIn(t, folder); len(got) != 3 || !slices.Contains(got, lost[0]) || !slices.Contains(got, lost[1]) {
 			t.Fatalf("there are %v, want %v and one more", got, lost)
 		}
-		own = age(t, folder, own, 10-days)
+		own = renameToAge(t, folder, own, 10-days)
 	}
 
 	restored := filepath.Join(t.TempDir(), "restored.db")
@@ -112,7 +112,7 @@ func TestBackupsBelongToAStore(t *testing.T) {
 // incomplete file.
 func TestRestoreKilled(t *testing.T) {
 	backupFile := filepath.Join(t.TempDir(), "backup.db")
-	relcheck(t, "backup", backupFile, "--db", filled(t, *backedUp))
+	relcheck(t, "backup", backupFile, "--db", newFilledStore(t, *backedUp))
 	left := 0
 	for round := range 6 {
 		dir := t.TempDir()

@@ -19,7 +19,7 @@ import (
 	"relcheck/checker"
 )
 
-func serveBare(h http.HandlerFunc) {
+func serveHandler(h http.HandlerFunc) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
@@ -28,8 +28,8 @@ func serveBare(h http.HandlerFunc) {
 	panic(http.Serve(l, h))
 }
 
-// insertEach is the naive way to record: one durable INSERT per request.
-func insertEach(path string) http.HandlerFunc {
+// insertPerRequest is the naive way to record: one durable INSERT per request.
+func insertPerRequest(path string) http.HandlerFunc {
 	insert := insertInto(path)
 	return func(w http.ResponseWriter, r *http.Request) {
 		var report checker.Report
@@ -46,10 +46,10 @@ func insertEach(path string) http.HandlerFunc {
 	}
 }
 
-// syncTogether is the minimum that recording can take: it writes a body to a file as
+// syncInBatches is the minimum that recording can take: it writes a body to a file as
 // it is, and requests that arrive during a sync share the next one. The file does not
 // grow, like SQLite's log.
-func syncTogether(path string) http.HandlerFunc {
+func syncInBatches(path string) http.HandlerFunc {
 	const size = 4 << 20
 	file, err := os.Create(path)
 	if err == nil {
@@ -116,8 +116,8 @@ func insertInto(path string) func(id uuid.UUID, heap int64) error {
 	}
 }
 
-// importAtOnce imports n releases in one transaction.
-func importAtOnce(store string, n int) error {
+// importInOneTransaction imports n releases in one transaction.
+func importInOneTransaction(store string, n int) error {
 	d, err := sql.Open("sqlite", "file:"+store+"?mode=rw&_txlock=immediate&_busy_timeout=10000&_synchronous=FULL")
 	if err != nil {
 		return err

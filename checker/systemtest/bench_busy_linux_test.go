@@ -15,7 +15,7 @@ import (
 // busy measures durable reports while the figures of a year are read without a
 // pause, and while one backup after the other is made.
 func (b *bench) busy(file string) {
-	b.say("reports while a server is busy")
+	b.logProgress("reports while a server is busy")
 	served := b.serve(file)
 	defer served.stop(b)
 	page := pageOf(served.url+"/products/opa?days=365", strings.TrimSpace(relcheck(b, "token", "add", "reader", "--db", file)))
@@ -31,9 +31,9 @@ func (b *bench) busy(file string) {
 	}
 	var trials []trial
 	for _, c := range cases {
-		trials = append(trials, trial{c.name, func() sample { return b.beside(served, c.jobs) }})
+		trials = append(trials, trial{c.name, func() sample { return b.loadWithJobs(served, c.jobs) }})
 	}
-	measured := b.inTurns(rounds, trials...)
+	measured := b.alternate(rounds, trials...)
 	for i, c := range cases {
 		own := measured[c.name]
 		r := row{name: c.name, figure: own.rate, unit: "reports/s", note: own.latencies()}
@@ -42,7 +42,7 @@ func (b *bench) busy(file string) {
 		}
 		b.add(r)
 	}
-	b.say("%d pages were read meanwhile, and %d backups made", page.done, backups.done)
+	b.logProgress("%d pages were read meanwhile, and %d backups made", page.done, backups.done)
 }
 
 // job is what is done again and again while reports come in.
@@ -51,8 +51,8 @@ type job struct {
 	done int
 }
 
-// beside sends reports while jobs run, and waits for the jobs.
-func (b *bench) beside(p *process, jobs []*job) sample {
+// loadWithJobs sends reports while jobs run, and waits for the jobs.
+func (b *bench) loadWithJobs(p *process, jobs []*job) sample {
 	var all sync.WaitGroup
 	var ended atomic.Bool
 	defer all.Wait()
@@ -67,7 +67,7 @@ func (b *bench) beside(p *process, jobs []*job) sample {
 			}
 		})
 	}
-	return b.ask(p, newLoad(b, p.addr, 64, nil))
+	return b.runLoad(p, newLoad(b, p.addr, 64, nil))
 }
 
 // pageOf requests a page with a token. Such pages show more than public ones, and are

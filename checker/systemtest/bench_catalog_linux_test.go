@@ -26,16 +26,16 @@ const (
 // products and releases as a store may have, and how many reports are recorded
 // there while ten changes a second are made.
 func (b *bench) catalog() {
-	b.say("filling a catalog")
+	b.logProgress("filling a catalog")
 	small, large := b.catalogOf(2, 100), b.catalogOf(benchProducts, benchReleases)
 	defer small.stop(b)
 	defer large.stop(b)
 	const release, product = "a release is put", "a product is put"
 	timed := func(c *catalogServer, name string, put func() error) trial {
-		return trial{name, func() sample { return b.timed(put) }}
+		return trial{name, func() sample { return b.medianTime(put) }}
 	}
 	const few, most = ", few releases", ", as many as there may be"
-	measured := b.inTurns(3,
+	measured := b.alternate(3,
 		timed(small, release+few, small.putRelease), timed(large, release+most, large.putRelease),
 		timed(small, product+few, small.putProduct), timed(large, product+most, large.putProduct))
 	for _, name := range []string{release, product} {
@@ -44,8 +44,8 @@ func (b *bench) catalog() {
 		b.add(row{name: name + most, figure: own, unit: "ms", ratio: own / floor, small: true, most: mostAtLimit})
 	}
 	const alone, besides = "reports, as many releases as there may be", "reports, ten releases a second are put"
-	reports := b.inTurns(3, trial{alone, func() sample { return b.beside(large.process, nil) }},
-		trial{besides, func() sample { return b.beside(large.process, []*job{large.tenPutsASecond()}) }})
+	reports := b.alternate(3, trial{alone, func() sample { return b.loadWithJobs(large.process, nil) }},
+		trial{besides, func() sample { return b.loadWithJobs(large.process, []*job{large.tenPutsASecond()}) }})
 	b.add(row{name: alone, figure: reports[alone].rate, unit: "reports/s", note: reports[alone].latencies()})
 	b.add(row{name: besides, figure: reports[besides].rate, unit: "reports/s", ratio: reports[besides].rate / reports[alone].rate,
 		least: leastBesides, note: reports[besides].latencies()})
@@ -59,8 +59,8 @@ func (b *bench) catalogOf(products, releases int) *catalogServer {
 	return &catalogServer{process: b.serve(file), token: token}
 }
 
-// timed returns the median time of some changes.
-func (b *bench) timed(put func() error) sample {
+// medianTime returns the median time of some changes.
+func (b *bench) medianTime(put func() error) sample {
 	var all []float64
 	for begin := time.Now(); len(all) < 30 && (len(all) == 0 || time.Since(begin) < *benchFor); {
 		began := time.Now()

@@ -19,9 +19,9 @@ const foldsAtLeast = 5
 // which a large fleet reports every hour, and of one in which each id is a new one,
 // as someone would make it who means ill.
 func (b *bench) folding(durableRate float64) {
-	b.say("folding")
+	b.logProgress("folding")
 	const again, new = "fold, ids that repeat", "fold, every id a new one"
-	measured := b.inTurns(3, trial{again, func() sample { return b.fold(false) }}, trial{new, func() sample { return b.fold(true) }})
+	measured := b.alternate(3, trial{again, func() sample { return b.fold(false) }}, trial{new, func() sample { return b.fold(true) }})
 	for _, name := range []string{again, new} {
 		rate := measured[name].rate
 		b.add(row{name: name, figure: rate, unit: "reports/s", ratio: rate / durableRate, least: foldsAtLeast, note: "to durable reports, 256 connections"})

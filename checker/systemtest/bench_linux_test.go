@@ -20,7 +20,7 @@ const rounds = 5
 // bench is one run of all that is measured, and what has come of it so far.
 type bench struct {
 	*testing.T
-	began, said time.Time
+	began, lastProgress time.Time
 	rows        []row
 }
 
@@ -40,18 +40,18 @@ func TestBench(t *testing.T) {
 	b.busy(year)
 	b.catalog()
 	b.readers()
-	b.say("all is done")
+	b.logProgress("all is done")
 	if !printTable(os.Stdout, b.rows, before) {
 		t.Fail()
 	}
 	if *writeRatios {
-		writeDown(t, b.rows)
+		storeRatios(t, b.rows)
 	}
 }
 
-// say prints what the benchmark does now.
-func (b *bench) say(format string, args ...any) {
-	b.said = time.Now()
+// logProgress prints what the benchmark does now.
+func (b *bench) logProgress(format string, args ...any) {
+	b.lastProgress = time.Now()
 	fmt.Printf("%4.0f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
@@ -75,13 +75,13 @@ type trial struct {
 	run  func() sample
 }
 
-// inTurns runs all trials one after the other, an odd number of times. It returns by
+// alternate runs all trials one after the other, an odd number of times. It returns by
 // name the medians, and the longest of all.
-func (b *bench) inTurns(times int, trials ...trial) map[string]sample {
+func (b *bench) alternate(times int, trials ...trial) map[string]sample {
 	all := map[string][]sample{}
 	for round := range times {
-		if time.Since(b.said) > 2*time.Second {
-			b.say("round %d of %d", round+1, times)
+		if time.Since(b.lastProgress) > 2*time.Second {
+			b.logProgress("round %d of %d", round+1, times)
 		}
 		for _, one := range trials {
 			all[one.name] = append(all[one.name], one.run())

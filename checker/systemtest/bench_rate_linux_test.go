@@ -50,7 +50,7 @@ func (b *bench) serving() (durableRate float64) {
 		{"INSERT a request", report, []int{1, 64, 256}, insert},
 	}
 	if _, err := pgtest.Program("initdb"); err != nil {
-		b.say("missing: %v; it is left out", err)
+		b.logProgress("missing: %v; it is left out", err)
 	} else {
 		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b))})
 	}
@@ -85,7 +85,7 @@ func (b *bench) peer() *process {
 	const dir = "../../.cache/peer/"
 	_, err := os.Stat(dir + "peer")
 	if _, e := os.Stat(dir + "geodb"); errors.Join(err, e) != nil {
-		b.say("missing: upgrade-responder, which make peer builds; it is left out")
+		b.logProgress("missing: upgrade-responder, which make peer builds; it is left out")
 		return nil
 	}
 	config := filepath.Join(b.TempDir(), "versions.json")
@@ -97,16 +97,16 @@ func (b *bench) peer() *process {
 
 // measure asks all in turns.
 func (b *bench) measure(subjects []subject) map[string]sample {
-	b.say("requests a second, with %d servers", len(subjects))
+	b.logProgress("requests a second, with %d servers", len(subjects))
 	var trials []trial
 	for _, s := range subjects {
 		for _, n := range s.conns {
 			trials = append(trials, trial{at(s.name, n), func() sample {
-				return b.ask(s.process, loadOf(b, s.addr, s.request, n, nil))
+				return b.runLoad(s.process, loadOf(b, s.addr, s.request, n, nil))
 			}})
 		}
 	}
-	measured := b.inTurns(rounds, trials...)
+	measured := b.alternate(rounds, trials...)
 	for _, s := range subjects {
 		for _, n := range s.conns {
 			own := measured[at(s.name, n)]
@@ -120,8 +120,8 @@ func (b *bench) measure(subjects []subject) map[string]sample {
 	return measured
 }
 
-// ask puts a load on a server, all of which has to be answered with success.
-func (b *bench) ask(p *process, l simulate.Load) sample {
+// getOnNewConn puts a load on a server, all of which has to be answered with success.
+func (b *bench) runLoad(p *process, l simulate.Load) sample {
 	b.Helper()
 	l.Duration = *benchFor
 	before := processorTime(b, p.cmd.Process.Pid)
@@ -140,16 +140,16 @@ func (b *bench) ask(p *process, l simulate.Load) sample {
 // or not: those of one build, those of a fleet, and as many to the handler that does
 // nothing.
 func (b *bench) openLoop(bare, sqlite *process, rate float64) {
-	b.say("reports at half of the highest rate")
+	b.logProgress("reports at half of the highest rate")
 	ask := func(p *process) func() sample {
 		return func() sample {
 			l := newLoad(b, p.addr, 0, nil)
 			l.Rate = rate
-			return b.ask(p, l)
+			return b.runLoad(p, l)
 		}
 	}
 	served, fleet := b.fleet(rate)
-	measured := b.inTurns(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)}, trial{mixed, fleet})
+	measured := b.alternate(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)}, trial{mixed, fleet})
 	served.kill()
 	floor := measured[nothing]
 	for _, name := range []string{durable, mixed} {
@@ -160,7 +160,7 @@ func (b *bench) openLoop(bare, sqlite *process, rate float64) {
 	}
 }
 
-// fleet has a server record what a large fleet tells, in some hundred builds.
+// sendFleet has a server record what a large fleet tells, in some hundred builds.
 func (b *bench) fleet(rate float64) (*process, func() sample) {
 	file, _ := releasedStore(b.T)
 	s := b.open(file)
@@ -172,7 +172,7 @@ func (b *bench) fleet(rate float64) (*process, func() sample) {
 	service := &url.URL{Scheme: "http", Host: served.addr}
 	return served, func() sample {
 		seed++
-		return b.ask(served, simulate.Load{Service: service, Rate: rate, Requests: simulate.Reports(seed, 100_000, releases, "opa", service)})
+		return b.runLoad(served, simulate.Load{Service: service, Rate: rate, Requests: simulate.Reports(seed, 100_000, releases, "opa", service)})
 	}
 }
 
@@ -195,10 +195,10 @@ func (b *bench) memory(sqlite, bare *process) {
 // commits compares a lone report to one row that becomes durable without any
 // network.
 func (b *bench) commits(file string, sqlite *process) {
-	b.say("one report at a time, and one commit")
+	b.logProgress("one report at a time, and one commit")
 	insert := insertInto(file)
 	const commit = "one commit"
-	measured := b.inTurns(rounds, trial{commit, func() sample {
+	measured := b.alternate(rounds, trial{commit, func() sample {
 		begin, n := time.Now(), 0
 		for ; time.Since(begin) < *benchFor; n++ {
 			if err := insert(uuid.New(), 2664880); err != nil {
@@ -206,7 +206,7 @@ func (b *bench) commits(file string, sqlite *process) {
 			}
 		}
 		return sample{took: time.Since(begin).Seconds() * 1e3 / float64(n)}
-	}}, trial{durable, func() sample { return b.ask(sqlite, newLoad(b, sqlite.addr, 1, nil)) }})
+	}}, trial{durable, func() sample { return b.runLoad(sqlite, newLoad(b, sqlite.addr, 1, nil)) }})
 	own, floor := 1e3/measured[durable].rate, measured[commit].took
 	b.add(row{name: commit, figure: floor, unit: "ms"})
 	b.add(row{name: "one report at a time", figure: own, unit: "ms", ratio: own / floor, small: true})

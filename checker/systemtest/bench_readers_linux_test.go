@@ -33,7 +33,7 @@ const (
 // releases beside that of a product with few, and the memory of a server whose clients
 // ask for much and do not read it, beside its memory before.
 func (b *bench) readers() {
-	b.say("pages of %s releases", stats.ShowNumber(manyReleases))
+	b.logProgress("pages of %s releases", stats.ShowNumber(manyReleases))
 	many, token := b.released(manyReleases)
 	few, _ := b.released(fewReleases)
 	defer many.stop(b)
@@ -49,13 +49,13 @@ func (b *bench) readers() {
 			return sample{took: time.Since(begin).Seconds() * 1e3, size: float64(size)}
 		}}
 	}
-	measured := b.inTurns(2*rounds+1, page(manyReleases, many), page(fewReleases, few))
+	measured := b.alternate(2*rounds+1, page(manyReleases, many), page(fewReleases, few))
 	own, floor := measured[pageName(manyReleases)], measured[pageName(fewReleases)]
 	b.add(row{name: pageName(fewReleases), figure: floor.took, unit: "ms", note: digits(floor.size/1e3) + " KB"})
 	b.add(row{name: pageName(manyReleases), figure: own.took, unit: "ms", ratio: own.took / floor.took, small: true, note: digits(own.size/1e3) + " KB"})
 	for _, c := range []struct{ what, path string }{{"a page", releasesPage}, {"a table", "/api/v1/products/opa/stats/deprecation?format=csv"}} {
 		most := 0.0
-		unread(b, many, c.path, token, nonReaders, func() { most = max(most, float64(resident(b, many.cmd.Process.Pid))) })
+		requestWithoutReading(b, many, c.path, token, nonReaders, func() { most = max(most, float64(resident(b, many.cmd.Process.Pid))) })
 		b.add(row{name: fmt.Sprintf("memory, %d clients that do not read %s", nonReaders, c.what), figure: most / (1 << 20), unit: "MB", ratio: most / idle, small: true,
 			note: fmt.Sprintf("to %s MB before", digits(idle/(1<<20)))})
 	}
@@ -121,9 +121,9 @@ func download(url string) (size int64, err error) {
 	return size, err
 }
 
-// unread has clients ask for a path at once and read nothing but the first byte of the
+// requestWithoutReading has clients ask for a path at once and read nothing but the first byte of the
 // answers. It calls look again and again until the last answer has begun.
-func unread(t testing.TB, p *process, path, token string, clients int, look func()) {
+func requestWithoutReading(t testing.TB, p *process, path, token string, clients int, look func()) {
 	t.Helper()
 	dialer := net.Dialer{Control: smallBuffer}
 	var begun sync.WaitGroup

@@ -14,7 +14,7 @@ import (
 // client measures what a host pays for starting a client, beside what it pays for
 // any goroutine that ends with a context.
 func (b *bench) client() {
-	b.say("the client's Start")
+	b.logProgress("the client's Start")
 	b.Setenv("DO_NOT_TRACK", "")
 	on := &checker.Client{Product: "benched", Version: "1.0.0", Transport: silent{}}
 	off := &checker.Client{Product: "benched", Disabled: true}
@@ -31,7 +31,7 @@ func (b *bench) client() {
 		}}
 	}
 	const floor, switchedOn, switchedOff = "starting a goroutine", "starting a client", "starting a client that is off"
-	measured := b.inTurns(rounds, start(switchedOn, on.Start), start(switchedOff, off.Start),
+	measured := b.alternate(rounds, start(switchedOn, on.Start), start(switchedOff, off.Start),
 		start(floor, func(ctx context.Context) { go func() { <-ctx.Done() }() }))
 	for _, name := range []string{floor, switchedOn, switchedOff} {
 		r := row{name: name, figure: measured[name].took * 1e3, unit: "µs"}
@@ -54,13 +54,13 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 // a file that is not there, and over one with a long log, beside a program that does
 // nothing but listen.
 func (b *bench) startUp(long string) {
-	b.say("starting")
+	b.logProgress("starting")
 	const bare, fresh = "start, a handler that does nothing", "start, no file"
 	full := fmt.Sprintf("start, a log of %s reports", stats.ShowNumber(int64(*benchLog)))
 	started := func(name string, begin func() *process) trial {
 		return trial{name, func() sample { return b.started(begin) }}
 	}
-	measured := b.inTurns(2*rounds+1,
+	measured := b.alternate(2*rounds+1,
 		started(bare, func() *process { return start(b, "nothing") }),
 		started(fresh, func() *process { return b.serve(filepath.Join(b.TempDir(), "new.db")) }),
 		started(full, func() *process { return b.serve(long) }))

@@ -94,8 +94,8 @@ func readRatios(t *testing.T) (before map[string]float64) {
 	return before
 }
 
-// writeDown stores the ratios with three digits.
-func writeDown(t *testing.T, rows []row) {
+// storeRatios stores the ratios with three digits.
+func storeRatios(t *testing.T, rows []row) {
 	t.Helper()
 	ratios := map[string]json.Number{}
 	for _, r := range rows {

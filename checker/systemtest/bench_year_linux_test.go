@@ -28,9 +28,9 @@ func (b *bench) years() (middle, longest string) {
 		file := filepath.Join(b.TempDir(), "year.db")
 		s := b.open(file)
 		defer s.Close()
-		b.say("filling a log of %s reports", stats.ShowNumber(int64(n)))
+		b.logProgress("filling a log of %s reports", stats.ShowNumber(int64(n)))
 		b.fillYear(s, n)
-		b.say("folding them")
+		b.logProgress("folding them")
 		b.foldAll(s)
 		notes = append(notes, fmt.Sprintf("%s ids", stats.ShowNumber(b.year(s))))
 		files = append(files, file)
@@ -40,8 +40,8 @@ func (b *bench) years() (middle, longest string) {
 			return sample{took: time.Since(begin).Seconds() * 1e3}
 		}})
 	}
-	b.say("reading a year of each")
-	measured := b.inTurns(4*rounds+1, trials...)
+	b.logProgress("reading a year of each")
+	measured := b.alternate(4*rounds+1, trials...)
 	for i, n := range sizes {
 		r := row{name: yearOf(n), figure: measured[yearOf(n)].took, unit: "ms", note: notes[i]}
 		if i > 0 {

@@ -26,13 +26,13 @@ import (
 // canary is a word of which nothing may be kept, wherever a caller puts it.
 const canary = "Kanarie7q"
 
-// kept is a version, which is kept: the control of each search.
-const kept = "1.0.0-control7q"
+// hasControl is a version, which is kept: the control of each search.
+const control = "1.0.0-control7q"
 
 // Where callers come from, and where they say they come from.
 var (
-	callers = netip.MustParseAddr("127.66.77.88")
-	claimed = []netip.Addr{netip.MustParseAddr("203.0.113.77"), netip.MustParseAddr("2001:db8:ca11:ab1e:77::7")}
+	clientAddr = netip.MustParseAddr("127.66.77.88")
+	claimedAddrs = []netip.Addr{netip.MustParseAddr("203.0.113.77"), netip.MustParseAddr("2001:db8:ca11:ab1e:77::7")}
 )
 
 // traces are the forms in which something may have been kept: texts, whatever
@@ -75,11 +75,11 @@ func (f *traces) in(b []byte) string {
 	return ""
 }
 
-// private is all that must not be kept.
-func private() *traces {
+// privateTraces is all that must not be kept.
+func privateTraces() *traces {
 	f := new(traces)
 	f.add(canary)
-	for _, a := range append(claimed, callers) {
+	for _, a := range append(claimedAddrs, clientAddr) {
 		f.texts = append(f.texts, a.String(), strings.ReplaceAll(a.String(), ".", "-"))
 		f.addNumber(a.AsSlice()[:min(8, len(a.AsSlice()))])
 	}
@@ -104,10 +104,10 @@ func onCanaryHost(t *testing.T, f *traces, args ...string) *exec.Cmd {
 	return exec.Command(os.Args[0], args...)
 }
 
-// call sends bytes as they are from the callers' address and returns the answer.
-func call(t *testing.T, to, request string) string {
+// sendRaw sends bytes as they are from the callers' address and returns the answer.
+func sendRaw(t *testing.T, to, request string) string {
 	t.Helper()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: callers.AsSlice()}, Timeout: 10 * time.Second}
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: clientAddr.AsSlice()}, Timeout: 10 * time.Second}
 	conn, err := dialer.Dial("tcp", to)
 	if err != nil {
 		t.Fatal(err)
@@ -122,8 +122,8 @@ func call(t *testing.T, to, request string) string {
 // request is one with a canary in everything that a request can have.
 func request(method, target, agent, body string, headers ...string) string {
 	all := []string{"Host: " + canary + ".example", "User-Agent: " + agent, "Cookie: relcheck=" + canary + "; " + canary + "=" + canary,
-		"X-Forwarded-For: " + canary + ", " + claimed[0].String(), "X-Real-IP: " + claimed[0].String(), "CF-Connecting-IP: " + claimed[1].String(),
-		"Forwarded: for=\"[" + claimed[1].String() + "]\";by=" + canary + ";host=" + canary, "Via: 1.1 " + canary, "From: " + canary + "@example.com",
+		"X-Forwarded-For: " + canary + ", " + claimedAddrs[0].String(), "X-Real-IP: " + claimedAddrs[0].String(), "CF-Connecting-IP: " + claimedAddrs[1].String(),
+		"Forwarded: for=\"[" + claimedAddrs[1].String() + "]\";by=" + canary + ";host=" + canary, "Via: 1.1 " + canary, "From: " + canary + "@example.com",
 		"Referer: http://" + canary + ".example/" + canary + "?" + canary, "Accept: text/html, " + canary + "/x", "Accept-Language: " + canary,
 		"If-None-Match: \"" + canary + "\"", "Traceparent: 00-" + canary, "X-Request-Id: " + canary, "X-" + canary + ": x", "X-Remote-User: " + canary,
 		"Connection: close", fmt.Sprintf("Content-Length: %d", len(body))}
@@ -153,13 +153,13 @@ func report(version, more string) string {
 	return `{"id":"` + uuid.NewString() + `","version":"` + version + `","heap_usage_bytes":"596000"` + more + `}`
 }
 
-// plant sends canaries in all that there is. It returns how many reports must
+// sendCanaries sends canaries in all that there is. It returns how many reports must
 // have been recorded.
-func plant(t *testing.T, to string, routes []string) (recorded int) {
+func sendCanaries(t *testing.T, to string, routes []string) (recorded int) {
 	t.Helper()
 	status := func(want, request string) {
 		t.Helper()
-		if answer := call(t, to, request); !strings.HasPrefix(answer, "HTTP/1.1 "+want) {
+		if answer := sendRaw(t, to, request); !strings.HasPrefix(answer, "HTTP/1.1 "+want) {
 			t.Errorf("%.80q is answered %.40q, want %s", request, answer, want)
 		}
 	}
@@ -194,17 +194,17 @@ func plant(t *testing.T, to string, routes []string) (recorded int) {
 	status("505", "GET /"+canary+" HTTP/7.7\r\n\r\n")
 	status("501", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "+canary+"\r\n\r\n")
 	for _, route := range routes {
-		plantRoute(t, to, route)
+		sendCanariesToRoute(t, to, route)
 	}
-	status("200", request("POST", "/v1/version", plainAgent, report(kept, unknown), asJSON))
+	status("200", request("POST", "/v1/version", plainAgent, report(control, unknown), asJSON))
 	return recorded + 1
 }
 
 var wildcard = regexp.MustCompile(`{[^}]*}`)
 
-// plantRoute asks for a route, known or not, by methods that it takes and others,
+// sendCanariesToRoute asks for a route, known or not, by methods that it takes and others,
 // with passwords and tokens that are none.
-func plantRoute(t *testing.T, to, route string) {
+func sendCanariesToRoute(t *testing.T, to, route string) {
 	t.Helper()
 	_, path, _ := strings.Cut(route, " ")
 	path = strings.ReplaceAll(path, "{$}", "")
@@ -212,7 +212,7 @@ func plantRoute(t *testing.T, to, route string) {
 		target := path + "?version=" + canary + "&token=rcr_" + canary + "&next=/" + canary + "&" + canary + "=" + canary
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", strings.ToUpper(canary)} {
 			for _, authorization := range []string{"Bearer rcr_" + canary, "Basic " + base64.StdEncoding.EncodeToString([]byte(canary+":"+canary))} {
-				answer := call(t, to, request(method, target, plainAgent, canary, "Authorization: "+authorization))
+				answer := sendRaw(t, to, request(method, target, plainAgent, canary, "Authorization: "+authorization))
 				if !strings.HasPrefix(answer, "HTTP/1.1 ") || strings.HasPrefix(answer, "HTTP/1.1 500") {
 					t.Errorf("%s %s: %.80q", method, target, answer)
 				}
@@ -221,19 +221,19 @@ func plantRoute(t *testing.T, to, route string) {
 	}
 }
 
-// place is something in which a canary might be found.
-type place struct {
+// output is something in which a canary might be found.
+type output struct {
 	name string
 	text []byte
-	kept bool // the control is there
+	hasControl bool // the control is there
 }
 
-// unfolded is how many of what is stored there is before reports are folded.
-const unfolded = 7
+// unfoldedOutputs is how many of what is stored there is before reports are folded.
+const unfoldedOutputs = 7
 
-// stored are the files of a store, whatever their names, while another process
+// storeOutputs are the files of a store, whatever their names, while another process
 // has it open, and what commands print and make of it.
-func stored(t *testing.T, store string) (all []place) {
+func storeOutputs(t *testing.T, store string) (all []output) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(filepath.Dir(store), "*"))
 	if err != nil {
@@ -257,7 +257,7 @@ func stored(t *testing.T, store string) (all []place) {
 	if status != 0 || !strings.Contains(found, "every report is in the statistics") && !strings.Contains(found, "not in the statistics yet") {
 		t.Errorf("the doctor ends with status %d: %s", status, found)
 	}
-	return []place{
+	return []output{
 		{fmt.Sprintf("the files %q", names), files, true},
 		{"relcheck export", []byte(relcheck(t, "export", "opa", "--db", store)), true},
 		{"a backup", saved, true},
@@ -272,8 +272,8 @@ func stored(t *testing.T, store string) (all []place) {
 	}
 }
 
-// visible returns the pages and statistics that a server shows with a token.
-func visible(t *testing.T, url, token string) (all []place) {
+// serverOutputs returns the pages and statistics that a server shows with a token.
+func serverOutputs(t *testing.T, url, token string) (all []output) {
 	t.Helper()
 	paths := map[string]bool{"/": false, "/connect": false, "/privacy": false, "/products/opa": true, "/products/opa/releases": false,
 		"/products/opa/connect": false, "/api/v1/products": false, "/api/v1/products/opa/stats": false, "/metrics": false, latestPath: false}
@@ -281,7 +281,7 @@ func visible(t *testing.T, url, token string) (all []place) {
 		paths["/api/v1/products/opa/stats/"+table+"?days=1"] = table == "versions"
 	}
 	for path, kept := range paths {
-		all = append(all, place{path, []byte(fetch(t, url+path, token)), kept})
+		all = append(all, output{path, []byte(fetch(t, url+path, token)), kept})
 	}
 	return all
 }
@@ -305,15 +305,15 @@ func fetch(t *testing.T, url, token string) string {
 	return body
 }
 
-// look searches each place, and checks that what is kept is where it should be.
-func look(t *testing.T, forbidden *traces, places []place) {
+// checkOutputs searches each place, and checks that what is kept is where it should be.
+func checkOutputs(t *testing.T, forbidden *traces, places []output) {
 	t.Helper()
 	for _, p := range places {
 		if found := forbidden.in(p.text); found != "" {
 			t.Errorf("%s: there is %s", p.name, found)
 		}
-		if p.kept && !bytes.Contains(p.text, []byte(kept)) {
-			t.Errorf("%s: the version %s is not there, so this looks in the wrong place", p.name, kept)
+		if p.hasControl && !bytes.Contains(p.text, []byte(control)) {
+			t.Errorf("%s: the version %s is not there, so this looks in the wrong place", p.name, control)
 		}
 	}
 }
@@ -330,8 +330,8 @@ func routesOf(t *testing.T, metrics string) (all []string) {
 	return all
 }
 
-// asked checks that every route has answered a request.
-func asked(t *testing.T, metrics string, routes []string) {
+// checkRoutesUsed checks that every route has answered a request.
+func checkRoutesUsed(t *testing.T, metrics string, routes []string) {
 	t.Helper()
 	for _, route := range routes {
 		if !regexp.MustCompile(`route="` + regexp.QuoteMeta(route) + `"} [1-9]`).MatchString(metrics) {
@@ -346,26 +346,26 @@ func asked(t *testing.T, metrics string, routes []string) {
 // first believes nobody of whom they pass on reports, and the second all.
 func TestNothingPrivateIsStored(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
-	forbidden := private()
+	forbidden := privateTraces()
 	arguments := []string{"serve", "--listen", "127.0.0.1:0", "--public-stats", "--base-url", "http://releases.example", "--source-rate", "1000000", "--db", store}
 	relcheck(t, "release", "add", "opa", "v0.70.0", "--db", store)
 	s := startBy(t, "relcheck", onCanaryHost(t, forbidden, arguments...))
 	token := strings.TrimSpace(relcheck(t, "token", "add", "reader", "--db", store))
 	routes := routesOf(t, fetch(t, s.url+"/metrics", token))
-	recorded := plant(t, s.addr, routes)
-	asked(t, fetch(t, s.url+"/metrics", token), routes)
+	recorded := sendCanaries(t, s.addr, routes)
+	checkRoutesUsed(t, fetch(t, s.url+"/metrics", token), routes)
 	if n := len(exportedIDs(t, store)); n != recorded {
 		t.Errorf("%d reports were recorded, want %d", n, recorded)
 	}
-	look(t, forbidden, stored(t, store)[:unfolded]) // the rest is folded below
+	checkOutputs(t, forbidden, storeOutputs(t, store)[:unfoldedOutputs]) // the rest is folded below
 	out := s.stop(t)
-	look(t, forbidden, []place{{"standard output", []byte(out), false}, {"standard error", []byte(s.errs.String()), false}})
+	checkOutputs(t, forbidden, []output{{"standard output", []byte(out), false}, {"standard error", []byte(s.errs.String()), false}})
 	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
 		t.Errorf("the log is not whole: %s", s.errs.String())
 	}
 
 	master, terminal := newTerminal(t, 200)
-	cmd := onCanaryHost(t, forbidden, append(arguments, "--trusted-proxy", callers.String())...)
+	cmd := onCanaryHost(t, forbidden, append(arguments, "--trusted-proxy", clientAddr.String())...)
 	cmd.Stderr = terminal
 	logged := make(chan []byte)
 	go func() {
@@ -374,19 +374,19 @@ func TestNothingPrivateIsStored(t *testing.T) {
 	}()
 	s = startBy(t, "relcheck", cmd)
 	terminal.Close()
-	plant(t, s.addr, nil)
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(relcheck(t, "stats", "opa", "--db", store), kept); time.Sleep(50 * time.Millisecond) {
+	sendCanaries(t, s.addr, nil)
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(relcheck(t, "stats", "opa", "--db", store), control); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the reports are not folded")
 		}
 	}
-	look(t, forbidden, stored(t, store))
-	look(t, forbidden, visible(t, s.url, token))
+	checkOutputs(t, forbidden, storeOutputs(t, store))
+	checkOutputs(t, forbidden, serverOutputs(t, s.url, token))
 	out = s.stop(t)
 	text := <-logged
-	look(t, forbidden, []place{{"standard output", []byte(out), false}, {"the terminal", text, false}})
+	checkOutputs(t, forbidden, []output{{"standard output", []byte(out), false}, {"the terminal", text, false}})
 	if !bytes.Contains(text, []byte("msg=stopped")) {
 		t.Errorf("the log is not whole: %s", text)
 	}
-	look(t, forbidden, stored(t, store))
+	checkOutputs(t, forbidden, storeOutputs(t, store))
 }

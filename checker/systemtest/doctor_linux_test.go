@@ -8,11 +8,11 @@ import (
 // Beside a server under load nothing is found that is not so, and the server is not
 // disturbed.
 func TestDoctorBesideServer(t *testing.T) {
-	store := filled(t, unlessRace(15_000, 5_000))
+	store := newFilledStore(t, unlessRace(15_000, 5_000))
 	relcheck(t, "release", "add", "opa", "v1.0.0", "--db", store)
 	relcheck(t, "token", "add", "ann", "--db", store)
 	served := serve(t, store)
-	c := startCrowd(t, served.addr)
+	c := startReporters(t, served.addr)
 	for range 2 {
 		out, status := relcheckStatus(t, "doctor", "--db", store)
 		for line := range strings.Lines(out) {
@@ -24,8 +24,8 @@ func TestDoctorBesideServer(t *testing.T) {
 			t.Errorf("it says\n%s", out)
 		}
 	}
-	c.leave(t)
-	if n := lacking(t, store, c.soFar()); n > 0 {
+	c.finish(t)
+	if n := countMissing(t, store, c.snapshot()); n > 0 {
 		t.Errorf("%d reports are lost", n)
 	}
 }
@@ -33,25 +33,25 @@ func TestDoctorBesideServer(t *testing.T) {
 // TestDoctorOnTerminal checks that every line fits on a terminal and that problems
 // stand out.
 func TestDoctorOnTerminal(t *testing.T) {
-	store := filled(t, 1000)
+	store := newFilledStore(t, 1000)
 	for _, columns := range []int{80, 140} {
 		t.Setenv("NO_COLOR", "")
-		text := onTerminal(t, columns, "doctor", "--db", store, "--backup-dir", t.TempDir())
+		text := runOnTerminal(t, columns, "doctor", "--db", store, "--backup-dir", t.TempDir())
 		if !strings.Contains(text, "\x1b[1mwarning\x1b[0m") || !strings.Contains(text, "\x1b[2mok\x1b[0m") {
 			t.Errorf("in %d columns nothing stands out:\n%s", columns, text)
 		}
 		var lines []string
-		for line := range strings.Lines(colour.ReplaceAllString(text, "")) { // what was written over is gone
+		for line := range strings.Lines(color.ReplaceAllString(text, "")) { // what was written over is gone
 			line = strings.TrimSuffix(line, "\n")
 			lines = append(lines, line[strings.LastIndex(line, "\x1b[K")+len("\x1b[K"):])
 			if !strings.Contains(line, "\x1b[K") {
 				lines[len(lines)-1] = line
 			}
 		}
-		checkShown(t, "doctor", strings.Join(lines, "\n"), columns)
+		checkPrintable(t, "doctor", strings.Join(lines, "\n"), columns)
 	}
 	text := relcheck(t, "doctor", "--db", store)
-	checkShown(t, "piped", text, 0)
+	checkPrintable(t, "piped", text, 0)
 	if n := strings.Count(text, "\n"); n > 20 {
 		t.Errorf("%d lines:\n%s", n, text)
 	}

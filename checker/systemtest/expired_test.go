@@ -70,8 +70,8 @@ func setClock(t *testing.T, file string, wall, elapsed time.Duration) {
 	}
 }
 
-// old creates a store with reports of three days ago.
-func old(t *testing.T, store string, reports int) (ids []uuid.UUID) {
+// newOldStore creates a store with reports of three days ago.
+func newOldStore(t *testing.T, store string, reports int) (ids []uuid.UUID) {
 	t.Helper()
 	ctx := context.Background()
 	s, err := db.Open(ctx, store, readSchema())
@@ -92,9 +92,9 @@ func old(t *testing.T, store string, reports int) (ids []uuid.UUID) {
 	return ids
 }
 
-// found counts the instance IDs that occur in some form in the files of a store, which
+// countIDsInFiles counts the instance IDs that occur in some form in the files of a store, which
 // this process must not have open.
-func found(t *testing.T, store string, ids []uuid.UUID) (n int) {
+func countIDsInFiles(t *testing.T, store string, ids []uuid.UUID) (n int) {
 	t.Helper()
 	names, err := filepath.Glob(store + "*")
 	if err != nil || len(names) == 0 {
@@ -124,8 +124,8 @@ func TestExpiredReportsAreErased(t *testing.T) {
 	const reports = 500
 	store, clock := filepath.Join(t.TempDir(), "relcheck.db"), filepath.Join(t.TempDir(), "clock")
 	t.Setenv(clockFile, clock)
-	ids := old(t, store, reports)
-	if n := found(t, store, ids); n != reports {
+	ids := newOldStore(t, store, reports)
+	if n := countIDsInFiles(t, store, ids); n != reports {
 		t.Fatalf("%d of %d ids are in the files before: this looks in the wrong place", n, reports)
 	}
 	setClock(t, clock, -27*time.Hour, 0)
@@ -133,26 +133,26 @@ func TestExpiredReportsAreErased(t *testing.T) {
 	jumped := func(times int, wall time.Duration) {
 		t.Helper()
 		setClock(t, clock, wall, 0)
-		until(t, "the jump is in the log", func() bool { return s.errs.count("the clock jumped") == times })
+		waitFor(t, "the jump is in the log", func() bool { return s.errs.count("the clock jumped") == times })
 	}
-	until(t, "the reports are folded", func() bool {
+	waitFor(t, "the reports are folded", func() bool {
 		return strings.Contains(relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store), "v1.0.0,,500,")
 	})
 	jumped(1, -4*time.Hour)
 	jumped(2, -2*time.Hour)
-	if n := found(t, store, ids); n != reports {
+	if n := countIDsInFiles(t, store, ids); n != reports {
 		t.Errorf("%d of %d ids are left after two jumps of the clock", n, reports)
 	}
 	setClock(t, clock, -time.Hour, time.Hour)
 	left := reports
-	for deadline := time.Now().Add(eventually); left > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		left = found(t, store, ids)
+	for deadline := time.Now().Add(waitTimeout); left > 0 && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		left = countIDsInFiles(t, store, ids)
 	}
 	if left > 0 {
 		t.Errorf("%d of %d ids are still in the files of a server that runs", left, reports)
 	}
 	s.stop(t)
-	if n := found(t, store, ids); n > 0 {
+	if n := countIDsInFiles(t, store, ids); n > 0 {
 		t.Errorf("%d of %d ids are still in the files", n, reports)
 	}
 	if strings.Contains(relcheck(t, "export", "opa", "--db", store), "id") {

@@ -47,18 +47,18 @@ func testFailover(t *testing.T, cluster *pgtest.Cluster, name string) {
 	}
 	stop := send(t, senders)
 	for round := range 2 {
-		failOver(t, cluster, senders, round)
+		killPrimary(t, cluster, senders, round)
 	}
 	stop()
 	seen := exportedIDs(t, name)
 	for i, s := range senders {
 		t.Logf("server %d: %d reports acknowledged, the others got %v, slowest answer %v",
-			i, len(s.acknowledged), s.others, s.slowest.Round(time.Millisecond))
+			i, len(s.acknowledged), s.failures, s.slowest.Round(time.Millisecond))
 		if lost := s.lost(seen); len(lost) > 0 {
 			t.Errorf("server %d: %d reports of %d acknowledged are not there, such as %s", i, len(lost), len(s.acknowledged), lost[0])
 		}
-		if len(s.others) != 1 || s.others["503 Service Unavailable"] == 0 || s.slowest > patience {
-			t.Errorf("server %d: what is not recorded should be answered with status 503 within %v", i, patience)
+		if len(s.failures) != 1 || s.failures["503 Service Unavailable"] == 0 || s.slowest > maxResponseTime {
+			t.Errorf("server %d: what is not recorded should be answered with status 503 within %v", i, maxResponseTime)
 		}
 	}
 	for id, n := range seen {
@@ -68,9 +68,9 @@ func testFailover(t *testing.T, cluster *pgtest.Cluster, name string) {
 	}
 }
 
-// failOver kills the primary and returns when reports are recorded again and
+// killPrimary kills the primary and returns when reports are recorded again and
 // the cluster is whole.
-func failOver(t *testing.T, cluster *pgtest.Cluster, senders []*sender, round int) {
+func killPrimary(t *testing.T, cluster *pgtest.Cluster, senders []*sender, round int) {
 	time.Sleep(3 * time.Second)
 	for _, s := range senders {
 		s.reset()
@@ -82,13 +82,13 @@ func failOver(t *testing.T, cluster *pgtest.Cluster, senders []*sender, round in
 	for _, s := range senders {
 		s.await(t, http.StatusOK, 90*time.Second)
 	}
-	before := count(senders)
+	before := acknowledgedCounts(senders)
 	time.Sleep(3 * time.Second)
-	for i, n := range count(senders) {
+	for i, n := range acknowledgedCounts(senders) {
 		if n == before[i] {
 			t.Fatalf("round %d: server %d is ready and records nothing", round, i)
 		}
-		t.Logf("round %d: server %d recorded nothing for %v", round, i, senders[i].longest().Round(time.Millisecond))
+		t.Logf("round %d: server %d recorded nothing for %v", round, i, senders[i].longestGap().Round(time.Millisecond))
 	}
 	begin := time.Now()
 	if err := cluster.Restart(killed); err != nil {
@@ -135,7 +135,7 @@ type sender struct {
 
 	mu           sync.Mutex
 	acknowledged map[uuid.UUID]bool
-	others       map[string]int // how many were not acknowledged, by what came instead
+	failures       map[string]int // how many were not acknowledged, by what came instead
 	slowest      time.Duration  // answer, whichever it is
 	last         time.Time      // when a report was acknowledged
 	gap          time.Duration  // the longest without one, since reset
@@ -144,19 +144,19 @@ type sender struct {
 func newSender(p *process) *sender {
 	return &sender{
 		base:         "http://" + p.addr,
-		client:       http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: connections}},
-		acknowledged: map[uuid.UUID]bool{}, others: map[string]int{}, last: time.Now(),
+		client:       http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: senderConns}},
+		acknowledged: map[uuid.UUID]bool{}, failures: map[string]int{}, last: time.Now(),
 	}
 }
 
 const (
-	// connections is how many each sender sends over.
-	connections = 16
-	// patience is for the slowest answer. A server takes ten seconds to give up.
-	patience = 15 * time.Second
-	// pause is between an answer and the next report. It leaves some of the
+	// senderConns is how many each sender sends over.
+	senderConns = 16
+	// maxResponseTime is for the slowest answer. A server takes ten seconds to give up.
+	maxResponseTime = 15 * time.Second
+	// sendPause is between an answer and the next report. It leaves some of the
 	// machine to the cluster.
-	pause = 5 * time.Millisecond
+	sendPause = 5 * time.Millisecond
 )
 
 // send lets senders send until stop is called.
@@ -164,11 +164,11 @@ func send(t *testing.T, senders []*sender) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	for _, s := range senders {
-		for range connections {
+		for range senderConns {
 			running.Go(func() {
 				for ctx.Err() == nil {
 					s.report()
-					time.Sleep(pause)
+					time.Sleep(sendPause)
 				}
 			})
 		}
@@ -196,16 +196,16 @@ func (s *sender) report() {
 	if err == nil {
 		status = res.Status
 	}
-	s.note(id, status, begin)
+	s.record(id, status, begin)
 }
 
-func (s *sender) note(id uuid.UUID, status string, begin time.Time) {
+func (s *sender) record(id uuid.UUID, status string, begin time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.slowest = max(s.slowest, now.Sub(begin))
 	if status != "200 OK" {
-		s.others[status]++
+		s.failures[status]++
 		return
 	}
 	s.acknowledged[id] = true
@@ -220,14 +220,14 @@ func (s *sender) reset() {
 	s.last, s.gap = time.Now(), 0
 }
 
-func (s *sender) longest() time.Duration {
+func (s *sender) longestGap() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.gap
 }
 
-// count is how many reports of each sender were acknowledged.
-func count(senders []*sender) (n []int) {
+// acknowledgedCounts is how many reports of each sender were acknowledged.
+func acknowledgedCounts(senders []*sender) (n []int) {
 	for _, s := range senders {
 		s.mu.Lock()
 		n = append(n, len(s.acknowledged))
@@ -246,7 +246,7 @@ func (s *sender) lost(seen map[uuid.UUID]int) (ids []uuid.UUID) {
 	return ids
 }
 
-// await waits until the server says with a status whether it is ready.
+// waitUntilClosed waits until the server says with a status whether it is ready.
 func (s *sender) await(t *testing.T, status int, within time.Duration) {
 	t.Helper()
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {

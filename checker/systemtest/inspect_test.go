@@ -33,12 +33,12 @@ func (p *process) report(t testing.TB) int {
 	return res.StatusCode
 }
 
-// killedOver returns a store whose server was killed under load.
-func killedOver(t *testing.T) (store string) {
+// newKilledStore returns a store whose server was killed under load.
+func newKilledStore(t *testing.T) (store string) {
 	t.Helper()
-	store = filled(t, unlessRace(20_000, 5_000))
+	store = newFilledStore(t, unlessRace(20_000, 5_000))
 	var acked acknowledged
-	for after := 300 * time.Millisecond; after < eventually; after *= 2 { // a busy machine may answer nobody so soon
+	for after := 300 * time.Millisecond; after < waitTimeout; after *= 2 { // a busy machine may answer nobody so soon
 		if acked.untilKilled(t, serve(t, store), 8, after); len(acked.ids) > 0 {
 			return store
 		}
@@ -51,7 +51,7 @@ func killedOver(t *testing.T) (store string) {
 // records, and does not check it again if it is intact.
 func TestIntegrityCheckAfterKill(t *testing.T) {
 	t.Parallel()
-	store := killedOver(t)
+	store := newKilledStore(t)
 	lock := store + "-lock"
 	if b, err := os.ReadFile(lock); err != nil || len(b) == 0 {
 		t.Fatalf("nothing tells of the kill: %q, %v", b, err)
@@ -78,7 +78,7 @@ func TestIntegrityCheckAfterKill(t *testing.T) {
 // also after a restart, but records and keeps the file.
 func TestDamageIsFoundAfterKill(t *testing.T) {
 	t.Parallel()
-	store := killedOver(t)
+	store := newKilledStore(t)
 	f, err := os.OpenFile(store, os.O_RDWR, 0)
 	if err == nil {
 		_, err = f.WriteAt([]byte(strings.Repeat("\xff", 12)), 99*4096)
@@ -89,7 +89,7 @@ func TestDamageIsFoundAfterKill(t *testing.T) {
 	}
 	for range 2 {
 		served := serve(t, store)
-		for deadline := time.Now().Add(eventually); served.ready(t) == http.StatusOK; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(waitTimeout); served.ready(t) == http.StatusOK; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("ready, with a damaged file")
 			}

@@ -26,40 +26,40 @@ import (
 var invented = flag.Int("invented", unlessRace(20_000, 8_000), "how many reports with invented versions, platforms and ids are sent")
 
 const (
-	// members is how many addresses a fleet reports from.
-	members = 1200
-	// minors is how many releases it runs, and used how many builds of these.
-	minors = 12
-	used   = minors * 6
-	// vendors is how many addresses those report from who run builds of others.
-	vendors = 40
+	// fleetSize is how many addresses a fleet reports from.
+	fleetSize = 1200
+	// fleetReleases is how many releases it runs, and used how many builds of these.
+	fleetReleases = 12
+	fleetBuilds   = fleetReleases * 6
+	// unreleasedClients is how many addresses those report from who run builds of others.
+	unreleasedClients = 40
 )
 
-// vendored are versions that are no release, and still real.
-var vendored = []string{"0.21.0-istio", "0.71.0-dev"}
+// unreleasedVersions are versions that are no release, and still real.
+var unreleasedVersions = []string{"0.21.0-istio", "0.71.0-dev"}
 
-// wanted is a request that is sent again and again, with other bytes in some places.
-type wanted struct{ all, id, version, platform []byte }
+// reportTemplate is a request that is sent again and again, with other bytes in some places.
+type reportTemplate struct{ request, id, version, platform []byte }
 
-func newWanted(version, platform string) wanted {
+func newReportTemplate(version, platform string) reportTemplate {
 	const id = "00000000-0000-4000-8000-000000000000"
 	body := `{"id":"` + id + `","version":"` + version + `","heap_usage_bytes":"2664880"}`
-	w := wanted{all: fmt.Appendf(nil, "POST /v1/version HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Open Policy Agent/1.0.0 (%s)\r\n"+
+	w := reportTemplate{request: fmt.Appendf(nil, "POST /v1/version HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Open Policy Agent/1.0.0 (%s)\r\n"+
 		"Content-Length: %d\r\nContent-Type: application/json\r\n\r\n%s", platform, len(body), body)}
 	place := func(text string) []byte {
-		at := bytes.LastIndex(w.all, []byte(text))
-		return w.all[at : at+len(text)]
+		at := bytes.LastIndex(w.request, []byte(text))
+		return w.request[at : at+len(text)]
 	}
 	w.id, w.version, w.platform = place(id), place(version), place(platform)
 	return w
 }
 
-// sent is what became of reports.
-type sent struct{ recorded, over atomic.Int64 }
+// reportCounts is what became of reports.
+type reportCounts struct{ recorded, unrecorded atomic.Int64 }
 
 // exchange sends n requests from an address, each after the answer to the previous
 // one.
-func (s *sent) exchange(ctx context.Context, addr string, from net.IP, n int, next func() []byte) error {
+func (s *reportCounts) exchange(ctx context.Context, addr string, from net.IP, n int, next func() []byte) error {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *sent) exchange(ctx context.Context, addr string, from net.IP, n int, ne
 		if _, err := conn.Write(next()); err != nil {
 			return err
 		}
-		status, recorded, err := readAnswer(answers)
+		status, recorded, err := readResponse(answers)
 		switch {
 		case err != nil:
 			return err
@@ -80,44 +80,44 @@ func (s *sent) exchange(ctx context.Context, addr string, from net.IP, n int, ne
 		case recorded:
 			s.recorded.Add(1)
 		default:
-			s.over.Add(1)
+			s.unrecorded.Add(1)
 		}
 	}
 	return nil
 }
 
-// fleet reports n times from each of its addresses, as it does each time. It has
+// sendFleet reports n times from each of its addresses, as it does each time. It has
 // twelve releases in use on six platforms.
-func (s *sent) fleet(ctx context.Context, addr string, n int) error {
+func (s *reportCounts) sendFleet(ctx context.Context, addr string, n int) error {
 	platforms := []string{"linux, amd64", "linux, arm64", "darwin, amd64", "darwin, arm64", "windows, amd64", "windows, arm64"}
-	return abreast(16, members, func(i int) error {
+	return runConcurrently(16, fleetSize, func(i int) error {
 		random := rand.New(rand.NewPCG(uint64(i), 1))
-		w := newWanted(fmt.Sprintf("1.%d.0", i%minors), platforms[i/minors%len(platforms)])
+		w := newReportTemplate(fmt.Sprintf("1.%d.0", i%fleetReleases), platforms[i/fleetReleases%len(platforms)])
 		return s.exchange(ctx, addr, net.IPv4(127, 1, byte(i/200), byte(1+i%200)), n, func() []byte {
 			encodeID(w.id, randomID(random))
-			return w.all
+			return w.request
 		})
 	})
 }
 
-// late sends n reports from each client that runs an unreleased build.
-func (s *sent) late(ctx context.Context, addr string, n int) error {
-	return abreast(16, vendors, func(i int) error {
+// sendUnreleased sends n reports from each client that runs an unreleased build.
+func (s *reportCounts) sendUnreleased(ctx context.Context, addr string, n int) error {
+	return runConcurrently(16, unreleasedClients, func(i int) error {
 		random := rand.New(rand.NewPCG(uint64(i), 3))
-		w := newWanted(vendored[i%len(vendored)], "linux, amd64")
+		w := newReportTemplate(unreleasedVersions[i%len(unreleasedVersions)], "linux, amd64")
 		return s.exchange(ctx, addr, net.IPv4(127, 3, 3, byte(1+i)), n, func() []byte {
 			encodeID(w.id, randomID(random))
-			return w.all
+			return w.request
 		})
 	})
 }
 
-// attack sends n reports from one address, hardly two of them with the same version.
-func (s *sent) attack(ctx context.Context, addr string, n int) error {
+// sendInvented sends n reports from one address, hardly two of them with the same version.
+func (s *reportCounts) sendInvented(ctx context.Context, addr string, n int) error {
 	const at = 16
-	return abreast(at, at, func(i int) error {
+	return runConcurrently(at, at, func(i int) error {
 		random := rand.New(rand.NewPCG(uint64(i), 2))
-		w := newWanted("9.0000000000.0", "linux, amd64")
+		w := newReportTemplate("9.0000000000.0", "linux, amd64")
 		return s.exchange(ctx, addr, net.IPv4(127, 2, 2, 2), n/at, func() []byte {
 			encodeID(w.id, randomID(random))
 			copy(w.version[2:], strconv.Itoa(1e9+random.IntN(9e8)))
@@ -126,14 +126,14 @@ func (s *sent) attack(ctx context.Context, addr string, n int) error {
 			} else {
 				copy(w.platform, "linux")
 			}
-			return w.all
+			return w.request
 		})
 	})
 }
 
-// abreast calls f with 0 to n-1, a number of them concurrently, and returns the first
+// runConcurrently calls f with 0 to n-1, a number of them concurrently, and returns the first
 // error.
-func abreast(many, n int, f func(int) error) error {
+func runConcurrently(many, n int, f func(int) error) error {
 	var next atomic.Int64
 	var all sync.WaitGroup
 	errs := make(chan error, many)
@@ -174,18 +174,18 @@ func shares(t *testing.T, store, by string, columns ...string) (all map[string]f
 	return all, reports
 }
 
-// inventing is a store that a fleet reports to, an attacker, or both.
-type inventing struct {
+// inventedServer is a store that a fleet reports to, an attacker, or both.
+type inventedServer struct {
 	*process
 	store, token string
 	series       int // of metrics, before
 }
 
-// newInventing starts with a copy of a store, so that instance IDs have the same hash
+// newInventedServer starts with a copy of a store, so that instance IDs have the same hash
 // in all of them.
-func newInventing(t *testing.T, empty []byte, rate int) *inventing {
+func newInventedServer(t *testing.T, empty []byte, rate int) *inventedServer {
 	t.Helper()
-	s := &inventing{store: filepath.Join(t.TempDir(), "relcheck.db")}
+	s := &inventedServer{store: filepath.Join(t.TempDir(), "relcheck.db")}
 	if err := os.WriteFile(s.store, empty, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func newInventing(t *testing.T, empty []byte, rate int) *inventing {
 	return s
 }
 
-func (s *inventing) countSeries(t *testing.T) (n int) {
+func (s *inventedServer) countSeries(t *testing.T) (n int) {
 	t.Helper()
 	for line := range strings.Lines(fetch(t, s.url+"/metrics", s.token)) {
 		if !strings.HasPrefix(line, "#") {
@@ -205,9 +205,9 @@ func (s *inventing) countSeries(t *testing.T) (n int) {
 	return n
 }
 
-// settle waits until all recorded reports are folded and returns the shares of
+// waitForFold waits until all recorded reports are folded and returns the shares of
 // versions and platforms.
-func (s *inventing) settle(t *testing.T, recorded int64) (versions, platforms map[string]float64) {
+func (s *inventedServer) waitForFold(t *testing.T, recorded int64) (versions, platforms map[string]float64) {
 	t.Helper()
 	var n int64
 	for deadline := time.Now().Add(2 * time.Minute); n != recorded; time.Sleep(200 * time.Millisecond) {
@@ -220,9 +220,9 @@ func (s *inventing) settle(t *testing.T, recorded int64) (versions, platforms ma
 	return versions, platforms
 }
 
-// bounded checks the size of the store, the memory and the metrics after an attack
+// checkBounds checks the size of the store, the memory and the metrics after an attack
 // with unreleased versions. At most places of them may have a build of their own.
-func (s *inventing) bounded(t *testing.T, recorded int64, places int) {
+func (s *inventedServer) checkBounds(t *testing.T, recorded int64, places int) {
 	t.Helper()
 	series, memory := s.countSeries(t), resident(t, s.cmd.Process.Pid)
 	s.kill()
@@ -241,7 +241,7 @@ func (s *inventing) bounded(t *testing.T, recorded int64, places int) {
 	builds, rollups := rows("SELECT count(*) FROM build"), rows("SELECT count(*) FROM rollup")
 	t.Logf("%d builds, %d of them invented; %d rollups; %d series of metrics, %d before; %d MB", builds, own, rollups, series, s.series, memory>>20)
 	const platforms = 2 // that the attack names, as they are counted
-	if own != min(places, int(recorded)) || builds > used+len(vendored)+places+platforms || rollups > 3*builds {
+	if own != min(places, int(recorded)) || builds > fleetBuilds+len(unreleasedVersions)+places+platforms || rollups > 3*builds {
 		t.Errorf("there should be %d builds of invented versions, a day and product, and one a platform for the rest", places)
 	}
 	if series > s.series+3*51 {
@@ -260,7 +260,7 @@ func TestInventedVersions(t *testing.T) {
 	rate := max(1, 600**invented/1_000_000)
 	each := max(1, 5*rate/6)
 	file := filepath.Join(t.TempDir(), "empty.db")
-	for i := range minors {
+	for i := range fleetReleases {
 		relcheck(t, "release", "add", "opa", fmt.Sprintf("v1.%d.0", i), "--db", file)
 	}
 	empty, err := os.ReadFile(file)
@@ -268,29 +268,29 @@ func TestInventedVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	var alone sent
-	control := newInventing(t, empty, rate)
-	if err := alone.fleet(t.Context(), control.addr, each); err != nil {
+	var alone reportCounts
+	control := newInventedServer(t, empty, rate)
+	if err := alone.sendFleet(t.Context(), control.addr, each); err != nil {
 		t.Fatal(err)
 	}
-	if err := alone.late(t.Context(), control.addr, each); err != nil {
+	if err := alone.sendUnreleased(t.Context(), control.addr, each); err != nil {
 		t.Fatal(err)
 	}
-	wantVersions, wantPlatforms := control.settle(t, (members+vendors)*int64(each))
+	wantVersions, wantPlatforms := control.waitForFold(t, (fleetSize+unreleasedClients)*int64(each))
 	control.kill()
 
-	var fleet, attack sent
-	s := newInventing(t, empty, rate)
+	var fleet, attack reportCounts
+	s := newInventedServer(t, empty, rate)
 	begin := time.Now()
 	attacking := make(chan error, 1)
-	go func() { attacking <- attack.attack(t.Context(), s.addr, *invented) }()
-	if err := fleet.fleet(t.Context(), s.addr, each); err != nil {
+	go func() { attacking <- attack.sendInvented(t.Context(), s.addr, *invented) }()
+	if err := fleet.sendFleet(t.Context(), s.addr, each); err != nil {
 		t.Error(err)
 	}
-	for attack.over.Load() == 0 && len(attacking) == 0 {
+	for attack.unrecorded.Load() == 0 && len(attacking) == 0 {
 		time.Sleep(10 * time.Millisecond)
 	}
-	if err := fleet.late(t.Context(), s.addr, each); err != nil {
+	if err := fleet.sendUnreleased(t.Context(), s.addr, each); err != nil {
 		t.Error(err)
 	}
 	if err := <-attacking; err != nil {
@@ -298,20 +298,20 @@ func TestInventedVersions(t *testing.T) {
 	}
 	took := time.Since(begin)
 	t.Logf("a fleet of %d, and %d reports of one source in %v, of which %d were recorded", fleet.recorded.Load(), *invented, took, attack.recorded.Load())
-	if n := alone.over.Load() + fleet.over.Load(); n > 0 {
+	if n := alone.unrecorded.Load() + fleet.unrecorded.Load(); n > 0 {
 		t.Errorf("%d reports of the fleet were not recorded", n)
 	}
 	if most := float64(rate) * (1 + took.Minutes()); float64(attack.recorded.Load()) > most+1 {
 		t.Errorf("more was recorded than %.0f", most)
 	}
-	versions, platforms := s.settle(t, fleet.recorded.Load()+attack.recorded.Load())
-	moved(t, wantVersions, versions)
-	moved(t, wantPlatforms, platforms)
-	s.bounded(t, attack.recorded.Load(), 20)
+	versions, platforms := s.waitForFold(t, fleet.recorded.Load()+attack.recorded.Load())
+	wantSameShares(t, wantVersions, versions)
+	wantSameShares(t, wantPlatforms, platforms)
+	s.checkBounds(t, attack.recorded.Load(), 20)
 
 	// A budget that is larger than the number of places, and none.
-	if counted := afterAttack(t, empty, 600, 1600, 20); counted != vendors {
-		t.Errorf("%v of %d reports of builds of others are counted as such", counted, vendors)
+	if counted := afterAttack(t, empty, 600, 1600, 20); counted != unreleasedClients {
+		t.Errorf("%v of %d reports of builds of others are counted as such", counted, unreleasedClients)
 	}
 	if counted := afterAttack(t, empty, 0, *invented, 100); counted != 0 {
 		t.Errorf("without a limit, no place should be left for others, and %v of their reports have one", counted)
@@ -322,25 +322,25 @@ func TestInventedVersions(t *testing.T) {
 // others, and returns how many of the latter are counted under their versions.
 func afterAttack(t *testing.T, empty []byte, rate, reports, places int) (counted float64) {
 	t.Helper()
-	var all sent
-	s := newInventing(t, empty, rate)
-	if err := errors.Join(all.attack(t.Context(), s.addr, reports), all.late(t.Context(), s.addr, 1)); err != nil {
+	var all reportCounts
+	s := newInventedServer(t, empty, rate)
+	if err := errors.Join(all.sendInvented(t.Context(), s.addr, reports), all.sendUnreleased(t.Context(), s.addr, 1)); err != nil {
 		t.Fatal(err)
 	}
 	n := all.recorded.Load()
-	versions, _ := s.settle(t, n)
-	if versions["other"] < 0.5 || rate == 0 && all.over.Load() > 0 {
-		t.Errorf("most should be recorded and count as other: %d were not, and the shares are %v", all.over.Load(), versions)
+	versions, _ := s.waitForFold(t, n)
+	if versions["other"] < 0.5 || rate == 0 && all.unrecorded.Load() > 0 {
+		t.Errorf("most should be recorded and count as other: %d were not, and the shares are %v", all.unrecorded.Load(), versions)
 	}
-	s.bounded(t, n-vendors, places)
-	for _, version := range vendored {
+	s.checkBounds(t, n-unreleasedClients, places)
+	for _, version := range unreleasedVersions {
 		counted += versions["v"+version] * float64(n) // tables write all versions alike
 	}
 	return math.Round(counted)
 }
 
-// moved checks that no share changes by a tenth of a point or more.
-func moved(t *testing.T, want, got map[string]float64) {
+// wantSameShares checks that no share changes by a tenth of a point or more.
+func wantSameShares(t *testing.T, want, got map[string]float64) {
 	t.Helper()
 	most := 0.0
 	for name, share := range want {

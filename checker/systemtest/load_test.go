@@ -18,9 +18,9 @@ import (
 	"relcheck/checker/simulate"
 )
 
-// eventually is how long an answer is waited for, and whatever else has to come about,
+// waitTimeout is how long an answer is waited for, and whatever else has to come about,
 // on a machine that has much to do.
-const eventually = time.Minute
+const waitTimeout = time.Minute
 
 // acknowledged collects the ids of reports that were answered with 200.
 type acknowledged struct {
@@ -37,25 +37,25 @@ func (a *acknowledged) add(id uuid.UUID) {
 	a.ids[id] = true
 }
 
-// soFar returns the reports acknowledged until now.
-func (a *acknowledged) soFar() map[uuid.UUID]bool {
+// snapshot returns the reports acknowledged until now.
+func (a *acknowledged) snapshot() map[uuid.UUID]bool {
 	a.Lock()
 	defer a.Unlock()
 	return maps.Clone(a.ids)
 }
 
-// await waits until n were.
+// waitUntilClosed waits until n were.
 func (a *acknowledged) await(t testing.TB, n int) {
 	t.Helper()
-	until(t, fmt.Sprintf("%d reports are acknowledged", n), func() bool {
+	waitFor(t, fmt.Sprintf("%d reports are acknowledged", n), func() bool {
 		a.Lock()
 		defer a.Unlock()
 		return len(a.ids) >= n
 	})
 }
 
-// areIn wants each of them once among the ids that were exported.
-func (a *acknowledged) areIn(t testing.TB, exported map[uuid.UUID]int) {
+// wantRecordedOnce wants each of them once among the ids that were exported.
+func (a *acknowledged) wantRecordedOnce(t testing.TB, exported map[uuid.UUID]int) {
 	t.Helper()
 	for id := range a.ids {
 		if exported[id] != 1 {
@@ -90,7 +90,7 @@ func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.
 	}
 	service := &url.URL{Scheme: "http", Host: addr}
 	return simulate.Load{
-		Service: service, Connections: connections, Duration: time.Hour, Timeout: eventually, OnRecorded: recorded,
+		Service: service, Connections: connections, Duration: time.Hour, Timeout: waitTimeout, OnRecorded: recorded,
 		Requests: simulate.Replay([]simulate.Capture{c}, rand.Uint64(), math.MaxInt, false, service),
 	}
 }

@@ -31,10 +31,10 @@ const poison = "\r\n\r\n\x00poison\r\n\r\n"
 
 const bodyLimit = 16 << 10
 
-// morePoison is for a server that waits for the rest of a body: as much as
+// bodyPoison is for a server that waits for the rest of a body: as much as
 // net/http reads of one that nobody wants, before it closes the connection: twice
 // 256 KB.
-var morePoison = bytes.Repeat([]byte(poison), 600<<10/len(poison))
+var bodyPoison = bytes.Repeat([]byte(poison), 600<<10/len(poison))
 
 // outcome is what a connection was answered.
 type outcome struct {
@@ -44,7 +44,7 @@ type outcome struct {
 
 var (
 	statusLine = regexp.MustCompile(`(?m)^HTTP/1\.[01] (\d{3}) `)
-	taken      = regexp.MustCompile(`HTTP/1\.[01] 200 OK\r\n((?:[^\r\n]+\r\n)+)\r\n\{"latest":`)
+	recordedResponse      = regexp.MustCompile(`HTTP/1\.[01] 200 OK\r\n((?:[^\r\n]+\r\n)+)\r\n\{"latest":`)
 )
 
 // outcomeOf parses everything that a server sent on one connection.
@@ -53,7 +53,7 @@ func outcomeOf(answer []byte) (o outcome) {
 		status, _ := strconv.Atoi(string(m[1]))
 		o.statuses = append(o.statuses, status)
 	}
-	for _, m := range taken.FindAllSubmatch(answer, -1) {
+	for _, m := range recordedResponse.FindAllSubmatch(answer, -1) {
 		if !bytes.Contains(m[1], []byte("Relcheck-Recorded: no\r\n")) {
 			o.recorded++
 		}
@@ -61,7 +61,7 @@ func outcomeOf(answer []byte) (o outcome) {
 	return o
 }
 
-// attack writes a mutant and reads until the server closes the connection.
+// sendInvented writes a mutant and reads until the server closes the connection.
 func attack(addr string, mutant []byte) (outcome, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -70,7 +70,7 @@ func attack(addr string, mutant []byte) (outcome, error) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	conn.Write(append(mutant, poison...)) // the server may have closed before it has read all
-	more := time.AfterFunc(20*time.Millisecond, func() { conn.Write(morePoison) })
+	more := time.AfterFunc(20*time.Millisecond, func() { conn.Write(bodyPoison) })
 	defer more.Stop()
 	answer, err := io.ReadAll(conn)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
@@ -89,7 +89,7 @@ func reportsIn(sent []byte) (n int) {
 			return n
 		}
 		body, err := io.ReadAll(io.LimitReader(r.Body, bodyLimit+1))
-		if r.Method == "POST" && len(body) <= bodyLimit && err == nil && rightReport(body) {
+		if r.Method == "POST" && len(body) <= bodyLimit && err == nil && validReport(body) {
 			n++
 		}
 		if err != nil {
@@ -99,23 +99,23 @@ func reportsIn(sent []byte) (n int) {
 }
 
 var (
-	rightID      = regexp.MustCompile(`^"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"$`)
-	rightVersion = regexp.MustCompile(`^"[0-9A-Za-z.+_-]{1,80}"$`)
-	rightHeap    = regexp.MustCompile(`^("[0-9]+"|[0-9]+)$`)
+	validID      = regexp.MustCompile(`^"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"$`)
+	validVersion = regexp.MustCompile(`^"[0-9A-Za-z.+_-]{1,80}"$`)
+	validHeap    = regexp.MustCompile(`^("[0-9]+"|[0-9]+)$`)
 )
 
-// rightReport implements the protocol independently of the server.
-func rightReport(body []byte) bool {
+// validReport implements the protocol independently of the server.
+func validReport(body []byte) bool {
 	var fields map[string]json.RawMessage
 	if !utf8.Valid(body) || json.Unmarshal(body, &fields) != nil {
 		return false
 	}
-	id, version, heap := plain(fields["id"]), plain(fields["version"]), plain(fields["heap_usage_bytes"])
-	return rightID.Match(id) && rightVersion.Match(version) && (heap == nil || rightHeap.Match(heap))
+	id, version, heap := unescape(fields["id"]), unescape(fields["version"]), unescape(fields["heap_usage_bytes"])
+	return validID.Match(id) && validVersion.Match(version) && (heap == nil || validHeap.Match(heap))
 }
 
-// plain removes unnecessary escapes from a JSON string.
-func plain(value json.RawMessage) []byte {
+// unescape removes unnecessary escapes from a JSON string.
+func unescape(value json.RawMessage) []byte {
 	var s string
 	if json.Unmarshal(value, &s) != nil {
 		return value
@@ -169,12 +169,12 @@ func TestMalformed(t *testing.T) {
 	if statuses[400] == 0 || statuses[404] == 0 || statuses[405] == 0 || statuses[415] == 0 || statuses[431] == 0 || recorded.Load() == 0 {
 		t.Error("these mutants are too tame")
 	}
-	stillWell(t, s, store, recorded.Load())
+	checkHealthy(t, s, store, recorded.Load())
 }
 
-// stillWell checks that a server is ready, records, and stops without errors after a
+// checkHealthy checks that a server is ready, records, and stops without errors after a
 // test.
-func stillWell(t *testing.T, s *process, store string, recorded int64) {
+func checkHealthy(t *testing.T, s *process, store string, recorded int64) {
 	t.Helper()
 	if ready := get(t, s.url+"/readyz"); ready != "ready\n" {
 		t.Errorf("it is not ready: %s", ready)
@@ -252,7 +252,7 @@ func TestMalformedParsers(t *testing.T) {
 		`{"id":"` + id + `","version":"1","heap_usage_bytes":"-1"}`: false, `{"id":"` + strings.Replace(id, "478a", "178a", 1) + `","version":"1"}`: false,
 		`{"id":"` + id + `","version":"1 "}`: false, `{"id":"` + id + `"}`: false, `{"id":"` + id + `","version":"1"}x`: false, `{"id":"` + id + `","version":1}`: false,
 	} {
-		if rightReport([]byte(body)) != want {
+		if validReport([]byte(body)) != want {
 			t.Errorf("%s: right is %v", body, !want)
 		}
 	}

@@ -57,8 +57,8 @@ func bind(t *testing.T, from, to string, err error) {
 	t.Cleanup(func() { syscall.Unmount(to, syscall.MNT_DETACH) })
 }
 
-// sayBeside is what commands say that fail beside a server, whatever the name.
-var sayBeside = map[string]string{"serve": "in use by process", "simulate the past": "in use by process", "copy": "in use by process",
+// wantBesideServer is what commands say that fail beside a server, whatever the name.
+var wantBesideServer = map[string]string{"serve": "in use by process", "simulate the past": "in use by process", "copy": "in use by process",
 	"restore to it": "already exists", "simulate with its releases": "connection refused"}
 
 // storeCommands are all commands that open a store.
@@ -108,7 +108,7 @@ func TestCommandsUnderOtherNames(t *testing.T) {
 			for command, args := range storeCommands(t, name) {
 				commands.Go(func() {
 					out, status := relcheckStatus(t, args...)
-					want, text := 0, sayBeside[command]
+					want, text := 0, wantBesideServer[command]
 					if text != "" {
 						want = 1
 					}
@@ -128,7 +128,7 @@ func TestCommandsUnderOtherNames(t *testing.T) {
 			stop()
 			<-done
 			served.kill()
-			acked.areIn(t, exportedIDs(t, store))
+			acked.wantRecordedOnce(t, exportedIDs(t, store))
 		})
 	}
 }

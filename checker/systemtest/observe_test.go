@@ -33,19 +33,19 @@ func (t *times) p99() time.Duration {
 	return t.all[len(t.all)*99/100].Round(10 * time.Microsecond)
 }
 
-// observed is how long two ordinary callers have waited: one reports over a
+// latencies is how long two ordinary callers have waited: one reports over a
 // connection of its own, and one asks over a new connection each time.
-type observed struct {
-	kept  time.Duration // within which 99 % of the answers came
-	fresh times
+type latencies struct {
+	keepAlive  time.Duration // within which 99 % of the answers came
+	newConn times
 }
 
-// observe has the two ask for so long, and calls look ten times a second.
-func observe(t *testing.T, p *process, long time.Duration, look func()) *observed {
+// measureLatency has the two ask for so long, and calls look ten times a second.
+func measureLatency(t *testing.T, p *process, long time.Duration, look func()) *latencies {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), long)
 	defer cancel()
-	var o observed
+	var o latencies
 	var callers sync.WaitGroup
 	callers.Go(func() {
 		l := newLoad(t, p.addr, 1, nil)
@@ -54,15 +54,15 @@ func observe(t *testing.T, p *process, long time.Duration, look func()) *observe
 			t.Errorf("who reports over one connection: %v, %+v", err, r)
 			return
 		}
-		o.kept = time.Duration(r.Latency.Quantile(0.99)).Round(10 * time.Microsecond)
+		o.keepAlive = time.Duration(r.Latency.Quantile(0.99)).Round(10 * time.Microsecond)
 	})
 	callers.Go(func() {
 		for ctx.Err() == nil {
 			begin := time.Now()
-			if _, err := ask(ctx, "http://"+p.addr+"/healthz"); err != nil && ctx.Err() == nil {
+			if _, err := getOnNewConn(ctx, "http://"+p.addr+"/healthz"); err != nil && ctx.Err() == nil {
 				t.Errorf("who connects anew: %v", err)
 			}
-			o.fresh.add(time.Since(begin))
+			o.newConn.add(time.Since(begin))
 			time.Sleep(2 * time.Millisecond)
 		}
 	})
@@ -73,8 +73,8 @@ func observe(t *testing.T, p *process, long time.Duration, look func()) *observe
 	return &o
 }
 
-// ask gets something over a connection of its own.
-func ask(ctx context.Context, url string) (body string, err error) {
+// getOnNewConn gets something over a connection of its own.
+func getOnNewConn(ctx context.Context, url string) (body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
 		return "", err

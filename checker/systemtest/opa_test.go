@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// generation is a released Open Policy Agent that asks in its own way.
-type generation struct {
+// opaRelease is a released Open Policy Agent that asks in its own way.
+type opaRelease struct {
 	version  string
 	variable string // tells it where the service is
 	reports  bool   // or only asks
 }
 
-var generations = []generation{
+var opaReleases = []opaRelease{
 	{"v0.70.0", "OPA_TELEMETRY_SERVICE_URL", true},
 	{"v1.22.2", "OPA_VERSION_CHECK_SERVICE_URL", false},
 }
 
 // binary is the program, built from its module by make test.
-func (g generation) binary(t *testing.T) string {
+func (g opaRelease) binary(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("../../.cache/opa", g.version, "opa"))
 	if err == nil {
@@ -41,14 +41,14 @@ func (g generation) binary(t *testing.T) string {
 
 // Real Open Policy Agents ask a real relcheck, at the root and below /p/opa.
 func TestOPA(t *testing.T) {
-	for _, g := range generations {
+	for _, g := range opaReleases {
 		for _, path := range []string{"", "/p/opa", "/p/opa/"} {
 			t.Run(g.version+path, func(t *testing.T) { testOPA(t, g, g.binary(t), path) })
 		}
 	}
 }
 
-func testOPA(t *testing.T, g generation, opa, path string) {
+func testOPA(t *testing.T, g opaRelease, opa, path string) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	served := serve(t, file)
 	env := g.variable + "=http://" + served.addr + path
@@ -92,7 +92,7 @@ func TestStatsOfOPA(t *testing.T) {
 	awaitRelease(t, served, "v9.0.0")
 	const each = 3
 	var heaps []float64
-	for _, g := range generations {
+	for _, g := range opaReleases {
 		for range each {
 			opaRun(t, g.binary(t), g.variable+"=http://"+served.addr, "is out of date")
 		}
@@ -118,7 +118,7 @@ func TestStatsOfOPA(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(heaps)
-	want := generations[0].version // the later one tells nothing
+	want := opaReleases[0].version // the later one tells nothing
 	if len(shown.Rows) != 1 || shown.Rows[0].Version != want || shown.Rows[0].Instances != each || shown.Rows[0].Reports != each || shown.Rows[0].Behind != 1 {
 		t.Fatalf("the statistics show %+v, want %d ids of %s", shown.Rows, each, want)
 	}
@@ -132,7 +132,7 @@ func TestStatsOfOPA(t *testing.T) {
 
 // checkRecorded looks at what the questions above left behind: five of them,
 // each from a process of its own.
-func checkRecorded(t *testing.T, g generation, file string) {
+func checkRecorded(t *testing.T, g opaRelease, file string) {
 	t.Helper()
 	ids := map[string]bool{}
 	for line := range strings.Lines(relcheck(t, "export", "opa", "--db", file)) {
@@ -161,7 +161,7 @@ func checkRecorded(t *testing.T, g generation, file string) {
 // has added, for it may take a second.
 func awaitRelease(t *testing.T, p *process, tag string) {
 	t.Helper()
-	for deadline := time.Now().Add(eventually); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(waitTimeout); ; time.Sleep(20 * time.Millisecond) {
 		if strings.Contains(get(t, "http://"+p.addr+"/repos/open-policy-agent/opa/releases/latest"), `"tag_name":"`+tag+`"`) {
 			return
 		}

@@ -47,15 +47,15 @@ func TestMain(m *testing.M) {
 	case "checkpoint":
 		checkpoint(os.Args[1])
 	case "nothing":
-		serveBare(func(http.ResponseWriter, *http.Request) {})
+		serveHandler(func(http.ResponseWriter, *http.Request) {})
 	case "sync":
-		serveBare(syncTogether(os.Args[1]))
+		serveHandler(syncInBatches(os.Args[1]))
 	case "import":
-		if n, err := strconv.Atoi(os.Args[2]); err != nil || importAtOnce(os.Args[1], n) != nil {
+		if n, err := strconv.Atoi(os.Args[2]); err != nil || importInOneTransaction(os.Args[1], n) != nil {
 			os.Exit(1)
 		}
 	case "insert":
-		serveBare(insertEach(os.Args[1]))
+		serveHandler(insertPerRequest(os.Args[1]))
 	}
 }
 
@@ -94,7 +94,7 @@ func serveEarly(path, schema string) {
 	if err != nil {
 		panic(err)
 	}
-	serveBare(h.Handler().ServeHTTP)
+	serveHandler(h.Handler().ServeHTTP)
 }
 
 // checkpoint runs checkpoints of a SQLite store in a loop.
@@ -189,24 +189,24 @@ func (p *process) stop(t testing.TB) (out string) {
 type testLog struct {
 	testing.TB
 	mu   sync.Mutex
-	said strings.Builder
+	output strings.Builder
 }
 
 func (l *testLog) Write(p []byte) (int, error) {
 	l.Logf("%s", p)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.said.Write(p)
+	return l.output.Write(p)
 }
 
 // String returns all output.
 func (l *testLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.said.String()
+	return l.output.String()
 }
 
-// count returns how often the output contains a text.
+// acknowledgedCounts returns how often the output contains a text.
 func (l *testLog) count(text string) int {
 	return strings.Count(l.String(), text)
 }

@@ -67,7 +67,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 	seen := exportedIDs(t, name)
-	acked.areIn(t, seen)
+	acked.wantRecordedOnce(t, seen)
 	for id, n := range seen {
 		if n > 1 {
 			t.Errorf("%s is there %d times", id, n)
@@ -85,18 +85,18 @@ func TestServersBehindPgBouncer(t *testing.T) {
 	name := pgtest.WithoutPassword(pgtest.Pooled(t, "transaction"))
 	t.Setenv("PGPASSWORD", pgtest.Password)
 	killed, served := serve(t, name), serve(t, name)
-	c, last := startCrowd(t, served.addr), startCrowd(t, killed.addr)
+	c, last := startReporters(t, served.addr), startReporters(t, killed.addr)
 	c.await(t, 300)
 	last.await(t, 300)
 	killed.kill()
 	last.stop()
 	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", name)
 	awaitRelease(t, served, "v9.0.0")
-	c.leave(t)
+	c.finish(t)
 	seen := exportedIDs(t, name)
-	c.areIn(t, seen)
-	last.areIn(t, seen)
-	until(t, "the reports are folded", func() bool {
+	c.wantRecordedOnce(t, seen)
+	last.wantRecordedOnce(t, seen)
+	waitFor(t, "the reports are folded", func() bool {
 		return strings.Contains(relcheckOutput(t, "doctor", "--db", name), "every report is in the statistics")
 	})
 	served.stop(t)
@@ -188,7 +188,7 @@ func TestServerWithoutDatabase(t *testing.T) {
 // awaitStatus waits until /readyz answers with a status.
 func awaitStatus(t *testing.T, p *process, want int) {
 	t.Helper()
-	for deadline := time.Now().Add(eventually); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(waitTimeout); ; time.Sleep(20 * time.Millisecond) {
 		res, err := http.Get("http://" + p.addr + "/readyz")
 		if err == nil {
 			res.Body.Close()

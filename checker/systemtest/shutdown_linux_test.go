@@ -23,14 +23,14 @@ func TestShutdownUnderLoad(t *testing.T) {
 	defer all.Wait()
 	defer stop()
 	all.Go(func() { bad = sendUntil(ctx, newLoad(t, p.addr, 16, acked.add)) })
-	slow := slowCrowd{css: "/"}
+	slow := slowClients{css: "/"}
 	for i := range 12 {
 		conn, err := net.Dial("tcp", p.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all.Go(func() {
-			slow.beSlow(conn, i)
+			slow.sendSlowly(conn, i)
 			conn.Close()
 		})
 	}
@@ -45,7 +45,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 	if err != nil || took > 10*time.Second {
 		t.Errorf("it ended with %v after %v", err, took)
 	}
-	acked.areIn(t, exportedIDs(t, file))
+	acked.wantRecordedOnce(t, exportedIDs(t, file))
 	if bad > 0 {
 		t.Errorf("%d answers other than 200", bad)
 	}

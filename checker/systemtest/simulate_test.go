@@ -31,20 +31,20 @@ import (
 
 var largeFleet = flag.Bool("fleet", false, "compare the figures of a fleet of 100,000 instances, 5,000 reports a second")
 
-// simulated is what relcheck simulate --json prints.
-type simulated struct {
+// simulateResult is what relcheck simulate --json prints.
+type simulateResult struct {
 	Requests, Status, Reports map[string]int64
 	LatencyMS                 map[string]float64 `json:"latency_ms"`
-	Versions, Platforms       []counted
+	Versions, Platforms       []countRow
 }
 
-// counted is a row of it, and of relcheck stats --json.
-type counted struct {
+// countRow is a row of it, and of relcheck stats --json.
+type countRow struct {
 	Version, OS, Arch  string
 	Instances, Reports int64
 }
 
-func simulateJSON(t *testing.T, args ...string) (s simulated) {
+func simulateJSON(t *testing.T, args ...string) (s simulateResult) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(relcheck(t, append([]string{"simulate", "--json"}, args...)...)), &s); err != nil {
 		t.Fatal(err)
@@ -52,9 +52,9 @@ func simulateJSON(t *testing.T, args ...string) (s simulated) {
 	return s
 }
 
-func tableOf(t *testing.T, store, name string) []counted {
+func tableOf(t *testing.T, store, name string) []countRow {
 	t.Helper()
-	var table struct{ Rows []counted }
+	var table struct{ Rows []countRow }
 	if err := json.Unmarshal([]byte(relcheck(t, "stats", "opa", "--db", store, "--days", "2", "--by", name, "--json")), &table); err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +83,8 @@ func releasedStore(t *testing.T) (file string, published map[string]bool) {
 }
 
 // sums adds rows by the result of name.
-func sums(rows []counted, name func(counted) string) map[string]counted {
-	all := map[string]counted{}
+func sums(rows []countRow, name func(countRow) string) map[string]countRow {
+	all := map[string]countRow{}
 	for _, row := range rows {
 		sum := all[name(row)]
 		sum.Instances += row.Instances
@@ -94,9 +94,9 @@ func sums(rows []counted, name func(counted) string) map[string]counted {
 	return all
 }
 
-// sameCounts compares the statistics with the reports sent: equal numbers of reports,
+// wantSameCounts compares the statistics with the reports sent: equal numbers of reports,
 // and of instances within four standard errors where they are estimated.
-func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
+func wantSameCounts(t *testing.T, sent, shown, estimated map[string]countRow) {
 	t.Helper()
 	for name, want := range sent {
 		got, off := shown[name], 4*rollup.InstancesError*float64(estimated[name].Instances)
@@ -110,10 +110,10 @@ func sameCounts(t *testing.T, sent, shown, estimated map[string]counted) {
 }
 
 // estimates returns the builds with too many instances to be counted exactly.
-func estimates(t *testing.T, store string) []counted {
+func estimates(t *testing.T, store string) []countRow {
 	t.Helper()
 	const many = 4096 * (1 - 6*rollup.InstancesError)
-	return slices.DeleteFunc(tableOf(t, store, "platform_versions"), func(c counted) bool { return float64(c.Instances) < many })
+	return slices.DeleteFunc(tableOf(t, store, "platform_versions"), func(c countRow) bool { return float64(c.Instances) < many })
 }
 
 // TestSimulatedFleetIsCounted compares the statistics with what a simulated fleet has
@@ -130,19 +130,19 @@ func TestSimulatedFleetIsCounted(t *testing.T) {
 	if s.Requests["sent"] < 3000 || s.Requests["succeeded"] != s.Requests["sent"] || s.Requests["unsent"] > 0 || s.Reports["recorded"] != s.Requests["sent"] {
 		t.Fatalf("%+v", s)
 	}
-	all := func(counted) string { return "all" }
-	version := func(c counted) string { return c.Version }
-	platform := func(c counted) string { return c.OS + "/" + c.Arch }
+	all := func(countRow) string { return "all" }
+	version := func(c countRow) string { return c.Version }
+	platform := func(c countRow) string { return c.OS + "/" + c.Arch }
 	estimated := estimates(t, file)
 	sent, platforms := sums(s.Versions, version), sums(s.Platforms, platform)
-	sameCounts(t, sent, sums(tableOf(t, file, "version"), version), sums(estimated, version))
-	sameCounts(t, platforms, sums(tableOf(t, file, "platform"), platform), sums(estimated, platform))
+	wantSameCounts(t, sent, sums(tableOf(t, file, "version"), version), sums(estimated, version))
+	wantSameCounts(t, platforms, sums(tableOf(t, file, "platform"), platform), sums(estimated, platform))
 	total := sums(s.Versions, all)["all"]
 	if total.Instances != s.Reports["instances"] || total.Reports != s.Reports["recorded"] || sums(s.Platforms, all)["all"] != total {
 		t.Errorf("%d ids in %d reports; but %+v", s.Reports["instances"], s.Reports["recorded"], total)
 	}
 	unpublished := maps.Clone(sent)
-	maps.DeleteFunc(unpublished, func(version string, _ counted) bool { return published[version] })
+	maps.DeleteFunc(unpublished, func(version string, _ countRow) bool { return published[version] })
 	if len(sent) < 10 || len(platforms) < 5 || len(unpublished) < 5 || total.Instances < 1000 || total.Instances == total.Reports || *largeFleet != (len(estimated) > 0) {
 		t.Errorf("this is no fleet: %v, %v, %v", sent, platforms, estimated)
 	}
@@ -165,8 +165,8 @@ func TestReplayIsCounted(t *testing.T) {
 	if s.Requests["succeeded"] != 100 || s.Reports["recorded"] != 60 || s.Reports["instances"] != 30 || s.Reports["checks"] != 40 {
 		t.Errorf("two rounds of 50 instances: %+v", s)
 	}
-	version := func(c counted) string { return c.Version }
-	sameCounts(t, sums(s.Versions, version), sums(tableOf(t, file, "version"), version), nil)
+	version := func(c countRow) string { return c.Version }
+	wantSameCounts(t, sums(s.Versions, version), sums(tableOf(t, file, "version"), version), nil)
 	s = simulateJSON(t, append([]string{"--keep-ids"}, args...)...)
 	if s.Reports["recorded"] != 60 || s.Reports["instances"] != 3 {
 		t.Errorf("with the captured ids: %+v", s)
@@ -200,14 +200,14 @@ func TestSimulateInterrupted(t *testing.T) {
 		}
 		select {
 		case <-asked:
-		case <-time.After(eventually):
+		case <-time.After(waitTimeout):
 			cmd.Process.Kill()
 			t.Fatal("it sends nothing")
 		}
 		begin := time.Now()
 		cmd.Process.Signal(signal)
 		err := cmd.Wait()
-		var got simulated
+		var got simulateResult
 		if json.Unmarshal(out.Bytes(), &got) != nil || err != nil || errs.Len() > 0 {
 			t.Fatalf("%v: %v\n%s%s", signal, err, &out, &errs)
 		}

@@ -67,12 +67,12 @@ func TestRequestSmuggling(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answers(t, p.addr, c.request+hidden+hidden, c.status)
+			wantOneResponse(t, p.addr, c.request+hidden+hidden, c.status)
 		})
 	}
 	t.Run("metrics", func(t *testing.T) {
 		t.Parallel()
-		answers(t, metricsAddr(t, p), "GET /metrics HTTP/1.1\r\nHost: a\r\n"+chunked+"\r\n"+chunk("x")+hidden, 200)
+		wantOneResponse(t, metricsAddr(t, p), "GET /metrics HTTP/1.1\r\nHost: a\r\n"+chunked+"\r\n"+chunk("x")+hidden, 200)
 	})
 }
 
@@ -89,9 +89,9 @@ func metricsAddr(t *testing.T, p *process) string {
 	return ""
 }
 
-// answers sends bytes on one connection and expects one answer with the status, and
+// wantOneResponse sends bytes on one connection and expects one answer with the status, and
 // then the end of the connection.
-func answers(t *testing.T, addr, sent string, status int) {
+func wantOneResponse(t *testing.T, addr, sent string, status int) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {

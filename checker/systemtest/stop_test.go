@@ -24,7 +24,7 @@ func TestShutdownFinishesRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(eventually))
+	conn.SetDeadline(time.Now().Add(waitTimeout))
 	request := fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(3, 4))))
 	request = bytes.Replace(request, []byte("Host: a\r\n"), []byte("Host: a\r\nExpect: 100-continue\r\n"), 1)
 	body := bytes.Index(request, []byte("\r\n\r\n")) + 10
@@ -34,7 +34,7 @@ func TestShutdownFinishesRequests(t *testing.T) {
 		t.Fatalf("it says %q, %v\n%s", line, err, s.errs.String())
 	}
 	s.cmd.Process.Signal(syscall.SIGTERM)
-	for deadline := time.Now().Add(eventually); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(waitTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		other, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			break // it takes no more

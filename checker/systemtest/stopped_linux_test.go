@@ -25,13 +25,13 @@ func TestSuspendedImport(t *testing.T) {
 	writeList(t, list, *stoppedList)
 	served := serve(t, store)
 	begun := func() (begun bool) {
-		err := openRaw(t, store).QueryRow("SELECT EXISTS (SELECT 1 FROM stage)").Scan(&begun)
+		err := openSQLite(t, store).QueryRow("SELECT EXISTS (SELECT 1 FROM stage)").Scan(&begun)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return begun
 	}
-	all, went, bad := stopped(t, served, "relcheck", begun, unlessRace(15, 6), "release", "import", "opa", list, "--db", store)
+	all, went, bad := suspendRepeatedly(t, served, "relcheck", begun, unlessRace(15, 6), "release", "import", "opa", list, "--db", store)
 	if 3*went < 2*all || all == 0 {
 		t.Errorf("after %d of %d stops, reports were recorded", went, all)
 	}
@@ -52,15 +52,15 @@ func TestSuspendedImportControl(t *testing.T) {
 		_, err := os.Stat(store + "-begun")
 		return err == nil
 	}
-	if all, went, _ := stopped(t, served, "import", begun, 3, store, strconv.Itoa(*stoppedList)); 2*went > all || all == 0 {
+	if all, went, _ := suspendRepeatedly(t, served, "import", begun, 3, store, strconv.Itoa(*stoppedList)); 2*went > all || all == 0 {
 		t.Errorf("after %d of %d stops, reports were recorded", went, all)
 	}
 }
 
-// stopped runs this binary in a role, suspends it repeatedly while a server records,
+// suspendRepeatedly runs this binary in a role, suspends it repeatedly while a server records,
 // and returns the number of stops, those during which the server recorded, and the
 // reports that were not recorded.
-func stopped(t *testing.T, served *process, as string, begun func() bool, stops int, args ...string) (all, went int, bad int64) {
+func suspendRepeatedly(t *testing.T, served *process, as string, begun func() bool, stops int, args ...string) (all, went int, bad int64) {
 	var sent acknowledged
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -75,7 +75,7 @@ func stopped(t *testing.T, served *process, as string, begun func() bool, stops 
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
-	until(t, "the import writes", func() bool { return len(exited) > 0 || begun() })
+	waitFor(t, "the import writes", func() bool { return len(exited) > 0 || begun() })
 	for running := true; running; {
 		select {
 		case err := <-exited:
@@ -84,7 +84,7 @@ func stopped(t *testing.T, served *process, as string, begun func() bool, stops 
 			}
 		case <-time.After(rand.N(100 * time.Millisecond)):
 			if all < stops && cmd.Process.Signal(syscall.SIGSTOP) == nil {
-				if all++; records(&sent) {
+				if all++; recordsWithin(&sent) {
 					went++
 				}
 				cmd.Process.Signal(syscall.SIGCONT)
@@ -96,19 +96,19 @@ func stopped(t *testing.T, served *process, as string, begun func() bool, stops 
 	return all, went, <-refused
 }
 
-// records reports whether reports are recorded within three seconds.
-func records(sent *acknowledged) bool {
-	before := len(sent.soFar())
+// recordsWithin reports whether reports are recorded within three seconds.
+func recordsWithin(sent *acknowledged) bool {
+	before := len(sent.snapshot())
 	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
-		if len(sent.soFar()) > before+20 { // more than what was on its way
+		if len(sent.snapshot()) > before+20 { // more than what was on its way
 			return true
 		}
 	}
 	return false
 }
 
-// openRaw opens a store that another process has open.
-func openRaw(t *testing.T, store string) *sql.DB {
+// openSQLite opens a store that another process has open.
+func openSQLite(t *testing.T, store string) *sql.DB {
 	t.Helper()
 	d, err := sql.Open("sqlite", "file:"+store+"?mode=rw&_txlock=immediate&_busy_timeout=5000")
 	if err != nil {

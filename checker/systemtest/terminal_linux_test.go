@@ -51,10 +51,10 @@ func newTerminal(t *testing.T, columns int) (master, terminal *os.File) {
 	return master, terminal
 }
 
-// onTerminal runs a command on a terminal and returns its output.
-func onTerminal(t *testing.T, columns int, args ...string) string {
+// runOnTerminal runs a command on a terminal and returns its output.
+func runOnTerminal(t *testing.T, columns int, args ...string) string {
 	t.Helper()
-	return shownOn(t, columns, func(terminal *os.File) error {
+	return captureTerminal(t, columns, func(terminal *os.File) error {
 		if status := command.Run(context.Background(), args, command.IO{Out: terminal, Err: terminal}); status != 0 {
 			return fmt.Errorf("exit status %d", status)
 		}
@@ -62,7 +62,7 @@ func onTerminal(t *testing.T, columns int, args ...string) string {
 	})
 }
 
-func shownOn(t *testing.T, columns int, run func(terminal *os.File) error) string {
+func captureTerminal(t *testing.T, columns int, run func(terminal *os.File) error) string {
 	t.Helper()
 	master, terminal := newTerminal(t, columns)
 	shown := make(chan string)
@@ -79,7 +79,7 @@ func shownOn(t *testing.T, columns int, run func(terminal *os.File) error) strin
 	return text
 }
 
-func piped(t *testing.T, args ...string) string {
+func runPiped(t *testing.T, args ...string) string {
 	t.Helper()
 	var b strings.Builder
 	if status := command.Run(context.Background(), args, command.IO{Out: &b, Err: &b}); status != 0 {
@@ -119,10 +119,10 @@ func hostileStore(t *testing.T) string {
 	return path
 }
 
-var colour = regexp.MustCompile("\x1b\\[(0|1|2|34)m")
+var color = regexp.MustCompile("\x1b\\[(0|1|2|34)m")
 
-// checkShown checks that a text has no control characters and fits.
-func checkShown(t *testing.T, what, text string, columns int) {
+// checkPrintable checks that a text has no control characters and fits.
+func checkPrintable(t *testing.T, what, text string, columns int) {
 	t.Helper()
 	for _, line := range strings.Split(text, "\n") {
 		if columns > 0 && utf8.RuneCountInString(line) > columns {
@@ -144,29 +144,29 @@ func TestStatsOnTerminal(t *testing.T) {
 		for _, days := range ranges {
 			t.Setenv("NO_COLOR", "")
 			what := fmt.Sprintf("%s days in %d columns", days, columns)
-			text := onTerminal(t, columns, "stats", "evil", "--db", path, "--days", days)
-			if !colour.MatchString(text) || !strings.Contains(text, "█") {
+			text := runOnTerminal(t, columns, "stats", "evil", "--db", path, "--days", days)
+			if !color.MatchString(text) || !strings.Contains(text, "█") {
 				t.Errorf("%s: no colours or no bars:\n%s", what, text)
 			}
-			text = colour.ReplaceAllString(text, "")
-			checkShown(t, what, text, columns)
+			text = color.ReplaceAllString(text, "")
+			checkPrintable(t, what, text, columns)
 			if lines := strings.Count(text, "\n"); lines > 39 {
 				t.Errorf("%s: %d lines\n%s", what, lines, text)
 			}
 			t.Setenv("NO_COLOR", "1")
-			if got := onTerminal(t, columns, "stats", "evil", "--db", path, "--days", days); got != text {
+			if got := runOnTerminal(t, columns, "stats", "evil", "--db", path, "--days", days); got != text {
 				t.Errorf("%s: not the same without colours:\n%q\n%q", what, got, text)
 			}
 		}
 	}
 	for _, table := range stats.TableNames {
-		checkShown(t, table, onTerminal(t, 120, "stats", "evil", "--db", path, "--by", table), 120)
-		checkShown(t, table, piped(t, "stats", "evil", "--db", path, "--by", table), 0)
-		checkShown(t, table, piped(t, "stats", "evil", "--db", path, "--by", table, "--json"), 0)
-		checkShown(t, table, strings.ReplaceAll(piped(t, "stats", "evil", "--db", path, "--by", table, "--csv"), "\r\n", "\n"), 0)
+		checkPrintable(t, table, runOnTerminal(t, 120, "stats", "evil", "--db", path, "--by", table), 120)
+		checkPrintable(t, table, runPiped(t, "stats", "evil", "--db", path, "--by", table), 0)
+		checkPrintable(t, table, runPiped(t, "stats", "evil", "--db", path, "--by", table, "--json"), 0)
+		checkPrintable(t, table, strings.ReplaceAll(runPiped(t, "stats", "evil", "--db", path, "--by", table, "--csv"), "\r\n", "\n"), 0)
 	}
-	text := piped(t, "stats", "evil", "--db", path)
-	checkShown(t, "piped", text, 0)
+	text := runPiped(t, "stats", "evil", "--db", path)
+	checkPrintable(t, "piped", text, 0)
 	if strings.ContainsAny(text, "█▁▏\x1b") || !strings.Contains(text, "<script>") {
 		t.Errorf("piped:\n%s", text)
 	}
@@ -175,8 +175,8 @@ func TestStatsOnTerminal(t *testing.T) {
 // TestStatsOfChecksOnTerminal checks that checks are shown if there are no instances.
 func TestStatsOfChecksOnTerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
-	text := onTerminal(t, 100, "stats", "opa", "--db", oddStore(t))
-	checkShown(t, "checks", text, 100)
+	text := runOnTerminal(t, 100, "stats", "opa", "--db", oddStore(t))
+	checkPrintable(t, "checks", text, 100)
 	for _, want := range []string{"No instances, but 25 checks", "CHECKS PER DAY, MAX 25", "█"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)
@@ -190,7 +190,7 @@ func TestSimulateOnTerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer s.Close()
-	text := onTerminal(t, 80, "simulate", "--url", s.URL, "--rate", "1000", "--duration", "1200ms")
+	text := runOnTerminal(t, 80, "simulate", "--url", s.URL, "--rate", "1000", "--duration", "1200ms")
 	last := strings.LastIndex(text, "\r\x1b[K")
 	if last < 0 {
 		t.Fatalf("there is no progress:\n%s", text)
@@ -201,7 +201,7 @@ func TestSimulateOnTerminal(t *testing.T) {
 		}
 	}
 	result := text[last+len("\r\x1b[K"):]
-	checkShown(t, "result", result, 80)
+	checkPrintable(t, "result", result, 80)
 	for _, want := range []string{"1,200 requests", "p99", " others ", "linux/amd64", "█"} {
 		if !strings.Contains(result, want) {
 			t.Errorf("there is no %q in\n%s", want, result)

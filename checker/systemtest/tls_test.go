@@ -23,22 +23,22 @@ import (
 	"github.com/google/uuid"
 )
 
-// pair is a certificate for 127.0.0.1 and its key.
-type pair struct {
+// keyPair is a certificate for 127.0.0.1 and its key.
+type keyPair struct {
 	serial    int64
-	until     time.Time
+	notAfter     time.Time
 	cert, key []byte // PEM
 }
 
-func newPair(t testing.TB, serial int64) pair {
+func newKeyPair(t testing.TB, serial int64) keyPair {
 	t.Helper()
-	p := pair{serial: serial, until: time.Now().Add(time.Duration(serial) * time.Hour).Truncate(time.Second)}
+	p := keyPair{serial: serial, notAfter: time.Now().Add(time.Duration(serial) * time.Hour).Truncate(time.Second)}
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "relcheck"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: p.until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: p.notAfter, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA: true, BasicConstraintsValid: true}
 	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, &private.PublicKey, private)
 	if err != nil {
@@ -53,23 +53,23 @@ func newPair(t testing.TB, serial int64) pair {
 	return p
 }
 
-// secured is a server with TLS, and the files that it has the certificate from.
-type secured struct {
+// tlsServer is a server with TLS, and the files that it has the certificate from.
+type tlsServer struct {
 	*process
 	store, cert, key string
 }
 
-func startSecured(t *testing.T, p pair) *secured {
+func startTLS(t *testing.T, p keyPair) *tlsServer {
 	t.Helper()
 	dir := t.TempDir()
-	s := &secured{store: filepath.Join(dir, "relcheck.db"), cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
+	s := &tlsServer{store: filepath.Join(dir, "relcheck.db"), cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
 	s.put(t, s.cert, p.cert)
 	s.put(t, s.key, p.key)
 	s.process = serve(t, s.store, "--tls-cert", s.cert, "--tls-key", s.key)
 	return s
 }
 
-func (s *secured) put(t *testing.T, file string, text []byte) {
+func (s *tlsServer) put(t *testing.T, file string, text []byte) {
 	t.Helper()
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
@@ -77,15 +77,15 @@ func (s *secured) put(t *testing.T, file string, text []byte) {
 }
 
 // client trusts one certificate, whichever the files hold.
-func (s *secured) client(p pair) *http.Client {
+func (s *tlsServer) client(p keyPair) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(p.cert)
-	return &http.Client{Timeout: eventually, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
+	return &http.Client{Timeout: waitTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // serves reports whether new connections get a certificate.
-func (s *secured) serves(p pair) bool {
+func (s *tlsServer) serves(p keyPair) bool {
 	conn, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		return false
@@ -95,7 +95,7 @@ func (s *secured) serves(p pair) bool {
 }
 
 // metric returns one line of the metrics.
-func (s *secured) metric(t *testing.T, c *http.Client, token, name string) string {
+func (s *tlsServer) metric(t *testing.T, c *http.Client, token, name string) string {
 	t.Helper()
 	req, err := http.NewRequest("GET", "https://"+s.addr+"/metrics", nil)
 	if err != nil {
@@ -114,10 +114,10 @@ func (s *secured) metric(t *testing.T, c *http.Client, token, name string) strin
 	return "none"
 }
 
-// until waits until something is so.
-func until(t testing.TB, what string, f func() bool) {
+// notAfter waits until something is so.
+func waitFor(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(eventually); !f(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(waitTimeout); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("this does not come about: " + what)
 		}
@@ -126,8 +126,8 @@ func until(t testing.TB, what string, f func() bool) {
 
 func TestTLS(t *testing.T) {
 	t.Parallel()
-	first := newPair(t, 1001)
-	s := startSecured(t, first)
+	first := newKeyPair(t, 1001)
+	s := startTLS(t, first)
 	c := s.client(first)
 	if !strings.HasPrefix(s.url, "https://") {
 		t.Errorf("it says that it listens on %s", s.url)
@@ -177,13 +177,13 @@ func TestTLS(t *testing.T) {
 // connections, and that an invalid one is ignored and logged.
 func TestCertificateIsRenewed(t *testing.T) {
 	t.Parallel()
-	first, second, third := newPair(t, 2001), newPair(t, 2002), newPair(t, 2003)
-	s := startSecured(t, first)
+	first, second, third := newKeyPair(t, 2001), newKeyPair(t, 2002), newKeyPair(t, 2003)
+	s := startTLS(t, first)
 	c := s.client(first) // whose connection stays open
 	token := strings.TrimSpace(relcheck(t, "token", "add", "test", "--db", s.store))
-	expires := func(p pair) {
+	expires := func(p keyPair) {
 		t.Helper()
-		if got, want := s.metric(t, c, token, "relcheck_tls_certificate_expiry_timestamp_seconds"), fmt.Sprint(float64(p.until.Unix())); got != want {
+		if got, want := s.metric(t, c, token, "relcheck_tls_certificate_expiry_timestamp_seconds"), fmt.Sprint(float64(p.notAfter.Unix())); got != want {
 			t.Errorf("it expires at %s, want %s", got, want)
 		}
 	}
@@ -191,24 +191,24 @@ func TestCertificateIsRenewed(t *testing.T) {
 	s.put(t, s.cert, second.cert)
 	time.Sleep(300 * time.Millisecond) // one file is new, and the other one not yet
 	s.put(t, s.key, second.key)
-	until(t, "the second certificate is served", func() bool { return s.serves(second) })
+	waitFor(t, "the second certificate is served", func() bool { return s.serves(second) })
 	expires(second)
 
 	s.put(t, s.key, third.key)
-	until(t, "it is said that they do not belong together", func() bool {
+	waitFor(t, "it is said that they do not belong together", func() bool {
 		return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "1"
 	})
 	s.put(t, s.cert, []byte("nonsense"))
-	until(t, "it is said that one is nonsense", func() bool { return s.errs.count("cannot load TLS certificate") == 2 })
+	waitFor(t, "it is said that one is nonsense", func() bool { return s.errs.count("cannot load TLS certificate") == 2 })
 	if !s.serves(second) {
 		t.Error("got another certificate than the last valid one")
 	}
 	expires(second)
 	os.Remove(s.cert)
-	until(t, "it is said that one is missing", func() bool { return s.errs.count("cannot load TLS certificate") == 3 })
+	waitFor(t, "it is said that one is missing", func() bool { return s.errs.count("cannot load TLS certificate") == 3 })
 	s.put(t, s.cert, third.cert)
-	until(t, "the third certificate is served", func() bool { return s.serves(third) })
-	until(t, "all is well again", func() bool { return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "0" })
+	waitFor(t, "the third certificate is served", func() bool { return s.serves(third) })
+	waitFor(t, "all is well again", func() bool { return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "0" })
 	expires(third)
 	if s.errs.count("PRIVATE KEY") > 0 {
 		t.Error("a key is in the log")
@@ -218,30 +218,30 @@ func TestCertificateIsRenewed(t *testing.T) {
 // SIGHUP has the files read at once, even if nothing has changed.
 func TestCertificateReloadOnSIGHUP(t *testing.T) {
 	t.Parallel()
-	first, second := newPair(t, 3001), newPair(t, 3002)
-	s := startSecured(t, first)
+	first, second := newKeyPair(t, 3001), newKeyPair(t, 3002)
+	s := startTLS(t, first)
 	hangup := func() {
 		t.Helper()
 		if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 	}
-	until(t, "it serves", func() bool { return s.serves(first) })
+	waitFor(t, "it serves", func() bool { return s.serves(first) })
 	hangup()
-	until(t, "the same certificate is read again", func() bool { return s.errs.count("loaded TLS certificate") == 1 })
+	waitFor(t, "the same certificate is read again", func() bool { return s.errs.count("loaded TLS certificate") == 1 })
 	s.put(t, s.key, second.key)
 	hangup()
-	until(t, "it is said at once what is wrong", func() bool { return s.errs.count("cannot load TLS certificate") == 1 })
+	waitFor(t, "it is said at once what is wrong", func() bool { return s.errs.count("cannot load TLS certificate") == 1 })
 	s.put(t, s.cert, second.cert)
 	hangup()
-	until(t, "the second certificate is served", func() bool { return s.serves(second) })
+	waitFor(t, "the second certificate is served", func() bool { return s.serves(second) })
 }
 
 // TestPlainRequestToTLS checks the answer to an HTTP request on an HTTPS port.
 func TestPlainRequestToTLS(t *testing.T) {
 	t.Parallel()
-	s := startSecured(t, newPair(t, 4001))
-	body, err := ask(context.Background(), "http://"+s.addr+"/healthz")
+	s := startTLS(t, newKeyPair(t, 4001))
+	body, err := getOnNewConn(context.Background(), "http://"+s.addr+"/healthz")
 	if err != nil || !strings.Contains(body, "HTTPS") {
 		t.Errorf("%q, %v", body, err)
 	}

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// ask sends a request as a browser does that has a sign-in form, and returns the cookie
+// getOnNewConn sends a request as a browser does that has a sign-in form, and returns the cookie
 // of the session that it starts.
 func (p *process) ask(t *testing.T, method, path string, form url.Values, headers ...string) (*http.Response, *http.Cookie) {
 	t.Helper()
@@ -81,9 +81,9 @@ func TestTokensAreNotStored(t *testing.T) {
 		s.ask(t, "GET", "/sign-in/"+text, nil)
 	}
 	time.Sleep(1500 * time.Millisecond) // until it is kept that they were used
-	search(t, dir, secrets, kept)
+	checkSecrets(t, dir, secrets, kept)
 	out := s.stop(t)
-	search(t, dir, secrets, kept)
+	checkSecrets(t, dir, secrets, kept)
 	for i, text := range secrets {
 		if secret := text[strings.LastIndexByte(text, '_')+1:]; strings.Contains(s.errs.String(), secret) || strings.Contains(out, secret) && i > 0 {
 			t.Errorf("it is logged: %s%s", out, s.errs.String())
@@ -94,8 +94,8 @@ func TestTokensAreNotStored(t *testing.T) {
 	}
 }
 
-// search looks for secrets and their hashes in all files of a store.
-func search(t *testing.T, dir string, secrets, kept []string) {
+// checkSecrets looks for secrets and their hashes in all files of a store.
+func checkSecrets(t *testing.T, dir string, secrets, kept []string) {
 	t.Helper()
 	var all []byte
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -152,7 +152,7 @@ func TestServersShareSessions(t *testing.T) {
 		t.Errorf("signing out gives %s", res.Status)
 	}
 	for i, s := range servers {
-		until(t, fmt.Sprintf("server %d knows that the session was ended", i), func() bool { return !s.signedIn(t, out) })
+		waitFor(t, fmt.Sprintf("server %d knows that the session was ended", i), func() bool { return !s.signedIn(t, out) })
 		if !s.signedIn(t, cookie) {
 			t.Errorf("server %d has ended another session of the token", i)
 		}
@@ -169,7 +169,7 @@ func TestServersShareSessions(t *testing.T) {
 	}
 	var links []string
 	for i, s := range servers {
-		until(t, fmt.Sprintf("server %d knows that the token was revoked", i), func() bool { return !s.signedIn(t, cookie) })
+		waitFor(t, fmt.Sprintf("server %d knows that the token was revoked", i), func() bool { return !s.signedIn(t, cookie) })
 		if line, ok := strings.CutPrefix(s.stop(t), "sign in at "); ok {
 			links = append(links, line)
 		}
@@ -179,8 +179,8 @@ func TestServersShareSessions(t *testing.T) {
 	}
 }
 
-// notes runs a command about tokens, and returns what it prints beside the result.
-func notes(t *testing.T, store string, args ...string) string {
+// tokenHints runs a command about tokens, and returns what it prints beside the result.
+func tokenHints(t *testing.T, store string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"token", "--db", store}, args...)...)
 	cmd.Env = environment("relcheck")
@@ -206,7 +206,7 @@ func TestTokenHints(t *testing.T) {
 		{[]string{"link"}, true, true},
 		{[]string{"add", "ann"}, false, true},
 	} {
-		said := notes(t, store, c.args...)
+		said := tokenHints(t, store, c.args...)
 		if got := strings.Contains(said, "--base-url"); got != c.base {
 			t.Errorf("%v: %s", c.args, said)
 		}

@@ -26,7 +26,7 @@ func mountSmall(t *testing.T) (folder string) {
 // recovers once there is space.
 func TestServerOnFullDisk(t *testing.T) {
 	t.Parallel()
-	s := serveTroubled(t, mountSmall(t))
+	s := serveFailing(t, mountSmall(t))
 	if status, _, body := s.report(t); status != http.StatusOK {
 		t.Fatalf("before: %d %s", status, body)
 	}
@@ -41,7 +41,7 @@ func TestServerOnFullDisk(t *testing.T) {
 		}
 	}
 	for range 30 { // for three seconds
-		s.refuses(t, http.StatusInsufficientStorage)
+		s.wantRefused(t, http.StatusInsufficientStorage)
 		time.Sleep(100 * time.Millisecond)
 	}
 	if err := os.Remove(filler); err != nil {
@@ -53,7 +53,7 @@ func TestServerOnFullDisk(t *testing.T) {
 			t.Errorf("with space again: %d %s", status, body)
 		}
 	}
-	s.kept(t)
+	s.wantAllRecorded(t)
 }
 
 // TestServeOnReadOnlyFileSystem checks the error message for a read-only file system.

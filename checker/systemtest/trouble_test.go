@@ -17,25 +17,25 @@ import (
 // published is the latest release of opa in the tests of a store in trouble.
 const published = "v1.2.3"
 
-// troubled is a server whose store gets into trouble.
-type troubled struct {
+// failingServer is a server whose store gets into trouble.
+type failingServer struct {
 	*process
 	file         string
 	acknowledged acknowledged
 }
 
-// serveTroubled starts a server in a folder, with one release.
-func serveTroubled(t *testing.T, folder string) *troubled {
+// serveFailing starts a server in a folder, with one release.
+func serveFailing(t *testing.T, folder string) *failingServer {
 	t.Helper()
 	file := filepath.Join(folder, "relcheck.db")
 	p := serve(t, file)
 	relcheck(t, "release", "add", "opa", published, "--db", file)
 	awaitRelease(t, p, published)
-	return &troubled{process: p, file: file}
+	return &failingServer{process: p, file: file}
 }
 
 // report sends one, each of a version that was not reported before.
-func (s *troubled) report(t *testing.T) (status int, header http.Header, body string) {
+func (s *failingServer) report(t *testing.T) (status int, header http.Header, body string) {
 	t.Helper()
 	id := uuid.New()
 	text := fmt.Sprintf(`{"id":"%s","version":"1.0.%d"}`, id, len(s.acknowledged.ids))
@@ -49,9 +49,9 @@ func (s *troubled) report(t *testing.T) (status int, header http.Header, body st
 	return res.StatusCode, res.Header, readAll(t, res)
 }
 
-// refuses checks that reports get the status, a Retry-After header and the latest
+// wantRefused checks that reports get the status, a Retry-After header and the latest
 // release, and that the server is not ready.
-func (s *troubled) refuses(t *testing.T, want int) {
+func (s *failingServer) wantRefused(t *testing.T, want int) {
 	t.Helper()
 	status, header, body := s.report(t)
 	if status != want || header.Get("Retry-After") == "" || !strings.Contains(body, `"latest_release":"`+published+`"`) {
@@ -62,10 +62,10 @@ func (s *troubled) refuses(t *testing.T, want int) {
 	}
 }
 
-// kept checks that all acknowledged reports are recorded.
-func (s *troubled) kept(t *testing.T) {
+// hasControl checks that all acknowledged reports are recorded.
+func (s *failingServer) wantAllRecorded(t *testing.T) {
 	t.Helper()
-	s.acknowledged.areIn(t, exportedIDs(t, s.file))
+	s.acknowledged.wantRecordedOnce(t, exportedIDs(t, s.file))
 }
 
 // TestStoreFileRemoved removes or replaces the files of a running server, which
@@ -82,7 +82,7 @@ func TestStoreFileRemoved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serveTroubled(t, t.TempDir())
+			s := serveFailing(t, t.TempDir())
 			if status, _, body := s.report(t); status != http.StatusOK {
 				t.Fatalf("before: %d %s", status, body)
 			}
@@ -90,7 +90,7 @@ func TestStoreFileRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			awaitStatus(t, s.process, http.StatusServiceUnavailable)
-			s.refuses(t, http.StatusServiceUnavailable)
+			s.wantRefused(t, http.StatusServiceUnavailable)
 		})
 	}
 }
@@ -111,7 +111,7 @@ func TestKilledDuringCheckpoint(t *testing.T) {
 		c := start(t, "checkpoint", file)
 		acked.untilKilled(t, p, 16, time.Duration(20+140*round/rounds)*time.Millisecond, c)
 	}
-	acked.areIn(t, exportedIDs(t, file))
+	acked.wantRecordedOnce(t, exportedIDs(t, file))
 	if len(acked.ids) == 0 {
 		t.Error("nothing was acknowledged")
 	}

@@ -25,7 +25,7 @@ func TestUnreadResponses(t *testing.T) {
 	clients := unlessRace(120, 40)                                    // 84 reach the limit
 	metric := func(name string) (n float64) {
 		t.Helper()
-		_, text := answer(t, p.url+"/metrics", token)
+		_, text := getWithToken(t, p.url+"/metrics", token)
 		if found := regexp.MustCompile(`(?m)^` + name + ` (.*)$`).FindStringSubmatch(text); found != nil {
 			n, _ = strconv.ParseFloat(found[1], 64)
 		} else {
@@ -35,9 +35,9 @@ func TestUnreadResponses(t *testing.T) {
 	}
 	limit := metric("relcheck_unread_bytes_limit")
 	most := 0.0
-	unread(t, p, table, token, clients, func() {
+	requestWithoutReading(t, p, table, token, clients, func() {
 		most = max(most, metric("relcheck_unread_bytes"))
-		if res, _ := answer(t, p.url+"/healthz", ""); res.StatusCode != http.StatusOK {
+		if res, _ := getWithToken(t, p.url+"/healthz", ""); res.StatusCode != http.StatusOK {
 			t.Errorf("/healthz: %s", res.Status)
 		}
 	})
@@ -50,7 +50,7 @@ func TestUnreadResponses(t *testing.T) {
 		t.Error("got no response closed or refused at the limit, want one or more")
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		res, text := answer(t, p.url+table, token)
+		res, text := getWithToken(t, p.url+table, token)
 		if res.StatusCode == http.StatusOK && strings.Count(text, "\n") == 20_001 {
 			break
 		}
@@ -60,8 +60,8 @@ func TestUnreadResponses(t *testing.T) {
 	}
 }
 
-// answer returns the response to a GET request, with a token unless it is empty.
-func answer(t *testing.T, url, token string) (*http.Response, string) {
+// getWithToken returns the response to a GET request, with a token unless it is empty.
+func getWithToken(t *testing.T, url, token string) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest("GET", url, nil)
 	if err != nil {

@@ -31,9 +31,9 @@ func encodeID(dst []byte, id uuid.UUID) {
 	hex.Encode(dst[24:36], id[10:16])
 }
 
-// readAnswer reads one HTTP answer with a Content-Length, and reports whether it
+// readResponse reads one HTTP answer with a Content-Length, and reports whether it
 // records a report.
-func readAnswer(r *bufio.Reader) (status int, recorded bool, err error) {
+func readResponse(r *bufio.Reader) (status int, recorded bool, err error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
 		return 0, false, err
@@ -73,7 +73,7 @@ func TestReadResponse(t *testing.T) {
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi":                          "200 true EOF",
 		"HTTP/1.1 2": "0 false EOF",
 	} {
-		status, recorded, err := readAnswer(bufio.NewReader(bytes.NewReader([]byte(answer))))
+		status, recorded, err := readResponse(bufio.NewReader(bytes.NewReader([]byte(answer))))
 		if got := fmt.Sprint(status, " ", recorded, " ", err); got != want {
 			t.Errorf("%q: got %s, want %s", answer, got, want)
 		}
