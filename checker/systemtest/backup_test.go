@@ -22,7 +22,7 @@ import (
 	"relcheck/db/backup"
 )
 
-var backedUp = flag.Int("backedup", unlessRace(30_000, 4_000), "how many reports are in the store that is backed up under load; make test-backup takes ten million")
+var backedUp = flag.Int("backedup", unlessRace(30_000, 4_000), "number of reports in the store of the backup tests; make test-backup uses ten million")
 
 // unlessRace returns n, or slow under the race detector, which makes SQLite slow.
 func unlessRace(n, slow int) int {
@@ -65,8 +65,8 @@ func newFilledStore(t testing.TB, n int) (store string) {
 	return store
 }
 
-// reporters sends reports to a server until it is stopped, and knows which ones were
-// acknowledged.
+// reporters are clients that send reports to a server until they are stopped. They
+// collect the acknowledged reports.
 type reporters struct {
 	acknowledged
 	stop func() (*simulate.Result, error)
@@ -92,8 +92,8 @@ func startReporters(t testing.TB, addr string) *reporters {
 	return c
 }
 
-// finish stops the clients. A slow machine makes a server reject reports, which is
-// logged and is not an error.
+// finish stops the clients and requires that all reports were answered. A busy server may
+// reject reports, which is logged and no error.
 func (c *reporters) finish(t testing.TB) {
 	t.Helper()
 	r, err := c.stop()
@@ -101,58 +101,59 @@ func (c *reporters) finish(t testing.TB) {
 		t.Fatal(err)
 	}
 	if r.Failed > 0 {
-		t.Errorf("%d reports were not answered: %v", r.Failed, r.FirstError)
+		t.Errorf("got %d reports without a response, want 0: %v", r.Failed, r.FirstError)
 	}
-	t.Logf("%d reports acknowledged, %d refused", r.Recorded, r.Answered()-r.Recorded)
+	t.Logf("%d reports acknowledged, %d rejected", r.Recorded, r.Answered()-r.Recorded)
 }
 
-// countMissing counts the wanted instance IDs that are missing in a store: all of them if
-// it cannot be read.
+// countMissing returns the number of wanted instance IDs that a store does not contain:
+// all of them if it cannot be read.
 func countMissing(t testing.TB, store string, wanted map[uuid.UUID]bool) (n int) {
 	t.Helper()
 	out, status := relcheckStatus(t, "export", "opa", "--db", store, "--since", "1h")
 	if status != 0 {
 		return len(wanted)
 	}
-	there := idsIn(t, out)
+	exported := idsIn(t, out)
 	for id := range wanted {
-		if there[id] == 0 {
+		if exported[id] == 0 {
 			n++
 		}
 	}
 	return n
 }
 
-// missingInFileCopy reports whether a copy of a store's file without its log lacks reports. A
-// copy made just after a checkpoint lacks none, so it makes several.
+// missingInFileCopy reports whether a copy of a store's file without its WAL lacks
+// acknowledged reports. A copy made right after a checkpoint lacks none, so several are
+// made.
 func (c *reporters) missingInFileCopy(t testing.TB, store string) bool {
 	t.Helper()
 	for range 10 {
-		if all := c.snapshot(); countMissing(t, copyFile(t, store), all) > 0 {
+		if acked := c.snapshot(); countMissing(t, copyFile(t, store), acked) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// integrity returns the result of SQLite's integrity check of a file that no process
-// has open.
-func integrity(t testing.TB, file string) (found string) {
+// integrity returns the result of SQLite's integrity check of a file that no process has
+// open.
+func integrity(t testing.TB, file string) (result string) {
 	t.Helper()
 	d, err := sql.Open("sqlite", "file:"+file+"?mode=ro")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if err := d.QueryRow("PRAGMA integrity_check").Scan(&found); err != nil {
+	if err := d.QueryRow("PRAGMA integrity_check").Scan(&result); err != nil {
 		return err.Error()
 	}
-	return found
+	return result
 }
 
-// TestBackupUnderLoad makes backups while reports arrive. Each must contain all
-// reports that were acknowledged before it began, and a server must run on it. The
-// control is a copy of the file alone, which lacks some.
+// TestBackupUnderLoad makes backups while reports arrive. Each must contain all reports
+// that were acknowledged before it began, and a server must run on it. As a control, a
+// copy of the database file alone must lack some.
 func TestBackupUnderLoad(t *testing.T) {
 	store := newFilledStore(t, *backedUp)
 	served := serve(t, store)
@@ -168,31 +169,31 @@ func TestBackupUnderLoad(t *testing.T) {
 		out := relcheckOutput(t, "backup", backupFile, "--db", store)
 		t.Logf("round %d, %v: %s", round, time.Since(began).Round(time.Millisecond), out)
 		if found := integrity(t, backupFile); found != "ok" {
-			t.Errorf("the backup is damaged: %s", found)
+			t.Errorf("integrity check of the backup: got %s, want ok", found)
 		}
 		if files, _ := filepath.Glob(backupFile + "*"); len(files) != 1 {
-			t.Errorf("there is more than the backup: %v", files)
+			t.Errorf("got files %v, want the backup only", files)
 		}
 		if n := countMissing(t, copyFile(t, backupFile), known); n > 0 {
-			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
+			t.Errorf("got a backup without %d of %d reports acknowledged before it began", n, len(known))
 		}
 	}
 	t.Logf("%.0f reports a second meanwhile", float64(len(c.snapshot())-before)/time.Since(begin).Seconds())
 	if !c.missingInFileCopy(t, store) {
-		t.Error("a copy of the file alone has all reports, which makes this no test")
+		t.Error("got all reports in copies of the file alone, want some missing")
 	}
 	c.finish(t)
 	restored := filepath.Join(t.TempDir(), "restored.db")
 	relcheck(t, "restore", backupFile, "--db", restored)
-	again := serve(t, restored)
-	if status := again.report(t); status != http.StatusOK {
-		t.Errorf("the restored store does not record: %d", status)
+	restoredServer := serve(t, restored)
+	if status := restoredServer.report(t); status != http.StatusOK {
+		t.Errorf("report to the restored store: got status %d, want 200", status)
 	}
 	if n := countMissing(t, restored, known); n > 0 {
-		t.Errorf("the restored store lacks %d reports", n)
+		t.Errorf("got %d of %d reports missing in the restored store, want 0", n, len(known))
 	}
-	if status := again.ready(t); status != http.StatusOK {
-		t.Errorf("/readyz answers %d", status)
+	if status := restoredServer.ready(t); status != http.StatusOK {
+		t.Errorf("/readyz: got status %d, want 200", status)
 	}
 }
 
@@ -229,7 +230,7 @@ func TestBackupKilled(t *testing.T) {
 	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
 	whole := time.Since(began)
 	rounds := unlessRace(8, 4)
-	there, left := 0, 0
+	complete, incomplete := 0, 0
 	for round := range rounds {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "backup.db")
@@ -253,37 +254,37 @@ func TestBackupKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		left += len(leftovers)
+		incomplete += len(leftovers)
 		if _, err := os.Stat(file); err == nil {
-			there++
+			complete++
 			if found := integrity(t, file); found != "ok" {
-				t.Errorf("what is left of a backup: %s", found)
+				t.Errorf("integrity check of a backup: got %s, want ok", found)
 			}
 			continue
 		}
 		if sign == os.Interrupt && len(leftovers) > 0 {
-			t.Errorf("an interrupted backup leaves %v", leftovers)
+			t.Errorf("interrupted backup: got leftover files %v, want none", leftovers)
 		}
-		other := filepath.Join(dir, "other.db") // a name of its own, as one has that is named by its day
+		other := filepath.Join(dir, "other.db") // another name, as if backups are named by their date
 		if out := relcheckOutput(t, "backup", other, "--db", store); len(leftovers) > 0 && !strings.Contains(out, leftovers[0]) {
-			t.Errorf("the next backup does not name %v: %s", leftovers, out)
+			t.Errorf("next backup: got output %s, want the leftover files %v named", out, leftovers)
 		}
 		if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 {
-			t.Errorf("after the next backup there are %v", files)
+			t.Errorf("after the next backup: got files %v, want one", files)
 		}
 	}
-	t.Logf("%d of %d were done, %d left a part", there, rounds, left)
-	if left == 0 {
-		t.Error("none was killed halfway")
+	t.Logf("%d of %d backups complete, %d incomplete", complete, rounds, incomplete)
+	if incomplete == 0 {
+		t.Error("got no incomplete backup, want some: none was killed while it was written")
 	}
 	c.finish(t)
 	if n := countMissing(t, store, c.snapshot()); n > 0 {
-		t.Errorf("the store lacks %d reports", n)
+		t.Errorf("got %d acknowledged reports missing in the store, want 0", n)
 	}
 	served.cmd.Process.Signal(os.Interrupt)
 	served.cmd.Wait()
 	if found := integrity(t, store); found != "ok" {
-		t.Errorf("the store: %s", found)
+		t.Errorf("integrity check of the store: got %s, want ok", found)
 	}
 }
 
@@ -308,27 +309,27 @@ func TestServeBacksUp(t *testing.T) {
 	for range 2 {
 		served := serve(t, store)
 		text := ""
-		waitFor(t, "a backup is told of", func() bool { // its time and its size are not read in one moment
+		waitFor(t, "metrics of a backup", func() bool { // its time and its size are not read atomically
 			text = metrics(served)
 			return strings.Contains(text, "relcheck_backup_last_timestamp_seconds 1.") && !strings.Contains(text, "relcheck_backup_last_size_bytes 0\n")
 		})
 		if !strings.Contains(text, "relcheck_backup_failures_total 0\n") {
-			t.Fatalf("a backup has failed:\n%s", text)
+			t.Fatalf("got failed backups, want none:\n%s", text)
 		}
 		served.kill()
 	}
 	files, err := filepath.Glob(filepath.Join(folder, "*"))
 	if err != nil || len(files) != 1 || integrity(t, files[0]) != "ok" {
-		t.Fatalf("there are %v, %v", files, err)
+		t.Fatalf("got files %v (error %v), want one sound backup", files, err)
 	}
 	for _, args := range [][]string{{"--backup-keep", "0"}, {"--backup-every", "1s"}} {
 		if out, status := relcheckStatus(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--db", store}, args...)...); status != 2 {
-			t.Errorf("%v: exit status %d\n%s", args, status, out)
+			t.Errorf("serve %v: got exit status %d, want 2\n%s", args, status, out)
 		}
 	}
 	out, status := relcheckStatus(t, "serve", "--listen", "127.0.0.1:0", "--db", store, "--backup-dir", filepath.Join(folder, "none"))
 	if status != 1 || !strings.Contains(out, "does not exist; create it first") {
-		t.Errorf("exit status %d\n%s", status, out)
+		t.Errorf("missing folder: got exit status %d and output %s, want 1 and a hint to create it", status, out)
 	}
 }
 
@@ -343,7 +344,7 @@ func TestBackupOfPostgresUnderLoad(t *testing.T) {
 		backupFile, known := filepath.Join(t.TempDir(), "backup.db"), c.snapshot()
 		t.Log(relcheckOutput(t, "backup", backupFile, "--db", name))
 		if n := countMissing(t, backupFile, known); n > 0 || len(known) == 0 {
-			t.Errorf("%d of %d reports acknowledged before are not in the backup", n, len(known))
+			t.Errorf("got a backup without %d of %d reports acknowledged before it began", n, len(known))
 		}
 	}
 	c.finish(t)

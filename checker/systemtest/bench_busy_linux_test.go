@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 )
 
-// busy measures durable reports while the figures of a year are read without a
-// pause, and while one backup after the other is made.
+// busy measures durable reports while a page of a year is read without a pause, and while
+// one backup after the other is made.
 func (b *bench) busy(file string) {
 	b.logProgress("reports while a server is busy")
 	served := b.serve(file)
@@ -42,26 +42,26 @@ func (b *bench) busy(file string) {
 		}
 		b.add(r)
 	}
-	b.logProgress("%d pages were read meanwhile, and %d backups made", page.done, backups.done)
+	b.logProgress("meanwhile, %d pages were read and %d backups were made", page.done, backups.done)
 }
 
-// job is what is done again and again while reports come in.
+// job is work that is repeated while reports are sent.
 type job struct {
 	do   func() error
 	done int
 }
 
-// loadWithJobs sends reports while jobs run, and waits for the jobs.
+// loadWithJobs sends reports while jobs run, and waits for the jobs to end.
 func (b *bench) loadWithJobs(p *process, jobs []*job) sample {
-	var all sync.WaitGroup
+	var wg sync.WaitGroup
 	var ended atomic.Bool
-	defer all.Wait()
+	defer wg.Wait()
 	defer ended.Store(true)
 	for _, j := range jobs {
-		all.Go(func() {
+		wg.Go(func() {
 			for ; !ended.Load(); j.done++ {
 				if err := j.do(); err != nil {
-					b.Errorf("beside reports: %v", err)
+					b.Errorf("job while reports are sent: %v", err)
 					return
 				}
 			}
@@ -70,7 +70,7 @@ func (b *bench) loadWithJobs(p *process, jobs []*job) sample {
 	return b.runLoad(p, newLoad(b, p.addr, 64, nil))
 }
 
-// pageOf requests a page with a token. Such pages show more than public ones, and are
+// pageOf requests a page with a token. Such pages show more than public ones and are
 // cached for a shorter time.
 func pageOf(url, token string) *job {
 	return &job{do: func() error {
@@ -92,7 +92,7 @@ func pageOf(url, token string) *job {
 	}}
 }
 
-// backupOf makes a backup, and removes it.
+// backupOf makes a backup and removes it.
 func backupOf(store, to string) *job {
 	return &job{do: func() error {
 		cmd := exec.Command(os.Args[0], "backup", to, "--db", store)

@@ -14,17 +14,17 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// The limits of a store, and what changes and reports have to keep there.
+// The size of the large catalog, and the required ratios.
 const (
-	benchProducts, benchReleases = catalog.MaxProducts, catalog.MaxReleases - 500 // and those that are put meanwhile
+	benchProducts, benchReleases = catalog.MaxProducts, catalog.MaxReleases - 500 // leaves room for releases added by the benchmark
 
-	mostAtLimit  = 5   // times as long as with 100 releases a change may take
-	leastBesides = 0.9 // of the reports that are recorded without changes
+	mostAtLimit  = 5   // maximum time of a change, relative to one with 100 releases
+	leastBesides = 0.9 // minimum rate of reports during changes, relative to the rate without changes
 )
 
-// catalog measures how long changes take with 100 releases and with as many
-// products and releases as a store may have, and how many reports are recorded
-// there while ten changes a second are made.
+// catalog measures how long a change takes with 100 releases and with the maximum number
+// of products and releases, and how many reports are recorded in the latter store while
+// ten changes a second are made.
 func (b *bench) catalog() {
 	b.logProgress("filling a catalog")
 	small, large := b.catalogOf(2, 100), b.catalogOf(benchProducts, benchReleases)
@@ -51,7 +51,7 @@ func (b *bench) catalog() {
 		least: leastBesides, note: reports[besides].latencies()})
 }
 
-// catalogOf starts a server that has so many products and releases.
+// catalogOf starts a server with a number of products and releases.
 func (b *bench) catalogOf(products, releases int) *catalogServer {
 	file := filepath.Join(b.TempDir(), "catalog.db")
 	fillCatalog(b, file, products, releases)
@@ -59,7 +59,7 @@ func (b *bench) catalogOf(products, releases int) *catalogServer {
 	return &catalogServer{process: b.serve(file), token: token}
 }
 
-// medianTime returns the median time of some changes.
+// medianTime returns the median time of a change.
 func (b *bench) medianTime(put func() error) sample {
 	var all []float64
 	for begin := time.Now(); len(all) < 30 && (len(all) == 0 || time.Since(begin) < *benchFor); {
@@ -79,7 +79,7 @@ func (c *catalogServer) putRelease() error {
 	return c.put(fmt.Sprintf("/api/v1/products/opa/releases/v2.%d.0", c.puts), `{"assets":{"linux/amd64":"https://example.com/linux"}}`, http.StatusCreated)
 }
 
-// tenPutsASecond publishes releases at that pace.
+// tenPutsASecond returns a job that publishes ten releases a second.
 func (c *catalogServer) tenPutsASecond() *job {
 	next := rate.NewLimiter(10, 1)
 	return &job{do: func() error {

@@ -11,13 +11,13 @@ import (
 	"relcheck/db"
 )
 
-// foldsAtLeast is how many times as fast reports have to be folded as they can come
-// in: a server that was behind catches up, and has most of its time for others.
+// foldsAtLeast is how many times as fast as reports arrive they must be folded, so that a
+// server can catch up and has time for other work.
 const foldsAtLeast = 5
 
-// folding measures how many reports a second are folded of the log of a day, in
-// which a large fleet reports every hour, and of one in which each id is a new one,
-// as someone would make it who means ill.
+// folding measures how many reports a second are folded from the log of a day: of a large
+// fleet that reports every hour, and of reports that all have different instance IDs, as
+// an attacker would send them.
 func (b *bench) folding(durableRate float64) {
 	b.logProgress("folding")
 	const again, new = "fold, ids that repeat", "fold, every id a new one"
@@ -28,10 +28,10 @@ func (b *bench) folding(durableRate float64) {
 	}
 }
 
-// fold fills a store with a day's reports of a fleet, and folds them.
+// fold fills a store with a day's reports of a fleet and folds them.
 func (b *bench) fold(newIDs bool) sample {
 	yesterday := rollup.DayOf(time.Now()) - 1
-	const each = 10 // reports an instance, about
+	const each = 10 // reports per instance, approximately
 	f := simulate.Fleet(1, *benchLog/10/each, simulate.Releases(1, yesterday))
 	f.Days, f.End, f.Every = 1, yesterday, time.Hour
 	s := b.open(filepath.Join(b.TempDir(), "log.db"))

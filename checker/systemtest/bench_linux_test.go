@@ -10,23 +10,23 @@ import (
 )
 
 var (
-	benchFor = flag.Duration("bench-for", 0, "measure whatever is to be fast, each for this long, in several rounds")
-	benchLog = flag.Int("bench-log", 10_000_000, "how many reports the longest log has that is measured")
+	benchFor = flag.Duration("bench-for", 0, "run the benchmarks, with this duration for each measurement of a round")
+	benchLog = flag.Int("bench-log", 10_000_000, "number of reports in the largest log")
 )
 
-// rounds is how often everything is measured that competes.
+// rounds is how often measurements that are compared with each other are repeated.
 const rounds = 5
 
-// bench is one run of all that is measured, and what has come of it so far.
+// bench is a run of all benchmarks, with the results so far.
 type bench struct {
 	*testing.T
 	began, lastProgress time.Time
-	rows        []row
+	rows                []row
 }
 
-// TestBench prints one table of whatever is to be fast, each beside its floor in
-// the same run: a handler that does nothing, say, or the same where nothing else
-// goes on. It runs only when asked to: make bench.
+// TestBench prints a table of everything that should be fast, with its ratio to a floor
+// measured in the same run, for example a handler that does nothing. It runs only with
+// make bench.
 func TestBench(t *testing.T) {
 	if *benchFor == 0 {
 		t.Skip("a benchmark: run it with make bench")
@@ -40,7 +40,7 @@ func TestBench(t *testing.T) {
 	b.busy(year)
 	b.catalog()
 	b.readers()
-	b.logProgress("all is done")
+	b.logProgress("done")
 	if !printTable(os.Stdout, b.rows, before) {
 		t.Fail()
 	}
@@ -49,7 +49,7 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// logProgress prints what the benchmark does now.
+// logProgress prints what the benchmark does next.
 func (b *bench) logProgress(format string, args ...any) {
 	b.lastProgress = time.Now()
 	fmt.Printf("%4.0f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
@@ -57,34 +57,34 @@ func (b *bench) logProgress(format string, args ...any) {
 
 func (b *bench) add(r row) { b.rows = append(b.rows, r) }
 
-// sample is what one round of a trial has shown, or several have.
+// sample is the result of a trial, or the median of several.
 type sample struct {
-	rate, cpu               float64 // requests a second, and their microseconds of processor time
+	rate, cpu               float64 // requests per second, CPU time per request in microseconds
 	p50, p99, longest, took float64 // milliseconds
 	size                    float64 // bytes
 }
 
-// latencies says how long callers waited in the worst cases.
+// latencies describes the longest response times.
 func (s sample) latencies() string {
 	return fmt.Sprintf("p99 %.1f ms, at most %.0f ms", s.p99, s.longest)
 }
 
-// trial is what is measured in turns with others.
+// trial is a measurement that alternates with others.
 type trial struct {
 	name string
 	run  func() sample
 }
 
-// alternate runs all trials one after the other, an odd number of times. It returns by
-// name the medians, and the longest of all.
+// alternate runs all trials in turn, an odd number of times. It returns the medians by
+// name, and the maximum of longest.
 func (b *bench) alternate(times int, trials ...trial) map[string]sample {
 	all := map[string][]sample{}
 	for round := range times {
 		if time.Since(b.lastProgress) > 2*time.Second {
 			b.logProgress("round %d of %d", round+1, times)
 		}
-		for _, one := range trials {
-			all[one.name] = append(all[one.name], one.run())
+		for _, trial := range trials {
+			all[trial.name] = append(all[trial.name], trial.run())
 		}
 	}
 	medians := map[string]sample{}
@@ -96,12 +96,12 @@ func (b *bench) alternate(times int, trials ...trial) map[string]sample {
 			slices.Sort(values)
 			return values
 		}
-		middle := func(value func(sample) float64) float64 { return sorted(value)[times/2] }
+		median := func(value func(sample) float64) float64 { return sorted(value)[times/2] }
 		medians[name] = sample{
-			rate: middle(func(s sample) float64 { return s.rate }), cpu: middle(func(s sample) float64 { return s.cpu }),
-			p50: middle(func(s sample) float64 { return s.p50 }), p99: middle(func(s sample) float64 { return s.p99 }),
-			longest: sorted(func(s sample) float64 { return s.longest })[times-1], took: middle(func(s sample) float64 { return s.took }),
-			size: middle(func(s sample) float64 { return s.size }),
+			rate: median(func(s sample) float64 { return s.rate }), cpu: median(func(s sample) float64 { return s.cpu }),
+			p50: median(func(s sample) float64 { return s.p50 }), p99: median(func(s sample) float64 { return s.p99 }),
+			longest: sorted(func(s sample) float64 { return s.longest })[times-1], took: median(func(s sample) float64 { return s.took }),
+			size: median(func(s sample) float64 { return s.size }),
 		}
 	}
 	return medians

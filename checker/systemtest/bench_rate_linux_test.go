@@ -16,7 +16,7 @@ import (
 	"relcheck/db/pgtest"
 )
 
-// subject is a server that is measured, and what it is asked.
+// subject is a server that is measured, and the request that it gets.
 type subject struct {
 	name    string
 	request string
@@ -24,15 +24,15 @@ type subject struct {
 	*process
 }
 
-// at names a subject with so many connections.
+// at returns the name of a measurement with a number of connections.
 func at(name string, conns int) string { return fmt.Sprintf("%s, %d connections", name, conns) }
 
 const nothing, durable, mixed = "nothing", "durable reports", "a fleet's reports"
 
-// serving measures requests a second of a handler that does nothing, of durable
-// reports in SQLite and in PostgreSQL, of questions that record nothing, and of one
-// INSERT a request; and what else the servers take meanwhile. It returns how many
-// durable reports there are a second over 256 connections.
+// serving measures the rate of requests of a handler that does nothing, of durable
+// reports in SQLite and PostgreSQL, of requests that record nothing, and of one INSERT
+// per request, and the resources that the servers use. It returns the rate of durable
+// reports over 256 connections.
 func (b *bench) serving() (durableRate float64) {
 	dir := b.TempDir()
 	naive, served := filepath.Join(dir, "naive.db"), filepath.Join(dir, "served.db")
@@ -50,7 +50,7 @@ func (b *bench) serving() (durableRate float64) {
 		{"INSERT a request", report, []int{1, 64, 256}, insert},
 	}
 	if _, err := pgtest.Program("initdb"); err != nil {
-		b.logProgress("missing: %v; it is left out", err)
+		b.logProgress("missing: %v; not measured", err)
 	} else {
 		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b))})
 	}
@@ -63,7 +63,7 @@ func (b *bench) serving() (durableRate float64) {
 	b.memory(sqlite, bare)
 	b.commits(naive, sqlite)
 	sqlite.stop(b)
-	for _, s := range subjects { // the others as well
+	for _, s := range subjects {
 		s.kill()
 	}
 	b.disk(served)
@@ -72,20 +72,19 @@ func (b *bench) serving() (durableRate float64) {
 
 const (
 	peer = "upgrade-responder, which records nothing"
-	// upgradeRequest is what Longhorn asks, by way of a proxy.
+	// upgradeRequest is a request of Longhorn, sent through a proxy.
 	upgradeRequest = "POST /v1/checkupgrade HTTP/1.1\r\nHost: peer\r\nUser-Agent: Go-http-client/1.1\r\nContent-Length: 40\r\n" +
 		"Content-Type: application/json\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n" + `{"appVersion":"v1.0.0","extraInfo":null}`
 	upgradeAnswer = `{"versions": [{"name": "v1.9.0", "releaseDate": "2025-05-27T00:00:00Z", "tags": ["latest"]}]}`
 )
 
-// peer starts a service that answers the like question, of one release as well. It
-// is told no address that it would find, and has no database: that is the least
-// that it can do.
+// peer starts a comparable service with one release. It has no database and cannot look
+// up the client's location, which is the least work that it can do.
 func (b *bench) peer() *process {
 	const dir = "../../.cache/peer/"
 	_, err := os.Stat(dir + "peer")
 	if _, e := os.Stat(dir + "geodb"); errors.Join(err, e) != nil {
-		b.logProgress("missing: upgrade-responder, which make peer builds; it is left out")
+		b.logProgress("missing: upgrade-responder, which make peer builds; not measured")
 		return nil
 	}
 	config := filepath.Join(b.TempDir(), "versions.json")
@@ -95,7 +94,7 @@ func (b *bench) peer() *process {
 	return startBy(b, "upgrade-responder", exec.Command(dir+"peer", config, dir+"geodb"))
 }
 
-// measure asks all in turns.
+// measure runs requests to all subjects in turn.
 func (b *bench) measure(subjects []subject) map[string]sample {
 	b.logProgress("requests a second, with %d servers", len(subjects))
 	var trials []trial
@@ -120,28 +119,27 @@ func (b *bench) measure(subjects []subject) map[string]sample {
 	return measured
 }
 
-// getOnNewConn puts a load on a server, all of which has to be answered with success.
+// runLoad sends a load to a server. All requests must succeed.
 func (b *bench) runLoad(p *process, l simulate.Load) sample {
 	b.Helper()
 	l.Duration = *benchFor
 	before := processorTime(b, p.cmd.Process.Pid)
 	r, err := l.Run(b.Context())
 	if err != nil || r.Sent != r.Succeeded() {
-		b.Fatalf("%s: %v, %+v", p.cmd, err, r)
+		b.Fatalf("%s: got result %+v (error %v), want all requests to succeed", p.cmd, r, err)
 	}
-	spent := processorTime(b, p.cmd.Process.Pid) - before
+	cpu := processorTime(b, p.cmd.Process.Pid) - before
 	return sample{
-		rate: float64(r.Sent) / r.Elapsed.Seconds(), cpu: float64(spent.Microseconds()) / float64(r.Sent),
+		rate: float64(r.Sent) / r.Elapsed.Seconds(), cpu: float64(cpu.Microseconds()) / float64(r.Sent),
 		p50: r.Latency.Quantile(0.5) / 1e6, p99: r.Latency.Quantile(0.99) / 1e6, longest: r.MaxLatency.Seconds() * 1e3,
 	}
 }
 
-// openLoop sends half as many reports as can be recorded, whether they are answered
-// or not: those of one build, those of a fleet, and as many to the handler that does
-// nothing.
+// openLoop sends reports at half of the highest rate without waiting for responses: of
+// one build, of a fleet, and to the handler that does nothing.
 func (b *bench) openLoop(bare, sqlite *process, rate float64) {
 	b.logProgress("reports at half of the highest rate")
-	ask := func(p *process) func() sample {
+	load := func(p *process) func() sample {
 		return func() sample {
 			l := newLoad(b, p.addr, 0, nil)
 			l.Rate = rate
@@ -149,7 +147,7 @@ func (b *bench) openLoop(bare, sqlite *process, rate float64) {
 		}
 	}
 	served, fleet := b.fleet(rate)
-	measured := b.alternate(rounds, trial{nothing, ask(bare)}, trial{durable, ask(sqlite)}, trial{mixed, fleet})
+	measured := b.alternate(rounds, trial{nothing, load(bare)}, trial{durable, load(sqlite)}, trial{mixed, fleet})
 	served.kill()
 	floor := measured[nothing]
 	for _, name := range []string{durable, mixed} {
@@ -160,7 +158,8 @@ func (b *bench) openLoop(bare, sqlite *process, rate float64) {
 	}
 }
 
-// sendFleet has a server record what a large fleet tells, in some hundred builds.
+// fleet returns a server and a trial that sends it the reports of a large fleet with some
+// hundred builds.
 func (b *bench) fleet(rate float64) (*process, func() sample) {
 	file, _ := releasedStore(b.T)
 	s := b.open(file)
@@ -176,8 +175,8 @@ func (b *bench) fleet(rate float64) (*process, func() sample) {
 	}
 }
 
-// processor is what a server computes for a request: the figure that a busy machine
-// changes least.
+// processor reports the CPU time per request, which other work on the machine influences
+// least.
 func (b *bench) processor(measured map[string]sample) {
 	for _, n := range []int{64, 256} {
 		own, floor := measured[at(durable, n)].cpu, measured[at(nothing, n)].cpu
@@ -186,14 +185,13 @@ func (b *bench) processor(measured map[string]sample) {
 	}
 }
 
-// memory is how much a server has had at most.
+// memory reports the peak memory of a server.
 func (b *bench) memory(sqlite, bare *process) {
 	own, floor := float64(mostResident(b, sqlite.cmd.Process.Pid)), float64(mostResident(b, bare.cmd.Process.Pid))
 	b.add(row{name: "memory at most, durable reports", figure: own / (1 << 20), unit: "MB", ratio: own / floor, small: true})
 }
 
-// commits compares a lone report to one row that becomes durable without any
-// network.
+// commits compares a single report with a durable row without network.
 func (b *bench) commits(file string, sqlite *process) {
 	b.logProgress("one report at a time, and one commit")
 	insert := insertInto(file)
@@ -212,8 +210,8 @@ func (b *bench) commits(file string, sqlite *process) {
 	b.add(row{name: "one report at a time", figure: own, unit: "ms", ratio: own / floor, small: true})
 }
 
-// disk is what a report takes of a file with all that is made of it, beside the 16
-// bytes of its id.
+// disk reports the bytes of a file per report, including statistics, relative to the 16
+// bytes of an instance ID.
 func (b *bench) disk(file string) {
 	info, err := os.Stat(file)
 	if err != nil {

@@ -22,16 +22,17 @@ import (
 )
 
 const (
-	// manyReleases is how many releases a product with a very long history has,
-	// and fewReleases one with a usual history.
+	// manyReleases is the number of releases of a product with a very long history, and
+	// fewReleases that of a usual product.
 	manyReleases, fewReleases = 50_000, 100
-	// nonReaders is how many clients ask for a page at once and do not read it.
+	// nonReaders is the number of clients that request a page at the same time and do not
+	// read it.
 	nonReaders = 60
 )
 
-// readers measures what a product with a very long history costs: the page of its
-// releases beside that of a product with few, and the memory of a server whose clients
-// ask for much and do not read it, beside its memory before.
+// readers measures the cost of a product with a very long history: the page of its
+// releases relative to that of a usual product, and the memory of a server whose clients
+// request large responses without reading them.
 func (b *bench) readers() {
 	b.logProgress("pages of %s releases", stats.ShowNumber(manyReleases))
 	many, token := b.released(manyReleases)
@@ -67,8 +68,8 @@ func pageName(releases int) string {
 	return fmt.Sprintf("the page of %s releases", stats.ShowNumber(int64(releases)))
 }
 
-// released starts a server that shows everyone the page of a product with so many releases.
-// It returns a token, too.
+// released starts a server with public statistics of a product with n releases. It also
+// returns a token.
 func (b *bench) released(n int) (p *process, token string) {
 	file := filepath.Join(b.TempDir(), "released.db")
 	if err := release(b.Context(), file, n); err != nil {
@@ -77,7 +78,7 @@ func (b *bench) released(n int) (p *process, token string) {
 	return serve(b, file, "--public-stats"), strings.TrimSpace(relcheck(b, "token", "add", "reader", "--db", file))
 }
 
-// release makes a store with so many releases of a product, and one report of it.
+// release creates a store with n releases of a product and one report.
 func release(ctx context.Context, file string, n int) error {
 	s, err := db.Open(ctx, file, readSchema())
 	if err != nil {
@@ -92,16 +93,16 @@ func release(ctx context.Context, file string, n int) error {
 		return err
 	}
 	heap := int64(20e6)
-	one := db.Recorded{At: time.Now().AddDate(0, 0, -1), Platform: checker.Platform{OS: "linux", Arch: "amd64"},
+	report := db.Recorded{At: time.Now().AddDate(0, 0, -1), Platform: checker.Platform{OS: "linux", Arch: "amd64"},
 		Report: checker.Report{ID: uuid.New(), Version: all[n-1].Version, HeapUsageBytes: &heap}}
-	if _, err = s.Backfill(ctx, "opa", slices.Values([]db.Recorded{one}), none[db.Checked]); err != nil {
+	if _, err = s.Backfill(ctx, "opa", slices.Values([]db.Recorded{report}), none[db.Checked]); err != nil {
 		return err
 	}
 	_, err = s.Fold(ctx)
 	return err
 }
 
-// download reads a page as a browser that does not understand gzip.
+// download reads a page without compression.
 func download(url string) (size int64, err error) {
 	r, err := http.NewRequest("GET", url, nil)
 	if err != nil {
@@ -121,8 +122,8 @@ func download(url string) (size int64, err error) {
 	return size, err
 }
 
-// requestWithoutReading has clients ask for a path at once and read nothing but the first byte of the
-// answers. It calls look again and again until the last answer has begun.
+// requestWithoutReading sends requests from several clients that read only the first byte
+// of each response. It calls look repeatedly until the last response has begun.
 func requestWithoutReading(t testing.TB, p *process, path, token string, clients int, look func()) {
 	t.Helper()
 	dialer := net.Dialer{Control: smallBuffer}
@@ -134,7 +135,7 @@ func requestWithoutReading(t testing.TB, p *process, path, token string, clients
 		}
 		defer c.Close()
 		io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nAuthorization: Bearer "+token+"\r\n\r\n")
-		c.SetReadDeadline(time.Now().Add(12 * time.Second)) // answers have to be read within 10
+		c.SetReadDeadline(time.Now().Add(12 * time.Second)) // the server closes a connection that reads nothing for 10 s
 		begun.Go(func() { c.Read(make([]byte, 1)) })
 	}
 	ended := make(chan struct{})

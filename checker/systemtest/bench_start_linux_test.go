@@ -11,8 +11,8 @@ import (
 	"relcheck/checker/stats"
 )
 
-// client measures what a host pays for starting a client, beside what it pays for
-// any goroutine that ends with a context.
+// client measures the time that a host program needs to start a client, relative to a
+// goroutine that ends with a context.
 func (b *bench) client() {
 	b.logProgress("the client's Start")
 	b.Setenv("DO_NOT_TRACK", "")
@@ -42,7 +42,7 @@ func (b *bench) client() {
 	}
 }
 
-// silent is a service that does not answer.
+// silent is a service that does not respond.
 type silent struct{}
 
 func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -50,9 +50,8 @@ func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// startUp measures how long it takes from starting a server until it can record: over
-// a file that is not there, and over one with a long log, beside a program that does
-// nothing but listen.
+// startUp measures the time from the start of a server until it can record, with a new
+// file and with a large log, relative to a program that only listens.
 func (b *bench) startUp(long string) {
 	b.logProgress("starting")
 	const bare, fresh = "start, a handler that does nothing", "start, no file"
@@ -69,7 +68,7 @@ func (b *bench) startUp(long string) {
 	b.add(row{name: full, figure: measured[full].took, unit: "ms", ratio: measured[full].took / measured[fresh].took, small: true, note: "to no file"})
 }
 
-// serve starts a server that keeps what has come in long ago.
+// serve starts a server that keeps old reports.
 func (b *bench) serve(file string) *process { return serve(b, file, "--keep-reports", "forever") }
 
 func (b *bench) started(begin func() *process) sample {

@@ -13,36 +13,36 @@ import (
 	"relcheck/checker/stats"
 )
 
-// ratiosFile holds how all compared to its floor at the last release.
+// ratiosFile contains the ratios of the last release.
 const ratiosFile = "testdata/ratios.json"
 
-var writeRatios = flag.Bool("write-ratios", false, "write down how all compares to its floor, for later runs to be held against")
+var writeRatios = flag.Bool("write-ratios", false, "store the ratios, with which later runs are compared")
 
 // row is a line of the table.
 type row struct {
 	name   string
 	figure float64
 	unit   string
-	ratio  float64 // to its floor; 0 of what has none
-	small  bool    // the smaller the ratio, the better
-	least  float64 // that the ratio has to be, or 0
-	most   float64 // that the ratio may be, or 0
+	ratio  float64 // to its floor; 0 for none
+	small  bool    // a smaller ratio is better
+	least  float64 // minimum ratio; 0 for none
+	most   float64 // maximum ratio; 0 for none
 	note   string
 }
 
 // worse reports whether a ratio is more than a fifth worse than before.
-func (r row) worse(was float64) bool {
+func (r row) worse(before float64) bool {
 	if r.small {
-		return r.ratio > 1.2*was
+		return r.ratio > 1.2*before
 	}
-	return r.ratio < 0.8*was
+	return r.ratio < 0.8*before
 }
 
-// printTable prints all rows, and then says loudly what has become slower, and what
-// is slower than it may be. Without the latter all is well.
-func printTable(w io.Writer, rows []row, before map[string]float64) (well bool) {
-	var loud strings.Builder
-	well = true
+// printTable prints all rows, and then lists which ratios are worse than before and which
+// are outside of their limits. It reports whether all are within their limits.
+func printTable(w io.Writer, rows []row, before map[string]float64) (ok bool) {
+	var warnings strings.Builder
+	ok = true
 	line := func(cells ...any) {
 		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-52s %9s %-14s %8s %8s  %s", cells...), " "))
 	}
@@ -54,24 +54,24 @@ func printTable(w io.Writer, rows []row, before map[string]float64) (well bool) 
 		}
 		if was, known := before[r.name]; known && r.ratio > 0 {
 			if last = digits(was); r.worse(was) {
-				fmt.Fprintf(&loud, "SLOWER: %s: %s of its floor, where it was %s\n", r.name, ratio, last)
+				fmt.Fprintf(&warnings, "SLOWER: %s: %s of its floor, before %s\n", r.name, ratio, last)
 			}
 		}
 		if r.ratio < r.least {
-			fmt.Fprintf(&loud, "TOO SLOW: %s: %s of its floor, and has to be %s\n", r.name, ratio, digits(r.least))
-			well = false
+			fmt.Fprintf(&warnings, "TOO SLOW: %s: %s of its floor, want at least %s\n", r.name, ratio, digits(r.least))
+			ok = false
 		}
 		if r.most > 0 && r.ratio > r.most {
-			fmt.Fprintf(&loud, "TOO SLOW: %s: %s times its floor, and may be %s\n", r.name, ratio, digits(r.most))
-			well = false
+			fmt.Fprintf(&warnings, "TOO SLOW: %s: %s times its floor, want at most %s\n", r.name, ratio, digits(r.most))
+			ok = false
 		}
 		line(r.name, digits(r.figure), r.unit, ratio, last, r.note)
 	}
-	io.WriteString(w, loud.String())
-	return well
+	io.WriteString(w, warnings.String())
+	return ok
 }
 
-// digits writes a number with about three of them.
+// digits formats a number with about three digits.
 func digits(f float64) string {
 	switch {
 	case f < 10:
@@ -112,8 +112,8 @@ func storeRatios(t *testing.T, rows []row) {
 	}
 }
 
-// TestPrintTable checks that ratios that became more than a fifth worse are listed,
-// whether more or less is better.
+// TestPrintTable checks that ratios that are more than a fifth worse than before are
+// listed, whether a larger or a smaller ratio is better.
 func TestPrintTable(t *testing.T) {
 	before := map[string]float64{"rate": 0.5, "time": 2, "steady": 1}
 	for _, c := range []struct {
@@ -122,20 +122,20 @@ func TestPrintTable(t *testing.T) {
 	}{
 		{[]row{{name: "rate", ratio: 0.41}, {name: "time", ratio: 2.3, small: true}, {name: "new", ratio: 0.1}, {name: "steady"}}, ""},
 		{[]row{{name: "rate", ratio: 0.6, least: 0.6}, {name: "time", ratio: 1, small: true}}, ""},
-		{[]row{{name: "rate", ratio: 0.39}, {name: "time", ratio: 2}}, "SLOWER: rate: 0.39 of its floor, where it was 0.50\n"},
-		{[]row{{name: "time", ratio: 2.5, small: true}}, "SLOWER: time: 2.50 of its floor, where it was 2.00\n"},
-		{[]row{{name: "new", ratio: 0.5, least: 0.6}}, "TOO SLOW: new: 0.50 of its floor, and has to be 0.60\n"},
+		{[]row{{name: "rate", ratio: 0.39}, {name: "time", ratio: 2}}, "SLOWER: rate: 0.39 of its floor, before 0.50\n"},
+		{[]row{{name: "time", ratio: 2.5, small: true}}, "SLOWER: time: 2.50 of its floor, before 2.00\n"},
+		{[]row{{name: "new", ratio: 0.5, least: 0.6}}, "TOO SLOW: new: 0.50 of its floor, want at least 0.60\n"},
 	} {
 		var out strings.Builder
-		well := printTable(&out, c.rows, before)
-		var loud strings.Builder
+		ok := printTable(&out, c.rows, before)
+		var warnings strings.Builder
 		for line := range strings.Lines(out.String()) {
 			if strings.HasPrefix(line, "SLOWER") || strings.HasPrefix(line, "TOO SLOW") {
-				loud.WriteString(line)
+				warnings.WriteString(line)
 			}
 		}
-		if loud.String() != c.want || well == strings.Contains(c.want, "TOO") {
-			t.Errorf("%+v: it says %q, want %q", c.rows, loud.String(), c.want)
+		if warnings.String() != c.want || ok == strings.Contains(c.want, "TOO") {
+			t.Errorf("%+v: got %q and ok %t, want %q", c.rows, warnings.String(), ok, c.want)
 		}
 	}
 }

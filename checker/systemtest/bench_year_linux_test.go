@@ -16,9 +16,9 @@ import (
 	"relcheck/db"
 )
 
-// years measures how long the data of a product's page take for 365 days, over
-// longer and longer logs with the same builds. It returns the files of the middle
-// log and of the longest one.
+// years measures how long it takes to compute a product's page of 365 days, with logs of
+// increasing size and the same builds. It returns the files of the middle log and of the
+// largest one.
 func (b *bench) years() (middle, longest string) {
 	sizes := []int{*benchLog / 100, *benchLog / 10, *benchLog}
 	var files []string
@@ -32,7 +32,7 @@ func (b *bench) years() (middle, longest string) {
 		b.fillYear(s, n)
 		b.logProgress("folding them")
 		b.foldAll(s)
-		notes = append(notes, fmt.Sprintf("%s ids", stats.ShowNumber(b.year(s))))
+		notes = append(notes, fmt.Sprintf("%s instances", stats.ShowNumber(b.year(s))))
 		files = append(files, file)
 		trials = append(trials, trial{yearOf(n), func() sample {
 			begin := time.Now()
@@ -56,8 +56,9 @@ func yearOf(reports int) string {
 	return fmt.Sprintf("a year of %s reports", stats.ShowNumber(int64(reports)))
 }
 
-// year makes what a product's page shows of 365 days, and returns how many ids that are.
-func (b *bench) year(s *db.Store) (ids int64) {
+// year computes what a product's page shows of 365 days, and returns the number of
+// instances.
+func (b *bench) year(s *db.Store) (instances int64) {
 	today := rollup.DayOf(time.Now())
 	q := stats.Query{Range: rollup.Range{To: today}.Last(365)}
 	f, err := s.Figures(b.Context(), "opa", q.Range, q.Keeps)
@@ -77,9 +78,9 @@ func yearReleases() (all []catalog.Release) {
 	return all
 }
 
-// fillYear fills a store with about n reports of 365 days, of the same 60 builds on
-// each of them, whatever n is. One in ten is of a program that reports once, the
-// others are of servers that report every hour for a month or so.
+// fillYear fills a store with about n reports of the same 60 builds on each of 365 days.
+// One in ten reports is of a program that reports once, the others are of servers that
+// report every hour for about a month.
 func (b *bench) fillYear(s *db.Store, n int) {
 	releases := yearReleases()
 	if _, err := s.PutReleases(b.Context(), "opa", releases, func(_, given catalog.Release) catalog.Release { return given }); err != nil {
@@ -87,7 +88,7 @@ func (b *bench) fillYear(s *db.Store, n int) {
 	}
 	platforms := []checker.Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}, {OS: "darwin", Arch: "arm64"}, {OS: "darwin", Arch: "amd64"}, {OS: "windows", Arch: "amd64"}}
 	const days, builds = 365, yearVersions * 5
-	each := max(1, n/days/builds) // of a build, a day
+	each := max(1, n/days/builds) // reports of a build per day
 	servers := make([]uuid.UUID, builds*max(1, each/24))
 	random := rand.New(rand.NewPCG(1, uint64(n)))
 	yesterday := rollup.DayOf(time.Now()) - 1
@@ -98,7 +99,7 @@ func (b *bench) fillYear(s *db.Store, n int) {
 			if once := random.IntN(10) == 0; once {
 				id = new(uuid.UUID)
 			}
-			if *id == uuid.Nil || random.IntN(30*24) == 0 { // starts, or starts anew
+			if *id == uuid.Nil || random.IntN(30*24) == 0 { // a server starts or restarts
 				*id = randomID(random)
 			}
 			heap := int64(20e6 * math.Exp(random.NormFloat64()/4) * float64(1+build%7))

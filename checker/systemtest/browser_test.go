@@ -69,7 +69,8 @@ func TestBrowser(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// browserModules returns where make test installs the packages that drive the browser.
+// browserModules returns the folder with the packages that control the browser. make test
+// installs them.
 func browserModules(t *testing.T) string {
 	t.Helper()
 	modules, err := filepath.Abs("../../.cache/browser")

@@ -62,7 +62,7 @@ func TestCatalogLimits(t *testing.T) {
 	relcheck(t, "release", "add", "opa", "v1.1.0", "--date", "2026-01-01", "--db", file)
 	for _, args := range [][]string{{"product", "add", "more"}, {"release", "add", "opa", "v9.0.0"}} {
 		if out, status := relcheckStatus(t, append(args, "--db", file)...); status != 1 || !strings.Contains(out, "limit reached: a store has at most") {
-			t.Errorf("relcheck %v: status %d, %s", args, status, out)
+			t.Errorf("relcheck %v: got exit status %d and output %s, want 1 and the limit", args, status, out)
 		}
 	}
 	for path, want := range map[string]int{
@@ -95,7 +95,7 @@ func (c *catalogServer) put(path, body string, want int) error {
 	}
 	res.Body.Close()
 	if res.StatusCode != want {
-		return fmt.Errorf("PUT %s has status %d", path, res.StatusCode)
+		return fmt.Errorf("PUT %s: got status %d, want %d", path, res.StatusCode, want)
 	}
 	return nil
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Beside a server under load nothing is found that is not so, and the server is not
-// disturbed.
+// TestDoctorBesideServer checks that doctor raises no false alarm while a server records,
+// and does not disturb the server.
 func TestDoctorBesideServer(t *testing.T) {
 	store := newFilledStore(t, unlessRace(15_000, 5_000))
 	relcheck(t, "release", "add", "opa", "v1.0.0", "--db", store)
@@ -17,16 +17,16 @@ func TestDoctorBesideServer(t *testing.T) {
 		out, status := relcheckStatus(t, "doctor", "--db", store)
 		for line := range strings.Lines(out) {
 			if status != 0 || strings.HasPrefix(line, "PROBLEM") || strings.HasPrefix(line, "warning") && !strings.Contains(line, "RELCHECK_TEST_") && !strings.Contains(line, " process ") {
-				t.Errorf("exit status %d: %s", status, line)
+				t.Errorf("got exit status %d and line %s, want 0 and no problems", status, line)
 			}
 		}
 		if !strings.Contains(out, "records into it") || !strings.Contains(out, "compared with complete days") {
-			t.Errorf("it says\n%s", out)
+			t.Errorf("got output without the running server or the comparison of complete days:\n%s", out)
 		}
 	}
 	c.finish(t)
 	if n := countMissing(t, store, c.snapshot()); n > 0 {
-		t.Errorf("%d reports are lost", n)
+		t.Errorf("got %d lost reports, want 0", n)
 	}
 }
 
@@ -38,10 +38,10 @@ func TestDoctorOnTerminal(t *testing.T) {
 		t.Setenv("NO_COLOR", "")
 		text := runOnTerminal(t, columns, "doctor", "--db", store, "--backup-dir", t.TempDir())
 		if !strings.Contains(text, "\x1b[1mwarning\x1b[0m") || !strings.Contains(text, "\x1b[2mok\x1b[0m") {
-			t.Errorf("in %d columns nothing stands out:\n%s", columns, text)
+			t.Errorf("%d columns: got no emphasis, want some:\n%s", columns, text)
 		}
 		var lines []string
-		for line := range strings.Lines(color.ReplaceAllString(text, "")) { // what was written over is gone
+		for line := range strings.Lines(color.ReplaceAllString(text, "")) { // without progress that was overwritten
 			line = strings.TrimSuffix(line, "\n")
 			lines = append(lines, line[strings.LastIndex(line, "\x1b[K")+len("\x1b[K"):])
 			if !strings.Contains(line, "\x1b[K") {
@@ -53,6 +53,6 @@ func TestDoctorOnTerminal(t *testing.T) {
 	text := relcheck(t, "doctor", "--db", store)
 	checkPrintable(t, "piped", text, 0)
 	if n := strings.Count(text, "\n"); n > 20 {
-		t.Errorf("%d lines:\n%s", n, text)
+		t.Errorf("got %d lines, want up to 20:\n%s", n, text)
 	}
 }

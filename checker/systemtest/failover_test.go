@@ -16,13 +16,13 @@ import (
 	"relcheck/db/pgtest"
 )
 
-var failovers = flag.Bool("failover", false, "kill the primaries of a PostgreSQL cluster under load")
+var failovers = flag.Bool("failover", false, "kill primaries of a PostgreSQL cluster under load")
 
-// TestFailover kills the primary of a cluster, more than once, while servers
-// record reports into it. It runs only when asked to: make test-failover.
+// TestFailover kills the primary of a cluster repeatedly while servers record reports
+// into it. It runs only with make test-failover.
 func TestFailover(t *testing.T) {
 	if !*failovers || testing.Short() {
-		t.Skip("takes minutes, and Patroni: run it with make test-failover")
+		t.Skip("needs Patroni and takes minutes: run it with make test-failover")
 	}
 	cluster, err := pgtest.NewCluster()
 	pgtest.RequireInstalled(t, err)
@@ -38,8 +38,8 @@ func TestFailover(t *testing.T) {
 	t.Run("control", func(t *testing.T) { testFailoverControl(t, cluster, name) })
 }
 
-// Whatever two servers answer with 200 outlives the primary that took it, and
-// they go on by themselves.
+// testFailover checks that reports that two servers answered with 200 are kept after the
+// primary was killed, and that the servers recover by themselves.
 func testFailover(t *testing.T, cluster *pgtest.Cluster, name string) {
 	var senders []*sender
 	for range 2 {
@@ -52,24 +52,24 @@ func testFailover(t *testing.T, cluster *pgtest.Cluster, name string) {
 	stop()
 	seen := exportedIDs(t, name)
 	for i, s := range senders {
-		t.Logf("server %d: %d reports acknowledged, the others got %v, slowest answer %v",
+		t.Logf("server %d: %d reports acknowledged, other responses %v, slowest response %v",
 			i, len(s.acknowledged), s.failures, s.slowest.Round(time.Millisecond))
 		if lost := s.lost(seen); len(lost) > 0 {
-			t.Errorf("server %d: %d reports of %d acknowledged are not there, such as %s", i, len(lost), len(s.acknowledged), lost[0])
+			t.Errorf("server %d: got %d of %d acknowledged reports missing, want 0, for example %s", i, len(lost), len(s.acknowledged), lost[0])
 		}
 		if len(s.failures) != 1 || s.failures["503 Service Unavailable"] == 0 || s.slowest > maxResponseTime {
-			t.Errorf("server %d: what is not recorded should be answered with status 503 within %v", i, maxResponseTime)
+			t.Errorf("server %d: got responses %v, the slowest after %v, want only 200 and 503 within %v", i, s.failures, s.slowest, maxResponseTime)
 		}
 	}
 	for id, n := range seen {
 		if n > 1 {
-			t.Errorf("%s is there %d times", id, n)
+			t.Errorf("instance ID %s: got %d reports, want 1", id, n)
 		}
 	}
 }
 
-// killPrimary kills the primary and returns when reports are recorded again and
-// the cluster is whole.
+// killPrimary kills the primary, and returns when reports are recorded again and the
+// cluster is complete.
 func killPrimary(t *testing.T, cluster *pgtest.Cluster, senders []*sender, round int) {
 	time.Sleep(3 * time.Second)
 	for _, s := range senders {
@@ -86,7 +86,7 @@ func killPrimary(t *testing.T, cluster *pgtest.Cluster, senders []*sender, round
 	time.Sleep(3 * time.Second)
 	for i, n := range acknowledgedCounts(senders) {
 		if n == before[i] {
-			t.Fatalf("round %d: server %d is ready and records nothing", round, i)
+			t.Fatalf("round %d: server %d is ready, but got no reports recorded in 3 s", round, i)
 		}
 		t.Logf("round %d: server %d recorded nothing for %v", round, i, senders[i].longestGap().Round(time.Millisecond))
 	}
@@ -97,8 +97,8 @@ func killPrimary(t *testing.T, cluster *pgtest.Cluster, senders []*sender, round
 	t.Logf("round %d: %s was back after %v", round, killed.Name, time.Since(begin).Round(time.Millisecond))
 }
 
-// The control: the same way of looking finds what a server loses that answers
-// before it has recorded.
+// testFailoverControl checks that the same method finds the loss of a server that answers
+// before it records.
 func testFailoverControl(t *testing.T, cluster *pgtest.Cluster, name string) {
 	s := newSender(start(t, "early", name))
 	stop := send(t, []*sender{s})
@@ -112,7 +112,7 @@ func testFailoverControl(t *testing.T, cluster *pgtest.Cluster, name string) {
 	lost := s.lost(exportedIDs(t, name))
 	t.Logf("%d reports acknowledged early, %d of them lost", len(s.acknowledged), len(lost))
 	if len(lost) == 0 || len(lost) == len(s.acknowledged) {
-		t.Errorf("%d of %d reports acknowledged early were lost; it should be some", len(lost), len(s.acknowledged))
+		t.Errorf("got %d of %d reports acknowledged early lost, want some, but not all", len(lost), len(s.acknowledged))
 	}
 }
 
@@ -127,18 +127,17 @@ func killLeader(t *testing.T, cluster *pgtest.Cluster) *pgtest.Member {
 	return leader
 }
 
-// sender sends reports to a server, whatever it answers, and remembers what
-// became of them.
+// sender sends reports to a server and collects the responses.
 type sender struct {
 	base   string
 	client http.Client
 
 	mu           sync.Mutex
 	acknowledged map[uuid.UUID]bool
-	failures       map[string]int // how many were not acknowledged, by what came instead
-	slowest      time.Duration  // answer, whichever it is
-	last         time.Time      // when a report was acknowledged
-	gap          time.Duration  // the longest without one, since reset
+	failures     map[string]int // number of reports not acknowledged, by status
+	slowest      time.Duration  // slowest response of any status
+	last         time.Time      // time of the last acknowledgment
+	gap          time.Duration  // longest time without an acknowledgment since reset
 }
 
 func newSender(p *process) *sender {
@@ -150,16 +149,16 @@ func newSender(p *process) *sender {
 }
 
 const (
-	// senderConns is how many each sender sends over.
+	// senderConns is the number of connections of each sender.
 	senderConns = 16
-	// maxResponseTime is for the slowest answer. A server takes ten seconds to give up.
+	// maxResponseTime limits the slowest response. A server gives up after ten seconds.
 	maxResponseTime = 15 * time.Second
-	// sendPause is between an answer and the next report. It leaves some of the
-	// machine to the cluster.
+	// sendPause is the time between a response and the next report. It leaves CPU time to
+	// the cluster.
 	sendPause = 5 * time.Millisecond
 )
 
-// send lets senders send until stop is called.
+// send runs senders until stop is called.
 func send(t *testing.T, senders []*sender) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -181,13 +180,12 @@ func send(t *testing.T, senders []*sender) (stop func()) {
 	return stop
 }
 
-// report sends one report and waits for its answer, though everything may end
-// meanwhile: what was not answered says nothing.
+// report sends one report and records the status of its response, or that there was none.
 func (s *sender) report() {
 	id := uuid.New()
 	body := fmt.Sprintf(`{"id":%q,"version":"0.70.0","heap_usage_bytes":"2664880"}`, id)
 	begin := time.Now()
-	status := "no answer"
+	status := "no response"
 	res, err := s.client.Post(s.base+"/v1/version", "application/json", strings.NewReader(body))
 	if err == nil {
 		_, err = io.Copy(io.Discard, res.Body)
@@ -213,7 +211,7 @@ func (s *sender) record(id uuid.UUID, status string, begin time.Time) {
 	s.last = now
 }
 
-// reset begins to look for the longest time without a recorded report.
+// reset restarts the measurement of the longest time without an acknowledgment.
 func (s *sender) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,7 +224,7 @@ func (s *sender) longestGap() time.Duration {
 	return s.gap
 }
 
-// acknowledgedCounts is how many reports of each sender were acknowledged.
+// acknowledgedCounts returns the number of acknowledged reports of each sender.
 func acknowledgedCounts(senders []*sender) (n []int) {
 	for _, s := range senders {
 		s.mu.Lock()
@@ -236,17 +234,17 @@ func acknowledgedCounts(senders []*sender) (n []int) {
 	return n
 }
 
-// lost lists what was acknowledged and is not among what was exported.
-func (s *sender) lost(seen map[uuid.UUID]int) (ids []uuid.UUID) {
+// lost returns the acknowledged instance IDs that are not in an export.
+func (s *sender) lost(exported map[uuid.UUID]int) (ids []uuid.UUID) {
 	for id := range s.acknowledged {
-		if seen[id] == 0 {
+		if exported[id] == 0 {
 			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
-// waitUntilClosed waits until the server says with a status whether it is ready.
+// await waits until /readyz has a status.
 func (s *sender) await(t *testing.T, status int, within time.Duration) {
 	t.Helper()
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -259,5 +257,5 @@ func (s *sender) await(t *testing.T, status int, within time.Duration) {
 			return
 		}
 	}
-	t.Fatalf("%s/readyz does not answer %d within %v", s.base, status, within)
+	t.Fatalf("GET %s/readyz: got another status than %d for %v", s.base, status, within)
 }

@@ -18,11 +18,10 @@ import (
 	"relcheck/checker/simulate"
 )
 
-// waitTimeout is how long an answer is waited for, and whatever else has to come about,
-// on a machine that has much to do.
+// waitTimeout is how long tests wait for a response or an event on a busy machine.
 const waitTimeout = time.Minute
 
-// acknowledged collects the ids of reports that were answered with 200.
+// acknowledged collects the instance IDs of reports that were answered with 200.
 type acknowledged struct {
 	sync.Mutex
 	ids map[uuid.UUID]bool
@@ -37,35 +36,35 @@ func (a *acknowledged) add(id uuid.UUID) {
 	a.ids[id] = true
 }
 
-// snapshot returns the reports acknowledged until now.
+// snapshot returns the reports acknowledged so far.
 func (a *acknowledged) snapshot() map[uuid.UUID]bool {
 	a.Lock()
 	defer a.Unlock()
 	return maps.Clone(a.ids)
 }
 
-// waitUntilClosed waits until n were.
+// await waits until n reports are acknowledged.
 func (a *acknowledged) await(t testing.TB, n int) {
 	t.Helper()
-	waitFor(t, fmt.Sprintf("%d reports are acknowledged", n), func() bool {
+	waitFor(t, fmt.Sprintf("%d acknowledged reports", n), func() bool {
 		a.Lock()
 		defer a.Unlock()
 		return len(a.ids) >= n
 	})
 }
 
-// wantRecordedOnce wants each of them once among the ids that were exported.
+// wantRecordedOnce checks that an export contains each acknowledged report once.
 func (a *acknowledged) wantRecordedOnce(t testing.TB, exported map[uuid.UUID]int) {
 	t.Helper()
 	for id := range a.ids {
 		if exported[id] != 1 {
-			t.Errorf("%s was acknowledged, and is there %d times", id, exported[id])
+			t.Errorf("acknowledged report of %s: got %d in the export, want 1", id, exported[id])
 		}
 	}
 }
 
-// newLoad sends the report of OPA v0.70.0 over a number of connections, each time with
-// a new instance ID.
+// newLoad returns a load of OPA v0.70.0's report over a number of connections, each time
+// with a new instance ID.
 func newLoad(t testing.TB, addr string, connections int, recorded func(uuid.UUID)) simulate.Load {
 	t.Helper()
 	return loadOf(t, addr, captured(t, "opa-v0.70.0"), connections, recorded)
@@ -81,7 +80,7 @@ func captured(t testing.TB, name string) string {
 	return string(raw)
 }
 
-// loadOf sends one request repeatedly.
+// loadOf returns a load that repeats one request.
 func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.UUID)) simulate.Load {
 	t.Helper()
 	c, err := simulate.ReadCapture(strings.NewReader(raw))
@@ -95,8 +94,8 @@ func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.
 	}
 }
 
-// sendUntil sends until ctx is done, and returns the number of answers that do not
-// record a report. A service that was killed does not answer.
+// sendUntil sends until ctx is done, and returns the number of responses that do not
+// record a report. A killed server does not respond.
 func sendUntil(ctx context.Context, l simulate.Load) (bad int64) {
 	r, err := l.Run(ctx)
 	if err != nil {

@@ -23,28 +23,27 @@ import (
 	"unicode/utf8"
 )
 
-var malformed = flag.Int("malformed", 30_000, "how many mutated requests TestMalformed sends; a tenth under the race detector")
+var malformed = flag.Int("malformed", 30_000, "number of mutated requests that TestMalformed sends; a tenth under the race detector")
 
-// poison ends what a mutant may have left open: a header, a line, a chunk. It is
-// no request, and so the server closes the connection.
+// poison ends everything that a mutant may have left open: a header, a line, a chunk. It
+// is no valid request, so the server closes the connection.
 const poison = "\r\n\r\n\x00poison\r\n\r\n"
 
 const bodyLimit = 16 << 10
 
-// bodyPoison is for a server that waits for the rest of a body: as much as
-// net/http reads of one that nobody wants, before it closes the connection: twice
-// 256 KB.
+// bodyPoison is for a server that waits for the rest of a body. It is longer than what
+// net/http reads of an unread body before it closes the connection: twice 256 KB.
 var bodyPoison = bytes.Repeat([]byte(poison), 600<<10/len(poison))
 
-// outcome is what a connection was answered.
+// outcome is what a server responded on a connection.
 type outcome struct {
 	statuses []int
-	recorded int // answers by which a report was recorded
+	recorded int // number of recorded reports
 }
 
 var (
-	statusLine = regexp.MustCompile(`(?m)^HTTP/1\.[01] (\d{3}) `)
-	recordedResponse      = regexp.MustCompile(`HTTP/1\.[01] 200 OK\r\n((?:[^\r\n]+\r\n)+)\r\n\{"latest":`)
+	statusLine       = regexp.MustCompile(`(?m)^HTTP/1\.[01] (\d{3}) `)
+	recordedResponse = regexp.MustCompile(`HTTP/1\.[01] 200 OK\r\n((?:[^\r\n]+\r\n)+)\r\n\{"latest":`)
 )
 
 // outcomeOf parses everything that a server sent on one connection.
@@ -61,7 +60,7 @@ func outcomeOf(answer []byte) (o outcome) {
 	return o
 }
 
-// sendInvented writes a mutant and reads until the server closes the connection.
+// attack sends a mutant and reads until the server closes the connection.
 func attack(addr string, mutant []byte) (outcome, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -69,18 +68,18 @@ func attack(addr string, mutant []byte) (outcome, error) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
-	conn.Write(append(mutant, poison...)) // the server may have closed before it has read all
+	conn.Write(append(mutant, poison...)) // the server may close the connection before it has read everything
 	more := time.AfterFunc(20*time.Millisecond, func() { conn.Write(bodyPoison) })
 	defer more.Stop()
 	answer, err := io.ReadAll(conn)
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-		return outcome{}, fmt.Errorf("no end of an answer in 30 s: %w", err)
+		return outcome{}, fmt.Errorf("no end of the response after 30 s: %w", err)
 	}
 	return outcomeOf(answer), nil
 }
 
-// reportsIn returns, with the standard library, the maximum number of valid reports in
-// the bytes sent on one connection.
+// reportsIn returns the maximum number of valid reports in bytes sent on one connection.
+// It parses them with the standard library.
 func reportsIn(sent []byte) (n int) {
 	in := bufio.NewReader(bytes.NewReader(sent))
 	for {
@@ -149,15 +148,15 @@ func TestMalformed(t *testing.T) {
 					t.Errorf("%q: %v", mutant, err)
 					continue
 				}
-				if right := reportsIn(append(mutant, poison...)); o.recorded > right {
-					t.Errorf("%q: %d reports were recorded, and %d are right", mutant, o.recorded, right)
+				if valid := reportsIn(append(mutant, poison...)); o.recorded > valid {
+					t.Errorf("%q: got %d recorded reports, want up to %d", mutant, o.recorded, valid)
 				}
 				recorded.Add(int64(o.recorded))
 				mu.Lock()
 				for _, status := range o.statuses {
 					statuses[status]++
 					if status >= 500 && status != http.StatusNotImplemented && status != http.StatusHTTPVersionNotSupported {
-						t.Errorf("%q: status %d", mutant, status)
+						t.Errorf("%q: got status %d, want less than 500", mutant, status)
 					}
 				}
 				mu.Unlock()
@@ -165,44 +164,43 @@ func TestMalformed(t *testing.T) {
 		})
 	}
 	senders.Wait()
-	t.Logf("seed %d: %d mutants, answers by status %v, %d recorded", seed, mutants, statuses, recorded.Load())
+	t.Logf("seed %d: %d mutants, responses by status %v, %d recorded", seed, mutants, statuses, recorded.Load())
 	if statuses[400] == 0 || statuses[404] == 0 || statuses[405] == 0 || statuses[415] == 0 || statuses[431] == 0 || recorded.Load() == 0 {
-		t.Error("these mutants are too tame")
+		t.Errorf("got responses by status %v, want all kinds of errors and recorded reports", statuses)
 	}
 	checkHealthy(t, s, store, recorded.Load())
 }
 
-// checkHealthy checks that a server is ready, records, and stops without errors after a
-// test.
+// checkHealthy checks that a server is ready, records, and stops without errors.
 func checkHealthy(t *testing.T, s *process, store string, recorded int64) {
 	t.Helper()
 	if ready := get(t, s.url+"/readyz"); ready != "ready\n" {
-		t.Errorf("it is not ready: %s", ready)
+		t.Errorf("/readyz: got %s, want ready", ready)
 	}
 	o, err := attack(s.addr, fmt.Appendf(nil, specimens[0], randomID(rand.New(rand.NewPCG(1, 2)))))
 	if err != nil || o.recorded != 1 {
-		t.Errorf("a right report at the end: %+v, %v", o, err)
+		t.Errorf("valid report at the end: got %+v (error %v), want it recorded", o, err)
 	}
 	rows := int64(0)
 	for _, product := range []string{"opa", "relcheck"} {
 		rows += int64(strings.Count(relcheck(t, "export", product, "--db", store), "\n"))
 	}
 	if rows != recorded+1 {
-		t.Errorf("%d reports are there, and %d were said to be", rows, recorded+1)
+		t.Errorf("got %d reports in the export, want %d", rows, recorded+1)
 	}
 	peak := peakMemory(s.cmd.Process.Pid)
-	t.Logf("it has taken %d MB of memory at most", peak>>20)
-	if peak > 200<<20 && !race { // the detector takes its own
-		t.Error("that is more than 200 MB")
+	t.Logf("peak memory %d MB", peak>>20)
+	if peak > 200<<20 && !race { // the race detector needs more
+		t.Errorf("got %d MB of peak memory, want up to 200", peak>>20)
 	}
 	s.stop(t)
 	for _, sign := range []string{"panic", `"level":"ERROR"`} {
 		if i := strings.Index(s.errs.String(), sign); i >= 0 {
-			t.Errorf("its log: %.2000s", s.errs.String()[max(0, i-200):])
+			t.Errorf("got log with errors: %.2000s", s.errs.String()[max(0, i-200):])
 		}
 	}
 	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
-		t.Errorf("it has not stopped in good order: %.2000s", s.errs.String())
+		t.Errorf("got log without the regular stop: %.2000s", s.errs.String())
 	}
 }
 
@@ -221,10 +219,10 @@ func peakMemory(pid int) int64 {
 	return kb << 10
 }
 
-// TestMalformedParsers tests how TestMalformed recognizes answers and reports.
+// TestMalformedParsers tests how TestMalformed parses responses and reports.
 func TestMalformedParsers(t *testing.T) {
 	const ok, body = "HTTP/1.1 200 OK\r\nA: b\r\n", `{"latest":{}}` + "\n"
-	for answer, want := range map[string]string{
+	for response, want := range map[string]string{
 		"":                 "[] 0",
 		ok + "\r\n" + body: "[200] 1",
 		ok + "Relcheck-Recorded: no\r\n\r\n" + body:                                     "[200] 0",
@@ -233,8 +231,8 @@ func TestMalformedParsers(t *testing.T) {
 		"HTTP/1.1 503 No\r\nA: b\r\n\r\n" + body:         "[503] 0",
 		"HTTP/1.0 500 Internal Server Error\r\nA: b\r\n": "[500] 0",
 	} {
-		if o := outcomeOf([]byte(answer)); fmt.Sprint(o.statuses, o.recorded) != want {
-			t.Errorf("%q: %+v, want %s", answer, o, want)
+		if o := outcomeOf([]byte(response)); fmt.Sprint(o.statuses, o.recorded) != want {
+			t.Errorf("%q: got %+v, want %s", response, o, want)
 		}
 	}
 	id := "08c1d850-6065-478a-b9b5-a8f9f464ad33"
@@ -244,7 +242,7 @@ func TestMalformedParsers(t *testing.T) {
 			want = 1
 		}
 		if n := reportsIn([]byte(strings.Replace(s, "%s", id, 1) + poison)); n != want {
-			t.Errorf("specimen %d: %d reports, want %d", i, n, want)
+			t.Errorf("specimen %d: got %d reports, want %d", i, n, want)
 		}
 	}
 	for body, want := range map[string]bool{
@@ -253,7 +251,7 @@ func TestMalformedParsers(t *testing.T) {
 		`{"id":"` + id + `","version":"1 "}`: false, `{"id":"` + id + `"}`: false, `{"id":"` + id + `","version":"1"}x`: false, `{"id":"` + id + `","version":1}`: false,
 	} {
 		if validReport([]byte(body)) != want {
-			t.Errorf("%s: right is %v", body, !want)
+			t.Errorf("validReport(%s) = %t, want %t", body, !want, want)
 		}
 	}
 }

@@ -2,5 +2,5 @@
 
 package systemtest
 
-// race is whether the race detector slows the tests down.
+// race reports whether the race detector is enabled.
 const race = false

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// opaRelease is a released Open Policy Agent that asks in its own way.
+// opaRelease is a release of Open Policy Agent with its own way to check for releases.
 type opaRelease struct {
 	version  string
-	variable string // tells it where the service is
-	reports  bool   // or only asks
+	variable string // environment variable with the URL of the service
+	reports  bool   // sends reports; otherwise, checks
 }
 
 var opaReleases = []opaRelease{
@@ -26,7 +26,7 @@ var opaReleases = []opaRelease{
 	{"v1.22.2", "OPA_VERSION_CHECK_SERVICE_URL", false},
 }
 
-// binary is the program, built from its module by make test.
+// binary returns the path of the program. make test builds it.
 func (g opaRelease) binary(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("../../.cache/opa", g.version, "opa"))
@@ -39,7 +39,7 @@ func (g opaRelease) binary(t *testing.T) string {
 	return path
 }
 
-// Real Open Policy Agents ask a real relcheck, at the root and below /p/opa.
+// TestOPA runs real Open Policy Agents with a real server, at its root and below /p/opa.
 func TestOPA(t *testing.T) {
 	for _, g := range opaReleases {
 		for _, path := range []string{"", "/p/opa", "/p/opa/"} {
@@ -54,18 +54,18 @@ func testOPA(t *testing.T, g opaRelease, opa, path string) {
 	env := g.variable + "=http://" + served.addr + path
 	v := strings.TrimPrefix(g.version, "v")
 
-	// No release is known: nothing may be said of one.
+	// Without a release, no release may be shown.
 	if out := opaVersion(t, opa, env); strings.Contains(out, "Latest Upstream Version") {
-		t.Errorf("without a release, opa version --check prints\n%s", out)
+		t.Errorf("without a release: opa version --check: got\n%s", out)
 	}
 	if log := opaRun(t, opa, env, "is up to date", "Unable to"); log["level"] != "debug" {
-		t.Errorf("without a release, opa run logs %v", log)
+		t.Errorf("without a release: opa run: got log %v, want level debug", log)
 	}
 
 	relcheck(t, "release", "add", "opa", g.version, "--db", file)
 	awaitRelease(t, served, g.version)
 	if log := opaRun(t, opa, env, "is up to date", "is out of date"); log["level"] != "debug" || log["current_version"] != v {
-		t.Errorf("on the latest release, opa run logs %v", log)
+		t.Errorf("latest release: opa run: got log %v, want level debug and version %s", log, v)
 	}
 
 	relcheck(t, "release", "add", "opa", "v9.0.0", "--db", file)
@@ -74,17 +74,17 @@ func testOPA(t *testing.T, g opaRelease, opa, path string) {
 	const notes = "https://github.com/open-policy-agent/opa/releases/tag/v9.0.0"
 	want := "Latest Upstream Version: 9.0.0\nDownload: " + download + "\nRelease Notes: " + notes + "\n"
 	if out := opaVersion(t, opa, env); !strings.HasSuffix(out, want) {
-		t.Errorf("opa version --check prints\n%s\nwhich does not end in\n%s", out, want)
+		t.Errorf("opa version --check: got\n%s\nwant it to end in\n%s", out, want)
 	}
 	log := opaRun(t, opa, env, "is out of date", "is up to date")
 	if log["level"] != "info" || log["latest_version"] != "9.0.0" || log["current_version"] != v || log["download_opa"] != download || log["release_notes"] != notes {
-		t.Errorf("behind the latest release, opa run logs %v", log)
+		t.Errorf("outdated: opa run: got log %v, want level info, the versions and the links", log)
 	}
 	checkRecorded(t, g, file)
 }
 
-// The statistics show a fleet of real Open Policy Agents: how many processes of
-// which version, and the heap that they told.
+// TestStatsOfOPA checks that the statistics show a fleet of real Open Policy Agents: the
+// number of processes by version, and the heap size that they reported.
 func TestStatsOfOPA(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	served := serve(t, file)
@@ -118,20 +118,20 @@ func TestStatsOfOPA(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(heaps)
-	want := opaReleases[0].version // the later one tells nothing
+	want := opaReleases[0].version // the later release sends no reports
 	if len(shown.Rows) != 1 || shown.Rows[0].Version != want || shown.Rows[0].Instances != each || shown.Rows[0].Reports != each || shown.Rows[0].Behind != 1 {
-		t.Fatalf("the statistics show %+v, want %d ids of %s", shown.Rows, each, want)
+		t.Fatalf("got statistics %+v, want %d instances of %s", shown.Rows, each, want)
 	}
-	if p95, told := shown.Rows[0].P95, heaps[len(heaps)-2]; p95 < told*0.99 || p95 > heaps[len(heaps)-1]*1.01 {
-		t.Errorf("the heap's 95th percentile is %.0f, of %.0f", p95, heaps)
+	if p95, least := shown.Rows[0].P95, heaps[len(heaps)-2]; p95 < least*0.99 || p95 > heaps[len(heaps)-1]*1.01 {
+		t.Errorf("got 95th percentile %.0f, want it between the two largest of %.0f", p95, heaps)
 	}
 	if out := relcheck(t, "stats", "opa", "--db", file); !strings.Contains(out, want) || !strings.Contains(out, "linux/"+runtime.GOARCH) {
-		t.Errorf("relcheck stats opa prints\n%s", out)
+		t.Errorf("relcheck stats opa: got no version %s or platform linux/%s in\n%s", want, runtime.GOARCH, out)
 	}
 }
 
-// checkRecorded looks at what the questions above left behind: five of them,
-// each from a process of its own.
+// checkRecorded checks the reports of the requests above: five, each from another
+// process.
 func checkRecorded(t *testing.T, g opaRelease, file string) {
 	t.Helper()
 	ids := map[string]bool{}
@@ -144,7 +144,7 @@ func checkRecorded(t *testing.T, g opaRelease, file string) {
 			t.Fatal(err)
 		}
 		if "v"+r.Version != g.version || r.OS != "linux" || r.Arch != "amd64" || r.Heap < 100_000 || ids[r.ID] {
-			t.Errorf("recorded %s", line)
+			t.Errorf("got recorded report %s, want one of %s on linux/amd64 with a heap size and a new instance ID", line, g.version)
 		}
 		ids[r.ID] = true
 	}
@@ -153,12 +153,12 @@ func checkRecorded(t *testing.T, g opaRelease, file string) {
 		want = 5
 	}
 	if len(ids) != want {
-		t.Errorf("recorded %d instances, want %d", len(ids), want)
+		t.Errorf("got %d recorded instances, want %d", len(ids), want)
 	}
 }
 
-// awaitRelease waits until the server offers a release that another process
-// has added, for it may take a second.
+// awaitRelease waits until the server offers a release that another process has added,
+// which may take a second.
 func awaitRelease(t *testing.T, p *process, tag string) {
 	t.Helper()
 	for deadline := time.Now().Add(waitTimeout); ; time.Sleep(20 * time.Millisecond) {
@@ -166,7 +166,7 @@ func awaitRelease(t *testing.T, p *process, tag string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("release %s is not offered", tag)
+			t.Fatalf("release %s is not offered after %v", tag, waitTimeout)
 		}
 	}
 }
@@ -184,8 +184,8 @@ func opaVersion(t *testing.T, opa, env string) string {
 	return string(out)
 }
 
-// opaRun starts a server and returns the first line it logs that has one of
-// the texts in its message.
+// opaRun starts a server and returns the first line of its log whose message contains one
+// of the texts.
 func opaRun(t *testing.T, opa, env string, texts ...string) map[string]any {
 	t.Helper()
 	cmd := exec.Command(opa, "run", "--server", "--addr", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug")
@@ -217,6 +217,6 @@ func opaRun(t *testing.T, opa, env string, texts ...string) map[string]any {
 			}
 		}
 	}
-	t.Fatalf("opa run ended without a word of %q", texts)
+	t.Fatalf("opa run: got no log with any of %q", texts)
 	return nil
 }

@@ -188,7 +188,7 @@ func (p *process) stop(t testing.TB) (out string) {
 // testLog writes the output of a process to the test's log, and keeps it.
 type testLog struct {
 	testing.TB
-	mu   sync.Mutex
+	mu     sync.Mutex
 	output strings.Builder
 }
 

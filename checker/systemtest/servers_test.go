@@ -41,7 +41,7 @@ func TestServersKilledUnderLoad(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 3 {
 		wg.Go(func() {
-			begin := time.Duration(i+1) * every / 3 // so that they die in turn
+			begin := time.Duration(i+1) * every / 3 // the servers are killed in turn
 			for life := every + begin; ctx.Err() == nil; life = 3 * every {
 				served := serve(t, name)
 				living, die := context.WithCancel(ctx)
@@ -70,13 +70,13 @@ func TestServersKilledUnderLoad(t *testing.T) {
 	acked.wantRecordedOnce(t, seen)
 	for id, n := range seen {
 		if n > 1 {
-			t.Errorf("%s is there %d times", id, n)
+			t.Errorf("instance ID %s: got %d reports, want 1", id, n)
 		}
 	}
 	if len(acked.ids) < 500 || kills < wanted || refused > 0 {
-		t.Errorf("%d reports acknowledged, %d answers other than 200, %d servers killed", len(acked.ids), refused, kills)
+		t.Errorf("got %d acknowledged reports, %d other responses, %d killed servers, want at least 500, 0, at least %d", len(acked.ids), refused, kills, wanted)
 	}
-	t.Logf("%d reports acknowledged by servers of which %d were killed, all there", len(acked.ids), kills)
+	t.Logf("%d reports acknowledged, %d servers killed, all reports recorded", len(acked.ids), kills)
 }
 
 // TestServersBehindPgBouncer checks servers and commands behind a PgBouncer in
@@ -96,12 +96,12 @@ func TestServersBehindPgBouncer(t *testing.T) {
 	seen := exportedIDs(t, name)
 	c.wantRecordedOnce(t, seen)
 	last.wantRecordedOnce(t, seen)
-	waitFor(t, "the reports are folded", func() bool {
+	waitFor(t, "folded reports", func() bool {
 		return strings.Contains(relcheckOutput(t, "doctor", "--db", name), "every report is in the statistics")
 	})
 	served.stop(t)
 	if out := relcheckOutput(t, "doctor", "--db", name); !strings.Contains(out, "behind a connection pooler") || strings.Contains(out, "PROBLEM") {
-		t.Errorf("the doctor finds:\n%s", out)
+		t.Errorf("doctor: got problems, or no connection pooler:\n%s", out)
 	}
 }
 
@@ -123,8 +123,8 @@ func TestServersShareReleases(t *testing.T) {
 		}
 		took = append(took, time.Since(begin))
 	}
-	if soonest := slices.Min(took); soonest > 2*time.Second { // the others may have had to wait for a processor
-		t.Errorf("it took %v at the soonest until all servers knew of a release", soonest)
+	if fastest := slices.Min(took); fastest > 2*time.Second { // on a busy machine, some changes take longer
+		t.Errorf("got the fastest change on all servers after %v, want up to 2 s", fastest)
 	}
 }
 
@@ -141,17 +141,17 @@ func TestPasswordOnCommandLine(t *testing.T) {
 	} {
 		out, status := relcheckStatus(t, args...)
 		if status != 2 || strings.Contains(out, pgtest.Password) || !strings.Contains(out, "PGPASSWORD") {
-			t.Errorf("relcheck %v: status %d, %s", args[0], status, out)
+			t.Errorf("relcheck %v: got exit status %d and output %s, want 2, PGPASSWORD and no password", args[0], status, out)
 		}
 	}
 	t.Setenv("RELCHECK_DB", name)
 	out, status := relcheckStatus(t, "release", "add", "opa", "v1.0.0")
 	if status != 0 || strings.Contains(out, pgtest.Password) || !strings.Contains(out, "created postgres://relcheck@") {
-		t.Errorf("with the URL in the environment: status %d, %s", status, out)
+		t.Errorf("URL in the environment: got exit status %d and output %s, want 0 and no password", status, out)
 	}
 	out, status = relcheckStatus(t, "release", "add", "opa", "v1.0.0", "--db", strings.Replace(pgtest.WithoutPassword(name), "relcheck@", "nobody@", 1))
 	if status != 1 || strings.Contains(out, pgtest.Password) {
-		t.Errorf("refused by the database: status %d, %s", status, out)
+		t.Errorf("unknown user: got exit status %d and output %s, want 1 and no password", status, out)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestServerWithoutDatabase(t *testing.T) {
 	}
 	body := readAll(t, res)
 	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" || !strings.Contains(body, `"latest_release":"v9.0.0"`) {
-		t.Errorf("without a database: %s %s", res.Status, body)
+		t.Errorf("report without a database: got %s and body %s, want 503 with Retry-After and release v9.0.0", res.Status, body)
 	}
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestServerWithoutDatabase(t *testing.T) {
 	awaitRelease(t, p, "v9.0.1")
 }
 
-// awaitStatus waits until /readyz answers with a status.
+// awaitStatus waits until /readyz has a status.
 func awaitStatus(t *testing.T, p *process, want int) {
 	t.Helper()
 	for deadline := time.Now().Add(waitTimeout); ; time.Sleep(20 * time.Millisecond) {
@@ -197,7 +197,7 @@ func awaitStatus(t *testing.T, p *process, want int) {
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("/readyz does not answer %d: %v, %v", want, res, err)
+			t.Fatalf("/readyz: got %v (error %v) after %v, want %d", res, err, waitTimeout, want)
 		}
 	}
 }

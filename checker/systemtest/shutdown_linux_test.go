@@ -19,35 +19,35 @@ func TestShutdownUnderLoad(t *testing.T) {
 	var acked acknowledged
 	ctx, stop := context.WithCancel(context.Background())
 	var bad int64
-	var all sync.WaitGroup
-	defer all.Wait()
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	defer stop()
-	all.Go(func() { bad = sendUntil(ctx, newLoad(t, p.addr, 16, acked.add)) })
+	wg.Go(func() { bad = sendUntil(ctx, newLoad(t, p.addr, 16, acked.add)) })
 	slow := slowClients{css: "/"}
 	for i := range 12 {
 		conn, err := net.Dial("tcp", p.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Go(func() {
+		wg.Go(func() {
 			slow.sendSlowly(conn, i)
 			conn.Close()
 		})
 	}
-	time.Sleep(500 * time.Millisecond) // some are slow for a while
+	time.Sleep(500 * time.Millisecond) // the slow clients send some bytes
 	acked.await(t, 100)
 	begin := time.Now()
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	err := p.cmd.Wait()
 	took := time.Since(begin)
 	stop()
-	all.Wait()
+	wg.Wait()
 	if err != nil || took > 10*time.Second {
-		t.Errorf("it ended with %v after %v", err, took)
+		t.Errorf("got error %v after %v, want a regular exit within 10 s", err, took)
 	}
 	acked.wantRecordedOnce(t, exportedIDs(t, file))
 	if bad > 0 {
-		t.Errorf("%d answers other than 200", bad)
+		t.Errorf("got %d responses other than 200, want 0", bad)
 	}
-	t.Logf("%d reports acknowledged, and gone after %v", len(acked.ids), took)
+	t.Logf("%d reports acknowledged, exit after %v", len(acked.ids), took)
 }

@@ -29,16 +29,16 @@ import (
 	"relcheck/db"
 )
 
-var largeFleet = flag.Bool("fleet", false, "compare the figures of a fleet of 100,000 instances, 5,000 reports a second")
+var largeFleet = flag.Bool("fleet", false, "test with a fleet of 100,000 instances and 5,000 reports a second")
 
-// simulateResult is what relcheck simulate --json prints.
+// simulateResult is the output of relcheck simulate --json.
 type simulateResult struct {
 	Requests, Status, Reports map[string]int64
 	LatencyMS                 map[string]float64 `json:"latency_ms"`
 	Versions, Platforms       []countRow
 }
 
-// countRow is a row of it, and of relcheck stats --json.
+// countRow is a row of that output, and of relcheck stats --json.
 type countRow struct {
 	Version, OS, Arch  string
 	Instances, Reports int64
@@ -82,30 +82,31 @@ func releasedStore(t *testing.T) (file string, published map[string]bool) {
 	return file, published
 }
 
-// sums adds rows by the result of name.
+// sums adds up rows that have the same name.
 func sums(rows []countRow, name func(countRow) string) map[string]countRow {
-	all := map[string]countRow{}
+	byName := map[string]countRow{}
 	for _, row := range rows {
-		sum := all[name(row)]
+		sum := byName[name(row)]
 		sum.Instances += row.Instances
 		sum.Reports += row.Reports
-		all[name(row)] = sum
+		byName[name(row)] = sum
 	}
-	return all
+	return byName
 }
 
-// wantSameCounts compares the statistics with the reports sent: equal numbers of reports,
-// and of instances within four standard errors where they are estimated.
+// wantSameCounts compares the statistics with the reports sent. The numbers of reports
+// must be equal. The numbers of instances must be equal, or within four standard errors
+// if they are estimated.
 func wantSameCounts(t *testing.T, sent, shown, estimated map[string]countRow) {
 	t.Helper()
 	for name, want := range sent {
 		got, off := shown[name], 4*rollup.InstancesError*float64(estimated[name].Instances)
 		if got.Reports != want.Reports || math.Abs(float64(got.Instances-want.Instances)) > off {
-			t.Errorf("%s: stats show %d ids in %d reports; sent were %d, or up to %.0f more or less, in %d", name, got.Instances, got.Reports, want.Instances, off, want.Reports)
+			t.Errorf("%s: got %d instances in %d reports, want %d ± %.0f in %d", name, got.Instances, got.Reports, want.Instances, off, want.Reports)
 		}
 	}
 	if len(sent) != len(shown) {
-		t.Errorf("sent were %v, stats show %v", sent, shown)
+		t.Errorf("got statistics %v, want %v", shown, sent)
 	}
 }
 
@@ -128,7 +129,7 @@ func TestSimulatedFleetIsCounted(t *testing.T) {
 	served := serve(t, file)
 	s := simulateJSON(t, append(size, "--url", "http://"+served.addr, "--db", file, "--seed", "5")...)
 	if s.Requests["sent"] < 3000 || s.Requests["succeeded"] != s.Requests["sent"] || s.Requests["unsent"] > 0 || s.Reports["recorded"] != s.Requests["sent"] {
-		t.Fatalf("%+v", s)
+		t.Fatalf("got result %+v, want at least 3,000 requests, all of them recorded", s)
 	}
 	all := func(countRow) string { return "all" }
 	version := func(c countRow) string { return c.Version }
@@ -139,14 +140,14 @@ func TestSimulatedFleetIsCounted(t *testing.T) {
 	wantSameCounts(t, platforms, sums(tableOf(t, file, "platform"), platform), sums(estimated, platform))
 	total := sums(s.Versions, all)["all"]
 	if total.Instances != s.Reports["instances"] || total.Reports != s.Reports["recorded"] || sums(s.Platforms, all)["all"] != total {
-		t.Errorf("%d ids in %d reports; but %+v", s.Reports["instances"], s.Reports["recorded"], total)
+		t.Errorf("got totals of %+v, want %d instances in %d reports", total, s.Reports["instances"], s.Reports["recorded"])
 	}
 	unpublished := maps.Clone(sent)
 	maps.DeleteFunc(unpublished, func(version string, _ countRow) bool { return published[version] })
 	if len(sent) < 10 || len(platforms) < 5 || len(unpublished) < 5 || total.Instances < 1000 || total.Instances == total.Reports || *largeFleet != (len(estimated) > 0) {
-		t.Errorf("this is no fleet: %v, %v, %v", sent, platforms, estimated)
+		t.Errorf("got a fleet with versions %v, platforms %v and estimates of %v, want more variety", sent, platforms, estimated)
 	}
-	t.Logf("%d requests, %d ids, %d versions, %d of them unpublished, %d builds of many ids, latency in ms %v",
+	t.Logf("%d requests, %d instances, %d versions, %d of them unpublished, %d builds of many instances, latency in ms %v",
 		s.Requests["sent"], total.Instances, len(sent), len(unpublished), len(estimated), s.LatencyMS)
 }
 
@@ -158,21 +159,21 @@ func TestReplayIsCounted(t *testing.T) {
 	served := serve(t, file)
 	captures, err := filepath.Glob("../server/testdata/captures/*.http")
 	if err != nil || len(captures) != 5 {
-		t.Fatalf("the captures are %v, %v", captures, err)
+		t.Fatalf("got captures %v (error %v), want 5", captures, err)
 	}
 	args := append([]string{"--url", "http://" + served.addr, "--rate", "100", "--duration", "1s", "--instances", "50", "--replay"}, captures...)
 	s := simulateJSON(t, args...)
 	if s.Requests["succeeded"] != 100 || s.Reports["recorded"] != 60 || s.Reports["instances"] != 30 || s.Reports["checks"] != 40 {
-		t.Errorf("two rounds of 50 instances: %+v", s)
+		t.Errorf("two rounds of 50 instances: got %+v, want 100 requests, 60 reports of 30 instances and 40 checks", s)
 	}
 	version := func(c countRow) string { return c.Version }
 	wantSameCounts(t, sums(s.Versions, version), sums(tableOf(t, file, "version"), version), nil)
 	s = simulateJSON(t, append([]string{"--keep-ids"}, args...)...)
 	if s.Reports["recorded"] != 60 || s.Reports["instances"] != 3 {
-		t.Errorf("with the captured ids: %+v", s)
+		t.Errorf("with the captured instance IDs: got %+v, want 60 reports of 3 instances", s)
 	}
 	if seen := exportedIDs(t, file); len(seen) != 33 {
-		t.Errorf("%d ids were recorded, want 33", len(seen))
+		t.Errorf("got %d recorded instances, want 33", len(seen))
 	}
 }
 
@@ -182,10 +183,10 @@ func TestSimulateInterrupted(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no signals")
 	}
-	asked := make(chan struct{})
+	requested := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		select {
-		case asked <- struct{}{}:
+		case requested <- struct{}{}:
 		default:
 		}
 	}))
@@ -199,23 +200,23 @@ func TestSimulateInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 		select {
-		case <-asked:
+		case <-requested:
 		case <-time.After(waitTimeout):
 			cmd.Process.Kill()
-			t.Fatal("it sends nothing")
+			t.Fatalf("got no request after %v", waitTimeout)
 		}
 		begin := time.Now()
 		cmd.Process.Signal(signal)
 		err := cmd.Wait()
 		var got simulateResult
 		if json.Unmarshal(out.Bytes(), &got) != nil || err != nil || errs.Len() > 0 {
-			t.Fatalf("%v: %v\n%s%s", signal, err, &out, &errs)
+			t.Fatalf("%v: got error %v, want exit status 0 and a result\n%s%s", signal, err, &out, &errs)
 		}
 		if d := time.Since(begin); d > 10*time.Second {
-			t.Errorf("%v: it took %v to end", signal, d)
+			t.Errorf("%v: got the exit after %v, want up to 10 s", signal, d)
 		}
 		if got.Requests["sent"] == 0 || got.Requests["failed"] > 0 {
-			t.Errorf("%v: %+v", signal, got)
+			t.Errorf("%v: got result %+v, want some requests and no failures", signal, got)
 		}
 	}
 }
@@ -223,11 +224,11 @@ func TestSimulateInterrupted(t *testing.T) {
 // TestSimulateErrors checks that errors of the service are printed with a
 // hint.
 func TestSimulateErrors(t *testing.T) {
-	var answer atomic.Pointer[http.HandlerFunc]
+	var handler atomic.Pointer[http.HandlerFunc]
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
-		if answer := answer.Load(); answer != nil {
-			(*answer)(w, r)
+		if handler := handler.Load(); handler != nil {
+			(*handler)(w, r)
 		}
 	}))
 	defer s.Close()
@@ -238,33 +239,33 @@ func TestSimulateErrors(t *testing.T) {
 	args := []string{"simulate", "--url", s.URL, "--duration", "200ms"}
 	if runtime.GOOS == "linux" {
 		if out, status := relcheckStatus(t, args...); status != 1 || !strings.Contains(out, "certificate") {
-			t.Errorf("a certificate of nobody: status %d\n%s", status, out)
+			t.Errorf("unknown certificate: got exit status %d, want 1 and the reason\n%s", status, out)
 		}
 		t.Setenv("SSL_CERT_FILE", ca)
 	}
 	for what, want := range map[string]struct {
-		answer http.HandlerFunc
-		status int
-		says   []string
+		handler http.HandlerFunc
+		status  int
+		output  []string
 	}{
 		"recorded": {func(http.ResponseWriter, *http.Request) {}, 0, []string{"answered 2xx", "v1.5.1", "linux/amd64", "p99"}},
-		"over its budget": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Relcheck-Recorded", "no") }, 0,
+		"rate limited": {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Relcheck-Recorded", "no") }, 0,
 			[]string{"reports not recorded", "relcheck serve --source-rate 0"}},
 		"refused": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "go\x1b[2J\naway", 404) }, 1,
 			[]string{"answered 4xx", "20 of 20 requests failed; the first: status 404: go [2J away"}},
 	} {
-		answer.Store(&want.answer)
+		handler.Store(&want.handler)
 		out, status := relcheckStatus(t, args...)
 		if status != want.status {
-			t.Errorf("%s: exit status %d\n%s", what, status, out)
+			t.Errorf("%s: got exit status %d, want %d\n%s", what, status, want.status, out)
 		}
-		for _, text := range want.says {
+		for _, text := range want.output {
 			if !strings.Contains(out, text) {
-				t.Errorf("%s: it does not say %q\n%s", what, text, out)
+				t.Errorf("%s: got no %q in\n%s", what, text, out)
 			}
 		}
 		if strings.Contains(out, "\x1b") {
-			t.Errorf("%s: %q", what, out)
+			t.Errorf("%s: got %q, want no control characters", what, out)
 		}
 	}
 }
@@ -279,10 +280,10 @@ func TestSimulatedPastIsRefused(t *testing.T) {
 	served := serve(t, real)
 	before := relcheck(t, "release", "list", "opa", "--db", real)
 	if out, status := past("--db", real); status != 1 || !strings.Contains(out, "in use by process") {
-		t.Errorf("beside a server: status %d\n%s", status, out)
+		t.Errorf("with a running server: got exit status %d, want 1\n%s", status, out)
 	}
 	if after := relcheck(t, "release", "list", "opa", "--db", real); after != before {
-		t.Errorf("beside a server, releases were made up:\n%s", after)
+		t.Errorf("with a running server: got releases\n%s\nwant\n%s", after, before)
 	}
 	id := "08c1d850-6065-478a-b9b5-a8f9f464ad33"
 	res, err := http.Post("http://"+served.addr+"/p/relcheck/v1/version", "application/json", strings.NewReader(fmt.Sprintf(`{"id":%q,"version":"1.0.0"}`, id)))
@@ -292,16 +293,16 @@ func TestSimulatedPastIsRefused(t *testing.T) {
 	readAll(t, res)
 	served.kill()
 	if out, status := past("--db", real); status != 1 || !strings.Contains(out, "already has reports") || !strings.Contains(out, "--add") {
-		t.Errorf("among real reports: status %d\n%s", status, out)
+		t.Errorf("store with reports: got exit status %d, want 1 and a hint at --add\n%s", status, out)
 	}
 	if n := len(exportedIDs(t, real)); n > 0 {
-		t.Errorf("%d ids were made up among real reports", n)
+		t.Errorf("store with reports: got %d simulated instances, want 0", n)
 	}
 	if out, status := past("--db", real, "--add"); status != 0 || len(exportedIDs(t, real)) < 30 {
-		t.Errorf("added on purpose: status %d\n%s", status, out)
+		t.Errorf("with --add: got exit status %d, want 0 and at least 30 instances\n%s", status, out)
 	}
 	if text := relcheck(t, "stats", "relcheck", "--db", real, "--csv"); !strings.Contains(text, "range,") || !strings.Contains(text, ",1,,,1,") {
-		t.Errorf("the real report is gone:\n%s", text)
+		t.Errorf("got statistics without the real report:\n%s", text)
 	}
 }
 
@@ -310,9 +311,9 @@ func TestSimulatedPastInPostgres(t *testing.T) {
 	name := database(t)
 	relcheck(t, "simulate", "--days", "3", "--instances", "50", "--db", name)
 	if text := relcheck(t, "stats", "opa", "--db", name, "--days", "3"); !strings.Contains(text, "latest release v1.5.1") {
-		t.Errorf("%s", text)
+		t.Errorf("got no latest release v1.5.1 in\n%s", text)
 	}
 	if out, status := relcheckStatus(t, "simulate", "--days", "3", "--db", name); status != 1 || !strings.Contains(out, "already has reports") {
-		t.Errorf("a second time: status %d\n%s", status, out)
+		t.Errorf("second time: got exit status %d, want 1\n%s", status, out)
 	}
 }

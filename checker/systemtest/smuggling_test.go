@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TestRequestSmuggling sends requests with an ambiguous length. Each must have one
-// answer, after which the connection is closed: what follows must not be taken for
-// another request.
+// TestRequestSmuggling sends requests with an ambiguous length. Each must get one
+// response, and the server must then close the connection, so that the following bytes
+// are not taken for another request.
 func TestRequestSmuggling(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "relcheck.db")
@@ -51,7 +51,7 @@ func TestRequestSmuggling(t *testing.T) {
 		"gzip, chunked":    {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + chunk("x"), 501},
 		"twice":            {"GET /healthz HTTP/1.1\r\nHost: a\r\n" + chunked + chunked + "\r\n" + chunk("x"), 501},
 		"chunked, chunked": {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n" + chunk("x"), 501},
-		"misspelt":         {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n" + chunk("x"), 501},
+		"misspelled":       {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n" + chunk("x"), 501},
 		"in quotes":        {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n" + chunk("x"), 501},
 		"empty":            {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n" + chunk("x"), 501},
 		"vertical tab":     {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \vchunked\r\n\r\n" + chunk("x"), 400},
@@ -59,8 +59,8 @@ func TestRequestSmuggling(t *testing.T) {
 		"folded":           {"GET /healthz HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n" + chunk("x"), 200},
 		"two lengths":      {"POST /v1/version HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n12345", 400},
 
-		// It removes the header from these, and goes by the length, or takes them
-		// to have no body.
+		// The HTTP server removes the header from these. It uses the length, or assumes
+		// that there is no body.
 		"HTTP/1.0":              {"GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n" + chunked + "\r\n" + chunk("x"), 200},
 		"HTTP/1.0, both":        {"POST /v1/version HTTP/1.0\r\nConnection: keep-alive\r\n" + chunked + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(report)) + report, 200},
 		"HTTP/1.0, both, wrong": {"POST /v1/version HTTP/1.0\r\nConnection: keep-alive\r\n" + chunked + "Content-Length: 3\r\n\r\n" + chunk(report), 400},
@@ -85,12 +85,12 @@ func metricsAddr(t *testing.T, p *process) string {
 			return found[1]
 		}
 	}
-	t.Fatalf("no address of metrics in the log:\n%s", p.errs)
+	t.Fatalf("got no address of the metrics in the log:\n%s", p.errs)
 	return ""
 }
 
-// wantOneResponse sends bytes on one connection and expects one answer with the status, and
-// then the end of the connection.
+// wantOneResponse sends bytes on one connection, and requires one response with the
+// status and then the end of the connection.
 func wantOneResponse(t *testing.T, addr, sent string, status int) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -99,7 +99,7 @@ func wantOneResponse(t *testing.T, addr, sent string, status int) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
-	io.WriteString(c, sent) // which may be cut off
+	io.WriteString(c, sent) // the server may close the connection before it has read everything
 	in := bufio.NewReader(c)
 	res, err := http.ReadResponse(in, nil)
 	if err != nil {
@@ -112,6 +112,6 @@ func wantOneResponse(t *testing.T, addr, sent string, status int) {
 		t.Errorf("got status %d and Connection: %q, want %d and close", res.StatusCode, res.Header.Get("Connection"), status)
 	}
 	if rest, _ := io.ReadAll(in); len(rest) > 0 { // the connection may be reset
-		t.Errorf("after the answer comes %q", rest)
+		t.Errorf("got %q after the response, want nothing", rest)
 	}
 }

@@ -30,7 +30,7 @@ func newTerminal(t *testing.T, columns int) (master, terminal *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("there are no terminals: ", err)
+		t.Skip("missing: terminals: ", err)
 	}
 	t.Cleanup(func() { master.Close() })
 	fd := int(master.Fd())
@@ -67,7 +67,7 @@ func captureTerminal(t *testing.T, columns int, run func(terminal *os.File) erro
 	master, terminal := newTerminal(t, columns)
 	shown := make(chan string)
 	go func() {
-		b, _ := io.ReadAll(master) // ends with an error once the other side is closed
+		b, _ := io.ReadAll(master) // returns an error when the other end is closed
 		shown <- string(b)
 	}()
 	err := run(terminal)
@@ -121,15 +121,16 @@ func hostileStore(t *testing.T) string {
 
 var color = regexp.MustCompile("\x1b\\[(0|1|2|34)m")
 
-// checkPrintable checks that a text has no control characters and fits.
+// checkPrintable checks that a text contains no control characters and no line that is
+// too long.
 func checkPrintable(t *testing.T, what, text string, columns int) {
 	t.Helper()
 	for _, line := range strings.Split(text, "\n") {
 		if columns > 0 && utf8.RuneCountInString(line) > columns {
-			t.Errorf("%s: wider than %d columns: %q", what, columns, line)
+			t.Errorf("%s: got line %q, want up to %d columns", what, line, columns)
 		}
 		if i := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
-			t.Errorf("%s: %q at %d of %q", what, line[i:i+1], i, line)
+			t.Errorf("%s: got control character %q at %d of %q", what, line[i:i+1], i, line)
 		}
 	}
 }
@@ -146,16 +147,16 @@ func TestStatsOnTerminal(t *testing.T) {
 			what := fmt.Sprintf("%s days in %d columns", days, columns)
 			text := runOnTerminal(t, columns, "stats", "evil", "--db", path, "--days", days)
 			if !color.MatchString(text) || !strings.Contains(text, "█") {
-				t.Errorf("%s: no colours or no bars:\n%s", what, text)
+				t.Errorf("%s: got no colors or no bars:\n%s", what, text)
 			}
 			text = color.ReplaceAllString(text, "")
 			checkPrintable(t, what, text, columns)
 			if lines := strings.Count(text, "\n"); lines > 39 {
-				t.Errorf("%s: %d lines\n%s", what, lines, text)
+				t.Errorf("%s: got %d lines, want up to 39\n%s", what, lines, text)
 			}
 			t.Setenv("NO_COLOR", "1")
 			if got := runOnTerminal(t, columns, "stats", "evil", "--db", path, "--days", days); got != text {
-				t.Errorf("%s: not the same without colours:\n%q\n%q", what, got, text)
+				t.Errorf("%s: without colors: got\n%q\nwant\n%q", what, got, text)
 			}
 		}
 	}
@@ -168,7 +169,7 @@ func TestStatsOnTerminal(t *testing.T) {
 	text := runPiped(t, "stats", "evil", "--db", path)
 	checkPrintable(t, "piped", text, 0)
 	if strings.ContainsAny(text, "█▁▏\x1b") || !strings.Contains(text, "<script>") {
-		t.Errorf("piped:\n%s", text)
+		t.Errorf("piped: got bars or no title:\n%s", text)
 	}
 }
 
@@ -179,7 +180,7 @@ func TestStatsOfChecksOnTerminal(t *testing.T) {
 	checkPrintable(t, "checks", text, 100)
 	for _, want := range []string{"No instances, but 25 checks", "CHECKS PER DAY, MAX 25", "█"} {
 		if !strings.Contains(text, want) {
-			t.Errorf("there is no %q in\n%s", want, text)
+			t.Errorf("got no %q in\n%s", want, text)
 		}
 	}
 }
@@ -193,21 +194,21 @@ func TestSimulateOnTerminal(t *testing.T) {
 	text := runOnTerminal(t, 80, "simulate", "--url", s.URL, "--rate", "1000", "--duration", "1200ms")
 	last := strings.LastIndex(text, "\r\x1b[K")
 	if last < 0 {
-		t.Fatalf("there is no progress:\n%s", text)
+		t.Fatalf("got no progress:\n%s", text)
 	}
 	for _, line := range strings.Split(text[:last], "\r\x1b[K")[1:] {
 		if !strings.Contains(line, "/s  0 errors  p50 ") || !strings.Contains(line, " max ") || utf8.RuneCountInString(line) > 79 {
-			t.Errorf("the progress is %q", line)
+			t.Errorf("got progress %q, want rate, errors and latencies in up to 79 columns", line)
 		}
 	}
 	result := text[last+len("\r\x1b[K"):]
 	checkPrintable(t, "result", result, 80)
 	for _, want := range []string{"1,200 requests", "p99", " others ", "linux/amd64", "█"} {
 		if !strings.Contains(result, want) {
-			t.Errorf("there is no %q in\n%s", want, result)
+			t.Errorf("got no %q in\n%s", want, result)
 		}
 	}
 	if lines := strings.Count(result, "\n"); lines > 39 {
-		t.Errorf("%d lines\n%s", lines, result)
+		t.Errorf("got %d lines, want up to 39\n%s", lines, result)
 	}
 }

@@ -26,7 +26,7 @@ import (
 // keyPair is a certificate for 127.0.0.1 and its key.
 type keyPair struct {
 	serial    int64
-	notAfter     time.Time
+	notAfter  time.Time
 	cert, key []byte // PEM
 }
 
@@ -53,7 +53,7 @@ func newKeyPair(t testing.TB, serial int64) keyPair {
 	return p
 }
 
-// tlsServer is a server with TLS, and the files that it has the certificate from.
+// tlsServer is a server with TLS, and the files of its certificate.
 type tlsServer struct {
 	*process
 	store, cert, key string
@@ -76,7 +76,7 @@ func (s *tlsServer) put(t *testing.T, file string, text []byte) {
 	}
 }
 
-// client trusts one certificate, whichever the files hold.
+// client returns a client that trusts one certificate.
 func (s *tlsServer) client(p keyPair) *http.Client {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(p.cert)
@@ -84,7 +84,7 @@ func (s *tlsServer) client(p keyPair) *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// serves reports whether new connections get a certificate.
+// serves reports whether a new connection gets a certificate.
 func (s *tlsServer) serves(p keyPair) bool {
 	conn, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -114,12 +114,12 @@ func (s *tlsServer) metric(t *testing.T, c *http.Client, token, name string) str
 	return "none"
 }
 
-// notAfter waits until something is so.
+// waitFor waits until f returns true.
 func waitFor(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(waitTimeout); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("this does not come about: " + what)
+			t.Fatalf("no %s after %v", what, waitTimeout)
 		}
 	}
 }
@@ -130,21 +130,21 @@ func TestTLS(t *testing.T) {
 	s := startTLS(t, first)
 	c := s.client(first)
 	if !strings.HasPrefix(s.url, "https://") {
-		t.Errorf("it says that it listens on %s", s.url)
+		t.Errorf("got URL %s, want https", s.url)
 	}
 	res, err := c.Post("https://"+s.addr+"/v1/version", "application/json", strings.NewReader(`{"id":"`+uuid.NewString()+`","version":"0.70.0"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if body := readAll(t, res); res.StatusCode != 200 || res.Header.Get("Strict-Transport-Security") == "" || res.ProtoMajor != 1 {
-		t.Errorf("%s %v %s", res.Proto, res.Header, body)
+		t.Errorf("report: got %s %s, headers %v and body %s; want status 200 over HTTP/1 with HSTS", res.Proto, res.Status, res.Header, body)
 	}
 	res, err = c.Get("https://" + s.addr + "/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if body := readAll(t, res); !strings.Contains(body, "=https://"+s.addr) {
-		t.Errorf("it tells another address than https://%s:\n%s", s.addr, body)
+		t.Errorf("home page: got no URL https://%s:\n%s", s.addr, body)
 	}
 	token := strings.TrimSpace(relcheck(t, "token", "add", "test", "--db", s.store))
 	form, err := http.NewRequest("POST", "https://"+s.addr+"/sign-in", strings.NewReader("token="+token))
@@ -159,13 +159,13 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cookie := res.Header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "__Host-") || !strings.Contains(cookie, "; Secure") {
-		t.Errorf("%s, a cookie %q", res.Status, cookie)
+		t.Errorf("sign-in: got %s and cookie %q, want a secure one with prefix __Host-", res.Status, cookie)
 	}
 	res.Body.Close()
 	for version, want := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		conn, err := tls.Dial("tcp", s.addr, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version})
 		if got := err == nil; got != want {
-			t.Errorf("%s: %v", tls.VersionName(version), err)
+			t.Errorf("%s: got error %v, want success %t", tls.VersionName(version), err, want)
 		}
 		if err == nil {
 			conn.Close()
@@ -179,43 +179,44 @@ func TestCertificateIsRenewed(t *testing.T) {
 	t.Parallel()
 	first, second, third := newKeyPair(t, 2001), newKeyPair(t, 2002), newKeyPair(t, 2003)
 	s := startTLS(t, first)
-	c := s.client(first) // whose connection stays open
+	c := s.client(first) // its connection stays open
 	token := strings.TrimSpace(relcheck(t, "token", "add", "test", "--db", s.store))
 	expires := func(p keyPair) {
 		t.Helper()
 		if got, want := s.metric(t, c, token, "relcheck_tls_certificate_expiry_timestamp_seconds"), fmt.Sprint(float64(p.notAfter.Unix())); got != want {
-			t.Errorf("it expires at %s, want %s", got, want)
+			t.Errorf("got expiry %s, want %s", got, want)
 		}
 	}
 	expires(first)
 	s.put(t, s.cert, second.cert)
-	time.Sleep(300 * time.Millisecond) // one file is new, and the other one not yet
+	time.Sleep(300 * time.Millisecond) // the certificate is new, the key is old
 	s.put(t, s.key, second.key)
-	waitFor(t, "the second certificate is served", func() bool { return s.serves(second) })
+	waitFor(t, "second certificate", func() bool { return s.serves(second) })
 	expires(second)
 
 	s.put(t, s.key, third.key)
-	waitFor(t, "it is said that they do not belong together", func() bool {
+	waitFor(t, "metric for files that do not match", func() bool {
 		return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "1"
 	})
 	s.put(t, s.cert, []byte("nonsense"))
-	waitFor(t, "it is said that one is nonsense", func() bool { return s.errs.count("cannot load TLS certificate") == 2 })
+	waitFor(t, "log of an invalid certificate", func() bool { return s.errs.count("cannot load TLS certificate") == 2 })
 	if !s.serves(second) {
 		t.Error("got another certificate than the last valid one")
 	}
 	expires(second)
 	os.Remove(s.cert)
-	waitFor(t, "it is said that one is missing", func() bool { return s.errs.count("cannot load TLS certificate") == 3 })
+	waitFor(t, "log of a missing certificate", func() bool { return s.errs.count("cannot load TLS certificate") == 3 })
 	s.put(t, s.cert, third.cert)
-	waitFor(t, "the third certificate is served", func() bool { return s.serves(third) })
-	waitFor(t, "all is well again", func() bool { return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "0" })
+	waitFor(t, "third certificate", func() bool { return s.serves(third) })
+	waitFor(t, "metric for valid files", func() bool { return s.metric(t, c, token, "relcheck_tls_certificate_broken") == "0" })
 	expires(third)
 	if s.errs.count("PRIVATE KEY") > 0 {
-		t.Error("a key is in the log")
+		t.Error("got a private key in the log")
 	}
 }
 
-// SIGHUP has the files read at once, even if nothing has changed.
+// TestCertificateReloadOnSIGHUP checks that SIGHUP reloads the files at once, even if
+// they have not changed.
 func TestCertificateReloadOnSIGHUP(t *testing.T) {
 	t.Parallel()
 	first, second := newKeyPair(t, 3001), newKeyPair(t, 3002)
@@ -226,15 +227,15 @@ func TestCertificateReloadOnSIGHUP(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "it serves", func() bool { return s.serves(first) })
+	waitFor(t, "first certificate", func() bool { return s.serves(first) })
 	hangup()
-	waitFor(t, "the same certificate is read again", func() bool { return s.errs.count("loaded TLS certificate") == 1 })
+	waitFor(t, "log of the reloaded certificate", func() bool { return s.errs.count("loaded TLS certificate") == 1 })
 	s.put(t, s.key, second.key)
 	hangup()
-	waitFor(t, "it is said at once what is wrong", func() bool { return s.errs.count("cannot load TLS certificate") == 1 })
+	waitFor(t, "log of files that do not match", func() bool { return s.errs.count("cannot load TLS certificate") == 1 })
 	s.put(t, s.cert, second.cert)
 	hangup()
-	waitFor(t, "the second certificate is served", func() bool { return s.serves(second) })
+	waitFor(t, "second certificate", func() bool { return s.serves(second) })
 }
 
 // TestPlainRequestToTLS checks the answer to an HTTP request on an HTTPS port.
@@ -243,6 +244,6 @@ func TestPlainRequestToTLS(t *testing.T) {
 	s := startTLS(t, newKeyPair(t, 4001))
 	body, err := getOnNewConn(context.Background(), "http://"+s.addr+"/healthz")
 	if err != nil || !strings.Contains(body, "HTTPS") {
-		t.Errorf("%q, %v", body, err)
+		t.Errorf("got body %q (error %v), want a hint at HTTPS", body, err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// storeNames are other names of a store, and whether they may be used.
+// storeNames are other names of a store, and whether they can be used.
 var storeNames = map[string]struct {
 	make func(t *testing.T, store string) (name string)
 	good bool
@@ -57,11 +57,12 @@ func bind(t *testing.T, from, to string, err error) {
 	t.Cleanup(func() { syscall.Unmount(to, syscall.MNT_DETACH) })
 }
 
-// wantBesideServer is what commands say that fail beside a server, whatever the name.
+// wantBesideServer contains the errors of commands that fail while a server runs, under
+// any name.
 var wantBesideServer = map[string]string{"serve": "in use by process", "simulate the past": "in use by process", "copy": "in use by process",
 	"restore to it": "already exists", "simulate with its releases": "connection refused"}
 
-// storeCommands are all commands that open a store.
+// storeCommands returns all commands that open a store.
 func storeCommands(t *testing.T, name string) map[string][]string {
 	to := func() string { return filepath.Join(t.TempDir(), "to.db") }
 	return map[string][]string{
@@ -85,8 +86,9 @@ func storeCommands(t *testing.T, name string) map[string][]string {
 	}
 }
 
-// Beside a server under load, every command works by names that share its log, and is
-// refused by all others. Nothing that was acknowledged is lost.
+// TestCommandsUnderOtherNames checks, while a server is under load, that every command
+// works under names that share the store's WAL, and is refused under others. No
+// acknowledged report may be lost.
 func TestCommandsUnderOtherNames(t *testing.T) {
 	t.Parallel()
 	for what, other := range storeNames {
@@ -101,7 +103,7 @@ func TestCommandsUnderOtherNames(t *testing.T) {
 			go func() {
 				defer close(done)
 				if bad := sendUntil(ctx, newLoad(t, served.addr, 4, acked.add)); bad > 0 {
-					t.Errorf("%d reports were not recorded", bad)
+					t.Errorf("got %d reports not recorded, want 0", bad)
 				}
 			}()
 			var commands sync.WaitGroup
@@ -115,11 +117,11 @@ func TestCommandsUnderOtherNames(t *testing.T) {
 					if !other.good {
 						want, text = 1, "mount the folder, not the file"
 					}
-					if command == "restore to it" { // which is refused for either reason
+					if command == "restore to it" { // refused for either reason
 						text = ""
 					}
 					if status != want || !strings.Contains(out, text) {
-						t.Errorf("%s: status %d, want %d and %q: %s", strings.Join(args, " "), status, want, text, out)
+						t.Errorf("%s: got exit status %d, want %d and %q: %s", strings.Join(args, " "), status, want, text, out)
 					}
 				})
 			}
@@ -133,7 +135,8 @@ func TestCommandsUnderOtherNames(t *testing.T) {
 	}
 }
 
-// A server that starts names what endangers its store, once.
+// TestServerWarnsOfHazards checks that a server logs each hazard to its store once at
+// start.
 func TestServerWarnsOfHazards(t *testing.T) {
 	t.Parallel()
 	store := filepath.Join(t.TempDir(), "relcheck.db")
@@ -150,13 +153,13 @@ func TestServerWarnsOfHazards(t *testing.T) {
 	}
 	for _, text := range want {
 		if n := served.errs.count(text); n != 1 {
-			t.Errorf("%q is logged %d times", text, n)
+			t.Errorf("got %q %d times in the log, want once", text, n)
 		}
 	}
 	out, _ := relcheckStatus(t, "doctor", "--db", store)
 	for _, text := range []string{"has 2 names (hard links)", "every user of this machine can replace"} {
 		if !strings.Contains(out, text) {
-			t.Errorf("the doctor does not say %q:\n%s", text, out)
+			t.Errorf("doctor: got no %q in\n%s", text, out)
 		}
 	}
 }

@@ -23,43 +23,44 @@ import (
 	"relcheck/checker/stats"
 )
 
-// canary is a word of which nothing may be kept, wherever a caller puts it.
+// canary is a word that must not be stored, wherever a client sends it.
 const canary = "Kanarie7q"
 
-// hasControl is a version, which is kept: the control of each search.
+// control is a version that is stored. Each search must find it, otherwise it searches
+// the wrong place.
 const control = "1.0.0-control7q"
 
-// Where callers come from, and where they say they come from.
+// clientAddr is the address of the clients, and claimedAddrs are the addresses in their headers.
 var (
-	clientAddr = netip.MustParseAddr("127.66.77.88")
+	clientAddr   = netip.MustParseAddr("127.66.77.88")
 	claimedAddrs = []netip.Addr{netip.MustParseAddr("203.0.113.77"), netip.MustParseAddr("2001:db8:ca11:ab1e:77::7")}
 )
 
-// traces are the forms in which something may have been kept: texts, whatever
-// the case of their letters, and bytes.
+// traces are the possible stored forms of texts and addresses: texts, ignoring case, and
+// bytes.
 type traces struct {
 	texts []string
 	bytes [][]byte
 }
 
-// add takes up a text, in hexadecimal and base64 too.
+// add adds a text, also in hexadecimal and base64.
 func (f *traces) add(text string) {
 	f.texts = append(f.texts, strings.ToLower(text), hex.EncodeToString([]byte(text)))
-	for shift := range 3 { // the text may begin at any of three places
+	for shift := range 3 { // the position of the text in a group of three bytes
 		s := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + text))
 		f.bytes = append(f.bytes, []byte(s[[]int{0, 2, 3}[shift]:len(s)-1]))
 	}
 }
 
-// addNumber takes up bytes, in either order, and their hexadecimal form.
+// addNumber adds bytes in both orders, also in hexadecimal.
 func (f *traces) addNumber(b []byte) {
-	back := slices.Clone(b)
-	slices.Reverse(back)
-	f.texts = append(f.texts, hex.EncodeToString(b), hex.EncodeToString(back))
-	f.bytes = append(f.bytes, b, back)
+	reversed := slices.Clone(b)
+	slices.Reverse(reversed)
+	f.texts = append(f.texts, hex.EncodeToString(b), hex.EncodeToString(reversed))
+	f.bytes = append(f.bytes, b, reversed)
 }
 
-// in returns the first form that stands in some bytes, or "".
+// in returns the first form that occurs in some bytes, or "".
 func (f *traces) in(b []byte) string {
 	lower := bytes.ToLower(b)
 	for _, text := range f.texts {
@@ -75,7 +76,7 @@ func (f *traces) in(b []byte) string {
 	return ""
 }
 
-// privateTraces is all that must not be kept.
+// privateTraces returns the forms of everything that must not be stored.
 func privateTraces() *traces {
 	f := new(traces)
 	f.add(canary)
@@ -86,9 +87,9 @@ func privateTraces() *traces {
 	return f
 }
 
-// onCanaryHost returns a command on a machine whose host name and user name are
-// canaries. Without the right to rename the host, its real name is searched for
-// instead, unless that is a common word.
+// onCanaryHost returns a command that runs with a canary as host name and user name. If
+// the test may not change the host name, it searches for the real one instead, unless
+// that is short.
 func onCanaryHost(t *testing.T, f *traces, args ...string) *exec.Cmd {
 	t.Helper()
 	for _, name := range []string{"USER", "LOGNAME", "HOSTNAME", "HOME"} {
@@ -104,7 +105,7 @@ func onCanaryHost(t *testing.T, f *traces, args ...string) *exec.Cmd {
 	return exec.Command(os.Args[0], args...)
 }
 
-// sendRaw sends bytes as they are from the callers' address and returns the answer.
+// sendRaw sends bytes from the address of the clients and returns the response.
 func sendRaw(t *testing.T, to, request string) string {
 	t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: clientAddr.AsSlice()}, Timeout: 10 * time.Second}
@@ -119,7 +120,7 @@ func sendRaw(t *testing.T, to, request string) string {
 	return string(answer)
 }
 
-// request is one with a canary in everything that a request can have.
+// request returns a request with a canary in everything that a request can contain.
 func request(method, target, agent, body string, headers ...string) string {
 	all := []string{"Host: " + canary + ".example", "User-Agent: " + agent, "Cookie: relcheck=" + canary + "; " + canary + "=" + canary,
 		"X-Forwarded-For: " + canary + ", " + claimedAddrs[0].String(), "X-Real-IP: " + claimedAddrs[0].String(), "CF-Connecting-IP: " + claimedAddrs[1].String(),
@@ -136,11 +137,12 @@ const (
 	latestPath = "/repos/open-policy-agent/opa/releases/latest"
 )
 
-// agents have a canary in each part of the header that is not version or platform.
+// agents are User-Agent headers with a canary in each part that is neither version nor
+// platform.
 var agents = []string{canary, canary + "/0.70.0 (linux, amd64)", plainAgent + " " + canary, "Open Policy Agent/0.70.0 (" + canary + ", amd64)",
 	"Open Policy Agent/0.70.0 (linux, " + canary + ")", "Open Policy Agent/0.70.0 (linux, amd64; " + canary + ")", "OPA/0.70.0 " + canary + " (linux, amd64)"}
 
-// refusedBodies are those of reports with a canary that are not right.
+// refusedBodies returns bodies of invalid reports with a canary.
 func refusedBodies() []string {
 	id := uuid.NewString()
 	return []string{canary, `{"` + canary, `["` + canary + `"]`, `{"id":"` + canary + `","version":"0.70.0"}`, `{"id":"` + id + `","version":"` + canary + `<>"}`,
@@ -148,62 +150,62 @@ func refusedBodies() []string {
 		`{"id":"` + id + `","id":"` + canary + `","version":"0.70.0"}`, `{"` + canary + `":1,"` + canary + `":2}`, strings.Repeat(canary, 2000)}
 }
 
-// report is a body that is recorded.
+// report returns the body of a report that is recorded.
 func report(version, more string) string {
 	return `{"id":"` + uuid.NewString() + `","version":"` + version + `","heap_usage_bytes":"596000"` + more + `}`
 }
 
-// sendCanaries sends canaries in all that there is. It returns how many reports must
-// have been recorded.
+// sendCanaries sends requests with canaries to all routes, and returns the number of
+// reports that must be recorded.
 func sendCanaries(t *testing.T, to string, routes []string) (recorded int) {
 	t.Helper()
-	status := func(want, request string) {
+	wantStatus := func(want, request string) {
 		t.Helper()
 		if answer := sendRaw(t, to, request); !strings.HasPrefix(answer, "HTTP/1.1 "+want) {
-			t.Errorf("%.80q is answered %.40q, want %s", request, answer, want)
+			t.Errorf("%.80q: got response %.40q, want status %s", request, answer, want)
 		}
 	}
 	unknown := `,"` + canary + `":"` + canary + `","min_compatible_version":{"` + canary + `":["` + canary + `",7]}`
 	for _, agent := range agents {
 		for _, path := range []string{"/v1/version", "/p/opa/v1/version?" + canary + "=" + canary} {
-			status("200", request("POST", path, agent, report("0.70.0", unknown), asJSON))
+			wantStatus("200", request("POST", path, agent, report("0.70.0", unknown), asJSON))
 			recorded++
 		}
-		status("200", request("GET", latestPath, agent, ""))
-		status("200", request("GET", "/p/opa"+latestPath+"?"+canary, agent, ""))
+		wantStatus("200", request("GET", latestPath, agent, ""))
+		wantStatus("200", request("GET", "/p/opa"+latestPath+"?"+canary, agent, ""))
 	}
-	for _, path := range []string{"/v1/version", "/p/opa/v1/version"} { // from a web page, which is not recorded
-		status("200", request("POST", path, plainAgent, report("0.70.0", unknown), asJSON, "Origin: https://"+canary+".example", "Sec-Fetch-Site: cross-site"))
-		status("204", request("OPTIONS", path, plainAgent, "", "Origin: https://"+canary+".example", "Access-Control-Request-Method: POST"))
+	for _, path := range []string{"/v1/version", "/p/opa/v1/version"} { // from a web page: not recorded
+		wantStatus("200", request("POST", path, plainAgent, report("0.70.0", unknown), asJSON, "Origin: https://"+canary+".example", "Sec-Fetch-Site: cross-site"))
+		wantStatus("204", request("OPTIONS", path, plainAgent, "", "Origin: https://"+canary+".example", "Access-Control-Request-Method: POST"))
 	}
-	status("404", request("POST", "/p/"+canary+"/v1/version", plainAgent, report("0.70.0", ""), asJSON))
+	wantStatus("404", request("POST", "/p/"+canary+"/v1/version", plainAgent, report("0.70.0", ""), asJSON))
 	for _, body := range refusedBodies() {
-		status("4", request("POST", "/v1/version", plainAgent, body, asJSON))
+		wantStatus("4", request("POST", "/v1/version", plainAgent, body, asJSON))
 	}
-	status("415", request("POST", "/v1/version", plainAgent, report("0.70.0", ""), "Content-Type: application/"+canary))
-	status("415", request("POST", "/v1/version", plainAgent, report("0.70.0", ""), asJSON, "Content-Encoding: "+canary))
-	status("303", request("POST", "/sign-out", plainAgent, "token="+canary, "Content-Type: application/x-www-form-urlencoded"))
-	status("403", request("POST", "/sign-in", plainAgent, "token=rcr_"+canary+"&next=/"+canary, "Content-Type: application/x-www-form-urlencoded"))
-	status("401", request("POST", "/sign-in", plainAgent, "token=rcr_"+canary+"&next=/"+canary, "Content-Type: application/x-www-form-urlencoded", "Cookie: relcheck-form=1; relcheck="+canary))
-	status("401", request("GET", "/sign-in?link=rcl_"+canary+"&next=/"+canary, plainAgent, ""))
+	wantStatus("415", request("POST", "/v1/version", plainAgent, report("0.70.0", ""), "Content-Type: application/"+canary))
+	wantStatus("415", request("POST", "/v1/version", plainAgent, report("0.70.0", ""), asJSON, "Content-Encoding: "+canary))
+	wantStatus("303", request("POST", "/sign-out", plainAgent, "token="+canary, "Content-Type: application/x-www-form-urlencoded"))
+	wantStatus("403", request("POST", "/sign-in", plainAgent, "token=rcr_"+canary+"&next=/"+canary, "Content-Type: application/x-www-form-urlencoded"))
+	wantStatus("401", request("POST", "/sign-in", plainAgent, "token=rcr_"+canary+"&next=/"+canary, "Content-Type: application/x-www-form-urlencoded", "Cookie: relcheck-form=1; relcheck="+canary))
+	wantStatus("401", request("GET", "/sign-in?link=rcl_"+canary+"&next=/"+canary, plainAgent, ""))
 	for _, malformed := range []string{canary + "\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\n" + canary + " : x\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: " + canary + "\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat(canary, 5000) + "\r\n\r\n", "GET / HTTP/1.1\r\nHost: " + canary + "/\x01\r\n\r\n"} {
-		status("4", malformed)
+		wantStatus("4", malformed)
 	}
-	status("505", "GET /"+canary+" HTTP/7.7\r\n\r\n")
-	status("501", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "+canary+"\r\n\r\n")
+	wantStatus("505", "GET /"+canary+" HTTP/7.7\r\n\r\n")
+	wantStatus("501", "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "+canary+"\r\n\r\n")
 	for _, route := range routes {
 		sendCanariesToRoute(t, to, route)
 	}
-	status("200", request("POST", "/v1/version", plainAgent, report(control, unknown), asJSON))
+	wantStatus("200", request("POST", "/v1/version", plainAgent, report(control, unknown), asJSON))
 	return recorded + 1
 }
 
 var wildcard = regexp.MustCompile(`{[^}]*}`)
 
-// sendCanariesToRoute asks for a route, known or not, by methods that it takes and others,
-// with passwords and tokens that are none.
+// sendCanariesToRoute sends requests to a route and to similar paths, with all methods,
+// and with invalid passwords and tokens.
 func sendCanariesToRoute(t *testing.T, to, route string) {
 	t.Helper()
 	_, path, _ := strings.Cut(route, " ")
@@ -214,25 +216,26 @@ func sendCanariesToRoute(t *testing.T, to, route string) {
 			for _, authorization := range []string{"Bearer rcr_" + canary, "Basic " + base64.StdEncoding.EncodeToString([]byte(canary+":"+canary))} {
 				answer := sendRaw(t, to, request(method, target, plainAgent, canary, "Authorization: "+authorization))
 				if !strings.HasPrefix(answer, "HTTP/1.1 ") || strings.HasPrefix(answer, "HTTP/1.1 500") {
-					t.Errorf("%s %s: %.80q", method, target, answer)
+					t.Errorf("%s %s: got response %.80q, want a status other than 500", method, target, answer)
 				}
 			}
 		}
 	}
 }
 
-// output is something in which a canary might be found.
+// output is a file, page or text that may contain a canary.
 type output struct {
-	name string
-	text []byte
-	hasControl bool // the control is there
+	name       string
+	text       []byte
+	hasControl bool // it must contain the control
 }
 
-// unfoldedOutputs is how many of what is stored there is before reports are folded.
+// unfoldedOutputs is how many of the outputs of a store can be checked before reports are
+// folded.
 const unfoldedOutputs = 7
 
-// storeOutputs are the files of a store, whatever their names, while another process
-// has it open, and what commands print and make of it.
+// storeOutputs returns the files of a store while another process has it open, and the
+// output of commands.
 func storeOutputs(t *testing.T, store string) (all []output) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(filepath.Dir(store), "*"))
@@ -248,21 +251,21 @@ func storeOutputs(t *testing.T, store string) (all []output) {
 		files = append(files, b...)
 	}
 	backup := filepath.Join(t.TempDir(), "backup.db")
-	said := relcheckOutput(t, "backup", backup, "--db", store)
+	backupOutput := relcheckOutput(t, "backup", backup, "--db", store)
 	saved, err := os.ReadFile(backup)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, status := relcheckStatus(t, "doctor", "--db", store)
-	if status != 0 || !strings.Contains(found, "every report is in the statistics") && !strings.Contains(found, "not in the statistics yet") {
-		t.Errorf("the doctor ends with status %d: %s", status, found)
+	doctorOutput, status := relcheckStatus(t, "doctor", "--db", store)
+	if status != 0 || !strings.Contains(doctorOutput, "every report is in the statistics") && !strings.Contains(doctorOutput, "not in the statistics yet") {
+		t.Errorf("doctor: got exit status %d, want 0: %s", status, doctorOutput)
 	}
 	return []output{
 		{fmt.Sprintf("the files %q", names), files, true},
 		{"relcheck export", []byte(relcheck(t, "export", "opa", "--db", store)), true},
 		{"a backup", saved, true},
-		{"relcheck backup", []byte(said), false},
-		{"relcheck doctor", []byte(found), false},
+		{"relcheck backup", []byte(backupOutput), false},
+		{"relcheck doctor", []byte(doctorOutput), false},
 		{"relcheck audit", []byte(relcheck(t, "audit", "--db", store)), false},
 		{"relcheck audit --json", []byte(relcheck(t, "audit", "--json", "--db", store)), false},
 		{"relcheck stats", []byte(relcheck(t, "stats", "opa", "--db", store)), true},
@@ -300,32 +303,33 @@ func fetch(t *testing.T, url, token string) string {
 	}
 	body := readAll(t, res)
 	if res.StatusCode >= 500 || res.StatusCode == http.StatusUnauthorized {
-		t.Errorf("%s: %s\n%s", url, res.Status, body)
+		t.Errorf("GET %s: got %s, want neither 401 nor 5xx\n%s", url, res.Status, body)
 	}
 	return body
 }
 
-// checkOutputs searches each place, and checks that what is kept is where it should be.
+// checkOutputs checks that outputs contain no forbidden trace, and the control where
+// expected.
 func checkOutputs(t *testing.T, forbidden *traces, places []output) {
 	t.Helper()
 	for _, p := range places {
 		if found := forbidden.in(p.text); found != "" {
-			t.Errorf("%s: there is %s", p.name, found)
+			t.Errorf("%s: got %s in it, want no trace of private data", p.name, found)
 		}
 		if p.hasControl && !bytes.Contains(p.text, []byte(control)) {
-			t.Errorf("%s: the version %s is not there, so this looks in the wrong place", p.name, control)
+			t.Errorf("%s: got no version %s: the test searches the wrong place", p.name, control)
 		}
 	}
 }
 
-// routesOf returns the routes by which a server counts requests.
+// routesOf returns the routes in the metrics of a server.
 func routesOf(t *testing.T, metrics string) (all []string) {
 	t.Helper()
 	for _, m := range regexp.MustCompile(`relcheck_http_requests_total{class="2xx",route="([A-Z]+ [^"]*)"}`).FindAllStringSubmatch(metrics, -1) {
 		all = append(all, m[1])
 	}
 	if len(all) < 10 {
-		t.Fatalf("only the routes %q", all)
+		t.Fatalf("got routes %q, want at least 10", all)
 	}
 	return all
 }
@@ -335,15 +339,15 @@ func checkRoutesUsed(t *testing.T, metrics string, routes []string) {
 	t.Helper()
 	for _, route := range routes {
 		if !regexp.MustCompile(`route="` + regexp.QuoteMeta(route) + `"} [1-9]`).MatchString(metrics) {
-			t.Errorf("nobody has asked for %s", route)
+			t.Errorf("%s: got no request in the metrics, want some", route)
 		}
 	}
 }
 
-// TestNothingPrivateIsStored plants canaries in all that callers send, and in the
-// names of host and user, and searches all that is kept and shown of it: while the
-// server runs, and once reports are folded by another, which logs to a terminal. The
-// first believes nobody of whom they pass on reports, and the second all.
+// TestNothingPrivateIsStored sends canaries in everything that clients send, and in the
+// names of host and user, and searches everything that is stored and shown: while the
+// server runs, and after a second server, which logs to a terminal, has folded the
+// reports. Only the second server trusts the X-Forwarded-For header.
 func TestNothingPrivateIsStored(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "relcheck.db")
 	forbidden := privateTraces()
@@ -355,13 +359,13 @@ func TestNothingPrivateIsStored(t *testing.T) {
 	recorded := sendCanaries(t, s.addr, routes)
 	checkRoutesUsed(t, fetch(t, s.url+"/metrics", token), routes)
 	if n := len(exportedIDs(t, store)); n != recorded {
-		t.Errorf("%d reports were recorded, want %d", n, recorded)
+		t.Errorf("got %d recorded reports, want %d", n, recorded)
 	}
-	checkOutputs(t, forbidden, storeOutputs(t, store)[:unfoldedOutputs]) // the rest is folded below
+	checkOutputs(t, forbidden, storeOutputs(t, store)[:unfoldedOutputs]) // the others need folded reports
 	out := s.stop(t)
 	checkOutputs(t, forbidden, []output{{"standard output", []byte(out), false}, {"standard error", []byte(s.errs.String()), false}})
 	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
-		t.Errorf("the log is not whole: %s", s.errs.String())
+		t.Errorf("got a log without its end: %s", s.errs.String())
 	}
 
 	master, terminal := newTerminal(t, 200)
@@ -377,7 +381,7 @@ func TestNothingPrivateIsStored(t *testing.T) {
 	sendCanaries(t, s.addr, nil)
 	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(relcheck(t, "stats", "opa", "--db", store), control); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("the reports are not folded")
+			t.Fatal("reports are not folded after 30 s")
 		}
 	}
 	checkOutputs(t, forbidden, storeOutputs(t, store))
@@ -386,7 +390,7 @@ func TestNothingPrivateIsStored(t *testing.T) {
 	text := <-logged
 	checkOutputs(t, forbidden, []output{{"standard output", []byte(out), false}, {"the terminal", text, false}})
 	if !bytes.Contains(text, []byte("msg=stopped")) {
-		t.Errorf("the log is not whole: %s", text)
+		t.Errorf("got a log without its end: %s", text)
 	}
 	checkOutputs(t, forbidden, storeOutputs(t, store))
 }

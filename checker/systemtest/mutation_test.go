@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// specimens are right requests, which mutants descend from. %s is an id.
+// specimens are the valid requests that are mutated. %s is an instance ID.
 var specimens = []string{
 	post("/v1/version", `{"id":"%s","version":"0.70.0","heap_usage_bytes":"596000"}`),
 	post("/v1/version", `{"heap_usage_bytes":2664880,"id":"%s","version":"v1.2.3-rc.1+x","min_compatible_version":{"a":[1,null,"é"]}}`),
@@ -26,7 +26,7 @@ func post(path, body string) string {
 		path, len(body)-len("%s")+36, body)
 }
 
-// oddities are put in and in place of what is there.
+// oddities are inserted, or replace parts of a request.
 var oddities = []string{
 	"\x00", "\xff", "\r", "\n", "\r\n", "\r\n\r\n", "\t", " ", ":", ";", ",", "/", "//", "/../", "%", "%00", "%2f", "%zz", "?", "#", "&", "=", "+", "\\", "'", "''--", "\"", "<b>", "{{.}}",
 	"{", "}", "[", "]", "{}", "null", "true", "-1", "0", "00", "1e999", "0x10", "9223372036854775808", "18446744073709551616", "\\u0000", "\\ud800", "\xed\xa0\x80", "\xef\xbb\xbf", "\u202e", "\x1b[2J",
@@ -36,7 +36,7 @@ var oddities = []string{
 	"Content-Type: text/plain\r\n", "Range: bytes=0-1\r\n", "\r\n0\r\n\r\n", "ffffffffffffffff\r\n", "1;x=y\r\n", `"id":1,`, `"version":null,`, `"heap_usage_bytes":{},`, `"x":`,
 }
 
-// mutate returns a specimen to which a few things have happened.
+// mutate returns a specimen with a few mutations.
 func mutate(r *rand.Rand) []byte {
 	b := specimen(r)
 	for range 1 + r.IntN(4) {
@@ -49,40 +49,40 @@ func specimen(r *rand.Rand) []byte {
 	return fmt.Appendf(nil, specimens[r.IntN(len(specimens))], randomID(r))
 }
 
-// mutation does one thing to a request. It never returns more than some 50 KB.
+// mutation changes one thing in a request. The result has up to about 50 KB.
 func mutation(r *rand.Rand, b []byte) []byte {
 	at := r.IntN(len(b) + 1)
 	end := at + r.IntN(min(len(b)-at, 40)+1)
 	odd := []byte(oddities[r.IntN(len(oddities))])
 	switch r.IntN(12) {
-	case 0, 1: // bits are flipped
+	case 0, 1: // flip bits
 		for range 1 + r.IntN(8) {
 			if len(b) > 0 {
 				b[r.IntN(len(b))] ^= 1 << r.IntN(8)
 			}
 		}
 		return b
-	case 2: // the end is missing
+	case 2: // truncate
 		return b[:at]
-	case 3: // a part is missing
+	case 3: // remove a part
 		return slices.Delete(b, at, end)
-	case 4: // a part stands there twice
+	case 4: // repeat a part
 		return slices.Insert(b, at, slices.Clone(b[at:end])...)
 	case 5, 6:
 		return slices.Insert(b, at, odd...)
 	case 7, 8:
 		return slices.Replace(b, at, end, odd...)
-	case 9: // an oddity where a line begins
+	case 9: // insert an oddity at the start of a line
 		if i := bytes.IndexByte(b[at:], '\n'); i >= 0 {
 			at += i + 1
 		}
 		return slices.Insert(b, at, odd...)
-	case 10: // the end of another
+	case 10: // append the end of another specimen
 		other := specimen(r)
 		return append(b[:at:at], other[r.IntN(len(other)):]...)
 	}
 	size := 1 << r.IntN(10)
-	if r.IntN(50) == 0 { // larger than what is let in, now and then
+	if r.IntN(50) == 0 { // sometimes, exceed the size limits
 		size = 40 << 10
 	}
 	return slices.Insert(b, at, []byte(strings.Repeat(string("aA0 \x00[{\"\xff"[r.IntN(9)]), size))...)

@@ -23,22 +23,23 @@ import (
 	"time"
 )
 
-var invented = flag.Int("invented", unlessRace(20_000, 8_000), "how many reports with invented versions, platforms and ids are sent")
+var invented = flag.Int("invented", unlessRace(20_000, 8_000), "number of reports with invented versions, platforms and instance IDs")
 
 const (
-	// fleetSize is how many addresses a fleet reports from.
+	// fleetSize is the number of client addresses of the fleet.
 	fleetSize = 1200
-	// fleetReleases is how many releases it runs, and used how many builds of these.
+	// fleetReleases is the number of releases that the fleet runs, and fleetBuilds that
+	// of their builds.
 	fleetReleases = 12
 	fleetBuilds   = fleetReleases * 6
-	// unreleasedClients is how many addresses those report from who run builds of others.
+	// unreleasedClients is the number of addresses whose clients run unreleased builds.
 	unreleasedClients = 40
 )
 
-// unreleasedVersions are versions that are no release, and still real.
+// unreleasedVersions are versions of real builds that are no releases.
 var unreleasedVersions = []string{"0.21.0-istio", "0.71.0-dev"}
 
-// reportTemplate is a request that is sent again and again, with other bytes in some places.
+// reportTemplate is a request that is sent repeatedly with other bytes in some maxVersions.
 type reportTemplate struct{ request, id, version, platform []byte }
 
 func newReportTemplate(version, platform string) reportTemplate {
@@ -54,11 +55,10 @@ func newReportTemplate(version, platform string) reportTemplate {
 	return w
 }
 
-// reportCounts is what became of reports.
+// reportCounts counts reports by their result.
 type reportCounts struct{ recorded, unrecorded atomic.Int64 }
 
-// exchange sends n requests from an address, each after the answer to the previous
-// one.
+// exchange sends n requests from an address, each after the response to the one before.
 func (s *reportCounts) exchange(ctx context.Context, addr string, from net.IP, n int, next func() []byte) error {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
@@ -76,7 +76,7 @@ func (s *reportCounts) exchange(ctx context.Context, addr string, from net.IP, n
 		case err != nil:
 			return err
 		case status != http.StatusOK:
-			return fmt.Errorf("an answer with status %d", status)
+			return fmt.Errorf("got status %d, want 200", status)
 		case recorded:
 			s.recorded.Add(1)
 		default:
@@ -86,8 +86,8 @@ func (s *reportCounts) exchange(ctx context.Context, addr string, from net.IP, n
 	return nil
 }
 
-// sendFleet reports n times from each of its addresses, as it does each time. It has
-// twelve releases in use on six platforms.
+// sendFleet sends n reports from each address of the fleet, which runs twelve releases on
+// six platforms. The reports are the same each time, except for their instance IDs.
 func (s *reportCounts) sendFleet(ctx context.Context, addr string, n int) error {
 	platforms := []string{"linux, amd64", "linux, arm64", "darwin, amd64", "darwin, arm64", "windows, amd64", "windows, arm64"}
 	return runConcurrently(16, fleetSize, func(i int) error {
@@ -112,7 +112,7 @@ func (s *reportCounts) sendUnreleased(ctx context.Context, addr string, n int) e
 	})
 }
 
-// sendInvented sends n reports from one address, hardly two of them with the same version.
+// sendInvented sends n reports from one address, almost all with different versions.
 func (s *reportCounts) sendInvented(ctx context.Context, addr string, n int) error {
 	const at = 16
 	return runConcurrently(at, at, func(i int) error {
@@ -131,8 +131,8 @@ func (s *reportCounts) sendInvented(ctx context.Context, addr string, n int) err
 	})
 }
 
-// runConcurrently calls f with 0 to n-1, a number of them concurrently, and returns the first
-// error.
+// runConcurrently calls f with 0 to n-1, a number of calls at a time, and returns the
+// first error.
 func runConcurrently(many, n int, f func(int) error) error {
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -174,15 +174,15 @@ func shares(t *testing.T, store, by string, columns ...string) (all map[string]f
 	return all, reports
 }
 
-// inventedServer is a store that a fleet reports to, an attacker, or both.
+// inventedServer is a server with reports of a fleet, of an attacker, or of both.
 type inventedServer struct {
 	*process
 	store, token string
-	series       int // of metrics, before
+	series       int // number of metrics before the attack
 }
 
-// newInventedServer starts with a copy of a store, so that instance IDs have the same hash
-// in all of them.
+// newInventedServer starts a server on a copy of a store, so that instance IDs have the
+// same hash in all servers.
 func newInventedServer(t *testing.T, empty []byte, rate int) *inventedServer {
 	t.Helper()
 	s := &inventedServer{store: filepath.Join(t.TempDir(), "relcheck.db")}
@@ -212,7 +212,7 @@ func (s *inventedServer) waitForFold(t *testing.T, recorded int64) (versions, pl
 	var n int64
 	for deadline := time.Now().Add(2 * time.Minute); n != recorded; time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d reports are summed up, and %d were recorded", n, recorded)
+			t.Fatalf("got %d of %d recorded reports folded after 2 min", n, recorded)
 		}
 		versions, n = shares(t, s.store, "version", "version")
 	}
@@ -221,8 +221,9 @@ func (s *inventedServer) waitForFold(t *testing.T, recorded int64) (versions, pl
 }
 
 // checkBounds checks the size of the store, the memory and the metrics after an attack
-// with unreleased versions. At most places of them may have a build of their own.
-func (s *inventedServer) checkBounds(t *testing.T, recorded int64, places int) {
+// with unreleased versions. At most a number of them may be counted under their own
+// versions.
+func (s *inventedServer) checkBounds(t *testing.T, recorded int64, maxVersions int) {
 	t.Helper()
 	series, memory := s.countSeries(t), resident(t, s.cmd.Process.Pid)
 	s.kill()
@@ -237,26 +238,27 @@ func (s *inventedServer) checkBounds(t *testing.T, recorded int64, places int) {
 		}
 		return n
 	}
-	own := rows("SELECT count(*) FROM build WHERE version LIKE '9.%'")
+	inventedBuilds := rows("SELECT count(*) FROM build WHERE version LIKE '9.%'")
 	builds, rollups := rows("SELECT count(*) FROM build"), rows("SELECT count(*) FROM rollup")
-	t.Logf("%d builds, %d of them invented; %d rollups; %d series of metrics, %d before; %d MB", builds, own, rollups, series, s.series, memory>>20)
-	const platforms = 2 // that the attack names, as they are counted
-	if own != min(places, int(recorded)) || builds > fleetBuilds+len(unreleasedVersions)+places+platforms || rollups > 3*builds {
-		t.Errorf("there should be %d builds of invented versions, a day and product, and one a platform for the rest", places)
+	t.Logf("%d builds, %d of them invented; %d rollups; %d series of metrics, %d before; %d MB", builds, inventedBuilds, rollups, series, s.series, memory>>20)
+	const platforms = 2 // platforms in the attack, as they are counted
+	if inventedBuilds != min(maxVersions, int(recorded)) || builds > fleetBuilds+len(unreleasedVersions)+maxVersions+platforms || rollups > 3*builds {
+		t.Errorf("got %d builds, %d of invented versions, and %d rollups; want %d of invented versions, and the others in one build per platform", builds, inventedBuilds, rollups, maxVersions)
 	}
 	if series > s.series+3*51 {
-		t.Error("there should be 51 lines at most, in three windows each")
+		t.Errorf("got %d more metrics, want up to %d: 51 lines in three windows each", series-s.series, 3*51)
 	}
 	if !race && memory > 200<<20 {
-		t.Error("memory grows with what is invented")
+		t.Errorf("got %d MB of memory, want up to 200", memory>>20)
 	}
 }
 
-// TestInventedVersions lets one client invent versions, platforms and instance IDs. It must
-// not fill the store, the memory or the metrics. Within the rate limit, it must not
-// change the shares of others or take away their builds.
+// TestInventedVersions sends invented versions, platforms and instance IDs from one
+// client. They must not fill the store, the memory or the metrics. Within the rate limit,
+// they must not change the shares of other clients, or the number of builds counted for
+// them.
 func TestInventedVersions(t *testing.T) {
-	// The fleet and the budget are as large as the attack is.
+	// The size of the fleet and the rate limit are in proportion to the attack.
 	rate := max(1, 600**invented/1_000_000)
 	each := max(1, 5*rate/6)
 	file := filepath.Join(t.TempDir(), "empty.db")
@@ -297,60 +299,60 @@ func TestInventedVersions(t *testing.T) {
 		t.Error(err)
 	}
 	took := time.Since(begin)
-	t.Logf("a fleet of %d, and %d reports of one source in %v, of which %d were recorded", fleet.recorded.Load(), *invented, took, attack.recorded.Load())
+	t.Logf("%d reports of the fleet recorded, %d of one client sent in %v, %d of them recorded", fleet.recorded.Load(), *invented, took, attack.recorded.Load())
 	if n := alone.unrecorded.Load() + fleet.unrecorded.Load(); n > 0 {
-		t.Errorf("%d reports of the fleet were not recorded", n)
+		t.Errorf("got %d reports of the fleet not recorded, want 0", n)
 	}
 	if most := float64(rate) * (1 + took.Minutes()); float64(attack.recorded.Load()) > most+1 {
-		t.Errorf("more was recorded than %.0f", most)
+		t.Errorf("got %d recorded reports of the attack, want up to %.0f", attack.recorded.Load(), most)
 	}
 	versions, platforms := s.waitForFold(t, fleet.recorded.Load()+attack.recorded.Load())
 	wantSameShares(t, wantVersions, versions)
 	wantSameShares(t, wantPlatforms, platforms)
 	s.checkBounds(t, attack.recorded.Load(), 20)
 
-	// A budget that is larger than the number of places, and none.
+	// With a rate limit above the limit of versions, and without a rate limit.
 	if counted := afterAttack(t, empty, 600, 1600, 20); counted != unreleasedClients {
-		t.Errorf("%v of %d reports of builds of others are counted as such", counted, unreleasedClients)
+		t.Errorf("got %v reports of other unreleased builds under their versions, want %d", counted, unreleasedClients)
 	}
 	if counted := afterAttack(t, empty, 0, *invented, 100); counted != 0 {
-		t.Errorf("without a limit, no place should be left for others, and %v of their reports have one", counted)
+		t.Errorf("without a rate limit: got %v reports of other unreleased builds under their versions, want 0", counted)
 	}
 }
 
 // afterAttack sends reports from one client, then reports of unreleased builds from
 // others, and returns how many of the latter are counted under their versions.
-func afterAttack(t *testing.T, empty []byte, rate, reports, places int) (counted float64) {
+func afterAttack(t *testing.T, empty []byte, rate, reports, maxVersions int) (counted float64) {
 	t.Helper()
-	var all reportCounts
+	var counts reportCounts
 	s := newInventedServer(t, empty, rate)
-	if err := errors.Join(all.sendInvented(t.Context(), s.addr, reports), all.sendUnreleased(t.Context(), s.addr, 1)); err != nil {
+	if err := errors.Join(counts.sendInvented(t.Context(), s.addr, reports), counts.sendUnreleased(t.Context(), s.addr, 1)); err != nil {
 		t.Fatal(err)
 	}
-	n := all.recorded.Load()
+	n := counts.recorded.Load()
 	versions, _ := s.waitForFold(t, n)
-	if versions["other"] < 0.5 || rate == 0 && all.unrecorded.Load() > 0 {
-		t.Errorf("most should be recorded and count as other: %d were not, and the shares are %v", all.unrecorded.Load(), versions)
+	if versions["other"] < 0.5 || rate == 0 && counts.unrecorded.Load() > 0 {
+		t.Errorf("got %d reports not recorded, and shares %v, want most counted as other", counts.unrecorded.Load(), versions)
 	}
-	s.checkBounds(t, n-unreleasedClients, places)
+	s.checkBounds(t, n-unreleasedClients, maxVersions)
 	for _, version := range unreleasedVersions {
-		counted += versions["v"+version] * float64(n) // tables write all versions alike
+		counted += versions["v"+version] * float64(n) // tables show all versions with a v
 	}
 	return math.Round(counted)
 }
 
-// wantSameShares checks that no share changes by a tenth of a point or more.
+// wantSameShares checks that no share differs by more than a tenth of a percentage point.
 func wantSameShares(t *testing.T, want, got map[string]float64) {
 	t.Helper()
 	most := 0.0
 	for name, share := range want {
 		d := math.Abs(got[name] - share)
 		if most = max(most, d); d > 0.001 {
-			t.Errorf("the share of %s was %.3f %% and is %.3f %%", name, 100*share, 100*got[name])
+			t.Errorf("share of %s: got %.3f %%, want %.3f %%", name, 100*got[name], 100*share)
 		}
 	}
-	t.Logf("of %d shares, the one that moved most did by %.3f points", len(want), 100*most)
+	t.Logf("%d shares, largest difference %.3f percentage points", len(want), 100*most)
 	if len(want) < 6 {
-		t.Errorf("there are only %d shares", len(want))
+		t.Errorf("got %d shares, want at least 6", len(want))
 	}
 }

@@ -29,7 +29,7 @@ func TestUnreadResponses(t *testing.T) {
 		if found := regexp.MustCompile(`(?m)^` + name + ` (.*)$`).FindStringSubmatch(text); found != nil {
 			n, _ = strconv.ParseFloat(found[1], 64)
 		} else {
-			t.Fatalf("no %s in\n%s", name, text)
+			t.Fatalf("got no metric %s in\n%s", name, text)
 		}
 		return n
 	}
@@ -38,7 +38,7 @@ func TestUnreadResponses(t *testing.T) {
 	requestWithoutReading(t, p, table, token, clients, func() {
 		most = max(most, metric("relcheck_unread_bytes"))
 		if res, _ := getWithToken(t, p.url+"/healthz", ""); res.StatusCode != http.StatusOK {
-			t.Errorf("/healthz: %s", res.Status)
+			t.Errorf("/healthz: got %s, want 200", res.Status)
 		}
 	})
 	closed := metric("relcheck_unread_answers_cut_total") + metric("relcheck_unread_answers_refused_total")

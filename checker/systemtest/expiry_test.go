@@ -19,9 +19,8 @@ import (
 	"relcheck/db"
 )
 
-// clockFile is an environment variable that names the file from which a process under
-// test reads by how much its clocks are ahead: the wall clock, and the one that is
-// never set.
+// clockFile is the environment variable with the name of the file that sets the clocks of
+// a process under test: how far the wall clock and the monotonic clock are ahead.
 const clockFile = "RELCHECK_TEST_CLOCK"
 
 // testClock returns the clocks of clockFile, or the system's.
@@ -57,8 +56,7 @@ func testClock() db.Clock {
 	}
 }
 
-// setClock changes the clocks of the processes that the test has started and will
-// start.
+// setClock changes the clocks of the processes of a test.
 func setClock(t *testing.T, file string, wall, elapsed time.Duration) {
 	t.Helper()
 	err := os.WriteFile(file+"-new", []byte(wall.String()+" "+elapsed.String()), 0o600)
@@ -92,13 +90,13 @@ func newOldStore(t *testing.T, store string, reports int) (ids []uuid.UUID) {
 	return ids
 }
 
-// countIDsInFiles counts the instance IDs that occur in some form in the files of a store, which
-// this process must not have open.
+// countIDsInFiles counts the instance IDs that occur in some form in the files of a
+// store, which this process must not have open.
 func countIDsInFiles(t *testing.T, store string, ids []uuid.UUID) (n int) {
 	t.Helper()
 	names, err := filepath.Glob(store + "*")
 	if err != nil || len(names) == 0 {
-		t.Fatal("no files", err)
+		t.Fatalf("got no files of %s (error %v)", store, err)
 	}
 	var files []byte
 	for _, name := range names {
@@ -126,22 +124,22 @@ func TestExpiredReportsAreErased(t *testing.T) {
 	t.Setenv(clockFile, clock)
 	ids := newOldStore(t, store, reports)
 	if n := countIDsInFiles(t, store, ids); n != reports {
-		t.Fatalf("%d of %d ids are in the files before: this looks in the wrong place", n, reports)
+		t.Fatalf("before: got %d of %d instance IDs in the files: the test searches the wrong files", n, reports)
 	}
 	setClock(t, clock, -27*time.Hour, 0)
 	s := serve(t, store, "--keep-reports", "1h")
 	jumped := func(times int, wall time.Duration) {
 		t.Helper()
 		setClock(t, clock, wall, 0)
-		waitFor(t, "the jump is in the log", func() bool { return s.errs.count("the clock jumped") == times })
+		waitFor(t, "the clock jump in the log", func() bool { return s.errs.count("the clock jumped") == times })
 	}
-	waitFor(t, "the reports are folded", func() bool {
+	waitFor(t, "folded reports", func() bool {
 		return strings.Contains(relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store), "v1.0.0,,500,")
 	})
 	jumped(1, -4*time.Hour)
 	jumped(2, -2*time.Hour)
 	if n := countIDsInFiles(t, store, ids); n != reports {
-		t.Errorf("%d of %d ids are left after two jumps of the clock", n, reports)
+		t.Errorf("after two clock jumps: got %d of %d instance IDs, want all", n, reports)
 	}
 	setClock(t, clock, -time.Hour, time.Hour)
 	left := reports
@@ -149,16 +147,16 @@ func TestExpiredReportsAreErased(t *testing.T) {
 		left = countIDsInFiles(t, store, ids)
 	}
 	if left > 0 {
-		t.Errorf("%d of %d ids are still in the files of a server that runs", left, reports)
+		t.Errorf("running server: got %d of %d instance IDs in the files, want 0", left, reports)
 	}
 	s.stop(t)
 	if n := countIDsInFiles(t, store, ids); n > 0 {
-		t.Errorf("%d of %d ids are still in the files", n, reports)
+		t.Errorf("stopped server: got %d of %d instance IDs in the files, want 0", n, reports)
 	}
 	if strings.Contains(relcheck(t, "export", "opa", "--db", store), "id") {
-		t.Error("there are reports to export")
+		t.Error("got reports in the export, want none")
 	}
 	if !strings.Contains(relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store), "v1.0.0,,500,") {
-		t.Errorf("they count no more:\n%s", relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store))
+		t.Errorf("got statistics without the 500 instances:\n%s", relcheck(t, "stats", "opa", "--by", "versions", "--csv", "--db", store))
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // wherever the tests run
+	_ "time/tzdata" // the machine may have no time zones
 
 	"github.com/google/uuid"
 )
@@ -24,12 +24,12 @@ func TestUTCDays(t *testing.T) {
 	body := `{"id":"` + uuid.NewString() + `","version":"1.0.0"}`
 	res, err := http.Post("http://"+served.addr+"/v1/version", "application/json", strings.NewReader(body))
 	if err != nil || res.StatusCode != http.StatusOK {
-		t.Fatal(res, err)
+		t.Fatalf("report: got %v (error %v), want status 200", res, err)
 	}
 	res.Body.Close()
 	day := now.Format(time.DateOnly)
 	if today := time.Now().UTC().Format(time.DateOnly); today != day {
-		t.Skip("midnight has passed meanwhile")
+		t.Skip("the day changed during the test")
 	}
 	want := day + ",1,1,"
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
@@ -38,7 +38,7 @@ func TestUTCDays(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("in %s the report is not counted on %s:\n%s", zone, day, out)
+			t.Fatalf("time zone %s: got statistics without a report on %s:\n%s", zone, day, out)
 		}
 	}
 }

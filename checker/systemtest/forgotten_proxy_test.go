@@ -38,7 +38,7 @@ func TestForgottenProxy(t *testing.T) {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("no %q in\n%s", want, out)
+				t.Fatalf("doctor: got no %q in\n%s", want, out)
 			}
 		}
 	}
@@ -51,7 +51,7 @@ func TestForgottenProxy(t *testing.T) {
 	}
 	doctor(warning)
 	if n := p.errs.count("all requests come from one address"); n != 1 {
-		t.Errorf("the log has the hint %d times", n)
+		t.Errorf("got the hint %d times in the log, want once", n)
 	}
 	p.stop(t)
 
@@ -60,7 +60,7 @@ func TestForgottenProxy(t *testing.T) {
 	report(p, "Forwarded")
 	doctor(warning)
 	if p.errs.count("requests carry Forwarded") != 1 {
-		t.Error("the log does not name the header")
+		t.Error("got no name of the header in the log, want it once")
 	}
 	p.stop(t)
 
@@ -70,6 +70,6 @@ func TestForgottenProxy(t *testing.T) {
 	}
 	doctor(ok)
 	if n := p.errs.count("--trusted-proxy"); n != 0 {
-		t.Errorf("the log hints at a proxy that is trusted %d times", n)
+		t.Errorf("trusted proxy: got %d hints in the log, want 0", n)
 	}
 }

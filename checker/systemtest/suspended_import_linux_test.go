@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-var stoppedList = flag.Int("stopped-list", unlessRace(50_000, 2_000), "how many releases a list has whose import is stopped")
+var stoppedList = flag.Int("stopped-list", unlessRace(50_000, 2_000), "number of releases in the import that is suspended")
 
 // TestSuspendedImport suspends an import repeatedly. A server must keep recording,
 // unless the import is within one of its short transactions.
@@ -31,15 +31,15 @@ func TestSuspendedImport(t *testing.T) {
 		}
 		return begun
 	}
-	all, went, bad := suspendRepeatedly(t, served, "relcheck", begun, unlessRace(15, 6), "release", "import", "opa", list, "--db", store)
-	if 3*went < 2*all || all == 0 {
-		t.Errorf("after %d of %d stops, reports were recorded", went, all)
+	stopCount, recorded, bad := suspendRepeatedly(t, served, "relcheck", begun, unlessRace(15, 6), "release", "import", "opa", list, "--db", store)
+	if 3*recorded < 2*stopCount || stopCount == 0 {
+		t.Errorf("got reports recorded during %d of %d stops, want two thirds or more", recorded, stopCount)
 	}
 	if bad > 0 {
-		t.Errorf("%d reports were not recorded", bad)
+		t.Errorf("got %d reports not recorded, want 0", bad)
 	}
 	if n := strings.Count(relcheck(t, "release", "list", "opa", "--db", store), "\n"); n != *stoppedList+1 {
-		t.Errorf("%d lines about releases, want %d", n, *stoppedList+1)
+		t.Errorf("got %d lines of releases, want %d", n, *stoppedList+1)
 	}
 }
 
@@ -52,15 +52,15 @@ func TestSuspendedImportControl(t *testing.T) {
 		_, err := os.Stat(store + "-begun")
 		return err == nil
 	}
-	if all, went, _ := suspendRepeatedly(t, served, "import", begun, 3, store, strconv.Itoa(*stoppedList)); 2*went > all || all == 0 {
-		t.Errorf("after %d of %d stops, reports were recorded", went, all)
+	if stopCount, recorded, _ := suspendRepeatedly(t, served, "import", begun, 3, store, strconv.Itoa(*stoppedList)); 2*recorded > stopCount || stopCount == 0 {
+		t.Errorf("got reports recorded during %d of %d stops, want half or less", recorded, stopCount)
 	}
 }
 
-// suspendRepeatedly runs this binary in a role, suspends it repeatedly while a server records,
-// and returns the number of stops, those during which the server recorded, and the
-// reports that were not recorded.
-func suspendRepeatedly(t *testing.T, served *process, as string, begun func() bool, stops int, args ...string) (all, went int, bad int64) {
+// suspendRepeatedly runs this binary in a role, suspends it repeatedly while a server
+// records, and returns the number of stops, the number of those during which the server
+// recorded, and the number of reports that were not recorded.
+func suspendRepeatedly(t *testing.T, served *process, as string, begun func() bool, stops int, args ...string) (stopCount, recorded int, bad int64) {
 	var sent acknowledged
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -75,32 +75,32 @@ func suspendRepeatedly(t *testing.T, served *process, as string, begun func() bo
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
-	waitFor(t, "the import writes", func() bool { return len(exited) > 0 || begun() })
+	waitFor(t, "start of the import", func() bool { return len(exited) > 0 || begun() })
 	for running := true; running; {
 		select {
 		case err := <-exited:
 			if running = false; err != nil {
-				t.Errorf("the import ends with %v", err)
+				t.Errorf("got import error %v, want none", err)
 			}
 		case <-time.After(rand.N(100 * time.Millisecond)):
-			if all < stops && cmd.Process.Signal(syscall.SIGSTOP) == nil {
-				if all++; recordsWithin(&sent) {
-					went++
+			if stopCount < stops && cmd.Process.Signal(syscall.SIGSTOP) == nil {
+				if stopCount++; isRecording(&sent) {
+					recorded++
 				}
 				cmd.Process.Signal(syscall.SIGCONT)
 			}
 		}
 	}
-	t.Logf("after %d of %d stops, reports were recorded", went, all)
+	t.Logf("reports recorded during %d of %d stops", recorded, stopCount)
 	cancel()
-	return all, went, <-refused
+	return stopCount, recorded, <-refused
 }
 
-// recordsWithin reports whether reports are recorded within three seconds.
-func recordsWithin(sent *acknowledged) bool {
+// isRecording reports whether reports are recorded within the next three seconds.
+func isRecording(sent *acknowledged) bool {
 	before := len(sent.snapshot())
 	for begin := time.Now(); time.Since(begin) < 3*time.Second; time.Sleep(5 * time.Millisecond) {
-		if len(sent.snapshot()) > before+20 { // more than what was on its way
+		if len(sent.snapshot()) > before+20 { // more than the requests in flight
 			return true
 		}
 	}

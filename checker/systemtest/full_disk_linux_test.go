@@ -28,19 +28,19 @@ func TestServerOnFullDisk(t *testing.T) {
 	t.Parallel()
 	s := serveFailing(t, mountSmall(t))
 	if status, _, body := s.report(t); status != http.StatusOK {
-		t.Fatalf("before: %d %s", status, body)
+		t.Fatalf("before: got status %d, want 200: %s", status, body)
 	}
 	filler := filepath.Join(filepath.Dir(s.file), "filler")
 	if err := os.WriteFile(filler, make([]byte, 5<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-		t.Fatalf("the disk is not full: %v", err)
+		t.Fatalf("fill the disk: got error %v, want ENOSPC", err)
 	}
 	status := http.StatusOK
-	for range 80 { // what space was set aside before may take some
+	for range 80 { // space that was allocated before may take some reports
 		if status, _, _ = s.report(t); status != http.StatusOK {
 			break
 		}
 	}
-	for range 30 { // for three seconds
+	for range 30 { // three seconds
 		s.wantRefused(t, http.StatusInsufficientStorage)
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -50,7 +50,7 @@ func TestServerOnFullDisk(t *testing.T) {
 	awaitStatus(t, s.process, http.StatusOK)
 	for range 5 {
 		if status, _, body := s.report(t); status != http.StatusOK {
-			t.Errorf("with space again: %d %s", status, body)
+			t.Errorf("with space again: got status %d, want 200: %s", status, body)
 		}
 	}
 	s.wantAllRecorded(t)
@@ -68,7 +68,7 @@ func TestServeOnReadOnlyFileSystem(t *testing.T) {
 	for _, name := range []string{file, filepath.Join(folder, "none.db")} {
 		output, status := relcheckStatus(t, "serve", "--listen", "127.0.0.1:0", "--db", name)
 		if status != 1 || !strings.Contains(output, name) || !strings.Contains(output, "read-only") {
-			t.Errorf("%s: status %d, %s", filepath.Base(name), status, output)
+			t.Errorf("%s: got exit status %d and output %s, want 1, the name and read-only", filepath.Base(name), status, output)
 		}
 	}
 }

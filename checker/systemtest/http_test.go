@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// randomID is a version 4 UUID from a source that is quick, not secret.
+// randomID returns a version 4 UUID from a fast random source that is not secure.
 func randomID(r *rand.Rand) (id uuid.UUID) {
 	a, b := r.Uint64(), r.Uint64()
 	for i := range 8 {
@@ -31,15 +31,15 @@ func encodeID(dst []byte, id uuid.UUID) {
 	hex.Encode(dst[24:36], id[10:16])
 }
 
-// readResponse reads one HTTP answer with a Content-Length, and reports whether it
-// records a report.
+// readResponse reads an HTTP response with a Content-Length, and reports whether it
+// acknowledges a report.
 func readResponse(r *bufio.Reader) (status int, recorded bool, err error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
 		return 0, false, err
 	}
 	if len(line) < len("HTTP/1.1 200") {
-		return 0, false, errors.New("not an HTTP answer")
+		return 0, false, errors.New("not an HTTP response")
 	}
 	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
 		return 0, false, err
@@ -66,16 +66,16 @@ func readResponse(r *bufio.Reader) (status int, recorded bool, err error) {
 }
 
 func TestReadResponse(t *testing.T) {
-	for answer, want := range map[string]string{
+	for response, want := range map[string]string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi":                          "200 true <nil>",
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRelcheck-Recorded: no\r\n\r\nhi": "200 false <nil>",
 		"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n":                            "503 true <nil>",
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi":                          "200 true EOF",
 		"HTTP/1.1 2": "0 false EOF",
 	} {
-		status, recorded, err := readResponse(bufio.NewReader(bytes.NewReader([]byte(answer))))
+		status, recorded, err := readResponse(bufio.NewReader(bytes.NewReader([]byte(response))))
 		if got := fmt.Sprint(status, " ", recorded, " ", err); got != want {
-			t.Errorf("%q: got %s, want %s", answer, got, want)
+			t.Errorf("%q: got %s, want %s", response, got, want)
 		}
 	}
 }

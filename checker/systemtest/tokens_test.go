@@ -10,15 +10,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
-// getOnNewConn sends a request as a browser does that has a sign-in form, and returns the cookie
-// of the session that it starts.
-func (p *process) ask(t *testing.T, method, path string, form url.Values, headers ...string) (*http.Response, *http.Cookie) {
+// visit sends a request as a browser does that has the cookie of the sign-in form, and
+// returns the session cookie in the response.
+func (p *process) visit(t *testing.T, method, path string, form url.Values, headers ...string) (*http.Response, *http.Cookie) {
 	t.Helper()
 	r, err := http.NewRequest(method, p.url+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -43,24 +43,24 @@ func (p *process) ask(t *testing.T, method, path string, form url.Values, header
 	return res, nil
 }
 
-// signIn signs in by a token or a link.
+// signIn signs in with a token or a link.
 func (p *process) signIn(t *testing.T, text string) *http.Cookie {
 	t.Helper()
-	res, c := p.ask(t, "POST", "/sign-in", url.Values{"token": {text}})
+	res, c := p.visit(t, "POST", "/sign-in", url.Values{"token": {text}})
 	if res.StatusCode != http.StatusSeeOther || c == nil {
-		t.Fatalf("signing in gives %s", res.Status)
+		t.Fatalf("sign-in: got %s, want 303 with a cookie", res.Status)
 	}
 	return c
 }
 
-// signedIn asks whether the cookie counts at this server.
+// signedIn reports whether the server accepts a cookie.
 func (p *process) signedIn(t *testing.T, c *http.Cookie) bool {
-	res, _ := p.ask(t, "GET", "/sign-in", nil, "Cookie", c.Name+"="+c.Value)
+	res, _ := p.visit(t, "GET", "/sign-in", nil, "Cookie", c.Name+"="+c.Value)
 	return res.StatusCode == http.StatusSeeOther
 }
 
-// Of the bytes of a token, a link or a session nothing is ever in the store's files,
-// nor in the logs.
+// TestTokensAreNotStored checks that no token, link or session is written to the store's
+// files or the logs.
 func TestTokensAreNotStored(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -70,32 +70,38 @@ func TestTokensAreNotStored(t *testing.T) {
 	first := strings.TrimPrefix(s.line(t), "sign in at ")
 	used, unused := secretOf(first), secretOf(strings.TrimSpace(relcheck(t, "token", "link", "--db", store)))
 	token := strings.TrimSpace(relcheck(t, "token", "add", "second", "--db", store))
-	secrets, kept := []string{used, unused, token}, []string{unused, token}
+	secrets, valid := []string{used, unused, token}, []string{unused, token}
 	for _, text := range []string{first, token} {
 		c := s.signIn(t, text)
-		secrets, kept = append(secrets, c.Value), append(kept, c.Value)
-		s.ask(t, "GET", "/sign-in?link="+secretOf(text)+"x", nil, "Authorization", "Bearer "+text, "Cookie", "relcheck="+c.Value, "Referer", first)
+		secrets, valid = append(secrets, c.Value), append(valid, c.Value)
+		s.visit(t, "GET", "/sign-in?link="+secretOf(text)+"x", nil, "Authorization", "Bearer "+text, "Cookie", "relcheck="+c.Value, "Referer", first)
 	}
 	for _, text := range secrets {
-		s.ask(t, "GET", "/sign-in?link="+text, nil)
-		s.ask(t, "GET", "/sign-in/"+text, nil)
+		s.visit(t, "GET", "/sign-in?link="+text, nil)
+		s.visit(t, "GET", "/sign-in/"+text, nil)
 	}
-	time.Sleep(1500 * time.Millisecond) // until it is kept that they were used
-	checkSecrets(t, dir, secrets, kept)
+	waitFor(t, "last use of a token", func() bool {
+		return lastUse.MatchString(relcheck(t, "token", "list", "--db", store))
+	})
+	checkSecrets(t, dir, secrets, valid)
 	out := s.stop(t)
-	checkSecrets(t, dir, secrets, kept)
+	checkSecrets(t, dir, secrets, valid)
 	for i, text := range secrets {
 		if secret := text[strings.LastIndexByte(text, '_')+1:]; strings.Contains(s.errs.String(), secret) || strings.Contains(out, secret) && i > 0 {
-			t.Errorf("it is logged: %s%s", out, s.errs.String())
+			t.Errorf("got secret %d in the output or log: %s%s", i, out, s.errs.String())
 		}
 	}
 	if !strings.Contains(s.errs.String(), `"msg":"stopped"`) {
-		t.Errorf("the log is not whole: %s", s.errs.String())
+		t.Errorf("got a log without its end: %s", s.errs.String())
 	}
 }
 
-// checkSecrets looks for secrets and their hashes in all files of a store.
-func checkSecrets(t *testing.T, dir string, secrets, kept []string) {
+// lastUse matches the hour of the last use in the list of tokens.
+var lastUse = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\dh`)
+
+// checkSecrets searches all files of a store for secrets. It also checks that the hashes
+// of valid ones are found.
+func checkSecrets(t *testing.T, dir string, secrets, valid []string) {
 	t.Helper()
 	var all []byte
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -116,19 +122,19 @@ func checkSecrets(t *testing.T, dir string, secrets, kept []string) {
 			t.Fatal(err)
 		}
 		if bytes.Contains(bytes.ToLower(all), []byte(secret)) || bytes.Contains(all, bits) {
-			t.Errorf("the secret %s is in one of %v", text, files)
+			t.Errorf("got secret %s in one of %v, want it in none", text, files)
 		}
 	}
-	for _, text := range kept { // so that this looks where it should
+	for _, text := range valid { // otherwise, the search is wrong
 		if hash := sha256.Sum256([]byte(text)); !bytes.Contains(all, hash[:]) {
-			t.Errorf("the hash of %s is in none of %v", text, files)
+			t.Errorf("got the hash of %s in none of %v, want it in one", text, files)
 		}
 	}
 }
 
-// Of servers that share a store one prints the link. A link can be used at any of them,
-// once, and signs in at all of them. All notice that a session ends by signing out, or by
-// revoking its token.
+// TestServersShareSessions checks servers with one store: one of them prints the first
+// link, and a link works on any of them, once, and signs in on all. All notice when a
+// session ends, by signing out or because its token was revoked.
 func TestServersShareSessions(t *testing.T) {
 	name := database(t)
 	servers := make([]*process, 3)
@@ -140,21 +146,21 @@ func TestServersShareSessions(t *testing.T) {
 	newLink := func() string { return strings.TrimSpace(relcheck(t, "token", "link", "shared", "--db", name)) }
 	link := newLink()
 	out, cookie := servers[0].signIn(t, link), servers[1].signIn(t, newLink())
-	if res, _ := servers[2].ask(t, "POST", "/sign-in", url.Values{"token": {link}}); res.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a link that was used at one server gives %s at another one", res.Status)
+	if res, _ := servers[2].visit(t, "POST", "/sign-in", url.Values{"token": {link}}); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("link used on another server: got %s, want 401", res.Status)
 	}
 	for i, s := range servers {
 		if !s.signedIn(t, out) || !s.signedIn(t, cookie) {
-			t.Errorf("server %d does not know who signed in at another", i)
+			t.Errorf("server %d: got a session of another server rejected, want it accepted", i)
 		}
 	}
-	if res, _ := servers[2].ask(t, "POST", "/sign-out", url.Values{}, "Cookie", out.Name+"="+out.Value); res.StatusCode != http.StatusSeeOther {
-		t.Errorf("signing out gives %s", res.Status)
+	if res, _ := servers[2].visit(t, "POST", "/sign-out", url.Values{}, "Cookie", out.Name+"="+out.Value); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("sign-out: got %s, want 303", res.Status)
 	}
 	for i, s := range servers {
-		waitFor(t, fmt.Sprintf("server %d knows that the session was ended", i), func() bool { return !s.signedIn(t, out) })
+		waitFor(t, fmt.Sprintf("end of the session on server %d", i), func() bool { return !s.signedIn(t, out) })
 		if !s.signedIn(t, cookie) {
-			t.Errorf("server %d has ended another session of the token", i)
+			t.Errorf("server %d: got another session of the token rejected, want it accepted", i)
 		}
 	}
 	revoked, id := newLink(), ""
@@ -164,32 +170,32 @@ func TestServersShareSessions(t *testing.T) {
 		}
 	}
 	relcheck(t, "token", "revoke", id, "--db", name)
-	if res, _ := servers[0].ask(t, "POST", "/sign-in", url.Values{"token": {revoked}}); res.StatusCode != http.StatusUnauthorized {
-		t.Errorf("a link of a revoked token gives %s", res.Status)
+	if res, _ := servers[0].visit(t, "POST", "/sign-in", url.Values{"token": {revoked}}); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("link of a revoked token: got %s, want 401", res.Status)
 	}
 	var links []string
 	for i, s := range servers {
-		waitFor(t, fmt.Sprintf("server %d knows that the token was revoked", i), func() bool { return !s.signedIn(t, cookie) })
+		waitFor(t, fmt.Sprintf("end of the revoked token's session on server %d", i), func() bool { return !s.signedIn(t, cookie) })
 		if line, ok := strings.CutPrefix(s.stop(t), "sign in at "); ok {
 			links = append(links, line)
 		}
 	}
 	if len(links) != 1 || !strings.Contains(links[0], "/sign-in?link=rcl_") {
-		t.Errorf("the links are %q", links)
+		t.Errorf("got links %q, want one", links)
 	}
 }
 
-// tokenHints runs a command about tokens, and returns what it prints beside the result.
+// tokenHints runs a command about tokens and returns its standard error.
 func tokenHints(t *testing.T, store string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"token", "--db", store}, args...)...)
 	cmd.Env = environment("relcheck")
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s", err, &said)
+		t.Fatalf("%v\n%s", err, &errs)
 	}
-	return said.String()
+	return errs.String()
 }
 
 // TestTokenHints checks the hints about the URL of a link, and about a new token.
@@ -206,12 +212,12 @@ func TestTokenHints(t *testing.T) {
 		{[]string{"link"}, true, true},
 		{[]string{"add", "ann"}, false, true},
 	} {
-		said := tokenHints(t, store, c.args...)
-		if got := strings.Contains(said, "--base-url"); got != c.base {
-			t.Errorf("%v: %s", c.args, said)
+		hints := tokenHints(t, store, c.args...)
+		if got := strings.Contains(hints, "--base-url"); got != c.base {
+			t.Errorf("%v: got hints %s, want %+v", c.args, hints, c)
 		}
-		if got := strings.Contains(said, "added token"); got != c.added {
-			t.Errorf("%v: %s", c.args, said)
+		if got := strings.Contains(hints, "added token"); got != c.added {
+			t.Errorf("%v: got hints %s, want %+v", c.args, hints, c)
 		}
 	}
 }

@@ -29,28 +29,28 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	request = bytes.Replace(request, []byte("Host: a\r\n"), []byte("Host: a\r\nExpect: 100-continue\r\n"), 1)
 	body := bytes.Index(request, []byte("\r\n\r\n")) + 10
 	conn.Write(request[:body])
-	answers := bufio.NewReader(conn)
-	if line, err := answers.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" { // which is said once the handler reads the body
-		t.Fatalf("it says %q, %v\n%s", line, err, s.errs.String())
+	responses := bufio.NewReader(conn)
+	if line, err := responses.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" { // sent when the handler reads the body
+		t.Fatalf("got %q (error %v), want 100 Continue\n%s", line, err, s.errs.String())
 	}
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	for deadline := time.Now().Add(waitTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		other, err := net.Dial("tcp", s.addr)
 		if err != nil {
-			break // it takes no more
+			break // the server accepts no more connections
 		}
 		other.Close()
 	}
 	conn.Write(request[body:])
-	answer, _ := io.ReadAll(answers)
-	if o := outcomeOf(answer); o.recorded != 1 {
-		t.Errorf("the answer is %q", answer)
+	response, _ := io.ReadAll(responses)
+	if o := outcomeOf(response); o.recorded != 1 {
+		t.Errorf("got response %q, want a recorded report", response)
 	}
 	if err := s.cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v\n%s", err, s.errs.String())
+		t.Errorf("got exit error %v, want none\n%s", err, s.errs.String())
 	}
 	if n := len(exportedIDs(t, store)); n != 1 {
-		t.Errorf("%d reports are there", n)
+		t.Errorf("got %d recorded reports, want 1", n)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestInterruptAtStart(t *testing.T) {
 		s := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))
 		s.stop(t)
 		if status := s.cmd.ProcessState.ExitCode(); status != 0 {
-			t.Fatalf("it ended with status %d:\n%s", status, s.errs)
+			t.Fatalf("got exit status %d, want 0:\n%s", status, s.errs)
 		}
 	}
 }

@@ -14,31 +14,32 @@ import (
 	"time"
 )
 
-var slowClientCount = flag.Int("slow", 500, "how many callers are slow on purpose at once")
+var slowClientCount = flag.Int("slow", 500, "number of deliberately slow clients")
 
-// slowClients are callers who are slow on purpose, and come back when they are sent away.
+// slowClients are clients that are deliberately slow, and reconnect when they are
+// disconnected.
 type slowClients struct {
 	addr string
-	css  string // path of something that the kernel does not take off the server's hands
+	css  string // path of a response that is larger than the kernel's buffers
 
-	ctx context.Context // until when they come back
-	wg       sync.WaitGroup
-	connecting      chan struct{} // bounds how many connect at once
-	mu        sync.Mutex
-	connects      int
-	err       error // of connecting
+	ctx        context.Context // the clients reconnect until it is done
+	wg         sync.WaitGroup
+	connecting chan struct{} // limits the number of concurrent connection attempts
+	mu         sync.Mutex
+	connects   int
+	err        error // last error of a connection attempt
 }
 
-// startSlowClients starts n slow clients, which reconnect until ctx is done and then stay as
-// long as the server lets them.
+// startSlowClients starts n slow clients, which reconnect until ctx is done and then stay
+// connected as long as the server lets them.
 func startSlowClients(ctx context.Context, t *testing.T, p *process, n int) *slowClients {
 	page, err := getOnNewConn(ctx, "http://"+p.addr+"/privacy")
 	css := regexp.MustCompile(`/assets/page\.[0-9a-f]+\.css`).FindString(page)
 	if css == "" {
-		t.Fatalf("no style sheet: %v\n%s", err, page)
+		t.Fatalf("got no style sheet in the page (error %v)\n%s", err, page)
 	}
 	c := &slowClients{addr: p.addr, css: css, ctx: ctx, connecting: make(chan struct{}, 20)}
-	c.wg.Go(func() { // two thousand a second: they are slow, and no flood
+	c.wg.Go(func() { // up to 2,000 new connections a second
 		for i := range n {
 			if i%20 == 19 {
 				time.Sleep(10 * time.Millisecond)
@@ -49,7 +50,8 @@ func startSlowClients(ctx context.Context, t *testing.T, p *process, n int) *slo
 	return c
 }
 
-// sendRaw is one caller. One address has not ports enough for all.
+// run runs one client. The clients use several addresses, because one does not have
+// enough ports.
 func (c *slowClients) run(i int) {
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%200))}, Control: smallBuffer}
 	for {
@@ -81,8 +83,8 @@ func (c *slowClients) record(err error) {
 	}
 }
 
-// sendSlowly sends a part of a request, and the next bytes of it one by one, until
-// the server has had enough of it.
+// sendSlowly sends a part of a request and then the next bytes one by one, until the
+// server closes the connection.
 func (c *slowClients) sendSlowly(conn net.Conn, i int) {
 	const header = "POST /v1/version HTTP/1.1\r\nHost: localhost\r\n"
 	first, rest := "", ""
@@ -91,7 +93,7 @@ func (c *slowClients) sendSlowly(conn net.Conn, i int) {
 		first, rest = header, "User-Agent: Open Policy Agent/0.70.0 (linux, amd64)\r\n"
 	case 2:
 		first, rest = header+"Content-Length: 100\r\n\r\n{", strings.Repeat(" ", 90)
-	case 3: // and reads none of the answers
+	case 3: // reads no responses
 		first = strings.Repeat("GET "+c.css+" HTTP/1.1\r\nHost: localhost\r\n\r\n", 30)
 		defer waitUntilClosed(conn)
 	}
@@ -105,8 +107,8 @@ func (c *slowClients) sendSlowly(conn net.Conn, i int) {
 	}
 }
 
-// waitUntilClosed returns once the other end has closed a connection of which nothing is
-// read: only writing tells.
+// waitUntilClosed returns when the server has closed a connection. Nothing is read from
+// it, so only a failed write shows that.
 func waitUntilClosed(conn net.Conn) {
 	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(500 * time.Millisecond) {
 		if _, err := io.WriteString(conn, "G"); err != nil {
@@ -115,7 +117,7 @@ func waitUntilClosed(conn net.Conn) {
 	}
 }
 
-// smallBuffer has the kernel keep little for a caller that reads nothing.
+// smallBuffer sets a small receive buffer, for clients that read nothing.
 func smallBuffer(_, _ string, c syscall.RawConn) (err error) {
 	set := func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 1) }
 	if e := c.Control(set); e != nil {
@@ -124,12 +126,13 @@ func smallBuffer(_, _ string, c syscall.RawConn) (err error) {
 	return err
 }
 
-// maxLatency is how long others may wait. A machine that has nothing else to do takes
-// a tenth of it; without any bounds it were seconds.
+// maxLatency limits the latency of other clients. On an idle machine it is a tenth of
+// that, and without limits on slow clients it would be seconds.
 const maxLatency = 250 * time.Millisecond
 
-// Many callers are slow on purpose, each in one of four ways. That takes little
-// memory, others hardly notice, and when they no longer come back they are gone soon.
+// TestSlowClients runs many clients that are slow in four ways. They must take little
+// memory and hardly delay other clients, and their connections must be closed soon after
+// they stop to reconnect.
 func TestSlowClients(t *testing.T) {
 	needFiles(t, *slowClientCount+500)
 	p := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))
@@ -137,35 +140,35 @@ func TestSlowClients(t *testing.T) {
 	idle := sockets(t, pid)
 	before := measureLatency(t, p, time.Second, func() {})
 
-	ctx, leave := context.WithCancel(t.Context())
-	defer leave()
+	ctx, stopReconnecting := context.WithCancel(t.Context())
+	defer stopReconnecting()
 	c := startSlowClients(ctx, t, p, *slowClientCount)
 	most, largest := 0, int64(0)
 	during := measureLatency(t, p, 3*time.Second+time.Duration(*slowClientCount)*time.Millisecond/2, func() {
 		most, largest = max(most, sockets(t, pid)), max(largest, resident(t, pid))
 	})
-	leave()
+	stopReconnecting()
 	begin := time.Now()
 	for sockets(t, pid) > idle && time.Since(begin) < 30*time.Second {
 		time.Sleep(50 * time.Millisecond)
 	}
-	gone := time.Since(begin)
+	closed := time.Since(begin)
 	p.kill()
 	c.wg.Wait()
 
-	t.Logf("%d slow callers came %d times; %d connections at once, %d MB", *slowClientCount, c.connects, most, largest>>20)
-	t.Logf("of others, 99 %% had an answer within %v before and %v meanwhile; on a new connection %v and %v",
+	t.Logf("%d slow clients connected %d times, up to %d connections and %d MB", *slowClientCount, c.connects, most, largest>>20)
+	t.Logf("99th percentile of other clients %v before and %v meanwhile, with new connections %v and %v",
 		before.keepAlive, during.keepAlive, before.newConn.p99(), during.newConn.p99())
-	t.Logf("the slow ones were gone after %v", gone)
+	t.Logf("slow connections closed after %v", closed)
 	switch {
 	case c.err != nil || c.connects < *slowClientCount || most < min(*slowClientCount/2, 2000):
-		t.Errorf("this was no crowd: %v", c.err)
-	case gone > 15*time.Second:
-		t.Error("they should be gone within 15 s")
-	case race: // which takes time and memory of its own
+		t.Errorf("got %d slow connections (error %v), want at least %d", c.connects, c.err, *slowClientCount)
+	case closed > 15*time.Second:
+		t.Errorf("got slow connections closed after %v, want up to 15 s", closed)
+	case race: // the race detector takes more time and memory
 	case largest > 200<<20:
-		t.Error("it should be less than 200 MB")
+		t.Errorf("got %d MB of memory, want up to 200", largest>>20)
 	case max(during.keepAlive, during.newConn.p99()) > maxLatency:
-		t.Error("others should hardly notice")
+		t.Errorf("got a latency of other clients of %v, and %v with new connections, want up to %v", during.keepAlive, during.newConn.p99(), maxLatency)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// times are how long answers took.
+// times collects response times.
 type times struct {
 	mu  sync.Mutex
 	all []time.Duration
@@ -22,7 +22,7 @@ func (t *times) add(d time.Duration) {
 	t.all = append(t.all, d)
 }
 
-// p99 is within which time 99 % of the answers came.
+// p99 returns the 99th percentile.
 func (t *times) p99() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -33,14 +33,14 @@ func (t *times) p99() time.Duration {
 	return t.all[len(t.all)*99/100].Round(10 * time.Microsecond)
 }
 
-// latencies is how long two ordinary callers have waited: one reports over a
-// connection of its own, and one asks over a new connection each time.
+// latencies are the response times of two clients: one reports over a single connection,
+// and one requests /healthz over a new connection each time.
 type latencies struct {
-	keepAlive  time.Duration // within which 99 % of the answers came
-	newConn times
+	keepAlive time.Duration // 99th percentile
+	newConn   times
 }
 
-// measureLatency has the two ask for so long, and calls look ten times a second.
+// measureLatency runs the two clients for a time, and calls look ten times a second.
 func measureLatency(t *testing.T, p *process, long time.Duration, look func()) *latencies {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), long)
@@ -51,7 +51,7 @@ func measureLatency(t *testing.T, p *process, long time.Duration, look func()) *
 		l := newLoad(t, p.addr, 1, nil)
 		r, err := l.Run(ctx)
 		if err != nil || r.FirstError != nil || r.Recorded == 0 {
-			t.Errorf("who reports over one connection: %v, %+v", err, r)
+			t.Errorf("reports over one connection: got %+v (error %v), want no errors", r, err)
 			return
 		}
 		o.keepAlive = time.Duration(r.Latency.Quantile(0.99)).Round(10 * time.Microsecond)
@@ -60,7 +60,7 @@ func measureLatency(t *testing.T, p *process, long time.Duration, look func()) *
 		for ctx.Err() == nil {
 			begin := time.Now()
 			if _, err := getOnNewConn(ctx, "http://"+p.addr+"/healthz"); err != nil && ctx.Err() == nil {
-				t.Errorf("who connects anew: %v", err)
+				t.Errorf("request over a new connection: %v", err)
 			}
 			o.newConn.add(time.Since(begin))
 			time.Sleep(2 * time.Millisecond)
@@ -73,7 +73,7 @@ func measureLatency(t *testing.T, p *process, long time.Duration, look func()) *
 	return &o
 }
 
-// getOnNewConn gets something over a connection of its own.
+// getOnNewConn sends a GET request over a new connection and returns the body.
 func getOnNewConn(ctx context.Context, url string) (body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// published is the latest release of opa in the tests of a store in trouble.
+// published is the latest release of opa in these tests.
 const published = "v1.2.3"
 
-// failingServer is a server whose store gets into trouble.
+// failingServer is a server whose store fails.
 type failingServer struct {
 	*process
 	file         string
@@ -34,7 +34,7 @@ func serveFailing(t *testing.T, folder string) *failingServer {
 	return &failingServer{process: p, file: file}
 }
 
-// report sends one, each of a version that was not reported before.
+// report sends a report, each of another version.
 func (s *failingServer) report(t *testing.T) (status int, header http.Header, body string) {
 	t.Helper()
 	id := uuid.New()
@@ -49,20 +49,20 @@ func (s *failingServer) report(t *testing.T) (status int, header http.Header, bo
 	return res.StatusCode, res.Header, readAll(t, res)
 }
 
-// wantRefused checks that reports get the status, a Retry-After header and the latest
+// wantRefused checks that a report gets the status, a Retry-After header and the latest
 // release, and that the server is not ready.
 func (s *failingServer) wantRefused(t *testing.T, want int) {
 	t.Helper()
 	status, header, body := s.report(t)
 	if status != want || header.Get("Retry-After") == "" || !strings.Contains(body, `"latest_release":"`+published+`"`) {
-		t.Errorf("a report is answered %d, Retry-After %q: %s; want %d, and %s in it", status, header.Get("Retry-After"), body, want, published)
+		t.Errorf("report: got status %d, Retry-After %q and body %s; want %d and release %s", status, header.Get("Retry-After"), body, want, published)
 	}
 	if status := s.ready(t); status != http.StatusServiceUnavailable {
-		t.Errorf("/readyz answers %d", status)
+		t.Errorf("/readyz: got status %d, want 503", status)
 	}
 }
 
-// hasControl checks that all acknowledged reports are recorded.
+// wantAllRecorded checks that all acknowledged reports are recorded.
 func (s *failingServer) wantAllRecorded(t *testing.T) {
 	t.Helper()
 	s.acknowledged.wantRecordedOnce(t, exportedIDs(t, s.file))
@@ -73,8 +73,8 @@ func (s *failingServer) wantAllRecorded(t *testing.T) {
 func TestStoreFileRemoved(t *testing.T) {
 	t.Parallel()
 	for name, take := range map[string]func(path string) error{
-		"removed":         os.Remove,
-		"its log removed": func(path string) error { return os.Remove(path + "-wal") },
+		"removed":     os.Remove,
+		"WAL removed": func(path string) error { return os.Remove(path + "-wal") },
 		"replaced": func(path string) error {
 			other := path + ".other"
 			return errors.Join(os.WriteFile(other, nil, 0o600), os.Rename(other, path))
@@ -84,7 +84,7 @@ func TestStoreFileRemoved(t *testing.T) {
 			t.Parallel()
 			s := serveFailing(t, t.TempDir())
 			if status, _, body := s.report(t); status != http.StatusOK {
-				t.Fatalf("before: %d %s", status, body)
+				t.Fatalf("before: got status %d, want 200: %s", status, body)
 			}
 			if err := take(s.file); err != nil {
 				t.Fatal(err)
@@ -113,9 +113,9 @@ func TestKilledDuringCheckpoint(t *testing.T) {
 	}
 	acked.wantRecordedOnce(t, exportedIDs(t, file))
 	if len(acked.ids) == 0 {
-		t.Error("nothing was acknowledged")
+		t.Error("got no acknowledged reports, want some")
 	}
-	if soonest := slices.Min(ready); soonest > 2*time.Second { // the others may have had to wait for a processor
-		t.Errorf("ready after %v at the soonest", soonest)
+	if fastest := slices.Min(ready); fastest > 2*time.Second { // on a busy machine, some starts take longer
+		t.Errorf("got the fastest start in %v, want up to 2 s", fastest)
 	}
 }

@@ -21,7 +21,7 @@ func (p *process) ready(t testing.TB) int {
 	return res.StatusCode
 }
 
-// report is the status by which a report is answered.
+// report sends a report and returns the status of the response.
 func (p *process) report(t testing.TB) int {
 	t.Helper()
 	body := `{"id":"` + uuid.NewString() + `","version":"0.70.0"}`
@@ -38,12 +38,12 @@ func newKilledStore(t *testing.T) (store string) {
 	t.Helper()
 	store = newFilledStore(t, unlessRace(20_000, 5_000))
 	var acked acknowledged
-	for after := 300 * time.Millisecond; after < waitTimeout; after *= 2 { // a busy machine may answer nobody so soon
+	for after := 300 * time.Millisecond; after < waitTimeout; after *= 2 { // a busy server may need longer for its first response
 		if acked.untilKilled(t, serve(t, store), 8, after); len(acked.ids) > 0 {
 			return store
 		}
 	}
-	t.Fatal("this was no load")
+	t.Fatal("got no acknowledged report in any attempt")
 	return ""
 }
 
@@ -54,21 +54,21 @@ func TestIntegrityCheckAfterKill(t *testing.T) {
 	store := newKilledStore(t)
 	lock := store + "-lock"
 	if b, err := os.ReadFile(lock); err != nil || len(b) == 0 {
-		t.Fatalf("nothing tells of the kill: %q, %v", b, err)
+		t.Fatalf("got lock file %q (error %v), want the mark of the killed process", b, err)
 	}
 	served := serve(t, store)
 	if status := served.ready(t); status != http.StatusOK {
-		t.Errorf("not ready at once: %d", status)
+		t.Errorf("/readyz: got status %d, want 200 at once", status)
 	}
-	// Each server gets twice as long as the one before, for a stop ends the look.
-	for deadline, patience := time.Now().Add(time.Minute), 200*time.Millisecond; ; patience *= 2 {
-		time.Sleep(patience)
+	// A stop ends the check, so each server runs twice as long as the one before.
+	for deadline, runTime := time.Now().Add(time.Minute), 200*time.Millisecond; ; runTime *= 2 {
+		time.Sleep(runTime)
 		served.stop(t)
 		if b, err := os.ReadFile(lock); err == nil && len(b) == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("a sound file is looked through again and again")
+			t.Fatal("the mark of the killed process is still in the lock file after a minute")
 		}
 		served = serve(t, store)
 	}
@@ -91,15 +91,15 @@ func TestDamageIsFoundAfterKill(t *testing.T) {
 		served := serve(t, store)
 		for deadline := time.Now().Add(waitTimeout); served.ready(t) == http.StatusOK; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatal("ready, with a damaged file")
+				t.Fatal("/readyz: got status 200 with a damaged file, want 503")
 			}
 		}
 		if status := served.report(t); status != http.StatusOK {
-			t.Errorf("it does not record: %d", status)
+			t.Errorf("report: got status %d, want 200", status)
 		}
 		served.stop(t)
 	}
 	if out, status := relcheckStatus(t, "backup", store+".copy", "--db", store); status != 1 || !strings.Contains(out, "damaged") {
-		t.Errorf("a damaged store is backed up: exit status %d\n%s", status, out)
+		t.Errorf("backup of a damaged store: got exit status %d, want 1\n%s", status, out)
 	}
 }

@@ -28,7 +28,7 @@ func serveHandler(h http.HandlerFunc) {
 	panic(http.Serve(l, h))
 }
 
-// insertPerRequest is the naive way to record: one durable INSERT per request.
+// insertPerRequest records naively: with one durable INSERT per request.
 func insertPerRequest(path string) http.HandlerFunc {
 	insert := insertInto(path)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -46,9 +46,9 @@ func insertPerRequest(path string) http.HandlerFunc {
 	}
 }
 
-// syncInBatches is the minimum that recording can take: it writes a body to a file as
-// it is, and requests that arrive during a sync share the next one. The file does not
-// grow, like SQLite's log.
+// syncInBatches is the minimum that durable recording can take: it writes each body to a
+// file as it is, and requests that arrive during a sync share the next one. The file does
+// not grow, like SQLite's WAL.
 func syncInBatches(path string) http.HandlerFunc {
 	const size = 4 << 20
 	file, err := os.Create(path)
@@ -99,7 +99,7 @@ func syncInBatches(path string) http.HandlerFunc {
 	}
 }
 
-// insertInto returns a function that inserts one row durably.
+// insertInto returns a function that durably inserts one row.
 func insertInto(path string) func(id uuid.UUID, heap int64) error {
 	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_busy_timeout=10000&_synchronous=FULL")
 	if err != nil {
