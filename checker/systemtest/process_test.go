@@ -206,7 +206,7 @@ func (l *testLog) String() string {
 	return l.output.String()
 }
 
-// acknowledgedCounts returns how often the output contains a text.
+// count returns how often the output contains a text.
 func (l *testLog) count(text string) int {
 	return strings.Count(l.String(), text)
 }

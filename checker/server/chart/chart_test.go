@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 func shares(v float64) string { return fmt.Sprintf("%.0f %%", v*100) }
 
-// Charts must be equal to the golden files.
+// TestGolden compares charts with the golden files.
 func TestGolden(t *testing.T) {
 	y, end := chart.LinearTicks(1, 2, shares)
 	frame := chart.Frame{Label: "Shares", Height: 100, X: chart.DayTicks(time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), 4), Y: y}
@@ -57,8 +57,8 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// For any input, the markup must be well-formed, contain no styles or scripts, and have
-// all numbers within bounds.
+// TestMarkup checks that, for any input, the markup is well-formed, contains no styles or
+// scripts, and has all numbers within bounds.
 func TestMarkup(t *testing.T) {
 	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"</svg><script>", `" onload="x`, "'", "]]>", "a\u202eb", "\x00"}))
 	rapid.Check(t, func(t *rapid.T) {
@@ -133,7 +133,7 @@ func checkBounds(t *rapid.T, a xml.Attr) {
 	}
 }
 
-// The ticks of an axis must start at 0, cover all values, and be few.
+// TestTicks checks that the ticks of an axis start at 0, cover all values, and are few.
 func TestTicks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := math.Exp(rapid.Float64Range(-5, 25).Draw(t, "log"))
@@ -164,7 +164,8 @@ func TestTicks(t *testing.T) {
 
 var label = regexp.MustCompile(`<text class="([^"]*)" x="([^"%]*)%" y="[^"]*">([^<]*)</text>`)
 
-// The labels of an axis must not overlap in narrow and wide charts, and some must remain.
+// TestLabelsDoNotOverlap checks that the labels of an axis do not overlap in narrow and
+// wide charts, and that some remain.
 func TestLabelsDoNotOverlap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var ticks []chart.Tick

@@ -122,8 +122,9 @@ func value(t *testing.T, c prometheus.Collector) float64 {
 	return m.GetGauge().GetValue() + m.GetCounter().GetValue()
 }
 
-// At the limit, the server must close the connection whose client has kept it waiting for
-// longest, and no connection whose client waits for the server.
+// TestEvictLongestWaiting checks that, at the limit, the server closes the connection
+// whose client has kept it waiting for longest, and no connection whose client waits for
+// the server.
 func TestEvictLongestWaiting(t *testing.T) {
 	const wait = "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
 	for name, slow := range map[string]struct {
@@ -184,7 +185,8 @@ func wantOK(t *testing.T, c net.Conn) {
 	}
 }
 
-// A connection that the client has closed must not count.
+// TestClosedConnectionMakesRoom checks that a connection that the client has closed does
+// not count.
 func TestClosedConnectionMakesRoom(t *testing.T) {
 	s := newTestServer(t, 2)
 	for range 10 {

@@ -97,8 +97,9 @@ func (s *bodyServer) waitForUnread(t *testing.T, bytes float64) {
 	}
 }
 
-// All unread responses share one limit. At the limit, a new request must get status 503,
-// until a client has read nothing for a while: then the server must close its connection.
+// TestUnreadBytesLimit checks that all unread responses share one limit. At the limit, a
+// new request must get status 503, until a client has read nothing for a while: then the
+// server must close its connection.
 func TestUnreadBytesLimit(t *testing.T) {
 	const mb = 1 << 20
 	s := newBodyServer(t, 100*mb)
@@ -168,7 +169,8 @@ func (s *bodyServer) stall(t *testing.T, longest net.Conn) {
 	}
 }
 
-// The server must not close the connection of a client that reads slowly.
+// TestSlowReaderIsNotEvicted checks that the server does not close the connection of a
+// client that reads slowly.
 func TestSlowReaderIsNotEvicted(t *testing.T) {
 	for range 3 { // a busy machine may keep the client from reading
 		if slowReaderStays(t) {
@@ -197,7 +199,7 @@ func slowReaderStays(t *testing.T) bool {
 	return true
 }
 
-// A reservation must end however the response ends.
+// TestReservationIsReleased checks that a reservation ends, however the response ends.
 func TestReservationIsReleased(t *testing.T) {
 	s := newBodyServer(t, 1<<20)
 	for _, end := range []func(net.Conn){

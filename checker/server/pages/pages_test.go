@@ -15,7 +15,8 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// The privacy page must explain every field of a report and no others.
+// TestPrivacyPage checks that the privacy page explains every field of a report and no
+// others.
 func TestPrivacyPage(t *testing.T) {
 	if n := reflect.TypeFor[checker.Report]().NumField(); len(reportFields) != n {
 		t.Errorf("got %d texts for %d fields", len(reportFields), n)
@@ -49,7 +50,7 @@ func TestFormatValue(t *testing.T) {
 	}
 }
 
-// Errors must name the labels of form fields, not parameters.
+// TestExplain checks that errors name the labels of form fields, not parameters.
 func TestExplain(t *testing.T) {
 	for given, want := range map[string]string{
 		"to=2999-01-01 is in the future: use an earlier day":         "To: 2999-01-01 is in the future: use an earlier day.",
@@ -68,8 +69,8 @@ func TestExplain(t *testing.T) {
 
 var variable = regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{3,6});`)
 
-// The colors of charts must be distinct from the background and from each other, in light
-// and dark, also for color-blind people.
+// TestColors checks that the colors of charts are distinct from the background and from
+// each other, in light and dark, also for color-blind people.
 func TestColors(t *testing.T) {
 	css, err := os.ReadFile("web/page.css")
 	if err != nil {
