@@ -9,10 +9,10 @@ import (
 	"relcheck/checker/printable"
 )
 
-// Who changes something, other than those who have a token.
+// Actors of the audit log beside tokens.
 const (
 	CommandLine = "command line"
-	Server      = "server" // by itself
+	Server      = "server" // a change that no request has asked for
 )
 
 // Actions of the audit log.
@@ -31,24 +31,24 @@ const (
 	linkAdded        = "link.added"
 )
 
-// Audited is one change that somebody made.
-type Audited struct {
-	At      time.Time // UTC, to the second
-	Who     string    // the id of a token, [CommandLine] or [Server]
-	Action  string    // what was done: release.added
-	Product string    // its name, or empty if it is not about one
-	Detail  string    // which release or token, and what of it
+// AuditEntry is one recorded change. As JSON, it is a line of relcheck audit --json.
+type AuditEntry struct {
+	At      time.Time `json:"at"`                // UTC, to the second
+	Actor   string    `json:"who"`               // a token ID, [CommandLine] or [Server]
+	Action  string    `json:"action"`            // release.added
+	Product string    `json:"product,omitempty"` // its name, or empty if no product was changed
+	Detail  string    `json:"detail,omitempty"`  // which release or token, and what has changed
 }
 
-// As returns the same store, for changes that are somebody else's than of the
-// command line. Only one of the two is closed.
-func (s *Store) As(who string) *Store {
+// As returns the same store with another actor for the audit log, instead of
+// [CommandLine]. Close only one of the two.
+func (s *Store) As(actor string) *Store {
 	other := *s
-	other.actor = who
+	other.actor = actor
 	return &other
 }
 
-// note writes down a change, in the transaction of the change.
+// audit records a change, in the transaction of the change.
 func (s *Store) audit(ctx context.Context, tx *sql.Tx, action, product, detail string) error {
 	id, err := next(ctx, tx, "audit")
 	if err == nil {
@@ -56,19 +56,19 @@ func (s *Store) audit(ctx context.Context, tx *sql.Tx, action, product, detail s
 			id, time.Now().Unix(), s.actor, action, product, detail)
 	}
 	if err != nil {
-		return fmt.Errorf("write it down in the audit log: %w", err)
+		return fmt.Errorf("write to the audit log: %w", err)
 	}
 	return nil
 }
 
-// Audit returns the changes that were made at or after since, the newest first:
-// those of one product, or all if the name is empty. The product may be gone.
-func (s *Store) Audit(ctx context.Context, product string, since time.Time) ([]Audited, error) {
-	all, err := query(ctx, s.read, func(rows *sql.Rows) (a Audited, err error) {
+// Audit returns the changes at or after since, the newest first. If product is not
+// empty, it returns only the changes of that product, which may have been removed.
+func (s *Store) Audit(ctx context.Context, product string, since time.Time) ([]AuditEntry, error) {
+	all, err := query(ctx, s.read, func(rows *sql.Rows) (a AuditEntry, err error) {
 		var at int64
-		err = rows.Scan(&at, &a.Who, &a.Action, &a.Product, &a.Detail)
+		err = rows.Scan(&at, &a.Actor, &a.Action, &a.Product, &a.Detail)
 		a.At = time.Unix(at, 0).UTC()
-		a.Who, a.Product, a.Detail = printable.Clean(a.Who), printable.Clean(a.Product), printable.Clean(a.Detail)
+		a.Actor, a.Product, a.Detail = printable.Clean(a.Actor), printable.Clean(a.Product), printable.Clean(a.Detail)
 		return a, err
 	}, "SELECT at, who, action, product, detail FROM audit WHERE at >= $1 AND ($2 = '' OR product = $2) ORDER BY id DESC", since.Unix(), product)
 	return all, s.explain(err)

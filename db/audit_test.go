@@ -26,7 +26,7 @@ func auditRows(t *testing.T, s *db.Store, product string, since time.Time) (all 
 		if age := time.Since(a.At); age < -time.Second || age > 10*time.Minute {
 			t.Errorf("%+v: got age %v, want a few seconds", a, age)
 		}
-		all = append(all, strings.Join([]string{a.Who, a.Action, a.Product, a.Detail}, " | "))
+		all = append(all, strings.Join([]string{a.Actor, a.Action, a.Product, a.Detail}, " | "))
 	}
 	return all
 }
@@ -95,9 +95,9 @@ func testAuditLog(t *testing.T, name string) {
 
 	three := []catalog.Release{{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.2.0"}}
 	_, err := cli.PutReleases(ctx, "app", three, keepStored)
-	step("an import", err, "command line | releases.imported | app | 3 releases: 2 added, 0 changed, 1 as they were")
+	step("an import", err, "command line | releases.imported | app | 3 releases: 2 added, 0 changed, 1 unchanged")
 	_, err = cli.SyncReleases(ctx, "app", append(three, catalog.Release{Version: "v1.3.0"}), keepStored)
-	step("a sync", err, "command line | releases.synced | app | 4 releases: 1 added, 0 changed, 3 as they were")
+	step("a sync", err, "command line | releases.synced | app | 4 releases: 1 added, 0 changed, 3 unchanged")
 	_, err = cli.SyncReleases(ctx, "app", three, keepStored)
 	step("a sync without changes", err)
 

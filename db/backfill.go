@@ -9,10 +9,10 @@ import (
 	"relcheck/checker"
 )
 
-// backfillPage is how many reports of the past are written in one transaction.
+// backfillPage is the maximum number of backfilled reports in one transaction.
 const backfillPage = 8192
 
-// Checked is how often a build was asked about without an id, on a day.
+// Checked is the number of checks by a build on one day.
 type Checked struct {
 	Day      time.Time
 	Version  string
@@ -20,17 +20,16 @@ type Checked struct {
 	Count    int64
 }
 
-// Empty reports whether nothing was ever reported of any product, nor asked.
+// Empty reports whether the store has never recorded a report or check.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
-	var told bool
-	err := s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM build)").Scan(&told)
-	return !told, s.explain(err)
+	var used bool
+	err := s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM build)").Scan(&used)
+	return !used, s.explain(err)
 }
 
-// Backfill records reports and checks of the past, as if they had come in at
-// their time. They have to come in the order of it. A SQLite file must not have a
-// writer meanwhile: the error wraps [ErrInUse]. It returns how many reports were
-// recorded; after an error, some may be.
+// Backfill records past reports and checks with their own times, in whose order they
+// must be. It returns the number of recorded reports; after an error, some may be
+// recorded. The error wraps [ErrInUse] if a SQLite file has a writer.
 func (s *Store) Backfill(ctx context.Context, product string, reports iter.Seq[Recorded], checks iter.Seq[Checked]) (n int64, err error) {
 	r, err := s.newBatchWriter(s)
 	if err != nil {
@@ -48,8 +47,8 @@ func (s *Store) Backfill(ctx context.Context, product string, reports iter.Seq[R
 		if err == nil && len(b.entries) > 0 {
 			err = r.write(b, nil, at)
 		}
-		for _, lost := range b.entryErrs {
-			err = lost
+		for _, entryErr := range b.entryErrs {
+			err = entryErr
 		}
 		if err != nil {
 			return fmt.Errorf("record reports of %s: %w", product, err)
@@ -73,7 +72,7 @@ func (s *Store) Backfill(ctx context.Context, product string, reports iter.Seq[R
 	return n, backfillChecks(r, product, checks)
 }
 
-// backfillChecks writes those of a day in one transaction.
+// backfillChecks writes the checks of each day in one transaction.
 func backfillChecks(r batchWriter, product string, checks iter.Seq[Checked]) error {
 	var day time.Time
 	counts := map[buildKey]int64{}

@@ -24,8 +24,8 @@ type buildKey struct {
 	platform         checker.Platform
 }
 
-// inOrder returns the builds of checks in a fixed order, in which they are assigned IDs
-// and, if unreleased, places among the limited number of builds.
+// inOrder returns the builds of checks in a fixed order, which decides about their IDs and
+// about which unreleased versions are among the limited number of builds.
 func inOrder(checks map[buildKey]int64) []buildKey {
 	return slices.SortedFunc(maps.Keys(checks), func(a, b buildKey) int {
 		return cmp.Or(cmp.Compare(a.product, b.product), cmp.Compare(a.version, b.version),
@@ -41,7 +41,7 @@ type buildID struct {
 
 // builds finds the IDs of builds and limits their number.
 type builds struct {
-	day         int64             // for which the next two fields hold; both are empty after a restart
+	day         int64             // the day of the next two fields, which are empty after a restart
 	admitted    map[buildKey]bool // unreleased versions with a build of their own, as reported
 	unpublished map[string]int    // number of admitted versions by product
 
@@ -91,11 +91,11 @@ func (b *builds) refresh(ctx context.Context, q querier) error {
 
 // dropProducts forgets products that were removed.
 func (b *builds) dropProducts(ctx context.Context, q querier) error {
-	left, err := productsLeft(ctx, q)
+	left, err := productIDs(ctx, q)
 	if err != nil {
 		return err
 	}
-	maps.DeleteFunc(b.products, func(_ string, of *published) bool { return !left[of.product] })
+	maps.DeleteFunc(b.products, func(_ string, p *published) bool { return !left[p.product] })
 	maps.DeleteFunc(b.ids, func(_ buildKey, id buildID) bool { return !left[id.product] })
 	return nil
 }
@@ -110,11 +110,11 @@ func (b *builds) readTags(ctx context.Context, q querier) error {
 		return err
 	}
 	byID := make(map[int64]*published, len(b.products))
-	for _, of := range b.products {
-		byID[of.product] = of
+	for _, p := range b.products {
+		byID[p.product] = p
 	}
 	for _, t := range tags {
-		if of := byID[t.product]; of != nil && of.add(t) {
+		if p := byID[t.product]; p != nil && p.add(t) {
 			clear(b.ids) // the previous spelling is not a release any more
 		}
 	}
@@ -138,13 +138,13 @@ func (b *builds) id(ctx context.Context, q querier, key buildKey) (buildID, erro
 	if id, ok := b.known(key); ok {
 		return id, nil
 	}
-	of, err := b.publishedOf(ctx, q, key.product)
+	p, err := b.publishedOf(ctx, q, key.product)
 	if err != nil {
 		return buildID{}, err
 	}
-	key = b.stored(of, key)
-	id := buildID{product: of.product, other: key.version == rollup.Other}
-	if id.build, err = findBuild(ctx, q, of.product, key); err == nil {
+	key = b.stored(p, key)
+	id := buildID{product: p.product, other: key.version == rollup.Other}
+	if id.build, err = findBuild(ctx, q, p.product, key); err == nil {
 		b.ids[key] = id
 	}
 	return id, err
@@ -155,17 +155,17 @@ func (b *builds) known(key buildKey) (buildID, bool) {
 	if id, ok := b.ids[key]; ok {
 		return id, true
 	}
-	of := b.products[key.product]
-	if of == nil {
+	p := b.products[key.product]
+	if p == nil {
 		return buildID{}, false
 	}
-	id, ok := b.ids[b.stored(of, key)]
+	id, ok := b.ids[b.stored(p, key)]
 	return id, ok
 }
 
 // stored returns the key under which a report with the given key is stored.
-func (b *builds) stored(of *published, key buildKey) buildKey {
-	if !of.has(key.version) && !b.admit(key) {
+func (b *builds) stored(p *published, key buildKey) buildKey {
+	if !p.has(key.version) && !b.admit(key) {
 		key.version = rollup.Other
 	}
 	return key
@@ -194,12 +194,12 @@ func (b *builds) publishedOf(ctx context.Context, q querier, product string) (*p
 	if err != nil {
 		return nil, err
 	}
-	of := &published{product: id, tags: make(map[string]string, len(tags))}
+	p := &published{product: id, tags: make(map[string]string, len(tags))}
 	for _, t := range tags {
-		of.add(t)
+		p.add(t)
 	}
-	b.products[product] = of
-	return of, nil
+	b.products[product] = p
+	return p, nil
 }
 
 // releaseTag is a release and its tag.

@@ -29,7 +29,7 @@ func testCanceledReads(t *testing.T, name string) {
 	today := rollup.DayOf(time.Now())
 	ctx, cancel := context.WithCancel(context.Background())
 	readFigures := func(ctx context.Context, keep func(rollup.Build) bool) error {
-		_, err := s.Figures(ctx, "opa", rollup.Range{From: today, To: today}, keep)
+		_, err := s.Totals(ctx, "opa", rollup.Range{From: today, To: today}, keep)
 		return err
 	}
 	err := readFigures(ctx, func(rollup.Build) bool { cancel(); return true })
@@ -64,7 +64,7 @@ func TestReadBehindLock(t *testing.T) {
 	}
 	for what, read := range map[string]func(context.Context) error{
 		"figures": func(ctx context.Context) error {
-			_, err := s.Figures(ctx, "opa", rollup.Range{From: 20000, To: 20001}, allBuilds)
+			_, err := s.Totals(ctx, "opa", rollup.Range{From: 20000, To: 20001}, allBuilds)
 			return err
 		},
 		"token": func(ctx context.Context) error { _, err := s.Token(ctx, "x"); return err },

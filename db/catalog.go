@@ -10,7 +10,7 @@ import (
 	"relcheck/checker/printable"
 )
 
-// catalogState is how far the catalog has come.
+// catalogState is the revision of the catalog and of the latest removal of a product.
 type catalogState struct {
 	catalog.Revision
 	dropped int64 // see setting 'dropped'
@@ -23,16 +23,16 @@ func readCatalogState(ctx context.Context, q querier) (c catalogState, err error
 	return c, err
 }
 
-// follows reports whether every change since a revision has marked what it
-// changed. A relcheck of schema 2 that still has the store open does not. After a
-// failover, PostgreSQL may be behind the revision.
+// follows reports whether every change since a revision has marked the changed rows. A
+// relcheck of schema 2 that still has the store open does not mark them. After a failover,
+// PostgreSQL may be behind the revision.
 func (c catalogState) follows(since catalog.Revision) bool {
 	changes := c.Changes - since.Changes
 	return since != catalog.Revision{} && changes >= 0 && changes == c.Marked-since.Marked
 }
 
-// Changes returns what has changed in the catalog since a revision, in this
-// process or another. Since the zero revision, it is all of the catalog.
+// Changes returns the changes of the catalog since a revision, by this process or another.
+// Since the zero revision, that is the whole catalog.
 func (s *Store) Changes(ctx context.Context, since catalog.Revision) (c catalog.Changes, err error) {
 	if now, err := readCatalogState(ctx, s.read); err != nil || now.Revision == since {
 		return catalog.Changes{Revision: since}, s.explain(err)
@@ -45,9 +45,9 @@ func (s *Store) Changes(ctx context.Context, since catalog.Revision) (c catalog.
 		c = catalog.Changes{Revision: now.Revision, All: !now.follows(since)}
 		after := since.Changes
 		if c.All {
-			after = -1 // rows that no change has marked yet have revision 0
+			after = -1 // never changed rows have revision 0
 		} else if now.dropped > after {
-			if c.Remaining, err = productsLeft(ctx, tx); err != nil {
+			if c.Remaining, err = productIDs(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -57,13 +57,13 @@ func (s *Store) Changes(ctx context.Context, since catalog.Revision) (c catalog.
 	return c, err
 }
 
-// productsLeft returns the IDs of all products.
-func productsLeft(ctx context.Context, q querier) (map[int64]bool, error) {
+// productIDs returns the IDs of all products.
+func productIDs(ctx context.Context, q querier) (map[int64]bool, error) {
 	return productSet(ctx, q, "SELECT id FROM product WHERE name IS NOT NULL")
 }
 
-// What was changed after revision $1, of what is not staged. SQLite looks into tables in the order in
-// which CROSS JOIN names them; it would go through all assets otherwise.
+// Rows changed after revision $1, except staged ones. CROSS JOIN makes SQLite read the
+// tables in this order; otherwise it would scan all assets.
 const (
 	isChanged       = " WHERE product.revision > $1 AND product.name IS NOT NULL AND release.product = product.id AND release.revision > $1"
 	changedReleases = " FROM product CROSS JOIN release" + isChanged
@@ -71,8 +71,8 @@ const (
 		" AND asset.product = release.product AND asset.version = release.version"
 )
 
-// changedProducts returns the products that were changed after a revision of
-// the catalog, with those of their releases that were.
+// changedProducts returns the products that were changed after a revision of the catalog,
+// each with its changed releases.
 func changedProducts(ctx context.Context, q querier, after int64) ([]catalog.Listing, error) {
 	products, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name IS NOT NULL AND revision > $1", after)
 	if err != nil || len(products) == 0 {
@@ -95,13 +95,13 @@ func changedProducts(ctx context.Context, q querier, after int64) ([]catalog.Lis
 	return all, err
 }
 
-// releaseKey identifies a release in its store.
+// releaseKey identifies a stored release.
 type releaseKey struct {
 	product int64
 	version string // canonical
 }
 
-// storedRelease is a release with what identifies it.
+// storedRelease is a release with its key.
 type storedRelease struct {
 	releaseKey
 	catalog.Release
@@ -149,10 +149,10 @@ func readAssets(ctx context.Context, q querier, text string, args ...any) (map[r
 	return all, rows.Err()
 }
 
-// countChange counts a change of a product or of its releases, and marks the
-// product. The transaction marks with the revision it returns what else it
-// changes. A row of table setting counts, so transactions commit in the order of
-// their revisions: a reader that sees a revision sees all changes before it.
+// countChange assigns a new revision to a change of a product or of its releases, and
+// marks the product with it. The caller marks other changed rows. The counter is a row of
+// table setting, so transactions commit in the order of their revisions: a reader that
+// sees a revision sees all changes before it.
 func countChange(ctx context.Context, tx *sql.Tx, product int64) (revision int64, err error) {
 	if revision, err = next(ctx, tx, "catalog"); err != nil {
 		return 0, err

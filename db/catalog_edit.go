@@ -11,10 +11,9 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// EditRelease makes of a release what e says, and adds it if there is none of the
-// version. It returns the release as it is stored then. The error wraps
-// [ErrNotFound] if there is no such product, and is an [edit.FieldError] about a
-// version that is none.
+// EditRelease applies a patch to a release, which it adds if it does not exist, and returns
+// the stored release. The error wraps [ErrNotFound] if the product does not exist, and is
+// a [catalog.FieldError] if the version is invalid.
 func (s *Store) EditRelease(ctx context.Context, product, version string, e catalog.ReleasePatch) (r catalog.Release, done catalog.Outcome, err error) {
 	if err := catalog.CheckVersion(version); err != nil {
 		return r, catalog.Unchanged, err
@@ -72,8 +71,8 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version st
 	return r, done, err
 }
 
-// Withdraw takes a release back, or restores it. Either holds until the other
-// is asked for, whatever the release's source says meanwhile.
+// Withdraw withdraws or restores a release. That overrides what upstream says from then
+// on.
 func (s *Store) Withdraw(ctx context.Context, product, version string, withdrawn bool) error {
 	key := checker.Canonical(version)
 	return s.inTx(ctx, func(tx *sql.Tx) error {
@@ -86,7 +85,7 @@ func (s *Store) Withdraw(ctx context.Context, product, version string, withdrawn
 		err = tx.QueryRowContext(ctx, "SELECT tag, withdrawn FROM release WHERE product = $1 AND version = $2 AND revision >= 0", p.id, key).Scan(&tag, &was)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return fmt.Errorf("release %s of product %s: %w; relcheck release list %s shows those there are", version, product, ErrNotFound, product)
+			return fmt.Errorf("release %s of product %s: %w; list its releases with relcheck release list %s", version, product, ErrNotFound, product)
 		case err != nil || was.Valid && was.Bool == withdrawn:
 			return err
 		}
@@ -110,9 +109,9 @@ func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, p product, key, tag st
 	return s.audit(ctx, tx, action, p.Name, tag)
 }
 
-// EditProduct makes of a product what e says, and adds it if there is none of the
-// name. It returns the product as it is stored then. The error is an
-// [edit.FieldError], or wraps [ErrInUse] when its repository belongs to another one.
+// EditProduct applies a patch to a product, which it adds if it does not exist, and
+// returns the stored product. The error is a [catalog.FieldError], or wraps [ErrInUse] if
+// the repository belongs to another product.
 func (s *Store) EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (p catalog.Product, done catalog.Outcome, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		old, err := productNamed(ctx, tx, name)
@@ -141,7 +140,7 @@ func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) e
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	if err := checkFree(ctx, tx, p); err != nil {
+	if err := checkRepo(ctx, tx, p); err != nil {
 		return err
 	}
 	if err := checkProducts(ctx, tx); err != nil {
@@ -162,7 +161,7 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catal
 	if len(changes) == 0 {
 		return catalog.Unchanged, nil
 	}
-	if err := checkFree(ctx, tx, p); err != nil {
+	if err := checkRepo(ctx, tx, p); err != nil {
 		return catalog.Unchanged, err
 	}
 	_, err := countChange(ctx, tx, old.id)

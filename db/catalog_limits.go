@@ -8,14 +8,14 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// checkProducts makes sure that the store can take one more product.
+// checkProducts returns an error if the store cannot have one more product.
 func checkProducts(ctx context.Context, tx *sql.Tx) error {
 	return checkCount(ctx, tx, "SELECT count(name) FROM product", 1, catalog.MaxProducts, "products")
 }
 
-// checkReleases makes sure that the store can take so many more releases. To
-// count them takes PostgreSQL as long as ten changes do: they are counted only
-// when their bound says that there may be too many.
+// checkReleases returns an error if the store cannot have that many more releases.
+// Counting them takes PostgreSQL as long as ten changes, so they are counted only if an
+// upper bound, in table setting, exceeds the limit.
 func checkReleases(ctx context.Context, tx *sql.Tx, more int64) error {
 	var bound int64
 	err := tx.QueryRowContext(ctx, "UPDATE setting SET value = value + $1 WHERE name = 'releases' RETURNING value", more).Scan(&bound)

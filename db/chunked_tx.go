@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// chunkTime is how long a transaction writes that is one of many. While it does,
-// no other process can write to a SQLite file, and none can if the process is
-// stopped just then.
+// chunkTime limits the duration of each transaction of a long change. Meanwhile, and as
+// long as its process is stopped just then, no other process can write to a SQLite file.
 const chunkTime = 10 * time.Millisecond
 
-// chunk runs f in a transaction that is one of many. f returns soon after enough
-// returns true. Where a server records, it has its turn for nine times as long then:
-// a process that is stopped holds the lock of a SQLite file in one case of ten.
+// chunk runs f in one of the transactions of a long change. f must return soon after
+// enough returns true. If a server records into the SQLite file, chunk then waits nine
+// times as long: a process that is stopped at a random time holds the lock with a
+// probability of a tenth.
 func (s *Store) chunk(ctx context.Context, f func(tx *sql.Tx, enough func() bool) error) error {
 	var began time.Time
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
@@ -26,8 +26,8 @@ func (s *Store) chunk(ctx context.Context, f func(tx *sql.Tx, enough func() bool
 	return err
 }
 
-// deleteInChunks runs statements that delete a page of rows each, one after the
-// other, each until it finds no more.
+// deleteInChunks runs statements that each delete a page of rows, one after the other,
+// each until it deletes none.
 func (s *Store) deleteInChunks(ctx context.Context, product int64, statements ...string) error {
 	for len(statements) > 0 {
 		left := statements

@@ -8,19 +8,18 @@ import (
 	"time"
 )
 
-// Clock is what a store decides by how old something is. The zero value reads the
-// system's clocks.
+// Clock measures age and elapsed time. The zero value reads the system's clocks.
 type Clock struct {
-	Wall    func() time.Time     // the time of day, which may be set and so may jump
-	Elapsed func() time.Duration // the time since a fixed moment, which never jumps
+	Wall    func() time.Time     // time of day, which jumps if it is set
+	Elapsed func() time.Duration // time since a fixed moment, which never jumps
 }
 
 const (
-	// grace is how long the wall clock has to keep pace with elapsed time before
-	// anything is removed by it. In this hour an operator can set a wrong clock right.
+	// trustAfter is how long the wall clock must agree with elapsed time before it decides
+	// what is removed. In this hour an operator can correct a wrong clock.
 	trustAfter = time.Hour
-	// maxDrift is by how much the clocks may differ within an hour, and by how much
-	// the clock of a server may differ from that of its database.
+	// maxDrift is the largest accepted difference of the two clocks within that hour, and
+	// between the clocks of a server and of its database.
 	maxDrift = 5 * time.Minute
 )
 
@@ -37,53 +36,52 @@ func (c Clock) read() (wall time.Time, elapsed time.Duration) {
 	return wall.Round(0), elapsed
 }
 
-// steadiness decides whether the wall clock of this process can be trusted. It does not
-// know the time before the process started, in which the clock may have been
-// set as well.
+// clockMonitor decides whether to trust the wall clock. It cannot detect changes from
+// before the process started.
 type clockMonitor struct {
 	began   bool
 	trusted bool
-	wall    time.Time // of the moment that the next hour is measured from
+	wall    time.Time // when the current hour began
 	elapsed time.Duration
 }
 
-// observe compares the clocks. It is called every few seconds. If the wall clock has
+// observe compares the clocks; it is called every few seconds. If the wall clock has
 // jumped, it returns by how much, and the hour begins again.
-func (s *clockMonitor) observe(wall time.Time, elapsed time.Duration) (jump time.Duration) {
-	since := elapsed - s.elapsed
-	drift := wall.Sub(s.wall) - since
+func (m *clockMonitor) observe(wall time.Time, elapsed time.Duration) (jump time.Duration) {
+	since := elapsed - m.elapsed
+	drift := wall.Sub(m.wall) - since
 	switch {
-	case !s.began:
-		*s = clockMonitor{began: true, wall: wall, elapsed: elapsed}
+	case !m.began:
+		*m = clockMonitor{began: true, wall: wall, elapsed: elapsed}
 	case drift.Abs() > maxDrift:
-		*s = clockMonitor{began: true, wall: wall, elapsed: elapsed}
+		*m = clockMonitor{began: true, wall: wall, elapsed: elapsed}
 		return drift
 	case since >= trustAfter:
-		*s = clockMonitor{began: true, trusted: true, wall: wall, elapsed: elapsed}
+		*m = clockMonitor{began: true, trusted: true, wall: wall, elapsed: elapsed}
 	}
 	return 0
 }
 
-// sweeper removes what a store has kept for long enough, as soon as the clock can be
-// trusted.
+// sweeper removes expired rows once the clock can be trusted.
 type sweeper struct {
-	store  *Store
-	keep   Retention
-	log    *slog.Logger
-	steady clockMonitor
+	store *Store
+	keep  Retention
+	log   *slog.Logger
+	clock clockMonitor
 }
 
-// sweep also overwrites what was removed earlier and could not be overwritten then.
+// sweep removes what has expired. It also overwrites rows that were deleted earlier and
+// could not be overwritten then.
 func (s *sweeper) sweep(ctx context.Context) error {
 	return errors.Join(s.expire(ctx), s.store.explain(s.store.eraseDeleted(ctx)))
 }
 
 func (s *sweeper) expire(ctx context.Context) error {
 	wall, elapsed := s.keep.Clock.read()
-	if jump := s.steady.observe(wall, elapsed); jump != 0 {
-		s.log.Warn("the clock jumped: nothing is removed for an hour", "by", jump.Round(time.Second).String(), "now", wall.UTC())
+	if jump := s.clock.observe(wall, elapsed); jump != 0 {
+		s.log.Warn("the clock jumped: deletion paused for one hour", "by", jump.Round(time.Second).String(), "now", wall.UTC())
 	}
-	if !s.steady.trusted {
+	if !s.clock.trusted {
 		return nil
 	}
 	last, due, err := s.store.due(ctx, wall)
@@ -96,12 +94,12 @@ func (s *sweeper) expire(ctx context.Context) error {
 	return s.store.removeExpired(ctx, s.keep, wall, last)
 }
 
-// checkClock refuses a time that is not that of the database. Of several servers with
-// one store, one may have a wrong clock.
+// checkClock returns an error if a time differs from that of the database: one of several
+// servers that share a store may have a wrong clock.
 func (s *Store) checkClock(ctx context.Context, wall time.Time) error {
 	own, known, err := s.now(ctx)
 	if err == nil && known && wall.Sub(own).Abs() > maxDrift {
-		err = fmt.Errorf("the clock of this machine says %s and that of the database %s: correct the wrong one; until then nothing is removed",
+		err = fmt.Errorf("the clock of this machine is at %s and the clock of the database at %s: correct the wrong one; nothing is removed before",
 			wall.UTC().Format(time.DateTime), own.UTC().Format(time.DateTime))
 	}
 	return s.explain(err)

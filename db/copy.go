@@ -16,12 +16,11 @@ import (
 
 var errNotEmpty = errors.New("a store or other data already exists there")
 
-// Copy makes a new store of the given name, with all that s held when it began.
-// A SQLite file must not have a writer meanwhile: the error wraps [ErrInUse].
-// Nothing may be there yet but an empty database or file. It is one transaction:
-// if it fails or is killed nothing has come of it, and it can be repeated. Before
-// it commits, it reads the copy back and compares counts and checksums. progress
-// is called now and then with the rows that were copied or read back so far.
+// Copy creates a new store with the given name and copies everything that s contains at the
+// start. The destination must be missing or empty. The error wraps [ErrInUse] if a SQLite
+// file has a writer. The copy is one transaction, so an interrupted one leaves nothing
+// behind; before it commits, Copy reads all rows back and compares counts and checksums.
+// progress is called repeatedly with the number of rows written and read back so far.
 func (s *Store) Copy(ctx context.Context, name, schema string, progress func(done, total int64)) (RowCounts, error) {
 	c := copier{from: s, tables: tables(schema), progress: progress}
 	create := createFile
@@ -34,7 +33,7 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 	if file, ok := s.engine.(*sqliteFile); ok && !file.unchanged {
 		held, err := dbfile.AcquireLock(file.path, file.handle)
 		if err != nil {
-			return nil, fmt.Errorf("copy %s: %w; stop the server first, or what it records meanwhile is not copied", s.name, err)
+			return nil, fmt.Errorf("copy %s: %w; stop the server first, because the copy would lack what it records meanwhile", s.name, err)
 		}
 		defer held.Release()
 	}
@@ -42,7 +41,7 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 	return c.copied, err
 }
 
-// createFile makes a SQLite store that fill fills.
+// createFile creates a SQLite store and calls fill for its rows.
 func createFile(ctx context.Context, path, schema string, fill fill) error {
 	created, err := createSQLite(ctx, path, schema, fill)
 	if err == nil && !created || errors.Is(err, dbfile.ErrForeign) {
@@ -54,7 +53,7 @@ func createFile(ctx context.Context, path, schema string, fill fill) error {
 	return err
 }
 
-// createDatabase makes a PostgreSQL store that fill fills.
+// createDatabase creates a PostgreSQL store and calls fill for its rows.
 func createDatabase(ctx context.Context, dsn, schema string, fill fill) error {
 	s, err := dial(ctx, dsn)
 	if err != nil {
@@ -74,21 +73,21 @@ func createDatabase(ctx context.Context, dsn, schema string, fill fill) error {
 	return err
 }
 
-// copying is one copy on its way.
+// copier copies one store.
 type copier struct {
 	from        *Store
 	tables      []string
-	numbered    bool // placeholders of the new store
+	numbered    bool // see engine.numberedParams, of the new store
 	copied      RowCounts
 	done, total int64
 	progress    func(done, total int64)
 }
 
-// run copies and verifies inside the transaction that makes the new store.
+// run copies and verifies, inside the transaction that creates the new store.
 func (c *copier) run(ctx context.Context, to *sql.Tx) error {
 	c.copied, c.done, c.total = RowCounts{}, 0, 0
 	return c.from.inSnapshot(ctx, func(from *sql.Tx) error {
-		// A newer relcheck may have upgraded it since it was opened.
+		// A newer relcheck may have upgraded the store since it was opened.
 		err := checkSchema(ctx, from)
 		if err == nil {
 			err = refuseOldSchema(ctx, from)
@@ -102,23 +101,23 @@ func (c *copier) run(ctx context.Context, to *sql.Tx) error {
 				return err
 			}
 			c.copied[table] = n
-			c.total += 2 * n // each is written and read back
+			c.total += 2 * n // written and read back
 		}
 		sums := map[string]checksum{}
 		for _, table := range c.tables {
-			sum, err := c.table(ctx, from, to, table)
+			sum, err := c.copyTable(ctx, from, to, table)
 			if err != nil {
 				return fmt.Errorf("copy table %s: %w", table, err)
 			}
 			sums[table] = sum
 		}
 		for _, table := range c.tables {
-			sum, err := c.read(ctx, to, table, func([]string, []any) error { return nil })
+			sum, err := c.readTable(ctx, to, table, func([]string, []any) error { return nil })
 			if err != nil {
 				return fmt.Errorf("read back table %s: %w", table, err)
 			}
 			if sum != sums[table] || sum.rows != c.copied[table] {
-				return fmt.Errorf("the copy of table %s is not like the original: %d rows became %d, or some have changed", table, c.copied[table], sum.rows)
+				return fmt.Errorf("the copy of table %s differs from the original: it has %d rows instead of %d, or other values", table, sum.rows, c.copied[table])
 			}
 		}
 		return nil
@@ -130,19 +129,19 @@ func (c *copier) run(ctx context.Context, to *sql.Tx) error {
 func refuseOldSchema(ctx context.Context, q querier) error {
 	version, err := setting(ctx, q, "schema")
 	if err == nil && version < SchemaVersion {
-		err = fmt.Errorf("it has schema %d of an older relcheck: restore it to a file, and copy that with relcheck copy", version)
+		err = fmt.Errorf("the store has schema %d of an older relcheck: restore it to a file, and copy that with relcheck copy", version)
 	}
 	return err
 }
 
-// table copies one, in place of what a new store begins with.
-func (c *copier) table(ctx context.Context, from, to *sql.Tx, table string) (checksum, error) {
+// copyTable copies a table, and replaces the rows that the schema has inserted.
+func (c *copier) copyTable(ctx context.Context, from, to *sql.Tx, table string) (checksum, error) {
 	if _, err := to.ExecContext(ctx, "DELETE FROM "+table); err != nil {
 		return checksum{}, err
 	}
 	var insert inserter
 	defer func() { insert.close() }()
-	sum, err := c.read(ctx, from, table, func(columns []string, row []any) (err error) {
+	sum, err := c.readTable(ctx, from, table, func(columns []string, row []any) (err error) {
 		if insert.tx == nil {
 			insert = newInserter(to, c.numbered, "INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES ", "")
 		}
@@ -154,11 +153,11 @@ func (c *copier) table(ctx context.Context, from, to *sql.Tx, table string) (che
 	return sum, err
 }
 
-// read calls f with each row of a table, and returns what they sum up to.
-func (c *copier) read(ctx context.Context, q querier, table string, f func(columns []string, row []any) error) (sum checksum, err error) {
+// readTable calls f with each row of a table, and returns their checksum.
+func (c *copier) readTable(ctx context.Context, q querier, table string, f func(columns []string, row []any) error) (sum checksum, err error) {
 	order := ""
 	if table == "report" {
-		order = " ORDER BY seq" // SQLite keeps it so
+		order = " ORDER BY seq" // SQLite stores it in this order
 	}
 	rows, err := q.QueryContext(ctx, "SELECT * FROM "+table+order)
 	if err != nil {
@@ -183,7 +182,7 @@ func (c *copier) read(ctx context.Context, q querier, table string, f func(colum
 			return sum, err
 		}
 		for i, t := range types {
-			if n, ok := row[i].(int64); ok && t.DatabaseTypeName() == "BOOLEAN" { // which SQLite keeps as a number
+			if n, ok := row[i].(int64); ok && t.DatabaseTypeName() == "BOOLEAN" { // SQLite returns a number
 				row[i] = n != 0
 			}
 		}
@@ -200,15 +199,14 @@ func (c *copier) read(ctx context.Context, q querier, table string, f func(colum
 	return sum, rows.Err()
 }
 
-// checksum sums up rows in whatever order they come. Columns count by name, for
-// their order may differ, and values by what they are to relcheck.
+// checksum is the sum of the hashes of rows, which does not depend on their order. A hash
+// does not depend on the order of columns.
 type checksum struct {
 	rows int64
 	sum  [2]uint64
 }
 
-// add counts a row. The order is that of the columns by name; buf is scratch
-// space, which it returns.
+// add adds a row. order lists the columns by name. buf is scratch space, which add returns.
 func (s *checksum) add(columns []string, order []int, row []any, buf []byte) ([]byte, error) {
 	for _, i := range order {
 		buf = append(buf, columns[i]...)

@@ -165,7 +165,7 @@ func TestCopyErrors(t *testing.T) {
 	w.Close()
 	for _, to := range []string{s.Name(), used, usedDatabase, foreignDatabase, foreign} {
 		_, err := s.Copy(ctx, to, schema(t), noProgress)
-		if want := "already exists there"; to != foreign && (err == nil || !strings.Contains(err.Error(), want)) {
+		if want := "already exists at the destination"; to != foreign && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("copy to %s: got error %v, want %q", to, err, want)
 		}
 		if err == nil {
@@ -217,8 +217,8 @@ func TestCopyIsVerified(t *testing.T) {
 		text := schema(t) + "\nCREATE TRIGGER spoil AFTER INSERT ON checks BEGIN " + spoil + "; END;"
 		to := filepath.Join(t.TempDir(), "b.db")
 		_, err := s.Copy(context.Background(), to, text, noProgress)
-		if err == nil || !strings.Contains(err.Error(), "is not like the original") {
-			t.Errorf("%s: got error %v, want \"is not like the original\"", spoil, err)
+		if err == nil || !strings.Contains(err.Error(), "differs from the original") {
+			t.Errorf("%s: got error %v, want \"differs from the original\"", spoil, err)
 		}
 		if info, err := os.Stat(to); err == nil && info.Size() > 0 {
 			t.Errorf("%s: got a file of %d bytes, want none", spoil, info.Size())

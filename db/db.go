@@ -38,7 +38,7 @@ type Store struct {
 	folded   *foldCache
 	readMu   *sync.RWMutex // locked for reading while totals are read
 	writeMu  sync.Locker   // held during transactions that write
-	actor    string        // who makes changes, for the audit log
+	actor    string        // of changes, for the audit log
 	engine
 }
 
@@ -55,8 +55,9 @@ type engine interface {
 	reserveSeqs(ctx context.Context, tx *sql.Tx, last int64) error
 	// eraseDeleted overwrites deleted data, as far as the engine can.
 	eraseDeleted(context.Context) error
-	// truncateWAL empties a large WAL. It locks reading if readers would prevent that.
-	truncateWAL(ctx context.Context, reading sync.Locker) error
+	// truncateWAL empties a large WAL. It locks out the readers of
+	// this process if necessary.
+	truncateWAL(ctx context.Context, readers sync.Locker) error
 	// ddl adapts a part of schema.sql to the engine.
 	ddl(text string) string
 	// numberedParams reports whether placeholders of long statements have numbers.

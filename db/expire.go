@@ -8,9 +8,9 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// expireReports removes the reports that came in before a time and are folded: of
-// a product, or of all where the log lies together as a whole. It goes through the
-// whole log, page by page, since a clock that was wrong leaves it out of order.
+// expireReports removes the folded reports from before a time: of one product, or of all
+// in SQLite, where products share the log. It reads the whole log, page by page, because
+// after a wrong clock it is not ordered by time.
 func (s *Store) expireReports(ctx context.Context, product int64, before time.Time) error {
 	for after := int64(0); ; {
 		var end, oldest sql.NullInt64
@@ -32,7 +32,7 @@ func (s *Store) expireReports(ctx context.Context, product int64, before time.Ti
 	}
 }
 
-// expirePage removes those of a page of the log.
+// deleteExpired removes the expired reports with seqs in (after, last].
 func (s *Store) deleteExpired(ctx context.Context, tx *sql.Tx, product, after, last int64, before time.Time) error {
 	res, err := tx.ExecContext(ctx, "DELETE FROM report WHERE "+s.productCond()+` seq > $2 AND seq <= $3 AND at < $4 AND EXISTS
 		(SELECT 1 FROM mark WHERE mark.product = report.product AND mark.node = report.seq >> 40 AND mark.seq >= report.seq)`,
@@ -46,7 +46,7 @@ func (s *Store) deleteExpired(ctx context.Context, tx *sql.Tx, product, after, l
 	return s.reserveSeqs(ctx, tx, last)
 }
 
-// sleep waits, unless ctx ends.
+// sleep waits until d has passed or ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
@@ -56,8 +56,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// expireRollups removes what is known of the days before one with which four
-// weeks begin, four weeks at a time.
+// expireRollups removes the rollups and checks from before a day, which must be the first
+// of a four-week period. Each transaction removes four weeks.
 func (s *Store) expireRollups(ctx context.Context, product int64, before rollup.Day) error {
 	for {
 		var first sql.NullInt64

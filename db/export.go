@@ -11,7 +11,7 @@ import (
 	"relcheck/checker"
 )
 
-// Recorded is a report as it stands in the log.
+// Recorded is a report in the log.
 type Recorded struct {
 	At       time.Time // UTC, to the second
 	Platform checker.Platform
@@ -19,31 +19,29 @@ type Recorded struct {
 }
 
 const (
-	// logPage is how many rows are read at once: a reader that held the store
-	// open for long would keep SQLite from reusing its write-ahead log.
+	// logPage is the number of rows that one query reads: a long query would keep SQLite
+	// from resetting the WAL.
 	logPage = 10_000
-	// nodeBits is where the number of the node begins in a report's seq.
+	// nodeBits is the position of the node number in the seq of a report.
 	nodeBits = 40
 )
 
-// Position is how far a reader of a product's log has come: the last seq of
-// each node. The zero value is the beginning.
+// Position is the position of a reader in the log of a product. The zero value is the
+// beginning.
 type Position struct {
-	last map[int64]int64
+	last map[int64]int64 // seq by node
 }
 
-// Reports calls f with each report of a product that came in at or after
-// since, until f returns an error. They come in the order of recording; where
-// several connections have recorded, first all of one and then all of another.
-// Reports that come in meanwhile may or may not be among them.
+// Reports calls f with each report of a product since a time, until f returns an error.
+// The reports of each node, which is a connection that has recorded, are in the order of
+// recording. Reports that are recorded meanwhile may be missing.
 func (s *Store) Reports(ctx context.Context, product string, since time.Time, f func(*Recorded) error) error {
 	return s.readLog(ctx, product, new(Position), since, f)
 }
 
-// Follow calls f with each report of a product that lies beyond the position,
-// and moves the position past it. Whoever calls it again and again gets every
-// report once, however late its transaction came to an end. After an error the
-// position is past the last report that f took.
+// Follow calls f with each report of a product after the position, and advances the
+// position. Repeated calls return every report once, however late its transaction commits.
+// After an error, the position is after the last report that f accepted.
 func (s *Store) Follow(ctx context.Context, product string, p *Position, f func(*Recorded) error) error {
 	return s.readLog(ctx, product, p, time.Unix(0, 0), f)
 }
@@ -77,8 +75,8 @@ func (s *Store) readLog(ctx context.Context, product string, p *Position, since 
 	}
 }
 
-// nextNode returns the first node, from the given one on, that has reports of a
-// product, or -1. Most that were ever given out have none any more.
+// nextNode returns the first node at or after from that has reports of a product, or -1.
+// Most nodes have none any more.
 func (s *Store) nextNode(ctx context.Context, product, from int64) (node int64, err error) {
 	var first sql.NullInt64
 	err = s.read.QueryRowContext(ctx, "SELECT MIN(seq) FROM report WHERE product = $1 AND seq >= $2", product, from<<nodeBits).Scan(&first)
@@ -88,13 +86,13 @@ func (s *Store) nextNode(ctx context.Context, product, from int64) (node int64, 
 	return first.Int64 >> nodeBits, nil
 }
 
-// logRow is a report with its place in the log.
+// logRow is a report with its seq.
 type logRow struct {
 	seq int64
 	Recorded
 }
 
-// logPage reads reports from after one seq to before another.
+// logPage reads the next reports with seqs between after and before, both exclusive.
 func (s *Store) logPage(ctx context.Context, product, after, before int64, since time.Time) ([]logRow, error) {
 	return query(ctx, s.read, func(rows *sql.Rows) (r logRow, err error) {
 		var at int64

@@ -17,26 +17,25 @@ import (
 )
 
 var (
-	// foldPage is how many reports are folded in one step, and in the next ones twice
-	// and four times as many where there are more: what a step costs by itself, and
-	// those who write wait for, is the rollups of all builds that are reported of.
+	// foldPage is the number of reports that the first step folds; later steps fold two and
+	// four times as many. Each step rewrites the rollups of all builds in it, while writers
+	// wait.
 	foldPage = 50_000
-	// maxLives is how many ids of a product are followed before only a sample is.
-	// Their lives are what each report may change.
+	// maxLives is the maximum number of instances of a product that are followed; if there
+	// are more, a sample is followed.
 	maxLives = 20_000
 )
 
-// foldSpan is how many seconds a step spans at most: of a longer past, such as one
-// that was imported, it would have to follow ids that have long ended.
+// foldSpan limits the period that a step covers, in seconds. In a longer one, such as an
+// imported year, a step would follow many instances that have long ended.
 const foldSpan = 24 * 60 * 60
 
-// errOvertaken is that somebody else has folded the same reports first.
+// errFoldedElsewhere is returned by a step whose reports another process has folded.
 var errFoldedElsewhere = errors.New("another server folds the same reports")
 
-// Fold merges the reports that came in since the last time into the rollups, and
-// returns how many they were. A step is one transaction, in which the mark up to
-// which reports are folded moves on: whenever a process ends, and however many
-// fold at once, each report is folded once.
+// Fold merges new reports into the rollups and returns their number. A step is one
+// transaction, which also advances the mark of the last folded report: each report is
+// folded once, even if processes are killed or several fold at the same time.
 func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
 	pass, err := s.beginPass(ctx)
 	if err != nil {
@@ -56,7 +55,7 @@ func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
 		if err != nil {
 			pass.failed[p.id] = true
 		}
-		if err != nil && !errors.Is(err, errFoldedElsewhere) { // by one who folds as well
+		if err != nil && !errors.Is(err, errFoldedElsewhere) {
 			errs = append(errs, fmt.Errorf("fold the reports of %s: %w", p.Name, s.explain(err)))
 		}
 	}
@@ -67,21 +66,21 @@ func (s *Store) foldProduct(ctx context.Context, product int64) (reports int64, 
 	nodes, err := query(ctx, s.read, func(rows *sql.Rows) (node int64, err error) {
 		err = rows.Scan(&node)
 		return node, err
-	}, unfolded(s.productCond()), product)
+	}, unfoldedNodes(s.productCond()), product)
 	for _, node := range nodes {
 		page := foldPage
 		for more := true; more && err == nil; page = min(2*page, 4*foldPage) {
 			var n int64
-			n, more, err = s.foldStep(ctx, product, node, page)
+			n, more, err = s.runStep(ctx, product, node, page)
 			reports += n
 		}
 	}
 	return reports, err
 }
 
-// unfolded lists the nodes that have reports beyond their mark. It finds the
-// first report of each node, which takes one look into the log.
-func unfolded(ofProduct string) string {
+// unfoldedNodes is a query for the nodes with reports after their mark. It looks up the
+// first report of each node in the index.
+func unfoldedNodes(ofProduct string) string {
 	return strings.ReplaceAll(`WITH RECURSIVE first (seq) AS (
 			SELECT MIN(seq) FROM report WHERE {} seq > 0
 		UNION ALL
@@ -92,37 +91,37 @@ func unfolded(ofProduct string) string {
 			COALESCE(mark.seq, 0) < (SELECT MAX(seq) FROM report WHERE {} seq < ((first.seq >> 40) + 1) << 40)`, "{}", ofProduct)
 }
 
-// folding is one step on its way.
-type folding struct {
+// foldStep is one step of folding.
+type foldStep struct {
 	product, node int64
-	step          int64 // how many there were before
-	sampled       int   // one of 2^sampled ids was followed before this step
-	sample        int   // and one of 2^sample is from now on
-	at, newest    int64 // when the newest report came in, before this step and after it
-	mark, next    int64 // where the step begins and ends
-	page          int   // how many reports there may be
-	more          bool  // there may be some beyond that
+	step          int64 // number of previous steps
+	sampled       int   // one in 2^sampled instances was followed before this step
+	sample        int   // one in 2^sample is followed from now on
+	at, newest    int64 // time of the newest report before this step, and after it
+	mark, next    int64 // seqs at which the step begins and ends
+	page          int   // maximum number of reports
+	more          bool  // there may be further reports
 	reports       []rollup.Report
 	rollups       []storedRollup
-	known         savedLives // from the step before, with the lives of all who report
-	left          savedLives // to the next step
+	known         savedLives // from the previous step, plus the instances that report
+	left          savedLives // for the next step
 	*rollup.Fold
 }
 
-// storedRollup is a rollup as it is to be stored.
+// storedRollup is an encoded rollup.
 type storedRollup struct {
 	rollup.Slot
 	reports, ids int64
 	sketch       []byte
 }
 
-// foldStep folds the next reports of a node, and tells whether there may be more.
-// It reads and computes before its transaction, which is a short one therefore,
-// and fails if anybody else has made a step in the meantime.
-func (s *Store) foldStep(ctx context.Context, product, node int64, page int) (n int64, more bool, err error) {
-	overtaken := func(err error) bool { return errors.Is(err, errFoldedElsewhere) }
-	err = retry(ctx, overtaken, func() error {
-		f := folding{product: product, node: node, page: page}
+// runStep folds the next reports of a node, and reports whether there may be more. To keep
+// its transaction short, it reads and computes before it; the transaction fails if another
+// process has made a step meanwhile.
+func (s *Store) runStep(ctx context.Context, product, node int64, page int) (n int64, more bool, err error) {
+	conflict := func(err error) bool { return errors.Is(err, errFoldedElsewhere) }
+	err = retry(ctx, conflict, func() error {
+		f := foldStep{product: product, node: node, page: page}
 		if err := s.prepareStep(ctx, &f); err != nil || f.next == f.mark {
 			n, more = 0, false
 			return err
@@ -137,7 +136,7 @@ func (s *Store) foldStep(ctx context.Context, product, node int64, page int) (n 
 	return n, more, err
 }
 
-func (s *Store) prepareStep(ctx context.Context, f *folding) error {
+func (s *Store) prepareStep(ctx context.Context, f *foldStep) error {
 	f.mark = f.node << nodeBits
 	f.next = f.mark
 	err := s.read.QueryRowContext(ctx, `SELECT COALESCE(fold.step, 0), COALESCE(fold.sample, 0), COALESCE(fold.at, 0), COALESCE(mark.seq, $3)
@@ -154,7 +153,7 @@ func (s *Store) prepareStep(ctx context.Context, f *folding) error {
 		return err
 	}
 	f.newest = f.at
-	for _, r := range f.reports { // but for those of a clock that was ahead
+	for _, r := range f.reports { // times in the future come from a wrong clock
 		f.newest = max(f.newest, min(r.At, time.Now().Unix()))
 	}
 	f.known = s.folded.take(f.product, f.step)
@@ -168,9 +167,9 @@ func (s *Store) prepareStep(ctx context.Context, f *folding) error {
 	return s.merge(ctx, f)
 }
 
-// readStep reads the reports of a step, and how far they lead. In a SQLite file,
-// whose log is that of all products, they may lead past those of others.
-func (s *Store) readStep(ctx context.Context, f *folding) error {
+// readStep reads the reports of a step and sets its end. In SQLite, where products share
+// the log, the end may be after reports of other products.
+func (s *Store) readStep(ctx context.Context, f *foldStep) error {
 	key, err := s.idKey(ctx)
 	if err != nil {
 		return err
@@ -181,7 +180,7 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 		return err
 	}
 	rows, err := s.read.QueryContext(ctx, `SELECT seq, at, build, instance, heap FROM report
-		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.folded.passedOf(f.product)), end, f.page)
+		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.folded.foldedSeq(f.product)), end, f.page)
 	if err != nil {
 		return err
 	}
@@ -212,11 +211,11 @@ func (s *Store) readStep(ctx context.Context, f *folding) error {
 	return rows.Err()
 }
 
-// merge adds the rollups that are stored to those of the step, and encodes them:
-// not while others wait for its transaction to end.
-func (s *Store) merge(ctx context.Context, f *folding) error {
+// merge merges the rollups of the step with the stored ones and encodes the results, before
+// the transaction so that writers need not wait for it.
+func (s *Store) merge(ctx context.Context, f *foldStep) error {
 	rollups, before := maps.Clone(f.Days()), map[rollup.Slot]rollup.Heaps{}
-	err := s.addStored(ctx, f.product, rollups, func(slot rollup.Slot, stored *rollup.Rollup) {
+	err := s.mergeStored(ctx, f.product, rollups, func(slot rollup.Slot, stored *rollup.Rollup) {
 		if f.isLate(slot.In(rollup.OneWeek)) {
 			before[slot] = stored.Heaps()
 		}
@@ -224,12 +223,12 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 	if err != nil {
 		return err
 	}
-	late := f.late(rollups, before)
-	if err := s.addStored(ctx, f.product, late, func(rollup.Slot, *rollup.Rollup) {}); err != nil {
+	late := f.lateParts(rollups, before)
+	if err := s.mergeStored(ctx, f.product, late, func(rollup.Slot, *rollup.Rollup) {}); err != nil {
 		return err
 	}
 	for _, span := range rollup.Spans[1:] {
-		if err := s.sumUp(ctx, f, span, rollups); err != nil {
+		if err := s.addLonger(ctx, f, span, rollups); err != nil {
 			return err
 		}
 	}
@@ -247,11 +246,11 @@ func (s *Store) merge(ctx context.Context, f *folding) error {
 	return nil
 }
 
-// late is what the step adds to the longer rollups of periods that were over before it.
-// There are none of the others: they would be written anew with each step, at twice
-// the cost of those of days. Days are the rollups with the step, and before has the
-// heaps that they had without it.
-func (f *folding) late(days map[rollup.Slot]*rollup.Rollup, before map[rollup.Slot]rollup.Heaps) map[rollup.Slot]*rollup.Rollup {
+// lateParts returns what the step adds to the rollups of weeks and four-week periods that
+// were over before it. Unfinished periods have no rollup, because rewriting it with each
+// step would cost twice as much as the rollups of days. days has the rollups of days
+// including the step, and before has their heaps without it.
+func (f *foldStep) lateParts(days map[rollup.Slot]*rollup.Rollup, before map[rollup.Slot]rollup.Heaps) map[rollup.Slot]*rollup.Rollup {
 	all := map[rollup.Slot]*rollup.Rollup{}
 	for slot, part := range f.Days() {
 		for _, span := range rollup.Spans[1:] {
@@ -264,12 +263,12 @@ func (f *folding) late(days map[rollup.Slot]*rollup.Rollup, before map[rollup.Sl
 }
 
 // isLate reports whether a period was over before the step.
-func (f *folding) isLate(slot rollup.Slot) bool { return slot.Ended(dayOf(f.at)) }
+func (f *foldStep) isLate(slot rollup.Slot) bool { return slot.Ended(dayOf(f.at)) }
 
-// sumUp adds to the rollups of the step those of a longer span whose period it finds to
-// be over: what is stored of the days, and the step's own days as they will be.
-func (s *Store) sumUp(ctx context.Context, f *folding, span rollup.Span, rollups map[rollup.Slot]*rollup.Rollup) error {
-	open := span.Start(dayOf(f.at)) // the first day of the first that was not over
+// addLonger adds rollups of the longer periods that are over since this step: the sums of
+// their days, stored or new.
+func (s *Store) addLonger(ctx context.Context, f *foldStep, span rollup.Span, rollups map[rollup.Slot]*rollup.Rollup) error {
+	open := span.Start(dayOf(f.at)) // start of the first period that was not over
 	end := span.Start(dayOf(f.newest))
 	if open == end {
 		return nil
@@ -286,7 +285,7 @@ func (s *Store) sumUp(ctx context.Context, f *folding, span rollup.Span, rollups
 		}
 		day := new(rollup.Rollup)
 		if err := day.UnmarshalBinary(data); err != nil {
-			return badSketch(slot, err)
+			return sketchError(slot, err)
 		}
 		rollup.AddPart(sums, slot.In(span), day)
 		return nil
@@ -295,12 +294,12 @@ func (s *Store) sumUp(ctx context.Context, f *folding, span rollup.Span, rollups
 	return err
 }
 
-// dayOf is the day of a time in seconds since 1970.
+// dayOf returns the day of a time in seconds since 1970.
 func dayOf(seconds int64) rollup.Day { return rollup.DayOf(time.Unix(seconds, 0)) }
 
-// addStored adds to rollups those that are stored. It calls before with each of
-// these before it does.
-func (s *Store) addStored(ctx context.Context, product int64, rollups map[rollup.Slot]*rollup.Rollup, before func(rollup.Slot, *rollup.Rollup)) error {
+// mergeStored merges rollups with the stored ones. It calls before with each stored one
+// first.
+func (s *Store) mergeStored(ctx context.Context, product int64, rollups map[rollup.Slot]*rollup.Rollup, before func(rollup.Slot, *rollup.Rollup)) error {
 	builds := map[rollup.Period][]int64{}
 	for slot := range rollups {
 		builds[slot.Period] = append(builds[slot.Period], slot.Build)
@@ -310,7 +309,7 @@ func (s *Store) addStored(ctx context.Context, product int64, rollups map[rollup
 		err := eachSketch(ctx, s.read, func(slot rollup.Slot, data []byte) error {
 			stored := new(rollup.Rollup)
 			if err := stored.UnmarshalBinary(data); err != nil {
-				return badSketch(slot, err)
+				return sketchError(slot, err)
 			}
 			before(slot, stored)
 			stored.Merge(rollups[slot])
@@ -324,8 +323,8 @@ func (s *Store) addStored(ctx context.Context, product int64, rollups map[rollup
 	return nil
 }
 
-// eachSketch calls f with each rollup for which the condition holds, as it is
-// stored. The bytes are good only until f returns.
+// eachSketch calls f with each encoded rollup that matches a condition. The bytes are
+// valid until f returns.
 func eachSketch(ctx context.Context, q querier, f func(rollup.Slot, []byte) error, where string, args ...any) error {
 	rows, err := q.QueryContext(ctx, "SELECT span, day, build, data FROM sketch WHERE "+where, args...)
 	if err != nil {
@@ -345,11 +344,11 @@ func eachSketch(ctx context.Context, q querier, f func(rollup.Slot, []byte) erro
 	return rows.Err()
 }
 
-// idKey is what hashes of ids are keyed by.
+// idKey returns the key of the hashes of instance IDs.
 func (s *Store) idKey(ctx context.Context) (k rollup.Key, err error) {
 	secret, err := s.secret(ctx, "ids")
 	if err == nil && copy(k[:], secret) != len(k) {
-		err = fmt.Errorf("the store's secret for ids has %d bytes, not %d", len(secret), len(k))
+		err = fmt.Errorf("the store's key for instance IDs has %d bytes instead of %d", len(secret), len(k))
 	}
 	return k, err
 }

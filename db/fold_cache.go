@@ -8,39 +8,38 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// foldMemory is what the steps of folding leave for later ones, which need not
-// read it again then.
+// foldCache keeps results of a step that later steps would otherwise read again.
 type foldCache struct {
-	mu     sync.Mutex
-	passed passed
-	last   savedLives
+	mu       sync.Mutex
+	progress foldProgress
+	last     savedLives
 }
 
-// savedLives is what is known of the lives of a product's ids after a step. It is
-// good for the next one only, if nobody else makes that.
+// savedLives are lifetimes of a product's instances after a step. They are valid for the
+// next step only, and not if another process makes that.
 type savedLives struct {
 	product, step int64
-	lives         map[uint64]rollup.Lifetime // some of those that are stored
-	most          int                        // how many are stored, or more
+	lives         map[uint64]rollup.Lifetime // some of the stored ones
+	most          int                        // upper bound of the number of stored ones
 }
 
-// take returns what the step before has left, if that was the last one.
+// take returns the lifetimes that a step has kept, if no other step was made since.
 func (m *foldCache) take(product, step int64) savedLives {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.last
+	last := m.last
 	m.last = savedLives{}
-	if r.product != product || r.step != step {
-		r = savedLives{most: math.MaxInt32 / 2}
+	if last.product != product || last.step != step {
+		last = savedLives{most: math.MaxInt32 / 2}
 	}
-	if r.lives == nil {
-		r.lives = map[uint64]rollup.Lifetime{}
+	if last.lives == nil {
+		last.lives = map[uint64]rollup.Lifetime{}
 	}
-	return r
+	return last
 }
 
-// keepMark has the next step know what this one has stored.
-func (m *foldCache) keep(f *folding) {
+// keep keeps the lifetimes of a committed step for the next one.
+func (m *foldCache) keep(f *foldStep) {
 	left := f.left
 	if left.lives != nil {
 		maps.Copy(left.lives, f.Changed)

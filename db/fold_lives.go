@@ -10,13 +10,13 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// lifeEnds is after how many seconds of silence an id is forgotten. It is
-// somewhat later than the id would count as a new one.
+// lifeEnds is the number of seconds without a report after which an instance is
+// forgotten, one day after it would count as new.
 const lifeEnds = rollup.MaxSilence + 24*60*60
 
-// follow finds out what is known of the ids that have reported, and which of them
-// are followed: fewer than before, if they have become too many.
-func (s *Store) follow(ctx context.Context, f *folding) error {
+// follow reads the lifetimes of the instances that have reported. If too many instances
+// are followed, it halves the sample until they are few enough.
+func (s *Store) follow(ctx context.Context, f *foldStep) error {
 	var unknown []int64
 	for _, r := range f.reports {
 		if _, known := f.known.lives[r.Hash]; !known && rollup.Sampled(r.Hash, f.sampled) {
@@ -38,17 +38,17 @@ func (s *Store) follow(ctx context.Context, f *folding) error {
 		if f.known.most+fresh <= maxLives {
 			return nil
 		}
-		err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM life WHERE product = $1 AND (id & $2) = 0", f.product, mask(f.sample)).Scan(&f.known.most)
+		err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM life WHERE product = $1 AND (id & $2) = 0", f.product, sampleMask(f.sample)).Scan(&f.known.most)
 		if err != nil || f.known.most+fresh <= maxLives {
 			return err
 		}
 	}
 }
 
-// mask are the binary digits that are 0 in the hashes of those who are followed.
-func mask(sample int) int64 { return 1<<sample - 1 }
+// sampleMask returns the bits that are 0 in the hashes of followed instances.
+func sampleMask(sample int) int64 { return 1<<sample - 1 }
 
-func (s *Store) readLives(ctx context.Context, f *folding, ids []int64) error {
+func (s *Store) readLives(ctx context.Context, f *foldStep, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -71,14 +71,14 @@ func (s *Store) readLives(ctx context.Context, f *folding, ids []int64) error {
 
 const insertLife = "INSERT INTO life (product, id, build, first, last) VALUES "
 
-func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool) error {
+func (f *foldStep) storeLives(ctx context.Context, tx *sql.Tx, numbered bool) error {
 	f.left = savedLives{f.product, f.step + 1, f.known.lives, f.known.most}
 	if err := f.forgetLives(ctx, tx); err != nil {
 		return err
 	}
 	lives := newInserter(tx, numbered, insertLife, " ON CONFLICT (product, id) DO UPDATE SET build = excluded.build, first = excluded.first, last = excluded.last")
 	defer lives.close()
-	for _, hash := range slices.SortedFunc(maps.Keys(f.Changed), inTable) {
+	for _, hash := range slices.SortedFunc(maps.Keys(f.Changed), compareIDs) {
 		if _, known := f.known.lives[hash]; !known {
 			f.left.most++
 		}
@@ -90,12 +90,12 @@ func (f *folding) storeLives(ctx context.Context, tx *sql.Tx, numbered bool) err
 	return lives.flush(ctx)
 }
 
-// inTable compares the hashes of ids by where the table has them.
-func inTable(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
+// compareIDs orders hashes as the table does.
+func compareIDs(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
 
-// forgetLives removes those that have ended, every hour, and those that are not
-// followed any more.
-func (f *folding) forgetLives(ctx context.Context, tx *sql.Tx) error {
+// forgetLives removes instances that have ended, every hour, and instances that are not in
+// the sample any more.
+func (f *foldStep) forgetLives(ctx context.Context, tx *sql.Tx) error {
 	const hour = 60 * 60
 	if f.newest/hour > f.at/hour {
 		f.left.lives = nil
@@ -107,7 +107,7 @@ func (f *folding) forgetLives(ctx context.Context, tx *sql.Tx) error {
 		return nil
 	}
 	f.left.lives = nil
-	if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND (id & $2) <> 0", f.product, mask(f.sample)); err != nil {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM life WHERE product = $1 AND (id & $2) <> 0", f.product, sampleMask(f.sample)); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, "UPDATE fold SET sample = $2 WHERE product = $1", f.product, f.sample)

@@ -6,23 +6,23 @@ import (
 	"maps"
 )
 
-// passed is how far in the log of a SQLite file the reports of all products are
-// folded, but for some products. It is zero where that is not known.
-type passed struct {
+// foldProgress is a seq in the log of a SQLite file. All reports up to it are folded, except
+// reports of some products. It is zero if unknown.
+type foldProgress struct {
 	seq    int64
-	marked int64 // how far the marks of products without reports were moved
+	marked int64 // seq to which the marks of products without reports were moved
 	except map[int64]bool
 }
 
 // foldPass is one pass over all products.
 type foldPass struct {
-	end      int64          // of the log when the pass began; only where the log lies together as a whole
+	end      int64          // last seq when the pass began; only if products share the log
 	reported map[int64]bool // products that may have reports to fold
 	failed   map[int64]bool
 }
 
-// beginPass finds the products that may have reports to fold, in one query: one for
-// each product takes seconds where there are thousands of products.
+// beginPass finds the products that may have reports to fold, in one query: a query for
+// each of thousands of products would take seconds.
 func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 	p.failed = map[int64]bool{}
 	if s.logByProduct() {
@@ -36,12 +36,12 @@ func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 	if err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&p.end); err != nil {
 		return p, err
 	}
-	before := s.folded.allPassed()
+	before := s.folded.getProgress()
 	if before.seq == 0 {
 		if before.seq, err = s.lowestMark(ctx, p.end); err != nil {
 			return p, err
 		}
-		s.folded.beginAt(before.seq)
+		s.folded.start(before.seq)
 	}
 	p.reported, err = productSet(ctx, s.read, "SELECT DISTINCT product FROM report WHERE seq > $1 AND seq <= $2", before.seq, p.end)
 	if err == nil {
@@ -50,8 +50,8 @@ func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 	return p, err
 }
 
-// lowestMark returns the lowest mark of all products. In a copy of a PostgreSQL
-// store, whose log is that of several nodes, it is 0.
+// lowestMark returns the lowest mark of all products. In a copy of a PostgreSQL store,
+// which has the log of several nodes, it is 0.
 func (s *Store) lowestMark(ctx context.Context, end int64) (seq int64, err error) {
 	if end>>nodeBits > 0 {
 		return 0, nil
@@ -61,15 +61,15 @@ func (s *Store) lowestMark(ctx context.Context, end int64) (seq int64, err error
 	return seq, err
 }
 
-// endPass notes how far the pass has come. Once in a while it moves the marks of
-// products without reports, so that the next process need not go through the log.
+// endPass records the progress of a pass. Every 100,000 reports it also advances the marks
+// of products without reports, so that the next process need not read the whole log.
 func (s *Store) endPass(ctx context.Context, p foldPass) error {
 	const far = 100_000
-	if s.logByProduct() || s.folded.pass(p) < far {
+	if s.logByProduct() || s.folded.advance(p) < far {
 		return nil
 	}
 	failed := make([]int64, 0, len(p.failed))
-	for product := range s.folded.allPassed().except {
+	for product := range s.folded.getProgress().except {
 		failed = append(failed, product)
 	}
 	in, list := s.inList("$3", failed)
@@ -94,47 +94,47 @@ func productSet(ctx context.Context, q querier, text string, args ...any) (map[i
 	return set, err
 }
 
-func (m *foldCache) allPassed() passed {
+func (m *foldCache) getProgress() foldProgress {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.passed
+	return m.progress
 }
 
-// beginAt notes how far the reports of all products are folded that have marks.
-func (m *foldCache) beginAt(seq int64) {
+// start sets the initial progress, from the marks.
+func (m *foldCache) start(seq int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.passed.seq == 0 {
-		m.passed = passed{seq: seq, marked: seq}
+	if m.progress.seq == 0 {
+		m.progress = foldProgress{seq: seq, marked: seq}
 	}
 }
 
-// passedOf returns how far a product's reports are folded at least.
-func (m *foldCache) passedOf(product int64) int64 {
-	all := m.allPassed()
+// foldedSeq returns a seq up to which a product's reports are folded.
+func (m *foldCache) foldedSeq(product int64) int64 {
+	all := m.getProgress()
 	if all.except[product] {
 		return 0
 	}
 	return all.seq
 }
 
-// pass notes a pass, and returns how far behind marks may be.
-func (m *foldCache) pass(p foldPass) (behind int64) {
+// advance records a pass, and returns how far the marks may be behind it.
+func (m *foldCache) advance(p foldPass) (behind int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	except := map[int64]bool{}
-	for product := range m.passed.except {
+	for product := range m.progress.except {
 		if !p.reported[product] || p.failed[product] {
 			except[product] = true
 		}
 	}
 	maps.Copy(except, p.failed)
-	m.passed.seq, m.passed.except = max(m.passed.seq, p.end), except
-	return p.end - m.passed.marked
+	m.progress.seq, m.progress.except = max(m.progress.seq, p.end), except
+	return p.end - m.progress.marked
 }
 
 func (m *foldCache) setMarked(seq int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.passed.marked = max(m.passed.marked, seq)
+	m.progress.marked = max(m.progress.marked, seq)
 }

@@ -5,9 +5,9 @@ import (
 	"database/sql"
 )
 
-// storeStep writes what a step comes to.
-func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *folding) error {
-	if err := f.take(ctx, tx); err != nil {
+// storeStep writes the results of a step.
+func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *foldStep) error {
+	if err := f.claim(ctx, tx); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO mark (product, node, seq) VALUES ($1, $2, $3)
@@ -20,8 +20,9 @@ func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *folding) error {
 	return f.storeLives(ctx, tx, s.numberedParams())
 }
 
-// take makes this the product's next step, unless somebody else has made one.
-func (f *folding) take(ctx context.Context, tx *sql.Tx) error {
+// claim makes this the next step of the product. The error is errFoldedElsewhere if
+// another process has made one.
+func (f *foldStep) claim(ctx context.Context, tx *sql.Tx) error {
 	if f.step == 0 {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO fold (product, step, sample, at)
 			SELECT id, 0, 0, 0 FROM product WHERE id = $1 AND name IS NOT NULL ON CONFLICT (product) DO NOTHING`, f.product); err != nil {
@@ -38,7 +39,7 @@ const (
 	sameSlot     = " ON CONFLICT (product, span, day, build) DO UPDATE SET "
 )
 
-func (f *folding) storeRollups(ctx context.Context, tx *sql.Tx, numbered bool) error {
+func (f *foldStep) storeRollups(ctx context.Context, tx *sql.Tx, numbered bool) error {
 	counts := newInserter(tx, numbered, insertRollup, sameSlot+"reports = excluded.reports, ids = excluded.ids")
 	sketches := newInserter(tx, numbered, insertSketch, sameSlot+"data = excluded.data")
 	starts := newInserter(tx, numbered, insertRollup, sameSlot+"started = rollup.started + excluded.started, again = rollup.again + excluded.again")
@@ -54,8 +55,8 @@ func (f *folding) storeRollups(ctx context.Context, tx *sql.Tx, numbered bool) e
 			return err
 		}
 	}
-	// One after the other, and nothing after an error: SQLite may have rolled all back
-	// by itself then, and what comes next would be committed alone.
+	// Stop at the first error: SQLite may have rolled back by itself, and would commit what
+	// follows on its own.
 	if err := counts.flush(ctx); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ var today = rollup.DayOf(time.Now())
 // readTotals returns the totals of opa for the last days.
 func readTotals(t testing.TB, s *db.Store, days int) *rollup.Totals {
 	t.Helper()
-	f, err := s.Figures(context.Background(), "opa", rollup.Range{To: today}.Last(days), allBuilds)
+	f, err := s.Totals(context.Background(), "opa", rollup.Range{To: today}.Last(days), allBuilds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ func (s *Store) Setting(ctx context.Context, name string) (int64, error) {
 	return setting(ctx, s.read, name)
 }
 
-// WithoutReleases returns the names of products without releases: those that clients have
-// asked about, and the others.
+// WithoutReleases returns the names of the products without releases. Clients have asked
+// about the used ones.
 func (s *Store) WithoutReleases(ctx context.Context) (used, unused []string, err error) {
 	_, err = query(ctx, s.read, func(rows *sql.Rows) (none struct{}, err error) {
 		var name string

@@ -279,7 +279,7 @@ func (l *lifecycle) foldInNewStore(log []db.Recorded) (*rollup.Totals, error) {
 }
 
 func readTotalsOf(s *db.Store) (*rollup.Totals, error) {
-	return s.Figures(context.Background(), "opa", rollup.Range{To: today + 1}.Last(60), allBuilds)
+	return s.Totals(context.Background(), "opa", rollup.Range{To: today + 1}.Last(60), allBuilds)
 }
 
 // checkUsable records a report and adds a product.

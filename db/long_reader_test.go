@@ -43,7 +43,7 @@ func TestLongReader(t *testing.T) {
 
 	release, stopped := make(chan struct{}), make(chan error)
 	go func() {
-		_, err := s.Figures(ctx, "opa", rollup.Range{To: today}.Last(1), func(rollup.Build) bool {
+		_, err := s.Totals(ctx, "opa", rollup.Range{To: today}.Last(1), func(rollup.Build) bool {
 			<-release
 			return true
 		})

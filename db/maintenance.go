@@ -14,30 +14,30 @@ import (
 )
 
 const (
-	// foldEvery is how often new reports are folded into rollups, more or less:
-	// servers that share a store had better not all do it in the same moment.
+	// foldEvery is the average interval between folds. It varies, so that servers that share
+	// a store do not all fold at the same moment.
 	foldEvery = 5 * time.Second
-	// sweepEvery is how often what was kept for long enough is removed.
+	// sweepEvery is the interval at which expired rows are removed.
 	sweepEvery = time.Hour
 )
 
-// Retention is how long a store keeps what it was told. Zero means for ever.
+// Retention is how long a store keeps its data. Zero means forever.
 type Retention struct {
-	Reports time.Duration // single reports, once they are folded into rollups
-	Rollups time.Duration // rollups and counts of checks; to the whole four weeks
-	Clock   Clock         // what decides how old they are
+	Reports time.Duration // reports, which are removed only after they were folded
+	Rollups time.Duration // rollups and counts of checks, in units of four weeks
+	Clock   Clock         // decides how old they are
 }
 
-// Maintain folds new reports and keeps SQLite's log small every few seconds, and
-// removes what is older than keep says every hour, until ctx ends. Beside that it
-// removes what was recorded of products that are gone, which may take long.
+// Maintain folds new reports and truncates SQLite's WAL every few seconds, and removes
+// expired rows every hour, until ctx ends. Concurrently it removes the data of removed
+// products, which may take long.
 func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) {
 	var removing sync.WaitGroup
 	removing.Go(func() { s.keepRemoving(ctx, log) })
 	defer removing.Wait()
-	fold := errorLog{log: log, what: "cannot fold reports into statistics; they are kept, and folded as soon as possible"}
-	sweep := errorLog{log: log, what: "cannot remove what was kept for long enough"}
-	trim := errorLog{log: log, what: "cannot keep the store small"}
+	fold := errorLog{log: log, what: "cannot add reports to the statistics; they are kept and will be added later"}
+	sweep := errorLog{log: log, what: "cannot remove expired data"}
+	trim := errorLog{log: log, what: "cannot truncate the write-ahead log"}
 	sweeper := sweeper{store: s, keep: keep, log: log}
 	for {
 		_, err := s.Fold(ctx)
@@ -53,7 +53,7 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 }
 
 func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
-	remove := errorLog{log: log, what: "cannot remove all that is left of a removed product or a killed import; trying again"}
+	remove := errorLog{log: log, what: "cannot remove the rest of a removed product or killed import; trying again"}
 	for {
 		remove.report(ctx, errors.Join(s.finishRemovals(ctx), s.removeStages(ctx)))
 		select {
@@ -64,7 +64,7 @@ func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// trouble logs one that goes on only once in a while.
+// errorLog logs an error that repeats only every logPause.
 type errorLog struct {
 	log      *slog.Logger
 	what     string
@@ -78,16 +78,16 @@ func (t *errorLog) report(ctx context.Context, err error) {
 	}
 }
 
-// due reports whether it is an hour since a server of the store has removed what was
-// kept for long enough, and when that was.
+// due returns when a server of the store last removed expired rows, and reports whether
+// that was an hour ago or more.
 func (s *Store) due(ctx context.Context, now time.Time) (last int64, due bool, err error) {
 	last, err = setting(ctx, s.read, "swept")
 	since := now.Sub(time.Unix(last, 0))
 	return last, err == nil && (since < 0 || since >= sweepEvery), s.explain(err)
 }
 
-// removeExpired removes what is older than keep says at a time, unless another server
-// has begun to do so since the last time.
+// removeExpired removes what has expired, unless another server has begun to do so since
+// last.
 func (s *Store) removeExpired(ctx context.Context, keep Retention, now time.Time, last int64) error {
 	res, err := s.main.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'swept' AND value = $2", now.Unix(), last)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *Store) removeExpired(ctx context.Context, keep Retention, now time.Time
 	}
 	all, err := productNames(ctx, s.read)
 	if err == nil && keep.Reports > 0 {
-		err = noteExpired(ctx, s.main, now.Add(-keep.Reports))
+		err = setExpired(ctx, s.main, now.Add(-keep.Reports))
 	}
 	if err != nil {
 		return s.explain(err)
@@ -106,15 +106,14 @@ func (s *Store) removeExpired(ctx context.Context, keep Retention, now time.Time
 	return errors.Join(s.expireGrants(ctx, now), s.explain(s.expire(ctx, all, keep, now)))
 }
 
-// noteExpired notes, before any of it is done, that reports from before a time are
-// removed: the log tells no longer what rollups of those days should be.
-func noteExpired(ctx context.Context, q querier, before time.Time) error {
+// setExpired records, before the first of them is removed, that reports from before a time
+// are removed. Rollups of those days can no longer be compared with the log.
+func setExpired(ctx context.Context, q querier, before time.Time) error {
 	_, err := q.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'expired' AND value < $1", before.Unix())
 	return err
 }
 
-// expire removes what is too old. What cannot be done for one product does not
-// keep it from being done for the others.
+// expire removes what has expired. After an error it goes on with the next product.
 func (s *Store) expire(ctx context.Context, all []product, keep Retention, now time.Time) error {
 	var errs []error
 	for i, p := range all {
@@ -132,8 +131,8 @@ func (s *Store) expire(ctx context.Context, all []product, keep Retention, now t
 	return errors.Join(errs...)
 }
 
-// SetClientsHidden notes for doctor whether all requests seem to come by a proxy that
-// the server does not trust.
+// SetClientsHidden records for doctor whether all requests seem to come through a proxy
+// that the server does not trust.
 func (s *Store) SetClientsHidden(ctx context.Context, hidden bool) error {
 	value := int64(0)
 	if hidden {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// steps lead from each schema to the next: the first one from 1 to 2. What was
-// released is not changed any more. A step removes nothing that a server or command
-// of the version before reads while it has the store open.
+// steps upgrade each schema to the next, the first one from 1 to 2. Steps that were
+// released never change. A step removes nothing that the previous version of relcheck,
+// which may have the store open, still reads.
 var steps = [SchemaVersion - 1]string{
 	`CREATE TABLE audit (
     id      BIGINT PRIMARY KEY,
@@ -50,15 +50,15 @@ CREATE TABLE stage (
 );`,
 }
 
-// tablesAt lists the tables of a schema that stores of a version of it have.
+// tablesAt returns the tables of a schema that exist in stores of an older version.
 func tablesAt(schema string, version int64) []string {
 	later := tables(strings.Join(steps[version-1:], "\n"))
 	return slices.DeleteFunc(tables(schema), func(name string) bool { return slices.Contains(later, name) })
 }
 
-// upgrade brings a store of an older schema to that of this code. Each step is
-// one transaction: a crash leaves the one schema or the next. Of several
-// processes that try at once, one does it.
+// upgrade upgrades the schema of a store to SchemaVersion. Each step is one transaction,
+// so a crash leaves a complete schema. If several processes try at once, one makes the
+// step.
 func (s *Store) upgrade(ctx context.Context) error {
 	found, err := setting(ctx, s.main, "schema")
 	for at := found; err == nil && at < SchemaVersion; at++ {
@@ -79,8 +79,8 @@ func (s *Store) upgrade(ctx context.Context) error {
 	return err
 }
 
-// step goes from one schema to the next, unless another process has done so. It
-// counts first: that makes all others wait.
+// step upgrades to the next schema, unless another process has done so. It first updates
+// the version, on which other processes then wait.
 func (s *Store) step(ctx context.Context, tx *sql.Tx, from int64) (done bool, err error) {
 	res, err := tx.ExecContext(ctx, "UPDATE setting SET value = $2 WHERE name = 'schema' AND value = $1", from, from+1)
 	if err != nil {

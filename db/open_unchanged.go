@@ -10,7 +10,7 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// plain opens a file without WAL: with locks, and without other files beside it.
+// plain opens a file that is not in WAL mode, with locks.
 const plain = "mode=ro&_busy_timeout=10000&_error_rc=1"
 
 // OpenUnchanged opens a store for reading, without creating or upgrading it. A SQLite

@@ -101,7 +101,7 @@ func (l *history) heaps(version string, days rollup.Range) map[int]int64 {
 // check compares all totals over more than a day with the history.
 func (l *history) check(t *testing.T, s *db.Store, r rollup.Range) {
 	t.Helper()
-	f, err := s.Figures(context.Background(), "opa", r, allBuilds)
+	f, err := s.Totals(context.Background(), "opa", r, allBuilds)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -185,7 +185,7 @@ func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
 }
 
 // postgresConfig parses a URL and adds the settings that relcheck needs. The error does
-// not contain the URL, in which a password could be anywhere.
+// not contain the URL, because a password could be anywhere in it.
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(dsn)
 	_, rest, _ := strings.Cut(dsn, "://")
@@ -279,8 +279,8 @@ func (p *postgres) retryable(err error) bool {
 
 func (p *postgres) explain(err error) error { return explainPostgres(err) }
 
-// explainPostgres shortens an error. Those of connections list every attempt, with and
-// without TLS, on lines of their own.
+// explainPostgres shortens an error. Connection errors list every attempt, with and without
+// TLS, on a line of its own.
 func explainPostgres(err error) error {
 	if e := (*pgconn.PgError)(nil); errors.As(err, &e) && errors.As(err, new(*pgconn.ConnectError)) {
 		return e

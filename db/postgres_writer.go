@@ -189,7 +189,7 @@ func (l *postgresWriter) retryable(err error) bool {
 }
 
 // resetConn makes the connection usable for the next batch, or closes it. Each closed one
-// costs a node, of which there are 8 million.
+// costs one of 8 million nodes.
 func (l *postgresWriter) resetConn(ctx context.Context, err *error) {
 	usable := false
 	l.conn.Raw(func(driver any) error {
@@ -293,8 +293,8 @@ func (l *postgresWriter) fill(b *batch, checks map[buildKey]int64, find func(bui
 	return nil
 }
 
-// Both insert only if the catalog is still the one in which builds were looked up: the
-// transaction, being serializable, then comes before any change of the catalog.
+// Both insert only if the catalog has not changed since builds were looked up: the
+// transaction, being serializable, then precedes any change of the catalog.
 const (
 	insertReports = `INSERT INTO report (product, seq, at, build, instance, heap)
 		SELECT row.product, row.seq, row.at, row.build, row.instance, row.heap

@@ -26,7 +26,7 @@ var presets = []catalog.Product{
 	{Name: "relcheck", Title: "relcheck"},
 }
 
-// product is a product with the number that stands for it in all other tables.
+// product is a product with its ID in the store.
 type product struct {
 	id int64
 	catalog.Product
@@ -42,19 +42,19 @@ func (s *Store) Products(ctx context.Context) ([]catalog.Product, error) {
 	return all, err
 }
 
-// Product returns one product; the error wraps [ErrNotFound] if there is none.
+// Product returns a product. The error wraps [ErrNotFound] if it does not exist.
 func (s *Store) Product(ctx context.Context, name string) (catalog.Product, error) {
 	p, err := productNamed(ctx, s.read, name)
 	return p.Product, err
 }
 
-// AddProduct adds a product. The error wraps [ErrInUse] when its name or its
-// repository belongs to another one.
+// AddProduct adds a product. The error wraps [ErrInUse] if its name or repository belongs
+// to another one.
 func (s *Store) AddProduct(ctx context.Context, p catalog.Product) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error { return s.addProduct(ctx, tx, p) })
 }
 
-// SetProduct changes the product that has p's name to p.
+// SetProduct replaces the product with p's name.
 func (s *Store) SetProduct(ctx context.Context, p catalog.Product) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		old, err := productNamed(ctx, tx, p.Name)
@@ -65,25 +65,24 @@ func (s *Store) SetProduct(ctx context.Context, p catalog.Product) error {
 	})
 }
 
-// RemoveProduct removes a product with its releases. Unless reports is set,
-// the error wraps [ErrInUse] when reports of the product were recorded;
-// otherwise they are removed too.
+// RemoveProduct removes a product with its releases. If reports or checks of the product
+// are recorded, it also removes them if reports is set, and otherwise returns an error that
+// wraps [ErrInUse].
 //
-// What is removed is gone from the bytes of a SQLite file as well; from those of
-// its log, once there is no reader that still needs them. PostgreSQL keeps it
-// until VACUUM, and in its archives.
+// Removed data is also overwritten in a SQLite file, and in its WAL once no reader needs
+// it. PostgreSQL keeps it until VACUUM, and in its archives.
 func (s *Store) RemoveProduct(ctx context.Context, name string, reports bool) error {
 	err := s.DropProduct(ctx, name, reports)
-	if err == nil || errors.Is(err, ErrNotFound) { // perhaps for it was interrupted
+	if err == nil || errors.Is(err, ErrNotFound) { // an earlier removal may have been interrupted
 		if err := s.finishRemovals(ctx); err != nil {
-			return fmt.Errorf("product %s is gone, but not all of its reports are; a server, or the next removal, goes on with them: %w", name, err)
+			return fmt.Errorf("product %s was removed, but some of its reports are left, which a server or the next removal will remove: %w", name, err)
 		}
 	}
 	return err
 }
 
-// DropProduct is [Store.RemoveProduct] that returns once the product is gone for
-// all who ask. What was recorded of it is left to [Store.Maintain].
+// DropProduct is like [Store.RemoveProduct], but leaves it to [Store.Maintain] to remove
+// the recorded data.
 func (s *Store) DropProduct(ctx context.Context, name string, reports bool) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		product, err := productID(ctx, tx, name)
@@ -99,7 +98,7 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 			detail = "with its reports"
 		}
 		if builds > 0 && !reports {
-			return fmt.Errorf("product %s has been asked about, and that is recorded: %w", name, ErrInUse)
+			return fmt.Errorf("product %s has recorded reports or checks: %w", name, ErrInUse)
 		}
 		revision, err := countChange(ctx, tx, product)
 		if err != nil {
@@ -116,18 +115,17 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 }
 
 const (
-	// removalPage is how many reports are removed in one transaction.
+	// removalPage is the number of reports that one transaction removes.
 	removalPage = 10_000
-	// removalPause lets others have their turn to write between two of them.
+	// removalPause is the pause between these transactions, so that others can write.
 	removalPause = 100 * time.Millisecond
-	// shredTries is how often a removal tries to overwrite what it has removed.
+	// shredTries limits the attempts to overwrite deleted data.
 	shredTries = 20
 )
 
-// finishRemovals removes what belongs to products that were removed. That takes
-// many transactions: one would make all who record wait, and would in turn never
-// come to its end on PostgreSQL as long as they do record. Writers know nothing
-// of the product any more, for the catalog has changed.
+// finishRemovals removes the data of removed products, in many transactions: a single one
+// would block writers, and in PostgreSQL would fail as long as they record. Writers do not
+// use the products any more, because the catalog has changed.
 func (s *Store) finishRemovals(ctx context.Context) error {
 	removed, err := query(ctx, s.read, func(rows *sql.Rows) (id int64, err error) {
 		err = rows.Scan(&id)
@@ -138,7 +136,7 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 			err = s.removeReports(ctx, product)
 		}
 		if err == nil {
-			err = s.deleteInChunks(ctx, product, pagesOfProduct...)
+			err = s.deleteInChunks(ctx, product, deleteProductPages...)
 		}
 		if err == nil {
 			err = s.inTx(ctx, func(tx *sql.Tx) error { return removeProduct(ctx, tx, product) })
@@ -158,9 +156,8 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 	return s.explain(err)
 }
 
-// removeReports removes a product's reports, page by page. It looks for the end
-// of a page outside the transaction: SQLite has to go through the reports of
-// other products to find it.
+// removeReports removes a product's reports, page by page. It finds the end of a page
+// before the transaction, because SQLite must read the reports of other products for it.
 func (s *Store) removeReports(ctx context.Context, product int64) error {
 	for after := int64(0); ; {
 		var last sql.NullInt64
@@ -186,8 +183,9 @@ func (s *Store) removeReports(ctx context.Context, product int64) error {
 	}
 }
 
-// pagesOfProduct delete a page each of what there may be much of.
-var pagesOfProduct = []string{
+// deleteProductPages are statements that each delete a page of a product's rows, from the
+// tables that may have many.
+var deleteProductPages = []string{
 	"DELETE FROM life WHERE product = $1 AND id IN (SELECT id FROM life WHERE product = $1 ORDER BY id LIMIT 500)",
 	"DELETE FROM sketch WHERE product = $1 AND (span, day) IN (SELECT span, day FROM sketch WHERE product = $1 ORDER BY span, day LIMIT 1)",
 	"DELETE FROM rollup WHERE product = $1 AND (span, day) IN (SELECT span, day FROM rollup WHERE product = $1 ORDER BY span, day LIMIT 1)",
@@ -196,10 +194,10 @@ var pagesOfProduct = []string{
 	"DELETE FROM release WHERE product = $1 AND version IN (SELECT version FROM release WHERE product = $1 ORDER BY version LIMIT 500)",
 }
 
-// removeProduct removes what is left of a product.
+// removeProduct removes the remaining rows of a product.
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	for _, q := range []string{
-		"DELETE FROM report WHERE product = $1", // of a transaction that began before the name was gone
+		"DELETE FROM report WHERE product = $1", // from a transaction that began before the removal
 		"DELETE FROM life WHERE product = $1",
 		"DELETE FROM sketch WHERE product = $1",
 		"DELETE FROM rollup WHERE product = $1",
@@ -219,7 +217,7 @@ func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	return nil
 }
 
-// insertProduct adds a product, as part of no change: see [countChange].
+// insertProduct inserts a product. It does not call [countChange].
 func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64, err error) {
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
@@ -229,9 +227,9 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64
 	return id, err
 }
 
-// checkFree makes sure that a repository leads to one product only: clients
-// that ask by repository name nothing else.
-func checkFree(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
+// checkRepo returns an error if the repository belongs to another product. Clients may ask
+// by repository alone.
+func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	if p.Repo == "" {
 		return nil
 	}
@@ -246,7 +244,7 @@ func checkFree(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	return err
 }
 
-// productColumns are what scanProduct reads.
+// productColumns are the columns that scanProduct scans.
 const productColumns = "id, name, title, repo, module, download, notes, origins"
 
 func scanProduct(rows *sql.Rows) (p product, err error) {
@@ -255,16 +253,14 @@ func scanProduct(rows *sql.Rows) (p product, err error) {
 	return p, err
 }
 
-// products returns all, by name. They are sorted here, for each database has an
-// order of text of its own.
+// products returns all products, sorted by name. Databases differ in how they sort text.
 func products(ctx context.Context, q querier) ([]product, error) {
 	all, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name IS NOT NULL")
 	sortProducts(all)
 	return all, err
 }
 
-// productNames returns the ID and the name of each product, by name. Stores of every
-// schema have them.
+// productNames returns all products with ID and name only, which exist in every schema.
 func productNames(ctx context.Context, q querier) ([]product, error) {
 	all, err := query(ctx, q, func(rows *sql.Rows) (p product, err error) {
 		err = rows.Scan(&p.id, &p.Name)
@@ -278,7 +274,7 @@ func sortProducts(all []product) {
 	slices.SortFunc(all, func(a, b product) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// productID finds a product; the error wraps ErrNotFound if there is none.
+// productID returns the ID of a product. The error wraps ErrNotFound if it does not exist.
 func productID(ctx context.Context, q querier, name string) (id int64, err error) {
 	err = q.QueryRowContext(ctx, "SELECT id FROM product WHERE name = $1", name).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -287,7 +283,7 @@ func productID(ctx context.Context, q querier, name string) (id int64, err error
 	return id, err
 }
 
-// productNamed finds a product; the error wraps ErrNotFound if there is none.
+// productNamed returns a product. The error wraps ErrNotFound if it does not exist.
 func productNamed(ctx context.Context, q querier, name string) (p product, err error) {
 	found, err := query(ctx, q, scanProduct, "SELECT "+productColumns+" FROM product WHERE name = $1", name)
 	if err == nil && len(found) == 0 {
@@ -299,15 +295,15 @@ func productNamed(ctx context.Context, q querier, name string) (p product, err e
 	return found[0], nil
 }
 
-// cleanTitle removes from a title what cannot be shown. Older builds of relcheck
-// stored such titles.
+// cleanTitle removes unprintable characters from a title. Older versions of relcheck
+// accepted them.
 func (p *product) cleanTitle() {
 	if p.Title = printable.Clean(p.Title); p.Title == "" {
 		p.Title = p.Name
 	}
 }
 
-// changedOne returns missing when a statement that should change one row changed none.
+// requireChange returns missing if a statement has changed no row.
 func requireChange(res sql.Result, err, missing error) error {
 	if err != nil {
 		return err
@@ -320,5 +316,5 @@ func requireChange(res sql.Result, err, missing error) error {
 }
 
 func noProduct(name string) error {
-	return fmt.Errorf("product %s: %w; relcheck product list shows those there are", name, ErrNotFound)
+	return fmt.Errorf("product %s: %w; list the products with relcheck product list", name, ErrNotFound)
 }

@@ -15,7 +15,6 @@ func (s *Store) Releases(ctx context.Context, product string) ([]catalog.Release
 	return releases(ctx, s.read, id)
 }
 
-// releases returns the releases of a product.
 func releases(ctx context.Context, q querier, product int64) ([]catalog.Release, error) {
 	return releasesWhere(ctx, q, "product = $1 AND revision >= 0", "product = $1", product)
 }
@@ -29,8 +28,8 @@ func releaseOf(ctx context.Context, q querier, product int64, version string) (*
 	return &found[0], nil
 }
 
-// releasesWhere returns the releases for which a condition holds. Another one
-// holds for their assets, or for more.
+// releasesWhere returns the releases that match a condition. asset must be a condition
+// that matches at least their assets.
 func releasesWhere(ctx context.Context, q querier, release, asset string, args ...any) ([]catalog.Release, error) {
 	assets, err := readAssets(ctx, q, "SELECT "+assetColumns+" FROM asset WHERE "+asset, args...)
 	if err != nil {

@@ -6,47 +6,46 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 )
 
-// Change tells what storing some releases came to.
-type Change struct {
+// ImportResult counts the releases of an import by result.
+type ImportResult struct {
 	Added, Changed, Unchanged int
 }
 
-func (c Change) String() string {
-	return fmt.Sprintf("%d releases: %d added, %d changed, %d as they were", c.Added+c.Changed+c.Unchanged, c.Added, c.Changed, c.Unchanged)
+func (c ImportResult) String() string {
+	return fmt.Sprintf("%d releases: %d added, %d changed, %d unchanged", c.Added+c.Changed+c.Unchanged, c.Added, c.Changed, c.Unchanged)
 }
 
-// Merge makes one release of what is stored and what is given of it.
+// Merge merges a given release into a stored one.
 type Merge func(stored, given catalog.Release) catalog.Release
 
-// PutReleases stores releases of a product, all of them or none. A version
-// that is there already, however it is spelled, becomes what merge makes of
-// the stored and the given release. Whether a release is withdrawn stays as
-// it was: see [Store.Withdraw].
-func (s *Store) PutReleases(ctx context.Context, product string, given []catalog.Release, merge Merge) (Change, error) {
+// PutReleases stores releases of a product, all of them or none. If a version exists, in
+// any spelling, merge merges it with the given release. Withdrawn releases stay withdrawn:
+// see [Store.Withdraw].
+func (s *Store) PutReleases(ctx context.Context, product string, given []catalog.Release, merge Merge) (ImportResult, error) {
 	return s.putReleases(ctx, releasesImported, product, given, merge)
 }
 
-// SyncReleases is [Store.PutReleases] of what a source tells when it is asked.
-func (s *Store) SyncReleases(ctx context.Context, product string, given []catalog.Release, merge Merge) (Change, error) {
+// SyncReleases is [Store.PutReleases] for releases that were read from upstream.
+func (s *Store) SyncReleases(ctx context.Context, product string, given []catalog.Release, merge Merge) (ImportResult, error) {
 	return s.putReleases(ctx, releasesSynced, product, given, merge)
 }
 
-// stageFrom is how many new releases are staged. Fewer are written at once.
+// stageFrom is the minimum number of new releases that are staged. Fewer are written in one
+// transaction.
 const stageFrom = 100
 
-// errMoved is that the product or its releases have changed in a way that does not
-// say which.
+// errCatalogMoved is returned if the catalog has changed and it is unknown which rows.
 var errCatalogMoved = errors.New("releases change faster than they can be stored; try again")
 
-// putReleases reads and compares before it writes, so that nobody waits for that.
-// Many new releases are staged in short transactions, and become visible in one
-// that only counts them as changed.
-func (s *Store) putReleases(ctx context.Context, action, product string, given []catalog.Release, merge Merge) (c Change, err error) {
+// putReleases reads and compares before it writes, so that other writers need not wait for
+// that. Many new releases are staged in short transactions, and made visible in a last one.
+func (s *Store) putReleases(ctx context.Context, action, product string, given []catalog.Release, merge Merge) (c ImportResult, err error) {
 	p := releaseImport{Store: s, action: action, product: product, given: map[string][]catalog.Release{}, merge: merge}
 	for _, r := range given {
 		key := checker.Canonical(r.Version)
@@ -59,17 +58,17 @@ func (s *Store) putReleases(ctx context.Context, action, product string, given [
 		p.given[key] = append(p.given[key], r)
 	}
 	for range maxTries {
-		if err = p.read(ctx); err != nil {
+		if err = p.load(ctx); err != nil {
 			return c, err
 		}
-		if c, err = p.write(ctx); !errors.Is(err, errCatalogMoved) {
+		if c, err = p.store(ctx); !errors.Is(err, errCatalogMoved) {
 			break
 		}
 	}
 	return c, err
 }
 
-// putting is a change of many releases on its way.
+// releaseImport is one import of releases.
 type releaseImport struct {
 	*Store
 	action, product string
@@ -77,20 +76,21 @@ type releaseImport struct {
 	given           map[string][]catalog.Release
 	merge           Merge
 
-	id       int64            // of the product
-	since    catalog.Revision // of the catalog when it was read
-	outcomes map[string]outcome
+	id      int64                    // of the product
+	since   catalog.Revision         // of the catalog that was compared
+	changes map[string]releaseChange // by canonical version
 }
 
-// outcome is what becomes of one release.
-type outcome struct {
-	stored *catalog.Release // as it is to be stored, or nil if it stays as it was
+// releaseChange is the effect of an import on one release.
+type releaseChange struct {
+	stored *catalog.Release // the new release, or nil if it is unchanged
 	isNew  bool
-	Change
+	ImportResult
 }
 
-// of returns what becomes of a release that is stored as old, or not if that is nil.
-func (p *releaseImport) of(key string, old *catalog.Release) (o outcome) {
+// compare returns the change of a release that is stored as old, which is nil if it is
+// not stored.
+func (p *releaseImport) compare(key string, old *catalog.Release) (o releaseChange) {
 	o.isNew = old == nil
 	for _, r := range p.given[key] {
 		if old != nil {
@@ -110,8 +110,8 @@ func (p *releaseImport) of(key string, old *catalog.Release) (o outcome) {
 	return o
 }
 
-// read compares what is given with what is stored.
-func (p *releaseImport) read(ctx context.Context) error {
+// load compares the given releases with the stored ones.
+func (p *releaseImport) load(ctx context.Context) error {
 	var old []catalog.Release
 	err := p.inSnapshot(ctx, func(tx *sql.Tx) error {
 		state, err := readCatalogState(ctx, tx)
@@ -128,18 +128,18 @@ func (p *releaseImport) read(ctx context.Context) error {
 	for i := range old {
 		stored[checker.Canonical(old[i].Version)] = &old[i]
 	}
-	p.outcomes = make(map[string]outcome, len(p.keys))
+	p.changes = make(map[string]releaseChange, len(p.keys))
 	for _, key := range p.keys {
-		p.outcomes[key] = p.of(key, stored[key])
+		p.changes[key] = p.compare(key, stored[key])
 	}
 	return err
 }
 
-// write stores what comes of it.
-func (p *releaseImport) write(ctx context.Context) (c Change, err error) {
+// store stores the changes, and stages many new releases first.
+func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
 	var added []storedRelease
 	for _, key := range p.keys {
-		if o := p.outcomes[key]; o.isNew {
+		if o := p.changes[key]; o.isNew {
 			added = append(added, storedRelease{releaseKey{p.id, key}, *o.stored})
 		}
 	}
@@ -159,7 +159,7 @@ func (p *releaseImport) write(ctx context.Context) (c Change, err error) {
 	return c, err
 }
 
-// stage writes new releases where no reader sees them.
+// stage writes new releases, not yet visible.
 func (p *releaseImport) stage(ctx context.Context, st stage, added []storedRelease) error {
 	err := p.inTx(ctx, func(tx *sql.Tx) error { return checkReleases(ctx, tx, int64(len(added))) })
 	for err == nil && len(added) > 0 {
@@ -182,48 +182,36 @@ func (p *releaseImport) stage(ctx context.Context, st stage, added []storedRelea
 	return err
 }
 
-// stagePage stages some of them, but for those that somebody has added meanwhile.
+// stagePage stages new releases that were not added meanwhile.
 func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []storedRelease) error {
 	versions := make([]string, len(page))
 	for i, r := range page {
 		versions[i] = r.version
 	}
 	in, list := p.inList("$2", versions)
-	there, err := query(ctx, tx, func(rows *sql.Rows) (version string, err error) {
+	existing, err := query(ctx, tx, func(rows *sql.Rows) (version string, err error) {
 		err = rows.Scan(&version)
 		return version, err
 	}, "SELECT version FROM release WHERE product = $1 AND version "+in+" AND revision >= 0", p.id, list)
 	if err != nil {
 		return err
 	}
-	if len(there) > 0 {
-		taken := map[string]bool{}
-		for _, version := range there {
-			taken[version] = true
-		}
-		var free []storedRelease
-		for _, r := range page {
-			if !taken[r.version] {
-				free = append(free, r)
-			}
-		}
-		page = free
-	}
+	page = slices.DeleteFunc(slices.Clone(page), func(r storedRelease) bool { return slices.Contains(existing, r.version) })
 	return p.writeReleases(ctx, tx, page, staged)
 }
 
-// commit stores what is not staged, and lets all see it.
-func (p *releaseImport) commit(ctx context.Context, st *stage) (c Change, err error) {
+// commit stores what is not staged, and makes staged releases visible.
+func (p *releaseImport) commit(ctx context.Context, st *stage) (c ImportResult, err error) {
 	err = p.inTx(ctx, func(tx *sql.Tx) error {
-		outcomes, err := p.refresh(ctx, tx)
+		changes, err := p.reload(ctx, tx)
 		if err != nil {
 			return err
 		}
-		c = Change{}
+		c = ImportResult{}
 		var rows []storedRelease
 		for _, key := range p.keys {
-			o := outcomes[key]
-			c = Change{c.Added + o.Added, c.Changed + o.Changed, c.Unchanged + o.Unchanged}
+			o := changes[key]
+			c = ImportResult{c.Added + o.Added, c.Changed + o.Changed, c.Unchanged + o.Unchanged}
 			if o.stored != nil && (st == nil || !o.isNew) {
 				rows = append(rows, storedRelease{releaseKey{p.id, key}, *o.stored})
 			}
@@ -239,7 +227,7 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c Change, err er
 		default:
 			_, err = tx.ExecContext(ctx, "UPDATE release SET revision = $2 WHERE product = $1 AND revision = -1", p.id, revision)
 			if err == nil {
-				err = st.leave(ctx, tx)
+				err = st.release(ctx, tx)
 			}
 		}
 		if err == nil {
@@ -253,9 +241,8 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c Change, err er
 	return c, err
 }
 
-// Clone returns the outcomes, after what others have changed since they were
-// read.
-func (p *releaseImport) refresh(ctx context.Context, tx *sql.Tx) (map[string]outcome, error) {
+// reload returns the changes after comparing with releases that were changed since load.
+func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]releaseChange, error) {
 	id, err := productID(ctx, tx, p.product)
 	if err != nil {
 		return nil, err
@@ -267,16 +254,16 @@ func (p *releaseImport) refresh(ctx context.Context, tx *sql.Tx) (map[string]out
 	case id != p.id || !state.follows(p.since):
 		return nil, errCatalogMoved
 	case state.Revision == p.since:
-		return p.outcomes, nil
+		return p.changes, nil
 	}
 	changed, err := releasesWhere(ctx, tx, "product = $1 AND revision > $2", "product = $1 AND version IN (SELECT version FROM release WHERE product = $1 AND revision > $2)", p.id, p.since.Changes)
-	outcomes := maps.Clone(p.outcomes)
+	changes := maps.Clone(p.changes)
 	for _, old := range changed {
 		if key := checker.Canonical(old.Version); p.given[key] != nil {
-			outcomes[key] = p.of(key, &old)
+			changes[key] = p.compare(key, &old)
 		}
 	}
-	return outcomes, err
+	return changes, err
 }
 
 // writeReleases stores releases, with a revision of the catalog.
@@ -315,8 +302,8 @@ func (s *Store) writeReleases(ctx context.Context, tx *sql.Tx, rows []storedRele
 	return assets.flush(ctx)
 }
 
-// differences names what of a release differs, in order. Whether it is withdrawn
-// is kept apart.
+// differences returns the names of the fields that differ between two releases, except
+// withdrawn.
 func differences(a, b catalog.Release) (names []string) {
 	for _, d := range []struct {
 		name string

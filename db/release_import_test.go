@@ -31,7 +31,7 @@ func testImportIsAtomic(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	n := unlessRace(2000, 600)
-	var change db.Change
+	var change db.ImportResult
 	done := make(chan error)
 	go func() {
 		var err error
@@ -100,7 +100,7 @@ func testImportIsAtomic(t *testing.T, name string) {
 			}
 		}
 	}
-	if want := (db.Change{Added: n - 3, Changed: 3}); change != want {
+	if want := (db.ImportResult{Added: n - 3, Changed: 3}); change != want {
 		t.Errorf("import: got %v, want %v", change, want)
 	}
 	awaitNoStage(t, name)
@@ -142,7 +142,7 @@ func testKilledImport(t *testing.T, name string) {
 	<-ended
 	left()
 	const n = 300
-	if c, err := s.PutReleases(ctx, "opa", newReleases(n, "import"), replaceStored); err != nil || c != (db.Change{Added: n}) {
+	if c, err := s.PutReleases(ctx, "opa", newReleases(n, "import"), replaceStored); err != nil || c != (db.ImportResult{Added: n}) {
 		t.Errorf("import: got %v (error %v), want %d added", c, err, n)
 	}
 	all, err := s.Releases(ctx, "opa")
@@ -163,7 +163,7 @@ func testConcurrentImports(t *testing.T, name string) {
 	open(t, name)
 	const n = 500
 	var wg sync.WaitGroup
-	var sum [2]db.Change
+	var sum [2]db.ImportResult
 	for i := range sum {
 		s := open(t, name)
 		wg.Go(func() {

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// staged is the revision of releases that an import has written and that are not
-// to be seen yet.
+// staged is the revision of releases that an import has written and that are not visible
+// yet.
 const staged = -1
 
-// stageLease is how long an import keeps its stage without writing to it. One that
-// was killed has left it then, and one that was stopped has lost it.
+// stageLease is how long an import keeps its stage without writing to it. Afterwards
+// another process may take the stage of a killed or stopped import.
 var stageLease = 15 * time.Second
 
-// errStageLost is that another process took an import for a killed one.
-var errStageLost = errors.New("it was stopped for so long that another process has removed what it had written; run it again")
+// errStageLost is returned if another process has taken the stage.
+var errStageLost = errors.New("the import was stopped for so long that another process has removed what it had written: repeat it")
 
 // stage is the right to stage releases of a product. One import at a time has it.
 type stage struct{ product, id int64 }
@@ -58,7 +58,7 @@ func (st stage) renew(ctx context.Context, tx *sql.Tx) error {
 	return requireChange(res, err, errStageLost)
 }
 
-// emptyStage removes the releases on it.
+// emptyStage removes the staged releases.
 func (s *Store) emptyStage(ctx context.Context, st stage) error {
 	const page = "SELECT version FROM release WHERE product = $1 AND revision = -1 ORDER BY version LIMIT 100"
 	for more := true; more; {
@@ -89,13 +89,13 @@ func (s *Store) emptyStage(ctx context.Context, st stage) error {
 	return nil
 }
 
-// closeLocked gives up the stage. What is on it is visible by then, or is removed later.
-func (st stage) leave(ctx context.Context, tx *sql.Tx) error {
+// release gives up the stage. Its releases must be visible, or are removed later.
+func (st stage) release(ctx context.Context, tx *sql.Tx) error {
 	res, err := tx.ExecContext(ctx, "DELETE FROM stage WHERE product = $1 AND id = $2", st.product, st.id)
 	return requireChange(res, err, errStageLost)
 }
 
-// removeStages removes what killed imports have left.
+// removeStages removes the stages of killed imports.
 func (s *Store) removeStages(ctx context.Context) error {
 	left, err := query(ctx, s.read, func(rows *sql.Rows) (product int64, err error) {
 		err = rows.Scan(&product)
@@ -112,9 +112,9 @@ func (s *Store) removeStages(ctx context.Context) error {
 func (s *Store) removeStage(ctx context.Context, product int64) error {
 	st, err := s.claimStage(ctx, product)
 	if err == nil {
-		err = s.inTx(ctx, func(tx *sql.Tx) error { return st.leave(ctx, tx) })
+		err = s.inTx(ctx, func(tx *sql.Tx) error { return st.release(ctx, tx) })
 	}
-	if errors.Is(err, errStageLost) { // to an import
+	if errors.Is(err, errStageLost) { // to another import
 		return nil
 	}
 	return err

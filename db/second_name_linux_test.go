@@ -207,8 +207,8 @@ func TestWALOfKilledProcess(t *testing.T) {
 			other := aliases[name].make(t, path)
 			_, err := db.OpenExisting(ctx, other)
 			_, err2 := db.OpenUnchanged(ctx, other)
-			if err == nil || err2 == nil || name != "mount of the file" && !strings.Contains(err.Error(), "open it once by that name") {
-				t.Errorf("got errors %v and %v, want two, the first with \"open it once by that name\"", err, err2)
+			if err == nil || err2 == nil || name != "mount of the file" && !strings.Contains(err.Error(), "open it once under that name") {
+				t.Errorf("got errors %v and %v, want two, the first with \"open it once under that name\"", err, err2)
 			}
 			if n := count(t, path); n < acknowledged {
 				t.Errorf("got %d reports, want at least %d", n, acknowledged)

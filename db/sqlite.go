@@ -205,7 +205,7 @@ func readApplicationID(ctx context.Context, path, mode string) (id int64, err er
 }
 
 // createSQLite creates a store in one transaction with a rollback journal: a crash leaves
-// an empty file, in which the next start creates the store. If several processes try at
+// an empty file, and the next start creates the store. If several processes try at
 // once, one creates it.
 func createSQLite(ctx context.Context, path, schema string, fill fill) (created bool, err error) {
 	path = dbfile.Resolve(path)
@@ -286,7 +286,7 @@ func retryBusy(ctx context.Context, f func() error) error {
 	}
 }
 
-// Clone is never true: SQLite has waited for the lock before it failed.
+// retryable returns false because SQLite has already waited for the lock.
 func (f *sqliteFile) retryable(error) bool { return false }
 
 func (f *sqliteFile) explain(err error) error {
@@ -313,8 +313,8 @@ func (f *sqliteFile) numberedParams() bool { return false }
 func (f *sqliteFile) now(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
 
 func (f *sqliteFile) writerWaits() bool {
-	who, err := dbfile.LockHolder(f.path)
-	return who != "" || err != nil
+	holder, err := dbfile.LockHolder(f.path)
+	return holder != "" || err != nil
 }
 
 func (f *sqliteFile) productCond() string { return "$1 = $1 AND" }

@@ -11,16 +11,15 @@ import (
 )
 
 const (
-	// smallWAL is up to how many bytes SQLite's log is left alone: SQLite itself
-	// begins it anew after some 4 MB, if nobody reads it just then.
+	// smallWAL is the size up to which relcheck does not truncate the WAL. SQLite itself
+	// restarts it after about 4 MB, unless a reader prevents that.
 	smallWAL = 16 << 20
-	// MaxWAL is how large it never becomes, unless a backup or another program
-	// reads the store for long: other reading ends within readTimeout, in which it
-	// grows by 4 MB a second where a disk takes no time at all. To that SQLite
-	// shortens one that has grown, see settings.
+	// MaxWAL is a size that the WAL does not reach unless a backup or another program reads
+	// the store for long: other reads end within readTimeout, and the WAL grows by 4 MB a
+	// second on the fastest disk. SQLite truncates a larger one to this size, see settings.
 	MaxWAL = 64 << 20
-	// hugeWAL is from where on it is an error if it grows: the backup of a large
-	// store, which rests, lets it become half as large beside a busy server.
+	// hugeWAL is the size above which growth is an error. A throttled backup of a large store
+	// lets the WAL reach half of it beside a busy server.
 	hugeWAL = 256 << 20
 	// truncateWait is how long writers wait for the WAL to be emptied.
 	truncateWait = 500 * time.Millisecond
@@ -50,13 +49,13 @@ func (f *sqliteFile) eraseDeleted(ctx context.Context) error {
 }
 
 // truncateWAL empties the WAL once it is large. Short reads that overlap can keep SQLite
-// from restarting the WAL although none of them is long: those of this process wait.
-func (f *sqliteFile) truncateWAL(ctx context.Context, reading sync.Locker) error {
+// from restarting the WAL although none of them is long, so the reads of this process wait.
+func (f *sqliteFile) truncateWAL(ctx context.Context, readers sync.Locker) error {
 	if dbfile.Size(f.path+"-wal") <= smallWAL {
 		return nil
 	}
-	reading.Lock()
-	defer reading.Unlock()
+	readers.Lock()
+	defer readers.Unlock()
 	emptied, err := f.checkpoint(ctx, truncateWait)
 	if size := dbfile.Size(f.path + "-wal"); err == nil && !emptied && size > hugeWAL {
 		err = fmt.Errorf("%s-wal has grown to %d MB because a backup or another program is reading the store; if it does not shrink, stop that program", f.path, size>>20)

@@ -63,8 +63,8 @@ func (f *sqliteFile) newBatchWriter(*Store) (batchWriter, error) {
 	return l, nil
 }
 
-// checkFiles returns an error if the files are not those that were opened. Without a
-// Writer there is nothing to check.
+// checkFiles returns an error if a file was replaced. Without a Writer there is nothing to
+// check.
 func (f *sqliteFile) checkFiles() error {
 	if files := f.files.Load(); files != nil {
 		return files.Check()
@@ -158,8 +158,7 @@ func (l *sqliteWriter) close() error {
 
 func (l *sqliteWriter) checkFiles() error { return l.files.Check() }
 
-// probe returns an error if the files are not those that were opened. After a failure it
-// also writes.
+// probe returns an error if a file was replaced. After a failure it also writes.
 func (l *sqliteWriter) probe(failed bool) error {
 	err := l.files.Check()
 	if err == nil && failed {

@@ -25,7 +25,7 @@ type StatisticsCheck struct {
 
 // CheckStatistics counts the reports in the log by build and day and compares the result
 // with the rollups of the days that the log has completely. It also compares rollups of
-// weeks with those of their days, and all rollups with their sketches. It reads the log
+// weeks with their days, and all rollups with their sketches. It reads the log
 // in short transactions, because a long one would keep SQLite from resetting the WAL;
 // what is folded meanwhile is read again in the transaction that reads the rollups.
 func (s *Store) CheckStatistics(ctx context.Context, now time.Time, progress func(done, total int64)) (*StatisticsCheck, error) {
@@ -183,7 +183,7 @@ func (c *statisticsCheck) compare(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// firstCompleteDay returns the first day of which the log has all reports.
+// firstCompleteDay returns the first day whose reports are all in the log.
 func firstCompleteDay(ctx context.Context, q querier) (rollup.Day, error) {
 	before, err := setting(ctx, q, "expired")
 	if errors.Is(err, sql.ErrNoRows) { // schema 1

@@ -122,7 +122,7 @@ func testReleases(t *testing.T, name string) {
 		Version: "v1.2.3", Notes: "https://example.com/notes", Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Assets: map[checker.Platform]string{linux: "https://example.com/linux"},
 	}
-	put := func(merge func(_, _ catalog.Release) catalog.Release, want db.Change, releases ...catalog.Release) {
+	put := func(merge func(_, _ catalog.Release) catalog.Release, want db.ImportResult, releases ...catalog.Release) {
 		t.Helper()
 		got, err := s.PutReleases(ctx, "opa", releases, merge)
 		if err != nil || got != want {
@@ -137,25 +137,25 @@ func testReleases(t *testing.T, name string) {
 		}
 	}
 	first := revision(t, s)
-	put(replaceStored, db.Change{Added: 1}, full)
+	put(replaceStored, db.ImportResult{Added: 1}, full)
 	list(full)
 	if now := revision(t, s); now <= first {
 		t.Errorf("got revision %d after a change, want more than %d", now, first)
 	}
 	first = revision(t, s)
-	put(replaceStored, db.Change{Unchanged: 1}, full)
+	put(replaceStored, db.ImportResult{Unchanged: 1}, full)
 	if now := revision(t, s); now != first {
 		t.Errorf("got revision %d without a change, want %d", now, first)
 	}
-	put(keepStored, db.Change{Unchanged: 1}, catalog.Release{Version: "1.2.3"}) // another spelling of the version
+	put(keepStored, db.ImportResult{Unchanged: 1}, catalog.Release{Version: "1.2.3"}) // another spelling of the version
 	full.Version, full.Assets = "1.2.3", nil
-	put(replaceStored, db.Change{Changed: 1}, full)
+	put(replaceStored, db.ImportResult{Changed: 1}, full)
 	list(full)
 
 	if err := s.Withdraw(ctx, "opa", "v1.2.3", true); err != nil {
 		t.Error(err)
 	}
-	put(replaceStored, db.Change{Unchanged: 1}, full) // does not restore the release
+	put(replaceStored, db.ImportResult{Unchanged: 1}, full) // does not restore the release
 	full.Withdrawn = true
 	list(full)
 
@@ -163,7 +163,7 @@ func testReleases(t *testing.T, name string) {
 	if err := s.Withdraw(ctx, "opa", "1.2.3", false); err != nil {
 		t.Error(err)
 	}
-	put(replaceStored, db.Change{Changed: 1}, full) // the operator's decision overrides the retraction
+	put(replaceStored, db.ImportResult{Changed: 1}, full) // the operator's decision overrides the retraction
 	full.Withdrawn = false
 	list(full)
 

@@ -13,7 +13,7 @@ import (
 
 const tokenColumns = "id, name, scope, hash, created, used, revoked"
 
-// AddToken keeps a new token.
+// AddToken stores a new token.
 func (s *Store) AddToken(ctx context.Context, t access.Token) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error { return s.insertToken(ctx, tx, t) })
 }
@@ -47,13 +47,13 @@ func (s *Store) insertToken(ctx context.Context, tx *sql.Tx, t access.Token) err
 	return s.audit(ctx, tx, tokenAdded, "", t.ID+": "+string(t.Scope))
 }
 
-// Tokens returns all tokens, revoked ones too, in the order in which they were made.
+// Tokens returns all tokens, including revoked ones, by time of creation.
 func (s *Store) Tokens(ctx context.Context) ([]access.Token, error) {
 	all, err := query(ctx, s.read, scanToken, "SELECT "+tokenColumns+" FROM token ORDER BY created, id")
 	return all, s.explain(err)
 }
 
-// Token returns the token with an id, a revoked one too, or nil if there is none.
+// Token returns the token with an ID, even if it is revoked, or nil if there is none.
 func (s *Store) Token(ctx context.Context, id string) (*access.Token, error) {
 	return s.oneToken(ctx, "WHERE id = $1", id)
 }
@@ -68,8 +68,8 @@ func (s *Store) oneToken(ctx context.Context, where string, args ...any) (*acces
 }
 
 // RevokeToken revokes a token and removes its links and sessions; servers notice
-// within seconds. A token that was revoked before keeps the time of that. The error
-// wraps [ErrNotFound] if there is no such token.
+// within seconds. If it was revoked before, that time stays. The error wraps [ErrNotFound]
+// if the token does not exist.
 func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		var revoked sql.NullInt64
@@ -90,7 +90,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error
 	})
 }
 
-// UseToken keeps the hour in which a token was used, unless a later one is known.
+// UseToken records the hour of the last use of a token, unless a later one is recorded.
 func (s *Store) UseToken(ctx context.Context, id string, at time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "UPDATE token SET used = $2 WHERE id = $1 AND (used IS NULL OR used < $2)",
@@ -108,13 +108,13 @@ func scanToken(rows *sql.Rows) (t access.Token, err error) {
 	}
 	t.Name = printable.Clean(t.Name)
 	if copy(t.Hash[:], hash) != len(t.Hash) || len(hash) != len(t.Hash) {
-		return t, fmt.Errorf("token %s: its hash has %d bytes", t.ID, len(hash))
+		return t, fmt.Errorf("token %s: its hash has %d bytes instead of 32", t.ID, len(hash))
 	}
 	t.Created, t.LastUsed, t.Revoked = time.Unix(created, 0).UTC(), moment(used), moment(revoked)
 	return t, nil
 }
 
-// moment returns a time of the store, or the zero time for NULL.
+// moment returns a stored time, or the zero time for NULL.
 func moment(at sql.NullInt64) time.Time {
 	if !at.Valid {
 		return time.Time{}
@@ -123,5 +123,5 @@ func moment(at sql.NullInt64) time.Time {
 }
 
 func noToken(id string) error {
-	return fmt.Errorf("token %s: %w; relcheck token list shows those there are", id, ErrNotFound)
+	return fmt.Errorf("token %s: %w; list the tokens with relcheck token list", id, ErrNotFound)
 }

@@ -13,16 +13,13 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// readTimeout is how long figures may be read. A SQLite file's log can only grow
-// meanwhile.
+// readTimeout limits reading totals, during which a SQLite WAL cannot be reset.
 var readTimeout = 10 * time.Second
 
-// Figures reads what is known of a product in a range of days, of those builds
-// that keep lets pass. It costs what the days and builds are, however many
-// reports they had, and no more than ten seconds. The error wraps [ErrNotFound]
-// if there is no such product.
-func (s *Store) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
-	read := reading{engine: s.engine, figures: &rollup.Totals{Range: r}, builds: map[int64]*rollup.BuildTotals{}, forms: arenas.Get().(*arena), summed: make(chan error, 1)}
+// Totals reads the totals of a product in a range of days. keep selects the builds. Its cost depends on the number of days and builds, not of reports, and is
+// limited to ten seconds. The error wraps [ErrNotFound] if the product does not exist.
+func (s *Store) Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
+	read := totalsReader{engine: s.engine, totals: &rollup.Totals{Range: r}, builds: map[int64]*rollup.BuildTotals{}, arena: arenas.Get().(*arena), merged: make(chan error, 1)}
 	s.readMu.RLock()
 	defer s.readMu.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
@@ -35,51 +32,51 @@ func (s *Store) Figures(ctx context.Context, product string, r rollup.Range, kee
 		return read.all(ctx, keep)
 	})
 	if err == nil {
-		err = <-read.summed
+		err = <-read.merged
 	}
-	if err != nil && ctx.Err() != nil { // whatever it is that was cut off
-		err = fmt.Errorf("read figures: %w", ctx.Err())
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("read statistics: %w", ctx.Err())
 	}
-	if err != nil { // they may be summed up still
+	if err != nil { // merge may still be running, and use read.totals
 		return nil, err
 	}
 	for _, id := range read.ids {
-		read.figures.Builds = append(read.figures.Builds, *read.builds[id])
+		read.totals.Builds = append(read.totals.Builds, *read.builds[id])
 	}
-	return read.figures, nil
+	return read.totals, nil
 }
 
-// reading is one reading of figures on its way.
-type reading struct {
+// totalsReader reads totals once.
+type totalsReader struct {
 	tx *sql.Tx
 	engine
-	product int64
-	figures *rollup.Totals
-	ids     []int64                       // of the builds that are kept
-	builds  map[int64]*rollup.BuildTotals // by id
-	forms   *arena                        // of the rollups that are summed up
-	summed  chan error                    // what summing up came to
-	on      rollup.Day                    // until which reports are folded: periods that are over have longer rollups
+	product  int64
+	totals   *rollup.Totals
+	ids      []int64                       // of the kept builds
+	builds   map[int64]*rollup.BuildTotals // by ID
+	arena    *arena                        // memory of the encoded rollups
+	merged   chan error                    // result of merge
+	foldedTo rollup.Day                    // day of the newest folded report: periods that ended before it have rollups
 }
 
-func (r *reading) all(ctx context.Context, keep func(rollup.Build) bool) error {
+func (r *totalsReader) all(ctx context.Context, keep func(rollup.Build) bool) error {
 	if err := r.readKnown(ctx); err != nil {
 		return err
 	}
 	if err := r.readBuilds(ctx, keep); err != nil || len(r.ids) == 0 {
-		r.summed <- err
+		r.merged <- err
 		return err
 	}
 	sketches, err := r.readSketches(ctx)
 	if err != nil {
 		return err
 	}
-	sums := rollup.NewMerger(r.figures.Range, r.on)
+	sums := rollup.NewMerger(r.totals.Range, r.foldedTo)
 	open, err := r.countOpen(sums, sketches)
 	if err != nil {
 		return err
 	}
-	go r.sum(ctx, sums, sketches) // takes as long as what follows
+	go r.merge(ctx, sums, sketches) // takes as long as what follows
 	for _, span := range rollup.Spans {
 		if err := r.readCounts(ctx, span); err != nil {
 			return err
@@ -92,29 +89,29 @@ func (r *reading) all(ctx context.Context, keep func(rollup.Build) bool) error {
 	return r.readChecks(ctx)
 }
 
-// readKnown reads of which days anything is known.
-func (r *reading) readKnown(ctx context.Context) error {
+// readKnown reads the first and last day with data.
+func (r *totalsReader) readKnown(ctx context.Context) error {
 	var from, to, at sql.NullInt64
 	err := r.tx.QueryRowContext(ctx, `SELECT MIN(day), MAX(day), (SELECT at FROM fold WHERE product = $1)
 		FROM (SELECT MIN(day) AS day FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MAX(day) FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1
 			UNION ALL SELECT MAX(day) FROM checks WHERE product = $1) AS days`, r.product).Scan(&from, &to, &at)
-	r.figures.Known = rollup.Range{From: 0, To: -1}
+	r.totals.Known = rollup.Range{From: 0, To: -1}
 	if from.Valid {
-		r.figures.Known = rollup.Range{From: rollup.Day(from.Int64), To: rollup.Day(to.Int64)}
+		r.totals.Known = rollup.Range{From: rollup.Day(from.Int64), To: rollup.Day(to.Int64)}
 	}
 	if at.Int64 > 0 {
-		r.figures.AsOf = time.Unix(at.Int64, 0).UTC()
-		r.on = rollup.DayOf(r.figures.AsOf)
+		r.totals.AsOf = time.Unix(at.Int64, 0).UTC()
+		r.foldedTo = rollup.DayOf(r.totals.AsOf)
 	}
 	return err
 }
 
-// readBuilds finds the builds that were heard of in the range or before it. Most
-// of those that there ever were may have been heard of in other years only.
-func (r *reading) readBuilds(ctx context.Context, keep func(rollup.Build) bool) error {
-	days := rollup.Range{From: min(r.figures.Range.Previous().From, r.figures.Range.Last(28).Previous().From), To: r.figures.Range.To}
+// readBuilds reads the builds with data in the range or the one before it. Of an old
+// product, most builds may have data in other years only.
+func (r *totalsReader) readBuilds(ctx context.Context, keep func(rollup.Build) bool) error {
+	days := rollup.Range{From: min(r.totals.Range.Previous().From, r.totals.Range.Last(28).Previous().From), To: r.totals.Range.To}
 	type row struct {
 		id int64
 		rollup.Build
@@ -128,7 +125,7 @@ func (r *reading) readBuilds(ctx context.Context, keep func(rollup.Build) bool) 
 			UNION SELECT build FROM rollup WHERE product = $1 AND span = 1 AND day BETWEEN $6 AND $4
 			UNION SELECT build FROM checks WHERE product = $1 AND day BETWEEN $3 AND $4)
 		ORDER BY id`, r.product, rollup.FourWeeks.Start(days.From), days.From, days.To,
-		rollup.FourWeeks.Start(r.on), rollup.OneWeek.Start(r.on)) // from where there are only shorter ones
+		rollup.FourWeeks.Start(r.foldedTo), rollup.OneWeek.Start(r.foldedTo)) // later periods have shorter rollups only
 	for _, b := range rows {
 		b.Platform = checker.Platform{OS: b.OS, Arch: b.Arch}
 		if keep(b.Build) {
@@ -139,22 +136,22 @@ func (r *reading) readBuilds(ctx context.Context, keep func(rollup.Build) bool) 
 	return err
 }
 
-// periods are those of a span in the range that have rollups, or those that have not.
-func (r *reading) periods(span rollup.Span, rolled bool) []rollup.Period {
-	return slices.DeleteFunc(r.figures.Range.Periods(span), func(p rollup.Period) bool {
-		return (p.Span == rollup.OneDay || p.Ended(r.on)) != rolled || p.Day > r.figures.Known.To
+// periods returns the periods of a span in the range that have rollups, or have none.
+func (r *totalsReader) periods(span rollup.Span, rolled bool) []rollup.Period {
+	return slices.DeleteFunc(r.totals.Range.Periods(span), func(p rollup.Period) bool {
+		return (p.Span == rollup.OneDay || p.Ended(r.foldedTo)) != rolled || p.Day > r.totals.Known.To
 	})
 }
 
-// openCount is the count of a period that has no rollup.
+// openCount is the count of a period without a rollup.
 type openCount struct {
 	rollup.Slot
 	rollup.Count
 }
 
-// countOpen counts the weeks, and four of them, that are not over as far as the log is
-// folded, though they lie in the range.
-func (r *reading) countOpen(sums *rollup.Merger, sketches map[int64][]rollup.Encoded) (all []openCount, err error) {
+// countOpen counts the weeks and four-week periods of the range that are not over at the
+// newest folded report.
+func (r *totalsReader) countOpen(sums *rollup.Merger, sketches map[int64][]rollup.Encoded) (all []openCount, err error) {
 	for _, span := range rollup.Spans[1:] {
 		for _, p := range r.periods(span, false) {
 			for build, rollups := range sketches {
@@ -172,7 +169,7 @@ func (r *reading) countOpen(sums *rollup.Merger, sketches map[int64][]rollup.Enc
 }
 
 // readCounts reads the counts of the periods of a span.
-func (r *reading) readCounts(ctx context.Context, span rollup.Span) error {
+func (r *totalsReader) readCounts(ctx context.Context, span rollup.Span) error {
 	periods := r.periods(span, true)
 	if len(periods) == 0 {
 		return nil
@@ -197,10 +194,10 @@ func (r *reading) readCounts(ctx context.Context, span rollup.Span) error {
 	return rows.Err()
 }
 
-// readChecks adds the questions without an id to the days.
-func (r *reading) readChecks(ctx context.Context) error {
+// readChecks adds the checks to the days.
+func (r *totalsReader) readChecks(ctx context.Context) error {
 	rows, err := r.tx.QueryContext(ctx, "SELECT build, day, count FROM checks WHERE product = $1 AND day BETWEEN $2 AND $3 ORDER BY day",
-		r.product, r.figures.Range.From, r.figures.Range.To)
+		r.product, r.totals.Range.From, r.totals.Range.To)
 	if err != nil {
 		return err
 	}
@@ -218,11 +215,11 @@ func (r *reading) readChecks(ctx context.Context) error {
 	return rows.Err()
 }
 
-// readSketches reads the rollups that the range and its parts are summed up from,
-// by build.
-func (r *reading) readSketches(ctx context.Context) (map[int64][]rollup.Encoded, error) {
+// readSketches reads the encoded rollups that are needed for the range and its periods, by
+// build.
+func (r *totalsReader) readSketches(ctx context.Context) (map[int64][]rollup.Encoded, error) {
 	days := map[rollup.Span][]int64{}
-	for _, p := range rollup.NeededPeriods(r.figures.Range, r.figures.Known, r.on) {
+	for _, p := range rollup.NeededPeriods(r.totals.Range, r.totals.Known, r.foldedTo) {
 		days[p.Span] = append(days[p.Span], int64(p.Day))
 	}
 	all := make(map[int64][]rollup.Encoded, len(r.builds))
@@ -230,7 +227,7 @@ func (r *reading) readSketches(ctx context.Context) (map[int64][]rollup.Encoded,
 		in, list := r.inList("$3", list)
 		err := eachSketch(ctx, r.tx, func(slot rollup.Slot, data []byte) error {
 			if r.builds[slot.Build] != nil {
-				all[slot.Build] = append(all[slot.Build], rollup.Encoded{Period: slot.Period, Data: r.forms.clone(data)})
+				all[slot.Build] = append(all[slot.Build], rollup.Encoded{Period: slot.Period, Data: r.arena.clone(data)})
 			}
 			return nil
 		}, "product = $1 AND span = $2 AND day "+in, r.product, span, list)
@@ -241,16 +238,16 @@ func (r *reading) readSketches(ctx context.Context) (map[int64][]rollup.Encoded,
 	return all, nil
 }
 
-// sum adds up the rollups of each build. It has nobody above it who would survive
-// its panic.
-func (r *reading) sum(ctx context.Context, sums *rollup.Merger, all map[int64][]rollup.Encoded) {
+// merge merges the rollups of each build. It recovers from panics because it runs in a
+// goroutine of its own.
+func (r *totalsReader) merge(ctx context.Context, sums *rollup.Merger, all map[int64][]rollup.Encoded) {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("sum up rollups: %v\n%s", p, debug.Stack())
+			err = fmt.Errorf("merge rollups: %v\n%s", p, debug.Stack())
 		}
-		r.forms.free()
-		r.summed <- err
+		r.arena.free()
+		r.merged <- err
 	}()
 	for id, b := range r.builds {
 		if err = sums.MergeInto(b, all[id]); err != nil {
@@ -263,16 +260,16 @@ func (r *reading) sum(ctx context.Context, sums *rollup.Merger, all map[int64][]
 	}
 }
 
-// arena holds the bytes of many rollups: some thousands for a year, and megabytes,
-// which the next reading can use again.
+// arena allocates the bytes of encoded rollups, megabytes in thousands of pieces for a
+// year, and can be reused.
 type arena struct{ last []byte }
 
-// arenas are those that are not in use. None of them has more than maxArena bytes.
+// arenas has unused arenas of at most maxArena bytes.
 var arenas = sync.Pool{New: func() any { return new(arena) }}
 
 const leastArena, maxArena = 256 << 10, 32 << 20
 
-// clone returns a copy of b, until the arena is freed.
+// clone returns a copy of b that is valid until free.
 func (a *arena) clone(b []byte) []byte {
 	if free := cap(a.last) - len(a.last); free < len(b) {
 		a.last = make([]byte, 0, max(leastArena, len(b), min(2*cap(a.last), maxArena)))
@@ -282,7 +279,7 @@ func (a *arena) clone(b []byte) []byte {
 	return a.last[n:len(a.last):len(a.last)]
 }
 
-// free gives the memory to another reading.
+// free makes the arena available for reuse.
 func (a *arena) free() {
 	if cap(a.last) > maxArena {
 		a.last = nil
@@ -291,6 +288,6 @@ func (a *arena) free() {
 	arenas.Put(a)
 }
 
-func badSketch(slot rollup.Slot, err error) error {
-	return fmt.Errorf("the rollup of build %d from %s on: %w", slot.Build, slot.Day, err)
+func sketchError(slot rollup.Slot, err error) error {
+	return fmt.Errorf("rollup of build %d from %s: %w", slot.Build, slot.Day, err)
 }

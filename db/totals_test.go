@@ -25,7 +25,7 @@ func TestConcurrentReads(t *testing.T) {
 		for range 2 {
 			wg.Go(func() {
 				for range unlessRace(20, 8) {
-					got, err := s.Figures(t.Context(), "opa", f.Range, allBuilds)
+					got, err := s.Totals(t.Context(), "opa", f.Range, allBuilds)
 					if err != nil {
 						t.Error(err)
 						return

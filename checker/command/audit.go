@@ -27,16 +27,10 @@ in UTC.`,
 		if err != nil {
 			return err
 		}
-		if !lines {
-			return printAudit(streams, all)
+		if lines {
+			return printAuditLines(streams, all)
 		}
-		e := json.NewEncoder(streams.Out)
-		for _, a := range all {
-			if err := e.Encode(audited(a)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printAudit(streams, all)
 	})
 	c.Flags().StringVar(&product, "product", "", "`name` of the product, which may have been removed (default: all products)")
 	sinceFlag(c, &from)
@@ -44,19 +38,20 @@ in UTC.`,
 	return c
 }
 
-func printAudit(streams IO, all []db.Audited) error {
+func printAudit(streams IO, all []db.AuditEntry) error {
 	var rows [][]string
 	for _, a := range all {
-		rows = append(rows, []string{a.At.Format(time.DateTime), a.Who, a.Action, a.Product, a.Detail})
+		rows = append(rows, []string{a.At.Format(time.DateTime), a.Actor, a.Action, a.Product, a.Detail})
 	}
 	return printList(streams.Out, []string{"when", "who", "action", "product", "detail"}, rows)
 }
 
-// audited is a line of --json.
-type audited struct {
-	At      time.Time `json:"at"`
-	Who     string    `json:"who"`
-	Action  string    `json:"action"`
-	Product string    `json:"product,omitempty"`
-	Detail  string    `json:"detail,omitempty"`
+func printAuditLines(streams IO, all []db.AuditEntry) error {
+	lines := json.NewEncoder(streams.Out)
+	for _, a := range all {
+		if err := lines.Encode(a); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -111,7 +111,7 @@ func mergeSynced(stored, synced catalog.Release) catalog.Release {
 	return stored
 }
 
-func put(ctx context.Context, store func(context.Context, string, []catalog.Release, db.Merge) (db.Change, error),
+func put(ctx context.Context, store func(context.Context, string, []catalog.Release, db.Merge) (db.ImportResult, error),
 	product string, releases []catalog.Release, merge db.Merge, streams IO) error {
 	c, err := store(ctx, product, releases, merge)
 	if err == nil {

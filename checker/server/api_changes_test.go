@@ -164,7 +164,7 @@ func TestWithdrawRelease(t *testing.T) {
 		t.Errorf("list releases: got %s, want %s", got, want)
 	}
 	rows, err := s.store.Audit(context.Background(), "opa", time.Time{})
-	if err != nil || len(rows) != 2 || rows[0].Action != "release.withdrawn" || rows[0].Who == db.CommandLine {
+	if err != nil || len(rows) != 2 || rows[0].Action != "release.withdrawn" || rows[0].Actor == db.CommandLine {
 		t.Errorf("got audit log %+v (error %v), want 2 entries, with the release withdrawn by a token", rows, err)
 	}
 }
@@ -395,7 +395,7 @@ func TestAuditHasNoClientIP(t *testing.T) {
 		t.Fatalf("PUT release: got status %d, want 201: %s", got.StatusCode, got.body)
 	}
 	rows, err := s.store.Audit(context.Background(), "", time.Time{})
-	if err != nil || len(rows) != 2 || rows[0].Who != id || rows[0].Action != "release.added" {
+	if err != nil || len(rows) != 2 || rows[0].Actor != id || rows[0].Action != "release.added" {
 		t.Errorf("got audit log %+v (error %v), want 2 entries, with the release added by %s", rows, err, id)
 	}
 	s.exec(t, "VACUUM INTO '"+s.path+".copy'")

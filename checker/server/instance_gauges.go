@@ -79,7 +79,7 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]instanceCo
 	today := rollup.DayOf(now)
 	next := map[string]map[string]instanceCounts{}
 	for name := range g.server.snapshot.Load().products {
-		f, err := g.server.store.Figures(ctx, name, rollup.Range{From: today, To: today}, func(rollup.Build) bool { return true })
+		f, err := g.server.store.Totals(ctx, name, rollup.Range{From: today, To: today}, func(rollup.Build) bool { return true })
 		if err != nil {
 			g.server.log.Error("cannot read statistics for metrics; keeping the last ones", "product", name, "err", err)
 			next[name] = g.last[name]

@@ -165,11 +165,11 @@ type busyError struct{}
 func (busyError) Error() string { return "secret detail" }
 func (busyError) Busy() bool    { return true }
 
-func (o *overloadedStore) Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
+func (o *overloadedStore) Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	if o.slow.Load() {
 		<-ctx.Done()
 	}
-	return o.testStore.Figures(ctx, product, r, keep)
+	return o.testStore.Totals(ctx, product, r, keep)
 }
 
 // TestLimitMetrics checks that each limit has a metric, which counts when the limit is
@@ -252,7 +252,7 @@ type blockedStore struct {
 	proceed chan struct{}
 }
 
-func (d *blockedStore) Figures(context.Context, string, rollup.Range, func(rollup.Build) bool) (*rollup.Totals, error) {
+func (d *blockedStore) Totals(context.Context, string, rollup.Range, func(rollup.Build) bool) (*rollup.Totals, error) {
 	<-d.proceed
 	return &rollup.Totals{}, nil
 }

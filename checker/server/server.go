@@ -61,9 +61,9 @@ type Store interface {
 	// Changes returns the changes of the catalog since a revision, and its revision now.
 	// Since the zero revision, that is the whole catalog.
 	Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error)
-	// Figures reads the counts of a product in a range of days, for the builds for which
+	// Totals reads the counts of a product in a range of days, for the builds for which
 	// keep returns true.
-	Figures(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
+	Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
 	// Token returns the access token with an ID, also if it is revoked, or nil if there is
 	// none.
 	Token(ctx context.Context, id string) (*access.Token, error)

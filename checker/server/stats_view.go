@@ -49,7 +49,7 @@ func (s *Server) viewOf(r *http.Request, id identity, name string, get func(stri
 }
 
 func (s *Server) read(ctx context.Context, p *product, q stats.Query, today rollup.Day) (*stats.View, error) {
-	f, err := s.store.Figures(ctx, p.Name, q.Range, q.Keeps)
+	f, err := s.store.Totals(ctx, p.Name, q.Range, q.Keeps)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func yearOf(reports int) string {
 func (b *bench) year(s *db.Store) (instances int64) {
 	today := rollup.DayOf(time.Now())
 	q := stats.Query{Range: rollup.Range{To: today}.Last(365)}
-	f, err := s.Figures(b.Context(), "opa", q.Range, q.Keeps)
+	f, err := s.Totals(b.Context(), "opa", q.Range, q.Keeps)
 	if err != nil {
 		b.Fatal(err)
 	}

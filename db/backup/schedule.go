@@ -145,7 +145,7 @@ func (b *Schedule) BackUp(ctx context.Context, s *db.Store, now time.Time, log *
 }
 
 // removeOld removes the oldest backups of the store beyond Keep, but never the one that
-// was just made. Those of the future count as the oldest.
+// was just made. Backups with a time in the future count as the oldest.
 func (b *Schedule) removeOld(ctx context.Context, made File, now time.Time, log *slog.Logger) error {
 	// Not ctx itself: no backup could be verified while the server stops.
 	l, err := List(context.WithoutCancel(ctx), b.Folder, made.store, now)

@@ -7,12 +7,12 @@ import (
 	"os"
 )
 
-// Companions are the names, after that of the database, of the files beside it.
+// Companions are the suffixes of the files beside a database.
 var Companions = []string{"-lock", "-wal", "-shm", "-journal"}
 
-// CheckCompanions refuses files beside the database at path that another user may
-// have put there: relcheck would write to them, or to what they link to. SQLite
-// itself opens its files without following symbolic links.
+// CheckCompanions returns an error if another user may have created files beside the
+// database at path: relcheck would write to them or to the targets of links. SQLite itself
+// does not follow symbolic links to its files.
 func CheckCompanions(path string) error {
 	for _, suffix := range Companions {
 		info, err := os.Lstat(path + suffix)
@@ -26,16 +26,16 @@ func CheckCompanions(path string) error {
 	return nil
 }
 
-// checkCompanion refuses the file name, beside the database at path, if it is not a
-// regular file or if its owner is neither that of the database nor this process's user.
-// If that is root, files of root have to belong to a database of root.
+// checkCompanion returns an error if name, a file beside the database at path, is not a
+// regular file, or if it belongs neither to the owner of the database nor to the user of
+// this process. If that is root, only the owner of the database is accepted.
 func checkCompanion(path, name string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		what := "not a regular file"
 		if info.Mode()&fs.ModeSymlink != 0 {
 			what = "a symbolic link"
 		}
-		return fmt.Errorf("%s is %s, so it was not made by relcheck: remove it", name, what)
+		return fmt.Errorf("%s is %s, which relcheck does not create: remove it", name, what)
 	}
 	us, want := os.Geteuid(), os.Geteuid()
 	database, err := os.Stat(path)
@@ -45,7 +45,7 @@ func checkCompanion(path, name string, info fs.FileInfo) error {
 		return fmt.Errorf("%s has another name (a hard link), and there is no store: remove it", name)
 	}
 	if got, known := Owner(info); known && got != want && (got != us || us == 0) {
-		return fmt.Errorf("%s belongs to user %d and the store to user %d: find out who made it, then chown it to the owner of the store", name, got, want)
+		return fmt.Errorf("%s belongs to user %d and the store to user %d: check where it comes from, then chown it to the owner of the store", name, got, want)
 	}
 	return nil
 }

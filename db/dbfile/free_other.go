@@ -2,5 +2,5 @@
 
 package dbfile
 
-// freeSpace returns how many bytes can still be written to a folder, if that is known.
-func freeSpace(string) (bytes int64, known bool) { return 0, false }
+// FreeSpace returns the number of bytes that can be written to a folder, if known.
+func FreeSpace(string) (bytes int64, known bool) { return 0, false }

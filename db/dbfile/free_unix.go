@@ -4,7 +4,7 @@ package dbfile
 
 import "golang.org/x/sys/unix"
 
-// FreeSpace returns how many bytes can still be written to a folder, if that is known.
+// FreeSpace returns the number of bytes that can be written to a folder, if known.
 func FreeSpace(folder string) (bytes int64, known bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(folder, &s); err != nil {

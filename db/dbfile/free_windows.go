@@ -2,7 +2,7 @@ package dbfile
 
 import "golang.org/x/sys/windows"
 
-// FreeSpace returns how many bytes can still be written to a folder, if that is known.
+// FreeSpace returns the number of bytes that can be written to a folder, if known.
 func FreeSpace(folder string) (bytes int64, known bool) {
 	name, err := windows.UTF16PtrFromString(folder)
 	var free uint64

@@ -17,19 +17,19 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// Each process that has a database file open holds shared OFD locks on bytes of it
-// that lie far beyond its end and beyond SQLite's own lock bytes, which are at 1 GB.
-// Which bytes these are depends on the name by which it is open, and on its log: a
-// process that finds another byte locked there has another name, or another log. The
-// locks are shared, so that any number of processes can have the store open.
+// Each process that has a database file open holds shared OFD locks on bytes far beyond
+// its end and beyond SQLite's own lock bytes, which are at 1 GB. The positions of the bytes
+// depend on the name of the file and on its WAL: if a process finds another byte locked,
+// another process uses another name or WAL. The locks are shared, so that any number of
+// processes can have the store open.
 const (
-	numTags       = int64(1) << 59        // how many names and logs are told apart
-	nameBytes     = int64(1) << 62        // two for each name: open, and open for writing
-	walBytes      = nameBytes + 2*numTags // one for each log
+	numTags       = int64(1) << 59        // number of different names and WALs
+	nameBytes     = int64(1) << 62        // two bytes for each name: open, and open for writing
+	walBytes      = nameBytes + 2*numTags // one byte for each WAL
 	recordingByte = nameBytes - 1         // locked exclusively by the process that records
 )
 
-// fileID is what a file is, whatever it is called.
+// fileID identifies a file under any name.
 type fileID struct{ device, inode uint64 }
 
 func idOf(info fs.FileInfo) fileID {
@@ -37,38 +37,38 @@ func idOf(info fs.FileInfo) fileID {
 	return fileID{uint64(s.Dev), s.Ino}
 }
 
-// Handle lets this process use a database file.
+// Handle is a database file that SQLite may open. See [Open].
 type Handle struct {
 	*sharedFile
 	write   bool
-	walLost bool // the log of a process that was killed was missing
+	walLost bool // the WAL of a killed process was missing
 	closed  bool
 }
 
-// sharedFile is a database file that this process has open. There is one for each
-// file, because closing any descriptor of it drops the locks that SQLite has on it in
-// this process: all are closed when the last hold ends.
+// sharedFile is a database file that this process has open. All handles of a file share
+// one, because closing any descriptor of the file drops the locks that SQLite has on it in
+// this process: the descriptors are closed with the last handle.
 type sharedFile struct {
 	id       fileID
 	path     string
 	name     int64      // tag
-	log      int64      // tag, or -1
-	files    []*os.File // the locks are those of the first
+	wal      int64      // tag, or -1
+	files    []*os.File // the first one has the locks
 	mount    bool       // the file is a mount point
 	users    int
 	writers  int
-	locked   bool  // the locks could be had
-	keepMark bool  // the mark, because it was not reported yet that a log is lost
-	lockErr  error // why they, or marks, could not
+	locked   bool  // the file system supports the locks
+	keepMark bool  // a lost WAL was found and not reported yet
+	lockErr  error // why locks or marks are not supported
 }
 
-// openFiles are the database files that this process has open.
+// openFiles has the database files that this process has open.
 var openFiles = struct {
 	sync.Mutex
 	held map[fileID]*sharedFile
 }{held: map[fileID]*sharedFile{}}
 
-// tryOpen is [Open], once. The last try accepts that a log is lost.
+// tryOpen is one attempt of [Open]. The last one accepts that the WAL is lost.
 func tryOpen(path string, use Mode, last bool) (*Handle, error) {
 	if !DetectNames {
 		return undetected(path, use)
@@ -97,9 +97,9 @@ func tryOpen(path string, use Mode, last bool) (*Handle, error) {
 	return h, nil
 }
 
-// undetected returns a hold that detects nothing.
+// undetected returns a handle that detects nothing.
 func undetected(path string, use Mode) (*Handle, error) {
-	f := &sharedFile{path: path, log: -1}
+	f := &sharedFile{path: path, wal: -1}
 	info, err := os.Lstat(path)
 	if err == nil {
 		f.id = idOf(info)
@@ -109,8 +109,8 @@ func undetected(path string, use Mode) (*Handle, error) {
 	return &Handle{sharedFile: f}, nil
 }
 
-// openShared opens a file, for writing if that is possible, and adds the descriptor to
-// those that this process has of the file.
+// openShared opens a file, for writing if possible, and adds the descriptor to the
+// sharedFile of the file.
 func openShared(path string, use Mode) (*sharedFile, error) {
 	const safe = unix.O_NOFOLLOW | unix.O_NONBLOCK // a pipe does not block
 	flag := os.O_RDWR | safe
@@ -144,14 +144,15 @@ func openShared(path string, use Mode) (*sharedFile, error) {
 	id := idOf(info)
 	f := openFiles.held[id]
 	if f == nil {
-		f = &sharedFile{id: id, path: path, name: name, log: -1, mount: isMountPoint(file, path)}
+		f = &sharedFile{id: id, path: path, name: name, wal: -1, mount: isMountPoint(file, path)}
 		openFiles.held[id] = f
 	}
 	f.files = append(f.files, file)
 	return f, f.lockName(name, use != Read)
 }
 
-// lockName locks the bytes of the name, unless another process holds those of another.
+// lockName locks the bytes of the name. It is an error if another process has locked the
+// bytes of another name.
 func (f *sharedFile) lockName(name int64, write bool) error {
 	switch {
 	case f.mount && write:
@@ -163,7 +164,7 @@ func (f *sharedFile) lockName(name int64, write bool) error {
 		return errOtherName
 	}
 	if err := f.lock(f.nameByte(), unix.F_RDLCK); err != nil {
-		f.lockErr = err // without locks, all is as on other systems
+		f.lockErr = err // names are not detected, as on other systems
 		return nil
 	}
 	f.locked = true
@@ -182,10 +183,11 @@ func (f *sharedFile) hasOtherName() bool {
 	return f.isLocked(nameBytes, f.nameByte()) || f.isLocked(f.nameByte()+2, walBytes)
 }
 
-// checkWAL makes sure that all who have the store open have the log that is there.
+// checkWAL returns an error if a process that has the store open uses another WAL than the
+// existing one.
 func (f *sharedFile) checkWAL() error {
 	tag, there := walTag(f.path)
-	if f.log >= 0 && (!there || tag != f.log) {
+	if f.wal >= 0 && (!there || tag != f.wal) {
 		return errWALReplaced
 	}
 	if !there {
@@ -200,7 +202,7 @@ func (f *sharedFile) checkWAL() error {
 	return nil
 }
 
-// WALOpened is called when SQLite has opened the log, before anything is written.
+// WALOpened must be called when SQLite has opened the WAL, before anything is written.
 func (h *Handle) WALOpened() error {
 	openFiles.Lock()
 	defer openFiles.Unlock()
@@ -214,11 +216,11 @@ func (h *Handle) WALOpened() error {
 	if !there {
 		return errWALReplaced
 	}
-	if tag == h.log {
+	if tag == h.wal {
 		return nil
 	}
-	before := h.log
-	h.log = -1
+	before := h.wal
+	h.wal = -1
 	err := h.lock(walBytes+tag, unix.F_RDLCK)
 	if err == nil {
 		err = h.checkWAL()
@@ -230,12 +232,12 @@ func (h *Handle) WALOpened() error {
 	if before >= 0 { // all connections were closed meanwhile
 		h.lock(walBytes+before, unix.F_UNLCK)
 	}
-	h.log = tag
+	h.wal = tag
 	h.setMark()
 	return nil
 }
 
-// Clone is one more hold on the same file.
+// Clone returns another handle of the same file.
 func (h *Handle) Clone() *Handle {
 	openFiles.Lock()
 	defer openFiles.Unlock()
@@ -246,7 +248,7 @@ func (h *Handle) Clone() *Handle {
 	return &Handle{sharedFile: h.sharedFile, write: h.write}
 }
 
-// Release ends the hold, if it is one. SQLite has closed the file.
+// Release closes the handle. SQLite must have closed the file. h may be nil.
 func (h *Handle) Release() {
 	if h == nil {
 		return
@@ -267,9 +269,9 @@ func (h *Handle) closeLocked() {
 	}
 	if h.write && h.writers == 0 && h.locked {
 		h.lock(h.nameByte()+1, unix.F_UNLCK)
-		if h.log >= 0 {
-			h.lock(walBytes+h.log, unix.F_UNLCK)
-			h.log = -1
+		if h.wal >= 0 {
+			h.lock(walBytes+h.wal, unix.F_UNLCK)
+			h.wal = -1
 			h.removeMark()
 		}
 	}
@@ -281,7 +283,7 @@ func (h *Handle) closeLocked() {
 	}
 }
 
-// LockRecording keeps other processes from recording, also if the lock file was removed.
+// LockRecording prevents other processes from recording, even if the lock file was removed.
 func (h *Handle) LockRecording() error {
 	openFiles.Lock()
 	defer openFiles.Unlock()
@@ -293,9 +295,10 @@ func (h *Handle) LockRecording() error {
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("%w by another process, and %s-lock was removed or replaced", catalog.ErrInUse, h.path)
 	}
-	return nil // a file that is only open for reading is not recorded into
+	return nil // a file that is open for reading only cannot be locked
 }
 
+// UnlockRecording undoes LockRecording.
 func (h *Handle) UnlockRecording() {
 	openFiles.Lock()
 	defer openFiles.Unlock()
@@ -304,34 +307,34 @@ func (h *Handle) UnlockRecording() {
 	}
 }
 
-// WALLost reports that the write-ahead log of a process that was killed was missing.
+// WALLost reports whether the WAL of a killed process was missing.
 func (h *Handle) WALLost() bool { return h.walLost }
 
-// IsMountPoint reports whether the file is a mount point.
+// IsMountPoint reports whether the file itself is a mount point.
 func (h *Handle) IsMountPoint() bool { return h.mount }
 
-// Undetectable describes what could not be detected, or is empty.
+// Undetectable describes what cannot be detected on this file system, or returns "".
 func (h *Handle) Undetectable() string {
 	openFiles.Lock()
 	defer openFiles.Unlock()
 	switch kind := networkFileSystem(h.path); {
 	case kind != "":
-		return "the store is on a file system of type " + kind + ": processes on other machines that have it open cannot be detected, and SQLite needs a local disk"
+		return "the store is on a file system of type " + kind + ": relcheck cannot detect processes on other machines that have it open, and SQLite needs a local disk"
 	case !h.locked:
-		return fmt.Sprintf("whether a process has the file open under another name cannot be detected on this file system (%v): use one path only, and in a container mount the folder, not the file", h.lockErr)
+		return fmt.Sprintf("relcheck cannot detect on this file system whether a process has the file open under another name (%v): use one path only, and in a container mount the folder, not the file", h.lockErr)
 	case h.lockErr != nil:
-		return fmt.Sprintf("whether a process that was killed has left a log under another name cannot be detected on this file system (%v)", h.lockErr)
+		return fmt.Sprintf("relcheck cannot detect on this file system whether a killed process has left a write-ahead log under another name (%v)", h.lockErr)
 	}
 	return ""
 }
 
-// Lock sets or removes a lock on one byte.
+// lock sets or removes a lock on one byte.
 func (f *sharedFile) lock(at int64, kind int16) error {
 	l := unix.Flock_t{Type: kind, Whence: 0, Start: at, Len: 1}
 	return unix.FcntlFlock(f.files[0].Fd(), unix.F_OFD_SETLK, &l)
 }
 
-// isLocked reports whether another process has locked a byte from one up to another.
+// isLocked reports whether another process has locked a byte in [from, to).
 func (f *sharedFile) isLocked(from, to int64) bool {
 	if from >= to {
 		return false
@@ -341,8 +344,8 @@ func (f *sharedFile) isLocked(from, to int64) bool {
 	return err == nil && l.Type != unix.F_UNLCK
 }
 
-// nameTag tells names of a file apart: SQLite's files are beside the name, so it is
-// the folder, wherever that is mounted, and the name in it.
+// nameTag identifies a name of a file, by its folder, wherever that is mounted, and the
+// name in it.
 func nameTag(path string) (int64, error) {
 	folder, err := os.Stat(filepath.Dir(path))
 	if err != nil {
@@ -351,7 +354,7 @@ func nameTag(path string) (int64, error) {
 	return tagOf(idOf(folder), filepath.Base(path)), nil
 }
 
-// walTag tells logs apart.
+// walTag identifies a WAL.
 func walTag(path string) (tag int64, there bool) {
 	wal, err := os.Lstat(path + "-wal")
 	shm, err2 := os.Lstat(path + "-shm")

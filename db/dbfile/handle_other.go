@@ -2,12 +2,10 @@
 
 package dbfile
 
-import (
-	"os"
-)
+import "os"
 
-// Handle lets this process use a database file. Other names of a file are detected
-// on Linux only.
+// Handle is a database file that SQLite may open. See [Open]. Other names of a file are
+// detected on Linux only.
 type Handle struct{}
 
 func tryOpen(path string, use Mode, _ bool) (*Handle, error) {
@@ -28,5 +26,5 @@ func (h *Handle) Release()             {}
 
 // Undetectable describes what this system cannot detect.
 func (h *Handle) Undetectable() string {
-	return "whether a process has the file open under another name cannot be detected on this system: use one path only, and in a container mount the folder, not the file"
+	return "relcheck cannot detect on this system whether a process has the file open under another name: use one path only, and in a container mount the folder, not the file"
 }

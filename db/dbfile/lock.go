@@ -16,21 +16,19 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// Lock keeps a second writer away from a store. It is held on a file of its
-// own beside the database: a process that opens and closes the database itself
-// loses SQLite's locks on it. The system lets go of it when the process ends.
+// Lock prevents a second writer of a store. It locks a file beside the database, because a
+// process that opens and closes the database file loses SQLite's locks on it. The system
+// releases the lock when the process ends.
 type Lock struct {
-	file   *flock.Flock
-	handle *Handle // of the database, if that keeps others out too
-	// wasUnclean is that somebody who had the lock has not let go of it in good order,
-	// and that nobody has looked since then whether the store is sound.
-	wasUnclean atomic.Bool
+	file       *flock.Flock
+	handle     *Handle     // of the database, to lock that as well, or nil
+	wasUnclean atomic.Bool // see Unclean
 }
 
-// lockPatience is how long to wait for somebody who only looks whether it is held.
+// lockPatience is how long to wait for a process that holds the lock in LockHolder.
 const lockPatience = 500 * time.Millisecond
 
-// AcquireLock takes the lock of the store at path and leaves this process's number in it.
+// AcquireLock locks the store at path and writes the ID of this process into the lock file.
 func AcquireLock(path string, h *Handle) (*Lock, error) {
 	name := path + "-lock"
 	if err := createLock(path, name); err != nil {
@@ -63,8 +61,8 @@ func AcquireLock(path string, h *Handle) (*Lock, error) {
 	return l, nil
 }
 
-// createLock makes a lock's file, if there is none. If root makes it, it belongs to the
-// owner of the store, who could not open it otherwise.
+// createLock creates the lock file if it is missing. If root creates it, it belongs to the
+// owner of the store, so that a server of that user can open it.
 func createLock(path, name string) error {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
@@ -75,18 +73,18 @@ func createLock(path, name string) error {
 	}
 	if database, err := os.Stat(path); err == nil && os.Geteuid() == 0 {
 		if user, known := Owner(database); known {
-			f.Chown(user, -1) // it is useful for root without that
+			f.Chown(user, -1) // without it, the lock still works for root
 		}
 	}
 	return f.Close()
 }
 
-// pidOffset is where in a lock's file the number of the process begins. What is
-// locked on Windows is the first byte: nobody can read or write it through another
-// handle, not even who holds the lock.
+// pidOffset is the offset of the process ID in the lock file. On Windows the first byte is
+// locked, and cannot be read or written through another handle, not even by the process
+// that holds the lock.
 const pidOffset = 1
 
-// open opens the lock's file for writing, and makes sure that it is the one that is locked.
+// open opens the lock file for writing. It is an error if that is not the locked file.
 func (l *Lock) open() (*os.File, error) {
 	f, err := os.OpenFile(l.file.Path(), os.O_WRONLY|NoFollow, 0)
 	if err != nil {
@@ -95,7 +93,7 @@ func (l *Lock) open() (*os.File, error) {
 	info, err := f.Stat()
 	locked, err2 := l.file.Stat()
 	if err = errors.Join(err, err2); err == nil && !os.SameFile(info, locked) {
-		err = errors.New("another file has taken its place")
+		err = errReplaced
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -103,8 +101,8 @@ func (l *Lock) open() (*os.File, error) {
 	return f, nil
 }
 
-// writePID writes this process's number into a lock's file. It is never empty on the
-// way, also if the disk is full: that would say that nobody was killed.
+// writePID writes the ID of this process into the lock file. The file is never empty
+// meanwhile, even if the disk is full: an empty file means a clean shutdown.
 func (l *Lock) writePID() error {
 	f, err := l.open()
 	if err != nil {
@@ -117,9 +115,9 @@ func (l *Lock) writePID() error {
 	return errors.Join(err, f.Close())
 }
 
-// LockHolder tells who holds the lock of the store at path, or "" for nobody. It is
-// held for a moment by whoever asks.
-func LockHolder(path string) (who string, err error) {
+// LockHolder describes the process that holds the lock of the store at path, or returns
+// "". It holds the lock itself for a moment.
+func LockHolder(path string) (process string, err error) {
 	name := path + "-lock"
 	if info, err := os.Stat(name); err != nil || info.Size() == 0 {
 		return "", nil
@@ -147,9 +145,8 @@ func readPID(name string) string {
 	return fmt.Sprintf("process %d", pid)
 }
 
-// Release lets the next one have the store. The file stays: removing it would
-// let two processes hold locks on two files of one name. It is empty then, unless
-// what has once gone wrong was not looked at.
+// Release unlocks the store. The lock file stays, because two processes could hold locks
+// on two files of one name if it were removed. It becomes empty, unless Unclean.
 func (l *Lock) Release() (err error) {
 	if !l.Unclean() {
 		var f *os.File
@@ -167,6 +164,5 @@ func (l *Lock) Release() (err error) {
 // and the store has not been checked since then.
 func (l *Lock) Unclean() bool { return l.wasUnclean.Load() }
 
-// SetUnclean changes what isUnclean returns and what release leaves for the next
-// process.
+// SetUnclean sets what Unclean returns, now and in the next process that locks the store.
 func (l *Lock) SetUnclean(unclean bool) { l.wasUnclean.Store(unclean) }

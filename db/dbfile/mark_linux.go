@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// markName is the extended attribute that a database file has while it is open for
-// writing, and after a process was killed that had it open: a log may be left. Its
-// value is the tag of the name and the path.
+// markName is an extended attribute that a database file has while it is open for writing,
+// and after a process that had it open was killed and may have left a WAL. Its value is
+// the tag of the name, and the path.
 const markName = "user.relcheck.open"
 
-// checkMark refuses a file whose log was left behind under another name.
+// checkMark returns an error if the WAL of the file is missing or was left under another
+// name.
 func (f *sharedFile) checkMark() error {
 	name, path := f.mark()
 	if name == "" || !f.locked || f.writers > 0 || f.hasOtherWriter() {
@@ -27,17 +28,17 @@ func (f *sharedFile) checkMark() error {
 	case name == f.tagText():
 		return nil
 	case err2 == nil && idOf(other) == f.id:
-		return fmt.Errorf("%w, and has opened it as %s, beside which its write-ahead log may be: open it once by that name", errWALLeft, path)
+		return fmt.Errorf("%w, and had opened it as %s, where its write-ahead log may be: open it once under that name", errWALLeft, path)
 	case err != nil:
-		return fmt.Errorf("%w, and has opened it as %s: put the write-ahead log from there beside it as %s-wal, or if that is gone for good, create an empty file of that name", errWALLeft, path, f.path)
+		return fmt.Errorf("%w, and had opened it as %s: move the write-ahead log from there to %s-wal, or if it is lost, create an empty file with that name", errWALLeft, path, f.path)
 	}
-	return nil // the folder was moved, and the log with it
+	return nil // the folder was moved, and the WAL with it
 }
 
 func (f *sharedFile) tagText() string { return fmt.Sprintf("%015x", f.name) }
 
-// mark returns the tag and the path of the name by which the file was opened for
-// writing and not closed, if there is one.
+// mark returns the tag and the path under which the file was opened for writing and not
+// closed, or "".
 func (f *sharedFile) mark() (tag, path string) {
 	value := make([]byte, 1024)
 	n, err := unix.Fgetxattr(int(f.files[0].Fd()), markName, value)
@@ -54,8 +55,8 @@ func (f *sharedFile) setMark() {
 	}
 }
 
-// removeMark removes the mark if no log is left. A process that opens the file
-// meanwhile has locked its bytes before it sets the mark.
+// removeMark removes the mark if no WAL is left. A process that opens the file meanwhile
+// locks its bytes before it sets the mark.
 func (f *sharedFile) removeMark() {
 	tag, _ := f.mark()
 	if _, err := os.Lstat(f.path + "-wal"); err == nil || f.keepMark || f.hasOtherWriter() || tag != f.tagText() {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Owner is the number of the user that a file belongs to.
+// Owner returns the user ID of the owner of a file.
 func Owner(info os.FileInfo) (user int, known bool) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -16,7 +16,7 @@ func Owner(info os.FileInfo) (user int, known bool) {
 	return int(s.Uid), true
 }
 
-// group is the number of the group that a file belongs to.
+// group returns the ID of the group of a file.
 func group(info os.FileInfo) int {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -25,7 +25,7 @@ func group(info os.FileInfo) int {
 	return int(s.Gid)
 }
 
-// hardLinks is how many names a file has.
+// hardLinks returns the number of names of a file.
 func hardLinks(info os.FileInfo) int {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -34,5 +34,6 @@ func hardLinks(info os.FileInfo) int {
 	return int(s.Nlink)
 }
 
-// NoFollow is the flags with which opening a symbolic link fails, and opening a pipe does not wait.
+// NoFollow are flags with which opening a symbolic link fails and opening a pipe does not
+// block.
 const NoFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK

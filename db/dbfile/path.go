@@ -8,16 +8,20 @@ import (
 	"path/filepath"
 )
 
+// ErrForeign is the error about a file of another program.
 var ErrForeign = errors.New("not a relcheck database")
 
-// How a file gets to the disk, and to its place. Tests replace them.
+// errReplaced is the error about a path that has another file than the one that was opened.
+var errReplaced = errors.New("the file was replaced")
+
+// Sync and Link sync and link files. Tests replace them.
 var (
 	Sync = (*os.File).Sync
 	Link = os.Link
 )
 
-// Resolve follows symbolic links, also one to a file that is missing: one file has one
-// lock, whatever it is called.
+// Resolve resolves symbolic links, even one to a missing file, so that all links to a file
+// lead to one lock.
 func Resolve(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
@@ -43,6 +47,7 @@ func Resolve(path string) string {
 	return path
 }
 
+// Size returns the size of a file, or 0 if it is missing.
 func Size(path string) int64 {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -51,8 +56,8 @@ func Size(path string) int64 {
 	return info.Size()
 }
 
-// FolderError tells why a file cannot be opened. SQLite says "unable to open
-// database file" to a missing folder, to a read-only one, and more.
+// FolderError returns the reason why a file cannot be opened. SQLite's "unable to open
+// database file" has many, such as a missing or a read-only folder.
 func FolderError(path string) error {
 	folder := filepath.Dir(path)
 	info, err := os.Stat(folder)
@@ -70,11 +75,11 @@ func FolderError(path string) error {
 	return errors.New("cannot be opened; relcheck needs to read and write the file and its folder")
 }
 
-// checkWritable tells why nothing can be written to a folder.
+// checkWritable returns an error if files cannot be created in a folder.
 func checkWritable(folder string) error {
 	f, err := os.CreateTemp(folder, "relcheck-trial-")
 	if reason := (*fs.PathError)(nil); errors.As(err, &reason) {
-		return fmt.Errorf("folder %s cannot be written to: %w; relcheck needs to", folder, reason.Err)
+		return fmt.Errorf("cannot write to folder %s: %w; relcheck needs permission to", folder, reason.Err)
 	}
 	if err != nil {
 		return err

@@ -7,22 +7,22 @@ import (
 	"sync/atomic"
 )
 
-// Watcher watches over the files of a SQLite store: writing to one that was
-// removed or replaced goes on to succeed, and all is lost.
+// Watcher detects that a file of a SQLite store was removed or replaced: writes to the old
+// file would succeed and be lost.
 type Watcher struct {
 	path string
-	file os.FileInfo                 // the database, as it was opened
-	wal  atomic.Pointer[os.FileInfo] // its write-ahead log; nil while it is not open
+	file os.FileInfo                 // the database
+	wal  atomic.Pointer[os.FileInfo] // the WAL, or nil if it is not open
 }
 
-// NewWatcher watches the database at path, as it is now.
+// NewWatcher returns a Watcher of the current files of the database at path.
 func NewWatcher(path string) (*Watcher, error) {
 	info, err := os.Stat(path)
 	return &Watcher{path: path, file: info}, err
 }
 
-// WALOpened remembers which write-ahead log is open. It comes with a connection,
-// at the latest with its first write.
+// WALOpened records the open WAL. SQLite creates it at the latest with the first write of
+// a connection.
 func (f *Watcher) WALOpened() {
 	if f.wal.Load() == nil {
 		if info, err := os.Stat(f.path + "-wal"); err == nil {
@@ -31,11 +31,11 @@ func (f *Watcher) WALOpened() {
 	}
 }
 
-// WALClosed is for when the connection is closed: the next one has another log.
+// WALClosed must be called when the connection is closed: the next one may have another
+// WAL.
 func (f *Watcher) WALClosed() { f.wal.Store(nil) }
 
-// Check makes sure that the files are still those that were opened. It is safe
-// for concurrent use.
+// Check returns an error if a file was removed or replaced. It is safe for concurrent use.
 func (f *Watcher) Check() error {
 	err := unchanged(f.path, f.file)
 	if wal := f.wal.Load(); err == nil && wal != nil {
@@ -47,19 +47,19 @@ func (f *Watcher) Check() error {
 func unchanged(name string, opened os.FileInfo) error {
 	now, err := os.Stat(name)
 	if err == nil && !os.SameFile(opened, now) {
-		err = errors.New("another file has taken its place")
+		err = errReplaced
 	}
 	if err != nil {
-		return fmt.Errorf("%s is no longer the file that was opened: %w; stop the server with SIGTERM, which saves what it can, and start it again", name, err)
+		return fmt.Errorf("%s is no longer the file that was opened: %w; stop the server with SIGTERM, so that it saves what it can, and restart it", name, err)
 	}
 	return nil
 }
 
-// CheckRoom makes sure that there is space for more than the page or two that
-// a trial writes: on a full disk they may fit where no report does.
+// CheckRoom returns an error if the disk is full. It writes 64 KB, because the few pages of
+// a probe may fit on a disk that has no room for reports.
 func CheckRoom(path string) error {
 	name := path + "-trial"
-	os.Remove(name) // what a process that was killed has left, or somebody has put there
+	os.Remove(name) // left by a killed process, or put there by another user
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

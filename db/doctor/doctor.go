@@ -183,7 +183,7 @@ func lastUse(t access.Token) time.Time {
 	return t.LastUsed
 }
 
-// checkProxy reports whether the server can tell its clients apart.
+// checkProxy reports whether the server sees the IPs of its clients.
 func (x *examination) checkProxy(ctx context.Context) {
 	hidden, err := x.Setting(ctx, "proxy")
 	switch {
