@@ -42,8 +42,6 @@ func newThrottle(file, wal string) (*throttle, error) {
 	return t, err
 }
 
-func (t *throttle) close() error { return t.file.Close() }
-
 // pause is called after each step. It does not wait if the WAL is larger than half of a
 // size that it should not reach.
 func (t *throttle) pause(ctx context.Context, maxWAL int64) error {

@@ -3,7 +3,6 @@ package db
 import (
 	"context"
 	"database/sql"
-	"time"
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
@@ -116,9 +115,7 @@ func readReleases(ctx context.Context, q querier, assets map[releaseKey]map[chec
 		var date sql.NullInt64
 		err = rows.Scan(&r.product, &r.version, &r.Version, &r.Notes, &date, &r.Prerelease, &r.Retracted, &r.Withdrawn)
 		r.Retracted = printable.Clean(r.Retracted)
-		if date.Valid {
-			r.Date = time.Unix(date.Int64, 0).UTC()
-		}
+		r.Date = moment(date)
 		r.Assets = assets[r.releaseKey]
 		return r, err
 	}, text, args...)
@@ -129,24 +126,18 @@ const assetColumns = "asset.product, asset.version, asset.os, asset.arch, asset.
 // readAssets returns the assets of a query for assetColumns, by release.
 func readAssets(ctx context.Context, q querier, text string, args ...any) (map[releaseKey]map[checker.Platform]string, error) {
 	all := map[releaseKey]map[checker.Platform]string{}
-	rows, err := q.QueryContext(ctx, text, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
 		var key releaseKey
 		var p checker.Platform
 		var url string
-		if err := rows.Scan(&key.product, &key.version, &p.OS, &p.Arch, &url); err != nil {
-			return nil, err
-		}
+		err := rows.Scan(&key.product, &key.version, &p.OS, &p.Arch, &url)
 		if all[key] == nil {
 			all[key] = map[checker.Platform]string{}
 		}
 		all[key][p] = url
-	}
-	return all, rows.Err()
+		return err
+	}, text, args...)
+	return all, err
 }
 
 // countChange assigns a new revision to a change of a product or of its releases, and

@@ -143,7 +143,7 @@ func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) e
 	if err := checkRepo(ctx, tx, p); err != nil {
 		return err
 	}
-	if err := checkProducts(ctx, tx); err != nil {
+	if err := checkCount(ctx, tx, "SELECT count(name) FROM product", 1, catalog.MaxProducts, "products"); err != nil {
 		return err
 	}
 	id, err := insertProduct(ctx, tx, p)

@@ -8,11 +8,6 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// checkProducts returns an error if the store cannot have one more product.
-func checkProducts(ctx context.Context, tx *sql.Tx) error {
-	return checkCount(ctx, tx, "SELECT count(name) FROM product", 1, catalog.MaxProducts, "products")
-}
-
 // checkReleases returns an error if the store cannot have that many more releases.
 // Counting them takes PostgreSQL as long as ten changes, so they are counted only if an
 // upper bound, in table setting, exceeds the limit.
@@ -29,6 +24,7 @@ func checkReleases(ctx context.Context, tx *sql.Tx, more int64) error {
 	return err
 }
 
+// checkCount returns an error if a count would exceed a limit with so many more.
 func checkCount(ctx context.Context, tx *sql.Tx, query string, more, most int64, what string) error {
 	var n int64
 	err := tx.QueryRowContext(ctx, query).Scan(&n)

@@ -33,13 +33,11 @@ func (s *Store) deleteInChunks(ctx context.Context, product int64, statements ..
 		left := statements
 		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
 			for left = statements; len(left) > 0 && !enough(); {
-				res, err := tx.ExecContext(ctx, left[0], product)
+				n, err := update(ctx, tx, left[0], product)
 				if err != nil {
 					return err
 				}
-				if n, err := res.RowsAffected(); err != nil {
-					return err
-				} else if n == 0 {
+				if n == 0 {
 					left = left[1:]
 				}
 			}

@@ -85,7 +85,7 @@ type copier struct {
 
 // run copies and verifies, inside the transaction that creates the new store.
 func (c *copier) run(ctx context.Context, to *sql.Tx) error {
-	c.copied, c.done, c.total = RowCounts{}, 0, 0
+	c.done, c.total = 0, 0
 	return c.from.inSnapshot(ctx, func(from *sql.Tx) error {
 		// A newer relcheck may have upgraded the store since it was opened.
 		err := checkSchema(ctx, from)
@@ -95,12 +95,10 @@ func (c *copier) run(ctx context.Context, to *sql.Tx) error {
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", c.from.name, err)
 		}
-		for _, table := range c.tables {
-			var n int64
-			if err := from.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
-				return err
-			}
-			c.copied[table] = n
+		if c.copied, err = countRows(ctx, from, c.tables); err != nil {
+			return err
+		}
+		for _, n := range c.copied {
 			c.total += 2 * n // written and read back
 		}
 		sums := map[string]checksum{}
@@ -155,11 +153,11 @@ func (c *copier) copyTable(ctx context.Context, from, to *sql.Tx, table string) 
 
 // readTable calls f with each row of a table, and returns their checksum.
 func (c *copier) readTable(ctx context.Context, q querier, table string, f func(columns []string, row []any) error) (sum checksum, err error) {
-	order := ""
+	text := "SELECT * FROM " + table
 	if table == "report" {
-		order = " ORDER BY seq" // SQLite stores it in this order
+		text += " ORDER BY seq" // SQLite stores it in this order
 	}
-	rows, err := q.QueryContext(ctx, "SELECT * FROM "+table+order)
+	rows, err := q.QueryContext(ctx, text)
 	if err != nil {
 		return sum, err
 	}
@@ -172,11 +170,12 @@ func (c *copier) readTable(ctx context.Context, q querier, table string, f func(
 	if err != nil {
 		return sum, err
 	}
-	row, into := make([]any, len(columns)), make([]any, len(columns))
+	row, into, order := make([]any, len(columns)), make([]any, len(columns)), make([]int, len(columns))
 	for i := range row {
-		into[i] = &row[i]
+		into[i], order[i] = &row[i], i
 	}
-	names, buf := byName(columns), []byte(nil)
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(columns[a], columns[b]) })
+	var buf []byte
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return sum, err
@@ -186,7 +185,7 @@ func (c *copier) readTable(ctx context.Context, q querier, table string, f func(
 				row[i] = n != 0
 			}
 		}
-		if buf, err = sum.add(columns, names, row, buf[:0]); err != nil {
+		if buf, err = sum.add(columns, order, row, buf[:0]); err != nil {
 			return sum, err
 		}
 		if err := f(columns, row); err != nil {
@@ -230,13 +229,4 @@ func (s *checksum) add(columns []string, order []int, row []any, buf []byte) ([]
 	s.sum[0] += binary.LittleEndian.Uint64(h[:])
 	s.sum[1] += binary.LittleEndian.Uint64(h[8:])
 	return buf, nil
-}
-
-func byName(columns []string) []int {
-	order := make([]int, len(columns))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return strings.Compare(columns[a], columns[b]) })
-	return order
 }

@@ -150,16 +150,22 @@ func (s *Store) inTx(ctx context.Context, f func(*sql.Tx) error) error {
 
 func retry(ctx context.Context, again func(error) bool, f func() error) (err error) {
 	for try := range maxTries {
-		if err = f(); err == nil || !again(err) {
+		// The pause grows up to a quarter of a second.
+		if err = f(); err == nil || !again(err) || sleep(ctx, mathrand.N(time.Millisecond<<min(try, 8))) != nil {
 			return err
-		}
-		select { // a growing pause, up to a quarter of a second
-		case <-ctx.Done():
-			return err
-		case <-time.After(mathrand.N(time.Millisecond << min(try, 8))):
 		}
 	}
 	return err
+}
+
+// sleep waits until d has passed or ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // beginner is implemented by *sql.DB and *sql.Conn.
@@ -196,22 +202,85 @@ type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// query returns the results of scan for each row.
-func query[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), text string, args ...any) ([]T, error) {
+// eachRow calls f for each row of a query, until f returns an error.
+func eachRow(ctx context.Context, q querier, f func(*sql.Rows) error, text string, args ...any) error {
 	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
-	var all []T
 	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
+		if err := f(rows); err != nil {
+			return err
 		}
-		all = append(all, one)
 	}
-	return all, rows.Err()
+	return rows.Err()
+}
+
+// query returns the results of scan for each row.
+func query[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), text string, args ...any) (all []T, err error) {
+	err = eachRow(ctx, q, func(rows *sql.Rows) error {
+		v, err := scan(rows)
+		all = append(all, v)
+		return err
+	}, text, args...)
+	return all, err
+}
+
+// scanValue scans a row of one column.
+func scanValue[T any](rows *sql.Rows) (v T, err error) {
+	err = rows.Scan(&v)
+	return v, err
+}
+
+// update executes a statement and returns the number of rows that it has changed.
+func update(ctx context.Context, q querier, text string, args ...any) (n int64, err error) {
+	res, err := q.ExecContext(ctx, text, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// requireUpdate is like update, but returns missing if no row has changed.
+func requireUpdate(ctx context.Context, q querier, missing error, text string, args ...any) error {
+	n, err := update(ctx, q, text, args...)
+	if err == nil && n == 0 {
+		err = missing
+	}
+	return err
+}
+
+// update executes one statement in a transaction of its own, see the function update.
+func (s *Store) update(ctx context.Context, text string, args ...any) (n int64, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
+		n, err = update(ctx, tx, text, args...)
+		return err
+	})
+	return n, err
+}
+
+// execEach executes statements with the same arguments.
+func execEach(ctx context.Context, q querier, statements []string, args ...any) error {
+	for _, text := range statements {
+		if _, err := q.ExecContext(ctx, text, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countRows returns the number of rows of tables.
+func countRows(ctx context.Context, q querier, tables []string) (RowCounts, error) {
+	rows := RowCounts{}
+	for _, table := range tables {
+		var n int64
+		if err := q.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+			return nil, fmt.Errorf("read table %s: %w", table, err)
+		}
+		rows[table] = n
+	}
+	return rows, nil
 }
 
 // setting reads a value of table setting.

@@ -34,26 +34,13 @@ func (s *Store) expireReports(ctx context.Context, product int64, before time.Ti
 
 // deleteExpired removes the expired reports with seqs in (after, last].
 func (s *Store) deleteExpired(ctx context.Context, tx *sql.Tx, product, after, last int64, before time.Time) error {
-	res, err := tx.ExecContext(ctx, "DELETE FROM report WHERE "+s.productCond()+` seq > $2 AND seq <= $3 AND at < $4 AND EXISTS
+	n, err := update(ctx, tx, "DELETE FROM report WHERE "+s.productCond()+` seq > $2 AND seq <= $3 AND at < $4 AND EXISTS
 		(SELECT 1 FROM mark WHERE mark.product = report.product AND mark.node = report.seq >> 40 AND mark.seq >= report.seq)`,
 		product, after, last, before.Unix())
-	if err != nil {
-		return err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
+	if err != nil || n == 0 {
 		return err
 	}
 	return s.reserveSeqs(ctx, tx, last)
-}
-
-// sleep waits until d has passed or ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 // expireRollups removes the rollups and checks from before a day, which must be the first
@@ -69,12 +56,11 @@ func (s *Store) expireRollups(ctx context.Context, product int64, before rollup.
 		}
 		end := min(before, rollup.FourWeeks.Start(rollup.Day(first.Int64))+rollup.Day(rollup.FourWeeks))
 		err = s.inTx(ctx, func(tx *sql.Tx) error {
-			for _, table := range []string{"rollup", "sketch", "checks"} {
-				if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE product = $1 AND day < $2", product, end); err != nil {
-					return err
-				}
-			}
-			return nil
+			return execEach(ctx, tx, []string{
+				"DELETE FROM rollup WHERE product = $1 AND day < $2",
+				"DELETE FROM sketch WHERE product = $1 AND day < $2",
+				"DELETE FROM checks WHERE product = $1 AND day < $2",
+			}, product, end)
 		})
 		if err == nil {
 			err = sleep(ctx, removalPause)

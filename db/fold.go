@@ -63,10 +63,7 @@ func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
 }
 
 func (s *Store) foldProduct(ctx context.Context, product int64) (reports int64, err error) {
-	nodes, err := query(ctx, s.read, func(rows *sql.Rows) (node int64, err error) {
-		err = rows.Scan(&node)
-		return node, err
-	}, unfoldedNodes(s.productCond()), product)
+	nodes, err := query(ctx, s.read, scanValue[int64], unfoldedNodes(s.productCond()), product)
 	for _, node := range nodes {
 		page := foldPage
 		for more := true; more && err == nil; page = min(2*page, 4*foldPage) {
@@ -326,34 +323,22 @@ func (s *Store) mergeStored(ctx context.Context, product int64, rollups map[roll
 // eachSketch calls f with each encoded rollup that matches a condition. The bytes are
 // valid until f returns.
 func eachSketch(ctx context.Context, q querier, f func(rollup.Slot, []byte) error, where string, args ...any) error {
-	rows, err := q.QueryContext(ctx, "SELECT span, day, build, data FROM sketch WHERE "+where, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
+	var slot rollup.Slot
 	var data sql.RawBytes
-	for rows.Next() {
-		var slot rollup.Slot
+	return eachRow(ctx, q, func(rows *sql.Rows) error {
 		if err := rows.Scan(&slot.Span, &slot.Day, &slot.Build, &data); err != nil {
 			return err
 		}
-		if err := f(slot, data); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+		return f(slot, data)
+	}, "SELECT span, day, build, data FROM sketch WHERE "+where, args...)
 }
 
 // idKey returns the key of the hashes of instance IDs.
 func (s *Store) idKey(ctx context.Context) (k rollup.Key, err error) {
-	secret, err := s.secret(ctx, "ids")
+	var secret []byte
+	err = s.read.QueryRowContext(ctx, "SELECT value FROM secret WHERE name = 'ids'").Scan(&secret)
 	if err == nil && copy(k[:], secret) != len(k) {
 		err = fmt.Errorf("the store's key for instance IDs has %d bytes instead of %d", len(secret), len(k))
 	}
 	return k, err
-}
-
-func (s *Store) secret(ctx context.Context, name string) (value []byte, err error) {
-	err = s.read.QueryRowContext(ctx, "SELECT value FROM secret WHERE name = $1", name).Scan(&value)
-	return value, err
 }

@@ -53,20 +53,13 @@ func (s *Store) readLives(ctx context.Context, f *foldStep, ids []int64) error {
 		return nil
 	}
 	in, list := s.inList("$2", ids)
-	rows, err := s.read.QueryContext(ctx, "SELECT id, build, first, last FROM life WHERE product = $1 AND id "+in, f.product, list)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	return eachRow(ctx, s.read, func(rows *sql.Rows) error {
 		var id int64
 		var l rollup.Lifetime
-		if err := rows.Scan(&id, &l.Build, &l.First, &l.Last); err != nil {
-			return err
-		}
+		err := rows.Scan(&id, &l.Build, &l.First, &l.Last)
 		f.known.lives[uint64(id)] = l
-	}
-	return rows.Err()
+		return err
+	}, "SELECT id, build, first, last FROM life WHERE product = $1 AND id "+in, f.product, list)
 }
 
 const insertLife = "INSERT INTO life (product, id, build, first, last) VALUES "

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"maps"
 )
 
@@ -73,11 +72,8 @@ func (s *Store) endPass(ctx context.Context, p foldPass) error {
 		failed = append(failed, product)
 	}
 	in, list := s.inList("$3", failed)
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO mark (product, node, seq) SELECT id, $1, $2 FROM product WHERE name IS NOT NULL AND NOT id `+in+`
-			ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq WHERE mark.seq < excluded.seq`, p.end>>nodeBits, p.end, list)
-		return err
-	})
+	_, err := s.update(ctx, `INSERT INTO mark (product, node, seq) SELECT id, $1, $2 FROM product WHERE name IS NOT NULL AND NOT id `+in+`
+		ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq WHERE mark.seq < excluded.seq`, p.end>>nodeBits, p.end, list)
 	if err == nil {
 		s.folded.setMarked(p.end)
 	}
@@ -86,11 +82,10 @@ func (s *Store) endPass(ctx context.Context, p foldPass) error {
 
 func productSet(ctx context.Context, q querier, text string, args ...any) (map[int64]bool, error) {
 	set := map[int64]bool{}
-	_, err := query(ctx, q, func(rows *sql.Rows) (id int64, err error) {
-		err = rows.Scan(&id)
+	ids, err := query(ctx, q, scanValue[int64], text, args...)
+	for _, id := range ids {
 		set[id] = true
-		return id, err
-	}, text, args...)
+	}
 	return set, err
 }
 

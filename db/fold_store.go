@@ -29,8 +29,7 @@ func (f *foldStep) claim(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	res, err := tx.ExecContext(ctx, "UPDATE fold SET step = step + 1, at = $3 WHERE product = $1 AND step = $2", f.product, f.step, f.newest)
-	return requireChange(res, err, errFoldedElsewhere)
+	return requireUpdate(ctx, tx, errFoldedElsewhere, "UPDATE fold SET step = step + 1, at = $3 WHERE product = $1 AND step = $2", f.product, f.step, f.newest)
 }
 
 const (

@@ -15,16 +15,16 @@ func (s *Store) Setting(ctx context.Context, name string) (int64, error) {
 // WithoutReleases returns the names of the products without releases. Clients have asked
 // about the used ones.
 func (s *Store) WithoutReleases(ctx context.Context) (used, unused []string, err error) {
-	_, err = query(ctx, s.read, func(rows *sql.Rows) (none struct{}, err error) {
+	err = eachRow(ctx, s.read, func(rows *sql.Rows) error {
 		var name string
 		var hasBuilds bool
-		err = rows.Scan(&name, &hasBuilds)
+		err := rows.Scan(&name, &hasBuilds)
 		if hasBuilds {
 			used = append(used, name)
 		} else {
 			unused = append(unused, name)
 		}
-		return none, err
+		return err
 	}, `SELECT name, EXISTS (SELECT 1 FROM build WHERE build.product = product.id) FROM product
 		WHERE name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM release WHERE release.product = product.id) ORDER BY name`)
 	return used, unused, err

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,15 +23,7 @@ func (s *Store) Verify(ctx context.Context, schema string) (RowCounts, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := RowCounts{}
-	for _, table := range tablesAt(schema, version) {
-		var n int64
-		if err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
-			return nil, fmt.Errorf("table %s cannot be read: %w", table, err)
-		}
-		rows[table] = n
-	}
-	return rows, nil
+	return countRows(ctx, s.read, tablesAt(schema, version))
 }
 
 // ErrDamaged is wrapped by errors about a file that SQLite finds damaged.
@@ -41,10 +32,7 @@ var ErrDamaged = errors.New("the file is damaged")
 // checkPages runs one of SQLite's checks of a complete file: quick_check, or
 // integrity_check, which also compares indexes with their tables.
 func checkPages(ctx context.Context, q querier, check string) error {
-	found, err := query(ctx, q, func(rows *sql.Rows) (text string, err error) {
-		err = rows.Scan(&text)
-		return text, err
-	}, "PRAGMA "+check+"(3)")
+	found, err := query(ctx, q, scanValue[string], "PRAGMA "+check+"(3)")
 	if c := code(err); c == codeCorrupt || c == codeNotADB {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,10 +43,8 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 		fold.report(ctx, err)
 		sweep.report(ctx, sweeper.sweep(ctx))
 		trim.report(ctx, s.explain(s.truncateWAL(ctx, s.readMu)))
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, foldEvery/2+rand.N(foldEvery)) != nil {
 			return
-		case <-time.After(foldEvery/2 + rand.N(foldEvery)):
 		}
 	}
 }
@@ -56,10 +53,8 @@ func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
 	remove := errorLog{log: log, what: "cannot remove the rest of a removed product or killed import; trying again"}
 	for {
 		remove.report(ctx, errors.Join(s.finishRemovals(ctx), s.removeStages(ctx)))
-		select {
-		case <-ctx.Done():
+		if sleep(ctx, foldEvery/2+rand.N(foldEvery)) != nil {
 			return
-		case <-time.After(foldEvery/2 + rand.N(foldEvery)):
 		}
 	}
 }
@@ -89,12 +84,9 @@ func (s *Store) due(ctx context.Context, now time.Time) (last int64, due bool, e
 // removeExpired removes what has expired, unless another server has begun to do so since
 // last.
 func (s *Store) removeExpired(ctx context.Context, keep Retention, now time.Time, last int64) error {
-	res, err := s.main.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'swept' AND value = $2", now.Unix(), last)
-	if err != nil {
+	n, err := update(ctx, s.main, "UPDATE setting SET value = $1 WHERE name = 'swept' AND value = $2", now.Unix(), last)
+	if err != nil || n == 0 {
 		return s.explain(err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return err
 	}
 	all, err := productNames(ctx, s.read)
 	if err == nil && keep.Reports > 0 {
@@ -141,8 +133,6 @@ func (s *Store) SetClientsHidden(ctx context.Context, hidden bool) error {
 	if now, err := setting(ctx, s.read, "proxy"); err != nil || now == value {
 		return s.explain(err)
 	}
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'proxy'", value)
-		return err
-	})
+	_, err := s.update(ctx, "UPDATE setting SET value = $1 WHERE name = 'proxy'", value)
+	return err
 }

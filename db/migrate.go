@@ -82,11 +82,8 @@ func (s *Store) upgrade(ctx context.Context) error {
 // step upgrades to the next schema, unless another process has done so. It first updates
 // the version, on which other processes then wait.
 func (s *Store) step(ctx context.Context, tx *sql.Tx, from int64) (done bool, err error) {
-	res, err := tx.ExecContext(ctx, "UPDATE setting SET value = $2 WHERE name = 'schema' AND value = $1", from, from+1)
-	if err != nil {
-		return false, err
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
+	n, err := update(ctx, tx, "UPDATE setting SET value = $2 WHERE name = 'schema' AND value = $1", from, from+1)
+	if err != nil || n == 0 {
 		return false, err
 	}
 	_, err = tx.ExecContext(ctx, s.ddl(steps[from-1]))

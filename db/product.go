@@ -104,13 +104,14 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 		if err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE product SET name = NULL WHERE id = $1", product); err != nil {
-			return err
+		_, err = tx.ExecContext(ctx, "UPDATE product SET name = NULL WHERE id = $1", product)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'dropped'", revision)
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE setting SET value = $1 WHERE name = 'dropped'", revision); err != nil {
-			return err
+		if err == nil {
+			err = s.audit(ctx, tx, productRemoved, name, detail)
 		}
-		return s.audit(ctx, tx, productRemoved, name, detail)
+		return err
 	})
 }
 
@@ -127,10 +128,7 @@ const (
 // would block writers, and in PostgreSQL would fail as long as they record. Writers do not
 // use the products any more, because the catalog has changed.
 func (s *Store) finishRemovals(ctx context.Context) error {
-	removed, err := query(ctx, s.read, func(rows *sql.Rows) (id int64, err error) {
-		err = rows.Scan(&id)
-		return id, err
-	}, "SELECT id FROM product WHERE name IS NULL")
+	removed, err := query(ctx, s.read, scanValue[int64], "SELECT id FROM product WHERE name IS NULL")
 	for _, product := range removed {
 		if err == nil {
 			err = s.removeReports(ctx, product)
@@ -196,7 +194,7 @@ var deleteProductPages = []string{
 
 // removeProduct removes the remaining rows of a product.
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
-	for _, q := range []string{
+	return execEach(ctx, tx, []string{
 		"DELETE FROM report WHERE product = $1", // from a transaction that began before the removal
 		"DELETE FROM life WHERE product = $1",
 		"DELETE FROM sketch WHERE product = $1",
@@ -209,12 +207,7 @@ func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 		"DELETE FROM release WHERE product = $1",
 		"DELETE FROM stage WHERE product = $1",
 		"DELETE FROM product WHERE id = $1",
-	} {
-		if _, err := tx.ExecContext(ctx, q, product); err != nil {
-			return err
-		}
-	}
-	return nil
+	}, product)
 }
 
 // insertProduct inserts a product. It does not call [countChange].
@@ -301,18 +294,6 @@ func (p *product) cleanTitle() {
 	if p.Title = printable.Clean(p.Title); p.Title == "" {
 		p.Title = p.Name
 	}
-}
-
-// requireChange returns missing if a statement has changed no row.
-func requireChange(res sql.Result, err, missing error) error {
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
-	if err == nil && n == 0 {
-		err = missing
-	}
-	return err
 }
 
 func noProduct(name string) error {

@@ -154,7 +154,7 @@ func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
 		c, err = p.commit(ctx, &st)
 	}
 	if err != nil && !errors.Is(err, errStageLost) { // the next import need not wait
-		p.exec(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE product = $1 AND id = $2", st.product, st.id)
+		p.update(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE product = $1 AND id = $2", st.product, st.id)
 	}
 	return c, err
 }
@@ -189,10 +189,7 @@ func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []stored
 		versions[i] = r.version
 	}
 	in, list := p.inList("$2", versions)
-	existing, err := query(ctx, tx, func(rows *sql.Rows) (version string, err error) {
-		err = rows.Scan(&version)
-		return version, err
-	}, "SELECT version FROM release WHERE product = $1 AND version "+in+" AND revision >= 0", p.id, list)
+	existing, err := query(ctx, tx, scanValue[string], "SELECT version FROM release WHERE product = $1 AND version "+in+" AND revision >= 0", p.id, list)
 	if err != nil {
 		return err
 	}

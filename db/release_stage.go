@@ -28,14 +28,14 @@ func (s *Store) claimStage(ctx context.Context, product int64) (stage, error) {
 	st := stage{product, rand.Int64()}
 	for {
 		now := time.Now()
-		res, err := s.exec(ctx, `INSERT INTO stage (product, id, at) VALUES ($1, $2, $3)
+		n, err := s.update(ctx, `INSERT INTO stage (product, id, at) VALUES ($1, $2, $3)
 			ON CONFLICT (product) DO UPDATE SET id = excluded.id, at = excluded.at WHERE stage.at < $4`,
 			product, st.id, now.Unix(), now.Add(-stageLease).Unix())
 		if err != nil {
 			return st, err
 		}
-		if n, err := res.RowsAffected(); err != nil || n > 0 {
-			return st, errors.Join(err, s.emptyStage(ctx, st))
+		if n > 0 {
+			return st, s.emptyStage(ctx, st)
 		}
 		if err := sleep(ctx, removalPause); err != nil {
 			return st, fmt.Errorf("wait for another import of the product: %w", err)
@@ -43,19 +43,9 @@ func (s *Store) claimStage(ctx context.Context, product int64) (stage, error) {
 	}
 }
 
-// exec runs one statement in a transaction of its own.
-func (s *Store) exec(ctx context.Context, text string, args ...any) (res sql.Result, err error) {
-	err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
-		res, err = tx.ExecContext(ctx, text, args...)
-		return err
-	})
-	return res, err
-}
-
 // renew keeps the stage. The error is errStageLost if it is another import's.
 func (st stage) renew(ctx context.Context, tx *sql.Tx) error {
-	res, err := tx.ExecContext(ctx, "UPDATE stage SET at = $3 WHERE product = $1 AND id = $2", st.product, st.id, time.Now().Unix())
-	return requireChange(res, err, errStageLost)
+	return requireUpdate(ctx, tx, errStageLost, "UPDATE stage SET at = $3 WHERE product = $1 AND id = $2", st.product, st.id, time.Now().Unix())
 }
 
 // emptyStage removes the staged releases.
@@ -70,11 +60,7 @@ func (s *Store) emptyStage(ctx context.Context, st stage) error {
 				if _, err := tx.ExecContext(ctx, "DELETE FROM asset WHERE product = $1 AND version IN ("+page+")", st.product); err != nil {
 					return err
 				}
-				res, err := tx.ExecContext(ctx, "DELETE FROM release WHERE product = $1 AND version IN ("+page+")", st.product)
-				if err != nil {
-					return err
-				}
-				n, err := res.RowsAffected()
+				n, err := update(ctx, tx, "DELETE FROM release WHERE product = $1 AND version IN ("+page+")", st.product)
 				if err != nil {
 					return err
 				}
@@ -91,16 +77,12 @@ func (s *Store) emptyStage(ctx context.Context, st stage) error {
 
 // release gives up the stage. Its releases must be visible, or are removed later.
 func (st stage) release(ctx context.Context, tx *sql.Tx) error {
-	res, err := tx.ExecContext(ctx, "DELETE FROM stage WHERE product = $1 AND id = $2", st.product, st.id)
-	return requireChange(res, err, errStageLost)
+	return requireUpdate(ctx, tx, errStageLost, "DELETE FROM stage WHERE product = $1 AND id = $2", st.product, st.id)
 }
 
 // removeStages removes the stages of killed imports.
 func (s *Store) removeStages(ctx context.Context) error {
-	left, err := query(ctx, s.read, func(rows *sql.Rows) (product int64, err error) {
-		err = rows.Scan(&product)
-		return product, err
-	}, "SELECT product FROM stage WHERE at < $1", time.Now().Add(-stageLease).Unix())
+	left, err := query(ctx, s.read, scanValue[int64], "SELECT product FROM stage WHERE at < $1", time.Now().Add(-stageLease).Unix())
 	for _, product := range left {
 		if err == nil {
 			err = s.removeStage(ctx, product)

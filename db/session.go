@@ -37,11 +37,7 @@ func (s *Store) Link(ctx context.Context, hash access.Hash) (*access.Token, erro
 // one link, one succeeds.
 func (s *Store) UseLink(ctx context.Context, hash access.Hash, session access.Grant) (used bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, "DELETE FROM link WHERE hash = $1 AND token = $2 AND expires > $3", hash[:], session.TokenID, time.Now().Unix())
-		if err != nil {
-			return err
-		}
-		n, err := res.RowsAffected()
+		n, err := update(ctx, tx, "DELETE FROM link WHERE hash = $1 AND token = $2 AND expires > $3", hash[:], session.TokenID, time.Now().Unix())
 		if used = n > 0; err != nil || !used {
 			return err
 		}
@@ -63,10 +59,8 @@ func (s *Store) Session(ctx context.Context, hash access.Hash) (*access.Token, e
 
 // EndSession removes a session, if it exists.
 func (s *Store) EndSession(ctx context.Context, hash access.Hash) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM session WHERE hash = $1", hash[:])
-		return err
-	})
+	_, err := s.update(ctx, "DELETE FROM session WHERE hash = $1", hash[:])
+	return err
 }
 
 // grantedBy returns the token of a row of table link or session.
@@ -94,22 +88,12 @@ func insertGrant(ctx context.Context, tx *sql.Tx, table string, g access.Grant) 
 
 // removeGrants removes the links and sessions of a token.
 func removeGrants(ctx context.Context, tx *sql.Tx, token string) error {
-	for _, table := range []string{"link", "session"} {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE token = $1", token); err != nil {
-			return err
-		}
-	}
-	return nil
+	return execEach(ctx, tx, []string{"DELETE FROM link WHERE token = $1", "DELETE FROM session WHERE token = $1"}, token)
 }
 
 // expireGrants removes the links and sessions that have expired.
 func (s *Store) expireGrants(ctx context.Context, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		for _, table := range []string{"link", "session"} {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE expires <= $1", now.Unix()); err != nil {
-				return err
-			}
-		}
-		return nil
+		return execEach(ctx, tx, []string{"DELETE FROM link WHERE expires <= $1", "DELETE FROM session WHERE expires <= $1"}, now.Unix())
 	})
 }

@@ -67,7 +67,7 @@ func (f *sqliteFile) copyToFile(ctx context.Context, s *Store, path, _ string, p
 		}
 		return errors.Join(f.copyPages(ctx, b, t, progress), b.Finish())
 	})
-	err = errors.Join(err, t.close())
+	err = errors.Join(err, t.file.Close())
 	if err == nil {
 		err = disableWAL(ctx, path)
 	}

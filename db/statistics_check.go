@@ -70,12 +70,12 @@ type (
 
 func buildNames(ctx context.Context, q querier) (map[productBuild]string, error) {
 	names := map[productBuild]string{}
-	_, err := query(ctx, q, func(rows *sql.Rows) (none struct{}, err error) {
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
 		var b productBuild
 		var product, version, os, arch string
-		err = rows.Scan(&b.product, &b.build, &product, &version, &os, &arch)
+		err := rows.Scan(&b.product, &b.build, &product, &version, &os, &arch)
 		names[b] = product + " " + version + " " + os + "/" + arch
-		return none, err
+		return err
 	}, "SELECT build.product, build.id, product.name, build.version, build.os, build.arch FROM build JOIN product ON product.id = build.product WHERE product.name IS NOT NULL")
 	return names, err
 }
@@ -84,12 +84,12 @@ func buildNames(ctx context.Context, q querier) (map[productBuild]string, error)
 // are being removed are left out.
 func readMarks(ctx context.Context, q querier) (map[productNode]int64, error) {
 	marks := map[productNode]int64{}
-	_, err := query(ctx, q, func(rows *sql.Rows) (none struct{}, err error) {
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
 		var n productNode
 		var seq int64
-		err = rows.Scan(&n.product, &n.node, &seq)
+		err := rows.Scan(&n.product, &n.node, &seq)
 		marks[n] = seq
-		return none, err
+		return err
 	}, "SELECT mark.product, mark.node, mark.seq FROM mark JOIN product ON product.id = mark.product WHERE product.name IS NOT NULL")
 	return marks, err
 }
@@ -245,24 +245,19 @@ func (c *statisticsCheck) compareProduct(ctx context.Context, tx *sql.Tx, produc
 // eachRollup calls f with each rollup of a product and its sketch, which is nil if there is
 // none and must not be retained.
 func eachRollup(ctx context.Context, q querier, product int64, f func(rollup.Slot, rollup.Count, []byte)) error {
-	rows, err := q.QueryContext(ctx, `SELECT rollup.span, rollup.day, rollup.build, rollup.reports, rollup.ids, sketch.data
+	var slot rollup.Slot
+	var count rollup.Count
+	var data sql.RawBytes
+	return eachRow(ctx, q, func(rows *sql.Rows) error {
+		err := rows.Scan(&slot.Span, &slot.Day, &slot.Build, &count.Reports, &count.Instances, &data)
+		if err == nil {
+			f(slot, count, data)
+		}
+		return err
+	}, `SELECT rollup.span, rollup.day, rollup.build, rollup.reports, rollup.ids, sketch.data
 		FROM rollup LEFT JOIN sketch ON sketch.product = rollup.product AND sketch.span = rollup.span
 			AND sketch.day = rollup.day AND sketch.build = rollup.build
 		WHERE rollup.product = $1`, product)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var data sql.RawBytes
-	for rows.Next() {
-		var slot rollup.Slot
-		var count rollup.Count
-		if err := rows.Scan(&slot.Span, &slot.Day, &slot.Build, &count.Reports, &count.Instances, &data); err != nil {
-			return err
-		}
-		f(slot, count, data)
-	}
-	return rows.Err()
 }
 
 // checkSketch describes what is wrong with a sketch, or returns "". A rollup without

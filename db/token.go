@@ -92,11 +92,8 @@ func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error
 
 // UseToken records the hour of the last use of a token, unless a later one is recorded.
 func (s *Store) UseToken(ctx context.Context, id string, at time.Time) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE token SET used = $2 WHERE id = $1 AND (used IS NULL OR used < $2)",
-			id, at.Truncate(time.Hour).Unix())
-		return err
-	})
+	_, err := s.update(ctx, "UPDATE token SET used = $2 WHERE id = $1 AND (used IS NULL OR used < $2)", id, at.Truncate(time.Hour).Unix())
+	return err
 }
 
 func scanToken(rows *sql.Rows) (t access.Token, err error) {

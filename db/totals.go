@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -112,13 +111,17 @@ func (r *totalsReader) readKnown(ctx context.Context) error {
 // product, most builds may have data in other years only.
 func (r *totalsReader) readBuilds(ctx context.Context, keep func(rollup.Build) bool) error {
 	days := rollup.Range{From: min(r.totals.Range.Previous().From, r.totals.Range.Last(28).Previous().From), To: r.totals.Range.To}
-	type row struct {
-		id int64
-		rollup.Build
-	}
-	rows, err := query(ctx, r.tx, func(rows *sql.Rows) (b row, err error) {
-		err = rows.Scan(&b.id, &b.Version, &b.OS, &b.Arch)
-		return b, err
+	return eachRow(ctx, r.tx, func(rows *sql.Rows) error {
+		var id int64
+		var b rollup.Build
+		if err := rows.Scan(&id, &b.Version, &b.OS, &b.Arch); err != nil {
+			return err
+		}
+		if keep(b) {
+			r.builds[id] = &rollup.BuildTotals{Build: b}
+			r.ids = append(r.ids, id)
+		}
+		return nil
 	}, `SELECT id, version, os, arch FROM build WHERE product = $1 AND id IN (
 			SELECT build FROM rollup WHERE product = $1 AND span = 28 AND day BETWEEN $2 AND $4
 			UNION SELECT build FROM rollup WHERE product = $1 AND span = 7 AND day BETWEEN $5 AND $4
@@ -126,14 +129,6 @@ func (r *totalsReader) readBuilds(ctx context.Context, keep func(rollup.Build) b
 			UNION SELECT build FROM checks WHERE product = $1 AND day BETWEEN $3 AND $4)
 		ORDER BY id`, r.product, rollup.FourWeeks.Start(days.From), days.From, days.To,
 		rollup.FourWeeks.Start(r.foldedTo), rollup.OneWeek.Start(r.foldedTo)) // later periods have shorter rollups only
-	for _, b := range rows {
-		b.Platform = checker.Platform{OS: b.OS, Arch: b.Arch}
-		if keep(b.Build) {
-			r.builds[b.id] = &rollup.BuildTotals{Build: b.Build}
-			r.ids = append(r.ids, b.id)
-		}
-	}
-	return err
 }
 
 // periods returns the periods of a span in the range that have rollups, or have none.
@@ -174,45 +169,30 @@ func (r *totalsReader) readCounts(ctx context.Context, span rollup.Span) error {
 	if len(periods) == 0 {
 		return nil
 	}
-	rows, err := r.tx.QueryContext(ctx, `SELECT build, day, reports, ids, started, again FROM rollup
-		WHERE product = $1 AND span = $2 AND day BETWEEN $3 AND $4 ORDER BY day`, r.product, span, periods[0].Day, periods[len(periods)-1].Day)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		var c rollup.Count
-		if err := rows.Scan(&id, &c.Day, &c.Reports, &c.Instances, &c.Started, &c.Repeated); err != nil {
-			return err
-		}
-		if b := r.builds[id]; b != nil {
+	var id int64
+	var c rollup.Count
+	return eachRow(ctx, r.tx, func(rows *sql.Rows) error {
+		err := rows.Scan(&id, &c.Day, &c.Reports, &c.Instances, &c.Started, &c.Repeated)
+		if b := r.builds[id]; b != nil && err == nil {
 			counts := b.Counts(span)
 			*counts = append(*counts, c)
 		}
-	}
-	return rows.Err()
+		return err
+	}, `SELECT build, day, reports, ids, started, again FROM rollup
+		WHERE product = $1 AND span = $2 AND day BETWEEN $3 AND $4 ORDER BY day`, r.product, span, periods[0].Day, periods[len(periods)-1].Day)
 }
 
 // readChecks adds the checks to the days.
 func (r *totalsReader) readChecks(ctx context.Context) error {
-	rows, err := r.tx.QueryContext(ctx, "SELECT build, day, count FROM checks WHERE product = $1 AND day BETWEEN $2 AND $3 ORDER BY day",
-		r.product, r.totals.Range.From, r.totals.Range.To)
-	if err != nil {
+	var id, count int64
+	var day rollup.Day
+	return eachRow(ctx, r.tx, func(rows *sql.Rows) error {
+		err := rows.Scan(&id, &day, &count)
+		if b := r.builds[id]; b != nil && err == nil {
+			b.AddChecks(day, count)
+		}
 		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		var c rollup.Count
-		if err := rows.Scan(&id, &c.Day, &c.Checks); err != nil {
-			return err
-		}
-		if b := r.builds[id]; b != nil {
-			b.AddChecks(c.Day, c.Checks)
-		}
-	}
-	return rows.Err()
+	}, "SELECT build, day, count FROM checks WHERE product = $1 AND day BETWEEN $2 AND $3 ORDER BY day", r.product, r.totals.Range.From, r.totals.Range.To)
 }
 
 // readSketches reads the encoded rollups that are needed for the range and its periods, by

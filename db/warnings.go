@@ -2,23 +2,20 @@ package db
 
 import (
 	"fmt"
+	"slices"
 
 	"relcheck/db/dbfile"
 )
 
 // Hazards describes what endangers the file of a store or prevents relcheck from
 // detecting a danger, in one sentence each that names what to do.
-func (s *Store) Hazards() (all []string) {
+func (s *Store) Hazards() []string {
 	f, ok := s.engine.(*sqliteFile)
 	if !ok {
 		return nil
 	}
-	for _, text := range []string{dbfile.FolderWarning(f.path), dbfile.HardLinkWarning(f.path), s.Undetectable()} {
-		if text != "" {
-			all = append(all, text)
-		}
-	}
-	return all
+	all := []string{dbfile.FolderWarning(f.path), dbfile.HardLinkWarning(f.path), f.handle.Undetectable()}
+	return slices.DeleteFunc(all, func(text string) bool { return text == "" })
 }
 
 // Undetectable describes which other uses of the store's file cannot be detected on this

@@ -41,25 +41,25 @@ func newPendingFile(target string) (*pendingFile, error) {
 	}
 	p := &pendingFile{path: strings.TrimSuffix(f.Name(), "-lock"), target: target}
 	p.lock, _ = dbfile.AcquireLock(p.path, nil)
-	if err := errors.Join(dbfile.Sync(f), f.Close(), p.create()); err != nil {
+	err = errors.Join(dbfile.Sync(f), f.Close())
+	if err == nil {
+		f, err = os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
 		p.discard()
 		return nil, fmt.Errorf("write %s: %w", target, err)
 	}
 	return p, nil
 }
 
-func (p *pendingFile) create() error {
-	f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
-
 // commit gives the file the target's name, unless a file of that name has appeared
 // meanwhile. When it returns, the file and its name survive a power cut.
 func (p *pendingFile) commit() error {
-	err := syncFile(p.path)
+	// This process must not have the file open through SQLite, which would lose its locks.
+	err := syncPath(p.path, os.O_RDWR|dbfile.NoFollow)
 	if err == nil {
 		err = dbfile.Link(p.path, p.target)
 	}
@@ -106,22 +106,16 @@ func (p *pendingFile) discard() {
 	os.Remove(p.path + "-lock")
 }
 
-// syncFile syncs a file to disk. This process must not have it open through SQLite,
-// which would lose its locks.
-func syncFile(name string) error {
-	f, err := os.OpenFile(name, os.O_RDWR|dbfile.NoFollow, 0)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dbfile.Sync(f), f.Close())
-}
-
 // syncFolder syncs the names in a folder to disk. Windows needs no call for that.
 func syncFolder(name string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	f, err := os.Open(name)
+	return syncPath(name, os.O_RDONLY)
+}
+
+func syncPath(name string, flag int) error {
+	f, err := os.OpenFile(name, flag, 0)
 	if err != nil {
 		return err
 	}
