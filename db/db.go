@@ -119,7 +119,10 @@ func IsFile(name string) bool { return !isPostgres(name) && !notAFile.MatchStrin
 
 // ID returns the random ID of the store, or 0 if its schema is older than IDs.
 func (s *Store) ID(ctx context.Context) (int64, error) {
-	id, err := storeID(ctx, s.read)
+	id, err := setting(ctx, s.read, "store")
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
 	return id, s.explain(err)
 }
 
@@ -287,15 +290,6 @@ func countRows(ctx context.Context, q querier, tables []string) (RowCounts, erro
 func setting(ctx context.Context, q querier, name string) (value int64, err error) {
 	err = q.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = $1", name).Scan(&value)
 	return value, err
-}
-
-// storeID returns the ID of a store, or 0 if its schema is older than IDs.
-func storeID(ctx context.Context, q querier) (id int64, err error) {
-	id, err = setting(ctx, q, "store")
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return id, err
 }
 
 // next increments a setting and returns the new value.

@@ -130,9 +130,6 @@ func noteUnreplicated(c *pgconn.PgConn, n *pgconn.Notice) {
 
 const unreplicated = "unreplicated"
 
-// checkFiles returns nil: probe asks PostgreSQL every second.
-func (l *postgresWriter) checkFiles() error { return nil }
-
 // probe pings PostgreSQL. After a failure it writes, because only that waits for a
 // synchronous standby.
 func (l *postgresWriter) probe(failed bool) error {

@@ -72,33 +72,42 @@ func (f *sqliteFile) checkFiles() error {
 	return nil
 }
 
-func (l *sqliteWriter) connect() error {
+// connect opens a connection and prepares the statements of every batch.
+func (l *sqliteWriter) connect() (err error) {
+	defer func() {
+		if err != nil {
+			l.disconnect()
+		}
+	}()
 	ctx := context.Background()
 	l.db = connect(l.path, readWrite)
 	l.db.SetMaxOpenConns(1)
-	var err error
 	if l.conn, err = l.db.Conn(ctx); err != nil {
-		l.disconnect()
 		return err
 	}
-	for _, p := range l.statements() {
-		if *p.stmt, err = l.conn.PrepareContext(ctx, p.text); err != nil {
-			l.disconnect()
-			return err
+	prepare := func(text string) (stmt *sql.Stmt) {
+		if err == nil {
+			stmt, err = l.conn.PrepareContext(ctx, text)
 		}
+		return stmt
+	}
+	l.begin, l.commit = prepare("BEGIN IMMEDIATE"), prepare("COMMIT")
+	l.catalog = prepare("SELECT value FROM setting WHERE name = 'catalog'")
+	l.insert = make([]*sql.Stmt, insertSizes)
+	for i := range l.insert {
+		l.insert[i] = prepare(insertRows(1 << i))
 	}
 	l.builds.forget()
-	l.seq, err = lastSeq(ctx, l.conn)
-	if err != nil {
-		l.disconnect()
-		return err
+	if err == nil {
+		l.seq, err = lastSeq(ctx, l.conn)
 	}
-	if err := l.handle.WALOpened(); err != nil {
-		l.disconnect()
-		return err
+	if err == nil {
+		err = l.handle.WALOpened()
 	}
-	l.files.WALOpened()
-	return nil
+	if err == nil {
+		l.files.WALOpened()
+	}
+	return err
 }
 
 // lastSeq returns the highest seq of all reports, including removed ones.
@@ -107,22 +116,6 @@ func lastSeq(ctx context.Context, q querier) (int64, error) {
 	err := q.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&last)
 	removed, err2 := setting(ctx, q, "removed")
 	return max(last, removed), errors.Join(err, err2)
-}
-
-type statement struct {
-	stmt **sql.Stmt
-	text string
-}
-
-// statements lists the statements of every batch, which are prepared once.
-func (l *sqliteWriter) statements() []statement {
-	l.insert = make([]*sql.Stmt, insertSizes)
-	all := []statement{{&l.begin, "BEGIN IMMEDIATE"}, {&l.commit, "COMMIT"},
-		{&l.catalog, "SELECT value FROM setting WHERE name = 'catalog'"}}
-	for i := range l.insert {
-		all = append(all, statement{&l.insert[i], insertRows(1 << i)})
-	}
-	return all
 }
 
 // insertRows returns an insert of n rows. Its parameters have no numbers because modernc's
@@ -155,8 +148,6 @@ func (l *sqliteWriter) close() error {
 	l.handle.Release()
 	return l.lock.Release()
 }
-
-func (l *sqliteWriter) checkFiles() error { return l.files.Check() }
 
 // probe returns an error if a file was replaced. After a failure it also writes.
 func (l *sqliteWriter) probe(failed bool) error {

@@ -51,6 +51,8 @@ type Writer struct {
 	stop chan struct{} // ends the loop that runs every tick
 	end  func() error  // closes batch, the first time
 
+	checkFiles func() error // of the engine, which does not wait
+
 	mu     sync.Mutex
 	open   *batch // replaced only while writeMu is held
 	checks map[buildKey]int64
@@ -72,7 +74,7 @@ type Writer struct {
 }
 
 // batchWriter is the part of a Writer that differs between the engines. Its methods
-// are called with writeMu held, except checkFiles.
+// are called with writeMu held.
 type batchWriter interface {
 	// write records a batch and adds the checks in one transaction: after an error,
 	// nothing of it may be considered recorded. Entries of products that do not exist
@@ -80,8 +82,6 @@ type batchWriter interface {
 	write(b *batch, checks map[buildKey]int64, now time.Time) error
 	// probe returns an error if write would fail. After a failure, it writes to find out.
 	probe(failed bool) error
-	// checkFiles returns the errors that can be found without waiting.
-	checkFiles() error
 	close() error
 }
 
@@ -92,7 +92,7 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{name: s.name, log: log, batch: r, open: newBatch(nil), checks: map[buildKey]int64{}, stop: make(chan struct{})}
+	w := &Writer{name: s.name, log: log, checkFiles: s.checkFiles, batch: r, open: newBatch(nil), checks: map[buildKey]int64{}, stop: make(chan struct{})}
 	w.end = sync.OnceValue(w.finish)
 	go w.tick()
 	return w, nil
@@ -285,7 +285,7 @@ func (w *Writer) write(b *batch, checks map[buildKey]int64) {
 
 // Ready returns nil if reports can be recorded, and otherwise the reason.
 func (w *Writer) Ready() error {
-	if err := w.batch.checkFiles(); err != nil {
+	if err := w.checkFiles(); err != nil {
 		return err
 	}
 	if p := w.corruptErr.Load(); p != nil {

@@ -70,9 +70,6 @@ var openFiles = struct {
 
 // tryOpen is one attempt of [Open]. The last one accepts that the WAL is lost.
 func tryOpen(path string, use Mode, last bool) (*Handle, error) {
-	if !DetectNames {
-		return undetected(path, use)
-	}
 	openFiles.Lock()
 	defer openFiles.Unlock()
 	f, err := openShared(path, use)
@@ -95,18 +92,6 @@ func tryOpen(path string, use Mode, last bool) (*Handle, error) {
 		return nil, err
 	}
 	return h, nil
-}
-
-// undetected returns a handle that detects nothing.
-func undetected(path string, use Mode) (*Handle, error) {
-	f := &sharedFile{path: path, wal: -1}
-	info, err := os.Lstat(path)
-	if err == nil {
-		f.id = idOf(info)
-	} else if use != Create {
-		return nil, err
-	}
-	return &Handle{sharedFile: f}, nil
 }
 
 // openShared opens a file, for writing if possible, and adds the descriptor to the
@@ -330,6 +315,9 @@ func (h *Handle) Undetectable() string {
 
 // lock sets or removes a lock on one byte.
 func (f *sharedFile) lock(at int64, kind int16) error {
+	if !DetectNames {
+		return errors.ErrUnsupported
+	}
 	l := unix.Flock_t{Type: kind, Whence: 0, Start: at, Len: 1}
 	return unix.FcntlFlock(f.files[0].Fd(), unix.F_OFD_SETLK, &l)
 }
