@@ -3,24 +3,34 @@ package db
 import (
 	"context"
 	"database/sql"
-	"time"
 
 	"relcheck/checker/stats/rollup"
 )
 
-// expireReports removes the folded reports from before a time: of one product, or of all
-// in SQLite, where products share the log. It reads the whole log, page by page, because
-// after a wrong clock it is not ordered by time.
-func (s *Store) expireReports(ctx context.Context, product int64, before time.Time) error {
+// isFolded is a condition on reports.
+const isFolded = ` AND EXISTS
+	(SELECT 1 FROM mark WHERE mark.product = report.product AND mark.node = report.seq >> 40 AND mark.seq >= report.seq)`
+
+// removeReports removes the reports from before a time that match a condition. It reads
+// the log in pages, selected by pageCond, because after a wrong clock it is not ordered by
+// time. It finds the end of a page before the transaction, because SQLite may have to read
+// the reports of other products for it.
+func (s *Store) removeReports(ctx context.Context, product, before int64, pageCond, cond string) error {
 	for after := int64(0); ; {
 		var end, oldest sql.NullInt64
-		err := s.read.QueryRowContext(ctx, "SELECT MAX(seq), MIN(at) FROM (SELECT seq, at FROM report WHERE "+s.productCond()+
+		err := s.read.QueryRowContext(ctx, "SELECT MAX(seq), MIN(at) FROM (SELECT seq, at FROM report WHERE "+pageCond+
 			" seq > $2 ORDER BY seq LIMIT $3) AS page", product, after, removalPage).Scan(&end, &oldest)
 		if err != nil || !end.Valid {
 			return err
 		}
-		if oldest.Int64 < before.Unix() {
-			err = s.inTx(ctx, func(tx *sql.Tx) error { return s.deleteExpired(ctx, tx, product, after, end.Int64, before) })
+		if oldest.Int64 < before {
+			err = s.inTx(ctx, func(tx *sql.Tx) error {
+				n, err := update(ctx, tx, "DELETE FROM report WHERE "+pageCond+" seq > $2 AND seq <= $3 AND at < $4"+cond, product, after, end.Int64, before)
+				if err != nil || n == 0 {
+					return err
+				}
+				return s.reserveSeqs(ctx, tx, end.Int64)
+			})
 			if err == nil {
 				err = sleep(ctx, removalPause)
 			}
@@ -30,17 +40,6 @@ func (s *Store) expireReports(ctx context.Context, product int64, before time.Ti
 		}
 		after = end.Int64
 	}
-}
-
-// deleteExpired removes the expired reports with seqs in (after, last].
-func (s *Store) deleteExpired(ctx context.Context, tx *sql.Tx, product, after, last int64, before time.Time) error {
-	n, err := update(ctx, tx, "DELETE FROM report WHERE "+s.productCond()+` seq > $2 AND seq <= $3 AND at < $4 AND EXISTS
-		(SELECT 1 FROM mark WHERE mark.product = report.product AND mark.node = report.seq >> 40 AND mark.seq >= report.seq)`,
-		product, after, last, before.Unix())
-	if err != nil || n == 0 {
-		return err
-	}
-	return s.reserveSeqs(ctx, tx, last)
 }
 
 // expireRollups removes the rollups and checks from before a day, which must be the first

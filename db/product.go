@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -131,7 +132,7 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 	removed, err := query(ctx, s.read, scanValue[int64], "SELECT id FROM product WHERE name IS NULL")
 	for _, product := range removed {
 		if err == nil {
-			err = s.removeReports(ctx, product)
+			err = s.removeReports(ctx, product, math.MaxInt64, "product = $1 AND", "")
 		}
 		if err == nil {
 			err = s.deleteInChunks(ctx, product, deleteProductPages...)
@@ -152,33 +153,6 @@ func (s *Store) finishRemovals(ctx context.Context) error {
 		}
 	}
 	return s.explain(err)
-}
-
-// removeReports removes a product's reports, page by page. It finds the end of a page
-// before the transaction, because SQLite must read the reports of other products for it.
-func (s *Store) removeReports(ctx context.Context, product int64) error {
-	for after := int64(0); ; {
-		var last sql.NullInt64
-		err := s.read.QueryRowContext(ctx, `SELECT MAX(seq) FROM
-			(SELECT seq FROM report WHERE product = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS page`, product, after, removalPage).Scan(&last)
-		if err != nil || !last.Valid {
-			return err
-		}
-		err = s.inTx(ctx, func(tx *sql.Tx) error {
-			if err := s.reserveSeqs(ctx, tx, last.Int64); err != nil {
-				return err
-			}
-			_, err := tx.ExecContext(ctx, "DELETE FROM report WHERE product = $1 AND seq > $2 AND seq <= $3", product, after, last.Int64)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		after = last.Int64
-		if err := sleep(ctx, removalPause); err != nil {
-			return err
-		}
-	}
 }
 
 // deleteProductPages are statements that each delete a page of a product's rows, from the
