@@ -91,12 +91,12 @@ func (b *builds) refresh(ctx context.Context, q querier) error {
 
 // dropProducts forgets products that were removed.
 func (b *builds) dropProducts(ctx context.Context, q querier) error {
-	left, err := productIDs(ctx, q)
+	remaining, err := productIDs(ctx, q)
 	if err != nil {
 		return err
 	}
-	maps.DeleteFunc(b.products, func(_ string, p *published) bool { return !left[p.product] })
-	maps.DeleteFunc(b.ids, func(_ buildKey, id buildID) bool { return !left[id.product] })
+	maps.DeleteFunc(b.products, func(_ string, p *published) bool { return !remaining[p.product] })
+	maps.DeleteFunc(b.ids, func(_ buildKey, id buildID) bool { return !remaining[id.product] })
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 	"relcheck/db/dbfile"
 )
 
-var errNotEmpty = errors.New("a store or other data already exists there")
+var errNotEmpty = errors.New("a store or other data already exists at the destination")
 
 // Copy creates a new store with the given name and copies everything that s contains at the
 // start. The destination must be missing or empty. The error wraps [ErrInUse] if a SQLite
@@ -31,11 +31,11 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 		return nil, errURL
 	}
 	if file, ok := s.engine.(*sqliteFile); ok && !file.unchanged {
-		held, err := dbfile.AcquireLock(file.path, file.handle)
+		lock, err := dbfile.AcquireLock(file.path, file.handle)
 		if err != nil {
 			return nil, fmt.Errorf("copy %s: %w; stop the server first, because the copy would lack what it records meanwhile", s.name, err)
 		}
-		defer held.Release()
+		defer lock.Release()
 	}
 	err := create(ctx, name, schema, c.run)
 	return c.copied, err

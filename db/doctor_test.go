@@ -320,8 +320,8 @@ func TestDoctorFiles(t *testing.T) {
 func TestDoctorPostgres(t *testing.T) {
 	t.Parallel()
 	name := pgtest.Database(t)
-	if text := examine(t, name, longRetention)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "no relcheck store there") {
-		t.Errorf("empty database: got %s, want \"no relcheck store there\"", text)
+	if text := examine(t, name, longRetention)["store"]; !strings.HasPrefix(text, "2 ") || !strings.Contains(text, "no relcheck store found") {
+		t.Errorf("empty database: got %s, want \"no relcheck store found\"", text)
 	}
 	open(t, name)
 	pgtest.Exec(t, name, "ALTER DATABASE "+name[strings.LastIndex(name, "/")+1:]+" SET synchronous_commit = off")

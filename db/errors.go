@@ -16,7 +16,7 @@ var (
 	errNewer      = errors.New("written by a newer relcheck")
 	errUnfinished = errors.New("incomplete store: a copy was interrupted or is still running")
 	errLogAlone   = errors.New("found a WAL file without its database")
-	errEmpty      = errors.New("no relcheck store there")
+	errEmpty      = errors.New("no relcheck store found")
 )
 
 // Errors that callers distinguish.

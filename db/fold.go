@@ -77,7 +77,7 @@ func (s *Store) foldProduct(ctx context.Context, product int64) (reports int64, 
 
 // unfoldedNodes is a query for the nodes with reports after their mark. It looks up the
 // first report of each node in the index.
-func unfoldedNodes(ofProduct string) string {
+func unfoldedNodes(productCond string) string {
 	return strings.ReplaceAll(`WITH RECURSIVE first (seq) AS (
 			SELECT MIN(seq) FROM report WHERE {} seq > 0
 		UNION ALL
@@ -85,7 +85,7 @@ func unfoldedNodes(ofProduct string) string {
 		)
 		SELECT first.seq >> 40 FROM first LEFT JOIN mark ON mark.product = $1 AND mark.node = first.seq >> 40
 		WHERE first.seq IS NOT NULL AND
-			COALESCE(mark.seq, 0) < (SELECT MAX(seq) FROM report WHERE {} seq < ((first.seq >> 40) + 1) << 40)`, "{}", ofProduct)
+			COALESCE(mark.seq, 0) < (SELECT MAX(seq) FROM report WHERE {} seq < ((first.seq >> 40) + 1) << 40)`, "{}", productCond)
 }
 
 // foldStep is one step of folding.

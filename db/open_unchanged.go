@@ -45,27 +45,27 @@ func openUnchangedPostgres(ctx context.Context, url string) (*Store, error) {
 
 func openUnchangedFile(ctx context.Context, path string) (*Store, error) {
 	real := dbfile.Resolve(path)
-	held, err := dbfile.Open(real, dbfile.Read)
+	handle, err := dbfile.Open(real, dbfile.Read)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = probe(ctx, real)
 	}
 	if errors.Is(err, errMissing) {
-		held.Release()
+		handle.Release()
 		return nil, fmt.Errorf("open %s: the file is missing or empty: %w", path, fs.ErrNotExist)
 	}
 	mode := ""
 	if err == nil {
 		mode, err = unchangedMode(ctx, real)
 	}
-	if err == nil && held.IsMountPoint() && mode != plain {
+	if err == nil && handle.IsMountPoint() && mode != plain {
 		err = dbfile.ErrMountPoint
 	}
 	if err != nil {
-		held.Release()
+		handle.Release()
 		return nil, openError(path, err)
 	}
 	main := connect(real, mode)
-	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, read: main, handle: held, unchanged: true}}
+	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, read: main, handle: handle, unchanged: true}}
 	if err := checkSchema(ctx, main); err != nil {
 		s.Close()
 		return nil, openError(path, err)

@@ -76,7 +76,7 @@ func openSQLite(ctx context.Context, name, schema string) (*Store, error) {
 }
 
 func openFile(ctx context.Context, path string) (*Store, error) {
-	held, err := dbfile.Open(path, dbfile.ReadWrite)
+	handle, err := dbfile.Open(path, dbfile.ReadWrite)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, cmp.Or(probe(ctx, path), dbfile.ErrReplaced)
 	}
@@ -84,7 +84,7 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 		err = probe(ctx, path)
 	}
 	if err != nil {
-		held.Release()
+		handle.Release()
 		return nil, err
 	}
 	logged := dbfile.Size(path+"-wal") > 0
@@ -92,14 +92,14 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	main.SetMaxOpenConns(1) // SQLite has one writer at a time anyway
 	read := connect(path, readOnly)
 	read.SetMaxOpenConns(4)
-	f := &sqliteFile{path: path, main: main, read: read, hadWAL: logged, handle: held}
+	f := &sqliteFile{path: path, main: main, read: read, hadWAL: logged, handle: handle}
 	s := &Store{name: path, main: main, read: read, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: &f.writeMu, actor: CommandLine, engine: f}
 	err = verifySQLite(ctx, main)
 	if err == nil {
 		err = checkSchema(ctx, main) // reads, which opens the WAL
 	}
 	if err == nil {
-		err = held.WALOpened()
+		err = handle.WALOpened()
 	}
 	if err == nil {
 		err = s.upgrade(ctx)
@@ -210,11 +210,11 @@ func readApplicationID(ctx context.Context, path, mode string) (id int64, err er
 func createSQLite(ctx context.Context, path, schema string, fill fill) (created bool, err error) {
 	path = dbfile.Resolve(path)
 	_, missing := os.Stat(path)
-	held, err := dbfile.Open(path, dbfile.Create)
+	handle, err := dbfile.Open(path, dbfile.Create)
 	if err != nil {
 		return false, err
 	}
-	defer held.Release()
+	defer handle.Release()
 	file := connect(path, readWriteCreate)
 	defer file.Close()
 	file.SetMaxOpenConns(1)

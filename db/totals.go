@@ -70,12 +70,12 @@ func (r *totalsReader) all(ctx context.Context, keep func(rollup.Build) bool) er
 	if err != nil {
 		return err
 	}
-	sums := rollup.NewMerger(r.totals.Range, r.foldedTo)
-	open, err := r.countOpen(sums, sketches)
+	merger := rollup.NewMerger(r.totals.Range, r.foldedTo)
+	open, err := r.countOpen(merger, sketches)
 	if err != nil {
 		return err
 	}
-	go r.merge(ctx, sums, sketches) // takes as long as what follows
+	go r.merge(ctx, merger, sketches) // takes as long as what follows
 	for _, span := range rollup.Spans {
 		if err := r.readCounts(ctx, span); err != nil {
 			return err
@@ -146,11 +146,11 @@ type openCount struct {
 
 // countOpen counts the weeks and four-week periods of the range that are not over at the
 // newest folded report.
-func (r *totalsReader) countOpen(sums *rollup.Merger, sketches map[int64][]rollup.Encoded) (all []openCount, err error) {
+func (r *totalsReader) countOpen(merger *rollup.Merger, sketches map[int64][]rollup.Encoded) (all []openCount, err error) {
 	for _, span := range rollup.Spans[1:] {
 		for _, p := range r.periods(span, false) {
 			for build, rollups := range sketches {
-				c, err := sums.CountPeriod(p, rollups)
+				c, err := merger.CountPeriod(p, rollups)
 				if err != nil {
 					return nil, fmt.Errorf("build %d: %w", build, err)
 				}
@@ -220,7 +220,7 @@ func (r *totalsReader) readSketches(ctx context.Context) (map[int64][]rollup.Enc
 
 // merge merges the rollups of each build. It recovers from panics because it runs in a
 // goroutine of its own.
-func (r *totalsReader) merge(ctx context.Context, sums *rollup.Merger, all map[int64][]rollup.Encoded) {
+func (r *totalsReader) merge(ctx context.Context, merger *rollup.Merger, all map[int64][]rollup.Encoded) {
 	var err error
 	defer func() {
 		if p := recover(); p != nil {
@@ -230,7 +230,7 @@ func (r *totalsReader) merge(ctx context.Context, sums *rollup.Merger, all map[i
 		r.merged <- err
 	}()
 	for id, b := range r.builds {
-		if err = sums.MergeInto(b, all[id]); err != nil {
+		if err = merger.MergeInto(b, all[id]); err != nil {
 			err = fmt.Errorf("build %d: %w", id, err)
 			return
 		}

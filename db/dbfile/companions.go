@@ -37,14 +37,14 @@ func checkCompanion(path, name string, info fs.FileInfo) error {
 		}
 		return fmt.Errorf("%s is %s, which relcheck does not create: remove it", name, what)
 	}
-	us, want := os.Geteuid(), os.Geteuid()
+	self, want := os.Geteuid(), os.Geteuid()
 	database, err := os.Stat(path)
 	if err == nil {
 		want, _ = Owner(database)
 	} else if hardLinks(info) > 1 {
 		return fmt.Errorf("%s has another name (a hard link), and there is no store: remove it", name)
 	}
-	if got, known := Owner(info); known && got != want && (got != us || us == 0) {
+	if got, known := Owner(info); known && got != want && (got != self || self == 0) {
 		return fmt.Errorf("%s belongs to user %d and the store to user %d: check where it comes from, then chown it to the owner of the store", name, got, want)
 	}
 	return nil

@@ -171,11 +171,11 @@ func (f *sharedFile) hasOtherName() bool {
 // checkWAL returns an error if a process that has the store open uses another WAL than the
 // existing one.
 func (f *sharedFile) checkWAL() error {
-	tag, there := walTag(f.path)
-	if f.wal >= 0 && (!there || tag != f.wal) {
+	tag, exists := walTag(f.path)
+	if f.wal >= 0 && (!exists || tag != f.wal) {
 		return errWALReplaced
 	}
-	if !there {
+	if !exists {
 		tag = 0
 		if f.isLocked(walBytes, walBytes+1) {
 			return errWALReplaced
@@ -197,8 +197,8 @@ func (h *Handle) WALOpened() error {
 	if !h.locked {
 		return nil
 	}
-	tag, there := walTag(h.path)
-	if !there {
+	tag, exists := walTag(h.path)
+	if !exists {
 		return errWALReplaced
 	}
 	if tag == h.wal {
@@ -343,7 +343,7 @@ func nameTag(path string) (int64, error) {
 }
 
 // walTag identifies a WAL.
-func walTag(path string) (tag int64, there bool) {
+func walTag(path string) (tag int64, exists bool) {
 	wal, err := os.Lstat(path + "-wal")
 	shm, err2 := os.Lstat(path + "-shm")
 	if err != nil || err2 != nil {
