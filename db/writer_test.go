@@ -430,7 +430,7 @@ func testFollow(t *testing.T, name string) {
 	}
 }
 
-// Removing a product removes all of its reports, including those that are being recorded by
+// Removing a product removes all of its reports, including reports that are being recorded by
 // this server or another one.
 func testRemoveProductWhileRecording(t *testing.T, name string) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -14,7 +14,7 @@ type Product struct {
 	Title string
 	// Repo is its "owner/name" in GitHub's API, or empty.
 	Repo string
-	// Module is the path of the Go module from which releases can be synced, or empty.
+	// Module is the path of the Go module whose releases can be synced, or empty.
 	Module string
 	// Download and Notes are URL templates for releases that have no URLs of their
 	// own, or empty. See [Expand].

@@ -19,7 +19,7 @@ var (
 	hostPattern   = regexp.MustCompile(`^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
 )
 
-// defaultPorts are those that browsers leave out of an origin.
+// defaultPorts are the ports that browsers omit from an origin.
 var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
 
 // cleanOrigins returns a list of origins, which are separated by space, in the form in

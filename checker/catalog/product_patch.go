@@ -83,7 +83,7 @@ func checkTemplate(field, template string, check func(string) error) error {
 	return nil
 }
 
-// ChangedFields returns the names of the fields in which two products differ.
+// ChangedFields returns the names of the fields that differ between two products.
 func ChangedFields(a, b Product) (names []string) {
 	was := ProductFields(&a)
 	for _, name := range []string{"title", "repo", "module", "download", "notes", "origins"} {

@@ -81,10 +81,10 @@ func CheckVersion(version string) error {
 	return nil
 }
 
-// NewRelease returns a release of p of which only the version is known.
+// NewRelease returns a release of p with a version and defaults.
 func NewRelease(p Product, version string) Release {
 	if p.Module != "" && !strings.HasPrefix(version, "v") {
-		version = "v" + version // as in the tags of Go modules, from which links are made
+		version = "v" + version // tags of Go modules have it, and links are made of tags
 	}
 	return Release{Version: version, Prerelease: semver.Prerelease(checker.Canonical(version)) != ""}
 }

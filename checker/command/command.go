@@ -25,7 +25,7 @@ import (
 	"relcheck/db"
 )
 
-// Exit statuses. The last two are those of relcheck check --exit-code.
+// Exit statuses. The last two belong to relcheck check --exit-code.
 const (
 	statusFailed   = 1
 	statusUsage    = 2

@@ -162,7 +162,7 @@ func tokenList(streams IO) *cobra.Command {
 	})
 }
 
-// usedAt formats the hour in which a token was last used, in UTC.
+// usedAt formats the hour of a token's last use, in UTC.
 func usedAt(t access.Token) string {
 	if t.LastUsed.IsZero() {
 		return ""

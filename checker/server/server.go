@@ -67,7 +67,7 @@ type Store interface {
 	// Token returns the access token with an ID, also if it is revoked, or nil if there is
 	// none.
 	Token(ctx context.Context, id string) (*access.Token, error)
-	// UseToken stores the hour in which a token was used.
+	// UseToken stores the hour of a token's use.
 	UseToken(ctx context.Context, id string, at time.Time) error
 	// SetClientsHidden stores whether all requests seem to come from a proxy that the
 	// server does not trust.

@@ -10,7 +10,7 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// snapshot is the state of the catalog from which requests are answered. It is immutable,
+// snapshot is the state of the catalog that answers requests. It is immutable,
 // so requests share it without a lock. A change copies the maps, which takes a few
 // milliseconds at the limits of a store; unchanged products and releases are shared.
 type snapshot struct {

@@ -8,15 +8,15 @@ import (
 	"relcheck/checker/access"
 )
 
-// storeUsageEvery is the period in which the use of tokens is stored.
+// storeUsageEvery is the time between two writes of token usage.
 const storeUsageEvery = time.Second
 
-// tokenUsage remembers the hour in which tokens were last used, and stores it in the
+// tokenUsage remembers the hour of each token's last use, and stores it in the
 // background, so that no request waits for that.
 type tokenUsage struct {
 	mu       sync.Mutex
 	lastHour map[string]time.Time // by token ID
-	pending  map[string]time.Time // those that are not stored yet
+	pending  map[string]time.Time // not stored yet
 }
 
 func newTokenUsage() *tokenUsage {

@@ -56,7 +56,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// Reports must generate requests like those of a real client. That a real server
+// Reports must generate the requests of a real client. That a real server
 // accepts them is tested elsewhere.
 func TestReports(t *testing.T) {
 	ids, numbers := map[int64]uuid.UUID{}, map[uuid.UUID]int64{}

@@ -48,8 +48,8 @@ func (v *View) below() (keys []string) {
 	return slices.Insert(keys, at, requested)
 }
 
-// byReleases returns the number of instances by how many releases they are behind, and the
-// number for which that is unknown.
+// byReleases returns the number of instances by how many releases they are behind, and how
+// many instances run a version without that number.
 func (v *View) byReleases() (instances map[int64]int64, unknown int64) {
 	instances = map[int64]int64{}
 	for _, u := range v.usedVersions {

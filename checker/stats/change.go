@@ -39,7 +39,7 @@ type cohort struct {
 	heapSum
 }
 
-// cohort returns the builds for which include returns true.
+// cohort returns the builds that include selects.
 func (v *View) cohort(name string, include func(*build) bool) cohort {
 	c := cohort{name: name}
 	for i := range v.builds {

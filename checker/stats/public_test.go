@@ -87,7 +87,7 @@ func TestPublic(t *testing.T) {
 }
 
 // TestPublicRefusesOtherQueries checks that a public view allows no filters and only few
-// ranges: a client could subtract the counts of one query from those of another.
+// ranges: a client could subtract the counts of two queries.
 func TestPublicRefusesOtherQueries(t *testing.T) {
 	last := rollup.Range{From: publicToday - 28, To: publicToday - 1}
 	for _, q := range []stats.Query{

@@ -126,7 +126,7 @@ func (t *Table) All() iter.Seq[Row] {
 	}
 }
 
-// Filter returns a table of the rows for which keep returns true.
+// Filter returns a table of the rows that keep selects.
 func (t *Table) Filter(keep func(Row) bool) *Table {
 	kept := *t
 	kept.Rows = nil

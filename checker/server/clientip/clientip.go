@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// forwardingHeaders are the headers in which a proxy names the client, in order of
+// forwardingHeaders are the headers that name the client behind a proxy, in order of
 // precedence. X-Forwarded-For is first because most proxies append to it: if it is set,
 // a client cannot choose its address by sending one of the others.
 var forwardingHeaders = [...]struct {

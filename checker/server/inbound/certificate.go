@@ -25,7 +25,7 @@ type Certificate struct {
 
 	// Only the goroutine of Watch uses these fields.
 	lastRead   []byte // contents of the files and the error when they were last read
-	lastLogged []byte // value of lastRead for which an error was last logged
+	lastLogged []byte // lastRead when an error was last logged
 }
 
 // LoadCertificate reads a certificate and its key.
@@ -39,7 +39,7 @@ func LoadCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 	return c, err
 }
 
-// read reads the files. The contents are those of both files.
+// read reads the files. The contents are both files.
 func (c *Certificate) read() (pair tls.Certificate, contents []byte, err error) {
 	cert, err := os.ReadFile(c.certFile)
 	if err != nil {

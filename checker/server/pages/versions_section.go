@@ -109,7 +109,7 @@ func sameVersion(a, b string) bool {
 	return a == b || checker.Canonical(a) != "" && checker.Canonical(a) == checker.Canonical(b)
 }
 
-// maxReleasesBehind is the number from which releases behind share a column.
+// maxReleasesBehind is the first number of releases behind that shares a column with all higher numbers.
 const maxReleasesBehind = 40
 
 // behindSection shows how far instances are behind the latest release.

@@ -27,7 +27,7 @@ type Fold struct {
 	days   map[Slot]*Rollup
 }
 
-// NewFold returns a fold for which some lifetimes are known. It tracks the lifetimes of one
+// NewFold returns a fold that continues known lifetimes. It tracks the lifetimes of one
 // in 2^sample instances, and counts each as that many.
 func NewFold(sample int, known map[uint64]Lifetime) *Fold {
 	return &Fold{Changed: map[uint64]Lifetime{}, Starts: map[Slot]Starts{}, sample: sample, known: known, days: map[Slot]*Rollup{}}

@@ -109,7 +109,7 @@ func NeededPeriods(r, known Range, on Day) (all []Period) {
 	return all
 }
 
-// windows returns the ranges that are merged for a range: itself, and those of [Recent].
+// windows returns the ranges that are merged for a range: itself, and the ranges of [Recent].
 func windows(r Range) []Range {
 	day, week, month := r.Last(1), r.Last(7), r.Last(28)
 	return []Range{r, day, day.Previous(), week, week.Previous(), month, month.Previous(), r.Previous()}
