@@ -1,0 +1,61 @@
+package version
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRange(t *testing.T) {
+	for _, c := range []struct{ text, in, out string }{
+		{"", "1 nightly 2.0.0-rc.1", ""},
+		{"<2", "1.9.9 0.1 1.9.9-rc.1", "2 2.0.0-rc.1 2.0.1 nightly"},
+		{"<2000", "1.0.0 26.1", "2024.01.01 2000"},
+		{"<=1.4", "1.4 1.4.9 1.3", "1.5 2"},
+		{">1.4", "1.5 2", "1.4 1.4.9 1.3"},
+		{">=1.4", "1.4 1.4.0-rc1 1.5", "1.3.9"},
+		{">=2.0.0-rc.2", "2.0.0-rc.2 2.0.0-rc.10 2.0.0 3", "2.0.0-rc.1 1.9"},
+		{"<2.0.0-rc.2", "2.0.0-rc.1 1.9", "2.0.0-rc.2 2.0.0"},
+		{"=1.4", "1.4 1.4.9 v1.4.0+k3s1", "1.5 1.3"},
+		{"=1.4.2", "1.4.2 1.4.2.1", "1.4.3 1.4"},
+		{"1.x", "1.0 1.9.9", "2.0 0.9"},
+		{"v1.4.x", "1.4.0 1.4.10", "1.5.0 1.3"},
+		{"~1.4", "1.4.0 1.4.9", "1.5 1.3 2.4"},
+		{"~1.4.2", "1.4.2 1.4.9", "1.4.1 1.5"},
+		{"~1", "1.0 1.9", "2 0.9"},
+		{"^1.4", "1.4 1.9.9", "2.0 1.3"},
+		{"^0.4", "0.4 0.4.9", "0.5 1.0 0.3"},
+		{"^0.0.3", "0.0.3", "0.0.4 0.1 0.0.2"},
+		{"^0.0", "0.0.1 0.0", "0.1"},
+		{">=1.2, <1.5, ", "", ""},
+		{">=1.2,<1.5", "1.2 1.4.9", "1.5 1.1"},
+		{" >= 1.2 , < 2 ", "1.2 1.9", "2"},
+		{"<20", "19.9", "20.1 2026.01.01"},
+	} {
+		r, err := ParseRange(c.text)
+		if strings.HasSuffix(c.text, ", ") {
+			if err == nil {
+				t.Errorf("%q: no error", c.text)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", c.text, err)
+			continue
+		}
+		for _, tag := range strings.Fields(c.in) {
+			if !r.Contains((Scheme{}).Parse(tag)) {
+				t.Errorf("%q does not contain %s, want it", c.text, tag)
+			}
+		}
+		for _, tag := range strings.Fields(c.out) {
+			if r.Contains((Scheme{}).Parse(tag)) {
+				t.Errorf("%q contains %s, want not", c.text, tag)
+			}
+		}
+	}
+	for _, text := range []string{"1.4", "<", "<x", "x", "<<2", "<2,", ",", "<2 >1", "!=2", "<nightly", "=1.x"} {
+		if r, err := ParseRange(text); err == nil {
+			t.Errorf("ParseRange(%q) = %v, want an error", text, r)
+		}
+	}
+}
