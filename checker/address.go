@@ -60,6 +60,9 @@ func (c *Client) endpoint() (*url.URL, error) {
 	}
 	u.RawQuery, u.ForceQuery = "", false
 	u.Fragment, u.RawFragment = "", ""
+	if strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/v1/version") {
+		return u.JoinPath(), nil
+	}
 	if c.Product != opa && !namesProduct(u.Path) {
 		u = u.JoinPath("p", c.Product)
 	}

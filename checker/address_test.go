@@ -33,6 +33,11 @@ func TestEndpoint(t *testing.T) {
 		{product: "foo", url: "http://h/p/", want: "http://h/p/p/foo/v1/version"},
 		{product: "foo", url: "http://h/up/x", want: "http://h/up/x/p/foo/v1/version"},
 		{product: "foo", url: "http://h/p/x/y", want: "http://h/p/x/y/p/foo/v1/version"},
+		{product: "opa", url: "http://h/v1/version", want: "http://h/v1/version"},
+		{product: "foo", url: "http://h/v1/version/", want: "http://h/v1/version/"},
+		{product: "foo", url: "http://h/base/p/foo/v1/version", want: "http://h/base/p/foo/v1/version"},
+		{product: "foo", url: "http://h/v1", want: "http://h/v1/p/foo/v1/version"},
+		{product: "foo", url: "http://h/av1/version", want: "http://h/av1/version/p/foo/v1/version"},
 		// Other parts of a URL.
 		{product: "opa", url: "HTTPS://[::1]:443/x?q=1#f", want: "https://[::1]:443/x/v1/version"},
 		{product: "opa", url: "http://h?", want: "http://h/v1/version"},

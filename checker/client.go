@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -45,8 +46,8 @@ type Client struct {
 	// URL is the base URL of the service. The default is the environment variable
 	// {PRODUCT}_TELEMETRY_SERVICE_URL, then DefaultURL.
 	//
-	// Reports go to /v1/version below it. For products other than opa, /p/{product}
-	// is added before that unless URL has it.
+	// Reports go to /v1/version below it, unless URL ends with that. For products other
+	// than opa, /p/{product} is added before that unless URL has it.
 	URL string
 
 	// DefaultURL is the base URL that users can override by the environment. The
@@ -86,6 +87,23 @@ func (c *Client) Check(ctx context.Context) (Answer, error) {
 		return Answer{}, err
 	}
 	return e.report(ctx)
+}
+
+// Preview returns the request that Check would send now, as it would be sent over
+// HTTP/1.1, without sending it. It also works if the client is disabled. Credentials in
+// the service's URL are not shown.
+func (c *Client) Preview() (string, error) {
+	e, err := c.resolve()
+	if err != nil {
+		return "", err
+	}
+	request, err := e.request(context.Background(), e.url)
+	if err != nil {
+		return "", err
+	}
+	var text strings.Builder
+	err = request.Write(&text)
+	return text.String(), err
 }
 
 // Validate returns an error if Check and Start would send nothing. It wraps

@@ -77,6 +77,33 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestPreview compares the preview to the request that is sent, and tests that it sends
+// nothing.
+func TestPreview(t *testing.T) {
+	sent := make(chan string, 1)
+	s := serve(t, func(conn net.Conn) {
+		raw, _ := readRequest(conn)
+		sent <- string(raw)
+		io.WriteString(conn, ok(newer))
+	})
+	c := &Client{Product: "foo", Version: "1.0.0", URL: s.url, Platform: Platform{"linux", "amd64"}, Disabled: true}
+	preview, err := c.Preview()
+	if err != nil || s.asked() != 0 {
+		t.Fatalf("Preview: %v, after %d connections", err, s.asked())
+	}
+	c.Disabled = false
+	if _, err := c.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	variable := regexp.MustCompile(`"heap_usage_bytes":"\d+"|Content-Length: \d+`)
+	if got, want := variable.ReplaceAllString(preview, ""), variable.ReplaceAllString(<-sent, ""); got != want {
+		t.Errorf("preview:\n%s\nsent:\n%s", got, want)
+	}
+	if _, err := (&Client{}).Preview(); err == nil {
+		t.Error("no error without a product")
+	}
+}
+
 // TestHeap compares the reported heap to runtime.MemStats.
 func TestHeap(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))

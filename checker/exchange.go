@@ -46,6 +46,11 @@ func (c *Client) exchange() (*exchange, error) {
 	if reason := c.disabledBy(); reason != "" {
 		return nil, fmt.Errorf("%w by %s", ErrDisabled, reason)
 	}
+	return c.resolve()
+}
+
+// resolve resolves the client's defaults, also if the client is disabled.
+func (c *Client) resolve() (*exchange, error) {
 	u, err := c.endpoint()
 	if err != nil {
 		return nil, err
@@ -65,7 +70,7 @@ func (c *Client) exchange() (*exchange, error) {
 		url:     u,
 		version: version,
 		agent:   UserAgent(c.title(), version, c.platform()),
-		client:  &http.Client{Transport: sender, CheckRedirect: checkRedirect},
+		client:  &http.Client{Transport: sender, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
@@ -110,45 +115,66 @@ func (e *exchange) report(ctx context.Context) (Answer, error) {
 	return answer, nil
 }
 
+// send sends the report and follows redirects.
 func (e *exchange) send(ctx context.Context) (Answer, error) {
-	request, err := e.request(ctx)
+	to := e.url
+	for range maxRedirects + 1 {
+		body, next, err := e.post(ctx, to)
+		if err != nil {
+			return Answer{}, err
+		}
+		if next == nil {
+			return decodeAnswer(body, e.version)
+		}
+		to = next
+	}
+	return Answer{}, fmt.Errorf("service redirected more than %d times", maxRedirects)
+}
+
+// post sends the report to a URL. It returns the body of the answer, or the URL to which
+// the service redirects the report.
+func (e *exchange) post(ctx context.Context, to *url.URL) (body []byte, next *url.URL, err error) {
+	request, err := e.request(ctx, to)
 	if err != nil {
-		return Answer{}, err
+		return nil, nil, err
 	}
 	response, err := e.client.Do(request)
 	if err != nil {
 		if outer, ok := errors.AsType[*url.Error](err); ok {
 			err = outer.Err // without the URL, which may contain a password
 		}
-		return Answer{}, err
+		return nil, nil, err
 	}
 	defer response.Body.Close()
+	if next, err = redirectTarget(to, response); next != nil || err != nil {
+		return nil, next, err
+	}
 	if code := response.StatusCode; code != http.StatusOK {
 		// The reason phrase comes from the service and is not shown.
 		text := strings.TrimSpace(fmt.Sprintf("service answered %d %s", code, http.StatusText(code)))
 		if code == http.StatusNotFound {
 			text += "; the product may not exist there"
 		}
-		return Answer{}, errors.New(text)
+		return nil, nil, errors.New(text)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return Answer{}, fmt.Errorf("read the answer: %w", err)
+		return nil, nil, fmt.Errorf("read the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return Answer{}, fmt.Errorf("answer is longer than %d KB", maxAnswer>>10)
+		return nil, nil, fmt.Errorf("answer is longer than %d KB", maxAnswer>>10)
 	}
-	return decodeAnswer(body, e.version)
+	return body, nil, nil
 }
 
 // request returns the report. The client never sends anything else.
-func (e *exchange) request(ctx context.Context) (*http.Request, error) {
+func (e *exchange) request(ctx context.Context, to *url.URL) (*http.Request, error) {
 	heap := heapInUse()
 	body, err := json.Marshal(Report{ID: processID(), Version: e.version, HeapUsageBytes: &heap})
 	if err != nil {
 		return nil, fmt.Errorf("encode the report: %w", err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url.String(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -132,6 +132,7 @@ var hostile = map[string]struct {
 	"redirect loop":       {reply("HTTP/1.1 307 Go\r\nLocation: /v1/version\r\n\r\n"), "redirected more than 3 times"},
 	"redirect to a file":  {reply("HTTP/1.1 302 Go\r\nLocation: file:///etc/passwd\r\n\r\n"), "redirected to another host"},
 	"redirect to garbage": {reply("HTTP/1.1 302 Go\r\nLocation: http://\x1b[2J/\r\n\r\n"), "Location"},
+	"see other":           {reply("HTTP/1.1 303 Go\r\nContent-Length: 0\r\nLocation: https://u:secret@other.example/x\r\n\r\n"), "https://other.example/x"},
 	"redirect nowhere":    {reply("HTTP/1.1 302 Go\r\nContent-Length: 0\r\n\r\n"), "service answered 302 Found"},
 }
 
@@ -343,46 +344,59 @@ func TestRedirects(t *testing.T) {
 		t.Errorf("the other host got %d requests, want 0", n)
 	}
 
-	var second []byte
-	same := serve(t, func(conn net.Conn) {
-		raw, _ := readRequest(conn)
-		if strings.HasPrefix(string(raw), "POST /v1/version ") {
-			io.WriteString(conn, "HTTP/1.1 308 Go\r\nLocation: /moved\r\n\r\n")
-			return
+	for _, status := range []string{"301", "302", "307", "308"} {
+		var second []byte
+		same := serve(t, func(conn net.Conn) {
+			raw, _ := readRequest(conn)
+			if strings.HasPrefix(string(raw), "POST /v1/version ") {
+				io.WriteString(conn, "HTTP/1.1 "+status+" Go\r\nContent-Length: 0\r\nLocation: /moved#here\r\n\r\n")
+				return
+			}
+			second = raw
+			io.WriteString(conn, ok(newer))
+		})
+		answer, err := (&Client{Product: "opa", Version: "0.70.0", URL: same.url}).Check(t.Context())
+		if err != nil || answer.Latest.LatestRelease != "v9.0.0" {
+			t.Errorf("%s: Check: %+v, %v", status, answer, err)
 		}
-		second = raw
-		io.WriteString(conn, ok(newer))
-	})
-	answer, err := (&Client{Product: "opa", Version: "0.70.0", URL: same.url}).Check(t.Context())
-	if err != nil || answer.Latest.LatestRelease != "v9.0.0" {
-		t.Errorf("Check: %+v, %v", answer, err)
-	}
-	if !strings.HasPrefix(string(second), "POST /moved ") || strings.Contains(string(second), "Referer") {
-		t.Errorf("redirected request:\n%s", second)
+		if got := string(second); !strings.HasPrefix(got, "POST /moved ") || strings.Contains(got, "Referer") || !strings.Contains(got, `"version":"0.70.0"`) {
+			t.Errorf("%s: redirected request:\n%s", status, got)
+		}
 	}
 }
 
-func TestCheckRedirect(t *testing.T) {
+func TestRedirectTarget(t *testing.T) {
 	for _, test := range []struct {
-		from, to string
-		allowed  bool
+		status         int
+		from, to, want string // want is "" for an error
 	}{
-		{"http://h/a", "http://h/b", true},
-		{"http://h/a", "http://H/b", true},
-		{"http://h/a", "https://h/a", true},
-		{"https://h/a", "https://h/b", true},
-		{"https://h/a", "http://h/a", false},
-		{"http://h/a", "http://h:81/a", false},
-		{"http://h/a", "http://i/a", false},
-		{"http://h/a", "http://h.example.com/a", false},
-		{"http://h/a", "http://h@i/a", false},
-		{"http://h/a", "ftp://h/a", false},
+		{301, "http://h/a", "http://h/b", "http://h/b"},
+		{302, "http://h/a", "b?x=1", "http://h/b?x=1"},
+		{307, "http://h/a", "//H/b", "http://H/b"},
+		{308, "http://h/a", "https://h/a", "https://h/a"},
+		{308, "http://h:80/a", "https://h:443/a", "https://h:443/a"},
+		{308, "https://h/a", "https://h:443/b", "https://h:443/b"},
+		{302, "http://u:p@h/a", "/b", "http://u:p@h/b"},
+		{302, "http://h/a", "http://u:p@h/b", "http://h/b"},
+		{303, "http://h/a", "/b", ""},
+		{302, "https://h/a", "http://h/a", ""},
+		{302, "http://h/a", "http://h:81/a", ""},
+		{302, "http://h:8080/a", "https://h/a", ""},
+		{302, "http://h/a", "http://i/a", ""},
+		{302, "http://h/a", "http://h.example.com/a", ""},
+		{302, "http://h/a", "http://h@i/a", ""},
+		{302, "http://h/a", "ftp://h/a", ""},
+		{302, "http://h/a", "http://h:x/", ""},
 	} {
 		from, _ := url.Parse(test.from)
-		to, _ := url.Parse(test.to)
-		err := checkRedirect(&http.Request{URL: to, Header: http.Header{}}, []*http.Request{{URL: from}})
-		if (err == nil) != test.allowed {
-			t.Errorf("%s to %s: %v", test.from, test.to, err)
+		got, err := redirectTarget(from, &http.Response{StatusCode: test.status, Header: http.Header{"Location": {test.to}}})
+		if (err == nil) != (test.want != "") || err == nil && got.String() != test.want {
+			t.Errorf("%d from %s to %s: got %v, %v, want %q", test.status, test.from, test.to, got, err, test.want)
+		}
+	}
+	for _, status := range []int{200, 300, 304, 404} {
+		if got, err := redirectTarget(&url.URL{}, &http.Response{StatusCode: status, Header: http.Header{"Location": {"http://h/"}}}); got != nil || err != nil {
+			t.Errorf("%d: got %v, %v, want no redirect", status, got, err)
 		}
 	}
 }

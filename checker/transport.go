@@ -56,21 +56,52 @@ func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
 	return u, nil
 }
 
-// checkRedirect allows redirects on the same host only. A redirect may change http to
-// https, but not the reverse.
-func checkRedirect(next *http.Request, via []*http.Request) error {
-	from, to := via[len(via)-1].URL, next.URL
-	switch {
-	case len(via) > maxRedirects:
-		return fmt.Errorf("service redirected more than %d times", maxRedirects)
-	case !strings.EqualFold(from.Host, to.Host):
-		return fmt.Errorf("service redirected to another host, %q: if that is intended, set URL to it", to.Host)
-	case from.Scheme != to.Scheme && to.Scheme != "https":
-		return fmt.Errorf("service redirected from %s to %q", from.Scheme, to.Scheme)
+// redirectTarget returns the URL to which a response redirects a report, or nil if it is
+// no redirect. The report is sent there again as POST, which net/http would change to GET
+// for 301 and 302. A redirect must stay on the host. It may change http to https, but not
+// the reverse.
+func redirectTarget(from *url.URL, response *http.Response) (*url.URL, error) {
+	switch response.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil, nil
 	}
-	next.Header.Del("Referer")
-	next.Close = true
-	return nil
+	location := response.Header.Get("Location")
+	if location == "" {
+		return nil, nil
+	}
+	to, err := from.Parse(location)
+	switch {
+	case err != nil:
+		return nil, errors.New("service redirected to an invalid URL in Location")
+	case response.StatusCode == http.StatusSeeOther:
+		return nil, fmt.Errorf("service answered 303 See Other and refers to %q: if that is a release service, set URL to it", withoutUser(to))
+	case !sameHost(from, to):
+		return nil, fmt.Errorf("service redirected to another host, %q: if that is intended, set URL to it", to.Host)
+	case from.Scheme != to.Scheme && to.Scheme != "https":
+		return nil, fmt.Errorf("service redirected from %s to %q", from.Scheme, to.Scheme)
+	}
+	to.User, to.Fragment = from.User, ""
+	return to, nil
+}
+
+func withoutUser(u *url.URL) string {
+	shown := *u
+	shown.User = nil
+	return shown.String()
+}
+
+// sameHost reports whether both URLs have the same host and port. The default ports of
+// http and https are the same.
+func sameHost(a, b *url.URL) bool {
+	return strings.EqualFold(a.Hostname(), b.Hostname()) && nonDefaultPort(a) == nonDefaultPort(b)
+}
+
+func nonDefaultPort(u *url.URL) string {
+	if port := u.Port(); port != map[string]string{"http": "80", "https": "443"}[u.Scheme] {
+		return port
+	}
+	return ""
 }
 
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
