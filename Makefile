@@ -11,7 +11,6 @@ run:
 test: lint platforms opa postgres browser
 	go test -race -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect'
-	go test ./db -run TestCopyRoundTrip -copied 1000000
 	go test ./checker/systemtest -run TestCatalogLimits
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
@@ -25,6 +24,7 @@ test-crash:
 # Back up a store of ten million reports under load, and restore it.
 test-backup:
 	go test ./checker/systemtest -run TestBackupUnderLoad -backedup 10000000 -v -timeout 20m | grep -v '"time"'
+	go test ./db -run TestCopyRoundTrip -copied 1000000
 
 # Kill the primaries of a PostgreSQL cluster (with Patroni and etcd) under load.
 test-failover: postgres patroni
