@@ -85,7 +85,7 @@ func (r *release) platforms(n *name) (platforms []checker.Platform, assumed bool
 	return known(n.os, archs...), true
 }
 
-// known returns those of the platforms that Go supports.
+// known returns the platforms that Go supports.
 func known(os string, archs ...string) (platforms []checker.Platform) {
 	for _, arch := range archs {
 		if p := (checker.Platform{OS: os, Arch: arch}); p.Known() {
@@ -153,8 +153,8 @@ func (id *identity) affinity(stem []string) int {
 	return least
 }
 
-// criteria are the properties by which the files for a platform are compared, the most
-// important first. Each returns a value, of which less is better, and a phrase for it.
+// criteria compare the files for a platform, the most important criterion first. Each
+// returns a value and a phrase for it. Lower values are better.
 var criteria = []func(*release, *candidate) (int, string){
 	func(r *release, c *candidate) (int, string) {
 		return r.preference(c), kindNames[r.kind(c)]
@@ -225,8 +225,8 @@ func (r *release) kind(c *candidate) kind {
 	return program
 }
 
-// preference ranks the kinds. Programs and archives are equal. Those of electron-builder
-// for macOS and Windows come last: its archives are there for its updater.
+// preference ranks the kinds. Programs and archives are equal. The archives of
+// electron-builder for macOS and Windows come last, because they are for its updater.
 func (r *release) preference(c *candidate) int {
 	k := r.kind(c)
 	switch {

@@ -137,7 +137,7 @@ type release struct {
 	macARM   bool // it names arm64 for macOS
 }
 
-// read parses the names of the files and excludes those that are no program.
+// read parses the names of the files and excludes files that are no programs.
 func (r *release) read() {
 	present := make(map[string]string, len(r.files))
 	for _, f := range r.files {

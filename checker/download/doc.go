@@ -9,7 +9,7 @@
 //   - One program for all platforms. What stands before the platform and the version in
 //     a name is the program's name. The product's name wins, then the repository's, then
 //     a name that contains one of them, then the name that is there for most platforms.
-//     A platform for which only another program exists has no download.
+//     A platform that has only another program has no download.
 //   - The platform is what the last words for an operating system and an architecture
 //     say; an ending such as .exe or .deb implies the operating system. A file for macOS
 //     that is universal serves both architectures.
