@@ -1,6 +1,7 @@
 package systemtest
 
 import (
+	"database/sql"
 	"net/http"
 	"os"
 	"strings"
@@ -47,6 +48,35 @@ func newKilledStore(t *testing.T) (store string) {
 	return ""
 }
 
+// damageReports overwrites the beginning of a page that holds reports. The write-ahead log
+// is emptied before, because a newer version of the page in it would hide the damage.
+func damageReports(t *testing.T, store string) {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+store+"?mode=rw&_busy_timeout=5000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var offset int64
+	_, err = d.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+	if err == nil {
+		err = d.QueryRow("SELECT pgoffset FROM dbstat WHERE name = 'report' AND pagetype = 'leaf' ORDER BY pageno LIMIT 1 OFFSET 5").Scan(&offset)
+	}
+	if closed := d.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(store, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err = f.WriteAt([]byte(strings.Repeat("\xff", 12)), offset); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestIntegrityCheckAfterKill checks that a server checks the file after a kill while it
 // records, and does not check it again if it is intact.
 func TestIntegrityCheckAfterKill(t *testing.T) {
@@ -79,14 +109,7 @@ func TestIntegrityCheckAfterKill(t *testing.T) {
 func TestDamageIsFoundAfterKill(t *testing.T) {
 	t.Parallel()
 	store := newKilledStore(t)
-	f, err := os.OpenFile(store, os.O_RDWR, 0)
-	if err == nil {
-		_, err = f.WriteAt([]byte(strings.Repeat("\xff", 12)), 99*4096)
-		f.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	damageReports(t, store)
 	for range 2 {
 		served := serve(t, store)
 		for deadline := time.Now().Add(waitTimeout); served.ready(t) == http.StatusOK; time.Sleep(20 * time.Millisecond) {
