@@ -3,6 +3,7 @@ package pages
 import (
 	"html/template"
 	"math"
+	"slices"
 
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
@@ -36,22 +37,17 @@ func (b *builder) dailyChart(column stats.Column, title string) *figure {
 		return nil
 	}
 	at := newDayPoints(t, stats.ColDay, 1)
-	sums, days := make([]float64, at.n), make([]float64, at.n)
+	sums, days := make([]int64, at.n), make([]int64, at.n)
 	for r := range t.All() {
-		sums[at.index(r.Day(stats.ColDay))] += float64(r.Number(column))
-		days[at.index(r.Day(stats.ColDay))]++
+		i := at.index(r.Day(stats.ColDay))
+		sums[i] += r.Number(column)
+		days[i]++
 	}
-	most := 0.0
-	values := make([]float64, at.n)
-	for i := range values {
-		values[i] = sums[i] / days[i] // the mean, if a point covers several days
-		most = math.Max(most, values[i])
-	}
-	if most == 0 && column != stats.ColInstances {
+	if slices.Max(sums) == 0 && column != stats.ColInstances {
 		return nil
 	}
 	f.Name += "-" + column.Name
-	f.Chart = b.lineChart(at, title, values, most, false, func(v float64) string {
+	f.Chart = lineChart(at, title, ratios(sums, days), countAxis, func(v float64) string { // the mean, if a point covers several days
 		return formatNumber(int64(math.Round(v))) + " " + column.Name
 	})
 	if column != stats.ColInstances {
@@ -61,23 +57,17 @@ func (b *builder) dailyChart(column stats.Column, title string) *figure {
 }
 
 // lineChart draws a value over time.
-func (b *builder) lineChart(at dayPoints, label string, values []float64, most float64, shares bool, text func(float64) string) template.HTML {
-	c := chart.StackedArea{Frame: chart.Frame{Label: label, Height: 160, X: at.ticks()}}
-	if shares {
-		c.Y, c.Max = shareAxis(most)
-	} else {
-		c.Y, c.Max = countAxis(most)
-	}
-	c.Series = []chart.Series{{Class: "c0", Values: values}}
+func lineChart(at dayPoints, label string, values []float64, scale axis, text func(float64) string) template.HTML {
+	c := chart.StackedArea{Frame: chart.Frame{Label: label, Height: 160, X: at.ticks()}, Series: []chart.Series{{Class: "c0", Values: values}}}
+	most := 0.0
 	for i, v := range values {
-		title := at.name(i) + "\n"
-		if math.IsNaN(v) {
-			title += "no data"
-		} else {
-			title += text(v)
+		title := "no data"
+		if !math.IsNaN(v) {
+			title, most = text(v), max(most, v)
 		}
-		c.Titles = append(c.Titles, title)
+		c.Titles = append(c.Titles, at.name(i)+"\n"+title)
 	}
+	c.Y, c.Max = scale(most)
 	return c.SVG()
 }
 
@@ -97,14 +87,7 @@ func (b *builder) repeatShare(p *section) *figure {
 		again[i] += r.Number(stats.ColAgain)
 		all, stayed = all+r.Number(stats.ColStarted), stayed+r.Number(stats.ColAgain)
 	}
-	values, most := make([]float64, at.n), 0.0
-	for i := range values {
-		values[i] = ratio(again[i], started[i])
-		if started[i] > 0 {
-			most = math.Max(most, values[i])
-		}
-	}
-	f.Chart = b.lineChart(at, f.Title, values, most, true, func(v float64) string { return formatShare(v) + " reported again" })
+	f.Chart = lineChart(at, f.Title, ratios(again, started), shareAxis, func(v float64) string { return formatShare(v) + " reported again" })
 	if all > 0 {
 		p.Lead = append(p.Lead, "Of "+plural(all, "instance", "instances")+" that started in this period, "+formatShare(ratio(stayed, all))+
 			" reported again. The others were short-lived: a version check or a pipeline job reports once.")
@@ -115,16 +98,28 @@ func (b *builder) repeatShare(p *section) *figure {
 // periodChart draws a column for each period of one or four weeks.
 func periodChart(t *stats.Table, label string) template.HTML {
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: label, Height: 160}}
-	most, n := 0.0, len(t.Rows)
+	every := max(1, (len(t.Rows)+4)/5)
 	for r := range t.All() {
-		i := len(columns.Columns)
-		most = math.Max(most, float64(r.Number(stats.ColInstances)))
 		columns.Columns = append(columns.Columns, chart.Column{Value: float64(r.Number(stats.ColInstances)), Class: "c0",
 			Title: show(r, stats.ColFrom) + " to " + show(r, stats.ColTo) + "\n" + plural(r.Number(stats.ColInstances), "instance", "instances")})
-		if every := max(1, (n+4)/5); i%every == every/2 {
-			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: r.Day(stats.ColFrom).Time().Format("2 Jan")})
+		if i := len(columns.Columns) - 1; i%every == every/2 {
+			columns.X = append(columns.X, columnTick(i, len(t.Rows), r.Day(stats.ColFrom).Time().Format("2 Jan")))
 		}
 	}
-	columns.Y, columns.Max = countAxis(most)
-	return columns.SVG()
+	return drawColumns(columns, countAxis)
+}
+
+// columnTick returns the label of the i-th of n columns.
+func columnTick(i, n int, text string) chart.Tick {
+	return chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: text}
+}
+
+// drawColumns adds the Y axis that fits the columns, and draws the chart.
+func drawColumns(c chart.ColumnChart, scale axis) template.HTML {
+	most := 0.0
+	for _, column := range c.Columns {
+		most = max(most, column.Value)
+	}
+	c.Y, c.Max = scale(most)
+	return c.SVG()
 }

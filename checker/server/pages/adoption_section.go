@@ -2,7 +2,6 @@ package pages
 
 import (
 	"cmp"
-	"html/template"
 	"math"
 	"slices"
 	"strings"
@@ -90,13 +89,10 @@ func (b *builder) adoptionChart() *figure {
 	if b.Query.To == b.Today && at.step == 1 && at.n > 2 { // leave out today, whose shares are based on few reports
 		at.n--
 	}
-	shares := chart.StackedArea{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks(), Y: shareTicks(1)}, Max: 1}
-	for _, name := range names {
-		one := chart.Series{Name: name, Class: cmp.Or(b.colors[name], "cx"), Values: make([]float64, at.n)}
-		for i := range at.n {
-			one.Values[i] = ratio(counts[name][i], counts[""][i])
-		}
-		shares.Series = append(shares.Series, one)
+	shares := chart.StackedArea{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks()}}
+	shares.Y, shares.Max = shareAxis(1)
+	for _, item := range f.Legend {
+		shares.Series = append(shares.Series, chart.Series{Name: item.Text, Class: item.Class, Values: ratios(counts[item.Text], counts[""])[:at.n]})
 	}
 	for i := range at.n {
 		shares.Titles = append(shares.Titles, pointTitle(at.name(i), names, counts, i))
@@ -144,6 +140,15 @@ func ratio(n, all int64) float64 {
 	return float64(n) / float64(all)
 }
 
+// ratios returns the ratio at each point.
+func ratios(counts, all []int64) []float64 {
+	values := make([]float64, len(all))
+	for i := range all {
+		values[i] = ratio(counts[i], all[i])
+	}
+	return values
+}
+
 func pointTitle(day string, names []string, counts map[string][]int64, i int) string {
 	var s strings.Builder
 	s.WriteString(day)
@@ -173,36 +178,31 @@ func seriesTable(title string, at dayPoints, names []string, counts map[string][
 	return g
 }
 
-func shareTicks(most float64) []chart.Tick {
-	all, _ := shareAxis(most)
-	return all
-}
+// axis returns the ticks of an axis up to most, and its end.
+type axis func(most float64) ([]chart.Tick, float64)
 
-// shareAxis returns the ticks of an axis of shares up to most, and its end.
+// shareAxis is an [axis] of shares.
 func shareAxis(most float64) ([]chart.Tick, float64) {
 	return chart.LinearTicks(math.Max(most, 0.01), 4, func(v float64) string { return strings.Replace(formatShare(v), ".0", "", 1) })
 }
 
-// countAxis returns the ticks of an axis of whole numbers up to most, and its end.
+// countAxis is an [axis] of whole numbers.
 func countAxis(most float64) ([]chart.Tick, float64) {
 	return chart.CountTicks(most, func(v float64) string { return formatShort(int64(v)) })
 }
 
 // formatShort formats a number in the short form of an axis label, such as 1.2M.
 func formatShort(n int64) string {
-	for _, unit := range []struct {
-		size int64
-		name string
-	}{{1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
-		if n >= unit.size {
-			size := unit.size
-			if unit.name == "k" {
-				size = 1e3
-			}
-			return strings.TrimSuffix(formatValue(stats.Number, math.Round(float64(n)/float64(size)*10)/10), ".0") + unit.name
-		}
+	size, unit := 1e3, "k"
+	switch {
+	case n < 1e4:
+		return formatNumber(n)
+	case n >= 1e9:
+		size, unit = 1e9, "G"
+	case n >= 1e6:
+		size, unit = 1e6, "M"
 	}
-	return formatNumber(n)
+	return strings.TrimSuffix(formatValue(stats.Number, math.Round(float64(n)/size*10)/10), ".0") + unit
 }
 
 // adoptionSpeed shows how many days each release took to be used by half of the instances.
@@ -217,17 +217,7 @@ func (b *builder) adoptionSpeed() *figure {
 	if len(t.Rows) == 0 {
 		return nil
 	}
-	most := int64(1)
-	for r := range t.All() {
-		most = max(most, r.Number(stats.ColHalf))
-	}
-	var bars []template.HTML
-	for r := range t.All() {
-		if len(bars) == maxRows {
-			break
-		}
-		bars = append(bars, chart.Bar(float64(r.Number(stats.ColHalf))/float64(most), "c0"))
-	}
-	f.Table = newColumnsView(t, stats.ColVersion, stats.ColHalf, stats.ColReleased, stats.ColInstances, stats.ColShare).addCharts(1, "Days until half of the instances ran it or newer", bars)
+	f.Table = newColumnsView(t, stats.ColVersion, stats.ColHalf, stats.ColReleased, stats.ColInstances, stats.ColShare)
+	f.Table.addCharts(1, "Days until half of the instances ran it or newer", bars(t, func(r stats.Row) float64 { return float64(r.Number(stats.ColHalf)) }, firstColor))
 	return f
 }

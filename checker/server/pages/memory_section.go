@@ -3,6 +3,7 @@ package pages
 import (
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 
 	"relcheck/checker/server/chart"
@@ -26,10 +27,8 @@ func (b *builder) heapHistogram() *figure {
 		return nil
 	}
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by heap", Height: chartHeight}}
-	most, all, n := 0.0, []stats.Row{}, len(t.Rows)
-	for r := range t.All() {
-		all = append(all, r)
-		most = max(most, r.Float(stats.ColShare))
+	all, n := slices.Collect(t.All()), len(t.Rows)
+	for _, r := range all {
 		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: "c0",
 			Title: show(r, stats.ColFromBytes) + " to " + show(r, stats.ColToBytes) + "\n" + plural(r.Number(stats.ColInstanceDays), "instance-day", "instance-days") + " (" + show(r, stats.ColShare) + ")"})
 	}
@@ -40,7 +39,6 @@ func (b *builder) heapHistogram() *figure {
 		}
 		columns.X = append(columns.X, chart.Tick{At: float64(i) / float64(n), Text: show(all[min(i, n-1)], edge)})
 	}
-	columns.Y, columns.Max = shareAxis(most)
 	for r := range b.Table("heap").All() {
 		if r.Known(stats.ColVersion) || r.Known(stats.ColOS) {
 			continue
@@ -51,7 +49,7 @@ func (b *builder) heapHistogram() *figure {
 			}
 		}
 	}
-	f.Chart = columns.SVG()
+	f.Chart = drawColumns(columns, shareAxis)
 	return f
 }
 

@@ -10,19 +10,24 @@ import (
 	"relcheck/checker/stats"
 )
 
-// shareBars returns a bar for the share of each row, relative to the largest one.
-func shareBars(t *stats.Table, class func(stats.Row) string) (bars []template.HTML) {
-	most := 0.0
+// shareBars returns a bar for the share of each row.
+func shareBars(t *stats.Table, class func(stats.Row) string) []template.HTML {
+	return bars(t, func(r stats.Row) float64 { return r.Float(stats.ColShare) }, class)
+}
+
+// bars returns a bar for a value of each row, relative to the largest one.
+func bars(t *stats.Table, value func(stats.Row) float64, class func(stats.Row) string) (all []template.HTML) {
+	most := 1e-9
 	for r := range t.All() {
-		most = max(most, r.Float(stats.ColShare))
+		most = max(most, value(r))
 	}
 	for r := range t.All() {
-		if len(bars) == maxRows {
+		if len(all) == maxRows {
 			break
 		}
-		bars = append(bars, chart.Bar(r.Float(stats.ColShare)/max(most, 1e-9), class(r)))
+		all = append(all, chart.Bar(value(r)/most, class(r)))
 	}
-	return bars
+	return all
 }
 
 func firstColor(stats.Row) string { return "c0" }
@@ -80,12 +85,7 @@ func (b *builder) supportSection() section {
 	slices.Reverse(all) // oldest first
 	key := checker.Canonical(chosen)
 	all = sampleRows(all, maxBars, func(r stats.Row) bool { return key != "" && checker.Canonical(r.Text(stats.ColBelow)) == key })
-	most := 0.0
-	for _, r := range all {
-		most = max(most, r.Float(stats.ColShare))
-	}
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances that run an older version, by version", Height: chartHeight}}
-	columns.Y, columns.Max = shareAxis(most)
 	for i, r := range all {
 		class := "c0"
 		if sameVersion(r.Text(stats.ColBelow), chosen) {
@@ -93,10 +93,10 @@ func (b *builder) supportSection() section {
 		}
 		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: class, Title: "below " + r.Text(stats.ColBelow) + "\n" + countAndShare(r.Number(stats.ColInstances), r.Float(stats.ColShare))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
-			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(all)), Text: r.Text(stats.ColBelow)})
+			columns.X = append(columns.X, columnTick(i, len(all), r.Text(stats.ColBelow)))
 		}
 	}
-	f.Chart = columns.SVG()
+	f.Chart = drawColumns(columns, shareAxis)
 	q := b.Query
 	q.Below = chosen
 	p.Answer = answerSentence(q, t)
@@ -129,40 +129,35 @@ func (b *builder) behindReleases() *figure {
 		last = max(last, int(min(r.Number(stats.ColReleases), maxReleasesBehind)))
 	}
 	bars := make([]chart.Column, last+2) // the last one is for unknown
-	counts, shares := make([]int64, len(bars)), make([]float64, len(bars))
-	most := 0.0
+	counts := make([]int64, len(bars))
 	for r := range t.All() {
 		i := int(min(r.Number(stats.ColReleases), maxReleasesBehind))
 		if !r.Known(stats.ColReleases) {
 			i = last + 1
 		}
 		counts[i] += r.Number(stats.ColInstances)
-		shares[i] += r.Float(stats.ColShare)
-		most = max(most, shares[i])
+		bars[i].Value += r.Float(stats.ColShare)
 	}
 	if counts[last+1] == 0 {
 		bars = bars[:last+1]
 	}
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by releases behind", Height: 180}, Columns: bars}
-	columns.Y, columns.Max = shareAxis(most)
 	for i := range bars {
 		name, class := strconv.Itoa(i), "c0"
+		title := name + " behind"
 		switch {
 		case i > last:
-			name, class = "unknown", "cx"
+			name, class, title = "?", "cx", "unknown how far behind"
 		case i == maxReleasesBehind:
 			name += " or more"
+			title = name + " behind"
 		}
-		bars[i] = chart.Column{Value: shares[i], Class: class, Title: name + " behind\n" + countAndShare(counts[i], shares[i])}
-		if i > last {
-			bars[i].Title = "unknown how far behind\n" + countAndShare(counts[i], shares[i])
-			name = "?"
-		}
+		bars[i].Class, bars[i].Title = class, title+"\n"+countAndShare(counts[i], bars[i].Value)
 		if every := max(1, len(bars)/8); i%every == 0 && i+every/2 <= last || i > last {
-			columns.X = append(columns.X, chart.Tick{At: (float64(i) + 0.5) / float64(len(bars)), Text: name})
+			columns.X = append(columns.X, columnTick(i, len(bars), name))
 		}
 	}
-	f.Chart = columns.SVG()
+	f.Chart = drawColumns(columns, shareAxis)
 	return f
 }
 
@@ -172,15 +167,14 @@ func (b *builder) behindDays() *figure {
 		return nil
 	}
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by days behind", Height: 180}}
-	most, n := 0.0, float64(len(t.Rows))
 	for r := range t.All() {
 		name, class, full := daysBehindName(r)
-		most = max(most, r.Float(stats.ColShare))
-		columns.X = append(columns.X, chart.Tick{At: (float64(len(columns.Columns)) + 0.5) / n, Text: name, SecondLine: len(columns.Columns)%2 == 1})
+		tick := columnTick(len(columns.Columns), len(t.Rows), name)
+		tick.SecondLine = len(columns.Columns)%2 == 1
+		columns.X = append(columns.X, tick)
 		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: class, Title: full + "\n" + countAndShare(r.Number(stats.ColInstances), r.Float(stats.ColShare))})
 	}
-	columns.Y, columns.Max = shareAxis(most)
-	f.Chart = columns.SVG()
+	f.Chart = drawColumns(columns, shareAxis)
 	return f
 }
 
