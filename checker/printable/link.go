@@ -31,17 +31,10 @@ func CheckLink(s string) error {
 // CheckDownload returns an error unless s can be a download link for every client. Such a
 // link satisfies [CheckLink] and has no fragment.
 func CheckDownload(s string) error {
-	if err := checkDownload(s); err != nil {
-		return fmt.Errorf("%s: %w", QuoteURL(s), err)
-	}
-	return nil
-}
-
-func checkDownload(s string) error {
 	if strings.Contains(s, "#") {
-		return errors.New("URL has a fragment (#), which downloads ignore: remove it")
+		return fmt.Errorf("%s: URL has a fragment (#), which downloads ignore: remove it", QuoteURL(s))
 	}
-	return checkLink(s)
+	return CheckLink(s)
 }
 
 func checkLink(s string) error {

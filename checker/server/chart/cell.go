@@ -2,7 +2,7 @@ package chart
 
 import (
 	"html/template"
-	"math"
+	"slices"
 )
 
 // Bar draws a share from 0 to 1 as a horizontal bar in a table cell.
@@ -59,12 +59,8 @@ func Sparkline(values []float64, label string) template.HTML {
 	const height = 40
 	s := new(svg)
 	s.add(markup(`<svg class="spark" width="100%" height="40" role="img" aria-label="`), label, markup(`">`))
-	maxValue := 0.0
-	for _, v := range values {
-		maxValue = math.Max(maxValue, v)
-	}
-	if maxValue > 0 && len(values) > 1 {
-		n := len(values) - 1
+	if len(values) > 1 && slices.Max(values) > 0 {
+		n, maxValue := len(values)-1, slices.Max(values)
 		s.add(markup(`<svg width="100%" height="40" viewBox="0 0 `), n, markup(` 40" preserveAspectRatio="none">`))
 		line := new(svg)
 		for i, v := range values {

@@ -5,13 +5,8 @@ import (
 	"time"
 )
 
-// CountTicks returns the ticks of an axis of whole numbers from 0 to at least maxValue,
+// LinearTicks returns the ticks of an axis from 0 to at least maxValue, with up to n steps,
 // and the value at the end of the axis. The function format formats a value.
-func CountTicks(maxValue float64, format func(float64) string) (ticks []Tick, end float64) {
-	return LinearTicks(math.Max(maxValue, 4), 4, format)
-}
-
-// LinearTicks is like [CountTicks] for any numbers, with up to n steps.
 func LinearTicks(maxValue float64, n int, format func(float64) string) (ticks []Tick, end float64) {
 	if maxValue <= 0 || math.IsNaN(maxValue) {
 		maxValue = 1

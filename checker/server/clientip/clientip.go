@@ -54,7 +54,7 @@ func (r *Resolver) ClientIP(req *http.Request) netip.Addr {
 func (r *Resolver) forwardedIP(proxy netip.Addr, h http.Header) netip.Addr {
 	client, header := proxy, ""
 	for _, f := range forwardingHeaders {
-		list := joinList(h[f.name])
+		list := strings.Trim(strings.Join(h[f.name], ","), ", \t")
 		switch {
 		case list == "":
 		case header == "":
@@ -64,14 +64,6 @@ func (r *Resolver) forwardedIP(proxy netip.Addr, h http.Header) netip.Addr {
 		}
 	}
 	return client
-}
-
-// joinList joins the lines of a header that contains a list.
-func joinList(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	return strings.Trim(strings.Join(lines, ","), ", \t")
 }
 
 // lastUntrusted returns the last address of a list that is not a trusted proxy. Each

@@ -188,7 +188,7 @@ func shareAxis(most float64) ([]chart.Tick, float64) {
 
 // countAxis is an [axis] of whole numbers.
 func countAxis(most float64) ([]chart.Tick, float64) {
-	return chart.CountTicks(most, func(v float64) string { return formatShort(int64(v)) })
+	return chart.LinearTicks(math.Max(most, 4), 4, func(v float64) string { return formatShort(int64(v)) })
 }
 
 // formatShort formats a number in the short form of an axis label, such as 1.2M.

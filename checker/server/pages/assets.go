@@ -28,14 +28,10 @@ func Assets() map[string][]byte { return site().assets }
 // site parses the templates when the first page is rendered, not in programs that only
 // link this package.
 var site = sync.OnceValue(func() *siteFiles {
-	files, err := fs.Sub(webFiles, "web")
-	if err != nil {
-		panic(err)
-	}
 	s := &siteFiles{map[string]*template.Template{}, map[string][]byte{}}
 	names := map[string]string{}
 	for _, name := range []string{"page.css", "page.js", "icon.svg"} {
-		body, err := fs.ReadFile(files, name)
+		body, err := webFiles.ReadFile("web/" + name)
 		if err != nil {
 			panic(err)
 		}
@@ -45,13 +41,13 @@ var site = sync.OnceValue(func() *siteFiles {
 	base := template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return "/assets/" + names[name] },
 	})
-	template.Must(base.ParseFS(files, "base.html"))
-	pages, err := fs.Glob(files, "*.html")
+	template.Must(base.ParseFS(webFiles, "web/base.html"))
+	pages, err := fs.Glob(webFiles, "web/*.html")
 	if err != nil {
 		panic(err)
 	}
-	for _, name := range pages {
-		s.templates[strings.TrimSuffix(name, ".html")] = template.Must(template.Must(base.Clone()).ParseFS(files, name))
+	for _, file := range pages {
+		s.templates[strings.TrimSuffix(path.Base(file), ".html")] = template.Must(template.Must(base.Clone()).ParseFS(webFiles, file))
 	}
 	return s
 })

@@ -276,11 +276,9 @@ func platformChoices(q stats.Query) (os, arch []link) {
 }
 
 func newChoices(all []string, chosen string) (links []link) {
-	seen := map[string]bool{}
-	for _, one := range all {
-		if !seen[one] {
-			seen[one] = true
-			links = append(links, link{Text: one, Current: one == chosen})
+	for i, name := range all {
+		if !slices.Contains(all[:i], name) {
+			links = append(links, link{Text: name, Current: name == chosen})
 		}
 	}
 	return links
