@@ -7,10 +7,12 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
 
+	"relcheck/checker/server/pages"
 	"relcheck/checker/stats"
 )
 
@@ -61,10 +63,9 @@ type apiProduct struct {
 }
 
 func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity) error {
-	var body struct {
+	body := struct {
 		Products []apiProduct `json:"products"`
-	}
-	body.Products = []apiProduct{}
+	}{[]apiProduct{}}
 	names := slices.Sorted(maps.Keys(s.snapshot.Load().products))
 	paging, err := s.apiPaging(w, r, len(names))
 	if err != nil {
@@ -78,7 +79,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 		}
 		body.Products = append(body.Products, apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), recentInstances(v), statsPath(name, "", nil)})
 	}
-	return s.sendJSON(w, r, func() ([]byte, error) { return encode(body), nil })
+	return s.sendJSON(w, r, func() any { return body })
 }
 
 // recentInstances returns the instances of the last 28 days from the summary, which shows
@@ -102,11 +103,7 @@ func nullIfEmpty(s string) *string {
 
 // statsPath returns the path of a product's tables, or of one table.
 func statsPath(product, table string, query url.Values) string {
-	u := url.URL{Path: "/api/v1/products/" + product + "/stats", RawQuery: query.Encode()}
-	if table != "" {
-		u.Path += "/" + table
-	}
-	return u.String()
+	return pages.Address(path.Join("/api/v1/products", product, "stats", table), query)
 }
 
 // apiTable is a table as the API lists it.
@@ -139,7 +136,7 @@ func (s *Server) apiTables(w http.ResponseWriter, r *http.Request, id identity) 
 	body.Product, body.Title, body.Latest, body.Tables = v.Product.Name, v.Product.Title, nullIfEmpty(v.Latest), []apiTable{}
 	asJSON, asCSV := v.Query.Values(), v.Query.Values()
 	asCSV.Set("format", "csv")
-	return s.sendJSON(w, r, func() ([]byte, error) {
+	return s.sendJSON(w, r, func() any {
 		for _, t := range v.Tables() {
 			listed := apiTable{t.Name, t.Title, nil, statsPath(v.Product.Name, t.Name, asJSON), statsPath(v.Product.Name, t.Name, asCSV)}
 			for _, c := range t.Columns {
@@ -147,7 +144,7 @@ func (s *Server) apiTables(w http.ResponseWriter, r *http.Request, id identity) 
 			}
 			body.Tables = append(body.Tables, listed)
 		}
-		return encode(body), nil
+		return body
 	})
 }
 

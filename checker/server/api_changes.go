@@ -38,42 +38,27 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 		stored, done, err = by.EditRelease(ctx, product, r.PathValue("version"), e)
 		return err
 	})
-	switch {
-	case errors.Is(err, catalog.ErrNotFound):
-		return unknownProduct(product)
-	case err != nil:
+	if err != nil {
 		return err
 	}
-	return s.writeRelease(w, product, stored, done)
+	p, err := s.product(product)
+	if err != nil { // removed in the meantime
+		return err
+	}
+	writeJSON(w, statusOf(done), encode(p.newAPIRelease(&stored)))
+	return nil
 }
 
 // deleteRelease answers DELETE /api/v1/products/{product}/releases/{version}: it withdraws
 // the release.
 func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identity) error {
-	product, version := r.PathValue("product"), r.PathValue("version")
 	err := s.change(r, id, func(ctx context.Context, by Editor) error {
-		return by.Withdraw(ctx, product, version, true)
+		return by.Withdraw(ctx, r.PathValue("product"), r.PathValue("version"), true)
 	})
-	switch {
-	case errors.Is(err, catalog.ErrNotFound):
-		if _, err := s.product(product); err != nil {
-			return err
-		}
-		return fail(http.StatusNotFound, "unknown_release", "", "the product has no such release; GET its releases for a list")
-	case err != nil:
-		return err
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-func (s *Server) writeRelease(w http.ResponseWriter, product string, r catalog.Release, done catalog.Outcome) error {
-	p, err := s.product(product)
-	if err != nil { // removed in the meantime
-		return err
-	}
-	writeJSON(w, statusOf(done), encode(p.newAPIRelease(&r)))
-	return nil
+	return err
 }
 
 func statusOf(done catalog.Outcome) int {
@@ -121,16 +106,14 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 }
 
 func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identity) error {
-	product, reports := r.PathValue("product"), r.URL.Query().Get("reports")
+	reports := r.URL.Query().Get("reports")
 	if reports != "" && reports != "true" && reports != "false" {
 		return fail(http.StatusBadRequest, "invalid_query", "reports", "reports must be true or false")
 	}
 	err := s.change(r, id, func(ctx context.Context, by Editor) error {
-		return by.DropProduct(ctx, product, reports == "true")
+		return by.DropProduct(ctx, r.PathValue("product"), reports == "true")
 	})
 	switch {
-	case errors.Is(err, catalog.ErrNotFound):
-		return unknownProduct(product)
 	case errors.Is(err, catalog.ErrInUse):
 		return fail(http.StatusConflict, "has_reports", "reports", "the product has recorded reports; add ?reports=true to remove them too")
 	case err != nil:
@@ -142,7 +125,8 @@ func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identi
 
 // change makes a change on behalf of the request's token, and has requests answered
 // with it from then on. It does not stop if the client disconnects: changes are
-// idempotent, so the client can send the request again.
+// idempotent, so the client can send the request again. It returns [catalog.ErrInUse] for
+// the caller to explain.
 func (s *Server) change(r *http.Request, id identity, f func(context.Context, Editor) error) error {
 	if s.store.Ready() != nil { // a database file that was replaced would lose the change
 		return notChanged()
@@ -151,8 +135,10 @@ func (s *Server) change(r *http.Request, id identity, f func(context.Context, Ed
 	defer cancel()
 	err := f(ctx, s.store.As(id.token.ID))
 	switch {
-	case errors.Is(err, catalog.ErrNotFound) || errors.Is(err, catalog.ErrInUse):
+	case errors.Is(err, catalog.ErrInUse):
 		return err
+	case errors.Is(err, catalog.ErrNotFound):
+		return s.notFound(ctx, r.PathValue("product"))
 	case errors.Is(err, catalog.ErrLimit):
 		return fail(http.StatusConflict, "limit_reached", "", err.Error())
 	case errors.As(err, new(*catalog.FieldError)):
@@ -167,8 +153,16 @@ func (s *Server) change(r *http.Request, id identity, f func(context.Context, Ed
 	return nil
 }
 
+// notFound returns the error for a change of a product, or of its release, that does not
+// exist.
+func (s *Server) notFound(ctx context.Context, product string) error {
+	s.refresh(ctx) // another process may have removed the product
+	if _, err := s.product(product); err != nil {
+		return err
+	}
+	return fail(http.StatusNotFound, "unknown_release", "", "the product has no such release; GET its releases for a list")
+}
+
 func notChanged() *failure {
-	f := fail(http.StatusServiceUnavailable, "not_changed", "", "the change could not be stored; send it again later")
-	f.retryAfter = 5
-	return f
+	return unavailable("not_changed", "the change could not be stored; send it again later")
 }

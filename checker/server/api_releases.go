@@ -38,7 +38,7 @@ func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity)
 	if err != nil {
 		return err
 	}
-	return s.sendJSON(w, r, func() ([]byte, error) {
+	return s.sendJSON(w, r, func() any {
 		body := struct {
 			Product  string       `json:"product"`
 			Releases []apiRelease `json:"releases"`
@@ -47,6 +47,6 @@ func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity)
 		for _, one := range p.releases.sorted[from:to] {
 			body.Releases = append(body.Releases, p.newAPIRelease(&one.Release))
 		}
-		return encode(body), nil
+		return body
 	})
 }

@@ -52,9 +52,7 @@ func reserve(r *http.Request, body []byte) error {
 	if inbound.Reserve(r.Context(), len(body)) {
 		return nil
 	}
-	f := busy()
-	f.message = "too many large responses are unread; try again in a moment"
-	return f
+	return unavailable("busy", "too many large responses are unread; try again in a moment")
 }
 
 func (c content) send(w http.ResponseWriter, r *http.Request, status int) {
@@ -67,12 +65,9 @@ func (c content) send(w http.ResponseWriter, r *http.Request, status int) {
 	inbound.WriteBody(r.Context(), w, c.body)
 }
 
-// sendJSON sends the JSON that build returns. The JSON may be large.
-func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, build func() ([]byte, error)) error {
-	c, err := s.encoding.build(r, func() (c content, err error) {
-		c.body, err = build()
-		return c, err
-	})
+// sendJSON encodes and sends the body that build returns, which may be large.
+func (s *Server) sendJSON(w http.ResponseWriter, r *http.Request, build func() any) error {
+	c, err := s.encoding.build(r, func() (content, error) { return content{body: encode(build())}, nil })
 	if err != nil {
 		return err
 	}
