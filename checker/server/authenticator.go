@@ -123,9 +123,7 @@ func (s *Server) cannotVerify(err error) *failure {
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.metrics.queriesTimedOut.Inc()
 	}
-	f := fail(http.StatusServiceUnavailable, "unavailable", "", "cannot verify credentials right now; try again later")
-	f.retryAfter = 5
-	return f
+	return unavailable("unavailable", "cannot verify credentials right now; try again later")
 }
 
 // tokenCache caches the token that the store returns for a key, also if there is none.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -23,6 +24,24 @@ func (f *failure) Error() string { return f.message }
 // that is wrong, if any, and a message that says what to change.
 func fail(status int, code, field, message string) *failure {
 	return &failure{status: status, code: code, field: field, message: message}
+}
+
+// failureOf returns the failure that err is or wraps, or else one that does not show
+// the text of err.
+func failureOf(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	return internal()
+}
+
+func internal() *failure {
+	return fail(http.StatusInternalServerError, "internal", "", "internal error; try again later")
+}
+
+// unavailable returns an error with status 503.
+func unavailable(code, message string) *failure {
+	return &failure{status: http.StatusServiceUnavailable, retryAfter: 5, code: code, message: message}
 }
 
 // writeError sends an error as JSON: {"error": {"code", "message", "field"}}.

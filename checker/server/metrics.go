@@ -1,7 +1,7 @@
 package server
 
 import (
-	"errors"
+	"cmp"
 	"net/http"
 	"strconv"
 	"sync"
@@ -25,11 +25,10 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	unrouted *routeCounter
 
-	recorded     prometheus.Counter
-	refused      map[string]prometheus.Counter // by error code
-	refusedOther prometheus.Counter            // for any other error
-	checks       prometheus.Counter
-	commits      prometheus.Histogram
+	recorded prometheus.Counter
+	refused  map[string]prometheus.Counter // by error code
+	checks   prometheus.Counter
+	commits  prometheus.Histogram
 
 	rateLimited     [kinds]prometheus.Counter
 	crossOrigin     [kinds]prometheus.Counter
@@ -51,7 +50,6 @@ func newMetrics(s *Server) *metrics {
 	for _, code := range refusalCodes {
 		m.refused[code] = refused.WithLabelValues(code)
 	}
-	m.refusedOther = m.refused["other"]
 	m.checks = m.counter("relcheck_checks_total", "Checks: requests for the latest release without an instance ID.")
 	m.commits = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "relcheck_commit_duration_seconds", Help: "Time to commit a batch of reports, or to fail.",
@@ -135,11 +133,7 @@ func (s *Server) countRefusals(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		err := h(w, r, id)
 		if err != nil {
-			counter, f := s.metrics.refusedOther, (*failure)(nil)
-			if errors.As(err, &f) && s.metrics.refused[f.code] != nil {
-				counter = s.metrics.refused[f.code]
-			}
-			counter.Inc()
+			cmp.Or(s.metrics.refused[failureOf(err).code], s.metrics.refused["other"]).Inc()
 		}
 		return err
 	}

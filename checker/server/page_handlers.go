@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"mime"
 	"net/http"
@@ -134,12 +135,12 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 
 // productsByTitle returns all products, ordered by title.
 func (s *Server) productsByTitle() (all []catalog.Product) {
-	keys := map[string]string{}
 	for _, p := range s.snapshot.Load().products {
-		keys[p.Name] = strings.ToLower(p.Title) + "\x00" + p.Name
 		all = append(all, p.Product)
 	}
-	slices.SortFunc(all, func(a, b catalog.Product) int { return strings.Compare(keys[a.Name], keys[b.Name]) })
+	slices.SortFunc(all, func(a, b catalog.Product) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title)), cmp.Compare(a.Name, b.Name))
+	})
 	return all
 }
 
@@ -179,8 +180,8 @@ func (s *Server) viewOfValidParams(r *http.Request, id identity) (*stats.View, p
 	given, invalid := r.URL.Query(), pages.InvalidParams{}
 	for {
 		v, err := s.viewOf(r, id, r.PathValue("product"), given.Get)
-		f := (*failure)(nil)
-		if !errors.As(err, &f) || f.status != http.StatusBadRequest || len(given) == 0 {
+		f, ok := errors.AsType[*failure](err)
+		if !ok || f.status != http.StatusBadRequest || len(given) == 0 {
 			return v, invalid, err
 		}
 		invalid.Add(f.field, given.Get(f.field), f.message)

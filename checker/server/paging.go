@@ -20,13 +20,11 @@ const (
 // newPager reads which page of a list a request asks for. The first page exists even if
 // the list is empty.
 func newPager(r *http.Request, per, total int) (pages.Pager, error) {
-	p := pages.Pager{Page: 1, Per: per, Total: total}
-	if text := r.URL.Query().Get("page"); text != "" {
-		var err error
-		if p.Page, err = number("page", text, 1<<31-1); err != nil {
-			return p, err
-		}
+	page, err := number(r, "page", 1, 1<<31-1)
+	if err != nil {
+		return pages.Pager{}, err
 	}
+	p := pages.Pager{Page: page, Per: per, Total: total}
 	link := func(page int) string {
 		q := r.URL.Query()
 		q.Del("page")
@@ -44,8 +42,13 @@ func newPager(r *http.Request, per, total int) (pages.Pager, error) {
 	return p, nil
 }
 
-// number parses a query parameter that must be a number from 1 to most.
-func number(name, text string, most int) (int, error) {
+// number parses a query parameter that must be a number from 1 to most. It returns absent
+// if there is none.
+func number(r *http.Request, name string, absent, most int) (int, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return absent, nil
+	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
 		return 0, fail(http.StatusBadRequest, "invalid_query", name, fmt.Sprintf("%s=%.20q is not a number from 1 to %d", name, text, most))
@@ -69,12 +72,9 @@ func (s *Server) newListPager(r *http.Request, id identity, per, total int) (pag
 // apiPaging reads the parameters page and per_page, and sets the header Link with the URLs
 // of other pages, as in GitHub's API.
 func (s *Server) apiPaging(w http.ResponseWriter, r *http.Request, total int) (pages.Pager, error) {
-	per := maxPerPage
-	if text := r.URL.Query().Get("per_page"); text != "" {
-		var err error
-		if per, err = number("per_page", text, maxPerPage); err != nil {
-			return pages.Pager{}, err
-		}
+	per, err := number(r, "per_page", maxPerPage, maxPerPage)
+	if err != nil {
+		return pages.Pager{}, err
 	}
 	p, err := newPager(r, per, total)
 	if err != nil {

@@ -36,22 +36,16 @@ func (l releases) with(changed []*release) releases {
 	for _, r := range changed {
 		byKey[r.key] = r
 	}
-	slices.SortFunc(changed, newestFirst)
-	return releases{byKey, merge(l.sorted, changed)}
+	slices.SortFunc(changed, newestFirst) // so that the first releases of a product are appended
+	sorted := slices.Clone(l.sorted)
+	for _, r := range changed {
+		if i, found := slices.BinarySearchFunc(sorted, r, newestFirst); found {
+			sorted[i] = r
+		} else {
+			sorted = slices.Insert(sorted, i, r)
+		}
+	}
+	return releases{byKey, sorted}
 }
 
 func newestFirst(a, b *release) int { return semver.Compare(b.key, a.key) }
-
-// merge returns sorted releases after adding or replacing those in changed, also sorted.
-func merge(releases, changed []*release) []*release {
-	merged := make([]*release, 0, len(releases)+len(changed))
-	for _, r := range changed {
-		i, found := slices.BinarySearchFunc(releases, r, newestFirst)
-		merged = append(append(merged, releases[:i]...), r)
-		if found {
-			i++
-		}
-		releases = releases[i:]
-	}
-	return append(merged, releases...)
-}

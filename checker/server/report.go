@@ -41,8 +41,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) erro
 // notRecorded returns the failure for a report that was not stored. It includes the
 // latest release, but not the text of the error.
 func notRecorded(err error, answer []byte) error {
-	f := fail(http.StatusServiceUnavailable, "not_recorded", "", "the report could not be recorded; send it again later")
-	f.retryAfter = 5
+	f := unavailable("not_recorded", "the report could not be recorded; send it again later")
 	var full interface{ DiskFull() bool }
 	var busy interface{ Busy() bool }
 	switch {

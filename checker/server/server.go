@@ -4,7 +4,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -289,19 +288,6 @@ func (s *Server) serve(rt route) http.Handler {
 	})
 }
 
-// failureOf returns the failure that err is or wraps, or else one that does not show
-// the text of err.
-func failureOf(err error) *failure {
-	if f := (*failure)(nil); errors.As(err, &f) {
-		return f
-	}
-	return internal()
-}
-
-func internal() *failure {
-	return fail(http.StatusInternalServerError, "internal", "", "internal error; try again later")
-}
-
 // healthz answers GET /healthz: the process is running.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ identity) error {
 	return writeText(w, "ok\n")
@@ -311,9 +297,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ identity) err
 // because errors of the store may contain internal details.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request, _ identity) error {
 	if s.store.Ready() != nil {
-		f := fail(http.StatusServiceUnavailable, "not_ready", "", "reports cannot be recorded; see the log of the service")
-		f.retryAfter = 5
-		return f
+		return unavailable("not_ready", "reports cannot be recorded; see the log of the service")
 	}
 	return writeText(w, "ready\n")
 }
@@ -334,7 +318,6 @@ For any other product, use %[1]s/p/PRODUCT
 func writeText(w http.ResponseWriter, text string) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header()["X-Content-Type-Options"] = noSniff
-	_, err := w.Write([]byte(text))
-	_ = err // the client has closed the connection
+	w.Write([]byte(text)) // an error means that the client has closed the connection
 	return nil
 }

@@ -62,9 +62,8 @@ func (s *Server) sessionToken(r *http.Request, secret string) (*access.Token, er
 			return s.auth.sessions.get(ctx, hash)
 		})
 	}
-	f := (*failure)(nil)
-	switch {
-	case errors.As(err, &f) && f.status == http.StatusTooManyRequests:
+	switch f, ok := errors.AsType[*failure](err); {
+	case ok && f.status == http.StatusTooManyRequests:
 		return nil, nil
 	case err != nil || t == nil || !t.Allows(access.Read):
 		return nil, err

@@ -23,37 +23,29 @@ func (s *Server) viewOf(r *http.Request, id identity, name string, get func(stri
 		return nil, err
 	}
 	public, today := id.role != reader, rollup.DayOf(time.Now())
-	parse := stats.ParseQuery
+	parse, fresh := stats.ParseQuery, viewFresh
 	if public {
-		parse = stats.ParsePublicQuery
+		parse, fresh = stats.ParsePublicQuery, publicFresh // which excludes today
 	}
 	q, err := parse(get, today)
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOfError(err), err.Error())
 	}
-	fresh := viewFresh
-	if public {
-		fresh = publicFresh // which excludes today
-	}
 	v, err := s.views.get(r.Context(), viewKey{p, q, today, public}, fresh, func(ctx context.Context) (*stats.View, error) {
-		v, err := s.read(ctx, p, q, today)
-		if err == nil && public {
+		totals, err := s.store.Totals(ctx, p.Name, q.Range, q.Keeps)
+		if err != nil {
+			return nil, err
+		}
+		v := stats.NewView(p.listing(), q, totals, today)
+		if public {
 			v = v.Public(s.options.PublicThreshold)
 		}
-		return v, err
+		return v, nil
 	})
 	if err != nil {
 		err = s.viewError(r, name, err)
 	}
 	return v, err
-}
-
-func (s *Server) read(ctx context.Context, p *product, q stats.Query, today rollup.Day) (*stats.View, error) {
-	f, err := s.store.Totals(ctx, p.Name, q.Range, q.Keeps)
-	if err != nil {
-		return nil, err
-	}
-	return stats.NewView(p.listing(), q, f, today), nil
 }
 
 // viewError returns the error for statistics that could not be read. It counts timeouts,
@@ -62,10 +54,10 @@ func (s *Server) viewError(r *http.Request, product string, err error) error {
 	if errors.Is(r.Context().Err(), context.DeadlineExceeded) {
 		err = busy()
 	}
-	switch f := (*failure)(nil); {
-	case errors.As(err, &f) && f.status == http.StatusServiceUnavailable:
+	switch f, ok := errors.AsType[*failure](err); {
+	case ok && f.status == http.StatusServiceUnavailable:
 		s.metrics.queriesTimedOut.Inc()
-	case f == nil && r.Context().Err() == nil:
+	case !ok && r.Context().Err() == nil:
 		s.log.Error("cannot read statistics", "product", product, "err", err)
 	}
 	return err

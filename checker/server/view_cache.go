@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -134,7 +133,5 @@ func (v *views) read(ctx context.Context, entry *cachedView, fresh time.Duration
 }
 
 func busy() *failure {
-	f := fail(http.StatusServiceUnavailable, "busy", "", "too many figures are being read; ask again in a moment")
-	f.retryAfter = 5
-	return f
+	return unavailable("busy", "too many figures are being read; ask again in a moment")
 }
