@@ -14,7 +14,7 @@ import (
 	"relcheck/db/dbfile"
 )
 
-var errNotEmpty = errors.New("a store or other data already exists at the destination")
+var errNotEmpty = errors.New("a store or other data already exists at the destination; copy to a new file or an empty database")
 
 // Copy creates a new store with the given name and copies everything that s contains at the
 // start. The destination must be missing or empty. The error wraps [ErrInUse] if a SQLite
@@ -43,32 +43,29 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 
 // createFile creates a SQLite store and calls fill for its rows.
 func createFile(ctx context.Context, path, schema string, fill fill) error {
-	created, err := createSQLite(ctx, path, schema, fill)
-	if err == nil && !created || errors.Is(err, dbfile.ErrForeign) {
-		err = errNotEmpty
+	if err := requireCreated(createSQLite(ctx, path, schema, fill)); err != nil {
+		return openError(path, err)
 	}
-	if err != nil {
-		err = openError(path, err)
-	}
-	return err
+	return nil
 }
 
 // createDatabase creates a PostgreSQL store and calls fill for its rows.
 func createDatabase(ctx context.Context, dsn, schema string, fill fill) error {
-	s, err := dial(ctx, dsn)
+	s, err := dial(ctx, dsn, func(s *Store) error {
+		if err := checkDurable(ctx, s.main); err != nil {
+			return err
+		}
+		return requireCreated(s.createPostgres(ctx, schema, fill))
+	})
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	created, err := false, checkDurable(ctx, s.main)
-	if err == nil {
-		created, err = s.createPostgres(ctx, schema, fill)
-	}
+	return s.Close()
+}
+
+func requireCreated(created bool, err error) error {
 	if err == nil && !created || errors.Is(err, dbfile.ErrForeign) {
-		err = errNotEmpty
-	}
-	if err != nil {
-		err = postgresError(s.name, err)
+		return errNotEmpty
 	}
 	return err
 }

@@ -313,7 +313,7 @@ func checkSchema(ctx context.Context, q querier) error {
 	case err == nil && schema < 1 || errors.Is(err, sql.ErrNoRows):
 		err = dbfile.ErrForeign
 	case err == nil && schema > SchemaVersion:
-		err = fmt.Errorf("%w: its schema is %d, this version supports up to %d", errNewer, schema, SchemaVersion)
+		err = fmt.Errorf("written by a newer relcheck: its schema is %d, this version supports up to %d; install that version, or name another store with --db", schema, SchemaVersion)
 	}
 	return err
 }

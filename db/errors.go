@@ -13,10 +13,9 @@ import (
 
 var (
 	errMissing    = fmt.Errorf("no such file: %w", fs.ErrNotExist)
-	errNewer      = errors.New("written by a newer relcheck")
-	errUnfinished = errors.New("incomplete store: a copy was interrupted or is still running")
-	errLogAlone   = errors.New("found a WAL file without its database")
-	errEmpty      = errors.New("no relcheck store found")
+	errUnfinished = errors.New("incomplete store: a copy was interrupted or is still running; repeat the copy, or remove the file")
+	errLogAlone   = errors.New("found a WAL file without its database; put back the database, or remove the file ending in -wal as well")
+	errEmpty      = errors.New("no relcheck store found; name another database with --db, or create the store with relcheck serve")
 )
 
 // Errors that callers distinguish.
@@ -57,19 +56,8 @@ func openError(path string, err error) error {
 	case codeCantOpen:
 		err = dbfile.FolderError(path)
 	}
-	switch {
-	case errors.Is(err, errMissing):
+	if errors.Is(err, errMissing) {
 		return fmt.Errorf("open %s: no such file; name another with --db, or create it with relcheck serve", path)
-	case errors.Is(err, errLogAlone):
-		hint = fmt.Sprintf("; put back the database that %s-wal belongs to, or remove the WAL file as well", path)
-	case errors.Is(err, errUnfinished):
-		hint = "; repeat the copy, or remove the file"
-	case errors.Is(err, errNotEmpty):
-		hint = "; copy to a file that does not exist"
-	case errors.Is(err, dbfile.ErrForeign):
-		hint = "; it was not changed, name another file with --db"
-	case errors.Is(err, errNewer):
-		hint = "; install that version, or name another file with --db"
 	}
 	return fmt.Errorf("open %s: %w%s", path, err, hint)
 }

@@ -20,27 +20,11 @@ const plain = "mode=ro&_busy_timeout=10000&_error_rc=1"
 func OpenUnchanged(ctx context.Context, name string) (*Store, error) {
 	switch {
 	case isPostgres(name):
-		return openUnchangedPostgres(ctx, name)
+		return dial(ctx, name, func(s *Store) error { return checkSchema(ctx, s.main) })
 	case !IsFile(name):
 		return nil, errURL
 	}
 	return openUnchangedFile(ctx, name)
-}
-
-func openUnchangedPostgres(ctx context.Context, url string) (*Store, error) {
-	s, err := dial(ctx, url)
-	if err != nil {
-		return nil, err
-	}
-	err = checkSchema(ctx, s.main)
-	if pgCode(err) == pgUndefinedTable {
-		err = errEmpty
-	}
-	if err != nil {
-		s.Close()
-		return nil, postgresError(s.name, err)
-	}
-	return s, nil
 }
 
 func openUnchangedFile(ctx context.Context, path string) (*Store, error) {

@@ -72,8 +72,8 @@ func HasPassword(name string) bool {
 var errURL = errors.New("invalid URL of the PostgreSQL database: use the form postgres://USER@HOST:PORT/DATABASE, " +
 	"with %40 for @ and %2F for / in its parts; keep the password in PGPASSWORD or ~/.pgpass")
 
-// dial connects to a database, whatever it contains.
-func dial(ctx context.Context, dsn string) (*Store, error) {
+// dial connects to a database and calls prepare for the store in it.
+func dial(ctx context.Context, dsn string, prepare func(*Store) error) (*Store, error) {
 	config, err := postgresConfig(dsn)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,12 @@ func dial(ctx context.Context, dsn string) (*Store, error) {
 		return nil, postgresError(p.name, err)
 	}
 	db := stdlib.OpenDBFromPool(p.pool)
-	return &Store{name: p.name, main: db, read: db, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: noopLocker{}, actor: CommandLine, engine: p}, nil
+	s := &Store{name: p.name, main: db, read: db, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: noopLocker{}, actor: CommandLine, engine: p}
+	if err := prepare(s); err != nil {
+		s.Close()
+		return nil, postgresError(s.name, err)
+	}
+	return s, nil
 }
 
 // connect creates the pool of connections. A pooler such as PgBouncer runs each
@@ -160,28 +165,19 @@ func rotate(c *pgconn.Config, n int64) {
 }
 
 func openPostgres(ctx context.Context, dsn, schema string) (*Store, error) {
-	s, err := dial(ctx, dsn)
-	if err != nil {
-		return nil, err
-	}
-	err = checkDurable(ctx, s.main)
-	if err == nil {
-		err = checkSchema(ctx, s.main)
-	}
-	if pgCode(err) == pgUndefinedTable {
-		err = errEmpty
-		if schema != "" {
+	return dial(ctx, dsn, func(s *Store) error {
+		err := checkDurable(ctx, s.main)
+		if err == nil {
+			err = checkSchema(ctx, s.main)
+		}
+		if pgCode(err) == pgUndefinedTable && schema != "" {
 			s.created, err = s.createPostgres(ctx, schema, addPresets)
 		}
-	}
-	if err == nil {
-		err = s.upgrade(ctx)
-	}
-	if err != nil {
-		s.Close()
-		return nil, postgresError(s.name, err)
-	}
-	return s, nil
+		if err == nil {
+			err = s.upgrade(ctx)
+		}
+		return err
+	})
 }
 
 // postgresConfig parses a URL and adds the settings that relcheck needs. The error does
@@ -377,6 +373,8 @@ func postgresError(name string, err error) error {
 	hint := ""
 	err = explainPostgres(err)
 	switch pgCode(err) {
+	case pgUndefinedTable:
+		err = errEmpty
 	case pgUndefinedColumn:
 		err = dbfile.ErrForeign
 	case pgInvalidPassword:
@@ -385,20 +383,9 @@ func postgresError(name string, err error) error {
 		hint = "; create it first, with createdb"
 	case pgNoPrivilege:
 		hint = "; the user needs the right to create tables there"
-	case "":
-		if errors.As(err, new(unreachable)) {
-			hint = "; check that PostgreSQL is running there as a primary"
-		}
 	}
-	switch {
-	case errors.Is(err, errEmpty):
-		hint = "; name another database with --db, or create the store with relcheck serve"
-	case errors.Is(err, errNotEmpty):
-		hint = "; a copy needs an empty database"
-	case errors.Is(err, dbfile.ErrForeign):
-		hint = "; it was not changed, name another database with --db"
-	case errors.Is(err, errNewer):
-		hint = "; install that version, or name another database with --db"
+	if errors.As(err, new(unreachable)) {
+		hint = "; check that PostgreSQL is running there as a primary"
 	}
 	return fmt.Errorf("open %s: %w%s", name, err, hint)
 }

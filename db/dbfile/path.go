@@ -9,7 +9,7 @@ import (
 )
 
 // ErrForeign is the error about a file of another program.
-var ErrForeign = errors.New("not a relcheck database")
+var ErrForeign = errors.New("not a relcheck database; it was not changed, name another with --db")
 
 // errReplaced is the error about a path that has another file than the one that was opened.
 var errReplaced = errors.New("the file was replaced")
