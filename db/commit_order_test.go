@@ -33,10 +33,10 @@ func TestLateCommitIsNotSkipped(t *testing.T) {
 			lock := raw(t, name)
 			lock.SetMaxOpenConns(1)
 			seen, sent := map[uuid.UUID]int{}, map[uuid.UUID]bool{}
-			var position db.Position
+			position := db.Position{}
 			follow := func() {
 				t.Helper()
-				err := s.Follow(context.Background(), "opa", &position, func(r *db.Recorded) error {
+				err := s.Follow(context.Background(), "opa", position, func(r *db.Recorded) error {
 					seen[r.ID]++
 					return nil
 				})

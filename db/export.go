@@ -26,41 +26,25 @@ const (
 	nodeBits = 40
 )
 
-// Position is the position of a reader in the log of a product. The zero value is the
-// beginning.
-type Position struct {
-	last map[int64]int64 // seq by node
-}
-
 // Reports calls f with each report of a product since a time, until f returns an error.
 // The reports of each node, which is a connection that has recorded, are in the order of
 // recording. Reports that are recorded meanwhile may be missing.
 func (s *Store) Reports(ctx context.Context, product string, since time.Time, f func(*Recorded) error) error {
-	return s.readLog(ctx, product, new(Position), since, f)
+	return s.readLog(ctx, product, map[int64]int64{}, since, f)
 }
 
-// Follow calls f with each report of a product after the position, and advances the
-// position. Repeated calls return every report once, however late its transaction commits.
-// After an error, the position is after the last report that f accepted.
-func (s *Store) Follow(ctx context.Context, product string, p *Position, f func(*Recorded) error) error {
-	return s.readLog(ctx, product, p, time.Unix(0, 0), f)
-}
-
-func (s *Store) readLog(ctx context.Context, product string, p *Position, since time.Time, f func(*Recorded) error) error {
+// readLog calls f with each report after the last one of its node, and advances last.
+func (s *Store) readLog(ctx context.Context, product string, last map[int64]int64, since time.Time, f func(*Recorded) error) error {
 	id, err := productID(ctx, s.read, product)
 	if err != nil {
 		return err
-	}
-	if p.last == nil {
-		p.last = map[int64]int64{}
 	}
 	for node := int64(0); ; node++ {
 		if node, err = s.nextNode(ctx, id, node); err != nil || node < 0 {
 			return s.explain(err)
 		}
 		for n := logPage; n == logPage; {
-			last := max(p.last[node], node<<nodeBits)
-			page, err := s.logPage(ctx, id, last, (node+1)<<nodeBits, since)
+			page, err := s.logPage(ctx, id, max(last[node], node<<nodeBits), (node+1)<<nodeBits, since)
 			if err != nil {
 				return fmt.Errorf("read reports of %s: %w", product, s.explain(err))
 			}
@@ -68,7 +52,7 @@ func (s *Store) readLog(ctx context.Context, product string, p *Position, since 
 				if err := f(&page[i].Recorded); err != nil {
 					return err
 				}
-				p.last[node] = page[i].seq
+				last[node] = page[i].seq
 			}
 			n = len(page)
 		}

@@ -93,6 +93,16 @@ func (s *Store) NewSweeper(keep Retention, log *slog.Logger) (sweep func(context
 	return (&sweeper{store: s, keep: keep, log: log}).sweep
 }
 
+// Position is the position of a reader in the log of a product: the last seq of each node.
+type Position map[int64]int64
+
+// Follow calls f with each report of a product after the position, and advances the
+// position. Repeated calls return every report once, however late its transaction commits.
+// After an error, the position is after the last report that f accepted.
+func (s *Store) Follow(ctx context.Context, product string, p Position, f func(*Recorded) error) error {
+	return s.readLog(ctx, product, p, time.Unix(0, 0), f)
+}
+
 // ExplainPostgres adds advice to an error of PostgreSQL.
 var ExplainPostgres = explainPostgres
 

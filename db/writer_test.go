@@ -403,7 +403,7 @@ func testFollow(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	var position db.Position
+	position := db.Position{}
 	var want, got []uuid.UUID
 	stop := errors.New("stop")
 	for round := range 4 {
@@ -414,7 +414,7 @@ func testFollow(t *testing.T, name string) {
 				t.Fatal(err)
 			}
 		}
-		err := s.Follow(ctx, "opa", &position, func(r *db.Recorded) error {
+		err := s.Follow(ctx, "opa", position, func(r *db.Recorded) error {
 			if round%2 == 0 && len(got)%3 == 2 {
 				return stop
 			}
