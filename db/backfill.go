@@ -22,8 +22,7 @@ type Checked struct {
 
 // Empty reports whether the store has never recorded a report or check.
 func (s *Store) Empty(ctx context.Context) (bool, error) {
-	var used bool
-	err := s.read.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM build)").Scan(&used)
+	used, err := queryValue[bool](ctx, s.read, "SELECT EXISTS (SELECT 1 FROM build)")
 	return !used, s.explain(err)
 }
 

@@ -229,10 +229,10 @@ func (p *published) has(version string) bool {
 
 func findBuild(ctx context.Context, q querier, product int64, key buildKey) (id int64, err error) {
 	args := []any{product, key.version, key.platform.OS, key.platform.Arch}
-	err = q.QueryRowContext(ctx, "SELECT id FROM build WHERE product = $1 AND version = $2 AND os = $3 AND arch = $4", args...).Scan(&id)
+	id, err = queryValue[int64](ctx, q, "SELECT id FROM build WHERE product = $1 AND version = $2 AND os = $3 AND arch = $4", args...)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = q.QueryRowContext(ctx, `INSERT INTO build (product, version, os, arch, id)
-			SELECT CAST($1 AS BIGINT), $2, $3, $4, COALESCE(MAX(id), 0) + 1 FROM build WHERE product = $1 RETURNING id`, args...).Scan(&id)
+		return queryValue[int64](ctx, q, `INSERT INTO build (product, version, os, arch, id)
+			SELECT CAST($1 AS BIGINT), $2, $3, $4, COALESCE(MAX(id), 0) + 1 FROM build WHERE product = $1 RETURNING id`, args...)
 	}
 	return id, err
 }

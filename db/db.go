@@ -236,6 +236,13 @@ func scanValue[T any](rows *sql.Rows) (v T, err error) {
 	return v, err
 }
 
+// queryValue returns the value of a row of one column. The error is sql.ErrNoRows if there
+// is no row.
+func queryValue[T any](ctx context.Context, q querier, text string, args ...any) (v T, err error) {
+	err = q.QueryRowContext(ctx, text, args...).Scan(&v)
+	return v, err
+}
+
 // update executes a statement and returns the number of rows that it has changed.
 func update(ctx context.Context, q querier, text string, args ...any) (n int64, err error) {
 	res, err := q.ExecContext(ctx, text, args...)
@@ -277,8 +284,8 @@ func execEach(ctx context.Context, q querier, statements []string, args ...any) 
 func countRows(ctx context.Context, q querier, tables []string) (RowCounts, error) {
 	rows := RowCounts{}
 	for _, table := range tables {
-		var n int64
-		if err := q.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		n, err := queryValue[int64](ctx, q, "SELECT count(*) FROM "+table)
+		if err != nil {
 			return nil, fmt.Errorf("read table %s: %w", table, err)
 		}
 		rows[table] = n
@@ -288,14 +295,12 @@ func countRows(ctx context.Context, q querier, tables []string) (RowCounts, erro
 
 // setting reads a value of table setting.
 func setting(ctx context.Context, q querier, name string) (value int64, err error) {
-	err = q.QueryRowContext(ctx, "SELECT value FROM setting WHERE name = $1", name).Scan(&value)
-	return value, err
+	return queryValue[int64](ctx, q, "SELECT value FROM setting WHERE name = $1", name)
 }
 
 // next increments a setting and returns the new value.
 func next(ctx context.Context, q querier, name string) (value int64, err error) {
-	err = q.QueryRowContext(ctx, "UPDATE setting SET value = value + 1 WHERE name = $1 RETURNING value", name).Scan(&value)
-	return value, err
+	return queryValue[int64](ctx, q, "UPDATE setting SET value = value + 1 WHERE name = $1 RETURNING value", name)
 }
 
 // checkSchema returns an error if the store is not relcheck's or has a newer schema. It

@@ -46,10 +46,9 @@ func (s *Store) removeReports(ctx context.Context, product, before int64, pageCo
 // of a four-week period. Each transaction removes four weeks.
 func (s *Store) expireRollups(ctx context.Context, product int64, before rollup.Day) error {
 	for {
-		var first sql.NullInt64
-		err := s.read.QueryRowContext(ctx, `SELECT MIN(day) FROM (SELECT MIN(day) AS day FROM rollup WHERE product = $1 AND span = 1
+		first, err := queryValue[sql.NullInt64](ctx, s.read, `SELECT MIN(day) FROM (SELECT MIN(day) AS day FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MIN(day) FROM rollup WHERE product = $1 AND span = 28
-			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1) AS days`, product).Scan(&first)
+			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1) AS days`, product)
 		if err != nil || !first.Valid || rollup.Day(first.Int64) >= before {
 			return err
 		}

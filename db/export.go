@@ -62,8 +62,7 @@ func (s *Store) readLog(ctx context.Context, product string, last map[int64]int6
 // nextNode returns the first node at or after from that has reports of a product, or -1.
 // Most nodes have none any more.
 func (s *Store) nextNode(ctx context.Context, product, from int64) (node int64, err error) {
-	var first sql.NullInt64
-	err = s.read.QueryRowContext(ctx, "SELECT MIN(seq) FROM report WHERE product = $1 AND seq >= $2", product, from<<nodeBits).Scan(&first)
+	first, err := queryValue[sql.NullInt64](ctx, s.read, "SELECT MIN(seq) FROM report WHERE product = $1 AND seq >= $2", product, from<<nodeBits)
 	if err != nil || !first.Valid {
 		return -1, err
 	}

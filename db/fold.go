@@ -171,8 +171,7 @@ func (s *Store) readStep(ctx context.Context, f *foldStep) error {
 	if err != nil {
 		return err
 	}
-	var end int64
-	err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report WHERE "+s.productCond()+" seq < $2", f.product, (f.node+1)<<nodeBits).Scan(&end)
+	end, err := queryValue[int64](ctx, s.read, "SELECT COALESCE(MAX(seq), 0) FROM report WHERE "+s.productCond()+" seq < $2", f.product, (f.node+1)<<nodeBits)
 	if err != nil {
 		return err
 	}
@@ -335,8 +334,7 @@ func eachSketch(ctx context.Context, q querier, f func(rollup.Slot, []byte) erro
 
 // idKey returns the key of the hashes of instance IDs.
 func (s *Store) idKey(ctx context.Context) (k rollup.Key, err error) {
-	var secret []byte
-	err = s.read.QueryRowContext(ctx, "SELECT value FROM secret WHERE name = 'ids'").Scan(&secret)
+	secret, err := queryValue[[]byte](ctx, s.read, "SELECT value FROM secret WHERE name = 'ids'")
 	if err == nil && copy(k[:], secret) != len(k) {
 		err = fmt.Errorf("the store's key for instance IDs has %d bytes instead of %d", len(secret), len(k))
 	}

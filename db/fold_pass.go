@@ -55,9 +55,8 @@ func (s *Store) lowestMark(ctx context.Context, end int64) (seq int64, err error
 	if end>>nodeBits > 0 {
 		return 0, nil
 	}
-	err = s.read.QueryRowContext(ctx, `SELECT COALESCE(MIN(COALESCE(mark.seq, 0)), 0)
-		FROM product LEFT JOIN mark ON mark.product = product.id AND mark.node = 0 WHERE product.name IS NOT NULL`).Scan(&seq)
-	return seq, err
+	return queryValue[int64](ctx, s.read, `SELECT COALESCE(MIN(COALESCE(mark.seq, 0)), 0)
+		FROM product LEFT JOIN mark ON mark.product = product.id AND mark.node = 0 WHERE product.name IS NOT NULL`)
 }
 
 // endPass records the progress of a pass. Every 100,000 reports it also advances the marks

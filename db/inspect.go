@@ -36,8 +36,7 @@ func (s *Store) WithoutReleases(ctx context.Context) (used, unused []string, err
 
 // JournalMode returns the journal mode of a SQLite store.
 func (s *Store) JournalMode(ctx context.Context) (mode string, err error) {
-	err = s.read.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
-	return mode, err
+	return queryValue[string](ctx, s.read, "PRAGMA journal_mode")
 }
 
 // CheckPages checks the pages of a SQLite store without its indexes. The error wraps

@@ -65,8 +65,8 @@ func unchangedMode(ctx context.Context, path string) (string, error) {
 	}
 	file := connect(path, untouched)
 	defer file.Close()
-	var format []byte // https://www.sqlite.org/fileformat.html#file_format_version_numbers
-	err := file.QueryRowContext(ctx, "SELECT substr(data, 19, 2) FROM sqlite_dbpage WHERE pgno = 1").Scan(&format)
+	// See https://www.sqlite.org/fileformat.html#file_format_version_numbers.
+	format, err := queryValue[[]byte](ctx, file, "SELECT substr(data, 19, 2) FROM sqlite_dbpage WHERE pgno = 1")
 	if err == nil && string(format) == "\x01\x01" {
 		return plain, nil
 	}

@@ -90,15 +90,15 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 		if err != nil {
 			return err
 		}
-		var builds int64
-		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM build WHERE product = $1", product).Scan(&builds); err != nil {
+		used, err := queryValue[bool](ctx, tx, "SELECT EXISTS (SELECT 1 FROM build WHERE product = $1)", product)
+		if err != nil {
 			return err
 		}
 		detail := ""
-		if builds > 0 {
+		if used {
 			detail = "with its reports"
 		}
-		if builds > 0 && !reports {
+		if used && !reports {
 			return fmt.Errorf("product %s has recorded reports or checks: %w", name, ErrInUse)
 		}
 		revision, err := countChange(ctx, tx, product)
@@ -200,8 +200,7 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	if p.Repo == "" {
 		return nil
 	}
-	var other string
-	err := tx.QueryRowContext(ctx, "SELECT name FROM product WHERE lower(repo) = lower($1) AND name <> $2", p.Repo, p.Name).Scan(&other)
+	other, err := queryValue[string](ctx, tx, "SELECT name FROM product WHERE lower(repo) = lower($1) AND name <> $2", p.Repo, p.Name)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
@@ -243,7 +242,7 @@ func sortProducts(all []product) {
 
 // productID returns the ID of a product. The error wraps ErrNotFound if it does not exist.
 func productID(ctx context.Context, q querier, name string) (id int64, err error) {
-	err = q.QueryRowContext(ctx, "SELECT id FROM product WHERE name = $1", name).Scan(&id)
+	id, err = queryValue[int64](ctx, q, "SELECT id FROM product WHERE name = $1", name)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = noProduct(name)
 	}

@@ -72,8 +72,7 @@ func (s *Store) grantedBy(ctx context.Context, table string, hash access.Hash) (
 // there are too many of one token or altogether.
 func insertGrant(ctx context.Context, tx *sql.Tx, table string, g access.Grant) error {
 	for token, most := range map[string]int64{g.TokenID: maxGrantsOfToken, "": maxGrants} {
-		var n int64
-		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM "+table+" WHERE $1 = '' OR token = $1", token).Scan(&n)
+		n, err := queryValue[int64](ctx, tx, "SELECT count(*) FROM "+table+" WHERE $1 = '' OR token = $1", token)
 		if err == nil && n >= most {
 			_, err = tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE hash IN (SELECT hash FROM "+table+
 				" WHERE $1 = '' OR token = $1 ORDER BY expires LIMIT $2)", token, n-most+1)

@@ -200,8 +200,7 @@ func unfinished(size int64) error {
 func readApplicationID(ctx context.Context, path, mode string) (id int64, err error) {
 	file := connect(path, mode)
 	defer file.Close()
-	err = file.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id)
-	return id, err
+	return queryValue[int64](ctx, file, "PRAGMA application_id")
 }
 
 // createSQLite creates a store in one transaction with a rollback journal: a crash leaves

@@ -95,8 +95,7 @@ const ReservedSpace = 64 << 20
 
 // checkSpace returns an error if a copy of the store would fill the disk of path.
 func checkSpace(ctx context.Context, q querier, path string) error {
-	var size int64
-	err := q.QueryRowContext(ctx, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").Scan(&size)
+	size, err := queryValue[int64](ctx, q, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
 	if err != nil {
 		return err
 	}
@@ -122,8 +121,7 @@ func (f *sqliteFile) checkGrowth(limit int64) error {
 func disableWAL(ctx context.Context, path string) error {
 	file := connect(path, "mode=rw&_error_rc=1&_synchronous=OFF")
 	defer file.Close()
-	var journal string
-	err := file.QueryRowContext(ctx, "PRAGMA journal_mode = DELETE").Scan(&journal)
+	journal, err := queryValue[string](ctx, file, "PRAGMA journal_mode = DELETE")
 	if err == nil && journal != "delete" {
 		err = fmt.Errorf("%s stays in journal mode %s", path, journal)
 	}

@@ -112,8 +112,7 @@ func (l *sqliteWriter) connect() (err error) {
 
 // lastSeq returns the highest seq of all reports, including removed ones.
 func lastSeq(ctx context.Context, q querier) (int64, error) {
-	var last int64
-	err := q.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&last)
+	last, err := queryValue[int64](ctx, q, "SELECT COALESCE(MAX(seq), 0) FROM report")
 	removed, err2 := setting(ctx, q, "removed")
 	return max(last, removed), errors.Join(err, err2)
 }

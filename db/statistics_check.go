@@ -197,8 +197,7 @@ func (c *statisticsCheck) compareProduct(ctx context.Context, tx *sql.Tx, produc
 	if err != nil {
 		return err
 	}
-	var at int64
-	err = tx.QueryRowContext(ctx, "SELECT at FROM fold WHERE product = $1", product).Scan(&at)
+	at, err := queryValue[int64](ctx, tx, "SELECT at FROM fold WHERE product = $1", product)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}

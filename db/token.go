@@ -24,8 +24,7 @@ func (s *Store) AddToken(ctx context.Context, t access.Token) error {
 func (s *Store) AddFirstToken(ctx context.Context, t access.Token, link access.Grant) (added bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		added = false
-		var n int64
-		err := tx.QueryRowContext(ctx, "SELECT count(*) FROM token").Scan(&n)
+		n, err := queryValue[int64](ctx, tx, "SELECT count(*) FROM token")
 		if err != nil || n > 0 {
 			return err
 		}
@@ -72,11 +71,10 @@ func (s *Store) oneToken(ctx context.Context, where string, args ...any) (*acces
 // if the token does not exist.
 func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		var revoked sql.NullInt64
-		err := tx.QueryRowContext(ctx, "SELECT revoked FROM token WHERE id = $1", id).Scan(&revoked)
+		revoked, err := queryValue[sql.NullInt64](ctx, tx, "SELECT revoked FROM token WHERE id = $1", id)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			return noToken(id)
+			return fmt.Errorf("token %s: %w; list the tokens with relcheck token list", id, ErrNotFound)
 		case err != nil || revoked.Valid:
 			return err
 		}
@@ -117,8 +115,4 @@ func moment(at sql.NullInt64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(at.Int64, 0).UTC()
-}
-
-func noToken(id string) error {
-	return fmt.Errorf("token %s: %w; list the tokens with relcheck token list", id, ErrNotFound)
 }
