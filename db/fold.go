@@ -37,6 +37,8 @@ var errFoldedElsewhere = errors.New("another server folds the same reports")
 // transaction, which also advances the mark of the last folded report: each report is
 // folded once, even if processes are killed or several fold at the same time.
 func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
+	s.folded.mu.Lock()
+	defer s.folded.mu.Unlock()
 	pass, err := s.beginPass(ctx)
 	if err != nil {
 		return 0, s.explain(err)

@@ -10,7 +10,7 @@ import (
 
 // foldCache keeps results of a step that later steps would otherwise read again.
 type foldCache struct {
-	mu       sync.Mutex
+	mu       sync.Mutex // held by Fold
 	progress foldProgress
 	last     savedLives
 }
@@ -25,8 +25,6 @@ type savedLives struct {
 
 // take returns the lifetimes that a step has kept, if no other step was made since.
 func (m *foldCache) take(product, step int64) savedLives {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	last := m.last
 	m.last = savedLives{}
 	if last.product != product || last.step != step {
@@ -47,7 +45,5 @@ func (m *foldCache) keep(f *foldStep) {
 	if len(left.lives) > maxLives {
 		left.lives = nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.last = left
 }

@@ -35,12 +35,12 @@ func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 	if err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&p.end); err != nil {
 		return p, err
 	}
-	before := s.folded.getProgress()
+	before := &s.folded.progress
 	if before.seq == 0 {
 		if before.seq, err = s.lowestMark(ctx, p.end); err != nil {
 			return p, err
 		}
-		s.folded.start(before.seq)
+		before.marked = before.seq
 	}
 	p.reported, err = productSet(ctx, s.read, "SELECT DISTINCT product FROM report WHERE seq > $1 AND seq <= $2", before.seq, p.end)
 	if err == nil {
@@ -67,14 +67,14 @@ func (s *Store) endPass(ctx context.Context, p foldPass) error {
 		return nil
 	}
 	failed := make([]int64, 0, len(p.failed))
-	for product := range s.folded.getProgress().except {
+	for product := range s.folded.progress.except {
 		failed = append(failed, product)
 	}
 	in, list := s.inList("$3", failed)
 	_, err := s.update(ctx, `INSERT INTO mark (product, node, seq) SELECT id, $1, $2 FROM product WHERE name IS NOT NULL AND NOT id `+in+`
 		ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq WHERE mark.seq < excluded.seq`, p.end>>nodeBits, p.end, list)
 	if err == nil {
-		s.folded.setMarked(p.end)
+		s.folded.progress.marked = p.end
 	}
 	return err
 }
@@ -88,34 +88,16 @@ func productSet(ctx context.Context, q querier, text string, args ...any) (map[i
 	return set, err
 }
 
-func (m *foldCache) getProgress() foldProgress {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.progress
-}
-
-// start sets the initial progress, from the marks.
-func (m *foldCache) start(seq int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.progress.seq == 0 {
-		m.progress = foldProgress{seq: seq, marked: seq}
-	}
-}
-
 // foldedSeq returns a seq up to which a product's reports are folded.
 func (m *foldCache) foldedSeq(product int64) int64 {
-	all := m.getProgress()
-	if all.except[product] {
+	if m.progress.except[product] {
 		return 0
 	}
-	return all.seq
+	return m.progress.seq
 }
 
 // advance records a pass, and returns how far the marks may be behind it.
 func (m *foldCache) advance(p foldPass) (behind int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	except := map[int64]bool{}
 	for product := range m.progress.except {
 		if !p.reported[product] || p.failed[product] {
@@ -125,10 +107,4 @@ func (m *foldCache) advance(p foldPass) (behind int64) {
 	maps.Copy(except, p.failed)
 	m.progress.seq, m.progress.except = max(m.progress.seq, p.end), except
 	return p.end - m.progress.marked
-}
-
-func (m *foldCache) setMarked(seq int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.progress.marked = max(m.progress.marked, seq)
 }
