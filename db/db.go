@@ -270,10 +270,10 @@ func (s *Store) update(ctx context.Context, text string, args ...any) (n int64, 
 	return n, err
 }
 
-// execEach executes statements with the same arguments.
-func execEach(ctx context.Context, q querier, statements []string, args ...any) error {
-	for _, text := range statements {
-		if _, err := q.ExecContext(ctx, text, args...); err != nil {
+// deleteFrom deletes the rows of several tables that match a condition.
+func deleteFrom(ctx context.Context, q querier, tables []string, where string, args ...any) error {
+	for _, table := range tables {
+		if _, err := q.ExecContext(ctx, "DELETE FROM "+table+" WHERE "+where, args...); err != nil {
 			return err
 		}
 	}

@@ -54,11 +54,7 @@ func (s *Store) expireRollups(ctx context.Context, product int64, before rollup.
 		}
 		end := min(before, rollup.FourWeeks.Start(rollup.Day(first.Int64))+rollup.Day(rollup.FourWeeks))
 		err = s.inTx(ctx, func(tx *sql.Tx) error {
-			return execEach(ctx, tx, []string{
-				"DELETE FROM rollup WHERE product = $1 AND day < $2",
-				"DELETE FROM sketch WHERE product = $1 AND day < $2",
-				"DELETE FROM checks WHERE product = $1 AND day < $2",
-			}, product, end)
+			return deleteFrom(ctx, tx, []string{"rollup", "sketch", "checks"}, "product = $1 AND day < $2", product, end)
 		})
 		if err == nil {
 			err = sleep(ctx, removalPause)

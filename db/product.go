@@ -168,20 +168,12 @@ var deleteProductPages = []string{
 
 // removeProduct removes the remaining rows of a product.
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
-	return execEach(ctx, tx, []string{
-		"DELETE FROM report WHERE product = $1", // from a transaction that began before the removal
-		"DELETE FROM life WHERE product = $1",
-		"DELETE FROM sketch WHERE product = $1",
-		"DELETE FROM rollup WHERE product = $1",
-		"DELETE FROM mark WHERE product = $1",
-		"DELETE FROM fold WHERE product = $1",
-		"DELETE FROM checks WHERE product = $1",
-		"DELETE FROM build WHERE product = $1",
-		"DELETE FROM asset WHERE product = $1",
-		"DELETE FROM release WHERE product = $1",
-		"DELETE FROM stage WHERE product = $1",
-		"DELETE FROM product WHERE id = $1",
-	}, product)
+	// There may be reports from a transaction that began before the removal.
+	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "build", "asset", "release", "stage"}
+	if err := deleteFrom(ctx, tx, all, "product = $1", product); err != nil {
+		return err
+	}
+	return deleteFrom(ctx, tx, []string{"product"}, "id = $1", product)
 }
 
 // insertProduct inserts a product. It does not call [countChange].

@@ -85,14 +85,12 @@ func insertGrant(ctx context.Context, tx *sql.Tx, table string, g access.Grant) 
 	return err
 }
 
-// removeGrants removes the links and sessions of a token.
-func removeGrants(ctx context.Context, tx *sql.Tx, token string) error {
-	return execEach(ctx, tx, []string{"DELETE FROM link WHERE token = $1", "DELETE FROM session WHERE token = $1"}, token)
-}
+// grantTables are the tables of links and sessions.
+var grantTables = []string{"link", "session"}
 
 // expireGrants removes the links and sessions that have expired.
 func (s *Store) expireGrants(ctx context.Context, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		return execEach(ctx, tx, []string{"DELETE FROM link WHERE expires <= $1", "DELETE FROM session WHERE expires <= $1"}, now.Unix())
+		return deleteFrom(ctx, tx, grantTables, "expires <= $1", now.Unix())
 	})
 }

@@ -81,7 +81,7 @@ func (s *Store) RevokeToken(ctx context.Context, id string, now time.Time) error
 		if _, err := tx.ExecContext(ctx, "UPDATE token SET revoked = $2 WHERE id = $1", id, now.Unix()); err != nil {
 			return err
 		}
-		if err := removeGrants(ctx, tx, id); err != nil {
+		if err := deleteFrom(ctx, tx, grantTables, "token = $1", id); err != nil {
 			return err
 		}
 		return s.audit(ctx, tx, tokenRevoked, "", id)
