@@ -36,38 +36,15 @@ func (c Clock) read() (wall time.Time, elapsed time.Duration) {
 	return wall.Round(0), elapsed
 }
 
-// clockMonitor decides whether to trust the wall clock. It cannot detect changes from
-// before the process started.
-type clockMonitor struct {
-	began   bool
-	trusted bool
-	wall    time.Time // when the current hour began
-	elapsed time.Duration
-}
-
-// observe compares the clocks; it is called every few seconds. If the wall clock has
-// jumped, it returns by how much, and the hour begins again.
-func (m *clockMonitor) observe(wall time.Time, elapsed time.Duration) (jump time.Duration) {
-	since := elapsed - m.elapsed
-	drift := wall.Sub(m.wall) - since
-	switch {
-	case !m.began:
-		*m = clockMonitor{began: true, wall: wall, elapsed: elapsed}
-	case drift.Abs() > maxDrift:
-		*m = clockMonitor{began: true, wall: wall, elapsed: elapsed}
-		return drift
-	case since >= trustAfter:
-		*m = clockMonitor{began: true, trusted: true, wall: wall, elapsed: elapsed}
-	}
-	return 0
-}
-
-// sweeper removes expired rows once the clock can be trusted.
+// sweeper removes expired rows once the wall clock can be trusted. It cannot detect changes
+// of the clock from before the process started.
 type sweeper struct {
-	store *Store
-	keep  Retention
-	log   *slog.Logger
-	clock clockMonitor
+	store   *Store
+	keep    Retention
+	log     *slog.Logger
+	trusted bool
+	wall    time.Time // when the current hour began; zero before the first one
+	elapsed time.Duration
 }
 
 // sweep removes what has expired. It also overwrites rows that were deleted earlier and
@@ -78,10 +55,8 @@ func (s *sweeper) sweep(ctx context.Context) error {
 
 func (s *sweeper) expire(ctx context.Context) error {
 	wall, elapsed := s.keep.Clock.read()
-	if jump := s.clock.observe(wall, elapsed); jump != 0 {
-		s.log.Warn("the clock jumped: deletion paused for one hour", "by", jump.Round(time.Second).String(), "now", wall.UTC())
-	}
-	if !s.clock.trusted {
+	s.compareClocks(wall, elapsed)
+	if !s.trusted {
 		return nil
 	}
 	last, due, err := s.store.due(ctx, wall)
@@ -92,6 +67,20 @@ func (s *sweeper) expire(ctx context.Context) error {
 		return err
 	}
 	return s.store.removeExpired(ctx, s.keep, wall, last)
+}
+
+// compareClocks decides whether to trust the wall clock. If that has jumped, the hour begins
+// again.
+func (s *sweeper) compareClocks(wall time.Time, elapsed time.Duration) {
+	first, since := s.wall.IsZero(), elapsed-s.elapsed
+	drift := wall.Sub(s.wall) - since
+	jumped := !first && drift.Abs() > maxDrift
+	if jumped {
+		s.log.Warn("the clock jumped: deletion paused for one hour", "by", drift.Round(time.Second).String(), "now", wall.UTC())
+	}
+	if first || jumped || since >= trustAfter {
+		s.trusted, s.wall, s.elapsed = !first && !jumped, wall, elapsed
+	}
 }
 
 // checkClock returns an error if a time differs from that of the database: one of several
