@@ -41,7 +41,6 @@ type Token struct {
 	Revoked  time.Time // zero while the token is valid
 }
 
-// maxNameChars is the maximum length of a name, in characters.
 const maxNameChars = 100
 
 const (
@@ -66,7 +65,6 @@ func NewToken(name string, scope Scope, now time.Time) (t Token, text string) {
 	return t, text
 }
 
-// randomText returns a number of random bytes in base32.
 func randomText(bytes int) string {
 	b := make([]byte, bytes)
 	rand.Read(b) // never fails

@@ -53,7 +53,6 @@ func parameterOfError(err error) string {
 	return ""
 }
 
-// apiProduct is a product as the API lists it.
 type apiProduct struct {
 	Name      string  `json:"name"`
 	Title     string  `json:"title"`
@@ -93,7 +92,6 @@ func recentInstances(v *stats.View) any {
 	return nil
 }
 
-// nullIfEmpty returns nil for an empty string.
 func nullIfEmpty(s string) *string {
 	if s == "" {
 		return nil
@@ -101,12 +99,10 @@ func nullIfEmpty(s string) *string {
 	return &s
 }
 
-// statsPath returns the path of a product's tables, or of one table.
 func statsPath(product, table string, query url.Values) string {
 	return pages.Address(path.Join("/api/v1/products", product, "stats", table), query)
 }
 
-// apiTable is a table as the API lists it.
 type apiTable struct {
 	Name    string      `json:"name"`
 	Title   string      `json:"title"`

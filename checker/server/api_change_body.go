@@ -32,7 +32,6 @@ func (n *nonNull[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return json.UnmarshalDecode(d, n.value)
 }
 
-// readRelease reads the changes of a release from the body of a request.
 func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
 	var body struct {
 		Date       nonNull[string]             `json:"date"`
@@ -66,7 +65,6 @@ func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
 	return p, invalidField(err)
 }
 
-// readProduct reads the changes of a product from the body of a request.
 func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 	var body struct {
 		Title    nonNull[string]            `json:"title"`
@@ -138,7 +136,6 @@ func firstToken(p jsontext.Pointer) string {
 	return ""
 }
 
-// invalidField returns a [catalog.FieldError] as a failure.
 func invalidField(err error) error {
 	if f := (*catalog.FieldError)(nil); errors.As(err, &f) {
 		return fail(http.StatusBadRequest, "invalid_field", f.Field, f.Error())

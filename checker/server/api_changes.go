@@ -10,7 +10,6 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// editTimeout limits the time for a change.
 const editTimeout = 10 * time.Second
 
 // Editor changes products and releases on behalf of a token. Its errors wrap those of

@@ -7,7 +7,6 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// apiRelease is the representation of a release in the API.
 type apiRelease struct {
 	Version    string            `json:"version"`
 	Date       *string           `json:"date"`  // RFC 3339, or null if not known
@@ -19,7 +18,6 @@ type apiRelease struct {
 	Latest     bool              `json:"latest"`    // offered to clients that run no pre-release
 }
 
-// newAPIRelease returns the representation of a release of the product.
 func (p *product) newAPIRelease(r *catalog.Release) apiRelease {
 	assets := map[string]string{}
 	for platform, link := range r.Assets {

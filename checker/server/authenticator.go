@@ -30,7 +30,6 @@ const (
 	maxFailedClients = 10_000
 )
 
-// authenticator verifies credentials.
 type authenticator struct {
 	tokens      *tokenCache[string]      // by ID
 	sessions    *tokenCache[access.Hash] // by the hash of the cookie
@@ -143,7 +142,6 @@ func newTokenCache[K comparable](find func(context.Context, K) (*access.Token, e
 	return &tokenCache[K]{find: find, ttl: tokenTTL, m: map[K]cachedToken{}}
 }
 
-// get returns the token for a key, or nil if there is none.
 func (c *tokenCache[K]) get(ctx context.Context, key K) (*access.Token, error) {
 	now := time.Now()
 	if t, fresh := c.last(key); fresh {
@@ -173,7 +171,6 @@ func (c *tokenCache[K]) last(key K) (t *access.Token, fresh bool) {
 	return s.Token, time.Since(s.at) < c.ttl
 }
 
-// forget removes a key.
 func (c *tokenCache[K]) forget(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -47,7 +47,6 @@ func (t turns) build(r *http.Request, build func() (content, error)) (c content,
 	return c, reserve(r, c.body)
 }
 
-// reserve reserves memory for a body.
 func reserve(r *http.Request, body []byte) error {
 	if inbound.Reserve(r.Context(), len(body)) {
 		return nil
@@ -102,7 +101,6 @@ var gzipWriters = sync.Pool{New: func() any {
 	return z
 }}
 
-// compress compresses with gzip at its fastest level.
 func compress(plain []byte) []byte {
 	var b bytes.Buffer
 	z := gzipWriters.Get().(*gzip.Writer)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 )
 
-// failure is an error that is shown to the client.
 type failure struct {
 	status     int
 	retryAfter int             // seconds; 0 leaves the header out
@@ -39,7 +38,6 @@ func internal() *failure {
 	return fail(http.StatusInternalServerError, "internal", "", "internal error; try again later")
 }
 
-// unavailable returns an error with status 503.
 func unavailable(code, message string) *failure {
 	return &failure{status: http.StatusServiceUnavailable, retryAfter: 5, code: code, message: message}
 }
@@ -82,7 +80,6 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Write(body) // an error means that the client has closed the connection
 }
 
-// product returns a product of the current snapshot.
 func (s *Server) product(name string) (*product, error) {
 	if p := s.snapshot.Load().products[name]; p != nil {
 		return p, nil

@@ -72,7 +72,6 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identit
 	return nil
 }
 
-// githubNotFound returns an error in the form of GitHub's API.
 func githubNotFound(message string) error {
 	e := fail(http.StatusNotFound, "not_found", "", message)
 	e.github = "Not Found"

@@ -78,7 +78,6 @@ func (s *Server) authorize(rt route, w http.ResponseWriter, r *http.Request) err
 	return rt.handler(w, r, id)
 }
 
-// check returns an error if an identity does not have a permission.
 func (id identity) check(p permission) error {
 	scope := [...]access.Scope{adminToken: access.Admin, releaseToken: access.Release, anyToken: access.Release, readStats: access.Read, viewStats: access.Read}[p]
 	switch {
@@ -128,7 +127,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, id identity, err
 	return s.signInPage(w, r, id, f)
 }
 
-// wantsPage reports whether a browser requests a page.
 func wantsPage(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html") && !strings.HasPrefix(r.URL.Path, "/api/") && r.URL.Path != "/metrics"
 }

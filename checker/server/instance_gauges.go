@@ -36,7 +36,6 @@ type instanceGauges struct {
 	last map[string]map[string]instanceCounts // by product and line
 }
 
-// instanceCounts are the distinct instances of three windows of days.
 type instanceCounts struct{ today, yesterday, week int64 }
 
 func (c instanceCounts) plus(d instanceCounts) instanceCounts {

@@ -128,7 +128,6 @@ func (m *metrics) gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 }
 
-// countRefusals counts the reports that h refuses.
 func (s *Server) countRefusals(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		err := h(w, r, id)
@@ -174,7 +173,6 @@ func (c *routeCounter) wrap(h http.Handler) http.Handler {
 	})
 }
 
-// statusWriter remembers the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status int

@@ -34,7 +34,6 @@ type pageKey struct {
 	visitor pages.Visitor
 }
 
-// pageCache holds recently rendered pages.
 type pageCache struct {
 	mu     sync.Mutex
 	cached map[pageKey]*keptContent
@@ -44,7 +43,6 @@ type pageCache struct {
 
 func newPageCache() *pageCache { return &pageCache{cached: map[pageKey]*keptContent{}} }
 
-// get returns a cached page, or nil.
 func (p *pageCache) get(key pageKey) *keptContent {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -45,7 +45,6 @@ func (s *Server) asset(w http.ResponseWriter, r *http.Request, _ identity) error
 	return nil
 }
 
-// sendPage renders a page and sends it.
 func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, id identity, status int, render func(pages.Visitor) ([]byte, error)) error {
 	if id.err == nil && id.token == nil && id.session != "" {
 		s.setCookie(w, r, sessionCookie, "", -1) // the session has ended
@@ -133,7 +132,6 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Overview(v, data) })
 }
 
-// productsByTitle returns all products, ordered by title.
 func (s *Server) productsByTitle() (all []catalog.Product) {
 	for _, p := range s.snapshot.Load().products {
 		all = append(all, p.Product)

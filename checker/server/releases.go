@@ -10,7 +10,6 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// release is a release of a snapshot.
 type release struct {
 	catalog.Release
 	key string // the canonical version
@@ -29,7 +28,6 @@ type releases struct {
 	sorted []*release // newest first
 }
 
-// with returns the releases after adding or replacing some.
 func (l releases) with(changed []*release) releases {
 	byKey := make(map[string]*release, len(l.byKey)+len(changed))
 	maps.Copy(byKey, l.byKey)

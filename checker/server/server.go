@@ -152,7 +152,6 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	return s, s.load(ctx)
 }
 
-// load applies the changes of the catalog to the snapshot.
 func (s *Server) load(ctx context.Context) error {
 	s.loadMu.Lock()
 	defer s.loadMu.Unlock()

@@ -10,8 +10,7 @@ import (
 	"relcheck/checker/server/pages"
 )
 
-// maxForm is the size of the largest sign-in form, in bytes.
-const maxForm = 16 << 10
+const maxForm = 16 << 10 // bytes
 
 // showSignIn answers GET /sign-in. A sign-in link leads to a form that confirms it, because
 // link scanners and other sites can also send a GET request. Without a link, the form asks
@@ -104,7 +103,6 @@ func (s *Server) checkForm(r *http.Request) *failure {
 	return nil
 }
 
-// verifyLink returns the token of a sign-in link, if both are valid.
 func (s *Server) verifyLink(r *http.Request, link string) (*access.Token, error) {
 	malformed := !access.IsLink(link)
 	t, err := s.lookUp(r, malformed, func(ctx context.Context) (*access.Token, error) {

@@ -19,7 +19,6 @@ type snapshot struct {
 	repos    map[string]*product // by "owner/name" in lower case
 }
 
-// product is a product of a snapshot.
 type product struct {
 	id int64
 	catalog.Product
@@ -29,7 +28,6 @@ type product struct {
 	preview  *offer // offered to clients that run a pre-release; often the same
 }
 
-// with returns the snapshot after changes.
 func (s *snapshot) with(c catalog.Changes) *snapshot {
 	next := &snapshot{c.Revision, map[string]*product{}, map[string]*product{}}
 	if !c.All {
@@ -118,7 +116,6 @@ func (p *product) judge(r *release, version string) (*offer, verdict) {
 	return o, upToDate
 }
 
-// listing returns the product with its releases, newest first.
 func (p *product) listing() catalog.Listing {
 	l := catalog.Listing{ID: p.id, Product: p.Product, Releases: make([]catalog.Release, 0, len(p.releases.sorted))}
 	for _, r := range p.releases.sorted {

@@ -67,7 +67,6 @@ func (s *Server) viewError(r *http.Request, product string, err error) error {
 // time for the response.
 const maxQueryTime = 25 * time.Second
 
-// limitQueryTime limits the time for the queries of h.
 func (s *Server) limitQueryTime(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, id identity) error {
 		ctx, cancel := context.WithTimeout(r.Context(), s.queryTimeout)

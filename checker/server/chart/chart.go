@@ -41,7 +41,6 @@ const (
 	maxTickLength    = 18  // characters
 )
 
-// svg is a builder of SVG markup.
 type svg struct{ strings.Builder }
 
 // add appends markup unchanged, numbers with at most two decimals, and strings escaped.
@@ -97,7 +96,6 @@ func (f Frame) draw(drawPlot func(*svg)) template.HTML {
 	return template.HTML(s.String())
 }
 
-// height returns the height of the whole chart.
 func (f Frame) height() int {
 	if slices.ContainsFunc(f.X, func(t Tick) bool { return t.SecondLine }) {
 		return topMargin + f.Height + axisHeight + secondLineHeight

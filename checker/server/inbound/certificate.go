@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// pollInterval is how often the files of a certificate are read.
 const pollInterval = time.Second
 
 // Certificate is the certificate in two PEM files. [Certificate.Watch] keeps it up to date.
@@ -55,7 +54,6 @@ func (c *Certificate) read() (pair tls.Certificate, contents []byte, err error) 
 	return pair, bytes.Join([][]byte{cert, key}, []byte{0}), err
 }
 
-// use makes pair the current certificate.
 func (c *Certificate) use(pair tls.Certificate) {
 	c.current.Store(&pair)
 	c.broken.Store(false)

@@ -179,7 +179,6 @@ func connState(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// unwrap returns the conn of a connection of the HTTP server, or nil.
 func unwrap(nc net.Conn) *conn {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
@@ -203,7 +202,6 @@ func Received(ctx context.Context) {
 	}
 }
 
-// connFromContext returns the connection of the request with the context ctx, or nil.
 func connFromContext(ctx context.Context) *conn {
 	c, _ := ctx.Value(connKey{}).(*conn)
 	return c

@@ -1,6 +1,5 @@
 package pages
 
-// aboutInstances explains how instances are counted.
 func aboutInstances(public bool) []string {
 	if public {
 		return []string{
@@ -16,7 +15,6 @@ func aboutInstances(public bool) []string {
 	}
 }
 
-// aboutNumbers explains the numbers of a product's page.
 func aboutNumbers(public bool) []string {
 	all := append(aboutInstances(public),
 		"Changes compare a period with as many days before it.",

@@ -9,7 +9,6 @@ import (
 	"relcheck/checker/stats"
 )
 
-// activitySection shows the numbers of instances and checks over time.
 func (b *builder) activitySection() section {
 	p := section{ID: "activity", Title: "Activity", Lead: []string{"Instances that reported, and checks: requests for the latest release by clients that do not report."}}
 	if b.public {
@@ -56,7 +55,6 @@ func (b *builder) dailyChart(column stats.Column, title string) *figure {
 	return f
 }
 
-// lineChart draws a value over time.
 func lineChart(at dayPoints, label string, values []float64, scale axis, text func(float64) string) template.HTML {
 	c := chart.StackedArea{Frame: chart.Frame{Label: label, Height: 160, X: at.ticks()}, Series: []chart.Series{{Class: "c0", Values: values}}}
 	most := 0.0
@@ -109,7 +107,6 @@ func periodChart(t *stats.Table, label string) template.HTML {
 	return drawColumns(columns, countAxis)
 }
 
-// columnTick returns the label of the i-th of n columns.
 func columnTick(i, n int, text string) chart.Tick {
 	return chart.Tick{At: (float64(i) + 0.5) / float64(n), Text: text}
 }

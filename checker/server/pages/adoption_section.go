@@ -18,7 +18,6 @@ const chartHeight = 240
 // covers several.
 const maxPoints = 400
 
-// dayPoints are the points of a chart over days.
 type dayPoints struct {
 	first rollup.Day
 	step  int // days that a point covers
@@ -57,7 +56,6 @@ func (p dayPoints) name(i int) string {
 
 func (p dayPoints) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), p.n*p.step) }
 
-// adoptionSection shows the share of each version over time.
 func (b *builder) adoptionSection() section {
 	p := section{ID: "spread", Title: "Adoption"}
 	unit := "day"
@@ -140,7 +138,6 @@ func ratio(n, all int64) float64 {
 	return float64(n) / float64(all)
 }
 
-// ratios returns the ratio at each point.
 func ratios(counts, all []int64) []float64 {
 	values := make([]float64, len(all))
 	for i := range all {
@@ -181,12 +178,10 @@ func seriesTable(title string, at dayPoints, names []string, counts map[string][
 // axis returns the ticks of an axis up to most, and its end.
 type axis func(most float64) ([]chart.Tick, float64)
 
-// shareAxis is an [axis] of shares.
 func shareAxis(most float64) ([]chart.Tick, float64) {
 	return chart.LinearTicks(math.Max(most, 0.01), 4, func(v float64) string { return strings.Replace(formatShare(v), ".0", "", 1) })
 }
 
-// countAxis is an [axis] of whole numbers.
 func countAxis(most float64) ([]chart.Tick, float64) {
 	return chart.LinearTicks(math.Max(most, 4), 4, func(v float64) string { return formatShort(int64(v)) })
 }

@@ -10,7 +10,6 @@ import (
 	"relcheck/checker/stats"
 )
 
-// figure is a chart or table.
 type figure struct {
 	Name, Title string
 	Chart       template.HTML
@@ -35,7 +34,6 @@ type section struct {
 	Figures   []*figure
 }
 
-// addFigures adds figures, except nil ones.
 func (p *section) addFigures(all ...*figure) {
 	for _, f := range all {
 		if f != nil {
@@ -147,7 +145,6 @@ func (b *builder) series(version string) string {
 	return version
 }
 
-// color returns the CSS class of a version's color.
 func (b *builder) color(version string) string { return cmp.Or(b.colors[b.series(version)], "cx") }
 
 // seriesKind returns what has colors.

@@ -44,7 +44,6 @@ func Connect(v Visitor, d ConnectData) ([]byte, error) {
 	return render("connect", v, title, page)
 }
 
-// opaClients returns the generations of Open Policy Agent.
 func opaClients(base string) []client {
 	return []client{
 		{"opa-reports", "Open Policy Agent v0.20 to v1.12", "Set one variable. Up to v1.6, OPA reports its version, platform, heap use and a random instance ID. v1.7 to v1.12 only check for the latest release, and send their version and platform.",
@@ -54,7 +53,6 @@ func opaClients(base string) []client {
 	}
 }
 
-// otherClients returns the clients that any product may have.
 func otherClients(base, name, title string) []client {
 	url, variable := base+"/p/"+name, strings.ToUpper(strings.Map(envRune, name))
 	return []client{

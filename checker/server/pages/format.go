@@ -16,7 +16,6 @@ const nbsp = "\u00a0"
 // typography replaces the spaces and hyphens of a formatted number.
 var typography = strings.NewReplacer(" ", nbsp, "-", "−")
 
-// formatValue formats a value of a table.
 func formatValue(k stats.Kind, value any) string {
 	switch v := value.(type) {
 	case string:
@@ -36,7 +35,6 @@ func formatNumber(n int64) string      { return typography.Replace(stats.ShowNum
 func formatShare(share float64) string { return typography.Replace(stats.ShowShare(share)) }
 func formatBytes(n float64) string     { return typography.Replace(stats.ShowBytes(n)) }
 
-// plural formats a number of things.
 func plural(n int64, one, many string) string {
 	if n == 1 {
 		return "1" + nbsp + one

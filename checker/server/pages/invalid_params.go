@@ -9,7 +9,6 @@ import (
 // InvalidParams are the invalid query parameters of a request, by name.
 type InvalidParams map[string]*invalidParam
 
-// invalidParam is an invalid query parameter.
 type invalidParam struct {
 	value  string // what was sent
 	Text   string // what to change
@@ -22,7 +21,6 @@ func (p InvalidParams) Add(name, value, message string) {
 	p[name] = &invalidParam{value: value, Text: explain(name, message)}
 }
 
-// labels are the labels of form fields, by parameter.
 var labels = map[string]string{
 	"days": "Days", "from": "From", "to": "To", "version": "Version", "os": "OS", "arch": "Architecture",
 	"below": "Support ends below", "above": "More heap than", "compare": "Compare",

@@ -13,7 +13,6 @@ import (
 // percentiles are the columns with percentiles of heap sizes, in ascending order.
 var percentiles = []stats.Column{stats.ColP50, stats.ColP90, stats.ColP95, stats.ColP99}
 
-// memorySection shows heap sizes.
 func (b *builder) memorySection() section {
 	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap use of the instances that report it. 95\u00a0% of them use no more than the value p95."}}
 	p.addFigures(b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapChange(&p), b.heapAbove())
@@ -102,7 +101,6 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	return f
 }
 
-// highestPercentile returns the highest known percentile.
 func highestPercentile(r stats.Row) (n float64) {
 	for _, p := range percentiles {
 		n = math.Max(n, r.Float(p))
@@ -148,7 +146,6 @@ func (b *builder) heapChange(p *section) *figure {
 	return f
 }
 
-// heapAbove shows how many instances exceed heap sizes.
 func (b *builder) heapAbove() *figure {
 	f, t := b.tableFigure("heap_above", "Instances above a heap size")
 	if f == nil {

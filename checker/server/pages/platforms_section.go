@@ -26,10 +26,8 @@ func (b *builder) platformsSection() section {
 	return p
 }
 
-// maxPlatforms is the number of platforms whose versions are shown.
 const maxPlatforms = 12
 
-// platformVersions shows the versions that instances run on each platform.
 func (b *builder) platformVersions() *figure {
 	f, t := b.tableFigure("platform_versions", "Versions on each platform")
 	if f == nil {

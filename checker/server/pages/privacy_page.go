@@ -25,7 +25,6 @@ type privacyPage struct {
 	Sample, Visibility     string
 }
 
-// term is a name with an explanation.
 type term struct{ Name, Text string }
 
 // reportFields explains the fields of a report. A test checks that they are complete.

@@ -28,7 +28,6 @@ type productPage struct {
 	Sections   []section
 }
 
-// tile is a number of the summary.
 type tile struct{ Name, Value, Change string }
 
 // ProductData is the data of a product's statistics page.
@@ -85,7 +84,6 @@ func (b *builder) sections() []section {
 	return nil
 }
 
-// total returns the number of instances in the period.
 func (b *builder) total() (n int64) {
 	for r := range b.Table("summary").All() {
 		n = max(n, r.Number(stats.ColInstances))
@@ -93,7 +91,6 @@ func (b *builder) total() (n int64) {
 	return n
 }
 
-// checks returns the number of checks in the period.
 func (b *builder) checks() int64 {
 	r, ok := b.period(stats.WholeRange)
 	if !ok || b.public {
@@ -102,7 +99,6 @@ func (b *builder) checks() int64 {
 	return r.Number(stats.ColChecks)
 }
 
-// period returns a row of the summary, and whether it exists.
 func (b *builder) period(name string) (stats.Row, bool) {
 	for r := range b.Table("summary").All() {
 		if r.Text(stats.ColPeriod) == name {
@@ -112,7 +108,6 @@ func (b *builder) period(name string) (stats.Row, bool) {
 	return stats.Row{}, false
 }
 
-// summaryTiles returns the numbers of the summary.
 func (b *builder) summaryTiles() (all []tile) {
 	for r := range b.Table("summary").All() {
 		name, last := r.Text(stats.ColPeriod), b.Query.To
@@ -162,7 +157,6 @@ func (b *builder) change(r stats.Row) string {
 	return show(r, stats.ColChange) + " from " + show(r, stats.ColBefore)
 }
 
-// introduction summarizes the page in sentences.
 func (b *builder) introduction() (all []string) {
 	r, ok := b.period(stats.WholeRange)
 	if !ok {
@@ -204,7 +198,6 @@ func (b *builder) filterText() string {
 	return " of " + strings.Join(all, " on ")
 }
 
-// dataNote describes the data of the page.
 func (b *builder) dataNote() string {
 	text := "An instance is one running process; a restart is a new instance."
 	if b.public {

@@ -34,7 +34,6 @@ type releasesPage struct {
 	Rows    []releaseRow
 }
 
-// releaseRow is a row of the table of releases.
 type releaseRow struct {
 	Version, Date, State, Class, Reason, Notes string
 	Withdrawn                                  bool

@@ -34,7 +34,6 @@ type link struct {
 	Current   bool
 }
 
-// render executes the template of a page.
 func render(name string, v Visitor, title string, body any) ([]byte, error) {
 	var b bytes.Buffer
 	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{title, v.navigation(), v.SignedIn, body}); err != nil {
@@ -50,7 +49,6 @@ func (v Visitor) links(all ...link) []link {
 	return all
 }
 
-// navigation returns the links at the top of every page.
 func (v Visitor) navigation() []link {
 	all := []link{{Text: "Connect", URL: "/connect"}, {Text: "Privacy", URL: "/privacy"}}
 	if v.Overview {
@@ -62,7 +60,6 @@ func (v Visitor) navigation() []link {
 	return v.links(all...)
 }
 
-// tabs returns the links between the pages of a product.
 func (v Visitor) tabs(p *catalog.Product) []link {
 	root := "/products/" + url.PathEscape(p.Name)
 	return v.links(link{Text: "Statistics", URL: root}, link{Text: "Releases", URL: root + "/releases"}, link{Text: "Connect", URL: root + "/connect"})
@@ -80,7 +77,6 @@ func Error(v Visitor, status int, message string) ([]byte, error) {
 	}{status, title, sentence(message)})
 }
 
-// sentence returns an error message as a sentence.
 func sentence(text string) string {
 	if text == "" {
 		return ""

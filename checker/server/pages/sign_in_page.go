@@ -15,7 +15,6 @@ type SignInData struct {
 // Message explains the error.
 func (d SignInData) Message() string { return signInMessages[d.Error] }
 
-// signInMessages explain errors, by their codes.
 var signInMessages = map[string]string{
 	"invalid_token":      "This token is not valid or was revoked.",
 	"invalid_link":       "This link is not valid: it was already used, has expired, or is incomplete. To get another one, run relcheck token link on the server's machine.",

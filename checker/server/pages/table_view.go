@@ -8,7 +8,6 @@ import (
 	"relcheck/checker/stats"
 )
 
-// show formats the value in a column.
 func show(r stats.Row, c stats.Column) string { return formatValue(c.Kind, r.Value(c)) }
 
 // maxRows is the number of rows of a table that a page shows. The CSV file has the others.
@@ -58,7 +57,6 @@ type tableCell struct {
 	Drawing template.HTML
 }
 
-// write writes the markup of the cell.
 func (c tableCell) write(b *strings.Builder, heads bool) {
 	name, rest := "td", ""
 	if heads {

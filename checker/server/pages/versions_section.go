@@ -10,7 +10,6 @@ import (
 	"relcheck/checker/stats"
 )
 
-// shareBars returns a bar for the share of each row.
 func shareBars(t *stats.Table, class func(stats.Row) string) []template.HTML {
 	return bars(t, func(r stats.Row) float64 { return r.Float(stats.ColShare) }, class)
 }
@@ -32,7 +31,6 @@ func bars(t *stats.Table, value func(stats.Row) float64, class func(stats.Row) s
 
 func firstColor(stats.Row) string { return "c0" }
 
-// versionsSection shows the versions in use and their minor lines.
 func (b *builder) versionsSection() section {
 	p := section{ID: "in-use", Title: "Versions", Lead: []string{"All versions in use in this period, newest first."}}
 	if f, t := b.emptyFigure("versions", "Versions in use"); f != nil {
@@ -52,7 +50,6 @@ func (b *builder) versionsSection() section {
 	return p
 }
 
-// maxBars is the maximum number of columns of the chart about ending support.
 const maxBars = 400
 
 // sampleRows returns about most of the rows, evenly spread, and all for which keep returns

@@ -22,8 +22,7 @@ var (
 	ipv6Networks = []network{{64, 1, 20}, {56, 4, 30}, {48, 16, 40}}
 )
 
-// maxNetworks is the largest number of networks that networksOf returns.
-const maxNetworks = 3
+const maxNetworks = 3 // that networksOf returns
 
 // VersionsPerClient is how many builds of unreleased versions an IPv4 address or a /64 of
 // IPv6 can report per product and day.
