@@ -36,8 +36,7 @@ type Listener struct {
 	conns  map[*conn]struct{}
 	unread unreadBytes
 
-	evicted, refused      prometheus.Counter
-	openGauge, limitGauge prometheus.Collector
+	evicted, refused prometheus.Counter
 }
 
 // LimitListener returns a Listener that accepts connections from l and keeps at most
@@ -49,17 +48,17 @@ func LimitListener(l net.Listener, maxConns int, s *http.Server) *Listener {
 			Help: "Connections that were closed at the limit because their clients had kept the service waiting for longest."}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_refused_total",
 			Help: "Connections that were refused because the limit was reached and none could be closed."})}
-	limited.openGauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "relcheck_connections",
-		Help: "Open connections."}, func() float64 { return float64(limited.count()) })
-	limited.limitGauge = prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "relcheck_connections_limit",
-		Help: "Maximum number of open connections."}, func() float64 { return float64(maxConns) })
 	s.ConnState, s.ConnContext = connState, withConn
 	return limited
 }
 
 // Collectors returns the metrics of the connections and of the unread responses.
 func (l *Listener) Collectors() []prometheus.Collector {
-	return append(l.unreadCollectors(), l.openGauge, l.limitGauge, l.evicted, l.refused)
+	return append(l.unreadCollectors(), l.evicted, l.refused,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "relcheck_connections", Help: "Open connections."},
+			func() float64 { return float64(l.count()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "relcheck_connections_limit", Help: "Maximum number of open connections."},
+			func() float64 { return float64(l.maxConns) }))
 }
 
 // Accept implements net.Listener.

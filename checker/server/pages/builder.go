@@ -18,7 +18,7 @@ type figure struct {
 	Table       *tableView
 	CSV, JSON   string // URLs of the table in the API
 	Form        *queryForm
-	Answer      *stats.Answer
+	Answer      stats.Answer
 	Half        bool // is half as wide as the page
 }
 
@@ -30,7 +30,7 @@ type section struct {
 	ID, Title string
 	Lead      []string
 	Form      *queryForm
-	Answer    *stats.Answer
+	Answer    stats.Answer
 	Figures   []*figure
 }
 
@@ -54,14 +54,6 @@ type queryForm struct {
 // formField is an input field. List is the ID of a list of suggestions.
 type formField struct{ Label, Name, Value, List string }
 
-// answerSentence returns the sentence that answers a query from a table, or nil.
-func answerSentence(q stats.Query, t *stats.Table) *stats.Answer {
-	if a := q.Answer(t, formatValue); a.Text != "" {
-		return &a
-	}
-	return nil
-}
-
 // builder builds the sections of a product's page from a view.
 type builder struct {
 	*stats.View
@@ -81,8 +73,8 @@ const (
 	minColoredShare = 0.6
 )
 
-func newBuilder(v *stats.View, public bool) *builder {
-	b := &builder{View: v, public: public, tables: map[string]*stats.Table{}}
+func newBuilder(v *stats.View, public bool, invalid InvalidParams) *builder {
+	b := &builder{View: v, public: public, invalid: invalid, tables: map[string]*stats.Table{}}
 	if b.assignColors("versions", stats.ColVersion) < minColoredShare {
 		versions := *b
 		b.byLine = true
@@ -171,17 +163,11 @@ func (b *builder) emptyFigure(name, title string) (*figure, *stats.Table) {
 	if t == nil || len(t.Rows) == 0 {
 		return nil, nil
 	}
-	f := &figure{Name: name, Title: title}
-	f.CSV, f.JSON = b.dataURLs(name)
-	return f, t
-}
-
-// dataURLs returns the URLs of a table in the API, for the same query.
-func (b *builder) dataURLs(table string) (csv, json string) {
-	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+table, b.Query.Values()
-	json = Address(path, values)
+	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+name, b.Query.Values()
+	f := &figure{Name: name, Title: title, JSON: Address(path, values)}
 	values.Set("format", "csv")
-	return Address(path, values), json
+	f.CSV = Address(path, values)
+	return f, t
 }
 
 // hiddenFields returns the parameters of the query, except a form's own.

@@ -86,7 +86,10 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 	t.Title = title
 	low, high := math.Inf(1), 0.0
 	for r := range t.All() {
-		low, high = math.Min(low, r.Float(stats.ColP50)), math.Max(high, highestPercentile(r))
+		low = min(low, r.Float(stats.ColP50))
+		for _, p := range percentiles {
+			high = max(high, r.Float(p))
+		}
 	}
 	var drawings []template.HTML
 	for r := range t.All() {
@@ -99,13 +102,6 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 		}
 	}
 	return f
-}
-
-func highestPercentile(r stats.Row) (n float64) {
-	for _, p := range percentiles {
-		n = math.Max(n, r.Float(p))
-	}
-	return n
 }
 
 // percentilePositions returns the positions of the known percentiles on a logarithmic
@@ -135,7 +131,7 @@ func (b *builder) heapChange(p *section) *figure {
 	for r := range t.All() {
 		before, after = r.Text(stats.ColOld), r.Text(stats.ColNew)
 	}
-	p.Answer = answerSentence(b.Query, t)
+	p.Answer = b.Query.Answer(t, formatValue)
 	f.Table = newColumnsView(t, stats.ColPercentile, stats.ColOldInstances, stats.ColNewInstances, stats.ColOldBytes, stats.ColNewBytes, stats.ColChange)
 	f.Title = "From " + before + " to " + after
 	if typed, ok := b.invalid["compare"]; ok {
@@ -155,7 +151,7 @@ func (b *builder) heapAbove() *figure {
 	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hiddenFields("above"), Button: "Show", Fields: []formField{{Label: "More heap than", Name: "above"}}}
 	if asked := b.Query.Above; asked > 0 {
 		f.Form.Fields[0].Value = formatBytes(float64(asked))
-		f.Answer = answerSentence(b.Query, t)
+		f.Answer = b.Query.Answer(t, formatValue)
 	} else {
 		f.Form.Fields[0].Value = b.invalid.value("above", "512 MiB")
 	}

@@ -39,7 +39,7 @@ type ProductData struct {
 
 // Product renders the statistics page of a product.
 func Product(v Visitor, d ProductData) ([]byte, error) {
-	page := newProductPage(d.View, !v.Reader, d.Invalid)
+	page := newProductPage(newBuilder(d.View, !v.Reader, d.Invalid))
 	page.Base, page.Tabs = d.Base, v.tabs(&page.Product)
 	return render("product", v, page.Product.Title, page)
 }
@@ -52,23 +52,13 @@ func Address(path string, values url.Values) string {
 	return path + "?" + values.Encode()
 }
 
-func newProductPage(v *stats.View, public bool, invalid InvalidParams) *productPage {
-	b := newBuilder(v, public)
-	b.invalid = invalid
-	p := &productPage{Product: v.Product, Latest: v.Latest, NoReleases: v.Latest == "", Empty: v.Known.Days() == 0}
-	if p.Empty {
-		p.Errors = invalid.pageErrors()
-		return p
+func newProductPage(b *builder) *productPage {
+	p := &productPage{Product: b.Product, Latest: b.Latest, NoReleases: b.Latest == "", Empty: b.Known.Days() == 0}
+	if !p.Empty {
+		p.Picker, p.Tiles, p.DataNote, p.About, p.Lead = b.queryPicker(), b.summaryTiles(), b.dataNote(), aboutNumbers(b.public), b.introduction()
+		p.Sections = slices.DeleteFunc(b.sections(), func(one section) bool { return len(one.Figures) == 0 })
 	}
-	p.Picker, p.Tiles, p.DataNote = b.queryPicker(), b.summaryTiles(), b.dataNote()
-	p.About = aboutNumbers(public)
-	p.Lead = b.introduction()
-	for _, one := range b.sections() {
-		if len(one.Figures) > 0 {
-			p.Sections = append(p.Sections, one)
-		}
-	}
-	p.Errors = invalid.pageErrors()
+	p.Errors = b.invalid.pageErrors()
 	return p
 }
 

@@ -56,14 +56,9 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 }
 
 func releaseRows(releases []Release, versions *stats.Table, latest string) (all []releaseRow) {
-	counted := make(map[string]*stats.Row, len(releases))
-	for _, one := range releases {
-		counted[one.Version] = nil
-	}
+	counted := map[string]stats.Row{}
 	for r := range versions.All() {
-		if _, shown := counted[r.Text(stats.ColVersion)]; shown {
-			counted[r.Text(stats.ColVersion)] = &r
-		}
+		counted[r.Text(stats.ColVersion)] = r
 	}
 	for _, one := range releases {
 		line := releaseRow{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: one.NotesURL, Reason: one.Retracted, IDs: unknown, Share: unknown}
@@ -71,8 +66,8 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 			line.Date = formatDay(rollup.DayOf(one.Date))
 		}
 		line.State, line.Class = releaseState(&one.Release, latest)
-		if r := counted[one.Version]; r != nil {
-			line.IDs, line.Share, line.Bar = show(*r, stats.ColInstances), show(*r, stats.ColShare), chart.Bar(r.Float(stats.ColShare), "c0")
+		if r, ok := counted[one.Version]; ok {
+			line.IDs, line.Share, line.Bar = show(r, stats.ColInstances), show(r, stats.ColShare), chart.Bar(r.Float(stats.ColShare), "c0")
 		}
 		all = append(all, line)
 	}

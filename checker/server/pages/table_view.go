@@ -69,23 +69,13 @@ func (c tableCell) write(b *strings.Builder, heads bool) {
 	b.WriteString(">" + string(c.Drawing) + template.HTMLEscapeString(c.Text) + "</" + name + ">")
 }
 
-// leftAligned reports whether values of a kind are aligned to the left.
-func leftAligned(k stats.Kind) bool { return k == stats.Text || k == stats.Yes }
-
-func alignment(k stats.Kind) string {
-	if leftAligned(k) {
-		return ""
-	}
-	return "n"
-}
-
 // newTableView returns the view of a table. The first column is aligned to the left.
 func newTableView(t *stats.Table) *tableView {
 	g := &tableView{Caption: t.Title}
 	for i, c := range t.Columns {
-		head := columnHead{c.Head, alignment(c.Kind)}
-		if i == 0 {
-			head.Class = ""
+		head := columnHead{Text: c.Head}
+		if i > 0 && c.Kind != stats.Text && c.Kind != stats.Yes {
+			head.Class = "n"
 		}
 		g.Head = append(g.Head, head)
 	}

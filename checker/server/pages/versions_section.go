@@ -96,7 +96,7 @@ func (b *builder) supportSection() section {
 	f.Chart = drawColumns(columns, shareAxis)
 	q := b.Query
 	q.Below = chosen
-	p.Answer = answerSentence(q, t)
+	p.Answer = q.Answer(t, formatValue)
 	p.Form = &queryForm{Anchor: p.ID, Hidden: b.hiddenFields("below"), Button: "Show", Fields: []formField{{"Support ends below", "below", b.invalid.value("below", chosen), "versions"}}, Error: b.invalid.formError(p.ID, "below")}
 	p.addFigures(f)
 	return p
