@@ -125,13 +125,12 @@ func (s *Server) apiTables(w http.ResponseWriter, r *http.Request, id identity) 
 	if err != nil {
 		return err
 	}
-	var body struct {
+	body := struct {
 		Product string     `json:"product"`
 		Title   string     `json:"title"`
 		Latest  *string    `json:"latest"`
 		Tables  []apiTable `json:"tables"`
-	}
-	body.Product, body.Title, body.Latest, body.Tables = v.Product.Name, v.Product.Title, nullIfEmpty(v.Latest), []apiTable{}
+	}{v.Product.Name, v.Product.Title, nullIfEmpty(v.Latest), []apiTable{}}
 	asJSON, asCSV := v.Query.Values(), v.Query.Values()
 	asCSV.Set("format", "csv")
 	return s.sendJSON(w, r, func() any {

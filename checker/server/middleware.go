@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"sync"
 
 	"relcheck/checker/server/inbound"
@@ -15,16 +14,6 @@ import (
 // server has to allow more so that clients get a JSON error; beyond its own limit it
 // answers 431 in plain text.
 const maxHeaders = 8 << 10
-
-type middleware func(http.Handler) http.Handler
-
-// chain wraps h in middleware; the first is outermost.
-func chain(h http.Handler, all ...middleware) http.Handler {
-	for _, m := range slices.Backward(all) {
-		h = m(h)
-	}
-	return h
-}
 
 // requireTLS makes browsers that use TLS use nothing else for half a year.
 func requireTLS(next http.Handler) http.Handler {
@@ -90,33 +79,31 @@ func limitHeaders(next http.Handler) http.Handler {
 
 // jsonErrors answers requests that match no route of mux with JSON, or browsers with a page.
 // The mux would answer in plain text.
-func (s *Server) jsonErrors(mux *http.ServeMux) middleware {
+func (s *Server) jsonErrors(mux *http.ServeMux, next http.Handler) http.Handler {
 	page := s.page(notFound)
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			refusal, pattern := mux.Handler(r)
-			if pattern != "" {
-				next.ServeHTTP(w, r)
-				return
-			}
-			probe := &statusProbe{header: http.Header{}}
-			refusal.ServeHTTP(probe, r)
-			s.metrics.unrouted.add(probe.status)
-			if probe.status == http.StatusMethodNotAllowed {
-				allow := probe.header.Get("Allow")
-				w.Header().Set("Allow", allow)
-				writeError(w, fail(probe.status, "method_not_allowed", "", "use one of the methods: "+allow))
-				return
-			}
-			var id identity
-			if wantsPage(r) {
-				id = s.identify(r)
-			}
-			if err := page(w, r, id); err != nil {
-				writeError(w, failureOf(err))
-			}
-		})
-	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		refusal, pattern := mux.Handler(r)
+		if pattern != "" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		probe := &statusProbe{header: http.Header{}}
+		refusal.ServeHTTP(probe, r)
+		s.metrics.unrouted.add(probe.status)
+		if probe.status == http.StatusMethodNotAllowed {
+			allow := probe.header.Get("Allow")
+			w.Header().Set("Allow", allow)
+			writeError(w, fail(probe.status, "method_not_allowed", "", "use one of the methods: "+allow))
+			return
+		}
+		var id identity
+		if wantsPage(r) {
+			id = s.identify(r)
+		}
+		if err := page(w, r, id); err != nil {
+			writeError(w, failureOf(err))
+		}
+	})
 }
 
 func notFound(http.ResponseWriter, *http.Request, identity) error {

@@ -249,8 +249,7 @@ func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity
 }
 
 func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) {
-		o := s.options
-		return pages.Privacy(v, pages.PrivacyData{KeepReports: o.KeepReports, KeepRollups: o.KeepRollups, PublicStats: o.PublicStats, PublicThreshold: o.PublicThreshold})
-	})
+	o := s.options
+	data := pages.PrivacyData{KeepReports: o.KeepReports, KeepRollups: o.KeepRollups, PublicStats: o.PublicStats, PublicThreshold: o.PublicThreshold}
+	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Privacy(v, data) })
 }

@@ -227,7 +227,7 @@ func (s *Server) handle(routes []route) http.Handler {
 	for _, r := range routes {
 		mux.Handle(r.pattern, s.metrics.route(r.pattern).wrap(s.serve(r)))
 	}
-	return chain(mux, requireTLS, markReceived, limitHeaders, s.jsonErrors(mux), s.recoverPanics)
+	return requireTLS(markReceived(limitHeaders(s.jsonErrors(mux, s.recoverPanics(mux)))))
 }
 
 // route is a pattern of requests, the handler that answers them, and the permission that

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -61,12 +62,10 @@ func (p *product) with(l catalog.Listing) *product {
 	next := &product{id: l.ID, Product: l.Product, origins: strings.Fields(l.Origins), releases: p.releases.with(changed)}
 	var stable, preview *release
 	for _, r := range next.releases.sorted {
-		switch {
-		case r.Withdrawn:
+		if r.Withdrawn {
 			continue
-		case preview == nil:
-			preview = r
 		}
+		preview = cmp.Or(preview, r)
 		if !r.Prerelease {
 			stable = r
 			break
