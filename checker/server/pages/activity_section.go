@@ -35,7 +35,7 @@ func (b *builder) dailyChart(column stats.Column, title string) *figure {
 	if f == nil {
 		return nil
 	}
-	at := newDayPoints(t, stats.ColDay, 1)
+	at := newDayPoints(t, 1)
 	sums, days := make([]int64, at.n), make([]int64, at.n)
 	for r := range t.All() {
 		i := at.index(r.Day(stats.ColDay))
@@ -76,7 +76,7 @@ func (b *builder) repeatShare(p *section) *figure {
 	if f == nil {
 		return nil
 	}
-	at := newDayPoints(t, stats.ColDay, 1)
+	at := newDayPoints(t, 1)
 	started, again := make([]int64, at.n), make([]int64, at.n)
 	var all, stayed int64
 	for r := range t.All() {

@@ -24,23 +24,15 @@ type dayPoints struct {
 	n     int
 }
 
-// newDayPoints returns the points of a table with a day in each row.
-func newDayPoints(t *stats.Table, column stats.Column, step int) dayPoints {
-	p := dayPoints{step: step}
-	last := rollup.Day(math.MinInt64)
+// newDayPoints returns the points of a table that has rows, and a day in each.
+func newDayPoints(t *stats.Table, step int) dayPoints {
+	first, last := rollup.Day(math.MaxInt64), rollup.Day(math.MinInt64)
 	for r := range t.All() {
-		if day := r.Day(column); p.n == 0 {
-			p.first, last, p.n = day, day, 1
-		} else {
-			p.first, last = min(p.first, day), max(last, day)
-		}
+		first, last = min(first, r.Day(stats.ColDay)), max(last, r.Day(stats.ColDay))
 	}
-	if p.n > 0 {
-		days := int(last-p.first) + p.step
-		p.step *= (days/p.step + maxPoints - 1) / maxPoints
-		p.n = (days + p.step - 1) / p.step
-	}
-	return p
+	days := int(last-first) + step
+	step *= (days/step + maxPoints - 1) / maxPoints
+	return dayPoints{first, step, (days + step - 1) / step}
 }
 
 func (p dayPoints) index(d rollup.Day) int { return int(d-p.first) / p.step }
@@ -79,7 +71,7 @@ func (b *builder) adoptionChart() *figure {
 	if b.public {
 		step = 7
 	}
-	at := newDayPoints(t, stats.ColDay, step)
+	at := newDayPoints(t, step)
 	counts := b.countBySeries(t, at)
 	names := b.presentSeries(counts)
 	f.Legend = b.legend(names)
