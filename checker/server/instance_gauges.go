@@ -33,13 +33,7 @@ type instanceGauges struct {
 
 	mu   sync.Mutex
 	read time.Time
-	last map[string]map[string]instanceCounts // by product and line
-}
-
-type instanceCounts struct{ today, yesterday, week int64 }
-
-func (c instanceCounts) plus(d instanceCounts) instanceCounts {
-	return instanceCounts{c.today + d.today, c.yesterday + d.yesterday, c.week + d.week}
+	last map[string]map[string]rollup.Recent // by product and line
 }
 
 func newInstanceGauges(s *Server) *instanceGauges {
@@ -57,7 +51,7 @@ func (g *instanceGauges) Describe(descs chan<- *prometheus.Desc) { descs <- g.de
 func (g *instanceGauges) Collect(metrics chan<- prometheus.Metric) {
 	for product, lines := range g.current(time.Now()) {
 		for line, c := range lines {
-			for window, n := range map[string]int64{"today": c.today, "yesterday": c.yesterday, "7d": c.week} {
+			for window, n := range map[string]int64{"today": c.Day, "yesterday": c.DayBefore, "7d": c.Week} {
 				metrics <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(n), product, line, window)
 			}
 		}
@@ -66,7 +60,7 @@ func (g *instanceGauges) Collect(metrics chan<- prometheus.Metric) {
 
 // current returns the counts, which are at most gaugesTTL old. If those of a product
 // cannot be read, it keeps the last ones.
-func (g *instanceGauges) current(now time.Time) map[string]map[string]instanceCounts {
+func (g *instanceGauges) current(now time.Time) map[string]map[string]rollup.Recent {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now.Sub(g.read) < gaugesTTL {
@@ -76,7 +70,7 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]instanceCo
 	ctx, cancel := context.WithTimeout(context.Background(), gaugesTimeout)
 	defer cancel()
 	today := rollup.DayOf(now)
-	next := map[string]map[string]instanceCounts{}
+	next := map[string]map[string]rollup.Recent{}
 	for name := range g.server.snapshot.Load().products {
 		f, err := g.server.store.Totals(ctx, name, rollup.Range{From: today, To: today}, func(rollup.Build) bool { return true })
 		if err != nil {
@@ -92,24 +86,25 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]instanceCo
 
 // instancesByLine adds up the instances of each minor line, and of all lines but the most
 // used ones.
-func instancesByLine(f *rollup.Totals) map[string]instanceCounts {
-	lines := map[string]instanceCounts{}
-	for i := range f.Builds {
-		b := &f.Builds[i]
-		line := cmp.Or(stats.Line(b.Version), rollup.Other)
-		lines[line] = lines[line].plus(instanceCounts{b.Recent.Day, b.Recent.DayBefore, b.Recent.Week})
+func instancesByLine(f *rollup.Totals) map[string]rollup.Recent {
+	lines := map[string]rollup.Recent{}
+	add := func(line string, n rollup.Recent) {
+		sum := lines[line]
+		lines[line] = rollup.Recent{Day: sum.Day + n.Day, DayBefore: sum.DayBefore + n.DayBefore, Week: sum.Week + n.Week}
 	}
-	other := lines[rollup.Other]
-	delete(lines, rollup.Other)
+	for i := range f.Builds {
+		add(cmp.Or(stats.Line(f.Builds[i].Version), rollup.Other), f.Builds[i].Recent)
+	}
 	ranked := slices.SortedFunc(maps.Keys(lines), func(a, b string) int {
-		return cmp.Or(cmp.Compare(lines[b].week, lines[a].week), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(lines[b].Week, lines[a].Week), cmp.Compare(a, b))
 	})
+	ranked = slices.DeleteFunc(ranked, func(line string) bool { return line == rollup.Other })
 	for _, line := range ranked[min(maxLines, len(ranked)):] {
-		other = other.plus(lines[line])
+		add(rollup.Other, lines[line])
 		delete(lines, line)
 	}
-	if other.week > 0 {
-		lines[rollup.Other] = other
+	if lines[rollup.Other].Week == 0 {
+		delete(lines, rollup.Other)
 	}
 	return lines
 }

@@ -84,8 +84,7 @@ func (m *metrics) registerLimits(s *Server) {
 		return float64(s.reports.Len())
 	})
 	m.gauge("relcheck_rate_limit_clients_limit", "Maximum number of client IPs and IPv6 networks that the rate limiter remembers.", func() float64 { return maxClients })
-	m.gauge("relcheck_versions_per_client_limit", "Maximum number of builds of unreleased versions per IPv4 address or IPv6 /64, product and day.",
-		func() float64 { return float64(ratelimit.VersionsPerClient) })
+	m.gauge("relcheck_versions_per_client_limit", "Maximum number of builds of unreleased versions per IPv4 address or IPv6 /64, product and day.", func() float64 { return float64(ratelimit.VersionsPerClient) })
 	m.gauge("relcheck_reports_waiting", "Reports that wait for the next commit.", func() float64 { return float64(s.store.Waiting()) })
 	m.gauge("relcheck_reports_waiting_limit", "Maximum number of reports that wait for the next commit; more are refused.", func() float64 { return float64(s.store.MaxWaiting()) })
 	m.counterFunc("relcheck_counted_as_other_total",
