@@ -41,7 +41,7 @@ type authenticator struct {
 
 func newAuthenticator(store Store, base string) (*authenticator, error) {
 	a := &authenticator{newTokenCache(store.Token), newTokenCache(store.Session), ratelimit.NewLimiter(failedLoginsPerMinute, maxFailedClients),
-		semaphore.NewWeighted(1), newTokenUsage(), http.NewCrossOriginProtection()}
+		semaphore.NewWeighted(1), &tokenUsage{lastHour: map[string]time.Time{}, pending: map[string]time.Time{}}, http.NewCrossOriginProtection()}
 	if u, err := url.Parse(base); err == nil && u.Host != "" {
 		// The Host header that a proxy sends may differ from the one that browsers send.
 		err = a.crossOrigin.AddTrustedOrigin(u.Scheme + "://" + strings.ToLower(u.Host))
@@ -186,10 +186,6 @@ type tokenUsage struct {
 	mu       sync.Mutex
 	lastHour map[string]time.Time // by token ID
 	pending  map[string]time.Time // not stored yet
-}
-
-func newTokenUsage() *tokenUsage {
-	return &tokenUsage{lastHour: map[string]time.Time{}, pending: map[string]time.Time{}}
 }
 
 func (u *tokenUsage) record(t *access.Token, now time.Time) {

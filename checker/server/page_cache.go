@@ -41,8 +41,6 @@ type pageCache struct {
 	size   int       // in bytes
 }
 
-func newPageCache() *pageCache { return &pageCache{cached: map[pageKey]*keptContent{}} }
-
 func (p *pageCache) get(key pageKey) *keptContent {
 	p.mu.Lock()
 	defer p.mu.Unlock()

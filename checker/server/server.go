@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"relcheck/checker"
@@ -130,14 +131,16 @@ type Server struct {
 	clients      *clientip.Resolver
 	reports      *ratelimit.Limiter        // of reports and checks; nil without a limit
 	versions     *ratelimit.VersionLimiter // nil without a limit
-	queryTimeout time.Duration             // how long a request may ask the store, see timed
+	queryTimeout time.Duration             // how long a request may query the store
 	snapshot     atomic.Pointer[snapshot]
 }
 
 // New reads the catalog and returns a server.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
 	s := &Server{store: store, log: log, options: o, queryTimeout: maxQueryTime,
-		views: newViews(), pages: newPageCache(), drawing: make(turns, atOnce), encoding: make(turns, atOnce),
+		views:   &views{reading: semaphore.NewWeighted(maxReads), cached: map[viewKey]*cachedView{}},
+		pages:   &pageCache{cached: map[pageKey]*keptContent{}},
+		drawing: make(turns, atOnce), encoding: make(turns, atOnce),
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
 	s.clients = clientip.NewResolver(o.TrustedProxies, log)
 	if o.ClientRate > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -120,10 +121,6 @@ type cachedView struct {
 	until time.Time
 }
 
-func newViews() *views {
-	return &views{reading: semaphore.NewWeighted(maxReads), cached: map[viewKey]*cachedView{}}
-}
-
 // get returns a cached view, or the result of read. Reading continues when the client
 // disconnects, because other requests may wait for it.
 func (v *views) get(ctx context.Context, key viewKey, fresh time.Duration, read func(context.Context) (*stats.View, error)) (*stats.View, error) {
@@ -153,23 +150,15 @@ func (k *cachedView) stale() bool {
 	}
 }
 
-// evict makes room for a view. It removes stale views first, then any others that are not
-// being read.
+// evict makes room for a view. It removes stale views first, then any others. Requests that
+// wait for one of those still get it.
 func (v *views) evict() {
-	for key, entry := range v.cached {
-		if entry.stale() {
-			delete(v.cached, key)
-		}
-	}
-	for key, entry := range v.cached {
+	maps.DeleteFunc(v.cached, func(_ viewKey, entry *cachedView) bool { return entry.stale() })
+	for key := range v.cached { // in random order
 		if len(v.cached) < maxViews {
 			return
 		}
-		select {
-		case <-entry.done:
-			delete(v.cached, key)
-		default:
-		}
+		delete(v.cached, key)
 	}
 }
 
