@@ -1,12 +1,12 @@
 package db
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"relcheck/checker/stats/rollup"
@@ -18,7 +18,7 @@ var readTimeout = 10 * time.Second
 // Totals reads the totals of a product in a range of days. keep selects the builds. Its cost depends on the number of days and builds, not of reports, and is
 // limited to ten seconds. The error wraps [ErrNotFound] if the product does not exist.
 func (s *Store) Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
-	read := totalsReader{engine: s.engine, totals: &rollup.Totals{Range: r}, builds: map[int64]*rollup.BuildTotals{}, arena: arenas.Get().(*arena), merged: make(chan error, 1)}
+	read := totalsReader{engine: s.engine, totals: &rollup.Totals{Range: r}, builds: map[int64]*rollup.BuildTotals{}, merged: make(chan error, 1)}
 	s.readMu.RLock()
 	defer s.readMu.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
@@ -53,7 +53,6 @@ type totalsReader struct {
 	totals   *rollup.Totals
 	ids      []int64                       // of the kept builds
 	builds   map[int64]*rollup.BuildTotals // by ID
-	arena    *arena                        // memory of the encoded rollups
 	merged   chan error                    // result of merge
 	foldedTo rollup.Day                    // day of the newest folded report: periods that ended before it have rollups
 }
@@ -207,7 +206,7 @@ func (r *totalsReader) readSketches(ctx context.Context) (map[int64][]rollup.Enc
 		in, list := r.inList("$3", list)
 		err := eachSketch(ctx, r.tx, func(slot rollup.Slot, data []byte) error {
 			if r.builds[slot.Build] != nil {
-				all[slot.Build] = append(all[slot.Build], rollup.Encoded{Period: slot.Period, Data: r.arena.clone(data)})
+				all[slot.Build] = append(all[slot.Build], rollup.Encoded{Period: slot.Period, Data: bytes.Clone(data)})
 			}
 			return nil
 		}, "product = $1 AND span = $2 AND day "+in, r.product, span, list)
@@ -226,7 +225,6 @@ func (r *totalsReader) merge(ctx context.Context, merger *rollup.Merger, all map
 		if p := recover(); p != nil {
 			err = fmt.Errorf("merge rollups: %v\n%s", p, debug.Stack())
 		}
-		r.arena.free()
 		r.merged <- err
 	}()
 	for id, b := range r.builds {
@@ -238,34 +236,6 @@ func (r *totalsReader) merge(ctx context.Context, merger *rollup.Merger, all map
 			return
 		}
 	}
-}
-
-// arena allocates the bytes of encoded rollups, megabytes in thousands of pieces for a
-// year, and can be reused.
-type arena struct{ last []byte }
-
-// arenas has unused arenas of at most maxArena bytes.
-var arenas = sync.Pool{New: func() any { return new(arena) }}
-
-const leastArena, maxArena = 256 << 10, 32 << 20
-
-// clone returns a copy of b that is valid until free.
-func (a *arena) clone(b []byte) []byte {
-	if free := cap(a.last) - len(a.last); free < len(b) {
-		a.last = make([]byte, 0, max(leastArena, len(b), min(2*cap(a.last), maxArena)))
-	}
-	n := len(a.last)
-	a.last = append(a.last, b...)
-	return a.last[n:len(a.last):len(a.last)]
-}
-
-// free makes the arena available for reuse.
-func (a *arena) free() {
-	if cap(a.last) > maxArena {
-		a.last = nil
-	}
-	a.last = a.last[:0]
-	arenas.Put(a)
 }
 
 func sketchError(slot rollup.Slot, err error) error {
