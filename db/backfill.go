@@ -9,7 +9,6 @@ import (
 	"relcheck/checker"
 )
 
-// backfillPage is the maximum number of backfilled reports in one transaction.
 const backfillPage = 8192
 
 // Checked is the number of checks by a build on one day.

@@ -5,7 +5,6 @@ import (
 	"time"
 )
 
-// entry is a report that waits to be written.
 type entry struct {
 	build    buildKey
 	instance [16]byte

@@ -15,7 +15,6 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// maxCached bounds the builds that are remembered between batches.
 const maxCached = 50_000
 
 // buildKey is what a report is counted under, as the client reported it.
@@ -33,7 +32,6 @@ func inOrder(checks map[buildKey]int64) []buildKey {
 	})
 }
 
-// buildID is a build as it is stored.
 type buildID struct {
 	product, build int64
 	other          bool // the build that is shared by many versions
@@ -51,7 +49,6 @@ type builds struct {
 	ids      map[buildKey]buildID
 }
 
-// published describes the releases of a product.
 type published struct {
 	product int64
 	tags    map[string]string // without a leading "v", by canonical version
@@ -89,7 +86,6 @@ func (b *builds) refresh(ctx context.Context, q querier) error {
 	return err
 }
 
-// dropProducts forgets products that were removed.
 func (b *builds) dropProducts(ctx context.Context, q querier) error {
 	remaining, err := productIDs(ctx, q)
 	if err != nil {
@@ -202,7 +198,6 @@ func (b *builds) publishedOf(ctx context.Context, q querier, product string) (*p
 	return p, nil
 }
 
-// releaseTag is a release and its tag.
 type releaseTag struct {
 	releaseKey
 	tag string

@@ -41,7 +41,6 @@ func (s *Store) Copy(ctx context.Context, name, schema string, progress func(don
 	return c.copied, err
 }
 
-// createFile creates a SQLite store and calls fill for its rows.
 func createFile(ctx context.Context, path, schema string, fill fill) error {
 	if err := requireCreated(createSQLite(ctx, path, schema, fill)); err != nil {
 		return openError(path, err)
@@ -49,7 +48,6 @@ func createFile(ctx context.Context, path, schema string, fill fill) error {
 	return nil
 }
 
-// createDatabase creates a PostgreSQL store and calls fill for its rows.
 func createDatabase(ctx context.Context, dsn, schema string, fill fill) error {
 	s, err := dial(ctx, dsn, func(s *Store) error {
 		if err := checkDurable(ctx, s.main); err != nil {
@@ -70,7 +68,6 @@ func requireCreated(created bool, err error) error {
 	return err
 }
 
-// copier copies one store.
 type copier struct {
 	from        *Store
 	tables      []string

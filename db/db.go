@@ -131,7 +131,6 @@ func (s *Store) Close() error {
 	return errors.Join(s.read.Close(), s.main.Close(), s.engine.close())
 }
 
-// maxTries limits how often a transaction is repeated after conflicts.
 const maxTries = 40
 
 // inTx runs f in a transaction, and repeats it after a conflict with another one. f must
@@ -161,7 +160,6 @@ func retry(ctx context.Context, again func(error) bool, f func() error) (err err
 	return err
 }
 
-// sleep waits until d has passed or ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
@@ -171,7 +169,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// beginner is implemented by *sql.DB and *sql.Conn.
 type beginner interface {
 	BeginTx(context.Context, *sql.TxOptions) (*sql.Tx, error)
 }
@@ -230,7 +227,6 @@ func query[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error
 	return all, err
 }
 
-// scanValue scans a row of one column.
 func scanValue[T any](rows *sql.Rows) (v T, err error) {
 	err = rows.Scan(&v)
 	return v, err
@@ -270,7 +266,6 @@ func (s *Store) update(ctx context.Context, text string, args ...any) (n int64, 
 	return n, err
 }
 
-// deleteFrom deletes the rows of several tables that match a condition.
 func deleteFrom(ctx context.Context, q querier, tables []string, where string, args ...any) error {
 	for _, table := range tables {
 		if _, err := q.ExecContext(ctx, "DELETE FROM "+table+" WHERE "+where, args...); err != nil {
@@ -280,7 +275,6 @@ func deleteFrom(ctx context.Context, q querier, tables []string, where string, a
 	return nil
 }
 
-// countRows returns the number of rows of tables.
 func countRows(ctx context.Context, q querier, tables []string) (RowCounts, error) {
 	rows := RowCounts{}
 	for _, table := range tables {
@@ -293,7 +287,6 @@ func countRows(ctx context.Context, q querier, tables []string) (RowCounts, erro
 	return rows, nil
 }
 
-// setting reads a value of table setting.
 func setting(ctx context.Context, q querier, name string) (value int64, err error) {
 	return queryValue[int64](ctx, q, "SELECT value FROM setting WHERE name = $1", name)
 }

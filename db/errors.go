@@ -35,7 +35,6 @@ const (
 	codeNotADB   = 26
 )
 
-// code returns SQLite's primary result code, or 0 for any other error.
 func code(err error) int {
 	if e := (*sqlite.Error)(nil); errors.As(err, &e) {
 		return e.Code() & 0xff

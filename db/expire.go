@@ -7,7 +7,6 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// isFolded is a condition on reports.
 const isFolded = ` AND EXISTS
 	(SELECT 1 FROM mark WHERE mark.product = report.product AND mark.node = report.seq >> 40 AND mark.seq >= report.seq)`
 

@@ -69,7 +69,6 @@ func (s *Store) nextNode(ctx context.Context, product, from int64) (node int64, 
 	return first.Int64 >> nodeBits, nil
 }
 
-// logRow is a report with its seq.
 type logRow struct {
 	seq int64
 	Recorded

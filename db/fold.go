@@ -90,7 +90,6 @@ func unfoldedNodes(productCond string) string {
 			COALESCE(mark.seq, 0) < (SELECT MAX(seq) FROM report WHERE {} seq < ((first.seq >> 40) + 1) << 40)`, "{}", productCond)
 }
 
-// foldStep is one step of folding.
 type foldStep struct {
 	product, node int64
 	step          int64 // number of previous steps
@@ -107,7 +106,6 @@ type foldStep struct {
 	*rollup.Fold
 }
 
-// storedRollup is an encoded rollup.
 type storedRollup struct {
 	rollup.Slot
 	reports, ids int64
@@ -260,7 +258,6 @@ func (f *foldStep) lateParts(days map[rollup.Slot]*rollup.Rollup, before map[rol
 	return all
 }
 
-// isLate reports whether a period was over before the step.
 func (f *foldStep) isLate(slot rollup.Slot) bool { return slot.Ended(dayOf(f.at)) }
 
 // addLonger adds rollups of the longer periods that are over since this step: the sums of

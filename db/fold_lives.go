@@ -83,7 +83,6 @@ func (f *foldStep) storeLives(ctx context.Context, tx *sql.Tx, numbered bool) er
 	return lives.flush(ctx)
 }
 
-// compareIDs orders hashes as the table does.
 func compareIDs(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
 
 // forgetLives removes instances that have ended, every hour, and instances that are not in

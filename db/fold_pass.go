@@ -13,7 +13,6 @@ type foldProgress struct {
 	except map[int64]bool
 }
 
-// foldPass is one pass over all products.
 type foldPass struct {
 	end      int64          // last seq when the pass began; only if products share the log
 	reported map[int64]bool // products that may have reports to fold

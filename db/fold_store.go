@@ -5,7 +5,6 @@ import (
 	"database/sql"
 )
 
-// storeStep writes the results of a step.
 func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *foldStep) error {
 	if err := f.claim(ctx, tx); err != nil {
 		return err

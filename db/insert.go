@@ -7,10 +7,8 @@ import (
 	"strings"
 )
 
-// insertRowsAtOnce is the number of rows that one statement inserts.
 const insertRowsAtOnce = 500
 
-// inserter inserts many rows into one table.
 type inserter struct {
 	tx         *sql.Tx
 	into, then string

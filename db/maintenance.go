@@ -59,7 +59,6 @@ func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// errorLog logs an error that repeats only every logPause.
 type errorLog struct {
 	log      *slog.Logger
 	what     string

@@ -30,7 +30,6 @@ const dialTimeout = 3 * time.Second
 // read.
 const minConns = 4
 
-// postgres is the engine of a store in PostgreSQL.
 type postgres struct {
 	name   string
 	pool   *pgxpool.Pool
@@ -296,7 +295,6 @@ func (p *postgres) reserveSeqs(context.Context, *sql.Tx, int64) error { return n
 // eraseDeleted leaves it to VACUUM, which frees the space of deleted rows.
 func (p *postgres) eraseDeleted(context.Context) error { return nil }
 
-// truncateWAL leaves it to PostgreSQL.
 func (p *postgres) truncateWAL(context.Context, sync.Locker) error { return nil }
 
 func (p *postgres) ddl(text string) string { return text }

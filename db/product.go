@@ -14,7 +14,6 @@ import (
 	"relcheck/checker/printable"
 )
 
-// presets are the products of a new store.
 var presets = []catalog.Product{
 	{
 		Name:     "opa",
@@ -27,7 +26,6 @@ var presets = []catalog.Product{
 	{Name: "relcheck", Title: "relcheck"},
 }
 
-// product is a product with its ID in the store.
 type product struct {
 	id int64
 	catalog.Product
@@ -166,7 +164,6 @@ var deleteProductPages = []string{
 	"DELETE FROM release WHERE product = $1 AND version IN (SELECT version FROM release WHERE product = $1 ORDER BY version LIMIT 500)",
 }
 
-// removeProduct removes the remaining rows of a product.
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	// There may be reports from a transaction that began before the removal.
 	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "build", "asset", "release", "stage"}
@@ -202,7 +199,6 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	return err
 }
 
-// productColumns are the columns that scanProduct scans.
 const productColumns = "id, name, title, repo, module, download, notes, origins"
 
 func scanProduct(rows *sql.Rows) (p product, err error) {

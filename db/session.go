@@ -85,10 +85,8 @@ func insertGrant(ctx context.Context, tx *sql.Tx, table string, g access.Grant) 
 	return err
 }
 
-// grantTables are the tables of links and sessions.
 var grantTables = []string{"link", "session"}
 
-// expireGrants removes the links and sessions that have expired.
 func (s *Store) expireGrants(ctx context.Context, now time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		return deleteFrom(ctx, tx, grantTables, "expires <= $1", now.Unix())

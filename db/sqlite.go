@@ -41,7 +41,6 @@ const (
 	withLog         = "mode=ro&_busy_timeout=10000"
 )
 
-// sqliteFile is the engine of a store in a file.
 type sqliteFile struct {
 	path      string
 	main      *sql.DB

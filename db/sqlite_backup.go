@@ -93,7 +93,6 @@ func (f *sqliteFile) copyPages(ctx context.Context, b *sqlite.Backup, t *throttl
 // the recording server.
 const ReservedSpace = 64 << 20
 
-// checkSpace returns an error if a copy of the store would fill the disk of path.
 func checkSpace(ctx context.Context, q querier, path string) error {
 	size, err := queryValue[int64](ctx, q, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
 	if err != nil {

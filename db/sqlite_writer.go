@@ -287,5 +287,4 @@ func (l *sqliteWriter) countChecks(ctx context.Context, b *batch, checks map[bui
 	return nil
 }
 
-// addCount adds to the previous count.
 const addCount = " ON CONFLICT (product, day, build) DO UPDATE SET count = checks.count + excluded.count"

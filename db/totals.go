@@ -45,7 +45,6 @@ func (s *Store) Totals(ctx context.Context, product string, r rollup.Range, keep
 	return read.totals, nil
 }
 
-// totalsReader reads totals once.
 type totalsReader struct {
 	tx *sql.Tx
 	engine
@@ -137,7 +136,6 @@ func (r *totalsReader) periods(span rollup.Span, rolled bool) []rollup.Period {
 	})
 }
 
-// openCount is the count of a period without a rollup.
 type openCount struct {
 	rollup.Slot
 	rollup.Count
@@ -162,7 +160,6 @@ func (r *totalsReader) countOpen(merger *rollup.Merger, sketches map[int64][]rol
 	return all, nil
 }
 
-// readCounts reads the counts of the periods of a span.
 func (r *totalsReader) readCounts(ctx context.Context, span rollup.Span) error {
 	periods := r.periods(span, true)
 	if len(periods) == 0 {
@@ -181,7 +178,6 @@ func (r *totalsReader) readCounts(ctx context.Context, span rollup.Span) error {
 		WHERE product = $1 AND span = $2 AND day BETWEEN $3 AND $4 ORDER BY day`, r.product, span, periods[0].Day, periods[len(periods)-1].Day)
 }
 
-// readChecks adds the checks to the days.
 func (r *totalsReader) readChecks(ctx context.Context) error {
 	var id, count int64
 	var day rollup.Day

@@ -29,7 +29,6 @@ const (
 	recordingByte = nameBytes - 1         // locked exclusively by the process that records
 )
 
-// fileID identifies a file under any name.
 type fileID struct{ device, inode uint64 }
 
 func idOf(info fs.FileInfo) fileID {
@@ -313,7 +312,6 @@ func (h *Handle) Undetectable() string {
 	return ""
 }
 
-// lock sets or removes a lock on one byte.
 func (f *sharedFile) lock(at int64, kind int16) error {
 	if !DetectNames {
 		return errors.ErrUnsupported
@@ -342,7 +340,6 @@ func nameTag(path string) (int64, error) {
 	return tagOf(idOf(folder), filepath.Base(path)), nil
 }
 
-// walTag identifies a WAL.
 func walTag(path string) (tag int64, exists bool) {
 	wal, err := os.Lstat(path + "-wal")
 	shm, err2 := os.Lstat(path + "-shm")
@@ -369,7 +366,6 @@ func isMountPoint(file *os.File, path string) bool {
 	return isMounted(string(mounts), path)
 }
 
-// isMounted looks for a path among the mount points of /proc/self/mountinfo.
 func isMounted(mounts, path string) bool {
 	escaped := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(path)
 	for line := range strings.Lines(mounts) {
@@ -380,7 +376,6 @@ func isMounted(mounts, path string) bool {
 	return false
 }
 
-// hasOtherWriter reports whether another process has the file open for writing.
 func (f *sharedFile) hasOtherWriter() bool { return f.isLocked(f.nameByte()+1, f.nameByte()+2) }
 
 // networkFileSystem returns the type of the file system that has a file if other

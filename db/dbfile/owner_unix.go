@@ -15,7 +15,6 @@ func Owner(info os.FileInfo) (user int, known bool) {
 	return 0, false
 }
 
-// group returns the ID of the group of a file.
 func group(info os.FileInfo) int {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(s.Gid)
@@ -23,7 +22,6 @@ func group(info os.FileInfo) int {
 	return -1
 }
 
-// hardLinks returns the number of names of a file.
 func hardLinks(info os.FileInfo) int {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(s.Nlink)

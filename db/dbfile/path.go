@@ -75,7 +75,6 @@ func FolderError(path string) error {
 	return errors.New("cannot be opened; relcheck needs to read and write the file and its folder")
 }
 
-// checkWritable returns an error if files cannot be created in a folder.
 func checkWritable(folder string) error {
 	f, err := os.CreateTemp(folder, "relcheck-trial-")
 	if reason := (*fs.PathError)(nil); errors.As(err, &reason) {

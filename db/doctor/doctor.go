@@ -43,7 +43,6 @@ type Options struct {
 	Progress func(done, total int64)
 }
 
-// examination is one run of all checks.
 type examination struct {
 	Options
 	*db.Store
@@ -131,7 +130,6 @@ func (x *examination) checkContents(ctx context.Context) {
 	x.checkStatistics(ctx)
 }
 
-// checkReleases looks for products without releases.
 func (x *examination) checkReleases(ctx context.Context) {
 	used, unused, err := x.WithoutReleases(ctx)
 	switch {
@@ -146,7 +144,6 @@ func (x *examination) checkReleases(ctx context.Context) {
 	}
 }
 
-// longUnused is after which time an unused token may be forgotten.
 const longUnused = 180 * 24 * time.Hour
 
 func (x *examination) checkTokens(ctx context.Context) {
@@ -175,7 +172,6 @@ func (x *examination) checkTokens(ctx context.Context) {
 	}
 }
 
-// lastUse returns when a token was last used, or created if it never was.
 func lastUse(t access.Token) time.Time {
 	if t.LastUsed.IsZero() {
 		return t.Created

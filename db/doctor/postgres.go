@@ -7,7 +7,6 @@ import (
 	"relcheck/db"
 )
 
-// checkPostgres checks a PostgreSQL store, from the connection to its contents.
 func (x *examination) checkPostgres(ctx context.Context, url string) {
 	s, err := db.OpenUnchanged(ctx, url)
 	if err != nil {

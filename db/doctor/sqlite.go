@@ -86,7 +86,6 @@ func foreignFile(path string, info os.FileInfo) string {
 	return ""
 }
 
-// checkServer reports whether a server records into the store.
 func (x *examination) checkServer(path string) {
 	holder, err := dbfile.LockHolder(path)
 	lock, noLock := os.Stat(path + "-lock")
@@ -116,7 +115,6 @@ func (x *examination) checkNames(path string) {
 	}
 }
 
-// checkJournal reports SQLite's journal mode and the size of its WAL.
 func (x *examination) checkJournal(ctx context.Context) {
 	mode, err := x.JournalMode(ctx)
 	if err != nil {
