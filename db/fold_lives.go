@@ -62,16 +62,16 @@ func (s *Store) readLives(ctx context.Context, f *foldStep, ids []int64) error {
 	}, "SELECT id, build, first, last FROM life WHERE product = $1 AND id "+in, f.product, list)
 }
 
-const insertLife = "INSERT INTO life (product, id, build, first, last) VALUES "
-
 func (f *foldStep) storeLives(ctx context.Context, tx *sql.Tx, numbered bool) error {
 	f.left = savedLives{f.product, f.step + 1, f.known.lives, f.known.most}
 	if err := f.forgetLives(ctx, tx); err != nil {
 		return err
 	}
-	lives := newInserter(tx, numbered, insertLife, " ON CONFLICT (product, id) DO UPDATE SET build = excluded.build, first = excluded.first, last = excluded.last")
+	lives := newInserter(tx, numbered, "INSERT INTO life (product, id, build, first, last) VALUES ",
+		" ON CONFLICT (product, id) DO UPDATE SET build = excluded.build, first = excluded.first, last = excluded.last")
 	defer lives.close()
-	for _, hash := range slices.SortedFunc(maps.Keys(f.Changed), compareIDs) {
+	byHash := func(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) } // the order of the table
+	for _, hash := range slices.SortedFunc(maps.Keys(f.Changed), byHash) {
 		if _, known := f.known.lives[hash]; !known {
 			f.left.most++
 		}
@@ -82,8 +82,6 @@ func (f *foldStep) storeLives(ctx context.Context, tx *sql.Tx, numbered bool) er
 	}
 	return lives.flush(ctx)
 }
-
-func compareIDs(a, b uint64) int { return cmp.Compare(int64(a), int64(b)) }
 
 // forgetLives removes instances that have ended, every hour, and instances that are not in
 // the sample any more.

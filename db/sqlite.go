@@ -29,8 +29,6 @@ const applicationID = 0x52656c43
 // Query parameters with which files are opened. Settings are in the DSN so that every
 // pooled connection has them; mode prevents SQLite from creating files.
 const (
-	lockTimeout = 10 * time.Second // _busy_timeout below, in milliseconds
-
 	settings = "&_txlock=immediate&_busy_timeout=10000&_foreign_keys=on&_synchronous=FULL&_dqs=0&_defensive=1&_error_rc=1&_pragma=secure_delete(1)&_pragma=temp_store(2)" +
 		"&_pragma=journal_size_limit(67108864)" // MaxWAL
 
@@ -161,7 +159,10 @@ func probe(ctx context.Context, path string) error {
 	}
 	switch {
 	case (damaged && err != nil || id == 0) && isUnfinished(path):
-		return unfinished(info.Size())
+		if info.Size() < maxCreated {
+			return errMissing // SQLite rolls it back
+		}
+		return errUnfinished
 	case err != nil:
 		return err
 	case id != applicationID:
@@ -185,16 +186,9 @@ func isUnfinished(path string) bool {
 	return err == nil && string(header[:len(magic)]) == magic && [4]byte(header[pages:]) == [4]byte{}
 }
 
-// unfinished returns the error for such a file. An interrupted creation counts as missing:
-// SQLite rolls it back, and the store can be created again. An interrupted copy is larger
-// than SQLite's cache, and must not be mistaken for a new store.
-func unfinished(size int64) error {
-	const most = 1 << 20
-	if size < most {
-		return errMissing
-	}
-	return errUnfinished
-}
+// maxCreated is the maximum size of a file whose creation was interrupted. An interrupted
+// copy is larger than SQLite's cache, and must not be mistaken for a new store.
+const maxCreated = 1 << 20
 
 func readApplicationID(ctx context.Context, path, mode string) (id int64, err error) {
 	file := connect(path, mode)
@@ -261,7 +255,8 @@ func verifySQLite(ctx context.Context, db *sql.DB) error {
 	}
 	var synchronous int64
 	var journal string
-	err := retryBusy(ctx, func() error {
+	// SQLite does not wait for a lock here if another process has the file open.
+	err := retry(ctx, func(err error) bool { return code(err) == codeBusy }, func() error {
 		return db.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&journal)
 	})
 	err = errors.Join(err, db.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&synchronous))
@@ -269,19 +264,6 @@ func verifySQLite(ctx context.Context, db *sql.DB) error {
 		err = fmt.Errorf("SQLite runs with journal_mode %s and synchronous %d; relcheck needs wal and 2 to keep acknowledged reports", journal, synchronous)
 	}
 	return err
-}
-
-// retryBusy waits for locks where SQLite does not: changing the journal mode of a file
-// that another process has open fails at once.
-func retryBusy(ctx context.Context, f func() error) error {
-	deadline := time.Now().Add(lockTimeout)
-	for {
-		err := f()
-		if code(err) != codeBusy || time.Now().After(deadline) || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 // retryable returns false because SQLite has already waited for the lock.

@@ -20,22 +20,16 @@ type File struct {
 	Name string
 	At   time.Time
 	Size int64 // in bytes
+	Err  error // why it is not a backup of its store: it was renamed, or is in use as a store
 
 	store int64 // ID, 0 if unknown
-}
-
-// InvalidFile is a file with the name of a backup of the store that is not one: it was
-// renamed, or is in use as a store.
-type InvalidFile struct {
-	File
-	Err error
 }
 
 // Listing describes the backups in a folder as seen by one store.
 type Listing struct {
 	Own     []File // backups of the store, oldest first
 	Future  []File // its backups with a time in the future, made before a clock was corrected
-	Invalid []InvalidFile
+	Invalid []File // files with the name of a backup of the store that are not one
 	Others  []File // backups of other stores, or without an ID and unreadable
 }
 
@@ -67,12 +61,12 @@ func List(ctx context.Context, folder string, store int64, now time.Time) (l Lis
 			l.Others = append(l.Others, f)
 			continue
 		}
-		err := checkFile(ctx, filepath.Join(folder, f.Name), store)
+		f.Err = checkFile(ctx, filepath.Join(folder, f.Name), store)
 		switch {
-		case err != nil && f.store == 0: // the first versions of relcheck wrote names without an ID
+		case f.Err != nil && f.store == 0: // the first versions of relcheck wrote names without an ID
 			l.Others = append(l.Others, f)
-		case err != nil:
-			l.Invalid = append(l.Invalid, InvalidFile{f, err})
+		case f.Err != nil:
+			l.Invalid = append(l.Invalid, f)
 		case f.At.After(now.Add(clockTolerance)):
 			l.Future = append(l.Future, f)
 		default:

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"relcheck/checker/access"
 	"relcheck/db"
 	"relcheck/db/dbfile"
 )
@@ -158,7 +157,7 @@ func (x *examination) checkTokens(ctx context.Context) {
 			continue
 		}
 		valid++
-		if x.Now.Sub(lastUse(t)) > longUnused {
+		if min(x.Now.Sub(t.Created), x.Now.Sub(t.LastUsed)) > longUnused {
 			idle = append(idle, t.ID)
 		}
 	}
@@ -170,13 +169,6 @@ func (x *examination) checkTokens(ctx context.Context) {
 	default:
 		x.report(OK, "tokens", "%d valid", valid)
 	}
-}
-
-func lastUse(t access.Token) time.Time {
-	if t.LastUsed.IsZero() {
-		return t.Created
-	}
-	return t.LastUsed
 }
 
 // checkProxy reports whether the server sees the IPs of its clients.
