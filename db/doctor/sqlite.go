@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"relcheck/checker/stats"
 	"relcheck/db"
 	"relcheck/db/dbfile"
 )
@@ -130,20 +131,10 @@ func (x *examination) checkJournal(ctx context.Context) {
 	case err != nil:
 		x.report(OK, "log", "none: the store is a single file")
 	case wal.Size() > db.MaxWAL:
-		x.report(Warning, "log", "%s-wal has %s, because a backup or another program has been reading the store for long; if it does not shrink, stop that program", x.Name(), formatSize(wal.Size()))
+		x.report(Warning, "log", "%s-wal has %s, because a backup or another program has been reading the store for long; if it does not shrink, stop that program", x.Name(), stats.ShowBytes(float64(wal.Size())))
 	default:
-		x.report(OK, "log", "%s of write-ahead log; servers sync every commit (synchronous FULL)", formatSize(wal.Size()))
+		x.report(OK, "log", "%s of write-ahead log; servers sync every commit (synchronous FULL)", stats.ShowBytes(float64(wal.Size())))
 	}
-}
-
-func formatSize(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%d KB", (n+1023)>>10)
 }
 
 // checkSpace reports whether the disk has room for the store to grow and to be copied.
@@ -153,7 +144,7 @@ func (x *examination) checkSpace(path string) {
 	if err != nil || !known {
 		return
 	}
-	text := fmt.Sprintf("the store has %s, its disk %s left", formatSize(info.Size()), formatSize(left))
+	text := fmt.Sprintf("the store has %s, its disk %s left", stats.ShowBytes(float64(info.Size())), stats.ShowBytes(float64(left)))
 	switch {
 	case x.isCopy && !x.serving:
 		x.report(OK, "disk", "%s", text)
