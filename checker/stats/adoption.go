@@ -1,7 +1,7 @@
 package stats
 
 import (
-	"cmp"
+	"golang.org/x/mod/semver"
 
 	"relcheck/checker/stats/rollup"
 )
@@ -101,72 +101,47 @@ func (v *View) halves() func(*release) any {
 	}
 }
 
-// line is a minor line with its number of instances.
-type line struct {
-	name      string
-	instances int64
-}
-
-// minorLines returns the minor lines in use, newest first.
-func (v *View) minorLines() (all []line) {
-	for _, u := range v.usedVersions {
-		name := cmp.Or(Line(u.key), rollup.Other)
-		if len(all) == 0 || all[len(all)-1].name != name {
-			all = append(all, line{name: name})
-		}
-		all[len(all)-1].instances += u.instances
-	}
-	return all
-}
-
 // isLatest reports, as a value of a table, whether a line is the line of the latest release.
 func (v *View) isLatest(line string) any {
 	return orNil(line == Line(v.Latest), v.Latest != "")
 }
 
 func (v *View) lines(t *Table) {
-	for _, l := range v.minorLines() {
-		if l.instances > 0 {
-			t.addRow(l.name, l.instances, share(l.instances, v.instances), v.isLatest(l.name))
-		}
-	}
-}
-
-// recency has numbers of instances. The instances of the latest release are also in line.
-type recency struct{ latest, line, older, unknown int64 }
-
-func (v *View) recency() (r recency) {
+	instances := map[string]int64{}
 	for _, u := range v.usedVersions {
-		switch {
-		case u.effective == "" || v.Latest == "":
-			r.unknown += u.instances
-		case compareLines(u.effective, v.Latest) < 0:
-			r.older += u.instances
-		default:
-			r.line += u.instances
+		instances[u.line] += u.instances
+	}
+	for _, u := range v.usedVersions { // newest first
+		if n := instances[u.line]; n > 0 {
+			t.addRow(u.line, n, share(n, v.instances), v.isLatest(u.line))
+			delete(instances, u.line)
 		}
 	}
-	if v.Latest != "" {
-		for _, u := range v.ordered[:countAtLeast(v.ordered, v.published.latest.key)] {
-			r.latest += u.instances
-		}
-	}
-	return r
 }
 
 // latest has no shares of known versions if there is no release.
 func (v *View) latest(t *Table) {
-	r, known := v.recency(), v.Latest != ""
-	of := func(instances int64) any {
-		if !known {
-			return nil
+	var latest, line, older, unknown int64 // line includes latest
+	known := v.Latest != ""
+	for _, u := range v.usedVersions {
+		switch {
+		case u.effective == "" || !known:
+			unknown += u.instances
+		case semver.Compare(Line(u.effective), Line(v.Latest)) < 0:
+			older += u.instances
+		default:
+			line += u.instances
 		}
-		return share(instances, v.instances)
 	}
-	t.addRow(LatestRelease, orNil(v.Latest, known), r.latest, of(r.latest))
-	t.addRow(LatestLine, orNil(Line(v.Latest), known), r.line, of(r.line))
-	t.addRow(Older, nil, r.older, of(r.older))
-	t.addRow(Unknown, nil, r.unknown, share(r.unknown, v.instances))
+	if known {
+		for _, u := range v.ordered[:countAtLeast(v.ordered, v.published.latest.key)] {
+			latest += u.instances
+		}
+	}
+	t.addRow(LatestRelease, orNil(v.Latest, known), latest, orNil(share(latest, v.instances), known))
+	t.addRow(LatestLine, orNil(Line(v.Latest), known), line, orNil(share(line, v.instances), known))
+	t.addRow(Older, nil, older, orNil(share(older, v.instances), known))
+	t.addRow(Unknown, nil, unknown, share(unknown, v.instances))
 }
 
 func (v *View) versions(t *Table) {

@@ -10,9 +10,6 @@ import (
 	"relcheck/checker"
 )
 
-// compareLines orders two versions by their minor lines.
-func compareLines(a, b string) int { return semver.Compare(Line(a), Line(b)) }
-
 // behindOf returns how far a version is behind, as values of a table.
 func (v *View) behindOf(u *version) (releases, days any) {
 	n, known := v.published.behind(u)
@@ -48,10 +45,8 @@ func (v *View) below() (keys []string) {
 	return slices.Insert(keys, at, requested)
 }
 
-// byReleases returns the number of instances by how many releases they are behind, and how
-// many instances run a version without that number.
-func (v *View) byReleases() (instances map[int64]int64, unknown int64) {
-	instances = map[int64]int64{}
+func (v *View) behind(t *Table) {
+	instances, unknown := map[int64]int64{}, int64(0)
 	for _, u := range v.usedVersions {
 		if n, known := v.published.behind(u); known {
 			instances[n] += u.instances
@@ -59,11 +54,6 @@ func (v *View) byReleases() (instances map[int64]int64, unknown int64) {
 			unknown += u.instances
 		}
 	}
-	return instances, unknown
-}
-
-func (v *View) behind(t *Table) {
-	instances, unknown := v.byReleases()
 	for _, releases := range slices.Sorted(maps.Keys(instances)) {
 		if n := instances[releases]; n > 0 {
 			t.addRow(releases, n, share(n, v.instances))

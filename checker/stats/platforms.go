@@ -48,35 +48,21 @@ func (v *View) platformVersions(t *Table) {
 	}
 }
 
-func (v *View) os(t *Table)   { v.addParts(t, osOf) }
-func (v *View) arch(t *Table) { v.addParts(t, archOf) }
+func (v *View) os(t *Table)   { v.addParts(t, func(p *platform) string { return p.OS }) }
+func (v *View) arch(t *Table) { v.addParts(t, func(p *platform) string { return p.Arch }) }
 
-func osOf(p *platform) string   { return p.OS }
-func archOf(p *platform) string { return p.Arch }
-
+// addParts adds up the platforms by operating system or architecture, most used first.
 func (v *View) addParts(t *Table, of func(*platform) string) {
-	for _, part := range v.parts(of) {
-		if part.instances > 0 {
-			t.addRow(part.name, part.instances, share(part.instances, v.instances))
-		}
-	}
-}
-
-// part is an operating system or an architecture.
-type part struct {
-	name      string
-	instances int64
-}
-
-// parts adds up the platforms by operating system or architecture, most used first.
-func (v *View) parts(of func(*platform) string) (all []part) {
 	instances := map[string]int64{}
 	for _, p := range v.usedPlatforms {
 		instances[of(p)] += p.instances
 	}
-	for _, name := range slices.Sorted(maps.Keys(instances)) {
-		all = append(all, part{name, instances[name]})
+	names := slices.SortedFunc(maps.Keys(instances), func(a, b string) int {
+		return cmp.Or(cmp.Compare(instances[b], instances[a]), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		if n := instances[name]; n > 0 {
+			t.addRow(name, n, share(n, v.instances))
+		}
 	}
-	slices.SortStableFunc(all, func(a, b part) int { return cmp.Compare(b.instances, a.instances) })
-	return all
 }

@@ -3,11 +3,9 @@ package stats
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -41,7 +39,7 @@ func (v *View) withoutHeaps() []rollup.BuildTotals {
 	all := make([]rollup.BuildTotals, len(v.builds))
 	for i, b := range v.builds {
 		all[i] = *b.BuildTotals
-		all[i].Heaps, all[i].Exceed = rollup.Heaps{}, nil
+		all[i].Heaps, all[i].Exceed = rollup.Heaps{}, []int64{0}
 	}
 	return all
 }
@@ -83,52 +81,75 @@ var publicDefinitions = []definition{
 	{"adoption", "Adoption", "Distinct instances seen in the week from that Monday, and their share of all of that week" + roundedNote,
 		[]Column{ColDay, ColVersion, ColInstances, ColShare}, (*View).publicAdoption},
 	{"lines", "Minor lines", "Distinct instances seen in the range, by minor line" + roundedNote,
-		[]Column{ColLine, ColInstances, ColShare, ColLatest}, (*View).publicLines},
+		[]Column{ColLine, ColInstances, ColShare, ColLatest}, (*View).rounded},
 	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release" + roundedNote,
 		[]Column{ColWhat, ColVersion, ColInstances, ColShare}, (*View).publicLatest},
 	{"versions", "Versions", "Distinct instances seen in the range" + roundedNote,
-		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColBehind, ColDaysBehind}, (*View).publicVersions},
+		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColBehind, ColDaysBehind}, (*View).rounded},
 	{"behind", "Releases behind", "Distinct instances seen in the range, by how many stable releases are newer than theirs" + roundedNote,
-		[]Column{ColReleases, ColInstances, ColShare}, (*View).publicBehind},
+		[]Column{ColReleases, ColInstances, ColShare}, (*View).rounded},
 	{"platforms", "Platforms", "Distinct instances seen in the range" + roundedNote,
-		[]Column{ColOS, ColArch, ColInstances, ColShare}, (*View).publicPlatforms},
+		[]Column{ColOS, ColArch, ColInstances, ColShare}, (*View).rounded},
 	{"os", "Operating systems", "Distinct instances seen in the range" + roundedNote,
-		[]Column{ColOS, ColInstances, ColShare}, (*View).publicOS},
+		[]Column{ColOS, ColInstances, ColShare}, (*View).rounded},
 	{"arch", "Architectures", "Distinct instances seen in the range" + roundedNote,
-		[]Column{ColArch, ColInstances, ColShare}, (*View).publicArch},
+		[]Column{ColArch, ColInstances, ColShare}, (*View).rounded},
 }
 
-// publicRow is a row of a public table before rounding. Between before and after are the
-// columns instances and share.
-type publicRow struct {
-	before    []any
-	instances int64
-	after     []any
-	other     bool // belongs to the row of all others
-}
-
-// addPublicRows adds the rows that reach the threshold, and one for the sum of all others. It
-// returns the sum of the rounded counts.
-func (v *View) addPublicRows(t *Table, rest publicRow, rows []publicRow) (total int64) {
-	var large []publicRow
-	for _, c := range rows {
-		if c.other || c.instances < v.threshold {
-			rest.instances += c.instances
+// addRounded adds the rows that reach the threshold, with rounded counts, and a row for the
+// sum of all others. The row rest names them; rows with the same name are part of it. The
+// result is the sum of the rounded counts.
+func (v *View) addRounded(t *Table, rest []any, rows [][]any) (total int64) {
+	at, shareAt, few := t.Index(ColInstances), t.Index(ColShare), int64(0)
+	var large [][]any
+	for _, row := range rows {
+		if n := row[at].(int64); n < v.threshold || slices.Equal(row[:at], rest[:at]) {
+			few += n
 		} else {
-			large = append(large, c)
+			large = append(large, row)
 		}
 	}
-	if rest.instances >= v.threshold {
+	if few >= v.threshold {
+		rest[at] = few
 		large = append(large, rest)
 	}
-	for _, c := range large {
-		total += v.roundDown(c.instances)
+	for _, row := range large {
+		n := v.roundDown(row[at].(int64))
+		row[at] = n
+		total += n
 	}
-	for _, c := range large {
-		instances := v.roundDown(c.instances)
-		t.Rows = append(t.Rows, slices.Concat(c.before, []any{instances, share(instances, total)}, c.after))
+	for _, row := range large {
+		row[shareAt] = share(row[at].(int64), total)
 	}
+	t.Rows = append(t.Rows, large...)
 	return total
+}
+
+// exactRows returns the rows of the table with the same name in views that are not public.
+func (v *View) exactRows(t *Table) [][]any {
+	i := slices.Index(TableNames, t.Name)
+	return definitions[i].table(v).Select(t.Columns...).Rows
+}
+
+// rounded fills a table from the rows of [View.exactRows].
+func (v *View) rounded(t *Table) {
+	rest := make([]any, len(t.Columns))
+	for i, c := range t.Columns {
+		switch c.Kind {
+		case Text:
+			rest[i] = rollup.Other
+		case Yes:
+			rest[i] = v.isLatest(rollup.Other)
+		}
+	}
+	rows := v.exactRows(t)
+	if t.Has(ColOS) || t.Has(ColArch) { // sorted by count: the order of exact counts would reveal more
+		at := t.Index(ColInstances)
+		slices.SortFunc(rows, func(a, b []any) int {
+			return cmp.Or(cmp.Compare(v.roundDown(b[at].(int64)), v.roundDown(a[at].(int64))), cmp.Compare(fmt.Sprint(a[:at]), fmt.Sprint(b[:at])))
+		})
+	}
+	v.addRounded(t, rest, rows)
 }
 
 func (v *View) publicSummary(t *Table) {
@@ -148,81 +169,20 @@ func (v *View) publicWeekly(t *Table) {
 func (v *View) publicAdoption(t *Table) {
 	weeks := v.periods(rollup.OneWeek)
 	for i, instances := range v.versionsBy(rollup.OneWeek, weeks) {
-		var rows []publicRow
+		var rows [][]any
 		for index, n := range instances {
-			name := v.usedVersions[index].name
-			rows = append(rows, publicRow{before: []any{weeks[i], name}, instances: n, other: name == rollup.Other})
+			rows = append(rows, []any{weeks[i], v.usedVersions[index].name, n, nil})
 		}
-		v.addPublicRows(t, publicRow{before: []any{weeks[i], rollup.Other}}, rows)
+		v.addRounded(t, []any{weeks[i], rollup.Other, nil, nil}, rows)
 	}
-}
-
-func (v *View) publicLines(t *Table) {
-	var rows []publicRow
-	for _, l := range v.minorLines() {
-		rows = append(rows, publicRow{[]any{l.name}, l.instances, []any{v.isLatest(l.name)}, l.name == rollup.Other})
-	}
-	v.addPublicRows(t, publicRow{before: []any{rollup.Other}, after: []any{v.isLatest(rollup.Other)}}, rows)
 }
 
 // publicLatest does not count the latest release towards the sum, because its line includes
 // it.
 func (v *View) publicLatest(t *Table) {
-	r := v.recency()
-	var parts Table
-	total := v.addPublicRows(&parts, publicRow{before: []any{rollup.Other, nil}}, []publicRow{
-		{before: []any{LatestLine, Line(v.Latest)}, instances: r.line},
-		{before: []any{Older, nil}, instances: r.older},
-		{before: []any{Unknown, nil}, instances: r.unknown},
-	})
-	if latest := v.roundDown(r.latest); latest > 0 {
-		t.addRow(LatestRelease, v.Latest, latest, share(latest, total))
+	rows := v.exactRows(t)
+	total := v.addRounded(t, []any{rollup.Other, nil, nil, nil}, rows[1:])
+	if latest := v.roundDown(rows[0][2].(int64)); latest > 0 {
+		t.Rows = slices.Insert(t.Rows, 0, []any{LatestRelease, v.Latest, latest, share(latest, total)})
 	}
-	t.Rows = append(t.Rows, parts.Rows...)
-}
-
-func (v *View) publicVersions(t *Table) {
-	var rows []publicRow
-	for _, u := range v.usedVersions {
-		releases, days := v.behindOf(u)
-		rows = append(rows, publicRow{[]any{u.name, u.release.day()}, u.instances, []any{releases, days}, u.name == rollup.Other})
-	}
-	v.addPublicRows(t, publicRow{before: []any{rollup.Other, nil}, after: []any{nil, nil}}, rows)
-}
-
-// publicBehind adds small counts to the row of unknown versions.
-func (v *View) publicBehind(t *Table) {
-	instances, unknown := v.byReleases()
-	var rows []publicRow
-	for _, releases := range slices.Sorted(maps.Keys(instances)) {
-		rows = append(rows, publicRow{before: []any{releases}, instances: instances[releases]})
-	}
-	v.addPublicRows(t, publicRow{before: []any{nil}, instances: unknown}, rows)
-}
-
-func (v *View) publicPlatforms(t *Table) {
-	var rows []publicRow
-	for _, p := range v.usedPlatforms {
-		rows = append(rows, publicRow{before: []any{p.OS, p.Arch}, instances: p.instances, other: p.Platform == checker.Other})
-	}
-	v.addPublicRows(t, publicRow{before: []any{rollup.Other, rollup.Other}}, v.byCount(rows))
-}
-
-// byCount sorts rows by rounded count, because the order of exact counts would reveal more.
-func (v *View) byCount(rows []publicRow) []publicRow {
-	slices.SortFunc(rows, func(a, b publicRow) int {
-		return cmp.Or(cmp.Compare(v.roundDown(b.instances), v.roundDown(a.instances)), cmp.Compare(fmt.Sprint(a.before...), fmt.Sprint(b.before...)))
-	})
-	return rows
-}
-
-func (v *View) publicOS(t *Table)   { v.addPublicParts(t, osOf) }
-func (v *View) publicArch(t *Table) { v.addPublicParts(t, archOf) }
-
-func (v *View) addPublicParts(t *Table, of func(*platform) string) {
-	var rows []publicRow
-	for _, p := range v.parts(of) {
-		rows = append(rows, publicRow{before: []any{p.name}, instances: p.instances, other: p.name == rollup.Other})
-	}
-	v.addPublicRows(t, publicRow{before: []any{rollup.Other}}, v.byCount(rows))
 }

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"slices"
 
 	"relcheck/checker"
@@ -28,6 +29,7 @@ type version struct {
 	name      string   // for display
 	key       string   // canonical form; empty if it is not a semantic version
 	effective string   // see [published.effectiveVersion]
+	line      string   // minor line, or [rollup.Other]
 	release   *release // nil if it is unreleased
 	index     int      // in View.usedVersions
 
@@ -76,7 +78,7 @@ func (p *published) displayName(v string) string {
 
 func (p *published) version(v string) *version {
 	key := checker.Canonical(v)
-	return &version{name: p.displayName(v), key: key, effective: p.effectiveVersion(key), release: p.byKey[key]}
+	return &version{name: p.displayName(v), key: key, effective: p.effectiveVersion(key), line: cmp.Or(Line(key), rollup.Other), release: p.byKey[key]}
 }
 
 // effectiveVersion returns the version that stands for a canonical version in comparisons:
