@@ -16,6 +16,7 @@ import (
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats/fleet"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/stats/statstest"
 	"relcheck/db"
 )
 
@@ -171,7 +172,7 @@ func testFoldByProduct(t *testing.T, name string) {
 	if n := fold(t, s); n != 2 {
 		t.Errorf("folded %d reports, want 2", n)
 	}
-	if n := readTotals(t, s, 1).Instances(); n != 2 {
+	if n := statstest.Instances(readTotals(t, s, 1)); n != 2 {
 		t.Errorf("got %d instances, want 2", n)
 	}
 	if err := s.RemoveProduct(context.Background(), "opa", true); err != nil {

@@ -8,6 +8,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/stats/statstest"
 )
 
 // yearOf500Builds returns the totals of a year with 100 versions on five platforms, each with
@@ -26,10 +27,10 @@ func yearOf500Builds() (catalog.Listing, *rollup.Totals) {
 				fold.Add(rollup.Report{At: r.From.Time().Unix(), Hash: hashKey.Hash(numbered(i*10_000 + j*1000 + n)), Heap: &heap})
 			}
 			rollups := map[rollup.Period]*rollup.Rollup{}
-			for slot, rollup := range fold.Rollups() {
+			for slot, rollup := range statstest.Rollups(fold) {
 				rollups[slot.Period] = rollup
 			}
-			b.Sum(rollup.Range{From: r.From, To: r.From}, rollups)
+			statstest.Sum(&b, rollup.Range{From: r.From, To: r.From}, rollups)
 			for d := range rollup.Day(200) {
 				b.Days = append(b.Days, rollup.Count{Day: r.From + rollup.Day(i) + d, Instances: 10, Reports: 100})
 			}

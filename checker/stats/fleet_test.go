@@ -15,6 +15,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/stats/statstest"
 )
 
 // reports is one report of each of some instances on one day.
@@ -60,7 +61,7 @@ func totals(r rollup.Range, all []reports) *rollup.Totals {
 			fold.Add(report)
 		}
 	}
-	rollups := fold.Rollups()
+	rollups := statstest.Rollups(fold)
 	for i, b := range builds {
 		total := rollup.BuildTotals{Build: b}
 		own := map[rollup.Period]*rollup.Rollup{}
@@ -86,7 +87,7 @@ func totals(r rollup.Range, all []reports) *rollup.Totals {
 		for _, counts := range [][]rollup.Count{total.Days, total.Weeks, total.Months} {
 			slices.SortFunc(counts, func(a, b rollup.Count) int { return int(a.Day - b.Day) })
 		}
-		total.Sum(r, own)
+		statstest.Sum(&total, r, own)
 		f.Builds = append(f.Builds, total)
 	}
 	return f

@@ -54,18 +54,6 @@ func (f *Fold) Add(r Report) {
 // Days returns the rollups by day.
 func (f *Fold) Days() map[Slot]*Rollup { return f.days }
 
-// Rollups returns the rollups by day, by week, and by four weeks.
-func (f *Fold) Rollups() map[Slot]*Rollup {
-	all := map[Slot]*Rollup{}
-	for slot, day := range f.days {
-		all[slot] = day
-		for _, s := range Spans[1:] {
-			AddPart(all, slot.In(s), day)
-		}
-	}
-	return all
-}
-
 // In returns the slot of a longer span that includes this one.
 func (s Slot) In(span Span) Slot { return Slot{Period{span, span.Start(s.Day)}, s.Build} }
 

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/stats/statstest"
 )
 
 // folded has the results of folding, as a store has them.
@@ -204,7 +205,7 @@ func TestSum(t *testing.T) {
 			f.Add(rollup.Report{At: start + random.Int64N(31*86400), Hash: key.Hash(numbered(random.IntN(instances))), Heap: &heap})
 		}
 		rollups := map[rollup.Period]*rollup.Rollup{}
-		for slot, rollup := range f.Rollups() {
+		for slot, rollup := range statstest.Rollups(f) {
 			rollups[slot.Period] = rollup
 		}
 		var merged rollup.Rollup
@@ -214,7 +215,7 @@ func TestSum(t *testing.T) {
 			}
 		}
 		var sum rollup.BuildTotals
-		sum.Sum(r, rollups)
+		statstest.Sum(&sum, r, rollups)
 		if sum.Reports != merged.Reports || sum.Instances != merged.Instances() || sum.Heaps.Quantile(0.9) != merged.Heaps().Quantile(0.9) && merged.Reports > 0 {
 			t.Errorf("got %d reports of %d instances, want %d of %d", sum.Reports, sum.Instances, merged.Reports, merged.Instances())
 		}
@@ -239,11 +240,11 @@ func TestDedupe(t *testing.T) {
 		}
 	}
 	slot := rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: start / 86400}}
-	flat, err := constant.Rollups()[slot].AppendBinary(nil)
+	flat, err := statstest.Rollups(constant)[slot].AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := varied.Rollups()[slot]
+	r := statstest.Rollups(varied)[slot]
 	instances, above := r.Instances(), r.Above(128<<20)
 	b, err := r.AppendBinary(nil)
 	if err != nil || len(b) > len(flat)+100 {

@@ -82,19 +82,6 @@ func (h *Heaps) merge(other Heaps, sign int64) {
 	h.total += sign * other.total
 }
 
-// Equal reports whether the counts are equal.
-func (h Heaps) Equal(other Heaps) bool {
-	next, stop := iter.Pull2(other.All())
-	defer stop()
-	for bucket, n := range h.All() {
-		if b, m, ok := next(); !ok || b != bucket || m != n {
-			return false
-		}
-	}
-	_, _, more := next()
-	return !more
-}
-
 // Total returns the number of heaps.
 func (h Heaps) Total() int64 { return h.total }
 

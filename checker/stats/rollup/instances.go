@@ -48,9 +48,6 @@ type InstanceSet struct {
 	registers []uint8  // nil for a small set
 }
 
-// Add adds an instance.
-func (s *InstanceSet) Add(k Key, id uuid.UUID) { s.addHash(k.Hash(id)) }
-
 func (s *InstanceSet) addHash(hash uint64) {
 	h := uint32(hash >> 32)
 	if s.registers != nil {

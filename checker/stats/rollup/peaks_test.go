@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/stats/statstest"
 )
 
 // encoded folds pages of reports of one day and build, one after another. It returns the
@@ -130,7 +131,7 @@ func TestLateReports(t *testing.T) {
 			for _, r := range reports {
 				f.Add(r)
 			}
-			return f.Rollups()
+			return statstest.Rollups(f)
 		}
 		got, late := rollups(early), rollup.NewFold(63, nil)
 		for _, r := range all[len(early):] {

@@ -28,7 +28,7 @@ var heapLimits = func() (all []int64) {
 	return append(all, last)
 }()
 
-// HeapLimits returns the heaps in bytes that [Rollup.Above] accepts.
+// HeapLimits returns the heaps in bytes for which [Distinct.Exceed] has counts.
 func HeapLimits() []int64 { return slices.Clone(heapLimits) }
 
 // NearestLimit returns the limit in [HeapLimits] with the smallest ratio to a heap in bytes.
@@ -122,30 +122,13 @@ func (r *Rollup) Heaps() (h Heaps) {
 	return h
 }
 
-// Approximate reports whether the rollup has approximate heaps of an earlier version of
-// relcheck.
-func (r *Rollup) Approximate() bool { return r.approximate }
-
 // Instances returns the number of distinct instances.
-func (r *Rollup) Instances() int64 { return r.instancesFrom(0) }
-
-// Above returns the number of distinct instances that ever exceeded a limit, one of
-// [HeapLimits].
-func (r *Rollup) Above(limit int64) int64 {
-	return r.instancesFrom(heapClassOf(&limit) + 1)
-}
-
-// instancesFrom returns the number of distinct instances in class c and higher classes.
-func (r *Rollup) instancesFrom(c int) int64 {
-	first := slices.IndexFunc(r.classes, func(h heapClass) bool { return h.class >= c })
-	if first < 0 {
-		return 0
-	}
-	if first == len(r.classes)-1 {
-		return r.classes[first].instances.Count()
+func (r *Rollup) Instances() int64 {
+	if len(r.classes) == 1 {
+		return r.classes[0].instances.Count()
 	}
 	var t distinctCounter
-	for _, h := range r.classes[first:] {
+	for _, h := range r.classes {
 		t.addSet(h.instances)
 	}
 	return t.count()

@@ -83,14 +83,6 @@ type Recent struct {
 	RangeBefore        int64 // in the days before the range, as many as it has
 }
 
-// Instances returns the number of distinct instances in the range.
-func (f *Totals) Instances() (n int64) {
-	for i := range f.Builds {
-		n += f.Builds[i].Instances
-	}
-	return n
-}
-
 // NeededPeriods returns the periods whose rollups the [Merger] of a range needs on a day,
 // each once. There is no data before the range known.
 func NeededPeriods(r, known Range, on Day) (all []Period) {
@@ -225,21 +217,6 @@ func (s *Merger) mergeRange(b *BuildTotals, parts []*parsedRollup) (err error) {
 	s.counter.reset()
 	b.Distinct, err = s.counter.countByHeap(parts)
 	return err
-}
-
-// Sum is [Merger.MergeInto] for rollups that are not encoded.
-func (b *BuildTotals) Sum(r Range, rollups map[Period]*Rollup) {
-	var encoded []Encoded
-	for p, rollup := range rollups {
-		data, err := rollup.AppendBinary(nil)
-		if err != nil {
-			panic(err) // every rollup can be encoded
-		}
-		encoded = append(encoded, Encoded{p, data})
-	}
-	if err := NewMerger(r, MaxDay).MergeInto(b, encoded); err != nil {
-		panic(err) // they were encoded just now
-	}
 }
 
 // countAll returns the number of distinct instances of some rollups.
