@@ -96,33 +96,9 @@ func contents(rows db.RowCounts) string {
 	return count(rows["product"], "product") + ", " + count(rows["release"], "release") + ", " + count(rows["report"], "report")
 }
 
-// backupOptions are the flags of scheduled backups.
-type backupOptions struct {
-	folder string
-	every  interval
-	keep   int
-}
-
-func (o *backupOptions) flags(c *cobra.Command) {
-	o.scheduleFlags(c)
-	c.Flags().IntVar(&o.keep, "backup-keep", 7, "`number` of backups of this store to keep")
-}
-
 // scheduleFlags adds the flags for the folder of the backups and the time between them.
-func (o *backupOptions) scheduleFlags(c *cobra.Command) {
-	o.every = interval(24 * time.Hour)
-	c.Flags().StringVar(&o.folder, "backup-dir", "", "`folder` for scheduled backups (default: no backups)")
-	c.Flags().Var(&o.every, "backup-every", "time between two scheduled backups")
-}
-
-// prepare returns nil if there is no folder for backups.
-func (o *backupOptions) prepare(ctx context.Context, s *db.Store, schema string) (*backup.Schedule, error) {
-	if o.folder == "" {
-		return nil, nil
-	}
-	if o.keep < 1 {
-		return nil, usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.keep)
-	}
-	b := &backup.Schedule{Folder: o.folder, Every: time.Duration(o.every), Keep: o.keep, Schema: schema}
-	return b, b.Prepare(ctx, s)
+func scheduleFlags(c *cobra.Command, b *backup.Schedule) {
+	b.Every = 24 * time.Hour
+	c.Flags().StringVar(&b.Folder, "backup-dir", "", "`folder` for scheduled backups (default: no backups)")
+	c.Flags().Var(durationFlag{&b.Every, time.Minute, false}, "backup-every", "time between two scheduled backups")
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"relcheck/db/backup"
 	"relcheck/db/doctor"
 )
 
 func doctorCommand(streams IO) *cobra.Command {
 	var name string
-	keep := retention(30 * 24 * time.Hour)
-	var backups backupOptions
+	keep := 30 * 24 * time.Hour
+	var backups backup.Schedule
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the integrity of a store or a backup.",
@@ -34,12 +35,13 @@ The exit status is 1 if there is a problem.`,
 			for _, text := range processHazards() {
 				d.report(doctor.Finding{Severity: doctor.Warning, Check: "process", Text: text})
 			}
-			return d.examine(cmd.Context(), name, time.Duration(keep), backups)
+			return d.examine(cmd.Context(), name, doctor.Options{KeepReports: keep, Now: time.Now(), BackupDir: backups.Folder,
+				BackupEvery: backups.Every, Report: d.report, Progress: d.bar})
 		},
 	}
 	dbFlag(c, &name)
-	c.Flags().Var(&keep, "keep-reports", "how long the server keeps reports")
-	backups.scheduleFlags(c)
+	keepFlag(c, &keep, "keep-reports", "how long the server keeps reports")
+	scheduleFlags(c, &backups)
 	return c
 }
 
@@ -56,8 +58,8 @@ func newFindingPrinter(streams IO) *findingPrinter {
 	return &findingPrinter{screen: newScreen(streams.Out), progress: newProgress(streams.Err), streams: streams}
 }
 
-func (d *findingPrinter) examine(ctx context.Context, name string, keep time.Duration, backups backupOptions) error {
-	err := doctor.Examine(ctx, name, doctor.Options{KeepReports: keep, Now: time.Now(), BackupDir: backups.folder, BackupEvery: time.Duration(backups.every), Report: d.report, Progress: d.bar})
+func (d *findingPrinter) examine(ctx context.Context, name string, o doctor.Options) error {
+	err := doctor.Examine(ctx, name, o)
 	d.clear()
 	switch {
 	case err != nil:

@@ -46,54 +46,46 @@ func parseDuration(s string) (time.Duration, error) {
 	return d, err
 }
 
-// showDuration formats whole days as such.
-func showDuration(d time.Duration) string {
+// durationFlag is the value of a flag: a duration of at least some time. If forever is
+// set, 0 means forever.
+type durationFlag struct {
+	value   *time.Duration
+	least   time.Duration
+	forever bool
+}
+
+func (f durationFlag) Type() string { return "time" }
+
+func (f durationFlag) String() string {
 	const day = 24 * time.Hour
-	if d%day == 0 {
-		return strconv.Itoa(int(d/day)) + "d"
-	}
-	return d.String()
-}
-
-// retention is a flag's value: how long data is kept; 0 means forever.
-type retention time.Duration
-
-func (r *retention) Type() string { return "time" }
-
-func (r *retention) String() string {
-	if *r == 0 {
+	switch d := *f.value; {
+	case d == 0:
 		return "forever"
+	case d%day == 0:
+		return strconv.Itoa(int(d/day)) + "d"
+	default:
+		return d.String()
 	}
-	return showDuration(time.Duration(*r))
 }
 
-func (r *retention) Set(s string) error {
-	if s == "forever" {
-		*r = 0
-		return nil
-	}
+func (f durationFlag) Set(s string) error {
 	d, err := parseDuration(s)
-	if err != nil || d < time.Hour {
+	valid := err == nil && d >= f.least
+	switch {
+	case f.forever && s == "forever":
+		d = 0
+	case !valid && f.forever:
 		return errors.New("enter days (30d), hours (36h) or forever")
-	}
-	*r = retention(d)
-	return nil
-}
-
-// interval is a flag's value: the time between two repetitions.
-type interval time.Duration
-
-func (i *interval) Type() string { return "time" }
-
-func (i *interval) String() string { return showDuration(time.Duration(*i)) }
-
-func (i *interval) Set(s string) error {
-	d, err := parseDuration(s)
-	if err != nil || d < time.Minute {
+	case !valid:
 		return errors.New("enter days (1d), hours (24h) or minutes (30m)")
 	}
-	*i = interval(d)
+	*f.value = d
 	return nil
+}
+
+// keepFlag adds a flag for how long data is kept.
+func keepFlag(c *cobra.Command, keep *time.Duration, name, usage string) {
+	c.Flags().Var(durationFlag{keep, time.Hour, true}, name, usage)
 }
 
 // parseNetworks parses IP addresses and networks, separated by commas.

@@ -22,15 +22,16 @@ func FuzzTimes(f *testing.F) {
 				t.Errorf("parseSince(%q) = %v, want a time that has passed", s, at)
 			}
 		}
-		var r, again retention
-		if r.Set(s) != nil {
+		var d, again time.Duration
+		keep := durationFlag{&d, time.Hour, true}
+		if keep.Set(s) != nil {
 			return
 		}
-		if r != 0 && time.Duration(r) < time.Hour {
-			t.Errorf("retention %q: got %v, want at least 1h", s, time.Duration(r))
+		if d != 0 && d < time.Hour {
+			t.Errorf("retention %q: got %v, want at least 1h", s, d)
 		}
-		if err := again.Set(r.String()); err != nil || again != r {
-			t.Errorf("retention %q: its String %s parses as %v (error %v), want the same", s, r.String(), again.String(), err)
+		if err := (durationFlag{&again, time.Hour, true}).Set(keep.String()); err != nil || again != d {
+			t.Errorf("retention %q: its String %s parses as %v (error %v), want the same", s, keep, again, err)
 		}
 	})
 }

@@ -1,12 +1,12 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -28,19 +28,15 @@ const (
 )
 
 type serveOptions struct {
-	listen, db, baseURL string
-	metrics             string // address; empty for none
-	publicStats         bool
-	threshold           int64
-	reports, rollups    retention
-	backups             backupOptions
-	sourceRate          int
-	proxies             []netip.Prefix
-	cert, key           string // PEM files; empty for no TLS
+	server.Options
+	listen, db string
+	metrics    string // address; empty for none
+	backups    backup.Schedule
+	cert, key  string // PEM files; empty for no TLS
 }
 
 func serveCommand(streams IO) *cobra.Command {
-	o := serveOptions{reports: retention(30 * 24 * time.Hour)}
+	o := &serveOptions{Options: server.Options{KeepReports: 30 * 24 * time.Hour}}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Record reports and answer with the latest release.",
@@ -53,17 +49,18 @@ func serveCommand(streams IO) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 selects a free one")
 	dbFlag(c, &o.db)
-	f.StringVar(&o.baseURL, "base-url", "", "`URL` at which clients reach the service, shown on the connect page (default: the listen address)")
+	f.StringVar(&o.Base, "base-url", "", "`URL` at which clients reach the service, shown on the connect page (default: the listen address)")
 	f.StringVar(&o.metrics, "metrics-listen", "", "`address` that serves only /metrics, without a token (default: none; the main address requires a token)")
-	f.BoolVar(&o.publicStats, "public-stats", false, "show statistics without sign-in, hiding small counts, unreleased versions and memory usage")
-	f.Int64Var(&o.threshold, "public-threshold", 10, "smallest `number` of instances shown without sign-in; smaller counts are part of other")
-	f.Var(&o.reports, "keep-reports", "how long to keep reports after they are part of the statistics")
-	f.Var(&o.rollups, "keep-rollups", "how long to keep statistics")
-	o.backups.flags(c)
-	f.IntVar(&o.sourceRate, "source-rate", 600, "maximum `number` of reports recorded per minute and client IP (0: unlimited)")
+	f.BoolVar(&o.PublicStats, "public-stats", false, "show statistics without sign-in, hiding small counts, unreleased versions and memory usage")
+	f.Int64Var(&o.PublicThreshold, "public-threshold", 10, "smallest `number` of instances shown without sign-in; smaller counts are part of other")
+	keepFlag(c, &o.KeepReports, "keep-reports", "how long to keep reports after they are part of the statistics")
+	keepFlag(c, &o.KeepRollups, "keep-rollups", "how long to keep statistics")
+	scheduleFlags(c, &o.backups)
+	f.IntVar(&o.backups.Keep, "backup-keep", 7, "`number` of backups of this store to keep")
+	f.IntVar(&o.ClientRate, "source-rate", 600, "maximum `number` of reports recorded per minute and client IP (0: unlimited)")
 	f.Func("trusted-proxy", "`network` or IP address of a proxy whose X-Forwarded-For, Forwarded or X-Real-IP header is trusted; can be repeated", func(list string) error {
 		networks, err := parseNetworks(list)
-		o.proxies = append(o.proxies, networks...)
+		o.TrustedProxies = append(o.TrustedProxies, networks...)
 		return err
 	})
 	f.StringVar(&o.cert, "tls-cert", "", "PEM `file` with the HTTPS certificate, reloaded when it changes and on SIGHUP")
@@ -73,16 +70,18 @@ func serveCommand(streams IO) *cobra.Command {
 
 // check validates the flags before anything is opened.
 func (o *serveOptions) check() error {
-	if o.baseURL != "" {
-		if err := printable.CheckURL(o.baseURL); err != nil {
+	if o.Base != "" {
+		if err := printable.CheckURL(o.Base); err != nil {
 			return usageError("--base-url: %v", err)
 		}
 	}
 	switch {
-	case o.threshold < minThreshold:
-		return usageError("--public-threshold: %d hides no instance: enter %d or more", o.threshold, minThreshold)
-	case o.sourceRate < 0 || o.sourceRate > maxSourceRate:
-		return usageError("--source-rate: %d is out of range: enter a number from 0 to %d", o.sourceRate, maxSourceRate)
+	case o.PublicThreshold < minThreshold:
+		return usageError("--public-threshold: %d hides no instance: enter %d or more", o.PublicThreshold, minThreshold)
+	case o.ClientRate < 0 || o.ClientRate > maxSourceRate:
+		return usageError("--source-rate: %d is out of range: enter a number from 0 to %d", o.ClientRate, maxSourceRate)
+	case o.backups.Keep < 1:
+		return usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.backups.Keep)
 	case (o.cert == "") != (o.key == ""):
 		return usageError("--tls-cert and --tls-key must be used together")
 	}
@@ -98,7 +97,7 @@ type store struct {
 // As returns the half that changes products and releases.
 func (s store) As(who string) server.Editor { return s.Store.As(who) }
 
-func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
+func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	tune(ctx)
 	log := newLogger(streams.Err)
 	if err := o.check(); err != nil {
@@ -124,16 +123,16 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 	}
 	defer closing(w, &err)
 	backup.CleanUp(o.db, log) // a killed restore may have left a file beside the store
-	backups, err := o.backups.prepare(ctx, s, streams.Schema)
-	if err != nil {
-		return err
+	if o.backups.Folder != "" {
+		o.backups.Schema = streams.Schema
+		if err := o.backups.Prepare(ctx, s); err != nil {
+			return err
+		}
+		o.Backups = &o.backups
 	}
 	host, port := hostPort(o.listen, l.Addr())
-	base := strings.TrimRight(o.baseURL, "/")
-	if base == "" {
-		base = in.scheme() + "://" + net.JoinHostPort(reachable(host), port)
-	}
-	handler, err := server.New(ctx, store{s, w}, log, o.server(base, backups))
+	o.Base = cmp.Or(strings.TrimRight(o.Base, "/"), in.scheme()+"://"+net.JoinHostPort(reachable(host), port))
+	handler, err := server.New(ctx, store{s, w}, log, o.Options)
 	if err != nil {
 		return err
 	}
@@ -144,26 +143,16 @@ func serve(ctx context.Context, o serveOptions, streams IO) (err error) {
 		}
 		defer stop()
 	}
-	keep := db.Retention{Reports: time.Duration(o.reports), Rollups: time.Duration(o.rollups), Clock: streams.Clock}
-	defer background(ctx, log, handler, s, w, keep, backups)() // before the store is closed
+	keep := db.Retention{Reports: o.KeepReports, Rollups: o.KeepRollups, Clock: streams.Clock}
+	defer background(ctx, log, handler, s, w, keep, &o.backups)() // before the store is closed
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
 	logHazards(s, log)
-	log.Info("started", "db", s.Name(), "base_url", base, "version", buildVersion())
+	log.Info("started", "db", s.Name(), "base_url", o.Base, "version", buildVersion())
 	logMissingReleases(ctx, s, log)
-	if err := firstToken(ctx, s, base, streams.Out, log); err != nil && ctx.Err() == nil {
+	if err := firstToken(ctx, s, o.Base, streams.Out, log); err != nil && ctx.Err() == nil {
 		return err
 	}
 	return in.serve(ctx, l, handler)
-}
-
-func (o *serveOptions) server(base string, backups *backup.Schedule) server.Options {
-	options := server.Options{Base: base, PublicStats: o.publicStats, PublicThreshold: o.threshold,
-		KeepReports: time.Duration(o.reports), KeepRollups: time.Duration(o.rollups),
-		ClientRate: o.sourceRate, TrustedProxies: o.proxies}
-	if backups != nil {
-		options.Backups = backups
-	}
-	return options
 }
 
 // background starts what a server does beside answering requests. The returned function
@@ -174,7 +163,7 @@ func background(ctx context.Context, log *slog.Logger, handler *server.Server, s
 	tasks.Go(func() { handler.Watch(ctx) })
 	tasks.Go(func() { s.Maintain(ctx, keep, log) })
 	tasks.Go(func() { s.CheckAfterCrash(ctx, w, log) })
-	if backups != nil {
+	if backups.Folder != "" {
 		tasks.Go(func() { backups.Run(ctx, s, log) })
 	}
 	return func() {
