@@ -27,31 +27,22 @@ in UTC.`,
 		if err != nil {
 			return err
 		}
-		if lines {
-			return printAuditLines(streams, all)
+		var rows [][]string
+		encoder := json.NewEncoder(streams.Out)
+		for _, a := range all {
+			if !lines {
+				rows = append(rows, []string{a.At.Format(time.DateTime), a.Actor, a.Action, a.Product, a.Detail})
+			} else if err := encoder.Encode(a); err != nil {
+				return err
+			}
 		}
-		return printAudit(streams, all)
+		if lines {
+			return nil
+		}
+		return printList(streams.Out, []string{"when", "who", "action", "product", "detail"}, rows)
 	})
 	c.Flags().StringVar(&product, "product", "", "`name` of the product, which may have been removed (default: all products)")
 	sinceFlag(c, &from)
 	c.Flags().BoolVar(&lines, "json", false, "print one JSON object per line")
 	return c
-}
-
-func printAudit(streams IO, all []db.AuditEntry) error {
-	var rows [][]string
-	for _, a := range all {
-		rows = append(rows, []string{a.At.Format(time.DateTime), a.Actor, a.Action, a.Product, a.Detail})
-	}
-	return printList(streams.Out, []string{"when", "who", "action", "product", "detail"}, rows)
-}
-
-func printAuditLines(streams IO, all []db.AuditEntry) error {
-	lines := json.NewEncoder(streams.Out)
-	for _, a := range all {
-		if err := lines.Encode(a); err != nil {
-			return err
-		}
-	}
-	return nil
 }

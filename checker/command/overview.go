@@ -185,28 +185,18 @@ func top(t *stats.Table, n int, columns ...stats.Column) *stats.Table {
 	if len(t.Rows) <= n+1 {
 		return t
 	}
-	counts := byInstances(t)[:n]
-	column := t.Index(stats.ColInstances)
-	least, ties := counts[n-1][column].(int64), 0
-	for _, row := range counts {
-		if row[column] == least {
-			ties++
-		}
+	ranked, column := byInstances(t), t.Index(stats.ColInstances)
+	kept, instances, share := map[any]bool{}, int64(0), 0.0 // by the first column
+	for _, row := range ranked[:n] {
+		kept[row[0]] = true
 	}
-	others, instances, share := 0, int64(0), 0.0
-	t = t.Filter(func(r stats.Row) bool {
-		have := r.Number(stats.ColInstances)
-		if have == least {
-			ties--
-		}
-		if have > least || have == least && ties >= 0 {
-			return true
-		}
-		others, instances, share = others+1, instances+have, share+r.Float(stats.ColShare)
-		return false
-	})
+	for _, row := range ranked[n:] {
+		part, _ := row[t.Index(stats.ColShare)].(float64)
+		instances, share = instances+row[column].(int64), share+part
+	}
+	t.Rows = slices.DeleteFunc(t.Rows, func(row []any) bool { return !kept[row[0]] })
 	rest := slices.Repeat([]any{""}, len(columns))
-	rest[0], rest[column], rest[t.Index(stats.ColShare)] = fmt.Sprintf("%d others", others), instances, share
+	rest[0], rest[column], rest[t.Index(stats.ColShare)] = fmt.Sprintf("%d others", len(ranked)-n), instances, share
 	t.Rows = append(t.Rows, rest)
 	return t
 }

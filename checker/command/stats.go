@@ -15,12 +15,9 @@ import (
 )
 
 type statsOptions struct {
-	db, by            string
-	json, csv         bool
-	days, from, to    string
-	version, os, arch string
-	below, above      string
-	compare           string
+	db, by    string
+	json, csv bool
+	parameter func(name string) string // returns the flag for a parameter of the API
 }
 
 // shortNames are alternative names of tables for --by.
@@ -54,18 +51,19 @@ On a terminal, the output has bars and colors (NO_COLOR disables colors). --json
 	}
 	dbFlag(c, &o.db)
 	f := c.Flags()
+	o.parameter = func(name string) string { return f.Lookup(name).Value.String() }
 	f.StringVar(&o.by, "by", "", "show one `table` instead of an overview")
 	f.BoolVar(&o.json, "json", false, "print the table, or the summary, as JSON")
 	f.BoolVar(&o.csv, "csv", false, "print the table, or the summary, as CSV")
-	f.StringVar(&o.days, "days", "", "`number` of days up to --to (default: 28)")
-	f.StringVar(&o.from, "from", "", "first day, a `date` in UTC")
-	f.StringVar(&o.to, "to", "", "last day, a `date` in UTC (default: today)")
-	f.StringVar(&o.version, "version", "", "only this `version` (v1.2.3) or line of versions (v1.2)")
-	f.StringVar(&o.os, "os", "", "only this operating `system` (linux)")
-	f.StringVar(&o.arch, "arch", "", "only this `architecture` (amd64)")
-	f.StringVar(&o.below, "below", "", "show how many instances run a version older than this `version`")
-	f.StringVar(&o.above, "above", "", "show how many instances exceed a heap of this many `bytes` (512MiB)")
-	f.StringVar(&o.compare, "compare", "", "compare the heap of two `versions` (v1.2.0..v1.3.0) or lines (v1.2..v1.3)")
+	f.String("days", "", "`number` of days up to --to (default: 28)")
+	f.String("from", "", "first day, a `date` in UTC")
+	f.String("to", "", "last day, a `date` in UTC (default: today)")
+	f.String("version", "", "only this `version` (v1.2.3) or line of versions (v1.2)")
+	f.String("os", "", "only this operating `system` (linux)")
+	f.String("arch", "", "only this `architecture` (amd64)")
+	f.String("below", "", "show how many instances run a version older than this `version`")
+	f.String("above", "", "show how many instances exceed a heap of this many `bytes` (512MiB)")
+	f.String("compare", "", "compare the heap of two `versions` (v1.2.0..v1.3.0) or lines (v1.2..v1.3)")
 	c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(names(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -119,23 +117,13 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	return s.flush()
 }
 
-// parameter returns the value of the flag for a parameter of the API.
-func (o *statsOptions) parameter(name string) string {
-	return map[string]string{"days": o.days, "from": o.from, "to": o.to, "version": o.version, "os": o.os, "arch": o.arch,
-		"below": o.below, "above": o.above, "compare": o.compare}[name]
-}
-
 // table returns the name of the table to show, or "" for the overview.
 func (o *statsOptions) table() (string, error) {
 	name := strings.ReplaceAll(o.by, "-", "_")
-	switch {
-	case name != "":
-	case o.below != "":
-		name = "below"
-	case o.above != "":
-		name = "above"
-	case o.compare != "":
-		name = "compare"
+	for _, question := range []string{"below", "above", "compare"} {
+		if name == "" && o.parameter(question) != "" {
+			name = question
+		}
 	}
 	if long := shortNames[name]; long != "" {
 		name = long

@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -34,7 +33,7 @@ func versionCommand(streams IO) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := thisBuild()
 			if !asJSON {
-				if err := printBuild(streams.Out, b); err != nil {
+				if _, err := fmt.Fprintf(streams.Out, "Version: %s\nBuild Commit: %s\nGo Version: %s\nPlatform: %s\n", b.Version, b.Commit, b.Go, b.Platform); err != nil {
 					return err
 				}
 			}
@@ -62,11 +61,6 @@ func versionCommand(streams IO) *cobra.Command {
 	o.urlFlag(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
-}
-
-func printBuild(w io.Writer, b build) error {
-	_, err := fmt.Fprintf(w, "Version: %s\nBuild Commit: %s\nGo Version: %s\nPlatform: %s\n", b.Version, b.Commit, b.Go, b.Platform)
-	return err
 }
 
 // buildVersion returns the module's version without the leading v, or "dev" if the
