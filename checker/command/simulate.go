@@ -34,7 +34,6 @@ type simulateOptions struct {
 	connections  int
 	duration     time.Duration
 	replay       []string
-	keepIDs      bool
 	days         int
 	db           string
 	add          bool
@@ -103,7 +102,6 @@ and product, url, seed, instances. Members may be added, but are never removed.`
 	f.IntVar(&o.connections, "connections", 0, "instead of a rate: `number` of connections that each send after an answer")
 	f.DurationVar(&o.duration, "duration", 10*time.Second, "how long to send requests")
 	f.StringArrayVar(&o.replay, "replay", nil, "`FILE` with a captured HTTP request; more can follow")
-	f.BoolVar(&o.keepIDs, "keep-ids", false, "keep the captured instance IDs in a replay")
 	f.IntVar(&o.days, "days", 0, "instead of a service: `number` of days until now to write to the store of --db")
 	f.StringVar(&o.db, "db", "", "`store` to read releases from, and to write to with --days (default: generated releases)")
 	f.BoolVar(&o.add, "add", false, "with --days, allow a store that already has reports")
@@ -149,16 +147,13 @@ func (o *simulateOptions) checkLoad(cmd *cobra.Command) error {
 		return usageError("--rate: %v is out of range: enter up to %s requests per second", o.rate, stats.ShowNumber(mostRate))
 	case o.duration <= 0:
 		return usageError("--duration: %v is not positive: enter a duration such as 10s", o.duration)
-	case o.keepIDs && len(o.replay) == 0:
-		return usageError("--keep-ids requires --replay")
 	case o.add:
 		return usageError("--add requires --days")
 	}
 	if err := printable.CheckURL(o.url); err != nil {
 		return usageError("--url: %v", err)
 	}
-	u, err := url.Parse(o.url)
-	if err != nil || u.User != nil {
+	if u, err := url.Parse(o.url); err != nil || u.User != nil {
 		return usageError("--url: enter a URL without a user name")
 	}
 	return nil
@@ -209,7 +204,7 @@ func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 func (o *simulateOptions) requests(ctx context.Context, service *url.URL) (iter.Seq[simulate.Request], []catalog.Release, error) {
 	if len(o.replay) > 0 {
 		captures, err := readCaptures(o.replay)
-		return simulate.Replay(captures, o.seed, o.instances, o.keepIDs, service), nil, err
+		return simulate.Replay(captures, o.seed, o.instances, service), nil, err
 	}
 	var releases []catalog.Release
 	if o.db != "" {

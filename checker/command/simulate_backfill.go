@@ -16,7 +16,7 @@ import (
 )
 
 func (o *simulateOptions) checkPast(cmd *cobra.Command) error {
-	for _, name := range []string{"url", "rate", "connections", "duration", "replay", "keep-ids", "json"} {
+	for _, name := range []string{"url", "rate", "connections", "duration", "replay", "json"} {
 		if cmd.Flags().Changed(name) {
 			return conflict("days", name)
 		}

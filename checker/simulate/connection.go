@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -24,19 +25,11 @@ type dialer struct {
 }
 
 func newDialer(service *url.URL, timeout time.Duration) dialer {
-	port := service.Port()
-	d := dialer{timeout: timeout}
+	d, port := dialer{timeout: timeout}, "80"
 	if service.Scheme == "https" {
-		d.tlsConfig = &tls.Config{ServerName: service.Hostname()}
+		d.tlsConfig, port = &tls.Config{ServerName: service.Hostname()}, "443"
 	}
-	switch {
-	case port != "":
-	case d.tlsConfig != nil:
-		port = "443"
-	default:
-		port = "80"
-	}
-	d.address = net.JoinHostPort(service.Hostname(), port)
+	d.address = net.JoinHostPort(service.Hostname(), cmp.Or(service.Port(), port))
 	return d
 }
 
@@ -54,17 +47,13 @@ type connection struct {
 func (d dialer) dial(ctx context.Context) (*connection, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(dialCtx, "tcp", d.address)
+	open := new(net.Dialer).DialContext
+	if d.tlsConfig != nil {
+		open = (&tls.Dialer{Config: d.tlsConfig}).DialContext
+	}
+	conn, err := open(dialCtx, "tcp", d.address)
 	if err != nil {
 		return nil, err
-	}
-	if d.tlsConfig != nil {
-		tlsConn := tls.Client(conn, d.tlsConfig)
-		if err := tlsConn.HandshakeContext(dialCtx); err != nil {
-			conn.Close()
-			return nil, err
-		}
-		conn = tlsConn
 	}
 	c := &connection{Conn: conn, timeout: d.timeout, lastUsed: time.Now()}
 	c.limit.R = conn

@@ -28,8 +28,7 @@ type Capture struct {
 	method, target string
 	header         string // lines of the header, without the fields that depend on the connection
 	body           []byte
-	id             uuid.UUID // instance ID in the body; uuid.Nil if there is none
-	idOffset       int       // of the instance ID in the body
+	idOffset       int // of the instance ID in the body; 0 if there is none
 	build          rollup.Build
 }
 
@@ -87,40 +86,34 @@ func headerLines(raw []byte) string {
 func (c *Capture) parseReport() {
 	var report struct{ ID, Version string }
 	json.Unmarshal(c.body, &report)
-	id, err := uuid.Parse(report.ID)
 	offset := bytes.Index(c.body, []byte(report.ID))
-	if err != nil || len(report.ID) != 36 || offset < 0 {
+	if uuid.Validate(report.ID) != nil || len(report.ID) != 36 || offset < 0 {
 		return
 	}
-	c.id, c.idOffset = id, offset
+	c.idOffset = offset
 	c.build.Version, c.build.Platform = report.Version, c.build.Platform.OrOther()
 }
 
 // Replay generates requests from captures, without end. The instances take turns, and
-// each instance repeats one of the captures, with an instance ID of its own unless
-// keepIDs is set.
-func Replay(captures []Capture, seed uint64, instances int, keepIDs bool, service *url.URL) iter.Seq[Request] {
+// each instance repeats one of the captures, with an instance ID of its own.
+func Replay(captures []Capture, seed uint64, instances int, service *url.URL) iter.Seq[Request] {
 	return func(yield func(Request) bool) {
 		if len(captures) == 0 {
 			return
 		}
-		heads, numbers := make([]string, len(captures)), map[uuid.UUID]int64{}
+		heads := make([]string, len(captures))
 		for i, c := range captures {
 			heads[i] = c.head(service)
-			if _, known := numbers[c.id]; !known {
-				numbers[c.id] = int64(i)
-			}
 		}
 		var buffer []byte
 		for n := int64(0); ; n = (n + 1) % int64(instances) {
 			i := int(n % int64(len(captures)))
 			c := &captures[i]
-			r := Request{Build: c.build, ID: c.id, Number: numbers[c.id]}
+			r := Request{Build: c.build, Number: n}
 			buffer = append(append(buffer[:0], heads[i]...), c.body...)
-			if c.id != uuid.Nil && !keepIDs {
-				r.ID, r.Number = fleet.NewID(rand.New(rand.NewPCG(seed, uint64(n)))), n
-				offset := len(heads[i]) + c.idOffset
-				appendID(buffer[:offset], r.ID) // overwrites the captured one
+			if c.idOffset > 0 {
+				r.ID = fleet.NewID(rand.New(rand.NewPCG(seed, uint64(n))))
+				copy(buffer[len(heads[i])+c.idOffset:], r.ID.String())
 			}
 			if r.Bytes = buffer; !yield(r) {
 				return

@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"encoding/hex"
 	"fmt"
 	"iter"
 	"net/url"
@@ -104,7 +103,7 @@ func (e *encoder) encode(r fleet.Report) []byte {
 		body = append(strconv.AppendInt(body, *r.Heap, 10), `",`...)
 	}
 	body = append(body, `"id":"`...)
-	body = appendID(body, r.ID)
+	body = append(body, r.ID.String()...)
 	body = append(body, `","version":"`...)
 	body = append(body, r.Build.Version...)
 	e.body = append(body, "\"}\n"...)
@@ -116,13 +115,4 @@ func (e *encoder) encode(r fleet.Report) []byte {
 	b = append(b, "\r\nContent-Type: application/json\r\nAccept-Encoding: gzip\r\n\r\n"...)
 	e.buffer = append(b, e.body...)
 	return e.buffer
-}
-
-// appendID appends the 36 characters of an instance ID.
-func appendID(b []byte, id uuid.UUID) []byte {
-	b = append(hex.AppendEncode(b, id[0:4]), '-')
-	b = append(hex.AppendEncode(b, id[4:6]), '-')
-	b = append(hex.AppendEncode(b, id[6:8]), '-')
-	b = append(hex.AppendEncode(b, id[8:10]), '-')
-	return hex.AppendEncode(b, id[10:16])
 }

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -40,9 +41,6 @@ type Counts struct{ Reports, Instances int64 }
 
 func newResult() *Result { return &Result{Builds: map[rollup.Build]*Counts{}} }
 
-// Answered returns the number of requests with a response, successful or not.
-func (r *Result) Answered() int64 { return r.Sent - r.Failed - r.GivenUp }
-
 // Succeeded returns the number of responses with a status of 200 to 299.
 func (r *Result) Succeeded() int64 { return r.Status[2] }
 
@@ -56,7 +54,7 @@ func (r *Result) add(request *Request, res response, err error, latency time.Dur
 			return false
 		}
 		r.Failed++
-		r.setError(err)
+		r.FirstError = cmp.Or(r.FirstError, err)
 		return false
 	}
 	r.Status[min(res.status/100, len(r.Status)-1)]++
@@ -64,7 +62,7 @@ func (r *Result) add(request *Request, res response, err error, latency time.Dur
 	r.MaxLatency = max(r.MaxLatency, latency)
 	switch {
 	case res.status < 200 || res.status > 299:
-		r.setError(fmt.Errorf("status %d: %s", res.status, res.errorText))
+		r.FirstError = cmp.Or(r.FirstError, fmt.Errorf("status %d: %s", res.status, res.errorText))
 	case request.ID == uuid.Nil:
 		r.Checks++
 	case res.notRecorded:
@@ -74,13 +72,6 @@ func (r *Result) add(request *Request, res response, err error, latency time.Dur
 		return true
 	}
 	return false
-}
-
-// setError keeps the first error.
-func (r *Result) setError(err error) {
-	if r.FirstError == nil {
-		r.FirstError = err
-	}
 }
 
 func (r *Result) addRecorded(request *Request) {

@@ -103,7 +103,7 @@ func (c *reporters) finish(t testing.TB) {
 	if r.Failed > 0 {
 		t.Errorf("got %d reports without a response, want 0: %v", r.Failed, r.FirstError)
 	}
-	t.Logf("%d reports acknowledged, %d rejected", r.Recorded, r.Answered()-r.Recorded)
+	t.Logf("%d reports acknowledged, %d rejected", r.Recorded, r.Sent-r.Failed-r.GivenUp-r.Recorded)
 }
 
 // countMissing returns the number of wanted instance IDs that a store does not contain:

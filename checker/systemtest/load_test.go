@@ -90,7 +90,7 @@ func loadOf(t testing.TB, addr, raw string, connections int, recorded func(uuid.
 	service := &url.URL{Scheme: "http", Host: addr}
 	return simulate.Load{
 		Service: service, Connections: connections, Duration: time.Hour, Timeout: waitTimeout, OnRecorded: recorded,
-		Requests: simulate.Replay([]simulate.Capture{c}, rand.Uint64(), math.MaxInt, false, service),
+		Requests: simulate.Replay([]simulate.Capture{c}, rand.Uint64(), math.MaxInt, service),
 	}
 }
 
@@ -101,5 +101,5 @@ func sendUntil(ctx context.Context, l simulate.Load) (bad int64) {
 	if err != nil {
 		return 0
 	}
-	return r.Answered() - r.Recorded
+	return r.Sent - r.Failed - r.GivenUp - r.Recorded
 }

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"iter"
 	"math/rand/v2"
 	"time"
@@ -98,20 +99,10 @@ func (f Fleet) checksOn(d rollup.Day, random *rand.Rand) (checks []Check) {
 }
 
 func (f Fleet) defaults() Fleet {
-	if f.Days <= 0 {
-		f.Days = 400
-	}
-	if f.End == 0 {
-		f.End = rollup.DayOf(time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC))
-	}
-	if f.Instances <= 0 {
-		f.Instances = 1000
-	}
-	if f.Growth <= 0 {
-		f.Growth = 3
-	}
-	if f.Every < time.Second {
-		f.Every = time.Hour
-	}
+	f.Days = cmp.Or(f.Days, 400)
+	f.End = cmp.Or(f.End, rollup.DayOf(time.Date(2026, 6, 30, 0, 0, 0, 0, time.UTC)))
+	f.Instances = cmp.Or(f.Instances, 1000)
+	f.Growth = cmp.Or(f.Growth, 3)
+	f.Every = cmp.Or(f.Every, time.Hour)
 	return f
 }

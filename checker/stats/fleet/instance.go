@@ -48,19 +48,16 @@ func newLife(random *rand.Rand, start int64, lifetime, interval, heap float64) l
 	return l
 }
 
-// withinHour returns a random time in the hour that starts at hourStart.
-func withinHour(random *rand.Rand, hourStart int64) int64 { return hourStart + random.Int64N(hour) }
-
 func newOneShot(random *rand.Rand, hourStart int64) life {
-	return newLife(random, withinHour(random, hourStart), 0, 0, 900e3)
+	return newLife(random, hourStart+random.Int64N(hour), 0, 0, 900e3)
 }
 
 func newSession(random *rand.Rand, hourStart int64) life {
-	return newLife(random, withinHour(random, hourStart), logUniform(random, 120, 8*hour), hour, 6e6)
+	return newLife(random, hourStart+random.Int64N(hour), logUniform(random, 120, 8*hour), hour, 6e6)
 }
 
 func newServer(random *rand.Rand, f Fleet, hourStart int64) life {
-	return newLife(random, withinHour(random, hourStart), day*logUniform(random, minLifetime, maxLifetime), f.Every.Seconds(), 60e6)
+	return newLife(random, hourStart+random.Int64N(hour), day*logUniform(random, minLifetime, maxLifetime), f.Every.Seconds(), 60e6)
 }
 
 // newRunningServer returns a server that started some time before now.
