@@ -25,8 +25,9 @@ relcheck serve --backup-dir makes backups on a schedule.`,
   relcheck backup copy.db --db postgres://relcheck@db.example.com/relcheck`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		tidy(streams.Err, args[0])
-		rows, err := backup.Create(ctx, s, args[0], streams.Schema, copyProgress(streams.Err))
-		newProgress(streams.Err).clear()
+		progress := newProgress(streams.Err)
+		rows, err := backup.Create(ctx, s, args[0], streams.Schema, progress.copied)
+		progress.clear()
 		if err == nil {
 			fmt.Fprintf(streams.Err, "backed up and verified: %s\n", contents(rows))
 		}
@@ -51,8 +52,9 @@ would treat the other's backups as its own.`,
   relcheck restore copy.db --db postgres://relcheck@db.example.com/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tidy(streams.Err, name)
-			rows, err := backup.Restore(cmd.Context(), args[0], name, streams.Schema, copyProgress(streams.Err))
-			newProgress(streams.Err).clear()
+			progress := newProgress(streams.Err)
+			rows, err := backup.Restore(cmd.Context(), args[0], name, streams.Schema, progress.copied)
+			progress.clear()
 			if err == nil {
 				fmt.Fprintf(streams.Err, "restored and verified: %s\n%s", contents(rows), afterRestore)
 			}
@@ -76,18 +78,6 @@ func tidy(w io.Writer, file string) {
 	}
 	if err != nil {
 		fmt.Fprintf(w, "cannot remove files left by a killed backup or restore: %v\n", err)
-	}
-}
-
-// copyProgress shows the progress of a copy and of its verification.
-func copyProgress(w io.Writer) func(done, total int64) {
-	p := newProgress(w)
-	return func(done, total int64) {
-		if done >= total {
-			p.show("verifying")
-			return
-		}
-		p.bar(done, total)
 	}
 }
 

@@ -185,20 +185,32 @@ func top(t *stats.Table, n int, columns ...stats.Column) *stats.Table {
 	if len(t.Rows) <= n+1 {
 		return t
 	}
-	ranked, column := byInstances(t), t.Index(stats.ColInstances)
-	kept, instances, share := map[any]bool{}, int64(0), 0.0 // by the first column
+	ranked, kept := byInstances(t), map[any]bool{} // by the first column
 	for _, row := range ranked[:n] {
 		kept[row[0]] = true
 	}
-	for _, row := range ranked[n:] {
-		part, _ := row[t.Index(stats.ColShare)].(float64)
-		instances, share = instances+row[column].(int64), share+part
-	}
 	t.Rows = slices.DeleteFunc(t.Rows, func(row []any) bool { return !kept[row[0]] })
 	rest := slices.Repeat([]any{""}, len(columns))
-	rest[0], rest[column], rest[t.Index(stats.ColShare)] = fmt.Sprintf("%d others", len(ranked)-n), instances, share
+	rest[0] = fmt.Sprintf("%d others", len(ranked)-n)
+	for i, c := range columns {
+		switch c.Kind {
+		case stats.Number:
+			rest[i] = sumOf[int64](ranked[n:], i)
+		case stats.Share:
+			rest[i] = sumOf[float64](ranked[n:], i)
+		}
+	}
 	t.Rows = append(t.Rows, rest)
 	return t
+}
+
+// sumOf adds up the known values in a column.
+func sumOf[T int64 | float64](rows [][]any, column int) (sum T) {
+	for _, row := range rows {
+		value, _ := row[column].(T)
+		sum += value
+	}
+	return sum
 }
 
 // byInstances returns the rows of a table, those with the most instances first.

@@ -25,4 +25,13 @@ func (p progress) bar(done, total int64) {
 	p.show("%s%s %3d %%", strings.Repeat("█", full), strings.Repeat("░", width-full), 100*done/max(total, 1))
 }
 
+// copied shows the progress of a copy and of its verification.
+func (p progress) copied(done, total int64) {
+	if done >= total {
+		p.show("verifying")
+	} else {
+		p.bar(done, total)
+	}
+}
+
 func (p progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }

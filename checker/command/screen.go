@@ -122,17 +122,19 @@ func (s *screen) flush() error { return s.out.Flush() }
 
 var eighths = []rune(" ▏▎▍▌▋▊▉")
 
+// eighthsOf returns a share of a number of characters, in eighths. It is 0 only for 0.
+func eighthsOf(share float64, characters int) int {
+	n := int(min(max(share, 0), 1)*float64(characters*8) + 0.5)
+	if n == 0 && share > 0 {
+		return 1
+	}
+	return n
+}
+
 // bar draws a share of a number of columns.
 func bar(share float64, columns int) text {
-	n := int(min(max(share, 0), 1)*float64(columns*8) + 0.5)
-	if n == 0 && share > 0 {
-		n = 1
-	}
-	b := strings.Repeat("█", n/8)
-	if n%8 > 0 {
-		b += string(eighths[n%8])
-	}
-	return newText(b)
+	n := eighthsOf(share, columns)
+	return newText(strings.TrimRight(strings.Repeat("█", n/8)+string(eighths[n%8]), " "))
 }
 
 var levels = []rune(" ▁▂▃▄▅▆▇█")
@@ -142,11 +144,7 @@ func columnsOf(values []float64, lines int) (b block) {
 	for line := lines - 1; line >= 0; line-- {
 		var s strings.Builder
 		for _, v := range values {
-			n := int(v*float64(lines*8) + 0.5)
-			if n == 0 && v > 0 {
-				n = 1
-			}
-			s.WriteRune(levels[min(max(n-line*8, 0), 8)])
+			s.WriteRune(levels[min(max(eighthsOf(v, lines)-line*8, 0), 8)])
 		}
 		b = append(b, newText(s.String()))
 	}

@@ -190,7 +190,7 @@ func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 	}
 	done := outcome{o, result, releases}
 	if o.json {
-		err = done.writeJSON(streams.Out)
+		err = done.writeJSON(streams)
 	} else {
 		err = done.print(streams.Out)
 	}

@@ -68,10 +68,11 @@ func (o *simulateOptions) partly(ctx context.Context, s *db.Store, err error) er
 	if ctx.Err() != nil {
 		err = errors.New("interrupted")
 	}
-	if o.add {
-		return fmt.Errorf("%w: %s contains an incomplete simulation", err, s.Name())
+	err = fmt.Errorf("%w: %s contains an incomplete simulation", err, s.Name())
+	if !o.add {
+		err = fmt.Errorf("%w: remove it and start again", err)
 	}
-	return fmt.Errorf("%w: %s contains an incomplete simulation: remove it and start again", err, s.Name())
+	return err
 }
 
 // mayWrite returns an error if the store is in use or has reports: simulated reports

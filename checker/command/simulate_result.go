@@ -1,7 +1,6 @@
 package command
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -88,7 +87,7 @@ func (o *outcome) print(w io.Writer) error {
 	s.print(beside(s.grid(o.counts()), s.grid(o.latencies()), 2*gap))
 	if o.Recorded > 0 {
 		versions, platforms := v.Table("versions"), platformNames(v.Table("platforms"))
-		s.print(append(block{text{}}, s.rows(o.shorten(s, versions, stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReports), s.width)...))
+		s.print(append(block{text{}}, s.rows(top(versions, mostVersions, stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReports), s.width)...))
 		s.print(append(block{text{}}, s.rows(platforms.Select(colPlatform, stats.ColInstances, stats.ColShare, stats.ColReports), s.width)...))
 	}
 	if o.Unrecorded > 0 {
@@ -96,21 +95,6 @@ func (o *outcome) print(w io.Writer) error {
 			"To record all, run: relcheck serve --source-rate 0", stats.ShowNumber(o.Unrecorded)), s.width)...)...))
 	}
 	return s.flush()
-}
-
-// shorten limits a table to the rows that fit on a screen.
-func (o *outcome) shorten(s *screen, t *stats.Table, columns ...stats.Column) *stats.Table {
-	if !s.fancy {
-		return t.Select(columns...)
-	}
-	short := top(t, mostVersions, columns...)
-	if last := short.Rows[len(short.Rows)-1]; len(short.Rows) > mostVersions && last[3] == "" {
-		last[3] = o.Recorded
-		for _, row := range short.Rows[:mostVersions] {
-			last[3] = last[3].(int64) - row[3].(int64)
-		}
-	}
-	return short
 }
 
 // counts lists the results of the requests. Zeros are omitted, except of failures.
@@ -158,31 +142,27 @@ type outcomeJSON struct {
 	Status    map[string]int64   `json:"status"`
 	Reports   map[string]int64   `json:"reports"`
 	LatencyMS map[string]float64 `json:"latency_ms"`
-	Versions  []versionJSON      `json:"versions"`
-	Platforms []platformJSON     `json:"platforms"`
+	Versions  []countJSON        `json:"versions"`
+	Platforms []countJSON        `json:"platforms"`
 }
 
-type versionJSON struct {
-	Version   string `json:"version"`
+// countJSON counts the recorded reports of a version or platform.
+type countJSON struct {
+	Version   string `json:"version,omitempty"`
+	OS        string `json:"os,omitempty"`
+	Arch      string `json:"arch,omitempty"`
 	Instances int64  `json:"instances"`
 	Reports   int64  `json:"reports"`
 }
 
-type platformJSON struct {
-	OS        string `json:"os"`
-	Arch      string `json:"arch"`
-	Instances int64  `json:"instances"`
-	Reports   int64  `json:"reports"`
-}
-
-func (o *outcome) writeJSON(w io.Writer) error {
+func (o *outcome) writeJSON(streams IO) error {
 	d := outcomeJSON{
 		Product: o.product, URL: o.url, Seed: o.seed, Instances: o.instances, Seconds: o.Elapsed.Seconds(),
 		Requests: map[string]int64{"sent": o.Sent, "succeeded": o.Succeeded(), "failed": o.Sent - o.Succeeded() - o.GivenUp,
 			"given_up": o.GivenUp, "unsent": o.Unsent},
 		Status:    map[string]int64{"none": o.Failed},
 		Reports:   map[string]int64{"recorded": o.Recorded, "unrecorded": o.Unrecorded, "checks": o.Checks, "instances": o.Instances},
-		LatencyMS: map[string]float64{}, Versions: []versionJSON{}, Platforms: []platformJSON{},
+		LatencyMS: map[string]float64{}, Versions: []countJSON{}, Platforms: []countJSON{},
 	}
 	if len(o.replay) > 0 {
 		d.Product = ""
@@ -195,12 +175,10 @@ func (o *outcome) writeJSON(w io.Writer) error {
 	}
 	v := o.view()
 	for r := range v.Table("versions").All() {
-		d.Versions = append(d.Versions, versionJSON{r.Text(stats.ColVersion), r.Number(stats.ColInstances), r.Number(stats.ColReports)})
+		d.Versions = append(d.Versions, countJSON{Version: r.Text(stats.ColVersion), Instances: r.Number(stats.ColInstances), Reports: r.Number(stats.ColReports)})
 	}
 	for r := range v.Table("platforms").All() {
-		d.Platforms = append(d.Platforms, platformJSON{r.Text(stats.ColOS), r.Text(stats.ColArch), r.Number(stats.ColInstances), r.Number(stats.ColReports)})
+		d.Platforms = append(d.Platforms, countJSON{OS: r.Text(stats.ColOS), Arch: r.Text(stats.ColArch), Instances: r.Number(stats.ColInstances), Reports: r.Number(stats.ColReports)})
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(d)
+	return printJSON(streams, d)
 }

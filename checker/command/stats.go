@@ -36,7 +36,7 @@ func statsCommand(streams IO) *cobra.Command {
 platform, with how much memory. An instance is one running process, and a restart is
 a new one.
 
---by shows one table: ` + wrapNames(names(), 60) + `
+--by shows one table: ` + strings.Join(wrap(strings.Join(names(), ", "), 60), "\n") + `
 
 On a terminal, the output has bars and colors (NO_COLOR disables colors). --json and
 --csv print a table as the API does, and the summary without --by.`,
@@ -79,10 +79,6 @@ func names() (all []string) {
 		all = append(all, name)
 	}
 	return all
-}
-
-func wrapNames(names []string, width int) string {
-	return strings.Join(wrap(strings.Join(names, ", "), width), "\n")
 }
 
 func (o *statsOptions) run(ctx context.Context, product string, streams IO) error {

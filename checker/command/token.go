@@ -156,25 +156,17 @@ func tokenList(streams IO) *cobra.Command {
 		}
 		var rows [][]string
 		for _, k := range tokens {
-			rows = append(rows, []string{k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), usedAt(k), tokenState(k)})
+			used, state := "", "valid"
+			if !k.LastUsed.IsZero() { // in UTC
+				used = k.LastUsed.Format("2006-01-02 15h")
+			}
+			if !k.Revoked.IsZero() {
+				state = "revoked " + k.Revoked.Format(time.DateOnly)
+			}
+			rows = append(rows, []string{k.ID, k.Name, string(k.Scope), k.Created.Format(time.DateOnly), used, state})
 		}
 		return printList(streams.Out, []string{"ID", "name", "scope", "created", "used", "state"}, rows)
 	})
-}
-
-// usedAt formats the hour of a token's last use, in UTC.
-func usedAt(t access.Token) string {
-	if t.LastUsed.IsZero() {
-		return ""
-	}
-	return t.LastUsed.Format("2006-01-02 15h")
-}
-
-func tokenState(t access.Token) string {
-	if t.Revoked.IsZero() {
-		return "valid"
-	}
-	return "revoked " + t.Revoked.Format(time.DateOnly)
 }
 
 func tokenRevoke(streams IO) *cobra.Command {
