@@ -181,6 +181,9 @@ func (s *screen) bars(t *stats.Table, column, heads, room int) block {
 			most = max(most, share)
 		}
 	}
+	if most == 0 {
+		return nil
+	}
 	b := make(block, heads, heads+len(t.Rows))
 	for _, row := range t.Rows {
 		share, _ := row[column].(float64)

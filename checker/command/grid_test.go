@@ -3,6 +3,8 @@ package command
 import (
 	"strings"
 	"testing"
+
+	"relcheck/checker/stats"
 )
 
 // TestPrintList checks that each cell stays in its line and column, and that no control
@@ -18,5 +20,14 @@ func TestPrintList(t *testing.T) {
 		"long name  x           latest\n"
 	if got := out.String(); got != want {
 		t.Errorf("got\n%q, want\n%q", got, want)
+	}
+}
+
+// TestBarsWithoutShares checks that a table of a range without reports has no bars.
+func TestBarsWithoutShares(t *testing.T) {
+	table := &stats.Table{Columns: []stats.Column{stats.ColInstances, stats.ColShare}, Rows: [][]any{{int64(0), nil}}}
+	s := &screen{fancy: true, width: 80}
+	if got := s.rows(table, s.width); len(got) != 2 || got[1].string != "        0      -" {
+		t.Errorf("got %v, want a head and a row without a bar", got)
 	}
 }
