@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"net/url"
@@ -162,15 +161,11 @@ func (p *params) version(name string) string {
 
 func (p *params) platform() (os, arch string) {
 	os, arch = p.get("os"), p.get("arch")
-	var knownOS, knownArch bool
-	for _, platform := range append(checker.Platforms(), checker.Other) {
-		knownOS = knownOS || platform.OS == os
-		knownArch = knownArch || platform.Arch == arch
-	}
-	if os != "" && !knownOS {
+	known := append(checker.Platforms(), checker.Other)
+	if os != "" && !slices.ContainsFunc(known, func(p checker.Platform) bool { return p.OS == os }) {
 		p.fail("os=%.100q is not an operating system of Go, such as linux, darwin or windows, or other", os)
 	}
-	if arch != "" && !knownArch {
+	if arch != "" && !slices.ContainsFunc(known, func(p checker.Platform) bool { return p.Arch == arch }) {
 		p.fail("arch=%.100q is not an architecture of Go, such as amd64 or arm64, or other", arch)
 	}
 	return os, arch
@@ -241,20 +236,13 @@ func ParseBytes(s string) (int64, error) {
 		if !ok {
 			continue
 		}
-		n, err := parseDecimal(strings.TrimSpace(digits))
-		if n *= unit.bytes; err != nil || n < 1 || n >= math.MaxInt64 {
+		digits = strings.TrimSpace(digits)
+		n, err := strconv.ParseFloat(digits, 64)
+		n *= unit.bytes
+		if err != nil || n < 1 || n >= math.MaxInt64 || strings.Trim(digits, "0123456789.") != "" { // such as 1e9 and 0x10
 			break
 		}
 		return int64(n), nil
 	}
 	return 0, fmt.Errorf("%.100q is not a number of bytes such as 1048576, 512MiB or 100MB", s)
-}
-
-// parseDecimal parses digits with a decimal point. Unlike [strconv.ParseFloat] it refuses
-// 1e9, 0x10 and inf.
-func parseDecimal(s string) (float64, error) {
-	if strings.Trim(s, "0123456789.") != "" {
-		return 0, errors.New("not a decimal number")
-	}
-	return strconv.ParseFloat(s, 64)
 }

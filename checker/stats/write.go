@@ -89,7 +89,8 @@ func (d Document) WriteJSON(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, `{"product":%s,"table":%s,"title":%s,"note":%s,"from":"%s","to":"%s","filter":{"version":%s,"os":%s,"arch":%s},"as_of":%s,`,
 		quote(d.Product), quote(d.Name), quote(d.Title), quote(d.Note), d.Query.From, d.Query.To,
-		orNull(d.Query.Version), orNull(d.Query.OS), orNull(d.Query.Arch), timeOrNull(d.AsOf))
+		quote(orNil(d.Query.Version, d.Query.Version != "")), quote(orNil(d.Query.OS, d.Query.OS != "")), quote(orNil(d.Query.Arch, d.Query.Arch != "")),
+		quote(orNil(d.AsOf.UTC().Format(time.RFC3339), !d.AsOf.IsZero())))
 	out.WriteString("\n\"columns\":[")
 	names := make([]string, len(d.Columns))
 	for i, c := range d.Columns {
@@ -181,23 +182,9 @@ func decimal(v float64, places int) string {
 	return s
 }
 
-func orNull(s string) string {
-	if s == "" {
-		return "null"
-	}
-	return quote(s)
-}
-
-func timeOrNull(t time.Time) string {
-	if t.IsZero() {
-		return "null"
-	}
-	return quote(t.UTC().Format(time.RFC3339))
-}
-
-// quote returns a string in JSON. Invisible characters are escaped, because a terminal might
+// quote returns a string or nil in JSON. Invisible characters are escaped, because a terminal might
 // interpret them as commands.
-func quote(s string) string {
+func quote(s any) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
@@ -210,14 +197,12 @@ func quote(s string) string {
 	}
 	var safe strings.Builder
 	for _, r := range quoted {
-		switch {
-		case printable.Rune(r):
+		if printable.Rune(r) {
 			safe.WriteRune(r)
-		case r < 1<<16:
-			fmt.Fprintf(&safe, `\u%04x`, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&safe, `\u%04x\u%04x`, high, low)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&safe, `\u%04x`, unit)
 		}
 	}
 	return safe.String()
