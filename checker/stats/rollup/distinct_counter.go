@@ -3,7 +3,6 @@ package rollup
 import (
 	"encoding/binary"
 	"math"
-	"slices"
 )
 
 // distinctCounter counts the distinct instances of many sets. The result is that of
@@ -79,13 +78,11 @@ func (t *distinctCounter) addHashes(b []byte) error {
 // addEncoded adds a set encoded by [InstanceSet.AppendBinary].
 func (t *distinctCounter) addEncoded(b []byte) error {
 	hashes, registers, err := parseInstanceSet(b)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case registers == nil:
+	}
+	if registers == nil {
 		return t.addHashes(hashes)
-	case slices.Max(registers) > maxRank:
-		return errInstanceSet
 	}
 	t.addRegisters(registers)
 	return nil

@@ -173,13 +173,22 @@ var errInstanceSet = errors.New("invalid set of instances")
 func (s *InstanceSet) UnmarshalBinary(b []byte) error {
 	*s = InstanceSet{}
 	hashes, registers, err := parseInstanceSet(b)
-	switch {
-	case err != nil || len(b) == 0:
+	if err != nil || len(b) == 0 {
 		return err
-	case registers == nil:
-		return s.decodeHashes(hashes)
 	}
-	return s.decodeRegisters(registers)
+	if registers != nil {
+		s.registers = slices.Clone(registers)
+		return nil
+	}
+	s.hashes = make([]uint32, len(hashes)/4)
+	for i := range s.hashes {
+		s.hashes[i] = binary.LittleEndian.Uint32(hashes[4*i:])
+		if i > 0 && s.hashes[i] <= s.hashes[i-1] {
+			*s = InstanceSet{}
+			return errInstanceSet
+		}
+	}
+	return nil
 }
 
 // parseInstanceSet returns the part of an encoded set with either the hashes, of four bytes
@@ -192,30 +201,10 @@ func parseInstanceSet(b []byte) (hashes, registers []byte, err error) {
 	switch {
 	case format == formatHashes && len(b)%4 == 0 && 0 < len(b) && len(b) <= 4*maxHashes:
 		return b, nil, nil
-	case format == formatRegisters && len(b) == 1+numRegisters && b[0] == precision:
+	case format == formatRegisters && len(b) == 1+numRegisters && b[0] == precision && slices.Max(b[1:]) <= maxRank:
 		return nil, b[1:], nil
-	case format == formatRegisters && len(b) > 1:
+	case format == formatRegisters && len(b) > 1 && b[0] != precision:
 		return nil, nil, fmt.Errorf("%w: it has 2^%d registers instead of 2^%d", errInstanceSet, b[0], precision)
 	}
 	return nil, nil, errInstanceSet
-}
-
-func (s *InstanceSet) decodeHashes(b []byte) error {
-	hashes := make([]uint32, len(b)/4)
-	for i := range hashes {
-		hashes[i] = binary.LittleEndian.Uint32(b[4*i:])
-		if i > 0 && hashes[i] <= hashes[i-1] {
-			return errInstanceSet
-		}
-	}
-	s.hashes = hashes
-	return nil
-}
-
-func (s *InstanceSet) decodeRegisters(b []byte) error {
-	if slices.Max(b) > maxRank {
-		return errInstanceSet
-	}
-	s.registers = slices.Clone(b)
-	return nil
 }
