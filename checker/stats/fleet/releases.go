@@ -32,44 +32,34 @@ func (f Fleet) Releases() []catalog.Release {
 // one has no leading v.
 func (f Fleet) generateReleases() (all []catalog.Release) {
 	random := rand.New(rand.NewPCG(f.Seed, 1))
-	add := func(at time.Time, version string, change func(*catalog.Release)) {
-		r := catalog.Release{Version: version, Date: at}
-		if change != nil {
-			change(&r)
-		}
-		all = append(all, r)
+	add := func(at time.Time, version string) *catalog.Release {
+		all = append(all, catalog.Release{Version: version, Date: at})
+		return &all[len(all)-1]
 	}
-	candidate := func(r *catalog.Release) { r.Prerelease = true }
 	minors := (f.Days + 200) / 32
 	at := (f.End - rollup.Day(f.Days+200)).Time().Add(15 * time.Hour)
 	for i := range minors {
 		line, patches := fmt.Sprintf("v0.%d.", 50+i), random.IntN(3)
 		switch major := minors * 2 / 3; {
 		case i == major:
-			add(at.AddDate(0, 0, -20), "v1.0.0-rc.1", candidate)
-			add(at.AddDate(0, 0, -9), "v1.0.0-rc.2", candidate)
+			add(at.AddDate(0, 0, -20), "v1.0.0-rc.1").Prerelease = true
+			add(at.AddDate(0, 0, -9), "v1.0.0-rc.2").Prerelease = true
 			fallthrough
 		case i > major:
 			line = fmt.Sprintf("v1.%d.", i-major)
 		}
-		add(at, line+"0", quirk(i, minors))
+		switch minor := add(at, line+"0"); i {
+		case 3:
+			minor.Date = time.Time{}
+		case 5:
+			minor.Version = minor.Version[1:]
+		case minors - 3:
+			minor.Withdrawn = true
+		}
 		for patch := range patches {
-			add(at.AddDate(0, 0, 5+9*patch), fmt.Sprintf("%s%d", line, patch+1), nil)
+			add(at.AddDate(0, 0, 5+9*patch), fmt.Sprintf("%s%d", line, patch+1))
 		}
 		at = at.AddDate(0, 0, 28+random.IntN(9))
 	}
 	return all
-}
-
-// quirk returns a function that makes the i-th of n minor releases unusual, or nil.
-func quirk(i, n int) func(*catalog.Release) {
-	switch i {
-	case 3:
-		return func(r *catalog.Release) { r.Date = time.Time{} }
-	case 5:
-		return func(r *catalog.Release) { r.Version = r.Version[1:] }
-	case n - 3:
-		return func(r *catalog.Release) { r.Withdrawn = true }
-	}
-	return nil
 }
