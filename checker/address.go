@@ -73,14 +73,12 @@ func (c *Client) endpoint() (*url.URL, error) {
 // variable that contains it. If there is none, it returns the variable that could.
 func (c *Client) baseURL() (base, source string) {
 	variable := c.envName("TELEMETRY_SERVICE_URL")
-	switch fromEnv := os.Getenv(variable); {
-	case c.URL != "":
-		return c.URL, "URL"
-	case fromEnv != "":
-		return fromEnv, variable
-	case c.DefaultURL != "":
-		return c.DefaultURL, "DefaultURL"
-	case c.Product == opa:
+	for _, candidate := range [][2]string{{c.URL, "URL"}, {os.Getenv(variable), variable}, {c.DefaultURL, "DefaultURL"}} {
+		if candidate[0] != "" {
+			return candidate[0], candidate[1]
+		}
+	}
+	if c.Product == opa {
 		return opaService, "DefaultURL"
 	}
 	return "", variable

@@ -1,6 +1,7 @@
 package checker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -172,10 +173,7 @@ func (c *Client) recoverPanic(f func()) {
 }
 
 func (c *Client) logger() *slog.Logger {
-	if c.Logger != nil {
-		return c.Logger
-	}
-	return slog.Default()
+	return cmp.Or(c.Logger, slog.Default())
 }
 
 // nextInterval returns a random time in [interval, 2*interval), so that programs that

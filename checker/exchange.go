@@ -2,6 +2,7 @@ package checker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,10 +56,7 @@ func (c *Client) resolve() (*exchange, error) {
 	if err != nil {
 		return nil, err
 	}
-	version := c.Version
-	if version == "" {
-		version = buildVersion()
-	}
+	version := cmp.Or(c.Version, buildVersion())
 	if !ValidVersion(version) {
 		return nil, fmt.Errorf("version %q cannot be reported: use letters, digits and . + _ -, at most %d characters", version, MaxVersion)
 	}
@@ -69,7 +67,7 @@ func (c *Client) resolve() (*exchange, error) {
 	return &exchange{
 		url:     u,
 		version: version,
-		agent:   UserAgent(c.title(), version, c.platform()),
+		agent:   UserAgent(c.title(), version, cmp.Or(c.Platform, Host())),
 		client:  &http.Client{Transport: sender, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
@@ -82,13 +80,6 @@ func (c *Client) title() string {
 		return opaTitle
 	}
 	return c.Product
-}
-
-func (c *Client) platform() Platform {
-	if c.Platform == (Platform{}) {
-		return Host()
-	}
-	return c.Platform
 }
 
 // buildVersion returns the version of the main module, or "unknown" if the toolchain
