@@ -44,7 +44,7 @@ const (
 type svg struct{ strings.Builder }
 
 // add appends markup unchanged, numbers with at most two decimals, and strings escaped.
-func (s *svg) add(pieces ...any) *svg {
+func (s *svg) add(pieces ...any) {
 	for _, p := range pieces {
 		switch p := p.(type) {
 		case markup:
@@ -57,7 +57,6 @@ func (s *svg) add(pieces ...any) *svg {
 			s.WriteString(template.HTMLEscapeString(strings.Map(printable, p)))
 		}
 	}
-	return s
 }
 
 // printable replaces characters that are not allowed in markup even if they are escaped.

@@ -35,7 +35,9 @@ var site = sync.OnceValue(func() *siteFiles {
 		if err != nil {
 			panic(err)
 		}
-		names[name] = hashedName(name, body)
+		// With a hash of the content in its name, browsers may cache the file without asking again.
+		ext, sum := path.Ext(name), sha256.Sum256(body)
+		names[name] = strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
 		s.assets[names[name]] = body
 	}
 	base := template.New("").Funcs(template.FuncMap{
@@ -51,11 +53,3 @@ var site = sync.OnceValue(func() *siteFiles {
 	}
 	return s
 })
-
-// hashedName puts a hash of the content into a file name, so that browsers may cache the
-// file without asking again.
-func hashedName(name string, body []byte) string {
-	sum := sha256.Sum256(body)
-	ext := path.Ext(name)
-	return strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
-}

@@ -148,12 +148,11 @@ func (b *builder) heapAbove() *figure {
 		return nil
 	}
 	f.Table.addCharts(1, "", shareBars(t, firstColor))
-	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hiddenFields("above"), Button: "Show", Fields: []formField{{Label: "More heap than", Name: "above"}}}
-	if asked := b.Query.Above; asked > 0 {
-		f.Form.Fields[0].Value = formatBytes(float64(asked))
+	size := b.invalid.value("above", "512 MiB")
+	if b.Query.Above > 0 {
+		size = formatBytes(float64(b.Query.Above))
 		f.Answer = b.Query.Answer(t, formatValue)
-	} else {
-		f.Form.Fields[0].Value = b.invalid.value("above", "512 MiB")
 	}
+	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "above"), Anchor: f.Name, Hidden: b.hiddenFields("above"), Button: "Show", Fields: []formField{{Label: "More heap than", Name: "above", Value: size}}}
 	return f
 }

@@ -13,19 +13,18 @@ import (
 )
 
 type productPage struct {
-	Product    catalog.Product
-	Tabs       []link
-	Errors     []*invalidParam // of parameters, for the top of the page
-	Empty      bool            // the product has no reports and no checks
-	NoReleases bool
-	Latest     string
-	Base       string
-	Picker     *queryPicker
-	Lead       []string
-	Tiles      []tile
-	DataNote   string
-	About      []string
-	Sections   []section
+	Product  catalog.Product
+	Tabs     []link
+	Errors   []*invalidParam // of parameters, for the top of the page
+	Empty    bool            // the product has no reports and no checks
+	Latest   string
+	Base     string
+	Picker   *queryPicker
+	Lead     []string
+	Tiles    []tile
+	DataNote string
+	About    []string
+	Sections []section
 }
 
 type tile struct{ Name, Value, Change string }
@@ -53,7 +52,7 @@ func Address(path string, values url.Values) string {
 }
 
 func newProductPage(b *builder) *productPage {
-	p := &productPage{Product: b.Product, Latest: b.Latest, NoReleases: b.Latest == "", Empty: b.Known.Days() == 0}
+	p := &productPage{Product: b.Product, Latest: b.Latest, Empty: b.Known.Days() == 0}
 	if !p.Empty {
 		p.Picker, p.Tiles, p.DataNote, p.About, p.Lead = b.queryPicker(), b.summaryTiles(), b.dataNote(), aboutNumbers(b.public), b.introduction()
 		p.Sections = slices.DeleteFunc(b.sections(), func(one section) bool { return len(one.Figures) == 0 })
@@ -122,14 +121,9 @@ func (b *builder) summaryTiles() (all []tile) {
 		all = append(all, tile{"Checks", formatNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")})
 	}
 	for r := range b.Table("latest").All() {
-		if b.Latest == "" || b.total() == 0 {
-			break
-		}
-		switch r.Text(stats.ColWhat) {
-		case stats.LatestRelease:
-			all = append(all, tile{"On the latest release", show(r, stats.ColShare), r.Text(stats.ColVersion)})
-		case stats.LatestLine:
-			all = append(all, tile{"On the latest line", show(r, stats.ColShare), r.Text(stats.ColVersion)})
+		name := map[string]string{stats.LatestRelease: "On the latest release", stats.LatestLine: "On the latest line"}[r.Text(stats.ColWhat)]
+		if name != "" && b.Latest != "" && b.total() > 0 {
+			all = append(all, tile{name, show(r, stats.ColShare), r.Text(stats.ColVersion)})
 		}
 	}
 	return all

@@ -80,8 +80,7 @@ func (b *builder) supportSection() section {
 	}
 	all := slices.Collect(t.All())
 	slices.Reverse(all) // oldest first
-	key := checker.Canonical(chosen)
-	all = sampleRows(all, maxBars, func(r stats.Row) bool { return key != "" && checker.Canonical(r.Text(stats.ColBelow)) == key })
+	all = sampleRows(all, maxBars, func(r stats.Row) bool { return sameVersion(r.Text(stats.ColBelow), chosen) })
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances that run an older version, by version", Height: chartHeight}}
 	for i, r := range all {
 		class := "c0"
