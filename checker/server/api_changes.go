@@ -87,19 +87,15 @@ type apiSettings struct {
 	Origins []string `json:"origins"`
 }
 
-func newAPISettings(p catalog.Product) apiSettings {
-	return apiSettings{p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, strings.Fields(p.Origins)}
-}
-
 func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity) error {
 	e, err := readProduct(r)
 	if err != nil {
 		return err
 	}
-	var stored catalog.Product
+	var p catalog.Product
 	var done catalog.Outcome
 	err = s.change(r, id, func(ctx context.Context, by Editor) (err error) {
-		stored, done, err = by.EditProduct(ctx, r.PathValue("product"), e)
+		p, done, err = by.EditProduct(ctx, r.PathValue("product"), e)
 		return err
 	})
 	switch {
@@ -108,7 +104,7 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	case err != nil:
 		return err
 	}
-	writeJSON(w, statusOf(done), encode(newAPISettings(stored)))
+	writeJSON(w, statusOf(done), encode(apiSettings{p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, strings.Fields(p.Origins)}))
 	return nil
 }
 

@@ -54,11 +54,9 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identit
 	}
 	switch {
 	case p == nil && name != "":
-		f := unknownProduct(name)
-		f.github = "Not Found"
-		return f
+		return githubNotFound(unknownProduct(name))
 	case p == nil:
-		return githubNotFound("no product has this repository; add one with relcheck product add NAME --repo OWNER/REPO")
+		return githubNotFound(fail(http.StatusNotFound, "not_found", "", "no product has this repository; add one with relcheck product add NAME --repo OWNER/REPO"))
 	}
 	if version, platform := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.mayRecord(w, r, p, kindCheck) {
 		release, _ := p.find(version)
@@ -66,14 +64,13 @@ func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identit
 		s.metrics.checks.Inc()
 	}
 	if p.stable.github == nil {
-		return githubNotFound("no release of this product is known yet")
+		return githubNotFound(fail(http.StatusNotFound, "not_found", "", "no release of this product is known yet"))
 	}
 	writeJSON(w, http.StatusOK, p.stable.github)
 	return nil
 }
 
-func githubNotFound(message string) error {
-	e := fail(http.StatusNotFound, "not_found", "", message)
-	e.github = "Not Found"
-	return e
+func githubNotFound(f *failure) error {
+	f.github = "Not Found"
+	return f
 }

@@ -227,8 +227,12 @@ func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
 
 func (s *Server) handle(routes []route) http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range routes {
-		mux.Handle(r.pattern, s.metrics.route(r.pattern).wrap(s.serve(r)))
+	for _, rt := range routes {
+		mux.Handle(rt.pattern, s.metrics.route(rt.pattern).wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := s.authorize(rt, w, r); err != nil {
+				writeError(w, failureOf(err))
+			}
+		})))
 	}
 	return requireTLS(markReceived(limitHeaders(s.jsonErrors(mux, s.recoverPanics(mux)))))
 }
@@ -276,19 +280,9 @@ func (s *Server) routes() []route {
 	}
 }
 
-// handler answers a request, or returns an error for [Server.serve] to answer. The
+// handler answers a request, or returns an error for [Server.handle] to answer. The
 // identity is that of the request, or empty on an open route.
 type handler func(w http.ResponseWriter, r *http.Request, id identity) error
-
-// serve returns the handler of a route. It resolves the identity of each request once,
-// checks the permission that the route requires, and turns errors into answers.
-func (s *Server) serve(rt route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := s.authorize(rt, w, r); err != nil {
-			writeError(w, failureOf(err))
-		}
-	})
-}
 
 // healthz answers GET /healthz: the process is running.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ identity) error {
