@@ -74,7 +74,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 	}
 	from, to := paging.Bounds()
 	for _, name := range names[from:to] {
-		v, err := s.viewOf(r, id, name, func(string) string { return "" })
+		v, err := s.view(r, id, name, func(string) string { return "" })
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,7 @@ type apiColumn struct {
 // apiTables answers GET /api/v1/products/{product}/stats. The URLs that it lists have the
 // parameters of the request.
 func (s *Server) apiTables(w http.ResponseWriter, r *http.Request, id identity) error {
-	v, err := s.view(r, id)
+	v, err := s.view(r, id, r.PathValue("product"), r.URL.Query().Get)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (s *Server) apiTable(w http.ResponseWriter, r *http.Request, id identity) e
 	if err != nil {
 		return err
 	}
-	v, err := s.view(r, id)
+	v, err := s.view(r, id, r.PathValue("product"), r.URL.Query().Get)
 	if err != nil {
 		return err
 	}

@@ -141,7 +141,7 @@ func (s *Server) change(r *http.Request, id identity, f func(context.Context, Ed
 	case errors.Is(err, catalog.ErrInUse):
 		return err
 	case errors.Is(err, catalog.ErrNotFound):
-		return s.notFound(ctx, r.PathValue("product"))
+		return s.unknownRelease(ctx, r.PathValue("product"))
 	case errors.Is(err, catalog.ErrLimit):
 		return fail(http.StatusConflict, "limit_reached", "", err.Error())
 	case errors.As(err, new(*catalog.FieldError)):
@@ -156,9 +156,9 @@ func (s *Server) change(r *http.Request, id identity, f func(context.Context, Ed
 	return nil
 }
 
-// notFound returns the error for a change of a product, or of its release, that does not
-// exist.
-func (s *Server) notFound(ctx context.Context, product string) error {
+// unknownRelease returns the error for a change of a release that does not exist, or whose
+// product does not.
+func (s *Server) unknownRelease(ctx context.Context, product string) error {
 	s.refresh(ctx) // another process may have removed the product
 	if _, err := s.product(product); err != nil {
 		return err

@@ -123,7 +123,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 	}
 	from, to := data.Pager.Bounds()
 	for _, p := range all[from:to] { // one after the other, because a view is large
-		v, err := s.viewOf(r, id, p.Name, url.Values{}.Get)
+		v, err := s.view(r, id, p.Name, url.Values{}.Get)
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request, id identity
 func (s *Server) viewOfValidParams(r *http.Request, id identity) (*stats.View, pages.InvalidParams, error) {
 	given, invalid := r.URL.Query(), pages.InvalidParams{}
 	for {
-		v, err := s.viewOf(r, id, r.PathValue("product"), given.Get)
+		v, err := s.view(r, id, r.PathValue("product"), given.Get)
 		f, ok := errors.AsType[*failure](err)
 		if !ok || f.status != http.StatusBadRequest || len(given) == 0 {
 			return v, invalid, err
@@ -212,7 +212,7 @@ func (s *Server) withoutSlash(w http.ResponseWriter, r *http.Request, _ identity
 }
 
 func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	view, err := s.viewOf(r, id, r.PathValue("product"), url.Values{}.Get)
+	view, err := s.view(r, id, r.PathValue("product"), url.Values{}.Get)
 	if err != nil {
 		return err
 	}

@@ -50,8 +50,8 @@ type Store interface {
 	// limit.
 	Waiting() int
 	MaxWaiting() int
-	// Others is how many reports and questions were counted under a version that
-	// those share of which there are too many.
+	// Others returns the number of reports and checks that were counted as version other
+	// because there were too many unreleased versions.
 	Others() int64
 	// OnCommit sets a function that is called after every attempt to record reports,
 	// with the time that it took. It is called once, before the first report.

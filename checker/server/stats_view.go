@@ -16,14 +16,9 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// view returns the statistics that a request asks for, about the product in its path and
-// as far as its role may see them. Pages and the API share it.
-func (s *Server) view(r *http.Request, id identity) (*stats.View, error) {
-	return s.viewOf(r, id, r.PathValue("product"), r.URL.Query().Get)
-}
-
-// viewOf is view for any product and any source of parameters.
-func (s *Server) viewOf(r *http.Request, id identity, name string, get func(string) string) (*stats.View, error) {
+// view returns the statistics of a product, as far as the role of a request may see them.
+// The function get returns the parameters of the query by name. Pages and the API share it.
+func (s *Server) view(r *http.Request, id identity, name string, get func(string) string) (*stats.View, error) {
 	p, err := s.product(name)
 	if err != nil {
 		return nil, err
@@ -151,7 +146,7 @@ func (k *cachedView) stale() bool {
 }
 
 // evict makes room for a view. It removes stale views first, then any others. Requests that
-// wait for one of those still get it.
+// wait for an evicted view still get it.
 func (v *views) evict() {
 	maps.DeleteFunc(v.cached, func(_ viewKey, entry *cachedView) bool { return entry.stale() })
 	for key := range v.cached { // in random order
