@@ -71,7 +71,7 @@ func requireCreated(created bool, err error) error {
 type copier struct {
 	from        *Store
 	tables      []string
-	numbered    bool // see engine.numberedParams, of the new store
+	numbered    bool // see dialect, of the new store
 	copied      RowCounts
 	done, total int64
 	progress    func(done, total int64)

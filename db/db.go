@@ -40,6 +40,7 @@ type Store struct {
 	writeMu  sync.Locker   // held during transactions that write
 	actor    string        // of changes, for the audit log
 	engine
+	dialect
 }
 
 // engine contains what SQLite and PostgreSQL do differently.
@@ -60,21 +61,9 @@ type engine interface {
 	truncateWAL(ctx context.Context, readers sync.Locker) error
 	// ddl adapts a part of schema.sql to the engine.
 	ddl(text string) string
-	// numberedParams reports whether placeholders of long statements have numbers.
-	numberedParams() bool
-	// now returns the time of the engine's own clock, if it has one.
-	now(ctx context.Context) (now time.Time, known bool, err error)
-	// logByProduct reports whether the log is ordered by product and seq, not by seq
-	// alone.
-	logByProduct() bool
-	// productCond returns the beginning of a condition on seq: "product = $1 AND" if the
-	// log is ordered by product, and otherwise a condition that is always true.
-	productCond() string
 	// inList returns a condition that a value is in a list, and the argument for its
 	// placeholder.
 	inList(placeholder string, list any) (condition string, arg any)
-	// copyToFile copies the store into an empty file, which becomes a SQLite store.
-	copyToFile(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error
 	// writerWaits reports whether a process records reports and has to wait while another
 	// one writes.
 	writerWaits() bool
@@ -82,6 +71,22 @@ type engine interface {
 	newBatchWriter(*Store) (batchWriter, error)
 	close() error
 }
+
+// dialect contains the differences between statements for the two engines.
+type dialect struct {
+	numbered     bool   // placeholders of long statements have numbers
+	logByProduct bool   // the log is ordered by product and seq, not by seq alone
+	productCond  string // beginning of a condition on seq, always true unless logByProduct
+}
+
+// For SQLite, placeholders have no numbers because modernc's driver searches all parameter
+// names for each named one.
+var (
+	sqliteDialect   = dialect{productCond: "$1 = $1 AND"}
+	postgresDialect = dialect{numbered: true, logByProduct: true, productCond: "product = $1 AND"}
+)
+
+func (s *Store) numberedParams() bool { return s.numbered }
 
 // Open opens a store: the database at a postgres:// URL, or the SQLite file with that
 // name. If there is no store yet (no file, an empty file, or a database without tables),

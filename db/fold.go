@@ -65,7 +65,7 @@ func (s *Store) Fold(ctx context.Context) (reports int64, err error) {
 }
 
 func (s *Store) foldProduct(ctx context.Context, product int64) (reports int64, err error) {
-	nodes, err := query(ctx, s.read, scanValue[int64], unfoldedNodes(s.productCond()), product)
+	nodes, err := query(ctx, s.read, scanValue[int64], unfoldedNodes(s.productCond), product)
 	for _, node := range nodes {
 		page := foldPage
 		for more := true; more && err == nil; page = min(2*page, 4*foldPage) {
@@ -171,7 +171,7 @@ func (s *Store) readStep(ctx context.Context, f *foldStep) error {
 	if err != nil {
 		return err
 	}
-	end, err := queryValue[int64](ctx, s.read, "SELECT COALESCE(MAX(seq), 0) FROM report WHERE "+s.productCond()+" seq < $2", f.product, (f.node+1)<<nodeBits)
+	end, err := queryValue[int64](ctx, s.read, "SELECT COALESCE(MAX(seq), 0) FROM report WHERE "+s.productCond+" seq < $2", f.product, (f.node+1)<<nodeBits)
 	if err != nil {
 		return err
 	}

@@ -9,14 +9,6 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// foldProgress is a seq in the log of a SQLite file. All reports up to it are folded, except
-// reports of some products. It is zero if unknown.
-type foldProgress struct {
-	seq    int64
-	marked int64 // seq to which the marks of products without reports were moved
-	except map[int64]bool
-}
-
 type foldPass struct {
 	end      int64          // last seq when the pass began; only if products share the log
 	reported map[int64]bool // products that may have reports to fold
@@ -27,7 +19,7 @@ type foldPass struct {
 // each of thousands of products would take seconds.
 func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 	p.failed = map[int64]bool{}
-	if s.logByProduct() {
+	if s.logByProduct {
 		p.reported, err = productSet(ctx, s.read, `WITH RECURSIVE reported (product) AS (
 				SELECT MIN(product) FROM report
 			UNION ALL
@@ -38,7 +30,7 @@ func (s *Store) beginPass(ctx context.Context) (p foldPass, err error) {
 	if err = s.read.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM report").Scan(&p.end); err != nil {
 		return p, err
 	}
-	before := &s.folded.progress
+	before := s.folded
 	if before.seq == 0 {
 		if before.seq, err = s.lowestMark(ctx, p.end); err != nil {
 			return p, err
@@ -66,18 +58,18 @@ func (s *Store) lowestMark(ctx context.Context, end int64) (seq int64, err error
 // of products without reports, so that the next process need not read the whole log.
 func (s *Store) endPass(ctx context.Context, p foldPass) error {
 	const far = 100_000
-	if s.logByProduct() || s.folded.advance(p) < far {
+	if s.logByProduct || s.folded.advance(p) < far {
 		return nil
 	}
 	failed := make([]int64, 0, len(p.failed))
-	for product := range s.folded.progress.except {
+	for product := range s.folded.except {
 		failed = append(failed, product)
 	}
 	in, list := s.inList("$3", failed)
 	_, err := s.update(ctx, `INSERT INTO mark (product, node, seq) SELECT id, $1, $2 FROM product WHERE name IS NOT NULL AND NOT id `+in+`
 		ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq WHERE mark.seq < excluded.seq`, p.end>>nodeBits, p.end, list)
 	if err == nil {
-		s.folded.progress.marked = p.end
+		s.folded.marked = p.end
 	}
 	return err
 }
@@ -93,30 +85,35 @@ func productSet(ctx context.Context, q querier, text string, args ...any) (map[i
 
 // foldedSeq returns a seq up to which a product's reports are folded.
 func (m *foldCache) foldedSeq(product int64) int64 {
-	if m.progress.except[product] {
+	if m.except[product] {
 		return 0
 	}
-	return m.progress.seq
+	return m.seq
 }
 
 // advance records a pass, and returns how far the marks may be behind it.
 func (m *foldCache) advance(p foldPass) (behind int64) {
 	except := map[int64]bool{}
-	for product := range m.progress.except {
+	for product := range m.except {
 		if !p.reported[product] || p.failed[product] {
 			except[product] = true
 		}
 	}
 	maps.Copy(except, p.failed)
-	m.progress.seq, m.progress.except = max(m.progress.seq, p.end), except
-	return p.end - m.progress.marked
+	m.seq, m.except = max(m.seq, p.end), except
+	return p.end - m.marked
 }
 
 // foldCache keeps results of a step that later steps would otherwise read again.
 type foldCache struct {
-	mu       sync.Mutex // held by Fold
-	progress foldProgress
-	last     savedLives
+	mu   sync.Mutex // held by Fold
+	last savedLives
+
+	// All reports in the log of a SQLite file up to seq are folded, except reports of some
+	// products. It is zero if unknown.
+	seq    int64
+	except map[int64]bool
+	marked int64 // seq to which the marks of products without reports were moved
 }
 
 // savedLives are lifetimes of a product's instances after a step. They are valid for the

@@ -13,10 +13,10 @@ func (s *Store) storeStep(ctx context.Context, tx *sql.Tx, f *foldStep) error {
 		ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq`, f.product, f.node, f.next); err != nil {
 		return err
 	}
-	if err := f.storeRollups(ctx, tx, s.numberedParams()); err != nil {
+	if err := f.storeRollups(ctx, tx, s.numbered); err != nil {
 		return err
 	}
-	return f.storeLives(ctx, tx, s.numberedParams())
+	return f.storeLives(ctx, tx, s.numbered)
 }
 
 // claim makes this the next step of the product. The error is errFoldedElsewhere if

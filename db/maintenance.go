@@ -110,8 +110,8 @@ func (s *Store) expire(ctx context.Context, all []product, keep Retention, now t
 	var errs []error
 	for i, p := range all {
 		var err error
-		if keep.Reports > 0 && (i == 0 || s.logByProduct()) {
-			err = s.removeReports(ctx, p.id, now.Add(-keep.Reports).Unix(), s.productCond(), isFolded) // of all products in SQLite
+		if keep.Reports > 0 && (i == 0 || s.logByProduct) {
+			err = s.removeReports(ctx, p.id, now.Add(-keep.Reports).Unix(), s.productCond, isFolded) // of all products in SQLite
 		}
 		if keep.Rollups > 0 {
 			err = errors.Join(err, s.expireRollups(ctx, p.id, rollup.FourWeeks.Start(rollup.DayOf(now.Add(-keep.Rollups)))))

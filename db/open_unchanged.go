@@ -49,7 +49,7 @@ func openUnchangedFile(ctx context.Context, path string) (*Store, error) {
 		return nil, openError(path, err)
 	}
 	main := connect(real, mode)
-	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, read: main, handle: handle, unchanged: true}}
+	s := &Store{name: real, main: main, read: main, engine: &sqliteFile{path: real, main: main, read: main, handle: handle, unchanged: true}, dialect: sqliteDialect}
 	if err := checkSchema(ctx, main); err != nil {
 		s.Close()
 		return nil, openError(path, err)

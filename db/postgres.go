@@ -86,7 +86,7 @@ func dial(ctx context.Context, dsn string, prepare func(*Store) error) (*Store, 
 		return nil, postgresError(p.name, err)
 	}
 	db := stdlib.OpenDBFromPool(p.pool)
-	s := &Store{name: p.name, main: db, read: db, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: noopLocker{}, actor: CommandLine, engine: p}
+	s := &Store{name: p.name, main: db, read: db, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: noopLocker{}, actor: CommandLine, engine: p, dialect: postgresDialect}
 	if err := prepare(s); err != nil {
 		s.Close()
 		return nil, postgresError(s.name, err)
@@ -301,17 +301,6 @@ func (p *postgres) ddl(text string) string { return text }
 
 // writerWaits returns false: PostgreSQL locks rows, and reports are new rows.
 func (p *postgres) writerWaits() bool { return false }
-
-func (p *postgres) numberedParams() bool { return true }
-
-func (p *postgres) now(ctx context.Context) (now time.Time, known bool, err error) {
-	err = p.pool.QueryRow(ctx, "SELECT clock_timestamp()").Scan(&now)
-	return now, true, err
-}
-
-func (p *postgres) productCond() string { return "product = $1 AND" }
-
-func (p *postgres) logByProduct() bool { return true }
 
 func (p *postgres) inList(placeholder string, list any) (string, any) {
 	return "= ANY(" + placeholder + ")", list

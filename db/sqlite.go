@@ -90,7 +90,7 @@ func openFile(ctx context.Context, path string) (*Store, error) {
 	read := connect(path, readOnly)
 	read.SetMaxOpenConns(4)
 	f := &sqliteFile{path: path, main: main, read: read, hadWAL: logged, handle: handle}
-	s := &Store{name: path, main: main, read: read, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: &f.writeMu, actor: CommandLine, engine: f}
+	s := &Store{name: path, main: main, read: read, folded: new(foldCache), readMu: new(sync.RWMutex), writeMu: &f.writeMu, actor: CommandLine, engine: f, dialect: sqliteDialect}
 	err = verifySQLite(ctx, main)
 	if err == nil {
 		err = checkSchema(ctx, main) // reads, which opens the WAL
@@ -286,20 +286,10 @@ func (f *sqliteFile) reserveSeqs(ctx context.Context, tx *sql.Tx, last int64) er
 
 func (f *sqliteFile) ddl(text string) string { return forSQLite.Replace(text) }
 
-// numberedParams returns false because modernc's driver searches all parameter names for
-// each named placeholder.
-func (f *sqliteFile) numberedParams() bool { return false }
-
-func (f *sqliteFile) now(context.Context) (time.Time, bool, error) { return time.Time{}, false, nil }
-
 func (f *sqliteFile) writerWaits() bool {
 	holder, err := dbfile.LockHolder(f.path)
 	return holder != "" || err != nil
 }
-
-func (f *sqliteFile) productCond() string { return "$1 = $1 AND" }
-
-func (f *sqliteFile) logByProduct() bool { return false }
 
 func (f *sqliteFile) inList(placeholder string, list any) (string, any) {
 	text, err := json.Marshal(list)

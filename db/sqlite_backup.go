@@ -15,7 +15,11 @@ import (
 // file at path, neither verified nor synced. schema is the text of schema.sql. progress is
 // called repeatedly, with done == total at the end.
 func (s *Store) CopyToFile(ctx context.Context, path, schema string, progress func(done, total int64)) error {
-	return s.explain(s.copyToFile(ctx, s, path, schema, progress))
+	if f, ok := s.engine.(*sqliteFile); ok {
+		return s.explain(f.backUp(ctx, path, progress))
+	}
+	_, err := s.Copy(ctx, path, schema, progress)
+	return s.explain(err)
 }
 
 var (
@@ -37,11 +41,11 @@ type backuper interface {
 	NewBackup(uri string) (*sqlite.Backup, error)
 }
 
-// copyToFile copies page by page with SQLite's online backup. A read transaction is open
+// backUp copies page by page with SQLite's online backup. A read transaction is open
 // from start to end: without it, each step would begin its own, and SQLite starts over
 // when another connection has written since the last step.
-func (f *sqliteFile) copyToFile(ctx context.Context, s *Store, path, _ string, progress func(done, total int64)) error {
-	conn, err := s.read.Conn(ctx)
+func (f *sqliteFile) backUp(ctx context.Context, path string, progress func(done, total int64)) error {
+	conn, err := f.read.Conn(ctx)
 	if err != nil {
 		return err
 	}
@@ -124,11 +128,5 @@ func disableWAL(ctx context.Context, path string) error {
 	if err == nil && journal != "delete" {
 		err = fmt.Errorf("%s stays in journal mode %s", path, journal)
 	}
-	return err
-}
-
-// copyToFile reads a snapshot and compares the copy with it.
-func (p *postgres) copyToFile(ctx context.Context, s *Store, path, schema string, progress func(done, total int64)) error {
-	_, err := s.Copy(ctx, path, schema, progress)
 	return err
 }

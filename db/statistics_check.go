@@ -106,14 +106,14 @@ func readLogEntries(ctx context.Context, q querier, where string, args ...any) (
 // readLog reads the log of each product, or all of it at once where products share it.
 func (c *statisticsCheck) readLog(ctx context.Context, progress func(done int64)) error {
 	products, err := productNames(ctx, c.store.read)
-	if err == nil && len(products) > 1 && !c.store.logByProduct() {
+	if err == nil && len(products) > 1 && !c.store.logByProduct {
 		products = products[:1]
 	}
 	done := int64(0)
 	for _, p := range products {
 		for after, n := int64(0), logPage; n == logPage && err == nil; {
 			var page []logEntry
-			page, err = readLogEntries(ctx, c.store.read, c.store.productCond()+" seq > $2 ORDER BY seq LIMIT $3", p.id, after, logPage)
+			page, err = readLogEntries(ctx, c.store.read, c.store.productCond+" seq > $2 ORDER BY seq LIMIT $3", p.id, after, logPage)
 			for _, e := range page {
 				c.count(e)
 				after = e.seq
