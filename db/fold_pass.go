@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"relcheck/checker/stats/rollup"
@@ -61,10 +62,7 @@ func (s *Store) endPass(ctx context.Context, p foldPass) error {
 	if s.logByProduct || s.folded.advance(p) < far {
 		return nil
 	}
-	failed := make([]int64, 0, len(p.failed))
-	for product := range s.folded.except {
-		failed = append(failed, product)
-	}
+	failed := slices.AppendSeq([]int64{}, maps.Keys(s.folded.except)) // not nil, which is null in JSON
 	in, list := s.inList("$3", failed)
 	_, err := s.update(ctx, `INSERT INTO mark (product, node, seq) SELECT id, $1, $2 FROM product WHERE name IS NOT NULL AND NOT id `+in+`
 		ON CONFLICT (product, node) DO UPDATE SET seq = excluded.seq WHERE mark.seq < excluded.seq`, p.end>>nodeBits, p.end, list)
