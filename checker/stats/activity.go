@@ -31,7 +31,7 @@ func (v *View) windows() []window {
 
 // hasBefore reports whether there is data of as many days before a range.
 func (v *View) hasBefore(r rollup.Range) bool {
-	return v.known.Days() > 0 && r.Previous().From >= v.known.From
+	return v.Known.Days() > 0 && r.Previous().From >= v.Known.From
 }
 
 func (v *View) summary(t *Table) {

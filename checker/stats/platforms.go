@@ -25,7 +25,7 @@ func (v *View) versionsOn() [][]int64 {
 	}
 	for i := range v.builds {
 		b := &v.builds[i]
-		counts[b.platform.index][b.version.index] += b.instances
+		counts[b.platform.index][b.version.index] += b.Instances
 	}
 	return counts
 }

@@ -30,7 +30,6 @@ func (v *View) Public(threshold int64) *View {
 	}
 	public.AsOf = time.Time{} // it is the time of a single report
 	public.Known = public.publicKnown()
-	public.known = public.Known
 	public.Query.Below, public.Query.Above, public.Query.Compare = "", 0, [2]string{}
 	return &public
 }
@@ -58,7 +57,7 @@ func (v *View) publicKnown() rollup.Range {
 		return rollup.Range{From: 1, To: 0}
 	}
 	all := *v
-	all.known = v.Query.Range
+	all.Known = v.Query.Range
 	for _, week := range all.perPeriod(rollup.OneWeek) {
 		if v.roundDown(week.Instances) > 0 {
 			return rollup.Range{From: week.Day, To: v.Query.To}

@@ -15,14 +15,13 @@ import (
 type View struct {
 	Product catalog.Product
 	Query   Query
-	Known   rollup.Range // see [Totals]
+	Known   rollup.Range // days with data; in a public view, as far as the public may know
 	AsOf    time.Time    // see [Totals]
 	Today   rollup.Day   // incomplete: its counts still grow
 	Latest  string       // the tag of the latest release, or ""
 
 	tables        []definition
-	known         rollup.Range // days with data; in a public view, as far as the public may know
-	threshold     int64        // of a public view, see [View.Public]; else 0
+	threshold     int64 // of a public view, see [View.Public]; else 0
 	published     published
 	builds        []build
 	usedVersions  []*version  // newest first
@@ -34,9 +33,8 @@ type View struct {
 // build is a build with the version and platform that it is counted under.
 type build struct {
 	*rollup.BuildTotals
-	version   *version
-	platform  *platform
-	instances int64
+	version  *version
+	platform *platform
 }
 
 // platform has the counts of the builds of a platform.
@@ -49,7 +47,7 @@ type platform struct {
 // NewView returns the view of a product for a query. The totals must be of the query's
 // range, and of the builds that its filter keeps. NewView does not change them.
 func NewView(l catalog.Listing, q Query, f *rollup.Totals, today rollup.Day) *View {
-	v := &View{Product: l.Product, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions, known: f.Known}
+	v := &View{Product: l.Product, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions}
 	v.published = newPublished(l.Releases)
 	if v.published.latest != nil {
 		v.Latest = v.published.latest.Version
@@ -85,7 +83,6 @@ func (v *View) addBuilds(builds []rollup.BuildTotals) {
 	for i := range builds {
 		b := &v.builds[i]
 		b.BuildTotals = &builds[i]
-		b.instances = b.Distinct.Instances
 
 		name := v.published.displayName(b.Version)
 		if other[name] {
@@ -100,11 +97,11 @@ func (v *View) addBuilds(builds []rollup.BuildTotals) {
 			v.usedPlatforms = append(v.usedPlatforms, platforms[b.Platform])
 		}
 		b.version, b.platform = versions[name], platforms[b.Platform]
-		b.version.instances += b.instances
+		b.version.instances += b.Instances
 		b.version.reports += b.Reports
-		b.platform.instances += b.instances
+		b.platform.instances += b.Instances
 		b.platform.reports += b.Reports
-		v.instances += b.instances
+		v.instances += b.Instances
 	}
 	v.sort()
 }
@@ -157,10 +154,10 @@ func (v *View) sort() {
 
 // days returns the days of the range that can have data.
 func (v *View) days() rollup.Range {
-	if v.known.Days() == 0 {
+	if v.Known.Days() == 0 {
 		return rollup.Range{From: 1, To: 0}
 	}
-	return rollup.Range{From: max(v.Query.From, v.known.From), To: min(v.Query.To, v.Today)}
+	return rollup.Range{From: max(v.Query.From, v.Known.From), To: min(v.Query.To, v.Today)}
 }
 
 // unfinished reports whether the last day of the range is not over.
