@@ -18,20 +18,12 @@ type grid struct {
 	rows  [][]text
 }
 
-func (g *grid) column(head string, right bool) {
-	g.heads = append(g.heads, head)
-	g.right = append(g.right, right)
-}
-
 func (g *grid) row(cells ...text) { g.rows = append(g.rows, cells) }
 
 // printList prints a list in columns. Cells are masked, because they may come from a
 // client or an older store. Empty cells are printed as a dash.
 func printList(out io.Writer, heads []string, rows [][]string) error {
-	s, g := newScreen(out), &grid{}
-	for _, head := range heads {
-		g.column(head, false)
-	}
+	s, g := newScreen(out), &grid{heads: heads, right: make([]bool, len(heads))}
 	for _, row := range rows {
 		cells := make([]text, len(row))
 		for i, cell := range row {
@@ -133,7 +125,8 @@ func describe(q stats.Query) string {
 func (s *screen) rows(t *stats.Table, width int) block {
 	g, shares := &grid{}, -1
 	for i, c := range t.Columns {
-		g.column(c.Head, c.Kind != stats.Text && c.Kind != stats.Date)
+		g.heads = append(g.heads, c.Head)
+		g.right = append(g.right, c.Kind != stats.Text && c.Kind != stats.Date)
 		if c.Kind == stats.Share {
 			shares = i
 		}

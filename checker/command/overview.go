@@ -24,7 +24,8 @@ const (
 func (s *screen) overview(v *stats.View) block {
 	all := append(s.title(v), text{})
 	versions := v.Table("versions")
-	switch checks := checksOf(v); {
+	daily := v.Table("daily")
+	switch checks := sumOf[int64](daily.Rows, daily.Index(stats.ColChecks)); {
 	case len(versions.Rows) == 0 && checks > 0:
 		all = append(append(all, s.headline(v)...), text{})
 		return append(all, plain("No instances, but "+stats.ShowNumber(checks)+" checks: requests for the latest release without an instance ID.")...)
@@ -55,14 +56,6 @@ func (s *screen) overview(v *stats.View) block {
 		}
 	}
 	return all
-}
-
-// checksOf returns the number of checks in the range.
-func checksOf(v *stats.View) (n int64) {
-	for r := range v.Table("daily").All() {
-		n += r.Number(stats.ColChecks)
-	}
-	return n
 }
 
 // title shows the product, the query and the date of the statistics.

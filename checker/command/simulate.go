@@ -171,13 +171,11 @@ func (o *simulateOptions) load(ctx context.Context, streams IO) error {
 	}
 	progress := newProgress(streams.Err)
 	var before simulate.Result
-	load := simulate.Load{Service: service, Requests: requests, Duration: o.duration, Progress: func(r *simulate.Result) {
+	load := simulate.Load{Service: service, Requests: requests, Duration: o.duration, Connections: o.connections, Progress: func(r *simulate.Result) {
 		showProgress(progress, &before, r)
 		before = *r
 	}}
-	if o.connections > 0 {
-		load.Connections = o.connections
-	} else {
+	if o.connections == 0 {
 		load.Rate = o.rate
 	}
 	result, err := load.Run(ctx)

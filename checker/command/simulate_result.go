@@ -99,9 +99,7 @@ func (o *outcome) print(w io.Writer) error {
 
 // counts lists the results of the requests. Zeros are omitted, except of failures.
 func (o *outcome) counts() *grid {
-	g := &grid{}
-	g.column("Requests", false)
-	g.column("", true)
+	g := &grid{heads: []string{"Requests", ""}, right: []bool{false, true}}
 	row := func(name string, n int64, always bool) {
 		if n != 0 || always {
 			g.row(newText(name), newText(stats.ShowNumber(n)))
@@ -122,9 +120,7 @@ func (o *outcome) counts() *grid {
 }
 
 func (o *outcome) latencies() *grid {
-	g := &grid{}
-	g.column("Latency", false)
-	g.column("ms", true)
+	g := &grid{heads: []string{"Latency", "ms"}, right: []bool{false, true}}
 	for _, p := range percentiles {
 		g.row(newText(p.name), newText(milliseconds(latency(o.Result, p.q))))
 	}
