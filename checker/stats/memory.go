@@ -32,40 +32,36 @@ func (v *View) heapSums(n int, group func(*build) int) []heapSum {
 }
 
 func (v *View) heap(t *Table) {
-	type cell struct{ version, platform int }
-	all := v.heapSums(1, func(*build) int { return 0 })
-	versions := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
-	platforms := v.heapSums(len(v.usedPlatforms), func(b *build) int { return b.platform.index })
-	cells := map[cell]*heapSum{}
+	const all = -1
+	type group struct{ version, platform int } // indexes, or all
+	sums := map[group]*heapSum{}
 	for i := range v.builds {
 		b := &v.builds[i]
-		at := cell{b.version.index, b.platform.index}
-		if cells[at] == nil {
-			cells[at] = new(heapSum)
+		version, platform := b.version.index, b.platform.index
+		for _, g := range []group{{all, all}, {version, all}, {all, platform}, {version, platform}} {
+			if sums[g] == nil {
+				sums[g] = new(heapSum)
+			}
+			sums[g].add(b)
 		}
-		cells[at].add(b)
 	}
-
-	heapRow(t, &all[0], nil, nil, nil)
-	for i := range versions {
-		heapRow(t, &versions[i], v.usedVersions[i].name, nil, nil)
+	add := func(g group, version, os, arch any) {
+		if p := sums[g]; p != nil && p.Total() > 0 {
+			q := p.Quantiles(0.5, 0.9, 0.95, 0.99)
+			t.addRow(version, os, arch, p.instances, p.Total(), q[0], q[1], q[2], q[3])
+		}
+	}
+	add(group{all, all}, nil, nil, nil)
+	for i, u := range v.usedVersions {
+		add(group{i, all}, u.name, nil, nil)
 	}
 	for i, p := range v.usedPlatforms {
-		heapRow(t, &platforms[i], nil, p.OS, p.Arch)
+		add(group{all, i}, nil, p.OS, p.Arch)
 	}
 	for i, u := range v.usedVersions {
 		for j, p := range v.usedPlatforms {
-			if heaps := cells[cell{i, j}]; heaps != nil {
-				heapRow(t, heaps, u.name, p.OS, p.Arch)
-			}
+			add(group{i, j}, u.name, p.OS, p.Arch)
 		}
-	}
-}
-
-func heapRow(t *Table, p *heapSum, version, os, arch any) {
-	if p.Total() > 0 {
-		q := p.Quantiles(0.5, 0.9, 0.95, 0.99)
-		t.addRow(version, os, arch, p.instances, p.Total(), q[0], q[1], q[2], q[3])
 	}
 }
 
