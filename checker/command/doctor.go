@@ -107,16 +107,14 @@ func (d *findingPrinter) report(f doctor.Finding) {
 func (d *findingPrinter) environment(root *cobra.Command) {
 	known := map[string]bool{}
 	flagVariables(root, known)
-	odd := 0
 	for _, set := range os.Environ() {
 		name, _, _ := strings.Cut(set, "=")
 		if !strings.HasPrefix(name, "RELCHECK_") || known[name] {
 			continue
 		}
-		odd++
 		d.report(doctor.Finding{Severity: doctor.Warning, Check: "environment", Text: name + " belongs to no flag: correct or unset it"})
 	}
-	if odd == 0 {
+	if d.warnings == 0 {
 		d.report(doctor.Finding{Severity: doctor.OK, Check: "environment", Text: "every RELCHECK_ variable belongs to a flag"})
 	}
 }

@@ -76,11 +76,6 @@ func (h *httpServer) serve(ctx context.Context, l net.Listener, handler *server.
 		return err
 	case <-ctx.Done():
 	}
-	h.stop(ctx, s)
-	return nil
-}
-
-func (h *httpServer) stop(ctx context.Context, s *http.Server) {
 	h.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
@@ -89,6 +84,7 @@ func (h *httpServer) stop(ctx context.Context, s *http.Server) {
 		h.log.Warn("aborted requests that did not finish in time", "timeout", shutdownTimeout)
 	}
 	h.log.Info("stopped")
+	return nil
 }
 
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
