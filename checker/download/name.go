@@ -25,11 +25,28 @@ func Platforms(name string) []checker.Platform {
 // Normalize returns the platform that a client calls os and arch, such as Windows_NT and
 // AMD64, or [checker.Other] if Go does not support it.
 func Normalize(os, arch string) checker.Platform {
+	if p := (checker.Platform{OS: os, Arch: arch}); p.Known() {
+		return p
+	}
 	n := name{}
 	if len(os)+len(arch) < maxName {
 		n.read(split(strings.ToLower(os+" "+arch)), nil)
 	}
 	return checker.Platform{OS: n.os, Arch: n.arch}.OrOther()
+}
+
+// Mentions reports whether a text has a word for an operating system or an architecture,
+// also for those that Go does not support.
+func Mentions(text string) bool {
+	if len(text) >= maxName {
+		return false
+	}
+	for _, w := range split(strings.ToLower(text)) {
+		if m := understand(w.text); m != nil && (m.os != "" || m.arch != "") {
+			return true
+		}
+	}
+	return false
 }
 
 // name is what the name of a file says.

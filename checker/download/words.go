@@ -58,7 +58,7 @@ var vocabulary = []struct {
 	{"darwin macos osx macosx mac apple", meaning{os: "darwin"}},
 	{"intel", meaning{implied: "amd64"}},
 	{"silicon applesilicon", meaning{implied: "arm64"}},
-	{"windows win win32nt", meaning{os: "windows"}},
+	{"windows win win32nt winnt mswin mswin32", meaning{os: "windows"}},
 	{"mingw mingw32 cygwin msys", meaning{os: "windows", flag: gnu}},
 	{"win32", meaning{os: "windows", implied: "386"}},
 	{"win64", meaning{os: "windows", implied: "amd64"}},

@@ -63,14 +63,21 @@ func hasPrereleaseWord(suffix string) bool {
 // word at the start of its suffix or as a Go pseudo-version. The hyphen suffixes of
 // vendors (istio, fips, 14-gabcdef) do not.
 func (v Version) Prerelease() bool {
-	return v.kind == ordered && (v.gluedRank < 0 || v.hyphenRank < 0 && (prereleaseWords[letters(v.hyphen)] || pseudoPattern.MatchString(v.hyphen)))
+	return v.kind == ordered && (v.gluedRank < 0 || v.hyphenPrerelease())
+}
+
+func (v Version) hyphenPrerelease() bool {
+	return v.hyphenRank < 0 && (prereleaseWords[letters(v.hyphen)] || pseudoPattern.MatchString(v.hyphen))
 }
 
 // WithoutVendor returns v without a hyphen suffix that marks neither a pre-release nor a
-// release of the scheme: 0.21.0 for 0.21.0-istio. A vendor's build of a release is as
-// recent as that release.
+// release of the scheme: 0.21.0 for 0.21.0-istio, and 1.2.0rc1 for 1.2.0rc1-istio. A
+// vendor's build of a release is as recent as that release.
+//
+// A version that is not released compares with releases without the suffix, and by
+// [Version.Compare]: build metadata of other builds has no order. See [Scheme.Reported].
 func (v Version) WithoutVendor() Version {
-	if v.hyphenRank < 0 && !v.Prerelease() {
+	if v.hyphenRank < 0 && !v.hyphenPrerelease() {
 		v.hyphen, v.hyphenRank = "", 0
 	}
 	return v

@@ -44,6 +44,7 @@ type Version struct {
 	glued  string
 	hyphen string
 	build  string
+	line   string // see [Version.Line]
 
 	gluedRank, hyphenRank int8 // -1 below no suffix, 0 no suffix, 1 above
 }
@@ -86,7 +87,7 @@ func (s Scheme) Parse(tag string) Version {
 		emptyIdentifier(v.glued), emptyIdentifier(v.hyphen), emptyIdentifier(v.build):
 		return v
 	}
-	v.kind = ordered
+	v.kind, v.line = ordered, lineOf(text, len(v.core))
 	switch {
 	case v.glued == "":
 	case gluedPrerelease(first):
@@ -121,6 +122,19 @@ func (s Scheme) trimPrefix(tag string) (text string, own bool) {
 		return "", false
 	}
 	return tag[longest:], true
+}
+
+// Trim returns a tag, or the version that a client of the product reports, without the
+// scheme's prefix and a leading "v" before a digit. Two spellings of one version have the
+// same result.
+func (s Scheme) Trim(tag string) string {
+	if text, own := s.trimPrefix(tag); own && len(s.prefixes) > 0 {
+		tag = text
+	}
+	if digits, ok := strings.CutPrefix(tag, "v"); ok && digits != "" && isDigit(digits[0]) {
+		return digits
+	}
+	return tag
 }
 
 // invalid reports whether r cannot be part of a version.

@@ -101,7 +101,7 @@ func TestWithoutVendor(t *testing.T) {
 	latest := (Scheme{}).Parse("1.2.4")
 	for tag, want := range map[string]int{
 		"1.2.4": 0, "1.2.4-istio": 0, "1.2.4-fips": 0, "1.2.4-ubi9": 0, "1.2.4-14-gabcdef": 0, "1.2.4-1ubuntu1": 0, "1.2.4-b7f3c1d": 0, "1.2.4+dirty": 0, "1.2.3-istio": -1, "1.2.5-istio": 1,
-		"1.2.4-beta.3": -1, "1.2.4-rc.2": -1, "1.2.4-dev": -1, "1.2.4-SNAPSHOT": -1, "1.2.4-nightly.20260101": -1, "1.2.0-rc.1-istio": -1, "1.2.4-rc1-istio": -1, "1.2.4rc1": -1, "1.2.4b7": -1,
+		"1.2.4-beta.3": -1, "1.2.4-rc.2": -1, "1.2.4-dev": -1, "1.2.4-SNAPSHOT": -1, "1.2.4-nightly.20260101": -1, "1.2.0-rc.1-istio": -1, "1.2.4-rc1-istio": -1, "1.2.4rc1": -1, "1.2.4b7": -1, "1.2.4rc1-istio": -1, "1.2.4.Final-istio": 1,
 		"v1.2.4-0.20260201120000-abcdefabcdef+dirty": -1, "v1.2.4-rc.1.0.20260201120000-abcdefabcdef": -1, "v0.0.0-20260201120000-abcdefabcdef": -1, "v1.2.5-0.20260201120000-abcdefabcdef": 1, "1.2.4a": 1,
 	} {
 		if got := (Scheme{}).Parse(tag).WithoutVendor().Compare(latest); got != want {
