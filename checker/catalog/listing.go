@@ -1,47 +1,165 @@
 package catalog
 
 import (
+	"strings"
 	"time"
 
-	"relcheck/checker"
+	"relcheck/checker/version"
 )
 
 // Product is a program that has releases: Open Policy Agent, for example.
 type Product struct {
 	// Name identifies the product in URLs and on the command line: "opa".
 	Name string
+
 	// Title is the name for people: "Open Policy Agent".
 	Title string
+
 	// Repo is its "owner/name" in GitHub's API, or empty.
 	Repo string
-	// Module is the path of the Go module whose releases can be synced, or empty.
+
+	// Module lists the paths of the Go modules whose releases can be synced, separated by
+	// spaces.
 	Module string
+
 	// Download and Notes are URL templates for releases that have no URLs of their
-	// own, or empty. See [Expand].
+	// own, or empty. See [Product.DownloadURL].
 	Download string
 	Notes    string
+
+	// File is a template of the name of the file to download, or empty. If it is set, it
+	// decides which file of a release is the download for a platform.
+	File string
+
 	// Origins lists the origins of web pages whose reports and checks are recorded,
 	// separated by spaces. Each is an origin ("https://app.example.com"), "null", or a
 	// scheme ("app:"), which stands for all origins of that scheme.
 	Origins string
+
+	// Prefixes lists the prefixes of the product's tags, separated by spaces, and Suffix
+	// is a pattern of suffixes that mark releases. See [version.NewScheme].
+	Prefixes string
+	Suffix   string
+
+	// Match is the range of versions that can be the latest release, or empty for all.
+	// See [version.ParseRange].
+	Match string
+
+	// MinAge is the time between the publication of a release and its first offer.
+	MinAge time.Duration
+
+	// RequireFiles holds a release back until it has a file for each platform for which
+	// the release before it has one, but at most [MaxHold].
+	RequireFiles bool
+
+	// Channels lists the channels of the product, one a line. See [Channel].
+	Channels string
 }
 
-// Release is one published version of a product.
+// MaxHold is how long [Product.RequireFiles] holds back a release after its publication.
+const MaxHold = 24 * time.Hour
+
+// Scheme returns how the product spells its tags.
+func (p *Product) Scheme() version.Scheme {
+	s, err := version.NewScheme(strings.Fields(p.Prefixes), p.Suffix)
+	if err != nil { // of a store that another version of relcheck has written
+		return version.Scheme{}
+	}
+	return s
+}
+
+// Range returns the range of versions that can be the latest release.
+func (p *Product) Range() version.Range {
+	r, err := version.ParseRange(p.Match)
+	if err != nil {
+		return version.Range{}
+	}
+	return r
+}
+
+// Release is a published version of a product. Its fields are merged from what upstream
+// and the operator say.
 type Release struct {
-	// Version is the release's tag as upstream spells it: "v0.19.2" or "0.19.2".
-	Version string
+	// ID identifies the release in its store, or is 0.
+	ID int64
+
+	// Tag is the tag of the release as upstream spells it: "v0.19.2" or "0.19.2". It
+	// identifies the release in its product.
+	Tag string
+
+	// Title is the name for people, or empty.
+	Title string
+
 	// Notes is the URL of the release notes. If it is empty, the product's template applies.
 	Notes string
-	// Date is the time of publication, or zero if it is not known.
-	Date time.Time
+
+	// Created is the time of the tagged commit, or zero if it is not known. Date is the
+	// time of publication, or else Created.
+	Created, Date time.Time
+
 	// Prerelease marks a release that is offered only to clients that run a
 	// pre-release.
 	Prerelease bool
-	// Withdrawn marks a release that is never offered.
+
+	// Withdrawn marks a release that is never offered. Reason is why, or empty.
 	Withdrawn bool
-	// Retracted is the reason why upstream retracted the release, or empty. A
-	// retracted release is withdrawn unless an operator has restored it.
-	Retracted string
-	// Assets maps platforms to the URLs of their files.
-	Assets map[checker.Platform]string
+	Reason    string
+
+	// Files are the files of the release, sorted by name.
+	Files []File
+}
+
+// GoneReason is the reason for a release that upstream does not list any more.
+const GoneReason = "removed upstream"
+
+// NewRelease merges what upstream and the operator say about a release. Either may be
+// nil.
+//
+// If both leave open whether it is a pre-release, the tag decides. Upstream's "no
+// pre-release" counts unless the tag contains a pre-release word, because many projects
+// forget to mark their release candidates.
+func NewRelease(tag version.Version, upstream, operator *Layer) Release {
+	up, op := new(Layer), new(Layer)
+	if upstream != nil {
+		up = upstream
+	}
+	if operator != nil {
+		op = operator
+	}
+	if up.Gone {
+		gone, reason := true, GoneReason
+		up = &Layer{Title: up.Title, Notes: up.Notes, Created: up.Created, Published: up.Published, Prerelease: up.Prerelease, Withdrawn: &gone, Reason: &reason, Files: up.Files}
+	}
+	both := up.Overlay(Layer{Title: op.Title, Notes: op.Notes, Created: op.Created, Published: op.Published, Withdrawn: op.Withdrawn, Reason: op.Reason})
+	r := Release{Tag: tag.Tag(), Files: mergeFiles(up.Files, op.Files)}
+	r.Title, r.Notes = value(both.Title), value(both.Notes)
+	r.Created, r.Date = value(both.Created), both.Date()
+	if r.Withdrawn = value(both.Withdrawn); r.Withdrawn {
+		r.Reason = value(both.Reason)
+	}
+	switch {
+	case op.Prerelease != nil:
+		r.Prerelease = *op.Prerelease
+	case up.Prerelease == nil:
+		r.Prerelease = tag.Ordered() && !tag.Stable()
+	default:
+		r.Prerelease = *up.Prerelease || tag.Prerelease()
+	}
+	return r
+}
+
+func value[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}
+
+// NewTag returns the tag of a new release: tags of Go modules begin with "v", and links
+// are made of tags.
+func (p *Product) NewTag(tag string) string {
+	if p.Module != "" && tag != "" && '0' <= tag[0] && tag[0] <= '9' {
+		return "v" + tag
+	}
+	return tag
 }

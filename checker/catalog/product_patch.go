@@ -2,14 +2,21 @@ package catalog
 
 import (
 	"regexp"
+	"strconv"
+	"strings"
+	"time"
 
 	"golang.org/x/mod/module"
 
 	"relcheck/checker/printable"
+	"relcheck/checker/version"
 )
 
-// maxTitle is the length of the longest title, in characters.
+// maxTitle is the length of the longest title of a product, in characters.
 const maxTitle = 100
+
+// maxAge is the longest [Product.MinAge].
+const maxAge = 365 * 24 * time.Hour
 
 var (
 	namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
@@ -23,17 +30,43 @@ func ValidProductName(name string) bool { return namePattern.MatchString(name) }
 // keep their values.
 type ProductPatch map[string]string
 
-// ProductFields returns pointers to the fields of p that can be changed, by their
-// names in flags and JSON.
-func ProductFields(p *Product) map[string]*string {
-	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes, "origins": &p.Origins}
+// ProductFields lists the names of the fields that can be changed, in flags and JSON.
+var ProductFields = []string{"title", "repo", "module", "download", "notes", "file", "origins", "tag_prefixes", "release_suffix", "match", "min_age", "require_files", "channels"}
+
+// texts returns pointers to the fields of p that are texts.
+func (p *Product) texts() map[string]*string {
+	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes, "file": &p.File,
+		"origins": &p.Origins, "tag_prefixes": &p.Prefixes, "release_suffix": &p.Suffix, "match": &p.Match, "channels": &p.Channels}
+}
+
+// Field returns the value of a field as text.
+func (p Product) Field(name string) string {
+	switch name {
+	case "min_age":
+		return FormatAge(p.MinAge)
+	case "require_files":
+		return strconv.FormatBool(p.RequireFiles)
+	}
+	return *p.texts()[name]
+}
+
+// FormatAge returns a duration without the parts that are zero: "24h".
+func FormatAge(d time.Duration) string {
+	s := d.String()
+	if s = strings.TrimSuffix(s, "m0s"); len(s) < len(d.String()) {
+		s += "m"
+	}
+	if short, ok := strings.CutSuffix(s, "h0m"); ok {
+		return short + "h"
+	}
+	return s
 }
 
 // Apply returns p with the changes. The title of a new product defaults to its name.
 // The error is a [FieldError].
 func (e ProductPatch) Apply(p Product) (Product, error) {
 	isNew := p.Title == ""
-	for name, field := range ProductFields(&p) {
+	for name, field := range p.texts() {
 		if value, ok := e[name]; ok {
 			*field = value
 		}
@@ -42,10 +75,34 @@ func (e ProductPatch) Apply(p Product) (Product, error) {
 		p.Title = p.Name
 	}
 	var err error
+	if value, ok := e["min_age"]; ok {
+		if p.MinAge, err = parseAge(value); err != nil {
+			return p, err
+		}
+	}
+	if value, ok := e["require_files"]; ok {
+		if p.RequireFiles, err = strconv.ParseBool(value); err != nil {
+			return p, fieldErrorf("require_files", "%q is neither true nor false", value)
+		}
+	}
 	if p.Origins, err = cleanOrigins(p.Origins); err != nil {
 		return p, err
 	}
+	p.Module = strings.Join(strings.Fields(p.Module), " ")
+	p.Prefixes = strings.Join(strings.Fields(p.Prefixes), " ")
+	p.Channels = FormatChannels(parseChannels(p.Channels))
 	return p, CheckProduct(p)
+}
+
+func parseAge(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	age, err := time.ParseDuration(text)
+	if err != nil || age < 0 || age > maxAge || age%time.Second != 0 {
+		return 0, fieldErrorf("min_age", "%q is not a duration such as 24h, from 0s to %s", text, FormatAge(maxAge))
+	}
+	return age, nil
 }
 
 // CheckProduct returns a [FieldError] if a field of p is invalid.
@@ -59,15 +116,49 @@ func CheckProduct(p Product) error {
 	if p.Repo != "" && !repoPattern.MatchString(p.Repo) {
 		return fieldErrorf("repo", "%q is not of the form OWNER/REPO", p.Repo)
 	}
-	if p.Module != "" {
-		if err := module.CheckPath(p.Module); err != nil {
+	for path := range strings.FieldsSeq(p.Module) {
+		if err := module.CheckPath(path); err != nil {
 			return fieldErrorf("module", "%v", err)
 		}
 	}
 	if err := checkTemplate("download", p.Download, printable.CheckDownload); err != nil {
 		return err
 	}
-	return checkTemplate("notes", p.Notes, printable.CheckLink)
+	if err := checkTemplate("notes", p.Notes, printable.CheckLink); err != nil {
+		return err
+	}
+	if p.File != "" {
+		if err := checkFileTemplate(p.File); err != nil {
+			return fieldErrorf("file", "%v", err)
+		}
+	}
+	return checkVersions(p)
+}
+
+// maxPrefixes is the number of tag prefixes that a product can have.
+const maxPrefixes = 20
+
+// checkVersions checks the fields that describe versions.
+func checkVersions(p Product) error {
+	prefixes := strings.Fields(p.Prefixes)
+	if len(prefixes) > maxPrefixes {
+		return fieldErrorf("tag_prefixes", "there are %d; give at most %d", len(prefixes), maxPrefixes)
+	}
+	if _, err := version.NewScheme(prefixes, ""); err != nil {
+		return fieldErrorf("tag_prefixes", "%v", err)
+	}
+	for _, prefix := range prefixes {
+		if err := CheckTag(prefix); err != nil {
+			return fieldErrorf("tag_prefixes", "%q cannot begin a tag", prefix)
+		}
+	}
+	if _, err := version.NewScheme(nil, p.Suffix); err != nil {
+		return fieldErrorf("release_suffix", "%v", err)
+	}
+	if _, err := version.ParseRange(p.Match); err != nil {
+		return fieldErrorf("match", "%v", err)
+	}
+	return checkChannels(p.Channels)
 }
 
 func checkTemplate(field, template string, check func(string) error) error {
@@ -85,9 +176,8 @@ func checkTemplate(field, template string, check func(string) error) error {
 
 // ChangedFields returns the names of the fields that differ between two products.
 func ChangedFields(a, b Product) (names []string) {
-	was := ProductFields(&a)
-	for _, name := range []string{"title", "repo", "module", "download", "notes", "origins"} {
-		if *was[name] != *ProductFields(&b)[name] {
+	for _, name := range ProductFields {
+		if a.Field(name) != b.Field(name) {
 			names = append(names, name)
 		}
 	}

@@ -1,23 +1,36 @@
 package catalog
 
 import (
-	"maps"
+	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/mod/semver"
+	"unicode/utf8"
 
 	"relcheck/checker"
 	"relcheck/checker/printable"
 )
 
-// ReleasePatch holds changes of a release. Fields that are nil keep their values.
+// MaxTag is the length of the longest tag, in bytes.
+const MaxTag = 200
+
+// CheckTag returns a [FieldError] if no release can have the tag.
+func CheckTag(tag string) error {
+	switch {
+	case tag == "" || len(tag) > MaxTag:
+		return fieldErrorf("version", "a tag has 1 to %d bytes, not %d", MaxTag, len(tag))
+	case !utf8.ValidString(tag) || printable.Check(tag) != nil || strings.ContainsFunc(tag, func(r rune) bool { return r == ' ' || r == '\\' }):
+		return fieldErrorf("version", "%q cannot be a tag: it contains a space, a backslash, or an invisible or control character", tag)
+	}
+	return nil
+}
+
+// ReleasePatch holds changes of the operator's layer of a release. Fields that are nil
+// keep their values.
 type ReleasePatch struct {
-	date       *time.Time
-	notes      *string
-	assets     map[checker.Platform]string // "" removes the file of a platform
-	Prerelease *bool
-	Withdrawn  *bool
+	layer Layer
+	files []File
 }
 
 // SetDate sets the time of publication: an RFC 3339 time, or a date.
@@ -27,21 +40,46 @@ func (e *ReleasePatch) SetDate(text string) error {
 	if err != nil || t.Year() < 1 || t.Year() > 9999 { // the conversion to UTC may have left the range of RFC 3339
 		return fieldErrorf("date", "%q is neither an RFC 3339 time (2026-01-31T12:00:00Z) nor a date (2026-01-31)", text)
 	}
-	e.date = &t
+	e.layer.Published = &t
+	return nil
+}
+
+// SetTitle sets the title of the release.
+func (e *ReleasePatch) SetTitle(title string) error {
+	l := Layer{Title: &title}
+	if err := l.Check(); err != nil {
+		return err
+	}
+	e.layer.Title = &title
 	return nil
 }
 
 // SetNotes sets the URL of the release notes. If it is empty, the product's template
 // applies.
 func (e *ReleasePatch) SetNotes(url string) error {
-	if url != "" {
-		if err := printable.CheckLink(url); err != nil {
-			return fieldErrorf("notes", "%v", err)
-		}
+	l := Layer{Notes: &url}
+	if err := l.Check(); err != nil {
+		return err
 	}
-	e.notes = &url
+	e.layer.Notes = &url
 	return nil
 }
+
+// SetText sets the release notes, in Markdown.
+func (e *ReleasePatch) SetText(markdown string) error {
+	l := Layer{Text: &markdown}
+	if err := l.Check(); err != nil {
+		return err
+	}
+	e.layer.Text = &markdown
+	return nil
+}
+
+// SetPrerelease sets whether the release is a pre-release.
+func (e *ReleasePatch) SetPrerelease(prerelease bool) { e.layer.Prerelease = &prerelease }
+
+// SetWithdrawn withdraws or restores the release.
+func (e *ReleasePatch) SetWithdrawn(withdrawn bool) { e.layer.Withdrawn = &withdrawn }
 
 // SetAsset sets the URL of the file for a platform such as linux/amd64.
 func (e *ReleasePatch) SetAsset(platform, url string) error {
@@ -52,7 +90,11 @@ func (e *ReleasePatch) SetAsset(platform, url string) error {
 	if err != nil {
 		return fieldErrorf("assets", "%v", err)
 	}
-	e.setAsset(p, url)
+	f := File{Name: FileName(url), Platform: p, URL: url}
+	if checkFileName(f.Name) != nil {
+		f.Name = ""
+	}
+	e.files = append(e.files, f)
 	return nil
 }
 
@@ -62,55 +104,48 @@ func (e *ReleasePatch) RemoveAsset(platform string) error {
 	if err != nil {
 		return fieldErrorf("assets", "%v", err)
 	}
-	e.setAsset(p, "")
+	e.files = append(e.files, File{Platform: p})
 	return nil
 }
 
-func (e *ReleasePatch) setAsset(p checker.Platform, url string) {
-	if e.assets == nil {
-		e.assets = map[checker.Platform]string{}
+// SetFile adds a file, or changes the fields of the file with that name that are not
+// empty. Its name decides about its platform.
+func (e *ReleasePatch) SetFile(f File) error {
+	f.ID, f.Platform = 0, checker.Platform{}
+	f.SHA256, f.SHA512 = strings.ToLower(f.SHA256), strings.ToLower(f.SHA512)
+	l := Layer{Files: []File{f}}
+	if err := l.Check(); err != nil {
+		return err
 	}
-	e.assets[p] = url
-}
-
-// CheckVersion returns a [FieldError] if no release can have the version.
-func CheckVersion(version string) error {
-	if !checker.ValidVersion(version) || checker.Canonical(version) == "" {
-		return fieldErrorf("version", "%q is not a semantic version, such as v1.2.3", version)
-	}
+	e.files = append(e.files, f)
 	return nil
 }
 
-// NewRelease returns a release of p with a version and defaults.
-func NewRelease(p Product, version string) Release {
-	if p.Module != "" && !strings.HasPrefix(version, "v") {
-		version = "v" + version // tags of Go modules have it, and links are made of tags
+// FileName returns the name of the file that a URL leads to: the last part of its path.
+func FileName(link string) string {
+	link, _, _ = strings.Cut(link, "#")
+	link, _, _ = strings.Cut(link, "?")
+	link = path.Base(link)
+	if name, err := url.PathUnescape(link); err == nil && checkFileName(name) == nil {
+		return name
 	}
-	return Release{Version: version, Prerelease: semver.Prerelease(checker.Canonical(version)) != ""}
+	return link
 }
 
-// Apply returns r with the changes, except for Withdrawn: whether a release is
-// withdrawn is stored separately.
-func (e ReleasePatch) Apply(r Release) Release {
-	if e.date != nil {
-		r.Date = *e.date
+// Apply returns l with the changes.
+func (e ReleasePatch) Apply(l Layer) Layer {
+	l = l.Overlay(e.layer)
+	if len(e.files) == 0 {
+		return l
 	}
-	if e.notes != nil {
-		r.Notes = *e.notes
-	}
-	if e.Prerelease != nil {
-		r.Prerelease = *e.Prerelease
-	}
-	r.Assets = maps.Clone(r.Assets)
-	for platform, url := range e.assets {
-		switch {
-		case url == "":
-			delete(r.Assets, platform)
-		case r.Assets == nil:
-			r.Assets = map[checker.Platform]string{platform: url}
-		default:
-			r.Assets[platform] = url
+	files := slices.Clone(l.Files)
+	for _, f := range e.files {
+		if f.Platform != (checker.Platform{}) { // which has one file
+			files = slices.DeleteFunc(files, func(old File) bool { return old.Platform == f.Platform && old.URL != f.URL })
 		}
+		files = setFile(files, f)
 	}
-	return r
+	slices.SortFunc(files, CompareFiles)
+	l.Files = files
+	return l
 }

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strings"
@@ -8,26 +9,62 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/printable"
+	"relcheck/checker/version"
 )
 
 var platforms = sync.OnceValue(checker.Platforms)
 
-// Expand fills in a URL template for a release and a platform:
+// DownloadURL returns the URL of a release's file for a platform by the product's
+// template, or "". It fills in
 //
 //	{tag}       the release's tag: v0.19.2
-//	{version}   the tag without a leading v: 0.19.2
+//	{version}   the tag without the product's prefix and a leading v: 0.19.2
 //	{os}        the platform's operating system: darwin
 //	{arch}      the platform's architecture: amd64
 //	{NAME:TEXT} TEXT if the operating system or the architecture is NAME,
 //	            else nothing: {windows:.exe}
 //
-// A template that depends on the platform expands to "" for [checker.Other].
-func Expand(template, tag string, p checker.Platform) string {
-	s, err := expand(template, tag, p)
+// A template that depends on the platform gives nothing for [checker.Other]. Neither does
+// a tag with which it would give an invalid link.
+func (p *Product) DownloadURL(tag string, platform checker.Platform) string {
+	return p.link(p.Download, tag, platform, printable.CheckDownload)
+}
+
+// NotesURL returns the URL of a release's notes: its own, or the one from the product's
+// template, which has the fields of [Product.DownloadURL].
+func (p *Product) NotesURL(r *Release) string {
+	return cmp.Or(r.Notes, p.link(p.Notes, r.Tag, checker.Other, printable.CheckLink))
+}
+
+// link expands a template of links. It returns "" if the template does not fit the
+// platform, or if the link is invalid, because [CheckTemplate] cannot try all tags.
+func (p *Product) link(template, tag string, platform checker.Platform, check func(string) error) string {
+	link := p.expand(template, tag, platform, url.PathEscape)
+	if link != "" && check(link) != nil {
+		return ""
+	}
+	return link
+}
+
+// fileName returns the name of a release's file for a platform by the product's
+// template, or "".
+func (p *Product) fileName(tag string, platform checker.Platform) string {
+	return p.expand(p.File, tag, platform, func(s string) string { return s })
+}
+
+// expand returns "" if the template does not fit the platform.
+func (p *Product) expand(template, tag string, platform checker.Platform, escape func(string) string) string {
+	s, err := expand(template, escape(tag), escape(p.trimTag(tag)), platform)
 	if err != nil {
 		return ""
 	}
 	return s
+}
+
+// trimTag returns a tag without the product's prefix and a leading "v".
+func (p *Product) trimTag(tag string) string {
+	s, _ := version.NewScheme(strings.Fields(p.Prefixes), "")
+	return s.Trim(tag)
 }
 
 // sampleTags has a tag of every form that matters to templates: with and without
@@ -35,6 +72,31 @@ func Expand(template, tag string, p checker.Platform) string {
 var sampleTags = []string{
 	"v1.2.3", "1.2.3", "v0.10.0-rc.1+build.5", "2",
 	"9.0.0-" + strings.Repeat("x", checker.MaxVersion-len("9.0.0-")),
+}
+
+// checkFileTemplate returns an error unless template expands to a file name for at least
+// one platform.
+func checkFileTemplate(template string) error {
+	if err := printable.Check(template); err != nil {
+		return fmt.Errorf("template: %w", err)
+	}
+	failed, made := error(nil), false
+	for _, p := range append(checker.Platforms(), checker.Other) {
+		name, err := expand(template, "v1.2.3", "1.2.3", p)
+		if made = made || name != "" && err == nil; err != nil && p != checker.Other {
+			failed = err
+		}
+		if strings.ContainsAny(name, "/{}") {
+			return fmt.Errorf("%q is not a file name", name)
+		}
+	}
+	switch {
+	case failed != nil:
+		return failed
+	case !made:
+		return fmt.Errorf("template %q gives no platform a file name", template)
+	}
+	return nil
 }
 
 // CheckTemplate returns an error unless template expands to a link for at least one
@@ -47,7 +109,7 @@ func CheckTemplate(template string, check func(string) error) error {
 	made := false
 	for _, p := range platforms() {
 		for _, tag := range sampleTags {
-			link, err := expand(template, tag, p)
+			link, err := expand(template, url.PathEscape(tag), url.PathEscape(strings.TrimPrefix(tag, "v")), p)
 			switch {
 			case err != nil:
 				return err
@@ -70,7 +132,7 @@ func CheckTemplate(template string, check func(string) error) error {
 	return nil
 }
 
-func expand(template, tag string, p checker.Platform) (string, error) {
+func expand(template, tag, version string, p checker.Platform) (string, error) {
 	var b strings.Builder
 	rest := template
 	for {
@@ -87,10 +149,10 @@ func expand(template, tag string, p checker.Platform) (string, error) {
 		name, insert, conditional := strings.Cut(field, ":")
 		switch {
 		case name == "tag":
-			b.WriteString(url.PathEscape(tag))
+			b.WriteString(tag)
 			continue
 		case name == "version":
-			b.WriteString(url.PathEscape(strings.TrimPrefix(tag, "v")))
+			b.WriteString(version)
 			continue
 		case p == checker.Other || p == checker.Platform{}:
 			return "", fmt.Errorf("template %q: no platform", template)

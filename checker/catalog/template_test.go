@@ -9,31 +9,65 @@ import (
 	"relcheck/checker/printable"
 )
 
-func TestExpand(t *testing.T) {
+// downloadURL returns the download link of a product with a template and tag prefixes.
+func downloadURL(template, prefixes, tag string, p checker.Platform) string {
+	product := catalog.Product{Download: template, Prefixes: prefixes}
+	return product.DownloadURL(tag, p)
+}
+
+func TestDownloadURL(t *testing.T) {
 	const opa = "https://example.com/{tag}/opa_{os}_{arch}{arm64:_static}{windows:.exe}"
 	for _, c := range []struct {
-		template, tag string
-		p             checker.Platform
-		want          string
+		template, prefixes, tag string
+		p                       checker.Platform
+		want                    string
 	}{
-		{opa, "v0.19.2", checker.Platform{OS: "darwin", Arch: "amd64"}, "https://example.com/v0.19.2/opa_darwin_amd64"},
-		{opa, "v0.70.0", checker.Platform{OS: "linux", Arch: "arm64"}, "https://example.com/v0.70.0/opa_linux_arm64_static"},
-		{opa, "v0.70.0", checker.Platform{OS: "windows", Arch: "amd64"}, "https://example.com/v0.70.0/opa_windows_amd64.exe"},
-		{opa, "v0.70.0", checker.Other, ""},
-		{opa, "v0.70.0", checker.Platform{}, ""},
-		{"https://example.com/{version}", "v0.70.0", checker.Other, "https://example.com/0.70.0"},
-		{"https://example.com/{tag}", "0.70.0+1", checker.Other, "https://example.com/0.70.0+1"},
-		{"", "v1.0.0", checker.Other, ""},
+		{opa, "", "v0.19.2", checker.Platform{OS: "darwin", Arch: "amd64"}, "https://example.com/v0.19.2/opa_darwin_amd64"},
+		{opa, "", "v0.70.0", checker.Platform{OS: "linux", Arch: "arm64"}, "https://example.com/v0.70.0/opa_linux_arm64_static"},
+		{opa, "", "v0.70.0", checker.Platform{OS: "windows", Arch: "amd64"}, "https://example.com/v0.70.0/opa_windows_amd64.exe"},
+		{opa, "", "v0.70.0", checker.Other, ""},
+		{opa, "", "v0.70.0", checker.Platform{}, ""},
+		{"https://example.com/{version}", "", "v0.70.0", checker.Other, "https://example.com/0.70.0"},
+		{"https://example.com/{tag}", "", "0.70.0+1", checker.Other, "https://example.com/0.70.0+1"},
+		{"", "", "v1.0.0", checker.Other, ""},
+		{"https://example.com/{tag}/{version}", "cli/v", "cli/v1.2.3", checker.Other, "https://example.com/cli%2Fv1.2.3/1.2.3"},
+		{"https://example.com/{version}", "pkg@ pkg-", "pkg@1.2.3", checker.Other, "https://example.com/1.2.3"},
+		{"https://example.com/{version}", "bun-v", "bun-v1.2.3", checker.Other, "https://example.com/1.2.3"},
+		{"https://example.com/{version}", "release-", "release-1.2", checker.Other, "https://example.com/1.2"},
+		{"https://example.com/{version}", "jdk-", "jdk-v21", checker.Other, "https://example.com/21"},
+		{"https://example.com/{version}", "", "cli/v1.2.3", checker.Other, "https://example.com/cli%2Fv1.2.3"},
+		{"https://example.com/{version}", "", "vulcan", checker.Other, "https://example.com/vulcan"},
+		{"https://example.com/{tag}", "", "1.0#?", checker.Other, "https://example.com/1.0%23%3F"},
+		// Links that would be invalid.
+		{"https://{version}.example.com/", "", "v1.2.3", checker.Other, "https://1.2.3.example.com/"},
+		{"https://{version}.example.com/", "", "cli/v1.2.3", checker.Other, ""},
+		{"https://{tag}example.com/", "", "evil.example#", checker.Other, ""},
+		{"https://{tag}example.com/", "", "me:secret@", checker.Other, ""},
+		{"https://example.com/{tag}{tag}{tag}", "", strings.Repeat("é", 100), checker.Other, "https://example.com/" + strings.Repeat("%C3%A9", 300)},
+		{"https://example.com/{tag}{tag}{tag}{tag}", "", strings.Repeat("é", 100), checker.Other, ""},
 	} {
-		if got := catalog.Expand(c.template, c.tag, c.p); got != c.want {
+		if got := downloadURL(c.template, c.prefixes, c.tag, c.p); got != c.want {
 			t.Errorf("%s of %s for %v: got %q, want %q", c.template, c.tag, c.p, got, c.want)
+		}
+	}
+	p := catalog.Product{Notes: "https://example.com/{version}#{tag}"}
+	for _, c := range []struct {
+		r    catalog.Release
+		want string
+	}{
+		{catalog.Release{Tag: "v1.0.0"}, "https://example.com/1.0.0#v1.0.0"},
+		{catalog.Release{Tag: "v1.0.0", Notes: "https://example.com/own"}, "https://example.com/own"},
+		{catalog.Release{Tag: "nightly"}, "https://example.com/nightly#nightly"},
+	} {
+		if got := p.NotesURL(&c.r); got != c.want {
+			t.Errorf("notes of %s: got %q, want %q", c.r.Tag, got, c.want)
 		}
 	}
 }
 
-// TestCheckTemplate checks templates of links to files. What is wrong on one
-// platform, or with one version, is wrong; the error names the platform and the
-// URL that it gets.
+// TestCheckTemplate checks templates of links to files. A template is invalid if its link
+// is invalid on one platform or with one version; the error names the platform and the
+// link.
 func TestCheckTemplate(t *testing.T) {
 	for template, want := range map[string]string{
 		"https://example.com/{tag}/{os}/{arch}/{version}{windows:.exe}": "",
@@ -86,8 +120,8 @@ func TestCheckTemplate(t *testing.T) {
 	}
 }
 
-// FuzzTemplate holds that a template which passes the check makes only links that
-// pass it, for every version and platform.
+// FuzzTemplate checks that all links of a valid template are valid, for every tag and
+// platform, and that there is a link for each version that a client can report.
 func FuzzTemplate(f *testing.F) {
 	for _, s := range []string{
 		"https://example.com/{tag}/opa_{os}_{arch}{arm64:_static}{windows:.exe}", "{", "{}", "{version}", "{:}", "}{", "{a:{b}}",
@@ -101,8 +135,8 @@ func FuzzTemplate(f *testing.F) {
 		f.Add(s, "1.0.0-rc.1+b-_."+strings.Repeat("z", 70))
 	}
 	f.Fuzz(func(t *testing.T, template, tag string) {
-		catalog.Expand(template, tag, checker.Other)
-		if !checker.ValidVersion(tag) || checker.Canonical(tag) == "" {
+		downloadURL(template, "", tag, checker.Other)
+		if catalog.CheckTag(tag) != nil {
 			tag = "v1.2.3"
 		}
 		for name, check := range map[string]func(string) error{"link": printable.CheckLink, "download": printable.CheckDownload} {
@@ -110,15 +144,21 @@ func FuzzTemplate(f *testing.F) {
 				continue
 			}
 			made := false
+			product := catalog.Product{Download: template, Notes: template}
 			for _, p := range append(checker.Platforms(), checker.Other, checker.Platform{}) {
-				link := catalog.Expand(template, tag, p)
-				if err := check(link); link != "" && err != nil {
-					t.Errorf("%q passes as a %s and gives %v, for version %s, %v", template, name, p, tag, err)
+				links := []string{product.DownloadURL(tag, p)}
+				if name == "link" {
+					links = append(links, product.NotesURL(&catalog.Release{Tag: tag}))
 				}
-				made = made || link != ""
+				for _, link := range links {
+					if err := check(link); link != "" && err != nil {
+						t.Errorf("%q passes as a %s and gives %v, for tag %s, %v", template, name, p, tag, err)
+					}
+				}
+				made = made || links[0] != ""
 			}
-			if !made {
-				t.Errorf("%q passes as a %s and makes none", template, name)
+			if !made && name == "download" && checker.ValidVersion(tag) && checker.Canonical(tag) != "" {
+				t.Errorf("%q passes as a %s and gives none for tag %s", template, name, tag)
 			}
 		}
 	})

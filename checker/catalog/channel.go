@@ -1,0 +1,92 @@
+package catalog
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"relcheck/checker/version"
+)
+
+// Channel is a named view of a product's releases: its clients are offered the newest
+// release in a range.
+type Channel struct {
+	Name        string // as a product's name: "lts"
+	Match       string // see [version.ParseRange]; empty for all versions
+	Prereleases bool   // offer pre-releases too
+}
+
+// maxChannels is the number of channels that a product can have.
+const maxChannels = 50
+
+// ChannelList returns the channels of the product, sorted by name.
+func (p *Product) ChannelList() []Channel { return parseChannels(p.Channels) }
+
+// parseChannels parses the lines of a list: a name, a range without spaces, and the
+// word "prereleases" if they are offered. The range "*" contains all versions.
+func parseChannels(list string) (channels []Channel) {
+	for line := range strings.Lines(list) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 {
+			continue
+		}
+		c := Channel{Name: fields[0], Match: fields[1], Prereleases: len(fields) > 2}
+		if c.Match == "*" {
+			c.Match = ""
+		}
+		channels = append(channels, c)
+	}
+	slices.SortFunc(channels, func(a, b Channel) int { return strings.Compare(a.Name, b.Name) })
+	return channels
+}
+
+// FormatChannels returns the value of [Product.Channels].
+func FormatChannels(channels []Channel) string {
+	var b strings.Builder
+	for _, c := range channels {
+		b.WriteString(c.Name + " " + cmp.Or(strings.Join(strings.Fields(c.Match), ""), "*"))
+		if c.Prereleases {
+			b.WriteString(" prereleases")
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// Range returns the range of the channel's versions.
+func (c *Channel) Range() version.Range {
+	r, err := version.ParseRange(c.Match)
+	if err != nil {
+		return version.Range{}
+	}
+	return r
+}
+
+// checkChannels returns a [FieldError] unless a list of channels is valid.
+func checkChannels(list string) error {
+	channels := parseChannels(list)
+	if len(channels) > maxChannels {
+		return fieldErrorf("channels", "there are %d; give at most %d", len(channels), maxChannels)
+	}
+	for i, c := range channels {
+		if i > 0 && c.Name == channels[i-1].Name {
+			return fieldErrorf("channels", "channel %s is listed twice", c.Name)
+		}
+		if m := (*FieldError)(nil); errors.As(c.Check(), &m) {
+			return fieldErrorf("channels", "%s", m.Text)
+		}
+	}
+	return nil
+}
+
+// Check returns a [FieldError] if the name or the range is invalid.
+func (c *Channel) Check() error {
+	if !ValidProductName(c.Name) {
+		return fieldErrorf("name", "%q cannot be a channel's name: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", c.Name)
+	}
+	if _, err := version.ParseRange(c.Match); err != nil {
+		return fieldErrorf("match", "%v", err)
+	}
+	return nil
+}

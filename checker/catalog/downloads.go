@@ -1,0 +1,92 @@
+package catalog
+
+import (
+	"cmp"
+	"strings"
+
+	"relcheck/checker"
+	"relcheck/checker/download"
+)
+
+// Downloads are the files of a release that are offered for download.
+type Downloads struct {
+	// Selection says which of the files without a platform were chosen, and why.
+	// Choices refer to them by their index in Named.
+	Selection download.Selection
+	Named     []File
+
+	given map[checker.Platform]*File // by the platform that their source gives
+}
+
+// Downloads chooses the files of a release of the product. It takes a few microseconds
+// for each file.
+func (p *Product) Downloads(r *Release) *Downloads {
+	d := &Downloads{given: map[checker.Platform]*File{}}
+	var named []download.File
+	for i := range r.Files {
+		f := &r.Files[i]
+		if f.Platform != (checker.Platform{}) {
+			d.given[f.Platform] = f
+		} else if f.URL != "" {
+			d.Named = append(d.Named, *f)
+			named = append(named, download.File{Name: f.Name, URL: f.URL})
+		}
+	}
+	module, _, _ := strings.Cut(p.Module, " ")
+	options := download.Options{Product: p.Name, Repository: cmp.Or(p.Repo, module), Tag: r.Tag}
+	if p.File != "" {
+		options.FileName = func(platform checker.Platform) string { return p.fileName(r.Tag, platform) }
+	}
+	d.Selection = download.Choose(named, options)
+	return d
+}
+
+// For returns the file for a platform, or nil if there is none. The result for
+// [checker.Other] is a file that runs on every platform.
+func (d *Downloads) For(p checker.Platform) *File {
+	if f, ok := d.given[p]; ok {
+		if f.URL == "" {
+			return nil
+		}
+		return f
+	}
+	for _, p := range []checker.Platform{p, checker.Other} {
+		if c, ok := d.Selection.Downloads[p]; ok {
+			return &d.Named[c.File]
+		}
+	}
+	return nil
+}
+
+// ByPlatform returns the files by platform. A file that runs on every platform is under
+// [checker.Other].
+func (d *Downloads) ByPlatform() map[checker.Platform]*File {
+	all := make(map[checker.Platform]*File, len(d.given)+len(d.Selection.Downloads))
+	for p, c := range d.Selection.Downloads {
+		all[p] = &d.Named[c.File]
+	}
+	for p, f := range d.given {
+		if all[p] = f; f.URL == "" {
+			delete(all, p)
+		}
+	}
+	return all
+}
+
+// Lacks returns a platform for which old has a file and d has none.
+func (d *Downloads) Lacks(old *Downloads) (checker.Platform, bool) {
+	for p := range old.ByPlatform() {
+		if d.For(p) == nil {
+			return p, true
+		}
+	}
+	return checker.Platform{}, false
+}
+
+// Reason returns why the file for a platform was chosen, as a phrase.
+func (d *Downloads) Reason(p checker.Platform) string {
+	if d.given[p] != nil {
+		return "the platform was given with the file"
+	}
+	return d.Selection.Downloads[p].Reason
+}

@@ -1,0 +1,63 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"relcheck/checker/version"
+)
+
+// Hints explains what may be unexpected about an offer of the product: that there are only
+// pre-releases, that a release waits, and that tags are no versions of the product. The
+// releases must be in the order of [Product.Rank].
+func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
+	add := func(format string, args ...any) { hints = append(hints, fmt.Sprintf(format, args...)) }
+	foreign, unordered := 0, 0
+	for _, r := range ranked {
+		switch {
+		case r.Version.Foreign():
+			foreign++
+		case !r.Version.Ordered():
+			unordered++
+		}
+	}
+	if o.Latest == nil && len(o.Previews) > 0 {
+		add("only pre-releases are known: clients that run one are offered %s, all others nothing", o.Previews[0].Tag)
+	}
+	if !o.Next.IsZero() {
+		add("a newer release is offered from %s on", o.Next.UTC().Format(time.RFC3339))
+	}
+	if foreign > 0 {
+		add("tags of other components, which are never the latest release: %d", foreign)
+	}
+	if unordered > 0 {
+		add("tags that are no versions, which are never the latest release: %d", unordered)
+	}
+	if newer := p.newerForeign(ranked, o.Latest); newer != nil {
+		add("tag %s looks newer than %s, the latest release: if it is a release of %s, set the prefix of its tags with relcheck product set %[3]s --tag-prefix",
+			newer.Tag, o.Latest.Tag, p.Name)
+	}
+	return hints
+}
+
+// newerForeign returns a release whose tag the product cannot order, but which contains a
+// higher version than the latest release, or nil. Its prefix may be missing in the product.
+func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) *Ranked {
+	if latest == nil {
+		return nil
+	}
+	var found *Ranked
+	var highest version.Version
+	for _, r := range ranked {
+		digit := strings.IndexAny(r.Tag, "0123456789")
+		if r.Version.Ordered() || r.Withdrawn || digit < 0 || !strings.Contains(r.Tag[digit:], ".") { // a number alone may be a date or a commit
+			continue
+		}
+		v := version.Scheme{}.Parse(r.Tag[digit:])
+		if v.Ordered() && v.Stable() && v.Compare(latest.Version) > 0 && (found == nil || v.Compare(highest) > 0) {
+			found, highest = r, v
+		}
+	}
+	return found
+}

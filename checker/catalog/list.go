@@ -1,0 +1,53 @@
+package catalog
+
+// List is what an upstream lists of a product's releases.
+type List struct {
+	// Name identifies the list among the product's lists: "file", or "go:" and the path
+	// of a module. Releases that it contained before and does not contain now are gone.
+	Name string
+
+	Entries []Entry
+
+	// Whole means that the list contains all releases. Otherwise, releases older than
+	// its oldest entry may be missing: a page of an API, for example.
+	Whole bool
+
+	// Skipped describes the entries and files that cannot be read. Unread holds the tags
+	// of such entries as far as they are known: the list contains them, so that their
+	// releases are not gone.
+	Skipped []string
+	Unread  []string
+
+	// Hint is a hint for the operator, or empty.
+	Hint string
+}
+
+// Entry is a release in a list.
+type Entry struct {
+	Tag      string
+	Upstream Layer
+
+	// Operator is what another relcheck exported of its operator's decisions, or nil.
+	Operator *Layer
+
+	// Draft means that the release is not public, or not any more.
+	Draft bool
+}
+
+// ListOf returns a list of releases, of which only the fields that are not zero count.
+func ListOf(name string, releases ...Release) List {
+	l := List{Name: name}
+	for _, r := range releases {
+		up := Layer{Title: notZero(r.Title), Notes: notZero(r.Notes), Created: notZero(r.Created), Published: notZero(r.Date),
+			Prerelease: notZero(r.Prerelease), Withdrawn: notZero(r.Withdrawn), Reason: notZero(r.Reason), Files: r.Files}
+		l.Entries = append(l.Entries, Entry{Tag: r.Tag, Upstream: up})
+	}
+	return l
+}
+
+func notZero[T comparable](v T) *T {
+	if v == *new(T) {
+		return nil
+	}
+	return &v
+}

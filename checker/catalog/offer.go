@@ -1,0 +1,123 @@
+package catalog
+
+import (
+	"cmp"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"relcheck/checker/version"
+)
+
+// Ranked is a release with its parsed version. It must not be copied.
+type Ranked struct {
+	Release
+	Version   version.Version
+	downloads atomic.Pointer[Downloads]
+}
+
+// Rank returns releases of the product with their versions, newest first: by version,
+// then date, then tag. Releases without an order come last.
+func (p *Product) Rank(releases []Release) []*Ranked {
+	scheme, all, ranked := p.Scheme(), make([]Ranked, len(releases)), make([]*Ranked, len(releases))
+	for i, r := range releases {
+		all[i].Release, all[i].Version = r, scheme.Parse(r.Tag)
+		ranked[i] = &all[i]
+	}
+	slices.SortFunc(ranked, CompareRank)
+	return ranked
+}
+
+// CompareRank returns -1 if a comes before b in the order of [Product.Rank].
+func CompareRank(a, b *Ranked) int {
+	return cmp.Or(b.Version.CompareBuild(a.Version), b.Date.Compare(a.Date), b.Version.CompareTag(a.Version))
+}
+
+// Downloads returns the files of the release, which belongs to p. It chooses them once.
+func (r *Ranked) Downloads(p *Product) *Downloads {
+	d := r.downloads.Load()
+	if d == nil {
+		d = p.Downloads(&r.Release)
+		r.downloads.Store(d)
+	}
+	return d
+}
+
+// Offer is what a product, or one of its channels, offers to its clients.
+type Offer struct {
+	// Latest is offered to most clients, or nil.
+	Latest *Ranked
+
+	// Previews are the newest pre-releases of each core version that are newer than
+	// Latest, newest first. See [Offer.For].
+	Previews []*Ranked
+
+	// Next is the time of the next change of the offer without a change of the catalog,
+	// or zero.
+	Next time.Time
+}
+
+// Offer returns what the product offers at a time. The releases must be in the order of
+// [Product.Rank]. If the channel is nil, the product's own range applies.
+func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Offer) {
+	allowed, prereleases := p.Range(), false
+	if channel != nil {
+		allowed, prereleases = channel.Range(), channel.Prereleases
+	}
+	var candidates []*Ranked
+	for i, r := range ranked {
+		if r.Withdrawn || !r.Version.Ordered() || !allowed.Contains(r.Version) {
+			continue
+		}
+		if from := p.offeredFrom(r, ranked[i+1:], now); from.After(now) {
+			if o.Next.IsZero() || from.Before(o.Next) {
+				o.Next = from
+			}
+			continue
+		}
+		if !r.Prerelease || prereleases {
+			o.Latest = r
+			break
+		}
+		if n := len(candidates); n == 0 || candidates[n-1].Version.CompareCore(r.Version) != 0 {
+			candidates = append(candidates, r)
+		}
+	}
+	o.Previews = candidates
+	return o
+}
+
+// offeredFrom returns when a release is offered first, at the earliest. older are the
+// releases after it in the order of [Product.Rank].
+func (p *Product) offeredFrom(r *Ranked, older []*Ranked, now time.Time) time.Time {
+	if r.Date.IsZero() {
+		return time.Time{}
+	}
+	from := r.Date.Add(p.MinAge)
+	hold := r.Date.Add(MaxHold)
+	if !p.RequireFiles || !from.Before(hold) || !now.Before(hold) {
+		return from
+	}
+	for _, before := range older {
+		if before.Withdrawn || before.Prerelease && !r.Prerelease || !before.Version.Ordered() {
+			continue
+		}
+		if _, lacks := r.Downloads(p).Lacks(before.Downloads(p)); lacks {
+			return hold
+		}
+		break
+	}
+	return from
+}
+
+// For returns what is offered to a client that runs a pre-release: the newest
+// pre-release of the same core version, if it is newer than the latest release. A
+// pre-release of a higher version is only offered if there is no release.
+func (o *Offer) For(prerelease version.Version) *Ranked {
+	for _, r := range o.Previews {
+		if o.Latest == nil || r.Version.CompareCore(prerelease) == 0 {
+			return r
+		}
+	}
+	return o.Latest
+}
