@@ -3,94 +3,63 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/mod/semver"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/printable"
 )
 
-// githubRelease is an entry of the file; null is the same as absent.
-type githubRelease struct {
-	TagName     string        `json:"tag_name"`
-	HTMLURL     string        `json:"html_url"`
-	Draft       bool          `json:"draft"`
-	Prerelease  bool          `json:"prerelease"`
-	CreatedAt   string        `json:"created_at"`
-	PublishedAt string        `json:"published_at"`
-	Assets      []githubAsset `json:"assets"`
-}
-
-type githubAsset struct {
-	Name string `json:"name"`
-	URL  string `json:"browser_download_url"`
-}
-
-// parseRelease parses an entry. The release is empty if draft is true.
-func parseRelease(raw jsontext.Value) (release catalog.Release, draft bool, err error) {
+// decode decodes an entry.
+func decode(raw jsontext.Value, e any) error {
 	if kind := raw.Kind(); kind != '{' {
-		return release, false, fmt.Errorf("is %s, not a release", kindName(kind))
+		return fmt.Errorf("is %s, not an object", kindName(kind))
 	}
-	var e githubRelease
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return release, false, wrongType(err)
-	}
-	if e.Draft {
-		return release, true, nil
-	}
-	if e.TagName == "" {
-		return release, false, noTag(raw)
-	}
-	if checker.Canonical(e.TagName) == "" || !checker.ValidVersion(e.TagName) {
-		return release, false, fmt.Errorf("not a semantic version such as v1.2.3 (at most %d characters): remove the entry from the file", checker.MaxVersion)
-	}
-	if e.HTMLURL != "" {
-		if err := printable.CheckLink(e.HTMLURL); err != nil {
-			return release, false, fmt.Errorf("html_url: %w", err)
-		}
-	}
-	release = catalog.Release{
-		Version:    e.TagName,
-		Notes:      e.HTMLURL,
-		Prerelease: e.Prerelease || semver.Prerelease(checker.Canonical(e.TagName)) != "",
-	}
-	if release.Date, err = e.date(); err != nil {
-		return release, false, err
-	}
-	release.Assets, err = e.files()
-	return release, false, err
+	return wrongType(json.Unmarshal(raw, e, lenient))
 }
 
-// date returns the zero time if the entry has no date.
-func (e *githubRelease) date() (time.Time, error) {
-	key, s := "published_at", e.PublishedAt
-	if s == "" {
-		key, s = "created_at", e.CreatedAt
+// parseGitHub parses a release of GitHub's API. Null is the same as an absent key.
+func parseGitHub(raw jsontext.Value) (catalog.Entry, []string, error) {
+	var e struct {
+		Tag        string           `json:"tag_name"`
+		Name       string           `json:"name"`
+		HTMLURL    string           `json:"html_url"`
+		Body       string           `json:"body"`
+		Draft      bool             `json:"draft"`
+		Prerelease bool             `json:"prerelease"`
+		Created    string           `json:"created_at"`
+		Published  string           `json:"published_at"`
+		Assets     []jsontext.Value `json:"assets"`
 	}
-	if s == "" {
-		return time.Time{}, nil
+	err := decode(raw, &e)
+	switch {
+	case err != nil:
+		return catalog.Entry{}, nil, err
+	case e.Draft:
+		return catalog.Entry{Tag: e.Tag, Draft: true}, nil, nil
+	case e.Tag == "":
+		return catalog.Entry{}, nil, noTag(raw)
 	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%s: %s is not a date such as 2020-04-27T22:48:51Z", key, quote(s))
+	layer := catalog.Layer{Title: new(cleanLine(e.Name, maxTitle)), Notes: &e.HTMLURL, Text: new(cleanText(e.Body)), Prerelease: &e.Prerelease}
+	if err := setDates(&layer, e.Created, e.Published); err != nil {
+		return catalog.Entry{}, nil, err
 	}
-	return t.UTC(), nil
-}
-
-func (e *githubRelease) files() (map[checker.Platform]string, error) {
-	var assets []Asset
-	for i, a := range e.Assets {
-		if err := printable.CheckDownload(a.URL); err != nil {
-			return nil, fmt.Errorf("assets[%d] (%s): browser_download_url: %w", i, quote(a.Name), err)
+	files := newFileSet()
+	for _, raw := range e.Assets {
+		if f, uploaded, err := parseAsset(raw); uploaded || err != nil {
+			files.add(f, err)
 		}
-		assets = append(assets, Asset(a))
 	}
-	return ByPlatform(assets), nil
+	layer.Files = files.files
+	return catalog.Entry{Tag: e.Tag, Upstream: layer}, files.skipped, layer.Check()
 }
 
 // noTag returns an error for an object without a tag, such as an error of the API.
@@ -98,27 +67,127 @@ func noTag(raw jsontext.Value) error {
 	var answer struct {
 		Message string `json:"message"`
 	}
-	if json.Unmarshal(raw, &answer) == nil && answer.Message != "" {
+	if json.Unmarshal(raw, &answer, lenient) == nil && answer.Message != "" {
 		return fmt.Errorf("the file contains an error of the API (%s) instead of releases: download it again, with a token if the repository is private", quote(answer.Message))
 	}
-	return errors.New("no tag_name: " + githubForm)
+	return errors.New("no tag_name: " + expected)
 }
 
-// tagOf returns an entry's tag even if the rest of the entry cannot be read.
-func tagOf(raw jsontext.Value) string {
+// parseAPI parses a release of relcheck's own API.
+func parseAPI(raw jsontext.Value) (catalog.Entry, []string, error) {
 	var e struct {
-		TagName jsontext.Value `json:"tag_name"`
+		Tag        string            `json:"version"`
+		Title      string            `json:"title"`
+		Date       string            `json:"date"`
+		Created    string            `json:"created"`
+		Notes      string            `json:"notes"`
+		Body       string            `json:"body"`
+		Prerelease bool              `json:"prerelease"`
+		Withdrawn  bool              `json:"withdrawn"`
+		Reason     string            `json:"reason"`
+		Retracted  string            `json:"retracted"` // the reason, in older versions
+		Assets     map[string]string `json:"assets"`
+		Files      []jsontext.Value  `json:"files"`
 	}
-	if raw.Kind() != '{' || json.Unmarshal(raw, &e) != nil || e.TagName.Kind() != '"' {
-		return ""
+	if err := decode(raw, &e); err != nil {
+		return catalog.Entry{}, nil, err
 	}
-	tag, err := jsontext.AppendUnquote(nil, e.TagName)
-	if err != nil {
-		return ""
+	reason := e.Reason
+	if e.Retracted != "" {
+		reason, e.Withdrawn = e.Retracted, true
 	}
-	return string(tag)
+	layer := catalog.Layer{Title: new(cleanLine(e.Title, maxTitle)), Notes: &e.Notes, Text: new(cleanText(e.Body)),
+		Prerelease: &e.Prerelease, Withdrawn: &e.Withdrawn, Reason: new(cleanLine(reason, maxReason))}
+	if err := setDates(&layer, e.Created, e.Date); err != nil {
+		return catalog.Entry{}, nil, err
+	}
+	files := newFileSet()
+	for _, raw := range e.Files {
+		files.add(parseFile(raw))
+	}
+	if e.Files == nil {
+		for _, platform := range slices.Sorted(maps.Keys(e.Assets)) {
+			url := e.Assets[platform]
+			f := catalog.File{Name: catalog.FileName(url), URL: url}
+			f.Platform.OS, f.Platform.Arch, _ = strings.Cut(platform, "/")
+			files.add(f, printable.CheckDownload(url))
+		}
+	}
+	layer.Files = files.files
+	return catalog.Entry{Tag: e.Tag, Upstream: layer}, files.skipped, layer.Check()
 }
 
+func setDates(l *catalog.Layer, created, published string) (err error) {
+	if l.Created, err = parseDate(created); err == nil {
+		l.Published, err = parseDate(published)
+	}
+	return err
+}
+
+// parseDate returns nil if there is no date.
+func parseDate(s string) (*time.Time, error) {
+	if s == "" {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	date := storedTime(t)
+	if err != nil || date == nil {
+		return nil, fmt.Errorf("%s is not a date such as 2020-04-27T22:48:51Z", quote(s))
+	}
+	return date, nil
+}
+
+// storedTime returns t as stores keep it, or nil if it is outside the range of RFC 3339,
+// which some time zones leave, or zero.
+func storedTime(t time.Time) *time.Time {
+	t = t.UTC().Truncate(time.Second)
+	if t.IsZero() || t.Year() < 1 || t.Year() > 9999 {
+		return nil
+	}
+	return &t
+}
+
+// maxTitle is the length of the longest title, in characters. See [catalog.Layer.Check].
+const maxTitle = 250
+
+// cleanLine returns untrusted text without unprintable characters, with at most n
+// characters.
+func cleanLine(s string, n int) string {
+	return shorten(strings.TrimSpace(printable.Clean(s)), n)
+}
+
+// shorten returns s with at most n characters.
+func shorten(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-3]) + "..."
+}
+
+// cleanText returns untrusted Markdown without control and format characters, which
+// terminals may execute and which hide text. It keeps line breaks, tabs, and the joiners
+// of emoji and Persian. A text over [catalog.MaxText] is cut.
+func cleanText(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\u200c' || r == '\u200d':
+			return r
+		case unicode.In(r, unicode.Cc, unicode.Cf):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\ufffd"))
+	if len(s) <= catalog.MaxText {
+		return s
+	}
+	end := catalog.MaxText
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}
+
+// wrongType describes a value of a wrong type by its key.
 func wrongType(err error) error {
 	var wrong *json.SemanticError
 	if !errors.As(err, &wrong) || wrong.GoType == nil {
@@ -132,8 +201,17 @@ func wrongType(err error) error {
 		want = "true or false"
 	case reflect.Slice:
 		want = "an array"
+	case reflect.Int64:
+		want = "a whole number"
 	}
-	return fmt.Errorf("%s is %s, not %s", wrong.JSONPointer, kindName(wrong.JSONKind), want)
+	if wrong.GoType == reflect.TypeFor[time.Time]() {
+		want = "a date such as 2020-04-27T22:48:51Z"
+	}
+	where := string(wrong.JSONPointer)
+	if where == "" {
+		where = "value"
+	}
+	return fmt.Errorf("%s is %s, not %s", quote(where), kindName(wrong.JSONKind), want)
 }
 
 func kindName(k jsontext.Kind) string {

@@ -46,7 +46,7 @@ func TestRedirects(t *testing.T) {
 			requests.Store(0)
 			p := quick(test.from)
 			p.Client = test.client
-			releases, err := p.Releases(t.Context(), "example.com/x")
+			releases, err := entries(t.Context(), p, "example.com/x")
 			switch {
 			case test.want == "" && (err != nil || len(releases) != 1):
 				t.Errorf("got %d releases, error %v, want 1 and no error", len(releases), err)
@@ -114,7 +114,7 @@ func TestTruncatedList(t *testing.T) {
 			defer conn.Close()
 			io.WriteString(conn, test.response)
 		}))
-		releases, err := quick(server).Releases(t.Context(), "example.com/x")
+		releases, err := entries(t.Context(), quick(server), "example.com/x")
 		if err == nil || !strings.Contains(err.Error(), test.want) || releases != nil {
 			t.Errorf("%s: got %v, error %v, want error %q", name, releases, err, test.want)
 		}

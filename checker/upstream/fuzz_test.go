@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/printable"
 )
 
@@ -35,19 +35,23 @@ func FuzzProxy(f *testing.F) {
 	f.Add("<html>", `null`, "\xff")
 	f.Fuzz(func(t *testing.T, list, info, mod string) {
 		p := &Proxy{List: "https://proxy.invalid", Client: &http.Client{Transport: fixedProxy{list, info, mod}}, pause: time.Nanosecond}
-		releases, err := p.Releases(context.Background(), "example.com/m")
+		lists, err := p.Releases(context.Background(), "example.com/m")
 		if err != nil {
 			if !utf8.ValidString(err.Error()) || strings.ContainsAny(err.Error(), "\x1b\x00\r") {
 				t.Errorf("got error %q, want no control characters", err)
 			}
 			return
 		}
-		for _, r := range releases {
-			if !checker.ValidVersion(r.Version) || checker.Canonical(r.Version) == "" {
-				t.Errorf("got invalid version %q", r.Version)
+		for _, e := range lists[0].Entries {
+			if catalog.CheckTag(e.Tag) != nil {
+				t.Errorf("got invalid tag %q", e.Tag)
 			}
-			if printable.Check(r.Retracted) != nil || utf8.RuneCountInString(r.Retracted) > maxReason+3 {
-				t.Errorf("version %s: got invalid reason %q", r.Version, r.Retracted)
+			if err := e.Upstream.Check(); err != nil {
+				t.Errorf("tag %s: %v", e.Tag, err)
+			}
+			reason := *e.Upstream.Reason
+			if printable.Check(reason) != nil || utf8.RuneCountInString(reason) > maxReason || *e.Upstream.Withdrawn != (reason != "") {
+				t.Errorf("tag %s: got invalid reason %q", e.Tag, reason)
 			}
 		}
 	})

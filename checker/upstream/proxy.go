@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,7 +16,6 @@ import (
 	"golang.org/x/mod/semver"
 	"golang.org/x/sync/errgroup"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 )
 
@@ -43,48 +43,63 @@ type Proxy struct {
 	// Unless it has its own CheckRedirect, redirects from https to http and from a
 	// public address into a private network are errors.
 	Client *http.Client
-	// Known contains dates that were read before, by [checker.Canonical] version.
-	// They are not requested again.
+	// Known contains dates that were read before, by tag. They are not requested again.
 	Known map[string]time.Time
-	// Progress, if not nil, is called after each date that is requested, with the
-	// number of dates done and in total. Calls do not overlap.
+	// Progress, if not nil, is called after each date of a module that is requested, with
+	// the number of dates done and in total. Calls do not overlap.
 	Progress func(done, total int)
 
 	pause time.Duration // before a second attempt; 0 means half a second
 }
 
-// Releases returns the versions of a module, oldest first, with tag, date, pre-release
-// and retraction. Versions that were never tagged (pseudo-versions) are skipped, and the
-// "+incompatible" that the go command adds to a tag is removed. Proxies have no notes
-// and assets.
+// Releases returns the versions of modules, a whole list for each, oldest first. An entry
+// has the time of the commit, whether its module retracts the version, and why.
 //
-// It returns an error if the module has no versions, or if a file of one of them cannot
-// be read in three attempts.
-func (p *Proxy) Releases(ctx context.Context, path string) ([]catalog.Release, error) {
+// A list contains the versions that the go command considers: none that were never tagged
+// (pseudo-versions), and "+incompatible" ones only if the latest compatible version has
+// no go.mod file. The "+incompatible" that the go command adds to a tag is removed. If a
+// later major version of a module has a path of its own that is not in paths, the list
+// has a hint.
+//
+// It returns an error if a module has no versions, or if a file of one of them cannot be
+// read in three attempts.
+func (p *Proxy) Releases(ctx context.Context, paths ...string) ([]catalog.List, error) {
+	var lists []catalog.List
+	for _, path := range paths {
+		list, err := p.list(ctx, path, paths)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, list)
+	}
+	return lists, nil
+}
+
+func (p *Proxy) list(ctx context.Context, path string, paths []string) (catalog.List, error) {
+	list := catalog.List{Name: "go:" + path, Whole: true}
 	r, err := p.open(ctx, path)
 	if err != nil {
-		return nil, err
+		return list, err
 	}
-	defer r.close()
+	defer r.fetch.close()
 	versions, err := r.versions(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read versions of module %s: %w", path, err)
+		return list, fmt.Errorf("read versions of module %s: %w", path, err)
 	}
 	if len(versions) == 0 {
-		return nil, fmt.Errorf("module %s has no released versions: tag one, or check the path (from v2 on it ends in /v2)", path)
+		return list, fmt.Errorf("module %s has no released versions: tag one, or check the path (from v2 on it ends in /v2)", path)
 	}
-	releases, err := p.dated(ctx, r, versions)
+	versions, retracted, err := r.considered(ctx, versions)
 	if err != nil {
-		return nil, fmt.Errorf("read versions of module %s: %w", path, err)
+		return list, fmt.Errorf("read retractions of module %s: %w", path, err)
 	}
-	retracted, err := r.retractions(ctx, versions)
-	if err != nil {
-		return nil, fmt.Errorf("read retractions of module %s: %w", path, err)
+	if list.Entries, err = p.entries(ctx, r, versions, retracted); err != nil {
+		return list, fmt.Errorf("read versions of module %s: %w", path, err)
 	}
-	for i, v := range versions {
-		releases[i].Retracted = retracted.reason(v)
+	if newer := r.newestMajor(ctx, versions); newer != "" && !slices.Contains(paths, newer) {
+		list.Hint = fmt.Sprintf("module %s continues as %s: add that path too", path, newer)
 	}
-	return releases, nil
+	return list, context.Cause(ctx)
 }
 
 func (p *Proxy) open(ctx context.Context, path string) (*moduleReader, error) {
@@ -106,20 +121,18 @@ func (p *Proxy) open(ctx context.Context, path string) (*moduleReader, error) {
 	if pause == 0 {
 		pause = time.Second / 2
 	}
-	return &moduleReader{path: escaped, proxies: proxies, fetch: newFetcher(p.Client), pause: pause}, nil
+	return &moduleReader{path: path, escaped: escaped, proxies: proxies, fetch: newFetcher(p.Client), pause: pause, mods: map[string][]byte{}}, nil
 }
 
-// dated returns the releases of versions, and requests the dates that are not known.
-func (p *Proxy) dated(ctx context.Context, r *moduleReader, versions []string) ([]catalog.Release, error) {
-	releases := make([]catalog.Release, len(versions))
+// entries returns the entries of versions. It requests the dates that are not known.
+func (p *Proxy) entries(ctx context.Context, r *moduleReader, versions []string, retracted retractions) ([]catalog.Entry, error) {
+	entries := make([]catalog.Entry, len(versions))
 	var missing []int
 	for i, v := range versions {
-		releases[i] = catalog.Release{
-			Version:    strings.TrimSuffix(v, "+incompatible"),
-			Prerelease: semver.Prerelease(v) != "",
-			Date:       p.Known[checker.Canonical(v)],
-		}
-		if releases[i].Date.IsZero() {
+		reason := retracted.reason(v)
+		tag := strings.TrimSuffix(v, incompatible)
+		entries[i] = catalog.Entry{Tag: tag, Upstream: catalog.Layer{Created: storedTime(p.Known[tag]), Withdrawn: new(reason != ""), Reason: &reason}}
+		if entries[i].Upstream.Created == nil {
 			missing = append(missing, i)
 		}
 	}
@@ -135,17 +148,17 @@ func (p *Proxy) dated(ctx context.Context, r *moduleReader, versions []string) (
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			releases[i].Date = date
+			entries[i].Upstream.Created = storedTime(date)
 			if done++; p.Progress != nil {
 				p.Progress(done, len(missing))
 			}
 			return nil
 		})
 	}
-	return releases, cmp.Or(g.Wait(), context.Cause(ctx))
+	return entries, cmp.Or(g.Wait(), context.Cause(ctx))
 }
 
-// date returns the date of a version, or the zero time if the proxy has none.
+// date returns the time of a version's commit, or the zero time if the proxy has none.
 func (r *moduleReader) date(ctx context.Context, version string) (time.Time, error) {
 	body, _, err := r.get(ctx, version, ".info", maxInfo)
 	if err != nil {
@@ -161,7 +174,7 @@ func (r *moduleReader) date(ctx context.Context, version string) (time.Time, err
 	if info.Version != version {
 		return time.Time{}, fmt.Errorf("date of %s: the proxy returned version %s instead", version, quote(info.Version))
 	}
-	return info.Time.UTC(), nil
+	return info.Time, nil
 }
 
 // versions lists the module's tagged versions, oldest first, as the go command
@@ -177,30 +190,30 @@ func (r *moduleReader) versions(ctx context.Context) ([]string, error) {
 	// The proxies before it do not have the module or do not answer. Each request
 	// would wait for them again.
 	r.proxies = r.proxies[from:]
-	return parseVersions(string(list))
+	return parseVersions(r.path, string(list))
 }
+
+// incompatible is what the go command adds to tags of later major versions that have no
+// path of their own.
+const incompatible = "+incompatible"
 
 // parseVersions parses a list with one version per line, and ignores text after a
 // space. Like the go command, it skips invalid versions; a text without any valid one is
-// an error.
-func parseVersions(list string) ([]string, error) {
+// an error. The result is in ascending order.
+func parseVersions(path, list string) ([]string, error) {
+	_, major, _ := module.SplitPathVersion(path)
 	var versions []string
-	seen := make(map[string]bool)
 	invalid := ""
 	for line := range strings.Lines(list) {
 		fields := strings.Fields(line)
 		if len(fields) == 0 {
 			continue
 		}
-		v := fields[0]
-		switch canonical := checker.Canonical(v); {
+		switch v := fields[0]; {
 		case !semver.IsValid(v):
 			invalid = cmp.Or(invalid, v)
-		case module.IsPseudoVersion(v), v != module.CanonicalVersion(v), !checker.ValidVersion(v), seen[canonical]:
-		case len(versions) == maxVersions:
-			return nil, fmt.Errorf("the proxy lists more than %d versions", maxVersions)
+		case module.IsPseudoVersion(v), v != module.CanonicalVersion(v), catalog.CheckTag(v) != nil, module.CheckPathMajor(v, major) != nil:
 		default:
-			seen[canonical] = true
 			versions = append(versions, v)
 		}
 	}
@@ -208,5 +221,8 @@ func parseVersions(list string) ([]string, error) {
 		return nil, fmt.Errorf("the proxy returned %s instead of a list of versions: check that GOPROXY names a Go module proxy", quote(invalid))
 	}
 	semver.Sort(versions)
+	if versions = slices.Compact(versions); len(versions) > maxVersions {
+		return nil, fmt.Errorf("the proxy lists more than %d versions", maxVersions)
+	}
 	return versions, nil
 }

@@ -94,13 +94,12 @@ func parseAddress(entry string) (*url.URL, error) {
 
 // moduleReader reads the files of one module from the proxies of a list.
 type moduleReader struct {
-	path    string // escaped
-	proxies []moduleProxy
-	fetch   *fetcher
-	pause   time.Duration
+	path, escaped string
+	proxies       []moduleProxy
+	fetch         *fetcher
+	pause         time.Duration
+	mods          map[string][]byte // go.mod files by version
 }
-
-func (r *moduleReader) close() { r.fetch.close() }
 
 // get reads a file of the module's "@v" folder, with up to three attempts after
 // transient errors. from is the index of the proxy that has the file.
@@ -111,7 +110,7 @@ func (r *moduleReader) get(ctx context.Context, name, ext string, limit int64) (
 	}
 	pause := r.pause
 	for attempt := 1; ; attempt++ {
-		body, from, err := r.tryAll(ctx, r.path+"/@v/"+escaped+ext, limit)
+		body, from, err := r.tryAll(ctx, r.escaped+"/@v/"+escaped+ext, limit)
 		var passing transient
 		if err == nil || attempt == 3 || !errors.As(err, &passing) {
 			return body, from, err

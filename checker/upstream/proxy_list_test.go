@@ -47,7 +47,7 @@ func TestFallback(t *testing.T) {
 	}
 	addresses := strings.NewReplacer("good", good, "missing", missing, "gone", gone, "broken", broken, "secret", secret, "dead", deadAddress, "empty", empty)
 	for _, test := range tests {
-		releases, err := quick(addresses.Replace(test.list)).Releases(t.Context(), "example.com/x")
+		releases, err := entries(t.Context(), quick(addresses.Replace(test.list)), "example.com/x")
 		want := strings.NewReplacer("{missing}", missing, "{broken}", broken).Replace(test.want)
 		switch {
 		case test.want == "" && (err != nil || len(releases) != 1):
@@ -68,13 +68,13 @@ func TestFallbackIsRemembered(t *testing.T) {
 		w.WriteHeader(http.StatusNotFound)
 	}))
 	good := files{}.mod("example.com/x", "module example.com/x", "v1.0.0", "v1.1.0").write(t)
-	releases, err := quick(missing+","+good).Releases(t.Context(), "example.com/x")
+	releases, err := entries(t.Context(), quick(missing+","+good), "example.com/x")
 	if err != nil || len(releases) != 2 || requests.Load() != 1 {
 		t.Errorf("got %d releases, error %v, %d requests to the first proxy, want 2, none, 1", len(releases), err, requests.Load())
 	}
 	// A file that this proxy does not have is requested from the next one.
 	partial := files{"example.com/x/@v/list": "v1.0.0\nv1.1.0"}.write(t)
-	if releases, err := quick(partial+","+good).Releases(t.Context(), "example.com/x"); err != nil || len(releases) != 2 {
+	if releases, err := entries(t.Context(), quick(partial+","+good), "example.com/x"); err != nil || len(releases) != 2 {
 		t.Errorf("proxy without the versions' files: got %d releases, error %v, want 2", len(releases), err)
 	}
 }
@@ -145,13 +145,13 @@ func TestPasswordIsNotLeaked(t *testing.T) {
 		}
 		http.Redirect(w, r, open+r.URL.Path, http.StatusFound)
 	}))
-	if _, err := quick(strings.Replace(guarded, "http://", "http://someone:secret@", 1)).Releases(t.Context(), "example.com/x"); err != nil {
+	if _, err := entries(t.Context(), quick(strings.Replace(guarded, "http://", "http://someone:secret@", 1)), "example.com/x"); err != nil {
 		t.Errorf("proxy with a password: %v", err)
 	}
 	refused := strings.Replace(deadAddress, "http://", "http://someone:secret@", 1)
 	forbidden := strings.Replace(start(t, status(http.StatusForbidden)), "http://", "http://someone:secret@", 1)
 	for _, list := range []string{refused, forbidden} {
-		_, err := quick(list).Releases(t.Context(), "example.com/x")
+		_, err := entries(t.Context(), quick(list), "example.com/x")
 		host := strings.Replace(list, "someone:secret@", "", 1)
 		if err == nil || !strings.Contains(err.Error(), host) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "someone") {
 			t.Errorf("got error %v, want %s in it, and no user name or password", err, host)
@@ -170,7 +170,7 @@ func TestDefaultList(t *testing.T) {
 	if list, err := DefaultList(t.Context()); err == nil || !strings.Contains(err.Error(), "set GOPROXY") {
 		t.Errorf("without a go command: got %q, error %v, want an error with set GOPROXY", list, err)
 	}
-	if _, err := (&Proxy{}).Releases(t.Context(), "example.com/x"); err == nil || !strings.Contains(err.Error(), "set GOPROXY") {
+	if _, err := entries(t.Context(), &Proxy{}, "example.com/x"); err == nil || !strings.Contains(err.Error(), "set GOPROXY") {
 		t.Errorf("Proxy without a list: got error %v, want set GOPROXY in it", err)
 	}
 	if runtime.GOOS == "windows" {
@@ -190,7 +190,7 @@ func TestDefaultList(t *testing.T) {
 func TestRealProxy(t *testing.T) {
 	var p Proxy
 	began := time.Now()
-	releases, err := p.Releases(t.Context(), "github.com/open-policy-agent/opa")
+	releases, err := entries(t.Context(), &p, "github.com/open-policy-agent/opa")
 	var unreachable unavailable
 	if _, noList := DefaultList(t.Context()); noList != nil || errors.As(err, &unreachable) {
 		const missing = "missing: a reachable Go module proxy with github.com/open-policy-agent/opa"
@@ -202,11 +202,11 @@ func TestRealProxy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d versions in %v, from %s to %s", len(releases), time.Since(began).Round(time.Millisecond), releases[0].Version, releases[len(releases)-1].Version)
+	t.Logf("%d versions in %v, from %s to %s", len(releases), time.Since(began).Round(time.Millisecond), releases[0].Tag, releases[len(releases)-1].Tag)
 	years := map[string]int{"v0.70.0": 2024, "v1.22.2": 2026}
 	for _, r := range releases {
-		if year, ok := years[r.Version]; ok && r.Date.Year() == year && r.Retracted == "" {
-			delete(years, r.Version)
+		if year, ok := years[r.Tag]; ok && r.Upstream.Created.Year() == year && !*r.Upstream.Withdrawn {
+			delete(years, r.Tag)
 		}
 	}
 	if len(years) != 0 {

@@ -17,8 +17,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 )
 
@@ -85,6 +86,20 @@ func status(code int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
 }
 
+// entries reads the entries of one module.
+func entries(ctx context.Context, p *Proxy, path string) ([]catalog.Entry, error) {
+	lists, err := p.Releases(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return lists[0].Entries, nil
+}
+
+// entry returns the entry of a version at an index, retracted if there is a reason.
+func entry(i int, tag, reason string) catalog.Entry {
+	return catalog.Entry{Tag: tag, Upstream: catalog.Layer{Created: new(day(i)), Withdrawn: new(reason != ""), Reason: &reason}}
+}
+
 // quick returns a Proxy that hardly waits before it retries.
 func quick(list string) *Proxy { return &Proxy{List: list, pause: time.Millisecond} }
 
@@ -112,40 +127,42 @@ unknown directive of a later Go
 func TestReleases(t *testing.T) {
 	tree := files{}.
 		mod("example.com/!foo/!bar", retracting, "v1.0.0", "v1.0.1", "v1.1.0", "v1.1.5", "v1.2.0-rc.1", "v1.2.0", "v1.2.1", "v1.3.0", "v1.4.0-beta").
-		mod("example.com/old", "module example.com/old", "v1.0.0", "v2.0.0+incompatible", "v3.0.0-rc.1+incompatible").
-		mod("example.com/older", "not a go.mod, and not requested", "v2.0.0+incompatible").
+		mod("example.com/old", "module example.com/old\n", "v1.0.0", "v2.0.0+incompatible", "v3.0.0-rc.1+incompatible").
+		mod("example.com/older", "module example.com/older\n", "v2.0.0+incompatible").
 		mod("example.com/early", "module example.com/early\nretract v0.1.0-a\n", "v0.1.0-a", "v0.1.0-b").
 		mod("example.com/odd", "module example.com/odd\n// \x1b[31mred\u202e\xff\nretract v1.0.0 // l\u200bicence\u2028missing\x00\n", "v1.0.0", "v1.0.1").
-		mod("example.com/undated", "module example.com/undated", "v1.0.0")
+		mod("example.com/undated", "module example.com/undated", "v1.0.0", "v1.0.1")
 	tree["example.com/undated/@v/v1.0.0.info"] = `{"Version":"v1.0.0"}`
-	tree["example.com/mixed/@v/list"] = "v1.10.0 2020-01-02T00:00:00Z\r\n\nv1.9.0\nv0.0.0-20200101000000-0123456789ab\nv1.9.0\nv1.2\nv1.0.0+meta\nmaster\nv1.0.0-" + strings.Repeat("a", 80)
-	tree["example.com/mixed/@v/v1.9.0.info"] = `{"Version":"v1.9.0","Time":"2020-01-01T04:03:04+02:00","Origin":{}}`
+	tree["example.com/undated/@v/v1.0.1.info"] = `{"Version":"v1.0.1","Time":"0000-01-01T00:00:00+23:59"}`
+	long := "v1.0.0-" + strings.Repeat("a", catalog.MaxTag)
+	tree["example.com/mixed/@v/list"] = "v1.10.0 2020-01-02T00:00:00Z\r\n\nv1.9.0\nv0.0.0-20200101000000-0123456789ab\nv1.9.0\nv1.2\nv1.0.0+meta\nv2.0.0\nmaster\n" + long
+	tree["example.com/mixed/@v/v1.9.0.info"] = `{"Version":"v1.9.0","Time":"2020-01-01T04:03:04.5+02:00","Origin":{}}`
 	tree["example.com/mixed/@v/v1.10.0.info"] = `{"Version":"v1.10.0","Time":"2020-01-02T02:03:04Z"}`
 	tree["example.com/mixed/@v/v1.10.0.mod"] = "module example.com/mixed"
 
-	release := func(i int, v string) catalog.Release { return catalog.Release{Version: v, Date: day(i)} }
-	pre := func(i int, v string) catalog.Release {
-		return catalog.Release{Version: v, Date: day(i), Prerelease: true}
+	undated := func(tag string) catalog.Entry {
+		e := entry(0, tag, "")
+		e.Upstream.Created = nil
+		return e
 	}
-	retracted := func(r catalog.Release, reason string) catalog.Release { r.Retracted = reason; return r }
-	tests := map[string][]catalog.Release{
+	tests := map[string][]catalog.Entry{
 		"example.com/Foo/Bar": {
-			release(0, "v1.0.0"),
-			retracted(release(1, "v1.0.1"), "wrong checksums"),
-			retracted(release(2, "v1.1.0"), "crashes on start; licence missing"),
-			retracted(release(3, "v1.1.5"), "crashes on start"),
-			retracted(pre(4, "v1.2.0-rc.1"), "crashes on start"),
-			retracted(release(5, "v1.2.0"), "retracted by its module"),
-			retracted(release(6, "v1.2.1"), "Published too early, sorry."),
-			release(7, "v1.3.0"),
-			pre(8, "v1.4.0-beta"),
+			entry(0, "v1.0.0", ""),
+			entry(1, "v1.0.1", "wrong checksums"),
+			entry(2, "v1.1.0", "crashes on start; licence missing"),
+			entry(3, "v1.1.5", "crashes on start"),
+			entry(4, "v1.2.0-rc.1", "crashes on start"),
+			entry(5, "v1.2.0", "retracted by its module"),
+			entry(6, "v1.2.1", "Published too early, sorry."),
+			entry(7, "v1.3.0", ""),
+			entry(8, "v1.4.0-beta", ""),
 		},
-		"example.com/old":     {release(0, "v1.0.0"), release(1, "v2.0.0"), pre(2, "v3.0.0-rc.1")},
-		"example.com/older":   {release(0, "v2.0.0")},
-		"example.com/early":   {retracted(pre(0, "v0.1.0-a"), "retracted by its module"), pre(1, "v0.1.0-b")},
-		"example.com/odd":     {retracted(release(0, "v1.0.0"), "[31mred licence missing"), release(1, "v1.0.1")},
-		"example.com/undated": {{Version: "v1.0.0"}},
-		"example.com/mixed":   {release(0, "v1.9.0"), release(1, "v1.10.0")},
+		"example.com/old":     {entry(0, "v1.0.0", ""), entry(1, "v2.0.0", ""), entry(2, "v3.0.0-rc.1", "")},
+		"example.com/older":   {entry(0, "v2.0.0", "")},
+		"example.com/early":   {entry(0, "v0.1.0-a", "retracted by its module"), entry(1, "v0.1.0-b", "")},
+		"example.com/odd":     {entry(0, "v1.0.0", "[31mred licence missing"), entry(1, "v1.0.1", "")},
+		"example.com/undated": {undated("v1.0.0"), undated("v1.0.1")},
+		"example.com/mixed":   {entry(0, "v1.9.0", ""), entry(1, "v1.10.0", "")},
 	}
 	for kind, list := range map[string]string{"file": tree.write(t), "http": tree.serve(t), "http with slash": tree.serve(t) + "/"} {
 		for module, want := range tests {
@@ -154,12 +171,12 @@ func TestReleases(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(want, got); diff != "" {
+				if diff := cmp.Diff([]catalog.List{{Name: "go:" + module, Whole: true, Entries: want}}, got); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
 				}
-				for _, r := range got {
-					if r.Date.Location() != time.UTC {
-						t.Errorf("date of %s is in %v, want UTC", r.Version, r.Date.Location())
+				for _, e := range got[0].Entries {
+					if d := e.Upstream.Created; d != nil && d.Location() != time.UTC {
+						t.Errorf("date of %s is in %v, want UTC", e.Tag, d.Location())
 					}
 				}
 			})
@@ -201,7 +218,7 @@ func TestReleasesErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			address := test.tree.serve(t)
-			releases, err := quick(address).Releases(t.Context(), "example.com/x")
+			releases, err := entries(t.Context(), quick(address), "example.com/x")
 			if err == nil || releases != nil {
 				t.Fatalf("got %v, error %v, want no releases and an error", releases, err)
 			}
@@ -213,7 +230,7 @@ func TestReleasesErrors(t *testing.T) {
 		})
 	}
 	for _, path := range []string{"", "opa", "example.com/../x", "example.com/x y"} {
-		if _, err := quick(base().write(t)).Releases(t.Context(), path); err == nil || !strings.Contains(err.Error(), "enter the module path of its go.mod") {
+		if _, err := entries(t.Context(), quick(base().write(t)), path); err == nil || !strings.Contains(err.Error(), "enter the module path of its go.mod") {
 			t.Errorf("module path %q: got error %v, want the module path of its go.mod in it", path, err)
 		}
 	}
@@ -224,10 +241,10 @@ func TestTooManyVersions(t *testing.T) {
 	for i := range maxVersions {
 		fmt.Fprintf(&list, "v1.0.%d\n", i)
 	}
-	if versions, err := parseVersions(list.String()); err != nil || len(versions) != maxVersions {
+	if versions, err := parseVersions("example.com/x", list.String()); err != nil || len(versions) != maxVersions {
 		t.Errorf("got %d versions, error %v, want %d", len(versions), err, maxVersions)
 	}
-	if _, err := parseVersions(list.String() + "v2.0.0+incompatible"); err == nil {
+	if _, err := parseVersions("example.com/x", list.String()+"v2.0.0+incompatible"); err == nil {
 		t.Errorf("%d versions: got no error", maxVersions+1)
 	}
 }
@@ -239,6 +256,7 @@ func TestRequests(t *testing.T) {
 	tree := files{}.mod("example.com/!foo/!bar", "module example.com/Foo/Bar", "v1.0.0", "v1.0.1-!r!c", "v2.0.0+incompatible")
 	tree["example.com/!foo/!bar/@v/list"] = "v1.0.0\nv1.0.1-RC\nv2.0.0+incompatible"
 	tree["example.com/!foo/!bar/@v/v1.0.1-!r!c.info"] = `{"Version":"v1.0.1-RC"}`
+	tree["example.com/!foo/!bar/@v/v1.0.1-!r!c.mod"] = "module example.com/Foo/Bar\ngo 1.20\n"
 	server := tree.handler(t)
 	address := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
@@ -247,13 +265,13 @@ func TestRequests(t *testing.T) {
 		r.URL.Path = strings.TrimPrefix(r.URL.Path, "/go proxy")
 		server.ServeHTTP(w, r)
 	}))
-	releases, err := quick(address+"/go%20proxy/").Releases(t.Context(), "example.com/Foo/Bar")
-	if err != nil || len(releases) != 3 {
-		t.Fatalf("got %d releases, error %v, want 3", len(releases), err)
+	releases, err := entries(t.Context(), quick(address+"/go%20proxy/"), "example.com/Foo/Bar")
+	if err != nil || len(releases) != 2 {
+		t.Fatalf("got %d releases, error %v, want 2", len(releases), err)
 	}
 	want := make(map[string]int)
-	for _, file := range []string{"list", "v1.0.0.info", "v1.0.1-!r!c.info", "v2.0.0+incompatible.info", "v1.0.0.mod"} {
-		want["GET /go%20proxy/example.com/!foo/!bar/@v/"+file] = 1
+	for _, file := range []string{"@v/list", "@v/v1.0.0.info", "@v/v1.0.1-!r!c.info", "@v/v1.0.0.mod", "@v/v1.0.1-!r!c.mod", "v2/@v/list"} {
+		want["GET /go%20proxy/example.com/!foo/!bar/"+file] = 1
 	}
 	if diff := cmp.Diff(want, requests); diff != "" {
 		t.Errorf("requests, -want +got:\n%s", diff)
@@ -261,18 +279,18 @@ func TestRequests(t *testing.T) {
 }
 
 func TestKnownDatesAndProgress(t *testing.T) {
-	tree := files{}.mod("example.com/x", "module example.com/x", "v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0+incompatible")
+	tree := files{}.mod("example.com/x", "module example.com/x\n", "v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0+incompatible")
 	delete(tree, "example.com/x/@v/v1.0.0.info")
 	delete(tree, "example.com/x/@v/v2.0.0+incompatible.info")
 	var progress []string
 	p := quick(tree.write(t))
 	p.Known = map[string]time.Time{"v1.0.0": day(40), "v2.0.0": day(41), "v1.1.0": {}, "v9.0.0": day(42)}
 	p.Progress = func(done, total int) { progress = append(progress, fmt.Sprint(done, "/", total)) }
-	got, err := p.Releases(t.Context(), "example.com/x")
+	got, err := entries(t.Context(), p, "example.com/x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []catalog.Release{{Version: "v1.0.0", Date: day(40)}, {Version: "v1.1.0", Date: day(1)}, {Version: "v1.2.0", Date: day(2)}, {Version: "v2.0.0", Date: day(41)}}
+	want := []catalog.Entry{entry(40, "v1.0.0", ""), entry(1, "v1.1.0", ""), entry(2, "v1.2.0", ""), entry(41, "v2.0.0", "")}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -301,7 +319,7 @@ func TestConcurrentRequests(t *testing.T) {
 		running--
 		mu.Unlock()
 	}))
-	if _, err := quick(address).Releases(t.Context(), "example.com/x"); err != nil {
+	if _, err := entries(t.Context(), quick(address), "example.com/x"); err != nil {
 		t.Fatal(err)
 	}
 	if maxRunning > 8 || maxRunning < 2 {
@@ -323,13 +341,13 @@ func TestCancel(t *testing.T) {
 			server.ServeHTTP(w, r)
 		}))
 		// The error must not blame a proxy.
-		if _, err := quick(address+"|"+address).Releases(ctx, "example.com/x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), address) {
+		if _, err := entries(ctx, quick(address+"|"+address), "example.com/x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), address) {
 			t.Errorf("cancelled while %s was read: got error %v, want %v without a URL", slow, err, context.Canceled)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := quick(tree.write(t)).Releases(ctx, "example.com/x"); !errors.Is(err, context.Canceled) {
+	if _, err := entries(ctx, quick(tree.write(t)), "example.com/x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled before: got error %v, want %v", err, context.Canceled)
 	}
 }
@@ -368,7 +386,7 @@ func TestRetries(t *testing.T) {
 		}))
 		p := quick(address)
 		p.Client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // otherwise, the client itself retries
-		_, err := p.Releases(t.Context(), "example.com/x")
+		_, err := entries(t.Context(), p, "example.com/x")
 		if (err != nil) != test.wantErr || int(requests.Load()) != test.wantRequests {
 			t.Errorf("status %d, %d times: got %d requests, error %v, want %d, error %t", test.code, test.failures, requests.Load(), err, test.wantRequests, test.wantErr)
 		}
@@ -386,7 +404,7 @@ func TestReason(t *testing.T) {
 	}
 	for version, want := range map[string]string{
 		"v0.9.0": "", "v1.0.0": "[31mred tape", "v1.9.0": "[31mred tape", "v1.9.1-rc.1": "", "v1.6.0": "[31mred tape",
-		"v1.5.0": "[31mred tape; " + strings.Repeat("ü", 500-len("[31mred tape; ")) + "...",
+		"v1.5.0": "[31mred tape; " + strings.Repeat("ü", 497-len("[31mred tape; ")) + "...",
 	} {
 		if got := rs.reason(version); got != want {
 			t.Errorf("reason(%s) = %q, want %q", version, got, want)
@@ -399,12 +417,12 @@ func FuzzParseVersions(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, list string) {
-		versions, _ := parseVersions(list)
+		versions, _ := parseVersions("example.com/x", list)
 		for i, v := range versions {
-			if checker.Canonical(v) == "" || !checker.ValidVersion(v) {
+			if module.Check("example.com/x", v) != nil || catalog.CheckTag(v) != nil {
 				t.Errorf("got invalid version %q", v)
 			}
-			if i > 0 && checker.Compare(versions[i-1], v) >= 0 {
+			if i > 0 && (semver.Compare(versions[i-1], v) > 0 || versions[i-1] == v) {
 				t.Errorf("got version %q after %q, want ascending order", v, versions[i-1])
 			}
 		}

@@ -1,0 +1,111 @@
+package upstream
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
+)
+
+// exported is an entry of a file that [WriteExport] writes.
+type exported struct {
+	Tag      string         `json:"tag"`
+	Draft    bool           `json:"draft,omitzero"`
+	Upstream catalog.Layer  `json:"upstream,omitzero"`
+	Operator *catalog.Layer `json:"operator,omitzero"`
+}
+
+// WriteExport writes releases of a product, one a line, so that [ReadReleases] reads them
+// without loss: what upstream says, and what the operator decided. It also writes the
+// fields of the product, by their names in [catalog.ProductFields].
+func WriteExport(w io.Writer, p catalog.Product, entries []catalog.Entry) error {
+	product := map[string]string{"name": p.Name}
+	for _, name := range catalog.ProductFields {
+		product[name] = p.Field(name)
+	}
+	header, err := json.Marshal(product, json.Deterministic(true), lenient)
+	if err != nil {
+		return err
+	}
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "{\"relcheck_export\":1,\"product\":%s,\"releases\":[", header)
+	for i, e := range entries {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteByte('\n')
+		if err := json.MarshalWrite(b, exported{e.Tag, e.Draft, e.Upstream, e.Operator}, lenient); err != nil {
+			return fmt.Errorf("release %s: %w", e.Tag, err)
+		}
+	}
+	b.WriteString("\n]}\n")
+	return b.Flush()
+}
+
+// exportedLayer is a layer whose files are not parsed yet, so that an invalid file does
+// not invalidate the layer.
+type exportedLayer struct {
+	catalog.Layer
+	Files []jsontext.Value `json:"files"`
+}
+
+// parseExported parses an entry that [WriteExport] wrote.
+func parseExported(raw jsontext.Value) (catalog.Entry, []string, error) {
+	var e struct {
+		Tag      string         `json:"tag"`
+		Draft    bool           `json:"draft"`
+		Upstream exportedLayer  `json:"upstream"`
+		Operator *exportedLayer `json:"operator"`
+	}
+	if err := decode(raw, &e); err != nil {
+		return catalog.Entry{}, nil, err
+	}
+	entry := catalog.Entry{Tag: e.Tag, Draft: e.Draft}
+	layer, skipped, err := e.Upstream.clean()
+	if err != nil {
+		return entry, nil, fmt.Errorf("upstream: %w", err)
+	}
+	entry.Upstream = layer
+	if e.Operator != nil {
+		layer, more, err := e.Operator.clean()
+		if err != nil {
+			return entry, nil, fmt.Errorf("operator: %w", err)
+		}
+		entry.Operator, skipped = &layer, append(skipped, more...)
+	}
+	return entry, skipped, nil
+}
+
+// clean returns the layer with its valid files. It changes nothing that a store can
+// contain.
+func (e *exportedLayer) clean() (l catalog.Layer, skippedFiles []string, err error) {
+	l = e.Layer
+	if err := printable.Check(l.List); err != nil {
+		return l, nil, fmt.Errorf("list: %w", err)
+	}
+	if l.Text != nil {
+		l.Text = new(cleanText(*l.Text))
+	}
+	if l.Reason != nil {
+		l.Reason = new(cleanLine(*l.Reason, maxReason))
+	}
+	for _, date := range []**time.Time{&l.Created, &l.Published} {
+		if *date != nil {
+			*date = storedTime(**date)
+		}
+	}
+	if e.Files != nil {
+		files := newFileSet()
+		for _, raw := range e.Files {
+			files.add(parseFile(raw))
+		}
+		l.Files, skippedFiles = files.files, files.skipped
+	}
+	return l, skippedFiles, l.Check()
+}

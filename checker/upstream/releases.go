@@ -1,0 +1,215 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"relcheck/checker/catalog"
+)
+
+// The bounds of a file of releases. A product with 100,000 releases of ten files each has
+// about 300 MB.
+const (
+	maxFile     = 1 << 30 // bytes
+	maxReleases = 100_000
+)
+
+const expected = "expected releases as returned by GitHub's API (GET /repos/{owner}/{repo}/releases) or relcheck's API, or written by relcheck release export; combine several pages with jq -s add"
+
+// lenient accepts lone surrogates (\ud83d), which become U+FFFD. Whatever must not
+// contain them is checked: U+FFFD is not printable.
+var lenient = jsontext.AllowInvalidUTF8(true)
+
+// ReadReleases reads a file of releases in UTF-8. It detects its form:
+//
+//   - the response of GitHub's releases API, which Gitea and others share: an array of
+//     releases, or one of them. Drafts are marked as such. A release says everything
+//     about its files, so that files that are removed upstream disappear.
+//   - a page of relcheck's own API;
+//   - the output of [WriteExport], which alone is a whole list.
+//
+// Unknown keys are ignored. Entries that are invalid or repeat a tag are skipped and
+// described in the list, by number, from 1, and tag; so are invalid files of valid
+// entries. It is an error if the file is truncated, is not a list of releases, or has
+// entries but none that is valid.
+func ReadReleases(r io.Reader) (catalog.List, error) {
+	text, err := readText(r)
+	if err != nil {
+		return catalog.List{}, err
+	}
+	f, entries, err := split(text)
+	if err != nil {
+		return catalog.List{}, syntaxError(err)
+	}
+	if len(entries) > maxReleases {
+		return catalog.List{}, fmt.Errorf("more than %d releases in one file", maxReleases)
+	}
+	return f.read(entries)
+}
+
+func readText(r io.Reader) (jsontext.Value, error) {
+	text, err := readAll(r, maxFile)
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))) // editors write this mark
+	switch {
+	case len(text) == 0:
+		return nil, errors.New("the file is empty: " + expected)
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return nil, errors.New("the file is in UTF-16: save it as UTF-8")
+	case !utf8.Valid(text):
+		return nil, errors.New("the file contains invalid UTF-8: save it as UTF-8")
+	}
+	return text, nil
+}
+
+// form is a form of lists of releases.
+type form struct {
+	tagKey string // of an entry
+	whole  bool
+	parse  func(jsontext.Value) (e catalog.Entry, skippedFiles []string, err error)
+}
+
+var (
+	gitHubForm = form{"tag_name", false, parseGitHub}
+	apiForm    = form{"version", false, parseAPI}
+	exportForm = form{"tag", true, parseExported}
+)
+
+// split returns the form and the entries of a file.
+func split(text jsontext.Value) (f form, entries []jsontext.Value, err error) {
+	if text.Kind() == '[' {
+		return gitHubForm, entries, json.Unmarshal(text, &entries, lenient)
+	}
+	if err := json.Unmarshal(text, new(jsontext.Value), lenient); err != nil {
+		return f, nil, err
+	}
+	if kind := text.Kind(); kind != '{' {
+		return f, nil, fmt.Errorf("the file contains %s: %s", kindName(kind), expected)
+	}
+	var object struct {
+		Export   jsontext.Value `json:"relcheck_export"`
+		Tag      jsontext.Value `json:"tag_name"`
+		Releases jsontext.Value `json:"releases"`
+	}
+	if err := json.Unmarshal(text, &object, lenient); err != nil {
+		return f, nil, err
+	}
+	switch {
+	case object.Export != nil && string(object.Export) != "1":
+		return f, nil, fmt.Errorf("the file has version %s of the export format, not 1: import it with the relcheck that wrote it, or a newer one", quote(string(object.Export)))
+	case object.Export != nil:
+		f = exportForm
+	case object.Releases != nil && object.Tag == nil:
+		f = apiForm
+	default:
+		return gitHubForm, []jsontext.Value{text}, nil
+	}
+	if kind := object.Releases.Kind(); kind != '[' {
+		return f, nil, fmt.Errorf("the file has no array of releases: %s", expected)
+	}
+	return f, entries, json.Unmarshal(object.Releases, &entries, lenient)
+}
+
+func syntaxError(err error) error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the file is truncated: download it again: %w", io.ErrUnexpectedEOF)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("not valid JSON: %s: %s", strings.TrimPrefix(syntax.Error(), "jsontext: "), expected)
+	}
+	return err
+}
+
+// read parses the entries of a list.
+func (f form) read(entries []jsontext.Value) (catalog.List, error) {
+	list := catalog.List{Name: "file", Whole: f.whole}
+	var drafts []catalog.Entry
+	numbers := map[string]int{} // of the entries that were taken, by tag
+	for i, raw := range entries {
+		e, skippedFiles, err := f.parse(raw)
+		if err == nil && e.Draft {
+			drafts = append(drafts, e)
+			continue
+		}
+		tag := e.Tag
+		if tag == "" {
+			tag = tagOf(raw, f.tagKey)
+		}
+		if err == nil {
+			err = catalog.CheckTag(tag)
+		}
+		if first := numbers[tag]; err == nil && first != 0 {
+			err = fmt.Errorf("has the same tag as entry %d", first)
+		}
+		where := fmt.Sprintf("entry %d", i+1)
+		if tag != "" {
+			where += fmt.Sprintf(" (tag %s)", quote(tag))
+		}
+		if err != nil {
+			list.Skipped = append(list.Skipped, where+": "+err.Error())
+			if catalog.CheckTag(tag) == nil {
+				list.Unread = append(list.Unread, tag)
+			}
+			continue
+		}
+		for _, skipped := range skippedFiles {
+			list.Skipped = append(list.Skipped, where+": "+skipped)
+		}
+		numbers[tag] = i + 1
+		list.Entries = append(list.Entries, e)
+	}
+	if len(entries) > 0 && len(list.Entries) == 0 && len(drafts) == 0 {
+		return catalog.List{}, noneValid(list.Skipped)
+	}
+	addDrafts(&list, drafts)
+	return list, nil
+}
+
+// addDrafts adds drafts whose tags no other entry has, even one that was skipped:
+// several drafts may have the tag of a published release.
+func addDrafts(list *catalog.List, drafts []catalog.Entry) {
+	seen := map[string]bool{}
+	for _, e := range list.Entries {
+		seen[e.Tag] = true
+	}
+	for _, tag := range list.Unread {
+		seen[tag] = true
+	}
+	for _, e := range drafts {
+		if !seen[e.Tag] && catalog.CheckTag(e.Tag) == nil {
+			seen[e.Tag] = true
+			list.Entries = append(list.Entries, e)
+		}
+	}
+}
+
+func noneValid(skipped []string) error {
+	const maxShown = 20
+	if more := len(skipped) - maxShown; more > 0 {
+		skipped = append(skipped[:maxShown:maxShown], fmt.Sprintf("and %d more invalid entries", more))
+	}
+	return errors.New(strings.Join(skipped, "\n"))
+}
+
+// tagOf returns an entry's tag even if the rest of the entry cannot be read.
+func tagOf(raw jsontext.Value, key string) string {
+	var e map[string]jsontext.Value
+	if json.Unmarshal(raw, &e, lenient) != nil || e[key].Kind() != '"' {
+		return ""
+	}
+	var tag string
+	if json.Unmarshal(e[key], &tag, lenient) != nil {
+		return ""
+	}
+	return tag
+}
