@@ -35,7 +35,7 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('product', 0), ('node', 0), ('removed', 0),
+    ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
     ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
 
 -- Each row is a product: something that has releases and that clients ask for.
@@ -44,31 +44,65 @@ CREATE TABLE product (
     name     TEXT UNIQUE,         -- name in URLs: opa. NULL after the product was removed, until all its rows are deleted
     title    TEXT NOT NULL,       -- display name: Open Policy Agent
     repo     TEXT NOT NULL,       -- OWNER/NAME under which clients of GitHub's API ask for it, or ''
-    module   TEXT NOT NULL,       -- Go module path, for relcheck release sync, or ''
+    module   TEXT NOT NULL,       -- paths of Go modules, for relcheck release sync, separated by spaces
     download TEXT NOT NULL,       -- URL template of downloads, or ''
     notes    TEXT NOT NULL,       -- URL template of release notes, or ''
     origins  TEXT NOT NULL DEFAULT '',  -- web origins whose reports are recorded, separated by spaces
+    file     TEXT NOT NULL DEFAULT '',  -- template of the names of files to download, or ''
+    prefixes TEXT NOT NULL DEFAULT '',  -- prefixes of tags, separated by spaces
+    suffix   TEXT NOT NULL DEFAULT '',  -- pattern of suffixes that mark releases, or ''
+    versions TEXT NOT NULL DEFAULT '',  -- range of versions that can be the latest release, or ''
+    min_age  BIGINT NOT NULL DEFAULT 0, -- seconds between the publication of a release and its first offer
+    require_files BOOLEAN NOT NULL DEFAULT false,  -- hold a release back until it has the files that the one before has
+    channels TEXT NOT NULL DEFAULT '',  -- one a line: name, range or *, and the word prereleases if they are offered
     revision BIGINT NOT NULL DEFAULT 0  -- value of setting catalog after the last change of the product or one of its releases
 );
 
 CREATE INDEX product_repo ON product (lower(repo));
 CREATE INDEX product_revision ON product (revision);
 
--- Each row is a release: a published version of a product.
-CREATE TABLE release (
-    product    BIGINT  NOT NULL REFERENCES product (id),
-    version    TEXT    NOT NULL,  -- canonical form, the same for all spellings of a version: v0.19.2
-    tag        TEXT    NOT NULL,  -- as upstream spells it: 0.19.2
-    notes      TEXT    NOT NULL,  -- URL of the release notes, or '' to use product.notes
-    date       BIGINT,            -- time of publication, or NULL if unknown
-    prerelease BOOLEAN NOT NULL,
-    retracted  TEXT    NOT NULL,  -- why upstream retracted it, or ''
-    withdrawn  BOOLEAN,           -- the operator's decision; NULL: withdrawn if retracted is not ''
-    revision   BIGINT  NOT NULL DEFAULT 0,  -- value of setting catalog after the last change of the release; -1 while an import has staged it and it is not visible
-    PRIMARY KEY (product, version)
+-- Each row is what one source says about a release: a published version of a product.
+-- The operator's decisions take precedence over what upstream says. A value that is
+-- NULL says nothing. Upstream's rows are never deleted.
+CREATE TABLE release_layer (
+    product    BIGINT   NOT NULL REFERENCES product (id),
+    tag        TEXT     NOT NULL,  -- as upstream spells it: v0.19.2
+    layer      BIGINT   NOT NULL,  -- 0 upstream, 1 operator
+    id         BIGINT   NOT NULL,  -- identifies the release, the same in both layers
+    title      TEXT,
+    notes      TEXT,               -- URL of the release notes; '' to use product.notes
+    body       TEXT,               -- the release notes, in Markdown
+    created    BIGINT,             -- time of the tagged commit
+    published  BIGINT,             -- time of publication
+    prerelease BOOLEAN,
+    withdrawn  BOOLEAN,
+    reason     TEXT,               -- why it is withdrawn
+    list       TEXT     NOT NULL,  -- name of the list that last contained it, or ''
+    gone       BOOLEAN  NOT NULL,  -- the list does not contain it any more
+    revision   BIGINT   NOT NULL,  -- value of setting catalog after the last change of the release; -1 while an import has staged it and it is not visible
+    PRIMARY KEY (product, tag, layer)
 );
 
-CREATE INDEX release_revision ON release (product, revision);
+CREATE INDEX release_layer_revision ON release_layer (product, revision);
+
+-- Each row is what one source says about a file of a release.
+CREATE TABLE file_layer (
+    product    BIGINT   NOT NULL,
+    tag        TEXT     NOT NULL,
+    layer      BIGINT   NOT NULL,
+    name       TEXT     NOT NULL,
+    os         TEXT     NOT NULL,  -- '' and arch '' if the name decides about the platform
+    arch       TEXT     NOT NULL,
+    id         BIGINT   NOT NULL,  -- identifies the file
+    url        TEXT     NOT NULL,  -- '' with a platform: the platform has no file
+    size       BIGINT   NOT NULL,  -- in bytes, or 0 if unknown
+    sha256     TEXT     NOT NULL,  -- in hexadecimal, or '' if unknown
+    sha512     TEXT     NOT NULL,
+    media_type TEXT     NOT NULL,
+    gone       BOOLEAN  NOT NULL,  -- not a file of the release any more
+    PRIMARY KEY (product, tag, layer, name, os, arch),
+    FOREIGN KEY (product, tag, layer) REFERENCES release_layer (product, tag, layer)
+);
 
 -- Each row is a running import, which stages the new releases of a product and then
 -- makes all of them visible at once. A product has one import at a time.
@@ -76,17 +110,6 @@ CREATE TABLE stage (
     product BIGINT PRIMARY KEY,  -- product.id
     id      BIGINT NOT NULL,     -- random number that identifies the import
     at      BIGINT NOT NULL      -- time of its last write; 15 seconds later the import counts as killed, and what it staged is removed
-);
-
--- Each row is the download of a release for one platform.
-CREATE TABLE asset (
-    product BIGINT NOT NULL,
-    version TEXT   NOT NULL,
-    os      TEXT   NOT NULL,  -- in Go's spelling: darwin
-    arch    TEXT   NOT NULL,  -- in Go's spelling: amd64
-    url     TEXT   NOT NULL,
-    PRIMARY KEY (product, version, os, arch),
-    FOREIGN KEY (product, version) REFERENCES release (product, version)
 );
 
 -- Each row is a build: a version of a product on one platform. Reports are counted by

@@ -24,6 +24,7 @@ const (
 	releaseChanged   = "release.changed"
 	releaseWithdrawn = "release.withdrawn"
 	releaseRestored  = "release.restored"
+	releaseReset     = "release.reset"
 	releasesImported = "releases.imported"
 	releasesSynced   = "releases.synced"
 	tokenAdded       = "token.added"

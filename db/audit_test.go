@@ -41,8 +41,7 @@ func newReleasePatch(t *testing.T, notes, withdrawn, asset string) (e catalog.Re
 		}
 	}
 	if withdrawn != "" {
-		e.Withdrawn = new(bool)
-		*e.Withdrawn = withdrawn == "true"
+		e.SetWithdrawn(withdrawn == "true")
 	}
 	if asset != "" {
 		if err := e.SetAsset("linux/amd64", asset); err != nil {
@@ -86,19 +85,19 @@ func testAuditLog(t *testing.T, name string) {
 	step("the same title from the command line", cli.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App", Module: "example.com/app"}))
 	step("a release", release("", "", ""), "k2x7q4mw | release.added | app | v1.0.0")
 	step("the same release", release("", "false", ""))
-	step("notes and an asset", release("https://example.com", "", "https://example.com/a"), "k2x7q4mw | release.changed | app | v1.0.0: notes, assets")
+	step("notes and an asset", release("https://example.com", "", "https://example.com/a"), "k2x7q4mw | release.changed | app | v1.0.0: notes, files")
 	step("the same notes and asset", release("https://example.com", "", "https://example.com/a"))
 	step("a withdrawal and new notes", release("https://example.com/2", "true", ""),
 		"k2x7q4mw | release.withdrawn | app | v1.0.0", "k2x7q4mw | release.changed | app | v1.0.0: notes")
-	step("a second withdrawal", cli.Withdraw(ctx, "app", "v1.0.0", true))
-	step("a restored release", cli.Withdraw(ctx, "app", "v1.0.0", false), "command line | release.restored | app | v1.0.0")
+	step("a second withdrawal", errOf(cli.Withdraw(ctx, "app", "v1.0.0", true)))
+	step("a restored release", errOf(cli.Withdraw(ctx, "app", "v1.0.0", false)), "command line | release.restored | app | v1.0.0")
 
-	three := []catalog.Release{{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.2.0"}}
-	_, err := cli.PutReleases(ctx, "app", three, keepStored)
+	three := []catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}, {Tag: "v1.2.0"}}
+	_, err := putReleases(ctx, cli, "app", three)
 	step("an import", err, "command line | releases.imported | app | 3 releases: 2 added, 0 changed, 1 unchanged")
-	_, err = cli.SyncReleases(ctx, "app", append(three, catalog.Release{Version: "v1.3.0"}), keepStored)
+	_, err = cli.ImportReleases(ctx, "app", catalog.ListOf("go:example.com/app", append(three, catalog.Release{Tag: "v1.3.0"})...), false)
 	step("a sync", err, "command line | releases.synced | app | 4 releases: 1 added, 0 changed, 3 unchanged")
-	_, err = cli.SyncReleases(ctx, "app", three, keepStored)
+	_, err = putReleases(ctx, cli, "app", three)
 	step("a sync without changes", err)
 
 	k, _ := access.NewToken("Ann's laptop", access.Release, time.Now())
@@ -126,7 +125,7 @@ func testAuditLog(t *testing.T, name string) {
 		step(what, nil)
 	}
 	for what, err := range map[string]error{
-		"unknown release":           s.Withdraw(ctx, "app", "v9.9.9", true),
+		"unknown release":           errOf(s.Withdraw(ctx, "app", "v9.9.9", true)),
 		"unknown product":           func() error { _, _, err := s.EditRelease(ctx, "none", "v1.0.0", catalog.ReleasePatch{}); return err }(),
 		"remove an unknown product": s.DropProduct(ctx, "none", true),
 		"unknown token":             s.RevokeToken(ctx, "none", time.Now()),
@@ -170,11 +169,11 @@ func testChangesRequireAudit(t *testing.T, name string) {
 	if err := s.AddToken(ctx, k); err != nil {
 		t.Fatal(err)
 	}
-	s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}}, replaceStored)
+	putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v1.0.0"}})
 	if _, err := raw(t, name).Exec("ALTER TABLE audit RENAME TO away"); err != nil {
 		t.Fatal(err)
 	}
-	tables := []string{"setting", "product", "release", "asset", "token"}
+	tables := []string{"setting", "product", "release_layer", "file_layer", "token"}
 	before := dumpTables(t, name, tables)
 	for what, change := range auditedChanges(t, s, k, other) {
 		if err := change(); err == nil {
@@ -204,9 +203,9 @@ func auditedChanges(t *testing.T, s *db.Store, k, other access.Token) map[string
 			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", newReleasePatch(t, "", "true", ""))
 			return err
 		},
-		"withdraw": func() error { return s.Withdraw(ctx, "opa", "v1.0.0", true) },
+		"withdraw": func() error { return errOf(s.Withdraw(ctx, "opa", "v1.0.0", true)) },
 		"import": func() error {
-			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v2.0.0"}}, replaceStored)
+			_, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v2.0.0"}})
 			return err
 		},
 		"add a token":    func() error { return s.AddToken(ctx, other) },

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/version"
 )
 
 const maxCached = 50_000
@@ -51,7 +51,8 @@ type builds struct {
 
 type published struct {
 	product int64
-	tags    map[string]string // without a leading "v", by canonical version
+	scheme  version.Scheme
+	tags    map[string]bool // see [version.Scheme.Trim]
 }
 
 func newBuilds() *builds {
@@ -101,7 +102,7 @@ func (b *builds) readTags(ctx context.Context, q querier) error {
 	if len(b.products) == 0 {
 		return nil
 	}
-	tags, err := query(ctx, q, scanTag, "SELECT release.product, release.version, release.tag"+changedReleases, b.revision.Changes)
+	tags, err := query(ctx, q, scanTag, "SELECT product.prefixes, release_layer.product, release_layer.tag"+changedLayers, b.revision.Changes)
 	if err != nil || len(tags) == 0 {
 		return err
 	}
@@ -110,8 +111,8 @@ func (b *builds) readTags(ctx context.Context, q querier) error {
 		byID[p.product] = p
 	}
 	for _, t := range tags {
-		if p := byID[t.product]; p != nil && p.add(t) {
-			clear(b.ids) // the previous spelling is not a release any more
+		if p := byID[t.product]; p != nil {
+			p.add(t)
 		}
 	}
 	return nil
@@ -186,11 +187,12 @@ func (b *builds) publishedOf(ctx context.Context, q querier, product string) (*p
 	if err != nil {
 		return nil, err
 	}
-	tags, err := query(ctx, q, scanTag, "SELECT product, version, tag FROM release WHERE product = $1 AND revision >= 0", id)
+	tags, err := query(ctx, q, scanTag, `SELECT product.prefixes, release_layer.product, release_layer.tag FROM product CROSS JOIN release_layer
+		WHERE product.id = $1 AND release_layer.product = product.id AND release_layer.revision <> -1`, id)
 	if err != nil {
 		return nil, err
 	}
-	p := &published{product: id, tags: make(map[string]string, len(tags))}
+	p := &published{product: id, tags: make(map[string]bool, len(tags))}
 	for _, t := range tags {
 		p.add(t)
 	}
@@ -198,29 +200,27 @@ func (b *builds) publishedOf(ctx context.Context, q querier, product string) (*p
 	return p, nil
 }
 
+// releaseTag is a release with the tag prefixes of its product.
 type releaseTag struct {
+	prefixes string
 	releaseKey
-	tag string
 }
 
 func scanTag(rows *sql.Rows) (t releaseTag, err error) {
-	err = rows.Scan(&t.product, &t.version, &t.tag)
+	err = rows.Scan(&t.prefixes, &t.product, &t.tag)
 	return t, err
 }
 
-// add adds a release, and reports whether it had another tag before.
-func (p *published) add(t releaseTag) (respelled bool) {
-	tag := strings.TrimPrefix(t.tag, "v")
-	old, known := p.tags[t.version]
-	p.tags[t.version] = tag
-	return known && old != tag
+// add adds a release.
+func (p *published) add(t releaseTag) {
+	product := catalog.Product{Prefixes: t.prefixes}
+	p.scheme = product.Scheme()
+	p.tags[p.scheme.Trim(t.tag)] = true
 }
 
-// has reports whether a version is that of a release, with or without a leading "v".
-func (p *published) has(version string) bool {
-	tag, known := p.tags[checker.Canonical(version)]
-	return known && tag == strings.TrimPrefix(version, "v")
-}
+// has reports whether a version is that of a release, with or without the prefix of its
+// tag.
+func (p *published) has(v string) bool { return p.tags[p.scheme.Trim(v)] }
 
 func findBuild(ctx context.Context, q querier, product int64, key buildKey) (id int64, err error) {
 	args := []any{product, key.version, key.platform.OS, key.platform.Arch}

@@ -3,10 +3,11 @@ package db
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"strings"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
-	"relcheck/checker/printable"
+	"relcheck/checker/version"
 )
 
 // catalogState is the revision of the catalog and of the latest removal of a product.
@@ -61,13 +62,13 @@ func productIDs(ctx context.Context, q querier) (map[int64]bool, error) {
 	return productSet(ctx, q, "SELECT id FROM product WHERE name IS NOT NULL")
 }
 
-// Rows changed after revision $1, except staged ones. CROSS JOIN makes SQLite read the
-// tables in this order; otherwise it would scan all assets.
+// Rows of releases that were changed after revision $1, except staged ones. CROSS JOIN makes
+// SQLite read the tables in this order; otherwise it would scan all files.
 const (
-	isChanged       = " WHERE product.revision > $1 AND product.name IS NOT NULL AND release.product = product.id AND release.revision > $1"
-	changedReleases = " FROM product CROSS JOIN release" + isChanged
-	changedAssets   = " FROM product CROSS JOIN release CROSS JOIN asset" + isChanged +
-		" AND asset.product = release.product AND asset.version = release.version"
+	isChanged     = " WHERE product.revision > $1 AND product.name IS NOT NULL AND release_layer.product = product.id AND release_layer.revision > $1"
+	changedLayers = " FROM product CROSS JOIN release_layer" + isChanged
+	changedFiles  = " FROM product CROSS JOIN release_layer CROSS JOIN file_layer" + isChanged +
+		" AND file_layer.product = release_layer.product AND file_layer.tag = release_layer.tag AND file_layer.layer = release_layer.layer AND NOT file_layer.gone"
 )
 
 // changedProducts returns the products that were changed after a revision of the catalog,
@@ -77,67 +78,21 @@ func changedProducts(ctx context.Context, q querier, after int64) ([]catalog.Lis
 	if err != nil || len(products) == 0 {
 		return nil, err
 	}
-	all, index := make([]catalog.Listing, len(products)), make(map[int64]*catalog.Listing, len(products))
-	for i, p := range products {
-		all[i] = catalog.Listing{ID: p.id, Product: p.Product}
-		index[p.id] = &all[i]
-	}
-	assets, err := readAssets(ctx, q, "SELECT "+assetColumns+changedAssets, after)
+	changed, err := readReleases(ctx, q, "SELECT "+layerColumns+changedLayers, "SELECT "+fileColumns+changedFiles, after)
 	if err != nil {
 		return nil, err
 	}
-	releases, err := readReleases(ctx, q, assets, "SELECT "+releaseColumns+changedReleases, after)
-	for _, r := range releases {
-		l := index[r.product]
-		l.Releases = append(l.Releases, r.Release)
+	all, index := make([]catalog.Listing, len(products)), make(map[int64]int, len(products))
+	schemes := make([]version.Scheme, len(products))
+	for i, p := range products {
+		all[i] = catalog.Listing{ID: p.id, Product: p.Product}
+		index[p.id], schemes[i] = i, p.Scheme()
 	}
-	return all, err
-}
-
-// releaseKey identifies a stored release.
-type releaseKey struct {
-	product int64
-	version string // canonical
-}
-
-// storedRelease is a release with its key.
-type storedRelease struct {
-	releaseKey
-	catalog.Release
-}
-
-const releaseColumns = `release.product, release.version, release.tag, release.notes, release.date, release.prerelease, release.retracted,
-	COALESCE(release.withdrawn, release.retracted <> '')`
-
-// readReleases returns the releases of a query for releaseColumns.
-func readReleases(ctx context.Context, q querier, assets map[releaseKey]map[checker.Platform]string, text string, args ...any) ([]storedRelease, error) {
-	return query(ctx, q, func(rows *sql.Rows) (r storedRelease, err error) {
-		var date sql.NullInt64
-		err = rows.Scan(&r.product, &r.version, &r.Version, &r.Notes, &date, &r.Prerelease, &r.Retracted, &r.Withdrawn)
-		r.Retracted = printable.Clean(r.Retracted)
-		r.Date = moment(date)
-		r.Assets = assets[r.releaseKey]
-		return r, err
-	}, text, args...)
-}
-
-const assetColumns = "asset.product, asset.version, asset.os, asset.arch, asset.url"
-
-// readAssets returns the assets of a query for assetColumns, by release.
-func readAssets(ctx context.Context, q querier, text string, args ...any) (map[releaseKey]map[checker.Platform]string, error) {
-	all := map[releaseKey]map[checker.Platform]string{}
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
-		var key releaseKey
-		var p checker.Platform
-		var url string
-		err := rows.Scan(&key.product, &key.version, &p.OS, &p.Arch, &url)
-		if all[key] == nil {
-			all[key] = map[checker.Platform]string{}
-		}
-		all[key][p] = url
-		return err
-	}, text, args...)
-	return all, err
+	for key, r := range changed {
+		i := index[key.product]
+		all[i].Releases = append(all[i].Releases, r.merge(schemes[i], key.tag))
+	}
+	return all, nil
 }
 
 // countChange assigns a new revision to a change of a product or of its releases, and
@@ -155,41 +110,79 @@ func countChange(ctx context.Context, tx *sql.Tx, product int64) (revision int64
 }
 
 // Releases returns the releases of a product, in no particular order.
-func (s *Store) Releases(ctx context.Context, product string) ([]catalog.Release, error) {
-	id, err := productID(ctx, s.read, product)
-	if err != nil {
-		return nil, err
-	}
-	return releases(ctx, s.read, id)
+func (s *Store) Releases(ctx context.Context, product string) (all []catalog.Release, err error) {
+	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		stored, err := releasesWhere(ctx, tx, "product = $1", p.id)
+		scheme := p.Scheme()
+		for key, r := range stored {
+			all = append(all, r.merge(scheme, key.tag))
+		}
+		return err
+	})
+	return all, err
 }
 
-func releases(ctx context.Context, q querier, product int64) ([]catalog.Release, error) {
-	return releasesWhere(ctx, q, "product = $1 AND revision >= 0", "product = $1", product)
+// Release returns a release, and what upstream and the operator say about it, with the
+// notes. Either may be nil. A tag with or without a leading "v" is the same if only one of
+// them exists. The error wraps [ErrNotFound] if the product or the release does not exist.
+func (s *Store) Release(ctx context.Context, product, tag string) (r catalog.Release, layers [2]*catalog.Layer, err error) {
+	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		tag, stored, err := findRelease(ctx, tx, p, tag)
+		if err != nil {
+			return err
+		}
+		r, layers = stored.merge(p.Scheme(), tag), stored.layers
+		return stored.readBodies(ctx, tx, releaseKey{p.id, tag})
+	})
+	return r, layers, err
 }
 
-// releaseOf returns the release of a canonical version, or nil if there is none.
-func releaseOf(ctx context.Context, q querier, product int64, version string) (*catalog.Release, error) {
-	found, err := releasesWhere(ctx, q, "product = $1 AND version = $2 AND revision >= 0", "product = $1 AND version = $2", product, version)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return &found[0], nil
+// Entries returns everything that is stored about the releases of a product, in no
+// particular order.
+func (s *Store) Entries(ctx context.Context, product string) (entries []catalog.Entry, err error) {
+	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		stored, err := releasesWhere(ctx, tx, "product = $1", p.id)
+		for key, r := range stored {
+			if err == nil {
+				err = r.readBodies(ctx, tx, key)
+			}
+			e := catalog.Entry{Tag: key.tag, Operator: r.layers[catalog.Operator]}
+			if up := r.layers[catalog.Upstream]; up != nil {
+				e.Upstream = *up
+			}
+			entries = append(entries, e)
+		}
+		return err
+	})
+	return entries, err
 }
 
-// releasesWhere returns the releases that match a condition. asset must be a condition
-// that matches at least their assets.
-func releasesWhere(ctx context.Context, q querier, release, asset string, args ...any) ([]catalog.Release, error) {
-	assets, err := readAssets(ctx, q, "SELECT "+assetColumns+" FROM asset WHERE "+asset, args...)
+// findRelease returns a release and its tag. The error wraps ErrNotFound if there is none.
+func findRelease(ctx context.Context, q querier, p product, tag string) (found string, r *storedRelease, err error) {
+	other, hasV := strings.CutPrefix(tag, "v")
+	if !hasV {
+		other = "v" + tag
+	}
+	stored, err := releasesWhere(ctx, q, "product = $1 AND tag IN ($2, $3)", p.id, tag, other)
 	if err != nil {
-		return nil, err
+		return tag, nil, err
 	}
-	stored, err := readReleases(ctx, q, assets, "SELECT "+releaseColumns+" FROM release WHERE "+release, args...)
-	if err != nil {
-		return nil, err
+	for _, tag := range []string{tag, other} {
+		if r := stored[releaseKey{p.id, tag}]; r != nil {
+			return tag, r, nil
+		}
 	}
-	all := make([]catalog.Release, len(stored))
-	for i, r := range stored {
-		all[i] = r.Release
-	}
-	return all, nil
+	return tag, nil, fmt.Errorf("release %s of product %s: %w; list its releases with relcheck release list %s", tag, p.Name, ErrNotFound, p.Name)
 }

@@ -5,108 +5,143 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 )
 
-// EditRelease applies a patch to a release, which it adds if it does not exist, and returns
-// the stored release. The error wraps [ErrNotFound] if the product does not exist, and is
-// a [catalog.FieldError] if the version is invalid.
-func (s *Store) EditRelease(ctx context.Context, product, version string, e catalog.ReleasePatch) (r catalog.Release, done catalog.Outcome, err error) {
-	if err := catalog.CheckVersion(version); err != nil {
+// EditRelease applies a patch to the operator's layer of a release, which it adds if it
+// does not exist, and returns the release. The error wraps [ErrNotFound] if the product
+// does not exist, and is a [catalog.FieldError] if the tag is invalid.
+func (s *Store) EditRelease(ctx context.Context, product, tag string, e catalog.ReleasePatch) (r catalog.Release, done catalog.Outcome, err error) {
+	if err := catalog.CheckTag(tag); err != nil {
 		return r, catalog.Unchanged, err
 	}
 	err = s.inTx(ctx, func(tx *sql.Tx) (err error) {
-		r, done, err = s.editRelease(ctx, tx, product, version, e)
+		r, done, err = s.editRelease(ctx, tx, product, tag, e)
 		return err
 	})
 	return r, done, err
 }
 
-func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, version string, e catalog.ReleasePatch) (r catalog.Release, done catalog.Outcome, err error) {
+func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, tag string, e catalog.ReleasePatch) (r catalog.Release, done catalog.Outcome, err error) {
 	p, err := productNamed(ctx, tx, product)
 	if err != nil {
 		return r, done, err
 	}
-	key := checker.Canonical(version)
-	found, err := releaseOf(ctx, tx, p.id, key)
-	if err != nil {
-		return r, done, err
-	}
-	old, action, detail := catalog.NewRelease(p.Product, version), releaseAdded, ""
-	if found != nil {
-		old, action = *found, releaseChanged
-	}
-	r = e.Apply(old)
-	changes := differences(old, r)
+	found, stored, err := findRelease(ctx, tx, p, tag)
 	switch {
-	case found == nil:
-		done, detail = catalog.Added, r.Version
-	case len(changes) > 0:
-		done, detail = catalog.Changed, r.Version+": "+strings.Join(changes, ", ")
+	case errors.Is(err, ErrNotFound):
+		done, tag, stored = catalog.Added, p.NewTag(tag), new(storedRelease)
+	case err != nil:
+		return r, done, err
+	default:
+		tag = found
+		if err := stored.readBodies(ctx, tx, releaseKey{p.id, tag}); err != nil {
+			return r, done, err
+		}
 	}
-	withdraws := e.Withdrawn != nil && *e.Withdrawn != r.Withdrawn
-	if done == catalog.Unchanged && !withdraws {
+	scheme := p.Scheme()
+	old := stored.layer(catalog.Operator)
+	layer := e.Apply(old)
+	wasWithdrawn := stored.merge(scheme, tag).Withdrawn
+	if old.Withdrawn == nil && layer.Withdrawn != nil && !*layer.Withdrawn && !wasWithdrawn { // nothing to restore: upstream may still retract it
+		layer.Withdrawn = nil
+	}
+	changes := old.Differences(&layer)
+	stored.layers[catalog.Operator] = &layer
+	r = stored.merge(scheme, tag)
+	if len(changes) == 0 && done != catalog.Added {
 		return r, done, nil
 	}
 	revision, err := countChange(ctx, tx, p.id)
-	if err != nil {
-		return r, done, err
-	}
-	if done == catalog.Added {
+	if err == nil && done == catalog.Added {
 		err = checkReleases(ctx, tx, 1)
 	}
-	if err == nil && done != catalog.Unchanged {
-		err = s.writeReleases(ctx, tx, []storedRelease{{releaseKey{p.id, key}, r}}, revision)
+	if err == nil {
+		rows := []storedLayer{{layerKey{releaseKey{p.id, tag}, catalog.Operator}, stored.id(), layer}}
+		err = s.writeLayers(ctx, tx, rows, revision)
+		r.ID = rows[0].id
 	}
-	if err == nil && done != catalog.Unchanged {
-		err = s.audit(ctx, tx, action, product, detail)
+	if err == nil {
+		err = s.auditRelease(ctx, tx, product, r, done, changes, r.Withdrawn != wasWithdrawn)
 	}
-	if err == nil && withdraws {
-		r.Withdrawn, done = *e.Withdrawn, max(done, catalog.Changed)
-		err = s.withdraw(ctx, tx, p, key, r.Version, r.Withdrawn, revision)
+	return r, max(done, catalog.Changed), err
+}
+
+// auditRelease records a change of a release. A withdrawal has an entry of its own.
+func (s *Store) auditRelease(ctx context.Context, tx *sql.Tx, product string, r catalog.Release, done catalog.Outcome, changes []string, withdraws bool) (err error) {
+	if withdraws {
+		changes = slices.DeleteFunc(changes, func(name string) bool { return name == "withdrawn" })
 	}
-	return r, done, err
+	switch {
+	case done == catalog.Added:
+		err = s.audit(ctx, tx, releaseAdded, product, r.Tag)
+	case len(changes) > 0:
+		err = s.audit(ctx, tx, releaseChanged, product, r.Tag+": "+strings.Join(changes, ", "))
+	}
+	if err != nil || !withdraws {
+		return err
+	}
+	if r.Withdrawn {
+		return s.audit(ctx, tx, releaseWithdrawn, product, r.Tag)
+	}
+	return s.audit(ctx, tx, releaseRestored, product, r.Tag)
 }
 
 // Withdraw withdraws or restores a release. That overrides what upstream says from then
-// on.
-func (s *Store) Withdraw(ctx context.Context, product, version string, withdrawn bool) error {
-	key := checker.Canonical(version)
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+// on. The error wraps [ErrNotFound] if the product or the release does not exist.
+func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn bool) (r catalog.Release, err error) {
+	var e catalog.ReleasePatch
+	e.SetWithdrawn(withdrawn)
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		if err == nil {
+			_, _, err = findRelease(ctx, tx, p, tag)
+		}
+		if err == nil {
+			r, _, err = s.editRelease(ctx, tx, product, tag, e)
+		}
+		return err
+	})
+	return r, err
+}
+
+// ResetRelease removes what the operator has decided about a release, so that only
+// upstream counts. The error wraps [ErrNotFound] if the product or the release does not
+// exist, and [ErrInUse] if upstream says nothing about the release.
+func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalog.Release, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
 		if err != nil {
 			return err
 		}
-		var tag string
-		var was sql.NullBool
-		err = tx.QueryRowContext(ctx, "SELECT tag, withdrawn FROM release WHERE product = $1 AND version = $2 AND revision >= 0", p.id, key).Scan(&tag, &was)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			return fmt.Errorf("release %s of product %s: %w; list its releases with relcheck release list %s", version, product, ErrNotFound, product)
-		case err != nil || was.Valid && was.Bool == withdrawn:
-			return err
-		}
-		revision, err := countChange(ctx, tx, p.id)
+		tag, stored, err := findRelease(ctx, tx, p, tag)
 		if err != nil {
 			return err
 		}
-		return s.withdraw(ctx, tx, p, key, tag, withdrawn, revision)
-	})
-}
-
-func (s *Store) withdraw(ctx context.Context, tx *sql.Tx, p product, key, tag string, withdrawn bool, revision int64) error {
-	action := releaseRestored
-	if withdrawn {
-		action = releaseWithdrawn
-	}
-	_, err := tx.ExecContext(ctx, "UPDATE release SET withdrawn = $3, revision = $4 WHERE product = $1 AND version = $2", p.id, key, withdrawn, revision)
-	if err != nil {
+		operator := stored.layers[catalog.Operator]
+		if stored.layers[catalog.Upstream] == nil {
+			return fmt.Errorf("release %s was added by hand and upstream does not list it: withdraw it instead: %w", tag, ErrInUse)
+		}
+		stored.layers[catalog.Operator] = nil
+		if r = stored.merge(p.Scheme(), tag); operator == nil {
+			return nil
+		}
+		revision, err := countChange(ctx, tx, p.id)
+		if err == nil {
+			err = deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND tag = $2 AND layer = 1", p.id, tag)
+		}
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $3 WHERE product = $1 AND tag = $2", p.id, tag, revision)
+		}
+		if err == nil {
+			err = s.audit(ctx, tx, releaseReset, product, tag)
+		}
 		return err
-	}
-	return s.audit(ctx, tx, action, p.Name, tag)
+	})
+	return r, err
 }
 
 // EditProduct applies a patch to a product, which it adds if it does not exist, and
@@ -164,10 +199,13 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catal
 	if err := checkRepo(ctx, tx, p); err != nil {
 		return catalog.Unchanged, err
 	}
-	_, err := countChange(ctx, tx, old.id)
+	revision, err := countChange(ctx, tx, old.id)
 	if err == nil {
-		_, err = tx.ExecContext(ctx, "UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6, origins = $7 WHERE id = $1",
-			old.id, p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins)
+		_, err = tx.ExecContext(ctx, `UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6, origins = $7, file = $8,
+			prefixes = $9, suffix = $10, versions = $11, min_age = $12, require_files = $13, channels = $14 WHERE id = $1`, append([]any{old.id}, productValues(p)...)...)
+	}
+	if err == nil && (old.Prefixes != p.Prefixes || old.Suffix != p.Suffix) { // the versions of all releases have changed
+		_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $2 WHERE product = $1 AND revision <> -1", old.id, revision)
 	}
 	if err == nil {
 		err = s.audit(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))
@@ -184,10 +222,11 @@ func checkReleases(ctx context.Context, tx *sql.Tx, more int64) error {
 	if err != nil || bound <= catalog.MaxReleases {
 		return err
 	}
-	if err := checkCount(ctx, tx, "SELECT count(*) FROM release", more, catalog.MaxReleases, "releases"); err != nil {
+	const count = "SELECT count(*) FROM (SELECT DISTINCT product, tag FROM release_layer) AS r"
+	if err := checkCount(ctx, tx, count, more, catalog.MaxReleases, "releases"); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE setting SET value = $1 + (SELECT count(*) FROM release) WHERE name = 'releases'", more)
+	_, err = tx.ExecContext(ctx, "UPDATE setting SET value = $1 + ("+count+") WHERE name = 'releases'", more)
 	return err
 }
 

@@ -32,7 +32,7 @@ func testEditRelease(t *testing.T, name string) {
 			t.Errorf("got a new revision: %v, want %v", grown, !grown)
 		}
 	}
-	want := catalog.Release{Version: "v1.0.0-rc.1", Prerelease: true}
+	want := catalog.Release{ID: 1, Tag: "v1.0.0-rc.1", Prerelease: true}
 	put("1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Added, want) // opa is a Go module, whose tags begin with v
 	put("v1.0.0-rc.1", catalog.ReleasePatch{}, catalog.Unchanged, want)
 
@@ -40,9 +40,9 @@ func testEditRelease(t *testing.T, name string) {
 	if err := e.SetDate("2026-01-31T12:00:00.5+02:00"); err != nil {
 		t.Fatal(err)
 	}
-	e.Prerelease = new(bool)
+	e.SetPrerelease(false)
 	want.Prerelease, want.Notes, want.Date = false, "https://example.com", time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)
-	want.Assets = map[checker.Platform]string{linux: "https://example.com/a"}
+	want.Files = []catalog.File{{ID: 1, Name: "a", Platform: linux, URL: "https://example.com/a"}}
 	put("1.0.0-rc.1", e, catalog.Changed, want)
 	put("1.0.0-rc.1", e, catalog.Unchanged, want)
 
@@ -51,7 +51,7 @@ func testEditRelease(t *testing.T, name string) {
 	if err := errors.Join(e.SetAsset("linux/arm64", "https://example.com/b"), e.RemoveAsset("linux/amd64"), e.SetNotes("")); err != nil {
 		t.Fatal(err)
 	}
-	want.Assets, want.Notes = map[checker.Platform]string{arm: "https://example.com/b"}, ""
+	want.Files, want.Notes = []catalog.File{{ID: 3, Platform: linux}, {ID: 2, Name: "b", Platform: arm, URL: "https://example.com/b"}}, ""
 	put("1.0.0-rc.1", e, catalog.Changed, want)
 
 	want.Withdrawn = true
@@ -64,8 +64,8 @@ func testEditRelease(t *testing.T, name string) {
 	if _, _, err := s.EditRelease(ctx, "none", "v1.0.0", e); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("unknown product: got error %v, want ErrNotFound", err)
 	}
-	if _, _, err := s.EditRelease(ctx, "opa", "nightly", e); !errors.As(err, new(*catalog.FieldError)) {
-		t.Errorf("invalid version: got error %v, want a FieldError", err)
+	if _, _, err := s.EditRelease(ctx, "opa", "night ly", e); !errors.As(err, new(*catalog.FieldError)) {
+		t.Errorf("invalid tag: got error %v, want a FieldError", err)
 	}
 }
 
@@ -83,12 +83,12 @@ func TestEditNotWithdrawn(t *testing.T) {
 		return all[0].Withdrawn
 	}
 	notWithdrawn := newReleasePatch(t, "", "false", "")
-	retracted := []catalog.Release{{Version: "v1.0.0", Retracted: "broken"}}
+	retracted := []catalog.Release{{Tag: "v1.0.0", Withdrawn: true, Reason: "broken"}}
 	for _, want := range []bool{true, false} { // the second time, the patch restores it
 		if _, _, err := s.EditRelease(ctx, "opa", "v1.0.0", notWithdrawn); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.PutReleases(ctx, "opa", retracted, replaceStored); err != nil {
+		if _, err := putReleases(ctx, s, "opa", retracted); err != nil {
 			t.Fatal(err)
 		}
 		if withdrawn() != want {

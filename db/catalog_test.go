@@ -30,7 +30,11 @@ func changeLines(t *testing.T, s *db.Store, since catalog.Revision) (lines []str
 	for _, l := range c.Products {
 		line := l.Name + ":"
 		for _, r := range l.Releases {
-			line += fmt.Sprintf(" %s%v", r.Version, r.Assets)
+			line += fmt.Sprintf(" %s[", r.Tag)
+			for _, f := range r.Files {
+				line += f.Platform.String() + ":" + f.URL
+			}
+			line += "]"
 		}
 		lines = append(lines, line)
 	}
@@ -71,16 +75,19 @@ func testChangesSince(t *testing.T, name string) {
 	}{
 		{"nothing", func() {}, nil},
 		{"unchanged release", func() { put("opa", "v1.0.0", withAsset) }, nil},
-		{"new release", func() { put("opa", "v1.2.0", withAsset) }, []string{"opa: v1.2.0map[linux/amd64:https://example.com]"}},
-		{"withdrawn release", func() { must(s.Withdraw(ctx, "opa", "v1.0.0", true)) }, []string{"opa: v1.0.0map[linux/amd64:https://example.com]"}},
+		{"new release", func() { put("opa", "v1.2.0", withAsset) }, []string{"opa: v1.2.0[linux/amd64:https://example.com]"}},
+		{"withdrawn release", func() {
+			_, err := s.Withdraw(ctx, "opa", "v1.0.0", true)
+			must(err)
+		}, []string{"opa: v1.0.0[linux/amd64:https://example.com]"}},
 		{"two products", func() {
 			put("opa", "v1.3.0", catalog.ReleasePatch{})
 			put("relcheck", "v0.1.0", catalog.ReleasePatch{})
-		}, []string{"opa: v1.3.0map[]", "relcheck: v0.1.0map[]"}},
+		}, []string{"opa: v1.3.0[]", "relcheck: v0.1.0[]"}},
 		{"import", func() {
-			_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.4.0"}, {Version: "v1.3.0"}}, keepStored)
+			_, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v1.4.0"}, {Tag: "v1.3.0"}})
 			must(err)
-		}, []string{"opa: v1.4.0map[]"}},
+		}, []string{"opa: 2"}},
 		{"new product", func() { must(s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"})) }, []string{"app:"}},
 		{"product title", func() { must(s.SetProduct(ctx, catalog.Product{Name: "app", Title: "The App"})) }, []string{"app:"}},
 		{"removed product", func() { must(s.RemoveProduct(ctx, "app", false)) }, []string{"2 left"}},
@@ -89,7 +96,7 @@ func testChangesSince(t *testing.T, name string) {
 			must(s.AddProduct(ctx, catalog.Product{Name: "relcheck", Title: "New"}))
 		}, []string{"2 left", "relcheck:"}},
 		{"change by schema 2", func() {
-			execute(t, d, "UPDATE release SET notes = 'https://example.com' WHERE version = 'v1.1.0'; UPDATE setting SET value = "+before)
+			execute(t, d, "UPDATE setting SET value = "+before)
 			put("opa", "v1.5.0", catalog.ReleasePatch{})
 		}, []string{"all", "opa: 6", "relcheck:"}},
 		{"older database", func() { execute(t, d, "UPDATE setting SET value = value - 1 WHERE name IN ('catalog', 'marked')") }, []string{"all", "opa: 6", "relcheck:"}},
@@ -98,7 +105,7 @@ func testChangesSince(t *testing.T, name string) {
 		var got []string
 		got, at = changeLines(t, s, at)
 		for i, line := range got {
-			if n := strings.Count(line, "map["); n > 1 {
+			if n := strings.Count(line, "["); n > 1 {
 				got[i] = fmt.Sprintf("opa: %d", n)
 			}
 		}
@@ -129,7 +136,7 @@ func testWriterFollowsCatalog(t *testing.T, name string) {
 	}
 	put := func(version string) {
 		t.Helper()
-		if _, err := other.PutReleases(ctx, "opa", []catalog.Release{{Version: version}}, replaceStored); err != nil {
+		if _, err := putReleases(ctx, other, "opa", []catalog.Release{{Tag: version}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -142,13 +149,22 @@ func testWriterFollowsCatalog(t *testing.T, name string) {
 	record("opa", "1.0.0", "other")
 	put("v1.0.0")
 	record("opa", "1.0.0", "1.0.0")
-	record("opa", "1.0", "other")
+	record("opa", "1.0", "1.0")
 	put("2.0.0")
 	record("opa", "v2.0.0", "v2.0.0")
-	execute(t, d, "UPDATE release SET tag = '2.0' WHERE version = 'v2.0.0'; UPDATE setting SET value = value + 1 WHERE name = 'catalog'") // as relcheck with schema 2 does
+	execute(t, d, "UPDATE setting SET value = value + 1 WHERE name = 'catalog'") // as relcheck with schema 2 does
 	put("3.0.0")
-	record("opa", "2.0.0", "other")
 	record("opa", "3.0.0", "3.0.0")
+	record("opa", "cli/v4.0.0", "other")
+	put("cli/v4.0.0")
+	record("opa", "4.0.0", "other")
+	if _, _, err := other.EditProduct(ctx, "opa", catalog.ProductPatch{"tag_prefixes": "cli/"}); err != nil {
+		t.Fatal(err)
+	}
+	record("opa", "4.0.0", "4.0.0")
+	record("opa", "4.0.0+k3s1", "other")
+	put("cli/v4.0.0+k3s1")
+	record("opa", "4.0.0+k3s1", "4.0.0+k3s1")
 	if err := other.RemoveProduct(ctx, "opa", true); err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +192,7 @@ func testCatalogLimits(t *testing.T, name string) {
 	}
 	execute(t, d, numbers(catalog.MaxProducts-1)+" INSERT INTO product (id, name, title, repo, module, download, notes) SELECT i, 'app' || i, 'App', '', '', '', '' FROM n")
 	execute(t, d, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'product'", catalog.MaxProducts))
-	execute(t, d, numbers(catalog.MaxReleases+1)+" INSERT INTO release (product, version, tag, notes, prerelease, retracted) SELECT 1 + i % 2, 'v1.' || i || '.0', 'v1.' || i || '.0', '', false, '' FROM n")
+	execute(t, d, numbers(catalog.MaxReleases+1)+" INSERT INTO release_layer (product, tag, layer, id, list, gone, revision) SELECT 1 + i % 2, 'v1.' || i || '.0', 0, i, '', false, 0 FROM n")
 
 	execute(t, d, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'releases'", catalog.MaxReleases-1))
 
@@ -190,9 +206,9 @@ func testCatalogLimits(t *testing.T, name string) {
 		t.Helper()
 		var all []catalog.Release
 		for _, v := range versions {
-			all = append(all, catalog.Release{Version: v, Notes: "https://example.com"})
+			all = append(all, catalog.Release{Tag: v, Notes: "https://example.com"})
 		}
-		if _, err := s.PutReleases(ctx, "opa", all, replaceStored); !errors.Is(err, want) {
+		if _, err := putReleases(ctx, s, "opa", all); !errors.Is(err, want) {
 			t.Errorf("releases %v: got error %v, want %v", versions, err, want)
 		}
 	}

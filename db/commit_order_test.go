@@ -103,7 +103,7 @@ func awaitHeldCommit(t *testing.T, d *sql.DB) {
 	t.Fatal("timeout: no commit waits for the lock")
 }
 
-func execute(t *testing.T, d *sql.DB, text string) {
+func execute(t testing.TB, d *sql.DB, text string) {
 	t.Helper()
 	if _, err := d.Exec(text); err != nil {
 		t.Fatal(err)

@@ -64,15 +64,15 @@ func fillStore(t *testing.T, s *db.Store) {
 		t.Fatal(err)
 	}
 	releases := []catalog.Release{
-		{Version: "v1.0.0", Date: time.Unix(1e9, 0), Assets: map[checker.Platform]string{linux: "https://example.com/a"}},
-		{Version: "v1.1.0", Notes: "https://example.com", Retracted: "broken"},
-		{Version: "v1.2.0-rc.1", Prerelease: true},
+		{Tag: "v1.0.0", Date: time.Unix(1e9, 0), Files: file(linux, "https://example.com/a")},
+		{Tag: "v1.1.0", Notes: "https://example.com", Withdrawn: true, Reason: "broken"},
+		{Tag: "v1.2.0-rc.1", Prerelease: true},
 	}
-	if _, err := s.PutReleases(ctx, "app", releases, replaceStored); err != nil {
+	if _, err := putReleases(ctx, s, "app", releases); err != nil {
 		t.Fatal(err)
 	}
 	for version, withdrawn := range map[string]bool{"v1.0.0": true, "v1.1.0": false} {
-		if err := s.Withdraw(ctx, "app", version, withdrawn); err != nil {
+		if err := errOf(s.Withdraw(ctx, "app", version, withdrawn)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -103,7 +103,7 @@ func insertReports(t *testing.T, path string, n int) {
 // dump returns the rows of each table, or their hash if there are more than 100.
 func dump(t *testing.T, name string) map[string][]string {
 	t.Helper()
-	return dumpTables(t, name, []string{"setting", "product", "release", "asset", "build", "report", "checks", "audit"})
+	return dumpTables(t, name, []string{"setting", "product", "release_layer", "file_layer", "build", "report", "checks", "audit"})
 }
 
 func dumpTables(t *testing.T, name string, tables []string) map[string][]string {
@@ -209,7 +209,7 @@ func TestCopyIsVerified(t *testing.T) {
 	fillStore(t, s)
 	for _, spoil := range []string{
 		"UPDATE report SET heap = 1 WHERE heap IS NULL",
-		"DELETE FROM asset",
+		"DELETE FROM file_layer",
 		"UPDATE release SET prerelease = NOT prerelease WHERE version = 'v1.0.0'",
 		"UPDATE product SET title = repo, repo = title WHERE name = 'app'",
 	} {

@@ -71,11 +71,11 @@ func newFaultStore(t *testing.T, reports int) *faultStore {
 	b.otherToken, _ = access.NewToken("other", access.Read, time.Now())
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
-	releases := []catalog.Release{{Version: "v1.0.0"}}
+	releases := []catalog.Release{{Tag: "v1.0.0"}}
 	for i := range 30 {
-		releases = append(releases, catalog.Release{Version: fmt.Sprintf("v3.%d.0", i)})
+		releases = append(releases, catalog.Release{Tag: fmt.Sprintf("v3.%d.0", i)})
 	}
-	if _, err := s.PutReleases(context.Background(), "opa", releases, replaceStored); err != nil {
+	if _, err := putReleases(context.Background(), s, "opa", releases); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.AddToken(context.Background(), b.keptToken); err != nil {

@@ -33,7 +33,7 @@ func (s *Store) WithoutReleases(ctx context.Context) (used, unused []string, err
 		}
 		return err
 	}, `SELECT name, EXISTS (SELECT 1 FROM build WHERE build.product = product.id) FROM product
-		WHERE name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM release WHERE release.product = product.id) ORDER BY name`)
+		WHERE name IS NOT NULL AND NOT EXISTS (SELECT 1 FROM release_layer WHERE release_layer.product = product.id) ORDER BY name`)
 	return used, unused, err
 }
 

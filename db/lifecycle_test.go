@@ -312,8 +312,8 @@ func (l *lifecycle) catalog() error {
 		if errors.Is(err, db.ErrInUse) { // in a failed attempt
 			err = nil
 		}
-		releases := []catalog.Release{{Version: "v1.2.0", Assets: map[checker.Platform]string{linux: "https://example.com/linux"}}, {Version: "v1.3.0"}}
-		_, err2 := l.s.PutReleases(ctx, "opa", releases, replaceStored)
+		releases := []catalog.Release{{Tag: "v1.2.0", Files: file(linux, "https://example.com/linux")}, {Tag: "v1.3.0"}}
+		_, err2 := putReleases(ctx, l.s, "opa", releases)
 		if err := errors.Join(err, err2); err != nil {
 			return err
 		}

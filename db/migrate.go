@@ -23,8 +23,6 @@ var steps = [SchemaVersion - 1]string{
 INSERT INTO setting (name, value) VALUES ('audit', 0);
 INSERT INTO setting (name, value) SELECT 'expired', value FROM setting WHERE name = 'swept';`,
 	`ALTER TABLE product ADD COLUMN origins TEXT NOT NULL DEFAULT '';
-ALTER TABLE product ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE release ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
 CREATE TABLE session (
     hash    BYTEA  PRIMARY KEY,
     token   TEXT   NOT NULL,
@@ -41,14 +39,100 @@ INSERT INTO setting (name, value) VALUES ('proxy', 0);
 INSERT INTO setting (name, value) VALUES ('marked', 0), ('dropped', 0);
 INSERT INTO setting (name, value) SELECT 'releases', count(*) FROM release;
 CREATE INDEX product_repo ON product (lower(repo));
-CREATE INDEX product_revision ON product (revision);
-CREATE INDEX release_revision ON release (product, revision);
 CREATE TABLE stage (
     product BIGINT PRIMARY KEY,
     id      BIGINT NOT NULL,
     at      BIGINT NOT NULL
-);`,
+);
+` + layersStep,
 }
+
+// layersStep separates what upstream says about releases from what the operator has decided.
+// The operator's are: releases of products without an upstream, releases that the audit log
+// shows as added or changed by hand, and withdrawals.
+//
+// A relcheck with schema 2 that has the store open reads views instead of the tables, so it
+// keeps answering, and cannot change releases any more.
+const layersStep = `
+ALTER TABLE product ADD COLUMN file TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN prefixes TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN suffix TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN versions TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN min_age BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE product ADD COLUMN require_files BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE product ADD COLUMN channels TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX product_revision ON product (revision);
+CREATE TABLE release_layer (
+    product BIGINT NOT NULL REFERENCES product (id),
+    tag TEXT NOT NULL,
+    layer BIGINT NOT NULL,
+    id BIGINT NOT NULL,
+    title TEXT,
+    notes TEXT,
+    body TEXT,
+    created BIGINT,
+    published BIGINT,
+    prerelease BOOLEAN,
+    withdrawn BOOLEAN,
+    reason TEXT,
+    list TEXT NOT NULL,
+    gone BOOLEAN NOT NULL,
+    revision BIGINT NOT NULL,
+    PRIMARY KEY (product, tag, layer)
+);
+CREATE INDEX release_layer_revision ON release_layer (product, revision);
+CREATE TABLE file_layer (
+    product BIGINT NOT NULL,
+    tag TEXT NOT NULL,
+    layer BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    os TEXT NOT NULL,
+    arch TEXT NOT NULL,
+    id BIGINT NOT NULL,
+    url TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    sha256 TEXT NOT NULL,
+    sha512 TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    gone BOOLEAN NOT NULL,
+    PRIMARY KEY (product, tag, layer, name, os, arch),
+    FOREIGN KEY (product, tag, layer) REFERENCES release_layer (product, tag, layer)
+);
+CREATE TABLE upgraded AS
+    SELECT r.*, row_number() OVER (ORDER BY r.product, r.version) AS id,
+        CASE WHEN p.repo = '' AND p.module = ''
+            OR (p.name, r.tag) IN (SELECT product, detail FROM audit WHERE action = 'release.added')
+            OR (p.name, r.tag || ':') IN (SELECT product, rtrim(detail, 'abcdefghijklmnopqrstuvwxyz, ') FROM audit WHERE action = 'release.changed')
+        THEN 1 ELSE 0 END AS layer
+    FROM release AS r JOIN product AS p ON p.id = r.product;
+INSERT INTO release_layer (product, tag, layer, id, notes, published, prerelease, withdrawn, reason, list, gone, revision)
+    SELECT product, tag, 0, id, CASE WHEN layer = 0 AND notes <> '' THEN notes END, CASE WHEN layer = 0 THEN date END, CASE WHEN layer = 0 THEN prerelease END,
+        CASE WHEN retracted <> '' THEN true END, CASE WHEN retracted <> '' THEN retracted END, '', false, 0
+    FROM upgraded WHERE layer = 0 OR retracted <> '';
+INSERT INTO release_layer (product, tag, layer, id, notes, published, prerelease, withdrawn, list, gone, revision)
+    SELECT product, tag, 1, id, CASE WHEN layer = 1 AND notes <> '' THEN notes END, CASE WHEN layer = 1 THEN date END, CASE WHEN layer = 1 THEN prerelease END,
+        withdrawn, '', false, 0
+    FROM upgraded WHERE layer = 1 OR withdrawn IS NOT NULL;
+INSERT INTO file_layer (product, tag, layer, name, os, arch, id, url, size, sha256, sha512, media_type, gone)
+    SELECT u.product, u.tag, u.layer, substr(a.url, length(rtrim(a.url, replace(a.url, '/', ''))) + 1), a.os, a.arch,
+        row_number() OVER (ORDER BY a.product, a.version, a.os, a.arch), a.url, 0, '', '', '', false
+    FROM asset AS a JOIN upgraded AS u ON u.product = a.product AND u.version = a.version;
+INSERT INTO setting (name, value) SELECT 'release', COALESCE(MAX(id), 0) FROM release_layer;
+INSERT INTO setting (name, value) SELECT 'file', COALESCE(MAX(id), 0) FROM file_layer;
+DROP TABLE upgraded;
+DROP TABLE asset;
+DROP TABLE release;
+CREATE VIEW release AS
+    SELECT r.product, CASE WHEN substr(r.tag, 1, 1) = 'v' THEN r.tag ELSE 'v' || r.tag END AS version, r.tag, COALESCE(o.notes, u.notes, '') AS notes,
+        COALESCE(o.published, o.created, u.published, u.created) AS date, COALESCE(o.prerelease, u.prerelease, false) AS prerelease, '' AS retracted,
+        COALESCE(o.withdrawn, u.gone OR u.withdrawn, u.gone, false) AS withdrawn
+    FROM (SELECT DISTINCT product, tag FROM release_layer WHERE revision >= 0) AS r
+    LEFT JOIN release_layer AS u ON u.product = r.product AND u.tag = r.tag AND u.layer = 0
+    LEFT JOIN release_layer AS o ON o.product = r.product AND o.tag = r.tag AND o.layer = 1;
+CREATE VIEW asset AS
+    SELECT DISTINCT product, CASE WHEN substr(tag, 1, 1) = 'v' THEN tag ELSE 'v' || tag END AS version, os, arch, url
+    FROM file_layer WHERE os <> '' AND url <> '' AND NOT gone;`
 
 // tablesAt returns the tables of a schema that exist in stores of an older version.
 func tablesAt(schema string, version int64) []string {

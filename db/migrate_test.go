@@ -69,10 +69,10 @@ func createOldStore(t testing.TB, name string, version int) {
 func tableDefinitions(t testing.TB, name string) []string {
 	t.Helper()
 	// SQLite stores the CREATE statements with their comments.
-	q := "SELECT name || sql FROM sqlite_schema WHERE sql IS NOT NULL"
+	q := "SELECT name || sql FROM sqlite_schema WHERE sql IS NOT NULL AND type <> 'view'"
 	if strings.HasPrefix(name, "postgres://") {
 		q = `SELECT table_name || ' ' || column_name || ' ' || ordinal_position || ' ' || data_type || ' ' || is_nullable || COALESCE(column_default, '')
-				FROM information_schema.columns WHERE table_schema = 'public'
+				FROM information_schema.columns WHERE table_schema = 'public' AND table_name IN (SELECT tablename FROM pg_tables)
 			UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 			UNION ALL SELECT tablename || ' ' || indexdef FROM pg_indexes WHERE schemaname = 'public'`
 	}
@@ -110,7 +110,7 @@ func stripComments(text string) string {
 func testUpgrade(t *testing.T, name string) {
 	ctx := context.Background()
 	createOldStore(t, name, 1)
-	kept := db.Tables(schemaAt(t, 1))
+	kept := slices.DeleteFunc(db.Tables(schemaAt(t, 1)), func(name string) bool { return name == "release" || name == "asset" })
 	before := dumpTables(t, name, kept)
 	s, err := db.OpenExisting(ctx, name)
 	if err != nil {
@@ -121,16 +121,11 @@ func testUpgrade(t *testing.T, name string) {
 		t.Errorf("got upgrade from %d to %d, want from 1 to %d", from, to, len(db.Steps)+1)
 	}
 	after := dumpTables(t, name, db.Tables(schema(t)))
-	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", "[proxy 0]", "[marked 0]", "[dropped 0]", "[releases 2]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
+	before["setting"] = append(before["setting"], "[audit 0]", "[expired 7]", "[proxy 0]", "[marked 0]", "[dropped 0]", "[releases 2]", "[release 2]", "[file 1]", fmt.Sprintf("[schema %d]", len(db.Steps)+1))
 	after["setting"] = slices.DeleteFunc(after["setting"], func(row string) bool { return strings.HasPrefix(row, "[store ") })
 	before["secret"] = slices.DeleteFunc(before["secret"], func(row string) bool { return strings.HasPrefix(row, "[session ") })
-	for table, added := range map[string]string{"product": " 0]", "release": " 0]"} { // columns that were added, with their defaults
-		for i, row := range before[table] {
-			if table == "product" {
-				added = "  0]"
-			}
-			before[table][i] = strings.TrimSuffix(row, "]") + added
-		}
+	for i, row := range before["product"] { // columns that were added, with their defaults
+		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0]"
 	}
 	for _, table := range kept {
 		got := after[table]
@@ -141,7 +136,7 @@ func testUpgrade(t *testing.T, name string) {
 	if len(after["audit"]) > 0 {
 		t.Errorf("got audit log %v, want it empty", after["audit"])
 	}
-	if _, err := s.PutReleases(ctx, "app", []catalog.Release{{Version: "1.2.0"}}, replaceStored); err != nil {
+	if _, err := putReleases(ctx, s, "app", []catalog.Release{{Tag: "1.2.0"}}); err != nil {
 		t.Error(err)
 	}
 	w := writer(t, s)
@@ -249,16 +244,40 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 	}
 }
 
-// downgrade undoes the last step.
+// downgrade undoes the last step, also one that ended early.
 func downgrade(t testing.TB, name string) {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
+	for _, old := range []struct{ table, rows string }{
+		{"release", `SELECT COALESCE(u.product, o.product), 'v' || COALESCE(u.tag, o.tag), COALESCE(u.tag, o.tag), COALESCE(o.notes, u.notes, ''), COALESCE(o.published, u.published),
+			COALESCE(o.prerelease, u.prerelease), COALESCE(u.reason, ''), o.withdrawn
+			FROM (SELECT * FROM release_layer WHERE layer = 0) AS u FULL JOIN (SELECT * FROM release_layer WHERE layer = 1) AS o ON o.product = u.product AND o.tag = u.tag`},
+		{"asset", "SELECT product, 'v' || tag, os, arch, url FROM file_layer"},
+	} {
+		query := "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = $1"
+		if strings.HasPrefix(name, "postgres://") {
+			query = "SELECT count(*) FROM pg_tables WHERE tablename = $1"
+		}
+		var n int
+		if err := d.QueryRow(query, old.table).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if n == 1 {
+			continue
+		}
+		_, definition, _ := strings.Cut(stripComments(schemaAt(t, 2)), "CREATE TABLE "+old.table+" ")
+		definition, _, _ = strings.Cut(definition, ";")
+		execute(t, d, "DROP VIEW IF EXISTS "+old.table+"; CREATE TABLE "+old.table+" "+definition+"; INSERT INTO "+old.table+" "+old.rows)
+	}
 	for _, q := range []string{"DROP TABLE IF EXISTS session", "DROP TABLE IF EXISTS link", "DROP TABLE IF EXISTS stage",
 		"INSERT INTO secret SELECT 'session', value FROM secret WHERE name = 'ids' AND NOT EXISTS (SELECT 1 FROM secret WHERE name = 'session')",
-		"DELETE FROM setting WHERE name IN ('store', 'proxy', 'marked', 'dropped', 'releases')",
-		"DROP INDEX IF EXISTS product_repo", "DROP INDEX IF EXISTS product_revision", "DROP INDEX IF EXISTS release_revision",
-		"ALTER TABLE product DROP COLUMN origins", "ALTER TABLE product DROP COLUMN revision", "ALTER TABLE release DROP COLUMN revision",
+		"DELETE FROM setting WHERE name IN ('store', 'proxy', 'marked', 'dropped', 'releases', 'release', 'file')",
+		"DROP INDEX IF EXISTS product_repo", "DROP INDEX IF EXISTS product_revision",
+		"ALTER TABLE product DROP COLUMN origins", "ALTER TABLE product DROP COLUMN revision",
+		"ALTER TABLE product DROP COLUMN file", "ALTER TABLE product DROP COLUMN prefixes", "ALTER TABLE product DROP COLUMN suffix",
+		"ALTER TABLE product DROP COLUMN versions", "ALTER TABLE product DROP COLUMN min_age", "ALTER TABLE product DROP COLUMN require_files",
+		"ALTER TABLE product DROP COLUMN channels", "DROP TABLE IF EXISTS file_layer", "DROP TABLE IF EXISTS release_layer", "DROP TABLE IF EXISTS upgraded",
 		"UPDATE setting SET value = 2 WHERE name = 'schema'"} {
 		_, err := d.Exec(q)
 		if err != nil && !(strings.Contains(q, "DROP COLUMN") && strings.Contains(err.Error(), "column")) { // a partial upgrade may not have added it
@@ -323,7 +342,7 @@ func TestRestoreOldStore(t *testing.T) {
 	ctx := context.Background()
 	oldFile, target := filepath.Join(t.TempDir(), "a.db"), filepath.Join(t.TempDir(), "b.db")
 	createOldStore(t, oldFile, 1)
-	kept := db.Tables(schemaAt(t, 1))
+	kept := slices.DeleteFunc(db.Tables(schemaAt(t, 1)), func(name string) bool { return name == "release" || name == "asset" })
 	before := dumpTables(t, oldFile, kept)
 	found := examine(t, oldFile, longRetention)
 	if !strings.Contains(found["store"], "0 ") || !strings.Contains(found["store"], "with schema 1") {

@@ -160,13 +160,13 @@ var deleteProductPages = []string{
 	"DELETE FROM sketch WHERE product = $1 AND (span, day) IN (SELECT span, day FROM sketch WHERE product = $1 ORDER BY span, day LIMIT 1)",
 	"DELETE FROM rollup WHERE product = $1 AND (span, day) IN (SELECT span, day FROM rollup WHERE product = $1 ORDER BY span, day LIMIT 1)",
 	"DELETE FROM checks WHERE product = $1 AND day IN (SELECT day FROM checks WHERE product = $1 ORDER BY day LIMIT 1)",
-	"DELETE FROM asset WHERE product = $1 AND version IN (SELECT version FROM asset WHERE product = $1 ORDER BY version LIMIT 500)",
-	"DELETE FROM release WHERE product = $1 AND version IN (SELECT version FROM release WHERE product = $1 ORDER BY version LIMIT 500)",
+	"DELETE FROM file_layer WHERE product = $1 AND tag IN (SELECT tag FROM file_layer WHERE product = $1 ORDER BY tag LIMIT 500)",
+	"DELETE FROM release_layer WHERE product = $1 AND tag IN (SELECT tag FROM release_layer WHERE product = $1 ORDER BY tag LIMIT 500)",
 }
 
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	// There may be reports from a transaction that began before the removal.
-	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "build", "asset", "release", "stage"}
+	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "build", "file_layer", "release_layer", "stage"}
 	if err := deleteFrom(ctx, tx, all, "product = $1", product); err != nil {
 		return err
 	}
@@ -178,9 +178,14 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, name, title, repo, module, download, notes, origins)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, id, p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins)
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, name)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, append(append([]any{id}, productValues(p)...), p.Name)...)
 	return id, err
+}
+
+// productValues returns the values of the columns of a product that can be changed.
+func productValues(p catalog.Product) []any {
+	return []any{p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins, p.File, p.Prefixes, p.Suffix, p.Match, int64(p.MinAge / time.Second), p.RequireFiles, p.Channels}
 }
 
 // checkRepo returns an error if the repository belongs to another product. Clients may ask
@@ -199,10 +204,13 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	return err
 }
 
-const productColumns = "id, name, title, repo, module, download, notes, origins"
+// productColumns are the columns that scanProduct scans.
+const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels"
 
 func scanProduct(rows *sql.Rows) (p product, err error) {
-	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes, &p.Origins)
+	var minAge int64
+	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes, &p.Origins, &p.File, &p.Prefixes, &p.Suffix, &p.Match, &minAge, &p.RequireFiles, &p.Channels)
+	p.MinAge = time.Duration(minAge) * time.Second
 	p.cleanTitle()
 	return p, err
 }

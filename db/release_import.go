@@ -2,60 +2,66 @@ package db
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 )
 
 // ImportResult counts the releases of an import by result.
 type ImportResult struct {
 	Added, Changed, Unchanged int
+	Gone                      int // which the list does not contain any more
 }
 
 func (c ImportResult) String() string {
-	return fmt.Sprintf("%d releases: %d added, %d changed, %d unchanged", c.Added+c.Changed+c.Unchanged, c.Added, c.Changed, c.Unchanged)
+	s := fmt.Sprintf("%d releases: %d added, %d changed, %d unchanged", c.Added+c.Changed+c.Unchanged, c.Added, c.Changed, c.Unchanged)
+	if c.Gone > 0 {
+		s += fmt.Sprintf("; %d removed upstream", c.Gone)
+	}
+	return s
 }
 
-// Merge merges a given release into a stored one.
-type Merge func(stored, given catalog.Release) catalog.Release
-
-// PutReleases stores releases of a product, all of them or none. If a version exists, in
-// any spelling, merge merges it with the given release. Withdrawn releases stay withdrawn:
-// see [Store.Withdraw].
-func (s *Store) PutReleases(ctx context.Context, product string, given []catalog.Release, merge Merge) (ImportResult, error) {
-	return s.putReleases(ctx, releasesImported, product, given, merge)
+func (c ImportResult) plus(d ImportResult) ImportResult {
+	return ImportResult{c.Added + d.Added, c.Changed + d.Changed, c.Unchanged + d.Unchanged, c.Gone + d.Gone}
 }
 
-// SyncReleases is [Store.PutReleases] for releases that were read from upstream.
-func (s *Store) SyncReleases(ctx context.Context, product string, given []catalog.Release, merge Merge) (ImportResult, error) {
-	return s.putReleases(ctx, releasesSynced, product, given, merge)
-}
+// ErrMissing is wrapped by errors about a list that lacks so many releases, or the latest
+// one, that it is probably not complete.
+var ErrMissing = errors.New("the list is probably incomplete")
 
-// stageFrom is the minimum number of new releases that are staged. Fewer are written in one
-// transaction.
-const stageFrom = 100
-
-// errCatalogMoved is returned if the catalog has changed and it is unknown which rows.
-var errCatalogMoved = errors.New("releases change faster than they can be stored; try again")
-
-// putReleases reads and compares before it writes, so that other writers need not wait for
-// that. Many new releases are staged in short transactions, and made visible in a last one.
-func (s *Store) putReleases(ctx context.Context, action, product string, given []catalog.Release, merge Merge) (c ImportResult, err error) {
-	p := releaseImport{Store: s, action: action, product: product, given: map[string][]catalog.Release{}, merge: merge}
-	for _, r := range given {
-		key := checker.Canonical(r.Version)
-		if key == "" {
-			return c, fmt.Errorf("release %q is not a semantic version, such as v1.2.3", r.Version)
+// ImportReleases stores what a list says about the releases of a product, all of it or
+// nothing, in upstream's layer. Fields that an entry leaves open keep their values.
+//
+// Releases that the list of this name contained before and does not contain now are gone,
+// unless the list may be incomplete and they are older than all its entries. The error
+// wraps [ErrMissing] if more than half of the releases would be gone, or the latest one of
+// a list that may be incomplete, unless force is set.
+func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (c ImportResult, err error) {
+	p := releaseImport{Store: s, action: releasesImported, product: product, list: list, force: force, given: map[string]*catalog.Entry{}, unread: map[string]bool{}}
+	for _, tag := range list.Unread {
+		p.unread[tag] = true
+	}
+	if strings.Contains(list.Name, ":") {
+		p.action = releasesSynced
+	}
+	for i, e := range list.Entries {
+		if err := errors.Join(catalog.CheckTag(e.Tag), e.Upstream.Check()); err != nil {
+			return c, err
 		}
-		if p.given[key] == nil {
-			p.keys = append(p.keys, key)
+		if p.given[e.Tag] == nil {
+			p.given[e.Tag] = &list.Entries[i]
+			p.tags = append(p.tags, e.Tag)
 		}
-		p.given[key] = append(p.given[key], r)
+		if date := e.Upstream.Date(); !date.IsZero() && (p.oldest.IsZero() || date.Before(p.oldest)) {
+			p.oldest = date
+		}
 	}
 	for range maxTries {
 		if err = p.load(ctx); err != nil {
@@ -68,85 +74,191 @@ func (s *Store) putReleases(ctx context.Context, action, product string, given [
 	return c, err
 }
 
-// releaseImport is one import of releases.
+// stageFrom is the minimum number of new releases that are staged. Fewer are written in one
+// transaction.
+const stageFrom = 100
+
+// errCatalogMoved is returned if the catalog has changed and it is unknown which rows.
+var errCatalogMoved = errors.New("releases change faster than they can be stored; try again")
+
+// releaseImport is one import of releases. It reads and compares before it writes, so that
+// other writers need not wait for that. Many new releases are staged in short transactions,
+// and made visible in a last one.
 type releaseImport struct {
 	*Store
 	action, product string
-	keys            []string // canonical versions of the given releases, in order
-	given           map[string][]catalog.Release
-	merge           Merge
+	list            catalog.List
+	force           bool
+	given           map[string]*catalog.Entry
+	tags            []string        // of the given entries, in order, and then of those that are gone
+	unread          map[string]bool // tags that the list contains although it cannot be read
+	oldest          time.Time       // of the entries; zero if no date is known
 
-	id      int64                    // of the product
-	since   catalog.Revision         // of the catalog that was compared
-	changes map[string]releaseChange // by canonical version
+	of      product                   // to which the releases belong
+	since   catalog.Revision          // of the catalog that was compared
+	changes map[string]*releaseChange // by tag
 }
 
 // releaseChange is the effect of an import on one release.
 type releaseChange struct {
-	stored *catalog.Release // the new release, or nil if it is unchanged
-	isNew  bool
+	rows  []storedLayer // to be written
+	isNew bool          // upstream has not listed it before
 	ImportResult
-}
-
-// compare returns the change of a release that is stored as old, which is nil if it is
-// not stored.
-func (p *releaseImport) compare(key string, old *catalog.Release) (o releaseChange) {
-	o.isNew = old == nil
-	for _, r := range p.given[key] {
-		if old != nil {
-			r = p.merge(*old, r)
-		}
-		switch {
-		case old == nil:
-			o.Added++
-		case len(differences(*old, r)) == 0:
-			o.Unchanged++
-			continue
-		default:
-			o.Changed++
-		}
-		old, o.stored = &r, &r
-	}
-	return o
 }
 
 // load compares the given releases with the stored ones.
 func (p *releaseImport) load(ctx context.Context) error {
-	var old []catalog.Release
-	err := p.inSnapshot(ctx, func(tx *sql.Tx) error {
+	return p.inSnapshot(ctx, func(tx *sql.Tx) error {
 		state, err := readCatalogState(ctx, tx)
 		if err != nil {
 			return err
 		}
 		p.since = state.Revision
-		if p.id, err = productID(ctx, tx, p.product); err == nil {
-			old, err = releases(ctx, tx, p.id)
+		if p.of, err = productNamed(ctx, tx, p.product); err != nil {
+			return err
 		}
-		return err
+		stored, err := releasesWhere(ctx, tx, "product = $1", p.of.id)
+		if err != nil {
+			return err
+		}
+		bodies, err := p.readBodies(ctx, tx, -1)
+		if err != nil {
+			return err
+		}
+		p.tags = p.tags[:len(p.given)]
+		p.changes = make(map[string]*releaseChange, len(p.given))
+		for _, tag := range p.tags {
+			p.changes[tag] = p.compare(tag, stored[releaseKey{p.of.id, tag}], bodies[tag])
+		}
+		gone := p.findGone(stored)
+		p.tags = append(p.tags, gone...)
+		return p.checkGone(stored, gone)
 	})
-	stored := make(map[string]*catalog.Release, len(old))
-	for i := range old {
-		stored[checker.Canonical(old[i].Version)] = &old[i]
+}
+
+// bodyHash identifies release notes.
+type bodyHash [sha256.Size]byte
+
+// readBodies returns the hashes of the release notes of releases that were changed after a
+// revision.
+func (p *releaseImport) readBodies(ctx context.Context, q querier, after int64) (map[string]bodyHash, error) {
+	hashes := map[string]bodyHash{}
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		var tag string
+		var body sql.RawBytes
+		err := rows.Scan(&tag, &body)
+		hashes[tag] = sha256.Sum256(body)
+		return err
+	}, "SELECT tag, body FROM release_layer WHERE product = $1 AND layer = 0 AND revision > $2 AND body IS NOT NULL", p.of.id, after)
+	return hashes, err
+}
+
+// compare returns the change of a given release, which is stored as old; nil if it is not.
+func (p *releaseImport) compare(tag string, old *storedRelease, body bodyHash) *releaseChange {
+	e, o := p.given[tag], new(releaseChange)
+	key, id := releaseKey{p.of.id, tag}, int64(0)
+	if old != nil {
+		id = old.id()
 	}
-	p.changes = make(map[string]releaseChange, len(p.keys))
-	for _, key := range p.keys {
-		p.changes[key] = p.compare(key, stored[key])
+	before := old.layer(catalog.Upstream)
+	o.isNew = old == nil || old.layers[catalog.Upstream] == nil
+	if e.Draft {
+		if !o.isNew && !before.Gone {
+			p.markGone(o, key, id, before)
+		}
+		return o
 	}
-	return err
+	given := e.Upstream
+	if given.Text != nil && sha256.Sum256([]byte(*given.Text)) == body {
+		given.Text = nil
+	}
+	layer := before.Overlay(given)
+	layer.Gone = e.Upstream.Gone
+	changed := len(before.Differences(&layer)) > 0
+	if o.isNew || changed || before.List == "" {
+		if layer.List = p.list.Name; e.Operator != nil {
+			layer.List = e.Upstream.List
+		}
+		o.rows = append(o.rows, storedLayer{layerKey{key, catalog.Upstream}, id, layer})
+	}
+	if e.Operator != nil {
+		operator := old.layer(catalog.Operator)
+		layer := operator.Overlay(*e.Operator)
+		if len(operator.Differences(&layer)) > 0 {
+			o.rows, changed = append(o.rows, storedLayer{layerKey{key, catalog.Operator}, id, layer}), true
+		}
+	}
+	switch {
+	case old == nil:
+		o.Added++
+	case changed:
+		o.Changed++
+	default:
+		o.Unchanged++
+	}
+	return o
+}
+
+func (p *releaseImport) markGone(o *releaseChange, key releaseKey, id int64, layer catalog.Layer) {
+	layer.Gone, o.Gone = true, 1
+	o.rows = append(o.rows, storedLayer{layerKey{key, catalog.Upstream}, id, layer})
+}
+
+// findGone adds the changes of the releases that the list does not contain any more, and
+// returns their tags.
+func (p *releaseImport) findGone(stored map[releaseKey]*storedRelease) (tags []string) {
+	for key, r := range stored {
+		layer := r.layer(catalog.Upstream)
+		if p.given[key.tag] != nil || p.unread[key.tag] || layer.List != p.list.Name || layer.Gone || layer.List == "" {
+			continue
+		}
+		if date := layer.Date(); !p.list.Whole && (date.IsZero() || p.oldest.IsZero() || date.Before(p.oldest)) {
+			continue
+		}
+		o := new(releaseChange)
+		p.markGone(o, key, r.id(), layer)
+		p.changes[key.tag] = o
+		tags = append(tags, key.tag)
+	}
+	slices.Sort(tags)
+	return tags
+}
+
+// checkGone returns an error if releases are missing that the list should contain.
+func (p *releaseImport) checkGone(stored map[releaseKey]*storedRelease, gone []string) error {
+	if len(gone) == 0 || p.force {
+		return nil
+	}
+	listed, releases := 0, make([]catalog.Release, 0, len(stored))
+	scheme := p.of.Scheme()
+	for key, r := range stored {
+		if layer := r.layer(catalog.Upstream); layer.List == p.list.Name && !layer.Gone {
+			listed++
+		}
+		releases = append(releases, r.merge(scheme, key.tag))
+	}
+	if 2*len(gone) > listed {
+		return fmt.Errorf("it lacks %d of %d releases: %w", len(gone), listed, ErrMissing)
+	}
+	latest := p.of.Offer(p.of.Rank(releases), nil, time.Now()).Latest
+	if !p.list.Whole && latest != nil && slices.Contains(gone, latest.Tag) {
+		return fmt.Errorf("it lacks %s, the latest release: %w", latest.Tag, ErrMissing)
+	}
+	return nil
 }
 
 // store stores the changes, and stages many new releases first.
 func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
-	var added []storedRelease
-	for _, key := range p.keys {
-		if o := p.changes[key]; o.isNew {
-			added = append(added, storedRelease{releaseKey{p.id, key}, *o.stored})
+	var added []storedLayer
+	for _, tag := range p.tags {
+		if o := p.changes[tag]; o.isNew {
+			added = append(added, upstreamRows(o.rows)...)
 		}
 	}
 	if len(added) < stageFrom {
 		return p.commit(ctx, nil)
 	}
-	st, err := p.claimStage(ctx, p.id)
+	st, err := p.claimStage(ctx, p.of.id)
 	if err == nil {
 		err = p.stage(ctx, st, added)
 	}
@@ -159,9 +271,20 @@ func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
 	return c, err
 }
 
+func upstreamRows(rows []storedLayer) []storedLayer {
+	return slices.DeleteFunc(slices.Clone(rows), func(r storedLayer) bool { return r.source != catalog.Upstream })
+}
+
 // stage writes new releases, not yet visible.
-func (p *releaseImport) stage(ctx context.Context, st stage, added []storedRelease) error {
-	err := p.inTx(ctx, func(tx *sql.Tx) error { return checkReleases(ctx, tx, int64(len(added))) })
+func (p *releaseImport) stage(ctx context.Context, st stage, added []storedLayer) error {
+	given := added
+	err := p.inTx(ctx, func(tx *sql.Tx) error {
+		added = slices.Clone(given) // a transaction may be tried again
+		if err := checkReleases(ctx, tx, int64(len(added))); err != nil {
+			return err
+		}
+		return assignIDs(ctx, tx, added) // once, so that other changes need not wait for each page
+	})
 	for err == nil && len(added) > 0 {
 		left := added
 		err = p.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
@@ -183,18 +306,18 @@ func (p *releaseImport) stage(ctx context.Context, st stage, added []storedRelea
 }
 
 // stagePage stages new releases that were not added meanwhile.
-func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []storedRelease) error {
-	versions := make([]string, len(page))
+func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []storedLayer) error {
+	tags := make([]string, len(page))
 	for i, r := range page {
-		versions[i] = r.version
+		tags[i] = r.tag
 	}
-	in, list := p.inList("$2", versions)
-	existing, err := query(ctx, tx, scanValue[string], "SELECT version FROM release WHERE product = $1 AND version "+in+" AND revision >= 0", p.id, list)
+	in, list := p.inList("$2", tags)
+	existing, err := query(ctx, tx, scanValue[string], "SELECT tag FROM release_layer WHERE product = $1 AND tag "+in+" AND layer = 0 AND revision <> -1", p.of.id, list)
 	if err != nil {
 		return err
 	}
-	page = slices.DeleteFunc(slices.Clone(page), func(r storedRelease) bool { return slices.Contains(existing, r.version) })
-	return p.writeReleases(ctx, tx, page, staged)
+	page = slices.DeleteFunc(slices.Clone(page), func(r storedLayer) bool { return slices.Contains(existing, r.tag) })
+	return p.writeLayers(ctx, tx, page, staged)
 }
 
 // commit stores what is not staged, and makes staged releases visible.
@@ -205,32 +328,31 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c ImportResult, 
 			return err
 		}
 		c = ImportResult{}
-		var rows []storedRelease
-		for _, key := range p.keys {
-			o := changes[key]
-			c = ImportResult{c.Added + o.Added, c.Changed + o.Changed, c.Unchanged + o.Unchanged}
-			if o.stored != nil && (st == nil || !o.isNew) {
-				rows = append(rows, storedRelease{releaseKey{p.id, key}, *o.stored})
+		var rows []storedLayer
+		for _, tag := range p.tags {
+			o := changes[tag]
+			c = c.plus(o.ImportResult)
+			for _, r := range o.rows {
+				if st == nil || !o.isNew || r.source != catalog.Upstream {
+					rows = append(rows, r)
+				}
 			}
 		}
-		if c.Added+c.Changed == 0 && st == nil {
+		if len(rows) == 0 && st == nil {
 			return nil
 		}
-		revision, err := countChange(ctx, tx, p.id)
+		revision, err := countChange(ctx, tx, p.of.id)
 		switch {
 		case err != nil:
 		case st == nil:
 			err = checkReleases(ctx, tx, int64(c.Added))
 		default:
-			_, err = tx.ExecContext(ctx, "UPDATE release SET revision = $2 WHERE product = $1 AND revision = -1", p.id, revision)
-			if err == nil {
-				err = st.release(ctx, tx)
-			}
+			err = st.publish(ctx, tx, revision)
 		}
 		if err == nil {
-			err = p.writeReleases(ctx, tx, rows, revision)
+			err = p.writeLayers(ctx, tx, rows, revision)
 		}
-		if err == nil {
+		if err == nil && c.Added+c.Changed+c.Gone > 0 {
 			err = p.audit(ctx, tx, p.action, p.product, c.String())
 		}
 		return err
@@ -239,8 +361,8 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c ImportResult, 
 }
 
 // reload returns the changes after comparing with releases that were changed since load.
-func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]releaseChange, error) {
-	id, err := productID(ctx, tx, p.product)
+func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*releaseChange, error) {
+	now, err := productNamed(ctx, tx, p.product)
 	if err != nil {
 		return nil, err
 	}
@@ -248,74 +370,29 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]rele
 	switch {
 	case err != nil:
 		return nil, err
-	case id != p.id || !state.follows(p.since):
+	case now != p.of || !state.follows(p.since):
 		return nil, errCatalogMoved
 	case state.Revision == p.since:
 		return p.changes, nil
 	}
-	changed, err := releasesWhere(ctx, tx, "product = $1 AND revision > $2", "product = $1 AND version IN (SELECT version FROM release WHERE product = $1 AND revision > $2)", p.id, p.since.Changes)
+	after := p.since.Changes
+	changed, err := readReleases(ctx, tx, "SELECT "+layerColumns+" FROM release_layer WHERE product = $1 AND revision > $2", "SELECT "+fileColumns+
+		" FROM file_layer WHERE product = $1 AND NOT gone AND tag IN (SELECT tag FROM release_layer WHERE product = $1 AND revision > $2)", p.of.id, after)
+	if err != nil {
+		return nil, err
+	}
+	bodies, err := p.readBodies(ctx, tx, after)
 	changes := maps.Clone(p.changes)
-	for _, old := range changed {
-		if key := checker.Canonical(old.Version); p.given[key] != nil {
-			changes[key] = p.compare(key, &old)
-		}
-	}
-	return changes, err
-}
-
-// writeReleases stores releases, with a revision of the catalog.
-func (s *Store) writeReleases(ctx context.Context, tx *sql.Tx, rows []storedRelease, revision int64) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	versions := make([]string, len(rows))
-	releases := newInserter(tx, s.numberedParams(), "INSERT INTO release (product, version, tag, notes, date, prerelease, retracted, revision) VALUES ",
-		` ON CONFLICT (product, version) DO UPDATE SET tag = excluded.tag, notes = excluded.notes,
-			date = excluded.date, prerelease = excluded.prerelease, retracted = excluded.retracted, revision = excluded.revision`)
-	defer releases.close()
-	for i, r := range rows {
-		versions[i] = r.version
-		date := sql.NullInt64{Int64: r.Date.Unix(), Valid: !r.Date.IsZero()}
-		if err := releases.add(ctx, r.product, r.version, r.Version, r.Notes, date, r.Prerelease, r.Retracted, revision); err != nil {
-			return err
-		}
-	}
-	if err := releases.flush(ctx); err != nil {
-		return err
-	}
-	in, list := s.inList("$2", versions)
-	if _, err := tx.ExecContext(ctx, "DELETE FROM asset WHERE product = $1 AND version "+in, rows[0].product, list); err != nil {
-		return err
-	}
-	assets := newInserter(tx, s.numberedParams(), "INSERT INTO asset (product, version, os, arch, url) VALUES ", "")
-	defer assets.close()
-	for _, r := range rows {
-		for p, url := range r.Assets {
-			if err := assets.add(ctx, r.product, r.version, p.OS, p.Arch, url); err != nil {
-				return err
+	for key, old := range changed {
+		switch {
+		case p.given[key.tag] != nil:
+			changes[key.tag] = p.compare(key.tag, old, bodies[key.tag])
+		case p.changes[key.tag] != nil: // it is gone, whatever the operator has decided
+			changes[key.tag] = new(releaseChange)
+			if layer := old.layer(catalog.Upstream); !layer.Gone {
+				p.markGone(changes[key.tag], key, old.id(), layer)
 			}
 		}
 	}
-	return assets.flush(ctx)
-}
-
-// differences returns the names of the fields that differ between two releases, except
-// withdrawn.
-func differences(a, b catalog.Release) (names []string) {
-	for _, d := range []struct {
-		name string
-		same bool
-	}{
-		{"spelling", a.Version == b.Version},
-		{"date", a.Date.Unix() == b.Date.Unix()},
-		{"notes", a.Notes == b.Notes},
-		{"prerelease", a.Prerelease == b.Prerelease},
-		{"retracted", a.Retracted == b.Retracted},
-		{"assets", maps.Equal(a.Assets, b.Assets)},
-	} {
-		if !d.same {
-			names = append(names, d.name)
-		}
-	}
-	return names
+	return changes, err
 }

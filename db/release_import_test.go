@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/db"
 )
@@ -17,7 +16,7 @@ import (
 // newReleases returns n releases, each with an asset.
 func newReleases(n int, notes string) (all []catalog.Release) {
 	for i := range n {
-		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.0", i), Notes: notes, Assets: map[checker.Platform]string{linux: "https://example.com/" + notes}})
+		all = append(all, catalog.Release{Tag: fmt.Sprintf("v1.%d.0", i), Notes: notes, Files: file(linux, notes+"/a")})
 	}
 	return all
 }
@@ -27,15 +26,15 @@ func newReleases(n int, notes string) (all []catalog.Release) {
 func testImportIsAtomic(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
-	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v0.9.0"}, {Version: "v1.7.0"}}, replaceStored); err != nil {
+	if _, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v0.9.0"}, {Tag: "v1.7.0"}}); err != nil {
 		t.Fatal(err)
 	}
-	n := unlessRace(2000, 1000)
+	n := unlessRace(10_000, 3000)
 	var change db.ImportResult
 	done := make(chan error)
 	go func() {
 		var err error
-		change, err = s.PutReleases(ctx, "opa", newReleases(n, "import"), replaceStored)
+		change, err = putReleases(ctx, s, "opa", newReleases(n, "https://example.com/import"))
 		done <- err
 	}()
 	merged := catalog.ReleasePatch{}
@@ -54,7 +53,7 @@ func testImportIsAtomic(t *testing.T, name string) {
 		default:
 		}
 		var hidden int
-		if err := raw(t, name).QueryRow("SELECT count(*) FROM release WHERE revision < 0").Scan(&hidden); err != nil {
+		if err := raw(t, name).QueryRow("SELECT count(*) FROM release_layer WHERE revision < 0").Scan(&hidden); err != nil {
 			t.Fatal(err)
 		}
 		if hidden > 0 {
@@ -67,7 +66,7 @@ func testImportIsAtomic(t *testing.T, name string) {
 					t.Errorf("edit release %s during the import: got outcome %v (error %v), want Added", version, done, err)
 				}
 			}
-			if err := other.Withdraw(ctx, "opa", "v1.2.0", true); !errors.Is(err, db.ErrNotFound) {
+			if err := errOf(other.Withdraw(ctx, "opa", "v1.2.0", true)); !errors.Is(err, db.ErrNotFound) {
 				t.Errorf("withdraw a staged release: got error %v, want ErrNotFound", err)
 			}
 		}
@@ -92,10 +91,10 @@ func testImportIsAtomic(t *testing.T, name string) {
 		t.Fatalf("got %d releases (error %v), want %d", len(all), err, n+2)
 	}
 	for _, r := range all {
-		switch r.Version {
+		switch r.Tag {
 		case "v0.9.0", "v2.0.0":
 		default:
-			if r.Notes != "import" || len(r.Assets) != 1 {
+			if r.Notes != "https://example.com/import" || len(r.Files) != 1 {
 				t.Errorf("got release %+v, want the imported notes and one asset", r)
 			}
 		}
@@ -112,7 +111,7 @@ func awaitNoStage(t *testing.T, name string) {
 	d := raw(t, name)
 	var n int
 	for begin := time.Now(); time.Since(begin) < 20*time.Second; time.Sleep(10 * time.Millisecond) {
-		if err := d.QueryRow("SELECT (SELECT count(*) FROM release WHERE revision < 0) + (SELECT count(*) FROM stage)").Scan(&n); err != nil {
+		if err := d.QueryRow("SELECT (SELECT count(*) FROM release_layer WHERE revision < 0) + (SELECT count(*) FROM stage)").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		if n == 0 {
@@ -129,8 +128,8 @@ func testKilledImport(t *testing.T, name string) {
 	d := raw(t, name)
 	left := func() {
 		execute(t, d, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
-			INSERT INTO release (product, version, tag, notes, prerelease, retracted, revision) SELECT 1, 'v1.' || i || '.0', '1.' || i || '.0', 'left', false, '', -1 FROM n`)
-		execute(t, d, "INSERT INTO asset SELECT product, version, 'linux', 'arm64', 'https://example.com' FROM release WHERE revision = -1")
+			INSERT INTO release_layer (product, tag, layer, id, notes, list, gone, revision) SELECT 1, 'v1.' || i || '.0', 0, i, 'left', 'test', false, -1 FROM n`)
+		execute(t, d, "INSERT INTO file_layer SELECT product, tag, 0, 'a', 'linux', 'arm64', id, 'https://example.com', 0, '', '', '', false FROM release_layer WHERE revision = -1")
 		execute(t, d, "INSERT INTO stage VALUES (1, 7, 1700000000)")
 	}
 	left()
@@ -142,7 +141,7 @@ func testKilledImport(t *testing.T, name string) {
 	<-ended
 	left()
 	const n = 300
-	if c, err := s.PutReleases(ctx, "opa", newReleases(n, "import"), replaceStored); err != nil || c != (db.ImportResult{Added: n}) {
+	if c, err := putReleases(ctx, s, "opa", newReleases(n, "https://example.com/import")); err != nil || c != (db.ImportResult{Added: n}) {
 		t.Errorf("import: got %v (error %v), want %d added", c, err, n)
 	}
 	all, err := s.Releases(ctx, "opa")
@@ -150,7 +149,7 @@ func testKilledImport(t *testing.T, name string) {
 		t.Errorf("got %d releases (error %v), want %d", len(all), err, n)
 	}
 	for _, r := range all {
-		if r.Notes != "import" || len(r.Assets) != 1 {
+		if r.Notes != "https://example.com/import" || len(r.Files) != 1 {
 			t.Errorf("got release %+v, want the imported notes and one asset", r)
 		}
 	}
@@ -168,7 +167,7 @@ func testConcurrentImports(t *testing.T, name string) {
 		s := open(t, name)
 		wg.Go(func() {
 			var err error
-			if sum[i], err = s.PutReleases(ctx, "opa", newReleases(n, "import"), keepStored); err != nil {
+			if sum[i], err = putReleases(ctx, s, "opa", newReleases(n, "https://example.com/import")); err != nil {
 				t.Error(err)
 			}
 		})

@@ -10,7 +10,8 @@ import (
 )
 
 // staged is the revision of releases that an import has written and that are not visible
-// yet.
+// yet. Conditions on releases that are known by tag say "revision <> -1", because for
+// "revision >= 0" SQLite would read all releases of the product by the index of revisions.
 const staged = -1
 
 // stageLease is how long an import keeps its stage without writing to it. Afterwards
@@ -50,17 +51,17 @@ func (st stage) renew(ctx context.Context, tx *sql.Tx) error {
 
 // emptyStage removes the staged releases.
 func (s *Store) emptyStage(ctx context.Context, st stage) error {
-	const page = "SELECT version FROM release WHERE product = $1 AND revision = -1 ORDER BY version LIMIT 100"
+	const page = "SELECT tag FROM release_layer WHERE product = $1 AND layer = 0 AND revision = -1 ORDER BY tag LIMIT 100"
 	for more := true; more; {
 		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
 			if err := st.renew(ctx, tx); err != nil {
 				return err
 			}
 			for more = true; more && !enough(); {
-				if _, err := tx.ExecContext(ctx, "DELETE FROM asset WHERE product = $1 AND version IN ("+page+")", st.product); err != nil {
+				if _, err := tx.ExecContext(ctx, "DELETE FROM file_layer WHERE product = $1 AND layer = 0 AND tag IN ("+page+")", st.product); err != nil {
 					return err
 				}
-				n, err := update(ctx, tx, "DELETE FROM release WHERE product = $1 AND version IN ("+page+")", st.product)
+				n, err := update(ctx, tx, "DELETE FROM release_layer WHERE product = $1 AND layer = 0 AND tag IN ("+page+")", st.product)
 				if err != nil {
 					return err
 				}
@@ -73,6 +74,16 @@ func (s *Store) emptyStage(ctx context.Context, st stage) error {
 		}
 	}
 	return nil
+}
+
+// publish makes the staged releases visible, and gives up the stage.
+func (st stage) publish(ctx context.Context, tx *sql.Tx, revision int64) error {
+	_, err := tx.ExecContext(ctx, `UPDATE release_layer SET revision = $2 WHERE product = $1 AND
+		(revision = -1 OR layer = 1 AND tag IN (SELECT tag FROM release_layer WHERE product = $1 AND revision = -1))`, st.product, revision)
+	if err == nil {
+		err = st.release(ctx, tx)
+	}
+	return err
 }
 
 // release gives up the stage. Its releases must be visible, or are removed later.

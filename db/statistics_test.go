@@ -77,7 +77,7 @@ func checkStatistics(t *testing.T, s *db.Store, f fleet.Fleet, truths []truth) {
 	}
 	listing := changes.Products[slices.IndexFunc(changes.Products, func(l catalog.Listing) bool { return l.Name == "opa" })]
 	for _, truth := range truths {
-		figures, err := s.Totals(ctx, "opa", truth.Range, truth.Keeps)
+		figures, err := s.Totals(ctx, "opa", truth.Range, truth.Keeps(listing.Scheme()))
 		if err != nil {
 			t.Fatal(err)
 		}

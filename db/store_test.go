@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,8 +19,18 @@ import (
 	"relcheck/db"
 )
 
-func keepStored(stored, _ catalog.Release) catalog.Release   { return stored }
-func replaceStored(_, given catalog.Release) catalog.Release { return given }
+// putReleases stores releases as upstream's.
+func putReleases(ctx context.Context, s *db.Store, product string, releases []catalog.Release) (db.ImportResult, error) {
+	return s.ImportReleases(ctx, product, catalog.ListOf("test", releases...), true)
+}
+
+// errOf returns the error of a call.
+func errOf[T any](_ T, err error) error { return err }
+
+// file returns a file for a platform.
+func file(p checker.Platform, url string) []catalog.File {
+	return []catalog.File{{Name: catalog.FileName(url), Platform: p, URL: url}}
+}
 
 func testPresets(t *testing.T, name string) {
 	s := open(t, name)
@@ -48,7 +59,7 @@ func testStoredTextIsCleaned(t *testing.T, name string) {
 		s.AddProduct(ctx, catalog.Product{Name: "hidden", Title: "\u200b"}),
 		s.AddToken(ctx, k))
 	if err == nil {
-		_, err = s.PutReleases(ctx, "app", []catalog.Release{{Version: "v1.0.0", Retracted: hostile}}, nil)
+		_, err = putReleases(ctx, s, "app", []catalog.Release{{Tag: "v1.0.0", Withdrawn: true, Reason: hostile}})
 	}
 	if err == nil {
 		_, err = raw(t, name).Exec("UPDATE audit SET detail = $1", hostile)
@@ -73,7 +84,7 @@ func testStoredTextIsCleaned(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	for what, got := range map[string]string{
-		"title in the catalog": titles["app"], "title": app.Title, "retraction": releases[0].Retracted,
+		"title in the catalog": titles["app"], "title": app.Title, "retraction": releases[0].Reason,
 		"token in the list": tokens[0].Name, "token": token.Name, "audit log": audit[0].Detail,
 	} {
 		if got != clean {
@@ -119,77 +130,85 @@ func testReleases(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	full := catalog.Release{
-		Version: "v1.2.3", Notes: "https://example.com/notes", Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		Assets: map[checker.Platform]string{linux: "https://example.com/linux"},
+		ID: 1, Tag: "v1.2.3", Title: "One", Notes: "https://example.com/notes", Created: time.Date(2026, 1, 1, 3, 4, 5, 0, time.UTC), Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Files: []catalog.File{{ID: 1, Name: "app-linux", URL: "https://example.com/app-linux", Size: 7, SHA256: strings.Repeat("ab", 32), SHA512: strings.Repeat("cd", 64), MediaType: "application/gzip"}},
 	}
-	put := func(merge func(_, _ catalog.Release) catalog.Release, want db.ImportResult, releases ...catalog.Release) {
+	put := func(want db.ImportResult, releases ...catalog.Release) {
 		t.Helper()
-		got, err := s.PutReleases(ctx, "opa", releases, merge)
+		got, err := putReleases(ctx, s, "opa", releases)
 		if err != nil || got != want {
-			t.Errorf("PutReleases: got %+v (error %v), want %+v", got, err, want)
+			t.Errorf("ImportReleases: got %+v (error %v), want %+v", got, err, want)
 		}
 	}
 	list := func(want ...catalog.Release) {
 		t.Helper()
 		got, err := s.Releases(ctx, "opa")
+		slices.SortFunc(got, func(a, b catalog.Release) int { return strings.Compare(a.Tag, b.Tag) })
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("Releases: error %v (-want +got):\n%s", err, diff)
 		}
 	}
 	first := revision(t, s)
-	put(replaceStored, db.ImportResult{Added: 1}, full)
+	put(db.ImportResult{Added: 1}, full)
 	list(full)
 	if now := revision(t, s); now <= first {
 		t.Errorf("got revision %d after a change, want more than %d", now, first)
 	}
 	first = revision(t, s)
-	put(replaceStored, db.ImportResult{Unchanged: 1}, full)
+	put(db.ImportResult{Unchanged: 1}, full)
 	if now := revision(t, s); now != first {
 		t.Errorf("got revision %d without a change, want %d", now, first)
 	}
-	put(keepStored, db.ImportResult{Unchanged: 1}, catalog.Release{Version: "1.2.3"}) // another spelling of the version
-	full.Version, full.Assets = "1.2.3", nil
-	put(replaceStored, db.ImportResult{Changed: 1}, full)
+
+	full.Title, full.Files = "Two", nil // an import without files says nothing about them
+	put(db.ImportResult{Changed: 1}, full)
+	full.Files = []catalog.File{{ID: 1, Name: "app-linux", URL: "https://example.com/app-linux", Size: 7, SHA256: strings.Repeat("ab", 32), SHA512: strings.Repeat("cd", 64), MediaType: "application/gzip"}}
 	list(full)
 
-	if err := s.Withdraw(ctx, "opa", "v1.2.3", true); err != nil {
+	if _, err := s.Withdraw(ctx, "opa", "1.2.3", true); err != nil { // without the v
 		t.Error(err)
 	}
-	put(replaceStored, db.ImportResult{Unchanged: 1}, full) // does not restore the release
+	put(db.ImportResult{Unchanged: 1}, full) // does not restore the release
 	full.Withdrawn = true
 	list(full)
 
-	full.Retracted = "broken"
-	if err := s.Withdraw(ctx, "opa", "1.2.3", false); err != nil {
+	if _, err := s.Withdraw(ctx, "opa", "v1.2.3", false); err != nil {
 		t.Error(err)
 	}
-	put(replaceStored, db.ImportResult{Changed: 1}, full) // the operator's decision overrides the retraction
+	retracted := full
+	retracted.Withdrawn, retracted.Reason = true, "broken"
+	put(db.ImportResult{Changed: 1}, retracted) // the operator's decision overrides the retraction
 	full.Withdrawn = false
 	list(full)
 
-	if err := s.Withdraw(ctx, "opa", "v9.9.9", true); !errors.Is(err, db.ErrNotFound) {
-		t.Errorf("withdraw an unknown release: got error %v, want ErrNotFound", err)
+	for _, tag := range []string{"v9.9.9", "v1.2.3+k3s9", "v1.2.3.0", "v1.2"} {
+		if _, err := s.Withdraw(ctx, "opa", tag, true); !errors.Is(err, db.ErrNotFound) {
+			t.Errorf("withdraw unknown release %s: got error %v, want ErrNotFound", tag, err)
+		}
 	}
+	spellings := []catalog.Release{{ID: 2, Tag: "1.2.3"}, {ID: 3, Tag: "v1.2.3+k3s1"}, {ID: 4, Tag: "v1.2.3+k3s2"}, {ID: 5, Tag: "v1.2.3.0"}}
+	put(db.ImportResult{Added: 4, Unchanged: 1}, append(spellings, retracted)...)
+	list(spellings[0], full, spellings[1], spellings[2], spellings[3])
 }
 
 func testRetractedIsWithdrawn(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0", Retracted: "broken"}}, replaceStored); err != nil {
+	if _, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v1.0.0", Withdrawn: true, Reason: "broken"}}); err != nil {
 		t.Fatal(err)
 	}
 	all, err := s.Releases(ctx, "opa")
-	if err != nil || !all[0].Withdrawn {
+	if err != nil || !all[0].Withdrawn || all[0].Reason != "broken" {
 		t.Errorf("got releases %+v (error %v), want the first withdrawn", all, err)
 	}
 }
 
-func testPutReleasesIsAtomic(t *testing.T, name string) {
+func testImportOfInvalidTag(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
-	_, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0"}, {Version: "nightly"}}, replaceStored)
-	if err == nil || !strings.Contains(err.Error(), "nightly") {
-		t.Errorf("got error %v, want one that contains nightly", err)
+	_, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v1.0.0"}, {Tag: "a\u200bb"}})
+	if err == nil || !strings.Contains(err.Error(), `a\u200bb`) {
+		t.Errorf("got error %v, want one that contains the tag", err)
 	}
 	if all, err := s.Releases(ctx, "opa"); len(all) != 0 || err != nil {
 		t.Errorf("got releases %v (error %v), want none", all, err)
@@ -231,7 +250,7 @@ func testRemoveProductWithReports(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: "v1.0.0", Assets: map[checker.Platform]string{linux: "https://example.com"}}}, replaceStored); err != nil {
+	if _, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v1.0.0", Files: file(linux, "https://example.com/a")}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, product := range []string{"opa", "relcheck"} {
@@ -289,12 +308,18 @@ func testConcurrentCatalogChanges(t *testing.T, name string) {
 				t.Error(err)
 			}
 			for n := range each {
-				again := []catalog.Release{{Version: "v1.0.0"}, {Version: fmt.Sprintf("v1.%d.%d", i, n+1)}}
-				_, err := s.PutReleases(ctx, "opa", again, func(stored, _ catalog.Release) catalog.Release {
-					stored.Notes += "+"
-					return stored
-				})
-				if err != nil {
+				again := []catalog.Release{{Tag: "v1.0.0"}, {Tag: fmt.Sprintf("v1.%d.%d", i, n+1)}}
+				if _, err := putReleases(ctx, s, "opa", again); err != nil {
+					t.Error(err)
+				}
+				var e catalog.ReleasePatch
+				if err := e.SetAsset("linux/amd64", fmt.Sprintf("https://example.com/%d", i*each+n)); err != nil {
+					t.Error(err)
+				}
+				if err := e.SetFile(catalog.File{Name: fmt.Sprint("f", i*each+n), URL: "https://example.com/f"}); err != nil {
+					t.Error(err)
+				}
+				if _, _, err := s.EditRelease(ctx, "opa", "v1.0.0", e); err != nil {
 					t.Error(err)
 				}
 			}
@@ -309,8 +334,8 @@ func testConcurrentCatalogChanges(t *testing.T, name string) {
 		t.Errorf("got %d releases (error %v), want %d", len(all), err, others*each+1)
 	}
 	for _, r := range all {
-		if r.Version == "v1.0.0" && len(r.Notes) != others*each-1 {
-			t.Errorf("got %d changes of a release, want %d", len(r.Notes), others*each-1)
+		if r.Tag == "v1.0.0" && len(r.Files) != others*each+1 {
+			t.Errorf("got %d files of a release, want %d", len(r.Files), others*each+1)
 		}
 	}
 }

@@ -164,7 +164,7 @@ func testUnreleasedBuildLimit(t *testing.T, name string) {
 			})
 		}
 		wg.Wait()
-		if _, err := s.PutReleases(ctx, "opa", []catalog.Release{{Version: version}}, replaceStored); err != nil {
+		if _, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: version}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -378,7 +378,7 @@ func testCatalogChangesUnderLoad(t *testing.T, name string) {
 	}
 	other := open(t, name)
 	for i := range 50 {
-		if _, err := other.PutReleases(context.Background(), "opa", []catalog.Release{{Version: fmt.Sprintf("v1.0.%d", i)}}, replaceStored); err != nil {
+		if _, err := putReleases(context.Background(), other, "opa", []catalog.Release{{Tag: fmt.Sprintf("v1.0.%d", i)}}); err != nil {
 			t.Error(err)
 		}
 	}
