@@ -1,8 +1,7 @@
 package stats
 
 import (
-	"golang.org/x/mod/semver"
-
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -61,24 +60,24 @@ func (v *View) adoption(t *Table) {
 }
 
 func (v *View) releases(t *Table) {
-	instances := map[*release]int64{}
+	instances := map[*catalog.Ranked]int64{}
 	for _, u := range v.usedVersions {
 		instances[u.release] = u.instances
 	}
 	half := v.halves()
-	for _, r := range v.published.all {
-		t.addRow(r.Version, r.day(), instances[r], share(instances[r], v.instances), half(r))
+	for _, r := range v.published.ranked {
+		t.addRow(r.Tag, releaseDay(r), instances[r], share(instances[r], v.instances), half(r), r.Withdrawn)
 	}
 }
 
 // halves returns a function that returns the number of days from a release to the first day
 // on which half of the instances ran it or a newer version, or nil if there is none. Today
 // does not count, because its first reports may not be representative. Releases before the
-// first day with data have no number.
-func (v *View) halves() func(*release) any {
+// first day with data have no number. It must be called with ever older releases.
+func (v *View) halves() func(*catalog.Ranked) any {
 	days := v.periods(rollup.OneDay)
 	counts := v.versionsBy(rollup.OneDay, days)
-	atLeast := make([][]int64, len(days)) // by day and n: instances of the n newest versions
+	count, atLeast := v.atLeast(), make([][]int64, len(days)) // by day and n: instances of the n newest versions
 	totals := make([]int64, len(days))
 	for i := range days {
 		totals[i] = sum(counts[i])
@@ -87,11 +86,11 @@ func (v *View) halves() func(*release) any {
 			atLeast[i][n+1] = atLeast[i][n] + counts[i][u.index]
 		}
 	}
-	return func(r *release) any {
-		if r.Date.IsZero() || len(days) == 0 || rollup.DayOf(r.Date) < days[0] {
+	return func(r *catalog.Ranked) any {
+		if !r.Version.Ordered() || r.Date.IsZero() || len(days) == 0 || rollup.DayOf(r.Date) < days[0] {
 			return nil
 		}
-		n := countAtLeast(v.ordered, r.key)
+		n := count(r.Version)
 		for i, d := range days {
 			if total := totals[i]; d >= rollup.DayOf(r.Date) && d < v.Today && total > 0 && 2*atLeast[i][n] >= total {
 				return int64(d - rollup.DayOf(r.Date))
@@ -103,7 +102,7 @@ func (v *View) halves() func(*release) any {
 
 // isLatest reports, as a value of a table, whether a line is the line of the latest release.
 func (v *View) isLatest(line string) any {
-	return orNil(line == Line(v.Latest), v.Latest != "")
+	return orNil(line == v.Line(v.Latest), v.Latest != "")
 }
 
 func (v *View) lines(t *Table) {
@@ -121,28 +120,36 @@ func (v *View) lines(t *Table) {
 
 // latest has no shares of known versions if there is no release.
 func (v *View) latest(t *Table) {
-	var latest, line, older, unknown int64 // line includes latest
+	var latest, line, older, unknown, withdrawn int64 // line includes latest
 	known := v.Latest != ""
 	for _, u := range v.usedVersions {
 		switch {
-		case u.effective == "" || !known:
+		case !u.effective.Ordered() || !known:
 			unknown += u.instances
-		case semver.Compare(Line(u.effective), Line(v.Latest)) < 0:
+		case u.effective.CompareLine(v.published.latest.Version) < 0:
 			older += u.instances
 		default:
 			line += u.instances
 		}
+		if u.withdrawn() {
+			withdrawn += u.instances
+		}
 	}
 	if known {
-		for _, u := range v.ordered[:countAtLeast(v.ordered, v.published.latest.key)] {
-			latest += u.instances
+		for _, u := range v.ordered[:v.atLeast()(v.published.latest.Version)] {
+			if !u.withdrawn() {
+				latest += u.instances
+			}
 		}
 	}
 	t.addRow(LatestRelease, orNil(v.Latest, known), latest, orNil(share(latest, v.instances), known))
-	t.addRow(LatestLine, orNil(Line(v.Latest), known), line, orNil(share(line, v.instances), known))
+	t.addRow(LatestLine, orNil(v.Line(v.Latest), known), line, orNil(share(line, v.instances), known))
 	t.addRow(Older, nil, older, orNil(share(older, v.instances), known))
 	t.addRow(Unknown, nil, unknown, share(unknown, v.instances))
+	t.addRow(WithdrawnRelease, nil, withdrawn, share(withdrawn, v.instances))
 }
+
+func (u *usedVersion) withdrawn() bool { return u.release != nil && u.release.Withdrawn }
 
 func (v *View) versions(t *Table) {
 	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
@@ -151,6 +158,6 @@ func (v *View) versions(t *Table) {
 			continue // there are only checks
 		}
 		behind, days := v.behindOf(u)
-		t.addRow(u.name, u.release.day(), u.instances, share(u.instances, v.instances), u.reports, behind, days, heaps[i].p95())
+		t.addRow(u.name, releaseDay(u.release), u.instances, share(u.instances, v.instances), u.reports, behind, days, heaps[i].p95())
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"relcheck/checker"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -23,7 +22,7 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 	for r := range t.All() {
 		text := func(c Column) string { return show(c.Kind, r.Value(c)) }
 		switch {
-		case t.Name == "deprecation" && q.Below != "" && checker.Compare(r.Text(ColBelow), q.Below) == 0:
+		case t.Name == "deprecation" && q.Below != "" && t.scheme.Trim(r.Text(ColBelow)) == t.scheme.Trim(q.Below):
 			return Answer{Text: fmt.Sprintf("If support ended below %s, %s would be affected.", text(ColBelow), countAndShare(r, text))}
 		case t.Name == "heap_above" && q.Above != 0 && r.Float(ColBytes) == limit:
 			a := Answer{Text: fmt.Sprintf("%s exceeded %s.", countAndShare(r, text), text(ColBytes))}

@@ -5,13 +5,11 @@ import (
 	"maps"
 	"slices"
 
-	"golang.org/x/mod/semver"
-
-	"relcheck/checker"
+	"relcheck/checker/version"
 )
 
 // behindOf returns how far a version is behind, as values of a table.
-func (v *View) behindOf(u *version) (releases, days any) {
+func (v *View) behindOf(u *usedVersion) (releases, days any) {
 	n, known := v.published.behind(u)
 	d, dated := v.published.daysBehind(u)
 	return orNil(n, known), orNil(d, dated)
@@ -25,24 +23,30 @@ func (v *View) deprecation(t *Table) {
 	if unknown := v.instances - older[0]; unknown > 0 {
 		t.addNote(fmt.Sprintf("not shown: %d instances whose version cannot be compared", unknown))
 	}
-	for _, key := range v.below() {
-		n := older[countAtLeast(v.ordered, key)]
-		t.addRow(v.published.displayName(key), n, share(n, v.instances))
+	atLeast := v.atLeast()
+	add := func(name string, limit version.Version) {
+		n := older[atLeast(limit)]
+		t.addRow(name, n, share(n, v.instances))
 	}
-}
-
-// below returns the canonical versions of the table deprecation, newest first: all releases,
-// and the version of the query.
-func (v *View) below() (keys []string) {
-	for _, r := range v.published.all {
-		keys = append(keys, r.key)
+	requested, at := v.published.scheme.Reported(v.Query.Below), -1
+	switch {
+	case v.Query.Below == "" || v.published.release(v.Query.Below) != nil:
+	case requested.Ordered():
+		at = v.published.firstNotNewer(requested)
+	default:
+		t.addNote(v.Query.Below + " cannot be compared with versions")
 	}
-	requested := checker.Canonical(v.Query.Below)
-	if requested == "" || v.published.byKey[requested] != nil {
-		return keys
+	for i, r := range v.published.ranked {
+		if i == at {
+			add(v.published.displayName(v.Query.Below), requested)
+		}
+		if r.Version.Ordered() {
+			add(r.Tag, r.Version)
+		}
 	}
-	at, _ := slices.BinarySearchFunc(keys, requested, func(key, requested string) int { return semver.Compare(requested, key) })
-	return slices.Insert(keys, at, requested)
+	if at == len(v.published.ranked) {
+		add(v.published.displayName(v.Query.Below), requested)
+	}
 }
 
 func (v *View) behind(t *Table) {

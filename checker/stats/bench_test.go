@@ -2,6 +2,7 @@ package stats_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"relcheck/checker"
@@ -63,4 +64,33 @@ func BenchmarkView(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkViewOfManyReleases fills the tables of a product with 100,000 releases, in use on
+// 2,000 builds.
+func BenchmarkViewOfManyReleases(b *testing.B) {
+	r := days("2026-03-01", "2026-03-31")
+	l := catalog.Listing{}
+	f := &rollup.Totals{Range: r, Known: r}
+	for i := range 100_000 {
+		tag := fmt.Sprintf("v%d.%d.%d", i/2000, i/20%100, i%20)
+		l.Releases = append(l.Releases, release(tag, (r.From-rollup.Day(3000-i/40)).String()))
+		if i%50 == 0 {
+			f.Builds = append(f.Builds, rollup.BuildTotals{Build: rollup.Build{Version: tag[1:], Platform: checker.Platform{OS: "linux", Arch: "amd64"}},
+				Distinct: rollup.Distinct{Instances: 10, Exceed: []int64{0}}, Days: []rollup.Count{{Day: r.To, Instances: 10, Reports: 10}}})
+		}
+	}
+	slices.Reverse(l.Releases) // newest first, as stores list them
+	q := stats.Query{Range: f.Range}
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			stats.NewView(l, q, f, f.Range.To)
+		}
+	})
+	b.Run("tables", func(b *testing.B) {
+		v := stats.NewView(l, q, f, f.Range.To)
+		for b.Loop() {
+			v.Tables()
+		}
+	})
 }

@@ -68,11 +68,11 @@ func (v *View) compared() (from, to cohort, err error) {
 // cohortOf returns the cohort of a version or minor line of the query, also if other
 // tables count it as other.
 func (v *View) cohortOf(requested string) (cohort, error) {
-	line := parseLine(requested)
-	name := cmp.Or(line, v.published.displayName(requested))
-	c := v.cohort(name, func(b *build) bool {
-		return line != "" && Line(b.Version) == line || line == "" && (b.version.name == name || v.published.displayName(b.Version) == name)
-	})
+	name, selects := v.published.displayName(requested), selector(v.published.scheme, requested)
+	if line, ok := v.published.scheme.ParseLine(requested); ok {
+		name = v.published.line(line)
+	}
+	c := v.cohort(name, func(b *build) bool { return b.version.name == name || selects(b.Version) })
 	switch {
 	case c.reports == 0:
 		return c, fmt.Errorf("no instance reported %s in the range", c.name)
@@ -84,7 +84,7 @@ func (v *View) cohortOf(requested string) (cohort, error) {
 
 func (v *View) mostUsedWithHeap() (from, to cohort, err error) {
 	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
-	var reported []*version
+	var reported []*usedVersion
 	for _, version := range v.ordered {
 		if heaps[version.index].Total() > 0 {
 			reported = append(reported, version)
@@ -93,14 +93,14 @@ func (v *View) mostUsedWithHeap() (from, to cohort, err error) {
 	if len(reported) < 2 {
 		return from, to, errors.New("fewer than two versions have heaps in the range")
 	}
-	slices.SortStableFunc(reported, func(a, b *version) int {
+	slices.SortStableFunc(reported, func(a, b *usedVersion) int {
 		return cmp.Compare(heaps[b.index].instances, heaps[a.index].instances)
 	})
 	older, newer := reported[0], reported[1]
 	if older.index < newer.index {
 		older, newer = newer, older
 	}
-	of := func(version *version) cohort {
+	of := func(version *usedVersion) cohort {
 		return v.cohort(version.name, func(b *build) bool { return b.version == version })
 	}
 	return of(older), of(newer), nil

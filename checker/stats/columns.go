@@ -46,4 +46,5 @@ var (
 	ColVersion      = Column{"version", Text, "Version"}
 	ColMostUsed     = Column{"version", Text, "Most used version"}
 	ColWhat         = Column{"what", Text, "Running"}
+	ColWithdrawn    = Column{"withdrawn", Yes, "Withdrawn"}
 )

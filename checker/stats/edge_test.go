@@ -60,7 +60,7 @@ func TestNoLatest(t *testing.T) {
 	for i := range l.Releases {
 		l.Releases[i].Withdrawn = !l.Releases[i].Prerelease
 	}
-	for _, l := range []catalog.Listing{{}, l} {
+	for withdrawn, l := range map[string]catalog.Listing{"0 0.000": {}, "10 0.667": l} {
 		v := stats.NewView(l, stats.Query{Range: r}, totals(r, fleet()), date("2026-03-16"))
 		if v.Latest != "" {
 			t.Errorf("got latest release %s", v.Latest)
@@ -70,7 +70,8 @@ func TestNoLatest(t *testing.T) {
 			latest release - 0 -
 			latest minor line - 0 -
 			older - 0 -
-			unknown - 15 1.000`)
+			unknown - 15 1.000
+			withdrawn release - `+withdrawn)
 		if text := text(v.Table("lines")); strings.Contains(text, "true") || strings.Contains(text, "false") {
 			t.Errorf("column latest has values:\n%s", text)
 		}
@@ -110,17 +111,19 @@ func TestHostileVersions(t *testing.T) {
 	}), date("2026-03-02"))
 	expect(t, v, "versions", `
 		v99999999999999999999.0.0 - 1 0.111 1 0 0 -
-		v1.1.0 02-01 2 0.222 2 2 37 -
+		v1.1.0+x - 1 0.111 1 0 0 -
+		v1.1 - 1 0.111 1 0 0 -
+		v1.0.0.0 - 1 0.111 1 1 31 -
 		+cmd - 1 0.111 1 - - -
 		-- - 1 0.111 1 - - 0.99
 		-1+1 - 1 0.111 1 - - 9.25e+18
-		1.0.0.0 - 1 0.111 1 - - -
 		other - 1 0.111 1 - - 0
 		vv1.0.0 - 1 0.111 1 - - -`)
 	expect(t, v, "lines", `
 		v99999999999999999999.0 1 0.111 false
-		v1.1 2 0.222 false
-		other 6 0.667 false`)
+		v1.1 2 0.222 true
+		v1.0 1 0.111 false
+		other 5 0.556 false`)
 	for _, table := range v.Tables() {
 		checkKinds(t, table)
 	}
@@ -152,9 +155,9 @@ func TestUnfinishedDay(t *testing.T) {
 	expect(t, v, "weekly", "")
 	l := catalog.Listing{Releases: []catalog.Release{release("v1.2.0", "2026-03-12")}}
 	v = stats.NewView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To)
-	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 -")
+	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 - false")
 	v = stats.NewView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To+1)
-	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 0")
+	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 0 false")
 }
 
 // groupColumns has the tables whose shares add up to 1, with the number of leading columns

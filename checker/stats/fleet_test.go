@@ -165,7 +165,7 @@ func expect(t *testing.T, v *stats.View, name, want string) {
 }
 
 func release(version, day string) catalog.Release {
-	r := catalog.Release{Version: version}
+	r := catalog.Release{Tag: version}
 	if day != "" {
 		r.Date = date(day).Time().Add(20 * time.Hour)
 	}

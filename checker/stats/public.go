@@ -81,7 +81,7 @@ var publicDefinitions = []definition{
 		[]Column{ColDay, ColVersion, ColInstances, ColShare}, (*View).publicAdoption},
 	{"lines", "Minor lines", "Distinct instances seen in the range, by minor line" + roundedNote,
 		[]Column{ColLine, ColInstances, ColShare, ColLatest}, (*View).rounded},
-	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release" + roundedNote,
+	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release; instances of withdrawn releases also count in the rows before, except as the latest release" + roundedNote,
 		[]Column{ColWhat, ColVersion, ColInstances, ColShare}, (*View).publicLatest},
 	{"versions", "Versions", "Distinct instances seen in the range" + roundedNote,
 		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColBehind, ColDaysBehind}, (*View).rounded},
@@ -176,12 +176,15 @@ func (v *View) publicAdoption(t *Table) {
 	}
 }
 
-// publicLatest does not count the latest release towards the sum, because its line includes
-// it.
+// publicLatest counts neither the latest release nor withdrawn ones towards the sum, because
+// the other rows include them.
 func (v *View) publicLatest(t *Table) {
 	rows := v.exactRows(t)
-	total := v.addRounded(t, []any{rollup.Other, nil, nil, nil}, rows[1:])
+	total := v.addRounded(t, []any{rollup.Other, nil, nil, nil}, rows[1:4])
 	if latest := v.roundDown(rows[0][2].(int64)); latest > 0 {
 		t.Rows = slices.Insert(t.Rows, 0, []any{LatestRelease, v.Latest, latest, share(latest, total)})
+	}
+	if withdrawn := min(v.roundDown(rows[4][2].(int64)), total); withdrawn > 0 {
+		t.addRow(WithdrawnRelease, nil, withdrawn, share(withdrawn, total))
 	}
 }

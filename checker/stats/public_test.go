@@ -173,7 +173,7 @@ func checkColumns(t *rapid.T, table *stats.Table) {
 }
 
 var (
-	someVersions  = rapid.SampledFrom([]string{"1.0.0", "1.1.0", "1.1.1", "1.2.0", "1.2.0-rc.1", "dev"})
+	someVersions  = rapid.SampledFrom([]string{"1.0.0", "1.1.0", "1.1.1", "1.2.0", "1.2.1", "1.2.0-rc.1", "dev"})
 	somePlatforms = rapid.SampledFrom([]string{"linux/amd64", "linux/arm64", "darwin/arm64", "other/other"})
 )
 
@@ -230,32 +230,34 @@ func TestPublicVersions(t *testing.T) {
 		{"2026-03-18", 400, 419, "1.2.1", "linux/amd64", 0},
 		{"2026-03-18", 500, 519, "v1.3.0-rc.1", "linux/amd64", 0},
 		{"2026-03-18", 600, 619, "1.0.0+acme", "linux/amd64", 0},
+		{"2026-03-18", 700, 719, "v1.0.0", "linux/amd64", 0},
 	})
 	for name, want := range map[string]string{
 		"adoption": `
-			03-16 v1.3.0-rc.1 20 0.143
-			03-16 v1.2.1 20 0.143
-			03-16 v1.0.0 20 0.143
-			03-16 other 80 0.571`,
+			03-16 v1.3.0-rc.1 20 0.125
+			03-16 v1.2.1 20 0.125
+			03-16 v1.0.0 20 0.125
+			03-16 other 100 0.625`,
 		"lines": `
-			v1.3 20 0.143 false
-			v1.2 20 0.143 true
-			v1.0 20 0.143 false
-			other 80 0.571 false`,
+			v1.3 20 0.125 false
+			v1.2 20 0.125 true
+			v1.0 20 0.125 false
+			other 100 0.625 false`,
 		"latest": `
-			latest release v1.2.0 40 0.286
-			latest minor line v1.2 40 0.286
-			older - 20 0.143
-			unknown - 80 0.571`,
+			latest release v1.2.0 20 0.125
+			latest minor line v1.2 40 0.250
+			older - 20 0.125
+			unknown - 100 0.625
+			withdrawn release - 20 0.125`,
 		"versions": `
-			v1.3.0-rc.1 03-20 20 0.143 0 0
-			v1.2.1 03-15 20 0.143 0 0
-			v1.0.0 01-01 20 0.143 3 68
-			other - 80 0.571 - -`,
+			v1.3.0-rc.1 03-20 20 0.125 0 0
+			v1.2.1 03-15 20 0.125 0 0
+			v1.0.0 01-01 20 0.125 3 68
+			other - 100 0.625 - -`,
 		"behind": `
-			0 40 0.286
-			3 20 0.143
-			- 80 0.571`,
+			0 40 0.250
+			3 20 0.125
+			- 100 0.625`,
 	} {
 		expect(t, v, name, want)
 	}

@@ -1,130 +1,136 @@
 package stats
 
 import (
-	"cmp"
 	"slices"
+	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/version"
 )
 
 // published has the releases of a product, to compare versions with.
 type published struct {
-	all    []*release // newest first
-	byKey  map[string]*release
-	latest *release // nil if there is none
-	stable int64    // number of releases that are neither pre-releases nor withdrawn
+	Lines
+	byTag   map[string]*catalog.Ranked // by the trimmed tag, see [version.Scheme.Trim]
+	latest  *catalog.Ranked            // nil if there is none
+	preview *catalog.Ranked            // the newest pre-release if there is no latest release, or nil
+	newer   []int64                    // by n: how many of the n newest releases are counted by [published.behind]
 }
 
-// release is a release of the product.
-type release struct {
-	catalog.Release
-	key   string // canonical version
-	newer int64  // number of newer stable releases
-}
-
-// version has the counts of the builds of a version, in all its spellings.
-type version struct {
-	name      string   // for display
-	key       string   // canonical form; empty if it is not a semantic version
-	effective string   // see [published.effectiveVersion]
-	line      string   // minor line, or [rollup.Other]
-	release   *release // nil if it is unreleased
-	index     int      // in View.usedVersions
+// usedVersion has the counts of the builds of a version, in all its spellings.
+type usedVersion struct {
+	name      string          // for display
+	parsed    version.Version // of name
+	effective version.Version // stands for the version in comparisons, see [published.effective]
+	line      string          // minor line, or [rollup.Other]
+	release   *catalog.Ranked // nil if it is unreleased
+	index     int             // in View.usedVersions
 
 	instances, reports int64
 }
 
-func newPublished(releases []catalog.Release) published {
-	p := published{byKey: map[string]*release{}}
-	for _, r := range releases {
-		key := checker.Canonical(r.Version)
-		if key == "" || p.byKey[key] != nil {
-			continue // stores do not have these
+// newPublished returns the releases of a product at a time.
+func newPublished(l *catalog.Listing, now time.Time) published {
+	p := published{Lines: NewLines(&l.Product, l.Rank(l.Releases)), byTag: make(map[string]*catalog.Ranked, len(l.Releases))}
+	for _, r := range p.ranked {
+		if key := p.scheme.Trim(r.Tag); p.byTag[key] == nil { // otherwise another spelling of the same version
+			p.byTag[key] = r
 		}
-		p.byKey[key] = &release{Release: r, key: key}
-		p.all = append(p.all, p.byKey[key])
 	}
-	slices.SortFunc(p.all, func(a, b *release) int { return checker.Compare(b.key, a.key) })
-	for _, r := range p.all {
-		r.newer = p.stable
-		if r.Prerelease || r.Withdrawn {
-			continue
-		}
-		p.stable++
-		if p.latest == nil {
-			p.latest = r
+	offer := l.Offer(p.ranked, nil, now)
+	if p.latest = offer.Latest; p.latest == nil && len(offer.Previews) > 0 {
+		p.preview = offer.Previews[0]
+	}
+	p.newer = make([]int64, len(p.ranked)+1)
+	allowed, offered := l.Range(), false // offered: r is the latest release or older
+	for i, r := range p.ranked {
+		p.newer[i+1] = p.newer[i]
+		offered = offered || r == p.latest
+		if offered && !r.Prerelease && !r.Withdrawn && r.Version.Ordered() && allowed.Contains(r.Version) && !r.Date.Add(l.MinAge).After(now) {
+			p.newer[i+1]++
 		}
 	}
 	return p
 }
 
-// released reports whether a version is a release.
-func (p *published) released(v string) bool { return p.byKey[checker.Canonical(v)] != nil }
+// release returns the release of a reported version, or nil if it is unreleased.
+func (p *published) release(reported string) *catalog.Ranked { return p.byTag[p.scheme.Trim(reported)] }
 
 // displayName returns how a version of a report or query is shown: in the spelling of its
-// release, or else in canonical form.
-func (p *published) displayName(v string) string {
-	key := checker.Canonical(v)
-	switch r := p.byKey[key]; {
-	case r != nil:
-		return r.Version
-	case key != "":
-		return key
+// release, or else without the prefix of tags.
+func (p *published) displayName(reported string) string {
+	if r := p.release(reported); r != nil {
+		return r.Tag
+	}
+	return p.named(p.scheme.Reported(reported), p.scheme.Trim(reported))
+}
+
+func (p *published) usedVersion(reported string) *usedVersion {
+	u := &usedVersion{release: p.release(reported), line: rollup.Other}
+	if u.release != nil {
+		u.name, u.parsed, u.effective = u.release.Tag, u.release.Version, u.release.Version
+	} else {
+		u.parsed = p.scheme.Reported(reported)
+		u.name, u.effective = p.named(u.parsed, p.scheme.Trim(reported)), p.effective(u.parsed)
+	}
+	if u.parsed.Ordered() {
+		u.line = p.line(u.parsed)
+	}
+	return u
+}
+
+// effective returns the version that stands for an unreleased one in comparisons: without
+// a vendor's suffix, because 0.21.0-istio is as new as 0.21.0. A release that differs at most
+// in its build metadata stands for it, the newest of several, because the metadata of other
+// builds has no order.
+func (p *published) effective(v version.Version) version.Version {
+	v = v.WithoutVendor()
+	i, found := slices.BinarySearchFunc(p.ranked, v, func(r *catalog.Ranked, v version.Version) int { return v.Compare(r.Version) })
+	if found && v.Ordered() {
+		return p.ranked[i].Version
 	}
 	return v
 }
 
-func (p *published) version(v string) *version {
-	key := checker.Canonical(v)
-	return &version{name: p.displayName(v), key: key, effective: p.effectiveVersion(key), line: cmp.Or(Line(key), rollup.Other), release: p.byKey[key]}
-}
-
-// effectiveVersion returns the version that stands for a canonical version in comparisons:
-// a release for itself, and the core for any other version. A vendor's v0.21.0-istio is as
-// new as v0.21.0.
-func (p *published) effectiveVersion(key string) string {
-	if p.byKey[key] != nil {
-		return key
-	}
-	return checker.Core(key)
+// firstNotNewer returns the index of the newest release that is not newer than a version.
+func (p *published) firstNotNewer(v version.Version) int {
+	i, _ := slices.BinarySearchFunc(p.ranked, v, func(r *catalog.Ranked, v version.Version) int { return v.CompareBuild(r.Version) })
+	return i
 }
 
 // behind returns the number of stable releases that are newer than a version, and whether
-// it is known.
-func (p *published) behind(v *version) (n int64, known bool) {
-	if v.effective == "" || p.latest == nil {
+// it is known. Like the latest release, they are in the product's range and not withdrawn,
+// and their day has come.
+func (p *published) behind(u *usedVersion) (n int64, known bool) {
+	if !u.effective.Ordered() || p.latest == nil {
 		return 0, false
 	}
-	i, _ := slices.BinarySearchFunc(p.all, v.effective, func(r *release, effective string) int {
-		return checker.Compare(effective, r.key)
-	})
-	if i == len(p.all) {
-		return p.stable, true
-	}
-	return p.all[i].newer, true
+	return p.newer[p.firstNotNewer(u.effective)], true
 }
 
 // daysBehind returns how many days before the latest release a version was released, and
 // whether that is known. A fix of an old line that was released after the latest release
-// is 0 days behind.
-func (p *published) daysBehind(v *version) (n int64, known bool) {
-	if v.effective == "" || p.latest == nil {
+// is 0 days behind. An unreleased version is as old as the release that it was built from.
+func (p *published) daysBehind(u *usedVersion) (n int64, known bool) {
+	if !u.effective.Ordered() || p.latest == nil {
 		return 0, false
 	}
-	if checker.Compare(v.effective, p.latest.key) >= 0 {
+	if u.effective.CompareBuild(p.latest.Version) >= 0 {
 		return 0, true
 	}
-	own := p.byKey[v.effective]
+	own := u.release
+	if i := p.firstNotNewer(u.effective); own == nil && i < len(p.ranked) && p.ranked[i].Version.Compare(u.effective) == 0 {
+		own = p.ranked[i]
+	}
 	if own == nil || own.Date.IsZero() || p.latest.Date.IsZero() {
 		return 0, false
 	}
 	return max(0, int64(rollup.DayOf(p.latest.Date)-rollup.DayOf(own.Date))), true
 }
 
-// day returns the day of a release as a value of a table.
-func (r *release) day() any {
+// releaseDay returns the day of a release as a value of a table.
+func releaseDay(r *catalog.Ranked) any {
 	if r == nil || r.Date.IsZero() {
 		return nil
 	}
@@ -132,24 +138,24 @@ func (r *release) day() any {
 }
 
 // newestFirst returns the versions that can be compared, sorted by effective version.
-func newestFirst(all []*version) (ordered []*version) {
-	for _, v := range all {
-		if v.effective != "" {
-			ordered = append(ordered, v)
+func newestFirst(all []*usedVersion) (ordered []*usedVersion) {
+	for _, u := range all {
+		if u.effective.Ordered() {
+			ordered = append(ordered, u)
 		}
 	}
-	slices.SortStableFunc(ordered, func(a, b *version) int { return checker.Compare(b.effective, a.effective) })
+	slices.SortStableFunc(ordered, func(a, b *usedVersion) int { return b.effective.CompareBuild(a.effective) })
 	return ordered
 }
 
-// countAtLeast returns the number of ordered versions that are not older than a canonical
-// version.
-func countAtLeast(ordered []*version, key string) int {
-	n, _ := slices.BinarySearchFunc(ordered, key, func(v *version, key string) int {
-		if checker.Compare(v.effective, key) >= 0 {
-			return -1
+// atLeast returns a function that returns the number of ordered versions that are not older
+// than v. It must be called with ever older versions.
+func (v *View) atLeast() func(version.Version) int {
+	n := 0
+	return func(limit version.Version) int {
+		for n < len(v.ordered) && v.ordered[n].effective.CompareBuild(limit) >= 0 {
+			n++
 		}
-		return 1
-	})
-	return n
+		return n
+	}
 }

@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/version"
 )
 
 const (
@@ -151,9 +153,10 @@ func (p *params) days(today rollup.Day) (r rollup.Range, days int) {
 	return r, days
 }
 
+// version parses a version or minor line. A product decides what it means: see [selector].
 func (p *params) version(name string) string {
 	text := p.get(name)
-	if text != "" && !checker.ValidVersion(text) {
+	if text != "" && catalog.CheckTag(text) != nil {
 		p.fail("%s=%.100q is not a version such as v1.2.3, or a minor line such as v1.2", name, text)
 	}
 	return text
@@ -173,7 +176,7 @@ func (p *params) platform() (os, arch string) {
 
 func (p *params) below() string {
 	text := p.get("below")
-	if text != "" && (!checker.ValidVersion(text) || checker.Canonical(text) == "") {
+	if text != "" && (catalog.CheckTag(text) != nil || !strings.ContainsAny(text, "0123456789")) {
 		p.fail("below=%.100q is not a version such as v1.2.3", text)
 	}
 	return text
@@ -198,7 +201,7 @@ func (p *params) compare() (versions [2]string) {
 	}
 	before, after, found := strings.Cut(text, "..")
 	switch {
-	case !found || !checker.ValidVersion(before) || !checker.ValidVersion(after):
+	case !found || catalog.CheckTag(before) != nil || catalog.CheckTag(after) != nil:
 		p.fail("compare=%.200q is not two versions such as v1.2.3..v1.3.0, or two minor lines such as v1.2..v1.3", text)
 	case overlap(before, after):
 		p.fail("compare=%s..%s are the same, or one includes the other: use two different ones", before, after)
@@ -206,17 +209,11 @@ func (p *params) compare() (versions [2]string) {
 	return [2]string{before, after}
 }
 
-// overlap reports whether two versions or minor lines have versions in common.
+// overlap reports whether two versions or minor lines have versions in common, as far as
+// that does not depend on the prefixes of a product.
 func overlap(a, b string) bool {
-	switch {
-	case a == b:
-		return true
-	case checker.Canonical(a) == "" || checker.Canonical(b) == "":
-		return false
-	case parseLine(a) != "" || parseLine(b) != "":
-		return Line(a) == Line(b)
-	}
-	return checker.Compare(a, b) == 0
+	var s version.Scheme
+	return selector(s, a)(b) || selector(s, b)(a)
 }
 
 // units are units of bytes in lower case. If two end alike, the longer one comes first.

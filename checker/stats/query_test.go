@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
@@ -32,13 +32,17 @@ func TestParseQuery(t *testing.T) {
 		"from=2026-01-01&to=2026-01-31": {Range: days("2026-01-01", "2026-01-31")},
 		"version=v1.2&os=linux&arch=other": {Range: days("2026-03-04", "2026-03-31"), LastDays: 28,
 			Filter: stats.Filter{Version: "v1.2", OS: "linux", Arch: "other"}},
-		"below=1.2&above=512MiB":  {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Below: "1.2", Above: 512 << 20},
-		"compare=v1.0.0..1.1.0":   {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.0.0", "1.1.0"}},
-		"compare=v1.2..1.3":       {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2", "1.3"}},
-		"compare=v1.2.0..1.2.1":   {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2.0", "1.2.1"}},
-		"compare=v1.2..1.3.0":     {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2", "1.3.0"}},
-		"compare=-1...x":          {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"-1", ".x"}},
-		"version=%20v1.2.0-rc.1+": {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Filter: stats.Filter{Version: "v1.2.0-rc.1"}},
+		"below=1.2&above=512MiB":       {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Below: "1.2", Above: 512 << 20},
+		"compare=v1.0.0..1.1.0":        {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.0.0", "1.1.0"}},
+		"compare=v1.2..1.3":            {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2", "1.3"}},
+		"compare=v1.2.0..1.2.1":        {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2.0", "1.2.1"}},
+		"compare=v1.2..1.3.0":          {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2", "1.3.0"}},
+		"compare=-1...x":               {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"-1", ".x"}},
+		"version=cli/v1.2.3":           {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Filter: stats.Filter{Version: "cli/v1.2.3"}},
+		"below=2026-05-01":             {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Below: "2026-05-01"},
+		"compare=a@1.2..1.2%2Bk3s1":    {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"a@1.2", "1.2+k3s1"}},
+		"compare=1.2.0%2Ba..1.2.0%2Bb": {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"1.2.0+a", "1.2.0+b"}},
+		"version=%20v1.2.0-rc.1+":      {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Filter: stats.Filter{Version: "v1.2.0-rc.1"}},
 	} {
 		got, err := parse(query, today)
 		if err != nil || got != want {
@@ -49,39 +53,43 @@ func TestParseQuery(t *testing.T) {
 
 func TestParseQueryErrors(t *testing.T) {
 	for query, want := range map[string]string{
-		"days=0":                             "1 to 3660",
-		"days=3661":                          "1 to 3660",
-		"days=-7":                            "1 to 3660",
-		"days=7.5":                           "1 to 3660",
-		"days=99999999999999999999":          "1 to 3660",
-		"days=7&from=2026-03-01":             "leave one of them out",
-		"from=2026-04-01":                    "swap them",
-		"from=2026-03-02&to=2026-03-01":      "swap them",
-		"to=2026-04-01":                      "use 2026-03-31",
-		"to=9999-12-31":                      "use 2026-03-31",
-		"to=1969-12-31":                      "is too early",
-		"from=0001-01-01":                    "is too early",
-		"from=1999-01-01":                    "use at most 3660",
-		"to=2026-02-30":                      "is not a date",
-		"to=yesterday":                       "is not a date",
-		"version=%3Dcmd":                     "is not a version",
-		"version=" + strings.Repeat("1", 81): "is not a version",
-		"os=Linux":                           "linux",
-		"arch=x86":                           "amd64",
-		"below=dev":                          "is not a version",
-		"above=0":                            "512MiB",
-		"above=-1":                           "512MiB",
-		"above=1e9":                          "512MiB",
-		"above=inf":                          "512MiB",
-		"above=16777216TiB":                  "512MiB",
-		"above=MiB":                          "512MiB",
-		"above=1..5GB":                       "512MiB",
-		"compare=v1.0.0":                     "v1.2.3..v1.3.0",
-		"compare=v1.0.0..":                   "v1.2.3..v1.3.0",
-		"compare=v1.0.0..1.0.0":              "two different ones",
-		"compare=v1.2..1.2":                  "two different ones",
-		"compare=v1.2..v1.2.0":               "two different ones",
-		"compare=v1.2.7..1.2":                "two different ones",
+		"days=0":                              "1 to 3660",
+		"days=3661":                           "1 to 3660",
+		"days=-7":                             "1 to 3660",
+		"days=7.5":                            "1 to 3660",
+		"days=99999999999999999999":           "1 to 3660",
+		"days=7&from=2026-03-01":              "leave one of them out",
+		"from=2026-04-01":                     "swap them",
+		"from=2026-03-02&to=2026-03-01":       "swap them",
+		"to=2026-04-01":                       "use 2026-03-31",
+		"to=9999-12-31":                       "use 2026-03-31",
+		"to=1969-12-31":                       "is too early",
+		"from=0001-01-01":                     "is too early",
+		"from=1999-01-01":                     "use at most 3660",
+		"to=2026-02-30":                       "is not a date",
+		"to=yesterday":                        "is not a date",
+		"version=a%20b":                       "is not a version",
+		"version=a%1bb":                       "is not a version",
+		"version=" + strings.Repeat("1", 201): "is not a version",
+		"os=Linux":                            "linux",
+		"arch=x86":                            "amd64",
+		"below=dev":                           "is not a version",
+		"above=0":                             "512MiB",
+		"above=-1":                            "512MiB",
+		"above=1e9":                           "512MiB",
+		"above=inf":                           "512MiB",
+		"above=16777216TiB":                   "512MiB",
+		"above=MiB":                           "512MiB",
+		"above=1..5GB":                        "512MiB",
+		"compare=v1.0.0":                      "v1.2.3..v1.3.0",
+		"compare=v1.0.0..":                    "v1.2.3..v1.3.0",
+		"compare=v1.0.0..1.0.0":               "two different ones",
+		"compare=v1.2..1.2":                   "two different ones",
+		"compare=v1.2..v1.2.0":                "two different ones",
+		"compare=v1.2.7..1.2":                 "two different ones",
+		"compare=2026.05..2026-05-01":         "two different ones",
+		"compare=25..25":                      "two different ones",
+		"compare=1.2.0rc1..v1.2":              "two different ones",
 	} {
 		got, err := parse(query, date("2026-03-31"))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -172,7 +180,7 @@ func FuzzParseQuery(f *testing.F) {
 			t.Errorf("got query %+v", q)
 		}
 		for _, v := range []string{q.Version, q.Below, q.Compare[0], q.Compare[1]} {
-			if v != "" && !checker.ValidVersion(v) {
+			if v != "" && catalog.CheckTag(v) != nil {
 				t.Errorf("got invalid version %q", v)
 			}
 		}

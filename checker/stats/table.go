@@ -3,12 +3,9 @@ package stats
 import (
 	"iter"
 	"slices"
-	"strings"
 
-	"golang.org/x/mod/semver"
-
-	"relcheck/checker"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/version"
 )
 
 // Query selects the statistics of a product.
@@ -23,35 +20,18 @@ type Query struct {
 
 // Filter selects builds. Empty fields select all.
 type Filter struct {
-	Version  string // a version (v1.2.3) or minor line (v1.2), with or without the leading v
+	Version  string // a version (v1.2.3) or minor line (v1.2, 2026.05), with or without its prefix and leading v
 	OS, Arch string
 }
 
-// Keeps reports whether the filter selects a build.
-func (f Filter) Keeps(b rollup.Build) bool {
-	return (f.OS == "" || f.OS == b.OS) && (f.Arch == "" || f.Arch == b.Arch) && f.keepsVersion(b.Version)
-}
-
-func (f Filter) keepsVersion(v string) bool {
-	if f.Version == "" || f.Version == v {
-		return true
+// Keeps returns a function that reports whether the filter selects a build of a product
+// with that scheme of tags.
+func (f Filter) Keeps(s version.Scheme) func(rollup.Build) bool {
+	selects := selector(s, f.Version)
+	return func(b rollup.Build) bool {
+		return (f.OS == "" || f.OS == b.OS) && (f.Arch == "" || f.Arch == b.Arch) && (f.Version == "" || selects(b.Version))
 	}
-	v = checker.Canonical(v)
-	return v != "" && (v == checker.Canonical(f.Version) || Line(v) == parseLine(f.Version))
 }
-
-// parseLine returns the minor line v1.2 for v1.2 and 1.2. It returns "" for a version
-// with more or fewer parts.
-func parseLine(s string) string {
-	if strings.Count(s, ".") != 1 {
-		return ""
-	}
-	return Line(s)
-}
-
-// Line returns the minor line of a version: v1.2 for 1.2.3. It returns "" if v is not a
-// semantic version.
-func Line(v string) string { return semver.MajorMinor(checker.Canonical(v)) }
 
 // Values of the column period of the table summary.
 const (
@@ -67,6 +47,9 @@ const (
 	LatestLine    = "latest minor line"
 	Older         = "older"
 	Unknown       = "unknown"
+
+	// WithdrawnRelease counts instances that the rows above count too.
+	WithdrawnRelease = "withdrawn release"
 )
 
 // Kind is the kind of the values in a column. It determines how they are shown.
@@ -98,6 +81,8 @@ type Table struct {
 	Note    string // one sentence: what is counted, and how exactly
 	Columns []Column
 	Rows    [][]any // a value for each column, see [Kind]
+
+	scheme version.Scheme // of the product's tags
 }
 
 // Has reports whether the table has a column. Tables of public views have fewer.

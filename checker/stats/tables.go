@@ -9,7 +9,7 @@ type definition struct {
 
 // table returns the table of a view.
 func (d *definition) table(v *View) *Table {
-	t := &Table{Name: d.name, Title: d.title, Note: d.note, Columns: d.columns, Rows: [][]any{}}
+	t := &Table{Name: d.name, Title: d.title, Note: d.note, Columns: d.columns, Rows: [][]any{}, scheme: v.published.scheme}
 	d.fill(v, t)
 	return t
 }
@@ -48,10 +48,10 @@ var definitions = []definition{
 	{"adoption", "Adoption", "Distinct instances seen that UTC day, and their share of all of that day" + estimatedNote,
 		[]Column{ColDay, ColVersion, ColInstances, ColShare}, (*View).adoption},
 	{"releases", "Releases", "Distinct instances seen in the range, and days from the release until half of the instances of a whole day ran it or a newer one" + estimatedNote,
-		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColHalf}, (*View).releases},
+		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColHalf, ColWithdrawn}, (*View).releases},
 	{"lines", "Minor lines", "Distinct instances seen in the range, by minor line" + estimatedNote,
 		[]Column{ColLine, ColInstances, ColShare, ColLatest}, (*View).lines},
-	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release" + estimatedNote,
+	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release; instances of withdrawn releases also count in the rows before, except as the latest release" + estimatedNote,
 		[]Column{ColWhat, ColVersion, ColInstances, ColShare}, (*View).latest},
 	{"versions", "Versions", "Distinct instances seen in the range, and the reports they sent" + estimatedNote + heapNote,
 		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColReports, ColBehind, ColDaysBehind, ColHeapP95}, (*View).versions},

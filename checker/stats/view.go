@@ -19,21 +19,22 @@ type View struct {
 	AsOf    time.Time    // see [Totals]
 	Today   rollup.Day   // incomplete: its counts still grow
 	Latest  string       // the tag of the latest release, or ""
+	Preview string       // the tag of the newest pre-release if there is no latest release, or ""
 
 	tables        []definition
 	threshold     int64 // of a public view, see [View.Public]; else 0
 	published     published
 	builds        []build
-	usedVersions  []*version  // newest first
-	ordered       []*version  // those that can be compared, newest first: see [published.effectiveVersion]
-	usedPlatforms []*platform // most used first
-	instances     int64       // of all builds in the range
+	usedVersions  []*usedVersion // newest first
+	ordered       []*usedVersion // those that can be compared, newest first: see [published.effective]
+	usedPlatforms []*platform    // most used first
+	instances     int64          // of all builds in the range
 }
 
 // build is a build with the version and platform that it is counted under.
 type build struct {
 	*rollup.BuildTotals
-	version  *version
+	version  *usedVersion
 	platform *platform
 }
 
@@ -48,12 +49,22 @@ type platform struct {
 // range, and of the builds that its filter keeps. NewView does not change them.
 func NewView(l catalog.Listing, q Query, f *rollup.Totals, today rollup.Day) *View {
 	v := &View{Product: l.Product, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions}
-	v.published = newPublished(l.Releases)
+	v.published = newPublished(&l, (today + 1).Time())
 	if v.published.latest != nil {
-		v.Latest = v.published.latest.Version
+		v.Latest = v.published.latest.Tag
+	} else if v.published.preview != nil {
+		v.Preview = v.published.preview.Tag
 	}
 	v.addBuilds(f.Builds)
 	return v
+}
+
+// Line returns the name of the minor line of a version, see [Lines.Of].
+func (v *View) Line(version string) string { return v.published.Of(version) }
+
+// SameVersion reports whether two texts are spellings of one version.
+func (v *View) SameVersion(a, b string) bool {
+	return v.published.scheme.Trim(a) == v.published.scheme.Trim(b)
 }
 
 // Table returns one of [TableNames], or nil if the view does not have it.
@@ -77,7 +88,7 @@ func (v *View) Tables() []*Table {
 
 // addBuilds adds up builds by version and by platform.
 func (v *View) addBuilds(builds []rollup.BuildTotals) {
-	versions, platforms := map[string]*version{}, map[checker.Platform]*platform{}
+	versions, platforms := map[string]*usedVersion{}, map[checker.Platform]*platform{}
 	other := v.otherVersions(builds)
 	v.builds = make([]build, len(builds))
 	for i := range builds {
@@ -89,7 +100,7 @@ func (v *View) addBuilds(builds []rollup.BuildTotals) {
 			name = rollup.Other
 		}
 		if versions[name] == nil {
-			versions[name] = v.published.version(name)
+			versions[name] = v.published.usedVersion(name)
 			v.usedVersions = append(v.usedVersions, versions[name])
 		}
 		if platforms[b.Platform] == nil {
@@ -117,7 +128,7 @@ const maxUnreleased = 200
 func (v *View) otherVersions(builds []rollup.BuildTotals) map[string]bool {
 	instances := map[string]int64{}
 	for i := range builds {
-		if version := builds[i].Version; !v.published.released(version) {
+		if version := builds[i].Version; v.published.release(version) == nil {
 			instances[v.published.displayName(version)] += builds[i].Instances
 		}
 	}
@@ -137,8 +148,8 @@ func (v *View) otherVersions(builds []rollup.BuildTotals) map[string]bool {
 
 // sort sorts versions and platforms for display.
 func (v *View) sort() {
-	slices.SortFunc(v.usedVersions, func(a, b *version) int {
-		return cmp.Or(checker.Compare(b.key, a.key), cmp.Compare(a.name, b.name))
+	slices.SortFunc(v.usedVersions, func(a, b *usedVersion) int {
+		return cmp.Or(b.parsed.CompareBuild(a.parsed), cmp.Compare(a.name, b.name))
 	})
 	for i, version := range v.usedVersions {
 		version.index = i

@@ -63,13 +63,13 @@ func TestTables(t *testing.T) {
 			03-13 dev 1 0.333
 			03-14 v1.3.0-rc.1 1 1.000`,
 		"releases": `
-			v1.3.0-rc.1 03-20 1 0.067 -
-			v1.2.1 03-15 0 0.000 -
-			v1.2.0 03-10 3 0.200 2
-			v1.2.0-rc.1 03-08 1 0.067 1
-			v1.1.1 03-05 0 0.000 4
-			v1.1.0 02-01 2 0.133 -
-			v1.0.0 01-01 5 0.333 -`,
+			v1.3.0-rc.1 03-20 1 0.067 - false
+			v1.2.1 03-15 0 0.000 - true
+			v1.2.0 03-10 3 0.200 2 false
+			v1.2.0-rc.1 03-08 1 0.067 1 false
+			v1.1.1 03-05 0 0.000 4 false
+			v1.1.0 02-01 2 0.133 - false
+			v1.0.0 01-01 5 0.333 - false`,
 		"lines": `
 			v9.9 1 0.067 false
 			v1.3 1 0.067 false
@@ -81,7 +81,8 @@ func TestTables(t *testing.T) {
 			latest release v1.2.0 5 0.333
 			latest minor line v1.2 6 0.400
 			older - 8 0.533
-			unknown - 1 0.067`,
+			unknown - 1 0.067
+			withdrawn release - 0 0.000`,
 		"versions": `
 			v9.9.9 - 1 0.067 1 0 0 -
 			v1.3.0-rc.1 03-20 1 0.067 1 0 0 -

@@ -6,11 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/mod/semver"
-
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/version"
 )
 
 const day = 24 * 60 * 60 // seconds
@@ -18,7 +17,9 @@ const day = 24 * 60 * 60 // seconds
 // buildSampler draws the builds of new instances.
 type buildSampler struct {
 	random   *rand.Rand
+	scheme   version.Scheme
 	releases []catalog.Release // from the oldest version to the newest, all with dates
+	parsed   []version.Version // their versions
 	adoption []adoptionStep    // in order of time
 }
 
@@ -56,14 +57,15 @@ const (
 var oddVersions = []string{"dev", "edge", "-1+1", "--", "+cmd", "1.0", "0.0.0", "other"}
 
 func newBuildSampler(f Fleet, random *rand.Rand) *buildSampler {
-	s := &buildSampler{random: random, releases: f.Releases()}
+	s := &buildSampler{random: random, scheme: f.Product.Scheme(), releases: f.Releases()}
 	for i := range s.releases {
+		s.parsed = append(s.parsed, s.scheme.Parse(s.releases[i].Tag))
 		if r := &s.releases[i]; r.Date.IsZero() && i > 0 { // assume the day after the version before it
 			r.Date = s.releases[i-1].Date.AddDate(0, 0, 1)
 		}
 	}
 	for i, r := range s.releases {
-		if !r.Prerelease && !r.Withdrawn {
+		if !r.Prerelease && !r.Withdrawn && s.parsed[i].Ordered() {
 			s.adoption = append(s.adoption, adoptionStep{r.Date.Unix(), i})
 		}
 	}
@@ -102,29 +104,39 @@ func (s *buildSampler) version(at int64) (v string, released bool) {
 		return "dev", true // the only version
 	}
 	delay := 28 * day * math.Exp(1.2*s.random.NormFloat64())
-	v = s.newest(at-int64(delay), 0).Version
+	v = s.newest(at-int64(delay), 0).Tag
 	switch n := s.random.IntN(1000); {
 	case n < 20: // any release, including pre-releases and withdrawn ones
-		return s.anyRelease(at).Version, true
+		return s.reported(s.anyRelease(at).Tag), true
 	case n < 50:
 		return s.unreleased(at, n-20), false
 	}
 	if s.random.IntN(7) == 0 {
-		return v, true
+		return s.reported(v), true
 	}
-	return strings.TrimPrefix(v, "v"), true
+	return s.scheme.Trim(v), true
+}
+
+// reported returns how a client reports a tag as a whole: without its prefix if a report
+// cannot contain that.
+func (s *buildSampler) reported(tag string) string {
+	if !checker.ValidVersion(tag) {
+		return s.scheme.Trim(tag)
+	}
+	return tag
 }
 
 // unreleased returns an unreleased version of the kind n, which is below 30.
 func (s *buildSampler) unreleased(at int64, n int) string {
-	v := s.newest(at, s.random.IntN(rebuiltReleases)).Version
+	v, _, _ := strings.Cut(s.reported(s.newest(at, s.random.IntN(rebuiltReleases)).Tag), "+")
 	switch {
 	case n < 15:
-		return strings.TrimPrefix(checker.Core(v), "v") + "-istio"
+		return s.scheme.Trim(v) + "-istio"
 	case n < 18:
 		return v + "+build.5"
 	case n < 23: // a development build
-		return semver.Major(checker.Canonical(v)) + ".99.0-dev"
+		major, _, _ := strings.Cut(s.scheme.Trim(v), ".")
+		return "v" + major + ".99.0-dev"
 	}
 	return oddVersions[s.random.IntN(len(oddVersions))]
 }

@@ -30,6 +30,8 @@ type Fleet struct {
 	// Every is the interval between two reports of a server, at least a second. The
 	// default is an hour.
 	Every time.Duration
+	// Product describes the tags of the releases. By default they are semantic versions.
+	Product catalog.Product
 	// Published are the releases that instances run. By default they are generated, about
 	// one a month.
 	Published []catalog.Release

@@ -4,7 +4,6 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"relcheck/checker"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -112,8 +111,9 @@ func (s *buildSampler) heapFactor(b rollup.Build) float64 {
 			factor = p.heap
 		}
 	}
-	for _, r := range s.releases {
-		if checker.Compare(r.Version, b.Version) <= 0 {
+	running := s.scheme.Reported(b.Version)
+	for _, r := range s.parsed {
+		if r.Compare(running) <= 0 {
 			factor *= 1.015
 		}
 	}

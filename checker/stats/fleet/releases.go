@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 )
@@ -22,7 +21,9 @@ func (f Fleet) Releases() []catalog.Release {
 	all = slices.DeleteFunc(all, func(r catalog.Release) bool {
 		return !r.Date.IsZero() && rollup.DayOf(r.Date) > f.End
 	})
-	slices.SortStableFunc(all, func(a, b catalog.Release) int { return checker.Compare(a.Version, b.Version) })
+	for i, r := range f.Product.Rank(all) {
+		all[len(all)-1-i] = r.Release
+	}
 	return all
 }
 
@@ -32,8 +33,8 @@ func (f Fleet) Releases() []catalog.Release {
 // one has no leading v.
 func (f Fleet) generateReleases() (all []catalog.Release) {
 	random := rand.New(rand.NewPCG(f.Seed, 1))
-	add := func(at time.Time, version string) *catalog.Release {
-		all = append(all, catalog.Release{Version: version, Date: at})
+	add := func(at time.Time, tag string) *catalog.Release {
+		all = append(all, catalog.Release{Tag: tag, Date: at})
 		return &all[len(all)-1]
 	}
 	minors := (f.Days + 200) / 32
@@ -52,7 +53,7 @@ func (f Fleet) generateReleases() (all []catalog.Release) {
 		case 3:
 			minor.Date = time.Time{}
 		case 5:
-			minor.Version = minor.Version[1:]
+			minor.Tag = minor.Tag[1:]
 		case minors - 3:
 			minor.Withdrawn = true
 		}

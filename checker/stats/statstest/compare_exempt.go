@@ -41,7 +41,7 @@ func mayBeMost(counts map[string]int64, name string) bool {
 func (c *comparison) mayBeHalf(name string, got any) bool {
 	t := c.truth
 	r := t.releases.find(name)
-	if r == nil || r.Date.IsZero() || rollup.DayOf(r.Date) < t.dailyRange.From {
+	if r == nil || !t.releases.parse(name).Ordered() || r.Date.IsZero() || rollup.DayOf(r.Date) < t.dailyRange.From {
 		return false
 	}
 	first := rollup.DayOf(r.Date)

@@ -31,7 +31,7 @@ func (c *comparison) nearPercentile(i int, got any, row []any) bool {
 		name := row[i-4] // old for old_bytes, new for new_bytes
 		q = percentileNamed(row[0])
 		include = func(version, _ string) bool {
-			return anyOr(name, version) || lineName.MatchString(name.(string)) && line(version) == name
+			return c.truth.isOf(version, name.(string))
 		}
 	}
 	heaps := c.truth.heapsOf(func(build int) bool { return include(c.truth.versionName(build), c.truth.platformName(build)) })

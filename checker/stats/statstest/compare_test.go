@@ -20,7 +20,7 @@ func TestCompare(t *testing.T) {
 	log, q := statstest.NewLog(f), stats.Query{Range: f.Range().Last(90), Above: 1 << 40}
 	folded, truth := log.Fold(), log.NewTruth(q, q.To+1)
 	figures := func() *rollup.Totals { // sorted by number of reports, descending
-		f := folded.Figures(q.Range, q.Keeps)
+		f := folded.Figures(q.Range, q.Keeps(log.Product.Scheme()))
 		slices.SortStableFunc(f.Builds, func(a, b rollup.BuildTotals) int { return int(b.Reports - a.Reports) })
 		return f
 	}
@@ -58,7 +58,7 @@ func TestCompare(t *testing.T) {
 	}
 	other := q
 	other.OS = "linux"
-	if len(statstest.Compare(view(folded.Figures(q.Range, other.Keeps), other), truth)) == 0 {
+	if len(statstest.Compare(view(folded.Figures(q.Range, other.Keeps(log.Product.Scheme())), other), truth)) == 0 {
 		t.Error("wrong filter: got no differences, want some")
 	}
 	compareCorruptTables(t, view(figures(), q), truth)

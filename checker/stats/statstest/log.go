@@ -1,6 +1,8 @@
 package statstest
 
 import (
+	"cmp"
+
 	"github.com/google/uuid"
 
 	"relcheck/checker/catalog"
@@ -79,7 +81,9 @@ func NewLog(f fleet.Fleet) *Log {
 
 // listing returns a product with the fleet's releases.
 func listing(f fleet.Fleet) catalog.Listing {
-	return catalog.Listing{Product: catalog.Product{Name: "opa", Title: "Open Policy Agent"}, Releases: f.Releases()}
+	l := catalog.Listing{Product: f.Product, Releases: f.Releases()}
+	l.Name, l.Title = cmp.Or(l.Name, "opa"), cmp.Or(l.Title, "Open Policy Agent")
+	return l
 }
 
 // add adds a report. Reports must be added in order of time.

@@ -1,15 +1,10 @@
 package statstest
 
 import (
-	"slices"
-	"sort"
-	"strings"
-
-	"golang.org/x/mod/semver"
-
-	"relcheck/checker"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
+	"slices"
+	"sort"
 )
 
 // Truth computes the true tables of one query by plain counting.
@@ -35,10 +30,10 @@ type Truth struct {
 
 // NewTruth counts what the query needs. The day today is incomplete.
 func (l *Log) NewTruth(q stats.Query, today rollup.Day) *Truth {
-	t := &Truth{log: l, query: q, today: today, dailyRange: rollup.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Releases),
+	t := &Truth{log: l, query: q, today: today, dailyRange: rollup.Range{From: max(q.From, l.Known.From), To: q.To}, releases: newReleases(l.Product, l.Releases, (today + 1).Time()),
 		tables: map[string][][]any{}, sortedHeaps: map[string][]int64{}}
 	for _, b := range l.builds {
-		t.matched = append(t.matched, matches(q.Filter, b))
+		t.matched = append(t.matched, t.matches(b))
 		t.versions = append(t.versions, t.releases.version(b.Version))
 	}
 	t.instances = t.distinct(q.Range)
@@ -67,21 +62,16 @@ func (t *Truth) Table(name string) [][]any {
 
 func noRows() [][]any { return nil }
 
-// matches reports whether a build matches a filter.
-func matches(f stats.Filter, b rollup.Build) bool {
+// matches reports whether a build matches the query's filter.
+func (t *Truth) matches(b rollup.Build) bool {
+	f, r := t.query.Filter, &t.releases
 	if f.OS != "" && f.OS != b.OS || f.Arch != "" && f.Arch != b.Arch {
 		return false
 	}
-	want, got := checker.Canonical(f.Version), checker.Canonical(b.Version)
-	switch {
-	case f.Version == "" || f.Version == b.Version:
-		return true
-	case want == "" || got == "":
-		return false
-	case strings.Count(f.Version, ".") == 1:
-		return semver.MajorMinor(want) == semver.MajorMinor(got)
+	if lineName.MatchString(r.bare(f.Version)) {
+		return r.lineKey(f.Version) == r.lineKey(b.Version)
 	}
-	return want == got
+	return f.Version == "" || r.bare(f.Version) == r.bare(b.Version)
 }
 
 // distinct counts the distinct instances of some days by build.

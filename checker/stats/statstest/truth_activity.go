@@ -40,7 +40,7 @@ func (t *Truth) reportsOf(days rollup.Range) (n int64) {
 
 func (t *Truth) checksOf(days rollup.Range) (n int64) {
 	for _, c := range t.log.checks {
-		if days.Contains(c.Day) && matches(t.query.Filter, c.Build) {
+		if days.Contains(c.Day) && t.matches(c.Build) {
 			n += c.Count
 		}
 	}
@@ -55,7 +55,7 @@ func (t *Truth) days() (rows [][]any) {
 		}
 	}
 	for _, c := range t.log.checks {
-		if matches(t.query.Filter, c.Build) {
+		if t.matches(c.Build) {
 			checks[c.Day] += c.Count
 		}
 	}
@@ -84,7 +84,7 @@ func (t *Truth) periods(n rollup.Day) (rows [][]any) {
 func (t *Truth) adoption() (rows [][]any) {
 	for d := t.dailyRange.From; d <= t.dailyRange.To; d++ {
 		instances := t.groupBy(t.daily[d], func(build int) string { return t.versions[build].name })
-		for _, name := range newestFirst(instances) {
+		for _, name := range newestFirst(&t.releases, instances) {
 			rows = append(rows, []any{d, name, instances[name], share(instances[name], sum(t.daily[d]))})
 		}
 	}

@@ -3,12 +3,9 @@ package statstest
 import (
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
-
-	"relcheck/checker"
 )
 
 // quantile returns the element of rank q*(n-1), or nil if there are none.
@@ -145,24 +142,27 @@ func (t *Truth) heapChange() (rows [][]any) {
 	return rows
 }
 
-// lineName matches the name of a minor line in a query.
-var lineName = regexp.MustCompile(`^v?[0-9]+\.[0-9]+$`)
-
 // displayName returns the name in tables of a version or minor line of a query.
 func (t *Truth) displayName(name string) string {
-	if lineName.MatchString(name) {
-		return "v" + strings.TrimPrefix(name, "v")
+	if lineName.MatchString(t.releases.bare(name)) {
+		return t.releases.line(name)
 	}
 	return t.releases.version(name).name
 }
 
-// matcher returns a function that reports whether a build is of a version or minor line.
-// An empty name matches all builds.
+// matcher returns a function that reports whether a build is of a version or minor line, by
+// the name in tables. An empty name matches all builds.
 func (t *Truth) matcher(name string) func(build int) bool {
-	return func(build int) bool {
-		version := t.versionName(build)
-		return name == "" || version == name || lineName.MatchString(name) && line(version) == name
+	return func(build int) bool { return t.isOf(t.versionName(build), name) }
+}
+
+// isOf reports whether a version is another one, or in a minor line.
+func (t *Truth) isOf(version, name string) bool {
+	if name == "" || version == name {
+		return true
 	}
+	requested := t.query.Compare[0] != "" // otherwise name is a version, even if it looks like a line
+	return requested && lineName.MatchString(t.releases.bare(name)) && t.releases.lineKey(version) == t.releases.lineKey(name)
 }
 
 // comparedVersions returns the two versions whose heap sizes are compared, the older one
@@ -173,13 +173,14 @@ func (t *Truth) comparedVersions() (before, after string) {
 		return t.displayName(c[0]), t.displayName(c[1])
 	}
 	instances := t.groupBy(t.heapInstances, t.versionName)
-	maps.DeleteFunc(instances, func(name string, _ int64) bool { return checker.Canonical(name) == "" })
-	names := newestFirst(instances)
+	maps.DeleteFunc(instances, func(name string, _ int64) bool { return !t.releases.parse(name).Ordered() })
+	names := newestFirst(&t.releases, instances)
+	order := slices.Clone(names)
 	slices.SortStableFunc(names, func(a, b string) int { return int(instances[b] - instances[a]) })
 	if len(names) < 2 {
 		return "", ""
 	}
-	if checker.Compare(names[0], names[1]) > 0 {
+	if slices.Index(order, names[0]) < slices.Index(order, names[1]) {
 		return names[1], names[0]
 	}
 	return names[0], names[1]

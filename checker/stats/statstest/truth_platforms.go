@@ -31,7 +31,7 @@ func (t *Truth) versionsOn(platform string) map[string]int64 {
 func (t *Truth) mostUsed(platform string) any {
 	counts := t.versionsOn(platform)
 	most := ""
-	for _, name := range newestFirst(counts) {
+	for _, name := range newestFirst(&t.releases, counts) {
 		if counts[name] > counts[most] {
 			most = name
 		}
@@ -57,7 +57,7 @@ func (t *Truth) platformVersions() (rows [][]any) {
 	for platform, all := range t.groupBy(t.instances, t.platformName) {
 		os, arch, _ := strings.Cut(platform, "/")
 		counts := t.versionsOn(platform)
-		for _, name := range newestFirst(counts) {
+		for _, name := range newestFirst(&t.releases, counts) {
 			rows = append(rows, []any{os, arch, name, counts[name], share(counts[name], all)})
 		}
 	}

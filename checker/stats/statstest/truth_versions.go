@@ -1,7 +1,6 @@
 package statstest
 
 import (
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 )
@@ -10,8 +9,8 @@ func (t *Truth) versionName(build int) string { return t.versions[build].name }
 
 func (t *Truth) releaseRows() (rows [][]any) {
 	instances := t.groupBy(t.instances, t.versionName)
-	for _, r := range t.releases {
-		rows = append(rows, []any{r.Version, t.releases.date(r.Version), instances[r.Version], share(instances[r.Version], t.total), t.daysToHalf(r)})
+	for _, r := range t.releases.all {
+		rows = append(rows, []any{r.Tag, t.releases.date(r.Tag), instances[r.Tag], share(instances[r.Tag], t.total), t.daysToHalf(r), r.Withdrawn})
 	}
 	return rows
 }
@@ -19,7 +18,7 @@ func (t *Truth) releaseRows() (rows [][]any) {
 // daysToHalf returns the number of days from a release until half of a complete day's
 // instances ran that release or a newer version, or nil if it is unknown.
 func (t *Truth) daysToHalf(r catalog.Release) any {
-	if r.Date.IsZero() || rollup.DayOf(r.Date) < t.dailyRange.From {
+	if r.Date.IsZero() || !t.releases.parse(r.Tag).Ordered() || rollup.DayOf(r.Date) < t.dailyRange.From {
 		return nil
 	}
 	for d := rollup.DayOf(r.Date); d <= min(t.dailyRange.To, t.today-1); d++ {
@@ -34,7 +33,7 @@ func (t *Truth) daysToHalf(r catalog.Release) any {
 func (t *Truth) adoptedShare(r catalog.Release, d rollup.Day) any {
 	var n int64
 	for build, instances := range t.daily[d] {
-		if v := t.versions[build].compareAs; v != "" && checker.Compare(v, r.Version) >= 0 {
+		if v := t.versions[build]; v.as.Ordered() && !v.olderThan(t.releases.parse(r.Tag)) {
 			n += instances
 		}
 	}
@@ -42,11 +41,11 @@ func (t *Truth) adoptedShare(r catalog.Release, d rollup.Day) any {
 }
 
 func (t *Truth) lines() (rows [][]any) {
-	instances := t.groupBy(t.instances, func(build int) string { return line(t.versionName(build)) })
-	for _, name := range newestFirst(instances) {
+	instances := t.groupBy(t.instances, func(build int) string { return t.releases.line(t.versionName(build)) })
+	for _, name := range newestFirst(&t.releases, instances) {
 		var isLatest any
-		if latest := t.releases.latest(); latest != nil {
-			isLatest = name == line(latest.Version)
+		if latest, _ := t.releases.latest(); latest != nil {
+			isLatest = name == t.releases.line(latest.Tag)
 		}
 		rows = append(rows, []any{name, instances[name], share(instances[name], t.total), isLatest})
 	}
@@ -54,28 +53,37 @@ func (t *Truth) lines() (rows [][]any) {
 }
 
 func (t *Truth) latest() [][]any {
-	latest, latestLine := t.releases.latest(), ""
+	latest, newest := t.releases.latest()
+	latestLine := ""
 	if latest != nil {
-		latestLine = line(latest.Version)
+		latestLine = t.releases.line(latest.Tag)
 	}
 	instances := t.groupBy(t.instances, func(build int) string {
-		switch v := t.versions[build].compareAs; {
-		case v == "" || latest == nil:
+		switch v := t.versions[build]; {
+		case !v.as.Ordered() || latest == nil:
 			return "unknown"
-		case checker.Compare(v, latest.Version) >= 0:
+		case !v.olderThan(newest) && v.release != nil && v.release.Withdrawn:
+			return "latest minor line"
+		case !v.olderThan(newest):
 			return "latest release"
-		case checker.Compare(v, latestLine) >= 0 || line(v) == latestLine:
+		case t.releases.lineKey(v.name) == t.releases.lineKey(latest.Tag):
 			return "latest minor line"
 		}
 		return "older"
 	})
 	instances["latest minor line"] += instances["latest release"]
+	instances["withdrawn release"] = t.groupBy(t.instances, func(build int) string {
+		if r := t.versions[build].release; r != nil && r.Withdrawn {
+			return "withdrawn"
+		}
+		return ""
+	})["withdrawn"]
 	row := func(what string, version any) []any {
 		return []any{what, version, instances[what], share(instances[what], t.total)}
 	}
-	rows := [][]any{row("latest release", nil), row("latest minor line", nil), row("older", nil), row("unknown", nil)}
+	rows := [][]any{row("latest release", nil), row("latest minor line", nil), row("older", nil), row("unknown", nil), row("withdrawn release", nil)}
 	if latest != nil {
-		rows[0][1], rows[1][1] = latest.Version, latestLine
+		rows[0][1], rows[1][1] = latest.Tag, latestLine
 		return rows
 	}
 	for _, row := range rows[:3] {
@@ -86,7 +94,7 @@ func (t *Truth) latest() [][]any {
 
 func (t *Truth) versionRows() (rows [][]any) {
 	instances, reports := t.groupBy(t.instances, t.versionName), t.groupBy(t.reports, t.versionName)
-	for _, name := range newestFirst(instances) {
+	for _, name := range newestFirst(&t.releases, instances) {
 		v := t.releases.version(name)
 		rows = append(rows, []any{name, t.releases.date(name), instances[name], share(instances[name], t.total), reports[name],
 			t.releases.newer(v), t.releases.daysOutdated(v),
@@ -97,16 +105,18 @@ func (t *Truth) versionRows() (rows [][]any) {
 
 func (t *Truth) deprecation() (rows [][]any) {
 	below := map[string]bool{}
-	for _, r := range t.releases {
-		below[r.Version] = true
+	for i, r := range t.releases.all {
+		if t.releases.parsed[i].Ordered() {
+			below[r.Tag] = true
+		}
 	}
-	if q := t.query.Below; q != "" && t.releases.find(q) == nil {
-		below[checker.Canonical(q)] = true
+	if q := t.query.Below; q != "" && t.releases.parse(q).Ordered() {
+		below[t.releases.version(q).name] = true
 	}
-	for _, limit := range newestFirst(below) {
+	for _, limit := range newestFirst(&t.releases, below) {
 		n := int64(0)
 		for build, instances := range t.instances {
-			if v := t.versions[build].compareAs; v != "" && checker.Compare(v, limit) < 0 {
+			if v := t.versions[build]; v.as.Ordered() && v.olderThan(t.releases.parse(limit)) {
 				n += instances
 			}
 		}
@@ -120,7 +130,7 @@ func (t *Truth) behind() (rows [][]any) {
 	for build, n := range t.instances {
 		instances[t.releases.newer(t.versions[build])] += n
 	}
-	for n := range int64(len(t.releases) + 1) {
+	for n := range int64(len(t.releases.all) + 1) {
 		if instances[n] > 0 {
 			rows = append(rows, []any{n, instances[n], share(instances[n], t.total)})
 		}

@@ -43,7 +43,7 @@ func compare(t *testing.T, f fleet.Fleet, today rollup.Day, queries []stats.Quer
 	log := statstest.NewLog(f)
 	folded := log.Fold()
 	for _, q := range queries {
-		view := stats.NewView(log.Listing, q, folded.Figures(q.Range, q.Keeps), today)
+		view := stats.NewView(log.Listing, q, folded.Figures(q.Range, q.Keeps(log.Product.Scheme())), today)
 		differences := statstest.Compare(view.Tables(), log.NewTruth(q, today))
 		for _, d := range differences[:min(10, len(differences))] {
 			t.Errorf("%v %+v: %s", q.Range, q.Filter, d)
@@ -75,16 +75,16 @@ func TestViewUnusualReleases(t *testing.T) {
 	on := func(day int) time.Time { return f.Range().From.Time().AddDate(0, 0, day) }
 	for name, releases := range map[string][]catalog.Release{
 		"none":              {},
-		"one release":       {{Version: "1.0.0", Date: on(5)}},
-		"released today":    {{Version: "v1.0.0", Date: on(59)}},
-		"pre-releases only": {{Version: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Version: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
-		"all withdrawn":     {{Version: "v1.0.0", Date: on(-50), Withdrawn: true}, {Version: "v1.1.0", Date: on(1), Withdrawn: true}},
-		"no dates":          {{Version: "v1.0.0"}, {Version: "v1.1.0"}, {Version: "v1.1.1"}, {Version: "v2.0.0-beta", Prerelease: true}},
-		"patch of an old line": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-20)}, {Version: "v1.2.0", Date: on(10)},
-			{Version: "v1.0.1", Date: on(30)}, {Version: "v1.3.0-rc.1", Date: on(40), Prerelease: true}},
-		"latest withdrawn": {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(-60)}, {Version: "v1.2.0", Date: on(-30), Withdrawn: true}},
-		"future date":      {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0", Date: on(500)}},
-		"suffix":           {{Version: "v1.0.0", Date: on(-90)}, {Version: "v1.1.0-1", Date: on(-60)}, {Version: "v1.1.0-2", Date: on(5)}},
+		"one release":       {{Tag: "1.0.0", Date: on(5)}},
+		"released today":    {{Tag: "v1.0.0", Date: on(59)}},
+		"pre-releases only": {{Tag: "v1.0.0-rc.1", Date: on(-50), Prerelease: true}, {Tag: "v1.0.0-rc.2", Date: on(-1), Prerelease: true}},
+		"all withdrawn":     {{Tag: "v1.0.0", Date: on(-50), Withdrawn: true}, {Tag: "v1.1.0", Date: on(1), Withdrawn: true}},
+		"no dates":          {{Tag: "v1.0.0"}, {Tag: "v1.1.0"}, {Tag: "v1.1.1"}, {Tag: "v2.0.0-beta", Prerelease: true}},
+		"patch of an old line": {{Tag: "v1.0.0", Date: on(-90)}, {Tag: "v1.1.0", Date: on(-20)}, {Tag: "v1.2.0", Date: on(10)},
+			{Tag: "v1.0.1", Date: on(30)}, {Tag: "v1.3.0-rc.1", Date: on(40), Prerelease: true}},
+		"latest withdrawn": {{Tag: "v1.0.0", Date: on(-90)}, {Tag: "v1.1.0", Date: on(-60)}, {Tag: "v1.2.0", Date: on(-30), Withdrawn: true}},
+		"future date":      {{Tag: "v1.0.0", Date: on(-90)}, {Tag: "v1.1.0", Date: on(500)}},
+		"suffix":           {{Tag: "v1.0.0", Date: on(-90)}, {Tag: "v1.1.0-1", Date: on(-60)}, {Tag: "v1.1.0-2", Date: on(5)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := f
