@@ -12,8 +12,6 @@ import (
 	"strings"
 	"unicode"
 
-	"relcheck/checker"
-	"relcheck/checker/catalog"
 	"relcheck/checker/server/pages"
 	"relcheck/checker/stats"
 )
@@ -59,6 +57,7 @@ type apiProduct struct {
 	Name      string  `json:"name"`
 	Title     string  `json:"title"`
 	Latest    *string `json:"latest"`    // the latest release, or null
+	Preview   *string `json:"preview"`   // the newest pre-release if there is no release, or null
 	Instances any     `json:"instances"` // in the last 28 days, or null
 	Stats     string  `json:"stats"`     // URL of the list of its tables
 }
@@ -78,7 +77,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 		if err != nil {
 			return err
 		}
-		body.Products = append(body.Products, apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), recentInstances(v), statsPath(name, "", nil)})
+		body.Products = append(body.Products, apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), nullIfEmpty(v.Preview), recentInstances(v), statsPath(name, "", nil)})
 	}
 	return s.sendJSON(w, r, func() any { return body })
 }
@@ -210,46 +209,4 @@ func (s *Server) noTable(w http.ResponseWriter, v *stats.View, name string) erro
 		names = append(names, t.Name)
 	}
 	return fail(http.StatusNotFound, "unknown_table", "", fmt.Sprintf("there is no table %.80q; use one of %s", name, strings.Join(names, ", ")))
-}
-
-type apiRelease struct {
-	Version    string            `json:"version"`
-	Date       *string           `json:"date"`  // RFC 3339, or null if not known
-	Notes      *string           `json:"notes"` // null if the product's template applies
-	Prerelease bool              `json:"prerelease"`
-	Withdrawn  bool              `json:"withdrawn"`
-	Retracted  *string           `json:"retracted"` // reason given upstream, or null
-	Assets     map[string]string `json:"assets"`    // by platform: linux/amd64
-	Latest     bool              `json:"latest"`    // offered to clients that run no pre-release
-}
-
-func (p *product) newAPIRelease(r *catalog.Release) apiRelease {
-	assets := map[string]string{}
-	for platform, link := range r.Assets {
-		assets[platform.String()] = link
-	}
-	return apiRelease{r.Version, formatTime(r.Date), nullIfEmpty(r.Notes), r.Prerelease, r.Withdrawn, nullIfEmpty(r.Retracted), assets,
-		checker.Canonical(r.Version) == p.stable.version}
-}
-
-func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity) error {
-	p, err := s.product(r.PathValue("product"))
-	if err != nil {
-		return err
-	}
-	paging, err := s.apiPaging(w, r, len(p.releases.sorted))
-	if err != nil {
-		return err
-	}
-	return s.sendJSON(w, r, func() any {
-		body := struct {
-			Product  string       `json:"product"`
-			Releases []apiRelease `json:"releases"`
-		}{p.Name, []apiRelease{}}
-		from, to := paging.Bounds()
-		for _, one := range p.releases.sorted[from:to] {
-			body.Releases = append(body.Releases, p.newAPIRelease(&one.Release))
-		}
-		return body
-	})
 }

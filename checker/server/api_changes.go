@@ -1,19 +1,11 @@
 package server
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"relcheck/checker/catalog"
 )
@@ -24,9 +16,9 @@ const editTimeout = 10 * time.Second
 // package catalog if the request is at fault, and others if the store is.
 type Editor interface {
 	// EditRelease changes or adds a release, and returns it.
-	EditRelease(ctx context.Context, product, version string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)
+	EditRelease(ctx context.Context, product, tag string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)
 	// Withdraw withdraws or restores a release.
-	Withdraw(ctx context.Context, product, version string, withdrawn bool) error
+	Withdraw(ctx context.Context, product, tag string, withdrawn bool) (catalog.Release, error)
 	// EditProduct changes or adds a product, and returns it.
 	EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (catalog.Product, catalog.Outcome, error)
 	// DropProduct removes a product. If it has recorded reports, they are removed too if
@@ -52,7 +44,7 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 	if err != nil { // removed in the meantime
 		return err
 	}
-	writeJSON(w, statusOf(done), encode(p.newAPIRelease(&stored)))
+	writeJSON(w, statusOf(done), encode(p.newAPIRelease(p.stored(stored))))
 	return nil
 }
 
@@ -60,12 +52,21 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 // the release.
 func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identity) error {
 	err := s.change(r, id, func(ctx context.Context, by Editor) error {
-		return by.Withdraw(ctx, r.PathValue("product"), r.PathValue("version"), true)
+		_, err := by.Withdraw(ctx, r.PathValue("product"), r.PathValue("version"), true)
+		return err
 	})
 	if err == nil {
 		w.WriteHeader(http.StatusNoContent)
 	}
 	return err
+}
+
+// stored returns a stored release as one of the snapshot, which may already have it.
+func (p *product) stored(r catalog.Release) *catalog.Ranked {
+	if known := p.find(r.Tag); known != nil && known.Tag == r.Tag {
+		return known
+	}
+	return p.Rank([]catalog.Release{r})[0]
 }
 
 func statusOf(done catalog.Outcome) int {
@@ -83,8 +84,32 @@ type apiSettings struct {
 	Module   string `json:"module"`
 	Download string `json:"download"`
 	Notes    string `json:"notes"`
+	File     string `json:"file"`
 
-	Origins []string `json:"origins"`
+	Origins       []string     `json:"origins"`
+	TagPrefixes   []string     `json:"tag_prefixes"`
+	ReleaseSuffix string       `json:"release_suffix"`
+	Match         string       `json:"match"`
+	MinAge        string       `json:"min_age"` // such as 24h
+	RequireFiles  bool         `json:"require_files"`
+	Channels      []apiChannel `json:"channels"`
+}
+
+// apiChannel is the representation of a channel in the API.
+type apiChannel struct {
+	Name        string `json:"name"`
+	Match       string `json:"match"` // empty for all versions
+	Prereleases bool   `json:"prereleases"`
+}
+
+func newAPISettings(p catalog.Product) apiSettings {
+	s := apiSettings{Name: p.Name, Title: p.Title, Repo: p.Repo, Module: p.Module, Download: p.Download, Notes: p.Notes, File: p.File,
+		Origins: strings.Fields(p.Origins), TagPrefixes: strings.Fields(p.Prefixes), ReleaseSuffix: p.Suffix, Match: p.Match,
+		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{}}
+	for _, c := range p.ChannelList() {
+		s.Channels = append(s.Channels, apiChannel(c))
+	}
+	return s
 }
 
 func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity) error {
@@ -104,7 +129,7 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	case err != nil:
 		return err
 	}
-	writeJSON(w, statusOf(done), encode(apiSettings{p.Name, p.Title, p.Repo, p.Module, p.Download, p.Notes, strings.Fields(p.Origins)}))
+	writeJSON(w, statusOf(done), encode(newAPISettings(p)))
 	return nil
 }
 
@@ -163,150 +188,9 @@ func (s *Server) unknownRelease(ctx context.Context, product string) error {
 	if _, err := s.product(product); err != nil {
 		return err
 	}
-	return fail(http.StatusNotFound, "unknown_release", "", "the product has no such release; GET its releases for a list")
+	return noRelease()
 }
 
 func notChanged() *failure {
 	return unavailable("not_changed", "the change could not be stored; send it again later")
-}
-
-// maxPatch is the size of the largest body of a change, in bytes: a release with a file
-// for each platform, at long URLs.
-const maxPatch = 64 << 10
-
-// nonNull is a member of an object that may be left out, but not null.
-type nonNull[T any] struct{ value *T }
-
-// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
-func (n *nonNull[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	if d.PeekKind() == 'n' {
-		return errors.New("null")
-	}
-	n.value = new(T)
-	return json.UnmarshalDecode(d, n.value)
-}
-
-func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
-	var body struct {
-		Date       nonNull[string]             `json:"date"`
-		Notes      nonNull[string]             `json:"notes"`
-		Prerelease nonNull[bool]               `json:"prerelease"`
-		Withdrawn  nonNull[bool]               `json:"withdrawn"`
-		Assets     nonNull[map[string]*string] `json:"assets"` // null removes a file
-	}
-	if err := readPatch(r, &body, "assets, date, notes, prerelease, withdrawn"); err != nil {
-		return p, err
-	}
-	p.Prerelease, p.Withdrawn = body.Prerelease.value, body.Withdrawn.value
-	if body.Date.value != nil {
-		err = p.SetDate(*body.Date.value)
-	}
-	if err == nil && body.Notes.value != nil {
-		err = p.SetNotes(*body.Notes.value)
-	}
-	if body.Assets.value != nil {
-		for _, platform := range slices.Sorted(maps.Keys(*body.Assets.value)) {
-			url := (*body.Assets.value)[platform]
-			switch {
-			case err != nil:
-			case url == nil:
-				err = p.RemoveAsset(platform)
-			default:
-				err = p.SetAsset(platform, *url)
-			}
-		}
-	}
-	return p, invalidField(err)
-}
-
-func readProduct(r *http.Request) (catalog.ProductPatch, error) {
-	var body struct {
-		Title    nonNull[string]            `json:"title"`
-		Repo     nonNull[string]            `json:"repo"`
-		Module   nonNull[string]            `json:"module"`
-		Download nonNull[string]            `json:"download"`
-		Notes    nonNull[string]            `json:"notes"`
-		Origins  nonNull[[]nonNull[string]] `json:"origins"`
-	}
-	if err := readPatch(r, &body, "download, module, notes, origins, repo, title"); err != nil {
-		return nil, err
-	}
-	p := catalog.ProductPatch{}
-	for name, field := range map[string]nonNull[string]{"title": body.Title, "repo": body.Repo, "module": body.Module, "download": body.Download, "notes": body.Notes} {
-		if field.value != nil {
-			p[name] = *field.value
-		}
-	}
-	if body.Origins.value != nil {
-		var list strings.Builder
-		for _, origin := range *body.Origins.value {
-			list.WriteString(*origin.value + " ")
-		}
-		p["origins"] = list.String()
-	}
-	return p, nil
-}
-
-// readPatch decodes the body of a request. It refuses unknown fields, because a change
-// with a misspelled name would be ignored; fields lists the known ones.
-func readPatch(r *http.Request, into any, fields string) error {
-	body, err := readBody(r)
-	if err != nil {
-		return err
-	}
-	if jsontext.Value(body).Kind() != '{' {
-		return fail(http.StatusBadRequest, "invalid_json", "", "the body must be a JSON object; {} changes nothing")
-	}
-	err = json.Unmarshal(body, into, json.RejectUnknownMembers(true))
-	syntactic, semantic := (*jsontext.SyntacticError)(nil), (*json.SemanticError)(nil)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntactic):
-		return fail(http.StatusBadRequest, "invalid_json", firstToken(syntactic.JSONPointer), duplicateKey)
-	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &semantic):
-		return fail(http.StatusBadRequest, "unknown_field", firstToken(semantic.JSONPointer), "unknown field; use one of "+fields)
-	case errors.As(err, &syntactic) || !errors.As(err, &semantic):
-		return notJSON(err)
-	}
-	field := firstToken(semantic.JSONPointer)
-	return invalid(field, "must be "+cmp.Or(patchTypes[field], "a string")+"; leave it out to keep its value")
-}
-
-// patchTypes describes the fields that are not strings.
-var patchTypes = map[string]string{
-	"prerelease": "true or false",
-	"withdrawn":  "true or false",
-	"assets":     `an object such as {"linux/amd64": "https://example.com/file"}`,
-	"origins":    `an array of strings such as ["https://app.example.com"]`,
-}
-
-// firstToken returns the first part of a pointer: the name of a field, of which it returns
-// 50 characters at most.
-func firstToken(p jsontext.Pointer) string {
-	for name := range p.Tokens() {
-		return fmt.Sprintf("%.50s", name)
-	}
-	return ""
-}
-
-func invalidField(err error) error {
-	if f := (*catalog.FieldError)(nil); errors.As(err, &f) {
-		return fail(http.StatusBadRequest, "invalid_field", f.Field, f.Error())
-	}
-	return err
-}
-
-func readBody(r *http.Request) ([]byte, error) {
-	if err := checkType(r.Header); err != nil {
-		return nil, err
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxPatch))
-	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return nil, fail(http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body is larger than %d KB", maxPatch>>10))
-	}
-	if err != nil {
-		return nil, incompleteBody()
-	}
-	return body, nil
 }

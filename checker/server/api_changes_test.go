@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,40 +63,51 @@ func TestPublishRelease(t *testing.T) {
 }
 
 func testPublishRelease(t *testing.T, at string) {
-	s := newServiceWith(t, serviceOptions{at: at}, catalog.Release{Version: "v0.9.0"})
+	s := newServiceWith(t, serviceOptions{at: at}, catalog.Release{Tag: "v0.9.0"})
 	_, token := s.tokenOf(t, access.Release)
 	other := s.newPeer(t)
 	put := func(body, want, offered string) {
 		t.Helper()
-		if got := s.edit(t, token, "PUT", releasePath, body); got != want {
+		if got := withoutIDs(s.edit(t, token, "PUT", releasePath, body)); got != want {
 			t.Errorf("PUT %s: got  %s\nwant %s", body, got, want)
 		}
 		if got := s.offered(t); got != offered {
 			t.Errorf("PUT %s: got release %s, want %s", body, got, offered)
 		}
 	}
-	const first = `{"version":"v1.0.0","date":"2026-01-31T00:00:00Z","notes":"https://example.com/n?a=1&b=2","prerelease":false,"withdrawn":false,"retracted":null,"assets":{"darwin/amd64":"https://example.com/mac"},"latest":true}`
+	release := func(date, notes, withdrawn, assets, files, latest string) string {
+		return `{"id":0,"version":"v1.0.0","title":"","date":"` + date + `","created":null,"notes":` + notes + `,"prerelease":false,"withdrawn":` + withdrawn +
+			`,"reason":null,"assets":{` + assets + `},"files":[` + files + `],"latest":` + latest + `}`
+	}
+	file := func(name, platform string) string {
+		return `{"id":0,"name":"` + name + `","platform":"` + platform + `","url":"https://example.com/` + name + `","size":0,"sha256":null,"sha512":null,"media_type":null}`
+	}
+	const day, notes = "2026-01-31T00:00:00Z", `"https://example.com/n?a=1&b=2"`
+	first := release(day, notes, "false", `"darwin/amd64":"https://example.com/mac"`, file("mac", "darwin/amd64"), "true")
 	const sent = `{"date":"2026-01-31","notes":"https://example.com/n?a=1&b=2","prerelease":false,"withdrawn":false,"assets":{"darwin/amd64":"https://example.com/mac"}}`
 	put(sent, "201 "+first, "v1.0.0 https://example.com/mac")
 	took := []time.Duration{other.timeToOffer(t, "v1.0.0 ")}
 	put(sent, "200 "+first, "v1.0.0 https://example.com/mac")
 	put(`{}`, "200 "+first, "v1.0.0 https://example.com/mac")
-	put(`{"assets":{"linux/arm64":"https://example.com/arm"}}`, "200 "+strings.Replace(first, `mac"}`, `mac","linux/arm64":"https://example.com/arm"}`, 1), "v1.0.0 https://example.com/mac")
-	put(`{"assets":{"linux/arm64":null,"darwin/amd64":null},"notes":""}`,
-		`200 {"version":"v1.0.0","date":"2026-01-31T00:00:00Z","notes":null,"prerelease":false,"withdrawn":false,"retracted":null,"assets":{},"latest":true}`,
+	put(`{"assets":{"linux/arm64":"https://example.com/arm"}}`,
+		"200 "+release(day, notes, "false", `"darwin/amd64":"https://example.com/mac","linux/arm64":"https://example.com/arm"`, file("arm", "linux/arm64")+","+file("mac", "darwin/amd64"), "true"),
+		"v1.0.0 https://example.com/mac")
+	put(`{"assets":{"linux/arm64":null,"darwin/amd64":null},"notes":""}`, "200 "+release(day, "null", "false", "", "", "true"),
 		"v1.0.0 https://openpolicyagent.org/downloads/v1.0.0/opa_darwin_amd64")
-	put(`{"withdrawn":true}`,
-		`200 {"version":"v1.0.0","date":"2026-01-31T00:00:00Z","notes":null,"prerelease":false,"withdrawn":true,"retracted":null,"assets":{},"latest":false}`,
-		"v0.9.0 https://openpolicyagent.org/downloads/v0.9.0/opa_darwin_amd64")
+	put(`{"withdrawn":true}`, "200 "+release(day, "null", "true", "", "", "false"), "v0.9.0 https://openpolicyagent.org/downloads/v0.9.0/opa_darwin_amd64")
 	took = append(took, other.timeToOffer(t, "v0.9.0 "))
-	put(`{"withdrawn":false,"date":"2026-02-01T01:00:00+02:00"}`,
-		`200 {"version":"v1.0.0","date":"2026-01-31T23:00:00Z","notes":null,"prerelease":false,"withdrawn":false,"retracted":null,"assets":{},"latest":true}`,
+	put(`{"withdrawn":false,"date":"2026-02-01T01:00:00+02:00"}`, "200 "+release("2026-01-31T23:00:00Z", "null", "false", "", "", "true"),
 		"v1.0.0 https://openpolicyagent.org/downloads/v1.0.0/opa_darwin_amd64")
 	took = append(took, other.timeToOffer(t, "v1.0.0 "))
 	if fastest := slices.Min(took); fastest > time.Second { // on a busy machine, some changes take longer
 		t.Errorf("another server: got the fastest change after %v, want up to 1 s", fastest)
 	}
 }
+
+// withoutIDs replaces the IDs in a response by 0.
+func withoutIDs(body string) string { return idPattern.ReplaceAllString(body, `"id":0`) }
+
+var idPattern = regexp.MustCompile(`"id":[1-9][0-9]*`)
 
 // timeToOffer waits until a release is offered, and returns how long that took.
 func (s *service) timeToOffer(t *testing.T, offered string) time.Duration {
@@ -130,7 +142,7 @@ func (s *service) newPeer(t *testing.T) *service {
 }
 
 func TestWithdrawRelease(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v0.9.0"}, catalog.Release{Version: "v1.0.0"}, catalog.Release{Version: "v1.1.0-rc.1", Prerelease: true})
+	s := newService(t, catalog.Release{Tag: "v0.9.0"}, catalog.Release{Tag: "v1.0.0"}, catalog.Release{Tag: "v1.1.0-rc.1", Prerelease: true})
 	_, token := s.tokenOf(t, access.Release)
 	for range 2 {
 		if got := s.edit(t, token, "DELETE", opaPath+"/releases/1.0.0", ""); got != "204" {
@@ -184,14 +196,15 @@ func failureOf(response string) string {
 func TestEditProducts(t *testing.T) {
 	s := newService(t)
 	_, token := s.tokenOf(t, access.Admin)
+	const defaults = `,"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[]}`
 	for _, c := range []struct{ method, path, body, want string }{
-		{"PUT", appPath, `{}`, `201 {"name":"app","title":"app","repo":"","module":"","download":"","notes":"","origins":[]}`},
+		{"PUT", appPath, `{}`, `201 {"name":"app","title":"app","repo":"","module":"","download":"","notes":"","file":"","origins":[]` + defaults},
 		{"PUT", appPath, `{"title":"My App","repo":"me/app","download":"https://example.com/{tag}"}`,
-			`200 {"name":"app","title":"My App","repo":"me/app","module":"","download":"https://example.com/{tag}","notes":"","origins":[]}`},
-		{"PUT", appPath, `{"repo":""}`, `200 {"name":"app","title":"My App","repo":"","module":"","download":"https://example.com/{tag}","notes":"","origins":[]}`},
+			`200 {"name":"app","title":"My App","repo":"me/app","module":"","download":"https://example.com/{tag}","notes":"","file":"","origins":[]` + defaults},
+		{"PUT", appPath, `{"repo":""}`, `200 {"name":"app","title":"My App","repo":"","module":"","download":"https://example.com/{tag}","notes":"","file":"","origins":[]` + defaults},
 		{"PUT", appPath, `{"repo":"Open-Policy-Agent/OPA"}`, "409 repo_in_use repo"},
 		{"PUT", "/api/v1/products/fork", `{"repo":"open-policy-agent/opa"}`, "409 repo_in_use repo"},
-		{"PUT", appReleasePath, `{}`, `201 {"version":"1.0.0","date":null,"notes":null,"prerelease":false,"withdrawn":false,"retracted":null,"assets":{},"latest":true}`},
+		{"PUT", appReleasePath, `{}`, `201 {"id":0,"version":"1.0.0","title":"","date":null,"created":null,"notes":null,"prerelease":false,"withdrawn":false,"reason":null,"assets":{},"files":[],"latest":true}`},
 		{"DELETE", appPath + "?reports=yes", "", "400 invalid_query reports"},
 		{"DELETE", appPath + "?report=true", "", "400 unknown_parameter report"},
 		{"DELETE", appPath, "", "409 has_reports reports"},
@@ -203,7 +216,7 @@ func TestEditProducts(t *testing.T) {
 		{"DELETE", appReleasePath, "", "404 unknown_product "},
 		{"DELETE", "/api/v1/products/relcheck", "", "204"},
 	} {
-		got := s.edit(t, token, c.method, c.path, c.body)
+		got := withoutIDs(s.edit(t, token, c.method, c.path, c.body))
 		if !strings.Contains(c.want, "{") {
 			got = failureOf(got)
 		}
@@ -223,7 +236,7 @@ func TestEditProducts(t *testing.T) {
 // TestEditErrors checks the error for each kind of invalid change, and that it changes
 // nothing.
 func TestEditErrors(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v1.0.0"})
+	s := newService(t, catalog.Release{Tag: "v1.0.0"})
 	_, token := s.tokenOf(t, access.Admin)
 	before, err := s.store.Changes(context.Background(), catalog.Revision{})
 	if err != nil {
@@ -288,15 +301,20 @@ func TestEditErrors(t *testing.T) {
 		{releasePath, `{"assets":{"linux/amd64":{}}}`, nil, "400 invalid_field assets"},
 		{releasePath, `{"assets":{"amiga/m68k":null}}`, nil, "400 invalid_field assets"},
 		{releasePath, `{"notes":"https://example.com","prerelease":7}`, nil, "400 invalid_field prerelease"},
-		{releasePath, `{}` + strings.Repeat(" ", 64<<10), nil, "413 too_large "},
-		{releasePath, `{}` + strings.Repeat(" ", 64<<10), func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(r.Body), -1 }, "413 too_large "},
+		{releasePath, `{}` + strings.Repeat(" ", 1<<20), nil, "413 too_large "},
+		{releasePath, `{}` + strings.Repeat(" ", 1<<20), func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(r.Body), -1 }, "413 too_large "},
 		{releasePath, `{}`, with("Content-Type", "text/plain"), "415 unsupported_type "},
 		{releasePath, `{}`, with("Content-Type", "application/x-www-form-urlencoded"), "415 unsupported_type "},
 		{releasePath, `{}`, with("Content-Encoding", "gzip"), "415 unsupported_encoding "},
 		{releasePath + "?withdrawn=true", `{}`, nil, "400 unknown_parameter withdrawn"},
-		{opaPath + "/releases/nightly", `{}`, nil, "400 invalid_field version"},
+		{opaPath + "/releases/1.0%5C0", `{}`, nil, "400 invalid_field version"},
+		{opaPath + "/releases/1.0%E2%80%8B", `{}`, nil, "400 invalid_field version"},
+		{opaPath + "/releases/1.0%E2%80%AE", `{}`, nil, "400 invalid_field version"},
+		{opaPath + "/releases/1.0%1B%5B31m", `{}`, nil, "400 invalid_field version"},
+		{opaPath + "/releases/1.0%00", `{}`, nil, "400 invalid_field version"},
+		{opaPath + "/releases/1.0%FF", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/1.0.0%20", `{}`, nil, "400 invalid_field version"},
-		{opaPath + "/releases/v" + strings.Repeat("1", 90), `{}`, nil, "400 invalid_field version"},
+		{opaPath + "/releases/v" + strings.Repeat("1", 200), `{}`, nil, "400 invalid_field version"},
 		{"/api/v1/products/none/releases/v1.0.0", `{}`, nil, "404 unknown_product "},
 		{opaPath, `{"title":""}`, nil, "400 invalid_field title"},
 		{opaPath, `{"title":"\u001b[31m"}`, nil, "400 invalid_field title"},
@@ -333,7 +351,7 @@ func TestEditErrors(t *testing.T) {
 // written, and succeeds later.
 func TestEditWhenStoreFails(t *testing.T) {
 	var log strings.Builder
-	s := newServiceWith(t, serviceOptions{log: &log}, catalog.Release{Version: "v0.9.0"})
+	s := newServiceWith(t, serviceOptions{log: &log}, catalog.Release{Tag: "v0.9.0"})
 	_, token := s.tokenOf(t, access.Admin)
 	changes := []struct{ method, path, body string }{
 		{"PUT", releasePath, `{"assets":{"darwin/amd64":"https://example.com/mac"}}`},

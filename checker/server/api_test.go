@@ -165,7 +165,7 @@ func TestAPIErrors(t *testing.T) {
 		table + "?from=2026-02-30":                              "400 invalid_query from",
 		table + "?to=9999-01-01":                                "400 invalid_query to",
 		table + "?os=amiga":                                     "400 invalid_query os",
-		table + "?version=%3Cscript%3E":                         "400 invalid_query version",
+		table + "?version=%1B[31m":                              "400 invalid_query version",
 		table + "?above=much":                                   "400 invalid_query above",
 		table + "?compare=v1":                                   "400 invalid_query compare",
 		table + "?below=x":                                      "400 invalid_query below",

@@ -20,7 +20,7 @@ import (
 // own or the product lists its origin.
 func TestCrossOriginReportsAreNotRecorded(t *testing.T) {
 	var log syncBuffer
-	s := newServiceWith(t, serviceOptions{log: &log, fill: fillOrigins(t)}, catalog.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{log: &log, fill: fillOrigins(t)}, catalog.Release{Tag: "v1.2.3"})
 	h := s.handler.Handler()
 	recorded, checks, crossOrigin := 0, 0, 0
 	for _, c := range []struct {
@@ -97,7 +97,7 @@ func line(name string, n int) string { return fmt.Sprint(name, " ", n) }
 // TestNullOrigin checks that a product can list the origin null, and that a change of its
 // origins applies to a running server.
 func TestNullOrigin(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v1.2.3"})
+	s := newService(t, catalog.Release{Tag: "v1.2.3"})
 	send := func() string {
 		r := report(reportBody("1.0.0"))
 		r.Header.Set("Origin", "null")
@@ -129,7 +129,7 @@ func fillOrigins(t *testing.T) func(*db.Store) {
 // TestCORS checks that web pages may read the responses to reports and checks, including
 // errors, and no others.
 func TestCORS(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}}, catalog.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}}, catalog.Release{Tag: "v1.2.3"})
 	_, token := s.tokenOf(t, "admin")
 	h, open := s.handler.Handler(), 0
 	send := func(method, path, body string, headers ...string) *httptest.ResponseRecorder {

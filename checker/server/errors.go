@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 type failure struct {
@@ -85,6 +86,21 @@ func (s *Server) product(name string) (*product, error) {
 		return p, nil
 	}
 	return nil, unknownProduct(name)
+}
+
+// channel returns a product of the current snapshot and one of its channels, by "NAME" or
+// "NAME@CHANNEL".
+func (s *Server) channel(name string) (*product, *channel, error) {
+	name, channel, named := strings.Cut(name, "@")
+	p, err := s.product(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := p.channels[channel]
+	if c == nil || named && channel == "" {
+		return nil, nil, fail(http.StatusNotFound, "unknown_channel", "", fmt.Sprintf("product %s has no channel %q", name, channel))
+	}
+	return p, c, nil
 }
 
 func unknownProduct(name string) *failure {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -56,6 +57,14 @@ var LocalURL = localURL
 
 // SetQueryTimeout limits the time that a request may query the store.
 func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
+
+// SetClock replaces the clock that decides which releases are offered, and looks at it.
+func (s *Server) SetClock(ctx context.Context, now func() time.Time) error {
+	s.loadMu.Lock()
+	s.now = now
+	s.loadMu.Unlock()
+	return s.refresh(ctx)
+}
 
 // AcceptsGzip reports whether a request accepts gzip.
 var AcceptsGzip = acceptsGzip

@@ -3,12 +3,11 @@ package server
 import (
 	"cmp"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/useragent"
 )
 
 // githubRelease is a release in the form of GitHub's REST API
@@ -29,13 +28,15 @@ type githubAsset struct {
 	BrowserDownloadURL string `json:"browser_download_url"`
 }
 
-func newGitHubRelease(p *catalog.Product, r *catalog.Release) githubRelease {
+func newGitHubRelease(p *catalog.Product, r *catalog.Ranked) githubRelease {
 	g := githubRelease{
-		TagName: r.Version, Name: r.Version, HTMLURL: notesURL(p, r), Prerelease: r.Prerelease,
-		CreatedAt: formatTime(r.Date), PublishedAt: formatTime(r.Date), Assets: []githubAsset{},
+		TagName: r.Tag, Name: cmp.Or(r.Title, r.Tag), HTMLURL: p.NotesURL(&r.Release), Prerelease: r.Prerelease,
+		CreatedAt: cmp.Or(formatTime(r.Created), formatTime(r.Date)), PublishedAt: formatTime(r.Date), Assets: []githubAsset{},
 	}
-	for _, link := range r.Assets {
-		g.Assets = append(g.Assets, githubAsset{path.Base(link), link})
+	for _, f := range r.Files {
+		if f.URL != "" {
+			g.Assets = append(g.Assets, githubAsset{cmp.Or(f.Name, catalog.FileName(f.URL)), f.URL})
+		}
 	}
 	slices.SortFunc(g.Assets, func(a, b githubAsset) int {
 		return cmp.Compare(a.BrowserDownloadURL, b.BrowserDownloadURL)
@@ -48,29 +49,38 @@ func newGitHubRelease(p *catalog.Product, r *catalog.Release) githubRelease {
 // Policy Agent since v1.7. Under /p/{product}, the repository in the path is ignored.
 func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identity) error {
 	snap := s.snapshot.Load()
-	p, name := snap.repos[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))], r.PathValue("product")
-	if name != "" {
-		p = snap.products[name]
-	}
-	switch {
-	case p == nil && name != "":
-		return githubNotFound(unknownProduct(name))
+	p, c := snap.repos[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))], (*channel)(nil)
+	switch name := r.PathValue("product"); {
+	case name != "":
+		var err error
+		if p, c, err = s.channel(name); err != nil {
+			return githubNotFound(failureOf(err))
+		}
 	case p == nil:
 		return githubNotFound(fail(http.StatusNotFound, "not_found", "", "no product has this repository; add one with relcheck product add NAME --repo OWNER/REPO"))
+	default:
+		c = p.channels[""]
 	}
-	if version, platform := checker.ParseUserAgent(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.mayRecord(w, r, p, kindCheck) {
-		release, _ := p.find(version)
-		s.store.Count(p.Name, s.countedVersion(r, p, version, release.published(version), platform), platform)
+	if version, platform := useragent.Parse(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.mayRecord(w, r, p, kindCheck) {
+		s.store.Count(p.Name, s.countedVersion(r, p, version, p.find(version) != nil, platform), platform)
 		s.metrics.checks.Inc()
 	}
-	if p.stable.github == nil {
-		return githubNotFound(fail(http.StatusNotFound, "not_found", "", "no release of this product is known yet"))
+	if c.latest.github == nil {
+		return githubNotFound(fail(http.StatusNotFound, "not_found", "", c.noRelease()))
 	}
-	writeJSON(w, http.StatusOK, p.stable.github)
+	writeJSON(w, http.StatusOK, c.latest.github)
 	return nil
 }
 
 func githubNotFound(f *failure) error {
 	f.github = "Not Found"
 	return f
+}
+
+// noRelease explains why there is no latest release.
+func (c *channel) noRelease() string {
+	if len(c.Previews) > 0 {
+		return "only pre-releases of this product are known, such as " + c.Previews[0].Tag
+	}
+	return "no release can be offered yet"
 }

@@ -16,7 +16,7 @@ func TestIdentityIsResolvedOnce(t *testing.T) {
 	for _, publicStats := range []bool{false, true} {
 		c := &countingStore{}
 		s := newServiceWith(t, serviceOptions{Options: server.Options{PublicStats: publicStats, PublicThreshold: 10},
-			wrap: func(h testStore) server.Store { c.testStore = h; return c }}, catalog.Release{Version: "v1.0.0"})
+			wrap: func(h testStore) server.Store { c.testStore = h; return c }}, catalog.Release{Tag: "v1.0.0"})
 		s.handler.DisableTokenCache()
 		h := s.handler.Handler()
 		id, read := s.tokenOf(t, access.Read)

@@ -71,14 +71,14 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]rollup.Rec
 	defer cancel()
 	today := rollup.DayOf(now)
 	next := map[string]map[string]rollup.Recent{}
-	for name := range g.server.snapshot.Load().products {
+	for name, p := range g.server.snapshot.Load().products {
 		f, err := g.server.store.Totals(ctx, name, rollup.Range{From: today, To: today}, func(rollup.Build) bool { return true })
 		if err != nil {
 			g.server.log.Error("cannot read statistics for metrics; keeping the last ones", "product", name, "err", err)
 			next[name] = g.last[name]
 			continue
 		}
-		next[name] = instancesByLine(f)
+		next[name] = instancesByLine(f, stats.NewLines(&p.Product, p.releases))
 	}
 	g.last = next
 	return next
@@ -86,14 +86,14 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]rollup.Rec
 
 // instancesByLine adds up the instances of each minor line, and of all lines but the most
 // used ones.
-func instancesByLine(f *rollup.Totals) map[string]rollup.Recent {
+func instancesByLine(f *rollup.Totals, names stats.Lines) map[string]rollup.Recent {
 	lines := map[string]rollup.Recent{}
 	add := func(line string, n rollup.Recent) {
 		sum := lines[line]
 		lines[line] = rollup.Recent{Day: sum.Day + n.Day, DayBefore: sum.DayBefore + n.DayBefore, Week: sum.Week + n.Week}
 	}
 	for i := range f.Builds {
-		add(cmp.Or(stats.Line(f.Builds[i].Version), rollup.Other), f.Builds[i].Recent)
+		add(cmp.Or(names.Of(f.Builds[i].Version), rollup.Other), f.Builds[i].Recent)
 	}
 	ranked := slices.SortedFunc(maps.Keys(lines), func(a, b string) int {
 		return cmp.Or(cmp.Compare(lines[b].Week, lines[a].Week), cmp.Compare(a, b))

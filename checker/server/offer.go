@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"sync/atomic"
 	"time"
@@ -15,9 +14,8 @@ import (
 // its first request and kept, because most products have clients on few platforms.
 type offer struct {
 	product catalog.Product
-	release *release                           // nil when the product has no release yet
-	version string                             // canonical; empty when there is no release
-	github  []byte                             // nil when there is no release
+	release *catalog.Ranked                    // nil if there is none
+	github  []byte                             // nil if there is none
 	answers []atomic.Pointer[[verdicts][]byte] // by platformIndex
 }
 
@@ -27,6 +25,7 @@ type verdict int
 const (
 	unknown verdict = iota
 	outdated
+	withdrawn
 	upToDate
 	verdicts
 )
@@ -41,11 +40,10 @@ var platformIndex = func() map[checker.Platform]int {
 	return index
 }()
 
-func newOffer(p catalog.Product, r *release) *offer {
+func newOffer(p catalog.Product, r *catalog.Ranked) *offer {
 	o := &offer{product: p, release: r, answers: make([]atomic.Pointer[[verdicts][]byte], len(platformIndex))}
 	if r != nil {
-		o.version = r.key
-		o.github = encode(newGitHubRelease(&p, &r.Release))
+		o.github = encode(newGitHubRelease(&p, r))
 	}
 	return o
 }
@@ -68,6 +66,7 @@ func encodeAnswers(l checker.Latest) *[verdicts][]byte {
 		if v != unknown {
 			current := v == upToDate
 			l.UpToDate = &current
+			l.Withdrawn = v == withdrawn
 		}
 		encoded[v] = encode(checker.Answer{Latest: l})
 	}
@@ -76,18 +75,18 @@ func encodeAnswers(l checker.Latest) *[verdicts][]byte {
 
 // latest describes the release to a client on a platform.
 func (o *offer) latest(platform checker.Platform) (l checker.Latest) {
-	if r := o.release; r != nil {
-		l.LatestRelease = r.Version
-		l.ReleaseNotes = notesURL(&o.product, &r.Release)
-		l.Download = cmp.Or(r.Assets[platform], catalog.Expand(o.product.Download, r.Version, platform))
+	r := o.release
+	if r == nil {
+		return l
+	}
+	l.LatestRelease = r.Tag
+	l.ReleaseNotes = o.product.NotesURL(&r.Release)
+	if f := r.Downloads(&o.product).For(platform); f != nil {
+		l.Download = f.URL
+	} else {
+		l.Download = o.product.DownloadURL(r.Tag, platform)
 	}
 	return l
-}
-
-// notesURL returns the URL of the notes of a release: its own, or the one from the
-// product's template.
-func notesURL(p *catalog.Product, r *catalog.Release) string {
-	return cmp.Or(r.Notes, catalog.Expand(p.Notes, r.Version, checker.Other))
 }
 
 // encode returns v as a line of JSON.

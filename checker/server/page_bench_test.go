@@ -42,7 +42,7 @@ func fillYear(b *testing.B, s *db.Store) {
 func BenchmarkPage(b *testing.B) {
 	var releases []catalog.Release
 	for v := range 12 {
-		releases = append(releases, catalog.Release{Version: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
+		releases = append(releases, catalog.Release{Tag: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
 	}
 	s := newServiceWith(b, serviceOptions{fill: func(s *db.Store) { fillYear(b, s) }}, releases...)
 	_, token := s.token(b)

@@ -220,14 +220,22 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 	if err != nil {
 		return err
 	}
-	data := pages.ReleasesData{View: view, Total: len(p.releases.sorted), Search: newSearch(r, "version")}
-	all := slices.DeleteFunc(slices.Clone(p.releases.sorted), func(one *release) bool { return !found(data.Search, one.Version) })
+	data := pages.ReleasesData{View: view, Total: len(p.releases), Search: newSearch(r, "version")}
+	all := p.releases
+	if data.Search.Value != "" {
+		all = slices.DeleteFunc(slices.Clone(all), func(r *catalog.Ranked) bool { return !found(data.Search, r.Tag) })
+	}
 	if data.Pager, err = s.newListPager(r, id, releasesPerPage, len(all)); err != nil {
 		return err
 	}
+	if id.role == reader {
+		for _, hint := range p.hints() {
+			data.Hints = append(data.Hints, strings.ToUpper(hint[:1])+hint[1:]+".")
+		}
+	}
 	from, to := data.Pager.Bounds()
-	for _, one := range all[from:to] {
-		data.Releases = append(data.Releases, pages.Release{Release: one.Release, NotesURL: notesURL(&p.Product, &one.Release)})
+	for _, r := range all[from:to] {
+		data.Releases = append(data.Releases, pages.Release{Release: r.Release, NotesURL: p.NotesURL(&r.Release)})
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
 }

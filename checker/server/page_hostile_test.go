@@ -37,7 +37,7 @@ func TestHostileText(t *testing.T) {
 		if err := s.store.AddProduct(ctx, p); err != nil {
 			t.Fatal(err)
 		}
-		s.put(t, p.Name, catalog.Release{Version: "v1.0.0-" + strings.Repeat("y", 60), Prerelease: true}, catalog.Release{Version: "v0.1.0", Notes: "https://example.com/'\"><b>"})
+		s.put(t, p.Name, catalog.Release{Tag: "v1.0.0-" + strings.Repeat("y", 60), Prerelease: true}, catalog.Release{Tag: "v0.1.0", Notes: "https://example.com/'\"><b>"})
 	}
 	s.await(t, "/p/p4/repos/a/b/releases/latest", http.StatusOK)
 	for n, version := range versions {

@@ -23,7 +23,7 @@ import (
 // manyReleases returns n releases, oldest first.
 func manyReleases(n int) (all []catalog.Release) {
 	for i := range n {
-		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)})
+		all = append(all, catalog.Release{Tag: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)})
 	}
 	return all
 }
@@ -109,7 +109,7 @@ func normalizeText(page string) string {
 
 func versionsOf(releases []catalog.Release) (all []string) {
 	for _, r := range releases {
-		all = append(all, r.Version)
+		all = append(all, r.Tag)
 	}
 	return all
 }
@@ -223,7 +223,7 @@ func TestLongProductPage(t *testing.T) {
 		_, err := s.Backfill(context.Background(), "opa", func(yield func(db.Recorded) bool) {
 			for i, r := range manyReleases(n) {
 				heap := int64(20e6 + i*1e4)
-				if !yield(db.Recorded{At: yesterday.Time(), Platform: checker.Platform{OS: "linux", Arch: "amd64"}, Report: checker.Report{ID: uuid.New(), Version: r.Version, HeapUsageBytes: &heap}}) {
+				if !yield(db.Recorded{At: yesterday.Time(), Platform: checker.Platform{OS: "linux", Arch: "amd64"}, Report: checker.Report{ID: uuid.New(), Version: r.Tag, HeapUsageBytes: &heap}}) {
 					return
 				}
 			}

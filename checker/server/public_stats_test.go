@@ -55,7 +55,7 @@ func newPrivate(t *testing.T) *service {
 		}
 	}
 	o := serviceOptions{Options: server.Options{PublicStats: true, PublicThreshold: 10}, fill: fill}
-	s := newServiceWith(t, o, catalog.Release{Version: "v1.0.0", Date: day.Add(-90 * 24 * time.Hour)})
+	s := newServiceWith(t, o, catalog.Release{Tag: "v1.0.0", Date: day.Add(-90 * 24 * time.Hour)})
 	s.handler.DisablePageRateLimit()
 	return s
 }

@@ -61,7 +61,7 @@ func (p *pausingStore) Token(ctx context.Context, id string) (*access.Token, err
 // request is.
 func TestReceivedRequestIsNotEvicted(t *testing.T) {
 	p := &pausingStore{called: make(chan struct{}, 10), proceed: make(chan struct{})}
-	s := newServiceWith(t, serviceOptions{wrap: func(h testStore) server.Store { p.testStore = h; return p }}, catalog.Release{Version: "v1.0.0"})
+	s := newServiceWith(t, serviceOptions{wrap: func(h testStore) server.Store { p.testStore = h; return p }}, catalog.Release{Tag: "v1.0.0"})
 	_, token := s.tokenOf(t, access.Release)
 	firstUnknown, secondUnknown := "rcr_aaaaaaaa_"+strings.Repeat("a", 52), "rcr_aaaaaaab_"+strings.Repeat("a", 52)
 	for _, c := range []struct {

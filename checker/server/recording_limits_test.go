@@ -50,7 +50,7 @@ func checkFrom(h http.Handler, remote string) *httptest.ResponseRecorder {
 // TestClientRateLimit checks that a client at its rate limit gets the usual response,
 // with a header that says that nothing is recorded.
 func TestClientRateLimit(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 5}}, catalog.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 5}}, catalog.Release{Tag: "v1.2.3"})
 	h := s.handler.Handler()
 	var first string
 	for i := range 8 {
@@ -177,7 +177,7 @@ func (o *overloadedStore) Totals(ctx context.Context, product string, r rollup.R
 func TestLimitMetrics(t *testing.T) {
 	o := &overloadedStore{}
 	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 3}, wrap: func(h testStore) server.Store { o.testStore = h; return o }},
-		catalog.Release{Version: "v1.0.0"})
+		catalog.Release{Tag: "v1.0.0"})
 	s.handler.SetQueryTimeout(100 * time.Millisecond)
 	h := s.handler.Handler()
 	_, token := s.token(t)
@@ -283,7 +283,7 @@ func TestQueriesTimeOut(t *testing.T) {
 // unreleased builds that are counted per day: at its limit, the client's reports are
 // recorded as other, and reports of other clients under their versions.
 func TestUnreleasedVersionsPerClient(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 1000}}, catalog.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{Options: server.Options{ClientRate: 1000}}, catalog.Release{Tag: "v1.2.3"})
 	h := s.handler.Handler()
 	send := func(from, version string) {
 		if w := reportFrom(h, from, "", fmt.Sprintf(`{"id":%q,"version":%q}`, uuid.NewString(), version)); w.Code != 200 || w.Header().Get("Relcheck-Recorded") != "" {
@@ -314,7 +314,7 @@ func TestUnreleasedVersionsPerClient(t *testing.T) {
 // TestUnreleasedVersionsWithoutRateLimit checks that, without a rate limit, one client
 // may report all unreleased builds that are counted per day.
 func TestUnreleasedVersionsWithoutRateLimit(t *testing.T) {
-	s := newServiceWith(t, serviceOptions{}, catalog.Release{Version: "v1.2.3"})
+	s := newServiceWith(t, serviceOptions{}, catalog.Release{Tag: "v1.2.3"})
 	h := s.handler.Handler()
 	for i := range 101 {
 		reportFrom(h, "192.0.2.1:1", "", fmt.Sprintf(`{"id":%q,"version":"9.0.%d"}`, uuid.NewString(), i))

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
-
-	"relcheck/checker"
 )
 
 // report answers POST /v1/version: it records a report and returns the latest release.
@@ -14,22 +12,20 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) erro
 	if name == "" {
 		name = DefaultProduct
 	}
-	p, err := s.product(name)
+	p, c, err := s.channel(name)
 	if err != nil {
 		return err
 	}
-	report, err := readReport(r)
+	report, platform, err := readReport(r)
 	if err != nil {
 		return err
 	}
-	_, platform := checker.ParseUserAgent(r.UserAgent())
-	platform = platform.OrOther()
-	release, key := p.find(report.Version)
-	offer, verdict := p.judge(release, key)
+	release := p.find(report.Version)
+	offer, verdict := p.judge(c, release, report.Version)
 	answer := offer.answer(platform, verdict)
 	if s.mayRecord(w, r, p, kindReport) {
-		report.Version = s.countedVersion(r, p, report.Version, release.published(report.Version), platform)
-		if err := s.store.Record(r.Context(), name, platform, &report); err != nil {
+		report.Version = s.countedVersion(r, p, report.Version, release != nil, platform)
+		if err := s.store.Record(r.Context(), p.Name, platform, &report); err != nil {
 			return notRecorded(err, answer)
 		}
 		s.metrics.recorded.Inc()

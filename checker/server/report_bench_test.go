@@ -24,7 +24,7 @@ func BenchmarkReport(b *testing.B) {
 	for _, rate := range []int{0, 600_000_000} {
 		b.Run(fmt.Sprintf("client-rate=%d", rate), func(b *testing.B) {
 			s := newServiceWith(b, serviceOptions{Options: server.Options{ClientRate: rate}, wrap: func(h testStore) server.Store { return discardingStore{h} }},
-				catalog.Release{Version: "v1.0.0"})
+				catalog.Release{Tag: "v1.0.0"})
 			h := s.handler.Handler()
 			body := `{"id":"` + sampleID + `","version":"1.0.0","heap_usage_bytes":"2664880"}`
 			b.ReportAllocs()

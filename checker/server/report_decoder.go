@@ -14,36 +14,51 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/useragent"
 )
 
 const (
-	maxBody  = 16 << 10 // bytes
-	maxDepth = 32       // of nested arrays and objects
+	maxBody     = 16 << 10 // bytes
+	maxDepth    = 32       // of nested arrays and objects
+	maxPlatform = 64       // bytes of an operating system or an architecture
 )
 
-// reportDecoder decodes the body of a report. It is faster than unmarshaling: it copies
-// only the version, and is reused.
+// reportDecoder decodes the body of a report: the fields of [checker.Report], and the
+// optional fields os and arch of clients that cannot set their User-Agent. It is faster
+// than unmarshaling: it copies only the texts, and is reused.
 type reportDecoder struct {
-	body  bytes.Buffer
-	limit io.LimitedReader
-	json  jsontext.Decoder
+	body   bytes.Buffer
+	limit  io.LimitedReader
+	json   jsontext.Decoder
+	fields reportFields
+}
+
+type reportFields struct {
+	checker.Report
+	os, arch string // as the client spells them; empty if it did not send them
 }
 
 var reportDecoders = sync.Pool{New: func() any { return new(reportDecoder) }}
 
-func readReport(r *http.Request) (checker.Report, error) {
+// readReport returns the report in a request, and the client's platform. The fields os and
+// arch take precedence over the User-Agent, which fetch in browsers and many HTTP libraries
+// set themselves.
+func readReport(r *http.Request) (checker.Report, checker.Platform, error) {
 	if err := checkType(r.Header); err != nil {
-		return checker.Report{}, err
+		return checker.Report{}, checker.Other, err
 	}
 	if r.ContentLength > maxBody {
-		return checker.Report{}, tooLarge()
+		return checker.Report{}, checker.Other, tooLarge()
 	}
 	d := reportDecoders.Get().(*reportDecoder)
 	defer reportDecoders.Put(d)
 	if err := d.read(r.Body); err != nil {
-		return checker.Report{}, err
+		return checker.Report{}, checker.Other, err
 	}
-	return d.report()
+	if err := d.decode(); err != nil {
+		return checker.Report{}, checker.Other, err
+	}
+	return d.fields.Report, useragent.Platform(r.UserAgent(), d.fields.os, d.fields.arch), nil
 }
 
 func (d *reportDecoder) read(body io.Reader) error {
@@ -69,7 +84,7 @@ func tooLarge() error {
 }
 
 func checkType(h http.Header) error {
-	if h.Get("Content-Encoding") != "" {
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return fail(http.StatusUnsupportedMediaType, "unsupported_encoding", "", "send the body without a Content-Encoding")
 	}
 	t := h.Get("Content-Type")
@@ -84,45 +99,45 @@ func checkType(h http.Header) error {
 	return nil
 }
 
-// report decodes the body. It ignores unknown keys.
-func (d *reportDecoder) report() (checker.Report, error) {
-	var r checker.Report
+// decode decodes the body. It ignores unknown keys.
+func (d *reportDecoder) decode() error {
+	d.fields = reportFields{}
 	d.json.Reset(&d.body)
 	t, err := d.json.ReadToken()
 	if err != nil {
-		return r, notJSON(err)
+		return notJSON(err)
 	}
 	if t.Kind() != '{' {
-		return r, fail(http.StatusBadRequest, "invalid_json", "", `the body must be a JSON object with "id" and "version"`)
+		return fail(http.StatusBadRequest, "invalid_json", "", `the body must be a JSON object with "id" and "version"`)
 	}
 	for d.json.PeekKind() != '}' {
-		if err := d.member(&r); err != nil {
-			return r, err
+		if err := d.member(); err != nil {
+			return err
 		}
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return r, notJSON(err)
+		return notJSON(err)
 	}
 	if _, err := d.json.ReadToken(); err != io.EOF {
-		return r, fail(http.StatusBadRequest, "invalid_json", "", "send one JSON object and nothing after it")
+		return fail(http.StatusBadRequest, "invalid_json", "", "send one JSON object and nothing after it")
 	}
-	if r.ID == uuid.Nil {
-		return r, invalid("id", "is missing; send a version 4 UUID")
+	if d.fields.ID == uuid.Nil {
+		return invalid("id", "is missing; send a version 4 UUID")
 	}
-	if r.Version == "" {
-		return r, invalid("version", "is missing; send the version of the program")
+	if d.fields.Version == "" {
+		return invalid("version", "is missing; send the version of the program")
 	}
-	return r, nil
+	return nil
 }
 
 // member decodes a key and its value. The values of [jsontext.Decoder] are valid until
 // the next call only.
-func (d *reportDecoder) member(r *checker.Report) error {
+func (d *reportDecoder) member() error {
 	name, err := d.json.ReadValue()
 	if err != nil {
 		return notJSON(err)
 	}
-	set := (func(*checker.Report, jsontext.Value) error)(nil)
+	set := (func(*reportFields, jsontext.Value) error)(nil)
 	switch string(unquote(name)) {
 	case "id":
 		set = setID
@@ -130,17 +145,21 @@ func (d *reportDecoder) member(r *checker.Report) error {
 		set = setVersion
 	case "heap_usage_bytes":
 		set = setHeap
+	case "os":
+		set = setOS
+	case "arch":
+		set = setArch
 	default:
 		return d.skip()
 	}
 	if k := d.json.PeekKind(); k == '{' || k == '[' {
-		return set(r, nil)
+		return set(&d.fields, nil)
 	}
 	value, err := d.json.ReadValue()
 	if err != nil {
 		return notJSON(err)
 	}
-	return set(r, value)
+	return set(&d.fields, value)
 }
 
 // unquote returns the value of a JSON string. It copies only strings with escapes.
@@ -153,7 +172,7 @@ func unquote(v jsontext.Value) []byte {
 	return text
 }
 
-func setID(r *checker.Report, v jsontext.Value) error {
+func setID(r *reportFields, v jsontext.Value) error {
 	if v.Kind() == '"' {
 		text := unquote(v)
 		id, err := uuid.ParseBytes(text)
@@ -165,7 +184,7 @@ func setID(r *checker.Report, v jsontext.Value) error {
 	return invalid("id", "must be a version 4 UUID of 36 characters, such as 08c1d850-6065-478a-b9b5-a8f9f464ad33")
 }
 
-func setVersion(r *checker.Report, v jsontext.Value) error {
+func setVersion(r *reportFields, v jsontext.Value) error {
 	if v.Kind() == '"' {
 		r.Version = string(unquote(v))
 	}
@@ -175,7 +194,11 @@ func setVersion(r *checker.Report, v jsontext.Value) error {
 	return nil
 }
 
-func setHeap(r *checker.Report, v jsontext.Value) error {
+// setHeap accepts null, which clients in other languages send for what they do not know.
+func setHeap(r *reportFields, v jsontext.Value) error {
+	if v.Kind() == 'n' {
+		return nil
+	}
 	digits := []byte(v)
 	if v.Kind() == '"' {
 		digits = unquote(v)
@@ -186,6 +209,29 @@ func setHeap(r *checker.Report, v jsontext.Value) error {
 	}
 	r.HeapUsageBytes = &n
 	return nil
+}
+
+func setOS(r *reportFields, v jsontext.Value) (err error) {
+	r.os, err = platformName("os", v)
+	return err
+}
+
+func setArch(r *reportFields, v jsontext.Value) (err error) {
+	r.arch, err = platformName("arch", v)
+	return err
+}
+
+// platformName returns the value of the field os or arch, and "" for null.
+func platformName(field string, v jsontext.Value) (string, error) {
+	switch v.Kind() {
+	case 'n':
+		return "", nil
+	case '"':
+		if name := unquote(v); len(name) <= maxPlatform {
+			return string(name), nil
+		}
+	}
+	return "", invalid(field, "must be a string of at most 64 bytes, such as linux or amd64; leave it out if unknown")
 }
 
 // parseHeap parses decimal digits. It accepts no sign, unlike ParseInt.

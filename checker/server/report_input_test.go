@@ -5,7 +5,9 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,14 +17,18 @@ import (
 // TestReportErrors checks the error for each kind of invalid report, and that none is
 // recorded.
 func TestReportErrors(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v0.19.2"})
+	s := newService(t, catalog.Release{Tag: "v0.19.2"})
 	with := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
 	field := func(name, value string) string {
 		fields := map[string]string{"id": `"` + sampleID + `"`, "version": `"0.12.3"`, "heap_usage_bytes": `"596000"`}
 		fields[name] = value
-		return `{"id":` + fields["id"] + `,"version":` + fields["version"] + `,"heap_usage_bytes":` + fields["heap_usage_bytes"] + `}`
+		var members []string
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			members = append(members, `"`+name+`":`+fields[name])
+		}
+		return "{" + strings.Join(members, ",") + "}"
 	}
 	id := func(s string) string { return field("id", `"`+s+`"`) }
 	good := field("id", `"`+sampleID+`"`)
@@ -86,7 +92,6 @@ func TestReportErrors(t *testing.T) {
 		"version formula":   {body: field("version", `"=1+1"`), status: 400, code: "invalid_field", field: "version"},
 		"version not ASCII": {body: field("version", `"１.0"`), status: 400, code: "invalid_field", field: "version"},
 
-		"heap null":       {body: field("heap_usage_bytes", "null"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
 		"heap bool":       {body: field("heap_usage_bytes", "true"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
 		"heap array":      {body: field("heap_usage_bytes", "[1]"), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
 		"heap empty":      {body: field("heap_usage_bytes", `""`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
@@ -98,6 +103,16 @@ func TestReportErrors(t *testing.T) {
 		"heap hex":        {body: field("heap_usage_bytes", `"0x10"`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
 		"heap underscore": {body: field("heap_usage_bytes", `"1_000"`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
 		"heap too large":  {body: field("heap_usage_bytes", `"9223372036854775808"`), status: 400, code: "invalid_field", field: "heap_usage_bytes"},
+
+		"os number":         {body: field("os", "1"), status: 400, code: "invalid_field", field: "os"},
+		"os object":         {body: field("os", "{}"), status: 400, code: "invalid_field", field: "os"},
+		"os long":           {body: field("os", `"`+strings.Repeat("x", 65)+`"`), status: 400, code: "invalid_field", field: "os"},
+		"arch bool":         {body: field("arch", "true"), status: 400, code: "invalid_field", field: "arch"},
+		"arch array":        {body: field("arch", `["arm64"]`), status: 400, code: "invalid_field", field: "arch"},
+		"arch long":         {body: field("arch", `"`+strings.Repeat("ä", 33)+`"`), status: 400, code: "invalid_field", field: "arch"},
+		"duplicate os":      {body: `{"os":"linux",` + good[1:len(good)-1] + `,"os":"linux"}`, status: 400, code: "invalid_json"},
+		"brotli":            {body: good, change: with("Content-Encoding", "br"), status: 415, code: "unsupported_encoding"},
+		"identity and gzip": {body: good, change: with("Content-Encoding", "identity, gzip"), status: 415, code: "unsupported_encoding"},
 
 		"unknown product": {body: good, change: func(r *http.Request) { r.URL.Path = "/p/none/v1/version" }, status: 404, code: "unknown_product"},
 		"hostile product": {body: good, change: func(r *http.Request) { r.URL.Path = "/p/\x1b[31m<b>/v1/version" }, status: 404, code: "unknown_product"},
@@ -152,10 +167,11 @@ func TestReportErrors(t *testing.T) {
 
 // TestReportAccepted checks that unusual, but valid reports are recorded.
 func TestReportAccepted(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v0.19.2"})
+	s := newService(t, catalog.Release{Tag: "v0.19.2"})
 	rest := `"version":"1.0.0","id":"` + sampleID + `"`
 	for name, body := range map[string]string{
 		"no heap":            `{` + rest + `}`,
+		"heap null":          `{` + rest + `,"heap_usage_bytes":null}`,
 		"heap as a number":   `{` + rest + `,"heap_usage_bytes":596000}`,
 		"heap zero":          `{` + rest + `,"heap_usage_bytes":"0"}`,
 		"heap largest":       `{` + rest + `,"heap_usage_bytes":"9223372036854775807"}`,
@@ -176,11 +192,59 @@ func TestReportAccepted(t *testing.T) {
 			t.Errorf("%s: got new recorded reports %v, want 1 with the ID sent", name, all[before:])
 		}
 	}
+	for _, encoding := range []string{"identity", "Identity"} {
+		r := report(`{` + rest + `}`)
+		r.Header.Set("Content-Encoding", encoding)
+		if got := s.send(t, r); got.StatusCode != 200 {
+			t.Errorf("Content-Encoding %q: got status %d, want 200: %s", encoding, got.StatusCode, got.body)
+		}
+	}
 	for _, contentType := range []string{"", "application/json; charset=utf-8", "Application/JSON"} {
 		r := report(`{` + rest + `}`)
 		r.Header.Set("Content-Type", contentType)
 		if got := s.send(t, r); got.StatusCode != 200 {
 			t.Errorf("Content-Type %q: got status %d, want 200: %s", contentType, got.StatusCode, got.body)
+		}
+	}
+}
+
+// TestReportPlatform checks the platforms of recorded reports: the fields os and arch take
+// precedence over the User-Agent.
+func TestReportPlatform(t *testing.T) {
+	s := newService(t)
+	for _, test := range []struct{ agent, fields, want string }{
+		{"app/1.0 (linux, amd64)", ``, "linux/amd64"},
+		{"app/1.0 (Linux, x86_64)", ``, "linux/amd64"},
+		{"app/1.0 (Windows_NT; AMD64)", ``, "windows/amd64"},
+		{"app/1.0 darwin/arm64", ``, "darwin/arm64"},
+		{"app/1.0 (amiga, m68k)", ``, "other/other"},
+		{"curl/8.7.1", ``, "other/other"},
+		{"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)", ``, "other/other"},
+		{"curl/8.7.1", `"os":"linux","arch":"amd64"`, "linux/amd64"},
+		{"Mozilla/5.0 (X11; Linux x86_64)", `"os":"macOS","arch":"arm64"`, "darwin/arm64"},
+		{"app/1.0 (linux, amd64)", `"arch":"AMD64","os":"Windows_NT"`, "windows/amd64"},
+		{"app/1.0 (linux, amd64)", `"arch":"aarch64"`, "linux/arm64"},
+		{"app/1.0 (linux, amd64)", `"os":null,"arch":null`, "linux/amd64"},
+		{"app/1.0 (linux, amd64)", `"os":"","arch":""`, "linux/amd64"},
+		{"app/1.0 (linux, amd64)", `"os":"amiga","arch":"m68k"`, "other/other"},
+		{"app/1.0 (linux, amd64)", `"os":"\u0000","arch":"` + strings.Repeat("x", 64) + `"`, "other/other"},
+		{"app/1.0 (linux, amd64)", `"os":"\u006cinux","arch":"x86_64"`, "linux/amd64"},
+		// No field remains from the report before.
+		{"app/1.0 (linux, amd64)", ``, "linux/amd64"},
+	} {
+		body := `{"id":"` + sampleID + `","version":"1.0.0"`
+		if test.fields != "" {
+			body += "," + test.fields
+		}
+		r := report(body + "}")
+		r.Header.Set("User-Agent", test.agent)
+		if got := s.send(t, r); got.StatusCode != 200 {
+			t.Errorf("%s from %s: got status %d, want 200: %s", test.fields, test.agent, got.StatusCode, got.body)
+			continue
+		}
+		all := s.reports(t, "opa")
+		if got := all[len(all)-1].Platform.String(); got != test.want {
+			t.Errorf("%s from %s: got platform %s, want %s", test.fields, test.agent, got, test.want)
 		}
 	}
 }

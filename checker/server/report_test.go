@@ -24,7 +24,7 @@ import (
 // response must be the document's, and also contain the verdict, which every released
 // client reads.
 func TestPrivacyDocumentExample(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v0.19.2"})
+	s := newService(t, catalog.Release{Tag: "v0.19.2"})
 	r := report("{\n  \"id\": \"" + sampleID + "\",\n  \"version\": \"v0.12.3\",\n  \"heap_usage_bytes\": \"596000\"\n}\n")
 	r.Header.Set("User-Agent", `"Open Policy Agent/v0.12.3 (darwin, amd64)"`)
 	got := s.send(t, r)
@@ -44,7 +44,7 @@ func TestPrivacyDocumentExample(t *testing.T) {
 
 // TestCapturedRequests sends requests of real clients, captured from the network.
 func TestCapturedRequests(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v1.22.2"})
+	s := newService(t, catalog.Release{Tag: "v1.22.2"})
 	captures, err := filepath.Glob("testdata/captures/*.http")
 	if err != nil || len(captures) == 0 {
 		t.Fatalf("got no captured requests (error %v)", err)
@@ -84,9 +84,9 @@ func TestCapturedRequests(t *testing.T) {
 
 func TestVerdict(t *testing.T) {
 	s := newService(t,
-		catalog.Release{Version: "v0.19.2"}, catalog.Release{Version: "v0.21.0"}, catalog.Release{Version: "v0.9.0"},
-		catalog.Release{Version: "v0.30.0", Retracted: "broken"},
-		catalog.Release{Version: "v0.22.0-rc.1", Prerelease: true}, catalog.Release{Version: "v0.22.0-rc.2", Prerelease: true})
+		catalog.Release{Tag: "v0.19.2"}, catalog.Release{Tag: "v0.21.0"}, catalog.Release{Tag: "v0.9.0"},
+		catalog.Release{Tag: "v0.30.0", Withdrawn: true, Reason: "broken"},
+		catalog.Release{Tag: "v0.22.0-rc.1", Prerelease: true}, catalog.Release{Tag: "v0.22.0-rc.2", Prerelease: true})
 	for version, want := range map[string]string{
 		"0.20.0":                "v0.21.0 false",
 		"v0.20.0":               "v0.21.0 false",
@@ -95,14 +95,16 @@ func TestVerdict(t *testing.T) {
 		"0.20.0-istio":          "v0.21.0 false", // a vendor's build of an older release
 		"0.22.0-dev":            "v0.21.0 true",
 		"0.21.0+build.7":        "v0.21.0 true",
-		"0.30.0":                "v0.21.0 true", // newer than all releases that are offered
+		"0.30.0":                "v0.21.0 false", // withdrawn
+		"0.31.0":                "v0.21.0 true",  // newer than all releases
 		"0.22.0-rc.1":           "v0.22.0-rc.2 false",
 		"v0.22.0-rc.2":          "v0.22.0-rc.2 true",
 		"0.22.0-rc.3":           "v0.21.0 true", // not published: compared without the suffix
 		"0.21":                  "v0.21.0 true",
 		"devel":                 "v0.21.0 null",
-		"1.2.3.4":               "v0.21.0 null",
-		"01.2.3":                "v0.21.0 null",
+		"1.2.3.4":               "v0.21.0 true",
+		"01.2.3":                "v0.21.0 true",
+		"0.20.9.4":              "v0.21.0 false",
 		strings.Repeat("1", 80): "v0.21.0 true",
 	} {
 		got := s.send(t, report(reportBody(version)))
@@ -124,7 +126,7 @@ func TestVerdict(t *testing.T) {
 // TestPrereleaseIsOfferedNewerRelease checks that a pre-release is offered a newer stable
 // release.
 func TestPrereleaseIsOfferedNewerRelease(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v1.0.0-rc.1", Prerelease: true}, catalog.Release{Version: "v1.0.0"})
+	s := newService(t, catalog.Release{Tag: "v1.0.0-rc.1", Prerelease: true}, catalog.Release{Tag: "v1.0.0"})
 	if got := s.send(t, report(reportBody("1.0.0-rc.1"))); !strings.Contains(got.body, `"latest_release":"v1.0.0","opa_up_to_date":false`) {
 		t.Errorf("got %s, want release v1.0.0", got.body)
 	}
@@ -132,8 +134,8 @@ func TestPrereleaseIsOfferedNewerRelease(t *testing.T) {
 
 func TestDownloadLinks(t *testing.T) {
 	s := newService(t, catalog.Release{
-		Version: "v1.0.0", Notes: "https://example.com/notes?a=1&b=2",
-		Assets: map[checker.Platform]string{{OS: "linux", Arch: "amd64"}: "https://example.com/own"},
+		Tag: "v1.0.0", Notes: "https://example.com/notes?a=1&b=2",
+		Files: []catalog.File{{Platform: checker.Platform{OS: "linux", Arch: "amd64"}, URL: "https://example.com/own"}},
 	})
 	for agent, want := range map[string]string{
 		"Open Policy Agent/0.1.0 (linux, amd64)":   "https://example.com/own",
@@ -178,12 +180,12 @@ func TestReportWithoutReleases(t *testing.T) {
 }
 
 func TestReportOfOtherProduct(t *testing.T) {
-	s := newService(t, catalog.Release{Version: "v9.0.0"})
+	s := newService(t, catalog.Release{Tag: "v9.0.0"})
 	app := catalog.Product{Name: "app", Title: "App", Repo: "me/App", Download: "https://example.com/{version}/{os}"}
 	if err := s.store.AddProduct(context.Background(), app); err != nil {
 		t.Fatal(err)
 	}
-	s.put(t, "app", catalog.Release{Version: "1.1.0"})
+	s.put(t, "app", catalog.Release{Tag: "1.1.0"})
 	s.await(t, "/p/app/repos/any/name/releases/latest", 200)
 
 	r := report(reportBody("1.0.0"))
@@ -227,7 +229,7 @@ func TestReportNotRecorded(t *testing.T) {
 		{db.ErrBusy, 503, "busy"},
 		{fmt.Errorf("write: %w", diskFull{}), 507, "disk_full"},
 	} {
-		s := newServiceOn(t, func(h testStore) server.Store { return failingRecorder{h, c.err} }, catalog.Release{Version: "v0.19.2"})
+		s := newServiceOn(t, func(h testStore) server.Store { return failingRecorder{h, c.err} }, catalog.Release{Tag: "v0.19.2"})
 		got := s.send(t, report(reportBody("0.12.3")))
 		var body struct {
 			Error  struct{ Code, Message string }

@@ -61,6 +61,9 @@ type Store interface {
 	// Changes returns the changes of the catalog since a revision, and its revision now.
 	// Since the zero revision, that is the whole catalog.
 	Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error)
+	// Release returns a release with what upstream and the operator say about it. The
+	// error wraps [catalog.ErrNotFound] if there is none.
+	Release(ctx context.Context, product, tag string) (catalog.Release, [2]*catalog.Layer, error)
 	// Totals reads the counts of a product in a range of days, for the builds for which
 	// keep returns true.
 	Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
@@ -132,12 +135,13 @@ type Server struct {
 	reports      *ratelimit.Limiter        // of reports and checks; nil without a limit
 	versions     *ratelimit.VersionLimiter // nil without a limit
 	queryTimeout time.Duration             // how long a request may query the store
+	now          func() time.Time          // decides which releases are offered
 	snapshot     atomic.Pointer[snapshot]
 }
 
 // New reads the catalog and returns a server.
 func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server, error) {
-	s := &Server{store: store, log: log, options: o, queryTimeout: maxQueryTime,
+	s := &Server{store: store, log: log, options: o, queryTimeout: maxQueryTime, now: time.Now,
 		views:   &views{reading: semaphore.NewWeighted(maxReads), cached: map[viewKey]*cachedView{}},
 		pages:   &pageCache{cached: map[pageKey]*keptContent{}},
 		drawing: make(turns, atOnce), encoding: make(turns, atOnce),
@@ -163,8 +167,12 @@ func (s *Server) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
 	}
-	if changes.Revision != known.revision {
-		s.snapshot.Store(known.with(changes))
+	now := s.now()
+	switch {
+	case changes.Revision != known.revision:
+		s.snapshot.Store(known.with(changes, now))
+	case !known.next.IsZero() && !known.next.After(now):
+		s.snapshot.Store(known.at(now))
 	}
 	return nil
 }
@@ -261,6 +269,7 @@ func (s *Server) routes() []route {
 		{"PUT /api/v1/products/{product}", checkParameters(s.putProduct), adminToken},
 		{"DELETE /api/v1/products/{product}", checkParameters(s.deleteProduct, "reports"), adminToken},
 		{"GET /api/v1/products/{product}/releases", checkParameters(s.apiReleases, "page", "per_page"), anyToken},
+		{"GET /api/v1/products/{product}/releases/{version}", checkParameters(s.apiReleaseDetails), anyToken},
 		{"PUT /api/v1/products/{product}/releases/{version}", checkParameters(s.putRelease), releaseToken},
 		{"DELETE /api/v1/products/{product}/releases/{version}", checkParameters(s.deleteRelease), releaseToken},
 		{"GET /metrics", s.scrape, readStats},

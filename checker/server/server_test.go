@@ -53,10 +53,10 @@ func TestReleaseOfOtherProcessIsOffered(t *testing.T) {
 	for i := range 3 {
 		version := fmt.Sprintf("v0.19.%d", i)
 		begin := time.Now()
-		s.put(t, "opa", catalog.Release{Version: version})
+		s.put(t, "opa", catalog.Release{Tag: version})
 		s.await(t, "/repos/open-policy-agent/opa/releases/latest", 200)
 		took = append(took, time.Since(begin))
-		if err := s.store.Withdraw(context.Background(), "opa", version, true); err != nil {
+		if _, err := s.store.Withdraw(context.Background(), "opa", version, true); err != nil {
 			t.Fatal(err)
 		}
 		s.await(t, "/repos/open-policy-agent/opa/releases/latest", 404)

@@ -113,12 +113,10 @@ func newServiceWith(t testing.TB, o serviceOptions, releases ...catalog.Release)
 	return s
 }
 
-// put adds or replaces releases of a product.
+// put stores releases of a product as the list of an upstream.
 func (s *service) put(t testing.TB, product string, releases ...catalog.Release) {
 	t.Helper()
-	_, err := s.store.PutReleases(context.Background(), product, releases,
-		func(_, given catalog.Release) catalog.Release { return given })
-	if err != nil {
+	if _, err := s.store.ImportReleases(context.Background(), product, catalog.ListOf("test", releases...), true); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -252,4 +250,12 @@ func ask(h http.Handler, from, method, path string, c credential, headers ...str
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
+}
+
+// releases returns releases with tags, which are separated by spaces.
+func releases(tags string) (all []catalog.Release) {
+	for tag := range strings.FieldsSeq(tags) {
+		all = append(all, catalog.Release{Tag: tag})
+	}
+	return all
 }

@@ -1,15 +1,14 @@
 package server
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
-	"golang.org/x/mod/semver"
-
-	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/version"
 )
 
 // snapshot is the state of the catalog that answers requests. It is immutable,
@@ -19,19 +18,30 @@ type snapshot struct {
 	revision catalog.Revision
 	products map[string]*product
 	repos    map[string]*product // by "owner/name" in lower case
+	next     time.Time           // of the next offer that begins without a change; zero if there is none
 }
 
 type product struct {
 	id int64
 	catalog.Product
-	origins  []string // of web pages that may send reports
-	releases releases
-	stable   *offer // offered to most clients
-	preview  *offer // offered to clients that run a pre-release; often the same
+	scheme   version.Scheme
+	origins  []string                   // of web pages that may send reports
+	releases []*catalog.Ranked          // newest first
+	byTag    map[string]*catalog.Ranked // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
+	others   map[string]*catalog.Ranked // by tag: other spellings, and tags of other components
+	channels map[string]*channel        // by name; "" is the default one
+	hints    func() []string            // see [catalog.Product.Hints]
 }
 
-func (s *snapshot) with(c catalog.Changes) *snapshot {
-	next := &snapshot{c.Revision, map[string]*product{}, map[string]*product{}}
+// channel is what is offered in a channel of a product.
+type channel struct {
+	catalog.Offer
+	latest   *offer
+	previews []*offer // of Offer.Previews
+}
+
+func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
+	next := &snapshot{revision: c.Revision, products: map[string]*product{}, repos: map[string]*product{}}
 	if !c.All {
 		maps.Copy(next.products, s.products)
 	}
@@ -39,125 +49,221 @@ func (s *snapshot) with(c catalog.Changes) *snapshot {
 		maps.DeleteFunc(next.products, func(_ string, p *product) bool { return !c.Remaining[p.id] })
 	}
 	for _, l := range c.Products {
-		next.products[l.Name] = next.products[l.Name].with(l)
+		next.products[l.Name] = next.products[l.Name].with(l, now)
 	}
-	for _, p := range next.products {
-		if p.Repo != "" {
-			next.repos[strings.ToLower(p.Repo)] = p
+	next.index()
+	return next
+}
+
+// at returns the snapshot at a later time, without other changes.
+func (s *snapshot) at(now time.Time) *snapshot {
+	next := &snapshot{revision: s.revision, products: maps.Clone(s.products), repos: map[string]*product{}}
+	for name, p := range next.products {
+		if moment := p.next(); !moment.IsZero() && !moment.After(now) {
+			changed := *p
+			changed.offer(p, now)
+			next.products[name] = &changed
 		}
+	}
+	next.index()
+	return next
+}
+
+// index sets the fields that follow from the products.
+func (s *snapshot) index() {
+	for _, p := range s.products {
+		if p.Repo != "" {
+			s.repos[strings.ToLower(p.Repo)] = p
+		}
+		s.next = earlier(s.next, p.next())
+	}
+}
+
+// earlier returns the earlier one of two times, of which zero ones do not count.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// next returns the time at which an offer of the product changes.
+func (p *product) next() (next time.Time) {
+	for _, c := range p.channels {
+		next = earlier(next, c.Next)
 	}
 	return next
 }
 
 // with returns the product after a change of it and of the listed releases. If p is nil, or
 // is another product of the same name, the listing is complete.
-func (p *product) with(l catalog.Listing) *product {
+func (p *product) with(l catalog.Listing, now time.Time) *product {
 	if p == nil || p.id != l.ID {
 		p = &product{}
 	}
-	changed := make([]*release, len(l.Releases))
-	for i, r := range l.Releases {
-		changed[i] = &release{r, checker.Canonical(r.Version)}
-	}
-	next := &product{id: l.ID, Product: l.Product, origins: strings.Fields(l.Origins), releases: p.releases.with(changed)}
-	var stable, preview *release
-	for _, r := range next.releases.sorted {
-		if r.Withdrawn {
-			continue
-		}
-		preview = cmp.Or(preview, r)
-		if !r.Prerelease {
-			stable = r
-			break
-		}
-	}
-	next.stable = next.offer(stable, p.stable, p.preview)
-	next.preview = next.stable
-	if preview != stable {
-		next.preview = next.offer(preview, p.stable, p.preview)
-	}
+	next := &product{id: l.ID, Product: l.Product, scheme: l.Scheme(), origins: strings.Fields(l.Origins)}
+	next.add(p, l.Rank(l.Releases))
+	next.offer(p, now)
 	return next
 }
 
-// offer returns the offer of a release. It reuses an old one for the same release.
-func (p *product) offer(r *release, old ...*offer) *offer {
-	for _, o := range old {
-		if o != nil && o.release == r && o.product == p.Product {
-			return o
+// add sets the releases of the product: those of old, with changed ones added or replaced.
+func (p *product) add(old *product, changed []*catalog.Ranked) {
+	p.releases = old.without(changed)
+	if old.File != p.File || old.Repo != p.Repo || old.Module != p.Module { // other files may be the downloads
+		for i, r := range p.releases {
+			p.releases[i] = &catalog.Ranked{Release: r.Release, Version: r.Version}
+		}
+		old = &product{}
+	}
+	p.releases = merge(p.releases, changed)
+	if old.Prefixes == p.Prefixes && len(old.releases) > 0 {
+		p.byTag, p.others = maps.Clone(old.byTag), maps.Clone(old.others)
+	} else {
+		p.byTag, p.others, changed = make(map[string]*catalog.Ranked, len(p.releases)), map[string]*catalog.Ranked{}, p.releases
+	}
+	for _, r := range changed {
+		p.addTag(r)
+	}
+}
+
+// without returns the releases of the product except those with the same tags as others.
+func (p *product) without(others []*catalog.Ranked) []*catalog.Ranked {
+	tags := map[string]bool{}
+	for _, r := range others {
+		if p.tagged(r.Tag) != nil {
+			tags[r.Tag] = true
 		}
 	}
-	return newOffer(p.Product, r)
+	kept := slices.Clone(p.releases)
+	if len(tags) > 0 {
+		kept = slices.DeleteFunc(kept, func(r *catalog.Ranked) bool { return tags[r.Tag] })
+	}
+	return kept
 }
 
-// find returns the release of a reported version in any spelling, or nil, and the
-// canonical version.
-func (p *product) find(version string) (r *release, key string) {
-	key = checker.Canonical(version)
-	return p.releases.byKey[key], key
+// merge merges two lists of releases, newest first.
+func merge(a, b []*catalog.Ranked) []*catalog.Ranked {
+	merged := make([]*catalog.Ranked, 0, len(a)+len(b))
+	for _, r := range b {
+		i, _ := slices.BinarySearchFunc(a, r, catalog.CompareRank)
+		merged = append(append(merged, a[:i]...), r)
+		a = a[i:]
+	}
+	return append(merged, a...)
 }
 
-// judge returns what to offer to a client that runs a canonical version, and the verdict
-// about that version. r is its release, or nil if it is unreleased. A suffix that is not a
-// pre-release of the product ("0.21.0-istio") is ignored. As long as there is no release to
-// offer, every version is up to date.
-func (p *product) judge(r *release, version string) (*offer, verdict) {
-	o, v := p.stable, version
-	if v == "" {
-		return o, unknown
+// addTag adds a release to the maps of tags, or replaces it.
+func (p *product) addTag(r *catalog.Ranked) {
+	key := p.scheme.Trim(r.Tag)
+	was := p.byTag[key]
+	switch {
+	case r.Version.Foreign(), was != nil && was.Tag != r.Tag && was.Version.CompareTag(r.Version) > 0:
+		p.others[r.Tag] = r
+		return
+	case was != nil && was.Tag != r.Tag: // another spelling
+		delete(p.others, r.Tag)
+		p.others[was.Tag] = was
+	}
+	p.byTag[key] = r
+}
+
+// tagged returns the release with exactly this tag, or nil.
+func (p *product) tagged(tag string) *catalog.Ranked {
+	if r := p.others[tag]; r != nil {
+		return r
+	}
+	if r := p.byTag[p.scheme.Trim(tag)]; r != nil && r.Tag == tag {
+		return r
+	}
+	return nil
+}
+
+// offer sets the channels of the product. It reuses offers of old for the same release.
+func (p *product) offer(old *product, now time.Time) {
+	was := old.channels
+	known := map[*catalog.Ranked]*offer{}
+	if old.Product == p.Product {
+		for _, c := range was {
+			for _, o := range append(c.previews, c.latest) {
+				known[o.release] = o
+			}
+		}
+	}
+	of := func(r *catalog.Ranked) *offer {
+		if known[r] == nil {
+			known[r] = newOffer(p.Product, r)
+		}
+		return known[r]
+	}
+	p.channels = map[string]*channel{}
+	add := func(name string, c *catalog.Channel) {
+		o := &channel{Offer: p.Offer(p.releases, c, now)}
+		o.latest = of(o.Latest)
+		for _, r := range o.Previews {
+			o.previews = append(o.previews, of(r))
+		}
+		p.channels[name] = o
+	}
+	add("", nil)
+	p.hints = sync.OnceValue(func() []string { return p.Hints(p.releases, &p.channels[""].Offer) })
+	for _, c := range p.ChannelList() {
+		add(c.Name, &c)
+	}
+}
+
+// latest returns the offer to clients that run no pre-release.
+func (p *product) latest() *offer { return p.channels[""].latest }
+
+// find returns the release of a reported version, which is its tag, or its tag without the
+// prefix or the leading "v", or nil.
+func (p *product) find(reported string) *catalog.Ranked {
+	if r := p.others[reported]; r != nil && !r.Version.Foreign() { // no client reports the tag of another component
+		return r
+	}
+	return p.byTag[p.scheme.Trim(reported)]
+}
+
+// judge returns what to offer to a client of a channel that runs a version, and the verdict
+// about that version. r is its release, or nil if it is unreleased. As long as there is no
+// release to offer, every version is up to date.
+func (p *product) judge(c *channel, r *catalog.Ranked, reported string) (*offer, verdict) {
+	o, compare := c.latest, version.Version.CompareBuild
+	var running version.Version
+	if r != nil {
+		running = r.Version
+	} else { // build metadata of other builds has no order
+		running, compare = p.scheme.Reported(reported).WithoutVendor(), version.Version.Compare
 	}
 	if r != nil && r.Prerelease {
-		o = p.preview
-	} else {
-		v = checker.Core(v)
+		o = c.preview(running)
 	}
-	if semver.Compare(v, o.version) < 0 {
+	switch {
+	case r != nil && r.Withdrawn:
+		return o, withdrawn
+	case !running.Ordered():
+		return o, unknown
+	case o.release != nil && compare(running, o.release.Version) < 0:
 		return o, outdated
 	}
 	return o, upToDate
 }
 
+// preview returns the offer to a client that runs a pre-release.
+func (c *channel) preview(running version.Version) *offer {
+	r := c.For(running)
+	for i, preview := range c.Previews {
+		if preview == r {
+			return c.previews[i]
+		}
+	}
+	return c.latest
+}
+
 func (p *product) listing() catalog.Listing {
-	l := catalog.Listing{ID: p.id, Product: p.Product, Releases: make([]catalog.Release, 0, len(p.releases.sorted))}
-	for _, r := range p.releases.sorted {
+	l := catalog.Listing{ID: p.id, Product: p.Product, Releases: make([]catalog.Release, 0, len(p.releases))}
+	for _, r := range p.releases {
 		l.Releases = append(l.Releases, r.Release)
 	}
 	return l
 }
-
-type release struct {
-	catalog.Release
-	key string // the canonical version
-}
-
-// published reports whether a version is the tag of release r, with or without a
-// leading "v". No release has a tag if r is nil.
-func (r *release) published(version string) bool {
-	return r != nil && strings.TrimPrefix(r.Version, "v") == strings.TrimPrefix(version, "v")
-}
-
-// releases are the releases of a product, by canonical version and in order. They are
-// immutable.
-type releases struct {
-	byKey  map[string]*release
-	sorted []*release // newest first
-}
-
-func (l releases) with(changed []*release) releases {
-	byKey := make(map[string]*release, len(l.byKey)+len(changed))
-	maps.Copy(byKey, l.byKey)
-	for _, r := range changed {
-		byKey[r.key] = r
-	}
-	slices.SortFunc(changed, newestFirst) // so that the first releases of a product are appended
-	sorted := slices.Clone(l.sorted)
-	for _, r := range changed {
-		if i, found := slices.BinarySearchFunc(sorted, r, newestFirst); found {
-			sorted[i] = r
-		} else {
-			sorted = slices.Insert(sorted, i, r)
-		}
-	}
-	return releases{byKey, sorted}
-}
-
-func newestFirst(a, b *release) int { return semver.Compare(b.key, a.key) }

@@ -33,7 +33,7 @@ func (s *Server) view(r *http.Request, id identity, name string, get func(string
 		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOfError(err), err.Error())
 	}
 	v, err := s.views.get(r.Context(), viewKey{p, q, today, public}, fresh, func(ctx context.Context) (*stats.View, error) {
-		totals, err := s.store.Totals(ctx, p.Name, q.Range, q.Keeps)
+		totals, err := s.store.Totals(ctx, p.Name, q.Range, q.Keeps(p.Scheme()))
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"relcheck/checker"
@@ -31,18 +32,15 @@ func (b Backfill) Run(ctx context.Context, s *db.Store) (reports int64, err erro
 
 // Publish adds the fleet's releases to a store.
 func (b Backfill) Publish(ctx context.Context, s *db.Store) error {
-	keepStored := func(stored, _ catalog.Release) catalog.Release { return stored }
-	if _, err := s.PutReleases(ctx, b.Product, b.Releases(), keepStored); err != nil {
+	stored, err := s.Releases(ctx, b.Product)
+	if err != nil {
 		return err
 	}
-	for _, r := range b.Releases() {
-		if r.Withdrawn {
-			if err := s.Withdraw(ctx, b.Product, r.Version, true); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	added := slices.DeleteFunc(b.Releases(), func(r catalog.Release) bool {
+		return slices.ContainsFunc(stored, func(s catalog.Release) bool { return s.Tag == r.Tag })
+	})
+	_, err = s.ImportReleases(ctx, b.Product, catalog.ListOf("simulation", added...), true)
+	return err
 }
 
 func (b Backfill) reports() iter.Seq[db.Recorded] {

@@ -15,9 +15,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"relcheck/checker"
 	"relcheck/checker/stats/fleet"
 	"relcheck/checker/stats/rollup"
+	"relcheck/checker/useragent"
 )
 
 // maxCapture is the size of the largest captured request, in bytes.
@@ -53,8 +53,10 @@ func ReadCapture(r io.Reader) (Capture, error) {
 		return Capture{}, fmt.Errorf("captured body is incomplete: %w", err)
 	}
 	c.header = headerLines(raw)
-	c.build.Version, c.build.Platform = checker.ParseUserAgent(request.UserAgent())
-	c.parseReport()
+	if version, platform := useragent.Parse(request.UserAgent()); version != "" {
+		c.build = rollup.Build{Version: version, Platform: platform}
+	}
+	c.parseReport(request.UserAgent())
 	return c, nil
 }
 
@@ -82,16 +84,16 @@ func headerLines(raw []byte) string {
 	return kept.String()
 }
 
-// parseReport sets the instance ID and version if the body is a report.
-func (c *Capture) parseReport() {
-	var report struct{ ID, Version string }
+// parseReport sets the instance ID and build if the body is a report.
+func (c *Capture) parseReport(agent string) {
+	var report struct{ ID, Version, OS, Arch string }
 	json.Unmarshal(c.body, &report)
 	offset := bytes.Index(c.body, []byte(report.ID))
 	if uuid.Validate(report.ID) != nil || len(report.ID) != 36 || offset < 0 {
 		return
 	}
 	c.idOffset = offset
-	c.build.Version, c.build.Platform = report.Version, c.build.Platform.OrOther()
+	c.build = rollup.Build{Version: report.Version, Platform: useragent.Platform(agent, report.OS, report.Arch)}
 }
 
 // Replay generates requests from captures, without end. The instances take turns, and

@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"relcheck/checker"
+	"relcheck/checker/useragent"
 )
 
 var service = &url.URL{Scheme: "http", Host: "releases.example.com:8080", Path: "/below/"}
@@ -73,7 +74,7 @@ func TestReports(t *testing.T) {
 		if err := d.Decode(&report); err != nil {
 			t.Fatalf("%v\n%s", err, request.Bytes)
 		}
-		version, platform := checker.ParseUserAgent(r.UserAgent())
+		version, platform := useragent.Parse(r.UserAgent())
 		if report.ID != request.ID || report.Version != request.Build.Version || version != request.Build.Version || platform != request.Build.Platform || !checker.ValidVersion(version) {
 			t.Fatalf("got a request with other contents than %+v:\n%s", request, request.Bytes)
 		}

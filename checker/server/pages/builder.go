@@ -129,7 +129,7 @@ const otherName = "other"
 // series returns the series of a version in charts.
 func (b *builder) series(version string) string {
 	if b.byLine {
-		version = stats.Line(version)
+		version = b.Line(version)
 	}
 	if b.colors[version] == "" {
 		return otherName

@@ -51,8 +51,11 @@ func Overview(v Visitor, d OverviewData) ([]byte, error) {
 // days, and whether these are the public ones.
 func NewProductSummary(v *stats.View, public bool) ProductSummary {
 	o := ProductSummary{Name: v.Product.Name, Title: v.Product.Title, Latest: "No releases yet."}
-	if v.Latest != "" {
+	switch {
+	case v.Latest != "":
 		o.Latest = v.Latest + " is the latest release."
+	case v.Preview != "":
+		o.Latest = "Only pre-releases, such as " + v.Preview + "."
 	}
 	if v.Known.Days() == 0 {
 		return o

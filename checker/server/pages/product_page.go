@@ -18,6 +18,7 @@ type productPage struct {
 	Errors   []*invalidParam // of parameters, for the top of the page
 	Empty    bool            // the product has no reports and no checks
 	Latest   string
+	Preview  string // see [stats.View]
 	Base     string
 	Picker   *queryPicker
 	Lead     []string
@@ -52,7 +53,7 @@ func Address(path string, values url.Values) string {
 }
 
 func newProductPage(b *builder) *productPage {
-	p := &productPage{Product: b.Product, Latest: b.Latest, Empty: b.Known.Days() == 0}
+	p := &productPage{Product: b.Product, Latest: b.Latest, Preview: b.Preview, Empty: b.Known.Days() == 0}
 	if !p.Empty {
 		p.Picker, p.Tiles, p.DataNote, p.About, p.Lead = b.queryPicker(), b.summaryTiles(), b.dataNote(), aboutNumbers(b.public), b.introduction()
 		p.Sections = slices.DeleteFunc(b.sections(), func(one section) bool { return len(one.Figures) == 0 })
@@ -162,7 +163,9 @@ func (b *builder) introduction() (all []string) {
 		case l.Text(stats.ColWhat) == stats.LatestRelease && l.Text(stats.ColVersion) != "":
 			all = append(all, show(l, stats.ColShare)+" ran the latest release, "+l.Text(stats.ColVersion)+", or newer.")
 		case l.Text(stats.ColWhat) == stats.Older && b.Latest != "" && l.Number(stats.ColInstances) > 0:
-			all = append(all, show(l, stats.ColShare)+" ran a version older than "+stats.Line(b.Latest)+".")
+			all = append(all, show(l, stats.ColShare)+" ran a version older than "+b.Line(b.Latest)+".")
+		case l.Text(stats.ColWhat) == stats.WithdrawnRelease && l.Number(stats.ColInstances) > 0:
+			all = append(all, show(l, stats.ColShare)+" ran a withdrawn release.")
 		}
 	}
 	return all

@@ -15,7 +15,8 @@ type ReleasesData struct {
 	Releases []Release   // on the current page of the list
 	Search   Search
 	Pager    Pager
-	Total    int // number of releases without a search
+	Total    int      // number of releases without a search
+	Hints    []string // see [catalog.Product.Hints]
 }
 
 // Release is a release, with the link to its notes if there is one.
@@ -46,6 +47,9 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	d.Search.Label = "Version contains"
 	page := releasesPage{ReleasesData: d, Product: d.View.Product, Tabs: v.tabs(&d.View.Product), Counted: d.View.Known.Days() > 0}
 	page.Lead = plural(int64(d.Total), "release", "releases") + "."
+	if d.View.Preview != "" {
+		page.Lead += " Only pre-releases are known: clients that run none are offered no release."
+	}
 	versions := d.View.Table("versions")
 	if page.Counted {
 		page.Lead += " Instances are counted over the last 28 days."
@@ -61,12 +65,12 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 		counted[r.Text(stats.ColVersion)] = r
 	}
 	for _, one := range releases {
-		line := releaseRow{Version: one.Version, Date: unknown, Withdrawn: one.Withdrawn, Notes: one.NotesURL, Reason: one.Retracted, IDs: unknown, Share: unknown}
+		line := releaseRow{Version: one.Tag, Date: unknown, Withdrawn: one.Withdrawn, Notes: one.NotesURL, Reason: one.Reason, IDs: unknown, Share: unknown}
 		if !one.Date.IsZero() {
 			line.Date = formatDay(rollup.DayOf(one.Date))
 		}
 		line.State, line.Class = releaseState(&one.Release, latest)
-		if r, ok := counted[one.Version]; ok {
+		if r, ok := counted[one.Tag]; ok {
 			line.IDs, line.Share, line.Bar = show(r, stats.ColInstances), show(r, stats.ColShare), chart.Bar(r.Float(stats.ColShare), "c0")
 		}
 		all = append(all, line)
@@ -77,11 +81,9 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 // releaseState returns the status of a release and its CSS class.
 func releaseState(r *catalog.Release, latest string) (text, class string) {
 	switch {
-	case r.Withdrawn && r.Retracted != "":
-		return "retracted", "bad"
 	case r.Withdrawn:
 		return "withdrawn", "bad"
-	case r.Version == latest:
+	case r.Tag == latest:
 		return "latest", "good"
 	case r.Prerelease:
 		return "pre-release", "quiet"

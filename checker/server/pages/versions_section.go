@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"relcheck/checker"
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 )
@@ -80,11 +79,11 @@ func (b *builder) supportSection() section {
 	}
 	all := slices.Collect(t.All())
 	slices.Reverse(all) // oldest first
-	all = sampleRows(all, maxBars, func(r stats.Row) bool { return sameVersion(r.Text(stats.ColBelow), chosen) })
+	all = sampleRows(all, maxBars, func(r stats.Row) bool { return b.SameVersion(r.Text(stats.ColBelow), chosen) })
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances that run an older version, by version", Height: chartHeight}}
 	for i, r := range all {
 		class := "c0"
-		if sameVersion(r.Text(stats.ColBelow), chosen) {
+		if b.SameVersion(r.Text(stats.ColBelow), chosen) {
 			class = "c1"
 		}
 		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: class, Title: "below " + r.Text(stats.ColBelow) + "\n" + countAndShare(r.Number(stats.ColInstances), r.Float(stats.ColShare))})
@@ -99,10 +98,6 @@ func (b *builder) supportSection() section {
 	p.Form = &queryForm{Anchor: p.ID, Hidden: b.hiddenFields("below"), Button: "Show", Fields: []formField{{"Support ends below", "below", b.invalid.value("below", chosen), "versions"}}, Error: b.invalid.formError(p.ID, "below")}
 	p.addFigures(f)
 	return p
-}
-
-func sameVersion(a, b string) bool {
-	return a == b || checker.Canonical(a) != "" && checker.Canonical(a) == checker.Canonical(b)
 }
 
 // maxReleasesBehind is the first number of releases behind that shares a column with all higher numbers.

@@ -1,0 +1,230 @@
+package server
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/upstream"
+)
+
+// maxPatch is the size of the largest body of a change, in bytes: the longest release
+// notes, with every character escaped, and hundreds of files.
+const maxPatch = 1 << 20
+
+// nonNull is a member of an object that may be left out, but not null.
+type nonNull[T any] struct{ value *T }
+
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
+func (n *nonNull[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	if d.PeekKind() == 'n' {
+		return errors.New("null")
+	}
+	n.value = new(T)
+	return json.UnmarshalDecode(d, n.value)
+}
+
+func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
+	var body struct {
+		Title      nonNull[string]             `json:"title"`
+		Date       nonNull[string]             `json:"date"`
+		Notes      nonNull[string]             `json:"notes"`
+		Body       nonNull[string]             `json:"body"`
+		Prerelease nonNull[bool]               `json:"prerelease"`
+		Withdrawn  nonNull[bool]               `json:"withdrawn"`
+		Assets     nonNull[map[string]*string] `json:"assets"` // null removes a file
+		Files      nonNull[[]patchFile]        `json:"files"`
+		Checksums  nonNull[string]             `json:"checksums"` // text of a checksum file
+	}
+	if err := readPatch(r, &body, "assets, body, checksums, date, files, notes, prerelease, title, withdrawn"); err != nil {
+		return p, err
+	}
+	if body.Prerelease.value != nil {
+		p.SetPrerelease(*body.Prerelease.value)
+	}
+	if body.Withdrawn.value != nil {
+		p.SetWithdrawn(*body.Withdrawn.value)
+	}
+	for _, text := range []struct {
+		value *string
+		set   func(string) error
+	}{{body.Title.value, p.SetTitle}, {body.Date.value, p.SetDate}, {body.Notes.value, p.SetNotes}, {body.Body.value, p.SetText}} {
+		if err == nil && text.value != nil {
+			err = text.set(*text.value)
+		}
+	}
+	if body.Assets.value != nil {
+		for _, platform := range slices.Sorted(maps.Keys(*body.Assets.value)) {
+			url := (*body.Assets.value)[platform]
+			switch {
+			case err != nil:
+			case url == nil:
+				err = p.RemoveAsset(platform)
+			default:
+				err = p.SetAsset(platform, *url)
+			}
+		}
+	}
+	var files []catalog.File // after the assets, which they may describe
+	if body.Files.value != nil {
+		for _, f := range *body.Files.value {
+			files = append(files, catalog.File{Name: f.Name, URL: f.URL, Size: f.Size, SHA256: f.SHA256, SHA512: f.SHA512, MediaType: f.MediaType})
+		}
+	}
+	if body.Checksums.value != nil {
+		files = slices.AppendSeq(files, maps.Values(upstream.Checksums(*body.Checksums.value, "")))
+	}
+	for _, f := range files {
+		if err == nil {
+			err = p.SetFile(f)
+		}
+	}
+	return p, invalidField(err)
+}
+
+// patchFile is a file in the body of a change of a release. The name decides about the
+// platform. Fields that are empty keep their values.
+type patchFile struct {
+	Name      string `json:"name"`
+	URL       string `json:"url"`
+	Size      int64  `json:"size"`
+	SHA256    string `json:"sha256"`
+	SHA512    string `json:"sha512"`
+	MediaType string `json:"media_type"`
+}
+
+func readProduct(r *http.Request) (catalog.ProductPatch, error) {
+	var body struct {
+		Title    nonNull[string] `json:"title"`
+		Repo     nonNull[string] `json:"repo"`
+		Module   nonNull[string] `json:"module"`
+		Download nonNull[string] `json:"download"`
+		Notes    nonNull[string] `json:"notes"`
+		File     nonNull[string] `json:"file"`
+
+		ReleaseSuffix nonNull[string]                `json:"release_suffix"`
+		Match         nonNull[string]                `json:"match"`
+		MinAge        nonNull[string]                `json:"min_age"`
+		RequireFiles  nonNull[bool]                  `json:"require_files"`
+		Origins       nonNull[[]nonNull[string]]     `json:"origins"`
+		TagPrefixes   nonNull[[]nonNull[string]]     `json:"tag_prefixes"`
+		Channels      nonNull[[]nonNull[apiChannel]] `json:"channels"`
+	}
+	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
+		return nil, err
+	}
+	p := catalog.ProductPatch{}
+	for name, field := range map[string]nonNull[string]{"title": body.Title, "repo": body.Repo, "module": body.Module, "download": body.Download, "notes": body.Notes,
+		"file": body.File, "release_suffix": body.ReleaseSuffix, "match": body.Match, "min_age": body.MinAge} {
+		if field.value != nil {
+			p[name] = *field.value
+		}
+	}
+	for name, list := range map[string]nonNull[[]nonNull[string]]{"origins": body.Origins, "tag_prefixes": body.TagPrefixes} {
+		if list.value != nil {
+			var all strings.Builder
+			for _, item := range *list.value {
+				if *item.value == "" || strings.ContainsFunc(*item.value, unicode.IsSpace) {
+					return nil, invalid(name, fmt.Sprintf("contains %.100q, which is empty or contains a space", *item.value))
+				}
+				all.WriteString(*item.value + " ")
+			}
+			p[name] = all.String()
+		}
+	}
+	if body.RequireFiles.value != nil {
+		p["require_files"] = strconv.FormatBool(*body.RequireFiles.value)
+	}
+	if body.Channels.value != nil {
+		var channels []catalog.Channel
+		for _, item := range *body.Channels.value {
+			c := catalog.Channel(*item.value)
+			if m := (*catalog.FieldError)(nil); errors.As(c.Check(), &m) {
+				return nil, invalid("channels", "contains an invalid channel: "+m.Error())
+			}
+			channels = append(channels, c)
+		}
+		p["channels"] = catalog.FormatChannels(channels)
+	}
+	return p, nil
+}
+
+// readPatch decodes the body of a request. It refuses unknown fields, because a change
+// with a misspelled name would be ignored; fields lists the known ones.
+func readPatch(r *http.Request, into any, fields string) error {
+	body, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	if jsontext.Value(body).Kind() != '{' {
+		return fail(http.StatusBadRequest, "invalid_json", "", "the body must be a JSON object; {} changes nothing")
+	}
+	err = json.Unmarshal(body, into, json.RejectUnknownMembers(true))
+	syntactic, semantic := (*jsontext.SyntacticError)(nil), (*json.SemanticError)(nil)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntactic):
+		return fail(http.StatusBadRequest, "invalid_json", firstToken(syntactic.JSONPointer), duplicateKey)
+	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &semantic):
+		return fail(http.StatusBadRequest, "unknown_field", firstToken(semantic.JSONPointer), "unknown field; use one of "+fields)
+	case errors.As(err, &syntactic) || !errors.As(err, &semantic):
+		return notJSON(err)
+	}
+	field := firstToken(semantic.JSONPointer)
+	return invalid(field, "must be "+cmp.Or(patchTypes[field], "a string")+"; leave it out to keep its value")
+}
+
+// patchTypes describes the fields that are not strings.
+var patchTypes = map[string]string{
+	"prerelease": "true or false",
+	"withdrawn":  "true or false",
+	"assets":     `an object such as {"linux/amd64": "https://example.com/file"}`,
+	"origins":    `an array of strings such as ["https://app.example.com"]`,
+	"files":      `an array of objects such as {"name": "app-linux-amd64", "url": "https://example.com/app-linux-amd64"}`,
+
+	"tag_prefixes":  `an array of strings such as ["cli/v"]`,
+	"require_files": "true or false",
+	"channels":      `an array of objects such as {"name": "lts", "match": "<2"}`,
+}
+
+// firstToken returns the first part of a pointer: the name of a field, of which it returns
+// 50 characters at most.
+func firstToken(p jsontext.Pointer) string {
+	for name := range p.Tokens() {
+		return fmt.Sprintf("%.50s", name)
+	}
+	return ""
+}
+
+func invalidField(err error) error {
+	if f := (*catalog.FieldError)(nil); errors.As(err, &f) {
+		return fail(http.StatusBadRequest, "invalid_field", f.Field, f.Error())
+	}
+	return err
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	if err := checkType(r.Header); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxPatch))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return nil, fail(http.StatusRequestEntityTooLarge, "too_large", "", fmt.Sprintf("the body is larger than %d MB", maxPatch>>20))
+	}
+	if err != nil {
+		return nil, incompleteBody()
+	}
+	return body, nil
+}

@@ -1,0 +1,114 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+
+	"relcheck/checker"
+	"relcheck/checker/catalog"
+)
+
+// apiRelease is the representation of a release in the API.
+type apiRelease struct {
+	ID         int64             `json:"id"`
+	Version    string            `json:"version"` // the tag
+	Title      string            `json:"title"`
+	Date       *string           `json:"date"`    // of publication, RFC 3339, or null if not known
+	Created    *string           `json:"created"` // of the tagged commit
+	Notes      *string           `json:"notes"`   // null if the product's template applies
+	Prerelease bool              `json:"prerelease"`
+	Withdrawn  bool              `json:"withdrawn"`
+	Reason     *string           `json:"reason"` // why it is withdrawn, or null
+	Assets     map[string]string `json:"assets"` // URLs of the downloads, by platform: linux/amd64
+	Files      []apiFile         `json:"files"`  // all files
+	Latest     bool              `json:"latest"` // offered to clients that run no pre-release
+}
+
+// apiFile is the representation of a file in the API.
+type apiFile struct {
+	ID        int64   `json:"id"`
+	Name      string  `json:"name"`
+	Platform  *string `json:"platform"` // null if the name decides
+	URL       string  `json:"url"`
+	Size      int64   `json:"size"` // in bytes; 0 if unknown
+	SHA256    *string `json:"sha256"`
+	SHA512    *string `json:"sha512"`
+	MediaType *string `json:"media_type"`
+}
+
+// newAPIRelease returns the representation of a release of the product.
+func (p *product) newAPIRelease(r *catalog.Ranked) apiRelease {
+	assets, files := map[string]string{}, []apiFile{}
+	for platform, f := range r.Downloads(&p.Product).ByPlatform() {
+		assets[platform.String()] = f.URL
+	}
+	for _, f := range r.Files {
+		if f.URL == "" { // a platform without a file
+			continue
+		}
+		listed := apiFile{f.ID, f.Name, nil, f.URL, f.Size, nullIfEmpty(f.SHA256), nullIfEmpty(f.SHA512), nullIfEmpty(f.MediaType)}
+		if f.Platform != (checker.Platform{}) {
+			listed.Platform = nullIfEmpty(f.Platform.String())
+		}
+		files = append(files, listed)
+	}
+	return apiRelease{r.ID, r.Tag, r.Title, formatTime(r.Date), formatTime(r.Created), nullIfEmpty(r.Notes), r.Prerelease, r.Withdrawn, nullIfEmpty(r.Reason),
+		assets, files, r == p.latest().release}
+}
+
+func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity) error {
+	p, err := s.product(r.PathValue("product"))
+	if err != nil {
+		return err
+	}
+	paging, err := s.apiPaging(w, r, len(p.releases))
+	if err != nil {
+		return err
+	}
+	return s.sendJSON(w, r, func() any {
+		body := struct {
+			Product  string       `json:"product"`
+			Releases []apiRelease `json:"releases"`
+		}{p.Name, []apiRelease{}}
+		from, to := paging.Bounds()
+		for _, r := range p.releases[from:to] {
+			body.Releases = append(body.Releases, p.newAPIRelease(r))
+		}
+		return body
+	})
+}
+
+// apiReleaseDetails answers GET /api/v1/products/{product}/releases/{version} with
+// everything that is known about a release.
+func (s *Server) apiReleaseDetails(w http.ResponseWriter, r *http.Request, _ identity) error {
+	p, err := s.product(r.PathValue("product"))
+	if err != nil {
+		return err
+	}
+	stored, layers, err := s.store.Release(r.Context(), p.Name, r.PathValue("version"))
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		return noRelease()
+	case err != nil:
+		s.log.Error("cannot read a release", "err", err)
+		return fail(http.StatusServiceUnavailable, "not_read", "", "the release could not be read; send the request again later")
+	}
+	body := struct {
+		apiRelease
+		Body     string         `json:"body"`     // the release notes in Markdown
+		Upstream *catalog.Layer `json:"upstream"` // what upstream says, or null
+		Operator *catalog.Layer `json:"operator"` // what the operator has decided, or null
+	}{apiRelease: p.newAPIRelease(p.Rank([]catalog.Release{stored})[0]), Upstream: layers[catalog.Upstream], Operator: layers[catalog.Operator]}
+	body.Latest = p.latest().release != nil && p.latest().release.Tag == stored.Tag
+	for _, l := range layers {
+		if l != nil && l.Text != nil {
+			body.Body = *l.Text
+		}
+	}
+	writeJSON(w, http.StatusOK, encode(body))
+	return nil
+}
+
+func noRelease() *failure {
+	return fail(http.StatusNotFound, "unknown_release", "", "the product has no such release; GET its releases for a list")
+}
