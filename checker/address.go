@@ -46,8 +46,18 @@ func (c *Client) envName(suffix string) string {
 
 // endpoint returns the URL for reports.
 func (c *Client) endpoint() (*url.URL, error) {
-	if err := checkProduct(c.Product); err != nil {
+	if c.Product == "" {
+		return nil, errors.New("no product: set Product")
+	}
+	if err := checkName("product", c.Product); err != nil {
 		return nil, err
+	}
+	name := c.Product
+	if c.Channel != "" {
+		if err := checkName("channel", c.Channel); err != nil {
+			return nil, err
+		}
+		name += "@" + c.Channel
 	}
 	base, source := c.baseURL()
 	if base == "" {
@@ -63,8 +73,12 @@ func (c *Client) endpoint() (*url.URL, error) {
 	if strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/v1/version") {
 		return u.JoinPath(), nil
 	}
-	if c.Product != opa && !namesProduct(u.Path) {
-		u = u.JoinPath("p", c.Product)
+	if !namesProduct(u.Path) {
+		if name != opa {
+			u = u.JoinPath("p", name)
+		}
+	} else if named := path.Base(path.Clean(u.EscapedPath())); c.Channel != "" && !strings.Contains(named, "@") {
+		u = u.JoinPath("..", named+"@"+c.Channel)
 	}
 	return u.JoinPath("v1", "version"), nil
 }
@@ -90,13 +104,11 @@ func namesProduct(p string) bool {
 	return name != "" && path.Base(dir) == "p"
 }
 
-// checkProduct returns an error if name cannot be a segment of a URL's path.
-func checkProduct(name string) error {
-	if name == "" {
-		return errors.New("no product: set Product")
-	}
+// checkName returns an error if the name of a product or channel cannot be a part of a
+// URL's path.
+func checkName(kind, name string) error {
 	if !ValidVersion(name) || strings.Trim(name, ".") == "" {
-		return fmt.Errorf("product %q: use letters, digits and . + _ -, at most %d characters", name, MaxVersion)
+		return fmt.Errorf("%s %q: use letters, digits and . + _ -, at most %d characters", kind, name, MaxVersion)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package checker
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 func TestEndpoint(t *testing.T) {
 	for _, test := range []struct {
 		product, url, env, byDefault string
+		channel                      string
 		want                         string
 	}{
 		// Precedence of the sources.
@@ -38,12 +40,21 @@ func TestEndpoint(t *testing.T) {
 		{product: "foo", url: "http://h/base/p/foo/v1/version", want: "http://h/base/p/foo/v1/version"},
 		{product: "foo", url: "http://h/v1", want: "http://h/v1/p/foo/v1/version"},
 		{product: "foo", url: "http://h/av1/version", want: "http://h/av1/version/p/foo/v1/version"},
+		// Channels.
+		{product: "opa", channel: "lts", want: "https://telemetry.openpolicyagent.org/p/opa@lts/v1/version"},
+		{product: "foo", channel: "1.x", url: "http://h/base/", want: "http://h/base/p/foo@1.x/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/p/foo", want: "http://h/p/foo@lts/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/base/p/b%20r//", want: "http://h/base/p/b%20r@lts/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/p/foo@preview", want: "http://h/p/foo@preview/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/p/foo/v1/version", want: "http://h/p/foo/v1/version"},
+		{product: "foo", url: "http://h/p/foo@lts", want: "http://h/p/foo@lts/v1/version"},
+		{product: "opa", url: "http://h/p/opa@lts/v1/version", want: "http://h/p/opa@lts/v1/version"},
 		// Other parts of a URL.
 		{product: "opa", url: "HTTPS://[::1]:443/x?q=1#f", want: "https://[::1]:443/x/v1/version"},
 		{product: "opa", url: "http://h?", want: "http://h/v1/version"},
 		{product: "opa", url: "http://user:secret@h/", want: "http://user:secret@h/v1/version"},
 	} {
-		c := &Client{Product: test.product, URL: test.url, DefaultURL: test.byDefault}
+		c := &Client{Product: test.product, URL: test.url, DefaultURL: test.byDefault, Channel: test.channel}
 		t.Setenv("OPA_TELEMETRY_SERVICE_URL", test.env)
 		t.Setenv("FOO_TELEMETRY_SERVICE_URL", test.env)
 		u, err := c.endpoint()
@@ -86,6 +97,12 @@ func TestEndpointErrors(t *testing.T) {
 			t.Errorf("%+v: %v, is ErrNoURL: %v", test, err, errors.Is(err, ErrNoURL))
 		}
 	}
+	for _, channel := range []string{"..", "a/b", "a@b", "a b", "\x1b", strings.Repeat("a", 81)} {
+		c := &Client{Product: "foo", URL: "http://h", Channel: channel}
+		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("channel %q: ", channel)) {
+			t.Errorf("channel %q: got error %v", channel, err)
+		}
+	}
 	t.Setenv("FOO_TELEMETRY_SERVICE_URL", "nowhere")
 	if _, err := (&Client{Product: "foo"}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "in FOO_TELEMETRY_SERVICE_URL:") {
 		t.Errorf("error does not name the variable: %v", err)
@@ -125,17 +142,19 @@ func FuzzEndpoint(f *testing.F) {
 	f.Add("..", "http://h")
 	f.Add("a/b", "http://h")
 	f.Fuzz(func(t *testing.T, product, address string) {
-		u, err := (&Client{Product: product, URL: address}).endpoint()
-		if err != nil {
-			if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) || strings.Contains(address, "secret") && strings.Contains(err.Error(), "secret") && !strings.Contains(product, "secret") {
-				t.Errorf("%q, %q: %q", product, address, err)
+		for _, channel := range []string{"", "lts", product} {
+			u, err := (&Client{Product: product, URL: address, Channel: channel}).endpoint()
+			if err != nil {
+				if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' }) || strings.Contains(address, "secret") && strings.Contains(err.Error(), "secret") && !strings.Contains(product, "secret") {
+					t.Errorf("%q, %q: %q", product, address, err)
+				}
+				return
 			}
-			return
-		}
-		sent, err := url.Parse(u.String())
-		if err != nil || sent.Host != u.Host || sent.Hostname() == "" || sent.RawQuery != "" || sent.Fragment != "" ||
-			sent.Scheme != "http" && sent.Scheme != "https" || !strings.HasSuffix(sent.Path, "/v1/version") {
-			t.Errorf("%q, %q: %s, %v", product, address, u, err)
+			sent, err := url.Parse(u.String())
+			if err != nil || sent.Host != u.Host || sent.Hostname() == "" || sent.RawQuery != "" || sent.Fragment != "" ||
+				sent.Scheme != "http" && sent.Scheme != "https" || !strings.HasSuffix(sent.Path, "/v1/version") {
+				t.Errorf("%q, %q: %s, %v", product, address, u, err)
+			}
 		}
 	})
 }

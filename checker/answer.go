@@ -14,46 +14,52 @@ import (
 // the service, in bytes.
 const maxErrorText = 256
 
-// Outdated reports whether l is newer than a version of the same product. It follows
-// the verdict of the service unless that contradicts the order of versions. Without a
-// verdict, it compares the version's core: a vendor's 0.21.0-istio is not outdated by
-// 0.21.0. A version that is not semantic is never outdated.
+// maxTag is the maximum length of a release's tag, in bytes.
+const maxTag = 200
+
+// Outdated reports whether a client that runs a version of the same product should change
+// to the release l. It follows the verdict of the service, which knows the order of the
+// product's versions and which releases were withdrawn.
+//
+// Without a verdict, it compares semantic versions: a pre-release (1.2.4-rc.1) and a Go
+// pseudo-version (1.2.4-0.20260201120000-abcdefabcdef) are outdated by 1.2.4, but a
+// vendor's build (1.2.4-istio) is not. Other versions are not outdated.
 func (l Latest) Outdated(version string) bool {
 	switch {
-	case Canonical(version) == "" || Canonical(l.LatestRelease) == "":
+	case l.LatestRelease == "":
 		return false
-	case l.UpToDate == nil:
-		return Compare(l.LatestRelease, Core(version)) > 0
+	case l.Withdrawn:
+		return true
+	case strings.TrimPrefix(l.LatestRelease, "v") == strings.TrimPrefix(version, "v"):
+		return false
+	case l.UpToDate != nil:
+		return !*l.UpToDate
 	}
-	return !*l.UpToDate && Compare(l.LatestRelease, version) > 0
+	core, latest := Core(version), Core(l.LatestRelease)
+	if core == "" || latest == "" {
+		return false
+	}
+	c := Compare(latest, core)
+	return c > 0 || c == 0 && isPrerelease(version) && !isPrerelease(l.LatestRelease)
 }
 
-// decodeAnswer decodes the answer to a report of a version and removes links that are
-// not printable: answers end up on terminals and in logs, and the service may not be
-// trustworthy.
-func decodeAnswer(body []byte, version string) (Answer, error) {
+// decodeAnswer decodes the answer to a report and removes links that are not printable:
+// answers end up on terminals and in logs, and the service may not be trustworthy.
+func decodeAnswer(body []byte) (Answer, error) {
 	var answer Answer
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return Answer{}, fmt.Errorf("invalid answer of the release service: %w", err)
 	}
 	latest := answer.Latest
 	if latest.LatestRelease == "" {
-		return Answer{}, nil
+		return Answer{Latest{Withdrawn: latest.Withdrawn}}, nil
 	}
-	if !ValidVersion(latest.LatestRelease) {
+	if tag := latest.LatestRelease; len(tag) > maxTag || printable.Check(tag) != nil || strings.Contains(tag, " ") {
 		return Answer{}, errors.New("invalid latest release in the answer")
 	}
 	latest.Download = printableLink(latest.Download)
 	latest.ReleaseNotes = printableLink(latest.ReleaseNotes)
-	if latest.UpToDate != nil && !*latest.UpToDate && notNewer(latest.LatestRelease, version) {
-		*latest.UpToDate = true
-	}
 	return Answer{latest}, nil
-}
-
-// notNewer reports whether both are semantic versions and latest is not newer.
-func notNewer(latest, version string) bool {
-	return Canonical(latest) != "" && Canonical(version) != "" && Compare(latest, version) <= 0
 }
 
 // printableLink returns s if it can be shown to users, else "".

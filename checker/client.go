@@ -33,6 +33,10 @@ type Client struct {
 	// sent.
 	Product string
 
+	// Channel is the channel of the product whose latest release is requested, such as
+	// "lts". The default is the product's own.
+	Channel string
+
 	// Title is the program's name in the User-Agent header. The default is "Open
 	// Policy Agent" for the product opa, else Product.
 	Title string
@@ -48,7 +52,9 @@ type Client struct {
 	// {PRODUCT}_TELEMETRY_SERVICE_URL, then DefaultURL.
 	//
 	// Reports go to /v1/version below it, unless URL ends with that. For products other
-	// than opa, /p/{product} is added before that unless URL has it.
+	// than opa, /p/{product} is added before that unless URL has it, and for a channel,
+	// /p/{product}@{channel}. A URL that ends with /v1/version, or has a channel, is not
+	// changed.
 	URL string
 
 	// DefaultURL is the base URL that users can override by the environment. The
@@ -63,7 +69,8 @@ type Client struct {
 	Interval time.Duration
 
 	// OnOutdated, if not nil, is called by Start's goroutine for a newer release, once
-	// until the service reports another one.
+	// until the service reports another one. It is also called if the running release
+	// was withdrawn: then Latest.Withdrawn is true, and the latest release may be older.
 	OnOutdated func(Latest)
 
 	// Transport sends the requests. It must respect their context; otherwise neither
@@ -132,7 +139,7 @@ func (c *Client) reportLoop(ctx context.Context) {
 		c.logger().Debug("no version reports", "product", c.Product, "err", err)
 		return
 	}
-	var announced string // the latest release that was passed to OnOutdated
+	var announced Latest // what was passed to OnOutdated
 	for {
 		c.recoverPanic(func() { c.reportOnce(ctx, e, &announced) })
 		select {
@@ -145,7 +152,7 @@ func (c *Client) reportLoop(ctx context.Context) {
 
 // reportOnce sends one report and calls OnOutdated for a release that was not announced
 // yet.
-func (c *Client) reportOnce(ctx context.Context, e *exchange, announced *string) {
+func (c *Client) reportOnce(ctx context.Context, e *exchange, announced *Latest) {
 	answer, err := e.report(ctx)
 	if err != nil {
 		c.logger().Debug("version report failed", "product", c.Product, "err", err)
@@ -153,10 +160,11 @@ func (c *Client) reportOnce(ctx context.Context, e *exchange, announced *string)
 	}
 	latest := answer.Latest
 	c.logger().Debug("version reported", "product", c.Product, "latest", latest.LatestRelease)
-	if c.OnOutdated == nil || !latest.Outdated(e.version) || latest.LatestRelease == *announced {
+	if c.OnOutdated == nil || !latest.Outdated(e.version) ||
+		latest.LatestRelease == announced.LatestRelease && latest.Withdrawn == announced.Withdrawn {
 		return
 	}
-	*announced = latest.LatestRelease // before the call, because it may panic
+	*announced = latest // before the call, because it may panic
 	c.OnOutdated(latest)
 }
 

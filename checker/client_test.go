@@ -200,21 +200,26 @@ func TestNextInterval(t *testing.T) {
 // TestOnOutdated gives a running client a sequence of answers.
 func TestOnOutdated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		answers := []string{"v0.69.0", "v0.70.0", "v0.71.0", "v0.71.0", "", "v0.71.0", "v0.72.0", "v0.70.0", "v0.72.0"}
-		var announced []string
-		c := &Client{Product: "opa", Version: "0.70.0", OnOutdated: func(l Latest) { announced = append(announced, l.LatestRelease) }}
+		answers := []Latest{
+			{LatestRelease: "v0.69.0"}, {LatestRelease: "v0.70.0"}, {LatestRelease: "v0.71.0"}, {LatestRelease: "v0.71.0"}, {}, {LatestRelease: "v0.71.0"},
+			{LatestRelease: "v0.72.0"}, {LatestRelease: "v0.70.0"}, {LatestRelease: "v0.72.0"},
+			{LatestRelease: "v0.72.0", Withdrawn: true}, {LatestRelease: "v0.69.0", Withdrawn: true}, {LatestRelease: "v0.69.0", Withdrawn: true}, {Withdrawn: true},
+		}
+		var announced []Latest
+		c := &Client{Product: "opa", Version: "0.70.0", OnOutdated: func(l Latest) { announced = append(announced, l) }}
 		i := 0
 		c.Transport = memory(func(*http.Request) (*http.Response, error) {
+			body, err := json.Marshal(Answer{answers[min(i, len(answers)-1)]})
 			i++
-			return respond(fmt.Sprintf(`{"latest":{"latest_release":%q}}`, answers[min(i, len(answers))-1])), nil
+			return respond(string(body)), err
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		c.Start(ctx)
 		time.Sleep(2 * time.Duration(len(answers)) * time.Hour)
 		cancel()
 		synctest.Wait()
-		if want := []string{"v0.71.0", "v0.72.0"}; !slices.Equal(announced, want) {
-			t.Errorf("announced %q, want %q", announced, want)
+		if want := []Latest{answers[2], answers[6], answers[9], answers[10]}; !slices.Equal(announced, want) {
+			t.Errorf("announced %+v, want %+v", announced, want)
 		}
 	})
 }

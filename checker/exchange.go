@@ -115,7 +115,7 @@ func (e *exchange) send(ctx context.Context) (Answer, error) {
 			return Answer{}, err
 		}
 		if next == nil {
-			return decodeAnswer(body, e.version)
+			return decodeAnswer(body)
 		}
 		to = next
 	}

@@ -91,7 +91,7 @@ func TestHost(t *testing.T) {
 	check("speaks first", func(conn net.Conn) { io.WriteString(conn, "\x1b[2J") })
 	check("endless", hostile["endless body"].handle)
 	check("endless header", hostile["endless header"].handle)
-	check("lies", reply(ok(`{"latest":{"latest_release":"v0.9.0","opa_up_to_date":false}}`)))
+	check("lies", reply(ok(`{"latest":{"latest_release":"v0.9.0","download":"https://example.com"}}`)))
 	t.Run("absent", func(t *testing.T) {
 		if got, _ := run(t, program, "HOST_TELEMETRY_SERVICE_URL="+absent); got != control {
 			t.Errorf("without a service: %+v\ndisabled: %+v", got, control)

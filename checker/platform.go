@@ -62,29 +62,3 @@ var platforms = sync.OnceValue(func() []Platform {
 func UserAgent(title, version string, p Platform) string {
 	return title + "/" + version + " (" + p.OS + ", " + p.Arch + ")"
 }
-
-// ParseUserAgent parses the result of [UserAgent], also in quotes, as the sample in the
-// privacy document has it. It returns an empty version or platform if the header has
-// none, and [Other] for a platform that Go does not support.
-func ParseUserAgent(s string) (version string, p Platform) {
-	s = strings.Trim(s, `"`)
-	head, tail, ok := cutLast(s, " (")
-	if !ok || !strings.HasSuffix(tail, ")") {
-		return "", Platform{}
-	}
-	os, arch, ok := strings.Cut(tail[:len(tail)-1], ", ")
-	if !ok {
-		return "", Platform{}
-	}
-	if _, v, ok := cutLast(head, "/"); ok && ValidVersion(v) {
-		version = v
-	}
-	return version, Platform{os, arch}.OrOther()
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
-}

@@ -32,4 +32,7 @@ type Latest struct {
 	// if the service cannot compare the reported version to it. The JSON name is the
 	// protocol's for all products.
 	UpToDate *bool `json:"opa_up_to_date,omitempty"`
+	// Withdrawn reports that the client runs a release that was withdrawn. The latest
+	// release may then be older.
+	Withdrawn bool `json:"withdrawn,omitempty"`
 }

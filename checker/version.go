@@ -50,3 +50,25 @@ func Core(v string) string {
 func Compare(a, b string) int {
 	return semver.Compare(Canonical(a), Canonical(b))
 }
+
+// isPrerelease reports whether a semantic version has the suffix of a pre-release or of a
+// Go pseudo-version, not that of a vendor's build.
+func isPrerelease(v string) bool {
+	suffix := strings.ToLower(strings.TrimPrefix(semver.Prerelease(Canonical(v)), "-"))
+	switch suffix[:len(suffix)-len(strings.TrimLeft(suffix, "abcdefghijklmnopqrstuvwxyz"))] {
+	case "alpha", "beta", "rc", "cr", "pre", "preview", "dev", "snapshot", "nightly", "canary", "next", "milestone", "ea", "tp", "draft":
+		return true
+	}
+	return isPseudo(suffix)
+}
+
+// isPseudo reports whether a suffix is that of a Go pseudo-version: a time and a commit
+// hash, as in 20260201120000-abcdefabcdef, 0.2026…-abcdefabcdef and rc.1.0.2026…-abcdefabcdef.
+func isPseudo(suffix string) bool {
+	i := strings.LastIndexByte(suffix, '.') + 1
+	before := suffix[:i]
+	time, hash, _ := strings.Cut(suffix[i:], "-")
+	return len(time) == 14 && strings.Trim(time, "0123456789") == "" &&
+		len(hash) == 12 && strings.Trim(hash, "0123456789abcdef") == "" &&
+		(before == "" || before == "0." || strings.HasSuffix(before, ".0."))
+}

@@ -42,26 +42,3 @@ func TestVersionOrder(t *testing.T) {
 		}
 	}
 }
-
-func TestParseUserAgent(t *testing.T) {
-	linux := checker.Platform{OS: "linux", Arch: "amd64"}
-	for header, want := range map[string]struct {
-		version string
-		p       checker.Platform
-	}{
-		"Open Policy Agent/0.70.0 (linux, amd64)":    {"0.70.0", linux},
-		`"Open Policy Agent/v0.12.3 (linux, amd64)"`: {"v0.12.3", linux},
-		"A/B (beta)/1.0 (linux, amd64)":              {"1.0", linux},
-		"App/1.0 (amiga, m68k)":                      {"1.0", checker.Other},
-		"App/1 0 (linux, amd64)":                     {"", linux},
-		"App (linux, amd64)":                         {"", linux},
-		"OPA-Version-Checker":                        {},
-		"Mozilla/5.0 (X11; Linux x86_64)":            {},
-		"App/1.0 (linux, amd64) extra":               {},
-		"":                                           {},
-	} {
-		if version, p := checker.ParseUserAgent(header); version != want.version || p != want.p {
-			t.Errorf("%s: got %q, %v", header, version, p)
-		}
-	}
-}
