@@ -18,10 +18,11 @@ import (
 const unknownVersion = "unknown"
 
 // clientOptions are the flags of the commands that send requests to a service.
-type clientOptions struct{ product, version, url string }
+type clientOptions struct{ product, channel, version, url string }
 
 func (o *clientOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.product, "product", "opa", "`name` of the product to report")
+	c.Flags().StringVar(&o.channel, "channel", "", "`name` of the product's channel, such as lts")
 	c.Flags().StringVar(&o.version, "as", unknownVersion, "`version` of the product to report")
 	o.urlFlag(c)
 }
@@ -35,6 +36,9 @@ func (o *clientOptions) client() (*checker.Client, error) {
 	if !catalog.ValidProductName(o.product) {
 		return nil, usageError("--product: invalid product name %q", o.product)
 	}
+	if o.channel != "" && !catalog.ValidProductName(o.channel) {
+		return nil, usageError("--channel: invalid channel name %q", o.channel)
+	}
 	if !checker.ValidVersion(o.version) {
 		return nil, usageError("--as: invalid version %q: enter 1 to %d characters of 0-9 A-Z a-z . + _ -", o.version, checker.MaxVersion)
 	}
@@ -43,7 +47,7 @@ func (o *clientOptions) client() (*checker.Client, error) {
 			return nil, usageError("--url: %v", err)
 		}
 	}
-	return &checker.Client{Product: o.product, Version: o.version, URL: o.url, Logger: slog.New(slog.DiscardHandler)}, nil
+	return &checker.Client{Product: o.product, Channel: o.channel, Version: o.version, URL: o.url, Logger: slog.New(slog.DiscardHandler)}, nil
 }
 
 // requestError returns a usage error if there is no URL. Any other error is a service
@@ -58,16 +62,21 @@ func requestError(err error, product string, exitCode bool) error {
 	return err
 }
 
-// printLatest prints the latest release as opa version --check does, or that the version
-// is up to date.
+// printLatest prints the latest release as opa version --check does, that the version is
+// up to date, or that it was withdrawn.
 func printLatest(w io.Writer, product, version string, l checker.Latest) error {
 	var text strings.Builder
 	switch {
+	case l.LatestRelease == "" && l.Withdrawn:
+		fmt.Fprintf(&text, "%s %s was withdrawn, and no other release is known.\n", product, version)
 	case l.LatestRelease == "":
 		fmt.Fprintf(&text, "The service has no release of %s.\n", product)
 	case l.UpToDate != nil && !l.Outdated(version):
 		fmt.Fprintf(&text, "%s %s is up to date.\n", product, version)
 	default:
+		if l.Withdrawn {
+			fmt.Fprintf(&text, "%s %s was withdrawn; the latest release is %s.\n", product, version, l.LatestRelease)
+		}
 		for _, line := range [][2]string{
 			{"Latest Upstream Version", strings.TrimPrefix(l.LatestRelease, "v")},
 			{"Download", l.Download},

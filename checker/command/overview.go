@@ -62,8 +62,11 @@ func (s *screen) overview(v *stats.View) block {
 func (s *screen) title(v *stats.View) block {
 	line := s.styled(newText(masked(v.Product.Title)), bold).plus(s.styled(newText("  "+describe(v.Query)), faint))
 	asOf := "no releases: add them with relcheck release sync, import or add " + v.Product.Name
-	if v.Latest != "" {
+	switch {
+	case v.Latest != "":
 		asOf = "latest release " + masked(v.Latest)
+	case v.Preview != "":
+		asOf = "only pre-releases, the newest is " + masked(v.Preview)
 	}
 	if !v.AsOf.IsZero() {
 		asOf += ", last report " + v.AsOf.UTC().Format(time.DateOnly+" 15:04") + " UTC"
@@ -167,7 +170,7 @@ func (s *screen) recency(v *stats.View) block {
 		shares[r.Text(stats.ColWhat)] = show(stats.Share, r.Value(stats.ColShare))
 	}
 	line := fmt.Sprintf("%s run the latest release or newer, %s its line %s, %s an older version; %s unknown.",
-		shares[stats.LatestRelease], shares[stats.LatestLine], stats.Line(v.Latest), shares[stats.Older], shares[stats.Unknown])
+		shares[stats.LatestRelease], shares[stats.LatestLine], v.Line(v.Latest), shares[stats.Older], shares[stats.Unknown])
 	return plain(wrap(line, s.width)...)
 }
 

@@ -1,9 +1,11 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,27 +20,28 @@ func productCommand(streams IO) *cobra.Command {
     --download 'https://example.com/{tag}/myapp-{os}-{arch}{windows:.exe}' \
     --notes 'https://example.com/notes/{version}'
   relcheck product list`,
-		productAdd(streams), productSet(streams), productList(streams), productRemove(streams))
+		productAdd(streams), productSet(streams), productShow(streams), productList(streams), productRemove(streams), channelCommand(streams))
 }
 
 const templateHelp = `URL templates can contain {tag} (v1.2.3), {version} (1.2.3), {os}, {arch}, and
 {NAME:TEXT}, which expands to TEXT if the operating system or architecture is NAME.
 For each platform, a template gives an http or https URL without a user name, or
-nothing.`
+nothing.
+
+Tags are read as versions: an optional prefix of the product, an optional v, and numbers
+with suffixes, such as v1.2.3, 2026.05.01, 1.2.0rc1, 2026-05-01, and cli/v1.2.3 with
+--tag-prefix cli/. A tag that is no version, such as nightly, is never the latest release.`
 
 func productAdd(streams IO) *cobra.Command {
 	var path string
-	var p catalog.Product
-	var origins []string
+	flags := newProductFlags()
 	c := &cobra.Command{
 		Use:     "add NAME",
 		Short:   "Add a product.",
 		Long:    "Add a product. Its clients use the path /p/NAME.\n\n" + templateHelp,
 		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p.Name = args[0]
-			p.Origins = strings.Join(origins, " ")
-			p, err := catalog.ProductPatch{}.Apply(p)
+			p, err := flags.patch(cmd).Apply(catalog.Product{Name: args[0]})
 			if err != nil {
 				return flagError(err)
 			}
@@ -52,58 +55,139 @@ func productAdd(streams IO) *cobra.Command {
 		},
 	}
 	dbFlag(c, &path)
-	productFlags(c, &p, &origins)
+	flags.add(c)
 	return c
 }
 
 func productSet(streams IO) *cobra.Command {
-	var given catalog.Product
-	var origins []string
+	flags := newProductFlags()
 	c := &cobra.Command{
-		Use:     "set NAME",
-		Short:   "Change a product.",
-		Long:    "Change a product. Flags that are not given leave their field unchanged; '' clears it.\n\n" + templateHelp,
-		Example: `  relcheck product set myapp --repo me/myapp`,
+		Use:   "set NAME",
+		Short: "Change a product.",
+		Long:  "Change a product. Flags that are not given leave their field unchanged; '' clears it.\n\n" + templateHelp,
+		Example: `  relcheck product set myapp --repo me/myapp
+  relcheck product set myapp --tag-prefix cli/ --match '<2000' --min-age 24h`,
 	}
-	productFlags(c, &given, &origins)
+	flags.add(c)
 	return existingStoreCommand(c, func(ctx context.Context, s *db.Store, args []string) error {
-		p, err := s.Product(ctx, args[0])
-		if err != nil {
+		if err := setProduct(ctx, s, args[0], func(catalog.Product) (catalog.ProductPatch, error) { return flags.patch(c), nil }); err != nil {
 			return err
 		}
-		given.Origins = strings.Join(origins, " ")
-		changes := catalog.ProductPatch{}
-		for field, value := range catalog.ProductFields(&given) {
-			if c.Flags().Changed(flagOf(field)) {
-				changes[field] = *value
-			}
-		}
-		if p, err = changes.Apply(p); err != nil {
-			return flagError(err)
-		}
-		if err := s.SetProduct(ctx, p); err != nil {
-			return err
-		}
-		fmt.Fprintf(streams.Err, "changed product %s\n", p.Name)
+		fmt.Fprintf(streams.Err, "changed product %s\n", args[0])
 		return nil
 	})
 }
 
-// flagOf returns the name of the flag for a field of a product.
-func flagOf(field string) string {
-	if field == "origins" {
-		return "origin" // repeated, once per origin
+// setProduct changes a product.
+func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalog.Product) (catalog.ProductPatch, error)) error {
+	p, err := s.Product(ctx, name)
+	if err != nil {
+		return err
 	}
-	return field
+	changes, err := patch(p)
+	if err != nil {
+		return err
+	}
+	if p, err = changes.Apply(p); err != nil {
+		return flagError(err)
+	}
+	return s.SetProduct(ctx, p)
 }
 
-func productFlags(c *cobra.Command, p *catalog.Product, origins *[]string) {
-	c.Flags().StringVar(&p.Title, "title", "", "display name (default: NAME)")
-	c.Flags().StringVar(&p.Repo, "repo", "", "`OWNER/REPO` under which clients of GitHub's API request it")
-	c.Flags().StringVar(&p.Module, "module", "", "Go module `path`, for relcheck release sync")
-	c.Flags().StringVar(&p.Download, "download", "", "`template` of the download URLs")
-	c.Flags().StringVar(&p.Notes, "notes", "", "`template` of the release notes URL")
-	c.Flags().StringArrayVar(origins, "origin", nil, "`origin` of web pages whose reports are recorded: a URL, null, or a scheme such as app: for all its origins; can be repeated")
+// flagNames are the flags of the fields of a product whose names differ. Those that can be
+// repeated are in the singular.
+var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files"}
+
+// flagOf returns the name of the flag for a field of a product or release.
+func flagOf(field string) string { return cmp.Or(flagNames[field], field) }
+
+// productFlags are flags for the fields of a product.
+type productFlags struct {
+	texts        map[string]*string
+	lists        map[string]*[]string
+	requireFiles bool
+}
+
+func newProductFlags() *productFlags {
+	f := &productFlags{texts: map[string]*string{}, lists: map[string]*[]string{}}
+	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age"} {
+		f.texts[name] = new(string)
+	}
+	for _, name := range []string{"module", "origins", "tag_prefixes"} {
+		f.lists[name] = new([]string)
+	}
+	return f
+}
+
+// add adds the flags to a command.
+func (f *productFlags) add(c *cobra.Command) {
+	for name, usage := range map[string]string{
+		"title":          "display name (default: NAME)",
+		"repo":           "`OWNER/REPO` under which clients of GitHub's API request it",
+		"download":       "`template` of the download URLs",
+		"notes":          "`template` of the release notes URL",
+		"file":           "`template` of the name of the file to download, such as app_{version}_{os}_{arch}.tar.gz (default: chosen by the names of all files)",
+		"release_suffix": "`pattern` of tag suffixes that mark a later release, not a pre-release, such as [0-9]+ for 1.2-1",
+		"match":          "`range` of versions that can be the latest release, such as '<2000' or '>=1.4,<3'",
+		"min_age":        "`time` from the publication of a release to its first offer, such as 24h",
+	} {
+		c.Flags().StringVar(f.texts[name], flagOf(name), "", usage)
+	}
+	for name, usage := range map[string]string{
+		"module":       "Go module `path`, for relcheck release sync; can be repeated",
+		"origins":      "`origin` of web pages whose reports are recorded: a URL, null, or a scheme such as app: for all its origins; can be repeated",
+		"tag_prefixes": "`prefix` of the product's tags, such as cli/; other tags belong to other components; can be repeated",
+	} {
+		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
+	}
+	c.Flags().BoolVar(&f.requireFiles, flagOf("require_files"), false, "offer a release only when it has files for the platforms of the one before, or after 24h")
+}
+
+// patch returns the changes of the flags that were given.
+func (f *productFlags) patch(c *cobra.Command) catalog.ProductPatch {
+	changes := catalog.ProductPatch{}
+	for name, value := range f.texts {
+		if c.Flags().Changed(flagOf(name)) {
+			changes[name] = *value
+		}
+	}
+	for name, list := range f.lists {
+		if c.Flags().Changed(flagOf(name)) {
+			changes[name] = strings.Join(*list, " ")
+		}
+	}
+	if c.Flags().Changed(flagOf("require_files")) {
+		changes["require_files"] = strconv.FormatBool(f.requireFiles)
+	}
+	return changes
+}
+
+func productShow(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:     "show NAME",
+		Short:   "Show the settings of a product, and what it offers.",
+		Example: "  relcheck product show myapp",
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		p, err := s.Product(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		releases, err := s.Releases(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, name := range catalog.ProductFields {
+			if value := p.Field(name); name != "channels" {
+				rows = append(rows, []string{flagOf(name), value})
+			}
+		}
+		if err := printList(streams.Out, []string{"setting", "value"}, rows); err != nil {
+			return err
+		}
+		fmt.Fprintln(streams.Out)
+		return printChannels(streams, &p, releases)
+	})
 }
 
 // flagError returns an error of a field as a usage error that names its flag.

@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/upstream"
 	"relcheck/db"
 )
 
@@ -22,29 +23,36 @@ func releaseCommand(streams IO) *cobra.Command {
   relcheck release import opa releases.json
   relcheck release sync opa
   relcheck release list opa`,
-		releaseAdd(streams), releaseList(streams), releaseWithdraw(streams), releaseRestore(streams),
-		releaseImport(streams), releaseSync(streams))
+		releaseAdd(streams), releaseList(streams), releaseShow(streams), releaseWithdraw(streams), releaseRestore(streams), releaseReset(streams),
+		releaseImport(streams), releaseSync(streams), releaseExport(streams))
+}
+
+// releaseFlags are the flags of relcheck release add.
+type releaseFlags struct {
+	title, date, notes, body, checksums string
+	assets, files                       []string
 }
 
 func releaseAdd(streams IO) *cobra.Command {
-	var path, date, notes string
-	var assets []string
+	var path string
+	var flags releaseFlags
 	var prerelease bool
 	c := &cobra.Command{
-		Use:   "add PRODUCT VERSION",
+		Use:   "add PRODUCT TAG",
 		Short: "Add or change a release.",
-		Long: `Add or change a release. Flags that are not given leave their field unchanged. URLs
-that are not set come from the product's templates.`,
+		Long: `Add or change a release. Flags that are not given leave their field unchanged. What
+is set here takes precedence over what an import or a sync says. URLs that are not set
+come from the product's templates.`,
 		Example: `  relcheck release add opa v1.22.2
   relcheck release add myapp 1.3.0 --date 2026-10-01 --notes https://example.com/notes/1.3.0 \
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			e, err := releasePatch(args[1], date, notes, assets)
+			e, err := flags.patch(args[1], streams.In)
 			if err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("prerelease") {
-				e.Prerelease = &prerelease
+				e.SetPrerelease(prerelease)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				r, done, err := s.EditRelease(cmd.Context(), args[0], args[1], e)
@@ -52,62 +60,87 @@ that are not set come from the product's templates.`,
 					return err
 				}
 				verb := map[catalog.Outcome]string{catalog.Added: "added", catalog.Changed: "changed", catalog.Unchanged: "nothing to change in"}
-				fmt.Fprintf(streams.Err, "%s release %s of %s\n", verb[done], r.Version, args[0])
+				fmt.Fprintf(streams.Err, "%s release %s of %s\n", verb[done], r.Tag, args[0])
 				return nil
 			})
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&notes, "notes", "", "`URL` of the release notes")
-	c.Flags().StringVar(&date, "date", "", "`time` of publication: a date or an RFC 3339 time")
-	c.Flags().StringArrayVar(&assets, "asset", nil, "`OS/ARCH=URL` of the file for a platform; can be repeated")
-	c.Flags().BoolVar(&prerelease, "prerelease", false, "offer it only to instances of pre-releases (default: if the version is a pre-release)")
+	c.Flags().StringVar(&flags.title, "title", "", "`title` for people")
+	c.Flags().StringVar(&flags.notes, "notes", "", "`URL` of the release notes")
+	c.Flags().StringVar(&flags.body, "notes-file", "", "`file` with the release notes in Markdown; - for standard input")
+	c.Flags().StringVar(&flags.date, "date", "", "`time` of publication: a date or an RFC 3339 time")
+	c.Flags().StringArrayVar(&flags.assets, "asset", nil, "`OS/ARCH=URL` of the file for a platform; can be repeated")
+	c.Flags().StringArrayVar(&flags.files, "file", nil, "`URL` of a file whose name decides about its platform; can be repeated")
+	c.Flags().StringVar(&flags.checksums, "checksums", "", "`file` with the checksums of the files, such as SHA256SUMS")
+	c.Flags().BoolVar(&prerelease, "prerelease", false, "offer it only to instances of pre-releases (default: if the tag is that of a pre-release)")
 	return c
 }
 
-// releasePatch returns the change that the flags describe.
-func releasePatch(version, date, notes string, assets []string) (e catalog.ReleasePatch, err error) {
-	if err := catalog.CheckVersion(version); err != nil {
+// patch returns the change that the flags describe.
+func (f *releaseFlags) patch(tag string, in io.Reader) (e catalog.ReleasePatch, err error) {
+	if err := catalog.CheckTag(tag); err != nil {
 		return e, flagError(err)
 	}
-	if notes != "" {
-		if err := e.SetNotes(notes); err != nil {
-			return e, flagError(err)
+	body, err := readText(f.body, in)
+	if err != nil {
+		return e, err
+	}
+	for _, field := range []struct {
+		value string
+		set   func(string) error
+	}{{f.title, e.SetTitle}, {f.notes, e.SetNotes}, {body, e.SetText}, {f.date, e.SetDate}} {
+		if field.value != "" {
+			if err := field.set(field.value); err != nil {
+				return e, flagError(err)
+			}
 		}
 	}
-	if date != "" {
-		if err := e.SetDate(date); err != nil {
-			return e, flagError(err)
-		}
-	}
-	for _, a := range assets {
+	for _, a := range f.assets {
 		platform, url, _ := strings.Cut(a, "=")
 		m := (*catalog.FieldError)(nil)
 		if err := e.SetAsset(platform, url); errors.As(err, &m) {
 			return e, usageError("--asset %s: %s: use the form OS/ARCH=URL", a, m.Text)
 		}
 	}
+	for _, url := range f.files {
+		m := (*catalog.FieldError)(nil)
+		if err := e.SetFile(catalog.File{Name: catalog.FileName(url), URL: url}); errors.As(err, &m) {
+			return e, usageError("--file: %s", m.Text)
+		}
+	}
+	sums, err := readText(f.checksums, in)
+	if err != nil {
+		return e, err
+	}
+	for _, file := range upstream.Checksums(sums, "") {
+		if err := e.SetFile(file); err != nil {
+			return e, flagError(err)
+		}
+	}
 	return e, nil
 }
 
-// mergeGiven keeps the stored values of fields that are not given. Retractions come
-// only from a sync.
-func mergeGiven(stored, given catalog.Release) catalog.Release {
-	given.Retracted = stored.Retracted
-	if given.Notes == "" {
-		given.Notes = stored.Notes
+// readText reads a file, or standard input if its name is "-". Without a name, the text is
+// empty.
+func readText(name string, in io.Reader) (string, error) {
+	if name == "" {
+		return "", nil
 	}
-	if given.Date.IsZero() {
-		given.Date = stored.Date
+	file, err := open(name, in)
+	if err != nil {
+		return "", err
 	}
-	for platform, url := range given.Assets {
-		if stored.Assets == nil {
-			stored.Assets = map[checker.Platform]string{}
-		}
-		stored.Assets[platform] = url
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, 1<<20))
+	return string(text), err
+}
+
+func open(name string, in io.Reader) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(in), nil
 	}
-	given.Assets = stored.Assets
-	return given
+	return os.Open(name)
 }
 
 func releaseList(streams IO) *cobra.Command {
@@ -116,41 +149,60 @@ func releaseList(streams IO) *cobra.Command {
 		Short:   "List the releases of a product, newest first.",
 		Example: `  relcheck release list opa`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
+		product, err := s.Product(ctx, args[0])
+		if err != nil {
+			return err
+		}
 		releases, err := s.Releases(ctx, args[0])
 		if err != nil {
 			return err
 		}
-		return printReleases(streams, args[0], releases)
+		return printReleases(streams, &product, releases)
 	})
 }
 
-func printReleases(streams IO, product string, releases []catalog.Release) error {
+func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) error {
 	if len(releases) == 0 {
-		fmt.Fprintf(streams.Err, "product %s has no releases; add them with: relcheck release add, import or sync %[1]s\n", product)
+		fmt.Fprintf(streams.Err, "product %s has no releases; add them with: relcheck release add, import or sync %[1]s\n", p.Name)
 		return nil
 	}
-	slices.SortFunc(releases, func(a, b catalog.Release) int { return checker.Compare(b.Version, a.Version) })
-	latest := slices.IndexFunc(releases, func(r catalog.Release) bool { return !r.Withdrawn && !r.Prerelease })
+	ranked := p.Rank(releases)
+	offer := p.Offer(ranked, nil, time.Now())
 	var rows [][]string
-	for i, r := range releases {
+	for _, r := range ranked {
 		date := ""
 		if !r.Date.IsZero() {
 			date = r.Date.UTC().Format(time.DateOnly)
 		}
-		rows = append(rows, []string{r.Version, date, strconv.Itoa(len(r.Assets)), state(r, i == latest)})
+		rows = append(rows, []string{r.Tag, date, strconv.Itoa(len(r.Files)), state(r, offer.Latest)})
 	}
-	return printList(streams.Out, []string{"version", "date", "assets", "state"}, rows)
+	if err := printList(streams.Out, []string{"tag", "date", "files", "state"}, rows); err != nil {
+		return err
+	}
+	printHints(streams.Err, p, ranked, &offer)
+	return nil
+}
+
+// printHints prints what may be unexpected about the latest release.
+func printHints(w io.Writer, p *catalog.Product, ranked []*catalog.Ranked, offer *catalog.Offer) {
+	for _, hint := range p.Hints(ranked, offer) {
+		fmt.Fprintln(w, hint)
+	}
 }
 
 // state describes how a release is offered to clients.
-func state(r catalog.Release, latest bool) string {
+func state(r, latest *catalog.Ranked) string {
 	switch {
-	case latest:
+	case r == latest:
 		return "latest"
-	case r.Withdrawn && r.Retracted != "":
-		return "withdrawn, retracted: " + r.Retracted
+	case r.Withdrawn && r.Reason != "":
+		return "withdrawn: " + r.Reason
 	case r.Withdrawn:
 		return "withdrawn"
+	case r.Version.Foreign():
+		return "other component"
+	case !r.Version.Ordered():
+		return "no version"
 	case r.Prerelease:
 		return "pre-release"
 	}
@@ -167,13 +219,27 @@ func releaseRestore(streams IO) *cobra.Command {
 
 func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
-		Use:     verb + " PRODUCT VERSION",
+		Use:     verb + " PRODUCT TAG",
 		Short:   short,
 		Example: "  relcheck release " + verb + " opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		err := s.Withdraw(ctx, args[0], args[1], withdrawn)
+		r, err := s.Withdraw(ctx, args[0], args[1], withdrawn)
 		if err == nil {
-			fmt.Fprintf(streams.Err, "%s release %s of %s\n", done, args[1], args[0])
+			fmt.Fprintf(streams.Err, "%s release %s of %s\n", done, r.Tag, args[0])
+		}
+		return err
+	})
+}
+
+func releaseReset(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:     "reset PRODUCT TAG",
+		Short:   "Undo all own changes of a release, so that only upstream counts.",
+		Example: "  relcheck release reset opa v1.22.2",
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		r, err := s.ResetRelease(ctx, args[0], args[1])
+		if err == nil {
+			fmt.Fprintf(streams.Err, "release %s of %s is as upstream lists it\n", r.Tag, args[0])
 		}
 		return err
 	})

@@ -20,8 +20,8 @@ func runCommand(streams IO) *cobra.Command {
 		Use:   "run",
 		Short: "Report a version periodically, as opa run does.",
 		Long: `Report a version at the start and then periodically, as opa run does, until a signal
-arrives. Newer releases are printed to standard error. A service that does not
-answer is ignored.`,
+arrives. Newer releases, and the withdrawal of the running one, are printed to
+standard error. A service that does not answer is ignored.`,
 		Example: `  relcheck run --as 0.12.3 --url http://localhost:8080
   relcheck run --product myapp --as 1.2.3 --interval 10s --verbose`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,7 +48,9 @@ func run(ctx context.Context, client *checker.Client, streams IO, verbose bool) 
 		client.Logger = slog.New(slog.NewTextHandler(streams.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	client.OnOutdated = func(l checker.Latest) {
-		fmt.Fprintf(streams.Err, "%s %s is out of date.\n", client.Product, client.Version)
+		if !l.Withdrawn {
+			fmt.Fprintf(streams.Err, "%s %s is out of date.\n", client.Product, client.Version)
+		}
 		printLatest(streams.Err, client.Product, client.Version, l)
 	}
 	switch err := client.Validate(); {

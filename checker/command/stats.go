@@ -147,7 +147,7 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 		if err != nil {
 			return err
 		}
-		f, err := s.Totals(ctx, product, q.Range, q.Keeps)
+		f, err := s.Totals(ctx, product, q.Range, q.Keeps(p.Scheme()))
 		v = stats.NewView(catalog.Listing{Product: p, Releases: releases}, q, f, today)
 		return err
 	})

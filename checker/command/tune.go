@@ -10,7 +10,8 @@ import (
 )
 
 // spare is how many bytes the Go heap may grow beyond the memory in use before a garbage
-// collection. SQLite and the program itself take about 30 MB more.
+// collection, at least: a quarter of the memory in use is, too. SQLite and the program
+// itself take about 30 MB more.
 const spare = 24 << 20
 
 // tune configures the Go runtime for a server that mostly waits for a disk, until ctx
@@ -47,10 +48,11 @@ func followMemory(ctx context.Context) {
 		case <-ticker.C:
 		}
 		metrics.Read(used)
-		limit := int64(spare)
+		limit := int64(0)
 		for _, s := range used {
 			limit += int64(s.Value.Uint64())
 		}
+		limit += max(spare, limit/4)
 		const step = 2 << 20 // each change briefly stops all goroutines
 		if limit += step - limit%step; limit != last {
 			debug.SetMemoryLimit(limit)

@@ -2,14 +2,15 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/upstream"
 	"relcheck/db"
@@ -17,13 +18,18 @@ import (
 
 func releaseImport(streams IO) *cobra.Command {
 	var path string
+	var force bool
 	c := &cobra.Command{
 		Use:   "import PRODUCT FILE",
-		Short: "Import releases from a file in the format of GitHub's API.",
-		Long: `Import releases from a file in the format of GitHub's releases API: one object or an
-array of them; - reads standard input. Assets are assigned to platforms by their
-names. Drafts are skipped. If an entry is invalid, nothing is imported. Importing a
-file again changes nothing.`,
+		Short: "Import releases from a file.",
+		Long: `Import releases from a file in the format of GitHub's releases API (one object or an
+array of them), of relcheck's own API, or of relcheck release export; - reads standard
+input. What was changed with relcheck release add stays as it is.
+
+Entries that cannot be read are skipped and named. Releases that an earlier file contained
+are removed if this one lacks them, unless they are older than all its entries. Drafts are
+removed too. If more than half of the releases or the latest one would be removed, nothing
+is imported without --force.`,
 		Example: `  relcheck release import opa releases.json
   curl -s https://github.example.com/api/v3/repos/me/myapp/releases | relcheck release import myapp -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -32,51 +38,90 @@ file again changes nothing.`,
 				return err
 			}
 			defer file.Close()
-			releases, err := upstream.ReadGitHub(file)
+			list, err := upstream.ReadReleases(file)
 			if err != nil {
 				return fmt.Errorf("import %s: %w: nothing was imported", args[1], err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				return put(cmd.Context(), s.PutReleases, args[0], releases, mergeGiven, streams)
+				return importList(cmd.Context(), s, args[0], list, force, streams)
 			})
 		},
 	}
 	dbFlag(c, &path)
+	c.Flags().BoolVar(&force, "force", false, "import the file even if most releases or the latest one would be removed")
 	return c
 }
 
-func open(name string, in io.Reader) (io.ReadCloser, error) {
-	if name == "-" {
-		return io.NopCloser(in), nil
+// importList imports a list, and prints the result and what the operator should know.
+func importList(ctx context.Context, s *db.Store, product string, list catalog.List, force bool, streams IO) error {
+	c, err := s.ImportReleases(ctx, product, list, force)
+	if errors.Is(err, db.ErrMissing) {
+		return fmt.Errorf("import into %s: %w: nothing was imported; give the whole list, or add --force to remove them", product, err)
 	}
-	return os.Open(name)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(streams.Err, "%s: %v\n", product, c)
+	const maxShown = 20
+	for i, skipped := range list.Skipped {
+		if i == maxShown {
+			fmt.Fprintf(streams.Err, "and %d more\n", len(list.Skipped)-maxShown)
+			break
+		}
+		fmt.Fprintf(streams.Err, "skipped %s\n", skipped)
+	}
+	if list.Hint != "" {
+		fmt.Fprintln(streams.Err, list.Hint)
+	}
+	return printImportHints(ctx, s, product, streams.Err)
+}
+
+// printImportHints explains what may be unexpected about the releases after an import.
+func printImportHints(ctx context.Context, s *db.Store, product string, w io.Writer) error {
+	p, err := s.Product(ctx, product)
+	if err != nil {
+		return err
+	}
+	releases, err := s.Releases(ctx, product)
+	if err != nil {
+		return err
+	}
+	ranked := p.Rank(releases)
+	offer := p.Offer(ranked, nil, time.Now())
+	printHints(w, &p, ranked, &offer)
+	return nil
 }
 
 func releaseSync(streams IO) *cobra.Command {
 	var path string
+	var force bool
 	c := &cobra.Command{
 		Use:   "sync PRODUCT",
-		Short: "Add the releases of a Go module from its proxy.",
-		Long: `Add the versions of the product's Go module, with dates and retractions, from the
-proxies in GOPROXY. Dates that are stored already are not requested again.`,
+		Short: "Add the releases of Go modules from their proxy.",
+		Long: `Add the versions of the product's Go modules, with dates and retractions, from the
+proxies in GOPROXY. Dates that are stored already are not requested again. Versions that
+the proxy does not list any more are removed; if these are more than half of them, nothing
+is changed without --force.`,
 		Example: `  relcheck release sync opa
   GOPROXY=https://goproxy.example.com relcheck release sync opa`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				return syncReleases(cmd.Context(), s, args[0], streams)
+				return syncReleases(cmd.Context(), s, args[0], force, streams)
 			})
 		},
 	}
 	dbFlag(c, &path)
+	c.Flags().BoolVar(&force, "force", false, "change the releases even if most of them would be removed")
 	return c
 }
 
-func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) error {
+func syncReleases(ctx context.Context, s *db.Store, name string, force bool, streams IO) error {
 	product, err := s.Product(ctx, name)
 	if err != nil {
 		return err
 	}
-	if product.Module == "" {
+	modules := strings.Fields(product.Module)
+	if len(modules) == 0 {
 		return usageError("product %s has no Go module: set it with relcheck product set %[1]s --module PATH", name)
 	}
 	known, err := s.Releases(ctx, name)
@@ -85,8 +130,8 @@ func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) err
 	}
 	dates := map[string]time.Time{}
 	for _, r := range known {
-		if !r.Date.IsZero() {
-			dates[checker.Canonical(r.Version)] = r.Date
+		if !r.Created.IsZero() {
+			dates[r.Tag] = r.Created
 		}
 	}
 	progress := newProgress(streams.Err)
@@ -94,28 +139,36 @@ func syncReleases(ctx context.Context, s *db.Store, name string, streams IO) err
 		Known:    dates,
 		Progress: func(done, total int) { progress.show("%d of %d versions", done, total) },
 	}
-	releases, err := proxy.Releases(ctx, product.Module)
+	lists, err := proxy.Releases(ctx, modules...)
 	progress.clear()
 	if err != nil {
 		return fmt.Errorf("sync %s: %w", name, err)
 	}
-	return put(ctx, s.SyncReleases, name, releases, mergeSynced, streams)
+	for _, list := range lists {
+		if err := importList(ctx, s, name, list, force, streams); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// mergeSynced takes retractions from a module proxy, and dates that are not stored.
-func mergeSynced(stored, synced catalog.Release) catalog.Release {
-	stored.Retracted = synced.Retracted
-	if stored.Date.IsZero() {
-		stored.Date = synced.Date
-	}
-	return stored
-}
-
-func put(ctx context.Context, store func(context.Context, string, []catalog.Release, db.Merge) (db.ImportResult, error),
-	product string, releases []catalog.Release, merge db.Merge, streams IO) error {
-	c, err := store(ctx, product, releases, merge)
-	if err == nil {
-		fmt.Fprintf(streams.Err, "%s: %v\n", product, c)
-	}
-	return err
+func releaseExport(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:   "export PRODUCT",
+		Short: "Write everything known about a product's releases as JSON.",
+		Long: `Write everything that is known about a product's releases to standard output: what
+upstream says and what was decided here. relcheck release import reads it without loss.`,
+		Example: "  relcheck release export opa > opa.json",
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		product, err := s.Product(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		entries, err := s.Entries(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(entries, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
+		return upstream.WriteExport(streams.Out, product, entries)
+	})
 }

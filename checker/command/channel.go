@@ -1,0 +1,108 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker/catalog"
+	"relcheck/db"
+)
+
+func channelCommand(streams IO) *cobra.Command {
+	return group("channel", "Manage the channels of a product.", `
+  relcheck product channel add myapp lts --match '<2'
+  relcheck product channel list myapp`,
+		channelAdd(streams), channelList(streams), channelRemove(streams))
+}
+
+func channelAdd(streams IO) *cobra.Command {
+	var channel catalog.Channel
+	c := existingStoreCommand(&cobra.Command{
+		Use:   "add NAME CHANNEL",
+		Short: "Add or change a channel.",
+		Long: `Add or change a channel: its clients are offered the newest release in a range of
+versions. They use the path /p/NAME@CHANNEL.
+
+A range has conditions that are separated by commas: <2, <=1.4, >1.4, >=1.4, =1.4, 1.x,
+~1.4.2 (at least 1.4.2, with the same first two numbers), ^1.4.2 (at least 1.4.2, with the
+same first number).`,
+		Example: `  relcheck product channel add myapp lts --match '<2'
+  relcheck product channel add myapp preview --prereleases`,
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		channel.Name = args[1]
+		if err := channel.Check(); err != nil {
+			return flagError(err)
+		}
+		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) {
+			channels := slices.DeleteFunc(p.ChannelList(), func(c catalog.Channel) bool { return c.Name == channel.Name })
+			return catalog.ProductPatch{"channels": catalog.FormatChannels(append(channels, channel))}, nil
+		})
+		if err == nil {
+			fmt.Fprintf(streams.Err, "clients of /p/%s@%s are offered its releases\n", args[0], channel.Name)
+		}
+		return err
+	})
+	c.Flags().StringVar(&channel.Match, "match", "", "`range` of versions, such as '<2' (default: all)")
+	c.Flags().BoolVar(&channel.Prereleases, "prereleases", false, "offer pre-releases too")
+	return c
+}
+
+func channelRemove(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:     "remove NAME CHANNEL",
+		Short:   "Remove a channel. Its clients get an error from then on.",
+		Example: "  relcheck product channel remove myapp lts",
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) {
+			channels := p.ChannelList()
+			kept := slices.DeleteFunc(slices.Clone(channels), func(c catalog.Channel) bool { return c.Name == args[1] })
+			if len(kept) == len(channels) {
+				return nil, fmt.Errorf("product %s has no channel %s", args[0], args[1])
+			}
+			return catalog.ProductPatch{"channels": catalog.FormatChannels(kept)}, nil
+		})
+		if err == nil {
+			fmt.Fprintf(streams.Err, "removed channel %s of %s\n", args[1], args[0])
+		}
+		return err
+	})
+}
+
+func channelList(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:     "list NAME",
+		Short:   "List the channels of a product, with the release that each offers.",
+		Example: "  relcheck product channel list myapp",
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		p, err := s.Product(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		releases, err := s.Releases(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return printChannels(streams, &p, releases)
+	})
+}
+
+func printChannels(streams IO, p *catalog.Product, releases []catalog.Release) error {
+	ranked := p.Rank(releases)
+	row := func(name, match string, prereleases bool, c *catalog.Channel) []string {
+		latest := "none"
+		if offer := p.Offer(ranked, c, time.Now()); offer.Latest != nil {
+			latest = offer.Latest.Tag
+		}
+		return []string{name, cmp.Or(match, "all"), yesNo(prereleases), latest}
+	}
+	rows := [][]string{row("(default)", p.Match, false, nil)}
+	for _, c := range p.ChannelList() {
+		rows = append(rows, row(c.Name, c.Match, c.Prereleases, &c))
+	}
+	return printList(streams.Out, []string{"channel", "versions", "pre-releases", "latest"}, rows)
+}

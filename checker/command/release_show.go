@@ -1,0 +1,135 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/db"
+)
+
+func releaseShow(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:   "show PRODUCT TAG",
+		Short: "Show a release: where each value is from, and why each file was chosen.",
+		Long: `Show everything that is known about a release: each value with its source, upstream
+or operator, the file that is offered for each platform and why, and the other files.`,
+		Example: "  relcheck release show opa v1.22.2",
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		product, err := s.Product(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		r, layers, err := s.Release(ctx, args[0], args[1])
+		if err != nil {
+			return err
+		}
+		if err := printList(streams.Out, []string{"field", "value", "from"}, releaseFields(&product, &r, layers)); err != nil {
+			return err
+		}
+		fmt.Fprintln(streams.Out)
+		return printFiles(streams, &product, &r)
+	})
+}
+
+// releaseFields returns rows with the fields of a release, their values and their sources.
+func releaseFields(p *catalog.Product, r *catalog.Release, layers [2]*catalog.Layer) (rows [][]string) {
+	up, op := new(catalog.Layer), new(catalog.Layer)
+	if layers[catalog.Upstream] != nil {
+		up = layers[catalog.Upstream]
+	}
+	if layers[catalog.Operator] != nil {
+		op = layers[catalog.Operator]
+	}
+	add := func(name, value string, byOperator, byUpstream bool, otherwise string) {
+		from := otherwise
+		switch {
+		case byOperator:
+			from = "operator"
+		case byUpstream:
+			from = cmp.Or(up.List, "upstream")
+		}
+		if value != "" || byOperator {
+			rows = append(rows, []string{name, value, from})
+		}
+	}
+	add("tag", r.Tag, len(layers) > 0 && layers[catalog.Upstream] == nil, layers[catalog.Upstream] != nil, "")
+	add("title", r.Title, op.Title != nil, up.Title != nil, "")
+	add("date", formatMoment(r.Date), !op.Date().IsZero(), !up.Date().IsZero(), "")
+	add("created", formatMoment(r.Created), op.Created != nil, up.Created != nil, "")
+	add("notes", p.NotesURL(r), op.Notes != nil, up.Notes != nil, "template")
+	text := cmp.Or(op.Text, up.Text)
+	if text != nil {
+		add("notes text", strconv.Itoa(len(*text))+" bytes of Markdown", op.Text != nil, up.Text != nil, "")
+	}
+	add("pre-release", yesNo(r.Prerelease), op.Prerelease != nil, up.Prerelease != nil, "tag")
+	add("withdrawn", yesNo(r.Withdrawn)+suffix(r.Reason), op.Withdrawn != nil, up.Withdrawn != nil || up.Gone, "")
+	return rows
+}
+
+func suffix(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func formatMoment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// printFiles prints the file that is offered for each platform and why, and then the other
+// files.
+func printFiles(streams IO, p *catalog.Product, r *catalog.Release) error {
+	d := p.Downloads(r)
+	byPlatform := d.ByPlatform()
+	platforms := make([]checker.Platform, 0, len(byPlatform))
+	for platform := range byPlatform {
+		platforms = append(platforms, platform)
+	}
+	slices.SortFunc(platforms, func(a, b checker.Platform) int { return strings.Compare(a.String(), b.String()) })
+	var rows [][]string
+	for _, platform := range platforms {
+		name := platform.String()
+		if platform == checker.Other {
+			name = "all"
+		}
+		rows = append(rows, []string{name, byPlatform[platform].Name, d.Reason(platform)})
+	}
+	if len(rows) == 0 && p.Download != "" {
+		_, err := fmt.Fprintf(streams.Out, "The download of each platform is made from the template %s\n", p.Download)
+		return err
+	}
+	if err := printList(streams.Out, []string{"platform", "download", "why"}, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for i, f := range d.Named {
+		if reason := d.Selection.Unused[i]; reason != "" {
+			rows = append(rows, []string{f.Name, reason})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(streams.Out)
+	return printList(streams.Out, []string{"other file", "why not"}, rows)
+}
