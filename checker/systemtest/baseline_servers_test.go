@@ -127,7 +127,7 @@ func importInOneTransaction(store string, n int) error {
 		err = os.WriteFile(store+"-begun", nil, 0o600)
 	}
 	for i := 0; i < n && err == nil; i++ {
-		_, err = tx.Exec("INSERT INTO release (product, version, tag, notes, prerelease, retracted) VALUES (1, $1, $1, '', false, '')", fmt.Sprintf("v1.%d.0", i))
+		_, err = tx.Exec("INSERT INTO release_layer (product, tag, layer, id, list, gone, revision) VALUES (1, $1, 0, $2, '', false, 0)", fmt.Sprintf("v1.%d.0", i), i)
 	}
 	if err == nil {
 		err = tx.Commit()

@@ -54,7 +54,7 @@ func (b *bench) catalog() {
 // catalogOf starts a server with a number of products and releases.
 func (b *bench) catalogOf(products, releases int) *catalogServer {
 	file := filepath.Join(b.TempDir(), "catalog.db")
-	fillCatalog(b, file, products, releases)
+	fillCatalog(b, file, products, releases, 1)
 	token := strings.TrimSpace(relcheck(b, "token", "add", "pipeline", "--scope", "admin", "--db", file))
 	return &catalogServer{process: b.serve(file), token: token}
 }

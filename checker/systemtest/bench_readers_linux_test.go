@@ -87,14 +87,14 @@ func release(ctx context.Context, file string, n int) error {
 	defer s.Close()
 	all := make([]catalog.Release, n)
 	for i := range all {
-		all[i] = catalog.Release{Version: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)}
+		all[i] = catalog.Release{Tag: fmt.Sprintf("v1.%d.%d", i/100, i%100), Date: time.Now().Add(time.Duration(i-n) * time.Hour).UTC().Truncate(time.Second)}
 	}
-	if _, err = s.PutReleases(ctx, "opa", all, func(_, given catalog.Release) catalog.Release { return given }); err != nil {
+	if _, err = s.ImportReleases(ctx, "opa", catalog.ListOf("test", all...), true); err != nil {
 		return err
 	}
 	heap := int64(20e6)
 	report := db.Recorded{At: time.Now().AddDate(0, 0, -1), Platform: checker.Platform{OS: "linux", Arch: "amd64"},
-		Report: checker.Report{ID: uuid.New(), Version: all[n-1].Version, HeapUsageBytes: &heap}}
+		Report: checker.Report{ID: uuid.New(), Version: all[n-1].Tag, HeapUsageBytes: &heap}}
 	if _, err = s.Backfill(ctx, "opa", slices.Values([]db.Recorded{report}), none[db.Checked]); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 	"relcheck/checker/stats/statstest"
+	"relcheck/checker/version"
 	"relcheck/db"
 )
 
@@ -62,7 +63,7 @@ func yearOf(reports int) string {
 func (b *bench) year(s *db.Store) (instances int64) {
 	today := rollup.DayOf(time.Now())
 	q := stats.Query{Range: rollup.Range{To: today}.Last(365)}
-	f, err := s.Totals(b.Context(), "opa", q.Range, q.Keeps)
+	f, err := s.Totals(b.Context(), "opa", q.Range, q.Keeps(version.Scheme{}))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -74,7 +75,7 @@ const yearVersions = 12
 
 func yearReleases() (all []catalog.Release) {
 	for v := range yearVersions {
-		all = append(all, catalog.Release{Version: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
+		all = append(all, catalog.Release{Tag: fmt.Sprintf("v1.%d.0", v), Date: time.Now().AddDate(0, 0, -30*v)})
 	}
 	return all
 }
@@ -84,7 +85,7 @@ func yearReleases() (all []catalog.Release) {
 // report every hour for about a month.
 func (b *bench) fillYear(s *db.Store, n int) {
 	releases := yearReleases()
-	if _, err := s.PutReleases(b.Context(), "opa", releases, func(_, given catalog.Release) catalog.Release { return given }); err != nil {
+	if _, err := s.ImportReleases(b.Context(), "opa", catalog.ListOf("test", releases...), true); err != nil {
 		b.Fatal(err)
 	}
 	platforms := []checker.Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}, {OS: "darwin", Arch: "arm64"}, {OS: "darwin", Arch: "amd64"}, {OS: "windows", Arch: "amd64"}}
@@ -106,7 +107,7 @@ func (b *bench) fillYear(s *db.Store, n int) {
 			heap := int64(20e6 * math.Exp(random.NormFloat64()/4) * float64(1+build%7))
 			second := int64(i/builds%each) * (24 * 60 * 60) / int64(each)
 			r := db.Recorded{At: (yesterday - days + 1 + rollup.Day(i/builds/each)).Time().Add(time.Duration(second) * time.Second), Platform: platforms[build%len(platforms)],
-				Report: checker.Report{ID: *id, Version: releases[build/len(platforms)].Version, HeapUsageBytes: &heap}}
+				Report: checker.Report{ID: *id, Version: releases[build/len(platforms)].Tag, HeapUsageBytes: &heap}}
 			if !yield(r) {
 				return
 			}

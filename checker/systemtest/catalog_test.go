@@ -13,8 +13,8 @@ import (
 )
 
 // fillCatalog creates a store with a number of products and releases: one release of
-// each product but the first two, and all others of opa.
-func fillCatalog(t testing.TB, file string, products, releases int) {
+// each product but the first two, and all others of opa. Each release has that many files.
+func fillCatalog(t testing.TB, file string, products, releases, files int) {
 	t.Helper()
 	s, err := db.Open(t.Context(), file, readSchema())
 	if err != nil {
@@ -32,15 +32,18 @@ func fillCatalog(t testing.TB, file string, products, releases int) {
 			SELECT i, 'app' || i, 'App ' || i, 'me/app' || i, '', 'https://example.com/{tag}/app_{os}_{arch}', 'https://example.com/{tag}'
 			FROM n WHERE i <= %[1]d`, products),
 		fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'product'", products),
-		`INSERT INTO release (product, version, tag, notes, date, prerelease, retracted)
-			SELECT id, 'v1.0.0', 'v1.0.0', '', 1700000000, false, '' FROM product WHERE id > 2`,
+		`INSERT INTO release_layer (product, tag, layer, id, published, list, gone, revision)
+			SELECT id, 'v1.0.0', 0, id, 1700000000, '', false, 0 FROM product WHERE id > 2`,
 		fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
-			INSERT INTO release (product, version, tag, notes, date, prerelease, retracted)
-			SELECT 1, 'v1.' || i || '.0', 'v1.' || i || '.0', '', 1700000000, false, '' FROM n`, releases-max(products-2, 0)),
-		`INSERT INTO asset (product, version, os, arch, url)
-			SELECT product, version, 'linux', 'amd64', 'https://example.com/' || tag || '/linux' FROM release`,
+			INSERT INTO release_layer (product, tag, layer, id, published, list, gone, revision)
+			SELECT 1, 'v1.' || i || '.0', 0, 100000 + i, 1700000000, '', false, 0 FROM n`, releases-max(products-2, 0)),
+		fmt.Sprintf(`WITH RECURSIVE f (i, name) AS (SELECT 1, 'app-linux-amd64.tar.gz' UNION ALL SELECT i + 1, 'app-linux-arm' || i || '.tar.gz' FROM f WHERE i < %d)
+			INSERT INTO file_layer (product, tag, layer, name, os, arch, id, url, size, sha256, sha512, media_type, gone)
+			SELECT product, tag, 0, name, '', '', id * 100 + i, 'https://example.com/owner/repository/releases/download/' || tag || '/' || name, 10000000,
+				'0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef', '', 'application/gzip', false FROM release_layer, f`, files),
+		"UPDATE setting SET value = 200000 WHERE name = 'release'", "UPDATE setting SET value = 20000000 WHERE name = 'file'",
 		"UPDATE setting SET value = value + 1 WHERE name = 'catalog'",
-		"UPDATE setting SET value = (SELECT count(*) FROM release) WHERE name = 'releases'",
+		"UPDATE setting SET value = (SELECT count(*) FROM release_layer) WHERE name = 'releases'",
 	} {
 		if _, err := d.Exec(q); err != nil {
 			t.Fatalf("%s: %v", q, err)
@@ -55,7 +58,7 @@ func TestCatalogLimits(t *testing.T) {
 		t.Skip("loading 100,000 releases is slow with the race detector; make test runs this test without it")
 	}
 	file := filepath.Join(t.TempDir(), "a.db")
-	fillCatalog(t, file, catalog.MaxProducts, catalog.MaxReleases)
+	fillCatalog(t, file, catalog.MaxProducts, catalog.MaxReleases, 10)
 	token := strings.TrimSpace(relcheck(t, "token", "add", "pipeline", "--scope", "admin", "--db", file))
 	served := &catalogServer{process: serve(t, file), token: token}
 	relcheck(t, "product", "set", "opa", "--title", "OPA", "--db", file)

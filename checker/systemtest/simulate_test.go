@@ -71,13 +71,13 @@ func releasedStore(t *testing.T) (file string, published map[string]bool) {
 	}
 	defer s.Close()
 	releases := simulate.Releases(5, rollup.DayOf(time.Now()))
-	_, err = s.PutReleases(context.Background(), "opa", releases, func(_, given catalog.Release) catalog.Release { return given })
+	_, err = s.ImportReleases(context.Background(), "opa", catalog.ListOf("test", releases...), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	published = map[string]bool{}
 	for _, r := range releases {
-		published[r.Version] = true
+		published[r.Tag] = true
 	}
 	return file, published
 }
