@@ -24,12 +24,14 @@ type snapshot struct {
 type product struct {
 	id int64
 	catalog.Product
+	repo     string // in lower case
 	scheme   version.Scheme
 	origins  []string                   // of web pages that may send reports
 	releases []*catalog.Ranked          // newest first
 	byTag    map[string]*catalog.Ranked // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
 	others   map[string]*catalog.Ranked // by tag: other spellings, and tags of other components
 	channels map[string]*channel        // by name; "" is the default one
+	next     time.Time                  // of the next change of a channel without a change of the catalog; zero if there is none
 	hints    func() []string            // see [catalog.Product.Hints]
 }
 
@@ -41,9 +43,9 @@ type channel struct {
 }
 
 func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
-	next := &snapshot{revision: c.Revision, products: map[string]*product{}, repos: map[string]*product{}}
-	if !c.All {
-		maps.Copy(next.products, s.products)
+	next := &snapshot{revision: c.Revision, products: map[string]*product{}}
+	if !c.All && s.products != nil {
+		next.products = maps.Clone(s.products)
 	}
 	if c.Remaining != nil {
 		maps.DeleteFunc(next.products, func(_ string, p *product) bool { return !c.Remaining[p.id] })
@@ -57,9 +59,9 @@ func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
 
 // at returns the snapshot at a later time, without other changes.
 func (s *snapshot) at(now time.Time) *snapshot {
-	next := &snapshot{revision: s.revision, products: maps.Clone(s.products), repos: map[string]*product{}}
+	next := &snapshot{revision: s.revision, products: maps.Clone(s.products)}
 	for name, p := range next.products {
-		if moment := p.next(); !moment.IsZero() && !moment.After(now) {
+		if !p.next.IsZero() && !p.next.After(now) {
 			changed := *p
 			changed.offer(p, now)
 			next.products[name] = &changed
@@ -71,11 +73,12 @@ func (s *snapshot) at(now time.Time) *snapshot {
 
 // index sets the fields that follow from the products.
 func (s *snapshot) index() {
+	s.repos = make(map[string]*product, len(s.products))
 	for _, p := range s.products {
-		if p.Repo != "" {
-			s.repos[strings.ToLower(p.Repo)] = p
+		if p.repo != "" {
+			s.repos[p.repo] = p
 		}
-		s.next = earlier(s.next, p.next())
+		s.next = earlier(s.next, p.next)
 	}
 }
 
@@ -87,21 +90,13 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// next returns the time at which an offer of the product changes.
-func (p *product) next() (next time.Time) {
-	for _, c := range p.channels {
-		next = earlier(next, c.Next)
-	}
-	return next
-}
-
 // with returns the product after a change of it and of the listed releases. If p is nil, or
 // is another product of the same name, the listing is complete.
 func (p *product) with(l catalog.Listing, now time.Time) *product {
 	if p == nil || p.id != l.ID {
 		p = &product{}
 	}
-	next := &product{id: l.ID, Product: l.Product, scheme: l.Scheme(), origins: strings.Fields(l.Origins)}
+	next := &product{id: l.ID, Product: l.Product, repo: strings.ToLower(l.Repo), scheme: l.Scheme(), origins: strings.Fields(l.Origins)}
 	next.add(p, l.Rank(l.Releases))
 	next.offer(p, now)
 	return next
@@ -196,14 +191,14 @@ func (p *product) offer(old *product, now time.Time) {
 		}
 		return known[r]
 	}
-	p.channels = map[string]*channel{}
+	p.channels, p.next = map[string]*channel{}, time.Time{}
 	add := func(name string, c *catalog.Channel) {
 		o := &channel{Offer: p.Offer(p.releases, c, now)}
 		o.latest = of(o.Latest)
 		for _, r := range o.Previews {
 			o.previews = append(o.previews, of(r))
 		}
-		p.channels[name] = o
+		p.channels[name], p.next = o, earlier(p.next, o.Next)
 	}
 	add("", nil)
 	p.hints = sync.OnceValue(func() []string { return p.Hints(p.releases, &p.channels[""].Offer) })
