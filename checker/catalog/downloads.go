@@ -90,3 +90,21 @@ func (d *Downloads) Reason(p checker.Platform) string {
 	}
 	return d.Selection.Downloads[p].Reason
 }
+
+// WhyNot returns why a file of Named is not offered for any platform, as a phrase, or "" if
+// it is.
+func (d *Downloads) WhyNot(file int) string {
+	reason := d.Selection.Unused[file]
+	for _, p := range append(checker.Platforms(), checker.Other) {
+		c, ok := d.Selection.Downloads[p]
+		if ok && c.File == file && d.given[p] == nil {
+			return ""
+		}
+		for _, other := range c.Others {
+			if other.File == file {
+				reason = other.Reason
+			}
+		}
+	}
+	return cmp.Or(reason, "another file was given for the platform")
+}

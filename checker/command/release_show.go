@@ -123,7 +123,7 @@ func printFiles(streams IO, p *catalog.Product, r *catalog.Release) error {
 	}
 	rows = nil
 	for i, f := range d.Named {
-		if reason := d.Selection.Unused[i]; reason != "" {
+		if reason := d.WhyNot(i); reason != "" {
 			rows = append(rows, []string{f.Name, reason})
 		}
 	}
