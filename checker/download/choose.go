@@ -123,7 +123,7 @@ func (o *Options) identity() *identity {
 	return id
 }
 
-// release is what is found out about all files together.
+// release describes all files of a release together.
 type release struct {
 	files  []File
 	names  []*name
@@ -137,7 +137,7 @@ type release struct {
 	macARM   bool // it names arm64 for macOS
 }
 
-// read parses the names of the files and excludes files that are no programs.
+// read parses the names of the files and excludes files that are not programs.
 func (r *release) read() {
 	present := make(map[string]string, len(r.files))
 	for _, f := range r.files {
@@ -168,7 +168,7 @@ func (r *release) read() {
 	}
 }
 
-// excluded returns why a file is no program of the release, or "".
+// excluded returns why a file is not a program of the release, or "".
 func excluded(f File, n *name, present map[string]string) string {
 	if f.State != "" && f.State != "uploaded" {
 		return "not uploaded: " + f.State

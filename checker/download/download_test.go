@@ -195,7 +195,7 @@ func TestChooseByProduct(t *testing.T) {
 		{"windows_exporter-0.25.1-amd64.exe windows_exporter-0.25.1-386.exe", "windows_exporter", "", "", ""},
 		{"linux-arm_linux_amd64", "linux-arm", "", "", "linux-arm_linux_amd64"},
 		{"v8-linux-amd64", "v8", "", "", "v8-linux-amd64"},
-		// The tag is no part of the name.
+		// The tag is not part of the name.
 		{"app-k3s1-linux-amd64.zip app-enterprise-linux-amd64.tar.gz", "app", "", "v1.30.0+k3s1", "app-k3s1-linux-amd64.zip"},
 		{"app-linux-amd64-k3s1.zip app-linux-amd64-fips.tar.gz", "app", "", "v1.30.0+k3s1", "app-linux-amd64-k3s1.zip"},
 		{"app-linux-amd64-2024.08.06.zip", "app", "", "2024.08.06", "app-linux-amd64-2024.08.06.zip"},
@@ -344,7 +344,7 @@ func TestRandomReleases(t *testing.T) {
 	}
 }
 
-// TestHostileNames checks that long names and many files take no time worth mentioning.
+// TestHostileNames checks that long names and many files take little time.
 func TestHostileNames(t *testing.T) {
 	long := []string{
 		strings.Repeat("linux-", 1<<17),
