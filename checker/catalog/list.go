@@ -34,7 +34,7 @@ type Entry struct {
 	Draft bool
 }
 
-// ListOf returns a list of releases, of which only the fields that are not zero count.
+// ListOf returns a list of releases. A field that is zero says nothing.
 func ListOf(name string, releases ...Release) List {
 	l := List{Name: name}
 	for _, r := range releases {

@@ -12,8 +12,8 @@ import (
 
 const editTimeout = 10 * time.Second
 
-// Editor changes products and releases on behalf of a token. Its errors wrap those of
-// package catalog if the request is at fault, and others if the store is.
+// Editor changes products and releases on behalf of a token. If the request is at
+// fault, its errors wrap errors of package catalog.
 type Editor interface {
 	// EditRelease changes or adds a release, and returns it.
 	EditRelease(ctx context.Context, product, tag string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)

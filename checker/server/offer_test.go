@@ -106,8 +106,7 @@ func (p *publisher) checkAnswers(reports string) {
 	}
 }
 
-// TestOffers publishes releases and checks which one is offered to whom, with which
-// verdict.
+// TestOffers publishes releases, and checks which release and verdict each client gets.
 func TestOffers(t *testing.T) {
 	s := newService(t)
 	for i, c := range []struct{ settings, releases, reports string }{

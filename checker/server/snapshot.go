@@ -79,7 +79,7 @@ func (s *snapshot) index() {
 	}
 }
 
-// earlier returns the earlier one of two times, of which zero ones do not count.
+// earlier returns the earlier one of two times. A zero time does not count.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -107,7 +107,8 @@ func (p *product) with(l catalog.Listing, now time.Time) *product {
 	return next
 }
 
-// add sets the releases of the product: those of old, with changed ones added or replaced.
+// add sets the releases of the product: the releases of old, with changed ones added or
+// replaced.
 func (p *product) add(old *product, changed []*catalog.Ranked) {
 	p.releases = old.without(changed)
 	if old.File != p.File || old.Repo != p.Repo || old.Module != p.Module { // other files may be the downloads

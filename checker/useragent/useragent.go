@@ -173,8 +173,8 @@ func isCrawler(name, rest string) bool {
 		strings.Contains(rest, "(compatible;")
 }
 
-// libraries are products that are not the program that asks: HTTP libraries, runtimes,
-// command line tools, and text browsers.
+// libraries are products whose version is not that of the client's program: HTTP
+// libraries, runtimes, command line tools, and text browsers.
 var libraries = func() map[string]bool {
 	set := make(map[string]bool)
 	for name := range strings.FieldsSeq(`

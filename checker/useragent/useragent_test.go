@@ -27,7 +27,7 @@ func TestGoForm(t *testing.T) {
 		{"App/unknown (windows, arm64)", "unknown", "windows/arm64"},
 		{"App/1 0 (linux, amd64)", "", "linux/amd64"},
 		{"App (linux, amd64)", "", "linux/amd64"},
-		// Platforms that Go does not support: two words, of which one is known.
+		// Platforms that Go does not support: two words, one of them known.
 		{"App/1.0 (other, other)", "1.0", "other/other"},
 		{"App/1.0 (amiga, m68k)", "1.0", "other/other"},
 		{"A/B (beta)/1.0 (amiga, m68k)", "1.0", "other/other"},

@@ -153,7 +153,7 @@ func (t *releases) newer(v version) any {
 }
 
 // daysOutdated returns how many days earlier than the latest release a version was
-// released, or nil if it is unknown. A version that is no release has the date of the
+// released, or nil if it is unknown. A version that is not a release has the date of the
 // newest release that it may be a build of.
 func (t *releases) daysOutdated(v version) any {
 	latest, newest := t.latest()
@@ -254,7 +254,7 @@ func numbersOf(text string) string {
 }
 
 // newestFirst returns the names of versions or minor lines from the newest to the oldest,
-// and then the names that are no versions.
+// and then the names that are not versions.
 func newestFirst[V any](t *releases, names map[string]V) []string {
 	return slices.SortedFunc(maps.Keys(names), func(a, b string) int {
 		return cmp.Or(t.parse(b).CompareBuild(t.parse(a)), cmp.Compare(a, b))
