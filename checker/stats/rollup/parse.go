@@ -32,7 +32,7 @@ type parsedClass struct {
 func (p *parsedRollup) parse(b []byte) error {
 	*p = parsedRollup{present: true, classes: p.classes[:0]}
 	if len(b) == 0 || b[0] < formatReports || b[0] > formatMixed {
-		return fmt.Errorf("%w: unknown format, maybe of a newer relcheck", errRollup)
+		return fmt.Errorf("%w: unknown format, maybe written by a newer relcheck", errRollup)
 	}
 	in := byteReader{b: b[1:]}
 	p.format, p.reports = b[0], in.uvarint()
