@@ -387,7 +387,7 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 		switch {
 		case p.given[key.tag] != nil:
 			changes[key.tag] = p.compare(key.tag, old, bodies[key.tag])
-		case p.changes[key.tag] != nil: // it is gone, whatever the operator has decided
+		case p.changes[key.tag] != nil: // the list does not contain it: it is gone, whatever the operator has decided
 			changes[key.tag] = new(releaseChange)
 			if layer := old.layer(catalog.Upstream); !layer.Gone {
 				p.markGone(changes[key.tag], key, old.id(), layer)

@@ -33,7 +33,7 @@ type Layer struct {
 	Notes      *string    `json:"notes,omitzero"`     // URL of the release notes
 	Text       *string    `json:"body,omitzero"`      // the release notes in Markdown
 	Created    *time.Time `json:"created,omitzero"`   // with a resolution of seconds
-	Published  *time.Time `json:"published,omitzero"` // likewise
+	Published  *time.Time `json:"published,omitzero"` // the same
 	Prerelease *bool      `json:"prerelease,omitzero"`
 	Withdrawn  *bool      `json:"withdrawn,omitzero"`
 	Reason     *string    `json:"reason,omitzero"` // why it is withdrawn
@@ -76,7 +76,8 @@ func CompareFiles(a, b File) int {
 	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Platform.OS, b.Platform.OS), strings.Compare(a.Platform.Arch, b.Platform.Arch))
 }
 
-// Date returns the time of publication, or else of creation, or zero.
+// Date returns the time of publication if it is known, otherwise the time of creation, or
+// zero.
 func (l *Layer) Date() time.Time { return cmp.Or(value(l.Published), value(l.Created)) }
 
 // Overlay returns l with the fields that over sets. If over has files, they replace
@@ -249,7 +250,7 @@ func setFile(files []File, f File) []File {
 	return files
 }
 
-// fill returns f with the URL and the description of another file, as far as f has none.
+// fill returns f with its empty fields set to those of g, except its name and platform.
 func (f File) fill(g File) File {
 	f.URL = cmp.Or(f.URL, g.URL)
 	f.Size = cmp.Or(f.Size, g.Size)

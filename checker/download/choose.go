@@ -13,14 +13,14 @@ type File struct {
 	State     string // GitHub's; only "uploaded" files are chosen, and files without a state
 }
 
-// Options is what else is known about a release.
+// Options describes the release.
 type Options struct {
 	Product    string // the product's name
 	Repository string // owner/name, or the path of a Go module
 	Tag        string
 
-	// FileName returns the name of the file that the operator wants for a platform, or
-	// "" for none. If it is set, it overrides all rules. It is called with
+	// FileName returns the name that the operator has set for the file for a platform, or
+	// "" for none. If FileName is set, it overrides all rules. It is called with
 	// [checker.Other] for a file that serves every platform.
 	FileName func(checker.Platform) string
 }

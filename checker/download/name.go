@@ -270,7 +270,7 @@ func (n *name) settle() {
 	}
 }
 
-// isArm reports whether a name says arm, and no more about it.
+// isArm reports whether a name says arm without a version or variant.
 func (n *name) isArm() bool { return n.arch == "arm" && n.cpu == 0 }
 
 // platforms returns the platforms that the name itself says.

@@ -34,7 +34,7 @@ const atOnce = 2
 func (t turns) build(r *http.Request, build func() (content, error)) (c content, err error) {
 	select {
 	case t <- struct{}{}:
-		defer func() { <-t }() // also after a panic
+		defer func() { <-t }() // even after a panic
 	case <-r.Context().Done():
 		return c, busy()
 	}

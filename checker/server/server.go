@@ -76,7 +76,7 @@ type Store interface {
 	SetClientsHidden(ctx context.Context, hidden bool) error
 	// As returns an editor that changes products and releases on behalf of a token.
 	As(tokenID string) Editor
-	// Link returns the token of a sign-in link, and Session that of a session, also if
+	// Link returns the token of a sign-in link, and Session that of a session, even if
 	// the token is revoked. They return nil if the link or session is not valid.
 	Link(ctx context.Context, hash access.Hash) (*access.Token, error)
 	Session(ctx context.Context, hash access.Hash) (*access.Token, error)

@@ -33,7 +33,7 @@ type product struct {
 	hints    func() []string            // see [catalog.Product.Hints]
 }
 
-// channel is what is offered in a channel of a product.
+// channel is the offer of a channel of a product.
 type channel struct {
 	catalog.Offer
 	latest   *offer
@@ -213,7 +213,7 @@ func (p *product) offer(old *product, now time.Time) {
 	}
 }
 
-// latest returns the offer to clients that run no pre-release.
+// latest returns the offer to clients that do not run a pre-release.
 func (p *product) latest() *offer { return p.channels[""].latest }
 
 // find returns the release of a reported version, which is its tag, or its tag without the

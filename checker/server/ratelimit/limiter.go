@@ -8,7 +8,7 @@ import (
 )
 
 // Limiter limits the events per minute of each client IP. A client may use its events of
-// a minute at once; from then on it gets them evenly spread over time.
+// a minute at once; afterwards, it gets new ones evenly spread over time.
 type Limiter struct {
 	perMinute   int
 	maxNetworks int

@@ -16,8 +16,8 @@ import (
 // version is a reported version.
 type version struct {
 	name    string           // as shown in tables
-	is      versions.Version // what it is
-	as      versions.Version // what it is compared as
+	is      versions.Version // the parsed name
+	as      versions.Version // the version that it is compared as
 	release *catalog.Release // nil if it is unreleased
 }
 
@@ -193,7 +193,7 @@ var (
 var lineName = regexp.MustCompile(`^[0-9]+(?:[._][0-9]+)?$|^[0-9]{4}-[0-9]{2}$`)
 
 // calendar reports whether names have no "v": if a tag without one begins like a calendar
-// version, or if there is none and the name begins so.
+// version, or if there is no such tag and the name begins like one.
 func (t *releases) calendar(name string) bool {
 	tags := false
 	for i, r := range t.all {
