@@ -250,7 +250,7 @@ func setFile(files []File, f File) []File {
 	return files
 }
 
-// fill returns f with its empty fields set to those of g, except its name and platform.
+// fill returns f with its empty fields set to g's, except its name and platform.
 func (f File) fill(g File) File {
 	f.URL = cmp.Or(f.URL, g.URL)
 	f.Size = cmp.Or(f.Size, g.Size)
