@@ -30,7 +30,7 @@ versions. They use the path /p/NAME@CHANNEL.
 
 A range has conditions that are separated by commas: <2, <=1.4, >1.4, >=1.4, =1.4, 1.x,
 ~1.4.2 (at least 1.4.2, with the same first two numbers), ^1.4.2 (at least 1.4.2, with the
-same first number).`,
+same numbers up to the first that is not 0).`,
 		Example: `  relcheck product channel add myapp lts --match '<2'
   relcheck product channel add myapp preview --prereleases`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
