@@ -21,7 +21,7 @@ func filesNamed(names string) (files []File) {
 }
 
 // TestChoose chooses among the files of a release of the product "app". Files that are
-// no download come first, so that a choice by order fails.
+// not downloads come first, so that a choice by order fails.
 func TestChoose(t *testing.T) {
 	tests := []struct {
 		files string
@@ -48,7 +48,7 @@ func TestChoose(t *testing.T) {
 		{"LICENSE-linux-amd64 tests-linux-amd64.zip src-linux-amd64.zip image-linux-amd64.tar checksums_linux_amd64 SHA256SUMS-linux-amd64", ""},
 		{"SHA256SUMS-linux-amd64 checksums_linux_amd64 app-linux-amd64", "linux/amd64=app-linux-amd64"},
 		{"sha256sum-amd64.txt app-linux-amd64", "linux/amd64=app-linux-amd64"},
-		{"app app.exe", "windows/amd64=app.exe"}, // app.exe is no companion of app
+		{"app app.exe", "windows/amd64=app.exe"}, // app.exe is not a companion of app
 
 		// What is not the program.
 		{"LICENSE-linux-amd64 app-linux-amd64", "linux/amd64=app-linux-amd64"},

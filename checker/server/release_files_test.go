@@ -240,8 +240,8 @@ func TestLongReleaseNotes(t *testing.T) {
 	}
 }
 
-// TestDownloadByPlatform checks that the client's platform, however it is spelled, decides
-// about the file.
+// TestDownloadByPlatform checks that the client's platform, however it is spelled, determines
+// the file.
 func TestDownloadByPlatform(t *testing.T) {
 	s := newService(t)
 	p := s.newProduct(t, "app", "")

@@ -34,7 +34,7 @@ type unreadBytes struct {
 func newUnreadBytes() unreadBytes {
 	return unreadBytes{limit: maxUnread, stallTime: stallTime,
 		evicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_unread_answers_cut_total",
-			Help: "Connections that were closed to make room for other responses because their clients had read nothing for longest."}),
+			Help: "Connections that were closed to make room for other responses because their clients had read nothing for the longest time."}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_unread_answers_refused_total",
 			Help: "Requests with status 503 because too many bytes of other responses were unread."})}
 }
