@@ -13,12 +13,14 @@
 --   catalog      revision of the catalog: incremented by every change of a product
 --                or release. Servers poll it to notice changes by other processes
 --   marked       number of changes that were also recorded in product.revision and
---                release.revision. relcheck with schema 2 increments only catalog. If
+--                release_layer.revision. relcheck with schema 2 increments only catalog. If
 --                catalog has grown by more than marked, a server reloads the whole
 --                catalog
 --   dropped      value of catalog at the latest removal of a product
---   releases     upper bound of the number of rows in release; they are counted
---                only when this exceeds the limit
+--   releases     upper bound of the number of releases; they are counted only when
+--                this exceeds the limit
+--   release      highest release_layer.id used so far
+--   file         highest file_layer.id used so far
 --   product      highest product.id used so far
 --   node         highest node number used so far, see report.seq
 --   audit        highest audit.id used so far
@@ -38,12 +40,12 @@ INSERT INTO setting (name, value) VALUES
     ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
     ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
 
--- Each row is a product: something that has releases and that clients ask for.
+-- Each row is a product: a program that has releases.
 CREATE TABLE product (
     id       BIGINT PRIMARY KEY,  -- never reused
     name     TEXT UNIQUE,         -- name in URLs: opa. NULL after the product was removed, until all its rows are deleted
     title    TEXT NOT NULL,       -- display name: Open Policy Agent
-    repo     TEXT NOT NULL,       -- OWNER/NAME under which clients of GitHub's API ask for it, or ''
+    repo     TEXT NOT NULL,       -- OWNER/NAME under which clients of GitHub's API request it, or ''
     module   TEXT NOT NULL,       -- paths of Go modules, for relcheck release sync, separated by spaces
     download TEXT NOT NULL,       -- URL template of downloads, or ''
     notes    TEXT NOT NULL,       -- URL template of release notes, or ''
@@ -91,7 +93,7 @@ CREATE TABLE file_layer (
     tag        TEXT     NOT NULL,
     layer      BIGINT   NOT NULL,
     name       TEXT     NOT NULL,
-    os         TEXT     NOT NULL,  -- '' and arch '' if the name decides about the platform
+    os         TEXT     NOT NULL,  -- '' and arch '' if the name determines the platform
     arch       TEXT     NOT NULL,
     id         BIGINT   NOT NULL,  -- identifies the file
     url        TEXT     NOT NULL,  -- '' with a platform: the platform has no file
@@ -206,7 +208,7 @@ CREATE TABLE life (
     PRIMARY KEY (product, id)
 );
 
--- Each row is the number of checks by a build on one day. A check asks for the latest
+-- Each row is the number of checks by a build on one day. A check requests the latest
 -- release without an instance ID. Checks are counted in memory and written within
 -- a second, so a crash may lose some.
 CREATE TABLE checks (

@@ -38,7 +38,7 @@ type Client struct {
 	Channel string
 
 	// Title is the program's name in the User-Agent header. The default is "Open
-	// Policy Agent" for the product opa, else Product.
+	// Policy Agent" for the product opa, and Product for others.
 	Title string
 
 	// Version is the running version. The default is the version of the main module
@@ -58,7 +58,7 @@ type Client struct {
 	URL string
 
 	// DefaultURL is the base URL that users can override by the environment. The
-	// default is https://telemetry.openpolicyagent.org for the product opa, else none.
+	// default is https://telemetry.openpolicyagent.org for the product opa, and none for others.
 	DefaultURL string
 
 	// Disabled disables the client.

@@ -50,7 +50,7 @@ func (c *Client) exchange() (*exchange, error) {
 	return c.resolve()
 }
 
-// resolve resolves the client's defaults, also if the client is disabled.
+// resolve resolves the client's defaults, even if the client is disabled.
 func (c *Client) resolve() (*exchange, error) {
 	u, err := c.endpoint()
 	if err != nil {

@@ -234,8 +234,8 @@ func TestValidResponses(t *testing.T) {
 	}
 }
 
-// TestNoNewRelease tests well-formed answers that announce nothing: those without a verdict
-// whose release is not newer, and those that name the running release.
+// TestNoNewRelease tests well-formed answers that announce nothing: answers without a
+// verdict whose release is not newer, and answers that name the running release.
 func TestNoNewRelease(t *testing.T) {
 	for name, test := range map[string]struct{ latest, version string }{
 		"up to date":            {`"latest_release":"v0.71.0","opa_up_to_date":true`, "0.70.0"},
@@ -307,7 +307,7 @@ type closing struct{ closed bool }
 func (c *closing) Read(p []byte) (int, error) { return len(p), nil }
 func (c *closing) Close() error               { c.closed = true; return nil }
 
-// TestBodyIsClosed tests that the response is closed, for a transport of the host.
+// TestBodyIsClosed tests that the client closes the response of the host's transport.
 func TestBodyIsClosed(t *testing.T) {
 	for _, status := range []int{200, 500} {
 		body := &closing{}

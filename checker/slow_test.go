@@ -47,8 +47,8 @@ func delayed(by time.Duration, response string) func(net.Conn) {
 	}
 }
 
-// pipes returns the client's transport with connections in memory, each of which is
-// passed to handle. It calls open with the duration of each connection.
+// pipes returns the client's transport with connections in memory. It passes each
+// connection to handle, and its duration to open.
 func pipes(handle func(net.Conn), open func(time.Duration)) *transport {
 	t := newTransport(nil)
 	t.dial = func(context.Context, string, string) (net.Conn, error) {

@@ -25,9 +25,10 @@ func newTransport(config *tls.Config) *transport {
 	return &transport{new(net.Dialer).DialContext, proxyFromEnvironment, config}
 }
 
-// RoundTrip uses a new [http.Transport] for each request. A shared transport continues
-// to connect after a request has ended, for the next request: a peer that drops
-// packets, or a proxy that hangs, would keep a goroutine in the host for minutes.
+// RoundTrip uses a new [http.Transport] for each request. After a request has ended, a
+// shared transport continues to connect because the next request may need a connection: a
+// peer that drops packets, or a proxy that hangs, would keep a goroutine in the host for
+// minutes.
 func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	plain, secure := t.dial, t.dialTLS
 	if via, _ := t.proxy(r); via != nil && r.URL.Scheme == "https" { // TLS passes through the proxy

@@ -23,7 +23,7 @@ type buildKey struct {
 	platform         checker.Platform
 }
 
-// inOrder returns the builds of checks in a fixed order, which decides about their IDs and
+// inOrder returns the builds of checks in a fixed order, which determines their IDs and
 // about which unreleased versions are among the limited number of builds.
 func inOrder(checks map[buildKey]int64) []buildKey {
 	return slices.SortedFunc(maps.Keys(checks), func(a, b buildKey) int {

@@ -230,7 +230,7 @@ func checkReleases(ctx context.Context, tx *sql.Tx, more int64) error {
 	return err
 }
 
-// checkCount returns an error if a count would exceed a limit with so many more.
+// checkCount returns an error if a count plus more exceeds a limit.
 func checkCount(ctx context.Context, tx *sql.Tx, query string, more, most int64, what string) error {
 	var n int64
 	err := tx.QueryRowContext(ctx, query).Scan(&n)

@@ -12,7 +12,7 @@ import (
 	"relcheck/db/faultfs"
 )
 
-// SQLite cannot restart the WAL while a transaction reads from it. Figures ends at a timeout,
+// SQLite cannot restart the WAL while a transaction reads from it. Totals ends at a timeout,
 // so that the WAL stays small. The control is another program that keeps reading: it lets the
 // WAL grow. The WAL is truncated once it has finished.
 func TestLongReader(t *testing.T) {

@@ -48,11 +48,11 @@ CREATE TABLE stage (
 }
 
 // layersStep separates what upstream says about releases from what the operator has decided.
-// The operator's are: releases of products without an upstream, releases that the audit log
-// shows as added or changed by hand, and withdrawals.
+// The operator's layer gets releases of products without an upstream, releases that the
+// audit log shows as added or changed by hand, and withdrawals.
 //
-// A relcheck with schema 2 that has the store open reads views instead of the tables, so it
-// keeps answering, and cannot change releases any more.
+// A relcheck with schema 2 that has the store open reads views instead of the tables. It
+// keeps answering, but cannot change releases any more.
 const layersStep = `
 ALTER TABLE product ADD COLUMN file TEXT NOT NULL DEFAULT '';
 ALTER TABLE product ADD COLUMN prefixes TEXT NOT NULL DEFAULT '';

@@ -25,7 +25,7 @@ var (
 	// errStale is returned if the catalog has changed since builds were looked up.
 	errStale = errors.New("releases change faster than reports can be recorded")
 	// errUnreplicated is returned if a commit did not wait for the standby.
-	errUnreplicated = errors.New("the wait of PostgreSQL for its synchronous standby was cancelled")
+	errUnreplicated = errors.New("PostgreSQL stopped waiting for its synchronous standby")
 )
 
 // postgresWriter writes reports to PostgreSQL, each batch in one round trip. Its
@@ -121,7 +121,7 @@ func (l *postgresWriter) close() error {
 }
 
 // noteUnreplicated marks a connection whose commit did not wait for the synchronous
-// standby: if the wait is cancelled, COMMIT succeeds with a warning.
+// standby: if the wait is canceled, COMMIT succeeds with a warning.
 func noteUnreplicated(c *pgconn.PgConn, n *pgconn.Notice) {
 	if n.Routine == "SyncRepWaitForLSN" {
 		c.CustomData()[unreplicated] = true

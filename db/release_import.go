@@ -82,7 +82,7 @@ const stageFrom = 100
 var errCatalogMoved = errors.New("releases change faster than they can be stored; try again")
 
 // releaseImport is one import of releases. It reads and compares before it writes, so that
-// other writers need not wait for that. Many new releases are staged in short transactions,
+// other writers do not wait meanwhile. Many new releases are staged in short transactions,
 // and made visible in a last one.
 type releaseImport struct {
 	*Store
@@ -90,7 +90,7 @@ type releaseImport struct {
 	list            catalog.List
 	force           bool
 	given           map[string]*catalog.Entry
-	tags            []string        // of the given entries, in order, and then of those that are gone
+	tags            []string        // of the given entries, in order, and then of the releases that are gone
 	unread          map[string]bool // tags that the list contains although it cannot be read
 	oldest          time.Time       // of the entries; zero if no date is known
 
@@ -387,7 +387,7 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 		switch {
 		case p.given[key.tag] != nil:
 			changes[key.tag] = p.compare(key.tag, old, bodies[key.tag])
-		case p.changes[key.tag] != nil: // it is gone, whatever the operator has decided
+		case p.changes[key.tag] != nil: // the list does not contain it: it is gone, whatever the operator has decided
 			changes[key.tag] = new(releaseChange)
 			if layer := old.layer(catalog.Upstream); !layer.Gone {
 				p.markGone(changes[key.tag], key, old.id(), layer)

@@ -121,7 +121,7 @@ func awaitNoStage(t *testing.T, name string) {
 	t.Errorf("timeout: got %d staged rows, want none", n)
 }
 
-// The rows that a killed import has staged are removed by a server or by the next import.
+// A server or the next import removes the rows that a killed import has staged.
 func testKilledImport(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)

@@ -146,7 +146,7 @@ func (r *storedRelease) readBodies(ctx context.Context, q querier, key releaseKe
 }
 
 // writeLayers stores layers of one product, with a revision of the catalog. Files that a
-// layer does not have any more keep their rows, and thereby their IDs.
+// layer does not have any more keep their rows, so that they keep their IDs.
 func (s *Store) writeLayers(ctx context.Context, tx *sql.Tx, rows []storedLayer, revision int64) error {
 	if len(rows) == 0 {
 		return nil

@@ -42,7 +42,7 @@ func releaseLines(t *testing.T, s *db.Store, product string) (lines []string) {
 	return lines
 }
 
-// What upstream says changes with each import, and what the operator has decided stays.
+// Upstream's layer changes with each import, and the operator's layer stays.
 func testLayers(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)

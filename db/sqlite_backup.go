@@ -138,8 +138,8 @@ func disableWAL(ctx context.Context, path string) error {
 const (
 	// idleRatio is how many times the duration of its last step a backup waits if reports
 	// were recorded meanwhile: it then uses a tenth of the disk and of one processor. Ten
-	// million reports take about 15 seconds, in which the WAL grows by 60 MB at a thousand
-	// reports a second, and by 120 MB at five thousand.
+	// million reports take about 15 seconds. In this time, the WAL grows by 60 MB at a
+	// thousand reports a second, and by 120 MB at five thousand.
 	idleRatio = 9
 	// maxPause limits the wait after a step that was slow for another reason.
 	maxPause = time.Second

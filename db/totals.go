@@ -15,8 +15,9 @@ import (
 // readTimeout limits reading totals, during which a SQLite WAL cannot be reset.
 var readTimeout = 10 * time.Second
 
-// Totals reads the totals of a product in a range of days. keep selects the builds. Its cost depends on the number of days and builds, not of reports, and is
-// limited to ten seconds. The error wraps [ErrNotFound] if the product does not exist.
+// Totals reads the totals of a product in a range of days. keep selects the builds. Its
+// cost depends on the number of days and builds, not of reports, and is limited to ten
+// seconds. The error wraps [ErrNotFound] if the product does not exist.
 func (s *Store) Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	read := totalsReader{engine: s.engine, totals: &rollup.Totals{Range: r}, builds: map[int64]*rollup.BuildTotals{}, merged: make(chan error, 1)}
 	s.readMu.RLock()

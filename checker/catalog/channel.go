@@ -12,9 +12,9 @@ import (
 // Channel is a named view of a product's releases: its clients are offered the newest
 // release in a range.
 type Channel struct {
-	Name        string // as a product's name: "lts"
+	Name        string // with the form of a product's name: "lts"
 	Match       string // see [version.ParseRange]; empty for all versions
-	Prereleases bool   // offer pre-releases too
+	Prereleases bool   // also offer pre-releases
 }
 
 // maxChannels is the number of channels that a product can have.

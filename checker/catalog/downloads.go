@@ -73,7 +73,7 @@ func (d *Downloads) ByPlatform() map[checker.Platform]*File {
 	return all
 }
 
-// Lacks returns a platform for which old has a file and d has none.
+// Lacks returns a platform that has a file in old and none in d.
 func (d *Downloads) Lacks(old *Downloads) (checker.Platform, bool) {
 	for p := range old.ByPlatform() {
 		if d.For(p) == nil {

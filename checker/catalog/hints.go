@@ -9,7 +9,7 @@ import (
 )
 
 // Hints explains what may be unexpected about an offer of the product: that there are only
-// pre-releases, that a release waits, and that tags are no versions of the product. The
+// pre-releases, that a release waits, and that tags are not versions of the product. The
 // releases must be in the order of [Product.Rank].
 func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 	add := func(format string, args ...any) { hints = append(hints, fmt.Sprintf(format, args...)) }
@@ -23,7 +23,7 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 		}
 	}
 	if o.Latest == nil && len(o.Previews) > 0 {
-		add("only pre-releases are known: clients that run one are offered %s, all others nothing", o.Previews[0].Tag)
+		add("only pre-releases are known: clients that run a pre-release are offered %s, other clients no release", o.Previews[0].Tag)
 	}
 	if !o.Next.IsZero() {
 		add("a newer release is offered from %s on", o.Next.UTC().Format(time.RFC3339))
@@ -32,7 +32,7 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 		add("tags of other components, which are never the latest release: %d", foreign)
 	}
 	if unordered > 0 {
-		add("tags that are no versions, which are never the latest release: %d", unordered)
+		add("tags that are not versions, which are never the latest release: %d", unordered)
 	}
 	if newer := p.newerForeign(ranked, o.Latest); newer != nil {
 		add("tag %s looks newer than %s, the latest release: if it is a release of %s, set the prefix of its tags with relcheck product set %[3]s --tag-prefix",

@@ -18,8 +18,8 @@ const (
 	MaxText  = 64 << 10 // of the release notes, in bytes
 )
 
-// Source identifies who says something about a release. What the operator says takes
-// precedence over what upstream says.
+// Source identifies the source of a layer. The operator's values take precedence over
+// upstream's.
 type Source int
 
 const (
@@ -33,13 +33,13 @@ type Layer struct {
 	Notes      *string    `json:"notes,omitzero"`     // URL of the release notes
 	Text       *string    `json:"body,omitzero"`      // the release notes in Markdown
 	Created    *time.Time `json:"created,omitzero"`   // with a resolution of seconds
-	Published  *time.Time `json:"published,omitzero"` // likewise
+	Published  *time.Time `json:"published,omitzero"` // the same
 	Prerelease *bool      `json:"prerelease,omitzero"`
 	Withdrawn  *bool      `json:"withdrawn,omitzero"`
 	Reason     *string    `json:"reason,omitzero"` // why it is withdrawn
 
-	// Files are the files of the release, sorted by name and platform. Those of the
-	// operator add to upstream's or override their fields.
+	// Files are the files of the release, sorted by name and platform. The
+	// operator's files add to upstream's, or override their fields.
 	Files []File `json:"files,omitzero"`
 
 	// List names the upstream list that last contained the release, or is empty. Gone
@@ -76,11 +76,12 @@ func CompareFiles(a, b File) int {
 	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Platform.OS, b.Platform.OS), strings.Compare(a.Platform.Arch, b.Platform.Arch))
 }
 
-// Date returns the time of publication, or else of creation, or zero.
+// Date returns the time of publication if it is known, otherwise the time of creation, or
+// zero.
 func (l *Layer) Date() time.Time { return cmp.Or(value(l.Published), value(l.Created)) }
 
 // Overlay returns l with the fields that over sets. If over has files, they replace
-// those of l.
+// the files of l.
 func (l Layer) Overlay(over Layer) Layer {
 	l.Title = cmp.Or(over.Title, l.Title)
 	l.Notes = cmp.Or(over.Notes, l.Notes)
@@ -201,8 +202,8 @@ func isHash(text string, n int) bool {
 	return len(text) == 2*n && strings.Trim(text, "0123456789abcdef") == ""
 }
 
-// mergeFiles returns the files of upstream with those of the operator. A file of the
-// operator for a platform replaces those of upstream for that platform.
+// mergeFiles merges upstream's files with the operator's. A file of the operator for a
+// platform replaces upstream's files for that platform.
 func mergeFiles(upstream, operator []File) []File {
 	if len(operator) == 0 {
 		return upstream
@@ -249,7 +250,7 @@ func setFile(files []File, f File) []File {
 	return files
 }
 
-// fill returns f with the URL and the description of another file, as far as f has none.
+// fill returns f with its empty fields set to g's, except its name and platform.
 func (f File) fill(g File) File {
 	f.URL = cmp.Or(f.URL, g.URL)
 	f.Size = cmp.Or(f.Size, g.Size)

@@ -12,9 +12,8 @@ type List struct {
 	// its oldest entry may be missing: a page of an API, for example.
 	Whole bool
 
-	// Skipped describes the entries and files that cannot be read. Unread holds the tags
-	// of such entries as far as they are known: the list contains them, so that their
-	// releases are not gone.
+	// Skipped describes the entries and files that cannot be read. Unread holds the
+	// known tags of such entries: the list contains them, so their releases are not gone.
 	Skipped []string
 	Unread  []string
 
@@ -27,14 +26,14 @@ type Entry struct {
 	Tag      string
 	Upstream Layer
 
-	// Operator is what another relcheck exported of its operator's decisions, or nil.
+	// Operator is the operator's layer in an export of another relcheck, or nil.
 	Operator *Layer
 
 	// Draft means that the release is not public, or not any more.
 	Draft bool
 }
 
-// ListOf returns a list of releases, of which only the fields that are not zero count.
+// ListOf returns a list of releases. A field that is zero says nothing.
 func ListOf(name string, releases ...Release) List {
 	l := List{Name: name}
 	for _, r := range releases {

@@ -48,8 +48,8 @@ type Product struct {
 	// MinAge is the time between the publication of a release and its first offer.
 	MinAge time.Duration
 
-	// RequireFiles holds a release back until it has a file for each platform for which
-	// the release before it has one, but at most [MaxHold].
+	// RequireFiles holds a release back until it has a file for each platform that has one
+	// in the release before, but at most [MaxHold].
 	RequireFiles bool
 
 	// Channels lists the channels of the product, one a line. See [Channel].
@@ -77,8 +77,8 @@ func (p *Product) Range() version.Range {
 	return r
 }
 
-// Release is a published version of a product. Its fields are merged from what upstream
-// and the operator say.
+// Release is a published version of a product. Its fields are merged from upstream's
+// layer and the operator's.
 type Release struct {
 	// ID identifies the release in its store, or is 0.
 	ID int64
@@ -115,9 +115,9 @@ const GoneReason = "removed upstream"
 // NewRelease merges what upstream and the operator say about a release. Either may be
 // nil.
 //
-// If both leave open whether it is a pre-release, the tag decides. Upstream's "no
-// pre-release" counts unless the tag contains a pre-release word, because many projects
-// forget to mark their release candidates.
+// If neither says whether it is a pre-release, the tag determines it. If upstream says
+// that it is not, that counts unless the tag contains a pre-release word, because many
+// projects forget to mark their release candidates.
 func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	up, op := new(Layer), new(Layer)
 	if upstream != nil {

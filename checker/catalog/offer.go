@@ -87,7 +87,7 @@ func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Of
 	return o
 }
 
-// offeredFrom returns when a release is offered first, at the earliest. older are the
+// offeredFrom returns the earliest time at which a release is offered. older are the
 // releases after it in the order of [Product.Rank].
 func (p *Product) offeredFrom(r *Ranked, older []*Ranked, now time.Time) time.Time {
 	if r.Date.IsZero() {
@@ -112,7 +112,7 @@ func (p *Product) offeredFrom(r *Ranked, older []*Ranked, now time.Time) time.Ti
 
 // For returns what is offered to a client that runs a pre-release: the newest
 // pre-release of the same core version, if it is newer than the latest release. A
-// pre-release of a higher version is only offered if there is no release.
+// pre-release of a higher version is offered only if there is no release.
 func (o *Offer) For(prerelease version.Version) *Ranked {
 	for _, r := range o.Previews {
 		if o.Latest == nil || r.Version.CompareCore(prerelease) == 0 {

@@ -48,8 +48,8 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// FuzzOrigins looks for lists that change when they are read again, or that hold what
-// cannot be an origin.
+// FuzzOrigins looks for lists that change when they are read again, or that contain an
+// invalid origin.
 func FuzzOrigins(f *testing.F) {
 	for _, list := range []string{"https://a.example:443/ null", "app: http://[::1]:80", "HTTPS://A//", "a://b c:", "https://a:443:443"} {
 		f.Add(list)

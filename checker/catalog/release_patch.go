@@ -109,7 +109,7 @@ func (e *ReleasePatch) RemoveAsset(platform string) error {
 }
 
 // SetFile adds a file, or changes the fields of the file with that name that are not
-// empty. Its name decides about its platform.
+// empty. Its name determines its platform.
 func (e *ReleasePatch) SetFile(f File) error {
 	f.ID, f.Platform = 0, checker.Platform{}
 	f.SHA256, f.SHA512 = strings.ToLower(f.SHA256), strings.ToLower(f.SHA512)
@@ -140,7 +140,7 @@ func (e ReleasePatch) Apply(l Layer) Layer {
 	}
 	files := slices.Clone(l.Files)
 	for _, f := range e.files {
-		if f.Platform != (checker.Platform{}) { // which has one file
+		if f.Platform != (checker.Platform{}) { // a platform has one file
 			files = slices.DeleteFunc(files, func(old File) bool { return old.Platform == f.Platform && old.URL != f.URL })
 		}
 		files = setFile(files, f)

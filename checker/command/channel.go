@@ -30,7 +30,7 @@ versions. They use the path /p/NAME@CHANNEL.
 
 A range has conditions that are separated by commas: <2, <=1.4, >1.4, >=1.4, =1.4, 1.x,
 ~1.4.2 (at least 1.4.2, with the same first two numbers), ^1.4.2 (at least 1.4.2, with the
-same first number).`,
+same numbers up to the first that is not 0).`,
 		Example: `  relcheck product channel add myapp lts --match '<2'
   relcheck product channel add myapp preview --prereleases`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
@@ -48,14 +48,14 @@ same first number).`,
 		return err
 	})
 	c.Flags().StringVar(&channel.Match, "match", "", "`range` of versions, such as '<2' (default: all)")
-	c.Flags().BoolVar(&channel.Prereleases, "prereleases", false, "offer pre-releases too")
+	c.Flags().BoolVar(&channel.Prereleases, "prereleases", false, "also offer pre-releases")
 	return c
 }
 
 func channelRemove(streams IO) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
 		Use:     "remove NAME CHANNEL",
-		Short:   "Remove a channel. Its clients get an error from then on.",
+		Short:   "Remove a channel. Afterwards, its clients get an error.",
 		Example: "  relcheck product channel remove myapp lts",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) {

@@ -126,8 +126,8 @@ func newRoot(streams IO) *cobra.Command {
 	return root
 }
 
-// setArgs makes commands without a rule for arguments accept those that their usage
-// line names.
+// setArgs makes commands without a rule for arguments accept the arguments that their
+// usage line names.
 func setArgs(cmd *cobra.Command) {
 	if cmd.Args == nil {
 		cmd.Args = checkArgs

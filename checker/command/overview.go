@@ -175,7 +175,7 @@ func (s *screen) recency(v *stats.View) block {
 }
 
 // top returns the n rows with the most instances, in the order of the table, and one row
-// that sums up the others.
+// with the sums of the others.
 func top(t *stats.Table, n int, columns ...stats.Column) *stats.Table {
 	t = t.Select(columns...)
 	if len(t.Rows) <= n+1 {

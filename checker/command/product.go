@@ -30,7 +30,8 @@ nothing.
 
 Tags are read as versions: an optional prefix of the product, an optional v, and numbers
 with suffixes, such as v1.2.3, 2026.05.01, 1.2.0rc1, 2026-05-01, and cli/v1.2.3 with
---tag-prefix cli/. A tag that is no version, such as nightly, is never the latest release.`
+--tag-prefix cli/. A tag that is not a version, such as nightly, is never the latest
+release.`
 
 func productAdd(streams IO) *cobra.Command {
 	var path string
@@ -94,8 +95,8 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 	return s.SetProduct(ctx, p)
 }
 
-// flagNames are the flags of the fields of a product whose names differ. Those that can be
-// repeated are in the singular.
+// flagNames are the flags of the fields of a product whose names differ. Flags that can
+// be repeated are in the singular.
 var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files"}
 
 // flagOf returns the name of the flag for a field of a product or release.
@@ -123,7 +124,7 @@ func newProductFlags() *productFlags {
 func (f *productFlags) add(c *cobra.Command) {
 	for name, usage := range map[string]string{
 		"title":          "display name (default: NAME)",
-		"repo":           "`OWNER/REPO` under which clients of GitHub's API request it",
+		"repo":           "`OWNER/REPO` under which clients of GitHub's API request the product",
 		"download":       "`template` of the download URLs",
 		"notes":          "`template` of the release notes URL",
 		"file":           "`template` of the name of the file to download, such as app_{version}_{os}_{arch}.tar.gz (default: chosen by the names of all files)",
@@ -140,7 +141,7 @@ func (f *productFlags) add(c *cobra.Command) {
 	} {
 		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
 	}
-	c.Flags().BoolVar(&f.requireFiles, flagOf("require_files"), false, "offer a release only when it has files for the platforms of the one before, or after 24h")
+	c.Flags().BoolVar(&f.requireFiles, flagOf("require_files"), false, "offer a release once it has files for the platforms of the previous release, or after 24h")
 }
 
 // patch returns the changes of the flags that were given.

@@ -41,8 +41,8 @@ func releaseAdd(streams IO) *cobra.Command {
 		Use:   "add PRODUCT TAG",
 		Short: "Add or change a release.",
 		Long: `Add or change a release. Flags that are not given leave their field unchanged. What
-is set here takes precedence over what an import or a sync says. URLs that are not set
-come from the product's templates.`,
+is set here takes precedence over imports and syncs. URLs that are not set come from
+the product's templates.`,
 		Example: `  relcheck release add opa v1.22.2
   relcheck release add myapp 1.3.0 --date 2026-10-01 --notes https://example.com/notes/1.3.0 \
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
@@ -71,9 +71,9 @@ come from the product's templates.`,
 	c.Flags().StringVar(&flags.body, "notes-file", "", "`file` with the release notes in Markdown; - for standard input")
 	c.Flags().StringVar(&flags.date, "date", "", "`time` of publication: a date or an RFC 3339 time")
 	c.Flags().StringArrayVar(&flags.assets, "asset", nil, "`OS/ARCH=URL` of the file for a platform; can be repeated")
-	c.Flags().StringArrayVar(&flags.files, "file", nil, "`URL` of a file whose name decides about its platform; can be repeated")
+	c.Flags().StringArrayVar(&flags.files, "file", nil, "`URL` of a file, whose name determines its platform; can be repeated")
 	c.Flags().StringVar(&flags.checksums, "checksums", "", "`file` with the checksums of the files, such as SHA256SUMS")
-	c.Flags().BoolVar(&prerelease, "prerelease", false, "offer it only to instances of pre-releases (default: if the tag is that of a pre-release)")
+	c.Flags().BoolVar(&prerelease, "prerelease", false, "offer the release only to clients that run a pre-release (default: depends on upstream and the tag)")
 	return c
 }
 
@@ -234,7 +234,7 @@ func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Com
 func releaseReset(streams IO) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
 		Use:     "reset PRODUCT TAG",
-		Short:   "Undo all own changes of a release, so that only upstream counts.",
+		Short:   "Remove your changes to a release, so that all values are upstream's.",
 		Example: "  relcheck release reset opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		r, err := s.ResetRelease(ctx, args[0], args[1])

@@ -19,9 +19,9 @@ import (
 func releaseShow(streams IO) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
 		Use:   "show PRODUCT TAG",
-		Short: "Show a release: where each value is from, and why each file was chosen.",
-		Long: `Show everything that is known about a release: each value with its source, upstream
-or operator, the file that is offered for each platform and why, and the other files.`,
+		Short: "Show a release, the source of each value, and why each file was chosen.",
+		Long: `Show everything that is known about a release: each value with its source (upstream
+or operator), the file that is offered for each platform and why, and the other files.`,
 		Example: "  relcheck release show opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		product, err := s.Product(ctx, args[0])
@@ -40,7 +40,7 @@ or operator, the file that is offered for each platform and why, and the other f
 	})
 }
 
-// releaseFields returns rows with the fields of a release, their values and their sources.
+// releaseFields returns the rows of a release: a field, its value and its source.
 func releaseFields(p *catalog.Product, r *catalog.Release, layers [2]*catalog.Layer) (rows [][]string) {
 	up, op := new(catalog.Layer), new(catalog.Layer)
 	if layers[catalog.Upstream] != nil {

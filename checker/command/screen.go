@@ -19,7 +19,7 @@ const (
 	maxWidth = 140
 )
 
-// screen formats text for people. Without a terminal it has no bars and colours, and
+// screen formats text for people. Without a terminal, it has no bars and colors, and
 // lines of any length.
 type screen struct {
 	out     *bufio.Writer

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// spare is how many bytes the Go heap may grow beyond the memory in use before a garbage
-// collection, at least: a quarter of the memory in use is, too. SQLite and the program
-// itself take about 30 MB more.
+// spare is the minimum number of bytes that the Go heap may grow beyond the memory in use
+// before a garbage collection. It may always grow by a quarter of the memory in use.
+// SQLite and the program itself take about 30 MB more.
 const spare = 24 << 20
 
 // tune configures the Go runtime for a server that mostly waits for a disk, until ctx
 // is done. Two more threads keep a sync from taking a CPU away from requests, and a heap
-// of a few megabytes is collected less often than each time it doubles. Where GOMAXPROCS,
-// GOGC or GOMEMLIMIT is set, it takes precedence.
+// of a few megabytes is collected less often than each time it doubles. GOMAXPROCS,
+// GOGC and GOMEMLIMIT take precedence if they are set.
 func tune(ctx context.Context) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)

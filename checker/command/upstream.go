@@ -24,12 +24,12 @@ func releaseImport(streams IO) *cobra.Command {
 		Short: "Import releases from a file.",
 		Long: `Import releases from a file in the format of GitHub's releases API (one object or an
 array of them), of relcheck's own API, or of relcheck release export; - reads standard
-input. What was changed with relcheck release add stays as it is.
+input. Changes that were made with relcheck release add stay.
 
-Entries that cannot be read are skipped and named. Releases that an earlier file contained
-are removed if this one lacks them, unless they are older than all its entries. Drafts are
-removed too. If more than half of the releases or the latest one would be removed, nothing
-is imported without --force.`,
+Entries that cannot be read are skipped and reported. Releases that an earlier file
+contained are removed if this one lacks them, unless they are older than all its entries.
+Drafts are removed too. If more than half of the releases or the latest one would be
+removed, nothing is imported without --force.`,
 		Example: `  relcheck release import opa releases.json
   curl -s https://github.example.com/api/v3/repos/me/myapp/releases | relcheck release import myapp -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,7 +76,7 @@ func importList(ctx context.Context, s *db.Store, product string, list catalog.L
 	return printImportHints(ctx, s, product, streams.Err)
 }
 
-// printImportHints explains what may be unexpected about the releases after an import.
+// printImportHints prints what may be unexpected about the releases after an import.
 func printImportHints(ctx context.Context, s *db.Store, product string, w io.Writer) error {
 	p, err := s.Product(ctx, product)
 	if err != nil {
@@ -100,8 +100,8 @@ func releaseSync(streams IO) *cobra.Command {
 		Short: "Add the releases of Go modules from their proxy.",
 		Long: `Add the versions of the product's Go modules, with dates and retractions, from the
 proxies in GOPROXY. Dates that are stored already are not requested again. Versions that
-the proxy does not list any more are removed; if these are more than half of them, nothing
-is changed without --force.`,
+the proxy does not list any more are removed. If that is more than half of the versions,
+nothing is changed without --force.`,
 		Example: `  relcheck release sync opa
   GOPROXY=https://goproxy.example.com relcheck release sync opa`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -157,7 +157,7 @@ func releaseExport(streams IO) *cobra.Command {
 		Use:   "export PRODUCT",
 		Short: "Write everything known about a product's releases as JSON.",
 		Long: `Write everything that is known about a product's releases to standard output: what
-upstream says and what was decided here. relcheck release import reads it without loss.`,
+upstream says and what was set here. relcheck release import reads it without loss.`,
 		Example: "  relcheck release export opa > opa.json",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		product, err := s.Product(ctx, args[0])

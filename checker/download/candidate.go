@@ -210,9 +210,9 @@ func pick[T any](b bool, yes, no T) T {
 	return no
 }
 
-// kind returns a candidate's kind in the light of the other files. An .exe that does not
-// say portable is electron-builder's installer, and may be one if the programs for other
-// systems are in archives.
+// kind returns a candidate's kind, which depends on the other files. An .exe without the
+// word portable is an installer in a release of electron-builder, and may be one in
+// other releases if the programs for other systems are in archives.
 func (r *release) kind(c *candidate) kind {
 	switch {
 	case c.name.kind != program || c.ending.text != ".exe" || c.portable:

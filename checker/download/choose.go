@@ -13,14 +13,14 @@ type File struct {
 	State     string // GitHub's; only "uploaded" files are chosen, and files without a state
 }
 
-// Options is what else is known about a release.
+// Options describes the release.
 type Options struct {
 	Product    string // the product's name
 	Repository string // owner/name, or the path of a Go module
 	Tag        string
 
-	// FileName returns the name of the file that the operator wants for a platform, or
-	// "" for none. If it is set, it overrides all rules. It is called with
+	// FileName returns the name that the operator has set for the file for a platform, or
+	// "" for none. If FileName is set, it overrides all rules. It is called with
 	// [checker.Other] for a file that serves every platform.
 	FileName func(checker.Platform) string
 }
@@ -123,7 +123,7 @@ func (o *Options) identity() *identity {
 	return id
 }
 
-// release is what is found out about all files together.
+// release describes all files of a release together.
 type release struct {
 	files  []File
 	names  []*name
@@ -137,7 +137,7 @@ type release struct {
 	macARM   bool // it names arm64 for macOS
 }
 
-// read parses the names of the files and excludes files that are no programs.
+// read parses the names of the files and excludes files that are not programs.
 func (r *release) read() {
 	present := make(map[string]string, len(r.files))
 	for _, f := range r.files {
@@ -168,7 +168,7 @@ func (r *release) read() {
 	}
 }
 
-// excluded returns why a file is no program of the release, or "".
+// excluded returns why a file is not a program of the release, or "".
 func excluded(f File, n *name, present map[string]string) string {
 	if f.State != "" && f.State != "uploaded" {
 		return "not uploaded: " + f.State

@@ -21,7 +21,7 @@ func filesNamed(names string) (files []File) {
 }
 
 // TestChoose chooses among the files of a release of the product "app". Files that are
-// no download come first, so that a choice by order fails.
+// not downloads come first, so that a choice by order fails.
 func TestChoose(t *testing.T) {
 	tests := []struct {
 		files string
@@ -48,7 +48,7 @@ func TestChoose(t *testing.T) {
 		{"LICENSE-linux-amd64 tests-linux-amd64.zip src-linux-amd64.zip image-linux-amd64.tar checksums_linux_amd64 SHA256SUMS-linux-amd64", ""},
 		{"SHA256SUMS-linux-amd64 checksums_linux_amd64 app-linux-amd64", "linux/amd64=app-linux-amd64"},
 		{"sha256sum-amd64.txt app-linux-amd64", "linux/amd64=app-linux-amd64"},
-		{"app app.exe", "windows/amd64=app.exe"}, // app.exe is no companion of app
+		{"app app.exe", "windows/amd64=app.exe"}, // app.exe is not a companion of app
 
 		// What is not the program.
 		{"LICENSE-linux-amd64 app-linux-amd64", "linux/amd64=app-linux-amd64"},
@@ -195,7 +195,7 @@ func TestChooseByProduct(t *testing.T) {
 		{"windows_exporter-0.25.1-amd64.exe windows_exporter-0.25.1-386.exe", "windows_exporter", "", "", ""},
 		{"linux-arm_linux_amd64", "linux-arm", "", "", "linux-arm_linux_amd64"},
 		{"v8-linux-amd64", "v8", "", "", "v8-linux-amd64"},
-		// The tag is no part of the name.
+		// The tag is not part of the name.
 		{"app-k3s1-linux-amd64.zip app-enterprise-linux-amd64.tar.gz", "app", "", "v1.30.0+k3s1", "app-k3s1-linux-amd64.zip"},
 		{"app-linux-amd64-k3s1.zip app-linux-amd64-fips.tar.gz", "app", "", "v1.30.0+k3s1", "app-linux-amd64-k3s1.zip"},
 		{"app-linux-amd64-2024.08.06.zip", "app", "", "2024.08.06", "app-linux-amd64-2024.08.06.zip"},
@@ -344,7 +344,7 @@ func TestRandomReleases(t *testing.T) {
 	}
 }
 
-// TestHostileNames checks that long names and many files take no time worth mentioning.
+// TestHostileNames checks that long names and many files take little time.
 func TestHostileNames(t *testing.T) {
 	long := []string{
 		strings.Repeat("linux-", 1<<17),

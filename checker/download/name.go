@@ -11,9 +11,9 @@ import (
 // upstream has longer ones.
 const maxName = 255
 
-// Platforms returns the platforms that a file's name says it is for, in the order of
-// their names. It is empty for a file that does not run, such as a checksum, and where
-// the name leaves out the operating system or the architecture.
+// Platforms returns the platforms that a file's name names, in the order of their names.
+// It returns none for a file that does not run, such as a checksum, and for a name without
+// an operating system or an architecture.
 func Platforms(name string) []checker.Platform {
 	n := parse(name, nil)
 	if n.not != "" {
@@ -36,7 +36,7 @@ func Normalize(os, arch string) checker.Platform {
 }
 
 // Mentions reports whether a text has a word for an operating system or an architecture,
-// also for those that Go does not support.
+// even for one that Go does not support.
 func Mentions(text string) bool {
 	if len(text) >= maxName {
 		return false
@@ -59,7 +59,7 @@ type name struct {
 	implied   string // the architecture, if no word names one
 	universal bool   // for both architectures of macOS, or for all of Android
 	either    bool   // for more than one architecture, not only on macOS
-	static    bool   // and so on: see flag
+	static    bool   // this and the following: see flag
 	gnu       bool
 	distro    bool
 	setup     bool
@@ -67,7 +67,7 @@ type name struct {
 	ending
 }
 
-// identity is what else is known when names are parsed: whose files they are.
+// identity describes the release whose file names are parsed.
 type identity struct {
 	names []string            // of the product and the repository, letters and digits only
 	words map[string]struct{} // that occur in these names
@@ -208,7 +208,7 @@ func (n *name) locate(ws []word, lead int, id *identity) int {
 			border = min(border, i)
 			continue
 		case m == nil, m.not != "" && id.word(w.text), m.flag == neutral && (i == 0 || id.word(w.text)):
-			continue // the program is called so
+			continue // the program has this name
 		}
 		w.meaning = m
 		if m.os != "" {
@@ -270,7 +270,7 @@ func (n *name) settle() {
 	}
 }
 
-// isArm reports whether a name says arm, and no more about it.
+// isArm reports whether a name says arm without a version or variant.
 func (n *name) isArm() bool { return n.arch == "arm" && n.cpu == 0 }
 
 // platforms returns the platforms that the name itself says.
@@ -285,7 +285,7 @@ func (n *name) platforms() []checker.Platform {
 }
 
 // inVersion reports whether a word is a number that a dot joins to another: the 386 of
-// 126.0.386 is no architecture.
+// 126.0.386 is not an architecture.
 func inVersion(ws []word, i int) bool {
 	return isVersion(ws[i].text) && (i > 0 && ws[i].dotted && isNumber(strings.TrimPrefix(ws[i-1].text, "v")) ||
 		i+1 < len(ws) && ws[i+1].dotted && isNumber(ws[i+1].text))

@@ -214,7 +214,7 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
-// TestNormalizeGo checks that Go's own names stay what they are.
+// TestNormalizeGo checks that Normalize does not change Go's own names.
 func TestNormalizeGo(t *testing.T) {
 	for _, p := range append(checker.Platforms(), checker.Other) {
 		if got := Normalize(p.OS, p.Arch); got != p {

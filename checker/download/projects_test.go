@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// project is a release of a project: its files, and those that the project itself names
-// as the downloads.
+// project is a release of a project: its files, and the downloads that the project itself
+// names.
 type project struct {
 	Options
 	sources   []string
@@ -81,7 +81,7 @@ func chosen(files []File, o Options) map[string]string {
 	return names
 }
 
-// TestProjects compares the downloads of real releases with those that the projects'
+// TestProjects compares the downloads of real releases with the ones that the projects'
 // installers and instructions name. No other platform may have a download.
 func TestProjects(t *testing.T) {
 	for name, p := range readProjects(t) {
@@ -97,8 +97,8 @@ func TestProjects(t *testing.T) {
 	}
 }
 
-// TestProjectsOfAnotherName chooses the same files if the product is called something
-// that no file says, as long as one program stands out.
+// TestProjectsOfAnotherName checks that the same files are chosen if no file has the name
+// of the product, as long as one program has the most platforms.
 func TestProjectsOfAnotherName(t *testing.T) {
 	for name, p := range readProjects(t) {
 		switch name {

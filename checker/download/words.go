@@ -8,9 +8,9 @@ import (
 // meaning is what a word of a file's name or of a User-Agent header says.
 type meaning struct {
 	os, arch string // as Go names them
-	implied  string // the architecture, where no other word names one
+	implied  string // the architecture, if no other word names one
 	cpu      int8   // how demanding the build is; 0 is the least
-	libc     int8   // 0 is the customary one: glibc, MSVC
+	libc     int8   // 0 is the usual one: glibc, MSVC
 	not      string // what the file is instead of a program
 	flag     flag
 }
@@ -25,7 +25,7 @@ const (
 	setup                        // an installer
 	portable                     // not an installer
 	distribution                 // for one distribution of Linux
-	gnu                          // MinGW on Windows; customary elsewhere
+	gnu                          // MinGW on Windows; the usual library elsewhere
 )
 
 // The values of meaning.cpu for 32-bit ARM. The least demanding build is the last,
@@ -102,7 +102,7 @@ var vocabulary = []struct {
 	{"wasm wasm32", meaning{arch: "wasm"}},
 	{"32bit", meaning{implied: "386"}},
 	{"64bit", meaning{implied: "amd64"}},
-	// Architectures that Go does not support, and that stand for no other.
+	// Architectures that Go does not support, and that are not aliases of others.
 	{"aarch64-be armeb ia64 sparc sparc64 sparcv9 alpha64 hppa m68k ppc powerpc s390 riscv32 sh4 x64-32 thumbv7", meaning{arch: "other"}},
 
 	// Builds.
@@ -173,7 +173,7 @@ func understand(w string) *meaning {
 }
 
 // pairs are words that a separator split, or that mean something else together. A
-// number after a dot belongs to a version and is no part of a pair.
+// number after a dot belongs to a version, not to a pair.
 var pairs = map[[2]string]string{
 	{"x86", "64"}: "x86-64", {"x86", "64v1"}: "x86-64v1", {"x86", "64v2"}: "x86-64v2", {"x86", "64v3"}: "x86-64v3", {"x86", "64v4"}: "x86-64v4",
 	{"x86", "32"}: "x86-32", {"x64", "32"}: "x64-32",

@@ -93,7 +93,7 @@ func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
 	return p, invalidField(err)
 }
 
-// patchFile is a file in the body of a change of a release. The name decides about the
+// patchFile is a file in the body of a change of a release. The name determines the
 // platform. Fields that are empty keep their values.
 type patchFile struct {
 	Name      string `json:"name"`
@@ -199,8 +199,8 @@ var patchTypes = map[string]string{
 	"channels":      `an array of objects such as {"name": "lts", "match": "<2"}`,
 }
 
-// firstToken returns the first part of a pointer: the name of a field, of which it returns
-// 50 characters at most.
+// firstToken returns the first part of a pointer: the name of a field, cut to 50
+// characters.
 func firstToken(p jsontext.Pointer) string {
 	for name := range p.Tokens() {
 		return fmt.Sprintf("%.50s", name)

@@ -12,8 +12,8 @@ import (
 
 const editTimeout = 10 * time.Second
 
-// Editor changes products and releases on behalf of a token. Its errors wrap those of
-// package catalog if the request is at fault, and others if the store is.
+// Editor changes products and releases on behalf of a token. If the request is at
+// fault, its errors wrap errors of package catalog.
 type Editor interface {
 	// EditRelease changes or adds a release, and returns it.
 	EditRelease(ctx context.Context, product, tag string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)
@@ -61,7 +61,8 @@ func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identi
 	return err
 }
 
-// stored returns a stored release as one of the snapshot, which may already have it.
+// stored returns the release of the snapshot with the tag of a stored one, or a new one if
+// the snapshot does not have it yet.
 func (p *product) stored(r catalog.Release) *catalog.Ranked {
 	if known := p.find(r.Tag); known != nil && known.Tag == r.Tag {
 		return known
@@ -151,8 +152,8 @@ func (s *Server) deleteProduct(w http.ResponseWriter, r *http.Request, id identi
 	return nil
 }
 
-// change makes a change on behalf of the request's token, and has requests answered
-// with it from then on. It does not stop if the client disconnects: changes are
+// change makes a change on behalf of the request's token. Later requests are answered
+// with it. It does not stop if the client disconnects: changes are
 // idempotent, so the client can send the request again. It returns [catalog.ErrInUse] for
 // the caller to explain.
 func (s *Server) change(r *http.Request, id identity, f func(context.Context, Editor) error) error {

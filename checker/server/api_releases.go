@@ -21,14 +21,14 @@ type apiRelease struct {
 	Reason     *string           `json:"reason"` // why it is withdrawn, or null
 	Assets     map[string]string `json:"assets"` // URLs of the downloads, by platform: linux/amd64
 	Files      []apiFile         `json:"files"`  // all files
-	Latest     bool              `json:"latest"` // offered to clients that run no pre-release
+	Latest     bool              `json:"latest"` // offered to clients that do not run a pre-release
 }
 
 // apiFile is the representation of a file in the API.
 type apiFile struct {
 	ID        int64   `json:"id"`
 	Name      string  `json:"name"`
-	Platform  *string `json:"platform"` // null if the name decides
+	Platform  *string `json:"platform"` // null if the name determines it
 	URL       string  `json:"url"`
 	Size      int64   `json:"size"` // in bytes; 0 if unknown
 	SHA256    *string `json:"sha256"`

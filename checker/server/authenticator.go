@@ -125,7 +125,7 @@ func (s *Server) cannotVerify(err error) *failure {
 	return unavailable("unavailable", "cannot verify credentials right now; try again later")
 }
 
-// tokenCache caches the token that the store returns for a key, also if there is none.
+// tokenCache caches the token that the store returns for a key, even if it is none.
 type tokenCache[K comparable] struct {
 	find func(context.Context, K) (*access.Token, error)
 	ttl  time.Duration

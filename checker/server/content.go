@@ -16,7 +16,7 @@ import (
 // minCompressed is the size in bytes of the smallest body that is compressed.
 const minCompressed = 1 << 10
 
-// content is the body of a response in the encoding in which it is sent. Its memory is
+// content is the body of a response as it is sent. Its memory is
 // reserved, see [inbound.Reserve].
 type content struct {
 	body    []byte
@@ -34,7 +34,7 @@ const atOnce = 2
 func (t turns) build(r *http.Request, build func() (content, error)) (c content, err error) {
 	select {
 	case t <- struct{}{}:
-		defer func() { <-t }() // also after a panic
+		defer func() { <-t }() // even after a panic
 	case <-r.Context().Done():
 		return c, busy()
 	}

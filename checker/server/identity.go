@@ -41,7 +41,7 @@ type identity struct {
 }
 
 // identify resolves the identity of a request. A token that the request sends takes
-// precedence over its session, also if the token is invalid.
+// precedence over its session, even if the token is invalid.
 func (s *Server) identify(r *http.Request) identity {
 	id := identity{session: s.session(r)}
 	id.token, id.err = s.bearer(r)

@@ -58,8 +58,8 @@ func (g *instanceGauges) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// current returns the counts, which are at most gaugesTTL old. If those of a product
-// cannot be read, it keeps the last ones.
+// current returns the counts, which are at most gaugesTTL old. If the counts of a
+// product cannot be read, it keeps the last ones.
 func (g *instanceGauges) current(now time.Time) map[string]map[string]rollup.Recent {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -106,8 +106,7 @@ func (p *publisher) checkAnswers(reports string) {
 	}
 }
 
-// TestOffers publishes releases and checks which one is offered to whom, with which
-// verdict.
+// TestOffers publishes releases, and checks which release and verdict each client gets.
 func TestOffers(t *testing.T) {
 	s := newService(t)
 	for i, c := range []struct{ settings, releases, reports string }{
@@ -382,8 +381,8 @@ func (c *clock) set(t testing.TB, after time.Duration) {
 	}
 }
 
-// TestOfferByTime checks which release is offered as time passes: the steps are times after
-// the start with the answers from then on.
+// TestOfferByTime checks which release is offered as time passes. Each step is a time after
+// the start, with the answer from that time on.
 func TestOfferByTime(t *testing.T) {
 	s := newService(t)
 	c := &clock{s, time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}

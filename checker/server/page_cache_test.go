@@ -66,7 +66,7 @@ func TestPageCachePermissions(t *testing.T) {
 	}
 }
 
-// TestPageCacheLimits checks that requests share a cached page, also with unknown
+// TestPageCacheLimits checks that requests share a cached page, even with unknown
 // parameters, and that the cache stays within its limits.
 func TestPageCacheLimits(t *testing.T) {
 	s := newFleet(t, server.Options{})

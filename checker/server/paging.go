@@ -17,7 +17,7 @@ const (
 	maxPerPage = 1000
 )
 
-// newPager reads which page of a list a request asks for. The first page exists even if
+// newPager reads which page of a list is requested. The first page exists even if
 // the list is empty.
 func newPager(r *http.Request, per, total int) (pages.Pager, error) {
 	page, err := number(r, "page", 1, 1<<31-1)
@@ -92,12 +92,12 @@ func (s *Server) apiPaging(w http.ResponseWriter, r *http.Request, total int) (p
 	return p, nil
 }
 
-// newSearch reads what a request searches for in the parameter name.
+// newSearch reads the search term of a request from the parameter name.
 func newSearch(r *http.Request, name string) pages.Search {
 	return pages.Search{Name: name, Value: strings.TrimSpace(r.URL.Query().Get(name)), Reset: r.URL.EscapedPath()}
 }
 
-// found reports whether a text contains what is searched for, ignoring case.
+// found reports whether a text contains the search term, ignoring case.
 func found(s pages.Search, text string) bool {
 	return strings.Contains(strings.ToLower(text), strings.ToLower(s.Value))
 }

@@ -86,7 +86,7 @@ func addresses(pattern string, tables []string) (all []string) {
 
 // TestPublicResponsesContainNothingPrivate checks that no response to a GET request
 // without a token contains an unreleased version or a heap size: on no route, of no
-// table, in no format, also right after the same request with a token.
+// table, in no format, even right after the same request with a token.
 func TestPublicResponsesContainNothingPrivate(t *testing.T) {
 	s := newPrivate(t)
 	_, token := s.token(t)

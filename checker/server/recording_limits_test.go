@@ -21,8 +21,8 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// reportFrom sends a report from an address, optionally with X-Forwarded-For. An empty
-// body stands for a report with a new instance ID.
+// reportFrom sends a report from an address, optionally with X-Forwarded-For. If body is
+// empty, it sends a report with a new instance ID.
 func reportFrom(h http.Handler, remote, forwarded, body string) *httptest.ResponseRecorder {
 	if body == "" {
 		body = `{"id":"` + uuid.NewString() + `","version":"1.0.0"}`
@@ -295,7 +295,7 @@ func TestUnreleasedVersionsPerClient(t *testing.T) {
 			send("192.0.2.1:1", fmt.Sprintf("9.0.%d", i))
 		}
 	}
-	checkFrom(h, "192.0.2.1:1") // also of an unreleased version
+	checkFrom(h, "192.0.2.1:1") // even of an unreleased version
 	for _, version := range []string{"v1.2.3", "1.2.3", "other"} {
 		send("192.0.2.1:1", version)
 	}

@@ -173,7 +173,7 @@ func TestFileErrors(t *testing.T) {
 }
 
 // TestUpstreamAndOperator checks that the operator's decisions override what upstream says,
-// that the details tell them apart, and that IDs stay.
+// that the details of a release show both, and that IDs stay.
 func TestUpstreamAndOperator(t *testing.T) {
 	s := newService(t)
 	p := s.newProduct(t, "app", `{"notes":"https://e.com/notes/{tag}"}`)
@@ -222,7 +222,7 @@ func TestUpstreamAndOperator(t *testing.T) {
 	}
 	p.want("200", "PUT", "v1.0.0", `{"notes":""}`)
 	if r := p.report("", "0.1.0"); r.ReleaseNotes != "https://e.com/notes/v1.0.0" {
-		t.Errorf("got notes %s, want those of the template", r.ReleaseNotes)
+		t.Errorf("got notes %s, want the template's", r.ReleaseNotes)
 	}
 }
 
@@ -240,8 +240,8 @@ func TestLongReleaseNotes(t *testing.T) {
 	}
 }
 
-// TestDownloadByPlatform checks that the client's platform, however it is spelled, decides
-// about the file.
+// TestDownloadByPlatform checks that the client's platform, however it is spelled, determines
+// the file.
 func TestDownloadByPlatform(t *testing.T) {
 	s := newService(t)
 	p := s.newProduct(t, "app", "")

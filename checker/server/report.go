@@ -44,7 +44,7 @@ func notRecorded(err error, answer []byte) error {
 	case errors.As(err, &busy) && busy.Busy():
 		f.code, f.message = "busy", "too many reports are waiting; send it again later"
 	case errors.As(err, &full) && full.DiskFull():
-		f = fail(http.StatusInsufficientStorage, "disk_full", "", "the service has no space left to record reports; send it again later")
+		f = fail(http.StatusInsufficientStorage, "disk_full", "", "the service has no space left to record the report; send it again later")
 		f.retryAfter = 60
 	}
 	f.latest = latestOf(answer)

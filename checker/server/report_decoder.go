@@ -194,7 +194,8 @@ func setVersion(r *reportFields, v jsontext.Value) error {
 	return nil
 }
 
-// setHeap accepts null, which clients in other languages send for what they do not know.
+// setHeap accepts null, which clients in other languages send if they do not know the heap
+// usage.
 func setHeap(r *reportFields, v jsontext.Value) error {
 	if v.Kind() == 'n' {
 		return nil

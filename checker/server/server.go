@@ -64,10 +64,9 @@ type Store interface {
 	// Release returns a release with what upstream and the operator say about it. The
 	// error wraps [catalog.ErrNotFound] if there is none.
 	Release(ctx context.Context, product, tag string) (catalog.Release, [2]*catalog.Layer, error)
-	// Totals reads the counts of a product in a range of days, for the builds for which
-	// keep returns true.
+	// Totals reads the counts of a product in a range of days. keep selects the builds.
 	Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
-	// Token returns the access token with an ID, also if it is revoked, or nil if there is
+	// Token returns the access token with an ID, even if it is revoked, or nil if there is
 	// none.
 	Token(ctx context.Context, id string) (*access.Token, error)
 	// UseToken stores the hour of a token's use.
@@ -77,7 +76,7 @@ type Store interface {
 	SetClientsHidden(ctx context.Context, hidden bool) error
 	// As returns an editor that changes products and releases on behalf of a token.
 	As(tokenID string) Editor
-	// Link returns the token of a sign-in link, and Session that of a session, also if
+	// Link returns the token of a sign-in link, and Session that of a session, even if
 	// the token is revoked. They return nil if the link or session is not valid.
 	Link(ctx context.Context, hash access.Hash) (*access.Token, error)
 	Session(ctx context.Context, hash access.Hash) (*access.Token, error)

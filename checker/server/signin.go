@@ -121,8 +121,8 @@ func invalidLink() *failure {
 	return fail(http.StatusUnauthorized, "invalid_link", "", "the sign-in link was used, has expired or is incomplete; create one with relcheck token link")
 }
 
-// localURL returns the URL to go to after signing in: next if every browser takes it for
-// a URL of this server, or else the root.
+// localURL returns the URL to go to after signing in: next if every browser treats it as
+// a URL of this server, otherwise the root.
 func localURL(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || strings.ContainsRune(next, '\\') ||

@@ -366,7 +366,7 @@ func (l *syncBuffer) Write(p []byte) (int, error) {
 }
 
 // TestTokensAreNotLogged checks that no token, link or session is logged, at any level,
-// also not after a panic.
+// even after a panic.
 func TestTokensAreNotLogged(t *testing.T) {
 	var log syncBuffer
 	s := newServiceWith(t, serviceOptions{log: &log, routes: testRoutes, wrap: func(h testStore) server.Store { return panickingStore{h} }})

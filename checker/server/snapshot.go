@@ -35,7 +35,7 @@ type product struct {
 	hints    func() []string            // see [catalog.Product.Hints]
 }
 
-// channel is what is offered in a channel of a product.
+// channel is the offer of a channel of a product.
 type channel struct {
 	catalog.Offer
 	latest   *offer
@@ -82,7 +82,7 @@ func (s *snapshot) index() {
 	}
 }
 
-// earlier returns the earlier one of two times, of which zero ones do not count.
+// earlier returns the earlier one of two times. A zero time does not count.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -102,7 +102,8 @@ func (p *product) with(l catalog.Listing, now time.Time) *product {
 	return next
 }
 
-// add sets the releases of the product: those of old, with changed ones added or replaced.
+// add sets the releases of the product: the releases of old, with changed ones added or
+// replaced.
 func (p *product) add(old *product, changed []*catalog.Ranked) {
 	p.releases = old.without(changed)
 	if old.File != p.File || old.Repo != p.Repo || old.Module != p.Module { // other files may be the downloads
@@ -207,7 +208,7 @@ func (p *product) offer(old *product, now time.Time) {
 	}
 }
 
-// latest returns the offer to clients that run no pre-release.
+// latest returns the offer to clients that do not run a pre-release.
 func (p *product) latest() *offer { return p.channels[""].latest }
 
 // find returns the release of a reported version, which is its tag, or its tag without the

@@ -27,7 +27,7 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 		case t.Name == "heap_above" && q.Above != 0 && r.Float(ColBytes) == limit:
 			a := Answer{Text: fmt.Sprintf("%s exceeded %s.", countAndShare(r, text), text(ColBytes))}
 			if limit != float64(q.Above) {
-				a.Text += " That is the nearest heap for which instances are counted."
+				a.Text += " That is the nearest heap that has a count."
 			}
 			return a
 		case t.Name == "heap_change" && r.Text(ColPercentile) == "p95":

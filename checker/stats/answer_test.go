@@ -27,7 +27,7 @@ func TestAnswer(t *testing.T) {
 	if got := answer(v, "deprecation").Text; got != "If support ended below v1.0.0, 0 instances (0.0 %) would be affected." {
 		t.Errorf("rounded limit or other spelling: got %q", got)
 	}
-	if got := answer(v, "heap_above").Text; got != "8 instances (53.3 %) exceeded 64 MiB. That is the nearest heap for which instances are counted." {
+	if got := answer(v, "heap_above").Text; got != "8 instances (53.3 %) exceeded 64 MiB. That is the nearest heap that has a count." {
 		t.Errorf("rounded limit or other spelling: got %q", got)
 	}
 	v.Query.Below, v.Query.Above = "", 0

@@ -65,7 +65,7 @@ func (v *View) compared() (from, to cohort, err error) {
 	return from, to, cmp.Or(fromErr, toErr)
 }
 
-// cohortOf returns the cohort of a version or minor line of the query, also if other
+// cohortOf returns the cohort of a version or minor line of the query, even if other
 // tables count it as other.
 func (v *View) cohortOf(requested string) (cohort, error) {
 	name, selects := v.published.displayName(requested), selector(v.published.scheme, requested)

@@ -160,8 +160,8 @@ func TestUnfinishedDay(t *testing.T) {
 	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 0 false")
 }
 
-// groupColumns has the tables whose shares add up to 1, with the number of leading columns
-// by which their rows are grouped.
+// groupColumns has the tables whose shares have the sum 1, with the number of leading
+// columns that group their rows.
 var groupColumns = map[string]int{"adoption": 1, "lines": 0, "versions": 0, "behind": 0, "behind_days": 0, "platforms": 0, "os": 0,
 	"arch": 0, "platform_versions": 2, "heap_histogram": 0}
 

@@ -25,7 +25,7 @@ func NewLines(p *catalog.Product, ranked []*catalog.Ranked) Lines {
 }
 
 // Of returns the name of the minor line of a version: v1.2 for 1.2.3. It is the same for
-// all versions of a line that has releases, whose newest release decides about the spelling.
+// all versions of a line that has releases, whose newest release determines the spelling.
 // It is "" for a version without an order.
 func (l *Lines) Of(reported string) string { return l.line(l.scheme.Reported(reported)) }
 

@@ -81,7 +81,7 @@ var publicDefinitions = []definition{
 		[]Column{ColDay, ColVersion, ColInstances, ColShare}, (*View).publicAdoption},
 	{"lines", "Minor lines", "Distinct instances seen in the range, by minor line" + roundedNote,
 		[]Column{ColLine, ColInstances, ColShare, ColLatest}, (*View).rounded},
-	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release; instances of withdrawn releases also count in the rows before, except as the latest release" + roundedNote,
+	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release; instances of withdrawn releases have a row of their own, and also count in the other rows, except as the latest release" + roundedNote,
 		[]Column{ColWhat, ColVersion, ColInstances, ColShare}, (*View).publicLatest},
 	{"versions", "Versions", "Distinct instances seen in the range" + roundedNote,
 		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColBehind, ColDaysBehind}, (*View).rounded},

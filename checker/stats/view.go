@@ -26,7 +26,7 @@ type View struct {
 	published     published
 	builds        []build
 	usedVersions  []*usedVersion // newest first
-	ordered       []*usedVersion // those that can be compared, newest first: see [published.effective]
+	ordered       []*usedVersion // versions that can be compared, newest first: see [published.effective]
 	usedPlatforms []*platform    // most used first
 	instances     int64          // of all builds in the range
 }

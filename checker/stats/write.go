@@ -167,7 +167,7 @@ func (c Column) value(v any) (string, error) {
 	return "", fmt.Errorf("column %s: %v of type %T is not a %s", c.Name, v, v, c.Kind)
 }
 
-// decimal formats a number with at most so many decimal places.
+// decimal formats a number with at most places decimal places.
 func decimal(v float64, places int) string {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return ""

@@ -105,7 +105,7 @@ func TestIntegrityCheckAfterKill(t *testing.T) {
 }
 
 // TestDamageIsFoundAfterKill checks that a server with a damaged file is not ready,
-// also after a restart, but records and keeps the file.
+// even after a restart, but records reports and keeps the file.
 func TestDamageIsFoundAfterKill(t *testing.T) {
 	t.Parallel()
 	store := newKilledStore(t)

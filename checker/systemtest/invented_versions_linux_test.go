@@ -36,7 +36,7 @@ const (
 	unreleasedClients = 40
 )
 
-// unreleasedVersions are versions of real builds that are no releases.
+// unreleasedVersions are versions of real builds that are not releases.
 var unreleasedVersions = []string{"0.21.0-istio", "0.71.0-dev"}
 
 // reportTemplate is a request that is sent repeatedly with other bytes in some maxVersions.

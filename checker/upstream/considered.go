@@ -50,7 +50,7 @@ func (r *moduleReader) considered(ctx context.Context, versions []string) ([]str
 
 // withoutIncompatible returns versions, which are in ascending order, without
 // "+incompatible" ones if the latest version before them that is not retracted has a
-// go.mod file: the module has adopted the rule that v2 has another path. A proxy makes up
+// go.mod file: the module has adopted the rule that v2 has another path. A proxy generates
 // a go.mod file with a single line for versions that have none.
 func (r *moduleReader) withoutIncompatible(ctx context.Context, versions []string, retracted retractions) ([]string, error) {
 	first := slices.IndexFunc(versions, func(v string) bool { return strings.HasSuffix(v, incompatible) })

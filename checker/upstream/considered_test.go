@@ -13,8 +13,8 @@ import (
 )
 
 // moduleCases are modules of a proxy. Each version has the go.mod file of its
-// name, if there is one, or else one with a go line. "none" means that the version has
-// none, so that the proxy makes one up.
+// name if there is one, otherwise a go.mod file with a go line. "none" means that the
+// version has no go.mod file, so that the proxy generates one.
 var moduleCases = []struct {
 	name, versions string
 	mods           map[string]string // retractions by version, or "none"
@@ -175,8 +175,8 @@ func TestSeveralModules(t *testing.T) {
 	}
 }
 
-// TestHintErrors checks that an error of the search for later major versions is no error
-// of the list.
+// TestHintErrors checks that an error of the search for later major versions is not an
+// error of the list.
 func TestHintErrors(t *testing.T) {
 	tree := files{}.mod("example.com/x", "module example.com/x\n", "v1.0.0")
 	tree["example.com/x/v2/@v/list"] = "<html>"

@@ -105,7 +105,7 @@ func TestExportToFullDisk(t *testing.T) {
 	}
 }
 
-// TestHostileExport checks what is not taken from an export that relcheck did not write.
+// TestHostileExport checks what is ignored in an export that relcheck did not write.
 func TestHostileExport(t *testing.T) {
 	export := func(entry string) string {
 		return `{"relcheck_export":1,"product":7,"x":"\ud83d","releases":[` + entry + `,{"tag":"v9"}]}`

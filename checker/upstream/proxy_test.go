@@ -342,13 +342,13 @@ func TestCancel(t *testing.T) {
 		}))
 		// The error must not blame a proxy.
 		if _, err := entries(ctx, quick(address+"|"+address), "example.com/x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), address) {
-			t.Errorf("cancelled while %s was read: got error %v, want %v without a URL", slow, err, context.Canceled)
+			t.Errorf("canceled while %s was read: got error %v, want %v without a URL", slow, err, context.Canceled)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := entries(ctx, quick(tree.write(t)), "example.com/x"); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled before: got error %v, want %v", err, context.Canceled)
+		t.Errorf("canceled before: got error %v, want %v", err, context.Canceled)
 	}
 }
 

@@ -345,7 +345,7 @@ func TestReadReleasesBrokenReader(t *testing.T) {
 			t.Errorf("after %q: error %v, want %v", text, err, broken)
 		}
 	}
-	// This one goes on after an error, which must not pass for success.
+	// This reader continues after an error, which must not count as success.
 	if _, err := ReadReleases(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader(opaRelease)))); !errors.Is(err, iotest.ErrTimeout) {
 		t.Errorf("error %v, want %v", err, iotest.ErrTimeout)
 	}
@@ -390,7 +390,7 @@ func FuzzReadReleases(f *testing.F) {
 	})
 }
 
-// checkLayer reports what must not be in a layer from an untrusted file.
+// checkLayer reports an error if a layer from an untrusted file has invalid content.
 func checkLayer(t *testing.T, l *catalog.Layer) {
 	if err := l.Check(); err != nil {
 		t.Errorf("got an invalid layer: %v", err)

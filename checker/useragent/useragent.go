@@ -56,8 +56,8 @@ func Parse(header string) (version string, p checker.Platform) {
 	return version, p
 }
 
-// Platform returns the platform of a report: what its fields os and arch say, and for an
-// empty field what its User-Agent header says.
+// Platform returns the platform of a report: from its fields os and arch, and for an empty
+// field from its User-Agent header.
 func Platform(header, os, arch string) checker.Platform {
 	if os != "" && arch != "" {
 		return download.Normalize(os, arch)
@@ -173,8 +173,8 @@ func isCrawler(name, rest string) bool {
 		strings.Contains(rest, "(compatible;")
 }
 
-// libraries are products that are not the program that asks: HTTP libraries, runtimes,
-// command line tools, and text browsers.
+// libraries are products whose version is not that of the client's program: HTTP
+// libraries, runtimes, command line tools, and text browsers.
 var libraries = func() map[string]bool {
 	set := make(map[string]bool)
 	for name := range strings.FieldsSeq(`

@@ -27,7 +27,7 @@ func TestGoForm(t *testing.T) {
 		{"App/unknown (windows, arm64)", "unknown", "windows/arm64"},
 		{"App/1 0 (linux, amd64)", "", "linux/amd64"},
 		{"App (linux, amd64)", "", "linux/amd64"},
-		// Platforms that Go does not support: two words, of which one is known.
+		// Platforms that Go does not support: two words, one of them known.
 		{"App/1.0 (other, other)", "1.0", "other/other"},
 		{"App/1.0 (amiga, m68k)", "1.0", "other/other"},
 		{"A/B (beta)/1.0 (amiga, m68k)", "1.0", "other/other"},
@@ -131,7 +131,7 @@ func TestPrograms(t *testing.T) {
 	})
 }
 
-// TestNoPrograms has headers of browsers, crawlers and libraries, which are no checks of
+// TestNoPrograms has headers of browsers, crawlers and libraries, which are not checks of
 // a program.
 func TestNoPrograms(t *testing.T) {
 	for _, header := range []string{
@@ -167,7 +167,7 @@ func TestNoPrograms(t *testing.T) {
 			t.Errorf("Parse(%.100q) = version %q, want none", header, version)
 		}
 	}
-	// A library's report still comes from its platform. That of a browser is not reliable:
+	// The platform of a library is reliable. The platform of a browser is not:
 	// it names Intel on every Mac.
 	checkParse(t, []parsed{
 		{"octokit-rest.js/22.0.1 octokit-core.js/7.0.8 Node.js/20.20.2 (linux; x64)", "", "linux/amd64"},

@@ -12,8 +12,8 @@ import (
 //	                                 that are given: =1.4 contains 1.4.9
 //	1.x  1.4.x                       the same as =1 and =1.4
 //	~1.4.2                           at least 1.4.2, with the same first two numbers
-//	^1.4.2                           at least 1.4.2, with the same first number that is
-//	                                 not 0
+//	^1.4.2                           at least 1.4.2, with the same numbers up to the
+//	                                 first that is not 0
 //
 // Conditions are separated by commas. A pre-release belongs to its core: <2 does not
 // contain 2.0.0-rc.1. A bound with a suffix (>=2.0.0-rc.2) compares by precedence. The

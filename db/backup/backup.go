@@ -1,7 +1,7 @@
 // Package backup makes backups of a store, on request or on a schedule, and
 // restores them.
 //
-// A backup is a SQLite file, also if the store is in PostgreSQL. It is written under
+// A backup is a SQLite file, even if the store is in PostgreSQL. It is written under
 // a temporary name, verified, synced, and then linked to its own name: a file with the
 // name of a backup is complete.
 package backup

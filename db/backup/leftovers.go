@@ -49,8 +49,8 @@ func Leftovers(path string) (paths []string, err error) {
 }
 
 // isLeftover reports whether relcheck has created a pending file and no process writes
-// it any more. The lock beside it shows that relcheck has created it. Without a lock,
-// ours says whether its name shows that.
+// it any more. A lock file beside it shows that relcheck has created it. ours reports
+// whether the name of the file also shows that.
 func isLeftover(path string, ours bool) bool {
 	lock, err := os.Lstat(path + "-lock")
 	if err != nil && !ours {

@@ -47,9 +47,9 @@ func FileName(store int64, at time.Time) string {
 	return fmt.Sprintf("relcheck-%016x-%s.db", store, at.UTC().Format(timeFormat))
 }
 
-// List returns the backups in a folder as of now, for the store with an ID. Own backups
-// count only if their content is of the store: it opens each of them. An ID of -1 stands
-// for an unknown store, which owns no backups.
+// List returns the backups in a folder as of now. store is the ID of the store. Backups
+// with this ID in their name count as the store's only if their content is: List opens
+// each of them. An ID of -1 means an unknown store, which owns no backups.
 func List(ctx context.Context, folder string, store int64, now time.Time) (l Listing, err error) {
 	entries, err := os.ReadDir(folder)
 	for _, e := range entries {

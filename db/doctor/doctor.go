@@ -135,9 +135,9 @@ func (x *examination) checkReleases(ctx context.Context) {
 	case err != nil:
 		x.report(Problem, "releases", "cannot be read: %v", err)
 	case len(used) > 0:
-		x.report(Warning, "releases", "clients ask about %s, which has no releases: add them with relcheck release sync, import or add", strings.Join(used, ", "))
+		x.report(Warning, "releases", "clients request the releases of %s, which has none: add them with relcheck release sync, import or add", strings.Join(used, ", "))
 	case len(unused) > 0:
-		x.report(OK, "releases", "%s has none, and no client has asked", strings.Join(unused, ", "))
+		x.report(OK, "releases", "%s has none, and no client has requested any", strings.Join(unused, ", "))
 	default:
 		x.report(OK, "releases", "every product has some")
 	}
@@ -197,7 +197,7 @@ func (x *examination) checkSweep(ctx context.Context) {
 	case last.Sub(x.Now) > maxClockAhead:
 		x.report(Warning, "clock", "expired reports were last removed in the future, on %s: a clock is or was wrong; correct it", last.Format(time.DateTime))
 	case seconds == 0:
-		x.report(OK, "clock", "expired reports were never removed yet")
+		x.report(OK, "clock", "expired reports have not been removed yet")
 	default:
 		x.report(OK, "clock", "expired reports were last removed on %s", last.Format(time.DateTime))
 	}

@@ -58,13 +58,13 @@ func (x *examination) reportRetention(c *db.StatisticsCheck) {
 	case c.Oldest.IsZero():
 		x.report(OK, "retention", "there is no report to remove")
 	case x.KeepReports == 0:
-		x.report(OK, "retention", "reports are kept forever; the oldest is of %s", oldest)
+		x.report(OK, "retention", "reports are kept forever; the oldest is from %s", oldest)
 	case age <= x.KeepReports+maxExpiryDelay:
-		x.report(OK, "retention", "the oldest report is of %s; reports are kept for %s", oldest, formatDuration(x.KeepReports))
+		x.report(OK, "retention", "the oldest report is from %s; reports are kept for %s", oldest, formatDuration(x.KeepReports))
 	case x.serving:
-		x.report(Warning, "retention", "the oldest report is of %s, and should have been removed %s ago (--keep-reports): see the log of the server", oldest, formatDuration(age-x.KeepReports))
+		x.report(Warning, "retention", "the oldest report is from %s, and should have been removed %s ago (--keep-reports): see the log of the server", oldest, formatDuration(age-x.KeepReports))
 	default:
-		x.report(OK, "retention", "the oldest report is of %s, and is %s past its retention; a server removes it an hour or two after its start", oldest, formatDuration(age-x.KeepReports))
+		x.report(OK, "retention", "the oldest report is from %s, and is %s past its retention; a server removes it an hour or two after its start", oldest, formatDuration(age-x.KeepReports))
 	}
 }
 

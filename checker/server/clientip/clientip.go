@@ -1,5 +1,5 @@
-// Package clientip finds the IP address of the client that sent a request, also if the
-// request came through proxies.
+// Package clientip finds the IP address of the client that sent a request, even if
+// the request came through proxies.
 package clientip
 
 import (

@@ -24,7 +24,7 @@ const writeTimeout = 10 * time.Second
 const sendBufferSize = 64 << 10
 
 // Listener limits the number of open connections. At the limit, it closes the connection
-// whose client has kept the server waiting for longest: by sending no request or only a
+// whose client has kept the server waiting for the longest time: by sending no request or only a
 // part of one, or by not reading the response. Clients that are slow on purpose thus
 // displace each other, not other clients. If all clients wait for the server, Listener
 // refuses the new connection.
@@ -45,7 +45,7 @@ type Listener struct {
 func LimitListener(l net.Listener, maxConns int, s *http.Server) *Listener {
 	limited := &Listener{Listener: l, maxConns: maxConns, conns: map[*conn]struct{}{}, unread: newUnreadBytes(),
 		evicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_evicted_total",
-			Help: "Connections that were closed at the limit because their clients had kept the service waiting for longest."}),
+			Help: "Connections that were closed at the limit because their clients had kept the service waiting for the longest time."}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_refused_total",
 			Help: "Connections that were refused because the limit was reached and none could be closed."})}
 	s.ConnState, s.ConnContext = connState, withConn

@@ -123,8 +123,8 @@ func value(t *testing.T, c prometheus.Collector) float64 {
 }
 
 // TestEvictLongestWaiting checks that, at the limit, the server closes the connection
-// whose client has kept it waiting for longest, and no connection whose client waits for
-// the server.
+// whose client has kept it waiting for the longest time, and no connection whose client
+// waits for the server.
 func TestEvictLongestWaiting(t *testing.T) {
 	const wait = "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
 	for name, slow := range map[string]struct {

@@ -34,7 +34,7 @@ type unreadBytes struct {
 func newUnreadBytes() unreadBytes {
 	return unreadBytes{limit: maxUnread, stallTime: stallTime,
 		evicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_unread_answers_cut_total",
-			Help: "Connections that were closed to make room for other responses because their clients had read nothing for longest."}),
+			Help: "Connections that were closed to make room for other responses because their clients had read nothing for the longest time."}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_unread_answers_refused_total",
 			Help: "Requests with status 503 because too many bytes of other responses were unread."})}
 }
@@ -55,7 +55,7 @@ func (l *Listener) unreadCollectors() []prometheus.Collector {
 // Reserve reserves memory for a response of n bytes to the request with the context ctx,
 // until [WriteBody] has written it or the connection ends. If necessary it closes
 // connections whose clients have read nothing for a second, starting with the one that
-// has read nothing for longest. It reports false if that does not free enough memory.
+// has read nothing for the longest time. It reports false if that does not free enough memory.
 func Reserve(ctx context.Context, n int) bool {
 	c := connFromContext(ctx)
 	return c == nil || n < minReserved || c.listener.reserve(c, int64(n))
@@ -80,7 +80,7 @@ func (l *Listener) reserve(c *conn, n int64) bool {
 }
 
 // longestStalled returns the connection whose client has read nothing of a large response
-// for longest, or nil if every client has read something since the given time.
+// for the longest time, or nil if every client has read something since the given time.
 func (l *Listener) longestStalled(before time.Time) (victim *conn) {
 	earliest := before.UnixNano()
 	for c := range l.conns {
@@ -97,7 +97,7 @@ func (l *Listener) release(c *conn) {
 	c.reserved = 0
 }
 
-// WriteBody writes the body of a response for which [Reserve] has reserved memory. It
+// WriteBody writes the body of a response after [Reserve] has reserved memory for it. It
 // ignores write errors, which occur if the client has closed the connection.
 func WriteBody(ctx context.Context, w io.Writer, body []byte) {
 	if c := connFromContext(ctx); c != nil && len(body) >= minReserved {

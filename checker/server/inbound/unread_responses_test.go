@@ -140,7 +140,7 @@ func TestUnreadBytesLimit(t *testing.T) {
 	}
 	longest.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if n, _ := io.Copy(io.Discard, longest); n >= 40*mb {
-		t.Errorf("client that read nothing for longest: got %d bytes, want less than the response", n)
+		t.Errorf("client that read nothing for the longest time: got %d bytes, want less than the response", n)
 	}
 	s.waitForUnread(t, 80*mb)
 }

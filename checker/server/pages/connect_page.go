@@ -46,7 +46,7 @@ func Connect(v Visitor, d ConnectData) ([]byte, error) {
 
 func opaClients(base string) []client {
 	return []client{
-		{"opa-reports", "Open Policy Agent v0.20 to v1.12", "Set one variable. Up to v1.6, OPA reports its version, platform, heap use and a random instance ID. v1.7 to v1.12 only check for the latest release, and send their version and platform.",
+		{"opa-reports", "Open Policy Agent v0.20 to v1.12", "Set one variable. Up to v1.6, OPA reports its version, platform, heap usage and a random instance ID. v1.7 to v1.12 only check for the latest release, and send their version and platform.",
 			fmt.Sprintf("export OPA_TELEMETRY_SERVICE_URL=%s\nopa run --server", base), "To see the answer at once, run opa version --check."},
 		{"opa-asks", "Open Policy Agent v1.13 and later", "The variable has another name. These versions check for the latest release and send nothing about themselves.",
 			fmt.Sprintf("export OPA_VERSION_CHECK_SERVICE_URL=%s\nopa run --server", base), "If you run both generations, set both variables."},
@@ -72,7 +72,7 @@ client.Start(ctx) // returns at once`, name, base),
 			fmt.Sprintf(`curl %s/v1/version \
   -H 'Content-Type: application/json' \
   -d '{"id":"'$(uuidgen)'","version":"v1.0.0"}'`, url), ""},
-		{"pipeline", "A release pipeline", "Publish a release with a token of scope release. Clients get it from then on. Fields that you leave out keep their values or come from the product's templates. DELETE withdraws the release.",
+		{"pipeline", "A release pipeline", "Publish a release with a token of scope release. Clients are then offered the release. Fields that you leave out keep their values or come from the product's templates. DELETE withdraws the release.",
 			fmt.Sprintf(`curl -X PUT %s/api/v1/products/%s/releases/v1.2.3 \
   -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
   -d '{"date":"2026-01-31","assets":{"linux/amd64":"https://example.com/1.2.3/linux-amd64"}}'`, base, name),

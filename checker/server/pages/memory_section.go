@@ -14,7 +14,7 @@ import (
 var percentiles = []stats.Column{stats.ColP50, stats.ColP90, stats.ColP95, stats.ColP99}
 
 func (b *builder) memorySection() section {
-	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap use of the instances that report it. 95\u00a0% of them use no more than the value p95."}}
+	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap usage of the instances that report it. 95\u00a0% of them use no more than the value p95."}}
 	p.addFigures(b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapChange(&p), b.heapAbove())
 	return p
 }

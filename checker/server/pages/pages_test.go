@@ -70,7 +70,7 @@ func TestExplain(t *testing.T) {
 var variable = regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{3,6});`)
 
 // TestColors checks that the colors of charts are distinct from the background and from
-// each other, in light and dark, also for color-blind people.
+// each other, in light and dark mode, even for color-blind people.
 func TestColors(t *testing.T) {
 	css, err := os.ReadFile("web/page.css")
 	if err != nil {

@@ -29,7 +29,7 @@ type term struct{ Name, Text string }
 
 // reportFields explains the fields of a report. A test checks that they are complete.
 var reportFields = []term{
-	{"id", "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and nobody can tell which IDs are starts of the same program."},
+	{"id", "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and two starts of one program cannot be linked."},
 	{"version", "The version that is running."},
 	{"heap_usage_bytes", "The heap in use, in bytes. It is optional."},
 }
@@ -52,7 +52,7 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 		Never: []string{
 			"The IP address that a report comes from.",
 			"Names of hosts, users or organizations, or of anything else that runs on the machine.",
-			"Request headers, except the two words above, and unknown keys of the request body.",
+			"Request headers, except the two words above, or unknown keys of the request body.",
 			"Anything about policies, data or decisions.",
 			"Cookies, except the sign-in session of these pages.",
 		},
@@ -72,7 +72,7 @@ const forgetAfter = (rollup.MaxSilence + 24*60*60) * time.Second
 func storedData(o PrivacyData) []term {
 	return []term{
 		{"Each report", "The fields above, the platform, and the time of receipt to the second. " + retention(o.KeepReports)},
-		{"Counts by day, week and four weeks", "By version and platform: how many reports, distinct instances and heaps of each size there were, and the highest heap of an instance on a day. Instances are counted by a sketch from which no instance ID can be read. " + retention(o.KeepRollups)},
+		{"Counts by day, week and four weeks", "By version and platform: how many reports, distinct instances and heaps of each size there were, and the highest heap of an instance on a day. Instances are counted by a sketch that does not reveal instance IDs. " + retention(o.KeepRollups)},
 		{"Whether an instance reported again", fmt.Sprintf("A keyed hash of the instance ID and the times of its first and last report, until the instance has sent nothing for %s. The instance ID cannot be derived from the hash.", formatDuration(forgetAfter))},
 		{"Checks", "How often programs of each version and platform checked for the latest release on a day, without an instance ID."},
 	}
@@ -95,11 +95,11 @@ func formatDuration(d time.Duration) string {
 }
 
 func visibility(o PrivacyData) string {
-	text := "Only people with a token from the operator of this server see statistics. They see counts, and never a report or an instance ID."
+	text := "Only people with a token from the operator of this server see statistics. They see counts, but never a report or an instance ID."
 	if o.PublicStats {
 		text = fmt.Sprintf("Everyone sees numbers of instances, rounded down to multiples of %[1]d. Groups of fewer than %[1]d instances count as other and are not shown. "+
 			"Unreleased versions also count as other, and nothing about memory is shown. "+
-			"People with a token from the operator of this server see all counts. Nobody sees a report or an instance ID on these pages.", o.PublicThreshold)
+			"People with a token from the operator of this server see all counts. These pages never show a report or an instance ID.", o.PublicThreshold)
 	}
 	return text + " The operator can export the reports that are still stored."
 }

@@ -48,7 +48,7 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	page := releasesPage{ReleasesData: d, Product: d.View.Product, Tabs: v.tabs(&d.View.Product), Counted: d.View.Known.Days() > 0}
 	page.Lead = plural(int64(d.Total), "release", "releases") + "."
 	if d.View.Preview != "" {
-		page.Lead += " Only pre-releases are known: clients that run none are offered no release."
+		page.Lead += " Only pre-releases are known. They are offered only to clients that run a pre-release."
 	}
 	versions := d.View.Table("versions")
 	if page.Counted {

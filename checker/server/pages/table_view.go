@@ -92,7 +92,7 @@ func newTableView(t *stats.Table) *tableView {
 	return g
 }
 
-// newColumnsView returns a view of some columns of a table, except those that a public
+// newColumnsView returns a view of some columns of a table. It omits columns that a public
 // table lacks.
 func newColumnsView(t *stats.Table, columns ...stats.Column) *tableView {
 	return newTableView(t.Select(slices.DeleteFunc(columns, func(c stats.Column) bool { return !t.Has(c) })...))

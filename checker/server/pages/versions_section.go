@@ -51,8 +51,8 @@ func (b *builder) versionsSection() section {
 
 const maxBars = 400
 
-// sampleRows returns about most of the rows, evenly spread, and all for which keep returns
-// true.
+// sampleRows returns at most about most rows, evenly spread, and all rows that keep
+// selects.
 func sampleRows(all []stats.Row, most int, keep func(stats.Row) bool) []stats.Row {
 	if len(all) <= most {
 		return all

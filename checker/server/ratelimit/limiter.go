@@ -8,7 +8,7 @@ import (
 )
 
 // Limiter limits the events per minute of each client IP. A client may use its events of
-// a minute at once; from then on it gets them evenly spread over time.
+// a minute at once; afterwards, it gets new ones evenly spread over time.
 type Limiter struct {
 	perMinute   int
 	maxNetworks int
@@ -20,9 +20,9 @@ type Limiter struct {
 	busy map[uint64]time.Duration // by hash of the network: when its limit is unused again
 }
 
-// NewLimiter returns a limiter of so many events per minute. It remembers at most
-// maxNetworks networks, at about 50 bytes each, and forgets those that have used least of
-// their limit.
+// NewLimiter returns a limiter that allows perMinute events. It remembers at most
+// maxNetworks networks, at about 50 bytes each, and forgets the networks that have used
+// the least of their limit.
 func NewLimiter(perMinute, maxNetworks int) *Limiter {
 	return &Limiter{perMinute: perMinute, maxNetworks: maxNetworks, start: time.Now()}
 }

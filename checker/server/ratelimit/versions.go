@@ -10,8 +10,8 @@ import (
 )
 
 // VersionLimiter limits the builds of unreleased versions that are counted under their
-// own version: all those of a product and day, and those that each client IP is the first
-// to report. A client that invents versions thus leaves room for the builds of others.
+// own version: all builds of a product and day, and the builds that each client IP is the
+// first to report. A client that invents versions thus leaves room for other builds.
 // Builds and networks are kept as hashes, which takes about 10 KB a product.
 type VersionLimiter struct {
 	perProduct int
@@ -28,7 +28,7 @@ type productVersions struct {
 	byNetwork map[uint64]int // the number of builds that each network was the first to report
 }
 
-// NewVersionLimiter returns a limiter that allows so many builds per product and day.
+// NewVersionLimiter returns a limiter with a number of builds per product and day.
 func NewVersionLimiter(perProduct int) *VersionLimiter {
 	return &VersionLimiter{perProduct: perProduct}
 }

@@ -14,7 +14,7 @@ type Slot struct {
 	Build int64
 }
 
-// Fold aggregates reports into rollups, which are then merged into those of a store.
+// Fold aggregates reports into rollups, which are then merged into the store's rollups.
 type Fold struct {
 	// Changed has the new and changed lifetimes, by hash of the instance ID.
 	Changed map[uint64]Lifetime

@@ -8,7 +8,7 @@ const (
 	// MinRepeat is the minimum number of seconds after its first report for an instance to
 	// count as reported again. An earlier report is a repeated request.
 	MinRepeat = 60
-	// lastStep is the minimum number of seconds by which a report extends the lifetime of an
+	// lastStep is the minimum number of seconds that a report adds to the lifetime of an
 	// instance that has reported again, so that most reports change no lifetime.
 	lastStep = 12 * 60 * 60
 )
@@ -40,5 +40,6 @@ func (l Lifetime) withReport(at int64) Lifetime {
 	return Lifetime{l.Build, min(l.First, at), max(l.Last, at)}
 }
 
-// Starts has the number of instances that started on a day, and of those that reported again.
+// Starts has the number of instances that started on a day, and how many of them reported
+// again.
 type Starts struct{ Started, Repeated int64 }

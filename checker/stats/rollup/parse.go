@@ -8,7 +8,7 @@ import (
 )
 
 // parsedRollup has the parts of an encoded rollup. It is merged without decoding: a year is
-// the sum of a thousand rollups, each of which is read once.
+// the sum of a thousand rollups, and each is read once.
 type parsedRollup struct {
 	present     bool // a rollup was parsed
 	format      byte
@@ -32,7 +32,7 @@ type parsedClass struct {
 func (p *parsedRollup) parse(b []byte) error {
 	*p = parsedRollup{present: true, classes: p.classes[:0]}
 	if len(b) == 0 || b[0] < formatReports || b[0] > formatMixed {
-		return fmt.Errorf("%w: unknown format, maybe of a newer relcheck", errRollup)
+		return fmt.Errorf("%w: unknown format, maybe written by a newer relcheck", errRollup)
 	}
 	in := byteReader{b: b[1:]}
 	p.format, p.reports = b[0], in.uvarint()
@@ -106,7 +106,7 @@ func (p *parsedRollup) addCounts(h *Heaps) error {
 }
 
 // addHeapsOfReports adds the heaps of a rollup in formatReports, and counts each instance once
-// in its highest class. The heaps of a class are distributed as those of its reports. A
+// in its highest class. The heaps of a class have the distribution of its reports. A
 // rollup of a week counts an instance once in that week.
 func (p *parsedRollup) addHeapsOfReports(h *Heaps, t *distinctCounter) error {
 	var reports Heaps

@@ -8,7 +8,7 @@ const maxPeaks = maxHashes
 
 // peaks has the highest heap of each instance of a build on one day. If there are more than
 // maxPeaks instances, it has a sample: the instances whose hash is a multiple of
-// 2^sampleLevel, each of which stands for that many.
+// 2^sampleLevel. Each represents that many instances.
 //
 // The state depends only on the reports that were added, and not on their order or on
 // merges. The zero value is empty.

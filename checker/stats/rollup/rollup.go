@@ -18,8 +18,8 @@ type heapClass struct {
 	instances *InstanceSet
 }
 
-// heapLimits are the heaps in bytes for which the instances that exceed them are counted:
-// the powers of two, and the values half way between them, from 256 KiB to 64 GiB.
+// heapLimits are heaps in bytes. The instances that exceed each of them are counted. They
+// are the powers of two, and the values half way between them, from 256 KiB to 64 GiB.
 var heapLimits = func() (all []int64) {
 	const first, last = 256 << 10, 64 << 30
 	for n := int64(first); n < last; n *= 2 {
@@ -28,7 +28,7 @@ var heapLimits = func() (all []int64) {
 	return append(all, last)
 }()
 
-// HeapLimits returns the heaps in bytes for which [Distinct.Exceed] has counts.
+// HeapLimits returns the heaps in bytes that [Distinct.Exceed] has counts for.
 func HeapLimits() []int64 { return slices.Clone(heapLimits) }
 
 // NearestLimit returns the limit in [HeapLimits] with the smallest ratio to a heap in bytes.

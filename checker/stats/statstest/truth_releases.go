@@ -16,8 +16,8 @@ import (
 // version is a reported version.
 type version struct {
 	name    string           // as shown in tables
-	is      versions.Version // what it is
-	as      versions.Version // what it is compared as
+	is      versions.Version // the parsed name
+	as      versions.Version // the version that it is compared as
 	release *catalog.Release // nil if it is unreleased
 }
 
@@ -153,7 +153,7 @@ func (t *releases) newer(v version) any {
 }
 
 // daysOutdated returns how many days earlier than the latest release a version was
-// released, or nil if it is unknown. A version that is no release has the date of the
+// released, or nil if it is unknown. A version that is not a release has the date of the
 // newest release that it may be a build of.
 func (t *releases) daysOutdated(v version) any {
 	latest, newest := t.latest()
@@ -193,7 +193,7 @@ var (
 var lineName = regexp.MustCompile(`^[0-9]+(?:[._][0-9]+)?$|^[0-9]{4}-[0-9]{2}$`)
 
 // calendar reports whether names have no "v": if a tag without one begins like a calendar
-// version, or if there is none and the name begins so.
+// version, or if there is no such tag and the name begins like one.
 func (t *releases) calendar(name string) bool {
 	tags := false
 	for i, r := range t.all {
@@ -254,7 +254,7 @@ func numbersOf(text string) string {
 }
 
 // newestFirst returns the names of versions or minor lines from the newest to the oldest,
-// and then the names that are no versions.
+// and then the names that are not versions.
 func newestFirst[V any](t *releases, names map[string]V) []string {
 	return slices.SortedFunc(maps.Keys(names), func(a, b string) int {
 		return cmp.Or(t.parse(b).CompareBuild(t.parse(a)), cmp.Compare(a, b))
