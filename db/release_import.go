@@ -21,7 +21,11 @@ type ImportResult struct {
 }
 
 func (c ImportResult) String() string {
-	s := fmt.Sprintf("%d releases: %d added, %d changed, %d unchanged", c.Added+c.Changed+c.Unchanged, c.Added, c.Changed, c.Unchanged)
+	n, noun := c.Added+c.Changed+c.Unchanged, "releases"
+	if n == 1 {
+		noun = "release"
+	}
+	s := fmt.Sprintf("%d %s: %d added, %d changed, %d unchanged", n, noun, c.Added, c.Changed, c.Unchanged)
 	if c.Gone > 0 {
 		s += fmt.Sprintf("; %d removed upstream", c.Gone)
 	}

@@ -22,10 +22,10 @@ const (
 // screen formats text for people. Without a terminal, it has no bars and colors, and
 // lines of any length.
 type screen struct {
-	out     *bufio.Writer
-	fancy   bool // is a terminal
-	colours bool
-	width   int // in columns
+	out    *bufio.Writer
+	fancy  bool // is a terminal
+	colors bool
+	width  int // in columns
 }
 
 func newScreen(w io.Writer) *screen {
@@ -38,7 +38,7 @@ func newScreen(w io.Writer) *screen {
 	s.fancy = true
 	// The older console of Windows prints escape sequences as text.
 	able := runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != ""
-	s.colours = able && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	s.colors = able && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return s
 }
 
@@ -72,7 +72,7 @@ const (
 
 // styled does not style trailing spaces, so that print can remove them.
 func (s *screen) styled(t text, as style) text {
-	if seen := strings.TrimRight(t.string, " "); s.colours && seen != "" {
+	if seen := strings.TrimRight(t.string, " "); s.colors && seen != "" {
 		t.string = "\x1b[" + string(as) + "m" + seen + "\x1b[0m" + t.string[len(seen):]
 	}
 	return t

@@ -56,7 +56,7 @@ removed, nothing is imported without --force.`,
 func importList(ctx context.Context, s *db.Store, product string, list catalog.List, force bool, streams IO) error {
 	c, err := s.ImportReleases(ctx, product, list, force)
 	if errors.Is(err, db.ErrMissing) {
-		return fmt.Errorf("import into %s: %w: nothing was imported; give the whole list, or add --force to remove them", product, err)
+		return fmt.Errorf("import the list %s into %s: %w: it was not imported; give the whole list, or add --force to remove them", list.Name, product, err)
 	}
 	if err != nil {
 		return err

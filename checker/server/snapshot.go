@@ -202,7 +202,11 @@ func (p *product) offer(old *product, now time.Time) {
 		p.channels[name], p.next = o, earlier(p.next, o.Next)
 	}
 	add("", nil)
-	p.hints = sync.OnceValue(func() []string { return p.Hints(p.releases, &p.channels[""].Offer) })
+	p.hints = sync.OnceValue(func() []string {
+		o := p.channels[""].Offer
+		o.Previews = nil // the page itself says that there are only pre-releases
+		return p.Hints(p.releases, &o)
+	})
 	for _, c := range p.ChannelList() {
 		add(c.Name, &c)
 	}
