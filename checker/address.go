@@ -71,14 +71,20 @@ func (c *Client) endpoint() (*url.URL, error) {
 	u.RawQuery, u.ForceQuery = "", false
 	u.Fragment, u.RawFragment = "", ""
 	if strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/v1/version") {
-		return u.JoinPath(), nil
+		if u = u.JoinPath("..", ".."); c.Channel == "" {
+			return u.JoinPath("v1", "version"), nil
+		}
 	}
 	if !namesProduct(u.Path) {
 		if name != opa {
 			u = u.JoinPath("p", name)
 		}
-	} else if named := path.Base(path.Clean(u.EscapedPath())); c.Channel != "" && !strings.Contains(named, "@") {
-		u = u.JoinPath("..", named+"@"+c.Channel)
+	} else if c.Channel != "" {
+		product, channel, named := strings.Cut(path.Base(path.Clean(u.EscapedPath())), "@")
+		if named && channel != c.Channel {
+			return nil, fmt.Errorf("the URL of the release service in %s names channel %q, not %q", source, channel, c.Channel)
+		}
+		u = u.JoinPath("..", product+"@"+c.Channel)
 	}
 	return u.JoinPath("v1", "version"), nil
 }

@@ -36,7 +36,7 @@ func TestEndpoint(t *testing.T) {
 		{product: "foo", url: "http://h/up/x", want: "http://h/up/x/p/foo/v1/version"},
 		{product: "foo", url: "http://h/p/x/y", want: "http://h/p/x/y/p/foo/v1/version"},
 		{product: "opa", url: "http://h/v1/version", want: "http://h/v1/version"},
-		{product: "foo", url: "http://h/v1/version/", want: "http://h/v1/version/"},
+		{product: "foo", url: "http://h/v1/version/", want: "http://h/v1/version"},
 		{product: "foo", url: "http://h/base/p/foo/v1/version", want: "http://h/base/p/foo/v1/version"},
 		{product: "foo", url: "http://h/v1", want: "http://h/v1/p/foo/v1/version"},
 		{product: "foo", url: "http://h/av1/version", want: "http://h/av1/version/p/foo/v1/version"},
@@ -45,8 +45,9 @@ func TestEndpoint(t *testing.T) {
 		{product: "foo", channel: "1.x", url: "http://h/base/", want: "http://h/base/p/foo@1.x/v1/version"},
 		{product: "foo", channel: "lts", url: "http://h/p/foo", want: "http://h/p/foo@lts/v1/version"},
 		{product: "foo", channel: "lts", url: "http://h/base/p/b%20r//", want: "http://h/base/p/b%20r@lts/v1/version"},
-		{product: "foo", channel: "lts", url: "http://h/p/foo@preview", want: "http://h/p/foo@preview/v1/version"},
-		{product: "foo", channel: "lts", url: "http://h/p/foo/v1/version", want: "http://h/p/foo/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/p/foo@lts", want: "http://h/p/foo@lts/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/p/foo/v1/version", want: "http://h/p/foo@lts/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/v1/version/", want: "http://h/p/foo@lts/v1/version"},
 		{product: "foo", url: "http://h/p/foo@lts", want: "http://h/p/foo@lts/v1/version"},
 		{product: "opa", url: "http://h/p/opa@lts/v1/version", want: "http://h/p/opa@lts/v1/version"},
 		// Other parts of a URL.
@@ -102,6 +103,10 @@ func TestEndpointErrors(t *testing.T) {
 		if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("channel %q: ", channel)) {
 			t.Errorf("channel %q: got error %v", channel, err)
 		}
+	}
+	other := &Client{Product: "foo", URL: "http://h/p/foo@preview", Channel: "lts"}
+	if err := other.Validate(); err == nil || !strings.Contains(err.Error(), `names channel "preview", not "lts"`) {
+		t.Errorf("URL with another channel: got error %v", err)
 	}
 	t.Setenv("FOO_TELEMETRY_SERVICE_URL", "nowhere")
 	if _, err := (&Client{Product: "foo"}).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "in FOO_TELEMETRY_SERVICE_URL:") {

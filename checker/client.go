@@ -53,8 +53,8 @@ type Client struct {
 	//
 	// Reports go to /v1/version below it, unless URL ends with that. For products other
 	// than opa, /p/{product} is added before that unless URL has it, and for a channel,
-	// /p/{product}@{channel}. A URL that ends with /v1/version, or has a channel, is not
-	// changed.
+	// /p/{product}@{channel}. A URL that ends with /v1/version is not changed, except for
+	// a channel.
 	URL string
 
 	// DefaultURL is the base URL that users can override by the environment. The

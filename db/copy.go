@@ -92,8 +92,8 @@ func (c *copier) run(ctx context.Context, to *sql.Tx) error {
 		if c.copied, err = countRows(ctx, from, c.tables); err != nil {
 			return err
 		}
-		for _, n := range c.copied {
-			c.total += 2 * n // written and read back
+		for _, table := range c.tables {
+			c.total += 2 * c.copied[table] // written and read back
 		}
 		sums := map[string]checksum{}
 		for _, table := range c.tables {

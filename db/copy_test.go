@@ -210,7 +210,7 @@ func TestCopyIsVerified(t *testing.T) {
 	for _, spoil := range []string{
 		"UPDATE report SET heap = 1 WHERE heap IS NULL",
 		"DELETE FROM file_layer",
-		"UPDATE release SET prerelease = NOT prerelease WHERE version = 'v1.0.0'",
+		"UPDATE release_layer SET layer = layer, gone = NOT gone WHERE tag = 'v1.0.0'",
 		"UPDATE product SET title = repo, repo = title WHERE name = 'app'",
 	} {
 		// The table checks is copied last, when all other tables are complete.

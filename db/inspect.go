@@ -88,7 +88,7 @@ func (s *Store) LogLost() error {
 	return nil
 }
 
-// RowCounts is the number of rows by table.
+// RowCounts is the number of rows by table, and the number of releases as "release".
 type RowCounts map[string]int64
 
 // Verify checks every page and index of a SQLite store and returns the number of rows by

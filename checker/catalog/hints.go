@@ -22,6 +22,10 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 			unordered++
 		}
 	}
+	newer, prefix := p.newerForeign(ranked, o.Latest)
+	if o.Latest == nil && len(o.Previews) == 0 && len(ranked) > 0 {
+		add("no release is offered: none of %d tags is a version within the product's settings, stable and not withdrawn", len(ranked))
+	}
 	if o.Latest == nil && len(o.Previews) > 0 {
 		add("only pre-releases are known: clients that run a pre-release are offered %s, other clients no release", o.Previews[0].Tag)
 	}
@@ -34,30 +38,35 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 	if unordered > 0 {
 		add("tags that are not versions, which are never the latest release: %d", unordered)
 	}
-	if newer := p.newerForeign(ranked, o.Latest); newer != nil {
-		add("tag %s looks newer than %s, the latest release: if it is a release of %s, set the prefix of its tags with relcheck product set %[3]s --tag-prefix",
-			newer.Tag, o.Latest.Tag, p.Name)
+	switch {
+	case newer == nil:
+	case o.Latest == nil:
+		add("tag %s looks like a release: if it is one of %s, set the prefix of its tags with relcheck product set %[2]s --tag-prefix %[3]s", newer.Tag, p.Name, prefix)
+	default:
+		add("tag %s looks newer than %s, the latest release: if it is a release of %s, set the prefix of its tags with relcheck product set %[3]s --tag-prefix %[4]s",
+			newer.Tag, o.Latest.Tag, p.Name, prefix)
 	}
 	return hints
 }
 
 // newerForeign returns a release whose tag the product cannot order, but which contains a
-// higher version than the latest release, or nil. Its prefix may be missing in the product.
-func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) *Ranked {
-	if latest == nil {
-		return nil
-	}
-	var found *Ranked
+// higher version than the latest release, and the prefix of the tag, which may be missing
+// in the product. It returns nil if there is none.
+func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) (found *Ranked, prefix string) {
 	var highest version.Version
 	for _, r := range ranked {
 		digit := strings.IndexAny(r.Tag, "0123456789")
-		if r.Version.Ordered() || r.Withdrawn || digit < 0 || !strings.Contains(r.Tag[digit:], ".") { // a number alone may be a date or a commit
+		if r.Version.Ordered() || r.Withdrawn || digit < 1 || !strings.ContainsAny(r.Tag[digit:], "._") { // a number alone may be a date or a commit
+			continue
+		}
+		before := strings.TrimSuffix(r.Tag[:digit], "v")
+		if before == "" { // it has no prefix, and the product has one
 			continue
 		}
 		v := version.Scheme{}.Parse(r.Tag[digit:])
-		if v.Ordered() && v.Stable() && v.Compare(latest.Version) > 0 && (found == nil || v.Compare(highest) > 0) {
-			found, highest = r, v
+		if v.Ordered() && v.Stable() && (latest == nil || v.Compare(latest.Version) > 0) && (found == nil || v.Compare(highest) > 0) {
+			found, highest, prefix = r, v, before
 		}
 	}
-	return found
+	return found, prefix
 }

@@ -113,7 +113,11 @@ func (f *releaseFlags) patch(tag string, in io.Reader) (e catalog.ReleasePatch, 
 	if err != nil {
 		return e, err
 	}
-	for _, file := range upstream.Checksums(sums, "") {
+	files := upstream.Checksums(sums, "")
+	if f.checksums != "" && len(files) == 0 {
+		return e, usageError("--checksums %s: the file contains no line of a checksum and a file name", f.checksums)
+	}
+	for _, file := range files {
 		if err := e.SetFile(file); err != nil {
 			return e, flagError(err)
 		}

@@ -54,6 +54,9 @@ removed, nothing is imported without --force.`,
 
 // importList imports a list, and prints the result and what the operator should know.
 func importList(ctx context.Context, s *db.Store, product string, list catalog.List, force bool, streams IO) error {
+	if len(list.Entries) == 0 && !force {
+		return fmt.Errorf("import the list %s into %s: it contains no releases: nothing was imported", list.Name, product)
+	}
 	c, err := s.ImportReleases(ctx, product, list, force)
 	if errors.Is(err, db.ErrMissing) {
 		return fmt.Errorf("import the list %s into %s: %w: it was not imported; give the whole list, or add --force to remove them", list.Name, product, err)

@@ -83,7 +83,11 @@ func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
 		}
 	}
 	if body.Checksums.value != nil {
-		files = slices.AppendSeq(files, maps.Values(upstream.Checksums(*body.Checksums.value, "")))
+		sums := upstream.Checksums(*body.Checksums.value, "")
+		if len(sums) == 0 {
+			return p, invalid("checksums", "contains no line of a checksum and a file name")
+		}
+		files = slices.AppendSeq(files, maps.Values(sums))
 	}
 	for _, f := range files {
 		if err == nil {

@@ -77,11 +77,11 @@ func noTag(raw jsontext.Value) error {
 func parseAPI(raw jsontext.Value) (catalog.Entry, []string, error) {
 	var e struct {
 		Tag        string            `json:"version"`
-		Title      string            `json:"title"`
+		Title      *string           `json:"title"`
 		Date       string            `json:"date"`
 		Created    string            `json:"created"`
 		Notes      string            `json:"notes"`
-		Body       string            `json:"body"`
+		Body       *string           `json:"body"` // absent in lists
 		Prerelease bool              `json:"prerelease"`
 		Withdrawn  bool              `json:"withdrawn"`
 		Reason     string            `json:"reason"`
@@ -96,8 +96,13 @@ func parseAPI(raw jsontext.Value) (catalog.Entry, []string, error) {
 	if e.Retracted != "" {
 		reason, e.Withdrawn = e.Retracted, true
 	}
-	layer := catalog.Layer{Title: new(cleanLine(e.Title, maxTitle)), Notes: &e.Notes, Text: new(cleanText(e.Body)),
-		Prerelease: &e.Prerelease, Withdrawn: &e.Withdrawn, Reason: new(cleanLine(reason, maxReason))}
+	layer := catalog.Layer{Notes: &e.Notes, Prerelease: &e.Prerelease, Withdrawn: &e.Withdrawn, Reason: new(cleanLine(reason, maxReason))}
+	if e.Title != nil {
+		layer.Title = new(cleanLine(*e.Title, maxTitle))
+	}
+	if e.Body != nil {
+		layer.Text = new(cleanText(*e.Body))
+	}
 	if err := setDates(&layer, e.Created, e.Date); err != nil {
 		return catalog.Entry{}, nil, err
 	}

@@ -248,7 +248,10 @@ func TestReadAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := func(tag string, edit func(*catalog.Layer)) catalog.Entry {
-		return least(tag, func(l *catalog.Layer) { l.Withdrawn, l.Reason = new(false), new(""); edit(l) })
+		return least(tag, func(l *catalog.Layer) {
+			l.Withdrawn, l.Reason, l.Title, l.Text = new(false), new(""), nil, nil // what is absent says nothing
+			edit(l)
+		})
 	}
 	want := catalog.List{Name: "file", Unread: []string{"v1.0.0"}, Entries: []catalog.Entry{
 		{Tag: "v1.1.0", Upstream: catalog.Layer{Title: new("One"), Notes: new("https://example.com/notes"), Text: new("# Text\n"),

@@ -5,6 +5,7 @@ import (
 	"relcheck/checker/stats/rollup"
 	"slices"
 	"sort"
+	"sync"
 )
 
 // Truth computes the true tables of one query by plain counting.
@@ -24,6 +25,7 @@ type Truth struct {
 	heapInstances []int64                // by build: instances that reported a heap size in the range
 	maxHeap       []int64                // by instance: largest heap size in the range, or -1
 	daily         map[rollup.Day][]int64 // by day and build: distinct instances
+	mu            sync.Mutex             // guards the caches
 	tables        map[string][][]any     // cache of Table
 	sortedHeaps   map[string][]int64     // cache of heapsOfVersion
 }
@@ -46,6 +48,8 @@ func (l *Log) NewTruth(q stats.Query, today rollup.Day) *Truth {
 // Table returns the true rows of a table. It returns no rows for heap_histogram and no
 // interval for heap_change, because these are the view's choice.
 func (t *Truth) Table(name string) [][]any {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if rows, ok := t.tables[name]; ok {
 		return rows
 	}
