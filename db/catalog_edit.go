@@ -109,9 +109,9 @@ func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn boo
 }
 
 // ResetRelease removes what the operator has decided about a release, so that only
-// upstream counts. The error wraps [ErrNotFound] if the product or the release does not
-// exist, and [ErrInUse] if upstream says nothing about the release.
-func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalog.Release, err error) {
+// upstream counts. A release about which upstream says nothing is removed. The error wraps
+// [ErrNotFound] if the product or the release does not exist.
+func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalog.Release, removed bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
 		if err != nil {
@@ -122,14 +122,17 @@ func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalo
 			return err
 		}
 		operator := stored.layers[catalog.Operator]
-		if stored.layers[catalog.Upstream] == nil {
-			return fmt.Errorf("release %s was added by hand and upstream does not list it: withdraw it instead: %w", tag, ErrInUse)
-		}
 		stored.layers[catalog.Operator] = nil
+		removed = stored.layers[catalog.Upstream] == nil
 		if r = stored.merge(p.Scheme(), tag); operator == nil {
 			return nil
 		}
-		revision, err := countChange(ctx, tx, p.id)
+		revision := int64(0)
+		if removed { // no row is left to mark as changed: readers reload the whole catalog
+			_, err = next(ctx, tx, "catalog")
+		} else {
+			revision, err = countChange(ctx, tx, p.id)
+		}
 		if err == nil {
 			err = deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND tag = $2 AND layer = 1", p.id, tag)
 		}
@@ -141,7 +144,7 @@ func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalo
 		}
 		return err
 	})
-	return r, err
+	return r, removed, err
 }
 
 // EditProduct applies a patch to a product, which it adds if it does not exist, and
@@ -171,7 +174,7 @@ func (s *Store) EditProduct(ctx context.Context, name string, e catalog.ProductP
 func (s *Store) addProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	switch _, err := productID(ctx, tx, p.Name); {
 	case err == nil:
-		return fmt.Errorf("product %s already exists: %w; change it with relcheck product set", p.Name, ErrInUse)
+		return catalog.InUse("product %s already exists: change it with relcheck product set", p.Name)
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}

@@ -97,7 +97,7 @@ func (s *Store) DropProduct(ctx context.Context, name string, reports bool) erro
 			detail = "with its reports"
 		}
 		if used && !reports {
-			return fmt.Errorf("product %s has recorded reports or checks: %w", name, ErrInUse)
+			return catalog.InUse("product %s has recorded reports or checks", name)
 		}
 		revision, err := countChange(ctx, tx, product)
 		if err != nil {
@@ -199,7 +199,7 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil
 	case err == nil:
-		err = fmt.Errorf("repository %s belongs to product %s: %w", p.Repo, other, ErrInUse)
+		err = catalog.InUse("repository %s belongs to product %s", p.Repo, other)
 	}
 	return err
 }

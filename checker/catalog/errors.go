@@ -16,6 +16,14 @@ var ErrNotFound = errors.New("not found")
 // a repository that another product has.
 var ErrInUse = errors.New("in use")
 
+// InUse returns an error that is [ErrInUse] and has only the given text.
+func InUse(format string, args ...any) error { return inUse(fmt.Sprintf(format, args...)) }
+
+type inUse string
+
+func (e inUse) Error() string        { return string(e) }
+func (e inUse) Is(target error) bool { return target == ErrInUse }
+
 // ErrLimit is wrapped by errors about a product or a release over the limit.
 var ErrLimit = errors.New("limit reached")
 

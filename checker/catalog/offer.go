@@ -121,3 +121,26 @@ func (o *Offer) For(prerelease version.Version) *Ranked {
 	}
 	return o.Latest
 }
+
+// NotOffered returns why a release is not offered as the latest one, even if it were the
+// newest, as a phrase, or "". Whether files are missing does not count.
+func (p *Product) NotOffered(r *Ranked, now time.Time) string {
+	from := r.Date.Add(p.MinAge)
+	switch {
+	case r.Withdrawn && r.Reason != "":
+		return "withdrawn: " + r.Reason
+	case r.Withdrawn:
+		return "withdrawn"
+	case r.Version.Foreign():
+		return "other component"
+	case !r.Version.Ordered():
+		return "not a version"
+	case !p.Range().Contains(r.Version):
+		return "not in " + p.Match
+	case !r.Date.IsZero() && from.After(now):
+		return "from " + from.UTC().Format(time.RFC3339) + " on"
+	case r.Prerelease:
+		return "pre-release"
+	}
+	return ""
+}

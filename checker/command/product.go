@@ -71,11 +71,15 @@ func productSet(streams IO) *cobra.Command {
 	}
 	flags.add(c)
 	return existingStoreCommand(c, func(ctx context.Context, s *db.Store, args []string) error {
-		if err := setProduct(ctx, s, args[0], func(catalog.Product) (catalog.ProductPatch, error) { return flags.patch(c), nil }); err != nil {
+		patch := flags.patch(c)
+		if len(patch) == 0 {
+			return usageError("nothing to change: give a flag such as --title")
+		}
+		if err := setProduct(ctx, s, args[0], func(catalog.Product) (catalog.ProductPatch, error) { return patch, nil }); err != nil {
 			return err
 		}
 		fmt.Fprintf(streams.Err, "changed product %s\n", args[0])
-		return nil
+		return printProductHints(ctx, s, args[0], streams.Err)
 	})
 }
 

@@ -61,7 +61,13 @@ the product's templates.`,
 				}
 				verb := map[catalog.Outcome]string{catalog.Added: "added", catalog.Changed: "changed", catalog.Unchanged: "nothing to change in"}
 				fmt.Fprintf(streams.Err, "%s release %s of %s\n", verb[done], r.Tag, args[0])
-				return nil
+				p, err := s.Product(cmd.Context(), args[0])
+				if err == nil {
+					if why := p.NotOffered(p.Rank([]catalog.Release{r})[0], time.Now()); why != "" {
+						fmt.Fprintf(streams.Err, "it is not offered: %s\n", why)
+					}
+				}
+				return err
 			})
 		},
 	}
@@ -171,14 +177,19 @@ func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) e
 		return nil
 	}
 	ranked := p.Rank(releases)
-	offer := p.Offer(ranked, nil, time.Now())
+	now := time.Now()
+	offer := p.Offer(ranked, nil, now)
 	var rows [][]string
 	for _, r := range ranked {
 		date := ""
 		if !r.Date.IsZero() {
 			date = r.Date.UTC().Format(time.DateOnly)
 		}
-		rows = append(rows, []string{r.Tag, date, strconv.Itoa(len(r.Files)), state(r, offer.Latest)})
+		state := p.NotOffered(r, now)
+		if r == offer.Latest {
+			state = "latest"
+		}
+		rows = append(rows, []string{r.Tag, date, strconv.Itoa(len(r.Files)), state})
 	}
 	if err := printList(streams.Out, []string{"tag", "date", "files", "state"}, rows); err != nil {
 		return err
@@ -192,25 +203,6 @@ func printHints(w io.Writer, p *catalog.Product, ranked []*catalog.Ranked, offer
 	for _, hint := range p.Hints(ranked, offer) {
 		fmt.Fprintln(w, hint)
 	}
-}
-
-// state describes how a release is offered to clients.
-func state(r, latest *catalog.Ranked) string {
-	switch {
-	case r == latest:
-		return "latest"
-	case r.Withdrawn && r.Reason != "":
-		return "withdrawn: " + r.Reason
-	case r.Withdrawn:
-		return "withdrawn"
-	case r.Version.Foreign():
-		return "other component"
-	case !r.Version.Ordered():
-		return "no version"
-	case r.Prerelease:
-		return "pre-release"
-	}
-	return ""
 }
 
 func releaseWithdraw(streams IO) *cobra.Command {
@@ -241,10 +233,15 @@ func releaseReset(streams IO) *cobra.Command {
 		Short:   "Remove your changes to a release, so that all values are upstream's.",
 		Example: "  relcheck release reset opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		r, err := s.ResetRelease(ctx, args[0], args[1])
-		if err == nil {
+		r, removed, err := s.ResetRelease(ctx, args[0], args[1])
+		switch {
+		case err != nil:
+			return err
+		case removed:
+			fmt.Fprintf(streams.Err, "removed release %s of %s, which upstream does not list\n", r.Tag, args[0])
+		default:
 			fmt.Fprintf(streams.Err, "release %s of %s is as upstream lists it\n", r.Tag, args[0])
 		}
-		return err
+		return nil
 	})
 }

@@ -76,11 +76,11 @@ func importList(ctx context.Context, s *db.Store, product string, list catalog.L
 	if list.Hint != "" {
 		fmt.Fprintln(streams.Err, list.Hint)
 	}
-	return printImportHints(ctx, s, product, streams.Err)
+	return printProductHints(ctx, s, product, streams.Err)
 }
 
-// printImportHints prints what may be unexpected about the releases after an import.
-func printImportHints(ctx context.Context, s *db.Store, product string, w io.Writer) error {
+// printProductHints prints what may be unexpected about the releases after an import.
+func printProductHints(ctx context.Context, s *db.Store, product string, w io.Writer) error {
 	p, err := s.Product(ctx, product)
 	if err != nil {
 		return err
