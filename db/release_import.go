@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -56,7 +55,11 @@ func (s *Store) ImportReleases(ctx context.Context, product string, list catalog
 		p.action = releasesSynced
 	}
 	for i, e := range list.Entries {
-		if err := errors.Join(catalog.CheckTag(e.Tag), e.Upstream.Check()); err != nil {
+		err := errors.Join(catalog.CheckTag(e.Tag), e.Upstream.Check())
+		if err == nil && e.Operator != nil {
+			err = e.Operator.Check()
+		}
+		if err != nil {
 			return c, err
 		}
 		if p.given[e.Tag] == nil {
@@ -103,13 +106,6 @@ type releaseImport struct {
 	changes map[string]*releaseChange // by tag
 }
 
-// releaseChange is the effect of an import on one release.
-type releaseChange struct {
-	rows  []storedLayer // to be written
-	isNew bool          // upstream has not listed it before
-	ImportResult
-}
-
 // load compares the given releases with the stored ones.
 func (p *releaseImport) load(ctx context.Context) error {
 	return p.inSnapshot(ctx, func(tx *sql.Tx) error {
@@ -132,123 +128,12 @@ func (p *releaseImport) load(ctx context.Context) error {
 		p.tags = p.tags[:len(p.given)]
 		p.changes = make(map[string]*releaseChange, len(p.given))
 		for _, tag := range p.tags {
-			p.changes[tag] = p.compare(tag, stored[releaseKey{p.of.id, tag}], bodies[tag])
+			p.changes[tag] = p.compare(tag, stored[releaseKey{p.of.id, tag}], bodies)
 		}
 		gone := p.findGone(stored)
 		p.tags = append(p.tags, gone...)
 		return p.checkGone(stored, gone)
 	})
-}
-
-// bodyHash identifies release notes.
-type bodyHash [sha256.Size]byte
-
-// readBodies returns the hashes of the release notes of releases that were changed after a
-// revision.
-func (p *releaseImport) readBodies(ctx context.Context, q querier, after int64) (map[string]bodyHash, error) {
-	hashes := map[string]bodyHash{}
-	err := eachRow(ctx, q, func(rows *sql.Rows) error {
-		var tag string
-		var body sql.RawBytes
-		err := rows.Scan(&tag, &body)
-		hashes[tag] = sha256.Sum256(body)
-		return err
-	}, "SELECT tag, body FROM release_layer WHERE product = $1 AND layer = 0 AND revision > $2 AND body IS NOT NULL", p.of.id, after)
-	return hashes, err
-}
-
-// compare returns the change of a given release, which is stored as old; nil if it is not.
-func (p *releaseImport) compare(tag string, old *storedRelease, body bodyHash) *releaseChange {
-	e, o := p.given[tag], new(releaseChange)
-	key, id := releaseKey{p.of.id, tag}, int64(0)
-	if old != nil {
-		id = old.id()
-	}
-	before := old.layer(catalog.Upstream)
-	o.isNew = old == nil || old.layers[catalog.Upstream] == nil
-	if e.Draft {
-		if !o.isNew && !before.Gone {
-			p.markGone(o, key, id, before)
-		}
-		return o
-	}
-	given := e.Upstream
-	if given.Text != nil && sha256.Sum256([]byte(*given.Text)) == body {
-		given.Text = nil
-	}
-	layer := before.Overlay(given)
-	layer.Gone = e.Upstream.Gone
-	changed := len(before.Differences(&layer)) > 0
-	if o.isNew || changed || before.List == "" {
-		if layer.List = p.list.Name; e.Operator != nil {
-			layer.List = e.Upstream.List
-		}
-		o.rows = append(o.rows, storedLayer{layerKey{key, catalog.Upstream}, id, layer})
-	}
-	if e.Operator != nil {
-		operator := old.layer(catalog.Operator)
-		layer := operator.Overlay(*e.Operator)
-		if len(operator.Differences(&layer)) > 0 {
-			o.rows, changed = append(o.rows, storedLayer{layerKey{key, catalog.Operator}, id, layer}), true
-		}
-	}
-	switch {
-	case old == nil:
-		o.Added++
-	case changed:
-		o.Changed++
-	default:
-		o.Unchanged++
-	}
-	return o
-}
-
-func (p *releaseImport) markGone(o *releaseChange, key releaseKey, id int64, layer catalog.Layer) {
-	layer.Gone, o.Gone = true, 1
-	o.rows = append(o.rows, storedLayer{layerKey{key, catalog.Upstream}, id, layer})
-}
-
-// findGone adds the changes of the releases that the list does not contain any more, and
-// returns their tags.
-func (p *releaseImport) findGone(stored map[releaseKey]*storedRelease) (tags []string) {
-	for key, r := range stored {
-		layer := r.layer(catalog.Upstream)
-		if p.given[key.tag] != nil || p.unread[key.tag] || layer.List != p.list.Name || layer.Gone || layer.List == "" {
-			continue
-		}
-		if date := layer.Date(); !p.list.Whole && (date.IsZero() || p.oldest.IsZero() || date.Before(p.oldest)) {
-			continue
-		}
-		o := new(releaseChange)
-		p.markGone(o, key, r.id(), layer)
-		p.changes[key.tag] = o
-		tags = append(tags, key.tag)
-	}
-	slices.Sort(tags)
-	return tags
-}
-
-// checkGone returns an error if releases are missing that the list should contain.
-func (p *releaseImport) checkGone(stored map[releaseKey]*storedRelease, gone []string) error {
-	if len(gone) == 0 || p.force {
-		return nil
-	}
-	listed, releases := 0, make([]catalog.Release, 0, len(stored))
-	scheme := p.of.Scheme()
-	for key, r := range stored {
-		if layer := r.layer(catalog.Upstream); layer.List == p.list.Name && !layer.Gone {
-			listed++
-		}
-		releases = append(releases, r.merge(scheme, key.tag))
-	}
-	if 2*len(gone) > listed {
-		return fmt.Errorf("it lacks %d of %d releases: %w", len(gone), listed, ErrMissing)
-	}
-	latest := p.of.Offer(p.of.Rank(releases), nil, time.Now()).Latest
-	if !p.list.Whole && latest != nil && slices.Contains(gone, latest.Tag) {
-		return fmt.Errorf("it lacks %s, the latest release: %w", latest.Tag, ErrMissing)
-	}
-	return nil
 }
 
 // store stores the changes, and stages many new releases first.
@@ -390,7 +275,7 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 	for key, old := range changed {
 		switch {
 		case p.given[key.tag] != nil:
-			changes[key.tag] = p.compare(key.tag, old, bodies[key.tag])
+			changes[key.tag] = p.compare(key.tag, old, bodies)
 		case p.changes[key.tag] != nil: // the list does not contain it: it is gone, whatever the operator has decided
 			changes[key.tag] = new(releaseChange)
 			if layer := old.layer(catalog.Upstream); !layer.Gone {

@@ -185,14 +185,26 @@ func testReleaseDetails(t *testing.T, name string) {
 	if err != nil || c != (db.ImportResult{Unchanged: 1}) {
 		t.Errorf("the same notes: got %v (error %v), want 1 unchanged", c, err)
 	}
+	if _, _, err := s.EditRelease(ctx, "opa", "v2.0.0", e); err != nil { // of which upstream says nothing
+		t.Fatal(err)
+	}
 	entries, err := s.Entries(ctx, "opa")
 	if err != nil {
 		t.Fatal(err)
 	}
+	slices.SortFunc(entries, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
 	if _, err := s.ImportReleases(ctx, "relcheck", catalog.List{Name: "file", Whole: true, Entries: entries}, false); err != nil {
 		t.Fatal(err)
 	}
+	c, err = s.ImportReleases(ctx, "relcheck", catalog.List{Name: "file", Whole: true, Entries: entries}, false)
+	if err != nil || c != (db.ImportResult{Unchanged: 2}) {
+		t.Errorf("the same export again: got %v (error %v), want 2 unchanged", c, err)
+	}
+	if _, layers, err := s.Release(ctx, "relcheck", "v2.0.0"); err != nil || layers[catalog.Upstream] != nil {
+		t.Errorf("release of the operator: got upstream's layer %+v (error %v), want none", layers[catalog.Upstream], err)
+	}
 	again, err := s.Entries(ctx, "relcheck")
+	slices.SortFunc(again, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
 	withoutIDs := func(entries []catalog.Entry) []catalog.Entry {
 		for i := range entries {
 			for j := range entries[i].Upstream.Files {

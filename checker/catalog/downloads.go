@@ -73,14 +73,14 @@ func (d *Downloads) ByPlatform() map[checker.Platform]*File {
 	return all
 }
 
-// Lacks returns a platform that has a file in old and none in d.
-func (d *Downloads) Lacks(old *Downloads) (checker.Platform, bool) {
+// Lacks reports whether a platform has a file in old and none in d.
+func (d *Downloads) Lacks(old *Downloads) bool {
 	for p := range old.ByPlatform() {
 		if d.For(p) == nil {
-			return p, true
+			return true
 		}
 	}
-	return checker.Platform{}, false
+	return false
 }
 
 // Reason returns why the file for a platform was chosen, as a phrase.

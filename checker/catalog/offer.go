@@ -102,7 +102,7 @@ func (p *Product) offeredFrom(r *Ranked, older []*Ranked, now time.Time) time.Ti
 		if before.Withdrawn || before.Prerelease && !r.Prerelease || !before.Version.Ordered() {
 			continue
 		}
-		if _, lacks := r.Downloads(p).Lacks(before.Downloads(p)); lacks {
+		if r.Downloads(p).Lacks(before.Downloads(p)) {
 			return hold
 		}
 		break

@@ -253,7 +253,9 @@ func editAtRandom(t *testing.T, s *db.Store, random *rand.Rand, times int) {
 		name := []string{"opa", "a", "b", "c"}[random.IntN(4)]
 		version := fmt.Sprintf("v1.%d.0", random.IntN(8))
 		var err error
-		switch random.IntN(8) {
+		switch random.IntN(9) {
+		case 8:
+			_, _, err = s.ResetRelease(ctx, name, version)
 		case 0:
 			err = s.RemoveProduct(ctx, name, true)
 		case 1, 2:
