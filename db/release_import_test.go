@@ -24,26 +24,46 @@ func newReleases(n int, notes string) (all []catalog.Release) {
 // Readers see none or all releases of an import. Changes that other processes make during the
 // import are kept.
 func testImportIsAtomic(t *testing.T, name string) {
+	n := unlessRace(10_000, 3000)
+	for i := 0; !importBesideEdits(t, name, fmt.Sprint("app", i), n); i++ {
+		if n *= 2; n > catalog.MaxReleases/4 {
+			t.Fatal("all imports ended before releases were edited")
+		}
+	}
+	awaitNoStage(t, name)
+}
+
+// importBesideEdits imports n releases of a new product while another process reads and
+// edits them. It reports false if the import ended before the edits.
+func importBesideEdits(t *testing.T, name, product string, n int) bool {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
-	if _, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v0.9.0"}, {Tag: "v1.7.0"}}); err != nil {
+	if err := s.AddProduct(ctx, catalog.Product{Name: product}); err != nil {
 		t.Fatal(err)
 	}
-	n := unlessRace(10_000, 3000)
+	if _, err := putReleases(ctx, s, product, []catalog.Release{{Tag: "v0.9.0"}, {Tag: "v1.7.0"}}); err != nil {
+		t.Fatal(err)
+	}
 	var change db.ImportResult
 	done := make(chan error)
 	go func() {
 		var err error
-		change, err = putReleases(ctx, s, "opa", newReleases(n, "https://example.com/import"))
+		change, err = putReleases(ctx, s, product, newReleases(n, "https://example.com/import"))
 		done <- err
 	}()
 	merged := catalog.ReleasePatch{}
 	if err := merged.SetDate("2026-01-31"); err != nil {
 		t.Fatal(err)
 	}
+	hidden := func() (count int) {
+		if err := raw(t, name).QueryRow("SELECT count(*) FROM release_layer WHERE revision < 0").Scan(&count); err != nil {
+			t.Fatal(err)
+		}
+		return count
+	}
 	w, follows := writer(t, other), catalog.Revision{}
 	defer w.Close()
-	staged, edits := 0, 0
+	edits := 0
 	for ended := false; !ended; {
 		select {
 		case err := <-done:
@@ -52,25 +72,30 @@ func testImportIsAtomic(t *testing.T, name string) {
 			}
 		default:
 		}
-		var hidden int
-		if err := raw(t, name).QueryRow("SELECT count(*) FROM release_layer WHERE revision < 0").Scan(&hidden); err != nil {
-			t.Fatal(err)
-		}
-		if hidden > 0 {
-			staged++
-		}
-		if hidden > 0 && edits == 0 {
-			edits++
-			for _, version := range []string{"v1.1.0", fmt.Sprintf("v1.%d.0", n-1), "v2.0.0"} { // staged, not staged yet, and not in the import
-				if _, done, err := other.EditRelease(ctx, "opa", version, merged); err != nil || done != catalog.Added {
-					t.Errorf("edit release %s during the import: got outcome %v (error %v), want Added", version, done, err)
+		if edits == 0 && hidden() > 0 {
+			var outcomes [3]catalog.Outcome
+			for i, tag := range []string{"v1.1.0", fmt.Sprintf("v1.%d.0", n-1), "v2.0.0"} { // staged, not staged yet, and not in the import
+				var err error
+				if _, outcomes[i], err = other.EditRelease(ctx, product, tag, merged); err != nil {
+					t.Fatalf("edit release %s during the import: %v", tag, err)
 				}
 			}
-			if err := errOf(other.Withdraw(ctx, "opa", "v1.2.0", true)); !errors.Is(err, db.ErrNotFound) {
-				t.Errorf("withdraw a staged release: got error %v, want ErrNotFound", err)
+			withdrawn := errOf(other.Withdraw(ctx, product, "v1.2.0", true))
+			if hidden() == 0 {
+				if !ended {
+					<-done
+				}
+				return false
+			}
+			edits++
+			if want := [3]catalog.Outcome{catalog.Added, catalog.Added, catalog.Added}; outcomes != want {
+				t.Errorf("edit releases during the import: got outcomes %v, want %v", outcomes, want)
+			}
+			if !errors.Is(withdrawn, db.ErrNotFound) {
+				t.Errorf("withdraw a staged release: got error %v, want ErrNotFound", withdrawn)
 			}
 		}
-		all, err := other.Releases(ctx, "opa")
+		all, err := other.Releases(ctx, product)
 		if len(all) != 2+3*edits && !(len(all) == n+1+min(edits, 1)) || err != nil {
 			t.Fatalf("got %d releases (error %v), want %d or %d", len(all), err, 2+3*edits, n+1+min(edits, 1))
 		}
@@ -79,14 +104,14 @@ func testImportIsAtomic(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 		follows = c.Revision
-		if err := w.Record(ctx, "opa", linux, report("1.5.0")); err != nil {
+		if err := w.Record(ctx, product, linux, report("1.5.0")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if staged == 0 || edits == 0 {
-		t.Errorf("got %d reads and %d edits during the import, want some", staged, edits)
+	if edits == 0 {
+		return false
 	}
-	all, err := other.Releases(ctx, "opa")
+	all, err := other.Releases(ctx, product)
 	if err != nil || len(all) != n+2 {
 		t.Fatalf("got %d releases (error %v), want %d", len(all), err, n+2)
 	}
@@ -102,7 +127,7 @@ func testImportIsAtomic(t *testing.T, name string) {
 	if want := (db.ImportResult{Added: n - 3, Changed: 3}); change != want {
 		t.Errorf("import: got %v, want %v", change, want)
 	}
-	awaitNoStage(t, name)
+	return true
 }
 
 // awaitNoStage waits until no staged rows are left.

@@ -12,8 +12,8 @@ import (
 )
 
 // snapshot is the state of the catalog that answers requests. It is immutable,
-// so requests share it without a lock. A change copies the maps, which takes a few
-// milliseconds at the limits of a store; unchanged products and releases are shared.
+// so requests share it without a lock. A change copies lists and maps, which takes a
+// millisecond or two at the limits of a store; unchanged products and releases are shared.
 type snapshot struct {
 	revision catalog.Revision
 	products map[string]*product
@@ -26,13 +26,13 @@ type product struct {
 	catalog.Product
 	repo     string // in lower case
 	scheme   version.Scheme
-	origins  []string                   // of web pages that may send reports
-	releases []*catalog.Ranked          // newest first
-	byTag    map[string]*catalog.Ranked // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
-	others   map[string]*catalog.Ranked // by tag: other spellings, and tags of other components
-	channels map[string]*channel        // by name; "" is the default one
-	next     time.Time                  // of the next change of a channel without a change of the catalog; zero if there is none
-	hints    func() []string            // see [catalog.Product.Hints]
+	origins  []string            // of web pages that may send reports
+	releases []*catalog.Ranked   // newest first
+	byTag    tagMap              // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
+	others   tagMap              // by tag: other spellings, and tags of other components
+	channels map[string]*channel // by name; "" is the default one
+	next     time.Time           // of the next change of a channel without a change of the catalog; zero if there is none
+	hints    func() []string     // see [catalog.Product.Hints]
 }
 
 // channel is the offer of a channel of a product.
@@ -105,22 +105,26 @@ func (p *product) with(l catalog.Listing, now time.Time) *product {
 // add sets the releases of the product: the releases of old, with changed ones added or
 // replaced.
 func (p *product) add(old *product, changed []*catalog.Ranked) {
-	p.releases = old.without(changed)
-	if old.File != p.File || old.Repo != p.Repo || old.Module != p.Module { // other files may be the downloads
-		for i, r := range p.releases {
-			p.releases[i] = &catalog.Ranked{Release: r.Release, Version: r.Version}
-		}
-		old = &product{}
-	}
-	p.releases = merge(p.releases, changed)
-	if old.Prefixes == p.Prefixes && len(old.releases) > 0 {
-		p.byTag, p.others = maps.Clone(old.byTag), maps.Clone(old.others)
+	kept := old.without(changed)
+	if old.File == p.File && old.Repo == p.Repo && old.Module == p.Module && old.Prefixes == p.Prefixes {
+		p.releases = merge(kept, changed)
+		p.byTag, p.others = old.byTag.copy(), old.others.copy()
 	} else {
-		p.byTag, p.others, changed = make(map[string]*catalog.Ranked, len(p.releases)), map[string]*catalog.Ranked{}, p.releases
+		p.releases = merge(forget(kept), changed)
+		p.byTag, p.others, changed = tagMap{}.copy(), tagMap{}.copy(), p.releases
 	}
 	for _, r := range changed {
 		p.addTag(r)
 	}
+}
+
+// forget returns releases that have not chosen their downloads yet.
+func forget(releases []*catalog.Ranked) []*catalog.Ranked {
+	undecided := make([]*catalog.Ranked, len(releases))
+	for i, r := range releases {
+		undecided[i] = &catalog.Ranked{Release: r.Release, Version: r.Version}
+	}
+	return undecided
 }
 
 // without returns the releases of the product except those with the same tags as others.
@@ -131,14 +135,13 @@ func (p *product) without(others []*catalog.Ranked) []*catalog.Ranked {
 			tags[r.Tag] = true
 		}
 	}
-	kept := slices.Clone(p.releases)
-	if len(tags) > 0 {
-		kept = slices.DeleteFunc(kept, func(r *catalog.Ranked) bool { return tags[r.Tag] })
+	if len(tags) == 0 {
+		return p.releases
 	}
-	return kept
+	return slices.DeleteFunc(slices.Clone(p.releases), func(r *catalog.Ranked) bool { return tags[r.Tag] })
 }
 
-// merge merges two lists of releases, newest first.
+// merge merges two lists of releases, newest first, into a new one.
 func merge(a, b []*catalog.Ranked) []*catalog.Ranked {
 	merged := make([]*catalog.Ranked, 0, len(a)+len(b))
 	for _, r := range b {
@@ -152,24 +155,24 @@ func merge(a, b []*catalog.Ranked) []*catalog.Ranked {
 // addTag adds a release to the maps of tags, or replaces it.
 func (p *product) addTag(r *catalog.Ranked) {
 	key := p.scheme.Trim(r.Tag)
-	was := p.byTag[key]
+	was := p.byTag.get(key)
 	switch {
 	case r.Version.Foreign(), was != nil && was.Tag != r.Tag && was.Version.CompareTag(r.Version) > 0:
-		p.others[r.Tag] = r
+		p.others.set(r.Tag, r)
 		return
 	case was != nil && was.Tag != r.Tag: // another spelling
-		delete(p.others, r.Tag)
-		p.others[was.Tag] = was
+		p.others.set(r.Tag, nil)
+		p.others.set(was.Tag, was)
 	}
-	p.byTag[key] = r
+	p.byTag.set(key, r)
 }
 
 // tagged returns the release with exactly this tag, or nil.
 func (p *product) tagged(tag string) *catalog.Ranked {
-	if r := p.others[tag]; r != nil {
+	if r := p.others.get(tag); r != nil {
 		return r
 	}
-	if r := p.byTag[p.scheme.Trim(tag)]; r != nil && r.Tag == tag {
+	if r := p.byTag.get(p.scheme.Trim(tag)); r != nil && r.Tag == tag {
 		return r
 	}
 	return nil
@@ -218,10 +221,10 @@ func (p *product) latest() *offer { return p.channels[""].latest }
 // find returns the release of a reported version, which is its tag, or its tag without the
 // prefix or the leading "v", or nil.
 func (p *product) find(reported string) *catalog.Ranked {
-	if r := p.others[reported]; r != nil && !r.Version.Foreign() { // no client reports the tag of another component
+	if r := p.others.get(reported); r != nil && !r.Version.Foreign() { // no client reports the tag of another component
 		return r
 	}
-	return p.byTag[p.scheme.Trim(reported)]
+	return p.byTag.get(p.scheme.Trim(reported))
 }
 
 // judge returns what to offer to a client of a channel that runs a version, and the verdict

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -24,6 +25,16 @@ import (
 
 var linux = checker.Platform{OS: "linux", Arch: "amd64"}
 
+// all returns the releases by tag.
+func (m tagMap) all() map[string]*catalog.Ranked {
+	all := maps.Clone(m.base)
+	if all == nil {
+		return m.recent
+	}
+	maps.Copy(all, m.recent)
+	return all
+}
+
 // dump describes everything that requests can read from a snapshot.
 func (s *snapshot) dump() (lines []string) {
 	for name, p := range s.products {
@@ -33,7 +44,7 @@ func (s *snapshot) dump() (lines []string) {
 				lines = append(lines, fmt.Sprintf("%s: %s finds %+v", name, r.Tag, found))
 			}
 		}
-		for tag, r := range p.byTag {
+		for tag, r := range p.byTag.all() {
 			if !slices.Contains(p.releases, r) {
 				lines = append(lines, fmt.Sprintf("%s: %s is an earlier %+v", name, tag, r.Release))
 			}

@@ -44,7 +44,7 @@ func (b *bench) catalog() {
 		b.add(row{name: name + most, figure: own, unit: "ms", ratio: own / floor, small: true, most: mostAtLimit})
 	}
 	const alone, besides = "reports, as many releases as there may be", "reports, ten releases a second are put"
-	reports := b.alternate(3, trial{alone, func() sample { return b.loadWithJobs(large.process, nil) }},
+	reports := b.alternate(5, trial{alone, func() sample { return b.loadWithJobs(large.process, nil) }},
 		trial{besides, func() sample { return b.loadWithJobs(large.process, []*job{large.tenPutsASecond()}) }})
 	b.add(row{name: alone, figure: reports[alone].rate, unit: "reports/s", note: reports[alone].latencies()})
 	b.add(row{name: besides, figure: reports[besides].rate, unit: "reports/s", ratio: reports[besides].rate / reports[alone].rate,
