@@ -49,7 +49,7 @@ type Product struct {
 	MinAge time.Duration
 
 	// RequireFiles holds a release back until it has a file for each platform that has one
-	// in the release before, but at most [MaxHold].
+	// in the release before in the same channel, but at most [MaxHold].
 	RequireFiles bool
 
 	// Channels lists the channels of the product, one a line. See [Channel].

@@ -60,22 +60,27 @@ type Offer struct {
 // Offer returns what the product offers at a time. The releases must be in the order of
 // [Product.Rank]. If the channel is nil, the product's own range applies.
 func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Offer) {
-	allowed, prereleases := p.Range(), false
+	c := Channel{Match: p.Match}
 	if channel != nil {
-		allowed, prereleases = channel.Range(), channel.Prereleases
+		c = *channel
 	}
+	allowed := c.Range()
 	var candidates []*Ranked
 	for i, r := range ranked {
-		if r.Withdrawn || !r.Version.Ordered() || !allowed.Contains(r.Version) {
+		if obstacle(r, allowed) != "" {
 			continue
 		}
-		if from := p.offeredFrom(r, ranked[i+1:], now); from.After(now) {
+		from := p.offeredFrom(r)
+		if hold := r.Date.Add(MaxHold); p.RequireFiles && from.Before(hold) && now.Before(hold) && p.lacksFiles(r, ranked[i+1:], allowed, c.Prereleases) {
+			from = hold
+		}
+		if from.After(now) {
 			if o.Next.IsZero() || from.Before(o.Next) {
 				o.Next = from
 			}
 			continue
 		}
-		if !r.Prerelease || prereleases {
+		if !r.Prerelease || c.Prereleases {
 			o.Latest = r
 			break
 		}
@@ -87,27 +92,47 @@ func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Of
 	return o
 }
 
-// offeredFrom returns the earliest time at which a release is offered. older are the
-// releases after it in the order of [Product.Rank].
-func (p *Product) offeredFrom(r *Ranked, older []*Ranked, now time.Time) time.Time {
+// outOfRange is an [obstacle].
+const outOfRange = "not in range"
+
+// obstacle returns why a release is never offered in a range, as a phrase, or "".
+func obstacle(r *Ranked, allowed version.Range) string {
+	switch {
+	case r.Withdrawn:
+		return "withdrawn"
+	case r.Version.Foreign():
+		return "other component"
+	case !r.Version.Ordered():
+		return "not a version"
+	case !allowed.Contains(r.Version):
+		return outOfRange
+	}
+	return ""
+}
+
+// offeredFrom returns the earliest time at which a release is offered, if it has its files.
+func (p *Product) offeredFrom(r *Ranked) time.Time {
 	if r.Date.IsZero() {
 		return time.Time{}
 	}
-	from := r.Date.Add(p.MinAge)
-	hold := r.Date.Add(MaxHold)
-	if !p.RequireFiles || !from.Before(hold) || !now.Before(hold) {
-		return from
-	}
+	return r.Date.Add(p.MinAge)
+}
+
+// lacksFiles reports whether the release before r has a file for a platform for which r has
+// none. It is the newest of the older ones that can be offered to the same clients.
+func (p *Product) lacksFiles(r *Ranked, older []*Ranked, allowed version.Range, prereleases bool) bool {
 	for _, before := range older {
-		if before.Withdrawn || before.Prerelease && !r.Prerelease || !before.Version.Ordered() {
-			continue
+		if obstacle(before, allowed) == "" && (!before.Prerelease || r.Prerelease || prereleases) {
+			return r.Downloads(p).Lacks(before.Downloads(p))
 		}
-		if r.Downloads(p).Lacks(before.Downloads(p)) {
-			return hold
-		}
-		break
 	}
-	return from
+	return false
+}
+
+// CanBeLatest reports whether a release can be the latest one at a time, if it has its
+// files. The range is the product's: parsing it for each of many releases would be slow.
+func (p *Product) CanBeLatest(r *Ranked, allowed version.Range, now time.Time) bool {
+	return !r.Prerelease && obstacle(r, allowed) == "" && !p.offeredFrom(r).After(now)
 }
 
 // For returns what is offered to a client that runs a pre-release: the newest
@@ -125,19 +150,15 @@ func (o *Offer) For(prerelease version.Version) *Ranked {
 // NotOffered returns why a release is not offered as the latest one, even if it were the
 // newest, as a phrase, or "". Whether files are missing does not count.
 func (p *Product) NotOffered(r *Ranked, now time.Time) string {
-	from := r.Date.Add(p.MinAge)
+	why, from := obstacle(r, p.Range()), p.offeredFrom(r)
 	switch {
 	case r.Withdrawn && r.Reason != "":
-		return "withdrawn: " + r.Reason
-	case r.Withdrawn:
-		return "withdrawn"
-	case r.Version.Foreign():
-		return "other component"
-	case !r.Version.Ordered():
-		return "not a version"
-	case !p.Range().Contains(r.Version):
+		return why + ": " + r.Reason
+	case why == outOfRange:
 		return "not in " + p.Match
-	case !r.Date.IsZero() && from.After(now):
+	case why != "":
+		return why
+	case from.After(now):
 		return "from " + from.UTC().Format(time.RFC3339) + " on"
 	case r.Prerelease:
 		return "pre-release"

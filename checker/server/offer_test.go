@@ -417,6 +417,10 @@ func TestOfferByTime(t *testing.T) {
 		{`{"require_files":true}`, `v0.9.0{` + linux + `} v1.0.0{"withdrawn":true,` + files + `} v1.1.0{"date":"2026-06-01",` + linux + `}`, []string{"0h v0.9.0=v1.1.0,false"}},
 		{`{"require_files":true}`, `v1.0.0{` + linux + `} v1.1.0-rc.1{` + files + `} v1.1.0{"date":"2026-06-01",` + linux + `}`, []string{"0h v1.0.0=v1.1.0,false"}},
 		{`{"require_files":true}`, `v1.0.0{` + files + `} v1.1.0-rc.1{` + files + `} v1.1.0-rc.2{"date":"2026-06-01",` + linux + `}`, []string{"0h v1.1.0-rc.1=v1.1.0-rc.1,true", "24h v1.1.0-rc.1=v1.1.0-rc.2,false"}},
+		// The release before is one that the same clients can be offered.
+		{`{"require_files":true,"match":">=2"}`, `v1.0.0{` + files + `} v2.0.0{"date":"2026-06-01",` + linux + `}`, []string{"0h v1.0.0=v2.0.0,false"}},
+		{`{"require_files":true,"channels":[{"name":"new","match":">=2"}]}`, `v1.0.0{` + files + `} v2.0.0{"date":"2026-06-01",` + linux + `}`, []string{"0h v1.0.0=v1.0.0,true @new:v1.0.0=v2.0.0,false"}},
+		{`{"require_files":true,"channels":[{"name":"preview","match":"","prereleases":true}]}`, `v1.0.0{` + linux + `} v1.1.0-rc.1{` + files + `} v1.1.0{"date":"2026-06-01",` + linux + `}`, []string{"0h v1.0.0=v1.1.0,false @preview:v1.0.0=v1.1.0-rc.1,false"}},
 		{`{"require_files":true,"min_age":"12h"}`, `v1.0.0{` + files + `} v1.1.0{"date":"2026-06-01",` + linux + `}`, []string{"12h v1.0.0=v1.0.0,true", "24h v1.0.0=v1.1.0,false"}},
 		{`{"require_files":true,"min_age":"48h"}`, `v1.0.0{` + files + `} v1.1.0{"date":"2026-06-01",` + linux + `}`, []string{"24h v1.0.0=v1.0.0,true", "47h v1.0.0=v1.0.0,true", "48h v1.0.0=v1.1.0,false"}},
 		{`{"require_files":true}`, `v1.0.0{"assets":{"linux/amd64":"https://e.com/a"}} v1.1.0{"date":"2026-06-01",` + linux + `}`, []string{"0h v1.0.0=v1.1.0,false"}},
