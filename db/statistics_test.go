@@ -81,7 +81,7 @@ func checkStatistics(t *testing.T, s *db.Store, f fleet.Fleet, truths []truth) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		view := stats.NewView(listing, truth.Query, figures, f.Range().To)
+		view := stats.NewView(listing.Product, listing.Rank(listing.Releases), truth.Query, figures, f.Range().To)
 		differences := statstest.Compare(view.Tables(), truth.Truth)
 		for _, d := range differences[:min(5, len(differences))] {
 			t.Errorf("%s, %v %+v: %s", s.Name(), truth.Range, truth.Filter, d)

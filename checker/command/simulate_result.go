@@ -76,8 +76,8 @@ func (o *outcome) failure(interrupted bool) error {
 func (o *outcome) view() *stats.View {
 	today := rollup.DayOf(time.Now())
 	on := rollup.Range{From: today, To: today}
-	listing := catalog.Listing{Product: catalog.Product{Name: o.product}, Releases: o.releases}
-	return stats.NewView(listing, stats.Query{Range: on}, o.Figures(on), today)
+	p := catalog.Product{Name: o.product}
+	return stats.NewView(p, p.Rank(o.releases), stats.Query{Range: on}, o.Figures(on), today)
 }
 
 func (o *outcome) print(w io.Writer) error {

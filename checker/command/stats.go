@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
@@ -148,7 +147,7 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 			return err
 		}
 		f, err := s.Totals(ctx, product, q.Range, q.Keeps(p.Scheme()))
-		v = stats.NewView(catalog.Listing{Product: p, Releases: releases}, q, f, today)
+		v = stats.NewView(p, p.Rank(releases), q, f, today)
 		return err
 	})
 	return v, err

@@ -262,11 +262,3 @@ func (c *channel) preview(running version.Version) *offer {
 	}
 	return c.latest
 }
-
-func (p *product) listing() catalog.Listing {
-	l := catalog.Listing{ID: p.id, Product: p.Product, Releases: make([]catalog.Release, 0, len(p.releases))}
-	for _, r := range p.releases {
-		l.Releases = append(l.Releases, r.Release)
-	}
-	return l
-}

@@ -38,8 +38,9 @@ func (m tagMap) all() map[string]*catalog.Ranked {
 // dump describes everything that requests can read from a snapshot.
 func (s *snapshot) dump() (lines []string) {
 	for name, p := range s.products {
-		lines = append(lines, fmt.Sprintf("%s: %+v", name, p.listing()))
-		for _, r := range p.releases {
+		lines = append(lines, fmt.Sprintf("%s: %d %+v", name, p.id, p.Product))
+		for i, r := range p.releases {
+			lines = append(lines, fmt.Sprintf("%s: release %d is %+v", name, i, r.Release))
 			if found := p.find(r.Tag); found != r && !r.Version.Foreign() {
 				lines = append(lines, fmt.Sprintf("%s: %s finds %+v", name, r.Tag, found))
 			}

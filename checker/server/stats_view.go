@@ -37,7 +37,7 @@ func (s *Server) view(r *http.Request, id identity, name string, get func(string
 		if err != nil {
 			return nil, err
 		}
-		v := stats.NewView(p.listing(), q, totals, today)
+		v := stats.NewView(p.Product, p.releases, q, totals, today)
 		if public {
 			v = v.Public(s.options.PublicThreshold)
 		}

@@ -46,19 +46,20 @@ func BenchmarkView(b *testing.B) {
 	l, f := yearOf500Builds()
 	q := stats.Query{Range: f.Range}
 	b.Run("new", func(b *testing.B) {
+		ranked := l.Rank(l.Releases)
 		for b.Loop() {
-			stats.NewView(l, q, f, f.Range.To)
+			stats.NewView(l.Product, ranked, q, f, f.Range.To)
 		}
 	})
 	b.Run("tables", func(b *testing.B) {
-		v := stats.NewView(l, q, f, f.Range.To)
+		v := newView(l, q, f, f.Range.To)
 		for b.Loop() {
 			v.Tables()
 		}
 	})
 	for _, name := range stats.TableNames {
 		b.Run(name, func(b *testing.B) {
-			v := stats.NewView(l, q, f, f.Range.To)
+			v := newView(l, q, f, f.Range.To)
 			for b.Loop() {
 				v.Table(name)
 			}
@@ -83,12 +84,13 @@ func BenchmarkViewOfManyReleases(b *testing.B) {
 	slices.Reverse(l.Releases) // newest first, as stores list them
 	q := stats.Query{Range: f.Range}
 	b.Run("new", func(b *testing.B) {
+		ranked := l.Rank(l.Releases)
 		for b.Loop() {
-			stats.NewView(l, q, f, f.Range.To)
+			stats.NewView(l.Product, ranked, q, f, f.Range.To)
 		}
 	})
 	b.Run("tables", func(b *testing.B) {
-		v := stats.NewView(l, q, f, f.Range.To)
+		v := newView(l, q, f, f.Range.To)
 		for b.Loop() {
 			v.Tables()
 		}

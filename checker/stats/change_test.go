@@ -13,7 +13,7 @@ import (
 
 func comparison(q stats.Query, all []reports) *stats.Table {
 	q.Range = days("2026-03-02", "2026-03-02")
-	return stats.NewView(catalog.Listing{}, q, totals(q.Range, all), q.To+1).Table("heap_change")
+	return newView(catalog.Listing{}, q, totals(q.Range, all), q.To+1).Table("heap_change")
 }
 
 // TestHeapChangeNeedsInstances checks that a percentile is compared only if both versions have
@@ -110,7 +110,7 @@ func TestHistogram(t *testing.T) {
 					all = append(all, reports{"2026-03-02", i, i, "v1.0.0", "linux/amd64", heap})
 				}
 				r := days("2026-03-02", "2026-03-02")
-				table := stats.NewView(catalog.Listing{}, stats.Query{Range: r}, totals(r, all), r.To).Table("heap_histogram")
+				table := newView(catalog.Listing{}, stats.Query{Range: r}, totals(r, all), r.To).Table("heap_histogram")
 				checkKinds(t, table)
 				checkBars(t, table.Rows, all, spread >= 0.5)
 			})

@@ -40,7 +40,7 @@ func TestTableNames(t *testing.T) {
 func TestTablesWithoutReports(t *testing.T) {
 	r := days("2026-03-02", "2026-03-03")
 	for _, l := range []catalog.Listing{{}, product()} {
-		v := stats.NewView(l, stats.Query{Range: r}, totals(r, nil), date("2026-03-03"))
+		v := newView(l, stats.Query{Range: r}, totals(r, nil), date("2026-03-03"))
 		expect(t, v, "summary", `
 			day 03-03 03-03 0 - - 0 0
 			7 days 02-25 03-03 0 - - - -
@@ -61,7 +61,7 @@ func TestNoLatest(t *testing.T) {
 		l.Releases[i].Withdrawn = !l.Releases[i].Prerelease
 	}
 	for withdrawn, l := range map[string]catalog.Listing{"0 0.000": {}, "10 0.667": l} {
-		v := stats.NewView(l, stats.Query{Range: r}, totals(r, fleet()), date("2026-03-16"))
+		v := newView(l, stats.Query{Range: r}, totals(r, fleet()), date("2026-03-16"))
 		if v.Latest != "" {
 			t.Errorf("got latest release %s", v.Latest)
 		}
@@ -84,7 +84,7 @@ func TestNoLatest(t *testing.T) {
 func TestFixOfAnOldLine(t *testing.T) {
 	r := days("2026-03-02", "2026-03-02")
 	l := catalog.Listing{Releases: []catalog.Release{release("1.2.0", "2026-01-10"), release("1.1.9", "2026-02-20"), release("1.1.8", "")}}
-	v := stats.NewView(l, stats.Query{Range: r}, totals(r, []reports{
+	v := newView(l, stats.Query{Range: r}, totals(r, []reports{
 		{"2026-03-02", 1, 1, "1.1.9", "linux/amd64", 0},
 		{"2026-03-02", 2, 2, "v1.1.8", "linux/amd64", 0},
 		{"2026-03-02", 3, 3, "v0.1.0", "linux/amd64", 0},
@@ -98,7 +98,7 @@ func TestFixOfAnOldLine(t *testing.T) {
 // TestHostileVersions checks versions that any client may report.
 func TestHostileVersions(t *testing.T) {
 	r := days("2026-03-02", "2026-03-02")
-	v := stats.NewView(product(), stats.Query{Range: r}, totals(r, []reports{
+	v := newView(product(), stats.Query{Range: r}, totals(r, []reports{
 		{"2026-03-02", 1, 1, "-1+1", "linux/amd64", math.MaxInt64},
 		{"2026-03-02", 2, 2, "--", "linux/amd64", 1},
 		{"2026-03-02", 3, 3, "+cmd", "linux/amd64", 0},
@@ -133,7 +133,7 @@ func TestHostileVersions(t *testing.T) {
 // does not count for the adoption speed of a release.
 func TestUnfinishedDay(t *testing.T) {
 	r := days("2026-03-11", "2026-03-12")
-	v := stats.NewView(product(), stats.Query{Range: r}, totals(r, []reports{
+	v := newView(product(), stats.Query{Range: r}, totals(r, []reports{
 		{"2026-03-09", 1, 9, "v1.0.0", "linux/amd64", 0},
 		{"2026-03-10", 1, 9, "v1.0.0", "linux/amd64", 0},
 		{"2026-03-11", 1, 9, "v1.0.0", "linux/amd64", 0},
@@ -150,13 +150,13 @@ func TestUnfinishedDay(t *testing.T) {
 		}
 	}
 	one := days("2026-03-12", "2026-03-12")
-	v = stats.NewView(product(), stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), date("2026-03-12"))
+	v = newView(product(), stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), date("2026-03-12"))
 	expect(t, v, "daily", "03-12 2 2 0")
 	expect(t, v, "weekly", "")
 	l := catalog.Listing{Releases: []catalog.Release{release("v1.2.0", "2026-03-12")}}
-	v = stats.NewView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To)
+	v = newView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To)
 	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 - false")
-	v = stats.NewView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To+1)
+	v = newView(l, stats.Query{Range: one}, totals(one, []reports{{"2026-03-12", 1, 2, "v1.2.0", "linux/amd64", 0}}), one.To+1)
 	expect(t, v, "releases", "v1.2.0 03-12 2 1.000 0 false")
 }
 
@@ -181,7 +181,7 @@ func someFleet(t *rapid.T) (all []reports) {
 func TestShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := days("2026-03-05", "2026-03-25")
-		v := stats.NewView(product(), stats.Query{Range: r}, totals(r, someFleet(t)), date("2026-03-26"))
+		v := newView(product(), stats.Query{Range: r}, totals(r, someFleet(t)), date("2026-03-26"))
 		for _, table := range v.Tables() {
 			checkKinds(t, table)
 			checkShares(t, table)

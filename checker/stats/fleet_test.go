@@ -206,7 +206,7 @@ func fleet() []reports {
 
 func fleetView(today string) *stats.View {
 	r := days("2026-03-02", "2026-03-15")
-	return stats.NewView(product(), stats.Query{Range: r, Below: "1.1.2", Above: 1 << 30}, totals(r, fleet()), date(today))
+	return newView(product(), stats.Query{Range: r, Below: "1.1.2", Above: 1 << 30}, totals(r, fleet()), date(today))
 }
 
 var hashKey = rollup.Key{1, 2, 3}
@@ -214,4 +214,8 @@ var hashKey = rollup.Key{1, 2, 3}
 func numbered(n int) (id uuid.UUID) {
 	binary.LittleEndian.PutUint64(id[:], uint64(n))
 	return id
+}
+
+func newView(l catalog.Listing, q stats.Query, f *rollup.Totals, today rollup.Day) *stats.View {
+	return stats.NewView(l.Product, l.Rank(l.Releases), q, f, today)
 }

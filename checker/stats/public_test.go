@@ -16,7 +16,7 @@ var publicToday = date("2026-03-31")
 // publicView returns the public view of some reports.
 func publicView(lastDays int, threshold int64, all []reports) *stats.View {
 	r := rollup.Range{From: publicToday - 1, To: publicToday - 1}.Last(lastDays)
-	return stats.NewView(product(), stats.Query{Range: r, LastDays: lastDays}, totals(r, all), publicToday).Public(threshold)
+	return newView(product(), stats.Query{Range: r, LastDays: lastDays}, totals(r, all), publicToday).Public(threshold)
 }
 
 // publicFleet has two versions with many instances, and three with few.
@@ -99,13 +99,13 @@ func TestPublicRefusesOtherQueries(t *testing.T) {
 		{Range: last, Filter: stats.Filter{Arch: "amd64"}},
 		{Range: last, Filter: stats.Filter{Version: "v1.2.0"}},
 	} {
-		v := stats.NewView(product(), q, totals(q.Range, publicFleet()), publicToday).Public(10)
+		v := newView(product(), q, totals(q.Range, publicFleet()), publicToday).Public(10)
 		if len(v.Tables()) != 0 || v.Table("summary") != nil {
 			t.Errorf("%+v: got tables", q)
 		}
 	}
 	q := stats.Query{Range: last, Below: "v1.0.0", Above: 1, Compare: [2]string{"v1.0.0", "v1.1.0"}}
-	if v := stats.NewView(product(), q, totals(last, publicFleet()), publicToday).Public(10); len(v.Tables()) == 0 || v.Query != (stats.Query{Range: last}) {
+	if v := newView(product(), q, totals(last, publicFleet()), publicToday).Public(10); len(v.Tables()) == 0 || v.Query != (stats.Query{Range: last}) {
 		t.Errorf("got query %+v, want only the range", v.Query)
 	}
 }

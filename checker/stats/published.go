@@ -31,23 +31,23 @@ type usedVersion struct {
 }
 
 // newPublished returns the releases of a product at a time.
-func newPublished(l *catalog.Listing, now time.Time) published {
-	p := published{Lines: NewLines(&l.Product, l.Rank(l.Releases)), byTag: make(map[string]*catalog.Ranked, len(l.Releases))}
-	for _, r := range p.ranked {
+func newPublished(product *catalog.Product, ranked []*catalog.Ranked, now time.Time) published {
+	p := published{Lines: NewLines(product, ranked), byTag: make(map[string]*catalog.Ranked, len(ranked))}
+	for _, r := range ranked {
 		if key := p.scheme.Trim(r.Tag); p.byTag[key] == nil { // otherwise another spelling of the same version
 			p.byTag[key] = r
 		}
 	}
-	offer := l.Offer(p.ranked, nil, now)
+	offer := product.Offer(ranked, nil, now)
 	if p.latest = offer.Latest; p.latest == nil && len(offer.Previews) > 0 {
 		p.preview = offer.Previews[0]
 	}
-	p.newer = make([]int64, len(p.ranked)+1)
-	allowed, offered := l.Range(), false // offered: r is the latest release or older
-	for i, r := range p.ranked {
+	p.newer = make([]int64, len(ranked)+1)
+	allowed, offered := product.Range(), false // offered: r is the latest release or older
+	for i, r := range ranked {
 		p.newer[i+1] = p.newer[i]
 		offered = offered || r == p.latest
-		if offered && !r.Prerelease && !r.Withdrawn && r.Version.Ordered() && allowed.Contains(r.Version) && !r.Date.Add(l.MinAge).After(now) {
+		if offered && product.CanBeLatest(r, allowed, now) {
 			p.newer[i+1]++
 		}
 	}

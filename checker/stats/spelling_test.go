@@ -29,7 +29,7 @@ func spelled(p catalog.Product, releases, versions string, q stats.Query) *stats
 	}
 	f, keeps := totals(q.Range, all), q.Keeps(p.Scheme())
 	f.Builds = slices.DeleteFunc(f.Builds, func(b rollup.BuildTotals) bool { return !keeps(b.Build) })
-	return stats.NewView(l, q, f, q.To)
+	return newView(l, q, f, q.To)
 }
 
 // columns returns some columns of a table as text.
@@ -184,7 +184,7 @@ func TestPublicWithdrawn(t *testing.T) {
 	}
 	q := stats.Query{Range: days("2026-03-03", "2026-03-30"), LastDays: 28}
 	all := []reports{{"2026-03-18", 0, 14, "1.2.1", "linux/amd64", 0}, {"2026-03-18", 50, 55, "1.0.0", "linux/amd64", 0}}
-	expect(t, stats.NewView(l, q, totals(q.Range, all), publicToday).Public(10), "latest", `
+	expect(t, newView(l, q, totals(q.Range, all), publicToday).Public(10), "latest", `
 		latest minor line v1.2 10 1.000
 		withdrawn release - 10 1.000`)
 }

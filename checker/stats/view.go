@@ -45,11 +45,12 @@ type platform struct {
 	instances, reports int64
 }
 
-// NewView returns the view of a product for a query. The totals must be of the query's
-// range, and of the builds that its filter keeps. NewView does not change them.
-func NewView(l catalog.Listing, q Query, f *rollup.Totals, today rollup.Day) *View {
-	v := &View{Product: l.Product, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions}
-	v.published = newPublished(&l, (today + 1).Time())
+// NewView returns the view of a product for a query. The releases must be in the order of
+// [catalog.Product.Rank]. The totals must be of the query's range, and of the builds that
+// its filter keeps. NewView does not change them.
+func NewView(p catalog.Product, ranked []*catalog.Ranked, q Query, f *rollup.Totals, today rollup.Day) *View {
+	v := &View{Product: p, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions}
+	v.published = newPublished(&p, ranked, (today + 1).Time())
 	if v.published.latest != nil {
 		v.Latest = v.published.latest.Tag
 	} else if v.published.preview != nil {

@@ -174,7 +174,7 @@ func TestHeapCountsInstanceDays(t *testing.T) {
 	}
 	all = append(all, reports{"2026-03-02", 1, 19, "v1.0.0", "linux/amd64", 10 << 20}, reports{"2026-03-03", 0, 0, "v1.0.0", "linux/amd64", 1 << 30})
 	r := days("2026-03-01", "2026-03-03")
-	expect(t, stats.NewView(product(), stats.Query{Range: r}, totals(r, all), r.To+1), "heap", `
+	expect(t, newView(product(), stats.Query{Range: r}, totals(r, all), r.To+1), "heap", `
 		- - - 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
 		v1.0.0 - - 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09
 		- linux amd64 20 21 1.05e+07 1.05e+07 1.07e+09 1.07e+09

@@ -67,7 +67,8 @@ func (b *bench) year(s *db.Store) (instances int64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	stats.NewView(catalog.Listing{Product: catalog.Product{Name: "opa"}, Releases: yearReleases()}, q, f, today).Tables()
+	p := catalog.Product{Name: "opa"}
+	stats.NewView(p, p.Rank(yearReleases()), q, f, today).Tables()
 	return statstest.Instances(f)
 }
 

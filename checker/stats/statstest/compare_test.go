@@ -25,7 +25,7 @@ func TestCompare(t *testing.T) {
 		return f
 	}
 	view := func(f *rollup.Totals, q stats.Query) []*stats.Table {
-		return stats.NewView(log.Listing, q, f, q.To+1).Tables()
+		return stats.NewView(log.Product, log.Rank(log.Releases), q, f, q.To+1).Tables()
 	}
 	if got := statstest.Compare(view(figures(), q), truth); len(got) > 0 {
 		t.Fatalf("correct tables: got differences %q, want none", got)

@@ -43,7 +43,7 @@ func compare(t *testing.T, f fleet.Fleet, today rollup.Day, queries []stats.Quer
 	log := statstest.NewLog(f)
 	folded := log.Fold()
 	for _, q := range queries {
-		view := stats.NewView(log.Listing, q, folded.Figures(q.Range, q.Keeps(log.Product.Scheme())), today)
+		view := stats.NewView(log.Product, log.Rank(log.Releases), q, folded.Figures(q.Range, q.Keeps(log.Product.Scheme())), today)
 		differences := statstest.Compare(view.Tables(), log.NewTruth(q, today))
 		for _, d := range differences[:min(10, len(differences))] {
 			t.Errorf("%v %+v: %s", q.Range, q.Filter, d)
