@@ -2,25 +2,28 @@ package version
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
 )
-
-// commitPattern matches a commit hash, abbreviated or not, with the suffixes of git
-// describe.
-var commitPattern = regexp.MustCompile(`^[0-9a-f]{7,40}(-dirty|-broken)?$`)
 
 // Reported parses the version that a client of the product reports. It may lack the
 // prefix of the product's tags. A commit hash, which many development builds report, has
 // no order, even if it begins with a digit.
 func (s Scheme) Reported(version string) Version {
-	if commitPattern.MatchString(version) && strings.Trim(version, "0123456789") != "" {
+	if isCommit(version) {
 		return Version{tag: version}
 	}
 	if v := s.Parse(version); !v.Foreign() {
 		return v
 	}
 	return Scheme{releaseSuffix: s.releaseSuffix}.Parse(version)
+}
+
+// isCommit reports whether a version is a commit hash, abbreviated or not, as git describe
+// formats it. Digits alone are a version.
+func isCommit(version string) bool {
+	hash, state, _ := strings.Cut(version, "-")
+	return 7 <= len(hash) && len(hash) <= 40 && strings.Trim(hash, "0123456789abcdef") == "" && digits(version) != version &&
+		(state == "" || state == "dirty" || state == "broken")
 }
 
 // ParseLine parses a minor line: one or two numbers (1.2, v1.2, 25, or the month 2026-05),

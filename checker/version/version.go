@@ -39,7 +39,6 @@ func NewScheme(prefixes []string, releaseSuffix string) (Scheme, error) {
 // Version is a parsed tag. The zero value has no order.
 type Version struct {
 	tag    string
-	kind   kind
 	core   []string // numbers without leading zeros; "" is 0
 	glued  string
 	hyphen string
@@ -47,6 +46,7 @@ type Version struct {
 	line   string // see [Version.Line]
 
 	gluedRank, hyphenRank int8 // -1 below no suffix, 0 no suffix, 1 above
+	kind                  kind
 }
 
 // kind says what a tag is.
@@ -109,8 +109,7 @@ func (s Scheme) Parse(tag string) Version {
 // another component.
 func (s Scheme) trimPrefix(tag string) (text string, own bool) {
 	if len(s.prefixes) == 0 {
-		digits := strings.TrimPrefix(tag, "v")
-		return tag, !strings.ContainsAny(tag, "/@") || digits != "" && isDigit(digits[0])
+		return tag, !strings.ContainsAny(tag, "/@") || startsWithDigit(strings.TrimPrefix(tag, "v"))
 	}
 	longest := -1
 	for _, prefix := range s.prefixes {
@@ -131,8 +130,8 @@ func (s Scheme) Trim(tag string) string {
 	if text, own := s.trimPrefix(tag); own && len(s.prefixes) > 0 {
 		tag = text
 	}
-	if digits, ok := strings.CutPrefix(tag, "v"); ok && digits != "" && isDigit(digits[0]) {
-		return digits
+	if number := strings.TrimPrefix(tag, "v"); startsWithDigit(number) {
+		return number
 	}
 	return tag
 }
@@ -150,29 +149,30 @@ var datePattern = regexp.MustCompile(`^([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T([0-9
 
 // cutCore returns the numbers at the start of text, and the rest.
 func cutCore(text string) (core []string, rest string) {
-	if m := datePattern.FindStringSubmatch(text); m != nil {
-		if rest = text[len(m[0]):]; rest == "" || !isDigit(rest[0]) {
+	if !startsWithDigit(text) {
+		return nil, text
+	}
+	if len(text) > 4 && text[4] == '-' {
+		if m := datePattern.FindStringSubmatch(text); m != nil && !startsWithDigit(text[len(m[0]):]) {
 			for _, digits := range m[1:] {
 				core = append(core, strings.TrimLeft(digits, "0"))
 			}
+			return core, text[len(m[0]):]
+		}
+	}
+	core = make([]string, 0, 3)
+	for rest = text; ; rest = rest[1:] {
+		number := digits(rest)
+		core, rest = append(core, strings.TrimLeft(number, "0")), rest[len(number):]
+		if rest == "" || rest[0] != '.' || !startsWithDigit(rest[1:]) {
 			return core, rest
 		}
 	}
-	for rest = text; rest != "" && isDigit(rest[0]); {
-		n := 1
-		for n < len(rest) && isDigit(rest[n]) {
-			n++
-		}
-		core, rest = append(core, strings.TrimLeft(rest[:n], "0")), rest[n:]
-		if len(rest) < 2 || rest[0] != '.' || !isDigit(rest[1]) {
-			break
-		}
-		rest = rest[1:]
-	}
-	return core, rest
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func startsWithDigit(s string) bool { return s != "" && isDigit(s[0]) }
 
 // emptyIdentifier reports whether a list of identifiers contains an empty one.
 func emptyIdentifier(list string) bool {
@@ -212,7 +212,10 @@ func (v Version) Compare(w Version) int {
 // CompareTag compares like [Version.Compare] and breaks ties, so that only equal tags
 // are equal. Use it to sort releases whose dates do not decide.
 func (v Version) CompareTag(w Version) int {
-	return cmp.Or(v.CompareBuild(w), strings.Compare(v.tag, w.tag))
+	if c := v.CompareBuild(w); c != 0 {
+		return c
+	}
+	return strings.Compare(v.tag, w.tag)
 }
 
 // CompareBuild compares like [Version.Compare], then by build metadata, then by the
@@ -243,7 +246,10 @@ func at(numbers []string, i int) string {
 
 // compareNumbers compares decimal numbers without leading zeros, by value.
 func compareNumbers(a, b string) int {
-	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	if len(a) != len(b) {
+		return cmp.Compare(len(a), len(b))
+	}
+	return strings.Compare(a, b)
 }
 
 func b2i(b bool) int {
