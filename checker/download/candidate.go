@@ -63,7 +63,7 @@ func (r *release) hasScript(c candidate) bool {
 // platforms returns the platforms that a file serves, and whether its name leaves out a
 // part of them.
 func (r *release) platforms(n *name) (platforms []checker.Platform, assumed bool) {
-	if platforms := n.platforms(); len(platforms) > 0 || n.either && n.os != "android" {
+	if platforms := n.platforms(); len(platforms) > 0 || n.has(universal) && n.os != "android" {
 		return platforms, false
 	}
 	archs := []string{"amd64"}
@@ -100,18 +100,18 @@ func (r *release) mainProgram(cs []candidate) string {
 	type standing struct {
 		program  string
 		affinity int
-		coverage map[checker.Platform]struct{}
+		coverage map[checker.Platform]bool
 		files    int
 	}
 	programs := make(map[string]*standing)
 	for _, c := range cs {
 		s := programs[c.program]
 		if s == nil {
-			s = &standing{program: c.program, affinity: 5, coverage: make(map[checker.Platform]struct{})}
+			s = &standing{program: c.program, affinity: 5, coverage: map[checker.Platform]bool{}}
 			programs[c.program] = s
 		}
 		s.affinity = min(s.affinity, r.id.affinity(c.stem))
-		s.coverage[c.platform] = struct{}{}
+		s.coverage[c.platform] = true
 		s.files++
 	}
 	var best *standing
@@ -169,7 +169,7 @@ var criteria = []func(*release, *candidate) (int, string){
 		return len(c.extra), "special build: " + strings.Join(c.extra, " ")
 	},
 	func(_ *release, c *candidate) (int, string) {
-		return btoi(c.distro), pick(c.distro, "for one distribution", "for every distribution")
+		return btoi(c.has(distribution)), pick(c.has(distribution), "for one distribution", "for every distribution")
 	},
 	func(_ *release, c *candidate) (int, string) {
 		if c.os == "windows" {
@@ -187,7 +187,7 @@ var criteria = []func(*release, *candidate) (int, string){
 		return btoi(c.universal), pick(c.universal, "universal", "for this architecture alone")
 	},
 	func(_ *release, c *candidate) (int, string) {
-		return btoi(c.static), pick(c.static, "static build", "not the static build")
+		return btoi(c.has(static)), pick(c.has(static), "static build", "not the static build")
 	},
 	func(_ *release, c *candidate) (int, string) {
 		rank := int(c.rank)
@@ -215,7 +215,7 @@ func pick[T any](b bool, yes, no T) T {
 // other releases if the programs for other systems are in archives.
 func (r *release) kind(c *candidate) kind {
 	switch {
-	case c.name.kind != program || c.ending.text != ".exe" || c.portable:
+	case c.name.kind != program || c.ending.text != ".exe" || c.has(portable):
 		return c.name.kind
 	case r.electron:
 		return installer

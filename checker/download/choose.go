@@ -99,7 +99,7 @@ func (r *release) named(fileName func(checker.Platform) string) Selection {
 }
 
 func (o *Options) identity() *identity {
-	id := &identity{words: make(map[string]struct{}), tag: make(map[string]struct{})}
+	id := &identity{words: map[string]bool{}, tag: map[string]bool{}}
 	repository := strings.TrimSuffix(o.Repository, ".git")
 	if isVersion(path.Base(repository)) { // the major version of a Go module
 		repository = path.Dir(repository)
@@ -107,7 +107,7 @@ func (o *Options) identity() *identity {
 	for _, name := range []string{o.Product, path.Base(repository)} {
 		joined := ""
 		for _, w := range split(strings.ToLower(name)) {
-			id.words[w.text] = struct{}{}
+			id.words[w.text] = true
 			joined += w.text
 		}
 		if joined != "" {
@@ -117,7 +117,7 @@ func (o *Options) identity() *identity {
 	numbered := false
 	for _, w := range split(strings.ToLower(o.Tag)) {
 		if numbered = numbered || isVersion(w.text); numbered {
-			id.tag[w.text] = struct{}{}
+			id.tag[w.text] = true
 		}
 	}
 	return id

@@ -357,7 +357,7 @@ func TestHostileNames(t *testing.T) {
 	var files []File
 	for _, name := range long {
 		files = append(files, File{Name: name}, File{Name: name + ".sig"})
-		Platforms(name)
+		platforms(name)
 		Normalize(name, name)
 	}
 	for i := range 5000 {

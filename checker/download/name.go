@@ -11,17 +11,6 @@ import (
 // upstream has longer ones.
 const maxName = 255
 
-// Platforms returns the platforms that a file's name names, in the order of their names.
-// It returns none for a file that does not run, such as a checksum, and for a name without
-// an operating system or an architecture.
-func Platforms(name string) []checker.Platform {
-	n := parse(name, nil)
-	if n.not != "" {
-		return nil
-	}
-	return n.platforms()
-}
-
 // Normalize returns the platform that a client calls os and arch, such as Windows_NT and
 // AMD64, or [checker.Other] if Go does not support it.
 func Normalize(os, arch string) checker.Platform {
@@ -58,25 +47,15 @@ type name struct {
 	cpu, libc int8
 	implied   string // the architecture, if no word names one
 	universal bool   // for both architectures of macOS, or for all of Android
-	either    bool   // for more than one architecture, not only on macOS
-	static    bool   // this and the following: see flag
-	gnu       bool
-	distro    bool
-	setup     bool
-	portable  bool
+	flags     flag
 	ending
 }
 
 // identity describes the release whose file names are parsed.
 type identity struct {
-	names []string            // of the product and the repository, letters and digits only
-	words map[string]struct{} // that occur in these names
-	tag   map[string]struct{} // words of the tag, from its first number on
-}
-
-func (id *identity) word(w string) bool {
-	_, ok := id.words[w]
-	return ok
+	names []string        // of the product and the repository, letters and digits only
+	words map[string]bool // that occur in these names
+	tag   map[string]bool // words of the tag, from its first number on
 }
 
 // lead returns how many of the first words are the name of the product or the repository.
@@ -187,7 +166,7 @@ func (n *name) read(ws []word, id *identity) {
 	if n.arch == "" {
 		n.arch = n.implied
 	}
-	n.universal = n.either && n.arch == "" || n.os == "darwin" && amd64 && arm64
+	n.universal = n.has(universal) && n.arch == "" || n.os == "darwin" && amd64 && arm64
 	if len(n.stem) == 0 {
 		n.stem, n.extra = n.extra, nil
 	}
@@ -201,13 +180,12 @@ func (n *name) locate(ws []word, lead int, id *identity) int {
 	for i := lead; i < len(ws); i++ {
 		w := &ws[i]
 		m := understand(w.text)
-		_, tagged := id.tag[w.text]
 		switch {
-		case m == nil && (tagged || isVersion(w.text)), m != nil && inVersion(ws, i):
+		case m == nil && (id.tag[w.text] || isVersion(w.text)), m != nil && inVersion(ws, i):
 			w.meaning = &version
 			border = min(border, i)
 			continue
-		case m == nil, m.not != "" && id.word(w.text), m.flag == neutral && (i == 0 || id.word(w.text)):
+		case m == nil, m.not != "" && id.words[w.text], m.flag == neutral && (i == 0 || id.words[w.text]):
 			continue // the program has this name
 		}
 		w.meaning = m
@@ -236,34 +214,23 @@ func (n *name) add(m *meaning) {
 	if m.not != "" && (n.not == "" || n.not == documentation) {
 		n.not = m.not
 	}
-	switch m.flag {
-	case universal:
-		n.either = true
-	case static:
-		n.static = true
-	case setup:
-		n.setup = true
-	case portable:
-		n.portable = true
-	case distribution:
-		n.distro = true
-	case gnu:
-		n.gnu = true
-	}
+	n.flags |= m.flag
 }
+
+func (n *name) has(f flag) bool { return n.flags&f != 0 }
 
 // settle combines what the ending and the words say.
 func (n *name) settle() {
 	if n.ending.os != "" && (n.os == "" || !n.weak) {
 		n.os = n.ending.os
 	}
-	if n.os == "windows" && n.gnu {
+	if n.os == "windows" && n.has(gnu) {
 		n.libc = 1
 	}
 	switch {
 	case n.not != "":
 		n.kind = never
-	case n.setup && !n.portable && n.kind <= archive:
+	case n.has(setup) && !n.has(portable) && n.kind <= archive:
 		n.kind = installer
 	case n.kind == anywhere && n.os != "":
 		n.kind = archive

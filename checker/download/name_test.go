@@ -7,6 +7,14 @@ import (
 	"relcheck/checker"
 )
 
+// platforms returns the platforms that a file's name names, or none if it does not run.
+func platforms(file string) []checker.Platform {
+	if n := parse(file, nil); n.not == "" {
+		return n.platforms()
+	}
+	return nil
+}
+
 func TestPlatforms(t *testing.T) {
 	tests := []struct {
 		name string
@@ -149,11 +157,11 @@ func TestPlatforms(t *testing.T) {
 	}
 	for _, test := range tests {
 		var got []string
-		for _, p := range Platforms(test.name) {
+		for _, p := range platforms(test.name) {
 			got = append(got, p.String())
 		}
 		if got := strings.Join(got, " "); got != test.want {
-			t.Errorf("Platforms(%q) = %q, want %q", test.name, got, test.want)
+			t.Errorf("platforms(%q) = %q, want %q", test.name, got, test.want)
 		}
 	}
 }
@@ -221,8 +229,8 @@ func TestNormalizeGo(t *testing.T) {
 			t.Errorf("Normalize(%q, %q) = %v", p.OS, p.Arch, got)
 		}
 		if name := "tool_1.2.3_" + p.OS + "_" + p.Arch + ".tar.gz"; p != checker.Other {
-			if got := Platforms(name); len(got) != 1 || got[0] != p {
-				t.Errorf("Platforms(%q) = %v, want %v", name, got, p)
+			if got := platforms(name); len(got) != 1 || got[0] != p {
+				t.Errorf("platforms(%q) = %v, want %v", name, got, p)
 			}
 		}
 	}
@@ -264,9 +272,9 @@ func FuzzPlatforms(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		for _, p := range Platforms(name) {
+		for _, p := range platforms(name) {
 			if !p.Known() {
-				t.Errorf("Platforms(%q) holds %v, which Go does not build for", name, p)
+				t.Errorf("platforms(%q) holds %v, which Go does not build for", name, p)
 			}
 		}
 		if p := Normalize(name, name); !p.Known() && p != checker.Other {

@@ -15,17 +15,17 @@ type meaning struct {
 	flag     flag
 }
 
-// flag is what a word says besides the platform.
-type flag int8
+// flag is what a word says besides the platform. A name may have several.
+type flag uint8
 
 const (
-	neutral      flag = iota + 1 // nothing: a vendor, an ABI, a word for releases
-	universal                    // for more than one architecture
-	static                       // statically linked
-	setup                        // an installer
-	portable                     // not an installer
-	distribution                 // for one distribution of Linux
-	gnu                          // MinGW on Windows; the usual library elsewhere
+	neutral      flag = 1 << iota // nothing: a vendor, an ABI, a word for releases
+	universal                     // for more than one architecture
+	static                        // statically linked
+	setup                         // an installer
+	portable                      // not an installer
+	distribution                  // for one distribution of Linux
+	gnu                           // MinGW on Windows; the usual library elsewhere
 )
 
 // The values of meaning.cpu for 32-bit ARM. The least demanding build is the last,
