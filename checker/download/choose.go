@@ -8,10 +8,7 @@ import (
 )
 
 // File is a file of a release.
-type File struct {
-	Name, URL string
-	State     string // GitHub's; only "uploaded" files are chosen, and files without a state
-}
+type File struct{ Name, URL string }
 
 // Options describes the release.
 type Options struct {
@@ -80,10 +77,6 @@ func (r *release) named(fileName func(checker.Platform) string) Selection {
 	index := make(map[string]int, len(r.files))
 	for i, f := range r.files {
 		r.unused[i] = "not the file name that is set for the product"
-		if f.State != "" && f.State != "uploaded" {
-			r.unused[i] = "not uploaded: " + f.State
-			continue
-		}
 		if j, ok := index[f.Name]; !ok || f.URL < r.files[j].URL {
 			index[f.Name] = i
 		}
@@ -149,7 +142,7 @@ func (r *release) read() {
 		n := parse(f.Name, r.id)
 		r.names = append(r.names, n)
 		r.electron = r.electron || n.ending.text == ".blockmap" || n.ending.text == ".yml" && strings.HasPrefix(f.Name, "latest")
-		if r.unused[i] = excluded(f, n, present); r.unused[i] != "" {
+		if r.unused[i] = excluded(f.Name, n, present); r.unused[i] != "" {
 			continue
 		}
 		r.plain = r.plain || n.ending.text == "" && n.os != ""
@@ -169,12 +162,9 @@ func (r *release) read() {
 }
 
 // excluded returns why a file is not a program of the release, or "".
-func excluded(f File, n *name, present map[string]string) string {
-	if f.State != "" && f.State != "uploaded" {
-		return "not uploaded: " + f.State
-	}
+func excluded(file string, n *name, present map[string]string) string {
 	if n.kind == unknownEnding || n.not == companion {
-		if owner := owner(f.Name, present); owner != "" {
+		if owner := owner(file, present); owner != "" {
 			return "companion of " + owner
 		}
 	}

@@ -3,9 +3,9 @@
 // The choice depends only on the names of the files. [Choose] reads a name word by word
 // and applies these rules:
 //
-//   - Never a download: a file that is not uploaded; a companion, which is named as
-//     another file plus a suffix (checksums, signatures, inventories, deltas); source
-//     code, tests, debug symbols, images, libraries, documents and scripts.
+//   - Never a download: a companion, which is named as another file plus a suffix
+//     (checksums, signatures, inventories, deltas); source code, tests, debug symbols,
+//     images, libraries, documents and scripts.
 //   - One program for all platforms. The words before the platform and the version in a
 //     file's name are the program's name. The product's name wins, then the repository's,
 //     then a name that contains one of them, then the name with files for the most

@@ -15,7 +15,7 @@ import (
 
 func filesNamed(names string) (files []File) {
 	for name := range strings.FieldsSeq(names) {
-		files = append(files, File{Name: name, URL: "https://example.com/" + name, State: "uploaded"})
+		files = append(files, File{Name: name, URL: "https://example.com/" + name})
 	}
 	return files
 }
@@ -162,19 +162,6 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-func TestChooseByState(t *testing.T) {
-	for state, offered := range map[string]bool{"": true, "uploaded": true, "starter": false, "open": false, "new": false} {
-		files := []File{{Name: "app_linux_amd64", State: state}, {Name: "app_linux_amd64_v1.2.3.deb"}}
-		want := files[1].Name
-		if offered {
-			want = files[0].Name
-		}
-		if got := chosen(files, Options{})["linux/amd64"]; got != want {
-			t.Errorf("state %q: the download is %q, want %q", state, got, want)
-		}
-	}
-}
-
 func TestChooseByProduct(t *testing.T) {
 	tests := []struct {
 		files, product, repository, tag string
@@ -213,7 +200,6 @@ func TestChooseByProduct(t *testing.T) {
 // rules, for every platform.
 func TestChooseByFileName(t *testing.T) {
 	files := filesNamed("app_1.2.3_linux_amd64.tar.gz app_1.2.3_linux_amd64.tar.gz.sha256 app_1.2.3_darwin_arm64.tar.gz app_1.2.3_windows_amd64.zip app-debug_1.2.3_linux_amd64")
-	files[2].State = "starter"
 	fileName := func(p checker.Platform) string {
 		if p == checker.Other {
 			return ""
@@ -223,12 +209,13 @@ func TestChooseByFileName(t *testing.T) {
 	got := Choose(files, Options{Product: "app", FileName: fileName})
 	want := Selection{
 		Downloads: map[checker.Platform]Choice{
-			{OS: "linux", Arch: "amd64"}: {File: 0, Reason: "file name set for the product"},
+			{OS: "linux", Arch: "amd64"}:  {File: 0, Reason: "file name set for the product"},
+			{OS: "darwin", Arch: "arm64"}: {File: 2, Reason: "file name set for the product"},
 		},
 		Unused: []string{
 			"",
 			"not the file name that is set for the product",
-			"not uploaded: starter",
+			"",
 			"not the file name that is set for the product",
 			"not the file name that is set for the product",
 		},

@@ -39,7 +39,7 @@ func readProject(t testing.TB, path string) project {
 		case line == "files:" || line == "downloads:":
 			section = line
 		case section == "files:":
-			p.files = append(p.files, File{Name: line, URL: "https://example.com/" + line, State: "uploaded"})
+			p.files = append(p.files, File{Name: line, URL: "https://example.com/" + line})
 		case section == "downloads:":
 			platform, name, _ := strings.Cut(line, " ")
 			p.downloads[platform] = name

@@ -105,7 +105,7 @@ func TestReadGitHub(t *testing.T) {
 			[]catalog.Entry{least("1.0.0", func(l *catalog.Layer) { l.Text = new("a" + long[:catalog.MaxText-2]) })}},
 		{"files of Gitea", `{"tag_name":"v1","assets":[{"id":1,"name":"b c","size":7,"download_count":3,"uuid":"x","browser_download_url":"https://example.com/b%20c"},{"name":"a","browser_download_url":"https://example.com/a"}]}`,
 			[]catalog.Entry{least("v1", withFiles(catalog.File{Name: "a", URL: "https://example.com/a"}, catalog.File{Name: "b c", URL: "https://example.com/b%20c", Size: 7}))}},
-		{"files that are not uploaded", `{"tag_name":"v1","assets":[{"name":"a","state":"starter","browser_download_url":"https://example.com/a"},{"name":"b","state":"open","browser_download_url":""}]}`,
+		{"files that are not uploaded", `{"tag_name":"v1","assets":[{"name":"a","state":"starter","browser_download_url":"https://example.com/a"},{"name":"b","state":"open","browser_download_url":""},{"name":"c","state":"new","browser_download_url":"https://example.com/c"}]}`,
 			[]catalog.Entry{least("v1")}},
 		{"digests", `{"tag_name":"v1","assets":[
 			{"name":"a","browser_download_url":"https://example.com/a","digest":"sha512:` + strings.Repeat("0a", 64) + `"},
