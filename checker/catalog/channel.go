@@ -56,10 +56,7 @@ func FormatChannels(channels []Channel) string {
 
 // Range returns the range of the channel's versions.
 func (c *Channel) Range() version.Range {
-	r, err := version.ParseRange(c.Match)
-	if err != nil {
-		return version.Range{}
-	}
+	r, _ := version.ParseRange(c.Match)
 	return r
 }
 

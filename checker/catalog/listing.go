@@ -61,19 +61,13 @@ const MaxHold = 24 * time.Hour
 
 // Scheme returns how the product spells its tags.
 func (p *Product) Scheme() version.Scheme {
-	s, err := version.NewScheme(strings.Fields(p.Prefixes), p.Suffix)
-	if err != nil { // of a store that another version of relcheck has written
-		return version.Scheme{}
-	}
+	s, _ := version.NewScheme(strings.Fields(p.Prefixes), p.Suffix) // invalid only if another version of relcheck has written it
 	return s
 }
 
 // Range returns the range of versions that can be the latest release.
 func (p *Product) Range() version.Range {
-	r, err := version.ParseRange(p.Match)
-	if err != nil {
-		return version.Range{}
-	}
+	r, _ := version.ParseRange(p.Match)
 	return r
 }
 
@@ -119,22 +113,14 @@ const GoneReason = "removed upstream"
 // that it is not, that counts unless the tag contains a pre-release word, because many
 // projects forget to mark their release candidates.
 func NewRelease(tag version.Version, upstream, operator *Layer) Release {
-	up, op := new(Layer), new(Layer)
-	if upstream != nil {
-		up = upstream
-	}
-	if operator != nil {
-		op = operator
-	}
+	up, op := value(upstream), value(operator)
 	if up.Gone {
-		gone, reason := true, GoneReason
-		up = &Layer{Title: up.Title, Notes: up.Notes, Created: up.Created, Published: up.Published, Prerelease: up.Prerelease, Withdrawn: &gone, Reason: &reason, Files: up.Files}
+		up.Withdrawn, up.Reason = new(true), new(GoneReason)
 	}
-	both := up.Overlay(Layer{Title: op.Title, Notes: op.Notes, Created: op.Created, Published: op.Published, Withdrawn: op.Withdrawn, Reason: op.Reason})
-	r := Release{Tag: tag.Tag(), Files: mergeFiles(up.Files, op.Files)}
-	r.Title, r.Notes = value(both.Title), value(both.Notes)
-	r.Created, r.Date = value(both.Created), both.Date()
-	if r.Withdrawn = value(both.Withdrawn); r.Withdrawn {
+	both := up.Overlay(op)
+	r := Release{Tag: tag.Tag(), Title: value(both.Title), Notes: value(both.Notes), Created: value(both.Created), Date: both.Date(),
+		Withdrawn: value(both.Withdrawn), Files: mergeFiles(up.Files, op.Files)}
+	if r.Withdrawn {
 		r.Reason = value(both.Reason)
 	}
 	switch {

@@ -44,36 +44,23 @@ func (e *ReleasePatch) SetDate(text string) error {
 	return nil
 }
 
-// SetTitle sets the title of the release.
-func (e *ReleasePatch) SetTitle(title string) error {
-	l := Layer{Title: &title}
-	if err := l.Check(); err != nil {
-		return err
+func (e *ReleasePatch) set(l Layer) error {
+	err := l.Check()
+	if err == nil {
+		e.layer = e.layer.Overlay(l)
 	}
-	e.layer.Title = &title
-	return nil
+	return err
 }
+
+// SetTitle sets the title of the release.
+func (e *ReleasePatch) SetTitle(title string) error { return e.set(Layer{Title: &title}) }
 
 // SetNotes sets the URL of the release notes. If it is empty, the product's template
 // applies.
-func (e *ReleasePatch) SetNotes(url string) error {
-	l := Layer{Notes: &url}
-	if err := l.Check(); err != nil {
-		return err
-	}
-	e.layer.Notes = &url
-	return nil
-}
+func (e *ReleasePatch) SetNotes(url string) error { return e.set(Layer{Notes: &url}) }
 
 // SetText sets the release notes, in Markdown.
-func (e *ReleasePatch) SetText(markdown string) error {
-	l := Layer{Text: &markdown}
-	if err := l.Check(); err != nil {
-		return err
-	}
-	e.layer.Text = &markdown
-	return nil
-}
+func (e *ReleasePatch) SetText(markdown string) error { return e.set(Layer{Text: &markdown}) }
 
 // SetPrerelease sets whether the release is a pre-release.
 func (e *ReleasePatch) SetPrerelease(prerelease bool) { e.layer.Prerelease = &prerelease }
