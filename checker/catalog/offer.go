@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,10 @@ func (p *Product) Rank(releases []Release) []*Ranked {
 
 // CompareRank returns -1 if a comes before b in the order of [Product.Rank].
 func CompareRank(a, b *Ranked) int {
-	return cmp.Or(b.Version.CompareBuild(a.Version), b.Date.Compare(a.Date), b.Version.CompareTag(a.Version))
+	if c := b.Version.CompareBuild(a.Version); c != 0 { // nearly always
+		return c
+	}
+	return cmp.Or(b.Date.Compare(a.Date), strings.Compare(b.Tag, a.Tag))
 }
 
 // Downloads returns the files of the release, which belongs to p. It chooses them once.
