@@ -22,7 +22,7 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 			unordered++
 		}
 	}
-	newer, prefix := p.newerForeign(ranked, o.Latest)
+	newer, flags := p.newerForeign(ranked, o.Latest)
 	if o.Latest == nil && len(o.Previews) == 0 && len(ranked) > 0 {
 		add("no release is offered: none of %d tags is a version within the product's settings, stable and not withdrawn", len(ranked))
 	}
@@ -41,19 +41,21 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 	switch {
 	case newer == nil:
 	case o.Latest == nil:
-		add("tag %s looks like a release: if it is one of %s, set the prefix of its tags with relcheck product set %[2]s --tag-prefix %[3]s", newer.Tag, p.Name, prefix)
+		add("tag %s looks like a release: if it is one of %s, set the prefix of its tags with relcheck product set %[2]s%[3]s", newer.Tag, p.Name, flags)
 	default:
-		add("tag %s looks newer than %s, the latest release: if it is a release of %s, set the prefix of its tags with relcheck product set %[3]s --tag-prefix %[4]s",
-			newer.Tag, o.Latest.Tag, p.Name, prefix)
+		add("tag %s looks newer than %s, the latest release: if it is a release of %s, set the prefix of its tags with relcheck product set %[3]s%[4]s",
+			newer.Tag, o.Latest.Tag, p.Name, flags)
 	}
 	return hints
 }
 
 // newerForeign returns a release whose tag the product cannot order, but which contains a
-// higher version than the latest release, and the prefix of the tag, which may be missing
-// in the product. It returns nil if there is none.
-func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) (found *Ranked, prefix string) {
+// higher version than the latest release, within the product's range, and the flags that
+// add the prefix of the tag to those of the product. It returns nil if there is none.
+func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) (found *Ranked, flags string) {
 	var highest version.Version
+	var prefix string
+	allowed := p.Range()
 	for _, r := range ranked {
 		digit := strings.IndexAny(r.Tag, "0123456789")
 		if r.Version.Ordered() || r.Withdrawn || digit < 1 || !strings.ContainsAny(r.Tag[digit:], "._") { // a number alone may be a date or a commit
@@ -64,9 +66,13 @@ func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) (found *Ranked,
 			continue
 		}
 		v := version.Scheme{}.Parse(r.Tag[digit:])
-		if v.Ordered() && v.Stable() && (latest == nil || v.Compare(latest.Version) > 0) && (found == nil || v.Compare(highest) > 0) {
+		if v.Ordered() && v.Stable() && allowed.Contains(v) && (latest == nil || v.Compare(latest.Version) > 0) && (found == nil || v.Compare(highest) > 0) {
 			found, highest, prefix = r, v, before
 		}
 	}
-	return found, prefix
+	prefixes := append(strings.Fields(p.Prefixes), prefix)
+	if p.Prefixes == "" && latest != nil { // the tags without a prefix remain releases
+		prefixes = append(prefixes, "''")
+	}
+	return found, " --tag-prefix " + strings.Join(prefixes, " --tag-prefix ")
 }

@@ -18,7 +18,8 @@ var platforms = sync.OnceValue(checker.Platforms)
 // template, or "". It fills in
 //
 //	{tag}       the release's tag: v0.19.2
-//	{version}   the tag without the product's prefix and a leading v: 0.19.2
+//	{version}   the tag without the product's prefix and a leading v: 0.19.2; a version
+//	            whose numbers are separated by "_" gets dots: 8.21.0 for curl-8_21_0
 //	{os}        the platform's operating system: darwin
 //	{arch}      the platform's architecture: amd64
 //	{NAME:TEXT} TEXT if the operating system or the architecture is NAME,
@@ -61,10 +62,14 @@ func (p *Product) expand(template, tag string, platform checker.Platform, escape
 	return s
 }
 
-// trimTag returns a tag without the product's prefix and a leading "v".
+// trimTag returns the value of {version}.
 func (p *Product) trimTag(tag string) string {
 	s, _ := version.NewScheme(strings.Fields(p.Prefixes), "")
-	return s.Trim(tag)
+	text := s.Trim(tag)
+	if strings.Contains(text, "_") && !strings.Contains(text, ".") && s.Parse(tag).Ordered() {
+		text = strings.ReplaceAll(text, "_", ".")
+	}
+	return text
 }
 
 // sampleTags has a tag of every form that matters to templates: with and without

@@ -18,11 +18,12 @@ type Scheme struct {
 // may be empty.
 //
 // The longest prefix that matches is removed from a tag; tags without any of the prefixes
-// belong to another component. A hyphen suffix that matches the pattern as a whole ranks
+// belong to another component. Among other prefixes, "v" stands for tags that begin with a
+// digit, after an optional "v". A hyphen suffix that matches the pattern as a whole ranks
 // above the version without it: 2021.01.24-1 with the pattern [0-9]+.
 func NewScheme(prefixes []string, releaseSuffix string) (Scheme, error) {
 	for _, prefix := range prefixes {
-		if prefix == "" || prefix == "v" {
+		if prefix == "" || prefix == "v" && len(prefixes) == 1 {
 			return Scheme{}, fmt.Errorf("tag prefix %q is not needed: a leading v is always removed", prefix)
 		}
 	}
@@ -109,29 +110,37 @@ func (s Scheme) Parse(tag string) Version {
 // another component.
 func (s Scheme) trimPrefix(tag string) (text string, own bool) {
 	if len(s.prefixes) == 0 {
-		return tag, !strings.ContainsAny(tag, "/@") || startsWithDigit(strings.TrimPrefix(tag, "v"))
+		return tag, !strings.ContainsAny(tag, "/@") || beginsWithDigit(tag)
 	}
 	longest := -1
 	for _, prefix := range s.prefixes {
-		if len(prefix) > longest && strings.HasPrefix(tag, prefix) {
+		switch {
+		case prefix == "v" && beginsWithDigit(tag):
+			longest = max(longest, 0)
+		case prefix != "v" && len(prefix) > longest && strings.HasPrefix(tag, prefix):
 			longest = len(prefix)
 		}
 	}
 	if longest < 0 {
-		return "", false
+		return tag, false
 	}
 	return tag[longest:], true
+}
+
+// beginsWithDigit reports whether a tag begins with a digit, after an optional "v".
+func beginsWithDigit(tag string) bool {
+	return startsWithDigit(strings.TrimPrefix(tag, "v"))
 }
 
 // Trim returns a tag, or the version that a client of the product reports, without the
 // scheme's prefix and a leading "v" before a digit. Two spellings of one version have the
 // same result.
 func (s Scheme) Trim(tag string) string {
-	if text, own := s.trimPrefix(tag); own && len(s.prefixes) > 0 {
+	if text, own := s.trimPrefix(tag); own {
 		tag = text
 	}
-	if number := strings.TrimPrefix(tag, "v"); startsWithDigit(number) {
-		return number
+	if beginsWithDigit(tag) {
+		return strings.TrimPrefix(tag, "v")
 	}
 	return tag
 }

@@ -69,6 +69,7 @@ func TestUnordered(t *testing.T) {
 		{"cli/v", "cli/v1.2.3", false}, {"cli/", "cli/v1.2.3", false}, {"cli/v", "v1.2.3", true}, {"cli/v", "climate/v1", true},
 		{"release- r", "release-1.2", false}, {"release- r", "r1.2", false}, {"bun-v", "bun-v1.2.3", false}, {"pkg@", "pkg@1.2.3", false},
 		{"go go-tools-", "go-tools-1.2", false},
+		{"docker- v", "docker-v29.0.0", false}, {"docker- v", "v28.0.0", false}, {"docker- v", "28.0.0", false}, {"docker- v", "vendor-1.0", true}, {"docker- v", "cli/v1", true},
 	} {
 		s := scheme(t, c.prefixes, "")
 		v := s.Parse(c.tag)
