@@ -98,11 +98,30 @@ func parseAge(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
-	age, err := time.ParseDuration(text)
-	if err != nil || age < 0 || age > maxAge || age%time.Second != 0 {
-		return 0, fieldErrorf("min_age", "%q is not a duration such as 24h, from 0s to %s", text, FormatAge(maxAge))
+	age, err := ParseDuration(text)
+	if err != nil || age > maxAge || age%time.Second != 0 {
+		return 0, fieldErrorf("min_age", "%q is not a duration such as 24h or 7d, from 0s to 365d", text)
 	}
 	return age, nil
+}
+
+// ParseDuration parses weeks ("1w"), days ("7d"), or what Go writes ("90m"). It returns an
+// error that wraps [strconv.ErrRange] for a negative duration.
+func ParseDuration(s string) (time.Duration, error) {
+	const day = 24 * time.Hour
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * day, err
+	}
+	if weeks, ok := strings.CutSuffix(s, "w"); ok {
+		n, err := strconv.ParseUint(weeks, 10, 13)
+		return time.Duration(n) * 7 * day, err
+	}
+	d, err := time.ParseDuration(s)
+	if err == nil && d < 0 {
+		err = strconv.ErrRange
+	}
+	return d, err
 }
 
 // CheckProduct returns a [FieldError] if a field of p is invalid.
@@ -148,6 +167,9 @@ func checkVersions(p Product) error {
 		return fieldErrorf("tag_prefixes", "%v", err)
 	}
 	for _, prefix := range prefixes {
+		if strings.Contains(prefix, ",") {
+			return fieldErrorf("tag_prefixes", "%q contains a comma: give each prefix on its own", prefix)
+		}
 		if err := CheckTag(prefix); err != nil {
 			return fieldErrorf("tag_prefixes", "%q cannot begin a tag", prefix)
 		}

@@ -21,29 +21,15 @@ func sinceFlag(c *cobra.Command, from *time.Time) {
 	})
 }
 
-// parseSince parses a duration before now, in days ("7d") or as Go writes it, or a
-// point in time.
+// parseSince parses a duration before now or a point in time.
 func parseSince(s string, now time.Time) (time.Time, error) {
-	if d, err := parseDuration(s); err == nil {
+	if d, err := catalog.ParseDuration(s); err == nil {
 		return now.Add(-d), nil
 	}
 	if t, err := catalog.ParseTime(s); err == nil {
 		return t, nil
 	}
 	return time.Time{}, errors.New("enter a duration (24h, 7d), a date (2026-01-31) or an RFC 3339 time")
-}
-
-// parseDuration parses days ("7d"), or what Go writes ("90m").
-func parseDuration(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		return time.Duration(n) * 24 * time.Hour, err
-	}
-	d, err := time.ParseDuration(s)
-	if err == nil && d < 0 {
-		err = strconv.ErrRange
-	}
-	return d, err
 }
 
 // durationFlag is the value of a flag: a duration of at least some time. If forever is
@@ -69,7 +55,7 @@ func (f durationFlag) String() string {
 }
 
 func (f durationFlag) Set(s string) error {
-	d, err := parseDuration(s)
+	d, err := catalog.ParseDuration(s)
 	valid := err == nil && d >= f.least
 	switch {
 	case f.forever && s == "forever":

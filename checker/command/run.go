@@ -14,7 +14,7 @@ import (
 
 func runCommand(streams IO) *cobra.Command {
 	var o clientOptions
-	var interval time.Duration
+	interval := time.Hour
 	var disabled, verbose bool
 	c := &cobra.Command{
 		Use:   "run",
@@ -29,15 +29,12 @@ standard error. A service that does not answer is ignored.`,
 			if err != nil {
 				return err
 			}
-			if interval <= 0 {
-				return usageError("--interval: %v is not positive: enter a duration such as 1h", interval)
-			}
 			client.Interval, client.Disabled = interval, disabled
 			return run(cmd.Context(), client, streams, verbose)
 		},
 	}
 	o.flags(c)
-	c.Flags().DurationVar(&interval, "interval", time.Hour, "minimum `time` between two reports; the maximum is twice as long")
+	c.Flags().Var(durationFlag{&interval, 1, false}, "interval", "minimum `time` between two reports; the maximum is twice as long")
 	c.Flags().BoolVar(&disabled, "disable-telemetry", false, "send nothing")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log every report and its result")
 	return c
