@@ -143,7 +143,9 @@ func (e *exchange) post(ctx context.Context, to *url.URL) (body []byte, next *ur
 	if code := response.StatusCode; code != http.StatusOK {
 		// The reason phrase comes from the service and is not shown.
 		text := strings.TrimSpace(fmt.Sprintf("service answered %d %s", code, http.StatusText(code)))
-		if code == http.StatusNotFound {
+		if message := errorMessage(response.Body); message != "" {
+			text += ": " + message
+		} else if code == http.StatusNotFound {
 			text += "; the product may not exist there"
 		}
 		return nil, nil, errors.New(text)
@@ -156,6 +158,18 @@ func (e *exchange) post(ctx context.Context, to *url.URL) (body []byte, next *ur
 		return nil, nil, fmt.Errorf("answer is longer than %d KB", maxAnswer>>10)
 	}
 	return body, nil, nil
+}
+
+// errorMessage returns the message of the service's error, or "" if there is none.
+func errorMessage(body io.Reader) string {
+	var answer struct {
+		Error struct{ Message string }
+	}
+	text, err := io.ReadAll(io.LimitReader(body, maxAnswer))
+	if err != nil || json.Unmarshal(text, &answer) != nil {
+		return ""
+	}
+	return answer.Error.Message
 }
 
 // request returns the report. The client never sends anything else.

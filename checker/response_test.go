@@ -89,6 +89,8 @@ var hostile = map[string]struct {
 	"hangs after chunks":  {hang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"), "deadline exceeded"},
 	"drips":               {drip(ok(newer)), "deadline exceeded"},
 	"500":                 {reply("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"), "service answered 500 Internal Server Error"},
+	"404 with an error":   {reply(strings.Replace(ok(`{"error":{"message":"product opa has no channel \"\u001b[31m\""}}`), "200 OK", "404 Not Found", 1)), `service answered 404 Not Found: product opa has no channel "?[31m"`},
+	"404 without one":     {reply(strings.Replace(ok(`{"error":"none"}`), "200 OK", "404 Not Found", 1)), "service answered 404 Not Found; the product may not exist there"},
 	"500 with an answer":  {reply(strings.Replace(ok(newer), "200 OK", "500 Oh No", 1)), "service answered 500 Internal Server Error"},
 	"204":                 {reply("HTTP/1.1 204 No Content\r\n\r\n"), "service answered 204 No Content"},
 	"201 with an answer":  {reply(strings.Replace(ok(newer), "200 OK", "201 Created", 1)), "service answered 201 Created"},
