@@ -135,9 +135,9 @@ func (x *examination) checkReleases(ctx context.Context) {
 	case err != nil:
 		x.report(Problem, "releases", "cannot be read: %v", err)
 	case len(used) > 0:
-		x.report(Warning, "releases", "clients request the releases of %s, which has none: add them with relcheck release sync, import or add", strings.Join(used, ", "))
+		x.report(Warning, "releases", "clients request products without releases: %s; add them with relcheck release sync, import or add", strings.Join(used, ", "))
 	case len(unused) > 0:
-		x.report(OK, "releases", "%s has none, and no client has requested any", strings.Join(unused, ", "))
+		x.report(OK, "releases", "products without releases, which no client has requested: %s", strings.Join(unused, ", "))
 	default:
 		x.report(OK, "releases", "every product has some")
 	}
