@@ -42,10 +42,19 @@ same numbers up to the first that is not 0).`,
 			channels := slices.DeleteFunc(p.ChannelList(), func(c catalog.Channel) bool { return c.Name == channel.Name })
 			return catalog.ProductPatch{"channels": catalog.FormatChannels(append(channels, channel))}, nil
 		})
-		if err == nil {
-			fmt.Fprintf(streams.Err, "clients of /p/%s@%s are offered its releases\n", args[0], channel.Name)
+		if err != nil {
+			return err
 		}
-		return err
+		p, ranked, err := rankedReleases(ctx, s, args[0])
+		if err != nil {
+			return err
+		}
+		offered := "no release: none in its range is stable and not withdrawn"
+		if offer := p.Offer(ranked, &channel, time.Now()); offer.Latest != nil {
+			offered = offer.Latest.Tag
+		}
+		fmt.Fprintf(streams.Err, "clients of /p/%s@%s are offered %s\n", p.Name, channel.Name, offered)
+		return nil
 	})
 	c.Flags().StringVar(&channel.Match, "match", "", "`range` of versions, such as '<2' (default: all)")
 	c.Flags().BoolVar(&channel.Prereleases, "prereleases", false, "also offer pre-releases")
@@ -79,20 +88,15 @@ func channelList(streams IO) *cobra.Command {
 		Short:   "List the channels of a product, with the release that each offers.",
 		Example: "  relcheck product channel list myapp",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		p, err := s.Product(ctx, args[0])
+		p, ranked, err := rankedReleases(ctx, s, args[0])
 		if err != nil {
 			return err
 		}
-		releases, err := s.Releases(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		return printChannels(streams, &p, releases)
+		return printChannels(streams, p, ranked)
 	})
 }
 
-func printChannels(streams IO, p *catalog.Product, releases []catalog.Release) error {
-	ranked := p.Rank(releases)
+func printChannels(streams IO, p *catalog.Product, ranked []*catalog.Ranked) error {
 	row := func(name, match string, prereleases bool, c *catalog.Channel) []string {
 		latest := "none"
 		if offer := p.Offer(ranked, c, time.Now()); offer.Latest != nil {

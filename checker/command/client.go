@@ -24,11 +24,11 @@ func (o *clientOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.product, "product", "opa", "`name` of the product to report")
 	c.Flags().StringVar(&o.channel, "channel", "", "`name` of the product's channel, such as lts")
 	c.Flags().StringVar(&o.version, "as", unknownVersion, "`version` of the product to report")
-	o.urlFlag(c)
+	o.urlFlag(c, "$PRODUCT_TELEMETRY_SERVICE_URL, for example OPA_TELEMETRY_SERVICE_URL")
 }
 
-func (o *clientOptions) urlFlag(c *cobra.Command) {
-	c.Flags().StringVar(&o.url, "url", "", "`URL` of the service (default: $PRODUCT_TELEMETRY_SERVICE_URL, for example OPA_TELEMETRY_SERVICE_URL)")
+func (o *clientOptions) urlFlag(c *cobra.Command, variable string) {
+	c.Flags().StringVar(&o.url, "url", "", "`URL` of the service (default: "+variable+")")
 }
 
 // client returns a client that does not log.
@@ -70,7 +70,7 @@ func printLatest(w io.Writer, product, version string, l checker.Latest) error {
 	case l.LatestRelease == "" && l.Withdrawn:
 		fmt.Fprintf(&text, "%s %s was withdrawn, and no other release is known.\n", product, version)
 	case l.LatestRelease == "":
-		fmt.Fprintf(&text, "The service has no release of %s.\n", product)
+		fmt.Fprintf(&text, "The service offers no release of %s to %s: it knows none, or only pre-releases.\n", product, version)
 	case l.UpToDate != nil && !l.Outdated(version):
 		fmt.Fprintf(&text, "%s %s is up to date.\n", product, version)
 	default:

@@ -117,6 +117,8 @@ func newRoot(streams IO) *cobra.Command {
 		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
 		productCommand(streams), releaseCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams),
 		backupCommand(streams), restoreCommand(streams), doctorCommand(streams), simulateCommand(streams))
+	b := thisBuild()
+	root.Version = fmt.Sprintf("%s, commit %s, %s, %s", b.Version, b.Commit, b.Go, b.Platform)
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -79,7 +80,8 @@ func productSet(streams IO) *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(streams.Err, "changed product %s\n", args[0])
-		return printProductHints(ctx, s, args[0], streams.Err)
+		_, checkFiles := patch["file"]
+		return printProductHints(ctx, s, args[0], checkFiles, streams.Err)
 	})
 }
 
@@ -134,14 +136,14 @@ func (f *productFlags) add(c *cobra.Command) {
 		"file":           "`template` of the name of the file to download, such as app_{version}_{os}_{arch}.tar.gz (default: chosen by the names of all files)",
 		"release_suffix": "`pattern` of tag suffixes that mark a later release, not a pre-release, such as [0-9]+ for 1.2-1",
 		"match":          "`range` of versions that can be the latest release, such as '<2000' or '>=1.4,<3'",
-		"min_age":        "`time` from the publication of a release to its first offer, such as 24h",
+		"min_age":        "`time` from the publication of a release to its first offer, such as 24h or 7d",
 	} {
 		c.Flags().StringVar(f.texts[name], flagOf(name), "", usage)
 	}
 	for name, usage := range map[string]string{
 		"module":       "Go module `path`, for relcheck release sync; can be repeated",
 		"origins":      "`origin` of web pages whose reports are recorded: a URL, null, or a scheme such as app: for all its origins; can be repeated",
-		"tag_prefixes": "`prefix` of the product's tags, such as cli/; other tags belong to other components; can be repeated",
+		"tag_prefixes": "`prefix` of the product's tags, such as cli/; other tags belong to other components; can be repeated, also with '' for tags without a prefix",
 	} {
 		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
 	}
@@ -158,7 +160,13 @@ func (f *productFlags) patch(c *cobra.Command) catalog.ProductPatch {
 	}
 	for name, list := range f.lists {
 		if c.Flags().Changed(flagOf(name)) {
-			changes[name] = strings.Join(*list, " ")
+			values := slices.Clone(*list)
+			for i, value := range values {
+				if name == "tag_prefixes" && value == "" && len(values) > 1 {
+					values[i] = "v" // stands for tags without a prefix
+				}
+			}
+			changes[name] = strings.Join(values, " ")
 		}
 	}
 	if c.Flags().Changed(flagOf("require_files")) {
@@ -173,11 +181,7 @@ func productShow(streams IO) *cobra.Command {
 		Short:   "Show the settings of a product, and what it offers.",
 		Example: "  relcheck product show myapp",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		p, err := s.Product(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		releases, err := s.Releases(ctx, args[0])
+		p, ranked, err := rankedReleases(ctx, s, args[0])
 		if err != nil {
 			return err
 		}
@@ -191,7 +195,7 @@ func productShow(streams IO) *cobra.Command {
 			return err
 		}
 		fmt.Fprintln(streams.Out)
-		return printChannels(streams, &p, releases)
+		return printChannels(streams, p, ranked)
 	})
 }
 
@@ -210,7 +214,7 @@ func flagError(err error) error {
 func productList(streams IO) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
 		Use:     "list",
-		Short:   "List products.",
+		Short:   "List products. relcheck product show prints all settings of one.",
 		Example: `  relcheck product list`,
 	}, func(ctx context.Context, s *db.Store, _ []string) error {
 		products, err := s.Products(ctx)
@@ -219,9 +223,9 @@ func productList(streams IO) *cobra.Command {
 		}
 		var rows [][]string
 		for _, p := range products {
-			rows = append(rows, []string{p.Name, p.Title, p.Repo, p.Module, p.Origins})
+			rows = append(rows, []string{p.Name, p.Title, p.Repo})
 		}
-		return printList(streams.Out, []string{"name", "title", "repository", "module", "origins"}, rows)
+		return printList(streams.Out, []string{"name", "title", "repository"}, rows)
 	})
 }
 

@@ -76,23 +76,37 @@ func importList(ctx context.Context, s *db.Store, product string, list catalog.L
 	if list.Hint != "" {
 		fmt.Fprintln(streams.Err, list.Hint)
 	}
-	return printProductHints(ctx, s, product, streams.Err)
+	return printProductHints(ctx, s, product, false, streams.Err)
 }
 
-// printProductHints prints what may be unexpected about the releases after an import.
-func printProductHints(ctx context.Context, s *db.Store, product string, w io.Writer) error {
-	p, err := s.Product(ctx, product)
+// printProductHints prints what may be unexpected about the releases after an import or a
+// change of the product, and whether its file template gives no file if checkFile is set.
+func printProductHints(ctx context.Context, s *db.Store, product string, checkFile bool, w io.Writer) error {
+	p, ranked, err := rankedReleases(ctx, s, product)
 	if err != nil {
 		return err
+	}
+	offer := p.Offer(ranked, nil, time.Now())
+	printHints(w, p, ranked, &offer)
+	if r := offer.Latest; checkFile && r != nil && p.File != "" {
+		if d := r.Downloads(p); len(d.Named) > 0 && len(d.Selection.Downloads) == 0 {
+			fmt.Fprintf(w, "no file of %s, the latest release, has a name that --file gives: compare with relcheck release show %s %[1]s\n", r.Tag, p.Name)
+		}
+	}
+	return nil
+}
+
+// rankedReleases returns a product and its releases.
+func rankedReleases(ctx context.Context, s *db.Store, product string) (*catalog.Product, []*catalog.Ranked, error) {
+	p, err := s.Product(ctx, product)
+	if err != nil {
+		return nil, nil, err
 	}
 	releases, err := s.Releases(ctx, product)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	ranked := p.Rank(releases)
-	offer := p.Offer(ranked, nil, time.Now())
-	printHints(w, &p, ranked, &offer)
-	return nil
+	return &p, p.Rank(releases), nil
 }
 
 func releaseSync(streams IO) *cobra.Command {
