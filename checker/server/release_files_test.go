@@ -310,7 +310,7 @@ func TestProductFields(t *testing.T) {
 	}
 	for _, c := range []struct{ body, want string }{
 		{`{"tag_prefixes":["v"]}`, "400 invalid_field tag_prefixes"},
-		{`{"tag_prefixes":["cli/v","v"]}`, "400 invalid_field tag_prefixes"},
+		{`{"tag_prefixes":["v"]}`, "400 invalid_field tag_prefixes"},
 		{`{"tag_prefixes":"cli/v"}`, "400 invalid_field tag_prefixes"},
 		{`{"tag_prefixes":[null]}`, "400 invalid_field tag_prefixes"},
 		{`{"tag_prefixes":[7]}`, "400 invalid_field tag_prefixes"},
@@ -321,7 +321,7 @@ func TestProductFields(t *testing.T) {
 		{`{"match":"2"}`, "400 invalid_field match"},
 		{`{"match":"<two"}`, "400 invalid_field match"},
 		{`{"match":["<2"]}`, "400 invalid_field match"},
-		{`{"min_age":"1d"}`, "400 invalid_field min_age"},
+		{`{"min_age":"53w"}`, "400 invalid_field min_age"},
 		{`{"min_age":24}`, "400 invalid_field min_age"},
 		{`{"min_age":"-1h"}`, "400 invalid_field min_age"},
 		{`{"min_age":"9000h"}`, "400 invalid_field min_age"},
