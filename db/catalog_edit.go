@@ -137,7 +137,7 @@ func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalo
 			err = deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND tag = $2 AND layer = 1", p.id, tag)
 		}
 		if err == nil {
-			_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $3 WHERE product = $1 AND tag = $2", p.id, tag, revision)
+			_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $3 WHERE product = $1 AND tag = $2 AND revision <> -1", p.id, tag, revision)
 		}
 		if err == nil {
 			err = s.audit(ctx, tx, releaseReset, product, tag)

@@ -174,6 +174,11 @@ func (p *releaseImport) stage(ctx context.Context, st stage, added []storedLayer
 		}
 		return assignIDs(ctx, tx, added) // once, so that other changes need not wait for each page
 	})
+	for _, r := range added {
+		for i := range p.changes[r.tag].rows {
+			p.changes[r.tag].rows[i].id = r.id
+		}
+	}
 	for err == nil && len(added) > 0 {
 		left := added
 		err = p.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
@@ -222,7 +227,7 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c ImportResult, 
 			o := changes[tag]
 			c = c.plus(o.ImportResult)
 			for _, r := range o.rows {
-				if st == nil || !o.isNew || r.source != catalog.Upstream {
+				if st == nil || !o.isNew || r.source != catalog.Upstream || o != p.changes[tag] {
 					rows = append(rows, r)
 				}
 			}

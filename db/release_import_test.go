@@ -124,6 +124,7 @@ func importBesideEdits(t *testing.T, name, product string, n int) bool {
 			}
 		}
 	}
+	checkReleaseIDs(t, name)
 	if want := (db.ImportResult{Added: n - 3, Changed: 3}); change != want {
 		t.Errorf("import: got %v, want %v", change, want)
 	}

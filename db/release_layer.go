@@ -156,7 +156,7 @@ func (s *Store) writeLayers(ctx context.Context, tx *sql.Tx, rows []storedLayer,
 	}
 	layers := newInserter(tx, s.numberedParams(), `INSERT INTO release_layer
 		(product, tag, layer, id, title, notes, body, created, published, prerelease, withdrawn, reason, list, gone, revision) VALUES `,
-		` ON CONFLICT (product, tag, layer) DO UPDATE SET title = excluded.title, notes = excluded.notes, body = COALESCE(excluded.body, release_layer.body),
+		` ON CONFLICT (product, tag, layer) DO UPDATE SET id = excluded.id, title = excluded.title, notes = excluded.notes, body = COALESCE(excluded.body, release_layer.body),
 			created = excluded.created, published = excluded.published, prerelease = excluded.prerelease, withdrawn = excluded.withdrawn,
 			reason = excluded.reason, list = excluded.list, gone = excluded.gone, revision = excluded.revision`)
 	defer layers.close()
@@ -183,8 +183,8 @@ func (s *Store) writeLayers(ctx context.Context, tx *sql.Tx, rows []storedLayer,
 	return s.writeFiles(ctx, tx, rows)
 }
 
-// assignIDs assigns IDs to new releases and files of rows, which it changes. Two
-// transactions that do this wait for each other.
+// assignIDs assigns IDs to new releases and files of rows, which it changes. The layers of
+// a release must follow each other. Two transactions that do this wait for each other.
 func assignIDs(ctx context.Context, tx *sql.Tx, rows []storedLayer) error {
 	releases, files := int64(0), int64(0)
 	for i := range rows {
@@ -206,7 +206,11 @@ func assignIDs(ctx context.Context, tx *sql.Tx, rows []storedLayer) error {
 	file, err := nextIDs(ctx, tx, "file", files)
 	for i := range rows {
 		r := &rows[i]
-		if r.id == 0 {
+		switch {
+		case r.id != 0:
+		case i > 0 && rows[i-1].releaseKey == r.releaseKey:
+			r.id = rows[i-1].id
+		default:
 			r.id = release
 			release++
 		}

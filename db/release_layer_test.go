@@ -216,4 +216,32 @@ func testReleaseDetails(t *testing.T, name string) {
 	if diff := cmp.Diff(withoutIDs(entries), withoutIDs(again)); err != nil || diff != "" {
 		t.Errorf("copied releases: error %v (-want +got):\n%s", err, diff)
 	}
+
+	entries = nil // enough to be staged
+	for i := range 100 {
+		entries = append(entries, catalog.Entry{Tag: fmt.Sprintf("v3.%d.0", i), Upstream: up, Operator: &catalog.Layer{Title: &own}})
+	}
+	if _, err := s.ImportReleases(ctx, "relcheck", catalog.List{Name: "file", Entries: entries}, true); err != nil {
+		t.Fatal(err)
+	}
+	checkReleaseIDs(t, name)
+
+	// An import has staged upstream's part of a release of the operator.
+	execute(t, raw(t, name), "INSERT INTO release_layer (product, tag, layer, id, list, gone, revision) SELECT product, tag, 0, id, 'file', false, -1 FROM release_layer WHERE tag = 'v2.0.0' AND product = 1")
+	if _, removed, err := s.ResetRelease(ctx, "opa", "v2.0.0"); err != nil || !removed {
+		t.Errorf("reset a release that is staged: removed is %v (error %v), want true", removed, err)
+	}
+	if got := releaseLines(t, s, "opa"); len(got) != 1 {
+		t.Errorf("got releases %q after a reset, want one, because the other is staged", got)
+	}
+}
+
+// checkReleaseIDs checks that the two layers of a release have one ID.
+func checkReleaseIDs(t *testing.T, name string) {
+	t.Helper()
+	var n int
+	err := raw(t, name).QueryRow("SELECT count(*) FROM release_layer AS u JOIN release_layer AS o ON o.product = u.product AND o.tag = u.tag WHERE o.layer = 1 AND u.id <> o.id").Scan(&n)
+	if err != nil || n != 0 {
+		t.Errorf("got %d releases (error %v) with two IDs, want none", n, err)
+	}
 }
