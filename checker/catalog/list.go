@@ -23,14 +23,15 @@ type List struct {
 
 // Entry is a release in a list.
 type Entry struct {
-	Tag      string
-	Upstream Layer
-
-	// Operator is the operator's layer in an export of another relcheck, or nil.
-	Operator *Layer
+	Tag string `json:"tag"`
 
 	// Draft means that the release is not public, or not any more.
-	Draft bool
+	Draft bool `json:"draft,omitzero"`
+
+	Upstream Layer `json:"upstream,omitzero"`
+
+	// Operator is the operator's layer in an export of another relcheck, or nil.
+	Operator *Layer `json:"operator,omitzero"`
 }
 
 // ListOf returns a list of releases. A field that is zero says nothing.

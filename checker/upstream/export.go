@@ -13,14 +13,6 @@ import (
 	"relcheck/checker/printable"
 )
 
-// exported is an entry of a file that [WriteExport] writes.
-type exported struct {
-	Tag      string         `json:"tag"`
-	Draft    bool           `json:"draft,omitzero"`
-	Upstream catalog.Layer  `json:"upstream,omitzero"`
-	Operator *catalog.Layer `json:"operator,omitzero"`
-}
-
 // WriteExport writes releases of a product, one a line, so that [ReadReleases] reads them
 // without loss: what upstream says, and what the operator decided. It also writes the
 // fields of the product, by their names in [catalog.ProductFields].
@@ -40,7 +32,7 @@ func WriteExport(w io.Writer, p catalog.Product, entries []catalog.Entry) error 
 			b.WriteByte(',')
 		}
 		b.WriteByte('\n')
-		if err := json.MarshalWrite(b, exported{e.Tag, e.Draft, e.Upstream, e.Operator}, lenient); err != nil {
+		if err := json.MarshalWrite(b, e, lenient); err != nil {
 			return fmt.Errorf("release %s: %w", e.Tag, err)
 		}
 	}
@@ -58,36 +50,34 @@ type exportedLayer struct {
 // parseExported parses an entry that [WriteExport] wrote.
 func parseExported(raw jsontext.Value) (catalog.Entry, []string, error) {
 	var e struct {
-		Tag      string         `json:"tag"`
-		Draft    bool           `json:"draft"`
+		catalog.Entry
 		Upstream exportedLayer  `json:"upstream"`
 		Operator *exportedLayer `json:"operator"`
 	}
 	if err := decode(raw, &e); err != nil {
 		return catalog.Entry{}, nil, err
 	}
-	entry := catalog.Entry{Tag: e.Tag, Draft: e.Draft}
-	layer, skipped, err := e.Upstream.clean()
+	skipped, err := e.Upstream.clean()
 	if err != nil {
-		return entry, nil, fmt.Errorf("upstream: %w", err)
+		return e.Entry, nil, fmt.Errorf("upstream: %w", err)
 	}
-	entry.Upstream = layer
+	e.Entry.Upstream = e.Upstream.Layer
 	if e.Operator != nil {
-		layer, more, err := e.Operator.clean()
+		more, err := e.Operator.clean()
 		if err != nil {
-			return entry, nil, fmt.Errorf("operator: %w", err)
+			return e.Entry, nil, fmt.Errorf("operator: %w", err)
 		}
-		entry.Operator, skipped = &layer, append(skipped, more...)
+		e.Entry.Operator, skipped = &e.Operator.Layer, append(skipped, more...)
 	}
-	return entry, skipped, nil
+	return e.Entry, skipped, nil
 }
 
-// clean returns the layer with its valid files. It changes nothing that a store can
-// contain.
-func (e *exportedLayer) clean() (l catalog.Layer, skippedFiles []string, err error) {
-	l = e.Layer
+// clean removes what is invalid, and sets the valid files. It changes nothing that a
+// store can contain.
+func (e *exportedLayer) clean() (skippedFiles []string, err error) {
+	l := &e.Layer
 	if err := printable.Check(l.List); err != nil {
-		return l, nil, fmt.Errorf("list: %w", err)
+		return nil, fmt.Errorf("list: %w", err)
 	}
 	if l.Text != nil {
 		l.Text = new(cleanText(*l.Text))
@@ -107,5 +97,5 @@ func (e *exportedLayer) clean() (l catalog.Layer, skippedFiles []string, err err
 		}
 		l.Files, skippedFiles = files.files, files.skipped
 	}
-	return l, skippedFiles, l.Check()
+	return skippedFiles, l.Check()
 }
