@@ -141,7 +141,11 @@ func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
 	var added []storedLayer
 	for _, tag := range p.tags {
 		if o := p.changes[tag]; o.isNew {
-			added = append(added, upstreamRows(o.rows)...)
+			for _, r := range o.rows {
+				if r.source == catalog.Upstream {
+					added = append(added, r)
+				}
+			}
 		}
 	}
 	if len(added) < stageFrom {
@@ -158,10 +162,6 @@ func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
 		p.update(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE product = $1 AND id = $2", st.product, st.id)
 	}
 	return c, err
-}
-
-func upstreamRows(rows []storedLayer) []storedLayer {
-	return slices.DeleteFunc(slices.Clone(rows), func(r storedLayer) bool { return r.source != catalog.Upstream })
 }
 
 // stage writes new releases, not yet visible.

@@ -16,6 +16,8 @@ import (
 const (
 	MaxFiles = 1000     // as many as GitHub allows
 	MaxText  = 64 << 10 // of the release notes, in bytes
+
+	MaxReleaseTitle = 250 // in characters
 )
 
 // Source identifies the source of a layer. The operator's values take precedence over
@@ -135,7 +137,7 @@ func (l *Layer) Check() error {
 		return fieldErrorf("files", "there are %d; give at most %d", len(l.Files), MaxFiles)
 	}
 	if l.Title != nil && *l.Title != "" {
-		if err := printable.CheckLabel(*l.Title, maxReleaseTitle); err != nil {
+		if err := printable.CheckLabel(*l.Title, MaxReleaseTitle); err != nil {
 			return fieldErrorf("title", "%v", err)
 		}
 	}
@@ -156,9 +158,6 @@ func (l *Layer) Check() error {
 	}
 	return nil
 }
-
-// maxReleaseTitle is the length of the longest title of a release, in characters.
-const maxReleaseTitle = 250
 
 // maxName is the length of the longest name of a file, in characters, as on most file
 // systems. maxMediaType is the length of the longest media type, in bytes.

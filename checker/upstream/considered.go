@@ -17,8 +17,9 @@ import (
 	"relcheck/checker/printable"
 )
 
-// maxReason is the maximum length of the reason for a withdrawal, in characters.
-const maxReason = 500
+// maxReason is the maximum length of the reason for a withdrawal, in characters, and
+// maxRetractions the number of retractions, each of which is compared with all versions.
+const maxReason, maxRetractions = 500, 1000
 
 // retractions are the versions that a module's author retracted, with reasons.
 type retractions []*modfile.Retract
@@ -43,6 +44,9 @@ func (r *moduleReader) considered(ctx context.Context, versions []string) ([]str
 	}
 	if file.Module == nil {
 		return nil, nil, fmt.Errorf("go.mod of %s: invalid response of the proxy: no module line", latest)
+	}
+	if len(file.Retract) > maxRetractions {
+		return nil, nil, fmt.Errorf("go.mod of %s: more than %d retractions: retract ranges of versions instead", latest, maxRetractions)
 	}
 	versions, err = r.withoutIncompatible(ctx, versions, file.Retract)
 	return versions, file.Retract, err

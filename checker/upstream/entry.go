@@ -48,7 +48,7 @@ func parseGitHub(raw jsontext.Value) (catalog.Entry, []string, error) {
 	case e.Tag == "":
 		return catalog.Entry{}, nil, noTag(raw)
 	}
-	layer := catalog.Layer{Title: new(cleanLine(e.Name, maxTitle)), Notes: &e.HTMLURL, Text: new(cleanText(e.Body)), Prerelease: &e.Prerelease}
+	layer := catalog.Layer{Title: new(cleanLine(e.Name, catalog.MaxReleaseTitle)), Notes: &e.HTMLURL, Text: new(cleanText(e.Body)), Prerelease: &e.Prerelease}
 	if err := setDates(&layer, e.Created, e.Published); err != nil {
 		return catalog.Entry{}, nil, err
 	}
@@ -98,7 +98,7 @@ func parseAPI(raw jsontext.Value) (catalog.Entry, []string, error) {
 	}
 	layer := catalog.Layer{Notes: &e.Notes, Prerelease: &e.Prerelease, Withdrawn: &e.Withdrawn, Reason: new(cleanLine(reason, maxReason))}
 	if e.Title != nil {
-		layer.Title = new(cleanLine(*e.Title, maxTitle))
+		layer.Title = new(cleanLine(*e.Title, catalog.MaxReleaseTitle))
 	}
 	if e.Body != nil {
 		layer.Text = new(cleanText(*e.Body))
@@ -151,9 +151,6 @@ func storedTime(t time.Time) *time.Time {
 	}
 	return &t
 }
-
-// maxTitle is the length of the longest title, in characters. See [catalog.Layer.Check].
-const maxTitle = 250
 
 // cleanLine returns untrusted text without unprintable characters, with at most n
 // characters.

@@ -165,11 +165,7 @@ func (u unavailable) missing() bool {
 }
 
 func (u unavailable) Error() string {
-	texts := make([]string, len(u))
-	for i, err := range u {
-		texts[i] = err.Error()
-	}
-	return strings.Join(texts, "; ")
+	return strings.ReplaceAll(errors.Join(u...).Error(), "\n", "; ")
 }
 
 // address formats a URL without user, password and query.

@@ -212,6 +212,7 @@ func TestReleasesErrors(t *testing.T) {
 		{"other version", with("v1.1.0.info", `{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z"}`), []string{`date of v1.1.0: the proxy returned version "v1.0.0" instead`}},
 		{"long date", with("v1.1.0.info", `{"Version":"v1.1.0"}`+strings.Repeat(" ", maxInfo)), []string{"date of v1.1.0: ", "over 64 KB"}},
 		{"no go.mod", without("v1.1.0.mod"), []string{"read retractions of module example.com/x: go.mod of v1.1.0: ", "status 404"}},
+		{"many retractions", with("v1.1.0.mod", "module example.com/x\nretract (\n"+strings.Repeat("v1.0.0\n", 1001)+")\n"), []string{"go.mod of v1.1.0: more than 1000 retractions"}},
 		{"page for a go.mod", with("v1.1.0.mod", "<html>\n(\n"), []string{"read retractions of module example.com/x: go.mod of v1.1.0:"}},
 		{"long go.mod", with("v1.1.0.mod", "module example.com/x\n"+strings.Repeat("\n", maxMod)), []string{"go.mod of v1.1.0: ", "over 1024 KB"}},
 	}

@@ -89,10 +89,10 @@ func split(text jsontext.Value) (f form, entries []jsontext.Value, err error) {
 	if text.Kind() == '[' {
 		return gitHubForm, entries, json.Unmarshal(text, &entries, lenient)
 	}
-	if err := json.Unmarshal(text, new(jsontext.Value), lenient); err != nil {
-		return f, nil, err
-	}
 	if kind := text.Kind(); kind != '{' {
+		if err := json.Unmarshal(text, new(jsontext.Value), lenient); err != nil {
+			return f, nil, err
+		}
 		return f, nil, fmt.Errorf("the file contains %s: %s", kindName(kind), expected)
 	}
 	var object struct {
@@ -171,26 +171,16 @@ func (f form) read(entries []jsontext.Value) (catalog.List, error) {
 	if len(entries) > 0 && len(list.Entries) == 0 && len(drafts) == 0 {
 		return catalog.List{}, noneValid(list.Skipped)
 	}
-	addDrafts(&list, drafts)
-	return list, nil
-}
-
-// addDrafts adds drafts whose tags no other entry has, even one that was skipped:
-// several drafts may have the tag of a published release.
-func addDrafts(list *catalog.List, drafts []catalog.Entry) {
-	seen := map[string]bool{}
-	for _, e := range list.Entries {
-		seen[e.Tag] = true
-	}
 	for _, tag := range list.Unread {
-		seen[tag] = true
+		numbers[tag] = -1
 	}
-	for _, e := range drafts {
-		if !seen[e.Tag] && catalog.CheckTag(e.Tag) == nil {
-			seen[e.Tag] = true
+	for _, e := range drafts { // several drafts may have the tag of a published release
+		if numbers[e.Tag] == 0 && catalog.CheckTag(e.Tag) == nil {
+			numbers[e.Tag] = -1
 			list.Entries = append(list.Entries, e)
 		}
 	}
+	return list, nil
 }
 
 func noneValid(skipped []string) error {
@@ -204,12 +194,9 @@ func noneValid(skipped []string) error {
 // tagOf returns an entry's tag even if the rest of the entry cannot be read.
 func tagOf(raw jsontext.Value, key string) string {
 	var e map[string]jsontext.Value
-	if json.Unmarshal(raw, &e, lenient) != nil || e[key].Kind() != '"' {
-		return ""
-	}
 	var tag string
-	if json.Unmarshal(e[key], &tag, lenient) != nil {
-		return ""
+	if json.Unmarshal(raw, &e, lenient) == nil && e[key].Kind() == '"' {
+		json.Unmarshal(e[key], &tag, lenient)
 	}
 	return tag
 }
