@@ -17,6 +17,10 @@ type List struct {
 	Skipped []string
 	Unread  []string
 
+	// Settings are the name and the fields of the product in an export of another
+	// relcheck, or nil. See [Product.Unset].
+	Settings ProductPatch
+
 	// Hint is a hint for the operator, or empty.
 	Hint string
 }

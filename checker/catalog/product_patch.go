@@ -94,6 +94,25 @@ func (e ProductPatch) Apply(p Product) (Product, error) {
 	return p, CheckProduct(p)
 }
 
+// Unset returns the settings of an export that p lacks. The fields that p has with other
+// values are different.
+func (p *Product) Unset(export ProductPatch) (unset ProductPatch, different []string) {
+	unset = ProductPatch{}
+	empty := Product{Title: p.Name}
+	theirs := Product{Title: export["name"]} // without settings
+	for _, name := range ProductFields {
+		value, ok := export[name]
+		switch own := p.Field(name); {
+		case !ok || value == "" || value == own || value == theirs.Field(name):
+		case own == empty.Field(name):
+			unset[name] = value
+		default:
+			different = append(different, name)
+		}
+	}
+	return unset, different
+}
+
 func parseAge(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil

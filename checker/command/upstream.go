@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,8 @@ func releaseImport(streams IO) *cobra.Command {
 		Short: "Import releases from a file.",
 		Long: `Import releases from a file in the format of GitHub's releases API (one object or an
 array of them), of relcheck's own API, or of relcheck release export; - reads standard
-input. Changes that were made with relcheck release add stay.
+input. Changes that were made with relcheck release add stay. The settings of the product
+in an export are applied if the product here has none of its own.
 
 Entries that cannot be read are skipped and reported. Releases that an earlier file
 contained are removed if this one lacks them, unless they are older than all its entries.
@@ -76,7 +78,50 @@ func importList(ctx context.Context, s *db.Store, product string, list catalog.L
 	if list.Hint != "" {
 		fmt.Fprintln(streams.Err, list.Hint)
 	}
+	if err := importSettings(ctx, s, product, list.Settings, streams.Err); err != nil {
+		return fmt.Errorf("the releases were imported, but not the settings of %s: %w", product, err)
+	}
 	return printProductHints(ctx, s, product, false, streams.Err)
+}
+
+// importSettings applies the settings of an export that the product lacks. It prints which
+// they are, and which are not applied. If export is nil, it does nothing.
+func importSettings(ctx context.Context, s *db.Store, name string, export catalog.ProductPatch, w io.Writer) error {
+	if export == nil {
+		return nil
+	}
+	var unset catalog.ProductPatch
+	var different []string
+	change := func(p catalog.Product) (catalog.ProductPatch, error) {
+		unset, different = p.Unset(export)
+		return unset, nil
+	}
+	err := setProduct(ctx, s, name, change)
+	if errors.Is(err, db.ErrInUse) { // by another product of this store
+		export = maps.Clone(export)
+		delete(export, "repo")
+		fmt.Fprintf(w, "left out the repository: %v\n", err)
+		err = setProduct(ctx, s, name, change)
+	}
+	if err != nil {
+		return err
+	}
+	if len(unset) > 0 {
+		fmt.Fprintf(w, "%s has these settings of the export now: %s\n", name, flagList(slices.Sorted(maps.Keys(unset))))
+	}
+	if len(different) > 0 {
+		fmt.Fprintf(w, "%s keeps its own settings, which differ from the export: %s; change them with relcheck product set %[1]s\n", name, flagList(different))
+	}
+	return nil
+}
+
+// flagList returns the names of the flags for fields of a product.
+func flagList(fields []string) string {
+	names := make([]string, len(fields))
+	for i, field := range fields {
+		names[i] = flagOf(field)
+	}
+	return strings.Join(names, ", ")
 }
 
 // printProductHints prints what may be unexpected about the releases after an import or a
@@ -174,7 +219,8 @@ func releaseExport(streams IO) *cobra.Command {
 		Use:   "export PRODUCT",
 		Short: "Write everything known about a product's releases as JSON.",
 		Long: `Write everything that is known about a product's releases to standard output: what
-upstream says and what was set here. relcheck release import reads it without loss.`,
+upstream says and what was set here, and the settings of the product. relcheck release
+import reads it without loss.`,
 		Example: "  relcheck release export opa > opa.json",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		product, err := s.Product(ctx, args[0])

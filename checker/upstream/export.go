@@ -15,7 +15,7 @@ import (
 
 // WriteExport writes releases of a product, one a line, so that [ReadReleases] reads them
 // without loss: what upstream says, and what the operator decided. It also writes the
-// fields of the product, by their names in [catalog.ProductFields].
+// name and the fields of the product, which become [catalog.List.Settings].
 func WriteExport(w io.Writer, p catalog.Product, entries []catalog.Entry) error {
 	product := map[string]string{"name": p.Name}
 	for _, name := range catalog.ProductFields {

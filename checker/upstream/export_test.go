@@ -56,12 +56,13 @@ func TestExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Drafts come last.
+	settings := got.Settings // see below
+	got.Settings = nil
 	want := catalog.List{Name: "file", Whole: true, Entries: append(append(entries[:4:4], entries[5:]...), entries[4])}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	var file struct {
-		Product  map[string]string
 		Releases []struct {
 			Operator struct{ Files []map[string]any }
 		}
@@ -70,7 +71,7 @@ func TestExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{"name": "opa", "title": product.Title, "match": "<2", "min_age": "24h", "require_files": "true", "tag_prefixes": "cli/v", "repo": ""} {
-		if got, ok := file.Product[name]; got != want || !ok {
+		if got, ok := settings[name]; got != want || !ok {
 			t.Errorf("product's %s: got %q, want %q", name, got, want)
 		}
 	}
@@ -87,8 +88,8 @@ func TestExportOfNothing(t *testing.T) {
 	if err := WriteExport(&b, catalog.Product{Name: "opa"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ReadReleases(&b); err != nil || !cmp.Equal(got, catalog.List{Name: "file", Whole: true}) {
-		t.Errorf("got %+v, error %v, want an empty whole list", got, err)
+	if got, err := ReadReleases(&b); err != nil || !got.Whole || got.Entries != nil || got.Settings["name"] != "opa" {
+		t.Errorf("got %+v, error %v, want an empty whole list of opa", got, err)
 	}
 }
 
@@ -137,6 +138,9 @@ func TestHostileExport(t *testing.T) {
 		}
 		if test.skipped == "" && got.Skipped != nil || test.skipped != "" && (len(got.Skipped) != 1 || !strings.Contains(got.Skipped[0], test.skipped)) {
 			t.Errorf("%s: skipped %q, want %q", test.name, got.Skipped, test.skipped)
+		}
+		if got.Settings != nil {
+			t.Errorf("%s: got settings %v, want none", test.name, got.Settings)
 		}
 		if taken := len(got.Entries) == 2; taken != test.taken {
 			t.Errorf("%s: got %d entries, want v9 and v1: %t", test.name, len(got.Entries), test.taken)

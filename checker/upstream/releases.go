@@ -76,12 +76,14 @@ type form struct {
 	tagKey string // of an entry
 	whole  bool
 	parse  func(jsontext.Value) (e catalog.Entry, skippedFiles []string, err error)
+
+	settings catalog.ProductPatch // of an export; nil if they cannot be read
 }
 
 var (
-	gitHubForm = form{"tag_name", false, parseGitHub}
-	apiForm    = form{"version", false, parseAPI}
-	exportForm = form{"tag", true, parseExported}
+	gitHubForm = form{tagKey: "tag_name", parse: parseGitHub}
+	apiForm    = form{tagKey: "version", parse: parseAPI}
+	exportForm = form{tagKey: "tag", whole: true, parse: parseExported}
 )
 
 // split returns the form and the entries of a file.
@@ -97,6 +99,7 @@ func split(text jsontext.Value) (f form, entries []jsontext.Value, err error) {
 	}
 	var object struct {
 		Export   jsontext.Value `json:"relcheck_export"`
+		Product  jsontext.Value `json:"product"`
 		Tag      jsontext.Value `json:"tag_name"`
 		Releases jsontext.Value `json:"releases"`
 	}
@@ -108,6 +111,9 @@ func split(text jsontext.Value) (f form, entries []jsontext.Value, err error) {
 		return f, nil, fmt.Errorf("the file has version %s of the export format, not 1: import it with the relcheck that wrote it, or a newer one", quote(string(object.Export)))
 	case object.Export != nil:
 		f = exportForm
+		if json.Unmarshal(object.Product, &f.settings, lenient) != nil {
+			f.settings = nil
+		}
 	case object.Releases != nil && object.Tag == nil:
 		f = apiForm
 	default:
@@ -132,7 +138,7 @@ func syntaxError(err error) error {
 
 // read parses the entries of a list.
 func (f form) read(entries []jsontext.Value) (catalog.List, error) {
-	list := catalog.List{Name: "file", Whole: f.whole}
+	list := catalog.List{Name: "file", Whole: f.whole, Settings: f.settings}
 	var drafts []catalog.Entry
 	numbers := map[string]int{} // of the entries that were taken, by tag
 	for i, raw := range entries {
