@@ -32,7 +32,11 @@ func NewScheme(prefixes []string, releaseSuffix string) (Scheme, error) {
 		if _, err := regexp.Compile(releaseSuffix); err != nil {
 			return Scheme{}, fmt.Errorf("release suffix %q: %w", releaseSuffix, err)
 		}
-		s.releaseSuffix = regexp.MustCompile("^(?:" + releaseSuffix + ")$")
+		pattern, err := regexp.Compile("^(?:" + releaseSuffix + ")$") // fails if \Q is not closed
+		if err != nil {
+			return Scheme{}, fmt.Errorf("release suffix %q: %w", releaseSuffix, err)
+		}
+		s.releaseSuffix = pattern
 	}
 	return s, nil
 }

@@ -272,7 +272,7 @@ func TestNewSchemeErrors(t *testing.T) {
 	for _, c := range []struct {
 		prefixes []string
 		suffix   string
-	}{{[]string{"v"}, ""}, {[]string{"a", ""}, ""}, {nil, "["}, {nil, "a)(b"}} {
+	}{{[]string{"v"}, ""}, {[]string{"a", ""}, ""}, {nil, "["}, {nil, "a)(b"}, {nil, `\Qce`}} {
 		if _, err := NewScheme(c.prefixes, c.suffix); err == nil {
 			t.Errorf("NewScheme(%q, %q): no error", c.prefixes, c.suffix)
 		}
