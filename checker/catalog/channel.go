@@ -13,7 +13,7 @@ import (
 // release in a range.
 type Channel struct {
 	Name        string // with the form of a product's name: "lts"
-	Match       string // see [version.ParseRange]; empty for all versions
+	Match       string // see [version.Range]; empty for all versions
 	Prereleases bool   // also offer pre-releases
 }
 
@@ -54,12 +54,6 @@ func FormatChannels(channels []Channel) string {
 	return b.String()
 }
 
-// Range returns the range of the channel's versions.
-func (c *Channel) Range() version.Range {
-	r, _ := version.ParseRange(c.Match)
-	return r
-}
-
 // checkChannels returns a [FieldError] unless a list of channels is valid.
 func checkChannels(list string) error {
 	channels := parseChannels(list)
@@ -82,7 +76,7 @@ func (c *Channel) Check() error {
 	if !ValidProductName(c.Name) {
 		return fieldErrorf("name", "%q cannot be a channel's name: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", c.Name)
 	}
-	if _, err := version.ParseRange(c.Match); err != nil {
+	if _, err := (version.Scheme{}).ParseRange(c.Match); err != nil {
 		return fieldErrorf("match", "%v", err)
 	}
 	return nil

@@ -42,7 +42,7 @@ type Product struct {
 	Suffix   string
 
 	// Match is the range of versions that can be the latest release, or empty for all.
-	// See [version.ParseRange].
+	// See [version.Range].
 	Match string
 
 	// MinAge is the time between the publication of a release and its first offer.
@@ -66,8 +66,13 @@ func (p *Product) Scheme() version.Scheme {
 }
 
 // Range returns the range of versions that can be the latest release.
-func (p *Product) Range() version.Range {
-	r, _ := version.ParseRange(p.Match)
+func (p *Product) Range() version.Range { return p.parseRange(p.Match) }
+
+func (p *Product) parseRange(text string) version.Range {
+	if text == "" {
+		return version.Range{}
+	}
+	r, _ := p.Scheme().ParseRange(text)
 	return r
 }
 

@@ -68,7 +68,7 @@ func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Of
 	if channel != nil {
 		c = *channel
 	}
-	allowed := c.Range()
+	allowed := p.parseRange(c.Match)
 	var candidates []*Ranked
 	for i, r := range ranked {
 		if obstacle(r, allowed) != "" {

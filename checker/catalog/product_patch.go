@@ -196,7 +196,7 @@ func checkVersions(p Product) error {
 	if _, err := version.NewScheme(nil, p.Suffix); err != nil {
 		return fieldErrorf("release_suffix", "%v", err)
 	}
-	if _, err := version.ParseRange(p.Match); err != nil {
+	if _, err := (version.Scheme{}).ParseRange(p.Match); err != nil {
 		return fieldErrorf("match", "%v", err)
 	}
 	return checkChannels(p.Channels)

@@ -31,14 +31,15 @@ type condition struct {
 // operators lists all operators, each before its prefixes.
 var operators = []string{"<=", ">=", "<", ">", "=", "~", "^"}
 
-// ParseRange parses a range. An empty text is the zero Range.
-func ParseRange(text string) (Range, error) {
+// ParseRange parses a range of versions without the scheme's prefixes. An empty text is
+// the zero Range.
+func (s Scheme) ParseRange(text string) (Range, error) {
 	r := Range{text: text}
 	if strings.TrimSpace(text) == "" {
 		return Range{}, nil
 	}
 	for part := range strings.SplitSeq(text, ",") {
-		c, err := parseCondition(strings.TrimSpace(part))
+		c, err := s.parseCondition(strings.TrimSpace(part))
 		if err != nil {
 			return Range{}, fmt.Errorf("range %q: %w", text, err)
 		}
@@ -47,7 +48,7 @@ func ParseRange(text string) (Range, error) {
 	return r, nil
 }
 
-func parseCondition(text string) (condition, error) {
+func (s Scheme) parseCondition(text string) (condition, error) {
 	op := ""
 	for _, o := range operators {
 		if rest, ok := strings.CutPrefix(text, o); ok {
@@ -58,7 +59,7 @@ func parseCondition(text string) (condition, error) {
 	if numbers, ok := strings.CutSuffix(text, ".x"); ok && op == "" {
 		op, text = "=", numbers
 	}
-	bound := Scheme{}.Parse(text)
+	bound := Scheme{releaseSuffix: s.releaseSuffix}.Parse(text)
 	if op == "" || !bound.Ordered() {
 		return condition{}, fmt.Errorf("%q is not a condition, such as <2, >=1.4, ~1.4, ^1.4 or 1.x", text)
 	}

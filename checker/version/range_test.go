@@ -31,7 +31,7 @@ func TestRange(t *testing.T) {
 		{" >= 1.2 , < 2 ", "1.2 1.9", "2"},
 		{"<20", "19.9", "20.1 2026.01.01"},
 	} {
-		r, err := ParseRange(c.text)
+		r, err := Scheme{}.ParseRange(c.text)
 		if strings.HasSuffix(c.text, ", ") {
 			if err == nil {
 				t.Errorf("%q: no error", c.text)
@@ -53,8 +53,14 @@ func TestRange(t *testing.T) {
 			}
 		}
 	}
+	s := scheme(t, "", "[0-9]+")
+	for text, want := range map[string]bool{">=1.2-2": false, "<=1.2-1": true, "=1.2-1": true, ">1.2-0": true, ">1.2": false} {
+		if r, err := s.ParseRange(text); err != nil || r.Contains(s.Parse("1.2-1")) != want {
+			t.Errorf("with a release suffix, %q contains 1.2-1: %v (error %v), want %v", text, !want, err, want)
+		}
+	}
 	for _, text := range []string{"1.4", "<", "<x", "x", "<<2", "<2,", ",", "<2 >1", "!=2", "<nightly", "=1.x"} {
-		if r, err := ParseRange(text); err == nil {
+		if r, err := (Scheme{}).ParseRange(text); err == nil {
 			t.Errorf("ParseRange(%q) = %v, want an error", text, r)
 		}
 	}

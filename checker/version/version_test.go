@@ -198,7 +198,7 @@ func TestProjects(t *testing.T) {
 	for _, file := range files {
 		p, l := projects[file.Name()], readListing(t, file.Name())
 		s := scheme(t, p.prefix, p.releaseSuffix)
-		match, err := ParseRange(p.match)
+		match, err := Scheme{}.ParseRange(p.match)
 		if err != nil {
 			t.Fatal(err)
 		}
