@@ -122,8 +122,8 @@ func (p *Product) offeredFrom(r *Ranked) time.Time {
 	return r.Date.Add(p.MinAge)
 }
 
-// lacksFiles reports whether the release before r has a file for a platform for which r has
-// none. It is the newest of the older ones that can be offered to the same clients.
+// lacksFiles reports whether the release before r has a file for a platform, and r has none.
+// The release before is the newest older one that can be offered to the same clients.
 func (p *Product) lacksFiles(r *Ranked, older []*Ranked, allowed version.Range, prereleases bool) bool {
 	for _, before := range older {
 		if obstacle(before, allowed) == "" && (!before.Prerelease || r.Prerelease || prereleases) {

@@ -38,7 +38,11 @@ func (s *screen) overview(v *stats.View) block {
 	if side {
 		width = (s.width - 2*gap) / 2
 	}
-	left := s.rows(top(versions, mostVersions, stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColHeapP95), width)
+	columns := []stats.Column{stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColHeapP95}
+	if versions.Any(stats.ColWithdrawn) {
+		columns = append(columns, stats.ColWithdrawn)
+	}
+	left := s.rows(top(versions, mostVersions, columns...), width)
 	right := s.rows(top(platformNames(v.Table("platforms")), mostPlatforms, colPlatform, stats.ColInstances, stats.ColShare, stats.ColHeapP95), width)
 	heaps := s.rows(topHeaps(v.Table("heap")), 0)
 	if side {
@@ -67,6 +71,8 @@ func (s *screen) title(v *stats.View) block {
 		asOf = "latest release " + masked(v.Latest)
 	case v.Preview != "":
 		asOf = "only pre-releases, the newest is " + masked(v.Preview)
+	case !v.Unreleased:
+		asOf = "no release is offered"
 	}
 	if !v.AsOf.IsZero() {
 		asOf += ", last report " + v.AsOf.UTC().Format(time.DateOnly+" 15:04") + " UTC"
@@ -162,15 +168,22 @@ func squeeze(values []float64, n int) []float64 {
 
 // recency shows in one line how many instances are up to date.
 func (s *screen) recency(v *stats.View) block {
-	if v.Latest == "" {
+	shares, withdrawn := map[string]string{}, ""
+	for r := range v.Table("latest").All() {
+		what := r.Text(stats.ColWhat)
+		shares[what] = show(stats.Share, r.Value(stats.ColShare))
+		if what == stats.WithdrawnRelease && r.Number(stats.ColInstances) > 0 {
+			withdrawn = shares[what] + " run a withdrawn release."
+		}
+	}
+	line := withdrawn
+	if v.Latest != "" {
+		line = strings.TrimSpace(fmt.Sprintf("%s run the latest release or newer, %s its line %s, %s an older version; %s unknown. %s",
+			shares[stats.LatestRelease], shares[stats.LatestLine], v.Line(v.Latest), shares[stats.Older], shares[stats.Unknown], withdrawn))
+	}
+	if line == "" {
 		return nil
 	}
-	shares := map[string]string{}
-	for r := range v.Table("latest").All() {
-		shares[r.Text(stats.ColWhat)] = show(stats.Share, r.Value(stats.ColShare))
-	}
-	line := fmt.Sprintf("%s run the latest release or newer, %s its line %s, %s an older version; %s unknown.",
-		shares[stats.LatestRelease], shares[stats.LatestLine], v.Line(v.Latest), shares[stats.Older], shares[stats.Unknown])
 	return plain(wrap(line, s.width)...)
 }
 

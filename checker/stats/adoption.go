@@ -124,22 +124,17 @@ func (v *View) latest(t *Table) {
 	known := v.Latest != ""
 	for _, u := range v.usedVersions {
 		switch {
+		case u.withdrawn():
+			withdrawn += u.instances
 		case !u.effective.Ordered() || !known:
 			unknown += u.instances
 		case u.effective.CompareLine(v.published.latest.Version) < 0:
 			older += u.instances
+		case u.effective.CompareBuild(v.published.latest.Version) >= 0:
+			latest += u.instances
+			fallthrough
 		default:
 			line += u.instances
-		}
-		if u.withdrawn() {
-			withdrawn += u.instances
-		}
-	}
-	if known {
-		for _, u := range v.ordered[:v.atLeast()(v.published.latest.Version)] {
-			if !u.withdrawn() {
-				latest += u.instances
-			}
 		}
 	}
 	t.addRow(LatestRelease, orNil(v.Latest, known), latest, orNil(share(latest, v.instances), known))
@@ -158,6 +153,6 @@ func (v *View) versions(t *Table) {
 			continue // there are only checks
 		}
 		behind, days := v.behindOf(u)
-		t.addRow(u.name, releaseDay(u.release), u.instances, share(u.instances, v.instances), u.reports, behind, days, heaps[i].p95())
+		t.addRow(u.name, releaseDay(u.release), u.instances, share(u.instances, v.instances), u.reports, behind, days, heaps[i].p95(), u.withdrawn())
 	}
 }

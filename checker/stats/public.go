@@ -81,11 +81,11 @@ var publicDefinitions = []definition{
 		[]Column{ColDay, ColVersion, ColInstances, ColShare}, (*View).publicAdoption},
 	{"lines", "Minor lines", "Distinct instances seen in the range, by minor line" + roundedNote,
 		[]Column{ColLine, ColInstances, ColShare, ColLatest}, (*View).rounded},
-	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release; instances of withdrawn releases have a row of their own, and also count in the other rows, except as the latest release" + roundedNote,
+	{"latest", "On the latest", "Distinct instances seen in the range that run the latest release, its line, or a newer version; the line includes the release; instances of withdrawn releases count only as withdrawn" + roundedNote,
 		[]Column{ColWhat, ColVersion, ColInstances, ColShare}, (*View).publicLatest},
 	{"versions", "Versions", "Distinct instances seen in the range" + roundedNote,
-		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColBehind, ColDaysBehind}, (*View).rounded},
-	{"behind", "Releases behind", "Distinct instances seen in the range, by how many stable releases are newer than theirs" + roundedNote,
+		[]Column{ColVersion, ColReleased, ColInstances, ColShare, ColBehind, ColDaysBehind, ColWithdrawn}, (*View).rounded},
+	{"behind", "Releases behind", "Distinct instances seen in the range, by how many stable releases are newer than theirs; unknown for withdrawn releases that are not older than the latest" + roundedNote,
 		[]Column{ColReleases, ColInstances, ColShare}, (*View).rounded},
 	{"platforms", "Platforms", "Distinct instances seen in the range" + roundedNote,
 		[]Column{ColOS, ColArch, ColInstances, ColShare}, (*View).rounded},
@@ -134,10 +134,10 @@ func (v *View) exactRows(t *Table) [][]any {
 func (v *View) rounded(t *Table) {
 	rest := make([]any, len(t.Columns))
 	for i, c := range t.Columns {
-		switch c.Kind {
-		case Text:
+		switch {
+		case c.Kind == Text:
 			rest[i] = rollup.Other
-		case Yes:
+		case c == ColLatest:
 			rest[i] = v.isLatest(rollup.Other)
 		}
 	}
@@ -176,15 +176,12 @@ func (v *View) publicAdoption(t *Table) {
 	}
 }
 
-// publicLatest counts neither the latest release nor withdrawn ones towards the sum, because
-// the other rows include them.
+// publicLatest does not count the latest release towards the sum, because its line includes
+// it.
 func (v *View) publicLatest(t *Table) {
 	rows := v.exactRows(t)
-	total := v.addRounded(t, []any{rollup.Other, nil, nil, nil}, rows[1:4])
+	total := v.addRounded(t, []any{rollup.Other, nil, nil, nil}, rows[1:])
 	if latest := v.roundDown(rows[0][2].(int64)); latest > 0 {
 		t.Rows = slices.Insert(t.Rows, 0, []any{LatestRelease, v.Latest, latest, share(latest, total)})
-	}
-	if withdrawn := min(v.roundDown(rows[4][2].(int64)), total); withdrawn > 0 {
-		t.addRow(WithdrawnRelease, nil, withdrawn, share(withdrawn, total))
 	}
 }

@@ -55,9 +55,9 @@ func TestPublic(t *testing.T) {
 			latest minor line v1.2 20 0.500
 			older - 20 0.500`,
 		"versions": `
-			v1.2.0 03-10 20 0.500 0 0
-			v1.1.0 02-01 10 0.250 2 37
-			other - 10 0.250 - -`,
+			v1.2.0 03-10 20 0.500 0 0 false
+			v1.1.0 02-01 10 0.250 2 37 false
+			other - 10 0.250 - - -`,
 		"behind": `
 			0 20 0.500
 			2 10 0.250
@@ -245,19 +245,19 @@ func TestPublicVersions(t *testing.T) {
 			other 100 0.625 false`,
 		"latest": `
 			latest release v1.2.0 20 0.125
-			latest minor line v1.2 40 0.250
+			latest minor line v1.2 20 0.125
 			older - 20 0.125
 			unknown - 100 0.625
 			withdrawn release - 20 0.125`,
 		"versions": `
-			v1.3.0-rc.1 03-20 20 0.125 0 0
-			v1.2.1 03-15 20 0.125 0 0
-			v1.0.0 01-01 20 0.125 3 68
-			other - 100 0.625 - -`,
+			v1.3.0-rc.1 03-20 20 0.125 0 0 false
+			v1.2.1 03-15 20 0.125 - - true
+			v1.0.0 01-01 20 0.125 3 68 false
+			other - 100 0.625 - - -`,
 		"behind": `
-			0 40 0.250
+			0 20 0.125
 			3 20 0.125
-			- 100 0.625`,
+			- 120 0.750`,
 	} {
 		expect(t, v, name, want)
 	}

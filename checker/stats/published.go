@@ -99,11 +99,17 @@ func (p *published) firstNotNewer(v version.Version) int {
 	return i
 }
 
+// comparable reports whether it is known how far a version is behind the latest release. A
+// withdrawn release that is not older than the latest one is not up to date either.
+func (p *published) comparable(u *usedVersion) bool {
+	return u.effective.Ordered() && p.latest != nil && (!u.withdrawn() || u.effective.CompareBuild(p.latest.Version) < 0)
+}
+
 // behind returns the number of stable releases that are newer than a version, and whether
 // it is known. Like the latest release, they are in the product's range and not withdrawn,
 // and their day has come.
 func (p *published) behind(u *usedVersion) (n int64, known bool) {
-	if !u.effective.Ordered() || p.latest == nil {
+	if !p.comparable(u) {
 		return 0, false
 	}
 	return p.newer[p.firstNotNewer(u.effective)], true
@@ -113,7 +119,7 @@ func (p *published) behind(u *usedVersion) (n int64, known bool) {
 // whether that is known. A fix of an old line that was released after the latest release
 // is 0 days behind. An unreleased version is as old as the release that it was built from.
 func (p *published) daysBehind(u *usedVersion) (n int64, known bool) {
-	if !u.effective.Ordered() || p.latest == nil {
+	if !p.comparable(u) {
 		return 0, false
 	}
 	if u.effective.CompareBuild(p.latest.Version) >= 0 {

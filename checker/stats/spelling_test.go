@@ -65,7 +65,7 @@ func TestSpelling(t *testing.T) {
 		{"today", catalog.Product{}, "v1.0.0=2026-01-01 v1.1.0=2026-03-02", "1.0.0 1.1.0", "v1.1.0", "v1.1.0 0, v1.0.0 1,", "v1.1 1, v1.0 1,"},
 		{"future fix", catalog.Product{}, "v1.0.0=2026-01-01 v1.0.1=2026-04-01 v1.1.0=2026-02-01", "1.0.0", "v1.1.0", "v1.0.0 1,", "v1.0 1,"},
 		{"minimum age", catalog.Product{MinAge: 72 * 3600e9}, "v1.0.0=2026-01-01 v1.1.0=2026-03-01", "1.0.0", "v1.0.0", "v1.0.0 0,", "v1.0 1,"},
-		{"withdrawn", catalog.Product{}, "v1.0.0 v1.1.0! v0.9.0!", "1.0.0 1.1.0 0.9.0", "v1.0.0", "v1.1.0 0, v1.0.0 0, v0.9.0 1,", "v1.1 1, v1.0 1, v0.9 1,"},
+		{"withdrawn", catalog.Product{}, "v1.0.0 v1.1.0! v0.9.0!", "1.0.0 1.1.0 0.9.0", "v1.0.0", "v1.1.0 -, v1.0.0 0, v0.9.0 1,", "v1.1 1, v1.0 1, v0.9 1,"},
 		{"verdicts", catalog.Product{}, "v1.2.4 v1.2.0", "1.2.4-beta.3 1.2.4-dev 1.2.4-SNAPSHOT 1.2.4-nightly.20260101 v1.2.4-0.20260201120000-abcdefabcdef+dirty 1.2.4rc1 1.2.4-b7f3c1d 1.2.4-fips 1.2.4-14-gabcdef 1.2.4-1ubuntu1",
 			"v1.2.4", "v1.2.4-nightly.20260101 1, v1.2.4-fips 0, v1.2.4-dev 1, v1.2.4-beta.3 1, v1.2.4-b7f3c1d 0, v1.2.4-SNAPSHOT 1, v1.2.4-14-gabcdef 0, v1.2.4-1ubuntu1 0, v1.2.4-0.20260201120000-abcdefabcdef+dirty 1, v1.2.4rc1 1,", "v1.2 10,"},
 		{"release suffix", catalog.Product{Suffix: "[0-9]+"}, "2021.01.24 2021.01.24-1", "2021.01.24 2021.01.24-1 2021.01.24-2 2021.01.24-1-istio", "2021.01.24-1", "2021.01.24-2 0, 2021.01.24-1 0, 2021.01.24 1, 2021.01.24-1-istio 1,", "2021.01 4,"},
@@ -141,16 +141,19 @@ func TestSpellingOfQueries(t *testing.T) {
 	}
 }
 
-// TestWithdrawn checks that instances of withdrawn releases are counted, and are not on the
-// latest release.
+// TestWithdrawn checks that instances of withdrawn releases count as withdrawn only, and are
+// not up to date.
 func TestWithdrawn(t *testing.T) {
 	v := spelled(catalog.Product{}, "v1.0.0 v1.1.0! v1.0.1! v0.9.0! nightly!", "1.0.0 1.1.0 1.0.1 0.9.0 nightly 1.2.0", stats.Query{})
 	expect(t, v, "latest", `
 		latest release v1.0.0 2 0.333
-		latest minor line v1.0 4 0.667
-		older - 1 0.167
-		unknown - 1 0.167
+		latest minor line v1.0 2 0.333
+		older - 0 0.000
+		unknown - 0 0.000
 		withdrawn release - 4 0.667`)
+	if got, want := columns(v, "versions", stats.ColVersion, stats.ColBehind, stats.ColDaysBehind, stats.ColWithdrawn), "v1.2.0 0 0 false, v1.1.0 - - true, v1.0.1 - - true, v1.0.0 0 0 false, v0.9.0 1 - true, nightly - - true,"; got != want {
+		t.Errorf("got versions %s, want %s", got, want)
+	}
 	if got, want := columns(v, "releases", stats.ColVersion, stats.ColWithdrawn), "v1.1.0 true, v1.0.1 true, v1.0.0 false, v0.9.0 true, nightly true,"; got != want {
 		t.Errorf("got releases %s, want %s", got, want)
 	}
@@ -158,7 +161,7 @@ func TestWithdrawn(t *testing.T) {
 	for i, n := range []int{25, 12, 9} {
 		all = append(all, reports{"2026-03-18", 100 * i, 100*i + n - 1, []string{"1.2.1", "1.2.0", "1.0.0"}[i], "linux/amd64", 0})
 	}
-	for threshold, want := range map[int64]string{1: "25 0.543", 10: "20 0.667", 20: "20 1.000", 30: ""} {
+	for threshold, want := range map[int64]string{1: "25 0.543", 10: "20 0.667", 20: "20 0.500", 30: ""} {
 		want := strings.TrimSpace(fmt.Sprint("withdrawn release - ", want))
 		if got := text(publicView(28, threshold, all).Table("latest")); strings.Contains(got, want) != (threshold < 30) || threshold == 30 && strings.Contains(got, "withdrawn") {
 			t.Errorf("threshold %d: got\n%swant a row %s", threshold, got, want)
@@ -173,18 +176,4 @@ func TestDaysBehindBuilds(t *testing.T) {
 	if got, want := columns(v, "versions", stats.ColVersion, stats.ColDaysBehind), "v1.30.0+k3s7 0, v1.30.0+k3s2 0, v1.30.0+k3s1 10, v1.30.0-istio 0, v1.29.0+k3s1 41, v1.29.0-istio 30,"; got != want {
 		t.Errorf("got days behind %s, want %s", got, want)
 	}
-}
-
-// TestPublicWithdrawn checks that no more instances are shown of withdrawn releases than of
-// all, even if the rows of some are too small.
-func TestPublicWithdrawn(t *testing.T) {
-	l := product()
-	for i := range l.Releases {
-		l.Releases[i].Withdrawn = l.Releases[i].Tag != "v1.2.0"
-	}
-	q := stats.Query{Range: days("2026-03-03", "2026-03-30"), LastDays: 28}
-	all := []reports{{"2026-03-18", 0, 14, "1.2.1", "linux/amd64", 0}, {"2026-03-18", 50, 55, "1.0.0", "linux/amd64", 0}}
-	expect(t, newView(l, q, totals(q.Range, all), publicToday).Public(10), "latest", `
-		latest minor line v1.2 10 1.000
-		withdrawn release - 10 1.000`)
 }

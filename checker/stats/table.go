@@ -43,12 +43,10 @@ const (
 
 // Values of the column what of the table latest.
 const (
-	LatestRelease = "latest release"
-	LatestLine    = "latest minor line"
-	Older         = "older"
-	Unknown       = "unknown"
-
-	// WithdrawnRelease counts instances that the rows above count too.
+	LatestRelease    = "latest release"
+	LatestLine       = "latest minor line"
+	Older            = "older"
+	Unknown          = "unknown"
 	WithdrawnRelease = "withdrawn release"
 )
 
@@ -109,6 +107,16 @@ func (t *Table) All() iter.Seq[Row] {
 			}
 		}
 	}
+}
+
+// Any reports whether a column of the kind Yes is true in a row.
+func (t *Table) Any(c Column) bool {
+	for r := range t.All() {
+		if r.Yes(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // Filter returns a table of the rows that keep selects.

@@ -13,13 +13,14 @@ import (
 
 // View has the statistics of a product as tables. It is safe for concurrent use.
 type View struct {
-	Product catalog.Product
-	Query   Query
-	Known   rollup.Range // days with data; in a public view, as far as the public may know
-	AsOf    time.Time    // see [Totals]
-	Today   rollup.Day   // incomplete: its counts still grow
-	Latest  string       // the tag of the latest release, or ""
-	Preview string       // the tag of the newest pre-release if there is no latest release, or ""
+	Product    catalog.Product
+	Query      Query
+	Known      rollup.Range // days with data; in a public view, as far as the public may know
+	AsOf       time.Time    // see [Totals]
+	Today      rollup.Day   // incomplete: its counts still grow
+	Latest     string       // the tag of the latest release, or ""
+	Preview    string       // the tag of the newest pre-release if there is no latest release, or ""
+	Unreleased bool         // the product has no releases, not even withdrawn ones
 
 	tables        []definition
 	threshold     int64 // of a public view, see [View.Public]; else 0
@@ -49,7 +50,7 @@ type platform struct {
 // [catalog.Product.Rank]. The totals must be of the query's range, and of the builds that
 // its filter keeps. NewView does not change them.
 func NewView(p catalog.Product, ranked []*catalog.Ranked, q Query, f *rollup.Totals, today rollup.Day) *View {
-	v := &View{Product: p, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, tables: definitions}
+	v := &View{Product: p, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, Unreleased: len(ranked) == 0, tables: definitions}
 	v.published = newPublished(&p, ranked, (today + 1).Time())
 	if v.published.latest != nil {
 		v.Latest = v.published.latest.Tag

@@ -19,7 +19,7 @@ func aboutNumbers(public bool) []string {
 	all := append(aboutInstances(public),
 		"Changes compare a period with as many days before it.",
 		"An instance is on the latest minor line if it runs any version of that line or a newer one.",
-		"Instances of withdrawn releases are not on the latest release, even if theirs is newer.",
+		"Instances of withdrawn releases are counted as withdrawn only: neither on the latest release or minor line, nor on an older one.",
 		"Releases behind are the stable releases newer than the version of an instance. Days behind are the days from the publication of its version to that of the latest release.",
 		"Weeks begin on Monday. Only weeks that are completely in the period are shown.")
 	if public {

@@ -56,6 +56,8 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 		o.Latest = v.Latest + " is the latest release."
 	case v.Preview != "":
 		o.Latest = "Only pre-releases, such as " + v.Preview + "."
+	case !v.Unreleased:
+		o.Latest = "No release is offered."
 	}
 	if v.Known.Days() == 0 {
 		return o

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
@@ -28,6 +29,25 @@ func TestPrivacyPage(t *testing.T) {
 	for _, f := range reportFields {
 		if !strings.Contains(page.Sample, `"`+f.Name+`"`) {
 			t.Errorf("the sample report has no %s:\n%s", f.Name, page.Sample)
+		}
+	}
+}
+
+// TestWithdrawnVersions checks that the page of a product shows which versions in use are
+// withdrawn, if any are.
+func TestWithdrawnVersions(t *testing.T) {
+	day := rollup.Range{From: 20_000, To: 20_000}
+	used := rollup.BuildTotals{Build: rollup.Build{Version: "1.1.0"}, Distinct: rollup.Distinct{Instances: 3, Exceed: []int64{0}}, Days: []rollup.Count{{Day: day.To, Instances: 3, Reports: 3}}}
+	totals := &rollup.Totals{Range: day, Known: day, Builds: []rollup.BuildTotals{used}}
+	for _, withdrawn := range []bool{true, false} {
+		p := catalog.Product{Name: "app"}
+		ranked := p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0", Withdrawn: withdrawn}})
+		page, err := Product(Visitor{Reader: true}, ProductData{View: stats.NewView(p, ranked, stats.Query{Range: day}, totals, day.To)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(page), ">Withdrawn</th>"); got != withdrawn {
+			t.Errorf("withdrawn %t: got column %t", withdrawn, got)
 		}
 	}
 }

@@ -33,7 +33,11 @@ func firstColor(stats.Row) string { return "c0" }
 func (b *builder) versionsSection() section {
 	p := section{ID: "in-use", Title: "Versions", Lead: []string{"All versions in use in this period, newest first."}}
 	if f, t := b.emptyFigure("versions", "Versions in use"); f != nil {
-		f.Table = newColumnsView(t, stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95)
+		columns := []stats.Column{stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95}
+		if t.Any(stats.ColWithdrawn) {
+			columns = append(columns, stats.ColWithdrawn)
+		}
+		f.Table = newColumnsView(t, columns...)
 		f.Table.addCharts(1, "", shareBars(t, func(r stats.Row) string { return b.color(r.Text(stats.ColVersion)) }))
 		p.addFigures(f)
 	}

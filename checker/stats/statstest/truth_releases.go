@@ -120,6 +120,8 @@ func (t *releases) withoutVendor(reported string) versions.Version {
 // olderThan reports whether a version is older than a release or limit.
 func (v version) olderThan(limit versions.Version) bool { return v.as.CompareBuild(limit) < 0 }
 
+func (v version) withdrawn() bool { return v.release != nil && v.release.Withdrawn }
+
 // available reports whether a release can be offered, apart from the files that are required.
 func (t *releases) available(i int) bool {
 	r := t.all[i]
@@ -138,9 +140,9 @@ func (t *releases) latest() (*catalog.Release, versions.Version) {
 }
 
 // newer returns the number of releases that are newer than a version, or nil if it is
-// unknown.
+// unknown, or if the version is withdrawn and not older than the latest release.
 func (t *releases) newer(v version) any {
-	if latest, _ := t.latest(); !v.as.Ordered() || latest == nil {
+	if latest, newest := t.latest(); !v.as.Ordered() || latest == nil || v.withdrawn() && !v.olderThan(newest) {
 		return nil
 	}
 	n := int64(0)
@@ -161,6 +163,9 @@ func (t *releases) daysOutdated(v version) any {
 		return nil
 	}
 	if !v.olderThan(newest) {
+		if v.withdrawn() {
+			return nil
+		}
 		return int64(0)
 	}
 	own := v.release

@@ -60,10 +60,10 @@ func (t *Truth) latest() [][]any {
 	}
 	instances := t.groupBy(t.instances, func(build int) string {
 		switch v := t.versions[build]; {
+		case v.withdrawn():
+			return "withdrawn release"
 		case !v.as.Ordered() || latest == nil:
 			return "unknown"
-		case !v.olderThan(newest) && v.release != nil && v.release.Withdrawn:
-			return "latest minor line"
 		case !v.olderThan(newest):
 			return "latest release"
 		case t.releases.lineKey(v.name) == t.releases.lineKey(latest.Tag):
@@ -72,12 +72,6 @@ func (t *Truth) latest() [][]any {
 		return "older"
 	})
 	instances["latest minor line"] += instances["latest release"]
-	instances["withdrawn release"] = t.groupBy(t.instances, func(build int) string {
-		if r := t.versions[build].release; r != nil && r.Withdrawn {
-			return "withdrawn"
-		}
-		return ""
-	})["withdrawn"]
 	row := func(what string, version any) []any {
 		return []any{what, version, instances[what], share(instances[what], t.total)}
 	}
@@ -98,7 +92,7 @@ func (t *Truth) versionRows() (rows [][]any) {
 		v := t.releases.version(name)
 		rows = append(rows, []any{name, t.releases.date(name), instances[name], share(instances[name], t.total), reports[name],
 			t.releases.newer(v), t.releases.daysOutdated(v),
-			quantile(t.heapsOf(func(build int) bool { return t.versionName(build) == name }), 0.95)})
+			quantile(t.heapsOf(func(build int) bool { return t.versionName(build) == name }), 0.95), v.withdrawn()})
 	}
 	return rows
 }
