@@ -51,21 +51,22 @@ func (st stage) renew(ctx context.Context, tx *sql.Tx) error {
 
 // emptyStage removes the staged releases.
 func (s *Store) emptyStage(ctx context.Context, st stage) error {
-	const page = "SELECT tag FROM release_layer WHERE product = $1 AND layer = 0 AND revision = -1 ORDER BY tag LIMIT 100"
 	for more := true; more; {
 		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
 			if err := st.renew(ctx, tx); err != nil {
 				return err
 			}
 			for more = true; more && !enough(); {
-				if _, err := tx.ExecContext(ctx, "DELETE FROM file_layer WHERE product = $1 AND layer = 0 AND tag IN ("+page+")", st.product); err != nil {
-					return err
-				}
-				n, err := update(ctx, tx, "DELETE FROM release_layer WHERE product = $1 AND layer = 0 AND tag IN ("+page+")", st.product)
+				// In any order: sorting would read all of them for each page.
+				tags, err := query(ctx, tx, scanValue[string], "SELECT tag FROM release_layer WHERE product = $1 AND layer = 0 AND revision = -1 LIMIT 100", st.product)
 				if err != nil {
 					return err
 				}
-				more = n > 0
+				in, list := s.inList("$2", tags)
+				if err := deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND layer = 0 AND tag "+in, st.product, list); err != nil {
+					return err
+				}
+				more = len(tags) > 0
 			}
 			return nil
 		})
