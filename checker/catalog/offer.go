@@ -133,12 +133,6 @@ func (p *Product) lacksFiles(r *Ranked, older []*Ranked, allowed version.Range, 
 	return false
 }
 
-// CanBeLatest reports whether a release can be the latest one at a time, if it has its
-// files. The range is the product's: parsing it for each of many releases would be slow.
-func (p *Product) CanBeLatest(r *Ranked, allowed version.Range, now time.Time) bool {
-	return !r.Prerelease && obstacle(r, allowed) == "" && !p.offeredFrom(r).After(now)
-}
-
 // For returns what is offered to a client that runs a pre-release: the newest
 // pre-release of the same core version, if it is newer than the latest release. A
 // pre-release of a higher version is offered only if there is no release.
@@ -152,9 +146,10 @@ func (o *Offer) For(prerelease version.Version) *Ranked {
 }
 
 // NotOffered returns why a release is not offered as the latest one, even if it were the
-// newest, as a phrase, or "". Whether files are missing does not count.
-func (p *Product) NotOffered(r *Ranked, now time.Time) string {
-	why, from := obstacle(r, p.Range()), p.offeredFrom(r)
+// newest, as a phrase, or "". The range is the product's: parsing it for each of many
+// releases would be slow. Whether files are missing does not count.
+func (p *Product) NotOffered(r *Ranked, allowed version.Range, now time.Time) string {
+	why, from := obstacle(r, allowed), p.offeredFrom(r)
 	switch {
 	case r.Withdrawn && r.Reason != "":
 		return why + ": " + r.Reason

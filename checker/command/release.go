@@ -63,7 +63,7 @@ the product's templates.`,
 				fmt.Fprintf(streams.Err, "%s release %s of %s\n", verb[done], r.Tag, args[0])
 				p, err := s.Product(cmd.Context(), args[0])
 				if err == nil {
-					if why := p.NotOffered(p.Rank([]catalog.Release{r})[0], time.Now()); why != "" {
+					if why := p.NotOffered(p.Rank([]catalog.Release{r})[0], p.Range(), time.Now()); why != "" {
 						fmt.Fprintf(streams.Err, "it is not offered: %s\n", why)
 					}
 				}
@@ -177,7 +177,7 @@ func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) e
 		return nil
 	}
 	ranked := p.Rank(releases)
-	now := time.Now()
+	allowed, now := p.Range(), time.Now()
 	offer := p.Offer(ranked, nil, now)
 	var rows [][]string
 	for _, r := range ranked {
@@ -185,7 +185,7 @@ func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) e
 		if !r.Date.IsZero() {
 			date = r.Date.UTC().Format(time.DateOnly)
 		}
-		state := p.NotOffered(r, now)
+		state := p.NotOffered(r, allowed, now)
 		if r == offer.Latest {
 			state = "latest"
 		}

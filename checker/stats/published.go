@@ -47,7 +47,7 @@ func newPublished(product *catalog.Product, ranked []*catalog.Ranked, now time.T
 	for i, r := range ranked {
 		p.newer[i+1] = p.newer[i]
 		offered = offered || r == p.latest
-		if offered && product.CanBeLatest(r, allowed, now) {
+		if offered && product.NotOffered(r, allowed, now) == "" {
 			p.newer[i+1]++
 		}
 	}
