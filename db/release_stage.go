@@ -96,20 +96,14 @@ func (st stage) release(ctx context.Context, tx *sql.Tx) error {
 func (s *Store) removeStages(ctx context.Context) error {
 	left, err := query(ctx, s.read, scanValue[int64], "SELECT product FROM stage WHERE at < $1", time.Now().Add(-stageLease).Unix())
 	for _, product := range left {
-		if err == nil {
-			err = s.removeStage(ctx, product)
+		var st stage
+		if st, err = s.claimStage(ctx, product); err == nil {
+			err = s.inTx(ctx, func(tx *sql.Tx) error { return st.release(ctx, tx) })
 		}
+		if err != nil && !errors.Is(err, errStageLost) { // to another import
+			break
+		}
+		err = nil
 	}
 	return s.explain(err)
-}
-
-func (s *Store) removeStage(ctx context.Context, product int64) error {
-	st, err := s.claimStage(ctx, product)
-	if err == nil {
-		err = s.inTx(ctx, func(tx *sql.Tx) error { return st.release(ctx, tx) })
-	}
-	if errors.Is(err, errStageLost) { // to another import
-		return nil
-	}
-	return err
 }
