@@ -80,7 +80,7 @@ func testPublishRelease(t *testing.T, at string) {
 			`,"reason":null,"assets":{` + assets + `},"files":[` + files + `],"latest":` + latest + `}`
 	}
 	file := func(name, platform string) string {
-		return `{"id":0,"name":"` + name + `","platform":"` + platform + `","url":"https://example.com/` + name + `","size":0,"sha256":null,"sha512":null,"media_type":null}`
+		return `{"id":0,"name":"` + name + `","platform":"` + platform + `","url":"https://example.com/` + name + `","media_type":null}`
 	}
 	const day, notes = "2026-01-31T00:00:00Z", `"https://example.com/n?a=1&b=2"`
 	first := release(day, notes, "false", `"darwin/amd64":"https://example.com/mac"`, file("mac", "darwin/amd64"), "true")

@@ -24,15 +24,15 @@ type apiRelease struct {
 	Latest     bool              `json:"latest"` // offered to clients that do not run a pre-release
 }
 
-// apiFile is the representation of a file in the API.
+// apiFile is the representation of a file in the API. An unknown size or checksum is left out.
 type apiFile struct {
 	ID        int64   `json:"id"`
 	Name      string  `json:"name"`
 	Platform  *string `json:"platform"` // null if the name determines it
 	URL       string  `json:"url"`
-	Size      int64   `json:"size"` // in bytes; 0 if unknown
-	SHA256    *string `json:"sha256"`
-	SHA512    *string `json:"sha512"`
+	Size      int64   `json:"size,omitzero"` // in bytes
+	SHA256    string  `json:"sha256,omitzero"`
+	SHA512    string  `json:"sha512,omitzero"`
 	MediaType *string `json:"media_type"`
 }
 
@@ -46,7 +46,7 @@ func (p *product) newAPIRelease(r *catalog.Ranked) apiRelease {
 		if f.URL == "" { // a platform without a file
 			continue
 		}
-		listed := apiFile{f.ID, f.Name, nil, f.URL, f.Size, nullIfEmpty(f.SHA256), nullIfEmpty(f.SHA512), nullIfEmpty(f.MediaType)}
+		listed := apiFile{f.ID, f.Name, nil, f.URL, f.Size, f.SHA256, f.SHA512, nullIfEmpty(f.MediaType)}
 		if f.Platform != (checker.Platform{}) {
 			listed.Platform = nullIfEmpty(f.Platform.String())
 		}
