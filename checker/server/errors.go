@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -98,9 +100,18 @@ func (s *Server) channel(name string) (*product, *channel, error) {
 	}
 	c := p.channels[channel]
 	if c == nil || named && channel == "" {
-		return nil, nil, fail(http.StatusNotFound, "unknown_channel", "", fmt.Sprintf("product %s has no channel %q", name, channel))
+		return nil, nil, fail(http.StatusNotFound, "unknown_channel", "", fmt.Sprintf("product %s has no channel %q: %s", name, channel, p.channelNames()))
 	}
 	return p, c, nil
+}
+
+// channelNames describes the channels that the product has.
+func (p *product) channelNames() string {
+	names := slices.Sorted(maps.Keys(p.channels))[1:] // without the default one
+	if len(names) == 0 {
+		return "it has none"
+	}
+	return "it has " + strings.Join(names, ", ")
 }
 
 func unknownProduct(name string) *failure {

@@ -71,7 +71,8 @@ client.Start(ctx) // returns at once`, name, base),
 		{"curl", "With curl", "This report is like that of any client. The answer names the latest release.",
 			fmt.Sprintf(`curl %s/v1/version \
   -H 'Content-Type: application/json' \
-  -d '{"id":"'$(uuidgen)'","version":"v1.0.0"}'`, url), ""},
+  -d '{"id":"'$(uuidgen)'","version":"v1.0.0","os":"linux","arch":"amd64"}'`, url),
+			"The fields os and arch are for clients that cannot send their platform as in User-Agent: App/1.0 (linux, amd64). To follow a channel, add @ and its name to the product, as in " + url + "@stable."},
 		{"pipeline", "A release pipeline", "Publish a release with a token of scope release. Clients are then offered the release. Fields that you leave out keep their values or come from the product's templates. DELETE withdraws the release.",
 			fmt.Sprintf(`curl -X PUT %s/api/v1/products/%s/releases/v1.2.3 \
   -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
