@@ -71,9 +71,7 @@ func (c *Client) endpoint() (*url.URL, error) {
 	u.RawQuery, u.ForceQuery = "", false
 	u.Fragment, u.RawFragment = "", ""
 	if strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/v1/version") {
-		if u = u.JoinPath("..", ".."); c.Channel == "" {
-			return u.JoinPath("v1", "version"), nil
-		}
+		u = u.JoinPath("..", "..")
 	}
 	if !namesProduct(u.Path) {
 		if name != opa {

@@ -36,7 +36,7 @@ func TestEndpoint(t *testing.T) {
 		{product: "foo", url: "http://h/up/x", want: "http://h/up/x/p/foo/v1/version"},
 		{product: "foo", url: "http://h/p/x/y", want: "http://h/p/x/y/p/foo/v1/version"},
 		{product: "opa", url: "http://h/v1/version", want: "http://h/v1/version"},
-		{product: "foo", url: "http://h/v1/version/", want: "http://h/v1/version"},
+		{product: "foo", url: "http://h/v1/version/", want: "http://h/p/foo/v1/version"},
 		{product: "foo", url: "http://h/base/p/foo/v1/version", want: "http://h/base/p/foo/v1/version"},
 		{product: "foo", url: "http://h/v1", want: "http://h/v1/p/foo/v1/version"},
 		{product: "foo", url: "http://h/av1/version", want: "http://h/av1/version/p/foo/v1/version"},

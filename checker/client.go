@@ -51,10 +51,9 @@ type Client struct {
 	// URL is the base URL of the service. The default is the environment variable
 	// {PRODUCT}_TELEMETRY_SERVICE_URL, then DefaultURL.
 	//
-	// Reports go to /v1/version below it, unless URL ends with that. For products other
-	// than opa, /p/{product} is added before that unless URL has it, and for a channel,
-	// /p/{product}@{channel}. A URL that ends with /v1/version is not changed, except for
-	// a channel.
+	// Reports go to /v1/version below it. For products other than opa, /p/{product} is
+	// added before that unless URL has it, and for a channel, /p/{product}@{channel}. It
+	// makes no difference whether URL ends with /v1/version already.
 	URL string
 
 	// DefaultURL is the base URL that users can override by the environment. The

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -60,7 +61,15 @@ func TestCopyRoundTrip(t *testing.T) {
 func fillStore(t *testing.T, s *db.Store) {
 	t.Helper()
 	ctx := context.Background()
-	if err := s.AddProduct(ctx, catalog.Product{Name: "app", Title: "Äpp \"quoted\"", Repo: "me/app", Notes: "https://example.com/{tag}"}); err != nil {
+	app := catalog.Product{Name: "app", Title: "Äpp \"quoted\"", Repo: "me/app", Module: "example.com/app", Download: "https://example.com/{tag}/{os}",
+		Notes: "https://example.com/{tag}", File: "app_{os}_{arch}", Origins: "https://example.com app:", Prefixes: "v app-", Suffix: "k3s[0-9]+", Match: "<9",
+		MinAge: 36 * time.Hour, RequireFiles: true, Channels: "lts <2\nedge * prereleases"}
+	for i := range reflect.TypeFor[catalog.Product]().NumField() {
+		if reflect.ValueOf(app).Field(i).IsZero() {
+			t.Errorf("field %s of the product has no value", reflect.TypeFor[catalog.Product]().Field(i).Name)
+		}
+	}
+	if err := s.AddProduct(ctx, app); err != nil {
 		t.Fatal(err)
 	}
 	releases := []catalog.Release{
@@ -69,6 +78,15 @@ func fillStore(t *testing.T, s *db.Store) {
 		{Tag: "v1.2.0-rc.1", Prerelease: true},
 	}
 	if _, err := putReleases(ctx, s, "app", releases); err != nil {
+		t.Fatal(err)
+	}
+	layer := catalog.Layer{Title: new("Ünfinished"), Notes: new("https://example.com/notes"), Text: new("# Notes\n"), Created: new(time.Unix(1e9, 0)), Published: new(time.Unix(2e9, 0)),
+		Prerelease: new(false), Withdrawn: new(true), Reason: new("old"), List: "file",
+		Files: []catalog.File{{Name: "app.tar.gz", Platform: linux, URL: "https://example.com/app.tar.gz", Size: 1 << 40, SHA256: strings.Repeat("a", 64), SHA512: strings.Repeat("b", 128), MediaType: "application/gzip"}}}
+	operator := layer
+	operator.Title, operator.List = new(""), ""
+	list := catalog.List{Name: "file", Entries: []catalog.Entry{{Tag: "v1.3.0", Upstream: layer, Operator: &operator}}}
+	if _, err := s.ImportReleases(ctx, "app", list, true); err != nil {
 		t.Fatal(err)
 	}
 	for version, withdrawn := range map[string]bool{"v1.0.0": true, "v1.1.0": false} {

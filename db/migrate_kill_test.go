@@ -5,9 +5,13 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/mod/semver"
 
 	"relcheck/db"
 )
@@ -162,7 +166,12 @@ func TestUpgradeKilled(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			name := newStore(t)
-			createOldStore(t, name, 2)
+			undisturbed := newStore(t)
+			for _, name := range []string{name, undisturbed} {
+				createOldStore(t, name, 2)
+				addOldReleases(t, name)
+			}
+			open(t, undisturbed)
 			before := dumpTables(t, name, db.Tables(schemaAt(t, 2)))
 			maxDelay := 20 * time.Millisecond
 			count := killUpgrades(t, upgradeRole, name, kills, &maxDelay)
@@ -183,7 +192,61 @@ func TestUpgradeKilled(t *testing.T) {
 			if from, _ := open(t, name).Upgraded(); from != 2 {
 				t.Errorf("got an upgrade from schema %d at the end, want from 2", from)
 			}
+			layers := []string{"release_layer", "file_layer", "product"}
+			if diff := cmp.Diff(dumpTables(t, undisturbed, layers), dumpTables(t, name, layers)); diff != "" {
+				t.Errorf("the upgrade after the kills differs from an undisturbed one (-undisturbed +after kills):\n%s", diff)
+			}
 		})
+	}
+}
+
+// addOldReleases adds the releases of a real project to a store with schema 2, each with
+// files. Some were changed by hand, and some are withdrawn or retracted.
+func addOldReleases(t *testing.T, name string) {
+	t.Helper()
+	text, err := os.ReadFile("../checker/version/testdata/tags/traefik__traefik.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := raw(t, name)
+	defer d.Close()
+	tx, err := d.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	exec := func(q string, args ...any) {
+		if _, err := tx.Exec(q, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	_, tags, _ := strings.Cut(string(text), "\n") // after a comment
+	for tag := range strings.FieldsSeq(tags) {
+		if semver.Canonical(tag) != tag {
+			continue
+		}
+		n++
+		bare, retracted, withdrawn := tag[1:], "", any(nil)
+		if n%10 == 0 {
+			retracted = "broken"
+		}
+		if n%7 == 0 {
+			withdrawn = n%2 == 0
+		}
+		if n%5 == 0 {
+			exec("INSERT INTO audit VALUES ($1, 1700000000, '', 'release.added', 'app', $2)", 1000+n, bare)
+		}
+		if tag == "v1.0.0" || tag == "v1.1.0" { // are there
+			continue
+		}
+		exec("INSERT INTO release VALUES (3, $1, $2, $3, $4, $5, $6, $7)", tag, bare, "https://example.com/"+bare, 1_500_000_000+n, semver.Prerelease(tag) != "", retracted, withdrawn)
+		for _, arch := range []string{"amd64", "arm64"} {
+			exec("INSERT INTO asset VALUES (3, $1, 'linux', $2, $3)", tag, arch, "https://example.com/"+bare+"/app_"+arch)
+		}
+	}
+	if err := tx.Commit(); err != nil || n < 100 {
+		t.Fatalf("got %d tags (error %v), want at least 100", n, err)
 	}
 }
 

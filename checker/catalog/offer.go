@@ -133,6 +133,26 @@ func (p *Product) lacksFiles(r *Ranked, older []*Ranked, allowed version.Range, 
 	return false
 }
 
+// WithdrawnBuild reports whether a version that is not released is a build of a release that
+// was withdrawn: 2.0.0+local of 2.0.0. If several releases differ only in their build
+// metadata, all of them must be withdrawn. The releases must be in the order of
+// [Product.Rank].
+func WithdrawnBuild(ranked []*Ranked, v version.Version) bool {
+	i, found := slices.BinarySearchFunc(ranked, v, func(r *Ranked, v version.Version) int { return v.Compare(r.Version) })
+	if !found || !v.Ordered() {
+		return false
+	}
+	for _, r := range ranked[i:] {
+		if v.Compare(r.Version) != 0 {
+			break
+		}
+		if !r.Withdrawn {
+			return false
+		}
+	}
+	return true
+}
+
 // For returns what is offered to a client that runs a pre-release: the newest
 // pre-release of the same core version, if it is newer than the latest release. A
 // pre-release of a higher version is offered only if there is no release.

@@ -35,11 +35,16 @@ same numbers up to the first that is not 0).`,
   relcheck product channel add myapp preview --prereleases`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		channel.Name = args[1]
+		var done string
 		if err := channel.Check(); err != nil {
 			return flagError(err)
 		}
 		err := setProduct(ctx, s, args[0], func(p catalog.Product) (catalog.ProductPatch, error) {
-			channels := slices.DeleteFunc(p.ChannelList(), func(c catalog.Channel) bool { return c.Name == channel.Name })
+			before := p.ChannelList()
+			channels := slices.DeleteFunc(slices.Clone(before), func(c catalog.Channel) bool { return c.Name == channel.Name })
+			if done = "added"; len(channels) < len(before) {
+				done = "changed"
+			}
 			return catalog.ProductPatch{"channels": catalog.FormatChannels(append(channels, channel))}, nil
 		})
 		if err != nil {
@@ -53,7 +58,7 @@ same numbers up to the first that is not 0).`,
 		if offer := p.Offer(ranked, &channel, time.Now()); offer.Latest != nil {
 			offered = offer.Latest.Tag
 		}
-		fmt.Fprintf(streams.Err, "clients of /p/%s@%s are offered %s\n", p.Name, channel.Name, offered)
+		fmt.Fprintf(streams.Err, "%s channel %s: clients of /p/%s@%s are offered %s\n", done, channel.Name, p.Name, channel.Name, offered)
 		return nil
 	})
 	c.Flags().StringVar(&channel.Match, "match", "", "`range` of versions, such as '<2' (default: all)")

@@ -68,9 +68,9 @@ func printLatest(w io.Writer, product, version string, l checker.Latest) error {
 	var text strings.Builder
 	switch {
 	case l.LatestRelease == "" && l.Withdrawn:
-		fmt.Fprintf(&text, "%s %s was withdrawn, and no other release is known.\n", product, version)
+		fmt.Fprintf(&text, "%s %s was withdrawn, and no other release is offered.\n", product, version)
 	case l.LatestRelease == "":
-		fmt.Fprintf(&text, "The service offers no release of %s to %s: it knows none, or only pre-releases.\n", product, version)
+		fmt.Fprintf(&text, "The service offers no release of %s to %s.\n", product, version)
 	case l.UpToDate != nil && !l.Outdated(version):
 		fmt.Fprintf(&text, "%s %s is up to date.\n", product, version)
 	default:

@@ -13,8 +13,8 @@ func TestPrintLatest(t *testing.T) {
 		latest checker.Latest
 		want   string
 	}{
-		{checker.Latest{}, "The service offers no release of app to v1.3.0: it knows none, or only pre-releases.\n"},
-		{checker.Latest{Withdrawn: true, UpToDate: &no}, "app v1.3.0 was withdrawn, and no other release is known.\n"},
+		{checker.Latest{}, "The service offers no release of app to v1.3.0.\n"},
+		{checker.Latest{Withdrawn: true, UpToDate: &no}, "app v1.3.0 was withdrawn, and no other release is offered.\n"},
 		{checker.Latest{LatestRelease: "v1.2.9", UpToDate: &yes}, "app v1.3.0 is up to date.\n"},
 		{checker.Latest{LatestRelease: "v1.2.9", Withdrawn: true, UpToDate: &no, Download: "https://example.com/app"},
 			"app v1.3.0 was withdrawn; the latest release is v1.2.9.\nLatest Upstream Version: 1.2.9\nDownload: https://example.com/app\n"},

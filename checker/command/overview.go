@@ -178,7 +178,7 @@ func (s *screen) recency(v *stats.View) block {
 	}
 	line := withdrawn
 	if v.Latest != "" {
-		line = strings.TrimSpace(fmt.Sprintf("%s run the latest release or newer, %s its line %s, %s an older version; %s unknown. %s",
+		line = strings.TrimSpace(fmt.Sprintf("%s run the latest release or newer, %s its line %s or newer, %s an older version; %s unknown. %s",
 			shares[stats.LatestRelease], shares[stats.LatestLine], v.Line(v.Latest), shares[stats.Older], shares[stats.Unknown], withdrawn))
 	}
 	if line == "" {

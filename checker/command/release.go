@@ -65,6 +65,8 @@ the product's templates.`,
 				if err == nil {
 					if why := p.NotOffered(p.Rank([]catalog.Release{r})[0], p.Range(), time.Now()); why != "" {
 						fmt.Fprintf(streams.Err, "it is not offered: %s\n", why)
+					} else if r.Date.IsZero() && (p.MinAge > 0 || p.RequireFiles) {
+						fmt.Fprintln(streams.Err, "it is offered at once, because it has no date: set one with --date to apply --min-age and --require-files")
 					}
 				}
 				return err

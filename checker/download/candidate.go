@@ -157,7 +157,11 @@ func (id *identity) affinity(stem []string) int {
 // returns a value and a phrase for it. Lower values are better.
 var criteria = []func(*release, *candidate) (int, string){
 	func(r *release, c *candidate) (int, string) {
-		return r.preference(c), kindNames[r.kind(c)]
+		value, phrase := r.preference(c), kindNames[r.kind(c)]
+		if value == int(unknownEnding) && r.kind(c) != unknownEnding {
+			phrase += " for the updater of the program"
+		}
+		return value, phrase
 	},
 	func(_ *release, c *candidate) (int, string) {
 		return c.assumed, pick(c.assumed > 0, "its name leaves out a part of the platform", "its name gives the platform")

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -66,7 +65,11 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 	body := struct {
 		Products []apiProduct `json:"products"`
 	}{[]apiProduct{}}
-	names := slices.Sorted(maps.Keys(s.snapshot.Load().products))
+	var names []string
+	for name := range s.snapshot.Load().products.all() {
+		names = append(names, name)
+	}
+	slices.Sort(names)
 	paging, err := s.apiPaging(w, r, len(names))
 	if err != nil {
 		return err

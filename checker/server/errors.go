@@ -84,7 +84,7 @@ func writeJSON(w http.ResponseWriter, status int, body []byte) {
 }
 
 func (s *Server) product(name string) (*product, error) {
-	if p := s.snapshot.Load().products[name]; p != nil {
+	if p := s.snapshot.Load().products.get(name); p != nil {
 		return p, nil
 	}
 	return nil, unknownProduct(name)

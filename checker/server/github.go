@@ -49,7 +49,7 @@ func newGitHubRelease(p *catalog.Product, r *catalog.Ranked) githubRelease {
 // Policy Agent since v1.7. Under /p/{product}, the repository in the path is ignored.
 func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identity) error {
 	snap := s.snapshot.Load()
-	p, c := snap.repos[strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))], (*channel)(nil)
+	p, c := snap.repos.get(strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))), (*channel)(nil)
 	switch name := r.PathValue("product"); {
 	case name != "":
 		var err error

@@ -71,7 +71,7 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]rollup.Rec
 	defer cancel()
 	today := rollup.DayOf(now)
 	next := map[string]map[string]rollup.Recent{}
-	for name, p := range g.server.snapshot.Load().products {
+	for name, p := range g.server.snapshot.Load().products.all() {
 		f, err := g.server.store.Totals(ctx, name, rollup.Range{From: today, To: today}, func(rollup.Build) bool { return true })
 		if err != nil {
 			g.server.log.Error("cannot read statistics for metrics; keeping the last ones", "product", name, "err", err)

@@ -178,7 +178,10 @@ func TestOffers(t *testing.T) {
 		{`{"release_suffix":"ce","tag_prefixes":["x-"]}`, `x-17.0-ce x-17.0`, `17.0=x-17.0-ce,false 17.0-ce=x-17.0-ce,true x-17.0=x-17.0-ce,false`},
 
 		// Withdrawn releases.
-		{``, `v1.2.9 v1.3.0{"withdrawn":true}`, `v1.3.0=v1.2.9,false,withdrawn 1.3.0=v1.2.9,false,withdrawn v1.2.9=v1.2.9,true v1.3.1=v1.2.9,true v1.3.0-istio=v1.2.9,true`},
+		{``, `v1.2.9 v1.3.0{"withdrawn":true}`, `v1.3.0=v1.2.9,false,withdrawn 1.3.0=v1.2.9,false,withdrawn v1.2.9=v1.2.9,true v1.3.1=v1.2.9,true
+			v1.3.0-istio=v1.2.9,false,withdrawn 1.3.0+local=v1.2.9,false,withdrawn 1.3.0-dev=v1.2.9,true 1.2.9-istio=v1.2.9,true`},
+		{``, `v1.0.0+k3s1{"withdrawn":true} v1.0.0+k3s2{"withdrawn":true} v0.9.0+k3s1{"withdrawn":true} v0.9.0+k3s2`,
+			`v1.0.0+k3s3=v0.9.0+k3s2,false,withdrawn v1.0.0=v0.9.0+k3s2,false,withdrawn v0.9.0+k3s3=v0.9.0+k3s2,true v0.9.0-istio=v0.9.0+k3s2,true`},
 		{``, `v1.2.9{"withdrawn":true} v1.3.0`, `v1.2.9=v1.3.0,false,withdrawn`},
 		{``, `v1.3.0{"withdrawn":true}`, `v1.3.0=-,false,withdrawn v1.2.0=-,true`},
 		{``, `v1.3.0-rc.1{"withdrawn":true} v1.3.0-rc.2 v1.2.0`, `v1.3.0-rc.1=v1.3.0-rc.2,false,withdrawn`},

@@ -133,7 +133,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 }
 
 func (s *Server) productsByTitle() (all []catalog.Product) {
-	for _, p := range s.snapshot.Load().products {
+	for _, p := range s.snapshot.Load().products.all() {
 		all = append(all, p.Product)
 	}
 	slices.SortFunc(all, func(a, b catalog.Product) int {

@@ -166,11 +166,11 @@ func (s *Server) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
 	}
-	now := s.now()
+	now, next := s.now(), known.next()
 	switch {
 	case changes.Revision != known.revision:
 		s.snapshot.Store(known.with(changes, now))
-	case !known.next.IsZero() && !known.next.After(now):
+	case !next.IsZero() && !next.After(now):
 		s.snapshot.Store(known.at(now))
 	}
 	return nil

@@ -12,27 +12,26 @@ import (
 )
 
 // snapshot is the state of the catalog that answers requests. It is immutable,
-// so requests share it without a lock. A change copies lists and maps, which takes a
-// millisecond or two at the limits of a store; unchanged products and releases are shared.
+// so requests share it without a lock. A change copies lists and maps, which takes less
+// than a millisecond at the limits of a store; unchanged products and releases are shared.
 type snapshot struct {
 	revision catalog.Revision
-	products map[string]*product
-	repos    map[string]*product // by "owner/name" in lower case
-	next     time.Time           // of the next offer that begins without a change; zero if there is none
+	products layeredMap[product]
+	repos    layeredMap[product]  // by "owner/name" in lower case
+	waiting  map[string]time.Time // product names: when an offer begins without a change of the catalog
 }
 
 type product struct {
 	id int64
 	catalog.Product
-	repo     string // in lower case
 	scheme   version.Scheme
-	origins  []string            // of web pages that may send reports
-	releases []*catalog.Ranked   // newest first
-	byTag    tagMap              // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
-	others   tagMap              // by tag: other spellings, and tags of other components
-	channels map[string]*channel // by name; "" is the default one
-	next     time.Time           // of the next change of a channel without a change of the catalog; zero if there is none
-	hints    func() []string     // see [catalog.Product.Hints]
+	origins  []string                   // of web pages that may send reports
+	releases []*catalog.Ranked          // newest first
+	byTag    layeredMap[catalog.Ranked] // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
+	others   layeredMap[catalog.Ranked] // by tag: other spellings, and tags of other components
+	channels map[string]*channel        // by name; "" is the default one
+	next     time.Time                  // of the next change of a channel without a change of the catalog; zero if there is none
+	hints    func() []string            // see [catalog.Product.Hints]
 }
 
 // channel is the offer of a channel of a product.
@@ -43,42 +42,77 @@ type channel struct {
 }
 
 func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
-	next := &snapshot{revision: c.Revision, products: map[string]*product{}}
-	if !c.All && s.products != nil {
-		next.products = maps.Clone(s.products)
+	if c.All {
+		s = new(snapshot)
 	}
+	next := s.copy()
+	next.revision = c.Revision
 	if c.Remaining != nil {
-		maps.DeleteFunc(next.products, func(_ string, p *product) bool { return !c.Remaining[p.id] })
+		for _, p := range s.products.all() {
+			if !c.Remaining[p.id] {
+				next.remove(p)
+			}
+		}
 	}
+	var changed []*product
 	for _, l := range c.Products {
-		next.products[l.Name] = next.products[l.Name].with(l, now)
+		old := s.products.get(l.Name)
+		if old != nil {
+			next.remove(old) // first all of them: one may take the repository of another
+		}
+		changed = append(changed, old.with(l, now))
 	}
-	next.index()
+	for _, p := range changed {
+		next.add(p)
+	}
 	return next
 }
 
 // at returns the snapshot at a later time, without other changes.
 func (s *snapshot) at(now time.Time) *snapshot {
-	next := &snapshot{revision: s.revision, products: maps.Clone(s.products)}
-	for name, p := range next.products {
-		if !p.next.IsZero() && !p.next.After(now) {
-			changed := *p
-			changed.offer(p, now)
-			next.products[name] = &changed
+	next := s.copy()
+	for name, begins := range s.waiting {
+		if !begins.After(now) {
+			old := s.products.get(name)
+			changed := *old
+			changed.offer(old, now)
+			next.remove(old)
+			next.add(&changed)
 		}
 	}
-	next.index()
 	return next
 }
 
-// index sets the fields that follow from the products.
-func (s *snapshot) index() {
-	s.repos = make(map[string]*product, len(s.products))
-	for _, p := range s.products {
-		if p.repo != "" {
-			s.repos[p.repo] = p
-		}
-		s.next = earlier(s.next, p.next)
+// next returns when an offer begins without a change of the catalog, or zero.
+func (s *snapshot) next() (at time.Time) {
+	for _, begins := range s.waiting {
+		at = earlier(at, begins)
+	}
+	return at
+}
+
+// copy returns a copy that can be changed.
+func (s *snapshot) copy() *snapshot {
+	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}}
+	maps.Copy(next.waiting, s.waiting)
+	return next
+}
+
+func (s *snapshot) remove(p *product) {
+	s.products.set(p.Name, nil)
+	if p.Repo != "" {
+		s.repos.set(strings.ToLower(p.Repo), nil)
+	}
+	delete(s.waiting, p.Name)
+}
+
+func (s *snapshot) add(p *product) {
+	s.products.set(p.Name, p)
+	if p.Repo != "" {
+		s.repos.set(strings.ToLower(p.Repo), p)
+	}
+	if !p.next.IsZero() {
+		s.waiting[p.Name] = p.next
 	}
 }
 
@@ -96,7 +130,7 @@ func (p *product) with(l catalog.Listing, now time.Time) *product {
 	if p == nil || p.id != l.ID {
 		p = &product{}
 	}
-	next := &product{id: l.ID, Product: l.Product, repo: strings.ToLower(l.Repo), scheme: l.Scheme(), origins: strings.Fields(l.Origins)}
+	next := &product{id: l.ID, Product: l.Product, scheme: l.Scheme(), origins: strings.Fields(l.Origins)}
 	next.add(p, l.Rank(l.Releases))
 	next.offer(p, now)
 	return next
@@ -111,7 +145,7 @@ func (p *product) add(old *product, changed []*catalog.Ranked) {
 		p.byTag, p.others = old.byTag.copy(), old.others.copy()
 	} else {
 		p.releases = merge(forget(kept), changed)
-		p.byTag, p.others, changed = tagMap{}.copy(), tagMap{}.copy(), p.releases
+		p.byTag, p.others, changed = layeredMap[catalog.Ranked]{}.copy(), layeredMap[catalog.Ranked]{}.copy(), p.releases
 	}
 	for _, r := range changed {
 		p.addTag(r)
@@ -242,7 +276,7 @@ func (p *product) judge(c *channel, r *catalog.Ranked, reported string) (*offer,
 		o = c.preview(running)
 	}
 	switch {
-	case r != nil && r.Withdrawn:
+	case r != nil && r.Withdrawn, r == nil && catalog.WithdrawnBuild(p.releases, running):
 		return o, withdrawn
 	case !running.Ordered():
 		return o, unknown

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -25,19 +24,9 @@ import (
 
 var linux = checker.Platform{OS: "linux", Arch: "amd64"}
 
-// all returns the releases by tag.
-func (m tagMap) all() map[string]*catalog.Ranked {
-	all := maps.Clone(m.base)
-	if all == nil {
-		return m.recent
-	}
-	maps.Copy(all, m.recent)
-	return all
-}
-
 // dump describes everything that requests can read from a snapshot.
 func (s *snapshot) dump() (lines []string) {
-	for name, p := range s.products {
+	for name, p := range s.products.all() {
 		lines = append(lines, fmt.Sprintf("%s: %d %+v", name, p.id, p.Product))
 		for i, r := range p.releases {
 			lines = append(lines, fmt.Sprintf("%s: release %d is %+v", name, i, r.Release))
@@ -65,11 +54,14 @@ func (s *snapshot) dump() (lines []string) {
 			}
 		}
 	}
-	for repo, p := range s.repos {
+	for repo, p := range s.repos.all() {
 		lines = append(lines, repo+" is of "+p.Name)
-		if s.products[p.Name] != p {
+		if s.products.get(p.Name) != p {
 			lines = append(lines, repo+" refers to an earlier "+p.Name)
 		}
+	}
+	for name, begins := range s.waiting {
+		lines = append(lines, fmt.Sprintf("%s waits until %v", name, begins))
 	}
 	slices.Sort(lines)
 	return lines
@@ -94,15 +86,15 @@ func TestSnapshot(t *testing.T) {
 			},
 			"wait": func(t *rapid.T) {
 				m.now = m.now.Add(time.Duration(rapid.IntRange(0, 30).Draw(t, "hours")) * time.Hour)
-				if !s.next.IsZero() && !s.next.After(m.now) {
+				if !s.next().IsZero() && !s.next().After(m.now) {
 					s = s.at(m.now)
 				}
 			},
 			"change": func(t *rapid.T) {
 				before, c := s, m.change(t)
 				s = s.with(c, m.now)
-				for name, p := range s.products {
-					if !slices.ContainsFunc(c.Products, func(l catalog.Listing) bool { return l.Name == name }) && before.products[name] != p {
+				for name, p := range s.products.all() {
+					if !slices.ContainsFunc(c.Products, func(l catalog.Listing) bool { return l.Name == name }) && before.products.get(name) != p {
 						t.Errorf("product %s: got a new value, want the shared one, because it has not changed", name)
 					}
 				}
@@ -317,7 +309,7 @@ func BenchmarkSnapshot(b *testing.B) {
 			s := new(snapshot).with(atLimit(n/10, n), time.Now())
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				s = s.with(catalog.Changes{Products: []catalog.Listing{{ID: 0, Product: s.products["app0"].Product, Releases: []catalog.Release{{Tag: fmt.Sprintf("v2.%d.0", i)}}}}}, time.Now())
+				s = s.with(catalog.Changes{Products: []catalog.Listing{{ID: 0, Product: s.products.get("app0").Product, Releases: []catalog.Release{{Tag: fmt.Sprintf("v2.%d.0", i)}}}}}, time.Now())
 			}
 		})
 	}

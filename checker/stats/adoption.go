@@ -124,7 +124,7 @@ func (v *View) latest(t *Table) {
 	known := v.Latest != ""
 	for _, u := range v.usedVersions {
 		switch {
-		case u.withdrawn():
+		case u.withdrawn:
 			withdrawn += u.instances
 		case !u.effective.Ordered() || !known:
 			unknown += u.instances
@@ -144,8 +144,6 @@ func (v *View) latest(t *Table) {
 	t.addRow(WithdrawnRelease, nil, withdrawn, share(withdrawn, v.instances))
 }
 
-func (u *usedVersion) withdrawn() bool { return u.release != nil && u.release.Withdrawn }
-
 func (v *View) versions(t *Table) {
 	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
 	for i, u := range v.usedVersions {
@@ -153,6 +151,6 @@ func (v *View) versions(t *Table) {
 			continue // there are only checks
 		}
 		behind, days := v.behindOf(u)
-		t.addRow(u.name, releaseDay(u.release), u.instances, share(u.instances, v.instances), u.reports, behind, days, heaps[i].p95(), u.withdrawn())
+		t.addRow(u.name, releaseDay(u.release), u.instances, share(u.instances, v.instances), u.reports, behind, days, heaps[i].p95(), u.withdrawn)
 	}
 }

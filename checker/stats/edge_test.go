@@ -60,7 +60,7 @@ func TestNoLatest(t *testing.T) {
 	for i := range l.Releases {
 		l.Releases[i].Withdrawn = !l.Releases[i].Prerelease
 	}
-	for last, l := range map[string]catalog.Listing{"unknown - 15 1.000\nwithdrawn release - 0 0.000": {}, "unknown - 5 0.333\nwithdrawn release - 10 0.667": l} {
+	for last, l := range map[string]catalog.Listing{"unknown - 15 1.000\nwithdrawn release - 0 0.000": {}, "unknown - 4 0.267\nwithdrawn release - 11 0.733": l} {
 		v := newView(l, stats.Query{Range: r}, totals(r, fleet()), date("2026-03-16"))
 		if v.Latest != "" {
 			t.Errorf("got latest release %s", v.Latest)

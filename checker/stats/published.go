@@ -25,6 +25,7 @@ type usedVersion struct {
 	effective version.Version // stands for the version in comparisons, see [published.effective]
 	line      string          // minor line, or [rollup.Other]
 	release   *catalog.Ranked // nil if it is unreleased
+	withdrawn bool            // it, or the release that it is a build of
 	index     int             // in View.usedVersions
 
 	instances, reports int64
@@ -69,10 +70,11 @@ func (p *published) displayName(reported string) string {
 func (p *published) usedVersion(reported string) *usedVersion {
 	u := &usedVersion{release: p.release(reported), line: rollup.Other}
 	if u.release != nil {
-		u.name, u.parsed, u.effective = u.release.Tag, u.release.Version, u.release.Version
+		u.name, u.parsed, u.effective, u.withdrawn = u.release.Tag, u.release.Version, u.release.Version, u.release.Withdrawn
 	} else {
 		u.parsed = p.scheme.Reported(reported)
 		u.name, u.effective = p.named(u.parsed, p.scheme.Trim(reported)), p.effective(u.parsed)
+		u.withdrawn = catalog.WithdrawnBuild(p.ranked, u.effective)
 	}
 	if u.parsed.Ordered() {
 		u.line = p.line(u.parsed)
@@ -102,7 +104,7 @@ func (p *published) firstNotNewer(v version.Version) int {
 // comparable reports whether it is known how far a version is behind the latest release. A
 // withdrawn release that is not older than the latest one is not up to date either.
 func (p *published) comparable(u *usedVersion) bool {
-	return u.effective.Ordered() && p.latest != nil && (!u.withdrawn() || u.effective.CompareBuild(p.latest.Version) < 0)
+	return u.effective.Ordered() && p.latest != nil && (!u.withdrawn || u.effective.CompareBuild(p.latest.Version) < 0)
 }
 
 // behind returns the number of stable releases that are newer than a version, and whether

@@ -26,15 +26,16 @@ func decode(raw jsontext.Value, e any) error {
 	return wrongType(json.Unmarshal(raw, e, lenient))
 }
 
-// parseGitHub parses a release of GitHub's API. Null is the same as an absent key.
+// parseGitHub parses a release of GitHub's API. A key that is absent says nothing, so that a
+// file made by hand need not repeat everything; null is empty.
 func parseGitHub(raw jsontext.Value) (catalog.Entry, []string, error) {
 	var e struct {
 		Tag        string           `json:"tag_name"`
-		Name       string           `json:"name"`
-		HTMLURL    string           `json:"html_url"`
-		Body       string           `json:"body"`
+		Name       jsontext.Value   `json:"name"`
+		HTMLURL    jsontext.Value   `json:"html_url"`
+		Body       jsontext.Value   `json:"body"`
 		Draft      bool             `json:"draft"`
-		Prerelease bool             `json:"prerelease"`
+		Prerelease *bool            `json:"prerelease"`
 		Created    string           `json:"created_at"`
 		Published  string           `json:"published_at"`
 		Assets     []jsontext.Value `json:"assets"`
@@ -48,9 +49,22 @@ func parseGitHub(raw jsontext.Value) (catalog.Entry, []string, error) {
 	case e.Tag == "":
 		return catalog.Entry{}, nil, noTag(raw)
 	}
-	layer := catalog.Layer{Title: new(cleanLine(e.Name, catalog.MaxReleaseTitle)), Notes: &e.HTMLURL, Text: new(cleanText(e.Body)), Prerelease: &e.Prerelease}
-	if err := setDates(&layer, e.Created, e.Published); err != nil {
+	layer := catalog.Layer{Prerelease: e.Prerelease}
+	err = errors.Join(readKey("name", e.Name, &layer.Title), readKey("html_url", e.HTMLURL, &layer.Notes), readKey("body", e.Body, &layer.Text))
+	if err == nil {
+		err = setDates(&layer, e.Created, e.Published)
+	}
+	if err != nil {
 		return catalog.Entry{}, nil, err
+	}
+	if layer.Title != nil {
+		*layer.Title = cleanLine(*layer.Title, catalog.MaxReleaseTitle)
+	}
+	if layer.Text != nil {
+		*layer.Text = cleanText(*layer.Text)
+	}
+	if e.Assets == nil {
+		return catalog.Entry{Tag: e.Tag, Upstream: layer}, nil, layer.Check()
 	}
 	files := newFileSet()
 	for _, raw := range e.Assets {
@@ -60,6 +74,19 @@ func parseGitHub(raw jsontext.Value) (catalog.Entry, []string, error) {
 	}
 	layer.Files = files.files
 	return catalog.Entry{Tag: e.Tag, Upstream: layer}, files.skipped, layer.Check()
+}
+
+// readKey reads the text of a key. It stays nil if the key is absent, and is empty if the
+// value is null.
+func readKey(key string, raw jsontext.Value, text **string) error {
+	if raw == nil {
+		return nil
+	}
+	if kind := raw.Kind(); kind != '"' && kind != 'n' {
+		return fmt.Errorf("\"/%s\" is %s, not a string", key, kindName(kind))
+	}
+	*text = new(string)
+	return json.Unmarshal(raw, *text, lenient)
 }
 
 // noTag returns an error for an object without a tag, such as an error of the API.

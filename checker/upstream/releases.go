@@ -169,7 +169,7 @@ func (f form) read(entries []jsontext.Value) (catalog.List, error) {
 			continue
 		}
 		for _, skipped := range skippedFiles {
-			list.Skipped = append(list.Skipped, where+": "+skipped)
+			list.Skipped = append(list.Skipped, "a file of "+where+": "+skipped)
 		}
 		numbers[tag] = i + 1
 		list.Entries = append(list.Entries, e)

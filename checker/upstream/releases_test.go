@@ -55,7 +55,7 @@ var opaWant = catalog.Entry{Tag: "v0.19.2", Upstream: catalog.Layer{
 
 // least returns the entry of a release of GitHub's API that has only a tag.
 func least(tag string, edit ...func(*catalog.Layer)) catalog.Entry {
-	l := catalog.Layer{Title: new(""), Notes: new(""), Text: new(""), Prerelease: new(false), Files: []catalog.File{}}
+	l := catalog.Layer{}
 	for _, e := range edit {
 		e(&l)
 	}
@@ -79,8 +79,8 @@ func TestReadGitHub(t *testing.T) {
 		{"empty array", " [] \n", nil},
 		{"byte order mark", "\ufeff[" + opaRelease + "]", []catalog.Entry{opaWant}},
 		{"order of the file", `[{"tag_name":"v2.0.0"},{"tag_name":"v1.0.0"}]`, []catalog.Entry{least("v2.0.0"), least("v1.0.0")}},
-		{"pre-release", `{"tag_name":"v1.0.0","prerelease":true}`, []catalog.Entry{least("v1.0.0", func(l *catalog.Layer) { *l.Prerelease = true })}},
-		{"pre-release by version only", `{"tag_name":"v1.0.0-rc.1","prerelease":false}`, []catalog.Entry{least("v1.0.0-rc.1")}},
+		{"pre-release", `{"tag_name":"v1.0.0","prerelease":true}`, []catalog.Entry{least("v1.0.0", func(l *catalog.Layer) { l.Prerelease = new(true) })}},
+		{"pre-release by version only", `{"tag_name":"v1.0.0-rc.1","prerelease":false}`, []catalog.Entry{least("v1.0.0-rc.1", func(l *catalog.Layer) { l.Prerelease = new(false) })}},
 		{"tags that differ in build metadata", `[{"tag_name":"v1.30.0+k3s2"},{"tag_name":"v1.30.0+k3s1"}]`, []catalog.Entry{least("v1.30.0+k3s2"), least("v1.30.0+k3s1")}},
 		{"tags that differ in a v", `[{"tag_name":"v1.0.0"},{"tag_name":"1.0.0"},{"tag_name":"V1.0.0"}]`, []catalog.Entry{least("v1.0.0"), least("1.0.0"), least("V1.0.0")}},
 		{"tags of all kinds", `[{"tag_name":"nightly"},{"tag_name":"cli/v1.2.3"},{"tag_name":"pkg@1.2.3"},{"tag_name":"2026-05-01"},{"tag_name":"2026.05.01"},{"tag_name":"1.02.3"},{"tag_name":"1.2.0rc1"},{"tag_name":"4.2.Final"},{"tag_name":"版本-1"}]`,
@@ -92,7 +92,8 @@ func TestReadGitHub(t *testing.T) {
 		{"drafts without a valid tag", `[{"draft":true},{"tag_name":"","draft":true},{"tag_name":"a b","draft":true}]`, nil},
 		{"created only", `{"tag_name":"1.0.0","created_at":"2021-02-03T04:05:06.7Z","published_at":null}`,
 			[]catalog.Entry{least("1.0.0", func(l *catalog.Layer) { l.Created = new(time.Date(2021, 2, 3, 4, 5, 6, 0, time.UTC)) })}},
-		{"nulls", `{"tag_name":"1.0.0","html_url":null,"assets":null,"draft":null,"prerelease":null,"body":null,"name":null}`, []catalog.Entry{least("1.0.0")}},
+		{"nulls", `{"tag_name":"1.0.0","html_url":null,"assets":null,"draft":null,"prerelease":null,"body":null,"name":null}`,
+			[]catalog.Entry{least("1.0.0", func(l *catalog.Layer) { l.Title, l.Notes, l.Text = new(""), new(""), new("") })}},
 		{"unknown keys", `{"tag_name":"1.0.0","x":{"tag_name":5},"y":[[[1e999]]],"TAG_NAME":7,"releases":[]}`, []catalog.Entry{least("1.0.0")}},
 		{"lone surrogates in fields that are not read", `[{"tag_name":"1.0.0","author":{"login":"\ud83d"},"\udc00":1,"mentions_count":0}]`, []catalog.Entry{least("1.0.0")}},
 		{"lone surrogates in texts", `{"tag_name":"1.0.0","name":"a\ud83d","body":"b\udc00c"}`,
@@ -106,7 +107,7 @@ func TestReadGitHub(t *testing.T) {
 		{"files of Gitea", `{"tag_name":"v1","assets":[{"id":1,"name":"b c","size":7,"download_count":3,"uuid":"x","browser_download_url":"https://example.com/b%20c"},{"name":"a","browser_download_url":"https://example.com/a"}]}`,
 			[]catalog.Entry{least("v1", withFiles(catalog.File{Name: "a", URL: "https://example.com/a"}, catalog.File{Name: "b c", URL: "https://example.com/b%20c", Size: 7}))}},
 		{"files that are not uploaded", `{"tag_name":"v1","assets":[{"name":"a","state":"starter","browser_download_url":"https://example.com/a"},{"name":"b","state":"open","browser_download_url":""},{"name":"c","state":"new","browser_download_url":"https://example.com/c"}]}`,
-			[]catalog.Entry{least("v1")}},
+			[]catalog.Entry{least("v1", func(l *catalog.Layer) { l.Files = []catalog.File{} })}},
 		{"digests", `{"tag_name":"v1","assets":[
 			{"name":"a","browser_download_url":"https://example.com/a","digest":"sha512:` + strings.Repeat("0a", 64) + `"},
 			{"name":"b","browser_download_url":"https://example.com/b","digest":"sha256:123"},
@@ -249,7 +250,7 @@ func TestReadAPI(t *testing.T) {
 	}
 	with := func(tag string, edit func(*catalog.Layer)) catalog.Entry {
 		return least(tag, func(l *catalog.Layer) {
-			l.Withdrawn, l.Reason, l.Title, l.Text = new(false), new(""), nil, nil // what is absent says nothing
+			l.Notes, l.Prerelease, l.Withdrawn, l.Reason, l.Files = new(""), new(false), new(false), new(""), []catalog.File{}
 			edit(l)
 		})
 	}
@@ -271,11 +272,11 @@ func TestReadAPI(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	wantSkipped := []string{
-		`entry 1 (tag "v1.1.0"): file "a": has the name of another file`,
-		`entry 1 (tag "v1.1.0"): file "d": "/d": not an http`,
-		`entry 1 (tag "v1.1.0"): file "e": unknown platform "amiga/m68k"`,
-		`entry 2 (tag "nightly"): file "m": unknown platform "amiga/m68k"`,
-		`entry 2 (tag "nightly"): file "x": "ftp://example.com/x": not an http`,
+		`a file of entry 1 (tag "v1.1.0"): file "a": has the name of another file`,
+		`a file of entry 1 (tag "v1.1.0"): file "d": "/d": not an http`,
+		`a file of entry 1 (tag "v1.1.0"): file "e": unknown platform "amiga/m68k"`,
+		`a file of entry 2 (tag "nightly"): file "m": unknown platform "amiga/m68k"`,
+		`a file of entry 2 (tag "nightly"): file "x": "ftp://example.com/x": not an http`,
 		`entry 4 (tag "v1.0.0"): has the same tag as entry 3`,
 		`entry 5: "/version" is a number, not a string`,
 	}

@@ -19,6 +19,8 @@ type version struct {
 	is      versions.Version // the parsed name
 	as      versions.Version // the version that it is compared as
 	release *catalog.Release // nil if it is unreleased
+
+	withdrawn bool // it, or the release that it is a build of
 }
 
 // releases knows the releases of a product by the rules for its tags.
@@ -87,7 +89,7 @@ var (
 func (t *releases) version(reported string) version {
 	if r := t.find(reported); r != nil {
 		v := t.scheme.Parse(r.Tag)
-		return version{r.Tag, v, v, r}
+		return version{r.Tag, v, v, r, r.Withdrawn}
 	}
 	v := version{name: t.bare(reported), is: t.parse(reported)}
 	if v.is.Ordered() && !t.calendar(v.name) {
@@ -100,6 +102,7 @@ func (t *releases) version(reported string) version {
 			break
 		}
 	}
+	v.withdrawn = t.builtFromWithdrawn(v.as)
 	return v
 }
 
@@ -120,7 +123,19 @@ func (t *releases) withoutVendor(reported string) versions.Version {
 // olderThan reports whether a version is older than a release or limit.
 func (v version) olderThan(limit versions.Version) bool { return v.as.CompareBuild(limit) < 0 }
 
-func (v version) withdrawn() bool { return v.release != nil && v.release.Withdrawn }
+// builtFromWithdrawn reports whether all releases that differ from a version at most in
+// their build metadata are withdrawn, and there is one.
+func (t *releases) builtFromWithdrawn(v versions.Version) bool {
+	found := false
+	for i, r := range t.all {
+		if v.Ordered() && t.parsed[i].Compare(v) == 0 {
+			if found = true; !r.Withdrawn {
+				return false
+			}
+		}
+	}
+	return found
+}
 
 // available reports whether a release can be offered, apart from the files that are required.
 func (t *releases) available(i int) bool {
@@ -142,7 +157,7 @@ func (t *releases) latest() (*catalog.Release, versions.Version) {
 // newer returns the number of releases that are newer than a version, or nil if it is
 // unknown, or if the version is withdrawn and not older than the latest release.
 func (t *releases) newer(v version) any {
-	if latest, newest := t.latest(); !v.as.Ordered() || latest == nil || v.withdrawn() && !v.olderThan(newest) {
+	if latest, newest := t.latest(); !v.as.Ordered() || latest == nil || v.withdrawn && !v.olderThan(newest) {
 		return nil
 	}
 	n := int64(0)
@@ -163,7 +178,7 @@ func (t *releases) daysOutdated(v version) any {
 		return nil
 	}
 	if !v.olderThan(newest) {
-		if v.withdrawn() {
+		if v.withdrawn {
 			return nil
 		}
 		return int64(0)

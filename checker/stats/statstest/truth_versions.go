@@ -60,7 +60,7 @@ func (t *Truth) latest() [][]any {
 	}
 	instances := t.groupBy(t.instances, func(build int) string {
 		switch v := t.versions[build]; {
-		case v.withdrawn():
+		case v.withdrawn:
 			return "withdrawn release"
 		case !v.as.Ordered() || latest == nil:
 			return "unknown"
@@ -92,7 +92,7 @@ func (t *Truth) versionRows() (rows [][]any) {
 		v := t.releases.version(name)
 		rows = append(rows, []any{name, t.releases.date(name), instances[name], share(instances[name], t.total), reports[name],
 			t.releases.newer(v), t.releases.daysOutdated(v),
-			quantile(t.heapsOf(func(build int) bool { return t.versionName(build) == name }), 0.95), v.withdrawn()})
+			quantile(t.heapsOf(func(build int) bool { return t.versionName(build) == name }), 0.95), v.withdrawn})
 	}
 	return rows
 }
