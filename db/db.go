@@ -19,6 +19,7 @@ import (
 	mathrand "math/rand/v2"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -186,9 +187,18 @@ func transact(ctx context.Context, b beginner, f func(*sql.Tx) error) error {
 	}
 	defer tx.Rollback()
 	if err := f(tx); err != nil {
-		return err
+		return closedBy(ctx, err)
 	}
 	return tx.Commit()
+}
+
+// closedBy adds the error of a context that is done to the errors of statements and
+// transactions that database/sql has closed because of that.
+func closedBy(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, sql.ErrTxDone) || strings.HasSuffix(err.Error(), "sql: statement is closed")) {
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	}
+	return err
 }
 
 // inSnapshot runs f in a transaction that reads a snapshot of the store.
@@ -198,7 +208,10 @@ func (s *Store) inSnapshot(ctx context.Context, f func(*sql.Tx) error) error {
 		return s.explain(err)
 	}
 	defer tx.Rollback()
-	return s.explain(f(tx))
+	if err = f(tx); err != nil {
+		err = closedBy(ctx, err)
+	}
+	return s.explain(err)
 }
 
 // querier is implemented by *sql.DB, *sql.Conn and *sql.Tx.
