@@ -2,13 +2,16 @@ package db_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
+	"relcheck/db"
 	"relcheck/db/pgtest"
 )
 
@@ -82,5 +85,42 @@ func TestReadBehindLock(t *testing.T) {
 	tx.Rollback()
 	if _, err := s.Token(context.Background(), "x"); err != nil {
 		t.Errorf("read after the lock was released: %v", err)
+	}
+}
+
+// What database/sql closes when a context is done fails with errors that do not say so.
+func TestClosedByContext(t *testing.T) {
+	d, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	tx, err := d.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	statement, err := tx.Prepare("SELECT 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other := errors.New("other"); db.ClosedBy(ctx, sql.ErrTxDone) != sql.ErrTxDone || db.ClosedBy(ctx, other) != other {
+		t.Error("an error is changed although the context is not done")
+	}
+	cancel()
+	for begin := time.Now(); tx.Commit() != sql.ErrTxDone; time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 10*time.Second {
+			t.Fatal("timeout: the transaction was not closed")
+		}
+	}
+	_, ofStatement := statement.Exec()
+	_, ofTx := tx.Exec("SELECT 1")
+	for what, err := range map[string]error{"statement": ofStatement, "transaction": ofTx} {
+		if err == nil || errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got error %v, want one that does not name the context", what, err)
+		} else if got := db.ClosedBy(ctx, fmt.Errorf("copy: %w", err)); !errors.Is(got, context.Canceled) {
+			t.Errorf("%s: got error %v, want context.Canceled", what, got)
+		}
 	}
 }

@@ -13,6 +13,9 @@ import (
 	"relcheck/db/dbfile"
 )
 
+// ClosedBy is closedBy.
+var ClosedBy = closedBy
+
 // SetFoldPage sets the number of reports that a fold reads at first, and returns the previous
 // one. A fold increases it up to four times.
 func SetFoldPage(page int) (before int) {

@@ -251,6 +251,11 @@ func TestReasons(t *testing.T) {
 	if diff := cmp.Diff(unused, s.Unused); diff != "" {
 		t.Errorf("unused: -want +got:\n%s", diff)
 	}
+	s = Choose(filesNamed("App-1.2.3.dmg App-1.2.3-mac.zip latest-mac.yml"), Options{Product: "app", Tag: "1.2.3"})
+	want = Choice{File: 0, Reason: "installer", Others: []Other{{1, "archive for the updater of the program"}}}
+	if diff := cmp.Diff(want, s.Downloads[checker.Platform{OS: "darwin", Arch: "amd64"}]); diff != "" {
+		t.Errorf("darwin/amd64: -want +got:\n%s", diff)
+	}
 }
 
 // checkSelection checks what holds for every release: each platform is one of Go's, no

@@ -160,6 +160,7 @@ func TestSkipped(t *testing.T) {
 		{"year 10000", `{"tag_name":"v1.0.0","created_at":"9999-12-31T23:59:59-01:00"}`, `"9999-12-31T23:59:59-01:00" is not a date`, nil},
 		{"type of the tag", `{"tag_name":1}`, `entry 1: "/tag_name" is a number, not a string`, nil},
 		{"type of a flag", `{"draft":"no","tag_name":"v1.0.0"}`, `entry 1 (tag "v1.0.0"): "/draft" is a string, not true or false`, nil},
+		{"type of a text", `{"tag_name":"v1.0.0","body":7}`, `"/body" is a number, not a string`, nil},
 		{"type of the files", `{"tag_name":"v1.0.0","assets":{}}`, `"/assets" is an object, not an array`, nil},
 		{"type of a date", `{"tag_name":"v1.0.0","published_at":1587999999}`, `"/published_at" is a number, not a string`, nil},
 		{"null", `null`, "entry 1: is null, not an object", nil},
