@@ -193,13 +193,29 @@ func checkVersions(p Product) error {
 			return fieldErrorf("tag_prefixes", "%q cannot begin a tag", prefix)
 		}
 	}
-	if _, err := version.NewScheme(nil, p.Suffix); err != nil {
+	suffixes, err := version.NewScheme(nil, p.Suffix)
+	if err != nil {
 		return fieldErrorf("release_suffix", "%v", err)
 	}
-	if _, err := (version.Scheme{}).ParseRange(p.Match); err != nil {
-		return fieldErrorf("match", "%v", err)
+	if suffixes.Parse("1-rc.1").Stable() && suffixes.Parse("1-0-x").Stable() {
+		return fieldErrorf("release_suffix", "%q matches every suffix, also -rc.1: give a pattern such as [0-9]+", p.Suffix)
+	}
+	if err := checkRange(p.Match); err != nil {
+		return err
 	}
 	return checkChannels(p.Channels)
+}
+
+// checkRange returns a [FieldError] unless versions can be in a range.
+func checkRange(text string) error {
+	r, err := version.Scheme{}.ParseRange(text)
+	switch {
+	case err != nil:
+		return fieldErrorf("match", "%v", err)
+	case r.Empty():
+		return fieldErrorf("match", "range %q contains no version: give another one, such as '>=1.4,<3'", text)
+	}
+	return nil
 }
 
 func checkTemplate(field, template string, check func(string) error) error {
