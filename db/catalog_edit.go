@@ -52,6 +52,9 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, tag string
 	changes := old.Differences(&layer)
 	stored.layers[catalog.Operator] = &layer
 	r = stored.merge(scheme, tag)
+	if err := e.Check(&r); err != nil {
+		return r, catalog.Unchanged, err
+	}
 	if len(changes) == 0 && done != catalog.Added {
 		return r, done, nil
 	}

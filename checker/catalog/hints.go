@@ -49,6 +49,26 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 	return hints
 }
 
+// EditHints explains what may be unexpected about a release to which a patch was applied:
+// that it is not offered, that nothing holds it back, and that the patch describes files
+// that it does not have.
+func (p *Product) EditHints(e *ReleasePatch, r *Ranked, now time.Time) (hints []string) {
+	if why := p.NotOffered(r, p.Range(), now); why != "" {
+		hints = append(hints, "it is not offered: "+why)
+	} else if r.Date.IsZero() && (p.MinAge > 0 || p.RequireFiles) {
+		hints = append(hints, "it is offered at once, because it has no date: set its date to apply the product's minimum age and required files")
+	}
+	if names := r.without(e.files); len(names) > 0 {
+		const shown = 5
+		text, more := strings.Join(names[:min(shown, len(names))], ", "), ""
+		if len(names) > shown {
+			more = fmt.Sprintf(" and %d more", len(names)-shown)
+		}
+		hints = append(hints, "it has no files of these names, so that their checksums and sizes are not shown: "+text+more)
+	}
+	return hints
+}
+
 // newerForeign returns a release whose tag the product cannot order, but which contains a
 // higher version than the latest release, within the product's range, and the flags that
 // add the prefix of the tag to those of the product. It returns nil if there is none.

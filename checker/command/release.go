@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -57,17 +58,13 @@ the product's templates.`,
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				r, done, err := s.EditRelease(cmd.Context(), args[0], args[1], e)
 				if err != nil {
-					return err
+					return flagError(err)
 				}
 				verb := map[catalog.Outcome]string{catalog.Added: "added", catalog.Changed: "changed", catalog.Unchanged: "nothing to change in"}
 				fmt.Fprintf(streams.Err, "%s release %s of %s\n", verb[done], r.Tag, args[0])
 				p, err := s.Product(cmd.Context(), args[0])
 				if err == nil {
-					if why := p.NotOffered(p.Rank([]catalog.Release{r})[0], p.Range(), time.Now()); why != "" {
-						fmt.Fprintf(streams.Err, "it is not offered: %s\n", why)
-					} else if r.Date.IsZero() && (p.MinAge > 0 || p.RequireFiles) {
-						fmt.Fprintln(streams.Err, "it is offered at once, because it has no date: set one with --date to apply --min-age and --require-files")
-					}
+					printLines(streams.Err, p.EditHints(&e, p.Rank([]catalog.Release{r})[0], time.Now()))
 				}
 				return err
 			})
@@ -125,12 +122,7 @@ func (f *releaseFlags) patch(tag string, in io.Reader) (e catalog.ReleasePatch, 
 	if f.checksums != "" && len(files) == 0 {
 		return e, usageError("--checksums %s: the file contains no line of a checksum and a file name", f.checksums)
 	}
-	for _, file := range files {
-		if err := e.SetFile(file); err != nil {
-			return e, flagError(err)
-		}
-	}
-	return e, nil
+	return e, flagError(e.SetChecksums(maps.Values(files)))
 }
 
 // readText reads a file, or standard input if its name is "-". Without a name, the text is
@@ -196,14 +188,13 @@ func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) e
 	if err := printList(streams.Out, []string{"tag", "date", "files", "state"}, rows); err != nil {
 		return err
 	}
-	printHints(streams.Err, p, ranked, &offer)
+	printLines(streams.Err, p.Hints(ranked, &offer))
 	return nil
 }
 
-// printHints prints what may be unexpected about the latest release.
-func printHints(w io.Writer, p *catalog.Product, ranked []*catalog.Ranked, offer *catalog.Offer) {
-	for _, hint := range p.Hints(ranked, offer) {
-		fmt.Fprintln(w, hint)
+func printLines(w io.Writer, lines []string) {
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
 	}
 }
 

@@ -132,7 +132,7 @@ func printProductHints(ctx context.Context, s *db.Store, product string, checkFi
 		return err
 	}
 	offer := p.Offer(ranked, nil, time.Now())
-	printHints(w, p, ranked, &offer)
+	printLines(w, p.Hints(ranked, &offer))
 	if r := offer.Latest; checkFile && r != nil && p.File != "" {
 		if d := r.Downloads(p); len(d.Named) > 0 && len(d.Selection.Downloads) == 0 {
 			fmt.Fprintf(w, "no file of %s, the latest release, has a name that --file gives: compare with relcheck release show %s %[1]s\n", r.Tag, p.Name)

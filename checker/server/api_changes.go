@@ -44,7 +44,12 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 	if err != nil { // removed in the meantime
 		return err
 	}
-	writeJSON(w, statusOf(done), encode(p.newAPIRelease(p.stored(stored))))
+	release := p.stored(stored)
+	body := struct {
+		apiRelease
+		Hints []string `json:"hints,omitempty"` // what may be unexpected
+	}{p.newAPIRelease(release), p.EditHints(&e, release, s.now())}
+	writeJSON(w, statusOf(done), encode(body))
 	return nil
 }
 
@@ -111,6 +116,15 @@ func newAPISettings(p catalog.Product) apiSettings {
 		s.Channels = append(s.Channels, apiChannel(c))
 	}
 	return s
+}
+
+// apiProductSettings answers GET /api/v1/products/{product} with the settings of the product.
+func (s *Server) apiProductSettings(w http.ResponseWriter, r *http.Request, _ identity) error {
+	p, err := s.product(r.PathValue("product"))
+	if err != nil {
+		return err
+	}
+	return s.sendJSON(w, r, func() any { return newAPISettings(p.Product) })
 }
 
 func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity) error {
