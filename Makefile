@@ -124,8 +124,8 @@ browser:
 # it, next to the ratio at the last release. What has become slower is listed at the
 # end. Takes about eight minutes.
 #   make bench BENCH='-bench-for 100ms -bench-log 100000'   a short run
-#   make bench BENCH='-bench-for 2s -write-ratios'          store the ratios of a release
-BENCH = -bench-for 2s
+#   make bench BENCH='-bench-for 1s -write-ratios'          store the ratios of a release
+BENCH = -bench-for 1s
 
 bench: postgres peer
 	go test ./checker/systemtest -run TestBench $(BENCH) -v -timeout 20m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
