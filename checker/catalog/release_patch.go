@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"relcheck/checker"
+	"relcheck/checker/download"
 	"relcheck/checker/printable"
 )
 
@@ -72,7 +73,7 @@ func (e *ReleasePatch) SetWithdrawn(withdrawn bool) { e.layer.Withdrawn = &withd
 
 // SetAsset sets the URL of the file for a platform such as linux/amd64.
 func (e *ReleasePatch) SetAsset(platform, url string) error {
-	p, err := checker.ParsePlatform(platform)
+	p, err := download.ParsePlatform(platform)
 	if err == nil {
 		err = printable.CheckDownload(url)
 	}
@@ -89,7 +90,7 @@ func (e *ReleasePatch) SetAsset(platform, url string) error {
 
 // RemoveAsset removes the file for a platform.
 func (e *ReleasePatch) RemoveAsset(platform string) error {
-	p, err := checker.ParsePlatform(platform)
+	p, err := download.ParsePlatform(platform)
 	if err != nil {
 		return fieldErrorf("assets", "%v", err)
 	}

@@ -2,6 +2,7 @@ package download
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"relcheck/checker"
@@ -22,6 +23,17 @@ func Normalize(os, arch string) checker.Platform {
 		n.read(split(strings.ToLower(os+" "+arch)), nil)
 	}
 	return checker.Platform{OS: n.os, Arch: n.arch}.OrOther()
+}
+
+// ParsePlatform is like [checker.ParsePlatform]. Its error for another name of a platform,
+// such as Linux/x86_64, contains Go's name.
+func ParsePlatform(text string) (checker.Platform, error) {
+	p, err := checker.ParsePlatform(text)
+	os, arch, _ := strings.Cut(text, "/")
+	if known := Normalize(os, arch); err != nil && known != checker.Other {
+		err = fmt.Errorf("unknown platform %q: use %s", text, known)
+	}
+	return p, err
 }
 
 // Mentions reports whether a text has a word for an operating system or an architecture,
