@@ -81,7 +81,12 @@ func productSet(streams IO) *cobra.Command {
 		}
 		fmt.Fprintf(streams.Err, "changed product %s\n", args[0])
 		_, checkFiles := patch["file"]
-		return printProductHints(ctx, s, args[0], checkFiles, streams.Err)
+		for _, name := range []string{"file", "tag_prefixes", "release_suffix", "match", "min_age", "require_files"} {
+			if _, ok := patch[name]; ok { // it changes what is offered
+				return printProductHints(ctx, s, args[0], checkFiles, streams.Err)
+			}
+		}
+		return nil
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,13 @@ func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.
 	var name string
 	dbFlag(c, &name)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		return withExisting(cmd.Context(), name, func(s *db.Store) error { return run(cmd.Context(), s, args) })
+		err := withExisting(cmd.Context(), name, func(s *db.Store) error { return run(cmd.Context(), s, args) })
+		if errors.Is(err, db.ErrNotFound) && len(args) > 0 {
+			if product, _, ok := strings.Cut(args[0], "@"); ok {
+				err = fmt.Errorf("%s is a channel, not a product: give %s; relcheck product channel list %[2]s shows what each channel offers", args[0], product)
+			}
+		}
+		return err
 	}
 	return c
 }
