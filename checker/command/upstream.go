@@ -81,6 +81,9 @@ func importList(ctx context.Context, s *db.Store, product string, list catalog.L
 	if err := importSettings(ctx, s, product, list.Settings, streams.Err); err != nil {
 		return fmt.Errorf("the releases were imported, but not the settings of %s: %w", product, err)
 	}
+	if c.Added+c.Changed+c.Gone == 0 && list.Settings == nil { // nothing has changed
+		return nil
+	}
 	return printProductHints(ctx, s, product, false, streams.Err)
 }
 
