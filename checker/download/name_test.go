@@ -10,7 +10,7 @@ import (
 
 // platforms returns the platforms that a file's name names, or none if it does not run.
 func platforms(file string) []checker.Platform {
-	if n := parse(file, nil); n.not == "" {
+	if n := parse(file, nil); n.excludedAs == "" {
 		return n.platforms()
 	}
 	return nil
