@@ -40,12 +40,13 @@ func (c ImportResult) plus(d ImportResult) ImportResult {
 var ErrMissing = errors.New("the list is probably incomplete")
 
 // ImportReleases stores what a list says about the releases of a product, all of it or
-// nothing, in upstream's layer. Fields that an entry leaves open keep their values.
+// nothing, in upstream's layer. Fields that an entry does not set keep their
+// values.
 //
 // Releases that the list of this name contained before and does not contain now are gone,
-// unless the list may be incomplete and they are older than all its entries. The error
-// wraps [ErrMissing] if more than half of the releases would be gone, or the latest one of
-// a list that may be incomplete, unless force is set.
+// unless the list may be incomplete and they are older than all its entries. Unless force
+// is set, the error wraps [ErrMissing] if more than half of the releases would be gone, or
+// if the list may be incomplete and the latest release would be gone.
 func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (c ImportResult, err error) {
 	p := releaseImport{Store: s, action: releasesImported, product: product, list: list, force: force, given: map[string]*catalog.Entry{}, unread: map[string]bool{}}
 	for _, tag := range list.Unread {
@@ -98,7 +99,7 @@ type releaseImport struct {
 	force           bool
 	given           map[string]*catalog.Entry
 	tags            []string        // of the given entries, in order, and then of the releases that are gone
-	unread          map[string]bool // tags that the list contains although it cannot be read
+	unread          map[string]bool // tags of entries of the list that cannot be read
 	oldest          time.Time       // of the entries; zero if no date is known
 
 	of      product                   // to which the releases belong

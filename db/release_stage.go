@@ -10,8 +10,8 @@ import (
 )
 
 // staged is the revision of releases that an import has written and that are not visible
-// yet. Conditions on releases that are known by tag say "revision <> -1", because for
-// "revision >= 0" SQLite would read all releases of the product by the index of revisions.
+// yet. Queries by tag use "revision <> -1", because with "revision >= 0" SQLite would scan
+// all releases of the product in the index of revisions.
 const staged = -1
 
 // stageLease is how long an import keeps its stage without writing to it. Afterwards
@@ -19,7 +19,7 @@ const staged = -1
 var stageLease = 15 * time.Second
 
 // errStageLost is returned if another process has taken the stage.
-var errStageLost = errors.New("the import was stopped for so long that another process has removed what it had written: repeat it")
+var errStageLost = errors.New("another process has removed the unfinished import, because it was paused for too long: run it again")
 
 // stage is the right to stage releases of a product. One import at a time has it.
 type stage struct{ product, id int64 }
@@ -82,13 +82,13 @@ func (st stage) publish(ctx context.Context, tx *sql.Tx, revision int64) error {
 	_, err := tx.ExecContext(ctx, `UPDATE release_layer SET revision = $2 WHERE product = $1 AND
 		(revision = -1 OR layer = 1 AND tag IN (SELECT tag FROM release_layer WHERE product = $1 AND revision = -1))`, st.product, revision)
 	if err == nil {
-		err = st.release(ctx, tx)
+		err = st.end(ctx, tx)
 	}
 	return err
 }
 
-// release gives up the stage. Its releases must be visible, or are removed later.
-func (st stage) release(ctx context.Context, tx *sql.Tx) error {
+// end gives up the stage. Its releases must be visible, or are removed later.
+func (st stage) end(ctx context.Context, tx *sql.Tx) error {
 	return requireUpdate(ctx, tx, errStageLost, "DELETE FROM stage WHERE product = $1 AND id = $2", st.product, st.id)
 }
 
@@ -98,7 +98,7 @@ func (s *Store) removeStages(ctx context.Context) error {
 	for _, product := range left {
 		var st stage
 		if st, err = s.claimStage(ctx, product); err == nil {
-			err = s.inTx(ctx, func(tx *sql.Tx) error { return st.release(ctx, tx) })
+			err = s.inTx(ctx, func(tx *sql.Tx) error { return st.end(ctx, tx) })
 		}
 		if err != nil && !errors.Is(err, errStageLost) { // to another import
 			break

@@ -72,7 +72,7 @@ func checkChannels(list string) error {
 // Check returns a [FieldError] if the name or the range is invalid.
 func (c *Channel) Check() error {
 	if !ValidProductName(c.Name) {
-		return fieldErrorf("name", "%q cannot be a channel's name: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", c.Name)
+		return fieldErrorf("name", "%q cannot be a channel's name: "+NameRule, c.Name)
 	}
 	return checkRange(c.Match)
 }

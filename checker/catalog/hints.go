@@ -64,7 +64,7 @@ func (p *Product) EditHints(e *ReleasePatch, r *Ranked, now time.Time) (hints []
 		if len(names) > shown {
 			more = fmt.Sprintf(" and %d more", len(names)-shown)
 		}
-		hints = append(hints, "it has no files of these names, so that their checksums and sizes are not shown: "+text+more)
+		hints = append(hints, "it has no files with these names, so their checksums and sizes are not shown: "+text+more)
 	}
 	return hints
 }

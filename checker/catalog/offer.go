@@ -56,8 +56,7 @@ type Offer struct {
 	// Latest, newest first. See [Offer.For].
 	Previews []*Ranked
 
-	// Next is the time of the next change of the offer without a change of the catalog,
-	// or zero.
+	// Next is the earliest time at which a release that waits is offered, or zero.
 	Next time.Time
 }
 

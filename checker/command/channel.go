@@ -76,7 +76,7 @@ func channelRemove(streams IO) *cobra.Command {
 			channels := p.ChannelList()
 			kept := slices.DeleteFunc(slices.Clone(channels), func(c catalog.Channel) bool { return c.Name == args[1] })
 			if len(kept) == len(channels) {
-				return nil, fmt.Errorf("product %s has no channel %s", args[0], args[1])
+				return nil, fmt.Errorf("product %s has no channel %s: list its channels with relcheck product channel list %[1]s", args[0], args[1])
 			}
 			return catalog.ProductPatch{"channels": catalog.FormatChannels(kept)}, nil
 		})

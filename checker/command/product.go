@@ -66,7 +66,7 @@ func productSet(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set NAME",
 		Short: "Change a product.",
-		Long:  "Change a product. Flags that are not given leave their field unchanged; '' clears it.\n\n" + templateHelp,
+		Long:  "Change a product. Settings whose flag is not given stay unchanged; an empty value ('')\nclears a setting.\n\n" + templateHelp,
 		Example: `  relcheck product set myapp --repo me/myapp
   relcheck product set myapp --tag-prefix cli/ --match '<2000' --min-age 24h`,
 	}

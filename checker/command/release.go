@@ -41,9 +41,9 @@ func releaseAdd(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add PRODUCT TAG",
 		Short: "Add or change a release.",
-		Long: `Add or change a release. Flags that are not given leave their field unchanged. What
-is set here takes precedence over imports and syncs. URLs that are not set come from
-the product's templates.`,
+		Long: `Add or change a release. Fields whose flag is not given stay unchanged. What is set
+here takes precedence over imports and syncs. URLs that are not set come from the
+product's templates.`,
 		Example: `  relcheck release add opa v1.22.2
   relcheck release add myapp 1.3.0 --date 2026-10-01 --notes https://example.com/notes/1.3.0 \
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
@@ -71,7 +71,7 @@ the product's templates.`,
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&flags.title, "title", "", "`title` for people")
+	c.Flags().StringVar(&flags.title, "title", "", "display `title`")
 	c.Flags().StringVar(&flags.notes, "notes", "", "`URL` of the release notes")
 	c.Flags().StringVar(&flags.body, "notes-file", "", "`file` with the release notes in Markdown; - for standard input")
 	c.Flags().StringVar(&flags.date, "date", "", "`time` of publication: a date or an RFC 3339 time")

@@ -115,7 +115,7 @@ func (o *simulateOptions) check(cmd *cobra.Command, args []string) error {
 	}
 	o.replay = append(o.replay, args...)
 	if !catalog.ValidProductName(o.product) {
-		return usageError("--product: invalid product name %q", o.product)
+		return usageError("--product: invalid product name %q: "+catalog.NameRule, o.product)
 	}
 	if o.instances < 1 || o.instances > mostInstances {
 		return usageError("--instances: %d is out of range: enter 1 to %s", o.instances, stats.ShowNumber(mostInstances))

@@ -93,11 +93,11 @@ func importSettings(ctx context.Context, s *db.Store, name string, export catalo
 	if export == nil {
 		return nil
 	}
-	var unset catalog.ProductPatch
+	var missing catalog.ProductPatch
 	var different []string
 	change := func(p catalog.Product) (catalog.ProductPatch, error) {
-		unset, different = p.Unset(export)
-		return unset, nil
+		missing, different = p.CompareSettings(export)
+		return missing, nil
 	}
 	err := setProduct(ctx, s, name, change)
 	if errors.Is(err, db.ErrInUse) { // by another product of this store
@@ -109,8 +109,8 @@ func importSettings(ctx context.Context, s *db.Store, name string, export catalo
 	if err != nil {
 		return err
 	}
-	if len(unset) > 0 {
-		fmt.Fprintf(w, "%s has these settings of the export now: %s\n", name, flagList(slices.Sorted(maps.Keys(unset))))
+	if len(missing) > 0 {
+		fmt.Fprintf(w, "%s has these settings of the export now: %s\n", name, flagList(slices.Sorted(maps.Keys(missing))))
 	}
 	if len(different) > 0 {
 		fmt.Fprintf(w, "%s keeps its own settings, which differ from the export: %s; change them with relcheck product set %[1]s\n", name, flagList(different))

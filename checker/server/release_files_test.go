@@ -131,7 +131,7 @@ func TestUnknownChecksums(t *testing.T) {
 	for _, name := range []string{"a", "b1", "b2", "b3", "b4", "b5", "b6"} {
 		sums += hash("ab", 32) + "  " + name + `\n`
 	}
-	const want = `"hints":["it has no files of these names, so that their checksums and sizes are not shown: b1, b2, b3, b4, b5 and 1 more"]`
+	const want = `"hints":["it has no files with these names, so their checksums and sizes are not shown: b1, b2, b3, b4, b5 and 1 more"]`
 	if got := p.want("200", "PUT", "v1.0.0", `{"checksums":"`+sums+`"}`); !strings.Contains(got, want) {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -18,7 +18,7 @@ type snapshot struct {
 	revision catalog.Revision
 	products layeredMap[product]
 	repos    layeredMap[product]  // by "owner/name" in lower case
-	waiting  map[string]time.Time // product names: when an offer begins without a change of the catalog
+	waiting  map[string]time.Time // by product name: when the next release that waits is offered
 }
 
 type product struct {
@@ -30,7 +30,7 @@ type product struct {
 	byTag    layeredMap[catalog.Ranked] // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
 	others   layeredMap[catalog.Ranked] // by tag: other spellings, and tags of other components
 	channels map[string]*channel        // by name; "" is the default one
-	next     time.Time                  // of the next change of a channel without a change of the catalog; zero if there is none
+	next     time.Time                  // the earliest time at which a release that waits is offered, or zero
 	hints    func() []string            // see [catalog.Product.Hints]
 }
 
@@ -83,7 +83,7 @@ func (s *snapshot) at(now time.Time) *snapshot {
 	return next
 }
 
-// next returns when an offer begins without a change of the catalog, or zero.
+// next returns the earliest time at which a release that waits is offered, or zero.
 func (s *snapshot) next() (at time.Time) {
 	for _, begins := range s.waiting {
 		at = earlier(at, begins)
