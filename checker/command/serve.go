@@ -209,11 +209,12 @@ func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, lo
 	if err != nil {
 		return fmt.Errorf("add the first token: %w", err)
 	}
+	command := "relcheck token link --base-url " + printable.QuoteShell(base)
 	if added {
 		fmt.Fprintf(out, "sign in at %s\n", signInLink(base, text))
-		log.Info("the sign-in link is valid once, for one hour; create another one with: relcheck token link --base-url " + base)
+		log.Info("the sign-in link is valid once, for one hour; create another one with: " + command)
 	} else {
-		log.Info("statistics require sign-in; create a link with: relcheck token link --base-url " + base)
+		log.Info("statistics require sign-in; create a link with: " + command)
 	}
 	return nil
 }

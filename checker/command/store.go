@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/printable"
 	"relcheck/db"
 )
 
@@ -24,7 +25,7 @@ func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.
 		err := withExisting(cmd.Context(), name, func(s *db.Store) error { return run(cmd.Context(), s, args) })
 		if errors.Is(err, db.ErrNotFound) && len(args) > 0 {
 			if product, _, ok := strings.Cut(args[0], "@"); ok {
-				err = fmt.Errorf("%s is a channel, not a product: give %s; relcheck product channel list %[2]s shows what each channel offers", args[0], product)
+				err = fmt.Errorf("%s is a channel, not a product: give %s; relcheck product channel list %s shows what each channel offers", args[0], product, printable.QuoteShell(product))
 			}
 		}
 		return err

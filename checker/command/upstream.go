@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 	"relcheck/checker/upstream"
 	"relcheck/db"
 )
@@ -138,7 +139,7 @@ func printProductHints(ctx context.Context, s *db.Store, product string, checkFi
 	printLines(w, p.Hints(ranked, &offer))
 	if r := offer.Latest; checkFile && r != nil && p.File != "" {
 		if d := r.Downloads(p); len(d.Named) > 0 && len(d.Selection.Downloads) == 0 {
-			fmt.Fprintf(w, "no file of %s, the latest release, has a name that --file gives: compare with relcheck release show %s %[1]s\n", r.Tag, p.Name)
+			fmt.Fprintf(w, "no file of %s, the latest release, has a name that --file gives: compare with relcheck release show %s %s\n", r.Tag, p.Name, printable.QuoteShell(r.Tag))
 		}
 	}
 	return nil
