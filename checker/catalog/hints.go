@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/printable"
 	"relcheck/checker/version"
 )
 
@@ -23,14 +24,19 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 		}
 	}
 	newer, flags := p.newerForeign(ranked, o.Latest)
-	if o.Latest == nil && len(o.Previews) == 0 && len(ranked) > 0 {
-		add("no release is offered: none of %d tags is a version within the product's settings, stable and not withdrawn", len(ranked))
-	}
-	if o.Latest == nil && len(o.Previews) > 0 {
+	next := o.Next.UTC().Format(time.RFC3339)
+	switch waits := !o.Next.IsZero(); {
+	case o.Latest != nil && waits:
+		add("a newer release is offered from %s on", next)
+	case o.Latest != nil:
+	case waits && len(o.Previews) > 0:
+		add("before %s, clients that run a pre-release are offered %s, other clients no release", next, o.Previews[0].Tag)
+	case waits:
+		add("no release is offered before %s", next)
+	case len(o.Previews) > 0:
 		add("only pre-releases are known: clients that run a pre-release are offered %s, other clients no release", o.Previews[0].Tag)
-	}
-	if !o.Next.IsZero() {
-		add("a newer release is offered from %s on", o.Next.UTC().Format(time.RFC3339))
+	case len(ranked) > 0:
+		add("no release is offered: no tag is a stable version within --match that is not withdrawn")
 	}
 	if foreign > 0 {
 		add("tags of other components, which are never the latest release: %d", foreign)
@@ -53,9 +59,19 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 // that it is not offered, that nothing holds it back, and that the patch describes files
 // that it does not have.
 func (p *Product) EditHints(e *ReleasePatch, r *Ranked, now time.Time) (hints []string) {
-	if why := p.NotOffered(r, p.Range(), now); why != "" {
-		hints = append(hints, "it is not offered: "+why)
-	} else if r.Date.IsZero() && (p.MinAge > 0 || p.RequireFiles) {
+	allowed, from := p.Range(), p.offeredFrom(r)
+	switch why := obstacle(r, allowed); {
+	case why == otherComponent:
+		hints = append(hints, "it is not offered: its tag belongs to another component")
+	case why == notVersion:
+		hints = append(hints, "it is not offered: its tag cannot be read as a version")
+	case why != "":
+		hints = append(hints, "it is not offered: "+p.NotOffered(r, allowed, now))
+	case from.After(now):
+		hints = append(hints, "it is not offered before "+from.UTC().Format(time.RFC3339))
+	case r.Prerelease:
+		hints = append(hints, "it is a pre-release: it is offered only to clients that run a pre-release, or use a channel with pre-releases")
+	case r.Date.IsZero() && (p.MinAge > 0 || p.RequireFiles):
 		hints = append(hints, "it is offered at once, because it has no date: set its date to apply the product's minimum age and required files")
 	}
 	if names := r.without(e.files); len(names) > 0 {
@@ -92,7 +108,10 @@ func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) (found *Ranked,
 	}
 	prefixes := append(strings.Fields(p.Prefixes), prefix)
 	if p.Prefixes == "" && latest != nil { // the tags without a prefix remain releases
-		prefixes = append(prefixes, "''")
+		prefixes = append(prefixes, "")
 	}
-	return found, " --tag-prefix " + strings.Join(prefixes, " --tag-prefix ")
+	for _, prefix := range prefixes {
+		flags += " --tag-prefix " + printable.QuoteShell(prefix)
+	}
+	return found, flags
 }

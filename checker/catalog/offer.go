@@ -95,8 +95,12 @@ func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Of
 	return o
 }
 
-// outOfRange is an [obstacle].
-const outOfRange = "not in range"
+// The obstacles that callers distinguish, see [obstacle].
+const (
+	outOfRange     = "not in range"
+	otherComponent = "other component"
+	notVersion     = "not a version"
+)
 
 // obstacle returns why a release is never offered in a range, as a phrase, or "".
 func obstacle(r *Ranked, allowed version.Range) string {
@@ -104,9 +108,9 @@ func obstacle(r *Ranked, allowed version.Range) string {
 	case r.Withdrawn:
 		return "withdrawn"
 	case r.Version.Foreign():
-		return "other component"
+		return otherComponent
 	case !r.Version.Ordered():
-		return "not a version"
+		return notVersion
 	case !allowed.Contains(r.Version):
 		return outOfRange
 	}

@@ -54,9 +54,12 @@ same numbers up to the first that is not 0).`,
 		if err != nil {
 			return err
 		}
-		offered := "no release: none in its range is stable and not withdrawn"
-		if offer := p.Offer(ranked, &channel, time.Now()); offer.Latest != nil {
+		offered, offer := "no release yet", p.Offer(ranked, &channel, time.Now())
+		switch {
+		case offer.Latest != nil:
 			offered = offer.Latest.Tag
+		case !offer.Next.IsZero():
+			offered += " (the next one is offered from " + offer.Next.UTC().Format(time.RFC3339) + " on)"
 		}
 		fmt.Fprintf(streams.Err, "%s channel %s: clients of /p/%s@%s are offered %s\n", done, channel.Name, p.Name, channel.Name, offered)
 		return nil
