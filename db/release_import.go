@@ -37,7 +37,7 @@ func (c ImportResult) plus(d ImportResult) ImportResult {
 
 // ErrMissing is wrapped by errors about a list that lacks so many releases, or the latest
 // one, that it is probably not complete.
-var ErrMissing = errors.New("the list is probably incomplete")
+var ErrMissing = errors.New("it is probably incomplete")
 
 // ImportReleases stores what a list says about the releases of a product, all of it or
 // nothing, in upstream's layer. Fields that an entry does not set keep their

@@ -102,10 +102,13 @@ func (f *releaseFlags) patch(tag string, in io.Reader) (e catalog.ReleasePatch, 
 		}
 	}
 	for _, a := range f.assets {
-		platform, url, _ := strings.Cut(a, "=")
+		platform, url, found := strings.Cut(a, "=")
+		if !found {
+			return e, usageError("--asset %s: it has no =: use the form OS/ARCH=URL", a)
+		}
 		m := (*catalog.FieldError)(nil)
 		if err := e.SetAsset(platform, url); errors.As(err, &m) {
-			return e, usageError("--asset %s: %s: use the form OS/ARCH=URL", a, m.Text)
+			return e, usageError("--asset %s: %s", a, m.Text)
 		}
 	}
 	for _, url := range f.files {
@@ -212,11 +215,17 @@ func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Com
 		Short:   short,
 		Example: "  relcheck release " + verb + " opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		r, err := s.Withdraw(ctx, args[0], args[1], withdrawn)
-		if err == nil {
+		r, outcome, err := s.Withdraw(ctx, args[0], args[1], withdrawn)
+		switch {
+		case err != nil:
+			return err
+		case outcome == catalog.Unchanged:
+			state := map[bool]string{true: "already withdrawn", false: "not withdrawn"}[withdrawn]
+			fmt.Fprintf(streams.Err, "nothing to %s: release %s of %s is %s\n", verb, r.Tag, args[0], state)
+		default:
 			fmt.Fprintf(streams.Err, "%s release %s of %s\n", done, r.Tag, args[0])
 		}
-		return err
+		return nil
 	})
 }
 

@@ -26,13 +26,16 @@ func releaseImport(streams IO) *cobra.Command {
 		Short: "Import releases from a file.",
 		Long: `Import releases from a file in the format of GitHub's releases API (one object or an
 array of them), of relcheck's own API, or of relcheck release export; - reads standard
-input. Changes that were made with relcheck release add stay. The settings of the product
-in an export are applied if the product here has none of its own.
+input. Changes that were made with relcheck release add stay. Of the settings in an
+export, those that the product here does not have yet are applied.
 
 Entries that cannot be read are skipped and reported. Releases that an earlier file
-contained are removed if this one lacks them, unless they are older than all its entries.
-Drafts are removed too. If more than half of the releases or the latest one would be
-removed, nothing is imported without --force.`,
+contained are removed if this one lacks them. If the file is no export, releases without
+a date and releases that are older than all its entries stay. Drafts are removed too.
+
+If the file lacks more than half of the releases, nothing is imported without --force.
+The same applies if it lacks the latest release, unless relcheck release export wrote
+the file.`,
 		Example: `  relcheck release import opa releases.json
   curl -s https://github.example.com/api/v3/repos/me/myapp/releases | relcheck release import myapp -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -46,7 +49,7 @@ removed, nothing is imported without --force.`,
 				return fmt.Errorf("import %s: %w: nothing was imported", args[1], err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				return importList(cmd.Context(), s, args[0], list, force, streams)
+				return importList(cmd.Context(), s, args[0], "import "+args[1], list, force, streams)
 			})
 		},
 	}
@@ -56,13 +59,14 @@ removed, nothing is imported without --force.`,
 }
 
 // importList imports a list, and prints the result and what the operator should know.
-func importList(ctx context.Context, s *db.Store, product string, list catalog.List, force bool, streams IO) error {
+// Errors begin with what is done.
+func importList(ctx context.Context, s *db.Store, product, what string, list catalog.List, force bool, streams IO) error {
 	if len(list.Entries) == 0 && !force {
-		return fmt.Errorf("import the list %s into %s: it contains no releases: nothing was imported", list.Name, product)
+		return fmt.Errorf("%s: it contains no releases: nothing was imported", what)
 	}
 	c, err := s.ImportReleases(ctx, product, list, force)
 	if errors.Is(err, db.ErrMissing) {
-		return fmt.Errorf("import the list %s into %s: %w: it was not imported; give the whole list, or add --force to remove them", list.Name, product, err)
+		return fmt.Errorf("%s: %w: nothing was imported; give the whole list, or add --force to remove them", what, err)
 	}
 	if err != nil {
 		return err
@@ -114,7 +118,11 @@ func importSettings(ctx context.Context, s *db.Store, name string, export catalo
 		fmt.Fprintf(w, "%s has these settings of the export now: %s\n", name, flagList(slices.Sorted(maps.Keys(missing))))
 	}
 	if len(different) > 0 {
-		fmt.Fprintf(w, "%s keeps its own settings, which differ from the export: %s; change them with relcheck product set %[1]s\n", name, flagList(different))
+		command := "relcheck product set " + name
+		if slices.Contains(different, "channels") {
+			command += " and relcheck product channel"
+		}
+		fmt.Fprintf(w, "%s keeps its own settings, which differ from the export: %s; change them with %s\n", name, flagList(different), command)
 	}
 	return nil
 }
@@ -211,7 +219,7 @@ func syncReleases(ctx context.Context, s *db.Store, name string, force bool, str
 		return fmt.Errorf("sync %s: %w", name, err)
 	}
 	for _, list := range lists {
-		if err := importList(ctx, s, name, list, force, streams); err != nil {
+		if err := importList(ctx, s, name, "sync "+strings.TrimPrefix(list.Name, "go:"), list, force, streams); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ type Editor interface {
 	// EditRelease changes or adds a release, and returns it.
 	EditRelease(ctx context.Context, product, tag string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)
 	// Withdraw withdraws or restores a release.
-	Withdraw(ctx context.Context, product, tag string, withdrawn bool) (catalog.Release, error)
+	Withdraw(ctx context.Context, product, tag string, withdrawn bool) (catalog.Release, catalog.Outcome, error)
 	// EditProduct changes or adds a product, and returns it.
 	EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (catalog.Product, catalog.Outcome, error)
 	// DropProduct removes a product. If it has recorded reports, they are removed too if
@@ -57,7 +57,7 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 // the release.
 func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identity) error {
 	err := s.change(r, id, func(ctx context.Context, by Editor) error {
-		_, err := by.Withdraw(ctx, r.PathValue("product"), r.PathValue("version"), true)
+		_, _, err := by.Withdraw(ctx, r.PathValue("product"), r.PathValue("version"), true)
 		return err
 	})
 	if err == nil {
