@@ -55,7 +55,7 @@ func serveCommand(streams IO) *cobra.Command {
 	f.Int64Var(&o.PublicThreshold, "public-threshold", 10, "smallest `number` of instances shown without sign-in; smaller counts are part of other")
 	keepFlag(c, &o.KeepReports, "keep-reports", "how long to keep reports after they are part of the statistics")
 	keepFlag(c, &o.KeepRollups, "keep-rollups", "how long to keep statistics")
-	scheduleFlags(c, &o.backups)
+	scheduleFlags(c, &o.backups, "`folder` for scheduled backups (default: no backups)", "time between two scheduled backups")
 	f.IntVar(&o.backups.Keep, "backup-keep", 7, "`number` of backups of this store to keep")
 	f.IntVar(&o.ClientRate, "source-rate", 600, "maximum `number` of reports recorded per minute and client IP (0: unlimited)")
 	f.Func("trusted-proxy", "`network` or IP address of a proxy whose X-Forwarded-For, Forwarded or X-Real-IP header is trusted; can be repeated", func(list string) error {

@@ -57,8 +57,8 @@ throughput, but says little about latency.
 Instances start, report, end, and are replaced. --instances is the number that
 report on a simulated day, with about 1.5 requests each. The same seed gives the same
 instance IDs, versions and order on any day. Versions are generated, or come from the
-releases in the store of --db. A service counts unreleased versions as other after
-the first hundred.
+releases in the store of --db. Of unreleased versions, a service counts 100 builds
+a day separately, and the others as other.
 
 --replay sends captured requests unchanged, below the path of --url. Instances take
 turns, each with its own instance ID.
