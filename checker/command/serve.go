@@ -146,7 +146,6 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	keep := db.Retention{Reports: o.KeepReports, Rollups: o.KeepRollups, Clock: streams.Clock}
 	defer background(ctx, log, handler, s, w, keep, &o.backups)() // before the store is closed
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
-	logHazards(s, log)
 	log.Info("started", "db", s.Name(), "base_url", o.Base, "version", buildVersion())
 	logMissingReleases(ctx, s, log)
 	if err := firstToken(ctx, s, o.Base, streams.Out, log); err != nil && ctx.Err() == nil {
@@ -160,6 +159,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, backups *backup.Schedule) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
+	tasks.Go(func() { followHazards(ctx, s, log) })
 	tasks.Go(func() { handler.Watch(ctx) })
 	tasks.Go(func() { s.Maintain(ctx, keep, log) })
 	tasks.Go(func() { s.CheckAfterCrash(ctx, w, log) })
@@ -172,13 +172,25 @@ func background(ctx context.Context, log *slog.Logger, handler *server.Server, s
 	}
 }
 
-// logHazards logs, once, everything that endangers the store.
-func logHazards(s *db.Store, log *slog.Logger) {
+// followHazards logs everything that endangers the store: at start, and later what is new,
+// such as a hard link.
+func followHazards(ctx context.Context, s *db.Store, log *slog.Logger) {
 	if err := s.LogLost(); err != nil {
 		log.Error("reports may be lost", "err", err)
 	}
-	for _, text := range append(processHazards(), s.Hazards()...) {
-		log.Warn(text)
+	logged := map[string]bool{}
+	for {
+		for _, text := range append(processHazards(), s.Hazards()...) {
+			if !logged[text] {
+				log.Warn(text)
+				logged[text] = true
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
 	}
 }
 

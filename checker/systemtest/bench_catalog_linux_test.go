@@ -43,7 +43,7 @@ func (b *bench) catalog() {
 		b.add(row{name: name + most, figure: measured.median(name+most, tookOf), unit: "ms", ratio: measured.ratio(name+most, name+few, tookOf), small: true, most: mostAtLimit})
 	}
 	const alone, besides = "reports, as many releases as there may be", "reports, ten releases a second are put"
-	reports := b.alternate(rounds, trial{alone, func() sample { return b.loadWithJobs(large.process, nil) }},
+	reports := b.alternate(2*rounds+1, trial{alone, func() sample { return b.loadWithJobs(large.process, nil) }},
 		trial{besides, func() sample { return b.loadWithJobs(large.process, []*job{large.tenPutsASecond()}) }})
 	b.add(row{name: alone, figure: reports.median(alone, rateOf), unit: "reports/s", note: reports.latencies(alone)})
 	b.add(row{name: besides, figure: reports.median(besides, rateOf), unit: "reports/s", ratio: reports.ratio(besides, alone, rateOf),
