@@ -24,9 +24,6 @@ func putReleases(ctx context.Context, s *db.Store, product string, releases []ca
 	return s.ImportReleases(ctx, product, catalog.ListOf("test", releases...), true)
 }
 
-// errOf returns the error of a call.
-func errOf[T any](_ T, err error) error { return err }
-
 // file returns a file for a platform.
 func file(p checker.Platform, url string) []catalog.File {
 	return []catalog.File{{Name: catalog.FileName(url), Platform: p, URL: url}}
