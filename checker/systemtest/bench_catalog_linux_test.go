@@ -35,7 +35,7 @@ func (b *bench) catalog() {
 		return trial{name, func() sample { return b.medianTime(put) }}
 	}
 	const few, most = ", few releases", ", as many as there may be"
-	measured := b.alternate(3,
+	measured := b.alternate(rounds,
 		timed(small, release+few, small.putRelease), timed(large, release+most, large.putRelease),
 		timed(small, product+few, small.putProduct), timed(large, product+most, large.putProduct))
 	for _, name := range []string{release, product} {

@@ -23,6 +23,7 @@ type subject struct {
 	request string
 	conns   []int
 	*process
+	other bool // not relcheck
 }
 
 // at returns the name of a measurement with a number of connections.
@@ -43,20 +44,20 @@ func (b *bench) serving() (durableRate float64) {
 	report := captured(b, "opa-v0.70.0")
 	all, some := []int{1, 64, 256, 1024}, []int{64, 256}
 	subjects := []subject{
-		{nothing, report, all, bare},
-		{"a file is synced", report, all, synced},
-		{durable, report, all, sqlite},
-		{"GitHub's API", captured(b, "opa-v1.22.2"), some, sqlite},
-		{"/healthz", "GET /healthz HTTP/1.1\r\nHost: relcheck\r\n\r\n", some, sqlite},
-		{"INSERT a request", report, []int{1, 64, 256}, insert},
+		{nothing, report, all, bare, true},
+		{"a file is synced", report, all, synced, true},
+		{durable, report, all, sqlite, false},
+		{"GitHub's API", captured(b, "opa-v1.22.2"), some, sqlite, false},
+		{"/healthz", "GET /healthz HTTP/1.1\r\nHost: relcheck\r\n\r\n", some, sqlite, false},
+		{"INSERT a request", report, []int{1, 64, 256}, insert, true},
 	}
 	if _, err := pgtest.Program("initdb"); err != nil {
 		b.logProgress("missing: %v; not measured", err)
 	} else {
-		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b))})
+		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b)), false})
 	}
 	if p := b.peer(); p != nil {
-		subjects = append(subjects, subject{peer, upgradeRequest, some, p})
+		subjects = append(subjects, subject{peer, upgradeRequest, some, p, true})
 	}
 	measured := b.measure(subjects)
 	b.openLoop(bare, sqlite)
@@ -113,7 +114,7 @@ func (b *bench) measure(subjects []subject) samples {
 	for _, s := range subjects {
 		for _, n := range s.conns {
 			own := at(s.name, n)
-			r := row{name: own, figure: measured.median(own, rateOf), unit: "requests/s", note: measured.latencies(own)}
+			r := row{name: own, figure: measured.median(own, rateOf), unit: "requests/s", other: s.other, note: measured.latencies(own)}
 			if s.name != nothing {
 				r.ratio = measured.ratio(own, at(nothing, n), rateOf)
 			}
@@ -158,7 +159,7 @@ func (b *bench) openLoop(bare, sqlite *process) {
 		return s
 	}
 	served, fleet := b.fleet(&half)
-	measured := b.alternate(rounds, trial{"the highest rate", highest}, trial{nothing, load(bare)}, trial{durable, load(sqlite)}, trial{mixed, fleet})
+	measured := b.alternate(2*rounds+1, trial{"the highest rate", highest}, trial{nothing, load(bare)}, trial{durable, load(sqlite)}, trial{mixed, fleet})
 	served.kill()
 	for _, name := range []string{durable, mixed} {
 		prefix := name + " at half of the highest rate, "

@@ -20,14 +20,16 @@ func (b *bench) client() {
 	off := &checker.Client{Product: "benched", Disabled: true}
 	start := func(name string, start func(context.Context)) trial {
 		return trial{name, func() sample {
-			const times = 50_000
-			begin := time.Now()
-			for range times {
-				ctx, cancel := context.WithCancel(b.Context())
-				start(ctx)
-				cancel()
+			const batch = 10_000
+			begin, n := time.Now(), 0
+			for ; time.Since(begin) < *benchFor/4; n += batch {
+				for range batch {
+					ctx, cancel := context.WithCancel(b.Context())
+					start(ctx)
+					cancel()
+				}
 			}
-			return sample{took: time.Since(begin).Seconds() * 1e3 / times}
+			return sample{took: time.Since(begin).Seconds() * 1e3 / float64(n)}
 		}}
 	}
 	const floor, switchedOn, switchedOff = "starting a goroutine", "starting a client", "starting a client that is off"
