@@ -35,8 +35,8 @@ func (c ImportResult) plus(d ImportResult) ImportResult {
 	return ImportResult{c.Added + d.Added, c.Changed + d.Changed, c.Unchanged + d.Unchanged, c.Gone + d.Gone}
 }
 
-// ErrMissing is wrapped by errors about a list that lacks so many releases, or the latest
-// one, that it is probably not complete.
+// ErrMissing is wrapped by the error about a list that is probably incomplete: it lacks more
+// than half of the releases, or the latest one.
 var ErrMissing = errors.New("it is probably incomplete")
 
 // ImportReleases stores what a list says about the releases of a product, all of it or

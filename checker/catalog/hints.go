@@ -17,13 +17,13 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 	foreign, unordered := 0, 0
 	for _, r := range ranked {
 		switch {
-		case r.Version.Foreign():
+		case r.Version.OtherComponent():
 			foreign++
 		case !r.Version.Ordered():
 			unordered++
 		}
 	}
-	newer, flags := p.newerForeign(ranked, o.Latest)
+	newer, flags := p.newerOtherPrefix(ranked, o.Latest)
 	next := o.Next.UTC().Format(time.RFC3339)
 	switch waits := !o.Next.IsZero(); {
 	case o.Latest != nil && waits:
@@ -47,9 +47,9 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 	switch {
 	case newer == nil:
 	case o.Latest == nil:
-		add("tag %s looks like a release: if it is one of %s, set the prefix of its tags with relcheck product set %[2]s%[3]s", newer.Tag, p.Name, flags)
+		add("tag %s looks like a release: if it is a release of %s, add its prefix with relcheck product set %[2]s%[3]s", newer.Tag, p.Name, flags)
 	default:
-		add("tag %s looks newer than %s, the latest release: if it is a release of %s, set the prefix of its tags with relcheck product set %[3]s%[4]s",
+		add("tag %s looks newer than %s, the latest release: if it is a release of %s, add its prefix with relcheck product set %[3]s%[4]s",
 			newer.Tag, o.Latest.Tag, p.Name, flags)
 	}
 	return hints
@@ -85,10 +85,10 @@ func (p *Product) EditHints(e *ReleasePatch, r *Ranked, now time.Time) (hints []
 	return hints
 }
 
-// newerForeign returns a release whose tag the product cannot order, but which contains a
-// higher version than the latest release, within the product's range, and the flags that
-// add the prefix of the tag to those of the product. It returns nil if there is none.
-func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) (found *Ranked, flags string) {
+// newerOtherPrefix returns the highest release of another prefix whose version is higher
+// than the latest release and in the product's range, or nil. flags are the flags that set
+// the product's prefixes and the release's.
+func (p *Product) newerOtherPrefix(ranked []*Ranked, latest *Ranked) (found *Ranked, flags string) {
 	var highest version.Version
 	var prefix string
 	allowed := p.Range()

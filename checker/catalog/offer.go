@@ -107,7 +107,7 @@ func obstacle(r *Ranked, allowed version.Range) string {
 	switch {
 	case r.Withdrawn:
 		return "withdrawn"
-	case r.Version.Foreign():
+	case r.Version.OtherComponent():
 		return otherComponent
 	case !r.Version.Ordered():
 		return notVersion

@@ -115,7 +115,7 @@ func importSettings(ctx context.Context, s *db.Store, name string, export catalo
 		return err
 	}
 	if len(missing) > 0 {
-		fmt.Fprintf(w, "%s has these settings of the export now: %s\n", name, flagList(slices.Sorted(maps.Keys(missing))))
+		fmt.Fprintf(w, "applied these settings of the export to %s: %s\n", name, flagList(slices.Sorted(maps.Keys(missing))))
 	}
 	if len(different) > 0 {
 		command := "relcheck product set " + name

@@ -191,7 +191,7 @@ func (p *product) addTag(r *catalog.Ranked) {
 	key := p.scheme.Trim(r.Tag)
 	was := p.byTag.get(key)
 	switch {
-	case r.Version.Foreign(), was != nil && was.Tag != r.Tag && was.Version.CompareTag(r.Version) > 0:
+	case r.Version.OtherComponent(), was != nil && was.Tag != r.Tag && was.Version.CompareTag(r.Version) > 0:
 		p.others.set(r.Tag, r)
 		return
 	case was != nil && was.Tag != r.Tag: // another spelling
@@ -255,7 +255,7 @@ func (p *product) latest() *offer { return p.channels[""].latest }
 // find returns the release of a reported version, which is its tag, or its tag without the
 // prefix or the leading "v", or nil.
 func (p *product) find(reported string) *catalog.Ranked {
-	if r := p.others.get(reported); r != nil && !r.Version.Foreign() { // no client reports the tag of another component
+	if r := p.others.get(reported); r != nil && !r.Version.OtherComponent() { // no client reports the tag of another component
 		return r
 	}
 	return p.byTag.get(p.scheme.Trim(reported))

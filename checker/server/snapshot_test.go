@@ -30,7 +30,7 @@ func (s *snapshot) dump() (lines []string) {
 		lines = append(lines, fmt.Sprintf("%s: %d %+v", name, p.id, p.Product))
 		for i, r := range p.releases {
 			lines = append(lines, fmt.Sprintf("%s: release %d is %+v", name, i, r.Release))
-			if found := p.find(r.Tag); found != r && !r.Version.Foreign() {
+			if found := p.find(r.Tag); found != r && !r.Version.OtherComponent() {
 				lines = append(lines, fmt.Sprintf("%s: %s finds %+v", name, r.Tag, found))
 			}
 		}

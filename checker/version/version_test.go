@@ -58,8 +58,8 @@ func TestOrder(t *testing.T) {
 func TestUnordered(t *testing.T) {
 	for _, tag := range []string{"", "v", "nightly", "latest", "1.2.x", "1.x", "v2.x", "1.4x", "1.0.0-", "1.0.0+", "1.", "1..2", "1.0-rc..1", "1.0.0.-rc1", "1.0.0+a+b", "1.0~rc1", "1.0 ", "1.0\u2028", "1.0\x1b[31m",
 		"ünder-1.0", "V1.0", "-1.0", ".1", "RELEASE.Wed-Jun-17"} {
-		if v := (Scheme{}).Parse(tag); v.Ordered() || v.Foreign() {
-			t.Errorf("%q: ordered %v, foreign %v; want neither", tag, v.Ordered(), v.Foreign())
+		if v := (Scheme{}).Parse(tag); v.Ordered() || v.OtherComponent() {
+			t.Errorf("%q: ordered %v, foreign %v; want neither", tag, v.Ordered(), v.OtherComponent())
 		}
 	}
 	for _, c := range []struct {
@@ -74,8 +74,8 @@ func TestUnordered(t *testing.T) {
 	} {
 		s := scheme(t, c.prefixes, "")
 		v := s.Parse(c.tag)
-		if v.Foreign() != c.foreign {
-			t.Errorf("prefixes %q, tag %q: foreign %v, want %v", c.prefixes, c.tag, v.Foreign(), c.foreign)
+		if v.OtherComponent() != c.foreign {
+			t.Errorf("prefixes %q, tag %q: foreign %v, want %v", c.prefixes, c.tag, v.OtherComponent(), c.foreign)
 		}
 		if c.prefixes != "" && !c.foreign && !v.Ordered() {
 			t.Errorf("prefixes %q, tag %q: not ordered", c.prefixes, c.tag)
