@@ -58,7 +58,7 @@ type Version struct {
 type kind uint8
 
 const (
-	unordered      kind = iota
+	unordered kind = iota
 	otherComponent
 	ordered
 )
