@@ -40,8 +40,7 @@ func (c ImportResult) plus(d ImportResult) ImportResult {
 var ErrMissing = errors.New("it is probably incomplete")
 
 // ImportReleases stores what a list says about the releases of a product, all of it or
-// nothing, in upstream's layer. Fields that an entry does not set keep their
-// values.
+// nothing, in upstream's layer. Fields that an entry does not set keep their values.
 //
 // Releases that the list of this name contained before and does not contain now are gone,
 // unless the list may be incomplete and they are older than all its entries. Unless force
