@@ -1,0 +1,187 @@
+// Package bundle writes and reads bundles: signed archives that carry releases and their
+// files into a closed network.
+//
+// A bundle is a tar archive, compressed with Zstandard, of
+//
+//   - note, a signed note (golang.org/x/mod/sumdb/note) of at most 4 KB, which contains
+//     the length and the SHA-256 of the index;
+//   - index, JSON values, one a line: each product, followed by its releases, and then the
+//     contents of files with their SHA-256 and length, sorted by SHA-256;
+//   - sha256/SUM, the contents, in the order of the index.
+//
+// So the note alone decides whether the rest is read, and each later byte is checked
+// before it is used. The index contains all releases of its products. Contents may be
+// left out if an earlier bundle, the base, contains them.
+package bundle
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"relcheck/checker/catalog"
+)
+
+// The names of the parts of an archive.
+const (
+	noteName    = "note"
+	indexName   = "index"
+	contentName = "sha256/"
+)
+
+// Limits of a bundle, in bytes.
+const (
+	maxNote  = 4 << 10
+	maxIndex = 4 << 30
+	maxLine  = 8 << 20 // a release with a thousand files takes about 1 MB
+)
+
+// ErrInvalid is wrapped by errors about bundles that are damaged or were not written by
+// this package.
+var ErrInvalid = errors.New("not a valid bundle")
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrInvalid, fmt.Errorf(format, args...))
+}
+
+// Header describes a bundle. It is the text of its note.
+type Header struct {
+	Store   string    // ID of the store that has created it
+	Created time.Time // with a resolution of seconds
+	Expires time.Time // zero if it does not expire
+	Base    string    // ID of the bundle that contains the contents that this one leaves out, or empty
+
+	indexSize int64
+	indexSum  string
+}
+
+const firstLine = "relcheck bundle 1"
+
+func (h *Header) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\nstore %s\ncreated %s\n", firstLine, h.Store, h.Created.UTC().Format(time.RFC3339))
+	if !h.Expires.IsZero() {
+		fmt.Fprintf(&b, "expires %s\n", h.Expires.UTC().Format(time.RFC3339))
+	}
+	if h.Base != "" {
+		fmt.Fprintf(&b, "base %s\n", h.Base)
+	}
+	fmt.Fprintf(&b, "index %d %s\n", h.indexSize, h.indexSum)
+	return b.String()
+}
+
+// parseHeader parses the text of a note. Only texts that [Header.text] returns are valid.
+func parseHeader(text string) (*Header, error) {
+	h := new(Header)
+	lines := bufio.NewScanner(strings.NewReader(text))
+	if !lines.Scan() || lines.Text() != firstLine {
+		return nil, fmt.Errorf("it does not begin with %q: use a newer relcheck", firstLine)
+	}
+	for lines.Scan() {
+		key, value, _ := strings.Cut(lines.Text(), " ")
+		var err error
+		switch key {
+		case "store":
+			h.Store = value
+		case "created":
+			h.Created, err = time.Parse(time.RFC3339, value)
+		case "expires":
+			h.Expires, err = time.Parse(time.RFC3339, value)
+		case "base":
+			h.Base = value
+		case "index":
+			size, sum, _ := strings.Cut(value, " ")
+			h.indexSum = sum
+			h.indexSize, err = strconv.ParseInt(size, 10, 64)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("line %.100q: %w", lines.Text(), err)
+		}
+	}
+	switch {
+	case text != h.text():
+		return nil, errors.New("the note has lines that this relcheck does not know: use a newer one")
+	case h.Store == "", h.Created.IsZero(), !isSum(h.indexSum), h.Base != "" && !isSum(h.Base):
+		return nil, errors.New("the note is incomplete")
+	case h.indexSize < 0 || h.indexSize > maxIndex:
+		return nil, fmt.Errorf("an index of %d bytes is too large", h.indexSize)
+	}
+	return h, nil
+}
+
+// idOf returns the ID of the bundle with a note's text.
+func idOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+func isSum(s string) bool {
+	return len(s) == hex.EncodedLen(sha256.Size) && strings.Trim(s, "0123456789abcdef") == ""
+}
+
+// Product is a product in a bundle, with all its releases.
+type Product struct {
+	Name string `json:"name"`
+
+	// Sequence grows with each bundle of a store that contains the product.
+	Sequence int64 `json:"sequence"`
+
+	// Fields are fields of the product, by their names in [catalog.ProductFields], for a
+	// store that does not have the product. See [Fields].
+	Fields catalog.ProductPatch `json:"fields,omitzero"`
+
+	Releases []Release `json:"-"`
+}
+
+// Fields are the names of the fields of a product that a bundle may contain: those that
+// decide which tags are releases. Templates and policies belong to the operator.
+var Fields = []string{"title", "repo", "module", "tag_prefixes", "release_suffix", "match", "channels"}
+
+// Release is a release in a bundle. A file whose content is in the bundle has its SHA-256.
+type Release struct {
+	Tag   string        `json:"tag"`
+	Layer catalog.Layer `json:"layer"`
+}
+
+// Content is the content of a file.
+type Content struct {
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`              // in bytes
+	InBase bool   `json:"in_base,omitempty"` // left out, because the base contains it
+}
+
+// line is a line of the index. Exactly one field is set.
+type line struct {
+	Product *Product `json:"product,omitzero"`
+	Release *Release `json:"release,omitzero"`
+	Content *Content `json:"content,omitzero"`
+}
+
+// ErrUntrusted is wrapped by the error about a bundle that no trusted key has signed.
+var ErrUntrusted = errors.New("not signed by a trusted key")
+
+// openNote verifies a signed note.
+func openNote(signed []byte, trusted note.Verifiers) (*note.Note, error) {
+	n, err := note.Open(signed, trusted)
+	unverified, wrong := new(note.UnverifiedNoteError), new(note.InvalidSignatureError)
+	switch {
+	case errors.As(err, &unverified):
+		names := make([]string, 0, len(unverified.Note.UnverifiedSigs))
+		for _, sig := range unverified.Note.UnverifiedSigs {
+			names = append(names, fmt.Sprintf("%s+%08x", sig.Name, sig.Hash))
+		}
+		return nil, fmt.Errorf("%w, but by %s", ErrUntrusted, strings.Join(names, ", "))
+	case errors.As(err, &wrong):
+		return nil, invalid("the signature of %s is wrong: the note was changed", wrong.Name)
+	case err != nil:
+		return nil, invalid("%w", err)
+	}
+	return n, nil
+}
