@@ -1,0 +1,318 @@
+package upstream
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"relcheck/checker/catalog"
+)
+
+// GitHubAPI is the address of GitHub's own API.
+const GitHubAPI = "https://api.github.com"
+
+const (
+	perPage  = 100
+	maxPage  = 64 << 20 // bytes: a page of 100 releases with 1,000 files each
+	maxPages = maxReleases / perPage
+)
+
+// GitHub reads the releases of a repository from an API in GitHub's form, which GitHub
+// Enterprise Server, Gitea and Forgejo also have
+// (https://docs.github.com/rest/releases/releases#list-releases).
+type GitHub struct {
+	API   string // address of the API; default: [GitHubAPI]
+	Repo  string // owner/name
+	Token string // or empty; private repositories and frequent syncs need one
+	// Client makes the requests. Default: a client with a timeout of 30 seconds. See
+	// [Proxy].
+	Client *http.Client
+
+	pause time.Duration // before a second attempt; 0 means half a second
+}
+
+// Pages identifies the pages of a list, so that a later reading can find out whether it
+// has changed.
+type Pages []Page
+
+// Page is a page of a list.
+type Page struct {
+	ETag string   `json:"etag,omitzero"`
+	Next string   `json:"next,omitzero"` // URL of the next page
+	Full bool     `json:"full,omitzero"`
+	Sum  [32]byte `json:"sum"` // SHA-256 of the body
+}
+
+// ErrUnchanged is returned if a list is the same as at the last reading.
+var ErrUnchanged = errors.New("the list has not changed")
+
+// RateLimitError is the error of an API that does not answer before a time.
+type RateLimitError struct{ Until time.Time }
+
+func (e *RateLimitError) Error() string {
+	return fmt.Sprintf("the API's rate limit is reached until %s: wait, or use a token", e.Until.UTC().Format(time.RFC3339))
+}
+
+// Releases returns all releases of the repository, and its pages. The error wraps
+// [ErrUnchanged] if the list still consists of the pages of the last reading. Requests
+// about unchanged pages do not count against GitHub's rate limit if there is a token.
+//
+// A list of several pages is read until nothing changes meanwhile, because a release that
+// is added or deleted moves others to another page.
+func (g *GitHub) Releases(ctx context.Context, last Pages) (catalog.List, Pages, error) {
+	r := gitHubReader{GitHub: g, fetch: newFetcher(g.Client)}
+	defer r.fetch.close()
+	if len(last) > 0 {
+		same, err := r.unchanged(ctx, last)
+		if err != nil || same {
+			return catalog.List{}, last, cmp.Or(err, ErrUnchanged)
+		}
+	}
+	const attempts = 3
+	for range attempts {
+		entries, pages, err := r.readPages(ctx)
+		if err != nil {
+			return catalog.List{}, nil, err
+		}
+		stable := len(pages) == 1
+		if !stable {
+			if stable, err = r.unchanged(ctx, pages); err != nil {
+				return catalog.List{}, nil, err
+			}
+		}
+		if stable {
+			list, err := gitHubForm.read(entries)
+			list.Name, list.Whole, list.Hint = "github:"+g.Repo, true, r.renamed
+			return list, pages, err
+		}
+	}
+	return catalog.List{}, nil, fmt.Errorf("the releases of %s change while they are read: try again", g.Repo)
+}
+
+// gitHubReader is one reading of a list.
+type gitHubReader struct {
+	*GitHub
+	fetch   *fetcher
+	renamed string // a hint, or empty
+}
+
+// page is a response with a page.
+type page struct {
+	Page
+	unchanged bool
+	body      []byte
+	next      *url.URL // of the next page, or nil
+}
+
+// first returns the URL of the first page.
+func (r *gitHubReader) first() (*url.URL, error) {
+	u, err := url.Parse(cmp.Or(r.API, GitHubAPI))
+	if err != nil || u.Host == "" {
+		return nil, errors.New("the address of the API is invalid: it is like https://github.example.com/api/v3")
+	}
+	u = u.JoinPath("repos", r.Repo, "releases")
+	u.RawQuery = url.Values{"per_page": {strconv.Itoa(perPage)}, "limit": {strconv.Itoa(perPage)}}.Encode() // limit is Gitea's name
+	return u, nil
+}
+
+// readPages reads all pages.
+func (r *gitHubReader) readPages(ctx context.Context) (entries []jsontext.Value, pages Pages, err error) {
+	u, err := r.first()
+	for err == nil && u != nil {
+		var p *page
+		if p, err = r.get(ctx, u, ""); err != nil {
+			break
+		}
+		var more []jsontext.Value
+		if err := json.Unmarshal(p.body, &more, lenient); err != nil {
+			return nil, nil, fmt.Errorf("page %d: %w", len(pages)+1, syntaxError(err))
+		}
+		p.Full = len(more) >= perPage
+		entries, pages, u = append(entries, more...), append(pages, p.Page), p.next
+		if len(pages) > maxPages {
+			return nil, nil, fmt.Errorf("more than %d pages of releases", maxPages)
+		}
+	}
+	return entries, pages, err
+}
+
+// unchanged reports whether the list still consists of these pages.
+func (r *gitHubReader) unchanged(ctx context.Context, pages Pages) (bool, error) {
+	u, err := r.first()
+	for i, was := range pages {
+		if err != nil || u == nil {
+			return false, err
+		}
+		if was.Full && was.Next == "" { // another page may follow now, which status 304 does not say
+			was.ETag = ""
+		}
+		p, err := r.get(ctx, u, was.ETag)
+		if i > 0 && errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil || !p.unchanged && p.Sum != was.Sum {
+			return false, err
+		}
+		u = p.next
+		if p.unchanged && was.Next != "" { // servers need not repeat the link
+			if u, err = url.Parse(was.Next); err != nil {
+				return false, nil
+			}
+		}
+	}
+	return u == nil, err
+}
+
+// get requests a page, and tries again after errors that may pass.
+func (r *gitHubReader) get(ctx context.Context, u *url.URL, etag string) (p *page, err error) {
+	const attempts = 3
+	for i := range attempts {
+		if i > 0 {
+			select {
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			case <-time.After(cmp.Or(r.pause, time.Second/2) << i):
+			}
+		}
+		passing := transient{}
+		if p, err = r.request(ctx, u, etag); !errors.As(err, &passing) {
+			break
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("read releases of %s: %w", r.Repo, err)
+	}
+	return p, err
+}
+
+func (r *gitHubReader) request(ctx context.Context, u *url.URL, etag string) (*page, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	req.Header.Set("Accept", "application/vnd.github+json")
+	if r.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.Token)
+	}
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := r.fetch.client.Do(req)
+	if err != nil {
+		if refused := new(redirectError); errors.As(err, &refused) {
+			return nil, refused
+		}
+		return nil, transient{withoutURL(err)}
+	}
+	defer resp.Body.Close()
+	p := &page{Page: Page{ETag: resp.Header.Get("ETag")}, unchanged: resp.StatusCode == http.StatusNotModified}
+	if p.next, err = nextPage(resp); err != nil {
+		return nil, err
+	}
+	if p.next != nil {
+		p.Next = p.next.String()
+	}
+	if p.unchanged {
+		return p, nil
+	}
+	if p.body, err = readAll(resp.Body, maxPage); err != nil {
+		return nil, transient{err}
+	}
+	if err := r.refusal(resp, p.body); err != nil {
+		return nil, err
+	}
+	if !delimited(resp) {
+		return nil, errNoLength
+	}
+	r.noteRename(req.URL, resp.Request.URL, p.body)
+	p.Sum = sha256.Sum256(p.body)
+	return p, nil
+}
+
+// refusal returns an error about a response other than 200.
+func (r *gitHubReader) refusal(resp *http.Response, body []byte) error {
+	until := limitedUntil(resp.Header, time.Now())
+	switch status := statusError(resp.StatusCode); {
+	case resp.StatusCode == http.StatusOK:
+		return nil
+	case !until.IsZero() && (resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusTooManyRequests):
+		return &RateLimitError{until}
+	case resp.StatusCode == http.StatusUnauthorized:
+		return fmt.Errorf("%w: the token is not valid", status)
+	case errors.Is(status, fs.ErrNotExist):
+		return fmt.Errorf("%w: check the owner and the name; a private repository needs a token", status)
+	case status.passing():
+		return transient{status}
+	default:
+		var explained struct {
+			Message string `json:"message"`
+		}
+		if json.Unmarshal(body, &explained, lenient) != nil || explained.Message == "" {
+			return status
+		}
+		return fmt.Errorf("%w: %s", status, quote(explained.Message))
+	}
+}
+
+// limitedUntil returns when an API answers again, or zero if it has no limit now.
+func limitedUntil(h http.Header, now time.Time) time.Time {
+	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
+		return now.Add(time.Duration(seconds) * time.Second)
+	}
+	if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil && h.Get("X-Ratelimit-Remaining") == "0" {
+		return time.Unix(reset, 0)
+	}
+	return time.Time{}
+}
+
+// nextLink matches the link to the next page in a Link header (RFC 8288).
+var nextLink = regexp.MustCompile(`<([^<>]*)>\s*;\s*rel="?next"?(?:\s*[,;]|$)`)
+
+// nextPage returns the URL of the next page, or nil.
+func nextPage(resp *http.Response) (*url.URL, error) {
+	m := nextLink.FindStringSubmatch(strings.Join(resp.Header.Values("Link"), ","))
+	if m == nil {
+		return nil, nil
+	}
+	next, err := resp.Request.URL.Parse(m[1])
+	if err != nil {
+		return nil, errors.New("the link to the next page is invalid")
+	}
+	if at := resp.Request.URL; next.Scheme != at.Scheme || next.Host != at.Host { // would get the token
+		return nil, fmt.Errorf("the next page is on another server, %s", quote(next.Host))
+	}
+	return next, nil
+}
+
+// noteRename sets the hint if the request was redirected to a repository of another name.
+func (r *gitHubReader) noteRename(from, to *url.URL, body []byte) {
+	if from.Path == to.Path || r.renamed != "" {
+		return
+	}
+	var releases []struct {
+		URL string `json:"html_url"`
+	}
+	name := "another name"
+	if json.Unmarshal(body, &releases, lenient) == nil && len(releases) > 0 {
+		if u, err := url.Parse(releases[0].URL); err == nil {
+			if parts := strings.SplitN(strings.TrimPrefix(u.Path, "/"), "/", 3); len(parts) == 3 {
+				name = parts[0] + "/" + parts[1]
+			}
+		}
+	}
+	if !strings.EqualFold(name, r.Repo) {
+		r.renamed = fmt.Sprintf("repository %s was renamed to %s: use that name", r.Repo, quote(name))
+	}
+}
