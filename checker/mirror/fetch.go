@@ -306,7 +306,7 @@ func (f *Folder) find(want Digests) (c Content, ok bool) {
 // which are never removed: otherwise two processes could hold locks on two files of one
 // name.
 func (f *Folder) lock(ctx context.Context, key string) (unlock func(), err error) {
-	l := flock.New(filepath.Join(f.path, locks, key[:2]))
+	l := flock.New(filepath.Join(f.path, locks, key[:2]), flock.SetFlag(os.O_CREATE|os.O_RDWR)) // NFS requires a file that can be written
 	if _, err := l.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("wait for another download of the file: %w", err)
 	}
