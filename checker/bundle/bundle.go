@@ -144,10 +144,21 @@ type Product struct {
 // decide which tags are releases. Templates and policies belong to the operator.
 var Fields = []string{"title", "repo", "module", "tag_prefixes", "release_suffix", "match", "channels"}
 
-// Release is a release in a bundle. A file whose content is in the bundle has its SHA-256.
+// Release is a release in a bundle.
 type Release struct {
 	Tag   string        `json:"tag"`
 	Layer catalog.Layer `json:"layer"`
+
+	// Files are the files whose contents are in the bundle, sorted by name.
+	Files []File `json:"files,omitzero"`
+}
+
+// File is a file of a release whose content is in the bundle.
+type File struct {
+	Name     string `json:"name"`
+	SHA256   string `json:"sha256"`
+	Size     int64  `json:"size"`              // in bytes
+	Verified bool   `json:"verified,omitzero"` // the content matched a checksum of upstream
 }
 
 // Content is the content of a file.
@@ -164,8 +175,14 @@ type line struct {
 	Content *Content `json:"content,omitzero"`
 }
 
-// ErrUntrusted is wrapped by the error about a bundle that no trusted key has signed.
-var ErrUntrusted = errors.New("not signed by a trusted key")
+// UntrustedError is the error about a bundle that no trusted key has signed.
+type UntrustedError struct {
+	Keys []string // that the bundle names as those that have signed it, as NAME+HASH
+}
+
+func (e *UntrustedError) Error() string {
+	return "not signed by a trusted key, but by " + strings.Join(e.Keys, ", ")
+}
 
 // openNote verifies a signed note.
 func openNote(signed []byte, trusted note.Verifiers) (*note.Note, error) {
@@ -173,11 +190,11 @@ func openNote(signed []byte, trusted note.Verifiers) (*note.Note, error) {
 	unverified, wrong := new(note.UnverifiedNoteError), new(note.InvalidSignatureError)
 	switch {
 	case errors.As(err, &unverified):
-		names := make([]string, 0, len(unverified.Note.UnverifiedSigs))
+		untrusted := new(UntrustedError)
 		for _, sig := range unverified.Note.UnverifiedSigs {
-			names = append(names, fmt.Sprintf("%s+%08x", sig.Name, sig.Hash))
+			untrusted.Keys = append(untrusted.Keys, keyID(sig.Name, sig.Hash))
 		}
-		return nil, fmt.Errorf("%w, but by %s", ErrUntrusted, strings.Join(names, ", "))
+		return nil, untrusted
 	case errors.As(err, &wrong):
 		return nil, invalid("the signature of %s is wrong: the note was changed", wrong.Name)
 	case err != nil:

@@ -91,7 +91,7 @@ func newProduct(name string, tags ...string) *Product {
 	p := &Product{Name: name, Sequence: 1, Fields: catalog.ProductPatch{"title": strings.ToUpper(name), "repo": "me/" + name}}
 	for _, tag := range tags {
 		published := created
-		p.Releases = append(p.Releases, Release{tag, catalog.Layer{Notes: new("https://example.com/" + tag), Published: &published,
+		p.Releases = append(p.Releases, Release{Tag: tag, Layer: catalog.Layer{Notes: new("https://example.com/" + tag), Published: &published,
 			Files: []catalog.File{{Name: "app-linux-amd64.tar.gz", URL: "https://example.com/" + tag + "/app", Size: 5, SHA256: strings.Repeat("ab", 32)}}}})
 	}
 	return p
@@ -185,6 +185,44 @@ func TestIncremental(t *testing.T) {
 		t.Errorf("got contents %v (error %v), want the new one", got, err)
 	}
 }
+
+func TestKeys(t *testing.T) {
+	secret, public, err := GenerateKey("example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, verifier, err := ParseSecretKey(secret + "\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := ParsePublicKey(public + "\n"); err != nil || KeyID(v) != KeyID(verifier) {
+		t.Errorf("got public key %v (error %v), want %s", v, err, KeyID(verifier))
+	}
+	text, _ := write(t, signer, Header{Store: "s", Created: created}, all(), nil)
+	if _, _, _, err := readAll(bytes.NewReader(text), verifier); err != nil {
+		t.Errorf("read a bundle with the public key of the secret one: %v", err)
+	}
+	for name, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"public key as secret one": {second(ParseSecretKey(public)), "it is a public key"},
+		"secret key as public one": {first(ParsePublicKey(secret)), "it is a secret key"},
+		"no secret key":            {second(ParseSecretKey("x")), "not a secret key"},
+		"no public key":            {first(ParsePublicKey("")), "not a public key"},
+		"name with a space":        {second(GenerateKey("a b")), "cannot be the name"},
+		"name with a plus":         {second(GenerateKey("a+b")), "cannot be the name"},
+		"long name":                {second(GenerateKey(strings.Repeat("a", 101))), "at most 100"},
+		"no name":                  {second(GenerateKey("")), "cannot be the name"},
+	} {
+		if test.err == nil || !strings.Contains(test.err.Error(), test.want) {
+			t.Errorf("%s: got error %v, want one with %q", name, test.err, test.want)
+		}
+	}
+}
+
+func first[A any](_ A, err error) error          { return err }
+func second[A, B any](_ A, _ B, err error) error { return err }
 
 func TestWriteRefuses(t *testing.T) {
 	k, f := newKey(t, "example.com"), newFiles("right")
@@ -305,6 +343,9 @@ func TestHostile(t *testing.T) {
 	release := func(tag, layer string) string {
 		return fmt.Sprintf(`{"release":{"tag":%q,"layer":%s}}`, tag, layer) + "\n"
 	}
+	file := func(name, sum string, size int) string {
+		return product("opa") + fmt.Sprintf(`{"release":{"tag":"v1.0.0","layer":{},"files":[{"name":%q,"sha256":%q,"size":%d}]}}`, name, sum, size) + "\n"
+	}
 	files := newFiles("one", "two")
 	body := func(sum string) part { return named(contentName+sum, files[sum]) }
 	with := func(index string, parts ...part) []byte {
@@ -316,7 +357,7 @@ func TestHostile(t *testing.T) {
 	replace := func(old, new string) []byte {
 		return noteOnly(func(text string) string { return strings.Replace(text, old, new, 1) })
 	}
-	good := with(product("opa")+content(one, 3)+content(two, 3), body(one), body(two))
+	good := with(file("app", one, 3)+content(one, 3)+content(two, 3), body(one), body(two))
 	if _, _, _, err := readAll(bytes.NewReader(good), k.Verifier); err != nil {
 		t.Fatalf("a valid bundle: %v", err)
 	}
@@ -374,6 +415,12 @@ func TestHostile(t *testing.T) {
 		"a wrong link":                 with(product("opa") + release("v1.0.0", `{"notes":"javascript:alert(1)"}`)),
 		"a file with a path":           with(product("opa") + release("v1.0.0", `{"files":[{"name":"../../etc/passwd","url":"https://example.com/"}]}`)),
 		"a wrong file URL":             with(product("opa") + release("v1.0.0", `{"files":[{"name":"a","url":"file:///etc/passwd"}]}`)),
+		"a hosted file with a path":    with(file("../app", one, 3)+content(one, 3), body(one)),
+		"a hosted file of no size":     with(file("app", one, -1)+content(one, -1), body(one)),
+		"a hosted file of no content":  with(file("app", one, 3)),
+		"a file of another size":       with(file("app", one, 4)+content(one, 3), body(one)),
+		"a file without a hash":        with(file("app", "", 3)+content(one, 3), body(one)),
+		"a hosted file twice":          with(strings.Replace(file("app", one, 3), "files\":[", "files\":[{\"name\":\"app\",\"sha256\":\""+one+"\",\"size\":3},", 1)+content(one, 3), body(one)),
 		"a product after contents":     with(content(one, 3)+product("opa"), body(one)),
 		"contents not in order":        with(content(two, 3)+content(one, 3), body(two), body(one)),
 		"a content twice":              with(content(one, 3)+content(one, 3), body(one), body(one)),
@@ -403,11 +450,8 @@ func TestHostile(t *testing.T) {
 			if n := allocated() - before; n > 40<<20 {
 				t.Errorf("took %d MB of memory", n>>20)
 			}
-			if !errors.Is(err, ErrInvalid) && !errors.Is(err, ErrUntrusted) {
+			if untrusted := errors.As(err, new(*UntrustedError)); untrusted != (name == "a foreign key") || untrusted == errors.Is(err, ErrInvalid) {
 				t.Errorf("got error %v, want that the bundle is not valid or not trusted", err)
-			}
-			if errors.Is(err, ErrUntrusted) != (name == "a foreign key") {
-				t.Errorf("got error %v", err)
 			}
 			if left, _ := os.ReadDir(temporary); len(left) > 0 {
 				t.Errorf("got temporary files %v, want none", left)

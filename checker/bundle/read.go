@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 	"iter"
@@ -34,8 +33,8 @@ type Reader struct {
 }
 
 // NewReader verifies the note and the index of a bundle. It keeps the index in a temporary
-// file. The error wraps [ErrUntrusted] if no trusted key has signed the note, and
-// [ErrInvalid] if the bundle is not valid. Nothing is read after a note that is not
+// file. The error is an [UntrustedError] if no trusted key has signed the note, and
+// wraps [ErrInvalid] if the bundle is not valid. Nothing is read after a note that is not
 // trusted.
 func NewReader(r io.Reader, trusted note.Verifiers) (_ *Reader, err error) {
 	const maxWindow = 64 << 20 // bounds the memory
@@ -110,7 +109,7 @@ func (b *Reader) readNote(trusted note.Verifiers) error {
 	}
 	b.Header, b.ID = *h, idOf(n.Text)
 	for _, sig := range n.Sigs {
-		b.Keys = append(b.Keys, fmt.Sprintf("%s+%08x", sig.Name, sig.Hash))
+		b.Keys = append(b.Keys, keyID(sig.Name, sig.Hash))
 	}
 	return nil
 }
@@ -159,35 +158,73 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // checkIndex checks what each line contains, and their order.
 func (b *Reader) checkIndex() error {
-	products, tags, last := map[string]bool{}, map[string]bool{}, ""
-	product := false
+	x := indexCheck{hasBase: b.Base != "", products: map[string]bool{}, files: map[string]int64{}}
 	for l, err := range b.lines() {
 		switch {
 		case err != nil:
 			return err
 		case l.Product != nil:
-			tags, product = map[string]bool{}, true
-			if name := l.Product.Name; products[name] || last != "" || !catalog.ValidProductName(name) || l.Product.Sequence <= 0 {
-				return invalid("product %.100q is listed twice, has no sequence number or is not in order", name)
-			}
-			products[l.Product.Name] = true
+			err = x.product(l.Product)
 		case l.Release != nil:
-			r := l.Release
-			if tags[r.Tag] || !product || last != "" {
-				return invalid("release %.100q is listed twice or is not in order", r.Tag)
-			}
-			if err := errors.Join(catalog.CheckTag(r.Tag), r.Layer.Check()); err != nil {
-				return invalid("release %.100q: %w", r.Tag, err)
-			}
-			tags[r.Tag] = true
+			err = x.release(l.Release)
 		case l.Content != nil:
-			c := l.Content
-			if !isSum(c.SHA256) || c.SHA256 <= last || c.Size < 0 || c.InBase && b.Base == "" {
-				return invalid("content %.100q is not valid or not in order", c.SHA256)
-			}
-			last = c.SHA256
+			err = x.content(l.Content)
+		}
+		if err != nil {
+			return err
 		}
 	}
+	for sum := range x.files {
+		return invalid("a release has a file with SHA-256 %s, which is not listed as a content", sum)
+	}
+	return nil
+}
+
+// indexCheck checks the lines of an index, one after the other.
+type indexCheck struct {
+	hasBase        bool
+	products, tags map[string]bool  // tags are those of the last product, or nil
+	files          map[string]int64 // sizes of the files whose contents have not been listed, by SHA-256
+	last           string           // SHA-256 of the last content
+}
+
+func (x *indexCheck) product(p *Product) error {
+	if x.products[p.Name] || x.last != "" || !catalog.ValidProductName(p.Name) || p.Sequence <= 0 {
+		return invalid("product %.100q is listed twice, has no sequence number or is not in order", p.Name)
+	}
+	x.products[p.Name], x.tags = true, map[string]bool{}
+	return nil
+}
+
+func (x *indexCheck) release(r *Release) error {
+	if x.tags[r.Tag] || x.tags == nil || x.last != "" {
+		return invalid("release %.100q is listed twice or is not in order", r.Tag)
+	}
+	x.tags[r.Tag] = true
+	if err := errors.Join(catalog.CheckTag(r.Tag), r.Layer.Check()); err != nil {
+		return invalid("release %.100q: %w", r.Tag, err)
+	}
+	name := ""
+	for _, f := range r.Files {
+		size, known := x.files[f.SHA256]
+		if f.Name <= name || !isSum(f.SHA256) || known && size != f.Size || len(r.Files) > catalog.MaxFiles {
+			return invalid("release %.100q: file %.100q is not valid or not in order", r.Tag, f.Name)
+		}
+		if err := (&catalog.File{Name: f.Name, Size: f.Size}).Check(); err != nil {
+			return invalid("release %.100q: file %.100q: %w", r.Tag, f.Name, err)
+		}
+		name, x.files[f.SHA256] = f.Name, f.Size
+	}
+	return nil
+}
+
+func (x *indexCheck) content(c *Content) error {
+	size, isFile := x.files[c.SHA256]
+	if !isSum(c.SHA256) || c.SHA256 <= x.last || c.Size < 0 || isFile && size != c.Size || c.InBase && !x.hasBase {
+		return invalid("content %.100q is not valid or not in order", c.SHA256)
+	}
+	delete(x.files, c.SHA256)
+	x.last = c.SHA256
 	return nil
 }
 
