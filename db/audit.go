@@ -30,6 +30,10 @@ const (
 	tokenAdded       = "token.added"
 	tokenRevoked     = "token.revoked"
 	linkAdded        = "link.added"
+	fileHosted       = "file.hosted"
+	fileUnhosted     = "file.removed"
+	keyTrusted       = "key.trusted"
+	keyRevoked       = "key.revoked"
 )
 
 // AuditEntry is one recorded change. As JSON, it is a line of relcheck audit --json.

@@ -264,7 +264,7 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 	switch {
 	case err != nil:
 		return nil, err
-	case now != p.of || !state.follows(p.since):
+	case now.id != p.of.id || !now.Equal(p.of.Product) || !state.follows(p.since):
 		return nil, errCatalogMoved
 	case state.Revision == p.since:
 		return p.changes, nil

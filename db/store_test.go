@@ -232,7 +232,7 @@ func testProducts(t *testing.T, name string) {
 	if err := s.SetProduct(ctx, app); err != nil {
 		t.Error(err)
 	}
-	if got, err := s.Product(ctx, "app"); got != app || err != nil {
+	if got, err := s.Product(ctx, "app"); !got.Equal(app) || err != nil {
 		t.Errorf("got %+v (error %v), want %+v", got, err, app)
 	}
 	if err := s.SetProduct(ctx, catalog.Product{Name: "none"}); !errors.Is(err, db.ErrNotFound) {

@@ -54,6 +54,20 @@ type Product struct {
 
 	// Channels lists the channels of the product, one a line. See [Channel].
 	Channels string
+
+	// Upstreams lists where the releases are read from, separated by spaces. See
+	// [Product.UpstreamList].
+	Upstreams string
+
+	// NotesHere makes links to release notes lead to the pages of relcheck.
+	NotesHere bool
+
+	// UpstreamLinks makes links to files lead to upstream, also if the files are hosted.
+	UpstreamLinks bool
+
+	// Syncs are the results of the last sync with each upstream, sorted by upstream. They
+	// are not a setting: they change with each sync.
+	Syncs []Sync
 }
 
 // MaxHold is how long [Product.RequireFiles] holds back a release after its publication.
@@ -106,6 +120,9 @@ type Release struct {
 
 	// Files are the files of the release, sorted by name.
 	Files []File
+
+	// Hosted are the files whose content is hosted, sorted by name. See [Release.HostedFile].
+	Hosted []HostedFile
 }
 
 // GoneReason is the reason for a release that upstream does not list any more.

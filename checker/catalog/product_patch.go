@@ -31,21 +31,26 @@ func ValidProductName(name string) bool { return namePattern.MatchString(name) }
 type ProductPatch map[string]string
 
 // ProductFields lists the names of the fields that can be changed, in flags and JSON.
-var ProductFields = []string{"title", "repo", "module", "download", "notes", "file", "origins", "tag_prefixes", "release_suffix", "match", "min_age", "require_files", "channels"}
+var ProductFields = []string{"title", "repo", "module", "download", "notes", "file", "origins", "tag_prefixes", "release_suffix", "match", "min_age", "require_files", "channels", "upstreams", "notes_here", "upstream_links"}
 
 // texts returns pointers to the fields of p that are texts.
 func (p *Product) texts() map[string]*string {
 	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes, "file": &p.File,
-		"origins": &p.Origins, "tag_prefixes": &p.Prefixes, "release_suffix": &p.Suffix, "match": &p.Match, "channels": &p.Channels}
+		"origins": &p.Origins, "tag_prefixes": &p.Prefixes, "release_suffix": &p.Suffix, "match": &p.Match, "channels": &p.Channels, "upstreams": &p.Upstreams}
+}
+
+// flags returns pointers to the fields of p that are true or false.
+func (p *Product) flags() map[string]*bool {
+	return map[string]*bool{"require_files": &p.RequireFiles, "notes_here": &p.NotesHere, "upstream_links": &p.UpstreamLinks}
 }
 
 // Field returns the value of a field as text.
 func (p Product) Field(name string) string {
-	switch name {
-	case "min_age":
+	if name == "min_age" {
 		return FormatAge(p.MinAge)
-	case "require_files":
-		return strconv.FormatBool(p.RequireFiles)
+	}
+	if flag := p.flags()[name]; flag != nil {
+		return strconv.FormatBool(*flag)
 	}
 	return *p.texts()[name]
 }
@@ -80,12 +85,17 @@ func (e ProductPatch) Apply(p Product) (Product, error) {
 			return p, err
 		}
 	}
-	if value, ok := e["require_files"]; ok {
-		if p.RequireFiles, err = strconv.ParseBool(value); err != nil {
-			return p, fieldErrorf("require_files", "%q is neither true nor false", value)
+	for name, flag := range p.flags() {
+		if value, ok := e[name]; ok {
+			if *flag, err = strconv.ParseBool(value); err != nil {
+				return p, fieldErrorf(name, "%q is neither true nor false", value)
+			}
 		}
 	}
 	if p.Origins, err = cleanOrigins(p.Origins); err != nil {
+		return p, err
+	}
+	if p.Upstreams, err = cleanUpstreams(p.Upstreams); err != nil {
 		return p, err
 	}
 	p.Module = strings.Join(strings.Fields(p.Module), " ")

@@ -103,25 +103,29 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 
 // flagNames are the flags of the fields of a product whose names differ. Flags that can
 // be repeated are in the singular.
-var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files"}
+var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files",
+	"upstreams": "upstream", "notes_here": "notes-here", "upstream_links": "upstream-links"}
 
 // flagOf returns the name of the flag for a field of a product or release.
 func flagOf(field string) string { return cmp.Or(flagNames[field], field) }
 
 // productFlags are flags for the fields of a product.
 type productFlags struct {
-	texts        map[string]*string
-	lists        map[string]*[]string
-	requireFiles bool
+	texts map[string]*string
+	lists map[string]*[]string
+	bools map[string]*bool
 }
 
 func newProductFlags() *productFlags {
-	f := &productFlags{texts: map[string]*string{}, lists: map[string]*[]string{}}
+	f := &productFlags{texts: map[string]*string{}, lists: map[string]*[]string{}, bools: map[string]*bool{}}
 	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age"} {
 		f.texts[name] = new(string)
 	}
-	for _, name := range []string{"module", "origins", "tag_prefixes"} {
+	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams"} {
 		f.lists[name] = new([]string)
+	}
+	for _, name := range []string{"require_files", "notes_here", "upstream_links"} {
+		f.bools[name] = new(bool)
 	}
 	return f
 }
@@ -143,11 +147,18 @@ func (f *productFlags) add(c *cobra.Command) {
 	for name, usage := range map[string]string{
 		"module":       "Go module `path`, for relcheck release sync; can be repeated",
 		"origins":      "`origin` of web pages whose reports are recorded: a URL, null, or a scheme such as app: for all its origins; can be repeated",
+		"upstreams":    "`upstream` whose releases relcheck release sync reads: github:OWNER/REPO, go:MODULE, relcheck:URL or file:PATH; can be repeated",
 		"tag_prefixes": "`prefix` of the product's tags, such as cli/; other tags belong to other components; can be repeated, also with '' for tags without a prefix",
 	} {
 		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
 	}
-	c.Flags().BoolVar(&f.requireFiles, flagOf("require_files"), false, "offer a release once it has files for the platforms of the previous release, or after 24h")
+	for name, usage := range map[string]string{
+		"require_files":  "offer a release once it has files for the platforms of the previous release, or after 24h",
+		"notes_here":     "link to the release notes on the pages of relcheck",
+		"upstream_links": "link to files at upstream, also if they are hosted",
+	} {
+		c.Flags().BoolVar(f.bools[name], flagOf(name), false, usage)
+	}
 }
 
 // patch returns the changes of the flags that were given.
@@ -169,8 +180,10 @@ func (f *productFlags) patch(c *cobra.Command) catalog.ProductPatch {
 			changes[name] = strings.Join(values, " ")
 		}
 	}
-	if c.Flags().Changed(flagOf("require_files")) {
-		changes["require_files"] = strconv.FormatBool(f.requireFiles)
+	for name, value := range f.bools {
+		if c.Flags().Changed(flagOf(name)) {
+			changes[name] = strconv.FormatBool(*value)
+		}
 	}
 	return changes
 }

@@ -124,6 +124,9 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 		Origins       nonNull[[]nonNull[string]]     `json:"origins"`
 		TagPrefixes   nonNull[[]nonNull[string]]     `json:"tag_prefixes"`
 		Channels      nonNull[[]nonNull[apiChannel]] `json:"channels"`
+		Upstreams     nonNull[[]nonNull[string]]     `json:"upstreams"`
+		NotesHere     nonNull[bool]                  `json:"notes_here"`
+		UpstreamLinks nonNull[bool]                  `json:"upstream_links"`
 	}
 	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
 		return nil, err
@@ -135,7 +138,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 			p[name] = *field.value
 		}
 	}
-	for name, list := range map[string]nonNull[[]nonNull[string]]{"origins": body.Origins, "tag_prefixes": body.TagPrefixes} {
+	for name, list := range map[string]nonNull[[]nonNull[string]]{"origins": body.Origins, "tag_prefixes": body.TagPrefixes, "upstreams": body.Upstreams} {
 		if list.value != nil {
 			var all strings.Builder
 			for _, item := range *list.value {
@@ -147,8 +150,10 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 			p[name] = all.String()
 		}
 	}
-	if body.RequireFiles.value != nil {
-		p["require_files"] = strconv.FormatBool(*body.RequireFiles.value)
+	for name, flag := range map[string]nonNull[bool]{"require_files": body.RequireFiles, "notes_here": body.NotesHere, "upstream_links": body.UpstreamLinks} {
+		if flag.value != nil {
+			p[name] = strconv.FormatBool(*flag.value)
+		}
 	}
 	if body.Channels.value != nil {
 		var channels []catalog.Channel
@@ -198,9 +203,12 @@ var patchTypes = map[string]string{
 	"origins":    `an array of strings such as ["https://app.example.com"]`,
 	"files":      `an array of objects such as {"name": "app-linux-amd64", "url": "https://example.com/app-linux-amd64"}`,
 
-	"tag_prefixes":  `an array of strings such as ["cli/v"]`,
-	"require_files": "true or false",
-	"channels":      `an array of objects such as {"name": "lts", "match": "<2"}`,
+	"tag_prefixes":   `an array of strings such as ["cli/v"]`,
+	"require_files":  "true or false",
+	"notes_here":     "true or false",
+	"upstream_links": "true or false",
+	"upstreams":      `an array of strings such as ["github:owner/repo"]`,
+	"channels":       `an array of objects such as {"name": "lts", "match": "<2"}`,
 }
 
 // firstToken returns the first part of a pointer: the name of a field, cut to 50

@@ -94,6 +94,9 @@ type apiSettings struct {
 	MinAge        string       `json:"min_age"` // such as 24h
 	RequireFiles  bool         `json:"require_files"`
 	Channels      []apiChannel `json:"channels"`
+	Upstreams     []string     `json:"upstreams"`
+	NotesHere     bool         `json:"notes_here"`
+	UpstreamLinks bool         `json:"upstream_links"`
 }
 
 // apiChannel is the representation of a channel in the API.
@@ -106,7 +109,8 @@ type apiChannel struct {
 func newAPISettings(p catalog.Product) apiSettings {
 	s := apiSettings{Name: p.Name, Title: p.Title, Repo: p.Repo, Module: p.Module, Download: p.Download, Notes: p.Notes, File: p.File,
 		Origins: strings.Fields(p.Origins), TagPrefixes: strings.Fields(p.Prefixes), ReleaseSuffix: p.Suffix, Match: p.Match,
-		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{}}
+		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{},
+		Upstreams: strings.Fields(p.Upstreams), NotesHere: p.NotesHere, UpstreamLinks: p.UpstreamLinks}
 	for _, c := range p.ChannelList() {
 		s.Channels = append(s.Channels, apiChannel(c))
 	}

@@ -216,7 +216,7 @@ func (p *product) tagged(tag string) *catalog.Ranked {
 func (p *product) offer(old *product, now time.Time) {
 	was := old.channels
 	known := map[*catalog.Ranked]*offer{}
-	if old.Product == p.Product {
+	if old.Product.Equal(p.Product) {
 		for _, c := range was {
 			for _, o := range append(c.previews, c.latest) {
 				known[o.release] = o

@@ -1,0 +1,51 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// NextBundleSequences returns a new sequence number for each of the products of a bundle:
+// the time in seconds, or more if the last one was not lower. The error wraps [ErrNotFound]
+// if a product does not exist.
+func (s *Store) NextBundleSequences(ctx context.Context, products []string, now time.Time) (numbers map[string]int64, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		numbers = map[string]int64{}
+		for _, name := range products {
+			id, err := productID(ctx, tx, name)
+			if err != nil {
+				return err
+			}
+			numbers[name], err = queryValue[int64](ctx, tx, `INSERT INTO bundle_sequence (product, sequence) VALUES ($1, $2)
+				ON CONFLICT (product) DO UPDATE SET sequence = CASE WHEN bundle_sequence.sequence < excluded.sequence THEN excluded.sequence ELSE bundle_sequence.sequence + 1 END
+				RETURNING sequence`, id, now.Unix())
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return numbers, err
+}
+
+// AppliedBundle is the last bundle of another store from which a product was updated.
+type AppliedBundle struct {
+	Product  string
+	Store    string // ID of the store that has created the bundle
+	Sequence int64  // of the product in the bundle
+	Bundle   string // ID of the bundle
+	Applied  time.Time
+}
+
+// AppliedBundles returns the last bundle of each store from which each product was updated.
+func (s *Store) AppliedBundles(ctx context.Context) ([]AppliedBundle, error) {
+	all, err := query(ctx, s.read, func(rows *sql.Rows) (b AppliedBundle, err error) {
+		var applied int64
+		err = rows.Scan(&b.Product, &b.Store, &b.Sequence, &b.Bundle, &applied)
+		b.Applied = timeOf(applied)
+		return b, err
+	}, `SELECT product.name, applied_bundle.store, applied_bundle.sequence, applied_bundle.bundle, applied_bundle.applied
+		FROM applied_bundle JOIN product ON product.id = applied_bundle.product WHERE product.name IS NOT NULL ORDER BY product.name, applied_bundle.store`)
+	return all, s.explain(err)
+}

@@ -1,0 +1,178 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"relcheck/checker/catalog"
+)
+
+// HostedFile is a hosted file of a release.
+type HostedFile struct {
+	Product, Tag string
+	catalog.HostedFile
+}
+
+const hostedColumns = `hosted_file.product, hosted_file.tag, hosted_file.name, hosted_file.sha256, hosted_file.size, hosted_file.verified,
+	hosted_file.fetched, hosted_file.damaged`
+
+func scanHosted(rows *sql.Rows) (key releaseKey, f catalog.HostedFile, err error) {
+	var fetched, damaged int64
+	err = rows.Scan(&key.product, &key.tag, &f.Name, &f.SHA256, &f.Size, &f.Verified, &fetched, &damaged)
+	f.Fetched, f.Damaged = timeOf(fetched), timeOf(damaged)
+	return key, f, err
+}
+
+// timeOf returns a stored time that is 0 if it is not known.
+func timeOf(at int64) time.Time { return moment(sql.NullInt64{Int64: at, Valid: at != 0}) }
+
+// secondsOf returns a time as it is stored, 0 if it is zero.
+func secondsOf(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+// readHosted adds the hosted files of a query for hostedColumns to releases. It ignores the
+// files of other releases.
+func readHosted(ctx context.Context, q querier, releases map[releaseKey]*storedRelease, text string, args ...any) error {
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		key, f, err := scanHosted(rows)
+		if r := releases[key]; r != nil {
+			r.hosted = append(r.hosted, f)
+		}
+		return err
+	}, text, args...)
+	for _, r := range releases {
+		slices.SortFunc(r.hosted, func(a, b catalog.HostedFile) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return err
+}
+
+// HostFile stores that the content of a file of a release is hosted. It replaces the hosted
+// file of that name. The error wraps [ErrNotFound] if the product or the release does not
+// exist, and [ErrLimit] if the release has too many hosted files.
+func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error {
+	if err := f.Check(); err != nil {
+		return err
+	}
+	return s.changeHosted(ctx, product, tag, func(tx *sql.Tx, key releaseKey, r *storedRelease) (action, detail string, err error) {
+		i, found := slices.BinarySearchFunc(r.hosted, f.Name, func(f catalog.HostedFile, name string) int { return strings.Compare(f.Name, name) })
+		old := catalog.HostedFile{}
+		if found {
+			old = r.hosted[i]
+		}
+		if same := f; found && old.Damaged.IsZero() == f.Damaged.IsZero() {
+			same.Fetched, same.Damaged = old.Fetched, old.Damaged
+			if same == old {
+				return "", "", nil
+			}
+		}
+		if !found && len(r.hosted) >= catalog.MaxFiles {
+			return "", "", fmt.Errorf("%w: a release has at most %d hosted files", ErrLimit, catalog.MaxFiles)
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO hosted_file (product, tag, name, sha256, size, verified, fetched, damaged, staged) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false)
+			ON CONFLICT (product, tag, name) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size, verified = excluded.verified,
+				fetched = excluded.fetched, damaged = excluded.damaged, staged = false`,
+			key.product, key.tag, f.Name, f.SHA256, f.Size, f.Verified, secondsOf(f.Fetched), secondsOf(f.Damaged))
+		return fileHosted, f.Name, err
+	})
+}
+
+// UnhostFile stores that a file of a release is not hosted any more. The error wraps
+// [ErrNotFound] if it was not.
+func (s *Store) UnhostFile(ctx context.Context, product, tag, name string) error {
+	return s.changeHosted(ctx, product, tag, func(tx *sql.Tx, key releaseKey, _ *storedRelease) (action, detail string, err error) {
+		missing := fmt.Errorf("hosted file %s of release %s: %w; list them with relcheck file list %s", name, key.tag, ErrNotFound, product)
+		err = requireUpdate(ctx, tx, missing, "DELETE FROM hosted_file WHERE product = $1 AND tag = $2 AND name = $3 AND NOT staged", key.product, key.tag, name)
+		return fileUnhosted, name, err
+	})
+}
+
+// changeHosted changes the hosted files of a release. If change returns no action, it has
+// changed nothing.
+func (s *Store) changeHosted(ctx context.Context, product, tag string, change func(*sql.Tx, releaseKey, *storedRelease) (action, detail string, err error)) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		tag, stored, err := findRelease(ctx, tx, p, tag)
+		if err != nil {
+			return err
+		}
+		action, detail, err := change(tx, releaseKey{p.id, tag}, stored)
+		if err != nil || action == "" {
+			return err
+		}
+		if err := markReleases(ctx, tx, p.id, "tag = $3", tag); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, action, product, tag+": "+detail)
+	})
+}
+
+// markReleases marks the releases of a product that a condition on $3 selects as changed.
+func markReleases(ctx context.Context, tx *sql.Tx, product int64, condition string, arg any) error {
+	revision, err := countChange(ctx, tx, product)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $1 WHERE product = $2 AND revision <> -1 AND "+condition, revision, product, arg)
+	}
+	return err
+}
+
+// HostedFiles returns all hosted files, sorted by release. Those that are added or removed
+// meanwhile may be missing.
+func (s *Store) HostedFiles(ctx context.Context) iter.Seq2[HostedFile, error] {
+	const page = 1000
+	return func(yield func(HostedFile, error) bool) {
+		products, err := productNames(ctx, s.read)
+		for _, p := range products {
+			tag, name := "", ""
+			for n := page; err == nil && n == page; {
+				var files []HostedFile
+				files, err = query(ctx, s.read, func(rows *sql.Rows) (HostedFile, error) {
+					key, f, err := scanHosted(rows)
+					return HostedFile{p.Name, key.tag, f}, err
+				}, "SELECT "+hostedColumns+" FROM hosted_file WHERE product = $1 AND (tag, name) > ($2, $3) AND NOT staged ORDER BY tag, name LIMIT $4", p.id, tag, name, page)
+				for _, f := range files {
+					if !yield(f, nil) {
+						return
+					}
+					tag, name = f.Tag, f.Name
+				}
+				n = len(files)
+			}
+		}
+		if err != nil {
+			yield(HostedFile{}, fmt.Errorf("read hosted files: %w", s.explain(err)))
+		}
+	}
+}
+
+// MarkDamaged stores that the content with a SHA-256 was found damaged or missing at a time,
+// or, if at is zero, that it is sound.
+func (s *Store) MarkDamaged(ctx context.Context, sha256 string, at time.Time) error {
+	changes := "damaged <> 0"
+	if !at.IsZero() {
+		changes = "damaged = 0"
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		products, err := query(ctx, tx, scanValue[int64], "SELECT DISTINCT product FROM hosted_file WHERE sha256 = $1 AND "+changes, sha256)
+		for _, product := range products {
+			if err == nil {
+				err = markReleases(ctx, tx, product, "tag IN (SELECT tag FROM hosted_file WHERE product = $2 AND sha256 = $3)", sha256)
+			}
+		}
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET damaged = $2 WHERE sha256 = $1 AND "+changes, sha256, secondsOf(at))
+		}
+		return err
+	})
+}

@@ -1,0 +1,95 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
+)
+
+const syncColumns = "upstream_sync.product, upstream_sync.upstream, upstream_sync.tried, upstream_sync.succeeded, upstream_sync.error, upstream_sync.latest"
+
+// readSyncs sets the syncs of products. The condition selects those of at least these
+// products.
+func readSyncs(ctx context.Context, q querier, products []product, condition string, args ...any) error {
+	syncs := map[int64][]catalog.Sync{}
+	err := eachRow(ctx, q, func(rows *sql.Rows) error {
+		var product, tried, succeeded int64
+		var s catalog.Sync
+		err := rows.Scan(&product, &s.Upstream, &tried, &succeeded, &s.Error, &s.Latest)
+		s.Tried, s.Succeeded = timeOf(tried), timeOf(succeeded)
+		syncs[product] = append(syncs[product], s)
+		return err
+	}, "SELECT "+syncColumns+" FROM upstream_sync JOIN product ON product.id = upstream_sync.product WHERE "+condition, args...)
+	for i := range products {
+		p := &products[i]
+		p.Syncs = syncs[p.id]
+		slices.SortFunc(p.Syncs, func(a, b catalog.Sync) int { return strings.Compare(a.Upstream, b.Upstream) })
+	}
+	return err
+}
+
+// SyncState returns the last sync of a product with an upstream, with its state. It has no
+// times if there was none. The error wraps [ErrNotFound] if the product does not exist.
+func (s *Store) SyncState(ctx context.Context, product, upstream string) (catalog.Sync, error) {
+	last := catalog.Sync{Upstream: upstream}
+	p, err := s.Product(ctx, product)
+	if err != nil {
+		return last, err
+	}
+	for _, sync := range p.Syncs {
+		if sync.Upstream == upstream {
+			last = sync
+		}
+	}
+	if last.Tried.IsZero() {
+		return last, nil
+	}
+	last.State, err = queryValue[[]byte](ctx, s.read, `SELECT state FROM upstream_sync WHERE product = (SELECT id FROM product WHERE name = $1) AND upstream = $2`, product, upstream)
+	return last, s.explain(err)
+}
+
+// RecordSync stores the result of a sync of a product with an upstream. After an error, only
+// the time and the text of the error are stored, and the other fields keep their values. The
+// error wraps [ErrNotFound] if the product does not exist or does not have the upstream.
+func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Sync) error {
+	sync.Error = printable.Clean(sync.Error)
+	if len(sync.State) == 0 {
+		sync.State = nil
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		switch {
+		case err != nil:
+			return err
+		case !slices.Contains(p.UpstreamList(), sync.Upstream):
+			return fmt.Errorf("upstream %s of product %s: %w", sync.Upstream, product, ErrNotFound)
+		}
+		set := "tried = excluded.tried, error = excluded.error"
+		if sync.Error == "" {
+			set += ", succeeded = excluded.succeeded, latest = excluded.latest, state = excluded.state"
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (product, upstream) DO UPDATE SET `+set,
+			p.id, sync.Upstream, secondsOf(sync.Tried), secondsOf(sync.Succeeded), sync.Error, sync.Latest, sync.State)
+		if err == nil {
+			_, err = countChange(ctx, tx, p.id)
+		}
+		return err
+	})
+}
+
+// removeSyncs removes the syncs with upstreams that a product does not have.
+func removeSyncs(ctx context.Context, tx *sql.Tx, p product) error {
+	all, err := query(ctx, tx, scanValue[string], "SELECT upstream FROM upstream_sync WHERE product = $1", p.id)
+	for _, upstream := range all {
+		if err == nil && !slices.Contains(p.UpstreamList(), upstream) {
+			err = deleteFrom(ctx, tx, []string{"upstream_sync"}, "product = $1 AND upstream = $2", p.id, upstream)
+		}
+	}
+	return err
+}
