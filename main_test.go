@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,13 +42,17 @@ func TestScript(t *testing.T) {
 			"sign-in":      signIn,
 			"revoke":       revoke,
 			"readme":       readme,
+			"damage":       damage,
 		},
 	})
 }
 
-// setup sets the environment of a script: two free addresses, and a Go proxy in the
-// script's folder.
+// setup sets the environment of a script: two free addresses, a Go proxy in the script's
+// folder, and a server of the files in its folder upstream.
 func setup(env *testscript.Env) error {
+	upstream := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(env.WorkDir, "upstream"))))
+	env.Defer(upstream.Close)
+	env.Setenv("UPSTREAM", upstream.URL)
 	addr, err := pgtest.FreeAddr()
 	metrics, err2 := pgtest.FreeAddr()
 	env.Setenv("ADDR", addr)
@@ -217,4 +224,21 @@ func read(ts *testscript.TestScript, res *http.Response) string {
 	body, err := io.ReadAll(res.Body)
 	ts.Check(err)
 	return string(body)
+}
+
+// damage FOLDER NAME changes the content of the hosted file with a name in the folder of
+// files.
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: damage FOLDER NAME")
+	}
+	ts.Check(ts.Exec("relcheck", "file", "list"))
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if fields := strings.Fields(line); fields[2] == args[1] {
+			sum := fields[len(fields)-1]
+			ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "sha256", sum[:2], sum), []byte("damaged"), 0o600))
+			return
+		}
+	}
+	ts.Fatalf("%s is not hosted:\n%s", args[1], ts.ReadFile("stdout"))
 }

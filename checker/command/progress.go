@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
+
+	"relcheck/checker/stats"
 )
 
 // progress is a line that is updated in place, on terminals only.
@@ -35,3 +38,31 @@ func (p progress) copied(done, total int64) {
 }
 
 func (p progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }
+
+// byteProgress shows how many bytes are done.
+type byteProgress struct {
+	progress
+	total   int64
+	unknown bool // the total is not known
+	done    int64
+	shown   time.Time
+}
+
+// expect adds a size to the total, or 0 if it is unknown.
+func (p *byteProgress) expect(size int64) {
+	p.total += size
+	p.unknown = p.unknown || size == 0
+}
+
+// add adds bytes that are done, and shows them at most ten times a second.
+func (p *byteProgress) add(n int64) {
+	if p.done += n; time.Since(p.shown) < 100*time.Millisecond {
+		return
+	}
+	p.shown = time.Now()
+	if p.unknown || p.done > p.total {
+		p.show("%s", stats.ShowBytes(float64(p.done)))
+	} else {
+		p.bar(p.done, p.total)
+	}
+}

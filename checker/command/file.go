@@ -1,0 +1,68 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker/mirror"
+	"relcheck/db"
+)
+
+func fileCommand(streams IO) *cobra.Command {
+	return group("file", "Manage the files of releases that the service itself offers for download.", `
+  relcheck file fetch opa --latest 2 --platform linux/amd64,linux/arm64 --files /srv/relcheck
+  relcheck serve --files /srv/relcheck
+  relcheck file list`,
+		fileFetch(streams), fileAdd(streams), fileList(streams), fileVerify(streams), filePrune(streams))
+}
+
+// filesFlag adds the flag for the folder of files.
+func filesFlag(c *cobra.Command, folder *string) {
+	c.Flags().StringVar(folder, "files", "", "`folder` of the files of releases, which relcheck serve --files offers for download")
+}
+
+// filesCommand adds the flags --db and --files to a command, which calls run with the store
+// and the folder. If create is not set, the folder must exist.
+func filesCommand(c *cobra.Command, create bool, run func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error) *cobra.Command {
+	var name, path string
+	dbFlag(c, &name)
+	filesFlag(c, &path)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		return withExisting(cmd.Context(), name, func(s *db.Store) error {
+			return withFolder(path, create, func(f *mirror.Folder) error { return run(cmd.Context(), s, f, args) })
+		})
+	}
+	return c
+}
+
+// withFolder opens the folder of files.
+func withFolder(path string, create bool, f func(*mirror.Folder) error) (err error) {
+	if path == "" {
+		return usageError("missing --files: name the folder of the files, which is that of relcheck serve --files")
+	}
+	if info, err := os.Stat(path); !create && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--files %s: the folder does not exist: name the one that relcheck file fetch has filled", path)
+	} else if err == nil && !info.IsDir() {
+		return fmt.Errorf("--files %s: it is a file: name a folder", path)
+	}
+	folder, err := mirror.Open(path)
+	if err != nil {
+		return err
+	}
+	defer closing(folder, &err)
+	return f(folder)
+}
+
+// explainDisk adds to an error about a full disk what to do about it.
+func explainDisk(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("%w: free space on the disk, for example with relcheck file prune, and run the command again, which continues", err)
+	}
+	return err
+}

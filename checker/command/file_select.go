@@ -1,0 +1,92 @@
+package command
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/upstream"
+)
+
+// selection are the files of a release that are fetched together.
+type selection struct {
+	files []catalog.File // that answers link to, each with a name
+	sums  []catalog.File // with their checksums
+
+	// missing are the platforms for which no link is known.
+	missing []checker.Platform
+}
+
+// selectFiles returns the files of a release that answers link to for platforms, or for all
+// platforms of the release if there are none.
+func selectFiles(p *catalog.Product, r *catalog.Ranked, platforms []checker.Platform) (s selection) {
+	d := r.Downloads(p)
+	if len(platforms) == 0 {
+		for _, f := range d.ByPlatform() {
+			s.add(*f)
+		}
+	}
+	for _, platform := range platforms {
+		if f := d.For(platform); f != nil {
+			s.add(*f)
+		} else if link := p.DownloadURL(r.Tag, platform); link != "" {
+			s.add(listedAs(r, catalog.File{URL: link}))
+		} else {
+			s.missing = append(s.missing, platform)
+		}
+	}
+	slices.SortFunc(s.files, catalog.CompareFiles)
+	s.addSums(r)
+	return s
+}
+
+// add adds a file, once for all platforms that it serves.
+func (s *selection) add(f catalog.File) {
+	f.Name, f.Platform = cmp.Or(f.Name, catalog.FileName(f.URL)), checker.Platform{}
+	if !slices.ContainsFunc(s.files, func(g catalog.File) bool { return g.Name == f.Name && g.URL == f.URL }) {
+		s.files = append(s.files, f)
+	}
+}
+
+// listedAs returns a file with what the release lists about a file of its name.
+func listedAs(r *catalog.Ranked, f catalog.File) catalog.File {
+	f.Name = catalog.FileName(f.URL)
+	for _, listed := range r.Files {
+		if listed.Name == f.Name {
+			f.Size, f.SHA256, f.SHA512 = listed.Size, listed.SHA256, listed.SHA512
+		}
+	}
+	return f
+}
+
+// addSums adds the files with checksums of the files. The links of files whose checksum is
+// not known otherwise lead to some of them, which may not exist.
+func (s *selection) addSums(r *catalog.Ranked) {
+	selected := func(name string) bool {
+		return slices.ContainsFunc(s.files, func(f catalog.File) bool { return f.Name == name })
+	}
+	known := func(name string) bool {
+		return selected(name) || slices.ContainsFunc(r.Files, func(f catalog.File) bool { return f.Name == name })
+	}
+	covered := map[string]bool{} // by a listed checksum file
+	for _, f := range r.Files {
+		of, ok := upstream.ChecksumFile(f.Name, known)
+		if !ok || f.URL == "" || of != "" && !selected(of) || selected(f.Name) {
+			continue
+		}
+		f.Platform = checker.Platform{}
+		s.sums = append(s.sums, f)
+		covered[of] = true // of all files if it is empty
+	}
+	for _, f := range s.files {
+		if f.SHA256+f.SHA512 == "" && !covered[f.Name] && !covered[""] && f.URL != "" && !strings.Contains(f.URL, "?") {
+			s.sums = append(s.sums, catalog.File{Name: f.Name + guessedSuffix, URL: f.URL + guessedSuffix, MediaType: guessed})
+		}
+	}
+}
+
+// guessedSuffix is appended to the URL of a file to look for its checksum. Such files have
+// the media type guessed.
+const guessedSuffix, guessed = ".sha256", "guessed"

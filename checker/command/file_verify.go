@@ -1,0 +1,215 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/mirror"
+	"relcheck/checker/stats"
+	"relcheck/checker/upstream"
+	"relcheck/db"
+)
+
+func fileVerify(streams IO) *cobra.Command {
+	var repair bool
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Read all files, and report those that are damaged or missing.",
+		Long: `Read all files and compare them with their SHA-256. Files that are damaged or missing are
+reported, and are neither linked nor served any more; damaged content is moved to the
+subfolder damaged. The exit status is 1 if there are such files.
+
+With --repair they are fetched again from their links. Where upstream cannot be reached,
+apply the bundle again from which they came.`,
+		Example: `  relcheck file verify --files /srv/relcheck
+  relcheck file verify --repair --files /srv/relcheck`,
+	}
+	c.Flags().BoolVar(&repair, "repair", false, "fetch damaged and missing files again")
+	return filesCommand(c, false, func(ctx context.Context, s *db.Store, f *mirror.Folder, _ []string) error {
+		v := verification{store: s, folder: f, out: streams.Err, progress: byteProgress{progress: newProgress(streams.Err)}, hosted: map[string][]db.HostedFile{}}
+		if repair {
+			v.fetcher = &mirror.Fetcher{Folder: f, Client: upstream.NewClient()}
+		}
+		err := v.run(ctx)
+		v.progress.clear()
+		if err != nil && ctx.Err() != nil {
+			return errors.New("interrupted: run the command again to verify all files")
+		}
+		if err != nil {
+			return explainDisk(err)
+		}
+		return v.summary()
+	})
+}
+
+// verification reads the contents of a folder.
+type verification struct {
+	store    *db.Store
+	folder   *mirror.Folder
+	fetcher  *mirror.Fetcher // to repair, or nil
+	out      io.Writer
+	progress byteProgress
+
+	hosted               map[string][]db.HostedFile // by SHA-256
+	sound, bad, repaired int
+	size                 int64
+}
+
+func (v *verification) run(ctx context.Context) error {
+	sizes := map[string]int64{}
+	for f, err := range v.store.HostedFiles(ctx) {
+		if err != nil {
+			return err
+		}
+		v.hosted[f.SHA256] = append(v.hosted[f.SHA256], f)
+		sizes[f.SHA256] = f.Size
+	}
+	for c, err := range v.folder.All() {
+		if err != nil {
+			return err
+		}
+		sizes[c.SHA256] = c.Size
+	}
+	sums := make([]string, 0, len(sizes))
+	for sum, size := range sizes {
+		v.progress.total += size
+		sums = append(sums, sum)
+	}
+	slices.Sort(sums)
+	for _, sum := range sums {
+		if err := v.content(ctx, sum, sizes[sum]); err != nil {
+			return err
+		}
+		v.progress.add(sizes[sum])
+	}
+	return nil
+}
+
+// content verifies a content, and stores and prints the result.
+func (v *verification) content(ctx context.Context, sum string, size int64) error {
+	err := v.folder.Verify(ctx, sum)
+	if ctx.Err() != nil {
+		return err
+	}
+	v.size += size
+	if err == nil {
+		v.sound++
+		return v.mark(ctx, sum, time.Time{}, "sound again")
+	}
+	v.bad++
+	text := err.Error()
+	if errors.Is(err, fs.ErrNotExist) {
+		text = "missing in the folder"
+	}
+	if len(v.hosted[sum]) == 0 {
+		v.print("content "+sum+" of no release", text)
+	}
+	if err := v.mark(ctx, sum, time.Now(), text); err != nil || v.fetcher == nil || len(v.hosted[sum]) == 0 {
+		return err
+	}
+	return v.repair(ctx, sum)
+}
+
+// mark stores whether the files with a content are damaged, and prints each whose state has
+// changed or that is damaged.
+func (v *verification) mark(ctx context.Context, sum string, damaged time.Time, text string) error {
+	changed := false
+	for _, f := range v.hosted[sum] {
+		if differs := f.Damaged.IsZero() != damaged.IsZero(); differs || !damaged.IsZero() {
+			changed = changed || differs
+			v.print(fileText(f), text)
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return v.store.MarkDamaged(ctx, sum, damaged)
+}
+
+func fileText(f db.HostedFile) string { return f.Product + " " + f.Tag + ": " + f.Name }
+
+// repair fetches a content again.
+func (v *verification) repair(ctx context.Context, sum string) error {
+	err := errors.New("no link to it is known: add it again with relcheck file add, or apply its bundle again")
+	for _, f := range v.hosted[sum] {
+		link, findErr := v.link(ctx, f)
+		if findErr != nil {
+			return findErr
+		}
+		if link == "" {
+			continue
+		}
+		_, err = v.fetcher.Fetch(ctx, mirror.Source{URL: link, Size: f.Size, Digests: mirror.Digests{SHA256: sum}}, nil)
+		if err == nil {
+			v.repaired++
+			for i := range v.hosted[sum] {
+				v.hosted[sum][i].Damaged = time.Now()
+			}
+			return v.mark(ctx, sum, time.Time{}, "fetched again")
+		}
+		if fatal(ctx, err) {
+			return err
+		}
+	}
+	v.print(fileText(v.hosted[sum][0]), "cannot be repaired: "+err.Error())
+	return nil
+}
+
+// link returns the link to a file, or "".
+func (v *verification) link(ctx context.Context, f db.HostedFile) (string, error) {
+	p, err := v.store.Product(ctx, f.Product)
+	if err != nil {
+		return "", err
+	}
+	r, _, err := v.store.Release(ctx, f.Product, f.Tag)
+	if err != nil {
+		return "", err
+	}
+	return linkOf(&p, &r, f.Name), nil
+}
+
+// linkOf returns the link to the file of a release with a name, or "".
+func linkOf(p *catalog.Product, r *catalog.Release, name string) string {
+	for _, f := range r.Files {
+		if f.URL != "" && (f.Name == name || f.Name == "" && catalog.FileName(f.URL) == name) {
+			return f.URL
+		}
+	}
+	for _, platform := range checker.Platforms() {
+		link := p.DownloadURL(r.Tag, platform)
+		if link != "" && (catalog.FileName(link) == name || catalog.FileName(link)+guessedSuffix == name) {
+			return link + name[len(catalog.FileName(link)):]
+		}
+	}
+	return ""
+}
+
+func (v *verification) print(what, text string) {
+	v.progress.clear()
+	fmt.Fprintf(v.out, "%s: %s\n", masked(what), masked(text))
+}
+
+// summary prints the result. The error says how many files are damaged.
+func (v *verification) summary() error {
+	text := fmt.Sprintf("read %s, %s: %d sound, %d damaged or missing", count(int64(v.sound+v.bad), "file"), stats.ShowBytes(float64(v.size)), v.sound, v.bad)
+	if v.repaired > 0 {
+		text += fmt.Sprintf(", %d of them fetched again", v.repaired)
+	}
+	fmt.Fprintln(v.out, text)
+	switch left := v.bad - v.repaired; {
+	case left > 0 && v.fetcher == nil:
+		return fmt.Errorf("%s damaged or missing: fetch again with --repair", count(int64(left), "file"))
+	case left > 0:
+		return fmt.Errorf("%s damaged or missing", count(int64(left), "file"))
+	}
+	return nil
+}
