@@ -32,6 +32,7 @@ const (
 	linkAdded        = "link.added"
 	fileHosted       = "file.hosted"
 	fileUnhosted     = "file.removed"
+	bundleApplied    = "bundle.applied"
 	keyTrusted       = "key.trusted"
 	keyRevoked       = "key.revoked"
 )

@@ -1,8 +1,11 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,12 +43,19 @@ type AppliedBundle struct {
 
 // AppliedBundles returns the last bundle of each store from which each product was updated.
 func (s *Store) AppliedBundles(ctx context.Context) ([]AppliedBundle, error) {
-	all, err := query(ctx, s.read, func(rows *sql.Rows) (b AppliedBundle, err error) {
-		var applied int64
-		err = rows.Scan(&b.Product, &b.Store, &b.Sequence, &b.Bundle, &applied)
-		b.Applied = timeOf(applied)
-		return b, err
-	}, `SELECT product.name, applied_bundle.store, applied_bundle.sequence, applied_bundle.bundle, applied_bundle.applied
-		FROM applied_bundle JOIN product ON product.id = applied_bundle.product WHERE product.name IS NOT NULL ORDER BY product.name, applied_bundle.store`)
+	all, err := query(ctx, s.read, scanApplied, selectApplied)
+	slices.SortFunc(all, func(a, b AppliedBundle) int {
+		return cmp.Or(strings.Compare(a.Product, b.Product), strings.Compare(a.Store, b.Store))
+	})
 	return all, s.explain(err)
+}
+
+const selectApplied = `SELECT product.name, applied_bundle.store, applied_bundle.sequence, applied_bundle.bundle, applied_bundle.applied
+	FROM applied_bundle JOIN product ON product.id = applied_bundle.product AND product.name IS NOT NULL`
+
+func scanApplied(rows *sql.Rows) (b AppliedBundle, err error) {
+	var applied int64
+	err = rows.Scan(&b.Product, &b.Store, &b.Sequence, &b.Bundle, &applied)
+	b.Applied = timeOf(applied)
+	return b, err
 }

@@ -63,19 +63,15 @@ func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.Hos
 		return err
 	}
 	return s.changeHosted(ctx, product, tag, func(tx *sql.Tx, key releaseKey, r *storedRelease) (action, detail string, err error) {
-		i, found := slices.BinarySearchFunc(r.hosted, f.Name, func(f catalog.HostedFile, name string) int { return strings.Compare(f.Name, name) })
-		old := catalog.HostedFile{}
-		if found {
-			old = r.hosted[i]
+		old := findHosted(r.hosted, f.Name)
+		if old == nil && len(r.hosted) >= catalog.MaxFiles {
+			return "", "", tooManyHosted(key.tag)
 		}
-		if same := f; found && old.Damaged.IsZero() == f.Damaged.IsZero() {
+		if same := f; old != nil && old.Damaged.IsZero() == f.Damaged.IsZero() {
 			same.Fetched, same.Damaged = old.Fetched, old.Damaged
-			if same == old {
+			if same == *old {
 				return "", "", nil
 			}
-		}
-		if !found && len(r.hosted) >= catalog.MaxFiles {
-			return "", "", fmt.Errorf("%w: a release has at most %d hosted files", ErrLimit, catalog.MaxFiles)
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO hosted_file (product, tag, name, sha256, size, verified, fetched, damaged, staged) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false)
 			ON CONFLICT (product, tag, name) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size, verified = excluded.verified,
@@ -83,6 +79,19 @@ func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.Hos
 			key.product, key.tag, f.Name, f.SHA256, f.Size, f.Verified, secondsOf(f.Fetched), secondsOf(f.Damaged))
 		return fileHosted, f.Name, err
 	})
+}
+
+func tooManyHosted(tag string) error {
+	return fmt.Errorf("release %s: %w: a release has at most %d hosted files", tag, ErrLimit, catalog.MaxFiles)
+}
+
+// findHosted returns the hosted file of a name, or nil.
+func findHosted(files []catalog.HostedFile, name string) *catalog.HostedFile {
+	i, found := slices.BinarySearchFunc(files, name, func(f catalog.HostedFile, name string) int { return strings.Compare(f.Name, name) })
+	if !found {
+		return nil
+	}
+	return &files[i]
 }
 
 // UnhostFile stores that a file of a release is not hosted any more. The error wraps

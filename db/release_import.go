@@ -47,7 +47,23 @@ var ErrMissing = errors.New("the list is probably incomplete")
 // wraps [ErrMissing] if more than half of the releases would be gone, or the latest one of
 // a list that may be incomplete, unless force is set.
 func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (c ImportResult, err error) {
-	p := releaseImport{Store: s, action: releasesImported, product: product, list: list, force: force, given: map[string]*catalog.Entry{}, unread: map[string]bool{}}
+	p, err := s.newImport(product, list, force)
+	for range maxTries {
+		if err == nil {
+			err = p.load(ctx)
+		}
+		if err != nil {
+			return c, err
+		}
+		if c, err = p.store(ctx); !errors.Is(err, errCatalogMoved) {
+			break
+		}
+	}
+	return c, err
+}
+
+func (s *Store) newImport(product string, list catalog.List, force bool) (*releaseImport, error) {
+	p := &releaseImport{Store: s, action: releasesImported, product: product, list: list, force: force, given: map[string]*catalog.Entry{}, unread: map[string]bool{}}
 	for _, tag := range list.Unread {
 		p.unread[tag] = true
 	}
@@ -60,7 +76,7 @@ func (s *Store) ImportReleases(ctx context.Context, product string, list catalog
 			err = e.Operator.Check()
 		}
 		if err != nil {
-			return c, err
+			return nil, err
 		}
 		if p.given[e.Tag] == nil {
 			p.given[e.Tag] = &list.Entries[i]
@@ -70,15 +86,7 @@ func (s *Store) ImportReleases(ctx context.Context, product string, list catalog
 			p.oldest = date
 		}
 	}
-	for range maxTries {
-		if err = p.load(ctx); err != nil {
-			return c, err
-		}
-		if c, err = p.store(ctx); !errors.Is(err, errCatalogMoved) {
-			break
-		}
-	}
-	return c, err
+	return p, nil
 }
 
 // stageFrom is the minimum number of new releases that are staged. Fewer are written in one
@@ -102,8 +110,11 @@ type releaseImport struct {
 	oldest          time.Time       // of the entries; zero if no date is known
 
 	of      product                   // to which the releases belong
+	isNew   bool                      // the product is not visible yet
 	since   catalog.Revision          // of the catalog that was compared
 	changes map[string]*releaseChange // by tag
+
+	hosted hostedImport
 }
 
 // load compares the given releases with the stored ones.
@@ -114,8 +125,10 @@ func (p *releaseImport) load(ctx context.Context) error {
 			return err
 		}
 		p.since = state.Revision
-		if p.of, err = productNamed(ctx, tx, p.product); err != nil {
-			return err
+		if !p.isNew {
+			if p.of, err = productNamed(ctx, tx, p.product); err != nil {
+				return err
+			}
 		}
 		stored, err := releasesWhere(ctx, tx, "product = $1", p.of.id)
 		if err != nil {
@@ -132,22 +145,16 @@ func (p *releaseImport) load(ctx context.Context) error {
 		}
 		gone := p.findGone(stored)
 		p.tags = append(p.tags, gone...)
+		if err := p.compareHosted(stored); err != nil {
+			return err
+		}
 		return p.checkGone(stored, gone)
 	})
 }
 
 // store stores the changes, and stages many new releases first.
 func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
-	var added []storedLayer
-	for _, tag := range p.tags {
-		if o := p.changes[tag]; o.isNew {
-			for _, r := range o.rows {
-				if r.source == catalog.Upstream {
-					added = append(added, r)
-				}
-			}
-		}
-	}
+	added := p.added()
 	if len(added) < stageFrom {
 		return p.commit(ctx, nil)
 	}
@@ -156,16 +163,31 @@ func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
 		err = p.stage(ctx, st, added)
 	}
 	if err == nil {
-		c, err = p.commit(ctx, &st)
+		c, err = p.commit(ctx, st)
 	}
-	if err != nil && !errors.Is(err, errStageLost) { // the next import need not wait
-		p.update(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE product = $1 AND id = $2", st.product, st.id)
+	if err != nil && !errors.Is(err, errStageLost) {
+		p.abandonStage(ctx, st)
 	}
 	return c, err
 }
 
+// added returns the layers of upstream to be written of releases that it has not listed
+// before.
+func (p *releaseImport) added() (rows []storedLayer) {
+	for _, tag := range p.tags {
+		if o := p.changes[tag]; o.isNew {
+			for _, r := range o.rows {
+				if r.source == catalog.Upstream {
+					rows = append(rows, r)
+				}
+			}
+		}
+	}
+	return rows
+}
+
 // stage writes new releases, not yet visible.
-func (p *releaseImport) stage(ctx context.Context, st stage, added []storedLayer) error {
+func (p *releaseImport) stage(ctx context.Context, st *stage, added []storedLayer) error {
 	given := added
 	err := p.inTx(ctx, func(tx *sql.Tx) error {
 		added = slices.Clone(given) // a transaction may be tried again
@@ -221,36 +243,43 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c ImportResult, 
 		if err != nil {
 			return err
 		}
-		c = ImportResult{}
-		var rows []storedLayer
-		for _, tag := range p.tags {
-			o := changes[tag]
-			c = c.plus(o.ImportResult)
-			for _, r := range o.rows {
-				if st == nil || !o.isNew || r.source != catalog.Upstream || o != p.changes[tag] {
-					rows = append(rows, r)
-				}
-			}
-		}
-		if len(rows) == 0 && st == nil {
-			return nil
-		}
-		revision, err := countChange(ctx, tx, p.of.id)
-		switch {
-		case err != nil:
-		case st == nil:
-			err = checkReleases(ctx, tx, int64(c.Added))
-		default:
-			err = st.publish(ctx, tx, revision)
-		}
-		if err == nil {
-			err = p.writeLayers(ctx, tx, rows, revision)
+		if c, err = p.write(ctx, tx, st, changes); err == nil && st != nil {
+			err = st.release(ctx, tx)
 		}
 		if err == nil && c.Added+c.Changed+c.Gone > 0 {
 			err = p.audit(ctx, tx, p.action, p.product, c.String())
 		}
 		return err
 	})
+	return c, err
+}
+
+// write stores those of the changes that are not staged, and makes staged releases visible.
+func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, changes map[string]*releaseChange) (c ImportResult, err error) {
+	var rows []storedLayer
+	for _, tag := range p.tags {
+		o := changes[tag]
+		c = c.plus(o.ImportResult)
+		for _, r := range o.rows {
+			if st == nil || !o.isNew || r.source != catalog.Upstream || o != p.changes[tag] {
+				rows = append(rows, r)
+			}
+		}
+	}
+	if len(rows) == 0 && st == nil {
+		return c, nil
+	}
+	revision, err := countChange(ctx, tx, p.of.id)
+	switch {
+	case err != nil:
+	case st == nil:
+		err = checkReleases(ctx, tx, int64(c.Added))
+	default:
+		err = publish(ctx, tx, p.of.id, revision)
+	}
+	if err == nil {
+		err = p.writeLayers(ctx, tx, rows, revision)
+	}
 	return c, err
 }
 

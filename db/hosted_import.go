@@ -1,0 +1,122 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"relcheck/checker/catalog"
+)
+
+// hostedImport is the part of an import that is about hosted files.
+type hostedImport struct {
+	given          map[string][]catalog.HostedFile // by tag
+	added, changed []hostedRow                     // to be written; added ones are staged
+	count          int                             // of both
+	staged         bool
+}
+
+// hostedRow is a hosted file to be written.
+type hostedRow struct {
+	tag string
+	catalog.HostedFile
+}
+
+// compareHosted compares the given hosted files with the stored ones.
+func (p *releaseImport) compareHosted(stored map[releaseKey]*storedRelease) error {
+	h := &p.hosted
+	h.added, h.changed = nil, nil
+	for tag, files := range h.given {
+		if p.given[tag] == nil {
+			return fmt.Errorf("release %s has files, but is not in the list", tag)
+		}
+		var have []catalog.HostedFile
+		if r := stored[releaseKey{p.of.id, tag}]; r != nil {
+			have = r.hosted
+		}
+		n := len(have)
+		for _, f := range files {
+			if err := f.Check(); err != nil {
+				return fmt.Errorf("release %s: %w", tag, err)
+			}
+			row := hostedRow{tag, f}
+			switch old := findHosted(have, f.Name); {
+			case old == nil:
+				h.added, n = append(h.added, row), n+1
+			case old.SHA256 != f.SHA256 || old.Size != f.Size || !old.Damaged.IsZero() || f.Verified && !old.Verified:
+				h.changed = append(h.changed, row)
+			}
+		}
+		if n > catalog.MaxFiles {
+			return tooManyHosted(tag)
+		}
+	}
+	h.count = len(h.added) + len(h.changed)
+	return nil
+}
+
+// stageAll stages new releases and hosted files, and forgets what it has staged and what was
+// given.
+func (p *releaseImport) stageAll(ctx context.Context, st *stage) error {
+	added := p.added()
+	if len(added) > 0 {
+		if err := p.stage(ctx, st, added); err != nil {
+			return err
+		}
+	}
+	err := p.stageHosted(ctx, st)
+	p.hosted.staged = len(added)+len(p.hosted.added) > 0
+	for _, r := range added {
+		p.changes[r.tag].rows = nil
+	}
+	p.list.Entries, p.given, p.hosted.given, p.hosted.added = nil, nil, nil, nil
+	return err
+}
+
+// writes reports whether there is something to write or to make visible.
+func (p *releaseImport) writes() bool {
+	for _, o := range p.changes {
+		if len(o.rows) > 0 {
+			return true
+		}
+	}
+	return p.hosted.staged || len(p.hosted.changed) > 0
+}
+
+// stageHosted stages new hosted files.
+func (p *releaseImport) stageHosted(ctx context.Context, st *stage) error {
+	for added := p.hosted.added; len(added) > 0; {
+		left := added
+		err := p.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
+			if err := st.renew(ctx, tx); err != nil {
+				return err
+			}
+			for left = added; len(left) > 0 && !enough(); {
+				page := left[:min(len(left), 100)]
+				left = left[len(page):]
+				if err := p.writeHosted(ctx, tx, page, "NOTHING"); err != nil { // changed meanwhile
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		added = left
+	}
+	return nil
+}
+
+// writeHosted stages hosted files. then is what to do with those that exist.
+func (p *releaseImport) writeHosted(ctx context.Context, tx *sql.Tx, files []hostedRow, then string) error {
+	rows := newInserter(tx, p.numberedParams(), "INSERT INTO hosted_file (product, tag, name, sha256, size, verified, fetched, damaged, staged) VALUES ",
+		" ON CONFLICT (product, tag, name) DO "+then)
+	defer rows.close()
+	for _, f := range files {
+		if err := rows.add(ctx, p.of.id, f.tag, f.Name, f.SHA256, f.Size, f.Verified, secondsOf(f.Fetched), secondsOf(f.Damaged), true); err != nil {
+			return err
+		}
+	}
+	return rows.flush(ctx)
+}
