@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -53,13 +54,25 @@ func (s *Store) SyncState(ctx context.Context, product, upstream string) (catalo
 	return last, s.explain(err)
 }
 
-// RecordSync stores the result of a sync of a product with an upstream. After an error, only
-// the time and the text of the error are stored, and the other fields keep their values. The
-// error wraps [ErrNotFound] if the product does not exist or does not have the upstream.
+// maxSyncError is the length of the longest stored error of a sync, in characters.
+const maxSyncError = 500
+
+// RecordSync stores the result of a sync of a product with an upstream. If it has an error,
+// only Tried and Error are stored, and the other fields keep their values. Otherwise
+// Succeeded is set to Tried. The error wraps [ErrNotFound] if the product does not exist or
+// does not have the upstream.
 func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Sync) error {
-	sync.Error = printable.Clean(sync.Error)
+	if sync.Error != "" {
+		sync.Error = cmp.Or(printable.Clean(sync.Error), "unknown error")
+		if text := []rune(sync.Error); len(text) > maxSyncError {
+			sync.Error = string(text[:maxSyncError]) + "…"
+		}
+		sync = catalog.Sync{Upstream: sync.Upstream, Tried: sync.Tried, Error: sync.Error}
+	} else {
+		sync.Succeeded = sync.Tried
+	}
 	if len(sync.State) == 0 {
-		sync.State = nil
+		sync.State = nil // SQLite's driver does not distinguish them
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)

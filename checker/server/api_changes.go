@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,6 +122,11 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	e, err := readProduct(r)
 	if err != nil {
 		return err
+	}
+	for upstream := range strings.FieldsSeq(e["upstreams"]) {
+		if old, err := s.product(r.PathValue("product")); strings.HasPrefix(upstream, "file:") && (err != nil || !slices.Contains(old.UpstreamList(), upstream)) {
+			return invalid("upstreams", "a file of the server can be an upstream only if it is set on the command line")
+		}
 	}
 	var p catalog.Product
 	var done catalog.Outcome
