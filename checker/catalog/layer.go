@@ -10,6 +10,8 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/printable"
+	"relcheck/checker/upstream/spec"
+	"relcheck/checker/version"
 )
 
 // The limits of one release.
@@ -97,6 +99,28 @@ func (l Layer) Overlay(over Layer) Layer {
 		l.Files = over.Files
 	}
 	return l
+}
+
+// decided reports whether another relcheck has merged the layer from upstream's and an
+// operator's.
+func (l *Layer) decided() bool { return strings.HasPrefix(l.List, string(spec.Relcheck)+":") }
+
+// MergeLayers returns one layer of upstream that says the same about a release as upstream
+// and the operator together. Either may be nil. The layer belongs in a list of kind
+// [spec.Relcheck].
+func MergeLayers(tag version.Version, upstream, operator *Layer) Layer {
+	up, op := value(upstream), value(operator)
+	if up.Gone {
+		up.Withdrawn, up.Reason = new(true), new(GoneReason)
+	}
+	both := up.Overlay(op)
+	both.Files = mergeFiles(up.Files, op.Files)
+	if both.Prerelease != nil {
+		both.Prerelease = new(NewRelease(tag, upstream, operator).Prerelease)
+	}
+	both.Text = cmp.Or(both.Text, new(""))
+	both.List, both.Gone = "", false
+	return both
 }
 
 // Differences returns the names of the fields that differ, except List, which alone is

@@ -2,8 +2,8 @@ package catalog
 
 // List is what an upstream lists of a product's releases.
 type List struct {
-	// Name identifies the list among the product's lists: "file", or "go:" and the path
-	// of a module. Releases that it contained before and does not contain now are gone.
+	// Name identifies the list among the product's lists: an element of
+	// [Product.UpstreamList], or "file". Releases that it contained before and does not contain now are gone.
 	Name string
 
 	Entries []Entry
@@ -11,6 +11,10 @@ type List struct {
 	// Whole means that the list contains all releases. Otherwise, releases older than
 	// its oldest entry may be missing: a page of an API, for example.
 	Whole bool
+
+	// Exact means that an entry says everything about a release: what it leaves open is
+	// unknown. Otherwise it keeps its value.
+	Exact bool
 
 	// Skipped describes the entries and files that cannot be read. Unread holds the
 	// known tags of such entries: the list contains them, so their releases are not gone.

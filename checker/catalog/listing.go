@@ -133,7 +133,8 @@ const GoneReason = "removed upstream"
 //
 // If neither says whether it is a pre-release, the tag determines it. If upstream says
 // that it is not, that counts unless the tag contains a pre-release word, because many
-// projects forget to mark their release candidates.
+// projects forget to mark their release candidates. If upstream is another relcheck, it has
+// considered that.
 func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	up, op := value(upstream), value(operator)
 	if up.Gone {
@@ -151,7 +152,7 @@ func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	case up.Prerelease == nil:
 		r.Prerelease = tag.Ordered() && !tag.Stable()
 	default:
-		r.Prerelease = *up.Prerelease || tag.Prerelease()
+		r.Prerelease = *up.Prerelease || tag.Prerelease() && !up.decided()
 	}
 	return r
 }
