@@ -10,6 +10,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -191,6 +192,14 @@ type indexCheck struct {
 func (x *indexCheck) product(p *Product) error {
 	if x.products[p.Name] || x.last != "" || !catalog.ValidProductName(p.Name) || p.Sequence <= 0 {
 		return invalid("product %.100q is listed twice, has no sequence number or is not in order", p.Name)
+	}
+	for field := range p.Fields {
+		if !slices.Contains(Fields, field) {
+			return invalid("product %s has the field %.100q, which a bundle cannot contain", p.Name, field)
+		}
+	}
+	if _, err := p.Fields.Apply(catalog.Product{Name: p.Name}); err != nil {
+		return invalid("product %s: %w", p.Name, err)
 	}
 	x.products[p.Name], x.tags = true, map[string]bool{}
 	return nil
