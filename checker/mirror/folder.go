@@ -105,10 +105,19 @@ func isSum(sum string) bool {
 }
 
 // Add stores what r contains. The error wraps [ErrMismatch] if that does not have the
-// expected checksums.
+// expected checksums. If the SHA-256 is expected, Add overwrites the partial file that a
+// killed process has left.
 func (f *Folder) Add(ctx context.Context, r io.Reader, want Digests) (c Content, err error) {
-	name := path.Join(partials, fmt.Sprintf("add-%016x", rand.Uint64()))
-	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	name, flags := path.Join(partials, fmt.Sprintf("add-%016x", rand.Uint64())), os.O_EXCL
+	if isSum(want.SHA256) {
+		unlock, err := f.lock(ctx, want.SHA256)
+		if err != nil {
+			return c, err
+		}
+		defer unlock()
+		name, flags = path.Join(partials, "add-"+want.SHA256), os.O_TRUNC
+	}
+	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|flags, 0o644)
 	if err != nil {
 		return c, err
 	}
