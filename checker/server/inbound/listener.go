@@ -32,6 +32,8 @@ type Listener struct {
 	net.Listener
 	maxConns int
 
+	writeTimeout, progressInterval time.Duration // the constants, except in tests
+
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
 	unread unreadBytes
@@ -43,7 +45,7 @@ type Listener struct {
 // maxConns of them open. It sets ConnState and ConnContext of s, the server that will
 // serve the connections.
 func LimitListener(l net.Listener, maxConns int, s *http.Server) *Listener {
-	limited := &Listener{Listener: l, maxConns: maxConns, conns: map[*conn]struct{}{}, unread: newUnreadBytes(),
+	limited := &Listener{Listener: l, maxConns: maxConns, writeTimeout: writeTimeout, progressInterval: progressInterval, conns: map[*conn]struct{}{}, unread: newUnreadBytes(),
 		evicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_evicted_total",
 			Help: "Connections that were closed at the limit because their clients had kept the service waiting for the longest time."}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_refused_total",
@@ -138,10 +140,11 @@ func (l *Listener) count() int {
 // conn is a connection that records since when its client has kept the server waiting.
 type conn struct {
 	net.Conn
-	listener     *Listener
-	waitingSince atomic.Int64 // nanoseconds since 1970; 0 while the client waits for the server
-	hasDeadline  atomic.Bool  // a write deadline is set
-	reserved     int64        // bytes that are reserved for its response; see [Reserve]
+	listener      *Listener
+	waitingSince  atomic.Int64 // nanoseconds since 1970; 0 while the client waits for the server
+	hasDeadline   atomic.Bool  // a write deadline is set
+	givenDeadline atomic.Bool  // the handler has set it
+	reserved      int64        // bytes that are reserved for its response; see [Reserve]
 }
 
 // startWaiting notes that the server waits for the client from now on.
@@ -158,7 +161,8 @@ func (c *conn) Write(p []byte) (int, error) {
 	now := time.Now()
 	c.waitingSince.Store(now.UnixNano())
 	if !c.hasDeadline.Load() {
-		c.SetWriteDeadline(now.Add(writeTimeout))
+		c.hasDeadline.Store(true)
+		c.Conn.SetWriteDeadline(now.Add(writeTimeout))
 	}
 	return c.Conn.Write(p)
 }
@@ -167,6 +171,7 @@ func (c *conn) Write(p []byte) (int, error) {
 // response; [writeTimeout] then applies to the next one.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.hasDeadline.Store(!t.IsZero())
+	c.givenDeadline.Store(!t.IsZero())
 	return c.Conn.SetWriteDeadline(t)
 }
 

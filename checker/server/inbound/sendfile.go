@@ -1,0 +1,74 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"time"
+)
+
+// progressInterval is how often the connection of a client that reads a file checks whether
+// the client has read something.
+const progressInterval = time.Second
+
+// ReadFrom implements [io.ReaderFrom], so that the kernel sends files without copying them.
+// The client may take any time, if it reads something every 10 seconds, unless the handler
+// has set a write deadline.
+func (c *conn) ReadFrom(r io.Reader) (sent int64, err error) {
+	socket, ok := c.Conn.(io.ReaderFrom)
+	rest, limited := r.(*io.LimitedReader)
+	if !ok || !limited || !isFile(rest.R) || !countsPartialSends || c.givenDeadline.Load() {
+		return io.CopyBuffer(&progressWriter{c}, r, make([]byte, writeSize))
+	}
+	c.hasDeadline.Store(false)
+	for moved := time.Now(); rest.N > 0; {
+		c.waitingSince.Store(moved.UnixNano())
+		c.Conn.SetWriteDeadline(time.Now().Add(c.listener.progressInterval))
+		before := rest.N
+		n, err := socket.ReadFrom(rest)
+		sent += n
+		switch {
+		case err == nil && n == 0: // the file is shorter than expected
+			return sent, nil
+		case n > 0:
+			moved = time.Now()
+		case time.Since(moved) >= c.listener.writeTimeout:
+			return sent, err
+		}
+		if err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || before-rest.N != n) { // without sendfile, bytes that were read are lost
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// countsPartialSends reports whether the system says how much of a file it has sent before
+// a deadline.
+const countsPartialSends = runtime.GOOS != "windows"
+
+func isFile(r io.Reader) bool {
+	_, ok := r.(*os.File)
+	return ok
+}
+
+// progressWriter is a connection whose write timeout starts again at each write. It has no
+// ReadFrom method.
+type progressWriter struct{ c *conn }
+
+func (w *progressWriter) Write(p []byte) (int, error) {
+	if !w.c.givenDeadline.Load() {
+		w.c.hasDeadline.Store(false)
+	}
+	return w.c.Write(p)
+}
+
+// Release ends the reservation of a response that was not written by [WriteBody].
+func Release(ctx context.Context) {
+	if c := connFromContext(ctx); c != nil {
+		c.listener.mu.Lock()
+		defer c.listener.mu.Unlock()
+		c.listener.release(c)
+	}
+}
