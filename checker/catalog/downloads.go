@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"cmp"
+	"maps"
 	"strings"
 
 	"relcheck/checker"
@@ -15,7 +16,16 @@ type Downloads struct {
 	Selection download.Selection
 	Named     []File
 
-	given map[checker.Platform]*File // by the platform that their source gives
+	given    map[checker.Platform]*File // by the platform that their source gives
+	template map[checker.Platform]*File // files of this server that the template of downloads names
+}
+
+// FileURL returns the link to a file of a release of the product.
+func (p *Product) FileURL(f *File) string {
+	if p.UpstreamLinks || f.Here == "" {
+		return f.URL
+	}
+	return f.Here
 }
 
 // Downloads chooses the files of a release of the product. It takes a few microseconds
@@ -38,7 +48,35 @@ func (p *Product) Downloads(r *Release) *Downloads {
 		options.FileName = func(platform checker.Platform) string { return p.fileName(r.Tag, platform) }
 	}
 	d.Selection = download.Choose(named, options)
+	d.addTemplate(p, r.Tag)
 	return d
+}
+
+// addTemplate applies the template of downloads to the files that only this server has: it
+// is for releases without a list of files.
+func (d *Downloads) addTemplate(p *Product, tag string) {
+	here := map[string]*File{}
+	for i := range d.Named {
+		if f := &d.Named[i]; f.OnlyHere() {
+			here[f.Name] = f
+		}
+	}
+	if len(here) == 0 || p.Download == "" {
+		return
+	}
+	d.template = map[checker.Platform]*File{}
+	for _, platform := range platforms() {
+		link := p.DownloadURL(tag, platform)
+		chosen := d.For(platform)
+		if link == "" || chosen != nil && !chosen.OnlyHere() {
+			continue
+		}
+		if f := here[FileName(link)]; f != nil && !p.UpstreamLinks {
+			d.template[platform] = f
+		} else if p.UpstreamLinks {
+			d.template[platform] = nil
+		}
+	}
 }
 
 // For returns the file for a platform, or nil if there is none. The result for
@@ -48,6 +86,9 @@ func (d *Downloads) For(p checker.Platform) *File {
 		if f.URL == "" {
 			return nil
 		}
+		return f
+	}
+	if f, ok := d.template[p]; ok {
 		return f
 	}
 	for _, p := range []checker.Platform{p, checker.Other} {
@@ -65,11 +106,9 @@ func (d *Downloads) ByPlatform() map[checker.Platform]*File {
 	for p, c := range d.Selection.Downloads {
 		all[p] = &d.Named[c.File]
 	}
-	for p, f := range d.given {
-		if all[p] = f; f.URL == "" {
-			delete(all, p)
-		}
-	}
+	maps.Copy(all, d.template)
+	maps.Copy(all, d.given)
+	maps.DeleteFunc(all, func(_ checker.Platform, f *File) bool { return f == nil || f.URL == "" })
 	return all
 }
 
@@ -87,6 +126,9 @@ func (d *Downloads) Lacks(old *Downloads) bool {
 func (d *Downloads) Reason(p checker.Platform) string {
 	if d.given[p] != nil {
 		return "the platform was given with the file"
+	}
+	if d.template[p] != nil {
+		return "the template of downloads names it"
 	}
 	return d.Selection.Downloads[p].Reason
 }

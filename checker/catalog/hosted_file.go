@@ -58,7 +58,7 @@ func (r *Release) HostedFile(name string) (*HostedFile, HostedState) {
 		return f, FileDamaged
 	}
 	for _, listed := range r.Files {
-		if listed.Name == name && cmp.Or(listed.SHA256, f.SHA256) != f.SHA256 {
+		if listed.FileName() == name && cmp.Or(listed.SHA256, f.SHA256) != f.SHA256 {
 			return f, FileChanged
 		}
 	}

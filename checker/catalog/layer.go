@@ -67,11 +67,25 @@ type File struct {
 	SHA256    string `json:"sha256,omitzero"` // in lower-case hexadecimal; empty if unknown
 	SHA512    string `json:"sha512,omitzero"`
 	MediaType string `json:"media_type,omitzero"` // such as application/gzip
+
+	// Here is the link to the file on this server, or empty. It is not stored.
+	Here string `json:"-"`
 }
 
-// Equal reports whether two files differ at most in their IDs.
+// FileName returns the name of the file, or else that in its URL.
+func (f File) FileName() string {
+	if f.Name != "" {
+		return f.Name
+	}
+	return FileName(f.URL)
+}
+
+// OnlyHere reports whether no list contains the file, but this server has it.
+func (f File) OnlyHere() bool { return f.Here != "" && f.Here == f.URL }
+
+// Equal reports whether two files differ at most in their IDs and links to this server.
 func (f File) Equal(g File) bool {
-	f.ID, g.ID = 0, 0
+	f.ID, g.ID, f.Here, g.Here = 0, 0, "", ""
 	return f == g
 }
 

@@ -33,6 +33,9 @@ type serveOptions struct {
 	metrics    string // address; empty for none
 	backups    backup.Schedule
 	cert, key  string // PEM files; empty for no TLS
+
+	files         string // folder; empty for none
+	fetchOnDemand bool
 }
 
 func serveCommand(streams IO) *cobra.Command {
@@ -63,6 +66,7 @@ func serveCommand(streams IO) *cobra.Command {
 		o.TrustedProxies = append(o.TrustedProxies, networks...)
 		return err
 	})
+	serveFilesFlags(c, o)
 	f.StringVar(&o.cert, "tls-cert", "", "PEM `file` with the HTTPS certificate, reloaded when it changes and on SIGHUP")
 	f.StringVar(&o.key, "tls-key", "", "PEM `file` with the certificate's key")
 	return c
@@ -82,6 +86,8 @@ func (o *serveOptions) check() error {
 		return usageError("--source-rate: %d is out of range: enter a number from 0 to %d", o.ClientRate, maxSourceRate)
 	case o.backups.Keep < 1:
 		return usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.backups.Keep)
+	case o.fetchOnDemand && o.files == "":
+		return usageError("--fetch-on-demand needs --files: name the folder for the files")
 	case (o.cert == "") != (o.key == ""):
 		return usageError("--tls-cert and --tls-key must be used together")
 	}
@@ -130,6 +136,11 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 		}
 		o.Backups = &o.backups
 	}
+	closeFiles, err := o.openFiles(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	defer closeFiles()
 	host, port := hostPort(o.listen, l.Addr())
 	o.Base = cmp.Or(strings.TrimRight(o.Base, "/"), in.scheme()+"://"+net.JoinHostPort(reachable(host), port))
 	handler, err := server.New(ctx, store{s, w}, log, o.Options)

@@ -77,6 +77,16 @@ func Open(folder string) (*Folder, error) {
 	return &Folder{folder, root}, nil
 }
 
+// CheckWritable returns an error if files cannot be added to the folder.
+func (f *Folder) CheckWritable() error {
+	name := path.Join(partials, fmt.Sprintf("check-%016x", rand.Uint64()))
+	file, err := f.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), f.root.Remove(name))
+}
+
 // Close closes the folder.
 func (f *Folder) Close() error { return f.root.Close() }
 
@@ -91,12 +101,17 @@ func (f *Folder) Get(sum string) (*os.File, error) {
 	return f.root.Open(contentPath(sum))
 }
 
+// Stat describes the file of the content with a SHA-256. It does not follow links.
+func (f *Folder) Stat(sum string) (fs.FileInfo, error) {
+	if !isSum(sum) {
+		return nil, fs.ErrNotExist
+	}
+	return f.root.Lstat(contentPath(sum))
+}
+
 // Has reports whether the folder contains content, by its name and size.
 func (f *Folder) Has(c Content) bool {
-	if !isSum(c.SHA256) {
-		return false
-	}
-	info, err := f.root.Lstat(contentPath(c.SHA256))
+	info, err := f.Stat(c.SHA256)
 	return err == nil && info.Mode().IsRegular() && info.Size() == c.Size
 }
 

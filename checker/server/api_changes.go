@@ -68,6 +68,12 @@ func (p *product) stored(r catalog.Release) *catalog.Ranked {
 	if known := p.find(r.Tag); known != nil && known.Tag == r.Tag {
 		return known
 	}
+	return p.rank(r)
+}
+
+// rank returns a release of the product as the snapshot would contain it.
+func (p *product) rank(r catalog.Release) *catalog.Ranked {
+	p.links.add(&p.Product, &r)
 	return p.Rank([]catalog.Release{r})[0]
 }
 

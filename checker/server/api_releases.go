@@ -40,13 +40,13 @@ type apiFile struct {
 func (p *product) newAPIRelease(r *catalog.Ranked) apiRelease {
 	assets, files := map[string]string{}, []apiFile{}
 	for platform, f := range r.Downloads(&p.Product).ByPlatform() {
-		assets[platform.String()] = f.URL
+		assets[platform.String()] = p.FileURL(f)
 	}
 	for _, f := range r.Files {
 		if f.URL == "" { // a platform without a file
 			continue
 		}
-		listed := apiFile{f.ID, f.Name, nil, f.URL, f.Size, f.SHA256, f.SHA512, nullIfEmpty(f.MediaType)}
+		listed := apiFile{f.ID, f.Name, nil, p.FileURL(&f), f.Size, f.SHA256, f.SHA512, nullIfEmpty(f.MediaType)}
 		if f.Platform != (checker.Platform{}) {
 			listed.Platform = nullIfEmpty(f.Platform.String())
 		}
@@ -98,13 +98,9 @@ func (s *Server) apiReleaseDetails(w http.ResponseWriter, r *http.Request, _ ide
 		Body     string         `json:"body"`     // the release notes in Markdown
 		Upstream *catalog.Layer `json:"upstream"` // what upstream says, or null
 		Operator *catalog.Layer `json:"operator"` // what the operator has decided, or null
-	}{apiRelease: p.newAPIRelease(p.Rank([]catalog.Release{stored})[0]), Upstream: layers[catalog.Upstream], Operator: layers[catalog.Operator]}
+	}{apiRelease: p.newAPIRelease(p.rank(stored)), Upstream: layers[catalog.Upstream], Operator: layers[catalog.Operator]}
 	body.Latest = p.latest().release != nil && p.latest().release.Tag == stored.Tag
-	for _, l := range layers {
-		if l != nil && l.Text != nil {
-			body.Body = *l.Text
-		}
-	}
+	body.Body = notesText(layers)
 	writeJSON(w, http.StatusOK, encode(body))
 	return nil
 }

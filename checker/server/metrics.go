@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -60,6 +61,9 @@ func newMetrics(s *Server) *metrics {
 	m.registerLimits(s)
 	if s.options.Backups != nil {
 		m.registerBackups(s.options.Backups)
+	}
+	if s.files != nil {
+		m.registry.MustRegister(&fileGauges{s})
 	}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes})
 	return m
@@ -181,6 +185,9 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }
+
+// ReadFrom lets the kernel send files; see package inbound.
+func (w *statusWriter) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
 
 // Unwrap supports [http.ResponseController].
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

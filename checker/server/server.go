@@ -18,7 +18,9 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/access"
 	"relcheck/checker/catalog"
+	"relcheck/checker/mirror"
 	"relcheck/checker/server/clientip"
+	"relcheck/checker/server/hosting"
 	"relcheck/checker/server/ratelimit"
 	"relcheck/checker/stats/rollup"
 )
@@ -74,6 +76,10 @@ type Store interface {
 	// SetClientsHidden stores whether all requests seem to come from a proxy that the
 	// server does not trust.
 	SetClientsHidden(ctx context.Context, hidden bool) error
+	// HostFile stores that the content of a file of a release is hosted.
+	HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error
+	// MarkDamaged stores that content was found damaged at a time.
+	MarkDamaged(ctx context.Context, sha256 string, at time.Time) error
 	// As returns an editor that changes products and releases on behalf of a token.
 	As(tokenID string) Editor
 	// Link returns the token of a sign-in link, and Session that of a session, even if
@@ -105,6 +111,11 @@ type Options struct {
 	ClientRate int
 	// TrustedProxies are the proxies whose headers name the client IP.
 	TrustedProxies []netip.Prefix
+	// Files is the folder of hosted files; nil if the server serves none.
+	Files *mirror.Folder
+	// Fetcher fetches files into Files that clients request and that are missing; nil if
+	// none are fetched.
+	Fetcher *mirror.Fetcher
 }
 
 // Backups describes the backups of the store.
@@ -136,6 +147,10 @@ type Server struct {
 	queryTimeout time.Duration             // how long a request may query the store
 	now          func() time.Time          // decides which releases are offered
 	snapshot     atomic.Pointer[snapshot]
+
+	files        *hosting.Files   // nil if the server serves none
+	fetcher      *hosting.Fetcher // nil if it fetches none
+	filesChanged atomic.Bool      // the snapshot has links to files that are gone, or lacks some
 }
 
 // New reads the catalog and returns a server.
@@ -149,12 +164,13 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	if o.ClientRate > 0 {
 		s.reports, s.versions = ratelimit.NewLimiter(o.ClientRate, maxClients), ratelimit.NewVersionLimiter(rollup.MaxUnreleasedBuilds)
 	}
+	s.openFiles(ctx)
 	s.metrics = newMetrics(s)
 	var err error
 	if s.auth, err = newAuthenticator(store, o.Base); err != nil {
 		return nil, err
 	}
-	s.snapshot.Store(&snapshot{})
+	s.snapshot.Store(&snapshot{links: &links{o.Base, s.files, s.fetcher != nil}})
 	return s, s.load(ctx)
 }
 
@@ -169,7 +185,10 @@ func (s *Server) load(ctx context.Context) error {
 	now, next := s.now(), known.next()
 	switch {
 	case changes.Revision != known.revision:
+		s.scan(changes)
 		s.snapshot.Store(known.with(changes, now))
+	case s.filesChanged.Swap(false):
+		s.snapshot.Store(known.with(known.withFiles(), now))
 	case !next.IsZero() && !next.After(now):
 		s.snapshot.Store(known.at(now))
 	}
@@ -182,6 +201,9 @@ func (s *Server) Watch(ctx context.Context) {
 	var background sync.WaitGroup
 	background.Go(func() { s.auth.usage.run(ctx, s.store) })
 	background.Go(func() { s.clients.Watch(ctx, s.storeClientsHidden) })
+	if s.files != nil {
+		background.Go(func() { s.files.Run(ctx, s.hosted) })
+	}
 	defer background.Wait()
 	ticker := time.NewTicker(refreshInterval)
 	defer ticker.Stop()
@@ -271,6 +293,8 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/products/{product}/releases/{version}", checkParameters(s.apiReleaseDetails), anyToken},
 		{"PUT /api/v1/products/{product}/releases/{version}", checkParameters(s.putRelease), releaseToken},
 		{"DELETE /api/v1/products/{product}/releases/{version}", checkParameters(s.deleteRelease), releaseToken},
+		{"GET /files/{product}/{path...}", s.fileHandler(s.file), open},
+		{"GET /downloads/{path...}", s.fileHandler(s.opaFile), open},
 		{"GET /metrics", s.scrape, readStats},
 		{"GET /healthz", s.healthz, open},
 		{"GET /readyz", s.readyz, open},
@@ -281,6 +305,7 @@ func (s *Server) routes() []route {
 		{"GET /products/{product}", s.page(s.productPage), viewStats},
 		{"GET /products/{product}/{$}", s.withoutSlash, open},
 		{"GET /products/{product}/releases", s.page(s.releasesPage), viewStats},
+		{"GET /products/{product}/releases/{tag...}", s.page(s.releasePage), optional},
 		{"GET /products/{product}/connect", s.page(s.connectPage), optional},
 		{"GET /sign-in", s.page(s.showSignIn), optional},
 		{"POST /sign-in", s.page(s.signIn), optional},

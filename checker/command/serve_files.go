@@ -1,0 +1,49 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker/mirror"
+	"relcheck/checker/upstream"
+	"relcheck/db"
+)
+
+func serveFilesFlags(c *cobra.Command, o *serveOptions) {
+	c.Flags().StringVar(&o.files, "files", "", "serve the files of releases in this `folder`, to which answers then link (default: none)")
+	c.Flags().BoolVar(&o.fetchOnDemand, "fetch-on-demand", false, "fetch a file of a release from upstream into the folder when a client requests it first")
+}
+
+// openFiles opens the folder of --files, if there is one. The returned function closes it.
+func (o *serveOptions) openFiles(ctx context.Context, s *db.Store, log *slog.Logger) (closeFolder func() error, err error) {
+	if o.files == "" {
+		return func() error { return nil }, nil
+	}
+	hosted := 0
+	for _, err := range s.HostedFiles(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		hosted++
+	}
+	if _, err := os.Stat(o.files); errors.Is(err, fs.ErrNotExist) && hosted > 0 {
+		return nil, fmt.Errorf("--files %s: the folder does not exist, and the store lists %d files in it: mount or restore it, or create an empty one", o.files, hosted)
+	}
+	if o.Files, err = mirror.Open(o.files); err != nil {
+		return nil, err
+	}
+	if o.fetchOnDemand {
+		if err := o.Files.CheckWritable(); err != nil {
+			return nil, errors.Join(fmt.Errorf("--fetch-on-demand needs a folder that it can write to: %w", err), o.Files.Close())
+		}
+		o.Fetcher = &mirror.Fetcher{Folder: o.Files, Client: upstream.NewClient()}
+	}
+	log.Info("serving files of releases", "folder", o.files, "files", hosted)
+	return o.Files.Close, nil
+}

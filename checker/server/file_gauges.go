@@ -1,0 +1,73 @@
+package server
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"relcheck/checker/catalog"
+)
+
+var (
+	filesDesc = prometheus.NewDesc("relcheck_files", "Hosted files of releases. Those that are not served are damaged, changed upstream, or missing in the folder.", []string{"state"}, nil)
+	bytesDesc = prometheus.NewDesc("relcheck_files_bytes", "Size of the served files of releases. A file that several releases have counts once.", nil, nil)
+	unverDesc = prometheus.NewDesc("relcheck_files_unverified", "Served files of releases that no checksum of upstream verifies.", nil, nil)
+	fetchDesc = prometheus.NewDesc("relcheck_file_fetches_total", "Files that were fetched because a client requested them.", []string{"result"}, nil)
+)
+
+// fileGauges are the metrics of hosted files. They are counted at each scrape.
+type fileGauges struct{ s *Server }
+
+func (g *fileGauges) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{filesDesc, bytesDesc, unverDesc, fetchDesc} {
+		descriptions <- d
+	}
+}
+
+func (g *fileGauges) Collect(metrics chan<- prometheus.Metric) {
+	states := map[string]int{"served": 0, "damaged": 0, "changed": 0, "missing": 0}
+	unverified, sizes := 0, map[string]int64{}
+	for _, p := range g.s.snapshot.Load().products.all() {
+		for _, r := range p.releases {
+			for i := range r.Hosted {
+				h := &r.Hosted[i]
+				state := g.s.hostedState(&r.Release, h)
+				states[state]++
+				if state == "served" {
+					sizes[h.SHA256] = h.Size
+					if !h.Verified {
+						unverified++
+					}
+				}
+			}
+		}
+	}
+	bytes := int64(0)
+	for _, size := range sizes {
+		bytes += size
+	}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	for state, n := range states {
+		gauge(filesDesc, float64(n), state)
+	}
+	gauge(bytesDesc, float64(bytes))
+	gauge(unverDesc, float64(unverified))
+	if g.s.fetcher != nil {
+		fetched, failed := g.s.fetcher.Counts()
+		metrics <- prometheus.MustNewConstMetric(fetchDesc, prometheus.CounterValue, float64(fetched), "fetched")
+		metrics <- prometheus.MustNewConstMetric(fetchDesc, prometheus.CounterValue, float64(failed), "failed")
+	}
+}
+
+// hostedState returns whether a hosted file is served, or why not.
+func (s *Server) hostedState(r *catalog.Release, h *catalog.HostedFile) string {
+	switch _, state := r.HostedFile(h.Name); {
+	case state == catalog.FileDamaged:
+		return "damaged"
+	case state == catalog.FileChanged:
+		return "changed"
+	case !s.files.Usable(h.SHA256):
+		return "missing"
+	}
+	return "served"
+}

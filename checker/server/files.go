@@ -1,0 +1,264 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"relcheck/checker"
+	"relcheck/checker/catalog"
+	"relcheck/checker/mirror"
+	"relcheck/checker/server/hosting"
+	"relcheck/checker/upstream"
+)
+
+// fileRequest is a request for a file of a release.
+type fileRequest struct {
+	p    *product
+	r    *catalog.Ranked
+	name string
+}
+
+// fileHandler answers browsers with a page if h returns an error.
+func (s *Server) fileHandler(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request, id identity) error {
+		err := h(w, r, id)
+		if err == nil {
+			return nil
+		}
+		return s.page(func(http.ResponseWriter, *http.Request, identity) error { return err })(w, r, id)
+	}
+}
+
+// file answers GET /files/{product}/{tag}/{name}. The tag may contain slashes.
+func (s *Server) file(w http.ResponseWriter, r *http.Request, _ identity) error {
+	rest := strings.TrimPrefix(r.URL.EscapedPath(), "/files/")
+	product, rest, _ := strings.Cut(rest, "/")
+	return s.sendFile(w, r, product, rest)
+}
+
+// opaFile answers GET /downloads/{tag}/{name}, the path of OPA's files on its own host.
+func (s *Server) opaFile(w http.ResponseWriter, r *http.Request, _ identity) error {
+	return s.sendFile(w, r, DefaultProduct, strings.TrimPrefix(r.URL.EscapedPath(), "/downloads/"))
+}
+
+// sendFile sends a file of a product, with the tag and name of an escaped path.
+func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, product, path string) error {
+	if s.files == nil {
+		return fail(http.StatusNotFound, "not_found", "", "this server serves no files; start it with relcheck serve --files DIR")
+	}
+	slash := strings.LastIndexByte(path, '/')
+	tag, tagErr := url.PathUnescape(path[:max(slash, 0)])
+	name, nameErr := url.PathUnescape(path[slash+1:])
+	p := s.snapshot.Load().products.get(product)
+	if tagErr != nil || nameErr != nil || p == nil || p.tagged(tag) == nil || p.tagged(tag).Date.After(time.Now()) {
+		return noFile()
+	}
+	req := fileRequest{p, p.tagged(tag), name}
+	meta, err := s.find(r.Context(), w, req)
+	if base, ok := strings.CutSuffix(name, ".sha256"); errors.Is(err, errNoFile) && ok {
+		req.name = base
+		if meta, err = s.find(r.Context(), w, req); err == nil {
+			hosting.ServeSum(w, r, meta)
+			return nil
+		}
+	}
+	if err == nil {
+		err = s.files.Serve(w, r, meta)
+	}
+	if s.fetcher != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrDamaged)) { // which is known from now on
+		if meta, err = s.find(r.Context(), w, req); err == nil {
+			err = s.files.Serve(w, r, meta)
+		}
+	}
+	return s.fileFailure(req, err)
+}
+
+func noFile() error { return errNoFile }
+
+// errNoFile is the failure of a request for a file that does not exist.
+var errNoFile = fail(http.StatusNotFound, "unknown_file", "", "there is no such file; GET the releases of the product for a list of files")
+
+// find returns the file that a request is for. It fetches a missing one, if the server does
+// that.
+func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileRequest) (hosting.File, error) {
+	listed, isListed := req.listed()
+	h, state := req.r.HostedFile(req.name)
+	switch {
+	case state == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.Content{SHA256: h.SHA256, Size: h.Size})):
+		return hosting.File{Name: req.name, SHA256: h.SHA256, MediaType: listed.MediaType, Fetched: h.Fetched}, nil
+	case s.fetcher != nil && isListed:
+		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the context of the request
+		return s.fetchFile(ctx, req, listed)
+	}
+	switch state {
+	case catalog.NotHosted:
+		return hosting.File{}, errNoFile
+	case catalog.FileChanged:
+		return hosting.File{}, fail(http.StatusNotFound, "file_changed", "", "upstream has changed the file under the same name; the operator can fetch it again with relcheck file fetch")
+	case catalog.FileDamaged:
+		return hosting.File{}, mirror.ErrDamaged
+	}
+	return hosting.File{}, fs.ErrNotExist
+}
+
+// listed returns the file that upstream, the operator or the product's template names.
+func (req fileRequest) listed() (catalog.File, bool) {
+	for _, f := range req.r.Files {
+		if f.URL != "" && !f.OnlyHere() && f.FileName() == req.name {
+			return f, true
+		}
+	}
+	for _, platform := range append(checker.Platforms(), checker.Other) {
+		if link := req.p.DownloadURL(req.r.Tag, platform); link != "" && catalog.FileName(link) == req.name {
+			return catalog.File{Name: req.name, URL: link}, true
+		}
+	}
+	return catalog.File{}, false
+}
+
+// fileFailure returns the answer to a request for a file that cannot be served.
+func (s *Server) fileFailure(req fileRequest, err error) error {
+	fetch := new(hosting.FetchError)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(*failure)):
+		return err
+	case errors.As(err, &fetch):
+		return fail(http.StatusBadGateway, "not_fetched", "", fmt.Sprintf("the file could not be fetched from upstream: %v", fetch))
+	case errors.Is(err, hosting.ErrBusy), errors.Is(err, hosting.ErrChanging), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return unavailable("busy", "the file cannot be sent right now; try again in a moment")
+	case errors.Is(err, mirror.ErrDamaged):
+		return fail(http.StatusServiceUnavailable, "file_damaged", "", "the file was damaged on disk; the operator can fetch it again with relcheck file fetch")
+	case errors.Is(err, fs.ErrNotExist):
+		return fail(http.StatusServiceUnavailable, "file_missing", "", "the file is missing in the folder of this server; the operator can fetch it again with relcheck file fetch")
+	}
+	s.log.Error("cannot read a file", "product", req.p.Name, "release", req.r.Tag, "file", req.name, "err", err)
+	return unavailable("not_read", "the file could not be read; try again later")
+}
+
+// fetchFile fetches a file that a client has requested, and records that it is hosted.
+func (s *Server) fetchFile(ctx context.Context, req fileRequest, f catalog.File) (meta hosting.File, err error) {
+	if err := mayFetch(ctx, req.p, f); err != nil {
+		return meta, err
+	}
+	from := mirror.Source{URL: f.URL, Size: f.Size, Digests: mirror.Digests{SHA256: f.SHA256, SHA512: f.SHA512}}
+	at := time.Now().UTC().Truncate(time.Second)
+	c, err := s.fetcher.Fetch(ctx, from, func(ctx context.Context, c mirror.Content) error {
+		s.files.Forget(c.SHA256)
+		err := s.store.HostFile(ctx, req.p.Name, req.r.Tag, catalog.HostedFile{Name: req.name, SHA256: c.SHA256, Size: c.Size, Verified: from.Known(), Fetched: at})
+		if err != nil {
+			s.log.Error("cannot record a file that was fetched", "product", req.p.Name, "release", req.r.Tag, "file", req.name, "err", err)
+			return errors.New("it could not be recorded")
+		}
+		s.refresh(ctx) // otherwise a later request may fetch it again; an error is logged by Watch
+		s.log.Info("fetched a file", "product", req.p.Name, "release", req.r.Tag, "file", req.name, "bytes", c.Size, "verified", from.Known())
+		return nil
+	})
+	return hosting.File{Name: req.name, SHA256: c.SHA256, MediaType: f.MediaType, Fetched: at}, err
+}
+
+// openFiles prepares the folder of hosted files.
+func (s *Server) openFiles(ctx context.Context) {
+	if s.options.Files == nil {
+		return
+	}
+	s.files = hosting.New(s.options.Files, s.log)
+	s.files.Damaged = s.markDamaged
+	s.files.Changed = func() { s.filesChanged.Store(true) }
+	if s.options.Fetcher != nil {
+		s.fetcher = hosting.NewFetcher(ctx, s.options.Fetcher)
+	}
+}
+
+// mayFetch returns an error if a file must not be fetched for a client. A client could
+// otherwise use the server to read what only the server can reach. Content with a known
+// checksum is not secret, and neither is what the host of an upstream has.
+func mayFetch(ctx context.Context, p *product, f catalog.File) error {
+	u, err := url.Parse(f.URL)
+	if err != nil {
+		return &hosting.FetchError{Err: errors.New("its URL is invalid")}
+	}
+	if f.SHA256 != "" || f.SHA512 != "" || u.Scheme == "https" && !upstream.Private(ctx, u.Hostname()) {
+		return nil
+	}
+	for _, text := range p.UpstreamList() {
+		s, _ := upstream.ParseSpec(text)
+		for _, address := range []string{s.API, s.URL} {
+			if api, err := url.Parse(address); err == nil && u.Host != "" && api.Host == u.Host {
+				return nil
+			}
+		}
+	}
+	return &hosting.FetchError{Err: errors.New("without a checksum, only HTTPS and public addresses are allowed: fetch it with relcheck file fetch")}
+}
+
+// markDamaged stores that content is damaged, for other servers and for the operator.
+func (s *Server) markDamaged(ctx context.Context, sum string) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := s.store.MarkDamaged(ctx, sum, time.Now()); err != nil {
+		s.log.Error("cannot record that a file is damaged", "sha256", sum, "err", err)
+	}
+}
+
+// scan finds out which changed files are in the folder.
+func (s *Server) scan(changes catalog.Changes) {
+	if s.files == nil {
+		return
+	}
+	var contents []mirror.Content
+	for _, p := range changes.Products {
+		for _, r := range p.Releases {
+			for _, h := range r.Hosted {
+				contents = append(contents, mirror.Content{SHA256: h.SHA256, Size: h.Size})
+			}
+		}
+	}
+	if len(contents) > 0 {
+		s.files.Scan(contents)
+	}
+}
+
+// withFiles returns a change of all releases that have hosted files, to make their links
+// again.
+func (s *snapshot) withFiles() catalog.Changes {
+	c := catalog.Changes{Revision: s.revision}
+	for _, p := range s.products.all() {
+		l := catalog.Listing{ID: p.id, Product: p.Product}
+		for _, r := range p.releases {
+			if len(r.Hosted) > 0 {
+				l.Releases = append(l.Releases, r.Release)
+			}
+		}
+		if len(l.Releases) > 0 {
+			c.Products = append(c.Products, l)
+		}
+	}
+	return c
+}
+
+// hosted returns the contents of all hosted files.
+func (s *Server) hosted() []mirror.Content {
+	sizes := map[string]int64{}
+	for _, p := range s.snapshot.Load().products.all() {
+		for _, r := range p.releases {
+			for _, h := range r.Hosted {
+				sizes[h.SHA256] = h.Size
+			}
+		}
+	}
+	all := make([]mirror.Content, 0, len(sizes))
+	for _, sum := range slices.Sorted(maps.Keys(sizes)) {
+		all = append(all, mirror.Content{SHA256: sum, Size: sizes[sum]})
+	}
+	return all
+}

@@ -1,0 +1,304 @@
+// Package hosting serves files of releases from a folder, and fetches missing ones. It
+// never sends content whose SHA-256 is not the expected one.
+package hosting
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+
+	"relcheck/checker/mirror"
+)
+
+const (
+	// checkInterval is how often all contents are verified, and checkSpeed how many bytes of
+	// them a second.
+	checkInterval = 24 * time.Hour
+	checkSpeed    = 20 << 20
+	// searchInterval is how often missing contents are looked for.
+	searchInterval = 30 * time.Second
+	// maxHashing is how many contents that clients wait for are verified at the same time.
+	maxHashing = 2
+	// scanTimeout is how long Scan waits for the file system.
+	scanTimeout = 5 * time.Second
+)
+
+// ErrChanging is returned for content that something else is writing to.
+var ErrChanging = errors.New("the file is changing on disk")
+
+// ErrBusy is returned while there are too many unread responses or fetches.
+var ErrBusy = errors.New("too many requests for files")
+
+// Files serves the contents of a folder.
+type Files struct {
+	Folder *mirror.Folder
+	Log    *slog.Logger
+
+	// Damaged is called with the SHA-256 of content that was found damaged.
+	Damaged func(ctx context.Context, sum string)
+
+	// Changed is called after the result of Usable has changed for some content.
+	Changed func()
+
+	// Interval replaces checkInterval in tests.
+	Interval time.Duration
+
+	mu      sync.RWMutex
+	states  map[string]state // by SHA-256
+	checks  singleflight.Group
+	hashing chan struct{}
+}
+
+// state is what is known about content.
+type state struct {
+	missing bool
+	damaged bool
+	checked time.Time   // zero if it was not read since the start
+	info    fs.FileInfo // of the file at that time
+}
+
+func (s state) usable() bool { return !s.missing && !s.damaged }
+
+// New returns Files without hooks.
+func New(folder *mirror.Folder, log *slog.Logger) *Files {
+	return &Files{Folder: folder, Log: log, Damaged: func(context.Context, string) {}, Changed: func() {}, Interval: checkInterval,
+		states: map[string]state{}, hashing: make(chan struct{}, maxHashing)}
+}
+
+// Usable reports whether the folder contains content, as far as is known.
+func (f *Files) Usable(sum string) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.states[sum].usable()
+}
+
+// set replaces the state of content.
+func (f *Files) set(sum string, s state) {
+	f.mu.Lock()
+	was := f.states[sum]
+	f.states[sum] = s
+	f.mu.Unlock()
+	if was.usable() != s.usable() {
+		f.Changed()
+	}
+}
+
+func (f *Files) get(sum string) state {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.states[sum]
+}
+
+// Forget makes content usable that was stored a moment ago.
+func (f *Files) Forget(sum string) { f.set(sum, state{}) }
+
+// Scan finds out which contents are in the folder. If the file system does not answer in
+// time, it goes on in the background.
+func (f *Files) Scan(contents []mirror.Content) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, c := range contents {
+			f.Find(c)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(scanTimeout):
+		f.Log.Warn("the folder of files does not answer", "timeout", scanTimeout)
+	}
+}
+
+// Find looks for content in the folder, and reports whether it is usable.
+func (f *Files) Find(c mirror.Content) bool {
+	s := f.get(c.SHA256)
+	info, err := f.Folder.Stat(c.SHA256)
+	switch found := err == nil && info.Mode().IsRegular() && info.Size() == c.Size; {
+	case !found && !s.missing:
+		f.set(c.SHA256, state{missing: true})
+	case found && (s.missing || s.damaged && !same(s.info, info)):
+		f.set(c.SHA256, state{})
+	}
+	return f.Usable(c.SHA256)
+}
+
+// open opens content that was verified since it was last written. The error wraps
+// [fs.ErrNotExist], [mirror.ErrDamaged] or [ErrChanging].
+func (f *Files) open(ctx context.Context, sum string) (*os.File, fs.FileInfo, error) {
+	for range 2 {
+		file, info, err := f.find(sum)
+		if err != nil {
+			return nil, nil, err
+		}
+		s := f.get(sum)
+		switch {
+		case s.info == nil, !same(s.info, info):
+		case s.damaged:
+			file.Close()
+			return nil, nil, mirror.ErrDamaged
+		default:
+			return file, info, nil
+		}
+		file.Close()
+		if err := f.verify(ctx, sum); err != nil {
+			return nil, nil, err
+		}
+	}
+	return nil, nil, ErrChanging
+}
+
+// find opens a file without verification.
+func (f *Files) find(sum string) (*os.File, fs.FileInfo, error) {
+	file, err := f.Folder.Get(sum)
+	if err != nil {
+		return nil, nil, f.lost(sum, err)
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = f.lost(sum, fs.ErrNotExist)
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, info, nil
+}
+
+// lost notes that content is missing, unless the error may pass.
+func (f *Files) lost(sum string, err error) error {
+	if info, e := f.Folder.Stat(sum); e == nil && info.Mode().IsRegular() {
+		return err
+	}
+	if !f.get(sum).missing {
+		f.Log.Error("a file is missing in the folder: fetch it again", "sha256", sum)
+		f.set(sum, state{missing: true})
+	}
+	return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+}
+
+// same reports whether a file has not been replaced or written to.
+func same(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// verify reads content. Requests for the same content share one reading.
+func (f *Files) verify(ctx context.Context, sum string) error {
+	done := f.checks.DoChan(sum, func() (any, error) {
+		f.hashing <- struct{}{}
+		defer func() { <-f.hashing }()
+		return nil, f.check(context.WithoutCancel(ctx), sum, nil)
+	})
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case result := <-done:
+		return result.Err
+	}
+}
+
+// check reads content, at a limited speed unless it is nil. Damaged content is moved away.
+func (f *Files) check(ctx context.Context, sum string, speed *rate.Limiter) error {
+	file, before, err := f.find(sum)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, &slowReader{ctx, file, speed}); err != nil {
+		return err
+	}
+	after, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if !same(before, after) {
+		return ErrChanging
+	}
+	s := state{checked: time.Now(), info: before}
+	if hex.EncodeToString(hash.Sum(nil)) != sum {
+		err := f.Folder.Verify(ctx, sum) // it may have been replaced meanwhile
+		if !errors.Is(err, mirror.ErrDamaged) {
+			return err
+		}
+		f.Log.Error("a file was damaged on disk and is not served any more: fetch it again", "sha256", sum, "err", err)
+		s.damaged = true
+		f.set(sum, s)
+		f.Damaged(ctx, sum)
+		return err
+	}
+	f.set(sum, s)
+	return nil
+}
+
+// slowReader reads a file at a limited speed.
+type slowReader struct {
+	ctx   context.Context
+	file  io.Reader
+	speed *rate.Limiter
+}
+
+func (r *slowReader) Read(p []byte) (int, error) {
+	if err := context.Cause(r.ctx); err != nil {
+		return 0, err
+	}
+	if r.speed != nil {
+		p = p[:min(len(p), r.speed.Burst())]
+		if err := r.speed.WaitN(r.ctx, len(p)); err != nil {
+			return 0, err
+		}
+	}
+	return r.file.Read(p)
+}
+
+// Run verifies all contents once a day, one at a time, and looks for missing ones, until ctx
+// ends.
+func (f *Files) Run(ctx context.Context, contents func() []mirror.Content) {
+	search := time.NewTicker(searchInterval)
+	defer search.Stop()
+	speed := rate.NewLimiter(checkSpeed, 1<<20)
+	for next := time.Now(); ; {
+		all := contents()
+		for _, c := range all {
+			if f.get(c.SHA256).missing {
+				f.Find(c)
+			}
+		}
+		if !time.Now().Before(next) {
+			next = time.Now().Add(f.Interval)
+			f.Scan(all)
+			f.checkAll(ctx, all, speed)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-search.C:
+		}
+	}
+}
+
+// checkAll verifies contents that were not verified for a while.
+func (f *Files) checkAll(ctx context.Context, contents []mirror.Content, speed *rate.Limiter) {
+	for _, c := range contents {
+		if s := f.get(c.SHA256); s.missing || s.damaged || time.Since(s.checked) < f.Interval/2 {
+			continue
+		}
+		err := f.check(ctx, c.SHA256, speed)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && !errors.Is(err, mirror.ErrDamaged) && !errors.Is(err, fs.ErrNotExist) {
+			f.Log.Warn("cannot verify a file", "sha256", c.SHA256, "err", err)
+		}
+	}
+}
