@@ -40,6 +40,7 @@ func TestBench(t *testing.T) {
 	b.busy(year)
 	b.catalog()
 	b.readers()
+	b.files()
 	b.logProgress("done")
 	if !printTable(os.Stdout, b.rows, before) {
 		t.Fail()
