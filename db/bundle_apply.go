@@ -74,7 +74,7 @@ func (s *Store) ApplyBundle(ctx context.Context, b Bundle, products iter.Seq2[*B
 	if err != nil {
 		im.abandon(ctx)
 	}
-	return results, s.explain(err)
+	return results, err
 }
 
 // bundleImport applies a bundle.
@@ -228,7 +228,7 @@ func (im *bundleImport) lastApplied(ctx context.Context, q querier, product int6
 	if len(all) > 0 {
 		last = all[0]
 	}
-	return last, err
+	return last, im.explain(err)
 }
 
 func (p *bundlePart) repeated(b Bundle) bool { return p.last.Bundle == b.ID }
@@ -243,7 +243,7 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 		return results, nil
 	}
 	var moved []*bundlePart
-	err = im.inTx(ctx, func(tx *sql.Tx) error {
+	err = im.inLongChange(ctx, func(tx *sql.Tx) error {
 		results, moved = nil, nil
 		state, err := readCatalogState(ctx, tx)
 		for _, part := range im.parts {
@@ -271,7 +271,7 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 	})
 	for _, part := range moved {
 		part.releases = nil
-		if part.isNew { // somebody else has added the product: begin again
+		if part.isNew { // the product was added meanwhile: begin again
 			im.parts = nil
 		}
 	}

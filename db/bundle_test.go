@@ -428,3 +428,46 @@ func checkApplied(t *testing.T, lines []string) {
 		t.Errorf("got %d releases and %d hosted files, want 380 and 760", releases, files)
 	}
 }
+
+// While a bundle is applied, reports are recorded without long pauses, also by a server that
+// shares the store.
+func testBundleBesideRecording(t *testing.T, name string) {
+	ctx := context.Background()
+	s, other := open(t, name), open(t, name)
+	w := writer(t, other)
+	defer w.Close()
+	n := unlessRace(3000, 300)
+	for i, what := range []string{"new", "changed"} {
+		p := bundleProduct("app", int64(i+1), n)
+		for j := range p.List.Entries {
+			p.List.Entries[j].Upstream.Title = new(what)
+			p.Hosted[p.List.Entries[j].Tag][0].Size += int64(i)
+		}
+		done := make(chan error)
+		go func() {
+			_, err := s.ApplyBundle(ctx, db.Bundle{ID: what, Store: "home", Time: bundleTime}, bundleOf(p))
+			done <- err
+		}()
+		begin := time.Now()
+		recorded, longest := 0, time.Duration(0)
+		for ended := false; !ended; recorded++ {
+			select {
+			case err := <-done:
+				if ended = true; err != nil {
+					t.Fatal(err)
+				}
+			default:
+			}
+			at := time.Now()
+			if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+				t.Fatal(err)
+			}
+			longest = max(longest, time.Since(at))
+			time.Sleep(time.Millisecond) // give the bundle, which polls for the lock, a chance to get it
+		}
+		t.Logf("%s: %d releases in %v beside %d reports, the longest of which took %v", what, n, time.Since(begin).Round(time.Millisecond), recorded, longest.Round(time.Millisecond))
+		if recorded == 0 || longest > 3*time.Second {
+			t.Errorf("%s: got %d reports, the longest of which took %v, want at least 1 and at most 3s", what, recorded, longest)
+		}
+	}
+}

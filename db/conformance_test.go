@@ -100,6 +100,7 @@ var conformance = []struct {
 	{"ApplyBundle", testApplyBundle},
 	{"RefusedBundle", testRefusedBundle},
 	{"BundleBesideEdits", testBundleBesideEdits},
+	{"BundleBesideRecording", testBundleBesideRecording},
 	{"KilledBundle", testKilledBundle},
 	{"Follow", testFollow},
 	{"RemoveProductWhileRecording", testRemoveProductWhileRecording},

@@ -34,6 +34,11 @@ func TestCopyRoundTrip(t *testing.T) {
 	reports := *copied
 	insertReports(t, original, reports)
 	want := dump(t, original)
+	for table, rows := range want {
+		if len(rows) == 0 {
+			t.Errorf("table %s has no rows to copy", table)
+		}
+	}
 	for _, to := range []string{postgres, copyBack} {
 		last := int64(0)
 		rows, err := s.Copy(ctx, to, schema(t), func(done, total int64) {
@@ -128,6 +133,10 @@ func fillHosting(t *testing.T, s *db.Store) {
 	}
 	if err == nil {
 		err = s.RevokeKey(ctx, "home+01234567+AQID", time.Unix(2e9, 0))
+	}
+	if err == nil {
+		app := &db.BundleProduct{Product: catalog.Product{Name: "app", Title: "App"}, Sequence: 7}
+		_, err = s.ApplyBundle(ctx, db.Bundle{ID: strings.Repeat("b", 64), Store: "12345", Time: time.Unix(2e9, 0)}, bundleOf(app))
 	}
 	if err == nil {
 		_, err = s.NextBundleSequences(ctx, []string{"app", "opa"}, time.Unix(1e9, 0))

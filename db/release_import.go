@@ -189,7 +189,7 @@ func (p *releaseImport) added() (rows []storedLayer) {
 // stage writes new releases, not yet visible.
 func (p *releaseImport) stage(ctx context.Context, st *stage, added []storedLayer) error {
 	given := added
-	err := p.inTx(ctx, func(tx *sql.Tx) error {
+	err := p.inLongChange(ctx, func(tx *sql.Tx) error {
 		added = slices.Clone(given) // a transaction may be tried again
 		if err := checkReleases(ctx, tx, int64(len(added))); err != nil {
 			return err
@@ -238,7 +238,7 @@ func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []stored
 
 // commit stores what is not staged, and makes staged releases visible.
 func (p *releaseImport) commit(ctx context.Context, st *stage) (c ImportResult, err error) {
-	err = p.inTx(ctx, func(tx *sql.Tx) error {
+	err = p.inLongChange(ctx, func(tx *sql.Tx) error {
 		changes, err := p.reload(ctx, tx)
 		if err != nil {
 			return err

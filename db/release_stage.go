@@ -43,7 +43,7 @@ func (s *Store) claimStages(ctx context.Context, find func(*sql.Tx) ([]int64, er
 	for {
 		var products []int64
 		now := time.Now()
-		err := s.inTx(ctx, func(tx *sql.Tx) (err error) {
+		err := s.inLongChange(ctx, func(tx *sql.Tx) (err error) {
 			if products, err = find(tx); err != nil {
 				return err
 			}
