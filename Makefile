@@ -21,6 +21,7 @@ test: lint platforms opa postgres browser
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
+	go test ./checker/systemtest -run TestFilesKilled -file-kills 600 -timeout 10m
 	go test ./checker/systemtest -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
 # Back up a store of ten million reports under load, and restore it.

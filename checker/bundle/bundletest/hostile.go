@@ -110,6 +110,9 @@ func Hostile(t testing.TB, key, foreign note.Signer) (good []byte, hostile map[s
 	}
 	body := func(sum string) part { return named(contentName+sum, files[sum]) }
 	with := func(index string, parts ...part) []byte {
+		if strings.HasPrefix(index, `{"content"`) {
+			index = product("opa") + index
+		}
 		return pack(t, append([]part{signed(t, key, index, nil), named(indexName, index)}, parts...)...)
 	}
 	noteOnly := func(change func(string) string) []byte {
@@ -201,7 +204,7 @@ func Hostile(t testing.TB, key, foreign note.Signer) (good []byte, hostile map[s
 		"gigantic attributes":          gigantic(t, 'x'),
 		"a bomb as the note":           bomb("", noteName),
 		"a bomb as the index":          bomb("", indexName),
-		"a bomb as a content":          bomb(content(one, 3), contentName+one),
+		"a bomb as a content":          bomb(product("opa")+content(one, 3), contentName+one),
 	}
 }
 
