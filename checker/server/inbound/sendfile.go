@@ -13,6 +13,10 @@ import (
 // the client has read something.
 const progressInterval = time.Second
 
+// fileBufferSize is the size of the kernel's send buffer of a connection that a large file is
+// sent over, in bytes.
+const fileBufferSize = 512 << 10
+
 // ReadFrom implements [io.ReaderFrom], so that the kernel sends files without copying them.
 // The client may take any time, if it reads something every 10 seconds, unless the handler
 // has set a write deadline.
@@ -23,6 +27,9 @@ func (c *conn) ReadFrom(r io.Reader) (sent int64, err error) {
 		return io.CopyBuffer(&progressWriter{c}, r, make([]byte, writeSize))
 	}
 	c.hasDeadline.Store(false)
+	if large, ok := c.Conn.(interface{ SetWriteBuffer(int) error }); ok && rest.N > fileBufferSize {
+		large.SetWriteBuffer(fileBufferSize) // best effort
+	}
 	for moved := time.Now(); rest.N > 0; {
 		c.waitingSince.Store(moved.UnixNano())
 		c.Conn.SetWriteDeadline(time.Now().Add(c.listener.progressInterval))
