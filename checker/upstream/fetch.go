@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ type fetcher struct {
 func newFetcher(client *http.Client) *fetcher {
 	f := new(fetcher)
 	if client == nil {
-		f.own = &http.Transport{Proxy: proxyFromEnvironment, MaxIdleConnsPerHost: maxConcurrent, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10}
+		f.own = newTransport()
 		client = &http.Client{Transport: f.own, Timeout: 30 * time.Second}
 	}
 	bounded := *client
@@ -36,6 +37,10 @@ func newFetcher(client *http.Client) *fetcher {
 	}
 	f.client = &bounded
 	return f
+}
+
+func newTransport() *http.Transport {
+	return &http.Transport{Proxy: proxyFromEnvironment, MaxIdleConnsPerHost: maxConcurrent, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: 64 << 10}
 }
 
 // proxyFromEnvironment keeps an HTTP proxy's password out of errors.
@@ -57,6 +62,24 @@ func (f *fetcher) close() {
 type transient struct{ error }
 
 func (t transient) Unwrap() error { return t.error }
+
+// attempts calls f up to three times, as long as it returns errors after which another
+// attempt may succeed.
+func attempts(ctx context.Context, pause time.Duration, f func() error) (err error) {
+	pause = cmp.Or(pause, time.Second/2)
+	for attempt := 1; ; attempt++ {
+		passing := transient{}
+		if err = f(); attempt == 3 || !errors.As(err, &passing) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pause):
+			pause *= 4
+		}
+	}
+}
 
 // get reads a URL, at most limit bytes. The error is [fs.ErrNotExist] if the server
 // reports that there is no file. It does not contain the URL.
@@ -156,16 +179,21 @@ func (e *redirectError) Error() string { return e.reason }
 
 // checkRedirect allows redirects, because proxies may keep files elsewhere, but not from
 // a public address into a private network: a stranger could use them to reach hosts that
-// only this machine can reach. A proxy in a private network may redirect within it.
+// only this machine can reach. A proxy in a private network may redirect within it. A token
+// is sent to the first server only: package net/http would also send it to other ports and
+// to subdomains.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	first, last := via[0].URL, via[len(via)-1].URL
+	if next.URL.Scheme != first.Scheme || next.URL.Host != first.Host {
+		next.Header.Del("Authorization")
+	}
 	switch to := next.URL; {
 	case len(via) > 5:
 		return &redirectError{"redirected more than 5 times"}
 	case to.Scheme != "https" && to.Scheme != last.Scheme:
 		return &redirectError{fmt.Sprintf("redirected from %s to %s", last.Scheme, quote(to.Scheme))}
 	case to.Hostname() != first.Hostname() && private(next.Context(), to.Hostname()) && !private(next.Context(), first.Hostname()):
-		return &redirectError{fmt.Sprintf("redirected into a private network, to %s: if that is intended, set GOPROXY to that address", quote(to.Host))}
+		return &redirectError{fmt.Sprintf("redirected into a private network, to %s: if that is intended, use that address", quote(to.Host))}
 	}
 	return nil
 }

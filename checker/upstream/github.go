@@ -27,6 +27,7 @@ const (
 	perPage  = 100
 	maxPage  = 64 << 20 // bytes: a page of 100 releases with 1,000 files each
 	maxPages = maxReleases / perPage
+	maxWait  = 24 * 60 * 60 // seconds: longer rate limits are mistakes
 )
 
 // GitHub reads the releases of a repository from an API in GitHub's form, which GitHub
@@ -39,8 +40,11 @@ type GitHub struct {
 	// Client makes the requests. Default: a client with a timeout of 30 seconds. See
 	// [Proxy].
 	Client *http.Client
+	// Progress, if not nil, is called after each page with the number of pages read.
+	Progress func(pages int)
 
-	pause time.Duration // before a second attempt; 0 means half a second
+	pause time.Duration    // before a second attempt; 0 means half a second
+	now   func() time.Time // nil means [time.Now]
 }
 
 // Pages identifies the pages of a list, so that a later reading can find out whether it
@@ -141,6 +145,9 @@ func (r *gitHubReader) readPages(ctx context.Context) (entries []jsontext.Value,
 		}
 		p.Full = len(more) >= perPage
 		entries, pages, u = append(entries, more...), append(pages, p.Page), p.next
+		if r.Progress != nil {
+			r.Progress(len(pages))
+		}
 		if len(pages) > maxPages {
 			return nil, nil, fmt.Errorf("more than %d pages of releases", maxPages)
 		}
@@ -177,20 +184,10 @@ func (r *gitHubReader) unchanged(ctx context.Context, pages Pages) (bool, error)
 
 // get requests a page, and tries again after errors that may pass.
 func (r *gitHubReader) get(ctx context.Context, u *url.URL, etag string) (p *page, err error) {
-	const attempts = 3
-	for i := range attempts {
-		if i > 0 {
-			select {
-			case <-ctx.Done():
-				return nil, context.Cause(ctx)
-			case <-time.After(cmp.Or(r.pause, time.Second/2) << i):
-			}
-		}
-		passing := transient{}
-		if p, err = r.request(ctx, u, etag); !errors.As(err, &passing) {
-			break
-		}
-	}
+	err = attempts(ctx, r.pause, func() error {
+		p, err = r.request(ctx, u, etag)
+		return err
+	})
 	if err != nil {
 		err = fmt.Errorf("read releases of %s: %w", r.Repo, err)
 	}
@@ -243,7 +240,15 @@ func (r *gitHubReader) request(ctx context.Context, u *url.URL, etag string) (*p
 
 // refusal returns an error about a response other than 200.
 func (r *gitHubReader) refusal(resp *http.Response, body []byte) error {
-	until := limitedUntil(resp.Header, time.Now())
+	var explained struct {
+		Message string `json:"message"`
+	}
+	json.Unmarshal(body, &explained, lenient)
+	now := time.Now
+	if r.now != nil {
+		now = r.now
+	}
+	until := limitedUntil(resp.Header, explained.Message, now())
 	switch status := statusError(resp.StatusCode); {
 	case resp.StatusCode == http.StatusOK:
 		return nil
@@ -255,24 +260,29 @@ func (r *gitHubReader) refusal(resp *http.Response, body []byte) error {
 		return fmt.Errorf("%w: check the owner and the name; a private repository needs a token", status)
 	case status.passing():
 		return transient{status}
+	case explained.Message == "":
+		return status
 	default:
-		var explained struct {
-			Message string `json:"message"`
-		}
-		if json.Unmarshal(body, &explained, lenient) != nil || explained.Message == "" {
-			return status
-		}
 		return fmt.Errorf("%w: %s", status, quote(explained.Message))
 	}
 }
 
+// secondaryLimit matches the message about a rate limit that is not in the headers.
+var secondaryLimit = regexp.MustCompile(`(?i)secondary rate limit|abuse detection`)
+
 // limitedUntil returns when an API answers again, or zero if it has no limit now.
-func limitedUntil(h http.Header, now time.Time) time.Time {
+func limitedUntil(h http.Header, message string, now time.Time) time.Time {
 	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
-		return now.Add(time.Duration(seconds) * time.Second)
+		return now.Add(time.Duration(min(seconds, maxWait)) * time.Second)
 	}
 	if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil && h.Get("X-Ratelimit-Remaining") == "0" {
-		return time.Unix(reset, 0)
+		if until := time.Unix(reset, 0); until.After(now) && until.Sub(now) < maxWait*time.Second {
+			return until
+		}
+		return now.Add(time.Minute) // the clocks differ
+	}
+	if secondaryLimit.MatchString(message) {
+		return now.Add(time.Minute) // as GitHub's documentation advises
 	}
 	return time.Time{}
 }

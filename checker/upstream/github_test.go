@@ -1,9 +1,11 @@
 package upstream
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -90,7 +92,8 @@ func hundred(prefix string) (tags []string) {
 }
 
 func (s *gitHubServer) reader() *GitHub {
-	return &GitHub{API: s.URL + "/api/v3", Repo: "me/app", Token: "secret", Client: s.Client(), pause: time.Millisecond}
+	return &GitHub{API: s.URL + "/api/v3", Repo: "me/app", Token: "secret", Client: s.Client(), pause: time.Millisecond,
+		now: func() time.Time { return time.Date(2029, 12, 31, 23, 30, 0, 0, time.UTC) }}
 }
 
 func answer(status int, body string, headers ...string) http.HandlerFunc {
@@ -142,6 +145,8 @@ func TestGitHub(t *testing.T) {
 		"rate limit":               {three, []http.HandlerFunc{answer(403, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1893456000")}, nil, "until 2030-01-01T00:00:00Z", 1},
 		"rate limit, 429":          {three, []http.HandlerFunc{nil, answer(429, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1893456000")}, nil, "until 2030-01-01T00:00:00Z", 2},
 		"abuse":                    {three, []http.HandlerFunc{answer(403, `{"message":"You have exceeded a secondary rate limit"}`, "Retry-After", "60")}, nil, "rate limit is reached", 1},
+		"a reset in the past":      {three, []http.HandlerFunc{answer(403, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1000000000")}, nil, "until 2029-12-31T23:31:00Z", 1},
+		"abuse, no time":           {three, []http.HandlerFunc{answer(403, `{"message":"You have triggered an abuse detection mechanism."}`, "X-RateLimit-Remaining", "12")}, nil, "until 2029-12-31T23:31:00Z", 1},
 		"forbidden":                {three, []http.HandlerFunc{answer(403, `{"message":"Resource not accessible"}`, "X-RateLimit-Remaining", "12")}, nil, "Resource not accessible", 1},
 		"a wrong token":            {three, []http.HandlerFunc{answer(401, "{}")}, nil, "the token is not valid", 1},
 		"no repository":            {three, []http.HandlerFunc{answer(404, "{}")}, nil, "private repository needs a token", 1},
@@ -244,7 +249,8 @@ func TestGitHubRenamed(t *testing.T) {
 	}
 }
 
-// The token is sent to the API and not to a server that it redirects to.
+// The token is sent to the API and not to a server that it redirects to, not even to
+// another port or a subdomain.
 func TestGitHubToken(t *testing.T) {
 	var got []string
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -252,15 +258,26 @@ func TestGitHubToken(t *testing.T) {
 		fmt.Fprint(w, "[]")
 	}))
 	defer other.Close()
-	s := newGitHubServer(t)
-	s.answers = []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
-		got = append(got, "api "+r.Header.Get("Authorization"))
-		http.Redirect(w, r, strings.Replace(other.URL, "127.0.0.1", "localhost", 1)+"/", http.StatusFound)
-	}}
-	if _, _, err := tagsOf(t, s.reader(), nil); err != nil {
-		t.Fatal(err)
-	}
-	if want := []string{"api Bearer secret", "other "}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+	for _, target := range []string{strings.Replace(other.URL, "127.0.0.1", "localhost", 1), other.URL, strings.Replace(other.URL, "127.0.0.1", "sub.localhost", 1)} {
+		s := newGitHubServer(t)
+		s.answers = []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
+			got = append(got, "api "+r.Header.Get("Authorization"))
+			http.Redirect(w, r, target+"/", http.StatusFound)
+		}}
+		g := s.reader()
+		g.API = strings.Replace(g.API, "127.0.0.1", "localhost", 1)
+		transport := s.Client().Transport.(*http.Transport).Clone()
+		transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			_, port, _ := net.SplitHostPort(addr)
+			return new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+port)
+		}
+		g.Client = &http.Client{Transport: transport}
+		got = nil
+		if _, _, err := tagsOf(t, g, nil); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"api Bearer secret", "other "}; !slices.Equal(got, want) {
+			t.Errorf("redirected to %s: got %q, want %q", target, got, want)
+		}
 	}
 }
