@@ -211,7 +211,7 @@ func (im *bundleImport) compare(ctx context.Context, part *bundlePart, p *Bundle
 	case part.last.Sequence >= p.Sequence:
 		return fmt.Errorf("%w: the bundle has sequence number %d, and %d was applied at %s", ErrOldBundle, p.Sequence, part.last.Sequence, part.last.Applied.Format(time.RFC3339))
 	}
-	r, err := im.newImport(part.product.Name, p.List, im.bundle.Force)
+	r, err := im.newImport(part.product.Name, []catalog.List{p.List}, im.bundle.Force)
 	if err != nil {
 		return err
 	}
@@ -305,7 +305,7 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 	}
 	if r := part.releases; r.writes() {
 		if err = r.writeHosted(ctx, tx, r.hosted.changed, "UPDATE SET sha256 = excluded.sha256, size = excluded.size, verified = excluded.verified, fetched = excluded.fetched, damaged = 0, staged = true"); err == nil {
-			_, err = r.write(ctx, tx, im.stage, r.changes)
+			err = r.write(ctx, tx, im.stage, r.changes)
 		}
 	}
 	if err == nil {
@@ -340,7 +340,7 @@ func (im *bundleImport) commitProduct(ctx context.Context, tx *sql.Tx, p product
 func (p *bundlePart) result(b Bundle) BundleResult {
 	r := BundleResult{Product: p.product.Name, New: p.isNew, Repeated: p.repeated(b), Hosted: p.releases.hosted.count}
 	for _, change := range p.releases.changes {
-		r.Releases = r.Releases.plus(change.ImportResult)
+		r.Releases = r.Releases.plus(change.sum())
 	}
 	return r
 }

@@ -55,11 +55,10 @@ func visible(t testing.TB, s *db.Store) (lines []string) {
 	}
 	for _, p := range products {
 		lines = append(lines, fmt.Sprintf("product %+v", p))
-		all, err := s.Entries(ctx, p.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, e := range all {
+		for e, err := range s.Entries(ctx, p.Name) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			for i := range e.Upstream.Files {
 				e.Upstream.Files[i].ID = 0
 			}

@@ -157,30 +157,6 @@ func (s *Store) Release(ctx context.Context, product, tag string) (r catalog.Rel
 	return r, layers, err
 }
 
-// Entries returns everything that is stored about the releases of a product, in no
-// particular order.
-func (s *Store) Entries(ctx context.Context, product string) (entries []catalog.Entry, err error) {
-	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
-		p, err := productNamed(ctx, tx, product)
-		if err != nil {
-			return err
-		}
-		stored, err := releasesWhere(ctx, tx, "product = $1", p.id)
-		for key, r := range stored {
-			if err == nil {
-				err = r.readBodies(ctx, tx, key)
-			}
-			e := catalog.Entry{Tag: key.tag, Operator: r.layers[catalog.Operator]}
-			if up := r.layers[catalog.Upstream]; up != nil {
-				e.Upstream = *up
-			}
-			entries = append(entries, e)
-		}
-		return err
-	})
-	return entries, err
-}
-
 // findRelease returns a release and its tag. The error wraps ErrNotFound if there is none.
 func findRelease(ctx context.Context, q querier, p product, tag string) (found string, r *storedRelease, err error) {
 	other, hasV := strings.CutPrefix(tag, "v")

@@ -27,7 +27,7 @@ func (p *releaseImport) compareHosted(stored map[releaseKey]*storedRelease) erro
 	h := &p.hosted
 	h.added, h.changed = nil, nil
 	for tag, files := range h.given {
-		if p.given[tag] == nil {
+		if p.lists[0].given[tag] == nil {
 			return fmt.Errorf("release %s has files, but is not in the list", tag)
 		}
 		var have []catalog.HostedFile
@@ -69,7 +69,10 @@ func (p *releaseImport) stageAll(ctx context.Context, st *stage) error {
 	for _, r := range added {
 		p.changes[r.tag].rows = nil
 	}
-	p.list.Entries, p.given, p.hosted.given, p.hosted.added = nil, nil, nil, nil
+	for _, l := range p.lists {
+		l.Entries, l.given = nil, nil
+	}
+	p.hosted.given, p.hosted.added = nil, nil
 	return err
 }
 

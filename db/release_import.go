@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"relcheck/checker/catalog"
 )
@@ -31,6 +30,13 @@ func (c ImportResult) String() string {
 	return s
 }
 
+// ListResult is the result of the import of one list.
+type ListResult struct {
+	ImportResult
+	New       []string // tags of the added releases
+	Withdrawn []string // tags of the releases that upstream has withdrawn or removed
+}
+
 func (c ImportResult) plus(d ImportResult) ImportResult {
 	return ImportResult{c.Added + d.Added, c.Changed + d.Changed, c.Unchanged + d.Unchanged, c.Gone + d.Gone}
 }
@@ -39,51 +45,65 @@ func (c ImportResult) plus(d ImportResult) ImportResult {
 // one, that it is probably not complete.
 var ErrMissing = errors.New("the list is probably incomplete")
 
-// ImportReleases stores what a list says about the releases of a product, all of it or
-// nothing, in upstream's layer. Fields that an entry leaves open keep their values.
+// MissingError is an [ErrMissing] about one of several lists.
+type MissingError struct {
+	List string // its name
+	text string
+}
+
+func (e *MissingError) Error() string        { return fmt.Sprintf("%s: %v", e.text, ErrMissing) }
+func (e *MissingError) Is(target error) bool { return target == ErrMissing }
+
+// ImportReleases stores what a list says about the releases of a product. See
+// [Store.ImportLists].
+func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (ImportResult, error) {
+	c, err := s.ImportLists(ctx, product, []catalog.List{list}, force)
+	return c[0].ImportResult, err
+}
+
+// ImportLists stores what lists say about the releases of a product, all of it or nothing,
+// in upstream's layer, as if they were stored one after the other. Fields that an entry
+// leaves open keep their values, unless the list is exact. The result has an element for
+// each list.
 //
 // Releases that the list of this name contained before and does not contain now are gone,
 // unless the list may be incomplete and they are older than all its entries. The error
-// wraps [ErrMissing] if more than half of the releases would be gone, or the latest one of
+// is a [MissingError] if more than half of the releases would be gone, or the latest one of
 // a list that may be incomplete, unless force is set.
-func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (c ImportResult, err error) {
-	p, err := s.newImport(product, list, force)
+func (s *Store) ImportLists(ctx context.Context, product string, lists []catalog.List, force bool) (c []ListResult, err error) {
+	p, err := s.newImport(product, lists, force)
 	for range maxTries {
 		if err == nil {
 			err = p.load(ctx)
 		}
 		if err != nil {
-			return c, err
+			break
 		}
 		if c, err = p.store(ctx); !errors.Is(err, errCatalogMoved) {
 			break
 		}
+		err = nil
+	}
+	if c == nil {
+		c = make([]ListResult, len(lists))
 	}
 	return c, err
 }
 
-func (s *Store) newImport(product string, list catalog.List, force bool) (*releaseImport, error) {
-	p := &releaseImport{Store: s, action: releasesImported, product: product, list: list, force: force, given: map[string]*catalog.Entry{}, unread: map[string]bool{}}
-	for _, tag := range list.Unread {
-		p.unread[tag] = true
-	}
-	if strings.Contains(list.Name, ":") {
-		p.action = releasesSynced
-	}
-	for i, e := range list.Entries {
-		err := errors.Join(catalog.CheckTag(e.Tag), e.Upstream.Check())
-		if err == nil && e.Operator != nil {
-			err = e.Operator.Check()
-		}
+func (s *Store) newImport(product string, lists []catalog.List, force bool) (*releaseImport, error) {
+	p := &releaseImport{Store: s, product: product, force: force}
+	given := map[string]bool{}
+	for _, list := range lists {
+		l, err := newListImport(list)
 		if err != nil {
 			return nil, err
 		}
-		if p.given[e.Tag] == nil {
-			p.given[e.Tag] = &list.Entries[i]
-			p.tags = append(p.tags, e.Tag)
-		}
-		if date := e.Upstream.Date(); !date.IsZero() && (p.oldest.IsZero() || date.Before(p.oldest)) {
-			p.oldest = date
+		p.lists = append(p.lists, l)
+		for _, e := range list.Entries {
+			if !given[e.Tag] {
+				given[e.Tag] = true
+				p.given = append(p.given, e.Tag)
+			}
 		}
 	}
 	return p, nil
@@ -101,18 +121,17 @@ var errCatalogMoved = errors.New("releases change faster than they can be stored
 // and made visible in a last one.
 type releaseImport struct {
 	*Store
-	action, product string
-	list            catalog.List
-	force           bool
-	given           map[string]*catalog.Entry
-	tags            []string        // of the given entries, in order, and then of the releases that are gone
-	unread          map[string]bool // tags that the list contains although it cannot be read
-	oldest          time.Time       // of the entries; zero if no date is known
+	product string
+	lists   []*listImport
+	force   bool
+	given   []string // tags of the given entries, in order
 
-	of      product                   // to which the releases belong
-	isNew   bool                      // the product is not visible yet
-	since   catalog.Revision          // of the catalog that was compared
-	changes map[string]*releaseChange // by tag
+	of        product                   // to which the releases belong
+	isNew     bool                      // the product is not visible yet
+	upstreams []string                  // of the product
+	since     catalog.Revision          // of the catalog that was compared
+	tags      []string                  // of the given entries, in order, and then of the releases that are gone
+	changes   map[string]*releaseChange // by tag
 
 	hosted hostedImport
 }
@@ -130,6 +149,7 @@ func (p *releaseImport) load(ctx context.Context) error {
 				return err
 			}
 		}
+		p.upstreams = p.of.UpstreamList()
 		stored, err := releasesWhere(ctx, tx, "product = $1", p.of.id)
 		if err != nil {
 			return err
@@ -138,22 +158,27 @@ func (p *releaseImport) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.tags = p.tags[:len(p.given)]
-		p.changes = make(map[string]*releaseChange, len(p.given))
+		p.tags, p.changes = slices.Clone(p.given), make(map[string]*releaseChange, len(p.given))
 		for _, tag := range p.tags {
 			p.changes[tag] = p.compare(tag, stored[releaseKey{p.of.id, tag}], bodies)
 		}
-		gone := p.findGone(stored)
-		p.tags = append(p.tags, gone...)
+		for _, key := range slices.SortedFunc(maps.Keys(stored), func(a, b releaseKey) int { return strings.Compare(a.tag, b.tag) }) {
+			if p.changes[key.tag] != nil {
+				continue
+			}
+			if o := p.compare(key.tag, stored[key], bodies); len(o.rows) > 0 {
+				p.changes[key.tag], p.tags = o, append(p.tags, key.tag)
+			}
+		}
 		if err := p.compareHosted(stored); err != nil {
 			return err
 		}
-		return p.checkGone(stored, gone)
+		return p.checkGone(stored)
 	})
 }
 
 // store stores the changes, and stages many new releases first.
-func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
+func (p *releaseImport) store(ctx context.Context) (c []ListResult, err error) {
 	added := p.added()
 	if len(added) < stageFrom {
 		return p.commit(ctx, nil)
@@ -237,29 +262,53 @@ func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []stored
 }
 
 // commit stores what is not staged, and makes staged releases visible.
-func (p *releaseImport) commit(ctx context.Context, st *stage) (c ImportResult, err error) {
+func (p *releaseImport) commit(ctx context.Context, st *stage) (c []ListResult, err error) {
 	err = p.inLongChange(ctx, func(tx *sql.Tx) error {
 		changes, err := p.reload(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if c, err = p.write(ctx, tx, st, changes); err == nil && st != nil {
+		c = p.count(changes)
+		if err = p.write(ctx, tx, st, changes); err == nil && st != nil {
 			err = st.release(ctx, tx)
 		}
-		if err == nil && c.Added+c.Changed+c.Gone > 0 {
-			err = p.audit(ctx, tx, p.action, p.product, c.String())
+		for i, l := range p.lists {
+			action := releasesImported
+			if strings.Contains(l.Name, ":") {
+				action = releasesSynced
+			}
+			if err == nil && c[i].Added+c[i].Changed+c[i].Gone > 0 {
+				err = p.audit(ctx, tx, action, p.product, c[i].ImportResult.String())
+			}
 		}
 		return err
 	})
 	return c, err
 }
 
+// count returns the changes by list.
+func (p *releaseImport) count(changes map[string]*releaseChange) []ListResult {
+	c := make([]ListResult, len(p.lists))
+	for _, tag := range p.tags {
+		for i, one := range changes[tag].results {
+			if c[i].ImportResult = c[i].plus(one.ImportResult); one.Added > 0 {
+				c[i].New = append(c[i].New, tag)
+			}
+			if one.withdrawn {
+				c[i].Withdrawn = append(c[i].Withdrawn, tag)
+			}
+		}
+	}
+	return c
+}
+
 // write stores those of the changes that are not staged, and makes staged releases visible.
-func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, changes map[string]*releaseChange) (c ImportResult, err error) {
+func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, changes map[string]*releaseChange) error {
 	var rows []storedLayer
+	added := 0
 	for _, tag := range p.tags {
 		o := changes[tag]
-		c = c.plus(o.ImportResult)
+		added += o.sum().Added
 		for _, r := range o.rows {
 			if st == nil || !o.isNew || r.source != catalog.Upstream || o != p.changes[tag] {
 				rows = append(rows, r)
@@ -267,20 +316,24 @@ func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, change
 		}
 	}
 	if len(rows) == 0 && st == nil {
-		return c, nil
+		return nil
 	}
 	revision, err := countChange(ctx, tx, p.of.id)
 	switch {
 	case err != nil:
 	case st == nil:
-		err = checkReleases(ctx, tx, int64(c.Added))
+		err = checkReleases(ctx, tx, int64(added))
 	default:
 		err = publish(ctx, tx, p.of.id, revision)
 	}
 	if err == nil {
 		err = p.writeLayers(ctx, tx, rows, revision)
 	}
-	return c, err
+	if err == nil && slices.ContainsFunc(p.lists, func(l *listImport) bool { return !slices.Contains(p.upstreams, l.Name) }) {
+		// The list may have replaced what upstreams say: the next sync reads all of them.
+		_, err = tx.ExecContext(ctx, "UPDATE upstream_sync SET state = $2 WHERE product = $1", p.of.id, []byte{})
+	}
+	return err
 }
 
 // reload returns the changes after comparing with releases that were changed since load.
@@ -307,14 +360,8 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 	bodies, err := p.readBodies(ctx, tx, after)
 	changes := maps.Clone(p.changes)
 	for key, old := range changed {
-		switch {
-		case p.given[key.tag] != nil:
+		if p.changes[key.tag] != nil {
 			changes[key.tag] = p.compare(key.tag, old, bodies)
-		case p.changes[key.tag] != nil: // the list does not contain it: it is gone, whatever the operator has decided
-			changes[key.tag] = new(releaseChange)
-			if layer := old.layer(catalog.Upstream); !layer.Gone {
-				p.markGone(changes[key.tag], key, old.id(), layer)
-			}
 		}
 	}
 	return changes, err

@@ -188,11 +188,7 @@ func testReleaseDetails(t *testing.T, name string) {
 	if _, _, err := s.EditRelease(ctx, "opa", "v2.0.0", e); err != nil { // of which upstream says nothing
 		t.Fatal(err)
 	}
-	entries, err := s.Entries(ctx, "opa")
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.SortFunc(entries, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
+	entries := allEntries(t, s, "opa")
 	if _, err := s.ImportReleases(ctx, "relcheck", catalog.List{Name: "file", Whole: true, Entries: entries}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -203,8 +199,7 @@ func testReleaseDetails(t *testing.T, name string) {
 	if _, layers, err := s.Release(ctx, "relcheck", "v2.0.0"); err != nil || layers[catalog.Upstream] != nil {
 		t.Errorf("release of the operator: got upstream's layer %+v (error %v), want none", layers[catalog.Upstream], err)
 	}
-	again, err := s.Entries(ctx, "relcheck")
-	slices.SortFunc(again, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
+	again := allEntries(t, s, "relcheck")
 	withoutIDs := func(entries []catalog.Entry) []catalog.Entry {
 		for i := range entries {
 			for j := range entries[i].Upstream.Files {
@@ -244,4 +239,16 @@ func checkReleaseIDs(t *testing.T, name string) {
 	if err != nil || n != 0 {
 		t.Errorf("got %d releases (error %v) with two IDs, want none", n, err)
 	}
+}
+
+// allEntries returns everything that is stored about the releases of a product.
+func allEntries(t *testing.T, s *db.Store, product string) (all []catalog.Entry) {
+	t.Helper()
+	for e, err := range s.Entries(context.Background(), product) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/printable"
@@ -71,8 +72,8 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	} else {
 		sync.Succeeded = sync.Tried
 	}
-	if len(sync.State) == 0 {
-		sync.State = nil // SQLite's driver does not distinguish them
+	if sync.State == nil {
+		sync.State = []byte{}
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
@@ -94,6 +95,40 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 		}
 		return err
 	})
+}
+
+// ClaimSync reports whether this process may sync a product: it marks its first upstream as
+// tried at a time, unless another process has done that after the time before.
+func (s *Store) ClaimSync(ctx context.Context, product string, before, now time.Time) (claimed bool, err error) {
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		upstreams := p.UpstreamList()
+		if len(upstreams) == 0 {
+			return fmt.Errorf("upstream of product %s: %w", product, ErrNotFound)
+		}
+		n, err := update(ctx, tx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, 0, '', '', $5)
+			ON CONFLICT (product, upstream) DO UPDATE SET tried = excluded.tried WHERE upstream_sync.tried <= $4`, p.id, upstreams[0], now.Unix(), before.Unix(), []byte{})
+		claimed = n > 0
+		return err
+	})
+	return claimed, err
+}
+
+// UpstreamFiles returns the files of releases that upstream lists, by tag.
+func (s *Store) UpstreamFiles(ctx context.Context, product string) (map[string][]catalog.File, error) {
+	all := map[string][]catalog.File{}
+	id, err := productID(ctx, s.read, product)
+	if err != nil {
+		return nil, err
+	}
+	byLayer, err := readFiles(ctx, s.read, "SELECT "+fileColumns+" FROM file_layer WHERE product = $1 AND layer = 0 AND NOT gone", id)
+	for key, files := range byLayer {
+		all[key.tag] = files
+	}
+	return all, s.explain(err)
 }
 
 // removeSyncs removes the syncs with upstreams that a product does not have.
