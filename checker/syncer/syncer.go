@@ -1,0 +1,295 @@
+// Package syncer stores the releases that upstreams list.
+package syncer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/upstream"
+	"relcheck/checker/upstream/spec"
+	"relcheck/db"
+)
+
+// Syncer syncs products with their upstreams.
+type Syncer struct {
+	Store  *db.Store
+	Reader *upstream.Reader
+	// Tokens, if not nil, returns the tokens of upstreams. Run calls it before each sync.
+	Tokens func() (upstream.Tokens, error)
+	// Force stores lists even if most releases or the latest one would be removed.
+	Force bool
+	// Now returns the time. Default: [time.Now].
+	Now func() time.Time
+	// Progress, if not nil, is called while a list is read.
+	Progress func(product, upstream, text string)
+}
+
+// Result is the result of a sync with one upstream.
+type Result struct {
+	Upstream  string
+	Unchanged bool   // upstream lists the same as at the last sync
+	Latest    string // tag of the latest release of upstream, or empty
+	db.ListResult
+	Skipped []string // see [catalog.List.Skipped]
+	Hints   []string // for the operator
+	Err     error
+
+	spec   spec.Spec
+	list   catalog.List
+	state  []byte
+	stored bool
+}
+
+// ErrNoUpstream is returned for a product without upstreams.
+var ErrNoUpstream = errors.New("has no upstream")
+
+func (s *Syncer) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+// Sync reads the lists of all upstreams of a product, and stores them in one transaction. If
+// one of them cannot be read or stored, none is. It returns a result for each upstream, and
+// an error if the product could not be synced at all.
+func (s *Syncer) Sync(ctx context.Context, product string) ([]Result, error) {
+	p, err := s.Store.Product(ctx, product)
+	if err != nil {
+		return nil, err
+	}
+	results, err := newResults(&p)
+	if err != nil {
+		return nil, err
+	}
+	tried := s.now()
+	if err := s.readAll(ctx, &p, results); err != nil {
+		return nil, err
+	}
+	if !failed(results) {
+		s.store(ctx, &p, results)
+	}
+	if ctx.Err() != nil { // nothing is known about the upstreams
+		return nil, context.Cause(ctx)
+	}
+	return results, s.record(ctx, product, tried, results)
+}
+
+func newResults(p *catalog.Product) (results []Result, err error) {
+	for _, name := range p.UpstreamList() {
+		from, err := spec.Parse(name)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, Result{Upstream: name, spec: from})
+	}
+	if len(results) == 0 {
+		return nil, fmt.Errorf("product %s %w: set one with relcheck product set %[1]s --upstream", p.Name, ErrNoUpstream)
+	}
+	return results, nil
+}
+
+func failed(results []Result) bool {
+	return slices.ContainsFunc(results, func(r Result) bool { return r.Err != nil })
+}
+
+// readAll reads the lists. If one has changed, all must be stored again, because what one
+// list says about a release overrides what the lists before it say.
+func (s *Syncer) readAll(ctx context.Context, p *catalog.Product, results []Result) error {
+	for i := range results {
+		r := &results[i]
+		last, err := s.Store.SyncState(ctx, p.Name, r.Upstream)
+		if err != nil {
+			return err
+		}
+		r.Latest = last.Latest
+		if s.Force {
+			last.State = nil
+		}
+		if err := s.read(ctx, p, results, r, last.State); err != nil {
+			return err
+		}
+	}
+	unchanged := func(r Result) bool { return r.Unchanged }
+	if failed(results) || !slices.ContainsFunc(results, unchanged) || !slices.ContainsFunc(results, func(r Result) bool { return !r.Unchanged }) {
+		return nil
+	}
+	for i := range results {
+		if r := &results[i]; r.Unchanged {
+			if err := s.read(ctx, p, results, r, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// read reads one list. The error is one of the store or of the context.
+func (s *Syncer) read(ctx context.Context, p *catalog.Product, all []Result, r *Result, state []byte) error {
+	from := upstream.Source{Spec: r.spec, State: state,
+		Dates: func() (map[string]time.Time, error) { return s.dates(ctx, p.Name) },
+		Files: func() (map[string][]catalog.File, error) { return s.Store.UpstreamFiles(ctx, p.Name) },
+	}
+	for _, other := range all {
+		if other.Upstream != r.Upstream {
+			from.Siblings = append(from.Siblings, other.spec)
+		}
+	}
+	if s.Progress != nil {
+		from.Progress = func(text string) { s.Progress(p.Name, r.Upstream, text) }
+	}
+	list, newState, err := s.Reader.Read(ctx, from)
+	r.Unchanged = errors.Is(err, upstream.ErrUnchanged)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case r.Unchanged:
+		return nil
+	case err != nil:
+		r.Err = err
+		return nil
+	}
+	r.list, r.state, r.Skipped, r.Latest = list, newState, list.Skipped, latestOf(*p, list, s.now())
+	r.Hints = hints(p, list)
+	return nil
+}
+
+// dates returns the known dates of commits.
+func (s *Syncer) dates(ctx context.Context, product string) (map[string]time.Time, error) {
+	releases, err := s.Store.Releases(ctx, product)
+	dates := map[string]time.Time{}
+	for _, r := range releases {
+		if !r.Created.IsZero() {
+			dates[r.Tag] = r.Created
+		}
+	}
+	return dates, err
+}
+
+// latestOf returns the tag of the latest release of a list, or "".
+func latestOf(p catalog.Product, list catalog.List, now time.Time) string {
+	p.MinAge, p.RequireFiles = 0, false // which decide what is offered here
+	scheme := p.Scheme()
+	var releases []catalog.Release
+	for _, e := range list.Entries {
+		if layer := e.Upstream; !e.Draft {
+			layer.List = list.Name
+			releases = append(releases, catalog.NewRelease(scheme.Parse(e.Tag), &layer, nil))
+		}
+	}
+	if latest := p.Offer(p.Rank(releases), nil, now).Latest; latest != nil {
+		return latest.Tag
+	}
+	return ""
+}
+
+// hints returns what the operator should know about a list.
+func hints(p *catalog.Product, list catalog.List) (all []string) {
+	if list.Hint != "" {
+		all = append(all, list.Hint)
+	}
+	unset, _ := p.Unset(list.Settings)
+	for _, name := range []string{"title", "upstreams", "module", "repo", "origins"} { // which do not affect answers, or belong to that relcheck
+		delete(unset, name)
+	}
+	if len(unset) > 0 {
+		var fields []string
+		for _, name := range catalog.ProductFields {
+			if _, ok := unset[name]; ok {
+				fields = append(fields, name)
+			}
+		}
+		all = append(all, fmt.Sprintf("the product has settings there that it lacks here: %s; set them with relcheck product set %s", strings.Join(fields, ", "), p.Name))
+	}
+	return all
+}
+
+// store stores the lists that have changed.
+func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result) {
+	var lists []catalog.List
+	var of []*Result
+	for i := range results {
+		if r := &results[i]; !r.Unchanged {
+			lists, of = append(lists, r.list), append(of, r)
+		}
+	}
+	if len(lists) == 0 {
+		return
+	}
+	stored, err := s.Store.ImportLists(ctx, p.Name, lists, s.Force)
+	missing := new(db.MissingError)
+	isMissing := errors.As(err, &missing)
+	for i, r := range of {
+		switch {
+		case err == nil:
+			r.ListResult, r.stored = stored[i], true
+		case isMissing && missing.List == r.Upstream:
+			r.Err = fmt.Errorf("%w; if upstream has removed these releases, sync with --force", err)
+		case !isMissing:
+			r.Err = fmt.Errorf("store the releases: %w", err)
+		}
+	}
+}
+
+// record stores the results as the last syncs. What was not stored because of another
+// upstream has failed too.
+func (s *Syncer) record(ctx context.Context, product string, tried time.Time, results []Result) error {
+	var culprit string
+	for _, r := range results {
+		if r.Err != nil {
+			culprit = cmp.Or(culprit, r.Upstream)
+		}
+	}
+	var errs []error
+	for i := range results {
+		r := &results[i]
+		if culprit != "" && r.Err == nil && !r.Unchanged {
+			r.Err = fmt.Errorf("read, but not stored, because %s failed", culprit)
+		}
+		sync := catalog.Sync{Upstream: r.Upstream, Tried: tried}
+		if r.Err != nil {
+			sync.Error = r.Err.Error()
+		} else {
+			sync.Succeeded, sync.Latest, sync.State = tried, r.Latest, r.state
+			if r.Unchanged {
+				last, err := s.Store.SyncState(ctx, product, r.Upstream)
+				errs = append(errs, err)
+				sync.State = last.State
+			}
+		}
+		errs = append(errs, s.Store.RecordSync(ctx, product, sync))
+	}
+	return errors.Join(errs...)
+}
+
+// String describes the result in one line.
+func (r *Result) String() string {
+	switch {
+	case r.Err != nil:
+		return strings.ReplaceAll(r.Err.Error(), "\n", "; ")
+	case r.Unchanged && r.Latest == "":
+		return "unchanged"
+	case r.Unchanged:
+		return "unchanged, latest " + r.Latest
+	}
+	text := r.ListResult.String()
+	for _, named := range []struct {
+		name string
+		tags []string
+	}{{"new", r.New}, {"withdrawn", r.Withdrawn}} {
+		const most = 3
+		if n := len(named.tags); n > 0 {
+			text += fmt.Sprintf("; %s: %s", named.name, strings.Join(named.tags[:min(n, most)], ", "))
+			if n > most {
+				text += fmt.Sprintf(" and %d more", n-most)
+			}
+		}
+	}
+	return text
+}
