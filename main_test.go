@@ -42,6 +42,7 @@ func TestScript(t *testing.T) {
 			"sign-in":      signIn,
 			"revoke":       revoke,
 			"readme":       readme,
+			"tokens":       tokens,
 			"damage":       damage,
 		},
 	})
@@ -217,6 +218,14 @@ func revoke(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: revoke FILE")
 	}
 	ts.Check(ts.Exec("relcheck", "token", "revoke", strings.Split(ts.ReadFile(args[0]), "_")[1]))
+}
+
+// tokens HOST TOKEN-FILE FILE writes a file for --token-file with one token.
+func tokens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: tokens HOST TOKEN-FILE FILE")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(args[0]+" "+ts.ReadFile(args[1])), 0o600))
 }
 
 func read(ts *testscript.TestScript, res *http.Response) string {

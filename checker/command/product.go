@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -189,7 +190,8 @@ func (f *productFlags) patch(c *cobra.Command) catalog.ProductPatch {
 }
 
 func productShow(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var staleAfter time.Duration
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "show NAME",
 		Short:   "Show the settings of a product, and what it offers.",
 		Example: "  relcheck product show myapp",
@@ -208,8 +210,41 @@ func productShow(streams IO) *cobra.Command {
 			return err
 		}
 		fmt.Fprintln(streams.Out)
-		return printChannels(streams, p, ranked)
+		if err := printChannels(streams, p, ranked); err != nil {
+			return err
+		}
+		return printFreshness(streams, p, staleAfter)
 	})
+	staleFlag(c, &staleAfter)
+	return c
+}
+
+// printFreshness prints how old what is known of each upstream is.
+func printFreshness(streams IO, p *catalog.Product, staleAfter time.Duration) error {
+	var rows [][]string
+	var failures []string
+	for _, f := range p.Freshness(time.Now(), staleAfter) {
+		state := "ok"
+		switch {
+		case f.Stale:
+			state = "STALE"
+		case f.Error != "":
+			state = "failed"
+		}
+		rows = append(rows, []string{f.Upstream, f.Ago(), f.Latest, state})
+		if f.Error != "" {
+			failures = append(failures, fmt.Sprintf("the last sync with %s failed: %s", f.Upstream, f.Error))
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(streams.Out)
+	err := printList(streams.Out, []string{"upstream", "synced", "latest there", "state"}, rows)
+	for _, failure := range failures {
+		fmt.Fprintln(streams.Err, masked(failure))
+	}
+	return err
 }
 
 // flagError returns an error of a field as a usage error that names its flag.
@@ -225,7 +260,8 @@ func flagError(err error) error {
 }
 
 func productList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var staleAfter time.Duration
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list",
 		Short:   "List products. relcheck product show prints all settings of one.",
 		Example: `  relcheck product list`,
@@ -236,10 +272,18 @@ func productList(streams IO) *cobra.Command {
 		}
 		var rows [][]string
 		for _, p := range products {
-			rows = append(rows, []string{p.Name, p.Title, p.Repo})
+			synced := ""
+			if f := catalog.Oldest(p.Freshness(time.Now(), staleAfter)); f != nil {
+				if synced = f.Ago(); f.Stale {
+					synced += " (stale)"
+				}
+			}
+			rows = append(rows, []string{p.Name, p.Title, p.Repo, synced})
 		}
-		return printList(streams.Out, []string{"name", "title", "repository"}, rows)
+		return printList(streams.Out, []string{"name", "title", "repository", "synced"}, rows)
 	})
+	staleFlag(c, &staleAfter)
+	return c
 }
 
 func productRemove(streams IO) *cobra.Command {

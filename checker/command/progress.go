@@ -28,6 +28,19 @@ func (p progress) bar(done, total int64) {
 	p.show("%s%s %3d %%", strings.Repeat("█", full), strings.Repeat("░", width-full), 100*done/max(total, 1))
 }
 
+// part shows a bar of 10 characters, unless there is only one part, and what is being done.
+func (p progress) part(done, total int, text string) {
+	const width, columns = 10, 79
+	if total > 1 {
+		full := width * done / total
+		text = fmt.Sprintf("%s%s %d/%d  %s", strings.Repeat("█", full), strings.Repeat("░", width-full), done, total, text)
+	}
+	if shown := []rune(masked(text)); len(shown) > columns {
+		text = string(shown[:columns-1]) + "…"
+	}
+	p.show("%s", text)
+}
+
 // copied shows the progress of a copy and of its verification.
 func (p progress) copied(done, total int64) {
 	if done >= total {

@@ -16,6 +16,8 @@ import (
 	"relcheck/checker/access"
 	"relcheck/checker/printable"
 	"relcheck/checker/server"
+	"relcheck/checker/syncer"
+	"relcheck/checker/upstream"
 	"relcheck/db"
 	"relcheck/db/backup"
 )
@@ -32,7 +34,9 @@ type serveOptions struct {
 	listen, db string
 	metrics    string // address; empty for none
 	backups    backup.Schedule
-	cert, key  string // PEM files; empty for no TLS
+	cert, key  string        // PEM files; empty for no TLS
+	syncEvery  time.Duration // 0: never
+	tokens     tokenFile
 
 	files         string // folder; empty for none
 	fetchOnDemand bool
@@ -67,6 +71,9 @@ func serveCommand(streams IO) *cobra.Command {
 		return err
 	})
 	serveFilesFlags(c, o)
+	f.Var(durationFlag{&o.syncEvery, syncer.MinInterval, true}, "sync-every", "sync all products with their upstreams in the background, such as 1h (default: never)")
+	o.tokens.flag(c)
+	staleFlag(c, &o.StaleAfter)
 	f.StringVar(&o.cert, "tls-cert", "", "PEM `file` with the HTTPS certificate, reloaded when it changes and on SIGHUP")
 	f.StringVar(&o.key, "tls-key", "", "PEM `file` with the certificate's key")
 	return c
@@ -90,6 +97,10 @@ func (o *serveOptions) check() error {
 		return usageError("--fetch-on-demand needs --files: name the folder for the files")
 	case (o.cert == "") != (o.key == ""):
 		return usageError("--tls-cert and --tls-key must be used together")
+	}
+	if o.syncEvery > 0 {
+		_, err := o.tokens.read()
+		return err
 	}
 	return nil
 }
@@ -155,7 +166,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 		defer stop()
 	}
 	keep := db.Retention{Reports: o.KeepReports, Rollups: o.KeepRollups, Clock: streams.Clock}
-	defer background(ctx, log, handler, s, w, keep, &o.backups)() // before the store is closed
+	defer background(ctx, log, handler, s, w, keep, o)() // before the store is closed
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
 	logHazards(s, log)
 	log.Info("started", "db", s.Name(), "base_url", o.Base, "version", buildVersion())
@@ -168,14 +179,18 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 
 // background starts what a server does beside answering requests. The returned function
 // stops it and waits for its end.
-func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, backups *backup.Schedule) (stop func()) {
+func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, o *serveOptions) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
 	tasks.Go(func() { handler.Watch(ctx) })
 	tasks.Go(func() { s.Maintain(ctx, keep, log) })
 	tasks.Go(func() { s.CheckAfterCrash(ctx, w, log) })
-	if backups.Folder != "" {
-		tasks.Go(func() { backups.Run(ctx, s, log) })
+	if o.backups.Folder != "" {
+		tasks.Go(func() { o.backups.Run(ctx, s, log) })
+	}
+	if o.syncEvery > 0 {
+		syncs := &syncer.Syncer{Store: s.As(db.Server), Reader: new(upstream.Reader), Tokens: o.tokens.read}
+		tasks.Go(func() { syncs.Run(ctx, o.syncEvery, log) })
 	}
 	return func() {
 		cancel()

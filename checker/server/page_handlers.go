@@ -127,7 +127,11 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 		if err != nil {
 			return err
 		}
-		data.Products = append(data.Products, pages.NewProductSummary(v, id.role != reader))
+		summary := pages.NewProductSummary(v, id.role != reader)
+		if id.role == reader {
+			summary.Synced = catalog.Oldest(p.Freshness(s.now(), s.options.StaleAfter))
+		}
+		data.Products = append(data.Products, summary)
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Overview(v, data) })
 }
@@ -232,6 +236,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 		for _, hint := range p.hints() {
 			data.Hints = append(data.Hints, strings.ToUpper(hint[:1])+hint[1:]+".")
 		}
+		data.Upstreams = p.Freshness(s.now(), s.options.StaleAfter)
 	}
 	from, to := data.Pager.Bounds()
 	for _, r := range all[from:to] {

@@ -3,8 +3,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -66,6 +68,10 @@ type Store interface {
 	// Release returns a release with what upstream and the operator say about it. The
 	// error wraps [catalog.ErrNotFound] if there is none.
 	Release(ctx context.Context, product, tag string) (catalog.Release, [2]*catalog.Layer, error)
+	// Entries returns everything that is stored about the releases of a product, by tag. The
+	// last error is not nil if they change meanwhile. EntriesID identifies their state.
+	Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error]
+	EntriesID(ctx context.Context, product string) (string, error)
 	// Totals reads the counts of a product in a range of days. keep selects the builds.
 	Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
 	// Token returns the access token with an ID, even if it is revoked, or nil if there is
@@ -116,6 +122,9 @@ type Options struct {
 	// Fetcher fetches files into Files that clients request and that are missing; nil if
 	// none are fetched.
 	Fetcher *mirror.Fetcher
+	// StaleAfter is the time after which what is known of an upstream is stale. Default:
+	// [catalog.StaleAfter].
+	StaleAfter time.Duration
 }
 
 // Backups describes the backups of the store.
@@ -136,6 +145,7 @@ type Server struct {
 	pages    *pageCache
 	drawing  turns // of pages
 	encoding turns // of answers of the API
+	exports  turns // of the releases of a product
 
 	readersPace, publicPace *rate.Limiter // of bytes of pages
 
@@ -158,8 +168,9 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	s := &Server{store: store, log: log, options: o, queryTimeout: maxQueryTime, now: time.Now,
 		views:   &views{reading: semaphore.NewWeighted(maxReads), cached: map[viewKey]*cachedView{}},
 		pages:   &pageCache{cached: map[pageKey]*keptContent{}},
-		drawing: make(turns, atOnce), encoding: make(turns, atOnce),
+		drawing: make(turns, atOnce), encoding: make(turns, atOnce), exports: make(turns, maxExports),
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
+	s.options.StaleAfter = cmp.Or(o.StaleAfter, catalog.StaleAfter)
 	s.clients = clientip.NewResolver(o.TrustedProxies, log)
 	if o.ClientRate > 0 {
 		s.reports, s.versions = ratelimit.NewLimiter(o.ClientRate, maxClients), ratelimit.NewVersionLimiter(rollup.MaxUnreleasedBuilds)
@@ -289,6 +300,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), viewStats},
 		{"PUT /api/v1/products/{product}", checkParameters(s.putProduct), adminToken},
 		{"DELETE /api/v1/products/{product}", checkParameters(s.deleteProduct, "reports"), adminToken},
+		{"GET /api/v1/products/{product}/export", checkParameters(s.apiExport), readStats},
 		{"GET /api/v1/products/{product}/releases", checkParameters(s.apiReleases, "page", "per_page"), anyToken},
 		{"GET /api/v1/products/{product}/releases/{version}", checkParameters(s.apiReleaseDetails), anyToken},
 		{"PUT /api/v1/products/{product}/releases/{version}", checkParameters(s.putRelease), releaseToken},

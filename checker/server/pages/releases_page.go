@@ -18,6 +18,8 @@ type ReleasesData struct {
 	Total    int      // number of releases without a search
 	Hints    []string // see [catalog.Product.Hints]
 	Serves   bool     // the server serves hosted files
+
+	Upstreams []catalog.Freshness // shown to readers only
 }
 
 // Release is a release, with the links to its page and its notes if there are any.
