@@ -56,7 +56,7 @@ var conformance = []struct {
 	{"ListsTogether", testListsTogether},
 	{"ExactList", testExactList},
 	{"AdoptedReleases", testAdoptedReleases},
-	{"Syncs", testSyncs},
+	{"SyncClaims", testSyncClaims},
 	{"EntriesChange", testEntriesChange},
 	{"Layers", testLayers},
 	{"UpgradeLayers", testUpgradeLayers},

@@ -154,7 +154,7 @@ func testAdoptedReleases(t *testing.T, name string) {
 	}
 }
 
-func testSyncs(t *testing.T, name string) {
+func testSyncClaims(t *testing.T, name string) {
 	s, ctx := newSynced(t, name), context.Background()
 	at := time.Unix(1_800_000_000, 0).UTC()
 	if claimed, err := s.ClaimSync(ctx, "synced", time.Time{}, at); err != nil || !claimed {
