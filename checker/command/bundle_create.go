@@ -346,10 +346,6 @@ func (w *bundleWriter) bundleProduct(ctx context.Context, name string, sequence 
 	if err != nil {
 		return nil, err
 	}
-	entries, err := w.store.Entries(ctx, name)
-	if err != nil {
-		return nil, err
-	}
 	b := &bundle.Product{Name: name, Sequence: sequence, Fields: catalog.ProductPatch{}}
 	for _, field := range bundle.Fields {
 		if value := p.Field(field); value != "" {
@@ -357,14 +353,16 @@ func (w *bundleWriter) bundleProduct(ctx context.Context, name string, sequence 
 		}
 	}
 	scheme := p.Scheme()
-	for _, e := range entries {
+	for e, err := range w.store.Entries(ctx, name) { // sorted by tag
+		if err != nil {
+			return nil, err
+		}
 		layer := catalog.MergeLayers(scheme.Parse(e.Tag), &e.Upstream, e.Operator)
 		if err := layer.Check(); err != nil { // too many files together
 			return nil, fmt.Errorf("%s %s: %w", name, e.Tag, err)
 		}
 		b.Releases = append(b.Releases, bundle.Release{Tag: e.Tag, Layer: layer, Files: w.chosen[name][e.Tag]})
 	}
-	slices.SortFunc(b.Releases, func(a, b bundle.Release) int { return strings.Compare(a.Tag, b.Tag) })
 	return b, nil
 }
 
