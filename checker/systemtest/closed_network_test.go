@@ -13,12 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"relcheck/checker/catalog"
 	"relcheck/db"
 )
 
@@ -129,9 +127,9 @@ func (n closedNetwork) state(store, folder string) string {
 	products, err := s.Products(ctx)
 	write(products, err)
 	for _, p := range products {
-		entries, err := s.Entries(ctx, p.Name)
-		slices.SortFunc(entries, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
-		write(entries, err)
+		for e, err := range s.Entries(ctx, p.Name) {
+			write(e, err)
+		}
 	}
 	for f, err := range s.HostedFiles(ctx) {
 		f.Fetched = time.Time{}
