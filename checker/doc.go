@@ -11,7 +11,7 @@
 // releases to its users:
 //
 //	client := &checker.Client{Product: "myapp", Version: version, URL: "https://releases.example.com"}
-//	client.OnOutdated = func(latest checker.Latest) { slog.Warn("a newer release is out", "latest", latest.LatestRelease) }
+//	client.OnOutdated = func(latest checker.Latest) { slog.Warn("a newer release is available", "latest", latest.LatestRelease) }
 //	client.Start(ctx)
 //
 // The package links only the standard library, google/uuid, x/mod/semver and

@@ -19,7 +19,7 @@ func ExampleClient_Start() {
 		DefaultURL: "https://releases.example.com", // MYAPP_TELEMETRY_SERVICE_URL overrides it
 	}
 	client.OnOutdated = func(latest checker.Latest) {
-		slog.Warn("a newer release is out", "latest", latest.LatestRelease, "download", latest.Download)
+		slog.Warn("a newer release is available", "latest", latest.LatestRelease, "download", latest.Download)
 	}
 	client.Start(ctx)
 }

@@ -89,8 +89,8 @@ func testAuditLog(t *testing.T, name string) {
 	step("the same notes and asset", release("https://example.com", "", "https://example.com/a"))
 	step("a withdrawal and new notes", release("https://example.com/2", "true", ""),
 		"k2x7q4mw | release.withdrawn | app | v1.0.0", "k2x7q4mw | release.changed | app | v1.0.0: notes")
-	step("a second withdrawal", errOf(cli.Withdraw(ctx, "app", "v1.0.0", true)))
-	step("a restored release", errOf(cli.Withdraw(ctx, "app", "v1.0.0", false)), "command line | release.restored | app | v1.0.0")
+	step("a second withdrawal", errOf2(cli.Withdraw(ctx, "app", "v1.0.0", true)))
+	step("a restored release", errOf2(cli.Withdraw(ctx, "app", "v1.0.0", false)), "command line | release.restored | app | v1.0.0")
 
 	three := []catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}, {Tag: "v1.2.0"}}
 	_, err := putReleases(ctx, cli, "app", three)
@@ -125,7 +125,7 @@ func testAuditLog(t *testing.T, name string) {
 		step(what, nil)
 	}
 	for what, err := range map[string]error{
-		"unknown release":           errOf(s.Withdraw(ctx, "app", "v9.9.9", true)),
+		"unknown release":           errOf2(s.Withdraw(ctx, "app", "v9.9.9", true)),
 		"unknown product":           func() error { _, _, err := s.EditRelease(ctx, "none", "v1.0.0", catalog.ReleasePatch{}); return err }(),
 		"remove an unknown product": s.DropProduct(ctx, "none", true),
 		"unknown token":             s.RevokeToken(ctx, "none", time.Now()),
@@ -203,7 +203,7 @@ func auditedChanges(t *testing.T, s *db.Store, k, other access.Token) map[string
 			_, _, err := s.EditRelease(ctx, "opa", "v1.0.0", newReleasePatch(t, "", "true", ""))
 			return err
 		},
-		"withdraw": func() error { return errOf(s.Withdraw(ctx, "opa", "v1.0.0", true)) },
+		"withdraw": func() error { return errOf2(s.Withdraw(ctx, "opa", "v1.0.0", true)) },
 		"import": func() error {
 			_, err := putReleases(ctx, s, "opa", []catalog.Release{{Tag: "v2.0.0"}})
 			return err

@@ -265,7 +265,7 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 			}
 		}
 		if err == nil {
-			err = im.stage.release(ctx, tx)
+			err = im.stage.end(ctx, tx)
 		}
 		return err
 	})

@@ -107,7 +107,7 @@ func testApplyBundle(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 	}
-	if err := errOf(s.Withdraw(ctx, "app", "v1.2.0", true)); err != nil {
+	if _, _, err := s.Withdraw(ctx, "app", "v1.2.0", true); err != nil {
 		t.Fatal(err)
 	}
 	before, err := other.Changes(ctx, catalog.Revision{})

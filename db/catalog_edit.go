@@ -52,6 +52,9 @@ func (s *Store) editRelease(ctx context.Context, tx *sql.Tx, product, tag string
 	changes := old.Differences(&layer)
 	stored.layers[catalog.Operator] = &layer
 	r = stored.merge(scheme, tag)
+	if err := e.Check(&r); err != nil {
+		return r, catalog.Unchanged, err
+	}
 	if len(changes) == 0 && done != catalog.Added {
 		return r, done, nil
 	}
@@ -91,8 +94,9 @@ func (s *Store) auditRelease(ctx context.Context, tx *sql.Tx, product string, r 
 }
 
 // Withdraw withdraws or restores a release. That overrides what upstream says from then
-// on. The error wraps [ErrNotFound] if the product or the release does not exist.
-func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn bool) (r catalog.Release, err error) {
+// on. The outcome is [catalog.Unchanged] if there was nothing to do. The error wraps
+// [ErrNotFound] if the product or the release does not exist.
+func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn bool) (r catalog.Release, done catalog.Outcome, err error) {
 	var e catalog.ReleasePatch
 	e.SetWithdrawn(withdrawn)
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
@@ -101,11 +105,11 @@ func (s *Store) Withdraw(ctx context.Context, product, tag string, withdrawn boo
 			_, _, err = findRelease(ctx, tx, p, tag)
 		}
 		if err == nil {
-			r, _, err = s.editRelease(ctx, tx, product, tag, e)
+			r, done, err = s.editRelease(ctx, tx, product, tag, e)
 		}
 		return err
 	})
-	return r, err
+	return r, done, err
 }
 
 // ResetRelease removes what the operator has decided about a release, so that only

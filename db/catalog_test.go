@@ -77,7 +77,7 @@ func testChangesSince(t *testing.T, name string) {
 		{"unchanged release", func() { put("opa", "v1.0.0", withAsset) }, nil},
 		{"new release", func() { put("opa", "v1.2.0", withAsset) }, []string{"opa: v1.2.0[linux/amd64:https://example.com]"}},
 		{"withdrawn release", func() {
-			_, err := s.Withdraw(ctx, "opa", "v1.0.0", true)
+			_, _, err := s.Withdraw(ctx, "opa", "v1.0.0", true)
 			must(err)
 		}, []string{"opa: v1.0.0[linux/amd64:https://example.com]"}},
 		{"two products", func() {

@@ -96,7 +96,7 @@ func fillStore(t *testing.T, s *db.Store) {
 		t.Fatal(err)
 	}
 	for version, withdrawn := range map[string]bool{"v1.0.0": true, "v1.1.0": false} {
-		if err := errOf(s.Withdraw(ctx, "app", version, withdrawn)); err != nil {
+		if err := errOf2(s.Withdraw(ctx, "app", version, withdrawn)); err != nil {
 			t.Fatal(err)
 		}
 	}

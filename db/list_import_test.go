@@ -204,7 +204,7 @@ func testEntriesChange(t *testing.T, name string) {
 	var last error
 	for _, err := range s.Entries(ctx, "synced") {
 		if n++; n == 1 {
-			if _, err := s.Withdraw(ctx, "synced", "v1.0.0", true); err != nil {
+			if _, _, err := s.Withdraw(ctx, "synced", "v1.0.0", true); err != nil {
 				t.Fatal(err)
 			}
 		}

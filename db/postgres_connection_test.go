@@ -179,7 +179,7 @@ func TestReplacedPrimary(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := errOf(s.Withdraw(ctx, "opa", "v1.0.0", true)); !errors.Is(err, db.ErrNotFound) {
+	if err := errOf2(s.Withdraw(ctx, "opa", "v1.0.0", true)); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("change through the other host: got error %v, want ErrNotFound", err)
 	}
 }

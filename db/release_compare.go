@@ -16,7 +16,7 @@ import (
 type listImport struct {
 	catalog.List
 	given  map[string]*catalog.Entry
-	unread map[string]bool // tags that the list contains although it cannot be read
+	unread map[string]bool // tags of entries of the list that cannot be read
 	oldest time.Time       // of the entries; zero if no date is known
 }
 

@@ -41,9 +41,9 @@ func (c ImportResult) plus(d ImportResult) ImportResult {
 	return ImportResult{c.Added + d.Added, c.Changed + d.Changed, c.Unchanged + d.Unchanged, c.Gone + d.Gone}
 }
 
-// ErrMissing is wrapped by errors about a list that lacks so many releases, or the latest
-// one, that it is probably not complete.
-var ErrMissing = errors.New("the list is probably incomplete")
+// ErrMissing is wrapped by the error about a list that is probably incomplete: it lacks more
+// than half of the releases, or the latest one.
+var ErrMissing = errors.New("it is probably incomplete")
 
 // MissingError is an [ErrMissing] about one of several lists.
 type MissingError struct {
@@ -63,13 +63,13 @@ func (s *Store) ImportReleases(ctx context.Context, product string, list catalog
 
 // ImportLists stores what lists say about the releases of a product, all of it or nothing,
 // in upstream's layer, as if they were stored one after the other. Fields that an entry
-// leaves open keep their values, unless the list is exact. The result has an element for
+// does not set keep their values, unless the list is exact. The result has an element for
 // each list.
 //
 // Releases that the list of this name contained before and does not contain now are gone,
-// unless the list may be incomplete and they are older than all its entries. The error
-// is a [MissingError] if more than half of the releases would be gone, or the latest one of
-// a list that may be incomplete, unless force is set.
+// unless the list may be incomplete and they are older than all its entries. Unless force
+// is set, the error is a [MissingError] if more than half of the releases would be gone, or
+// if the list may be incomplete and the latest release would be gone.
 func (s *Store) ImportLists(ctx context.Context, product string, lists []catalog.List, force bool) (c []ListResult, err error) {
 	p, err := s.newImport(product, lists, force)
 	for range maxTries {
@@ -270,7 +270,7 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c []ListResult, 
 		}
 		c = p.count(changes)
 		if err = p.write(ctx, tx, st, changes); err == nil && st != nil {
-			err = st.release(ctx, tx)
+			err = st.end(ctx, tx)
 		}
 		for i, l := range p.lists {
 			action := releasesImported

@@ -80,7 +80,7 @@ func importBesideEdits(t *testing.T, name, product string, n int) bool {
 					t.Fatalf("edit release %s during the import: %v", tag, err)
 				}
 			}
-			withdrawn := errOf(other.Withdraw(ctx, product, "v1.2.0", true))
+			withdrawn := errOf2(other.Withdraw(ctx, product, "v1.2.0", true))
 			if hidden() == 0 {
 				if !ended {
 					<-done

@@ -10,8 +10,8 @@ import (
 )
 
 // staged is the revision of releases that an import has written and that are not visible
-// yet. Conditions on releases that are known by tag say "revision <> -1", because for
-// "revision >= 0" SQLite would read all releases of the product by the index of revisions.
+// yet. Queries by tag use "revision <> -1", because with "revision >= 0" SQLite would scan
+// all releases of the product in the index of revisions.
 const staged = -1
 
 // stageLease is how long an import keeps its stage without writing to it. Afterwards
@@ -19,7 +19,7 @@ const staged = -1
 var stageLease = 15 * time.Second
 
 // errStageLost is returned if another process has taken the stage.
-var errStageLost = errors.New("the import was stopped for so long that another process has removed what it had written: repeat it")
+var errStageLost = errors.New("another process has removed the unfinished import, because it was paused for too long: run it again")
 
 // stage is the right of an import to stage releases of products. Of each product, one import
 // at a time has it.
@@ -84,8 +84,8 @@ func (st *stage) renew(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// release gives up the stage. What it contains must be visible, or is removed later.
-func (st *stage) release(ctx context.Context, tx *sql.Tx) error {
+// end gives up the stage. What it contains must be visible, or is removed later.
+func (st *stage) end(ctx context.Context, tx *sql.Tx) error {
 	n, err := update(ctx, tx, "DELETE FROM stage WHERE id = $1", st.id)
 	if err == nil && n != int64(st.products) {
 		err = errStageLost
@@ -152,7 +152,7 @@ func (s *Store) removeStages(ctx context.Context) error {
 	for _, product := range left {
 		var st *stage
 		if st, err = s.claimStage(ctx, product); err == nil {
-			err = s.inTx(ctx, func(tx *sql.Tx) error { return st.release(ctx, tx) })
+			err = s.inTx(ctx, func(tx *sql.Tx) error { return st.end(ctx, tx) })
 		}
 		if err != nil && !errors.Is(err, errStageLost) { // to another import
 			break

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -270,6 +271,59 @@ func TestWALOfKilledProcess(t *testing.T) {
 			t.Errorf("got %d reports, want %d", n, len(c.output())-1)
 		}
 	})
+}
+
+// A file that has replaced the store is not opened together with the WAL of the earlier one:
+// not while a process has that open, and not after it was killed. A copy of all files is.
+func TestFileReplacedUnderWAL(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "a.db")
+	c := startRecording(t, "record "+path)
+	for len(c.output()) < 20 {
+		time.Sleep(time.Millisecond)
+	}
+	restored := path + ".backup"
+	s := open(t, path)
+	_, err := backup.Create(ctx, s, restored, schema(t), noProgress)
+	must(t, errors.Join(err, s.Close()))
+	s = open(t, restored)
+	before := len(recorded(t, s, "opa"))
+	must(t, s.Close())
+	must(t, errors.Join(os.Rename(path, path+".earlier"), os.Rename(restored, path)))
+	refused := func() {
+		t.Helper()
+		_, err := db.OpenExisting(ctx, path)
+		_, err2 := db.OpenUnchanged(ctx, path)
+		if err == nil || err2 == nil || !strings.Contains(err.Error(), "has replaced another one") {
+			t.Errorf("got errors %v and %v, want two, the first with \"has replaced another one\"", err, err2)
+		}
+	}
+	refused()
+	c.kill()
+	refused()
+	acknowledged := len(c.output()) - 1
+
+	copied := filepath.Join(t.TempDir(), "copy")
+	if out, err := exec.CommandContext(ctx, "cp", "-a", filepath.Dir(path), copied).CombinedOutput(); err != nil {
+		t.Fatalf("cp -a: %v: %s", err, out)
+	}
+	if _, err := db.OpenExisting(ctx, filepath.Join(copied, "a.db")); err == nil || !strings.Contains(err.Error(), "has replaced another one") {
+		t.Errorf("copy of the new file and the WAL: got error %v, want \"has replaced another one\"", err)
+	}
+	must(t, os.Rename(filepath.Join(copied, "a.db.earlier"), filepath.Join(copied, "a.db")))
+	if n := len(recorded(t, open(t, filepath.Join(copied, "a.db")), "opa")); n < acknowledged {
+		t.Errorf("copy of the earlier file and its WAL: got %d reports, want at least %d", n, acknowledged)
+	}
+
+	must(t, errors.Join(os.Rename(path, restored), os.Rename(path+".earlier", path)))
+	if n := len(recorded(t, open(t, path), "opa")); n < acknowledged {
+		t.Errorf("earlier file put back: got %d reports, want at least %d", n, acknowledged)
+	}
+	must(t, os.Rename(restored, path+".2"))
+	if n := len(recorded(t, open(t, path+".2"), "opa")); n != before {
+		t.Errorf("restored file: got %d reports, want %d", n, before)
+	}
 }
 
 func replaceFile(path string) error {

@@ -165,14 +165,14 @@ func testReleases(t *testing.T, name string) {
 	full.Files = []catalog.File{{ID: 1, Name: "app-linux", URL: "https://example.com/app-linux", Size: 7, SHA256: strings.Repeat("ab", 32), SHA512: strings.Repeat("cd", 64), MediaType: "application/gzip"}}
 	list(full)
 
-	if _, err := s.Withdraw(ctx, "opa", "1.2.3", true); err != nil { // without the v
+	if _, _, err := s.Withdraw(ctx, "opa", "1.2.3", true); err != nil { // without the v
 		t.Error(err)
 	}
 	put(db.ImportResult{Unchanged: 1}, full) // does not restore the release
 	full.Withdrawn = true
 	list(full)
 
-	if _, err := s.Withdraw(ctx, "opa", "v1.2.3", false); err != nil {
+	if _, _, err := s.Withdraw(ctx, "opa", "v1.2.3", false); err != nil {
 		t.Error(err)
 	}
 	retracted := full
@@ -182,7 +182,7 @@ func testReleases(t *testing.T, name string) {
 	list(full)
 
 	for _, tag := range []string{"v9.9.9", "v1.2.3+k3s9", "v1.2.3.0", "v1.2"} {
-		if _, err := s.Withdraw(ctx, "opa", tag, true); !errors.Is(err, db.ErrNotFound) {
+		if _, _, err := s.Withdraw(ctx, "opa", tag, true); !errors.Is(err, db.ErrNotFound) {
 			t.Errorf("withdraw unknown release %s: got error %v, want ErrNotFound", tag, err)
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-
-	"relcheck/checker/version"
 )
 
 // Channel is a named view of a product's releases: its clients are offered the newest
@@ -74,10 +72,7 @@ func checkChannels(list string) error {
 // Check returns a [FieldError] if the name or the range is invalid.
 func (c *Channel) Check() error {
 	if !ValidProductName(c.Name) {
-		return fieldErrorf("name", "%q cannot be a channel's name: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", c.Name)
+		return fieldErrorf("name", "%q cannot be a channel's name: "+NameRule, c.Name)
 	}
-	if _, err := (version.Scheme{}).ParseRange(c.Match); err != nil {
-		return fieldErrorf("match", "%v", err)
-	}
-	return nil
+	return checkRange(c.Match)
 }

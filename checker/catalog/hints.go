@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/printable"
 	"relcheck/checker/version"
 )
 
@@ -16,21 +17,26 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 	foreign, unordered := 0, 0
 	for _, r := range ranked {
 		switch {
-		case r.Version.Foreign():
+		case r.Version.OtherComponent():
 			foreign++
 		case !r.Version.Ordered():
 			unordered++
 		}
 	}
-	newer, flags := p.newerForeign(ranked, o.Latest)
-	if o.Latest == nil && len(o.Previews) == 0 && len(ranked) > 0 {
-		add("no release is offered: none of %d tags is a version within the product's settings, stable and not withdrawn", len(ranked))
-	}
-	if o.Latest == nil && len(o.Previews) > 0 {
+	newer, flags := p.newerOtherPrefix(ranked, o.Latest)
+	next := o.Next.UTC().Format(time.RFC3339)
+	switch waits := !o.Next.IsZero(); {
+	case o.Latest != nil && waits:
+		add("a newer release is offered from %s on", next)
+	case o.Latest != nil:
+	case waits && len(o.Previews) > 0:
+		add("before %s, clients that run a pre-release are offered %s, other clients no release", next, o.Previews[0].Tag)
+	case waits:
+		add("no release is offered before %s", next)
+	case len(o.Previews) > 0:
 		add("only pre-releases are known: clients that run a pre-release are offered %s, other clients no release", o.Previews[0].Tag)
-	}
-	if !o.Next.IsZero() {
-		add("a newer release is offered from %s on", o.Next.UTC().Format(time.RFC3339))
+	case len(ranked) > 0:
+		add("no release is offered: no tag is a stable version within --match that is not withdrawn")
 	}
 	if foreign > 0 {
 		add("tags of other components, which are never the latest release: %d", foreign)
@@ -41,18 +47,48 @@ func (p *Product) Hints(ranked []*Ranked, o *Offer) (hints []string) {
 	switch {
 	case newer == nil:
 	case o.Latest == nil:
-		add("tag %s looks like a release: if it is one of %s, set the prefix of its tags with relcheck product set %[2]s%[3]s", newer.Tag, p.Name, flags)
+		add("tag %s looks like a release: if it is a release of %s, add its prefix with relcheck product set %[2]s%[3]s", newer.Tag, p.Name, flags)
 	default:
-		add("tag %s looks newer than %s, the latest release: if it is a release of %s, set the prefix of its tags with relcheck product set %[3]s%[4]s",
+		add("tag %s looks newer than %s, the latest release: if it is a release of %s, add its prefix with relcheck product set %[3]s%[4]s",
 			newer.Tag, o.Latest.Tag, p.Name, flags)
 	}
 	return hints
 }
 
-// newerForeign returns a release whose tag the product cannot order, but which contains a
-// higher version than the latest release, within the product's range, and the flags that
-// add the prefix of the tag to those of the product. It returns nil if there is none.
-func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) (found *Ranked, flags string) {
+// EditHints explains what may be unexpected about a release to which a patch was applied:
+// that it is not offered, that nothing holds it back, and that the patch describes files
+// that it does not have.
+func (p *Product) EditHints(e *ReleasePatch, r *Ranked, now time.Time) (hints []string) {
+	allowed, from := p.Range(), p.offeredFrom(r)
+	switch why := obstacle(r, allowed); {
+	case why == otherComponent:
+		hints = append(hints, "it is not offered: its tag belongs to another component")
+	case why == notVersion:
+		hints = append(hints, "it is not offered: its tag cannot be read as a version")
+	case why != "":
+		hints = append(hints, "it is not offered: "+p.NotOffered(r, allowed, now))
+	case from.After(now):
+		hints = append(hints, "it is not offered before "+from.UTC().Format(time.RFC3339))
+	case r.Prerelease:
+		hints = append(hints, "it is a pre-release: it is offered only to clients that run a pre-release, or use a channel with pre-releases")
+	case r.Date.IsZero() && (p.MinAge > 0 || p.RequireFiles):
+		hints = append(hints, "it is offered at once, because it has no date: set its date to apply the product's minimum age and required files")
+	}
+	if names := r.without(e.files); len(names) > 0 {
+		const shown = 5
+		text, more := strings.Join(names[:min(shown, len(names))], ", "), ""
+		if len(names) > shown {
+			more = fmt.Sprintf(" and %d more", len(names)-shown)
+		}
+		hints = append(hints, "it has no files with these names, so their checksums and sizes are not shown: "+text+more)
+	}
+	return hints
+}
+
+// newerOtherPrefix returns the highest release of another prefix whose version is higher
+// than the latest release and in the product's range, or nil. flags are the flags that set
+// the product's prefixes and the release's.
+func (p *Product) newerOtherPrefix(ranked []*Ranked, latest *Ranked) (found *Ranked, flags string) {
 	var highest version.Version
 	var prefix string
 	allowed := p.Range()
@@ -72,7 +108,10 @@ func (p *Product) newerForeign(ranked []*Ranked, latest *Ranked) (found *Ranked,
 	}
 	prefixes := append(strings.Fields(p.Prefixes), prefix)
 	if p.Prefixes == "" && latest != nil { // the tags without a prefix remain releases
-		prefixes = append(prefixes, "''")
+		prefixes = append(prefixes, "")
 	}
-	return found, " --tag-prefix " + strings.Join(prefixes, " --tag-prefix ")
+	for _, prefix := range prefixes {
+		flags += " --tag-prefix " + printable.QuoteShell(prefix)
+	}
+	return found, flags
 }

@@ -12,7 +12,7 @@ type Product struct {
 	// Name identifies the product in URLs and on the command line: "opa".
 	Name string
 
-	// Title is the name for people: "Open Policy Agent".
+	// Title is the display title: "Open Policy Agent".
 	Title string
 
 	// Repo is its "owner/name" in GitHub's API, or empty.
@@ -48,8 +48,8 @@ type Product struct {
 	// MinAge is the time between the publication of a release and its first offer.
 	MinAge time.Duration
 
-	// RequireFiles holds a release back until it has a file for each platform that has one
-	// in the release before in the same channel, but at most [MaxHold].
+	// RequireFiles delays the offer of a release until it has a file for each platform for
+	// which the previous release of the channel has one, at most for [MaxHold].
 	RequireFiles bool
 
 	// Channels lists the channels of the product, one a line. See [Channel].
@@ -100,7 +100,7 @@ type Release struct {
 	// identifies the release in its product.
 	Tag string
 
-	// Title is the name for people, or empty.
+	// Title is the display title, or empty.
 	Title string
 
 	// Notes is the URL of the release notes. If it is empty, the product's template applies.

@@ -56,8 +56,7 @@ type Offer struct {
 	// Latest, newest first. See [Offer.For].
 	Previews []*Ranked
 
-	// Next is the time of the next change of the offer without a change of the catalog,
-	// or zero.
+	// Next is the earliest time at which a release that waits is offered, or zero.
 	Next time.Time
 }
 
@@ -96,18 +95,22 @@ func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Of
 	return o
 }
 
-// outOfRange is an [obstacle].
-const outOfRange = "not in range"
+// The obstacles that callers distinguish, see [obstacle].
+const (
+	outOfRange     = "not in range"
+	otherComponent = "other component"
+	notVersion     = "not a version"
+)
 
 // obstacle returns why a release is never offered in a range, as a phrase, or "".
 func obstacle(r *Ranked, allowed version.Range) string {
 	switch {
 	case r.Withdrawn:
 		return "withdrawn"
-	case r.Version.Foreign():
-		return "other component"
+	case r.Version.OtherComponent():
+		return otherComponent
 	case !r.Version.Ordered():
-		return "not a version"
+		return notVersion
 	case !allowed.Contains(r.Version):
 		return outOfRange
 	}

@@ -49,6 +49,7 @@ func TestInvalidFields(t *testing.T) {
 		"no host":                      {e.SetNotes("https://:443/"), "notes"},
 		"no platform":                  {e.SetAsset("linux", "https://example.com"), "assets"},
 		"unknown platform":             {e.RemoveAsset("amiga/m68k"), "assets"},
+		"platform by another name":     {e.SetAsset("Linux/x86_64", "https://example.com/a"), "assets"},
 		"no URL":                       {e.SetAsset("linux/amd64", ""), "assets"},
 		"path of a file":               {e.SetAsset("linux/amd64", "file:///etc/passwd"), "assets"},
 		"fragment of a file":           {e.SetAsset("linux/amd64", "https://example.com/#a"), "assets"},

@@ -23,6 +23,9 @@ var (
 	repoPattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$`)
 )
 
+// NameRule describes the valid names of products and channels.
+const NameRule = "use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit"
+
 // ValidProductName reports whether name is a valid product name.
 func ValidProductName(name string) bool { return namePattern.MatchString(name) }
 
@@ -104,10 +107,10 @@ func (e ProductPatch) Apply(p Product) (Product, error) {
 	return p, CheckProduct(p)
 }
 
-// Unset returns the settings of an export that p lacks. The fields that p has with other
-// values are different.
-func (p *Product) Unset(export ProductPatch) (unset ProductPatch, different []string) {
-	unset = ProductPatch{}
+// CompareSettings returns the settings of an export that p lacks, and the names of the
+// fields that p has with other values.
+func (p *Product) CompareSettings(export ProductPatch) (missing ProductPatch, different []string) {
+	missing = ProductPatch{}
 	empty := Product{Title: p.Name}
 	theirs := Product{Title: export["name"]} // without settings
 	for _, name := range ProductFields {
@@ -115,12 +118,12 @@ func (p *Product) Unset(export ProductPatch) (unset ProductPatch, different []st
 		switch own := p.Field(name); {
 		case !ok || value == "" || value == own || value == theirs.Field(name):
 		case own == empty.Field(name):
-			unset[name] = value
+			missing[name] = value
 		default:
 			different = append(different, name)
 		}
 	}
-	return unset, different
+	return missing, different
 }
 
 func parseAge(text string) (time.Duration, error) {
@@ -156,7 +159,7 @@ func ParseDuration(s string) (time.Duration, error) {
 // CheckProduct returns a [FieldError] if a field of p is invalid.
 func CheckProduct(p Product) error {
 	if !ValidProductName(p.Name) {
-		return fieldErrorf("name", "%q cannot be a product's name: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", p.Name)
+		return fieldErrorf("name", "%q cannot be a product's name: "+NameRule, p.Name)
 	}
 	if err := printable.CheckLabel(p.Title, maxTitle); err != nil {
 		return fieldErrorf("title", "%v", err)
@@ -203,13 +206,29 @@ func checkVersions(p Product) error {
 			return fieldErrorf("tag_prefixes", "%q cannot begin a tag", prefix)
 		}
 	}
-	if _, err := version.NewScheme(nil, p.Suffix); err != nil {
+	suffixes, err := version.NewScheme(nil, p.Suffix)
+	if err != nil {
 		return fieldErrorf("release_suffix", "%v", err)
 	}
-	if _, err := (version.Scheme{}).ParseRange(p.Match); err != nil {
-		return fieldErrorf("match", "%v", err)
+	if suffixes.Parse("1-rc.1").Stable() && suffixes.Parse("1-0-x").Stable() {
+		return fieldErrorf("release_suffix", "%q matches every suffix, even -rc.1: give a pattern such as [0-9]+", p.Suffix)
+	}
+	if err := checkRange(p.Match); err != nil {
+		return err
 	}
 	return checkChannels(p.Channels)
+}
+
+// checkRange returns a [FieldError] unless versions can be in a range.
+func checkRange(text string) error {
+	r, err := version.Scheme{}.ParseRange(text)
+	switch {
+	case err != nil:
+		return fieldErrorf("match", "%v", err)
+	case r.Empty():
+		return fieldErrorf("match", "range %q contains no version: give another one, such as '>=1.4,<3'", text)
+	}
+	return nil
 }
 
 func checkTemplate(field, template string, check func(string) error) error {

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"iter"
 	"net/url"
 	"path"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"relcheck/checker"
+	"relcheck/checker/download"
 	"relcheck/checker/printable"
 )
 
@@ -31,6 +33,7 @@ func CheckTag(tag string) error {
 type ReleasePatch struct {
 	layer Layer
 	files []File
+	sums  []File // of files, the last ones
 }
 
 // SetDate sets the time of publication: an RFC 3339 time, or a date.
@@ -70,7 +73,7 @@ func (e *ReleasePatch) SetWithdrawn(withdrawn bool) { e.layer.Withdrawn = &withd
 
 // SetAsset sets the URL of the file for a platform such as linux/amd64.
 func (e *ReleasePatch) SetAsset(platform, url string) error {
-	p, err := checker.ParsePlatform(platform)
+	p, err := download.ParsePlatform(platform)
 	if err == nil {
 		err = printable.CheckDownload(url)
 	}
@@ -87,7 +90,7 @@ func (e *ReleasePatch) SetAsset(platform, url string) error {
 
 // RemoveAsset removes the file for a platform.
 func (e *ReleasePatch) RemoveAsset(platform string) error {
-	p, err := checker.ParsePlatform(platform)
+	p, err := download.ParsePlatform(platform)
 	if err != nil {
 		return fieldErrorf("assets", "%v", err)
 	}
@@ -106,6 +109,39 @@ func (e *ReleasePatch) SetFile(f File) error {
 	}
 	e.files = append(e.files, f)
 	return nil
+}
+
+// SetChecksums sets the checksums of files of the release. Other files are ignored, but
+// one of them must be a file of the release.
+func (e *ReleasePatch) SetChecksums(files iter.Seq[File]) error {
+	for f := range files {
+		if err := e.SetFile(f); err != nil {
+			return err
+		}
+		e.sums = append(e.sums, f)
+	}
+	return nil
+}
+
+// Check returns a [FieldError] if the patch has checksums and none is of a file of r, to
+// which the patch was applied.
+func (e *ReleasePatch) Check(r *Release) error {
+	if names := r.without(e.sums); len(names) > 0 && len(names) == len(e.sums) {
+		return fieldErrorf("checksums", "the release has none of the files that they name, such as %.100q: add its files first", names[0])
+	}
+	return nil
+}
+
+// without returns the names of files that the release does not have, sorted.
+func (r *Release) without(files []File) (names []string) {
+	for _, f := range files {
+		same := func(own File) bool { return own.Name == f.Name && own.URL != "" }
+		if f.Platform == (checker.Platform{}) && f.URL == "" && !slices.ContainsFunc(r.Files, same) {
+			names = append(names, f.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // FileName returns the name of the file that a URL leads to: the last part of its path.

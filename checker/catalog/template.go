@@ -25,8 +25,8 @@ var platforms = sync.OnceValue(checker.Platforms)
 //	{NAME:TEXT} TEXT if the operating system or the architecture is NAME,
 //	            else nothing: {windows:.exe}
 //
-// A template that depends on the platform gives nothing for [checker.Other]. Neither does
-// a tag with which it would give an invalid link.
+// A template that depends on the platform gives nothing for [checker.Other]. The result is
+// also empty if the link would be invalid for this tag.
 func (p *Product) DownloadURL(tag string, platform checker.Platform) string {
 	return p.link(p.Download, tag, platform, printable.CheckDownload)
 }
@@ -85,10 +85,10 @@ func checkFileTemplate(template string) error {
 	if err := printable.Check(template); err != nil {
 		return fmt.Errorf("template: %w", err)
 	}
-	failed, made := error(nil), false
+	failed, expands := error(nil), false
 	for _, p := range append(checker.Platforms(), checker.Other) {
 		name, err := expand(template, "v1.2.3", "1.2.3", p)
-		if made = made || name != "" && err == nil; err != nil && p != checker.Other {
+		if expands = expands || name != "" && err == nil; err != nil && p != checker.Other {
 			failed = err
 		}
 		if strings.ContainsAny(name, "/{}") {
@@ -98,7 +98,7 @@ func checkFileTemplate(template string) error {
 	switch {
 	case failed != nil:
 		return failed
-	case !made:
+	case !expands:
 		return fmt.Errorf("template %q gives no platform a file name", template)
 	}
 	return nil
@@ -111,7 +111,7 @@ func CheckTemplate(template string, check func(string) error) error {
 	if err := printable.Check(template); err != nil {
 		return fmt.Errorf("template: %w", err)
 	}
-	made := false
+	expands := false
 	for _, p := range platforms() {
 		for _, tag := range sampleTags {
 			link, err := expand(template, url.PathEscape(tag), url.PathEscape(strings.TrimPrefix(tag, "v")), p)
@@ -128,10 +128,10 @@ func CheckTemplate(template string, check func(string) error) error {
 			if err != nil {
 				return fmt.Errorf("the template gives %v, for version %s, %w", p, tag, err)
 			}
-			made = true
+			expands = true
 		}
 	}
-	if !made {
+	if !expands {
 		return fmt.Errorf("template %q gives no platform a URL", template)
 	}
 	return nil

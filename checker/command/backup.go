@@ -86,9 +86,10 @@ func contents(rows db.RowCounts) string {
 	return count(rows["product"], "product") + ", " + count(rows["release"], "release") + ", " + count(rows["report"], "report")
 }
 
-// scheduleFlags adds the flags for the folder of the backups and the time between them.
-func scheduleFlags(c *cobra.Command, b *backup.Schedule) {
+// scheduleFlags adds the flags for the folder of the backups and the time between them,
+// with their help texts.
+func scheduleFlags(c *cobra.Command, b *backup.Schedule, folder, every string) {
 	b.Every = 24 * time.Hour
-	c.Flags().StringVar(&b.Folder, "backup-dir", "", "`folder` for scheduled backups (default: no backups)")
-	c.Flags().Var(durationFlag{&b.Every, time.Minute, false}, "backup-every", "time between two scheduled backups")
+	c.Flags().StringVar(&b.Folder, "backup-dir", "", folder)
+	c.Flags().Var(durationFlag{&b.Every, time.Minute, false}, "backup-every", every)
 }

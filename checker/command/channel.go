@@ -54,9 +54,12 @@ same numbers up to the first that is not 0).`,
 		if err != nil {
 			return err
 		}
-		offered := "no release: none in its range is stable and not withdrawn"
-		if offer := p.Offer(ranked, &channel, time.Now()); offer.Latest != nil {
+		offered, offer := "no release yet", p.Offer(ranked, &channel, time.Now())
+		switch {
+		case offer.Latest != nil:
 			offered = offer.Latest.Tag
+		case !offer.Next.IsZero():
+			offered += " (the next one is offered from " + offer.Next.UTC().Format(time.RFC3339) + " on)"
 		}
 		fmt.Fprintf(streams.Err, "%s channel %s: clients of /p/%s@%s are offered %s\n", done, channel.Name, p.Name, channel.Name, offered)
 		return nil
@@ -76,7 +79,7 @@ func channelRemove(streams IO) *cobra.Command {
 			channels := p.ChannelList()
 			kept := slices.DeleteFunc(slices.Clone(channels), func(c catalog.Channel) bool { return c.Name == args[1] })
 			if len(kept) == len(channels) {
-				return nil, fmt.Errorf("product %s has no channel %s", args[0], args[1])
+				return nil, fmt.Errorf("product %s has no channel %s: list its channels with relcheck product channel list %[1]s", args[0], args[1])
 			}
 			return catalog.ProductPatch{"channels": catalog.FormatChannels(kept)}, nil
 		})

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker"
+	"relcheck/checker/download"
 )
 
 func checkCommand(streams IO) *cobra.Command {
@@ -30,7 +31,7 @@ service did not answer. With --show, the request is printed and not sent.`,
 				return err
 			}
 			if platform != "" {
-				if client.Platform, err = checker.ParsePlatform(platform); err != nil {
+				if client.Platform, err = download.ParsePlatform(platform); err != nil {
 					return usageError("--platform: %v", err)
 				}
 			}

@@ -34,10 +34,10 @@ func (o *clientOptions) urlFlag(c *cobra.Command, variable string) {
 // client returns a client that does not log.
 func (o *clientOptions) client() (*checker.Client, error) {
 	if !catalog.ValidProductName(o.product) {
-		return nil, usageError("--product: invalid product name %q", o.product)
+		return nil, usageError("--product: invalid product name %q: "+catalog.NameRule, o.product)
 	}
 	if o.channel != "" && !catalog.ValidProductName(o.channel) {
-		return nil, usageError("--channel: invalid channel name %q", o.channel)
+		return nil, usageError("--channel: invalid channel name %q: "+catalog.NameRule, o.channel)
 	}
 	if !checker.ValidVersion(o.version) {
 		return nil, usageError("--as: invalid version %q: enter 1 to %d characters of 0-9 A-Z a-z . + _ -", o.version, checker.MaxVersion)

@@ -124,6 +124,13 @@ func newRoot(streams IO) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetHelpTemplate(helpTemplate)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Short = "Generate a completion script for a shell."
+		for _, shell := range completion.Commands() {
+			shell.Short += "."
+		}
+	}
 	setArgs(root)
 	return root
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/db"
+	"relcheck/db/dbfile"
 )
 
 func copyCommand(streams IO) *cobra.Command {
@@ -21,20 +22,23 @@ Reports that are recorded during the copy are not copied: stop the servers first
 and start them again on the copy.`,
 		Example: `  relcheck copy --from relcheck.db --to postgres://relcheck@db.example.com/relcheck
   relcheck copy --from postgres://relcheck@db.example.com/relcheck --to relcheck.db`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if from == "" || to == "" {
 				return usageError("missing --from or --to: name the store to copy and the store to create")
 			}
 			tidy(streams.Err, to)
+			s, err := db.OpenExisting(cmd.Context(), from)
+			if err != nil {
+				return dbfile.Advise(err, "name another store with --from")
+			}
+			defer closing(s, &err)
 			progress := newProgress(streams.Err)
-			return withExisting(cmd.Context(), from, func(s *db.Store) error {
-				rows, err := s.Copy(cmd.Context(), to, streams.Schema, progress.bar)
-				progress.clear()
-				if err == nil {
-					fmt.Fprintf(streams.Err, "copied and compared: %s\n", contents(rows))
-				}
-				return err
-			})
+			rows, err := s.Copy(cmd.Context(), to, streams.Schema, progress.bar)
+			progress.clear()
+			if err == nil {
+				fmt.Fprintf(streams.Err, "copied and compared: %s\n", contents(rows))
+			}
+			return err
 		},
 	}
 	c.Flags().StringVar(&from, "from", "", "`store` to copy: a SQLite file, or postgres://USER@HOST/DATABASE")

@@ -43,7 +43,7 @@ The exit status is 1 if there is a problem.`,
 	dbFlag(c, &name)
 	keepFlag(c, &keep, "keep-reports", "how long the server keeps reports")
 	staleFlag(c, &staleAfter)
-	scheduleFlags(c, &backups)
+	scheduleFlags(c, &backups, "`folder` of scheduled backups to check (default: none)", "expected `time` between two scheduled backups")
 	return c
 }
 

@@ -55,7 +55,7 @@ func (s *screen) overview(v *stats.View) block {
 	}
 	if s.fancy {
 		all = append(all, text{})
-		for _, line := range wrap("An instance is one running process. Counts are within 0.8 %. --by shows more.", s.width) {
+		for _, line := range wrap("An instance is one process. Large counts: standard error 0.8 %. --by shows more.", s.width) {
 			all = append(all, s.styled(newText(line), faint))
 		}
 	}

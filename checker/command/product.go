@@ -67,7 +67,7 @@ func productSet(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "set NAME",
 		Short: "Change a product.",
-		Long:  "Change a product. Flags that are not given leave their field unchanged; '' clears it.\n\n" + templateHelp,
+		Long:  "Change a product. Settings whose flag is not given stay unchanged; an empty value ('')\nclears a setting.\n\n" + templateHelp,
 		Example: `  relcheck product set myapp --repo me/myapp
   relcheck product set myapp --tag-prefix cli/ --match '<2000' --min-age 24h`,
 	}
@@ -82,7 +82,12 @@ func productSet(streams IO) *cobra.Command {
 		}
 		fmt.Fprintf(streams.Err, "changed product %s\n", args[0])
 		_, checkFiles := patch["file"]
-		return printProductHints(ctx, s, args[0], checkFiles, streams.Err)
+		for _, name := range []string{"file", "tag_prefixes", "release_suffix", "match", "min_age", "require_files"} {
+			if _, ok := patch[name]; ok { // it changes what is offered
+				return printProductHints(ctx, s, args[0], checkFiles, streams.Err)
+			}
+		}
+		return nil
 	})
 }
 

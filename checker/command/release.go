@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -40,9 +41,9 @@ func releaseAdd(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add PRODUCT TAG",
 		Short: "Add or change a release.",
-		Long: `Add or change a release. Flags that are not given leave their field unchanged. What
-is set here takes precedence over imports and syncs. URLs that are not set come from
-the product's templates.`,
+		Long: `Add or change a release. Fields whose flag is not given stay unchanged. What is set
+here takes precedence over imports and syncs. URLs that are not set come from the
+product's templates.`,
 		Example: `  relcheck release add opa v1.22.2
   relcheck release add myapp 1.3.0 --date 2026-10-01 --notes https://example.com/notes/1.3.0 \
     --asset linux/amd64=https://example.com/1.3.0/myapp-linux-amd64.tar.gz`,
@@ -57,24 +58,20 @@ the product's templates.`,
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				r, done, err := s.EditRelease(cmd.Context(), args[0], args[1], e)
 				if err != nil {
-					return err
+					return flagError(err)
 				}
 				verb := map[catalog.Outcome]string{catalog.Added: "added", catalog.Changed: "changed", catalog.Unchanged: "nothing to change in"}
 				fmt.Fprintf(streams.Err, "%s release %s of %s\n", verb[done], r.Tag, args[0])
 				p, err := s.Product(cmd.Context(), args[0])
 				if err == nil {
-					if why := p.NotOffered(p.Rank([]catalog.Release{r})[0], p.Range(), time.Now()); why != "" {
-						fmt.Fprintf(streams.Err, "it is not offered: %s\n", why)
-					} else if r.Date.IsZero() && (p.MinAge > 0 || p.RequireFiles) {
-						fmt.Fprintln(streams.Err, "it is offered at once, because it has no date: set one with --date to apply --min-age and --require-files")
-					}
+					printLines(streams.Err, p.EditHints(&e, p.Rank([]catalog.Release{r})[0], time.Now()))
 				}
 				return err
 			})
 		},
 	}
 	dbFlag(c, &path)
-	c.Flags().StringVar(&flags.title, "title", "", "`title` for people")
+	c.Flags().StringVar(&flags.title, "title", "", "display `title`")
 	c.Flags().StringVar(&flags.notes, "notes", "", "`URL` of the release notes")
 	c.Flags().StringVar(&flags.body, "notes-file", "", "`file` with the release notes in Markdown; - for standard input")
 	c.Flags().StringVar(&flags.date, "date", "", "`time` of publication: a date or an RFC 3339 time")
@@ -105,10 +102,13 @@ func (f *releaseFlags) patch(tag string, in io.Reader) (e catalog.ReleasePatch, 
 		}
 	}
 	for _, a := range f.assets {
-		platform, url, _ := strings.Cut(a, "=")
+		platform, url, found := strings.Cut(a, "=")
+		if !found {
+			return e, usageError("--asset %s: it has no =: use the form OS/ARCH=URL", a)
+		}
 		m := (*catalog.FieldError)(nil)
 		if err := e.SetAsset(platform, url); errors.As(err, &m) {
-			return e, usageError("--asset %s: %s: use the form OS/ARCH=URL", a, m.Text)
+			return e, usageError("--asset %s: %s", a, m.Text)
 		}
 	}
 	for _, url := range f.files {
@@ -125,12 +125,7 @@ func (f *releaseFlags) patch(tag string, in io.Reader) (e catalog.ReleasePatch, 
 	if f.checksums != "" && len(files) == 0 {
 		return e, usageError("--checksums %s: the file contains no line of a checksum and a file name", f.checksums)
 	}
-	for _, file := range files {
-		if err := e.SetFile(file); err != nil {
-			return e, flagError(err)
-		}
-	}
-	return e, nil
+	return e, flagError(e.SetChecksums(maps.Values(files)))
 }
 
 // readText reads a file, or standard input if its name is "-". Without a name, the text is
@@ -196,14 +191,13 @@ func printReleases(streams IO, p *catalog.Product, releases []catalog.Release) e
 	if err := printList(streams.Out, []string{"tag", "date", "files", "state"}, rows); err != nil {
 		return err
 	}
-	printHints(streams.Err, p, ranked, &offer)
+	printLines(streams.Err, p.Hints(ranked, &offer))
 	return nil
 }
 
-// printHints prints what may be unexpected about the latest release.
-func printHints(w io.Writer, p *catalog.Product, ranked []*catalog.Ranked, offer *catalog.Offer) {
-	for _, hint := range p.Hints(ranked, offer) {
-		fmt.Fprintln(w, hint)
+func printLines(w io.Writer, lines []string) {
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
 	}
 }
 
@@ -221,11 +215,17 @@ func withdrawal(streams IO, verb, done, short string, withdrawn bool) *cobra.Com
 		Short:   short,
 		Example: "  relcheck release " + verb + " opa v1.22.2",
 	}, func(ctx context.Context, s *db.Store, args []string) error {
-		r, err := s.Withdraw(ctx, args[0], args[1], withdrawn)
-		if err == nil {
+		r, outcome, err := s.Withdraw(ctx, args[0], args[1], withdrawn)
+		switch {
+		case err != nil:
+			return err
+		case outcome == catalog.Unchanged:
+			state := map[bool]string{true: "already withdrawn", false: "not withdrawn"}[withdrawn]
+			fmt.Fprintf(streams.Err, "nothing to %s: release %s of %s is %s\n", verb, r.Tag, args[0], state)
+		default:
 			fmt.Fprintf(streams.Err, "%s release %s of %s\n", done, r.Tag, args[0])
 		}
-		return err
+		return nil
 	})
 }
 

@@ -46,7 +46,7 @@ func run(ctx context.Context, client *checker.Client, streams IO, verbose bool) 
 	}
 	client.OnOutdated = func(l checker.Latest) {
 		if !l.Withdrawn {
-			fmt.Fprintf(streams.Err, "%s %s is out of date.\n", client.Product, client.Version)
+			fmt.Fprintf(streams.Err, "%s %s is outdated.\n", client.Product, client.Version)
 		}
 		printLatest(streams.Err, client.Product, client.Version, l)
 	}

@@ -62,7 +62,7 @@ func serveCommand(streams IO) *cobra.Command {
 	f.Int64Var(&o.PublicThreshold, "public-threshold", 10, "smallest `number` of instances shown without sign-in; smaller counts are part of other")
 	keepFlag(c, &o.KeepReports, "keep-reports", "how long to keep reports after they are part of the statistics")
 	keepFlag(c, &o.KeepRollups, "keep-rollups", "how long to keep statistics")
-	scheduleFlags(c, &o.backups)
+	scheduleFlags(c, &o.backups, "`folder` for scheduled backups (default: no backups)", "time between two scheduled backups")
 	f.IntVar(&o.backups.Keep, "backup-keep", 7, "`number` of backups of this store to keep")
 	f.IntVar(&o.ClientRate, "source-rate", 600, "maximum `number` of reports recorded per minute and client IP (0: unlimited)")
 	f.Func("trusted-proxy", "`network` or IP address of a proxy whose X-Forwarded-For, Forwarded or X-Real-IP header is trusted; can be repeated", func(list string) error {
@@ -168,7 +168,6 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	keep := db.Retention{Reports: o.KeepReports, Rollups: o.KeepRollups, Clock: streams.Clock}
 	defer background(ctx, log, handler, s, w, keep, o)() // before the store is closed
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
-	logHazards(s, log)
 	log.Info("started", "db", s.Name(), "base_url", o.Base, "version", buildVersion())
 	logMissingReleases(ctx, s, log)
 	if err := firstToken(ctx, s, o.Base, streams.Out, log); err != nil && ctx.Err() == nil {
@@ -182,6 +181,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, o *serveOptions) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
+	tasks.Go(func() { followHazards(ctx, s, log) })
 	tasks.Go(func() { handler.Watch(ctx) })
 	tasks.Go(func() { s.Maintain(ctx, keep, log) })
 	tasks.Go(func() { s.CheckAfterCrash(ctx, w, log) })
@@ -198,13 +198,25 @@ func background(ctx context.Context, log *slog.Logger, handler *server.Server, s
 	}
 }
 
-// logHazards logs, once, everything that endangers the store.
-func logHazards(s *db.Store, log *slog.Logger) {
+// followHazards logs everything that endangers the store: at start, and later what is new,
+// such as a hard link.
+func followHazards(ctx context.Context, s *db.Store, log *slog.Logger) {
 	if err := s.LogLost(); err != nil {
 		log.Error("reports may be lost", "err", err)
 	}
-	for _, text := range append(processHazards(), s.Hazards()...) {
-		log.Warn(text)
+	logged := map[string]bool{}
+	for {
+		for _, text := range append(processHazards(), s.Hazards()...) {
+			if !logged[text] {
+				log.Warn(text)
+				logged[text] = true
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
 	}
 }
 
@@ -235,11 +247,12 @@ func firstToken(ctx context.Context, s *db.Store, base string, out io.Writer, lo
 	if err != nil {
 		return fmt.Errorf("add the first token: %w", err)
 	}
+	command := "relcheck token link --base-url " + printable.QuoteShell(base)
 	if added {
 		fmt.Fprintf(out, "sign in at %s\n", signInLink(base, text))
-		log.Info("the sign-in link is valid once, for one hour; create another one with: relcheck token link --base-url " + base)
+		log.Info("the sign-in link is valid once, for one hour; create another one with: " + command)
 	} else {
-		log.Info("statistics require sign-in; create a link with: relcheck token link --base-url " + base)
+		log.Info("statistics require sign-in; create a link with: " + command)
 	}
 	return nil
 }

@@ -57,8 +57,8 @@ throughput, but says little about latency.
 Instances start, report, end, and are replaced. --instances is the number that
 report on a simulated day, with about 1.5 requests each. The same seed gives the same
 instance IDs, versions and order on any day. Versions are generated, or come from the
-releases in the store of --db. A service counts unreleased versions as other after
-the first hundred.
+releases in the store of --db. Of unreleased versions, a service counts 100 builds
+a day separately, and the others as other.
 
 --replay sends captured requests unchanged, below the path of --url. Instances take
 turns, each with its own instance ID.
@@ -115,7 +115,7 @@ func (o *simulateOptions) check(cmd *cobra.Command, args []string) error {
 	}
 	o.replay = append(o.replay, args...)
 	if !catalog.ValidProductName(o.product) {
-		return usageError("--product: invalid product name %q", o.product)
+		return usageError("--product: invalid product name %q: "+catalog.NameRule, o.product)
 	}
 	if o.instances < 1 || o.instances > mostInstances {
 		return usageError("--instances: %d is out of range: enter 1 to %s", o.instances, stats.ShowNumber(mostInstances))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/printable"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
@@ -58,7 +59,7 @@ func (o *simulateOptions) past(ctx context.Context, streams IO) error {
 			return o.partly(ctx, s, err)
 		}
 		fmt.Fprintf(streams.Err, "wrote %s of %s for %s; show the statistics with: relcheck stats %s --db %s\n",
-			count(reports, "report"), o.product, count(int64(o.days), "day"), o.product, o.db)
+			count(reports, "report"), o.product, count(int64(o.days), "day"), o.product, printable.QuoteShell(o.db))
 		return nil
 	})
 }

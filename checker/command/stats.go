@@ -38,7 +38,7 @@ a new one.
 --by shows one table: ` + strings.Join(wrap(strings.Join(names(), ", "), 60), "\n") + `
 
 On a terminal, the output has bars and colors (NO_COLOR disables colors). --json and
---csv print a table as the API does, and the summary without --by.`,
+--csv print the table of --by as the API does; without --by, they print the summary.`,
 		Example: `  relcheck stats opa
   relcheck stats opa --days 90 --by platform --version v1.2
   relcheck stats opa --below v0.60.0

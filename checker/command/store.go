@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/printable"
 	"relcheck/db"
+	"relcheck/db/dbfile"
 )
 
 func dbFlag(c *cobra.Command, name *string) {
@@ -20,7 +23,13 @@ func existingStoreCommand(c *cobra.Command, run func(ctx context.Context, s *db.
 	var name string
 	dbFlag(c, &name)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		return withExisting(cmd.Context(), name, func(s *db.Store) error { return run(cmd.Context(), s, args) })
+		err := withExisting(cmd.Context(), name, func(s *db.Store) error { return run(cmd.Context(), s, args) })
+		if errors.Is(err, db.ErrNotFound) && len(args) > 0 {
+			if product, _, ok := strings.Cut(args[0], "@"); ok {
+				return fmt.Errorf("%s is a channel, not a product: give %s; relcheck product channel list %s shows what each channel offers", args[0], product, printable.QuoteShell(product))
+			}
+		}
+		return err
 	}
 	return c
 }
@@ -47,14 +56,14 @@ func openStore(ctx context.Context, name string, streams IO) (*db.Store, error) 
 			fmt.Fprintf(streams.Err, "upgraded %s from schema %d to %d\n", s.Name(), from, to)
 		}
 	}
-	return s, err
+	return s, dbfile.Advise(err, dbfile.NameStore)
 }
 
 // withExisting opens a store that must exist.
 func withExisting(ctx context.Context, path string, f func(*db.Store) error) (err error) {
 	s, err := db.OpenExisting(ctx, path)
 	if err != nil {
-		return err
+		return dbfile.Advise(err, dbfile.NameStore)
 	}
 	defer closing(s, &err)
 	return f(s)

@@ -14,49 +14,49 @@ import (
 // SQLite and the program itself take about 30 MB more.
 const spare = 24 << 20
 
+// maxPercent is the highest value of GOGC. The runtime's smallest heap, 4 MB at 100
+// percent, grows with it to spare.
+const maxPercent = 100 * spare / (4 << 20)
+
 // tune configures the Go runtime for a server that mostly waits for a disk, until ctx
 // is done. Two more threads keep a sync from taking a CPU away from requests, and a heap
-// of a few megabytes is collected less often than each time it doubles. GOMAXPROCS,
-// GOGC and GOMEMLIMIT take precedence if they are set.
+// of a few megabytes is collected less often than each time it doubles. GOMAXPROCS and
+// GOGC take precedence if they are set.
 func tune(ctx context.Context) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		const idle = 20 << 20 // in use without any requests
-		debug.SetMemoryLimit(idle + spare)
+		debug.SetGCPercent(maxPercent)
 		go followMemory(ctx)
 	}
 }
 
-// followMemory keeps the memory limit above the memory in use, because the collector
-// would run all the time at the limit, for example with thousands of slow clients. GOGC
-// alone cannot replace the limit: it would let the heap of a large catalog at least double.
-// A third of it leaves room for several changes of a large catalog between collections.
+// followMemory adapts GOGC to the memory in use, ten times a second. With a fixed value,
+// the heap of a large catalog would at least double, or that of an idle server would be
+// collected all the time. A third of a large heap leaves room for several changes of a
+// large catalog between collections. A memory limit is no alternative: what is free
+// within the pages of the heap counts as used, which leaves a large heap almost no room.
 func followMemory(ctx context.Context) {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	var last int64
-	used := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/memory/classes/metadata/other:bytes"}}
+	last := uint64(maxPercent)
+	scanned := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/gc/scan/globals:bytes"}}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		metrics.Read(used)
-		limit := int64(0)
-		for _, s := range used {
-			limit += int64(s.Value.Uint64())
+		metrics.Read(scanned)
+		sum := uint64(0)
+		for _, s := range scanned {
+			sum += s.Value.Uint64()
 		}
-		limit += max(spare, limit/3)
-		const step = 2 << 20 // each change briefly stops all goroutines
-		if limit += step - limit%step; limit != last {
-			debug.SetMemoryLimit(limit)
-			last = limit
+		percent := min(maxPercent, 100*max(spare, sum/3)/max(sum, 1)) // of sum, see https://go.dev/doc/gc-guide
+		if 20*min(percent, last) < 19*max(percent, last) {            // each change briefly stops all goroutines
+			debug.SetGCPercent(int(percent))
+			last = percent
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 	"relcheck/checker/upstream"
 	"relcheck/db"
 )
@@ -25,13 +26,16 @@ func releaseImport(streams IO) *cobra.Command {
 		Short: "Import releases from a file.",
 		Long: `Import releases from a file in the format of GitHub's releases API (one object or an
 array of them), of relcheck's own API, or of relcheck release export; - reads standard
-input. Changes that were made with relcheck release add stay. The settings of the product
-in an export are applied if the product here has none of its own.
+input. Changes that were made with relcheck release add stay. Of the settings in an
+export, those that the product here does not have yet are applied.
 
 Entries that cannot be read are skipped and reported. Releases that an earlier file
-contained are removed if this one lacks them, unless they are older than all its entries.
-Drafts are removed too. If more than half of the releases or the latest one would be
-removed, nothing is imported without --force.`,
+contained are removed if this one lacks them. If the file is no export, releases without
+a date and releases that are older than all its entries stay. Drafts are removed too.
+
+If the file lacks more than half of the releases, nothing is imported without --force.
+The same applies if it lacks the latest release, unless relcheck release export wrote
+the file.`,
 		Example: `  relcheck release import opa releases.json
   curl -s https://github.example.com/api/v3/repos/me/myapp/releases | relcheck release import myapp -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,7 +49,7 @@ removed, nothing is imported without --force.`,
 				return fmt.Errorf("import %s: %w: nothing was imported", args[1], err)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				return importList(cmd.Context(), s, args[0], list, force, streams)
+				return importList(cmd.Context(), s, args[0], "import "+args[1], list, force, streams)
 			})
 		},
 	}
@@ -55,13 +59,14 @@ removed, nothing is imported without --force.`,
 }
 
 // importList imports a list, and prints the result and what the operator should know.
-func importList(ctx context.Context, s *db.Store, product string, list catalog.List, force bool, streams IO) error {
+// Errors begin with what is done.
+func importList(ctx context.Context, s *db.Store, product, what string, list catalog.List, force bool, streams IO) error {
 	if len(list.Entries) == 0 && !force {
-		return fmt.Errorf("import the list %s into %s: it contains no releases: nothing was imported", list.Name, product)
+		return fmt.Errorf("%s: it contains no releases: nothing was imported", what)
 	}
 	c, err := s.ImportReleases(ctx, product, list, force)
 	if errors.Is(err, db.ErrMissing) {
-		return fmt.Errorf("import the list %s into %s: %w: it was not imported; give the whole list, or add --force to remove them", list.Name, product, err)
+		return fmt.Errorf("%s: %w: nothing was imported; give the whole list, or add --force to remove them", what, err)
 	}
 	if err != nil {
 		return err
@@ -73,6 +78,9 @@ func importList(ctx context.Context, s *db.Store, product string, list catalog.L
 	}
 	if err := importSettings(ctx, s, product, list.Settings, streams.Err); err != nil {
 		return fmt.Errorf("the releases were imported, but not the settings of %s: %w", product, err)
+	}
+	if c.Added+c.Changed+c.Gone == 0 && list.Settings == nil { // nothing has changed
+		return nil
 	}
 	return printProductHints(ctx, s, product, false, streams.Err)
 }
@@ -94,11 +102,11 @@ func importSettings(ctx context.Context, s *db.Store, name string, export catalo
 	if export == nil {
 		return nil
 	}
-	var unset catalog.ProductPatch
+	var missing catalog.ProductPatch
 	var different []string
 	change := func(p catalog.Product) (catalog.ProductPatch, error) {
-		unset, different = p.Unset(export)
-		return unset, nil
+		missing, different = p.CompareSettings(export)
+		return missing, nil
 	}
 	err := setProduct(ctx, s, name, change)
 	if errors.Is(err, db.ErrInUse) { // by another product of this store
@@ -110,11 +118,15 @@ func importSettings(ctx context.Context, s *db.Store, name string, export catalo
 	if err != nil {
 		return err
 	}
-	if len(unset) > 0 {
-		fmt.Fprintf(w, "%s has these settings of the export now: %s\n", name, flagList(slices.Sorted(maps.Keys(unset))))
+	if len(missing) > 0 {
+		fmt.Fprintf(w, "applied these settings of the export to %s: %s\n", name, flagList(slices.Sorted(maps.Keys(missing))))
 	}
 	if len(different) > 0 {
-		fmt.Fprintf(w, "%s keeps its own settings, which differ from the export: %s; change them with relcheck product set %[1]s\n", name, flagList(different))
+		command := "relcheck product set " + name
+		if slices.Contains(different, "channels") {
+			command += " and relcheck product channel"
+		}
+		fmt.Fprintf(w, "%s keeps its own settings, which differ from the export: %s; change them with %s\n", name, flagList(different), command)
 	}
 	return nil
 }
@@ -136,10 +148,10 @@ func printProductHints(ctx context.Context, s *db.Store, product string, checkFi
 		return err
 	}
 	offer := p.Offer(ranked, nil, time.Now())
-	printHints(w, p, ranked, &offer)
+	printLines(w, p.Hints(ranked, &offer))
 	if r := offer.Latest; checkFile && r != nil && p.File != "" {
 		if d := r.Downloads(p); len(d.Named) > 0 && len(d.Selection.Downloads) == 0 {
-			fmt.Fprintf(w, "no file of %s, the latest release, has a name that --file gives: compare with relcheck release show %s %[1]s\n", r.Tag, p.Name)
+			fmt.Fprintf(w, "no file of %s, the latest release, has a name that --file gives: compare with relcheck release show %s %s\n", r.Tag, p.Name, printable.QuoteShell(r.Tag))
 		}
 	}
 	return nil

@@ -163,12 +163,12 @@ func (r *release) read() {
 
 // excluded returns why a file is not a program of the release, or "".
 func excluded(file string, n *name, present map[string]string) string {
-	if n.kind == unknownEnding || n.not == companion {
+	if n.kind == unknownEnding || n.excludedAs == companion {
 		if owner := owner(file, present); owner != "" {
 			return "companion of " + owner
 		}
 	}
-	return n.not
+	return n.excludedAs
 }
 
 // owner returns the longest file whose name plus a suffix is the name.

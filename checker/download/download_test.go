@@ -360,7 +360,7 @@ func TestHostileNames(t *testing.T) {
 	if took := time.Since(started); took > 5*time.Second {
 		t.Errorf("5,000 files took %v", took)
 	}
-	if s.Unused[0] != "too long a name" {
+	if s.Unused[0] != "name too long" {
 		t.Errorf("a name of %d bytes is unused for %q", len(files[0].Name), s.Unused[0])
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// kind is what a file's ending says. The first kinds are in the order of preference.
+// kind is the kind of a file, by its ending. The first kinds are in the order of preference.
 type kind int8
 
 const (
@@ -19,7 +19,7 @@ const (
 	otherPackage
 	unknownEnding
 	anywhere // runs on every platform
-	never
+	notProgram
 )
 
 var kindNames = [...]string{
@@ -28,12 +28,12 @@ var kindNames = [...]string{
 
 // ending is what follows the last dot of a name, or the last two or three.
 type ending struct {
-	text string
-	kind kind
-	os   string // the only operating system that knows it
-	weak bool   // the rest of the name may say another operating system
-	not  string // what the file is instead of a program
-	rank int8   // position in the table: more common formats come first
+	text        string
+	kind        kind
+	os          string // the only operating system that knows it
+	overridable bool   // the rest of the name may say another operating system
+	excludedAs  string // what the file is instead of a program
+	rank        int8   // position in the table: more common formats come first
 }
 
 // endingTable lists the endings that say what a file is. Within a kind, the more common
@@ -50,25 +50,25 @@ var endingTable = []struct {
 	{"deb", ending{kind: debPackage, os: "linux"}},
 	{"rpm", ending{kind: rpmPackage, os: "linux"}},
 	{"dmg", ending{kind: installer, os: "darwin"}},
-	{"pkg mpkg", ending{kind: installer, os: "darwin", weak: true}},
+	{"pkg mpkg", ending{kind: installer, os: "darwin", overridable: true}},
 	{"msi msix msixbundle appx appxbundle", ending{kind: installer, os: "windows"}},
-	{"run", ending{kind: installer, os: "linux", weak: true}},
+	{"run", ending{kind: installer, os: "linux", overridable: true}},
 	{"snap flatpak flatpakref pkg.tar.zst pkg.tar.xz pkg.tar.gz ipk opk xbps eopkg", ending{kind: otherPackage, os: "linux"}},
-	{"apk aab", ending{kind: otherPackage, os: "android", weak: true}},
+	{"apk aab", ending{kind: otherPackage, os: "android", overridable: true}},
 	{"ipa", ending{kind: otherPackage, os: "ios"}},
 	{"whl gem nupkg vsix crx xpi bottle.tar.gz", ending{kind: otherPackage}},
 	{"jar pyz pex phar", ending{kind: anywhere}},
 
-	{"img iso qcow2 qcow vmdk vdi ova ovf vhd vhdx raw wic box squashfs ext4 uf2 hex", ending{kind: never, not: "image"}},
-	{"sh bash zsh fish bat cmd ps1 py rb pl lua js mjs ts nix", ending{kind: never, not: "script"}},
-	{"so dll dylib a lib h hpp o wasm node", ending{kind: never, not: "library"}},
-	{"pdb debug dbg dsym dwp sym map", ending{kind: never, not: "debug symbols"}},
+	{"img iso qcow2 qcow vmdk vdi ova ovf vhd vhdx raw wic box squashfs ext4 uf2 hex", ending{kind: notProgram, excludedAs: "image"}},
+	{"sh bash zsh fish bat cmd ps1 py rb pl lua js mjs ts nix", ending{kind: notProgram, excludedAs: "script"}},
+	{"so dll dylib a lib h hpp o wasm node", ending{kind: notProgram, excludedAs: "library"}},
+	{"pdb debug dbg dsym dwp sym map", ending{kind: notProgram, excludedAs: "debug symbols"}},
 	{"txt md html htm pdf csv log rst adoc json jsonl yaml yml toml xml plist conf cfg ini service lock tf png svg ico",
-		ending{kind: never, not: documentation}},
+		ending{kind: notProgram, excludedAs: documentation}},
 	{"sha sha1 sha224 sha256 sha384 sha512 sha1sum sha256sum sha384sum sha512sum sha3 md5 md5sum sum sums checksum checksums digest dgst " +
 		"b2 b2sum blake2 blake2b b3 b3sum blake3 crc32 sfv sig sign signature asc gpg pgp minisig sigstore cosign bundle pem crt cert cer p7s p7b " +
 		"pub key prov att attestation intoto sbom spdx cdx bom vex syft torrent zsync blockmap delta diff patch xdelta vcdiff bsdiff meta metalink",
-		ending{kind: never, not: companion}},
+		ending{kind: notProgram, excludedAs: companion}},
 }
 
 var endings = sync.OnceValue(func() map[string]ending {
@@ -117,5 +117,5 @@ func isEnding(w string) bool {
 		}
 	}
 	m := understand(w)
-	return m == nil || m.not != ""
+	return m == nil || m.excludedAs != ""
 }

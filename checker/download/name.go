@@ -2,6 +2,7 @@ package download
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"relcheck/checker"
@@ -24,6 +25,17 @@ func Normalize(os, arch string) checker.Platform {
 	return checker.Platform{OS: n.os, Arch: n.arch}.OrOther()
 }
 
+// ParsePlatform is like [checker.ParsePlatform]. Its error for another name of a platform,
+// such as Linux/x86_64, contains Go's name.
+func ParsePlatform(text string) (checker.Platform, error) {
+	p, err := checker.ParsePlatform(text)
+	os, arch, _ := strings.Cut(text, "/")
+	if known := Normalize(os, arch); err != nil && known != checker.Other {
+		err = fmt.Errorf("unknown platform %q: use %s", text, known)
+	}
+	return p, err
+}
+
 // Mentions reports whether a text has a word for an operating system or an architecture,
 // even for one that Go does not support.
 func Mentions(text string) bool {
@@ -38,7 +50,7 @@ func Mentions(text string) bool {
 	return false
 }
 
-// name is what the name of a file says.
+// name is the parsed name of a file.
 type name struct {
 	stem      []string // the words before the platform and the version
 	program   string   // the same as one word
@@ -58,8 +70,9 @@ type identity struct {
 	tag   map[string]bool // words of the tag, from its first number on
 }
 
-// lead returns how many of the first words are the name of the product or the repository.
-func (id *identity) lead(ws []word) (n int) {
+// productWords returns how many of the first words are the name of the product or the
+// repository.
+func (id *identity) productWords(ws []word) (n int) {
 	for _, rest := range id.names {
 		for i, w := range ws {
 			var ok bool
@@ -79,7 +92,7 @@ func (id *identity) lead(ws []word) (n int) {
 func parse(file string, id *identity) *name {
 	n := &name{}
 	if len(file) > maxName {
-		n.kind, n.not = never, "too long a name"
+		n.kind, n.excludedAs = notProgram, "name too long"
 		return n
 	}
 	base, e := cutEnding(strings.ToLower(file))
@@ -87,15 +100,15 @@ func parse(file string, id *identity) *name {
 	switch {
 	case within.text == "" || within.kind == unknownEnding:
 	case e.kind == unknownEnding: // app.tar.gz.delta
-		e.kind, e.not = never, companion
-	case within.not == "image" || within.not == "debug symbols": // app.iso.gz
-		e.kind, e.not = never, within.not
-	case e.kind == archive && within.kind < never: // app.exe.zip
+		e.kind, e.excludedAs = notProgram, companion
+	case within.excludedAs == "image" || within.excludedAs == "debug symbols": // app.iso.gz
+		e.kind, e.excludedAs = notProgram, within.excludedAs
+	case e.kind == archive && within.kind < notProgram: // app.exe.zip
 		base, e.os = inner, within.os
 	}
 	n.ending = e
 	n.read(split(base), id)
-	n.settle()
+	n.combine()
 	return n
 }
 
@@ -148,12 +161,12 @@ func (n *name) read(ws []word, id *identity) {
 	if id == nil {
 		id = &identity{}
 	}
-	lead := id.lead(ws)
-	border, amd64, arm64 := n.locate(ws, lead, id), false, false
+	productWords := id.productWords(ws)
+	stemEnd, amd64, arm64 := n.locate(ws, productWords, id), false, false
 	for i, w := range ws {
 		m := w.meaning
 		switch {
-		case i < lead || i < border && (m == nil || m.os != "" && m.libc == 0 || m.arch != ""):
+		case i < productWords || i < stemEnd && (m == nil || m.os != "" && m.libc == 0 || m.arch != ""):
 			n.stem = append(n.stem, w.text)
 		case m == nil:
 			n.extra = append(n.extra, w.text)
@@ -173,19 +186,19 @@ func (n *name) read(ws []word, id *identity) {
 	n.program = strings.Join(n.stem, "")
 }
 
-// locate finds the meaning of each word after the first lead words, and the platform. It
+// locate finds the meaning of each word after the product's name, and the platform. It
 // returns where the platform or the version begins.
-func (n *name) locate(ws []word, lead int, id *identity) int {
-	border, lastOS, lastArch := len(ws), len(ws), len(ws)
-	for i := lead; i < len(ws); i++ {
+func (n *name) locate(ws []word, productWords int, id *identity) int {
+	stemEnd, lastOS, lastArch := len(ws), len(ws), len(ws)
+	for i := productWords; i < len(ws); i++ {
 		w := &ws[i]
 		m := understand(w.text)
 		switch {
 		case m == nil && (id.tag[w.text] || isVersion(w.text)), m != nil && inVersion(ws, i):
 			w.meaning = &version
-			border = min(border, i)
+			stemEnd = min(stemEnd, i)
 			continue
-		case m == nil, m.not != "" && id.words[w.text], m.flag == neutral && (i == 0 || id.words[w.text]):
+		case m == nil, m.excludedAs != "" && id.words[w.text], m.flag == neutral && (i == 0 || id.words[w.text]):
 			continue // the program has this name
 		}
 		w.meaning = m
@@ -196,11 +209,11 @@ func (n *name) locate(ws []word, lead int, id *identity) int {
 			n.arch, lastArch = m.arch, i
 		}
 	}
-	border = min(border, lastOS, lastArch)
-	for border > max(lead, 1) && ws[border-1].meaning != nil && (ws[border-1].os != "" || ws[border-1].arch != "") {
-		border--
+	stemEnd = min(stemEnd, lastOS, lastArch)
+	for stemEnd > max(productWords, 1) && ws[stemEnd-1].meaning != nil && (ws[stemEnd-1].os != "" || ws[stemEnd-1].arch != "") {
+		stemEnd--
 	}
-	return border
+	return stemEnd
 }
 
 // version is the meaning of a word of a version.
@@ -211,25 +224,25 @@ func (n *name) add(m *meaning) {
 	n.cpu = max(n.cpu, m.cpu)
 	n.libc = max(n.libc, m.libc)
 	n.implied = cmp.Or(m.implied, n.implied)
-	if m.not != "" && (n.not == "" || n.not == documentation) {
-		n.not = m.not
+	if m.excludedAs != "" && (n.excludedAs == "" || n.excludedAs == documentation) {
+		n.excludedAs = m.excludedAs
 	}
 	n.flags |= m.flag
 }
 
 func (n *name) has(f flag) bool { return n.flags&f != 0 }
 
-// settle combines what the ending and the words say.
-func (n *name) settle() {
-	if n.ending.os != "" && (n.os == "" || !n.weak) {
+// combine combines what the ending and the words say.
+func (n *name) combine() {
+	if n.ending.os != "" && (n.os == "" || !n.overridable) {
 		n.os = n.ending.os
 	}
 	if n.os == "windows" && n.has(gnu) {
 		n.libc = 1
 	}
 	switch {
-	case n.not != "":
-		n.kind = never
+	case n.excludedAs != "":
+		n.kind = notProgram
 	case n.has(setup) && !n.has(portable) && n.kind <= archive:
 		n.kind = installer
 	case n.kind == anywhere && n.os != "":

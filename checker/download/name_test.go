@@ -1,6 +1,7 @@
 package download
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -9,10 +10,22 @@ import (
 
 // platforms returns the platforms that a file's name names, or none if it does not run.
 func platforms(file string) []checker.Platform {
-	if n := parse(file, nil); n.not == "" {
+	if n := parse(file, nil); n.excludedAs == "" {
 		return n.platforms()
 	}
 	return nil
+}
+
+func TestParsePlatform(t *testing.T) {
+	for text, want := range map[string]string{
+		"linux/amd64": "linux/amd64 <nil>", "Linux/x86_64": `/ unknown platform "Linux/x86_64": use linux/amd64`, "darwin/aarch64": `/ unknown platform "darwin/aarch64": use darwin/arm64`,
+		"amiga/m68k": `/ unknown platform "amiga/m68k": use a platform of Go, such as linux/amd64`, "linux": `/ unknown platform "linux": use a platform of Go, such as linux/amd64`,
+	} {
+		p, err := ParsePlatform(text)
+		if got := fmt.Sprint(p, " ", err); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
 }
 
 func TestPlatforms(t *testing.T) {

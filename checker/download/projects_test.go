@@ -97,22 +97,29 @@ func TestProjects(t *testing.T) {
 	}
 }
 
-// TestProjectsOfAnotherName checks that the same files are chosen if no file has the name
-// of the product, as long as one program has the most platforms.
+// TestProjectsOfAnotherName checks which files are chosen if no file has the name of the
+// product: the same ones, as long as one program has the most platforms.
 func TestProjectsOfAnotherName(t *testing.T) {
 	for name, p := range readProjects(t) {
 		switch name {
 		case "k3s": // a file without a platform must be named like the product
-			continue
+			delete(p.downloads, "linux/amd64")
 		case "vmutils": // another program of the release is found instead
-			continue
-		case "grpc-gateway": // two programs for the same platforms
-			continue
+			p.replace("vmutils", "victoria-metrics")
+		case "grpc-gateway": // of two programs for the same platforms, all files are of one
+			p.replace("protoc-gen-grpc-gateway", "protoc-gen-openapiv2")
 		}
 		p.Product, p.Repository = "acme", "acme/acme"
 		if diff := cmp.Diff(p.downloads, chosen(p.files, p.Options)); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", name, diff)
 		}
+	}
+}
+
+// replace replaces the name of the program in the wanted downloads.
+func (p *project) replace(program, other string) {
+	for platform, name := range p.downloads {
+		p.downloads[platform] = strings.Replace(name, program, other, 1)
 	}
 }
 

@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// meaning is what a word of a file's name or of a User-Agent header says.
+// meaning is the meaning of a word in a file's name or a User-Agent header.
 type meaning struct {
-	os, arch string // as Go names them
-	implied  string // the architecture, if no other word names one
-	cpu      int8   // how demanding the build is; 0 is the least
-	libc     int8   // 0 is the usual one: glibc, MSVC
-	not      string // what the file is instead of a program
-	flag     flag
+	os, arch   string // as Go names them
+	implied    string // the architecture, if no other word names one
+	cpu        int8   // how demanding the build is; 0 is the least
+	libc       int8   // 0 is the usual one: glibc, MSVC
+	excludedAs string // what the file is instead of a program
+	flag       flag
 }
 
 // flag is what a word says besides the platform. A name may have several.
@@ -39,7 +39,7 @@ const (
 
 var armNames = [...]string{"ARM", "ARMv6", "ARM with hardware floating point", "ARMv7", "ARM without hardware floating point"}
 
-// Values of meaning.not and ending.not that the rules know.
+// Values of meaning.excludedAs and ending.excludedAs that the rules know.
 const (
 	companion     = "companion"
 	documentation = "documentation"
@@ -120,19 +120,19 @@ var vocabulary = []struct {
 		"version v rc alpha beta pre preview nightly snapshot canary dev", meaning{flag: neutral}},
 
 	// What is not the program.
-	{"src source sources sourcecode vendor vendored", meaning{not: "source code"}},
-	{"test tests testing e2e e2etest testsuite testdata bench benchmark benchmarks conformance", meaning{not: "tests"}},
-	{"debug dbg dbgsym debuginfo debugsource debugsymbols dsym dsyms pdb pdbs symbols unstripped", meaning{not: "debug symbols"}},
-	{"image images oci docker container containers airgap airgapped rootfs initrd", meaning{not: "image"}},
+	{"src source sources sourcecode vendor vendored", meaning{excludedAs: "source code"}},
+	{"test tests testing e2e e2etest testsuite testdata bench benchmark benchmarks conformance", meaning{excludedAs: "tests"}},
+	{"debug dbg dbgsym debuginfo debugsource debugsymbols dsym dsyms pdb pdbs symbols unstripped", meaning{excludedAs: "debug symbols"}},
+	{"image images oci docker container containers airgap airgapped rootfs initrd", meaning{excludedAs: "image"}},
 	{"license licenses licence licences copying notice notices credits readme changelog releasenotes doc docs " +
-		"documentation javadoc man manpage manpages manual completion completions", meaning{not: documentation}},
+		"documentation javadoc man manpage manpages manual completion completions", meaning{excludedAs: documentation}},
 	{"checksum checksums sha sha1 sha2 sha256 sha384 sha512 sha1sum sha1sums sha256sum sha256sums sha384sum sha384sums " +
-		"sha512sum sha512sums shasum shasums shasums256 shasums512 256sums 512sums md5 md5sum md5sums b2sum b2sums b3sum hashes digest digests sums", meaning{not: "checksums"}},
-	{"sbom spdx cyclonedx bom provenance attestation attestations intoto slsa vex signature signatures", meaning{not: "inventory or signature"}},
+		"sha512sum sha512sums shasum shasums shasums256 shasums512 256sums 512sums md5 md5sum md5sums b2sum b2sums b3sum hashes digest digests sums", meaning{excludedAs: "checksums"}},
+	{"sbom spdx cyclonedx bom provenance attestation attestations intoto slsa vex signature signatures", meaning{excludedAs: "inventory or signature"}},
 	{"config configs configuration crd crds chart charts helm manifest manifests schema schemas example examples sample samples " +
-		"locale locales translations web-ui", meaning{not: "configuration"}},
-	{"header headers include devel library libraries", meaning{not: "library"}},
-	{"delta deltas diff diffs patch patches", meaning{not: "part of an update"}},
+		"locale locales translations web-ui", meaning{excludedAs: "configuration"}},
+	{"header headers include devel library libraries", meaning{excludedAs: "library"}},
+	{"delta deltas diff diffs patch patches", meaning{excludedAs: "part of an update"}},
 }
 
 // lookup finds the meaning of a word in the vocabulary.

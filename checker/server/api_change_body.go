@@ -82,17 +82,20 @@ func readRelease(r *http.Request) (p catalog.ReleasePatch, err error) {
 			files = append(files, catalog.File{Name: f.Name, URL: f.URL, Size: f.Size, SHA256: f.SHA256, SHA512: f.SHA512, MediaType: f.MediaType})
 		}
 	}
+	var sums map[string]catalog.File
 	if body.Checksums.value != nil {
-		sums := upstream.Checksums(*body.Checksums.value, "")
+		sums = upstream.Checksums(*body.Checksums.value, "")
 		if len(sums) == 0 {
 			return p, invalid("checksums", "contains no line of a checksum and a file name")
 		}
-		files = slices.AppendSeq(files, maps.Values(sums))
 	}
 	for _, f := range files {
 		if err == nil {
 			err = p.SetFile(f)
 		}
+	}
+	if err == nil {
+		err = p.SetChecksums(maps.Values(sums))
 	}
 	return p, invalidField(err)
 }
@@ -110,6 +113,7 @@ type patchFile struct {
 
 func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 	var body struct {
+		Name     nonNull[string] `json:"name"` // as in an answer; it cannot be changed
 		Title    nonNull[string] `json:"title"`
 		Repo     nonNull[string] `json:"repo"`
 		Module   nonNull[string] `json:"module"`
@@ -130,6 +134,9 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 	}
 	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
 		return nil, err
+	}
+	if name := body.Name.value; name != nil && *name != r.PathValue("product") {
+		return nil, invalid("name", "is not the product in the URL: leave it out, because the name of a product cannot be changed")
 	}
 	p := catalog.ProductPatch{}
 	for name, field := range map[string]nonNull[string]{"title": body.Title, "repo": body.Repo, "module": body.Module, "download": body.Download, "notes": body.Notes,

@@ -19,7 +19,7 @@ type Editor interface {
 	// EditRelease changes or adds a release, and returns it.
 	EditRelease(ctx context.Context, product, tag string, e catalog.ReleasePatch) (catalog.Release, catalog.Outcome, error)
 	// Withdraw withdraws or restores a release.
-	Withdraw(ctx context.Context, product, tag string, withdrawn bool) (catalog.Release, error)
+	Withdraw(ctx context.Context, product, tag string, withdrawn bool) (catalog.Release, catalog.Outcome, error)
 	// EditProduct changes or adds a product, and returns it.
 	EditProduct(ctx context.Context, name string, e catalog.ProductPatch) (catalog.Product, catalog.Outcome, error)
 	// DropProduct removes a product. If it has recorded reports, they are removed too if
@@ -45,7 +45,12 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 	if err != nil { // removed in the meantime
 		return err
 	}
-	writeJSON(w, statusOf(done), encode(p.newAPIRelease(p.stored(stored))))
+	release := p.stored(stored)
+	body := struct {
+		apiRelease
+		Hints []string `json:"hints,omitempty"` // what may be unexpected
+	}{p.newAPIRelease(release), p.EditHints(&e, release, s.now())}
+	writeJSON(w, statusOf(done), encode(body))
 	return nil
 }
 
@@ -53,7 +58,7 @@ func (s *Server) putRelease(w http.ResponseWriter, r *http.Request, id identity)
 // the release.
 func (s *Server) deleteRelease(w http.ResponseWriter, r *http.Request, id identity) error {
 	err := s.change(r, id, func(ctx context.Context, by Editor) error {
-		_, err := by.Withdraw(ctx, r.PathValue("product"), r.PathValue("version"), true)
+		_, _, err := by.Withdraw(ctx, r.PathValue("product"), r.PathValue("version"), true)
 		return err
 	})
 	if err == nil {
@@ -122,6 +127,15 @@ func newAPISettings(p catalog.Product) apiSettings {
 		s.Channels = append(s.Channels, apiChannel(c))
 	}
 	return s
+}
+
+// apiProductSettings answers GET /api/v1/products/{product} with the settings of the product.
+func (s *Server) apiProductSettings(w http.ResponseWriter, r *http.Request, _ identity) error {
+	p, err := s.product(r.PathValue("product"))
+	if err != nil {
+		return err
+	}
+	return s.sendJSON(w, r, func() any { return newAPISettings(p.Product) })
 }
 
 func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity) error {

@@ -94,7 +94,7 @@ func testPublishRelease(t *testing.T, at string) {
 		"v1.0.0 https://example.com/mac")
 	put(`{"assets":{"linux/arm64":null,"darwin/amd64":null},"notes":""}`, "200 "+release(day, "null", "false", "", "", "true"),
 		"v1.0.0 https://openpolicyagent.org/downloads/v1.0.0/opa_darwin_amd64")
-	put(`{"withdrawn":true}`, "200 "+release(day, "null", "true", "", "", "false"), "v0.9.0 https://openpolicyagent.org/downloads/v0.9.0/opa_darwin_amd64")
+	put(`{"withdrawn":true}`, "200 "+strings.TrimSuffix(release(day, "null", "true", "", "", "false"), "}")+`,"hints":["it is not offered: withdrawn"]}`, "v0.9.0 https://openpolicyagent.org/downloads/v0.9.0/opa_darwin_amd64")
 	took = append(took, other.timeToOffer(t, "v0.9.0 "))
 	put(`{"withdrawn":false,"date":"2026-02-01T01:00:00+02:00"}`, "200 "+release("2026-01-31T23:00:00Z", "null", "false", "", "", "true"),
 		"v1.0.0 https://openpolicyagent.org/downloads/v1.0.0/opa_darwin_amd64")
@@ -204,7 +204,10 @@ func TestEditProducts(t *testing.T) {
 		{"PUT", appPath, `{"repo":""}`, `200 {"name":"app","title":"My App","repo":"","module":"","download":"https://example.com/{tag}","notes":"","file":"","origins":[]` + defaults},
 		{"PUT", appPath, `{"repo":"Open-Policy-Agent/OPA"}`, "409 repo_in_use repo"},
 		{"PUT", "/api/v1/products/fork", `{"repo":"open-policy-agent/opa"}`, "409 repo_in_use repo"},
-		{"PUT", appReleasePath, `{}`, `201 {"id":0,"version":"1.0.0","title":"","date":null,"created":null,"notes":null,"prerelease":false,"withdrawn":false,"reason":null,"assets":{},"files":[],"latest":true}`},
+		{"GET", appPath + "/releases/cli/v1", "", `404 {"error":{"code":"not_found","message":"nothing is at this path; write a / in a tag as %2F: releases/cli%2Fv1"}}`},
+		{"PUT", appPath, `{"min_age":"24h"}`, `200 {"name":"app","title":"My App","repo":"","module":"","download":"https://example.com/{tag}","notes":"","file":"","origins":[]` + strings.Replace(defaults, "0s", "24h", 1)},
+		{"PUT", appReleasePath, `{}`, `201 {"id":0,"version":"1.0.0","title":"","date":null,"created":null,"notes":null,"prerelease":false,"withdrawn":false,"reason":null,"assets":{},"files":[],"latest":true,` +
+			`"hints":["it is offered at once, because it has no date: set its date to apply the product's minimum age and required files"]}`},
 		{"DELETE", appPath + "?reports=yes", "", "400 invalid_query reports"},
 		{"DELETE", appPath + "?report=true", "", "400 unknown_parameter report"},
 		{"DELETE", appPath, "", "409 has_reports reports"},
@@ -212,6 +215,7 @@ func TestEditProducts(t *testing.T) {
 		{"DELETE", appPath + "?reports=true", "", "204"},
 		{"DELETE", appPath + "?reports=true", "", "404 unknown_product "},
 		{"GET", appPath + "/releases", "", "404 unknown_product "},
+		{"GET", appPath, "", "404 unknown_product "},
 		{"PUT", appReleasePath, `{}`, "404 unknown_product "},
 		{"DELETE", appReleasePath, "", "404 unknown_product "},
 		{"DELETE", "/api/v1/products/relcheck", "", "204"},
@@ -323,7 +327,7 @@ func TestEditErrors(t *testing.T) {
 		{opaPath, `{"module":"/x"}`, nil, "400 invalid_field module"},
 		{opaPath, `{"download":"https://example.com/{file}"}`, nil, "400 invalid_field download"},
 		{opaPath, `{"notes":"` + long + `"}`, nil, "400 invalid_field notes"},
-		{opaPath, `{"name":"other"}`, nil, "400 unknown_field name"},
+		{opaPath, `{"name":"other"}`, nil, "400 invalid_field name"},
 		{"/api/v1/products/Opa", `{}`, nil, "400 invalid_field name"},
 		{"/api/v1/products/%3Cb%3E", `{}`, nil, "400 invalid_field name"},
 	} {

@@ -119,7 +119,7 @@ func TestExportRoute(t *testing.T) {
 	if res, _, _ := s.requestExport(t, "opa", token, "If-None-Match", etag); res.StatusCode != 304 {
 		t.Errorf("the same ETag: got status %d, want 304", res.StatusCode)
 	}
-	if _, err := s.store.Withdraw(t.Context(), "opa", "v2.0.0", true); err != nil {
+	if _, _, err := s.store.Withdraw(t.Context(), "opa", "v2.0.0", true); err != nil {
 		t.Fatal(err)
 	}
 	if res, _, _ := s.requestExport(t, "opa", token, "If-None-Match", etag); res.StatusCode != 200 {
@@ -225,7 +225,7 @@ func TestRelcheckUpstream(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := first.store.Withdraw(t.Context(), "opa", "v2.0.0", true); err != nil {
+	if _, _, err := first.store.Withdraw(t.Context(), "opa", "v2.0.0", true); err != nil {
 		t.Fatal(err)
 	}
 	if got := syncAll(); !strings.Contains(got[0], "withdrawn: v2.0.0") {

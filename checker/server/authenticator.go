@@ -108,7 +108,7 @@ func (s *Server) lookUp(r *http.Request, known bool, find func(context.Context) 
 		return t, nil
 	case wait > 0:
 		s.metrics.loginsThrottled.Inc()
-		f := fail(http.StatusTooManyRequests, "too_many_attempts", "", "too many invalid tokens from this address; try again later")
+		f := fail(http.StatusTooManyRequests, "too_many_attempts", "", "too many invalid tokens from this client IP; try again later")
 		f.retryAfter = wait
 		return nil, f
 	}

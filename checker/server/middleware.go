@@ -2,9 +2,12 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"strings"
 	"sync"
 
 	"relcheck/checker/server/inbound"
@@ -106,7 +109,10 @@ func (s *Server) jsonErrors(mux *http.ServeMux, next http.Handler) http.Handler 
 	})
 }
 
-func notFound(http.ResponseWriter, *http.Request, identity) error {
+func notFound(_ http.ResponseWriter, r *http.Request, _ identity) error {
+	if products, tag, ok := strings.Cut(r.URL.Path, "/releases/"); ok && strings.HasPrefix(products, "/api/v1/products/") && strings.Contains(tag, "/") {
+		return fail(http.StatusNotFound, "not_found", "", fmt.Sprintf("nothing is at this path; write a / in a tag as %%2F: releases/%.200s", url.PathEscape(tag)))
+	}
 	return fail(http.StatusNotFound, "not_found", "", "nothing is at this path; send reports to POST /v1/version or /p/PRODUCT/v1/version")
 }
 

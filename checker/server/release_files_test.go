@@ -122,6 +122,21 @@ func TestFilesOfRelease(t *testing.T) {
 	}
 }
 
+// TestUnknownChecksums checks that an answer names the files of which only the checksum is
+// known.
+func TestUnknownChecksums(t *testing.T) {
+	p := newService(t).newProduct(t, "app", "")
+	p.want("201", "PUT", "v1.0.0", `{"files":[{"name":"a","url":"https://e.com/a"}]}`)
+	sums := ""
+	for _, name := range []string{"a", "b1", "b2", "b3", "b4", "b5", "b6"} {
+		sums += hash("ab", 32) + "  " + name + `\n`
+	}
+	const want = `"hints":["it has no files with these names, so their checksums and sizes are not shown: b1, b2, b3, b4, b5 and 1 more"]`
+	if got := p.want("200", "PUT", "v1.0.0", `{"checksums":"`+sums+`"}`); !strings.Contains(got, want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestFileErrors checks the error about each kind of invalid file, and that it changes
 // nothing.
 func TestFileErrors(t *testing.T) {
@@ -155,6 +170,7 @@ func TestFileErrors(t *testing.T) {
 		{`{"files":[` + many + `{"name":"b"}]}`, "413 too_large "},
 		{`{"checksums":null}`, "400 invalid_field checksums"},
 		{`{"checksums":["a"]}`, "400 invalid_field checksums"},
+		{`{"checksums":"` + hash("ab", 32) + `  a\n","title":"One"}`, "400 invalid_field checksums"}, // no such file
 		{`{"title":"a\nb"}`, "400 invalid_field title"},
 		{`{"title":"` + strings.Repeat("a", 251) + `"}`, "400 invalid_field title"},
 		{`{"body":7}`, "400 invalid_field body"},
@@ -303,14 +319,18 @@ func TestProductFields(t *testing.T) {
 	const want = `{"name":"app","title":"My App","repo":"me/app","module":"example.com/app","download":"https://e.com/{tag}","notes":"https://e.com/#{tag}","file":"app_{version}_{os}_{arch}.tar.gz",` +
 		`"origins":["https://a.example"],"tag_prefixes":["cli/v","x@"],"release_suffix":"[0-9]+","match":"<2000, >1","min_age":"36h","require_files":true,` +
 		`"channels":[{"name":"lts","match":">=1,<2","prereleases":false},{"name":"next","match":"","prereleases":true}],"upstreams":["github:me/app","go:example.com/app"],"notes_here":true,"upstream_links":true}`
-	for _, body := range []string{sent, want[:1] + want[len(`{"name":"app",`):], `{}`} {
+	for _, body := range []string{sent, want, `{}`} {
 		if got := strings.TrimSpace(p.want("200", "PUT", "", body)); got != want {
 			t.Errorf("PUT %s: got  %s\nwant %s", body, got, want)
+		}
+		if got := strings.TrimSpace(p.want("200", "GET", "", "")); got != want {
+			t.Errorf("GET after PUT %s: got  %s\nwant %s", body, got, want)
 		}
 	}
 	for _, c := range []struct{ body, want string }{
 		{`{"tag_prefixes":["v"]}`, "400 invalid_field tag_prefixes"},
-		{`{"tag_prefixes":["v"]}`, "400 invalid_field tag_prefixes"},
+		{`{"release_suffix":".*"}`, "400 invalid_field release_suffix"},
+		{`{"match":">2,<1"}`, "400 invalid_field match"},
 		{`{"tag_prefixes":"cli/v"}`, "400 invalid_field tag_prefixes"},
 		{`{"tag_prefixes":[null]}`, "400 invalid_field tag_prefixes"},
 		{`{"tag_prefixes":[7]}`, "400 invalid_field tag_prefixes"},

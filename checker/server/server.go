@@ -298,6 +298,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/products", s.limitQueryTime(checkParameters(s.apiProducts, "page", "per_page")), viewStats},
 		{"GET /api/v1/products/{product}/stats", s.limitQueryTime(checkParameters(s.apiTables, statsParameters[:len(statsParameters)-1]...)), viewStats},
 		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), viewStats},
+		{"GET /api/v1/products/{product}", checkParameters(s.apiProductSettings), readStats},
 		{"PUT /api/v1/products/{product}", checkParameters(s.putProduct), adminToken},
 		{"DELETE /api/v1/products/{product}", checkParameters(s.deleteProduct, "reports"), adminToken},
 		{"GET /api/v1/products/{product}/export", checkParameters(s.apiExport), readStats},

@@ -56,7 +56,7 @@ func TestReleaseOfOtherProcessIsOffered(t *testing.T) {
 		s.put(t, "opa", catalog.Release{Tag: version})
 		s.await(t, "/repos/open-policy-agent/opa/releases/latest", 200)
 		took = append(took, time.Since(begin))
-		if _, err := s.store.Withdraw(context.Background(), "opa", version, true); err != nil {
+		if _, _, err := s.store.Withdraw(context.Background(), "opa", version, true); err != nil {
 			t.Fatal(err)
 		}
 		s.await(t, "/repos/open-policy-agent/opa/releases/latest", 404)

@@ -18,7 +18,7 @@ type snapshot struct {
 	revision catalog.Revision
 	products layeredMap[product]
 	repos    layeredMap[product]  // by "owner/name" in lower case
-	waiting  map[string]time.Time // product names: when an offer begins without a change of the catalog
+	waiting  map[string]time.Time // by product name: when the next release that waits is offered
 	links    *links
 }
 
@@ -32,7 +32,7 @@ type product struct {
 	byTag    layeredMap[catalog.Ranked] // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
 	others   layeredMap[catalog.Ranked] // by tag: other spellings, and tags of other components
 	channels map[string]*channel        // by name; "" is the default one
-	next     time.Time                  // of the next change of a channel without a change of the catalog; zero if there is none
+	next     time.Time                  // the earliest time at which a release that waits is offered, or zero
 	hints    func() []string            // see [catalog.Product.Hints]
 }
 
@@ -85,7 +85,7 @@ func (s *snapshot) at(now time.Time) *snapshot {
 	return next
 }
 
-// next returns when an offer begins without a change of the catalog, or zero.
+// next returns the earliest time at which a release that waits is offered, or zero.
 func (s *snapshot) next() (at time.Time) {
 	for _, begins := range s.waiting {
 		at = earlier(at, begins)
@@ -197,7 +197,7 @@ func (p *product) addTag(r *catalog.Ranked) {
 	key := p.scheme.Trim(r.Tag)
 	was := p.byTag.get(key)
 	switch {
-	case r.Version.Foreign(), was != nil && was.Tag != r.Tag && was.Version.CompareTag(r.Version) > 0:
+	case r.Version.OtherComponent(), was != nil && was.Tag != r.Tag && was.Version.CompareTag(r.Version) > 0:
 		p.others.set(r.Tag, r)
 		return
 	case was != nil && was.Tag != r.Tag: // another spelling
@@ -261,7 +261,7 @@ func (p *product) latest() *offer { return p.channels[""].latest }
 // find returns the release of a reported version, which is its tag, or its tag without the
 // prefix or the leading "v", or nil.
 func (p *product) find(reported string) *catalog.Ranked {
-	if r := p.others.get(reported); r != nil && !r.Version.Foreign() { // no client reports the tag of another component
+	if r := p.others.get(reported); r != nil && !r.Version.OtherComponent() { // no client reports the tag of another component
 		return r
 	}
 	return p.byTag.get(p.scheme.Trim(reported))

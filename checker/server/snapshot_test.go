@@ -30,7 +30,7 @@ func (s *snapshot) dump() (lines []string) {
 		lines = append(lines, fmt.Sprintf("%s: %d %+v", name, p.id, p.Product))
 		for i, r := range p.releases {
 			lines = append(lines, fmt.Sprintf("%s: release %d is %+v", name, i, r.Release))
-			if found := p.find(r.Tag); found != r && !r.Version.Foreign() {
+			if found := p.find(r.Tag); found != r && !r.Version.OtherComponent() {
 				lines = append(lines, fmt.Sprintf("%s: %s finds %+v", name, r.Tag, found))
 			}
 		}
@@ -277,7 +277,7 @@ func editAtRandom(t *testing.T, s *db.Store, random *rand.Rand, times int) {
 			_, _, err = s.EditProduct(ctx, name, catalog.ProductPatch{"repo": one("", "me/x", "me/y"), "title": version,
 				"tag_prefixes": one("", "", "cli/v"), "channels": one("", "lts <1.4"), "match": one("", "<1.6"), "min_age": one("", "1s"), "file": one("", "linux{tag}"), "upstreams": one("", "github:me/"+name)})
 		case 3:
-			_, err = s.Withdraw(ctx, name, version, random.IntN(2) == 0)
+			_, _, err = s.Withdraw(ctx, name, version, random.IntN(2) == 0)
 		case 4:
 			date := time.Now().Add(time.Duration(random.IntN(3)) * time.Second).Truncate(time.Second)
 			releases := []catalog.Release{{Tag: version, Date: date}, {Tag: fmt.Sprintf("v1.%d.1", random.IntN(8)), Prerelease: true}, {Tag: "cli/" + version}}

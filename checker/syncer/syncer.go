@@ -194,7 +194,7 @@ func hints(p *catalog.Product, list catalog.List) (all []string) {
 	if list.Hint != "" {
 		all = append(all, list.Hint)
 	}
-	unset, _ := p.Unset(list.Settings)
+	unset, _ := p.CompareSettings(list.Settings)
 	for _, name := range []string{"title", "upstreams", "module", "repo", "origins"} { // which do not affect answers, or belong to that relcheck
 		delete(unset, name)
 	}

@@ -35,10 +35,9 @@ func (b *bench) busy(file string) {
 	}
 	measured := b.alternate(rounds, trials...)
 	for i, c := range cases {
-		own := measured[c.name]
-		r := row{name: c.name, figure: own.rate, unit: "reports/s", note: own.latencies()}
+		r := row{name: c.name, figure: measured.median(c.name, rateOf), unit: "reports/s", note: measured.latencies(c.name)}
 		if i > 0 {
-			r.ratio = own.rate / measured[cases[0].name].rate
+			r.ratio = measured.ratio(c.name, cases[0].name, rateOf)
 		}
 		b.add(r)
 	}

@@ -35,20 +35,19 @@ func (b *bench) catalog() {
 		return trial{name, func() sample { return b.medianTime(put) }}
 	}
 	const few, most = ", few releases", ", as many as there may be"
-	measured := b.alternate(3,
+	measured := b.alternate(rounds,
 		timed(small, release+few, small.putRelease), timed(large, release+most, large.putRelease),
 		timed(small, product+few, small.putProduct), timed(large, product+most, large.putProduct))
 	for _, name := range []string{release, product} {
-		own, floor := measured[name+most].took, measured[name+few].took
-		b.add(row{name: name + few, figure: floor, unit: "ms"})
-		b.add(row{name: name + most, figure: own, unit: "ms", ratio: own / floor, small: true, most: mostAtLimit})
+		b.add(row{name: name + few, figure: measured.median(name+few, tookOf), unit: "ms"})
+		b.add(row{name: name + most, figure: measured.median(name+most, tookOf), unit: "ms", ratio: measured.ratio(name+most, name+few, tookOf), small: true, most: mostAtLimit})
 	}
 	const alone, besides = "reports, as many releases as there may be", "reports, ten releases a second are put"
-	reports := b.alternate(5, trial{alone, func() sample { return b.loadWithJobs(large.process, nil) }},
+	reports := b.alternate(2*rounds+1, trial{alone, func() sample { return b.loadWithJobs(large.process, nil) }},
 		trial{besides, func() sample { return b.loadWithJobs(large.process, []*job{large.tenPutsASecond()}) }})
-	b.add(row{name: alone, figure: reports[alone].rate, unit: "reports/s", note: reports[alone].latencies()})
-	b.add(row{name: besides, figure: reports[besides].rate, unit: "reports/s", ratio: reports[besides].rate / reports[alone].rate,
-		least: leastBesides, note: reports[besides].latencies()})
+	b.add(row{name: alone, figure: reports.median(alone, rateOf), unit: "reports/s", note: reports.latencies(alone)})
+	b.add(row{name: besides, figure: reports.median(besides, rateOf), unit: "reports/s", ratio: reports.ratio(besides, alone, rateOf),
+		least: leastBesides, note: reports.latencies(besides)})
 }
 
 // catalogOf starts a server with a number of products and releases.

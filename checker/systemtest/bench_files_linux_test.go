@@ -57,10 +57,10 @@ func (b *bench) files() {
 		if nginx == nil {
 			r.least = 0
 		} else {
-			b.add(row{name: r.name + other, figure: measured[r.name+other].rate, unit: r.unit})
-			r.ratio = measured[r.name].rate / measured[r.name+other].rate
+			b.add(row{name: r.name + other, figure: measured.median(r.name+other, rateOf), unit: r.unit})
+			r.ratio = measured.ratio(r.name, r.name+other, rateOf)
 		}
-		r.figure = measured[r.name].rate
+		r.figure = measured.median(r.name, rateOf)
 		b.add(r)
 	}
 	b.reportsBesideDownload(served)
@@ -209,7 +209,7 @@ func (b *bench) reportsBesideDownload(served *process) {
 		return err
 	}}
 	measured := b.alternate(rounds, trial{alone, func() sample { return b.loadWithJobs(served, nil) }}, trial{beside, func() sample { return b.loadWithJobs(served, []*job{download}) }})
-	b.add(row{name: alone, figure: measured[alone].rate, unit: "reports/s", note: measured[alone].latencies()})
-	b.add(row{name: beside, figure: measured[beside].rate, unit: "reports/s", ratio: measured[beside].rate / measured[alone].rate, least: leastBesideDownload,
-		note: measured[beside].latencies()})
+	b.add(row{name: alone, figure: measured.median(alone, rateOf), unit: "reports/s", note: measured.latencies(alone)})
+	b.add(row{name: beside, figure: measured.median(beside, rateOf), unit: "reports/s", ratio: measured.ratio(beside, alone, rateOf), least: leastBesideDownload,
+		note: measured.latencies(beside)})
 }

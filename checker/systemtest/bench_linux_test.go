@@ -14,8 +14,10 @@ var (
 	benchLog = flag.Int("bench-log", 10_000_000, "number of reports in the largest log")
 )
 
-// rounds is how often measurements that are compared with each other are repeated.
-const rounds = 5
+// rounds is how often measurements that are compared with each other are repeated. The
+// speed of a machine changes from minute to minute, so many short rounds are better than
+// a few long ones.
+const rounds = 9
 
 // bench is a run of all benchmarks, with the results so far.
 type bench struct {
@@ -58,17 +60,20 @@ func (b *bench) logProgress(format string, args ...any) {
 
 func (b *bench) add(r row) { b.rows = append(b.rows, r) }
 
-// sample is the result of a trial, or the median of several.
+// sample is the result of a trial.
 type sample struct {
 	rate, cpu               float64 // requests per second, CPU time per request in microseconds
 	p50, p99, longest, took float64 // milliseconds
 	size                    float64 // bytes
 }
 
-// latencies describes the longest response times.
-func (s sample) latencies() string {
-	return fmt.Sprintf("p99 %.1f ms, at most %.0f ms", s.p99, s.longest)
-}
+// Values of a sample, for [samples.median] and [samples.ratio].
+func rateOf(s sample) float64 { return s.rate }
+func cpuOf(s sample) float64  { return s.cpu }
+func p50Of(s sample) float64  { return s.p50 }
+func p99Of(s sample) float64  { return s.p99 }
+func tookOf(s sample) float64 { return s.took }
+func sizeOf(s sample) float64 { return s.size }
 
 // trial is a measurement that alternates with others.
 type trial struct {
@@ -76,10 +81,9 @@ type trial struct {
 	run  func() sample
 }
 
-// alternate runs all trials in turn, an odd number of times. It returns the medians by
-// name, and the maximum of longest.
-func (b *bench) alternate(times int, trials ...trial) map[string]sample {
-	all := map[string][]sample{}
+// alternate runs all trials in turn, an odd number of times.
+func (b *bench) alternate(times int, trials ...trial) samples {
+	all := samples{}
 	for round := range times {
 		if time.Since(b.lastProgress) > 2*time.Second {
 			b.logProgress("round %d of %d", round+1, times)
@@ -88,22 +92,41 @@ func (b *bench) alternate(times int, trials ...trial) map[string]sample {
 			all[trial.name] = append(all[trial.name], trial.run())
 		}
 	}
-	medians := map[string]sample{}
-	for name, samples := range all {
-		sorted := func(value func(sample) float64) (values []float64) {
-			for _, s := range samples {
-				values = append(values, value(s))
-			}
-			slices.Sort(values)
-			return values
-		}
-		median := func(value func(sample) float64) float64 { return sorted(value)[times/2] }
-		medians[name] = sample{
-			rate: median(func(s sample) float64 { return s.rate }), cpu: median(func(s sample) float64 { return s.cpu }),
-			p50: median(func(s sample) float64 { return s.p50 }), p99: median(func(s sample) float64 { return s.p99 }),
-			longest: sorted(func(s sample) float64 { return s.longest })[times-1], took: median(func(s sample) float64 { return s.took }),
-			size: median(func(s sample) float64 { return s.size }),
-		}
+	return all
+}
+
+// samples are the results of trials that alternated: one of each round, by name.
+type samples map[string][]sample
+
+// median returns the median of a value.
+func (s samples) median(name string, value func(sample) float64) float64 {
+	var values []float64
+	for _, sample := range s[name] {
+		values = append(values, value(sample))
 	}
-	return medians
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// ratio returns the median of the ratios between two values of the same round. Both were
+// measured within seconds, at the same speed of the machine.
+func (s samples) ratio(name, floor string, value func(sample) float64) float64 {
+	var ratios []float64
+	for i, sample := range s[name] {
+		ratios = append(ratios, value(sample)/value(s[floor][i]))
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
+}
+
+func (s samples) longest(name string) (ms float64) {
+	for _, sample := range s[name] {
+		ms = max(ms, sample.longest)
+	}
+	return ms
+}
+
+// latencies describes the longest response times.
+func (s samples) latencies(name string) string {
+	return fmt.Sprintf("p99 %.1f ms, at most %.0f ms", s.median(name, p99Of), s.longest(name))
 }

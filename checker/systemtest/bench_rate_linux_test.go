@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type subject struct {
 	request string
 	conns   []int
 	*process
+	other bool // not relcheck
 }
 
 // at returns the name of a measurement with a number of connections.
@@ -42,23 +44,23 @@ func (b *bench) serving() (durableRate float64) {
 	report := captured(b, "opa-v0.70.0")
 	all, some := []int{1, 64, 256, 1024}, []int{64, 256}
 	subjects := []subject{
-		{nothing, report, all, bare},
-		{"a file is synced", report, all, synced},
-		{durable, report, all, sqlite},
-		{"GitHub's API", captured(b, "opa-v1.22.2"), some, sqlite},
-		{"/healthz", "GET /healthz HTTP/1.1\r\nHost: relcheck\r\n\r\n", some, sqlite},
-		{"INSERT a request", report, []int{1, 64, 256}, insert},
+		{nothing, report, all, bare, true},
+		{"a file is synced", report, all, synced, true},
+		{durable, report, all, sqlite, false},
+		{"GitHub's API", captured(b, "opa-v1.22.2"), some, sqlite, false},
+		{"/healthz", "GET /healthz HTTP/1.1\r\nHost: relcheck\r\n\r\n", some, sqlite, false},
+		{"INSERT a request", report, []int{1, 64, 256}, insert, true},
 	}
 	if _, err := pgtest.Program("initdb"); err != nil {
 		b.logProgress("missing: %v; not measured", err)
 	} else {
-		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b))})
+		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b)), false})
 	}
 	if p := b.peer(); p != nil {
-		subjects = append(subjects, subject{peer, upgradeRequest, some, p})
+		subjects = append(subjects, subject{peer, upgradeRequest, some, p, true})
 	}
 	measured := b.measure(subjects)
-	b.openLoop(bare, sqlite, measured[at(durable, 256)].rate/2)
+	b.openLoop(bare, sqlite)
 	b.processor(measured)
 	b.memory(sqlite, bare)
 	b.commits(naive, sqlite)
@@ -67,7 +69,7 @@ func (b *bench) serving() (durableRate float64) {
 		s.kill()
 	}
 	b.disk(served)
-	return measured[at(durable, 256)].rate
+	return measured.median(at(durable, 256), rateOf)
 }
 
 const (
@@ -94,24 +96,27 @@ func (b *bench) peer() *process {
 	return startBy(b, "upgrade-responder", exec.Command(dir+"peer", config, dir+"geodb"))
 }
 
-// measure runs requests to all subjects in turn.
-func (b *bench) measure(subjects []subject) map[string]sample {
+// measure runs requests to all subjects in turn, one number of connections after the
+// other.
+func (b *bench) measure(subjects []subject) samples {
 	b.logProgress("requests a second, with %d servers", len(subjects))
 	var trials []trial
-	for _, s := range subjects {
-		for _, n := range s.conns {
-			trials = append(trials, trial{at(s.name, n), func() sample {
-				return b.runLoad(s.process, loadOf(b, s.addr, s.request, n, nil))
-			}})
+	for _, n := range subjects[0].conns {
+		for _, s := range subjects {
+			if slices.Contains(s.conns, n) {
+				trials = append(trials, trial{at(s.name, n), func() sample {
+					return b.runLoad(s.process, loadOf(b, s.addr, s.request, n, nil))
+				}})
+			}
 		}
 	}
 	measured := b.alternate(rounds, trials...)
 	for _, s := range subjects {
 		for _, n := range s.conns {
-			own := measured[at(s.name, n)]
-			r := row{name: at(s.name, n), figure: own.rate, unit: "requests/s", note: own.latencies()}
+			own := at(s.name, n)
+			r := row{name: own, figure: measured.median(own, rateOf), unit: "requests/s", other: s.other, note: measured.latencies(own)}
 			if s.name != nothing {
-				r.ratio = own.rate / measured[at(nothing, n)].rate
+				r.ratio = measured.ratio(own, at(nothing, n), rateOf)
 			}
 			b.add(r)
 		}
@@ -135,32 +140,39 @@ func (b *bench) runLoad(p *process, l simulate.Load) sample {
 	}
 }
 
-// openLoop sends reports at half of the highest rate without waiting for responses: of
-// one build, of a fleet, and to the handler that does nothing.
-func (b *bench) openLoop(bare, sqlite *process, rate float64) {
+// openLoop sends reports at half of the highest rate, which each round measures first,
+// without waiting for responses: of one build, of a fleet, and to the handler that does
+// nothing.
+func (b *bench) openLoop(bare, sqlite *process) {
 	b.logProgress("reports at half of the highest rate")
+	var half float64
 	load := func(p *process) func() sample {
 		return func() sample {
 			l := newLoad(b, p.addr, 0, nil)
-			l.Rate = rate
+			l.Rate = half
 			return b.runLoad(p, l)
 		}
 	}
-	served, fleet := b.fleet(rate)
-	measured := b.alternate(rounds, trial{nothing, load(bare)}, trial{durable, load(sqlite)}, trial{mixed, fleet})
+	highest := func() sample {
+		s := b.runLoad(sqlite, newLoad(b, sqlite.addr, 256, nil))
+		half = s.rate / 2
+		return s
+	}
+	served, fleet := b.fleet(&half)
+	measured := b.alternate(2*rounds+1, trial{"the highest rate", highest}, trial{nothing, load(bare)}, trial{durable, load(sqlite)}, trial{mixed, fleet})
 	served.kill()
-	floor := measured[nothing]
 	for _, name := range []string{durable, mixed} {
-		own, half := measured[name], name+" at half of the highest rate, "
-		b.add(row{name: half + "p50", figure: own.p50, unit: "ms", ratio: own.p50 / floor.p50, small: true, note: digits(own.rate) + " a second"})
-		b.add(row{name: half + "p99", figure: own.p99, unit: "ms", ratio: own.p99 / floor.p99, small: true})
-		b.add(row{name: half + "most", figure: own.longest, unit: "ms"})
+		prefix := name + " at half of the highest rate, "
+		b.add(row{name: prefix + "p50", figure: measured.median(name, p50Of), unit: "ms", ratio: measured.ratio(name, nothing, p50Of), small: true,
+			note: digits(measured.median(name, rateOf)) + " a second"})
+		b.add(row{name: prefix + "p99", figure: measured.median(name, p99Of), unit: "ms", ratio: measured.ratio(name, nothing, p99Of), small: true})
+		b.add(row{name: prefix + "most", figure: measured.longest(name), unit: "ms"})
 	}
 }
 
 // fleet returns a server and a trial that sends it the reports of a large fleet with some
-// hundred builds.
-func (b *bench) fleet(rate float64) (*process, func() sample) {
+// hundred builds, at a rate.
+func (b *bench) fleet(rate *float64) (*process, func() sample) {
 	file, _ := releasedStore(b.T)
 	s := b.open(file)
 	releases, err := s.Releases(b.Context(), "opa")
@@ -171,17 +183,17 @@ func (b *bench) fleet(rate float64) (*process, func() sample) {
 	service := &url.URL{Scheme: "http", Host: served.addr}
 	return served, func() sample {
 		seed++
-		return b.runLoad(served, simulate.Load{Service: service, Rate: rate, Requests: simulate.Reports(seed, 100_000, releases, "opa", service)})
+		return b.runLoad(served, simulate.Load{Service: service, Rate: *rate, Requests: simulate.Reports(seed, 100_000, releases, "opa", service)})
 	}
 }
 
 // processor reports the CPU time per request, which other work on the machine influences
 // least.
-func (b *bench) processor(measured map[string]sample) {
+func (b *bench) processor(measured samples) {
 	for _, n := range []int{64, 256} {
-		own, floor := measured[at(durable, n)].cpu, measured[at(nothing, n)].cpu
-		b.add(row{name: "processor time, " + at(nothing, n), figure: floor, unit: "µs a request"})
-		b.add(row{name: "processor time, " + at(durable, n), figure: own, unit: "µs a request", ratio: own / floor, small: true})
+		own, floor := at(durable, n), at(nothing, n)
+		b.add(row{name: "processor time, " + floor, figure: measured.median(floor, cpuOf), unit: "µs a request"})
+		b.add(row{name: "processor time, " + own, figure: measured.median(own, cpuOf), unit: "µs a request", ratio: measured.ratio(own, floor, cpuOf), small: true})
 	}
 }
 
@@ -195,7 +207,7 @@ func (b *bench) memory(sqlite, bare *process) {
 func (b *bench) commits(file string, sqlite *process) {
 	b.logProgress("one report at a time, and one commit")
 	insert := insertInto(file)
-	const commit = "one commit"
+	const commit, single = "one commit", "one report at a time"
 	measured := b.alternate(rounds, trial{commit, func() sample {
 		begin, n := time.Now(), 0
 		for ; time.Since(begin) < *benchFor; n++ {
@@ -204,10 +216,12 @@ func (b *bench) commits(file string, sqlite *process) {
 			}
 		}
 		return sample{took: time.Since(begin).Seconds() * 1e3 / float64(n)}
-	}}, trial{durable, func() sample { return b.runLoad(sqlite, newLoad(b, sqlite.addr, 1, nil)) }})
-	own, floor := 1e3/measured[durable].rate, measured[commit].took
-	b.add(row{name: commit, figure: floor, unit: "ms"})
-	b.add(row{name: "one report at a time", figure: own, unit: "ms", ratio: own / floor, small: true})
+	}}, trial{single, func() sample {
+		s := b.runLoad(sqlite, newLoad(b, sqlite.addr, 1, nil))
+		return sample{took: 1e3 / s.rate}
+	}})
+	b.add(row{name: commit, figure: measured.median(commit, tookOf), unit: "ms"})
+	b.add(row{name: single, figure: measured.median(single, tookOf), unit: "ms", ratio: measured.ratio(single, commit, tookOf), small: true})
 }
 
 // disk reports the bytes of a file per report, including statistics, relative to the 16

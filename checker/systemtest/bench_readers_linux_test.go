@@ -50,10 +50,11 @@ func (b *bench) readers() {
 			return sample{took: time.Since(begin).Seconds() * 1e3, size: float64(size)}
 		}}
 	}
-	measured := b.alternate(2*rounds+1, page(manyReleases, many), page(fewReleases, few))
-	own, floor := measured[pageName(manyReleases)], measured[pageName(fewReleases)]
-	b.add(row{name: pageName(fewReleases), figure: floor.took, unit: "ms", note: digits(floor.size/1e3) + " KB"})
-	b.add(row{name: pageName(manyReleases), figure: own.took, unit: "ms", ratio: own.took / floor.took, small: true, note: digits(own.size/1e3) + " KB"})
+	measured := b.alternate(3*rounds, page(manyReleases, many), page(fewReleases, few))
+	size := func(name string) string { return digits(measured.median(name, sizeOf)/1e3) + " KB" }
+	own, floor := pageName(manyReleases), pageName(fewReleases)
+	b.add(row{name: floor, figure: measured.median(floor, tookOf), unit: "ms", note: size(floor)})
+	b.add(row{name: own, figure: measured.median(own, tookOf), unit: "ms", ratio: measured.ratio(own, floor, tookOf), small: true, note: size(own)})
 	for _, c := range []struct{ what, path string }{{"a page", releasesPage}, {"a table", "/api/v1/products/opa/stats/deprecation?format=csv"}} {
 		most := 0.0
 		requestWithoutReading(b, many, c.path, token, nonReaders, func() { most = max(most, float64(resident(b, many.cmd.Process.Pid))) })

@@ -20,23 +20,25 @@ func (b *bench) client() {
 	off := &checker.Client{Product: "benched", Disabled: true}
 	start := func(name string, start func(context.Context)) trial {
 		return trial{name, func() sample {
-			const times = 50_000
-			begin := time.Now()
-			for range times {
-				ctx, cancel := context.WithCancel(b.Context())
-				start(ctx)
-				cancel()
+			const batch = 10_000
+			begin, n := time.Now(), 0
+			for ; time.Since(begin) < *benchFor/4; n += batch {
+				for range batch {
+					ctx, cancel := context.WithCancel(b.Context())
+					start(ctx)
+					cancel()
+				}
 			}
-			return sample{took: time.Since(begin).Seconds() * 1e3 / times}
+			return sample{took: time.Since(begin).Seconds() * 1e3 / float64(n)}
 		}}
 	}
 	const floor, switchedOn, switchedOff = "starting a goroutine", "starting a client", "starting a client that is off"
 	measured := b.alternate(rounds, start(switchedOn, on.Start), start(switchedOff, off.Start),
 		start(floor, func(ctx context.Context) { go func() { <-ctx.Done() }() }))
 	for _, name := range []string{floor, switchedOn, switchedOff} {
-		r := row{name: name, figure: measured[name].took * 1e3, unit: "µs"}
+		r := row{name: name, figure: measured.median(name, tookOf) * 1e3, unit: "µs"}
 		if name != floor {
-			r.ratio, r.small = measured[name].took/measured[floor].took, true
+			r.ratio, r.small = measured.ratio(name, floor, tookOf), true
 		}
 		b.add(r)
 	}
@@ -59,13 +61,13 @@ func (b *bench) startUp(long string) {
 	started := func(name string, begin func() *process) trial {
 		return trial{name, func() sample { return b.started(begin) }}
 	}
-	measured := b.alternate(2*rounds+1,
+	measured := b.alternate(rounds+2,
 		started(bare, func() *process { return start(b, "nothing") }),
 		started(fresh, func() *process { return b.serve(filepath.Join(b.TempDir(), "new.db")) }),
 		started(full, func() *process { return b.serve(long) }))
-	b.add(row{name: bare, figure: measured[bare].took, unit: "ms"})
-	b.add(row{name: fresh, figure: measured[fresh].took, unit: "ms", ratio: measured[fresh].took / measured[bare].took, small: true})
-	b.add(row{name: full, figure: measured[full].took, unit: "ms", ratio: measured[full].took / measured[fresh].took, small: true, note: "to no file"})
+	b.add(row{name: bare, figure: measured.median(bare, tookOf), unit: "ms"})
+	b.add(row{name: fresh, figure: measured.median(fresh, tookOf), unit: "ms", ratio: measured.ratio(fresh, bare, tookOf), small: true})
+	b.add(row{name: full, figure: measured.median(full, tookOf), unit: "ms", ratio: measured.ratio(full, fresh, tookOf), small: true, note: "to no file"})
 }
 
 // serve starts a server that keeps old reports.

@@ -25,6 +25,7 @@ type row struct {
 	unit   string
 	ratio  float64 // to its floor; 0 for none
 	small  bool    // a smaller ratio is better
+	other  bool    // not of relcheck: the ratio is not compared with that of the last release
 	least  float64 // minimum ratio; 0 for none
 	most   float64 // maximum ratio; 0 for none
 	note   string
@@ -52,7 +53,7 @@ func printTable(w io.Writer, rows []row, before map[string]float64) (ok bool) {
 		if r.ratio > 0 {
 			ratio, last = digits(r.ratio), "-"
 		}
-		if was, known := before[r.name]; known && r.ratio > 0 {
+		if was, known := before[r.name]; known && r.ratio > 0 && !r.other {
 			if last = digits(was); r.worse(was) {
 				fmt.Fprintf(&warnings, "SLOWER: %s: %s of its floor, before %s\n", r.name, ratio, last)
 			}
@@ -99,7 +100,7 @@ func storeRatios(t *testing.T, rows []row) {
 	t.Helper()
 	ratios := map[string]json.Number{}
 	for _, r := range rows {
-		if r.ratio > 0 {
+		if r.ratio > 0 && !r.other {
 			ratios[r.name] = json.Number(strconv.FormatFloat(r.ratio, 'g', 3, 64))
 		}
 	}
@@ -122,6 +123,7 @@ func TestPrintTable(t *testing.T) {
 	}{
 		{[]row{{name: "rate", ratio: 0.41}, {name: "time", ratio: 2.3, small: true}, {name: "new", ratio: 0.1}, {name: "steady"}}, ""},
 		{[]row{{name: "rate", ratio: 0.6, least: 0.6}, {name: "time", ratio: 1, small: true}}, ""},
+		{[]row{{name: "rate", ratio: 0.1, other: true}}, ""},
 		{[]row{{name: "rate", ratio: 0.39}, {name: "time", ratio: 2}}, "SLOWER: rate: 0.39 of its floor, before 0.50\n"},
 		{[]row{{name: "time", ratio: 2.5, small: true}}, "SLOWER: time: 2.50 of its floor, before 2.00\n"},
 		{[]row{{name: "new", ratio: 0.5, least: 0.6}}, "TOO SLOW: new: 0.50 of its floor, want at least 0.60\n"},

@@ -43,11 +43,11 @@ func (b *bench) years() (middle, longest string) {
 		}})
 	}
 	b.logProgress("reading a year of each")
-	measured := b.alternate(4*rounds+1, trials...)
+	measured := b.alternate(3*rounds, trials...)
 	for i, n := range sizes {
-		r := row{name: yearOf(n), figure: measured[yearOf(n)].took, unit: "ms", note: notes[i]}
+		r := row{name: yearOf(n), figure: measured.median(yearOf(n), tookOf), unit: "ms", note: notes[i]}
 		if i > 0 {
-			r.ratio, r.small = r.figure/measured[yearOf(sizes[0])].took, true
+			r.ratio, r.small = measured.ratio(yearOf(n), yearOf(sizes[0]), tookOf), true
 		}
 		b.add(r)
 	}

@@ -24,9 +24,9 @@ const maxReason, maxRetractions = 500, 1000
 // retractions are the versions that a module's author retracted, with reasons.
 type retractions []*modfile.Retract
 
-// considered returns the versions that the go command considers, and their retractions. As
-// in the go command, these are in the go.mod file of the version that would be the latest
-// without them, even if that retracts itself.
+// considered returns the versions that the go command considers, and their retractions.
+// Like the go command, it reads the retractions from the go.mod file of the latest version,
+// even if that version retracts itself.
 func (r *moduleReader) considered(ctx context.Context, versions []string) ([]string, retractions, error) {
 	unretracted, err := r.withoutIncompatible(ctx, versions, nil)
 	if err != nil {

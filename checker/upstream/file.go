@@ -23,7 +23,8 @@ func newFileSet() *fileSet {
 	return &fileSet{files: []catalog.File{}, names: map[catalog.File]bool{}}
 }
 
-// add adds a file, which err says cannot be read.
+// add adds a file if err is nil and the file is valid. Otherwise it records why the file
+// is skipped.
 func (s *fileSet) add(f catalog.File, err error) {
 	name := catalog.File{Name: f.Name, Platform: f.Platform}
 	if err == nil {

@@ -12,7 +12,7 @@ func (s Scheme) Reported(version string) Version {
 	if isCommit(version) {
 		return Version{tag: version}
 	}
-	if v := s.Parse(version); !v.Foreign() {
+	if v := s.Parse(version); !v.OtherComponent() {
 		return v
 	}
 	return Scheme{releaseSuffix: s.releaseSuffix}.Parse(version)

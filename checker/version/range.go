@@ -2,6 +2,7 @@ package version
 
 import (
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 )
@@ -73,6 +74,35 @@ func (r Range) String() string { return r.text }
 // versions without an order.
 func (r Range) Contains(v Version) bool {
 	return len(r.conditions) == 0 || v.Ordered() && !slices.ContainsFunc(r.conditions, func(c condition) bool { return !c.holds(v) })
+}
+
+// Empty reports whether no version can be in the range. A range that is not empty contains
+// 0 or the lowest version of one of its conditions.
+func (r Range) Empty() bool {
+	lowest := []Version{(Scheme{}).Parse("0-0")}
+	for _, c := range r.conditions {
+		lowest = append(lowest, c.lowest())
+	}
+	return !slices.ContainsFunc(lowest, r.Contains)
+}
+
+// lowest returns the lowest version for which c holds, or the bound of an upper bound.
+func (c condition) lowest() Version {
+	v := c.bound
+	switch {
+	case v.gluedRank|v.hyphenRank == 0:
+		if c.op == ">" {
+			last := len(v.core) - 1
+			n, _ := new(big.Int).SetString("0"+v.core[last], 10)
+			v.core = append(slices.Clone(v.core[:last]), n.Add(n, big.NewInt(1)).String())
+		}
+		v.hyphen, v.hyphenRank = "0", -1 // a pre-release belongs to its core
+	case c.op == ">" && v.hyphenRank != 0:
+		v.hyphen += ".0"
+	case c.op == ">":
+		v.glued += ".0"
+	}
+	return v
 }
 
 func (c condition) holds(v Version) bool {

@@ -59,6 +59,16 @@ func TestRange(t *testing.T) {
 			t.Errorf("with a release suffix, %q contains 1.2-1: %v (error %v), want %v", text, !want, err, want)
 		}
 	}
+	for text, want := range map[string]bool{
+		">2,<1": true, ">=1.2,<1.2": true, ">1.2,=1.2": true, ">1.2,<=1.2": true, "<0": true, "~1.4,>=1.5": true, "^1,<1": true, "1.x,2.x": true, "<2,>=2.0.0-rc.1": true,
+		">=2.0.0-rc.2,<2.0.0-rc.2": true, ">1.4.2,<1.4.3": true, ">19,<20": true,
+		"": false, "<1": false, "<=0": false, ">0": false, ">1.2,<1.4": false, ">=1.2,<1.2.1": false, "=1.4,>1.4.5": false, "=1.4,=1.4.2": false, "~1.4,^1.2": false, ">=1.2,<=1.2": false,
+		"<0.0.0-rc1": false, ">=1.2,<1.2-rc.1": false, ">2.0.0-rc.2,<2.0.0-rc.3": false, ">1.2rc1,>1.2rc1": false, ">=1.2rc1,<1.2": true, ">99999999999999999999,<100000000000000000001": false,
+	} {
+		if r, err := (Scheme{}).ParseRange(text); err != nil || r.Empty() != want {
+			t.Errorf("%q is empty: got %t (error %v), want %t", text, r.Empty(), err, want)
+		}
+	}
 	for _, text := range []string{"1.4", "<", "<x", "x", "<<2", "<2,", ",", "<2 >1", "!=2", "<nightly", "=1.x"} {
 		if r, err := (Scheme{}).ParseRange(text); err == nil {
 			t.Errorf("ParseRange(%q) = %v, want an error", text, r)

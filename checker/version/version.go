@@ -59,7 +59,7 @@ type kind uint8
 
 const (
 	unordered kind = iota
-	foreign        // of another component
+	otherComponent
 	ordered
 )
 
@@ -68,7 +68,7 @@ func (s Scheme) Parse(tag string) Version {
 	v := Version{tag: tag}
 	text, own := s.trimPrefix(tag)
 	if !own {
-		v.kind = foreign
+		v.kind = otherComponent
 		return v
 	}
 	text = strings.ReplaceAll(strings.TrimPrefix(text, "v"), "_", ".")
@@ -195,8 +195,8 @@ func emptyIdentifier(list string) bool {
 // Ordered reports whether v has an order: see the package documentation.
 func (v Version) Ordered() bool { return v.kind == ordered }
 
-// Foreign reports whether the tag belongs to another component.
-func (v Version) Foreign() bool { return v.kind == foreign }
+// OtherComponent reports whether the tag belongs to another component.
+func (v Version) OtherComponent() bool { return v.kind == otherComponent }
 
 // Tag returns the tag that was parsed.
 func (v Version) Tag() string { return v.tag }

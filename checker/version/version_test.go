@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -57,8 +58,8 @@ func TestOrder(t *testing.T) {
 func TestUnordered(t *testing.T) {
 	for _, tag := range []string{"", "v", "nightly", "latest", "1.2.x", "1.x", "v2.x", "1.4x", "1.0.0-", "1.0.0+", "1.", "1..2", "1.0-rc..1", "1.0.0.-rc1", "1.0.0+a+b", "1.0~rc1", "1.0 ", "1.0\u2028", "1.0\x1b[31m",
 		"ünder-1.0", "V1.0", "-1.0", ".1", "RELEASE.Wed-Jun-17"} {
-		if v := (Scheme{}).Parse(tag); v.Ordered() || v.Foreign() {
-			t.Errorf("%q: ordered %v, foreign %v; want neither", tag, v.Ordered(), v.Foreign())
+		if v := (Scheme{}).Parse(tag); v.Ordered() || v.OtherComponent() {
+			t.Errorf("%q: ordered %v, foreign %v; want neither", tag, v.Ordered(), v.OtherComponent())
 		}
 	}
 	for _, c := range []struct {
@@ -73,8 +74,8 @@ func TestUnordered(t *testing.T) {
 	} {
 		s := scheme(t, c.prefixes, "")
 		v := s.Parse(c.tag)
-		if v.Foreign() != c.foreign {
-			t.Errorf("prefixes %q, tag %q: foreign %v, want %v", c.prefixes, c.tag, v.Foreign(), c.foreign)
+		if v.OtherComponent() != c.foreign {
+			t.Errorf("prefixes %q, tag %q: foreign %v, want %v", c.prefixes, c.tag, v.OtherComponent(), c.foreign)
 		}
 		if c.prefixes != "" && !c.foreign && !v.Ordered() {
 			t.Errorf("prefixes %q, tag %q: not ordered", c.prefixes, c.tag)
@@ -163,30 +164,82 @@ func readListing(t testing.TB, name string) (l listing) {
 	return l
 }
 
-// TestTotalOrder tests that the order of all real tags is antisymmetric and transitive.
-func TestTotalOrder(t *testing.T) {
-	var all []Version
+// realTags returns the tags of all lists as versions, without those that keep refuses.
+func realTags(t testing.TB, releaseSuffixes bool, keep func(Scheme, string) bool) (lists [][]Version) {
+	t.Helper()
 	files, err := os.ReadDir("testdata/tags")
-	if err != nil || len(files) < 20 {
-		t.Fatalf("got %d lists (error %v), want at least 20", len(files), err)
+	if err != nil || len(files) != 23 {
+		t.Fatalf("got %d lists (error %v), want 23", len(files), err)
 	}
 	for _, file := range files {
 		l := readListing(t, file.Name())
-		s := scheme(t, l.options["--tag-prefix"], l.options["--release-suffix"])
+		suffix := ""
+		if releaseSuffixes {
+			suffix = l.options["--release-suffix"]
+		}
+		s := scheme(t, l.options["--tag-prefix"], suffix)
+		var versions []Version
 		for _, tag := range l.tags {
-			all = append(all, s.Parse(tag))
+			if keep(s, tag) {
+				versions = append(versions, s.Parse(tag))
+			}
+		}
+		lists = append(lists, versions)
+	}
+	return lists
+}
+
+// TestTotalOrder tests that the order of the real tags of each list, and of all lists, is
+// antisymmetric and transitive.
+func TestTotalOrder(t *testing.T) {
+	lists := realTags(t, true, func(Scheme, string) bool { return true })
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, l := range append(lists, slices.Concat(lists...)) {
+		for _, a := range l {
+			for range 20 {
+				checkOrder(t, a, l[r.IntN(len(l))], l[r.IntN(len(l))])
+			}
+		}
+		slices.SortFunc(l, Version.CompareTag)
+		for i := 1; i < len(l); i++ {
+			checkOrder(t, l[i-1], l[i], l[r.IntN(len(l))])
+			if l[i-1].CompareTag(l[i]) > 0 {
+				t.Fatalf("%s and %s are not sorted", l[i-1].tag, l[i].tag)
+			}
 		}
 	}
-	r := rand.New(rand.NewPCG(3, 4))
-	pick := func() Version { return all[r.IntN(len(all))] }
-	for range 300_000 {
-		a, b, c := pick(), pick(), pick()
-		checkOrder(t, a, b, c)
+}
+
+// TestSemverOfRealTags compares the order of real tags that are semantic versions to that
+// of golang.org/x/mod/semver, except those with a run of digits in an alphanumeric
+// identifier.
+func TestSemverOfRealTags(t *testing.T) {
+	runs := regexp.MustCompile(`[A-Za-z-][0-9A-Za-z-]*[0-9]{2}|[0-9]{2}[0-9]*[A-Za-z-]`)
+	semantic := map[string]string{} // by tag
+	lists := realTags(t, false, func(s Scheme, tag string) bool {
+		v := "v" + s.Trim(tag)
+		if !s.Parse(tag).Ordered() || !semver.IsValid(v) || runs.MatchString(strings.TrimPrefix(semver.Prerelease(v), "-")) {
+			return false
+		}
+		semantic[tag] = v
+		return true
+	})
+	all := slices.Concat(lists...)
+	if len(all) < 2400 {
+		t.Fatalf("got %d semantic versions, want at least 2400", len(all))
 	}
-	slices.SortFunc(all, Version.CompareTag)
-	for i := 1; i < len(all); i++ {
-		if all[i-1].CompareTag(all[i]) > 0 {
-			t.Fatalf("%s and %s are not sorted", all[i-1].tag, all[i].tag)
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, l := range append(lists, all) {
+		for i, a := range l {
+			for k := range 60 {
+				b := l[r.IntN(len(l))]
+				if k < 5 {
+					b = l[(i+k)%len(l)] // tags that are near each other differ least
+				}
+				if got, want := a.Compare(b), semver.Compare(semantic[a.tag], semantic[b.tag]); got != want {
+					t.Fatalf("%s and %s compare as %d, semver %d", a.tag, b.tag, got, want)
+				}
+			}
 		}
 	}
 }

@@ -22,7 +22,7 @@ import (
 func Restore(ctx context.Context, from, name, schema string, progress func(done, total int64)) (db.RowCounts, error) {
 	s, err := db.OpenUnchanged(ctx, from)
 	if err != nil {
-		return nil, err
+		return nil, dbfile.Advise(err, "name a backup")
 	}
 	defer s.Close()
 	if err := s.LogLost(); err != nil {

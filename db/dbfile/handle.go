@@ -24,13 +24,14 @@ var (
 	errOtherName   = errors.New("another process has this file open under another name, with a write-ahead log of its own: use the same path as that process; in a container, mount the folder, not the file")
 	ErrMountPoint  = errors.New("the file is itself a mount point, so its write-ahead log would be in another folder: mount the folder, not the file")
 	errWALReplaced = errors.New("its -wal or -shm file was removed or replaced while another process has the store open: stop that process, a server with SIGTERM, and try again")
+	errWALOfOther  = errors.New("the file has replaced another one, and its -wal file belongs to that and may contain reports of it: stop all processes that have the store open; then put the earlier file back, or move the -wal and -shm files away to go on with this one")
 	errWALLeft     = errors.New("the last process that wrote to it did not close it")
 	ErrWALLost     = errors.New("the last process that wrote to the store did not close it, and its -wal file is missing: unless a program other than relcheck has removed it, the latest reports are lost; put the file back, or restore a backup")
 	ErrReplaced    = errors.New("the file was replaced while it was opened: try again")
 )
 
 // transientErrors may occur for a moment while another process opens or closes the store.
-var transientErrors = []error{errOtherName, errWALReplaced, errWALLeft, ErrWALLost}
+var transientErrors = []error{errOtherName, errWALReplaced, errWALOfOther, errWALLeft, ErrWALLost}
 
 // Open opens the database file at path, which has no symbolic links. Call it before SQLite
 // opens the file, and Release after SQLite has closed it. Open returns an error if another

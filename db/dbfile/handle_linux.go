@@ -77,6 +77,9 @@ func tryOpen(path string, use Mode, last bool) (*Handle, error) {
 	}
 	h := &Handle{sharedFile: f, write: use != Read}
 	if err == nil {
+		err = f.checkWALMark()
+	}
+	if err == nil {
 		err = f.checkMark()
 	}
 	if errors.Is(err, ErrWALLost) && last {
@@ -218,6 +221,7 @@ func (h *Handle) WALOpened() error {
 	}
 	h.wal = tag
 	h.setMark()
+	h.markWAL()
 	return nil
 }
 
@@ -306,6 +310,8 @@ func (h *Handle) Undetectable() string {
 		return "the store is on a file system of type " + kind + ": relcheck cannot detect processes on other machines that have it open, and SQLite needs a local disk"
 	case !h.locked:
 		return fmt.Sprintf("relcheck cannot detect on this file system whether a process has the file open under another name (%v): use one path only, and in a container mount the folder, not the file", h.lockErr)
+	case isOverlay(h.path):
+		return "the store is on an overlay file system, such as a container's own layer: it is lost with the container, and relcheck cannot detect a process that opens it in another layer; put it on a volume"
 	case h.lockErr != nil:
 		return fmt.Sprintf("relcheck cannot detect on this file system whether a killed process has left a write-ahead log under another name (%v)", h.lockErr)
 	}
@@ -387,4 +393,11 @@ func networkFileSystem(path string) string {
 	}
 	return map[int64]string{unix.NFS_SUPER_MAGIC: "nfs", unix.SMB_SUPER_MAGIC: "smb", unix.SMB2_SUPER_MAGIC: "smb", unix.CIFS_SUPER_MAGIC: "cifs",
 		unix.FUSE_SUPER_MAGIC: "fuse", unix.V9FS_MAGIC: "9p", unix.AFS_SUPER_MAGIC: "afs", unix.CEPH_SUPER_MAGIC: "ceph"}[int64(uint32(s.Type))]
+}
+
+// isOverlay reports whether a file is on an overlay. Processes that open it in the upper
+// folder of the overlay share neither locks nor memory with others.
+func isOverlay(path string) bool {
+	var s unix.Statfs_t
+	return unix.Statfs(path, &s) == nil && int64(uint32(s.Type)) == unix.OVERLAYFS_SUPER_MAGIC
 }

@@ -13,6 +13,41 @@ import (
 // the tag of the name, and the path.
 const markName = "user.relcheck.open"
 
+// walMarkName is an extended attribute that a WAL has. Its value is the inode of the WAL
+// itself, so that a copy's mark means nothing, and the inode of its database file.
+const walMarkName = "user.relcheck.database"
+
+// checkWALMark returns an error if the WAL belongs to another database file, which the
+// file has replaced. SQLite would write the WAL's pages into the file and damage it. A
+// file that has no mark was not open when the WAL was left, also in copies of both.
+func (f *sharedFile) checkWALMark() error {
+	wal, err := os.Lstat(f.path + "-wal")
+	if err != nil || !DetectNames {
+		return nil
+	}
+	value := make([]byte, 64)
+	n, err := unix.Lgetxattr(f.path+"-wal", walMarkName, value)
+	var own, database uint64
+	if err != nil {
+		return nil
+	}
+	if _, err := fmt.Sscan(string(value[:n]), &own, &database); err != nil {
+		return nil
+	}
+	if tag, _ := f.mark(); tag == "" || own == idOf(wal).inode && database != f.id.inode {
+		return errWALOfOther
+	}
+	return nil
+}
+
+// markWAL marks the open WAL. A file system without extended attributes is reported by
+// setMark.
+func (f *sharedFile) markWAL() {
+	if wal, err := os.Lstat(f.path + "-wal"); err == nil {
+		unix.Lsetxattr(f.path+"-wal", walMarkName, fmt.Append(nil, idOf(wal).inode, " ", f.id.inode), 0)
+	}
+}
+
 // checkMark returns an error if the WAL of the file is missing or was left under another
 // name.
 func (f *sharedFile) checkMark() error {

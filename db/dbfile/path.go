@@ -9,7 +9,19 @@ import (
 )
 
 // ErrForeign is the error about a file of another program.
-var ErrForeign = errors.New("not a relcheck database; it was not changed, name another with --db")
+var ErrForeign = errors.New("not a relcheck database: it was not changed")
+
+// Advise adds what to do to an error that wraps [ErrForeign], and returns other errors
+// unchanged.
+func Advise(err error, advice string) error {
+	if errors.Is(err, ErrForeign) {
+		return fmt.Errorf("%w: %s", err, advice)
+	}
+	return err
+}
+
+// NameStore is the usual advice.
+const NameStore = "name another store with --db"
 
 // errReplaced is the error about a path that has another file than the one that was opened.
 var errReplaced = errors.New("the file was replaced")

@@ -232,7 +232,7 @@ func (x *examination) checkSweep(ctx context.Context) {
 	case last.Sub(x.Now) > maxClockAhead:
 		x.report(Warning, "clock", "expired reports were last removed in the future, on %s: a clock is or was wrong; correct it", last.Format(time.DateTime))
 	case seconds == 0:
-		x.report(OK, "clock", "expired reports have not been removed yet")
+		x.report(OK, "clock", "no server has removed expired reports yet")
 	default:
 		x.report(OK, "clock", "expired reports were last removed on %s", last.Format(time.DateTime))
 	}
@@ -241,7 +241,7 @@ func (x *examination) checkSweep(ctx context.Context) {
 func (x *examination) checkPostgres(ctx context.Context, url string) {
 	s, err := db.OpenUnchanged(ctx, url)
 	if err != nil {
-		x.report(Problem, "store", "%v", err)
+		x.report(Problem, "store", "%v", dbfile.Advise(err, dbfile.NameStore))
 		return
 	}
 	defer s.Close()

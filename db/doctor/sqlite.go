@@ -25,7 +25,7 @@ func (x *examination) checkFileOnce(ctx context.Context, name string) {
 		x.report(Problem, "store", "%s does not exist: create it with relcheck serve, or name another store with --db", path)
 		return
 	case err != nil:
-		x.report(Problem, "store", "%v", err)
+		x.report(Problem, "store", "%v", dbfile.Advise(err, dbfile.NameStore))
 		return
 	}
 	defer s.Close()

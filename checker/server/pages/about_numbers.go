@@ -10,7 +10,7 @@ func aboutInstances(public bool) []string {
 	}
 	return []string{
 		"An instance is one running process. Every process generates a random instance ID when it starts, so a restart is a new instance.",
-		"Days are in UTC. A number counts each instance once in its day, week or period. Numbers of a day or week that is not over still grow.",
+		"Days are in UTC. A number counts each instance once in its day, week or period. Numbers of the current day or week still grow.",
 		"Counts of instances have a standard error of 0.8 %. Small counts are exact.",
 	}
 }

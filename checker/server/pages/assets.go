@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"relcheck/checker/printable"
 )
 
 //go:embed web
@@ -42,6 +44,7 @@ var site = sync.OnceValue(func() *siteFiles {
 	}
 	base := template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return "/assets/" + names[name] },
+		"quote": printable.QuoteShell,
 	})
 	template.Must(base.ParseFS(webFiles, "web/base.html"))
 	pages, err := fs.Glob(webFiles, "web/*.html")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/printable"
 )
 
 // ConnectData is the data of the page that explains how to point clients to the service.
@@ -51,9 +52,9 @@ func Connect(v Visitor, d ConnectData) ([]byte, error) {
 func opaClients(base string) []client {
 	return []client{
 		{"opa-reports", "Open Policy Agent v0.20 to v1.12", "Set one variable. Up to v1.6, OPA reports its version, platform, heap usage and a random instance ID. v1.7 to v1.12 only check for the latest release, and send their version and platform.",
-			fmt.Sprintf("export OPA_TELEMETRY_SERVICE_URL=%s\nopa run --server", base), "To see the answer at once, run opa version --check."},
+			fmt.Sprintf("export OPA_TELEMETRY_SERVICE_URL=%s\nopa run --server", printable.QuoteShell(base)), "To see the answer at once, run opa version --check."},
 		{"opa-asks", "Open Policy Agent v1.13 and later", "The variable has another name. These versions check for the latest release and send nothing about themselves.",
-			fmt.Sprintf("export OPA_VERSION_CHECK_SERVICE_URL=%s\nopa run --server", base), "If you run both generations, set both variables."},
+			fmt.Sprintf("export OPA_VERSION_CHECK_SERVICE_URL=%s\nopa run --server", printable.QuoteShell(base)), "If you run both generations, set both variables."},
 	}
 }
 
@@ -80,16 +81,16 @@ client := &checker.Client{
 client.Start(ctx) // returns at once`, name, base),
 			fmt.Sprintf("Users can choose another service with %[1]s_TELEMETRY_SERVICE_URL, and turn reports off with %[1]s_DISABLE_TELEMETRY=1 or DO_NOT_TRACK=1.", variable)},
 		{"github", "Clients of GitHub's API", "A client that looks up the latest release on GitHub gets an answer in the same format here. It sends nothing but its User-Agent header.",
-			"curl " + url + "/repos/OWNER/REPO/releases/latest", ""},
+			"curl " + printable.QuoteShell(url+"/repos/OWNER/REPO/releases/latest"), ""},
 		{"curl", "With curl", "This report is like that of any client. The answer names the latest release.",
-			fmt.Sprintf(`curl %s/v1/version \
+			fmt.Sprintf(`curl %s \
   -H 'Content-Type: application/json' \
-  -d '{"id":"'$(uuidgen)'","version":"v1.0.0","os":"linux","arch":"amd64"}'`, url),
+  -d '{"id":"'$(uuidgen)'","version":"v1.0.0","os":"linux","arch":"amd64"}'`, printable.QuoteShell(url+"/v1/version")),
 			"The fields os and arch are for clients that cannot send their platform as in User-Agent: App/1.0 (linux, amd64). To follow a channel, add @ and its name to the product, as in " + url + "@stable."},
 		{"pipeline", "A release pipeline", "Publish a release with a token of scope release. Clients are then offered the release. Fields that you leave out keep their values or come from the product's templates. DELETE withdraws the release.",
-			fmt.Sprintf(`curl -X PUT %s/api/v1/products/%s/releases/v1.2.3 \
+			fmt.Sprintf(`curl -X PUT %s \
   -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \
-  -d '{"date":"2026-01-31","assets":{"linux/amd64":"https://example.com/1.2.3/linux-amd64"}}'`, base, name),
+  -d '{"date":"2026-01-31","assets":{"linux/amd64":"https://example.com/1.2.3/linux-amd64"}}'`, printable.QuoteShell(base+"/api/v1/products/"+name+"/releases/v1.2.3")),
 			"Create the token with relcheck token add pipeline --scope release."},
 	}
 }

@@ -32,6 +32,7 @@ var reportFields = []term{
 	{"id", "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and two starts of one program cannot be linked."},
 	{"version", "The version that is running."},
 	{"heap_usage_bytes", "The heap in use, in bytes. It is optional."},
+	{"os, arch", "The operating system and the architecture, for programs that cannot set their User-Agent. They are optional."},
 }
 
 // Privacy renders the page about what is received, stored and shown.
@@ -46,13 +47,14 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 		panic(err) // of a constant
 	}
 	return privacyPage{
-		Fields: append(slices.Clone(reportFields), term{"User-Agent", "A header of the request. Two words of it are read: the operating system and the architecture, in Go's names. A platform that Go does not support counts as other."}),
+		Fields: append(slices.Clone(reportFields), term{"User-Agent", "A header of the request. The operating system and the architecture are read from it, and from a check also the version. A platform that Go does not support counts as other."}),
 		Sample: "POST /v1/version\nUser-Agent: " + checker.UserAgent("Open Policy Agent", "v0.12.3", checker.Platform{OS: "darwin", Arch: "amd64"}) + "\n\n" + string(sample),
 		Stored: storedData(o),
 		Never: []string{
 			"The IP address that a report comes from.",
 			"Names of hosts, users or organizations, or of anything else that runs on the machine.",
-			"Request headers, except the two words above, or unknown keys of the request body.",
+			"Request headers, except the platform and, for a check, the version in the User-Agent.",
+			"Unknown keys of the request body.",
 			"Anything about policies, data or decisions.",
 			"Cookies, except the sign-in session of these pages.",
 		},
