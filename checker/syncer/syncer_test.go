@@ -147,7 +147,7 @@ func TestSync(t *testing.T) {
 	g.set(nil, "me/app", "v1.3.0", "v1.1.0", "v1.0.0")
 	expect(t, "a new and a removed release", run(t, sync, "app"), "1 removed upstream; new: v1.3.0; withdrawn: v1.2.0")
 	g.set(nil, "me/app", "v1.3.0")
-	expect(t, "a list that lacks most", run(t, sync, "app"), "it lacks 2 of 3 releases: the list is probably incomplete; if upstream has removed these releases, sync with --force")
+	expect(t, "a list that lacks most", run(t, sync, "app"), "it lacks 2 of 3 releases: it is probably incomplete; if upstream has removed these releases, sync with --force")
 	if got := offered(t, s, "app"); len(got) != 3 {
 		t.Errorf("after the refusal: got %q, want 3 releases", got)
 	}
