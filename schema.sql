@@ -59,8 +59,8 @@ CREATE TABLE product (
     channels TEXT NOT NULL DEFAULT '',  -- one a line: name, range or *, and the word prereleases if they are offered
     revision BIGINT NOT NULL DEFAULT 0, -- value of setting catalog after the last change of the product or one of its releases
     upstreams TEXT NOT NULL DEFAULT '', -- where its releases are read from, separated by spaces: github:OWNER/REPO
-    notes_here BOOLEAN NOT NULL DEFAULT false,     -- links to release notes lead to the pages of relcheck
-    upstream_links BOOLEAN NOT NULL DEFAULT false  -- links to files lead to upstream, also if the files are hosted
+    notes_here BOOLEAN NOT NULL DEFAULT false,     -- link to relcheck's page of the release instead of the notes upstream
+    upstream_links BOOLEAN NOT NULL DEFAULT false  -- link to the files upstream, even if they are hosted
 );
 
 CREATE INDEX product_repo ON product (lower(repo));
@@ -117,7 +117,7 @@ CREATE TABLE stage (
     at      BIGINT NOT NULL      -- time of its last write; 15 seconds later the import counts as killed, and what it staged is removed
 );
 
--- Each row is a file of a release whose content the folder of hosted files has.
+-- Each row is a hosted file: a file of a release whose content is in the folder of files.
 CREATE TABLE hosted_file (
     product  BIGINT  NOT NULL,  -- product.id
     tag      TEXT    NOT NULL,  -- release_layer.tag
@@ -127,7 +127,7 @@ CREATE TABLE hosted_file (
     verified BOOLEAN NOT NULL,  -- the content has matched a checksum of upstream
     fetched  BIGINT  NOT NULL,  -- time at which the content was stored
     damaged  BIGINT  NOT NULL,  -- time at which the content was found damaged or missing, or 0
-    staged   BOOLEAN NOT NULL,  -- an import has staged it and it is not visible
+    staged   BOOLEAN NOT NULL,  -- true if an import has written it and it is not visible yet
     PRIMARY KEY (product, tag, name)
 );
 
@@ -141,11 +141,11 @@ CREATE TABLE upstream_sync (
     succeeded BIGINT NOT NULL,  -- time of the last attempt that did not fail, or 0
     error     TEXT   NOT NULL,  -- why the last attempt failed, or ''
     latest    TEXT   NOT NULL,  -- tag of the latest release of upstream at the last success, or ''
-    state     BYTEA,            -- identifies the list that was read, to find out whether it has changed: JSON, or NULL
+    state     BYTEA,            -- identifies the list that was read, so that a later sync can detect changes: JSON, or NULL
     PRIMARY KEY (product, upstream)
 );
 
--- Each row is a public key whose signature makes a bundle trustworthy.
+-- Each row is a public key that bundles are verified with.
 CREATE TABLE trusted_key (
     key      TEXT   PRIMARY KEY,  -- in the form of Go's signed notes: NAME+HASH+KEY
     products TEXT   NOT NULL,     -- names of the products that its bundles may contain, separated by spaces, or '' for all
@@ -160,10 +160,10 @@ CREATE TABLE bundle_sequence (
     sequence BIGINT NOT NULL
 );
 
--- Each row is the last bundle of another store from which a product was updated.
+-- Each row is the last bundle of another store that was applied to a product.
 CREATE TABLE applied_bundle (
     product  BIGINT NOT NULL,  -- product.id
-    store    TEXT   NOT NULL,  -- ID of the store that has created the bundle
+    store    TEXT   NOT NULL,  -- ID of the store that created the bundle
     sequence BIGINT NOT NULL,  -- sequence number of the product in the bundle
     bundle   TEXT   NOT NULL,  -- ID of the bundle
     applied  BIGINT NOT NULL,  -- time at which it was applied

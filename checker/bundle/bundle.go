@@ -9,9 +9,9 @@
 //     contents of files with their SHA-256 and length, sorted by SHA-256;
 //   - sha256/SUM, the contents, in the order of the index.
 //
-// So the note alone decides whether the rest is read, and each later byte is checked
-// before it is used. The index contains all releases of its products. Contents may be
-// left out if an earlier bundle, the base, contains them.
+// The reader verifies the note before it reads the rest, and it verifies each later byte
+// before it uses it. The index contains all releases of its products. Contents may be left
+// out if an earlier bundle, the base, contains them.
 package bundle
 
 import (
@@ -43,8 +43,8 @@ const (
 	maxLine  = 8 << 20 // a release with a thousand files takes about 1 MB
 )
 
-// ErrInvalid is wrapped by errors about bundles that are damaged or were not written by
-// this package.
+// ErrInvalid is wrapped by the errors about bundles that are damaged or that this package
+// did not write.
 var ErrInvalid = errors.New("not a valid bundle")
 
 func invalid(format string, args ...any) error {
@@ -55,8 +55,8 @@ func invalid(format string, args ...any) error {
 type Header struct {
 	Store   string    // ID of the store that has created it
 	Created time.Time // with a resolution of seconds
-	Expires time.Time // zero if it does not expire
-	Base    string    // ID of the bundle that contains the contents that this one leaves out, or empty
+	Expires time.Time // zero if it never expires
+	Base    string    // ID of the bundle that has the omitted contents, or empty
 
 	indexSize int64
 	indexSum  string
@@ -130,18 +130,19 @@ func isSum(s string) bool {
 type Product struct {
 	Name string `json:"name"`
 
-	// Sequence grows with each bundle of a store that contains the product.
+	// Sequence is higher than in all earlier bundles of the store with this product.
 	Sequence int64 `json:"sequence"`
 
-	// Fields are fields of the product, by their names in [catalog.ProductFields], for a
-	// store that does not have the product. See [Fields].
+	// Fields are the product's settings, by their names in [catalog.ProductFields]. They
+	// are used if a store does not have the product. See [Fields].
 	Fields catalog.ProductPatch `json:"fields,omitzero"`
 
 	Releases []Release `json:"-"`
 }
 
-// Fields are the names of the fields of a product that a bundle may contain: those that
-// decide which tags are releases. Templates and policies belong to the operator.
+// Fields are the names of the settings that a bundle may contain: the names of the product,
+// and the settings that decide which tags are releases. Templates and policies belong to
+// the operator.
 var Fields = []string{"title", "repo", "module", "tag_prefixes", "release_suffix", "match", "channels"}
 
 // Release is a release in a bundle.
@@ -165,7 +166,7 @@ type File struct {
 type Content struct {
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`              // in bytes
-	InBase bool   `json:"in_base,omitempty"` // left out, because the base contains it
+	InBase bool   `json:"in_base,omitempty"` // omitted, because the base contains it
 }
 
 // line is a line of the index. Exactly one field is set.
@@ -175,9 +176,9 @@ type line struct {
 	Content *Content `json:"content,omitzero"`
 }
 
-// UntrustedError is the error about a bundle that no trusted key has signed.
+// UntrustedError reports that no trusted key has signed a bundle.
 type UntrustedError struct {
-	Keys []string // that the bundle names as those that have signed it, as NAME+HASH
+	Keys []string // keys in the bundle's signatures, as NAME+HASH
 }
 
 func (e *UntrustedError) Error() string {

@@ -164,7 +164,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// A bundle with a base lists all contents and leaves out those of the base.
+// A bundle with a base lists all contents, and omits the contents of the base.
 func TestIncremental(t *testing.T) {
 	k := newKey(t, "example.com")
 	f := newFiles("old", "new")
@@ -249,8 +249,8 @@ func TestWriteRefuses(t *testing.T) {
 	}
 }
 
-// A changed byte is noticed before the end, or changes nothing that is read. Each truncation
-// is noticed.
+// A changed byte causes an error or has no effect on what is read. Every truncation causes
+// an error.
 func TestDamage(t *testing.T) {
 	k := newKey(t, "example.com")
 	product, content := newProduct("opa", "v1.0.0"), newFiles("content")
@@ -295,7 +295,7 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// allocated returns the number of bytes that were allocated so far.
+// allocated returns the number of bytes allocated so far.
 func allocated() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -14,11 +14,12 @@ import (
 // secretMark begins the text of a secret key.
 const secretMark = "PRIVATE+KEY+"
 
-// maxKeyName is the length of the longest name of a key, in bytes: a note is small.
+// maxKeyName is the maximum length of a key's name, in bytes. Names are short because notes
+// are small.
 const maxKeyName = 100
 
-// GenerateKey returns the texts of a new Ed25519 key that signs bundles, and of its public
-// key. The name is for people.
+// GenerateKey generates an Ed25519 key and returns the texts of its secret and its public
+// key. People see the name in lists.
 func GenerateKey(name string) (secret, public string, err error) {
 	if len(name) > maxKeyName {
 		return "", "", fmt.Errorf("the name has %d bytes; give at most %d", len(name), maxKeyName)

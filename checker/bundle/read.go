@@ -24,7 +24,7 @@ import (
 type Reader struct {
 	Header
 	ID   string   // identifies the bundle
-	Keys []string // that have signed it and are trusted, as NAME+HASH
+	Keys []string // trusted keys that have signed it, as NAME+HASH
 
 	compressed *zstd.Decoder
 	archive    *tar.Reader
@@ -34,9 +34,8 @@ type Reader struct {
 }
 
 // NewReader verifies the note and the index of a bundle. It keeps the index in a temporary
-// file. The error is an [UntrustedError] if no trusted key has signed the note, and
-// wraps [ErrInvalid] if the bundle is not valid. Nothing is read after a note that is not
-// trusted.
+// file. If no trusted key has signed the note, it returns an [UntrustedError] and reads
+// nothing else. If the bundle is not valid, the error wraps [ErrInvalid].
 func NewReader(r io.Reader, trusted note.Verifiers) (_ *Reader, err error) {
 	const maxWindow = 64 << 20 // bounds the memory
 	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
@@ -136,8 +135,8 @@ func (b *Reader) readIndex() error {
 	return nil
 }
 
-// copyPart copies a part of the archive. Errors of the archive are those of an invalid
-// bundle, other than those of writing.
+// copyPart copies a part of the archive. Its error wraps [ErrInvalid] if the archive cannot
+// be read, but not if w cannot be written.
 func copyPart(w io.Writer, part io.Reader) error {
 	var readErr error
 	_, err := io.Copy(w, readerFunc(func(p []byte) (n int, err error) {
@@ -157,7 +156,7 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// checkIndex checks what each line contains, and their order.
+// checkIndex checks each line of the index and the order of the lines.
 func (b *Reader) checkIndex() error {
 	x := indexCheck{hasBase: b.Base != "", products: map[string]bool{}, files: map[string]int64{}}
 	for l, err := range b.lines() {
@@ -181,11 +180,11 @@ func (b *Reader) checkIndex() error {
 	return nil
 }
 
-// indexCheck checks the lines of an index, one after the other.
+// indexCheck checks the lines of an index one by one.
 type indexCheck struct {
 	hasBase        bool
-	products, tags map[string]bool  // tags are those of the last product, or nil
-	files          map[string]int64 // sizes of the files whose contents have not been listed, by SHA-256
+	products, tags map[string]bool  // tags belong to the last product; nil before the first
+	files          map[string]int64 // sizes of files whose contents are not listed yet, by SHA-256
 	last           string           // SHA-256 of the last content
 }
 
@@ -301,8 +300,8 @@ func (b *Reader) Contents() iter.Seq2[Content, error] {
 	}
 }
 
-// NextContent returns the next content of the archive. Read it to its end: only then it is
-// verified. The error is io.EOF after the last one, if nothing follows it.
+// NextContent returns the next content of the archive. The content is verified only when it
+// has been read to its end. After the last content, the error is io.EOF if nothing follows.
 func (b *Reader) NextContent() (Content, io.Reader, error) {
 	for {
 		c, err, more := b.contents()
@@ -335,8 +334,8 @@ func (b *Reader) end() error {
 	return io.EOF
 }
 
-// verifiedReader returns an error instead of io.EOF if it has read something else than the
-// content with a SHA-256.
+// verifiedReader returns an error instead of io.EOF if the content does not have the
+// expected SHA-256.
 type verifiedReader struct {
 	io.Reader
 	hash hash.Hash

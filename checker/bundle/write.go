@@ -19,8 +19,7 @@ import (
 )
 
 // Write writes a bundle and returns its ID. It keeps the index in a temporary file, and at
-// most one product in memory. Open returns a content for reading; its size must be as
-// listed.
+// most one product in memory. open opens a content, which must have the listed size.
 func Write(w io.Writer, h Header, key note.Signer, products iter.Seq2[*Product, error], contents []Content,
 	open func(sum string) (io.ReadCloser, error)) (id string, err error) {
 	index, err := os.CreateTemp("", "relcheck-bundle-")
@@ -111,8 +110,8 @@ func (a archiveWriter) add(name string, size int64, r io.Reader) error {
 	return err
 }
 
-// addContent adds a content, and checks it: a bundle with damaged content would be refused
-// where nobody can repair it.
+// addContent adds a content and verifies it. A bundle with damaged content would be refused
+// inside the closed network, where it cannot be repaired.
 func (a archiveWriter) addContent(c Content, open func(sum string) (io.ReadCloser, error)) error {
 	r, err := open(c.SHA256)
 	if err != nil {

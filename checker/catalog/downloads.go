@@ -16,8 +16,8 @@ type Downloads struct {
 	Selection download.Selection
 	Named     []File
 
-	given    map[checker.Platform]*File // by the platform that their source gives
-	template map[checker.Platform]*File // files of this server that the template of downloads names
+	given    map[checker.Platform]*File // files whose platform is given, by platform
+	template map[checker.Platform]*File // hosted files that the download template names, by platform
 }
 
 // FileURL returns the link to a file of a release of the product.
@@ -52,8 +52,8 @@ func (p *Product) Downloads(r *Release) *Downloads {
 	return d
 }
 
-// addTemplate applies the template of downloads to the files that only this server has: it
-// is for releases without a list of files.
+// addTemplate chooses the hosted files that the download template names. A template is for
+// releases without a list of files.
 func (d *Downloads) addTemplate(p *Product, tag string) {
 	here := map[string]*File{}
 	for i := range d.Named {

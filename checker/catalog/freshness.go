@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// StaleAfter is the default time after which what is known of an upstream is stale.
+// StaleAfter is the default age of the last successful sync at which an upstream is stale.
 const StaleAfter = 7 * 24 * time.Hour
 
-// Freshness says how old what is known of an upstream is.
+// Freshness describes how long ago an upstream was synced.
 type Freshness struct {
-	Sync               // the last one; without times if there was none
-	Age  time.Duration // since the last success; 0 if there was none
-	// Stale means that the last success is too long ago, or that there was none.
+	Sync               // the last sync; its times are zero if there was none
+	Age  time.Duration // time since the last success; 0 if there was none
+	// Stale means that the last success is too old, or that there was none.
 	Stale bool
 }
 
-// Freshness returns the freshness of the upstreams that are meant to be synced: those that
-// were set, and modules that were synced before.
+// Freshness returns the freshness of the upstreams that were set, and of modules that were
+// synced before.
 func (p *Product) Freshness(now time.Time, staleAfter time.Duration) (all []Freshness) {
 	last := map[string]Sync{}
 	for _, s := range p.Syncs {
@@ -40,8 +40,8 @@ func (p *Product) Freshness(now time.Time, staleAfter time.Duration) (all []Fres
 	return all
 }
 
-// Oldest returns the freshness of the upstream that was synced the longest time ago, or nil
-// if there is none.
+// Oldest returns the freshness of the upstream with the oldest sync, or nil if there is no
+// upstream.
 func Oldest(all []Freshness) (oldest *Freshness) {
 	for i := range all {
 		if f := &all[i]; oldest == nil || f.Succeeded.Before(oldest.Succeeded) {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// HostedFile is a file of a release whose content the folder of hosted files has.
+// HostedFile is a file of a release whose content is in the folder of files.
 type HostedFile struct {
 	Name     string
 	SHA256   string // of the content, in lower-case hexadecimal
@@ -36,7 +36,7 @@ func (f *HostedFile) Check() error {
 	return nil
 }
 
-// HostedState says whether a hosted file can be served.
+// HostedState describes whether a hosted file can be served.
 type HostedState int
 
 const (
@@ -46,8 +46,8 @@ const (
 	FileChanged             // upstream has changed the file under the same name
 )
 
-// HostedFile returns the hosted file of a name, or nil, and whether it can be linked and
-// served: if its content is not damaged and does not contradict upstream's checksum.
+// HostedFile returns the hosted file of a name, or nil, and its state. A file can be linked
+// and served if its content is not damaged and matches upstream's checksum or has none.
 func (r *Release) HostedFile(name string) (*HostedFile, HostedState) {
 	i, found := slices.BinarySearchFunc(r.Hosted, name, func(f HostedFile, name string) int { return strings.Compare(f.Name, name) })
 	if !found {

@@ -72,7 +72,7 @@ type File struct {
 	Here string `json:"-"`
 }
 
-// FileName returns the name of the file, or else that in its URL.
+// FileName returns the name of the file, or the name in its URL if it has none.
 func (f File) FileName() string {
 	if f.Name != "" {
 		return f.Name
@@ -80,10 +80,10 @@ func (f File) FileName() string {
 	return FileName(f.URL)
 }
 
-// OnlyHere reports whether no list contains the file, but this server has it.
+// OnlyHere reports whether the file is hosted and no list contains it.
 func (f File) OnlyHere() bool { return f.Here != "" && f.Here == f.URL }
 
-// Equal reports whether two files differ at most in their IDs and links to this server.
+// Equal reports whether two files are equal, except for their IDs and links to this server.
 func (f File) Equal(g File) bool {
 	f.ID, g.ID, f.Here, g.Here = 0, 0, "", ""
 	return f == g
@@ -115,12 +115,12 @@ func (l Layer) Overlay(over Layer) Layer {
 	return l
 }
 
-// decided reports whether another relcheck has merged the layer from upstream's and an
-// operator's.
+// decided reports whether another relcheck has merged the layer from its upstream's and its
+// operator's layers.
 func (l *Layer) decided() bool { return strings.HasPrefix(l.List, string(spec.Relcheck)+":") }
 
-// MergeLayers returns one layer of upstream that says the same about a release as upstream
-// and the operator together. Either may be nil. The layer belongs in a list of kind
+// MergeLayers merges upstream's and the operator's layers of a release into one layer of
+// upstream with the same effect. Either may be nil. The result belongs in a list of kind
 // [spec.Relcheck].
 func MergeLayers(tag version.Version, upstream, operator *Layer) Layer {
 	up, op := value(upstream), value(operator)

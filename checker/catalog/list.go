@@ -3,7 +3,8 @@ package catalog
 // List is what an upstream lists of a product's releases.
 type List struct {
 	// Name identifies the list among the product's lists: an element of
-	// [Product.UpstreamList], or "file". Releases that it contained before and does not contain now are gone.
+	// [Product.UpstreamList], or "file". Releases that the list contained before and no
+	// longer contains are gone.
 	Name string
 
 	Entries []Entry
@@ -12,8 +13,8 @@ type List struct {
 	// its oldest entry may be missing: a page of an API, for example.
 	Whole bool
 
-	// Exact means that an entry says everything about a release: what it leaves open is
-	// unknown. Otherwise it keeps its value.
+	// Exact means that fields which an entry does not set are unknown. Otherwise they keep
+	// their values.
 	Exact bool
 
 	// Skipped describes the entries and files that cannot be read. Unread holds the

@@ -55,18 +55,18 @@ type Product struct {
 	// Channels lists the channels of the product, one a line. See [Channel].
 	Channels string
 
-	// Upstreams lists where the releases are read from, separated by spaces. See
+	// Upstreams names the upstreams of the releases, separated by spaces. See
 	// [Product.UpstreamList].
 	Upstreams string
 
-	// NotesHere makes links to release notes lead to the pages of relcheck.
+	// NotesHere links to relcheck's page of the release instead of the notes upstream.
 	NotesHere bool
 
-	// UpstreamLinks makes links to files lead to upstream, also if the files are hosted.
+	// UpstreamLinks links to the files upstream, even if they are hosted.
 	UpstreamLinks bool
 
 	// Syncs are the results of the last sync with each upstream, sorted by upstream. They
-	// are not a setting: they change with each sync.
+	// are not settings.
 	Syncs []Sync
 }
 
@@ -121,7 +121,7 @@ type Release struct {
 	// Files are the files of the release, sorted by name.
 	Files []File
 
-	// Hosted are the files whose content is hosted, sorted by name. See [Release.HostedFile].
+	// Hosted are the hosted files, sorted by name. See [Release.HostedFile].
 	Hosted []HostedFile
 }
 
@@ -131,10 +131,10 @@ const GoneReason = "removed upstream"
 // NewRelease merges what upstream and the operator say about a release. Either may be
 // nil.
 //
-// If neither says whether it is a pre-release, the tag determines it. If upstream says
-// that it is not, that counts unless the tag contains a pre-release word, because many
-// projects forget to mark their release candidates. If upstream is another relcheck, it has
-// considered that.
+// If neither says whether it is a pre-release, the tag determines it. If upstream says that
+// it is not, that counts unless the tag contains a pre-release word, because many projects
+// forget to mark their release candidates. Another relcheck as upstream has already decided
+// this.
 func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	up, op := value(upstream), value(operator)
 	if up.Gone {

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Newest returns the n newest releases that answers can offer at a time, to clients of the
-// product and of each of its channels. It adds the releases that are offered later because
-// of their date or their files, and the pre-releases that are offered to clients that run
-// one. The releases must be in the order of [Product.Rank], which the result has.
+// Newest returns the n newest releases that answers offer at a time, for the product and
+// for each of its channels. It adds releases that are offered later because of their date
+// or their files. It also adds pre-releases that are offered to clients that run one. The
+// releases must be in the order of [Product.Rank], and so is the result.
 func (p *Product) Newest(ranked []*Ranked, n int, now time.Time) (all []*Ranked) {
 	chosen := map[*Ranked]bool{}
 	channels := []Channel{{Match: p.Match}}

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxUpstreams is the number of upstreams that a product can have.
+	// maxUpstreams is the maximum number of upstreams of a product.
 	maxUpstreams = 20
-	// maxUpstream is the length of the longest one, in bytes.
+	// maxUpstream is the maximum length of an upstream, in bytes.
 	maxUpstream = 1000
 )
 
@@ -24,13 +24,13 @@ type Sync struct {
 	Error     string    // why the last attempt failed, or empty
 	Latest    string    // tag of the latest release of upstream at the last success, or empty
 
-	// State identifies the list that was read, to find out whether it has changed. It is
-	// not read together with a product.
+	// State identifies the list that was read, so that a later sync can detect changes. It
+	// is not loaded with a product.
 	State []byte
 }
 
-// UpstreamList returns the upstreams of the product, in the form of [spec.Spec.String]. A
-// product without upstreams that has modules has those as its upstreams.
+// UpstreamList returns the upstreams of the product, in the form of [spec.Spec.String]. The
+// modules of a product without upstreams are its upstreams.
 func (p *Product) UpstreamList() []string {
 	all := strings.Fields(p.Upstreams)
 	if len(all) == 0 {
@@ -41,8 +41,8 @@ func (p *Product) UpstreamList() []string {
 	return all
 }
 
-// cleanUpstreams returns a list of upstreams, which are separated by spaces, each once and
-// in its canonical form.
+// cleanUpstreams returns a list of upstreams in canonical form, separated by spaces and
+// without duplicates.
 func cleanUpstreams(list string) (string, error) {
 	var all []string
 	for text := range strings.FieldsSeq(list) {

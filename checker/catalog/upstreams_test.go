@@ -50,7 +50,8 @@ func TestProductEqual(t *testing.T) {
 	}
 }
 
-// A hosted file is linked unless its content is damaged or is not the one that upstream lists.
+// A hosted file is linked unless its content is damaged or differs from upstream's
+// checksum.
 func TestHostedFile(t *testing.T) {
 	a, b := strings.Repeat("a", 64), strings.Repeat("b", 64)
 	damaged := catalog.HostedFile{Name: "damaged", SHA256: a, Damaged: time.Unix(1e9, 0)}

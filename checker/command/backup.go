@@ -69,8 +69,7 @@ const afterRestore = `Tokens and sessions are those of the backup: tokens that w
 Expired reports and statistics are deleted one to two hours after the next start: see relcheck serve --keep-reports.
 `
 
-// tidy removes what killed commands have left in the folder of a file that is about to be
-// written.
+// tidy removes the temporary files of killed commands from the folder of a new file.
 func tidy(w io.Writer, file string) {
 	removed, err := backup.RemoveLeftovers(file)
 	for _, path := range removed {

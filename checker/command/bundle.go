@@ -25,7 +25,7 @@ func bundleCommand(streams IO) *cobra.Command {
 		bundleCreate(streams), bundleInspect(streams), bundleApply(streams))
 }
 
-// shortID returns the beginning of the ID of a bundle, for people.
+// shortID returns the beginning of the ID of a bundle, which people can compare.
 func shortID(id string) string { return id[:min(len(id), 12)] }
 
 // storeID returns the ID of a store as it is written in bundles and names of backups.
@@ -34,7 +34,7 @@ func storeID(ctx context.Context, s *db.Store) (string, error) {
 	return fmt.Sprintf("%016x", id), err
 }
 
-// trustedKeys are the keys that a store trusts, and those that it does not trust any more.
+// trustedKeys are the keys that a store trusts, and its revoked keys.
 type trustedKeys struct {
 	verifiers []note.Verifier
 	scopes    map[string][]string  // of the trusted keys, by ID; empty for all products
@@ -47,7 +47,7 @@ func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error
 	for _, k := range all {
 		v, err := bundle.ParsePublicKey(k.Key)
 		switch {
-		case err != nil: // of a newer relcheck
+		case err != nil: // the key is from a newer relcheck
 		case k.Revoked.IsZero():
 			t.verifiers = append(t.verifiers, v)
 			t.scopes[bundle.KeyID(v)] = k.Products
@@ -58,7 +58,7 @@ func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error
 	return t, err
 }
 
-// allow returns an error if no key that has signed a bundle may sign a product.
+// allow returns an error if none of the keys of a bundle may sign a product.
 func (t trustedKeys) allow(keys []string, product string) error {
 	for _, key := range keys {
 		if scope := t.scopes[key]; len(scope) == 0 || slices.Contains(scope, product) {
@@ -66,10 +66,10 @@ func (t trustedKeys) allow(keys []string, product string) error {
 		}
 	}
 	key := strings.Join(keys, ", ")
-	return fmt.Errorf("it contains product %s, for which key %s is not trusted: trust it with relcheck key trust, or have a bundle made without the product", product, key)
+	return fmt.Errorf("key %[2]s is not trusted for product %[1]s of the bundle: trust it with relcheck key trust, or create a bundle without the product", product, key)
 }
 
-// explain adds to an error about the signature of a bundle what to do about it.
+// explain adds advice to an error about the signature of a bundle.
 func (t trustedKeys) explain(err error) error {
 	untrusted := new(bundle.UntrustedError)
 	if !errors.As(err, &untrusted) {
@@ -94,7 +94,7 @@ func openBundle(r io.Reader, t trustedKeys) (*bundle.Reader, error) {
 
 // bundleSize counts the contents of a bundle.
 type bundleSize struct {
-	files, left int64 // number of contents, and of those that are left out
+	files, left int64 // number of contents, and of omitted contents
 	size        int64 // of the contents in the bundle
 }
 
@@ -144,7 +144,7 @@ func verifyContents(ctx context.Context, b *bundle.Reader) error {
 // onlyReader hides the other methods of a reader.
 type onlyReader struct{ io.Reader }
 
-// contextReader is a reader that returns an error when its context is done.
+// contextReader is a reader that fails when its context is done.
 type contextReader struct {
 	ctx context.Context
 	io.Reader

@@ -52,8 +52,8 @@ a bundle that was applied before changes nothing, but restores missing and damag
 	return c
 }
 
-// bundleApplication applies a bundle. It reads the bundle twice: until its last file is
-// verified, nothing may change.
+// bundleApplication applies a bundle. It reads the bundle twice, because nothing may change
+// before the last file is verified.
 type bundleApplication struct {
 	store    *db.Store
 	folder   *mirror.Folder // nil without --files
@@ -143,7 +143,8 @@ func (r countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// check returns an error if the bundle must not be applied, by its note and its index.
+// check returns an error if the note or the index shows that the bundle must not be
+// applied.
 func (a *bundleApplication) check(ctx context.Context, b *bundle.Reader) error {
 	if now := time.Now(); b.Expired(now) {
 		return fmt.Errorf("the bundle has expired at %s, and it is %s here: have a new one made, or correct the clock", b.Expires.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
@@ -182,7 +183,7 @@ func (a *bundleApplication) check(ctx context.Context, b *bundle.Reader) error {
 	return a.checkFolder(b, applied)
 }
 
-// checkSequence returns an error if a newer bundle of the same store was applied.
+// checkSequence returns an error if a newer bundle of the same store was applied before.
 func (a *bundleApplication) checkSequence(b *bundle.Reader, p *bundle.Product, applied []db.AppliedBundle) error {
 	for _, last := range applied {
 		if last.Product != p.Name || last.Store != b.Store {
@@ -199,8 +200,8 @@ func (a *bundleApplication) checkSequence(b *bundle.Reader, p *bundle.Product, a
 	return nil
 }
 
-// checkFolder counts the contents that the folder does not have. It is an error if they are
-// not in the bundle.
+// checkFolder counts the contents that the folder does not have. It returns an error if the
+// bundle omits one of them.
 func (a *bundleApplication) checkFolder(b *bundle.Reader, applied []db.AppliedBundle) error {
 	if a.size.files > 0 && a.folder == nil {
 		return usageError("missing --files: the bundle contains %s: name the folder of relcheck serve --files", count(a.size.files, "file"))
@@ -228,7 +229,7 @@ func (a *bundleApplication) checkFolder(b *bundle.Reader, applied []db.AppliedBu
 	return fmt.Errorf("its base, bundle %s, was not applied here, and %s of it are missing: apply the base first, or a bundle that is made without --since", shortID(b.Base), count(int64(left), "file"))
 }
 
-// putFiles stores the contents that the folder does not have.
+// putFiles stores the missing contents in the folder.
 func (a *bundleApplication) putFiles(ctx context.Context, b *bundle.Reader) error {
 	for a.missing > 0 {
 		c, r, err := b.NextContent()
@@ -244,7 +245,7 @@ func (a *bundleApplication) putFiles(ctx context.Context, b *bundle.Reader) erro
 		if _, err := a.folder.Add(ctx, r, mirror.Digests{SHA256: c.SHA256}); err != nil {
 			return err
 		}
-		if a.repeated { // otherwise it is stored with the release
+		if a.repeated { // otherwise apply stores it
 			if err := a.store.MarkDamaged(ctx, c.SHA256, time.Time{}); err != nil {
 				return err
 			}
@@ -293,7 +294,7 @@ func (a *bundleApplication) summary(b *bundle.Reader) {
 // bundleList is the name of the list of a store's bundles.
 func bundleList(store string) string { return "bundle:" + store }
 
-// storedProducts iterates over the products of a bundle, as they are stored.
+// storedProducts iterates over the products of a bundle, in the form that the store needs.
 func storedProducts(b *bundle.Reader) iter.Seq2[*db.BundleProduct, error] {
 	now := time.Now()
 	return func(yield func(*db.BundleProduct, error) bool) {

@@ -111,7 +111,7 @@ type bundleWriter struct {
 
 	chosen   map[string]map[string][]bundle.File // by product and tag
 	releases int
-	omitted  int // files that cannot be served
+	omitted  int // number of files that cannot be served
 }
 
 func (w *bundleWriter) create(ctx context.Context, file string) (err error) {
@@ -233,8 +233,8 @@ func (w *bundleWriter) filesOf(p *catalog.Product, r *catalog.Ranked) (files []b
 	return files, nil
 }
 
-// namesFor returns the names of the files of a release for the platforms of the bundle. A
-// file that only this store has may be chosen by its name.
+// namesFor returns the names of the files of a release for the platforms of the bundle. It
+// finds the platform of a file that no list contains by its name.
 func (w *bundleWriter) namesFor(p *catalog.Product, r *catalog.Ranked) map[string]bool {
 	names := map[string]bool{}
 	withHosted := r.Release
@@ -253,8 +253,8 @@ func (w *bundleWriter) namesFor(p *catalog.Product, r *catalog.Ranked) map[strin
 	return names
 }
 
-// leaveOut marks the contents that the earlier bundle has, and returns its ID. If there are
-// none, the bundle needs no base.
+// leaveOut marks the contents that the earlier bundle has, and returns its ID. If it marks
+// none, the bundle needs no base, and the ID is empty.
 func (w *bundleWriter) leaveOut(ctx context.Context, contents []bundle.Content, store string) (base string, err error) {
 	f, err := os.Open(w.since)
 	if err != nil {
@@ -311,7 +311,7 @@ func (w *bundleWriter) write(ctx context.Context, file string, h bundle.Header, 
 	})
 }
 
-// countedFile is a file that shows how much of it is read.
+// countedFile is a file that shows how much of it was read.
 type countedFile struct {
 	*os.File
 	ctx      context.Context
@@ -339,8 +339,8 @@ func (w *bundleWriter) bundleProducts(ctx context.Context, sequences map[string]
 	}
 }
 
-// bundleProduct returns a product with all its releases. What upstream and the operator say
-// about a release is merged: in the closed network, both come from upstream.
+// bundleProduct returns a product with all its releases. It merges the layers of upstream
+// and of the operator, because both are upstream in the closed network.
 func (w *bundleWriter) bundleProduct(ctx context.Context, name string, sequence int64) (*bundle.Product, error) {
 	p, err := w.store.Product(ctx, name)
 	if err != nil {

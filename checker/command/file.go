@@ -22,7 +22,7 @@ func fileCommand(streams IO) *cobra.Command {
 		fileFetch(streams), fileAdd(streams), fileList(streams), fileVerify(streams), filePrune(streams))
 }
 
-// filesFlag adds the flag for the folder of files.
+// filesFlag adds the flag --files.
 func filesFlag(c *cobra.Command, folder *string) {
 	c.Flags().StringVar(folder, "files", "", "`folder` of the files of releases, which relcheck serve --files offers for download")
 }
@@ -59,10 +59,10 @@ func withFolder(path string, create bool, f func(*mirror.Folder) error) (err err
 	return f(folder)
 }
 
-// explainDisk adds to an error about a full disk what to do about it.
+// explainDisk adds advice to an error about a full disk.
 func explainDisk(err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("%w: free space on the disk, for example with relcheck file prune, and run the command again, which continues", err)
+		return fmt.Errorf("%w: free space on the disk, for example with relcheck file prune, and run the command again to continue", err)
 	}
 	return err
 }

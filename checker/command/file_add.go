@@ -135,7 +135,8 @@ changed under the same name, are neither linked nor served.`,
 	})
 }
 
-// productsOrAll returns the given product names, or those of all products if there are none.
+// productsOrAll returns the given product names, or the names of all products if none is
+// given.
 func productsOrAll(ctx context.Context, s *db.Store, names []string) ([]string, error) {
 	if len(names) > 0 {
 		return slices.Compact(slices.Sorted(slices.Values(names))), nil
@@ -191,7 +192,7 @@ needs any more is removed from the folder; what was stored within the last hour 
 	})
 }
 
-// unhostOld removes the files of the releases of a product that are not among the newest.
+// unhostOld removes the files of a product's releases that are not among the newest.
 func unhostOld(ctx context.Context, s *db.Store, name string, keep int, dryRun bool, w io.Writer) error {
 	p, ranked, err := rankedReleases(ctx, s, name)
 	if err != nil {

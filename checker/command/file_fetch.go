@@ -100,7 +100,8 @@ func parsePlatforms(texts []string) (platforms []checker.Platform, err error) {
 	return platforms, nil
 }
 
-// releasesToFetch returns the releases with the given tags, or without tags the newest.
+// releasesToFetch returns the releases with the given tags, or the newest releases if there
+// are no tags.
 func releasesToFetch(ctx context.Context, s *db.Store, product string, tags []string, latest int) (*catalog.Product, []*catalog.Ranked, error) {
 	p, ranked, err := rankedReleases(ctx, s, product)
 	if err != nil {
@@ -127,8 +128,8 @@ func releasesToFetch(ctx context.Context, s *db.Store, product string, tags []st
 	return p, releases, nil
 }
 
-// fetchPlan returns what to fetch, and prints for which releases and platforms no link is
-// known. It is an error if that is so for all releases.
+// fetchPlan returns what to fetch, and prints the releases and platforms without a link. It
+// returns an error if no release has a link.
 func fetchPlan(p *catalog.Product, releases []*catalog.Ranked, platforms []checker.Platform, print func(format string, args ...any)) (jobs []fetchJob, err error) {
 	missing, known := map[checker.Platform]int{}, p.Download != ""
 	for _, r := range releases {
@@ -200,8 +201,8 @@ func (f *speedFlag) Set(s string) error {
 	return nil
 }
 
-// limiter returns a limit for all downloads together, or nil. A download reads as much at a
-// time as the limit allows in a tenth of a second.
+// limiter returns a limit for all downloads together, or nil. A download reads at most a
+// tenth of a second's bytes at a time.
 func (f speedFlag) limiter() *rate.Limiter {
 	if f == 0 {
 		return nil

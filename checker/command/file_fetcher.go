@@ -50,8 +50,8 @@ func newFileFetcher(s *db.Store, p *catalog.Product, f *mirror.Folder, o fetchOp
 
 func (f *fileFetcher) close() { f.fetcher.Client.CloseIdleConnections() }
 
-// all fetches the checksum files of releases, and then their other files. A file that cannot
-// be fetched is printed and counted. The error is about the folder or the store.
+// all fetches the checksum files of releases, and then their other files. It prints and
+// counts files that cannot be fetched. It returns errors of the folder and of the store.
 func (f *fileFetcher) all(ctx context.Context, jobs []fetchJob) error {
 	defer f.progress.clear()
 	for _, j := range jobs {
@@ -101,7 +101,7 @@ func (f *fileFetcher) sumFile(ctx context.Context, j *fetchJob, sum catalog.File
 	digests := mirror.Digests{SHA256: sum.SHA256, SHA512: sum.SHA512}
 	c, kept, err := f.content(ctx, j.release, sum, digests)
 	if sum.MediaType == guessed && err != nil && !fatal(ctx, err) {
-		return nil // probably there is none
+		return nil // upstream probably has none
 	}
 	text := ""
 	if err == nil {
@@ -110,7 +110,7 @@ func (f *fileFetcher) sumFile(ctx context.Context, j *fetchJob, sum catalog.File
 	if err != nil {
 		return f.fail(ctx, j.release.Tag, sum.Name, err)
 	}
-	if sum.MediaType == guessed && len(upstream.Checksums(text, "any")) == 0 { // a page that says that there is none, for example
+	if sum.MediaType == guessed && len(upstream.Checksums(text, "any")) == 0 { // for example a page that reports a missing file
 		return nil
 	}
 	f.mu.Lock()
@@ -148,7 +148,7 @@ func (f *fileFetcher) file(ctx context.Context, j *fetchJob, file catalog.File) 
 	return f.host(ctx, j.release, file.Name, c, digests, kept)
 }
 
-// digests returns the checksums of a file, by upstream's list and by its checksum files.
+// digests returns the checksums of a file from upstream's list and checksum files.
 func (j *fetchJob) digests(file catalog.File) (mirror.Digests, error) {
 	known := mirror.Digests{SHA256: file.SHA256, SHA512: file.SHA512}
 	for sumFile, text := range j.texts {
@@ -168,7 +168,7 @@ func sumsIn(text, sumFile, name string) mirror.Digests {
 	return mirror.Digests{SHA256: f.SHA256, SHA512: f.SHA512}
 }
 
-// content returns the content of a file, and whether it was hosted already.
+// content returns the content of a file, and reports whether it was hosted before.
 func (f *fileFetcher) content(ctx context.Context, r *catalog.Ranked, file catalog.File, want mirror.Digests) (c mirror.Content, kept bool, err error) {
 	old, state := r.HostedFile(file.Name)
 	if old != nil {
@@ -183,7 +183,7 @@ func (f *fileFetcher) content(ctx context.Context, r *catalog.Ranked, file catal
 	case state == catalog.FileHosted && f.folder.Has(c):
 		return c, true, nil
 	case state == catalog.FileDamaged && f.folder.Has(c):
-		if err := f.folder.Verify(ctx, c.SHA256); err != nil && f.folder.Has(c) { // it cannot be moved away
+		if err := f.folder.Verify(ctx, c.SHA256); err != nil && f.folder.Has(c) { // Verify could not move it
 			return c, false, err
 		}
 	}
@@ -201,7 +201,7 @@ func (f *fileFetcher) content(ctx context.Context, r *catalog.Ranked, file catal
 func (f *fileFetcher) host(ctx context.Context, r *catalog.Ranked, name string, c mirror.Content, want mirror.Digests, kept bool) error {
 	old, state := r.HostedFile(name)
 	h := catalog.HostedFile{Name: name, SHA256: c.SHA256, Size: c.Size, Verified: want.Known(), Fetched: time.Now()}
-	if kept { // it may have been fetched before upstream had a checksum
+	if kept { // upstream may have had no checksum when it was fetched
 		h.Verified, h.Fetched = old.Verified || want.SHA256 == c.SHA256, old.Fetched
 	}
 	if !kept || h.Verified != old.Verified {
@@ -235,12 +235,12 @@ func (f *fileFetcher) print(tag, name, text string) {
 	fmt.Fprintf(f.out, "%s %s: %s: %s\n", f.product.Name, tag, masked(name), masked(text))
 }
 
-// fatal reports whether an error concerns all files.
+// fatal reports whether an error affects all files.
 func fatal(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, syscall.ENOSPC) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// fail prints and counts a file that cannot be fetched. It returns errors that concern all
+// fail prints and counts a file that cannot be fetched. It returns errors that affect all
 // files.
 func (f *fileFetcher) fail(ctx context.Context, tag, name string, err error) error {
 	if fatal(ctx, err) {

@@ -10,12 +10,12 @@ import (
 	"relcheck/checker/upstream"
 )
 
-// selection are the files of a release that are fetched together.
+// selection is the files of one release to fetch.
 type selection struct {
 	files []catalog.File // that answers link to, each with a name
-	sums  []catalog.File // with their checksums
+	sums  []catalog.File // checksum files of files
 
-	// missing are the platforms for which no link is known.
+	// missing are the platforms without a link.
 	missing []checker.Platform
 }
 
@@ -42,7 +42,7 @@ func selectFiles(p *catalog.Product, r *catalog.Ranked, platforms []checker.Plat
 	return s
 }
 
-// add adds a file, once for all platforms that it serves.
+// add adds a file, unless it was added for another platform.
 func (s *selection) add(f catalog.File) {
 	f.Name, f.Platform = cmp.Or(f.Name, catalog.FileName(f.URL)), checker.Platform{}
 	if !slices.ContainsFunc(s.files, func(g catalog.File) bool { return g.Name == f.Name && g.URL == f.URL }) {
@@ -61,8 +61,8 @@ func listedAs(r *catalog.Ranked, f catalog.File) catalog.File {
 	return f
 }
 
-// addSums adds the files with checksums of the files. The links of files whose checksum is
-// not known otherwise lead to some of them, which may not exist.
+// addSums adds the checksum files of the files. For a file without another checksum, it
+// adds the link with guessedSuffix, which may not exist.
 func (s *selection) addSums(r *catalog.Ranked) {
 	selected := func(name string) bool {
 		return slices.ContainsFunc(s.files, func(f catalog.File) bool { return f.Name == name })
@@ -70,7 +70,7 @@ func (s *selection) addSums(r *catalog.Ranked) {
 	known := func(name string) bool {
 		return selected(name) || slices.ContainsFunc(r.Files, func(f catalog.File) bool { return f.Name == name })
 	}
-	covered := map[string]bool{} // by a listed checksum file
+	covered := map[string]bool{} // names of files that a listed checksum file describes
 	for _, f := range r.Files {
 		of, ok := upstream.ChecksumFile(f.Name, known)
 		if !ok || f.URL == "" || of != "" && !selected(of) || selected(f.Name) {
@@ -78,7 +78,7 @@ func (s *selection) addSums(r *catalog.Ranked) {
 		}
 		f.Platform = checker.Platform{}
 		s.sums = append(s.sums, f)
-		covered[of] = true // of all files if it is empty
+		covered[of] = true // an empty name stands for all files
 	}
 	for _, f := range s.files {
 		if f.SHA256+f.SHA512 == "" && !covered[f.Name] && !covered[""] && f.URL != "" && !strings.Contains(f.URL, "?") {

@@ -119,8 +119,8 @@ func (v *verification) content(ctx context.Context, sum string, size int64) erro
 	return v.repair(ctx, sum)
 }
 
-// mark stores whether the files with a content are damaged, and prints each whose state has
-// changed or that is damaged.
+// mark records whether the files with a content are damaged. It prints each file that is
+// damaged or whose state has changed.
 func (v *verification) mark(ctx context.Context, sum string, damaged time.Time, text string) error {
 	changed := false
 	for _, f := range v.hosted[sum] {

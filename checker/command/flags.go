@@ -74,7 +74,7 @@ func keepFlag(c *cobra.Command, keep *time.Duration, name, usage string) {
 	c.Flags().Var(durationFlag{keep, time.Hour, true}, name, usage)
 }
 
-// staleFlag adds the flag for the time after which an upstream that was not reached is stale.
+// staleFlag adds the flag --stale-after.
 func staleFlag(c *cobra.Command, after *time.Duration) {
 	*after = catalog.StaleAfter
 	c.Flags().Var(durationFlag{after, time.Minute, false}, "stale-after", "warn if the last sync with an upstream is older")

@@ -28,7 +28,7 @@ func keyCommand(streams IO) *cobra.Command {
 		keyGenerate(streams), keyTrust(streams), keyList(streams), keyRevoke(streams))
 }
 
-// publicSuffix is appended to the name of the file of a secret key for that of the public
+// publicSuffix is appended to the file name of a secret key to name the file of its public
 // key.
 const publicSuffix = ".pub"
 
@@ -107,13 +107,13 @@ other products is refused. Repeat the command to change the products.`,
 	return c
 }
 
-// scopeText names the products for which a key is trusted.
+// scopeText describes the products that a key is trusted for.
 func scopeText(products []string) string { return cmp.Or(strings.Join(products, ", "), "all products") }
 
 func keyList(streams IO) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
 		Use:     "list",
-		Short:   "List the keys that are trusted, and those that were revoked.",
+		Short:   "List trusted and revoked keys.",
 		Example: `  relcheck key list`,
 	}, func(ctx context.Context, s *db.Store, _ []string) error {
 		keys, err := s.TrustedKeys(ctx)
@@ -189,8 +189,8 @@ func findKey(keys []db.TrustedKey, text string) (db.TrustedKey, error) {
 	return db.TrustedKey{}, fmt.Errorf("%d keys have the name %s: give the key as relcheck key list shows it", len(found), text)
 }
 
-// writeKeys writes a key and its public key to new files. The public key comes first: a
-// secret key without it would be of no use.
+// writeKeys writes a key and its public key to new files. It writes the public key first,
+// because a secret key is useless without it.
 func writeKeys(file, secret, public string) error {
 	if err := writeNew(file+publicSuffix, public+"\n", 0o644); err != nil {
 		return err
@@ -202,7 +202,7 @@ func writeKeys(file, secret, public string) error {
 	return err
 }
 
-// writeNew writes a file that does not exist yet, completely or not at all.
+// writeNew writes a new file, completely or not at all.
 func writeNew(name, text string, mode fs.FileMode) error {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {

@@ -224,7 +224,7 @@ func productShow(streams IO) *cobra.Command {
 	return c
 }
 
-// printFreshness prints how old what is known of each upstream is.
+// printFreshness prints when each upstream was synced.
 func printFreshness(streams IO, p *catalog.Product, staleAfter time.Duration) error {
 	var rows [][]string
 	var failures []string

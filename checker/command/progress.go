@@ -28,7 +28,7 @@ func (p progress) bar(done, total int64) {
 	p.show("%s%s %3d %%", strings.Repeat("█", full), strings.Repeat("░", width-full), 100*done/max(total, 1))
 }
 
-// part shows a bar of 10 characters, unless there is only one part, and what is being done.
+// part shows the current task, and a bar of 10 characters if there are several parts.
 func (p progress) part(done, total int, text string) {
 	const width, columns = 10, 79
 	if total > 1 {
@@ -67,7 +67,7 @@ func (p *byteProgress) expect(size int64) {
 	p.unknown = p.unknown || size == 0
 }
 
-// add adds bytes that are done, and shows them at most ten times a second.
+// add adds bytes, and shows the progress at most ten times a second.
 func (p *byteProgress) add(n int64) {
 	if p.done += n; time.Since(p.shown) < 100*time.Millisecond {
 		return

@@ -20,7 +20,8 @@ func serveFilesFlags(c *cobra.Command, o *serveOptions) {
 	c.Flags().BoolVar(&o.fetchOnDemand, "fetch-on-demand", false, "fetch a file of a release from upstream into the folder when a client requests it first")
 }
 
-// openFiles opens the folder of --files, if there is one. The returned function closes it.
+// openFiles opens the folder of --files, if the flag is set. The returned function closes
+// it.
 func (o *serveOptions) openFiles(ctx context.Context, s *db.Store, log *slog.Logger) (closeFolder func() error, err error) {
 	if o.files == "" {
 		return func() error { return nil }, nil

@@ -48,7 +48,7 @@ type Fetcher struct {
 	// Tries is the maximum number of attempts in a row without progress; 0 means 5.
 	Tries int
 
-	// Stalled is how long a download may go without a byte; 0 means a minute.
+	// Stalled is the maximum time without a received byte; 0 means a minute.
 	Stalled time.Duration
 
 	// Pause is the time before the second attempt in a row. It doubles each time, up to a
@@ -56,10 +56,11 @@ type Fetcher struct {
 	Pause time.Duration
 }
 
-// Fetch downloads a file, unless the folder contains it. If a checksum is known, it
-// continues what an earlier process has left. It tries again after errors that may pass,
-// and calls progress with the number of bytes that the file has so far. The error wraps [ErrMismatch] if the
-// file is not the expected one, and [fs.ErrNotExist] if there is none.
+// Fetch downloads a file, unless the folder contains it. If a checksum is known, Fetch
+// continues the download of an earlier process. It retries after temporary errors, and
+// calls progress with the number of bytes received so far. The error wraps [ErrMismatch] if
+// the content is not the expected one, and [fs.ErrNotExist] if the server does not have the
+// file.
 func (f *Fetcher) Fetch(ctx context.Context, from Source, progress func(size int64)) (Content, error) {
 	if c, ok := f.Folder.find(from.Digests); ok {
 		return c, nil
@@ -79,7 +80,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from Source, progress func(size int
 	}
 	defer p.file.Close()
 	c, err := f.complete(ctx, p, from, progress)
-	if errors.Is(err, ErrMismatch) || errors.Is(err, syscall.ENOSPC) { // it is of no use, or the space is needed
+	if errors.Is(err, ErrMismatch) || errors.Is(err, syscall.ENOSPC) { // the partial file is useless, or its space is needed
 		f.Folder.root.Remove(p.name)
 	}
 	return c, err
@@ -122,19 +123,19 @@ func (f *Fetcher) complete(ctx context.Context, p *partial, from Source, progres
 	}
 }
 
-// maxWait is the maximum time between two attempts. A server that asks for more gets no
-// further requests.
+// maxWait is the maximum time between two attempts. If a server asks for a longer wait, the
+// fetch fails.
 const maxWait = time.Minute
 
-// passingError is an error after which another attempt may succeed.
+// passingError is a temporary error: another attempt may succeed.
 type passingError struct {
 	error
-	after time.Duration // 0 if the server has not named a time
+	after time.Duration // wait that the server asks for, or 0
 }
 
 func (e *passingError) Unwrap() error { return e.error }
 
-// attempt sends one request for what the partial file lacks.
+// attempt sends one request for the rest of the partial file.
 func (f *Fetcher) attempt(ctx context.Context, p *partial, from Source, progress func(int64)) error {
 	if p.size > 0 && p.size == from.Size {
 		return nil
@@ -179,7 +180,7 @@ func (f *Fetcher) attempt(ctx context.Context, p *partial, from Source, progress
 	return &passingError{error: cmp.Or(context.Cause(ctx), err)}
 }
 
-// request asks for what the partial file lacks.
+// request requests the rest of the partial file.
 func (f *Fetcher) request(ctx context.Context, p *partial, link string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
 	if err != nil {
@@ -232,7 +233,7 @@ func (p *partial) begin(resp *http.Response, from Source) error {
 	return nil
 }
 
-// checkResponse refuses responses that cannot be the file.
+// checkResponse returns an error if a response cannot be the file.
 func checkResponse(resp *http.Response, from Source) error {
 	n := resp.ContentLength
 	switch kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); {
@@ -302,9 +303,8 @@ func (f *Folder) find(want Digests) (c Content, ok bool) {
 	return Content{want.SHA256, info.Size()}, true
 }
 
-// lock waits until no other process fetches the same source. There are 256 lock files,
-// which are never removed: otherwise two processes could hold locks on two files of one
-// name.
+// lock waits until no other process fetches the same source. The 256 lock files are never
+// removed. Otherwise two processes could lock two different files of the same name.
 func (f *Folder) lock(ctx context.Context, key string) (unlock func(), err error) {
 	l := flock.New(filepath.Join(f.path, locks, key[:2]), flock.SetFlag(os.O_CREATE|os.O_RDWR)) // NFS requires a file that can be written
 	if _, err := l.TryLockContext(ctx, 200*time.Millisecond); err != nil {
@@ -319,12 +319,13 @@ type partial struct {
 	name      string
 	file      *os.File
 	size      int64
-	validator string // of the response that the file is from, if this process has sent the request
+	validator string // of the response that the content is from; empty if another process received it
 	buffer    []byte
 }
 
-// openPartial opens the partial file of a key, which must be locked. Unless the file can be
-// verified it is emptied: after a power failure it may contain anything.
+// openPartial opens the partial file of a key, which must be locked. If the content cannot
+// be verified, it empties the file, because the file may contain anything after a power
+// failure.
 func (f *Folder) openPartial(key string, verifiable bool) (*partial, error) {
 	p := &partial{folder: f, name: path.Join(partials, key), buffer: make([]byte, 256<<10)}
 	flags := os.O_RDWR | os.O_CREATE
@@ -351,7 +352,7 @@ func (p *partial) restart() error {
 	return err
 }
 
-// append reads once from r and writes what it got. The error is io.EOF at the end.
+// append reads once from r and writes the result. The error is io.EOF at the end.
 func (p *partial) append(r io.Reader) error {
 	n, err := r.Read(p.buffer)
 	written, writeErr := p.file.Write(p.buffer[:n])

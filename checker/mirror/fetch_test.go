@@ -232,7 +232,7 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// A second process continues a download, and what it takes from the partial file is checked.
+// A second process continues a download, and verifies the content of the partial file.
 func TestFetchContinues(t *testing.T) {
 	f := newFile(1_000_000)
 	for name, test := range map[string]struct {

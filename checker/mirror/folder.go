@@ -26,12 +26,12 @@ const (
 	contents = "sha256"  // AB/SUM, where AB are the first two digits of the SHA-256
 	partials = "partial" // files that are being written
 	locks    = "lock"    // see [Folder.lock]
-	damaged  = "damaged" // contents that do not match their SHA-256 any more
+	damaged  = "damaged" // contents that no longer match their SHA-256
 )
 
-// Folder is a folder of files, each under the SHA-256 of its content. A file has its final
-// name only when it is complete and on disk. Several processes may use the same folder,
-// also on several machines with a file system that has locks.
+// Folder is a folder of files, each under the SHA-256 of its content. A file gets its final
+// name only when it is complete and on disk. Several processes can use the same folder,
+// also on several machines if the file system has locks.
 type Folder struct {
 	path string
 	root *os.Root
@@ -43,14 +43,14 @@ type Content struct {
 	Size   int64  // in bytes
 }
 
-// Digests are the expected checksums of a file, in lower-case hexadecimal. Empty ones are
-// unknown.
+// Digests are the expected checksums of a file, in lower-case hexadecimal. An empty string
+// means unknown.
 type Digests struct{ SHA256, SHA512 string }
 
 // Known reports whether a checksum is known, so that a file can be verified.
 func (d Digests) Known() bool { return d != Digests{} }
 
-// ErrMismatch is wrapped by errors about a file whose content is not the expected one.
+// ErrMismatch is wrapped by errors about content that is not the expected one.
 var ErrMismatch = errors.New("not the expected content")
 
 // ErrDamaged is wrapped by errors about a file that has changed on disk.
@@ -109,7 +109,8 @@ func (f *Folder) Stat(sum string) (fs.FileInfo, error) {
 	return f.root.Lstat(contentPath(sum))
 }
 
-// Has reports whether the folder contains content, by its name and size.
+// Has reports whether the folder contains a file with the name and the size of the content.
+// It does not read the file.
 func (f *Folder) Has(c Content) bool {
 	info, err := f.Stat(c.SHA256)
 	return err == nil && info.Mode().IsRegular() && info.Size() == c.Size
@@ -119,9 +120,9 @@ func isSum(sum string) bool {
 	return len(sum) == hex.EncodedLen(sha256.Size) && strings.Trim(sum, "0123456789abcdef") == ""
 }
 
-// Add stores what r contains. The error wraps [ErrMismatch] if that does not have the
-// expected checksums. If the SHA-256 is expected, Add overwrites the partial file that a
-// killed process has left.
+// Add stores the content of r. The error wraps [ErrMismatch] if the content does not have
+// the expected checksums. If a SHA-256 is expected, Add overwrites the partial file of a
+// killed process.
 func (f *Folder) Add(ctx context.Context, r io.Reader, want Digests) (c Content, err error) {
 	name, flags := path.Join(partials, fmt.Sprintf("add-%016x", rand.Uint64())), os.O_EXCL
 	if isSum(want.SHA256) {
@@ -167,7 +168,7 @@ func (f *Folder) publish(file *os.File, name, sum string) error {
 	return errors.Join(f.syncFolder(folder), f.syncFolder(contents))
 }
 
-// syncFolder makes the names in a folder survive a power failure.
+// syncFolder syncs a folder, so that the names in it survive a power failure.
 func (f *Folder) syncFolder(name string) error {
 	folder, err := f.root.Open(name)
 	if err != nil {
@@ -177,8 +178,8 @@ func (f *Folder) syncFolder(name string) error {
 	return syncNames(folder)
 }
 
-// Verify reads the content with a SHA-256 and compares it. Damaged content is moved away,
-// so that it is not served any more; the error wraps [ErrDamaged].
+// Verify reads the content with a SHA-256 and verifies it. If the content is damaged,
+// Verify moves it to the subfolder damaged, and the error wraps [ErrDamaged].
 func (f *Folder) Verify(ctx context.Context, sum string) error {
 	file, err := f.Get(sum)
 	if err != nil {
@@ -224,15 +225,16 @@ func (f *Folder) All() iter.Seq2[Content, error] {
 	}
 }
 
-// Fresh files are not removed by Prune: the process that has written them may not have
-// recorded them yet. An abandoned partial file is one that nobody has continued for so long.
+// Prune keeps fresh files, because the process that wrote them may not have recorded them
+// yet. A partial file is abandoned if no process has written to it for the second of these
+// times.
 const (
 	fresh     = time.Hour
 	abandoned = 7 * 24 * time.Hour
 )
 
-// Prune removes contents that are not needed, and partial files that were abandoned. It
-// returns the number of removed contents and their size.
+// Prune removes contents that are not needed, and abandoned partial files. It returns the
+// number and the size of the removed contents.
 func (f *Folder) Prune(needed func(sum string) bool) (n int, size int64, err error) {
 	for c, err := range f.All() {
 		if err != nil {
@@ -272,13 +274,13 @@ func (f *Folder) removeOlder(name string, age time.Duration) (bool, error) {
 	return false, err
 }
 
-// sums computes the checksums of what is written to it.
+// sums computes the checksums of the bytes written to it.
 type sums struct {
 	io.Writer
 	hash256, hash512 hash.Hash
 }
 
-// newSums computes the SHA-256, and the SHA-512 only if it is expected.
+// newSums returns sums of the SHA-256, and of the SHA-512 if it is expected.
 func newSums(want Digests) *sums {
 	s := &sums{hash256: sha256.New(), hash512: sha512.New()}
 	s.Writer = s.hash256
@@ -304,7 +306,7 @@ func (s *sums) check(want Digests) (string, error) {
 	return sum, nil
 }
 
-// contextReader is a reader that returns an error when its context is done.
+// contextReader is a reader that fails when its context is done.
 type contextReader struct {
 	ctx context.Context
 	io.Reader

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// childRole makes the test binary fetch a file in another process. Its value is a
-// folder, a URL and a SHA-256, and then "direct" to write under the final name at once.
+// childRole makes the test binary fetch a file in another process. Its value is a folder, a
+// URL and a SHA-256. A fourth word "direct" makes it write under the final name.
 const childRole = "RELCHECK_TEST_FETCH"
 
 func TestMain(m *testing.M) {
@@ -57,8 +57,8 @@ func fetchDirectly(f *Fetcher, from Source) error {
 	return f.attempt(context.Background(), p, from, nil)
 }
 
-// A killed download leaves no partial file under a final name, and the next one completes
-// the file. A program that writes under the final name is caught.
+// A killed download leaves no partial file under a final name, and the next download
+// completes the file. The test also detects a program that writes under the final name.
 func TestFetchKilled(t *testing.T) {
 	served := newFile(4 << 20)
 	s := httptest.NewServer(served)

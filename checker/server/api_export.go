@@ -17,9 +17,9 @@ import (
 // maxExports is the number of exports that are sent at a time.
 const maxExports = 4
 
-// apiExport answers GET /api/v1/products/{product}/export with everything that is known
-// about the releases of a product, in the format of relcheck release export. It sends them
-// while it reads them. If they change meanwhile, it closes the connection before the end.
+// apiExport answers GET /api/v1/products/{product}/export with all stored data about a
+// product's releases, in the format of relcheck release export. It sends releases while it
+// reads them. If they change meanwhile, it closes the connection before the end.
 func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ identity) error {
 	p, err := s.product(r.PathValue("product"))
 	if err != nil {

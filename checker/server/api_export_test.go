@@ -41,7 +41,7 @@ func (s *service) requestExport(t *testing.T, product, token string, headers ...
 	return res, string(body), err
 }
 
-// exported returns what relcheck release export writes.
+// exported returns the output of relcheck release export.
 func (s *service) exported(t *testing.T, product string) string {
 	t.Helper()
 	p, err := s.store.Product(t.Context(), product)
@@ -55,7 +55,7 @@ func (s *service) exported(t *testing.T, product string) string {
 	return b.String()
 }
 
-// fillLayers stores releases of which upstream and the operator say different things.
+// fillLayers stores releases with different layers of upstream and of the operator.
 func (s *service) fillLayers(t *testing.T) {
 	t.Helper()
 	linux := checker.Platform{OS: "linux", Arch: "amd64"}
@@ -169,8 +169,9 @@ func TestExportAborted(t *testing.T) {
 	}
 }
 
-// A relcheck that syncs with another has the same releases, with all that its upstream and
-// its operator say, also by way of a third one, and after changes.
+// A relcheck that syncs with another has the same releases, with the data of its upstream
+// and the changes of its operator. The same holds through a third relcheck, and after
+// changes.
 func TestRelcheckUpstream(t *testing.T) {
 	first, second, third := newService(t), newService(t), newService(t)
 	first.fillLayers(t)

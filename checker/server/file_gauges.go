@@ -7,13 +7,13 @@ import (
 )
 
 var (
-	filesDesc = prometheus.NewDesc("relcheck_files", "Hosted files of releases. Those that are not served are damaged, changed upstream, or missing in the folder.", []string{"state"}, nil)
-	bytesDesc = prometheus.NewDesc("relcheck_files_bytes", "Size of the served files of releases. A file that several releases have counts once.", nil, nil)
-	unverDesc = prometheus.NewDesc("relcheck_files_unverified", "Served files of releases that no checksum of upstream verifies.", nil, nil)
+	filesDesc = prometheus.NewDesc("relcheck_files", "Hosted files of releases. Only files in the state served are served.", []string{"state"}, nil)
+	bytesDesc = prometheus.NewDesc("relcheck_files_bytes", "Size of the served files of releases. Content of several releases counts once.", nil, nil)
+	unverDesc = prometheus.NewDesc("relcheck_files_unverified", "Served files of releases without a checksum upstream.", nil, nil)
 	fetchDesc = prometheus.NewDesc("relcheck_file_fetches_total", "Files that were fetched because a client requested them.", []string{"result"}, nil)
 )
 
-// fileGauges are the metrics of hosted files. They are counted at each scrape.
+// fileGauges are the metrics of hosted files. Each scrape counts the files.
 type fileGauges struct{ s *Server }
 
 func (g *fileGauges) Describe(descriptions chan<- *prometheus.Desc) {
@@ -59,7 +59,7 @@ func (g *fileGauges) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// hostedState returns whether a hosted file is served, or why not.
+// hostedState returns "served", or the reason that a hosted file is not served.
 func (s *Server) hostedState(r *catalog.Release, h *catalog.HostedFile) string {
 	switch _, state := r.HostedFile(h.Name); {
 	case state == catalog.FileDamaged:

@@ -86,8 +86,7 @@ func noFile() error { return errNoFile }
 // errNoFile is the failure of a request for a file that does not exist.
 var errNoFile = fail(http.StatusNotFound, "unknown_file", "", "there is no such file; GET the releases of the product for a list of files")
 
-// find returns the file that a request is for. It fetches a missing one, if the server does
-// that.
+// find returns the requested file. With fetch on demand, it fetches a missing file.
 func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileRequest) (hosting.File, error) {
 	listed, isListed := req.listed()
 	h, state := req.r.HostedFile(req.name)
@@ -109,7 +108,7 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	return hosting.File{}, fs.ErrNotExist
 }
 
-// listed returns the file that upstream, the operator or the product's template names.
+// listed returns the file that a layer of the release or the product's template names.
 func (req fileRequest) listed() (catalog.File, bool) {
 	for _, f := range req.r.Files {
 		if f.URL != "" && !f.OnlyHere() && f.FileName() == req.name {
@@ -179,9 +178,9 @@ func (s *Server) openFiles(ctx context.Context) {
 	}
 }
 
-// mayFetch returns an error if a file must not be fetched for a client. A client could
-// otherwise use the server to read what only the server can reach. Content with a known
-// checksum is not secret, and neither is what the host of an upstream has.
+// mayFetch returns an error if a file must not be fetched for a client. Otherwise a client
+// could read files through the server that only the server can reach. Content with a known
+// checksum is not secret, and neither are files on the host of an upstream.
 func mayFetch(ctx context.Context, p *product, f catalog.File) error {
 	u, err := url.Parse(f.URL)
 	if err != nil {
@@ -201,7 +200,7 @@ func mayFetch(ctx context.Context, p *product, f catalog.File) error {
 	return &hosting.FetchError{Err: errors.New("without a checksum, only HTTPS and public addresses are allowed: fetch it with relcheck file fetch")}
 }
 
-// markDamaged stores that content is damaged, for other servers and for the operator.
+// markDamaged records that content is damaged, for other servers and for the operator.
 func (s *Server) markDamaged(ctx context.Context, sum string) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -210,7 +209,7 @@ func (s *Server) markDamaged(ctx context.Context, sum string) {
 	}
 }
 
-// scan finds out which changed files are in the folder.
+// scan checks which files of changed releases are in the folder.
 func (s *Server) scan(changes catalog.Changes) {
 	if s.files == nil {
 		return
@@ -228,8 +227,8 @@ func (s *Server) scan(changes catalog.Changes) {
 	}
 }
 
-// withFiles returns a change of all releases that have hosted files, to make their links
-// again.
+// withFiles returns a change of all releases that have hosted files, so that their links
+// are updated.
 func (s *snapshot) withFiles() catalog.Changes {
 	c := catalog.Changes{Revision: s.revision}
 	for _, p := range s.products.all() {

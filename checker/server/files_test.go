@@ -98,7 +98,7 @@ func (s *service) get(t testing.TB, method, path string, headers ...string) repl
 	return s.send(t, r)
 }
 
-// TestServeFile requests files in the ways of download tools.
+// TestServeFile requests files as download tools do.
 func TestServeFile(t *testing.T) {
 	s := newFileService(t, false)
 	content := strings.Repeat("0123456789", 20_000) // more than is sent at a time
@@ -163,7 +163,7 @@ func TestServeFile(t *testing.T) {
 	}
 }
 
-// TestFileTypes checks the types that files are served with: none that a browser would run.
+// TestFileTypes checks the media types of files. A browser must run none of them.
 func TestFileTypes(t *testing.T) {
 	s := newFileService(t, false)
 	s.newProduct(t, "app", "").want("201", "PUT", "v1", `{"files":[{"name":"given","url":"https://e.com/given","media_type":"application/x-test"},
@@ -183,7 +183,7 @@ func TestFileTypes(t *testing.T) {
 	}
 }
 
-// TestHostilePaths requests what lies outside the files of a release.
+// TestHostilePaths requests paths outside of the files of a release.
 func TestHostilePaths(t *testing.T) {
 	s := newFileService(t, false)
 	s.newProduct(t, "app", "").publish("v1")
@@ -260,7 +260,7 @@ func (s *fileService) links(t *testing.T, product string) (download, notes strin
 	return got.Download, got.ReleaseNotes, all
 }
 
-// outside returns the links that do not lead to the service.
+// outside returns the links to other servers.
 func outside(links []string) (found []string) {
 	for _, link := range links {
 		if link != "" && !strings.HasPrefix(link, "http://relcheck.example.com/") {
@@ -270,7 +270,8 @@ func outside(links []string) (found []string) {
 	return found
 }
 
-// TestLinksToHostedFiles follows the links of answers as files are hosted, and are damaged.
+// TestLinksToHostedFiles checks the links of answers while files are hosted, change and are
+// damaged.
 func TestLinksToHostedFiles(t *testing.T) {
 	s := newFileService(t, false)
 	app := s.newProduct(t, "app", `{"notes":"https://e.com/notes/{tag}"}`)
@@ -347,8 +348,8 @@ func TestLinksByTemplate(t *testing.T) {
 	want("no template", "http://relcheck.example.com/files/app/v1.0.0/app_linux_amd64")
 }
 
-// TestFileChangesOnDisk changes a file that was served in several ways. It must not be served
-// until it is stored again.
+// TestFileChangesOnDisk changes a served file on disk in several ways. The file must not be
+// served until it is stored again.
 func TestFileChangesOnDisk(t *testing.T) {
 	content := strings.Repeat("content ", 30_000)
 	for name, change := range map[string]func(path string) error{
@@ -416,7 +417,7 @@ func newOrigin(t *testing.T, respond func(w http.ResponseWriter, r *http.Request
 	return o
 }
 
-// TestFetchOnDemand requests a file that is not hosted from many clients at a time.
+// TestFetchOnDemand requests a file that is not hosted with many clients at the same time.
 func TestFetchOnDemand(t *testing.T) {
 	s := newFileService(t, true)
 	content := strings.Repeat("fetched ", 20_000)
@@ -483,7 +484,7 @@ func TestFetchOnDemandFails(t *testing.T) {
 					t.Errorf("got status %d and %s, want 502 and %q", got.StatusCode, got.body, c.want)
 				}
 			}
-			if got, want := o.requests.Load(), int64(min(len(c.file), 1)); got != want && name != "truncated" { // which is continued
+			if got, want := o.requests.Load(), int64(min(len(c.file), 1)); got != want && name != "truncated" { // a truncated download continues
 				t.Errorf("got %d requests upstream, want %d", got, want)
 			}
 			if n := len(foundFiles(t, s)); n != 0 {
@@ -530,7 +531,7 @@ func TestFetchUnverified(t *testing.T) {
 	}
 }
 
-// TestFetchAbandoned checks that a fetch goes on when its client has gone.
+// TestFetchAbandoned checks that a fetch continues after its client has disconnected.
 func TestFetchAbandoned(t *testing.T) {
 	s := newFileService(t, true)
 	begun, begin := make(chan struct{}), make(chan struct{})
@@ -581,8 +582,8 @@ func (c countingConn) ReadFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-// TestFilesAreSentByKernel checks that a file reaches the TCP connection as a file, through
-// all that wraps responses and connections. Otherwise its content would be copied.
+// TestFilesAreSentByKernel checks that all wrappers of responses and connections pass a
+// file on to the TCP connection. Otherwise its content would be copied.
 func TestFilesAreSentByKernel(t *testing.T) {
 	s := newFileService(t, false)
 	content := strings.Repeat("x", 10<<20)

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// freshnessGauges exports how old what is known of each upstream is.
+// freshnessGauges are the metrics of the last syncs with upstreams.
 type freshnessGauges struct {
 	server                  *Server
 	succeeded, tried, stale *prometheus.Desc

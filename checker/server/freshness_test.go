@@ -16,8 +16,8 @@ import (
 	"relcheck/db/doctor"
 )
 
-// An upstream that fails for 8 days turns the pages, the metrics and the doctor to a warning,
-// and a success turns them back.
+// After an upstream has failed for 8 days, the pages, the metrics and the doctor show a
+// warning. After a success, they show none.
 func TestStaleUpstream(t *testing.T) {
 	var failing atomic.Bool
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

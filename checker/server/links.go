@@ -16,7 +16,7 @@ import (
 type links struct {
 	base     string
 	files    *hosting.Files // nil if this server serves no files
-	onDemand bool           // it fetches missing files
+	onDemand bool           // the server fetches missing files
 }
 
 // escapeTag returns a tag as a part of a URL, or "" if browsers would change it.
@@ -70,8 +70,8 @@ func (l *links) download(p *catalog.Product, r *catalog.Ranked, platform checker
 	return cmp.Or(l.file(p.Name, r.Tag, catalog.FileName(link)), link)
 }
 
-// add sets the links to the files of a release that this server has or fetches, and adds the
-// files that no list contains. It may be called again.
+// add sets the links to the files that this server serves or fetches, and adds hosted files
+// that no list contains. It can be called again.
 func (l *links) add(p *catalog.Product, r *catalog.Release) {
 	if l == nil || l.files == nil || len(r.Hosted) == 0 && !l.onDemand {
 		return

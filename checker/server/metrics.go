@@ -186,7 +186,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// ReadFrom lets the kernel send files; see package inbound.
+// ReadFrom lets the kernel send files. See package inbound.
 func (w *statusWriter) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
 
 // Unwrap supports [http.ResponseController].

@@ -10,8 +10,8 @@ import (
 	"relcheck/checker/server/pages"
 )
 
-// releasePage answers GET /products/{product}/releases/{tag}. The page needs no token if
-// answers link to it.
+// releasePage answers GET /products/{product}/releases/{tag}. If answers link to the page,
+// it needs no token.
 func (s *Server) releasePage(w http.ResponseWriter, r *http.Request, id identity) error {
 	tag := r.PathValue("tag")
 	if tag == "" {

@@ -50,7 +50,7 @@ func TestReleasePage(t *testing.T) {
 	}
 }
 
-// TestReleasePageAccess checks who may see the page of a release.
+// TestReleasePageAccess checks which requests may read the page of a release.
 func TestReleasePageAccess(t *testing.T) {
 	s := newService(t)
 	app := s.newProduct(t, "app", `{"notes_here":true}`)

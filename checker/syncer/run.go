@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// MinInterval is the shortest time between two syncs of a product by Run.
+	// MinInterval is the minimum time between two syncs of a product by Run.
 	MinInterval = time.Minute
-	// maxConcurrent is the number of products that are synced at the same time.
+	// maxConcurrent is the maximum number of products that are synced at the same time.
 	maxConcurrent = 2
-	// maxPoll is the longest time after which Run notices changes of products.
+	// maxPoll is the maximum time until Run notices a change of the products.
 	maxPoll = 15 * time.Second
 )
 
-// Run syncs all products that have upstreams, each once in every interval, until ctx ends.
-// Of several servers with the same store, one syncs a product at a time. A product whose
-// API has a rate limit is synced again when that ends.
+// Run syncs all products that have upstreams, each once per interval, until ctx ends. If
+// several servers have the same store, only one of them syncs a product at a time. If the
+// rate limit of an API is reached, Run syncs its products when the limit ends.
 func (s *Syncer) Run(ctx context.Context, every time.Duration, log *slog.Logger) {
 	r := &runner{Syncer: s, every: every, log: log, due: map[string]attempt{}}
 	for ctx.Err() == nil {
@@ -51,8 +51,8 @@ type attempt struct {
 	at    time.Time
 }
 
-// jitter returns a random part of a tenth of the interval, so that the syncs of many
-// products and servers spread.
+// jitter returns a random duration of up to a tenth of the interval. It spreads the syncs
+// of many products and servers.
 func (r *runner) jitter() time.Duration { return time.Duration(rand.Float64() * float64(r.every) / 10) }
 
 // round syncs the products that are due, and returns the time until the next round.
@@ -95,8 +95,8 @@ func (r *runner) round(ctx context.Context) time.Duration {
 	return max(0, next.Sub(r.now()))
 }
 
-// readTokens reads the tokens of upstreams again, because the operator may have replaced
-// them. It logs each error once.
+// readTokens reads the tokens again, because the operator may have replaced them. It logs
+// an error once until it changes.
 func (r *runner) readTokens() {
 	if r.Tokens == nil {
 		return
@@ -123,7 +123,7 @@ func (r *runner) attemptOf(p *catalog.Product, now time.Time) attempt {
 	a, known := r.due[p.Name]
 	switch {
 	case known && a.after.Equal(last):
-	case last.IsZero(), last.After(now.Add(r.every)): // never, or by a clock that was ahead
+	case last.IsZero(), last.After(now.Add(r.every)): // never synced, or the clock was ahead
 		a = attempt{last, now.Add(min(r.jitter(), time.Minute))}
 	default:
 		a = attempt{last, last.Add(r.every + r.jitter())}
@@ -139,7 +139,7 @@ func (r *runner) attemptOf(p *catalog.Product, now time.Time) attempt {
 	return a
 }
 
-// sync syncs a product that was tried at a time, unless another server has done so since.
+// sync syncs a product, unless another server has tried to since the given time.
 func (r *runner) sync(outer context.Context, product string, after time.Time) {
 	// Later, another server may sync it.
 	ctx, cancel := context.WithTimeoutCause(outer, r.every, fmt.Errorf("not finished within %v: use a longer --sync-every", r.every))
@@ -173,7 +173,7 @@ func (r *runner) sync(outer context.Context, product string, after time.Time) {
 	}
 }
 
-// recordFailure stores an error as the result of the sync with all upstreams of a product.
+// recordFailure records an error for all upstreams of a product.
 func (r *runner) recordFailure(ctx context.Context, product string, failure error) {
 	p, err := r.Store.Product(ctx, product)
 	for _, name := range p.UpstreamList() {

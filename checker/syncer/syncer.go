@@ -22,7 +22,7 @@ type Syncer struct {
 	Reader *upstream.Reader
 	// Tokens, if not nil, returns the tokens of upstreams. Run calls it before each sync.
 	Tokens func() (upstream.Tokens, error)
-	// Force stores lists even if most releases or the latest one would be removed.
+	// Force stores a list even if it would remove most releases or the latest one.
 	Force bool
 	// Now returns the time. Default: [time.Now].
 	Now func() time.Time
@@ -33,7 +33,7 @@ type Syncer struct {
 // Result is the result of a sync with one upstream.
 type Result struct {
 	Upstream  string
-	Unchanged bool   // upstream lists the same as at the last sync
+	Unchanged bool   // the list is the same as at the last sync
 	Latest    string // tag of the latest release of upstream, or empty
 	db.ListResult
 	Skipped []string // see [catalog.List.Skipped]
@@ -56,9 +56,10 @@ func (s *Syncer) now() time.Time {
 	return time.Now()
 }
 
-// Sync reads the lists of all upstreams of a product, and stores them in one transaction. If
-// one of them cannot be read or stored, none is. It returns a result for each upstream, and
-// an error if the product could not be synced at all.
+// Sync reads the lists of all upstreams of a product, and stores them in one transaction.
+// If a list cannot be read or stored, Sync stores none. It returns a result for each
+// upstream. It returns an error if it cannot sync the product at all, or cannot record the
+// results.
 func (s *Syncer) Sync(ctx context.Context, product string) ([]Result, error) {
 	p, err := s.Store.Product(ctx, product)
 	if err != nil {
@@ -99,8 +100,8 @@ func failed(results []Result) bool {
 	return slices.ContainsFunc(results, func(r Result) bool { return r.Err != nil })
 }
 
-// readAll reads the lists. If one has changed, all must be stored again, because what one
-// list says about a release overrides what the lists before it say.
+// readAll reads the lists. If one has changed, all must be stored again, because a later
+// list overrides earlier ones.
 func (s *Syncer) readAll(ctx context.Context, p *catalog.Product, results []Result) error {
 	for i := range results {
 		r := &results[i]
@@ -130,7 +131,8 @@ func (s *Syncer) readAll(ctx context.Context, p *catalog.Product, results []Resu
 	return nil
 }
 
-// read reads one list. The error is one of the store or of the context.
+// read reads one list. Its error is about the store or the context; an upstream's error is
+// in the result.
 func (s *Syncer) read(ctx context.Context, p *catalog.Product, all []Result, r *Result, state []byte) error {
 	from := upstream.Source{Spec: r.spec, State: state,
 		Dates: func() (map[string]time.Time, error) { return s.dates(ctx, p.Name) },
@@ -174,7 +176,7 @@ func (s *Syncer) dates(ctx context.Context, product string) (map[string]time.Tim
 
 // latestOf returns the tag of the latest release of a list, or "".
 func latestOf(p catalog.Product, list catalog.List, now time.Time) string {
-	p.MinAge, p.RequireFiles = 0, false // which decide what is offered here
+	p.MinAge, p.RequireFiles = 0, false // they decide what is offered here
 	scheme := p.Scheme()
 	var releases []catalog.Release
 	for _, e := range list.Entries {
@@ -189,13 +191,13 @@ func latestOf(p catalog.Product, list catalog.List, now time.Time) string {
 	return ""
 }
 
-// hints returns what the operator should know about a list.
+// hints returns hints about a list for the operator.
 func hints(p *catalog.Product, list catalog.List) (all []string) {
 	if list.Hint != "" {
 		all = append(all, list.Hint)
 	}
 	unset, _ := p.CompareSettings(list.Settings)
-	for _, name := range []string{"title", "upstreams", "module", "repo", "origins"} { // which do not affect answers, or belong to that relcheck
+	for _, name := range []string{"title", "upstreams", "module", "repo", "origins"} { // they do not affect answers, or belong to the other relcheck
 		delete(unset, name)
 	}
 	if len(unset) > 0 {
@@ -237,8 +239,8 @@ func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result
 	}
 }
 
-// record stores the results as the last syncs. What was not stored because of another
-// upstream has failed too.
+// record stores the results as the last syncs. If one upstream has failed, it marks the
+// changed lists of the others as failed.
 func (s *Syncer) record(ctx context.Context, product string, tried time.Time, results []Result) error {
 	var culprit string
 	for _, r := range results {

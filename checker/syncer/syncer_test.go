@@ -168,7 +168,7 @@ func TestSync(t *testing.T) {
 	}
 }
 
-// All upstreams of a product are stored together, or none.
+// The lists of all upstreams of a product are stored together, or none.
 func TestSyncSeveralUpstreams(t *testing.T) {
 	s, g, other := newStore(t), newGitHub(t), newGitHub(t)
 	folder := t.TempDir()
@@ -241,7 +241,7 @@ func withoutModule(t *testing.T, s *db.Store) {
 	}
 }
 
-// Two servers with one store sync each product once in an interval.
+// Two servers with one store sync each product once per interval.
 func TestRounds(t *testing.T) {
 	s, g, c := newStore(t), newGitHub(t), newClock()
 	withoutModule(t, s)
@@ -273,8 +273,8 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// Nothing is requested from an API until its rate limit ends, and then all products are
-// synced soon.
+// No request is sent to an API until its rate limit ends. Then all products are synced
+// soon.
 func TestRoundsHonourRateLimits(t *testing.T) {
 	s, g, c := newStore(t), newGitHub(t), newClock()
 	withoutModule(t, s)
@@ -311,7 +311,7 @@ func TestRoundsHonourRateLimits(t *testing.T) {
 	}
 }
 
-// A sync that takes too long fails, and a server that stops does not wait for one.
+// A sync that takes too long fails. A server that stops does not wait for a sync.
 func TestRunWithUpstreamThatHangs(t *testing.T) {
 	s, g := newStore(t), newGitHub(t)
 	withoutModule(t, s)

@@ -14,14 +14,14 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// Limits of the checksum files that one reading requests.
+// Limits of the checksum files that one call of [Reader.Read] requests.
 const (
 	maxChecksumFile     = 1 << 20 // bytes
 	maxChecksumReleases = 100
 	maxChecksumFiles    = 50 // of a release
 )
 
-// checksumReader completes lists of releases with the checksums in files of the releases.
+// checksumReader adds the checksums in the checksum files of releases to a list.
 type checksumReader struct {
 	*Reader
 	Source
@@ -29,10 +29,10 @@ type checksumReader struct {
 	fetch *fetcher
 }
 
-// addTo sets the checksums of the list's files that have none: those that are known, and,
-// for releases that are new, have changed or are pending, those in the checksum files of
-// the release. It returns the tags of releases whose checksum files were not read, to be
-// given as pending again. Files that cannot be read for good are left out.
+// addTo sets the missing checksums of the list's files. It first uses known checksums. For
+// new, changed and pending releases, it then reads the checksum files. It returns the tags
+// of the releases whose checksum files were not read; pass them as pending next time. It
+// skips files that will never be readable.
 func (c *checksumReader) addTo(ctx context.Context, list *catalog.List, pending []string) (stillPending []string, err error) {
 	known := map[string][]catalog.File{}
 	if c.Files != nil && slices.ContainsFunc(list.Entries, func(e catalog.Entry) bool { return lacksChecksums(e.Upstream.Files) }) {
@@ -64,7 +64,7 @@ func (c *checksumReader) addTo(ctx context.Context, list *catalog.List, pending 
 			err := c.read(ctx, e.Upstream.Files)
 			mu.Lock()
 			defer mu.Unlock()
-			if done++; err != nil { // other releases need not wait for a server that fails
+			if done++; err != nil { // do not delay other releases if the server fails
 				stillPending = append(stillPending, e.Tag)
 			}
 			c.Progress(fmt.Sprintf("checksums of %d of %d releases", done, len(due)))
@@ -76,7 +76,7 @@ func (c *checksumReader) addTo(ctx context.Context, list *catalog.List, pending 
 	return stillPending, err
 }
 
-// lacksChecksums reports whether a file has no checksum, except the checksum files.
+// lacksChecksums reports whether a file that is not a checksum file has no checksum.
 func lacksChecksums(files []catalog.File) bool {
 	return slices.ContainsFunc(files, func(f catalog.File) bool {
 		_, isSum := checksumFile(f, files)
@@ -84,8 +84,7 @@ func lacksChecksums(files []catalog.File) bool {
 	})
 }
 
-// fillKnown sets the checksums of files that were known before, and reports whether the
-// files have changed since.
+// fillKnown sets the known checksums of files, and reports whether the files have changed.
 func fillKnown(files, known []catalog.File) (changed bool) {
 	byName := map[string]catalog.File{}
 	for _, f := range known {
@@ -107,11 +106,11 @@ func fillKnown(files, known []catalog.File) (changed bool) {
 	return changed
 }
 
-// read reads the checksum files of a release: first those of several files, and then those
-// of single files that still lack a checksum.
+// read reads the checksum files of a release. It first reads the lists of several
+// checksums, and then the checksum files of single files that still lack one.
 func (c *checksumReader) read(ctx context.Context, files []catalog.File) error {
 	var sums strings.Builder
-	single := map[string]catalog.File{} // by the name of the file that it is about
+	single := map[string]catalog.File{} // by the name of the file that it describes
 	requests := 0
 	for _, f := range files {
 		switch about, ok := checksumFile(f, files); {
@@ -145,8 +144,9 @@ func (c *checksumReader) read(ctx context.Context, files []catalog.File) error {
 	return nil
 }
 
-// checksumFile reports whether a file of a release can be read for checksums, and the name
-// of the file that it is about, if it is about one. See [ChecksumFile].
+// checksumFile reports whether a file of a release is a checksum file that can be read. If
+// it describes a single file, checksumFile returns the name of that file. See
+// [ChecksumFile].
 func checksumFile(f catalog.File, files []catalog.File) (about string, ok bool) {
 	about, ok = ChecksumFile(f.Name, func(name string) bool {
 		return slices.ContainsFunc(files, func(f catalog.File) bool { return f.Name == name })
@@ -167,8 +167,8 @@ func fillChecksums(files []catalog.File, sums map[string]catalog.File) {
 	}
 }
 
-// get returns the text of a checksum file. It is empty if the file cannot be read for good
-// or must not be requested. No token is sent.
+// get returns the text of a checksum file. The text is empty if the file must not be
+// requested or will never be readable. get sends no token.
 func (c *checksumReader) get(ctx context.Context, f catalog.File) (string, error) {
 	u, err := url.Parse(f.URL)
 	if err != nil || !c.mayRequest(ctx, u) {
@@ -185,9 +185,9 @@ func (c *checksumReader) get(ctx context.Context, f catalog.File) (string, error
 	return "", nil
 }
 
-// mayRequest reports whether a URL that an API has named can be requested. The same rules
-// apply as to redirects: no plain HTTP if the API has HTTPS, and no private network if the
-// API is outside.
+// mayRequest reports whether a URL from an API's answer may be requested. The rules are the
+// same as for redirects: no plain HTTP if the API has HTTPS, and no private address if the
+// API has a public one.
 func (c *checksumReader) mayRequest(ctx context.Context, u *url.URL) bool {
 	api, err := url.Parse(c.api)
 	if err != nil || u.Scheme != "https" && u.Scheme != api.Scheme {

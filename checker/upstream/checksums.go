@@ -102,8 +102,8 @@ var (
 	sumOfMany = regexp.MustCompile(`(?i)(?:^|[._-])(?:sha-?(?:256|512)?-?sums?(?:256|512)?|checksums?|sha-?(?:256|512))(?:[._-](?:sha-?)?(?:256|512)(?:sums?)?)*(?:\.txt)?$`)
 )
 
-// ChecksumFile reports whether the name of a file of a release is that of a file with
-// checksums. If it is named after one of the other files, it returns the name of that file.
+// ChecksumFile reports whether a file of a release is a checksum file, by its name. If it
+// is named after one of the other files, ChecksumFile returns the name of that file.
 func ChecksumFile(name string, others func(name string) bool) (of string, ok bool) {
 	if m := sumOfOne.FindStringSubmatch(name); m != nil && others(m[1]) {
 		return m[1], true

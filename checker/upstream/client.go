@@ -2,7 +2,7 @@ package upstream
 
 import "net/http"
 
-// NewClient returns a client that downloads files. It follows redirects under the rules of
+// NewClient returns a client for downloads. It follows redirects by the rules of
 // [Proxy.Client]. It has no time limit for a whole request, because files may be large.
 func NewClient() *http.Client {
 	return &http.Client{

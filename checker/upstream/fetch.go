@@ -63,8 +63,7 @@ type transient struct{ error }
 
 func (t transient) Unwrap() error { return t.error }
 
-// attempts calls f up to three times, as long as it returns errors after which another
-// attempt may succeed.
+// attempts calls f up to three times, as long as f returns temporary errors.
 func attempts(ctx context.Context, pause time.Duration, f func() error) (err error) {
 	pause = cmp.Or(pause, time.Second/2)
 	for attempt := 1; ; attempt++ {
@@ -177,11 +176,11 @@ type redirectError struct{ reason string }
 
 func (e *redirectError) Error() string { return e.reason }
 
-// checkRedirect allows redirects, because proxies may keep files elsewhere, but not from
-// a public address into a private network: a stranger could use them to reach hosts that
-// only this machine can reach. A proxy in a private network may redirect within it. A token
-// is sent to the first server only: package net/http would also send it to other ports and
-// to subdomains.
+// checkRedirect allows redirects, because proxies may keep files elsewhere, but not from a
+// public address into a private network: a stranger could use them to reach hosts that only
+// this machine can reach. A proxy in a private network may redirect within it. A token is
+// sent to the first server only. By default, package net/http would also send it to other
+// ports and to subdomains.
 func checkRedirect(next *http.Request, via []*http.Request) error {
 	first, last := via[0].URL, via[len(via)-1].URL
 	if next.URL.Scheme != first.Scheme || next.URL.Host != first.Host {

@@ -30,9 +30,9 @@ const (
 	maxWait  = 24 * 60 * 60 // seconds: longer rate limits are mistakes
 )
 
-// GitHub reads the releases of a repository from an API in GitHub's form, which GitHub
-// Enterprise Server, Gitea and Forgejo also have
-// (https://docs.github.com/rest/releases/releases#list-releases).
+// GitHub reads the releases of a repository from GitHub's API
+// (https://docs.github.com/rest/releases/releases#list-releases). GitHub Enterprise Server,
+// Gitea and Forgejo have the same API.
 type GitHub struct {
 	API   string // address of the API; default: [GitHubAPI]
 	Repo  string // owner/name
@@ -47,8 +47,7 @@ type GitHub struct {
 	now   func() time.Time // nil means [time.Now]
 }
 
-// Pages identifies the pages of a list, so that a later reading can find out whether it
-// has changed.
+// Pages identifies the pages of a list, so that the next reading can detect changes.
 type Pages []Page
 
 // Page is a page of a list.
@@ -59,21 +58,21 @@ type Page struct {
 	Sum  [32]byte `json:"sum"` // SHA-256 of the body
 }
 
-// ErrUnchanged is returned if a list is the same as at the last reading.
+// ErrUnchanged is returned if a list has not changed since the last reading.
 var ErrUnchanged = errors.New("the list has not changed")
 
-// RateLimitError is the error of an API that does not answer before a time.
+// RateLimitError reports that an API's rate limit is reached.
 type RateLimitError struct{ Until time.Time }
 
 func (e *RateLimitError) Error() string {
 	return fmt.Sprintf("the API's rate limit is reached until %s: wait, or use a token", e.Until.UTC().Format(time.RFC3339))
 }
 
-// Releases returns all releases of the repository, and its pages. The error wraps
-// [ErrUnchanged] if the list still consists of the pages of the last reading. Requests
-// about unchanged pages do not count against GitHub's rate limit if there is a token.
+// Releases returns all releases of the repository, and the pages of the list. The error
+// wraps [ErrUnchanged] if the list still has the pages of the last reading. With a token,
+// requests for unchanged pages do not count against GitHub's rate limit.
 //
-// A list of several pages is read until nothing changes meanwhile, because a release that
+// Releases reads a list of several pages until it does not change meanwhile. A release that
 // is added or deleted moves others to another page.
 func (g *GitHub) Releases(ctx context.Context, last Pages) (catalog.List, Pages, error) {
 	r := gitHubReader{GitHub: g, fetch: newFetcher(g.Client)}
@@ -162,7 +161,7 @@ func (r *gitHubReader) unchanged(ctx context.Context, pages Pages) (bool, error)
 		if err != nil || u == nil {
 			return false, err
 		}
-		if was.Full && was.Next == "" { // another page may follow now, which status 304 does not say
+		if was.Full && was.Next == "" { // another page may follow now; status 304 does not show it
 			was.ETag = ""
 		}
 		p, err := r.get(ctx, u, was.ETag)
@@ -182,7 +181,7 @@ func (r *gitHubReader) unchanged(ctx context.Context, pages Pages) (bool, error)
 	return u == nil, err
 }
 
-// get requests a page, and tries again after errors that may pass.
+// get requests a page, and retries after temporary errors.
 func (r *gitHubReader) get(ctx context.Context, u *url.URL, etag string) (p *page, err error) {
 	err = attempts(ctx, r.pause, func() error {
 		p, err = r.request(ctx, u, etag)
@@ -270,7 +269,7 @@ func (r *gitHubReader) refusal(resp *http.Response, body []byte) error {
 // secondaryLimit matches the message about a rate limit that is not in the headers.
 var secondaryLimit = regexp.MustCompile(`(?i)secondary rate limit|abuse detection`)
 
-// limitedUntil returns when an API answers again, or zero if it has no limit now.
+// limitedUntil returns when the rate limit of a response ends, or zero if there is none.
 func limitedUntil(h http.Header, message string, now time.Time) time.Time {
 	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
 		return now.Add(time.Duration(min(seconds, maxWait)) * time.Second)
@@ -300,13 +299,13 @@ func nextPage(resp *http.Response) (*url.URL, error) {
 	if err != nil {
 		return nil, errors.New("the link to the next page is invalid")
 	}
-	if at := resp.Request.URL; next.Scheme != at.Scheme || next.Host != at.Host { // would get the token
+	if at := resp.Request.URL; next.Scheme != at.Scheme || next.Host != at.Host { // it would get the token
 		return nil, fmt.Errorf("the next page is on another server, %s", quote(next.Host))
 	}
 	return next, nil
 }
 
-// noteRename sets the hint if the request was redirected to a repository of another name.
+// noteRename sets a hint if the request was redirected to a repository of another name.
 func (r *gitHubReader) noteRename(from, to *url.URL, body []byte) {
 	if from.Path == to.Path || r.renamed != "" {
 		return

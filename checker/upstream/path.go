@@ -11,7 +11,8 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// readPath reads a file of releases, or all files *.json of a folder, by name, as one list.
+// readPath reads a file of releases, or all *.json files of a folder in the order of their
+// names, as one list.
 func readPath(path string) (catalog.List, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

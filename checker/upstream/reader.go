@@ -29,7 +29,7 @@ type Reader struct {
 	pause time.Duration // before a second attempt; 0 means half a second
 
 	mu      sync.Mutex
-	limited map[string]time.Time // by host: when its rate limit ends
+	limited map[string]time.Time // end of the rate limit, by host
 }
 
 // Source is a list to read.
@@ -39,8 +39,8 @@ type Source struct {
 	State []byte
 	// Siblings are the other upstreams of the product.
 	Siblings []spec.Spec
-	// Dates returns known dates of commits by tag, and Files known files of releases by
-	// tag. What they return is not requested again. They may be nil.
+	// Dates returns the known dates of commits by tag. Files returns the known files of
+	// releases by tag. Known dates and checksums are not requested again. Both may be nil.
 	Dates func() (map[string]time.Time, error)
 	Files func() (map[string][]catalog.File, error)
 	// Progress, if not nil, is called while the list is read, with a text such as
@@ -57,14 +57,14 @@ type state struct {
 }
 
 // Read returns the whole list of an upstream, and its state. The list has the name of the
-// upstream and only upstream's layers. The error wraps [ErrUnchanged] if the list is that
-// of the last reading.
+// upstream and contains only upstream's layers. The error wraps [ErrUnchanged] if the list
+// has not changed since the last reading.
 func (r *Reader) Read(ctx context.Context, from Source) (list catalog.List, newState []byte, err error) {
 	if from.Progress == nil {
 		from.Progress = func(string) {}
 	}
 	var last, next state
-	json.Unmarshal(from.State, &last) // that of a later version may be unreadable: the list is read again
+	json.Unmarshal(from.State, &last) // if a later version wrote an unreadable state, read the list again
 	switch from.Kind {
 	case spec.GitHub:
 		list, next, err = r.readGitHub(ctx, from, last)
@@ -172,7 +172,7 @@ func (r *Reader) readGitHub(ctx context.Context, from Source, last state) (list 
 	g := &GitHub{API: api, Repo: from.Repo, Token: r.token(api), Client: r.Client, pause: r.pause, now: r.now,
 		Progress: func(pages int) { from.Progress(fmt.Sprintf("page %d", pages)) }}
 	if len(last.Pending) > 0 {
-		last.Pages = nil // to read the list in any case
+		last.Pages = nil // read the list even if it is unchanged
 	}
 	if list, next.Pages, err = g.Releases(ctx, last.Pages); err != nil {
 		return list, next, err
@@ -204,11 +204,11 @@ func (r *Reader) readModule(ctx context.Context, from Source) (catalog.List, err
 	return lists[0], nil
 }
 
-// mergeLayers leaves only upstream's layer in the entries of an export, which then says the
-// same as both. Entries for which that is impossible are skipped.
+// mergeLayers merges the layers of each entry of an export into upstream's layer. It skips
+// entries that cannot be merged.
 func mergeLayers(list *catalog.List) {
 	p, err := list.Settings.Apply(catalog.Product{Name: "x"})
-	if err != nil { // settings that this version does not know
+	if err != nil { // this version does not know the settings
 		p = catalog.Product{}
 	}
 	scheme := p.Scheme()

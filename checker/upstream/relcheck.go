@@ -19,7 +19,8 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// maxQuiet is how long another relcheck may send nothing while it sends its releases.
+// maxQuiet is the maximum time without a received byte while another relcheck sends its
+// releases.
 const maxQuiet = 30 * time.Second
 
 // readRelcheck reads the export of a product of another relcheck.
@@ -43,7 +44,8 @@ func (r *Reader) readRelcheck(ctx context.Context, from Source, etag string) (li
 	return list, newETag, err
 }
 
-// exportURL returns the URL of the export of a product, whose address ends in /p/NAME.
+// exportURL returns the URL of the export of a product. The product's address ends in
+// /p/NAME.
 func exportURL(product string) (*url.URL, error) {
 	u, err := url.Parse(product)
 	if err != nil {
@@ -135,8 +137,8 @@ func (w watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readExport reads what [WriteExport] has written, one release after the other, so that only
-// the list needs memory. It calls progress with the number of releases.
+// readExport reads the output of [WriteExport] release by release, so that only the list
+// needs memory. It calls progress with the number of releases.
 func readExport(r io.Reader, progress func(n int)) (list catalog.List, err error) {
 	limited := &io.LimitedReader{R: r, N: maxFile}
 	d := jsontext.NewDecoder(bufio.NewReaderSize(limited, 64<<10), lenient)

@@ -150,7 +150,7 @@ type listReader struct {
 	form
 	read    catalog.List
 	drafts  []catalog.Entry
-	numbers map[string]int // of the entries that were taken, by tag
+	numbers map[string]int // numbers of the entries, by tag
 	entries int
 }
 

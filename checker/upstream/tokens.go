@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Tokens are the access tokens of upstreams, by host with the port, if there is one in the
-// upstream's URL. A token is never sent to another host.
+// Tokens are the access tokens of upstreams, by host. The host includes the port if the
+// upstream's URL has one. A token is never sent to another host.
 type Tokens map[string]string
 
 // gitHubHost is the host of [GitHubAPI].
@@ -19,9 +19,9 @@ var (
 	hostPattern  = regexp.MustCompile(`^[A-Za-z0-9.\-:\[\]]{1,255}$`)
 )
 
-// ParseTokens parses a file of tokens: a line HOST TOKEN for each, or a line with only the
-// token of GitHub. Empty lines and lines that begin with # are ignored. Errors do not
-// contain tokens.
+// ParseTokens parses a file of tokens. Each line is HOST TOKEN, or only the token of
+// GitHub. Empty lines and lines that begin with # are ignored. Errors do not contain
+// tokens.
 func ParseTokens(text string) (Tokens, error) {
 	tokens := Tokens{}
 	number := 0
@@ -46,7 +46,7 @@ func ParseTokens(text string) (Tokens, error) {
 	return tokens, nil
 }
 
-// With returns the tokens with a token of GitHub, unless that is empty or there is one.
+// With returns the tokens and adds a token of GitHub, unless it is empty or t has one.
 func (t Tokens) With(gitHub string) (Tokens, error) {
 	if gitHub = strings.TrimSpace(gitHub); gitHub == "" || t[gitHubHost] != "" {
 		return t, nil

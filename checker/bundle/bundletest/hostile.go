@@ -15,8 +15,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Foreign is the name of the hostile bundle that a foreign key has signed. All others are
-// not valid.
+// Foreign is the name of the bundle that a foreign key has signed. All other hostile
+// bundles are invalid.
 const Foreign = "a foreign key"
 
 // The format of a bundle.
@@ -89,8 +89,8 @@ func signed(t testing.TB, k note.Signer, index string, change func(text string) 
 	return named(noteName, string(n))
 }
 
-// Hostile returns a valid bundle, and bundles that must be refused, by what is wrong with
-// them.
+// Hostile returns a valid bundle, and hostile bundles by their names, which describe the
+// fault.
 func Hostile(t testing.TB, key, foreign note.Signer) (good []byte, hostile map[string][]byte) {
 	t.Helper()
 	one, two := sumOf("one"), sumOf("two")

@@ -14,20 +14,20 @@ import (
 )
 
 const (
-	// maxFetches is how many files are fetched at the same time, and maxFetchers how many
-	// requests may wait for them.
+	// maxFetches is the maximum number of files that are fetched at the same time.
+	// maxFetchers is the maximum number of requests that wait for them.
 	maxFetches  = 4
 	maxFetchers = 256
-	// retryAfter is how long a failed fetch is not tried again.
+	// retryAfter is the time before a failed fetch is tried again.
 	retryAfter = 30 * time.Second
 	// maxFetchTime limits the time of a fetch.
 	maxFetchTime = 2 * time.Hour
-	// maxFailures is the number of failed fetches that are remembered.
+	// maxFailures is the maximum number of remembered failures.
 	maxFailures = 1000
 )
 
-// Fetcher fetches files that clients request. Many requests for a file make one fetch, which
-// goes on if the clients do not wait for it.
+// Fetcher fetches files that clients request. Several requests for a file share one fetch.
+// The fetch continues if the clients disconnect.
 type Fetcher struct {
 	ctx     context.Context
 	fetcher *mirror.Fetcher
@@ -46,7 +46,7 @@ type failure struct {
 	err error
 }
 
-// FetchError is the error of a fetch. Its text is fit for clients.
+// FetchError is the error of a fetch. Clients may see its text.
 type FetchError struct{ Err error }
 
 func (e *FetchError) Error() string { return e.Err.Error() }
@@ -72,7 +72,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from mirror.Source, record func(con
 	}
 	defer f.waiting.Add(-1)
 	done := f.running.DoChan(fmt.Sprint(from), func() (any, error) {
-		if err := f.recentFailure(from); err != nil { // of the fetch before
+		if err := f.recentFailure(from); err != nil { // the previous fetch may have failed meanwhile
 			return c, err
 		}
 		c, err := f.fetch(from, record)

@@ -1,5 +1,5 @@
-// Package hosting serves files of releases from a folder, and fetches missing ones. It
-// never sends content whose SHA-256 is not the expected one.
+// Package hosting serves files of releases from a folder, and fetches missing ones. It only
+// sends content that has the expected SHA-256.
 package hosting
 
 import (
@@ -22,22 +22,23 @@ import (
 )
 
 const (
-	// checkInterval is how often all contents are verified, and checkSpeed how many bytes of
-	// them a second.
+	// checkInterval is the time between two verifications of a content. checkSpeed is their
+	// speed in bytes per second.
 	checkInterval = 24 * time.Hour
 	checkSpeed    = 20 << 20
-	// searchInterval is how often missing contents are looked for.
+	// searchInterval is the time between two searches for missing contents.
 	searchInterval = 30 * time.Second
-	// maxHashing is how many contents that clients wait for are verified at the same time.
+	// maxHashing is the maximum number of contents that are verified for clients at the
+	// same time.
 	maxHashing = 2
-	// scanTimeout is how long Scan waits for the file system.
+	// scanTimeout is the maximum time that Scan waits for the file system.
 	scanTimeout = 5 * time.Second
 )
 
-// ErrChanging is returned for content that something else is writing to.
+// ErrChanging is returned for content that another process is writing.
 var ErrChanging = errors.New("the file is changing on disk")
 
-// ErrBusy is returned while there are too many unread responses or fetches.
+// ErrBusy is returned while there are too many unread responses or too many fetches.
 var ErrBusy = errors.New("too many requests for files")
 
 // Files serves the contents of a folder.
@@ -45,7 +46,7 @@ type Files struct {
 	Folder *mirror.Folder
 	Log    *slog.Logger
 
-	// Damaged is called with the SHA-256 of content that was found damaged.
+	// Damaged is called with the SHA-256 of damaged content.
 	Damaged func(ctx context.Context, sum string)
 
 	// Changed is called after the result of Usable has changed for some content.
@@ -64,8 +65,8 @@ type Files struct {
 type state struct {
 	missing bool
 	damaged bool
-	checked time.Time   // zero if it was not read since the start
-	info    fs.FileInfo // of the file at that time
+	checked time.Time   // time of the last verification; zero if there was none since the start
+	info    fs.FileInfo // of the file at this time
 }
 
 func (s state) usable() bool { return !s.missing && !s.damaged }
@@ -76,7 +77,7 @@ func New(folder *mirror.Folder, log *slog.Logger) *Files {
 		states: map[string]state{}, hashing: make(chan struct{}, maxHashing)}
 }
 
-// Usable reports whether the folder contains content, as far as is known.
+// Usable reports whether the folder contains content that is not known to be damaged.
 func (f *Files) Usable(sum string) bool {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
@@ -100,11 +101,11 @@ func (f *Files) get(sum string) state {
 	return f.states[sum]
 }
 
-// Forget makes content usable that was stored a moment ago.
+// Forget resets the state of content, which was just stored.
 func (f *Files) Forget(sum string) { f.set(sum, state{}) }
 
-// Scan finds out which contents are in the folder. If the file system does not answer in
-// time, it goes on in the background.
+// Scan checks which contents are in the folder. If the file system does not answer in time,
+// it continues in the background.
 func (f *Files) Scan(contents []mirror.Content) {
 	done := make(chan struct{})
 	go func() {
@@ -120,7 +121,7 @@ func (f *Files) Scan(contents []mirror.Content) {
 	}
 }
 
-// Find looks for content in the folder, and reports whether it is usable.
+// Find searches the folder for content, and reports whether it is usable.
 func (f *Files) Find(c mirror.Content) bool {
 	s := f.get(c.SHA256)
 	info, err := f.Folder.Stat(c.SHA256)
@@ -175,7 +176,7 @@ func (f *Files) find(sum string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// lost notes that content is missing, unless the error may pass.
+// lost marks content as missing, unless the file is there and the error is temporary.
 func (f *Files) lost(sum string, err error) error {
 	if info, e := f.Folder.Stat(sum); e == nil && info.Mode().IsRegular() {
 		return err
@@ -192,7 +193,7 @@ func same(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// verify reads content. Requests for the same content share one reading.
+// verify verifies content. Requests for the same content share one verification.
 func (f *Files) verify(ctx context.Context, sum string) error {
 	done := f.checks.DoChan(sum, func() (any, error) {
 		f.hashing <- struct{}{}
@@ -207,7 +208,8 @@ func (f *Files) verify(ctx context.Context, sum string) error {
 	}
 }
 
-// check reads content, at a limited speed unless it is nil. Damaged content is moved away.
+// check verifies content, at a limited speed unless speed is nil. It moves damaged content
+// to another folder.
 func (f *Files) check(ctx context.Context, sum string, speed *rate.Limiter) error {
 	file, before, err := f.find(sum)
 	if err != nil {
@@ -287,7 +289,7 @@ func (f *Files) Run(ctx context.Context, contents func() []mirror.Content) {
 	}
 }
 
-// checkAll verifies contents that were not verified for a while.
+// checkAll verifies the contents that are due.
 func (f *Files) checkAll(ctx context.Context, contents []mirror.Content, speed *rate.Limiter) {
 	for _, c := range contents {
 		if s := f.get(c.SHA256); s.missing || s.damaged || time.Since(s.checked) < f.Interval/2 {

@@ -140,7 +140,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestFetcherLimits checks that only so many requests wait for fetches.
+// TestFetcherLimits checks that the number of requests that wait for fetches is limited.
 func TestFetcherLimits(t *testing.T) {
 	s := newSample(t)
 	block := make(chan struct{})

@@ -23,17 +23,19 @@ type File struct {
 	Fetched   time.Time
 }
 
-// tailSize is the size of the last part of a response in bytes. It is sent only if the file
-// has not changed until then: a client of a changed file must not get a whole response.
+// tailSize is the size of the last part of a response in bytes. The last part is sent only
+// if the file has not changed, so that a client never gets a complete response from a
+// changed file.
 const tailSize = 64 << 10
 
-// writeTimeout is how long a client with TLS may take to read a part of a file.
+// writeTimeout is the maximum time that a client with TLS may take to read a part of a
+// file.
 const writeTimeout = 10 * time.Second
 
 // tails are reused because each response needs one.
 var tails = sync.Pool{New: func() any { return new([tailSize]byte) }}
 
-// Serve sends a file. If it returns an error it has sent nothing. The error wraps
+// Serve sends a file. If it returns an error, it has sent nothing. The error wraps
 // [fs.ErrNotExist], [mirror.ErrDamaged], [ErrChanging] or [ErrBusy].
 func (f *Files) Serve(w http.ResponseWriter, r *http.Request, meta File) error {
 	file, info, err := f.open(r.Context(), meta.SHA256)
@@ -81,8 +83,7 @@ func disposition(name string) string {
 	return "attachment"
 }
 
-// mediaTypes are the types of files by the ends of their names. They do not depend on the
-// machine.
+// mediaTypes are the types of files by extension. Package mime would depend on the machine.
 var mediaTypes = map[string]string{
 	".gz": "application/gzip", ".tgz": "application/gzip", ".zip": "application/zip", ".xz": "application/x-xz", ".txz": "application/x-xz",
 	".bz2": "application/x-bzip2", ".tbz2": "application/x-bzip2", ".zst": "application/zstd", ".7z": "application/x-7z-compressed", ".tar": "application/x-tar",
@@ -93,8 +94,8 @@ var mediaTypes = map[string]string{
 
 const unknownType = "application/octet-stream"
 
-// mediaType returns the type of a file: what upstream says, or else by its name. Types that
-// browsers would run or show as a page of this service are not used.
+// mediaType returns upstream's type of a file, or the type for its name. It does not return
+// types that browsers run or show as a page of this service.
 func mediaType(meta File) string {
 	kind, _, err := mime.ParseMediaType(meta.MediaType)
 	if err != nil || kind == unknownType {
@@ -144,7 +145,7 @@ func (w *bodyWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	return n + int64(written), err
 }
 
-// send sends all of r, and gives the client time for each part of it.
+// send sends all of r. The client has writeTimeout for each part.
 func (w *bodyWriter) send(r io.Reader) (n int64, err error) {
 	if w.control == nil {
 		return io.Copy(w.ResponseWriter, r)
@@ -175,8 +176,8 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// extend gives a client with TLS time to read the next part. Package inbound does it for
-// others.
+// extend sets the deadline for a client with TLS to read the next part. Package inbound
+// sets it for other clients.
 func (w *bodyWriter) extend() {
 	if w.control != nil {
 		w.control.SetWriteDeadline(time.Now().Add(writeTimeout))

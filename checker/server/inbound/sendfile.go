@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// progressInterval is how often the connection of a client that reads a file checks whether
-// the client has read something.
+// progressInterval is the time between two checks whether a client of a file has read
+// something.
 const progressInterval = time.Second
 
-// fileBufferSize is the size of the kernel's send buffer of a connection that a large file is
-// sent over, in bytes.
+// fileBufferSize is the size in bytes of the kernel's send buffer while a connection sends
+// a large file.
 const fileBufferSize = 512 << 10
 
 // ReadFrom implements [io.ReaderFrom], so that the kernel sends files without copying them.
-// The client may take any time, if it reads something every 10 seconds, unless the handler
-// has set a write deadline.
+// A download may take any time if the client reads something every 10 seconds. A write
+// deadline of the handler takes precedence.
 func (c *conn) ReadFrom(r io.Reader) (sent int64, err error) {
 	socket, ok := c.Conn.(io.ReaderFrom)
 	rest, limited := r.(*io.LimitedReader)
@@ -51,8 +51,8 @@ func (c *conn) ReadFrom(r io.Reader) (sent int64, err error) {
 	return sent, nil
 }
 
-// countsPartialSends reports whether the system says how much of a file it has sent before
-// a deadline.
+// countsPartialSends reports whether the system returns how much of a file it sent before a
+// deadline.
 const countsPartialSends = runtime.GOOS != "windows"
 
 func isFile(r io.Reader) bool {
@@ -71,7 +71,7 @@ func (w *progressWriter) Write(p []byte) (int, error) {
 	return w.c.Write(p)
 }
 
-// Release ends the reservation of a response that was not written by [WriteBody].
+// Release ends the reservation of a response that [WriteBody] has not written.
 func Release(ctx context.Context) {
 	if c := connFromContext(ctx); c != nil {
 		c.listener.mu.Lock()

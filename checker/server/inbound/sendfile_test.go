@@ -117,7 +117,7 @@ func TestStalledDownload(t *testing.T) {
 	}
 }
 
-// TestDownloadOfReader sends what is not a file, and a file that is too short.
+// TestDownloadOfReader sends a reader that is not a file, and a file that is too short.
 func TestDownloadOfReader(t *testing.T) {
 	s := newFileServer(t, 300_000, time.Second, func(f *os.File) io.Reader { return bufio.NewReader(f) })
 	res, err := http.ReadResponse(bufio.NewReader(s.get(t)), nil)

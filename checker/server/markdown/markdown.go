@@ -1,5 +1,5 @@
-// Package markdown renders release notes as HTML that is safe to show on a page of the
-// service: it contains no HTML of the notes, runs no script and loads nothing.
+// Package markdown renders release notes as safe HTML for a page of the service. The result
+// contains no HTML of the notes, runs no script and loads nothing.
 package markdown
 
 import (
@@ -23,14 +23,16 @@ import (
 	"relcheck/checker/printable"
 )
 
-// maxDepth is the maximum number of nested blocks, and maxLinks that of links. Notes with
-// more are shown as plain text, because the time to parse them grows with the square.
+// maxDepth is the maximum number of nested blocks, and maxLinks the maximum number of
+// links. Notes with more are shown as plain text, because the time to parse them grows
+// quadratically.
 const maxDepth, maxLinks = 50, 2000
 
-// firstHeading is the level of the highest headings of notes. Those of the page are above.
+// firstHeading is the level of the highest headings of notes. The page itself uses the
+// levels above.
 const firstHeading = 4
 
-// converter is created at the first use, because most processes show no notes.
+// converter is created on first use, because most processes show no notes.
 var converter = sync.OnceValue(func() goldmark.Markdown {
 	return goldmark.New(
 		goldmark.WithExtensions(extension.Linkify, extension.Strikethrough, extension.TaskList,
@@ -58,8 +60,8 @@ func plain(text string) template.HTML {
 	return clean("<pre>" + template.HTMLEscapeString(text) + "</pre>\n")
 }
 
-// clean removes characters that hide text or change its order, also those that were
-// written as entities.
+// clean removes characters that hide text or change its order, even if they were written as
+// entities.
 func clean(rendered string) template.HTML {
 	return template.HTML(strings.Map(func(r rune) rune {
 		switch {
@@ -95,7 +97,7 @@ func depth(text string) (deepest int) {
 	return deepest
 }
 
-// nodes renders what goldmark would render in another way.
+// nodes renders the nodes that goldmark would render differently.
 type nodes struct{}
 
 func (nodes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
@@ -112,7 +114,7 @@ func nothing(util.BufWriter, []byte, ast.Node, bool) (ast.WalkStatus, error) {
 	return ast.WalkSkipChildren, nil
 }
 
-// shiftHeadings changes the levels of headings so that the highest is firstHeading.
+// shiftHeadings shifts the levels of headings so that the highest is firstHeading.
 func shiftHeadings(root ast.Node) {
 	var headings []*ast.Heading
 	highest := 6
@@ -138,7 +140,7 @@ func heading(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkSta
 	return ast.WalkContinue, nil
 }
 
-// checkBox renders a box that nothing can be entered into.
+// checkBox renders a check box as text.
 func checkBox(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 	if entering {
 		box := "☐ "
@@ -185,8 +187,8 @@ func autoLink(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.W
 	return ast.WalkContinue, nil
 }
 
-// anchor writes the start or the end of a link, or nothing if it does not lead to a web
-// address.
+// anchor writes the start or the end of a link. It writes nothing if the destination is not
+// a web address.
 func anchor(w util.BufWriter, target string, entering bool) {
 	u, err := url.Parse(target)
 	switch {

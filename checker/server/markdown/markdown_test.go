@@ -47,7 +47,7 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// TestRenderTime renders notes that are made to be slow, of the maximum size.
+// TestRenderTime renders notes of the maximum size that are slow to render.
 func TestRenderTime(t *testing.T) {
 	const size = 64 << 10
 	for _, pattern := range []string{">", "> ", "- ", "[", "![", "[a](", "*", "*a ", "_a_", "`", "`a``", "<", "<a", "<!--", "&", "&amp;", "|", "|a|\n", "|-", "\n", "1. ", "# ", "\\",

@@ -58,7 +58,8 @@ func opaClients(base string) []client {
 	}
 }
 
-// opaDownloads explains how the links that Open Policy Agent makes itself lead here.
+// opaDownloads explains how a service can answer the download links that Open Policy Agent
+// makes itself.
 var opaDownloads = client{"opa-downloads", "Download links of Open Policy Agent v1.7 and later",
 	"These versions make the download link themselves: https://openpolicyagent.org/downloads/TAG/FILE. In a closed network, let your DNS resolve openpolicyagent.org to this service, which answers requests below /downloads/ with the files of the product opa. The service, or the proxy in front of it, needs a certificate for that name that your machines trust.",
 	`relcheck file fetch opa --latest 1 --files /srv/relcheck

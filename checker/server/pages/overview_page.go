@@ -27,7 +27,7 @@ type ProductSummary struct {
 	Tiles               []tile
 	Spark               template.HTML
 	SparkNote           string
-	Synced              *catalog.Freshness // of the upstream that was synced the longest time ago, or nil
+	Synced              *catalog.Freshness // of the upstream with the oldest sync, or nil
 }
 
 type overviewPage struct {

@@ -70,7 +70,7 @@ func ReleasePage(v Visitor, d ReleaseData) ([]byte, error) {
 	return render("release", v, d.Product.Title+" "+r.Tag, page)
 }
 
-// fileRows describes the files of the release, and the hosted ones that cannot be served.
+// fileRows describes the files of the release, and hosted files that cannot be served.
 func (d *ReleaseData) fileRows() (rows []fileRow) {
 	platforms := map[string][]string{} // by URL
 	for p, f := range d.Release.Downloads(&d.Product).ByPlatform() {
@@ -122,7 +122,8 @@ func (r *fileRow) describe(size int64, sha256, sha512 string) {
 	}
 }
 
-// fileState returns where a file is and whether it was verified, and its CSS class.
+// fileState describes where a file is and whether it was verified, and returns the CSS
+// class.
 func (d *ReleaseData) fileState(f *catalog.File, h *catalog.HostedFile, state catalog.HostedState) (text, class string) {
 	switch {
 	case !d.Serves:
