@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// NextBundleSequences returns a new sequence number for each of the products of a bundle:
-// the time in seconds, or more if the last one was not lower. The error wraps [ErrNotFound]
-// if a product does not exist.
+// NextBundleSequences returns a new sequence number for each product of a bundle. It is the
+// time in seconds, or higher if the last number was not lower. The error wraps
+// [ErrNotFound] if a product does not exist.
 func (s *Store) NextBundleSequences(ctx context.Context, products []string, now time.Time) (numbers map[string]int64, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		numbers = map[string]int64{}
@@ -32,16 +32,16 @@ func (s *Store) NextBundleSequences(ctx context.Context, products []string, now 
 	return numbers, err
 }
 
-// AppliedBundle is the last bundle of another store from which a product was updated.
+// AppliedBundle is the last bundle of another store that was applied to a product.
 type AppliedBundle struct {
 	Product  string
-	Store    string // ID of the store that has created the bundle
+	Store    string // ID of the store that created the bundle
 	Sequence int64  // of the product in the bundle
 	Bundle   string // ID of the bundle
 	Applied  time.Time
 }
 
-// AppliedBundles returns the last bundle of each store from which each product was updated.
+// AppliedBundles returns the last bundle of each store that was applied to each product.
 func (s *Store) AppliedBundles(ctx context.Context) ([]AppliedBundle, error) {
 	all, err := query(ctx, s.read, scanApplied, selectApplied)
 	slices.SortFunc(all, func(a, b AppliedBundle) int {

@@ -12,48 +12,47 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// Bundle identifies a bundle that is applied.
+// Bundle identifies a bundle to apply.
 type Bundle struct {
 	ID    string
 	Store string    // ID of the store that has created it
-	Time  time.Time // of its application
+	Time  time.Time // when it is applied
 
-	DryRun bool // only find out what would change
+	DryRun bool // only compute what would change
 	Force  bool // see [Store.ImportReleases]
 }
 
 // BundleProduct is a product in a bundle.
 type BundleProduct struct {
-	Product  catalog.Product // its settings, for a store that does not have it
-	Sequence int64           // grows with each bundle of a store
+	Product  catalog.Product // its settings, which are used if the store does not have it
+	Sequence int64           // higher than in earlier bundles of the store
 	List     catalog.List    // its releases, without the operator's layers
 
-	// Hosted are files of these releases whose contents are hosted, by tag.
+	// Hosted are the hosted files of these releases, by tag.
 	Hosted map[string][]catalog.HostedFile
 }
 
-// BundleResult is what a bundle changes in a product.
+// BundleResult describes what a bundle changes in a product.
 type BundleResult struct {
 	Product  string
 	New      bool // the product did not exist
 	Repeated bool // the bundle was applied before, so nothing changes
 	Releases ImportResult
-	Hosted   int // number of files that were not hosted before, or with another content
+	Hosted   int // number of files that were not hosted before, or had other content
 }
 
-// ErrOldBundle is wrapped by the error about a bundle that is older than one that was
-// applied before.
+// ErrOldBundle is wrapped by errors about a bundle that is older than an applied one.
 var ErrOldBundle = errors.New("a newer bundle was applied before")
 
 // ApplyBundle stores the products of a bundle in upstream's layer, all or nothing. It adds
-// products that the store does not have, and leaves the settings of the others alone. The
-// contents of the hosted files must be there already.
+// products that the store does not have. It does not change the settings of existing
+// products. The contents of the hosted files must already be in the folder.
 //
-// The products are read several times. What is new is staged in short transactions, and the
-// last one makes all of it visible.
+// ApplyBundle reads the products several times. It stages new rows in short transactions,
+// and the last transaction makes all of them visible.
 //
-// The error wraps [ErrOldBundle] if the same or a higher sequence number of a product was
-// applied before, by another bundle of that store.
+// The error wraps [ErrOldBundle] if another bundle of the store with the same or a higher
+// sequence number of a product was applied before.
 func (s *Store) ApplyBundle(ctx context.Context, b Bundle, products iter.Seq2[*BundleProduct, error]) (results []BundleResult, err error) {
 	im := bundleImport{Store: s, bundle: b, products: products}
 	for range maxTries {
@@ -86,24 +85,24 @@ type bundleImport struct {
 	stage    *stage        // nil for a dry run
 }
 
-// bundlePart is what a bundle changes in a product.
+// bundlePart is the part of an import that changes one product.
 type bundlePart struct {
 	product  product
 	isNew    bool // the product is not visible yet
 	sequence int64
-	last     AppliedBundle  // that was applied to the product before, or zero
-	releases *releaseImport // nil if the product must be compared with the store
+	last     AppliedBundle  // last bundle that was applied to the product, or zero
+	releases *releaseImport // nil until the product is compared with the store
 }
 
-// abandon gives up the stage, so that other imports need not wait.
+// abandon gives up the stage after an error, so that other imports need not wait.
 func (im *bundleImport) abandon(ctx context.Context) {
 	if im.stage != nil {
 		im.abandonStage(ctx, im.stage)
 	}
 }
 
-// claim looks up the products of the bundle, stages those that do not exist, and claims the
-// right to stage the releases of all.
+// claim looks up the products of the bundle and stages missing ones. It claims the right to
+// stage releases of all products.
 func (im *bundleImport) claim(ctx context.Context) (err error) {
 	var given []catalog.Product
 	names := map[string]bool{}
@@ -162,8 +161,8 @@ func (im *bundleImport) stageProduct(ctx context.Context, tx *sql.Tx, p *product
 	return err
 }
 
-// prepare compares products with the store, and stages what is new of them. It skips those
-// that have not changed since.
+// prepare compares products with the store, and stages new rows. It skips products that
+// have not changed since the last comparison.
 func (im *bundleImport) prepare(ctx context.Context) error {
 	i := 0
 	for p, err := range im.products {
@@ -171,7 +170,7 @@ func (im *bundleImport) prepare(ctx context.Context) error {
 			return err
 		}
 		if i == len(im.parts) || im.parts[i].product.Name != p.Product.Name {
-			return errors.New("the bundle has changed while it was read")
+			return errors.New("the bundle changed while it was read")
 		}
 		part := im.parts[i]
 		if i++; part.releases != nil {
@@ -183,7 +182,7 @@ func (im *bundleImport) prepare(ctx context.Context) error {
 		if im.bundle.DryRun {
 			continue
 		}
-		err = im.emptyStage(ctx, im.stage, part.product.id) // of an earlier comparison
+		err = im.emptyStage(ctx, im.stage, part.product.id) // from an earlier comparison
 		if err == nil {
 			err = part.releases.stageAll(ctx, im.stage)
 		}
@@ -233,8 +232,8 @@ func (im *bundleImport) lastApplied(ctx context.Context, q querier, product int6
 
 func (p *bundlePart) repeated(b Bundle) bool { return p.last.Bundle == b.ID }
 
-// commit makes everything visible. The error is errCatalogMoved if products have changed
-// since they were compared, which prepare then compares again.
+// commit makes everything visible. If products have changed since they were compared, the
+// error is errCatalogMoved, and prepare must compare them again.
 func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err error) {
 	if im.bundle.DryRun {
 		for _, part := range im.parts {
@@ -271,14 +270,14 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 	})
 	for _, part := range moved {
 		part.releases = nil
-		if part.isNew { // the product was added meanwhile: begin again
+		if part.isNew { // the product was added meanwhile: start over
 			im.parts = nil
 		}
 	}
 	return results, err
 }
 
-// same reports whether a product is the same as when it was compared.
+// same reports whether a product has not changed since it was compared.
 func (im *bundleImport) same(ctx context.Context, tx *sql.Tx, part *bundlePart, state catalogState) (bool, error) {
 	now, err := productNamed(ctx, tx, part.product.Name)
 	if part.isNew {

@@ -89,8 +89,8 @@ func cmpOr[T any](a, b *T) *T {
 
 var bundleTime = time.Unix(1.8e9, 0).UTC()
 
-// A bundle adds products, and writes upstream's layer and hosted files. It leaves settings
-// and the operator's layer alone.
+// A bundle adds products, and writes upstream's layer and hosted files. It does not change
+// settings and the operator's layer.
 func testApplyBundle(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
@@ -265,8 +265,8 @@ func awaitNoLeftovers(t *testing.T, name string, s *db.Store) {
 	t.Errorf("timeout: got %d rows that are staged, want none", n)
 }
 
-// Changes of the products while a bundle is applied are kept, and the bundle is applied to
-// the changed products.
+// Products that change while a bundle is applied keep the changes, and the bundle is
+// applied to the changed products.
 func testBundleBesideEdits(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
@@ -336,8 +336,7 @@ func applyBundle(s *db.Store) error {
 	return err
 }
 
-// A killed application of a bundle leaves everything as it was, or everything applied, and
-// can be repeated.
+// A killed ApplyBundle has applied everything or nothing, and can be repeated.
 func testKilledBundle(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
@@ -428,8 +427,8 @@ func checkApplied(t *testing.T, lines []string) {
 	}
 }
 
-// While a bundle is applied, reports are recorded without long pauses, also by a server that
-// shares the store.
+// While a bundle is applied, reports are recorded without long pauses, also by another
+// server of the store.
 func testBundleBesideRecording(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)

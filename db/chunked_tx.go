@@ -10,13 +10,13 @@ import (
 // long as its process is stopped just then, no other process can write to a SQLite file.
 const chunkTime = 10 * time.Millisecond
 
-// busyTries limits the attempts of a transaction of a long change to get the lock of a SQLite
-// file. Each attempt takes 10 seconds. A server that records without a pause can keep it for
-// longer.
+// busyTries is the maximum number of attempts of a long change's transaction to lock a
+// SQLite file. Each attempt takes 10 seconds. A server that records without a pause can
+// hold the lock for longer.
 const busyTries = 12
 
-// inLongChange is like [Store.inTx] for a transaction of a long change, all of which would be
-// lost with it.
+// inLongChange is like [Store.inTx] for one transaction of a long change. It waits longer,
+// because the whole change would fail with the transaction.
 func (s *Store) inLongChange(ctx context.Context, f func(*sql.Tx) error) (err error) {
 	for range busyTries {
 		if err = s.inTx(ctx, f); code(err) != codeBusy || ctx.Err() != nil {

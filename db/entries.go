@@ -12,10 +12,10 @@ import (
 )
 
 // ErrChanged is returned if releases change while they are read.
-var ErrChanged = errors.New("the releases have changed meanwhile: try again")
+var ErrChanged = errors.New("the releases changed while they were read: try again")
 
-// EntriesID identifies the state of everything that is stored about the releases of a
-// product. It is not the same for two stores.
+// EntriesID identifies the state of all stored data about the releases of a product. Two
+// stores have different IDs.
 func (s *Store) EntriesID(ctx context.Context, product string) (string, error) {
 	store, err := s.ID(ctx)
 	if err != nil {
@@ -35,9 +35,9 @@ func entriesState(ctx context.Context, q querier, product int64) (string, error)
 	return fmt.Sprintf("%d-%d", count, newest), err
 }
 
-// Entries returns everything that is stored about the releases of a product, sorted by tag.
-// It reads them page by page, so that a slow caller keeps no transaction open. The last
-// error is [ErrChanged] if releases were changed meanwhile.
+// Entries returns all stored data about the releases of a product, sorted by tag. It reads
+// page by page, so that a slow caller keeps no transaction open. If releases change
+// meanwhile, the last error is [ErrChanged].
 func (s *Store) Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error] {
 	return func(yield func(catalog.Entry, error) bool) {
 		if err := s.eachEntry(ctx, product, func(e catalog.Entry) bool { return yield(e, nil) }); err != nil && !errors.Is(err, errStopped) {
@@ -46,7 +46,7 @@ func (s *Store) Entries(ctx context.Context, product string) iter.Seq2[catalog.E
 	}
 }
 
-// errStopped is returned if a caller needs no more entries.
+// errStopped is returned if the caller stops the iteration.
 var errStopped = errors.New("stopped")
 
 func (s *Store) eachEntry(ctx context.Context, product string, yield func(catalog.Entry) bool) error {

@@ -28,10 +28,10 @@ func scanHosted(rows *sql.Rows) (key releaseKey, f catalog.HostedFile, err error
 	return key, f, err
 }
 
-// timeOf returns a stored time that is 0 if it is not known.
+// timeOf converts a stored time; 0 means unknown.
 func timeOf(at int64) time.Time { return moment(sql.NullInt64{Int64: at, Valid: at != 0}) }
 
-// secondsOf returns a time as it is stored, 0 if it is zero.
+// secondsOf converts a time to its stored form; 0 if it is zero.
 func secondsOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -55,9 +55,9 @@ func readHosted(ctx context.Context, q querier, releases map[releaseKey]*storedR
 	return err
 }
 
-// HostFile stores that the content of a file of a release is hosted. It replaces the hosted
-// file of that name. The error wraps [ErrNotFound] if the product or the release does not
-// exist, and [ErrLimit] if the release has too many hosted files.
+// HostFile records that a file of a release is hosted. It replaces the hosted file of that
+// name. The error wraps [ErrNotFound] if the product or the release does not exist, and
+// [ErrLimit] if the release has too many hosted files.
 func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error {
 	if err := f.Check(); err != nil {
 		return err
@@ -85,7 +85,7 @@ func tooManyHosted(tag string) error {
 	return fmt.Errorf("release %s: %w: a release has at most %d hosted files", tag, ErrLimit, catalog.MaxFiles)
 }
 
-// findHosted returns the hosted file of a name, or nil.
+// findHosted returns the hosted file with a name, or nil.
 func findHosted(files []catalog.HostedFile, name string) *catalog.HostedFile {
 	i, found := slices.BinarySearchFunc(files, name, func(f catalog.HostedFile, name string) int { return strings.Compare(f.Name, name) })
 	if !found {
@@ -94,7 +94,7 @@ func findHosted(files []catalog.HostedFile, name string) *catalog.HostedFile {
 	return &files[i]
 }
 
-// UnhostFile stores that a file of a release is not hosted any more. The error wraps
+// UnhostFile records that a file of a release is no longer hosted. The error wraps
 // [ErrNotFound] if it was not.
 func (s *Store) UnhostFile(ctx context.Context, product, tag, name string) error {
 	return s.changeHosted(ctx, product, tag, func(tx *sql.Tx, key releaseKey, _ *storedRelease) (action, detail string, err error) {
@@ -127,7 +127,7 @@ func (s *Store) changeHosted(ctx context.Context, product, tag string, change fu
 	})
 }
 
-// markReleases marks the releases of a product that a condition on $3 selects as changed.
+// markReleases marks releases of a product as changed. The condition on $3 selects them.
 func markReleases(ctx context.Context, tx *sql.Tx, product int64, condition string, arg any) error {
 	revision, err := countChange(ctx, tx, product)
 	if err == nil {
@@ -136,7 +136,7 @@ func markReleases(ctx context.Context, tx *sql.Tx, product int64, condition stri
 	return err
 }
 
-// HostedFiles returns all hosted files, sorted by release. Those that are added or removed
+// HostedFiles returns all hosted files, sorted by release. Files that are added or removed
 // meanwhile may be missing.
 func (s *Store) HostedFiles(ctx context.Context) iter.Seq2[HostedFile, error] {
 	const page = 1000
@@ -165,8 +165,8 @@ func (s *Store) HostedFiles(ctx context.Context) iter.Seq2[HostedFile, error] {
 	}
 }
 
-// MarkDamaged stores that the content with a SHA-256 was found damaged or missing at a time,
-// or, if at is zero, that it is sound.
+// MarkDamaged records the time at which content was found damaged or missing. If at is
+// zero, it records that the content is sound.
 func (s *Store) MarkDamaged(ctx context.Context, sha256 string, at time.Time) error {
 	changes := "damaged <> 0"
 	if !at.IsZero() {

@@ -29,7 +29,7 @@ func hostedLines(t *testing.T, s *db.Store) (lines []string) {
 	return lines
 }
 
-// Hosted files belong to releases, and each change of them is a change of the release.
+// A change of a hosted file is a change of its release.
 func testHostedFiles(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)
@@ -109,7 +109,7 @@ func wantError(err, want error) error {
 	return nil
 }
 
-// A release has all its hosted files, in each way to read it, and no more than the limit.
+// Every way to read a release returns all its hosted files. Their number is limited.
 // Removing the product removes them.
 func testManyHostedFiles(t *testing.T, name string) {
 	ctx := context.Background()
@@ -131,7 +131,7 @@ func testManyHostedFiles(t *testing.T, name string) {
 	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "y", Store: "home", Time: bundleTime}, bundleOf(p)); !errors.Is(err, db.ErrLimit) {
 		t.Errorf("one more of a bundle: got error %v, want ErrLimit", err)
 	}
-	if err := s.HostFile(ctx, "app", "v1.0.0", hosted("f0000", 77)); err != nil { // in place of another
+	if err := s.HostFile(ctx, "app", "v1.0.0", hosted("f0000", 77)); err != nil { // replaces another
 		t.Error(err)
 	}
 	check := func(how string, r catalog.Release, err error) {

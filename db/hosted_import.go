@@ -8,10 +8,10 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// hostedImport is the part of an import that is about hosted files.
+// hostedImport is the part of an import that stores hosted files.
 type hostedImport struct {
 	given          map[string][]catalog.HostedFile // by tag
-	added, changed []hostedRow                     // to be written; added ones are staged
+	added, changed []hostedRow                     // rows to write; added rows are staged
 	count          int                             // of both
 	staged         bool
 }
@@ -55,8 +55,8 @@ func (p *releaseImport) compareHosted(stored map[releaseKey]*storedRelease) erro
 	return nil
 }
 
-// stageAll stages new releases and hosted files, and forgets what it has staged and what was
-// given.
+// stageAll stages new releases and hosted files. It then releases the memory of the staged
+// and the given ones.
 func (p *releaseImport) stageAll(ctx context.Context, st *stage) error {
 	added := p.added()
 	if len(added) > 0 {
@@ -76,7 +76,7 @@ func (p *releaseImport) stageAll(ctx context.Context, st *stage) error {
 	return err
 }
 
-// writes reports whether there is something to write or to make visible.
+// writes reports whether there are rows to write or to make visible.
 func (p *releaseImport) writes() bool {
 	for _, o := range p.changes {
 		if len(o.rows) > 0 {
@@ -111,7 +111,7 @@ func (p *releaseImport) stageHosted(ctx context.Context, st *stage) error {
 	return nil
 }
 
-// writeHosted stages hosted files. then is what to do with those that exist.
+// writeHosted stages hosted files. then is the action for existing rows.
 func (p *releaseImport) writeHosted(ctx context.Context, tx *sql.Tx, files []hostedRow, then string) error {
 	rows := newInserter(tx, p.numberedParams(), "INSERT INTO hosted_file (product, tag, name, sha256, size, verified, fetched, damaged, staged) VALUES ",
 		" ON CONFLICT (product, tag, name) DO "+then)

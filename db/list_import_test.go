@@ -51,8 +51,8 @@ func offered(t *testing.T, s *db.Store) (tags []string) {
 	return tags
 }
 
-// testListsTogether checks that several lists are stored as if one after the other, or not at
-// all.
+// testListsTogether checks that several lists are stored together or not at all, with the
+// same result as one after the other.
 func testListsTogether(t *testing.T, name string) {
 	s, ctx := newSynced(t, name), context.Background()
 	c, err := s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v1.0.0", "v1.1.0", "v1.2.0"), listOf(goList, "v1.1.0", "v1.3.0")}, false)
@@ -92,8 +92,8 @@ func testListsTogether(t *testing.T, name string) {
 	}
 }
 
-// testExactList checks that a list of another relcheck leaves no older values, and that it
-// cannot lack the latest release.
+// testExactList checks that a list of another relcheck replaces all older values, and must
+// contain the latest release.
 func testExactList(t *testing.T, name string) {
 	s, ctx := open(t, name), context.Background()
 	const upstream = "relcheck:https://example.com/p/app"
@@ -129,7 +129,7 @@ func testExactList(t *testing.T, name string) {
 // the new one.
 func testAdoptedReleases(t *testing.T, name string) {
 	s, ctx := newSynced(t, name), context.Background()
-	unnamed := func(name string, tags ...string) catalog.List { // the lists say the same
+	unnamed := func(name string, tags ...string) catalog.List { // the lists have the same entries
 		list := listOf("", tags...)
 		list.Name = name
 		return list

@@ -81,8 +81,8 @@ const (
 	fullyUpgraded
 )
 
-// undoUpgrade returns how much of the upgrade from a schema, 2 or 3, the store contains, and
-// undoes it. The schema between two steps counts as not upgraded.
+// undoUpgrade undoes the upgrade from schema 2 or 3, and returns how much of it the store
+// contained. The schema between two steps counts as not upgraded.
 func undoUpgrade(t *testing.T, name string, from int) upgradeState {
 	t.Helper()
 	d := raw(t, name)

@@ -245,7 +245,7 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 	}
 }
 
-// downgrade undoes the steps after a schema, 2 or 3, also those that ended early.
+// downgrade undoes the steps after schema 2 or 3, also partial ones.
 func downgrade(t testing.TB, name string, schema int) {
 	t.Helper()
 	d := raw(t, name)
@@ -263,8 +263,8 @@ func downgrade(t testing.TB, name string, schema int) {
 	}
 }
 
-// prepareSchema2 restores the tables that the step to schema 3 has removed, and returns the
-// statements that remove what it has added.
+// prepareSchema2 restores the tables that the step to schema 3 removed. It returns the
+// statements that remove its additions.
 func prepareSchema2(t testing.TB, name string, d *sql.DB) (undo []string) {
 	t.Helper()
 	for _, old := range []struct{ table, rows string }{

@@ -16,7 +16,7 @@ import (
 type listImport struct {
 	catalog.List
 	given  map[string]*catalog.Entry
-	unread map[string]bool // tags of entries of the list that cannot be read
+	unread map[string]bool // tags of unreadable entries of the list
 	oldest time.Time       // of the entries; zero if no date is known
 }
 
@@ -56,7 +56,7 @@ type listChange struct {
 	withdrawn bool // by upstream
 }
 
-// sum returns the effect of all lists.
+// sum returns the combined effect of all lists.
 func (o *releaseChange) sum() (c ImportResult) {
 	for _, one := range o.results {
 		c = c.plus(one.ImportResult)
@@ -64,7 +64,7 @@ func (o *releaseChange) sum() (c ImportResult) {
 	return c
 }
 
-// set adds a row, or replaces that of the same source.
+// set adds a row, or replaces the row of the same source.
 func (o *releaseChange) set(row storedLayer) {
 	if i := slices.IndexFunc(o.rows, func(r storedLayer) bool { return r.source == row.source }); i >= 0 {
 		o.rows[i] = row
@@ -73,8 +73,8 @@ func (o *releaseChange) set(row storedLayer) {
 	}
 }
 
-// compare returns the change of a release, which is stored as old, or nil. bodies has the
-// hashes of the stored release notes.
+// compare returns the change of a release. old is the stored release, or nil. bodies has
+// the hashes of the stored release notes.
 func (p *releaseImport) compare(tag string, old *storedRelease, bodies map[bodyKey]bodyHash) *releaseChange {
 	all := &releaseChange{results: make([]listChange, len(p.lists))}
 	for i, l := range p.lists {
@@ -129,7 +129,7 @@ func (p *releaseImport) readBodies(ctx context.Context, q querier, after int64) 
 	return hashes, err
 }
 
-// comparison compares what one list says about a release with what is stored.
+// comparison compares a list's entry for a release with the stored release.
 type comparison struct {
 	*releaseImport
 	list   *listImport
@@ -153,7 +153,7 @@ func (o *comparison) add(source catalog.Source, layer catalog.Layer) {
 	o.rows = append(o.rows, storedLayer{layerKey{o.key, source}, o.id(), layer})
 }
 
-// overlay returns what a source says from now on, and whether that is a change.
+// overlay returns the new layer of a source, and whether it differs from the stored one.
 func (o *comparison) overlay(source catalog.Source, given catalog.Layer) (layer catalog.Layer, changed bool) {
 	before := o.old.layer(source)
 	if before.Text == nil && given.Text != nil && sha256.Sum256([]byte(*given.Text)) == o.bodies[bodyKey{o.key.tag, source}] {
@@ -208,8 +208,8 @@ func (o *comparison) compare(e *catalog.Entry) {
 
 func withdrawn(l catalog.Layer) bool { return l.Gone || l.Withdrawn != nil && *l.Withdrawn }
 
-// adopts reports whether an unchanged release gets another list: if the one that contained
-// it is not an upstream of the product any more, it would never be gone.
+// adopts reports whether an unchanged release moves to another list. If its list is no
+// longer an upstream of the product, the release would never be gone.
 func (o *comparison) adopts(before, list string) bool {
 	return before != list && list != "" && (before == "" || slices.Contains(o.upstreams, list) && !slices.Contains(o.upstreams, before))
 }
@@ -221,8 +221,8 @@ func (o *comparison) markGone() {
 	o.add(catalog.Upstream, layer)
 }
 
-// lacks reports whether a release, about which upstream said this, is gone, because the
-// list does not contain it any more.
+// lacks reports whether a release with this layer of upstream is gone, because the list no
+// longer contains it.
 func (l *listImport) lacks(tag string, layer catalog.Layer) bool {
 	if l.given[tag] != nil || l.unread[tag] || layer.List != l.Name || layer.Gone || layer.List == "" {
 		return false
@@ -231,7 +231,8 @@ func (l *listImport) lacks(tag string, layer catalog.Layer) bool {
 	return l.Whole || !date.IsZero() && !l.oldest.IsZero() && !date.Before(l.oldest)
 }
 
-// checkGone returns an error if releases are missing that a list should contain.
+// checkGone returns an error if too many releases, or the latest one, are missing in a
+// list.
 func (p *releaseImport) checkGone(stored map[releaseKey]*storedRelease) error {
 	if p.force {
 		return nil
@@ -257,9 +258,8 @@ func (p *releaseImport) checkGone(stored map[releaseKey]*storedRelease) error {
 	return nil
 }
 
-// mustHaveLatest reports whether the latest release cannot be removed from the list by
-// upstream: because a part of the list may be missing, or because another relcheck keeps
-// withdrawn releases in it.
+// mustHaveLatest reports whether the list must contain the latest release. A file may be
+// truncated, and another relcheck keeps withdrawn releases in its list.
 func (l *listImport) mustHaveLatest() bool { return !l.Whole || l.Exact }
 
 // latest returns the tag of the latest stored release, or "".

@@ -45,7 +45,7 @@ func (c ImportResult) plus(d ImportResult) ImportResult {
 // than half of the releases, or the latest one.
 var ErrMissing = errors.New("it is probably incomplete")
 
-// MissingError is an [ErrMissing] about one of several lists.
+// MissingError is an [ErrMissing] with the name of the list.
 type MissingError struct {
 	List string // its name
 	text string
@@ -54,15 +54,14 @@ type MissingError struct {
 func (e *MissingError) Error() string        { return fmt.Sprintf("%s: %v", e.text, ErrMissing) }
 func (e *MissingError) Is(target error) bool { return target == ErrMissing }
 
-// ImportReleases stores what a list says about the releases of a product. See
-// [Store.ImportLists].
+// ImportReleases stores the releases of a list. See [Store.ImportLists].
 func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (ImportResult, error) {
 	c, err := s.ImportLists(ctx, product, []catalog.List{list}, force)
 	return c[0].ImportResult, err
 }
 
-// ImportLists stores what lists say about the releases of a product, all of it or nothing,
-// in upstream's layer, as if they were stored one after the other. Fields that an entry
+// ImportLists stores the releases of lists in upstream's layer, all of them or none. The
+// result is the same as if the lists were stored one after the other. Fields that an entry
 // does not set keep their values, unless the list is exact. The result has an element for
 // each list.
 //
@@ -126,7 +125,7 @@ type releaseImport struct {
 	force   bool
 	given   []string // tags of the given entries, in order
 
-	of        product                   // to which the releases belong
+	of        product                   // product of the releases
 	isNew     bool                      // the product is not visible yet
 	upstreams []string                  // of the product
 	since     catalog.Revision          // of the catalog that was compared
@@ -196,8 +195,7 @@ func (p *releaseImport) store(ctx context.Context) (c []ListResult, err error) {
 	return c, err
 }
 
-// added returns the layers of upstream to be written of releases that it has not listed
-// before.
+// added returns upstream's layers of the releases that upstream has not listed before.
 func (p *releaseImport) added() (rows []storedLayer) {
 	for _, tag := range p.tags {
 		if o := p.changes[tag]; o.isNew {
@@ -302,7 +300,7 @@ func (p *releaseImport) count(changes map[string]*releaseChange) []ListResult {
 	return c
 }
 
-// write stores those of the changes that are not staged, and makes staged releases visible.
+// write stores the changes that are not staged, and makes staged releases visible.
 func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, changes map[string]*releaseChange) error {
 	var rows []storedLayer
 	added := 0
@@ -330,7 +328,8 @@ func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, change
 		err = p.writeLayers(ctx, tx, rows, revision)
 	}
 	if err == nil && slices.ContainsFunc(p.lists, func(l *listImport) bool { return !slices.Contains(p.upstreams, l.Name) }) {
-		// The list may have replaced what upstreams say: the next sync reads all of them.
+		// The list may have replaced layers of upstreams, so the next sync must read all
+		// upstreams.
 		_, err = tx.ExecContext(ctx, "UPDATE upstream_sync SET state = $2 WHERE product = $1", p.of.id, []byte{})
 	}
 	return err

@@ -21,8 +21,8 @@ var stageLease = 15 * time.Second
 // errStageLost is returned if another process has taken the stage.
 var errStageLost = errors.New("another process has removed the unfinished import, because it was paused for too long: run it again")
 
-// stage is the right of an import to stage releases of products. Of each product, one import
-// at a time has it.
+// stage is the right of an import to stage releases of products. Only one import at a time
+// has it for a product.
 type stage struct {
 	id       int64
 	products int // how many
@@ -31,13 +31,13 @@ type stage struct {
 // errStaged is returned while another import has a product.
 var errStaged = errors.New("another import of the product is running")
 
-// claimStage waits for the right to stage releases of a product, and removes what is staged.
+// claimStage waits for the right to stage releases of a product, and removes staged rows.
 func (s *Store) claimStage(ctx context.Context, product int64) (*stage, error) {
 	return s.claimStages(ctx, func(*sql.Tx) ([]int64, error) { return []int64{product}, nil })
 }
 
-// claimStages is like claimStage for the products that find returns, all of them at once. An
-// import claims only once, so that two never wait for each other.
+// claimStages is like claimStage for the products that find returns. It claims all of them
+// at once, so that two imports never wait for each other.
 func (s *Store) claimStages(ctx context.Context, find func(*sql.Tx) ([]int64, error)) (*stage, error) {
 	st := &stage{id: rand.Int64()}
 	for {
@@ -84,7 +84,7 @@ func (st *stage) renew(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// end gives up the stage. What it contains must be visible, or is removed later.
+// end gives up the stage. Rows that are still staged are removed later.
 func (st *stage) end(ctx context.Context, tx *sql.Tx) error {
 	n, err := update(ctx, tx, "DELETE FROM stage WHERE id = $1", st.id)
 	if err == nil && n != int64(st.products) {
@@ -98,7 +98,7 @@ func (s *Store) abandonStage(ctx context.Context, st *stage) {
 	s.update(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE id = $1", st.id)
 }
 
-// emptyStage removes what is staged of a product.
+// emptyStage removes the staged rows of a product.
 func (s *Store) emptyStage(ctx context.Context, st *stage, product int64) error {
 	more, err := queryValue[bool](ctx, s.read, `SELECT EXISTS (SELECT 1 FROM release_layer WHERE product = $1 AND revision = -1)
 		OR EXISTS (SELECT 1 FROM hosted_file WHERE product = $1 AND staged)`, product)
@@ -131,7 +131,7 @@ func (s *Store) emptyStage(ctx context.Context, st *stage, product int64) error 
 	return s.deleteInChunks(ctx, product, "DELETE FROM hosted_file WHERE product = $1 AND staged AND tag IN (SELECT tag FROM hosted_file WHERE product = $1 AND staged LIMIT 100)")
 }
 
-// publish makes what is staged of a product visible.
+// publish makes the staged rows of a product visible.
 func publish(ctx context.Context, tx *sql.Tx, product, revision int64) error {
 	for _, text := range []string{
 		`UPDATE release_layer SET revision = $2 WHERE product = $1 AND

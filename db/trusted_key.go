@@ -11,10 +11,10 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// TrustedKey is a public key whose signature makes a bundle trustworthy.
+// TrustedKey is a public key that bundles are verified with.
 type TrustedKey struct {
 	Key      string   // in the form of [golang.org/x/mod/sumdb/note]: NAME+HASH+KEY
-	Products []string // that its bundles may contain, by name, sorted; empty for all
+	Products []string // sorted names of the products that its bundles may contain; empty for all
 	Added    time.Time
 	Revoked  time.Time // zero if it is trusted
 }
@@ -64,7 +64,7 @@ func (s *Store) RevokeKey(ctx context.Context, key string, now time.Time) error 
 	})
 }
 
-// keyName returns the name and the hash of a key, by which signatures refer to it.
+// keyName returns the name and the hash of a key. Signatures refer to the key by them.
 func keyName(key string) string {
 	name, rest, _ := strings.Cut(key, "+")
 	hash, _, _ := strings.Cut(rest, "+")

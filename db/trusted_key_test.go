@@ -57,8 +57,8 @@ func testTrustedKeys(t *testing.T, name string) {
 	}
 }
 
-// Sequence numbers never decrease or repeat, also if the clock does and several processes
-// create bundles.
+// Sequence numbers never decrease or repeat, even if the clock is set back and several
+// processes create bundles.
 func testBundleSequences(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)

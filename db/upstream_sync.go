@@ -15,7 +15,7 @@ import (
 
 const syncColumns = "upstream_sync.product, upstream_sync.upstream, upstream_sync.tried, upstream_sync.succeeded, upstream_sync.error, upstream_sync.latest"
 
-// readSyncs sets the syncs of products. The condition selects those of at least these
+// readSyncs sets the syncs of products. The condition selects at least the syncs of these
 // products.
 func readSyncs(ctx context.Context, q querier, products []product, condition string, args ...any) error {
 	syncs := map[int64][]catalog.Sync{}
@@ -35,8 +35,9 @@ func readSyncs(ctx context.Context, q querier, products []product, condition str
 	return err
 }
 
-// SyncState returns the last sync of a product with an upstream, with its state. It has no
-// times if there was none. The error wraps [ErrNotFound] if the product does not exist.
+// SyncState returns the last sync of a product with an upstream, including its state. Its
+// times are zero if there was none. The error wraps [ErrNotFound] if the product does not
+// exist.
 func (s *Store) SyncState(ctx context.Context, product, upstream string) (catalog.Sync, error) {
 	last := catalog.Sync{Upstream: upstream}
 	p, err := s.Product(ctx, product)
@@ -55,11 +56,11 @@ func (s *Store) SyncState(ctx context.Context, product, upstream string) (catalo
 	return last, s.explain(err)
 }
 
-// maxSyncError is the length of the longest stored error of a sync, in characters.
+// maxSyncError is the maximum length of a stored error of a sync, in characters.
 const maxSyncError = 500
 
-// RecordSync stores the result of a sync of a product with an upstream. If it has an error,
-// only Tried and Error are stored, and the other fields keep their values. Otherwise
+// RecordSync stores the result of a sync of a product with an upstream. If the sync failed,
+// it stores only Tried and Error, and the other fields keep their values. Otherwise
 // Succeeded is set to Tried. The error wraps [ErrNotFound] if the product does not exist or
 // does not have the upstream.
 func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Sync) error {
@@ -97,8 +98,8 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	})
 }
 
-// ClaimSync reports whether this process may sync a product: it marks its first upstream as
-// tried at a time, unless another process has done that after the time before.
+// ClaimSync reports whether this process may sync a product. It marks the first upstream as
+// tried, unless another process has done so after the given time.
 func (s *Store) ClaimSync(ctx context.Context, product string, before, now time.Time) (claimed bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
@@ -131,7 +132,7 @@ func (s *Store) UpstreamFiles(ctx context.Context, product string) (map[string][
 	return all, s.explain(err)
 }
 
-// removeSyncs removes the syncs with upstreams that a product does not have.
+// removeSyncs removes the syncs with upstreams that a product no longer has.
 func removeSyncs(ctx context.Context, tx *sql.Tx, p product) error {
 	all, err := query(ctx, tx, scanValue[string], "SELECT upstream FROM upstream_sync WHERE product = $1", p.id)
 	for _, upstream := range all {

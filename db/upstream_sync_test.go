@@ -12,8 +12,8 @@ import (
 	"relcheck/db"
 )
 
-// The results of syncs are fields of a product, without their states. A change is visible to
-// other processes.
+// A product has the results of its syncs, without their states. Other processes see a
+// change.
 func testSyncs(t *testing.T, name string) {
 	ctx := context.Background()
 	s, other := open(t, name), open(t, name)

@@ -107,7 +107,7 @@ func parseHeader(text string) (*Header, error) {
 	}
 	switch {
 	case text != h.text():
-		return nil, errors.New("the note has lines that this relcheck does not know: use a newer one")
+		return nil, errors.New("the note has unknown lines: use a newer relcheck")
 	case h.Store == "", h.Created.IsZero(), !isSum(h.indexSum), h.Base != "" && !isSum(h.Base):
 		return nil, errors.New("the note is incomplete")
 	case h.indexSize < 0 || h.indexSize > maxIndex:

@@ -37,7 +37,7 @@ func GenerateKey(name string) (secret, public string, err error) {
 func ParsePublicKey(text string) (note.Verifier, error) {
 	text = strings.TrimSpace(text)
 	if strings.HasPrefix(text, secretMark) {
-		return nil, errors.New("it is a secret key: give the public key, whose file ends in .pub, and keep the secret key where bundles are created")
+		return nil, errors.New("it is a secret key: give the public key, whose file ends in .pub, and do not copy the secret key")
 	}
 	v, err := note.NewVerifier(text)
 	if err != nil || len(v.Name()) > maxKeyName {

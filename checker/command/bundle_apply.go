@@ -23,14 +23,14 @@ func bundleApply(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apply FILE",
 		Short: "Apply a bundle: store its files and releases.",
-		Long: `Apply a bundle. It is read to its end and verified first: its signature by a trusted key,
-the products for which the key is trusted, that it has not expired and is not older than
-what was applied before, and each file. Nothing is changed if that fails.
+		Long: `Apply a bundle. The command first reads the bundle to its end. It verifies the signature, the
+products that the key is trusted for, and each file. It also checks that the bundle has not
+expired and is not older than an applied one. If a check fails, nothing changes.
 
-The files are then stored in the folder of relcheck serve --files, and all releases become
-visible at once, as what upstream says. Products that do not exist are added; the settings
-of the others, and what was set by hand, stay. An interrupted command can be repeated, and
-a bundle that was applied before changes nothing, but restores missing and damaged files.`,
+Then the command stores the files in the folder of relcheck serve --files, and makes all
+releases visible at once, as upstream's data. It adds products that do not exist. It does not
+change the settings of existing products, or what was set by hand. An interrupted command can
+be repeated. If a bundle was applied before, it only restores missing and damaged files.`,
 		Example: `  relcheck bundle apply 2026-11.bundle --files /srv/relcheck --dry-run
   relcheck bundle apply 2026-11.bundle --files /srv/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -104,7 +104,7 @@ func (a *bundleApplication) verifyAndApply(ctx context.Context) (err error) {
 	}
 	return a.open(func(b *bundle.Reader) error {
 		if b.ID != id {
-			return errors.New("the file has changed while it was read")
+			return errors.New("the file changed while it was read")
 		}
 		if !a.dryRun {
 			if err := a.putFiles(ctx, b); err != nil {
@@ -147,7 +147,7 @@ func (r countedReader) Read(p []byte) (int, error) {
 // applied.
 func (a *bundleApplication) check(ctx context.Context, b *bundle.Reader) error {
 	if now := time.Now(); b.Expired(now) {
-		return fmt.Errorf("the bundle has expired at %s, and it is %s here: have a new one made, or correct the clock", b.Expires.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+		return fmt.Errorf("the bundle has expired at %s, and it is %s here: create a new bundle, or correct the clock", b.Expires.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	own, err := storeID(ctx, a.store)
 	if err != nil {
@@ -193,7 +193,7 @@ func (a *bundleApplication) checkSequence(b *bundle.Reader, p *bundle.Product, a
 			return nil
 		}
 		if last.Sequence >= p.Sequence {
-			return fmt.Errorf("%w: product %s has sequence number %d in it, and %d was applied at %s: have a new bundle made", db.ErrOldBundle, p.Name, p.Sequence, last.Sequence, last.Applied.Format(time.RFC3339))
+			return fmt.Errorf("%w: product %s has sequence number %d in this bundle, and %d was applied at %s: create a new bundle", db.ErrOldBundle, p.Name, p.Sequence, last.Sequence, last.Applied.Format(time.RFC3339))
 		}
 	}
 	a.repeated = false
@@ -204,7 +204,7 @@ func (a *bundleApplication) checkSequence(b *bundle.Reader, p *bundle.Product, a
 // bundle omits one of them.
 func (a *bundleApplication) checkFolder(b *bundle.Reader, applied []db.AppliedBundle) error {
 	if a.size.files > 0 && a.folder == nil {
-		return usageError("missing --files: the bundle contains %s: name the folder of relcheck serve --files", count(a.size.files, "file"))
+		return usageError("missing --files: the bundle contains %s: give the folder of relcheck serve --files", count(a.size.files, "file"))
 	}
 	left := 0
 	for c, err := range b.Contents() {
@@ -223,10 +223,10 @@ func (a *bundleApplication) checkFolder(b *bundle.Reader, applied []db.AppliedBu
 	}
 	for _, last := range applied {
 		if last.Bundle == b.Base {
-			return fmt.Errorf("%s of its base, bundle %s, are missing in the folder: apply the base again, or a bundle that is made without --since", count(int64(left), "file"), shortID(b.Base))
+			return fmt.Errorf("%s of its base, bundle %s, are missing in the folder: apply the base again, or a bundle that was created without --since", count(int64(left), "file"), shortID(b.Base))
 		}
 	}
-	return fmt.Errorf("its base, bundle %s, was not applied here, and %s of it are missing: apply the base first, or a bundle that is made without --since", shortID(b.Base), count(int64(left), "file"))
+	return fmt.Errorf("its base, bundle %s, was not applied here, and %s of it are missing: apply the base first, or a bundle that was created without --since", shortID(b.Base), count(int64(left), "file"))
 }
 
 // putFiles stores the missing contents in the folder.

@@ -39,12 +39,12 @@ func bundleCreate(streams IO) *cobra.Command {
 		Use:   "create FILE",
 		Short: "Write releases and their files to a signed archive.",
 		Long: `Write the releases of products and their files to a signed archive, which relcheck bundle
-apply reads in a closed network. It contains all releases, and of the files in the folder of
-relcheck serve --files those of the newest releases (--latest) for some platforms
-(--platform), or all. It contains no tokens, reports, templates or policies.
+apply reads in a closed network. The archive contains all releases, and all files of the
+folder of relcheck serve --files. --latest limits the files to the newest releases, and
+--platform to some platforms. The archive contains no tokens, reports, templates or policies.
 
-With --since, it leaves out the files of an earlier bundle, without which it cannot be
-applied. FILE appears only when it is complete, and no file is replaced.`,
+--since leaves out the files of an earlier bundle, which must be applied first. FILE appears
+only when it is complete. An existing file is not replaced.`,
 		Example: `  relcheck bundle create 2026-11.bundle --files /srv/relcheck --key release.key
   relcheck bundle create opa.bundle --product opa --latest 2 --platform linux/amd64 --files /srv/relcheck --key release.key --expires 30d
   relcheck bundle create 2026-12.bundle --since 2026-11.bundle --files /srv/relcheck --key release.key`,
@@ -380,7 +380,7 @@ func (w *bundleWriter) summary(file, id string, h bundle.Header, products int, c
 		fmt.Fprintf(w.out, "it can be applied only after its base, bundle %s\n", shortID(h.Base))
 	}
 	if w.folder == nil {
-		fmt.Fprintln(w.out, "it contains no files, because there is no --files: answers to clients of the closed network link to upstream")
+		fmt.Fprintln(w.out, "it contains no files, because --files is not set: answers in the closed network will link to upstream")
 	}
 	if w.omitted > 0 {
 		fmt.Fprintf(w.out, "left out %s that are damaged or that upstream has changed: see relcheck file list\n", count(int64(w.omitted), "file"))

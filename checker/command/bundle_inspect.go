@@ -23,8 +23,8 @@ func bundleInspect(streams IO) *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Verify a bundle, and show what it contains.",
 		Long: `Read a bundle to its end, verify its signature and each file, and show what it contains.
-The signature must be that of a key that the store trusts, or of --key, which needs no
-store.`,
+The bundle must be signed by a key that the store trusts, or by the key of --key. With --key,
+no store is needed.`,
 		Example: `  relcheck bundle inspect 2026-11.bundle
   relcheck bundle inspect 2026-11.bundle --key release.key.pub`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -24,7 +24,7 @@ func fileCommand(streams IO) *cobra.Command {
 
 // filesFlag adds the flag --files.
 func filesFlag(c *cobra.Command, folder *string) {
-	c.Flags().StringVar(folder, "files", "", "`folder` of the files of releases, which relcheck serve --files offers for download")
+	c.Flags().StringVar(folder, "files", "", "`folder` of the files of releases, the same as of relcheck serve --files")
 }
 
 // filesCommand adds the flags --db and --files to a command, which calls run with the store
@@ -44,12 +44,12 @@ func filesCommand(c *cobra.Command, create bool, run func(ctx context.Context, s
 // withFolder opens the folder of files.
 func withFolder(path string, create bool, f func(*mirror.Folder) error) (err error) {
 	if path == "" {
-		return usageError("missing --files: name the folder of the files, which is that of relcheck serve --files")
+		return usageError("missing --files: give the folder of relcheck serve --files")
 	}
 	if info, err := os.Stat(path); !create && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("--files %s: the folder does not exist: name the one that relcheck file fetch has filled", path)
+		return fmt.Errorf("--files %s: the folder does not exist: give the folder that relcheck file fetch has filled", path)
 	} else if err == nil && !info.IsDir() {
-		return fmt.Errorf("--files %s: it is a file: name a folder", path)
+		return fmt.Errorf("--files %s: not a folder: give a folder", path)
 	}
 	folder, err := mirror.Open(path)
 	if err != nil {

@@ -25,7 +25,7 @@ func fileAdd(streams IO) *cobra.Command {
 		Use:   "add PRODUCT TAG PATH",
 		Short: "Add a file to a release, so that the service offers it for download.",
 		Long: `Add a file to a release by hand, for example one that was built here or brought on a
-medium. If upstream has a checksum of a file of that name, the file must have it.`,
+medium. If upstream has a checksum for this name, the file must match it.`,
 		Example: `  relcheck file add myapp v1.2.3 ./myapp_linux_amd64.tar.gz --files /srv/relcheck
   relcheck file add myapp v1.2.3 ./build/out --name myapp_linux_amd64 --files /srv/relcheck`,
 	}
@@ -59,7 +59,7 @@ medium. If upstream has a checksum of a file of that name, the file must have it
 		content, err := f.Add(ctx, file, want)
 		switch {
 		case errors.Is(err, mirror.ErrMismatch):
-			return fmt.Errorf("add %s: it differs from the file that upstream has under this name: %w: add the right file, or give another --name", name, err)
+			return fmt.Errorf("add %s: it differs from upstream's file of this name: %w: add the right file, or give another --name", name, err)
 		case err != nil:
 			return explainDisk(err)
 		}
@@ -106,8 +106,8 @@ func fileList(streams IO) *cobra.Command {
 		Use:   "list [PRODUCT]",
 		Short: "List the files that the service offers for download.",
 		Long: `List the files that the service offers for download, newest releases first. A verified
-file has matched a checksum of upstream. Files that are damaged, or that upstream has
-changed under the same name, are neither linked nor served.`,
+file matched upstream's checksum. A file is neither linked nor served if it is damaged, or if
+upstream has changed it under the same name.`,
 		Example: `  relcheck file list
   relcheck file list opa`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
@@ -156,7 +156,7 @@ func filePrune(streams IO) *cobra.Command {
 		Short: "Remove the files of old releases.",
 		Long: `Remove the files of all releases except the newest N of the product and of each of its
 channels. Files of releases that answers name are never removed. Content that no release
-needs any more is removed from the folder; what was stored within the last hour stays.`,
+needs any more is removed from the folder, unless it was stored within the last hour.`,
 		Example: `  relcheck file prune --keep 3 --dry-run --files /srv/relcheck
   relcheck file prune opa --keep 3 --files /srv/relcheck`,
 	}

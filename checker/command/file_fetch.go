@@ -33,12 +33,11 @@ func fileFetch(streams IO) *cobra.Command {
 		Use:   "fetch PRODUCT [TAG…]",
 		Short: "Fetch the files of releases, so that the service offers them for download.",
 		Long: `Fetch the files of releases that answers link to, and their checksum files, into the folder
-of relcheck serve --files. The server then links to its own copies. Without TAG, the
-releases are those that answers name now, in all channels; --latest adds older ones.
+of relcheck serve --files. The server then links to its own copies. Without TAG, the command
+fetches the releases that answers name now, in all channels. --latest adds older ones.
 
-Each file is compared with upstream's checksum. A file without one is stored, and is shown
-as unverified. Files that are there already are not fetched again, and a download that was
-interrupted continues.`,
+Each file is compared with upstream's checksum. A file without a checksum is stored, and is
+shown as unverified. Stored files are not fetched again. Interrupted downloads continue.`,
 		Example: `  relcheck file fetch myapp --files /srv/relcheck
   relcheck file fetch opa --latest 3 --platform linux/amd64,darwin/arm64 --files /srv/relcheck
   relcheck file fetch myapp v1.2.3 v1.2.4 --files /srv/relcheck --speed 5MB`,
@@ -149,7 +148,7 @@ func fetchPlan(p *catalog.Product, releases []*catalog.Ranked, platforms []check
 		}
 	}
 	if !known {
-		return nil, fmt.Errorf("no link to a file of %s is known: sync it from an upstream that lists files, import or add releases with files, or set a template with relcheck product set %[1]s --download", p.Name)
+		return nil, fmt.Errorf("no link to a file of %s is known: sync it from an upstream that lists files, add releases with files, or set a template with relcheck product set %[1]s --download", p.Name)
 	}
 	for _, platform := range platforms {
 		if missing[platform] == len(releases) {
@@ -157,7 +156,7 @@ func fetchPlan(p *catalog.Product, releases []*catalog.Ranked, platforms []check
 		}
 	}
 	if len(jobs) == 0 {
-		return nil, usageError("the links of %s are made from a template, which does not say which files exist: name the platforms with --platform linux/amd64,…", p.Name)
+		return nil, usageError("the links of %s are made from a template, which does not list files: give the platforms with --platform linux/amd64,…", p.Name)
 	}
 	return jobs, nil
 }

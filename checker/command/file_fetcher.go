@@ -154,7 +154,7 @@ func (j *fetchJob) digests(file catalog.File) (mirror.Digests, error) {
 	for sumFile, text := range j.texts {
 		found := sumsIn(text, sumFile, file.Name)
 		if known.SHA256 != "" && found.SHA256 != "" && known.SHA256 != found.SHA256 || known.SHA512 != "" && found.SHA512 != "" && known.SHA512 != found.SHA512 {
-			return known, fmt.Errorf("upstream gives two checksums for it, one of them in %s: it was not fetched", sumFile)
+			return known, fmt.Errorf("upstream has two different checksums for it, one of them in %s: it was not fetched", sumFile)
 		}
 		known = mirror.Digests{SHA256: cmp.Or(known.SHA256, found.SHA256), SHA512: cmp.Or(known.SHA512, found.SHA512)}
 	}
@@ -179,7 +179,7 @@ func (f *fileFetcher) content(ctx context.Context, r *catalog.Ranked, file catal
 	}
 	switch {
 	case state == catalog.FileChanged && !f.replace:
-		return c, false, errors.New("upstream has changed it under the same name, so it is not served: find out why, and add --replace to fetch it again")
+		return c, false, errors.New("upstream has changed it under the same name, so it is not served: find out why, then fetch it again with --replace")
 	case state == catalog.FileHosted && f.folder.Has(c):
 		return c, true, nil
 	case state == catalog.FileDamaged && f.folder.Has(c):

@@ -23,13 +23,13 @@ func fileVerify(streams IO) *cobra.Command {
 	var repair bool
 	c := &cobra.Command{
 		Use:   "verify",
-		Short: "Read all files, and report those that are damaged or missing.",
-		Long: `Read all files and compare them with their SHA-256. Files that are damaged or missing are
-reported, and are neither linked nor served any more; damaged content is moved to the
-subfolder damaged. The exit status is 1 if there are such files.
+		Short: "Read all files, and report damaged and missing ones.",
+		Long: `Read all files and compare them with their SHA-256. The command reports damaged and missing
+files. They are no longer linked or served. Damaged content is moved to the subfolder damaged.
+The exit status is 1 if a file is damaged or missing.
 
-With --repair they are fetched again from their links. Where upstream cannot be reached,
-apply the bundle again from which they came.`,
+--repair fetches these files again from upstream. If upstream cannot be reached, apply their
+bundle again.`,
 		Example: `  relcheck file verify --files /srv/relcheck
   relcheck file verify --repair --files /srv/relcheck`,
 	}

@@ -77,7 +77,7 @@ func keepFlag(c *cobra.Command, keep *time.Duration, name, usage string) {
 // staleFlag adds the flag --stale-after.
 func staleFlag(c *cobra.Command, after *time.Duration) {
 	*after = catalog.StaleAfter
-	c.Flags().Var(durationFlag{after, time.Minute, false}, "stale-after", "warn if the last sync with an upstream is older")
+	c.Flags().Var(durationFlag{after, time.Minute, false}, "stale-after", "warn if the last successful sync with an upstream is older")
 }
 
 // parseNetworks parses IP addresses and networks, separated by commas.

@@ -37,10 +37,10 @@ func keyGenerate(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "generate FILE",
 		Short: "Generate a key that signs bundles.",
-		Long: `Generate an Ed25519 key that signs bundles. FILE is the secret key, which only its owner
-can read: keep it where bundles are created. ` + "FILE" + publicSuffix + ` is the public key: take it to the
-stores in which the bundles are applied, and trust it there with relcheck key trust.
-Existing files are not replaced.`,
+		Long: `Generate an Ed25519 key that signs bundles. FILE is the secret key. Only its owner can read
+it. Keep it where bundles are created. ` + "FILE" + publicSuffix + ` is the public key. Copy it to the
+stores that apply the bundles, and trust it there with relcheck key trust. Existing files are
+not replaced.`,
 		Example: `  relcheck key generate release.key
   relcheck key generate release.key --name releases.example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,9 +73,9 @@ func keyTrust(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trust FILE",
 		Short: "Trust a key, whose bundles can then be applied.",
-		Long: `Trust a public key, so that bundles that it has signed can be applied to this store. With
---product, it is trusted for these products only, which need not exist yet: a bundle with
-other products is refused. Repeat the command to change the products.`,
+		Long: `Trust a public key, so that its bundles can be applied to this store. With --product, the key
+is trusted for these products only, and its bundles with other products are refused. The
+products need not exist yet. Repeat the command to change the products.`,
 		Example: `  relcheck key trust release.key.pub
   relcheck key trust release.key.pub --product opa --product myapp`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -146,9 +146,9 @@ func keyRevoke(streams IO) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
 		Use:   "revoke KEY",
 		Short: "Stop trusting a key.",
-		Long: `Stop trusting a key. Bundles that it has signed are refused from now on; what was applied
-stays. KEY is the key as relcheck key list shows it, its name if no other key has that,
-or the file of the public key.`,
+		Long: `Stop trusting a key. Its bundles are refused from now on. Releases and files from earlier
+bundles stay. KEY is the key as relcheck key list shows it, its name if no other key has the
+same name, or the file of the public key.`,
 		Example: `  relcheck key revoke release+1a2b3c4d`,
 	}, func(ctx context.Context, s *db.Store, args []string) error {
 		keys, err := s.TrustedKeys(ctx)

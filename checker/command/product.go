@@ -160,8 +160,8 @@ func (f *productFlags) add(c *cobra.Command) {
 	}
 	for name, usage := range map[string]string{
 		"require_files":  "offer a release once it has files for the platforms of the previous release, or after 24h",
-		"notes_here":     "link to the release notes on the pages of relcheck",
-		"upstream_links": "link to files at upstream, also if they are hosted",
+		"notes_here":     "link to release notes on the pages of relcheck",
+		"upstream_links": "link to files upstream, even if they are hosted",
 	} {
 		c.Flags().BoolVar(f.bools[name], flagOf(name), false, usage)
 	}

@@ -48,10 +48,10 @@ func releaseSync(streams IO) *cobra.Command {
 		Long: `Read the releases of products from their upstreams, which relcheck product set --upstream
 sets. A product without upstreams is read from its Go modules (--module).
 
-The lists of all upstreams of a product are stored together, or not at all if one of them
-cannot be read to its end. Releases that upstream does not list any more count as removed.
-If that is more than half of them, nothing is changed without --force. What you have set
-stays. The exit status is 1 if a sync has failed; the other products are synced.`,
+The lists of all upstreams of a product are stored together. If one of them cannot be read to
+its end, none is stored. A release that upstream no longer lists counts as removed. If more
+than half of the releases would be removed, nothing changes without --force. What you have set
+stays. If a sync fails, the other products are still synced, and the exit status is 1.`,
 		Example: `  relcheck product set opa --upstream github:open-policy-agent/opa
   relcheck release sync opa
   relcheck release sync --all --token-file /etc/relcheck/tokens
@@ -81,7 +81,7 @@ stays. The exit status is 1 if a sync has failed; the other products are synced.
 	}
 	dbFlag(c, &path)
 	c.Flags().BoolVar(&all, "all", false, "sync all products that have upstreams")
-	c.Flags().BoolVar(&force, "force", false, "read lists that have not changed too, and store a list even if most releases or the latest one would be removed")
+	c.Flags().BoolVar(&force, "force", false, "also read unchanged lists, and store a list even if it would remove most releases or the latest one")
 	tokens.flag(c)
 	return c
 }

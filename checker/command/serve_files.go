@@ -16,8 +16,8 @@ import (
 )
 
 func serveFilesFlags(c *cobra.Command, o *serveOptions) {
-	c.Flags().StringVar(&o.files, "files", "", "serve the files of releases in this `folder`, to which answers then link (default: none)")
-	c.Flags().BoolVar(&o.fetchOnDemand, "fetch-on-demand", false, "fetch a file of a release from upstream into the folder when a client requests it first")
+	c.Flags().StringVar(&o.files, "files", "", "serve the files of releases in this `folder`, and link to them in answers (default: none)")
+	c.Flags().BoolVar(&o.fetchOnDemand, "fetch-on-demand", false, "fetch a file from upstream into the folder when a client first requests it")
 }
 
 // openFiles opens the folder of --files, if the flag is set. The returned function closes
@@ -34,7 +34,7 @@ func (o *serveOptions) openFiles(ctx context.Context, s *db.Store, log *slog.Log
 		hosted++
 	}
 	if _, err := os.Stat(o.files); errors.Is(err, fs.ErrNotExist) && hosted > 0 {
-		return nil, fmt.Errorf("--files %s: the folder does not exist, and the store lists %d files in it: mount or restore it, or create an empty one", o.files, hosted)
+		return nil, fmt.Errorf("--files %s: the folder does not exist, and the store lists %d files in it: mount or restore the folder, or create an empty one", o.files, hosted)
 	}
 	if o.Files, err = mirror.Open(o.files); err != nil {
 		return nil, err

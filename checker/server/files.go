@@ -197,7 +197,7 @@ func mayFetch(ctx context.Context, p *product, f catalog.File) error {
 			}
 		}
 	}
-	return &hosting.FetchError{Err: errors.New("without a checksum, only HTTPS and public addresses are allowed: fetch it with relcheck file fetch")}
+	return &hosting.FetchError{Err: errors.New("a file without a checksum is fetched only over HTTPS from a public address: use relcheck file fetch")}
 }
 
 // markDamaged records that content is damaged, for other servers and for the operator.

@@ -34,8 +34,8 @@ const (
 	downloadSpeed          = 50 << 20 // bytes a second
 )
 
-// files measures downloads of a large file and of many small ones beside nginx, and how many
-// reports are recorded beside a download.
+// files measures downloads of a large file and of many small files, compared with nginx. It
+// also measures how many reports are recorded during a download.
 func (b *bench) files() {
 	b.logProgress("storing %d files", smallFiles+1)
 	store, folder, web := filepath.Join(b.TempDir(), "files.db"), b.TempDir(), b.TempDir()
@@ -68,8 +68,8 @@ func (b *bench) files() {
 
 func fileName(i int) string { return fmt.Sprintf("file%05d", i) }
 
-// hostFiles fills a store and a folder with files, and a folder with their paths for nginx.
-// It returns a request for each small file.
+// hostFiles fills a store and a folder with files, and another folder with the same files
+// for nginx. It returns a request for each small file.
 func (b *bench) hostFiles(store, folder, web string) (requests []simulate.Capture) {
 	ctx := context.Background()
 	s := b.open(store)
@@ -196,7 +196,7 @@ server { listen %[2]s; root %[3]s; } }`, dir, addr, web)
 	return &process{cmd: cmd, addr: addr, url: "http://" + addr}
 }
 
-// reportsBesideDownload measures how many reports are recorded beside a download.
+// reportsBesideDownload measures how many reports are recorded during a download.
 func (b *bench) reportsBesideDownload(served *process) {
 	b.logProgress("reports beside a download")
 	const alone, beside = "reports, no download", "reports, a download of 50 MB/s"

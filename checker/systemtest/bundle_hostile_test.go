@@ -70,8 +70,8 @@ func TestHostileBundles(t *testing.T) {
 	t.Run("PostgreSQL", func(t *testing.T) { testHostileBundles(t, closedNetwork{t, t.TempDir()}, database(t), false) })
 }
 
-// testHostileBundles applies bundles to a store. Damaged ones, which all is set for, are
-// refused before the store is asked.
+// testHostileBundles applies bundles to a store. It sets all for damaged bundles, which are
+// refused before the store is read.
 func testHostileBundles(t *testing.T, n closedNetwork, store string, all bool) {
 	for _, key := range []string{"key", "foreign", "other", "revoked"} {
 		n.relcheck("key", "generate", "@"+key)
@@ -97,11 +97,11 @@ func testHostileBundles(t *testing.T, n closedNetwork, store string, all bool) {
 	}
 	reasons[bundletest.Foreign] = "not signed by a trusted key, but by foreign+"
 	add := func(name, reason string, text []byte) { hostile[name], reasons[name] = text, reason }
-	add("an older sequence", "a newer bundle was applied before: product app has sequence number 4 in it, and 5 was applied", n.bundleOf("key", bundle.Header{}, "app", 4))
+	add("an older sequence", "a newer bundle was applied before: product app has sequence number 4 in this bundle, and 5 was applied", n.bundleOf("key", bundle.Header{}, "app", 4))
 	add("another bundle of the same sequence", "a newer bundle was applied before", n.bundleOf("key", bundle.Header{Expires: time.Now().Add(time.Hour)}, "app", 5))
 	add("an expired bundle", "the bundle has expired at ", n.bundleOf("key", bundle.Header{Expires: time.Now().Add(-time.Minute)}, "app", 6))
 	add("a wrong key", "not signed by a trusted key, but by foreign+", n.bundleOf("foreign", bundle.Header{}, "app", 6))
-	add("a key of another product", "it contains product app, for which key other+", n.bundleOf("other", bundle.Header{}, "app", 6))
+	add("a key of another product", "is not trusted for product app of the bundle", n.bundleOf("other", bundle.Header{}, "app", 6))
 	add("a revoked key", ", which was revoked on ", n.bundleOf("revoked", bundle.Header{}, "app", 6))
 	add("without its base", "its base, bundle 000000000000, was not applied here, and 1 file of it are missing", n.bundleOf("key", bundle.Header{Base: strings.Repeat("0", 64)}, "app", 6))
 

@@ -30,8 +30,8 @@ func newKilled(n closedNetwork, args ...string) *killed {
 	return &killed{n, n.args(args), time.Since(begin), 0}
 }
 
-// run runs the command and kills it at a random time. It reports whether the command has
-// ended before.
+// run runs the command and kills it at a random time. It reports whether the command ended
+// before the kill.
 func (k *killed) run() (ended bool) {
 	k.Helper()
 	cmd := exec.Command(os.Args[0], k.args...)
@@ -68,8 +68,8 @@ func (n closedNetwork) copyStore(from, to string) {
 	}
 }
 
-// A killed command that is repeated has the same result as one that was not killed, and no
-// file has its name before it is complete.
+// A command that is killed and repeated has the same result as without a kill. No file gets
+// its name before it is complete.
 func TestFilesKilled(t *testing.T) {
 	n := newClosedNetwork(t, 5, 4, 200<<10)
 	kills := *fileKills

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// What one process applies or fetches, two servers of one database answer within two
-// seconds.
+// After one process applies a bundle or fetches files, two servers of one database answer
+// with the result within two seconds.
 func TestBundleReachesAllServers(t *testing.T) {
 	n := newClosedNetwork(t, 2, 1, 1000)
 	n.relcheck("file", "fetch", "app", "--latest", "2", "--db", "@outside.db", "--files", "@outside")

@@ -20,8 +20,8 @@ import (
 	"relcheck/db"
 )
 
-// closedNetwork is a folder with what a closed network and the outside have: stores, folders
-// of files, and a key.
+// closedNetwork is a folder with the stores and the folders of files of a closed network
+// and of the outside, and a key.
 type closedNetwork struct {
 	testing.TB
 	dir string
@@ -106,8 +106,8 @@ func (n closedNetwork) write(name string, content []byte) {
 // sequenceColumn matches the sequence number of the product app in the output of bundle inspect.
 var sequenceColumn = regexp.MustCompile(`(?m)^(app +)[0-9]+`)
 
-// state returns everything that a store says about its products and hosted files, except
-// when they were hosted, and what its folder contains.
+// state describes the products and hosted files of a store, and the contents of its folder.
+// It omits when files were hosted.
 func (n closedNetwork) state(store, folder string) string {
 	n.Helper()
 	ctx := n.Context()
@@ -142,8 +142,8 @@ func (n closedNetwork) state(store, folder string) string {
 	return b.String()
 }
 
-// contents returns the names of the files in a folder of files, except locks. It is an error
-// if one is under a SHA-256 that it does not have.
+// contents returns the names of the files in a folder of files, except locks. The test
+// fails if a file does not have the SHA-256 in its name.
 func (n closedNetwork) contents(folder string) (names []string) {
 	n.Helper()
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {

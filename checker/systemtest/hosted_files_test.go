@@ -63,7 +63,7 @@ func hostFile(t testing.TB, store, folder, tag, name string, content []byte) {
 	}
 }
 
-// TestSlowDownload downloads a file for longer than a response may take otherwise, with and
+// TestSlowDownload downloads a file for longer than other responses may take, with and
 // without TLS.
 func TestSlowDownload(t *testing.T) {
 	if testing.Short() {
@@ -120,7 +120,7 @@ func (s *slowContent) Read(p []byte) (int, error) {
 func (s *slowContent) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, struct{ io.Reader }{s}) }
 
 // TestKilledWhileFetching kills a server at random times while it fetches a file on demand.
-// No client may get a part of it or anything else, and in the end it must be fetched.
+// No complete response may have other content, and in the end the file must be fetched.
 func TestKilledWhileFetching(t *testing.T) {
 	t.Parallel()
 	content := randomBytes(8 << 20)
@@ -201,8 +201,8 @@ func (w walk) onlyWhole() error {
 }
 
 // TestServersShareFiles fetches a file with one of two servers that share a database and a
-// folder. Both must serve it and link to it within two seconds, and both must stop once it is
-// damaged.
+// folder. Both must serve and link to the file within two seconds. Both must stop after the
+// file is damaged.
 func TestServersShareFiles(t *testing.T) {
 	content := []byte("shared content")
 	o := slowOrigin(t, content)

@@ -27,7 +27,7 @@ const (
 	perPage  = 100
 	maxPage  = 64 << 20 // bytes: a page of 100 releases with 1,000 files each
 	maxPages = maxReleases / perPage
-	maxWait  = 24 * 60 * 60 // seconds: longer rate limits are mistakes
+	maxWait  = 24 * 60 * 60 // seconds: a longer rate limit is a mistake of the server
 )
 
 // GitHub reads the releases of a repository from GitHub's API

@@ -173,7 +173,7 @@ func TestGitHub(t *testing.T) {
 	}
 }
 
-// A list that has not changed is not read again, whether the server knows ETags or not.
+// A list that has not changed is not read again, whether the server supports ETags or not.
 func TestGitHubUnchanged(t *testing.T) {
 	for _, withETag := range []bool{true, false} {
 		s := newGitHubServer(t, []string{"v2"}, hundred("v1"))
@@ -206,7 +206,7 @@ func TestGitHubUnchanged(t *testing.T) {
 }
 
 // A release that is deleted while the list is read moves another one to a page that was
-// read already.
+// already read.
 func TestGitHubChangesMeanwhile(t *testing.T) {
 	s := newGitHubServer(t, []string{"v3", "v2"}, []string{"v1", "v0"})
 	remove := func(w http.ResponseWriter, r *http.Request) { // between the first and the second page
@@ -249,8 +249,8 @@ func TestGitHubRenamed(t *testing.T) {
 	}
 }
 
-// The token is sent to the API and not to a server that it redirects to, not even to
-// another port or a subdomain.
+// The token is sent only to the API. It is not sent after a redirect to another host, port
+// or subdomain.
 func TestGitHubToken(t *testing.T) {
 	var got []string
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -21,8 +21,8 @@ import (
 	"relcheck/checker/upstream/spec"
 )
 
-// recording is a request to GitHub's API and its answer, as the package @octokit/fixtures
-// has recorded them.
+// recording is a request to GitHub's API and its answer, recorded by the package
+// @octokit/fixtures.
 type recording struct {
 	Method, Path string
 	Status       int
@@ -73,8 +73,8 @@ func (r recording) header(changes ...string) http.Header {
 	return h
 }
 
-// replay is a server that answers like GitHub: with recorded releases, and with recorded
-// headers, in which only URLs, lengths, ETags and the rate limit are changed.
+// replay is a server that answers like GitHub, with recorded releases and headers. Only
+// URLs, lengths, ETags and the rate limit in the headers are changed.
 type replay struct {
 	*httptest.Server
 	releases, issues, rename []recording
@@ -222,7 +222,8 @@ func TestRecordedRelease(t *testing.T) {
 	}
 }
 
-// Five pages are read, whose links lead to the repository's number, and then cost nothing.
+// Five pages whose links contain the repository's number are read. The next reading gets
+// only status 304.
 func TestRecordedPages(t *testing.T) {
 	pages := [][]string{{"v5"}, {"v4"}, {"v3"}, {"v2"}, {"v1"}}
 	s := newReplay(t, pages...)
@@ -334,7 +335,7 @@ func TestRecordedRename(t *testing.T) {
 	}
 }
 
-// Nothing is requested before the rate limit ends, of any repository of the API.
+// No repository of the API is requested before the rate limit ends.
 func TestRecordedRateLimitIsHonoured(t *testing.T) {
 	s := newReplay(t, []string{"v1"})
 	now := time.Date(2022, 7, 19, 5, 0, 0, 0, time.UTC)

@@ -150,7 +150,7 @@ func TestChecksumFiles(t *testing.T) {
 		t.Errorf("got error %v, want that the list has not changed", err)
 	}
 
-	// After a change of the list, what is known is not requested again.
+	// After a change of the list, known checksums are not requested again.
 	s.list = strings.Replace(s.list, `{"tag_name":"v3"`, s.release("v4", "new.zip", "SHA256SUMS")+`,{"tag_name":"v3"`, 1)
 	s.files["v4/SHA256SUMS"] = "SHA256 (new.zip) = " + terraformSum
 	want["v4 new.zip"] = terraformSum
@@ -158,7 +158,7 @@ func TestChecksumFiles(t *testing.T) {
 		t.Errorf("got %v after requests %q, want %v after one", got, s.requests, want)
 	}
 
-	// A server that fails is asked again the next time, although the list has not changed.
+	// The next reading retries a server that has failed, although the list has not changed.
 	s.list = strings.Replace(s.list, `{"tag_name":"v4"`, s.release("v5", "late.zip", "SHA256SUMS")+`,{"tag_name":"v4"`, 1)
 	s.files["v5/SHA256SUMS"] = terraformSum + " late.zip"
 	s.failing = true
@@ -175,8 +175,8 @@ func TestChecksumFiles(t *testing.T) {
 	}
 }
 
-// A reading requests the checksum files of a limited number of releases, the newest first.
-// The next readings request the others.
+// One reading requests the checksum files of a limited number of releases, newest first.
+// Later readings request the others.
 func TestChecksumFilesAreBounded(t *testing.T) {
 	s := newChecksumServer(t)
 	var releases []string
@@ -198,7 +198,7 @@ func TestChecksumFilesAreBounded(t *testing.T) {
 	}
 }
 
-// An API outside cannot make this machine request checksums from its own network.
+// A public API cannot make this machine request checksums from a private network.
 func TestChecksumFilesOfOtherServers(t *testing.T) {
 	for _, test := range []struct {
 		api, url string
@@ -262,7 +262,7 @@ func TestReadPath(t *testing.T) {
 			t.Errorf("%s: got error %v, want %q", path, err, want)
 		}
 	}
-	// The operator's layer of an export becomes a part of upstream's.
+	// The operator's layer of an export is merged into upstream's layer.
 	var b bytes.Buffer
 	WriteExport(&b, catalog.Product{Name: "x"}, each([]catalog.Entry{{Tag: "v9", Upstream: catalog.Layer{Title: new("a"), Notes: new("https://example.com")}, Operator: &catalog.Layer{Title: new("b")}}}))
 	write("4.json", b.String())

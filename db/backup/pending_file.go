@@ -12,8 +12,8 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// PendingFile is a file that is written under a temporary name beside its target, so
-// that a file with the target's name is always complete.
+// PendingFile is a file that is written under a temporary name next to its target, so that
+// a file with the target's name is always complete.
 type PendingFile struct {
 	Path, target string
 	lock         *dbfile.Lock // shows that a process is writing it; nil if the file system has no locks
@@ -24,8 +24,9 @@ const pendingMark = ".partial-"
 
 var errExists = errors.New("file already exists and was not changed: choose another name")
 
-// NewPendingFile creates an empty file that only its owner can read. The caller must
-// call [PendingFile.Discard]. Neither the target nor files that SQLite would read beside it may exist.
+// NewPendingFile creates an empty file that only its owner can read. The caller must call
+// [PendingFile.Discard]. Neither the target nor files that SQLite would read with it may
+// exist.
 func NewPendingFile(target string) (*PendingFile, error) {
 	for _, suffix := range []string{"", "-wal", "-journal"} {
 		if _, err := os.Lstat(target + suffix); err == nil {

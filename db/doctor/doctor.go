@@ -39,7 +39,7 @@ type Options struct {
 	Now         time.Time
 	BackupDir   string        // folder of the backups; empty: not checked
 	BackupEvery time.Duration // how often servers make a backup
-	StaleAfter  time.Duration // after which what is known of an upstream is stale; default: [catalog.StaleAfter]
+	StaleAfter  time.Duration // age of the last successful sync at which an upstream is stale; default: [catalog.StaleAfter]
 	Report      func(Finding) // called after each check
 	// Progress is called while the log is read, with numbers of reports.
 	Progress func(done, total int64)
@@ -148,9 +148,9 @@ func (x *examination) checkReleases(ctx context.Context) {
 	}
 }
 
-// checkUpstreams reports the upstreams with which no sync has succeeded for too long.
+// checkUpstreams reports upstreams whose last successful sync is too old.
 func (x *examination) checkUpstreams(ctx context.Context) {
-	if version, err := x.Setting(ctx, "schema"); err != nil || version < 4 { // which has no syncs
+	if version, err := x.Setting(ctx, "schema"); err != nil || version < 4 { // earlier schemas have no syncs
 		return
 	}
 	products, err := x.Products(ctx)

@@ -61,12 +61,12 @@ func opaClients(base string) []client {
 // opaDownloads explains how a service can answer the download links that Open Policy Agent
 // makes itself.
 var opaDownloads = client{"opa-downloads", "Download links of Open Policy Agent v1.7 and later",
-	"These versions make the download link themselves: https://openpolicyagent.org/downloads/TAG/FILE. In a closed network, let your DNS resolve openpolicyagent.org to this service, which answers requests below /downloads/ with the files of the product opa. The service, or the proxy in front of it, needs a certificate for that name that your machines trust.",
+	"These versions make the download link themselves: https://openpolicyagent.org/downloads/TAG/FILE. In a closed network, let your DNS resolve openpolicyagent.org to this service. It answers requests below /downloads/ with the files of the product opa. The service or its proxy needs a certificate for openpolicyagent.org that your machines trust.",
 	`relcheck file fetch opa --latest 1 --files /srv/relcheck
 relcheck serve --files /srv/relcheck --listen :443 \
   --tls-cert openpolicyagent.org.pem --tls-key openpolicyagent.org.key
 curl -O https://openpolicyagent.org/downloads/v1.7.0/opa_linux_amd64`,
-	"The link to the release notes comes from the answer. It leads here with relcheck product set opa --notes-here."}
+	"The link to the release notes comes from the answer of the service. To show the notes here, run relcheck product set opa --notes-here."}
 
 func otherClients(base, name, title string) []client {
 	url, variable := base+"/p/"+name, strings.ToUpper(strings.Map(envRune, name))

@@ -84,7 +84,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// FuzzParse looks for names that change when they are parsed again, or that contain
+// FuzzParse checks that names do not change when they are parsed again, and contain no
 // separators.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"github:me/app", "github:https://E.com:443/api/v3/repos/me/app/", "go:example.com/app", "relcheck:https://e.com/%2fx/p/opa", "file:/a%20b%25", `file:C:\a`, "file:/%2520", "relcheck:https://[fe80::1%25eth0]/p/a"} {
