@@ -463,9 +463,9 @@ func testBundleBesideRecording(t *testing.T, name string) {
 			longest = max(longest, time.Since(at))
 			time.Sleep(time.Millisecond) // give the bundle, which polls for the lock, a chance to get it
 		}
-		t.Logf("%s: %d releases in %v beside %d reports, the longest of which took %v", what, n, time.Since(begin).Round(time.Millisecond), recorded, longest.Round(time.Millisecond))
+		t.Logf("%s: %d releases in %v during %d reports, of up to %v each", what, n, time.Since(begin).Round(time.Millisecond), recorded, longest.Round(time.Millisecond))
 		if recorded == 0 || longest > 3*time.Second {
-			t.Errorf("%s: got %d reports, the longest of which took %v, want at least 1 and at most 3s", what, recorded, longest)
+			t.Errorf("%s: got %d reports and a longest time of %v, want at least 1 and at most 3s", what, recorded, longest)
 		}
 	}
 }

@@ -181,7 +181,8 @@ func testSyncClaims(t *testing.T, name string) {
 	if err := s.RecordSync(ctx, "synced", catalog.Sync{Upstream: gitHubList, Tried: at, Succeeded: at, State: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
-	// An import by hand may replace what upstream says, so that its list must be read again.
+	// An import by hand may replace upstream's data, so the next sync must read upstream's
+	// list again.
 	if _, err := s.ImportReleases(ctx, "synced", listOf("file", "v1.0.0"), false); err != nil {
 		t.Fatal(err)
 	}

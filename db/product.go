@@ -132,8 +132,8 @@ const (
 
 // finishRemovals removes the data of removed products, and of products that a killed import
 // has staged. It uses many transactions: a single one would block writers, and in
-// PostgreSQL would fail while they record. Writers do not use the products any more,
-// because the catalog has changed.
+// PostgreSQL would fail while they record. Writers no longer use the products, because the
+// catalog has changed.
 func (s *Store) finishRemovals(ctx context.Context) error {
 	removed, err := query(ctx, s.read, scanValue[int64], "SELECT id FROM product WHERE name IS NULL AND (revision <> -1 OR id NOT IN (SELECT product FROM stage))")
 	for _, product := range removed {

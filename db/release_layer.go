@@ -29,7 +29,7 @@ type layerKey struct {
 // storedRelease is a release as it is stored.
 type storedRelease struct {
 	ids    [2]int64             // by source
-	layers [2]*catalog.Layer    // by source; nil if it says nothing
+	layers [2]*catalog.Layer    // by source; nil if the source has no layer
 	hosted []catalog.HostedFile // sorted by name
 }
 

@@ -185,7 +185,7 @@ func testReleaseDetails(t *testing.T, name string) {
 	if err != nil || c != (db.ImportResult{Unchanged: 1}) {
 		t.Errorf("the same notes: got %v (error %v), want 1 unchanged", c, err)
 	}
-	if _, _, err := s.EditRelease(ctx, "opa", "v2.0.0", e); err != nil { // of which upstream says nothing
+	if _, _, err := s.EditRelease(ctx, "opa", "v2.0.0", e); err != nil { // upstream does not list this release
 		t.Fatal(err)
 	}
 	entries := allEntries(t, s, "opa")

@@ -133,8 +133,8 @@ const GoneReason = "removed upstream"
 //
 // If neither says whether it is a pre-release, the tag determines it. If upstream says that
 // it is not, that counts unless the tag contains a pre-release word, because many projects
-// forget to mark their release candidates. Another relcheck as upstream has already decided
-// this.
+// forget to mark their release candidates. If upstream is another relcheck, its decision
+// counts.
 func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	up, op := value(upstream), value(operator)
 	if up.Gone {

@@ -66,7 +66,7 @@ func (t trustedKeys) allow(keys []string, product string) error {
 		}
 	}
 	key := strings.Join(keys, ", ")
-	return fmt.Errorf("key %[2]s is not trusted for product %[1]s of the bundle: trust it with relcheck key trust, or create a bundle without the product", product, key)
+	return fmt.Errorf("key %s is not trusted for product %s of the bundle: trust it with relcheck key trust, or create a bundle without the product", key, product)
 }
 
 // explain adds advice to an error about the signature of a bundle.

@@ -200,8 +200,8 @@ func (f *speedFlag) Set(s string) error {
 	return nil
 }
 
-// limiter returns a limit for all downloads together, or nil. A download reads at most a
-// tenth of a second's bytes at a time.
+// limiter returns a limit for all downloads together, or nil. One read of a download
+// returns at most the bytes of a tenth of a second.
 func (f speedFlag) limiter() *rate.Limiter {
 	if f == 0 {
 		return nil

@@ -256,7 +256,8 @@ func (f *fileFetcher) fail(ctx context.Context, tag, name string, err error) err
 	return nil
 }
 
-// summary prints the result. The error says how many files could not be fetched.
+// summary prints the result. The error contains the number of files that could not be
+// fetched.
 func (f *fileFetcher) summary() error {
 	text := fmt.Sprintf("%s: fetched %s", f.product.Name, count(int64(f.fetched), "file"))
 	if f.fetched > 0 {

@@ -50,7 +50,7 @@ func (s *selection) add(f catalog.File) {
 	}
 }
 
-// listedAs returns a file with what the release lists about a file of its name.
+// listedAs adds the data of the release's list to a file of the same name.
 func listedAs(r *catalog.Ranked, f catalog.File) catalog.File {
 	f.Name = catalog.FileName(f.URL)
 	for _, listed := range r.Files {

@@ -198,7 +198,7 @@ func (v *verification) print(what, text string) {
 	fmt.Fprintf(v.out, "%s: %s\n", masked(what), masked(text))
 }
 
-// summary prints the result. The error says how many files are damaged.
+// summary prints the result. The error contains the number of damaged files.
 func (v *verification) summary() error {
 	text := fmt.Sprintf("read %s, %s: %d sound, %d damaged or missing", count(int64(v.sound+v.bad), "file"), stats.ShowBytes(float64(v.size)), v.sound, v.bad)
 	if v.repaired > 0 {

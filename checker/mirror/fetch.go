@@ -186,7 +186,7 @@ func (f *Fetcher) request(ctx context.Context, p *partial, link string) (*http.R
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept-Encoding", "identity") // a range of a compressed file is of no use
+	req.Header.Set("Accept-Encoding", "identity") // a range of a compressed response is useless
 	if p.size > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", p.size))
 		if p.validator != "" {

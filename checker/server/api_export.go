@@ -14,7 +14,7 @@ import (
 	"relcheck/checker/upstream"
 )
 
-// maxExports is the number of exports that are sent at a time.
+// maxExports is the maximum number of exports that are sent at the same time.
 const maxExports = 4
 
 // apiExport answers GET /api/v1/products/{product}/export with all stored data about a

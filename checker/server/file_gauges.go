@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	filesDesc = prometheus.NewDesc("relcheck_files", "Hosted files of releases. Only files in the state served are served.", []string{"state"}, nil)
+	filesDesc = prometheus.NewDesc("relcheck_files", "Hosted files of releases by state: served, damaged, changed upstream, or missing in the folder.", []string{"state"}, nil)
 	bytesDesc = prometheus.NewDesc("relcheck_files_bytes", "Size of the served files of releases. Content of several releases counts once.", nil, nil)
 	unverDesc = prometheus.NewDesc("relcheck_files_unverified", "Served files of releases without a checksum upstream.", nil, nil)
 	fetchDesc = prometheus.NewDesc("relcheck_file_fetches_total", "Files that were fetched because a client requested them.", []string{"result"}, nil)

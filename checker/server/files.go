@@ -158,7 +158,7 @@ func (s *Server) fetchFile(ctx context.Context, req fileRequest, f catalog.File)
 			s.log.Error("cannot record a file that was fetched", "product", req.p.Name, "release", req.r.Tag, "file", req.name, "err", err)
 			return errors.New("it could not be recorded")
 		}
-		s.refresh(ctx) // otherwise a later request may fetch it again; an error is logged by Watch
+		s.refresh(ctx) // otherwise a later request may fetch it again; Watch logs an error
 		s.log.Info("fetched a file", "product", req.p.Name, "release", req.r.Tag, "file", req.name, "bytes", c.Size, "verified", from.Known())
 		return nil
 	})
@@ -197,7 +197,7 @@ func mayFetch(ctx context.Context, p *product, f catalog.File) error {
 			}
 		}
 	}
-	return &hosting.FetchError{Err: errors.New("a file without a checksum is fetched only over HTTPS from a public address: use relcheck file fetch")}
+	return &hosting.FetchError{Err: errors.New("a file without a checksum is fetched only from the host of an upstream, or over HTTPS from a public address: use relcheck file fetch")}
 }
 
 // markDamaged records that content is damaged, for other servers and for the operator.

@@ -461,7 +461,7 @@ func TestFetchOnDemand(t *testing.T) {
 func TestFetchOnDemandFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		respond func(w http.ResponseWriter, r *http.Request)
-		file    string // its fields, beside the URL
+		file    string // its fields other than the URL
 		want    string
 	}{
 		"missing": {func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, `,"sha256":"` + sumOf("a") + `"`, "status 404"},

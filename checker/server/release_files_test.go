@@ -122,8 +122,8 @@ func TestFilesOfRelease(t *testing.T) {
 	}
 }
 
-// TestUnknownChecksums checks that an answer names the files with a checksum and no other
-// data.
+// TestUnknownChecksums checks that an answer names the checksums of files that the release
+// does not have.
 func TestUnknownChecksums(t *testing.T) {
 	p := newService(t).newProduct(t, "app", "")
 	p.want("201", "PUT", "v1.0.0", `{"files":[{"name":"a","url":"https://e.com/a"}]}`)

@@ -68,8 +68,8 @@ type Store interface {
 	// Release returns a release with what upstream and the operator say about it. The
 	// error wraps [catalog.ErrNotFound] if there is none.
 	Release(ctx context.Context, product, tag string) (catalog.Release, [2]*catalog.Layer, error)
-	// Entries returns everything that is stored about the releases of a product, by tag. The
-	// last error is not nil if they change meanwhile. EntriesID identifies their state.
+	// Entries returns all stored data about the releases of a product, by tag. If they
+	// change meanwhile, the last error is not nil. EntriesID identifies their state.
 	Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error]
 	EntriesID(ctx context.Context, product string) (string, error)
 	// Totals reads the counts of a product in a range of days. keep selects the builds.
@@ -82,9 +82,9 @@ type Store interface {
 	// SetClientsHidden stores whether all requests seem to come from a proxy that the
 	// server does not trust.
 	SetClientsHidden(ctx context.Context, hidden bool) error
-	// HostFile stores that the content of a file of a release is hosted.
+	// HostFile records that a file of a release is hosted.
 	HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error
-	// MarkDamaged stores that content was found damaged at a time.
+	// MarkDamaged records the time at which content was found damaged.
 	MarkDamaged(ctx context.Context, sha256 string, at time.Time) error
 	// As returns an editor that changes products and releases on behalf of a token.
 	As(tokenID string) Editor
@@ -119,11 +119,11 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// Files is the folder of hosted files; nil if the server serves none.
 	Files *mirror.Folder
-	// Fetcher fetches files into Files that clients request and that are missing; nil if
-	// none are fetched.
+	// Fetcher fetches missing files into Files when clients request them; nil if the server
+	// fetches none.
 	Fetcher *mirror.Fetcher
-	// StaleAfter is the time after which what is known of an upstream is stale. Default:
-	// [catalog.StaleAfter].
+	// StaleAfter is the age of the last successful sync at which an upstream is stale.
+	// Default: [catalog.StaleAfter].
 	StaleAfter time.Duration
 }
 
@@ -159,8 +159,8 @@ type Server struct {
 	snapshot     atomic.Pointer[snapshot]
 
 	files        *hosting.Files   // nil if the server serves none
-	fetcher      *hosting.Fetcher // nil if it fetches none
-	filesChanged atomic.Bool      // the snapshot has links to files that are gone, or lacks some
+	fetcher      *hosting.Fetcher // nil if the server fetches none
+	filesChanged atomic.Bool      // the links in the snapshot are outdated, because files have appeared or disappeared
 }
 
 // New reads the catalog and returns a server.

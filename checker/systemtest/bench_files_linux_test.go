@@ -30,7 +30,7 @@ const (
 	perRelease           = 1000
 
 	leastLarge, leastSmall = 0.9, 0.7 // rate, relative to nginx
-	leastBesideDownload    = 0.8      // rate of reports beside a download, relative to the rate without
+	leastBesideDownload    = 0.8      // rate of reports during a download, relative to the rate without one
 	downloadSpeed          = 50 << 20 // bytes a second
 )
 

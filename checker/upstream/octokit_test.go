@@ -363,7 +363,7 @@ func TestRecordedRateLimitIsHonoured(t *testing.T) {
 	}
 }
 
-// The recorded header of a page must not contain what was not recorded.
+// A replayed header contains the recorded fields.
 func TestRecordedHeaders(t *testing.T) {
 	s := newReplay(t, []string{"v1"})
 	resp, err := http.Get(s.URL + "/repos/octokit-fixture-org/release-assets/releases")

@@ -61,7 +61,7 @@ type Files struct {
 	hashing chan struct{}
 }
 
-// state is what is known about content.
+// state is the known state of content.
 type state struct {
 	missing bool
 	damaged bool
@@ -263,8 +263,8 @@ func (r *slowReader) Read(p []byte) (int, error) {
 	return r.file.Read(p)
 }
 
-// Run verifies all contents once a day, one at a time, and looks for missing ones, until ctx
-// ends.
+// Run verifies all contents once a day, one at a time, and searches for missing ones, until
+// ctx ends.
 func (f *Files) Run(ctx context.Context, contents func() []mirror.Content) {
 	search := time.NewTicker(searchInterval)
 	defer search.Stop()
