@@ -329,7 +329,7 @@ func (b *Reader) end() error {
 		return invalid("%w", err)
 	}
 	if n, err := io.ReadFull(b.compressed, make([]byte, 1)); n > 0 || err != io.EOF {
-		return invalid("there is something after its end")
+		return invalid("it contains data after its end")
 	}
 	return io.EOF
 }

@@ -61,7 +61,7 @@ only when it is complete. An existing file is not replaced.`,
 	filesFlag(c, &o.files)
 	return existingStoreCommand(c, func(ctx context.Context, s *db.Store, args []string) (err error) {
 		if o.key == "" {
-			return usageError("missing --key: name the file of a secret key; relcheck key generate makes one")
+			return usageError("missing --key: give the file of a secret key; relcheck key generate creates one")
 		}
 		if o.latest < 0 {
 			return usageError("--latest %d: enter a positive number", o.latest)
@@ -272,7 +272,7 @@ func (w *bundleWriter) leaveOut(ctx context.Context, contents []bundle.Content, 
 	}
 	defer b.Close()
 	if b.Store != store {
-		return "", fmt.Errorf("it is a bundle of another store, %s: name one of this store, %s", b.Store, store)
+		return "", fmt.Errorf("it is a bundle of another store, %s: give one of this store, %s", b.Store, store)
 	}
 	has := map[string]bool{}
 	for c, err := range b.Contents() {

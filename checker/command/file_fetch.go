@@ -152,7 +152,7 @@ func fetchPlan(p *catalog.Product, releases []*catalog.Ranked, platforms []check
 	}
 	for _, platform := range platforms {
 		if missing[platform] == len(releases) {
-			return nil, fmt.Errorf("no release of %s has a file for %s: look at the platforms with relcheck release show %[1]s %[3]s", p.Name, platform, releases[0].Tag)
+			return nil, fmt.Errorf("no release of %s has a file for %s: list the platforms with relcheck release show %[1]s %[3]s", p.Name, platform, releases[0].Tag)
 		}
 	}
 	if len(jobs) == 0 {

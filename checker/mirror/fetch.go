@@ -244,7 +244,7 @@ func checkResponse(resp *http.Response, from Source) error {
 	case n < 0 && !from.Known() && resp.ProtoMajor < 2 && !slices.Contains(resp.TransferEncoding, "chunked"):
 		return errors.New("the response has no length and the file no checksum, so truncation cannot be detected")
 	case kind == "text/html" && !from.Known() && !strings.Contains(path.Ext(resp.Request.URL.Path), "htm"):
-		return errors.New("the response is a web page, such as that of a sign-in")
+		return errors.New("the response is a web page, for example a sign-in page")
 	}
 	return nil
 }

@@ -52,7 +52,7 @@ func (t Tokens) With(gitHub string) (Tokens, error) {
 		return t, nil
 	}
 	if !tokenPattern.MatchString(gitHub) {
-		return t, fmt.Errorf("the token of %s contains a space or another character that no token has", gitHubHost)
+		return t, fmt.Errorf("the token of %s contains a space or another invalid character", gitHubHost)
 	}
 	all := Tokens{gitHubHost: gitHub}
 	for host, token := range t {

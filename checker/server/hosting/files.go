@@ -182,7 +182,7 @@ func (f *Files) lost(sum string, err error) error {
 		return err
 	}
 	if !f.get(sum).missing {
-		f.Log.Error("a file is missing in the folder: fetch it again", "sha256", sum)
+		f.Log.Error("a file is missing in the folder and is not served: fetch it again", "sha256", sum)
 		f.set(sum, state{missing: true})
 	}
 	return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
@@ -233,7 +233,7 @@ func (f *Files) check(ctx context.Context, sum string, speed *rate.Limiter) erro
 		if !errors.Is(err, mirror.ErrDamaged) {
 			return err
 		}
-		f.Log.Error("a file was damaged on disk and is not served any more: fetch it again", "sha256", sum, "err", err)
+		f.Log.Error("a file was damaged on disk and is no longer served: fetch it again", "sha256", sum, "err", err)
 		s.damaged = true
 		f.set(sum, s)
 		f.Damaged(ctx, sum)
