@@ -225,11 +225,11 @@ func (f *Folder) All() iter.Seq2[Content, error] {
 	}
 }
 
-// Prune keeps fresh files, because the process that wrote them may not have recorded them
-// yet. A partial file is abandoned if no process has written to it for the second of these
-// times.
 const (
-	fresh     = time.Hour
+	// fresh is the age until which Prune keeps content that is not needed: the process that
+	// wrote it may not have recorded it yet.
+	fresh = time.Hour
+	// abandoned is the age from which Prune removes partial files.
 	abandoned = 7 * 24 * time.Hour
 )
 
