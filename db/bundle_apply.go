@@ -91,7 +91,7 @@ type bundlePart struct {
 	isNew    bool // the product is not visible yet
 	sequence int64
 	last     AppliedBundle  // last bundle that was applied to the product, or zero
-	releases *releaseImport // nil until the product is compared with the store
+	releases *releaseImport // nil while the product must be compared with the store
 }
 
 // abandon gives up the stage after an error, so that other imports need not wait.
