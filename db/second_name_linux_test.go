@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -17,16 +18,22 @@ import (
 	"relcheck/db/backup"
 )
 
-// bindMount mounts a file or folder over another one until the test ends.
-func bindMount(t testing.TB, from, to string) {
+// mount mounts something until the test ends.
+func mount(t testing.TB, from, to, kind string, flags uintptr, data string) {
 	t.Helper()
-	if err := syscall.Mount(from, to, "", syscall.MS_BIND, ""); err != nil {
+	if err := syscall.Mount(from, to, kind, flags, data); err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatalf("missing: permission to mount a file: %v", err)
+			t.Fatalf("missing: permission to mount %s: %v", to, err)
 		}
-		t.Skipf("missing: permission to mount a file: %v", err)
+		t.Skipf("missing: permission to mount %s: %v", to, err)
 	}
 	t.Cleanup(func() { syscall.Unmount(to, syscall.MNT_DETACH) })
+}
+
+// bindMount mounts a file or folder over another one.
+func bindMount(t testing.TB, from, to string) {
+	t.Helper()
+	mount(t, from, to, "", syscall.MS_BIND, "")
 }
 
 // aliases create another name of a store.
@@ -323,6 +330,22 @@ func TestFileReplacedUnderWAL(t *testing.T) {
 	must(t, os.Rename(restored, path+".2"))
 	if n := len(recorded(t, open(t, path+".2"), "opa")); n != before {
 		t.Errorf("restored file: got %d reports, want %d", n, before)
+	}
+}
+
+// A store on an overlay, whose layers share no locks, is a hazard.
+func TestOverlay(t *testing.T) {
+	hazards := func(folder string) string {
+		return strings.Join(open(t, filepath.Join(folder, "a.db")).Hazards(), "\n")
+	}
+	const text = "on an overlay file system"
+	if strings.Contains(hazards(t.TempDir()), text) {
+		return // every store of this machine is
+	}
+	merged := t.TempDir()
+	mount(t, "overlay", merged, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", t.TempDir(), t.TempDir(), t.TempDir()))
+	if got := hazards(merged); !strings.Contains(got, text) {
+		t.Errorf("got hazards %q, want %q", got, text)
 	}
 }
 

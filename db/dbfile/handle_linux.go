@@ -1,6 +1,7 @@
 package dbfile
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -77,10 +77,7 @@ func tryOpen(path string, use Mode, last bool) (*Handle, error) {
 	}
 	h := &Handle{sharedFile: f, write: use != Read}
 	if err == nil {
-		err = f.checkWALMark()
-	}
-	if err == nil {
-		err = f.checkMark()
+		err = cmp.Or(f.checkWALMark(), f.checkMark())
 	}
 	if errors.Is(err, ErrWALLost) && last {
 		h.walLost, f.keepMark, err = true, true, nil
@@ -301,23 +298,6 @@ func (h *Handle) WALLost() bool { return h.walLost }
 // IsMountPoint reports whether the file itself is a mount point.
 func (h *Handle) IsMountPoint() bool { return h.mount }
 
-// Undetectable describes what cannot be detected on this file system, or returns "".
-func (h *Handle) Undetectable() string {
-	openFiles.Lock()
-	defer openFiles.Unlock()
-	switch kind := networkFileSystem(h.path); {
-	case kind != "":
-		return "the store is on a file system of type " + kind + ": relcheck cannot detect processes on other machines that have it open, and SQLite needs a local disk"
-	case !h.locked:
-		return fmt.Sprintf("relcheck cannot detect on this file system whether a process has the file open under another name (%v): use one path only, and in a container mount the folder, not the file", h.lockErr)
-	case isOverlay(h.path):
-		return "the store is on an overlay file system, such as a container's own layer: it is lost with the container, and relcheck cannot detect a process that opens it in another layer; put it on a volume"
-	case h.lockErr != nil:
-		return fmt.Sprintf("relcheck cannot detect on this file system whether a killed process has left a write-ahead log under another name (%v)", h.lockErr)
-	}
-	return ""
-}
-
 func (f *sharedFile) lock(at int64, kind int16) error {
 	if !DetectNames {
 		return errors.ErrUnsupported
@@ -360,44 +340,4 @@ func tagOf(parts ...any) int64 {
 	return int64(binary.BigEndian.Uint64(sum[:]) % uint64(numTags))
 }
 
-// isMountPoint reports whether a file, open as file, is mounted on its path.
-func isMountPoint(file *os.File, path string) bool {
-	var it, folder unix.Statx_t
-	err := unix.Statx(int(file.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &it)
-	err2 := unix.Statx(unix.AT_FDCWD, filepath.Dir(path), 0, unix.STATX_MNT_ID, &folder)
-	if err == nil && err2 == nil && it.Mask&folder.Mask&unix.STATX_MNT_ID != 0 {
-		return it.Mnt_id != folder.Mnt_id
-	}
-	mounts, _ := os.ReadFile("/proc/self/mountinfo") // for kernels before 5.8
-	return isMounted(string(mounts), path)
-}
-
-func isMounted(mounts, path string) bool {
-	escaped := strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`).Replace(path)
-	for line := range strings.Lines(mounts) {
-		if fields := strings.Fields(line); len(fields) > 4 && fields[4] == escaped {
-			return true
-		}
-	}
-	return false
-}
-
 func (f *sharedFile) hasOtherWriter() bool { return f.isLocked(f.nameByte()+1, f.nameByte()+2) }
-
-// networkFileSystem returns the type of the file system that has a file if other
-// machines may use it.
-func networkFileSystem(path string) string {
-	var s unix.Statfs_t
-	if unix.Statfs(path, &s) != nil {
-		return ""
-	}
-	return map[int64]string{unix.NFS_SUPER_MAGIC: "nfs", unix.SMB_SUPER_MAGIC: "smb", unix.SMB2_SUPER_MAGIC: "smb", unix.CIFS_SUPER_MAGIC: "cifs",
-		unix.FUSE_SUPER_MAGIC: "fuse", unix.V9FS_MAGIC: "9p", unix.AFS_SUPER_MAGIC: "afs", unix.CEPH_SUPER_MAGIC: "ceph"}[int64(uint32(s.Type))]
-}
-
-// isOverlay reports whether a file is on an overlay. Processes that open it in the upper
-// folder of the overlay share neither locks nor memory with others.
-func isOverlay(path string) bool {
-	var s unix.Statfs_t
-	return unix.Statfs(path, &s) == nil && int64(uint32(s.Type)) == unix.OVERLAYFS_SUPER_MAGIC
-}

@@ -13,13 +13,13 @@ import (
 // the tag of the name, and the path.
 const markName = "user.relcheck.open"
 
-// walMarkName is an extended attribute that a WAL has. Its value is the inode of the WAL
-// itself, so that a copy's mark means nothing, and the inode of its database file.
+// walMarkName is an extended attribute of a WAL. Its value is the inode of the WAL itself,
+// which tells a copy, and the inode of its database file.
 const walMarkName = "user.relcheck.database"
 
 // checkWALMark returns an error if the WAL belongs to another database file, which the
-// file has replaced. SQLite would write the WAL's pages into the file and damage it. A
-// file that has no mark was not open when the WAL was left, also in copies of both.
+// file has replaced. SQLite would write the WAL's pages into the file and damage it. In a
+// copy, inodes differ; but a database that was copied with its own WAL has a mark, too.
 func (f *sharedFile) checkWALMark() error {
 	wal, err := os.Lstat(f.path + "-wal")
 	if err != nil || !DetectNames {
@@ -27,14 +27,19 @@ func (f *sharedFile) checkWALMark() error {
 	}
 	value := make([]byte, 64)
 	n, err := unix.Lgetxattr(f.path+"-wal", walMarkName, value)
-	var own, database uint64
 	if err != nil {
 		return nil
 	}
+	var own, database uint64
 	if _, err := fmt.Sscan(string(value[:n]), &own, &database); err != nil {
 		return nil
 	}
-	if tag, _ := f.mark(); tag == "" || own == idOf(wal).inode && database != f.id.inode {
+	replaced := database != f.id.inode
+	if own != idOf(wal).inode {
+		tag, _ := f.mark()
+		replaced = tag == ""
+	}
+	if replaced {
 		return errWALOfOther
 	}
 	return nil
