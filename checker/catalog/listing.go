@@ -121,7 +121,7 @@ type Release struct {
 	// Files are the files of the release, sorted by name.
 	Files []File
 
-	// Hosted are the hosted files, sorted by name. See [Release.HostedFile].
+	// Hosted are the hosted files, sorted by name. See [Product.NamedFiles].
 	Hosted []HostedFile
 }
 
