@@ -152,7 +152,7 @@ func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	case up.Prerelease == nil:
 		r.Prerelease = tag.Ordered() && !tag.Stable()
 	default:
-		r.Prerelease = *up.Prerelease || tag.Prerelease() && !up.decided()
+		r.Prerelease = *up.Prerelease || tag.Prerelease() && !up.fromRelcheck()
 	}
 	return r
 }

@@ -203,7 +203,7 @@ func mayFetch(ctx context.Context, p *product, f catalog.File) error {
 		return nil
 	}
 	for _, text := range p.UpstreamList() {
-		s, _ := upstream.ParseSpec(text)
+		s, _ := catalog.ParseUpstream(text)
 		for _, address := range []string{s.API, s.URL} {
 			if api, err := url.Parse(address); err == nil && u.Host != "" && api.Host == u.Host {
 				return nil
