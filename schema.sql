@@ -147,6 +147,13 @@ CREATE TABLE upstream_sync (
     PRIMARY KEY (product, upstream)
 );
 
+-- Each row is a running sync of a product with its upstreams. A product has one at a time.
+CREATE TABLE sync_claim (
+    product BIGINT PRIMARY KEY,  -- product.id
+    id      BIGINT NOT NULL,     -- random number that identifies the sync
+    until   BIGINT NOT NULL      -- time after which another sync may start; the running one delays it
+);
+
 -- Each row is a public key that bundles are verified with.
 CREATE TABLE trusted_key (
     key      TEXT   PRIMARY KEY,  -- in the form of Go's signed notes: NAME+HASH+KEY

@@ -73,6 +73,11 @@ CREATE TABLE upstream_sync (
     state BYTEA,
     PRIMARY KEY (product, upstream)
 );
+CREATE TABLE sync_claim (
+    product BIGINT PRIMARY KEY,
+    id BIGINT NOT NULL,
+    until BIGINT NOT NULL
+);
 CREATE TABLE trusted_key (
     key TEXT PRIMARY KEY,
     products TEXT NOT NULL,

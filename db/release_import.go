@@ -56,7 +56,7 @@ func (e *MissingError) Is(target error) bool { return target == ErrMissing }
 
 // ImportReleases stores the releases of a list. See [Store.ImportLists].
 func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (ImportResult, error) {
-	c, err := s.ImportLists(ctx, product, []catalog.List{list}, force)
+	c, err := s.ImportLists(ctx, product, []catalog.List{list}, force, 0)
 	return c[0].ImportResult, err
 }
 
@@ -69,10 +69,14 @@ func (s *Store) ImportReleases(ctx context.Context, product string, list catalog
 // unless the list may be incomplete and they are older than all its entries. Unless force
 // is set, the error is a [MissingError] if more than half of the releases would be gone, or
 // if the list may be incomplete and the latest release would be gone.
-func (s *Store) ImportLists(ctx context.Context, product string, lists []catalog.List, force bool) (c []ListResult, err error) {
+//
+// If sync is not 0, it is the ID of a sync. The error is [ErrSyncLost] unless the sync has
+// claimed the product; see [Store.ClaimSync].
+func (s *Store) ImportLists(ctx context.Context, product string, lists []catalog.List, force bool, sync int64) (c []ListResult, err error) {
 	p, err := s.newImport(product, lists, force)
 	for range maxTries {
 		if err == nil {
+			p.sync = sync
 			err = p.load(ctx)
 		}
 		if err != nil {
@@ -123,6 +127,7 @@ type releaseImport struct {
 	product string
 	lists   []*listImport
 	force   bool
+	sync    int64    // ID of the sync, or 0
 	given   []string // tags of the given entries, in order
 
 	of        product                   // product of the releases
@@ -262,6 +267,11 @@ func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []stored
 // commit stores what is not staged, and makes staged releases visible.
 func (p *releaseImport) commit(ctx context.Context, st *stage) (c []ListResult, err error) {
 	err = p.inLongChange(ctx, func(tx *sql.Tx) error {
+		if p.sync != 0 {
+			if err := requireClaim(ctx, tx, p.of.id, p.sync); err != nil {
+				return err
+			}
+		}
 		changes, err := p.reload(ctx, tx)
 		if err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,24 +99,39 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	})
 }
 
-// ClaimSync reports whether this process may sync a product. It marks the first upstream as
-// tried, unless another process has done so after the given time.
-func (s *Store) ClaimSync(ctx context.Context, product string, before, now time.Time) (claimed bool, err error) {
+// ErrSyncLost is returned if another sync of the product has started, because the claim of
+// this one has expired.
+var ErrSyncLost = errors.New("another sync of the product has started meanwhile, and nothing was stored")
+
+// ClaimSync claims a product for a sync until a time, or extends the sync's claim. It
+// returns false if another sync has claimed the product. The ID identifies the sync; it is
+// not 0.
+func (s *Store) ClaimSync(ctx context.Context, product string, id int64, now, until time.Time) (claimed bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		p, err := productNamed(ctx, tx, product)
+		p, err := productID(ctx, tx, product)
 		if err != nil {
 			return err
 		}
-		upstreams := p.UpstreamList()
-		if len(upstreams) == 0 {
-			return fmt.Errorf("upstream of product %s: %w", product, ErrNotFound)
-		}
-		n, err := update(ctx, tx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, 0, '', '', $5)
-			ON CONFLICT (product, upstream) DO UPDATE SET tried = excluded.tried WHERE upstream_sync.tried <= $4`, p.id, upstreams[0], now.Unix(), before.Unix(), []byte{})
+		n, err := update(ctx, tx, `INSERT INTO sync_claim (product, id, until) VALUES ($1, $2, $3)
+			ON CONFLICT (product) DO UPDATE SET id = excluded.id, until = excluded.until WHERE sync_claim.id = $2 OR sync_claim.until <= $4`, p, id, until.Unix(), now.Unix())
 		claimed = n > 0
 		return err
 	})
 	return claimed, err
+}
+
+// EndSync gives up the claim of a sync, so that the next one need not wait.
+func (s *Store) EndSync(ctx context.Context, id int64) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM sync_claim WHERE id = $1", id)
+		return err
+	})
+}
+
+// requireClaim returns an error unless the sync still has its claim. It locks the claim
+// until the end of the transaction.
+func requireClaim(ctx context.Context, tx *sql.Tx, product, sync int64) error {
+	return requireUpdate(ctx, tx, ErrSyncLost, "UPDATE sync_claim SET id = id WHERE product = $1 AND id = $2", product, sync)
 }
 
 // UpstreamFiles returns the files of releases that upstream lists, by tag.
