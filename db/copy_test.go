@@ -132,11 +132,11 @@ func fillHosting(t *testing.T, s *db.Store) {
 		err = s.TrustKey(ctx, "home+01234567+AQID", []string{"app", "opa"}, time.Unix(1e9, 0))
 	}
 	if err == nil {
-		err = s.RevokeKey(ctx, "home+01234567+AQID", time.Unix(2e9, 0))
+		bundle := db.Bundle{ID: strings.Repeat("b", 64), Store: "12345", Time: time.Unix(2e9, 0), Keys: []string{"home+01234567+AQID"}}
+		_, err = s.ApplyBundle(ctx, bundle, []*db.BundleProduct{releasesOf(catalog.Product{Name: "app", Title: "App"}, 7)})
 	}
 	if err == nil {
-		app := &db.BundleProduct{Product: catalog.Product{Name: "app", Title: "App"}, Sequence: 7}
-		_, err = s.ApplyBundle(ctx, db.Bundle{ID: strings.Repeat("b", 64), Store: "12345", Time: time.Unix(2e9, 0)}, bundleOf(app))
+		err = s.RevokeKey(ctx, "home+01234567+AQID", time.Unix(2e9, 0))
 	}
 	if err == nil {
 		_, err = s.NextBundleSequences(ctx, []string{"app", "opa"}, time.Unix(1e9, 0))

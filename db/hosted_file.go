@@ -171,20 +171,22 @@ func (s *Store) HostedFiles(ctx context.Context) iter.Seq2[HostedFile, error] {
 // MarkDamaged records the time at which content was found damaged or missing. If at is
 // zero, it records that the content is sound.
 func (s *Store) MarkDamaged(ctx context.Context, sha256 string, at time.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error { return markDamaged(ctx, tx, sha256, at) })
+}
+
+func markDamaged(ctx context.Context, tx *sql.Tx, sha256 string, at time.Time) error {
 	changes := "damaged <> 0"
 	if !at.IsZero() {
 		changes = "damaged = 0"
 	}
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		products, err := query(ctx, tx, scanValue[int64], "SELECT DISTINCT product FROM hosted_file WHERE sha256 = $1 AND "+changes, sha256)
-		for _, product := range products {
-			if err == nil {
-				err = markReleases(ctx, tx, product, "tag IN (SELECT tag FROM hosted_file WHERE product = $2 AND sha256 = $3)", sha256)
-			}
-		}
+	products, err := query(ctx, tx, scanValue[int64], "SELECT DISTINCT product FROM hosted_file WHERE sha256 = $1 AND "+changes, sha256)
+	for _, product := range products {
 		if err == nil {
-			_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET damaged = $2 WHERE sha256 = $1 AND "+changes, sha256, secondsOf(at))
+			err = markReleases(ctx, tx, product, "tag IN (SELECT tag FROM hosted_file WHERE product = $2 AND sha256 = $3)", sha256)
 		}
-		return err
-	})
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET damaged = $2 WHERE sha256 = $1 AND "+changes, sha256, secondsOf(at))
+	}
+	return err
 }

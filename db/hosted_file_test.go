@@ -117,18 +117,21 @@ func testManyHostedFiles(t *testing.T, name string) {
 	if err := s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}); err != nil {
 		t.Fatal(err)
 	}
-	p := bundleProduct("app", 1, 2)
-	for i := range catalog.MaxFiles {
-		p.Hosted["v1.0.0"] = append(p.Hosted["v1.0.0"][:i], hosted(fmt.Sprintf("f%04d", i), i))
-	}
-	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "x", Store: "home", Time: bundleTime}, bundleOf(p)); err != nil {
+	p := bundleProduct("app", 1, 2, func(r *db.BundleRelease) {
+		for i := range catalog.MaxFiles {
+			if r.Tag == "v1.0.0" {
+				r.Hosted = append(r.Hosted[:i], hosted(fmt.Sprintf("f%04d", i), i))
+			}
+		}
+	})
+	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "x"), []*db.BundleProduct{p}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.HostFile(ctx, "app", "v1.0.0", hosted("more", 1)); !errors.Is(err, db.ErrLimit) {
 		t.Errorf("one more: got error %v, want ErrLimit", err)
 	}
-	p.Sequence, p.Hosted["v1.0.0"] = 2, []catalog.HostedFile{hosted("more", 1)}
-	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "y", Store: "home", Time: bundleTime}, bundleOf(p)); !errors.Is(err, db.ErrLimit) {
+	p = bundleProduct("app", 2, 2, func(r *db.BundleRelease) { r.Hosted = []catalog.HostedFile{hosted("more", 1)} })
+	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "y"), []*db.BundleProduct{p}); !errors.Is(err, db.ErrLimit) {
 		t.Errorf("one more of a bundle: got error %v, want ErrLimit", err)
 	}
 	if err := s.HostFile(ctx, "app", "v1.0.0", hosted("f0000", 77)); err != nil { // replaces another

@@ -129,6 +129,7 @@ type releaseImport struct {
 	force   bool
 	sync    int64    // ID of the sync, or 0
 	given   []string // tags of the given entries, in order
+	only    []string // tags of the releases that are compared, or nil for all
 
 	of        product                   // product of the releases
 	isNew     bool                      // the product is not visible yet
@@ -154,11 +155,16 @@ func (p *releaseImport) load(ctx context.Context) error {
 			}
 		}
 		p.upstreams = p.of.UpstreamList()
-		stored, err := releasesWhere(ctx, tx, "product = $1", p.of.id)
+		condition, args := "product = $1", []any{p.of.id}
+		if p.only != nil {
+			in, list := p.inList("$2", p.only)
+			condition, args = condition+" AND tag "+in, append(args, list)
+		}
+		stored, err := releasesWhere(ctx, tx, condition, args...)
 		if err != nil {
 			return err
 		}
-		bodies, err := p.readBodies(ctx, tx, -1)
+		bodies, err := p.readBodies(ctx, tx, condition+" AND revision <> -1", args...)
 		if err != nil {
 			return err
 		}
@@ -338,10 +344,15 @@ func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, change
 		err = p.writeLayers(ctx, tx, rows, revision)
 	}
 	if err == nil && slices.ContainsFunc(p.lists, func(l *listImport) bool { return !slices.Contains(p.upstreams, l.Name) }) {
-		// The list may have replaced layers of upstreams, so the next sync must read all
-		// upstreams.
-		_, err = tx.ExecContext(ctx, "UPDATE upstream_sync SET state = $2 WHERE product = $1", p.of.id, []byte{})
+		err = forgetSyncs(ctx, tx, p.of.id)
 	}
+	return err
+}
+
+// forgetSyncs makes the next sync of a product read all its upstreams, because another list
+// may have replaced their layers.
+func forgetSyncs(ctx context.Context, tx *sql.Tx, product int64) error {
+	_, err := tx.ExecContext(ctx, "UPDATE upstream_sync SET state = $2 WHERE product = $1", product, []byte{})
 	return err
 }
 
@@ -366,7 +377,7 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 	if err != nil {
 		return nil, err
 	}
-	bodies, err := p.readBodies(ctx, tx, after)
+	bodies, err := p.readBodies(ctx, tx, "product = $1 AND revision > $2", p.of.id, after)
 	changes := maps.Clone(p.changes)
 	for key, old := range changed {
 		if p.changes[key.tag] != nil {

@@ -16,8 +16,8 @@ import (
 
 const syncColumns = "upstream_sync.product, upstream_sync.upstream, upstream_sync.tried, upstream_sync.succeeded, upstream_sync.error, upstream_sync.latest"
 
-// readSyncs sets the syncs of products. The condition selects at least the syncs of these
-// products.
+// readSyncs sets the syncs and the applied bundles of products. The condition selects at
+// least those of these products.
 func readSyncs(ctx context.Context, q querier, products []product, condition string, args ...any) error {
 	syncs := map[int64][]catalog.Sync{}
 	err := eachRow(ctx, q, func(rows *sql.Rows) error {
@@ -28,9 +28,21 @@ func readSyncs(ctx context.Context, q querier, products []product, condition str
 		syncs[product] = append(syncs[product], s)
 		return err
 	}, "SELECT "+syncColumns+" FROM upstream_sync JOIN product ON product.id = upstream_sync.product WHERE "+condition, args...)
+	bundles := map[int64][]catalog.Sync{}
+	if err == nil {
+		err = eachRow(ctx, q, func(rows *sql.Rows) error {
+			var product, sequence, applied int64
+			var store string
+			err := rows.Scan(&product, &store, &sequence, &applied)
+			// The sequence number is the time of the creation, unless a clock was wrong.
+			bundles[product] = append(bundles[product], catalog.Sync{Upstream: catalog.BundleList(store), Tried: timeOf(applied), Succeeded: timeOf(min(sequence, applied))})
+			return err
+		}, "SELECT applied_bundle.product, applied_bundle.store, applied_bundle.sequence, applied_bundle.applied FROM applied_bundle JOIN product ON product.id = applied_bundle.product WHERE "+condition, args...)
+	}
 	for i := range products {
 		p := &products[i]
-		p.Syncs = syncs[p.id]
+		p.Syncs, p.Bundles = syncs[p.id], bundles[p.id]
+		slices.SortFunc(p.Bundles, func(a, b catalog.Sync) int { return strings.Compare(a.Upstream, b.Upstream) })
 		slices.SortFunc(p.Syncs, func(a, b catalog.Sync) int { return strings.Compare(a.Upstream, b.Upstream) })
 	}
 	return err

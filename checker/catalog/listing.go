@@ -68,6 +68,11 @@ type Product struct {
 	// Syncs are the results of the last sync with each upstream, sorted by upstream. They
 	// are not settings.
 	Syncs []Sync
+
+	// Bundles are the last bundles of other stores that were applied, sorted by store.
+	// Upstream is the name of the list, see [BundleList], and Succeeded is when the bundle
+	// was created.
+	Bundles []Sync
 }
 
 // MaxHold is how long [Product.RequireFiles] holds back a release after its publication.
