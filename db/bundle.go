@@ -74,19 +74,6 @@ func (s *Store) DamagedContents(ctx context.Context) (map[string]bool, error) {
 	return sums, s.explain(err)
 }
 
-// NeededContents returns the SHA-256 of the contents of all hosted files, also of those that
-// a running import has staged.
-func (s *Store) NeededContents(ctx context.Context) (map[string]bool, error) {
-	sums := map[string]bool{}
-	err := eachRow(ctx, s.read, func(rows *sql.Rows) error {
-		var sum string
-		err := rows.Scan(&sum)
-		sums[sum] = true
-		return err
-	}, "SELECT DISTINCT sha256 FROM hosted_file")
-	return sums, s.explain(err)
-}
-
 // ReleaseEntry is an entry of a release with its hosted files.
 type ReleaseEntry struct {
 	catalog.Entry

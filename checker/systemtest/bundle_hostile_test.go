@@ -2,6 +2,7 @@ package systemtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,13 +35,13 @@ func (n closedNetwork) signer(file string) note.Signer {
 	return s
 }
 
-// bundleOf returns a bundle of a store "s" with a release of a product and a file.
+// bundleOf returns a bundle, by default of a store "s", with a release of a product and a file.
 func (n closedNetwork) bundleOf(key string, h bundle.Header, product string, sequence int64) []byte {
 	n.Helper()
 	content := "file of sequence " + h.Base
 	sum := sha256.Sum256([]byte(content))
 	hash := hex.EncodeToString(sum[:])
-	if h.Store = "s"; h.Created.IsZero() {
+	if h.Store = cmp.Or(h.Store, "s"); h.Created.IsZero() {
 		h.Created = time.Now().Add(-time.Hour)
 	}
 	w, err := bundle.NewWriter()
@@ -134,5 +135,9 @@ func testHostileBundles(t *testing.T, n closedNetwork, store string, all bool) {
 	n.write("bundle", n.bundleOf("other", bundle.Header{}, "other", 1))
 	if status, errs := run(apply...); status != 0 {
 		t.Errorf("a bundle of another product by its key: got status %d and %q, want 0", status, errs)
+	}
+	n.write("bundle", n.bundleOf("key", bundle.Header{Store: "t"}, "app", 3))
+	if status, errs := run(apply...); status != 0 || !strings.Contains(errs, "warning: product app: a newer bundle of another store, s, was applied at ") {
+		t.Errorf("an older bundle of another store: got status %d and %q, want a warning", status, errs)
 	}
 }
