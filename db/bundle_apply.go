@@ -275,6 +275,9 @@ func (im *bundleImport) begin(ctx context.Context, part *bundlePart) error {
 	}
 	if err == nil && !part.isNew {
 		part.product, err = productNamed(ctx, im.read, part.product.Name)
+		if errors.Is(err, ErrNotFound) { // removed meanwhile: start over
+			im.parts, err = nil, errCatalogMoved
+		}
 	}
 	if err == nil && im.stage != nil {
 		err = im.emptyStage(ctx, im.stage, part.product.id)
@@ -441,6 +444,9 @@ func (im *bundleImport) same(ctx context.Context, tx *sql.Tx, part *bundlePart, 
 			return true, nil
 		}
 		return false, err
+	}
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
 	}
 	last, err2 := im.lastApplied(ctx, tx, part.product.id)
 	changed, err3 := queryValue[bool](ctx, tx, "SELECT EXISTS (SELECT 1 FROM release_layer WHERE product = $1 AND revision > $2)", part.product.id, part.since.Changes)

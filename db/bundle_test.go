@@ -209,6 +209,9 @@ func testApplyBundle(t *testing.T, name string) {
 	if diff := cmp.Diff(after, visible(t, s)); diff != "" {
 		t.Errorf("after a repeated and an old bundle (-before +after):\n%s", diff)
 	}
+	if c, err = other.Changes(ctx, c.Revision); err != nil {
+		t.Fatal(err)
+	}
 	if got := apply(db.Bundle{ID: "three"}, bundleProduct("app", 8, 3)); got[0].Repeated || got[0].Releases.Unchanged != 3 || got[0].Hosted != 0 {
 		t.Errorf("a newer bundle with the same content: got %+v, want nothing changed", got)
 	}
