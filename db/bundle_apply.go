@@ -206,7 +206,7 @@ func (im *bundleImport) compare(ctx context.Context, part *bundlePart, p *Bundle
 	part.sequence = p.Sequence
 	switch {
 	case part.repeated(im.bundle):
-		p = &BundleProduct{}
+		p = &BundleProduct{Hosted: p.Hosted}
 	case part.last.Sequence >= p.Sequence:
 		return fmt.Errorf("%w: the bundle has sequence number %d, and %d was applied at %s", ErrOldBundle, p.Sequence, part.last.Sequence, part.last.Applied.Format(time.RFC3339))
 	}
@@ -214,7 +214,7 @@ func (im *bundleImport) compare(ctx context.Context, part *bundlePart, p *Bundle
 	if err != nil {
 		return err
 	}
-	r.of, r.isNew, r.hosted.given = part.product, part.isNew, p.Hosted
+	r.of, r.isNew, r.hosted.given, r.hosted.repeated = part.product, part.isNew, p.Hosted, part.repeated(im.bundle)
 	if err = r.load(ctx); err == nil {
 		part.product, part.releases = r.of, r
 	}
@@ -294,9 +294,6 @@ func (im *bundleImport) same(ctx context.Context, tx *sql.Tx, part *bundlePart, 
 
 // commitPart makes a product visible.
 func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundlePart) (err error) {
-	if part.repeated(im.bundle) {
-		return nil
-	}
 	if part.isNew {
 		if err = im.commitProduct(ctx, tx, part.product); err != nil {
 			return err
@@ -307,7 +304,7 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 			err = r.write(ctx, tx, im.stage, r.changes)
 		}
 	}
-	if err == nil {
+	if err == nil && !part.repeated(im.bundle) {
 		_, err = tx.ExecContext(ctx, `INSERT INTO applied_bundle (product, store, sequence, bundle, applied) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (product, store) DO UPDATE SET sequence = excluded.sequence, bundle = excluded.bundle, applied = excluded.applied`,
 			part.product.id, im.bundle.Store, part.sequence, im.bundle.ID, im.bundle.Time.Unix())

@@ -13,6 +13,7 @@ type hostedImport struct {
 	given          map[string][]catalog.HostedFile // by tag
 	added, changed []hostedRow                     // rows to write; added rows are staged
 	count          int                             // of both
+	repeated       bool                            // only damaged files are written, because their content was stored again
 	staged         bool
 }
 
@@ -27,7 +28,7 @@ func (p *releaseImport) compareHosted(stored map[releaseKey]*storedRelease) erro
 	h := &p.hosted
 	h.added, h.changed = nil, nil
 	for tag, files := range h.given {
-		if p.lists[0].given[tag] == nil {
+		if p.lists[0].given[tag] == nil && !h.repeated {
 			return fmt.Errorf("release %s has files, but is not in the list", tag)
 		}
 		var have []catalog.HostedFile
@@ -41,6 +42,10 @@ func (p *releaseImport) compareHosted(stored map[releaseKey]*storedRelease) erro
 			}
 			row := hostedRow{tag, f}
 			switch old := catalog.FindHosted(have, f.Name); {
+			case h.repeated:
+				if old != nil && old.SHA256 == f.SHA256 && !old.Damaged.IsZero() {
+					h.changed = append(h.changed, hostedRow{tag, *old})
+				}
 			case old == nil:
 				h.added, n = append(h.added, row), n+1
 			case old.URL != f.URL || old.SHA256 != f.SHA256 || old.SHA512 != f.SHA512 || old.Size != f.Size || !old.Damaged.IsZero() || f.Verified && !old.Verified:

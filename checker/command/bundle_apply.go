@@ -245,11 +245,6 @@ func (a *bundleApplication) putFiles(ctx context.Context, b *bundle.Reader) erro
 		if _, err := a.folder.Add(ctx, r, mirror.Digests{SHA256: c.SHA256}); err != nil {
 			return err
 		}
-		if a.repeated { // otherwise apply stores it
-			if err := a.store.MarkDamaged(ctx, c.SHA256, time.Time{}); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

@@ -70,9 +70,6 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 		if err := s.HostFile(ctx, args[0], r.Tag, h); err != nil {
 			return err
 		}
-		if err := s.MarkDamaged(ctx, h.SHA256, time.Time{}); err != nil { // also in other releases
-			return err
-		}
 		fmt.Fprintf(streams.Err, "%s %s: added %s: %s, %s\n", args[0], r.Tag, name, stats.ShowBytes(float64(h.Size)), verifiedText(h.Verified))
 		return nil
 	})

@@ -213,11 +213,6 @@ func (f *fileFetcher) host(ctx context.Context, tag string, file *catalog.NamedF
 			return err
 		}
 	}
-	if file.State == catalog.FileDamaged { // also in other releases
-		if err := f.store.MarkDamaged(ctx, c.SHA256, time.Time{}); err != nil {
-			return err
-		}
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !h.Verified {
