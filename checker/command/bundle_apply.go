@@ -306,7 +306,7 @@ func storedProducts(b *bundle.Reader) iter.Seq2[*db.BundleProduct, error] {
 }
 
 func storedProduct(b *bundle.Reader, p *bundle.Product, now time.Time) (*db.BundleProduct, error) {
-	settings, err := p.Fields.Apply(catalog.Product{Name: p.Name})
+	settings, err := p.Fields.Apply(catalog.Product{Name: p.Name, NotesHere: true, Links: catalog.LinksHostedOnly}) // clients may not reach upstream
 	if err != nil {
 		return nil, fmt.Errorf("product %s: %w", p.Name, err)
 	}

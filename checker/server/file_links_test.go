@@ -81,11 +81,17 @@ func TestLinksToHostedFiles(t *testing.T) {
 	want("both hosted", here, "https://e.com/notes/v1.0.0", 2)
 	app.want("200", "PUT", "", `{"notes_here":true}`)
 	want("notes here", here, "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
-	app.want("200", "PUT", "", `{"upstream_links":true}`)
+	app.want("200", "PUT", "", `{"links":"upstream"}`)
 	want("upstream links", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 11)
-	app.want("200", "PUT", "", `{"upstream_links":false}`)
+	app.want("200", "PUT", "", `{"links":"hosted"}`)
 	want("hosted again", here, "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
 	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","sha256":"`+sumOf("another")+`"}]}`)
+	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","size":6}]}`)
+	want("changed size upstream", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
+	app.want("200", "PUT", "", `{"links":"hosted-only"}`)
+	want("hosted only, one has changed", "", "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
+	app.want("200", "PUT", "", `{"links":"hosted"}`)
+	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","size":5,"sha256":"`+sumOf("another")+`"}]}`)
 	want("changed upstream", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
 	if got := s.get(t, "GET", "/files/app/v1.0.0/app_linux_amd64.tar.gz"); got.StatusCode != 404 || !strings.Contains(got.body, "file_changed") {
 		t.Errorf("file that upstream has changed: got status %d and %s, want 404 and file_changed", got.StatusCode, got.body)
@@ -132,9 +138,9 @@ func TestLinksByTemplate(t *testing.T) {
 	if got := app.report("", "v0.1.0", "User-Agent", "App/0.1.0 (windows, amd64)").Download; got != "https://e.com/downloads/v1.0.0/app_windows_amd64.exe" {
 		t.Errorf("platform that is not hosted: got download %q, want that of the template", got)
 	}
-	app.want("200", "PUT", "", `{"upstream_links":true}`)
+	app.want("200", "PUT", "", `{"links":"upstream"}`)
 	want("upstream links", "https://e.com/downloads/v1.0.0/app_linux_amd64")
-	app.want("200", "PUT", "", `{"upstream_links":false,"download":""}`)
+	app.want("200", "PUT", "", `{"links":"hosted","download":""}`)
 	want("no template", "http://relcheck.example.com/files/app/v1.0.0/app_linux_amd64")
 }
 

@@ -123,7 +123,7 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	case f.State == catalog.FileChanged:
 		return hosting.File{}, fail(http.StatusNotFound, "file_changed", "", "upstream has changed the file under the same name; the operator can fetch it again with relcheck file fetch")
 	case f.State == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.Content{SHA256: h.SHA256, Size: h.Size})):
-		return hosting.File{Name: path.Base(req.name), SHA256: h.SHA256, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
+		return hosting.File{Name: path.Base(req.name), SHA256: h.SHA256, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
 	case s.fetcher != nil && f.Listed.URL != "":
 		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the context of the request
 		return s.fetchFile(ctx, req, f)
@@ -175,7 +175,7 @@ func (s *Server) fetchFile(ctx context.Context, req fileRequest, f *catalog.Name
 		s.log.Info("fetched a file", "product", req.p.Name, "release", req.r.Tag, "file", f.Name, "bytes", c.Size, "verified", h.Verified)
 		return nil
 	})
-	return hosting.File{Name: path.Base(req.name), SHA256: c.SHA256, MediaType: listed.MediaType, Fetched: h.Fetched}, err
+	return hosting.File{Name: path.Base(req.name), SHA256: c.SHA256, Verified: h.Verified, MediaType: listed.MediaType, Fetched: h.Fetched}, err
 }
 
 // openFiles prepares the folder of hosted files.
