@@ -132,6 +132,15 @@ func testManyHostedFiles(t *testing.T, name string) {
 	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "x", Store: "home", Time: bundleTime}, bundleOf(p)); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.MarkDamaged(ctx, hosted("", 5).SHA256, bundleTime); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "x", Store: "home", Time: bundleTime}, bundleOf(p)); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Join(hostedLines(t, s), "\n"); strings.Contains(lines, "damaged") {
+		t.Errorf("applied again after damage: got hosted files\n%s, want none damaged", lines)
+	}
 	if err := s.HostFile(ctx, "app", "v1.0.0", hosted("more", 1)); !errors.Is(err, db.ErrLimit) {
 		t.Errorf("one more: got error %v, want ErrLimit", err)
 	}

@@ -117,6 +117,21 @@ func foundFiles(t *testing.T, s *fileService) (names []string) {
 	return names
 }
 
+// TestFetchChanged requests a hosted file that upstream has changed under the same name. It
+// is neither served nor replaced.
+func TestFetchChanged(t *testing.T) {
+	s := newFileService(t, true)
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "changed") })
+	app := s.newProduct(t, "app", "")
+	app.want("201", "PUT", "v1", fmt.Sprintf(`{"files":[{"name":"a.zip","url":"%s/a.zip"}]}`, o.URL))
+	s.host(t, "app", "v1", "a.zip", "hosted", true)
+	app.want("200", "PUT", "v1", `{"files":[{"name":"a.zip","sha256":"`+sumOf("changed")+`"}]}`)
+	got := s.get(t, "GET", "/files/app/v1/a.zip")
+	if got.StatusCode != 404 || !strings.Contains(got.body, "file_changed") || o.requests.Load() != 0 {
+		t.Errorf("got status %d, %.200q and %d requests upstream, want 404, file_changed and none", got.StatusCode, got.body, o.requests.Load())
+	}
+}
+
 // TestFetchUnverified fetches a file without a checksum from the host of an upstream.
 func TestFetchUnverified(t *testing.T) {
 	s := newFileService(t, true)
