@@ -84,17 +84,17 @@ func TestStall(t *testing.T) {
 	}))
 	defer s.Close()
 	for _, path := range []string{"/header", "/body"} {
-		if text, err := get(t.Context(), s.Client(), s.URL+path, 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), "stalled") || !IsTemporary(err) {
+		if text, err := get(t.Context(), s.Client(), s.URL+path, 300*time.Millisecond); err == nil || !strings.Contains(err.Error(), "stalled") || !IsTemporary(err) {
 			t.Errorf("%s: got %q (error %v), want a temporary error", path, text, err)
 		}
 	}
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/slow reader", nil)
-	resp, err := Do(s.Client(), req, 50*time.Millisecond)
+	resp, err := Do(s.Client(), req, 300*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	time.Sleep(150 * time.Millisecond)
+	time.Sleep(600 * time.Millisecond)
 	if text, err := io.ReadAll(resp.Body); len(text) != 100_000 || err != nil {
 		t.Errorf("slow reader: got %d bytes (error %v), want all", len(text), err)
 	}
