@@ -60,7 +60,7 @@ CREATE TABLE product (
     revision BIGINT NOT NULL DEFAULT 0, -- value of setting catalog after the last change of the product or one of its releases
     upstreams TEXT NOT NULL DEFAULT '', -- where its releases are read from, separated by spaces: github:OWNER/REPO
     notes_here BOOLEAN NOT NULL DEFAULT false,     -- link to relcheck's page of the release instead of the notes upstream
-    upstream_links BOOLEAN NOT NULL DEFAULT false  -- link to the files upstream, even if they are hosted
+    links    TEXT NOT NULL DEFAULT ''   -- where links to files lead: upstream, hosted-only, or '' for hosted files if there are any
 );
 
 CREATE INDEX product_repo ON product (lower(repo));

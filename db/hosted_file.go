@@ -66,23 +66,31 @@ func readHosted(ctx context.Context, q querier, releases map[releaseKey]*storedR
 	return err
 }
 
-// HostFile records that a file of a release is hosted. It replaces the hosted file of that
-// name. The error wraps [ErrNotFound] if the product or the release does not exist, and
-// [ErrLimit] if the release has too many hosted files.
+// HostFile records that a file of a release is hosted, and that its content is sound. It
+// replaces the hosted files of that name and of that URL. The error wraps [ErrNotFound] if
+// the product or the release does not exist, and [ErrLimit] if the release has too many
+// hosted files.
 func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error {
 	if err := f.Check(); err != nil {
 		return err
 	}
 	return s.changeHosted(ctx, product, tag, func(tx *sql.Tx, key releaseKey, r *storedRelease) (action, detail string, err error) {
+		if err := markDamaged(ctx, tx, f.SHA256, time.Time{}); err != nil {
+			return "", "", err
+		}
+		f.Damaged = time.Time{}
 		old := catalog.FindHosted(r.hosted, f.Name)
 		if old == nil && len(r.hosted) >= catalog.MaxFiles {
 			return "", "", tooManyHosted(key.tag)
 		}
-		if same := f; old != nil && old.Damaged.IsZero() == f.Damaged.IsZero() {
+		if same := f; old != nil {
 			same.Fetched, same.Damaged = old.Fetched, old.Damaged
 			if same == *old {
 				return "", "", nil
 			}
+		}
+		if err := deleteFrom(ctx, tx, []string{"hosted_file"}, "product = $1 AND tag = $2 AND url = $3 AND url <> '' AND name <> $4 AND NOT staged", key.product, key.tag, f.URL, f.Name); err != nil {
+			return "", "", err
 		}
 		rows := newInserter(tx, s.numberedParams(), insertHosted, replaceHosted+"false")
 		defer rows.close()
@@ -168,8 +176,8 @@ func (s *Store) HostedFiles(ctx context.Context) iter.Seq2[HostedFile, error] {
 	}
 }
 
-// MarkDamaged records the time at which content was found damaged or missing. If at is
-// zero, it records that the content is sound.
+// MarkDamaged records the time at which content was found damaged. If at is zero, it records
+// that the content is sound.
 func (s *Store) MarkDamaged(ctx context.Context, sha256 string, at time.Time) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error { return markDamaged(ctx, tx, sha256, at) })
 }

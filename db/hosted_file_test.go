@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,10 +60,17 @@ func testHostedFiles(t *testing.T, name string) {
 			[]string{"opa v1.0.0 opa 3 false damaged 1900000000", "relcheck v0.1.0 opa 3 true damaged 1900000000"}},
 		{"damaged again", func() error { return s.MarkDamaged(ctx, hosted("", 3).SHA256, later.Add(time.Hour)) }, nil,
 			[]string{"opa v1.0.0 opa 3 false damaged 1900000000", "relcheck v0.1.0 opa 3 true damaged 1900000000"}},
-		{"replaced", func() error { return s.HostFile(ctx, "relcheck", "v0.1.0", hosted("opa", 3)) }, []string{"relcheck: v0.1.0[]"},
-			[]string{"opa v1.0.0 opa 3 false damaged 1900000000", "relcheck v0.1.0 opa 3 true"}},
-		{"sound", func() error { return s.MarkDamaged(ctx, hosted("", 3).SHA256, time.Time{}) }, []string{"opa: v1.0.0[]"},
+		{"stored again", func() error { return s.HostFile(ctx, "relcheck", "v0.1.0", hosted("opa", 3)) }, []string{"opa: v1.0.0[]", "relcheck: v0.1.0[]"},
 			[]string{"opa v1.0.0 opa 3 false", "relcheck v0.1.0 opa 3 true"}},
+		{"sound", func() error {
+			return cmp.Or(s.MarkDamaged(ctx, hosted("", 3).SHA256, later), s.MarkDamaged(ctx, hosted("", 3).SHA256, time.Time{}))
+		}, []string{"opa: v1.0.0[]", "relcheck: v0.1.0[]"}, []string{"opa v1.0.0 opa 3 false", "relcheck v0.1.0 opa 3 true"}},
+		{"under another name", func() error {
+			a, b := hosted("a", 3), hosted("linux-amd64/a", 3)
+			a.URL, b.URL = "https://e.com/a", "https://e.com/a"
+			return cmp.Or(s.HostFile(ctx, "opa", "v1.1.0", a), s.HostFile(ctx, "opa", "v1.1.0", b))
+		}, []string{"opa: v1.1.0[]"}, []string{"opa v1.0.0 opa 3 false", "opa v1.1.0 linux-amd64/a 3 true", "relcheck v0.1.0 opa 3 true"}},
+		{"remove it", func() error { return s.UnhostFile(ctx, "opa", "1.1.0", "linux-amd64/a") }, []string{"opa: v1.1.0[]"}, []string{"opa v1.0.0 opa 3 false", "relcheck v0.1.0 opa 3 true"}},
 		{"unknown content", func() error { return s.MarkDamaged(ctx, hosted("", 9).SHA256, later) }, nil, []string{"opa v1.0.0 opa 3 false", "relcheck v0.1.0 opa 3 true"}},
 		{"reset of an operator's release", func() error { return errOf2(s.ResetRelease(ctx, "relcheck", "v0.1.0")) }, []string{"all", "opa: v1.0.0[] v1.1.0[]", "relcheck:"}, []string{"opa v1.0.0 opa 3 false"}},
 		{"remove", func() error { return s.UnhostFile(ctx, "opa", "1.0.0", "opa") }, []string{"opa: v1.0.0[]"}, nil},
@@ -126,6 +134,15 @@ func testManyHostedFiles(t *testing.T, name string) {
 	})
 	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "x"), []*db.BundleProduct{p}); err != nil {
 		t.Fatal(err)
+	}
+	if err := s.MarkDamaged(ctx, hosted("", 5).SHA256, bundleTime); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "x"), []*db.BundleProduct{p}); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Join(hostedLines(t, s), "\n"); strings.Contains(lines, "damaged") {
+		t.Errorf("applied again after damage: got hosted files\n%s, want none damaged", lines)
 	}
 	if err := s.HostFile(ctx, "app", "v1.0.0", hosted("more", 1)); !errors.Is(err, db.ErrLimit) {
 		t.Errorf("one more: got error %v, want ErrLimit", err)

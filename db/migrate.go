@@ -47,7 +47,7 @@ CREATE TABLE stage (
 ` + layersStep,
 	`ALTER TABLE product ADD COLUMN upstreams TEXT NOT NULL DEFAULT '';
 ALTER TABLE product ADD COLUMN notes_here BOOLEAN NOT NULL DEFAULT false;
-ALTER TABLE product ADD COLUMN upstream_links BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE product ADD COLUMN links TEXT NOT NULL DEFAULT '';
 CREATE TABLE hosted_file (
     product BIGINT NOT NULL,
     tag TEXT NOT NULL,

@@ -62,8 +62,8 @@ type Product struct {
 	// NotesHere links to relcheck's page of the release instead of the notes upstream.
 	NotesHere bool
 
-	// UpstreamLinks links to the files upstream, even if they are hosted.
-	UpstreamLinks bool
+	// Links decides where links to files lead: one of [LinkChoices], or empty for hosted.
+	Links string
 
 	// Syncs are the results of the last sync with each upstream, sorted by upstream. They
 	// are not settings.

@@ -276,7 +276,7 @@ func (a *bundleApplication) summary(b *bundle.Reader) {
 // storedProduct returns a product of a bundle in the form that the store needs. A product
 // that the store does not have gets settings for a site that cannot reach upstream.
 func storedProduct(b *bundle.Reader, p *bundle.Product, now time.Time) (*db.BundleProduct, error) {
-	settings, err := p.Fields.Apply(catalog.Product{Name: p.Name, NotesHere: true})
+	settings, err := p.Fields.Apply(catalog.Product{Name: p.Name, NotesHere: true, Links: catalog.LinksHostedOnly}) // clients may not reach upstream
 	if err != nil {
 		return nil, fmt.Errorf("product %s: %w", p.Name, err)
 	}

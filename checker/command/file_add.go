@@ -70,9 +70,6 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 		if err := s.HostFile(ctx, args[0], r.Tag, h); err != nil {
 			return err
 		}
-		if err := s.MarkDamaged(ctx, h.SHA256, time.Time{}); err != nil { // also in other releases
-			return err
-		}
 		fmt.Fprintf(streams.Err, "%s %s: added %s: %s, %s\n", args[0], r.Tag, name, stats.ShowBytes(float64(h.Size)), verifiedText(h.Verified))
 		return nil
 	})
@@ -102,17 +99,6 @@ func openToAdd(name string, in io.Reader) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%s is not a regular file: give the path of one file", name)
 	}
 	return open(name, in)
-}
-
-// hostedState describes whether a hosted file can be served.
-func hostedState(f *catalog.NamedFile) string {
-	switch f.State {
-	case catalog.FileDamaged:
-		return "damaged since " + f.Hosted.Damaged.Format(time.DateOnly)
-	case catalog.FileChanged:
-		return "changed upstream"
-	}
-	return verifiedText(f.Hosted.Verified)
 }
 
 func verifiedText(verified bool) string {
@@ -147,9 +133,14 @@ upstream has changed it under the same name.`,
 					continue
 				}
 				for _, f := range r.NamedFiles(p) {
-					if h := f.Hosted; h != nil {
-						rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), hostedState(&f), h.SHA256})
+					h, state := f.Hosted, f.Status()
+					if h == nil {
+						continue
 					}
+					if f.State == catalog.FileDamaged {
+						state += " since " + h.Damaged.Format(time.DateOnly)
+					}
+					rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), state, h.SHA256})
 				}
 			}
 		}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/fetch"
 	"relcheck/checker/mirror"
 	"relcheck/checker/stats"
-	"relcheck/checker/upstream"
 	"relcheck/db"
 )
 
@@ -35,7 +35,7 @@ bundle again.`,
 	return filesCommand(c, false, func(ctx context.Context, s *db.Store, f *mirror.Folder, _ []string) error {
 		v := verification{store: s, folder: f, out: streams.Err, progress: byteProgress{progress: newProgress(streams.Err)}, hosted: map[string][]db.HostedFile{}}
 		if repair {
-			v.fetcher = &mirror.Fetcher{Folder: f, Client: upstream.NewClient()}
+			v.fetcher = &mirror.Fetcher{Folder: f, Client: fetch.NewClient()}
 		}
 		err := v.run(ctx)
 		v.progress.clear()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 	"relcheck/checker/mirror"
 	"relcheck/checker/server"
 )
@@ -36,7 +37,7 @@ func newFileService(t *testing.T, onDemand bool) *fileService {
 	t.Cleanup(func() { s.files.Close() })
 	o := server.Options{Files: s.files}
 	if onDemand {
-		o.Fetcher = &mirror.Fetcher{Folder: s.files, Client: http.DefaultClient, Tries: 1}
+		o.Fetcher = &mirror.Fetcher{Folder: s.files, Client: fetch.NewClient(), Tries: 1}
 	}
 	s.service = newServiceWith(t, serviceOptions{Options: o})
 	return s

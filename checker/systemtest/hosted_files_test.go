@@ -178,6 +178,10 @@ func addFile(t testing.TB, store string, f catalog.File) {
 	if _, err := s.ImportReleases(ctx, "opa", catalog.ListOf("files", catalog.Release{Tag: "v1.0.0", Files: []catalog.File{f}}), true); err != nil {
 		t.Fatal(err)
 	}
+	// A server fetches a file from a private address only if the host is an upstream.
+	if _, _, err := s.EditProduct(ctx, "opa", catalog.ProductPatch{"upstreams": "relcheck:" + strings.TrimSuffix(f.URL, "/opa") + "/p/opa"}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // walk checks the contents of a folder of files.

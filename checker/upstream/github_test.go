@@ -22,6 +22,7 @@ type gitHubServer struct {
 	mu       sync.Mutex
 	pages    [][]string // tags
 	withETag bool
+	noLinks  bool
 	requests []string // query and status
 	answers  []http.HandlerFunc
 }
@@ -49,13 +50,16 @@ func (s *gitHubServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	number := 1
 	fmt.Sscan(r.URL.Query().Get("page"), &number)
-	if r.URL.Path != "/api/v3/repos/me/app/releases" && r.URL.Path != "/api/v3/repositories/7/releases" || number > len(s.pages) || r.URL.Query().Get("per_page") != "100" {
+	if r.URL.Path != "/api/v3/repos/me/app/releases" && r.URL.Path != "/api/v3/repositories/7/releases" || r.URL.Query().Get("per_page") != "100" {
 		status = http.StatusNotFound
 		w.WriteHeader(status)
 		return
 	}
-	body := gitHubPage(s.pages[number-1])
-	if number < len(s.pages) {
+	body := "[]"
+	if number <= len(s.pages) {
+		body = gitHubPage(s.pages[number-1])
+	}
+	if number < len(s.pages) && !s.noLinks {
 		next := *r.URL
 		q := next.Query()
 		q.Set("page", fmt.Sprint(number+1))
@@ -179,14 +183,14 @@ func TestGitHubUnchanged(t *testing.T) {
 		s := newGitHubServer(t, []string{"v2"}, hundred("v1"))
 		s.withETag = withETag
 		_, pages, err := tagsOf(t, s.reader(), nil)
-		if err != nil || len(pages) != 2 {
-			t.Fatalf("got %d pages (error %v), want 2", len(pages), err)
+		if err != nil || len(pages) != 3 { // the last one is empty
+			t.Fatalf("got %d pages (error %v), want 3", len(pages), err)
 		}
 		s.requests = nil
 		if _, again, err := tagsOf(t, s.reader(), pages); !errors.Is(err, ErrUnchanged) || !slices.Equal(again, pages) {
 			t.Errorf("ETag %v: got error %v, want that the list has not changed", withETag, err)
 		}
-		if want := map[bool][]string{true: {" 304", "2 200"}, false: {" 200", "2 200"}}[withETag]; !slices.Equal(s.requests, want) {
+		if want := map[bool][]string{true: {" 304", "2 304", "3 304"}, false: {" 200", "2 200", "3 200"}}[withETag]; !slices.Equal(s.requests, want) {
 			t.Errorf("ETag %v: got requests %q, want %q", withETag, s.requests, want)
 		}
 		for _, change := range []func(){
@@ -202,6 +206,30 @@ func TestGitHubUnchanged(t *testing.T) {
 			}
 			pages = changed
 		}
+	}
+}
+
+// A proxy that removes the Link header does not end the list.
+func TestGitHubWithoutLinks(t *testing.T) {
+	all := slices.Concat(hundred("v2"), hundred("v1"), []string{"v0"})
+	s := newGitHubServer(t, all[:100], all[100:200], all[200:])
+	s.noLinks = true
+	tags, pages, err := tagsOf(t, s.reader(), nil)
+	if !slices.Equal(tags, all) || err != nil {
+		t.Errorf("got %d releases (error %v), want %d", len(tags), err, len(all))
+	}
+	if _, _, err := tagsOf(t, s.reader(), pages); !errors.Is(err, ErrUnchanged) {
+		t.Errorf("the second time: got error %v, want that the list has not changed", err)
+	}
+	s.pages[2] = []string{"v0", "v-1"}
+	if tags, _, err := tagsOf(t, s.reader(), pages); len(tags) != 202 || err != nil {
+		t.Errorf("after a change: got %d releases (error %v), want 202", len(tags), err)
+	}
+	// A server that does not know pages.
+	one := answer(200, gitHubPage(all))
+	s.answers = slices.Repeat([]http.HandlerFunc{one}, 5)
+	if tags, pages, err := tagsOf(t, s.reader(), nil); len(tags) != len(all) || len(pages) != 1 || err != nil {
+		t.Errorf("one page: got %d releases on %d pages (error %v), want %d on 1", len(tags), len(pages), err, len(all))
 	}
 }
 

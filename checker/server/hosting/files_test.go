@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -142,16 +143,17 @@ func TestRun(t *testing.T) {
 
 // TestFetcherLimits checks that the number of requests that wait for fetches is limited.
 func TestFetcherLimits(t *testing.T) {
-	s := newSample(t)
 	block := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	f := NewFetcher(ctx, &mirror.Fetcher{Folder: s.Folder, Tries: 1, Client: &http.Client{Transport: blockedTransport(block)}})
+	f := NewFetcher(ctx)
 	var refused atomic.Int64
 	ended := make(chan error, maxFetchers+10)
 	for i := range maxFetchers + 10 {
 		go func() {
-			sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
-			_, err := f.Fetch(t.Context(), mirror.Source{URL: "http://upstream/", Digests: mirror.Digests{SHA256: hex.EncodeToString(sum[:])}}, nil)
+			_, err := f.Fetch(t.Context(), fmt.Sprint(i), func(context.Context) (f File, err error) {
+				<-block
+				return f, errors.New("closed")
+			})
 			if errors.Is(err, ErrBusy) {
 				refused.Add(1)
 			}
@@ -171,12 +173,4 @@ func TestFetcherLimits(t *testing.T) {
 			t.Error("got no error from a fetch that was cancelled")
 		}
 	}
-}
-
-// blockedTransport waits until it is closed, and then fails.
-type blockedTransport chan struct{}
-
-func (b blockedTransport) RoundTrip(*http.Request) (*http.Response, error) {
-	<-b
-	return nil, errors.New("closed")
 }

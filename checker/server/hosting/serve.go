@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 type File struct {
 	Name      string
 	SHA256    string
+	Verified  bool   // it has matched a checksum of upstream
 	MediaType string // or empty
 	Fetched   time.Time
 }
@@ -68,6 +70,7 @@ func ServeSum(w http.ResponseWriter, r *http.Request, meta File) {
 
 func setHeaders(h http.Header, meta File) {
 	h.Set("Etag", `"`+meta.SHA256+`"`)
+	h.Set("Relcheck-Verified", strconv.FormatBool(meta.Verified))
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Content-Type", mediaType(meta))
 	h.Set("Content-Disposition", disposition(meta.Name))
