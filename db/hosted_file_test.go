@@ -105,7 +105,7 @@ func testHostedFiles(t *testing.T, name string) {
 		}
 	}
 	log, err := s.Audit(ctx, "opa", time.Time{})
-	if err != nil || len(log) < 2 || log[0].Action != "file.removed" || log[0].Detail != "v1.0.0: opa" || log[1].Action != "file.hosted" {
+	if err != nil || len(log) < 3 || log[0].Action != "file.removed" || log[0].Detail != "v1.0.0: opa" || log[2].Action != "file.hosted" {
 		t.Errorf("got audit log %+v (error %v), want file.removed for v1.0.0: opa and file.hosted", log, err)
 	}
 }

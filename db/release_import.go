@@ -352,7 +352,7 @@ func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, change
 // forgetSyncs makes the next sync of a product read all its upstreams, because another list
 // may have replaced their layers.
 func forgetSyncs(ctx context.Context, tx *sql.Tx, product int64) error {
-	_, err := tx.ExecContext(ctx, "UPDATE upstream_sync SET state = $2 WHERE product = $1", product, []byte{})
+	_, err := tx.ExecContext(ctx, "UPDATE upstream_sync SET state = NULL WHERE product = $1", product)
 	return err
 }
 

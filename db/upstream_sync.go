@@ -86,8 +86,9 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	} else {
 		sync.Succeeded = sync.Tried
 	}
-	if sync.State == nil {
-		sync.State = []byte{}
+	var state any // NULL if it is empty: drivers differ in what they return for an empty value
+	if len(sync.State) > 0 {
+		state = sync.State
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
@@ -103,7 +104,7 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (product, upstream) DO UPDATE SET `+set,
-			p.id, sync.Upstream, secondsOf(sync.Tried), secondsOf(sync.Succeeded), sync.Error, sync.Latest, sync.State)
+			p.id, sync.Upstream, secondsOf(sync.Tried), secondsOf(sync.Succeeded), sync.Error, sync.Latest, state)
 		if err == nil {
 			_, err = countChange(ctx, tx, p.id)
 		}
