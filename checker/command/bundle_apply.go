@@ -39,7 +39,7 @@ be repeated. If a bundle was applied before, it only restores missing and damage
 				if files == "" {
 					return a.run(cmd.Context())
 				}
-				return withFolder(files, true, func(f *mirror.Folder) error {
+				return withFolder(cmd.Context(), s, files, true, func(f *mirror.Folder) error {
 					a.folder = f
 					return a.run(cmd.Context())
 				})
@@ -106,7 +106,12 @@ func (a *bundleApplication) verifyAndApply(ctx context.Context) (err error) {
 		if b.ID != id {
 			return errors.New("the file changed while it was read")
 		}
-		if !a.dryRun {
+		if !a.dryRun && a.folder != nil {
+			release, err := a.folder.Hold(ctx)
+			if err != nil {
+				return err
+			}
+			defer release()
 			if err := a.putFiles(ctx, b); err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 func fetchInChild(role []string) error {
-	f, err := Open(role[0])
+	f, err := Open(role[0], "store")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,8 +123,8 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	switch h := f.Hosted; {
 	case f.State == catalog.FileChanged:
 		return hosting.File{}, fail(http.StatusNotFound, "file_changed", "", "upstream has changed the file under the same name; the operator can fetch it again with relcheck file fetch")
-	case f.State == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.Content{SHA256: h.SHA256, Size: h.Size})):
-		return hosting.File{Name: path.Base(req.name), SHA256: h.SHA256, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
+	case f.State == catalog.FileHosted && s.files.Usable(h.SHA256):
+		return hosting.File{Name: path.Base(req.name), Content: mirror.Content{SHA256: h.SHA256, Size: h.Size}, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
 	case s.fetcher != nil && f.Listed.URL != "":
 		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the context of the request
 		return s.fetchFile(ctx, req, f)
@@ -132,7 +133,7 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	case f.State == catalog.FileDamaged:
 		return hosting.File{}, mirror.ErrDamaged
 	}
-	return hosting.File{}, fs.ErrNotExist
+	return hosting.File{}, cmp.Or(s.files.Problem(f.Hosted.SHA256), fs.ErrNotExist)
 }
 
 // fileFailure returns the answer to a request for a file that cannot be served.
@@ -145,7 +146,7 @@ func (s *Server) fileFailure(req fileRequest, err error) error {
 		return err
 	case errors.As(err, &fetch):
 		return fail(http.StatusBadGateway, "not_fetched", "", fmt.Sprintf("the file could not be fetched from upstream: %v", fetch))
-	case errors.Is(err, hosting.ErrBusy), errors.Is(err, hosting.ErrChanging), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, hosting.ErrBusy), errors.Is(err, mirror.ErrChanging), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailable("busy", "the file cannot be sent right now; try again in a moment")
 	case errors.Is(err, mirror.ErrDamaged):
 		return fail(http.StatusServiceUnavailable, "file_damaged", "", "the file was damaged on disk; the operator can fetch it again with relcheck file fetch")
@@ -175,7 +176,7 @@ func (s *Server) fetchFile(ctx context.Context, req fileRequest, f *catalog.Name
 		s.log.Info("fetched a file", "product", req.p.Name, "release", req.r.Tag, "file", f.Name, "bytes", c.Size, "verified", h.Verified)
 		return nil
 	})
-	return hosting.File{Name: path.Base(req.name), SHA256: c.SHA256, MediaType: listed.MediaType, Fetched: h.Fetched}, err
+	return hosting.File{Name: path.Base(req.name), Content: c, MediaType: listed.MediaType, Fetched: h.Fetched}, err
 }
 
 // openFiles prepares the folder of hosted files.
@@ -184,7 +185,6 @@ func (s *Server) openFiles(ctx context.Context) {
 		return
 	}
 	s.files = hosting.New(s.options.Files, s.log)
-	s.files.Damaged = s.markDamaged
 	s.files.Changed = func() { s.filesChanged.Store(true) }
 	if s.options.Fetcher != nil {
 		s.fetcher = hosting.NewFetcher(ctx, s.options.Fetcher)
@@ -211,15 +211,6 @@ func mayFetch(ctx context.Context, p *product, f catalog.File) error {
 		}
 	}
 	return &hosting.FetchError{Err: errors.New("a file without a checksum is fetched only from the host of an upstream, or over HTTPS from a public address: use relcheck file fetch")}
-}
-
-// markDamaged records that content is damaged, for other servers and for the operator.
-func (s *Server) markDamaged(ctx context.Context, sum string) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := s.store.MarkDamaged(ctx, sum, time.Now()); err != nil {
-		s.log.Error("cannot record that a file is damaged", "sha256", sum, "err", err)
-	}
 }
 
 // scan checks which files of changed releases are in the folder.

@@ -104,6 +104,11 @@ func (f *Fetcher) fetch(from mirror.Source, record func(context.Context, mirror.
 	if c, err = f.fetcher.Fetch(ctx, from, nil); err != nil {
 		return c, err
 	}
+	release, err := f.fetcher.Folder.Hold(ctx, c)
+	if err != nil {
+		return c, err
+	}
+	defer release()
 	f.fetched.Add(1)
 	return c, record(ctx, c)
 }
