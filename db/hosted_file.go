@@ -176,6 +176,19 @@ func (s *Store) HostedFiles(ctx context.Context) iter.Seq2[HostedFile, error] {
 	}
 }
 
+// HostedContents returns the SHA-256 of all hosted files, also of staged ones.
+func (s *Store) HostedContents(ctx context.Context) (map[string]bool, error) {
+	sums, err := query(ctx, s.read, scanValue[string], "SELECT DISTINCT sha256 FROM hosted_file")
+	if err != nil {
+		return nil, fmt.Errorf("read hosted files: %w", s.explain(err))
+	}
+	all := make(map[string]bool, len(sums))
+	for _, sum := range sums {
+		all[sum] = true
+	}
+	return all, nil
+}
+
 // MarkDamaged records the time at which content was found damaged. If at is zero, it records
 // that the content is sound.
 func (s *Store) MarkDamaged(ctx context.Context, sha256 string, at time.Time) error {

@@ -38,7 +38,7 @@ be repeated. If a bundle was applied before, it only restores missing and damage
 				if files == "" {
 					return a.run(cmd.Context())
 				}
-				return withFolder(files, true, func(f *mirror.Folder) error {
+				return withFolder(cmd.Context(), s, files, true, func(f *mirror.Folder) error {
 					a.folder = f
 					return a.run(cmd.Context())
 				})
@@ -92,6 +92,13 @@ func (a *bundleApplication) verifyAndApply(ctx context.Context) (err error) {
 	defer closing(b, &err)
 	if err := a.check(ctx, b.Reader); err != nil {
 		return err
+	}
+	if !a.dryRun && a.folder != nil {
+		release, err := a.folder.Hold(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	if !a.dryRun && a.missing > 0 {
 		if a.batch, err = a.folder.NewBatch(ctx); err != nil {
@@ -216,11 +223,11 @@ func (a *bundleApplication) place(b *bundle.Reader) error {
 		}
 	}
 	for c, err := range b.Contents() {
-		if err == nil {
-			err = a.folder.Touch(mirror.Content{SHA256: c.SHA256, Size: c.Size})
-		}
 		if err != nil {
-			return fmt.Errorf("a file was removed while the bundle was applied: run the command again: %w", err)
+			return err
+		}
+		if !a.folder.Has(mirror.Content{SHA256: c.SHA256, Size: c.Size}) {
+			return fmt.Errorf("file %s was removed while the bundle was applied: run the command again", c.SHA256)
 		}
 	}
 	return nil

@@ -74,7 +74,7 @@ only when it is complete. An existing file is not replaced.`,
 		if o.files == "" {
 			return w.create(ctx, args[0])
 		}
-		return withFolder(o.files, false, func(f *mirror.Folder) error {
+		return withFolder(ctx, s, o.files, false, func(f *mirror.Folder) error {
 			w.folder = f
 			return w.create(ctx, args[0])
 		})

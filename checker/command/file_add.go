@@ -67,6 +67,11 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 			return explainDisk(err)
 		}
 		h.SHA256, h.Size = content.SHA256, content.Size
+		release, err := f.Hold(ctx, content)
+		if err != nil {
+			return err
+		}
+		defer release()
 		if err := s.HostFile(ctx, args[0], r.Tag, h); err != nil {
 			return err
 		}
@@ -196,14 +201,10 @@ needs any more is removed from the folder, unless it was stored within the last 
 			fmt.Fprintln(streams.Err, "nothing was removed, because of --dry-run")
 			return nil
 		}
-		needed := map[string]bool{}
-		for file, err := range s.HostedFiles(ctx) {
-			if err != nil {
-				return err
-			}
-			needed[file.SHA256] = true
+		n, size, err := f.Prune(ctx, func() (map[string]bool, error) { return s.HostedContents(ctx) })
+		if errors.Is(err, mirror.ErrInUse) {
+			return fmt.Errorf("%w: run the command again when it has finished", err)
 		}
-		n, size, err := f.Prune(func(sum string) bool { return needed[sum] })
 		fmt.Fprintf(streams.Err, "removed %s from the folder, %s\n", count(int64(n), "content"), stats.ShowBytes(float64(size)))
 		return err
 	})

@@ -210,6 +210,11 @@ func (f *fileFetcher) host(ctx context.Context, tag string, file *catalog.NamedF
 		h.Verified = h.Verified || want.SHA256 == c.SHA256
 	}
 	if !kept || h.Verified != file.Hosted.Verified {
+		release, err := f.folder.Hold(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer release()
 		if err := f.store.HostFile(ctx, f.product.Name, tag, h); err != nil {
 			return err
 		}

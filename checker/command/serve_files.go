@@ -38,7 +38,7 @@ func (o *serveOptions) openFiles(ctx context.Context, s *db.Store, log *slog.Log
 	if _, err := os.Stat(o.files); errors.Is(err, fs.ErrNotExist) && hosted > 0 {
 		return nil, fmt.Errorf("--files %s: the folder does not exist, and the store lists %d files in it: mount or restore the folder, or create an empty one", o.files, hosted)
 	}
-	if o.Files, err = mirror.Open(o.files); err != nil {
+	if o.Files, err = openFolder(ctx, s, o.files, true); err != nil {
 		return nil, err
 	}
 	if o.fetchOnDemand {

@@ -99,12 +99,3 @@ func (b *Batch) Publish() error {
 func (b *Batch) Close() error {
 	return errors.Join(b.syncing.Wait(), b.folder.root.RemoveAll(incoming), b.lock.Close())
 }
-
-// Touch makes [Folder.Prune] keep content that is not recorded yet. The error wraps
-// [fs.ErrNotExist] if the folder does not have it.
-func (f *Folder) Touch(c Content) error {
-	if !f.Has(c) {
-		return fmt.Errorf("content %s: %w", c.SHA256, fs.ErrNotExist)
-	}
-	return f.root.Chtimes(contentPath(c.SHA256), time.Time{}, time.Now())
-}

@@ -16,7 +16,7 @@ import (
 // process has left.
 func TestBatch(t *testing.T) {
 	dir := t.TempDir()
-	f, err := Open(dir)
+	f, err := Create(dir, "store")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,19 +67,6 @@ func TestBatch(t *testing.T) {
 		if err := b.Publish(); err != nil || !f.Has(one) || !f.Has(two) {
 			t.Errorf("published: got error %v and contents %v and %v, want both", err, f.Has(one), f.Has(two))
 		}
-	}
-	long := time.Now().Add(-24 * time.Hour)
-	if err := os.Chtimes(filepath.Join(dir, contentPath(one.SHA256)), long, long); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Touch(one); err != nil {
-		t.Fatal(err)
-	}
-	if n, _, err := f.Prune(func(string) bool { return false }); n != 0 || err != nil {
-		t.Errorf("pruned %d contents (error %v), want none", n, err)
-	}
-	if err := f.Touch(Content{strings.Repeat("3", 64), 3}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("touch a missing content: got error %v, want ErrNotExist", err)
 	}
 }
 

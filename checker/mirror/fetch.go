@@ -341,7 +341,7 @@ func (p *partial) publish(ctx context.Context, want Digests) (c Content, err err
 		return c, err
 	}
 	sums := newSums(want)
-	if c.Size, err = io.CopyBuffer(sums, contextReader{ctx, p.file}, p.buffer); err != nil {
+	if c.Size, err = io.CopyBuffer(sums, contextReader{ctx, p.file, nil}, p.buffer); err != nil {
 		return c, err
 	}
 	if c.SHA256, err = sums.check(want); err != nil {

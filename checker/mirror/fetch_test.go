@@ -91,7 +91,7 @@ func status(code int, headers ...string) http.Handler {
 
 func folder(t testing.TB) *Folder {
 	t.Helper()
-	f, err := Open(t.TempDir())
+	f, err := Create(t.TempDir(), "store")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +371,7 @@ func TestFetchOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			into, err := Open(dir)
+			into, err := Create(dir, "store")
 			if err != nil {
 				t.Error(err)
 				return
@@ -489,34 +489,5 @@ func TestFolderStaysInside(t *testing.T) {
 	if file, err := f.Get(sum); err == nil {
 		file.Close()
 		t.Error("a file outside of the folder was opened")
-	}
-}
-
-func TestPrune(t *testing.T) {
-	f := folder(t)
-	var sums []string
-	for _, text := range []string{"needed", "not needed", "fresh"} {
-		c, err := f.Add(t.Context(), strings.NewReader(text), Digests{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		sums = append(sums, c.SHA256)
-	}
-	for _, name := range []string{"old", "new"} {
-		if err := f.root.WriteFile(path.Join(partials, name), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, age := range map[string]time.Duration{contentPath(sums[0]): 2 * fresh, contentPath(sums[1]): 2 * fresh, path.Join(partials, "old"): 2 * abandoned} {
-		if err := f.root.Chtimes(name, time.Now().Add(-age), time.Now().Add(-age)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	n, size, err := f.Prune(func(sum string) bool { return sum == sums[0] })
-	if n != 1 || size != int64(len("not needed")) || err != nil {
-		t.Errorf("got %d files with %d bytes (error %v), want one with 10", n, size, err)
-	}
-	if left := partialFiles(t, f); len(left) != 1 || left[0] != "new" || checkFolder(t, f) != 2 {
-		t.Errorf("got partial files %v, want new", left)
 	}
 }

@@ -27,9 +27,8 @@ func (s *Server) fetchFile(ctx context.Context, req fileRequest, f *catalog.Name
 		log := s.log.With("product", req.p.Name, "release", req.r.Tag, "file", f.Name)
 		h, err := s.download(ctx, req, f)
 		if err == nil {
-			s.files.Forget(h.SHA256)
 			h.Fetched = at
-			err = s.store.HostFile(ctx, req.p.Name, req.r.Tag, h)
+			err = s.record(ctx, req, h)
 		}
 		if err != nil {
 			log.Error("cannot fetch a file that a client has requested", "err", err)
@@ -37,8 +36,19 @@ func (s *Server) fetchFile(ctx context.Context, req fileRequest, f *catalog.Name
 		}
 		s.refresh(ctx) // otherwise a later request may fetch it again; Watch logs an error
 		log.Info("fetched a file", "bytes", h.Size, "verified", h.Verified)
-		return hosting.File{Name: path.Base(f.Name), SHA256: h.SHA256, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: at}, nil
+		return hosting.File{Name: path.Base(f.Name), Content: mirror.Content{SHA256: h.SHA256, Size: h.Size}, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: at}, nil
 	})
+}
+
+// record records that content in the folder is a hosted file.
+func (s *Server) record(ctx context.Context, req fileRequest, h catalog.HostedFile) error {
+	release, err := s.options.Files.Hold(ctx, mirror.Content{SHA256: h.SHA256, Size: h.Size})
+	if err != nil {
+		return err
+	}
+	defer release()
+	s.files.Forget(h.SHA256)
+	return s.store.HostFile(ctx, req.p.Name, req.r.Tag, h)
 }
 
 // download fetches a file into the folder, and verifies it if upstream has a checksum. The

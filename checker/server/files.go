@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -120,8 +121,8 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	switch h := f.Hosted; {
 	case f.State == catalog.FileChanged:
 		return hosting.File{}, fail(http.StatusNotFound, "file_changed", "", "upstream has changed the file under the same name; the operator can fetch it again with relcheck file fetch")
-	case f.State == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.Content{SHA256: h.SHA256, Size: h.Size})):
-		return hosting.File{Name: path.Base(req.name), SHA256: h.SHA256, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
+	case f.State == catalog.FileHosted && s.files.Usable(h.SHA256):
+		return hosting.File{Name: path.Base(req.name), Content: mirror.Content{SHA256: h.SHA256, Size: h.Size}, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
 	case s.fetcher != nil && f.Listed.URL != "":
 		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the context of the request
 		return s.fetchFile(ctx, req, f)
@@ -130,7 +131,7 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	case f.State == catalog.FileDamaged:
 		return hosting.File{}, mirror.ErrDamaged
 	}
-	return hosting.File{}, fs.ErrNotExist
+	return hosting.File{}, cmp.Or(s.files.Problem(f.Hosted.SHA256), fs.ErrNotExist)
 }
 
 // fileFailure returns the answer to a request for a file that cannot be served.
@@ -143,7 +144,7 @@ func (s *Server) fileFailure(req fileRequest, err error) error {
 		return err
 	case errors.As(err, &fetch):
 		return fetchFailure(fetch)
-	case errors.Is(err, hosting.ErrBusy), errors.Is(err, hosting.ErrChanging), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, hosting.ErrBusy), errors.Is(err, mirror.ErrChanging), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailable("busy", "the file cannot be sent right now; try again in a moment")
 	case errors.Is(err, mirror.ErrDamaged):
 		return fail(http.StatusServiceUnavailable, "file_damaged", "", "the file was damaged on disk; the operator can fetch it again with relcheck file fetch")
@@ -160,19 +161,9 @@ func (s *Server) openFiles(ctx context.Context) {
 		return
 	}
 	s.files = hosting.New(s.options.Files, s.log)
-	s.files.Damaged = s.markDamaged
 	s.files.Changed = func() { s.filesChanged.Store(true) }
 	if s.options.Fetcher != nil {
 		s.fetcher = hosting.NewFetcher(ctx)
-	}
-}
-
-// markDamaged records that content is damaged, for other servers and for the operator.
-func (s *Server) markDamaged(ctx context.Context, sum string) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := s.store.MarkDamaged(ctx, sum, time.Now()); err != nil {
-		s.log.Error("cannot record that a file is damaged", "sha256", sum, "err", err)
 	}
 }
 

@@ -31,7 +31,7 @@ func newFileService(t *testing.T, onDemand bool) *fileService {
 	t.Helper()
 	s := &fileService{folder: filepath.Join(t.TempDir(), "files")}
 	var err error
-	if s.files, err = mirror.Open(s.folder); err != nil {
+	if s.files, err = mirror.Create(s.folder, "store"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.files.Close() })
