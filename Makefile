@@ -13,7 +13,7 @@ run:
 test: lint platforms opa postgres browser octokit
 	go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect'
-	go test ./checker/systemtest -run TestCatalogLimits
+	go test ./checker/systemtest -run 'TestCatalogLimits|TestFilesKilled'
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
 # names, at arbitrary points of a store's life. No acknowledged report may be lost, and
@@ -21,7 +21,7 @@ test: lint platforms opa postgres browser octokit
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
-	go test ./checker/systemtest -run TestFilesKilled -file-kills 600 -timeout 10m
+	go test ./checker/systemtest -run TestFilesKilled -file-kills 1000 -timeout 20m
 	go test ./checker/systemtest -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
 # Back up a store of ten million reports under load, and restore it.
