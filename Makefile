@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser octokit platforms clean
+.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser network octokit platforms clean
 
 run:
 	go run . serve
@@ -10,7 +10,7 @@ run:
 # PostgreSQL needs Debian's packages.
 # The race detector leaves out SQLite, which is translated C code: it would take a third of
 # the time, and its locks are Go's, so races around it are still found.
-test: lint platforms opa postgres browser octokit
+test: lint platforms opa postgres browser network octokit
 	go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect'
 	go test ./checker/systemtest -run 'TestCatalogLimits|TestFilesKilled'
@@ -122,6 +122,11 @@ browser:
 	$(call install,which chromium,chromium)
 	$(call install,which node npm,nodejs npm)
 	$(call npm,browser,checker/systemtest/testdata/browser,playwright-core and axe-core)
+
+# Programs for the test of a closed network. It also needs root, to create a network
+# namespace.
+network:
+	$(call install,which ip curl,iproute2 curl)
 
 # Answers of GitHub's API, recorded by Octokit, that tests replay.
 octokit:
