@@ -339,7 +339,7 @@ func (im *bundleImport) commitProduct(ctx context.Context, tx *sql.Tx, p product
 func (p *bundlePart) result(b Bundle) BundleResult {
 	r := BundleResult{Product: p.product.Name, New: p.isNew, Repeated: p.repeated(b), Hosted: p.releases.hosted.count}
 	for _, change := range p.releases.changes {
-		r.Releases = r.Releases.plus(change.sum())
+		r.Releases = r.Releases.Plus(change.sum())
 	}
 	return r
 }
