@@ -333,7 +333,7 @@ func (im *bundleImport) importPage(ctx context.Context, part *bundlePart, list c
 	}
 	part.hosted += len(r.hosted.added) + len(r.hosted.changed)
 	for _, change := range r.changes {
-		part.releases = part.releases.plus(change.sum())
+		part.releases = part.releases.Plus(change.sum())
 	}
 	if im.stage == nil {
 		return nil

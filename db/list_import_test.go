@@ -70,9 +70,9 @@ func testListsTogether(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	// The second list is refused, so the first one changes nothing either.
-	missing := new(db.MissingError)
+	missing := new(catalog.MissingError)
 	c, err = s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0"), listOf(goList, "v0.1.0")}, false, 0)
-	if !errors.As(err, &missing) || missing.List != goList || !errors.Is(err, db.ErrMissing) || len(c) != 2 {
+	if !errors.As(err, &missing) || missing.List != goList || !errors.Is(err, catalog.ErrMissing) || len(c) != 2 {
 		t.Errorf("a list without most of its releases: got %v, error %v, want ErrMissing about %s", c, err, goList)
 	}
 	if changes, err := s.Changes(ctx, before.Revision); err != nil || changes.Revision != before.Revision {
@@ -120,7 +120,7 @@ func testExactList(t *testing.T, name string) {
 		t.Errorf("after everything was reset there: got %+v, %+v (error %v), want an empty layer", r, up, err)
 	}
 	list.Entries = list.Entries[1:]
-	if _, err := s.ImportReleases(ctx, "synced", list, false); !errors.Is(err, db.ErrMissing) {
+	if _, err := s.ImportReleases(ctx, "synced", list, false); !errors.Is(err, catalog.ErrMissing) {
 		t.Errorf("a list without the latest release: got error %v, want ErrMissing", err)
 	}
 }
@@ -176,12 +176,12 @@ func testSyncClaims(t *testing.T, name string) {
 			t.Errorf("a list of sync %d: got error %v, want %v", sync, err, want)
 		}
 	}
-	store(1, db.ErrSyncLost)
+	store(1, catalog.ErrSyncLost)
 	store(2, nil)
 	if err := s.EndSync(ctx, 2); err != nil {
 		t.Fatal(err)
 	}
-	store(2, db.ErrSyncLost)
+	store(2, catalog.ErrSyncLost)
 	if claimed, err := s.ClaimSync(ctx, "synced", 3, at, at); err != nil || !claimed {
 		t.Errorf("after the end: got %v (error %v), want a claim", claimed, err)
 	}

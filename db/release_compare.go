@@ -59,7 +59,7 @@ type listChange struct {
 // sum returns the combined effect of all lists.
 func (o *releaseChange) sum() (c ImportResult) {
 	for _, one := range o.results {
-		c = c.plus(one.ImportResult)
+		c = c.Plus(one.ImportResult)
 	}
 	return c
 }
@@ -249,10 +249,10 @@ func (p *releaseImport) checkGone(stored map[releaseKey]*storedRelease) error {
 			}
 		}
 		if 2*len(gone) > listed {
-			return &MissingError{l.Name, fmt.Sprintf("it lacks %d of %d releases", len(gone), listed)}
+			return &catalog.MissingError{List: l.Name, Reason: fmt.Sprintf("it lacks %d of %d releases", len(gone), listed)}
 		}
 		if latest := p.latest(stored); len(gone) > 0 && l.mustHaveLatest() && slices.Contains(gone, latest) {
-			return &MissingError{l.Name, fmt.Sprintf("it lacks %s, the latest release", latest)}
+			return &catalog.MissingError{List: l.Name, Reason: fmt.Sprintf("it lacks %s, the latest release", latest)}
 		}
 	}
 	return nil

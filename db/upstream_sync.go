@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,10 +111,6 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	})
 }
 
-// ErrSyncLost is returned if another sync of the product has started, because the claim of
-// this one has expired.
-var ErrSyncLost = errors.New("another sync of the product has started meanwhile, and nothing was stored")
-
 // ClaimSync claims a product for a sync until a time, or extends the sync's claim. It
 // returns false if another sync has claimed the product. The ID identifies the sync; it is
 // not 0.
@@ -144,7 +139,7 @@ func (s *Store) EndSync(ctx context.Context, id int64) error {
 // requireClaim returns an error unless the sync still has its claim. It locks the claim
 // until the end of the transaction.
 func requireClaim(ctx context.Context, tx *sql.Tx, product, sync int64) error {
-	return requireUpdate(ctx, tx, ErrSyncLost, "UPDATE sync_claim SET id = id WHERE product = $1 AND id = $2", product, sync)
+	return requireUpdate(ctx, tx, catalog.ErrSyncLost, "UPDATE sync_claim SET id = id WHERE product = $1 AND id = $2", product, sync)
 }
 
 // UpstreamFiles returns the files of releases that upstream lists, by tag.

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"relcheck/db"
+	"relcheck/checker/catalog"
 )
 
 // errRunning is returned while another sync of the product is running.
@@ -42,7 +42,7 @@ func (s *Syncer) withClaim(ctx context.Context, product string, f func(ctx conte
 			case <-time.After(s.claimDuration() / 4):
 			}
 			if err := claim(); errors.Is(err, errRunning) {
-				cancel(db.ErrSyncLost)
+				cancel(catalog.ErrSyncLost)
 			}
 		}
 	})

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
-	"relcheck/db"
 )
 
 const (
@@ -200,7 +199,7 @@ func (r *runner) sync(outer context.Context, product string, after time.Time) {
 		}
 		if outer.Err() == nil && !errors.Is(err, errRunning) {
 			r.log.Error("cannot sync a product", "product", product, "err", err)
-			if !errors.Is(err, db.ErrSyncLost) {
+			if !errors.Is(err, catalog.ErrSyncLost) {
 				r.recordFailure(outer, product, err)
 			}
 		}

@@ -12,7 +12,6 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/upstream"
-	"relcheck/db"
 )
 
 // Store is the part of a store that a [Syncer] needs.
@@ -23,7 +22,7 @@ type Store interface {
 	UpstreamFiles(ctx context.Context, product string) (map[string][]catalog.File, error)
 	ClaimSync(ctx context.Context, product string, id int64, now, until time.Time) (claimed bool, err error)
 	EndSync(ctx context.Context, id int64) error
-	ImportLists(ctx context.Context, product string, lists []catalog.List, force bool, sync int64) ([]db.ListResult, error)
+	ImportLists(ctx context.Context, product string, lists []catalog.List, force bool, sync int64) ([]catalog.ListResult, error)
 	SyncState(ctx context.Context, product, upstream string) (catalog.Sync, error)
 	RecordSync(context.Context, string, catalog.Sync) error
 }
@@ -50,7 +49,7 @@ type Result struct {
 	Upstream  string
 	Unchanged bool   // the list is the same as at the last sync
 	Latest    string // tag of the latest release of upstream, or empty
-	db.ListResult
+	catalog.ListResult
 	Skipped []string // see [catalog.List.Skipped]
 	Hints   []string // for the operator
 	Err     error
@@ -254,8 +253,8 @@ func hints(p *catalog.Product, list catalog.List) (all []string) {
 	return all
 }
 
-// store stores the lists that have changed. The error is [db.ErrSyncLost]; other errors are
-// in the results.
+// store stores the lists that have changed. The error is [catalog.ErrSyncLost]; other errors
+// are in the results.
 func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result, id int64) error {
 	var lists []catalog.List
 	var of []*Result
@@ -268,10 +267,10 @@ func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result
 		return nil
 	}
 	stored, err := s.Store.ImportLists(ctx, p.Name, lists, s.Force, id)
-	if errors.Is(err, db.ErrSyncLost) {
+	if errors.Is(err, catalog.ErrSyncLost) {
 		return err
 	}
-	missing := new(db.MissingError)
+	missing := new(catalog.MissingError)
 	isMissing := errors.As(err, &missing)
 	for i, r := range of {
 		switch {

@@ -293,7 +293,7 @@ func TestSuspendedSync(t *testing.T) {
 	client := &http.Client{Transport: redirectTo(g.URL)}
 	expect(t, "the other sync", run(t, &Syncer{Store: s, Reader: &upstream.Reader{Client: client}}, "app"), "2 added")
 	close(proceed)
-	if err := <-result; !errors.Is(err, db.ErrSyncLost) {
+	if err := <-result; !errors.Is(err, catalog.ErrSyncLost) {
 		t.Errorf("the suspended sync: got error %v, want ErrSyncLost", err)
 	}
 	if got, want := offered(t, s, "app"), []string{"v1.0.0", "v2.0.0"}; !slices.Equal(got, want) {

@@ -3,6 +3,7 @@ package systemtest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,9 @@ func hostingPages(t *testing.T) pageServer {
 	list.Entries[0].Upstream.Text = &richNotes
 	_, err = s.ImportReleases(ctx, "opa", list, true)
 	must(err)
-	f, err := mirror.Open(folder)
+	id, err := s.ID(ctx)
+	must(err)
+	f, err := mirror.Create(folder, fmt.Sprintf("%016x", id))
 	must(err)
 	defer f.Close()
 	host := func(name, content string, verified bool) (sum string) {
