@@ -131,6 +131,12 @@ func (f *Files) Scan(contents []mirror.Content) {
 	}
 }
 
+// Find searches for content that could not be served, and reports whether it can be now.
+func (f *Files) Find(c mirror.Content) bool {
+	f.Scan([]mirror.Content{c})
+	return f.Usable(c.SHA256)
+}
+
 // search checks whether content is in the folder.
 func (f *Files) search(c mirror.Content) {
 	info, err := f.Folder.Stat(c.SHA256)
