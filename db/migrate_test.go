@@ -126,7 +126,7 @@ func testUpgrade(t *testing.T, name string) {
 	after["setting"] = slices.DeleteFunc(after["setting"], func(row string) bool { return strings.HasPrefix(row, "[store ") })
 	before["secret"] = slices.DeleteFunc(before["secret"], func(row string) bool { return strings.HasPrefix(row, "[session ") })
 	for i, row := range before["product"] { // columns that were added, with their defaults
-		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0  0 0]"
+		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0  0 ]"
 	}
 	for _, table := range kept {
 		got := after[table]
