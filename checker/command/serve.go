@@ -71,7 +71,7 @@ func serveCommand(streams IO) *cobra.Command {
 		return err
 	})
 	serveFilesFlags(c, o)
-	f.Var(durationFlag{&o.syncEvery, syncer.MinInterval, true}, "sync-every", "sync all products with their upstreams in the background, such as 1h (default: never)")
+	f.Var(intervalFlag{durationFlag{&o.syncEvery, syncer.MinInterval, false}}, "sync-every", "time between two syncs of each product with its upstreams in the background, such as 1h")
 	o.tokens.flag(c)
 	staleFlag(c, &o.StaleAfter)
 	f.StringVar(&o.cert, "tls-cert", "", "PEM `file` with the HTTPS certificate, reloaded when it changes and on SIGHUP")
