@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser platforms clean
+.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser network octokit platforms clean
 
 run:
 	go run . serve
@@ -10,10 +10,10 @@ run:
 # PostgreSQL needs Debian's packages.
 # The race detector leaves out SQLite, which is translated C code: it would take a third of
 # the time, and its locks are Go's, so races around it are still found.
-test: lint platforms opa postgres browser
+test: lint platforms opa postgres browser network octokit
 	go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect'
-	go test ./checker/systemtest -run TestCatalogLimits
+	go test ./checker/systemtest -run 'TestCatalogLimits|TestFilesKilled'
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
 # names, at arbitrary points of a store's life. No acknowledged report may be lost, and
@@ -21,6 +21,7 @@ test: lint platforms opa postgres browser
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
+	go test ./checker/systemtest -run TestFilesKilled -file-kills 1000 -timeout 20m
 	go test ./checker/systemtest -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
 # Back up a store of ten million reports under load, and restore it.
@@ -106,16 +107,31 @@ postgres:
 patroni:
 	$(call install,which patroni etcd,patroni etcd-server)
 
+# npm,NAME,FOLDER,WHAT installs the packages that FOLDER locks into .cache/NAME.
+define npm
+@mkdir -p .cache/$(1) && cp $(2)/package*.json .cache/$(1) && \
+	{ test .cache/$(1)/node_modules/.package-lock.json -nt $(2)/package-lock.json || \
+	(cd .cache/$(1) && npm ci --ignore-scripts --no-audit --no-fund) >/dev/null 2>&1; } || \
+	echo "missing and not installable with npm: $(3); tests that need them are skipped"
+endef
+
 # A browser for the tests of the pages, with Playwright to drive it and axe to check
 # accessibility. To write screenshots, run go test ./checker/systemtest -run TestBrowser
 # -screenshots DIR.
 browser:
 	$(call install,which chromium,chromium)
 	$(call install,which node npm,nodejs npm)
-	@mkdir -p .cache/browser && cp checker/systemtest/testdata/browser/package*.json .cache/browser && \
-		{ test .cache/browser/node_modules/.package-lock.json -nt checker/systemtest/testdata/browser/package-lock.json || \
-		(cd .cache/browser && npm ci --ignore-scripts --no-audit --no-fund) >/dev/null 2>&1; } || \
-		echo "missing and not installable with npm: playwright-core and axe-core; tests that need them are skipped"
+	$(call npm,browser,checker/systemtest/testdata/browser,playwright-core and axe-core)
+
+# Programs for the test of a closed network. It also needs root, to create a network
+# namespace.
+network:
+	$(call install,which ip curl,iproute2 curl)
+
+# Answers of GitHub's API, recorded by Octokit, that tests replay.
+octokit:
+	$(call install,which node npm,nodejs npm)
+	$(call npm,octokit,checker/upstream/testdata/octokit,@octokit/fixtures)
 
 # Measure everything that is meant to be fast, and print one table: requests a second
 # with their CPU time and memory, folding, queries over a year, start-up, recording

@@ -8,7 +8,7 @@ import (
 
 // Only tests, and packages for tests, may import packages for tests.
 func TestImportsOfTestPackages(t *testing.T) {
-	forTests := map[string]bool{"relcheck/checker/stats/statstest": true, "relcheck/db/pgtest": true, "relcheck/db/faultfs": true}
+	forTests := map[string]bool{"relcheck/checker/stats/statstest": true, "relcheck/db/pgtest": true, "relcheck/db/faultfs": true, "relcheck/checker/bundle/bundletest": true}
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,13 +42,18 @@ func TestScript(t *testing.T) {
 			"sign-in":      signIn,
 			"revoke":       revoke,
 			"readme":       readme,
+			"tokens":       tokens,
+			"damage":       damage,
 		},
 	})
 }
 
-// setup sets the environment of a script: two free addresses, and a Go proxy in the
-// script's folder.
+// setup sets the environment of a script: two free addresses, a Go proxy in the script's
+// folder, and a server of the files in its folder upstream.
 func setup(env *testscript.Env) error {
+	upstream := httptest.NewServer(http.FileServer(http.Dir(filepath.Join(env.WorkDir, "upstream"))))
+	env.Defer(upstream.Close)
+	env.Setenv("UPSTREAM", upstream.URL)
 	addr, err := pgtest.FreeAddr()
 	metrics, err2 := pgtest.FreeAddr()
 	env.Setenv("ADDR", addr)
@@ -212,9 +220,34 @@ func revoke(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(ts.Exec("relcheck", "token", "revoke", strings.Split(ts.ReadFile(args[0]), "_")[1]))
 }
 
+// tokens HOST TOKEN-FILE FILE writes a file for --token-file with one token.
+func tokens(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: tokens HOST TOKEN-FILE FILE")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(args[0]+" "+ts.ReadFile(args[1])), 0o600))
+}
+
 func read(ts *testscript.TestScript, res *http.Response) string {
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	ts.Check(err)
 	return string(body)
+}
+
+// damage FOLDER NAME changes the content of the hosted file with a name in the folder of
+// files.
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: damage FOLDER NAME")
+	}
+	ts.Check(ts.Exec("relcheck", "file", "list"))
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if fields := strings.Fields(line); fields[2] == args[1] {
+			sum := fields[len(fields)-1]
+			ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "sha256", sum[:2], sum), []byte("damaged"), 0o600))
+			return
+		}
+	}
+	ts.Fatalf("%s is not hosted:\n%s", args[1], ts.ReadFile("stdout"))
 }

@@ -37,13 +37,13 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 3), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
+    ('application', 1382378563), ('schema', 4), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
     ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
 
 -- Each row is a product: a program that has releases.
 CREATE TABLE product (
     id       BIGINT PRIMARY KEY,  -- never reused
-    name     TEXT UNIQUE,         -- name in URLs: opa. NULL after the product was removed, until all its rows are deleted
+    name     TEXT UNIQUE,         -- name in URLs: opa. NULL after the product was removed, until all its rows are deleted, and while an import has staged it
     title    TEXT NOT NULL,       -- display name: Open Policy Agent
     repo     TEXT NOT NULL,       -- OWNER/NAME under which clients of GitHub's API request it, or ''
     module   TEXT NOT NULL,       -- paths of Go modules, for relcheck release sync, separated by spaces
@@ -57,7 +57,10 @@ CREATE TABLE product (
     min_age  BIGINT NOT NULL DEFAULT 0, -- seconds between the publication of a release and its first offer
     require_files BOOLEAN NOT NULL DEFAULT false,  -- hold a release back until it has the files that the one before has
     channels TEXT NOT NULL DEFAULT '',  -- one a line: name, range or *, and the word prereleases if they are offered
-    revision BIGINT NOT NULL DEFAULT 0  -- value of setting catalog after the last change of the product or one of its releases
+    revision BIGINT NOT NULL DEFAULT 0, -- value of setting catalog after the last change of the product or one of its releases
+    upstreams TEXT NOT NULL DEFAULT '', -- where its releases are read from, separated by spaces: github:OWNER/REPO
+    notes_here BOOLEAN NOT NULL DEFAULT false,     -- link to relcheck's page of the release instead of the notes upstream
+    links    TEXT NOT NULL DEFAULT ''   -- where links to files lead: upstream, hosted-only, or '' for hosted files if there are any
 );
 
 CREATE INDEX product_repo ON product (lower(repo));
@@ -112,6 +115,68 @@ CREATE TABLE stage (
     product BIGINT PRIMARY KEY,  -- product.id
     id      BIGINT NOT NULL,     -- random number that identifies the import
     at      BIGINT NOT NULL      -- time of its last write; 15 seconds later the import counts as killed, and what it staged is removed
+);
+
+-- Each row is a hosted file: a file of a release whose content is in the folder of files.
+CREATE TABLE hosted_file (
+    product  BIGINT  NOT NULL,  -- product.id
+    tag      TEXT    NOT NULL,  -- release_layer.tag
+    name     TEXT    NOT NULL,  -- unique in the release; it begins with a platform if the file's own name is not: linux-amd64/kubectl
+    url      TEXT    NOT NULL,  -- from which it was fetched, or ''
+    sha256   TEXT    NOT NULL,  -- of the content, in hexadecimal
+    sha512   TEXT    NOT NULL,  -- the same, or '' if it is not known
+    size     BIGINT  NOT NULL,  -- in bytes
+    verified BOOLEAN NOT NULL,  -- the content has matched a checksum of upstream
+    fetched  BIGINT  NOT NULL,  -- time at which the content was stored
+    damaged  BIGINT  NOT NULL,  -- time at which the content was found damaged or missing, or 0
+    staged   BOOLEAN NOT NULL,  -- true if an import has written it and it is not visible yet
+    PRIMARY KEY (product, tag, name)
+);
+
+CREATE INDEX hosted_file_content ON hosted_file (sha256);
+
+-- Each row is the result of the last sync of a product with one of its upstreams.
+CREATE TABLE upstream_sync (
+    product   BIGINT NOT NULL,  -- product.id
+    upstream  TEXT   NOT NULL,  -- one of product.upstreams, or go: and one of product.module
+    tried     BIGINT NOT NULL,  -- time of the last attempt
+    succeeded BIGINT NOT NULL,  -- time of the last attempt that did not fail, or 0
+    error     TEXT   NOT NULL,  -- why the last attempt failed, or ''
+    latest    TEXT   NOT NULL,  -- tag of the latest release of upstream at the last success, or ''
+    state     BYTEA,            -- identifies the list that was read, so that a later sync can detect changes: JSON, or NULL
+    PRIMARY KEY (product, upstream)
+);
+
+-- Each row is a running sync of a product with its upstreams. A product has one at a time.
+CREATE TABLE sync_claim (
+    product BIGINT PRIMARY KEY,  -- product.id
+    id      BIGINT NOT NULL,     -- random number that identifies the sync
+    until   BIGINT NOT NULL      -- time after which another sync may start; the running one delays it
+);
+
+-- Each row is a public key that bundles are verified with.
+CREATE TABLE trusted_key (
+    key      TEXT   PRIMARY KEY,  -- in the form of Go's signed notes: NAME+HASH+KEY
+    products TEXT   NOT NULL,     -- names of the products that its bundles may contain, separated by spaces, or '' for all
+    added    BIGINT NOT NULL,
+    revoked  BIGINT NOT NULL      -- time of revocation, or 0
+);
+
+-- Each row is the last sequence number of a product in the bundles that were created
+-- from this store.
+CREATE TABLE bundle_sequence (
+    product  BIGINT PRIMARY KEY,  -- product.id
+    sequence BIGINT NOT NULL
+);
+
+-- Each row is the last bundle of another store that was applied to a product.
+CREATE TABLE applied_bundle (
+    product  BIGINT NOT NULL,  -- product.id
+    store    TEXT   NOT NULL,  -- ID of the store that created the bundle
+    sequence BIGINT NOT NULL,  -- sequence number of the product in the bundle
+    bundle   TEXT   NOT NULL,  -- ID of the bundle
+    applied  BIGINT NOT NULL,  -- time at which it was applied
+    PRIMARY KEY (product, store)
 );
 
 -- Each row is a build: a version of a product on one platform. Reports are counted by

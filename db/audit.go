@@ -30,6 +30,11 @@ const (
 	tokenAdded       = "token.added"
 	tokenRevoked     = "token.revoked"
 	linkAdded        = "link.added"
+	fileHosted       = "file.hosted"
+	fileUnhosted     = "file.removed"
+	bundleApplied    = "bundle.applied"
+	keyTrusted       = "key.trusted"
+	keyRevoked       = "key.revoked"
 )
 
 // AuditEntry is one recorded change. As JSON, it is a line of relcheck audit --json.

@@ -69,6 +69,8 @@ const (
 	changedLayers = " FROM product CROSS JOIN release_layer" + isChanged
 	changedFiles  = " FROM product CROSS JOIN release_layer CROSS JOIN file_layer" + isChanged +
 		" AND file_layer.product = release_layer.product AND file_layer.tag = release_layer.tag AND file_layer.layer = release_layer.layer AND NOT file_layer.gone"
+	changedHosted = " FROM product CROSS JOIN release_layer CROSS JOIN hosted_file" + isChanged +
+		" AND hosted_file.product = release_layer.product AND hosted_file.tag = release_layer.tag AND NOT hosted_file.staged"
 )
 
 // changedProducts returns the products that were changed after a revision of the catalog,
@@ -80,6 +82,16 @@ func changedProducts(ctx context.Context, q querier, after int64) ([]catalog.Lis
 	}
 	changed, err := readReleases(ctx, q, "SELECT "+layerColumns+changedLayers, "SELECT "+fileColumns+changedFiles, after)
 	if err != nil {
+		return nil, err
+	}
+	if err := readSyncs(ctx, q, products, "product.revision > $1", after); err != nil {
+		return nil, err
+	}
+	hosted := "SELECT DISTINCT " + hostedColumns + changedHosted // once, also if both layers have changed
+	if after < 0 {
+		hosted = "SELECT " + hostedColumns + " FROM hosted_file WHERE NOT staged AND product > $1"
+	}
+	if err := readHosted(ctx, q, changed, hosted, after); err != nil {
 		return nil, err
 	}
 	all, index := make([]catalog.Listing, len(products)), make(map[int64]int, len(products))
@@ -143,30 +155,6 @@ func (s *Store) Release(ctx context.Context, product, tag string) (r catalog.Rel
 		return stored.readBodies(ctx, tx, releaseKey{p.id, tag})
 	})
 	return r, layers, err
-}
-
-// Entries returns everything that is stored about the releases of a product, in no
-// particular order.
-func (s *Store) Entries(ctx context.Context, product string) (entries []catalog.Entry, err error) {
-	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
-		p, err := productNamed(ctx, tx, product)
-		if err != nil {
-			return err
-		}
-		stored, err := releasesWhere(ctx, tx, "product = $1", p.id)
-		for key, r := range stored {
-			if err == nil {
-				err = r.readBodies(ctx, tx, key)
-			}
-			e := catalog.Entry{Tag: key.tag, Operator: r.layers[catalog.Operator]}
-			if up := r.layers[catalog.Upstream]; up != nil {
-				e.Upstream = *up
-			}
-			entries = append(entries, e)
-		}
-		return err
-	})
-	return entries, err
 }
 
 // findRelease returns a release and its tag. The error wraps ErrNotFound if there is none.

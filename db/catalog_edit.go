@@ -140,6 +140,9 @@ func (s *Store) ResetRelease(ctx context.Context, product, tag string) (r catalo
 		if err == nil {
 			err = deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND tag = $2 AND layer = 1", p.id, tag)
 		}
+		if err == nil && removed {
+			err = deleteFrom(ctx, tx, []string{"hosted_file"}, "product = $1 AND tag = $2 AND NOT staged", p.id, tag)
+		}
 		if err == nil {
 			_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $3 WHERE product = $1 AND tag = $2 AND revision <> -1", p.id, tag, revision)
 		}
@@ -209,10 +212,14 @@ func (s *Store) setProduct(ctx context.Context, tx *sql.Tx, old product, p catal
 	revision, err := countChange(ctx, tx, old.id)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `UPDATE product SET title = $2, repo = $3, module = $4, download = $5, notes = $6, origins = $7, file = $8,
-			prefixes = $9, suffix = $10, versions = $11, min_age = $12, require_files = $13, channels = $14 WHERE id = $1`, append([]any{old.id}, productValues(p)...)...)
+			prefixes = $9, suffix = $10, versions = $11, min_age = $12, require_files = $13, channels = $14, upstreams = $15, notes_here = $16, links = $17
+			WHERE id = $1`, append([]any{old.id}, productValues(p)...)...)
 	}
 	if err == nil && (old.Prefixes != p.Prefixes || old.Suffix != p.Suffix) { // the versions of all releases have changed
 		_, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $2 WHERE product = $1 AND revision <> -1", old.id, revision)
+	}
+	if err == nil && (old.Upstreams != p.Upstreams || old.Module != p.Module) {
+		err = removeSyncs(ctx, tx, product{old.id, p})
 	}
 	if err == nil {
 		err = s.audit(ctx, tx, productChanged, p.Name, strings.Join(changes, ", "))

@@ -103,10 +103,10 @@ func testEditProduct(t *testing.T, name string) {
 	put := func(e catalog.ProductPatch, done catalog.Outcome, want catalog.Product) {
 		t.Helper()
 		p, got, err := s.EditProduct(ctx, "app", e)
-		if err != nil || got != done || p != want {
+		if err != nil || got != done || !p.Equal(want) {
 			t.Errorf("EditProduct: got %+v, outcome %d (error %v), want %+v, %d", p, got, err, want, done)
 		}
-		if p, err := s.Product(ctx, "app"); err != nil || p != want {
+		if p, err := s.Product(ctx, "app"); err != nil || !p.Equal(want) {
 			t.Errorf("stored product: got %+v (error %v), want %+v", p, err, want)
 		}
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 // childRole is an environment variable that makes the test binary use a store as another
-// process. Its value is "record PATH", "change PATH" or "read PATH". With the prefix
+// process. Its value is "record PATH", "change PATH", "read PATH" or "apply PATH". With the prefix
 // "trusting ", the process does not check for other names of the store.
 const childRole = "RELCHECK_TEST_CHILD"
 
@@ -35,7 +35,7 @@ func runChildRole(role string) {
 		db.DisableNameDetection()
 	}
 	what, path, _ := strings.Cut(role, " ")
-	do := map[string]func(*db.Store) error{"record": recordUntilStopped, "change": addProduct, "read": printReports}[what]
+	do := map[string]func(*db.Store) error{"record": recordUntilStopped, "change": addProduct, "read": printReports, "apply": applyBundle}[what]
 	text, err := os.ReadFile("../schema.sql")
 	var s *db.Store
 	if err == nil {

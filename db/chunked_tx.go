@@ -10,13 +10,29 @@ import (
 // long as its process is stopped just then, no other process can write to a SQLite file.
 const chunkTime = 10 * time.Millisecond
 
+// busyTries is the maximum number of attempts of a long change's transaction to lock a
+// SQLite file. Each attempt takes 10 seconds. A server that records without a pause can
+// hold the lock for longer.
+const busyTries = 12
+
+// inLongChange is like [Store.inTx] for one transaction of a long change. It waits longer,
+// because the whole change would fail with the transaction.
+func (s *Store) inLongChange(ctx context.Context, f func(*sql.Tx) error) (err error) {
+	for range busyTries {
+		if err = s.inTx(ctx, f); code(err) != codeBusy || ctx.Err() != nil {
+			break
+		}
+	}
+	return err
+}
+
 // chunk runs f in one of the transactions of a long change. f must return soon after
 // enough returns true. If a server records into the SQLite file, chunk then waits nine
 // times as long: a process that is stopped at a random time holds the lock with a
 // probability of a tenth.
 func (s *Store) chunk(ctx context.Context, f func(tx *sql.Tx, enough func() bool) error) error {
 	var began time.Time
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inLongChange(ctx, func(tx *sql.Tx) error {
 		began = time.Now()
 		return f(tx, func() bool { return time.Since(began) >= chunkTime })
 	})

@@ -34,6 +34,11 @@ func TestCopyRoundTrip(t *testing.T) {
 	reports := *copied
 	insertReports(t, original, reports)
 	want := dump(t, original)
+	for table, rows := range want {
+		if len(rows) == 0 {
+			t.Errorf("table %s has no rows to copy", table)
+		}
+	}
 	for _, to := range []string{postgres, copyBack} {
 		last := int64(0)
 		rows, err := s.Copy(ctx, to, schema(t), func(done, total int64) {
@@ -63,10 +68,11 @@ func fillStore(t *testing.T, s *db.Store) {
 	ctx := context.Background()
 	app := catalog.Product{Name: "app", Title: "Äpp \"quoted\"", Repo: "me/app", Module: "example.com/app", Download: "https://example.com/{tag}/{os}",
 		Notes: "https://example.com/{tag}", File: "app_{os}_{arch}", Origins: "https://example.com app:", Prefixes: "v app-", Suffix: "k3s[0-9]+", Match: "<9",
-		MinAge: 36 * time.Hour, RequireFiles: true, Channels: "lts <2\nedge * prereleases"}
+		MinAge: 36 * time.Hour, RequireFiles: true, Channels: "lts <2\nedge * prereleases",
+		Upstreams: "github:me/app file:/srv/app", NotesHere: true, Links: catalog.LinksHostedOnly}
 	for i := range reflect.TypeFor[catalog.Product]().NumField() {
-		if reflect.ValueOf(app).Field(i).IsZero() {
-			t.Errorf("field %s of the product has no value", reflect.TypeFor[catalog.Product]().Field(i).Name)
+		if name := reflect.TypeFor[catalog.Product]().Field(i).Name; name != "Syncs" && name != "Bundles" && reflect.ValueOf(app).Field(i).IsZero() {
+			t.Errorf("field %s of the product has no value", name)
 		}
 	}
 	if err := s.AddProduct(ctx, app); err != nil {
@@ -94,6 +100,7 @@ func fillStore(t *testing.T, s *db.Store) {
 			t.Fatal(err)
 		}
 	}
+	fillHosting(t, s)
 	w := writer(t, s)
 	defer w.Close()
 	w.Count("app", "1.1.0", linux)
@@ -103,6 +110,39 @@ func fillStore(t *testing.T, s *db.Store) {
 		if err := w.Record(ctx, product, checker.Other, r); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// fillHosting adds a few rows to the tables about upstreams, hosted files and bundles.
+func fillHosting(t *testing.T, s *db.Store) {
+	t.Helper()
+	ctx := context.Background()
+	hosted := catalog.HostedFile{Name: "app.tar.gz", SHA256: strings.Repeat("a", 64), Size: 1 << 40, Verified: true, Fetched: time.Unix(1e9, 0)}
+	err := s.HostFile(ctx, "app", "v1.3.0", hosted)
+	if err == nil {
+		err = s.MarkDamaged(ctx, hosted.SHA256, time.Unix(2e9, 0))
+	}
+	if err == nil {
+		err = s.RecordSync(ctx, "app", catalog.Sync{Upstream: "github:me/app", Tried: time.Unix(2e9, 0), Succeeded: time.Unix(2e9, 0), Latest: "v1.3.0", State: []byte("[\x00]")})
+	}
+	if err == nil {
+		err = s.RecordSync(ctx, "app", catalog.Sync{Upstream: "file:/srv/app", Tried: time.Unix(2e9, 0), Error: "no such file"})
+	}
+	if err == nil {
+		err = s.TrustKey(ctx, "home+01234567+AQID", []string{"app", "opa"}, time.Unix(1e9, 0))
+	}
+	if err == nil {
+		bundle := db.Bundle{ID: strings.Repeat("b", 64), Store: "12345", Time: time.Unix(2e9, 0), Keys: []string{"home+01234567+AQID"}}
+		_, err = s.ApplyBundle(ctx, bundle, []*db.BundleProduct{releasesOf(catalog.Product{Name: "app", Title: "App"}, 7)})
+	}
+	if err == nil {
+		err = s.RevokeKey(ctx, "home+01234567+AQID", time.Unix(2e9, 0))
+	}
+	if err == nil {
+		_, err = s.NextBundleSequences(ctx, []string{"app", "opa"}, time.Unix(1e9, 0))
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -121,7 +161,8 @@ func insertReports(t *testing.T, path string, n int) {
 // dump returns the rows of each table, or their hash if there are more than 100.
 func dump(t *testing.T, name string) map[string][]string {
 	t.Helper()
-	return dumpTables(t, name, []string{"setting", "product", "release_layer", "file_layer", "build", "report", "checks", "audit"})
+	return dumpTables(t, name, []string{"setting", "product", "release_layer", "file_layer", "build", "report", "checks", "audit",
+		"hosted_file", "upstream_sync", "trusted_key", "bundle_sequence", "applied_bundle"})
 }
 
 func dumpTables(t *testing.T, name string, tables []string) map[string][]string {

@@ -53,7 +53,7 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
 	remove := errorLog{log: log, what: "cannot remove the rest of a removed product or killed import; trying again"}
 	for {
-		remove.report(ctx, errors.Join(s.finishRemovals(ctx), s.removeStages(ctx)))
+		remove.report(ctx, errors.Join(s.removeStages(ctx), s.finishRemovals(ctx)))
 		if sleep(ctx, foldEvery/2+rand.N(foldEvery)) != nil {
 			return
 		}

@@ -45,6 +45,57 @@ CREATE TABLE stage (
     at      BIGINT NOT NULL
 );
 ` + layersStep,
+	`ALTER TABLE product ADD COLUMN upstreams TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN notes_here BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE product ADD COLUMN links TEXT NOT NULL DEFAULT '';
+CREATE TABLE hosted_file (
+    product BIGINT NOT NULL,
+    tag TEXT NOT NULL,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    sha512 TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    verified BOOLEAN NOT NULL,
+    fetched BIGINT NOT NULL,
+    damaged BIGINT NOT NULL,
+    staged BOOLEAN NOT NULL,
+    PRIMARY KEY (product, tag, name)
+);
+CREATE INDEX hosted_file_content ON hosted_file (sha256);
+CREATE TABLE upstream_sync (
+    product BIGINT NOT NULL,
+    upstream TEXT NOT NULL,
+    tried BIGINT NOT NULL,
+    succeeded BIGINT NOT NULL,
+    error TEXT NOT NULL,
+    latest TEXT NOT NULL,
+    state BYTEA,
+    PRIMARY KEY (product, upstream)
+);
+CREATE TABLE sync_claim (
+    product BIGINT PRIMARY KEY,
+    id BIGINT NOT NULL,
+    until BIGINT NOT NULL
+);
+CREATE TABLE trusted_key (
+    key TEXT PRIMARY KEY,
+    products TEXT NOT NULL,
+    added BIGINT NOT NULL,
+    revoked BIGINT NOT NULL
+);
+CREATE TABLE bundle_sequence (
+    product BIGINT PRIMARY KEY,
+    sequence BIGINT NOT NULL
+);
+CREATE TABLE applied_bundle (
+    product BIGINT NOT NULL,
+    store TEXT NOT NULL,
+    sequence BIGINT NOT NULL,
+    bundle TEXT NOT NULL,
+    applied BIGINT NOT NULL,
+    PRIMARY KEY (product, store)
+);`,
 }
 
 // layersStep separates what upstream says about releases from what the operator has decided.

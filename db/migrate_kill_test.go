@@ -58,7 +58,11 @@ func upgradeWithoutTx(name string) {
 		panic(err)
 	}
 	fmt.Println("begin")
-	text := "UPDATE setting SET value = 3 WHERE name = 'schema';" + db.Steps[1] + fillerTables()
+	var from int
+	if err := d.QueryRow("SELECT value FROM setting WHERE name = 'schema'").Scan(&from); err != nil {
+		panic(err)
+	}
+	text := "UPDATE setting SET value = 4 WHERE name = 'schema';" + strings.Join(db.Steps[from-1:], "\n") + fillerTables()
 	for _, q := range strings.SplitAfter(text, ";") {
 		if _, err := d.Exec(q); err != nil {
 			panic(err)
@@ -77,19 +81,20 @@ const (
 	fullyUpgraded
 )
 
-// undoUpgrade returns how much of the upgrade the store contains, and undoes it.
-func undoUpgrade(t *testing.T, name string) upgradeState {
+// undoUpgrade undoes the upgrade from schema 2 or 3, and returns how much of it the store
+// contained. The schema between two steps counts as not upgraded.
+func undoUpgrade(t *testing.T, name string, from int) upgradeState {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
 	awaitDisconnect(t, name, d)
-	tables := "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'filler%' OR name = 'session'"
+	tables := "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name "
 	if strings.HasPrefix(name, "postgres://") {
-		tables = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'filler%' OR tablename = 'session'"
+		tables = "SELECT count(*) FROM pg_tables WHERE tablename "
 	}
-	var n, schema, setting int
-	err := d.QueryRow("SELECT ("+tables+"), (SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'store')").
-		Scan(&n, &schema, &setting)
+	var step2, step3, n, schema, setting int
+	err := d.QueryRow("SELECT ("+tables+"= 'session'), ("+tables+"IN ('hosted_file', 'applied_bundle')), ("+tables+"LIKE 'filler%'), "+
+		"(SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'store')").Scan(&step2, &step3, &n, &schema, &setting)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,13 +107,13 @@ func undoUpgrade(t *testing.T, name string) upgradeState {
 			t.Fatal(err)
 		}
 	}
-	if schema == 3 || n > 0 {
-		downgrade(t, name)
+	if schema != from || n > 0 {
+		downgrade(t, name, from)
 	}
-	switch {
-	case n == 0 && schema == 2 && setting == 0:
+	switch [5]int{schema, step2, setting, step3, n} {
+	case [5]int{2, 0, 0, 0, 0}, [5]int{3, 1, 1, 0, 0}:
 		return notUpgraded
-	case n == fillers+1 && schema == 3 && setting == 1:
+	case [5]int{4, 1, 1, 2, fillers}:
 		return fullyUpgraded
 	}
 	return partlyUpgraded
@@ -137,11 +142,11 @@ func awaitDisconnect(t *testing.T, name string, d *sql.DB) {
 
 // killUpgrades kills upgrades at random moments and counts the states that they leave. It
 // adjusts maxDelay, the longest time before a kill, to the speed of the machine.
-func killUpgrades(t *testing.T, role, name string, kills int, maxDelay *time.Duration) (count [fullyUpgraded + 1]int) {
+func killUpgrades(t *testing.T, role, name string, from, kills int, maxDelay *time.Duration) (count [fullyUpgraded + 1]int) {
 	t.Helper()
 	for range kills {
 		done := runAndKill(t, role, name, rand.N(*maxDelay))
-		state := undoUpgrade(t, name)
+		state := undoUpgrade(t, name, from)
 		if done && state != fullyUpgraded {
 			t.Errorf("%s printed that it was done: got state %d, want %d", role, state, fullyUpgraded)
 		}
@@ -163,41 +168,54 @@ func killUpgrades(t *testing.T, role, name string, kills int, maxDelay *time.Dur
 func TestUpgradeKilled(t *testing.T) {
 	const kills, control = 50, 10
 	for engine, newStore := range engines {
-		t.Run(engine, func(t *testing.T) {
-			t.Parallel()
-			name := newStore(t)
-			undisturbed := newStore(t)
-			for _, name := range []string{name, undisturbed} {
-				createOldStore(t, name, 2)
-				addOldReleases(t, name)
-			}
-			open(t, undisturbed)
-			before := dumpTables(t, name, db.Tables(schemaAt(t, 2)))
-			maxDelay := 20 * time.Millisecond
-			count := killUpgrades(t, upgradeRole, name, kills, &maxDelay)
-			if count[partlyUpgraded] > 0 {
-				t.Errorf("got %d partial upgrades of %d, want none", count[partlyUpgraded], kills)
-			}
-			if count[notUpgraded] < kills/10 || count[fullyUpgraded] < kills/10 {
-				t.Errorf("%d kills left the old schema %d times and the new one %d times, want each %d times", kills, count[notUpgraded], count[fullyUpgraded], kills/10)
-			}
-			checkRows(t, before, dumpTables(t, name, db.Tables(schemaAt(t, 2))))
-			partial := 0
-			for try := 0; try < 10 && partial == 0; try++ {
-				partial = killUpgrades(t, noTxRole, name, control, &maxDelay)[partlyUpgraded]
-			}
-			if partial == 0 {
-				t.Error("got no partial upgrade without a transaction, want some")
-			}
-			if from, _ := open(t, name).Upgraded(); from != 2 {
-				t.Errorf("got an upgrade from schema %d at the end, want from 2", from)
-			}
-			layers := []string{"release_layer", "file_layer", "product"}
-			if diff := cmp.Diff(dumpTables(t, undisturbed, layers), dumpTables(t, name, layers)); diff != "" {
-				t.Errorf("the upgrade after the kills differs from an undisturbed one (-undisturbed +after kills):\n%s", diff)
-			}
-		})
+		for _, from := range []int{2, 3} {
+			t.Run(fmt.Sprintf("%s from schema %d", engine, from), func(t *testing.T) {
+				t.Parallel()
+				name := newStore(t)
+				undisturbed := newStore(t)
+				for _, name := range []string{name, undisturbed} {
+					createOldStore(t, name, 2)
+					addOldReleases(t, name)
+					if from == 3 {
+						upgradeTo3(t, name)
+					}
+				}
+				open(t, undisturbed)
+				before := dumpTables(t, name, db.Tables(schemaAt(t, from)))
+				maxDelay := 20 * time.Millisecond
+				count := killUpgrades(t, upgradeRole, name, from, kills, &maxDelay)
+				if count[partlyUpgraded] > 0 {
+					t.Errorf("got %d partial upgrades of %d, want none", count[partlyUpgraded], kills)
+				}
+				if count[notUpgraded] < kills/10 || count[fullyUpgraded] < kills/10 {
+					t.Errorf("%d kills left the old schema %d times and the new one %d times, want each %d times", kills, count[notUpgraded], count[fullyUpgraded], kills/10)
+				}
+				checkRows(t, before, dumpTables(t, name, db.Tables(schemaAt(t, from))))
+				partial := 0
+				for try := 0; try < 10 && partial == 0; try++ {
+					partial = killUpgrades(t, noTxRole, name, from, control, &maxDelay)[partlyUpgraded]
+				}
+				if partial == 0 {
+					t.Error("got no partial upgrade without a transaction, want some")
+				}
+				if got, _ := open(t, name).Upgraded(); int(got) != from {
+					t.Errorf("got an upgrade from schema %d at the end, want from %d", got, from)
+				}
+				layers := []string{"release_layer", "file_layer", "product"}
+				if diff := cmp.Diff(dumpTables(t, undisturbed, layers), dumpTables(t, name, layers)); diff != "" {
+					t.Errorf("the upgrade after the kills differs from an undisturbed one (-undisturbed +after kills):\n%s", diff)
+				}
+			})
+		}
 	}
+}
+
+// upgradeTo3 upgrades a store from schema 2 to 3, as relcheck with schema 3 did.
+func upgradeTo3(t testing.TB, name string) {
+	t.Helper()
+	d := raw(t, name)
+	defer d.Close()
+	execute(t, d, "UPDATE setting SET value = 3 WHERE name = 'schema'; "+db.Steps[1]+" UPDATE setting SET value = 12345 WHERE name = 'store'")
 }
 
 // addOldReleases adds the releases of a real project to a store with schema 2, each with

@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -125,7 +126,7 @@ func testUpgrade(t *testing.T, name string) {
 	after["setting"] = slices.DeleteFunc(after["setting"], func(row string) bool { return strings.HasPrefix(row, "[store ") })
 	before["secret"] = slices.DeleteFunc(before["secret"], func(row string) bool { return strings.HasPrefix(row, "[session ") })
 	for i, row := range before["product"] { // columns that were added, with their defaults
-		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0]"
+		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0  0 ]"
 	}
 	for _, table := range kept {
 		got := after[table]
@@ -221,7 +222,7 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
-	downgrade(t, name)
+	downgrade(t, name, 2)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -244,11 +245,28 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 	}
 }
 
-// downgrade undoes the last step, also one that ended early.
-func downgrade(t testing.TB, name string) {
+// downgrade undoes the steps after schema 2 or 3, also partial ones.
+func downgrade(t testing.TB, name string, schema int) {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
+	undo := []string{"DROP TABLE IF EXISTS hosted_file", "DROP TABLE IF EXISTS upstream_sync", "DROP TABLE IF EXISTS sync_claim", "DROP TABLE IF EXISTS trusted_key", "DROP TABLE IF EXISTS bundle_sequence",
+		"DROP TABLE IF EXISTS applied_bundle", "ALTER TABLE product DROP COLUMN upstreams", "ALTER TABLE product DROP COLUMN notes_here", "ALTER TABLE product DROP COLUMN links"}
+	if schema < 3 {
+		undo = append(undo, prepareSchema2(t, name, d)...)
+	}
+	for _, q := range append(undo, fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'schema'", schema)) {
+		_, err := d.Exec(q)
+		if err != nil && !(strings.Contains(q, "DROP COLUMN") && strings.Contains(err.Error(), "column")) { // a partial upgrade may not have added it
+			t.Fatal(err)
+		}
+	}
+}
+
+// prepareSchema2 restores the tables that the step to schema 3 removed. It returns the
+// statements that remove its additions.
+func prepareSchema2(t testing.TB, name string, d *sql.DB) (undo []string) {
+	t.Helper()
 	for _, old := range []struct{ table, rows string }{
 		{"release", `SELECT COALESCE(u.product, o.product), 'v' || COALESCE(u.tag, o.tag), COALESCE(u.tag, o.tag), COALESCE(o.notes, u.notes, ''), COALESCE(o.published, u.published),
 			COALESCE(o.prerelease, u.prerelease), COALESCE(u.reason, ''), o.withdrawn
@@ -270,20 +288,14 @@ func downgrade(t testing.TB, name string) {
 		definition, _, _ = strings.Cut(definition, ";")
 		execute(t, d, "DROP VIEW IF EXISTS "+old.table+"; CREATE TABLE "+old.table+" "+definition+"; INSERT INTO "+old.table+" "+old.rows)
 	}
-	for _, q := range []string{"DROP TABLE IF EXISTS session", "DROP TABLE IF EXISTS link", "DROP TABLE IF EXISTS stage",
+	return []string{"DROP TABLE IF EXISTS session", "DROP TABLE IF EXISTS link", "DROP TABLE IF EXISTS stage",
 		"INSERT INTO secret SELECT 'session', value FROM secret WHERE name = 'ids' AND NOT EXISTS (SELECT 1 FROM secret WHERE name = 'session')",
 		"DELETE FROM setting WHERE name IN ('store', 'proxy', 'marked', 'dropped', 'releases', 'release', 'file')",
 		"DROP INDEX IF EXISTS product_repo", "DROP INDEX IF EXISTS product_revision",
 		"ALTER TABLE product DROP COLUMN origins", "ALTER TABLE product DROP COLUMN revision",
 		"ALTER TABLE product DROP COLUMN file", "ALTER TABLE product DROP COLUMN prefixes", "ALTER TABLE product DROP COLUMN suffix",
 		"ALTER TABLE product DROP COLUMN versions", "ALTER TABLE product DROP COLUMN min_age", "ALTER TABLE product DROP COLUMN require_files",
-		"ALTER TABLE product DROP COLUMN channels", "DROP TABLE IF EXISTS file_layer", "DROP TABLE IF EXISTS release_layer", "DROP TABLE IF EXISTS upgraded",
-		"UPDATE setting SET value = 2 WHERE name = 'schema'"} {
-		_, err := d.Exec(q)
-		if err != nil && !(strings.Contains(q, "DROP COLUMN") && strings.Contains(err.Error(), "column")) { // a partial upgrade may not have added it
-			t.Fatal(err)
-		}
-	}
+		"ALTER TABLE product DROP COLUMN channels", "DROP TABLE IF EXISTS file_layer", "DROP TABLE IF EXISTS release_layer", "DROP TABLE IF EXISTS upgraded"}
 }
 
 // A failed upgrade changes nothing.

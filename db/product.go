@@ -34,6 +34,9 @@ type product struct {
 // Products returns all products, by name.
 func (s *Store) Products(ctx context.Context) ([]catalog.Product, error) {
 	rows, err := products(ctx, s.read)
+	if err == nil {
+		err = readSyncs(ctx, s.read, rows, "product.name IS NOT NULL")
+	}
 	all := make([]catalog.Product, len(rows))
 	for i, p := range rows {
 		all[i] = p.Product
@@ -44,7 +47,11 @@ func (s *Store) Products(ctx context.Context) ([]catalog.Product, error) {
 // Product returns a product. The error wraps [ErrNotFound] if it does not exist.
 func (s *Store) Product(ctx context.Context, name string) (catalog.Product, error) {
 	p, err := productNamed(ctx, s.read, name)
-	return p.Product, err
+	found := []product{p}
+	if err == nil {
+		err = readSyncs(ctx, s.read, found, "product.id = $1", p.id)
+	}
+	return found[0].Product, s.explain(err)
 }
 
 // AddProduct adds a product. The error wraps [ErrInUse] if its name or repository belongs
@@ -123,11 +130,12 @@ const (
 	shredTries = 20
 )
 
-// finishRemovals removes the data of removed products, in many transactions: a single one
-// would block writers, and in PostgreSQL would fail as long as they record. Writers do not
-// use the products any more, because the catalog has changed.
+// finishRemovals removes the data of removed products, and of products that a killed import
+// has staged. It uses many transactions: a single one would block writers, and in
+// PostgreSQL would fail while they record. Writers no longer use the products, because the
+// catalog has changed.
 func (s *Store) finishRemovals(ctx context.Context) error {
-	removed, err := query(ctx, s.read, scanValue[int64], "SELECT id FROM product WHERE name IS NULL")
+	removed, err := query(ctx, s.read, scanValue[int64], "SELECT id FROM product WHERE name IS NULL AND (revision <> -1 OR id NOT IN (SELECT product FROM stage))")
 	for _, product := range removed {
 		if err == nil {
 			err = s.removeReports(ctx, product, math.MaxInt64, "product = $1 AND", "")
@@ -161,12 +169,13 @@ var deleteProductPages = []string{
 	"DELETE FROM rollup WHERE product = $1 AND (span, day) IN (SELECT span, day FROM rollup WHERE product = $1 ORDER BY span, day LIMIT 1)",
 	"DELETE FROM checks WHERE product = $1 AND day IN (SELECT day FROM checks WHERE product = $1 ORDER BY day LIMIT 1)",
 	"DELETE FROM file_layer WHERE product = $1 AND tag IN (SELECT tag FROM file_layer WHERE product = $1 ORDER BY tag LIMIT 500)",
+	"DELETE FROM hosted_file WHERE product = $1 AND tag IN (SELECT tag FROM hosted_file WHERE product = $1 ORDER BY tag LIMIT 500)",
 	"DELETE FROM release_layer WHERE product = $1 AND tag IN (SELECT tag FROM release_layer WHERE product = $1 ORDER BY tag LIMIT 500)",
 }
 
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	// There may be reports from a transaction that began before the removal.
-	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "build", "file_layer", "release_layer", "stage"}
+	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "build", "file_layer", "release_layer", "stage", "hosted_file", "upstream_sync", "sync_claim", "bundle_sequence", "applied_bundle"}
 	if err := deleteFrom(ctx, tx, all, "product = $1", product); err != nil {
 		return err
 	}
@@ -178,14 +187,15 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, name)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, append(append([]any{id}, productValues(p)...), p.Name)...)
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, name)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, append(append([]any{id}, productValues(p)...), p.Name)...)
 	return id, err
 }
 
 // productValues returns the values of the columns of a product that can be changed.
 func productValues(p catalog.Product) []any {
-	return []any{p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins, p.File, p.Prefixes, p.Suffix, p.Match, int64(p.MinAge / time.Second), p.RequireFiles, p.Channels}
+	return []any{p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins, p.File, p.Prefixes, p.Suffix, p.Match, int64(p.MinAge / time.Second), p.RequireFiles, p.Channels,
+		p.Upstreams, p.NotesHere, p.Links}
 }
 
 // checkRepo returns an error if the repository belongs to another product. Clients may ask
@@ -205,11 +215,12 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 }
 
 // productColumns are the columns that scanProduct scans.
-const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels"
+const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links"
 
 func scanProduct(rows *sql.Rows) (p product, err error) {
 	var minAge int64
-	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes, &p.Origins, &p.File, &p.Prefixes, &p.Suffix, &p.Match, &minAge, &p.RequireFiles, &p.Channels)
+	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes, &p.Origins, &p.File, &p.Prefixes, &p.Suffix, &p.Match, &minAge, &p.RequireFiles, &p.Channels,
+		&p.Upstreams, &p.NotesHere, &p.Links)
 	p.MinAge = time.Duration(minAge) * time.Second
 	p.cleanTitle()
 	return p, err

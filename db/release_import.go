@@ -4,81 +4,72 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"relcheck/checker/catalog"
 )
 
 // ImportResult counts the releases of an import by result.
-type ImportResult struct {
-	Added, Changed, Unchanged int
-	Gone                      int // which the list does not contain any more
+type ImportResult = catalog.ImportResult
+
+// ImportReleases stores the releases of a list. See [Store.ImportLists].
+func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (ImportResult, error) {
+	c, err := s.ImportLists(ctx, product, []catalog.List{list}, force, 0)
+	return c[0].ImportResult, err
 }
 
-func (c ImportResult) String() string {
-	n, noun := c.Added+c.Changed+c.Unchanged, "releases"
-	if n == 1 {
-		noun = "release"
-	}
-	s := fmt.Sprintf("%d %s: %d added, %d changed, %d unchanged", n, noun, c.Added, c.Changed, c.Unchanged)
-	if c.Gone > 0 {
-		s += fmt.Sprintf("; %d removed upstream", c.Gone)
-	}
-	return s
-}
-
-func (c ImportResult) plus(d ImportResult) ImportResult {
-	return ImportResult{c.Added + d.Added, c.Changed + d.Changed, c.Unchanged + d.Unchanged, c.Gone + d.Gone}
-}
-
-// ErrMissing is wrapped by the error about a list that is probably incomplete: it lacks more
-// than half of the releases, or the latest one.
-var ErrMissing = errors.New("it is probably incomplete")
-
-// ImportReleases stores what a list says about the releases of a product, all of it or
-// nothing, in upstream's layer. Fields that an entry does not set keep their values.
+// ImportLists stores the releases of lists in upstream's layer, all of them or none. The
+// result is the same as if the lists were stored one after the other. Fields that an entry
+// does not set keep their values, unless the list is exact. The result has an element for
+// each list.
 //
 // Releases that the list of this name contained before and does not contain now are gone,
 // unless the list may be incomplete and they are older than all its entries. Unless force
-// is set, the error wraps [ErrMissing] if more than half of the releases would be gone, or
-// if the list may be incomplete and the latest release would be gone.
-func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (c ImportResult, err error) {
-	p := releaseImport{Store: s, action: releasesImported, product: product, list: list, force: force, given: map[string]*catalog.Entry{}, unread: map[string]bool{}}
-	for _, tag := range list.Unread {
-		p.unread[tag] = true
-	}
-	if strings.Contains(list.Name, ":") {
-		p.action = releasesSynced
-	}
-	for i, e := range list.Entries {
-		err := errors.Join(catalog.CheckTag(e.Tag), e.Upstream.Check())
-		if err == nil && e.Operator != nil {
-			err = e.Operator.Check()
+// is set, the error is a [catalog.MissingError] if more than half of the releases would be
+// gone, or if the list may be incomplete and the latest release would be gone.
+//
+// If sync is not 0, it is the ID of a sync. The error is [catalog.ErrSyncLost] unless the
+// sync has claimed the product; see [Store.ClaimSync].
+func (s *Store) ImportLists(ctx context.Context, product string, lists []catalog.List, force bool, sync int64) (c []catalog.ListResult, err error) {
+	p, err := s.newImport(product, lists, force)
+	for range maxTries {
+		if err == nil {
+			p.sync = sync
+			err = p.load(ctx)
 		}
 		if err != nil {
-			return c, err
-		}
-		if p.given[e.Tag] == nil {
-			p.given[e.Tag] = &list.Entries[i]
-			p.tags = append(p.tags, e.Tag)
-		}
-		if date := e.Upstream.Date(); !date.IsZero() && (p.oldest.IsZero() || date.Before(p.oldest)) {
-			p.oldest = date
-		}
-	}
-	for range maxTries {
-		if err = p.load(ctx); err != nil {
-			return c, err
+			break
 		}
 		if c, err = p.store(ctx); !errors.Is(err, errCatalogMoved) {
 			break
 		}
+		err = nil
+	}
+	if c == nil {
+		c = make([]catalog.ListResult, len(lists))
 	}
 	return c, err
+}
+
+func (s *Store) newImport(product string, lists []catalog.List, force bool) (*releaseImport, error) {
+	p := &releaseImport{Store: s, product: product, force: force}
+	given := map[string]bool{}
+	for _, list := range lists {
+		l, err := newListImport(list)
+		if err != nil {
+			return nil, err
+		}
+		p.lists = append(p.lists, l)
+		for _, e := range list.Entries {
+			if !given[e.Tag] {
+				given[e.Tag] = true
+				p.given = append(p.given, e.Tag)
+			}
+		}
+	}
+	return p, nil
 }
 
 // stageFrom is the minimum number of new releases that are staged. Fewer are written in one
@@ -93,17 +84,21 @@ var errCatalogMoved = errors.New("releases change faster than they can be stored
 // and made visible in a last one.
 type releaseImport struct {
 	*Store
-	action, product string
-	list            catalog.List
-	force           bool
-	given           map[string]*catalog.Entry
-	tags            []string        // of the given entries, in order, and then of the releases that are gone
-	unread          map[string]bool // tags of entries of the list that cannot be read
-	oldest          time.Time       // of the entries; zero if no date is known
+	product string
+	lists   []*listImport
+	force   bool
+	sync    int64    // ID of the sync, or 0
+	given   []string // tags of the given entries, in order
+	only    []string // tags of the releases that are compared, or nil for all
 
-	of      product                   // to which the releases belong
-	since   catalog.Revision          // of the catalog that was compared
-	changes map[string]*releaseChange // by tag
+	of        product                   // product of the releases
+	isNew     bool                      // the product is not visible yet
+	upstreams []string                  // of the product
+	since     catalog.Revision          // of the catalog that was compared
+	tags      []string                  // of the given entries, in order, and then of the releases that are gone
+	changes   map[string]*releaseChange // by tag
+
+	hosted hostedImport
 }
 
 // load compares the given releases with the stored ones.
@@ -114,40 +109,47 @@ func (p *releaseImport) load(ctx context.Context) error {
 			return err
 		}
 		p.since = state.Revision
-		if p.of, err = productNamed(ctx, tx, p.product); err != nil {
-			return err
+		if !p.isNew {
+			if p.of, err = productNamed(ctx, tx, p.product); err != nil {
+				return err
+			}
 		}
-		stored, err := releasesWhere(ctx, tx, "product = $1", p.of.id)
+		p.upstreams = p.of.UpstreamList()
+		condition, args := "product = $1", []any{p.of.id}
+		if p.only != nil {
+			in, list := p.inList("$2", p.only)
+			condition, args = condition+" AND tag "+in, append(args, list)
+		}
+		stored, err := releasesWhere(ctx, tx, condition, args...)
 		if err != nil {
 			return err
 		}
-		bodies, err := p.readBodies(ctx, tx, -1)
+		bodies, err := p.readBodies(ctx, tx, condition+" AND revision <> -1", args...)
 		if err != nil {
 			return err
 		}
-		p.tags = p.tags[:len(p.given)]
-		p.changes = make(map[string]*releaseChange, len(p.given))
+		p.tags, p.changes = slices.Clone(p.given), make(map[string]*releaseChange, len(p.given))
 		for _, tag := range p.tags {
 			p.changes[tag] = p.compare(tag, stored[releaseKey{p.of.id, tag}], bodies)
 		}
-		gone := p.findGone(stored)
-		p.tags = append(p.tags, gone...)
-		return p.checkGone(stored, gone)
+		for _, key := range slices.SortedFunc(maps.Keys(stored), func(a, b releaseKey) int { return strings.Compare(a.tag, b.tag) }) {
+			if p.changes[key.tag] != nil {
+				continue
+			}
+			if o := p.compare(key.tag, stored[key], bodies); len(o.rows) > 0 {
+				p.changes[key.tag], p.tags = o, append(p.tags, key.tag)
+			}
+		}
+		if err := p.compareHosted(stored); err != nil {
+			return err
+		}
+		return p.checkGone(stored)
 	})
 }
 
 // store stores the changes, and stages many new releases first.
-func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
-	var added []storedLayer
-	for _, tag := range p.tags {
-		if o := p.changes[tag]; o.isNew {
-			for _, r := range o.rows {
-				if r.source == catalog.Upstream {
-					added = append(added, r)
-				}
-			}
-		}
-	}
+func (p *releaseImport) store(ctx context.Context) (c []catalog.ListResult, err error) {
+	added := p.added()
 	if len(added) < stageFrom {
 		return p.commit(ctx, nil)
 	}
@@ -156,18 +158,32 @@ func (p *releaseImport) store(ctx context.Context) (c ImportResult, err error) {
 		err = p.stage(ctx, st, added)
 	}
 	if err == nil {
-		c, err = p.commit(ctx, &st)
+		c, err = p.commit(ctx, st)
 	}
-	if err != nil && !errors.Is(err, errStageLost) { // the next import need not wait
-		p.update(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE product = $1 AND id = $2", st.product, st.id)
+	if err != nil && !errors.Is(err, errStageLost) {
+		p.abandonStage(ctx, st)
 	}
 	return c, err
 }
 
+// added returns upstream's layers of the releases that upstream has not listed before.
+func (p *releaseImport) added() (rows []storedLayer) {
+	for _, tag := range p.tags {
+		if o := p.changes[tag]; o.isNew {
+			for _, r := range o.rows {
+				if r.source == catalog.Upstream {
+					rows = append(rows, r)
+				}
+			}
+		}
+	}
+	return rows
+}
+
 // stage writes new releases, not yet visible.
-func (p *releaseImport) stage(ctx context.Context, st stage, added []storedLayer) error {
+func (p *releaseImport) stage(ctx context.Context, st *stage, added []storedLayer) error {
 	given := added
-	err := p.inTx(ctx, func(tx *sql.Tx) error {
+	err := p.inLongChange(ctx, func(tx *sql.Tx) error {
 		added = slices.Clone(given) // a transaction may be tried again
 		if err := checkReleases(ctx, tx, int64(len(added))); err != nil {
 			return err
@@ -215,43 +231,89 @@ func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []stored
 }
 
 // commit stores what is not staged, and makes staged releases visible.
-func (p *releaseImport) commit(ctx context.Context, st *stage) (c ImportResult, err error) {
-	err = p.inTx(ctx, func(tx *sql.Tx) error {
+func (p *releaseImport) commit(ctx context.Context, st *stage) (c []catalog.ListResult, err error) {
+	err = p.inLongChange(ctx, func(tx *sql.Tx) error {
+		if p.sync != 0 {
+			if err := requireClaim(ctx, tx, p.of.id, p.sync); err != nil {
+				return err
+			}
+		}
 		changes, err := p.reload(ctx, tx)
 		if err != nil {
 			return err
 		}
-		c = ImportResult{}
-		var rows []storedLayer
-		for _, tag := range p.tags {
-			o := changes[tag]
-			c = c.plus(o.ImportResult)
-			for _, r := range o.rows {
-				if st == nil || !o.isNew || r.source != catalog.Upstream || o != p.changes[tag] {
-					rows = append(rows, r)
-				}
+		c = p.count(changes)
+		if err = p.write(ctx, tx, st, changes); err == nil && st != nil {
+			err = st.end(ctx, tx)
+		}
+		for i, l := range p.lists {
+			action := releasesImported
+			if strings.Contains(l.Name, ":") {
+				action = releasesSynced
 			}
-		}
-		if len(rows) == 0 && st == nil {
-			return nil
-		}
-		revision, err := countChange(ctx, tx, p.of.id)
-		switch {
-		case err != nil:
-		case st == nil:
-			err = checkReleases(ctx, tx, int64(c.Added))
-		default:
-			err = st.publish(ctx, tx, revision)
-		}
-		if err == nil {
-			err = p.writeLayers(ctx, tx, rows, revision)
-		}
-		if err == nil && c.Added+c.Changed+c.Gone > 0 {
-			err = p.audit(ctx, tx, p.action, p.product, c.String())
+			if err == nil && c[i].Added+c[i].Changed+c[i].Gone > 0 {
+				err = p.audit(ctx, tx, action, p.product, c[i].ImportResult.String())
+			}
 		}
 		return err
 	})
 	return c, err
+}
+
+// count returns the changes by list.
+func (p *releaseImport) count(changes map[string]*releaseChange) []catalog.ListResult {
+	c := make([]catalog.ListResult, len(p.lists))
+	for _, tag := range p.tags {
+		for i, one := range changes[tag].results {
+			if c[i].ImportResult = c[i].Plus(one.ImportResult); one.Added > 0 {
+				c[i].New = append(c[i].New, tag)
+			}
+			if one.withdrawn {
+				c[i].Withdrawn = append(c[i].Withdrawn, tag)
+			}
+		}
+	}
+	return c
+}
+
+// write stores the changes that are not staged, and makes staged releases visible.
+func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, changes map[string]*releaseChange) error {
+	var rows []storedLayer
+	added := 0
+	for _, tag := range p.tags {
+		o := changes[tag]
+		added += o.sum().Added
+		for _, r := range o.rows {
+			if st == nil || !o.isNew || r.source != catalog.Upstream || o != p.changes[tag] {
+				rows = append(rows, r)
+			}
+		}
+	}
+	if len(rows) == 0 && st == nil {
+		return nil
+	}
+	revision, err := countChange(ctx, tx, p.of.id)
+	switch {
+	case err != nil:
+	case st == nil:
+		err = checkReleases(ctx, tx, int64(added))
+	default:
+		err = publish(ctx, tx, p.of.id, revision)
+	}
+	if err == nil {
+		err = p.writeLayers(ctx, tx, rows, revision)
+	}
+	if err == nil && slices.ContainsFunc(p.lists, func(l *listImport) bool { return !slices.Contains(p.upstreams, l.Name) }) {
+		err = forgetSyncs(ctx, tx, p.of.id)
+	}
+	return err
+}
+
+// forgetSyncs makes the next sync of a product read all its upstreams, because another list
+// may have replaced their layers.
+func forgetSyncs(ctx context.Context, tx *sql.Tx, product int64) error {
+	_, err := tx.ExecContext(ctx, "UPDATE upstream_sync SET state = NULL WHERE product = $1", product)
+	return err
 }
 
 // reload returns the changes after comparing with releases that were changed since load.
@@ -264,7 +326,7 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 	switch {
 	case err != nil:
 		return nil, err
-	case now != p.of || !state.follows(p.since):
+	case now.id != p.of.id || !now.Equal(p.of.Product) || !state.follows(p.since):
 		return nil, errCatalogMoved
 	case state.Revision == p.since:
 		return p.changes, nil
@@ -275,17 +337,11 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 	if err != nil {
 		return nil, err
 	}
-	bodies, err := p.readBodies(ctx, tx, after)
+	bodies, err := p.readBodies(ctx, tx, "product = $1 AND revision > $2", p.of.id, after)
 	changes := maps.Clone(p.changes)
 	for key, old := range changed {
-		switch {
-		case p.given[key.tag] != nil:
+		if p.changes[key.tag] != nil {
 			changes[key.tag] = p.compare(key.tag, old, bodies)
-		case p.changes[key.tag] != nil: // the list does not contain it: it is gone, whatever the operator has decided
-			changes[key.tag] = new(releaseChange)
-			if layer := old.layer(catalog.Upstream); !layer.Gone {
-				p.markGone(changes[key.tag], key, old.id(), layer)
-			}
 		}
 	}
 	return changes, err

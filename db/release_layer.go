@@ -28,8 +28,9 @@ type layerKey struct {
 
 // storedRelease is a release as it is stored.
 type storedRelease struct {
-	ids    [2]int64          // by source
-	layers [2]*catalog.Layer // by source; nil if it says nothing
+	ids    [2]int64             // by source
+	layers [2]*catalog.Layer    // by source; nil if the source has no layer
+	hosted []catalog.HostedFile // sorted by name
 }
 
 // id returns the ID of the release, which stays the same when upstream lists a release that
@@ -46,7 +47,7 @@ func (r *storedRelease) layer(source catalog.Source) (l catalog.Layer) {
 
 func (r *storedRelease) merge(scheme version.Scheme, tag string) catalog.Release {
 	merged := catalog.NewRelease(scheme.Parse(tag), r.layers[catalog.Upstream], r.layers[catalog.Operator])
-	merged.ID = r.id()
+	merged.ID, merged.Hosted = r.id(), r.hosted
 	return merged
 }
 
@@ -128,8 +129,12 @@ func readFiles(ctx context.Context, q querier, text string, args ...any) (map[la
 
 // releasesWhere returns the visible releases that match a condition on product and tag.
 func releasesWhere(ctx context.Context, q querier, condition string, args ...any) (map[releaseKey]*storedRelease, error) {
-	return readReleases(ctx, q, "SELECT "+layerColumns+" FROM release_layer WHERE "+condition+" AND revision <> -1",
+	all, err := readReleases(ctx, q, "SELECT "+layerColumns+" FROM release_layer WHERE "+condition+" AND revision <> -1",
 		"SELECT "+fileColumns+" FROM file_layer WHERE "+condition+" AND NOT gone", args...)
+	if err == nil {
+		err = readHosted(ctx, q, all, "SELECT "+hostedColumns+" FROM hosted_file WHERE "+condition+" AND NOT staged", args...)
+	}
+	return all, err
 }
 
 // readBodies reads the release notes, which other queries leave out because of their size.

@@ -106,13 +106,13 @@ func testLayers(t *testing.T, name string) {
 			[]string{"v1.1.0 mine x#1=x", "v1.2.0 b x#2=mirror y#3=y", "v1.3.0 c x#4=x"}},
 		{"a page without old releases", load(entry(3, "c", "x")), "0+0~1=0-", nil,
 			[]string{"v1.1.0 mine x#1=x", "v1.2.0 b x#2=mirror y#3=y", "v1.3.0 c x#4=x"}},
-		{"a list without the latest release", load(entry(1, "d", "x"), entry(2, "b", "x", "y")), "0+0~0=0-", db.ErrMissing,
+		{"a list without the latest release", load(entry(1, "d", "x"), entry(2, "b", "x", "y")), "0+0~0=0-", catalog.ErrMissing,
 			[]string{"v1.1.0 mine x#1=x", "v1.2.0 b x#2=mirror y#3=y", "v1.3.0 c x#4=x"}},
 		{"a list with an unreadable release", list(false, catalog.List{Name: "file", Unread: []string{"v1.2.0"}, Entries: []catalog.Entry{entry(1, "d", "x"), entry(3, "c", "x")}}), "0+0~2=0-", nil,
 			[]string{"v1.1.0 mine x#1=x", "v1.2.0 b x#2=mirror y#3=y", "v1.3.0 c x#4=x"}},
 		{"another list", list(false, catalog.List{Name: "go:example.com", Whole: true, Entries: []catalog.Entry{{Tag: "v1.4.0"}}}), "1+0~0=0-", nil,
 			[]string{"v1.1.0 mine x#1=x", "v1.2.0 b x#2=mirror y#3=y", "v1.3.0 c x#4=x", "v1.4.0"}},
-		{"a list without most releases", list(false, catalog.List{Name: "file", Whole: true, Entries: []catalog.Entry{entry(3, "c", "x")}}), "0+0~0=0-", db.ErrMissing,
+		{"a list without most releases", list(false, catalog.List{Name: "file", Whole: true, Entries: []catalog.Entry{entry(3, "c", "x")}}), "0+0~0=0-", catalog.ErrMissing,
 			[]string{"v1.1.0 mine x#1=x", "v1.2.0 b x#2=mirror y#3=y", "v1.3.0 c x#4=x", "v1.4.0"}},
 		{"the same with force", list(true, catalog.List{Name: "file", Whole: true, Entries: []catalog.Entry{entry(3, "c", "x")}}), "0+0~1=2-", nil,
 			[]string{"v1.1.0 withdrawn:removed upstream mine x#1=x", "v1.2.0 withdrawn:removed upstream b x#2=mirror y#3=y", "v1.3.0 c x#4=x", "v1.4.0"}},
@@ -185,14 +185,10 @@ func testReleaseDetails(t *testing.T, name string) {
 	if err != nil || c != (db.ImportResult{Unchanged: 1}) {
 		t.Errorf("the same notes: got %v (error %v), want 1 unchanged", c, err)
 	}
-	if _, _, err := s.EditRelease(ctx, "opa", "v2.0.0", e); err != nil { // of which upstream says nothing
+	if _, _, err := s.EditRelease(ctx, "opa", "v2.0.0", e); err != nil { // upstream does not list this release
 		t.Fatal(err)
 	}
-	entries, err := s.Entries(ctx, "opa")
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.SortFunc(entries, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
+	entries := allEntries(t, s, "opa")
 	if _, err := s.ImportReleases(ctx, "relcheck", catalog.List{Name: "file", Whole: true, Entries: entries}, false); err != nil {
 		t.Fatal(err)
 	}
@@ -203,8 +199,7 @@ func testReleaseDetails(t *testing.T, name string) {
 	if _, layers, err := s.Release(ctx, "relcheck", "v2.0.0"); err != nil || layers[catalog.Upstream] != nil {
 		t.Errorf("release of the operator: got upstream's layer %+v (error %v), want none", layers[catalog.Upstream], err)
 	}
-	again, err := s.Entries(ctx, "relcheck")
-	slices.SortFunc(again, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
+	again := allEntries(t, s, "relcheck")
 	withoutIDs := func(entries []catalog.Entry) []catalog.Entry {
 		for i := range entries {
 			for j := range entries[i].Upstream.Files {
@@ -244,4 +239,16 @@ func checkReleaseIDs(t *testing.T, name string) {
 	if err != nil || n != 0 {
 		t.Errorf("got %d releases (error %v) with two IDs, want none", n, err)
 	}
+}
+
+// allEntries returns everything that is stored about the releases of a product.
+func allEntries(t *testing.T, s *db.Store, product string) (all []catalog.Entry) {
+	t.Helper()
+	for e, err := range s.Entries(context.Background(), product) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	return all
 }

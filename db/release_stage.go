@@ -21,22 +21,53 @@ var stageLease = 15 * time.Second
 // errStageLost is returned if another process has taken the stage.
 var errStageLost = errors.New("another process has removed the unfinished import, because it was paused for too long: run it again")
 
-// stage is the right to stage releases of a product. One import at a time has it.
-type stage struct{ product, id int64 }
+// stage is the right of an import to stage releases of products. Only one import at a time
+// has it for a product.
+type stage struct {
+	id       int64
+	products int // how many
+}
 
-// claimStage waits for the stage of a product, and empties it.
-func (s *Store) claimStage(ctx context.Context, product int64) (stage, error) {
-	st := stage{product, rand.Int64()}
+// errStaged is returned while another import has a product.
+var errStaged = errors.New("another import of the product is running")
+
+// claimStage waits for the right to stage releases of a product, and removes staged rows.
+func (s *Store) claimStage(ctx context.Context, product int64) (*stage, error) {
+	return s.claimStages(ctx, func(*sql.Tx) ([]int64, error) { return []int64{product}, nil })
+}
+
+// claimStages is like claimStage for the products that find returns. It claims all of them
+// at once, so that two imports never wait for each other.
+func (s *Store) claimStages(ctx context.Context, find func(*sql.Tx) ([]int64, error)) (*stage, error) {
+	st := &stage{id: rand.Int64()}
 	for {
+		var products []int64
 		now := time.Now()
-		n, err := s.update(ctx, `INSERT INTO stage (product, id, at) VALUES ($1, $2, $3)
-			ON CONFLICT (product) DO UPDATE SET id = excluded.id, at = excluded.at WHERE stage.at < $4`,
-			product, st.id, now.Unix(), now.Add(-stageLease).Unix())
-		if err != nil {
+		err := s.inLongChange(ctx, func(tx *sql.Tx) (err error) {
+			if products, err = find(tx); err != nil {
+				return err
+			}
+			st.products = len(products)
+			for _, product := range products {
+				err := requireUpdate(ctx, tx, errStaged, `INSERT INTO stage (product, id, at) VALUES ($1, $2, $3)
+					ON CONFLICT (product) DO UPDATE SET id = excluded.id, at = excluded.at WHERE stage.at < $4`,
+					product, st.id, now.Unix(), now.Add(-stageLease).Unix())
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		switch {
+		case err == nil:
+			for _, product := range products {
+				if err == nil {
+					err = s.emptyStage(ctx, st, product)
+				}
+			}
 			return st, err
-		}
-		if n > 0 {
-			return st, s.emptyStage(ctx, st)
+		case !errors.Is(err, errStaged):
+			return st, err
 		}
 		if err := sleep(ctx, removalPause); err != nil {
 			return st, fmt.Errorf("wait for another import of the product: %w", err)
@@ -44,26 +75,49 @@ func (s *Store) claimStage(ctx context.Context, product int64) (stage, error) {
 	}
 }
 
-// renew keeps the stage. The error is errStageLost if it is another import's.
-func (st stage) renew(ctx context.Context, tx *sql.Tx) error {
-	return requireUpdate(ctx, tx, errStageLost, "UPDATE stage SET at = $3 WHERE product = $1 AND id = $2", st.product, st.id, time.Now().Unix())
+// renew keeps the stage. The error is errStageLost if another process has taken a product.
+func (st *stage) renew(ctx context.Context, tx *sql.Tx) error {
+	n, err := update(ctx, tx, "UPDATE stage SET at = $2 WHERE id = $1", st.id, time.Now().Unix())
+	if err == nil && n != int64(st.products) {
+		err = errStageLost
+	}
+	return err
 }
 
-// emptyStage removes the staged releases.
-func (s *Store) emptyStage(ctx context.Context, st stage) error {
-	for more := true; more; {
+// end gives up the stage. Rows that are still staged are removed later.
+func (st *stage) end(ctx context.Context, tx *sql.Tx) error {
+	n, err := update(ctx, tx, "DELETE FROM stage WHERE id = $1", st.id)
+	if err == nil && n != int64(st.products) {
+		err = errStageLost
+	}
+	return err
+}
+
+// abandonStage gives up the stage after an error, so that the next import need not wait.
+func (s *Store) abandonStage(ctx context.Context, st *stage) {
+	s.update(context.WithoutCancel(ctx), "UPDATE stage SET at = 0 WHERE id = $1", st.id)
+}
+
+// emptyStage removes the staged rows of a product.
+func (s *Store) emptyStage(ctx context.Context, st *stage, product int64) error {
+	more, err := queryValue[bool](ctx, s.read, `SELECT EXISTS (SELECT 1 FROM release_layer WHERE product = $1 AND revision = -1)
+		OR EXISTS (SELECT 1 FROM hosted_file WHERE product = $1 AND staged)`, product)
+	if err != nil || !more {
+		return err
+	}
+	for more {
 		err := s.chunk(ctx, func(tx *sql.Tx, enough func() bool) error {
 			if err := st.renew(ctx, tx); err != nil {
 				return err
 			}
 			for more = true; more && !enough(); {
 				// In any order: sorting would read all of them for each page.
-				tags, err := query(ctx, tx, scanValue[string], "SELECT tag FROM release_layer WHERE product = $1 AND layer = 0 AND revision = -1 LIMIT 100", st.product)
+				tags, err := query(ctx, tx, scanValue[string], "SELECT tag FROM release_layer WHERE product = $1 AND layer = 0 AND revision = -1 LIMIT 100", product)
 				if err != nil {
 					return err
 				}
 				in, list := s.inList("$2", tags)
-				if err := deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND layer = 0 AND tag "+in, st.product, list); err != nil {
+				if err := deleteFrom(ctx, tx, []string{"file_layer", "release_layer"}, "product = $1 AND layer = 0 AND tag "+in, product, list); err != nil {
 					return err
 				}
 				more = len(tags) > 0
@@ -74,29 +128,38 @@ func (s *Store) emptyStage(ctx context.Context, st stage) error {
 			return err
 		}
 	}
-	return nil
+	return s.deleteInChunks(ctx, product, "DELETE FROM hosted_file WHERE product = $1 AND staged AND tag IN (SELECT tag FROM hosted_file WHERE product = $1 AND staged LIMIT 100)")
 }
 
-// publish makes the staged releases visible, and gives up the stage.
-func (st stage) publish(ctx context.Context, tx *sql.Tx, revision int64) error {
-	_, err := tx.ExecContext(ctx, `UPDATE release_layer SET revision = $2 WHERE product = $1 AND
-		(revision = -1 OR layer = 1 AND tag IN (SELECT tag FROM release_layer WHERE product = $1 AND revision = -1))`, st.product, revision)
+// publish makes the staged rows of a product visible.
+func publish(ctx context.Context, tx *sql.Tx, product, revision int64) error {
+	for _, text := range []string{
+		`UPDATE release_layer SET revision = $2 WHERE product = $1 AND
+			(revision = -1 OR layer = 1 AND tag IN (SELECT tag FROM release_layer WHERE product = $1 AND revision = -1))`,
+		"UPDATE release_layer SET revision = $2 WHERE product = $1 AND tag IN (SELECT tag FROM hosted_file WHERE product = $1 AND staged)",
+	} {
+		if _, err := tx.ExecContext(ctx, text, product, revision); err != nil {
+			return err
+		}
+	}
+	damaged, err := query(ctx, tx, scanValue[string], `SELECT DISTINCT sha256 FROM hosted_file WHERE damaged <> 0 AND
+		sha256 IN (SELECT sha256 FROM hosted_file WHERE product = $1 AND staged)`, product)
+	for _, sum := range damaged { // they were stored again
+		if err == nil {
+			err = markDamaged(ctx, tx, sum, time.Time{})
+		}
+	}
 	if err == nil {
-		err = st.end(ctx, tx)
+		_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET staged = false WHERE product = $1 AND staged", product)
 	}
 	return err
-}
-
-// end gives up the stage. Its releases must be visible, or are removed later.
-func (st stage) end(ctx context.Context, tx *sql.Tx) error {
-	return requireUpdate(ctx, tx, errStageLost, "DELETE FROM stage WHERE product = $1 AND id = $2", st.product, st.id)
 }
 
 // removeStages removes the stages of killed imports.
 func (s *Store) removeStages(ctx context.Context) error {
 	left, err := query(ctx, s.read, scanValue[int64], "SELECT product FROM stage WHERE at < $1", time.Now().Add(-stageLease).Unix())
 	for _, product := range left {
-		var st stage
+		var st *stage
 		if st, err = s.claimStage(ctx, product); err == nil {
 			err = s.inTx(ctx, func(tx *sql.Tx) error { return st.end(ctx, tx) })
 		}

@@ -24,6 +24,9 @@ func putReleases(ctx context.Context, s *db.Store, product string, releases []ca
 	return s.ImportReleases(ctx, product, catalog.ListOf("test", releases...), true)
 }
 
+// errOf returns the error of a call.
+func errOf[T any](_ T, err error) error { return err }
+
 // file returns a file for a platform.
 func file(p checker.Platform, url string) []catalog.File {
 	return []catalog.File{{Name: catalog.FileName(url), Platform: p, URL: url}}
@@ -229,7 +232,7 @@ func testProducts(t *testing.T, name string) {
 	if err := s.SetProduct(ctx, app); err != nil {
 		t.Error(err)
 	}
-	if got, err := s.Product(ctx, "app"); got != app || err != nil {
+	if got, err := s.Product(ctx, "app"); !got.Equal(app) || err != nil {
 		t.Errorf("got %+v (error %v), want %+v", got, err, app)
 	}
 	if err := s.SetProduct(ctx, catalog.Product{Name: "none"}); !errors.Is(err, db.ErrNotFound) {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"cmp"
+	"maps"
 	"strings"
 
 	"relcheck/checker"
@@ -15,8 +16,33 @@ type Downloads struct {
 	Selection download.Selection
 	Named     []File
 
-	given map[checker.Platform]*File // by the platform that their source gives
+	given  map[checker.Platform]*File // files whose platform is given, by platform
+	hosted map[checker.Platform]*File // hosted files that no list contains, by the platform of their names
 }
+
+// The values of [Product.Links].
+const (
+	LinksHosted     = "hosted"      // to the hosted file, or else to upstream's
+	LinksUpstream   = "upstream"    // to upstream's file, even if it is hosted
+	LinksHostedOnly = "hosted-only" // to the hosted file only: clients cannot reach upstream
+)
+
+// LinkChoices are the values of [Product.Links].
+var LinkChoices = []string{LinksHosted, LinksUpstream, LinksHostedOnly}
+
+// FileURL returns the link to a file of a release of the product, or "".
+func (p *Product) FileURL(f *File) string {
+	switch p.Links {
+	case LinksUpstream:
+		return f.URL
+	case LinksHostedOnly:
+		return f.Here
+	}
+	return cmp.Or(f.Here, f.URL)
+}
+
+// NotesOnPage reports whether the link to a release's notes leads to its page on this server.
+func (p *Product) NotesOnPage() bool { return p.NotesHere || p.Links == LinksHostedOnly }
 
 // Downloads chooses the files of a release of the product. It takes a few microseconds
 // for each file.
@@ -27,7 +53,7 @@ func (p *Product) Downloads(r *Release) *Downloads {
 		f := &r.Files[i]
 		if f.Platform != (checker.Platform{}) {
 			d.given[f.Platform] = f
-		} else if f.URL != "" {
+		} else if f.URL != "" && !strings.Contains(f.Name, "/") {
 			d.Named = append(d.Named, *f)
 			named = append(named, download.File{Name: f.Name, URL: f.URL})
 		}
@@ -38,7 +64,45 @@ func (p *Product) Downloads(r *Release) *Downloads {
 		options.FileName = func(platform checker.Platform) string { return p.fileName(r.Tag, platform) }
 	}
 	d.Selection = download.Choose(named, options)
+	d.addHosted(p, r)
 	return d
+}
+
+// addHosted chooses hosted files that no list contains for platforms: those that the
+// product's template names, because a template is for releases without a list of files, and
+// those whose names begin with a platform.
+func (d *Downloads) addHosted(p *Product, r *Release) {
+	here := map[string]*File{} // by name
+	for i := range r.Files {
+		if f := &r.Files[i]; f.OnlyHere() {
+			here[f.Name] = f
+		}
+	}
+	if len(here) == 0 {
+		return
+	}
+	d.hosted = map[checker.Platform]*File{}
+	for name, f := range here {
+		if platform, _, ok := cutPlatform(name); ok && d.For(platform) == nil {
+			d.hosted[platform] = f
+		}
+	}
+	if p.Download == "" {
+		return
+	}
+	named := p.NamedFiles(r)
+	for _, platform := range platforms() {
+		link := p.DownloadURL(r.Tag, platform)
+		chosen := d.For(platform)
+		if link == "" || chosen != nil && !chosen.OnlyHere() {
+			continue
+		}
+		if f := named.Linked(link); p.Links == LinksUpstream {
+			d.hosted[platform] = nil
+		} else if f != nil && here[f.Name] != nil {
+			d.hosted[platform] = here[f.Name]
+		}
+	}
 }
 
 // For returns the file for a platform, or nil if there is none. The result for
@@ -48,6 +112,9 @@ func (d *Downloads) For(p checker.Platform) *File {
 		if f.URL == "" {
 			return nil
 		}
+		return f
+	}
+	if f, ok := d.hosted[p]; ok {
 		return f
 	}
 	for _, p := range []checker.Platform{p, checker.Other} {
@@ -65,11 +132,9 @@ func (d *Downloads) ByPlatform() map[checker.Platform]*File {
 	for p, c := range d.Selection.Downloads {
 		all[p] = &d.Named[c.File]
 	}
-	for p, f := range d.given {
-		if all[p] = f; f.URL == "" {
-			delete(all, p)
-		}
-	}
+	maps.Copy(all, d.hosted)
+	maps.Copy(all, d.given)
+	maps.DeleteFunc(all, func(_ checker.Platform, f *File) bool { return f == nil || f.URL == "" })
 	return all
 }
 
@@ -87,6 +152,9 @@ func (d *Downloads) Lacks(old *Downloads) bool {
 func (d *Downloads) Reason(p checker.Platform) string {
 	if d.given[p] != nil {
 		return "the platform was given with the file"
+	}
+	if d.hosted[p] != nil {
+		return "the template of downloads or its name is for the platform"
 	}
 	return d.Selection.Downloads[p].Reason
 }

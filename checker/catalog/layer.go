@@ -10,6 +10,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/printable"
+	"relcheck/checker/version"
 )
 
 // The limits of one release.
@@ -65,11 +66,25 @@ type File struct {
 	SHA256    string `json:"sha256,omitzero"` // in lower-case hexadecimal; empty if unknown
 	SHA512    string `json:"sha512,omitzero"`
 	MediaType string `json:"media_type,omitzero"` // such as application/gzip
+
+	// Here is the link to the file on this server, or empty. It is not stored.
+	Here string `json:"-"`
 }
 
-// Equal reports whether two files differ at most in their IDs.
+// FileName returns the name of the file, or the name in its URL if it has none.
+func (f File) FileName() string {
+	if f.Name != "" {
+		return f.Name
+	}
+	return FileName(f.URL)
+}
+
+// OnlyHere reports whether the file is hosted and no list contains it.
+func (f File) OnlyHere() bool { return f.Here != "" && f.Here == f.URL }
+
+// Equal reports whether two files are equal, except for their IDs and links to this server.
 func (f File) Equal(g File) bool {
-	f.ID, g.ID = 0, 0
+	f.ID, g.ID, f.Here, g.Here = 0, 0, "", ""
 	return f == g
 }
 
@@ -97,6 +112,30 @@ func (l Layer) Overlay(over Layer) Layer {
 		l.Files = over.Files
 	}
 	return l
+}
+
+// fromRelcheck reports whether another relcheck has merged the layer from its upstream's
+// and its operator's layers.
+func (l *Layer) fromRelcheck() bool {
+	return strings.HasPrefix(l.List, string(RelcheckUpstream)+":") || IsBundleList(l.List)
+}
+
+// MergeLayers merges upstream's and the operator's layers of a release into one layer of
+// upstream with the same effect. Either may be nil. The result belongs in a list of kind
+// [RelcheckUpstream], or in a bundle.
+func MergeLayers(tag version.Version, upstream, operator *Layer) Layer {
+	up, op := value(upstream), value(operator)
+	if up.Gone {
+		up.Withdrawn, up.Reason = new(true), new(GoneReason)
+	}
+	both := up.Overlay(op)
+	both.Files = mergeFiles(up.Files, op.Files)
+	if both.Prerelease != nil {
+		both.Prerelease = new(NewRelease(tag, upstream, operator).Prerelease)
+	}
+	both.Text = cmp.Or(both.Text, new(""))
+	both.List, both.Gone = "", false
+	return both
 }
 
 // Differences returns the names of the fields that differ, except List, which alone is

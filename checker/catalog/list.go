@@ -1,9 +1,12 @@
 package catalog
 
+import "strings"
+
 // List is what an upstream lists of a product's releases.
 type List struct {
-	// Name identifies the list among the product's lists: "file", or "go:" and the path
-	// of a module. Releases that it contained before and does not contain now are gone.
+	// Name identifies the list among the product's lists: an element of
+	// [Product.UpstreamList], or "file". Releases that the list contained before and no
+	// longer contains are gone.
 	Name string
 
 	Entries []Entry
@@ -11,6 +14,10 @@ type List struct {
 	// Whole means that the list contains all releases. Otherwise, releases older than
 	// its oldest entry may be missing: a page of an API, for example.
 	Whole bool
+
+	// Exact means that fields which an entry does not set are unknown. Otherwise they keep
+	// their values.
+	Exact bool
 
 	// Skipped describes the entries and files that cannot be read. Unread holds the
 	// known tags of such entries: the list contains them, so their releases are not gone.
@@ -55,3 +62,11 @@ func notZero[T comparable](v T) *T {
 	}
 	return &v
 }
+
+const bundleKind = "bundle:"
+
+// BundleList returns the name of the list of the bundles that a store has created.
+func BundleList(store string) string { return bundleKind + store }
+
+// IsBundleList reports whether a name is that of a list of bundles.
+func IsBundleList(name string) bool { return strings.HasPrefix(name, bundleKind) }

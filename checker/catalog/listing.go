@@ -54,6 +54,25 @@ type Product struct {
 
 	// Channels lists the channels of the product, one a line. See [Channel].
 	Channels string
+
+	// Upstreams names the upstreams of the releases, separated by spaces. See
+	// [Product.UpstreamList].
+	Upstreams string
+
+	// NotesHere links to relcheck's page of the release instead of the notes upstream.
+	NotesHere bool
+
+	// Links decides where links to files lead: one of [LinkChoices], or empty for hosted.
+	Links string
+
+	// Syncs are the results of the last sync with each upstream, sorted by upstream. They
+	// are not settings.
+	Syncs []Sync
+
+	// Bundles are the last bundles of other stores that were applied, sorted by store.
+	// Upstream is the name of the list, see [BundleList], and Succeeded is when the bundle
+	// was created.
+	Bundles []Sync
 }
 
 // MaxHold is how long [Product.RequireFiles] holds back a release after its publication.
@@ -106,6 +125,9 @@ type Release struct {
 
 	// Files are the files of the release, sorted by name.
 	Files []File
+
+	// Hosted are the hosted files, sorted by name. See [Product.NamedFiles].
+	Hosted []HostedFile
 }
 
 // GoneReason is the reason for a release that upstream does not list any more.
@@ -114,9 +136,10 @@ const GoneReason = "removed upstream"
 // NewRelease merges what upstream and the operator say about a release. Either may be
 // nil.
 //
-// If neither says whether it is a pre-release, the tag determines it. If upstream says
-// that it is not, that counts unless the tag contains a pre-release word, because many
-// projects forget to mark their release candidates.
+// If neither says whether it is a pre-release, the tag determines it. If upstream says that
+// it is not, that counts unless the tag contains a pre-release word, because many projects
+// forget to mark their release candidates. If upstream is another relcheck, its decision
+// counts.
 func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	up, op := value(upstream), value(operator)
 	if up.Gone {
@@ -134,7 +157,7 @@ func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	case up.Prerelease == nil:
 		r.Prerelease = tag.Ordered() && !tag.Stable()
 	default:
-		r.Prerelease = *up.Prerelease || tag.Prerelease()
+		r.Prerelease = *up.Prerelease || tag.Prerelease() && !up.fromRelcheck()
 	}
 	return r
 }

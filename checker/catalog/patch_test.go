@@ -110,6 +110,11 @@ func TestInvalidFields(t *testing.T) {
 		"age with a fraction":          {edit("min_age", "1.5s"), "min_age"},
 		"age without a unit":           {edit("min_age", "24"), "min_age"},
 		"perhaps":                      {edit("require_files", "maybe"), "require_files"},
+		"notes perhaps":                {edit("notes_here", "maybe"), "notes_here"},
+		"links perhaps":                {edit("links", "perhaps"), "links"},
+		"upstream without a kind":      {edit("upstreams", "me/app"), "upstreams"},
+		"long upstream":                {edit("upstreams", "file:/"+strings.Repeat("a", 1000)), "upstreams"},
+		"many upstreams":               {edit("upstreams", "file:/"+strings.ReplaceAll(strings.TrimSpace(manyWords(21)), " ", " file:/")), "upstreams"},
 		"channel with a range of words": {
 			edit("channels", "lts <two"), "channels"},
 		"channel in capitals": {edit("channels", "LTS <2"), "channels"},

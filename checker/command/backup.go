@@ -69,15 +69,14 @@ const afterRestore = `Tokens and sessions are those of the backup: tokens that w
 Expired reports and statistics are deleted one to two hours after the next start: see relcheck serve --keep-reports.
 `
 
-// tidy removes what killed backups and restores have left in the folder of a file that
-// is about to be written.
+// tidy removes the temporary files of killed commands from the folder of a new file.
 func tidy(w io.Writer, file string) {
 	removed, err := backup.RemoveLeftovers(file)
 	for _, path := range removed {
-		fmt.Fprintf(w, "removed %s, left by a killed backup or restore\n", path)
+		fmt.Fprintf(w, "removed %s, left by a killed command\n", path)
 	}
 	if err != nil {
-		fmt.Fprintf(w, "cannot remove files left by a killed backup or restore: %v\n", err)
+		fmt.Fprintf(w, "cannot remove files left by a killed command: %v\n", err)
 	}
 }
 

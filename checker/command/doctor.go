@@ -17,6 +17,7 @@ import (
 func doctorCommand(streams IO) *cobra.Command {
 	var name string
 	keep := 30 * 24 * time.Hour
+	var staleAfter time.Duration
 	var backups backup.Schedule
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -36,11 +37,12 @@ The exit status is 1 if there is a problem.`,
 				d.report(doctor.Finding{Severity: doctor.Warning, Check: "process", Text: text})
 			}
 			return d.examine(cmd.Context(), name, doctor.Options{KeepReports: keep, Now: time.Now(), BackupDir: backups.Folder,
-				BackupEvery: backups.Every, Report: d.report, Progress: d.bar})
+				BackupEvery: backups.Every, StaleAfter: staleAfter, Report: d.report, Progress: d.bar})
 		},
 	}
 	dbFlag(c, &name)
 	keepFlag(c, &keep, "keep-reports", "how long the server keeps reports")
+	staleFlag(c, &staleAfter)
 	scheduleFlags(c, &backups, "`folder` of scheduled backups to check (default: none)", "expected `time` between two scheduled backups")
 	return c
 }

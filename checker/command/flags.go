@@ -69,9 +69,33 @@ func (f durationFlag) Set(s string) error {
 	return nil
 }
 
+// intervalFlag is a durationFlag that can also be never.
+type intervalFlag struct{ durationFlag }
+
+func (f intervalFlag) String() string {
+	if *f.value == 0 {
+		return "never"
+	}
+	return f.durationFlag.String()
+}
+
+func (f intervalFlag) Set(s string) error {
+	if s == "never" {
+		*f.value = 0
+		return nil
+	}
+	return f.durationFlag.Set(s)
+}
+
 // keepFlag adds a flag for how long data is kept.
 func keepFlag(c *cobra.Command, keep *time.Duration, name, usage string) {
 	c.Flags().Var(durationFlag{keep, time.Hour, true}, name, usage)
+}
+
+// staleFlag adds the flag --stale-after.
+func staleFlag(c *cobra.Command, after *time.Duration) {
+	*after = catalog.StaleAfter
+	c.Flags().Var(durationFlag{after, time.Minute, false}, "stale-after", "warn if the last successful sync with an upstream is older")
 }
 
 // parseNetworks parses IP addresses and networks, separated by commas.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -108,25 +109,29 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 
 // flagNames are the flags of the fields of a product whose names differ. Flags that can
 // be repeated are in the singular.
-var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files"}
+var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files",
+	"upstreams": "upstream", "notes_here": "notes-here"}
 
 // flagOf returns the name of the flag for a field of a product or release.
 func flagOf(field string) string { return cmp.Or(flagNames[field], field) }
 
 // productFlags are flags for the fields of a product.
 type productFlags struct {
-	texts        map[string]*string
-	lists        map[string]*[]string
-	requireFiles bool
+	texts map[string]*string
+	lists map[string]*[]string
+	bools map[string]*bool
 }
 
 func newProductFlags() *productFlags {
-	f := &productFlags{texts: map[string]*string{}, lists: map[string]*[]string{}}
-	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age"} {
+	f := &productFlags{texts: map[string]*string{}, lists: map[string]*[]string{}, bools: map[string]*bool{}}
+	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age", "links"} {
 		f.texts[name] = new(string)
 	}
-	for _, name := range []string{"module", "origins", "tag_prefixes"} {
+	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams"} {
 		f.lists[name] = new([]string)
+	}
+	for _, name := range []string{"require_files", "notes_here"} {
+		f.bools[name] = new(bool)
 	}
 	return f
 }
@@ -141,6 +146,7 @@ func (f *productFlags) add(c *cobra.Command) {
 		"file":           "`template` of the name of the file to download, such as app_{version}_{os}_{arch}.tar.gz (default: chosen by the names of all files)",
 		"release_suffix": "`pattern` of tag suffixes that mark a later release, not a pre-release, such as [0-9]+ for 1.2-1",
 		"match":          "`range` of versions that can be the latest release, such as '<2000' or '>=1.4,<3'",
+		"links":          "`target` of links to files: hosted, upstream, or hosted-only, which never links to other servers (default: hosted)",
 		"min_age":        "`time` from the publication of a release to its first offer, such as 24h or 7d",
 	} {
 		c.Flags().StringVar(f.texts[name], flagOf(name), "", usage)
@@ -148,11 +154,17 @@ func (f *productFlags) add(c *cobra.Command) {
 	for name, usage := range map[string]string{
 		"module":       "Go module `path`, for relcheck release sync; can be repeated",
 		"origins":      "`origin` of web pages whose reports are recorded: a URL, null, or a scheme such as app: for all its origins; can be repeated",
+		"upstreams":    "`upstream` whose releases relcheck release sync reads: github:OWNER/REPO, go:MODULE, relcheck:URL or file:PATH; can be repeated",
 		"tag_prefixes": "`prefix` of the product's tags, such as cli/; other tags belong to other components; can be repeated, also with '' for tags without a prefix",
 	} {
 		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
 	}
-	c.Flags().BoolVar(&f.requireFiles, flagOf("require_files"), false, "offer a release once it has files for the platforms of the previous release, or after 24h")
+	for name, usage := range map[string]string{
+		"require_files": "offer a release once it has files for the platforms of the previous release, or after 24h",
+		"notes_here":    "link to release notes on the pages of relcheck",
+	} {
+		c.Flags().BoolVar(f.bools[name], flagOf(name), false, usage)
+	}
 }
 
 // patch returns the changes of the flags that were given.
@@ -174,14 +186,17 @@ func (f *productFlags) patch(c *cobra.Command) catalog.ProductPatch {
 			changes[name] = strings.Join(values, " ")
 		}
 	}
-	if c.Flags().Changed(flagOf("require_files")) {
-		changes["require_files"] = strconv.FormatBool(f.requireFiles)
+	for name, value := range f.bools {
+		if c.Flags().Changed(flagOf(name)) {
+			changes[name] = strconv.FormatBool(*value)
+		}
 	}
 	return changes
 }
 
 func productShow(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var staleAfter time.Duration
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "show NAME",
 		Short:   "Show the settings of a product, and what it offers.",
 		Example: "  relcheck product show myapp",
@@ -200,8 +215,41 @@ func productShow(streams IO) *cobra.Command {
 			return err
 		}
 		fmt.Fprintln(streams.Out)
-		return printChannels(streams, p, ranked)
+		if err := printChannels(streams, p, ranked); err != nil {
+			return err
+		}
+		return printFreshness(streams, p, staleAfter)
 	})
+	staleFlag(c, &staleAfter)
+	return c
+}
+
+// printFreshness prints when each upstream was synced.
+func printFreshness(streams IO, p *catalog.Product, staleAfter time.Duration) error {
+	var rows [][]string
+	var failures []string
+	for _, f := range p.Freshness(time.Now(), staleAfter) {
+		state := "ok"
+		switch {
+		case f.Stale:
+			state = "STALE"
+		case f.Error != "":
+			state = "failed"
+		}
+		rows = append(rows, []string{f.Upstream, f.Ago(), f.Latest, state})
+		if f.Error != "" {
+			failures = append(failures, fmt.Sprintf("the last sync with %s failed: %s", f.Upstream, f.Error))
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(streams.Out)
+	err := printList(streams.Out, []string{"upstream", "synced", "latest there", "state"}, rows)
+	for _, failure := range failures {
+		fmt.Fprintln(streams.Err, masked(failure))
+	}
+	return err
 }
 
 // flagError returns an error of a field as a usage error that names its flag.
@@ -217,7 +265,8 @@ func flagError(err error) error {
 }
 
 func productList(streams IO) *cobra.Command {
-	return existingStoreCommand(&cobra.Command{
+	var staleAfter time.Duration
+	c := existingStoreCommand(&cobra.Command{
 		Use:     "list",
 		Short:   "List products. relcheck product show prints all settings of one.",
 		Example: `  relcheck product list`,
@@ -228,10 +277,18 @@ func productList(streams IO) *cobra.Command {
 		}
 		var rows [][]string
 		for _, p := range products {
-			rows = append(rows, []string{p.Name, p.Title, p.Repo})
+			synced := ""
+			if f := catalog.Oldest(p.Freshness(time.Now(), staleAfter)); f != nil {
+				if synced = f.Ago(); f.Stale {
+					synced += " (stale)"
+				}
+			}
+			rows = append(rows, []string{p.Name, p.Title, p.Repo, synced})
 		}
-		return printList(streams.Out, []string{"name", "title", "repository"}, rows)
+		return printList(streams.Out, []string{"name", "title", "repository", "synced"}, rows)
 	})
+	staleFlag(c, &staleAfter)
+	return c
 }
 
 func productRemove(streams IO) *cobra.Command {

@@ -16,6 +16,8 @@ import (
 	"relcheck/checker/access"
 	"relcheck/checker/printable"
 	"relcheck/checker/server"
+	"relcheck/checker/syncer"
+	"relcheck/checker/upstream"
 	"relcheck/db"
 	"relcheck/db/backup"
 )
@@ -32,7 +34,12 @@ type serveOptions struct {
 	listen, db string
 	metrics    string // address; empty for none
 	backups    backup.Schedule
-	cert, key  string // PEM files; empty for no TLS
+	cert, key  string        // PEM files; empty for no TLS
+	syncEvery  time.Duration // 0: never
+	tokens     tokenFile
+
+	files         string // folder; empty for none
+	fetchOnDemand bool
 }
 
 func serveCommand(streams IO) *cobra.Command {
@@ -63,6 +70,10 @@ func serveCommand(streams IO) *cobra.Command {
 		o.TrustedProxies = append(o.TrustedProxies, networks...)
 		return err
 	})
+	serveFilesFlags(c, o)
+	f.Var(intervalFlag{durationFlag{&o.syncEvery, syncer.MinInterval, false}}, "sync-every", "time between two syncs of each product with its upstreams in the background, such as 1h")
+	o.tokens.flag(c)
+	staleFlag(c, &o.StaleAfter)
 	f.StringVar(&o.cert, "tls-cert", "", "PEM `file` with the HTTPS certificate, reloaded when it changes and on SIGHUP")
 	f.StringVar(&o.key, "tls-key", "", "PEM `file` with the certificate's key")
 	return c
@@ -82,8 +93,14 @@ func (o *serveOptions) check() error {
 		return usageError("--source-rate: %d is out of range: enter a number from 0 to %d", o.ClientRate, maxSourceRate)
 	case o.backups.Keep < 1:
 		return usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.backups.Keep)
+	case o.fetchOnDemand && o.files == "":
+		return usageError("--fetch-on-demand needs --files: name the folder for the files")
 	case (o.cert == "") != (o.key == ""):
 		return usageError("--tls-cert and --tls-key must be used together")
+	}
+	if o.syncEvery > 0 {
+		_, err := o.tokens.read()
+		return err
 	}
 	return nil
 }
@@ -130,6 +147,11 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 		}
 		o.Backups = &o.backups
 	}
+	closeFiles, err := o.openFiles(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	defer closeFiles()
 	host, port := hostPort(o.listen, l.Addr())
 	o.Base = cmp.Or(strings.TrimRight(o.Base, "/"), in.scheme()+"://"+net.JoinHostPort(reachable(host), port))
 	handler, err := server.New(ctx, store{s, w}, log, o.Options)
@@ -144,7 +166,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 		defer stop()
 	}
 	keep := db.Retention{Reports: o.KeepReports, Rollups: o.KeepRollups, Clock: streams.Clock}
-	defer background(ctx, log, handler, s, w, keep, &o.backups)() // before the store is closed
+	defer background(ctx, log, handler, s, w, keep, o)() // before the store is closed
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
 	log.Info("started", "db", s.Name(), "base_url", o.Base, "version", buildVersion())
 	logMissingReleases(ctx, s, log)
@@ -156,15 +178,19 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 
 // background starts what a server does beside answering requests. The returned function
 // stops it and waits for its end.
-func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, backups *backup.Schedule) (stop func()) {
+func background(ctx context.Context, log *slog.Logger, handler *server.Server, s *db.Store, w *db.Writer, keep db.Retention, o *serveOptions) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var tasks sync.WaitGroup
 	tasks.Go(func() { followHazards(ctx, s, log) })
 	tasks.Go(func() { handler.Watch(ctx) })
 	tasks.Go(func() { s.Maintain(ctx, keep, log) })
 	tasks.Go(func() { s.CheckAfterCrash(ctx, w, log) })
-	if backups.Folder != "" {
-		tasks.Go(func() { backups.Run(ctx, s, log) })
+	if o.backups.Folder != "" {
+		tasks.Go(func() { o.backups.Run(ctx, s, log) })
+	}
+	if o.syncEvery > 0 {
+		syncs := &syncer.Syncer{Store: s.As(db.Server), Reader: new(upstream.Reader), Tokens: o.tokens.read}
+		tasks.Go(func() { syncs.Run(ctx, o.syncEvery, log) })
 	}
 	return func() {
 		cancel()

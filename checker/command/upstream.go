@@ -65,21 +65,14 @@ func importList(ctx context.Context, s *db.Store, product, what string, list cat
 		return fmt.Errorf("%s: it contains no releases: nothing was imported", what)
 	}
 	c, err := s.ImportReleases(ctx, product, list, force)
-	if errors.Is(err, db.ErrMissing) {
+	if errors.Is(err, catalog.ErrMissing) {
 		return fmt.Errorf("%s: %w: nothing was imported; give the whole list, or add --force to remove them", what, err)
 	}
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(streams.Err, "%s: %v\n", product, c)
-	const maxShown = 20
-	for i, skipped := range list.Skipped {
-		if i == maxShown {
-			fmt.Fprintf(streams.Err, "and %d more\n", len(list.Skipped)-maxShown)
-			break
-		}
-		fmt.Fprintf(streams.Err, "skipped %s\n", skipped)
-	}
+	printSkipped(streams.Err, list.Skipped)
 	if list.Hint != "" {
 		fmt.Fprintln(streams.Err, list.Hint)
 	}
@@ -90,6 +83,17 @@ func importList(ctx context.Context, s *db.Store, product, what string, list cat
 		return nil
 	}
 	return printProductHints(ctx, s, product, false, streams.Err)
+}
+
+// printSkipped prints the entries of a list that could not be read.
+func printSkipped(w io.Writer, all []string) {
+	const maxShown = 20
+	for _, skipped := range all[:min(maxShown, len(all))] {
+		fmt.Fprintf(w, "skipped %s\n", skipped)
+	}
+	if len(all) > maxShown {
+		fmt.Fprintf(w, "and %d more\n", len(all)-maxShown)
+	}
 }
 
 // importSettings applies the settings of an export that the product lacks. It prints which
@@ -166,66 +170,6 @@ func rankedReleases(ctx context.Context, s *db.Store, product string) (*catalog.
 	return &p, p.Rank(releases), nil
 }
 
-func releaseSync(streams IO) *cobra.Command {
-	var path string
-	var force bool
-	c := &cobra.Command{
-		Use:   "sync PRODUCT",
-		Short: "Add the releases of Go modules from their proxy.",
-		Long: `Add the versions of the product's Go modules, with dates and retractions, from the
-proxies in GOPROXY. Dates that are stored already are not requested again. Versions that
-the proxy does not list any more are removed. If that is more than half of the versions,
-nothing is changed without --force.`,
-		Example: `  relcheck release sync opa
-  GOPROXY=https://goproxy.example.com relcheck release sync opa`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
-				return syncReleases(cmd.Context(), s, args[0], force, streams)
-			})
-		},
-	}
-	dbFlag(c, &path)
-	c.Flags().BoolVar(&force, "force", false, "change the releases even if most of them would be removed")
-	return c
-}
-
-func syncReleases(ctx context.Context, s *db.Store, name string, force bool, streams IO) error {
-	product, err := s.Product(ctx, name)
-	if err != nil {
-		return err
-	}
-	modules := strings.Fields(product.Module)
-	if len(modules) == 0 {
-		return usageError("product %s has no Go module: set it with relcheck product set %[1]s --module PATH", name)
-	}
-	known, err := s.Releases(ctx, name)
-	if err != nil {
-		return err
-	}
-	dates := map[string]time.Time{}
-	for _, r := range known {
-		if !r.Created.IsZero() {
-			dates[r.Tag] = r.Created
-		}
-	}
-	progress := newProgress(streams.Err)
-	proxy := upstream.Proxy{
-		Known:    dates,
-		Progress: func(done, total int) { progress.show("%d of %d versions", done, total) },
-	}
-	lists, err := proxy.Releases(ctx, modules...)
-	progress.clear()
-	if err != nil {
-		return fmt.Errorf("sync %s: %w", name, err)
-	}
-	for _, list := range lists {
-		if err := importList(ctx, s, name, "sync "+strings.TrimPrefix(list.Name, "go:"), list, force, streams); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func releaseExport(streams IO) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
 		Use:   "export PRODUCT",
@@ -239,11 +183,6 @@ import reads it without loss.`,
 		if err != nil {
 			return err
 		}
-		entries, err := s.Entries(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		slices.SortFunc(entries, func(a, b catalog.Entry) int { return strings.Compare(a.Tag, b.Tag) })
-		return upstream.WriteExport(streams.Out, product, entries)
+		return upstream.WriteExport(streams.Out, product, s.Entries(ctx, args[0]))
 	})
 }

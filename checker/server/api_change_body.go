@@ -128,6 +128,9 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 		Origins       nonNull[[]nonNull[string]]     `json:"origins"`
 		TagPrefixes   nonNull[[]nonNull[string]]     `json:"tag_prefixes"`
 		Channels      nonNull[[]nonNull[apiChannel]] `json:"channels"`
+		Upstreams     nonNull[[]nonNull[string]]     `json:"upstreams"`
+		NotesHere     nonNull[bool]                  `json:"notes_here"`
+		Links         nonNull[string]                `json:"links"`
 	}
 	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
 		return nil, err
@@ -137,12 +140,12 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 	}
 	p := catalog.ProductPatch{}
 	for name, field := range map[string]nonNull[string]{"title": body.Title, "repo": body.Repo, "module": body.Module, "download": body.Download, "notes": body.Notes,
-		"file": body.File, "release_suffix": body.ReleaseSuffix, "match": body.Match, "min_age": body.MinAge} {
+		"file": body.File, "release_suffix": body.ReleaseSuffix, "match": body.Match, "min_age": body.MinAge, "links": body.Links} {
 		if field.value != nil {
 			p[name] = *field.value
 		}
 	}
-	for name, list := range map[string]nonNull[[]nonNull[string]]{"origins": body.Origins, "tag_prefixes": body.TagPrefixes} {
+	for name, list := range map[string]nonNull[[]nonNull[string]]{"origins": body.Origins, "tag_prefixes": body.TagPrefixes, "upstreams": body.Upstreams} {
 		if list.value != nil {
 			var all strings.Builder
 			for _, item := range *list.value {
@@ -154,8 +157,10 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 			p[name] = all.String()
 		}
 	}
-	if body.RequireFiles.value != nil {
-		p["require_files"] = strconv.FormatBool(*body.RequireFiles.value)
+	for name, flag := range map[string]nonNull[bool]{"require_files": body.RequireFiles, "notes_here": body.NotesHere} {
+		if flag.value != nil {
+			p[name] = strconv.FormatBool(*flag.value)
+		}
 	}
 	if body.Channels.value != nil {
 		var channels []catalog.Channel
@@ -207,6 +212,8 @@ var patchTypes = map[string]string{
 
 	"tag_prefixes":  `an array of strings such as ["cli/v"]`,
 	"require_files": "true or false",
+	"notes_here":    "true or false",
+	"upstreams":     `an array of strings such as ["github:owner/repo"]`,
 	"channels":      `an array of objects such as {"name": "lts", "match": "<2"}`,
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,6 +73,12 @@ func (p *product) stored(r catalog.Release) *catalog.Ranked {
 	if known := p.find(r.Tag); known != nil && known.Tag == r.Tag {
 		return known
 	}
+	return p.rank(r)
+}
+
+// rank returns a release of the product as the snapshot would contain it.
+func (p *product) rank(r catalog.Release) *catalog.Ranked {
+	p.links.add(&p.Product, &r)
 	return p.Rank([]catalog.Release{r})[0]
 }
 
@@ -99,6 +106,9 @@ type apiSettings struct {
 	MinAge        string       `json:"min_age"` // such as 24h
 	RequireFiles  bool         `json:"require_files"`
 	Channels      []apiChannel `json:"channels"`
+	Upstreams     []string     `json:"upstreams"`
+	NotesHere     bool         `json:"notes_here"`
+	Links         string       `json:"links"` // one of catalog.LinkChoices
 }
 
 // apiChannel is the representation of a channel in the API.
@@ -111,7 +121,8 @@ type apiChannel struct {
 func newAPISettings(p catalog.Product) apiSettings {
 	s := apiSettings{Name: p.Name, Title: p.Title, Repo: p.Repo, Module: p.Module, Download: p.Download, Notes: p.Notes, File: p.File,
 		Origins: strings.Fields(p.Origins), TagPrefixes: strings.Fields(p.Prefixes), ReleaseSuffix: p.Suffix, Match: p.Match,
-		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{}}
+		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{},
+		Upstreams: strings.Fields(p.Upstreams), NotesHere: p.NotesHere, Links: p.Field("links")}
 	for _, c := range p.ChannelList() {
 		s.Channels = append(s.Channels, apiChannel(c))
 	}
@@ -131,6 +142,11 @@ func (s *Server) putProduct(w http.ResponseWriter, r *http.Request, id identity)
 	e, err := readProduct(r)
 	if err != nil {
 		return err
+	}
+	for upstream := range strings.FieldsSeq(e["upstreams"]) {
+		if old, err := s.product(r.PathValue("product")); strings.HasPrefix(upstream, "file:") && (err != nil || !slices.Contains(old.UpstreamList(), upstream)) {
+			return invalid("upstreams", "a file of the server can be an upstream only if it is set on the command line")
+		}
 	}
 	var p catalog.Product
 	var done catalog.Outcome

@@ -28,14 +28,14 @@ type githubAsset struct {
 	BrowserDownloadURL string `json:"browser_download_url"`
 }
 
-func newGitHubRelease(p *catalog.Product, r *catalog.Ranked) githubRelease {
+func (p *product) newGitHubRelease(r *catalog.Ranked) githubRelease {
 	g := githubRelease{
-		TagName: r.Tag, Name: cmp.Or(r.Title, r.Tag), HTMLURL: p.NotesURL(&r.Release), Prerelease: r.Prerelease,
+		TagName: r.Tag, Name: cmp.Or(r.Title, r.Tag), HTMLURL: p.links.notes(&p.Product, &r.Release), Prerelease: r.Prerelease,
 		CreatedAt: cmp.Or(formatTime(r.Created), formatTime(r.Date)), PublishedAt: formatTime(r.Date), Assets: []githubAsset{},
 	}
 	for _, f := range r.Files {
-		if f.URL != "" {
-			g.Assets = append(g.Assets, githubAsset{cmp.Or(f.Name, catalog.FileName(f.URL)), f.URL})
+		if link := p.FileURL(&f); link != "" {
+			g.Assets = append(g.Assets, githubAsset{f.FileName(), link})
 		}
 	}
 	slices.SortFunc(g.Assets, func(a, b githubAsset) int {

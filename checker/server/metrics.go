@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"io"
 	"net/http"
 	"strconv"
 	"sync"
@@ -43,7 +44,7 @@ var refusalCodes = []string{"unknown_product", "invalid_json", "invalid_field", 
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), refused: map[string]prometheus.Counter{}}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newInstanceGauges(s))
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newInstanceGauges(s), newFreshnessGauges(s))
 	m.requests = m.counters("relcheck_http_requests_total", "HTTP requests by route and status class.", "route", "class")
 	m.recorded = m.counter("relcheck_reports_recorded_total", "Reports that were recorded.")
 	refused := m.counters("relcheck_reports_refused_total", "Reports that were not recorded, by the code of the error in the response.", "reason")
@@ -60,6 +61,9 @@ func newMetrics(s *Server) *metrics {
 	m.registerLimits(s)
 	if s.options.Backups != nil {
 		m.registerBackups(s.options.Backups)
+	}
+	if s.files != nil {
+		m.registry.MustRegister(&fileGauges{s})
 	}
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes})
 	return m
@@ -181,6 +185,9 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.status = status
 	w.ResponseWriter.WriteHeader(status)
 }
+
+// ReadFrom lets the kernel send files. See package inbound.
+func (w *statusWriter) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
 
 // Unwrap supports [http.ResponseController].
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -130,7 +130,9 @@ func (r *statusProbe) Write(b []byte) (int, error) { return len(b), nil }
 func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if p := recover(); p != nil {
+			if p := recover(); p == http.ErrAbortHandler {
+				panic(p) // closes the connection, so that the client notices that the response is incomplete
+			} else if p != nil {
 				s.log.Error("request handler panicked", "route", r.Pattern, "panic", p, "stack", string(debug.Stack()))
 				writeError(w, internal())
 			}

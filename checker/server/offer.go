@@ -14,6 +14,7 @@ import (
 // its first request and kept, because most products have clients on few platforms.
 type offer struct {
 	product catalog.Product
+	links   *links
 	release *catalog.Ranked                    // nil if there is none
 	github  []byte                             // nil if there is none
 	answers []atomic.Pointer[[verdicts][]byte] // by platformIndex
@@ -40,10 +41,10 @@ var platformIndex = func() map[checker.Platform]int {
 	return index
 }()
 
-func newOffer(p catalog.Product, r *catalog.Ranked) *offer {
-	o := &offer{product: p, release: r, answers: make([]atomic.Pointer[[verdicts][]byte], len(platformIndex))}
+func newOffer(p *product, r *catalog.Ranked) *offer {
+	o := &offer{product: p.Product, links: p.links, release: r, answers: make([]atomic.Pointer[[verdicts][]byte], len(platformIndex))}
 	if r != nil {
-		o.github = encode(newGitHubRelease(&p, r))
+		o.github = encode(p.newGitHubRelease(r))
 	}
 	return o
 }
@@ -80,12 +81,8 @@ func (o *offer) latest(platform checker.Platform) (l checker.Latest) {
 		return l
 	}
 	l.LatestRelease = r.Tag
-	l.ReleaseNotes = o.product.NotesURL(&r.Release)
-	if f := r.Downloads(&o.product).For(platform); f != nil {
-		l.Download = f.URL
-	} else {
-		l.Download = o.product.DownloadURL(r.Tag, platform)
-	}
+	l.ReleaseNotes = o.links.notes(&o.product, &r.Release)
+	l.Download = o.links.download(&o.product, r, platform)
 	return l
 }
 

@@ -127,7 +127,11 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 		if err != nil {
 			return err
 		}
-		data.Products = append(data.Products, pages.NewProductSummary(v, id.role != reader))
+		summary := pages.NewProductSummary(v, id.role != reader)
+		if id.role == reader {
+			summary.Synced = catalog.Oldest(p.Freshness(s.now(), s.options.StaleAfter))
+		}
+		data.Products = append(data.Products, summary)
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Overview(v, data) })
 }
@@ -220,7 +224,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 	if err != nil {
 		return err
 	}
-	data := pages.ReleasesData{View: view, Total: len(p.releases), Search: newSearch(r, "version")}
+	data := pages.ReleasesData{View: view, Total: len(p.releases), Search: newSearch(r, "version"), Serves: s.files != nil}
 	all := p.releases
 	if data.Search.Value != "" {
 		all = slices.DeleteFunc(slices.Clone(all), func(r *catalog.Ranked) bool { return !found(data.Search, r.Tag) })
@@ -232,16 +236,17 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 		for _, hint := range p.hints() {
 			data.Hints = append(data.Hints, strings.ToUpper(hint[:1])+hint[1:]+".")
 		}
+		data.Upstreams = p.Freshness(s.now(), s.options.StaleAfter)
 	}
 	from, to := data.Pager.Bounds()
 	for _, r := range all[from:to] {
-		data.Releases = append(data.Releases, pages.Release{Release: r.Release, NotesURL: p.NotesURL(&r.Release)})
+		data.Releases = append(data.Releases, pages.Release{Release: r.Release, Page: releasePath(p.Name, r.Tag), NotesURL: p.links.notes(&p.Product, &r.Release)})
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
 }
 
 func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	name, data := r.PathValue("product"), pages.ConnectData{Base: s.options.Base}
+	name, data := r.PathValue("product"), pages.ConnectData{Base: s.options.Base, Serves: s.files != nil}
 	data.OPA = name == "" || name == DefaultProduct
 	if name != "" {
 		p, err := s.product(name)

@@ -30,7 +30,7 @@ func manyReleases(n int) (all []catalog.Release) {
 
 // listedNames returns the versions or products that a page lists.
 func listedNames(page string) (all []string) {
-	for _, m := range regexp.MustCompile(`<th scope="row"><bdi>([^<]*)</bdi>|<h2><a href="/products/([^"]*)">`).FindAllStringSubmatch(page, -1) {
+	for _, m := range regexp.MustCompile(`<th scope="row">(?:<a href="[^"]*">)?<bdi>([^<]*)</bdi>|<h2><a href="/products/([^"]*)">`).FindAllStringSubmatch(page, -1) {
 		all = append(all, m[1]+m[2])
 	}
 	return all

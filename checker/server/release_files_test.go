@@ -122,8 +122,8 @@ func TestFilesOfRelease(t *testing.T) {
 	}
 }
 
-// TestUnknownChecksums checks that an answer names the files of which only the checksum is
-// known.
+// TestUnknownChecksums checks that an answer names the checksums of files that the release
+// does not have.
 func TestUnknownChecksums(t *testing.T) {
 	p := newService(t).newProduct(t, "app", "")
 	p.want("201", "PUT", "v1.0.0", `{"files":[{"name":"a","url":"https://e.com/a"}]}`)
@@ -315,10 +315,10 @@ func TestProductFields(t *testing.T) {
 	p := s.newProduct(t, "app", "")
 	const sent = `{"title":"My App","repo":"me/app","module":"example.com/app","download":"https://e.com/{tag}","notes":"https://e.com/#{tag}","file":"app_{version}_{os}_{arch}.tar.gz",` +
 		`"origins":["https://a.example"],"tag_prefixes":["cli/v","x@"],"release_suffix":"[0-9]+","match":"<2000, >1","min_age":"36h","require_files":true,` +
-		`"channels":[{"name":"next","match":"","prereleases":true},{"name":"lts","match":">=1, <2","prereleases":false}]}`
+		`"channels":[{"name":"next","match":"","prereleases":true},{"name":"lts","match":">=1, <2","prereleases":false}],"upstreams":["github:https://api.github.com/repos/me/app","go:example.com/app"],"notes_here":true,"links":"upstream"}`
 	const want = `{"name":"app","title":"My App","repo":"me/app","module":"example.com/app","download":"https://e.com/{tag}","notes":"https://e.com/#{tag}","file":"app_{version}_{os}_{arch}.tar.gz",` +
 		`"origins":["https://a.example"],"tag_prefixes":["cli/v","x@"],"release_suffix":"[0-9]+","match":"<2000, >1","min_age":"36h","require_files":true,` +
-		`"channels":[{"name":"lts","match":">=1,<2","prereleases":false},{"name":"next","match":"","prereleases":true}]}`
+		`"channels":[{"name":"lts","match":">=1,<2","prereleases":false},{"name":"next","match":"","prereleases":true}],"upstreams":["github:me/app","go:example.com/app"],"notes_here":true,"links":"upstream"}`
 	for _, body := range []string{sent, want, `{}`} {
 		if got := strings.TrimSpace(p.want("200", "PUT", "", body)); got != want {
 			t.Errorf("PUT %s: got  %s\nwant %s", body, got, want)
@@ -347,6 +347,11 @@ func TestProductFields(t *testing.T) {
 		{`{"min_age":"9000h"}`, "400 invalid_field min_age"},
 		{`{"require_files":"true"}`, "400 invalid_field require_files"},
 		{`{"require_files":null}`, "400 invalid_field require_files"},
+		{`{"notes_here":"true"}`, "400 invalid_field notes_here"},
+		{`{"links":null}`, "400 invalid_field links"},
+		{`{"upstreams":"github:me/app"}`, "400 invalid_field upstreams"},
+		{`{"upstreams":["me/app"]}`, "400 invalid_field upstreams"},
+		{`{"upstreams":["github:me/app go:example.com/app"]}`, "400 invalid_field upstreams"},
 		{`{"file":"{os}/{arch}"}`, "400 invalid_field file"},
 		{`{"file":"app_{platform}"}`, "400 invalid_field file"},
 		{`{"channels":{"lts":"<2"}}`, "400 invalid_field channels"},
@@ -372,8 +377,8 @@ func TestProductFields(t *testing.T) {
 	if got := strings.TrimSpace(p.want("200", "PUT", "", `{}`)); got != want {
 		t.Errorf("after errors: got  %s\nwant %s", got, want)
 	}
-	if got := p.want("200", "PUT", "", `{"tag_prefixes":[],"release_suffix":"","match":"","min_age":"","require_files":false,"file":"","channels":[],"origins":[]}`); !strings.Contains(got,
-		`"file":"","origins":[],"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[]}`) {
+	if got := p.want("200", "PUT", "", `{"tag_prefixes":[],"release_suffix":"","match":"","min_age":"","require_files":false,"file":"","channels":[],"origins":[],"upstreams":[],"notes_here":false,"links":"hosted"}`); !strings.Contains(got,
+		`"file":"","origins":[],"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted"}`) {
 		t.Errorf("reset: got %s, want no values", got)
 	}
 }

@@ -3,8 +3,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -18,7 +20,9 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/access"
 	"relcheck/checker/catalog"
+	"relcheck/checker/mirror"
 	"relcheck/checker/server/clientip"
+	"relcheck/checker/server/hosting"
 	"relcheck/checker/server/ratelimit"
 	"relcheck/checker/stats/rollup"
 )
@@ -64,6 +68,10 @@ type Store interface {
 	// Release returns a release with what upstream and the operator say about it. The
 	// error wraps [catalog.ErrNotFound] if there is none.
 	Release(ctx context.Context, product, tag string) (catalog.Release, [2]*catalog.Layer, error)
+	// Entries returns all stored data about the releases of a product, by tag. If they
+	// change meanwhile, the last error is not nil. EntriesID identifies their state.
+	Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error]
+	EntriesID(ctx context.Context, product string) (string, error)
 	// Totals reads the counts of a product in a range of days. keep selects the builds.
 	Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
 	// Token returns the access token with an ID, even if it is revoked, or nil if there is
@@ -74,6 +82,8 @@ type Store interface {
 	// SetClientsHidden stores whether all requests seem to come from a proxy that the
 	// server does not trust.
 	SetClientsHidden(ctx context.Context, hidden bool) error
+	// HostFile records that a file of a release is hosted.
+	HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error
 	// As returns an editor that changes products and releases on behalf of a token.
 	As(tokenID string) Editor
 	// Link returns the token of a sign-in link, and Session that of a session, even if
@@ -105,6 +115,14 @@ type Options struct {
 	ClientRate int
 	// TrustedProxies are the proxies whose headers name the client IP.
 	TrustedProxies []netip.Prefix
+	// Files is the folder of hosted files; nil if the server serves none.
+	Files *mirror.Folder
+	// Fetcher fetches missing files into Files when clients request them; nil if the server
+	// fetches none.
+	Fetcher *mirror.Fetcher
+	// StaleAfter is the age of the last successful sync at which an upstream is stale.
+	// Default: [catalog.StaleAfter].
+	StaleAfter time.Duration
 }
 
 // Backups describes the backups of the store.
@@ -125,6 +143,7 @@ type Server struct {
 	pages    *pageCache
 	drawing  turns // of pages
 	encoding turns // of answers of the API
+	exports  turns // of the releases of a product
 
 	readersPace, publicPace *rate.Limiter // of bytes of pages
 
@@ -136,6 +155,10 @@ type Server struct {
 	queryTimeout time.Duration             // how long a request may query the store
 	now          func() time.Time          // decides which releases are offered
 	snapshot     atomic.Pointer[snapshot]
+
+	files        *hosting.Files   // nil if the server serves none
+	fetcher      *hosting.Fetcher // nil if the server fetches none
+	filesChanged atomic.Bool      // the links in the snapshot are outdated, because files have appeared or disappeared
 }
 
 // New reads the catalog and returns a server.
@@ -143,18 +166,20 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	s := &Server{store: store, log: log, options: o, queryTimeout: maxQueryTime, now: time.Now,
 		views:   &views{reading: semaphore.NewWeighted(maxReads), cached: map[viewKey]*cachedView{}},
 		pages:   &pageCache{cached: map[pageKey]*keptContent{}},
-		drawing: make(turns, atOnce), encoding: make(turns, atOnce),
+		drawing: make(turns, atOnce), encoding: make(turns, atOnce), exports: make(turns, maxExports),
 		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
+	s.options.StaleAfter = cmp.Or(o.StaleAfter, catalog.StaleAfter)
 	s.clients = clientip.NewResolver(o.TrustedProxies, log)
 	if o.ClientRate > 0 {
 		s.reports, s.versions = ratelimit.NewLimiter(o.ClientRate, maxClients), ratelimit.NewVersionLimiter(rollup.MaxUnreleasedBuilds)
 	}
+	s.openFiles(ctx)
 	s.metrics = newMetrics(s)
 	var err error
 	if s.auth, err = newAuthenticator(store, o.Base); err != nil {
 		return nil, err
 	}
-	s.snapshot.Store(&snapshot{})
+	s.snapshot.Store(&snapshot{links: &links{o.Base, s.files, s.fetcher != nil}})
 	return s, s.load(ctx)
 }
 
@@ -169,7 +194,10 @@ func (s *Server) load(ctx context.Context) error {
 	now, next := s.now(), known.next()
 	switch {
 	case changes.Revision != known.revision:
+		s.scan(changes)
 		s.snapshot.Store(known.with(changes, now))
+	case s.filesChanged.Swap(false):
+		s.snapshot.Store(known.with(known.withFiles(), now))
 	case !next.IsZero() && !next.After(now):
 		s.snapshot.Store(known.at(now))
 	}
@@ -182,6 +210,9 @@ func (s *Server) Watch(ctx context.Context) {
 	var background sync.WaitGroup
 	background.Go(func() { s.auth.usage.run(ctx, s.store) })
 	background.Go(func() { s.clients.Watch(ctx, s.storeClientsHidden) })
+	if s.files != nil {
+		background.Go(func() { s.files.Run(ctx, s.hosted) })
+	}
 	defer background.Wait()
 	ticker := time.NewTicker(refreshInterval)
 	defer ticker.Stop()
@@ -268,10 +299,13 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/products/{product}", checkParameters(s.apiProductSettings), readStats},
 		{"PUT /api/v1/products/{product}", checkParameters(s.putProduct), adminToken},
 		{"DELETE /api/v1/products/{product}", checkParameters(s.deleteProduct, "reports"), adminToken},
+		{"GET /api/v1/products/{product}/export", checkParameters(s.apiExport), readStats},
 		{"GET /api/v1/products/{product}/releases", checkParameters(s.apiReleases, "page", "per_page"), anyToken},
 		{"GET /api/v1/products/{product}/releases/{version}", checkParameters(s.apiReleaseDetails), anyToken},
 		{"PUT /api/v1/products/{product}/releases/{version}", checkParameters(s.putRelease), releaseToken},
 		{"DELETE /api/v1/products/{product}/releases/{version}", checkParameters(s.deleteRelease), releaseToken},
+		{"GET /files/{product}/{path...}", s.fileHandler(s.file), open},
+		{"GET /downloads/{path...}", s.fileHandler(s.opaFile), open},
 		{"GET /metrics", s.scrape, readStats},
 		{"GET /healthz", s.healthz, open},
 		{"GET /readyz", s.readyz, open},
@@ -282,6 +316,7 @@ func (s *Server) routes() []route {
 		{"GET /products/{product}", s.page(s.productPage), viewStats},
 		{"GET /products/{product}/{$}", s.withoutSlash, open},
 		{"GET /products/{product}/releases", s.page(s.releasesPage), viewStats},
+		{"GET /products/{product}/releases/{tag...}", s.page(s.releasePage), optional},
 		{"GET /products/{product}/connect", s.page(s.connectPage), optional},
 		{"GET /sign-in", s.page(s.showSignIn), optional},
 		{"POST /sign-in", s.page(s.signIn), optional},

@@ -19,11 +19,13 @@ type snapshot struct {
 	products layeredMap[product]
 	repos    layeredMap[product]  // by "owner/name" in lower case
 	waiting  map[string]time.Time // by product name: when the next release that waits is offered
+	links    *links
 }
 
 type product struct {
 	id int64
 	catalog.Product
+	links    *links
 	scheme   version.Scheme
 	origins  []string                   // of web pages that may send reports
 	releases []*catalog.Ranked          // newest first
@@ -43,7 +45,7 @@ type channel struct {
 
 func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
 	if c.All {
-		s = new(snapshot)
+		s = &snapshot{links: s.links}
 	}
 	next := s.copy()
 	next.revision = c.Revision
@@ -60,7 +62,7 @@ func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
 		if old != nil {
 			next.remove(old) // first all of them: one may take the repository of another
 		}
-		changed = append(changed, old.with(l, now))
+		changed = append(changed, old.with(l, s.links, now))
 	}
 	for _, p := range changed {
 		next.add(p)
@@ -93,7 +95,7 @@ func (s *snapshot) next() (at time.Time) {
 
 // copy returns a copy that can be changed.
 func (s *snapshot) copy() *snapshot {
-	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}}
+	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}, s.links}
 	maps.Copy(next.waiting, s.waiting)
 	return next
 }
@@ -126,11 +128,14 @@ func earlier(a, b time.Time) time.Time {
 
 // with returns the product after a change of it and of the listed releases. If p is nil, or
 // is another product of the same name, the listing is complete.
-func (p *product) with(l catalog.Listing, now time.Time) *product {
+func (p *product) with(l catalog.Listing, links *links, now time.Time) *product {
 	if p == nil || p.id != l.ID {
 		p = &product{}
 	}
-	next := &product{id: l.ID, Product: l.Product, scheme: l.Scheme(), origins: strings.Fields(l.Origins)}
+	for i := range l.Releases {
+		links.add(&l.Product, &l.Releases[i])
+	}
+	next := &product{id: l.ID, Product: l.Product, links: links, scheme: l.Scheme(), origins: strings.Fields(l.Origins)}
 	next.add(p, l.Rank(l.Releases))
 	next.offer(p, now)
 	return next
@@ -140,7 +145,8 @@ func (p *product) with(l catalog.Listing, now time.Time) *product {
 // replaced.
 func (p *product) add(old *product, changed []*catalog.Ranked) {
 	kept := old.without(changed)
-	if old.File == p.File && old.Repo == p.Repo && old.Module == p.Module && old.Prefixes == p.Prefixes {
+	if old.File == p.File && old.Repo == p.Repo && old.Module == p.Module && old.Prefixes == p.Prefixes &&
+		old.Download == p.Download && old.Links == p.Links {
 		p.releases = merge(kept, changed)
 		p.byTag, p.others = old.byTag.copy(), old.others.copy()
 	} else {
@@ -216,7 +222,7 @@ func (p *product) tagged(tag string) *catalog.Ranked {
 func (p *product) offer(old *product, now time.Time) {
 	was := old.channels
 	known := map[*catalog.Ranked]*offer{}
-	if old.Product == p.Product {
+	if old.Product.Equal(p.Product) {
 		for _, c := range was {
 			for _, o := range append(c.previews, c.latest) {
 				known[o.release] = o
@@ -225,7 +231,7 @@ func (p *product) offer(old *product, now time.Time) {
 	}
 	of := func(r *catalog.Ranked) *offer {
 		if known[r] == nil {
-			known[r] = newOffer(p.Product, r)
+			known[r] = newOffer(p, r)
 		}
 		return known[r]
 	}

@@ -44,7 +44,7 @@ func (s *snapshot) dump() (lines []string) {
 			lines = append(lines, fmt.Sprintf("%s@%s: next %v", name, channel, c.Next))
 			for i, o := range append([]*offer{c.latest}, c.previews...) {
 				lines = append(lines, fmt.Sprintf("%s@%s, offer %d: %s%s%s", name, channel, i, o.github, o.answer(checker.Other, outdated), o.answer(linux, upToDate)))
-				if o.release != nil && (!slices.Contains(p.releases, o.release) || o.product != p.Product) {
+				if o.release != nil && (!slices.Contains(p.releases, o.release) || !o.product.Equal(p.Product)) {
 					lines = append(lines, fmt.Sprintf("%s@%s offers an earlier %+v", name, channel, o.release.Release))
 				}
 			}
@@ -257,7 +257,17 @@ func editAtRandom(t *testing.T, s *db.Store, random *rand.Rand, times int) {
 		name := []string{"opa", "a", "b", "c"}[random.IntN(4)]
 		version := fmt.Sprintf("v1.%d.0", random.IntN(8))
 		var err error
-		switch random.IntN(9) {
+		switch random.IntN(11) {
+		case 9:
+			f := catalog.HostedFile{Name: fmt.Sprint("linux", random.IntN(3)), SHA256: fmt.Sprintf("%064d", random.IntN(5))}
+			if err = s.HostFile(ctx, name, version, f); err == nil && random.IntN(2) == 0 {
+				err = s.UnhostFile(ctx, name, version, f.Name)
+			}
+			if random.IntN(3) == 0 {
+				err = s.MarkDamaged(ctx, f.SHA256, time.Unix(int64(random.IntN(2)), 0))
+			}
+		case 10:
+			err = s.RecordSync(ctx, name, catalog.Sync{Upstream: "github:me/" + name, Tried: time.Now(), Latest: version})
 		case 8:
 			_, _, err = s.ResetRelease(ctx, name, version)
 		case 0:
@@ -265,7 +275,7 @@ func editAtRandom(t *testing.T, s *db.Store, random *rand.Rand, times int) {
 		case 1, 2:
 			one := func(values ...string) string { return values[random.IntN(len(values))] }
 			_, _, err = s.EditProduct(ctx, name, catalog.ProductPatch{"repo": one("", "me/x", "me/y"), "title": version,
-				"tag_prefixes": one("", "", "cli/v"), "channels": one("", "lts <1.4"), "match": one("", "<1.6"), "min_age": one("", "1s"), "file": one("", "linux{tag}")})
+				"tag_prefixes": one("", "", "cli/v"), "channels": one("", "lts <1.4"), "match": one("", "<1.6"), "min_age": one("", "1s"), "file": one("", "linux{tag}"), "upstreams": one("", "github:me/"+name)})
 		case 3:
 			_, _, err = s.Withdraw(ctx, name, version, random.IntN(2) == 0)
 		case 4:

@@ -42,6 +42,8 @@ func TestBench(t *testing.T) {
 	b.busy(year)
 	b.catalog()
 	b.readers()
+	b.files()
+	b.bundles()
 	b.logProgress("done")
 	if !printTable(os.Stdout, b.rows, before) {
 		t.Fail()

@@ -94,3 +94,19 @@ func (c checksums) add(name, hash string) {
 	merge(&old.SHA256, f.SHA256)
 	merge(&old.SHA512, f.SHA512)
 }
+
+var (
+	// The name of a file with the checksum of one other file: app.tar.gz.sha256.
+	sumOfOne = regexp.MustCompile(`(?i)^(.+)[._-](?:sha-?(?:256|512)(?:sums?)?)(?:\.txt)?$`)
+	// The name of a file with the checksums of several files: app_1.2.3_checksums.txt.
+	sumOfMany = regexp.MustCompile(`(?i)(?:^|[._-])(?:sha-?(?:256|512)?-?sums?(?:256|512)?|checksums?|sha-?(?:256|512))(?:[._-](?:sha-?)?(?:256|512)(?:sums?)?)*(?:\.txt)?$`)
+)
+
+// ChecksumFile reports whether a file of a release is a checksum file, by its name. If it
+// is named after one of the other files, ChecksumFile returns the name of that file.
+func ChecksumFile(name string, others func(name string) bool) (of string, ok bool) {
+	if m := sumOfOne.FindStringSubmatch(name); m != nil && others(m[1]) {
+		return m[1], true
+	}
+	return "", sumOfMany.MatchString(name)
+}

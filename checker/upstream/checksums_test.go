@@ -114,3 +114,42 @@ func FuzzChecksums(f *testing.F) {
 		}
 	})
 }
+
+func TestChecksumFile(t *testing.T) {
+	others := func(name string) bool { return name == "app.tar.gz" || name == "app" }
+	for name, want := range map[string]string{
+		"app.tar.gz.sha256":                "app.tar.gz",
+		"app.tar.gz.SHA256SUM":             "app.tar.gz",
+		"app.tar.gz.sha512.txt":            "app.tar.gz",
+		"app-sha256":                       "app",
+		"other.tar.gz.sha256":              "all",
+		"SHA256SUMS":                       "all",
+		"SHA512SUMS.txt":                   "all",
+		"sha256sum.txt":                    "all",
+		"checksums.txt":                    "all",
+		"checksum.txt":                     "all",
+		"checksums.sha256":                 "all",
+		"app_1.2.3_checksums.txt":          "all",
+		"app_1.2.3_checksums_sha256.txt":   "all",
+		"terraform_1.9.0_SHA256SUMS":       "all",
+		"SHASUMS256.txt":                   "all",
+		"app_1.2.3_SHA256SUMS.sig":         "no",
+		"checksums.txt.asc":                "no",
+		"checksums.txt.pem":                "no",
+		"app.tar.gz":                       "no",
+		"app.tar.gz.md5":                   "no",
+		"sha256sum-linux-amd64":            "no",
+		"app_1.2.3_linux_amd64.sha256.sig": "no",
+	} {
+		of, ok := ChecksumFile(name, others)
+		got := of
+		if ok && of == "" {
+			got = "all"
+		} else if !ok {
+			got = "no"
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -16,7 +17,7 @@ import (
 // WriteExport writes releases of a product, one a line, so that [ReadReleases] reads them
 // without loss: what upstream says, and what the operator decided. It also writes the
 // name and the fields of the product, which become [catalog.List.Settings].
-func WriteExport(w io.Writer, p catalog.Product, entries []catalog.Entry) error {
+func WriteExport(w io.Writer, p catalog.Product, entries iter.Seq2[catalog.Entry, error]) error {
 	product := map[string]string{"name": p.Name}
 	for _, name := range catalog.ProductFields {
 		product[name] = p.Field(name)
@@ -27,11 +28,13 @@ func WriteExport(w io.Writer, p catalog.Product, entries []catalog.Entry) error 
 	}
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "{\"relcheck_export\":1,\"product\":%s,\"releases\":[", header)
-	for i, e := range entries {
-		if i > 0 {
-			b.WriteByte(',')
+	separator := "\n"
+	for e, err := range entries {
+		if err != nil {
+			return err
 		}
-		b.WriteByte('\n')
+		b.WriteString(separator)
+		separator = ",\n"
 		if err := json.MarshalWrite(b, e, lenient); err != nil {
 			return fmt.Errorf("release %s: %w", e.Tag, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func TestExport(t *testing.T) {
 	}
 	product := catalog.Product{Name: "opa", Title: "Open <Policy> Agent", Match: "<2", MinAge: 24 * time.Hour, RequireFiles: true, Prefixes: "cli/v"}
 	var b bytes.Buffer
-	if err := WriteExport(&b, product, entries); err != nil {
+	if err := WriteExport(&b, product, each(entries)); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
@@ -85,7 +86,7 @@ func TestExport(t *testing.T) {
 
 func TestExportOfNothing(t *testing.T) {
 	var b bytes.Buffer
-	if err := WriteExport(&b, catalog.Product{Name: "opa"}, nil); err != nil {
+	if err := WriteExport(&b, catalog.Product{Name: "opa"}, each(nil)); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := ReadReleases(&b); err != nil || !got.Whole || got.Entries != nil || got.Settings["name"] != "opa" {
@@ -98,10 +99,10 @@ func TestExportToFullDisk(t *testing.T) {
 	full := errors.New("disk is full")
 	r.CloseWithError(full)
 	entries := []catalog.Entry{{Tag: "v1", Upstream: catalog.Layer{Text: new(strings.Repeat("a", catalog.MaxText))}}}
-	if err := WriteExport(w, catalog.Product{Name: "opa"}, entries); !errors.Is(err, full) {
+	if err := WriteExport(w, catalog.Product{Name: "opa"}, each(entries)); !errors.Is(err, full) {
 		t.Errorf("got error %v, want %v", err, full)
 	}
-	if err := WriteExport(w, catalog.Product{Name: "opa"}, nil); !errors.Is(err, full) {
+	if err := WriteExport(w, catalog.Product{Name: "opa"}, each(nil)); !errors.Is(err, full) {
 		t.Errorf("short export: got error %v, want %v", err, full)
 	}
 }
@@ -149,6 +150,17 @@ func TestHostileExport(t *testing.T) {
 			checkLayer(t, &e.Upstream)
 			if e.Operator != nil {
 				checkLayer(t, e.Operator)
+			}
+		}
+	}
+}
+
+// each returns a sequence of entries without errors.
+func each(entries []catalog.Entry) iter.Seq2[catalog.Entry, error] {
+	return func(yield func(catalog.Entry, error) bool) {
+		for _, e := range entries {
+			if !yield(e, nil) {
+				return
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -52,6 +53,39 @@ func FuzzProxy(f *testing.F) {
 			reason := *e.Upstream.Reason
 			if printable.Check(reason) != nil || utf8.RuneCountInString(reason) > maxReason || *e.Upstream.Withdrawn != (reason != "") {
 				t.Errorf("tag %s: got invalid reason %q", e.Tag, reason)
+			}
+		}
+	})
+}
+
+func FuzzReadExport(f *testing.F) {
+	for _, text := range []string{"", "[]", "{", `{"relcheck_export":1,"product":{"name":"a"},"releases":[{"tag":"v1","operator":{"title":"a"}},{"tag":"v1"}]}`,
+		`{"releases":[{}],"relcheck_export":1}`, `{"relcheck_export":1,"releases":[]}x`} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := readExport(strings.NewReader(text), func(int) {})
+		if err != nil {
+			return
+		}
+		mergeLayers(&list)
+		for _, e := range list.Entries {
+			if err := errors.Join(catalog.CheckTag(e.Tag), e.Upstream.Check()); err != nil {
+				t.Errorf("release %q is invalid: %v", e.Tag, err)
+			}
+		}
+	})
+}
+
+func FuzzParseTokens(f *testing.F) {
+	for _, text := range []string{"", "ghp_1", "example.com a", "example.com:8443 a\n# x\n[::1]:80 b", "a b c", "\ufeffx"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		tokens, err := ParseTokens(text)
+		for host, token := range tokens {
+			if err != nil || host == "" || strings.TrimFunc(token, func(r rune) bool { return '!' <= r && r <= '~' }) != "" {
+				t.Errorf("got token %q of %q (error %v)", token, host, err)
 			}
 		}
 	})

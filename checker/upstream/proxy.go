@@ -39,12 +39,14 @@ type Proxy struct {
 	// because repositories themselves are not read. A URL may contain a user name
 	// and a password, which errors do not show. Default: [DefaultList].
 	List string
-	// Client makes the requests. Default: a client with a timeout of 30 seconds.
+	// Client makes the requests. Default: that of [fetch.NewClient].
 	// Unless it has its own CheckRedirect, redirects from https to http and from a
 	// public address into a private network are errors.
 	Client *http.Client
 	// Known contains dates that were read before, by tag. They are not requested again.
 	Known map[string]time.Time
+	// Siblings are further modules of the product.
+	Siblings []string
 	// Progress, if not nil, is called after each date of a module that is requested, with
 	// the number of dates done and in total. Calls do not overlap.
 	Progress func(done, total int)
@@ -58,7 +60,7 @@ type Proxy struct {
 // A list contains the versions that the go command considers: none that were never tagged
 // (pseudo-versions), and "+incompatible" ones only if the latest compatible version has
 // no go.mod file. The "+incompatible" that the go command adds to a tag is removed. If a
-// later major version of a module has a path of its own that is not in paths, the list
+// later major version of a module has a path of its own that is not known, the list
 // has a hint.
 //
 // It returns an error if a module has no versions, or if a file of one of them cannot be
@@ -96,7 +98,7 @@ func (p *Proxy) list(ctx context.Context, path string, paths []string) (catalog.
 	if list.Entries, err = p.entries(ctx, r, versions, retracted); err != nil {
 		return list, fmt.Errorf("read versions of module %s: %w", path, err)
 	}
-	if newer := r.newestMajor(ctx, versions); newer != "" && !slices.Contains(paths, newer) {
+	if newer := r.newestMajor(ctx, versions); newer != "" && !slices.Contains(paths, newer) && !slices.Contains(p.Siblings, newer) {
 		list.Hint = fmt.Sprintf("module %s continues as %s: add that path too", path, newer)
 	}
 	return list, context.Cause(ctx)
@@ -117,11 +119,7 @@ func (p *Proxy) open(ctx context.Context, path string) (*moduleReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	pause := p.pause
-	if pause == 0 {
-		pause = time.Second / 2
-	}
-	return &moduleReader{path: path, escaped: escaped, proxies: proxies, fetch: newFetcher(p.Client), pause: pause, mods: map[string][]byte{}}, nil
+	return &moduleReader{path: path, escaped: escaped, proxies: proxies, fetch: newFetcher(p.Client), pause: p.pause, mods: map[string][]byte{}}, nil
 }
 
 // entries returns the entries of versions. It requests the dates that are not known.

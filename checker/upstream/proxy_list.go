@@ -108,20 +108,11 @@ func (r *moduleReader) get(ctx context.Context, name, ext string, limit int64) (
 	if err != nil {
 		return nil, 0, err
 	}
-	pause := r.pause
-	for attempt := 1; ; attempt++ {
-		body, from, err := r.tryAll(ctx, r.escaped+"/@v/"+escaped+ext, limit)
-		var passing transient
-		if err == nil || attempt == 3 || !errors.As(err, &passing) {
-			return body, from, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, 0, context.Cause(ctx)
-		case <-time.After(pause):
-			pause *= 4
-		}
-	}
+	err = attempts(ctx, r.pause, func() error {
+		body, from, err = r.tryAll(ctx, r.escaped+"/@v/"+escaped+ext, limit)
+		return err
+	})
+	return body, from, err
 }
 
 // tryAll requests a file from one proxy after the other, by the rules of the list.

@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 )
 
 // The bounds of a file of releases. A product with 100,000 releases of ten files each has
@@ -55,7 +56,7 @@ func ReadReleases(r io.Reader) (catalog.List, error) {
 }
 
 func readText(r io.Reader) (jsontext.Value, error) {
-	text, err := readAll(r, maxFile)
+	text, err := fetch.ReadAll(r, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -138,51 +139,75 @@ func syntaxError(err error) error {
 
 // read parses the entries of a list.
 func (f form) read(entries []jsontext.Value) (catalog.List, error) {
-	list := catalog.List{Name: "file", Whole: f.whole, Settings: f.settings}
-	var drafts []catalog.Entry
-	numbers := map[string]int{} // of the entries that were taken, by tag
-	for i, raw := range entries {
-		e, skippedFiles, err := f.parse(raw)
-		if err == nil && e.Draft {
-			drafts = append(drafts, e)
-			continue
-		}
-		tag := e.Tag
-		if tag == "" {
-			tag = tagOf(raw, f.tagKey)
-		}
-		if err == nil {
-			err = catalog.CheckTag(tag)
-		}
-		if first := numbers[tag]; err == nil && first != 0 {
-			err = fmt.Errorf("has the same tag as entry %d", first)
-		}
-		where := fmt.Sprintf("entry %d", i+1)
-		if tag != "" {
-			where += fmt.Sprintf(" (tag %s)", quote(tag))
-		}
-		if err != nil {
-			list.Skipped = append(list.Skipped, where+": "+err.Error())
-			if catalog.CheckTag(tag) == nil {
-				list.Unread = append(list.Unread, tag)
-			}
-			continue
-		}
-		for _, skipped := range skippedFiles {
-			list.Skipped = append(list.Skipped, "a file of "+where+": "+skipped)
-		}
-		numbers[tag] = i + 1
-		list.Entries = append(list.Entries, e)
+	l := newListReader(f)
+	for _, raw := range entries {
+		l.add(raw)
 	}
-	if len(entries) > 0 && len(list.Entries) == 0 && len(drafts) == 0 {
+	return l.list()
+}
+
+// listReader reads a list, entry by entry.
+type listReader struct {
+	form
+	read    catalog.List
+	drafts  []catalog.Entry
+	numbers map[string]int // numbers of the entries, by tag
+	entries int
+}
+
+func newListReader(f form) *listReader {
+	return &listReader{form: f, read: catalog.List{Name: "file", Whole: f.whole}, numbers: map[string]int{}}
+}
+
+// add parses an entry.
+func (l *listReader) add(raw jsontext.Value) {
+	l.entries++
+	e, skippedFiles, err := l.parse(raw)
+	if err == nil && e.Draft {
+		l.drafts = append(l.drafts, e)
+		return
+	}
+	tag := e.Tag
+	if tag == "" {
+		tag = tagOf(raw, l.tagKey)
+	}
+	if err == nil {
+		err = catalog.CheckTag(tag)
+	}
+	if first := l.numbers[tag]; err == nil && first != 0 {
+		err = fmt.Errorf("has the same tag as entry %d", first)
+	}
+	where := fmt.Sprintf("entry %d", l.entries)
+	if tag != "" {
+		where += fmt.Sprintf(" (tag %s)", quote(tag))
+	}
+	if err != nil {
+		l.read.Skipped = append(l.read.Skipped, where+": "+err.Error())
+		if catalog.CheckTag(tag) == nil {
+			l.read.Unread = append(l.read.Unread, tag)
+		}
+		return
+	}
+	for _, skipped := range skippedFiles {
+		l.read.Skipped = append(l.read.Skipped, "a file of "+where+": "+skipped)
+	}
+	l.numbers[tag] = l.entries
+	l.read.Entries = append(l.read.Entries, e)
+}
+
+// list returns the list after the last entry.
+func (l *listReader) list() (catalog.List, error) {
+	list := l.read
+	list.Settings = l.settings
+	if l.entries > 0 && len(list.Entries) == 0 && len(l.drafts) == 0 {
 		return catalog.List{}, noneValid(list.Skipped)
 	}
 	for _, tag := range list.Unread {
-		numbers[tag] = -1
+		l.numbers[tag] = -1
 	}
-	for _, e := range drafts { // several drafts may have the tag of a published release
-		if numbers[e.Tag] == 0 && catalog.CheckTag(e.Tag) == nil {
-			numbers[e.Tag] = -1
+	for _, e := range l.drafts { // several drafts may have the tag of a published release
+		if l.numbers[e.Tag] == 0 && catalog.CheckTag(e.Tag) == nil {
+			l.numbers[e.Tag] = -1
 			list.Entries = append(list.Entries, e)
 		}
 	}

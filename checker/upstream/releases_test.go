@@ -382,7 +382,7 @@ func FuzzReadReleases(f *testing.F) {
 			return
 		}
 		var b bytes.Buffer
-		if err := WriteExport(&b, catalog.Product{Name: "p"}, list.Entries); err != nil {
+		if err := WriteExport(&b, catalog.Product{Name: "p"}, each(list.Entries)); err != nil {
 			t.Fatal(err)
 		}
 		again, err := ReadReleases(&b)

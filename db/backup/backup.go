@@ -18,19 +18,19 @@ import (
 // not exist; it appears under its name only when it has been verified and synced.
 // progress is called repeatedly, with done == total before the copy is verified.
 func Create(ctx context.Context, s *db.Store, path, schema string, progress func(done, total int64)) (db.RowCounts, error) {
-	p, err := newPendingFile(path)
+	p, err := NewPendingFile(path)
 	if err != nil {
 		return nil, err
 	}
-	defer p.discard()
-	if err := s.CopyToFile(ctx, p.path, schema, progress); err != nil {
+	defer p.Discard()
+	if err := s.CopyToFile(ctx, p.Path, schema, progress); err != nil {
 		return nil, fmt.Errorf("back up %s: %w", s.Name(), err)
 	}
-	rows, err := Verify(ctx, p.path, schema)
+	rows, err := Verify(ctx, p.Path, schema)
 	if err != nil {
 		return nil, fmt.Errorf("back up %s: verify the copy: %w", s.Name(), err)
 	}
-	return rows, p.commit()
+	return rows, p.Commit()
 }
 
 // Verify checks the SQLite store in a file completely, without changing it, and returns

@@ -12,10 +12,10 @@ import (
 	"relcheck/db/dbfile"
 )
 
-// pendingFile is a file that is written under a temporary name beside its target, so
-// that a file with the target's name is always complete.
-type pendingFile struct {
-	path, target string
+// PendingFile is a file that is written under a temporary name next to its target, so that
+// a file with the target's name is always complete.
+type PendingFile struct {
+	Path, target string
 	lock         *dbfile.Lock // shows that a process is writing it; nil if the file system has no locks
 }
 
@@ -24,9 +24,10 @@ const pendingMark = ".partial-"
 
 var errExists = errors.New("file already exists and was not changed: choose another name")
 
-// newPendingFile creates an empty file that only its owner can read. The caller must
-// call discard. Neither the target nor files that SQLite would read beside it may exist.
-func newPendingFile(target string) (*pendingFile, error) {
+// NewPendingFile creates an empty file that only its owner can read. The caller must call
+// [PendingFile.Discard]. Neither the target nor files that SQLite would read with it may
+// exist.
+func NewPendingFile(target string) (*PendingFile, error) {
 	for _, suffix := range []string{"", "-wal", "-journal"} {
 		if _, err := os.Lstat(target + suffix); err == nil {
 			return nil, fmt.Errorf("write %s: %w", target+suffix, errExists)
@@ -39,29 +40,29 @@ func newPendingFile(target string) (*pendingFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", target, err)
 	}
-	p := &pendingFile{path: strings.TrimSuffix(f.Name(), "-lock"), target: target}
-	p.lock, _ = dbfile.AcquireLock(p.path, nil)
+	p := &PendingFile{Path: strings.TrimSuffix(f.Name(), "-lock"), target: target}
+	p.lock, _ = dbfile.AcquireLock(p.Path, nil)
 	err = errors.Join(dbfile.Sync(f), f.Close())
 	if err == nil {
-		f, err = os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err = os.OpenFile(p.Path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	}
 	if err == nil {
 		err = f.Close()
 	}
 	if err != nil {
-		p.discard()
+		p.Discard()
 		return nil, fmt.Errorf("write %s: %w", target, err)
 	}
 	return p, nil
 }
 
-// commit gives the file the target's name, unless a file of that name has appeared
+// Commit gives the file the target's name, unless a file of that name has appeared
 // meanwhile. When it returns, the file and its name survive a power cut.
-func (p *pendingFile) commit() error {
+func (p *PendingFile) Commit() error {
 	// This process must not have the file open through SQLite, which would lose its locks.
-	err := syncPath(p.path, os.O_RDWR|dbfile.NoFollow)
+	err := syncPath(p.Path, os.O_RDWR|dbfile.NoFollow)
 	if err == nil {
-		err = dbfile.Link(p.path, p.target)
+		err = dbfile.Link(p.Path, p.target)
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		err = p.rename(err)
@@ -70,7 +71,7 @@ func (p *pendingFile) commit() error {
 		err = errExists
 	}
 	if err == nil {
-		p.discard()
+		p.Discard()
 		err = syncFolder(filepath.Dir(p.target))
 	}
 	if err != nil {
@@ -80,30 +81,30 @@ func (p *pendingFile) commit() error {
 }
 
 // rename is used on file systems without hard links, on which linking has failed.
-func (p *pendingFile) rename(linkErr error) error {
+func (p *PendingFile) rename(linkErr error) error {
 	if !errors.As(linkErr, new(*os.LinkError)) {
 		return linkErr
 	}
 	if _, err := os.Lstat(p.target); err == nil {
 		return fs.ErrExist
 	}
-	return os.Rename(p.path, p.target)
+	return os.Rename(p.Path, p.target)
 }
 
 // pendingSuffixes are appended to the name of a pending file for the files that belong to
 // it. The last one is its lock.
 var pendingSuffixes = []string{"", "-wal", "-shm", "-journal", "-lock"}
 
-// discard removes the temporary files that still exist, including SQLite's.
-func (p *pendingFile) discard() {
+// Discard removes the temporary files that still exist, including SQLite's.
+func (p *PendingFile) Discard() {
 	for _, suffix := range pendingSuffixes[:len(pendingSuffixes)-1] {
-		os.Remove(p.path + suffix)
+		os.Remove(p.Path + suffix)
 	}
 	if p.lock != nil {
 		p.lock.Release()
 		p.lock = nil
 	}
-	os.Remove(p.path + "-lock")
+	os.Remove(p.Path + "-lock")
 }
 
 // syncFolder syncs the names in a folder to disk. Windows needs no call for that.

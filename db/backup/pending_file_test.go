@@ -9,7 +9,7 @@ import (
 
 func TestRenameWithoutHardLinks(t *testing.T) {
 	dir := t.TempDir()
-	p := &pendingFile{path: filepath.Join(dir, "a.partial-1"), target: filepath.Join(dir, "a")}
+	p := &PendingFile{Path: filepath.Join(dir, "a.partial-1"), target: filepath.Join(dir, "a")}
 	linkErr := &os.LinkError{Err: os.ErrPermission}
 	check := func(err, wantErr error, want string) {
 		t.Helper()
@@ -17,7 +17,7 @@ func TestRenameWithoutHardLinks(t *testing.T) {
 			t.Errorf("rename: error %v, want %v; the target has %q (%v), want %q", err, wantErr, got, readErr, want)
 		}
 	}
-	if err := errors.Join(os.WriteFile(p.path, []byte("backup"), 0o600), os.WriteFile(p.target, []byte("other"), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(p.Path, []byte("backup"), 0o600), os.WriteFile(p.target, []byte("other"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	check(p.rename(linkErr), os.ErrExist, "other")

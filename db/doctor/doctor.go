@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"relcheck/checker/catalog"
 	"relcheck/db"
 	"relcheck/db/dbfile"
 )
@@ -37,6 +39,7 @@ type Options struct {
 	Now         time.Time
 	BackupDir   string        // folder of the backups; empty: not checked
 	BackupEvery time.Duration // how often servers make a backup
+	StaleAfter  time.Duration // age of the last successful sync at which an upstream is stale; default: [catalog.StaleAfter]
 	Report      func(Finding) // called after each check
 	// Progress is called while the log is read, with numbers of reports.
 	Progress func(done, total int64)
@@ -55,6 +58,7 @@ type examination struct {
 // Examine checks the store and reports all findings. The error is nil, whatever is
 // found, unless ctx has ended.
 func Examine(ctx context.Context, name string, o Options) error {
+	o.StaleAfter = cmp.Or(o.StaleAfter, catalog.StaleAfter)
 	x := &examination{Options: o, id: -1}
 	if db.IsFile(name) {
 		x.checkFile(ctx, name)
@@ -123,6 +127,7 @@ func (x *examination) checkSchema(ctx context.Context, name string) (ok bool) {
 // checkContents runs the checks that are the same for both engines.
 func (x *examination) checkContents(ctx context.Context) {
 	x.checkReleases(ctx)
+	x.checkUpstreams(ctx)
 	x.checkTokens(ctx)
 	x.checkProxy(ctx)
 	x.checkSweep(ctx)
@@ -140,6 +145,40 @@ func (x *examination) checkReleases(ctx context.Context) {
 		x.report(OK, "releases", "products without releases, which no client has requested: %s", strings.Join(unused, ", "))
 	default:
 		x.report(OK, "releases", "every product has some")
+	}
+}
+
+// checkUpstreams reports upstreams whose last successful sync is too old.
+func (x *examination) checkUpstreams(ctx context.Context) {
+	if version, err := x.Setting(ctx, "schema"); err != nil || version < 4 { // earlier schemas have no syncs
+		return
+	}
+	products, err := x.Products(ctx)
+	if err != nil {
+		x.report(Problem, "upstreams", "cannot be read: %v", err)
+		return
+	}
+	fresh, stale := 0, 0
+	for _, p := range products {
+		for _, f := range p.Freshness(x.Now, x.StaleAfter) {
+			if !f.Stale {
+				fresh++
+				continue
+			}
+			stale++
+			advice := fmt.Sprintf("run relcheck release sync %s, or start relcheck serve with --sync-every", p.Name)
+			if f.FromBundle() {
+				advice = "apply a newer bundle with relcheck bundle apply"
+			}
+			x.report(Warning, "upstreams", "%s: %s: %s: %s", p.Name, f.Upstream, f, advice)
+		}
+	}
+	switch {
+	case stale > 0:
+	case fresh == 0:
+		x.report(OK, "upstreams", "no product is synced")
+	default:
+		x.report(OK, "upstreams", "%d, all synced within %s", fresh, catalog.FormatAge(x.StaleAfter))
 	}
 }
 

@@ -32,6 +32,8 @@ type Listener struct {
 	net.Listener
 	maxConns int
 
+	writeTimeout, progressInterval time.Duration // the constants, except in tests
+
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
 	unread unreadBytes
@@ -43,7 +45,7 @@ type Listener struct {
 // maxConns of them open. It sets ConnState and ConnContext of s, the server that will
 // serve the connections.
 func LimitListener(l net.Listener, maxConns int, s *http.Server) *Listener {
-	limited := &Listener{Listener: l, maxConns: maxConns, conns: map[*conn]struct{}{}, unread: newUnreadBytes(),
+	limited := &Listener{Listener: l, maxConns: maxConns, writeTimeout: writeTimeout, progressInterval: progressInterval, conns: map[*conn]struct{}{}, unread: newUnreadBytes(),
 		evicted: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_evicted_total",
 			Help: "Connections that were closed at the limit because their clients had kept the service waiting for the longest time."}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "relcheck_connections_refused_total",
@@ -141,7 +143,10 @@ type conn struct {
 	listener     *Listener
 	waitingSince atomic.Int64 // nanoseconds since 1970; 0 while the client waits for the server
 	hasDeadline  atomic.Bool  // a write deadline is set
+	renewed      atomic.Bool  // each write renews the deadline; see [RenewDeadline]
 	reserved     int64        // bytes that are reserved for its response; see [Reserve]
+	holding      bool         // the next write is held; see [HoldHeader]
+	held         []byte       // to be sent with the next write
 }
 
 // startWaiting notes that the server waits for the client from now on.
@@ -155,10 +160,19 @@ func (c *conn) Close() error {
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.holding {
+		c.holding = false
+		c.held = append(c.held[:0], p...)
+		return len(p), nil
+	}
 	now := time.Now()
 	c.waitingSince.Store(now.UnixNano())
-	if !c.hasDeadline.Load() {
-		c.SetWriteDeadline(now.Add(writeTimeout))
+	if !c.hasDeadline.Load() || c.renewed.Load() {
+		c.hasDeadline.Store(true)
+		c.Conn.SetWriteDeadline(now.Add(writeTimeout))
+	}
+	if len(c.held) > 0 {
+		return c.writeHeld(p)
 	}
 	return c.Conn.Write(p)
 }
@@ -167,6 +181,7 @@ func (c *conn) Write(p []byte) (int, error) {
 // response; [writeTimeout] then applies to the next one.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.hasDeadline.Store(!t.IsZero())
+	c.renewed.Store(false)
 	return c.Conn.SetWriteDeadline(t)
 }
 

@@ -100,12 +100,8 @@ func (l *Listener) release(c *conn) {
 // WriteBody writes the body of a response after [Reserve] has reserved memory for it. It
 // ignores write errors, which occur if the client has closed the connection.
 func WriteBody(ctx context.Context, w io.Writer, body []byte) {
-	if c := connFromContext(ctx); c != nil && len(body) >= minReserved {
-		defer func() {
-			c.listener.mu.Lock()
-			defer c.listener.mu.Unlock()
-			c.listener.release(c)
-		}()
+	if len(body) >= minReserved {
+		defer Release(ctx)
 	}
 	for len(body) > 0 {
 		n := min(len(body), writeSize)

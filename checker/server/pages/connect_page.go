@@ -15,6 +15,7 @@ type ConnectData struct {
 	OPA      bool              // show how Open Policy Agent connects
 	Products []catalog.Product // on the page about all products: those to link to
 	More     bool              // there are more products than these
+	Serves   bool              // the service serves files of releases
 }
 
 type connectPage struct {
@@ -32,6 +33,9 @@ func Connect(v Visitor, d ConnectData) ([]byte, error) {
 	page, title := connectPage{ConnectData: d}, "Connect a client"
 	if d.OPA {
 		page.Clients = opaClients(d.Base)
+	}
+	if d.OPA && d.Serves {
+		page.Clients = append(page.Clients, opaDownloads)
 	}
 	if d.Product == nil {
 		page.Clients = append(page.Clients, otherClients(d.Base, "PRODUCT", "Any other product")...)
@@ -53,6 +57,16 @@ func opaClients(base string) []client {
 			fmt.Sprintf("export OPA_VERSION_CHECK_SERVICE_URL=%s\nopa run --server", printable.QuoteShell(base)), "If you run both generations, set both variables."},
 	}
 }
+
+// opaDownloads explains how a service can answer the download links that Open Policy Agent
+// makes itself.
+var opaDownloads = client{"opa-downloads", "Download links of Open Policy Agent v1.7 and later",
+	"These versions make the download link themselves: https://openpolicyagent.org/downloads/TAG/FILE. In a closed network, let your DNS resolve openpolicyagent.org to this service. It answers requests below /downloads/ with the files of the product opa. The service or its proxy needs a certificate for openpolicyagent.org that your machines trust.",
+	`relcheck file fetch opa --platform linux/amd64 --files /srv/relcheck
+relcheck serve --files /srv/relcheck --listen :443 \
+  --tls-cert openpolicyagent.org.pem --tls-key openpolicyagent.org.key
+curl -O https://openpolicyagent.org/downloads/v1.7.0/opa_linux_amd64`,
+	"The link to the release notes comes from the answer of the service. To show the notes here, run relcheck product set opa --notes-here."}
 
 func otherClients(base, name, title string) []client {
 	url, variable := base+"/p/"+name, strings.ToUpper(strings.Map(envRune, name))

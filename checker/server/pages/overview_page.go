@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
@@ -26,6 +27,7 @@ type ProductSummary struct {
 	Tiles               []tile
 	Spark               template.HTML
 	SparkNote           string
+	Synced              *catalog.Freshness // of the upstream with the oldest sync, or nil
 }
 
 type overviewPage struct {

@@ -17,12 +17,15 @@ type ReleasesData struct {
 	Pager    Pager
 	Total    int      // number of releases without a search
 	Hints    []string // see [catalog.Product.Hints]
+	Serves   bool     // the server serves hosted files
+
+	Upstreams []catalog.Freshness // shown to readers only
 }
 
-// Release is a release, with the link to its notes if there is one.
+// Release is a release, with the links to its page and its notes if there are any.
 type Release struct {
 	catalog.Release
-	NotesURL string
+	Page, NotesURL string
 }
 
 type releasesPage struct {
@@ -32,14 +35,15 @@ type releasesPage struct {
 	Lead    string
 	About   []string
 	Counted bool // statistics are known
+	Filed   bool // files are known
 	Rows    []releaseRow
 }
 
 type releaseRow struct {
-	Version, Date, State, Class, Reason, Notes string
-	Withdrawn                                  bool
-	IDs, Share                                 string
-	Bar                                        template.HTML
+	Version, Page, Date, State, Class, Reason, Notes, Files string
+	Withdrawn                                               bool
+	IDs, Share                                              string
+	Bar                                                     template.HTML
 }
 
 // Releases renders the page that lists a product's releases.
@@ -56,6 +60,10 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 		page.About = aboutInstances(!v.Reader)
 	}
 	page.Rows = releaseRows(d.Releases, versions, d.View.Latest)
+	for i, r := range d.Releases {
+		page.Rows[i].Files = filesSummary(page.Product.NamedFiles(&r.Release), d.Serves)
+		page.Filed = page.Filed || page.Rows[i].Files != ""
+	}
 	return render("releases", v, "Releases of "+page.Product.Title, page)
 }
 
@@ -65,7 +73,7 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 		counted[r.Text(stats.ColVersion)] = r
 	}
 	for _, one := range releases {
-		line := releaseRow{Version: one.Tag, Date: unknown, Withdrawn: one.Withdrawn, Notes: one.NotesURL, Reason: one.Reason, IDs: unknown, Share: unknown}
+		line := releaseRow{Version: one.Tag, Page: one.Page, Date: unknown, Withdrawn: one.Withdrawn, Notes: one.NotesURL, Reason: one.Reason, IDs: unknown, Share: unknown}
 		if !one.Date.IsZero() {
 			line.Date = formatDay(rollup.DayOf(one.Date))
 		}

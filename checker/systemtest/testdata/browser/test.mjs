@@ -2,7 +2,7 @@
 //
 //	node test.mjs MODULES SCREENSHOTS < CONFIG
 //
-// CONFIG is JSON. The servers full, empty, odd, public and secure have a base URL and
+// CONFIG is JSON. The servers full, empty, odd, hosting, public and secure have a base URL and
 // some a link that signs in once; the base URL of secure is https. spares are more links
 // to full, and affected is the number of its instances below the version below, as text.
 // Screenshots are written if the directory SCREENSHOTS is given. The program prints a
@@ -135,6 +135,7 @@ const paths = {
   empty: ["/", "/products/opa", "/products/opa/releases"],
   public: ["/", "/products/opa", "/products/opa?days=365", "/products/opa/releases", "/sign-in", "/connect"],
   odd: ["/", "/products/opa", "/products/long"],
+  hosting: ["/", "/products/opa/releases", "/products/opa/releases/v1.1.0", "/products/opa/releases/v1.0.0", "/products/app/releases", "/products/new/releases", "/connect"],
 };
 for (const [server, all] of Object.entries(paths)) {
   sections.push(() => visit(config[server], {}, async (page) => {

@@ -1,0 +1,167 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
+
+	"relcheck/checker/bundle"
+	"relcheck/checker/stats"
+	"relcheck/db"
+)
+
+func bundleCommand(streams IO) *cobra.Command {
+	return group("bundle", "Carry releases and files into a closed network.", `
+  relcheck bundle create opa.bundle --product opa --latest 2 --files /srv/relcheck --key release.key
+  relcheck bundle inspect opa.bundle
+  relcheck bundle apply opa.bundle --files /srv/relcheck`,
+		bundleCreate(streams), bundleInspect(streams), bundleApply(streams))
+}
+
+// shortID returns the beginning of the ID of a bundle, which people can compare.
+func shortID(id string) string { return id[:min(len(id), 12)] }
+
+// storeID returns the ID of a store as it is written in bundles and names of backups.
+func storeID(ctx context.Context, s *db.Store) (string, error) {
+	id, err := s.ID(ctx)
+	return fmt.Sprintf("%016x", id), err
+}
+
+// trustedKeys are the keys that a store trusts, and its revoked keys.
+type trustedKeys struct {
+	verifiers []note.Verifier
+	texts     map[string]string    // of the trusted keys, by ID
+	scopes    map[string][]string  // the same; empty for all products
+	revoked   map[string]time.Time // by ID
+}
+
+func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error) {
+	t.texts, t.scopes, t.revoked = map[string]string{}, map[string][]string{}, map[string]time.Time{}
+	all, err := s.TrustedKeys(ctx)
+	for _, k := range all {
+		v, err := bundle.ParsePublicKey(k.Key)
+		switch {
+		case err != nil: // the key is from a newer relcheck
+		case k.Revoked.IsZero():
+			t.verifiers = append(t.verifiers, v)
+			t.texts[bundle.KeyID(v)], t.scopes[bundle.KeyID(v)] = k.Key, k.Products
+		default:
+			t.revoked[bundle.KeyID(v)] = k.Revoked
+		}
+	}
+	return t, err
+}
+
+// allow returns an error if none of the keys of a bundle may sign a product.
+func (t trustedKeys) allow(keys []string, product string) error {
+	for _, key := range keys {
+		if scope := t.scopes[key]; len(scope) == 0 || slices.Contains(scope, product) {
+			return nil
+		}
+	}
+	key := strings.Join(keys, ", ")
+	return fmt.Errorf("key %s is not trusted for product %s of the bundle: trust it with relcheck key trust, or create a bundle without the product", key, product)
+}
+
+// explain adds advice to an error about the signature of a bundle.
+func (t trustedKeys) explain(err error) error {
+	untrusted := new(bundle.UntrustedError)
+	if !errors.As(err, &untrusted) {
+		return err
+	}
+	for _, key := range untrusted.Keys {
+		if at, ok := t.revoked[key]; ok {
+			return fmt.Errorf("%w, which was revoked on %s", err, at.Format(time.DateOnly))
+		}
+	}
+	if len(t.verifiers) == 0 {
+		return fmt.Errorf("%w, and this store trusts no key: trust one with relcheck key trust", err)
+	}
+	return fmt.Errorf("%w: if you know the key, trust it with relcheck key trust", err)
+}
+
+// bundleFile is an open bundle.
+type bundleFile struct {
+	*bundle.Reader
+	file     *os.File
+	progress byteProgress
+}
+
+// openBundle opens a bundle that a trusted key has signed. It shows on progress how much is
+// read. The caller must close it.
+func openBundle(ctx context.Context, name string, t trustedKeys, progress progress) (*bundleFile, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	b := &bundleFile{file: file, progress: byteProgress{progress: progress}}
+	if info, err := file.Stat(); err == nil {
+		b.progress.total = info.Size()
+	}
+	b.Reader, err = bundle.NewReader(countedReader{ctx, file, &b.progress}, note.VerifierList(t.verifiers...))
+	if err != nil {
+		b.progress.clear()
+		return nil, errors.Join(t.explain(err), file.Close())
+	}
+	return b, nil
+}
+
+func (b *bundleFile) Close() error {
+	b.progress.clear()
+	b.Reader.Close()
+	return b.file.Close()
+}
+
+// eachContent verifies the contents of the bundle. It calls store with those that wanted
+// selects.
+func (b *bundleFile) eachContent(wanted func(bundle.Content) bool, store func(sum string, r io.Reader) error) error {
+	for {
+		c, r, err := b.NextContent()
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+		case wanted != nil && wanted(c):
+			err = store(c.SHA256, r)
+		default:
+			_, err = io.Copy(io.Discard, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// showSize describes the contents of a bundle.
+func showSize(n bundle.Size) string {
+	text := fmt.Sprintf("%s, %s", count(n.Files-n.Omitted, "file"), stats.ShowBytes(float64(n.Bytes)))
+	if n.Omitted > 0 {
+		text += fmt.Sprintf(", without %d of its base", n.Omitted)
+	}
+	return text
+}
+
+// countedReader is a file that shows how much of it was read, and fails when its context is
+// done.
+type countedReader struct {
+	ctx context.Context
+	*os.File
+	progress *byteProgress
+}
+
+func (r countedReader) Read(p []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	n, err := r.File.Read(p)
+	r.progress.add(int64(n))
+	return n, err
+}

@@ -1,0 +1,80 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/checker/mirror"
+	"relcheck/db"
+)
+
+func fileCommand(streams IO) *cobra.Command {
+	return group("file", "Manage the files of releases that the service itself offers for download.", `
+  relcheck file fetch opa --latest 2 --platform linux/amd64,linux/arm64 --files /srv/relcheck
+  relcheck serve --files /srv/relcheck
+  relcheck file list`,
+		fileFetch(streams), fileAdd(streams), fileList(streams), fileVerify(streams), filePrune(streams))
+}
+
+// filesFlag adds the flag --files.
+func filesFlag(c *cobra.Command, folder *string) {
+	c.Flags().StringVar(folder, "files", "", "`folder` of the files of releases, the same as of relcheck serve --files")
+}
+
+// filesCommand adds the flags --db and --files to a command, which calls run with the store
+// and the folder. If create is not set, the folder must exist.
+func filesCommand(c *cobra.Command, create bool, run func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error) *cobra.Command {
+	var name, path string
+	dbFlag(c, &name)
+	filesFlag(c, &path)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		return withExisting(cmd.Context(), name, func(s *db.Store) error {
+			return withFolder(cmd.Context(), s, path, create, func(f *mirror.Folder) error { return run(cmd.Context(), s, f, args) })
+		})
+	}
+	return c
+}
+
+// withFolder opens the folder of a store's files.
+func withFolder(ctx context.Context, s *db.Store, path string, create bool, f func(*mirror.Folder) error) (err error) {
+	if path == "" {
+		return usageError("missing --files: give the folder of relcheck serve --files")
+	}
+	if info, err := os.Stat(path); !create && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--files %s: the folder does not exist: give the folder that relcheck file fetch has filled", path)
+	} else if err == nil && !info.IsDir() {
+		return fmt.Errorf("--files %s: not a folder: give a folder", path)
+	}
+	folder, err := openFolder(ctx, s, path, create)
+	if err != nil {
+		return explainDisk(err)
+	}
+	defer closing(folder, &err)
+	return f(folder)
+}
+
+// openFolder opens the folder of a store's files. If create is set, it creates the folder.
+func openFolder(ctx context.Context, s *db.Store, path string, create bool) (*mirror.Folder, error) {
+	id, err := storeID(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if create {
+		return mirror.Create(path, id)
+	}
+	return mirror.Open(path, id)
+}
+
+// explainDisk adds advice to an error about a full disk.
+func explainDisk(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("%w: free space on the disk, for example with relcheck file prune, and run the command again to continue", err)
+	}
+	return err
+}

@@ -1,0 +1,85 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"relcheck/checker/catalog"
+)
+
+// TrustedKey is a public key that bundles are verified with.
+type TrustedKey struct {
+	Key      string   // in the form of [golang.org/x/mod/sumdb/note]: NAME+HASH+KEY
+	Products []string // sorted names of the products that its bundles may contain; empty for all
+	Added    time.Time
+	Revoked  time.Time // zero if it is trusted
+}
+
+// TrustKey trusts a key for some products, or for all if there are none. A key that was
+// trusted or revoked before is trusted for these products from now on.
+func (s *Store) TrustKey(ctx context.Context, key string, products []string, now time.Time) error {
+	products = slices.Compact(slices.Sorted(slices.Values(products)))
+	for _, name := range products {
+		if !catalog.ValidProductName(name) {
+			return &catalog.FieldError{Field: "product", Text: fmt.Sprintf("%q cannot be a product's name", name)}
+		}
+	}
+	list := strings.Join(products, " ")
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		n, err := update(ctx, tx, `INSERT INTO trusted_key (key, products, added, revoked) VALUES ($1, $2, $3, 0)
+			ON CONFLICT (key) DO UPDATE SET products = excluded.products, added = excluded.added, revoked = 0
+			WHERE trusted_key.products <> excluded.products OR trusted_key.revoked <> 0`, key, list, now.Unix())
+		if err != nil || n == 0 {
+			return err
+		}
+		detail := keyName(key)
+		if list != "" {
+			detail += " for " + strings.Join(products, ", ")
+		}
+		return s.audit(ctx, tx, keyTrusted, "", detail)
+	})
+}
+
+// RevokeKey revokes a key. If it was revoked before, that time stays. The error wraps
+// [ErrNotFound] if the key was never trusted.
+func (s *Store) RevokeKey(ctx context.Context, key string, now time.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		revoked, err := query(ctx, tx, scanValue[int64], "SELECT revoked FROM trusted_key WHERE key = $1", key)
+		switch {
+		case err != nil:
+			return err
+		case len(revoked) == 0:
+			return fmt.Errorf("key %s: %w; list the keys with relcheck key list", keyName(key), ErrNotFound)
+		case revoked[0] != 0:
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE trusted_key SET revoked = $2 WHERE key = $1", key, now.Unix()); err != nil {
+			return err
+		}
+		return s.audit(ctx, tx, keyRevoked, "", keyName(key))
+	})
+}
+
+// keyName returns the name and the hash of a key. Signatures refer to the key by them.
+func keyName(key string) string {
+	name, rest, _ := strings.Cut(key, "+")
+	hash, _, _ := strings.Cut(rest, "+")
+	return name + "+" + hash
+}
+
+// TrustedKeys returns all keys that were ever trusted, by name.
+func (s *Store) TrustedKeys(ctx context.Context) ([]TrustedKey, error) {
+	all, err := query(ctx, s.read, func(rows *sql.Rows) (k TrustedKey, err error) {
+		var products string
+		var added, revoked int64
+		err = rows.Scan(&k.Key, &products, &added, &revoked)
+		k.Products, k.Added, k.Revoked = strings.Fields(products), timeOf(added), timeOf(revoked)
+		return k, err
+	}, "SELECT key, products, added, revoked FROM trusted_key")
+	slices.SortFunc(all, func(a, b TrustedKey) int { return strings.Compare(a.Key, b.Key) })
+	return all, s.explain(err)
+}
