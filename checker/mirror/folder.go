@@ -41,7 +41,7 @@ const owner = "store"
 type Folder struct {
 	path   string
 	root   *os.Root
-	shards [256]atomic.Pointer[os.Root] // subfolders of contents that [Folder.Get] keeps open
+	shards [256]atomic.Pointer[shard] // subfolders of contents that [Folder.Get] keeps open
 }
 
 // Content identifies the content of a file.
@@ -161,7 +161,7 @@ func (f *Folder) Get(sum string) (*os.File, error) {
 	}
 	place := f.shard(sum)
 	if shard := place.Load(); shard != nil {
-		if file, err := shard.Open(sum); err == nil {
+		if file, err := openContent(shard, sum); err == nil {
 			return file, nil
 		}
 		if place.CompareAndSwap(shard, nil) { // it may have been replaced
@@ -172,15 +172,14 @@ func (f *Folder) Get(sum string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if shard, err := f.root.OpenRoot(path.Join(contents, sum[:2])); err == nil && !place.CompareAndSwap(nil, shard) {
+	if shard, err := openShard(f.root, path.Join(contents, sum[:2])); err == nil && !place.CompareAndSwap(nil, shard) {
 		shard.Close()
 	}
 	return file, nil
 }
 
-// shard returns where the subfolder of a content is kept open. Opening a file in it takes
-// one system call instead of five.
-func (f *Folder) shard(sum string) *atomic.Pointer[os.Root] {
+// shard returns where the subfolder of a content is kept open.
+func (f *Folder) shard(sum string) *atomic.Pointer[shard] {
 	i, _ := strconv.ParseUint(sum[:2], 16, 8) // sum is a SHA-256
 	return &f.shards[i]
 }

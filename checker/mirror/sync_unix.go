@@ -1,7 +1,0 @@
-//go:build !windows
-
-package mirror
-
-import "os"
-
-func syncNames(folder *os.File) error { return folder.Sync() }
