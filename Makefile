@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser network octokit platforms clean
+.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser network octokit nginx platforms clean
 
 run:
 	go run . serve
@@ -133,6 +133,10 @@ octokit:
 	$(call install,which node npm,nodejs npm)
 	$(call npm,octokit,checker/upstream/testdata/octokit,@octokit/fixtures)
 
+# What downloads and bundles are compared with.
+nginx:
+	$(call install,which zstd tar sha256sum && test -x /usr/sbin/nginx,nginx zstd)
+
 # Measure everything that is meant to be fast, and print one table: requests a second
 # with their CPU time and memory, folding, queries over a year, start-up, recording
 # beside other work, catalog changes, pages and memory with 50,000 releases, and the
@@ -143,7 +147,7 @@ octokit:
 #   make bench BENCH='-bench-for 1s -write-ratios'          store the ratios of a release
 BENCH = -bench-for 1s
 
-bench: postgres peer
+bench: postgres peer nginx
 	go test ./checker/systemtest -run TestBench $(BENCH) -v -timeout 20m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
 
 clean:

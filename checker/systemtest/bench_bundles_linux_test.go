@@ -39,7 +39,7 @@ const (
 func (b *bench) bundles() {
 	for _, program := range []string{"tar", "zstd", "sha256sum", "sync"} {
 		if _, err := exec.LookPath(program); err != nil {
-			b.logProgress("missing: %s; bundles are not measured", program)
+			b.Errorf("missing: %s, which make bench installs; bundles are not measured", program)
 			return
 		}
 	}

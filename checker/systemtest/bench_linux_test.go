@@ -10,8 +10,9 @@ import (
 )
 
 var (
-	benchFor = flag.Duration("bench-for", 0, "run the benchmarks, with this duration for each measurement of a round")
-	benchLog = flag.Int("bench-log", 10_000_000, "number of reports in the largest log")
+	benchFor  = flag.Duration("bench-for", 0, "run the benchmarks, with this duration for each measurement of a round")
+	benchLog  = flag.Int("bench-log", 10_000_000, "number of reports in the largest log")
+	benchOnly = flag.String("bench-only", "", "run only one part of the benchmarks: client, reports, catalog, readers, files or bundles; the ratios are not stored")
 )
 
 // rounds is how often measurements that are compared with each other are repeated. The
@@ -35,22 +36,29 @@ func TestBench(t *testing.T) {
 	}
 	before := readRatios(t)
 	b := &bench{T: t, began: time.Now()}
-	b.client()
-	b.folding(b.serving())
-	year, long := b.years()
-	b.startUp(long)
-	b.busy(year)
-	b.catalog()
-	b.readers()
-	b.files()
-	b.bundles()
+	for _, part := range []struct {
+		name string
+		run  func()
+	}{{"client", b.client}, {"reports", b.reports}, {"catalog", b.catalog}, {"readers", b.readers}, {"files", b.files}, {"bundles", b.bundles}} {
+		if *benchOnly == "" || *benchOnly == part.name {
+			part.run()
+		}
+	}
 	b.logProgress("done")
 	if !printTable(os.Stdout, b.rows, before) {
 		t.Fail()
 	}
-	if *writeRatios {
+	if *writeRatios && *benchOnly == "" {
 		storeRatios(t, b.rows)
 	}
+}
+
+// reports measures recording and reading reports.
+func (b *bench) reports() {
+	b.folding(b.serving())
+	year, long := b.years()
+	b.startUp(long)
+	b.busy(year)
 }
 
 // logProgress prints what the benchmark does next.
