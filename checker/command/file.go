@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -59,16 +60,25 @@ func withFolder(ctx context.Context, s *db.Store, path string, create bool, f fu
 	return f(folder)
 }
 
-// openFolder opens the folder of a store's files. If create is set, it creates the folder.
+// openFolder opens the folder of a store's files. If create is set, it creates the folder,
+// unless the store already lists files.
 func openFolder(ctx context.Context, s *db.Store, path string, create bool) (*mirror.Folder, error) {
 	id, err := storeID(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if create {
-		return mirror.Create(path, id)
+	if !create {
+		return mirror.Open(path, id)
 	}
-	return mirror.Open(path, id)
+	if _, err := os.Stat(filepath.Join(path, mirror.Owner)); errors.Is(err, fs.ErrNotExist) {
+		for _, err := range s.HostedFiles(ctx) {
+			if err != nil {
+				return nil, err
+			}
+			return nil, fmt.Errorf("--files %s: the folder has no file named %s, but the store lists files in it: mount or restore the folder; to start with a new one, create it with an empty file named %[2]s", path, mirror.Owner)
+		}
+	}
+	return mirror.Create(path, id)
 }
 
 // explainDisk adds advice to an error about a full disk.

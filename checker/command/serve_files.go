@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -34,9 +32,6 @@ func (o *serveOptions) openFiles(ctx context.Context, s *db.Store, log *slog.Log
 			return nil, err
 		}
 		hosted++
-	}
-	if _, err := os.Stat(o.files); errors.Is(err, fs.ErrNotExist) && hosted > 0 {
-		return nil, fmt.Errorf("--files %s: the folder does not exist, and the store lists %d files in it: mount or restore the folder, or create an empty one", o.files, hosted)
 	}
 	if o.Files, err = openFolder(ctx, s, o.files, true); err != nil {
 		return nil, err

@@ -32,8 +32,9 @@ const (
 	checks   = "check"   // see [Folder.RecordCheck]
 )
 
-// owner is the name of a file with the ID of the store that the folder belongs to.
-const owner = "store"
+// Owner is the name of a file with the ID of the store that the folder belongs to. If the
+// file is empty, [Create] writes the ID.
+const Owner = "store"
 
 // Folder is a folder of files, each under the SHA-256 of its content. A file gets its final
 // name only when it is complete and on disk. Several processes can use the same folder,
@@ -103,32 +104,32 @@ func (f *Folder) prepare(store string, create bool) error {
 			}
 		}
 	}
-	id, err := f.root.ReadFile(owner)
-	if errors.Is(err, fs.ErrNotExist) && create {
+	id, err := f.root.ReadFile(Owner)
+	if create && (errors.Is(err, fs.ErrNotExist) || err == nil && len(id) == 0) {
 		if err := f.claim(store); err != nil {
 			return fmt.Errorf("write the ID of the store into %s: %w", f.path, err)
 		}
-		id, err = f.root.ReadFile(owner)
+		id, err = f.root.ReadFile(Owner)
 	}
 	switch id := strings.TrimSpace(string(id)); {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s is not a folder of files, because it has no file named %s: give the folder that relcheck file fetch has filled", f.path, owner)
+		return fmt.Errorf("%s is not a folder of files, because it has no file named %s: mount its disk, or give the folder that relcheck file fetch has filled", f.path, Owner)
 	case err != nil:
 		return fmt.Errorf("read the ID of the store that the folder belongs to: %w", err)
 	case id != store:
-		return fmt.Errorf("%s belongs to store %.100q, and this is store %s: give the folder of this store, or remove %s if the other store is no longer used", f.path, id, store, filepath.Join(f.path, owner))
+		return fmt.Errorf("%s belongs to store %.100s, and this is store %s: give the folder of this store, or remove %s if the other store is no longer used", f.path, id, store, filepath.Join(f.path, Owner))
 	}
 	return nil
 }
 
 // claim makes the folder that of a store.
 func (f *Folder) claim(store string) error {
-	name := path.Join(partials, fmt.Sprintf("%s-%016x", owner, rand.Uint64()))
+	name := path.Join(partials, fmt.Sprintf("%s-%016x", Owner, rand.Uint64()))
 	if err := f.root.WriteFile(name, []byte(store+"\n"), 0o644); err != nil {
 		f.root.Remove(name)
 		return err
 	}
-	return f.root.Rename(name, owner)
+	return f.root.Rename(name, Owner)
 }
 
 // CheckWritable returns an error if files cannot be added to the folder.

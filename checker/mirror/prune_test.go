@@ -157,7 +157,7 @@ func TestOwner(t *testing.T) {
 		f.Close()
 	}
 	for _, open := range []func(folder, store string) (*Folder, error){Create, Open} {
-		if _, err := open(empty, "b"); err == nil || !strings.Contains(err.Error(), `belongs to store "a", and this is store b`) {
+		if _, err := open(empty, "b"); err == nil || !strings.Contains(err.Error(), "belongs to store a, and this is store b") {
 			t.Errorf("folder of another store: got error %v, want its owner", err)
 		}
 	}
