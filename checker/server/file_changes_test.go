@@ -48,6 +48,15 @@ func TestFileChangesOnDisk(t *testing.T) {
 			if got, _, _ := s.links(t, "app"); got != "https://e.com/a.zip" {
 				t.Errorf("after the change: got download %q, want upstream's", got)
 			}
+			damaged := 0
+			for f := range s.store.HostedFiles(t.Context()) {
+				if !f.Damaged.IsZero() {
+					damaged++
+				}
+			}
+			if want := map[bool]int{true: 0, false: 1}[name == "removed" || name == "a folder" || name == "a link"]; damaged != want {
+				t.Errorf("after the change: got %d damaged files in the store, want %d", damaged, want)
+			}
 			if name == "a folder" {
 				os.Remove(s.pathOf(content))
 			}

@@ -162,6 +162,11 @@ func (s *Server) openFiles(ctx context.Context) {
 	}
 	s.files = hosting.New(s.options.Files, s.log)
 	s.files.Changed = func() { s.filesChanged.Store(true) }
+	s.files.Damaged = func(ctx context.Context, sum string) {
+		if err := s.store.MarkDamaged(ctx, sum, time.Now()); err != nil {
+			s.log.Error("cannot record that a file is damaged: run relcheck file verify", "sha256", sum, "err", err)
+		}
+	}
 	if s.options.Fetcher != nil {
 		s.fetcher = hosting.NewFetcher(ctx)
 	}

@@ -245,8 +245,8 @@ func TestServersShareFiles(t *testing.T) {
 	if body, status := getText(t, other.url+path); status != 503 || !strings.Contains(body, "damaged") {
 		t.Errorf("damaged file: got status %d and %q, want 503", status, body)
 	}
-	if files := relcheck(t, "file", "list", "--db", name); strings.Contains(files, "damaged") {
-		t.Errorf("got %s, want no damage of all folders", files)
+	if files := relcheck(t, "file", "list", "--db", name); !strings.Contains(files, "damaged") {
+		t.Errorf("got %s, want a damaged file", files)
 	}
 	waitFor(t, "links to upstream", func() bool {
 		latest, _ := getText(t, other.url+"/repos/open-policy-agent/opa/releases/latest")
@@ -254,6 +254,9 @@ func TestServersShareFiles(t *testing.T) {
 	})
 	if body, status := getText(t, fetching.url+path); status != 200 || body != string(content) {
 		t.Errorf("server that fetches: got status %d and %q, want the file, fetched again", status, body)
+	}
+	if files := relcheck(t, "file", "list", "--db", name); strings.Contains(files, "damaged") {
+		t.Errorf("after the file was fetched again: got %s, want no damaged file", files)
 	}
 }
 

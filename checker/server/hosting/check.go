@@ -29,6 +29,7 @@ func (f *Files) verify(ctx context.Context, sum string, speed *rate.Limiter) err
 	case errors.Is(err, mirror.ErrDamaged):
 		f.Log.Error("a file was damaged on disk and is no longer served: fetch it again", "sha256", sum, "err", err)
 		f.set(sum, mirror.ErrDamaged, info)
+		f.Damaged(ctx, sum)
 	case errors.Is(err, fs.ErrNotExist):
 		err = f.lost(sum, err)
 	}

@@ -49,6 +49,9 @@ type Files struct {
 	// Changed is called after the result of Usable has changed for some content.
 	Changed func()
 
+	// Damaged is called after content was found damaged.
+	Damaged func(ctx context.Context, sum string)
+
 	// Interval replaces checkInterval in tests.
 	Interval time.Duration
 
@@ -66,7 +69,7 @@ type Files struct {
 
 // New returns Files without hooks.
 func New(folder *mirror.Folder, log *slog.Logger) *Files {
-	return &Files{Folder: folder, Log: log, Changed: func() {}, Interval: checkInterval, unusable: map[string]error{}, seen: map[string]fs.FileInfo{},
+	return &Files{Folder: folder, Log: log, Changed: func() {}, Damaged: func(context.Context, string) {}, Interval: checkInterval, unusable: map[string]error{}, seen: map[string]fs.FileInfo{},
 		scanning: make(chan struct{}, 1), hashing: make(chan struct{}, maxHashing), checked: map[string]time.Time{}}
 }
 
