@@ -52,7 +52,7 @@ shown as unverified. Stored files are not fetched again. Interrupted downloads c
 	c.Flags().StringSliceVar(&o.platforms, "platform", nil, "`OS/ARCH` of the files, separated by commas (default: all of the release)")
 	c.Flags().Var(&o.speed, "speed", "maximum `bytes` a second, such as 500KB or 10MB (default: unlimited)")
 	c.Flags().IntVar(&o.parallel, "parallel", o.parallel, "`number` of files to fetch at the same time")
-	c.Flags().BoolVar(&o.replace, "replace", false, "replace files that upstream has changed under the same name")
+	c.Flags().BoolVar(&o.replace, "replace", false, "replace files that upstream has changed under the same name, and fetch unverified files again to compare them")
 	return filesCommand(c, true, func(ctx context.Context, s *db.Store, f *mirror.Folder, args []string) error {
 		platforms, err := parsePlatforms(o.platforms)
 		switch {

@@ -174,7 +174,7 @@ func sumsIn(text, sumFile, name string) mirror.Digests {
 	return mirror.Digests{SHA256: f.SHA256, SHA512: f.SHA512}
 }
 
-// content returns the content of a file, and reports whether it was hosted before.
+// content returns the content of a file, and reports whether the file had it before.
 func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile, want mirror.Digests) (c mirror.Content, kept bool, err error) {
 	listed := file.Listed
 	listed.SHA256, listed.SHA512 = want.SHA256, want.SHA512
@@ -182,24 +182,25 @@ func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile, want
 	if file.Hosted != nil {
 		c = mirror.Content{SHA256: file.Hosted.SHA256, Size: file.Hosted.Size}
 	}
+	has := state == catalog.FileHosted && f.folder.Has(c)
 	switch {
 	case state == catalog.FileChanged && !f.replace:
 		return c, false, errors.New("upstream has changed it under the same name, so it is not served: find out why, then fetch it again with --replace")
-	case state == catalog.FileHosted && f.folder.Has(c):
+	case has && (file.Hosted.Verified || want.SHA256 != "" || !f.replace):
 		return c, true, nil
 	case state == catalog.FileDamaged && f.folder.Has(c):
 		if err := f.folder.Verify(ctx, c.SHA256); err != nil && f.folder.Has(c) { // Verify could not move it
 			return c, false, err
 		}
 	}
-	last := int64(0)
+	stored, last := c.SHA256, int64(0)
 	c, err = f.fetcher.Fetch(ctx, mirror.Source{URL: listed.URL, Size: listed.Size, Digests: want}, func(size int64) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.progress.add(size - last)
 		last = size
 	})
-	return c, false, err
+	return c, has && c.SHA256 == stored, err
 }
 
 // host stores that a file is hosted, and prints it.
@@ -269,10 +270,10 @@ func (f *fileFetcher) summary() error {
 		text += ", " + stats.ShowBytes(float64(f.size))
 	}
 	if f.kept > 0 {
-		text += fmt.Sprintf("; %d were there already", f.kept)
+		text += fmt.Sprintf("; already there: %d", f.kept)
 	}
 	if f.unverified > 0 {
-		text += fmt.Sprintf("; %d are unverified", f.unverified)
+		text += fmt.Sprintf("; unverified: %d", f.unverified)
 	}
 	fmt.Fprintln(f.out, text)
 	if f.failed > 0 {
