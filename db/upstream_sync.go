@@ -71,9 +71,19 @@ func (s *Store) SyncState(ctx context.Context, product, upstream string) (catalo
 // maxSyncError is the maximum length of a stored error of a sync, in characters.
 const maxSyncError = 500
 
+// FailedSyncs returns the last syncs that failed after a time and have a state. It sets only
+// Upstream and State.
+func (s *Store) FailedSyncs(ctx context.Context, since time.Time) ([]catalog.Sync, error) {
+	failed, err := query(ctx, s.read, func(rows *sql.Rows) (f catalog.Sync, err error) {
+		err = rows.Scan(&f.Upstream, &f.State)
+		return f, err
+	}, "SELECT upstream, state FROM upstream_sync WHERE error <> '' AND tried > $1 AND state IS NOT NULL", since.Unix())
+	return failed, s.explain(err)
+}
+
 // RecordSync stores the result of a sync of a product with an upstream. If the sync failed,
-// it stores only Tried and Error, and the other fields keep their values. Otherwise
-// Succeeded is set to Tried. The error wraps [ErrNotFound] if the product does not exist or
+// it stores only Tried, Error and, unless it is empty, State; the other fields keep their
+// values. Otherwise Succeeded is set to Tried. The error wraps [ErrNotFound] if the product does not exist or
 // does not have the upstream.
 func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Sync) error {
 	if sync.Error != "" {
@@ -81,7 +91,7 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 		if text := []rune(sync.Error); len(text) > maxSyncError {
 			sync.Error = string(text[:maxSyncError]) + "…"
 		}
-		sync = catalog.Sync{Upstream: sync.Upstream, Tried: sync.Tried, Error: sync.Error}
+		sync = catalog.Sync{Upstream: sync.Upstream, Tried: sync.Tried, Error: sync.Error, State: sync.State}
 	} else {
 		sync.Succeeded = sync.Tried
 	}
@@ -99,7 +109,10 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 		}
 		set := "tried = excluded.tried, error = excluded.error"
 		if sync.Error == "" {
-			set += ", succeeded = excluded.succeeded, latest = excluded.latest, state = excluded.state"
+			set += ", succeeded = excluded.succeeded, latest = excluded.latest"
+		}
+		if sync.Error == "" || state != nil {
+			set += ", state = excluded.state"
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (product, upstream) DO UPDATE SET `+set,

@@ -61,9 +61,17 @@ func testSyncs(t *testing.T, name string) {
 	check(catalog.Sync{Upstream: module, Tried: day(2), Succeeded: day(2), Latest: "v1.0.0"})
 	state(module, `["a"]`)
 	long := strings.Repeat("ä", 600)
-	record(catalog.Sync{Upstream: module, Tried: day(3), Succeeded: day(3), Error: long, Latest: "v2.0.0", State: []byte("x")})
+	record(catalog.Sync{Upstream: module, Tried: day(3), Succeeded: day(3), Error: long, Latest: "v2.0.0", State: []byte(`["b"]`)})
 	check(catalog.Sync{Upstream: module, Tried: day(3), Succeeded: day(2), Error: strings.Repeat("ä", 500) + "…", Latest: "v1.0.0"})
-	state(module, `["a"]`)
+	state(module, `["b"]`)
+	record(catalog.Sync{Upstream: module, Tried: day(3), Error: long})
+	check(catalog.Sync{Upstream: module, Tried: day(3), Succeeded: day(2), Error: strings.Repeat("ä", 500) + "…", Latest: "v1.0.0"})
+	state(module, `["b"]`)
+	for since, want := range map[int]int{2: 1, 3: 0} {
+		if got, err := other.FailedSyncs(ctx, day(since)); err != nil || len(got) != want || want > 0 && string(got[0].State) != `["b"]` {
+			t.Errorf("syncs that failed after day %d: got %+v (error %v), want %d", since, got, err, want)
+		}
+	}
 	edit := func(name, value string) {
 		t.Helper()
 		if _, _, err := s.EditProduct(ctx, "app", catalog.ProductPatch{name: value}); err != nil {

@@ -87,8 +87,8 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// No request is sent to an API until its rate limit ends. Then all products are synced
-// soon.
+// No server or command sends a request to an API until its rate limit ends. Then all
+// products are synced soon.
 func TestRoundsHonourRateLimits(t *testing.T) {
 	s, g, c := newStore(t), newGitHub(t), newClock()
 	withoutModule(t, s)
@@ -109,8 +109,18 @@ func TestRoundsHonourRateLimits(t *testing.T) {
 	if got := g.requested(); len(got) < 1 || len(got) > maxConcurrent {
 		t.Errorf("before the limit ends: got requests %q, want one of each server at most", got)
 	}
+	c.add(-time.Minute)
 	g.set(nil, "me/a", "v1.0.0")
 	g.set(nil, "me/b", "v1.0.0")
+	command := &Syncer{Store: s, Reader: &upstream.Reader{Now: c.now}, Now: c.now}
+	for _, product := range []string{"a", "b"} {
+		expect(t, "a command before the limit ends", run(t, command, product), "the API's rate limit is reached until "+until.Local().Format(time.DateTime))
+	}
+	r.wholeRound(t.Context())
+	if got := g.requested(); len(got) > 0 {
+		t.Errorf("a command before the limit ends: got requests %q, want none", got)
+	}
+	c.add(time.Minute)
 	for range 3 {
 		r.wholeRound(t.Context())
 		c.add(time.Minute)

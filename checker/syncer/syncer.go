@@ -24,6 +24,7 @@ type Store interface {
 	EndSync(ctx context.Context, id int64) error
 	ImportLists(ctx context.Context, product string, lists []catalog.List, force bool, sync int64) ([]catalog.ListResult, error)
 	SyncState(ctx context.Context, product, upstream string) (catalog.Sync, error)
+	FailedSyncs(ctx context.Context, since time.Time) ([]catalog.Sync, error)
 	RecordSync(context.Context, string, catalog.Sync) error
 }
 
@@ -144,6 +145,9 @@ func failed(results []Result) bool {
 // readAll reads the lists. If one has changed, all must be stored again, because a later
 // list overrides earlier ones.
 func (s *Syncer) readAll(ctx context.Context, p *catalog.Product, results []Result) error {
+	if err := s.rememberLimits(ctx); err != nil {
+		return err
+	}
 	for i := range results {
 		r := &results[i]
 		last, err := s.Store.SyncState(ctx, p.Name, r.Upstream)
@@ -170,6 +174,18 @@ func (s *Syncer) readAll(ctx context.Context, p *catalog.Product, results []Resu
 		}
 	}
 	return nil
+}
+
+// rememberLimits makes the reader wait for the rate limits that other commands and servers
+// have reached.
+func (s *Syncer) rememberLimits(ctx context.Context) error {
+	failed, err := s.Store.FailedSyncs(ctx, s.now().Add(-upstream.MaxLimit))
+	for _, sync := range failed {
+		if name, err := catalog.ParseUpstream(sync.Upstream); err == nil {
+			s.Reader.RememberLimit(name, sync.State)
+		}
+	}
+	return err
 }
 
 // read reads one list. Its error is about the store or the context; an upstream's error is
@@ -301,17 +317,16 @@ func (s *Syncer) record(ctx context.Context, product string, tried time.Time, re
 			r.Err = fmt.Errorf("read, but not stored, because %s failed", failed)
 		}
 		sync := catalog.Sync{Upstream: r.Upstream, Tried: tried}
-		if r.Err != nil {
-			sync.Error = r.Err.Error()
-		} else {
+		last, err := s.Store.SyncState(ctx, product, r.Upstream)
+		switch {
+		case r.Err != nil:
+			sync.Error, sync.State = r.Err.Error(), s.Reader.LimitedState(r.name, last.State, r.Err)
+		case r.Unchanged:
+			sync.Succeeded, sync.Latest, sync.State = tried, r.Latest, last.State
+		default:
 			sync.Succeeded, sync.Latest, sync.State = tried, r.Latest, r.state
-			if r.Unchanged {
-				last, err := s.Store.SyncState(ctx, product, r.Upstream)
-				errs = append(errs, err)
-				sync.State = last.State
-			}
 		}
-		errs = append(errs, s.Store.RecordSync(ctx, product, sync))
+		errs = append(errs, err, s.Store.RecordSync(ctx, product, sync))
 	}
 	return errors.Join(errs...)
 }

@@ -28,8 +28,10 @@ const (
 	perPage  = 100
 	maxPage  = 64 << 20 // bytes: a page of 100 releases with 1,000 files each
 	maxPages = maxReleases / perPage
-	maxWait  = 24 * time.Hour // a longer rate limit is a mistake of the server
 )
+
+// MaxLimit is the maximum duration of a rate limit. A longer one is a mistake of the server.
+const MaxLimit = 24 * time.Hour
 
 // GitHub reads the releases of a repository from GitHub's API
 // (https://docs.github.com/rest/releases/releases#list-releases). GitHub Enterprise Server,
@@ -294,10 +296,10 @@ var secondaryLimit = regexp.MustCompile(`(?i)secondary rate limit|abuse detectio
 // limitedUntil returns when the rate limit of a response ends, or zero if there is none.
 func limitedUntil(h http.Header, message string, now time.Time) time.Time {
 	if wait, ok := fetch.RetryAfter(h, now); ok {
-		return now.Add(min(wait, maxWait))
+		return now.Add(min(wait, MaxLimit))
 	}
 	if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil && h.Get("X-Ratelimit-Remaining") == "0" {
-		if until := time.Unix(reset, 0); until.After(now) && until.Sub(now) < maxWait {
+		if until := time.Unix(reset, 0); until.After(now) && until.Sub(now) < MaxLimit {
 			return until
 		}
 		return now.Add(time.Minute) // the clocks differ

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -364,6 +365,15 @@ func TestRecordedRateLimitIsHonoured(t *testing.T) {
 	if len(s.requests) != 1 {
 		t.Errorf("got requests %q, want 1", s.requests)
 	}
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetTokens(Tokens{u.Host: "token"}) // has another limit
+	if err := read("octokit-fixture-org/release-assets"); err != nil {
+		t.Errorf("with a token: %v", err)
+	}
+	r.SetTokens(nil)
 	now = time.Unix(1658208999, 0)
 	if err := read("octokit-fixture-org/release-assets"); err != nil {
 		t.Errorf("after the limit: %v", err)

@@ -30,7 +30,7 @@ type Reader struct {
 	pause time.Duration // before a second attempt; 0 means half a second
 
 	mu      sync.Mutex
-	limited map[string]time.Time // end of the rate limit, by host
+	limited map[string]time.Time // end of the rate limit, by the keys of limitKey
 }
 
 // Source is a list to read.
@@ -55,6 +55,9 @@ type state struct {
 	ETag    string   `json:"etag,omitzero"`    // of another relcheck
 	Sum     string   `json:"sum,omitzero"`     // of other lists
 	Pending []string `json:"pending,omitzero"` // tags of releases whose checksum files are not read yet
+
+	Limited   time.Time `json:"limited,omitzero"`    // end of the rate limit of the API
+	WithToken bool      `json:"with_token,omitzero"` // the requests that reached it had a token
 }
 
 // Read returns the whole list of an upstream, and its state. The list has the name of the
@@ -133,43 +136,61 @@ func (r *Reader) now() time.Time {
 
 // LimitedUntil returns when the rate limit of an upstream ends, or zero if none is known.
 func (r *Reader) LimitedUntil(s catalog.UpstreamName) time.Time {
-	limit := new(RateLimitError)
-	if s.Kind == catalog.GitHubUpstream && errors.As(r.rateLimit(cmp.Or(s.API, GitHubAPI)), &limit) {
-		return limit.Until
+	if s.Kind != catalog.GitHubUpstream {
+		return time.Time{}
+	}
+	key := limitKey(s, r.token(apiOf(s)) != "")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if until := r.limited[key]; until.After(r.now()) {
+		return until
 	}
 	return time.Time{}
 }
 
-// rateLimit returns an error while a host answers no requests because of its rate limit.
-func (r *Reader) rateLimit(host string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if until := r.limited[host]; until.After(r.now()) {
-		return &RateLimitError{until}
-	}
-	return nil
+// apiOf returns the address of an upstream's API.
+func apiOf(s catalog.UpstreamName) string { return cmp.Or(s.API, GitHubAPI) }
+
+// limitKey identifies the rate limit of an API. The limit without a token is another one.
+func limitKey(s catalog.UpstreamName, withToken bool) string {
+	return fmt.Sprintf("%s %t", apiOf(s), withToken)
 }
 
-// noteRateLimit remembers the rate limit of a host.
-func (r *Reader) noteRateLimit(host string, err error) {
-	limit := new(RateLimitError)
-	if !errors.As(err, &limit) {
+// RememberLimit remembers the rate limit in the state of an upstream, if there is one.
+func (r *Reader) RememberLimit(s catalog.UpstreamName, text []byte) {
+	var last state
+	if json.Unmarshal(text, &last) != nil || last.Limited.IsZero() || last.Limited.Sub(r.now()) > MaxLimit {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.limited == nil {
-		r.limited = map[string]time.Time{}
+	if key := limitKey(s, last.WithToken); last.Limited.After(r.limited[key]) {
+		if r.limited == nil {
+			r.limited = map[string]time.Time{}
+		}
+		r.limited[key] = last.Limited
 	}
-	r.limited[host] = limit.Until
+}
+
+// LimitedState adds the rate limit of an error to the state of an upstream. It returns nil
+// if the error is another one.
+func (r *Reader) LimitedState(s catalog.UpstreamName, text []byte, err error) []byte {
+	limit, last := new(RateLimitError), state{}
+	if !errors.As(err, &limit) {
+		return nil
+	}
+	json.Unmarshal(text, &last)
+	last.Limited, last.WithToken = limit.Until, r.token(apiOf(s)) != ""
+	text, _ = json.Marshal(last)
+	return text
 }
 
 func (r *Reader) readGitHub(ctx context.Context, from Source, last state) (list catalog.List, next state, err error) {
-	api := cmp.Or(from.API, GitHubAPI)
-	if err := r.rateLimit(api); err != nil {
-		return list, next, err
+	if until := r.LimitedUntil(from.UpstreamName); !until.IsZero() {
+		return list, next, &RateLimitError{until}
 	}
-	defer func() { r.noteRateLimit(api, err) }()
+	defer func() { r.RememberLimit(from.UpstreamName, r.LimitedState(from.UpstreamName, nil, err)) }()
+	api := apiOf(from.UpstreamName)
 	g := &GitHub{API: api, Repo: from.Repo, Token: r.token(api), Client: r.Client, pause: r.pause, now: r.now,
 		Progress: func(pages int) { from.Progress(fmt.Sprintf("page %d", pages)) }}
 	if len(last.Pending) > 0 {
