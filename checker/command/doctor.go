@@ -15,7 +15,7 @@ import (
 )
 
 func doctorCommand(streams IO) *cobra.Command {
-	var name string
+	var name, files string
 	keep := 30 * 24 * time.Hour
 	var staleAfter time.Duration
 	var backups backup.Schedule
@@ -29,7 +29,7 @@ command reads the whole store, which takes a few seconds per million reports.
 The exit status is 1 if there is a problem.`,
 		Example: `  relcheck doctor
   relcheck doctor --db /mnt/backup/relcheck-1f0c9a7be2d45386-20260131T000000Z.db
-  relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup`,
+  relcheck doctor --db /var/lib/relcheck/relcheck.db --backup-dir /mnt/backup --files /srv/relcheck`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := newFindingPrinter(streams)
 			d.environment(cmd.Root())
@@ -37,10 +37,11 @@ The exit status is 1 if there is a problem.`,
 				d.report(doctor.Finding{Severity: doctor.Warning, Check: "process", Text: text})
 			}
 			return d.examine(cmd.Context(), name, doctor.Options{KeepReports: keep, Now: time.Now(), BackupDir: backups.Folder,
-				BackupEvery: backups.Every, StaleAfter: staleAfter, Report: d.report, Progress: d.bar})
+				BackupEvery: backups.Every, Files: files, StaleAfter: staleAfter, Report: d.report, Progress: d.bar})
 		},
 	}
 	dbFlag(c, &name)
+	filesFlag(c, &files)
 	keepFlag(c, &keep, "keep-reports", "how long the server keeps reports")
 	staleFlag(c, &staleAfter)
 	scheduleFlags(c, &backups, "`folder` of scheduled backups to check (default: none)", "expected `time` between two scheduled backups")

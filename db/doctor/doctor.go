@@ -39,6 +39,7 @@ type Options struct {
 	Now         time.Time
 	BackupDir   string        // folder of the backups; empty: not checked
 	BackupEvery time.Duration // how often servers make a backup
+	Files       string        // folder of the hosted files; empty: not checked
 	StaleAfter  time.Duration // age of the last successful sync at which an upstream is stale; default: [catalog.StaleAfter]
 	Report      func(Finding) // called after each check
 	// Progress is called while the log is read, with numbers of reports.
@@ -127,7 +128,10 @@ func (x *examination) checkSchema(ctx context.Context, name string) (ok bool) {
 // checkContents runs the checks that are the same for both engines.
 func (x *examination) checkContents(ctx context.Context) {
 	x.checkReleases(ctx)
-	x.checkUpstreams(ctx)
+	if version, err := x.Setting(ctx, "schema"); err == nil && version >= 4 { // earlier schemas have neither
+		x.checkUpstreams(ctx)
+		x.checkHosted(ctx)
+	}
 	x.checkTokens(ctx)
 	x.checkProxy(ctx)
 	x.checkSweep(ctx)
@@ -150,9 +154,6 @@ func (x *examination) checkReleases(ctx context.Context) {
 
 // checkUpstreams reports upstreams whose last successful sync is too old.
 func (x *examination) checkUpstreams(ctx context.Context) {
-	if version, err := x.Setting(ctx, "schema"); err != nil || version < 4 { // earlier schemas have no syncs
-		return
-	}
 	products, err := x.Products(ctx)
 	if err != nil {
 		x.report(Problem, "upstreams", "cannot be read: %v", err)
