@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"strings"
 
 	"relcheck/checker"
@@ -136,6 +137,20 @@ func (d *Downloads) ByPlatform() map[checker.Platform]*File {
 	maps.Copy(all, d.given)
 	maps.DeleteFunc(all, func(_ checker.Platform, f *File) bool { return f == nil || f.URL == "" })
 	return all
+}
+
+// Candidate reports whether a file is the download for a platform, or could be.
+func (d *Downloads) Candidate(f *NamedFile) bool {
+	if f.Listed.Platform != (checker.Platform{}) {
+		return true
+	}
+	of := func(file int) bool { return d.Named[file].URL == f.Listed.URL }
+	for _, c := range d.Selection.Downloads {
+		if of(c.File) || slices.ContainsFunc(c.Others, func(other download.Other) bool { return of(other.File) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Lacks reports whether a platform has a file in old and none in d.

@@ -48,7 +48,7 @@ only when it is complete. An existing file is not replaced.`,
 	}
 	c.Flags().StringArrayVar(&o.products, "product", nil, "`name` of a product (default: all that have releases); can be repeated")
 	c.Flags().IntVar(&o.latest, "latest", 0, "`number` of the newest releases whose files are included, in each channel (default: all)")
-	c.Flags().StringSliceVar(&o.platformTexts, "platform", nil, "`OS/ARCH` of the files that are included, separated by commas (default: all)")
+	c.Flags().StringSliceVar(&o.platformTexts, "platform", nil, "`OS/ARCH` of the included files that are for a platform, separated by commas (default: all)")
 	c.Flags().StringVar(&o.since, "since", "", "earlier `bundle` whose files are left out")
 	c.Flags().StringVar(&o.key, "key", "", "`file` of the secret key that signs the bundle, see relcheck key generate")
 	c.Flags().Func("expires", "`time` after which the bundle is refused: a duration (30d) or a date (default: never)", func(s string) (err error) {

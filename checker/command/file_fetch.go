@@ -32,9 +32,10 @@ func fileFetch(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "fetch PRODUCT [TAG…]",
 		Short: "Fetch the files of releases, so that the service offers them for download.",
-		Long: `Fetch the files of releases that answers link to, and their checksum files, into the folder
-of relcheck serve --files. The server then links to its own copies. Without TAG, the command
-fetches the releases that answers name now, in all channels. --latest adds older ones.
+		Long: `Fetch the files of releases that answers link to into the folder of relcheck serve --files.
+The server then links to its own copies. Files that are for no platform, such as checksums,
+signatures and documentation, are fetched too. Without TAG, the command fetches the releases
+that answers name now, in all channels. --latest adds older ones.
 
 Each file is compared with upstream's checksum. A file without a checksum is stored, and is
 shown as unverified. Stored files are not fetched again. Interrupted downloads continue.`,
@@ -49,7 +50,7 @@ shown as unverified. Stored files are not fetched again. Interrupted downloads c
 		},
 	}
 	c.Flags().IntVar(&o.latest, "latest", 0, "`number` of the newest releases to fetch, in each channel (default: 1)")
-	c.Flags().StringSliceVar(&o.platforms, "platform", nil, "`OS/ARCH` of the files, separated by commas (default: all of the release)")
+	c.Flags().StringSliceVar(&o.platforms, "platform", nil, "`OS/ARCH` of the files that are for a platform, separated by commas (default: all of the release)")
 	c.Flags().Var(&o.speed, "speed", "maximum `bytes` a second, such as 500KB or 10MB (default: unlimited)")
 	c.Flags().IntVar(&o.parallel, "parallel", o.parallel, "`number` of files to fetch at the same time")
 	c.Flags().BoolVar(&o.replace, "replace", false, "replace files that upstream has changed under the same name, and fetch unverified files again to compare them")
@@ -136,7 +137,7 @@ func fetchPlan(p *catalog.Product, releases []*catalog.Ranked, platforms []check
 		for _, platform := range s.missing {
 			missing[platform]++
 		}
-		known = known || len(r.Downloads(p).ByPlatform()) > 0
+		known = known || len(s.files)+len(r.Downloads(p).ByPlatform()) > 0
 		switch {
 		case len(s.files) > 0:
 			jobs = append(jobs, fetchJob{release: r, selection: s})

@@ -7,12 +7,13 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/download"
 	"relcheck/checker/upstream"
 )
 
 // selection is files of one release.
 type selection struct {
-	files []catalog.NamedFile // that answers link to
+	files []catalog.NamedFile // without checksum files
 	sums  []catalog.NamedFile // checksum files of files
 
 	// missing are the platforms without a link.
@@ -20,7 +21,7 @@ type selection struct {
 }
 
 // selectFiles returns the files of a release that answers link to for platforms, or for all
-// platforms of the release if there are none.
+// platforms of the release if there are none. It adds the files that are for no platform.
 func selectFiles(p *catalog.Product, r *catalog.Ranked, platforms []checker.Platform) (s selection) {
 	d, named := r.Downloads(p), r.NamedFiles(p)
 	if len(platforms) == 0 {
@@ -39,8 +40,11 @@ func selectFiles(p *catalog.Product, r *catalog.Ranked, platforms []checker.Plat
 			s.missing = append(s.missing, platform)
 		}
 	}
-	slices.SortFunc(s.files, func(a, b catalog.NamedFile) int { return strings.Compare(a.Name, b.Name) })
 	s.addSums(named)
+	if len(s.files) > 0 || p.Download == "" { // a template does not list the files for platforms
+		s.addOthers(d, named)
+	}
+	slices.SortFunc(s.files, func(a, b catalog.NamedFile) int { return strings.Compare(a.Name, b.Name) })
 	return s
 }
 
@@ -48,6 +52,22 @@ func selectFiles(p *catalog.Product, r *catalog.Ranked, platforms []checker.Plat
 func (s *selection) add(f *catalog.NamedFile) {
 	if f != nil && !slices.ContainsFunc(s.files, func(g catalog.NamedFile) bool { return g.Name == f.Name }) {
 		s.files = append(s.files, *f)
+	}
+}
+
+// addOthers adds files that are for no platform, for example documentation, and files that
+// are named after a selected one, for example its signature.
+func (s *selection) addOthers(d *catalog.Downloads, named catalog.NamedFiles) {
+	selected := s.files
+	for i := range named {
+		f := &named[i]
+		about := func(g catalog.NamedFile) bool { return strings.HasPrefix(f.Name, g.Name+".") }
+		isSum := func(g catalog.NamedFile) bool { return f.Name == g.Name }
+		switch {
+		case f.ByTemplate, f.Listed.URL+f.Here == "", d.Candidate(f), slices.ContainsFunc(s.sums, isSum):
+		case !download.Mentions(f.Name), slices.ContainsFunc(selected, about):
+			s.add(f)
+		}
 	}
 }
 
