@@ -135,7 +135,8 @@ CREATE TABLE hosted_file (
 
 CREATE INDEX hosted_file_content ON hosted_file (sha256);
 
--- Each row is the result of the last sync of a product with one of its upstreams.
+-- Each row is the result of the last sync of a product with one of its upstreams, or
+-- describes the last bundle of a store: upstream is bundle: and its ID.
 CREATE TABLE upstream_sync (
     product   BIGINT NOT NULL,  -- product.id
     upstream  TEXT   NOT NULL,  -- one of product.upstreams, or go: and one of product.module

@@ -29,6 +29,7 @@ type Bundle struct {
 type BundleProduct struct {
 	Product  catalog.Product // its settings, which are used if the store does not have it
 	Sequence int64           // higher than in earlier bundles of the store
+	Latest   string          // tag of the latest release in the bundle, or empty
 
 	// Releases iterates over the releases of the product. It is called several times.
 	Releases iter.Seq2[BundleRelease, error]

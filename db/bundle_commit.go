@@ -120,6 +120,9 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 		_, err = tx.ExecContext(ctx, `INSERT INTO applied_bundle (product, store, sequence, bundle, applied) VALUES ($1, $2, $3, $4, $5)
 			ON CONFLICT (product, store) DO UPDATE SET sequence = excluded.sequence, bundle = excluded.bundle, applied = excluded.applied`,
 			part.product.id, im.bundle.Store, part.of.Sequence, im.bundle.ID, im.bundle.Time.Unix())
+		if err == nil {
+			err = recordSync(ctx, tx, part.product.id, catalog.Sync{Upstream: catalog.BundleList(im.bundle.Store), Tried: im.bundle.Time, Succeeded: im.bundle.Time, Latest: part.of.Latest})
+		}
 	}
 	if result := part.result(im.bundle); err == nil && result.changes() {
 		err = im.audit(ctx, tx, bundleApplied, part.product.Name, result.String())

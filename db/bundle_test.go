@@ -212,11 +212,13 @@ func testApplyBundle(t *testing.T, name string) {
 	if c, err = other.Changes(ctx, c.Revision); err != nil {
 		t.Fatal(err)
 	}
-	if got := apply(db.Bundle{ID: "three"}, bundleProduct("app", 8, 3)); got[0].Repeated || got[0].Releases.Unchanged != 3 || got[0].Hosted != 0 {
+	newer := bundleProduct("app", 8, 3)
+	newer.Latest = "v1.2.0"
+	if got := apply(db.Bundle{ID: "three"}, newer); got[0].Repeated || got[0].Releases.Unchanged != 3 || got[0].Hosted != 0 {
 		t.Errorf("a newer bundle with the same content: got %+v, want nothing changed", got)
 	}
 	if other, err := other.Changes(ctx, c.Revision); err != nil || len(other.Products) != 1 || len(other.Products[0].Releases) != 0 ||
-		!cmp.Equal(other.Products[0].Bundles, []catalog.Sync{{Upstream: "bundle:home", Tried: bundleTime, Succeeded: time.Unix(8, 0).UTC()}}) {
+		!cmp.Equal(other.Products[0].Bundles, []catalog.Sync{{Upstream: "bundle:home", Tried: bundleTime, Succeeded: time.Unix(8, 0).UTC(), Latest: "v1.2.0"}}) || len(other.Products[0].Syncs) > 0 {
 		t.Errorf("got changes %+v (error %v), want only the new bundle", other, err)
 	}
 	log, err := s.Audit(ctx, "", time.Time{})

@@ -26,17 +26,20 @@ func readSyncs(ctx context.Context, q querier, products []product, condition str
 		s.Tried, s.Succeeded = timeOf(tried), timeOf(succeeded)
 		syncs[product] = append(syncs[product], s)
 		return err
-	}, "SELECT "+syncColumns+" FROM upstream_sync JOIN product ON product.id = upstream_sync.product WHERE "+condition, args...)
+	}, "SELECT "+syncColumns+" FROM upstream_sync JOIN product ON product.id = upstream_sync.product WHERE upstream_sync.upstream NOT LIKE 'bundle:%' AND ("+condition+")", args...)
 	bundles := map[int64][]catalog.Sync{}
 	if err == nil {
 		err = eachRow(ctx, q, func(rows *sql.Rows) error {
 			var product, sequence, applied int64
-			var store string
-			err := rows.Scan(&product, &store, &sequence, &applied)
+			var s catalog.Sync
+			err := rows.Scan(&product, &s.Upstream, &sequence, &applied, &s.Latest)
 			// The sequence number is the time of the creation, unless a clock was wrong.
-			bundles[product] = append(bundles[product], catalog.Sync{Upstream: catalog.BundleList(store), Tried: timeOf(applied), Succeeded: timeOf(min(sequence, applied))})
+			s.Tried, s.Succeeded = timeOf(applied), timeOf(min(sequence, applied))
+			bundles[product] = append(bundles[product], s)
 			return err
-		}, "SELECT applied_bundle.product, applied_bundle.store, applied_bundle.sequence, applied_bundle.applied FROM applied_bundle JOIN product ON product.id = applied_bundle.product WHERE "+condition, args...)
+		}, `SELECT applied_bundle.product, 'bundle:' || applied_bundle.store, applied_bundle.sequence, applied_bundle.applied, COALESCE(upstream_sync.latest, '')
+			FROM applied_bundle JOIN product ON product.id = applied_bundle.product
+			LEFT JOIN upstream_sync ON upstream_sync.product = product.id AND upstream_sync.upstream = 'bundle:' || applied_bundle.store WHERE `+condition, args...)
 	}
 	for i := range products {
 		p := &products[i]
@@ -95,10 +98,6 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	} else {
 		sync.Succeeded = sync.Tried
 	}
-	var state any // NULL if it is empty: drivers differ in what they return for an empty value
-	if len(sync.State) > 0 {
-		state = sync.State
-	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
 		switch {
@@ -107,21 +106,30 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 		case !slices.Contains(p.UpstreamList(), sync.Upstream):
 			return fmt.Errorf("upstream %s of product %s: %w", sync.Upstream, product, ErrNotFound)
 		}
-		set := "tried = excluded.tried, error = excluded.error"
-		if sync.Error == "" {
-			set += ", succeeded = excluded.succeeded, latest = excluded.latest"
-		}
-		if sync.Error == "" || state != nil {
-			set += ", state = excluded.state"
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (product, upstream) DO UPDATE SET `+set,
-			p.id, sync.Upstream, secondsOf(sync.Tried), secondsOf(sync.Succeeded), sync.Error, sync.Latest, state)
+		err = recordSync(ctx, tx, p.id, sync)
 		if err == nil {
 			_, err = countChange(ctx, tx, p.id)
 		}
 		return err
 	})
+}
+
+func recordSync(ctx context.Context, tx *sql.Tx, product int64, sync catalog.Sync) error {
+	var state any // NULL if it is empty: drivers differ in what they return for an empty value
+	if len(sync.State) > 0 {
+		state = sync.State
+	}
+	set := "tried = excluded.tried, error = excluded.error"
+	if sync.Error == "" {
+		set += ", succeeded = excluded.succeeded, latest = excluded.latest"
+	}
+	if sync.Error == "" || state != nil {
+		set += ", state = excluded.state"
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (product, upstream) DO UPDATE SET `+set,
+		product, sync.Upstream, secondsOf(sync.Tried), secondsOf(sync.Succeeded), sync.Error, sync.Latest, state)
+	return err
 }
 
 // ClaimSync claims a product for a sync until a time, or extends the sync's claim. It
@@ -171,7 +179,7 @@ func (s *Store) UpstreamFiles(ctx context.Context, product string) (map[string][
 
 // removeSyncs removes the syncs with upstreams that a product no longer has.
 func removeSyncs(ctx context.Context, tx *sql.Tx, p product) error {
-	all, err := query(ctx, tx, scanValue[string], "SELECT upstream FROM upstream_sync WHERE product = $1", p.id)
+	all, err := query(ctx, tx, scanValue[string], "SELECT upstream FROM upstream_sync WHERE product = $1 AND upstream NOT LIKE 'bundle:%'", p.id)
 	for _, upstream := range all {
 		if err == nil && !slices.Contains(p.UpstreamList(), upstream) {
 			err = deleteFrom(ctx, tx, []string{"upstream_sync"}, "product = $1 AND upstream = $2", p.id, upstream)

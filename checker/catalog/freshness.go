@@ -88,6 +88,9 @@ func (f Freshness) String() string {
 	switch {
 	case f.FromBundle():
 		fmt.Fprintf(&s, "the last bundle was created %s (%s)", f.Ago(), f.Succeeded.UTC().Format("2006-01-02 15:04 UTC"))
+		if f.Latest != "" {
+			s.WriteString(", latest release in it " + f.Latest)
+		}
 	case f.Succeeded.IsZero():
 		s.WriteString("never synced")
 	default:

@@ -1,6 +1,9 @@
 package catalog
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // List is what an upstream lists of a product's releases.
 type List struct {
@@ -43,6 +46,25 @@ type Entry struct {
 
 	// Operator is the operator's layer in an export of another relcheck, or nil.
 	Operator *Layer `json:"operator,omitzero"`
+}
+
+// LatestIn returns the tag of the latest release of a list, or "". The settings that delay
+// the offer of a release do not count.
+func (p *Product) LatestIn(list List, now time.Time) string {
+	here := *p
+	here.MinAge, here.RequireFiles = 0, false
+	scheme := here.Scheme()
+	var releases []Release
+	for _, e := range list.Entries {
+		if layer := e.Upstream; !e.Draft {
+			layer.List = list.Name
+			releases = append(releases, NewRelease(scheme.Parse(e.Tag), &layer, nil))
+		}
+	}
+	if latest := here.Offer(here.Rank(releases), nil, now).Latest; latest != nil {
+		return latest.Tag
+	}
+	return ""
 }
 
 // ListOf returns a list of releases. A field that is zero says nothing.

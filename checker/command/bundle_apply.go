@@ -302,9 +302,17 @@ func storedProduct(b *bundle.Reader, p *bundle.Product, now time.Time) (*db.Bund
 	if err != nil {
 		return nil, fmt.Errorf("product %s: %w", p.Name, err)
 	}
+	list := catalog.List{Name: catalog.BundleList(b.Store)}
+	for r, err := range b.Releases(p) {
+		if err != nil {
+			return nil, err
+		}
+		list.Entries = append(list.Entries, catalog.Entry{Tag: r.Tag, Upstream: catalog.Layer{Prerelease: r.Layer.Prerelease, Withdrawn: r.Layer.Withdrawn, Published: r.Layer.Published}})
+	}
 	return &db.BundleProduct{
 		Product:  settings,
 		Sequence: p.Sequence,
+		Latest:   settings.LatestIn(list, now),
 		Releases: func(yield func(db.BundleRelease, error) bool) {
 			for r, err := range b.Releases(p) {
 				if err != nil {

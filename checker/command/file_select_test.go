@@ -23,7 +23,7 @@ func TestSelectFiles(t *testing.T) {
 		want      []string
 	}{
 		{nil, []string{"app", "app.exe", "app_darwin_arm64.pkg", "app_linux_arm64.tar.gz", "app_linux_arm64.tar.gz.sbom.json", "app_linux_arm64.tar.gz.sig", "app_windows_arm64.zip", "app_windows_arm64.zip.sig", "checksums.txt.sig", "notes.pdf"}},
-		{[]checker.Platform{{OS: "linux", Arch: "arm64"}}, []string{"app_linux_arm64.tar.gz", "app_linux_arm64.tar.gz.sbom.json", "app_linux_arm64.tar.gz.sig", "checksums.txt.sig", "notes.pdf"}},
+		{[]checker.Platform{{OS: "linux", Arch: "arm64"}}, []string{"app", "app_linux_arm64.tar.gz", "app_linux_arm64.tar.gz.sbom.json", "app_linux_arm64.tar.gz.sig", "checksums.txt.sig", "notes.pdf"}},
 	} {
 		s := selectFiles(&p, ranked, c.platforms)
 		var got []string

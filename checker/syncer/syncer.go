@@ -214,7 +214,7 @@ func (s *Syncer) read(ctx context.Context, p *catalog.Product, all []Result, r *
 		r.Err = err
 		return nil
 	}
-	r.list, r.state, r.Skipped, r.Latest = list, newState, list.Skipped, latestOf(*p, list, s.now())
+	r.list, r.state, r.Skipped, r.Latest = list, newState, list.Skipped, p.LatestIn(list, s.now())
 	r.Hints = hints(p, list)
 	return nil
 }
@@ -229,23 +229,6 @@ func (s *Syncer) dates(ctx context.Context, product string) (map[string]time.Tim
 		}
 	}
 	return dates, err
-}
-
-// latestOf returns the tag of the latest release of a list, or "".
-func latestOf(p catalog.Product, list catalog.List, now time.Time) string {
-	p.MinAge, p.RequireFiles = 0, false // they decide what is offered here
-	scheme := p.Scheme()
-	var releases []catalog.Release
-	for _, e := range list.Entries {
-		if layer := e.Upstream; !e.Draft {
-			layer.List = list.Name
-			releases = append(releases, catalog.NewRelease(scheme.Parse(e.Tag), &layer, nil))
-		}
-	}
-	if latest := p.Offer(p.Rank(releases), nil, now).Latest; latest != nil {
-		return latest.Tag
-	}
-	return ""
 }
 
 // hints returns hints about a list for the operator.
