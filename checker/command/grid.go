@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"io"
+	"slices"
 	"strings"
 
 	"relcheck/checker/stats"
@@ -23,16 +24,32 @@ func (g *grid) row(cells ...text) { g.rows = append(g.rows, cells) }
 // printList prints a list in columns. Cells are masked, because they may come from a
 // client or an older store. Empty cells are printed as a dash.
 func printList(out io.Writer, heads []string, rows [][]string) error {
-	s, g := newScreen(out), &grid{heads: heads, right: make([]bool, len(heads))}
+	s := newScreen(out)
+	s.print(s.list(heads, rows))
+	return s.flush()
+}
+
+// list lays out the columns of a list.
+func (s *screen) list(heads []string, rows [][]string) block {
+	g := &grid{heads: heads, right: make([]bool, len(heads))}
 	for _, row := range rows {
-		cells := make([]text, len(row))
-		for i, cell := range row {
-			cells[i] = newText(cmp.Or(masked(cell), "-"))
+		cells := make([]text, len(heads))
+		for i := range cells {
+			cells[i] = newText(cmp.Or(masked(row[i]), "-"))
 		}
 		g.row(cells...)
 	}
-	s.print(s.grid(g))
-	return s.flush()
+	return s.grid(g)
+}
+
+// longList is list, but omits the last column on a terminal that is too narrow for it.
+func (s *screen) longList(heads []string, rows [][]string) block {
+	b := s.list(heads, rows)
+	tooWide := func(line text) bool { return line.width > s.width }
+	if s.fancy && slices.ContainsFunc(b, tooWide) {
+		return s.list(heads[:len(heads)-1], rows)
+	}
+	return b
 }
 
 // grid lays out a table. Heads that are wider than their column are wrapped.

@@ -23,6 +23,20 @@ func TestPrintList(t *testing.T) {
 	}
 }
 
+// TestLongList checks that a narrow terminal shows no checksums.
+func TestLongList(t *testing.T) {
+	heads, rows := []string{"file", "state", "SHA-256"}, [][]string{{"app", "verified", strings.Repeat("0", 64)}}
+	for _, c := range []struct {
+		screen
+		columns int
+	}{{screen{fancy: true, width: 79}, 2}, {screen{fancy: true, width: 80}, 3}, {screen{width: 79}, 3}} {
+		b := c.longList(heads, rows)
+		if got := len(strings.Fields(b[1].string)); len(b) != 2 || got != c.columns {
+			t.Errorf("%d columns, terminal %t: got %v, want %d cells", c.width, c.fancy, b, c.columns)
+		}
+	}
+}
+
 // TestBarsWithoutShares checks that a table of a range without reports has no bars.
 func TestBarsWithoutShares(t *testing.T) {
 	table := &stats.Table{Columns: []stats.Column{stats.ColInstances, stats.ColShare}, Rows: [][]any{{int64(0), nil}}}

@@ -90,7 +90,13 @@ func (d *ReleaseData) fileRows() (rows []fileRow) {
 		}
 		row := fileRow{Name: f.Name, URL: d.Product.FileURL(&catalog.File{URL: f.Listed.URL, Here: f.Here})}
 		row.Platforms = strings.Join(slices.Sorted(slices.Values(append(platforms[f.Listed.URL], platforms[f.Here]...))), ", ")
-		row.describe(cmp.Or(f.Listed.Size, h.Size), cmp.Or(f.Listed.SHA256, h.SHA256), f.Listed.SHA512)
+		row.Size = unknown
+		if size := cmp.Or(f.Listed.Size, h.Size); size > 0 || h.SHA256 != "" {
+			row.Size = formatBytes(float64(size))
+		}
+		if row.Sum, row.SumKind = cmp.Or(f.Listed.SHA256, h.SHA256), "SHA-256"; row.Sum == "" && f.Listed.SHA512 != "" {
+			row.Sum, row.SumKind = f.Listed.SHA512, "SHA-512"
+		}
 		row.State, row.Class = d.fileState(&f)
 		if f.Here != "" && f.State == catalog.FileHosted {
 			row.SumURL = f.Here + ".sha256"
@@ -98,16 +104,6 @@ func (d *ReleaseData) fileRows() (rows []fileRow) {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-func (r *fileRow) describe(size int64, sha256, sha512 string) {
-	r.Size = unknown
-	if size > 0 {
-		r.Size = formatBytes(float64(size))
-	}
-	if r.Sum, r.SumKind = sha256, "SHA-256"; sha256 == "" && sha512 != "" {
-		r.Sum, r.SumKind = sha512, "SHA-512"
-	}
 }
 
 // fileState describes where a file is and whether it was verified, and returns the CSS
