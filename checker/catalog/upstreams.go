@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -48,6 +49,9 @@ func cleanUpstreams(list string) (string, error) {
 			return "", fieldErrorf("upstreams", "an upstream has %d bytes; give one of at most %d", len(text), maxUpstream)
 		}
 		s, err := ParseUpstream(text)
+		if err != nil && len(all) > 0 && strings.HasPrefix(all[len(all)-1], string(FileUpstream)) {
+			err = fmt.Errorf("%w; a space in a path is written %%20", err)
+		}
 		if err != nil {
 			return "", fieldErrorf("upstreams", "%v", err)
 		}

@@ -41,6 +41,13 @@ func TestUpstreams(t *testing.T) {
 	}
 }
 
+// TestSpaceInUpstream checks that an error about a path with a space says how to write it.
+func TestSpaceInUpstream(t *testing.T) {
+	if _, err := (catalog.ProductPatch{"upstreams": "file:/srv/my list"}).Apply(catalog.Product{Name: "app"}); err == nil || !strings.Contains(err.Error(), "%20") {
+		t.Errorf("got error %v, want how to write a space", err)
+	}
+}
+
 func TestProductEqual(t *testing.T) {
 	a := catalog.Product{Name: "app", Syncs: []catalog.Sync{{Upstream: "go:a"}}}
 	if b := (catalog.Product{Name: "app"}); !a.Equal(b) || !b.Equal(a) {

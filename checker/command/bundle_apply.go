@@ -252,7 +252,9 @@ func (a *bundleApplication) apply(ctx context.Context, b *bundle.Reader) error {
 	if err != nil {
 		return err
 	}
+	a.repeated = true // also if another command has applied it meanwhile
 	for _, r := range results {
+		a.repeated = a.repeated && r.Repeated
 		text := r.String()
 		if r.New {
 			text = "new product; " + text

@@ -56,8 +56,8 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 			return err
 		}
 		h := catalog.HostedFile{Name: name, SHA256: strings.Repeat("0", 64), SHA512: want.SHA512, Verified: want.Known(), Fetched: time.Now()}
-		if err := h.Check(); err != nil { // of the name, before a large file is read
-			return usageError("--name: %w", err)
+		if m := (*catalog.FieldError)(nil); errors.As(h.Check(), &m) { // of the name, before a large file is read
+			return usageError("--name: %s", m.Text)
 		}
 		content, err := f.Add(ctx, file, want)
 		switch {

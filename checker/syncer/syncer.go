@@ -337,5 +337,8 @@ func (r *Result) String() string {
 			}
 		}
 	}
+	if len(r.Withdrawn) > 0 && r.Latest != "" {
+		text += "; latest " + r.Latest
+	}
 	return text
 }

@@ -145,7 +145,7 @@ func TestSync(t *testing.T) {
 	expect(t, "the first sync", run(t, sync, "app"), "3 releases: 3 added, 0 changed, 0 unchanged; new: v1.2.0, v1.1.0, v1.0.0")
 	expect(t, "the second sync", run(t, sync, "app"), "unchanged, latest v1.2.0")
 	g.set(nil, "me/app", "v1.3.0", "v1.1.0", "v1.0.0")
-	expect(t, "a new and a removed release", run(t, sync, "app"), "1 removed upstream; new: v1.3.0; withdrawn: v1.2.0")
+	expect(t, "a new and a removed release", run(t, sync, "app"), "1 removed upstream; new: v1.3.0; withdrawn: v1.2.0; latest v1.3.0")
 	g.set(nil, "me/app", "v1.3.0")
 	expect(t, "a list that lacks most", run(t, sync, "app"), "it lacks 2 of 3 releases: it is probably incomplete; if upstream has removed these releases, sync with --force")
 	if got := offered(t, s, "app"); len(got) != 3 {

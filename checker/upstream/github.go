@@ -170,7 +170,7 @@ func (r *gitHubReader) readPages(ctx context.Context) (l *listReader, pages Page
 func (l *listReader) addAll(text []byte) error {
 	var entries []jsontext.Value
 	if err := json.Unmarshal(text, &entries, lenient); err != nil {
-		return syntaxError(err)
+		return syntaxError(text, err)
 	}
 	for _, raw := range entries {
 		l.add(raw)

@@ -353,7 +353,7 @@ func TestReadRelcheckFailures(t *testing.T) {
 		"no product":       {plain(404, `{"error":{"code":"unknown_product"}}`), "no such product"},
 		"not a relcheck":   {plain(404, "<html>"), "must be a relcheck"},
 		"down":             {plain(503, ""), "status 503"},
-		"a page":           {plain(200, "<html>"), "not valid JSON"},
+		"a page":           {plain(200, "<html>"), "it is a web page"},
 		"a list":           {plain(200, "[]"), "not an export"},
 		"another version":  {plain(200, `{"relcheck_export":2,"releases":[]}`), "upgrade"},
 		"half":             {plain(200, text[:len(text)/2]), "truncated"},

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -103,14 +104,17 @@ func exportRefusal(resp *http.Response, host string) error {
 // needs memory. It calls progress with the number of releases.
 func readExport(r io.Reader, progress func(n int)) (list catalog.List, err error) {
 	limited := &io.LimitedReader{R: r, N: maxFile}
-	d := jsontext.NewDecoder(bufio.NewReaderSize(limited, 64<<10), lenient)
+	buffered := bufio.NewReaderSize(limited, 64<<10)
+	start, _ := buffered.Peek(1)
+	start = bytes.Clone(start)
+	d := jsontext.NewDecoder(buffered, lenient)
 	l := newListReader(exportForm)
 	defer func() {
 		if err != nil && limited.N <= 0 {
 			err = fmt.Errorf("%w: over %d MB", fetch.ErrTooLong, maxFile>>20)
 		}
 		if err != nil {
-			err = syntaxError(err)
+			err = syntaxError(start, err)
 		}
 	}()
 	if err := expect(d, '{'); err != nil {

@@ -22,7 +22,7 @@ const (
 	maxReleases = 100_000
 )
 
-const expected = "expected releases as returned by GitHub's API (GET /repos/{owner}/{repo}/releases) or relcheck's API, or written by relcheck release export; combine several pages with jq -s add"
+const expected = "expected releases as returned by GitHub's API (GET /repos/{owner}/{repo}/releases) or relcheck's API, or written by relcheck release export"
 
 // lenient accepts lone surrogates (\ud83d), which become U+FFFD. Whatever must not
 // contain them is checked: U+FFFD is not printable.
@@ -47,7 +47,7 @@ func ReadReleases(r io.Reader) (catalog.List, error) {
 	}
 	f, entries, err := split(text)
 	if err != nil {
-		return catalog.List{}, syntaxError(err)
+		return catalog.List{}, syntaxError(text, err)
 	}
 	if len(entries) > maxReleases {
 		return catalog.List{}, fmt.Errorf("more than %d releases in one file", maxReleases)
@@ -126,11 +126,16 @@ func split(text jsontext.Value) (f form, entries []jsontext.Value, err error) {
 	return f, entries, json.Unmarshal(object.Releases, &entries, lenient)
 }
 
-func syntaxError(err error) error {
+// syntaxError explains an error about a text that is not JSON.
+func syntaxError(text []byte, err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the file is truncated: download it again: %w", io.ErrUnexpectedEOF)
+	case bytes.HasPrefix(text, []byte("<")):
+		return errors.New("it is a web page, for example a sign-in page: " + expected)
+	case errors.As(err, &syntax) && bytes.HasPrefix(text, []byte("[")):
+		return fmt.Errorf("not valid JSON: %s: combine several pages with jq -s add", strings.TrimPrefix(syntax.Error(), "jsontext: "))
 	case errors.As(err, &syntax):
 		return fmt.Errorf("not valid JSON: %s: %s", strings.TrimPrefix(syntax.Error(), "jsontext: "), expected)
 	}
