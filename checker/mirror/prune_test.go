@@ -161,6 +161,16 @@ func TestOwner(t *testing.T) {
 			t.Errorf("folder of another store: got error %v, want its owner", err)
 		}
 	}
+	if err := os.Truncate(filepath.Join(empty, Owner), 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, open := range []func(folder, store string) (*Folder, error){Create, Open} {
+		f, err := open(empty, "b")
+		if err != nil {
+			t.Fatalf("folder with an empty owner: %v", err)
+		}
+		f.Close()
+	}
 }
 
 // TestReplacedWhileVerified checks that a content which replaces a damaged one is not moved
