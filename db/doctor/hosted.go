@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
@@ -44,6 +46,7 @@ func (x *examination) checkHosted(ctx context.Context) {
 		if err == nil {
 			releases, err = x.Releases(ctx, p.Name)
 		}
+		slices.SortFunc(releases, func(a, b catalog.Release) int { return strings.Compare(a.Tag, b.Tag) })
 		for _, r := range releases {
 			if len(r.Hosted) == 0 {
 				continue
