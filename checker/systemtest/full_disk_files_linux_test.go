@@ -74,9 +74,7 @@ func TestFetchOnDemandOnFullDisk(t *testing.T) {
 	if body, status := getText(t, s.url+"/files/opa/v1.0.0/opa_linux_amd64"); status != http.StatusBadGateway || !strings.Contains(body, "could not be fetched") {
 		t.Errorf("got status %d and %.200q, want 502", status, body)
 	}
-	if s.errs.count("not enough free space") == 0 {
-		t.Errorf("got log %s, want that the space is not enough", s.errs)
-	}
+	waitFor(t, "a log that names the reason", func() bool { return s.errs.count("not enough free space") > 0 })
 	if body, status := getText(t, s.url+"/files/opa/v0.1.0/small"); status != http.StatusOK || body != "small" {
 		t.Errorf("stored file: got status %d and %q, want the file", status, body)
 	}
