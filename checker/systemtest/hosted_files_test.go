@@ -212,7 +212,7 @@ func (w walk) onlyWhole() error {
 // folder. Both must serve and link to the file within two seconds. Both must stop after the
 // file is damaged.
 func TestServersShareFiles(t *testing.T) {
-	content := []byte("shared content")
+	content := bytes.Repeat([]byte("shared content "), 2000) // a small file would be sent from memory
 	o := slowOrigin(t, content)
 	name, folder := pgtest.WithoutPassword(pgtest.Database(t)), t.TempDir()
 	t.Setenv("PGPASSWORD", pgtest.Password)
@@ -239,7 +239,7 @@ func TestServersShareFiles(t *testing.T) {
 		t.Errorf("server with another folder: got %s, want a link to upstream", latest)
 	}
 	sum := sha256Of(content)
-	if err := os.WriteFile(filepath.Join(folder, "sha256", sum[:2], sum), []byte("Shared content"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "sha256", sum[:2], sum), bytes.ToUpper(content), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if body, status := getText(t, other.url+path); status != 503 || !strings.Contains(body, "damaged") {

@@ -41,7 +41,8 @@ const (
 var ErrBusy = errors.New("too many requests for files")
 
 // Files serves the contents of a folder. It trusts a file until it changes, because
-// contents are verified when they are stored and once a day.
+// contents are verified when they are stored and once a day. It sends a small content from
+// memory for a while after it has read and verified it.
 type Files struct {
 	Folder *mirror.Folder
 	Log    *slog.Logger
@@ -61,6 +62,7 @@ type Files struct {
 
 	scanning  chan struct{} // holds one element while a scan runs
 	hanging   atomic.Bool   // the file system did not answer a scan in time
+	recent    recentContents
 	downloads atomic.Int64
 	verifying singleflight.Group
 	hashing   chan struct{}
@@ -70,7 +72,7 @@ type Files struct {
 // New returns Files without hooks.
 func New(folder *mirror.Folder, log *slog.Logger) *Files {
 	return &Files{Folder: folder, Log: log, Changed: func() {}, Damaged: func(context.Context, string) {}, Interval: checkInterval, unusable: map[string]error{}, seen: map[string]fs.FileInfo{},
-		scanning: make(chan struct{}, 1), hashing: make(chan struct{}, maxHashing), checked: map[string]time.Time{}}
+		recent: recentContents{bySum: map[string]recentContent{}}, scanning: make(chan struct{}, 1), hashing: make(chan struct{}, maxHashing), checked: map[string]time.Time{}}
 }
 
 // Usable reports whether content can be served, as far as is known.
@@ -186,6 +188,7 @@ func (f *Files) Run(ctx context.Context, contents func() []mirror.Content) {
 			return
 		case <-search.C:
 		}
+		f.recent.expire()
 		all := contents()
 		if time.Now().Before(next) {
 			missing := all[:0]
@@ -204,29 +207,29 @@ func (f *Files) Run(ctx context.Context, contents func() []mirror.Content) {
 
 // open opens trusted content. The error wraps [fs.ErrNotExist], [mirror.ErrDamaged] or
 // [mirror.ErrChanging].
-func (f *Files) open(ctx context.Context, meta File) (*os.File, fs.FileInfo, error) {
+func (f *Files) open(ctx context.Context, meta File) (*os.File, error) {
 	c := meta.Content
 	for range 2 {
 		file, err := f.Folder.Get(c.SHA256)
 		if err != nil {
-			return nil, nil, f.lost(c.SHA256, err)
+			return nil, f.lost(c.SHA256, err)
 		}
 		info, err := file.Stat()
 		if err == nil && !info.Mode().IsRegular() {
 			err = f.lost(c.SHA256, fs.ErrNotExist)
 		}
 		if err == nil && f.trusts(meta, info) {
-			return file, info, nil
+			return file, nil
 		}
 		file.Close()
 		if err == nil {
 			err = f.verifyNow(ctx, c.SHA256)
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	return nil, nil, mirror.ErrChanging
+	return nil, mirror.ErrChanging
 }
 
 // trusts reports whether a file does not have to be verified before it is served. A file that

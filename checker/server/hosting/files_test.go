@@ -185,6 +185,52 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// TestRecent checks that a small file is verified when it is read, and then sent from memory
+// for a while, whatever happens to it on disk.
+func TestRecent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSample(t)
+		c := s.add(t, []byte("content"))
+		get := func(c mirror.Content, want string, wantErr error) {
+			t.Helper()
+			w := httptest.NewRecorder()
+			err := s.Serve(w, httptest.NewRequest("GET", "/", nil), File{Name: "a", Content: c, Fetched: time.Now()})
+			if got := w.Body.String(); got != want || !errors.Is(err, wantErr) {
+				t.Errorf("got %q (error %v), want %q (error %v)", got, err, want, wantErr)
+			}
+		}
+		rot := func(c mirror.Content) { // keeps the time of the file
+			t.Helper()
+			info, err := os.Stat(s.path(c.SHA256))
+			if err == nil {
+				err = errors.Join(os.WriteFile(s.path(c.SHA256), []byte("damaged")[:c.Size], 0o644), os.Chtimes(s.path(c.SHA256), info.ModTime(), info.ModTime()))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		get(c, "content", nil)
+		rot(c)
+		get(c, "content", nil)
+		time.Sleep(recentTime)
+		get(c, "", mirror.ErrDamaged)
+		s.recent.expire()
+		other := s.add(t, []byte("other"))
+		rot(other)
+		get(other, "", mirror.ErrDamaged)
+		if n := len(s.recent.bySum); n != 0 || s.recent.size != 0 {
+			t.Errorf("got %d contents of %d bytes in memory, want none", n, s.recent.size)
+		}
+		content := make([]byte, smallFile)
+		for i := range 3 * maxRecent / smallFile {
+			s.recent.add(fmt.Sprint(i), content)
+		}
+		if s.recent.size > maxRecent || s.recent.size < maxRecent-2*smallFile {
+			t.Errorf("got %d bytes in memory, want about %d", s.recent.size, maxRecent)
+		}
+	})
+}
+
 // TestHangingFolder checks that downloads and scans that hang leave the rest of the server
 // alone.
 func TestHangingFolder(t *testing.T) {

@@ -1,6 +1,10 @@
 package hosting
 
 import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"mime"
@@ -8,7 +12,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"relcheck/checker/mirror"
@@ -25,15 +28,12 @@ type File struct {
 }
 
 const (
-	// smallFile is the maximum size in bytes of a file that is read into memory and sent
+	// smallFile is the maximum size in bytes of a file that is sent from memory, together
 	// with the header of the response. The kernel sends larger ones.
 	smallFile = 16 << 10
 	// secureBuffer is the size of the buffer from which a file is encrypted, in bytes.
 	secureBuffer = 32 << 10
 )
-
-// buffers are reused because each response with a small file needs one.
-var buffers = sync.Pool{New: func() any { return new([smallFile]byte) }}
 
 // Serve sends a file. If it returns an error, it has sent nothing. The error wraps
 // [fs.ErrNotExist], [mirror.ErrDamaged], [mirror.ErrChanging] or [ErrBusy].
@@ -42,14 +42,18 @@ func (f *Files) Serve(w http.ResponseWriter, r *http.Request, meta File) error {
 	if f.downloads.Add(1) > maxDownloads {
 		return ErrBusy
 	}
-	file, info, err := f.open(r.Context(), meta)
+	if r.TLS == nil && meta.Content.Size <= smallFile && wantsAll(r) {
+		content, err := f.read(r.Context(), meta)
+		if err == nil {
+			serveSmall(w, r, meta, content)
+		}
+		return err
+	}
+	file, err := f.open(r.Context(), meta)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if r.TLS == nil && info.Size() <= smallFile && wantsAll(r) {
-		return serveSmall(w, r, meta, file, int(info.Size()))
-	}
 	if r.TLS != nil {
 		if !inbound.Reserve(r.Context(), secureBuffer) {
 			return ErrBusy
@@ -75,16 +79,33 @@ func wantsAll(r *http.Request) bool {
 	return true
 }
 
-// serveSmall sends a whole small file with one system call.
-func serveSmall(w http.ResponseWriter, r *http.Request, meta File, file io.Reader, size int) error {
-	buffer := buffers.Get().(*[smallFile]byte)
-	defer buffers.Put(buffer)
-	if _, err := io.ReadFull(file, buffer[:size]); err != nil {
-		return fmt.Errorf("%w: %w", mirror.ErrChanging, err)
+// read returns a small content, which it has verified.
+func (f *Files) read(ctx context.Context, meta File) ([]byte, error) {
+	sum := meta.Content.SHA256
+	if content := f.recent.get(sum); content != nil {
+		return content, nil
 	}
+	file, err := f.open(ctx, meta)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	content := make([]byte, meta.Content.Size)
+	if _, err := io.ReadFull(file, content); err != nil {
+		return nil, fmt.Errorf("%w: %w", mirror.ErrChanging, err)
+	}
+	if got := sha256.Sum256(content); hex.EncodeToString(got[:]) != sum {
+		return nil, cmp.Or(f.verifyNow(ctx, sum), mirror.ErrChanging)
+	}
+	f.recent.add(sum, content)
+	return content, nil
+}
+
+// serveSmall sends a whole small file with one system call.
+func serveSmall(w http.ResponseWriter, r *http.Request, meta File, content []byte) {
 	h := w.Header()
 	setHeaders(h, meta)
-	values := [...]string{strconv.Itoa(size), "bytes", meta.Fetched.UTC().Format(http.TimeFormat)}
+	values := [...]string{strconv.Itoa(len(content)), "bytes", meta.Fetched.UTC().Format(http.TimeFormat)}
 	h["Content-Length"], h["Accept-Ranges"] = values[0:1:1], values[1:2:2]
 	if !meta.Fetched.IsZero() {
 		h["Last-Modified"] = values[2:3:3]
@@ -92,8 +113,7 @@ func serveSmall(w http.ResponseWriter, r *http.Request, meta File, file io.Reade
 	inbound.HoldHeader(r.Context())
 	w.WriteHeader(http.StatusOK)
 	http.NewResponseController(w).Flush()
-	w.Write(buffer[:size]) // an error means that the client has closed the connection
-	return nil
+	w.Write(content) // an error means that the client has closed the connection
 }
 
 // ServeSum sends the SHA-256 of a file, in the format of sha256sum.
@@ -119,10 +139,18 @@ var (
 
 // disposition makes browsers save the file under its name.
 func disposition(name string) string {
+	if name != "" && !strings.ContainsFunc(name, needsQuotes) {
+		return "attachment; filename=" + name
+	}
 	if d := mime.FormatMediaType("attachment", map[string]string{"filename": name}); d != "" {
 		return d
 	}
 	return "attachment"
+}
+
+// needsQuotes reports whether a character may have to be quoted in a header.
+func needsQuotes(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._+", r))
 }
 
 // mediaTypes are the types of files by extension. Package mime would depend on the machine.
