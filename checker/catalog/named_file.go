@@ -175,6 +175,15 @@ func (l *namedList) has(url string) bool {
 	return ok
 }
 
+// Listed returns the files as they are listed.
+func (fs NamedFiles) Listed() []File {
+	files := make([]File, len(fs))
+	for i := range fs {
+		files[i] = fs[i].Listed
+	}
+	return files
+}
+
 // Named returns the file with a name, or nil. The name can also be the one under which the
 // file was stored, before there were others of its name.
 func (fs NamedFiles) Named(name string) *NamedFile {

@@ -292,8 +292,7 @@ func (w *bundleWriter) filesOf(p *catalog.Product, r *catalog.Ranked) (files []b
 	if len(w.platforms) > 0 {
 		hosted := r.Release // with the files that no list contains
 		p.SetLinks(&hosted, func(f *catalog.NamedFile) string { return f.Name })
-		s := selectFiles(p, p.Rank([]catalog.Release{hosted})[0], w.platforms)
-		named = append(s.files, s.sums...)
+		named = selectFiles(p, p.Rank([]catalog.Release{hosted})[0], w.platforms).files
 	}
 	for _, f := range named {
 		h := f.Hosted

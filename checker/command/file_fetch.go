@@ -140,7 +140,7 @@ func fetchPlan(p *catalog.Product, releases []*catalog.Ranked, platforms []check
 		known = known || len(s.files)+len(r.Downloads(p).ByPlatform()) > 0
 		switch {
 		case len(s.files) > 0:
-			jobs = append(jobs, fetchJob{release: r, selection: s})
+			jobs = append(jobs, fetchJob{release: r, files: s.files})
 		case len(platforms) == 0 && p.Download == "":
 			print("%s %s: no link to a file is known", p.Name, r.Tag)
 		}

@@ -1,14 +1,11 @@
 package command
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -39,11 +36,10 @@ type fileFetcher struct {
 	size                              int64 // of the fetched files
 }
 
-// fetchJob is the fetching of the files of a release.
+// fetchJob is the fetching of files of a release.
 type fetchJob struct {
 	release *catalog.Ranked
-	selection
-	texts map[string]string // contents of its checksum files, by their names
+	files   []catalog.NamedFile
 }
 
 func newFileFetcher(s *db.Store, p *catalog.Product, f *mirror.Folder, o fetchOptions, out io.Writer) *fileFetcher {
@@ -53,8 +49,8 @@ func newFileFetcher(s *db.Store, p *catalog.Product, f *mirror.Folder, o fetchOp
 
 func (f *fileFetcher) close() { f.fetcher.Client.CloseIdleConnections() }
 
-// all fetches the checksum files of releases, and then their other files. It prints and
-// counts files that cannot be fetched. It returns errors of the folder and of the store.
+// all fetches the files of releases. It prints and counts files that cannot be fetched. It
+// returns errors of the folder and of the store.
 func (f *fileFetcher) all(ctx context.Context, jobs []fetchJob) error {
 	defer f.progress.clear()
 	for _, j := range jobs {
@@ -62,123 +58,59 @@ func (f *fileFetcher) all(ctx context.Context, jobs []fetchJob) error {
 			f.progress.expect(file.Listed.Size)
 		}
 	}
-	sums, files := f.group(ctx), f.group(ctx)
-	for i := range jobs {
-		jobs[i].texts = map[string]string{}
-		for _, sum := range jobs[i].sums {
-			sums.Go(func(ctx context.Context) error { return f.sumFile(ctx, &jobs[i], sum) })
+	g, running := errgroup.WithContext(ctx)
+	g.SetLimit(f.parallel)
+	for _, j := range jobs {
+		err := f.addChecksums(running, j)
+		if running.Err() != nil {
+			break
 		}
-	}
-	err := sums.Wait()
-	for i := range jobs {
-		for _, file := range jobs[i].files {
-			if err == nil {
-				files.Go(func(ctx context.Context) error { return f.file(ctx, &jobs[i], file) })
+		for _, file := range j.files {
+			if l := file.Listed; err != nil && l.SHA256+l.SHA512 == "" {
+				f.fail(running, j.release.Tag, file.Name, err)
+				continue
 			}
+			g.Go(func() error { return f.file(running, j.release.Tag, file) })
 		}
 	}
-	if err = cmp.Or(err, files.Wait()); err != nil && ctx.Err() != nil {
+	err := g.Wait()
+	if ctx.Err() != nil {
 		return errors.New("interrupted: run the command again to continue")
 	}
 	return err
 }
 
-// fetchGroup runs functions at the same time. Its context ends with the first error.
-type fetchGroup struct {
-	*errgroup.Group
-	ctx context.Context
-}
-
-func (f *fileFetcher) group(ctx context.Context) fetchGroup {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(f.parallel)
-	return fetchGroup{g, ctx}
-}
-
-func (g fetchGroup) Go(run func(ctx context.Context) error) {
-	g.Group.Go(func() error { return run(g.ctx) })
-}
-
-// sumFile fetches a checksum file.
-func (f *fileFetcher) sumFile(ctx context.Context, j *fetchJob, sum catalog.NamedFile) error {
-	digests := mirror.Digests{SHA256: sum.Listed.SHA256, SHA512: sum.Listed.SHA512}
-	c, kept, err := f.content(ctx, &sum, digests)
-	if sum.Listed.MediaType == guessed && err != nil && !fatal(ctx, err) {
-		return nil // upstream probably has none
-	}
-	text := ""
-	if err == nil {
-		text, err = f.text(c)
-	}
-	if err != nil {
-		return f.fail(ctx, j.release.Tag, sum.Name, err)
-	}
-	if sum.Listed.MediaType == guessed && len(upstream.Checksums(text, "any")) == 0 { // for example a page that reports a missing file
-		return nil
-	}
-	f.mu.Lock()
-	j.texts[sum.Name] = text
-	f.mu.Unlock()
-	return f.host(ctx, j.release.Tag, &sum, c, digests, kept)
-}
-
-// text returns the content of a checksum file.
-func (f *fileFetcher) text(c mirror.Content) (string, error) {
-	const limit = 1 << 20
-	if c.Size > limit {
-		return "", fmt.Errorf("it has %d bytes, which is too large for a checksum file", c.Size)
-	}
-	file, err := f.folder.Get(c.SHA256)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, limit))
-	return string(text), err
-}
-
-// file fetches another file.
-func (f *fileFetcher) file(ctx context.Context, j *fetchJob, file catalog.NamedFile) error {
-	digests, err := j.digests(file)
-	var c mirror.Content
-	var kept bool
-	if err == nil {
-		c, kept, err = f.content(ctx, &file, digests)
-	}
-	if err != nil {
-		return f.fail(ctx, j.release.Tag, file.Name, err)
-	}
-	return f.host(ctx, j.release.Tag, &file, c, digests, kept)
-}
-
-// digests returns the checksums of a file from upstream's list and checksum files.
-func (j *fetchJob) digests(file catalog.NamedFile) (mirror.Digests, error) {
-	known := mirror.Digests{SHA256: file.Listed.SHA256, SHA512: file.Listed.SHA512}
-	for sumFile, text := range j.texts {
-		found := sumsIn(text, sumFile, file.Name)
-		if known.SHA256 != "" && found.SHA256 != "" && known.SHA256 != found.SHA256 || known.SHA512 != "" && found.SHA512 != "" && known.SHA512 != found.SHA512 {
-			return known, fmt.Errorf("upstream has two different checksums for it, one of them in %s: it was not fetched", sumFile)
+// addChecksums adds the checksums in upstream's checksum files to the files of a release,
+// except to those that were verified before. The error is about files without a checksum.
+func (f *fileFetcher) addChecksums(ctx context.Context, j fetchJob) error {
+	files := make([]catalog.File, len(j.files))
+	for i, file := range j.files {
+		files[i] = file.Listed
+		if h := file.Hosted; file.State == catalog.FileHosted && h.Verified {
+			files[i].SHA256, files[i].SHA512 = h.SHA256, h.SHA512
 		}
-		known = mirror.Digests{SHA256: cmp.Or(known.SHA256, found.SHA256), SHA512: cmp.Or(known.SHA512, found.SHA512)}
 	}
-	return known, nil
+	sums := upstream.ChecksumFiles{Client: f.fetcher.Client, Guess: true}
+	err := sums.Complete(ctx, files, j.release.NamedFiles(f.product).Listed())
+	for i := range files {
+		j.files[i].Listed = files[i]
+	}
+	return err
 }
 
-// sumsIn returns the checksums of a file in the text of a checksum file.
-func sumsIn(text, sumFile, name string) mirror.Digests {
-	alone, _ := upstream.ChecksumFile(sumFile, func(other string) bool { return other == name })
-	if alone == "" && strings.Contains(sumFile+name, "/") { // a list does not tell apart files of the same name
-		return mirror.Digests{}
+// file fetches a file.
+func (f *fileFetcher) file(ctx context.Context, tag string, file catalog.NamedFile) error {
+	c, kept, err := f.content(ctx, &file)
+	if err != nil {
+		return f.fail(ctx, tag, file.Name, err)
 	}
-	f := upstream.Checksums(text, alone)[path.Base(name)]
-	return mirror.Digests{SHA256: f.SHA256, SHA512: f.SHA512}
+	return f.host(ctx, tag, &file, c, kept)
 }
 
 // content returns the content of a file, and reports whether the file had it before.
-func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile, want mirror.Digests) (c mirror.Content, kept bool, err error) {
-	listed := file.Listed
-	listed.SHA256, listed.SHA512 = want.SHA256, want.SHA512
-	state := file.Hosted.State(&listed)
+func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile) (c mirror.Content, kept bool, err error) {
+	listed := &file.Listed
+	state := file.Hosted.State(listed)
 	if file.Hosted != nil {
 		c = mirror.Content{SHA256: file.Hosted.SHA256, Size: file.Hosted.Size}
 	}
@@ -186,7 +118,7 @@ func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile, want
 	switch {
 	case state == catalog.FileChanged && !f.replace:
 		return c, false, errors.New("upstream has changed it under the same name, so it is not served: find out why, then fetch it again with --replace")
-	case has && (file.Hosted.Verified || want.SHA256 != "" || !f.replace):
+	case has && (file.Hosted.Verified || listed.SHA256 != "" || !f.replace):
 		return c, true, nil
 	case state == catalog.FileDamaged && f.folder.Has(c):
 		if err := f.folder.Verify(ctx, c.SHA256); err != nil && f.folder.Has(c) { // Verify could not move it
@@ -194,7 +126,8 @@ func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile, want
 		}
 	}
 	stored, last := c.SHA256, int64(0)
-	c, err = f.fetcher.Fetch(ctx, mirror.Source{URL: listed.URL, Size: listed.Size, Digests: want}, func(size int64) {
+	from := mirror.Source{URL: listed.URL, Size: listed.Size, Digests: mirror.Digests{SHA256: listed.SHA256, SHA512: listed.SHA512}}
+	c, err = f.fetcher.Fetch(ctx, from, func(size int64) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.progress.add(size - last)
@@ -204,11 +137,12 @@ func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile, want
 }
 
 // host stores that a file is hosted, and prints it.
-func (f *fileFetcher) host(ctx context.Context, tag string, file *catalog.NamedFile, c mirror.Content, want mirror.Digests, kept bool) error {
-	h := catalog.HostedFile{Name: file.Name, URL: file.Listed.URL, SHA256: c.SHA256, SHA512: want.SHA512, Size: c.Size, Verified: want.Known(), Fetched: time.Now()}
+func (f *fileFetcher) host(ctx context.Context, tag string, file *catalog.NamedFile, c mirror.Content, kept bool) error {
+	listed := &file.Listed
+	h := catalog.HostedFile{Name: file.Name, URL: listed.URL, SHA256: c.SHA256, SHA512: listed.SHA512, Size: c.Size, Verified: listed.SHA256+listed.SHA512 != "", Fetched: time.Now()}
 	if kept { // upstream may have had no checksum when it was fetched
 		h = *file.Hosted
-		h.Verified = h.Verified || want.SHA256 == c.SHA256
+		h.Verified = h.Verified || listed.SHA256 == c.SHA256
 	}
 	if !kept || h.Verified != file.Hosted.Verified {
 		release, err := f.folder.Hold(ctx, c)

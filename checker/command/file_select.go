@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -13,8 +12,7 @@ import (
 
 // selection is files of one release.
 type selection struct {
-	files []catalog.NamedFile // without checksum files
-	sums  []catalog.NamedFile // checksum files of files
+	files []catalog.NamedFile
 
 	// missing are the platforms without a link.
 	missing []checker.Platform
@@ -40,7 +38,6 @@ func selectFiles(p *catalog.Product, r *catalog.Ranked, platforms []checker.Plat
 			s.missing = append(s.missing, platform)
 		}
 	}
-	s.addSums(named)
 	if len(s.files) > 0 || p.Download == "" { // a template does not list the files for platforms
 		s.addOthers(d, named)
 	}
@@ -56,45 +53,18 @@ func (s *selection) add(f *catalog.NamedFile) {
 }
 
 // addOthers adds files that are for no platform, for example documentation, and files that
-// are named after a selected one, for example its signature.
+// are named after a selected one, for example its checksum or its signature.
 func (s *selection) addOthers(d *catalog.Downloads, named catalog.NamedFiles) {
-	selected := s.files
+	chosen := s.files
 	for i := range named {
 		f := &named[i]
 		about := func(g catalog.NamedFile) bool { return strings.HasPrefix(f.Name, g.Name+".") }
-		isSum := func(g catalog.NamedFile) bool { return f.Name == g.Name }
+		of, isSum := upstream.ChecksumFile(f.Name, func(name string) bool { return named.Named(name) != nil })
+		isSum = isSum && (of == "" || slices.ContainsFunc(chosen, func(g catalog.NamedFile) bool { return g.Name == of }))
 		switch {
-		case f.ByTemplate, f.Listed.URL+f.Here == "", d.Candidate(f), slices.ContainsFunc(s.sums, isSum):
-		case !download.Mentions(f.Name), slices.ContainsFunc(selected, about):
+		case f.ByTemplate, f.Listed.URL+f.Here == "", d.Candidate(f):
+		case isSum, !download.Mentions(f.Name), slices.ContainsFunc(chosen, about):
 			s.add(f)
 		}
 	}
 }
-
-// addSums adds the checksum files of the files. For a file without another checksum, it
-// adds the link with guessedSuffix, which may not exist.
-func (s *selection) addSums(named catalog.NamedFiles) {
-	selected := func(name string) bool {
-		return slices.ContainsFunc(s.files, func(f catalog.NamedFile) bool { return f.Name == name })
-	}
-	known := func(name string) bool { return selected(name) || named.Named(name) != nil }
-	covered := map[string]bool{} // names of files that a checksum file describes
-	for _, f := range named {
-		of, ok := upstream.ChecksumFile(f.Name, known)
-		if !ok || of != "" && !selected(of) || selected(f.Name) || f.ByTemplate || f.Listed.URL+f.Here == "" {
-			continue
-		}
-		s.sums = append(s.sums, f)
-		covered[of] = true // an empty name stands for all files
-	}
-	for _, f := range s.files {
-		if l := f.Listed; l.SHA256+l.SHA512 == "" && !covered[f.Name] && !covered[""] && l.URL != "" && !strings.Contains(l.URL, "?") {
-			sum := cmp.Or(named.Named(f.Name+guessedSuffix), &catalog.NamedFile{Name: f.Name + guessedSuffix})
-			s.sums = append(s.sums, catalog.NamedFile{Name: sum.Name, Listed: catalog.File{URL: l.URL + guessedSuffix, MediaType: guessed}, Hosted: sum.Hosted, State: sum.State})
-		}
-	}
-}
-
-// guessedSuffix is appended to the URL of a file to look for its checksum. Such files have
-// the media type guessed.
-const guessedSuffix, guessed = ".sha256", "guessed"

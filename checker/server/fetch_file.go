@@ -64,14 +64,10 @@ func (s *Server) download(ctx context.Context, req fileRequest, f *catalog.Named
 	if !trusted {
 		ctx = fetch.PublicOnly(ctx)
 	}
-	var listed []catalog.File
-	for _, other := range req.p.NamedFiles(&req.r.Release) {
-		listed = append(listed, other.Listed)
-	}
 	files := []catalog.File{f.Listed}
 	sums := upstream.ChecksumFiles{Client: s.options.Fetcher.Client, Guess: true,
 		Follow: func(ctx context.Context, to *url.URL) (context.Context, error) { return fetch.Follow(ctx, u, to) }}
-	if err := sums.Complete(ctx, files, listed); err != nil {
+	if err := sums.Complete(ctx, files, req.p.NamedFiles(&req.r.Release).Listed()); err != nil {
 		return h, err
 	}
 	from := mirror.Source{URL: f.Listed.URL, Size: f.Listed.Size, Digests: mirror.Digests{SHA256: files[0].SHA256, SHA512: files[0].SHA512}}

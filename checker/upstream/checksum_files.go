@@ -138,7 +138,10 @@ type ChecksumFiles struct {
 // files of single files that still lack one. It skips checksum files that will never be
 // readable, and returns an error if another attempt may succeed.
 func (c ChecksumFiles) Complete(ctx context.Context, files, listed []catalog.File) error {
-	lacks := func(f catalog.File) bool { return f.SHA256 == "" }
+	lacks := func(f catalog.File) bool {
+		_, isSum := checksumFile(f, listed)
+		return f.SHA256 == "" && !isSum
+	}
 	if !slices.ContainsFunc(files, lacks) {
 		return nil
 	}
