@@ -4,8 +4,11 @@ package markdown
 
 import (
 	"bytes"
+	"html"
 	"html/template"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -14,11 +17,8 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
 	extended "github.com/yuin/goldmark/extension/ast"
-	"github.com/yuin/goldmark/renderer"
-	"github.com/yuin/goldmark/renderer/html"
+	renderhtml "github.com/yuin/goldmark/renderer/html"
 	gmtext "github.com/yuin/goldmark/text"
-	"github.com/yuin/goldmark/util"
-	tokens "golang.org/x/net/html"
 
 	"relcheck/checker/printable"
 )
@@ -37,7 +37,7 @@ var converter = sync.OnceValue(func() goldmark.Markdown {
 	return goldmark.New(
 		goldmark.WithExtensions(extension.Linkify, extension.Strikethrough, extension.TaskList,
 			extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute))),
-		goldmark.WithRendererOptions(html.WithHardWraps(), renderer.WithNodeRenderers(util.Prioritized(nodes{}, 0))))
+		goldmark.WithRendererOptions(renderhtml.WithHardWraps()))
 })
 
 // Render renders notes in GitHub's Markdown. Links open only web addresses. Images become
@@ -48,7 +48,7 @@ func Render(text string) template.HTML {
 	}
 	source := []byte(text)
 	root := converter().Parser().Parse(gmtext.NewReader(source))
-	shiftHeadings(root)
+	simplify(root, source)
 	var b bytes.Buffer
 	if err := converter().Renderer().Render(&b, source, root); err != nil {
 		return plain(text)
@@ -97,142 +97,88 @@ func depth(text string) (deepest int) {
 	return deepest
 }
 
-// nodes renders the nodes that goldmark would render differently.
-type nodes struct{}
-
-func (nodes) RegisterFuncs(r renderer.NodeRendererFuncRegisterer) {
-	r.Register(ast.KindHeading, heading)
-	r.Register(ast.KindLink, link)
-	r.Register(ast.KindAutoLink, autoLink)
-	r.Register(ast.KindImage, image)
-	r.Register(ast.KindRawHTML, nothing)
-	r.Register(ast.KindHTMLBlock, htmlBlock)
-	r.Register(extended.KindTaskCheckBox, checkBox)
-}
-
-func nothing(util.BufWriter, []byte, ast.Node, bool) (ast.WalkStatus, error) {
-	return ast.WalkSkipChildren, nil
-}
-
-// shiftHeadings shifts the levels of headings so that the highest is firstHeading.
-func shiftHeadings(root ast.Node) {
-	var headings []*ast.Heading
-	highest := 6
+// simplify replaces what notes must not contain, and shifts the levels of headings so that
+// the highest is firstHeading.
+func simplify(root ast.Node, source []byte) {
+	var nodes []ast.Node
+	highest, links, nested := 6, 0, map[ast.Node]bool{} // links in a link
 	ast.Walk(root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		if h, ok := n.(*ast.Heading); ok && entering {
-			headings = append(headings, h)
-			highest = min(highest, h.Level)
+		if entering {
+			nodes = append(nodes, n)
+		}
+		switch n := n.(type) {
+		case *ast.Heading:
+			highest = min(highest, n.Level)
+		case *ast.Link, *ast.Image:
+			if entering {
+				nested[n] = links > 0
+				links++
+			} else {
+				links--
+			}
 		}
 		return ast.WalkContinue, nil
 	})
-	for _, h := range headings {
-		h.Level = min(h.Level-highest+firstHeading, 6)
-	}
-}
-
-func heading(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-	level := byte('0' + n.(*ast.Heading).Level)
-	if entering {
-		w.Write([]byte{'<', 'h', level, '>'})
-	} else {
-		w.Write([]byte{'<', '/', 'h', level, '>', '\n'})
-	}
-	return ast.WalkContinue, nil
-}
-
-// checkBox renders a check box as text.
-func checkBox(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-	if entering {
-		box := "☐ "
-		if n.(*extended.TaskCheckBox).IsChecked {
-			box = "☑ "
-		}
-		w.WriteString(box)
-	}
-	return ast.WalkContinue, nil
-}
-
-func link(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-	anchor(w, string(n.(*ast.Link).Destination), entering)
-	return ast.WalkContinue, nil
-}
-
-// image renders a link to the image with its description.
-func image(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-	target := string(n.(*ast.Image).Destination)
-	for up := n.Parent(); up != nil; up = up.Parent() {
-		if k := up.Kind(); k == ast.KindLink || k == ast.KindImage { // links cannot be nested
-			target = ""
-		}
-	}
-	anchor(w, target, entering)
-	if entering && n.FirstChild() == nil {
-		w.WriteString("Image")
-	}
-	return ast.WalkContinue, nil
-}
-
-func autoLink(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-	if !entering {
-		return ast.WalkContinue, nil
-	}
-	auto := n.(*ast.AutoLink)
-	target := ""
-	if auto.AutoLinkType == ast.AutoLinkURL {
-		target = string(auto.URL(source))
-	}
-	anchor(w, target, true)
-	w.Write(util.EscapeHTML(auto.Label(source)))
-	anchor(w, target, false)
-	return ast.WalkContinue, nil
-}
-
-// anchor writes the start or the end of a link. It writes nothing if the destination is not
-// a web address.
-func anchor(w util.BufWriter, target string, entering bool) {
-	u, err := url.Parse(target)
-	switch {
-	case err != nil, u.Scheme != "https" && u.Scheme != "http", u.Host == "", u.User != nil:
-	case entering:
-		w.WriteString(`<a href="` + template.HTMLEscapeString(u.String()) + `" rel="noreferrer nofollow">`)
-	default:
-		w.WriteString("</a>")
-	}
-}
-
-// htmlBlock renders the text of HTML.
-func htmlBlock(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
-	if !entering {
-		return ast.WalkContinue, nil
-	}
-	block := n.(*ast.HTMLBlock)
-	raw := block.Lines().Value(source)
-	if block.HasClosure() {
-		raw = append(bytes.Clone(raw), block.ClosureLine.Value(source)...)
-	}
-	if text := strings.TrimSpace(textOf(raw)); text != "" {
-		w.WriteString("<p>" + template.HTMLEscapeString(text) + "</p>\n")
-	}
-	return ast.WalkContinue, nil
-}
-
-// textOf returns the text of HTML without tags, comments, scripts and styles.
-func textOf(raw []byte) string {
-	var text strings.Builder
-	hidden := false
-	for z := tokens.NewTokenizer(bytes.NewReader(raw)); ; {
-		switch z.Next() {
-		case tokens.ErrorToken:
-			return text.String()
-		case tokens.TextToken:
-			if !hidden {
-				text.Write(z.Text())
+	for _, n := range slices.Backward(nodes) {
+		switch n := n.(type) {
+		case *ast.Heading:
+			n.Level = min(n.Level-highest+firstHeading, 6)
+		case *ast.Link:
+			setLink(n, n.Destination, nested[n])
+		case *ast.Image:
+			if n.FirstChild() == nil {
+				n.AppendChild(n, textNode("Image"))
 			}
-		case tokens.StartTagToken:
-			name, _ := z.TagName()
-			hidden = string(name) == "script" || string(name) == "style"
-		case tokens.EndTagToken:
-			hidden = false
+			setLink(n, n.Destination, nested[n])
+		case *ast.AutoLink:
+			n.AppendChild(n, textNode(string(n.Label(source))))
+			setLink(n, n.URL(source), n.AutoLinkType != ast.AutoLinkURL)
+		case *ast.RawHTML:
+			n.Parent().RemoveChild(n.Parent(), n)
+		case *ast.HTMLBlock:
+			raw := n.Lines().Value(source)
+			if n.HasClosure() {
+				raw = append(bytes.Clone(raw), n.ClosureLine.Value(source)...)
+			}
+			if text := strings.TrimSpace(html.UnescapeString(tag.ReplaceAllString(string(raw), ""))); text != "" {
+				p := ast.NewParagraph()
+				p.AppendChild(p, textNode(text))
+				n.Parent().InsertBefore(n.Parent(), n, p)
+			}
+			n.Parent().RemoveChild(n.Parent(), n)
+		case *extended.TaskCheckBox:
+			box := "☐ "
+			if n.IsChecked {
+				box = "☑ "
+			}
+			n.Parent().ReplaceChild(n.Parent(), n, textNode(box))
 		}
 	}
+}
+
+// tag matches a tag, a comment, a script or a style.
+var tag = regexp.MustCompile(`(?is)<!--.*?(?:-->|$)|<script\b.*?(?:</script>|$)|<style\b.*?(?:</style>|$)|<[^>]*>`)
+
+func textNode(text string) ast.Node {
+	s := ast.NewString([]byte(text))
+	s.SetRaw(true) // without entities and escapes
+	return s
+}
+
+// setLink replaces a node by a link with its children, or by its children if plain is set or
+// the target is not a web address.
+func setLink(n ast.Node, target []byte, plain bool) {
+	parent, before := n.Parent(), n
+	u, err := url.Parse(string(target))
+	if !plain && err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil {
+		link := ast.NewLink()
+		link.Destination = []byte(html.EscapeString(u.String())) // the renderer resolves entities
+		link.SetAttributeString("rel", []byte("noreferrer nofollow"))
+		parent.InsertBefore(parent, n, link)
+		parent, before = link, nil
+	}
+	for c := n.FirstChild(); c != nil; c = n.FirstChild() {
+		parent.InsertBefore(parent, before, c)
+	}
+	n.Parent().RemoveChild(n.Parent(), n)
 }
