@@ -111,7 +111,7 @@ func parseHeader(text string) (*Header, error) {
 	switch {
 	case text != h.text():
 		return nil, errors.New("the note has unknown lines: use a newer relcheck")
-	case h.Store == "", h.Created.IsZero(), !isSum(h.indexSum), h.Base != "" && !isSum(h.Base):
+	case h.Store == "", h.Created.IsZero(), !catalog.IsSHA256(h.indexSum), h.Base != "" && !catalog.IsSHA256(h.Base):
 		return nil, errors.New("the note is incomplete")
 	case h.indexSize < 0 || h.indexSize > maxIndex:
 		return nil, fmt.Errorf("an index of %d bytes is too large", h.indexSize)
@@ -123,10 +123,6 @@ func parseHeader(text string) (*Header, error) {
 func idOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
-}
-
-func isSum(s string) bool {
-	return len(s) == hex.EncodedLen(sha256.Size) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // Product is a product in a bundle.
@@ -158,20 +154,10 @@ type Release struct {
 	Layer catalog.Layer `json:"layer"`
 
 	// Files are the files whose contents are in the bundle, sorted by name.
-	Files []File `json:"files,omitzero"`
+	Files []catalog.HostedFile `json:"files,omitzero"`
 
 	// Offset is the place of the release in the index. See [Reader.Release].
 	Offset int64 `json:"-"`
-}
-
-// File is a file of a release whose content is in the bundle.
-type File struct {
-	Name     string `json:"name"`         // unique in the release, see [catalog.NamedFile]
-	URL      string `json:"url,omitzero"` // from which it was fetched
-	SHA256   string `json:"sha256"`
-	SHA512   string `json:"sha512,omitzero"`
-	Size     int64  `json:"size"`              // in bytes
-	Verified bool   `json:"verified,omitzero"` // the content matched a checksum of upstream
 }
 
 // Content is the content of a file.
@@ -195,7 +181,7 @@ func (c packedContent) content() Content {
 
 // add adds a content. It reports whether its SHA-256 is one.
 func (s *contentSet) add(sum string, size int64) bool {
-	if !isSum(sum) {
+	if !catalog.IsSHA256(sum) {
 		return false
 	}
 	c := packedContent{size: size}

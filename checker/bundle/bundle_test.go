@@ -270,7 +270,7 @@ func TestWriteRefuses(t *testing.T) {
 	if err := Omit(nil, func(yield func(Content, error) bool) { yield(Content{}, errors.New("cannot be read")) }); err == nil {
 		t.Error("a base that cannot be read: got no error")
 	}
-	noSum := product{Releases: []Release{{Tag: "v1", Files: []File{{Name: "a"}}}}}
+	noSum := product{Releases: []Release{{Tag: "v1", Files: []catalog.HostedFile{{Name: "a"}}}}}
 	if _, err := tryWrite(io.Discard, Header{Store: "s", Created: created}, k.Signer, []product{noSum}, nil, f.open); err == nil {
 		t.Error("a file without SHA-256: got no error")
 	}

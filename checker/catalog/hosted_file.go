@@ -12,15 +12,15 @@ import (
 
 // HostedFile is a file of a release whose content is in the folder of files.
 type HostedFile struct {
-	Name     string // unique in the release, see [NamedFile]
-	URL      string // from which it was fetched, or empty
-	SHA256   string // of the content, in lower-case hexadecimal
-	SHA512   string // the same, or empty if it is not known
-	Size     int64  // in bytes
-	Verified bool   // the content has matched a checksum of upstream
+	Name     string `json:"name"`              // unique in the release, see [NamedFile]
+	URL      string `json:"url,omitzero"`      // from which it was fetched, or empty
+	SHA256   string `json:"sha256"`            // of the content, in lower-case hexadecimal
+	SHA512   string `json:"sha512,omitzero"`   // the same, or empty if it is not known
+	Size     int64  `json:"size"`              // in bytes
+	Verified bool   `json:"verified,omitzero"` // the content has matched a checksum of upstream
 
-	Fetched time.Time // when the content was stored
-	Damaged time.Time // when the content was found damaged, or zero
+	Fetched time.Time `json:"-"` // when the content was stored
+	Damaged time.Time `json:"-"` // when the content was found damaged, or zero
 }
 
 // Check returns a [FieldError] if f cannot be a hosted file.

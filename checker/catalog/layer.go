@@ -235,10 +235,16 @@ func checkFileName(name string) error {
 // ValidMediaType reports whether s can be the media type of a file. It may be empty.
 func ValidMediaType(s string) bool { return len(s) <= maxMediaType && printable.Check(s) == nil }
 
+// IsSHA256 reports whether text is a SHA-256 in lower-case hexadecimal.
+func IsSHA256(text string) bool { return isHash(text, 32) }
+
 // isHash reports whether text is a hash of n bytes in lower-case hexadecimal.
 func isHash(text string, n int) bool {
 	return len(text) == 2*n && strings.Trim(text, "0123456789abcdef") == ""
 }
+
+// HasChecksum reports whether a checksum of the file is known.
+func (f *File) HasChecksum() bool { return f.SHA256+f.SHA512 != "" }
 
 // mergeFiles merges upstream's files with the operator's. A file of the operator for a
 // platform replaces upstream's files for that platform.

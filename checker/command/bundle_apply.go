@@ -321,9 +321,9 @@ func storedProduct(b *bundle.Reader, p *bundle.Product, now time.Time) (*db.Bund
 					yield(db.BundleRelease{}, err)
 					return
 				}
-				stored := db.BundleRelease{Tag: r.Tag, Layer: r.Layer, Offset: r.Offset}
-				for _, f := range r.Files {
-					stored.Hosted = append(stored.Hosted, catalog.HostedFile{Name: f.Name, URL: f.URL, SHA256: f.SHA256, SHA512: f.SHA512, Size: f.Size, Verified: f.Verified, Fetched: now})
+				stored := db.BundleRelease{Tag: r.Tag, Layer: r.Layer, Hosted: r.Files, Offset: r.Offset}
+				for i := range r.Files {
+					r.Files[i].Fetched = now
 				}
 				if !yield(stored, nil) {
 					return

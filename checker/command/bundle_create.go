@@ -287,7 +287,7 @@ func (w *bundleWriter) releasesWithFiles(ctx context.Context, p *db.ProductReade
 }
 
 // filesOf returns the files of a release for the bundle, sorted by name.
-func (w *bundleWriter) filesOf(p *catalog.Product, r *catalog.Ranked) (files []bundle.File, err error) {
+func (w *bundleWriter) filesOf(p *catalog.Product, r *catalog.Ranked) (files []catalog.HostedFile, err error) {
 	named := r.NamedFiles(p)
 	if len(w.platforms) > 0 {
 		hosted := r.Release // with the files that no list contains
@@ -303,12 +303,14 @@ func (w *bundleWriter) filesOf(p *catalog.Product, r *catalog.Ranked) (files []b
 			w.omitted++
 			continue
 		}
-		if !w.folder.Has(mirror.Content{SHA256: h.SHA256, Size: h.Size}) {
+		if !w.folder.Has(mirror.ContentOf(h)) {
 			return nil, fmt.Errorf("%s %s: file %s is missing in the folder: run relcheck file verify --repair", p.Name, r.Tag, f.Name)
 		}
-		files = append(files, bundle.File{Name: f.Name, URL: h.URL, SHA256: h.SHA256, SHA512: h.SHA512, Size: h.Size, Verified: h.Verified})
+		file := *h
+		file.Name = f.Name
+		files = append(files, file)
 	}
-	slices.SortFunc(files, func(a, b bundle.File) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(files, func(a, b catalog.HostedFile) int { return strings.Compare(a.Name, b.Name) })
 	return files, nil
 }
 

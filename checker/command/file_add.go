@@ -51,11 +51,11 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 		if err != nil {
 			return err
 		}
-		want, err := listedDigests(p.NamedFiles(&r), name)
+		want, err := listedFile(p.NamedFiles(&r), name)
 		if err != nil {
 			return err
 		}
-		h := catalog.HostedFile{Name: name, SHA256: strings.Repeat("0", 64), SHA512: want.SHA512, Verified: want.Known(), Fetched: time.Now()}
+		h := catalog.HostedFile{Name: name, SHA256: strings.Repeat("0", 64), SHA512: want.SHA512, Verified: want.HasChecksum(), Fetched: time.Now()}
 		if m := (*catalog.FieldError)(nil); errors.As(h.Check(), &m) { // of the name, before a large file is read
 			return usageError("--name: %s", m.Text)
 		}
@@ -80,22 +80,22 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 	})
 }
 
-// listedDigests returns the checksums of the file of a release with a name. It returns an
-// error if the name stands for several files.
-func listedDigests(files catalog.NamedFiles, name string) (d mirror.Digests, err error) {
+// listedFile returns the file of a release with a name, which is empty if it is not listed. It
+// returns an error if the name stands for several files.
+func listedFile(files catalog.NamedFiles, name string) (listed catalog.File, err error) {
 	var others []string
 	for _, f := range files {
 		if f.Name == name {
-			return mirror.Digests{SHA256: f.Listed.SHA256, SHA512: f.Listed.SHA512}, nil
+			return f.Listed, nil
 		}
 		if path.Base(f.Name) == name {
 			others = append(others, f.Name)
 		}
 	}
 	if others != nil {
-		return d, usageError("the release has several files of the name %s: give --name, one of %s", name, strings.Join(others, ", "))
+		return listed, usageError("the release has several files of the name %s: give --name, one of %s", name, strings.Join(others, ", "))
 	}
-	return d, nil
+	return listed, nil
 }
 
 // openToAdd opens a file, or standard input if its name is "-".

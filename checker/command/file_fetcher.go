@@ -66,7 +66,7 @@ func (f *fileFetcher) all(ctx context.Context, jobs []fetchJob) error {
 			break
 		}
 		for _, file := range j.files {
-			if l := file.Listed; err != nil && l.SHA256+l.SHA512 == "" {
+			if err != nil && !file.Listed.HasChecksum() {
 				f.fail(running, j.release.Tag, file.Name, err)
 				continue
 			}
@@ -112,7 +112,7 @@ func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile) (c m
 	listed := &file.Listed
 	state := file.Hosted.State(listed)
 	if file.Hosted != nil {
-		c = mirror.Content{SHA256: file.Hosted.SHA256, Size: file.Hosted.Size}
+		c = mirror.ContentOf(file.Hosted)
 	}
 	has := state == catalog.FileHosted && f.folder.Has(c)
 	switch {
@@ -126,8 +126,7 @@ func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile) (c m
 		}
 	}
 	stored, last := c.SHA256, int64(0)
-	from := mirror.Source{URL: listed.URL, Size: listed.Size, Digests: mirror.Digests{SHA256: listed.SHA256, SHA512: listed.SHA512}}
-	c, err = f.fetcher.Fetch(ctx, from, func(size int64) {
+	c, err = f.fetcher.Fetch(ctx, *listed, func(size int64) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.progress.add(size - last)
@@ -139,7 +138,7 @@ func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile) (c m
 // host stores that a file is hosted, and prints it.
 func (f *fileFetcher) host(ctx context.Context, tag string, file *catalog.NamedFile, c mirror.Content, kept bool) error {
 	listed := &file.Listed
-	h := catalog.HostedFile{Name: file.Name, URL: listed.URL, SHA256: c.SHA256, SHA512: listed.SHA512, Size: c.Size, Verified: listed.SHA256+listed.SHA512 != "", Fetched: time.Now()}
+	h := catalog.HostedFile{Name: file.Name, URL: listed.URL, SHA256: c.SHA256, SHA512: listed.SHA512, Size: c.Size, Verified: listed.HasChecksum(), Fetched: time.Now()}
 	if kept { // upstream may have had no checksum when it was fetched
 		h = *file.Hosted
 		h.Verified = h.Verified || listed.SHA256 == c.SHA256

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/fetch"
 	"relcheck/checker/mirror"
 	"relcheck/checker/stats"
@@ -154,7 +155,7 @@ func (v *verification) repair(ctx context.Context, sum string) error {
 		if link == "" {
 			continue
 		}
-		_, err = v.fetcher.Fetch(ctx, mirror.Source{URL: link, Size: f.Size, Digests: mirror.Digests{SHA256: sum}}, nil)
+		_, err = v.fetcher.Fetch(ctx, catalog.File{URL: link, Size: f.Size, SHA256: sum}, nil)
 		if err == nil {
 			v.repaired++
 			for i := range v.hosted[sum] {

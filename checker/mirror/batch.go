@@ -13,6 +13,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"golang.org/x/sync/errgroup"
+
+	"relcheck/checker/catalog"
 )
 
 // incoming is the subfolder of the files of a [Batch].
@@ -48,7 +50,7 @@ func (f *Folder) NewBatch(ctx context.Context) (*Batch, error) {
 // Add adds the content of r, which must return an error instead of [io.EOF] if the content
 // does not have the SHA-256.
 func (b *Batch) Add(r io.Reader, sum string) error {
-	if !isSum(sum) {
+	if !catalog.IsSHA256(sum) {
 		return fmt.Errorf("%.100q is not a SHA-256: %w", sum, fs.ErrInvalid)
 	}
 	file, err := b.folder.root.OpenFile(path.Join(incoming, sum), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

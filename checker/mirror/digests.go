@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+
+	"relcheck/checker/catalog"
 )
 
 // sums computes the checksums of the bytes written to it.
@@ -16,7 +18,7 @@ type sums struct {
 }
 
 // newSums returns sums of the SHA-256, and of the SHA-512 if it is expected.
-func newSums(want Digests) *sums {
+func newSums(want catalog.File) *sums {
 	s := &sums{hash256: sha256.New(), hash512: sha512.New()}
 	s.Writer = s.hash256
 	if want.SHA512 != "" {
@@ -28,7 +30,7 @@ func newSums(want Digests) *sums {
 func (s *sums) sha256() string { return hex.EncodeToString(s.hash256.Sum(nil)) }
 
 // check returns the SHA-256, and an error if the checksums are not the expected ones.
-func (s *sums) check(want Digests) (string, error) {
+func (s *sums) check(want catalog.File) (string, error) {
 	sum := s.sha256()
 	if want.SHA256 != "" && want.SHA256 != sum {
 		return "", fmt.Errorf("%w: got SHA-256 %s, want %s", ErrMismatch, sum, want.SHA256)

@@ -20,20 +20,12 @@ import (
 	"github.com/gofrs/flock"
 	"golang.org/x/time/rate"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/fetch"
 )
 
 // MaxSize is the maximum size of a file, in bytes.
 const MaxSize = 64 << 30
-
-// Source describes a file to fetch.
-type Source struct {
-	URL  string
-	Size int64 // in bytes; 0 if unknown
-	Digests
-	// PublicOnly refuses to connect to private addresses; see [fetch.PublicOnly].
-	PublicOnly bool
-}
 
 // Fetcher downloads files into a folder.
 type Fetcher struct {
@@ -65,14 +57,11 @@ type Fetcher struct {
 // calls progress with the number of bytes received so far. The error wraps [ErrMismatch] if
 // the content is not the expected one, and [fs.ErrNotExist] if the server does not have the
 // file.
-func (f *Fetcher) Fetch(ctx context.Context, from Source, progress func(size int64)) (Content, error) {
-	if from.PublicOnly {
-		ctx = fetch.PublicOnly(ctx)
-	}
+func (f *Fetcher) Fetch(ctx context.Context, from catalog.File, progress func(size int64)) (Content, error) {
 	if c, ok := f.Folder.find(ctx, from); ok {
 		return c, nil
 	}
-	key := from.key()
+	key := keyOf(from)
 	unlock, err := f.Folder.lock(ctx, key)
 	if err != nil {
 		return Content{}, err
@@ -81,7 +70,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from Source, progress func(size int
 	if c, ok := f.Folder.find(ctx, from); ok { // another process has fetched it
 		return c, nil
 	}
-	p, err := f.Folder.openPartial(key, from.Known())
+	p, err := f.Folder.openPartial(key, from.HasChecksum())
 	if err != nil {
 		return Content{}, err
 	}
@@ -94,7 +83,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from Source, progress func(size int
 }
 
 // complete downloads the rest of a partial file and publishes it.
-func (f *Fetcher) complete(ctx context.Context, p *partial, from Source, progress func(int64)) (c Content, err error) {
+func (f *Fetcher) complete(ctx context.Context, p *partial, from catalog.File, progress func(int64)) (c Content, err error) {
 	resumed := p.size > 0
 	attempts := fetch.Attempts{Max: cmp.Or(f.Tries, 5), Pause: f.Pause}
 	err = attempts.Do(ctx, func() (bool, error) {
@@ -103,7 +92,7 @@ func (f *Fetcher) complete(ctx context.Context, p *partial, from Source, progres
 			resumed = resumed || p.size > 0
 			return p.size > before, err
 		}
-		c, err = p.publish(ctx, from.Digests)
+		c, err = p.publish(ctx, from)
 		if errors.Is(err, ErrMismatch) && resumed { // the parts may be of different files
 			resumed = false
 			return true, cmp.Or(p.restart(), error(fetch.Temporary{Err: err}))
@@ -128,11 +117,11 @@ func (f *Fetcher) reserve(p *partial, size int64) error {
 const reserveEvery = 64 << 20
 
 // attempt sends one request for the rest of the partial file.
-func (f *Fetcher) attempt(ctx context.Context, p *partial, from Source, progress func(int64)) error {
+func (f *Fetcher) attempt(ctx context.Context, p *partial, from catalog.File, progress func(int64)) error {
 	if p.size > 0 && p.size == from.Size {
 		return nil
 	}
-	if p.validator == "" && !from.Known() || from.Size > 0 && p.size > from.Size {
+	if p.validator == "" && !from.HasChecksum() || from.Size > 0 && p.size > from.Size {
 		if err := p.restart(); err != nil {
 			return err
 		}
@@ -187,7 +176,7 @@ func (f *Fetcher) request(ctx context.Context, p *partial, link string) (*http.R
 }
 
 // begin prepares the partial file for the body of a response.
-func (p *partial) begin(resp *http.Response, from Source) error {
+func (p *partial) begin(resp *http.Response, from catalog.File) error {
 	switch {
 	case resp.StatusCode == http.StatusPartialContent && startsAt(resp, p.size):
 		return nil
@@ -211,16 +200,16 @@ func (p *partial) begin(resp *http.Response, from Source) error {
 }
 
 // checkResponse returns an error if a response cannot be the file.
-func checkResponse(resp *http.Response, from Source) error {
+func checkResponse(resp *http.Response, from catalog.File) error {
 	n := resp.ContentLength
 	switch kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); {
 	case from.Size > 0 && n >= 0 && n != from.Size:
 		return fmt.Errorf("%w: the file has %d bytes, want %d", ErrMismatch, n, from.Size)
 	case n > MaxSize:
 		return fmt.Errorf("the file has %d bytes, more than %d", n, int64(MaxSize))
-	case !from.Known() && !fetch.Delimited(resp):
+	case !from.HasChecksum() && !fetch.Delimited(resp):
 		return errors.New("the response has no length and the file no checksum, so truncation cannot be detected")
-	case kind == "text/html" && !from.Known() && !strings.Contains(path.Ext(resp.Request.URL.Path), "htm"):
+	case kind == "text/html" && !from.HasChecksum() && !strings.Contains(path.Ext(resp.Request.URL.Path), "htm"):
 		return errors.New("the response is a web page, for example a sign-in page")
 	}
 	return nil
@@ -258,15 +247,15 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// key identifies a source among partial files.
-func (s Source) key() string {
-	sum := sha256.Sum256([]byte(s.URL + "\n" + s.SHA256 + "\n" + s.SHA512))
+// keyOf identifies a file among partial files.
+func keyOf(f catalog.File) string {
+	sum := sha256.Sum256([]byte(f.URL + "\n" + f.SHA256 + "\n" + f.SHA512))
 	return hex.EncodeToString(sum[:])
 }
 
 // find returns the content of a source with a known SHA-256. It reads and verifies content
 // whose size is not the expected one: a power failure may have truncated it.
-func (f *Folder) find(ctx context.Context, from Source) (c Content, ok bool) {
+func (f *Folder) find(ctx context.Context, from catalog.File) (c Content, ok bool) {
 	info, err := f.Stat(from.SHA256)
 	if err != nil || !info.Mode().IsRegular() {
 		return c, false
@@ -336,7 +325,7 @@ func (p *partial) append(r io.Reader) error {
 }
 
 // publish verifies the complete file and gives it its final name.
-func (p *partial) publish(ctx context.Context, want Digests) (c Content, err error) {
+func (p *partial) publish(ctx context.Context, want catalog.File) (c Content, err error) {
 	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
 		return c, err
 	}

@@ -23,6 +23,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/fetch"
 )
 
@@ -45,9 +46,16 @@ func (f file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
 }
 
-func (f file) digests() Digests {
+func (f file) digests() catalog.File {
 	a, b := sha256.Sum256(f.content), sha512.Sum512(f.content)
-	return Digests{hex.EncodeToString(a[:]), hex.EncodeToString(b[:])}
+	return catalog.File{SHA256: hex.EncodeToString(a[:]), SHA512: hex.EncodeToString(b[:])}
+}
+
+// at returns the file as a list describes it.
+func (f file) at(url string) catalog.File {
+	listed := f.digests()
+	listed.URL = url
+	return listed
 }
 
 // cut serves the next handler's response up to a number of bytes, and then closes the
@@ -128,8 +136,8 @@ func partialFiles(t testing.TB, f *Folder) (names []string) {
 
 func TestFetch(t *testing.T) {
 	f, other := newFile(1_000_000), newFile(1_000_001)
-	sum, sums := Digests{SHA256: f.digests().SHA256}, f.digests()
-	sum512 := Digests{SHA512: sums.SHA512}
+	sum, sums := catalog.File{SHA256: f.digests().SHA256}, f.digests()
+	sum512 := catalog.File{SHA512: sums.SHA512}
 	changed := file{append([]byte("changed"), f.content[7:]...), `"2"`}
 	weak := file{f.content, `W/"1"`}
 	unsized := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -157,33 +165,33 @@ func TestFetch(t *testing.T) {
 	for name, test := range map[string]struct {
 		server http.Handler
 		size   int64
-		want   Digests
+		want   catalog.File
 		err    string // a part of the error, or "" if the file is fetched
 	}{
-		"no checksum":                     {f, 0, Digests{}, ""},
+		"no checksum":                     {f, 0, catalog.File{}, ""},
 		"SHA-256":                         {f, 1_000_000, sum, ""},
 		"SHA-512":                         {f, 0, sum512, ""},
 		"both":                            {f, 1_000_000, sums, ""},
-		"another size":                    {f, 999_999, Digests{}, "has 1000000 bytes, want 999999"},
+		"another size":                    {f, 999_999, catalog.File{}, "has 1000000 bytes, want 999999"},
 		"larger, without a length":        {unsized, 999_999, sum, "larger than 999999"},
 		"smaller, without a length":       {unsized, 1_000_001, sum, "has 1000000 of 1000001 bytes"},
 		"another SHA-256":                 {other, 0, sum, "got SHA-256"},
 		"another SHA-512":                 {other, 0, sum512, "got SHA-512"},
 		"cut":                             {inTurn(cut(f, 300_000), f), 0, sum, ""},
-		"cut, no checksum":                {inTurn(cut(f, 300_000), f), 0, Digests{}, ""},
-		"cut, weak ETag, no checksum":     {inTurn(cut(weak, 300_000), weak), 0, Digests{}, ""},
+		"cut, no checksum":                {inTurn(cut(f, 300_000), f), 0, catalog.File{}, ""},
+		"cut, weak ETag, no checksum":     {inTurn(cut(weak, 300_000), weak), 0, catalog.File{}, ""},
 		"cut again and again":             {cut(f, 90_000), 0, sum, ""},
 		"cut, then without ranges":        {inTurn(cut(f, 300_000), withoutRanges), 0, sum, ""},
 		"cut, then a wrong range":         {inTurn(cut(f, 300_000), wrongRange, f), 0, sum, ""},
-		"cut, then changed":               {inTurn(cut(f, 300_000), changed), 0, Digests{}, ""},
+		"cut, then changed":               {inTurn(cut(f, 300_000), changed), 0, catalog.File{}, ""},
 		"cut, then changed, with SHA-256": {inTurn(cut(f, 300_000), changed), 0, sum, "got SHA-256"},
 		"changed, then right":             {inTurn(cut(file{changed.content, ""}, 300_000), file{f.content, ""}), 0, sum, ""},
 		"never":                           {cut(f, 0), 0, sum, "EOF"},
-		"no length":                       {unsized, 0, Digests{}, "no length"},
+		"no length":                       {unsized, 0, catalog.File{}, "no length"},
 		"no length, with SHA-256":         {unsized, 0, sum, ""},
 		"stalled":                         {inTurn(stalling, f), 0, sum, ""},
-		"stalled for good":                {stalling, 0, Digests{}, "stalled"},
-		"a page":                          {page, 0, Digests{}, "web page"},
+		"stalled for good":                {stalling, 0, catalog.File{}, "stalled"},
+		"a page":                          {page, 0, catalog.File{}, "web page"},
 		"a page, with SHA-256":            {page, 0, sum, "got SHA-256"},
 		"404":                             {http.NotFoundHandler(), 0, sum, "status 404"},
 		"410":                             {status(410), 0, sum, "status 410"},
@@ -205,20 +213,21 @@ func TestFetch(t *testing.T) {
 			into := folder(t)
 			fetcher := Fetcher{Folder: into, Client: s.Client(), Tries: 3, Stalled: 300 * time.Millisecond, Pause: time.Millisecond}
 			var progress int64
-			from := Source{URL: strings.Replace(s.URL, "//", "//user:secret@", 1) + "/f.tar.gz", Size: test.size, Digests: test.want}
+			from := test.want
+			from.URL, from.Size = strings.Replace(s.URL, "//", "//user:secret@", 1)+"/f.tar.gz", test.size
 			c, err := fetcher.Fetch(t.Context(), from, func(n int64) { progress = n })
 			stored := checkFolder(t, into)
 			if test.err == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if stored != 1 || c.Size != 1_000_000 || progress != c.Size || !into.Has(c) || test.want.Known() && c.SHA256 != sum.SHA256 {
+				if stored != 1 || c.Size != 1_000_000 || progress != c.Size || !into.Has(c) || test.want.HasChecksum() && c.SHA256 != sum.SHA256 {
 					t.Errorf("got %d files, %+v, progress %d, want one with 1000000 bytes", stored, c, progress)
 				}
 				if left := partialFiles(t, into); len(left) > 0 {
 					t.Errorf("got partial files %v, want none", left)
 				}
-				if again, err := fetcher.Fetch(t.Context(), Source{Digests: Digests{SHA256: c.SHA256}}, nil); again != c || err != nil {
+				if again, err := fetcher.Fetch(t.Context(), catalog.File{SHA256: c.SHA256}, nil); again != c || err != nil {
 					t.Errorf("fetch a stored file: got %+v (error %v), want %+v without a request", again, err, c)
 				}
 				return
@@ -258,12 +267,13 @@ func TestFetchContinues(t *testing.T) {
 				f.ServeHTTP(&countingWriter{w, &sent}, r)
 			}))
 			defer s.Close()
-			from := Source{URL: s.URL, Size: 1_000_000}
+			from := catalog.File{URL: s.URL}
 			if test.known {
-				from.Digests = f.digests()
+				from = f.at(s.URL)
 			}
+			from.Size = 1_000_000
 			into := folder(t)
-			if err := into.root.WriteFile(path.Join(partials, from.key()), test.left, 0o644); err != nil {
+			if err := into.root.WriteFile(path.Join(partials, keyOf(from)), test.left, 0o644); err != nil {
 				t.Fatal(err)
 			}
 			c, err := (&Fetcher{Folder: into, Client: s.Client()}).Fetch(t.Context(), from, nil)
@@ -297,13 +307,15 @@ func TestFetchTruncated(t *testing.T) {
 	into, want := folder(t), Content{f.digests().SHA256, 100_000}
 	fetcher := Fetcher{Folder: into, Client: s.Client()}
 	for _, size := range []int64{0, want.Size} {
+		from := f.at(s.URL)
+		from.Size = size
 		if err := into.root.MkdirAll(path.Dir(contentPath(want.SHA256)), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := into.root.WriteFile(contentPath(want.SHA256), f.content[:50_000], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		c, err := fetcher.Fetch(t.Context(), Source{URL: s.URL, Size: size, Digests: f.digests()}, nil)
+		c, err := fetcher.Fetch(t.Context(), from, nil)
 		if c != want || err != nil || checkFolder(t, into) != 1 {
 			t.Errorf("size %d: got %+v (error %v), want %+v", size, c, err, want)
 		}
@@ -319,10 +331,10 @@ func TestFetchRefused(t *testing.T) {
 	}))
 	defer s.Close()
 	fetcher := Fetcher{Folder: folder(t), Client: fetch.NewClient()}
-	if _, err := fetcher.Fetch(t.Context(), Source{URL: s.URL}, nil); !errors.As(err, new(*fetch.RefusedError)) || requests.Load() != 1 {
+	if _, err := fetcher.Fetch(t.Context(), catalog.File{URL: s.URL}, nil); !errors.As(err, new(*fetch.RefusedError)) || requests.Load() != 1 {
 		t.Errorf("redirect to a file: got error %v after %d requests, want it refused after 1", err, requests.Load())
 	}
-	if _, err := fetcher.Fetch(t.Context(), Source{URL: s.URL, PublicOnly: true}, nil); !errors.As(err, new(*fetch.RefusedError)) || requests.Load() != 1 {
+	if _, err := fetcher.Fetch(fetch.PublicOnly(t.Context()), catalog.File{URL: s.URL}, nil); !errors.As(err, new(*fetch.RefusedError)) || requests.Load() != 1 {
 		t.Errorf("private address: got error %v after %d requests, want it refused without one", err, requests.Load()-1)
 	}
 }
@@ -339,7 +351,7 @@ func TestFetchReserve(t *testing.T) {
 			}
 			return nil
 		}}
-		_, err := fetcher.Fetch(t.Context(), Source{URL: s.URL, Digests: f.digests()}, nil)
+		_, err := fetcher.Fetch(t.Context(), f.at(s.URL), nil)
 		if full := name == "too little"; errors.Is(err, ErrFull) != full || len(partialFiles(t, fetcher.Folder)) != 0 {
 			t.Errorf("%s: got error %v and partial files %v, want none", name, err, partialFiles(t, fetcher.Folder))
 		}
@@ -352,7 +364,7 @@ func TestFetchSlowly(t *testing.T) {
 	s := httptest.NewServer(f)
 	defer s.Close()
 	fetcher := Fetcher{Folder: folder(t), Client: s.Client(), Speed: rate.NewLimiter(1000, 1000), Stalled: 500 * time.Millisecond, Tries: 1}
-	if _, err := fetcher.Fetch(t.Context(), Source{URL: s.URL}, nil); err != nil {
+	if _, err := fetcher.Fetch(t.Context(), catalog.File{URL: s.URL}, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -377,7 +389,7 @@ func TestFetchOnce(t *testing.T) {
 				return
 			}
 			defer into.Close()
-			if _, err := (&Fetcher{Folder: into, Client: s.Client()}).Fetch(t.Context(), Source{URL: s.URL, Digests: f.digests()}, nil); err != nil {
+			if _, err := (&Fetcher{Folder: into, Client: s.Client()}).Fetch(t.Context(), f.at(s.URL), nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -394,7 +406,7 @@ func TestFetchSpeed(t *testing.T) {
 	defer s.Close()
 	begin := time.Now()
 	fetcher := Fetcher{Folder: folder(t), Client: s.Client(), Speed: rate.NewLimiter(2_000_000, 100_000)}
-	if _, err := fetcher.Fetch(t.Context(), Source{URL: s.URL}, nil); err != nil {
+	if _, err := fetcher.Fetch(t.Context(), catalog.File{URL: s.URL}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begin); took < 400*time.Millisecond {
@@ -408,7 +420,7 @@ func TestFetchIsCanceled(t *testing.T) {
 	defer s.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	into := folder(t)
-	_, err := (&Fetcher{Folder: into, Client: s.Client()}).Fetch(ctx, Source{URL: s.URL, Digests: f.digests()}, func(n int64) {
+	_, err := (&Fetcher{Folder: into, Client: s.Client()}).Fetch(ctx, f.at(s.URL), func(n int64) {
 		if n >= 100_000 {
 			cancel()
 		}
@@ -436,7 +448,7 @@ func TestFolder(t *testing.T) {
 	if _, err := f.Add(ctx, strings.NewReader("other"), content.digests()); !errors.Is(err, ErrMismatch) {
 		t.Errorf("add another file: got error %v, want a mismatch", err)
 	}
-	if _, err := f.Add(ctx, io.MultiReader(strings.NewReader("half"), failingReader{}), Digests{}); err == nil {
+	if _, err := f.Add(ctx, io.MultiReader(strings.NewReader("half"), failingReader{}), catalog.File{}); err == nil {
 		t.Error("add a file that cannot be read: got no error")
 	}
 	if n, left := checkFolder(t, f), partialFiles(t, f); n != 1 || len(left) > 0 {
@@ -455,7 +467,7 @@ func (failingReader) Read([]byte) (int, error) { return 0, errors.New("cannot be
 
 func TestDamagedFile(t *testing.T) {
 	f := folder(t)
-	c, err := f.Add(t.Context(), strings.NewReader("right"), Digests{})
+	c, err := f.Add(t.Context(), strings.NewReader("right"), catalog.File{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -471,7 +483,7 @@ func TestDamagedFile(t *testing.T) {
 	if f.Has(c) {
 		t.Error("a damaged file is still there")
 	}
-	if again, err := f.Add(t.Context(), strings.NewReader("right"), Digests{}); again != c || err != nil || !f.Has(c) {
+	if again, err := f.Add(t.Context(), strings.NewReader("right"), catalog.File{}); again != c || err != nil || !f.Has(c) {
 		t.Errorf("add the file again: got %+v (error %v)", again, err)
 	}
 }

@@ -4,8 +4,6 @@ package mirror
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"relcheck/checker/catalog"
 )
 
 // Subfolders of a folder.
@@ -51,12 +51,8 @@ type Content struct {
 	Size   int64  // in bytes
 }
 
-// Digests are the expected checksums of a file, in lower-case hexadecimal. An empty string
-// means unknown.
-type Digests struct{ SHA256, SHA512 string }
-
-// Known reports whether a checksum is known, so that a file can be verified.
-func (d Digests) Known() bool { return d != Digests{} }
+// ContentOf returns the content of a hosted file.
+func ContentOf(f *catalog.HostedFile) Content { return Content{f.SHA256, f.Size} }
 
 // ErrMismatch is wrapped by errors about content that is not the expected one.
 var ErrMismatch = errors.New("not the expected content")
@@ -157,7 +153,7 @@ func contentPath(sum string) string { return path.Join(contents, sum[:2], sum) }
 // Get opens the content with a SHA-256 for reading. The error wraps [fs.ErrNotExist] if the
 // folder does not contain it.
 func (f *Folder) Get(sum string) (*os.File, error) {
-	if !isSum(sum) {
+	if !catalog.IsSHA256(sum) {
 		return nil, fmt.Errorf("%.100q is not a SHA-256: %w", sum, fs.ErrNotExist)
 	}
 	place := f.shard(sum)
@@ -187,7 +183,7 @@ func (f *Folder) shard(sum string) *atomic.Pointer[shard] {
 
 // Stat describes the file of the content with a SHA-256. It does not follow links.
 func (f *Folder) Stat(sum string) (fs.FileInfo, error) {
-	if !isSum(sum) {
+	if !catalog.IsSHA256(sum) {
 		return nil, fs.ErrNotExist
 	}
 	return f.root.Lstat(contentPath(sum))
@@ -200,24 +196,12 @@ func (f *Folder) Has(c Content) bool {
 	return err == nil && info.Mode().IsRegular() && info.Size() == c.Size
 }
 
-func isSum(sum string) bool {
-	if len(sum) != hex.EncodedLen(sha256.Size) {
-		return false
-	}
-	for _, c := range []byte(sum) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
 // Add stores the content of r. The error wraps [ErrMismatch] if the content does not have
 // the expected checksums. If a SHA-256 is expected, Add overwrites the partial file of a
 // killed process.
-func (f *Folder) Add(ctx context.Context, r io.Reader, want Digests) (c Content, err error) {
+func (f *Folder) Add(ctx context.Context, r io.Reader, want catalog.File) (c Content, err error) {
 	name, flags := path.Join(partials, fmt.Sprintf("add-%016x", rand.Uint64())), os.O_EXCL
-	if isSum(want.SHA256) {
+	if catalog.IsSHA256(want.SHA256) {
 		unlock, err := f.lock(ctx, want.SHA256)
 		if err != nil {
 			return c, err
@@ -289,7 +273,7 @@ func (f *Folder) VerifyAt(ctx context.Context, sum string, speed *rate.Limiter) 
 	if err != nil {
 		return nil, err
 	}
-	sums := newSums(Digests{})
+	sums := newSums(catalog.File{})
 	if _, err := io.Copy(sums, contextReader{ctx, file, speed}); err != nil {
 		return nil, err
 	}
@@ -334,7 +318,7 @@ func (f *Folder) moveDamaged(sum string, read fs.FileInfo) error {
 func (f *Folder) All() iter.Seq2[Content, error] {
 	return func(yield func(Content, error) bool) {
 		err := fs.WalkDir(f.root.FS(), contents, func(name string, entry fs.DirEntry, err error) error {
-			if err != nil || !entry.Type().IsRegular() || !isSum(entry.Name()) {
+			if err != nil || !entry.Type().IsRegular() || !catalog.IsSHA256(entry.Name()) {
 				return err
 			}
 			info, err := entry.Info()

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"relcheck/checker/catalog"
 )
 
 // age makes a file of the folder look old.
@@ -24,7 +26,7 @@ func (f *Folder) age(t *testing.T, name string, by time.Duration) {
 
 func add(t *testing.T, f *Folder, text string) Content {
 	t.Helper()
-	c, err := f.Add(t.Context(), strings.NewReader(text), Digests{})
+	c, err := f.Add(t.Context(), strings.NewReader(text), catalog.File{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,12 +70,12 @@ func (s *Server) download(ctx context.Context, req fileRequest, f *catalog.Named
 	if err := sums.Complete(ctx, files, req.p.NamedFiles(&req.r.Release).Listed()); err != nil {
 		return h, err
 	}
-	from := mirror.Source{URL: f.Listed.URL, Size: f.Listed.Size, Digests: mirror.Digests{SHA256: files[0].SHA256, SHA512: files[0].SHA512}}
-	if !trusted && !from.Known() && u.Scheme != "https" {
+	from := files[0]
+	if !trusted && !from.HasChecksum() && u.Scheme != "https" {
 		return h, errors.New("a file without a checksum is fetched only from the host of an upstream, or over HTTPS: use relcheck file fetch")
 	}
 	c, err := s.options.Fetcher.Fetch(ctx, from, nil)
-	return catalog.HostedFile{Name: f.Name, URL: from.URL, SHA256: c.SHA256, SHA512: from.SHA512, Size: c.Size, Verified: from.Known()}, err
+	return catalog.HostedFile{Name: f.Name, URL: from.URL, SHA256: c.SHA256, SHA512: from.SHA512, Size: c.Size, Verified: from.HasChecksum()}, err
 }
 
 // trustedHosts returns the hosts of a product's upstreams and of its template for downloads.

@@ -121,7 +121,7 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	switch h := f.Hosted; {
 	case f.State == catalog.FileChanged:
 		return hosting.File{}, fail(http.StatusNotFound, "file_changed", "", "upstream has changed the file under the same name; the operator can fetch it again with relcheck file fetch")
-	case f.State == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.Content{SHA256: h.SHA256, Size: h.Size})):
+	case f.State == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.ContentOf(h))):
 		return hosting.File{Name: path.Base(req.name), Content: mirror.Content{SHA256: h.SHA256, Size: h.Size}, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
 	case s.fetcher != nil && f.Listed.URL != "":
 		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the context of the request

@@ -57,7 +57,7 @@ func (s *fileService) pathOf(content string) string {
 // host adds a file of a release to the folder and to the store.
 func (s *fileService) host(t testing.TB, product, tag, name, content string, verified bool) {
 	t.Helper()
-	c, err := s.files.Add(t.Context(), strings.NewReader(content), mirror.Digests{})
+	c, err := s.files.Add(t.Context(), strings.NewReader(content), catalog.File{})
 	if err == nil {
 		err = s.store.HostFile(t.Context(), product, tag, catalog.HostedFile{Name: name, SHA256: c.SHA256, Size: c.Size, Verified: verified, Fetched: time.Unix(1_800_000_000, 0)})
 	}

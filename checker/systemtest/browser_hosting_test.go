@@ -66,7 +66,7 @@ func hostingPages(t *testing.T) pageServer {
 	defer f.Close()
 	host := func(name, content string, verified bool) (sum string) {
 		t.Helper()
-		c, err := f.Add(ctx, bytes.NewReader([]byte(content)), mirror.Digests{})
+		c, err := f.Add(ctx, bytes.NewReader([]byte(content)), catalog.File{})
 		must(err)
 		must(s.HostFile(ctx, "opa", "v1.1.0", catalog.HostedFile{Name: name, SHA256: c.SHA256, Size: c.Size, Verified: verified, Fetched: time.Now()}))
 		return c.SHA256

@@ -18,6 +18,7 @@ import (
 
 	"relcheck/checker/bundle"
 	"relcheck/checker/bundle/bundletest"
+	"relcheck/checker/catalog"
 	"relcheck/checker/command"
 )
 
@@ -51,7 +52,7 @@ func (n closedNetwork) bundleOf(key string, h bundle.Header, product string, seq
 	defer w.Close()
 	var b bytes.Buffer
 	err = errors.Join(w.Product(&bundle.Product{Name: product, Sequence: sequence}),
-		w.Release(&bundle.Release{Tag: "v1.0.0", Files: []bundle.File{{Name: "app", SHA256: hash, Size: int64(len(content))}}}))
+		w.Release(&bundle.Release{Tag: "v1.0.0", Files: []catalog.HostedFile{{Name: "app", SHA256: hash, Size: int64(len(content))}}}))
 	if err == nil {
 		_, err = w.Write(&b, h, n.signer(key), []bundle.Content{{SHA256: hash, Size: int64(len(content)), InBase: h.Base != ""}},
 			func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil })

@@ -55,7 +55,7 @@ func hostFile(t testing.TB, store, folder, tag, name string, content []byte) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	c, err := f.Add(ctx, bytes.NewReader(content), mirror.Digests{})
+	c, err := f.Add(ctx, bytes.NewReader(content), catalog.File{})
 	if err == nil {
 		_, err = s.ImportReleases(ctx, "opa", catalog.ListOf("test", catalog.Release{Tag: tag}), true)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
 )
 
@@ -44,7 +45,7 @@ func newSample(t *testing.T) *sample {
 
 func (s *sample) add(t *testing.T, content []byte) mirror.Content {
 	t.Helper()
-	c, err := s.Folder.Add(t.Context(), bytes.NewReader(content), mirror.Digests{})
+	c, err := s.Folder.Add(t.Context(), bytes.NewReader(content), catalog.File{})
 	if err != nil {
 		t.Fatal(err)
 	}
