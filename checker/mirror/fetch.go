@@ -135,7 +135,7 @@ func (f *Fetcher) attempt(ctx context.Context, p *partial, from catalog.File, pr
 		return err
 	}
 	size := cmp.Or(from.Size, p.size+resp.ContentLength)
-	body := &limitedReader{ctx, resp.Body, f.Speed}
+	body := contextReader{ctx, resp.Body, f.Speed}
 	for checked := int64(-reserveEvery); err == nil; {
 		if p.size-checked >= reserveEvery {
 			checked = p.size
@@ -227,24 +227,6 @@ func validator(resp *http.Response) string {
 		return tag
 	}
 	return ""
-}
-
-// limitedReader reads a body at a limited speed.
-type limitedReader struct {
-	ctx   context.Context
-	body  io.Reader
-	speed *rate.Limiter
-}
-
-func (l *limitedReader) Read(p []byte) (int, error) {
-	if l.speed == nil {
-		return l.body.Read(p)
-	}
-	n, err := l.body.Read(p[:min(len(p), l.speed.Burst())])
-	if n > 0 {
-		err = cmp.Or(l.speed.WaitN(l.ctx, n), err)
-	}
-	return n, err
 }
 
 // keyOf identifies a file among partial files.

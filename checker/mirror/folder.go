@@ -3,6 +3,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -348,11 +349,9 @@ func (r contextReader) Read(p []byte) (int, error) {
 	if err := context.Cause(r.ctx); err != nil {
 		return 0, err
 	}
-	if r.speed != nil {
-		p = p[:min(len(p), r.speed.Burst())]
-		if err := r.speed.WaitN(r.ctx, len(p)); err != nil {
-			return 0, err
-		}
+	if r.speed == nil {
+		return r.Reader.Read(p)
 	}
-	return r.Reader.Read(p)
+	n, err := r.Reader.Read(p[:min(len(p), r.speed.Burst())])
+	return n, cmp.Or(r.speed.WaitN(r.ctx, n), err)
 }
