@@ -40,51 +40,44 @@ func entriesState(ctx context.Context, q querier, product int64) (string, error)
 // meanwhile, the last error is [ErrChanged].
 func (s *Store) Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error] {
 	return func(yield func(catalog.Entry, error) bool) {
-		if err := s.eachEntry(ctx, product, func(e catalog.Entry) bool { return yield(e, nil) }); err != nil && !errors.Is(err, errStopped) {
+		var id int64
+		var before, after string
+		var tags []string
+		err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
+			if id, err = productID(ctx, tx, product); err != nil {
+				return err
+			}
+			if before, err = entriesState(ctx, tx, id); err != nil {
+				return err
+			}
+			tags, err = releaseTags(ctx, tx, id)
+			return err
+		})
+		for page := range slices.Chunk(tags, entriesPage) {
+			var entries []ReleaseEntry
+			if err == nil {
+				err = s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
+					entries, err = s.readEntries(ctx, tx, id, page)
+					return err
+				})
+			}
+			for _, e := range entries {
+				if !yield(e.Entry, nil) {
+					return
+				}
+			}
+		}
+		if err == nil {
+			after, err = entriesState(ctx, s.read, id)
+			err = s.explain(err)
+		}
+		if err == nil && after != before {
+			err = ErrChanged
+		}
+		if err != nil {
 			yield(catalog.Entry{}, fmt.Errorf("read the releases of %s: %w", product, err))
 		}
 	}
-}
-
-// errStopped is returned if the caller stops the iteration.
-var errStopped = errors.New("stopped")
-
-func (s *Store) eachEntry(ctx context.Context, product string, yield func(catalog.Entry) bool) error {
-	var id int64
-	var before, after string
-	var tags []string
-	err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
-		if id, err = productID(ctx, tx, product); err != nil {
-			return err
-		}
-		if before, err = entriesState(ctx, tx, id); err != nil {
-			return err
-		}
-		tags, err = releaseTags(ctx, tx, id)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for page := range slices.Chunk(tags, entriesPage) {
-		var entries []ReleaseEntry
-		err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
-			entries, err = s.readEntries(ctx, tx, id, page)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if !yield(e.Entry) {
-				return errStopped
-			}
-		}
-	}
-	if after, err = entriesState(ctx, s.read, id); err == nil && after != before {
-		err = ErrChanged
-	}
-	return s.explain(err)
 }
 
 // releaseTags returns the sorted tags of the releases of a product.
