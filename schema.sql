@@ -121,8 +121,10 @@ CREATE TABLE stage (
 CREATE TABLE hosted_file (
     product  BIGINT  NOT NULL,  -- product.id
     tag      TEXT    NOT NULL,  -- release_layer.tag
-    name     TEXT    NOT NULL,
+    name     TEXT    NOT NULL,  -- unique in the release; it begins with a platform if the file's own name is not: linux-amd64/kubectl
+    url      TEXT    NOT NULL,  -- from which it was fetched, or ''
     sha256   TEXT    NOT NULL,  -- of the content, in hexadecimal
+    sha512   TEXT    NOT NULL,  -- the same, or '' if it is not known
     size     BIGINT  NOT NULL,  -- in bytes
     verified BOOLEAN NOT NULL,  -- the content has matched a checksum of upstream
     fetched  BIGINT  NOT NULL,  -- time at which the content was stored

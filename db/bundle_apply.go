@@ -303,7 +303,7 @@ func (im *bundleImport) commitPart(ctx context.Context, tx *sql.Tx, part *bundle
 		}
 	}
 	if r := part.releases; r.writes() {
-		if err = r.writeHosted(ctx, tx, r.hosted.changed, "UPDATE SET sha256 = excluded.sha256, size = excluded.size, verified = excluded.verified, fetched = excluded.fetched, damaged = 0, staged = true"); err == nil {
+		if err = r.writeHosted(ctx, tx, r.hosted.changed, replaceHosted+"true"); err == nil {
 			err = r.write(ctx, tx, im.stage, r.changes)
 		}
 	}

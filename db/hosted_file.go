@@ -18,14 +18,25 @@ type HostedFile struct {
 	catalog.HostedFile
 }
 
-const hostedColumns = `hosted_file.product, hosted_file.tag, hosted_file.name, hosted_file.sha256, hosted_file.size, hosted_file.verified,
+const hostedColumns = `hosted_file.product, hosted_file.tag, hosted_file.name, hosted_file.url, hosted_file.sha256, hosted_file.sha512, hosted_file.size, hosted_file.verified,
 	hosted_file.fetched, hosted_file.damaged`
 
 func scanHosted(rows *sql.Rows) (key releaseKey, f catalog.HostedFile, err error) {
 	var fetched, damaged int64
-	err = rows.Scan(&key.product, &key.tag, &f.Name, &f.SHA256, &f.Size, &f.Verified, &fetched, &damaged)
+	err = rows.Scan(&key.product, &key.tag, &f.Name, &f.URL, &f.SHA256, &f.SHA512, &f.Size, &f.Verified, &fetched, &damaged)
 	f.Fetched, f.Damaged = timeOf(fetched), timeOf(damaged)
 	return key, f, err
+}
+
+const (
+	insertHosted  = "INSERT INTO hosted_file (product, tag, name, url, sha256, sha512, size, verified, fetched, damaged, staged) VALUES "
+	replaceHosted = ` ON CONFLICT (product, tag, name) DO UPDATE SET url = excluded.url, sha256 = excluded.sha256, sha512 = excluded.sha512, size = excluded.size,
+		verified = excluded.verified, fetched = excluded.fetched, damaged = excluded.damaged, staged = `
+)
+
+// hostedValues returns the values of a row for insertHosted.
+func hostedValues(key releaseKey, f *catalog.HostedFile, staged bool) []any {
+	return []any{key.product, key.tag, f.Name, f.URL, f.SHA256, f.SHA512, f.Size, f.Verified, secondsOf(f.Fetched), secondsOf(f.Damaged), staged}
 }
 
 // timeOf converts a stored time; 0 means unknown.
@@ -63,7 +74,7 @@ func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.Hos
 		return err
 	}
 	return s.changeHosted(ctx, product, tag, func(tx *sql.Tx, key releaseKey, r *storedRelease) (action, detail string, err error) {
-		old := findHosted(r.hosted, f.Name)
+		old := catalog.FindHosted(r.hosted, f.Name)
 		if old == nil && len(r.hosted) >= catalog.MaxFiles {
 			return "", "", tooManyHosted(key.tag)
 		}
@@ -73,25 +84,17 @@ func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.Hos
 				return "", "", nil
 			}
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO hosted_file (product, tag, name, sha256, size, verified, fetched, damaged, staged) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, false)
-			ON CONFLICT (product, tag, name) DO UPDATE SET sha256 = excluded.sha256, size = excluded.size, verified = excluded.verified,
-				fetched = excluded.fetched, damaged = excluded.damaged, staged = false`,
-			key.product, key.tag, f.Name, f.SHA256, f.Size, f.Verified, secondsOf(f.Fetched), secondsOf(f.Damaged))
-		return fileHosted, f.Name, err
+		rows := newInserter(tx, s.numberedParams(), insertHosted, replaceHosted+"false")
+		defer rows.close()
+		if err := rows.add(ctx, hostedValues(key, &f, false)...); err != nil {
+			return "", "", err
+		}
+		return fileHosted, f.Name, rows.flush(ctx)
 	})
 }
 
 func tooManyHosted(tag string) error {
 	return fmt.Errorf("release %s: %w: a release has at most %d hosted files", tag, ErrLimit, catalog.MaxFiles)
-}
-
-// findHosted returns the hosted file with a name, or nil.
-func findHosted(files []catalog.HostedFile, name string) *catalog.HostedFile {
-	i, found := slices.BinarySearchFunc(files, name, func(f catalog.HostedFile, name string) int { return strings.Compare(f.Name, name) })
-	if !found {
-		return nil
-	}
-	return &files[i]
 }
 
 // UnhostFile records that a file of a release is no longer hosted. The error wraps

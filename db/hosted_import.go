@@ -40,10 +40,10 @@ func (p *releaseImport) compareHosted(stored map[releaseKey]*storedRelease) erro
 				return fmt.Errorf("release %s: %w", tag, err)
 			}
 			row := hostedRow{tag, f}
-			switch old := findHosted(have, f.Name); {
+			switch old := catalog.FindHosted(have, f.Name); {
 			case old == nil:
 				h.added, n = append(h.added, row), n+1
-			case old.SHA256 != f.SHA256 || old.Size != f.Size || !old.Damaged.IsZero() || f.Verified && !old.Verified:
+			case old.URL != f.URL || old.SHA256 != f.SHA256 || old.SHA512 != f.SHA512 || old.Size != f.Size || !old.Damaged.IsZero() || f.Verified && !old.Verified:
 				h.changed = append(h.changed, row)
 			}
 		}
@@ -97,7 +97,7 @@ func (p *releaseImport) stageHosted(ctx context.Context, st *stage) error {
 			for left = added; len(left) > 0 && !enough(); {
 				page := left[:min(len(left), 100)]
 				left = left[len(page):]
-				if err := p.writeHosted(ctx, tx, page, "NOTHING"); err != nil { // changed meanwhile
+				if err := p.writeHosted(ctx, tx, page, " ON CONFLICT (product, tag, name) DO NOTHING"); err != nil { // changed meanwhile
 					return err
 				}
 			}
@@ -113,11 +113,10 @@ func (p *releaseImport) stageHosted(ctx context.Context, st *stage) error {
 
 // writeHosted stages hosted files. then is the action for existing rows.
 func (p *releaseImport) writeHosted(ctx context.Context, tx *sql.Tx, files []hostedRow, then string) error {
-	rows := newInserter(tx, p.numberedParams(), "INSERT INTO hosted_file (product, tag, name, sha256, size, verified, fetched, damaged, staged) VALUES ",
-		" ON CONFLICT (product, tag, name) DO "+then)
+	rows := newInserter(tx, p.numberedParams(), insertHosted, then)
 	defer rows.close()
 	for _, f := range files {
-		if err := rows.add(ctx, p.of.id, f.tag, f.Name, f.SHA256, f.Size, f.Verified, secondsOf(f.Fetched), secondsOf(f.Damaged), true); err != nil {
+		if err := rows.add(ctx, hostedValues(releaseKey{p.of.id, f.tag}, &f.HostedFile, true)...); err != nil {
 			return err
 		}
 	}

@@ -156,8 +156,10 @@ type Release struct {
 
 // File is a file of a release whose content is in the bundle.
 type File struct {
-	Name     string `json:"name"`
+	Name     string `json:"name"`         // unique in the release, see [catalog.NamedFile]
+	URL      string `json:"url,omitzero"` // from which it was fetched
 	SHA256   string `json:"sha256"`
+	SHA512   string `json:"sha512,omitzero"`
 	Size     int64  `json:"size"`              // in bytes
 	Verified bool   `json:"verified,omitzero"` // the content matched a checksum of upstream
 }

@@ -218,7 +218,7 @@ func (x *indexCheck) release(r *Release) error {
 		if f.Name <= name || !isSum(f.SHA256) || known && size != f.Size || len(r.Files) > catalog.MaxFiles {
 			return invalid("release %.100q: file %.100q is not valid or not in order", r.Tag, f.Name)
 		}
-		if err := (&catalog.File{Name: f.Name, Size: f.Size}).Check(); err != nil {
+		if err := (&catalog.HostedFile{Name: f.Name, URL: f.URL, SHA256: f.SHA256, SHA512: f.SHA512, Size: f.Size}).Check(); err != nil {
 			return invalid("release %.100q: file %.100q: %w", r.Tag, f.Name, err)
 		}
 		name, x.files[f.SHA256] = f.Name, f.Size

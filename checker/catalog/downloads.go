@@ -16,8 +16,8 @@ type Downloads struct {
 	Selection download.Selection
 	Named     []File
 
-	given    map[checker.Platform]*File // files whose platform is given, by platform
-	template map[checker.Platform]*File // hosted files that the download template names, by platform
+	given  map[checker.Platform]*File // files whose platform is given, by platform
+	hosted map[checker.Platform]*File // hosted files that no list contains, by the platform of their names
 }
 
 // FileURL returns the link to a file of a release of the product.
@@ -37,7 +37,7 @@ func (p *Product) Downloads(r *Release) *Downloads {
 		f := &r.Files[i]
 		if f.Platform != (checker.Platform{}) {
 			d.given[f.Platform] = f
-		} else if f.URL != "" {
+		} else if f.URL != "" && !strings.Contains(f.Name, "/") {
 			d.Named = append(d.Named, *f)
 			named = append(named, download.File{Name: f.Name, URL: f.URL})
 		}
@@ -48,33 +48,43 @@ func (p *Product) Downloads(r *Release) *Downloads {
 		options.FileName = func(platform checker.Platform) string { return p.fileName(r.Tag, platform) }
 	}
 	d.Selection = download.Choose(named, options)
-	d.addTemplate(p, r.Tag)
+	d.addHosted(p, r)
 	return d
 }
 
-// addTemplate chooses the hosted files that the download template names. A template is for
-// releases without a list of files.
-func (d *Downloads) addTemplate(p *Product, tag string) {
-	here := map[string]*File{}
-	for i := range d.Named {
-		if f := &d.Named[i]; f.OnlyHere() {
+// addHosted chooses hosted files that no list contains for platforms: those that the
+// product's template names, because a template is for releases without a list of files, and
+// those whose names begin with a platform.
+func (d *Downloads) addHosted(p *Product, r *Release) {
+	here := map[string]*File{} // by name
+	for i := range r.Files {
+		if f := &r.Files[i]; f.OnlyHere() {
 			here[f.Name] = f
 		}
 	}
-	if len(here) == 0 || p.Download == "" {
+	if len(here) == 0 {
 		return
 	}
-	d.template = map[checker.Platform]*File{}
+	d.hosted = map[checker.Platform]*File{}
+	for name, f := range here {
+		if platform, _, ok := cutPlatform(name); ok && d.For(platform) == nil {
+			d.hosted[platform] = f
+		}
+	}
+	if p.Download == "" {
+		return
+	}
+	named := p.NamedFiles(r)
 	for _, platform := range platforms() {
-		link := p.DownloadURL(tag, platform)
+		link := p.DownloadURL(r.Tag, platform)
 		chosen := d.For(platform)
 		if link == "" || chosen != nil && !chosen.OnlyHere() {
 			continue
 		}
-		if f := here[FileName(link)]; f != nil && !p.UpstreamLinks {
-			d.template[platform] = f
-		} else if p.UpstreamLinks {
-			d.template[platform] = nil
+		if f := named.Linked(link); p.UpstreamLinks {
+			d.hosted[platform] = nil
+		} else if f != nil && here[f.Name] != nil {
+			d.hosted[platform] = here[f.Name]
 		}
 	}
 }
@@ -88,7 +98,7 @@ func (d *Downloads) For(p checker.Platform) *File {
 		}
 		return f
 	}
-	if f, ok := d.template[p]; ok {
+	if f, ok := d.hosted[p]; ok {
 		return f
 	}
 	for _, p := range []checker.Platform{p, checker.Other} {
@@ -106,7 +116,7 @@ func (d *Downloads) ByPlatform() map[checker.Platform]*File {
 	for p, c := range d.Selection.Downloads {
 		all[p] = &d.Named[c.File]
 	}
-	maps.Copy(all, d.template)
+	maps.Copy(all, d.hosted)
 	maps.Copy(all, d.given)
 	maps.DeleteFunc(all, func(_ checker.Platform, f *File) bool { return f == nil || f.URL == "" })
 	return all
@@ -127,8 +137,8 @@ func (d *Downloads) Reason(p checker.Platform) string {
 	if d.given[p] != nil {
 		return "the platform was given with the file"
 	}
-	if d.template[p] != nil {
-		return "the template of downloads names it"
+	if d.hosted[p] != nil {
+		return "the template of downloads or its name is for the platform"
 	}
 	return d.Selection.Downloads[p].Reason
 }

@@ -1,18 +1,21 @@
 package catalog
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"relcheck/checker/printable"
 )
 
 // HostedFile is a file of a release whose content is in the folder of files.
 type HostedFile struct {
-	Name     string
+	Name     string // unique in the release, see [NamedFile]
+	URL      string // from which it was fetched, or empty
 	SHA256   string // of the content, in lower-case hexadecimal
+	SHA512   string // the same, or empty if it is not known
 	Size     int64  // in bytes
 	Verified bool   // the content has matched a checksum of upstream
 
@@ -22,11 +25,17 @@ type HostedFile struct {
 
 // Check returns a [FieldError] if f cannot be a hosted file.
 func (f *HostedFile) Check() error {
-	err := checkFileName(f.Name)
+	base := f.Name
+	if _, name, ok := cutPlatform(f.Name); ok {
+		base = name
+	}
+	err := checkFileName(base)
 	switch {
 	case err != nil:
-	case !isHash(f.SHA256, 32):
-		err = errors.New("not a hash: give SHA-256 as 64 hexadecimal digits")
+	case f.URL != "" && printable.CheckDownload(f.URL) != nil:
+		err = printable.CheckDownload(f.URL)
+	case !isHash(f.SHA256, 32), f.SHA512 != "" && !isHash(f.SHA512, 64):
+		err = errors.New("not a hash: give SHA-256 as 64 and SHA-512 as 128 hexadecimal digits")
 	case f.Size < 0:
 		err = fmt.Errorf("size %d is negative; give the size in bytes", f.Size)
 	}
@@ -46,21 +55,27 @@ const (
 	FileChanged             // upstream has changed the file under the same name
 )
 
-// HostedFile returns the hosted file of a name, or nil, and its state. A file can be linked
-// and served if its content is not damaged and matches upstream's checksum or has none.
-func (r *Release) HostedFile(name string) (*HostedFile, HostedState) {
-	i, found := slices.BinarySearchFunc(r.Hosted, name, func(f HostedFile, name string) int { return strings.Compare(f.Name, name) })
+// State returns whether f can be served as a listed file. f may be nil.
+func (f *HostedFile) State(listed *File) HostedState {
+	switch {
+	case f == nil:
+		return NotHosted
+	case !f.Damaged.IsZero():
+		return FileDamaged
+	case differ(listed.SHA256, f.SHA256), differ(listed.SHA512, f.SHA512), listed.Size > 0 && listed.Size != f.Size:
+		return FileChanged
+	}
+	return FileHosted
+}
+
+// differ reports whether two checksums are known and differ.
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
+
+// FindHosted returns the hosted file with a name, or nil. The files must be sorted by name.
+func FindHosted(files []HostedFile, name string) *HostedFile {
+	i, found := slices.BinarySearchFunc(files, name, func(f HostedFile, name string) int { return strings.Compare(f.Name, name) })
 	if !found {
-		return nil, NotHosted
+		return nil
 	}
-	f := &r.Hosted[i]
-	if !f.Damaged.IsZero() {
-		return f, FileDamaged
-	}
-	for _, listed := range r.Files {
-		if listed.FileName() == name && cmp.Or(listed.SHA256, f.SHA256) != f.SHA256 {
-			return f, FileChanged
-		}
-	}
-	return f, FileHosted
+	return &files[i]
 }

@@ -10,7 +10,6 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/printable"
-	"relcheck/checker/upstream/spec"
 	"relcheck/checker/version"
 )
 
@@ -115,13 +114,13 @@ func (l Layer) Overlay(over Layer) Layer {
 	return l
 }
 
-// decided reports whether another relcheck has merged the layer from its upstream's and its
-// operator's layers.
-func (l *Layer) decided() bool { return strings.HasPrefix(l.List, string(spec.Relcheck)+":") }
+// fromRelcheck reports whether another relcheck has merged the layer from its upstream's
+// and its operator's layers.
+func (l *Layer) fromRelcheck() bool { return strings.HasPrefix(l.List, string(RelcheckUpstream)+":") }
 
 // MergeLayers merges upstream's and the operator's layers of a release into one layer of
 // upstream with the same effect. Either may be nil. The result belongs in a list of kind
-// [spec.Relcheck].
+// [RelcheckUpstream].
 func MergeLayers(tag version.Version, upstream, operator *Layer) Layer {
 	up, op := value(upstream), value(operator)
 	if up.Gone {

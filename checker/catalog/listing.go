@@ -121,7 +121,7 @@ type Release struct {
 	// Files are the files of the release, sorted by name.
 	Files []File
 
-	// Hosted are the hosted files, sorted by name. See [Release.HostedFile].
+	// Hosted are the hosted files, sorted by name. See [Product.NamedFiles].
 	Hosted []HostedFile
 }
 
@@ -152,7 +152,7 @@ func NewRelease(tag version.Version, upstream, operator *Layer) Release {
 	case up.Prerelease == nil:
 		r.Prerelease = tag.Ordered() && !tag.Stable()
 	default:
-		r.Prerelease = *up.Prerelease || tag.Prerelease() && !up.decided()
+		r.Prerelease = *up.Prerelease || tag.Prerelease() && !up.fromRelcheck()
 	}
 	return r
 }

@@ -15,6 +15,7 @@ type Ranked struct {
 	Release
 	Version   version.Version
 	downloads atomic.Pointer[Downloads]
+	named     atomic.Pointer[NamedFiles]
 }
 
 // Rank returns releases of the product with their versions, newest first: by version,
@@ -45,6 +46,16 @@ func (r *Ranked) Downloads(p *Product) *Downloads {
 		r.downloads.Store(d)
 	}
 	return d
+}
+
+// NamedFiles returns the files of the release, which belongs to p. It names them once.
+func (r *Ranked) NamedFiles(p *Product) NamedFiles {
+	files := r.named.Load()
+	if files == nil {
+		files = new(p.NamedFiles(&r.Release))
+		r.named.Store(files)
+	}
+	return *files
 }
 
 // Offer is what a product, or one of its channels, offers to its clients.

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"relcheck/checker/upstream/spec"
 )
 
 const (
@@ -29,13 +27,13 @@ type Sync struct {
 	State []byte
 }
 
-// UpstreamList returns the upstreams of the product, in the form of [spec.Spec.String]. The
-// modules of a product without upstreams are its upstreams.
+// UpstreamList returns the names of the product's upstreams. The modules of a product
+// without upstreams are its upstreams.
 func (p *Product) UpstreamList() []string {
 	all := strings.Fields(p.Upstreams)
 	if len(all) == 0 {
 		for path := range strings.FieldsSeq(p.Module) {
-			all = append(all, spec.Spec{Kind: spec.Go, Module: path}.String())
+			all = append(all, UpstreamName{Kind: GoUpstream, Module: path}.String())
 		}
 	}
 	return all
@@ -49,7 +47,7 @@ func cleanUpstreams(list string) (string, error) {
 		if len(text) > maxUpstream {
 			return "", fieldErrorf("upstreams", "an upstream has %d bytes; give one of at most %d", len(text), maxUpstream)
 		}
-		s, err := spec.Parse(text)
+		s, err := ParseUpstream(text)
 		if err != nil {
 			return "", fieldErrorf("upstreams", "%v", err)
 		}

@@ -319,7 +319,7 @@ func storedProduct(b *bundle.Reader, p *bundle.Product, now time.Time) (*db.Bund
 	for _, r := range p.Releases {
 		stored.List.Entries = append(stored.List.Entries, catalog.Entry{Tag: r.Tag, Upstream: r.Layer})
 		for _, f := range r.Files {
-			stored.Hosted[r.Tag] = append(stored.Hosted[r.Tag], catalog.HostedFile{Name: f.Name, SHA256: f.SHA256, Size: f.Size, Verified: f.Verified, Fetched: now})
+			stored.Hosted[r.Tag] = append(stored.Hosted[r.Tag], catalog.HostedFile{Name: f.Name, URL: f.URL, SHA256: f.SHA256, SHA512: f.SHA512, Size: f.Size, Verified: f.Verified, Fetched: now})
 		}
 	}
 	return stored, nil

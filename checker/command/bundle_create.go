@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -213,44 +212,29 @@ func (w *bundleWriter) chooseFiles(ctx context.Context, names []string) (content
 
 // filesOf returns the files of a release for the bundle, sorted by name.
 func (w *bundleWriter) filesOf(p *catalog.Product, r *catalog.Ranked) (files []bundle.File, err error) {
-	wanted := map[string]bool{}
+	named := r.NamedFiles(p)
 	if len(w.platforms) > 0 {
-		wanted = w.namesFor(p, r)
+		hosted := r.Release // with the files that no list contains
+		p.SetLinks(&hosted, func(f *catalog.NamedFile) string { return f.Name })
+		s := selectFiles(p, p.Rank([]catalog.Release{hosted})[0], w.platforms)
+		named = append(s.files, s.sums...)
 	}
-	for _, f := range r.Hosted {
-		if len(w.platforms) > 0 && !wanted[f.Name] {
+	for _, f := range named {
+		h := f.Hosted
+		if h == nil {
 			continue
 		}
-		if _, state := r.HostedFile(f.Name); state != catalog.FileHosted {
+		if f.State != catalog.FileHosted {
 			w.omitted++
 			continue
 		}
-		if !w.folder.Has(mirror.Content{SHA256: f.SHA256, Size: f.Size}) {
+		if !w.folder.Has(mirror.Content{SHA256: h.SHA256, Size: h.Size}) {
 			return nil, fmt.Errorf("%s %s: file %s is missing in the folder: run relcheck file verify --repair", p.Name, r.Tag, f.Name)
 		}
-		files = append(files, bundle.File{Name: f.Name, SHA256: f.SHA256, Size: f.Size, Verified: f.Verified})
+		files = append(files, bundle.File{Name: f.Name, URL: h.URL, SHA256: h.SHA256, SHA512: h.SHA512, Size: h.Size, Verified: h.Verified})
 	}
+	slices.SortFunc(files, func(a, b bundle.File) int { return strings.Compare(a.Name, b.Name) })
 	return files, nil
-}
-
-// namesFor returns the names of the files of a release for the platforms of the bundle. It
-// finds the platform of a file that no list contains by its name.
-func (w *bundleWriter) namesFor(p *catalog.Product, r *catalog.Ranked) map[string]bool {
-	names := map[string]bool{}
-	withHosted := r.Release
-	withHosted.Files = slices.Clone(r.Files)
-	for _, f := range r.Hosted {
-		if !slices.ContainsFunc(r.Files, func(listed catalog.File) bool { return listed.Name == f.Name }) {
-			withHosted.Files = append(withHosted.Files, catalog.File{Name: f.Name, URL: "https://hosted.invalid/" + url.PathEscape(f.Name)})
-		}
-	}
-	for _, r := range []*catalog.Ranked{r, p.Rank([]catalog.Release{withHosted})[0]} {
-		s := selectFiles(p, r, w.platforms)
-		for _, f := range append(s.files, s.sums...) {
-			names[f.Name] = true
-		}
-	}
-	return names
 }
 
 // leaveOut marks the contents that the earlier bundle has, and returns its ID. If it marks

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -46,13 +47,15 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 			return err
 		}
 		defer file.Close()
-		want := mirror.Digests{}
-		for _, listed := range r.Files {
-			if listed.Name == name && listed.SHA256+listed.SHA512 != "" {
-				want = mirror.Digests{SHA256: listed.SHA256, SHA512: listed.SHA512}
-			}
+		p, err := s.Product(ctx, args[0])
+		if err != nil {
+			return err
 		}
-		h := catalog.HostedFile{Name: name, SHA256: strings.Repeat("0", 64), Verified: want.Known(), Fetched: time.Now()}
+		want, err := listedDigests(p.NamedFiles(&r), name)
+		if err != nil {
+			return err
+		}
+		h := catalog.HostedFile{Name: name, SHA256: strings.Repeat("0", 64), SHA512: want.SHA512, Verified: want.Known(), Fetched: time.Now()}
 		if err := h.Check(); err != nil { // of the name, before a large file is read
 			return usageError("--name: %w", err)
 		}
@@ -75,6 +78,24 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 	})
 }
 
+// listedDigests returns the checksums of the file of a release with a name. It returns an
+// error if the name stands for several files.
+func listedDigests(files catalog.NamedFiles, name string) (d mirror.Digests, err error) {
+	var others []string
+	for _, f := range files {
+		if f.Name == name {
+			return mirror.Digests{SHA256: f.Listed.SHA256, SHA512: f.Listed.SHA512}, nil
+		}
+		if path.Base(f.Name) == name {
+			others = append(others, f.Name)
+		}
+	}
+	if others != nil {
+		return d, usageError("the release has several files of the name %s: give --name, one of %s", name, strings.Join(others, ", "))
+	}
+	return d, nil
+}
+
 // openToAdd opens a file, or standard input if its name is "-".
 func openToAdd(name string, in io.Reader) (io.ReadCloser, error) {
 	if info, err := os.Stat(name); name != "-" && err == nil && !info.Mode().IsRegular() {
@@ -84,14 +105,14 @@ func openToAdd(name string, in io.Reader) (io.ReadCloser, error) {
 }
 
 // hostedState describes whether a hosted file can be served.
-func hostedState(r *catalog.Release, f *catalog.HostedFile) string {
-	switch _, state := r.HostedFile(f.Name); {
-	case state == catalog.FileDamaged:
-		return "damaged since " + f.Damaged.Format(time.DateOnly)
-	case state == catalog.FileChanged:
+func hostedState(f *catalog.NamedFile) string {
+	switch f.State {
+	case catalog.FileDamaged:
+		return "damaged since " + f.Hosted.Damaged.Format(time.DateOnly)
+	case catalog.FileChanged:
 		return "changed upstream"
 	}
-	return verifiedText(f.Verified)
+	return verifiedText(f.Hosted.Verified)
 }
 
 func verifiedText(verified bool) string {
@@ -117,13 +138,18 @@ upstream has changed it under the same name.`,
 		}
 		var rows [][]string
 		for _, name := range names {
-			_, ranked, err := rankedReleases(ctx, s, name)
+			p, ranked, err := rankedReleases(ctx, s, name)
 			if err != nil {
 				return err
 			}
 			for _, r := range ranked {
-				for _, f := range r.Hosted {
-					rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(f.Size)), hostedState(&r.Release, &f), f.SHA256})
+				if len(r.Hosted) == 0 {
+					continue
+				}
+				for _, f := range r.NamedFiles(p) {
+					if h := f.Hosted; h != nil {
+						rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), hostedState(&f), h.SHA256})
+					}
 				}
 			}
 		}

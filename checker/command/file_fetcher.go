@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -56,7 +58,7 @@ func (f *fileFetcher) all(ctx context.Context, jobs []fetchJob) error {
 	defer f.progress.clear()
 	for _, j := range jobs {
 		for _, file := range j.files {
-			f.progress.expect(file.Size)
+			f.progress.expect(file.Listed.Size)
 		}
 	}
 	sums, files := f.group(ctx), f.group(ctx)
@@ -97,10 +99,10 @@ func (g fetchGroup) Go(run func(ctx context.Context) error) {
 }
 
 // sumFile fetches a checksum file.
-func (f *fileFetcher) sumFile(ctx context.Context, j *fetchJob, sum catalog.File) error {
-	digests := mirror.Digests{SHA256: sum.SHA256, SHA512: sum.SHA512}
-	c, kept, err := f.content(ctx, j.release, sum, digests)
-	if sum.MediaType == guessed && err != nil && !fatal(ctx, err) {
+func (f *fileFetcher) sumFile(ctx context.Context, j *fetchJob, sum catalog.NamedFile) error {
+	digests := mirror.Digests{SHA256: sum.Listed.SHA256, SHA512: sum.Listed.SHA512}
+	c, kept, err := f.content(ctx, &sum, digests)
+	if sum.Listed.MediaType == guessed && err != nil && !fatal(ctx, err) {
 		return nil // upstream probably has none
 	}
 	text := ""
@@ -110,13 +112,13 @@ func (f *fileFetcher) sumFile(ctx context.Context, j *fetchJob, sum catalog.File
 	if err != nil {
 		return f.fail(ctx, j.release.Tag, sum.Name, err)
 	}
-	if sum.MediaType == guessed && len(upstream.Checksums(text, "any")) == 0 { // for example a page that reports a missing file
+	if sum.Listed.MediaType == guessed && len(upstream.Checksums(text, "any")) == 0 { // for example a page that reports a missing file
 		return nil
 	}
 	f.mu.Lock()
 	j.texts[sum.Name] = text
 	f.mu.Unlock()
-	return f.host(ctx, j.release, sum.Name, c, digests, kept)
+	return f.host(ctx, j.release.Tag, &sum, c, digests, kept)
 }
 
 // text returns the content of a checksum file.
@@ -135,22 +137,22 @@ func (f *fileFetcher) text(c mirror.Content) (string, error) {
 }
 
 // file fetches another file.
-func (f *fileFetcher) file(ctx context.Context, j *fetchJob, file catalog.File) error {
+func (f *fileFetcher) file(ctx context.Context, j *fetchJob, file catalog.NamedFile) error {
 	digests, err := j.digests(file)
 	var c mirror.Content
 	var kept bool
 	if err == nil {
-		c, kept, err = f.content(ctx, j.release, file, digests)
+		c, kept, err = f.content(ctx, &file, digests)
 	}
 	if err != nil {
 		return f.fail(ctx, j.release.Tag, file.Name, err)
 	}
-	return f.host(ctx, j.release, file.Name, c, digests, kept)
+	return f.host(ctx, j.release.Tag, &file, c, digests, kept)
 }
 
 // digests returns the checksums of a file from upstream's list and checksum files.
-func (j *fetchJob) digests(file catalog.File) (mirror.Digests, error) {
-	known := mirror.Digests{SHA256: file.SHA256, SHA512: file.SHA512}
+func (j *fetchJob) digests(file catalog.NamedFile) (mirror.Digests, error) {
+	known := mirror.Digests{SHA256: file.Listed.SHA256, SHA512: file.Listed.SHA512}
 	for sumFile, text := range j.texts {
 		found := sumsIn(text, sumFile, file.Name)
 		if known.SHA256 != "" && found.SHA256 != "" && known.SHA256 != found.SHA256 || known.SHA512 != "" && found.SHA512 != "" && known.SHA512 != found.SHA512 {
@@ -164,18 +166,20 @@ func (j *fetchJob) digests(file catalog.File) (mirror.Digests, error) {
 // sumsIn returns the checksums of a file in the text of a checksum file.
 func sumsIn(text, sumFile, name string) mirror.Digests {
 	alone, _ := upstream.ChecksumFile(sumFile, func(other string) bool { return other == name })
-	f := upstream.Checksums(text, alone)[name]
+	if alone == "" && strings.Contains(sumFile+name, "/") { // a list does not tell apart files of the same name
+		return mirror.Digests{}
+	}
+	f := upstream.Checksums(text, alone)[path.Base(name)]
 	return mirror.Digests{SHA256: f.SHA256, SHA512: f.SHA512}
 }
 
 // content returns the content of a file, and reports whether it was hosted before.
-func (f *fileFetcher) content(ctx context.Context, r *catalog.Ranked, file catalog.File, want mirror.Digests) (c mirror.Content, kept bool, err error) {
-	old, state := r.HostedFile(file.Name)
-	if old != nil {
-		c = mirror.Content{SHA256: old.SHA256, Size: old.Size}
-	}
-	if state == catalog.FileHosted && cmp.Or(want.SHA256, c.SHA256) != c.SHA256 {
-		state = catalog.FileChanged
+func (f *fileFetcher) content(ctx context.Context, file *catalog.NamedFile, want mirror.Digests) (c mirror.Content, kept bool, err error) {
+	listed := file.Listed
+	listed.SHA256, listed.SHA512 = want.SHA256, want.SHA512
+	state := file.Hosted.State(&listed)
+	if file.Hosted != nil {
+		c = mirror.Content{SHA256: file.Hosted.SHA256, Size: file.Hosted.Size}
 	}
 	switch {
 	case state == catalog.FileChanged && !f.replace:
@@ -188,7 +192,7 @@ func (f *fileFetcher) content(ctx context.Context, r *catalog.Ranked, file catal
 		}
 	}
 	last := int64(0)
-	c, err = f.fetcher.Fetch(ctx, mirror.Source{URL: file.URL, Size: file.Size, Digests: want}, func(size int64) {
+	c, err = f.fetcher.Fetch(ctx, mirror.Source{URL: listed.URL, Size: listed.Size, Digests: want}, func(size int64) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.progress.add(size - last)
@@ -198,18 +202,18 @@ func (f *fileFetcher) content(ctx context.Context, r *catalog.Ranked, file catal
 }
 
 // host stores that a file is hosted, and prints it.
-func (f *fileFetcher) host(ctx context.Context, r *catalog.Ranked, name string, c mirror.Content, want mirror.Digests, kept bool) error {
-	old, state := r.HostedFile(name)
-	h := catalog.HostedFile{Name: name, SHA256: c.SHA256, Size: c.Size, Verified: want.Known(), Fetched: time.Now()}
+func (f *fileFetcher) host(ctx context.Context, tag string, file *catalog.NamedFile, c mirror.Content, want mirror.Digests, kept bool) error {
+	h := catalog.HostedFile{Name: file.Name, URL: file.Listed.URL, SHA256: c.SHA256, SHA512: want.SHA512, Size: c.Size, Verified: want.Known(), Fetched: time.Now()}
 	if kept { // upstream may have had no checksum when it was fetched
-		h.Verified, h.Fetched = old.Verified || want.SHA256 == c.SHA256, old.Fetched
+		h = *file.Hosted
+		h.Verified = h.Verified || want.SHA256 == c.SHA256
 	}
-	if !kept || h.Verified != old.Verified {
-		if err := f.store.HostFile(ctx, f.product.Name, r.Tag, h); err != nil {
+	if !kept || h.Verified != file.Hosted.Verified {
+		if err := f.store.HostFile(ctx, f.product.Name, tag, h); err != nil {
 			return err
 		}
 	}
-	if state == catalog.FileDamaged { // also in other releases
+	if file.State == catalog.FileDamaged { // also in other releases
 		if err := f.store.MarkDamaged(ctx, c.SHA256, time.Time{}); err != nil {
 			return err
 		}
@@ -225,7 +229,7 @@ func (f *fileFetcher) host(ctx context.Context, r *catalog.Ranked, name string, 
 	}
 	f.fetched++
 	f.size += c.Size
-	f.print(r.Tag, name, stats.ShowBytes(float64(c.Size))+", "+verifiedText(h.Verified))
+	f.print(tag, file.Name, stats.ShowBytes(float64(c.Size))+", "+verifiedText(h.Verified))
 	return nil
 }
 

@@ -11,8 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"relcheck/checker"
-	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
 	"relcheck/checker/stats"
 	"relcheck/checker/upstream"
@@ -174,23 +172,10 @@ func (v *verification) link(ctx context.Context, f db.HostedFile) (string, error
 	if err != nil {
 		return "", err
 	}
-	return linkOf(&p, &r, f.Name), nil
-}
-
-// linkOf returns the link to the file of a release with a name, or "".
-func linkOf(p *catalog.Product, r *catalog.Release, name string) string {
-	for _, f := range r.Files {
-		if f.URL != "" && (f.Name == name || f.Name == "" && catalog.FileName(f.URL) == name) {
-			return f.URL
-		}
+	if named := p.NamedFiles(&r).Named(f.Name); named != nil && named.Listed.URL != "" {
+		return named.Listed.URL, nil
 	}
-	for _, platform := range checker.Platforms() {
-		link := p.DownloadURL(r.Tag, platform)
-		if link != "" && (catalog.FileName(link) == name || catalog.FileName(link)+guessedSuffix == name) {
-			return link + name[len(catalog.FileName(link)):]
-		}
-	}
-	return ""
+	return f.URL, nil
 }
 
 func (v *verification) print(what, text string) {

@@ -27,9 +27,14 @@ func (g *fileGauges) Collect(metrics chan<- prometheus.Metric) {
 	unverified, sizes := 0, map[string]int64{}
 	for _, p := range g.s.snapshot.Load().products.all() {
 		for _, r := range p.releases {
-			for i := range r.Hosted {
-				h := &r.Hosted[i]
-				state := g.s.hostedState(&r.Release, h)
+			if len(r.Hosted) == 0 {
+				continue
+			}
+			for _, f := range r.NamedFiles(&p.Product) {
+				h, state := f.Hosted, g.s.hostedState(&f)
+				if h == nil {
+					continue
+				}
 				states[state]++
 				if state == "served" {
 					sizes[h.SHA256] = h.Size
@@ -59,14 +64,14 @@ func (g *fileGauges) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// hostedState returns "served", or the reason that a hosted file is not served.
-func (s *Server) hostedState(r *catalog.Release, h *catalog.HostedFile) string {
-	switch _, state := r.HostedFile(h.Name); {
-	case state == catalog.FileDamaged:
+// hostedState returns "served", or the reason that a file is not served.
+func (s *Server) hostedState(f *catalog.NamedFile) string {
+	switch {
+	case f.State == catalog.FileDamaged:
 		return "damaged"
-	case state == catalog.FileChanged:
+	case f.State == catalog.FileChanged:
 		return "changed"
-	case !s.files.Usable(h.SHA256):
+	case f.State == catalog.NotHosted || !s.files.Usable(f.Hosted.SHA256):
 		return "missing"
 	}
 	return "served"

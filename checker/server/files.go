@@ -8,11 +8,11 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
 	"relcheck/checker/server/hosting"
@@ -24,6 +24,12 @@ type fileRequest struct {
 	p    *product
 	r    *catalog.Ranked
 	name string
+	sum  bool // its checksum is requested
+}
+
+// file returns the requested file, or nil.
+func (req fileRequest) file() *catalog.NamedFile {
+	return req.r.NamedFiles(&req.p.Product).Named(req.name)
 }
 
 // fileHandler answers browsers with a page if h returns an error.
@@ -54,73 +60,79 @@ func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, product, path 
 	if s.files == nil {
 		return fail(http.StatusNotFound, "not_found", "", "this server serves no files; start it with relcheck serve --files DIR")
 	}
-	slash := strings.LastIndexByte(path, '/')
-	tag, tagErr := url.PathUnescape(path[:max(slash, 0)])
-	name, nameErr := url.PathUnescape(path[slash+1:])
-	p := s.snapshot.Load().products.get(product)
-	if tagErr != nil || nameErr != nil || p == nil || p.tagged(tag) == nil || p.tagged(tag).Date.After(time.Now()) {
-		return noFile()
+	req, ok := s.fileRequest(product, path)
+	if !ok {
+		return errNoFile
 	}
-	req := fileRequest{p, p.tagged(tag), name}
-	meta, err := s.find(r.Context(), w, req)
-	if base, ok := strings.CutSuffix(name, ".sha256"); errors.Is(err, errNoFile) && ok {
-		req.name = base
-		if meta, err = s.find(r.Context(), w, req); err == nil {
-			hosting.ServeSum(w, r, meta)
-			return nil
-		}
-	}
-	if err == nil {
-		err = s.files.Serve(w, r, meta)
-	}
+	err := s.send(w, r, req)
 	if s.fetcher != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, mirror.ErrDamaged)) { // which is known from now on
-		if meta, err = s.find(r.Context(), w, req); err == nil {
-			err = s.files.Serve(w, r, meta)
-		}
+		err = s.send(w, r, req)
 	}
 	return s.fileFailure(req, err)
 }
 
-func noFile() error { return errNoFile }
+// send sends a file or its checksum. If it returns an error, it has sent nothing.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, req fileRequest) error {
+	meta, err := s.find(r.Context(), w, req)
+	switch {
+	case err != nil:
+		return err
+	case req.sum:
+		hosting.ServeSum(w, r, meta)
+		return nil
+	}
+	return s.files.Serve(w, r, meta)
+}
+
+// fileRequest finds the release and the file of an escaped path. The file's name is the last
+// segment or the last two.
+func (s *Server) fileRequest(product, path string) (req fileRequest, ok bool) {
+	p := s.snapshot.Load().products.get(product)
+	if p == nil {
+		return req, false
+	}
+	for tag, name := path, ""; !strings.Contains(name, "/"); {
+		slash := strings.LastIndexByte(tag, '/')
+		if slash < 0 {
+			break
+		}
+		tag, name = tag[:slash], path[slash+1:]
+		tag, tagErr := url.PathUnescape(tag)
+		name, nameErr := url.PathUnescape(name)
+		r := p.tagged(tag)
+		if tagErr != nil || nameErr != nil || r == nil || r.Date.After(time.Now()) {
+			continue
+		}
+		if req = (fileRequest{p: p, r: r, name: name}); req.file() != nil {
+			return req, true
+		}
+		if req.name, req.sum = strings.CutSuffix(name, ".sha256"); req.sum && req.file() != nil {
+			return req, true
+		}
+	}
+	return req, false
+}
 
 // errNoFile is the failure of a request for a file that does not exist.
 var errNoFile = fail(http.StatusNotFound, "unknown_file", "", "there is no such file; GET the releases of the product for a list of files")
 
 // find returns the requested file. With fetch on demand, it fetches a missing file.
 func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileRequest) (hosting.File, error) {
-	listed, isListed := req.listed()
-	h, state := req.r.HostedFile(req.name)
-	switch {
-	case state == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.Content{SHA256: h.SHA256, Size: h.Size})):
-		return hosting.File{Name: req.name, SHA256: h.SHA256, MediaType: listed.MediaType, Fetched: h.Fetched}, nil
-	case s.fetcher != nil && isListed:
-		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the context of the request
-		return s.fetchFile(ctx, req, listed)
-	}
-	switch state {
-	case catalog.NotHosted:
-		return hosting.File{}, errNoFile
-	case catalog.FileChanged:
+	f := req.file()
+	switch h := f.Hosted; {
+	case f.State == catalog.FileChanged:
 		return hosting.File{}, fail(http.StatusNotFound, "file_changed", "", "upstream has changed the file under the same name; the operator can fetch it again with relcheck file fetch")
-	case catalog.FileDamaged:
+	case f.State == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.Content{SHA256: h.SHA256, Size: h.Size})):
+		return hosting.File{Name: path.Base(req.name), SHA256: h.SHA256, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
+	case s.fetcher != nil && f.Listed.URL != "":
+		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the context of the request
+		return s.fetchFile(ctx, req, f)
+	case f.State == catalog.NotHosted:
+		return hosting.File{}, errNoFile
+	case f.State == catalog.FileDamaged:
 		return hosting.File{}, mirror.ErrDamaged
 	}
 	return hosting.File{}, fs.ErrNotExist
-}
-
-// listed returns the file that a layer of the release or the product's template names.
-func (req fileRequest) listed() (catalog.File, bool) {
-	for _, f := range req.r.Files {
-		if f.URL != "" && !f.OnlyHere() && f.FileName() == req.name {
-			return f, true
-		}
-	}
-	for _, platform := range append(checker.Platforms(), checker.Other) {
-		if link := req.p.DownloadURL(req.r.Tag, platform); link != "" && catalog.FileName(link) == req.name {
-			return catalog.File{Name: req.name, URL: link}, true
-		}
-	}
-	return catalog.File{}, false
 }
 
 // fileFailure returns the answer to a request for a file that cannot be served.
@@ -145,24 +157,25 @@ func (s *Server) fileFailure(req fileRequest, err error) error {
 }
 
 // fetchFile fetches a file that a client has requested, and records that it is hosted.
-func (s *Server) fetchFile(ctx context.Context, req fileRequest, f catalog.File) (meta hosting.File, err error) {
-	if err := mayFetch(ctx, req.p, f); err != nil {
+func (s *Server) fetchFile(ctx context.Context, req fileRequest, f *catalog.NamedFile) (meta hosting.File, err error) {
+	listed := f.Listed
+	if err := mayFetch(ctx, req.p, listed); err != nil {
 		return meta, err
 	}
-	from := mirror.Source{URL: f.URL, Size: f.Size, Digests: mirror.Digests{SHA256: f.SHA256, SHA512: f.SHA512}}
-	at := time.Now().UTC().Truncate(time.Second)
+	from := mirror.Source{URL: listed.URL, Size: listed.Size, Digests: mirror.Digests{SHA256: listed.SHA256, SHA512: listed.SHA512}}
+	h := catalog.HostedFile{Name: f.Name, URL: listed.URL, SHA512: listed.SHA512, Verified: from.Known(), Fetched: time.Now().UTC().Truncate(time.Second)}
 	c, err := s.fetcher.Fetch(ctx, from, func(ctx context.Context, c mirror.Content) error {
 		s.files.Forget(c.SHA256)
-		err := s.store.HostFile(ctx, req.p.Name, req.r.Tag, catalog.HostedFile{Name: req.name, SHA256: c.SHA256, Size: c.Size, Verified: from.Known(), Fetched: at})
-		if err != nil {
-			s.log.Error("cannot record a file that was fetched", "product", req.p.Name, "release", req.r.Tag, "file", req.name, "err", err)
+		h.SHA256, h.Size = c.SHA256, c.Size
+		if err := s.store.HostFile(ctx, req.p.Name, req.r.Tag, h); err != nil {
+			s.log.Error("cannot record a file that was fetched", "product", req.p.Name, "release", req.r.Tag, "file", f.Name, "err", err)
 			return errors.New("it could not be recorded")
 		}
 		s.refresh(ctx) // otherwise a later request may fetch it again; Watch logs an error
-		s.log.Info("fetched a file", "product", req.p.Name, "release", req.r.Tag, "file", req.name, "bytes", c.Size, "verified", from.Known())
+		s.log.Info("fetched a file", "product", req.p.Name, "release", req.r.Tag, "file", f.Name, "bytes", c.Size, "verified", h.Verified)
 		return nil
 	})
-	return hosting.File{Name: req.name, SHA256: c.SHA256, MediaType: f.MediaType, Fetched: at}, err
+	return hosting.File{Name: path.Base(req.name), SHA256: c.SHA256, MediaType: listed.MediaType, Fetched: h.Fetched}, err
 }
 
 // openFiles prepares the folder of hosted files.
@@ -190,7 +203,7 @@ func mayFetch(ctx context.Context, p *product, f catalog.File) error {
 		return nil
 	}
 	for _, text := range p.UpstreamList() {
-		s, _ := upstream.ParseSpec(text)
+		s, _ := catalog.ParseUpstream(text)
 		for _, address := range []string{s.API, s.URL} {
 			if api, err := url.Parse(address); err == nil && u.Host != "" && api.Host == u.Host {
 				return nil

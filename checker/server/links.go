@@ -3,7 +3,6 @@ package server
 import (
 	"cmp"
 	"net/url"
-	"slices"
 	"strings"
 
 	"relcheck/checker"
@@ -33,9 +32,9 @@ func escapeTag(tag string) string {
 
 // file returns the link to a file of a release, or "" if it cannot have one.
 func (l *links) file(product, tag, name string) string {
-	tag = escapeTag(tag)
-	link := l.base + "/files/" + product + "/" + tag + "/" + url.PathEscape(name)
-	if tag == "" || escapeTag(name) == "" || printable.CheckDownload(link) != nil {
+	tag, name = escapeTag(tag), escapeTag(name)
+	link := l.base + "/files/" + product + "/" + tag + "/" + name
+	if tag == "" || name == "" || printable.CheckDownload(link) != nil {
 		return ""
 	}
 	return link
@@ -67,39 +66,25 @@ func (l *links) download(p *catalog.Product, r *catalog.Ranked, platform checker
 	if l == nil || !l.onDemand || link == "" || p.UpstreamLinks {
 		return link
 	}
-	return cmp.Or(l.file(p.Name, r.Tag, catalog.FileName(link)), link)
+	if f := r.NamedFiles(p).Linked(link); f != nil {
+		return cmp.Or(l.to(p, &r.Release, f), link)
+	}
+	return link
+}
+
+// to returns the link to a file if this server serves or fetches it, or "".
+func (l *links) to(p *catalog.Product, r *catalog.Release, f *catalog.NamedFile) string {
+	usable := f.State == catalog.FileHosted && l.files.Usable(f.Hosted.SHA256)
+	if !usable && (!l.onDemand || f.State == catalog.FileChanged || f.Listed.URL == "") {
+		return ""
+	}
+	return l.file(p.Name, r.Tag, f.Name)
 }
 
 // add sets the links to the files that this server serves or fetches, and adds hosted files
 // that no list contains. It can be called again.
 func (l *links) add(p *catalog.Product, r *catalog.Release) {
-	if l == nil || l.files == nil || len(r.Hosted) == 0 && !l.onDemand {
-		return
+	if l != nil && l.files != nil && (len(r.Hosted) > 0 || l.onDemand) {
+		p.SetLinks(r, func(f *catalog.NamedFile) string { return l.to(p, r, f) })
 	}
-	links, urls := map[string]string{}, map[string]string{} // by the names of files
-	for _, h := range r.Hosted {
-		if _, state := r.HostedFile(h.Name); state == catalog.FileHosted && l.files.Usable(h.SHA256) {
-			links[h.Name] = l.file(p.Name, r.Tag, h.Name)
-		}
-	}
-	files := slices.DeleteFunc(slices.Clone(r.Files), catalog.File.OnlyHere)
-	for i := range files {
-		f := &files[i]
-		if f.Here = ""; f.URL == "" {
-			continue
-		}
-		name := f.FileName()
-		f.Here = links[name]
-		if first, ok := urls[name]; l.onDemand && f.Here == "" && (!ok || first == f.URL) {
-			f.Here = l.file(p.Name, r.Tag, name)
-		}
-		urls[name] = cmp.Or(urls[name], f.URL)
-	}
-	for _, h := range r.Hosted {
-		if link := links[h.Name]; urls[h.Name] == "" && link != "" {
-			files = append(files, catalog.File{Name: h.Name, URL: link, Here: link, Size: h.Size, SHA256: h.SHA256})
-		}
-	}
-	slices.SortStableFunc(files, catalog.CompareFiles)
-	r.Files = files
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
-	"relcheck/checker/upstream/spec"
 )
 
 const (
@@ -129,7 +128,7 @@ func (r *runner) attemptOf(p *catalog.Product, now time.Time) attempt {
 		a = attempt{last, last.Add(r.every + r.jitter())}
 	}
 	for _, name := range p.UpstreamList() {
-		if from, err := spec.Parse(name); err == nil {
+		if from, err := catalog.ParseUpstream(name); err == nil {
 			if until := r.Reader.LimitedUntil(from); until.After(a.at) || until.After(now) {
 				a.at = until.Add(min(r.jitter(), time.Minute))
 			}

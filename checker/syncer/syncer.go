@@ -12,7 +12,6 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/upstream"
-	"relcheck/checker/upstream/spec"
 	"relcheck/db"
 )
 
@@ -40,7 +39,7 @@ type Result struct {
 	Hints   []string // for the operator
 	Err     error
 
-	spec   spec.Spec
+	name   catalog.UpstreamName
 	list   catalog.List
 	state  []byte
 	stored bool
@@ -84,11 +83,11 @@ func (s *Syncer) Sync(ctx context.Context, product string) ([]Result, error) {
 
 func newResults(p *catalog.Product) (results []Result, err error) {
 	for _, name := range p.UpstreamList() {
-		from, err := spec.Parse(name)
+		from, err := catalog.ParseUpstream(name)
 		if err != nil {
 			return nil, err
 		}
-		results = append(results, Result{Upstream: name, spec: from})
+		results = append(results, Result{Upstream: name, name: from})
 	}
 	if len(results) == 0 {
 		return nil, fmt.Errorf("product %s %w: set one with relcheck product set %[1]s --upstream", p.Name, ErrNoUpstream)
@@ -134,13 +133,13 @@ func (s *Syncer) readAll(ctx context.Context, p *catalog.Product, results []Resu
 // read reads one list. Its error is about the store or the context; an upstream's error is
 // in the result.
 func (s *Syncer) read(ctx context.Context, p *catalog.Product, all []Result, r *Result, state []byte) error {
-	from := upstream.Source{Spec: r.spec, State: state,
+	from := upstream.Source{UpstreamName: r.name, State: state,
 		Dates: func() (map[string]time.Time, error) { return s.dates(ctx, p.Name) },
 		Files: func() (map[string][]catalog.File, error) { return s.Store.UpstreamFiles(ctx, p.Name) },
 	}
 	for _, other := range all {
 		if other.Upstream != r.Upstream {
-			from.Siblings = append(from.Siblings, other.spec)
+			from.Siblings = append(from.Siblings, other.name)
 		}
 	}
 	if s.Progress != nil {

@@ -84,8 +84,8 @@ func (b *bench) hostFiles(store, folder, web string) (requests []simulate.Captur
 		file, target := filepath.Join(folder, "sha256", sum[:2], sum), filepath.Join(web, "files", "opa", tag, name)
 		err := cmp.Or(os.MkdirAll(filepath.Dir(file), 0o755), os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(file, content, 0o644), os.Link(file, target))
 		if err == nil {
-			_, err = tx.Exec(`INSERT INTO hosted_file (product, tag, name, sha256, size, verified, fetched, damaged, staged)
-				SELECT id, $1, $2, $3, $4, false, 1, 0, false FROM product WHERE name = 'opa'`, tag, name, sum, len(content))
+			_, err = tx.Exec(`INSERT INTO hosted_file (product, tag, name, url, sha256, sha512, size, verified, fetched, damaged, staged)
+				SELECT id, $1, $2, '', $3, '', $4, false, 1, 0, false FROM product WHERE name = 'opa'`, tag, name, sum, len(content))
 		}
 		if err != nil {
 			b.Fatal(err)

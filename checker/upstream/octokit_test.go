@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"relcheck/checker/upstream/spec"
+	"relcheck/checker/catalog"
 )
 
 // recording is a request to GitHub's API and its answer, recorded by the package
@@ -341,7 +341,7 @@ func TestRecordedRateLimitIsHonoured(t *testing.T) {
 	now := time.Date(2022, 7, 19, 5, 0, 0, 0, time.UTC)
 	r := &Reader{Now: func() time.Time { return now }, pause: time.Millisecond}
 	read := func(repo string) error {
-		_, _, err := r.Read(t.Context(), Source{Spec: spec.Spec{Kind: spec.GitHub, API: s.URL, Repo: repo}})
+		_, _, err := r.Read(t.Context(), Source{UpstreamName: catalog.UpstreamName{Kind: catalog.GitHubUpstream, API: s.URL, Repo: repo}})
 		return err
 	}
 	s.next = append(s.next, func(w http.ResponseWriter, _ *http.Request) bool {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
-	"relcheck/checker/upstream/spec"
 )
 
 // Reader reads the lists of upstreams. Several goroutines can use it.
@@ -34,11 +33,11 @@ type Reader struct {
 
 // Source is a list to read.
 type Source struct {
-	spec.Spec
+	catalog.UpstreamName
 	// State identifies the list of the last reading. It may be empty.
 	State []byte
 	// Siblings are the other upstreams of the product.
-	Siblings []spec.Spec
+	Siblings []catalog.UpstreamName
 	// Dates returns the known dates of commits by tag. Files returns the known files of
 	// releases by tag. Known dates and checksums are not requested again. Both may be nil.
 	Dates func() (map[string]time.Time, error)
@@ -66,16 +65,16 @@ func (r *Reader) Read(ctx context.Context, from Source) (list catalog.List, newS
 	var last, next state
 	json.Unmarshal(from.State, &last) // if a later version wrote an unreadable state, read the list again
 	switch from.Kind {
-	case spec.GitHub:
+	case catalog.GitHubUpstream:
 		list, next, err = r.readGitHub(ctx, from, last)
-	case spec.Go:
+	case catalog.GoUpstream:
 		list, err = r.readModule(ctx, from)
-	case spec.Relcheck:
+	case catalog.RelcheckUpstream:
 		list, next.ETag, err = r.readRelcheck(ctx, from, last.ETag)
-	case spec.File:
+	case catalog.FileUpstream:
 		list, err = readPath(from.Path)
 	default:
-		err = fmt.Errorf("unknown kind of upstream %s", from.Spec)
+		err = fmt.Errorf("unknown kind of upstream %s", from.UpstreamName)
 	}
 	if passing := (transient{}); errors.As(err, &passing) {
 		err = fmt.Errorf("%w: try again later, and check the connection if that does not help", err)
@@ -83,12 +82,12 @@ func (r *Reader) Read(ctx context.Context, from Source) (list catalog.List, newS
 	if err != nil {
 		return catalog.List{}, nil, err
 	}
-	list.Name, list.Exact = from.Spec.String(), from.Kind == spec.Relcheck
+	list.Name, list.Exact = from.UpstreamName.String(), from.Kind == catalog.RelcheckUpstream
 	mergeLayers(&list)
 	if !list.Exact {
 		list.Settings = nil // of an export in a file
 	}
-	if from.Kind == spec.Go || from.Kind == spec.File {
+	if from.Kind == catalog.GoUpstream || from.Kind == catalog.FileUpstream {
 		next.Sum = sumOf(list)
 		if next.Sum == last.Sum {
 			return catalog.List{}, nil, ErrUnchanged
@@ -131,9 +130,9 @@ func (r *Reader) now() time.Time {
 }
 
 // LimitedUntil returns when the rate limit of an upstream ends, or zero if none is known.
-func (r *Reader) LimitedUntil(s spec.Spec) time.Time {
+func (r *Reader) LimitedUntil(s catalog.UpstreamName) time.Time {
 	limit := new(RateLimitError)
-	if s.Kind == spec.GitHub && errors.As(r.rateLimit(cmp.Or(s.API, GitHubAPI)), &limit) {
+	if s.Kind == catalog.GitHubUpstream && errors.As(r.rateLimit(cmp.Or(s.API, GitHubAPI)), &limit) {
 		return limit.Until
 	}
 	return time.Time{}
@@ -187,7 +186,7 @@ func (r *Reader) readModule(ctx context.Context, from Source) (catalog.List, err
 	proxy := Proxy{List: r.Modules, Client: r.Client, pause: r.pause,
 		Progress: func(done, total int) { from.Progress(fmt.Sprintf("%d of %d versions", done, total)) }}
 	for _, s := range from.Siblings {
-		if s.Kind == spec.Go {
+		if s.Kind == catalog.GoUpstream {
 			proxy.Siblings = append(proxy.Siblings, s.Module)
 		}
 	}

@@ -20,7 +20,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"relcheck/checker/catalog"
-	"relcheck/checker/upstream/spec"
 	"relcheck/checker/version"
 )
 
@@ -127,7 +126,7 @@ func (s *checksumServer) read(t *testing.T, r *Reader, from *Source) map[string]
 func TestChecksumFiles(t *testing.T) {
 	s := newChecksumServer(t)
 	r := &Reader{Tokens: Tokens{strings.TrimPrefix(s.URL, "http://"): "secret"}, pause: time.Millisecond}
-	from := &Source{Spec: spec.Spec{Kind: spec.GitHub, API: s.URL, Repo: "me/app"}}
+	from := &Source{UpstreamName: catalog.UpstreamName{Kind: catalog.GitHubUpstream, API: s.URL, Repo: "me/app"}}
 	s.files["v2/checksums.txt"] = terraformSum + "  a.zip\n" + goreleaserSum + " *b.zip\n"
 	s.files["v1/a.zip.sha256"] = goreleaserSum
 	s.files["v1/b.zip.sha512"] = kubernetesSum + "  b.zip"
@@ -186,7 +185,7 @@ func TestChecksumFilesAreBounded(t *testing.T) {
 		releases = append(releases, s.release(tag, "a.zip", "SHA256SUMS"))
 	}
 	s.list = "[" + strings.Join(releases, ",") + "]"
-	r, from := &Reader{pause: time.Millisecond}, &Source{Spec: spec.Spec{Kind: spec.GitHub, API: s.URL, Repo: "me/app"}}
+	r, from := &Reader{pause: time.Millisecond}, &Source{UpstreamName: catalog.UpstreamName{Kind: catalog.GitHubUpstream, API: s.URL, Repo: "me/app"}}
 	if got := s.read(t, r, from); len(got) != maxChecksumReleases || len(s.requests) != maxChecksumReleases || got["v1000 a.zip"] == "" {
 		t.Errorf("got %d checksums after %d requests, want %d of the newest releases", len(got), len(s.requests), maxChecksumReleases)
 	}
@@ -236,7 +235,7 @@ func TestReadPath(t *testing.T) {
 	write("notes.txt", "not a list")
 	write(".hidden.json", "not a list")
 	r := &Reader{}
-	folder := Source{Spec: spec.Spec{Kind: spec.File, Path: dir}}
+	folder := Source{UpstreamName: catalog.UpstreamName{Kind: catalog.FileUpstream, Path: dir}}
 	list, state, err := r.Read(t.Context(), folder)
 	var tags []string
 	for _, e := range list.Entries {
@@ -258,7 +257,7 @@ func TestReadPath(t *testing.T) {
 		t.Errorf("got error %v, want that 4.json is truncated", err)
 	}
 	for path, want := range map[string]string{filepath.Join(dir, "missing"): "check the path", t.TempDir(): "no releases in the files"} {
-		if _, _, err := r.Read(t.Context(), Source{Spec: spec.Spec{Kind: spec.File, Path: path}}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := r.Read(t.Context(), Source{UpstreamName: catalog.UpstreamName{Kind: catalog.FileUpstream, Path: path}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want %q", path, err, want)
 		}
 	}
@@ -266,7 +265,7 @@ func TestReadPath(t *testing.T) {
 	var b bytes.Buffer
 	WriteExport(&b, catalog.Product{Name: "x"}, each([]catalog.Entry{{Tag: "v9", Upstream: catalog.Layer{Title: new("a"), Notes: new("https://example.com")}, Operator: &catalog.Layer{Title: new("b")}}}))
 	write("4.json", b.String())
-	list, _, err = r.Read(t.Context(), Source{Spec: spec.Spec{Kind: spec.File, Path: filepath.Join(dir, "4.json")}})
+	list, _, err = r.Read(t.Context(), Source{UpstreamName: catalog.UpstreamName{Kind: catalog.FileUpstream, Path: filepath.Join(dir, "4.json")}})
 	if err != nil || list.Entries[0].Operator != nil || *list.Entries[0].Upstream.Title != "b" || *list.Entries[0].Upstream.Notes != "https://example.com" || list.Settings != nil {
 		t.Errorf("got %+v (error %v), want the merged layers", list, err)
 	}
@@ -310,7 +309,7 @@ func TestReadRelcheck(t *testing.T) {
 	var got *http.Request
 	s := relcheckServer(t, &text, func(_ http.ResponseWriter, r *http.Request) bool { got = r; return false })
 	r := &Reader{Tokens: Tokens{strings.TrimPrefix(s.URL, "http://"): "secret"}, pause: time.Millisecond}
-	from := Source{Spec: spec.Spec{Kind: spec.Relcheck, URL: s.URL + "/releases/p/app"}}
+	from := Source{UpstreamName: catalog.UpstreamName{Kind: catalog.RelcheckUpstream, URL: s.URL + "/releases/p/app"}}
 	list, state, err := r.Read(t.Context(), from)
 	if err != nil {
 		t.Fatal(err)
@@ -381,7 +380,7 @@ func TestReadRelcheckFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := relcheckServer(t, &text, test.answer)
 			r := &Reader{Tokens: Tokens{strings.TrimPrefix(s.URL, "http://"): "secret"}, pause: time.Millisecond}
-			list, state, err := r.Read(t.Context(), Source{Spec: spec.Spec{Kind: spec.Relcheck, URL: s.URL + "/p/app"}})
+			list, state, err := r.Read(t.Context(), Source{UpstreamName: catalog.UpstreamName{Kind: catalog.RelcheckUpstream, URL: s.URL + "/p/app"}})
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret") || len(list.Entries) > 0 || state != nil {
 				t.Errorf("got %d releases, error %v, want %q", len(list.Entries), err, test.want)
 			}

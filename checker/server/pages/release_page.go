@@ -66,7 +66,7 @@ func ReleasePage(v Visitor, d ReleaseData) ([]byte, error) {
 	}
 	page.Files = d.fileRows()
 	page.HasPlatforms = slices.ContainsFunc(page.Files, func(f fileRow) bool { return f.Platforms != "" })
-	page.Summary = filesSummary(&r.Release, d.Serves)
+	page.Summary = filesSummary(r.NamedFiles(&d.Product), d.Serves)
 	return render("release", v, d.Product.Title+" "+r.Tag, page)
 }
 
@@ -80,34 +80,22 @@ func (d *ReleaseData) fileRows() (rows []fileRow) {
 		}
 		platforms[f.URL] = append(platforms[f.URL], name)
 	}
-	listed := map[string]bool{}
-	for _, f := range d.Release.Files {
-		if f.URL == "" {
+	for _, f := range d.Release.NamedFiles(&d.Product) {
+		if f.ByTemplate && f.Hosted == nil {
 			continue
 		}
-		listed[f.FileName()] = true
-		row := fileRow{Name: f.FileName(), URL: d.Product.FileURL(&f)}
-		slices.Sort(platforms[f.URL])
-		row.Platforms = strings.Join(platforms[f.URL], ", ")
-		h, state := d.Release.HostedFile(row.Name)
-		if h == nil || state != catalog.FileHosted {
-			h = &catalog.HostedFile{}
+		h := catalog.HostedFile{}
+		if f.State == catalog.FileHosted || f.Listed.URL == "" {
+			h = *f.Hosted
 		}
-		row.describe(cmp.Or(f.Size, h.Size), cmp.Or(f.SHA256, h.SHA256), f.SHA512)
-		row.State, row.Class = d.fileState(&f, h, state)
-		if f.Here != "" && state == catalog.FileHosted {
+		row := fileRow{Name: f.Name, URL: d.Product.FileURL(&catalog.File{URL: f.Listed.URL, Here: f.Here})}
+		row.Platforms = strings.Join(slices.Sorted(slices.Values(append(platforms[f.Listed.URL], platforms[f.Here]...))), ", ")
+		row.describe(cmp.Or(f.Listed.Size, h.Size), cmp.Or(f.Listed.SHA256, h.SHA256), f.Listed.SHA512)
+		row.State, row.Class = d.fileState(&f)
+		if f.Here != "" && f.State == catalog.FileHosted {
 			row.SumURL = f.Here + ".sha256"
 		}
 		rows = append(rows, row)
-	}
-	for _, h := range d.Release.Hosted {
-		if !listed[h.Name] {
-			row := fileRow{Name: h.Name}
-			row.describe(h.Size, h.SHA256, "")
-			_, state := d.Release.HostedFile(h.Name)
-			row.State, row.Class = d.fileState(&catalog.File{}, &h, state)
-			rows = append(rows, row)
-		}
 	}
 	return rows
 }
@@ -124,19 +112,19 @@ func (r *fileRow) describe(size int64, sha256, sha512 string) {
 
 // fileState describes where a file is and whether it was verified, and returns the CSS
 // class.
-func (d *ReleaseData) fileState(f *catalog.File, h *catalog.HostedFile, state catalog.HostedState) (text, class string) {
+func (d *ReleaseData) fileState(f *catalog.NamedFile) (text, class string) {
 	switch {
 	case !d.Serves:
 		return "", ""
-	case state == catalog.FileDamaged:
+	case f.State == catalog.FileDamaged:
 		return "damaged here", "bad"
-	case state == catalog.FileChanged:
+	case f.State == catalog.FileChanged:
 		return "changed upstream", "bad"
-	case state == catalog.FileHosted && f.Here == "":
+	case f.State == catalog.FileHosted && f.Here == "":
 		return "missing here", "bad"
-	case state == catalog.FileHosted && h.Verified:
+	case f.State == catalog.FileHosted && f.Hosted.Verified:
 		return "verified", "good"
-	case state == catalog.FileHosted:
+	case f.State == catalog.FileHosted:
 		return "unverified", "quiet"
 	case f.Here != "" && d.OnDemand:
 		return "fetched on request", "quiet"
@@ -145,26 +133,22 @@ func (d *ReleaseData) fileState(f *catalog.File, h *catalog.HostedFile, state ca
 }
 
 // filesSummary describes how many files a release has, and how many of them are hosted.
-func filesSummary(r *catalog.Release, serves bool) string {
+func filesSummary(files catalog.NamedFiles, serves bool) string {
 	n, here, unverified, broken := 0, 0, 0, 0
-	for _, f := range r.Files {
-		if f.URL != "" {
+	for _, f := range files {
+		if f.Hosted != nil || !f.ByTemplate {
 			n++
 		}
-	}
-	for _, h := range r.Hosted {
-		_, state := r.HostedFile(h.Name)
 		switch {
-		case state != catalog.FileHosted:
+		case f.State == catalog.FileHosted:
+			if here++; !f.Hosted.Verified {
+				unverified++
+			}
+		case f.Hosted != nil:
 			broken++
-		case !h.Verified:
-			unverified++
-			here++
-		default:
-			here++
 		}
 	}
-	if n == 0 && here == 0 && broken == 0 {
+	if n == 0 {
 		return ""
 	}
 	text := plural(int64(n), "file", "files")

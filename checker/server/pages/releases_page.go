@@ -61,7 +61,7 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	}
 	page.Rows = releaseRows(d.Releases, versions, d.View.Latest)
 	for i, r := range d.Releases {
-		page.Rows[i].Files = filesSummary(&r.Release, d.Serves)
+		page.Rows[i].Files = filesSummary(page.Product.NamedFiles(&r.Release), d.Serves)
 		page.Filed = page.Filed || page.Rows[i].Files != ""
 	}
 	return render("releases", v, "Releases of "+page.Product.Title, page)

@@ -1,41 +1,41 @@
-package spec_test
+package catalog_test
 
 import (
 	"strings"
 	"testing"
 
-	"relcheck/checker/upstream/spec"
+	"relcheck/checker/catalog"
 )
 
-func TestParse(t *testing.T) {
-	for text, want := range map[string]spec.Spec{
-		"github:open-policy-agent/opa":                              {Kind: spec.GitHub, Repo: "open-policy-agent/opa"},
-		"github:https://github.example.com/api/v3/repos/me/app":     {Kind: spec.GitHub, API: "https://github.example.com/api/v3", Repo: "me/app"},
-		"github:https://Codeberg.org/api/v1/repos/forgejo/forgejo/": {Kind: spec.GitHub, API: "https://codeberg.org/api/v1", Repo: "forgejo/forgejo"},
-		"github:http://127.0.0.1:3000/git/api/v1/repos/me/repos":    {Kind: spec.GitHub, API: "http://127.0.0.1:3000/git/api/v1", Repo: "me/repos"},
-		"github:https://api.github.com/repos/me/app":                {Kind: spec.GitHub, Repo: "me/app"},
-		"github:https://[::1]:3000/api/v1/repos/me/app":             {Kind: spec.GitHub, API: "https://[::1]:3000/api/v1", Repo: "me/app"},
-		"go:github.com/open-policy-agent/opa":                       {Kind: spec.Go, Module: "github.com/open-policy-agent/opa"},
-		"go:example.com/App/v2":                                     {Kind: spec.Go, Module: "example.com/App/v2"},
-		"relcheck:https://releases.example.com/p/opa":               {Kind: spec.Relcheck, URL: "https://releases.example.com/p/opa"},
-		"relcheck:https://example.com/releases/p/opa/":              {Kind: spec.Relcheck, URL: "https://example.com/releases/p/opa"},
-		"file:/srv/releases":                                        {Kind: spec.File, Path: "/srv/releases"},
-		"file:/srv/My%20releases/100%25":                            {Kind: spec.File, Path: "/srv/My releases/100%"},
-		`file:C:\releases\opa.json`:                                 {Kind: spec.File, Path: `C:\releases\opa.json`},
-		"file:d:/releases":                                          {Kind: spec.File, Path: "d:/releases"},
-		`file:\\server\share`:                                       {Kind: spec.File, Path: `\\server\share`},
+func TestParseUpstream(t *testing.T) {
+	for text, want := range map[string]catalog.UpstreamName{
+		"github:open-policy-agent/opa":                              {Kind: catalog.GitHubUpstream, Repo: "open-policy-agent/opa"},
+		"github:https://github.example.com/api/v3/repos/me/app":     {Kind: catalog.GitHubUpstream, API: "https://github.example.com/api/v3", Repo: "me/app"},
+		"github:https://Codeberg.org/api/v1/repos/forgejo/forgejo/": {Kind: catalog.GitHubUpstream, API: "https://codeberg.org/api/v1", Repo: "forgejo/forgejo"},
+		"github:http://127.0.0.1:3000/git/api/v1/repos/me/repos":    {Kind: catalog.GitHubUpstream, API: "http://127.0.0.1:3000/git/api/v1", Repo: "me/repos"},
+		"github:https://api.github.com/repos/me/app":                {Kind: catalog.GitHubUpstream, Repo: "me/app"},
+		"github:https://[::1]:3000/api/v1/repos/me/app":             {Kind: catalog.GitHubUpstream, API: "https://[::1]:3000/api/v1", Repo: "me/app"},
+		"go:github.com/open-policy-agent/opa":                       {Kind: catalog.GoUpstream, Module: "github.com/open-policy-agent/opa"},
+		"go:example.com/App/v2":                                     {Kind: catalog.GoUpstream, Module: "example.com/App/v2"},
+		"relcheck:https://releases.example.com/p/opa":               {Kind: catalog.RelcheckUpstream, URL: "https://releases.example.com/p/opa"},
+		"relcheck:https://example.com/releases/p/opa/":              {Kind: catalog.RelcheckUpstream, URL: "https://example.com/releases/p/opa"},
+		"file:/srv/releases":                                        {Kind: catalog.FileUpstream, Path: "/srv/releases"},
+		"file:/srv/My%20releases/100%25":                            {Kind: catalog.FileUpstream, Path: "/srv/My releases/100%"},
+		`file:C:\releases\opa.json`:                                 {Kind: catalog.FileUpstream, Path: `C:\releases\opa.json`},
+		"file:d:/releases":                                          {Kind: catalog.FileUpstream, Path: "d:/releases"},
+		`file:\\server\share`:                                       {Kind: catalog.FileUpstream, Path: `\\server\share`},
 	} {
-		got, err := spec.Parse(text)
+		got, err := catalog.ParseUpstream(text)
 		if err != nil || got != want {
 			t.Errorf("%s: got %+v (error %v), want %+v", text, got, err, want)
 		}
-		if again, err := spec.Parse(got.String()); err != nil || again != got {
+		if again, err := catalog.ParseUpstream(got.String()); err != nil || again != got {
 			t.Errorf("%s: its name %s is parsed as %+v (error %v)", text, got, again, err)
 		}
 	}
 }
 
-func TestParseErrors(t *testing.T) {
+func TestParseUpstreamErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                       "give one of",
 		"opa":                                    "give one of",
@@ -74,8 +74,8 @@ func TestParseErrors(t *testing.T) {
 		"github:me/app\n":                        "unprintable",
 		"github:me/\x1b[31m":                     "unprintable",
 	} {
-		got, err := spec.Parse(text)
-		if err == nil || !strings.Contains(err.Error(), want) || got != (spec.Spec{}) {
+		got, err := catalog.ParseUpstream(text)
+		if err == nil || !strings.Contains(err.Error(), want) || got != (catalog.UpstreamName{}) {
 			t.Errorf("%q: got %+v (error %v), want error %q", text, got, err, want)
 		}
 		if err != nil && strings.ContainsAny(err.Error(), "\n\x1b\x00") {
@@ -84,19 +84,19 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that names do not change when they are parsed again, and contain no
+// FuzzParseUpstream checks that names do not change when they are parsed again, and contain no
 // separators.
-func FuzzParse(f *testing.F) {
+func FuzzParseUpstream(f *testing.F) {
 	for _, text := range []string{"github:me/app", "github:https://E.com:443/api/v3/repos/me/app/", "go:example.com/app", "relcheck:https://e.com/%2fx/p/opa", "file:/a%20b%25", `file:C:\a`, "file:/%2520", "relcheck:https://[fe80::1%25eth0]/p/a"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := spec.Parse(text)
+		s, err := catalog.ParseUpstream(text)
 		if err != nil {
 			return
 		}
 		name := s.String()
-		if again, err := spec.Parse(name); err != nil || again != s {
+		if again, err := catalog.ParseUpstream(name); err != nil || again != s {
 			t.Errorf("%q is %+v, and its name %q is parsed as %+v (error %v)", text, s, name, again, err)
 		}
 		if len(strings.Fields(name)) != 1 || strings.ContainsAny(name, " \n\x00") {

@@ -1,5 +1,4 @@
-// Package spec parses the names of upstreams.
-package spec
+package catalog
 
 import (
 	"errors"
@@ -13,41 +12,40 @@ import (
 	"relcheck/checker/printable"
 )
 
-// Kind is the kind of an upstream.
-type Kind string
+// UpstreamKind is the kind of an upstream.
+type UpstreamKind string
 
 // The kinds of upstreams.
 const (
-	GitHub   Kind = "github"   // an API in GitHub's form
-	Go       Kind = "go"       // a Go module, from a Go proxy
-	Relcheck Kind = "relcheck" // a product of another relcheck
-	File     Kind = "file"     // a file in GitHub's form, or a folder of such files
+	GitHubUpstream   UpstreamKind = "github"   // an API in GitHub's form
+	GoUpstream       UpstreamKind = "go"       // a Go module, from a Go proxy
+	RelcheckUpstream UpstreamKind = "relcheck" // a product of another relcheck
+	FileUpstream     UpstreamKind = "file"     // a file in GitHub's form, or a folder of such files
 )
 
-// Spec is the parsed name of an upstream.
-type Spec struct {
-	Kind Kind
+// UpstreamName is the parsed name of an upstream.
+type UpstreamName struct {
+	Kind UpstreamKind
 
-	API  string // of GitHub: address of the API, without a slash at the end, or empty for GitHub's own
-	Repo string // of GitHub: owner/name
+	API  string // of an API in GitHub's form: its address, without a slash at the end, or empty for GitHub's own
+	Repo string // of an API in GitHub's form: owner/name
 
-	Module string // of Go: path of the module
+	Module string // path of a Go module
 
-	URL string // of Relcheck: address of the product, which ends in /p/NAME
+	URL string // of a product of another relcheck; ends in /p/NAME
 
-	Path string // of File: absolute path
+	Path string // of a file or folder, absolute
 }
 
-const forms = "give one of github:OWNER/REPO, github:https://HOST/api/v3/repos/OWNER/REPO, go:MODULE, relcheck:https://HOST/p/NAME, and file:PATH"
+const upstreamForms = "give one of github:OWNER/REPO, github:https://HOST/api/v3/repos/OWNER/REPO, go:MODULE, relcheck:https://HOST/p/NAME, and file:PATH"
 
 var (
-	repoPattern    = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$`)
 	apiPattern     = regexp.MustCompile(`^(.*)/repos/([^/]+/[^/]+)$`)
 	productPattern = regexp.MustCompile(`/p/[a-z0-9][a-z0-9._-]{0,63}$`)
 	drivePattern   = regexp.MustCompile(`^[A-Za-z]:[/\\]`)
 )
 
-// Parse parses the name of an upstream:
+// ParseUpstream parses the name of an upstream:
 //
 //	github:OWNER/REPO
 //	github:https://HOST/api/v3/repos/OWNER/REPO
@@ -57,35 +55,35 @@ var (
 //
 // The second form is for GitHub Enterprise Server; Gitea and Forgejo have /api/v1. A space
 // in a path is written %20, and a percent sign %25.
-func Parse(text string) (s Spec, err error) {
+func ParseUpstream(text string) (s UpstreamName, err error) {
 	kind, rest, _ := strings.Cut(text, ":")
-	s.Kind = Kind(kind)
+	s.Kind = UpstreamKind(kind)
 	switch {
 	case printable.Check(text) != nil || strings.Contains(text, " "):
 		err = errors.New("it contains a space or an unprintable character")
-	case s.Kind == GitHub:
+	case s.Kind == GitHubUpstream:
 		err = s.parseGitHub(rest)
-	case s.Kind == Go:
+	case s.Kind == GoUpstream:
 		s.Module, err = rest, module.CheckPath(rest)
-	case s.Kind == Relcheck:
-		if s.URL, err = parseURL(rest); err == nil && !productPattern.MatchString(s.URL) {
+	case s.Kind == RelcheckUpstream:
+		if s.URL, err = parseUpstreamURL(rest); err == nil && !productPattern.MatchString(s.URL) {
 			err = errors.New("the URL does not end in /p/NAME")
 		}
-	case s.Kind == File:
-		s.Path, err = parsePath(rest)
+	case s.Kind == FileUpstream:
+		s.Path, err = parseUpstreamPath(rest)
 	default:
-		err = errors.New(forms)
+		err = errors.New(upstreamForms)
 	}
 	if err != nil {
-		return Spec{}, fmt.Errorf("%.200q is not an upstream: %w", text, err)
+		return UpstreamName{}, fmt.Errorf("%.200q is not an upstream: %w", text, err)
 	}
 	return s, nil
 }
 
-func (s *Spec) parseGitHub(rest string) error {
+func (s *UpstreamName) parseGitHub(rest string) error {
 	s.Repo = rest
 	if strings.Contains(rest, "://") {
-		address, err := parseURL(rest)
+		address, err := parseUpstreamURL(rest)
 		if err != nil {
 			return err
 		}
@@ -104,8 +102,8 @@ func (s *Spec) parseGitHub(rest string) error {
 	return nil
 }
 
-// parseURL returns an http or https URL in its canonical form.
-func parseURL(text string) (string, error) {
+// parseUpstreamURL returns an http or https URL in its canonical form.
+func parseUpstreamURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
@@ -122,8 +120,8 @@ func parseURL(text string) (string, error) {
 	return u.String(), nil
 }
 
-// parsePath returns an absolute path.
-func parsePath(text string) (string, error) {
+// parseUpstreamPath returns an absolute path.
+func parseUpstreamPath(text string) (string, error) {
 	path, err := url.PathUnescape(text)
 	switch {
 	case err != nil:
@@ -136,19 +134,19 @@ func parsePath(text string) (string, error) {
 
 var pathEscaper = strings.NewReplacer("%", "%25", " ", "%20")
 
-// String returns the name of the upstream, which [Parse] parses.
-func (s Spec) String() string {
+// String returns the name of the upstream, which [ParseUpstream] parses.
+func (s UpstreamName) String() string {
 	rest := ""
 	switch s.Kind {
-	case GitHub:
+	case GitHubUpstream:
 		if rest = s.Repo; s.API != "" {
 			rest = s.API + "/repos/" + s.Repo
 		}
-	case Go:
+	case GoUpstream:
 		rest = s.Module
-	case Relcheck:
+	case RelcheckUpstream:
 		rest = s.URL
-	case File:
+	case FileUpstream:
 		rest = pathEscaper.Replace(s.Path)
 	}
 	return string(s.Kind) + ":" + rest
