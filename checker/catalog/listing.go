@@ -59,6 +59,11 @@ type Product struct {
 	// [Product.UpstreamList].
 	Upstreams string
 
+	// Aliases lists names of the product in other dialects, and Hosts the hosts whose
+	// requests belong to it, in lower case. Dialects names the dialects that it answers
+	// besides its own. All are separated by spaces.
+	Aliases, Hosts, Dialects string
+
 	// NotesHere links to relcheck's page of the release instead of the notes upstream.
 	NotesHere bool
 

@@ -90,17 +90,16 @@ func (s *Server) product(name string) (*product, error) {
 	return nil, unknownProduct(name)
 }
 
-// channel returns a product of the current snapshot and one of its channels, by "NAME" or
-// "NAME@CHANNEL".
-func (s *Server) channel(name string) (*product, *channel, error) {
-	name, channel, named := strings.Cut(name, "@")
-	p, err := s.product(name)
-	if err != nil {
-		return nil, nil, err
+// channel returns a product and one of its channels. If named is true, the channel must not
+// be empty.
+func (s *snapshot) channel(product, channel string, named bool) (*product, *channel, error) {
+	p := s.products.get(product)
+	if p == nil {
+		return nil, nil, unknownProduct(product)
 	}
 	c := p.channels[channel]
 	if c == nil || named && channel == "" {
-		return nil, nil, fail(http.StatusNotFound, "unknown_channel", "", fmt.Sprintf("product %s has no channel %q: %s", name, channel, p.channelNames()))
+		return p, nil, fail(http.StatusNotFound, "unknown_channel", "", fmt.Sprintf("product %s has no channel %q: %s", product, channel, p.channelNames()))
 	}
 	return p, c, nil
 }

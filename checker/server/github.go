@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
-	"strings"
 
 	"relcheck/checker/catalog"
-	"relcheck/checker/useragent"
 )
 
 // githubRelease is a release in the form of GitHub's REST API
@@ -47,34 +45,13 @@ func (p *product) newGitHubRelease(r *catalog.Ranked) githubRelease {
 
 // latestRelease answers GET /repos/{owner}/{repo}/releases/latest, the check of Open
 // Policy Agent since v1.7. Under /p/{product}, the repository in the path is ignored.
-func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, _ identity) error {
-	snap := s.snapshot.Load()
-	p, c := snap.repos.get(strings.ToLower(r.PathValue("owner")+"/"+r.PathValue("repo"))), (*channel)(nil)
-	switch name := r.PathValue("product"); {
-	case name != "":
-		var err error
-		if p, c, err = s.channel(name); err != nil {
-			return githubNotFound(failureOf(err))
-		}
-	case p == nil:
-		return githubNotFound(fail(http.StatusNotFound, "not_found", "", "no product has this repository; add one with relcheck product add NAME --repo OWNER/REPO"))
-	default:
-		c = p.channels[""]
+func (s *Server) latestRelease(w http.ResponseWriter, r *http.Request, c *call) error {
+	s.count(w, r, c, s.callerOf(r, c))
+	if c.channel.latest.github == nil {
+		return fail(http.StatusNotFound, "not_found", "", c.channel.noRelease())
 	}
-	if version, platform := useragent.Parse(r.UserAgent()); version != "" && r.Method == http.MethodGet && s.mayRecord(w, r, p, kindCheck) {
-		s.store.Count(p.Name, s.countedVersion(r, p, version, p.find(version) != nil, platform), platform)
-		s.metrics.checks.Inc()
-	}
-	if c.latest.github == nil {
-		return githubNotFound(fail(http.StatusNotFound, "not_found", "", c.noRelease()))
-	}
-	writeJSON(w, http.StatusOK, c.latest.github)
+	writeJSON(w, http.StatusOK, c.channel.latest.github)
 	return nil
-}
-
-func githubNotFound(f *failure) error {
-	f.github = "Not Found"
-	return f
 }
 
 // noRelease explains why there is no latest release.

@@ -22,6 +22,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
 	"relcheck/checker/server/clientip"
+	"relcheck/checker/server/dialect"
 	"relcheck/checker/server/hosting"
 	"relcheck/checker/server/ratelimit"
 	"relcheck/checker/stats/rollup"
@@ -158,6 +159,8 @@ type Server struct {
 	now          func() time.Time          // decides which releases are offered
 	snapshot     atomic.Pointer[snapshot]
 
+	scheme, host, root string // of Options.Base: "https://", the host with its port, and the path or ""
+
 	files        *hosting.Files   // nil if the server serves none
 	fetcher      *hosting.Fetcher // nil if the server fetches none
 	filesChanged atomic.Bool      // the links in the snapshot are outdated, because files have appeared or disappeared
@@ -181,7 +184,8 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	if s.auth, err = newAuthenticator(store, o.Base); err != nil {
 		return nil, err
 	}
-	s.snapshot.Store(&snapshot{links: &links{o.Base, s.files, s.fetcher != nil}})
+	s.setBase(o.Base)
+	s.snapshot.Store(&snapshot{links: &links{o.Base, s.files, s.fetcher != nil}, entries: newEntries(s.metrics, dialect.BuiltIn())})
 	return s, s.load(ctx)
 }
 
@@ -274,7 +278,7 @@ func (s *Server) handle(routes []route) http.Handler {
 			}
 		})))
 	}
-	return requireTLS(markReceived(limitHeaders(s.jsonErrors(mux, s.recoverPanics(mux)))))
+	return s.requireTLS(markReceived(limitHeaders(s.recoverPanics(&frontDoor{s, mux, s.jsonErrors(mux, mux)}))))
 }
 
 // route is a pattern of requests, the handler that answers them, and the permission that
@@ -287,14 +291,6 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/version", allowAnyOrigin(s.countRefusals(s.report)), open},
-		{"OPTIONS /v1/version", preflight("POST"), open},
-		{"POST /p/{product}/v1/version", allowAnyOrigin(s.countRefusals(s.report)), open},
-		{"OPTIONS /p/{product}/v1/version", preflight("POST"), open},
-		{"GET /repos/{owner}/{repo}/releases/latest", allowAnyOrigin(s.latestRelease), open},
-		{"OPTIONS /repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},
-		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", allowAnyOrigin(s.latestRelease), open},
-		{"OPTIONS /p/{product}/repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},
 		{"GET /api/v1/products", s.limitQueryTime(checkParameters(s.apiProducts, "page", "per_page")), viewStats},
 		{"GET /api/v1/products/{product}/stats", s.limitQueryTime(checkParameters(s.apiTables, statsParameters[:len(statsParameters)-1]...)), viewStats},
 		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), viewStats},
@@ -316,7 +312,6 @@ func (s *Server) routes() []route {
 		{"GET /privacy", s.page(s.privacyPage), optional},
 		{"GET /assets/{name}", s.asset, open},
 		{"GET /products/{product}", s.page(s.productPage), viewStats},
-		{"GET /products/{product}/{$}", s.withoutSlash, open},
 		{"GET /products/{product}/releases", s.page(s.releasesPage), viewStats},
 		{"GET /products/{product}/releases/{tag...}", s.page(s.releasePage), optional},
 		{"GET /products/{product}/connect", s.page(s.connectPage), optional},

@@ -48,6 +48,9 @@ func (d *Dialect) Connect(url string) (text, code string) { return "", "" }
 // them is there.
 func (d *Dialect) Read(r *http.Request, v *Vars) error { return nil }
 
+// Declares reports whether the dialect has a variable.
+func (d *Dialect) Declares(name string) bool { return false }
+
 // Key returns what an answer depends on besides the model and Base: the values that the
 // template uses.
 func (d *Dialect) Key(q *Request) string { return "" }

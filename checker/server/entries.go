@@ -1,0 +1,270 @@
+package server
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/server/dialect"
+)
+
+// reportPath is the path of reports, below the prefix of a product or alone.
+const reportPath = "/v1/version"
+
+// entry is a dialect as the front door sees it.
+type entry struct {
+	name     string
+	methods  []string
+	patterns []dialect.Pattern
+	hosts    []string
+	file     *dialect.Dialect // nil for the dialects in Go
+	counter  *routeCounter
+
+	// serve answers a request, or returns an error for fail to answer.
+	serve func(*Server, http.ResponseWriter, *http.Request, *call) error
+	fail  func(*Server, http.ResponseWriter, error)
+}
+
+// match matches a normalized path with the patterns of the entry. Of two requests, vars are
+// not shared.
+func (e *entry) match(path string) (vars *dialect.Vars, ok bool) {
+	for _, p := range e.patterns {
+		if vars == nil {
+			vars = new(dialect.Vars)
+		}
+		if p.Match(path, vars) {
+			return vars, true
+		}
+		*vars = dialect.Vars{}
+	}
+	return nil, false
+}
+
+// allows reports whether the entry has the method. Web pages ask with OPTIONS first.
+func (e *entry) allows(method string) bool {
+	switch method {
+	case http.MethodHead:
+		method = http.MethodGet
+	case http.MethodOptions:
+		return e.file == nil || e.file.AnyOrigin || e.file.Credentials
+	}
+	return slices.Contains(e.methods, method)
+}
+
+var (
+	anyOrigin     = []string{"*"}
+	trueValue     = []string{"true"}
+	varyByOrigin  = []string{"Origin"}
+	allowedFields = "Accept, Content-Type, User-Agent, X-GitHub-Api-Version"
+)
+
+// allowOrigin lets web pages read the answer. Dialects read no credentials, so an answer
+// does not depend on them.
+func (e *entry) allowOrigin(h http.Header, r *http.Request) {
+	switch {
+	case e.file == nil || e.file.AnyOrigin:
+		h["Access-Control-Allow-Origin"] = anyOrigin
+	case e.file.Credentials:
+		h["Vary"] = varyByOrigin
+		origin := r.Header["Origin"]
+		if len(origin) != 1 {
+			return
+		}
+		if u, err := url.Parse(origin[0]); err == nil && u.Host != "" && origin[0] == u.Scheme+"://"+u.Host {
+			h["Access-Control-Allow-Origin"], h["Access-Control-Allow-Credentials"] = origin, trueValue
+		}
+	}
+}
+
+// preflight sets the headers that answer the OPTIONS request before that of a web page.
+func (e *entry) preflight(h http.Header) {
+	methods, fields := strings.Join(e.methods, ", "), allowedFields
+	if e.file != nil {
+		fields = e.file.AllowHeaders
+	}
+	if slices.Contains(e.methods, http.MethodGet) {
+		methods = strings.Replace(methods, "GET", "GET, HEAD", 1)
+	}
+	h.Set("Access-Control-Allow-Methods", methods)
+	h.Set("Access-Control-Allow-Headers", fields)
+	h.Set("Access-Control-Max-Age", "86400")
+	h.Set("Allow", methods+", OPTIONS")
+}
+
+// productEntry is an entry that answers for a product. Without a product, the repository in
+// the path decides.
+type productEntry struct {
+	product string
+	*entry
+}
+
+// entries are the dialects that products can have.
+type entries struct {
+	root  []productEntry    // at the base URL itself
+	named map[string]*entry // the files of dialects, and those in Go that a product must list
+	report, github *entry
+}
+
+func newEntries(m *metrics, files map[string]*dialect.Dialect) *entries {
+	es := &entries{named: map[string]*entry{}}
+	es.report = &entry{name: "report", methods: []string{http.MethodPost}, patterns: patterns(reportPath), serve: (*Server).countedReport, fail: failReport}
+	es.github = &entry{name: "github", methods: []string{http.MethodGet}, patterns: patterns("/repos/{owner}/{repo}/releases/latest"), serve: (*Server).latestRelease, fail: failGitHub}
+	es.root = []productEntry{{DefaultProduct, es.report}, {"", es.github}}
+	for name, d := range files {
+		es.named[name] = &entry{name: name, methods: d.Methods, patterns: d.Patterns, hosts: d.Hosts, file: d, serve: (*Server).render, fail: failDialect}
+	}
+	for e := range es.all() {
+		e.counter = m.route("dialect " + e.name)
+	}
+	return es
+}
+
+func patterns(texts ...string) (all []dialect.Pattern) {
+	for _, text := range texts {
+		p, err := dialect.ParsePattern(text)
+		if err != nil {
+			panic(err)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+func (es *entries) all() func(func(*entry) bool) {
+	return func(yield func(*entry) bool) {
+		_ = yield(es.report) && yield(es.github)
+		for _, e := range es.named {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// standard returns the entries that each product has.
+func (es *entries) standard(product string) []productEntry {
+	return []productEntry{{product, es.report}, {product, es.github}}
+}
+
+// of returns the entries of a product. Of two that overlap, the first is kept. GitHub's forms
+// come last, because those of other dialects are more exact: both have paths such as
+// /{owner}/{repo}/releases.atom.
+func (es *entries) of(p *catalog.Product) (all []productEntry) {
+	all = append(all, productEntry{p.Name, es.report})
+	for name := range strings.FieldsSeq(p.Dialects) {
+		if e := es.named[name]; e != nil && !slices.ContainsFunc(all, func(other productEntry) bool { return other.overlaps(e) }) {
+			all = append(all, productEntry{p.Name, e})
+		}
+	}
+	return append(all, productEntry{p.Name, es.github})
+}
+
+// overlaps reports whether a request can match both entries.
+func (e *entry) overlaps(f *entry) bool {
+	return slices.ContainsFunc(e.methods, func(method string) bool { return slices.Contains(f.methods, method) }) &&
+		slices.ContainsFunc(e.patterns, func(p dialect.Pattern) bool { return slices.ContainsFunc(f.patterns, p.Overlaps) })
+}
+
+// directory finds products by declared hosts and by aliases.
+type directory struct {
+	hosts   map[string]*declaredHost
+	aliases map[string][]string // names of products, by alias in lower case
+}
+
+// declaredHost is a host whose requests belong to products.
+type declaredHost struct {
+	name    string
+	entries []productEntry
+}
+
+// host returns a declared host by the Host header of a request, with or without its port, or
+// nil.
+func (d *directory) host(name string) *declaredHost {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if h := d.hosts[name]; h != nil {
+		return h
+	}
+	if i := strings.LastIndexByte(name, ':'); i >= 0 {
+		return d.hosts[strings.TrimSuffix(name[:i], ".")]
+	}
+	return nil
+}
+
+// newDirectory returns the directory of products.
+func newDirectory(products []*product) *directory {
+	d := &directory{map[string]*declaredHost{}, map[string][]string{}}
+	declare := func(host string, entries ...productEntry) {
+		if d.hosts[host] == nil {
+			d.hosts[host] = &declaredHost{name: host}
+		}
+		d.hosts[host].entries = append(d.hosts[host].entries, entries...)
+	}
+	slices.SortFunc(products, func(a, b *product) int { return int(a.id - b.id) }) // the older one wins
+	for _, p := range products {
+		for host := range strings.FieldsSeq(p.Hosts) {
+			for _, e := range p.entries {
+				if e.name == "github" { // several products can share a host, as on api.github.com
+					e.product = ""
+				}
+				declare(host, e)
+			}
+		}
+		for _, e := range p.entries {
+			for _, host := range e.hosts {
+				declare(host, e)
+			}
+		}
+		for alias := range strings.FieldsSeq(p.Aliases) {
+			alias = strings.ToLower(alias)
+			d.aliases[alias] = append(d.aliases[alias], p.Name)
+		}
+	}
+	return d
+}
+
+// named returns the product that has a name or alias and lists the dialect, or nil.
+func (s *snapshot) named(name string, e *entry) *product {
+	name = strings.ToLower(name)
+	for _, candidate := range append([]string{name}, s.directory.aliases[name]...) {
+		if p := s.products.get(candidate); p != nil && (e == nil || slices.ContainsFunc(p.entries, func(have productEntry) bool { return have.entry == e })) {
+			return p
+		}
+	}
+	return nil
+}
+
+// failReport answers with an error as JSON.
+func failReport(s *Server, w http.ResponseWriter, err error) { writeError(w, failureOf(err)) }
+
+// failGitHub answers with an error that clients of GitHub's API understand, too.
+func failGitHub(s *Server, w http.ResponseWriter, err error) {
+	f := failureOf(err)
+	f.github = http.StatusText(f.status)
+	writeError(w, f)
+}
+
+// failDialect answers in plain text: some clients take the fields of any JSON for those of a
+// release.
+func failDialect(s *Server, w http.ResponseWriter, err error) {
+	f := failureOf(err)
+	f.setRetryAfter(w.Header())
+	sendText(w, f.status, f.message)
+}
+
+func sendText(w http.ResponseWriter, status int, message string) {
+	if message == "" {
+		message = strings.ToLower(http.StatusText(status))
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h["X-Content-Type-Options"] = noSniff
+	h.Set("Content-Length", strconv.Itoa(len(message)+1))
+	w.WriteHeader(status)
+	w.Write([]byte(message + "\n")) // an error means that the client has closed the connection
+}
+
+var _ = maps.Keys[map[string]int]

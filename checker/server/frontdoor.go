@@ -1,0 +1,193 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"relcheck/checker/server/dialect"
+)
+
+// call is a request that the front door has assigned to a product.
+type call struct {
+	*product
+	snap    *snapshot
+	channel *channel
+	entry   *entry
+	prefix  dialect.Prefix // or zero
+	base    string         // what links in the answer begin with
+	path    string         // behind the prefix
+	vars    *dialect.Vars  // of the entry's pattern; nil if it has none
+}
+
+// setProduct sets the product of a name, or of the repository in the path if the name is
+// empty, and the channel of the prefix.
+func (c *call) setProduct(name string) (err error) {
+	if name == "" {
+		if c.product = c.snap.repos.get(strings.ToLower(c.vars.Get("owner") + "/" + c.vars.Get("repo"))); c.product == nil {
+			return fail(http.StatusNotFound, "not_found", "", "no product has this repository; add one with relcheck product add NAME --repo OWNER/REPO")
+		}
+		c.channel = c.channels[""]
+		return nil
+	}
+	c.product, c.channel, err = c.snap.channel(name, c.prefix.Channel, c.prefix.Named)
+	return err
+}
+
+// frontDoor assigns requests to products, and leaves the others to the routes of this server.
+// It works on the escaped path, and never redirects: clients read a version from the target of
+// a redirect.
+//
+// A request belongs to the first of these that matches:
+//   - an entry of its Host, if a product or dialect declares that host;
+//   - an entry of the product in the prefix /p/NAME;
+//   - a route of this server;
+//   - reports of the default product, and GitHub's forms by repository;
+//   - an entry of its Host, if that is also the host of the base URL.
+//
+// The path of the base URL may precede all but the first.
+type frontDoor struct {
+	*Server
+	mux *http.ServeMux
+	own http.Handler // the routes in mux, and errors for what they do not match
+}
+
+func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	snap, escaped := d.snapshot.Load(), r.URL.EscapedPath()
+	path, ok := dialect.SplitPath(escaped)
+	if !ok {
+		d.refuse(w, http.StatusNotFound, "")
+		return
+	}
+	host := snap.directory.host(r.Host)
+	if host != nil && host.name != d.host {
+		if !d.enter(w, r, &call{snap: snap, base: d.scheme + host.name}, host.entries, path) {
+			d.refuse(w, http.StatusNotFound, "")
+		}
+		return
+	}
+	if rest, ok := cutRoot(escaped, d.root); ok {
+		escaped = rest
+		path, _ = dialect.SplitPath(rest)
+	}
+	c := &call{snap: snap, base: d.options.Base}
+	if path == reportPath {
+		d.enter(w, r, c, snap.entries.root[:1], path)
+		return
+	}
+	if prefix, ok := dialect.CutPrefix(escaped); ok {
+		d.enterPrefix(w, r, c, prefix)
+		return
+	}
+	r = withPath(r, path)
+	if _, pattern := d.mux.Handler(r); pattern == "" {
+		if d.enter(w, r, c, snap.entries.root, path) || host != nil && d.enter(w, r, c, host.entries, path) {
+			return
+		}
+	}
+	d.own.ServeHTTP(w, r)
+}
+
+// cutRoot removes the path of the base URL from the start of an escaped path.
+func cutRoot(path, root string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, root)
+	return rest, ok && root != "" && (rest == "" || rest[0] == '/')
+}
+
+// withPath returns the request with a normalized path, so that the mux does not redirect it.
+func withPath(r *http.Request, path string) *http.Request {
+	if path == r.URL.EscapedPath() {
+		return r
+	}
+	u := *r.URL
+	u.Path, _ = url.PathUnescape(path)
+	u.RawPath = path
+	changed := *r
+	changed.URL = &u
+	return &changed
+}
+
+// enterPrefix answers a request whose path names a product.
+func (d *frontDoor) enterPrefix(w http.ResponseWriter, r *http.Request, c *call, prefix dialect.Prefix) {
+	if prefix.Invalid {
+		d.metrics.invalidVersions.Inc()
+	}
+	c.prefix, c.base = prefix, c.base+prefix.Text
+	entries := c.snap.entries.standard(prefix.Product)
+	if p := c.snap.products.get(prefix.Product); p != nil {
+		entries = p.entries
+	}
+	switch {
+	case d.enter(w, r, c, entries, prefix.Rest):
+	case wantsPage(r):
+		d.own.ServeHTTP(w, r)
+	default:
+		d.refuse(w, http.StatusNotFound, "nothing is at this path; see "+d.options.Base+"/connect")
+	}
+}
+
+// enter answers a request with the first of the entries that match it. It reports false if
+// none does.
+func (d *frontDoor) enter(w http.ResponseWriter, r *http.Request, c *call, entries []productEntry, path string) bool {
+	var allowed []string
+	for _, e := range entries {
+		vars, ok := e.match(path)
+		switch {
+		case !ok:
+			continue
+		case !e.allows(r.Method):
+			allowed = append(allowed, e.methods...)
+			continue
+		}
+		c.entry, c.path, c.vars = e.entry, path, vars
+		d.serve(w, r, c, c.setProduct(e.product))
+		return true
+	}
+	if len(allowed) > 0 {
+		d.refuseMethod(w, path, allowed)
+	}
+	return len(allowed) > 0
+}
+
+// serve answers a request with its entry. If err is not nil, it has no product.
+func (d *frontDoor) serve(w http.ResponseWriter, r *http.Request, c *call, err error) {
+	c.entry.counter.count(w, func(w http.ResponseWriter) {
+		c.entry.allowOrigin(w.Header(), r)
+		if r.Method == http.MethodOptions {
+			c.entry.preflight(w.Header())
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		if err == nil {
+			err = c.entry.serve(d.Server, w, r, c)
+		}
+		if err != nil {
+			c.entry.fail(d.Server, w, err)
+		}
+	})
+}
+
+// refuseMethod answers a request whose path matches entries with other methods.
+func (d *frontDoor) refuseMethod(w http.ResponseWriter, path string, allowed []string) {
+	allow := strings.Join(allowed, ", ")
+	w.Header().Set("Allow", allow)
+	if path == reportPath {
+		d.metrics.unrouted.add(http.StatusMethodNotAllowed)
+		writeError(w, fail(http.StatusMethodNotAllowed, "method_not_allowed", "", "use one of the methods: "+allow))
+		return
+	}
+	d.refuse(w, http.StatusMethodNotAllowed, "use one of the methods: "+allow)
+}
+
+// refuse answers in plain text: some clients take the fields of any JSON for those of a release.
+func (d *frontDoor) refuse(w http.ResponseWriter, status int, message string) {
+	d.metrics.unrouted.add(status)
+	sendText(w, status, message)
+}
+
+// setBase sets the scheme, host and path of the base URL.
+func (s *Server) setBase(base string) {
+	if u, err := url.Parse(base); err == nil {
+		s.scheme, s.host, s.root = u.Scheme+"://", strings.ToLower(u.Host), u.EscapedPath()
+	}
+}
