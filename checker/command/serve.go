@@ -71,6 +71,7 @@ func serveCommand(streams IO) *cobra.Command {
 		return err
 	})
 	serveFilesFlags(c, o)
+	c.Flags().StringVar(&o.Dialects, "dialects", "", "also answer in the dialects of the files in this `folder` (default: none)")
 	f.Var(durationFlag{&o.syncEvery, syncer.MinInterval, true}, "sync-every", "sync all products with their upstreams in the background, such as 1h (default: never)")
 	o.tokens.flag(c)
 	staleFlag(c, &o.StaleAfter)
@@ -97,6 +98,11 @@ func (o *serveOptions) check() error {
 		return usageError("--fetch-on-demand needs --files: name the folder for the files")
 	case (o.cert == "") != (o.key == ""):
 		return usageError("--tls-cert and --tls-key must be used together")
+	}
+	if o.Dialects != "" {
+		if _, err := os.ReadDir(o.Dialects); err != nil {
+			return fmt.Errorf("--dialects: %w: name a folder of files such as NAME.dialect", err)
+		}
 	}
 	if o.syncEvery > 0 {
 		_, err := o.tokens.read()

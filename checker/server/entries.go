@@ -104,8 +104,8 @@ type productEntry struct {
 
 // entries are the dialects that products can have.
 type entries struct {
-	root  []productEntry    // at the base URL itself
-	named map[string]*entry // the files of dialects, and those in Go that a product must list
+	root           []productEntry    // at the base URL itself
+	named          map[string]*entry // the files of dialects, and those in Go that a product must list
 	report, github *entry
 }
 

@@ -123,6 +123,8 @@ type Options struct {
 	// Fetcher fetches missing files into Files when clients request them; nil if the server
 	// fetches none.
 	Fetcher *mirror.Fetcher
+	// Dialects is a folder of files that extend or replace the built-in dialects, or empty.
+	Dialects string
 	// StaleAfter is the age of the last successful sync at which an upstream is stale.
 	// Default: [catalog.StaleAfter].
 	StaleAfter time.Duration
@@ -158,6 +160,7 @@ type Server struct {
 	queryTimeout time.Duration             // how long a request may query the store
 	now          func() time.Time          // decides which releases are offered
 	snapshot     atomic.Pointer[snapshot]
+	dialects     dialectFolder // guarded by loadMu
 
 	scheme, host, root string // of Options.Base: "https://", the host with its port, and the path or ""
 
@@ -185,6 +188,7 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 		return nil, err
 	}
 	s.setBase(o.Base)
+	s.dialects.path = o.Dialects
 	s.snapshot.Store(&snapshot{links: &links{o.Base, s.files, s.fetcher != nil}, entries: newEntries(s.metrics, dialect.BuiltIn())})
 	return s, s.load(ctx)
 }
@@ -197,15 +201,18 @@ func (s *Server) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
 	}
-	now, next := s.now(), known.next()
-	switch {
+	now, next := s.now(), s.loadDialects(known)
+	switch waiting := next.next(); {
 	case changes.Revision != known.revision:
 		s.scan(changes)
-		s.snapshot.Store(known.with(changes, now))
+		next = next.with(changes, now)
 	case s.filesChanged.Swap(false):
-		s.snapshot.Store(known.with(known.withFiles(), now))
-	case !next.IsZero() && !next.After(now):
-		s.snapshot.Store(known.at(now))
+		next = next.with(next.withFiles(), now)
+	case !waiting.IsZero() && !waiting.After(now):
+		next = next.at(now)
+	}
+	if next != known {
+		s.snapshot.Store(next)
 	}
 	return nil
 }
