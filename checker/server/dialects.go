@@ -164,8 +164,12 @@ func (l callLinks) foreign(link string) string {
 	return link
 }
 
-func (l callLinks) Hosted(r *catalog.Ranked, name string) string {
-	if f := r.NamedFiles(&l.c.Product).Named(name); f != nil && l.c.links != nil {
+func (l callLinks) Hosted(tag, name string) string {
+	r := l.c.tagged(tag)
+	if r == nil || r.Withdrawn || r.Date.After(l.s.now()) || l.c.links == nil {
+		return ""
+	}
+	if f := r.NamedFiles(&l.c.Product).Named(name); f != nil {
 		return l.c.links.to(&l.c.Product, &r.Release, f)
 	}
 	return ""

@@ -5,7 +5,10 @@ package dialect
 
 import (
 	"errors"
-	"net/http"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
@@ -25,38 +28,34 @@ type Dialect struct {
 	// their origin, with credentials and the request headers in AllowHeaders.
 	AnyOrigin, Credentials bool
 	AllowHeaders           string
-}
 
-// Parse parses the file of a dialect. Errors begin with "line N: ".
-func Parse(name string, text []byte) (*Dialect, error) { return nil, errors.New("not implemented") }
+	connectText, connectCode string
+	text                     []byte // of the file
 
-// BuiltIn returns the embedded dialects by name.
-func BuiltIn() map[string]*Dialect { return map[string]*Dialect{} }
+	vars      []*variable
+	names     []string // of all variables
+	readsBody bool
 
-// ReadFolder returns the built-in dialects, replaced and extended by the files
-// DIR/*.dialect. A file that does not load keeps its dialect in last. The errors name
-// these files.
-func ReadFolder(dir string, last map[string]*Dialect) (map[string]*Dialect, []error) {
-	return BuiltIn(), nil
+	status      int
+	contentType string // empty for a redirect
+	format      *format
+	body        *template.Template // nil for a redirect
+	header      []headerTemplate
+	notFound    *Answer // nil for 404
+	limit       int     // bytes of an answer
+
+	keyVars             []string // names of the variables that the templates use
+	usesCaller, usesNow bool     // whether they use the caller, and the time
 }
 
 // Connect returns how a user points the client at url, which is the base URL and
 // "/p/NAME": a text, and commands or settings to copy, or "".
-func (d *Dialect) Connect(url string) (text, code string) { return "", "" }
-
-// Read adds the variables that the dialect declares to v. It reads the body only if one of
-// them is there.
-func (d *Dialect) Read(r *http.Request, v *Vars) error { return nil }
+func (d *Dialect) Connect(url string) (text, code string) {
+	return strings.ReplaceAll(d.connectText, "{{.URL}}", url), strings.ReplaceAll(d.connectCode, "{{.URL}}", url)
+}
 
 // Declares reports whether the dialect has a variable.
-func (d *Dialect) Declares(name string) bool { return false }
-
-// Key returns what an answer depends on besides the model and Base: the values that the
-// template uses.
-func (d *Dialect) Key(q *Request) string { return "" }
-
-// Render renders the answer. It returns [ErrNotFound] if there is none.
-func (d *Dialect) Render(m *Model, q *Request) (*Answer, error) { return nil, ErrNotFound }
+func (d *Dialect) Declares(name string) bool { return slices.Contains(d.names, name) }
 
 var (
 	// ErrNotFound means that a look-up found nothing: the answer is 404.
@@ -96,7 +95,7 @@ type Answer struct {
 	Status   int
 	Header   [][2]string // without ETag
 	Body     []byte
-	ETag     string // in quotes
+	ETag     string // in quotes; empty for a redirect
 	Reusable bool   // for other requests with the same [Dialect.Key]
 }
 
@@ -110,16 +109,18 @@ type Model struct {
 	Withdrawn   func() []*catalog.Ranked // published and withdrawn, newest first
 	Channels    []string                 // names of the product's channels, sorted
 	Channel     func(name string) *Model // of the same product; nil if there is none
-	Find        func(name string) *Model // another product by its name or alias, its default channel; nil if there is none
+	Find        func(name string) *Model // any product by its name or alias, its default channel; nil if there is none
 	Links       Links
+	Now         time.Time // zero for the current time
 }
 
 // Links makes absolute links for a template.
 type Links interface {
 	// File returns a link that ends in the name of the file, or "".
 	File(*catalog.Ranked, *catalog.File) string
-	// Hosted returns a link to a file that this service has or fetches, or "".
-	Hosted(r *catalog.Ranked, name string) string
+	// Hosted returns a link to a file that this service has or fetches, or "". The tag is
+	// exactly that of a release that is published and not withdrawn.
+	Hosted(tag, name string) string
 	// Download returns the link to the file for a platform, or "".
 	Download(*catalog.Ranked, checker.Platform) string
 	// Page returns the link to the page of the release. Notes returns the link to its
