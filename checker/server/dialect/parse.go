@@ -327,7 +327,7 @@ func (p *parser) finishTry() error {
 	}
 	u, err := url.ParseRequestURI(p.Try)
 	if err == nil {
-		if path, ok := SplitPath(u.EscapedPath()); ok && p.matches(path, &Vars{}) && !strings.ContainsAny(path, "{}") {
+		if path, ok := SplitPath(u.EscapedPath()); ok && p.matches(path, &Vars{}) && !strings.ContainsAny(p.Try, "{}") {
 			return nil
 		}
 	}

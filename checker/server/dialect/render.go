@@ -60,8 +60,10 @@ func (d *Dialect) render(m *Model, q *Request) (*Answer, error) {
 
 // renderError returns [ErrNotFound] itself, or an error with the line of the file.
 func renderError(err error) error {
-	if errors.Is(err, ErrNotFound) {
-		return ErrNotFound
+	for _, known := range []error{ErrNotFound, errTooLong} {
+		if errors.Is(err, known) {
+			return known
+		}
 	}
 	return templateError(err)
 }
@@ -101,6 +103,8 @@ func (d *Dialect) Key(q *Request) string {
 	return b.String()
 }
 
+var errTooLong = errors.New("the answer exceeds its limit: raise it with limit, or list less")
+
 // limited is a buffer that refuses to grow over a limit.
 type limited struct {
 	bytes.Buffer
@@ -109,7 +113,7 @@ type limited struct {
 
 func (l *limited) Write(p []byte) (int, error) {
 	if l.left -= len(p); l.left < 0 {
-		return 0, errors.New("the answer exceeds its limit: raise it with limit, or list less")
+		return 0, errTooLong
 	}
 	return l.Buffer.Write(p)
 }

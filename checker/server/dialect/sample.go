@@ -22,11 +22,15 @@ func (d *Dialect) tryAll(bodyLine int) error {
 		}
 		_, err = d.Render(m, q)
 		var invalid *invalidError
+		var line *lineError
 		switch {
+		case err == nil, errors.Is(err, ErrNotFound):
+		case errors.As(err, &line):
+			return err
 		case errors.As(err, &invalid):
 			return lineErrorf(bodyLine, "%w for the sample product: %s\n%.1000s", err, invalid.detail, invalid.body)
-		case err != nil && !errors.Is(err, ErrNotFound):
-			return err
+		default:
+			return lineErrorf(bodyLine, "%w", err)
 		}
 	}
 	return nil
