@@ -3,8 +3,11 @@ package dialect
 import (
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,10 +39,84 @@ func (d *Dialect) tryAll(bodyLine int) error {
 	return nil
 }
 
+// NewRequest returns the sample request of the file, with other values for variables that
+// it declares. It removes the values that it has set from values.
+func (d *Dialect) NewRequest(values map[string]string) (*http.Request, error) {
+	r, err := http.NewRequest(d.Methods[0], d.Try, nil)
+	if err != nil {
+		return nil, err
+	}
+	var v Vars
+	path, query, body := r.URL.EscapedPath(), r.URL.Query(), map[string]string{}
+	d.matches(path, &v)
+	for i := range v.n {
+		if value := values[v.names[i]]; value != "" {
+			path = strings.Replace(path, url.PathEscape(v.values[i]), url.PathEscape(value), 1)
+			delete(values, v.names[i])
+		}
+	}
+	for _, declared := range d.vars {
+		value, s := values[declared.name], declared.sources[0]
+		if value == "" {
+			continue
+		}
+		if declared.value(value) != value { // the client sends it in another form
+			query.Del(s.key)
+			continue
+		}
+		delete(values, declared.name)
+		switch s.kind {
+		case "query":
+			query.Set(s.key, value)
+		case "header":
+			r.Header.Set(s.key, value)
+		case "agent":
+			r.Header.Set("User-Agent", s.key+"/"+value)
+		case "body":
+			body[s.key] = value
+		}
+	}
+	target := path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	if r.URL, err = url.Parse(target); err == nil && d.readsBody && r.Method == http.MethodPost {
+		text := sampleBody(body)
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
+		r.Header.Set("Content-Type", "application/json")
+	}
+	return r, err
+}
+
+// sampleBody returns a JSON object with the fields, which are named by JSON pointers.
+func sampleBody(fields map[string]string) string {
+	var members []string
+	inner := map[string]map[string]string{}
+	for _, at := range slices.Sorted(maps.Keys(fields)) {
+		name, rest, nested := strings.Cut(at[1:], "/")
+		if !nested {
+			members = append(members, quoteJSON(name)+": "+quoteJSON(fields[at]))
+			continue
+		}
+		if inner[name] == nil {
+			inner[name] = map[string]string{}
+		}
+		inner[name]["/"+rest] = fields[at]
+	}
+	for _, name := range slices.Sorted(maps.Keys(inner)) {
+		members = append(members, quoteJSON(name)+": "+sampleBody(inner[name]))
+	}
+	return "{" + strings.Join(members, ", ") + "}"
+}
+
 // sampleRequest returns the sample request of a caller that runs a version, or whose
 // version is unknown.
 func (d *Dialect) sampleRequest(m *Model, running string) (*Request, error) {
-	r, err := http.NewRequest(http.MethodGet, d.Try, nil)
+	values := map[string]string{}
+	if running != "" {
+		values = map[string]string{"version": running, "os": "linux", "arch": "amd64", "platform": "linux-x64", "product": "sample"}
+	}
+	r, err := d.NewRequest(values)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +128,7 @@ func (d *Dialect) sampleRequest(m *Model, running string) (*Request, error) {
 	}
 	q.Caller.Platform = checker.Platform{OS: "linux", Arch: "amd64"}
 	for _, name := range d.names {
-		if q.Vars.Get(name) == "" && name == "version" {
-			q.Vars.add(name, running)
-		} else if q.Vars.Get(name) == "" {
+		if q.Vars.Get(name) == "" {
 			q.Vars.add(name, "sample")
 		}
 	}
