@@ -189,7 +189,7 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	}
 	s.setBase(o.Base)
 	s.dialects.path = o.Dialects
-	s.snapshot.Store(&snapshot{links: &links{o.Base, s.files, s.fetcher != nil}, entries: newEntries(s.metrics, dialect.BuiltIn())})
+	s.snapshot.Store(newSnapshot(&links{o.Base, s.files, s.fetcher != nil}, newEntries(s.metrics, dialect.BuiltIn())))
 	return s, s.load(ctx)
 }
 

@@ -53,9 +53,14 @@ type channel struct {
 	offered     func() []*catalog.Ranked // see [catalog.Product.Offered]
 }
 
+// newSnapshot returns the snapshot of an empty catalog.
+func newSnapshot(l *links, es *entries) *snapshot {
+	return &snapshot{links: l, entries: es, directory: newDirectory(nil), answers: newAnswerCache()}
+}
+
 func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
 	if c.All {
-		s = &snapshot{links: s.links, entries: s.entries}
+		s = newSnapshot(s.links, s.entries)
 	}
 	next := s.copy()
 	next.revision = c.Revision
