@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser octokit platforms clean
+.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser network octokit platforms clean
 
 run:
 	go run . serve
@@ -10,10 +10,10 @@ run:
 # PostgreSQL needs Debian's packages.
 # The race detector leaves out SQLite, which is translated C code: it would take a third of
 # the time, and its locks are Go's, so races around it are still found.
-test: lint platforms opa postgres browser octokit
+test: lint platforms opa postgres browser network octokit
 	go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect'
-	go test ./checker/systemtest -run TestCatalogLimits
+	go test ./checker/systemtest -run 'TestCatalogLimits|TestFilesKilled'
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
 # names, at arbitrary points of a store's life. No acknowledged report may be lost, and
@@ -21,7 +21,7 @@ test: lint platforms opa postgres browser octokit
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
-	go test ./checker/systemtest -run TestFilesKilled -file-kills 600 -timeout 10m
+	go test ./checker/systemtest -run TestFilesKilled -file-kills 1000 -timeout 20m
 	go test ./checker/systemtest -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
 # Back up a store of ten million reports under load, and restore it.
@@ -122,6 +122,11 @@ browser:
 	$(call install,which chromium,chromium)
 	$(call install,which node npm,nodejs npm)
 	$(call npm,browser,checker/systemtest/testdata/browser,playwright-core and axe-core)
+
+# Programs for the test of a closed network. It also needs root, to create a network
+# namespace.
+network:
+	$(call install,which ip curl,iproute2 curl)
 
 # Answers of GitHub's API, recorded by Octokit, that tests replay.
 octokit:

@@ -60,7 +60,7 @@ CREATE TABLE product (
     revision BIGINT NOT NULL DEFAULT 0, -- value of setting catalog after the last change of the product or one of its releases
     upstreams TEXT NOT NULL DEFAULT '', -- where its releases are read from, separated by spaces: github:OWNER/REPO
     notes_here BOOLEAN NOT NULL DEFAULT false,     -- link to relcheck's page of the release instead of the notes upstream
-    upstream_links BOOLEAN NOT NULL DEFAULT false  -- link to the files upstream, even if they are hosted
+    links    TEXT NOT NULL DEFAULT ''   -- where links to files lead: upstream, hosted-only, or '' for hosted files if there are any
 );
 
 CREATE INDEX product_repo ON product (lower(repo));
@@ -145,6 +145,13 @@ CREATE TABLE upstream_sync (
     latest    TEXT   NOT NULL,  -- tag of the latest release of upstream at the last success, or ''
     state     BYTEA,            -- identifies the list that was read, so that a later sync can detect changes: JSON, or NULL
     PRIMARY KEY (product, upstream)
+);
+
+-- Each row is a running sync of a product with its upstreams. A product has one at a time.
+CREATE TABLE sync_claim (
+    product BIGINT PRIMARY KEY,  -- product.id
+    id      BIGINT NOT NULL,     -- random number that identifies the sync
+    until   BIGINT NOT NULL      -- time after which another sync may start; the running one delays it
 );
 
 -- Each row is a public key that bundles are verified with.

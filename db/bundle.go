@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"iter"
 	"slices"
 	"strings"
 	"time"
+
+	"relcheck/checker/catalog"
 )
 
 // NextBundleSequences returns a new sequence number for each product of a bundle. It is the
@@ -58,4 +61,75 @@ func scanApplied(rows *sql.Rows) (b AppliedBundle, err error) {
 	err = rows.Scan(&b.Product, &b.Store, &b.Sequence, &b.Bundle, &applied)
 	b.Applied = timeOf(applied)
 	return b, err
+}
+
+// DamagedContents returns the SHA-256 of the contents of hosted files that were found
+// damaged.
+func (s *Store) DamagedContents(ctx context.Context) (map[string]bool, error) {
+	all, err := query(ctx, s.read, scanValue[string], "SELECT DISTINCT sha256 FROM hosted_file WHERE damaged <> 0")
+	sums := map[string]bool{}
+	for _, sum := range all {
+		sums[sum] = true
+	}
+	return sums, s.explain(err)
+}
+
+// ReleaseEntry is an entry of a release with its hosted files.
+type ReleaseEntry struct {
+	catalog.Entry
+	Hosted []catalog.HostedFile
+}
+
+// ProductReader reads a product and its releases in one transaction.
+type ProductReader struct {
+	catalog.Product
+	Tags []string // of its releases, sorted
+
+	store *Store
+	id    int64
+	tx    *sql.Tx
+}
+
+// ReadProduct calls f, which reads a product. The error wraps [ErrNotFound] if it does not
+// exist. f must not wait for slow clients, because the transaction hinders others.
+func (s *Store) ReadProduct(ctx context.Context, product string, f func(*ProductReader) error) error {
+	return s.inSnapshot(ctx, func(tx *sql.Tx) error {
+		p, err := productNamed(ctx, tx, product)
+		if err != nil {
+			return err
+		}
+		r := &ProductReader{Product: p.Product, store: s, id: p.id, tx: tx}
+		if r.Tags, err = releaseTags(ctx, tx, p.id); err != nil {
+			return err
+		}
+		return f(r)
+	})
+}
+
+// Releases returns the releases of the product, without their notes.
+func (r *ProductReader) Releases(ctx context.Context) (all []catalog.Release, err error) {
+	stored, err := releasesWhere(ctx, r.tx, "product = $1", r.id)
+	scheme := r.Scheme()
+	for key, one := range stored {
+		all = append(all, one.merge(scheme, key.tag))
+	}
+	return all, err
+}
+
+// Entries iterates over all that is stored about the releases, sorted by tag.
+func (r *ProductReader) Entries(ctx context.Context) iter.Seq2[ReleaseEntry, error] {
+	return func(yield func(ReleaseEntry, error) bool) {
+		for page := range slices.Chunk(r.Tags, entriesPage) {
+			entries, err := r.store.readEntries(ctx, r.tx, r.id, page)
+			if err != nil {
+				yield(ReleaseEntry{}, err)
+				return
+			}
+			for _, e := range entries {
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -18,26 +18,45 @@ import (
 	"relcheck/db"
 )
 
-// bundleOf returns a function that iterates over the products of a bundle.
-func bundleOf(products ...*db.BundleProduct) iter.Seq2[*db.BundleProduct, error] {
-	return func(yield func(*db.BundleProduct, error) bool) {
-		for _, p := range products {
-			if !yield(p, nil) {
-				return
-			}
-		}
+// bundleKey is the trusted key of bundles.
+const bundleKey = "home+00000001+key"
+
+// bundleOf returns a bundle that was signed by a key, and makes the store trust the key.
+func bundleOf(t testing.TB, s *db.Store, id string) db.Bundle {
+	t.Helper()
+	if err := s.TrustKey(context.Background(), bundleKey, nil, bundleTime); err != nil {
+		t.Fatal(err)
 	}
+	return db.Bundle{ID: id, Store: "home", Time: bundleTime, Keys: []string{bundleKey}}
 }
 
-// bundleProduct returns a product with n releases, each with a file, which is hosted.
-func bundleProduct(name string, sequence int64, n int) *db.BundleProduct {
-	p := &db.BundleProduct{Product: catalog.Product{Name: name, Title: name}, Sequence: sequence, Hosted: map[string][]catalog.HostedFile{}}
-	p.List = catalog.ListOf("bundle:home", newReleases(n, "https://example.com/"+name)...)
-	p.List.Whole = true
-	for i, e := range p.List.Entries {
-		p.Hosted[e.Tag] = []catalog.HostedFile{hosted("a", i), hosted("b", i)}
+// releasesOf returns a product of a bundle with releases.
+func releasesOf(p catalog.Product, sequence int64, releases ...db.BundleRelease) *db.BundleProduct {
+	for i := range releases {
+		releases[i].Offset = int64(i)
 	}
-	return p
+	return &db.BundleProduct{Product: p, Sequence: sequence, Text: func(r db.BundleRelease) (*string, error) { return releases[r.Offset].Layer.Text, nil },
+		Releases: func(yield func(db.BundleRelease, error) bool) {
+			for _, r := range releases {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}}
+}
+
+// bundleProduct returns a product with n releases, each with two files, which are hosted.
+// change changes them.
+func bundleProduct(name string, sequence int64, n int, change ...func(*db.BundleRelease)) *db.BundleProduct {
+	var all []db.BundleRelease
+	for i, e := range catalog.ListOf("", newReleases(n, "https://example.com/"+name)...).Entries {
+		r := db.BundleRelease{Tag: e.Tag, Layer: e.Upstream, Hosted: []catalog.HostedFile{hosted("a", i), hosted("b", i)}}
+		for _, change := range change {
+			change(&r)
+		}
+		all = append(all, r)
+	}
+	return releasesOf(catalog.Product{Name: name, Title: name}, sequence, all...)
 }
 
 // hosted returns a hosted file whose content depends on a number.
@@ -116,8 +135,9 @@ func testApplyBundle(t *testing.T, name string) {
 	}
 	apply := func(b db.Bundle, products ...*db.BundleProduct) []db.BundleResult {
 		t.Helper()
-		b.Store, b.Time = "home", bundleTime
-		results, err := s.ApplyBundle(ctx, b, bundleOf(products...))
+		signed := bundleOf(t, s, b.ID)
+		signed.DryRun = b.DryRun
+		results, err := s.ApplyBundle(ctx, signed, products)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,18 +190,34 @@ func testApplyBundle(t *testing.T, name string) {
 	if got, want := apply(db.Bundle{ID: "one"}, products...), []db.BundleResult{{Product: "new", Repeated: true}, {Product: "app", Repeated: true}}; !slices.Equal(got, want) {
 		t.Errorf("repeated: got %+v, want %+v", got, want)
 	}
+	for _, content := range []int{0, 5} { // of the bundle, and of another file
+		if err := s.MarkDamaged(ctx, hosted("", content).SHA256, bundleTime); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(db.Bundle{ID: "one"}, bundleProduct("app", 7, 1))
+	if damaged, err := s.DamagedContents(ctx); err != nil || !maps.Equal(damaged, map[string]bool{hosted("", 5).SHA256: true}) {
+		t.Errorf("repeated: got damaged contents %v (error %v), want only the one that the bundle does not contain", damaged, err)
+	}
+	if err := s.MarkDamaged(ctx, hosted("", 5).SHA256, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
 	older := bundleProduct("app", 7, 1)
-	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "two", Store: "home", Time: bundleTime}, bundleOf(bundleProduct("third", 9, 1), older)); !errors.Is(err, db.ErrOldBundle) {
+	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "two"), []*db.BundleProduct{bundleProduct("third", 9, 1), older}); !errors.Is(err, db.ErrOldBundle) {
 		t.Errorf("the same sequence number: got error %v, want ErrOldBundle", err)
 	}
 	if diff := cmp.Diff(after, visible(t, s)); diff != "" {
 		t.Errorf("after a repeated and an old bundle (-before +after):\n%s", diff)
 	}
+	if c, err = other.Changes(ctx, c.Revision); err != nil {
+		t.Fatal(err)
+	}
 	if got := apply(db.Bundle{ID: "three"}, bundleProduct("app", 8, 3)); got[0].Repeated || got[0].Releases.Unchanged != 3 || got[0].Hosted != 0 {
 		t.Errorf("a newer bundle with the same content: got %+v, want nothing changed", got)
 	}
-	if other, err := other.Changes(ctx, c.Revision); err != nil || len(other.Products) != 0 {
-		t.Errorf("got changes %+v (error %v), want none", other, err)
+	if other, err := other.Changes(ctx, c.Revision); err != nil || len(other.Products) != 1 || len(other.Products[0].Releases) != 0 ||
+		!cmp.Equal(other.Products[0].Bundles, []catalog.Sync{{Upstream: "bundle:home", Tried: bundleTime, Succeeded: time.Unix(8, 0).UTC()}}) {
+		t.Errorf("got changes %+v (error %v), want only the new bundle", other, err)
 	}
 	log, err := s.Audit(ctx, "", time.Time{})
 	if err != nil {
@@ -204,37 +240,52 @@ func testRefusedBundle(t *testing.T, name string) {
 	ctx := context.Background()
 	s := open(t, name)
 	before := visible(t, s)
-	broken := errors.New("broken")
+	broken, b := errors.New("broken"), catalog.Product{Name: "b", Title: "b"}
 	for what, products := range map[string][]*db.BundleProduct{
-		"belongs to product opa": {bundleProduct("a", 1, 5), {Product: catalog.Product{Name: "b", Title: "b", Repo: "open-policy-agent/opa"}, Sequence: 1}},
+		"belongs to product opa": {bundleProduct("a", 1, 5), releasesOf(catalog.Product{Name: "b", Title: "b", Repo: "open-policy-agent/opa"}, 1)},
 		"listed twice":           {bundleProduct("a", 1, 5), bundleProduct("a", 1, 5)},
 		"name":                   {bundleProduct("a", 1, 5), bundleProduct("B", 1, 5)},
-		"tag":                    {bundleProduct("a", 1, 5), {Product: catalog.Product{Name: "b", Title: "b"}, Sequence: 1, List: catalog.ListOf("bundle:home", catalog.Release{Tag: "a b"})}},
-		"operator's layer":       {{Product: catalog.Product{Name: "b", Title: "b"}, Sequence: 1, List: catalog.List{Entries: []catalog.Entry{{Tag: "v1", Operator: new(catalog.Layer)}}}}},
-		"is not in the list":     {{Product: catalog.Product{Name: "b", Title: "b"}, Sequence: 1, Hosted: map[string][]catalog.HostedFile{"v1": {hosted("a", 1)}}}},
-		"not a hash":             {{Product: catalog.Product{Name: "b", Title: "b"}, Sequence: 1, List: catalog.ListOf("x", catalog.Release{Tag: "v1"}), Hosted: map[string][]catalog.HostedFile{"v1": {{Name: "a"}}}}},
-		"not the name of a file": {{Product: catalog.Product{Name: "b", Title: "b"}, Sequence: 1, List: catalog.ListOf("x", catalog.Release{Tag: "v1"}), Hosted: map[string][]catalog.HostedFile{"v1": {hosted("../a", 1)}}}},
+		"tag":                    {bundleProduct("a", 1, 5), releasesOf(b, 1, db.BundleRelease{Tag: "a b"})},
+		"v1 is listed twice":     {releasesOf(b, 1, db.BundleRelease{Tag: "v1"}, db.BundleRelease{Tag: "v1"})},
+		"not a hash":             {releasesOf(b, 1, db.BundleRelease{Tag: "v1", Hosted: []catalog.HostedFile{{Name: "a"}}})},
+		"not the name of a file": {releasesOf(b, 1, db.BundleRelease{Tag: "v1", Hosted: []catalog.HostedFile{hosted("../a", 1)}})},
 	} {
-		_, err := s.ApplyBundle(ctx, db.Bundle{ID: "x", Store: "home", Time: bundleTime}, bundleOf(products...))
+		_, err := s.ApplyBundle(ctx, bundleOf(t, s, "x"), products)
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("got error %v, want %q", err, what)
 		}
 	}
-	for after := range 4 { // a reader that fails, at the first or the second reading
-		n := 0
-		_, err := s.ApplyBundle(ctx, db.Bundle{ID: "x", Store: "home", Time: bundleTime}, func(yield func(*db.BundleProduct, error) bool) {
-			for i := range 2 {
-				if n == after {
-					yield(nil, broken)
+	for _, after := range []int{0, 1, 110} { // a reader that fails, also after a page was staged
+		p := bundleProduct("p1", 1, 120)
+		releases := p.Releases
+		p.Releases = func(yield func(db.BundleRelease, error) bool) {
+			n := 0
+			for r := range releases {
+				if n++; n > after {
+					yield(r, broken)
 					return
 				}
-				if n++; !yield(bundleProduct(fmt.Sprint("p", i), 1, 120), nil) {
+				if !yield(r, nil) {
 					return
 				}
 			}
-		})
-		if !errors.Is(err, broken) {
-			t.Errorf("broken after %d products: got error %v, want %v", after, err, broken)
+		}
+		if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "x"), []*db.BundleProduct{bundleProduct("p0", 1, 120), p}); !errors.Is(err, broken) {
+			t.Errorf("broken after %d releases: got error %v, want %v", after, err, broken)
+		}
+	}
+	for what, change := range map[string]func(*db.Bundle){
+		"expired at 2001":         func(b *db.Bundle) { b.Expires = time.Unix(1e9, 0).UTC() },
+		"is not trusted any more": func(b *db.Bundle) { b.Place = func() error { return s.RevokeKey(ctx, bundleKey, bundleTime) } },
+		"trusted any more for product p0": func(b *db.Bundle) {
+			b.Place = func() error { return s.TrustKey(ctx, bundleKey, []string{"p1"}, bundleTime) }
+		},
+		"cannot be put": func(b *db.Bundle) { b.Place = func() error { return errors.New("cannot be put") } },
+	} {
+		signed := bundleOf(t, s, "x")
+		change(&signed)
+		if _, err := s.ApplyBundle(ctx, signed, []*db.BundleProduct{bundleProduct("p0", 1, 120)}); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("got error %v, want %q", err, what)
 		}
 	}
 	if diff := cmp.Diff(before, visible(t, s)); diff != "" {
@@ -275,7 +326,7 @@ func testBundleBesideEdits(t *testing.T, name string) {
 	}
 	readings := 0
 	edits := []func() error{
-		func() error { // between the first reading, which claims, and the comparison
+		func() error { // before
 			return errOf(putReleases(ctx, other, "app", []catalog.Release{{Tag: "v1.1.0"}}))
 		},
 		func() error { // after app was staged
@@ -286,27 +337,24 @@ func testBundleBesideEdits(t *testing.T, name string) {
 		},
 		func() error { return other.AddProduct(ctx, catalog.Product{Name: "new", Title: "Meanwhile"}) },
 		func() error { return other.RemoveProduct(ctx, "late", false) },
+		func() error { return nil },
 	}
 	if err := s.AddProduct(ctx, catalog.Product{Name: "late", Title: "Late"}); err != nil {
 		t.Fatal(err)
 	}
 	products := []*db.BundleProduct{bundleProduct("app", 1, 150), bundleProduct("late", 1, 10), bundleProduct("new", 1, 150)}
-	results, err := s.ApplyBundle(ctx, db.Bundle{ID: "x", Store: "home", Time: bundleTime}, func(yield func(*db.BundleProduct, error) bool) {
-		for _, p := range products {
-			if !yield(p, nil) {
-				return
-			}
-		}
-		if readings < len(edits) {
-			if err := edits[readings](); err != nil {
-				t.Errorf("edit %d: %v", readings, err)
-			}
-		}
+	signed := bundleOf(t, s, "x")
+	signed.Place = func() error { // after all was staged
 		readings++
-	})
+		return edits[min(readings, len(edits)-1)]()
+	}
+	if err := edits[0](); err != nil {
+		t.Fatal(err)
+	}
+	results, err := s.ApplyBundle(ctx, signed, products)
 	want := []db.BundleResult{{Product: "app", Releases: db.ImportResult{Added: 148, Changed: 2}, Hosted: 300}, {Product: "late", New: true, Releases: db.ImportResult{Added: 10}, Hosted: 20},
 		{Product: "new", Releases: db.ImportResult{Added: 150}, Hosted: 300}}
-	if err != nil || !slices.Equal(results, want) || readings < len(edits) {
+	if err != nil || !slices.Equal(results, want) || readings < len(edits)-1 {
 		t.Errorf("got %+v after %d readings (error %v), want %+v", results, readings, err, want)
 	}
 	n := 0
@@ -322,14 +370,13 @@ func testBundleBesideEdits(t *testing.T, name string) {
 }
 
 // killedBundle is the bundle that a child process applies.
-func killedBundle() iter.Seq2[*db.BundleProduct, error] {
-	app, lib := bundleProduct("app", 3, 120), bundleProduct("lib", 3, 60)
-	return bundleOf(app, bundleProduct("new1", 3, 150), lib, bundleProduct("new2", 3, 40))
+func killedBundle() []*db.BundleProduct {
+	return []*db.BundleProduct{bundleProduct("app", 3, 120), bundleProduct("new1", 3, 150), bundleProduct("lib", 3, 60), bundleProduct("new2", 3, 40)}
 }
 
 func applyBundle(s *db.Store) error {
 	fmt.Println("begin")
-	_, err := s.ApplyBundle(context.Background(), db.Bundle{ID: "x", Store: "home", Time: bundleTime}, killedBundle())
+	_, err := s.ApplyBundle(context.Background(), db.Bundle{ID: "x", Store: "home", Time: bundleTime, Keys: []string{bundleKey}}, killedBundle())
 	if err == nil {
 		fmt.Println("done")
 	}
@@ -344,7 +391,7 @@ func testKilledBundle(t *testing.T, name string) {
 		if err := s.AddProduct(ctx, catalog.Product{Name: p, Title: p}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "old", Store: "home", Time: bundleTime}, bundleOf(bundleProduct(p, 1, 70))); err != nil {
+		if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "old"), []*db.BundleProduct{bundleProduct(p, 1, 70)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -392,7 +439,7 @@ func testKilledBundle(t *testing.T, name string) {
 			if err := s.AddProduct(ctx, catalog.Product{Name: p, Title: p}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "old", Store: "home", Time: bundleTime}, bundleOf(bundleProduct(p, 1, 70))); err != nil {
+			if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "old"), []*db.BundleProduct{bundleProduct(p, 1, 70)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -401,7 +448,7 @@ func testKilledBundle(t *testing.T, name string) {
 	if count[0] < 5 || count[1] < 5 {
 		t.Errorf("got %v kills before and after the application, want at least 5 each", count)
 	}
-	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "x", Store: "home", Time: bundleTime}, killedBundle()); err != nil {
+	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "x"), killedBundle()); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(after, visible(t, s)); diff != "" {
@@ -436,14 +483,14 @@ func testBundleBesideRecording(t *testing.T, name string) {
 	defer w.Close()
 	n := unlessRace(3000, 300)
 	for i, what := range []string{"new", "changed"} {
-		p := bundleProduct("app", int64(i+1), n)
-		for j := range p.List.Entries {
-			p.List.Entries[j].Upstream.Title = new(what)
-			p.Hosted[p.List.Entries[j].Tag][0].Size += int64(i)
-		}
+		p := bundleProduct("app", int64(i+1), n, func(r *db.BundleRelease) {
+			r.Layer.Title, r.Layer.Text = new(what), new(strings.Repeat(what, 1000))
+			r.Hosted[0].Size += int64(i)
+		})
+		signed := bundleOf(t, s, what)
 		done := make(chan error)
 		go func() {
-			_, err := s.ApplyBundle(ctx, db.Bundle{ID: what, Store: "home", Time: bundleTime}, bundleOf(p))
+			_, err := s.ApplyBundle(ctx, signed, []*db.BundleProduct{p})
 			done <- err
 		}()
 		begin := time.Now()

@@ -69,10 +69,10 @@ func fillStore(t *testing.T, s *db.Store) {
 	app := catalog.Product{Name: "app", Title: "Äpp \"quoted\"", Repo: "me/app", Module: "example.com/app", Download: "https://example.com/{tag}/{os}",
 		Notes: "https://example.com/{tag}", File: "app_{os}_{arch}", Origins: "https://example.com app:", Prefixes: "v app-", Suffix: "k3s[0-9]+", Match: "<9",
 		MinAge: 36 * time.Hour, RequireFiles: true, Channels: "lts <2\nedge * prereleases",
-		Upstreams: "github:me/app file:/srv/app", NotesHere: true, UpstreamLinks: true}
+		Upstreams: "github:me/app file:/srv/app", NotesHere: true, Links: catalog.LinksHostedOnly}
 	for i := range reflect.TypeFor[catalog.Product]().NumField() {
-		if reflect.TypeFor[catalog.Product]().Field(i).Name != "Syncs" && reflect.ValueOf(app).Field(i).IsZero() {
-			t.Errorf("field %s of the product has no value", reflect.TypeFor[catalog.Product]().Field(i).Name)
+		if name := reflect.TypeFor[catalog.Product]().Field(i).Name; name != "Syncs" && name != "Bundles" && reflect.ValueOf(app).Field(i).IsZero() {
+			t.Errorf("field %s of the product has no value", name)
 		}
 	}
 	if err := s.AddProduct(ctx, app); err != nil {
@@ -132,11 +132,11 @@ func fillHosting(t *testing.T, s *db.Store) {
 		err = s.TrustKey(ctx, "home+01234567+AQID", []string{"app", "opa"}, time.Unix(1e9, 0))
 	}
 	if err == nil {
-		err = s.RevokeKey(ctx, "home+01234567+AQID", time.Unix(2e9, 0))
+		bundle := db.Bundle{ID: strings.Repeat("b", 64), Store: "12345", Time: time.Unix(2e9, 0), Keys: []string{"home+01234567+AQID"}}
+		_, err = s.ApplyBundle(ctx, bundle, []*db.BundleProduct{releasesOf(catalog.Product{Name: "app", Title: "App"}, 7)})
 	}
 	if err == nil {
-		app := &db.BundleProduct{Product: catalog.Product{Name: "app", Title: "App"}, Sequence: 7}
-		_, err = s.ApplyBundle(ctx, db.Bundle{ID: strings.Repeat("b", 64), Store: "12345", Time: time.Unix(2e9, 0)}, bundleOf(app))
+		err = s.RevokeKey(ctx, "home+01234567+AQID", time.Unix(2e9, 0))
 	}
 	if err == nil {
 		_, err = s.NextBundleSequences(ctx, []string{"app", "opa"}, time.Unix(1e9, 0))

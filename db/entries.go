@@ -60,20 +60,23 @@ func (s *Store) eachEntry(ctx context.Context, product string, yield func(catalo
 		if before, err = entriesState(ctx, tx, id); err != nil {
 			return err
 		}
-		tags, err = query(ctx, tx, scanValue[string], "SELECT DISTINCT tag FROM release_layer WHERE product = $1 AND revision <> -1", id)
+		tags, err = releaseTags(ctx, tx, id)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	slices.Sort(tags) // databases order texts differently
-	for page := range slices.Chunk(tags, 50) {
-		entries, err := s.entriesPage(ctx, id, page)
+	for page := range slices.Chunk(tags, entriesPage) {
+		var entries []ReleaseEntry
+		err := s.inSnapshot(ctx, func(tx *sql.Tx) (err error) {
+			entries, err = s.readEntries(ctx, tx, id, page)
+			return err
+		})
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
-			if !yield(e) {
+			if !yield(e.Entry) {
 				return errStopped
 			}
 		}
@@ -84,25 +87,33 @@ func (s *Store) eachEntry(ctx context.Context, product string, yield func(catalo
 	return s.explain(err)
 }
 
-// entriesPage returns the entries of releases in the order of their tags.
-func (s *Store) entriesPage(ctx context.Context, product int64, tags []string) (entries []catalog.Entry, err error) {
-	err = s.inSnapshot(ctx, func(tx *sql.Tx) error {
-		in, list := s.inList("$2", tags)
-		stored, err := releasesWhere(ctx, tx, "product = $1 AND tag "+in, product, list)
-		if err != nil {
-			return err
+// releaseTags returns the sorted tags of the releases of a product.
+func releaseTags(ctx context.Context, q querier, product int64) ([]string, error) {
+	tags, err := query(ctx, q, scanValue[string], "SELECT DISTINCT tag FROM release_layer WHERE product = $1 AND revision <> -1", product)
+	slices.Sort(tags) // databases order texts differently
+	return tags, err
+}
+
+// entriesPage is the number of releases that are read at a time, with their notes.
+const entriesPage = 50
+
+// readEntries returns the entries of releases in the order of their tags.
+func (s *Store) readEntries(ctx context.Context, q querier, product int64, tags []string) (entries []ReleaseEntry, err error) {
+	in, list := s.inList("$2", tags)
+	stored, err := releasesWhere(ctx, q, "product = $1 AND tag "+in, product, list)
+	if err != nil {
+		return nil, err
+	}
+	for _, tag := range tags {
+		r := stored[releaseKey{product, tag}]
+		if r == nil { // removed meanwhile
+			continue
 		}
-		for _, tag := range tags {
-			r := stored[releaseKey{product, tag}]
-			if r == nil { // removed meanwhile
-				continue
-			}
-			if err := r.readBodies(ctx, tx, releaseKey{product, tag}); err != nil {
-				return err
-			}
-			entries = append(entries, catalog.Entry{Tag: tag, Upstream: r.layer(catalog.Upstream), Operator: r.layers[catalog.Operator]})
+		if err := r.readBodies(ctx, q, releaseKey{product, tag}); err != nil {
+			return nil, err
 		}
-		return nil
-	})
-	return entries, err
+		entry := catalog.Entry{Tag: tag, Upstream: r.layer(catalog.Upstream), Operator: r.layers[catalog.Operator]}
+		entries = append(entries, ReleaseEntry{entry, r.hosted})
+	}
+	return entries, nil
 }

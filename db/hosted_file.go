@@ -66,23 +66,31 @@ func readHosted(ctx context.Context, q querier, releases map[releaseKey]*storedR
 	return err
 }
 
-// HostFile records that a file of a release is hosted. It replaces the hosted file of that
-// name. The error wraps [ErrNotFound] if the product or the release does not exist, and
-// [ErrLimit] if the release has too many hosted files.
+// HostFile records that a file of a release is hosted, and that its content is sound. It
+// replaces the hosted files of that name and of that URL. The error wraps [ErrNotFound] if
+// the product or the release does not exist, and [ErrLimit] if the release has too many
+// hosted files.
 func (s *Store) HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error {
 	if err := f.Check(); err != nil {
 		return err
 	}
 	return s.changeHosted(ctx, product, tag, func(tx *sql.Tx, key releaseKey, r *storedRelease) (action, detail string, err error) {
+		if err := markDamaged(ctx, tx, f.SHA256, time.Time{}); err != nil {
+			return "", "", err
+		}
+		f.Damaged = time.Time{}
 		old := catalog.FindHosted(r.hosted, f.Name)
 		if old == nil && len(r.hosted) >= catalog.MaxFiles {
 			return "", "", tooManyHosted(key.tag)
 		}
-		if same := f; old != nil && old.Damaged.IsZero() == f.Damaged.IsZero() {
+		if same := f; old != nil {
 			same.Fetched, same.Damaged = old.Fetched, old.Damaged
 			if same == *old {
 				return "", "", nil
 			}
+		}
+		if err := deleteFrom(ctx, tx, []string{"hosted_file"}, "product = $1 AND tag = $2 AND url = $3 AND url <> '' AND name <> $4 AND NOT staged", key.product, key.tag, f.URL, f.Name); err != nil {
+			return "", "", err
 		}
 		rows := newInserter(tx, s.numberedParams(), insertHosted, replaceHosted+"false")
 		defer rows.close()
@@ -168,23 +176,38 @@ func (s *Store) HostedFiles(ctx context.Context) iter.Seq2[HostedFile, error] {
 	}
 }
 
-// MarkDamaged records the time at which content was found damaged or missing. If at is
-// zero, it records that the content is sound.
+// HostedContents returns the SHA-256 of all hosted files, also of staged ones.
+func (s *Store) HostedContents(ctx context.Context) (map[string]bool, error) {
+	sums, err := query(ctx, s.read, scanValue[string], "SELECT DISTINCT sha256 FROM hosted_file")
+	if err != nil {
+		return nil, fmt.Errorf("read hosted files: %w", s.explain(err))
+	}
+	all := make(map[string]bool, len(sums))
+	for _, sum := range sums {
+		all[sum] = true
+	}
+	return all, nil
+}
+
+// MarkDamaged records the time at which content was found damaged. If at is zero, it records
+// that the content is sound.
 func (s *Store) MarkDamaged(ctx context.Context, sha256 string, at time.Time) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error { return markDamaged(ctx, tx, sha256, at) })
+}
+
+func markDamaged(ctx context.Context, tx *sql.Tx, sha256 string, at time.Time) error {
 	changes := "damaged <> 0"
 	if !at.IsZero() {
 		changes = "damaged = 0"
 	}
-	return s.inTx(ctx, func(tx *sql.Tx) error {
-		products, err := query(ctx, tx, scanValue[int64], "SELECT DISTINCT product FROM hosted_file WHERE sha256 = $1 AND "+changes, sha256)
-		for _, product := range products {
-			if err == nil {
-				err = markReleases(ctx, tx, product, "tag IN (SELECT tag FROM hosted_file WHERE product = $2 AND sha256 = $3)", sha256)
-			}
-		}
+	products, err := query(ctx, tx, scanValue[int64], "SELECT DISTINCT product FROM hosted_file WHERE sha256 = $1 AND "+changes, sha256)
+	for _, product := range products {
 		if err == nil {
-			_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET damaged = $2 WHERE sha256 = $1 AND "+changes, sha256, secondsOf(at))
+			err = markReleases(ctx, tx, product, "tag IN (SELECT tag FROM hosted_file WHERE product = $2 AND sha256 = $3)", sha256)
 		}
-		return err
-	})
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET damaged = $2 WHERE sha256 = $1 AND "+changes, sha256, secondsOf(at))
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,10 +60,17 @@ func testHostedFiles(t *testing.T, name string) {
 			[]string{"opa v1.0.0 opa 3 false damaged 1900000000", "relcheck v0.1.0 opa 3 true damaged 1900000000"}},
 		{"damaged again", func() error { return s.MarkDamaged(ctx, hosted("", 3).SHA256, later.Add(time.Hour)) }, nil,
 			[]string{"opa v1.0.0 opa 3 false damaged 1900000000", "relcheck v0.1.0 opa 3 true damaged 1900000000"}},
-		{"replaced", func() error { return s.HostFile(ctx, "relcheck", "v0.1.0", hosted("opa", 3)) }, []string{"relcheck: v0.1.0[]"},
-			[]string{"opa v1.0.0 opa 3 false damaged 1900000000", "relcheck v0.1.0 opa 3 true"}},
-		{"sound", func() error { return s.MarkDamaged(ctx, hosted("", 3).SHA256, time.Time{}) }, []string{"opa: v1.0.0[]"},
+		{"stored again", func() error { return s.HostFile(ctx, "relcheck", "v0.1.0", hosted("opa", 3)) }, []string{"opa: v1.0.0[]", "relcheck: v0.1.0[]"},
 			[]string{"opa v1.0.0 opa 3 false", "relcheck v0.1.0 opa 3 true"}},
+		{"sound", func() error {
+			return cmp.Or(s.MarkDamaged(ctx, hosted("", 3).SHA256, later), s.MarkDamaged(ctx, hosted("", 3).SHA256, time.Time{}))
+		}, []string{"opa: v1.0.0[]", "relcheck: v0.1.0[]"}, []string{"opa v1.0.0 opa 3 false", "relcheck v0.1.0 opa 3 true"}},
+		{"under another name", func() error {
+			a, b := hosted("a", 3), hosted("linux-amd64/a", 3)
+			a.URL, b.URL = "https://e.com/a", "https://e.com/a"
+			return cmp.Or(s.HostFile(ctx, "opa", "v1.1.0", a), s.HostFile(ctx, "opa", "v1.1.0", b))
+		}, []string{"opa: v1.1.0[]"}, []string{"opa v1.0.0 opa 3 false", "opa v1.1.0 linux-amd64/a 3 true", "relcheck v0.1.0 opa 3 true"}},
+		{"remove it", func() error { return s.UnhostFile(ctx, "opa", "1.1.0", "linux-amd64/a") }, []string{"opa: v1.1.0[]"}, []string{"opa v1.0.0 opa 3 false", "relcheck v0.1.0 opa 3 true"}},
 		{"unknown content", func() error { return s.MarkDamaged(ctx, hosted("", 9).SHA256, later) }, nil, []string{"opa v1.0.0 opa 3 false", "relcheck v0.1.0 opa 3 true"}},
 		{"reset of an operator's release", func() error { return errOf2(s.ResetRelease(ctx, "relcheck", "v0.1.0")) }, []string{"all", "opa: v1.0.0[] v1.1.0[]", "relcheck:"}, []string{"opa v1.0.0 opa 3 false"}},
 		{"remove", func() error { return s.UnhostFile(ctx, "opa", "1.0.0", "opa") }, []string{"opa: v1.0.0[]"}, nil},
@@ -97,7 +105,7 @@ func testHostedFiles(t *testing.T, name string) {
 		}
 	}
 	log, err := s.Audit(ctx, "opa", time.Time{})
-	if err != nil || len(log) < 2 || log[0].Action != "file.removed" || log[0].Detail != "v1.0.0: opa" || log[1].Action != "file.hosted" {
+	if err != nil || len(log) < 3 || log[0].Action != "file.removed" || log[0].Detail != "v1.0.0: opa" || log[2].Action != "file.hosted" {
 		t.Errorf("got audit log %+v (error %v), want file.removed for v1.0.0: opa and file.hosted", log, err)
 	}
 }
@@ -117,18 +125,30 @@ func testManyHostedFiles(t *testing.T, name string) {
 	if err := s.AddProduct(ctx, catalog.Product{Name: "app", Title: "App"}); err != nil {
 		t.Fatal(err)
 	}
-	p := bundleProduct("app", 1, 2)
-	for i := range catalog.MaxFiles {
-		p.Hosted["v1.0.0"] = append(p.Hosted["v1.0.0"][:i], hosted(fmt.Sprintf("f%04d", i), i))
-	}
-	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "x", Store: "home", Time: bundleTime}, bundleOf(p)); err != nil {
+	p := bundleProduct("app", 1, 2, func(r *db.BundleRelease) {
+		for i := range catalog.MaxFiles {
+			if r.Tag == "v1.0.0" {
+				r.Hosted = append(r.Hosted[:i], hosted(fmt.Sprintf("f%04d", i), i))
+			}
+		}
+	})
+	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "x"), []*db.BundleProduct{p}); err != nil {
 		t.Fatal(err)
+	}
+	if err := s.MarkDamaged(ctx, hosted("", 5).SHA256, bundleTime); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "x"), []*db.BundleProduct{p}); err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Join(hostedLines(t, s), "\n"); strings.Contains(lines, "damaged") {
+		t.Errorf("applied again after damage: got hosted files\n%s, want none damaged", lines)
 	}
 	if err := s.HostFile(ctx, "app", "v1.0.0", hosted("more", 1)); !errors.Is(err, db.ErrLimit) {
 		t.Errorf("one more: got error %v, want ErrLimit", err)
 	}
-	p.Sequence, p.Hosted["v1.0.0"] = 2, []catalog.HostedFile{hosted("more", 1)}
-	if _, err := s.ApplyBundle(ctx, db.Bundle{ID: "y", Store: "home", Time: bundleTime}, bundleOf(p)); !errors.Is(err, db.ErrLimit) {
+	p = bundleProduct("app", 2, 2, func(r *db.BundleRelease) { r.Hosted = []catalog.HostedFile{hosted("more", 1)} })
+	if _, err := s.ApplyBundle(ctx, bundleOf(t, s, "y"), []*db.BundleProduct{p}); !errors.Is(err, db.ErrLimit) {
 		t.Errorf("one more of a bundle: got error %v, want ErrLimit", err)
 	}
 	if err := s.HostFile(ctx, "app", "v1.0.0", hosted("f0000", 77)); err != nil { // replaces another

@@ -12,8 +12,6 @@ import (
 type hostedImport struct {
 	given          map[string][]catalog.HostedFile // by tag
 	added, changed []hostedRow                     // rows to write; added rows are staged
-	count          int                             // of both
-	staged         bool
 }
 
 // hostedRow is a hosted file to be written.
@@ -27,9 +25,6 @@ func (p *releaseImport) compareHosted(stored map[releaseKey]*storedRelease) erro
 	h := &p.hosted
 	h.added, h.changed = nil, nil
 	for tag, files := range h.given {
-		if p.lists[0].given[tag] == nil {
-			return fmt.Errorf("release %s has files, but is not in the list", tag)
-		}
 		var have []catalog.HostedFile
 		if r := stored[releaseKey{p.of.id, tag}]; r != nil {
 			have = r.hosted
@@ -51,39 +46,22 @@ func (p *releaseImport) compareHosted(stored map[releaseKey]*storedRelease) erro
 			return tooManyHosted(tag)
 		}
 	}
-	h.count = len(h.added) + len(h.changed)
 	return nil
 }
 
-// stageAll stages new releases and hosted files. It then releases the memory of the staged
-// and the given ones.
-func (p *releaseImport) stageAll(ctx context.Context, st *stage) error {
+// stageAll stages new releases and hosted files, and removes them from the changes. It
+// reports whether there are any.
+func (p *releaseImport) stageAll(ctx context.Context, st *stage) (staged bool, err error) {
 	added := p.added()
 	if len(added) > 0 {
 		if err := p.stage(ctx, st, added); err != nil {
-			return err
+			return true, err
 		}
 	}
-	err := p.stageHosted(ctx, st)
-	p.hosted.staged = len(added)+len(p.hosted.added) > 0
 	for _, r := range added {
 		p.changes[r.tag].rows = nil
 	}
-	for _, l := range p.lists {
-		l.Entries, l.given = nil, nil
-	}
-	p.hosted.given, p.hosted.added = nil, nil
-	return err
-}
-
-// writes reports whether there are rows to write or to make visible.
-func (p *releaseImport) writes() bool {
-	for _, o := range p.changes {
-		if len(o.rows) > 0 {
-			return true
-		}
-	}
-	return p.hosted.staged || len(p.hosted.changed) > 0
+	return len(added)+len(p.hosted.added) > 0, p.stageHosted(ctx, st)
 }
 
 // stageHosted stages new hosted files.
@@ -97,7 +75,7 @@ func (p *releaseImport) stageHosted(ctx context.Context, st *stage) error {
 			for left = added; len(left) > 0 && !enough(); {
 				page := left[:min(len(left), 100)]
 				left = left[len(page):]
-				if err := p.writeHosted(ctx, tx, page, " ON CONFLICT (product, tag, name) DO NOTHING"); err != nil { // changed meanwhile
+				if err := p.writeHosted(ctx, tx, p.of.id, page, " ON CONFLICT (product, tag, name) DO NOTHING"); err != nil { // changed meanwhile
 					return err
 				}
 			}
@@ -112,11 +90,11 @@ func (p *releaseImport) stageHosted(ctx context.Context, st *stage) error {
 }
 
 // writeHosted stages hosted files. then is the action for existing rows.
-func (p *releaseImport) writeHosted(ctx context.Context, tx *sql.Tx, files []hostedRow, then string) error {
-	rows := newInserter(tx, p.numberedParams(), insertHosted, then)
+func (s *Store) writeHosted(ctx context.Context, tx *sql.Tx, product int64, files []hostedRow, then string) error {
+	rows := newInserter(tx, s.numberedParams(), insertHosted, then)
 	defer rows.close()
 	for _, f := range files {
-		if err := rows.add(ctx, hostedValues(releaseKey{p.of.id, f.tag}, &f.HostedFile, true)...); err != nil {
+		if err := rows.add(ctx, hostedValues(releaseKey{product, f.tag}, &f.HostedFile, true)...); err != nil {
 			return err
 		}
 	}

@@ -55,7 +55,7 @@ func offered(t *testing.T, s *db.Store) (tags []string) {
 // same result as one after the other.
 func testListsTogether(t *testing.T, name string) {
 	s, ctx := newSynced(t, name), context.Background()
-	c, err := s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v1.0.0", "v1.1.0", "v1.2.0"), listOf(goList, "v1.1.0", "v1.3.0")}, false)
+	c, err := s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v1.0.0", "v1.1.0", "v1.2.0"), listOf(goList, "v1.1.0", "v1.3.0")}, false, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,23 +70,23 @@ func testListsTogether(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	// The second list is refused, so the first one changes nothing either.
-	missing := new(db.MissingError)
-	c, err = s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0"), listOf(goList, "v0.1.0")}, false)
-	if !errors.As(err, &missing) || missing.List != goList || !errors.Is(err, db.ErrMissing) || len(c) != 2 {
+	missing := new(catalog.MissingError)
+	c, err = s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v1.0.0", "v1.1.0", "v1.2.0", "v2.0.0"), listOf(goList, "v0.1.0")}, false, 0)
+	if !errors.As(err, &missing) || missing.List != goList || !errors.Is(err, catalog.ErrMissing) || len(c) != 2 {
 		t.Errorf("a list without most of its releases: got %v, error %v, want ErrMissing about %s", c, err, goList)
 	}
 	if changes, err := s.Changes(ctx, before.Revision); err != nil || changes.Revision != before.Revision {
 		t.Errorf("after the refusal: got revision %v (error %v), want %v", changes.Revision, err, before.Revision)
 	}
 	// A release that one list lacks and the other has is not withdrawn.
-	c, err = s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v1.0.0"), listOf(goList, "v1.1.0", "v1.2.0", "v1.3.0")}, false)
+	c, err = s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v1.0.0"), listOf(goList, "v1.1.0", "v1.2.0", "v1.3.0")}, false, 0)
 	if err != nil || len(c[1].Withdrawn) > 0 {
 		t.Errorf("got %+v (error %v)", c, err)
 	}
 	if got, want := offered(t, s), []string{"v1.0.0", "v1.1.0", "v1.2.0", "v1.3.0"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	c, err = s.ImportLists(ctx, "synced", []catalog.List{listOf(goList, "v1.1.0", "v1.3.0")}, false)
+	c, err = s.ImportLists(ctx, "synced", []catalog.List{listOf(goList, "v1.1.0", "v1.3.0")}, false, 0)
 	if err != nil || !slices.Equal(c[0].Withdrawn, []string{"v1.2.0"}) || c[0].Gone != 1 {
 		t.Errorf("got %+v (error %v), want v1.2.0 withdrawn", c, err)
 	}
@@ -120,7 +120,7 @@ func testExactList(t *testing.T, name string) {
 		t.Errorf("after everything was reset there: got %+v, %+v (error %v), want an empty layer", r, up, err)
 	}
 	list.Entries = list.Entries[1:]
-	if _, err := s.ImportReleases(ctx, "synced", list, false); !errors.Is(err, db.ErrMissing) {
+	if _, err := s.ImportReleases(ctx, "synced", list, false); !errors.Is(err, catalog.ErrMissing) {
 		t.Errorf("a list without the latest release: got error %v, want ErrMissing", err)
 	}
 }
@@ -157,17 +157,33 @@ func testAdoptedReleases(t *testing.T, name string) {
 func testSyncClaims(t *testing.T, name string) {
 	s, ctx := newSynced(t, name), context.Background()
 	at := time.Unix(1_800_000_000, 0).UTC()
-	if claimed, err := s.ClaimSync(ctx, "synced", time.Time{}, at); err != nil || !claimed {
-		t.Fatalf("the first claim: got %v (error %v)", claimed, err)
-	}
 	other := open(t, name)
 	for _, test := range []struct {
-		before, now time.Time
-		want        bool
-	}{{time.Time{}, at, false}, {at.Add(-time.Second), at.Add(time.Hour), false}, {at, at.Add(time.Hour), true}, {at, at.Add(time.Hour), false}} {
-		if claimed, err := other.ClaimSync(ctx, "synced", test.before, test.now); err != nil || claimed != test.want {
-			t.Errorf("claim after %v: got %v (error %v), want %v", test.before, claimed, err, test.want)
+		by        *db.Store
+		id        int64
+		now, till time.Duration // after at
+		want      bool
+	}{{s, 1, 0, time.Minute, true}, {other, 2, time.Second, time.Minute, false}, {s, 1, 50 * time.Second, 2 * time.Minute, true}, {other, 2, time.Minute, 2 * time.Minute, false},
+		{other, 2, 2 * time.Minute, 3 * time.Minute, true}, {s, 1, 2 * time.Minute, 4 * time.Minute, false}} {
+		if claimed, err := test.by.ClaimSync(ctx, "synced", test.id, at.Add(test.now), at.Add(test.till)); err != nil || claimed != test.want {
+			t.Errorf("claim of sync %d after %v: got %v (error %v), want %v", test.id, test.now, claimed, err, test.want)
 		}
+	}
+	// The first sync has lost its claim: it stores nothing. The second one does, until it ends.
+	store := func(sync int64, want error) {
+		t.Helper()
+		if _, err := s.ImportLists(ctx, "synced", []catalog.List{listOf(gitHubList, "v7.0.0")}, false, sync); !errors.Is(err, want) {
+			t.Errorf("a list of sync %d: got error %v, want %v", sync, err, want)
+		}
+	}
+	store(1, catalog.ErrSyncLost)
+	store(2, nil)
+	if err := s.EndSync(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	store(2, catalog.ErrSyncLost)
+	if claimed, err := s.ClaimSync(ctx, "synced", 3, at, at); err != nil || !claimed {
+		t.Errorf("after the end: got %v (error %v), want a claim", claimed, err)
 	}
 	for _, state := range [][]byte{[]byte("{}"), nil} {
 		want := catalog.Sync{Upstream: gitHubList, Tried: at, Succeeded: at, Latest: "v1", State: state}

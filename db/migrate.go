@@ -47,7 +47,7 @@ CREATE TABLE stage (
 ` + layersStep,
 	`ALTER TABLE product ADD COLUMN upstreams TEXT NOT NULL DEFAULT '';
 ALTER TABLE product ADD COLUMN notes_here BOOLEAN NOT NULL DEFAULT false;
-ALTER TABLE product ADD COLUMN upstream_links BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE product ADD COLUMN links TEXT NOT NULL DEFAULT '';
 CREATE TABLE hosted_file (
     product BIGINT NOT NULL,
     tag TEXT NOT NULL,
@@ -72,6 +72,11 @@ CREATE TABLE upstream_sync (
     latest TEXT NOT NULL,
     state BYTEA,
     PRIMARY KEY (product, upstream)
+);
+CREATE TABLE sync_claim (
+    product BIGINT PRIMARY KEY,
+    id BIGINT NOT NULL,
+    until BIGINT NOT NULL
 );
 CREATE TABLE trusted_key (
     key TEXT PRIMARY KEY,

@@ -175,7 +175,7 @@ var deleteProductPages = []string{
 
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	// There may be reports from a transaction that began before the removal.
-	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "build", "file_layer", "release_layer", "stage", "hosted_file", "upstream_sync", "bundle_sequence", "applied_bundle"}
+	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "build", "file_layer", "release_layer", "stage", "hosted_file", "upstream_sync", "sync_claim", "bundle_sequence", "applied_bundle"}
 	if err := deleteFrom(ctx, tx, all, "product = $1", product); err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, upstream_links, name)
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, name)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, append(append([]any{id}, productValues(p)...), p.Name)...)
 	return id, err
 }
@@ -195,7 +195,7 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64
 // productValues returns the values of the columns of a product that can be changed.
 func productValues(p catalog.Product) []any {
 	return []any{p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins, p.File, p.Prefixes, p.Suffix, p.Match, int64(p.MinAge / time.Second), p.RequireFiles, p.Channels,
-		p.Upstreams, p.NotesHere, p.UpstreamLinks}
+		p.Upstreams, p.NotesHere, p.Links}
 }
 
 // checkRepo returns an error if the repository belongs to another product. Clients may ask
@@ -215,12 +215,12 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 }
 
 // productColumns are the columns that scanProduct scans.
-const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, upstream_links"
+const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links"
 
 func scanProduct(rows *sql.Rows) (p product, err error) {
 	var minAge int64
 	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes, &p.Origins, &p.File, &p.Prefixes, &p.Suffix, &p.Match, &minAge, &p.RequireFiles, &p.Channels,
-		&p.Upstreams, &p.NotesHere, &p.UpstreamLinks)
+		&p.Upstreams, &p.NotesHere, &p.Links)
 	p.MinAge = time.Duration(minAge) * time.Second
 	p.cleanTitle()
 	return p, err

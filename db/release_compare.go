@@ -59,7 +59,7 @@ type listChange struct {
 // sum returns the combined effect of all lists.
 func (o *releaseChange) sum() (c ImportResult) {
 	for _, one := range o.results {
-		c = c.plus(one.ImportResult)
+		c = c.Plus(one.ImportResult)
 	}
 	return c
 }
@@ -115,9 +115,8 @@ type bodyKey struct {
 // bodyHash identifies release notes, which are too large to be kept for all releases.
 type bodyHash [sha256.Size]byte
 
-// readBodies returns the hashes of the release notes of releases that were changed after a
-// revision.
-func (p *releaseImport) readBodies(ctx context.Context, q querier, after int64) (map[bodyKey]bodyHash, error) {
+// readBodies returns the hashes of the release notes of releases that match a condition.
+func (p *releaseImport) readBodies(ctx context.Context, q querier, condition string, args ...any) (map[bodyKey]bodyHash, error) {
 	hashes := map[bodyKey]bodyHash{}
 	err := eachRow(ctx, q, func(rows *sql.Rows) error {
 		var key bodyKey
@@ -125,7 +124,7 @@ func (p *releaseImport) readBodies(ctx context.Context, q querier, after int64) 
 		err := rows.Scan(&key.tag, &key.source, &body)
 		hashes[key] = sha256.Sum256(body)
 		return err
-	}, "SELECT tag, layer, body FROM release_layer WHERE product = $1 AND revision > $2 AND body IS NOT NULL", p.of.id, after)
+	}, "SELECT tag, layer, body FROM release_layer WHERE "+condition+" AND body IS NOT NULL", args...)
 	return hashes, err
 }
 
@@ -211,7 +210,8 @@ func withdrawn(l catalog.Layer) bool { return l.Gone || l.Withdrawn != nil && *l
 // adopts reports whether an unchanged release moves to another list. If its list is no
 // longer an upstream of the product, the release would never be gone.
 func (o *comparison) adopts(before, list string) bool {
-	return before != list && list != "" && (before == "" || slices.Contains(o.upstreams, list) && !slices.Contains(o.upstreams, before))
+	current := slices.Contains(o.upstreams, list) || catalog.IsBundleList(list)
+	return before != list && list != "" && (before == "" || current && !slices.Contains(o.upstreams, before))
 }
 
 func (o *comparison) markGone() {
@@ -249,10 +249,10 @@ func (p *releaseImport) checkGone(stored map[releaseKey]*storedRelease) error {
 			}
 		}
 		if 2*len(gone) > listed {
-			return &MissingError{l.Name, fmt.Sprintf("it lacks %d of %d releases", len(gone), listed)}
+			return &catalog.MissingError{List: l.Name, Reason: fmt.Sprintf("it lacks %d of %d releases", len(gone), listed)}
 		}
 		if latest := p.latest(stored); len(gone) > 0 && l.mustHaveLatest() && slices.Contains(gone, latest) {
-			return &MissingError{l.Name, fmt.Sprintf("it lacks %s, the latest release", latest)}
+			return &catalog.MissingError{List: l.Name, Reason: fmt.Sprintf("it lacks %s, the latest release", latest)}
 		}
 	}
 	return nil

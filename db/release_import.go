@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,50 +12,11 @@ import (
 )
 
 // ImportResult counts the releases of an import by result.
-type ImportResult struct {
-	Added, Changed, Unchanged int
-	Gone                      int // which the list does not contain any more
-}
-
-func (c ImportResult) String() string {
-	n, noun := c.Added+c.Changed+c.Unchanged, "releases"
-	if n == 1 {
-		noun = "release"
-	}
-	s := fmt.Sprintf("%d %s: %d added, %d changed, %d unchanged", n, noun, c.Added, c.Changed, c.Unchanged)
-	if c.Gone > 0 {
-		s += fmt.Sprintf("; %d removed upstream", c.Gone)
-	}
-	return s
-}
-
-// ListResult is the result of the import of one list.
-type ListResult struct {
-	ImportResult
-	New       []string // tags of the added releases
-	Withdrawn []string // tags of the releases that upstream has withdrawn or removed
-}
-
-func (c ImportResult) plus(d ImportResult) ImportResult {
-	return ImportResult{c.Added + d.Added, c.Changed + d.Changed, c.Unchanged + d.Unchanged, c.Gone + d.Gone}
-}
-
-// ErrMissing is wrapped by the error about a list that is probably incomplete: it lacks more
-// than half of the releases, or the latest one.
-var ErrMissing = errors.New("it is probably incomplete")
-
-// MissingError is an [ErrMissing] with the name of the list.
-type MissingError struct {
-	List string // its name
-	text string
-}
-
-func (e *MissingError) Error() string        { return fmt.Sprintf("%s: %v", e.text, ErrMissing) }
-func (e *MissingError) Is(target error) bool { return target == ErrMissing }
+type ImportResult = catalog.ImportResult
 
 // ImportReleases stores the releases of a list. See [Store.ImportLists].
 func (s *Store) ImportReleases(ctx context.Context, product string, list catalog.List, force bool) (ImportResult, error) {
-	c, err := s.ImportLists(ctx, product, []catalog.List{list}, force)
+	c, err := s.ImportLists(ctx, product, []catalog.List{list}, force, 0)
 	return c[0].ImportResult, err
 }
 
@@ -67,12 +27,16 @@ func (s *Store) ImportReleases(ctx context.Context, product string, list catalog
 //
 // Releases that the list of this name contained before and does not contain now are gone,
 // unless the list may be incomplete and they are older than all its entries. Unless force
-// is set, the error is a [MissingError] if more than half of the releases would be gone, or
-// if the list may be incomplete and the latest release would be gone.
-func (s *Store) ImportLists(ctx context.Context, product string, lists []catalog.List, force bool) (c []ListResult, err error) {
+// is set, the error is a [catalog.MissingError] if more than half of the releases would be
+// gone, or if the list may be incomplete and the latest release would be gone.
+//
+// If sync is not 0, it is the ID of a sync. The error is [catalog.ErrSyncLost] unless the
+// sync has claimed the product; see [Store.ClaimSync].
+func (s *Store) ImportLists(ctx context.Context, product string, lists []catalog.List, force bool, sync int64) (c []catalog.ListResult, err error) {
 	p, err := s.newImport(product, lists, force)
 	for range maxTries {
 		if err == nil {
+			p.sync = sync
 			err = p.load(ctx)
 		}
 		if err != nil {
@@ -84,7 +48,7 @@ func (s *Store) ImportLists(ctx context.Context, product string, lists []catalog
 		err = nil
 	}
 	if c == nil {
-		c = make([]ListResult, len(lists))
+		c = make([]catalog.ListResult, len(lists))
 	}
 	return c, err
 }
@@ -123,7 +87,9 @@ type releaseImport struct {
 	product string
 	lists   []*listImport
 	force   bool
+	sync    int64    // ID of the sync, or 0
 	given   []string // tags of the given entries, in order
+	only    []string // tags of the releases that are compared, or nil for all
 
 	of        product                   // product of the releases
 	isNew     bool                      // the product is not visible yet
@@ -149,11 +115,16 @@ func (p *releaseImport) load(ctx context.Context) error {
 			}
 		}
 		p.upstreams = p.of.UpstreamList()
-		stored, err := releasesWhere(ctx, tx, "product = $1", p.of.id)
+		condition, args := "product = $1", []any{p.of.id}
+		if p.only != nil {
+			in, list := p.inList("$2", p.only)
+			condition, args = condition+" AND tag "+in, append(args, list)
+		}
+		stored, err := releasesWhere(ctx, tx, condition, args...)
 		if err != nil {
 			return err
 		}
-		bodies, err := p.readBodies(ctx, tx, -1)
+		bodies, err := p.readBodies(ctx, tx, condition+" AND revision <> -1", args...)
 		if err != nil {
 			return err
 		}
@@ -177,7 +148,7 @@ func (p *releaseImport) load(ctx context.Context) error {
 }
 
 // store stores the changes, and stages many new releases first.
-func (p *releaseImport) store(ctx context.Context) (c []ListResult, err error) {
+func (p *releaseImport) store(ctx context.Context) (c []catalog.ListResult, err error) {
 	added := p.added()
 	if len(added) < stageFrom {
 		return p.commit(ctx, nil)
@@ -260,8 +231,13 @@ func (p *releaseImport) stagePage(ctx context.Context, tx *sql.Tx, page []stored
 }
 
 // commit stores what is not staged, and makes staged releases visible.
-func (p *releaseImport) commit(ctx context.Context, st *stage) (c []ListResult, err error) {
+func (p *releaseImport) commit(ctx context.Context, st *stage) (c []catalog.ListResult, err error) {
 	err = p.inLongChange(ctx, func(tx *sql.Tx) error {
+		if p.sync != 0 {
+			if err := requireClaim(ctx, tx, p.of.id, p.sync); err != nil {
+				return err
+			}
+		}
 		changes, err := p.reload(ctx, tx)
 		if err != nil {
 			return err
@@ -285,11 +261,11 @@ func (p *releaseImport) commit(ctx context.Context, st *stage) (c []ListResult, 
 }
 
 // count returns the changes by list.
-func (p *releaseImport) count(changes map[string]*releaseChange) []ListResult {
-	c := make([]ListResult, len(p.lists))
+func (p *releaseImport) count(changes map[string]*releaseChange) []catalog.ListResult {
+	c := make([]catalog.ListResult, len(p.lists))
 	for _, tag := range p.tags {
 		for i, one := range changes[tag].results {
-			if c[i].ImportResult = c[i].plus(one.ImportResult); one.Added > 0 {
+			if c[i].ImportResult = c[i].Plus(one.ImportResult); one.Added > 0 {
 				c[i].New = append(c[i].New, tag)
 			}
 			if one.withdrawn {
@@ -328,10 +304,15 @@ func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, change
 		err = p.writeLayers(ctx, tx, rows, revision)
 	}
 	if err == nil && slices.ContainsFunc(p.lists, func(l *listImport) bool { return !slices.Contains(p.upstreams, l.Name) }) {
-		// The list may have replaced layers of upstreams, so the next sync must read all
-		// upstreams.
-		_, err = tx.ExecContext(ctx, "UPDATE upstream_sync SET state = $2 WHERE product = $1", p.of.id, []byte{})
+		err = forgetSyncs(ctx, tx, p.of.id)
 	}
+	return err
+}
+
+// forgetSyncs makes the next sync of a product read all its upstreams, because another list
+// may have replaced their layers.
+func forgetSyncs(ctx context.Context, tx *sql.Tx, product int64) error {
+	_, err := tx.ExecContext(ctx, "UPDATE upstream_sync SET state = NULL WHERE product = $1", product)
 	return err
 }
 
@@ -356,7 +337,7 @@ func (p *releaseImport) reload(ctx context.Context, tx *sql.Tx) (map[string]*rel
 	if err != nil {
 		return nil, err
 	}
-	bodies, err := p.readBodies(ctx, tx, after)
+	bodies, err := p.readBodies(ctx, tx, "product = $1 AND revision > $2", p.of.id, after)
 	changes := maps.Clone(p.changes)
 	for key, old := range changed {
 		if p.changes[key.tag] != nil {

@@ -142,7 +142,16 @@ func publish(ctx context.Context, tx *sql.Tx, product, revision int64) error {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE hosted_file SET staged = false WHERE product = $1 AND staged", product)
+	damaged, err := query(ctx, tx, scanValue[string], `SELECT DISTINCT sha256 FROM hosted_file WHERE damaged <> 0 AND
+		sha256 IN (SELECT sha256 FROM hosted_file WHERE product = $1 AND staged)`, product)
+	for _, sum := range damaged { // they were stored again
+		if err == nil {
+			err = markDamaged(ctx, tx, sum, time.Time{})
+		}
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET staged = false WHERE product = $1 AND staged", product)
+	}
 	return err
 }
 

@@ -106,7 +106,7 @@ func checkSpace(ctx context.Context, q querier, path string) error {
 	if err != nil {
 		return err
 	}
-	left, known := dbfile.FreeSpace(filepath.Dir(path))
+	left, _, known := dbfile.Space(filepath.Dir(path))
 	if known && left < size+ReservedSpace {
 		return fmt.Errorf("%s has %d MB left, and the store has %d MB: free some space, or back up to another disk", filepath.Dir(path), left>>20, size>>20)
 	}

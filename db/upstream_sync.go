@@ -15,8 +15,8 @@ import (
 
 const syncColumns = "upstream_sync.product, upstream_sync.upstream, upstream_sync.tried, upstream_sync.succeeded, upstream_sync.error, upstream_sync.latest"
 
-// readSyncs sets the syncs of products. The condition selects at least the syncs of these
-// products.
+// readSyncs sets the syncs and the applied bundles of products. The condition selects at
+// least those of these products.
 func readSyncs(ctx context.Context, q querier, products []product, condition string, args ...any) error {
 	syncs := map[int64][]catalog.Sync{}
 	err := eachRow(ctx, q, func(rows *sql.Rows) error {
@@ -27,9 +27,21 @@ func readSyncs(ctx context.Context, q querier, products []product, condition str
 		syncs[product] = append(syncs[product], s)
 		return err
 	}, "SELECT "+syncColumns+" FROM upstream_sync JOIN product ON product.id = upstream_sync.product WHERE "+condition, args...)
+	bundles := map[int64][]catalog.Sync{}
+	if err == nil {
+		err = eachRow(ctx, q, func(rows *sql.Rows) error {
+			var product, sequence, applied int64
+			var store string
+			err := rows.Scan(&product, &store, &sequence, &applied)
+			// The sequence number is the time of the creation, unless a clock was wrong.
+			bundles[product] = append(bundles[product], catalog.Sync{Upstream: catalog.BundleList(store), Tried: timeOf(applied), Succeeded: timeOf(min(sequence, applied))})
+			return err
+		}, "SELECT applied_bundle.product, applied_bundle.store, applied_bundle.sequence, applied_bundle.applied FROM applied_bundle JOIN product ON product.id = applied_bundle.product WHERE "+condition, args...)
+	}
 	for i := range products {
 		p := &products[i]
-		p.Syncs = syncs[p.id]
+		p.Syncs, p.Bundles = syncs[p.id], bundles[p.id]
+		slices.SortFunc(p.Bundles, func(a, b catalog.Sync) int { return strings.Compare(a.Upstream, b.Upstream) })
 		slices.SortFunc(p.Syncs, func(a, b catalog.Sync) int { return strings.Compare(a.Upstream, b.Upstream) })
 	}
 	return err
@@ -73,8 +85,9 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	} else {
 		sync.Succeeded = sync.Tried
 	}
-	if sync.State == nil {
-		sync.State = []byte{}
+	var state any // NULL if it is empty: drivers differ in what they return for an empty value
+	if len(sync.State) > 0 {
+		state = sync.State
 	}
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		p, err := productNamed(ctx, tx, product)
@@ -90,7 +103,7 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 		}
 		_, err = tx.ExecContext(ctx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
 			ON CONFLICT (product, upstream) DO UPDATE SET `+set,
-			p.id, sync.Upstream, secondsOf(sync.Tried), secondsOf(sync.Succeeded), sync.Error, sync.Latest, sync.State)
+			p.id, sync.Upstream, secondsOf(sync.Tried), secondsOf(sync.Succeeded), sync.Error, sync.Latest, state)
 		if err == nil {
 			_, err = countChange(ctx, tx, p.id)
 		}
@@ -98,24 +111,35 @@ func (s *Store) RecordSync(ctx context.Context, product string, sync catalog.Syn
 	})
 }
 
-// ClaimSync reports whether this process may sync a product. It marks the first upstream as
-// tried, unless another process has done so after the given time.
-func (s *Store) ClaimSync(ctx context.Context, product string, before, now time.Time) (claimed bool, err error) {
+// ClaimSync claims a product for a sync until a time, or extends the sync's claim. It
+// returns false if another sync has claimed the product. The ID identifies the sync; it is
+// not 0.
+func (s *Store) ClaimSync(ctx context.Context, product string, id int64, now, until time.Time) (claimed bool, err error) {
 	err = s.inTx(ctx, func(tx *sql.Tx) error {
-		p, err := productNamed(ctx, tx, product)
+		p, err := productID(ctx, tx, product)
 		if err != nil {
 			return err
 		}
-		upstreams := p.UpstreamList()
-		if len(upstreams) == 0 {
-			return fmt.Errorf("upstream of product %s: %w", product, ErrNotFound)
-		}
-		n, err := update(ctx, tx, `INSERT INTO upstream_sync (product, upstream, tried, succeeded, error, latest, state) VALUES ($1, $2, $3, 0, '', '', $5)
-			ON CONFLICT (product, upstream) DO UPDATE SET tried = excluded.tried WHERE upstream_sync.tried <= $4`, p.id, upstreams[0], now.Unix(), before.Unix(), []byte{})
+		n, err := update(ctx, tx, `INSERT INTO sync_claim (product, id, until) VALUES ($1, $2, $3)
+			ON CONFLICT (product) DO UPDATE SET id = excluded.id, until = excluded.until WHERE sync_claim.id = $2 OR sync_claim.until <= $4`, p, id, until.Unix(), now.Unix())
 		claimed = n > 0
 		return err
 	})
 	return claimed, err
+}
+
+// EndSync gives up the claim of a sync, so that the next one need not wait.
+func (s *Store) EndSync(ctx context.Context, id int64) error {
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM sync_claim WHERE id = $1", id)
+		return err
+	})
+}
+
+// requireClaim returns an error unless the sync still has its claim. It locks the claim
+// until the end of the transaction.
+func requireClaim(ctx context.Context, tx *sql.Tx, product, sync int64) error {
+	return requireUpdate(ctx, tx, catalog.ErrSyncLost, "UPDATE sync_claim SET id = id WHERE product = $1 AND id = $2", product, sync)
 }
 
 // UpstreamFiles returns the files of releases that upstream lists, by tag.

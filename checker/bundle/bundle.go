@@ -16,10 +16,13 @@ package bundle
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,18 +129,22 @@ func isSum(s string) bool {
 	return len(s) == hex.EncodedLen(sha256.Size) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// Product is a product in a bundle, with all its releases.
+// Product is a product in a bundle.
 type Product struct {
 	Name string `json:"name"`
 
 	// Sequence is higher than in all earlier bundles of the store with this product.
 	Sequence int64 `json:"sequence"`
 
+	// Base is the sequence number of the product in the base, or 0 if the base does not
+	// have the product.
+	Base int64 `json:"base,omitzero"`
+
 	// Fields are the product's settings, by their names in [catalog.ProductFields]. They
 	// are used if a store does not have the product. See [Fields].
 	Fields catalog.ProductPatch `json:"fields,omitzero"`
 
-	Releases []Release `json:"-"`
+	releases int64 // offset of its releases in the index
 }
 
 // Fields are the names of the settings that a bundle may contain: the names of the product,
@@ -152,6 +159,9 @@ type Release struct {
 
 	// Files are the files whose contents are in the bundle, sorted by name.
 	Files []File `json:"files,omitzero"`
+
+	// Offset is the place of the release in the index. See [Reader.Release].
+	Offset int64 `json:"-"`
 }
 
 // File is a file of a release whose content is in the bundle.
@@ -169,6 +179,37 @@ type Content struct {
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`              // in bytes
 	InBase bool   `json:"in_base,omitempty"` // omitted, because the base contains it
+}
+
+// contentSet collects contents in little memory. Bundles can have a million.
+type contentSet []packedContent
+
+type packedContent struct {
+	sum  [sha256.Size]byte
+	size int64
+}
+
+func (c packedContent) content() Content {
+	return Content{SHA256: hex.EncodeToString(c.sum[:]), Size: c.size}
+}
+
+// add adds a content. It reports whether its SHA-256 is one.
+func (s *contentSet) add(sum string, size int64) bool {
+	if !isSum(sum) {
+		return false
+	}
+	c := packedContent{size: size}
+	hex.Decode(c.sum[:], []byte(sum))
+	*s = append(*s, c)
+	return true
+}
+
+// sort sorts the contents by SHA-256, and removes repeated ones.
+func (s *contentSet) sort() {
+	slices.SortFunc(*s, func(a, b packedContent) int {
+		return cmp.Or(bytes.Compare(a.sum[:], b.sum[:]), cmp.Compare(a.size, b.size))
+	})
+	*s = slices.Compact(*s)
 }
 
 // line is a line of the index. Exactly one field is set.

@@ -6,8 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"os"
 	"runtime"
@@ -73,20 +73,16 @@ func (f files) open(sum string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(text)), nil
 }
 
-func all(products ...*Product) iter.Seq2[*Product, error] {
-	return func(yield func(*Product, error) bool) {
-		for _, p := range products {
-			if !yield(p, nil) {
-				return
-			}
-		}
-	}
+// product is a product with its releases.
+type product struct {
+	Product
+	Releases []Release
 }
 
 var created = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-func newProduct(name string, tags ...string) *Product {
-	p := &Product{Name: name, Sequence: 1, Fields: catalog.ProductPatch{"title": strings.ToUpper(name), "repo": "me/" + name}}
+func newProduct(name string, tags ...string) product {
+	p := product{Product: Product{Name: name, Sequence: 1, Fields: catalog.ProductPatch{"title": strings.ToUpper(name), "repo": "me/" + name}}}
 	for _, tag := range tags {
 		published := created
 		p.Releases = append(p.Releases, Release{Tag: tag, Layer: catalog.Layer{Notes: new("https://example.com/" + tag), Published: &published,
@@ -96,28 +92,56 @@ func newProduct(name string, tags ...string) *Product {
 }
 
 // write writes a bundle with a key.
-func write(t testing.TB, k note.Signer, h Header, products iter.Seq2[*Product, error], f files) (text []byte, id string) {
+func write(t testing.TB, k note.Signer, h Header, products []product, f files) (text []byte, id string) {
 	t.Helper()
 	var b bytes.Buffer
-	id, err := Write(&b, h, k, products, f.contents(), f.open)
+	id, err := tryWrite(&b, h, k, products, f.contents(), f.open)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes(), id
 }
 
+func tryWrite(out io.Writer, h Header, k note.Signer, products []product, contents []Content, open func(string) (io.ReadCloser, error)) (id string, err error) {
+	w, err := NewWriter()
+	if err != nil {
+		return "", err
+	}
+	defer w.Close()
+	for _, p := range products {
+		err := w.Product(&p.Product)
+		for _, r := range p.Releases {
+			err = errors.Join(err, w.Release(&r))
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	slices.SortFunc(contents, func(a, b Content) int { return strings.Compare(a.SHA256, b.SHA256) })
+	return w.Write(out, h, k, contents, open)
+}
+
 // readAll reads a bundle to its end.
-func readAll(text io.Reader, trusted ...note.Verifier) (r *Reader, products []*Product, f files, err error) {
+func readAll(text io.Reader, trusted ...note.Verifier) (r *Reader, products []product, f files, err error) {
 	r, err = NewReader(text, note.VerifierList(trusted...))
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	defer r.Close()
-	for p, err := range r.Products() {
-		if err != nil {
-			return r, nil, nil, err
+	for _, p := range r.Products {
+		one := product{Product: *p}
+		one.releases = 0
+		for release, err := range r.Releases(p) {
+			if err != nil {
+				return r, nil, nil, err
+			}
+			again, err := r.Release(release.Offset)
+			if release.Offset = 0; err != nil || !cmp.Equal(again, release) {
+				return r, nil, nil, fmt.Errorf("read again: got %v (error %v), want %v", again, err, release)
+			}
+			one.Releases = append(one.Releases, *release)
 		}
-		products = append(products, p)
+		products = append(products, one)
 	}
 	f = files{}
 	for {
@@ -139,14 +163,14 @@ func readAll(text io.Reader, trusted ...note.Verifier) (r *Reader, products []*P
 func TestRoundTrip(t *testing.T) {
 	k, k2 := newKey(t, "example.com"), newKey(t, "other")
 	h := Header{Store: "store-1", Created: created, Expires: created.Add(time.Hour)}
-	products := []*Product{newProduct("opa", "v1.0.0", "v1.1.0"), newProduct("empty"), newProduct("relcheck", "v0.1.0")}
+	products := []product{newProduct("opa", "v1.0.0", "v1.1.0"), newProduct("empty"), newProduct("relcheck", "v0.1.0")}
 	f := newFiles("a", "", strings.Repeat("large ", 100_000))
-	text, id := write(t, k.Signer, h, all(products...), f)
+	text, id := write(t, k.Signer, h, products, f)
 	r, got, contents, err := readAll(bytes.NewReader(text), k2.Verifier, k.Verifier)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(products, got); diff != "" {
+	if diff := cmp.Diff(products, got, cmp.AllowUnexported(Product{})); diff != "" {
 		t.Errorf("products differ: %s", diff)
 	}
 	if !maps.Equal(f, contents) {
@@ -158,7 +182,7 @@ func TestRoundTrip(t *testing.T) {
 	if r.Expired(created.Add(time.Hour)) || !r.Expired(created.Add(time.Hour+1)) {
 		t.Error("got a wrong answer to whether the bundle has expired")
 	}
-	again, _ := write(t, k.Signer, h, all(products...), f)
+	again, _ := write(t, k.Signer, h, products, f)
 	if !bytes.Equal(text, again) {
 		t.Error("the same bundle has other bytes")
 	}
@@ -169,12 +193,12 @@ func TestIncremental(t *testing.T) {
 	k := newKey(t, "example.com")
 	f := newFiles("old", "new")
 	contents := f.contents()
-	old := newFiles("old")
-	for i, c := range contents {
-		_, contents[i].InBase = old[c.SHA256]
+	slices.SortFunc(contents, func(a, b Content) int { return strings.Compare(a.SHA256, b.SHA256) })
+	if err := Omit(contents, func(yield func(Content, error) bool) { yield(newFiles("old").contents()[0], nil) }); err != nil {
+		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	_, err := Write(&b, Header{Store: "s", Created: created, Base: strings.Repeat("0", 64)}, k.Signer, all(), contents, f.open)
+	_, err := tryWrite(&b, Header{Store: "s", Created: created, Base: strings.Repeat("0", 64)}, k.Signer, nil, contents, f.open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +220,7 @@ func TestKeys(t *testing.T) {
 	if v, err := ParsePublicKey(public + "\n"); err != nil || KeyID(v) != KeyID(verifier) {
 		t.Errorf("got public key %v (error %v), want %s", v, err, KeyID(verifier))
 	}
-	text, _ := write(t, signer, Header{Store: "s", Created: created}, all(), nil)
+	text, _ := write(t, signer, Header{Store: "s", Created: created}, nil, nil)
 	if _, _, _, err := readAll(bytes.NewReader(text), verifier); err != nil {
 		t.Errorf("read a bundle with the public key of the secret one: %v", err)
 	}
@@ -239,13 +263,16 @@ func TestWriteRefuses(t *testing.T) {
 		"missing":                  {Header{Store: "s", Created: created}, files{}},
 		"a note that is too large": {Header{Store: strings.Repeat("s", maxNote), Created: created}, f},
 	} {
-		if _, err := Write(io.Discard, test.h, k.Signer, all(), f.contents(), test.content.open); err == nil {
+		if _, err := tryWrite(io.Discard, test.h, k.Signer, nil, f.contents(), test.content.open); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 	}
-	broken := func(yield func(*Product, error) bool) { yield(nil, errors.New("cannot be read")) }
-	if _, err := Write(io.Discard, Header{Store: "s", Created: created}, k.Signer, broken, nil, f.open); err == nil {
-		t.Error("products that cannot be read: got no error")
+	if err := Omit(nil, func(yield func(Content, error) bool) { yield(Content{}, errors.New("cannot be read")) }); err == nil {
+		t.Error("a base that cannot be read: got no error")
+	}
+	noSum := product{Releases: []Release{{Tag: "v1", Files: []File{{Name: "a"}}}}}
+	if _, err := tryWrite(io.Discard, Header{Store: "s", Created: created}, k.Signer, []product{noSum}, nil, f.open); err == nil {
+		t.Error("a file without SHA-256: got no error")
 	}
 }
 
@@ -253,14 +280,14 @@ func TestWriteRefuses(t *testing.T) {
 // an error.
 func TestDamage(t *testing.T) {
 	k := newKey(t, "example.com")
-	product, content := newProduct("opa", "v1.0.0"), newFiles("content")
-	text, id := write(t, k.Signer, Header{Store: "s", Created: created}, all(product), content)
+	opa, content := newProduct("opa", "v1.0.0"), newFiles("content")
+	text, id := write(t, k.Signer, Header{Store: "s", Created: created}, []product{opa}, content)
 	for i := range text {
 		for _, flip := range []byte{1, 0x80} {
 			damaged := bytes.Clone(text)
 			damaged[i] ^= flip
 			r, products, f, err := readAll(bytes.NewReader(damaged), k.Verifier)
-			if err == nil && (r.ID != id || !maps.Equal(f, content) || !cmp.Equal(products, []*Product{product})) { // the mode of a file, for example, may change
+			if err == nil && (r.ID != id || !maps.Equal(f, content) || !cmp.Equal(products, []product{opa}, cmp.AllowUnexported(Product{}))) { // the mode of a file, for example, may change
 				t.Errorf("byte %d of %d changed by %#x: got no error, products %v and contents %v", i, len(text), flip, products, f)
 			}
 		}
@@ -302,21 +329,21 @@ func allocated() uint64 {
 	return m.TotalAlloc
 }
 
-func TestProductsAndContentsCanBeLeftEarly(t *testing.T) {
+func TestReleasesAndContentsCanBeLeftEarly(t *testing.T) {
 	k := newKey(t, "example.com")
-	text, _ := write(t, k.Signer, Header{Store: "s", Created: created}, all(newProduct("a", "v1"), newProduct("b", "v1")), newFiles("x", "y"))
+	text, _ := write(t, k.Signer, Header{Store: "s", Created: created}, []product{newProduct("a", "v1", "v2"), newProduct("b", "v1")}, newFiles("x", "y"))
 	r, err := NewReader(bytes.NewReader(text), note.VerifierList(k.Verifier))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for p := range r.Products() {
-		if p.Name != "a" {
-			t.Errorf("got product %s first, want a", p.Name)
+	for release := range r.Releases(r.Products[0]) {
+		if release.Tag != "v1" {
+			t.Errorf("got release %s first, want v1", release.Tag)
 		}
 		break
 	}
-	if n := len(slices.Collect(maps.Keys(maps.Collect(r.Contents())))); n != 2 {
-		t.Errorf("got %d contents, want 2", n)
+	if n := len(slices.Collect(maps.Keys(maps.Collect(r.Contents())))); n != 2 || r.Size.Files != 2 {
+		t.Errorf("got %d contents and size %+v, want 2", n, r.Size)
 	}
 }

@@ -3,6 +3,7 @@ package bundle
 import (
 	"archive/tar"
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -23,26 +24,52 @@ import (
 // Reader reads a bundle.
 type Reader struct {
 	Header
-	ID   string   // identifies the bundle
-	Keys []string // trusted keys that have signed it, as NAME+HASH
+	ID       string     // identifies the bundle
+	Keys     []string   // trusted keys that have signed it, as NAME+HASH
+	Products []*Product // in the order of the index
+	Size     Size
 
-	compressed *zstd.Decoder
-	archive    *tar.Reader
-	index      *os.File // temporary
-	contents   func() (Content, error, bool)
-	stop       func()
+	compressed  *zstd.Decoder
+	archive     *tar.Reader
+	buffer      []byte
+	index       *os.File // temporary
+	contentsAt  int64    // offset of the contents in the index
+	nextContent func() (Content, error, bool)
+	stop        func()
 }
+
+// Size counts the contents of a bundle.
+type Size struct {
+	Files   int64
+	Omitted int64 // because the base contains them
+	Bytes   int64 // of the contents in the bundle
+}
+
+// Add counts a content.
+func (n *Size) Add(c Content) {
+	if n.Files++; c.InBase {
+		n.Omitted++
+	} else {
+		n.Bytes += c.Size
+	}
+}
+
+// maxWindow is the size of the window of the compression, in bytes. It bounds the memory that
+// an unsigned file takes.
+const maxWindow = 8 << 20
+
+// bufferSize is the size of buffers for contents, in bytes.
+const bufferSize = 256 << 10
 
 // NewReader verifies the note and the index of a bundle. It keeps the index in a temporary
 // file. If no trusted key has signed the note, it returns an [UntrustedError] and reads
 // nothing else. If the bundle is not valid, the error wraps [ErrInvalid].
 func NewReader(r io.Reader, trusted note.Verifiers) (_ *Reader, err error) {
-	const maxWindow = 64 << 20 // bounds the memory
-	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return nil, err
 	}
-	b := &Reader{compressed: d, archive: tar.NewReader(d)}
+	b := &Reader{compressed: d, archive: tar.NewReader(d), buffer: make([]byte, bufferSize)}
 	defer func() {
 		if err != nil {
 			b.Close()
@@ -57,7 +84,7 @@ func NewReader(r io.Reader, trusted note.Verifiers) (_ *Reader, err error) {
 	if err := b.checkIndex(); err != nil {
 		return nil, err
 	}
-	b.contents, b.stop = iter.Pull2(b.Contents())
+	b.nextContent, b.stop = iter.Pull2(b.Contents())
 	return b, nil
 }
 
@@ -125,57 +152,38 @@ func (b *Reader) readIndex() error {
 	if b.index, err = os.CreateTemp("", "relcheck-bundle-"); err != nil {
 		return err
 	}
-	hash := sha256.New()
-	if err := copyPart(io.MultiWriter(b.index, hash), b.archive); err != nil {
-		return err
-	}
-	if sum := hex.EncodeToString(hash.Sum(nil)); sum != b.indexSum {
-		return invalid("its index has SHA-256 %s, want %s", sum, b.indexSum)
-	}
-	return nil
-}
-
-// copyPart copies a part of the archive. Its error wraps [ErrInvalid] if the archive cannot
-// be read, but not if w cannot be written.
-func copyPart(w io.Writer, part io.Reader) error {
-	var readErr error
-	_, err := io.Copy(w, readerFunc(func(p []byte) (n int, err error) {
-		n, err = part.Read(p)
-		if err != io.EOF {
-			readErr = err
-		}
-		return n, err
-	}))
-	if readErr != nil {
-		return invalid("%w", readErr)
-	}
+	_, err = io.Copy(b.index, b.part(indexName, b.indexSum))
 	return err
 }
 
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
-
 // checkIndex checks each line of the index and the order of the lines.
 func (b *Reader) checkIndex() error {
-	x := indexCheck{hasBase: b.Base != "", products: map[string]bool{}, files: map[string]int64{}}
-	for l, err := range b.lines() {
+	x := indexCheck{hasBase: b.Base != "", products: map[string]bool{}}
+	b.contentsAt = b.indexSize
+	for l, err := range b.lines(0) {
 		switch {
 		case err != nil:
 			return err
 		case l.Product != nil:
+			l.Product.releases = l.end
+			b.Products = append(b.Products, l.Product)
 			err = x.product(l.Product)
 		case l.Release != nil:
 			err = x.release(l.Release)
 		case l.Content != nil:
+			if x.last == "" {
+				b.contentsAt = l.offset
+				x.files.sort()
+			}
+			b.Size.Add(*l.Content)
 			err = x.content(l.Content)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	for sum := range x.files {
-		return invalid("a release has a file with SHA-256 %s, which is not listed as a content", sum)
+	if len(x.files) > 0 {
+		return x.notListed()
 	}
 	return nil
 }
@@ -183,9 +191,9 @@ func (b *Reader) checkIndex() error {
 // indexCheck checks the lines of an index one by one.
 type indexCheck struct {
 	hasBase        bool
-	products, tags map[string]bool  // tags belong to the last product; nil before the first
-	files          map[string]int64 // sizes of files whose contents are not listed yet, by SHA-256
-	last           string           // SHA-256 of the last content
+	products, tags map[string]bool // tags belong to the last product; nil before the first
+	files          contentSet      // files whose contents are not listed yet
+	last           string          // SHA-256 of the last content
 }
 
 func (x *indexCheck) product(p *Product) error {
@@ -214,86 +222,118 @@ func (x *indexCheck) release(r *Release) error {
 	}
 	name := ""
 	for _, f := range r.Files {
-		size, known := x.files[f.SHA256]
-		if f.Name <= name || !isSum(f.SHA256) || known && size != f.Size || len(r.Files) > catalog.MaxFiles {
+		if f.Name <= name || !x.files.add(f.SHA256, f.Size) || len(r.Files) > catalog.MaxFiles {
 			return invalid("release %.100q: file %.100q is not valid or not in order", r.Tag, f.Name)
 		}
 		if err := (&catalog.HostedFile{Name: f.Name, URL: f.URL, SHA256: f.SHA256, SHA512: f.SHA512, Size: f.Size}).Check(); err != nil {
 			return invalid("release %.100q: file %.100q: %w", r.Tag, f.Name, err)
 		}
-		name, x.files[f.SHA256] = f.Name, f.Size
+		name = f.Name
 	}
 	return nil
 }
 
 func (x *indexCheck) content(c *Content) error {
-	size, isFile := x.files[c.SHA256]
-	if !isSum(c.SHA256) || c.SHA256 <= x.last || c.Size < 0 || isFile && size != c.Size || c.InBase && !x.hasBase {
+	var one contentSet
+	if c.SHA256 <= x.last || !one.add(c.SHA256, c.Size) || c.Size < 0 || c.InBase && !x.hasBase {
 		return invalid("content %.100q is not valid or not in order", c.SHA256)
 	}
-	delete(x.files, c.SHA256)
 	x.last = c.SHA256
+	if len(x.files) > 0 {
+		switch order := bytes.Compare(x.files[0].sum[:], one[0].sum[:]); {
+		case order < 0:
+			return x.notListed()
+		case order == 0 && x.files[0] != one[0]:
+			return invalid("content %s has %d bytes, and its file %d", c.SHA256, c.Size, x.files[0].size)
+		case order == 0:
+			x.files = x.files[1:]
+		}
+	}
 	return nil
 }
 
-// lines iterates over the index.
-func (b *Reader) lines() iter.Seq2[line, error] {
-	return func(yield func(line, error) bool) {
-		s := bufio.NewScanner(io.NewSectionReader(b.index, 0, b.indexSize))
-		s.Buffer(nil, maxLine)
-		for n := 1; s.Scan(); n++ {
-			var l line
-			err := json.Unmarshal(s.Bytes(), &l)
+// notListed returns an error about a file whose content is not listed.
+func (x *indexCheck) notListed() error {
+	return invalid("a release has a file with SHA-256 %x, which is not listed as a content", x.files[0].sum)
+}
+
+// indexLine is a line at an offset in the index.
+type indexLine struct {
+	line
+	offset, end int64
+}
+
+// lines iterates over the index, from an offset on.
+func (b *Reader) lines(offset int64) iter.Seq2[indexLine, error] {
+	return func(yield func(indexLine, error) bool) {
+		s := bufio.NewScanner(io.NewSectionReader(b.index, offset, b.indexSize-offset))
+		s.Buffer(make([]byte, 0, bufferSize), maxLine)
+		s.Split(splitLines)
+		for s.Scan() {
+			l := indexLine{offset: offset, end: offset + int64(len(s.Bytes())) + 1}
+			offset = l.end
+			err := json.Unmarshal(s.Bytes(), &l.line)
 			if err != nil {
-				err = invalid("line %d of the index: %w", n, err)
-			} else if l == (line{}) {
-				err = invalid("line %d of the index is of an unknown kind: use a newer relcheck", n)
+				err = invalid("the index at byte %d: %w", l.offset, err)
+			} else if l.line == (line{}) {
+				err = invalid("the index at byte %d is of an unknown kind: use a newer relcheck", l.offset)
 			}
 			if !yield(l, err) || err != nil {
 				return
 			}
 		}
 		if err := s.Err(); err != nil {
-			yield(line{}, invalid("read the index: %w", err))
+			yield(indexLine{}, invalid("read the index: %w", err))
 		}
 	}
 }
 
-// Products iterates over the products, each with all its releases.
-func (b *Reader) Products() iter.Seq2[*Product, error] {
-	return func(yield func(*Product, error) bool) {
-		var p *Product
-		for l, err := range b.lines() {
-			if err != nil {
-				yield(nil, err)
+// splitLines is like [bufio.ScanLines], but it removes no carriage return, so that the lengths
+// of the lines are right.
+func splitLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+// Releases iterates over the releases of a product.
+func (b *Reader) Releases(p *Product) iter.Seq2[*Release, error] {
+	return func(yield func(*Release, error) bool) {
+		for l, err := range b.lines(p.releases) {
+			if err == nil && l.Release == nil {
 				return
 			}
 			if l.Release != nil {
-				p.Releases = append(p.Releases, *l.Release)
-				continue
+				l.Release.Offset = l.offset
 			}
-			if p != nil && !yield(p, nil) {
+			if !yield(l.Release, err) {
 				return
 			}
-			if p = l.Product; p == nil { // contents follow
-				return
-			}
-		}
-		if p != nil {
-			yield(p, nil)
 		}
 	}
+}
+
+// Release reads a release again, by its offset.
+func (b *Reader) Release(offset int64) (*Release, error) {
+	for l, err := range b.lines(offset) {
+		return l.Release, err
+	}
+	return nil, io.ErrUnexpectedEOF
 }
 
 // Contents iterates over the contents of files that the index lists.
 func (b *Reader) Contents() iter.Seq2[Content, error] {
 	return func(yield func(Content, error) bool) {
-		for l, err := range b.lines() {
+		for l, err := range b.lines(b.contentsAt) {
 			if err != nil {
 				yield(Content{}, err)
 				return
 			}
-			if l.Content != nil && !yield(*l.Content, nil) {
+			if !yield(*l.Content, nil) {
 				return
 			}
 		}
@@ -304,7 +344,7 @@ func (b *Reader) Contents() iter.Seq2[Content, error] {
 // has been read to its end. After the last content, the error is io.EOF if nothing follows.
 func (b *Reader) NextContent() (Content, io.Reader, error) {
 	for {
-		c, err, more := b.contents()
+		c, err, more := b.nextContent()
 		switch {
 		case err != nil:
 			return c, nil, err
@@ -317,7 +357,7 @@ func (b *Reader) NextContent() (Content, io.Reader, error) {
 		if err == nil && size != c.Size {
 			err = invalid("%s has %d bytes, want %d", c.SHA256, size, c.Size)
 		}
-		return c, &verifiedReader{b.archive, sha256.New(), c.SHA256}, err
+		return c, b.part(contentName+c.SHA256, c.SHA256), err
 	}
 }
 
@@ -334,27 +374,38 @@ func (b *Reader) end() error {
 	return io.EOF
 }
 
-// verifiedReader returns an error instead of io.EOF if the content does not have the
-// expected SHA-256.
-type verifiedReader struct {
-	io.Reader
-	hash hash.Hash
-	want string
+// part returns a reader of the current part, which must have a SHA-256.
+func (b *Reader) part(name, sum string) io.Reader {
+	return &partReader{b.archive, sha256.New(), name, sum, b.buffer}
 }
 
-func (v *verifiedReader) Read(p []byte) (int, error) {
-	n, err := v.Reader.Read(p)
-	v.hash.Write(p[:n])
+// partReader reads a part of the archive. At its end, it returns an error instead of io.EOF
+// if the part does not have the expected SHA-256.
+type partReader struct {
+	io.Reader
+	hash       hash.Hash
+	name, want string
+	buffer     []byte
+}
+
+func (r *partReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.hash.Write(p[:n])
 	if err == nil {
 		return n, nil
 	}
 	if err != io.EOF {
-		return n, invalid("%w", err)
+		return n, invalid("read %s: %w", r.name, err)
 	}
-	if sum := hex.EncodeToString(v.hash.Sum(nil)); sum != v.want {
-		return n, invalid("content with SHA-256 %s, want %s", sum, v.want)
+	if sum := hex.EncodeToString(r.hash.Sum(nil)); sum != r.want {
+		return n, invalid("%s has SHA-256 %s, want %s", r.name, sum, r.want)
 	}
 	return n, io.EOF
+}
+
+// WriteTo implements [io.WriterTo], so that [io.Copy] uses a large buffer.
+func (r *partReader) WriteTo(w io.Writer) (int64, error) {
+	return io.CopyBuffer(onlyWriter{w}, onlyReader{r}, r.buffer)
 }
 
 // Expired reports whether the bundle has expired.

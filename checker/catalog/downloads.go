@@ -20,13 +20,29 @@ type Downloads struct {
 	hosted map[checker.Platform]*File // hosted files that no list contains, by the platform of their names
 }
 
-// FileURL returns the link to a file of a release of the product.
+// The values of [Product.Links].
+const (
+	LinksHosted     = "hosted"      // to the hosted file, or else to upstream's
+	LinksUpstream   = "upstream"    // to upstream's file, even if it is hosted
+	LinksHostedOnly = "hosted-only" // to the hosted file only: clients cannot reach upstream
+)
+
+// LinkChoices are the values of [Product.Links].
+var LinkChoices = []string{LinksHosted, LinksUpstream, LinksHostedOnly}
+
+// FileURL returns the link to a file of a release of the product, or "".
 func (p *Product) FileURL(f *File) string {
-	if p.UpstreamLinks || f.Here == "" {
+	switch p.Links {
+	case LinksUpstream:
 		return f.URL
+	case LinksHostedOnly:
+		return f.Here
 	}
-	return f.Here
+	return cmp.Or(f.Here, f.URL)
 }
+
+// NotesOnPage reports whether the link to a release's notes leads to its page on this server.
+func (p *Product) NotesOnPage() bool { return p.NotesHere || p.Links == LinksHostedOnly }
 
 // Downloads chooses the files of a release of the product. It takes a few microseconds
 // for each file.
@@ -81,7 +97,7 @@ func (d *Downloads) addHosted(p *Product, r *Release) {
 		if link == "" || chosen != nil && !chosen.OnlyHere() {
 			continue
 		}
-		if f := named.Linked(link); p.UpstreamLinks {
+		if f := named.Linked(link); p.Links == LinksUpstream {
 			d.hosted[platform] = nil
 		} else if f != nil && here[f.Name] != nil {
 			d.hosted[platform] = here[f.Name]

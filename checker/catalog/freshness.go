@@ -18,7 +18,7 @@ type Freshness struct {
 }
 
 // Freshness returns the freshness of the upstreams that were set, and of modules that were
-// synced before.
+// synced before. If there are none, it returns that of the bundles that were applied.
 func (p *Product) Freshness(now time.Time, staleAfter time.Duration) (all []Freshness) {
 	last := map[string]Sync{}
 	for _, s := range p.Syncs {
@@ -30,15 +30,27 @@ func (p *Product) Freshness(now time.Time, staleAfter time.Duration) (all []Fres
 			continue
 		}
 		s.Upstream = upstream
-		f := Freshness{Sync: s, Stale: s.Succeeded.IsZero()}
-		if !f.Stale {
-			f.Age = max(0, now.Sub(s.Succeeded))
-			f.Stale = f.Age >= staleAfter
+		all = append(all, s.freshness(now, staleAfter))
+	}
+	if len(all) == 0 {
+		for _, b := range p.Bundles {
+			all = append(all, b.freshness(now, staleAfter))
 		}
-		all = append(all, f)
 	}
 	return all
 }
+
+func (s Sync) freshness(now time.Time, staleAfter time.Duration) Freshness {
+	f := Freshness{Sync: s, Stale: s.Succeeded.IsZero()}
+	if !f.Stale {
+		f.Age = max(0, now.Sub(s.Succeeded))
+		f.Stale = f.Age >= staleAfter
+	}
+	return f
+}
+
+// FromBundle reports whether f describes a bundle instead of an upstream.
+func (f Freshness) FromBundle() bool { return IsBundleList(f.Upstream) }
 
 // Oldest returns the freshness of the upstream with the oldest sync, or nil if there is no
 // upstream.
@@ -73,9 +85,12 @@ func (f Freshness) Ago() string {
 // String describes the last sync in words.
 func (f Freshness) String() string {
 	var s strings.Builder
-	if f.Succeeded.IsZero() {
+	switch {
+	case f.FromBundle():
+		fmt.Fprintf(&s, "the last bundle was created %s (%s)", f.Ago(), f.Succeeded.UTC().Format("2006-01-02 15:04 UTC"))
+	case f.Succeeded.IsZero():
 		s.WriteString("never synced")
-	} else {
+	default:
 		fmt.Fprintf(&s, "synced %s (%s)", f.Ago(), f.Succeeded.UTC().Format("2006-01-02 15:04 UTC"))
 		if f.Latest != "" {
 			s.WriteString(", latest release there " + f.Latest)

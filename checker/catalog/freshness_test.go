@@ -19,6 +19,8 @@ func TestFreshness(t *testing.T) {
 		"an upstream never synced": {Product{Upstreams: "github:a/b"}, []string{"!never synced"}},
 		"an upstream that fails":   {Product{Upstreams: "github:a/b", Syncs: []Sync{{Upstream: "github:a/b", Tried: now, Error: "no route"}}}, []string{"!never synced; the last attempt failed: no route"}},
 		"just before":              {Product{Upstreams: "github:a/b", Syncs: []Sync{{Upstream: "github:a/b", Succeeded: ago(7*day - 1), Latest: "v1"}}}, []string{"synced 6 days ago (2026-03-03 12:00 UTC), latest release there v1"}},
+		"bundles":                  {Product{Module: "example.com/a", Bundles: []Sync{{Upstream: "bundle:1", Succeeded: ago(8 * day)}}}, []string{"!the last bundle was created 8 days ago (2026-03-02 12:00 UTC)"}},
+		"an upstream and bundles":  {Product{Upstreams: "github:a/b", Bundles: []Sync{{Upstream: "bundle:1", Succeeded: ago(8 * day)}}}, []string{"!never synced"}},
 		"stale":                    {Product{Upstreams: "github:a/b", Syncs: []Sync{{Upstream: "github:a/b", Succeeded: ago(7 * day)}}}, []string{"!synced 7 days ago (2026-03-03 12:00 UTC)"}},
 		"a clock that was ahead":   {Product{Upstreams: "github:a/b", Syncs: []Sync{{Upstream: "github:a/b", Succeeded: now.Add(day)}}}, []string{"synced just now (2026-03-11 12:00 UTC)"}},
 		"one of two, and a stranger": {Product{Upstreams: "github:a/b go:example.com/a", Module: "example.com/old", Syncs: []Sync{{Upstream: "github:a/b", Succeeded: ago(90 * time.Minute)}, {Upstream: "go:example.com/old"}}},

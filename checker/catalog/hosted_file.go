@@ -20,7 +20,7 @@ type HostedFile struct {
 	Verified bool   // the content has matched a checksum of upstream
 
 	Fetched time.Time // when the content was stored
-	Damaged time.Time // when the content was found damaged or missing, or zero
+	Damaged time.Time // when the content was found damaged, or zero
 }
 
 // Check returns a [FieldError] if f cannot be a hosted file.
@@ -51,7 +51,7 @@ type HostedState int
 const (
 	NotHosted   HostedState = iota
 	FileHosted              // can be linked and served
-	FileDamaged             // the content is damaged or missing
+	FileDamaged             // the content is damaged
 	FileChanged             // upstream has changed the file under the same name
 )
 

@@ -116,11 +116,13 @@ func (l Layer) Overlay(over Layer) Layer {
 
 // fromRelcheck reports whether another relcheck has merged the layer from its upstream's
 // and its operator's layers.
-func (l *Layer) fromRelcheck() bool { return strings.HasPrefix(l.List, string(RelcheckUpstream)+":") }
+func (l *Layer) fromRelcheck() bool {
+	return strings.HasPrefix(l.List, string(RelcheckUpstream)+":") || IsBundleList(l.List)
+}
 
 // MergeLayers merges upstream's and the operator's layers of a release into one layer of
 // upstream with the same effect. Either may be nil. The result belongs in a list of kind
-// [RelcheckUpstream].
+// [RelcheckUpstream], or in a bundle.
 func MergeLayers(tag version.Version, upstream, operator *Layer) Layer {
 	up, op := value(upstream), value(operator)
 	if up.Gone {

@@ -1,5 +1,7 @@
 package catalog
 
+import "strings"
+
 // List is what an upstream lists of a product's releases.
 type List struct {
 	// Name identifies the list among the product's lists: an element of
@@ -60,3 +62,11 @@ func notZero[T comparable](v T) *T {
 	}
 	return &v
 }
+
+const bundleKind = "bundle:"
+
+// BundleList returns the name of the list of the bundles that a store has created.
+func BundleList(store string) string { return bundleKind + store }
+
+// IsBundleList reports whether a name is that of a list of bundles.
+func IsBundleList(name string) bool { return strings.HasPrefix(name, bundleKind) }

@@ -67,12 +67,17 @@ type Product struct {
 	// NotesHere links to relcheck's page of the release instead of the notes upstream.
 	NotesHere bool
 
-	// UpstreamLinks links to the files upstream, even if they are hosted.
-	UpstreamLinks bool
+	// Links decides where links to files lead: one of [LinkChoices], or empty for hosted.
+	Links string
 
 	// Syncs are the results of the last sync with each upstream, sorted by upstream. They
 	// are not settings.
 	Syncs []Sync
+
+	// Bundles are the last bundles of other stores that were applied, sorted by store.
+	// Upstream is the name of the list, see [BundleList], and Succeeded is when the bundle
+	// was created.
+	Bundles []Sync
 }
 
 // MaxHold is how long [Product.RequireFiles] holds back a release after its publication.

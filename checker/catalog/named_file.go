@@ -56,6 +56,21 @@ func (p *Product) NamedFiles(r *Release) NamedFiles {
 	return l.files
 }
 
+// Status describes the hosted file, or is empty if there is none.
+func (f *NamedFile) Status() string {
+	switch {
+	case f.State == FileDamaged:
+		return "damaged"
+	case f.State == FileChanged:
+		return "changed upstream"
+	case f.State == FileHosted && f.Hosted.Verified:
+		return "verified"
+	case f.State == FileHosted:
+		return "unverified"
+	}
+	return ""
+}
+
 // namedList is a list of files in the making. urls are the indexes of files.
 type namedList struct {
 	files NamedFiles

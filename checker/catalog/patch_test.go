@@ -111,7 +111,7 @@ func TestInvalidFields(t *testing.T) {
 		"age without a unit":           {edit("min_age", "24"), "min_age"},
 		"perhaps":                      {edit("require_files", "maybe"), "require_files"},
 		"notes perhaps":                {edit("notes_here", "maybe"), "notes_here"},
-		"links perhaps":                {edit("upstream_links", ""), "upstream_links"},
+		"links perhaps":                {edit("links", "perhaps"), "links"},
 		"upstream without a kind":      {edit("upstreams", "me/app"), "upstreams"},
 		"long upstream":                {edit("upstreams", "file:/"+strings.Repeat("a", 1000)), "upstreams"},
 		"many upstreams":               {edit("upstreams", "file:/"+strings.ReplaceAll(strings.TrimSpace(manyWords(21)), " ", " file:/")), "upstreams"},

@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,17 +36,17 @@ func ValidProductName(name string) bool { return namePattern.MatchString(name) }
 type ProductPatch map[string]string
 
 // ProductFields lists the names of the fields that can be changed, in flags and JSON.
-var ProductFields = []string{"title", "repo", "module", "download", "notes", "file", "origins", "tag_prefixes", "release_suffix", "match", "min_age", "require_files", "channels", "upstreams", "notes_here", "upstream_links"}
+var ProductFields = []string{"title", "repo", "module", "download", "notes", "file", "origins", "tag_prefixes", "release_suffix", "match", "min_age", "require_files", "channels", "upstreams", "notes_here", "links"}
 
 // texts returns pointers to the fields of p that are texts.
 func (p *Product) texts() map[string]*string {
 	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes, "file": &p.File,
-		"origins": &p.Origins, "tag_prefixes": &p.Prefixes, "release_suffix": &p.Suffix, "match": &p.Match, "channels": &p.Channels, "upstreams": &p.Upstreams}
+		"origins": &p.Origins, "tag_prefixes": &p.Prefixes, "release_suffix": &p.Suffix, "match": &p.Match, "channels": &p.Channels, "upstreams": &p.Upstreams, "links": &p.Links}
 }
 
 // flags returns pointers to the fields of p that are true or false.
 func (p *Product) flags() map[string]*bool {
-	return map[string]*bool{"require_files": &p.RequireFiles, "notes_here": &p.NotesHere, "upstream_links": &p.UpstreamLinks}
+	return map[string]*bool{"require_files": &p.RequireFiles, "notes_here": &p.NotesHere}
 }
 
 // Field returns the value of a field as text.
@@ -54,6 +56,9 @@ func (p Product) Field(name string) string {
 	}
 	if flag := p.flags()[name]; flag != nil {
 		return strconv.FormatBool(*flag)
+	}
+	if name == "links" {
+		return cmp.Or(p.Links, LinksHosted)
 	}
 	return *p.texts()[name]
 }
@@ -100,6 +105,9 @@ func (e ProductPatch) Apply(p Product) (Product, error) {
 	}
 	if p.Upstreams, err = cleanUpstreams(p.Upstreams); err != nil {
 		return p, err
+	}
+	if p.Links == LinksHosted {
+		p.Links = ""
 	}
 	p.Module = strings.Join(strings.Fields(p.Module), " ")
 	p.Prefixes = strings.Join(strings.Fields(p.Prefixes), " ")
@@ -177,6 +185,9 @@ func CheckProduct(p Product) error {
 	}
 	if err := checkTemplate("notes", p.Notes, printable.CheckLink); err != nil {
 		return err
+	}
+	if !slices.Contains(LinkChoices, cmp.Or(p.Links, LinksHosted)) {
+		return fieldErrorf("links", "%q is none of %s", p.Links, strings.Join(LinkChoices, ", "))
 	}
 	if p.File != "" {
 		if err := checkFileTemplate(p.File); err != nil {

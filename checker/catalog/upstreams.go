@@ -63,6 +63,6 @@ func cleanUpstreams(list string) (string, error) {
 
 // Equal reports whether two products have the same settings. Their syncs may differ.
 func (p Product) Equal(q Product) bool {
-	p.Syncs, q.Syncs = nil, nil
+	p.Syncs, q.Syncs, p.Bundles, q.Bundles = nil, nil, nil, nil
 	return reflect.DeepEqual(p, q)
 }

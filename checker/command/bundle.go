@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -37,12 +38,13 @@ func storeID(ctx context.Context, s *db.Store) (string, error) {
 // trustedKeys are the keys that a store trusts, and its revoked keys.
 type trustedKeys struct {
 	verifiers []note.Verifier
-	scopes    map[string][]string  // of the trusted keys, by ID; empty for all products
+	texts     map[string]string    // of the trusted keys, by ID
+	scopes    map[string][]string  // the same; empty for all products
 	revoked   map[string]time.Time // by ID
 }
 
 func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error) {
-	t.scopes, t.revoked = map[string][]string{}, map[string]time.Time{}
+	t.texts, t.scopes, t.revoked = map[string]string{}, map[string][]string{}, map[string]time.Time{}
 	all, err := s.TrustedKeys(ctx)
 	for _, k := range all {
 		v, err := bundle.ParsePublicKey(k.Key)
@@ -50,7 +52,7 @@ func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error
 		case err != nil: // the key is from a newer relcheck
 		case k.Revoked.IsZero():
 			t.verifiers = append(t.verifiers, v)
-			t.scopes[bundle.KeyID(v)] = k.Products
+			t.texts[bundle.KeyID(v)], t.scopes[bundle.KeyID(v)] = k.Key, k.Products
 		default:
 			t.revoked[bundle.KeyID(v)] = k.Revoked
 		}
@@ -86,54 +88,51 @@ func (t trustedKeys) explain(err error) error {
 	return fmt.Errorf("%w: if you know the key, trust it with relcheck key trust", err)
 }
 
-// openBundle opens a bundle. The caller must close it.
-func openBundle(r io.Reader, t trustedKeys) (*bundle.Reader, error) {
-	b, err := bundle.NewReader(r, note.VerifierList(t.verifiers...))
-	return b, t.explain(err)
+// bundleFile is an open bundle.
+type bundleFile struct {
+	*bundle.Reader
+	file     *os.File
+	progress byteProgress
 }
 
-// bundleSize counts the contents of a bundle.
-type bundleSize struct {
-	files, left int64 // number of contents, and of omitted contents
-	size        int64 // of the contents in the bundle
-}
-
-func (n bundleSize) String() string {
-	text := fmt.Sprintf("%s, %s", count(n.files-n.left, "file"), stats.ShowBytes(float64(n.size)))
-	if n.left > 0 {
-		text += fmt.Sprintf(", without %d of its base", n.left)
+// openBundle opens a bundle that a trusted key has signed. It shows on progress how much is
+// read. The caller must close it.
+func openBundle(ctx context.Context, name string, t trustedKeys, progress progress) (*bundleFile, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
 	}
-	return text
-}
-
-func (n *bundleSize) add(c bundle.Content) {
-	if n.files++; c.InBase {
-		n.left++
-	} else {
-		n.size += c.Size
+	b := &bundleFile{file: file, progress: byteProgress{progress: progress}}
+	if info, err := file.Stat(); err == nil {
+		b.progress.total = info.Size()
 	}
-}
-
-func sizeOfBundle(b *bundle.Reader) (n bundleSize, err error) {
-	for c, err := range b.Contents() {
-		if err != nil {
-			return n, err
-		}
-		n.add(c)
+	b.Reader, err = bundle.NewReader(countedReader{ctx, file, &b.progress}, note.VerifierList(t.verifiers...))
+	if err != nil {
+		b.progress.clear()
+		return nil, errors.Join(t.explain(err), file.Close())
 	}
-	return n, nil
+	return b, nil
 }
 
-// verifyContents reads the contents of a bundle to its end.
-func verifyContents(ctx context.Context, b *bundle.Reader) error {
-	buffer := make([]byte, 256<<10)
+func (b *bundleFile) Close() error {
+	b.progress.clear()
+	b.Reader.Close()
+	return b.file.Close()
+}
+
+// eachContent verifies the contents of the bundle. It calls store with those that wanted
+// selects.
+func (b *bundleFile) eachContent(wanted func(bundle.Content) bool, store func(sum string, r io.Reader) error) error {
 	for {
-		_, r, err := b.NextContent()
-		if err == io.EOF {
+		c, r, err := b.NextContent()
+		switch {
+		case err == io.EOF:
 			return nil
-		}
-		if err == nil {
-			_, err = io.CopyBuffer(io.Discard, onlyReader{contextReader{ctx, r}}, buffer)
+		case err != nil:
+		case wanted != nil && wanted(c):
+			err = store(c.SHA256, r)
+		default:
+			_, err = io.Copy(io.Discard, r)
 		}
 		if err != nil {
 			return err
@@ -141,18 +140,28 @@ func verifyContents(ctx context.Context, b *bundle.Reader) error {
 	}
 }
 
-// onlyReader hides the other methods of a reader.
-type onlyReader struct{ io.Reader }
-
-// contextReader is a reader that fails when its context is done.
-type contextReader struct {
-	ctx context.Context
-	io.Reader
+// showSize describes the contents of a bundle.
+func showSize(n bundle.Size) string {
+	text := fmt.Sprintf("%s, %s", count(n.Files-n.Omitted, "file"), stats.ShowBytes(float64(n.Bytes)))
+	if n.Omitted > 0 {
+		text += fmt.Sprintf(", without %d of its base", n.Omitted)
+	}
+	return text
 }
 
-func (r contextReader) Read(p []byte) (int, error) {
+// countedReader is a file that shows how much of it was read, and fails when its context is
+// done.
+type countedReader struct {
+	ctx context.Context
+	*os.File
+	progress *byteProgress
+}
+
+func (r countedReader) Read(p []byte) (int, error) {
 	if r.ctx.Err() != nil {
 		return 0, context.Cause(r.ctx)
 	}
-	return r.Reader.Read(p)
+	n, err := r.File.Read(p)
+	r.progress.add(int64(n))
+	return n, err
 }

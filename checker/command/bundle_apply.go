@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"os"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +26,7 @@ func bundleApply(streams IO) *cobra.Command {
 products that the key is trusted for, and each file. It also checks that the bundle has not
 expired and is not older than an applied one. If a check fails, nothing changes.
 
-Then the command stores the files in the folder of relcheck serve --files, and makes all
+Then the command puts the files into the folder of relcheck serve --files, and makes all
 releases visible at once, as upstream's data. It adds products that do not exist. It does not
 change the settings of existing products, or what was set by hand. An interrupted command can
 be repeated. If a bundle was applied before, it only restores missing and damaged files.`,
@@ -35,11 +34,11 @@ be repeated. If a bundle was applied before, it only restores missing and damage
   relcheck bundle apply 2026-11.bundle --files /srv/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				a := bundleApplication{store: s, file: args[0], dryRun: dryRun, out: streams.Err, progress: byteProgress{progress: newProgress(streams.Err)}}
+				a := bundleApplication{store: s, file: args[0], dryRun: dryRun, out: streams.Err, progress: newProgress(streams.Err)}
 				if files == "" {
 					return a.run(cmd.Context())
 				}
-				return withFolder(files, true, func(f *mirror.Folder) error {
+				return withFolder(cmd.Context(), s, files, true, func(f *mirror.Folder) error {
 					a.folder = f
 					return a.run(cmd.Context())
 				})
@@ -52,25 +51,25 @@ be repeated. If a bundle was applied before, it only restores missing and damage
 	return c
 }
 
-// bundleApplication applies a bundle. It reads the bundle twice, because nothing may change
-// before the last file is verified.
+// bundleApplication applies a bundle. It reads the bundle once: the files wait in a batch
+// until the last one is verified.
 type bundleApplication struct {
 	store    *db.Store
 	folder   *mirror.Folder // nil without --files
 	file     string
 	dryRun   bool
 	out      io.Writer
-	progress byteProgress
+	progress progress
 
 	trusted  trustedKeys
-	size     bundleSize
-	missing  int  // contents that the folder does not have
-	repeated bool // the bundle was applied before
+	damaged  map[string]bool // SHA-256 of the contents that were found damaged
+	missing  int             // contents that the folder does not have
+	repeated bool            // the bundle was applied before
+	batch    *mirror.Batch   // nil if there is nothing to store
 }
 
 func (a *bundleApplication) run(ctx context.Context) error {
 	err := a.verifyAndApply(ctx)
-	a.progress.clear()
 	switch {
 	case err == nil:
 		return nil
@@ -86,61 +85,32 @@ func (a *bundleApplication) verifyAndApply(ctx context.Context) (err error) {
 	if a.trusted, err = readTrustedKeys(ctx, a.store); err != nil {
 		return err
 	}
-	info, err := os.Stat(a.file)
+	b, err := openBundle(ctx, a.file, a.trusted, a.progress)
 	if err != nil {
 		return err
 	}
-	a.progress.total = info.Size()
-	var id string
-	err = a.open(func(b *bundle.Reader) error {
-		id = b.ID
-		if err := a.check(ctx, b); err != nil {
+	defer closing(b, &err)
+	if err := a.check(ctx, b.Reader); err != nil {
+		return err
+	}
+	if !a.dryRun && a.folder != nil {
+		release, err := a.folder.Hold(ctx)
+		if err != nil {
 			return err
 		}
-		return verifyContents(ctx, b)
-	})
-	if err != nil {
-		return err
+		defer release()
 	}
-	return a.open(func(b *bundle.Reader) error {
-		if b.ID != id {
-			return errors.New("the file changed while it was read")
+	if !a.dryRun && a.missing > 0 {
+		if a.batch, err = a.folder.NewBatch(ctx); err != nil {
+			return err
 		}
-		if !a.dryRun {
-			if err := a.putFiles(ctx, b); err != nil {
-				return err
-			}
-		}
-		return a.apply(ctx, b)
-	})
-}
-
-// open calls f with the bundle.
-func (a *bundleApplication) open(f func(*bundle.Reader) error) error {
-	file, err := os.Open(a.file)
-	if err != nil {
+		defer closing(a.batch, &err)
+	}
+	if err := b.eachContent(func(c bundle.Content) bool { return a.batch != nil && !a.has(c) }, func(sum string, r io.Reader) error { return a.batch.Add(r, sum) }); err != nil {
 		return err
 	}
-	defer file.Close()
-	a.progress.done = 0
-	b, err := openBundle(countedReader{file, &a.progress}, a.trusted)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	return f(b)
-}
-
-// countedReader shows how much is read.
-type countedReader struct {
-	io.Reader
-	progress *byteProgress
-}
-
-func (r countedReader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.progress.add(int64(n))
-	return n, err
+	b.progress.clear()
+	return a.apply(ctx, b.Reader)
 }
 
 // check returns an error if the note or the index shows that the bundle must not be
@@ -148,6 +118,9 @@ func (r countedReader) Read(p []byte) (int, error) {
 func (a *bundleApplication) check(ctx context.Context, b *bundle.Reader) error {
 	if now := time.Now(); b.Expired(now) {
 		return fmt.Errorf("the bundle has expired at %s, and it is %s here: create a new bundle, or correct the clock", b.Expires.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	if now := time.Now(); b.Created.After(now.Add(24 * time.Hour)) {
+		return fmt.Errorf("the bundle was created at %s, and it is %s here: correct the clock of this machine, or of the one that created the bundle", b.Created.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	own, err := storeID(ctx, a.store)
 	if err != nil {
@@ -160,41 +133,45 @@ func (a *bundleApplication) check(ctx context.Context, b *bundle.Reader) error {
 	if err != nil {
 		return err
 	}
-	products := 0
 	a.repeated = true
-	for p, err := range b.Products() {
-		if err == nil {
-			err = a.trusted.allow(b.Keys, p.Name)
-		}
-		if err == nil {
-			err = a.checkSequence(b, p, applied)
-		}
-		if err != nil {
+	for _, p := range b.Products {
+		if err := a.trusted.allow(b.Keys, p.Name); err != nil {
 			return err
 		}
-		products++
+		if err := a.checkSequence(b, p, applied); err != nil {
+			return err
+		}
 	}
-	if products == 0 {
+	if len(b.Products) == 0 {
 		return errors.New("the bundle contains no products")
 	}
-	if a.size, err = sizeOfBundle(b); err != nil {
+	if a.damaged, err = a.store.DamagedContents(ctx); err != nil {
 		return err
 	}
-	return a.checkFolder(b, applied)
+	return a.checkFolder(ctx, b)
 }
 
-// checkSequence returns an error if a newer bundle of the same store was applied before.
+// checkSequence returns an error if a newer bundle of the same store was applied before, or
+// if the base was not. It prints a warning about a newer bundle of another store.
 func (a *bundleApplication) checkSequence(b *bundle.Reader, p *bundle.Product, applied []db.AppliedBundle) error {
+	hasBase := p.Base == 0
 	for _, last := range applied {
-		if last.Product != p.Name || last.Store != b.Store {
-			continue
-		}
-		if last.Bundle == b.ID {
+		switch {
+		case last.Product != p.Name:
+		case last.Store != b.Store:
+			if last.Sequence > p.Sequence {
+				fmt.Fprintf(a.out, "warning: product %s: a newer bundle of another store, %s, was applied at %s, and this bundle replaces its releases\n", p.Name, last.Store, last.Applied.Format(time.RFC3339))
+			}
+		case last.Bundle == b.ID:
 			return nil
-		}
-		if last.Sequence >= p.Sequence {
+		case last.Sequence >= p.Sequence:
 			return fmt.Errorf("%w: product %s has sequence number %d in this bundle, and %d was applied at %s: create a new bundle", db.ErrOldBundle, p.Name, p.Sequence, last.Sequence, last.Applied.Format(time.RFC3339))
+		default:
+			hasBase = hasBase || last.Sequence >= p.Base
 		}
+	}
+	if !hasBase {
+		return fmt.Errorf("its base, bundle %s, was not applied here for product %s: apply the base first, or a bundle that was created without --since", shortID(b.Base), p.Name)
 	}
 	a.repeated = false
 	return nil
@@ -202,53 +179,55 @@ func (a *bundleApplication) checkSequence(b *bundle.Reader, p *bundle.Product, a
 
 // checkFolder counts the contents that the folder does not have. It returns an error if the
 // bundle omits one of them.
-func (a *bundleApplication) checkFolder(b *bundle.Reader, applied []db.AppliedBundle) error {
-	if a.size.files > 0 && a.folder == nil {
-		return usageError("missing --files: the bundle contains %s: give the folder of relcheck serve --files", count(a.size.files, "file"))
+func (a *bundleApplication) checkFolder(ctx context.Context, b *bundle.Reader) error {
+	if b.Size.Files > 0 && a.folder == nil {
+		return usageError("missing --files: the bundle contains %s: give the folder of relcheck serve --files", count(b.Size.Files, "file"))
 	}
-	left := 0
+	omitted := 0
 	for c, err := range b.Contents() {
 		if err != nil {
 			return err
 		}
-		switch has := a.folder.Has(mirror.Content{SHA256: c.SHA256, Size: c.Size}); {
+		if c.InBase && a.damaged[c.SHA256] {
+			switch err := a.folder.Verify(ctx, c.SHA256); {
+			case err == nil:
+				delete(a.damaged, c.SHA256)
+			case !errors.Is(err, mirror.ErrDamaged) && !errors.Is(err, fs.ErrNotExist):
+				return err
+			}
+		}
+		switch has := a.has(c); {
 		case !has && c.InBase:
-			left++
+			omitted++
 		case !has:
 			a.missing++
 		}
 	}
-	if left == 0 {
-		return nil
+	if omitted > 0 {
+		return fmt.Errorf("%s of its base, bundle %s, are missing in the folder: apply the base again, or a bundle that was created without --since", count(int64(omitted), "file"), shortID(b.Base))
 	}
-	for _, last := range applied {
-		if last.Bundle == b.Base {
-			return fmt.Errorf("%s of its base, bundle %s, are missing in the folder: apply the base again, or a bundle that was created without --since", count(int64(left), "file"), shortID(b.Base))
-		}
-	}
-	return fmt.Errorf("its base, bundle %s, was not applied here, and %s of it are missing: apply the base first, or a bundle that was created without --since", shortID(b.Base), count(int64(left), "file"))
+	return nil
 }
 
-// putFiles stores the missing contents in the folder.
-func (a *bundleApplication) putFiles(ctx context.Context, b *bundle.Reader) error {
-	for a.missing > 0 {
-		c, r, err := b.NextContent()
-		if err == io.EOF {
-			return nil
+// has reports whether the folder has a content, which is not known to be damaged.
+func (a *bundleApplication) has(c bundle.Content) bool {
+	return a.folder.Has(mirror.Content{SHA256: c.SHA256, Size: c.Size}) && !a.damaged[c.SHA256]
+}
+
+// place puts the files of the batch into the folder. It returns an error if another file of
+// the bundle was removed meanwhile.
+func (a *bundleApplication) place(b *bundle.Reader) error {
+	if a.batch != nil {
+		if err := a.batch.Publish(); err != nil {
+			return err
 		}
+	}
+	for c, err := range b.Contents() {
 		if err != nil {
 			return err
 		}
-		if a.folder.Has(mirror.Content{SHA256: c.SHA256, Size: c.Size}) {
-			continue
-		}
-		if _, err := a.folder.Add(ctx, r, mirror.Digests{SHA256: c.SHA256}); err != nil {
-			return err
-		}
-		if a.repeated { // otherwise apply stores it
-			if err := a.store.MarkDamaged(ctx, c.SHA256, time.Time{}); err != nil {
-				return err
-			}
+		if !a.folder.Has(mirror.Content{SHA256: c.SHA256, Size: c.Size}) {
+			return fmt.Errorf("file %s was removed while the bundle was applied: run the command again", c.SHA256)
 		}
 	}
 	return nil
@@ -256,9 +235,19 @@ func (a *bundleApplication) putFiles(ctx context.Context, b *bundle.Reader) erro
 
 // apply stores the releases and prints what changes.
 func (a *bundleApplication) apply(ctx context.Context, b *bundle.Reader) error {
-	a.progress.clear()
-	header := db.Bundle{ID: b.ID, Store: b.Store, Time: time.Now(), DryRun: a.dryRun, Force: true}
-	results, err := a.store.ApplyBundle(ctx, header, storedProducts(b))
+	header := db.Bundle{ID: b.ID, Store: b.Store, Expires: b.Expires, Time: time.Now(), DryRun: a.dryRun, Place: func() error { return a.place(b) }}
+	for _, id := range b.Keys {
+		header.Keys = append(header.Keys, a.trusted.texts[id])
+	}
+	var products []*db.BundleProduct
+	for _, p := range b.Products {
+		stored, err := storedProduct(b, p, header.Time)
+		if err != nil {
+			return err
+		}
+		products = append(products, stored)
+	}
+	results, err := a.store.ApplyBundle(ctx, header, products)
 	if err != nil {
 		return err
 	}
@@ -281,7 +270,7 @@ func (a *bundleApplication) summary(b *bundle.Reader) {
 	case a.dryRun && a.repeated && a.missing == 0:
 		fmt.Fprintf(a.out, "bundle %s was applied before: nothing would change\n", shortID(b.ID))
 	case a.dryRun:
-		fmt.Fprintf(a.out, "bundle %s is valid, and %s of its %d would be stored; nothing was changed, because of --dry-run\n", shortID(b.ID), count(int64(a.missing), "file"), a.size.files)
+		fmt.Fprintf(a.out, "bundle %s is valid, and %s of its %d would be stored; nothing was changed, because of --dry-run\n", shortID(b.ID), count(int64(a.missing), "file"), b.Size.Files)
 	case a.repeated && a.missing == 0:
 		fmt.Fprintf(a.out, "bundle %s was applied before: nothing has changed\n", shortID(b.ID))
 	case a.repeated:
@@ -291,36 +280,37 @@ func (a *bundleApplication) summary(b *bundle.Reader) {
 	}
 }
 
-// bundleList is the name of the list of a store's bundles.
-func bundleList(store string) string { return "bundle:" + store }
-
-// storedProducts iterates over the products of a bundle, in the form that the store needs.
-func storedProducts(b *bundle.Reader) iter.Seq2[*db.BundleProduct, error] {
-	now := time.Now()
-	return func(yield func(*db.BundleProduct, error) bool) {
-		for p, err := range b.Products() {
-			var stored *db.BundleProduct
-			if err == nil {
-				stored, err = storedProduct(b, p, now)
-			}
-			if !yield(stored, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
+// storedProduct returns a product of a bundle in the form that the store needs. A product
+// that the store does not have gets settings for a site that cannot reach upstream.
 func storedProduct(b *bundle.Reader, p *bundle.Product, now time.Time) (*db.BundleProduct, error) {
-	settings, err := p.Fields.Apply(catalog.Product{Name: p.Name})
+	settings, err := p.Fields.Apply(catalog.Product{Name: p.Name, NotesHere: true, Links: catalog.LinksHostedOnly}) // clients may not reach upstream
 	if err != nil {
 		return nil, fmt.Errorf("product %s: %w", p.Name, err)
 	}
-	stored := &db.BundleProduct{Product: settings, Sequence: p.Sequence, List: catalog.List{Name: bundleList(b.Store), Whole: true, Exact: true}, Hosted: map[string][]catalog.HostedFile{}}
-	for _, r := range p.Releases {
-		stored.List.Entries = append(stored.List.Entries, catalog.Entry{Tag: r.Tag, Upstream: r.Layer})
-		for _, f := range r.Files {
-			stored.Hosted[r.Tag] = append(stored.Hosted[r.Tag], catalog.HostedFile{Name: f.Name, URL: f.URL, SHA256: f.SHA256, SHA512: f.SHA512, Size: f.Size, Verified: f.Verified, Fetched: now})
-		}
-	}
-	return stored, nil
+	return &db.BundleProduct{
+		Product:  settings,
+		Sequence: p.Sequence,
+		Releases: func(yield func(db.BundleRelease, error) bool) {
+			for r, err := range b.Releases(p) {
+				if err != nil {
+					yield(db.BundleRelease{}, err)
+					return
+				}
+				stored := db.BundleRelease{Tag: r.Tag, Layer: r.Layer, Offset: r.Offset}
+				for _, f := range r.Files {
+					stored.Hosted = append(stored.Hosted, catalog.HostedFile{Name: f.Name, URL: f.URL, SHA256: f.SHA256, SHA512: f.SHA512, Size: f.Size, Verified: f.Verified, Fetched: now})
+				}
+				if !yield(stored, nil) {
+					return
+				}
+			}
+		},
+		Text: func(r db.BundleRelease) (*string, error) {
+			again, err := b.Release(r.Offset)
+			if err != nil {
+				return nil, err
+			}
+			return again.Layer.Text, nil
+		},
+	}, nil
 }

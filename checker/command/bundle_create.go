@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -76,7 +74,7 @@ only when it is complete. An existing file is not replaced.`,
 		if o.files == "" {
 			return w.create(ctx, args[0])
 		}
-		return withFolder(o.files, false, func(f *mirror.Folder) error {
+		return withFolder(ctx, s, o.files, false, func(f *mirror.Folder) error {
 			w.folder = f
 			return w.create(ctx, args[0])
 		})
@@ -108,40 +106,31 @@ type bundleWriter struct {
 	out      io.Writer
 	progress byteProgress
 
-	chosen   map[string]map[string][]bundle.File // by product and tag
+	base     *bundleFile // of --since, or nil
+	added    int         // products
 	releases int
 	omitted  int // number of files that cannot be served
 }
 
 func (w *bundleWriter) create(ctx context.Context, file string) (err error) {
 	tidy(w.out, file)
-	names, err := w.productNames(ctx)
-	if err != nil {
-		return err
-	}
 	h := bundle.Header{Created: time.Now(), Expires: w.expires}
 	if h.Store, err = storeID(ctx, w.store); err != nil {
 		return err
 	}
-	contents, err := w.chooseFiles(ctx, names)
-	if err != nil {
-		return err
-	}
 	if w.since != "" {
-		if h.Base, err = w.leaveOut(ctx, contents, h.Store); err != nil {
+		if err := w.openBase(ctx, h.Store); err != nil {
 			return fmt.Errorf("--since %s: %w", w.since, err)
 		}
+		defer w.base.Close()
+		h.Base = w.base.ID
 	}
 	pending, err := backup.NewPendingFile(file)
 	if err != nil {
 		return err
 	}
 	defer pending.Discard()
-	sequences, err := w.store.NextBundleSequences(ctx, names, time.Now())
-	if err != nil {
-		return err
-	}
-	id, err := w.write(ctx, pending.Path, h, sequences, contents)
+	id, size, err := w.write(ctx, pending.Path, h)
 	w.progress.clear()
 	if err != nil && ctx.Err() != nil {
 		return errors.New("interrupted: nothing was written")
@@ -152,62 +141,147 @@ func (w *bundleWriter) create(ctx context.Context, file string) (err error) {
 	if err != nil {
 		return explainDisk(err)
 	}
-	w.summary(file, id, h, len(names), contents)
+	w.summary(file, id, h, size)
 	return nil
 }
 
-// productNames returns the names of the products of the bundle.
-func (w *bundleWriter) productNames(ctx context.Context) ([]string, error) {
-	var names []string
-	all, err := productsOrAll(ctx, w.store, w.products)
+// openBase opens the bundle whose files are left out. This store must have created it, with
+// the same key or another trusted one.
+func (w *bundleWriter) openBase(ctx context.Context, store string) error {
+	trusted, err := readTrustedKeys(ctx, w.store)
+	if err != nil {
+		return err
+	}
+	trusted.verifiers = append(trusted.verifiers, w.verifier)
+	b, err := openBundle(ctx, w.since, trusted, w.progress.progress)
+	if err != nil {
+		return err
+	}
+	if b.Store != store {
+		return errors.Join(fmt.Errorf("it is a bundle of another store, %s: give one of this store, %s", b.Store, store), b.Close())
+	}
+	w.base = b
+	return nil
+}
+
+// write writes the bundle to a file.
+func (w *bundleWriter) write(ctx context.Context, file string, h bundle.Header) (id string, size bundle.Size, err error) {
+	names, err := productsOrAll(ctx, w.store, w.products)
+	if err != nil {
+		return "", size, err
+	}
+	sequences, err := w.store.NextBundleSequences(ctx, names, h.Created)
+	if err != nil {
+		return "", size, err
+	}
+	b, err := bundle.NewWriter()
+	if err != nil {
+		return "", size, err
+	}
+	defer b.Close()
+	for _, name := range names {
+		err := w.store.ReadProduct(ctx, name, func(p *db.ProductReader) error { return w.addProduct(ctx, b, p, sequences[name]) })
+		if err != nil {
+			return "", size, err
+		}
+	}
+	if w.added == 0 {
+		return "", size, errors.New("no product has releases: add them with relcheck release sync, import or add")
+	}
+	contents := b.Contents()
+	if w.base != nil {
+		if err := bundle.Omit(contents, w.base.Contents()); err != nil {
+			return "", size, err
+		}
+	}
+	for _, c := range contents {
+		size.Add(c)
+	}
+	w.progress.total = size.Bytes
+	out, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return "", size, err
+	}
+	defer closing(out, &err)
+	if err := out.Chmod(0o644); err != nil { // it contains nothing secret
+		return "", size, err
+	}
+	id, err = b.Write(out, h, w.signer, contents, func(sum string) (io.ReadCloser, error) {
+		f, err := w.folder.Get(sum)
+		return countedReader{ctx, f, &w.progress}, err
+	})
+	return id, size, err
+}
+
+// addProduct adds a product with all its releases, unless it has none. It merges the layers
+// of upstream and of the operator, because both are upstream in the closed network.
+func (w *bundleWriter) addProduct(ctx context.Context, b *bundle.Writer, p *db.ProductReader, sequence int64) error {
+	if len(p.Tags) == 0 {
+		if len(w.products) > 0 {
+			return fmt.Errorf("product %s has no releases: add them with relcheck release sync, import or add", p.Name)
+		}
+		return nil
+	}
+	product := &bundle.Product{Name: p.Name, Sequence: sequence, Fields: catalog.ProductPatch{}}
+	for _, field := range bundle.Fields {
+		if value := p.Field(field); value != "" {
+			product.Fields[field] = value
+		}
+	}
+	if w.base != nil {
+		for _, old := range w.base.Products {
+			if old.Name == p.Name {
+				product.Base = old.Sequence
+			}
+		}
+	}
+	if err := b.Product(product); err != nil {
+		return err
+	}
+	withFiles, err := w.releasesWithFiles(ctx, p)
+	if err != nil {
+		return err
+	}
+	scheme := p.Scheme()
+	for e, err := range p.Entries(ctx) {
+		if err != nil {
+			return err
+		}
+		r := &bundle.Release{Tag: e.Tag, Layer: catalog.MergeLayers(scheme.Parse(e.Tag), &e.Upstream, e.Operator)}
+		if err := r.Layer.Check(); err != nil { // too many files together
+			return fmt.Errorf("%s %s: %w", p.Name, e.Tag, err)
+		}
+		if withFiles(e.Tag) {
+			merged := catalog.NewRelease(scheme.Parse(e.Tag), &e.Upstream, e.Operator)
+			merged.Hosted = e.Hosted
+			if r.Files, err = w.filesOf(&p.Product, p.Rank([]catalog.Release{merged})[0]); err != nil {
+				return err
+			}
+		}
+		if err := b.Release(r); err != nil {
+			return err
+		}
+	}
+	w.added++
+	w.releases += len(p.Tags)
+	return nil
+}
+
+// releasesWithFiles returns a function that reports whether the bundle contains the files of
+// a release.
+func (w *bundleWriter) releasesWithFiles(ctx context.Context, p *db.ProductReader) (func(tag string) bool, error) {
+	if w.folder == nil || w.latest == 0 {
+		return func(string) bool { return w.folder != nil }, nil
+	}
+	releases, err := p.Releases(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range all {
-		releases, err := w.store.Releases(ctx, name)
-		switch {
-		case err != nil:
-			return nil, err
-		case len(releases) > 0:
-			names = append(names, name)
-			w.releases += len(releases)
-		case len(w.products) > 0:
-			return nil, fmt.Errorf("product %s has no releases: add them with relcheck release sync, import or add", name)
-		}
+	tags := map[string]bool{}
+	for _, r := range p.Newest(p.Rank(releases), w.latest, time.Now()) {
+		tags[r.Tag] = true
 	}
-	if len(names) == 0 {
-		return nil, errors.New("no product has releases: add them with relcheck release sync, import or add")
-	}
-	return names, nil
-}
-
-// chooseFiles chooses the files of the bundle and returns their contents.
-func (w *bundleWriter) chooseFiles(ctx context.Context, names []string) (contents []bundle.Content, err error) {
-	w.chosen = map[string]map[string][]bundle.File{}
-	if w.folder == nil {
-		return nil, nil
-	}
-	for _, name := range names {
-		p, ranked, err := rankedReleases(ctx, w.store, name)
-		if err != nil {
-			return nil, err
-		}
-		if w.latest > 0 {
-			ranked = p.Newest(ranked, w.latest, time.Now())
-		}
-		byTag := map[string][]bundle.File{}
-		for _, r := range ranked {
-			if byTag[r.Tag], err = w.filesOf(p, r); err != nil {
-				return nil, err
-			}
-			for _, f := range byTag[r.Tag] {
-				contents = append(contents, bundle.Content{SHA256: f.SHA256, Size: f.Size})
-			}
-		}
-		w.chosen[name] = byTag
-	}
-	slices.SortFunc(contents, func(a, b bundle.Content) int { return strings.Compare(a.SHA256, b.SHA256) })
-	return slices.Compact(contents), nil
+	return func(tag string) bool { return tags[tag] }, nil
 }
 
 // filesOf returns the files of a release for the bundle, sorted by name.
@@ -237,130 +311,13 @@ func (w *bundleWriter) filesOf(p *catalog.Product, r *catalog.Ranked) (files []b
 	return files, nil
 }
 
-// leaveOut marks the contents that the earlier bundle has, and returns its ID. If it marks
-// none, the bundle needs no base, and the ID is empty.
-func (w *bundleWriter) leaveOut(ctx context.Context, contents []bundle.Content, store string) (base string, err error) {
-	f, err := os.Open(w.since)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	trusted, err := readTrustedKeys(ctx, w.store)
-	if err != nil {
-		return "", err
-	}
-	trusted.verifiers = append(trusted.verifiers, w.verifier)
-	b, err := openBundle(f, trusted)
-	if err != nil {
-		return "", err
-	}
-	defer b.Close()
-	if b.Store != store {
-		return "", fmt.Errorf("it is a bundle of another store, %s: give one of this store, %s", b.Store, store)
-	}
-	has := map[string]bool{}
-	for c, err := range b.Contents() {
-		if err != nil {
-			return "", err
-		}
-		has[c.SHA256] = true
-	}
-	for i, c := range contents {
-		if has[c.SHA256] {
-			contents[i].InBase, base = true, b.ID
-		}
-	}
-	return base, nil
-}
-
-// write writes the bundle to a file.
-func (w *bundleWriter) write(ctx context.Context, file string, h bundle.Header, sequences map[string]int64, contents []bundle.Content) (id string, err error) {
-	out, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return "", err
-	}
-	defer closing(out, &err)
-	for _, c := range contents {
-		if !c.InBase {
-			w.progress.expect(c.Size)
-		}
-	}
-	w.progress.unknown = false
-	if err := out.Chmod(0o644); err != nil { // it contains nothing secret
-		return "", err
-	}
-	return bundle.Write(out, h, w.signer, w.bundleProducts(ctx, sequences), contents, func(sum string) (io.ReadCloser, error) {
-		f, err := w.folder.Get(sum)
-		return countedFile{f, ctx, &w.progress}, err
-	})
-}
-
-// countedFile is a file that shows how much of it was read.
-type countedFile struct {
-	*os.File
-	ctx      context.Context
-	progress *byteProgress
-}
-
-func (f countedFile) Read(p []byte) (int, error) {
-	if f.ctx.Err() != nil {
-		return 0, context.Cause(f.ctx)
-	}
-	n, err := f.File.Read(p)
-	f.progress.add(int64(n))
-	return n, err
-}
-
-// bundleProducts iterates over the products of the bundle.
-func (w *bundleWriter) bundleProducts(ctx context.Context, sequences map[string]int64) iter.Seq2[*bundle.Product, error] {
-	return func(yield func(*bundle.Product, error) bool) {
-		for _, name := range slices.Sorted(maps.Keys(sequences)) {
-			p, err := w.bundleProduct(ctx, name, sequences[name])
-			if !yield(p, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// bundleProduct returns a product with all its releases. It merges the layers of upstream
-// and of the operator, because both are upstream in the closed network.
-func (w *bundleWriter) bundleProduct(ctx context.Context, name string, sequence int64) (*bundle.Product, error) {
-	p, err := w.store.Product(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	b := &bundle.Product{Name: name, Sequence: sequence, Fields: catalog.ProductPatch{}}
-	for _, field := range bundle.Fields {
-		if value := p.Field(field); value != "" {
-			b.Fields[field] = value
-		}
-	}
-	scheme := p.Scheme()
-	for e, err := range w.store.Entries(ctx, name) { // sorted by tag
-		if err != nil {
-			return nil, err
-		}
-		layer := catalog.MergeLayers(scheme.Parse(e.Tag), &e.Upstream, e.Operator)
-		if err := layer.Check(); err != nil { // too many files together
-			return nil, fmt.Errorf("%s %s: %w", name, e.Tag, err)
-		}
-		b.Releases = append(b.Releases, bundle.Release{Tag: e.Tag, Layer: layer, Files: w.chosen[name][e.Tag]})
-	}
-	return b, nil
-}
-
 // summary prints what the bundle contains.
-func (w *bundleWriter) summary(file, id string, h bundle.Header, products int, contents []bundle.Content) {
-	var n bundleSize
-	for _, c := range contents {
-		n.add(c)
-	}
-	fmt.Fprintf(w.out, "created %s: bundle %s with %s, %s, %v\n", file, shortID(id), count(int64(products), "product"), count(int64(w.releases), "release"), n)
-	switch {
-	case w.since != "" && h.Base == "":
-		fmt.Fprintf(w.out, "it leaves nothing out, because %s has none of its files\n", w.since)
-	case h.Base != "":
+func (w *bundleWriter) summary(file, id string, h bundle.Header, size bundle.Size) {
+	fmt.Fprintf(w.out, "created %s: bundle %s with %s, %s, %s\n", file, shortID(id), count(int64(w.added), "product"), count(int64(w.releases), "release"), showSize(size))
+	if w.base != nil {
+		if size.Omitted == 0 {
+			fmt.Fprintf(w.out, "it leaves nothing out, because %s has none of its files\n", w.since)
+		}
 		fmt.Fprintf(w.out, "it can be applied only after its base, bundle %s\n", shortID(h.Base))
 	}
 	if w.folder == nil {

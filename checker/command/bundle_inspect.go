@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -52,27 +51,15 @@ no store is needed.`,
 
 // inspectBundle verifies a bundle and prints what it contains.
 func inspectBundle(ctx context.Context, name string, t trustedKeys, streams IO) error {
-	file, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	progress := byteProgress{progress: newProgress(streams.Err)}
-	if info, err := file.Stat(); err == nil {
-		progress.total = info.Size()
-	}
-	b, err := openBundle(countedReader{file, &progress}, t)
+	b, err := openBundle(ctx, name, t, newProgress(streams.Err))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	defer b.Close()
-	size, err := sizeOfBundle(b)
-	if err == nil {
-		err = verifyContents(ctx, b)
-	}
-	if progress.clear(); err != nil {
+	if err := b.eachContent(nil, nil); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	b.progress.clear()
 	expires := "never"
 	if !b.Expires.IsZero() {
 		expires = b.Expires.Format(time.RFC3339)
@@ -82,28 +69,29 @@ func inspectBundle(ctx context.Context, name string, t trustedKeys, streams IO) 
 	}
 	err = printList(streams.Out, []string{"field", "value"}, [][]string{
 		{"bundle", b.ID}, {"signed by", strings.Join(b.Keys, ", ")}, {"store", b.Store}, {"created", b.Created.Format(time.RFC3339)}, {"expires", expires},
-		{"base", b.Base}, {"contents", size.String()},
+		{"base", b.Base}, {"contents", showSize(b.Size)},
 	})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(streams.Out)
-	return printBundleProducts(b, streams.Out)
+	return printBundleProducts(b.Reader, streams.Out)
 }
 
 func printBundleProducts(b *bundle.Reader, w io.Writer) error {
 	var rows [][]string
-	for p, err := range b.Products() {
-		if err != nil {
-			return err
-		}
-		stored, err := storedProduct(b, p, time.Time{})
+	for _, p := range b.Products {
+		settings, err := p.Fields.Apply(catalog.Product{Name: p.Name})
 		if err != nil {
 			return err
 		}
 		var releases []catalog.Release
-		files, size, scheme := 0, int64(0), stored.Product.Scheme()
-		for _, r := range p.Releases {
+		files, size, scheme := 0, int64(0), settings.Scheme()
+		for r, err := range b.Releases(p) {
+			if err != nil {
+				return err
+			}
+			r.Layer.Text = nil
 			releases = append(releases, catalog.NewRelease(scheme.Parse(r.Tag), &r.Layer, nil))
 			files += len(r.Files)
 			for _, f := range r.Files {
@@ -111,7 +99,7 @@ func printBundleProducts(b *bundle.Reader, w io.Writer) error {
 			}
 		}
 		latest := ""
-		if r := stored.Product.Offer(stored.Product.Rank(releases), nil, time.Now()).Latest; r != nil {
+		if r := settings.Offer(settings.Rank(releases), nil, time.Now()).Latest; r != nil {
 			latest = r.Tag
 		}
 		rows = append(rows, []string{p.Name, fmt.Sprint(p.Sequence), stats.ShowNumber(int64(len(releases))), latest, stats.ShowNumber(int64(files)), stats.ShowBytes(float64(size))})

@@ -35,14 +35,14 @@ func filesCommand(c *cobra.Command, create bool, run func(ctx context.Context, s
 	filesFlag(c, &path)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		return withExisting(cmd.Context(), name, func(s *db.Store) error {
-			return withFolder(path, create, func(f *mirror.Folder) error { return run(cmd.Context(), s, f, args) })
+			return withFolder(cmd.Context(), s, path, create, func(f *mirror.Folder) error { return run(cmd.Context(), s, f, args) })
 		})
 	}
 	return c
 }
 
-// withFolder opens the folder of files.
-func withFolder(path string, create bool, f func(*mirror.Folder) error) (err error) {
+// withFolder opens the folder of a store's files.
+func withFolder(ctx context.Context, s *db.Store, path string, create bool, f func(*mirror.Folder) error) (err error) {
 	if path == "" {
 		return usageError("missing --files: give the folder of relcheck serve --files")
 	}
@@ -51,12 +51,24 @@ func withFolder(path string, create bool, f func(*mirror.Folder) error) (err err
 	} else if err == nil && !info.IsDir() {
 		return fmt.Errorf("--files %s: not a folder: give a folder", path)
 	}
-	folder, err := mirror.Open(path)
+	folder, err := openFolder(ctx, s, path, create)
 	if err != nil {
-		return err
+		return explainDisk(err)
 	}
 	defer closing(folder, &err)
 	return f(folder)
+}
+
+// openFolder opens the folder of a store's files. If create is set, it creates the folder.
+func openFolder(ctx context.Context, s *db.Store, path string, create bool) (*mirror.Folder, error) {
+	id, err := storeID(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if create {
+		return mirror.Create(path, id)
+	}
+	return mirror.Open(path, id)
 }
 
 // explainDisk adds advice to an error about a full disk.

@@ -67,10 +67,12 @@ medium. If upstream has a checksum for this name, the file must match it.`,
 			return explainDisk(err)
 		}
 		h.SHA256, h.Size = content.SHA256, content.Size
-		if err := s.HostFile(ctx, args[0], r.Tag, h); err != nil {
+		release, err := f.Hold(ctx, content)
+		if err != nil {
 			return err
 		}
-		if err := s.MarkDamaged(ctx, h.SHA256, time.Time{}); err != nil { // also in other releases
+		defer release()
+		if err := s.HostFile(ctx, args[0], r.Tag, h); err != nil {
 			return err
 		}
 		fmt.Fprintf(streams.Err, "%s %s: added %s: %s, %s\n", args[0], r.Tag, name, stats.ShowBytes(float64(h.Size)), verifiedText(h.Verified))
@@ -102,17 +104,6 @@ func openToAdd(name string, in io.Reader) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%s is not a regular file: give the path of one file", name)
 	}
 	return open(name, in)
-}
-
-// hostedState describes whether a hosted file can be served.
-func hostedState(f *catalog.NamedFile) string {
-	switch f.State {
-	case catalog.FileDamaged:
-		return "damaged since " + f.Hosted.Damaged.Format(time.DateOnly)
-	case catalog.FileChanged:
-		return "changed upstream"
-	}
-	return verifiedText(f.Hosted.Verified)
 }
 
 func verifiedText(verified bool) string {
@@ -147,9 +138,14 @@ upstream has changed it under the same name.`,
 					continue
 				}
 				for _, f := range r.NamedFiles(p) {
-					if h := f.Hosted; h != nil {
-						rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), hostedState(&f), h.SHA256})
+					h, state := f.Hosted, f.Status()
+					if h == nil {
+						continue
 					}
+					if f.State == catalog.FileDamaged {
+						state += " since " + h.Damaged.Format(time.DateOnly)
+					}
+					rows = append(rows, []string{name, r.Tag, f.Name, stats.ShowBytes(float64(h.Size)), state, h.SHA256})
 				}
 			}
 		}
@@ -205,14 +201,10 @@ needs any more is removed from the folder, unless it was stored within the last 
 			fmt.Fprintln(streams.Err, "nothing was removed, because of --dry-run")
 			return nil
 		}
-		needed := map[string]bool{}
-		for file, err := range s.HostedFiles(ctx) {
-			if err != nil {
-				return err
-			}
-			needed[file.SHA256] = true
+		n, size, err := f.Prune(ctx, func() (map[string]bool, error) { return s.HostedContents(ctx) })
+		if errors.Is(err, mirror.ErrInUse) {
+			return fmt.Errorf("%w: run the command again when it has finished", err)
 		}
-		n, size, err := f.Prune(func(sum string) bool { return needed[sum] })
 		fmt.Fprintf(streams.Err, "removed %s from the folder, %s\n", count(int64(n), "content"), stats.ShowBytes(float64(size)))
 		return err
 	})

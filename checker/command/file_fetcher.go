@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 	"relcheck/checker/mirror"
 	"relcheck/checker/stats"
 	"relcheck/checker/upstream"
@@ -47,7 +48,7 @@ type fetchJob struct {
 
 func newFileFetcher(s *db.Store, p *catalog.Product, f *mirror.Folder, o fetchOptions, out io.Writer) *fileFetcher {
 	return &fileFetcher{store: s, product: p, folder: f, parallel: o.parallel, replace: o.replace, out: out, progress: byteProgress{progress: newProgress(out)},
-		fetcher: mirror.Fetcher{Folder: f, Client: upstream.NewClient(), Speed: o.speed.limiter()}}
+		fetcher: mirror.Fetcher{Folder: f, Client: fetch.NewClient(), Speed: o.speed.limiter()}}
 }
 
 func (f *fileFetcher) close() { f.fetcher.Client.CloseIdleConnections() }
@@ -209,12 +210,12 @@ func (f *fileFetcher) host(ctx context.Context, tag string, file *catalog.NamedF
 		h.Verified = h.Verified || want.SHA256 == c.SHA256
 	}
 	if !kept || h.Verified != file.Hosted.Verified {
-		if err := f.store.HostFile(ctx, f.product.Name, tag, h); err != nil {
+		release, err := f.folder.Hold(ctx, c)
+		if err != nil {
 			return err
 		}
-	}
-	if file.State == catalog.FileDamaged { // also in other releases
-		if err := f.store.MarkDamaged(ctx, c.SHA256, time.Time{}); err != nil {
+		defer release()
+		if err := f.store.HostFile(ctx, f.product.Name, tag, h); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/fetch"
 	"relcheck/checker/mirror"
 	"relcheck/checker/stats"
-	"relcheck/checker/upstream"
 	"relcheck/db"
 )
 
@@ -22,9 +22,9 @@ func fileVerify(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Read all files, and report damaged and missing ones.",
-		Long: `Read all files and compare them with their SHA-256. The command reports damaged and missing
-files. They are no longer linked or served. Damaged content is moved to the subfolder damaged.
-The exit status is 1 if a file is damaged or missing.
+		Long: `Read all files and compare them with their SHA-256. The command reports files that are
+damaged, missing or cannot be read. Damaged files are no longer linked or served, and their
+content is moved to the subfolder damaged. The exit status is 1 if a file is not sound.
 
 --repair fetches these files again from upstream. If upstream cannot be reached, apply their
 bundle again.`,
@@ -35,7 +35,7 @@ bundle again.`,
 	return filesCommand(c, false, func(ctx context.Context, s *db.Store, f *mirror.Folder, _ []string) error {
 		v := verification{store: s, folder: f, out: streams.Err, progress: byteProgress{progress: newProgress(streams.Err)}, hosted: map[string][]db.HostedFile{}}
 		if repair {
-			v.fetcher = &mirror.Fetcher{Folder: f, Client: upstream.NewClient()}
+			v.fetcher = &mirror.Fetcher{Folder: f, Client: fetch.NewClient()}
 		}
 		err := v.run(ctx)
 		v.progress.clear()
@@ -104,14 +104,22 @@ func (v *verification) content(ctx context.Context, sum string, size int64) erro
 		return v.mark(ctx, sum, time.Time{}, "sound again")
 	}
 	v.bad++
-	text := err.Error()
-	if errors.Is(err, fs.ErrNotExist) {
-		text = "missing in the folder"
-	}
-	if len(v.hosted[sum]) == 0 {
+	switch text := err.Error(); {
+	case len(v.hosted[sum]) == 0:
 		v.print("content "+sum+" of no release", text)
+		return nil
+	case errors.Is(err, mirror.ErrDamaged):
+		err = v.mark(ctx, sum, time.Now(), text)
+	default: // that this folder does not have it, or cannot be read, does not concern other servers
+		if errors.Is(err, fs.ErrNotExist) {
+			text = "missing in the folder"
+		}
+		for _, f := range v.hosted[sum] {
+			v.print(fileText(f), text)
+		}
+		err = nil
 	}
-	if err := v.mark(ctx, sum, time.Now(), text); err != nil || v.fetcher == nil || len(v.hosted[sum]) == 0 {
+	if err != nil || v.fetcher == nil {
 		return err
 	}
 	return v.repair(ctx, sum)

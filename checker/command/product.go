@@ -110,7 +110,7 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 // flagNames are the flags of the fields of a product whose names differ. Flags that can
 // be repeated are in the singular.
 var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files",
-	"upstreams": "upstream", "notes_here": "notes-here", "upstream_links": "upstream-links"}
+	"upstreams": "upstream", "notes_here": "notes-here"}
 
 // flagOf returns the name of the flag for a field of a product or release.
 func flagOf(field string) string { return cmp.Or(flagNames[field], field) }
@@ -124,13 +124,13 @@ type productFlags struct {
 
 func newProductFlags() *productFlags {
 	f := &productFlags{texts: map[string]*string{}, lists: map[string]*[]string{}, bools: map[string]*bool{}}
-	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age"} {
+	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age", "links"} {
 		f.texts[name] = new(string)
 	}
 	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams"} {
 		f.lists[name] = new([]string)
 	}
-	for _, name := range []string{"require_files", "notes_here", "upstream_links"} {
+	for _, name := range []string{"require_files", "notes_here"} {
 		f.bools[name] = new(bool)
 	}
 	return f
@@ -146,6 +146,7 @@ func (f *productFlags) add(c *cobra.Command) {
 		"file":           "`template` of the name of the file to download, such as app_{version}_{os}_{arch}.tar.gz (default: chosen by the names of all files)",
 		"release_suffix": "`pattern` of tag suffixes that mark a later release, not a pre-release, such as [0-9]+ for 1.2-1",
 		"match":          "`range` of versions that can be the latest release, such as '<2000' or '>=1.4,<3'",
+		"links":          "`target` of links to files: hosted, upstream, or hosted-only, which never links to other servers (default: hosted)",
 		"min_age":        "`time` from the publication of a release to its first offer, such as 24h or 7d",
 	} {
 		c.Flags().StringVar(f.texts[name], flagOf(name), "", usage)
@@ -159,9 +160,8 @@ func (f *productFlags) add(c *cobra.Command) {
 		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
 	}
 	for name, usage := range map[string]string{
-		"require_files":  "offer a release once it has files for the platforms of the previous release, or after 24h",
-		"notes_here":     "link to release notes on the pages of relcheck",
-		"upstream_links": "link to files upstream, even if they are hosted",
+		"require_files": "offer a release once it has files for the platforms of the previous release, or after 24h",
+		"notes_here":    "link to release notes on the pages of relcheck",
 	} {
 		c.Flags().BoolVar(f.bools[name], flagOf(name), false, usage)
 	}

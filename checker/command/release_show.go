@@ -112,7 +112,12 @@ func printFiles(streams IO, p *catalog.Product, r *catalog.Release) error {
 		if platform == checker.Other {
 			name = "all"
 		}
-		rows = append(rows, []string{name, byPlatform[platform].Name, d.Reason(platform)})
+		f := byPlatform[platform]
+		why := d.Reason(platform)
+		if named := p.NamedFiles(r).Of(f); named != nil && named.Hosted != nil {
+			why += "; hosted, " + named.Status()
+		}
+		rows = append(rows, []string{name, f.Name, why})
 	}
 	if len(rows) == 0 && p.Download != "" {
 		_, err := fmt.Fprintf(streams.Out, "The download of each platform is made from the template %s\n", p.Download)

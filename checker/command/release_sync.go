@@ -75,7 +75,7 @@ stays. If a sync fails, the other products are still synced, and the exit status
 						return err
 					}
 				}
-				return syncProducts(cmd.Context(), sync, args, streams)
+				return syncProducts(cmd.Context(), s, sync, args, streams)
 			})
 		},
 	}
@@ -100,11 +100,14 @@ func productsWithUpstreams(ctx context.Context, s *db.Store) (names []string, er
 }
 
 // syncProducts syncs products, and prints a line for each upstream.
-func syncProducts(ctx context.Context, s *syncer.Syncer, products []string, streams IO) error {
+func syncProducts(ctx context.Context, store *db.Store, s *syncer.Syncer, products []string, streams IO) error {
 	progress := newProgress(streams.Err)
 	synced, failed := 0, int64(0)
 	s.Progress = func(product, upstream, text string) {
-		progress.part(synced, len(products), product+": "+upstream+": "+text)
+		if upstream != "" {
+			text = upstream + ": " + text
+		}
+		progress.part(synced, len(products), product+": "+text)
 	}
 	for _, product := range products {
 		results, err := s.Sync(ctx, product)
@@ -122,7 +125,7 @@ func syncProducts(ctx context.Context, s *syncer.Syncer, products []string, stre
 		}
 		failed += printSync(product, results, streams)
 		if len(results) > 0 {
-			if err := printProductHints(ctx, s.Store, product, false, streams.Err); err != nil {
+			if err := printProductHints(ctx, store, product, false, streams.Err); err != nil {
 				return err
 			}
 		}

@@ -10,9 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"relcheck/checker/fetch"
 	"relcheck/checker/mirror"
-	"relcheck/checker/upstream"
+	"relcheck/checker/stats"
 	"relcheck/db"
+	"relcheck/db/dbfile"
 )
 
 func serveFilesFlags(c *cobra.Command, o *serveOptions) {
@@ -36,15 +38,29 @@ func (o *serveOptions) openFiles(ctx context.Context, s *db.Store, log *slog.Log
 	if _, err := os.Stat(o.files); errors.Is(err, fs.ErrNotExist) && hosted > 0 {
 		return nil, fmt.Errorf("--files %s: the folder does not exist, and the store lists %d files in it: mount or restore the folder, or create an empty one", o.files, hosted)
 	}
-	if o.Files, err = mirror.Open(o.files); err != nil {
+	if o.Files, err = openFolder(ctx, s, o.files, true); err != nil {
 		return nil, err
 	}
 	if o.fetchOnDemand {
 		if err := o.Files.CheckWritable(); err != nil {
 			return nil, errors.Join(fmt.Errorf("--fetch-on-demand needs a folder that it can write to: %w", err), o.Files.Close())
 		}
-		o.Fetcher = &mirror.Fetcher{Folder: o.Files, Client: upstream.NewClient()}
+		o.Fetcher = &mirror.Fetcher{Folder: o.Files, Client: fetch.NewClient(), Reserve: reserve(o.files, dbfile.Space)}
 	}
 	log.Info("serving files of releases", "folder", o.files, "files", hosted)
 	return o.Files.Close, nil
+}
+
+// reserve returns a function that returns an error if a download would leave less than the
+// larger of 1 GB and 5 % of the disk free. Otherwise clients that request many files could
+// fill a disk that the store also needs.
+func reserve(folder string, space func(folder string) (free, total int64, known bool)) func(size int64) error {
+	return func(size int64) error {
+		free, total, known := space(folder)
+		if least := max(1e9, total/20); known && free-size < least {
+			return fmt.Errorf("%w: %s are free, and relcheck serve --fetch-on-demand leaves %s free: remove files with relcheck file prune", mirror.ErrFull,
+				stats.ShowBytes(float64(free)), stats.ShowBytes(float64(least)))
+		}
+		return nil
+	}
 }

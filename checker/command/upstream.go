@@ -65,7 +65,7 @@ func importList(ctx context.Context, s *db.Store, product, what string, list cat
 		return fmt.Errorf("%s: it contains no releases: nothing was imported", what)
 	}
 	c, err := s.ImportReleases(ctx, product, list, force)
-	if errors.Is(err, db.ErrMissing) {
+	if errors.Is(err, catalog.ErrMissing) {
 		return fmt.Errorf("%s: %w: nothing was imported; give the whole list, or add --force to remove them", what, err)
 	}
 	if err != nil {

@@ -8,21 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"mime"
 	"net/http"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
 	"golang.org/x/time/rate"
+
+	"relcheck/checker/fetch"
 )
 
 // MaxSize is the maximum size of a file, in bytes.
@@ -33,17 +31,24 @@ type Source struct {
 	URL  string
 	Size int64 // in bytes; 0 if unknown
 	Digests
+	// PublicOnly refuses to connect to private addresses; see [fetch.PublicOnly].
+	PublicOnly bool
 }
 
 // Fetcher downloads files into a folder.
 type Fetcher struct {
 	Folder *Folder
 
-	// Client sends the requests. Its Timeout must be 0, because large files take long.
+	// Client sends the requests; see [fetch.NewClient]. Its Timeout must be 0, because large
+	// files take long.
 	Client *http.Client
 
 	// Speed limits the bytes per second of all downloads together; nil is unlimited.
 	Speed *rate.Limiter
+
+	// Reserve, if not nil, returns an error if the folder must not grow by a number of
+	// bytes. Fetch calls it before a download and repeatedly while it lasts.
+	Reserve func(size int64) error
 
 	// Tries is the maximum number of attempts in a row without progress; 0 means 5.
 	Tries int
@@ -51,8 +56,7 @@ type Fetcher struct {
 	// Stalled is the maximum time without a received byte; 0 means a minute.
 	Stalled time.Duration
 
-	// Pause is the time before the second attempt in a row. It doubles each time, up to a
-	// minute; 0 means a second.
+	// Pause is the time before the second attempt in a row; see [fetch.Attempts].
 	Pause time.Duration
 }
 
@@ -62,7 +66,10 @@ type Fetcher struct {
 // the content is not the expected one, and [fs.ErrNotExist] if the server does not have the
 // file.
 func (f *Fetcher) Fetch(ctx context.Context, from Source, progress func(size int64)) (Content, error) {
-	if c, ok := f.Folder.find(from.Digests); ok {
+	if from.PublicOnly {
+		ctx = fetch.PublicOnly(ctx)
+	}
+	if c, ok := f.Folder.find(ctx, from); ok {
 		return c, nil
 	}
 	key := from.key()
@@ -71,7 +78,7 @@ func (f *Fetcher) Fetch(ctx context.Context, from Source, progress func(size int
 		return Content{}, err
 	}
 	defer unlock()
-	if c, ok := f.Folder.find(from.Digests); ok { // another process has fetched it
+	if c, ok := f.Folder.find(ctx, from); ok { // another process has fetched it
 		return c, nil
 	}
 	p, err := f.Folder.openPartial(key, from.Known())
@@ -80,60 +87,45 @@ func (f *Fetcher) Fetch(ctx context.Context, from Source, progress func(size int
 	}
 	defer p.file.Close()
 	c, err := f.complete(ctx, p, from, progress)
-	if errors.Is(err, ErrMismatch) || errors.Is(err, syscall.ENOSPC) { // the partial file is useless, or its space is needed
+	if useless := errors.Is(err, ErrMismatch); useless || errors.Is(err, ErrFull) || errors.Is(err, syscall.ENOSPC) { // or its space is needed
 		f.Folder.root.Remove(p.name)
 	}
 	return c, err
 }
 
 // complete downloads the rest of a partial file and publishes it.
-func (f *Fetcher) complete(ctx context.Context, p *partial, from Source, progress func(int64)) (Content, error) {
+func (f *Fetcher) complete(ctx context.Context, p *partial, from Source, progress func(int64)) (c Content, err error) {
 	resumed := p.size > 0
-	tries := 0
-	for {
+	attempts := fetch.Attempts{Max: cmp.Or(f.Tries, 5), Pause: f.Pause}
+	err = attempts.Do(ctx, func() (bool, error) {
 		before := p.size
-		err := f.attempt(ctx, p, from, progress)
-		if err == nil {
-			c, err := p.publish(ctx, from.Digests)
-			if errors.Is(err, ErrMismatch) && resumed { // the parts may be of different files
-				resumed = false
-				if err := p.restart(); err != nil {
-					return c, err
-				}
-				continue
-			}
-			return c, err
+		if err := f.attempt(ctx, p, from, progress); err != nil {
+			resumed = resumed || p.size > 0
+			return p.size > before, err
 		}
-		passing := new(passingError)
-		if !errors.As(err, &passing) || ctx.Err() != nil {
-			return Content{}, err
+		c, err = p.publish(ctx, from.Digests)
+		if errors.Is(err, ErrMismatch) && resumed { // the parts may be of different files
+			resumed = false
+			return true, cmp.Or(p.restart(), error(fetch.Temporary{Err: err}))
 		}
-		if tries++; p.size > before {
-			tries = 0
-		}
-		if tries >= cmp.Or(f.Tries, 5) {
-			return Content{}, err
-		}
-		resumed = resumed || p.size > 0
-		select {
-		case <-ctx.Done():
-			return Content{}, context.Cause(ctx)
-		case <-time.After(cmp.Or(passing.after, min(cmp.Or(f.Pause, time.Second)<<max(tries-1, 0), maxWait))):
-		}
+		return true, err
+	})
+	return c, err
+}
+
+// ErrFull is wrapped by errors of [Fetcher.Reserve].
+var ErrFull = errors.New("not enough free space")
+
+// reserve checks the free space for the rest of a download. The size may be unknown.
+func (f *Fetcher) reserve(p *partial, size int64) error {
+	if f.Reserve == nil {
+		return nil
 	}
+	return f.Reserve(max(size-p.size, 0))
 }
 
-// maxWait is the maximum time between two attempts. If a server asks for a longer wait, the
-// fetch fails.
-const maxWait = time.Minute
-
-// passingError is a temporary error: another attempt may succeed.
-type passingError struct {
-	error
-	after time.Duration // wait that the server asks for, or 0
-}
-
-func (e *passingError) Unwrap() error { return e.error }
+// reserveEvery is the number of bytes after which the free space is checked again.
+const reserveEvery = 64 << 20
 
 // attempt sends one request for the rest of the partial file.
 func (f *Fetcher) attempt(ctx context.Context, p *partial, from Source, progress func(int64)) error {
@@ -145,23 +137,23 @@ func (f *Fetcher) attempt(ctx context.Context, p *partial, from Source, progress
 			return err
 		}
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	patience := cmp.Or(f.Stalled, time.Minute)
-	stalled := time.AfterFunc(patience, func() {
-		cancel(fmt.Errorf("the download has stalled for %v", patience))
-	})
-	defer stalled.Stop()
 	resp, err := f.request(ctx, p, from.URL)
 	if err != nil {
-		return &passingError{error: cmp.Or(context.Cause(ctx), err)}
+		return err
 	}
 	defer resp.Body.Close()
 	if err := p.begin(resp, from); err != nil {
 		return err
 	}
-	body := &meteredReader{ctx, resp.Body, f.Speed, func() { stalled.Reset(patience) }}
-	for err == nil {
+	size := cmp.Or(from.Size, p.size+resp.ContentLength)
+	body := &limitedReader{ctx, resp.Body, f.Speed}
+	for checked := int64(-reserveEvery); err == nil; {
+		if p.size-checked >= reserveEvery {
+			checked = p.size
+			if err := f.reserve(p, size); err != nil {
+				return err
+			}
+		}
 		if err = p.append(body); progress != nil {
 			progress(p.size)
 		}
@@ -169,22 +161,20 @@ func (f *Fetcher) attempt(ctx context.Context, p *partial, from Source, progress
 			return fmt.Errorf("%w: the file is larger than %d bytes", ErrMismatch, limit)
 		}
 	}
-	switch writing := new(fs.PathError); {
+	switch {
 	case err == io.EOF && from.Size > 0 && p.size < from.Size:
-		return &passingError{error: fmt.Errorf("%w: the file has %d of %d bytes", ErrMismatch, p.size, from.Size)}
+		return fetch.Temporary{Err: fmt.Errorf("%w: the file has %d of %d bytes", ErrMismatch, p.size, from.Size)}
 	case err == io.EOF:
 		return nil
-	case errors.As(err, &writing):
-		return err
 	}
-	return &passingError{error: cmp.Or(context.Cause(ctx), err)}
+	return err
 }
 
 // request requests the rest of the partial file.
 func (f *Fetcher) request(ctx context.Context, p *partial, link string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
 	if err != nil {
-		return nil, err
+		return nil, fetch.WithoutURL(err)
 	}
 	req.Header.Set("Accept-Encoding", "identity") // a range of a compressed response is useless
 	if p.size > 0 {
@@ -193,11 +183,7 @@ func (f *Fetcher) request(ctx context.Context, p *partial, link string) (*http.R
 			req.Header.Set("If-Range", p.validator)
 		}
 	}
-	resp, err := f.Client.Do(req)
-	if with := new(url.Error); errors.As(err, &with) { // the URL may contain a user name
-		err = with.Err
-	}
-	return resp, err
+	return fetch.Do(f.Client, req, cmp.Or(f.Stalled, time.Minute))
 }
 
 // begin prepares the partial file for the body of a response.
@@ -209,19 +195,10 @@ func (p *partial) begin(resp *http.Response, from Source) error {
 		if err := p.restart(); err != nil {
 			return err
 		}
-		return &passingError{error: fmt.Errorf("the server does not continue the download: status %d", resp.StatusCode)}
-	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode >= 500:
-		err := fmt.Errorf("status %s", resp.Status)
-		after, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		if wait := time.Duration(after) * time.Second; wait > maxWait {
-			return fmt.Errorf("%w: the server asks to try again in %v", err, wait)
-		} else {
-			return &passingError{err, wait}
-		}
-	case resp.StatusCode == http.StatusNotFound, resp.StatusCode == http.StatusGone:
-		return fmt.Errorf("status %s: %w", resp.Status, fs.ErrNotExist)
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("status %s", resp.Status)
+		return fetch.Temporary{Err: fmt.Errorf("the server does not continue the download: status %d", resp.StatusCode)}
+	}
+	if err := fetch.Check(resp); err != nil && resp.StatusCode != http.StatusOK {
+		return err
 	}
 	if err := checkResponse(resp, from); err != nil {
 		return err
@@ -241,7 +218,7 @@ func checkResponse(resp *http.Response, from Source) error {
 		return fmt.Errorf("%w: the file has %d bytes, want %d", ErrMismatch, n, from.Size)
 	case n > MaxSize:
 		return fmt.Errorf("the file has %d bytes, more than %d", n, int64(MaxSize))
-	case n < 0 && !from.Known() && resp.ProtoMajor < 2 && !slices.Contains(resp.TransferEncoding, "chunked"):
+	case !from.Known() && !fetch.Delimited(resp):
 		return errors.New("the response has no length and the file no checksum, so truncation cannot be detected")
 	case kind == "text/html" && !from.Known() && !strings.Contains(path.Ext(resp.Request.URL.Path), "htm"):
 		return errors.New("the response is a web page, for example a sign-in page")
@@ -263,25 +240,21 @@ func validator(resp *http.Response) string {
 	return ""
 }
 
-// meteredReader reads a body at a limited speed.
-type meteredReader struct {
-	ctx     context.Context
-	body    io.Reader
-	speed   *rate.Limiter
-	arrived func()
+// limitedReader reads a body at a limited speed.
+type limitedReader struct {
+	ctx   context.Context
+	body  io.Reader
+	speed *rate.Limiter
 }
 
-func (m *meteredReader) Read(p []byte) (int, error) {
-	if m.speed != nil {
-		p = p[:min(len(p), m.speed.Burst())]
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.speed == nil {
+		return l.body.Read(p)
 	}
-	n, err := m.body.Read(p)
-	if n > 0 && m.speed != nil {
-		if err := m.speed.WaitN(m.ctx, n); err != nil {
-			return 0, err
-		}
+	n, err := l.body.Read(p[:min(len(p), l.speed.Burst())])
+	if n > 0 {
+		err = cmp.Or(l.speed.WaitN(l.ctx, n), err)
 	}
-	m.arrived()
 	return n, err
 }
 
@@ -291,22 +264,24 @@ func (s Source) key() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// find returns the content with an expected SHA-256.
-func (f *Folder) find(want Digests) (c Content, ok bool) {
-	if !isSum(want.SHA256) {
-		return c, false
-	}
-	info, err := f.root.Lstat(contentPath(want.SHA256))
+// find returns the content of a source with a known SHA-256. It reads and verifies content
+// whose size is not the expected one: a power failure may have truncated it.
+func (f *Folder) find(ctx context.Context, from Source) (c Content, ok bool) {
+	info, err := f.Stat(from.SHA256)
 	if err != nil || !info.Mode().IsRegular() {
 		return c, false
 	}
-	return Content{want.SHA256, info.Size()}, true
+	if info.Size() != from.Size && f.Verify(ctx, from.SHA256) != nil {
+		return c, false
+	}
+	return Content{from.SHA256, info.Size()}, true
 }
 
-// lock waits until no other process fetches the same source. The 256 lock files are never
-// removed. Otherwise two processes could lock two different files of the same name.
+// lock waits until no other process fetches the same source. Lock files are never removed.
+// Otherwise two processes could lock two different files of the same name. Sources that
+// share one of the 65,536 names wait for each other.
 func (f *Folder) lock(ctx context.Context, key string) (unlock func(), err error) {
-	l := flock.New(filepath.Join(f.path, locks, key[:2]), flock.SetFlag(os.O_CREATE|os.O_RDWR)) // NFS requires a file that can be written
+	l := flock.New(filepath.Join(f.path, locks, key[:4]), flock.SetFlag(os.O_CREATE|os.O_RDWR)) // NFS requires a file that can be written
 	if _, err := l.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("wait for another download of the file: %w", err)
 	}
@@ -366,7 +341,7 @@ func (p *partial) publish(ctx context.Context, want Digests) (c Content, err err
 		return c, err
 	}
 	sums := newSums(want)
-	if c.Size, err = io.CopyBuffer(sums, contextReader{ctx, p.file}, p.buffer); err != nil {
+	if c.Size, err = io.CopyBuffer(sums, contextReader{ctx, p.file, nil}, p.buffer); err != nil {
 		return c, err
 	}
 	if c.SHA256, err = sums.check(want); err != nil {

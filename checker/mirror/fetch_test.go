@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"relcheck/checker/fetch"
 )
 
 // file is a file on an upstream server.
@@ -89,7 +91,7 @@ func status(code int, headers ...string) http.Handler {
 
 func folder(t testing.TB) *Folder {
 	t.Helper()
-	f, err := Open(t.TempDir())
+	f, err := Create(t.TempDir(), "store")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,12 +185,14 @@ func TestFetch(t *testing.T) {
 		"stalled for good":                {stalling, 0, Digests{}, "stalled"},
 		"a page":                          {page, 0, Digests{}, "web page"},
 		"a page, with SHA-256":            {page, 0, sum, "got SHA-256"},
-		"404":                             {http.NotFoundHandler(), 0, sum, "not exist"},
-		"410":                             {status(410), 0, sum, "not exist"},
+		"404":                             {http.NotFoundHandler(), 0, sum, "status 404"},
+		"410":                             {status(410), 0, sum, "status 410"},
 		"403":                             {status(403), 0, sum, "status 403"},
 		"204":                             {status(204), 0, sum, "status 204"},
 		"503, then right":                 {inTurn(status(503), status(502), f), 0, sum, ""},
 		"503, asks to wait":               {inTurn(status(503, "Retry-After", "1"), f), 0, sum, ""},
+		"503, asks to wait in the past":   {inTurn(status(503, "Retry-After", "-1"), status(503, "Retry-After", "Thu, 01 Jan 2026 00:00:00 GMT"), f), 0, sum, ""},
+		"503, asks to wait until a date":  {status(503, "Retry-After", "Thu, 01 Jan 2099 00:00:00 GMT"), 0, sum, "asks to try again in"},
 		"429, asks to wait for long":      {status(429, "Retry-After", "3600"), 0, sum, "try again in 1h"},
 		"503 for good":                    {status(503), 0, sum, "status 503"},
 		"416 for good":                    {inTurn(cut(f, 300_000), status(416)), 0, sum, "status 416"},
@@ -201,7 +205,7 @@ func TestFetch(t *testing.T) {
 			into := folder(t)
 			fetcher := Fetcher{Folder: into, Client: s.Client(), Tries: 3, Stalled: 300 * time.Millisecond, Pause: time.Millisecond}
 			var progress int64
-			from := Source{strings.Replace(s.URL, "//", "//user:secret@", 1) + "/f.tar.gz", test.size, test.want}
+			from := Source{URL: strings.Replace(s.URL, "//", "//user:secret@", 1) + "/f.tar.gz", Size: test.size, Digests: test.want}
 			c, err := fetcher.Fetch(t.Context(), from, func(n int64) { progress = n })
 			stored := checkFolder(t, into)
 			if test.err == "" {
@@ -284,6 +288,75 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// A file that lost its end in a power failure is fetched again. A file with the expected
+// size is not read.
+func TestFetchTruncated(t *testing.T) {
+	f := newFile(100_000)
+	s := httptest.NewServer(f)
+	defer s.Close()
+	into, want := folder(t), Content{f.digests().SHA256, 100_000}
+	fetcher := Fetcher{Folder: into, Client: s.Client()}
+	for _, size := range []int64{0, want.Size} {
+		if err := into.root.MkdirAll(path.Dir(contentPath(want.SHA256)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := into.root.WriteFile(contentPath(want.SHA256), f.content[:50_000], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c, err := fetcher.Fetch(t.Context(), Source{URL: s.URL, Size: size, Digests: f.digests()}, nil)
+		if c != want || err != nil || checkFolder(t, into) != 1 {
+			t.Errorf("size %d: got %+v (error %v), want %+v", size, c, err, want)
+		}
+	}
+}
+
+// A redirect that must not be followed is not tried again.
+func TestFetchRefused(t *testing.T) {
+	var requests atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+	}))
+	defer s.Close()
+	fetcher := Fetcher{Folder: folder(t), Client: fetch.NewClient()}
+	if _, err := fetcher.Fetch(t.Context(), Source{URL: s.URL}, nil); !errors.As(err, new(*fetch.RefusedError)) || requests.Load() != 1 {
+		t.Errorf("redirect to a file: got error %v after %d requests, want it refused after 1", err, requests.Load())
+	}
+	if _, err := fetcher.Fetch(t.Context(), Source{URL: s.URL, PublicOnly: true}, nil); !errors.As(err, new(*fetch.RefusedError)) || requests.Load() != 1 {
+		t.Errorf("private address: got error %v after %d requests, want it refused without one", err, requests.Load()-1)
+	}
+}
+
+// A download ends when the reserve of free space is reached.
+func TestFetchReserve(t *testing.T) {
+	f := newFile(1_000_000)
+	s := httptest.NewServer(f)
+	defer s.Close()
+	for name, free := range map[string]int64{"too little": 999_999, "enough": 1_000_000} {
+		fetcher := Fetcher{Folder: folder(t), Client: s.Client(), Reserve: func(size int64) error {
+			if size > free {
+				return fmt.Errorf("%w for %d bytes", ErrFull, size)
+			}
+			return nil
+		}}
+		_, err := fetcher.Fetch(t.Context(), Source{URL: s.URL, Digests: f.digests()}, nil)
+		if full := name == "too little"; errors.Is(err, ErrFull) != full || len(partialFiles(t, fetcher.Folder)) != 0 {
+			t.Errorf("%s: got error %v and partial files %v, want none", name, err, partialFiles(t, fetcher.Folder))
+		}
+	}
+}
+
+// A slow download does not count as stalled while it waits because of the limit.
+func TestFetchSlowly(t *testing.T) {
+	f := newFile(3000)
+	s := httptest.NewServer(f)
+	defer s.Close()
+	fetcher := Fetcher{Folder: folder(t), Client: s.Client(), Speed: rate.NewLimiter(1000, 1000), Stalled: 500 * time.Millisecond, Tries: 1}
+	if _, err := fetcher.Fetch(t.Context(), Source{URL: s.URL}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // Several processes that fetch a file at the same time send one request.
 func TestFetchOnce(t *testing.T) {
 	f := newFile(1_000_000)
@@ -298,7 +371,7 @@ func TestFetchOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			into, err := Open(dir)
+			into, err := Create(dir, "store")
 			if err != nil {
 				t.Error(err)
 				return
@@ -416,34 +489,5 @@ func TestFolderStaysInside(t *testing.T) {
 	if file, err := f.Get(sum); err == nil {
 		file.Close()
 		t.Error("a file outside of the folder was opened")
-	}
-}
-
-func TestPrune(t *testing.T) {
-	f := folder(t)
-	var sums []string
-	for _, text := range []string{"needed", "not needed", "fresh"} {
-		c, err := f.Add(t.Context(), strings.NewReader(text), Digests{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		sums = append(sums, c.SHA256)
-	}
-	for _, name := range []string{"old", "new"} {
-		if err := f.root.WriteFile(path.Join(partials, name), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, age := range map[string]time.Duration{contentPath(sums[0]): 2 * fresh, contentPath(sums[1]): 2 * fresh, path.Join(partials, "old"): 2 * abandoned} {
-		if err := f.root.Chtimes(name, time.Now().Add(-age), time.Now().Add(-age)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	n, size, err := f.Prune(func(sum string) bool { return sum == sums[0] })
-	if n != 1 || size != int64(len("not needed")) || err != nil {
-		t.Errorf("got %d files with %d bytes (error %v), want one with 10", n, size, err)
-	}
-	if left := partialFiles(t, f); len(left) != 1 || left[0] != "new" || checkFolder(t, f) != 2 {
-		t.Errorf("got partial files %v, want new", left)
 	}
 }

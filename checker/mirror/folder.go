@@ -17,8 +17,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Subfolders of a folder.
@@ -27,14 +31,19 @@ const (
 	partials = "partial" // files that are being written
 	locks    = "lock"    // see [Folder.lock]
 	damaged  = "damaged" // contents that no longer match their SHA-256
+	checks   = "check"   // see [Folder.RecordCheck]
 )
+
+// owner is the name of a file with the ID of the store that the folder belongs to.
+const owner = "store"
 
 // Folder is a folder of files, each under the SHA-256 of its content. A file gets its final
 // name only when it is complete and on disk. Several processes can use the same folder,
 // also on several machines if the file system has locks.
 type Folder struct {
-	path string
-	root *os.Root
+	path   string
+	root   *os.Root
+	shards [256]atomic.Pointer[os.Root] // subfolders of contents that [Folder.Get] keeps open
 }
 
 // Content identifies the content of a file.
@@ -56,25 +65,72 @@ var ErrMismatch = errors.New("not the expected content")
 // ErrDamaged is wrapped by errors about a file that has changed on disk.
 var ErrDamaged = errors.New("the file was damaged on disk")
 
-// Open opens a folder, and creates it if it is missing.
-func Open(folder string) (*Folder, error) {
+// ErrChanging is wrapped by errors about a file that another process is writing.
+var ErrChanging = errors.New("the file is changing on disk")
+
+// Create opens the folder of a store, and creates it if it is missing.
+func Create(folder, store string) (*Folder, error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, fmt.Errorf("create the folder of files: %w", err)
+	}
+	return open(folder, store, true)
+}
+
+// Open opens the folder of a store. It creates nothing.
+func Open(folder, store string) (*Folder, error) { return open(folder, store, false) }
+
+func open(folder, store string, create bool) (*Folder, error) {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
-	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("create the folder of files: %w", err)
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return nil, fmt.Errorf("open the folder of files: %w", err)
 	}
-	for _, sub := range []string{contents, partials, locks} {
-		if err := root.MkdirAll(sub, 0o755); err != nil {
-			return nil, errors.Join(fmt.Errorf("create a folder in %s: %w", folder, err), root.Close())
+	f := &Folder{path: folder, root: root}
+	if err := f.prepare(store, create); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return f, nil
+}
+
+// prepare checks that the folder belongs to a store. If create is set, it creates what is
+// missing in the folder.
+func (f *Folder) prepare(store string, create bool) error {
+	if create {
+		for _, sub := range []string{contents, partials, locks} {
+			if err := f.root.MkdirAll(sub, 0o755); err != nil {
+				return fmt.Errorf("create a folder in %s: %w", f.path, err)
+			}
 		}
 	}
-	return &Folder{folder, root}, nil
+	id, err := f.root.ReadFile(owner)
+	if errors.Is(err, fs.ErrNotExist) && create {
+		if err := f.claim(store); err != nil {
+			return fmt.Errorf("write the ID of the store into %s: %w", f.path, err)
+		}
+		id, err = f.root.ReadFile(owner)
+	}
+	switch id := strings.TrimSpace(string(id)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is not a folder of files, because it has no file named %s: give the folder that relcheck file fetch has filled", f.path, owner)
+	case err != nil:
+		return fmt.Errorf("read the ID of the store that the folder belongs to: %w", err)
+	case id != store:
+		return fmt.Errorf("%s belongs to store %.100q, and this is store %s: give the folder of this store, or remove %s if the other store is no longer used", f.path, id, store, filepath.Join(f.path, owner))
+	}
+	return nil
+}
+
+// claim makes the folder that of a store.
+func (f *Folder) claim(store string) error {
+	name := path.Join(partials, fmt.Sprintf("%s-%016x", owner, rand.Uint64()))
+	if err := f.root.WriteFile(name, []byte(store+"\n"), 0o644); err != nil {
+		f.root.Remove(name)
+		return err
+	}
+	return f.root.Rename(name, owner)
 }
 
 // CheckWritable returns an error if files cannot be added to the folder.
@@ -88,7 +144,14 @@ func (f *Folder) CheckWritable() error {
 }
 
 // Close closes the folder.
-func (f *Folder) Close() error { return f.root.Close() }
+func (f *Folder) Close() error {
+	for i := range f.shards {
+		if shard := f.shards[i].Swap(nil); shard != nil {
+			shard.Close()
+		}
+	}
+	return f.root.Close()
+}
 
 func contentPath(sum string) string { return path.Join(contents, sum[:2], sum) }
 
@@ -98,7 +161,30 @@ func (f *Folder) Get(sum string) (*os.File, error) {
 	if !isSum(sum) {
 		return nil, fmt.Errorf("%.100q is not a SHA-256: %w", sum, fs.ErrNotExist)
 	}
-	return f.root.Open(contentPath(sum))
+	place := f.shard(sum)
+	if shard := place.Load(); shard != nil {
+		if file, err := shard.Open(sum); err == nil {
+			return file, nil
+		}
+		if place.CompareAndSwap(shard, nil) { // it may have been replaced
+			shard.Close()
+		}
+	}
+	file, err := f.root.Open(contentPath(sum))
+	if err != nil {
+		return nil, err
+	}
+	if shard, err := f.root.OpenRoot(path.Join(contents, sum[:2])); err == nil && !place.CompareAndSwap(nil, shard) {
+		shard.Close()
+	}
+	return file, nil
+}
+
+// shard returns where the subfolder of a content is kept open. Opening a file in it takes
+// one system call instead of five.
+func (f *Folder) shard(sum string) *atomic.Pointer[os.Root] {
+	i, _ := strconv.ParseUint(sum[:2], 16, 8) // sum is a SHA-256
+	return &f.shards[i]
 }
 
 // Stat describes the file of the content with a SHA-256. It does not follow links.
@@ -117,7 +203,15 @@ func (f *Folder) Has(c Content) bool {
 }
 
 func isSum(sum string) bool {
-	return len(sum) == hex.EncodedLen(sha256.Size) && strings.Trim(sum, "0123456789abcdef") == ""
+	if len(sum) != hex.EncodedLen(sha256.Size) {
+		return false
+	}
+	for _, c := range []byte(sum) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }
 
 // Add stores the content of r. The error wraps [ErrMismatch] if the content does not have
@@ -144,7 +238,7 @@ func (f *Folder) Add(ctx context.Context, r io.Reader, want Digests) (c Content,
 		}
 	}()
 	sums := newSums(want)
-	if c.Size, err = io.Copy(io.MultiWriter(file, sums), contextReader{ctx, r}); err != nil {
+	if c.Size, err = io.Copy(io.MultiWriter(file, sums), contextReader{ctx, r, nil}); err != nil {
 		return c, err
 	}
 	if c.SHA256, err = sums.check(want); err != nil {
@@ -181,26 +275,61 @@ func (f *Folder) syncFolder(name string) error {
 // Verify reads the content with a SHA-256 and verifies it. If the content is damaged,
 // Verify moves it to the subfolder damaged, and the error wraps [ErrDamaged].
 func (f *Folder) Verify(ctx context.Context, sum string) error {
+	_, err := f.VerifyAt(ctx, sum, nil)
+	return err
+}
+
+// VerifyAt is Verify with a limit of bytes a second, unless speed is nil. It returns the
+// file that it has read. The error wraps [ErrChanging] if the file changes meanwhile.
+func (f *Folder) VerifyAt(ctx context.Context, sum string, speed *rate.Limiter) (fs.FileInfo, error) {
 	file, err := f.Get(sum)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer file.Close()
+	before, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
 	sums := newSums(Digests{})
-	if _, err := io.Copy(sums, contextReader{ctx, file}); err != nil {
-		return err
+	if _, err := io.Copy(sums, contextReader{ctx, file, speed}); err != nil {
+		return nil, err
 	}
-	if sums.sha256() == sum {
-		return nil
+	after, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !Same(before, after):
+		return nil, ErrChanging
+	case sums.sha256() == sum:
+		return after, nil
 	}
-	err = f.root.MkdirAll(damaged, 0o755)
+	return after, f.moveDamaged(sum, after)
+}
+
+// Same reports whether a file has not been replaced or written to.
+func Same(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}
+
+// moveDamaged moves damaged content away, unless another process has replaced it.
+func (f *Folder) moveDamaged(sum string, read fs.FileInfo) error {
+	now, err := f.Stat(sum)
+	if err == nil && !os.SameFile(now, read) {
+		return ErrChanging
+	}
+	target := path.Join(damaged, sum)
 	if err == nil {
-		err = f.root.Rename(contentPath(sum), path.Join(damaged, sum))
+		err = f.root.MkdirAll(damaged, 0o755)
+	}
+	if err == nil {
+		err = f.root.Rename(contentPath(sum), target)
 	}
 	if err != nil {
 		return fmt.Errorf("%w, and cannot be moved away: %w", ErrDamaged, err)
 	}
-	return fmt.Errorf("%w and moved to %s", ErrDamaged, filepath.Join(f.path, damaged, sum))
+	f.root.Chtimes(target, time.Time{}, time.Now()) // for Prune, which otherwise removes it earlier
+	return fmt.Errorf("%w and moved to %s", ErrDamaged, filepath.Join(f.path, target))
 }
 
 // All iterates over the contents of the folder. It ends with the first error.
@@ -223,55 +352,6 @@ func (f *Folder) All() iter.Seq2[Content, error] {
 			yield(Content{}, err)
 		}
 	}
-}
-
-const (
-	// fresh is the age until which Prune keeps content that is not needed: the process that
-	// wrote it may not have recorded it yet.
-	fresh = time.Hour
-	// abandoned is the age from which Prune removes partial files.
-	abandoned = 7 * 24 * time.Hour
-)
-
-// Prune removes contents that are not needed, and abandoned partial files. It returns the
-// number and the size of the removed contents.
-func (f *Folder) Prune(needed func(sum string) bool) (n int, size int64, err error) {
-	for c, err := range f.All() {
-		if err != nil {
-			return n, size, err
-		}
-		if needed(c.SHA256) {
-			continue
-		}
-		removed, err := f.removeOlder(contentPath(c.SHA256), fresh)
-		if err != nil {
-			return n, size, err
-		}
-		if removed {
-			n++
-			size += c.Size
-		}
-	}
-	left, err := fs.ReadDir(f.root.FS(), partials)
-	for _, entry := range left {
-		if err == nil {
-			_, err = f.removeOlder(path.Join(partials, entry.Name()), abandoned)
-		}
-	}
-	return n, size, err
-}
-
-// removeOlder removes a file that was last written longer ago than age.
-func (f *Folder) removeOlder(name string, age time.Duration) (bool, error) {
-	info, err := f.root.Lstat(name)
-	if err == nil && time.Since(info.ModTime()) > age {
-		err = f.root.Remove(name)
-		return err == nil, err
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return false, err
 }
 
 // sums computes the checksums of the bytes written to it.
@@ -306,15 +386,23 @@ func (s *sums) check(want Digests) (string, error) {
 	return sum, nil
 }
 
-// contextReader is a reader that fails when its context is done.
+// contextReader is a reader that fails when its context is done. It reads at a limited
+// speed unless speed is nil.
 type contextReader struct {
 	ctx context.Context
 	io.Reader
+	speed *rate.Limiter
 }
 
 func (r contextReader) Read(p []byte) (int, error) {
 	if err := context.Cause(r.ctx); err != nil {
 		return 0, err
+	}
+	if r.speed != nil {
+		p = p[:min(len(p), r.speed.Burst())]
+		if err := r.speed.WaitN(r.ctx, len(p)); err != nil {
+			return 0, err
+		}
 	}
 	return r.Reader.Read(p)
 }

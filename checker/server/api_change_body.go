@@ -130,7 +130,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 		Channels      nonNull[[]nonNull[apiChannel]] `json:"channels"`
 		Upstreams     nonNull[[]nonNull[string]]     `json:"upstreams"`
 		NotesHere     nonNull[bool]                  `json:"notes_here"`
-		UpstreamLinks nonNull[bool]                  `json:"upstream_links"`
+		Links         nonNull[string]                `json:"links"`
 	}
 	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
 		return nil, err
@@ -140,7 +140,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 	}
 	p := catalog.ProductPatch{}
 	for name, field := range map[string]nonNull[string]{"title": body.Title, "repo": body.Repo, "module": body.Module, "download": body.Download, "notes": body.Notes,
-		"file": body.File, "release_suffix": body.ReleaseSuffix, "match": body.Match, "min_age": body.MinAge} {
+		"file": body.File, "release_suffix": body.ReleaseSuffix, "match": body.Match, "min_age": body.MinAge, "links": body.Links} {
 		if field.value != nil {
 			p[name] = *field.value
 		}
@@ -157,7 +157,7 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 			p[name] = all.String()
 		}
 	}
-	for name, flag := range map[string]nonNull[bool]{"require_files": body.RequireFiles, "notes_here": body.NotesHere, "upstream_links": body.UpstreamLinks} {
+	for name, flag := range map[string]nonNull[bool]{"require_files": body.RequireFiles, "notes_here": body.NotesHere} {
 		if flag.value != nil {
 			p[name] = strconv.FormatBool(*flag.value)
 		}
@@ -210,12 +210,11 @@ var patchTypes = map[string]string{
 	"origins":    `an array of strings such as ["https://app.example.com"]`,
 	"files":      `an array of objects such as {"name": "app-linux-amd64", "url": "https://example.com/app-linux-amd64"}`,
 
-	"tag_prefixes":   `an array of strings such as ["cli/v"]`,
-	"require_files":  "true or false",
-	"notes_here":     "true or false",
-	"upstream_links": "true or false",
-	"upstreams":      `an array of strings such as ["github:owner/repo"]`,
-	"channels":       `an array of objects such as {"name": "lts", "match": "<2"}`,
+	"tag_prefixes":  `an array of strings such as ["cli/v"]`,
+	"require_files": "true or false",
+	"notes_here":    "true or false",
+	"upstreams":     `an array of strings such as ["github:owner/repo"]`,
+	"channels":      `an array of objects such as {"name": "lts", "match": "<2"}`,
 }
 
 // firstToken returns the first part of a pointer: the name of a field, cut to 50

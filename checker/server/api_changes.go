@@ -108,7 +108,7 @@ type apiSettings struct {
 	Channels      []apiChannel `json:"channels"`
 	Upstreams     []string     `json:"upstreams"`
 	NotesHere     bool         `json:"notes_here"`
-	UpstreamLinks bool         `json:"upstream_links"`
+	Links         string       `json:"links"` // one of catalog.LinkChoices
 }
 
 // apiChannel is the representation of a channel in the API.
@@ -122,7 +122,7 @@ func newAPISettings(p catalog.Product) apiSettings {
 	s := apiSettings{Name: p.Name, Title: p.Title, Repo: p.Repo, Module: p.Module, Download: p.Download, Notes: p.Notes, File: p.File,
 		Origins: strings.Fields(p.Origins), TagPrefixes: strings.Fields(p.Prefixes), ReleaseSuffix: p.Suffix, Match: p.Match,
 		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{},
-		Upstreams: strings.Fields(p.Upstreams), NotesHere: p.NotesHere, UpstreamLinks: p.UpstreamLinks}
+		Upstreams: strings.Fields(p.Upstreams), NotesHere: p.NotesHere, Links: p.Field("links")}
 	for _, c := range p.ChannelList() {
 		s.Channels = append(s.Channels, apiChannel(c))
 	}

@@ -234,3 +234,46 @@ func TestRelcheckUpstream(t *testing.T) {
 	}
 	same("after changes of the operator")
 }
+
+// A relcheck that syncs an empty product with another exports the same releases, byte for
+// byte, except the name of the list. The data of upstream and the changes of the operator
+// there are merged into one layer, because here all of it is upstream's.
+func TestRelcheckRoundTrip(t *testing.T) {
+	first, second := newService(t), newService(t)
+	first.fillLayers(t)
+	_, token := first.token(t)
+	name := "relcheck:" + first.URL + "/p/opa"
+	if _, _, err := second.store.EditProduct(t.Context(), "opa", catalog.ProductPatch{"upstreams": name}); err != nil {
+		t.Fatal(err)
+	}
+	sync := &syncer.Syncer{Store: second.store, Reader: &upstream.Reader{Tokens: upstream.Tokens{strings.TrimPrefix(first.URL, "http://"): token}}}
+	if results, err := sync.Sync(t.Context(), "opa"); err != nil || results[0].Err != nil {
+		t.Fatalf("got %+v (error %v)", results, err)
+	}
+	lines := func(s *service, list string) map[string]string {
+		all := map[string]string{}
+		for line := range strings.Lines(s.exported(t, "opa")) {
+			if rest, ok := strings.CutPrefix(line, `{"tag":"`); ok {
+				tag, _, _ := strings.Cut(rest, `"`)
+				all[tag] = strings.ReplaceAll(strings.TrimRight(line, ",\n"), `"list":"`+list+`"`, `"list":"github:me/app"`)
+			}
+		}
+		return all
+	}
+	from, got := lines(first, ""), lines(second, name)
+	like := func(tag string, changes ...string) string {
+		return strings.NewReplacer(changes...).Replace(strings.ReplaceAll(from["v2.0.0"], "v2.0.0", tag))
+	}
+	for tag, want := range map[string]string{
+		"v2.0.0": from["v2.0.0"],
+		"v1.0.0": like("v1.0.0", `"title":"Upstream v1.0.0"`, `"title":"Operator","notes":"https://example.com/notes"`, `"prerelease":false`, `"prerelease":false,"withdrawn":true,"reason":"broken"`),
+		"v1.2.0": like("v1.2.0", `"prerelease":false`, `"prerelease":false,"withdrawn":true,"reason":"`+catalog.GoneReason+`"`),
+	} {
+		if got[tag] != want {
+			t.Errorf("%s: -want +got:\n%s", tag, cmp.Diff(want, got[tag]))
+		}
+	}
+	if len(got) != len(from) {
+		t.Errorf("got %d releases, want %d", len(got), len(from))
+	}
+}

@@ -34,19 +34,23 @@ type apiFile struct {
 	SHA256    string  `json:"sha256,omitzero"`
 	SHA512    string  `json:"sha512,omitzero"`
 	MediaType *string `json:"media_type"`
+	Hosted    string  `json:"hosted,omitzero"` // see [catalog.NamedFile.Status], or missing in the folder
 }
 
 // newAPIRelease returns the representation of a release of the product.
 func (p *product) newAPIRelease(r *catalog.Ranked) apiRelease {
 	assets, files := map[string]string{}, []apiFile{}
 	for platform, f := range r.Downloads(&p.Product).ByPlatform() {
-		assets[platform.String()] = p.FileURL(f)
+		if link := p.FileURL(f); link != "" {
+			assets[platform.String()] = link
+		}
 	}
+	hosted := hostedFiles(p, r)
 	for _, f := range r.Files {
 		if f.URL == "" { // a platform without a file
 			continue
 		}
-		listed := apiFile{f.ID, f.Name, nil, p.FileURL(&f), f.Size, f.SHA256, f.SHA512, nullIfEmpty(f.MediaType)}
+		listed := apiFile{f.ID, f.Name, nil, p.FileURL(&f), f.Size, f.SHA256, f.SHA512, nullIfEmpty(f.MediaType), hosted[f.URL]}
 		if f.Platform != (checker.Platform{}) {
 			listed.Platform = nullIfEmpty(f.Platform.String())
 		}
@@ -54,6 +58,22 @@ func (p *product) newAPIRelease(r *catalog.Ranked) apiRelease {
 	}
 	return apiRelease{r.ID, r.Tag, r.Title, formatTime(r.Date), formatTime(r.Created), nullIfEmpty(r.Notes), r.Prerelease, r.Withdrawn, nullIfEmpty(r.Reason),
 		assets, files, r == p.latest().release}
+}
+
+// hostedFiles returns the states of the hosted files of a release, by the URLs of files.
+func hostedFiles(p *product, r *catalog.Ranked) map[string]string {
+	if len(r.Hosted) == 0 {
+		return nil
+	}
+	hosted := map[string]string{}
+	for _, f := range r.NamedFiles(&p.Product) {
+		status := f.Status()
+		if f.State == catalog.FileHosted && f.Here == "" {
+			status = "missing"
+		}
+		hosted[f.Listed.URL], hosted[f.Here] = status, status
+	}
+	return hosted
 }
 
 func (s *Server) apiReleases(w http.ResponseWriter, r *http.Request, _ identity) error {

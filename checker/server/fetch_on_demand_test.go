@@ -29,6 +29,10 @@ func newOrigin(t *testing.T, respond func(w http.ResponseWriter, r *http.Request
 	return o
 }
 
+// settings are those of a product that has the server as an upstream, although its address is
+// private.
+func (o *origin) settings() string { return `{"upstreams":["relcheck:` + o.URL + `/p/app"]}` }
+
 // TestFetchOnDemand requests a file that is not hosted with many clients at the same time.
 func TestFetchOnDemand(t *testing.T) {
 	s := newFileService(t, true)
@@ -38,7 +42,7 @@ func TestFetchOnDemand(t *testing.T) {
 		<-begin
 		fmt.Fprint(w, content)
 	})
-	app := s.newProduct(t, "app", "")
+	app := s.newProduct(t, "app", o.settings())
 	app.want("201", "PUT", "v1", fmt.Sprintf(`{"files":[{"name":"app_linux_amd64.zip","url":"%s/a.zip","sha256":"%s"}]}`, o.URL, sumOf(content)))
 	if got, _, all := s.links(t, "app"); got != "http://relcheck.example.com/files/app/v1/app_linux_amd64.zip" || len(outside(all)) != 0 {
 		t.Errorf("before the fetch: got download %q and links outside %q, want none", got, outside(all))
@@ -76,33 +80,73 @@ func TestFetchOnDemandFails(t *testing.T) {
 		file    string // its fields other than the URL
 		want    string
 	}{
-		"missing": {func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, `,"sha256":"` + sumOf("a") + `"`, "status 404"},
-		"broken":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }, `,"sha256":"` + sumOf("a") + `"`, "status 500"},
-		"other":   {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "b") }, `,"sha256":"` + sumOf("a") + `"`, "not the expected content"},
+		"missing": {func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, `,"sha256":"` + sumOf("a") + `"`, "upstream does not have the file"},
+		"broken":  {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }, `,"sha256":"` + sumOf("a") + `"`, "could not be fetched"},
+		"other":   {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "b") }, `,"sha256":"` + sumOf("a") + `"`, "not the expected one"},
 		"truncated": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "9")
 			fmt.Fprint(w, "b")
-		}, `,"sha256":"` + sumOf("a") + `"`, "EOF"},
-		"other size":  {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "a") }, `,"size":5,"sha256":"` + sumOf("a") + `"`, "want 5"},
-		"no checksum": {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "internal") }, "", "without a checksum"},
+		}, `,"sha256":"` + sumOf("a") + `"`, "could not be fetched"},
+		"other size":       {func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "a") }, `,"size":5,"sha256":"` + sumOf("a") + `"`, "not the expected one"},
+		"private":          {nil, `,"sha256":"` + sumOf("a") + `"`, "could not be fetched"},
+		"private, no sums": {nil, "", "could not be fetched"},
+		"private redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, `,"sha256":"` + sumOf("a") + `"`, "could not be fetched"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFileService(t, true)
 			o := newOrigin(t, c.respond)
-			s.newProduct(t, "app", "").want("201", "PUT", "v1", fmt.Sprintf(`{"files":[{"name":"a.zip","url":"%s/a.zip"%s}]}`, o.URL, c.file))
+			settings, want := o.settings(), int64(1)
+			if c.respond == nil {
+				settings, want = "", 0
+			}
+			s.newProduct(t, "app", settings).want("201", "PUT", "v1", fmt.Sprintf(`{"files":[{"name":"a.zip","url":"%s/a.zip"%s}]}`, o.URL, c.file))
 			for range 3 {
 				got := s.get(t, "GET", "/files/app/v1/a.zip")
-				if got.StatusCode != 502 || !strings.Contains(got.body, c.want) || strings.Contains(got.body, o.URL) {
+				if got.StatusCode != 502 || !strings.Contains(got.body, c.want) || strings.Contains(got.body, o.Listener.Addr().String()) || strings.Contains(got.body, s.folder) {
 					t.Errorf("got status %d and %s, want 502 and %q", got.StatusCode, got.body, c.want)
 				}
 			}
-			if got, want := o.requests.Load(), int64(min(len(c.file), 1)); got != want && name != "truncated" { // a truncated download continues
+			if got := o.requests.Load(); got != want && name != "truncated" { // a truncated download continues
 				t.Errorf("got %d requests upstream, want %d", got, want)
 			}
 			if n := len(foundFiles(t, s)); n != 0 {
 				t.Errorf("got %d files in the store, want none", n)
 			}
 		})
+	}
+}
+
+// TestFetchOnDemandVerifies fetches files whose checksums are only in checksum files.
+func TestFetchOnDemandVerifies(t *testing.T) {
+	s := newFileService(t, true)
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/SHA256SUMS":
+			fmt.Fprintf(w, "%s  right.zip\n%s  wrong.zip\n", sumOf("content"), sumOf("another"))
+		case "/beside.zip.sha256":
+			fmt.Fprintln(w, sumOf("content"))
+		case "/right.zip", "/wrong.zip", "/beside.zip", "/none.zip":
+			fmt.Fprint(w, "content")
+		default:
+			http.NotFound(w, r)
+		}
+	})
+	app, files := s.newProduct(t, "app", o.settings()), ""
+	for _, name := range []string{"SHA256SUMS", "right.zip", "wrong.zip", "beside.zip", "none.zip"} {
+		files += fmt.Sprintf(`,{"name":"%s","url":"%s/%[1]s"}`, name, o.URL)
+	}
+	app.want("201", "PUT", "v1", `{"files":[`+files[1:]+`]}`)
+	for name, want := range map[string]int{"right.zip": 200, "wrong.zip": 502, "beside.zip": 200, "none.zip": 200} {
+		if got := s.get(t, "GET", "/files/app/v1/"+name); got.StatusCode != want {
+			t.Errorf("GET %s: got status %d and %s, want %d", name, got.StatusCode, got.body, want)
+		}
+	}
+	for f, err := range s.store.HostedFiles(t.Context()) {
+		if err != nil || f.Name == "wrong.zip" || f.Verified != (f.Name != "none.zip") {
+			t.Errorf("got hosted file %+v (error %v), want all but one verified", f, err)
+		}
 	}
 }
 
@@ -115,6 +159,21 @@ func foundFiles(t *testing.T, s *fileService) (names []string) {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// TestFetchChanged requests a hosted file that upstream has changed under the same name. It
+// is neither served nor replaced.
+func TestFetchChanged(t *testing.T) {
+	s := newFileService(t, true)
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "changed") })
+	app := s.newProduct(t, "app", "")
+	app.want("201", "PUT", "v1", fmt.Sprintf(`{"files":[{"name":"a.zip","url":"%s/a.zip"}]}`, o.URL))
+	s.host(t, "app", "v1", "a.zip", "hosted", true)
+	app.want("200", "PUT", "v1", `{"files":[{"name":"a.zip","sha256":"`+sumOf("changed")+`"}]}`)
+	got := s.get(t, "GET", "/files/app/v1/a.zip")
+	if got.StatusCode != 404 || !strings.Contains(got.body, "file_changed") || o.requests.Load() != 0 {
+		t.Errorf("got status %d, %.200q and %d requests upstream, want 404, file_changed and none", got.StatusCode, got.body, o.requests.Load())
+	}
 }
 
 // TestFetchUnverified fetches a file without a checksum from the host of an upstream.
@@ -130,8 +189,8 @@ func TestFetchUnverified(t *testing.T) {
 			t.Errorf("got status %d and %q, want the file", got.StatusCode, got.body)
 		}
 	}
-	if got := o.requests.Load(); got != 1 {
-		t.Errorf("got %d requests upstream, want 1", got)
+	if got := o.requests.Load(); got != 2 {
+		t.Errorf("got %d requests upstream, want 2: for a checksum, and for the file", got)
 	}
 	if got := s.get(t, "GET", "/files/app/v1/app_none_amd64", "Accept", "text/html"); got.StatusCode != 404 || !strings.Contains(got.body, "<html") {
 		t.Errorf("file for no platform: got status %d and %s, want 404 and a page", got.StatusCode, got.body)
@@ -152,7 +211,7 @@ func TestFetchAbandoned(t *testing.T) {
 		<-begin
 		fmt.Fprint(w, "a")
 	})
-	s.newProduct(t, "app", "").want("201", "PUT", "v1", fmt.Sprintf(`{"files":[{"name":"a.zip","url":"%s/a.zip","sha256":"%s"}]}`, o.URL, sumOf("a")))
+	s.newProduct(t, "app", o.settings()).want("201", "PUT", "v1", fmt.Sprintf(`{"files":[{"name":"a.zip","url":"%s/a.zip","sha256":"%s"}]}`, o.URL, sumOf("a")))
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-begun; cancel() }()
 	r, _ := http.NewRequestWithContext(ctx, "GET", s.URL+"/files/app/v1/a.zip", nil)

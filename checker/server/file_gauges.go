@@ -1,9 +1,12 @@
 package server
 
 import (
+	"errors"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/mirror"
 )
 
 var (
@@ -66,12 +69,16 @@ func (g *fileGauges) Collect(metrics chan<- prometheus.Metric) {
 
 // hostedState returns "served", or the reason that a file is not served.
 func (s *Server) hostedState(f *catalog.NamedFile) string {
+	var problem error
+	if f.Hosted != nil {
+		problem = s.files.Problem(f.Hosted.SHA256)
+	}
 	switch {
-	case f.State == catalog.FileDamaged:
+	case f.State == catalog.FileDamaged, errors.Is(problem, mirror.ErrDamaged):
 		return "damaged"
 	case f.State == catalog.FileChanged:
 		return "changed"
-	case f.State == catalog.NotHosted || !s.files.Usable(f.Hosted.SHA256):
+	case f.State == catalog.NotHosted, problem != nil:
 		return "missing"
 	}
 	return "served"

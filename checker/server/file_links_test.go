@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -79,11 +81,17 @@ func TestLinksToHostedFiles(t *testing.T) {
 	want("both hosted", here, "https://e.com/notes/v1.0.0", 2)
 	app.want("200", "PUT", "", `{"notes_here":true}`)
 	want("notes here", here, "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
-	app.want("200", "PUT", "", `{"upstream_links":true}`)
+	app.want("200", "PUT", "", `{"links":"upstream"}`)
 	want("upstream links", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 11)
-	app.want("200", "PUT", "", `{"upstream_links":false}`)
+	app.want("200", "PUT", "", `{"links":"hosted"}`)
 	want("hosted again", here, "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
 	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","sha256":"`+sumOf("another")+`"}]}`)
+	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","size":6}]}`)
+	want("changed size upstream", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
+	app.want("200", "PUT", "", `{"links":"hosted-only"}`)
+	want("hosted only, one has changed", "", "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
+	app.want("200", "PUT", "", `{"links":"hosted"}`)
+	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","size":5,"sha256":"`+sumOf("another")+`"}]}`)
 	want("changed upstream", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
 	if got := s.get(t, "GET", "/files/app/v1.0.0/app_linux_amd64.tar.gz"); got.StatusCode != 404 || !strings.Contains(got.body, "file_changed") {
 		t.Errorf("file that upstream has changed: got status %d and %s, want 404 and file_changed", got.StatusCode, got.body)
@@ -130,8 +138,57 @@ func TestLinksByTemplate(t *testing.T) {
 	if got := app.report("", "v0.1.0", "User-Agent", "App/0.1.0 (windows, amd64)").Download; got != "https://e.com/downloads/v1.0.0/app_windows_amd64.exe" {
 		t.Errorf("platform that is not hosted: got download %q, want that of the template", got)
 	}
-	app.want("200", "PUT", "", `{"upstream_links":true}`)
+	app.want("200", "PUT", "", `{"links":"upstream"}`)
 	want("upstream links", "https://e.com/downloads/v1.0.0/app_linux_amd64")
-	app.want("200", "PUT", "", `{"upstream_links":false,"download":""}`)
+	app.want("200", "PUT", "", `{"links":"hosted","download":""}`)
 	want("no template", "http://relcheck.example.com/files/app/v1.0.0/app_linux_amd64")
+}
+
+// TestFilesOfOneName requests files whose links differ only in their folders. Each platform
+// gets its own file: before it is hosted, after another one was fetched, and after it was.
+func TestFilesOfOneName(t *testing.T) {
+	for what, settings := range map[string][2]string{
+		"template": {`"download":"URL/{tag}/{os}/{arch}/kubectl"`, `{}`},
+		"list":     {`"title":"K"`, `{"assets":{"linux/amd64":"URL/v1/linux/amd64/kubectl","darwin/arm64":"URL/v1/darwin/arm64/kubectl","windows/amd64":"URL/v1/windows/amd64/kubectl"}}`},
+	} {
+		for _, onDemand := range []bool{true, false} {
+			t.Run(fmt.Sprint(what, " ", onDemand), func(t *testing.T) {
+				s := newFileService(t, onDemand)
+				o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "from "+r.URL.Path) })
+				k := s.newProduct(t, "k", strings.ReplaceAll(`{"upstreams":["relcheck:URL/p/k"],`+settings[0]+`}`, "URL", o.URL))
+				k.want("201", "PUT", "v1", strings.ReplaceAll(settings[1], "URL", o.URL))
+				get := func(platform string) (link, body string) {
+					os, arch, _ := strings.Cut(platform, "/")
+					link = k.report("", "v0.1.0", "User-Agent", "K/0.1.0 ("+os+", "+arch+")").Download
+					path, here := strings.CutPrefix(link, "http://relcheck.example.com")
+					if !here {
+						return link, "upstream"
+					}
+					return path, s.get(t, "GET", path).body
+				}
+				for _, hosted := range []string{"", "linux/amd64", "darwin/arm64"} {
+					if hosted != "" && !onDemand {
+						s.host(t, "k", "v1", strings.ReplaceAll(hosted, "/", "-")+"/kubectl", "from /v1/"+hosted+"/kubectl", true)
+					}
+					for _, platform := range []string{"linux/amd64", "darwin/arm64", "windows/amd64"} {
+						want := "from /v1/" + platform + "/kubectl"
+						link, body := get(platform)
+						if here := onDemand || body != "upstream"; body != want && (here || link != o.URL+"/v1/"+platform+"/kubectl") {
+							t.Errorf("%s hosted: got link %s and %q for %s, want %q", hosted, link, body, platform, want)
+						}
+						if folder := strings.ReplaceAll(platform, "/", "-"); (onDemand || platform == hosted) && link != "/files/k/v1/"+folder+"/kubectl" {
+							t.Errorf("%s hosted: got link %s for %s", hosted, link, platform)
+						}
+					}
+				}
+				path := "/files/k/v1/linux-amd64/kubectl.sha256"
+				if got, want := s.get(t, "GET", path).body, sumOf("from /v1/linux/amd64/kubectl")+"  kubectl\n"; got != want {
+					t.Errorf("GET %s: got %q, want %q", path, got, want)
+				}
+				if got := s.get(t, "GET", "/files/k/v1/kubectl"); got.StatusCode != 404 {
+					t.Errorf("file without a platform: got status %d, want 404", got.StatusCode)
+				}
+			})
+		}
+	}
 }

@@ -1,9 +1,9 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
@@ -16,7 +16,6 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
 	"relcheck/checker/server/hosting"
-	"relcheck/checker/upstream"
 )
 
 // fileRequest is a request for a file of a release.
@@ -123,7 +122,7 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	case f.State == catalog.FileChanged:
 		return hosting.File{}, fail(http.StatusNotFound, "file_changed", "", "upstream has changed the file under the same name; the operator can fetch it again with relcheck file fetch")
 	case f.State == catalog.FileHosted && (s.files.Usable(h.SHA256) || s.files.Find(mirror.Content{SHA256: h.SHA256, Size: h.Size})):
-		return hosting.File{Name: path.Base(req.name), SHA256: h.SHA256, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
+		return hosting.File{Name: path.Base(req.name), Content: mirror.Content{SHA256: h.SHA256, Size: h.Size}, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
 	case s.fetcher != nil && f.Listed.URL != "":
 		http.NewResponseController(w).SetReadDeadline(time.Time{}) // it would end the context of the request
 		return s.fetchFile(ctx, req, f)
@@ -132,7 +131,7 @@ func (s *Server) find(ctx context.Context, w http.ResponseWriter, req fileReques
 	case f.State == catalog.FileDamaged:
 		return hosting.File{}, mirror.ErrDamaged
 	}
-	return hosting.File{}, fs.ErrNotExist
+	return hosting.File{}, cmp.Or(s.files.Problem(f.Hosted.SHA256), fs.ErrNotExist)
 }
 
 // fileFailure returns the answer to a request for a file that cannot be served.
@@ -144,8 +143,8 @@ func (s *Server) fileFailure(req fileRequest, err error) error {
 	case errors.As(err, new(*failure)):
 		return err
 	case errors.As(err, &fetch):
-		return fail(http.StatusBadGateway, "not_fetched", "", fmt.Sprintf("the file could not be fetched from upstream: %v", fetch))
-	case errors.Is(err, hosting.ErrBusy), errors.Is(err, hosting.ErrChanging), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fetchFailure(fetch)
+	case errors.Is(err, hosting.ErrBusy), errors.Is(err, mirror.ErrChanging), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return unavailable("busy", "the file cannot be sent right now; try again in a moment")
 	case errors.Is(err, mirror.ErrDamaged):
 		return fail(http.StatusServiceUnavailable, "file_damaged", "", "the file was damaged on disk; the operator can fetch it again with relcheck file fetch")
@@ -156,69 +155,15 @@ func (s *Server) fileFailure(req fileRequest, err error) error {
 	return unavailable("not_read", "the file could not be read; try again later")
 }
 
-// fetchFile fetches a file that a client has requested, and records that it is hosted.
-func (s *Server) fetchFile(ctx context.Context, req fileRequest, f *catalog.NamedFile) (meta hosting.File, err error) {
-	listed := f.Listed
-	if err := mayFetch(ctx, req.p, listed); err != nil {
-		return meta, err
-	}
-	from := mirror.Source{URL: listed.URL, Size: listed.Size, Digests: mirror.Digests{SHA256: listed.SHA256, SHA512: listed.SHA512}}
-	h := catalog.HostedFile{Name: f.Name, URL: listed.URL, SHA512: listed.SHA512, Verified: from.Known(), Fetched: time.Now().UTC().Truncate(time.Second)}
-	c, err := s.fetcher.Fetch(ctx, from, func(ctx context.Context, c mirror.Content) error {
-		s.files.Forget(c.SHA256)
-		h.SHA256, h.Size = c.SHA256, c.Size
-		if err := s.store.HostFile(ctx, req.p.Name, req.r.Tag, h); err != nil {
-			s.log.Error("cannot record a file that was fetched", "product", req.p.Name, "release", req.r.Tag, "file", f.Name, "err", err)
-			return errors.New("it could not be recorded")
-		}
-		s.refresh(ctx) // otherwise a later request may fetch it again; Watch logs an error
-		s.log.Info("fetched a file", "product", req.p.Name, "release", req.r.Tag, "file", f.Name, "bytes", c.Size, "verified", h.Verified)
-		return nil
-	})
-	return hosting.File{Name: path.Base(req.name), SHA256: c.SHA256, MediaType: listed.MediaType, Fetched: h.Fetched}, err
-}
-
 // openFiles prepares the folder of hosted files.
 func (s *Server) openFiles(ctx context.Context) {
 	if s.options.Files == nil {
 		return
 	}
 	s.files = hosting.New(s.options.Files, s.log)
-	s.files.Damaged = s.markDamaged
 	s.files.Changed = func() { s.filesChanged.Store(true) }
 	if s.options.Fetcher != nil {
-		s.fetcher = hosting.NewFetcher(ctx, s.options.Fetcher)
-	}
-}
-
-// mayFetch returns an error if a file must not be fetched for a client. Otherwise a client
-// could read files through the server that only the server can reach. Content with a known
-// checksum is not secret, and neither are files on the host of an upstream.
-func mayFetch(ctx context.Context, p *product, f catalog.File) error {
-	u, err := url.Parse(f.URL)
-	if err != nil {
-		return &hosting.FetchError{Err: errors.New("its URL is invalid")}
-	}
-	if f.SHA256 != "" || f.SHA512 != "" || u.Scheme == "https" && !upstream.Private(ctx, u.Hostname()) {
-		return nil
-	}
-	for _, text := range p.UpstreamList() {
-		s, _ := catalog.ParseUpstream(text)
-		for _, address := range []string{s.API, s.URL} {
-			if api, err := url.Parse(address); err == nil && u.Host != "" && api.Host == u.Host {
-				return nil
-			}
-		}
-	}
-	return &hosting.FetchError{Err: errors.New("a file without a checksum is fetched only from the host of an upstream, or over HTTPS from a public address: use relcheck file fetch")}
-}
-
-// markDamaged records that content is damaged, for other servers and for the operator.
-func (s *Server) markDamaged(ctx context.Context, sum string) {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	if err := s.store.MarkDamaged(ctx, sum, time.Now()); err != nil {
-		s.log.Error("cannot record that a file is damaged", "sha256", sum, "err", err)
+		s.fetcher = hosting.NewFetcher(ctx)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 	"relcheck/checker/mirror"
 	"relcheck/checker/server"
 )
@@ -30,13 +31,13 @@ func newFileService(t *testing.T, onDemand bool) *fileService {
 	t.Helper()
 	s := &fileService{folder: filepath.Join(t.TempDir(), "files")}
 	var err error
-	if s.files, err = mirror.Open(s.folder); err != nil {
+	if s.files, err = mirror.Create(s.folder, "store"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.files.Close() })
 	o := server.Options{Files: s.files}
 	if onDemand {
-		o.Fetcher = &mirror.Fetcher{Folder: s.files, Client: http.DefaultClient, Tries: 1}
+		o.Fetcher = &mirror.Fetcher{Folder: s.files, Client: fetch.NewClient(), Tries: 1}
 	}
 	s.service = newServiceWith(t, serviceOptions{Options: o})
 	return s

@@ -32,8 +32,8 @@ func (p *product) newGitHubRelease(r *catalog.Ranked) githubRelease {
 		CreatedAt: cmp.Or(formatTime(r.Created), formatTime(r.Date)), PublishedAt: formatTime(r.Date), Assets: []githubAsset{},
 	}
 	for _, f := range r.Files {
-		if f.URL != "" {
-			g.Assets = append(g.Assets, githubAsset{f.FileName(), p.FileURL(&f)})
+		if link := p.FileURL(&f); link != "" {
+			g.Assets = append(g.Assets, githubAsset{f.FileName(), link})
 		}
 	}
 	slices.SortFunc(g.Assets, func(a, b githubAsset) int {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"net/url"
 	"strings"
 
@@ -51,7 +50,7 @@ func releasePath(product, tag string) string {
 
 // notes returns the link to the notes of a release, or "".
 func (l *links) notes(p *catalog.Product, r *catalog.Release) string {
-	if page := releasePath(p.Name, r.Tag); l != nil && p.NotesHere && page != "" {
+	if page := releasePath(p.Name, r.Tag); l != nil && p.NotesOnPage() && page != "" {
 		return l.base + page
 	}
 	return p.NotesURL(r)
@@ -62,14 +61,11 @@ func (l *links) download(p *catalog.Product, r *catalog.Ranked, platform checker
 	if f := r.Downloads(p).For(platform); f != nil {
 		return p.FileURL(f)
 	}
-	link := p.DownloadURL(r.Tag, platform)
-	if l == nil || !l.onDemand || link == "" || p.UpstreamLinks {
-		return link
+	link, here := p.DownloadURL(r.Tag, platform), ""
+	if f := r.NamedFiles(p).Linked(link); f != nil && l != nil && l.onDemand {
+		here = l.to(p, &r.Release, f)
 	}
-	if f := r.NamedFiles(p).Linked(link); f != nil {
-		return cmp.Or(l.to(p, &r.Release, f), link)
-	}
-	return link
+	return p.FileURL(&catalog.File{URL: link, Here: here})
 }
 
 // to returns the link to a file if this server serves or fetches it, or "".

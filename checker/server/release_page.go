@@ -20,7 +20,7 @@ func (s *Server) releasePage(w http.ResponseWriter, r *http.Request, id identity
 	private(w.Header())
 	p := s.snapshot.Load().products.get(r.PathValue("product"))
 	forbidden := id.check(viewStats)
-	if forbidden != nil && (p == nil || !p.NotesHere) {
+	if forbidden != nil && (p == nil || !p.NotesOnPage()) {
 		return s.refuse(w, r, id, forbidden)
 	}
 	if p == nil {
@@ -43,6 +43,9 @@ func (s *Server) releasePage(w http.ResponseWriter, r *http.Request, id identity
 	}
 	data := pages.ReleaseData{Product: p.Product, Release: release, Elsewhere: p.NotesURL(&release.Release),
 		HasTabs: forbidden == nil, Serves: s.files != nil, OnDemand: s.fetcher != nil}
+	if p.Links == catalog.LinksHostedOnly {
+		data.Elsewhere = ""
+	}
 	if latest := p.latest().release; latest != nil {
 		data.Latest = latest.Tag
 	}

@@ -18,7 +18,8 @@ func TestReleasePage(t *testing.T) {
 	app.want("201", "PUT", "cli/v1.0.0", `{"title":"First <b>release</b>","date":"2026-03-04","body":"# New\n\n* a [link](https://e.com/x)\n* <script>alert(1)</script>\n\n![picture](https://e.com/p.png)",
 		"files":[{"name":"app_linux_amd64.zip","url":"https://e.com/l","size":2048},{"name":"app_windows_amd64.zip","url":"https://e.com/w"},
 		{"name":"changed.zip","url":"https://e.com/c","sha256":"`+sumOf("new")+`"}]}`)
-	s.host(t, "app", "cli/v1.0.0", "app_linux_amd64.zip", "linux", true)
+	linux := strings.Repeat("l", 2048)
+	s.host(t, "app", "cli/v1.0.0", "app_linux_amd64.zip", linux, true)
 	s.host(t, "app", "cli/v1.0.0", "extra.txt", "extra", false)
 	s.host(t, "app", "cli/v1.0.0", "changed.zip", "old", true)
 	_, token := s.token(t)
@@ -27,7 +28,7 @@ func TestReleasePage(t *testing.T) {
 		"<bdi>cli/v1.0.0</bdi>", "App &lt;1&gt;", "First &lt;b&gt;release&lt;/b&gt;", "Released 4\u00a0Mar\u00a02026", `href="https://e.com/notes/cli%2Fv1.0.0"`,
 		"<h4>New</h4>", `<a href="https://e.com/x" rel="noreferrer nofollow">link</a>`, `<a href="https://e.com/p.png" rel="noreferrer nofollow">picture</a>`,
 		`href="http://relcheck.example.com/files/app/cli/v1.0.0/app_linux_amd64.zip"`, `href="http://relcheck.example.com/files/app/cli/v1.0.0/app_linux_amd64.zip.sha256"`,
-		"<td>linux/amd64</td>", "2\u00a0KiB", sumOf("linux"), ">verified<", ">unverified<", ">upstream only<", ">changed upstream<", `href="https://e.com/w"`, `href="https://e.com/c"`,
+		"<td>linux/amd64</td>", "2\u00a0KiB", sumOf(linux), ">verified<", ">unverified<", ">upstream only<", ">changed upstream<", `href="https://e.com/w"`, `href="https://e.com/c"`,
 		"4\u00a0files, 2\u00a0here, 1\u00a0unverified, 1\u00a0damaged or changed",
 	} {
 		if got.StatusCode != 200 || !strings.Contains(got.body, want) {

@@ -85,8 +85,6 @@ type Store interface {
 	SetClientsHidden(ctx context.Context, hidden bool) error
 	// HostFile records that a file of a release is hosted.
 	HostFile(ctx context.Context, product, tag string, f catalog.HostedFile) error
-	// MarkDamaged records the time at which content was found damaged.
-	MarkDamaged(ctx context.Context, sha256 string, at time.Time) error
 	// As returns an editor that changes products and releases on behalf of a token.
 	As(tokenID string) Editor
 	// Link returns the token of a sign-in link, and Session that of a session, even if

@@ -169,7 +169,7 @@ func (p *product) with(l catalog.Listing, links *links, now time.Time) *product 
 func (p *product) add(old *product, changed []*catalog.Ranked) {
 	kept := old.without(changed)
 	if old.File == p.File && old.Repo == p.Repo && old.Module == p.Module && old.Prefixes == p.Prefixes &&
-		old.Download == p.Download && old.UpstreamLinks == p.UpstreamLinks {
+		old.Download == p.Download && old.Links == p.Links {
 		p.releases = merge(kept, changed)
 		p.byTag, p.others = old.byTag.copy(), old.others.copy()
 	} else {

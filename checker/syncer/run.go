@@ -2,10 +2,13 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"relcheck/checker/catalog"
@@ -15,7 +18,10 @@ const (
 	// MinInterval is the minimum time between two syncs of a product by Run.
 	MinInterval = time.Minute
 	// maxConcurrent is the maximum number of products that are synced at the same time.
-	maxConcurrent = 2
+	maxConcurrent = 4
+	// maxDuration is the maximum duration of a sync by Run, so that upstreams that hang do not
+	// delay other products for long.
+	maxDuration = 15 * time.Minute
 	// maxPoll is the maximum time until Run notices a change of the products.
 	maxPoll = 15 * time.Second
 )
@@ -24,37 +30,49 @@ const (
 // several servers have the same store, only one of them syncs a product at a time. If the
 // rate limit of an API is reached, Run syncs its products when the limit ends.
 func (s *Syncer) Run(ctx context.Context, every time.Duration, log *slog.Logger) {
-	r := &runner{Syncer: s, every: every, log: log, due: map[string]attempt{}}
+	r := newRunner(s, every, log)
+	defer r.syncs.Wait()
 	for ctx.Err() == nil {
 		pause := r.round(ctx)
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
+		case <-r.ended:
 		}
 	}
 }
 
 type runner struct {
 	*Syncer
-	every time.Duration
-	log   *slog.Logger
+	every, limit time.Duration // limit is the maximum duration of a sync
+	log          *slog.Logger
+
+	slots chan struct{} // has an element for each running sync
+	ended chan struct{} // receives after a sync has ended
+	syncs sync.WaitGroup
 
 	// Only Run's goroutine uses these fields.
 	due        map[string]attempt // by product
 	tokenError string             // the last one, or empty
 }
 
+func newRunner(s *Syncer, every time.Duration, log *slog.Logger) *runner {
+	return &runner{Syncer: s, every: every, limit: maxDuration, log: log, due: map[string]attempt{},
+		slots: make(chan struct{}, maxConcurrent), ended: make(chan struct{}, 1)}
+}
+
 // attempt is the next sync of a product.
 type attempt struct {
-	after time.Time // time of the last one
-	at    time.Time
+	after   time.Time // time of the last one
+	at      time.Time
+	running *atomic.Bool
 }
 
 // jitter returns a random duration of up to a tenth of the interval. It spreads the syncs
 // of many products and servers.
 func (r *runner) jitter() time.Duration { return time.Duration(rand.Float64() * float64(r.every) / 10) }
 
-// round syncs the products that are due, and returns the time until the next round.
+// round starts the syncs that are due, and returns the time until the next round.
 func (r *runner) round(ctx context.Context) time.Duration {
 	poll := min(maxPoll, max(r.every/10, time.Millisecond))
 	products, err := r.Store.Products(ctx)
@@ -67,31 +85,47 @@ func (r *runner) round(ctx context.Context) time.Duration {
 	r.readTokens()
 	now := r.now()
 	next := now.Add(poll)
-	var running sync.WaitGroup
-	slots := make(chan struct{}, maxConcurrent)
+	var due []string
 	for _, p := range products {
-		if len(p.UpstreamList()) == 0 || ctx.Err() != nil {
+		if len(p.UpstreamList()) == 0 {
 			continue
 		}
-		a := r.attemptOf(&p, now)
-		if a.at.After(now) {
-			if a.at.Before(next) {
-				next = a.at
-			}
-			continue
+		switch a := r.attemptOf(&p, now); {
+		case a.running.Load():
+		case !a.at.After(now):
+			due = append(due, p.Name)
+		case a.at.Before(next):
+			next = a.at
 		}
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			continue
-		}
-		running.Go(func() {
-			defer func() { <-slots }()
-			r.sync(ctx, p.Name, a.after)
-		})
 	}
-	running.Wait()
+	slices.SortStableFunc(due, func(a, b string) int { return r.due[a].at.Compare(r.due[b].at) })
+	for _, product := range due {
+		r.start(ctx, product, now.Add(poll))
+	}
 	return max(0, next.Sub(r.now()))
+}
+
+// start starts a sync, unless the maximum number is running. If the sync cannot store its
+// result, the next one starts no sooner than at a time.
+func (r *runner) start(ctx context.Context, product string, again time.Time) {
+	select {
+	case r.slots <- struct{}{}:
+	default:
+		return
+	}
+	a := r.due[product]
+	a.at = again
+	a.running.Store(true)
+	r.due[product] = a
+	r.syncs.Go(func() {
+		r.sync(ctx, product, a.after)
+		a.running.Store(false)
+		<-r.slots
+		select {
+		case r.ended <- struct{}{}:
+		default:
+		}
+	})
 }
 
 // readTokens reads the tokens again, because the operator may have replaced them. It logs
@@ -113,19 +147,17 @@ func (r *runner) readTokens() {
 
 // attemptOf returns when a product is synced next.
 func (r *runner) attemptOf(p *catalog.Product, now time.Time) attempt {
-	var last time.Time
-	for _, s := range p.Syncs {
-		if s.Tried.After(last) {
-			last = s.Tried
-		}
-	}
+	last := lastTried(p)
 	a, known := r.due[p.Name]
+	if !known {
+		a.running = new(atomic.Bool)
+	}
 	switch {
 	case known && a.after.Equal(last):
 	case last.IsZero(), last.After(now.Add(r.every)): // never synced, or the clock was ahead
-		a = attempt{last, now.Add(min(r.jitter(), time.Minute))}
+		a.after, a.at = last, now.Add(min(r.jitter(), time.Minute))
 	default:
-		a = attempt{last, last.Add(r.every + r.jitter())}
+		a.after, a.at = last, last.Add(r.every+r.jitter())
 	}
 	for _, name := range p.UpstreamList() {
 		if from, err := catalog.ParseUpstream(name); err == nil {
@@ -138,23 +170,38 @@ func (r *runner) attemptOf(p *catalog.Product, now time.Time) attempt {
 	return a
 }
 
-// sync syncs a product, unless another server has tried to since the given time.
+// lastTried returns the time of the last sync of a product, or zero.
+func lastTried(p *catalog.Product) (last time.Time) {
+	for _, s := range p.Syncs {
+		if s.Tried.After(last) {
+			last = s.Tried
+		}
+	}
+	return last
+}
+
+// sync syncs a product, unless another process syncs it or has tried to since the given
+// time.
 func (r *runner) sync(outer context.Context, product string, after time.Time) {
-	// Later, another server may sync it.
-	ctx, cancel := context.WithTimeoutCause(outer, r.every, fmt.Errorf("not finished within %v: use a longer --sync-every", r.every))
+	ctx, cancel := context.WithTimeoutCause(outer, r.limit, fmt.Errorf("not finished within %v: relcheck release sync has no time limit", r.limit))
 	defer cancel()
-	claimed, err := r.Store.ClaimSync(ctx, product, after, r.now())
-	if err == nil && !claimed {
-		return
-	}
 	var results []Result
-	if err == nil {
-		results, err = r.Sync(ctx, product)
-	}
+	err := r.withClaim(ctx, product, func(ctx context.Context, id int64) error {
+		p, err := r.Store.Product(ctx, product)
+		if err == nil && !lastTried(&p).After(after) {
+			results, err = r.Syncer.sync(ctx, product, id)
+		}
+		return err
+	})
 	if err != nil {
-		if outer.Err() == nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if outer.Err() == nil && !errors.Is(err, errRunning) {
 			r.log.Error("cannot sync a product", "product", product, "err", err)
-			r.recordFailure(outer, product, err)
+			if !errors.Is(err, catalog.ErrSyncLost) {
+				r.recordFailure(outer, product, err)
+			}
 		}
 		return
 	}

@@ -12,21 +12,36 @@ import (
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/upstream"
-	"relcheck/db"
 )
+
+// Store is the part of a store that a [Syncer] needs.
+type Store interface {
+	Products(context.Context) ([]catalog.Product, error)
+	Product(ctx context.Context, name string) (catalog.Product, error)
+	Releases(ctx context.Context, product string) ([]catalog.Release, error)
+	UpstreamFiles(ctx context.Context, product string) (map[string][]catalog.File, error)
+	ClaimSync(ctx context.Context, product string, id int64, now, until time.Time) (claimed bool, err error)
+	EndSync(ctx context.Context, id int64) error
+	ImportLists(ctx context.Context, product string, lists []catalog.List, force bool, sync int64) ([]catalog.ListResult, error)
+	SyncState(ctx context.Context, product, upstream string) (catalog.Sync, error)
+	RecordSync(context.Context, string, catalog.Sync) error
+}
 
 // Syncer syncs products with their upstreams.
 type Syncer struct {
-	Store  *db.Store
+	Store  Store
 	Reader *upstream.Reader
-	// Tokens, if not nil, returns the tokens of upstreams. Run calls it before each sync.
+	// Tokens, if not nil, returns the tokens of upstreams. Run calls it before it syncs.
 	Tokens func() (upstream.Tokens, error)
 	// Force stores a list even if it would remove most releases or the latest one.
 	Force bool
 	// Now returns the time. Default: [time.Now].
 	Now func() time.Time
-	// Progress, if not nil, is called while a list is read.
+	// Progress, if not nil, is called while a list is read, or while Sync waits for another
+	// sync of the product. Then the upstream is empty.
 	Progress func(product, upstream, text string)
+
+	claimTime time.Duration // until the claim of a killed sync ends; 0 means a minute
 }
 
 // Result is the result of a sync with one upstream.
@@ -34,7 +49,7 @@ type Result struct {
 	Upstream  string
 	Unchanged bool   // the list is the same as at the last sync
 	Latest    string // tag of the latest release of upstream, or empty
-	db.ListResult
+	catalog.ListResult
 	Skipped []string // see [catalog.List.Skipped]
 	Hints   []string // for the operator
 	Err     error
@@ -59,7 +74,32 @@ func (s *Syncer) now() time.Time {
 // If a list cannot be read or stored, Sync stores none. It returns a result for each
 // upstream. It returns an error if it cannot sync the product at all, or cannot record the
 // results.
-func (s *Syncer) Sync(ctx context.Context, product string) ([]Result, error) {
+//
+// A product has one sync at a time, in all processes, because an older list must not
+// replace a newer one. Sync waits for another sync of the product.
+func (s *Syncer) Sync(ctx context.Context, product string) (results []Result, err error) {
+	err = errRunning
+	for errors.Is(err, errRunning) {
+		err = s.withClaim(ctx, product, func(ctx context.Context, id int64) (err error) {
+			results, err = s.sync(ctx, product, id)
+			return err
+		})
+		if errors.Is(err, errRunning) {
+			if s.Progress != nil {
+				s.Progress(product, "", "waiting for another sync")
+			}
+			select {
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			case <-time.After(s.claimDuration() / 60):
+			}
+		}
+	}
+	return results, err
+}
+
+// sync is Sync with the claim of the given ID.
+func (s *Syncer) sync(ctx context.Context, product string, id int64) ([]Result, error) {
 	p, err := s.Store.Product(ctx, product)
 	if err != nil {
 		return nil, err
@@ -73,7 +113,9 @@ func (s *Syncer) Sync(ctx context.Context, product string) ([]Result, error) {
 		return nil, err
 	}
 	if !failed(results) {
-		s.store(ctx, &p, results)
+		if err := s.store(ctx, &p, results, id); err != nil {
+			return nil, err
+		}
 	}
 	if ctx.Err() != nil { // nothing is known about the upstreams
 		return nil, context.Cause(ctx)
@@ -211,8 +253,9 @@ func hints(p *catalog.Product, list catalog.List) (all []string) {
 	return all
 }
 
-// store stores the lists that have changed.
-func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result) {
+// store stores the lists that have changed. The error is [catalog.ErrSyncLost]; other errors
+// are in the results.
+func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result, id int64) error {
 	var lists []catalog.List
 	var of []*Result
 	for i := range results {
@@ -221,10 +264,13 @@ func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result
 		}
 	}
 	if len(lists) == 0 {
-		return
+		return nil
 	}
-	stored, err := s.Store.ImportLists(ctx, p.Name, lists, s.Force)
-	missing := new(db.MissingError)
+	stored, err := s.Store.ImportLists(ctx, p.Name, lists, s.Force, id)
+	if errors.Is(err, catalog.ErrSyncLost) {
+		return err
+	}
+	missing := new(catalog.MissingError)
 	isMissing := errors.As(err, &missing)
 	for i, r := range of {
 		switch {
@@ -236,22 +282,23 @@ func (s *Syncer) store(ctx context.Context, p *catalog.Product, results []Result
 			r.Err = fmt.Errorf("store the releases: %w", err)
 		}
 	}
+	return nil
 }
 
 // record stores the results as the last syncs. If one upstream has failed, it marks the
 // changed lists of the others as failed.
 func (s *Syncer) record(ctx context.Context, product string, tried time.Time, results []Result) error {
-	var culprit string
+	var failed string
 	for _, r := range results {
 		if r.Err != nil {
-			culprit = cmp.Or(culprit, r.Upstream)
+			failed = cmp.Or(failed, r.Upstream)
 		}
 	}
 	var errs []error
 	for i := range results {
 		r := &results[i]
-		if culprit != "" && r.Err == nil && !r.Unchanged {
-			r.Err = fmt.Errorf("read, but not stored, because %s failed", culprit)
+		if failed != "" && r.Err == nil && !r.Unchanged {
+			r.Err = fmt.Errorf("read, but not stored, because %s failed", failed)
 		}
 		sync := catalog.Sync{Upstream: r.Upstream, Tried: tried}
 		if r.Err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,153 +209,105 @@ func TestSyncSeveralUpstreams(t *testing.T) {
 	}
 }
 
-// clock is a time that a test sets.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func newClock() *clock { return &clock{at: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
-
-func newRunner(s *db.Store, c *clock) *runner {
-	return &runner{Syncer: &Syncer{Store: s, Reader: &upstream.Reader{Now: c.now}, Now: c.now}, every: time.Hour, log: slog.New(slog.DiscardHandler), due: map[string]attempt{}}
-}
-
-// withoutModule removes the module of the product that each store has.
-func withoutModule(t *testing.T, s *db.Store) {
-	t.Helper()
-	if _, _, err := s.EditProduct(t.Context(), "opa", catalog.ProductPatch{"module": ""}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Two servers with one store sync each product once per interval.
-func TestRounds(t *testing.T) {
-	s, g, c := newStore(t), newGitHub(t), newClock()
-	withoutModule(t, s)
-	for _, name := range []string{"a", "b", "c"} {
-		addProduct(t, s, name, g.upstream("me/"+name))
-		g.set(nil, "me/"+name, "v1.0.0")
-	}
-	servers := []*runner{newRunner(s, c), newRunner(s, c)}
-	for range 5 * 60 {
-		for _, r := range servers {
-			if pause := r.round(t.Context()); pause > maxPoll {
-				t.Errorf("got a pause of %v, want at most %v", pause, maxPoll)
-			}
-		}
-		c.add(time.Minute)
-	}
-	count := map[string]int{}
-	for _, r := range g.requested() {
-		repo, _, _ := strings.Cut(r, " ")
-		count[repo]++
-	}
-	for repo, n := range count {
-		if n < 4 || n > 6 {
-			t.Errorf("%s: got %d syncs in 5 hours, want about 5", repo, n)
-		}
-	}
-	if len(count) != 3 {
-		t.Errorf("got syncs of %v, want 3 products", count)
-	}
-}
-
-// No request is sent to an API until its rate limit ends. Then all products are synced
-// soon.
-func TestRoundsHonourRateLimits(t *testing.T) {
-	s, g, c := newStore(t), newGitHub(t), newClock()
-	withoutModule(t, s)
-	addProduct(t, s, "a", g.upstream("me/a"))
-	addProduct(t, s, "b", g.upstream("me/b"))
-	until := c.now().Add(20 * time.Minute)
-	limited := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("X-RateLimit-Remaining", "0")
-		w.Header().Set("X-RateLimit-Reset", fmt.Sprint(until.Unix()))
-		w.WriteHeader(http.StatusForbidden)
-	}
-	g.set(limited, "me/a", "v1.0.0")
-	r := newRunner(s, c)
-	for c.now().Before(until) {
-		r.round(t.Context())
-		c.add(time.Minute)
-	}
-	if got := g.requested(); len(got) < 1 || len(got) > maxConcurrent {
-		t.Errorf("before the limit ends: got requests %q, want one of each server at most", got)
-	}
-	g.set(nil, "me/a", "v1.0.0")
-	g.set(nil, "me/b", "v1.0.0")
-	for range 3 {
-		r.round(t.Context())
-		c.add(time.Minute)
-	}
-	if got := g.requested(); len(got) != 2 {
-		t.Errorf("after the limit: got requests %q, want 2", got)
-	}
-	for _, product := range []string{"a", "b"} {
-		if p, err := s.Product(t.Context(), product); err != nil || p.Syncs[0].Error != "" || p.Syncs[0].Succeeded.IsZero() {
-			t.Errorf("%s: got syncs %+v (error %v), want a success", product, p.Syncs, err)
-		}
-	}
-}
-
-// A sync that takes too long fails. A server that stops does not wait for a sync.
-func TestRunWithUpstreamThatHangs(t *testing.T) {
-	s, g := newStore(t), newGitHub(t)
-	withoutModule(t, s)
-	requested := make(chan struct{}, 10)
-	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+// blocking is a handler that reports a request and then waits until the test continues.
+func blocking() (h http.HandlerFunc, requested, proceed chan struct{}) {
+	requested, proceed = make(chan struct{}, 10), make(chan struct{})
+	return func(w http.ResponseWriter, r *http.Request) {
 		requested <- struct{}{}
-		<-r.Context().Done()
+		select {
+		case <-proceed:
+			fmt.Fprint(w, `[{"tag_name":"v1.0.0"}]`) // the list at the time of the request
+		case <-r.Context().Done():
+		}
+	}, requested, proceed
+}
+
+// A product has one sync at a time, so that an older list does not replace a newer one.
+func TestTwoSyncs(t *testing.T) {
+	s := newStore(t)
+	slow, requested, proceed := blocking()
+	var newer atomic.Bool
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if newer.Load() {
+			fmt.Fprint(w, `[{"tag_name":"v1.0.0"},{"tag_name":"v2.0.0"}]`)
+			return
+		}
+		slow(w, r)
 	}))
-	defer hang.Close()
-	addProduct(t, s, "app", "github:"+hang.URL+"/repos/me/app", g.upstream("me/app"))
-	slow := newRunner(s, newClock())
-	slow.Now, slow.Reader.Now, slow.every = time.Now, time.Now, 100*time.Millisecond
-	var p catalog.Product
-	var err error
-	for deadline := time.Now().Add(time.Minute); len(p.Syncs) < 2 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		slow.round(t.Context())
-		if p, err = s.Product(t.Context(), "app"); err != nil {
+	defer api.Close()
+	addProduct(t, s, "app", "github:"+api.URL+"/repos/me/app")
+	results := make(chan error, 2)
+	start := func(sync *Syncer) {
+		_, err := sync.Sync(t.Context(), "app")
+		results <- err
+	}
+	waiting := make(chan struct{}, 1000)
+	go start(&Syncer{Store: s, Reader: new(upstream.Reader)})
+	<-requested
+	newer.Store(true)
+	go start(&Syncer{Store: s, Reader: new(upstream.Reader), claimTime: time.Minute, Progress: func(_, upstream, _ string) {
+		if upstream == "" {
+			waiting <- struct{}{}
+		}
+	}})
+	<-waiting
+	close(proceed)
+	for range 2 {
+		if err := <-results; err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err != nil || len(p.Syncs) != 2 || !strings.Contains(p.Syncs[0].Error, "not finished within") {
-		t.Errorf("got syncs %+v (error %v), want that they have not finished", p.Syncs, err)
+	if got, want := offered(t, s, "app"), []string{"v1.0.0", "v2.0.0"}; !slices.Equal(got, want) {
+		t.Errorf("got releases %q, want %q", got, want)
 	}
-	for len(requested) > 0 {
-		<-requested
+}
+
+// suspended is a store whose claims are not extended, as if the process was suspended.
+type suspended struct {
+	*db.Store
+	claimed atomic.Bool
+}
+
+func (s *suspended) ClaimSync(ctx context.Context, product string, id int64, now, until time.Time) (bool, error) {
+	if s.claimed.Swap(true) {
+		return true, nil
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	stopped := make(chan struct{})
-	fresh := newStore(t)
-	withoutModule(t, fresh)
-	addProduct(t, fresh, "app", "github:"+hang.URL+"/repos/me/app")
-	background := &runner{Syncer: &Syncer{Store: fresh, Reader: new(upstream.Reader)}, every: time.Hour, log: slog.New(slog.DiscardHandler), due: map[string]attempt{"app": {}}}
+	return s.Store.ClaimSync(ctx, product, id, now.Add(-2*time.Minute), until.Add(-2*time.Minute))
+}
+
+// A sync that was killed or suspended does not block another one, and does not replace its
+// list.
+func TestSuspendedSync(t *testing.T) {
+	s, g := newStore(t), newGitHub(t)
+	slow, requested, proceed := blocking()
+	g.set(nil, "me/app", "v1.0.0", "v2.0.0")
+	api := httptest.NewServer(slow)
+	defer api.Close()
+	addProduct(t, s, "app", "github:"+api.URL+"/repos/me/app")
+	result := make(chan error, 1)
 	go func() {
-		background.round(ctx)
-		close(stopped)
+		_, err := (&Syncer{Store: &suspended{Store: s}, Reader: new(upstream.Reader)}).Sync(t.Context(), "app")
+		result <- err
 	}()
 	<-requested
-	cancel()
-	select {
-	case <-stopped:
-	case <-time.After(5 * time.Second):
-		t.Error("a round has not stopped within 5 s")
+	client := &http.Client{Transport: redirectTo(g.URL)}
+	expect(t, "the other sync", run(t, &Syncer{Store: s, Reader: &upstream.Reader{Client: client}}, "app"), "2 added")
+	close(proceed)
+	if err := <-result; !errors.Is(err, catalog.ErrSyncLost) {
+		t.Errorf("the suspended sync: got error %v, want ErrSyncLost", err)
 	}
-	if p, err := fresh.Product(t.Context(), "app"); err != nil || p.Syncs[0].Error != "" {
-		t.Errorf("a sync that was stopped: got %+v (error %v), want no error", p.Syncs, err)
+	if got, want := offered(t, s, "app"), []string{"v1.0.0", "v2.0.0"}; !slices.Equal(got, want) {
+		t.Errorf("got releases %q, want %q", got, want)
 	}
+	if p, err := s.Product(t.Context(), "app"); err != nil || p.Syncs[0].Error != "" || p.Syncs[0].Latest != "v2.0.0" {
+		t.Errorf("got syncs %+v (error %v), want those of the other sync", p.Syncs, err)
+	}
+}
+
+// redirectTo sends all requests to another server.
+type redirectTo string
+
+func (to redirectTo) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.URL.Host = strings.TrimPrefix(string(to), "http://")
+	return http.DefaultTransport.RoundTrip(r)
 }

@@ -43,6 +43,7 @@ func TestBench(t *testing.T) {
 	b.catalog()
 	b.readers()
 	b.files()
+	b.bundles()
 	b.logProgress("done")
 	if !printTable(os.Stdout, b.rows, before) {
 		t.Fail()

@@ -203,38 +203,4 @@ func oddStore(t *testing.T) string {
 	return file
 }
 
-// hostingPages serves a product with releases that have files and notes.
-func hostingPages(t *testing.T) pageServer {
-	t.Helper()
-	ctx := context.Background()
-	file, folder := filepath.Join(t.TempDir(), "hosting.db"), t.TempDir()
-	hostFile(t, file, folder, "v1.1.0", "opa_linux_amd64", []byte("linux"))
-	s, err := db.Open(ctx, file, readSchema())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	notes := "## What's new\n\n* **Faster** rules, see [the documentation](https://example.com/docs) by @somebody in #1234\n* Tables and `code`:\n\n" +
-		"| rule | time |\n|---|--:|\n| first | 1 ms |\n| a rule with a name that is rather long for a narrow window | 2 ms |\n\n### Details\n\n```\n" +
-		strings.Repeat("opa eval --data policy.rego ", 6) + "\n```\n\n> A quotation.\n\n![A picture](https://example.com/picture.png)\n"
-	release := catalog.Release{Tag: "v1.1.0", Title: "Rules & tables", Date: time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC), Notes: "https://example.com/notes"}
-	for _, f := range []catalog.File{{Name: "opa_linux_amd64", Size: 5, SHA256: sha256Of([]byte("linux"))}, {Name: "opa_darwin_arm64", Size: 81 << 20, SHA256: sha256Of([]byte("darwin"))},
-		{Name: "opa_windows_amd64.exe"}, {Name: "a-file-with-a-very-long-name-that-does-not-fit-anywhere_1.1.0_linux_x86_64-unknown-linux-musl.tar.gz.sigstore.json"}} {
-		f.URL = "https://example.com/" + f.Name
-		release.Files = append(release.Files, f)
-	}
-	list := catalog.ListOf("list", release)
-	list.Entries[0].Upstream.Text = &notes
-	if _, err = s.ImportReleases(ctx, "opa", list, true); err == nil {
-		err = s.HostFile(ctx, "opa", "v1.1.0", catalog.HostedFile{Name: "opa_linux_amd64", SHA256: sha256Of([]byte("linux")), Size: 5, Verified: true, Fetched: time.Now()})
-	}
-	if err == nil {
-		err = s.HostFile(ctx, "opa", "v1.1.0", catalog.HostedFile{Name: "opa_darwin_arm64", SHA256: sha256Of([]byte("old")), Size: 5, Fetched: time.Now()})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return servePages(t, file, "--files", folder)
-}
-
 func none[T any](func(T) bool) {}

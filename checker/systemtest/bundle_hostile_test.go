@@ -2,11 +2,12 @@ package systemtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
-	"iter"
 	"maps"
 	"os"
 	"strings"
@@ -17,7 +18,6 @@ import (
 
 	"relcheck/checker/bundle"
 	"relcheck/checker/bundle/bundletest"
-	"relcheck/checker/catalog"
 	"relcheck/checker/command"
 )
 
@@ -35,19 +35,27 @@ func (n closedNetwork) signer(file string) note.Signer {
 	return s
 }
 
-// bundleOf returns a bundle of a store "s" with a release of a product and a file.
+// bundleOf returns a bundle, by default of a store "s", with a release of a product and a file.
 func (n closedNetwork) bundleOf(key string, h bundle.Header, product string, sequence int64) []byte {
 	n.Helper()
 	content := "file of sequence " + h.Base
 	sum := sha256.Sum256([]byte(content))
 	hash := hex.EncodeToString(sum[:])
-	p := &bundle.Product{Name: product, Sequence: sequence, Releases: []bundle.Release{{Tag: "v1.0.0", Layer: catalog.Layer{},
-		Files: []bundle.File{{Name: "app", SHA256: hash, Size: int64(len(content))}}}}}
-	h.Store, h.Created = "s", time.Now().Add(-time.Hour)
-	var products iter.Seq2[*bundle.Product, error] = func(yield func(*bundle.Product, error) bool) { yield(p, nil) }
+	if h.Store = cmp.Or(h.Store, "s"); h.Created.IsZero() {
+		h.Created = time.Now().Add(-time.Hour)
+	}
+	w, err := bundle.NewWriter()
+	if err != nil {
+		n.Fatal(err)
+	}
+	defer w.Close()
 	var b bytes.Buffer
-	_, err := bundle.Write(&b, h, n.signer(key), products, []bundle.Content{{SHA256: hash, Size: int64(len(content)), InBase: h.Base != ""}},
-		func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil })
+	err = errors.Join(w.Product(&bundle.Product{Name: product, Sequence: sequence}),
+		w.Release(&bundle.Release{Tag: "v1.0.0", Files: []bundle.File{{Name: "app", SHA256: hash, Size: int64(len(content))}}}))
+	if err == nil {
+		_, err = w.Write(&b, h, n.signer(key), []bundle.Content{{SHA256: hash, Size: int64(len(content)), InBase: h.Base != ""}},
+			func(string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil })
+	}
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -99,11 +107,12 @@ func testHostileBundles(t *testing.T, n closedNetwork, store string, all bool) {
 	add := func(name, reason string, text []byte) { hostile[name], reasons[name] = text, reason }
 	add("an older sequence", "a newer bundle was applied before: product app has sequence number 4 in this bundle, and 5 was applied", n.bundleOf("key", bundle.Header{}, "app", 4))
 	add("another bundle of the same sequence", "a newer bundle was applied before", n.bundleOf("key", bundle.Header{Expires: time.Now().Add(time.Hour)}, "app", 5))
+	add("a bundle of the future", "the bundle was created at 2", n.bundleOf("key", bundle.Header{Created: time.Now().Add(25 * time.Hour)}, "app", 6))
 	add("an expired bundle", "the bundle has expired at ", n.bundleOf("key", bundle.Header{Expires: time.Now().Add(-time.Minute)}, "app", 6))
 	add("a wrong key", "not signed by a trusted key, but by foreign+", n.bundleOf("foreign", bundle.Header{}, "app", 6))
 	add("a key of another product", "is not trusted for product app of the bundle", n.bundleOf("other", bundle.Header{}, "app", 6))
 	add("a revoked key", ", which was revoked on ", n.bundleOf("revoked", bundle.Header{}, "app", 6))
-	add("without its base", "its base, bundle 000000000000, was not applied here, and 1 file of it are missing", n.bundleOf("key", bundle.Header{Base: strings.Repeat("0", 64)}, "app", 6))
+	add("without its base", "1 file of its base, bundle 000000000000, are missing in the folder", n.bundleOf("key", bundle.Header{Base: strings.Repeat("0", 64)}, "app", 6))
 
 	t.Setenv("TMPDIR", t.TempDir())
 	for name := range maps.Keys(hostile) {
@@ -126,5 +135,9 @@ func testHostileBundles(t *testing.T, n closedNetwork, store string, all bool) {
 	n.write("bundle", n.bundleOf("other", bundle.Header{}, "other", 1))
 	if status, errs := run(apply...); status != 0 {
 		t.Errorf("a bundle of another product by its key: got status %d and %q, want 0", status, errs)
+	}
+	n.write("bundle", n.bundleOf("key", bundle.Header{Store: "t"}, "app", 3))
+	if status, errs := run(apply...); status != 0 || !strings.Contains(errs, "warning: product app: a newer bundle of another store, s, was applied at ") {
+		t.Errorf("an older bundle of another store: got status %d and %q, want a warning", status, errs)
 	}
 }

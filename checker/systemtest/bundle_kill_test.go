@@ -12,167 +12,182 @@ import (
 	"time"
 )
 
-var fileKills = flag.Int("file-kills", unlessRace(100, 30), "number of times that fetching files, creating bundles and applying them is killed")
+var fileKills = flag.Int("file-kills", unlessRace(200, 28), "number of times that fetching files, creating bundles and applying them is killed")
 
-// killed is a command that is killed at random times.
-type killed struct {
-	closedNetwork
-	args []string      // of the command
-	took time.Duration // without a kill
-	n    int           // number of kills
-}
-
-// newKilled runs a command to its end, and measures the time.
-func newKilled(n closedNetwork, args ...string) *killed {
-	n.Helper()
-	begin := time.Now()
-	n.relcheck(args...)
-	return &killed{n, n.args(args), time.Since(begin), 0}
-}
-
-// run runs the command and kills it at a random time. It reports whether the command ended
-// before the kill.
-func (k *killed) run() (ended bool) {
-	k.Helper()
-	cmd := exec.Command(os.Args[0], k.args...)
-	cmd.Env = environment("relcheck")
-	if err := cmd.Start(); err != nil {
-		k.Fatal(err)
-	}
-	kill := time.AfterFunc(time.Duration(rand.Int64N(int64(k.took)*6/5)), func() { cmd.Process.Kill() })
-	err := cmd.Wait()
-	if ended = kill.Stop(); ended && err != nil {
-		k.Errorf("%s: %v", strings.Join(k.args, " "), err)
-	}
-	if !ended {
-		k.n++
-	}
-	return ended
-}
-
-// copyStore copies a SQLite store that no process has open.
-func (n closedNetwork) copyStore(from, to string) {
-	n.Helper()
-	for _, suffix := range []string{"", "-wal", "-shm", "-lock"} {
-		os.Remove(n.path(to) + suffix)
-	}
-	text, err := os.ReadFile(n.path(from))
-	if err == nil {
-		err = os.WriteFile(n.path(to), text, 0o600)
-	}
-	if err != nil {
-		n.Fatal(err)
-	}
-	if info, err := os.Stat(n.path(from) + "-wal"); err == nil && info.Size() > 0 {
-		n.Fatalf("%s has a WAL", from)
-	}
+// killCase is a command that is killed at random times. It works on the store a.db and the
+// folder a.
+type killCase struct {
+	name   string
+	from   string   // the store and folder that a.db and a are copies of, without the suffix
+	args   []string // of the command
+	atomic bool     // the command changes the store in one step
+	output string   // bundle that the command creates, or ""
 }
 
 // A command that is killed and repeated has the same result as without a kill. No file gets
 // its name before it is complete.
 func TestFilesKilled(t *testing.T) {
-	n := newClosedNetwork(t, 5, 4, 200<<10)
+	n := newClosedNetwork(t, 5, 4, 1<<20)
 	kills := *fileKills
 	if testing.Short() {
-		kills = 12
+		kills = 14
 	}
-	t.Run("fetch", func(t *testing.T) { testFetchKilled(t, n, kills/3) })
-	n.relcheck("file", "fetch", "app", "--latest", "5", "--db", "@outside.db", "--files", "@outside")
-	t.Run("create", func(t *testing.T) { testCreateKilled(t, n, kills/3) })
-	n.relcheck("bundle", "create", "@app.bundle", "--db", "@outside.db", "--files", "@outside", "--key", "@key")
+	inside, outside := []string{"--db", "@a.db", "--files", "@a"}, []string{"--db", "@a.db", "--files", "@a", "--key", "@key"}
+	apply := func(from, name, bundle string) killCase {
+		return killCase{name, from, append([]string{"bundle", "apply", bundle}, inside...), true, ""}
+	}
+	n.prepareKills()
+	all := []killCase{
+		{"fetch", "outside", append([]string{"file", "fetch", "app", "--latest", "5"}, inside...), false, ""},
+		{"fetch a damaged file", "outside-damaged", append([]string{"file", "fetch", "app", "--latest", "5"}, inside...), false, ""},
+		{"create", "outside-full", append([]string{"bundle", "create", "@b/next"}, outside...), false, "b/next"},
+		{"create since another", "outside-full", append([]string{"bundle", "create", "@b/next", "--since", "@first.bundle"}, outside...), false, "b/next"},
+		apply("inside", "apply", "@full.bundle"),
+		apply("inside-damaged", "apply again, with a damaged file", "@full.bundle"),
+		apply("inside-first", "apply since another", "@next.bundle"),
+	}
+	for i, c := range all {
+		t.Run(c.name, func(t *testing.T) {
+			n.TB = t
+			n.testKilled(c, kills*(i+1)/len(all)-kills*i/len(all))
+		})
+	}
+}
+
+// prepareKills creates the stores, folders and bundles of the cases.
+func (n closedNetwork) prepareKills() {
+	n.Helper()
+	full := []string{"--db", "@outside-full.db", "--files", "@outside-full"}
+	n.copySite("outside", "outside-full")
+	n.relcheck(append([]string{"file", "fetch", "app", "--latest", "2"}, full...)...)
+	n.relcheck(append([]string{"bundle", "create", "@first.bundle", "--key", "@key"}, full...)...)
+	n.relcheck(append([]string{"file", "fetch", "app", "--latest", "5"}, full...)...)
+	n.relcheck(append([]string{"bundle", "create", "@next.bundle", "--since", "@first.bundle", "--key", "@key"}, full...)...)
+	n.relcheck(append([]string{"bundle", "create", "@full.bundle", "--key", "@key"}, full...)...)
+	n.copySite("outside-full", "outside-damaged")
+	n.damage("outside-damaged")
+
 	n.relcheck("key", "trust", "@key.pub", "--db", "@inside.db")
-	t.Run("apply", func(t *testing.T) { testApplyKilled(t, n, kills-2*(kills/3)) })
-}
-
-func testFetchKilled(t *testing.T, n closedNetwork, kills int) {
-	n.TB = t
-	n.copyStore("outside.db", "fetched.db")
-	n.copyStore("outside.db", "a.db")
-	k := newKilled(n, "file", "fetch", "app", "--latest", "5", "--db", "@fetched.db", "--files", "@fetched")
-	want := n.state(n.path("fetched.db"), n.path("fetched"))
-	k.args = n.args([]string{"file", "fetch", "app", "--latest", "5", "--db", "@a.db", "--files", "@a"})
-	for k.n < kills {
-		for range 1 + rand.IntN(4) {
-			k.run()
-			n.contents(n.path("a"))
-		}
-		relcheck(t, k.args...)
-		if got := n.state(n.path("a.db"), n.path("a")); got != want {
-			t.Fatalf("after %d kills: got\n%s\nwant\n%s", k.n, got, want)
-		}
-		n.copyStore("outside.db", "a.db")
-		os.RemoveAll(n.path("a"))
+	for from, bundle := range map[string]string{"inside-first": "@first.bundle", "inside-damaged": "@full.bundle"} {
+		n.copySite("inside", from)
+		n.relcheck("bundle", "apply", bundle, "--db", "@"+from+".db", "--files", "@"+from)
+	}
+	n.damage("inside-damaged")
+	if err := os.Mkdir(n.path("b"), 0o755); err != nil {
+		n.Fatal(err)
 	}
 }
 
-func testCreateKilled(t *testing.T, n closedNetwork, kills int) {
-	n.TB = t
-	if err := os.MkdirAll(n.path("b"), 0o755); err != nil {
-		t.Fatal(err)
+// damage changes a content of a folder, and lets relcheck notice it.
+func (n closedNetwork) damage(site string) {
+	n.Helper()
+	contents, err := filepath.Glob(n.path(site) + "/sha256/*/*")
+	if err != nil || len(contents) == 0 {
+		n.Fatalf("got contents %q (error %v), want some", contents, err)
 	}
-	k := newKilled(n, "bundle", "create", "@b/first", "--db", "@outside.db", "--files", "@outside", "--key", "@key")
-	inspect := func(name string) string {
-		out := n.relcheck("bundle", "inspect", "@"+name, "--key", "@key.pub")
-		return sequenceColumn.ReplaceAllString(out[strings.Index(out, "contents"):], "$1")
+	if err = os.Chmod(contents[0], 0o644); err == nil {
+		err = os.WriteFile(contents[0], []byte("damaged"), 0o644)
 	}
-	want := inspect("b/first")
-	k.args = n.args([]string{"bundle", "create", "@b/next", "--db", "@outside.db", "--files", "@outside", "--key", "@key"})
-	for k.n < kills {
+	if err != nil {
+		n.Fatal(err)
+	}
+	args := n.args([]string{"file", "verify", "--db", "@" + site + ".db", "--files", "@" + site})
+	if out, status := relcheckStatus(n, args...); status != 1 || !strings.Contains(out, "damaged") {
+		n.Fatalf("file verify: got status %d and %s, want 1 and a damaged file", status, out)
+	}
+}
+
+// copySite copies a SQLite store that no process has open, and its folder of files.
+func (n closedNetwork) copySite(from, to string) {
+	n.Helper()
+	for _, suffix := range []string{".db", ".db-wal", ".db-shm", ".db-lock", ""} {
+		os.RemoveAll(n.path(to) + suffix)
+	}
+	text, err := os.ReadFile(n.path(from) + ".db")
+	if err == nil {
+		err = os.WriteFile(n.path(to)+".db", text, 0o600)
+	}
+	if _, missing := os.Stat(n.path(from)); err == nil && missing == nil {
+		err = os.CopyFS(n.path(to), os.DirFS(n.path(from)))
+	}
+	if err != nil {
+		n.Fatal(err)
+	}
+	if info, err := os.Stat(n.path(from) + ".db-wal"); err == nil && info.Size() > 0 {
+		n.Fatalf("%s.db has a WAL", from)
+	}
+}
+
+// testKilled kills a command a number of times.
+func (n closedNetwork) testKilled(c killCase, kills int) {
+	begin := time.Now()
+	n.copySite(c.from, "a")
+	before := n.state(n.path("a.db"), n.path("none"))
+	started := time.Now()
+	n.relcheck("product", "list", "--db", "@a.db")
+	least := time.Since(started)
+	started = time.Now()
+	n.relcheck(c.args...)
+	took := time.Since(started)
+	after, want := n.state(n.path("a.db"), n.path("none")), n.result(c)
+	killed, runs := 0, 0
+	for killed < kills {
+		n.copySite(c.from, "a")
 		ended := false
 		for range 1 + rand.IntN(4) {
-			if ended = k.run(); ended {
+			runs++
+			if ended = n.killed(c, least*2/3+rand.N(max(took*11/10-least*2/3, 1))); ended {
 				break
 			}
-			if _, err := os.Stat(n.path("b/next")); err == nil { // killed after it was complete
+			killed++
+			n.contents(n.path("a"))
+			if state := n.state(n.path("a.db"), n.path("none")); c.atomic && state != before && state != after {
+				n.Fatalf("after %d kills: got a part of the bundle:\n%s", killed, state)
+			}
+			if _, err := os.Stat(n.path(c.output)); c.output != "" && err == nil { // killed after it was complete
 				ended = true
 				break
 			}
 		}
 		if !ended {
-			relcheck(t, k.args...)
+			n.relcheck(c.args...)
 		}
-		if got := inspect("b/next"); got != want {
-			t.Fatalf("after %d kills: got\n%s\nwant\n%s", k.n, got, want)
+		if got := n.result(c); got != want {
+			n.Fatalf("after %d kills: got\n%s\nwant\n%s", killed, got, want)
 		}
-		os.Remove(n.path("b/next"))
 	}
-	relcheck(t, k.args...)
-	left, err := os.ReadDir(n.path("b"))
+	n.Logf("%d kills in %d runs, %v; start-up takes %v, the command %v", killed, runs, time.Since(begin), least, took)
+}
+
+// killed runs the command and kills it after a time. It reports whether the command ended
+// before.
+func (n closedNetwork) killed(c killCase, after time.Duration) (ended bool) {
+	n.Helper()
+	cmd := exec.Command(os.Args[0], n.args(c.args)...)
+	cmd.Env = environment("relcheck")
+	if err := cmd.Start(); err != nil {
+		n.Fatal(err)
+	}
+	kill := time.AfterFunc(after, func() { cmd.Process.Kill() })
+	err := cmd.Wait()
+	if ended = kill.Stop(); ended && err != nil {
+		n.Errorf("%s: %v", strings.Join(c.args, " "), err)
+	}
+	return ended
+}
+
+// result describes the result of a command, and removes the bundle that it created.
+func (n closedNetwork) result(c killCase) string {
+	n.Helper()
+	if c.output == "" {
+		return n.state(n.path("a.db"), n.path("a"))
+	}
+	out := n.relcheck("bundle", "inspect", "@"+c.output, "--key", "@key.pub")
+	os.Remove(n.path(c.output))
+	left, err := os.ReadDir(filepath.Dir(n.path(c.output)))
 	left = slices.DeleteFunc(left, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), "-lock") }) // empty, and removed after an hour
-	if err != nil || len(left) != 2 {
-		t.Errorf("got %v in the folder (error %v), want two bundles", left, err)
+	if err != nil || len(left) != 0 {
+		n.Errorf("got %v beside the bundle (error %v), want nothing", left, err)
 	}
-}
-
-func testApplyKilled(t *testing.T, n closedNetwork, kills int) {
-	n.TB = t
-	before := n.state(n.path("inside.db"), n.path("none"))
-	n.copyStore("inside.db", "applied.db")
-	n.copyStore("inside.db", "a.db")
-	k := newKilled(n, "bundle", "apply", "@app.bundle", "--db", "@applied.db", "--files", "@applied")
-	want := n.state(n.path("applied.db"), n.path("applied"))
-	k.args = n.args([]string{"bundle", "apply", "@app.bundle", "--db", "@a.db", "--files", "@b-files"})
-	os.RemoveAll(n.path("b-files"))
-	for k.n < kills {
-		for range 1 + rand.IntN(4) {
-			k.run()
-			if got := n.state(n.path("a.db"), n.path("none")); got != before && got != withoutContents(want) {
-				t.Fatalf("after %d kills: got a part of the bundle:\n%s", k.n, got)
-			}
-			n.contents(n.path("b-files"))
-		}
-		relcheck(t, k.args...)
-		if got := n.state(n.path("a.db"), n.path("b-files")); got != want {
-			t.Fatalf("after %d kills: got\n%s\nwant\n%s", k.n, got, want)
-		}
-		n.copyStore("inside.db", "a.db")
-		os.RemoveAll(n.path("b-files"))
-	}
-}
-
-// withoutContents removes the names of files from a state.
-func withoutContents(state string) string {
-	lines := slices.Collect(strings.Lines(state))
-	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "sha256"+string(filepath.Separator)) })
-	return strings.Join(lines, "")
+	return sequenceColumn.ReplaceAllString(out[strings.Index(out, "contents"):], "$1")
 }

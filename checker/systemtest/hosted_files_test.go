@@ -46,7 +46,11 @@ func hostFile(t testing.TB, store, folder, tag, name string, content []byte) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	f, err := mirror.Open(folder)
+	id, err := s.ID(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := mirror.Create(folder, fmt.Sprintf("%016x", id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +182,10 @@ func addFile(t testing.TB, store string, f catalog.File) {
 	if _, err := s.ImportReleases(ctx, "opa", catalog.ListOf("files", catalog.Release{Tag: "v1.0.0", Files: []catalog.File{f}}), true); err != nil {
 		t.Fatal(err)
 	}
+	// A server fetches a file from a private address only if the host is an upstream.
+	if _, _, err := s.EditProduct(ctx, "opa", catalog.ProductPatch{"upstreams": "relcheck:" + strings.TrimSuffix(f.URL, "/opa") + "/p/opa"}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // walk checks the contents of a folder of files.
@@ -236,6 +244,9 @@ func TestServersShareFiles(t *testing.T) {
 	}
 	if body, status := getText(t, other.url+path); status != 503 || !strings.Contains(body, "damaged") {
 		t.Errorf("damaged file: got status %d and %q, want 503", status, body)
+	}
+	if files := relcheck(t, "file", "list", "--db", name); strings.Contains(files, "damaged") {
+		t.Errorf("got %s, want no damage of all folders", files)
 	}
 	waitFor(t, "links to upstream", func() bool {
 		latest, _ := getText(t, other.url+"/repos/open-policy-agent/opa/releases/latest")

@@ -1,17 +1,21 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 )
 
 // Limits of the checksum files that one call of [Reader.Read] requests.
@@ -23,10 +27,8 @@ const (
 
 // checksumReader adds the checksums in the checksum files of releases to a list.
 type checksumReader struct {
-	*Reader
 	Source
-	api   string
-	fetch *fetcher
+	files ChecksumFiles
 }
 
 // addTo sets the missing checksums of the list's files. It first uses known checksums. For
@@ -61,7 +63,7 @@ func (c *checksumReader) addTo(ctx context.Context, list *catalog.List, pending 
 	done := 0
 	for _, e := range due {
 		g.Go(func() error {
-			err := c.read(ctx, e.Upstream.Files)
+			err := c.files.Complete(ctx, e.Upstream.Files, e.Upstream.Files)
 			mu.Lock()
 			defer mu.Unlock()
 			if done++; err != nil { // do not delay other releases if the server fails
@@ -106,92 +108,137 @@ func fillKnown(files, known []catalog.File) (changed bool) {
 	return changed
 }
 
-// read reads the checksum files of a release. It first reads the lists of several
-// checksums, and then the checksum files of single files that still lack one.
-func (c *checksumReader) read(ctx context.Context, files []catalog.File) error {
-	var sums strings.Builder
-	single := map[string]catalog.File{} // by the name of the file that it describes
-	requests := 0
-	for _, f := range files {
-		switch about, ok := checksumFile(f, files); {
-		case !ok:
-		case about != "":
-			if old, ok := single[about]; !ok || strings.Contains(old.Name, "512") {
-				single[about] = f
-			}
-		case requests < maxChecksumFiles:
-			requests++
-			text, err := c.get(ctx, f)
-			if err != nil {
-				return err
-			}
-			sums.WriteString(text + "\n")
-		}
-	}
-	fillChecksums(files, Checksums(sums.String(), ""))
-	for i, f := range files {
-		sum, ok := single[f.Name]
-		if !ok || f.SHA256 != "" || requests >= maxChecksumFiles {
-			continue
-		}
-		requests++
-		text, err := c.get(ctx, sum)
-		if err != nil {
-			return err
-		}
-		fillChecksums(files[i:i+1], Checksums(text, f.Name))
-	}
-	return nil
-}
-
 // checksumFile reports whether a file of a release is a checksum file that can be read. If
 // it describes a single file, checksumFile returns the name of that file. See
 // [ChecksumFile].
 func checksumFile(f catalog.File, files []catalog.File) (about string, ok bool) {
-	about, ok = ChecksumFile(f.Name, func(name string) bool {
-		return slices.ContainsFunc(files, func(f catalog.File) bool { return f.Name == name })
+	about, ok = ChecksumFile(baseName(f), func(name string) bool {
+		return slices.ContainsFunc(files, func(f catalog.File) bool { return baseName(f) == name })
 	})
 	return about, ok && f.URL != ""
 }
 
-// fillChecksums sets the checksums of files that have none.
-func fillChecksums(files []catalog.File, sums map[string]catalog.File) {
+// ChecksumFiles reads the checksum files of releases.
+type ChecksumFiles struct {
+	// Client makes the requests, without a token. Default: that of [fetch.NewClient].
+	Client *http.Client
+	// Follow, if not nil, returns a context for the request of a URL, or an error if the
+	// URL must not be requested.
+	Follow func(ctx context.Context, u *url.URL) (context.Context, error)
+	// Guess requests the URL of a file with the suffix .sha256 if no checksum file
+	// describes the file.
+	Guess bool
+
+	max   int           // of requests for a release; 0 means any number
+	pause time.Duration // before a second attempt; 0 means a second
+}
+
+// Complete sets the missing checksums of some files of a release. listed are all files of
+// the release. Complete first reads the lists of several checksums, and then the checksum
+// files of single files that still lack one. It skips checksum files that will never be
+// readable, and returns an error if another attempt may succeed.
+func (c ChecksumFiles) Complete(ctx context.Context, files, listed []catalog.File) error {
+	lacks := func(f catalog.File) bool { return f.SHA256 == "" }
+	if !slices.ContainsFunc(files, lacks) {
+		return nil
+	}
+	r := checksumRequests{ChecksumFiles: c, fetch: newFetcher(c.Client)}
+	defer r.fetch.close()
+	var lists strings.Builder
+	for _, f := range listed {
+		about, ok := checksumFile(f, listed)
+		if about != "" {
+			r.single = append(r.single, f)
+		} else if ok {
+			text, err := r.get(ctx, f.URL)
+			if err != nil {
+				return err
+			}
+			lists.WriteString(text + "\n")
+		}
+	}
+	sums := Checksums(lists.String(), "")
 	for i := range files {
 		f := &files[i]
-		if sum := sums[f.Name]; f.SHA256 == "" {
-			f.SHA256 = sum.SHA256
-			if f.SHA512 == "" {
-				f.SHA512 = sum.SHA512
-			}
+		if !isAmbiguous(*f, listed) {
+			fillChecksum(f, sums[baseName(*f)])
 		}
+		link := ""
+		if lacks(*f) {
+			link = r.singleFor(*f, listed)
+		}
+		if link == "" {
+			continue
+		}
+		text, err := r.get(ctx, link)
+		if err != nil {
+			return err
+		}
+		fillChecksum(f, Checksums(text, baseName(*f))[baseName(*f)])
+	}
+	return nil
+}
+
+// checksumRequests are the requests for the checksum files of a release.
+type checksumRequests struct {
+	ChecksumFiles
+	fetch  *fetcher
+	single []catalog.File // checksum files of one file each
+	n      int            // number of requests
+}
+
+// singleFor returns the URL of the checksum file of a file, or "".
+func (r *checksumRequests) singleFor(f catalog.File, listed []catalog.File) (link string) {
+	for _, sum := range r.single {
+		about, _ := checksumFile(sum, listed)
+		if about != baseName(f) || isAmbiguous(f, listed) && path.Dir(sum.URL) != path.Dir(f.URL) {
+			continue
+		}
+		if link == "" || strings.Contains(link, "512") {
+			link = sum.URL
+		}
+	}
+	if link == "" && r.Guess && f.SHA512 == "" && f.URL != "" && !strings.Contains(f.URL, "?") {
+		link = f.URL + ".sha256"
+	}
+	return link
+}
+
+// baseName returns the name of a file in checksum files.
+func baseName(f catalog.File) string { return path.Base(f.FileName()) }
+
+// isAmbiguous reports whether another file of the release has the same name.
+func isAmbiguous(f catalog.File, listed []catalog.File) bool {
+	return slices.ContainsFunc(listed, func(g catalog.File) bool { return g.URL != f.URL && baseName(g) == baseName(f) })
+}
+
+// fillChecksum sets the checksums of a file, unless it has a SHA-256.
+func fillChecksum(f *catalog.File, sum catalog.File) {
+	if f.SHA256 == "" {
+		f.SHA256, f.SHA512 = sum.SHA256, cmp.Or(f.SHA512, sum.SHA512)
 	}
 }
 
 // get returns the text of a checksum file. The text is empty if the file must not be
-// requested or will never be readable. get sends no token.
-func (c *checksumReader) get(ctx context.Context, f catalog.File) (string, error) {
-	u, err := url.Parse(f.URL)
-	if err != nil || !c.mayRequest(ctx, u) {
+// requested or will never be readable.
+func (r *checksumRequests) get(ctx context.Context, link string) (string, error) {
+	u, err := url.Parse(link)
+	if err == nil && r.Follow != nil {
+		ctx, err = r.Follow(ctx, u)
+	}
+	if r.n++; err != nil || r.max > 0 && r.n > r.max {
 		return "", nil
 	}
 	var text []byte
-	err = attempts(ctx, c.pause, func() error {
-		text, err = c.fetch.get(ctx, u, maxChecksumFile)
+	err = attempts(ctx, r.pause, func() error {
+		text, err = r.fetch.get(ctx, u, maxChecksumFile)
 		return err
 	})
-	if passing := (transient{}); err == nil || ctx.Err() != nil || errors.As(err, &passing) {
-		return string(text), err
+	if ctx.Err() != nil {
+		return "", context.Cause(ctx)
 	}
-	return "", nil
-}
-
-// mayRequest reports whether a URL from an API's answer may be requested. The rules are the
-// same as for redirects: no plain HTTP if the API has HTTPS, and no private address if the
-// API has a public one.
-func (c *checksumReader) mayRequest(ctx context.Context, u *url.URL) bool {
-	api, err := url.Parse(c.api)
-	if err != nil || u.Scheme != "https" && u.Scheme != api.Scheme {
-		return false
+	if fetch.IsTemporary(err) {
+		return "", fmt.Errorf("read the checksum file %s: %w", path.Base(u.Path), err)
 	}
-	return u.Hostname() == api.Hostname() || !private(ctx, u.Hostname()) || private(ctx, api.Hostname())
+	return string(text), nil
 }

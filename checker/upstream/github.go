@@ -18,6 +18,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 )
 
 // GitHubAPI is the address of GitHub's own API.
@@ -27,7 +28,7 @@ const (
 	perPage  = 100
 	maxPage  = 64 << 20 // bytes: a page of 100 releases with 1,000 files each
 	maxPages = maxReleases / perPage
-	maxWait  = 24 * 60 * 60 // seconds: a longer rate limit is a mistake of the server
+	maxWait  = 24 * time.Hour // a longer rate limit is a mistake of the server
 )
 
 // GitHub reads the releases of a repository from GitHub's API
@@ -37,8 +38,7 @@ type GitHub struct {
 	API   string // address of the API; default: [GitHubAPI]
 	Repo  string // owner/name
 	Token string // or empty; private repositories and frequent syncs need one
-	// Client makes the requests. Default: a client with a timeout of 30 seconds. See
-	// [Proxy].
+	// Client makes the requests. See [Proxy].
 	Client *http.Client
 	// Progress, if not nil, is called after each page with the number of pages read.
 	Progress func(pages int)
@@ -65,7 +65,7 @@ var ErrUnchanged = errors.New("the list has not changed")
 type RateLimitError struct{ Until time.Time }
 
 func (e *RateLimitError) Error() string {
-	return fmt.Sprintf("the API's rate limit is reached until %s: wait, or use a token", e.Until.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("the API's rate limit is reached until %s: wait, or use a token", e.Until.Local().Format("2006-01-02 15:04:05 MST"))
 }
 
 // Releases returns all releases of the repository, and the pages of the list. The error
@@ -85,7 +85,7 @@ func (g *GitHub) Releases(ctx context.Context, last Pages) (catalog.List, Pages,
 	}
 	const attempts = 3
 	for range attempts {
-		entries, pages, err := r.readPages(ctx)
+		l, pages, err := r.readPages(ctx)
 		if err != nil {
 			return catalog.List{}, nil, err
 		}
@@ -96,7 +96,7 @@ func (g *GitHub) Releases(ctx context.Context, last Pages) (catalog.List, Pages,
 			}
 		}
 		if stable {
-			list, err := gitHubForm.read(entries)
+			list, err := l.list()
 			list.Name, list.Whole, list.Hint = "github:"+g.Repo, true, r.renamed
 			return list, pages, err
 		}
@@ -116,7 +116,6 @@ type page struct {
 	Page
 	unchanged bool
 	body      []byte
-	next      *url.URL // of the next page, or nil
 }
 
 // first returns the URL of the first page.
@@ -131,27 +130,69 @@ func (r *gitHubReader) first() (*url.URL, error) {
 }
 
 // readPages reads all pages.
-func (r *gitHubReader) readPages(ctx context.Context) (entries []jsontext.Value, pages Pages, err error) {
+func (r *gitHubReader) readPages(ctx context.Context) (l *listReader, pages Pages, err error) {
 	u, err := r.first()
-	for err == nil && u != nil {
+	l = newListReader(gitHubForm)
+	for size := 0; err == nil && u != nil; {
 		var p *page
 		if p, err = r.get(ctx, u, ""); err != nil {
 			break
 		}
-		var more []jsontext.Value
-		if err := json.Unmarshal(p.body, &more, lenient); err != nil {
-			return nil, nil, fmt.Errorf("page %d: %w", len(pages)+1, syntaxError(err))
+		if n := len(pages); n > 0 && pages[n-1].Full && pages[n-1].Sum == p.Sum { // the server has only one page
+			pages[n-1].Next = ""
+			break
 		}
-		p.Full = len(more) >= perPage
-		entries, pages, u = append(entries, more...), append(pages, p.Page), p.next
+		before := l.entries
+		if err := l.addAll(p.body); err != nil {
+			return nil, nil, fmt.Errorf("page %d: %w", len(pages)+1, err)
+		}
+		if p.Full = l.entries-before >= perPage; p.Full && p.Next == "" {
+			p.Next = following(u)
+		}
+		pages = append(pages, p.Page)
 		if r.Progress != nil {
 			r.Progress(len(pages))
+		}
+		if size += len(p.body); size > maxFile {
+			return nil, nil, fmt.Errorf("%w: over %d MB", fetch.ErrTooLong, maxFile>>20)
 		}
 		if len(pages) > maxPages {
 			return nil, nil, fmt.Errorf("more than %d pages of releases", maxPages)
 		}
+		u, err = p.next()
 	}
-	return entries, pages, err
+	return l, pages, err
+}
+
+// addAll parses an array of entries.
+func (l *listReader) addAll(text []byte) error {
+	var entries []jsontext.Value
+	if err := json.Unmarshal(text, &entries, lenient); err != nil {
+		return syntaxError(err)
+	}
+	for _, raw := range entries {
+		l.add(raw)
+	}
+	return nil
+}
+
+// following returns the URL of the page after a full one without a link to the next. A
+// proxy or a cache may have removed the link. If there are no more releases, the page is
+// empty.
+func following(u *url.URL) string {
+	next, query := *u, u.Query()
+	number, _ := strconv.Atoi(query.Get("page"))
+	query.Set("page", strconv.Itoa(max(number, 1)+1))
+	next.RawQuery = query.Encode()
+	return next.String()
+}
+
+// next returns the URL of the next page, or nil.
+func (p *Page) next() (*url.URL, error) {
+	if p.Next == "" {
+		return nil, nil
+	}
+	return url.Parse(p.Next)
 }
 
 // unchanged reports whether the list still consists of these pages.
@@ -161,9 +202,6 @@ func (r *gitHubReader) unchanged(ctx context.Context, pages Pages) (bool, error)
 		if err != nil || u == nil {
 			return false, err
 		}
-		if was.Full && was.Next == "" { // another page may follow now; status 304 does not show it
-			was.ETag = ""
-		}
 		p, err := r.get(ctx, u, was.ETag)
 		if i > 0 && errors.Is(err, fs.ErrNotExist) {
 			return false, nil
@@ -171,11 +209,11 @@ func (r *gitHubReader) unchanged(ctx context.Context, pages Pages) (bool, error)
 		if err != nil || !p.unchanged && p.Sum != was.Sum {
 			return false, err
 		}
-		u = p.next
-		if p.unchanged && was.Next != "" { // servers need not repeat the link
-			if u, err = url.Parse(was.Next); err != nil {
-				return false, nil
-			}
+		if p.unchanged || was.Full && p.Next == "" { // servers need not repeat the link
+			p.Next = was.Next
+		}
+		if u, err = p.next(); err != nil {
+			return false, nil
 		}
 	}
 	return u == nil, err
@@ -196,7 +234,7 @@ func (r *gitHubReader) get(ctx context.Context, u *url.URL, etag string) (p *pag
 func (r *gitHubReader) request(ctx context.Context, u *url.URL, etag string) (*page, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, fetch.WithoutURL(err)
 	}
 	req.Header.Set("Accept", "application/vnd.github+json")
 	if r.Token != "" {
@@ -205,32 +243,20 @@ func (r *gitHubReader) request(ctx context.Context, u *url.URL, etag string) (*p
 	if etag != "" {
 		req.Header.Set("If-None-Match", etag)
 	}
-	resp, err := r.fetch.client.Do(req)
+	resp, err := fetch.Do(r.fetch.client, req, fetch.Patience)
 	if err != nil {
-		if refused := new(redirectError); errors.As(err, &refused) {
-			return nil, refused
-		}
-		return nil, transient{withoutURL(err)}
+		return nil, err
 	}
 	defer resp.Body.Close()
 	p := &page{Page: Page{ETag: resp.Header.Get("ETag")}, unchanged: resp.StatusCode == http.StatusNotModified}
-	if p.next, err = nextPage(resp); err != nil {
+	if p.Next, err = nextPage(resp); err != nil || p.unchanged {
+		return p, err
+	}
+	if p.body, err = fetch.ReadAll(resp.Body, maxPage); err != nil {
 		return nil, err
-	}
-	if p.next != nil {
-		p.Next = p.next.String()
-	}
-	if p.unchanged {
-		return p, nil
-	}
-	if p.body, err = readAll(resp.Body, maxPage); err != nil {
-		return nil, transient{err}
 	}
 	if err := r.refusal(resp, p.body); err != nil {
 		return nil, err
-	}
-	if !delimited(resp) {
-		return nil, errNoLength
 	}
 	r.noteRename(req.URL, resp.Request.URL, p.body)
 	p.Sum = sha256.Sum256(p.body)
@@ -248,21 +274,17 @@ func (r *gitHubReader) refusal(resp *http.Response, body []byte) error {
 		now = r.now
 	}
 	until := limitedUntil(resp.Header, explained.Message, now())
-	switch status := statusError(resp.StatusCode); {
-	case resp.StatusCode == http.StatusOK:
-		return nil
+	switch err := fetch.Check(resp); {
 	case !until.IsZero() && (resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusTooManyRequests):
 		return &RateLimitError{until}
 	case resp.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%w: the token is not valid", status)
-	case errors.Is(status, fs.ErrNotExist):
-		return fmt.Errorf("%w: check the owner and the name; a private repository needs a token", status)
-	case status.passing():
-		return transient{status}
-	case explained.Message == "":
-		return status
+		return fmt.Errorf("%w: the token is not valid", err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: check the owner and the name; a private repository needs a token", err)
+	case err == nil || fetch.IsTemporary(err) || explained.Message == "":
+		return err
 	default:
-		return fmt.Errorf("%w: %s", status, quote(explained.Message))
+		return fmt.Errorf("%w: %s", err, quote(explained.Message))
 	}
 }
 
@@ -271,11 +293,11 @@ var secondaryLimit = regexp.MustCompile(`(?i)secondary rate limit|abuse detectio
 
 // limitedUntil returns when the rate limit of a response ends, or zero if there is none.
 func limitedUntil(h http.Header, message string, now time.Time) time.Time {
-	if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil && seconds >= 0 {
-		return now.Add(time.Duration(min(seconds, maxWait)) * time.Second)
+	if wait, ok := fetch.RetryAfter(h, now); ok {
+		return now.Add(min(wait, maxWait))
 	}
 	if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil && h.Get("X-Ratelimit-Remaining") == "0" {
-		if until := time.Unix(reset, 0); until.After(now) && until.Sub(now) < maxWait*time.Second {
+		if until := time.Unix(reset, 0); until.After(now) && until.Sub(now) < maxWait {
 			return until
 		}
 		return now.Add(time.Minute) // the clocks differ
@@ -289,20 +311,20 @@ func limitedUntil(h http.Header, message string, now time.Time) time.Time {
 // nextLink matches the link to the next page in a Link header (RFC 8288).
 var nextLink = regexp.MustCompile(`<([^<>]*)>\s*;\s*rel="?next"?(?:\s*[,;]|$)`)
 
-// nextPage returns the URL of the next page, or nil.
-func nextPage(resp *http.Response) (*url.URL, error) {
+// nextPage returns the URL of the next page, or "".
+func nextPage(resp *http.Response) (string, error) {
 	m := nextLink.FindStringSubmatch(strings.Join(resp.Header.Values("Link"), ","))
 	if m == nil {
-		return nil, nil
+		return "", nil
 	}
 	next, err := resp.Request.URL.Parse(m[1])
 	if err != nil {
-		return nil, errors.New("the link to the next page is invalid")
+		return "", errors.New("the link to the next page is invalid")
 	}
 	if at := resp.Request.URL; next.Scheme != at.Scheme || next.Host != at.Host { // it would get the token
-		return nil, fmt.Errorf("the next page is on another server, %s", quote(next.Host))
+		return "", fmt.Errorf("the next page is on another server, %s", quote(next.Host))
 	}
-	return next, nil
+	return next.String(), nil
 }
 
 // noteRename sets a hint if the request was redirected to a repository of another name.

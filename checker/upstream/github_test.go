@@ -22,6 +22,7 @@ type gitHubServer struct {
 	mu       sync.Mutex
 	pages    [][]string // tags
 	withETag bool
+	noLinks  bool
 	requests []string // query and status
 	answers  []http.HandlerFunc
 }
@@ -49,13 +50,16 @@ func (s *gitHubServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	number := 1
 	fmt.Sscan(r.URL.Query().Get("page"), &number)
-	if r.URL.Path != "/api/v3/repos/me/app/releases" && r.URL.Path != "/api/v3/repositories/7/releases" || number > len(s.pages) || r.URL.Query().Get("per_page") != "100" {
+	if r.URL.Path != "/api/v3/repos/me/app/releases" && r.URL.Path != "/api/v3/repositories/7/releases" || r.URL.Query().Get("per_page") != "100" {
 		status = http.StatusNotFound
 		w.WriteHeader(status)
 		return
 	}
-	body := gitHubPage(s.pages[number-1])
-	if number < len(s.pages) {
+	body := "[]"
+	if number <= len(s.pages) {
+		body = gitHubPage(s.pages[number-1])
+	}
+	if number < len(s.pages) && !s.noLinks {
 		next := *r.URL
 		q := next.Query()
 		q.Set("page", fmt.Sprint(number+1))
@@ -142,11 +146,11 @@ func TestGitHub(t *testing.T) {
 		"truncated for good":       {three, []http.HandlerFunc{truncated, truncated, truncated}, nil, "unexpected EOF", 3},
 		"truncated JSON":           {three, []http.HandlerFunc{answer(200, `[{"tag_name"`)}, nil, "truncated", 1},
 		"down":                     {three, []http.HandlerFunc{answer(503, ""), answer(503, ""), answer(503, "")}, nil, "status 503", 3},
-		"rate limit":               {three, []http.HandlerFunc{answer(403, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1893456000")}, nil, "until 2030-01-01T00:00:00Z", 1},
-		"rate limit, 429":          {three, []http.HandlerFunc{nil, answer(429, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1893456000")}, nil, "until 2030-01-01T00:00:00Z", 2},
+		"rate limit":               {three, []http.HandlerFunc{answer(403, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1893456000")}, nil, "until 2030-01-01 00:00:00 UTC", 1},
+		"rate limit, 429":          {three, []http.HandlerFunc{nil, answer(429, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1893456000")}, nil, "until 2030-01-01 00:00:00 UTC", 2},
 		"abuse":                    {three, []http.HandlerFunc{answer(403, `{"message":"You have exceeded a secondary rate limit"}`, "Retry-After", "60")}, nil, "rate limit is reached", 1},
-		"a reset in the past":      {three, []http.HandlerFunc{answer(403, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1000000000")}, nil, "until 2029-12-31T23:31:00Z", 1},
-		"abuse, no time":           {three, []http.HandlerFunc{answer(403, `{"message":"You have triggered an abuse detection mechanism."}`, "X-RateLimit-Remaining", "12")}, nil, "until 2029-12-31T23:31:00Z", 1},
+		"a reset in the past":      {three, []http.HandlerFunc{answer(403, "{}", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", "1000000000")}, nil, "until 2029-12-31 23:31:00 UTC", 1},
+		"abuse, no time":           {three, []http.HandlerFunc{answer(403, `{"message":"You have triggered an abuse detection mechanism."}`, "X-RateLimit-Remaining", "12")}, nil, "until 2029-12-31 23:31:00 UTC", 1},
 		"forbidden":                {three, []http.HandlerFunc{answer(403, `{"message":"Resource not accessible"}`, "X-RateLimit-Remaining", "12")}, nil, "Resource not accessible", 1},
 		"a wrong token":            {three, []http.HandlerFunc{answer(401, "{}")}, nil, "the token is not valid", 1},
 		"no repository":            {three, []http.HandlerFunc{answer(404, "{}")}, nil, "private repository needs a token", 1},
@@ -179,14 +183,14 @@ func TestGitHubUnchanged(t *testing.T) {
 		s := newGitHubServer(t, []string{"v2"}, hundred("v1"))
 		s.withETag = withETag
 		_, pages, err := tagsOf(t, s.reader(), nil)
-		if err != nil || len(pages) != 2 {
-			t.Fatalf("got %d pages (error %v), want 2", len(pages), err)
+		if err != nil || len(pages) != 3 { // the last one is empty
+			t.Fatalf("got %d pages (error %v), want 3", len(pages), err)
 		}
 		s.requests = nil
 		if _, again, err := tagsOf(t, s.reader(), pages); !errors.Is(err, ErrUnchanged) || !slices.Equal(again, pages) {
 			t.Errorf("ETag %v: got error %v, want that the list has not changed", withETag, err)
 		}
-		if want := map[bool][]string{true: {" 304", "2 200"}, false: {" 200", "2 200"}}[withETag]; !slices.Equal(s.requests, want) {
+		if want := map[bool][]string{true: {" 304", "2 304", "3 304"}, false: {" 200", "2 200", "3 200"}}[withETag]; !slices.Equal(s.requests, want) {
 			t.Errorf("ETag %v: got requests %q, want %q", withETag, s.requests, want)
 		}
 		for _, change := range []func(){
@@ -202,6 +206,30 @@ func TestGitHubUnchanged(t *testing.T) {
 			}
 			pages = changed
 		}
+	}
+}
+
+// A proxy that removes the Link header does not end the list.
+func TestGitHubWithoutLinks(t *testing.T) {
+	all := slices.Concat(hundred("v2"), hundred("v1"), []string{"v0"})
+	s := newGitHubServer(t, all[:100], all[100:200], all[200:])
+	s.noLinks = true
+	tags, pages, err := tagsOf(t, s.reader(), nil)
+	if !slices.Equal(tags, all) || err != nil {
+		t.Errorf("got %d releases (error %v), want %d", len(tags), err, len(all))
+	}
+	if _, _, err := tagsOf(t, s.reader(), pages); !errors.Is(err, ErrUnchanged) {
+		t.Errorf("the second time: got error %v, want that the list has not changed", err)
+	}
+	s.pages[2] = []string{"v0", "v-1"}
+	if tags, _, err := tagsOf(t, s.reader(), pages); len(tags) != 202 || err != nil {
+		t.Errorf("after a change: got %d releases (error %v), want 202", len(tags), err)
+	}
+	// A server that does not know pages.
+	one := answer(200, gitHubPage(all))
+	s.answers = slices.Repeat([]http.HandlerFunc{one}, 5)
+	if tags, pages, err := tagsOf(t, s.reader(), nil); len(tags) != len(all) || len(pages) != 1 || err != nil {
+		t.Errorf("one page: got %d releases on %d pages (error %v), want %d on 1", len(tags), len(pages), err, len(all))
 	}
 }
 

@@ -276,16 +276,23 @@ func TestRecordedFailures(t *testing.T) {
 			return true
 		}
 	}
+	until := func(text string) string { // as errors show it
+		at, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.Local().Format("until 2006-01-02 15:04:05 MST")
+	}
 	html := "<html><body><h1>502 Bad Gateway</h1></body></html>"
 	for name, test := range map[string]struct {
 		answers []func(http.ResponseWriter, *http.Request) bool
 		want    string
 	}{
 		"rate limit": {[]func(http.ResponseWriter, *http.Request) bool{answer(403, `{"message":"API rate limit exceeded for user ID 1000.","documentation_url":"https://docs.github.com/rest/overview/resources-in-the-rest-api#rate-limiting"}`,
-			"X-RateLimit-Remaining", "0", "X-RateLimit-Used", "5000", "X-RateLimit-Reset", "1658208999")}, "rate limit is reached until 2022-07-19T05:36:39Z"},
+			"X-RateLimit-Remaining", "0", "X-RateLimit-Used", "5000", "X-RateLimit-Reset", "1658208999")}, "rate limit is reached " + until("2022-07-19T05:36:39Z")},
 		"abuse": {[]func(http.ResponseWriter, *http.Request) bool{answer(403, `{"message":"You have exceeded a secondary rate limit and have been temporarily blocked from content creation."}`,
-			"Retry-After", "90")}, "until 2022-07-19T05:01:30Z"},
-		"abuse without a time": {[]func(http.ResponseWriter, *http.Request) bool{answer(403, `{"message":"You have triggered an abuse detection mechanism. Please wait a few minutes before you try again."}`)}, "until 2022-07-19T05:01:00Z"},
+			"Retry-After", "90")}, until("2022-07-19T05:01:30Z")},
+		"abuse without a time": {[]func(http.ResponseWriter, *http.Request) bool{answer(403, `{"message":"You have triggered an abuse detection mechanism. Please wait a few minutes before you try again."}`)}, until("2022-07-19T05:01:00Z")},
 		"5xx twice":            {[]func(http.ResponseWriter, *http.Request) bool{answer(502, html, "Content-Type", "text/html"), answer(500, `{"message":"Server Error"}`)}, ""},
 		"5xx for good":         {[]func(http.ResponseWriter, *http.Request) bool{answer(502, html), answer(503, html), answer(504, html)}, "status 504"},
 		"an invalid request":   {[]func(http.ResponseWriter, *http.Request) bool{answer(422, string(refused.Response))}, `status 422 Unprocessable Entity: "Validation Failed"`},

@@ -39,7 +39,7 @@ type Proxy struct {
 	// because repositories themselves are not read. A URL may contain a user name
 	// and a password, which errors do not show. Default: [DefaultList].
 	List string
-	// Client makes the requests. Default: a client with a timeout of 30 seconds.
+	// Client makes the requests. Default: that of [fetch.NewClient].
 	// Unless it has its own CheckRedirect, redirects from https to http and from a
 	// public address into a private network are errors.
 	Client *http.Client

@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 )
 
 // Reader reads the lists of upstreams. Several goroutines can use it.
@@ -76,7 +78,7 @@ func (r *Reader) Read(ctx context.Context, from Source) (list catalog.List, newS
 	default:
 		err = fmt.Errorf("unknown kind of upstream %s", from.UpstreamName)
 	}
-	if passing := (transient{}); errors.As(err, &passing) {
+	if fetch.IsTemporary(err) {
 		err = fmt.Errorf("%w: try again later, and check the connection if that does not help", err)
 	}
 	if err != nil {
@@ -176,10 +178,20 @@ func (r *Reader) readGitHub(ctx context.Context, from Source, last state) (list 
 	if list, next.Pages, err = g.Releases(ctx, last.Pages); err != nil {
 		return list, next, err
 	}
-	c := checksumReader{Reader: r, Source: from, api: api, fetch: newFetcher(r.Client)}
-	defer c.fetch.close()
+	c := checksumReader{from, ChecksumFiles{Client: r.Client, Follow: followFrom(api), max: maxChecksumFiles, pause: r.pause}}
 	next.Pending, err = c.addTo(ctx, &list, last.Pending)
 	return list, next, err
+}
+
+// followFrom returns the rule for URLs in an API's answers.
+func followFrom(api string) func(context.Context, *url.URL) (context.Context, error) {
+	return func(ctx context.Context, u *url.URL) (context.Context, error) {
+		from, err := url.Parse(api)
+		if err != nil {
+			return nil, err
+		}
+		return fetch.Follow(ctx, from, u)
+	}
 }
 
 func (r *Reader) readModule(ctx context.Context, from Source) (catalog.List, error) {

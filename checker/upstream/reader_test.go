@@ -211,13 +211,12 @@ func TestChecksumFilesOfOtherServers(t *testing.T) {
 		{"https://10.0.0.1/api/v3", "https://10.0.0.2/SHA256SUMS", true},
 		{"http://10.0.0.1/api/v3", "http://10.0.0.1/SHA256SUMS", true},
 	} {
-		c := checksumReader{Reader: &Reader{}, api: test.api}
 		u, err := url.Parse(test.url)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := c.mayRequest(t.Context(), u); got != test.want {
-			t.Errorf("%s of %s: got %v, want %v", test.url, test.api, got, test.want)
+		if _, err := followFrom(test.api)(t.Context(), u); (err == nil) != test.want {
+			t.Errorf("%s of %s: got error %v, want one: %v", test.url, test.api, err, !test.want)
 		}
 	}
 }

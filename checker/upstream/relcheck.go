@@ -11,17 +11,13 @@ import (
 	"net/url"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 )
-
-// maxQuiet is the maximum time without a received byte while another relcheck sends its
-// releases.
-const maxQuiet = 30 * time.Second
 
 // readRelcheck reads the export of a product of another relcheck.
 func (r *Reader) readRelcheck(ctx context.Context, from Source, etag string) (list catalog.List, newETag string, err error) {
@@ -29,16 +25,10 @@ func (r *Reader) readRelcheck(ctx context.Context, from Source, etag string) (li
 	if err != nil {
 		return list, "", err
 	}
-	client := r.Client
-	if client == nil { // without a time limit for the whole list
-		transport := newTransport()
-		transport.ResponseHeaderTimeout = maxQuiet
-		defer transport.CloseIdleConnections()
-		client = &http.Client{Transport: transport}
-	}
-	fetch := newFetcher(client)
+	f := newFetcher(r.Client)
+	defer f.close()
 	err = attempts(ctx, r.pause, func() error {
-		list, newETag, err = r.requestExport(ctx, fetch, u, from, etag)
+		list, newETag, err = r.requestExport(ctx, f, u, from, etag)
 		return err
 	})
 	return list, newETag, err
@@ -56,12 +46,10 @@ func exportURL(product string) (*url.URL, error) {
 	return u.JoinPath("api/v1/products", name, "export"), nil
 }
 
-func (r *Reader) requestExport(ctx context.Context, fetch *fetcher, u *url.URL, from Source, etag string) (list catalog.List, newETag string, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+func (r *Reader) requestExport(ctx context.Context, f *fetcher, u *url.URL, from Source, etag string) (list catalog.List, newETag string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return list, "", withoutURL(err)
+		return list, "", fetch.WithoutURL(err)
 	}
 	if token := r.token(u.String()); token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
@@ -69,12 +57,9 @@ func (r *Reader) requestExport(ctx context.Context, fetch *fetcher, u *url.URL, 
 	if etag != "" {
 		req.Header.Set("If-None-Match", etag)
 	}
-	resp, err := fetch.client.Do(req)
+	resp, err := fetch.Do(f.client, req, fetch.Patience)
 	if err != nil {
-		if refused := new(redirectError); errors.As(err, &refused) {
-			return list, "", refused
-		}
-		return list, "", transient{withoutURL(err)}
+		return list, "", err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNotModified && etag != "" {
@@ -83,25 +68,17 @@ func (r *Reader) requestExport(ctx context.Context, fetch *fetcher, u *url.URL, 
 	if err := exportRefusal(resp, u.Host); err != nil {
 		return list, "", err
 	}
-	if !delimited(resp) {
-		return list, "", errNoLength
-	}
-	quiet := time.AfterFunc(maxQuiet, func() { cancel(fmt.Errorf("it has sent nothing for %v", maxQuiet)) })
-	defer quiet.Stop()
-	body := watchedReader{resp.Body, func() { quiet.Reset(maxQuiet) }}
-	list, err = readExport(body, func(n int) { from.Progress(fmt.Sprintf("%d releases", n)) })
-	if err != nil && context.Cause(ctx) != nil {
-		err = transient{context.Cause(ctx)}
-	}
+	list, err = readExport(resp.Body, func(n int) { from.Progress(fmt.Sprintf("%d releases", n)) })
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = transient{err}
+		err = fetch.Temporary{Err: err}
 	}
 	return list, resp.Header.Get("ETag"), err
 }
 
-// exportRefusal returns an error about a response other than 200.
+// exportRefusal returns an error about a response that is not an export.
 func exportRefusal(resp *http.Response, host string) error {
-	if resp.StatusCode == http.StatusOK {
+	err := fetch.Check(resp)
+	if err == nil {
 		return nil
 	}
 	var body struct {
@@ -109,32 +86,17 @@ func exportRefusal(resp *http.Response, host string) error {
 			Code string `json:"code"`
 		} `json:"error"`
 	}
-	text, _ := readAll(resp.Body, 64<<10)
+	text, _ := fetch.ReadAll(resp.Body, 64<<10)
 	json.Unmarshal(text, &body, lenient)
-	status := statusError(resp.StatusCode)
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
-		return fmt.Errorf("%w: add a line %s TOKEN to the file of --token-file; relcheck token add creates a token there", status, host)
+		return fmt.Errorf("%w: add a line %s TOKEN to the file of --token-file; relcheck token add creates a token there", err, host)
 	case body.Error.Code == "unknown_product":
-		return fmt.Errorf("%w: that relcheck has no such product", status)
+		return fmt.Errorf("%w: that relcheck has no such product", err)
 	case resp.StatusCode == http.StatusNotFound:
-		return fmt.Errorf("%w: check the address; the server must be a relcheck of this version or later", status)
-	case status.passing():
-		return transient{status}
+		return fmt.Errorf("%w: check the address; the server must be a relcheck of this version or later", err)
 	}
-	return status
-}
-
-// watchedReader calls read after each read.
-type watchedReader struct {
-	io.Reader
-	read func()
-}
-
-func (w watchedReader) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
-	w.read()
-	return n, err
+	return err
 }
 
 // readExport reads the output of [WriteExport] release by release, so that only the list
@@ -145,7 +107,7 @@ func readExport(r io.Reader, progress func(n int)) (list catalog.List, err error
 	l := newListReader(exportForm)
 	defer func() {
 		if err != nil && limited.N <= 0 {
-			err = fmt.Errorf("%w: over %d MB", errTooLong, maxFile>>20)
+			err = fmt.Errorf("%w: over %d MB", fetch.ErrTooLong, maxFile>>20)
 		}
 		if err != nil {
 			err = syntaxError(err)

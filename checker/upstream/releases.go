@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/fetch"
 )
 
 // The bounds of a file of releases. A product with 100,000 releases of ten files each has
@@ -55,7 +56,7 @@ func ReadReleases(r io.Reader) (catalog.List, error) {
 }
 
 func readText(r io.Reader) (jsontext.Value, error) {
-	text, err := readAll(r, maxFile)
+	text, err := fetch.ReadAll(r, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -2,5 +2,6 @@
 
 package dbfile
 
-// FreeSpace returns the number of bytes that can be written to a folder, if known.
-func FreeSpace(string) (bytes int64, known bool) { return 0, false }
+// Space returns the number of bytes that can be written to a folder, and the size of its
+// file system, if known.
+func Space(string) (free, total int64, known bool) { return 0, 0, false }

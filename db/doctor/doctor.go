@@ -166,7 +166,11 @@ func (x *examination) checkUpstreams(ctx context.Context) {
 				continue
 			}
 			stale++
-			x.report(Warning, "upstreams", "%s: %s: %s: run relcheck release sync %s, or start relcheck serve with --sync-every", p.Name, f.Upstream, f, p.Name)
+			advice := fmt.Sprintf("run relcheck release sync %s, or start relcheck serve with --sync-every", p.Name)
+			if f.FromBundle() {
+				advice = "apply a newer bundle with relcheck bundle apply"
+			}
+			x.report(Warning, "upstreams", "%s: %s: %s: %s", p.Name, f.Upstream, f, advice)
 		}
 	}
 	switch {

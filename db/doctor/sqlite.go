@@ -140,7 +140,7 @@ func (x *examination) checkJournal(ctx context.Context) {
 // checkSpace reports whether the disk has room for the store to grow and to be copied.
 func (x *examination) checkSpace(path string) {
 	info, err := os.Stat(path)
-	left, known := dbfile.FreeSpace(filepath.Dir(path))
+	left, _, known := dbfile.Space(filepath.Dir(path))
 	if err != nil || !known {
 		return
 	}

@@ -3,14 +3,11 @@ package hosting
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
-
-	"relcheck/checker/mirror"
 )
 
 const (
@@ -30,13 +27,12 @@ const (
 // The fetch continues if the clients disconnect.
 type Fetcher struct {
 	ctx     context.Context
-	fetcher *mirror.Fetcher
 	running singleflight.Group
 	slots   chan struct{}
 	waiting atomic.Int64
 
 	mu       sync.Mutex
-	failures map[mirror.Source]failure
+	failures map[string]failure // by key
 
 	fetched, failed atomic.Int64
 }
@@ -46,24 +42,24 @@ type failure struct {
 	err error
 }
 
-// FetchError is the error of a fetch. Clients may see its text.
-type FetchError struct{ Err error }
+// FetchError is the error of a fetch. Its text may contain addresses and paths that clients
+// must not see.
+type FetchError struct{ error }
 
-func (e *FetchError) Error() string { return e.Err.Error() }
-func (e *FetchError) Unwrap() error { return e.Err }
+func (e *FetchError) Unwrap() error { return e.error }
 
 // NewFetcher returns a Fetcher whose fetches end with ctx.
-func NewFetcher(ctx context.Context, f *mirror.Fetcher) *Fetcher {
-	return &Fetcher{ctx: ctx, fetcher: f, slots: make(chan struct{}, maxFetches), failures: map[mirror.Source]failure{}}
+func NewFetcher(ctx context.Context) *Fetcher {
+	return &Fetcher{ctx: ctx, slots: make(chan struct{}, maxFetches), failures: map[string]failure{}}
 }
 
 // Counts returns the number of fetches that have succeeded and failed.
 func (f *Fetcher) Counts() (fetched, failed int64) { return f.fetched.Load(), f.failed.Load() }
 
-// Fetch fetches a file and calls record with its content. The error is a [FetchError], wraps
-// [ErrBusy], or is that of the context.
-func (f *Fetcher) Fetch(ctx context.Context, from mirror.Source, record func(context.Context, mirror.Content) error) (c mirror.Content, err error) {
-	if err := f.recentFailure(from); err != nil {
+// Fetch calls fetch, unless a fetch with the same key is running or has just failed. The
+// error is a [FetchError], wraps [ErrBusy], or is that of the context.
+func (f *Fetcher) Fetch(ctx context.Context, key string, fetch func(context.Context) (File, error)) (c File, err error) {
+	if err := f.recentFailure(key); err != nil {
 		return c, err
 	}
 	if f.waiting.Add(1) > maxFetchers {
@@ -71,15 +67,17 @@ func (f *Fetcher) Fetch(ctx context.Context, from mirror.Source, record func(con
 		return c, ErrBusy
 	}
 	defer f.waiting.Add(-1)
-	done := f.running.DoChan(fmt.Sprint(from), func() (any, error) {
-		if err := f.recentFailure(from); err != nil { // the previous fetch may have failed meanwhile
+	done := f.running.DoChan(key, func() (any, error) {
+		if err := f.recentFailure(key); err != nil { // the previous fetch may have failed meanwhile
 			return c, err
 		}
-		c, err := f.fetch(from, record)
-		if err != nil && f.ctx.Err() == nil {
+		c, err := f.run(fetch)
+		if err == nil {
+			f.fetched.Add(1)
+		} else if f.ctx.Err() == nil {
 			f.failed.Add(1)
 			err = &FetchError{err}
-			f.remember(from, err)
+			f.remember(key, err)
 		}
 		return c, err
 	})
@@ -87,12 +85,12 @@ func (f *Fetcher) Fetch(ctx context.Context, from mirror.Source, record func(con
 	case <-ctx.Done():
 		return c, context.Cause(ctx)
 	case result := <-done:
-		c, _ = result.Val.(mirror.Content)
+		c, _ = result.Val.(File)
 		return c, result.Err
 	}
 }
 
-func (f *Fetcher) fetch(from mirror.Source, record func(context.Context, mirror.Content) error) (c mirror.Content, err error) {
+func (f *Fetcher) run(fetch func(context.Context) (File, error)) (c File, err error) {
 	ctx, cancel := context.WithTimeoutCause(f.ctx, maxFetchTime, errors.New("the download takes too long"))
 	defer cancel()
 	select {
@@ -101,29 +99,25 @@ func (f *Fetcher) fetch(from mirror.Source, record func(context.Context, mirror.
 	case <-ctx.Done():
 		return c, context.Cause(ctx)
 	}
-	if c, err = f.fetcher.Fetch(ctx, from, nil); err != nil {
-		return c, err
-	}
-	f.fetched.Add(1)
-	return c, record(ctx, c)
+	return fetch(ctx)
 }
 
-func (f *Fetcher) recentFailure(from mirror.Source) error {
+func (f *Fetcher) recentFailure(key string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if last, ok := f.failures[from]; ok && time.Since(last.at) < retryAfter {
+	if last, ok := f.failures[key]; ok && time.Since(last.at) < retryAfter {
 		return last.err
 	}
 	return nil
 }
 
-func (f *Fetcher) remember(from mirror.Source, err error) {
+func (f *Fetcher) remember(key string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for key, last := range f.failures {
+	for old, last := range f.failures {
 		if len(f.failures) >= maxFailures || time.Since(last.at) >= retryAfter {
-			delete(f.failures, key)
+			delete(f.failures, old)
 		}
 	}
-	f.failures[from] = failure{time.Now(), err}
+	f.failures[key] = failure{time.Now(), err}
 }

@@ -4,50 +4,45 @@ package hosting
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
-	"golang.org/x/time/rate"
 
 	"relcheck/checker/mirror"
 )
 
 const (
-	// checkInterval is the time between two verifications of a content. checkSpeed is their
-	// speed in bytes per second.
-	checkInterval = 24 * time.Hour
-	checkSpeed    = 20 << 20
-	// searchInterval is the time between two searches for missing contents.
+	// searchInterval is the time between two searches for missing contents, and
+	// scanInterval between two searches for all of them.
 	searchInterval = 30 * time.Second
+	scanInterval   = 10 * time.Minute
+	// scanTimeout is the maximum time that Scan waits for the file system.
+	scanTimeout = 5 * time.Second
 	// maxHashing is the maximum number of contents that are verified for clients at the
 	// same time.
 	maxHashing = 2
-	// scanTimeout is the maximum time that Scan waits for the file system.
-	scanTimeout = 5 * time.Second
+	// maxDownloads is the maximum number of downloads at the same time. If the file system
+	// hangs, they hang with it, and must leave connections for other requests.
+	maxDownloads = 1024
+	// maxSeen is the maximum number of files whose state is remembered.
+	maxSeen = 20_000
 )
 
-// ErrChanging is returned for content that another process is writing.
-var ErrChanging = errors.New("the file is changing on disk")
-
-// ErrBusy is returned while there are too many unread responses or too many fetches.
+// ErrBusy is returned while there are too many downloads or too many fetches.
 var ErrBusy = errors.New("too many requests for files")
 
-// Files serves the contents of a folder.
+// Files serves the contents of a folder. It trusts a file until it changes, because
+// contents are verified when they are stored and once a day.
 type Files struct {
 	Folder *mirror.Folder
 	Log    *slog.Logger
-
-	// Damaged is called with the SHA-256 of damaged content.
-	Damaged func(ctx context.Context, sum string)
 
 	// Changed is called after the result of Usable has changed for some content.
 	Changed func()
@@ -55,125 +50,192 @@ type Files struct {
 	// Interval replaces checkInterval in tests.
 	Interval time.Duration
 
-	mu      sync.RWMutex
-	states  map[string]state // by SHA-256
-	checks  singleflight.Group
-	hashing chan struct{}
-}
+	mu       sync.RWMutex
+	unusable map[string]error       // fs.ErrNotExist or mirror.ErrDamaged, by SHA-256
+	seen     map[string]fs.FileInfo // of trusted and of damaged files, by SHA-256
 
-// state is the known state of content.
-type state struct {
-	missing bool
-	damaged bool
-	checked time.Time   // time of the last verification; zero if there was none since the start
-	info    fs.FileInfo // of the file at this time
+	scanning  chan struct{} // holds one element while a scan runs
+	hanging   atomic.Bool   // the file system did not answer a scan in time
+	downloads atomic.Int64
+	verifying singleflight.Group
+	hashing   chan struct{}
+	checked   map[string]time.Time // by the first two digits of contents; for [Files.checkAll]
 }
-
-func (s state) usable() bool { return !s.missing && !s.damaged }
 
 // New returns Files without hooks.
 func New(folder *mirror.Folder, log *slog.Logger) *Files {
-	return &Files{Folder: folder, Log: log, Damaged: func(context.Context, string) {}, Changed: func() {}, Interval: checkInterval,
-		states: map[string]state{}, hashing: make(chan struct{}, maxHashing)}
+	return &Files{Folder: folder, Log: log, Changed: func() {}, Interval: checkInterval, unusable: map[string]error{}, seen: map[string]fs.FileInfo{},
+		scanning: make(chan struct{}, 1), hashing: make(chan struct{}, maxHashing), checked: map[string]time.Time{}}
 }
 
-// Usable reports whether the folder contains content that is not known to be damaged.
-func (f *Files) Usable(sum string) bool {
+// Usable reports whether content can be served, as far as is known.
+func (f *Files) Usable(sum string) bool { return f.Problem(sum) == nil }
+
+// Problem returns [fs.ErrNotExist] or [mirror.ErrDamaged] for content that cannot be served,
+// as far as is known.
+func (f *Files) Problem(sum string) error {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.states[sum].usable()
+	return f.unusable[sum]
 }
 
-// set replaces the state of content.
-func (f *Files) set(sum string, s state) {
+// set records why content is unusable, or nil, and its file.
+func (f *Files) set(sum string, problem error, info fs.FileInfo) {
 	f.mu.Lock()
-	was := f.states[sum]
-	f.states[sum] = s
+	changed := (f.unusable[sum] == nil) != (problem == nil)
+	f.unusable[sum], f.seen[sum] = problem, info
+	if problem == nil {
+		delete(f.unusable, sum)
+	}
+	if info == nil {
+		delete(f.seen, sum)
+	}
+	for other := range f.seen { // in random order
+		if len(f.seen) <= maxSeen {
+			break
+		}
+		if other != sum && f.unusable[other] == nil {
+			delete(f.seen, other)
+		}
+	}
 	f.mu.Unlock()
-	if was.usable() != s.usable() {
+	if changed {
 		f.Changed()
 	}
 }
 
-func (f *Files) get(sum string) state {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.states[sum]
-}
-
 // Forget resets the state of content, which was just stored.
-func (f *Files) Forget(sum string) { f.set(sum, state{}) }
+func (f *Files) Forget(sum string) { f.set(sum, nil, nil) }
 
 // Scan checks which contents are in the folder. If the file system does not answer in time,
-// it continues in the background.
+// Scan continues in the background, and further calls do nothing until it has ended.
 func (f *Files) Scan(contents []mirror.Content) {
+	if f.hanging.Load() {
+		return
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		f.scanning <- struct{}{}
+		defer func() { <-f.scanning }()
 		for _, c := range contents {
-			f.Find(c)
+			f.search(c)
 		}
 	}()
 	select {
 	case <-done:
 	case <-time.After(scanTimeout):
+		f.hanging.Store(true)
 		f.Log.Warn("the folder of files does not answer", "timeout", scanTimeout)
+		go func() { <-done; f.hanging.Store(false) }()
 	}
 }
 
-// Find searches the folder for content, and reports whether it is usable.
+// Find searches for content that could not be served, and reports whether it can be now.
 func (f *Files) Find(c mirror.Content) bool {
-	s := f.get(c.SHA256)
-	info, err := f.Folder.Stat(c.SHA256)
-	switch found := err == nil && info.Mode().IsRegular() && info.Size() == c.Size; {
-	case !found && !s.missing:
-		f.set(c.SHA256, state{missing: true})
-	case found && (s.missing || s.damaged && !same(s.info, info)):
-		f.set(c.SHA256, state{})
-	}
+	f.Scan([]mirror.Content{c})
 	return f.Usable(c.SHA256)
 }
 
-// open opens content that was verified since it was last written. The error wraps
-// [fs.ErrNotExist], [mirror.ErrDamaged] or [ErrChanging].
-func (f *Files) open(ctx context.Context, sum string) (*os.File, fs.FileInfo, error) {
-	for range 2 {
-		file, info, err := f.find(sum)
-		if err != nil {
-			return nil, nil, err
+// search checks whether content is in the folder.
+func (f *Files) search(c mirror.Content) {
+	info, err := f.Folder.Stat(c.SHA256)
+	f.mu.RLock()
+	problem, seen := f.unusable[c.SHA256], f.seen[c.SHA256]
+	f.mu.RUnlock()
+	switch found := err == nil && info.Mode().IsRegular() && info.Size() == c.Size; {
+	case !found && problem == nil:
+		f.set(c.SHA256, fs.ErrNotExist, nil)
+	case found && problem != nil && (seen == nil || !mirror.Same(seen, info)):
+		f.Forget(c.SHA256)
+	}
+}
+
+// scanAll scans all hosted contents, and forgets the others.
+func (f *Files) scanAll(contents []mirror.Content) {
+	f.Scan(contents)
+	hosted := make(map[string]bool, len(contents))
+	for _, c := range contents {
+		hosted[c.SHA256] = true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for sum := range f.unusable {
+		if !hosted[sum] {
+			delete(f.unusable, sum)
+			delete(f.seen, sum)
 		}
-		s := f.get(sum)
-		switch {
-		case s.info == nil, !same(s.info, info):
-		case s.damaged:
-			file.Close()
-			return nil, nil, mirror.ErrDamaged
-		default:
+	}
+}
+
+// Run searches for missing contents and verifies all contents once a day, until ctx ends.
+func (f *Files) Run(ctx context.Context, contents func() []mirror.Content) {
+	var checks sync.WaitGroup
+	defer checks.Wait()
+	checks.Go(func() { f.check(ctx, contents) })
+	search := time.NewTicker(searchInterval)
+	defer search.Stop()
+	for next := time.Now().Add(scanInterval); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-search.C:
+		}
+		all := contents()
+		if time.Now().Before(next) {
+			missing := all[:0]
+			for _, c := range all {
+				if !f.Usable(c.SHA256) {
+					missing = append(missing, c)
+				}
+			}
+			f.Scan(missing)
+			continue
+		}
+		next = time.Now().Add(scanInterval)
+		f.scanAll(all)
+	}
+}
+
+// open opens trusted content. The error wraps [fs.ErrNotExist], [mirror.ErrDamaged] or
+// [mirror.ErrChanging].
+func (f *Files) open(ctx context.Context, c mirror.Content) (*os.File, fs.FileInfo, error) {
+	for range 2 {
+		file, err := f.Folder.Get(c.SHA256)
+		if err != nil {
+			return nil, nil, f.lost(c.SHA256, err)
+		}
+		info, err := file.Stat()
+		if err == nil && !info.Mode().IsRegular() {
+			err = f.lost(c.SHA256, fs.ErrNotExist)
+		}
+		if err == nil && f.trusts(c, info) {
 			return file, info, nil
 		}
 		file.Close()
-		if err := f.verify(ctx, sum); err != nil {
+		if err == nil {
+			err = f.verifyNow(ctx, c.SHA256)
+		}
+		if err != nil {
 			return nil, nil, err
 		}
 	}
-	return nil, nil, ErrChanging
+	return nil, nil, mirror.ErrChanging
 }
 
-// find opens a file without verification.
-func (f *Files) find(sum string) (*os.File, fs.FileInfo, error) {
-	file, err := f.Folder.Get(sum)
-	if err != nil {
-		return nil, nil, f.lost(sum, err)
+// trusts reports whether a file does not have to be verified before it is served.
+func (f *Files) trusts(c mirror.Content, info fs.FileInfo) bool {
+	f.mu.RLock()
+	problem, seen := f.unusable[c.SHA256], f.seen[c.SHA256]
+	f.mu.RUnlock()
+	if problem == nil && seen != nil {
+		return mirror.Same(seen, info)
 	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = f.lost(sum, fs.ErrNotExist)
+	if problem != nil || info.Size() != c.Size {
+		return false
 	}
-	if err != nil {
-		file.Close()
-		return nil, nil, err
-	}
-	return file, info, nil
+	f.set(c.SHA256, nil, info) // it was verified when it was stored
+	return true
 }
 
 // lost marks content as missing, unless the file is there and the error is temporary.
@@ -181,126 +243,25 @@ func (f *Files) lost(sum string, err error) error {
 	if info, e := f.Folder.Stat(sum); e == nil && info.Mode().IsRegular() {
 		return err
 	}
-	if !f.get(sum).missing {
+	if f.Usable(sum) {
 		f.Log.Error("a file is missing in the folder and is not served: fetch it again", "sha256", sum)
-		f.set(sum, state{missing: true})
+		f.set(sum, fs.ErrNotExist, nil)
 	}
 	return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 }
 
-// same reports whether a file has not been replaced or written to.
-func same(a, b fs.FileInfo) bool {
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
-// verify verifies content. Requests for the same content share one verification.
-func (f *Files) verify(ctx context.Context, sum string) error {
-	done := f.checks.DoChan(sum, func() (any, error) {
+// verifyNow verifies content for a client. Clients of the same content share one
+// verification.
+func (f *Files) verifyNow(ctx context.Context, sum string) error {
+	done := f.verifying.DoChan(sum, func() (any, error) {
 		f.hashing <- struct{}{}
 		defer func() { <-f.hashing }()
-		return nil, f.check(context.WithoutCancel(ctx), sum, nil)
+		return nil, f.verify(context.WithoutCancel(ctx), sum, nil)
 	})
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case result := <-done:
 		return result.Err
-	}
-}
-
-// check verifies content, at a limited speed unless speed is nil. It moves damaged content
-// to another folder.
-func (f *Files) check(ctx context.Context, sum string, speed *rate.Limiter) error {
-	file, before, err := f.find(sum)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, &slowReader{ctx, file, speed}); err != nil {
-		return err
-	}
-	after, err := file.Stat()
-	if err != nil {
-		return err
-	}
-	if !same(before, after) {
-		return ErrChanging
-	}
-	s := state{checked: time.Now(), info: before}
-	if hex.EncodeToString(hash.Sum(nil)) != sum {
-		err := f.Folder.Verify(ctx, sum) // it may have been replaced meanwhile
-		if !errors.Is(err, mirror.ErrDamaged) {
-			return err
-		}
-		f.Log.Error("a file was damaged on disk and is no longer served: fetch it again", "sha256", sum, "err", err)
-		s.damaged = true
-		f.set(sum, s)
-		f.Damaged(ctx, sum)
-		return err
-	}
-	f.set(sum, s)
-	return nil
-}
-
-// slowReader reads a file at a limited speed.
-type slowReader struct {
-	ctx   context.Context
-	file  io.Reader
-	speed *rate.Limiter
-}
-
-func (r *slowReader) Read(p []byte) (int, error) {
-	if err := context.Cause(r.ctx); err != nil {
-		return 0, err
-	}
-	if r.speed != nil {
-		p = p[:min(len(p), r.speed.Burst())]
-		if err := r.speed.WaitN(r.ctx, len(p)); err != nil {
-			return 0, err
-		}
-	}
-	return r.file.Read(p)
-}
-
-// Run verifies all contents once a day, one at a time, and searches for missing ones, until
-// ctx ends.
-func (f *Files) Run(ctx context.Context, contents func() []mirror.Content) {
-	search := time.NewTicker(searchInterval)
-	defer search.Stop()
-	speed := rate.NewLimiter(checkSpeed, 1<<20)
-	for next := time.Now(); ; {
-		all := contents()
-		for _, c := range all {
-			if f.get(c.SHA256).missing {
-				f.Find(c)
-			}
-		}
-		if !time.Now().Before(next) {
-			next = time.Now().Add(f.Interval)
-			f.Scan(all)
-			f.checkAll(ctx, all, speed)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-search.C:
-		}
-	}
-}
-
-// checkAll verifies the contents that are due.
-func (f *Files) checkAll(ctx context.Context, contents []mirror.Content, speed *rate.Limiter) {
-	for _, c := range contents {
-		if s := f.get(c.SHA256); s.missing || s.damaged || time.Since(s.checked) < f.Interval/2 {
-			continue
-		}
-		err := f.check(ctx, c.SHA256, speed)
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil && !errors.Is(err, mirror.ErrDamaged) && !errors.Is(err, fs.ErrNotExist) {
-			f.Log.Warn("cannot verify a file", "sha256", c.SHA256, "err", err)
-		}
 	}
 }

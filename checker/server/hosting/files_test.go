@@ -6,16 +6,19 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
+	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"relcheck/checker/mirror"
 )
@@ -30,7 +33,7 @@ type sample struct {
 func newSample(t *testing.T) *sample {
 	t.Helper()
 	s := &sample{folder: t.TempDir()}
-	folder, err := mirror.Open(s.folder)
+	folder, err := mirror.Create(s.folder, "store")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,50 +53,6 @@ func (s *sample) add(t *testing.T, content []byte) mirror.Content {
 
 func (s *sample) path(sum string) string { return filepath.Join(s.folder, "sha256", sum[:2], sum) }
 
-// TestChangeDuringDownload overwrites a file while a client reads it. The client must see that
-// its download is incomplete.
-func TestChangeDuringDownload(t *testing.T) {
-	for _, secure := range []bool{false, true} {
-		s := newSample(t)
-		content := make([]byte, 32<<20)
-		rand.NewChaCha8([32]byte{}).Read(content)
-		c := s.add(t, content)
-		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := s.Serve(w, r, File{Name: "a", SHA256: c.SHA256}); err != nil {
-				t.Error(err)
-			}
-		})
-		server := httptest.NewUnstartedServer(handler)
-		if secure {
-			server.StartTLS()
-		} else {
-			server.Start()
-		}
-		defer server.Close()
-		res, err := server.Client().Get(server.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		got := make([]byte, len(content))
-		if _, err := io.ReadFull(res.Body, got[:1000]); err != nil {
-			t.Fatal(err)
-		}
-		file, err := os.OpenFile(s.path(c.SHA256), os.O_WRONLY, 0)
-		if err == nil {
-			_, err = file.WriteAt([]byte("changed"), int64(len(content)-100))
-			err = errors.Join(err, file.Close())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := io.ReadFull(res.Body, got[1000:])
-		if !errors.Is(err, io.ErrUnexpectedEOF) || n+1000 >= len(content) {
-			t.Errorf("TLS %t: got %d bytes and %v, want fewer than %d and %v", secure, n+1000, err, len(content), io.ErrUnexpectedEOF)
-		}
-	}
-}
-
 // TestRun checks that damaged content is found without a request, and missing content when it
 // appears.
 func TestRun(t *testing.T) {
@@ -109,22 +68,20 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damaged, changes := make(chan string, 1), atomic.Int64{}
-	s.Damaged = func(_ context.Context, sum string) { damaged <- sum }
+	var changes atomic.Int64
 	s.Changed = func() { changes.Add(1) }
+	contents := []mirror.Content{sound, rotten, late}
+	slices.SortFunc(contents, func(a, b mirror.Content) int { return strings.Compare(a.SHA256, b.SHA256) })
+	s.Scan(contents)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.Run(ctx, func() []mirror.Content { return []mirror.Content{sound, rotten, late} })
+		s.Run(ctx, func() []mirror.Content { return contents })
 	}()
-	select {
-	case got := <-damaged:
-		if got != rotten.SHA256 {
-			t.Errorf("got damaged content %s, want %s", got, rotten.SHA256)
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("got no damaged content after 20 s, want one")
+	last := contents[len(contents)-1].SHA256[:2]
+	for deadline := time.Now().Add(20 * time.Second); s.Folder.LastCheck(last).IsZero() && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
 	}
 	cancel()
 	<-ended
@@ -135,23 +92,131 @@ func TestRun(t *testing.T) {
 		t.Errorf("the damaged file is not in the folder damaged: %v", err)
 	}
 	s.add(t, []byte("late"))
-	if !s.Find(late) || !s.Usable(late.SHA256) {
-		t.Error("content that has appeared is not usable")
+	if s.Scan(contents); !s.Usable(late.SHA256) || s.Usable(rotten.SHA256) {
+		t.Error("content that has appeared is not usable, or damaged content is")
 	}
+	s.add(t, []byte("rotten"))
+	if s.Scan(contents); !s.Usable(rotten.SHA256) {
+		t.Error("content that was stored again is not usable")
+	}
+	s.scanAll(nil)
+	if len(s.unusable) > 0 {
+		t.Errorf("got states %v of contents that are not hosted, want none", s.unusable)
+	}
+}
+
+// TestChecks checks that each content is verified once in an interval by one of several
+// servers, also after a restart.
+func TestChecks(t *testing.T) {
+	s := newSample(t)
+	c := s.add(t, []byte("content"))
+	rot := func() {
+		t.Helper()
+		if err := os.WriteFile(s.path(c.SHA256), []byte("Content"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(when string, f *Files, damaged bool) {
+		t.Helper()
+		f.checkAll(t.Context(), []mirror.Content{c}, rate.NewLimiter(checkSpeed, 1<<20))
+		if got := !f.Usable(c.SHA256); got != damaged {
+			t.Errorf("%s: got damaged %t, want %t", when, got, damaged)
+		}
+	}
+	check("first check", s.Files, false)
+	rot()
+	check("second check", s.Files, false)
+	restarted := New(s.Folder, s.Log)
+	check("after a restart", restarted, false)
+	restarted.Interval = 0
+	release, ok, err := s.Folder.LockChecks()
+	if !ok {
+		t.Fatal(err)
+	}
+	check("while another server checks", restarted, false)
+	release()
+	check("when it is due", restarted, true)
+}
+
+// TestTrust checks that a file is served without being read to its end before, until it
+// changes.
+func TestTrust(t *testing.T) {
+	s := newSample(t)
+	c := s.add(t, make([]byte, 100_000))
+	get := func() int {
+		w := httptest.NewRecorder()
+		if err := s.Serve(w, httptest.NewRequest("GET", "/", nil), File{Name: "a", Content: c}); err != nil {
+			return 0
+		}
+		return w.Body.Len()
+	}
+	for range maxHashing { // nothing can be verified
+		s.hashing <- struct{}{}
+	}
+	if got := get(); got != 100_000 {
+		t.Fatalf("first download: got %d bytes, want 100000", got)
+	}
+	for range maxHashing {
+		<-s.hashing
+	}
+	now := time.Now().Add(time.Second)
+	if err := os.Chtimes(s.path(c.SHA256), now, now); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(); got != 100_000 || !s.seen[c.SHA256].ModTime().Equal(now) {
+		t.Errorf("file that was touched: got %d bytes, want 100000 after a verification", got)
+	}
+	if err := os.Truncate(s.path(c.SHA256), 1000); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(); got != 0 || !errors.Is(s.Problem(c.SHA256), mirror.ErrDamaged) {
+		t.Errorf("truncated file: got %d bytes and state %v, want none and %v", got, s.Problem(c.SHA256), mirror.ErrDamaged)
+	}
+}
+
+// TestHangingFolder checks that downloads and scans that hang leave the rest of the server
+// alone.
+func TestHangingFolder(t *testing.T) {
+	s := newSample(t)
+	c := s.add(t, []byte("content"))
+	s.downloads.Store(maxDownloads)
+	if err := s.Serve(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), File{Name: "a", Content: c}); !errors.Is(err, ErrBusy) {
+		t.Errorf("got error %v, want %v", err, ErrBusy)
+	}
+	if got := s.downloads.Load(); got != maxDownloads {
+		t.Errorf("got %d downloads, want %d", got, maxDownloads)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := New(s.Folder, s.Log)
+		f.scanning <- struct{}{} // as a scan that hangs
+		begun := time.Now()
+		for range 100 {
+			f.Scan([]mirror.Content{c})
+		}
+		if took := time.Since(begun); took != scanTimeout {
+			t.Errorf("100 scans of a folder that does not answer took %v, want %v", took, scanTimeout)
+		}
+		<-f.scanning
+		synctest.Wait()
+		if f.hanging.Load() {
+			t.Error("the folder still hangs after it has answered")
+		}
+	})
 }
 
 // TestFetcherLimits checks that the number of requests that wait for fetches is limited.
 func TestFetcherLimits(t *testing.T) {
-	s := newSample(t)
 	block := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	f := NewFetcher(ctx, &mirror.Fetcher{Folder: s.Folder, Tries: 1, Client: &http.Client{Transport: blockedTransport(block)}})
+	f := NewFetcher(ctx)
 	var refused atomic.Int64
 	ended := make(chan error, maxFetchers+10)
 	for i := range maxFetchers + 10 {
 		go func() {
-			sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
-			_, err := f.Fetch(t.Context(), mirror.Source{URL: "http://upstream/", Digests: mirror.Digests{SHA256: hex.EncodeToString(sum[:])}}, nil)
+			_, err := f.Fetch(t.Context(), fmt.Sprint(i), func(context.Context) (f File, err error) {
+				<-block
+				return f, errors.New("closed")
+			})
 			if errors.Is(err, ErrBusy) {
 				refused.Add(1)
 			}
@@ -171,12 +236,4 @@ func TestFetcherLimits(t *testing.T) {
 			t.Error("got no error from a fetch that was cancelled")
 		}
 	}
-}
-
-// blockedTransport waits until it is closed, and then fails.
-type blockedTransport chan struct{}
-
-func (b blockedTransport) RoundTrip(*http.Request) (*http.Response, error) {
-	<-b
-	return nil, errors.New("closed")
 }

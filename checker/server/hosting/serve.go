@@ -3,57 +3,96 @@ package hosting
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"mime"
 	"net/http"
-	"os"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"relcheck/checker/mirror"
 	"relcheck/checker/server/inbound"
 )
 
 // File describes a file to serve.
 type File struct {
 	Name      string
-	SHA256    string
+	Content   mirror.Content
+	Verified  bool   // it has matched a checksum of upstream
 	MediaType string // or empty
 	Fetched   time.Time
 }
 
-// tailSize is the size of the last part of a response in bytes. The last part is sent only
-// if the file has not changed, so that a client never gets a complete response from a
-// changed file.
-const tailSize = 64 << 10
+const (
+	// smallFile is the maximum size in bytes of a file that is read into memory and sent
+	// with the header of the response. The kernel sends larger ones.
+	smallFile = 16 << 10
+	// secureBuffer is the size of the buffer from which a file is encrypted, in bytes.
+	secureBuffer = 32 << 10
+)
 
-// writeTimeout is the maximum time that a client with TLS may take to read a part of a
-// file.
-const writeTimeout = 10 * time.Second
-
-// tails are reused because each response needs one.
-var tails = sync.Pool{New: func() any { return new([tailSize]byte) }}
+// buffers are reused because each response with a small file needs one.
+var buffers = sync.Pool{New: func() any { return new([smallFile]byte) }}
 
 // Serve sends a file. If it returns an error, it has sent nothing. The error wraps
-// [fs.ErrNotExist], [mirror.ErrDamaged], [ErrChanging] or [ErrBusy].
+// [fs.ErrNotExist], [mirror.ErrDamaged], [mirror.ErrChanging] or [ErrBusy].
 func (f *Files) Serve(w http.ResponseWriter, r *http.Request, meta File) error {
-	file, info, err := f.open(r.Context(), meta.SHA256)
+	defer f.downloads.Add(-1)
+	if f.downloads.Add(1) > maxDownloads {
+		return ErrBusy
+	}
+	file, info, err := f.open(r.Context(), meta.Content)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if !inbound.Reserve(r.Context(), int(min(info.Size(), tailSize))) {
-		return ErrBusy
+	if r.TLS == nil && info.Size() <= smallFile && wantsAll(r) {
+		return serveSmall(w, r, meta, file, int(info.Size()))
 	}
-	defer inbound.Release(r.Context())
-	setHeaders(w.Header(), meta)
-	body := &bodyWriter{ResponseWriter: w, file: file, info: info}
 	if r.TLS != nil {
-		body.control = http.NewResponseController(w)
-		defer body.control.SetWriteDeadline(time.Time{})
+		if !inbound.Reserve(r.Context(), secureBuffer) {
+			return ErrBusy
+		}
+		defer inbound.Release(r.Context())
+		inbound.RenewDeadline(r.Context())
 	}
-	http.ServeContent(body, r, "", meta.Fetched, file)
+	setHeaders(w.Header(), meta)
+	http.ServeContent(w, r, "", meta.Fetched, file)
+	return nil
+}
+
+// wantsAll reports whether a request is for a whole file, without conditions.
+func wantsAll(r *http.Request) bool {
+	if r.Method != http.MethodGet {
+		return false
+	}
+	for _, name := range []string{"Range", "If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since"} {
+		if r.Header[name] != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// serveSmall sends a whole small file with one system call.
+func serveSmall(w http.ResponseWriter, r *http.Request, meta File, file io.Reader, size int) error {
+	buffer := buffers.Get().(*[smallFile]byte)
+	defer buffers.Put(buffer)
+	if _, err := io.ReadFull(file, buffer[:size]); err != nil {
+		return fmt.Errorf("%w: %w", mirror.ErrChanging, err)
+	}
+	h := w.Header()
+	setHeaders(h, meta)
+	values := [...]string{strconv.Itoa(size), "bytes", meta.Fetched.UTC().Format(http.TimeFormat)}
+	h["Content-Length"], h["Accept-Ranges"] = values[0:1:1], values[1:2:2]
+	if !meta.Fetched.IsZero() {
+		h["Last-Modified"] = values[2:3:3]
+	}
+	inbound.HoldHeader(r.Context())
+	w.WriteHeader(http.StatusOK)
+	http.NewResponseController(w).Flush()
+	w.Write(buffer[:size]) // an error means that the client has closed the connection
 	return nil
 }
 
@@ -62,18 +101,21 @@ func ServeSum(w http.ResponseWriter, r *http.Request, meta File) {
 	sum := meta
 	sum.Name, sum.MediaType = meta.Name+".sha256", "text/plain"
 	setHeaders(w.Header(), sum)
-	w.Header().Set("Etag", `"`+meta.SHA256+`.sha256"`)
-	http.ServeContent(w, r, "", meta.Fetched, strings.NewReader(meta.SHA256+"  "+meta.Name+"\n"))
+	w.Header().Set("Etag", `"`+meta.Content.SHA256+`.sha256"`)
+	http.ServeContent(w, r, "", meta.Fetched, strings.NewReader(meta.Content.SHA256+"  "+meta.Name+"\n"))
 }
 
 func setHeaders(h http.Header, meta File) {
-	h.Set("Etag", `"`+meta.SHA256+`"`)
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	h.Set("Content-Type", mediaType(meta))
-	h.Set("Content-Disposition", disposition(meta.Name))
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox") // for browsers that show it nevertheless
-	h.Set("X-Content-Type-Options", "nosniff")
+	values := [...]string{`"` + meta.Content.SHA256 + `"`, mediaType(meta), disposition(meta.Name), strconv.FormatBool(meta.Verified)}
+	h["Etag"], h["Content-Type"], h["Content-Disposition"], h["Relcheck-Verified"] = values[0:1:1], values[1:2:2], values[2:3:3], values[3:4:4]
+	h["Cache-Control"], h["Content-Security-Policy"], h["X-Content-Type-Options"] = immutable, sandbox, noSniff
 }
+
+var (
+	immutable = []string{"public, max-age=31536000, immutable"}
+	sandbox   = []string{"default-src 'none'; sandbox"} // for browsers that show a file nevertheless
+	noSniff   = []string{"nosniff"}
+)
 
 // disposition makes browsers save the file under its name.
 func disposition(name string) string {
@@ -109,77 +151,4 @@ func mediaType(meta File) string {
 		return kind
 	}
 	return unknownType
-}
-
-// bodyWriter writes the content of a file.
-type bodyWriter struct {
-	http.ResponseWriter
-	file    *os.File
-	info    fs.FileInfo
-	control *http.ResponseController // nil without TLS
-}
-
-// ReadFrom implements [io.ReaderFrom]. Without TLS, the kernel sends all but the last part.
-func (w *bodyWriter) ReadFrom(r io.Reader) (n int64, err error) {
-	rest, ok := r.(*io.LimitedReader) // [http.ServeContent] knows the size
-	if !ok {
-		return 0, fmt.Errorf("unexpected reader %T", r)
-	}
-	if head := rest.N - tailSize; head > 0 {
-		n, err = w.send(io.LimitReader(rest.R, head))
-		if err != nil || n < head {
-			return n, err
-		}
-	}
-	tail := tails.Get().(*[tailSize]byte)
-	defer tails.Put(tail)
-	read, err := io.ReadFull(rest.R, tail[:rest.N-n])
-	if err != nil {
-		return n, err
-	}
-	if now, err := w.file.Stat(); err != nil || !same(w.info, now) {
-		return n, ErrChanging // net/http closes the connection, because the response is too short
-	}
-	w.extend()
-	written, err := w.ResponseWriter.Write(tail[:read])
-	return n + int64(written), err
-}
-
-// send sends all of r. The client has writeTimeout for each part.
-func (w *bodyWriter) send(r io.Reader) (n int64, err error) {
-	if w.control == nil {
-		return io.Copy(w.ResponseWriter, r)
-	}
-	part := tails.Get().(*[tailSize]byte)
-	defer tails.Put(part)
-	for {
-		read, err := r.Read(part[:])
-		w.extend()
-		written, writeErr := w.ResponseWriter.Write(part[:read])
-		n += int64(written)
-		if err == io.EOF {
-			err = nil
-			read = 0
-		}
-		if err != nil || writeErr != nil || read == 0 {
-			return n, firstError(writeErr, err)
-		}
-	}
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// extend sets the deadline for a client with TLS to read the next part. Package inbound
-// sets it for other clients.
-func (w *bodyWriter) extend() {
-	if w.control != nil {
-		w.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	}
 }

@@ -140,11 +140,13 @@ func (l *Listener) count() int {
 // conn is a connection that records since when its client has kept the server waiting.
 type conn struct {
 	net.Conn
-	listener      *Listener
-	waitingSince  atomic.Int64 // nanoseconds since 1970; 0 while the client waits for the server
-	hasDeadline   atomic.Bool  // a write deadline is set
-	givenDeadline atomic.Bool  // the handler has set it
-	reserved      int64        // bytes that are reserved for its response; see [Reserve]
+	listener     *Listener
+	waitingSince atomic.Int64 // nanoseconds since 1970; 0 while the client waits for the server
+	hasDeadline  atomic.Bool  // a write deadline is set
+	renewed      atomic.Bool  // each write renews the deadline; see [RenewDeadline]
+	reserved     int64        // bytes that are reserved for its response; see [Reserve]
+	holding      bool         // the next write is held; see [HoldHeader]
+	held         []byte       // to be sent with the next write
 }
 
 // startWaiting notes that the server waits for the client from now on.
@@ -158,11 +160,19 @@ func (c *conn) Close() error {
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.holding {
+		c.holding = false
+		c.held = append(c.held[:0], p...)
+		return len(p), nil
+	}
 	now := time.Now()
 	c.waitingSince.Store(now.UnixNano())
-	if !c.hasDeadline.Load() {
+	if !c.hasDeadline.Load() || c.renewed.Load() {
 		c.hasDeadline.Store(true)
 		c.Conn.SetWriteDeadline(now.Add(writeTimeout))
+	}
+	if len(c.held) > 0 {
+		return c.writeHeld(p)
 	}
 	return c.Conn.Write(p)
 }
@@ -171,7 +181,7 @@ func (c *conn) Write(p []byte) (int, error) {
 // response; [writeTimeout] then applies to the next one.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.hasDeadline.Store(!t.IsZero())
-	c.givenDeadline.Store(!t.IsZero())
+	c.renewed.Store(false)
 	return c.Conn.SetWriteDeadline(t)
 }
 

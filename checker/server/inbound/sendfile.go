@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"runtime"
 	"time"
@@ -18,13 +19,13 @@ const progressInterval = time.Second
 const fileBufferSize = 512 << 10
 
 // ReadFrom implements [io.ReaderFrom], so that the kernel sends files without copying them.
-// A download may take any time if the client reads something every 10 seconds. A write
-// deadline of the handler takes precedence.
+// A download may take any time if the client reads something every 10 seconds.
 func (c *conn) ReadFrom(r io.Reader) (sent int64, err error) {
 	socket, ok := c.Conn.(io.ReaderFrom)
 	rest, limited := r.(*io.LimitedReader)
-	if !ok || !limited || !isFile(rest.R) || !countsPartialSends || c.givenDeadline.Load() {
-		return io.CopyBuffer(&progressWriter{c}, r, make([]byte, writeSize))
+	if !ok || !limited || !isFile(rest.R) || !countsPartialSends {
+		c.renewed.Store(true)
+		return io.CopyBuffer(struct{ io.Writer }{c}, r, make([]byte, writeSize))
 	}
 	c.hasDeadline.Store(false)
 	if large, ok := c.Conn.(interface{ SetWriteBuffer(int) error }); ok && rest.N > fileBufferSize {
@@ -60,15 +61,29 @@ func isFile(r io.Reader) bool {
 	return ok
 }
 
-// progressWriter is a connection whose write timeout starts again at each write. It has no
-// ReadFrom method.
-type progressWriter struct{ c *conn }
-
-func (w *progressWriter) Write(p []byte) (int, error) {
-	if !w.c.givenDeadline.Load() {
-		w.c.hasDeadline.Store(false)
+// RenewDeadline makes the write timeout start again at each write of the response to the
+// request with the context ctx, as [http.ResponseWriter] does for files without TLS.
+func RenewDeadline(ctx context.Context) {
+	if c := connFromContext(ctx); c != nil {
+		c.renewed.Store(true)
 	}
-	return w.c.Write(p)
+}
+
+// HoldHeader makes the connection hold the next write, which must be the flushed header of
+// the response, and send it together with the following one. It must not be used with TLS.
+func HoldHeader(ctx context.Context) {
+	if c := connFromContext(ctx); c != nil {
+		c.holding = true
+	}
+}
+
+// writeHeld writes the held header and p.
+func (c *conn) writeHeld(p []byte) (int, error) {
+	header := len(c.held)
+	both := net.Buffers{c.held, p}
+	n, err := both.WriteTo(c.Conn)
+	c.held = c.held[:0]
+	return max(int(n)-header, 0), err
 }
 
 // Release ends the reservation of a response that [WriteBody] has not written.

@@ -62,7 +62,7 @@ func opaClients(base string) []client {
 // makes itself.
 var opaDownloads = client{"opa-downloads", "Download links of Open Policy Agent v1.7 and later",
 	"These versions make the download link themselves: https://openpolicyagent.org/downloads/TAG/FILE. In a closed network, let your DNS resolve openpolicyagent.org to this service. It answers requests below /downloads/ with the files of the product opa. The service or its proxy needs a certificate for openpolicyagent.org that your machines trust.",
-	`relcheck file fetch opa --latest 1 --files /srv/relcheck
+	`relcheck file fetch opa --platform linux/amd64 --files /srv/relcheck
 relcheck serve --files /srv/relcheck --listen :443 \
   --tls-cert openpolicyagent.org.pem --tls-key openpolicyagent.org.key
 curl -O https://openpolicyagent.org/downloads/v1.7.0/opa_linux_amd64`,

@@ -119,15 +119,18 @@ func (d *ReleaseData) fileState(f *catalog.NamedFile) (text, class string) {
 	case f.State == catalog.FileDamaged:
 		return "damaged here", "bad"
 	case f.State == catalog.FileChanged:
-		return "changed upstream", "bad"
+		return f.Status(), "bad"
 	case f.State == catalog.FileHosted && f.Here == "":
 		return "missing here", "bad"
 	case f.State == catalog.FileHosted && f.Hosted.Verified:
-		return "verified", "good"
+		return f.Status(), "good"
 	case f.State == catalog.FileHosted:
-		return "unverified", "quiet"
+		return f.Status(), "quiet"
 	case f.Here != "" && d.OnDemand:
 		return "fetched on request", "quiet"
+	}
+	if d.Product.Links == catalog.LinksHostedOnly {
+		return "not here", "quiet"
 	}
 	return "upstream only", "quiet"
 }

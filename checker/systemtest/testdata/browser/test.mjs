@@ -135,7 +135,7 @@ const paths = {
   empty: ["/", "/products/opa", "/products/opa/releases"],
   public: ["/", "/products/opa", "/products/opa?days=365", "/products/opa/releases", "/sign-in", "/connect"],
   odd: ["/", "/products/opa", "/products/long"],
-  hosting: ["/products/opa/releases", "/products/opa/releases/v1.1.0", "/connect"],
+  hosting: ["/", "/products/opa/releases", "/products/opa/releases/v1.1.0", "/products/opa/releases/v1.0.0", "/products/app/releases", "/products/new/releases", "/connect"],
 };
 for (const [server, all] of Object.entries(paths)) {
   sections.push(() => visit(config[server], {}, async (page) => {

@@ -107,7 +107,7 @@ func (n closedNetwork) write(name string, content []byte) {
 var sequenceColumn = regexp.MustCompile(`(?m)^(app +)[0-9]+`)
 
 // state describes the products and hosted files of a store, and the contents of its folder.
-// It omits when files were hosted.
+// It omits when files were hosted and bundles were applied.
 func (n closedNetwork) state(store, folder string) string {
 	n.Helper()
 	ctx := n.Context()
@@ -125,6 +125,9 @@ func (n closedNetwork) state(store, folder string) string {
 		b.Write(append(text, '\n'))
 	}
 	products, err := s.Products(ctx)
+	for i := range products {
+		products[i].Bundles = nil
+	}
 	write(products, err)
 	for _, p := range products {
 		for e, err := range s.Entries(ctx, p.Name) {
