@@ -80,7 +80,7 @@ func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Of
 	}
 	allowed := p.parseRange(c.Match)
 	for i, r := range ranked {
-		if o.Latest != nil && !p.offeredFrom(r).After(now) || obstacle(r, allowed) != "" { // few are in the future
+		if o.Latest != nil && !p.waits(r, now) || obstacle(r, allowed) != "" { // few wait
 			continue
 		}
 		if from := p.availableFrom(r, ranked[i+1:], allowed, c, now); from.After(now) {
@@ -117,6 +117,11 @@ func (p *Product) Offered(ranked []*Ranked, channel *Channel, now time.Time) (of
 		}
 	}
 	return offered
+}
+
+// waits reports whether a release may be offered later than now.
+func (p *Product) waits(r *Ranked, now time.Time) bool {
+	return p.offeredFrom(r).After(now) || p.RequireFiles && now.Before(r.Date.Add(MaxHold))
 }
 
 // availableFrom returns the earliest time at which a release that has no obstacle is offered.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -80,19 +79,26 @@ func (e *entry) allowOrigin(h http.Header, r *http.Request) {
 	}
 }
 
+// allMethods returns the methods for which allows reports true.
+func (e *entry) allMethods() (all []string) {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPost} {
+		if e.allows(method) {
+			all = append(all, method)
+		}
+	}
+	return all
+}
+
 // preflight sets the headers that answer the OPTIONS request before that of a web page.
 func (e *entry) preflight(h http.Header) {
-	methods, fields := strings.Join(e.methods, ", "), allowedFields
+	fields := allowedFields
 	if e.file != nil {
 		fields = e.file.AllowHeaders
 	}
-	if slices.Contains(e.methods, http.MethodGet) {
-		methods = strings.Replace(methods, "GET", "GET, HEAD", 1)
-	}
-	h.Set("Access-Control-Allow-Methods", methods)
+	h.Set("Access-Control-Allow-Methods", strings.Join(slices.DeleteFunc(e.allMethods(), func(m string) bool { return m == http.MethodOptions }), ", "))
 	h.Set("Access-Control-Allow-Headers", fields)
 	h.Set("Access-Control-Max-Age", "86400")
-	h.Set("Allow", methods+", OPTIONS")
+	h.Set("Allow", strings.Join(e.allMethods(), ", "))
 }
 
 // productEntry is an entry that answers for a product. Without a product, the repository in
@@ -120,6 +126,7 @@ func newEntries(m *metrics, files map[string]*dialect.Dialect) *entries {
 	for e := range es.all() {
 		e.counter = m.route("dialect " + e.name)
 	}
+	es.report.counter = m.route("POST " + reportPath)
 	return es
 }
 
@@ -266,5 +273,3 @@ func sendText(w http.ResponseWriter, status int, message string) {
 	w.WriteHeader(status)
 	w.Write([]byte(message + "\n")) // an error means that the client has closed the connection
 }
-
-var _ = maps.Keys[map[string]int]

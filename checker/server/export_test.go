@@ -32,12 +32,13 @@ type Route struct {
 	Requires permission
 }
 
-// Patterns returns the patterns of all routes.
+// Patterns returns the patterns of all routes, and of the dialects that each product has.
 func (s *Server) Patterns() (all []string) {
 	for _, r := range s.routes() {
 		all = append(all, r.pattern)
 	}
-	return all
+	return append(all, "POST /v1/version", "POST /p/{product}/v1/version",
+		"GET /repos/{owner}/{repo}/releases/latest", "GET /p/{product}/repos/{owner}/{repo}/releases/latest")
 }
 
 // HandlerWith returns the handler with additional routes, which answer with the name of

@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"relcheck/checker/server/dialect"
@@ -23,7 +24,7 @@ type call struct {
 // setProduct sets the product of a name, or of the repository in the path if the name is
 // empty, and the channel of the prefix.
 func (c *call) setProduct(name string) (err error) {
-	if name == "" {
+	if name == "" && c.prefix.Text == "" {
 		if c.product = c.snap.repos.get(strings.ToLower(c.vars.Get("owner") + "/" + c.vars.Get("repo"))); c.product == nil {
 			return fail(http.StatusNotFound, "not_found", "", "no product has this repository; add one with relcheck product add NAME --repo OWNER/REPO")
 		}
@@ -55,11 +56,11 @@ type frontDoor struct {
 func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	snap, escaped := d.snapshot.Load(), r.URL.EscapedPath()
 	path, ok := dialect.SplitPath(escaped)
+	host := snap.directory.host(r.Host)
 	if !ok {
-		d.refuse(w, http.StatusNotFound, "")
+		d.refusePath(w, r, host, escaped)
 		return
 	}
-	host := snap.directory.host(r.Host)
 	if host != nil && host.name != d.host {
 		if !d.enter(w, r, &call{snap: snap, base: d.scheme + host.name}, host.entries, path) {
 			d.refuse(w, http.StatusNotFound, "")
@@ -136,7 +137,7 @@ func (d *frontDoor) enter(w http.ResponseWriter, r *http.Request, c *call, entri
 		case !ok:
 			continue
 		case !e.allows(r.Method):
-			allowed = append(allowed, e.methods...)
+			allowed = append(allowed, e.allMethods()...)
 			continue
 		}
 		c.entry, c.path, c.vars = e.entry, path, vars
@@ -169,7 +170,8 @@ func (d *frontDoor) serve(w http.ResponseWriter, r *http.Request, c *call, err e
 
 // refuseMethod answers a request whose path matches entries with other methods.
 func (d *frontDoor) refuseMethod(w http.ResponseWriter, path string, allowed []string) {
-	allow := strings.Join(allowed, ", ")
+	slices.Sort(allowed)
+	allow := strings.Join(slices.Compact(allowed), ", ")
 	w.Header().Set("Allow", allow)
 	if path == reportPath {
 		d.metrics.unrouted.add(http.StatusMethodNotAllowed)
@@ -177,6 +179,16 @@ func (d *frontDoor) refuseMethod(w http.ResponseWriter, path string, allowed []s
 		return
 	}
 	d.refuse(w, http.StatusMethodNotAllowed, "use one of the methods: "+allow)
+}
+
+// refusePath answers a request with an invalid path.
+func (d *frontDoor) refusePath(w http.ResponseWriter, r *http.Request, host *declaredHost, path string) {
+	if host != nil || strings.Contains(path, "/p/") {
+		d.refuse(w, http.StatusNotFound, "")
+		return
+	}
+	d.metrics.unrouted.add(http.StatusNotFound)
+	writeError(w, failureOf(notFound(w, r, identity{})))
 }
 
 // refuse answers in plain text: some clients take the fields of any JSON for those of a release.

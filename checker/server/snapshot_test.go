@@ -325,4 +325,6 @@ func BenchmarkSnapshot(b *testing.B) {
 	}
 }
 
-func emptySnapshot() *snapshot { return newSnapshot(nil, &entries{report: new(entry), github: new(entry)}) }
+func emptySnapshot() *snapshot {
+	return newSnapshot(nil, &entries{report: new(entry), github: new(entry)})
+}
