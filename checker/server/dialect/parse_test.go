@@ -87,6 +87,7 @@ func TestParseErrors(t *testing.T) {
 		{".Latest.Version", ".Latest.Versoin", "line 14: "},
 		{".Latest.Version", ".Latest", "line 14: "},
 		{".Latest.Version", ".Latest.Date", "line 14: "},
+		{"{{.Latest.Version}}", "{{range 3}}{{end}}", "line 14: "},
 		{".Latest.Version", "nosuch .Latest", "line 14: function"},
 		{"{{.Latest.Version}}", `"{{.Latest.Version}}"`, "line 13: the answer is not valid application/json"},
 		{"{{.Latest.Version}}}", "{{.Latest.Version}}},", "line 13: the answer is not valid application/json"},
