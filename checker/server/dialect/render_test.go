@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -64,14 +65,21 @@ var forms = map[string]struct {
 	}},
 }
 
+var formDialects = sync.OnceValue(func() map[string]*Dialect {
+	all := map[string]*Dialect{}
+	for name, form := range forms {
+		all[name], _ = Parse(name, []byte("---\ntitle: x\npath: /x\nconnect: x\n"+form.front+"\n---\n"+form.body))
+	}
+	return all
+})
+
 // checkForm renders a value, and tests that a client reads the same one or that there is no
 // answer.
 func checkForm(t *testing.T, name, value string) (answered bool) {
 	t.Helper()
-	form := forms[name]
-	d, err := Parse(name, []byte("---\ntitle: x\npath: /x\nconnect: x\n"+form.front+"\n---\n"+form.body))
-	if err != nil {
-		t.Fatal(err)
+	form, d := forms[name], formDialects()[name]
+	if d == nil {
+		t.Fatalf("form %s does not load", name)
 	}
 	m := fixture(catalog.Product{Name: "p"}, "v1.2.3")
 	m.Latest.Title = value
