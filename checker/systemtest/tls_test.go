@@ -23,14 +23,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// keyPair is a certificate for 127.0.0.1 and its key.
+// keyPair is a certificate for 127.0.0.1 and some names, and its key.
 type keyPair struct {
 	serial    int64
 	notAfter  time.Time
 	cert, key []byte // PEM
 }
 
-func newKeyPair(t testing.TB, serial int64) keyPair {
+func newKeyPair(t testing.TB, serial int64, names ...string) keyPair {
 	t.Helper()
 	p := keyPair{serial: serial, notAfter: time.Now().Add(time.Duration(serial) * time.Hour).Truncate(time.Second)}
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -38,7 +38,7 @@ func newKeyPair(t testing.TB, serial int64) keyPair {
 		t.Fatal(err)
 	}
 	template := x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "relcheck"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: p.notAfter, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: p.notAfter, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: names,
 		IsCA: true, BasicConstraintsValid: true}
 	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, &private.PublicKey, private)
 	if err != nil {
