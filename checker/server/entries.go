@@ -112,7 +112,7 @@ type entries struct {
 func newEntries(m *metrics, files map[string]*dialect.Dialect) *entries {
 	es := &entries{named: map[string]*entry{}}
 	es.report = &entry{name: "report", methods: []string{http.MethodPost}, patterns: patterns(reportPath), serve: (*Server).countedReport, fail: failReport}
-	es.github = &entry{name: "github", methods: []string{http.MethodGet}, patterns: patterns("/repos/{owner}/{repo}/releases/latest"), serve: (*Server).latestRelease, fail: failGitHub}
+	es.github = &entry{name: "github", methods: []string{http.MethodGet, http.MethodPost}, patterns: patterns(githubPatterns...), serve: (*Server).github, fail: failGitHub}
 	es.root = []productEntry{{DefaultProduct, es.report}, {"", es.github}}
 	for name, d := range files {
 		es.named[name] = &entry{name: name, methods: d.Methods, patterns: d.Patterns, hosts: d.Hosts, file: d, serve: (*Server).render, fail: failDialect}
@@ -239,13 +239,6 @@ func (s *snapshot) named(name string, e *entry) *product {
 
 // failReport answers with an error as JSON.
 func failReport(s *Server, w http.ResponseWriter, err error) { writeError(w, failureOf(err)) }
-
-// failGitHub answers with an error that clients of GitHub's API understand, too.
-func failGitHub(s *Server, w http.ResponseWriter, err error) {
-	f := failureOf(err)
-	f.github = http.StatusText(f.status)
-	writeError(w, f)
-}
 
 // failDialect answers in plain text: some clients take the fields of any JSON for those of a
 // release.

@@ -23,7 +23,10 @@ type call struct {
 // setProduct sets the product of a name, or of the repository in the path if the name is
 // empty, and the channel of the prefix.
 func (c *call) setProduct(name string) (err error) {
-	if name == "" {
+	if name == "" && c.prefix.Text == "" {
+		if c.vars.Get("owner") == "" { // GraphQL, whose answer depends on no product
+			return nil
+		}
 		if c.product = c.snap.repos.get(strings.ToLower(c.vars.Get("owner") + "/" + c.vars.Get("repo"))); c.product == nil {
 			return fail(http.StatusNotFound, "not_found", "", "no product has this repository; add one with relcheck product add NAME --repo OWNER/REPO")
 		}

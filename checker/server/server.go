@@ -69,6 +69,8 @@ type Store interface {
 	// Release returns a release with what upstream and the operator say about it. The
 	// error wraps [catalog.ErrNotFound] if there is none.
 	Release(ctx context.Context, product, tag string) (catalog.Release, [2]*catalog.Layer, error)
+	// Texts returns the release notes of releases, by tag.
+	Texts(ctx context.Context, product string, tags []string) (map[string]string, error)
 	// Entries returns all stored data about the releases of a product, by tag. If they
 	// change meanwhile, the last error is not nil. EntriesID identifies their state.
 	Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error]

@@ -171,7 +171,7 @@ func TestKey(t *testing.T) {
 	key := func(d *Dialect, version string, names ...string) string {
 		var v Vars
 		for _, name := range names {
-			v.add(name, name)
+			v.Add(name, name)
 		}
 		return d.Key(&Request{Vars: &v, Caller: Caller{Version: version, Platform: checker.Other}})
 	}

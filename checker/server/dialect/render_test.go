@@ -148,7 +148,7 @@ func TestHostileVariables(t *testing.T) {
 		for _, value := range append(hostile, "a\r\nb", "a\x00", "\xff", strings.Repeat("9", 200), "stable", "1.0.0", "sample") {
 			q := &Request{Base: "https://releases.example.com/p/sample", Vars: &Vars{}, Caller: Caller{Version: "1.0.0", Verdict: Outdated}}
 			for _, variable := range d.names {
-				q.Vars.add(variable, value)
+				q.Vars.Add(variable, value)
 			}
 			a, err := d.Render(m, q)
 			if err != nil && err != ErrNotFound {

@@ -69,7 +69,7 @@ func ServeSum(w http.ResponseWriter, r *http.Request, meta File) {
 func setHeaders(h http.Header, meta File) {
 	h.Set("Etag", `"`+meta.SHA256+`"`)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	h.Set("Content-Type", mediaType(meta))
+	h.Set("Content-Type", MediaType(meta.Name, meta.MediaType))
 	h.Set("Content-Disposition", disposition(meta.Name))
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox") // for browsers that show it nevertheless
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -94,12 +94,12 @@ var mediaTypes = map[string]string{
 
 const unknownType = "application/octet-stream"
 
-// mediaType returns upstream's type of a file, or the type for its name. It does not return
+// MediaType returns upstream's type of a file, or the type for its name. It does not return
 // types that browsers run or show as a page of this service.
-func mediaType(meta File) string {
-	kind, _, err := mime.ParseMediaType(meta.MediaType)
+func MediaType(name, upstream string) string {
+	kind, _, err := mime.ParseMediaType(upstream)
 	if err != nil || kind == unknownType {
-		kind = mediaTypes[strings.ToLower(path.Ext(meta.Name))]
+		kind = mediaTypes[strings.ToLower(path.Ext(name))]
 	}
 	switch {
 	case kind == "text/plain":
