@@ -112,8 +112,13 @@ type entries struct {
 func newEntries(m *metrics, files map[string]*dialect.Dialect) *entries {
 	es := &entries{named: map[string]*entry{}}
 	es.report = &entry{name: "report", methods: []string{http.MethodPost}, patterns: patterns(reportPath), serve: (*Server).countedReport, fail: failReport}
-	es.github = &entry{name: "github", methods: []string{http.MethodGet, http.MethodPost}, patterns: patterns(githubPatterns...), serve: (*Server).github, fail: failGitHub}
+	both := []string{http.MethodGet, http.MethodPost}
+	es.github = &entry{name: "github", methods: both, patterns: patterns(githubPatterns...), serve: (*Server).github, fail: failGitHub}
 	es.root = []productEntry{{DefaultProduct, es.report}, {"", es.github}}
+	es.named["checkpoint"] = &entry{name: "checkpoint", methods: both, patterns: patterns(checkpointPatterns...), hosts: []string{"checkpoint-api.hashicorp.com"},
+		serve: (*Server).checkpoint, fail: failDialect}
+	es.named["upgrade-responder"] = &entry{name: "upgrade-responder", methods: both[1:], patterns: patterns("/v1/checkupgrade"),
+		serve: (*Server).upgradeResponder, fail: failDialect}
 	for name, d := range files {
 		es.named[name] = &entry{name: name, methods: d.Methods, patterns: d.Patterns, hosts: d.Hosts, file: d, serve: (*Server).render, fail: failDialect}
 	}
