@@ -84,7 +84,7 @@ func serveCommand(streams IO) *cobra.Command {
 // check validates the flags before anything is opened.
 func (o *serveOptions) check() error {
 	if o.Base != "" {
-		if err := printable.CheckURL(o.Base); err != nil {
+		if err := server.CheckBase(o.Base); err != nil {
 			return usageError("--base-url: %v", err)
 		}
 	}

@@ -52,8 +52,8 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 	return s.handle(routes)
 }
 
-// LocalURL returns the URL to go to after signing in.
-var LocalURL = localURL
+// LocalURL returns the URL to go to after signing in, if the base URL has the path root.
+func LocalURL(root, next string) string { return (&Server{root: root}).localURL(next) }
 
 // SetQueryTimeout limits the time that a request may query the store.
 func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }

@@ -65,7 +65,7 @@ func TestReleasePageAccess(t *testing.T) {
 		{"/products/app/releases/v1", 200, 200},
 		{"/products/app/releases/v2", 200, 404},
 		{"/products/app/releases/v3", 404, 404},
-		{"/products/app/releases/v1/", 404, 404},
+		{"/products/app/releases/v1/", 200, 200},
 		{"/products/app/releases/%00", 404, 404},
 		{"/products/app/releases/v1%2f..%2fv2", 404, 404},
 		{"/products/hidden/releases/v1", 200, 401},
