@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -88,4 +89,26 @@ func (s *Server) DisablePageRateLimit() {
 // DisableTokenCache makes every request with a token or session query the store.
 func (s *Server) DisableTokenCache() {
 	s.auth.tokens.ttl, s.auth.sessions.ttl = 0, 0
+}
+
+// ConnectTexts describe the dialects in Go.
+var ConnectTexts = connectTexts
+
+// Dialects returns the sorted names of the dialects that a product has.
+func (s *Server) Dialects(product string) (all []string) {
+	for _, e := range s.snapshot.Load().products.get(product).entries {
+		all = append(all, e.name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// DialectsInGo returns the names of the dialects that are not files.
+func (s *Server) DialectsInGo() (all []string) {
+	for e := range s.snapshot.Load().entries.all() {
+		if e.file == nil {
+			all = append(all, e.name)
+		}
+	}
+	return all
 }

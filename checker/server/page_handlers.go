@@ -240,22 +240,6 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
 }
 
-func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	name, data := r.PathValue("product"), pages.ConnectData{Base: s.options.Base, Serves: s.files != nil}
-	data.OPA = name == "" || name == DefaultProduct
-	if name != "" {
-		p, err := s.product(name)
-		if err != nil {
-			return err
-		}
-		data.Product = &p.Product
-	} else if id.role != anonymous { // others may not know which products there are
-		all := s.productsByTitle()
-		data.Products, data.More = all[:min(len(all), productsPerPage)], len(all) > productsPerPage
-	}
-	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Connect(v, data) })
-}
-
 func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	o := s.options
 	data := pages.PrivacyData{KeepReports: o.KeepReports, KeepRollups: o.KeepRollups, PublicStats: o.PublicStats, PublicThreshold: o.PublicThreshold}

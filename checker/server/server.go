@@ -125,6 +125,8 @@ type Options struct {
 	// Fetcher fetches missing files into Files when clients request them; nil if the server
 	// fetches none.
 	Fetcher *mirror.Fetcher
+	// Covers reports whether the server has a certificate for a host; nil without TLS.
+	Covers func(host string) bool
 	// Dialects is a folder of files that extend or replace the built-in dialects, or empty.
 	Dialects string
 	// StaleAfter is the age of the last successful sync at which an upstream is stale.
