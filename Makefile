@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser network octokit platforms clean
+.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa clients peer postgres patroni browser network octokit platforms clean
 
 run:
 	go run . serve
@@ -10,7 +10,7 @@ run:
 # PostgreSQL needs Debian's packages.
 # The race detector leaves out SQLite, which is translated C code: it would take a third of
 # the time, and its locks are Go's, so races around it are still found.
-test: lint platforms opa postgres browser network octokit
+test: lint platforms clients postgres browser network octokit
 	go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m ./...
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect'
 	go test ./checker/systemtest -run 'TestCatalogLimits|TestFilesKilled'
@@ -74,14 +74,33 @@ platforms:
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null . || exit 1; \
 	done
 
-# Real clients for tests: a version that sends reports, and one that only checks.
-OPA = v0.70.0 v1.22.2
+# Real clients for tests: Open Policy Agents that send reports (up to v1.12) or only
+# check, and the released code with which other programs look for updates.
+OPA = v0.28.0 v0.70.0 v1.6.0 v1.10.1 v1.22.2
 
 opa: $(OPA:%=.cache/opa/%/opa)
 
 .cache/opa/%/opa:
 	@echo "building Open Policy Agent $*"
 	-GOBIN=$(CURDIR)/.cache/opa/$* go install github.com/open-policy-agent/opa@$*
+
+clients: opa .cache/clients/clients .cache/clients/kubeadm
+	$(call install,which gh curl wget,gh curl wget)
+	$(call install,which node npm,nodejs npm)
+	$(call npm,clients,checker/systemtest/testdata/clients,released npm packages)
+
+.cache/clients/clients: tools/clients/*.go tools/clients/go.mod
+	@echo "building released clients"
+	-@cd tools/clients && go build -o $(CURDIR)/$@ .
+
+# The package that has the code also has much else that needs most of Kubernetes, so only
+# its file is built.
+.cache/clients/kubeadm: tools/clients/kubeadm/*
+	@echo "building the code of kubeadm"
+	-@rm -rf $@.src && mkdir -p $(@D) && cp -r tools/clients/kubeadm $@.src && ( cd $@.src && go mod vendor && \
+		find vendor/k8s.io/kubernetes/cmd/kubeadm/app/util -maxdepth 1 -name '*.go' ! -name version.go -delete && \
+		go build -ldflags '-X k8s.io/component-base/version.gitVersion=v1.36.1' -o $(CURDIR)/$@ . )
+	@rm -rf $@.src
 
 # Longhorn's upgrade-responder, a similar service to compare benchmarks with.
 peer: .cache/peer/peer

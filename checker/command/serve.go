@@ -35,7 +35,8 @@ type serveOptions struct {
 	listen, db string
 	metrics    string // address; empty for none
 	backups    backup.Schedule
-	cert, key  string        // PEM files; empty for no TLS
+	certs      []string      // PEM files; empty for no TLS
+	keys       []string      // of certs, in the same order
 	syncEvery  time.Duration // 0: never
 	tokens     tokenFile
 
@@ -76,15 +77,15 @@ func serveCommand(streams IO) *cobra.Command {
 	f.Var(durationFlag{&o.syncEvery, syncer.MinInterval, true}, "sync-every", "sync all products with their upstreams in the background, such as 1h (default: never)")
 	o.tokens.flag(c)
 	staleFlag(c, &o.StaleAfter)
-	f.StringVar(&o.cert, "tls-cert", "", "PEM `file` with the HTTPS certificate, reloaded when it changes and on SIGHUP")
-	f.StringVar(&o.key, "tls-key", "", "PEM `file` with the certificate's key")
+	f.StringArrayVar(&o.certs, "tls-cert", nil, "PEM `file` with an HTTPS certificate, reloaded when it changes and on SIGHUP; can be repeated for other hosts")
+	f.StringArrayVar(&o.keys, "tls-key", nil, "PEM `file` with the key of the --tls-cert at the same position")
 	return c
 }
 
 // check validates the flags before anything is opened.
 func (o *serveOptions) check() error {
 	if o.Base != "" {
-		if err := printable.CheckURL(o.Base); err != nil {
+		if err := server.CheckBase(o.Base); err != nil {
 			return usageError("--base-url: %v", err)
 		}
 	}
@@ -97,8 +98,8 @@ func (o *serveOptions) check() error {
 		return usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.backups.Keep)
 	case o.fetchOnDemand && o.files == "":
 		return usageError("--fetch-on-demand needs --files: name the folder for the files")
-	case (o.cert == "") != (o.key == ""):
-		return usageError("--tls-cert and --tls-key must be used together")
+	case len(o.certs) != len(o.keys):
+		return usageError("--tls-cert and --tls-key must be used together: give one key for each certificate")
 	}
 	if o.Dialects != "" {
 		if _, err := os.ReadDir(o.Dialects); err != nil {
@@ -132,7 +133,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
 	defer l.Close()
-	in, err := newHTTPServer(o.cert, o.key, log)
+	in, err := newHTTPServer(o.certs, o.keys, log)
 	if err != nil {
 		return err
 	}
@@ -161,6 +162,9 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	defer closeFiles()
 	host, port := hostPort(o.listen, l.Addr())
 	o.Base = cmp.Or(strings.TrimRight(o.Base, "/"), in.scheme()+"://"+net.JoinHostPort(reachable(host), port))
+	if in.certificates != nil {
+		o.Covers = in.certificates.Covers
+	}
 	handler, err := server.New(ctx, store{s, w}, log, o.Options)
 	if err != nil {
 		return err
@@ -177,6 +181,9 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
 	log.Info("started", "db", s.Name(), "base_url", o.Base, "version", buildVersion())
 	logMissingReleases(ctx, s, log)
+	if hosts := handler.UncoveredHosts(); len(hosts) > 0 {
+		log.Info("no certificate covers these hosts of clients; add one with --tls-cert if they resolve to this service", "hosts", hosts)
+	}
 	if err := firstToken(ctx, s, o.Base, streams.Out, log); err != nil && ctx.Err() == nil {
 		return err
 	}

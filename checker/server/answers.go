@@ -1,12 +1,15 @@
 package server
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server/inbound"
 )
 
 const (
@@ -22,6 +25,12 @@ type answer struct {
 	body   []byte
 	etag   string // in quotes, or empty
 	keep   bool   // for requests with the same key
+}
+
+// newAnswer returns an answer with status 200 that can be kept.
+func newAnswer(contentType []string, body []byte) *answer {
+	sum := sha256.Sum256(body)
+	return &answer{http.StatusOK, http.Header{"Content-Type": contentType}, body, `"` + hex.EncodeToString(sum[:8]) + `"`, true}
 }
 
 // answerKey is what an answer depends on, besides the snapshot.
@@ -112,7 +121,7 @@ func (a *answer) send(w http.ResponseWriter, r *http.Request) {
 	h["X-Content-Type-Options"] = noSniff
 	h["Content-Length"] = []string{strconv.Itoa(len(a.body))}
 	w.WriteHeader(a.status)
-	w.Write(a.body) // an error means that the client has closed the connection
+	inbound.WriteBody(r.Context(), w, a.body)
 }
 
 // matches reports whether one of the values of If-None-Match is an ETag, which is strong.

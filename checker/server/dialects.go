@@ -16,6 +16,9 @@ import (
 	"relcheck/checker/useragent"
 )
 
+// maxRequestBody is the size of the largest body of a request in a dialect.
+const maxRequestBody = 16 << 10
+
 // render answers a request in a dialect that is a file.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 	d := c.entry.file
@@ -23,12 +26,8 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 		return fail(http.StatusBadRequest, "invalid_body", "", err.Error())
 	}
 	if d.Declares("product") {
-		p := c.snap.named(c.vars.Get("product"), c.entry)
-		if p == nil {
-			return errNoAnswer
-		}
-		if p != c.product {
-			c.product, c.channel = p, p.channels[""]
+		if err := c.setNamed(); err != nil {
+			return err
 		}
 	}
 	caller := s.callerOf(r, c)
@@ -53,6 +52,18 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 		}
 		return &answer{a.Status, h, a.Body, a.ETag, a.Reusable}, nil
 	})
+}
+
+// setNamed sets the product that the variable product names.
+func (c *call) setNamed() error {
+	p := c.snap.named(c.vars.Get("product"), c.entry)
+	if p == nil {
+		return errNoAnswer
+	}
+	if p != c.product {
+		c.product, c.channel = p, p.channels[""]
+	}
+	return nil
 }
 
 // errNoAnswer is the failure if a product has nothing to answer. No release may be named then:

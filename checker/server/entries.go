@@ -118,8 +118,13 @@ type entries struct {
 func newEntries(m *metrics, files map[string]*dialect.Dialect) *entries {
 	es := &entries{named: map[string]*entry{}}
 	es.report = &entry{name: "report", methods: []string{http.MethodPost}, patterns: patterns(reportPath), serve: (*Server).countedReport, fail: failReport}
-	es.github = &entry{name: "github", methods: []string{http.MethodGet}, patterns: patterns("/repos/{owner}/{repo}/releases/latest"), serve: (*Server).latestRelease, fail: failGitHub}
+	both := []string{http.MethodGet, http.MethodPost}
+	es.github = &entry{name: "github", methods: both, patterns: patterns(githubPatterns...), serve: (*Server).github, fail: failGitHub}
 	es.root = []productEntry{{DefaultProduct, es.report}, {"", es.github}}
+	es.named["checkpoint"] = &entry{name: "checkpoint", methods: both, patterns: patterns(checkpointPatterns...), hosts: []string{"checkpoint-api.hashicorp.com"},
+		serve: (*Server).checkpoint, fail: failDialect}
+	es.named["upgrade-responder"] = &entry{name: "upgrade-responder", methods: both[1:], patterns: patterns("/v1/checkupgrade"),
+		serve: (*Server).upgradeResponder, fail: failDialect}
 	for name, d := range files {
 		es.named[name] = &entry{name: name, methods: d.Methods, patterns: d.Patterns, hosts: d.Hosts, file: d, serve: (*Server).render, fail: failDialect}
 	}
@@ -246,13 +251,6 @@ func (s *snapshot) named(name string, e *entry) *product {
 
 // failReport answers with an error as JSON.
 func failReport(s *Server, w http.ResponseWriter, err error) { writeError(w, failureOf(err)) }
-
-// failGitHub answers with an error that clients of GitHub's API understand, too.
-func failGitHub(s *Server, w http.ResponseWriter, err error) {
-	f := failureOf(err)
-	f.github = http.StatusText(f.status)
-	writeError(w, f)
-}
 
 // failDialect answers in plain text: some clients take the fields of any JSON for those of a
 // release.

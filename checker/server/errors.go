@@ -15,7 +15,6 @@ type failure struct {
 	status     int
 	retryAfter int             // seconds; 0 leaves the header out
 	latest     json.RawMessage // the latest release, which the client gets despite the error
-	github     string          // the message for clients of GitHub's API
 
 	code, field, message string
 }
@@ -45,18 +44,21 @@ func unavailable(code, message string) *failure {
 	return &failure{status: http.StatusServiceUnavailable, retryAfter: 5, code: code, message: message}
 }
 
+// problem is a failure as clients see it.
+type problem struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Field   string `json:"field,omitempty"`
+}
+
+func (f *failure) problem() problem { return problem{f.code, f.message, f.field} }
+
 // writeError sends an error as JSON: {"error": {"code", "message", "field"}}.
 func writeError(w http.ResponseWriter, f *failure) {
-	type problem struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-		Field   string `json:"field,omitempty"`
-	}
 	body := struct {
-		Error   problem         `json:"error"`
-		Latest  json.RawMessage `json:"latest,omitempty"`
-		Message string          `json:"message,omitempty"`
-	}{problem{f.code, f.message, f.field}, f.latest, f.github}
+		Error  problem         `json:"error"`
+		Latest json.RawMessage `json:"latest,omitempty"`
+	}{f.problem(), f.latest}
 	f.setRetryAfter(w.Header())
 	writeJSON(w, f.status, encode(body))
 }

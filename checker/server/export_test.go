@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -53,8 +54,8 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 	return s.handle(routes)
 }
 
-// LocalURL returns the URL to go to after signing in.
-var LocalURL = localURL
+// LocalURL returns the URL to go to after signing in, if the base URL has the path root.
+func LocalURL(root, next string) string { return (&Server{root: root}).localURL(next) }
 
 // SetQueryTimeout limits the time that a request may query the store.
 func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
@@ -89,4 +90,26 @@ func (s *Server) DisablePageRateLimit() {
 // DisableTokenCache makes every request with a token or session query the store.
 func (s *Server) DisableTokenCache() {
 	s.auth.tokens.ttl, s.auth.sessions.ttl = 0, 0
+}
+
+// ConnectTexts describe the dialects in Go.
+var ConnectTexts = connectTexts
+
+// Dialects returns the sorted names of the dialects that a product has.
+func (s *Server) Dialects(product string) (all []string) {
+	for _, e := range s.snapshot.Load().products.get(product).entries {
+		all = append(all, e.name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// DialectsInGo returns the names of the dialects that are not files.
+func (s *Server) DialectsInGo() (all []string) {
+	for e := range s.snapshot.Load().entries.all() {
+		if e.file == nil {
+			all = append(all, e.name)
+		}
+	}
+	return all
 }

@@ -46,9 +46,6 @@ func TestReleasePage(t *testing.T) {
 			t.Errorf("list of releases: got %s, want %q", list.body, want)
 		}
 	}
-	if got := s.browse(t, "/connect"); !strings.Contains(got.body, "openpolicyagent.org/downloads/") {
-		t.Errorf("connect page: got no text about the downloads of Open Policy Agent, want one: %s", got.body)
-	}
 }
 
 // TestReleasePageAccess checks which requests may read the page of a release.

@@ -69,6 +69,8 @@ type Store interface {
 	// Release returns a release with what upstream and the operator say about it. The
 	// error wraps [catalog.ErrNotFound] if there is none.
 	Release(ctx context.Context, product, tag string) (catalog.Release, [2]*catalog.Layer, error)
+	// Texts returns the release notes of releases, by tag.
+	Texts(ctx context.Context, product string, tags []string) (map[string]string, error)
 	// Entries returns all stored data about the releases of a product, by tag. If they
 	// change meanwhile, the last error is not nil. EntriesID identifies their state.
 	Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error]
@@ -121,6 +123,8 @@ type Options struct {
 	// Fetcher fetches missing files into Files when clients request them; nil if the server
 	// fetches none.
 	Fetcher *mirror.Fetcher
+	// Covers reports whether the server has a certificate for a host; nil without TLS.
+	Covers func(host string) bool
 	// Dialects is a folder of files that extend or replace the built-in dialects, or empty.
 	Dialects string
 	// StaleAfter is the age of the last successful sync at which an upstream is stale.

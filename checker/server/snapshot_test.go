@@ -43,7 +43,7 @@ func (s *snapshot) dump() (lines []string) {
 		for channel, c := range p.channels {
 			lines = append(lines, fmt.Sprintf("%s@%s: next %v", name, channel, c.Next))
 			for i, o := range append([]*offer{c.latest}, c.previews...) {
-				lines = append(lines, fmt.Sprintf("%s@%s, offer %d: %s%s%s", name, channel, i, o.github, o.answer(checker.Other, outdated), o.answer(linux, upToDate)))
+				lines = append(lines, fmt.Sprintf("%s@%s, offer %d: %s%s", name, channel, i, o.answer(checker.Other, outdated), o.answer(linux, upToDate)))
 				if o.release != nil && (!slices.Contains(p.releases, o.release) || !o.product.Equal(p.Product)) {
 					lines = append(lines, fmt.Sprintf("%s@%s offers an earlier %+v", name, channel, o.release.Release))
 				}

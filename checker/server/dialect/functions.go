@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"text/template"
@@ -17,6 +18,7 @@ import (
 // of [view] and [release] instead.
 var functions = template.FuncMap{
 	"_json": encodeJSON, "_xml": encodeXML, "_text": encodeText, "_header": encodeHeader, "_url": encodeURL,
+	"_range": onlyList,
 
 	"notFound": func() (string, error) { return "", ErrNotFound },
 	"first":    first,
@@ -45,6 +47,15 @@ var functions = template.FuncMap{
 	"trimPrefix": strings.TrimPrefix,
 	"trimSuffix": strings.TrimSuffix,
 	"lower":      strings.ToLower,
+}
+
+// onlyList returns a list. Other values have no bound, such as numbers.
+func onlyList(v any) (any, error) {
+	switch reflect.ValueOf(v).Kind() {
+	case reflect.Slice, reflect.Map:
+		return v, nil
+	}
+	return nil, fmt.Errorf("range over a value of type %T: only lists have elements", v)
 }
 
 // first returns the first n releases.

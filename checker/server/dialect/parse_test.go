@@ -87,6 +87,7 @@ func TestParseErrors(t *testing.T) {
 		{".Latest.Version", ".Latest.Versoin", "line 14: "},
 		{".Latest.Version", ".Latest", "line 14: "},
 		{".Latest.Version", ".Latest.Date", "line 14: "},
+		{"{{.Latest.Version}}", "{{range 3}}{{end}}", "line 14: "},
 		{".Latest.Version", "nosuch .Latest", "line 14: function"},
 		{"{{.Latest.Version}}", `"{{.Latest.Version}}"`, "line 13: the answer is not valid application/json"},
 		{"{{.Latest.Version}}}", "{{.Latest.Version}}},", "line 13: the answer is not valid application/json"},
@@ -170,7 +171,7 @@ func TestKey(t *testing.T) {
 	key := func(d *Dialect, version string, names ...string) string {
 		var v Vars
 		for _, name := range names {
-			v.add(name, name)
+			v.Add(name, name)
 		}
 		return d.Key(&Request{Vars: &v, Caller: Caller{Version: version, Platform: checker.Other}})
 	}

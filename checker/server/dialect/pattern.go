@@ -109,7 +109,7 @@ func (p Pattern) Match(path string, v *Vars) bool {
 	}
 	if p.rest != "" && rest != "" {
 		text, err := unescape(rest[1:])
-		if err == nil && v.add(p.rest, text) {
+		if err == nil && v.Add(p.rest, text) {
 			return true
 		}
 		rest = "/"
@@ -137,12 +137,12 @@ func (s *segment) match(text string, v *Vars) bool {
 	for i, name := range s.names[:last-1] {
 		literal := s.literals[i+1]
 		n := strings.Index(text[min(1, len(text)):], literal) + 1
-		if n <= 0 || !v.add(name, text[:n]) {
+		if n <= 0 || !v.Add(name, text[:n]) {
 			return false
 		}
 		text = text[n+len(literal):]
 	}
-	return v.add(s.names[last-1], text)
+	return v.Add(s.names[last-1], text)
 }
 
 // Overlaps reports whether a path matches both patterns.

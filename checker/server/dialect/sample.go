@@ -129,7 +129,7 @@ func (d *Dialect) sampleRequest(m *Model, running string) (*Request, error) {
 	q.Caller.Platform = checker.Platform{OS: "linux", Arch: "amd64"}
 	for _, name := range d.names {
 		if q.Vars.Get(name) == "" {
-			q.Vars.add(name, "sample")
+			q.Vars.Add(name, "sample")
 		}
 	}
 	for _, r := range append(m.Offered(), m.Withdrawn()...) {

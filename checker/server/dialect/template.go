@@ -46,21 +46,26 @@ func (c *compiler) list(list *parse.ListNode) {
 	for _, node := range list.Nodes {
 		switch n := node.(type) {
 		case *parse.ActionNode:
-			c.pipe(n.Pipe)
-			if len(n.Pipe.Decl) == 0 {
-				encode := parse.NewIdentifier(c.encoder).SetTree(c.tree).SetPos(n.Pos)
-				n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: n.Pos, Args: []parse.Node{encode}})
+			if c.pipe(n.Pipe); len(n.Pipe.Decl) == 0 {
+				c.append(n.Pipe, c.encoder)
 			}
 		case *parse.IfNode:
 			c.branch(&n.BranchNode)
 		case *parse.RangeNode:
 			c.branch(&n.BranchNode)
+			c.append(n.Pipe, "_range")
 		case *parse.WithNode:
 			c.branch(&n.BranchNode)
 		case *parse.TemplateNode:
 			c.pipe(n.Pipe)
 		}
 	}
+}
+
+// append appends a function to a pipeline.
+func (c *compiler) append(pipe *parse.PipeNode, function string) {
+	name := parse.NewIdentifier(function).SetTree(c.tree).SetPos(pipe.Pos)
+	pipe.Cmds = append(pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: pipe.Pos, Args: []parse.Node{name}})
 }
 
 func (c *compiler) branch(n *parse.BranchNode) {

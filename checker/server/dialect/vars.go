@@ -43,8 +43,8 @@ func (v *Vars) Get(name string) string {
 	return ""
 }
 
-// add adds a variable. It reports false if the value is empty, too long or not printable.
-func (v *Vars) add(name, value string) bool {
+// Add adds a variable. It reports false if the value is empty, too long or not printable.
+func (v *Vars) Add(name, value string) bool {
 	if value == "" || len(value) > maxValue || v.n == maxVars || printable.Check(value) != nil {
 		return false
 	}
@@ -116,7 +116,7 @@ func (d *Dialect) Read(r *http.Request, v *Vars) error {
 	}
 	for _, declared := range d.vars {
 		for _, s := range declared.sources {
-			if v.add(declared.name, declared.value(s.read(r, query, body))) {
+			if v.Add(declared.name, declared.value(s.read(r, query, body))) {
 				break
 			}
 		}
