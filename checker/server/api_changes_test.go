@@ -315,7 +315,7 @@ func TestEditErrors(t *testing.T) {
 		{opaPath + "/releases/1.0%E2%80%8B", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/1.0%E2%80%AE", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/1.0%1B%5B31m", `{}`, nil, "400 invalid_field version"},
-		{opaPath + "/releases/1.0%00", `{}`, nil, "404 not_found"},
+		{opaPath + "/releases/1.0%00", `{}`, nil, "404 not_found "},
 		{opaPath + "/releases/1.0%FF", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/1.0.0%20", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/v" + strings.Repeat("1", 200), `{}`, nil, "400 invalid_field version"},
