@@ -60,18 +60,16 @@ func (s *Server) checkpoint(w http.ResponseWriter, r *http.Request, c *call) err
 	for _, name := range []string{"version", "os", "arch"} {
 		c.vars.Add(name, query.Get(name))
 	}
-	caller := s.callerOf(r, c)
-	s.count(w, r, c, caller)
-	o, _ := c.judge(c.channel, caller.Release, caller.Version)
-	if o.release == nil {
+	caller, latest := s.check(w, r, c)
+	if latest == nil {
 		return errNoAnswer
 	}
 	rest := fmt.Sprint(caller.Verdict, " ", caller.Platform)
 	if caller.Verdict == dialect.Withdrawn {
 		rest += " " + caller.Version
 	}
-	return s.answer(w, r, c, answerKey{c.entry, c.channel, o.release, c.base, rest}, func() (*answer, error) {
-		return newAnswer(jsonType, encode(s.newCheckpointAnswer(c, o.release, caller))), nil
+	return s.answer(w, r, c, answerKey{c.entry, c.channel, latest, c.base, rest}, func() (*answer, error) {
+		return newAnswer(jsonType, encode(s.newCheckpointAnswer(c, latest, caller))), nil
 	})
 }
 

@@ -155,6 +155,17 @@ func TestClientCaptures(t *testing.T) {
 		got := s.send(t, r)
 		c.check(t, got)
 	}
+	for path, c := range map[string]capture{
+		"/repos/me/myapp/releases/latest":      {"axoupdater", "", 200, "github-release-minimal-rust-axoupdater.json", ""},
+		"/repos/me/myapp/releases?page=1":      {"self_update", "", 200, "github-release-minimal-rust-self-update.json", ""},
+		"/repos/me/none/releases/latest":       {"unknown repository", "", 404, "github-error-404.json", ""},
+		"/repos/me/myapp/releases/tags/v1.2.0": {"withdrawn release", "", 404, "github-error-404.json", ""},
+	} {
+		got := s.get(t, "GET", path)
+		got.body = strings.TrimSuffix(strings.TrimPrefix(got.body, "["), "]\n") // of a list, the first release
+		got.body, _, _ = strings.Cut(got.body, "\n,")
+		c.check(t, got)
+	}
 	all, err := filepath.Glob("testdata/captures/clients/*.http")
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +183,7 @@ func (c *capture) check(t *testing.T, got reply) {
 		t.Errorf("%s: got status %d, Location %s and body %s, want %d and %s", c.name, got.StatusCode, got.Header.Get("Location"), got.body, c.status, c.want)
 		return
 	}
-	if got.StatusCode != 200 {
+	if got.StatusCode != 200 && c.like == "" {
 		return
 	}
 	kind, shape := "application/json", shape

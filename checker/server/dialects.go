@@ -30,13 +30,11 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 			return err
 		}
 	}
-	caller := s.callerOf(r, c)
-	s.count(w, r, c, caller)
-	o, _ := c.judge(c.channel, caller.Release, caller.Version)
+	caller, latest := s.check(w, r, c)
 	q := &dialect.Request{Base: c.base, Caller: caller, Vars: c.vars}
-	k := answerKey{c.entry, c.channel, o.release, c.base, d.Key(q)}
+	k := answerKey{c.entry, c.channel, latest, c.base, d.Key(q)}
 	return s.answer(w, r, c, k, func() (*answer, error) {
-		a, err := d.Render(s.model(c, o.release), q)
+		a, err := d.Render(s.model(c, latest), q)
 		if errors.Is(err, dialect.ErrNotFound) {
 			return nil, errNoAnswer
 		}
@@ -69,6 +67,15 @@ func (c *call) setNamed() error {
 // errNoAnswer is the failure if a product has nothing to answer. No release may be named then:
 // clients would install it.
 var errNoAnswer = fail(http.StatusNotFound, "not_found", "", "not found")
+
+// check counts a request as a check. It returns what is known about the client, and the
+// release that it is offered, or nil.
+func (s *Server) check(w http.ResponseWriter, r *http.Request, c *call) (dialect.Caller, *catalog.Ranked) {
+	caller := s.callerOf(r, c)
+	s.count(w, r, c, caller)
+	o, _ := c.judge(c.channel, caller.Release, caller.Version)
+	return caller, o.release
+}
 
 // callerOf returns what is known about a client: from the variables of the dialect, else from
 // the User-Agent header, else from the prefix of the path.

@@ -219,7 +219,7 @@ func newDirectory(products []*product) *directory {
 	for _, p := range products {
 		for host := range strings.FieldsSeq(p.Hosts) {
 			for _, e := range p.entries {
-				if e.name == "github" { // several products can share a host, as on api.github.com
+				if e.file == nil && e.name == "github" { // several products can share a host, as on api.github.com
 					e.product = ""
 				}
 				declare(host, e)

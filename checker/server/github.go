@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -56,10 +57,7 @@ func (s *Server) github(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err := only(http.MethodGet, w, r); err != nil {
 		return err
 	}
-	g := &githubCall{s: s, c: c, w: w, r: r, links: callLinks{s, c}, repo: c.Repo, api: c.base}
-	if g.repo == "" {
-		g.repo = c.Name + "/" + c.Name
-	}
+	g := &githubCall{s: s, c: c, w: w, r: r, links: callLinks{s, c}, repo: cmp.Or(c.Repo, c.Name+"/"+c.Name), api: c.base}
 	g.owner, _, _ = strings.Cut(g.repo, "/")
 	if strings.HasPrefix(c.path, enterprise+"/") {
 		g.api += enterprise
@@ -93,13 +91,10 @@ func only(method string, w http.ResponseWriter, r *http.Request) error {
 // errNotOffered is the failure if a client asks for a release or file that is not offered.
 var errNotOffered = fail(http.StatusNotFound, "not_found", "", "the product offers no such release or file")
 
-// count counts the request as a check.
-func (g *githubCall) count() { g.s.count(g.w, g.r, g.c, g.s.callerOf(g.r, g.c)) }
-
 // latest answers with the latest release of the channel. It is the check of Open Policy
 // Agent since v1.7.
 func (g *githubCall) latest() error {
-	g.count()
+	g.s.check(g.w, g.r, g.c)
 	r := g.c.channel.Latest
 	if r == nil {
 		return g.noRelease()
@@ -123,12 +118,12 @@ func (g *githubCall) noRelease() error {
 func (g *githubCall) list() error {
 	all := g.c.channel.offered()
 	if len(all) == 0 {
-		g.count()
+		g.s.check(g.w, g.r, g.c)
 		return g.noRelease()
 	}
 	p := g.page("/releases", len(all))
 	if p.n == 1 { // one check may read several pages
-		g.count()
+		g.s.check(g.w, g.r, g.c)
 	}
 	releases := all[p.from:p.to]
 	return g.send(githubAnswer{key: p.key, link: p.link, notes: releases, body: func(notes map[string]string) ([]byte, error) {
@@ -167,11 +162,8 @@ func (g *githubCall) one(rest string) error {
 // tagged returns the release with a tag, or with a version, if it is offered. electron-updater
 // asks for "v" and a version, whatever the tag is.
 func (g *githubCall) tagged(tag string) *catalog.Ranked {
-	r := g.c.tagged(tag)
-	if r == nil {
-		r = g.c.find(tag)
-	}
-	if r == nil || !slices.Contains(g.c.channel.offered(), r) {
+	r := cmp.Or(g.c.tagged(tag), g.c.find(tag))
+	if !slices.Contains(g.c.channel.offered(), r) {
 		return nil
 	}
 	return r

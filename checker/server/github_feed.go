@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"encoding/xml"
 	"io"
 	"net/http"
@@ -61,10 +62,7 @@ func (g *githubCall) feed() error {
 }
 
 func (g *githubCall) newAtomEntry(r *catalog.Ranked, page string) atomEntry {
-	title := r.Title
-	if title == "" {
-		title = r.Tag
-	}
+	title := cmp.Or(r.Title, r.Tag)
 	return atomEntry{page, githubTime(r.Date), atomLink{"alternate", "text/html", page}, title, atomText{"text", title}, g.owner}
 }
 

@@ -56,17 +56,16 @@ type githubAsset struct {
 	BrowserDownloadURL string `json:"browser_download_url"`
 }
 
+// githubTag is a tag. Its commit is unknown.
 type githubTag struct {
-	Name       string       `json:"name"`
-	ZipballURL string       `json:"zipball_url"`
-	TarballURL string       `json:"tarball_url"`
-	Commit     githubCommit `json:"commit"`
-	NodeID     string       `json:"node_id"`
-}
-
-type githubCommit struct {
-	SHA string `json:"sha"`
-	URL string `json:"url"`
+	Name       string `json:"name"`
+	ZipballURL string `json:"zipball_url"`
+	TarballURL string `json:"tarball_url"`
+	Commit     struct {
+		SHA string `json:"sha"`
+		URL string `json:"url"`
+	} `json:"commit"`
+	NodeID string `json:"node_id"`
 }
 
 func (g *githubCall) newRelease(r *catalog.Ranked, notes string) githubRelease {

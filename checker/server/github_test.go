@@ -143,6 +143,13 @@ func TestGitHubList(t *testing.T) {
 		"/p/relcheck/repos/any/name/releases":      404, // an empty list
 		"/p/relcheck/repos/any/name/tags":          404,
 		"/p/relcheck/any/name/releases.atom":       404,
+		path + "/tags/%0d%0aX:%20y":                404,
+		path + "/tags/a%00":                        404,
+		path + "/tags/%2e%2e":                      404,
+		path + "/tags/$(TAG)":                      404,
+		path + "/tags/" + strings.Repeat("1", 300): 404,
+		path + "/assets/-1":                        404,
+		"/me/app/releases/download/%22/%3c":        404,
 		"/me/app/releases.atom":                    200,
 		"/me/other/releases.atom":                  404,
 		"/repos/me/other/releases":                 404,

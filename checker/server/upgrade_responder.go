@@ -1,12 +1,11 @@
 package server
 
 import (
-	"io"
+	"cmp"
 	"net/http"
 
-	"github.com/go-json-experiment/json"
-
 	"relcheck/checker/catalog"
+	"relcheck/checker/server/dialect"
 )
 
 // upgradeVersion is a version in an answer of Longhorn's upgrade responder. Rancher Desktop
@@ -30,35 +29,21 @@ type upgradeVersion struct {
 // upgradeResponder answers POST /v1/checkupgrade, the check of Longhorn and Rancher Desktop.
 // It names only the latest release, because Rancher Desktop installs the highest version.
 func (s *Server) upgradeResponder(w http.ResponseWriter, r *http.Request, c *call) error {
-	var body struct { // clients send null and other types
-		AppVersion      any `json:"appVersion"`
-		LonghornVersion any `json:"longhornVersion"`
-		ExtraInfo       any `json:"extraInfo"`
+	fields := map[string]string{"/appVersion": "", "/longhornVersion": "", "/extraInfo/platform": ""}
+	if err := dialect.ReadBody(r.Body, fields); err != nil {
+		return fail(http.StatusBadRequest, "invalid_body", "", err.Error())
 	}
-	text, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBody+1))
-	if err != nil || len(text) > maxRequestBody || json.Unmarshal(text, &body) != nil {
-		return fail(http.StatusBadRequest, "invalid_body", "", "the body is not a JSON object of at most 16 KB")
-	}
-	extra, _ := body.ExtraInfo.(map[string]any)
-	for _, field := range []struct {
-		name  string
-		value any
-	}{{"version", body.AppVersion}, {"version", body.LonghornVersion}, {"platform", extra["platform"]}} {
-		if text, ok := field.value.(string); ok {
-			c.vars.Add(field.name, text) // the first version wins
-		}
-	}
-	caller := s.callerOf(r, c)
-	s.count(w, r, c, caller)
-	o, _ := c.judge(c.channel, caller.Release, caller.Version)
-	if o.release == nil {
+	c.vars.Add("version", cmp.Or(fields["/appVersion"], fields["/longhornVersion"]))
+	c.vars.Add("platform", fields["/extraInfo/platform"])
+	_, latest := s.check(w, r, c)
+	if latest == nil {
 		return errNoAnswer
 	}
-	return s.answer(w, r, c, answerKey{entry: c.entry, channel: c.channel, latest: o.release}, func() (*answer, error) {
+	return s.answer(w, r, c, answerKey{entry: c.entry, channel: c.channel, latest: latest}, func() (*answer, error) {
 		return newAnswer(jsonType, encode(struct {
 			Versions []upgradeVersion `json:"versions"`
 			Interval int              `json:"requestIntervalInMinutes"`
-		}{[]upgradeVersion{newUpgradeVersion(o.release)}, 60})), nil
+		}{[]upgradeVersion{newUpgradeVersion(latest)}, 60})), nil
 	})
 }
 

@@ -152,13 +152,13 @@ func TestReadBody(t *testing.T) {
 	} {
 		fields := map[string]string{"/a/b": "", "/c": ""}
 		got := "error"
-		if err := readBody(strings.NewReader(test.body), fields); err == nil {
+		if err := ReadBody(strings.NewReader(test.body), fields); err == nil {
 			got = fields["/a/b"] + " " + fields["/c"]
 		} else if !errors.Is(err, ErrBody) {
-			t.Errorf("readBody(%.100q): got %v, want %v", test.body, err, ErrBody)
+			t.Errorf("ReadBody(%.100q): got %v, want %v", test.body, err, ErrBody)
 		}
 		if got != test.want {
-			t.Errorf("readBody(%.100q) = %q, want %q", test.body, got, test.want)
+			t.Errorf("ReadBody(%.100q) = %q, want %q", test.body, got, test.want)
 		}
 	}
 }

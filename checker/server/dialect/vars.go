@@ -110,7 +110,7 @@ func (d *Dialect) Read(r *http.Request, v *Vars) error {
 				}
 			}
 		}
-		if err := readBody(r.Body, body); err != nil {
+		if err := ReadBody(r.Body, body); err != nil {
 			return err
 		}
 	}
@@ -153,9 +153,9 @@ func (s source) read(r *http.Request, query url.Values, body map[string]string) 
 	return ""
 }
 
-// readBody reads a JSON object and sets the values of fields, which it has by their JSON
+// ReadBody reads a JSON object and sets the values of fields, which it has by their JSON
 // pointers, to the strings there.
-func readBody(r io.Reader, fields map[string]string) error {
+func ReadBody(r io.Reader, fields map[string]string) error {
 	text, err := io.ReadAll(io.LimitReader(r, maxBody+1))
 	if err != nil {
 		return err
