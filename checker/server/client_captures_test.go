@@ -83,7 +83,7 @@ var clientCaptures = []capture{
 	{"traefik-releases", "", 200, "traefik-releases-minimal.json", `"tag_name":"v3.3.0"`},
 }
 
-// newClientService returns a service with the products for which captured requests ask.
+// newClientService returns a service with the products of the captured requests.
 func newClientService(t *testing.T, wrap func(testStore) server.Store) *service {
 	date := time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 	file := func(tag, name string) catalog.File {

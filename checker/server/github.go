@@ -235,7 +235,7 @@ func (g *githubCall) page(path string, total int) (p githubPage) {
 
 // githubAnswer describes an answer.
 type githubAnswer struct {
-	key    string            // identifies it among those of the channel
+	key    string            // identifies it among the answers of the channel
 	notes  []*catalog.Ranked // the releases whose notes it contains
 	urgent bool              // it is sent without the notes if the store does not answer
 	kind   []string          // Content-Type; default: JSON

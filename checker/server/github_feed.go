@@ -11,7 +11,7 @@ import (
 	"relcheck/checker/catalog"
 )
 
-// atomFeed is the feed of releases, in which electron-updater looks for the latest one.
+// atomFeed is the feed of releases that electron-updater reads first.
 type atomFeed struct {
 	XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
 	ID      string      `xml:"id"`
