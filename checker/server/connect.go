@@ -52,7 +52,7 @@ func (s *Server) describe(e *entry, p *catalog.Product) pages.Dialect {
 	return d
 }
 
-// describeAll returns how to point clients to a product, except those that send reports.
+// describeAll returns how to point clients to a product. Reports are not included.
 func (s *Server) describeAll(p *product) (all []pages.Dialect) {
 	for _, e := range p.entries {
 		if e.name != "report" {
