@@ -50,7 +50,14 @@ func TestClosedNetwork(t *testing.T) {
 	}
 	n := closedNetwork{t, t.TempDir()}
 	n.createBundle()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestClosedNetwork$", "-test.v")
+	n.runInside(t)
+}
+
+// runInside runs a test in another process inside a new network namespace, which has the
+// folder in its environment.
+func (n closedNetwork) runInside(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), closedNetworkFolder+"="+n.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Unshareflags: syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
