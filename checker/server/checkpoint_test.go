@@ -46,12 +46,12 @@ func TestCheckpoint(t *testing.T) {
 		{check + "longhorn?version=1.2.1", "404 not found\n", ""}, // it has another dialect
 		{check + "none?version=1.2.1", "404 not found\n", ""},
 		{check + "terraform?version=1.5.7", `"message":"1.5.7 was withdrawn"`, "terraform 1.5.7 other/other"},
-		{"POST" + check[3:] + "myapp?version=1.2.1", "405 use the method GET\n", ""},
+		{"POST" + check[3:] + "myapp?version=1.2.1", "405 use one of the methods: GET, HEAD, OPTIONS\n", ""},
 		{"GET localhost/p/terraform/v1/check/myapp?version=1.3.0", "200 " + answer(notes, false, ""), "myapp 1.3.0 other/other"},
 		{"GET localhost/p/myapp/as/1.2.1/linux-amd64/v1/check/myapp", "200 " + answer(file, true, ""), "myapp 1.2.1 linux/amd64"},
 		{"GET localhost/p/traefik/v1/check/traefik", "404 nothing is at this path; see https://releases.example.com/connect\n", ""},
 		{"POST checkpoint-api.hashicorp.com/v1/telemetry/some/thing", "201 ", ""},
-		{"GET checkpoint-api.hashicorp.com/v1/telemetry/myapp", "405 use the method POST\n", ""},
+		{"GET checkpoint-api.hashicorp.com/v1/telemetry/myapp", "405 use one of the methods: OPTIONS, POST\n", ""},
 		{"GET checkpoint-api.hashicorp.com/v1/versions/any", "200 {}\n", ""},
 		{"GET checkpoint-api.hashicorp.com/v1/version", "404 not found\n", ""},
 		{"GET update.traefik.io/repos/me/other/releases", `"message":"Not Found"`, ""},
@@ -94,7 +94,7 @@ func TestUpgradeResponder(t *testing.T) {
 			t.Errorf("%.100s: got  %s, counted %q\nwant %s, %q", c.body, text, counted, c.want, c.counted)
 		}
 	}
-	if got := s.send(t, httptest.NewRequest("GET", "/p/longhorn/v1/checkupgrade", nil)); got.StatusCode != 405 || got.Header.Get("Allow") != "POST" {
+	if got := s.send(t, httptest.NewRequest("GET", "/p/longhorn/v1/checkupgrade", nil)); got.StatusCode != 405 || got.Header.Get("Allow") != "OPTIONS, POST" {
 		t.Errorf("GET: got status %d and headers %v, want 405", got.StatusCode, got.Header)
 	}
 	if got := s.send(t, httptest.NewRequest("POST", "/p/myapp/v1/checkupgrade", strings.NewReader("{}"))); got.StatusCode != 404 {

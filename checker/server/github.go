@@ -84,8 +84,12 @@ func only(method string, w http.ResponseWriter, r *http.Request) error {
 	if r.Method == method || r.Method == http.MethodHead && method == http.MethodGet {
 		return nil
 	}
-	w.Header().Set("Allow", method)
-	return fail(http.StatusMethodNotAllowed, "method_not_allowed", "", "use the method "+method)
+	allow := "GET, HEAD, OPTIONS"
+	if method == http.MethodPost {
+		allow = "OPTIONS, POST"
+	}
+	w.Header().Set("Allow", allow)
+	return fail(http.StatusMethodNotAllowed, "method_not_allowed", "", "use one of the methods: "+allow)
 }
 
 // errNotOffered is the failure if a client asks for a release or file that is not offered.

@@ -160,7 +160,7 @@ func TestGitHubList(t *testing.T) {
 		}
 	}
 	got := s.send(t, httptest.NewRequest("POST", path, strings.NewReader("{}")))
-	if got.StatusCode != 405 || got.Header.Get("Allow") != "GET" || !strings.Contains(got.body, `"message":"use the method GET"`) {
+	if got.StatusCode != 405 || got.Header.Get("Allow") != "GET, HEAD, OPTIONS" || !strings.Contains(got.body, `"message":"use one of the methods: GET, HEAD, OPTIONS"`) {
 		t.Errorf("POST: got status %d, Allow %q and body %s, want 405 in GitHub's format", got.StatusCode, got.Header.Get("Allow"), got.body)
 	}
 	feed := s.send(t, httptest.NewRequest("GET", "/me/app/releases.atom", nil)).body
