@@ -53,7 +53,7 @@ func (s *Server) loadDialects(known *snapshot) *snapshot {
 	if !changed {
 		return known
 	}
-	return known.withEntries(newEntries(s.metrics, s.dialects.files))
+	return known.withEntries(newEntries(s.dialects.files).countIn(s.metrics))
 }
 
 // withEntries returns the snapshot with other dialects.
@@ -62,7 +62,7 @@ func (s *snapshot) withEntries(es *entries) *snapshot {
 	next.entries = es
 	for _, p := range s.products.values() {
 		changed := *p
-		changed.entries = es.of(&p.Product)
+		changed.entries, changed.unanswered = es.of(&p.Product)
 		next.remove(p)
 		next.add(&changed)
 	}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"relcheck/checker/catalog"
 	"relcheck/checker/server/dialect"
 )
 
@@ -115,7 +114,7 @@ type entries struct {
 	report, github *entry
 }
 
-func newEntries(m *metrics, files map[string]*dialect.Dialect) *entries {
+func newEntries(files map[string]*dialect.Dialect) *entries {
 	es := &entries{named: map[string]*entry{}}
 	es.report = &entry{name: "report", methods: []string{http.MethodPost}, patterns: patterns(reportPath), serve: (*Server).countedReport, fail: failReport}
 	both := []string{http.MethodGet, http.MethodPost}
@@ -128,6 +127,11 @@ func newEntries(m *metrics, files map[string]*dialect.Dialect) *entries {
 	for name, d := range files {
 		es.named[name] = &entry{name: name, methods: d.Methods, patterns: d.Patterns, hosts: d.Hosts, file: d, serve: (*Server).render, fail: failDialect}
 	}
+	return es
+}
+
+// countIn sets the counters of requests.
+func (es *entries) countIn(m *metrics) *entries {
 	for e := range es.all() {
 		e.counter = m.route("dialect " + e.name)
 	}
@@ -162,29 +166,11 @@ func (es *entries) standard(product string) []productEntry {
 	return []productEntry{{product, es.report}, {product, es.github}}
 }
 
-// of returns the entries of a product. Of two that overlap, the first is kept. GitHub's forms
-// come last, because those of other dialects are more exact: both have paths such as
-// /{owner}/{repo}/releases.atom.
-func (es *entries) of(p *catalog.Product) (all []productEntry) {
-	all = append(all, productEntry{p.Name, es.report})
-	for name := range strings.FieldsSeq(p.Dialects) {
-		if e := es.named[name]; e != nil && !slices.ContainsFunc(all, func(other productEntry) bool { return other.overlaps(e) }) {
-			all = append(all, productEntry{p.Name, e})
-		}
-	}
-	return append(all, productEntry{p.Name, es.github})
-}
-
-// overlaps reports whether a request can match both entries.
-func (e *entry) overlaps(f *entry) bool {
-	return slices.ContainsFunc(e.methods, func(method string) bool { return slices.Contains(f.methods, method) }) &&
-		slices.ContainsFunc(e.patterns, func(p dialect.Pattern) bool { return slices.ContainsFunc(f.patterns, p.Overlaps) })
-}
-
 // directory finds products by declared hosts and by aliases.
 type directory struct {
 	hosts   map[string]*declaredHost
 	aliases map[string][]string // names of products, by alias in lower case
+	hints   map[string][]string // by product: which other products answer the same requests
 }
 
 // declaredHost is a host whose requests belong to products.
@@ -208,12 +194,14 @@ func (d *directory) host(name string) *declaredHost {
 
 // newDirectory returns the directory of products.
 func newDirectory(products []*product) *directory {
-	d := &directory{map[string]*declaredHost{}, map[string][]string{}}
-	declare := func(host string, entries ...productEntry) {
+	d := &directory{map[string]*declaredHost{}, map[string][]string{}, map[string][]string{}}
+	same := &conflicts{map[string][]productEntry{}, map[[2]*entry]bool{}, d.hints}
+	declare := func(host string, e productEntry) {
 		if d.hosts[host] == nil {
 			d.hosts[host] = &declaredHost{name: host}
 		}
-		d.hosts[host].entries = append(d.hosts[host].entries, entries...)
+		d.hosts[host].entries = append(d.hosts[host].entries, e)
+		same.add(host, e)
 	}
 	slices.SortFunc(products, func(a, b *product) int { return int(a.id - b.id) }) // the older one wins
 	for _, p := range products {

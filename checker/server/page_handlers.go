@@ -228,7 +228,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 		return err
 	}
 	if id.role == reader {
-		for _, hint := range p.hints() {
+		for _, hint := range slices.Concat(p.hints(), s.snapshot.Load().dialectHints(p)) {
 			data.Hints = append(data.Hints, strings.ToUpper(hint[:1])+hint[1:]+".")
 		}
 		data.Upstreams = p.Freshness(s.now(), s.options.StaleAfter)

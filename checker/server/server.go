@@ -191,7 +191,7 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	}
 	s.setBase(o.Base)
 	s.dialects.path = o.Dialects
-	s.snapshot.Store(newSnapshot(&links{o.Base, s.files, s.fetcher != nil}, newEntries(s.metrics, dialect.BuiltIn())))
+	s.snapshot.Store(newSnapshot(&links{o.Base, s.files, s.fetcher != nil}, newEntries(dialect.BuiltIn()).countIn(s.metrics)))
 	return s, s.load(ctx)
 }
 
@@ -214,6 +214,7 @@ func (s *Server) load(ctx context.Context) error {
 		next = next.at(now)
 	}
 	if next != known {
+		s.logDialects(known, next)
 		s.snapshot.Store(next)
 	}
 	return nil

@@ -39,8 +39,9 @@ type product struct {
 	next     time.Time                  // the earliest time at which a release that waits is offered, or zero
 	hints    func() []string            // see [catalog.Product.Hints]
 
-	entries   []productEntry
-	withdrawn func() []*catalog.Ranked // published and withdrawn, newest first
+	entries    []productEntry
+	unanswered []string                 // why it does not answer dialects that it lists
+	withdrawn  func() []*catalog.Ranked // published and withdrawn, newest first
 }
 
 // channel is the offer of a channel of a product.
@@ -80,7 +81,7 @@ func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
 			next.remove(old) // first all of them: one may take the repository of another
 		}
 		p := old.with(l, s.links, now)
-		p.entries = s.entries.of(&p.Product)
+		p.entries, p.unanswered = s.entries.of(&p.Product)
 		changed = append(changed, p)
 		declared = declared || p.declarations() != old.declarations()
 	}

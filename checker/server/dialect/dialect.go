@@ -46,6 +46,7 @@ type Dialect struct {
 
 	keyVars             []string // names of the variables that the templates use
 	usesCaller, usesNow bool     // whether they use the caller, and the time
+	usesProducts        bool     // whether they look up products by name
 }
 
 // Connect returns how a user points the client at url, which is the base URL and
@@ -56,6 +57,9 @@ func (d *Dialect) Connect(url string) (text, code string) {
 
 // Declares reports whether the dialect has a variable.
 func (d *Dialect) Declares(name string) bool { return slices.Contains(d.names, name) }
+
+// ChoosesProduct reports whether requests name the products that they are about.
+func (d *Dialect) ChoosesProduct() bool { return d.Declares("product") || d.usesProducts }
 
 var (
 	// ErrNotFound means that a look-up found nothing: the answer is 404.

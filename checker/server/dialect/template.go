@@ -107,6 +107,8 @@ func (c *compiler) names(n parse.Node, chain []string) {
 			c.d.usesCaller = true
 		case "Now":
 			c.d.usesNow = true
+		case "Products":
+			c.d.usesProducts = true
 		case "Vars":
 			if i+1 == len(chain) || !slices.Contains(c.d.names, chain[i+1]) {
 				c.fail(n, "name a variable of the path or of a var line after .Vars: "+strings.Join(c.d.names, ", "))
