@@ -22,7 +22,7 @@ func (c countedChecks) Count(product, version string, from checker.Platform) {
 
 func TestCheckpoint(t *testing.T) {
 	var counted []string
-	s := newClientService(t, func(h testStore) server.Store { return countedChecks{declareClients(h), &counted} })
+	s := newClientService(t, func(h testStore) server.Store { return countedChecks{h, &counted} })
 	h := s.handler.Handler()
 	const date, notes = 1767312000, "https://releases.example.com/products/myapp/releases/v1.3.0"
 	answer := func(download string, outdated bool, alerts string) string {
@@ -72,7 +72,7 @@ func TestCheckpoint(t *testing.T) {
 
 func TestUpgradeResponder(t *testing.T) {
 	var counted []string
-	s := newClientService(t, func(h testStore) server.Store { return countedChecks{declareClients(h), &counted} })
+	s := newClientService(t, func(h testStore) server.Store { return countedChecks{h, &counted} })
 	const want = `200 {"versions":[{"name":"v1.9.0","releaseDate":"2026-01-02T00:00:00Z","minUpgradableVersion":"","tags":["latest","stable"],"extraInfo":null,` +
 		`"Name":"v1.9.0","ReleaseDate":"2026-01-02T00:00:00Z","MinUpgradableVersion":"","Tags":["latest","stable"],"ExtraInfo":null,"Supported":true}],"requestIntervalInMinutes":60}` + "\n"
 	for _, c := range []struct{ body, want, counted string }{

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -12,20 +11,6 @@ import (
 	"relcheck/checker/server"
 	"relcheck/db"
 )
-
-// dialectStore is a store whose products have dialects and hosts.
-type dialectStore struct {
-	testStore
-	dialects, hosts map[string]string // by product
-}
-
-func (s dialectStore) Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error) {
-	changes, err := s.testStore.Changes(ctx, since)
-	for i, l := range changes.Products {
-		changes.Products[i].Dialects, changes.Products[i].Hosts = s.dialects[l.Name], s.hosts[l.Name]
-	}
-	return changes, err
-}
 
 var dataDialect = regexp.MustCompile(`data-dialect="([^"]*)"`)
 
@@ -42,11 +27,9 @@ func TestConnectPage(t *testing.T) {
 	dialects := map[string]string{"opa": "openpolicyagent", "grafana": "grafana grafana-plugins", "k3s": "channels", "npm": "npm npm-dist-tags"}
 	s := newServiceWith(t, serviceOptions{
 		Options: server.Options{Base: "https://example.com/releases", Covers: func(host string) bool { return host == "grafana.com" }},
-		wrap: func(h testStore) server.Store {
-			return dialectStore{h, dialects, map[string]string{"k3s": "update.k3s.io:8443"}}
-		},
 		fill: func(store *db.Store) {
-			for _, p := range []catalog.Product{{Name: "grafana", Title: "Grafana"}, {Name: "k3s", Title: "k3s", Repo: "k3s-io/k3s"}, {Name: "npm"}, {Name: "plain"}} {
+			for _, p := range []catalog.Product{{Name: "grafana", Title: "Grafana"}, {Name: "k3s", Title: "k3s", Repo: "k3s-io/k3s", Hosts: "update.k3s.io:8443"}, {Name: "npm"}, {Name: "plain"}} {
+				p.Dialects = dialects[p.Name]
 				if err := store.AddProduct(t.Context(), p); err != nil {
 					t.Fatal(err)
 				}

@@ -16,20 +16,6 @@ import (
 	"relcheck/checker/server"
 )
 
-// declaringStore is a store whose products have settings that only tests set.
-type declaringStore struct {
-	testStore
-	declare func(*catalog.Product)
-}
-
-func (d declaringStore) Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error) {
-	changes, err := d.testStore.Changes(ctx, since)
-	for i := range changes.Products {
-		d.declare(&changes.Products[i].Product)
-	}
-	return changes, err
-}
-
 func TestGitHubFormat(t *testing.T) {
 	date := time.Date(2026, 11, 5, 23, 7, 41, 0, time.UTC)
 	s := newService(t, catalog.Release{Tag: "v1.22.2", Date: date, Files: []catalog.File{
