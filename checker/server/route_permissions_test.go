@@ -31,8 +31,6 @@ var publicRoutes = map[string]bool{
 	"GET /assets/{name}":                                    true,
 	"GET /files/{product}":                                  true,
 	"GET /files/{product}/{path...}":                        true,
-	"GET /downloads":                                        true,
-	"GET /downloads/{path...}":                              true,
 	"GET /sign-in":                                          true,
 	"POST /sign-in":                                         true,
 	"POST /sign-out":                                        true,

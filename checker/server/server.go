@@ -314,8 +314,6 @@ func (s *Server) routes() []route {
 		{"DELETE /api/v1/products/{product}/releases/{version}", checkParameters(s.deleteRelease), releaseToken},
 		{"GET /files/{product}", s.fileHandler(s.file), open}, // otherwise the mux redirects it
 		{"GET /files/{product}/{path...}", s.fileHandler(s.file), open},
-		{"GET /downloads", s.fileHandler(s.opaFile), open},
-		{"GET /downloads/{path...}", s.fileHandler(s.opaFile), open},
 		{"GET /metrics", s.scrape, readStats},
 		{"GET /healthz", s.healthz, open},
 		{"GET /readyz", s.readyz, open},
