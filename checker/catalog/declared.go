@@ -58,8 +58,8 @@ func cleanHost(text string) (string, error) {
 	return host, nil
 }
 
-// cleanList returns the items of a list of at most n that are separated by spaces, as clean
-// returns them. Of items that differ only in case, it keeps the first.
+// cleanList returns the items of a list as clean returns them, each once. They are separated
+// by spaces, and there are at most n.
 func cleanList(field, list string, n int, clean func(string) (string, error)) (string, error) {
 	var all []string
 	for text := range strings.FieldsSeq(list) {
@@ -67,7 +67,7 @@ func cleanList(field, list string, n int, clean func(string) (string, error)) (s
 		if err != nil {
 			return "", err
 		}
-		if !slices.ContainsFunc(all, func(other string) bool { return strings.EqualFold(item, other) }) {
+		if !slices.Contains(all, item) {
 			all = append(all, item)
 		}
 	}

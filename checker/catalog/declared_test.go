@@ -10,7 +10,7 @@ import (
 
 func TestDeclared(t *testing.T) {
 	for _, c := range []struct{ field, given, want string }{
-		{"aliases", "  @me/App app  @ME/app temporal-server", "@me/App app temporal-server"},
+		{"aliases", "  @me/App app  @ME/app app temporal-server", "@me/App app @ME/app temporal-server"},
 		{"hosts", "Updates.Example.COM. example.com:443 example.com:8443 localhost:80 example.com", "updates.example.com example.com example.com:8443 localhost"},
 		{"dialects", "npm checkpoint npm", "npm checkpoint"},
 		{"dialects", "", ""},

@@ -106,10 +106,10 @@ func (e ProductPatch) Apply(p Product) (Product, error) {
 			}
 		}
 	}
-	if p.Origins, err = cleanOrigins(p.Origins); err != nil {
+	if p.Origins, err = cleanList("origins", p.Origins, maxOrigins, cleanOrigin); err != nil {
 		return p, err
 	}
-	if p.Upstreams, err = cleanUpstreams(p.Upstreams); err != nil {
+	if p.Upstreams, err = cleanList("upstreams", p.Upstreams, maxUpstreams, cleanUpstream); err != nil {
 		return p, err
 	}
 	if p.Links == LinksHosted {

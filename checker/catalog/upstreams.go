@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 )
@@ -39,26 +38,16 @@ func (p *Product) UpstreamList() []string {
 	return all
 }
 
-// cleanUpstreams returns a list of upstreams in canonical form, separated by spaces and
-// without duplicates.
-func cleanUpstreams(list string) (string, error) {
-	var all []string
-	for text := range strings.FieldsSeq(list) {
-		if len(text) > maxUpstream {
-			return "", fieldErrorf("upstreams", "an upstream has %d bytes; give one of at most %d", len(text), maxUpstream)
-		}
-		s, err := ParseUpstream(text)
-		if err != nil {
-			return "", fieldErrorf("upstreams", "%v", err)
-		}
-		if text = s.String(); !slices.Contains(all, text) {
-			all = append(all, text)
-		}
+// cleanUpstream returns the name of an upstream in canonical form.
+func cleanUpstream(text string) (string, error) {
+	if len(text) > maxUpstream {
+		return "", fieldErrorf("upstreams", "an upstream has %d bytes; give one of at most %d", len(text), maxUpstream)
 	}
-	if len(all) > maxUpstreams {
-		return "", fieldErrorf("upstreams", "there are %d; give at most %d", len(all), maxUpstreams)
+	u, err := ParseUpstream(text)
+	if err != nil {
+		return "", fieldErrorf("upstreams", "%v", err)
 	}
-	return strings.Join(all, " "), nil
+	return u.String(), nil
 }
 
 // Equal reports whether two products have the same settings. Their syncs may differ.
