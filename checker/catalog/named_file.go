@@ -178,8 +178,24 @@ func (l *namedList) has(url string) bool {
 // Named returns the file with a name, or nil. The name can also be the one under which the
 // file was stored, before there were others of its name.
 func (fs NamedFiles) Named(name string) *NamedFile {
-	return cmp.Or(fs.find(func(f *NamedFile) bool { return f.Name == name }),
-		fs.find(func(f *NamedFile) bool { return f.Hosted != nil && f.Hosted.Name == name }))
+	if f := fs.find(func(f *NamedFile) bool { return f.Name == name }); f != nil {
+		return f
+	}
+	return fs.find(func(f *NamedFile) bool { return f.Hosted != nil && f.Hosted.Name == name })
+}
+
+// byName returns the files by the names that [NamedFiles.Named] finds.
+func (fs NamedFiles) byName() map[string]*NamedFile {
+	index := make(map[string]*NamedFile, len(fs))
+	for i := range fs {
+		if h := fs[i].Hosted; h != nil && index[h.Name] == nil {
+			index[h.Name] = &fs[i]
+		}
+	}
+	for i := range fs {
+		index[fs[i].Name] = &fs[i]
+	}
+	return index
 }
 
 // Linked returns the file of a URL, or nil. The URL can also be one of the product's
@@ -188,8 +204,11 @@ func (fs NamedFiles) Linked(url string) *NamedFile {
 	if url == "" {
 		return nil
 	}
-	return cmp.Or(fs.find(func(f *NamedFile) bool { return f.Listed.URL == url }),
-		fs.find(func(f *NamedFile) bool { return f.Name == FileName(url) }))
+	if f := fs.find(func(f *NamedFile) bool { return f.Listed.URL == url }); f != nil {
+		return f
+	}
+	name := FileName(url)
+	return fs.find(func(f *NamedFile) bool { return f.Name == name })
 }
 
 // Of returns the file that [Downloads] has chosen, or nil.

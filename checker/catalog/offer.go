@@ -16,6 +16,7 @@ type Ranked struct {
 	Version   version.Version
 	downloads atomic.Pointer[Downloads]
 	named     atomic.Pointer[NamedFiles]
+	byName    atomic.Pointer[map[string]*NamedFile]
 }
 
 // Rank returns releases of the product with their versions, newest first: by version,
@@ -56,6 +57,17 @@ func (r *Ranked) NamedFiles(p *Product) NamedFiles {
 		r.named.Store(files)
 	}
 	return *files
+}
+
+// NamedFile returns the file with a name, as [NamedFiles.Named] does. It makes an index once,
+// because a release can have thousands of files.
+func (r *Ranked) NamedFile(p *Product, name string) *NamedFile {
+	index := r.byName.Load()
+	if index == nil {
+		index = new(r.NamedFiles(p).byName())
+		r.byName.Store(index)
+	}
+	return (*index)[name]
 }
 
 // Offer is what a product, or one of its channels, offers to its clients.

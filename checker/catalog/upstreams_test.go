@@ -110,6 +110,13 @@ func TestNamedFiles(t *testing.T) {
 		slices.SortFunc(c.files, catalog.CompareFiles)
 		slices.SortFunc(c.hosted, func(a, b catalog.HostedFile) int { return strings.Compare(a.Name, b.Name) })
 		p, r := catalog.Product{Name: "app", Download: c.template}, catalog.Release{Tag: "v1", Files: c.files, Hosted: c.hosted}
+		ranked := p.Rank([]catalog.Release{r})[0]
+		for _, name := range []string{"app", "a", "b", "linux-amd64/app", "app_d_a", "damaged", "unknown"} {
+			got, want := ranked.NamedFile(&p, name), ranked.NamedFiles(&p).Named(name)
+			if got != want {
+				t.Errorf("%s: got file %v of name %s, want %v", c.what, got, name, want)
+			}
+		}
 		var got []string
 		for _, f := range p.NamedFiles(&r) {
 			if f.ByTemplate && f.Hosted == nil {

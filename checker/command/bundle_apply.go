@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -259,9 +260,23 @@ func (a *bundleApplication) apply(ctx context.Context, b *bundle.Reader) error {
 		if !r.Repeated {
 			fmt.Fprintf(a.out, "%s: %s\n", r.Product, text)
 		}
+		if !r.New && !r.Repeated {
+			if err := a.hint(ctx, r.Product); err != nil {
+				return err
+			}
+		}
 	}
 	a.summary(b)
 	return nil
+}
+
+// hint names the settings that a product lacks for clients that cannot reach upstream.
+func (a *bundleApplication) hint(ctx context.Context, product string) error {
+	p, err := a.store.Product(ctx, product)
+	if err == nil && cmp.Or(p.Links, catalog.LinksHosted) == catalog.LinksHosted && !p.NotesHere {
+		fmt.Fprintf(a.out, "hint: answers for %s can link to other servers: if its clients cannot reach them, run relcheck product set %s --links hosted-only --notes-here\n", product, product)
+	}
+	return err
 }
 
 func (a *bundleApplication) summary(b *bundle.Reader) {

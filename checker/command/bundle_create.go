@@ -152,7 +152,9 @@ func (w *bundleWriter) openBase(ctx context.Context, store string) error {
 	if err != nil {
 		return err
 	}
-	trusted.verifiers = append(trusted.verifiers, w.verifier)
+	if _, ok := trusted.texts[bundle.KeyID(w.verifier)]; !ok {
+		trusted.verifiers = append(trusted.verifiers, w.verifier)
+	}
 	b, err := openBundle(ctx, w.since, trusted, w.progress.progress)
 	if err != nil {
 		return err
@@ -321,7 +323,7 @@ func (w *bundleWriter) summary(file, id string, h bundle.Header, size bundle.Siz
 		fmt.Fprintf(w.out, "it can be applied only after its base, bundle %s\n", shortID(h.Base))
 	}
 	if w.folder == nil {
-		fmt.Fprintln(w.out, "it contains no files, because --files is not set: answers in the closed network will link to upstream")
+		fmt.Fprintln(w.out, "it contains no files, because --files is not set: clients in the closed network cannot download the releases from there")
 	}
 	if w.omitted > 0 {
 		fmt.Fprintf(w.out, "left out %s that are damaged or that upstream has changed: see relcheck file list\n", count(int64(w.omitted), "file"))

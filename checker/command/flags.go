@@ -69,6 +69,24 @@ func (f durationFlag) Set(s string) error {
 	return nil
 }
 
+// intervalFlag is a durationFlag that can also be never.
+type intervalFlag struct{ durationFlag }
+
+func (f intervalFlag) String() string {
+	if *f.value == 0 {
+		return "never"
+	}
+	return f.durationFlag.String()
+}
+
+func (f intervalFlag) Set(s string) error {
+	if s == "never" {
+		*f.value = 0
+		return nil
+	}
+	return f.durationFlag.Set(s)
+}
+
 // keepFlag adds a flag for how long data is kept.
 func keepFlag(c *cobra.Command, keep *time.Duration, name, usage string) {
 	c.Flags().Var(durationFlag{keep, time.Hour, true}, name, usage)

@@ -74,7 +74,7 @@ func serveCommand(streams IO) *cobra.Command {
 	})
 	serveFilesFlags(c, o)
 	c.Flags().StringVar(&o.Dialects, "dialects", "", "also answer in the dialects of the files in this `folder` (default: none)")
-	f.Var(durationFlag{&o.syncEvery, syncer.MinInterval, true}, "sync-every", "sync all products with their upstreams in the background, such as 1h (default: never)")
+	f.Var(intervalFlag{durationFlag{&o.syncEvery, syncer.MinInterval, false}}, "sync-every", "time between two syncs of each product with its upstreams in the background, such as 1h")
 	o.tokens.flag(c)
 	staleFlag(c, &o.StaleAfter)
 	f.StringArrayVar(&o.certs, "tls-cert", nil, "PEM `file` with an HTTPS certificate, reloaded when it changes and on SIGHUP; can be repeated for other hosts")

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -97,9 +98,9 @@ func TestHold(t *testing.T) {
 	}
 	again()
 	ended := make(chan error)
-	recorded := false // the lock orders the accesses
+	var recorded atomic.Bool
 	go func() {
-		n, _, err := other.Prune(t.Context(), func() (map[string]bool, error) { return map[string]bool{c.SHA256: recorded}, nil })
+		n, _, err := other.Prune(t.Context(), func() (map[string]bool, error) { return map[string]bool{c.SHA256: recorded.Load()}, nil })
 		if n != 0 {
 			err = errors.New("the content was removed")
 		}
@@ -110,7 +111,7 @@ func TestHold(t *testing.T) {
 		t.Errorf("prune did not wait: got error %v", err)
 	case <-time.After(200 * time.Millisecond):
 	}
-	recorded = true
+	recorded.Store(true)
 	release()
 	if err := <-ended; err != nil {
 		t.Error(err)

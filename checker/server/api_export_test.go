@@ -182,6 +182,7 @@ func TestRelcheckUpstream(t *testing.T) {
 		if _, _, err := of.store.EditProduct(t.Context(), "opa", catalog.ProductPatch{"upstreams": "relcheck:" + url}); err != nil {
 			t.Fatal(err)
 		}
+		of.load(t) // its settings are a part of its exports
 		return &syncer.Syncer{Store: of.store, Reader: &upstream.Reader{Tokens: upstream.Tokens{strings.TrimPrefix(from.URL, "http://"): token}}}
 	}
 	syncs := []*syncer.Syncer{follow(second, first), follow(third, second)}

@@ -21,13 +21,12 @@ import (
 
 // fetchFile fetches a file that a client has requested, and records that it is hosted.
 func (s *Server) fetchFile(ctx context.Context, req fileRequest, f *catalog.NamedFile) (hosting.File, error) {
-	at := time.Now().UTC().Truncate(time.Second)
 	key := fmt.Sprintf("%s %q %q %+v", req.p.Name, req.r.Tag, f.Name, f.Listed)
 	return s.fetcher.Fetch(ctx, key, func(ctx context.Context) (hosting.File, error) {
 		log := s.log.With("product", req.p.Name, "release", req.r.Tag, "file", f.Name)
 		h, err := s.download(ctx, req, f)
 		if err == nil {
-			h.Fetched = at
+			h.Fetched = time.Now().UTC().Truncate(time.Second)
 			err = s.record(ctx, req, h)
 		}
 		if err != nil {
@@ -36,7 +35,7 @@ func (s *Server) fetchFile(ctx context.Context, req fileRequest, f *catalog.Name
 		}
 		s.refresh(ctx) // otherwise a later request may fetch it again; Watch logs an error
 		log.Info("fetched a file", "bytes", h.Size, "verified", h.Verified)
-		return hosting.File{Name: path.Base(f.Name), Content: mirror.Content{SHA256: h.SHA256, Size: h.Size}, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: at}, nil
+		return hosting.File{Name: path.Base(f.Name), Content: mirror.Content{SHA256: h.SHA256, Size: h.Size}, Verified: h.Verified, MediaType: f.Listed.MediaType, Fetched: h.Fetched}, nil
 	})
 }
 

@@ -28,7 +28,7 @@ type fileRequest struct {
 
 // file returns the requested file, or nil.
 func (req fileRequest) file() *catalog.NamedFile {
-	return req.r.NamedFiles(&req.p.Product).Named(req.name)
+	return req.r.NamedFile(&req.p.Product, req.name)
 }
 
 // fileHandler answers browsers with a page if h returns an error.

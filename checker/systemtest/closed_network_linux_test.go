@@ -197,7 +197,7 @@ func (n *inside) setNames() {
 // start starts the server with flags.
 func (n *inside) start(flags ...string) *process {
 	n.Helper()
-	p := serve(n, n.path("inside.db"), append([]string{"--listen", "127.0.0.1:443", "--base-url", "https://" + insideHost, "--public-stats",
+	p := serve(n.TB, n.path("inside.db"), append([]string{"--listen", "127.0.0.1:443", "--base-url", "https://" + insideHost, "--public-stats",
 		"--tls-cert", n.path("cert.pem"), "--tls-key", n.path("key.pem")}, flags...)...)
 	n.url = "https://" + insideHost
 	return p
@@ -299,8 +299,9 @@ func (n *inside) addAPI(product string) {
 		if err := json.Unmarshal(n.answer(path+"/"+r["version"].(string), "-H", authorization), &details); err != nil {
 			n.Fatal(err)
 		}
-		for _, quoted := range []string{"body", "upstream", "operator"} {
-			delete(details, quoted)
+		for _, quoted := range []string{"body", "notes", "upstream", "operator"} {
+			delete(details, quoted) // it shows what the list of upstream contains
+			delete(r, quoted)
 		}
 		for _, answer := range []map[string]any{r, details} {
 			text, err := json.Marshal(answer)

@@ -31,6 +31,8 @@ const (
 	// maxDownloads is the maximum number of downloads at the same time. If the file system
 	// hangs, they hang with it, and must leave connections for other requests.
 	maxDownloads = 1024
+	// recordTime is the maximum time between the end of a file's download and its record.
+	recordTime = time.Minute
 	// maxSeen is the maximum number of files whose state is remembered.
 	maxSeen = 20_000
 )
@@ -199,7 +201,8 @@ func (f *Files) Run(ctx context.Context, contents func() []mirror.Content) {
 
 // open opens trusted content. The error wraps [fs.ErrNotExist], [mirror.ErrDamaged] or
 // [mirror.ErrChanging].
-func (f *Files) open(ctx context.Context, c mirror.Content) (*os.File, fs.FileInfo, error) {
+func (f *Files) open(ctx context.Context, meta File) (*os.File, fs.FileInfo, error) {
+	c := meta.Content
 	for range 2 {
 		file, err := f.Folder.Get(c.SHA256)
 		if err != nil {
@@ -209,7 +212,7 @@ func (f *Files) open(ctx context.Context, c mirror.Content) (*os.File, fs.FileIn
 		if err == nil && !info.Mode().IsRegular() {
 			err = f.lost(c.SHA256, fs.ErrNotExist)
 		}
-		if err == nil && f.trusts(c, info) {
+		if err == nil && f.trusts(meta, info) {
 			return file, info, nil
 		}
 		file.Close()
@@ -223,15 +226,18 @@ func (f *Files) open(ctx context.Context, c mirror.Content) (*os.File, fs.FileIn
 	return nil, nil, mirror.ErrChanging
 }
 
-// trusts reports whether a file does not have to be verified before it is served.
-func (f *Files) trusts(c mirror.Content, info fs.FileInfo) bool {
+// trusts reports whether a file does not have to be verified before it is served. A file that
+// was changed after it was recorded, and has not been verified since, must be.
+func (f *Files) trusts(meta File, info fs.FileInfo) bool {
+	c := meta.Content
 	f.mu.RLock()
 	problem, seen := f.unusable[c.SHA256], f.seen[c.SHA256]
 	f.mu.RUnlock()
 	if problem == nil && seen != nil {
 		return mirror.Same(seen, info)
 	}
-	if problem != nil || info.Size() != c.Size {
+	changed := info.ModTime()
+	if problem != nil || info.Size() != c.Size || changed.After(meta.Fetched.Add(recordTime)) && changed.After(f.Folder.LastCheck(c.SHA256[:2])) {
 		return false
 	}
 	f.set(c.SHA256, nil, info) // it was verified when it was stored

@@ -145,7 +145,7 @@ func TestTrust(t *testing.T) {
 	c := s.add(t, make([]byte, 100_000))
 	get := func() int {
 		w := httptest.NewRecorder()
-		if err := s.Serve(w, httptest.NewRequest("GET", "/", nil), File{Name: "a", Content: c}); err != nil {
+		if err := s.Serve(w, httptest.NewRequest("GET", "/", nil), File{Name: "a", Content: c, Fetched: time.Now()}); err != nil {
 			return 0
 		}
 		return w.Body.Len()
@@ -171,6 +171,17 @@ func TestTrust(t *testing.T) {
 	}
 	if got := get(); got != 0 || !errors.Is(s.Problem(c.SHA256), mirror.ErrDamaged) {
 		t.Errorf("truncated file: got %d bytes and state %v, want none and %v", got, s.Problem(c.SHA256), mirror.ErrDamaged)
+	}
+	c = s.add(t, bytes.Repeat([]byte("changed while no server runs"), 1000))
+	if err := os.WriteFile(s.path(c.SHA256), make([]byte, c.Size), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(s.path(c.SHA256), later, later); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(); got != 0 || !errors.Is(s.Problem(c.SHA256), mirror.ErrDamaged) {
+		t.Errorf("file that changed after it was recorded: got %d bytes and state %v, want none and %v", got, s.Problem(c.SHA256), mirror.ErrDamaged)
 	}
 }
 

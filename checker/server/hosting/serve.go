@@ -42,7 +42,7 @@ func (f *Files) Serve(w http.ResponseWriter, r *http.Request, meta File) error {
 	if f.downloads.Add(1) > maxDownloads {
 		return ErrBusy
 	}
-	file, info, err := f.open(r.Context(), meta.Content)
+	file, info, err := f.open(r.Context(), meta)
 	if err != nil {
 		return err
 	}
