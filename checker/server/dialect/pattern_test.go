@@ -35,6 +35,8 @@ func TestMatch(t *testing.T) {
 		{"/{v}", "/a%0Ab", ""},
 		{"/{v}", "/a%FF", ""},
 		{"/{v}", "/" + strings.Repeat("x", 201), ""},
+		{"/{v...}", "/" + strings.Repeat("x", 1000) + "/" + strings.Repeat("y", 999), "v=" + strings.Repeat("x", 1000) + "/" + strings.Repeat("y", 999)},
+		{"/{v...}", "/" + strings.Repeat("x", 2001), ""},
 		{"/{v}", "/a%22%7B%7B", `v=a"{{`},
 	} {
 		var v Vars

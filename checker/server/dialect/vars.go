@@ -19,6 +19,7 @@ import (
 const (
 	maxVars  = 16
 	maxValue = 200      // bytes of the value of a variable
+	maxRest  = 2000     // bytes of the value of {name...}, which can be a tag and the name of a file
 	maxRaw   = 2000     // bytes that a regular expression searches
 	maxBody  = 16 << 10 // bytes of the body of a request
 	maxDepth = 32       // of the body
@@ -44,8 +45,10 @@ func (v *Vars) Get(name string) string {
 }
 
 // Add adds a variable. It reports false if the value is empty, too long or not printable.
-func (v *Vars) Add(name, value string) bool {
-	if value == "" || len(value) > maxValue || v.n == maxVars || printable.Check(value) != nil {
+func (v *Vars) Add(name, value string) bool { return v.add(name, value, maxValue) }
+
+func (v *Vars) add(name, value string, limit int) bool {
+	if value == "" || len(value) > limit || v.n == maxVars || printable.Check(value) != nil {
 		return false
 	}
 	v.names[v.n], v.values[v.n] = name, value
