@@ -35,6 +35,9 @@ var githubPatterns = []string{
 	"/{owner}/{repo}/releases.atom", "/{owner}/{repo}/releases/download/{file...}", "/graphql", "/api/graphql",
 }
 
+// exposed are the headers that clients in web pages can read, as at GitHub.
+var exposed = []string{"ETag, Link"}
+
 // githubCall is a call in the form of GitHub's REST API.
 type githubCall struct {
 	s     *Server
@@ -51,6 +54,7 @@ type githubCall struct {
 // offers the releases of the channel, with pre-releases. Under /p/{product}, the repository
 // in the path is ignored.
 func (s *Server) github(w http.ResponseWriter, r *http.Request, c *call) error {
+	w.Header()["Access-Control-Expose-Headers"] = exposed
 	if c.vars.Get("owner") == "" {
 		return s.graphQL(w, r, c)
 	}
