@@ -173,10 +173,14 @@ func (l callLinks) withName(r *catalog.Ranked, name, link string) string {
 	return l.s.options.Base + "/p/" + l.c.Name + "/o/r/releases/download/" + tag + "/" + url.PathEscape(name)
 }
 
-// foreign returns the link, or "" if it leads to a host that is declared here: clients would
-// be redirected in a circle.
+// foreign returns the link, or "" if it leads to the declared host of the request, at which
+// clients reach this server instead of upstream: it would redirect them in a circle.
 func (l callLinks) foreign(link string) string {
-	if u, err := url.Parse(link); err == nil && u.Host != "" && !strings.HasPrefix(link, l.s.options.Base+"/") && l.c.snap.directory.host(u.Host) != nil {
+	u, err := url.Parse(link)
+	if err != nil || u.Host == "" || strings.HasPrefix(link, l.s.options.Base+"/") {
+		return link
+	}
+	if h := l.c.snap.directory.host(u.Host); h != nil && l.c.base == l.s.scheme+h.name {
 		return ""
 	}
 	return link
@@ -187,7 +191,7 @@ func (l callLinks) Hosted(tag, name string) string {
 	if r == nil || r.Withdrawn || r.Date.After(l.s.now()) || l.c.links == nil {
 		return ""
 	}
-	if f := r.NamedFiles(&l.c.Product).Named(name); f != nil {
+	if f := r.NamedFile(&l.c.Product, name); f != nil {
 		return l.c.links.to(&l.c.Product, &r.Release, f)
 	}
 	return ""
