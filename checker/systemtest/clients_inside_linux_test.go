@@ -50,9 +50,6 @@ func (f *clientServer) testSync(t *testing.T) {
 
 // testNames runs clients whose host is fixed, with a server on its port.
 func (f *clientServer) testNames(t *testing.T) {
-	if !f.dialects {
-		t.Skip("products cannot have dialects")
-	}
 	hosts := []string{"checkpoint-api.hashicorp.com", "dl.k8s.io", "version-info.temporal.io"}
 	n := closedNetwork{t, t.TempDir()}
 	pair := newKeyPair(t, 24, hosts...)

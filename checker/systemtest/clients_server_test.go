@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -18,11 +17,7 @@ func newClientServer(t *testing.T) *clientServer {
 	f := &clientServer{store: filepath.Join(t.TempDir(), "relcheck.db"), files: t.TempDir()}
 	f.findPrograms(t)
 	f.gateway = newGateway(t, "checkpoint-api.hashicorp.com", "dl.k8s.io")
-	f.dialects = strings.Contains(relcheck(t, "product", "add", "--help"), "--dialect")
 	for _, c := range releasedClients {
-		if slices.Contains(c.flags, "--dialect") && !f.dialects {
-			continue
-		}
 		f.command(t, append([]string{"product", "add", c.name, "--repo", "me/" + c.name}, c.flags...)...)
 	}
 	f.target = serve(t, f.store, "--files", f.files, "--base-url", f.URL).addr

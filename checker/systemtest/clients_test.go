@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -40,7 +39,6 @@ type clientServer struct {
 	store, files string
 	programs     string // folder of make clients
 	modules      string // folder from which run.mjs imports its packages
-	dialects     bool   // products can have dialects
 }
 
 // findPrograms finds what make clients installs.
@@ -74,9 +72,6 @@ func (f *clientServer) findPrograms(t *testing.T) {
 
 // test tests one client.
 func (f *clientServer) test(t *testing.T, c releasedClient) {
-	if slices.Contains(c.flags, "--dialect") && !f.dialects {
-		t.Skip("products cannot have dialects")
-	}
 	v := c.versions
 	if v == [4]string{} {
 		v = defaultVersions

@@ -267,7 +267,7 @@ func (n *inside) addAnswers() {
 			n.addLinks("report of "+product+" on "+platform, string(n.answer(path+"/v1/version", "-A", "Test/1.0.0 ("+platform+")", "-H", "Content-Type: application/json",
 				"-d", `{"id":"`+uuid.NewString()+`","version":"v0.1.0"}`)))
 		}
-		n.addLinks("GitHub's form for "+product, string(n.answer("/p/"+product+"/repos/a/b/releases/latest")))
+		n.addGitHub(product)
 		n.addAPI(product)
 		for _, page := range []string{"", "/releases", "/connect"} {
 			n.addPage("/products/" + product + page)
@@ -281,6 +281,24 @@ func (n *inside) addAnswers() {
 			n.addLinks("relcheck check", n.relcheck(append([]string{"check", "--product", product, "--as", "0.1.0", "--url", n.url}, args...)...))
 		}
 	}
+}
+
+// addGitHub adds the links in GitHub's form of the latest release of a product, except those
+// to archives of the source code and to uploads, which the form requires and the server does
+// not have.
+func (n *inside) addGitHub(product string) {
+	var release map[string]any
+	if err := json.Unmarshal(n.answer("/p/"+product+"/repos/a/b/releases/latest"), &release); err != nil {
+		n.Fatal(err)
+	}
+	for _, absent := range []string{"tarball_url", "zipball_url", "upload_url"} {
+		delete(release, absent)
+	}
+	text, err := json.Marshal(release)
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.addLinks("GitHub's form for "+product, string(text))
 }
 
 // addAPI adds the links in the API's answers about the releases of a product, except in what
