@@ -60,21 +60,22 @@ func (f *clientServer) testNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.command(t, "product", "add", "temporal", "--dialect", "temporal")
-	serve(t, f.store, "--listen", "127.0.0.1:443", "--base-url", f.URL, "--tls-cert", n.path("cert.pem"), "--tls-key", n.path("key.pem"))
-	r := &clientRun{T: t, clientServer: f, dir: n.dir}
-	ca := []string{"SSL_CERT_FILE=" + n.path("cert.pem"), "CHECKPOINT_TIMEOUT=30000"}
-	for product, program := range map[string][]string{
-		"checkpoint": {"clients", "checkpoint", "checkpoint", "v1.36.1", n.path("cache")},
-		"temporal":   {"clients", "temporal", "temporal", "v1.36.1"},
-		"kubeadm":    {"kubeadm", "stable-1"},
-	} {
+	for _, product := range []string{"checkpoint", "temporal", "kubeadm"} {
 		c := releasedClient{name: product, files: noFiles}
 		f.publish(t, c, "v1.36.1")
 		f.publish(t, c, "v1.36.2")
-		f.await(t, c, "v1.36.2")
-		waitFor(t, "v1.36.2 for "+product, func() bool {
-			version := r.exec(ca, filepath.Join(r.programs, program[0]), program[1:]...)
-			return strings.TrimPrefix(version, "v") == "1.36.2"
-		})
+	}
+	f.server.stop(t)
+	serve(t, f.store, "--listen", "127.0.0.1:443", "--base-url", f.URL, "--tls-cert", n.path("cert.pem"), "--tls-key", n.path("key.pem"))
+	r := &clientRun{T: t, clientServer: f, dir: n.dir}
+	ca := []string{"SSL_CERT_FILE=" + n.path("cert.pem"), "CHECKPOINT_TIMEOUT=30000"}
+	for _, program := range [][]string{
+		{"clients", "checkpoint", "checkpoint", "v1.36.1", n.path("cache")},
+		{"clients", "temporal", "temporal", "v1.36.1"},
+		{"kubeadm", "stable-1"},
+	} {
+		if got := r.exec(ca, filepath.Join(r.programs, program[0]), program[1:]...); strings.TrimPrefix(got, "v") != "1.36.2" {
+			t.Errorf("%v: got version %q, want 1.36.2", program, got)
+		}
 	}
 }

@@ -20,7 +20,8 @@ func newClientServer(t *testing.T) *clientServer {
 	for _, c := range releasedClients {
 		f.command(t, append([]string{"product", "add", c.name, "--repo", "me/" + c.name}, c.flags...)...)
 	}
-	f.target = serve(t, f.store, "--files", f.files, "--base-url", f.URL).addr
+	f.server = serve(t, f.store, "--files", f.files, "--base-url", f.URL)
+	f.target = f.server.addr
 	return f
 }
 

@@ -36,6 +36,7 @@ var defaultVersions = [4]string{"v1.2.0", "v1.3.0", "v1.4.0", "v1.5.0-rc.1"}
 // clientServer is a server with a product for each client.
 type clientServer struct {
 	*gateway
+	server       *process
 	store, files string
 	programs     string // folder of make clients
 	modules      string // folder from which run.mjs imports its packages

@@ -284,15 +284,15 @@ func (n *inside) addAnswers() {
 }
 
 // addGitHub adds the links in GitHub's form of the latest release of a product, except those
-// to archives of the source code and to uploads, which the form requires and the server does
-// not have.
+// in upstream's notes, and those to archives of the source code and to uploads, which the form
+// requires and the server does not have.
 func (n *inside) addGitHub(product string) {
 	var release map[string]any
 	if err := json.Unmarshal(n.answer("/p/"+product+"/repos/a/b/releases/latest"), &release); err != nil {
 		n.Fatal(err)
 	}
-	for _, absent := range []string{"tarball_url", "zipball_url", "upload_url"} {
-		delete(release, absent)
+	for _, field := range []string{"body", "tarball_url", "zipball_url", "upload_url"} {
+		delete(release, field)
 	}
 	text, err := json.Marshal(release)
 	if err != nil {
