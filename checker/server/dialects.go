@@ -22,7 +22,7 @@ const maxRequestBody = 16 << 10
 // render answers a request in a dialect that is a file.
 func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 	d := c.entry.file
-	if err := d.Read(r, c.vars); err != nil {
+	if err := d.Read(r, &c.vars); err != nil {
 		return fail(http.StatusBadRequest, "invalid_body", "", err.Error())
 	}
 	if d.Declares("product") {
@@ -31,7 +31,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 		}
 	}
 	caller, latest := s.check(w, r, c)
-	q := &dialect.Request{Base: c.base, Caller: caller, Vars: c.vars}
+	q := &dialect.Request{Base: c.base, Caller: caller, Vars: &c.vars}
 	k := answerKey{c.entry, c.channel, latest, c.base, d.Key(q)}
 	return s.answer(w, r, c, k, func() (*answer, error) {
 		a, err := d.Render(s.model(c, latest), q)

@@ -27,19 +27,10 @@ type entry struct {
 	fail  func(*Server, http.ResponseWriter, error)
 }
 
-// match matches a normalized path with the patterns of the entry. Of two requests, vars are
-// not shared.
-func (e *entry) match(path string) (vars *dialect.Vars, ok bool) {
-	for _, p := range e.patterns {
-		if vars == nil {
-			vars = new(dialect.Vars)
-		}
-		if p.Match(path, vars) {
-			return vars, true
-		}
-		*vars = dialect.Vars{}
-	}
-	return nil, false
+// match reports whether a pattern of the entry matches a normalized path, and adds its
+// variables to vars.
+func (e *entry) match(path string, vars *dialect.Vars) bool {
+	return slices.ContainsFunc(e.patterns, func(p dialect.Pattern) bool { return p.Match(path, vars) })
 }
 
 // allows reports whether the entry has the method. Web pages ask with OPTIONS first.

@@ -54,6 +54,18 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 	return s.handle(routes)
 }
 
+// FrontDoor returns the front door alone. Own routes and reports do nothing.
+func (s *Server) FrontDoor() http.Handler {
+	s.snapshot.Load().entries.report.serve = func(*Server, http.ResponseWriter, *http.Request, *call) error { return nil }
+	own := http.NewServeMux()
+	for _, rt := range s.routes() {
+		own.HandleFunc(rt.pattern, func(http.ResponseWriter, *http.Request) {})
+	}
+	d := &frontDoor{s, own, http.NotFoundHandler()}
+	own.HandleFunc("/", d.unmatched)
+	return d
+}
+
 // LocalURL returns the URL to go to after signing in, if the base URL has the path root.
 func LocalURL(root, next string) string { return (&Server{root: root}).localURL(next) }
 

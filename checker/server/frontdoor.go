@@ -18,7 +18,7 @@ type call struct {
 	prefix  dialect.Prefix // or zero
 	base    string         // what links in the answer begin with
 	path    string         // behind the prefix
-	vars    *dialect.Vars  // of the entry's pattern; nil if it has none
+	vars    dialect.Vars   // of the entry's pattern, and of the rest of the request
 }
 
 // setProduct sets the product of a name, or of the repository in the path if the name is
@@ -52,8 +52,8 @@ func (c *call) setProduct(name string) (err error) {
 // The path of the base URL may precede all but the first.
 type frontDoor struct {
 	*Server
-	mux *http.ServeMux
-	own http.Handler // the routes in mux, and errors for what they do not match
+	own     *http.ServeMux // the routes of this server; the others lead to unmatched
+	refused http.Handler   // answers what matches nothing
 }
 
 func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -74,22 +74,33 @@ func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		escaped = rest
 		path, _ = dialect.SplitPath(rest)
 	}
-	c := &call{snap: snap, base: d.options.Base}
 	if path == reportPath {
-		d.enter(w, r, c, snap.entries.root[:1], path)
+		d.enterReport(w, r, snap)
 		return
 	}
 	if prefix, ok := dialect.CutPrefix(escaped); ok {
-		d.enterPrefix(w, r, c, prefix)
+		d.enterPrefix(w, r, &call{snap: snap, base: d.options.Base}, prefix)
 		return
 	}
-	r = withPath(r, path)
-	if _, pattern := d.mux.Handler(r); pattern == "" {
-		if d.enter(w, r, c, snap.entries.root, path) || host != nil && d.enter(w, r, c, host.entries, path) {
-			return
-		}
+	d.own.ServeHTTP(w, withPath(r, path))
+}
+
+// enterReport answers a request at the path of reports. It allocates nothing.
+func (d *frontDoor) enterReport(w http.ResponseWriter, r *http.Request, snap *snapshot) {
+	if e := snap.report.entry; !e.allows(r.Method) {
+		d.refuseMethod(w, reportPath, e.allMethods())
+		return
 	}
-	d.own.ServeHTTP(w, r)
+	d.serve(w, r, snap.report, snap.reportErr)
+}
+
+// unmatched answers a request that no route of this server matches.
+func (d *frontDoor) unmatched(w http.ResponseWriter, r *http.Request) {
+	snap, path := d.snapshot.Load(), r.URL.EscapedPath()
+	c, host := &call{snap: snap, base: d.options.Base}, snap.directory.host(r.Host)
+	if !d.enter(w, r, c, snap.entries.root, path) && (host == nil || !d.enter(w, r, c, host.entries, path)) {
+		d.refused.ServeHTTP(w, r)
+	}
 }
 
 // cutRoot removes the path of the base URL from the start of an escaped path.
@@ -124,7 +135,7 @@ func (d *frontDoor) enterPrefix(w http.ResponseWriter, r *http.Request, c *call,
 	switch {
 	case d.enter(w, r, c, entries, prefix.Rest):
 	case wantsPage(r):
-		d.own.ServeHTTP(w, r)
+		d.refused.ServeHTTP(w, r)
 	default:
 		d.refuse(w, http.StatusNotFound, "nothing is at this path; see "+d.options.Base+"/connect")
 	}
@@ -135,15 +146,14 @@ func (d *frontDoor) enterPrefix(w http.ResponseWriter, r *http.Request, c *call,
 func (d *frontDoor) enter(w http.ResponseWriter, r *http.Request, c *call, entries []productEntry, path string) bool {
 	var allowed []string
 	for _, e := range entries {
-		vars, ok := e.match(path)
 		switch {
-		case !ok:
+		case !e.match(path, &c.vars):
 			continue
 		case !e.allows(r.Method):
-			allowed = append(allowed, e.allMethods()...)
+			allowed, c.vars = append(allowed, e.allMethods()...), dialect.Vars{}
 			continue
 		}
-		c.entry, c.path, c.vars = e.entry, path, vars
+		c.entry, c.path = e.entry, path
 		d.serve(w, r, c, c.setProduct(e.product))
 		return true
 	}

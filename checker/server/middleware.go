@@ -83,14 +83,10 @@ func limitHeaders(next http.Handler) http.Handler {
 
 // jsonErrors answers requests that match no route of mux with JSON, or browsers with a page.
 // The mux would answer in plain text.
-func (s *Server) jsonErrors(mux *http.ServeMux, next http.Handler) http.Handler {
+func (s *Server) jsonErrors(mux *http.ServeMux) http.Handler {
 	page := s.page(notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refusal, pattern := mux.Handler(r)
-		if pattern != "" {
-			next.ServeHTTP(w, r)
-			return
-		}
+		refusal, _ := mux.Handler(r)
 		probe := &statusProbe{header: http.Header{}}
 		refusal.ServeHTTP(probe, r)
 		s.metrics.unrouted.add(probe.status)

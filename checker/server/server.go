@@ -191,7 +191,7 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	}
 	s.setBase(o.Base)
 	s.dialects.path = o.Dialects
-	s.snapshot.Store(newSnapshot(&links{o.Base, s.files, s.fetcher != nil}, newEntries(dialect.BuiltIn()).countIn(s.metrics)))
+	s.use(newSnapshot(&links{o.Base, s.files, s.fetcher != nil}, newEntries(dialect.BuiltIn()).countIn(s.metrics)))
 	return s, s.load(ctx)
 }
 
@@ -215,9 +215,16 @@ func (s *Server) load(ctx context.Context) error {
 	}
 	if next != known {
 		s.logDialects(known, next)
-		s.snapshot.Store(next)
+		s.use(next)
 	}
 	return nil
+}
+
+// use answers requests from a snapshot.
+func (s *Server) use(next *snapshot) {
+	next.report = &call{snap: next, entry: next.entries.report, base: s.options.Base}
+	next.reportErr = next.report.setProduct(DefaultProduct)
+	s.snapshot.Store(next)
 }
 
 // Watch applies changes of the catalog within a second, and stores the usage of tokens,
@@ -280,15 +287,19 @@ func (s *Server) refresh(ctx context.Context) error {
 func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
 
 func (s *Server) handle(routes []route) http.Handler {
-	mux := http.NewServeMux()
+	all, own := http.NewServeMux(), http.NewServeMux()
 	for _, rt := range routes {
-		mux.Handle(rt.pattern, s.metrics.route(rt.pattern).wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := s.metrics.route(rt.pattern).wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := s.authorize(rt, w, r); err != nil {
 				writeError(w, failureOf(err))
 			}
-		})))
+		}))
+		all.Handle(rt.pattern, h)
+		own.Handle(rt.pattern, h)
 	}
-	return s.requireTLS(markReceived(limitHeaders(s.recoverPanics(&frontDoor{s, mux, s.jsonErrors(mux, mux)}))))
+	d := &frontDoor{s, own, s.jsonErrors(all)}
+	own.HandleFunc("/", d.unmatched)
+	return s.requireTLS(markReceived(limitHeaders(s.recoverPanics(d))))
 }
 
 // route is a pattern of requests, the handler that answers them, and the permission that

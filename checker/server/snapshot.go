@@ -24,6 +24,9 @@ type snapshot struct {
 	entries   *entries
 	directory *directory
 	answers   *answerCache
+
+	report    *call // shared by all requests of reportPath
+	reportErr error // if that has no product
 }
 
 type product struct {
@@ -119,7 +122,7 @@ func (s *snapshot) next() (at time.Time) {
 
 // copy returns a copy that can be changed.
 func (s *snapshot) copy() *snapshot {
-	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}, s.links, s.entries, s.directory, newAnswerCache()}
+	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}, s.links, s.entries, s.directory, newAnswerCache(), nil, nil}
 	maps.Copy(next.waiting, s.waiting)
 	return next
 }
