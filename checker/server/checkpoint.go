@@ -43,15 +43,13 @@ func (s *Server) checkpoint(w http.ResponseWriter, r *http.Request, c *call) err
 			return err
 		}
 		io.Copy(io.Discard, io.LimitReader(r.Body, maxRequestBody)) // an error does not matter
-		(&answer{status: http.StatusCreated}).send(w, r)
-		return nil
+		return newAnswer(http.StatusCreated, http.Header{}, nil).send(w, r)
 	}
 	if err := only(http.MethodGet, w, r); err != nil {
 		return err
 	}
 	if c.vars.Get("product") == "" {
-		newAnswer(jsonType, []byte("{}\n")).send(w, r)
-		return nil
+		return newJSON([]byte("{}\n")).send(w, r)
 	}
 	if err := c.setNamed(); err != nil {
 		return err
@@ -68,8 +66,8 @@ func (s *Server) checkpoint(w http.ResponseWriter, r *http.Request, c *call) err
 	if caller.Verdict == dialect.Withdrawn {
 		rest += " " + caller.Version
 	}
-	return s.answer(w, r, c, answerKey{c.entry, c.channel, latest, c.base, rest}, func() (*answer, error) {
-		return newAnswer(jsonType, encode(s.newCheckpointAnswer(c, latest, caller))), nil
+	return s.answer(w, r, c, answerKey{entry: c.entry, channel: c.channel, latest: latest, base: c.base, rest: rest}, func() (*answer, error) {
+		return newJSON(encode(s.newCheckpointAnswer(c, latest, caller))), nil
 	})
 }
 

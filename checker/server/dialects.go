@@ -31,10 +31,11 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 		}
 	}
 	caller, latest := s.check(w, r, c)
-	q := &dialect.Request{Base: c.base, Caller: caller, Vars: &c.vars}
-	k := answerKey{c.entry, c.channel, latest, c.base, d.Key(q)}
+	q := dialect.Request{Base: c.base, Caller: caller, Vars: &c.vars}
+	k := answerKey{entry: c.entry, channel: c.channel, latest: latest, base: c.base, rest: d.Key(&q)}
 	return s.answer(w, r, c, k, func() (*answer, error) {
-		a, err := d.Render(s.model(c, latest), q)
+		q := q // so that only new answers allocate it
+		a, err := d.Render(s.model(c, latest), &q)
 		if errors.Is(err, dialect.ErrNotFound) {
 			return nil, errNoAnswer
 		}
@@ -48,7 +49,9 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 			name := textproto.CanonicalMIMEHeaderKey(field[0])
 			h[name] = append(h[name], field[1])
 		}
-		return &answer{a.Status, h, a.Body, a.ETag, a.Reusable}, nil
+		made := newAnswer(a.Status, h, a.Body)
+		made.keep = a.Reusable
+		return made, nil
 	})
 }
 
@@ -73,7 +76,11 @@ var errNoAnswer = fail(http.StatusNotFound, "not_found", "", "not found")
 func (s *Server) check(w http.ResponseWriter, r *http.Request, c *call) (dialect.Caller, *catalog.Ranked) {
 	caller := s.callerOf(r, c)
 	s.count(w, r, c, caller)
-	o, _ := c.judge(c.channel, caller.Release, caller.Version)
+	if caller.Version == "" {
+		return caller, c.channel.Latest
+	}
+	o, v := c.judge(c.channel, caller.Release, caller.Version)
+	caller.Verdict = dialect.Verdict(v)
 	return caller, o.release
 }
 
@@ -97,8 +104,6 @@ func (s *Server) callerOf(r *http.Request, c *call) (caller dialect.Caller) {
 	caller.Version, caller.Platform = cmp.Or(version, c.prefix.Version), platform
 	if caller.Version != "" {
 		caller.Release = c.find(caller.Version)
-		_, v := c.judge(c.channel, caller.Release, caller.Version)
-		caller.Verdict = dialect.Verdict(v)
 	}
 	return caller
 }

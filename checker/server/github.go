@@ -134,7 +134,7 @@ func (g *githubCall) list() error {
 		g.s.check(g.w, g.r, g.c)
 	}
 	releases := all[p.from:p.to]
-	return g.send(githubAnswer{key: p.key, link: p.link, notes: releases, body: func(notes map[string]string) ([]byte, error) {
+	return g.send(githubAnswer{page: p, notes: releases, body: func(notes map[string]string) ([]byte, error) {
 		return encodeList(releases, func(r *catalog.Ranked) any { return g.newRelease(r, notes[r.Tag]) })
 	}})
 }
@@ -146,7 +146,7 @@ func (g *githubCall) tags() error {
 		return g.noRelease()
 	}
 	p := g.page("/tags", len(all))
-	return g.send(githubAnswer{key: p.key, link: p.link, body: func(map[string]string) ([]byte, error) {
+	return g.send(githubAnswer{page: p, body: func(map[string]string) ([]byte, error) {
 		return encodeList(all[p.from:p.to], func(r *catalog.Ranked) any { return g.newTag(r) })
 	}})
 }
@@ -202,30 +202,51 @@ func (g *githubCall) sendRelease(r *catalog.Ranked) error {
 
 // githubPage is a page of a list.
 type githubPage struct {
-	n, from, to int
-	key, link   string
+	path     string // of the list
+	n, per   int    // its number, and the number of items on a page
+	from, to int    // its items
+	total    int    // items of the list
 }
 
 // page returns the page of a list that is requested. If there is no such page, it is empty.
-func (g *githubCall) page(path string, total int) (p githubPage) {
-	query := g.r.URL.Query()
-	number := func(name string, absent int) int {
-		if n, err := strconv.Atoi(query.Get(name)); err == nil && n >= 1 && n < 1<<31 {
-			return n
+func (g *githubCall) page(path string, total int) *githubPage {
+	p := &githubPage{path: path, n: 1, per: githubPerPage, total: total}
+	if g.r.URL.RawQuery != "" {
+		query := g.r.URL.Query()
+		set := func(n *int, name string) {
+			if given, err := strconv.Atoi(query.Get(name)); err == nil && given >= 1 && given < 1<<31 {
+				*n = given
+			}
 		}
-		return absent
+		set(&p.n, "page")
+		set(&p.per, "per_page")
+		p.per = min(p.per, maxGitHubPerPage)
 	}
-	per := min(number("per_page", githubPerPage), maxGitHubPerPage)
-	p.n = number("page", 1)
-	p.from = min((p.n-1)*per, total)
-	p.to = min(p.from+per, total)
-	last := (total-1)/per + 1
+	p.from = min((p.n-1)*p.per, total)
+	p.to = min(p.from+p.per, total)
+	return p
+}
+
+// key identifies the page among the answers of a channel. All pages beyond the end are equal.
+func (p *githubPage) key() string {
+	if p.from == p.total {
+		return p.path
+	}
+	return p.path + " " + strconv.Itoa(p.per) + " " + strconv.Itoa(p.n)
+}
+
+// link returns the header Link, or "". The links in it begin with api.
+func (p *githubPage) link(api string) string {
+	if p.from == p.total {
+		return ""
+	}
 	var links []string
 	add := func(rel string, n int) {
-		links = append(links, fmt.Sprintf(`<%s%s?per_page=%d&page=%d>; rel="%s"`, g.api, path, per, n, rel))
+		links = append(links, fmt.Sprintf(`<%s%s?per_page=%d&page=%d>; rel="%s"`, api, p.path, p.per, n, rel))
 	}
+	last := (p.total-1)/p.per + 1
 	if p.n > 1 {
-		add("prev", min(p.n-1, last))
+		add("prev", p.n-1)
 	}
 	if p.n < last {
 		add("next", p.n+1)
@@ -234,20 +255,16 @@ func (g *githubCall) page(path string, total int) (p githubPage) {
 	if p.n > 1 {
 		add("first", 1)
 	}
-	p.key, p.link = fmt.Sprint(path, " ", per, " ", p.n), strings.Join(links, ", ")
-	if p.from == total { // all such pages are equal
-		p.key, p.link = path, ""
-	}
-	return p
+	return strings.Join(links, ", ")
 }
 
 // githubAnswer describes an answer.
 type githubAnswer struct {
-	key    string            // identifies it among the answers of the channel
+	page   *githubPage       // nil if it is no list
+	key    string            // identifies it among the answers of the channel, if it is no list
 	notes  []*catalog.Ranked // the releases whose notes it contains
 	urgent bool              // it is sent without the notes if the store does not answer
 	kind   []string          // Content-Type; default: JSON
-	link   string            // header Link, or empty
 
 	// body returns the body with the notes of releases, by tag.
 	body func(notes map[string]string) ([]byte, error)
@@ -255,43 +272,50 @@ type githubAnswer struct {
 
 var varyByEncoding, varyByAccept = []string{"Accept-Encoding"}, []string{"Accept, Accept-Encoding"}
 
-// send sends an answer. It reads the notes before it waits for its turn, so that a slow store
-// does not delay other answers.
-func (g *githubCall) send(a githubAnswer) (err error) {
-	if a.kind == nil {
-		a.kind = jsonType
-	}
-	if acceptsGzip(g.r) {
-		a.key += " gzip"
-	}
-	h := g.w.Header()
-	if h["Vary"] == nil {
+// send sends an answer.
+func (g *githubCall) send(a githubAnswer) error {
+	if h := g.w.Header(); h["Vary"] == nil {
 		h["Vary"] = varyByEncoding
 	}
-	k := answerKey{entry: g.c.entry, channel: g.c.channel, base: g.api, rest: a.key}
+	if a.page != nil {
+		a.key = a.page.key()
+	}
+	k := answerKey{entry: g.c.entry, channel: g.c.channel, base: g.api, rest: a.key, gzipped: acceptsGzip(g.r)}
+	if known := g.c.snap.answers.get(k); known != nil {
+		return known.send(g.w, g.r)
+	}
+	return g.make(k, a)
+}
+
+// make makes and sends an answer. It reads the notes before it waits for its turn, so that a
+// slow store does not delay other answers.
+func (g *githubCall) make(k answerKey, a githubAnswer) (err error) {
 	var notes map[string]string
-	if len(a.notes) > 0 && g.c.snap.answers.get(k) == nil {
+	if len(a.notes) > 0 {
 		if notes, err = g.readNotes(a.notes, a.urgent); err != nil && !a.urgent {
 			return err
 		}
 	}
-	complete := len(a.notes) == 0 || notes != nil
-	return g.s.answer(g.w, g.r, g.c, k, func() (*answer, error) {
-		if !complete && !a.urgent { // it was in the cache a moment ago
-			return nil, busy()
-		}
+	complete := err == nil
+	return g.s.makeAnswer(g.w, g.r, g.c, k, func() (*answer, error) {
 		body, err := a.body(notes)
 		if err != nil {
 			return nil, err
 		}
-		made := newAnswer(a.kind, body)
-		if a.link != "" {
-			made.header["Link"] = []string{a.link}
+		h := http.Header{"Content-Type": jsonType}
+		if a.kind != nil {
+			h["Content-Type"] = a.kind
 		}
-		if z := zippedFor(g.r, body); z.gzipped {
-			made.header["Content-Encoding"] = []string{"gzip"}
-			made.body, made.etag = z.body, strings.TrimSuffix(made.etag, `"`)+`-gzip"`
+		if a.page != nil {
+			if link := a.page.link(g.api); link != "" {
+				h["Link"] = []string{link}
+			}
 		}
+		z := zippedFor(g.r, body)
+		if z.gzipped {
+			h["Content-Encoding"] = []string{"gzip"}
+		}
+		made := newAnswer(http.StatusOK, h, z.body)
 		made.keep = complete
 		return made, nil
 	})

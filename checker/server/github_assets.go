@@ -16,7 +16,7 @@ func (g *githubCall) sendAssets(r *catalog.Ranked) error {
 	}
 	assets := g.assets(r)
 	p := g.page("/releases/"+strconv.FormatInt(r.ID, 10)+"/assets", len(assets))
-	return g.send(githubAnswer{key: p.key, link: p.link, body: func(map[string]string) ([]byte, error) {
+	return g.send(githubAnswer{page: p, body: func(map[string]string) ([]byte, error) {
 		return encodeList(assets[p.from:p.to], func(a githubAsset) any { return a })
 	}})
 }
@@ -80,6 +80,5 @@ func (g *githubCall) sendFile(r *catalog.Ranked, f *catalog.File) error {
 	if link = g.links.foreign(link); link == "" {
 		return errNotOffered
 	}
-	(&answer{status: http.StatusFound, header: http.Header{"Location": {link}}}).send(g.w, g.r)
-	return nil
+	return newAnswer(http.StatusFound, http.Header{"Location": {link}}, nil).send(g.w, g.r)
 }

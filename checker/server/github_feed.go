@@ -80,6 +80,5 @@ func (s *Server) graphQL(w http.ResponseWriter, r *http.Request, c *call) error 
 	if strings.Contains(string(query), "release(tagName") {
 		answer = `{"data":{"repository":{"release":null}}}`
 	}
-	newAnswer(jsonType, []byte(answer+"\n")).send(w, r)
-	return nil
+	return newJSON([]byte(answer+"\n")).send(w, r)
 }

@@ -163,8 +163,8 @@ func TestGitHubCache(t *testing.T) {
 	const path = "/repos/me/app/releases"
 	plain, zipped := s.get(t, "GET", path), s.get(t, "GET", path, "Accept-Encoding", "gzip")
 	etag, zippedTag := plain.Header.Get("ETag"), zipped.Header.Get("ETag")
-	if len(etag) != 18 || zippedTag != strings.TrimSuffix(etag, `"`)+`-gzip"` || zipped.Header.Get("Content-Encoding") != "gzip" || zipped.Header.Get("Vary") != "Accept-Encoding" || len(zipped.body) > len(plain.body)/2 {
-		t.Errorf("got ETags %s and %s, and headers %v, want the ETag of a compressed body to end in -gzip", etag, zippedTag, zipped.Header)
+	if len(etag) != 18 || len(zippedTag) != 18 || zippedTag == etag || zipped.Header.Get("Content-Encoding") != "gzip" || zipped.Header.Get("Vary") != "Accept-Encoding" || len(zipped.body) > len(plain.body)/2 {
+		t.Errorf("got ETags %s and %s, and headers %v, want another ETag of the compressed body", etag, zippedTag, zipped.Header)
 	}
 	for known, want := range map[string]int{etag: 304, `"x", W/` + etag: 304, "*": 304, zippedTag: 200, `"x"`: 200, "": 200} {
 		got := s.get(t, "GET", path, "If-None-Match", known)

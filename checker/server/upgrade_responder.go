@@ -40,7 +40,7 @@ func (s *Server) upgradeResponder(w http.ResponseWriter, r *http.Request, c *cal
 		return errNoAnswer
 	}
 	return s.answer(w, r, c, answerKey{entry: c.entry, channel: c.channel, latest: latest}, func() (*answer, error) {
-		return newAnswer(jsonType, encode(struct {
+		return newJSON(encode(struct {
 			Versions []upgradeVersion `json:"versions"`
 			Interval int              `json:"requestIntervalInMinutes"`
 		}{[]upgradeVersion{newUpgradeVersion(latest)}, 60})), nil
