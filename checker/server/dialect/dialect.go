@@ -32,9 +32,9 @@ type Dialect struct {
 	connectText, connectCode string
 	text                     []byte // of the file
 
-	vars      []*variable
-	names     []string // of all variables
-	readsBody bool
+	vars       []*variable
+	names      []string // of all variables
+	bodyFields []string // those that the variables read, as JSON pointers
 
 	status      int
 	contentType string // empty for a redirect
@@ -97,10 +97,9 @@ type Request struct {
 // Answer is a complete answer.
 type Answer struct {
 	Status   int
-	Header   [][2]string // without ETag
+	Header   [][2]string
 	Body     []byte
-	ETag     string // in quotes; empty for a redirect
-	Reusable bool   // for other requests with the same [Dialect.Key]
+	Reusable bool // for other requests with the same [Dialect.Key]
 }
 
 // Model is a channel of a product, as a template sees it. Its functions are pure.

@@ -28,10 +28,21 @@ type format struct {
 
 var formats = []*format{
 	{regexp.MustCompile(`^application/([a-z0-9.-]+\+)?json$`), "_json", checkJSON},
-	{regexp.MustCompile(`^(application|text)/(x-)?yaml$`), "_json", checkYAML},
-	{regexp.MustCompile(`^(application|text)/(x-)?toml$`), "_json", checkTOML},
+	{regexp.MustCompile(`^(application|text)/(x-)?yaml$`), "_json", func(body []byte) error { return yaml.Unmarshal(body, new(yaml.Node)) }},
+	{regexp.MustCompile(`^(application|text)/(x-)?toml$`), "_json", func(body []byte) error { return toml.Unmarshal(body, new(map[string]any)) }},
 	{regexp.MustCompile(`^(application|text)/((atom|rss)\+)?xml$`), "_xml", checkXML},
-	{regexp.MustCompile(`^text/plain$`), "_text", checkText},
+	{regexp.MustCompile(`^text/plain$`), "_text", func([]byte) error { return nil }},
+}
+
+// valid returns an error unless the body has the format.
+func (f *format) valid(body []byte) error {
+	switch {
+	case len(bytes.TrimSpace(body)) == 0:
+		return errors.New("it is empty")
+	case !utf8.Valid(body):
+		return errors.New("not UTF-8")
+	}
+	return f.check(body)
 }
 
 func checkJSON(body []byte) error {
@@ -41,35 +52,6 @@ func checkJSON(body []byte) error {
 	}
 	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
 		return errors.New("more than one value")
-	}
-	return nil
-}
-
-func checkYAML(body []byte) error {
-	var n yaml.Node
-	if err := yaml.Unmarshal(body, &n); err != nil {
-		return err
-	}
-	return notBlank(body)
-}
-
-func checkTOML(body []byte) error {
-	if _, err := toml.Decode(string(body), &map[string]any{}); err != nil {
-		return err
-	}
-	return notBlank(body)
-}
-
-func checkText(body []byte) error {
-	if !utf8.Valid(body) {
-		return errors.New("not UTF-8")
-	}
-	return notBlank(body)
-}
-
-func notBlank(body []byte) error {
-	if len(bytes.TrimSpace(body)) == 0 {
-		return errors.New("it is empty")
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func (p *parser) set(e entry) (err error) {
 	case e.key == "host":
 		p.Hosts = strings.Fields(strings.ToLower(e.value))
 		for _, h := range p.Hosts {
-			if u, failed := url.Parse("https://" + h); failed != nil || u.Host != h || !hostPattern.MatchString(h) {
+			if !hostPattern.MatchString(h) {
 				err = fmt.Errorf("host %q: write a DNS name", h)
 			}
 		}
@@ -261,7 +261,7 @@ func (p *parser) finish(f front) error {
 		return lineErrorf(end, "write type for an answer with a body, or location for a redirect")
 	case len(p.Hosts) > 0 && p.Trust == "":
 		return lineErrorf(end, "trust is missing: describe how the client of this host trusts a CA")
-	case p.notFound != nil && redirects, p.notFound != nil && len(p.notFound.Body) > 0 && p.format.check(p.notFound.Body) != nil:
+	case p.notFound != nil && redirects, p.notFound != nil && len(p.notFound.Body) > 0 && p.format.valid(p.notFound.Body) != nil:
 		return lineErrorf(end, "the body of notfound does not have the type of the answer")
 	}
 	if err := p.compileAll(f); err != nil {
@@ -290,7 +290,11 @@ func (p *parser) compileAll(f front) (err error) {
 			return lineErrorf(v.line, "variable %s is in the path, too: remove one", v.name)
 		}
 		p.names = append(p.names, v.name)
-		p.readsBody = p.readsBody || slices.ContainsFunc(v.sources, func(s source) bool { return s.kind == "body" })
+		for _, s := range v.sources {
+			if s.kind == "body" {
+				p.bodyFields = append(p.bodyFields, s.key)
+			}
+		}
 	}
 	c := compiler{d: p.Dialect}
 	if p.location.key != "" {

@@ -2,8 +2,6 @@ package dialect
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,7 +50,7 @@ func (d *Dialect) render(m *Model, q *Request) (*Answer, error) {
 	if err := d.body.Execute(&body, v); err != nil {
 		return nil, renderError(err)
 	}
-	if err := d.format.check(body.Bytes()); err != nil {
+	if err := d.format.valid(body.Bytes()); err != nil {
 		return nil, &invalidError{d.contentType, err.Error(), body.Bytes()}
 	}
 	return d.answer(header, body.Bytes()), nil
@@ -81,8 +79,6 @@ func (d *Dialect) answer(header [][2]string, body []byte) *Answer {
 	a := &Answer{Status: d.status, Header: header, Body: body, Reusable: !d.usesNow}
 	if d.status == http.StatusOK {
 		a.Header = append([][2]string{{"Content-Type", d.contentType}}, header...)
-		sum := sha256.Sum256(body)
-		a.ETag = `"` + hex.EncodeToString(sum[:8]) + `"`
 	}
 	return a
 }

@@ -1,13 +1,12 @@
 package dialect
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -80,7 +79,7 @@ func (d *Dialect) NewRequest(values map[string]string) (*http.Request, error) {
 	if len(query) > 0 {
 		target += "?" + query.Encode()
 	}
-	if r.URL, err = url.Parse(target); err == nil && d.readsBody && r.Method == http.MethodPost {
+	if r.URL, err = url.Parse(target); err == nil && len(d.bodyFields) > 0 && r.Method == http.MethodPost {
 		text := sampleBody(body)
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(text)), int64(len(text))
 		r.Header.Set("Content-Type", "application/json")
@@ -90,23 +89,22 @@ func (d *Dialect) NewRequest(values map[string]string) (*http.Request, error) {
 
 // sampleBody returns a JSON object with the fields, which are named by JSON pointers.
 func sampleBody(fields map[string]string) string {
-	var members []string
-	inner := map[string]map[string]string{}
-	for _, at := range slices.Sorted(maps.Keys(fields)) {
-		name, rest, nested := strings.Cut(at[1:], "/")
-		if !nested {
-			members = append(members, quoteJSON(name)+": "+quoteJSON(fields[at]))
-			continue
+	root := map[string]any{}
+	for at, value := range fields {
+		object, names := root, strings.Split(at[1:], "/")
+		last := len(names) - 1
+		for _, name := range names[:last] {
+			inner, ok := object[name].(map[string]any)
+			if !ok {
+				inner = map[string]any{}
+				object[name] = inner
+			}
+			object = inner
 		}
-		if inner[name] == nil {
-			inner[name] = map[string]string{}
-		}
-		inner[name]["/"+rest] = fields[at]
+		object[names[last]] = value
 	}
-	for _, name := range slices.Sorted(maps.Keys(inner)) {
-		members = append(members, quoteJSON(name)+": "+sampleBody(inner[name]))
-	}
-	return "{" + strings.Join(members, ", ") + "}"
+	text, _ := json.Marshal(root) // texts are always JSON
+	return string(text)
 }
 
 // sampleRequest returns the sample request of a caller that runs a version, or whose

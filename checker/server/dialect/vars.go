@@ -105,13 +105,9 @@ func (d *Dialect) Read(r *http.Request, v *Vars) error {
 		return nil
 	}
 	query, body := r.URL.Query(), map[string]string{}
-	if d.readsBody && r.Method == http.MethodPost {
-		for _, declared := range d.vars {
-			for _, s := range declared.sources {
-				if s.kind == "body" {
-					body[s.key] = ""
-				}
-			}
+	if len(d.bodyFields) > 0 && r.Method == http.MethodPost {
+		for _, at := range d.bodyFields {
+			body[at] = ""
 		}
 		if err := ReadBody(r.Body, body); err != nil {
 			return err
