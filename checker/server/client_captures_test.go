@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"gopkg.in/yaml.v3"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
@@ -32,6 +33,10 @@ type capture struct {
 }
 
 var clientCaptures = []capture{
+	{"curl-head-channel", "/p/k3s", 302, "", k3sPage},
+	{"electron-generic", "/p/desktop", 200, "electron-latest-linux-minimal.yml", `{"version": "1.3.0",`},
+	{"electron-generic-2", "/p/desktop", 404, "", ""}, // links of answers are absolute
+	{"electron-generic-channel", "/p/desktop", 200, "electron-latest-linux-minimal.yml", `{"version": "1.4.0-rc.1",`},
 	{"electron-github", "", 200, "electron-releases-minimal.atom", `/me/myapp/releases/tag/v1.3.0"`},
 	{"electron-github-2", "", 200, "github-release-full.json", `"tag_name":"v1.3.0"`},
 	{"electron-github-3", "", 302, "", "/dl/v1.3.0/latest-linux.yml"},
@@ -59,6 +64,7 @@ var clientCaptures = []capture{
 	{"go-github-asset", "", 200, "", `"name":"myapp_linux_amd64.tar.gz"`},
 	{"go-github-asset-download", "", 302, "", "/dl/v1.3.0/myapp_linux_amd64.tar.gz"},
 	{"go-github-asset-download-follow", "", 302, "", "/dl/v1.3.0/myapp_linux_amd64.tar.gz"},
+	{"go-github-asset-download-follow-2", "", 404, "", ""}, // of another server
 	{"go-github-assets", "", 200, "", `[{"id":`},
 	{"go-github-enterprise", "", 200, "github-release-full.json", ""},
 	{"go-github-latest", "", 200, "github-release-minimal-go-github.json", ""},
@@ -68,20 +74,53 @@ var clientCaptures = []capture{
 	{"go-github-tag-plus", "/p/k3s", 200, "github-release-full.json", `"tag_name":"v1.3.0+k3s1"`},
 	{"go-github-tag-slash", "/p/cli", 200, "github-release-full.json", `"tag_name":"cli/v1.3.0"`},
 	{"go-github-tags", "", 200, "", `[{"name":"v1.3.0",`},
+	{"go-selfupdate-gitea", "", 404, "", ""},
+	{"go-selfupdate-gitea-2", "", 404, "", ""},
+	{"go-selfupdate-gitlab", "", 404, "", ""},
+	{"go-selfupdate-http", "/p/desktop", 200, "go-selfupdate-manifest-minimal.yaml", `"tag_name": "v1.4.0-rc.1"`},
 	{"go-selfupdate-list", "", 200, "github-releases-minimal-self-update-go.json", ""},
 	{"go-selfupdate-list-2", "", 302, "", "/dl/v1.3.0/myapp_linux_amd64.tar.gz"},
+	{"hc-install-index", "", 404, "", ""}, // it would verify HashiCorp's signature
+	{"k3s-install-curl", "/p/k3s", 302, "", k3sPage},
+	{"k3s-install-curl-2", "", 401, "", ""}, // the script reads only the address
+	{"k3s-install-wget", "/p/k3s", 302, "", k3sPage},
+	{"k3s-install-wget-2", "", 401, "", ""},
+	{"kubeadm-stable", "", 200, "kubeadm-stable-1.txt", "v1.31.2"},
+	{"kubeadm-stable-newer", "", 200, "kubeadm-stable-1.txt", "v1.31.2"},
+	{"kubeadm-stable-newer-2", "", 200, "kubeadm-stable-1.txt", "v1.30.7"},
+	{"linkerd-version-check", "/p/linkerd", 200, "linkerd-version.json", `{"stable": "stable-2.14.10", "edge": "edge-26.8.3"}`},
 	{"longhorn-upgrade-responder", "/p/longhorn", 200, "upgrade-responder-both-spellings.json", `"name":"v1.9.0"`},
 	{"longhorn-upgrade-responder-null", "/p/longhorn", 200, "upgrade-responder-minimal.json", `"name":"v1.9.0"`},
+	{"mongosh-update", "/p/mongosh", 200, "mongosh-minimal.json", `{"version": "2.1.0"}`},
+	{"mongosh-update-etag", "/p/mongosh", 200, "mongosh-minimal.json", `{"version": "2.0.0", "cta"`},
+	{"npm-latest-version", "/p/myapp", 200, "npm-packument-minimal.json", `"latest": "1.3.0"`},
+	{"npm-package-json", "/p/myapp", 200, "npm-packument-minimal.json", `"latest": "1.3.0"`},
+	{"npm-update-check", "/p/myapp", 200, "npm-packument-minimal.json", `"latest": "1.3.0"`},
+	{"npm-update-check-scoped", "/p/myapp", 200, "npm-packument-minimal.json", `"name": "@me/myapp"`},
+	{"npm-update-notifier", "/p/myapp", 200, "npm-packument-minimal.json", `"latest": "1.3.0"`},
+	{"npm-update-notifier-next", "/p/myapp", 200, "npm-packument-minimal.json", `"latest": "1.3.0"`},
+	{"npm-update-notifier-scoped", "/p/myapp", 200, "npm-packument-minimal.json", `"name": "@me/myapp"`},
+	{"npm-view", "/p/myapp", 404, "", ""}, // about npm itself, which is another product
+	{"npm-view-2", "/p/myapp", 200, "npm-packument-minimal.json", `"latest": "1.3.0"`},
+	{"npm-view-dist-tags", "/p/myapp", 200, "npm-packument-minimal.json", `"latest": "1.3.0"`},
 	{"octokit-download", "", 302, "", "/dl/v1.3.0/myapp_linux_amd64.tar.gz"},
+	{"octokit-download-2", "", 404, "", ""}, // of another server
 	{"octokit-etag", "", 200, "github-release-full.json", ""},
 	{"octokit-latest", "", 200, "github-release-full.json", ""},
 	{"octokit-list", "", 200, "github-releases-minimal-self-update-go.json", ""},
 	{"octokit-list-2", "", 200, "", `"tag_name":"v1.1.0"`},
 	{"rhysd-selfupdate-list", "", 200, "github-releases-minimal-self-update-go.json", ""},
 	{"rhysd-selfupdate-list-2", "", 302, "", "/dl/v1.3.0/myapp_linux_amd64.tar.gz"},
+	{"suc-resolve-channel", "/p/k3s", 302, "", k3sPage},
+	{"suc-resolve-channel-first", "/p/k3s", 302, "", k3sPage},
+	{"syncthing-lib", "/p/syncthing", 200, "syncthing-meta-minimal.json", `"tag_name": "v1.31.0"`},
+	{"syncthing-usage-report", "/p/syncthing", 404, "", ""}, // nothing is to be recorded
+	{"temporal-version", "", 200, "temporal-minimal.json", `"product": "temporal-server"`},
 	{"terraform-version", "", 200, "checkpoint-check-full.json", `"current_version":"1.9.9"`},
 	{"traefik-releases", "", 200, "traefik-releases-minimal.json", `"tag_name":"v3.3.0"`},
 }
+
+const k3sPage = "https://releases.example.com/products/k3s/releases/v1.3.0+k3s1"
 
 // newClientService returns a service with the products of the captured requests.
 func newClientService(t *testing.T, wrap func(testStore) server.Store) *service {
@@ -95,9 +134,16 @@ func newClientService(t *testing.T, wrap func(testStore) server.Store) *service 
 			catalog.Product
 			releases []catalog.Release
 		}{
-			{catalog.Product{Name: "myapp", Repo: "me/myapp", Dialects: "checkpoint", Aliases: "Old/myapp"}, []catalog.Release{withdrawn, {Tag: "v1.3.0", Date: date, Files: []catalog.File{file("v1.3.0", "latest-linux.yml"), file("v1.3.0", "myapp_linux_amd64.tar.gz")}},
+			{catalog.Product{Name: "myapp", Repo: "me/myapp", Dialects: "checkpoint npm", Aliases: "Old/myapp @me/myapp"}, []catalog.Release{withdrawn, {Tag: "v1.3.0", Date: date, Files: []catalog.File{file("v1.3.0", "latest-linux.yml"), file("v1.3.0", "myapp_linux_amd64.tar.gz")}},
 				{Tag: "v1.2.1", Date: date, Files: []catalog.File{file("v1.2.1", "myapp_linux_amd64.tar.gz")}}, {Tag: "v1.1.0"}}},
-			{catalog.Product{Name: "k3s", Suffix: "k3s[0-9]+"}, []catalog.Release{{Tag: "v1.3.0+k3s1", Files: []catalog.File{file("v1.3.0+k3s1", "k3s")}}}},
+			{catalog.Product{Name: "desktop", Dialects: "electron go-selfupdate", Channels: "beta * prereleases\n"}, []catalog.Release{{Tag: "v1.3.0", Date: date, Files: []catalog.File{file("v1.3.0", "myapp-1.3.0.AppImage")}},
+				{Tag: "v1.4.0-rc.1", Prerelease: true, Date: date, Files: []catalog.File{file("v1.4.0-rc.1", "myapp-1.4.0-rc.1.AppImage")}}}},
+			{catalog.Product{Name: "kubernetes", Dialects: "kubeadm"}, []catalog.Release{{Tag: "v1.31.2"}, {Tag: "v1.30.7"}}},
+			{catalog.Product{Name: "linkerd", Prefixes: "stable- edge-", Dialects: "linkerd"}, []catalog.Release{{Tag: "stable-2.14.10"}, {Tag: "edge-26.8.3"}}},
+			{catalog.Product{Name: "mongosh", Dialects: "mongosh"}, []catalog.Release{{Tag: "v2.1.0"}, {Tag: "v2.0.0", Withdrawn: true}}},
+			{catalog.Product{Name: "syncthing", Dialects: "syncthing"}, []catalog.Release{{Tag: "v1.31.0", Files: []catalog.File{file("v1.31.0", "syncthing-linux-amd64-v1.31.0.tar.gz")}}}},
+			{catalog.Product{Name: "temporal", Dialects: "temporal", Aliases: "temporal-server"}, []catalog.Release{{Tag: "v1.25.0", Date: date}, {Tag: "v1.24.0"}}},
+			{catalog.Product{Name: "k3s", Suffix: "k3s[0-9]+", Dialects: "channels"}, []catalog.Release{{Tag: "v1.3.0+k3s1", Files: []catalog.File{file("v1.3.0+k3s1", "k3s")}}}},
 			{catalog.Product{Name: "cli", Prefixes: "cli/v"}, []catalog.Release{{Tag: "cli/v1.3.0", Files: []catalog.File{file("cli/v1.3.0", "cli")}}}},
 			{catalog.Product{Name: "terraform", Dialects: "checkpoint", Aliases: "Old/terraform"}, []catalog.Release{{Tag: "v1.9.9", Date: date}, {Tag: "v1.5.7", Withdrawn: true}}},
 			{catalog.Product{Name: "longhorn", Dialects: "upgrade-responder"}, []catalog.Release{{Tag: "v1.9.0", Date: date}}},
@@ -129,7 +175,7 @@ func TestClientCaptures(t *testing.T) {
 			t.Fatal(err)
 		}
 		tested = append(tested, path)
-		text := strings.NewReplacer("/assets/11 ", "/assets/"+ids[2][2]+" ", "/assets/5 ", "/assets/"+ids[1][2]+" ", "/releases/1/", "/releases/"+ids[0][2]+"/").Replace(string(raw))
+		text := strings.NewReplacer("/updates/", "/", "/update-manifest", "/mongosh.json", "/releases/tag/v1.30.4+k3s1", "/products/k3s/releases/v1.3.0+k3s1", "/assets/11 ", "/assets/"+ids[2][2]+" ", "/assets/5 ", "/assets/"+ids[1][2]+" ", "/releases/1/", "/releases/"+ids[0][2]+"/").Replace(string(raw))
 		method, rest, _ := strings.Cut(text, " ")
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + " " + c.prefix + rest)))
 		if err != nil {
@@ -170,12 +216,24 @@ func (c *capture) check(t *testing.T, got reply) {
 		t.Errorf("%s: got status %d, Location %s and body %s, want %d and %s", c.name, got.StatusCode, got.Header.Get("Location"), got.body, c.status, c.want)
 		return
 	}
+	for name, values := range got.Header { // k3s's script takes all headers with this word for Location
+		if line := strings.ToLower(name + strings.Join(values, "")); name != "Location" && strings.Contains(line, "location") {
+			t.Errorf("%s: got header %s: %s", c.name, name, values)
+		}
+	}
 	if got.StatusCode != 200 && c.like == "" {
 		return
 	}
 	kind, shape := "application/json", shape
-	if strings.HasSuffix(c.like, ".atom") {
+	switch filepath.Ext(c.like) {
+	case ".atom":
 		kind, shape = "application/atom+xml; charset=utf-8", xmlShape
+	case ".yml":
+		kind, shape = "text/yaml; charset=utf-8", yamlShape
+	case ".yaml":
+		kind, shape = "application/yaml", yamlShape
+	case ".txt":
+		kind, shape = "text/plain; charset=utf-8", yamlShape
 	}
 	if got.Header.Get("Content-Type") != kind {
 		t.Errorf("%s: got Content-Type %s, want exactly %s", c.name, got.Header.Get("Content-Type"), kind)
@@ -224,6 +282,33 @@ func xmlShape(t *testing.T, text string) (fields []string) {
 			fields = append(fields, field)
 		}
 	}
+}
+
+// yamlShape returns the paths of all values in a YAML text, with their types.
+func yamlShape(t *testing.T, text string) (fields []string) {
+	t.Helper()
+	var root yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &root); err != nil {
+		t.Fatalf("got %s, want YAML: %v", text, err)
+	}
+	var add func(at string, n *yaml.Node)
+	add = func(at string, n *yaml.Node) {
+		fields = append(fields, at+" "+n.ShortTag())
+		for i, inner := range n.Content {
+			switch n.Kind {
+			case yaml.DocumentNode:
+				add(at, inner)
+			case yaml.SequenceNode:
+				add(fmt.Sprint(at, "/", i), inner)
+			case yaml.MappingNode:
+				if i%2 == 1 {
+					add(at+"/"+n.Content[i-1].Value, inner)
+				}
+			}
+		}
+	}
+	add("", &root)
+	return fields
 }
 
 // shape returns the paths of all values in a JSON text, with their types.

@@ -24,11 +24,11 @@ import (
 // answer is a request and its answer.
 type answer struct {
 	dialect  string
-	request  string // a target, or the name of a file in testdata/captures
+	request  string // a target, or the name of a captured request
 	model    *Model
 	contents string // type of the content; empty for 404
 	want     string // the body, or a location
-	like     string // a file in testdata/answers whose fields the answer must have
+	like     string // a file in ../testdata/answers whose fields the answer must have
 }
 
 const (
@@ -145,20 +145,20 @@ func (test *answer) check(t *testing.T, d *Dialect) {
 		t.Errorf("%s: %v", id, err)
 		return
 	case test.contents == "":
-		if want := [][2]string{{"Location", test.want}}; a.Status != http.StatusFound || !reflect.DeepEqual(a.Header, want) || len(a.Body) > 0 || a.ETag != "" {
+		if want := [][2]string{{"Location", test.want}}; a.Status != http.StatusFound || !reflect.DeepEqual(a.Header, want) || len(a.Body) > 0 {
 			t.Errorf("%s: got %+v, want a redirect to %s", id, a, test.want)
 		}
 		return
 	}
-	if want := [][2]string{{"Content-Type", test.contents}}; a.Status != http.StatusOK || !reflect.DeepEqual(a.Header, want) || len(a.ETag) != 18 {
-		t.Errorf("%s: got status %d, header %q, ETag %s, want 200, %q", id, a.Status, a.Header, a.ETag, want)
+	if want := [][2]string{{"Content-Type", test.contents}}; a.Status != http.StatusOK || !reflect.DeepEqual(a.Header, want) {
+		t.Errorf("%s: got status %d, header %q, want 200, %q", id, a.Status, a.Header, want)
 	}
 	got := strings.TrimSuffix(string(a.Body), "\n")
 	if want := strings.TrimSuffix(test.want, "\n"); got != want && (!strings.HasPrefix(want, `"`) || !strings.Contains(got, want)) {
 		t.Errorf("%s: answer (-want +got):\n%s", id, cmp.Diff(want, got))
 	}
 	if test.like != "" {
-		example, err := os.ReadFile(filepath.Join("testdata/answers", test.like))
+		example, err := os.ReadFile(filepath.Join("../testdata/answers", test.like))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func (test *answer) read(t *testing.T) *http.Request {
 		}
 		return r
 	}
-	f, err := os.Open(filepath.Join("testdata/captures", test.request+".http"))
+	f, err := os.Open(filepath.Join("../testdata/captures/clients", test.request+".http"))
 	if err != nil {
 		t.Fatal(err)
 	}
