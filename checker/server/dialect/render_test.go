@@ -141,12 +141,12 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
-// TestHostileVariables sends hostile values in each variable of each built-in dialect.
-func TestHostileVariables(t *testing.T) {
-	m := sampleModel()
+// checkVariables renders each built-in dialect with a value in each of its variables.
+func checkVariables(t *testing.T, m *Model, value string) {
+	t.Helper()
 	for name, d := range BuiltIn() {
-		for _, value := range append(hostile, "a\r\nb", "a\x00", "\xff", strings.Repeat("9", 200), "stable", "1.0.0", "sample") {
-			q := &Request{Base: "https://releases.example.com/p/sample", Vars: &Vars{}, Caller: Caller{Version: "1.0.0", Verdict: Outdated}}
+		for _, verdict := range []Verdict{Unknown, Outdated, Withdrawn} {
+			q := &Request{Base: "https://releases.example.com/p/sample", Vars: &Vars{}, Caller: Caller{Version: "1.0.0", Verdict: verdict}}
 			for _, variable := range d.names {
 				q.Vars.Add(variable, value)
 			}
@@ -159,4 +159,19 @@ func TestHostileVariables(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestHostileVariables(t *testing.T) {
+	m := sampleModel()
+	for _, value := range append(hostile, "a\r\nb", "a\x00", "\xff", strings.Repeat("9", 200), "stable", "1.0.0", "sample") {
+		checkVariables(t, m, value)
+	}
+}
+
+func FuzzVariables(f *testing.F) {
+	for _, value := range append(hostile, "stable-1.30", "latest-linux", "sample,sample", "linux_amd64") {
+		f.Add(value)
+	}
+	m := sampleModel()
+	f.Fuzz(func(t *testing.T, value string) { checkVariables(t, m, value) })
 }
