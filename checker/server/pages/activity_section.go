@@ -16,10 +16,10 @@ func (b *builder) activitySection() section {
 	}
 	if b.total() == 0 {
 		p.Lead = []string{"Checks: requests for the latest release by clients that do not report."}
-		p.addFigures(b.dailyChart(stats.ColChecks, "Checks per day"))
+		p.addFigures(b.dailyChart(stats.ColChecks, "Checks per day"), b.checksByBuild())
 		return p
 	}
-	p.addFigures(b.dailyChart(stats.ColInstances, "Instances per day"), b.dailyChart(stats.ColChecks, "Checks per day"), b.repeatShare(&p))
+	p.addFigures(b.dailyChart(stats.ColInstances, "Instances per day"), b.dailyChart(stats.ColChecks, "Checks per day"), b.checksByBuild(), b.repeatShare(&p))
 	for _, one := range []struct{ table, title string }{{"weekly", "Instances per week"}, {"monthly", "Instances per four weeks"}} {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			f.Chart, f.Half = periodChart(t, one.title), true
@@ -51,6 +51,16 @@ func (b *builder) dailyChart(column stats.Column, title string) *figure {
 	})
 	if column != stats.ColInstances {
 		f.Table = newColumnsView(t, stats.ColDay, stats.ColChecks)
+	}
+	return f
+}
+
+// checksByBuild returns a table of the checks by version and platform, or nil if there are
+// none.
+func (b *builder) checksByBuild() *figure {
+	f, t := b.tableFigure("checks", "Checks by version and platform")
+	if f != nil {
+		f.Table.addCharts(3, "", shareBars(t, firstColor))
 	}
 	return f
 }
