@@ -38,6 +38,7 @@ func dialectList(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
 		Short:   "List the dialects that products can answer.",
+		Long:    "List the dialects that products can answer. Every product also answers the clients of\nGitHub's API.",
 		Example: "  relcheck dialect list --dialects /etc/relcheck/dialects",
 		RunE: func(*cobra.Command, []string) error {
 			all, errs := dialect.BuiltIn(), []error(nil)
@@ -45,13 +46,8 @@ func dialectList(streams IO) *cobra.Command {
 				all, errs = dialect.ReadFolder(folder, nil)
 			}
 			var rows [][]string
-			for _, name := range slices.Sorted(maps.Keys(all)) {
-				d := all[name]
-				var paths []string
-				for _, p := range d.Patterns {
-					paths = append(paths, p.String())
-				}
-				rows = append(rows, []string{name, strings.Join(d.Methods, ","), strings.Join(paths, " "), strings.Join(d.Hosts, " "), d.Title})
+			for _, d := range server.Dialects(all) {
+				rows = append(rows, []string{d.Name, strings.Join(d.Methods, ","), strings.Join(d.Paths, " "), strings.Join(d.Hosts, " "), d.Title})
 			}
 			if err := printList(streams.Out, []string{"name", "methods", "paths", "hosts", "title"}, rows); err != nil {
 				return err
@@ -87,11 +83,14 @@ list the dialect, and nothing is recorded. FILE is a file NAME.dialect.`,
 		if err != nil {
 			return err
 		}
-		handler, err := server.New(ctx, testStore{Store: s, product: name, dialect: d.Name}, slog.New(slog.NewTextHandler(streams.Err, nil)),
+		var level slog.LevelVar
+		level.Set(slog.LevelError + 1) // mistakes in other files of the folder
+		handler, err := server.New(ctx, testStore{Store: s, product: name, dialect: d.Name}, slog.New(slog.NewTextHandler(streams.Err, &slog.HandlerOptions{Level: &level})),
 			server.Options{Base: strings.TrimRight(base, "/"), Dialects: filepath.Dir(args[0])})
 		if err != nil {
 			return err
 		}
+		level.Set(slog.LevelDebug) // why the answer is 404
 		a := response{header: http.Header{}}
 		printRequest(streams.Out, r)
 		handler.Handler().ServeHTTP(&a, r.WithContext(ctx))

@@ -25,9 +25,11 @@ var connectTexts = map[string]pages.Dialect{
 	}},
 	"checkpoint": {Title: "HashiCorp Checkpoint", Text: "Terraform and other programs with go-checkpoint ask https://checkpoint-api.hashicorp.com, which no setting changes.",
 		Trust: "Set SSL_CERT_FILE, or add the CA to the certificates of the system."},
-	"upgrade-responder": {Title: "Upgrade responder", Text: "Longhorn has a setting for the address:", Codes: []pages.Code{
-		{Code: `kubectl -n longhorn-system patch settings.longhorn.io upgrade-responder-url \
-  --type merge -p '{"value":"{{.URL}}/v1/checkupgrade"}'`}}},
+	"upgrade-responder": {Title: "Upgrade responder of Longhorn and Rancher Desktop", Text: "Longhorn and Rancher Desktop ask for new versions.", Codes: []pages.Code{
+		{Text: "Longhorn has a setting for the address:", Code: `kubectl -n longhorn-system patch settings.longhorn.io upgrade-responder-url \
+  --type merge -p '{"value":"{{.URL}}/v1/checkupgrade"}'`},
+		{Text: "Rancher Desktop has variables for trials. With them, it downloads an update and does not install it; for more, re-point the host that it asks:",
+			Code: "export RD_FORCE_UPDATES_ENABLED=1\nexport RD_UPGRADE_RESPONDER_URL={{.URL}}/v1/checkupgrade\nexport RD_GITHUB_API_URL={{.URL}}"}}},
 }
 
 // describe returns how to point clients of a dialect to a product.
@@ -35,10 +37,13 @@ func (s *Server) describe(e *entry, p *catalog.Product) pages.Dialect {
 	link := s.options.Base + "/p/" + p.Name
 	d := connectTexts[e.name]
 	if e.file != nil {
-		text, code := e.file.Connect(link)
-		d = pages.Dialect{Title: e.file.Title, Text: text, Trust: e.file.Trust}
-		if code != "" {
-			d.Codes = []pages.Code{{Code: code}}
+		d = pages.Dialect{Title: e.file.Title, Trust: e.file.Trust}
+		for i, snippet := range e.file.Connect(link) {
+			code := pages.Code(snippet)
+			if i == 0 {
+				d.Text, code.Text = snippet.Text, ""
+			}
+			d.Codes = append(d.Codes, code)
 		}
 	}
 	repo := cmp.Or(p.Repo, "OWNER/REPO")
@@ -66,6 +71,7 @@ func (s *Server) describeAll(p *product) (all []pages.Dialect) {
 func (s *Server) hosts(snap *snapshot, p *product) (all []pages.Host) {
 	for _, name := range slices.Sorted(maps.Keys(snap.directory.hosts)) {
 		h := pages.Host{Name: name, Trust: "Add the CA to the certificates of the system or image."}
+		releases := "" // in GitHub's form, which is answered if all dialects of a product are
 		for _, e := range snap.directory.hosts[name].entries {
 			if e.product == "" || p != nil && e.product != p.Name {
 				continue
@@ -80,12 +86,18 @@ func (s *Server) hosts(snap *snapshot, p *product) (all []pages.Host) {
 				h.Titles = append(h.Titles, title)
 			}
 			if e.file != nil && slices.Contains(e.methods, http.MethodGet) {
-				h.Try = cmp.Or(h.Try, e.file.Try)
+				if r, err := e.file.NewRequest(map[string]string{"product": of.Name}); err == nil {
+					h.Try = cmp.Or(h.Try, r.URL.RequestURI())
+				}
 			}
-			if e.name == "report" && of.Repo != "" { // all dialects of the product answer there
-				h.Try = cmp.Or(h.Try, "/repos/"+of.Repo+"/releases/latest")
+			if e.name == "checkpoint" {
+				h.Try = cmp.Or(h.Try, "/v1/check/"+e.product+"?version=0.0.1")
+			}
+			if e.name == "report" && of.Repo != "" {
+				releases = cmp.Or(releases, "/repos/"+of.Repo+"/releases/latest")
 			}
 		}
+		h.Try = cmp.Or(h.Try, releases)
 		if c := s.options.Covers; c != nil {
 			h.Known, h.Covered = true, c(withoutPort(name))
 		}

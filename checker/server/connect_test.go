@@ -54,7 +54,7 @@ func TestConnectPage(t *testing.T) {
 		},
 		"/products/k3s/connect": {
 			"INSTALL_K3S_CHANNEL_URL=https://example.com/releases/p/k3s/v1-release/channels ", "<dt>update.k3s.io:8443<br><span class=\"state bad\">no certificate</span></dt><dd><bdi>k3s</bdi>", "update.k3s.io CNAME example.com.\n",
-			"--connect-to update.k3s.io:8443:example.com:443 https://update.k3s.io:8443/", "&#39;https://example.com/releases/p/k3s/repos/k3s-io/k3s/releases/latest&#39;", "K3S_INSTALLER_GHE_BASE_URL=",
+			"--connect-to update.k3s.io:8443:example.com:443 https://update.k3s.io:8443/v1-release/channels/stable", "&#39;https://example.com/releases/p/k3s/repos/k3s-io/k3s/releases/latest&#39;", "K3S_INSTALLER_GHE_BASE_URL=",
 		},
 		"/products/opa/connect": {"OPA_VERSION_CHECK_SERVICE_URL=https://example.com/releases/p/opa/as/", "openpolicyagent.org CNAME example.com.\n"},
 		"/connect":              {"openpolicyagent.org CNAME example.com.\n", "/p/PRODUCT/repos/OWNER/REPO/releases/latest"},

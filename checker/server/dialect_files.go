@@ -53,6 +53,7 @@ func (s *Server) loadDialects(known *snapshot) *snapshot {
 	if !changed {
 		return known
 	}
+	s.log.Info("loaded the folder of dialects", "folder", s.dialects.path, "files", dialect.Own(s.dialects.files))
 	return known.withEntries(newEntries(s.dialects.files).countIn(s.metrics))
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -131,4 +132,28 @@ func DialectHints(name string, all []catalog.Product) []string {
 	}
 	s.directory = newDirectory(products)
 	return s.dialectHints(wanted)
+}
+
+// DialectInfo describes a dialect that products can list.
+type DialectInfo struct {
+	Name, Title           string
+	Methods, Paths, Hosts []string
+}
+
+// Dialects describes the files of dialects, and the dialects that are not files, sorted by
+// name.
+func Dialects(files map[string]*dialect.Dialect) (all []DialectInfo) {
+	es := newEntries(files)
+	for _, name := range slices.Sorted(maps.Keys(es.named)) {
+		e := es.named[name]
+		d := DialectInfo{name, connectTexts[name].Title, e.methods, nil, e.hosts}
+		if e.file != nil {
+			d.Title = e.file.Title
+		}
+		for _, p := range e.patterns {
+			d.Paths = append(d.Paths, p.String())
+		}
+		all = append(all, d)
+	}
+	return all
 }

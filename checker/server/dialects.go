@@ -27,6 +27,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 	}
 	if d.Declares("product") {
 		if err := c.setNamed(); err != nil {
+			s.log.Debug("no product with this dialect has the name in the request", "dialect", d.Name)
 			return err
 		}
 	}
@@ -37,6 +38,7 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 		q := q // so that only new answers allocate it
 		a, err := d.Render(s.model(c, latest), &q)
 		if errors.Is(err, dialect.ErrNotFound) {
+			s.log.Debug("a look-up of a dialect finds nothing", "dialect", d.Name, "product", c.Name, "err", err)
 			return nil, errNoAnswer
 		}
 		if err != nil {

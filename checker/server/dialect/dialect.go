@@ -29,8 +29,8 @@ type Dialect struct {
 	AnyOrigin, Credentials bool
 	AllowHeaders           string
 
-	connectText, connectCode string
-	text                     []byte // of the file
+	connect []Snippet
+	text    []byte // of the file
 
 	vars       []*variable
 	names      []string // of all variables
@@ -49,10 +49,16 @@ type Dialect struct {
 	usesProducts        bool     // whether they look up products by name
 }
 
+// Snippet is a text, and commands or settings to copy, or "".
+type Snippet struct{ Text, Code string }
+
 // Connect returns how a user points the client at url, which is the base URL and
-// "/p/NAME": a text, and commands or settings to copy, or "".
-func (d *Dialect) Connect(url string) (text, code string) {
-	return strings.ReplaceAll(d.connectText, "{{.URL}}", url), strings.ReplaceAll(d.connectCode, "{{.URL}}", url)
+// "/p/NAME". There is at least one text.
+func (d *Dialect) Connect(url string) (all []Snippet) {
+	for _, s := range d.connect {
+		all = append(all, Snippet{strings.ReplaceAll(s.Text, "{{.URL}}", url), strings.ReplaceAll(s.Code, "{{.URL}}", url)})
+	}
+	return all
 }
 
 // Declares reports whether the dialect has a variable.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -97,6 +98,10 @@ func plain(v any) (string, error) {
 		return string(v), nil
 	case bool, int, int64:
 		return fmt.Sprint(v), nil
+	case time.Time:
+		return "", errors.New("a time cannot be printed: use date, millis, unix, nanos or .Format")
+	case *release:
+		return "", errors.New("a release cannot be printed: print one of its fields, such as .Version")
 	}
 	return "", fmt.Errorf("a value of type %T cannot be printed: print one of its fields", v)
 }

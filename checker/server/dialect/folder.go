@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -41,6 +42,16 @@ func ReadFolder(dir string, last map[string]*Dialect) (map[string]*Dialect, []er
 	all := BuiltIn()
 	maps.Copy(all, own)
 	return all, errs
+}
+
+// Own returns the sorted names of the dialects that are not built in.
+func Own(all map[string]*Dialect) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name] != builtIn()[name] {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func readAll(folder fs.FS, last map[string]*Dialect) (map[string]*Dialect, []error) {

@@ -37,6 +37,7 @@ func TestManual(t *testing.T) {
 	examples := manual(t)
 	cockroach := fixture(catalog.Product{Name: "cockroach"}, "v25.1.0\nv25.0.0")
 	ghost := fixture(catalog.Product{Name: "ghost"}, "v6.1.0\nv5.0.0")
+	editor := fixture(catalog.Product{Name: "editor", Title: "A & B"}, "v2.0.0-rc.1 prerelease\nv1.3.0")
 	tests := []answer{
 		{"editor", "/updates.json?current=1.2.0&arch=arm64", fixture(catalog.Product{}, "v1.3.0"), isJSON, `{"newest": "1.3.0", "link": "https://example.com/n"}`, ""},
 		{"cockroach", "/cockroach.json?version=v25.0.0&uuid=x", cockroach, isJSON, `{"details": [{"version": "v25.1.0", "details": "https://example.com/n"}]}`, "cockroach.json"},
@@ -49,6 +50,13 @@ func TestManual(t *testing.T) {
 		{"ghost", "/ghost.json?ghost_version=5.0.0", ghost, isJSON, `"version": "^5"`, "ghost.json"},
 		{"ghost", "/ghost.json?ghost_version=6.1.0", ghost, isJSON, `{"next_check": 1767398400, "notifications": []}`, ""},
 		{"rustup", "/release-stable.toml", fixture(catalog.Product{}, "1.29.0"), "application/toml", "schema-version = \"1\"\nversion = \"1.29.0\"\n", "rustup-release-stable.toml"},
+		{"renovate", "/renovate/editor.json", editor, isJSON, `"isStable": false, "releaseTimestamp": "2026-01-02T00:00:00Z",`, ""},
+		{"renovate", "/renovate/editor.json", editor, isJSON, `"tags": {"latest": "1.3.0"}}`, ""},
+		{"renovate", "/renovate/editor.json", fixture(catalog.Product{Name: "editor"}, ""), "", "", ""},
+		{"appcast", "/appcast.xml", editor, "application/rss+xml", `<rss version="2.0" xmlns:sparkle="http://www.andymatuschak.org/xml-namespaces/sparkle"><channel><title>A &amp; B</title>
+<item><title>v1.3.0</title><pubDate>Fri, 02 Jan 2026 00:00:00 +0000</pubDate>
+  <link>https://example.com/n</link><sparkle:version>1.3.0</sparkle:version><sparkle:informationalUpdate/></item>
+</channel></rss>`, ""},
 	}
 	for _, test := range tests {
 		if d := examples[test.dialect]; d != nil {

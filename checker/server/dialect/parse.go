@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"mime"
@@ -219,23 +220,34 @@ func (p *parser) setAnswer(e entry) (err error) {
 	return err
 }
 
-// setConnect splits a text from the lines to copy, which are indented.
+// setConnect splits texts from the lines to copy, which are indented.
 func (p *parser) setConnect(e entry) error {
-	text := []string{e.value}
-	var code []string
+	p.connect = []Snippet{{Text: e.value}}
 	for _, line := range e.more {
-		if indented, ok := strings.CutPrefix(line, " "); ok {
-			code = append(code, indented)
-		} else {
-			text = append(text, line)
+		last := &p.connect[len(p.connect)-1]
+		code, indented := strings.CutPrefix(line, " ")
+		switch {
+		case indented && last.Code != "":
+			last.Code += "\n" + code
+		case indented:
+			last.Code = code
+		case last.Code != "":
+			p.connect = append(p.connect, Snippet{Text: line})
+		default:
+			last.Text = strings.TrimSpace(last.Text + " " + line)
 		}
 	}
-	p.connectText, p.connectCode = strings.TrimSpace(strings.Join(text, " ")), strings.Join(code, "\n")
-	if text, code := p.Connect(""); strings.Contains(text+code, "{{") {
-		return errors.New("connect: write {{.URL}}, and nothing else in double braces")
+	for _, snippet := range p.Connect("") {
+		if wrongField.MatchString(snippet.Text + "\n" + snippet.Code) {
+			return errors.New("connect: only {{.URL}} is replaced: remove other fields in double braces")
+		}
 	}
 	return nil
 }
+
+// wrongField matches fields of templates. Double braces with something else belong to the
+// settings of the client.
+var wrongField = regexp.MustCompile(`\{\{-? *\.`)
 
 // finish checks that the front matter is complete, compiles the templates, and tries them.
 func (p *parser) finish(f front) error {
@@ -268,7 +280,7 @@ func (p *parser) finish(f front) error {
 		return err
 	}
 	if err := p.finishTry(); err != nil {
-		return lineErrorf(max(p.tryLine, 1), "%w", err)
+		return lineErrorf(cmp.Or(p.tryLine, end), "%w", err)
 	}
 	if p.notFound != nil {
 		p.notFound = p.answer(nil, p.notFound.Body)
@@ -327,7 +339,9 @@ var callerVars = []string{"version", "os", "arch", "platform", "product"}
 // finishTry sets the sample request, if the file does not name it.
 func (p *parser) finishTry() error {
 	if p.Try == "" {
-		p.Try = p.Patterns[0].String()
+		if p.Try = p.Patterns[0].String(); strings.Contains(p.Try, "{") {
+			return fmt.Errorf("try is missing: add a line try: …, a sample request for the path %s", p.Try)
+		}
 	}
 	u, err := url.ParseRequestURI(p.Try)
 	if err == nil {

@@ -23,7 +23,9 @@ try: /x/a.json
 connect: Set it in
  app.ini:
   url = {{.URL}}/x/a.json
-  also = 1
+  also = {{1}}
+ Or on the command line:
+  app --url {{.URL}}
 ---
 {"name": {{.Vars.name}},
  "version": {{.Latest.Version}}}
@@ -34,9 +36,9 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, code := d.Connect("https://r.example.com/p/a")
-	if want := "url = https://r.example.com/p/a/x/a.json\nalso = 1"; text != "Set it in app.ini:" || code != want {
-		t.Errorf("Connect = %q, %q, want %q", text, code, want)
+	want := []Snippet{{"Set it in app.ini:", "url = https://r.example.com/p/a/x/a.json\nalso = {{1}}"}, {"Or on the command line:", "app --url https://r.example.com/p/a"}}
+	if got := d.Connect("https://r.example.com/p/a"); !slices.Equal(got, want) {
+		t.Errorf("Connect = %q, want %q", got, want)
 	}
 	if d.Title != "Sample" || d.Try != "/x/a.json" || len(d.Patterns) != 1 || !slices.Equal(d.Methods, []string{"GET"}) {
 		t.Errorf("got %+v", d)
@@ -50,23 +52,23 @@ func TestParse(t *testing.T) {
 func TestParseErrors(t *testing.T) {
 	for _, test := range []struct{ old, new, want string }{
 		{"---\ntitle", "title", "line 1: the file must begin"},
-		{"---\n{", "{", "line 14: the front matter does not end"},
-		{"title: Sample\n", "", "line 11: title is missing"},
+		{"---\n{", "{", "line 16: the front matter does not end"},
+		{"title: Sample\n", "", "line 13: title is missing"},
 		{"title: Sample\n", "title Sample\n", `line 2: "title Sample" is not of the form`},
 		{"title: Sample\n", "title: Sample\ntitle: Sample\n", "line 3: title is there twice"},
 		{"# a comment", "tilte: x", `line 3: unknown key "tilte"`},
 		{"# a comment", "path: /x/{y}", "line 4: path /x/{name}.json overlaps /x/{y}"},
 		{"# a comment", "host: a_b!", `line 3: host "a_b!"`},
-		{"# a comment", "host: a.example.com", "line 12: trust is missing"},
+		{"# a comment", "host: a.example.com", "line 14: trust is missing"},
 		{"# a comment", "methods: PUT", `line 3: method "PUT"`},
 		{"# a comment", "status: 404", `line 3: status "404"`},
-		{"# a comment", "status: 302", "line 12: status 302 and location"},
-		{"# a comment", "location: {{.Base}}", "line 13: a redirect has no body"},
+		{"# a comment", "status: 302", "line 14: status 302 and location"},
+		{"# a comment", "location: {{.Base}}", "line 15: a redirect has no body"},
 		{"# a comment", "limit: 9000000", `line 3: limit "9000000"`},
-		{"# a comment", "limit: 10", "line 13: the answer exceeds its limit"},
+		{"# a comment", "limit: 10", "line 15: the answer exceeds its limit"},
 		{"# a comment", "cors: all", `line 3: cors "all"`},
 		{"# a comment", "notfound: 404", `line 3: notfound "404"`},
-		{"# a comment", "notfound: 200 [", "line 12: the body of notfound"},
+		{"# a comment", "notfound: 200 [", "line 14: the body of notfound"},
 		{"# a comment", "header Set-Cookie: x", `line 3: header "Set-Cookie"`},
 		{"# a comment", "header X-A: {{.Vars.nane}}", "line 3: name a variable"},
 		{"# a comment", "var token: header Authorization", "line 3: variable token is not used"},
@@ -76,22 +78,23 @@ func TestParseErrors(t *testing.T) {
 		{"# a comment", "var name: query x", "line 3: variable name is in the path"},
 		{"# a comment", "var a-b: query x", `line 3: variable "a-b"`},
 		{"try: /x/a.json", "try: /y", `line 7: try "/y"`},
-		{"try: /x/a.json\n", "", `try "/x/{name}.json"`},
+		{"try: /x/a.json\n", "", "line 13: try is missing: add a line try: …, a sample request for the path /x/{name}.json"},
 		{"application/json", "text/html", `line 6: type "text/html"`},
 		{"application/json", "image/svg+xml", `line 6: type "image/svg+xml"`},
 		{"application/json", "application/json; charset=latin1", `line 6: type`},
-		{"{{.URL}}/x", "{{.Url}}/x", "line 8: connect: write {{.URL}}"},
-		{".Vars.name", ".Vars.nmae", "line 13: name a variable"},
-		{".Vars.name", ".Vars", "line 13: name a variable"},
-		{".Vars.name", `(index .Vars "name")`, "line 13: name a variable"},
-		{".Latest.Version", ".Latest.Versoin", "line 14: "},
-		{".Latest.Version", ".Latest", "line 14: "},
-		{".Latest.Version", ".Latest.Date", "line 14: "},
-		{"{{.Latest.Version}}", "{{range 3}}{{end}}", "line 14: "},
-		{".Latest.Version", "nosuch .Latest", "line 14: function"},
-		{"{{.Latest.Version}}", `"{{.Latest.Version}}"`, "line 13: the answer is not valid application/json"},
-		{"{{.Latest.Version}}}", "{{.Latest.Version}}},", "line 13: the answer is not valid application/json"},
-		{`"version"`, `"name"`, "line 13: the answer is not valid application/json"},
+		{"{{.URL}}/x", "{{.Url}}/x", "line 8: connect: only {{.URL}} is replaced"},
+		{".Vars.name", ".Vars.nmae", "line 15: name a variable"},
+		{".Vars.name", ".Vars", "line 15: name a variable"},
+		{".Vars.name", `(index .Vars "name")`, "line 15: name a variable"},
+		{".Latest.Version", ".Latest.Versoin", "line 16: "},
+		{".Latest.Version", ".Latest", "line 16: a release cannot be printed: print one of its fields, such as .Version"},
+		{".Latest.Version", ".Latest.Date", "line 16: a time cannot be printed: use date, millis, unix, nanos or .Format"},
+		{".Latest.Version", ".Product", "line 16: a value of type struct"},
+		{"{{.Latest.Version}}", "{{range 3}}{{end}}", "line 16: "},
+		{".Latest.Version", "nosuch .Latest", "line 16: function"},
+		{"{{.Latest.Version}}", `"{{.Latest.Version}}"`, "line 15: the answer is not valid application/json"},
+		{"{{.Latest.Version}}}", "{{.Latest.Version}}},", "line 15: the answer is not valid application/json"},
+		{`"version"`, `"name"`, "line 15: the answer is not valid application/json"},
 	} {
 		text := strings.Replace(sampleFile, test.old, test.new, 1)
 		if text == sampleFile {
@@ -198,6 +201,9 @@ func TestReadFolder(t *testing.T) {
 	write("gitea.dialect", strings.Replace(sampleFile, "Sample", "Own", 1))
 	write("notes.txt", "x")
 	first, errs := ReadFolder(dir, nil)
+	if got := Own(first); !slices.Equal(got, []string{"gitea", "sample"}) {
+		t.Errorf("got own dialects %v, want gitea and sample", got)
+	}
 	if len(errs) > 0 || len(first) != len(BuiltIn())+1 || first["gitea"].Title != "Own" || first["sample"] == nil {
 		t.Fatalf("got %d dialects, %v, want %d", len(first), errs, len(BuiltIn())+1)
 	}

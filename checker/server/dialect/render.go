@@ -13,7 +13,7 @@ import (
 )
 
 // Render renders the answer completely and checks that it has its content type. It returns
-// [ErrNotFound] if the answer is 404. Other errors are mistakes of the template; they do
+// an error that wraps [ErrNotFound] if the answer is 404. Other errors are mistakes of the template; they do
 // not contain values of the request.
 func (d *Dialect) Render(m *Model, q *Request) (*Answer, error) {
 	a, err := d.render(m, q)
@@ -56,12 +56,10 @@ func (d *Dialect) render(m *Model, q *Request) (*Answer, error) {
 	return d.answer(header, body.Bytes()), nil
 }
 
-// renderError returns [ErrNotFound] itself, or an error with the line of the file.
+// renderError returns an error with the line of the file, if it is about one.
 func renderError(err error) error {
-	for _, known := range []error{ErrNotFound, errTooLong} {
-		if errors.Is(err, known) {
-			return known
-		}
+	if errors.Is(err, errTooLong) {
+		return errTooLong
 	}
 	return templateError(err)
 }

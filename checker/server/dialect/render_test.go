@@ -3,6 +3,7 @@ package dialect
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -151,7 +152,7 @@ func checkVariables(t *testing.T, m *Model, value string) {
 				q.Vars.Add(variable, value)
 			}
 			a, err := d.Render(m, q)
-			if err != nil && err != ErrNotFound {
+			if err != nil && !errors.Is(err, ErrNotFound) {
 				t.Errorf("%s with %.50q: %v", name, value, err)
 			}
 			if err == nil && a.Status == http.StatusFound && !strings.HasPrefix(a.Header[0][1], "https://releases.example.com/") {

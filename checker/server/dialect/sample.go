@@ -59,20 +59,21 @@ func (d *Dialect) NewRequest(values map[string]string) (*http.Request, error) {
 		if value == "" {
 			continue
 		}
-		if declared.value(value) != value { // the client sends it in another form
+		raw := declared.raw(query.Get(s.key), value)
+		if raw == "" { // the client sends it in another form
 			query.Del(s.key)
 			continue
 		}
 		delete(values, declared.name)
 		switch s.kind {
 		case "query":
-			query.Set(s.key, value)
+			query.Set(s.key, raw)
 		case "header":
-			r.Header.Set(s.key, value)
+			r.Header.Set(s.key, raw)
 		case "agent":
-			r.Header.Set("User-Agent", s.key+"/"+value)
+			r.Header.Set("User-Agent", s.key+"/"+raw)
 		case "body":
-			body[s.key] = value
+			body[s.key] = raw
 		}
 	}
 	target := path

@@ -127,11 +127,19 @@ func (c *compiler) fail(n parse.Node, message string) {
 
 var templatePlace = regexp.MustCompile(`^template: [^:]*:([0-9]+)(?::[0-9]+)?: (?:executing "[^"]*" )?(?:at )?`)
 
+// encoderCall and templateCall are what text/template says of a failed function. Encoders
+// are not in the file.
+var (
+	encoderCall  = regexp.MustCompile(`^<_[a-z]+>: error calling _[a-z]+: `)
+	templateCall = regexp.MustCompile(`^<([^<>]*)>: error calling \w+: `)
+)
+
 // templateError returns an error with the line of the file that text/template names.
 func templateError(err error) error {
 	text := err.Error()
 	if place := templatePlace.FindStringSubmatch(text); place != nil {
-		return &lineError{"line " + place[1] + ": " + text[len(place[0]):], err}
+		text = encoderCall.ReplaceAllString(text[len(place[0]):], "")
+		return &lineError{"line " + place[1] + ": " + templateCall.ReplaceAllString(text, "$1: "), err}
 	}
 	return &lineError{"line 1: " + text, err}
 }

@@ -135,6 +135,17 @@ func (v *variable) value(raw string) string {
 	return strings.Join(groups[1:], ".")
 }
 
+// raw returns a text whose value is value: value itself, or else the sample with another
+// value in it. It returns "" if neither is one.
+func (v *variable) raw(sample, value string) string {
+	for _, raw := range []string{value, strings.Replace(sample, v.value(sample), value, 1)} {
+		if v.value(raw) == value {
+			return raw
+		}
+	}
+	return ""
+}
+
 func (s source) read(r *http.Request, query url.Values, body map[string]string) string {
 	switch s.kind {
 	case "query":
