@@ -21,7 +21,7 @@ var presets = []Preset{
 	{Product{Name: "gh", Title: "GitHub CLI", Repo: "cli/cli", Hosts: "api.github.com"}, "if api.github.com leads here, releases cannot be read from there: change --upstream"},
 	onGitHub("gitea", "Gitea", "go-gitea/gitea", "gitea"),
 	{Product{Name: "go-tool", Title: "Go tool", Dialects: "go-selfupdate"}, wantsReleases},
-	onGitHub("grafana", "Grafana", "grafana/grafana", "grafana"),
+	onGitHub("grafana", "Grafana", "grafana/grafana", "grafana grafana-plugins"),
 	rancher("k3s", "K3s", "k3s-io/k3s", "update.k3s.io"),
 	{Product{Name: "kubernetes", Title: "Kubernetes", Repo: "kubernetes/kubernetes", Aliases: "kubeadm", Dialects: "kubeadm", Channels: "latest * prereleases\n"}, ""},
 	{Product{Name: "linkerd", Title: "Linkerd", Repo: "linkerd/linkerd2", Prefixes: "stable- edge-", Dialects: "linkerd"}, ""},

@@ -70,6 +70,12 @@ presets with relcheck preset list.
 				if note != "" {
 					fmt.Fprintln(streams.Err, note)
 				}
+				if preset != "" {
+					if p.Upstreams != "" || p.Module != "" {
+						fmt.Fprintf(streams.Err, "add its releases with relcheck release sync %s\n", p.Name)
+					}
+					fmt.Fprintf(streams.Err, "the page /products/%s/connect of the service shows how to point its clients there\n", p.Name)
+				}
 				return printDialectHints(cmd.Context(), s, p.Name, streams.Err)
 			})
 		},

@@ -49,7 +49,7 @@ func TestCheckpoint(t *testing.T) {
 		{"POST" + check[3:] + "myapp?version=1.2.1", "405 use one of the methods: GET, HEAD, OPTIONS\n", ""},
 		{"GET localhost/p/terraform/v1/check/myapp?version=1.3.0", "200 " + answer(notes, false, ""), "myapp 1.3.0 other/other"},
 		{"GET localhost/p/myapp/as/1.2.1/linux-amd64/v1/check/myapp", "200 " + answer(file, true, ""), "myapp 1.2.1 linux/amd64"},
-		{"GET localhost/p/traefik/v1/check/traefik", "404 nothing is at this path; see https://releases.example.com/connect\n", ""},
+		{"GET localhost/p/traefik/v1/check/traefik", "404 product traefik does not answer this path; see https://releases.example.com/products/traefik/connect\n", ""},
 		{"POST checkpoint-api.hashicorp.com/v1/telemetry/some/thing", "201 ", ""},
 		{"GET checkpoint-api.hashicorp.com/v1/telemetry/myapp", "405 use one of the methods: OPTIONS, POST\n", ""},
 		{"GET checkpoint-api.hashicorp.com/v1/versions/any", "200 {}\n", ""},

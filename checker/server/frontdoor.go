@@ -137,7 +137,11 @@ func (d *frontDoor) enterPrefix(w http.ResponseWriter, r *http.Request, c *call,
 	case wantsPage(r):
 		d.refused.ServeHTTP(w, r)
 	default:
-		d.refuse(w, http.StatusNotFound, "nothing is at this path; see "+d.options.Base+"/connect")
+		why, page := "there is no product with this name", "/connect"
+		if p := c.snap.products.get(prefix.Product); p != nil {
+			why, page = "product "+p.Name+" does not answer this path", "/products/"+p.Name+"/connect"
+		}
+		d.refuse(w, http.StatusNotFound, why+"; see "+d.options.Base+page)
 	}
 }
 
