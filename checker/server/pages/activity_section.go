@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"html/template"
 	"math"
 	"slices"
@@ -55,12 +56,20 @@ func (b *builder) dailyChart(column stats.Column, title string) *figure {
 	return f
 }
 
-// checksByBuild returns a table of the checks by version and platform, or nil if there are
-// none.
+// checksByBuild shows the builds with the most checks. It returns nil if there are none.
 func (b *builder) checksByBuild() *figure {
 	f, t := b.tableFigure("checks", "Checks by version and platform")
-	if f != nil {
-		f.Table.addCharts(3, "", shareBars(t, firstColor))
+	if f == nil {
+		return nil
+	}
+	most := *t
+	most.Rows = slices.Clone(t.Rows)
+	at := t.Index(stats.ColChecks)
+	slices.SortStableFunc(most.Rows, func(a, b []any) int { return cmp.Compare(b[at].(int64), a[at].(int64)) })
+	most.Rows = most.Rows[:min(maxPlatforms, len(most.Rows))]
+	f.ChartTable = newTableView(&most).addCharts(3, "", shareBars(&most, firstColor))
+	if len(most.Rows) == len(t.Rows) {
+		f.Table = nil
 	}
 	return f
 }
