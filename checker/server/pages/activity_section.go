@@ -67,10 +67,11 @@ func (b *builder) checksByBuild() *figure {
 	at := t.Index(stats.ColChecks)
 	slices.SortStableFunc(most.Rows, func(a, b []any) int { return cmp.Compare(b[at].(int64), a[at].(int64)) })
 	most.Rows = most.Rows[:min(maxPlatforms, len(most.Rows))]
-	f.ChartTable = newTableView(&most).addCharts(3, "", shareBars(&most, firstColor))
-	if len(most.Rows) == len(t.Rows) {
-		f.Table = nil
+	f.ChartTable = &tableView{Caption: f.Title, Head: []columnHead{{"Version", ""}, {"Platform", ""}, {"Checks", "n"}}}
+	for r := range most.All() {
+		f.ChartTable.Rows = append(f.ChartTable.Rows, []tableCell{{Text: show(r, stats.ColVersion)}, {Text: show(r, stats.ColOS) + "/" + show(r, stats.ColArch)}, {Text: show(r, stats.ColChecks), Class: "n"}})
 	}
+	f.ChartTable.addCharts(3, "", shareBars(&most, firstColor))
 	return f
 }
 
