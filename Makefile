@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint opa peer postgres patroni browser network octokit nginx platforms clean
+.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit nginx platforms clean
 
 run:
 	go run . serve
@@ -13,7 +13,7 @@ run:
 # whole system run under it only where many requests meet.
 RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m
 
-test: lint platforms opa postgres browser network octokit
+test: lint platforms clients postgres browser network octokit
 	$(RACE) $$(go list ./... | grep -v systemtest)
 	$(RACE) ./checker/systemtest -run 'UnderLoad|Share|Shutdown|SlowClients|UnreadResponses|Malformed|FullDisk|BacksUp|Certificate|AllServers'
 	go test -timeout 25m ./checker/systemtest
@@ -78,14 +78,33 @@ platforms:
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null . || exit 1; \
 	done
 
-# Real clients for tests: a version that sends reports, and one that only checks.
-OPA = v0.70.0 v1.22.2
+# Real clients for tests: Open Policy Agents that send reports (up to v1.12) or only
+# check, and the released code with which other programs look for updates.
+OPA = v0.28.0 v0.70.0 v1.6.0 v1.10.1 v1.22.2
 
 opa: $(OPA:%=.cache/opa/%/opa)
 
 .cache/opa/%/opa:
 	@echo "building Open Policy Agent $*"
 	-GOBIN=$(CURDIR)/.cache/opa/$* go install github.com/open-policy-agent/opa@$*
+
+clients: opa .cache/clients/clients .cache/clients/kubeadm
+	$(call install,which gh curl wget,gh curl wget)
+	$(call install,which node npm,nodejs npm)
+	$(call npm,clients,checker/systemtest/testdata/clients,released npm packages)
+
+.cache/clients/clients: tools/clients/*.go tools/clients/go.mod
+	@echo "building released clients"
+	-@cd tools/clients && go build -o $(CURDIR)/$@ .
+
+# The package that has the code also has much else that needs most of Kubernetes, so only
+# its file is built.
+.cache/clients/kubeadm: tools/clients/kubeadm/*
+	@echo "building the code of kubeadm"
+	-@rm -rf $@.src && mkdir -p $(@D) && cp -r tools/clients/kubeadm $@.src && ( cd $@.src && go mod vendor && \
+		find vendor/k8s.io/kubernetes/cmd/kubeadm/app/util -maxdepth 1 -name '*.go' ! -name version.go -delete && \
+		go build -ldflags '-X k8s.io/component-base/version.gitVersion=v1.36.1' -o $(CURDIR)/$@ . )
+	@rm -rf $@.src
 
 # Longhorn's upgrade-responder, a similar service to compare benchmarks with.
 peer: .cache/peer/peer

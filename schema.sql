@@ -37,7 +37,7 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 4), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
+    ('application', 1382378563), ('schema', 5), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
     ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
 
 -- Each row is a product: a program that has releases.
@@ -60,7 +60,10 @@ CREATE TABLE product (
     revision BIGINT NOT NULL DEFAULT 0, -- value of setting catalog after the last change of the product or one of its releases
     upstreams TEXT NOT NULL DEFAULT '', -- where its releases are read from, separated by spaces: github:OWNER/REPO
     notes_here BOOLEAN NOT NULL DEFAULT false,     -- link to relcheck's page of the release instead of the notes upstream
-    links    TEXT NOT NULL DEFAULT ''   -- where links to files lead: upstream, hosted-only, or '' for hosted files if there are any
+    links    TEXT NOT NULL DEFAULT '',  -- where links to files lead: upstream, hosted-only, or '' for hosted files if there are any
+    aliases  TEXT NOT NULL DEFAULT '',  -- names in other dialects, separated by spaces
+    hosts    TEXT NOT NULL DEFAULT '',  -- hosts whose requests belong to it, separated by spaces
+    dialects TEXT NOT NULL DEFAULT ''   -- dialects that it answers besides reports and those of GitHub, separated by spaces
 );
 
 CREATE INDEX product_repo ON product (lower(repo));

@@ -73,16 +73,18 @@ func (c *Client) endpoint() (*url.URL, error) {
 	if strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/v1/version") {
 		u = u.JoinPath("..", "..")
 	}
-	if !namesProduct(u.Path) {
-		if name != opa {
-			u = u.JoinPath("p", name)
-		}
-	} else if c.Channel != "" {
-		product, channel, named := strings.Cut(path.Base(path.Clean(u.EscapedPath())), "@")
+	segments := strings.Split(path.Clean("/"+u.EscapedPath()), "/")
+	i := productSegment(segments)
+	switch {
+	case i == 0 && name != opa:
+		u = u.JoinPath("p", name)
+	case i > 0 && c.Channel != "":
+		product, channel, named := strings.Cut(segments[i], "@")
 		if named && channel != c.Channel {
 			return nil, fmt.Errorf("the URL of the release service in %s names channel %q, not %q", source, channel, c.Channel)
 		}
-		u = u.JoinPath("..", product+"@"+c.Channel)
+		segments[i] = product + "@" + c.Channel
+		u = u.JoinPath(strings.Repeat("../", len(segments)-1), path.Join(segments...))
 	}
 	return u.JoinPath("v1", "version"), nil
 }
@@ -102,10 +104,24 @@ func (c *Client) baseURL() (base, source string) {
 	return "", variable
 }
 
-// namesProduct reports whether a path ends in /p/{name}, so that it selects a product.
-func namesProduct(p string) bool {
-	dir, name := path.Split(path.Clean("/" + p))
-	return name != "" && path.Base(dir) == "p"
+// productSegment returns the index of NAME in the segments of a path that ends in /p/NAME,
+// /p/NAME/as/VERSION, or either of them and /OS-ARCH. It returns 0 for other paths.
+func productSegment(segments []string) int {
+	n := len(segments)
+	if n > 3 {
+		last := segments[n-1]
+		i := strings.LastIndexByte(last, '-')
+		if (Platform{last[:max(i, 0)], last[i+1:]}).Known() {
+			n--
+		}
+	}
+	if n > 4 && segments[n-4] == "p" && segments[n-2] == "as" {
+		n -= 2
+	}
+	if n > 2 && segments[n-2] == "p" {
+		return n - 1
+	}
+	return 0
 }
 
 // checkName returns an error if the name of a product or channel cannot be a part of a

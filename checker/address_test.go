@@ -50,6 +50,15 @@ func TestEndpoint(t *testing.T) {
 		{product: "foo", channel: "lts", url: "http://h/v1/version/", want: "http://h/p/foo@lts/v1/version"},
 		{product: "foo", url: "http://h/p/foo@lts", want: "http://h/p/foo@lts/v1/version"},
 		{product: "opa", url: "http://h/p/opa@lts/v1/version", want: "http://h/p/opa@lts/v1/version"},
+		// What the service is told about the client.
+		{product: "opa", url: "http://h/p/opa/as/1.22.2", want: "http://h/p/opa/as/1.22.2/v1/version"},
+		{product: "foo", url: "http://h/base/p/foo/as/1.22.2/linux-amd64/", want: "http://h/base/p/foo/as/1.22.2/linux-amd64/v1/version"},
+		{product: "foo", url: "http://h/p/foo/linux-amd64/v1/version", want: "http://h/p/foo/linux-amd64/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/b/p/b%20r/as/1.2.3/linux-amd64", want: "http://h/b/p/b%20r@lts/as/1.2.3/linux-amd64/v1/version"},
+		{product: "foo", channel: "lts", url: "http://h/p/foo@lts/as/1.2.3", want: "http://h/p/foo@lts/as/1.2.3/v1/version"},
+		{product: "foo", url: "http://h/p/linux-amd64", want: "http://h/p/linux-amd64/v1/version"},
+		{product: "foo", url: "http://h/as/1.2.3", want: "http://h/as/1.2.3/p/foo/v1/version"},
+		{product: "foo", url: "http://h/p/x/as/1.2.3/amiga-m68k", want: "http://h/p/x/as/1.2.3/amiga-m68k/p/foo/v1/version"},
 		// Other parts of a URL.
 		{product: "opa", url: "HTTPS://[::1]:443/x?q=1#f", want: "https://[::1]:443/x/v1/version"},
 		{product: "opa", url: "http://h?", want: "http://h/v1/version"},

@@ -69,7 +69,8 @@ func fillStore(t *testing.T, s *db.Store) {
 	app := catalog.Product{Name: "app", Title: "Äpp \"quoted\"", Repo: "me/app", Module: "example.com/app", Download: "https://example.com/{tag}/{os}",
 		Notes: "https://example.com/{tag}", File: "app_{os}_{arch}", Origins: "https://example.com app:", Prefixes: "v app-", Suffix: "k3s[0-9]+", Match: "<9",
 		MinAge: 36 * time.Hour, RequireFiles: true, Channels: "lts <2\nedge * prereleases",
-		Upstreams: "github:me/app file:/srv/app", NotesHere: true, Links: catalog.LinksHostedOnly}
+		Upstreams: "github:me/app file:/srv/app", NotesHere: true, Links: catalog.LinksHostedOnly,
+		Aliases: "@me/app", Hosts: "updates.example.com:8443", Dialects: "npm checkpoint"}
 	for i := range reflect.TypeFor[catalog.Product]().NumField() {
 		if name := reflect.TypeFor[catalog.Product]().Field(i).Name; name != "Syncs" && name != "Bundles" && reflect.ValueOf(app).Field(i).IsZero() {
 			t.Errorf("field %s of the product has no value", name)
@@ -77,6 +78,9 @@ func fillStore(t *testing.T, s *db.Store) {
 	}
 	if err := s.AddProduct(ctx, app); err != nil {
 		t.Fatal(err)
+	}
+	if got, err := s.Product(ctx, "app"); err != nil || !got.Equal(app) {
+		t.Errorf("got product %+v (error %v), want %+v", got, err, app)
 	}
 	releases := []catalog.Release{
 		{Tag: "v1.0.0", Date: time.Unix(1e9, 0), Files: file(linux, "https://example.com/a")},

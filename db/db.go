@@ -28,7 +28,7 @@ import (
 )
 
 // SchemaVersion is the version of the schema that this code reads and writes.
-const SchemaVersion = 4
+const SchemaVersion = 5
 
 // Store is an open store. It is safe for concurrent use.
 type Store struct {
@@ -355,7 +355,7 @@ func addPresets(ctx context.Context, tx *sql.Tx) error {
 	if err := identify(ctx, tx); err != nil {
 		return err
 	}
-	for _, p := range presets {
+	for _, p := range initialProducts {
 		if _, err := insertProduct(ctx, tx, p); err != nil {
 			return err
 		}

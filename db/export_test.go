@@ -131,7 +131,7 @@ func addOldPresets(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	for _, p := range presets {
+	for _, p := range initialProducts {
 		id, err := next(ctx, tx, "product")
 		if err == nil {
 			_, err = tx.ExecContext(ctx, "INSERT INTO product (id, name, title, repo, module, download, notes) VALUES ($1, $2, $3, $4, $5, $6, $7)",

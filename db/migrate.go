@@ -96,6 +96,10 @@ CREATE TABLE applied_bundle (
     applied BIGINT NOT NULL,
     PRIMARY KEY (product, store)
 );`,
+	`ALTER TABLE product ADD COLUMN aliases TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN hosts TEXT NOT NULL DEFAULT '';
+ALTER TABLE product ADD COLUMN dialects TEXT NOT NULL DEFAULT '';
+UPDATE product SET dialects = 'openpolicyagent' WHERE name = 'opa';`,
 }
 
 // layersStep separates what upstream says about releases from what the operator has decided.

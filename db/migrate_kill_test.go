@@ -62,7 +62,7 @@ func upgradeWithoutTx(name string) {
 	if err := d.QueryRow("SELECT value FROM setting WHERE name = 'schema'").Scan(&from); err != nil {
 		panic(err)
 	}
-	text := "UPDATE setting SET value = 4 WHERE name = 'schema';" + strings.Join(db.Steps[from-1:], "\n") + fillerTables()
+	text := fmt.Sprintf("UPDATE setting SET value = %d WHERE name = 'schema';", len(db.Steps)+1) + strings.Join(db.Steps[from-1:], "\n") + fillerTables()
 	for _, q := range strings.SplitAfter(text, ";") {
 		if _, err := d.Exec(q); err != nil {
 			panic(err)
@@ -89,12 +89,14 @@ func undoUpgrade(t *testing.T, name string, from int) upgradeState {
 	defer d.Close()
 	awaitDisconnect(t, name, d)
 	tables := "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name "
+	columns := "SELECT count(*) FROM pragma_table_info('product') WHERE name "
 	if strings.HasPrefix(name, "postgres://") {
 		tables = "SELECT count(*) FROM pg_tables WHERE tablename "
+		columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'product' AND column_name "
 	}
-	var step2, step3, n, schema, setting int
-	err := d.QueryRow("SELECT ("+tables+"= 'session'), ("+tables+"IN ('hosted_file', 'applied_bundle')), ("+tables+"LIKE 'filler%'), "+
-		"(SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'store')").Scan(&step2, &step3, &n, &schema, &setting)
+	var step2, step3, step4, n, schema, setting int
+	err := d.QueryRow("SELECT ("+tables+"= 'session'), ("+tables+"IN ('hosted_file', 'applied_bundle')), ("+columns+"IN ('aliases', 'dialects')), ("+tables+"LIKE 'filler%'), "+
+		"(SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'store')").Scan(&step2, &step3, &step4, &n, &schema, &setting)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,10 +112,10 @@ func undoUpgrade(t *testing.T, name string, from int) upgradeState {
 	if schema != from || n > 0 {
 		downgrade(t, name, from)
 	}
-	switch [5]int{schema, step2, setting, step3, n} {
-	case [5]int{2, 0, 0, 0, 0}, [5]int{3, 1, 1, 0, 0}:
+	switch [6]int{schema, step2, setting, step3, step4, n} {
+	case [6]int{2, 0, 0, 0, 0, 0}, [6]int{3, 1, 1, 0, 0, 0}, [6]int{4, 1, 1, 2, 0, 0}:
 		return notUpgraded
-	case [5]int{4, 1, 1, 2, fillers}:
+	case [6]int{5, 1, 1, 2, 2, fillers}:
 		return fullyUpgraded
 	}
 	return partlyUpgraded

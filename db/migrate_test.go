@@ -126,7 +126,11 @@ func testUpgrade(t *testing.T, name string) {
 	after["setting"] = slices.DeleteFunc(after["setting"], func(row string) bool { return strings.HasPrefix(row, "[store ") })
 	before["secret"] = slices.DeleteFunc(before["secret"], func(row string) bool { return strings.HasPrefix(row, "[session ") })
 	for i, row := range before["product"] { // columns that were added, with their defaults
-		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0  0 ]"
+		dialects := ""
+		if strings.Contains(row, " opa ") {
+			dialects = "openpolicyagent"
+		}
+		before["product"][i] = strings.TrimSuffix(row, "]") + "      0 0  0  0    " + dialects + "]"
 	}
 	for _, table := range kept {
 		got := after[table]
@@ -251,7 +255,8 @@ func downgrade(t testing.TB, name string, schema int) {
 	d := raw(t, name)
 	defer d.Close()
 	undo := []string{"DROP TABLE IF EXISTS hosted_file", "DROP TABLE IF EXISTS upstream_sync", "DROP TABLE IF EXISTS sync_claim", "DROP TABLE IF EXISTS trusted_key", "DROP TABLE IF EXISTS bundle_sequence",
-		"DROP TABLE IF EXISTS applied_bundle", "ALTER TABLE product DROP COLUMN upstreams", "ALTER TABLE product DROP COLUMN notes_here", "ALTER TABLE product DROP COLUMN links"}
+		"DROP TABLE IF EXISTS applied_bundle", "ALTER TABLE product DROP COLUMN upstreams", "ALTER TABLE product DROP COLUMN notes_here", "ALTER TABLE product DROP COLUMN links",
+		"ALTER TABLE product DROP COLUMN aliases", "ALTER TABLE product DROP COLUMN hosts", "ALTER TABLE product DROP COLUMN dialects"}
 	if schema < 3 {
 		undo = append(undo, prepareSchema2(t, name, d)...)
 	}

@@ -14,17 +14,8 @@ import (
 	"relcheck/checker/printable"
 )
 
-var presets = []catalog.Product{
-	{
-		Name:     "opa",
-		Title:    "Open Policy Agent",
-		Repo:     "open-policy-agent/opa",
-		Module:   "github.com/open-policy-agent/opa",
-		Download: "https://openpolicyagent.org/downloads/{tag}/opa_{os}_{arch}{arm64:_static}{windows:.exe}",
-		Notes:    "https://github.com/open-policy-agent/opa/releases/tag/{tag}",
-	},
-	{Name: "relcheck", Title: "relcheck"},
-}
+// initialProducts are the products of a new store.
+var initialProducts = []catalog.Product{catalog.PresetNamed("opa").Product, {Name: "relcheck", Title: "relcheck"}}
 
 type product struct {
 	id int64
@@ -187,15 +178,15 @@ func insertProduct(ctx context.Context, tx *sql.Tx, p catalog.Product) (id int64
 	if id, err = next(ctx, tx, "product"); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, name)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, append(append([]any{id}, productValues(p)...), p.Name)...)
+	_, err = tx.ExecContext(ctx, `INSERT INTO product (id, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects, name)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`, append(append([]any{id}, productValues(p)...), p.Name)...)
 	return id, err
 }
 
 // productValues returns the values of the columns of a product that can be changed.
 func productValues(p catalog.Product) []any {
 	return []any{p.Title, p.Repo, p.Module, p.Download, p.Notes, p.Origins, p.File, p.Prefixes, p.Suffix, p.Match, int64(p.MinAge / time.Second), p.RequireFiles, p.Channels,
-		p.Upstreams, p.NotesHere, p.Links}
+		p.Upstreams, p.NotesHere, p.Links, p.Aliases, p.Hosts, p.Dialects}
 }
 
 // checkRepo returns an error if the repository belongs to another product. Clients may ask
@@ -215,12 +206,12 @@ func checkRepo(ctx context.Context, tx *sql.Tx, p catalog.Product) error {
 }
 
 // productColumns are the columns that scanProduct scans.
-const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links"
+const productColumns = "id, name, title, repo, module, download, notes, origins, file, prefixes, suffix, versions, min_age, require_files, channels, upstreams, notes_here, links, aliases, hosts, dialects"
 
 func scanProduct(rows *sql.Rows) (p product, err error) {
 	var minAge int64
 	err = rows.Scan(&p.id, &p.Name, &p.Title, &p.Repo, &p.Module, &p.Download, &p.Notes, &p.Origins, &p.File, &p.Prefixes, &p.Suffix, &p.Match, &minAge, &p.RequireFiles, &p.Channels,
-		&p.Upstreams, &p.NotesHere, &p.Links)
+		&p.Upstreams, &p.NotesHere, &p.Links, &p.Aliases, &p.Hosts, &p.Dialects)
 	p.MinAge = time.Duration(minAge) * time.Second
 	p.cleanTitle()
 	return p, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -158,6 +159,13 @@ func testReleaseDetails(t *testing.T, name string) {
 	if _, err := s.ImportReleases(ctx, "opa", catalog.List{Name: "file", Entries: []catalog.Entry{{Tag: "v1.0.0", Upstream: up}}}, false); err != nil {
 		t.Fatal(err)
 	}
+	texts := func(want map[string]string) {
+		t.Helper()
+		if got, err := s.Texts(ctx, "opa", []string{"v1.0.0", "v2.0.0", "v9.0.0"}); err != nil || !maps.Equal(got, want) {
+			t.Errorf("Texts: got %q (error %v), want %q", got, err, want)
+		}
+	}
+	texts(map[string]string{"v1.0.0": body})
 	var e catalog.ReleasePatch
 	if err := e.SetText(own); err != nil {
 		t.Fatal(err)
@@ -188,6 +196,7 @@ func testReleaseDetails(t *testing.T, name string) {
 	if _, _, err := s.EditRelease(ctx, "opa", "v2.0.0", e); err != nil { // upstream does not list this release
 		t.Fatal(err)
 	}
+	texts(map[string]string{"v1.0.0": own, "v2.0.0": own})
 	entries := allEntries(t, s, "opa")
 	if _, err := s.ImportReleases(ctx, "relcheck", catalog.List{Name: "file", Whole: true, Entries: entries}, false); err != nil {
 		t.Fatal(err)

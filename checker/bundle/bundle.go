@@ -144,9 +144,9 @@ type Product struct {
 }
 
 // Fields are the names of the settings that a bundle may contain: the names of the product,
-// and the settings that decide which tags are releases. Templates and policies belong to
-// the operator.
-var Fields = []string{"title", "repo", "module", "tag_prefixes", "release_suffix", "match", "channels"}
+// what it answers, and the settings that decide which tags are releases. Templates, hosts
+// and policies belong to the operator.
+var Fields = []string{"title", "repo", "module", "tag_prefixes", "release_suffix", "match", "channels", "aliases", "dialects"}
 
 // Release is a release in a bundle.
 type Release struct {

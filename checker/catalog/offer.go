@@ -91,31 +91,58 @@ func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Of
 		c = *channel
 	}
 	allowed := p.parseRange(c.Match)
-	var candidates []*Ranked
 	for i, r := range ranked {
-		if obstacle(r, allowed) != "" {
+		if o.Latest != nil && !p.waits(r, now) || obstacle(r, allowed) != "" { // few wait
 			continue
 		}
-		from := p.offeredFrom(r)
-		if hold := r.Date.Add(MaxHold); p.RequireFiles && from.Before(hold) && now.Before(hold) && p.lacksFiles(r, ranked[i+1:], allowed, c.Prereleases) {
-			from = hold
-		}
-		if from.After(now) {
+		if from := p.availableFrom(r, ranked[i+1:], allowed, c, now); from.After(now) {
 			if o.Next.IsZero() || from.Before(o.Next) {
 				o.Next = from
 			}
 			continue
 		}
+		if o.Latest != nil {
+			continue
+		}
 		if !r.Prerelease || c.Prereleases {
 			o.Latest = r
-			break
+			continue
 		}
-		if n := len(candidates); n == 0 || candidates[n-1].Version.CompareCore(r.Version) != 0 {
-			candidates = append(candidates, r)
+		if n := len(o.Previews); n == 0 || o.Previews[n-1].Version.CompareCore(r.Version) != 0 {
+			o.Previews = append(o.Previews, r)
 		}
 	}
-	o.Previews = candidates
 	return o
+}
+
+// Offered returns all releases that the product, or one of its channels, offers at a time,
+// newest first. Pre-releases are among them.
+func (p *Product) Offered(ranked []*Ranked, channel *Channel, now time.Time) (offered []*Ranked) {
+	c := Channel{Match: p.Match}
+	if channel != nil {
+		c = *channel
+	}
+	allowed := p.parseRange(c.Match)
+	for i, r := range ranked {
+		if obstacle(r, allowed) == "" && !p.availableFrom(r, ranked[i+1:], allowed, c, now).After(now) {
+			offered = append(offered, r)
+		}
+	}
+	return offered
+}
+
+// waits reports whether a release may be offered later than now.
+func (p *Product) waits(r *Ranked, now time.Time) bool {
+	return p.offeredFrom(r).After(now) || p.RequireFiles && now.Before(r.Date.Add(MaxHold))
+}
+
+// availableFrom returns the earliest time at which a release that has no obstacle is offered.
+func (p *Product) availableFrom(r *Ranked, older []*Ranked, allowed version.Range, c Channel, now time.Time) time.Time {
+	from, hold := p.offeredFrom(r), r.Date.Add(MaxHold)
+	if p.RequireFiles && from.Before(hold) && now.Before(hold) && p.lacksFiles(r, older, allowed, c.Prereleases) {
+		return hold
+	}
+	return from
 }
 
 // The obstacles that callers distinguish, see [obstacle].

@@ -3,7 +3,6 @@ package catalog
 import (
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -22,25 +21,7 @@ var (
 // defaultPorts are the ports that browsers omit from an origin.
 var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
 
-// cleanOrigins returns a list of origins, which are separated by space, in the form in
-// which browsers send them, each once.
-func cleanOrigins(list string) (string, error) {
-	var all []string
-	for _, text := range strings.Fields(list) {
-		origin, err := cleanOrigin(text)
-		if err != nil {
-			return "", err
-		}
-		if !slices.Contains(all, origin) {
-			all = append(all, origin)
-		}
-	}
-	if len(all) > maxOrigins {
-		return "", fieldErrorf("origins", "there are %d; give at most %d", len(all), maxOrigins)
-	}
-	return strings.Join(all, " "), nil
-}
-
+// cleanOrigin returns an origin in the form in which browsers send it.
 func cleanOrigin(text string) (string, error) {
 	if len(text) > maxOrigin {
 		return "", fieldErrorf("origins", "an origin has %d bytes; give one of at most %d", len(text), maxOrigin)

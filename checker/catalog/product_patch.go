@@ -36,12 +36,18 @@ func ValidProductName(name string) bool { return namePattern.MatchString(name) }
 type ProductPatch map[string]string
 
 // ProductFields lists the names of the fields that can be changed, in flags and JSON.
-var ProductFields = []string{"title", "repo", "module", "download", "notes", "file", "origins", "tag_prefixes", "release_suffix", "match", "min_age", "require_files", "channels", "upstreams", "notes_here", "links"}
+var ProductFields = []string{"title", "repo", "module", "download", "notes", "file", "origins", "tag_prefixes", "release_suffix", "match", "min_age", "require_files", "channels", "upstreams", "notes_here", "links",
+	"aliases", "hosts", "dialects"}
+
+// ExportFields lists the fields that an export contains: an import does not change whose
+// requests belong to a product.
+var ExportFields = slices.DeleteFunc(slices.Clone(ProductFields), func(name string) bool { return name == "hosts" })
 
 // texts returns pointers to the fields of p that are texts.
 func (p *Product) texts() map[string]*string {
 	return map[string]*string{"title": &p.Title, "repo": &p.Repo, "module": &p.Module, "download": &p.Download, "notes": &p.Notes, "file": &p.File,
-		"origins": &p.Origins, "tag_prefixes": &p.Prefixes, "release_suffix": &p.Suffix, "match": &p.Match, "channels": &p.Channels, "upstreams": &p.Upstreams, "links": &p.Links}
+		"origins": &p.Origins, "tag_prefixes": &p.Prefixes, "release_suffix": &p.Suffix, "match": &p.Match, "channels": &p.Channels, "upstreams": &p.Upstreams, "links": &p.Links,
+		"aliases": &p.Aliases, "hosts": &p.Hosts, "dialects": &p.Dialects}
 }
 
 // flags returns pointers to the fields of p that are true or false.
@@ -100,14 +106,17 @@ func (e ProductPatch) Apply(p Product) (Product, error) {
 			}
 		}
 	}
-	if p.Origins, err = cleanOrigins(p.Origins); err != nil {
+	if p.Origins, err = cleanList("origins", p.Origins, maxOrigins, cleanOrigin); err != nil {
 		return p, err
 	}
-	if p.Upstreams, err = cleanUpstreams(p.Upstreams); err != nil {
+	if p.Upstreams, err = cleanList("upstreams", p.Upstreams, maxUpstreams, cleanUpstream); err != nil {
 		return p, err
 	}
 	if p.Links == LinksHosted {
 		p.Links = ""
+	}
+	if err = p.cleanDeclared(); err != nil {
+		return p, err
 	}
 	p.Module = strings.Join(strings.Fields(p.Module), " ")
 	p.Prefixes = strings.Join(strings.Fields(p.Prefixes), " ")
@@ -121,7 +130,7 @@ func (p *Product) CompareSettings(export ProductPatch) (missing ProductPatch, di
 	missing = ProductPatch{}
 	empty := Product{Title: p.Name}
 	theirs := Product{Title: export["name"]} // without settings
-	for _, name := range ProductFields {
+	for _, name := range ExportFields {
 		value, ok := export[name]
 		switch own := p.Field(name); {
 		case !ok || value == "" || value == own || value == theirs.Field(name):

@@ -3,7 +3,6 @@ package catalog
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 )
@@ -40,29 +39,19 @@ func (p *Product) UpstreamList() []string {
 	return all
 }
 
-// cleanUpstreams returns a list of upstreams in canonical form, separated by spaces and
-// without duplicates.
-func cleanUpstreams(list string) (string, error) {
-	var all []string
-	for text := range strings.FieldsSeq(list) {
-		if len(text) > maxUpstream {
-			return "", fieldErrorf("upstreams", "an upstream has %d bytes; give one of at most %d", len(text), maxUpstream)
-		}
-		s, err := ParseUpstream(text)
-		if err != nil && len(all) > 0 && strings.HasPrefix(all[len(all)-1], string(FileUpstream)) {
-			err = fmt.Errorf("%w; a space in a path is written %%20", err)
-		}
-		if err != nil {
-			return "", fieldErrorf("upstreams", "%v", err)
-		}
-		if text = s.String(); !slices.Contains(all, text) {
-			all = append(all, text)
-		}
+// cleanUpstream returns the name of an upstream in canonical form.
+func cleanUpstream(text string) (string, error) {
+	if len(text) > maxUpstream {
+		return "", fieldErrorf("upstreams", "an upstream has %d bytes; give one of at most %d", len(text), maxUpstream)
 	}
-	if len(all) > maxUpstreams {
-		return "", fieldErrorf("upstreams", "there are %d; give at most %d", len(all), maxUpstreams)
+	u, err := ParseUpstream(text)
+	if err != nil && !strings.Contains(text, ":") { // the list is separated by spaces
+		err = fmt.Errorf("%w; a space in a path is written %%20", err)
 	}
-	return strings.Join(all, " "), nil
+	if err != nil {
+		return "", fieldErrorf("upstreams", "%v", err)
+	}
+	return u.String(), nil
 }
 
 // Equal reports whether two products have the same settings. Their syncs may differ.

@@ -28,25 +28,22 @@ const (
 	reservedFiles = 100
 )
 
-// httpServer serves HTTP, or HTTPS if it has a certificate.
+// httpServer serves HTTP, or HTTPS if it has certificates.
 type httpServer struct {
-	certificate *inbound.Certificate // nil without TLS
-	log         *slog.Logger
+	certificates inbound.Certificates // nil without TLS
+	log          *slog.Logger
 }
 
-func newHTTPServer(certFile, keyFile string, log *slog.Logger) (*httpServer, error) {
-	if certFile == "" {
-		return &httpServer{log: log}, nil
-	}
-	certificate, err := inbound.LoadCertificate(certFile, keyFile, log)
+func newHTTPServer(certFiles, keyFiles []string, log *slog.Logger) (*httpServer, error) {
+	certificates, err := inbound.LoadCertificates(certFiles, keyFiles, log)
 	if err != nil {
 		return nil, fmt.Errorf("%w: --tls-cert needs a PEM file, and --tls-key one with the key of that certificate", err)
 	}
-	return &httpServer{certificate, log}, nil
+	return &httpServer{certificates, log}, nil
 }
 
 func (h *httpServer) scheme() string {
-	if h.certificate != nil {
+	if h.certificates != nil {
 		return "https"
 	}
 	return "http"
@@ -59,7 +56,7 @@ func (h *httpServer) serve(ctx context.Context, l net.Listener, handler *server.
 	limited := inbound.LimitListener(l, min(maxConnections, max(maxOpenFiles()-reservedFiles, 1)), s)
 	handler.Register(limited.Collectors()...)
 	l = limited
-	if c := h.certificate; c != nil {
+	if c := h.certificates; c != nil {
 		handler.Register(c.Collectors()...)
 		l = tls.NewListener(limited, c.TLSConfig())
 		hangups := make(chan os.Signal, 1)

@@ -15,7 +15,7 @@ const (
 	// twoColumns is the minimum width for tables side by side.
 	twoColumns = 110
 	// Maximum numbers of rows, so that an overview fits on a screen of 40 lines.
-	mostVersions, mostPlatforms, mostHeaps = 8, 5, 3
+	mostVersions, mostPlatforms, mostHeaps, mostChecks = 8, 5, 3, 2
 	// chartLines is the height of the chart, which is that of the headline.
 	chartLines = 4
 )
@@ -27,8 +27,8 @@ func (s *screen) overview(v *stats.View) block {
 	daily := v.Table("daily")
 	switch checks := sumOf[int64](daily.Rows, daily.Index(stats.ColChecks)); {
 	case len(versions.Rows) == 0 && checks > 0:
-		all = append(append(all, s.headline(v)...), text{})
-		return append(all, plain("No instances, but "+stats.ShowNumber(checks)+" checks: requests for the latest release without an instance ID.")...)
+		all = append(append(append(all, s.headline(v)...), text{}), s.checks(v, mostVersions)...)
+		return append(append(all, text{}), plain("No instances, but "+stats.ShowNumber(checks)+" checks: requests for the latest release without an instance ID.")...)
 	case len(versions.Rows) == 0:
 		return append(all, plain("No reports in this range match the filter.",
 			"There are statistics from "+v.Known.From.String()+" to "+v.Known.To.String()+".")...)
@@ -52,6 +52,9 @@ func (s *screen) overview(v *stats.View) block {
 	}
 	if recent := s.recency(v); recent != nil {
 		all = append(append(all, text{}), recent...)
+	}
+	if checks := s.checks(v, mostChecks); checks != nil && (!s.fancy || len(all)+len(checks) <= 35) { // of 40 lines
+		all = append(append(all, text{}), checks...)
 	}
 	if s.fancy {
 		all = append(all, text{})
@@ -244,6 +247,20 @@ func platformNames(t *stats.Table) *stats.Table {
 		named.Rows = append(named.Rows, append([]any{name}, r.Values...))
 	}
 	return &named
+}
+
+// checks lists the n builds with the most checks.
+func (s *screen) checks(v *stats.View, n int) block {
+	t := platformNames(v.Table("checks")).Select(stats.ColVersion, colPlatform, stats.ColChecks, stats.ColShare)
+	if len(t.Rows) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(t.Rows, func(a, b []any) int { return cmp.Compare(b[2].(int64), a[2].(int64)) })
+	if len(t.Rows) > n+1 {
+		rest := t.Rows[n:]
+		t.Rows = append(t.Rows[:n:n], []any{fmt.Sprintf("%d others", len(rest)), "", sumOf[int64](rest, 2), sumOf[float64](rest, 3)})
+	}
+	return s.rows(t, s.width)
 }
 
 // topHeaps returns the heap of all versions, and of those with the most instances.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/server"
 	"relcheck/db"
 )
 
@@ -36,30 +38,79 @@ with suffixes, such as v1.2.3, 2026.05.01, 1.2.0rc1, 2026-05-01, and cli/v1.2.3 
 release.`
 
 func productAdd(streams IO) *cobra.Command {
-	var path string
+	var path, preset string
 	flags := newProductFlags()
 	c := &cobra.Command{
-		Use:     "add NAME",
-		Short:   "Add a product.",
-		Long:    "Add a product. Its clients use the path /p/NAME.\n\n" + templateHelp,
-		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'`,
+		Use:   "add [NAME]",
+		Short: "Add a product.",
+		Long: `Add a product. Its clients use the path /p/NAME. A preset has the settings of a known
+program, and NAME can then be left out; other flags change its settings. List the
+presets with relcheck preset list.
+
+` + templateHelp,
+		Example: `  relcheck product add myapp --title "My App" --download 'https://example.com/{tag}/myapp-{os}-{arch}'
+  relcheck product add --preset terraform`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := flags.patch(cmd).Apply(catalog.Product{Name: args[0]})
+			base, note, err := newProduct(args, preset)
+			if err != nil {
+				return err
+			}
+			p, err := flags.patch(cmd).Apply(base)
 			if err != nil {
 				return flagError(err)
+			}
+			if preset != "" && base.Repo == "" && p.Repo == "" {
+				return usageError("--repo is missing: preset %s is for any program", preset)
 			}
 			return withStore(cmd.Context(), path, streams, func(s *db.Store) error {
 				if err := s.AddProduct(cmd.Context(), p); err != nil {
 					return err
 				}
 				fmt.Fprintf(streams.Err, "added product %s\n", p.Name)
-				return nil
+				if note != "" {
+					fmt.Fprintln(streams.Err, note)
+				}
+				if preset != "" {
+					if p.Upstreams != "" || p.Module != "" {
+						fmt.Fprintf(streams.Err, "add its releases with relcheck release sync %s\n", p.Name)
+					}
+					fmt.Fprintf(streams.Err, "the page /products/%s/connect of the service shows how to point its clients there\n", p.Name)
+				}
+				return printDialectHints(cmd.Context(), s, p.Name, streams.Err)
 			})
 		},
 	}
 	dbFlag(c, &path)
 	flags.add(c)
+	c.Flags().StringVar(&preset, "preset", "", "`preset` with the settings of a known program")
 	return c
+}
+
+// newProduct returns a new product, with the settings of a preset and its note, if one is
+// given.
+func newProduct(args []string, preset string) (p catalog.Product, note string, err error) {
+	if preset != "" {
+		found := catalog.PresetNamed(preset)
+		if found == nil {
+			return p, "", usageError("--preset: there is no preset %q: list them with relcheck preset list", preset)
+		}
+		p, note = found.Product, found.Note
+	} else if len(args) == 0 {
+		return p, "", usageError("missing NAME: name the product, or give --preset")
+	}
+	if len(args) > 0 {
+		p.Name = args[0]
+	}
+	return p, note, nil
+}
+
+// printDialectHints prints which dialects of a product are not answered.
+func printDialectHints(ctx context.Context, s *db.Store, name string, w io.Writer) error {
+	all, err := s.Products(ctx)
+	if err == nil {
+		printLines(w, server.DialectHints(name, all))
+	}
+	return err
 }
 
 func productSet(streams IO) *cobra.Command {
@@ -81,6 +132,14 @@ func productSet(streams IO) *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(streams.Err, "changed product %s\n", args[0])
+		for _, name := range []string{"hosts", "dialects"} {
+			if _, ok := patch[name]; ok {
+				if err := printDialectHints(ctx, s, args[0], streams.Err); err != nil {
+					return err
+				}
+				break
+			}
+		}
 		_, checkFiles := patch["file"]
 		for _, name := range []string{"file", "tag_prefixes", "release_suffix", "match", "min_age", "require_files"} {
 			if _, ok := patch[name]; ok { // it changes what is offered
@@ -110,7 +169,7 @@ func setProduct(ctx context.Context, s *db.Store, name string, patch func(catalo
 // flagNames are the flags of the fields of a product whose names differ. Flags that can
 // be repeated are in the singular.
 var flagNames = map[string]string{"origins": "origin", "tag_prefixes": "tag-prefix", "release_suffix": "release-suffix", "min_age": "min-age", "require_files": "require-files",
-	"upstreams": "upstream", "notes_here": "notes-here"}
+	"upstreams": "upstream", "aliases": "alias", "hosts": "host", "dialects": "dialect", "notes_here": "notes-here"}
 
 // flagOf returns the name of the flag for a field of a product or release.
 func flagOf(field string) string { return cmp.Or(flagNames[field], field) }
@@ -127,7 +186,7 @@ func newProductFlags() *productFlags {
 	for _, name := range []string{"title", "repo", "download", "notes", "file", "release_suffix", "match", "min_age", "links"} {
 		f.texts[name] = new(string)
 	}
-	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams"} {
+	for _, name := range []string{"module", "origins", "tag_prefixes", "upstreams", "aliases", "hosts", "dialects"} {
 		f.lists[name] = new([]string)
 	}
 	for _, name := range []string{"require_files", "notes_here"} {
@@ -155,6 +214,9 @@ func (f *productFlags) add(c *cobra.Command) {
 		"module":       "Go module `path`, for relcheck release sync; can be repeated",
 		"origins":      "`origin` of web pages whose reports are recorded: a URL, null, or a scheme such as app: for all its origins; can be repeated",
 		"upstreams":    "`upstream` whose releases relcheck release sync reads: github:OWNER/REPO, go:MODULE, relcheck:URL or file:PATH; can be repeated",
+		"aliases":      "`name` of the product in other dialects, such as @me/app on an npm registry; can be repeated",
+		"hosts":        "`host` whose requests belong to the product, such as updates.example.com; can be repeated",
+		"dialects":     "`dialect` of other update clients that the product answers, see relcheck dialect list; can be repeated",
 		"tag_prefixes": "`prefix` of the product's tags, such as cli/; other tags belong to other components; can be repeated, also with '' for tags without a prefix",
 	} {
 		c.Flags().StringArrayVar(f.lists[name], flagOf(name), nil, usage)
@@ -218,7 +280,10 @@ func productShow(streams IO) *cobra.Command {
 		if err := printChannels(streams, p, ranked); err != nil {
 			return err
 		}
-		return printFreshness(streams, p, staleAfter)
+		if err := printFreshness(streams, p, staleAfter); err != nil {
+			return err
+		}
+		return printDialectHints(ctx, s, args[0], streams.Err)
 	})
 	staleFlag(c, &staleAfter)
 	return c

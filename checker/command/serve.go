@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -34,7 +35,8 @@ type serveOptions struct {
 	listen, db string
 	metrics    string // address; empty for none
 	backups    backup.Schedule
-	cert, key  string        // PEM files; empty for no TLS
+	certs      []string      // PEM files; empty for no TLS
+	keys       []string      // of certs, in the same order
 	syncEvery  time.Duration // 0: never
 	tokens     tokenFile
 
@@ -47,6 +49,7 @@ func serveCommand(streams IO) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Record reports and answer with the latest release.",
+		Long:  "Record reports and answer with the latest release. Products also answer other update\nclients, see relcheck preset list and relcheck dialect list.",
 		Example: `  relcheck serve
   relcheck serve --listen :8080 --db /var/lib/relcheck/relcheck.db --base-url https://releases.example.com`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,7 +59,7 @@ func serveCommand(streams IO) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&o.listen, "listen", "localhost:8080", "`address` to listen on; port 0 selects a free one")
 	dbFlag(c, &o.db)
-	f.StringVar(&o.Base, "base-url", "", "`URL` at which clients reach the service, shown on the connect page (default: the listen address)")
+	f.StringVar(&o.Base, "base-url", "", "`URL` at which clients reach the service, also with a path; links in answers begin with it (default: the listen address)")
 	f.StringVar(&o.metrics, "metrics-listen", "", "`address` that serves only /metrics, without a token (default: none; the main address requires a token)")
 	f.BoolVar(&o.PublicStats, "public-stats", false, "show statistics without sign-in, hiding small counts, unreleased versions and memory usage")
 	f.Int64Var(&o.PublicThreshold, "public-threshold", 10, "smallest `number` of instances shown without sign-in; smaller counts are part of other")
@@ -71,18 +74,19 @@ func serveCommand(streams IO) *cobra.Command {
 		return err
 	})
 	serveFilesFlags(c, o)
+	c.Flags().StringVar(&o.Dialects, "dialects", "", "also answer in the dialects of the files in this `folder` (default: none)")
 	f.Var(intervalFlag{durationFlag{&o.syncEvery, syncer.MinInterval, false}}, "sync-every", "time between two syncs of each product with its upstreams in the background, such as 1h")
 	o.tokens.flag(c)
 	staleFlag(c, &o.StaleAfter)
-	f.StringVar(&o.cert, "tls-cert", "", "PEM `file` with the HTTPS certificate, reloaded when it changes and on SIGHUP")
-	f.StringVar(&o.key, "tls-key", "", "PEM `file` with the certificate's key")
+	f.StringArrayVar(&o.certs, "tls-cert", nil, "PEM `file` with an HTTPS certificate, reloaded when it changes and on SIGHUP; can be repeated for other hosts")
+	f.StringArrayVar(&o.keys, "tls-key", nil, "PEM `file` with the key of the --tls-cert at the same position")
 	return c
 }
 
 // check validates the flags before anything is opened.
 func (o *serveOptions) check() error {
 	if o.Base != "" {
-		if err := printable.CheckURL(o.Base); err != nil {
+		if err := server.CheckBase(o.Base); err != nil {
 			return usageError("--base-url: %v", err)
 		}
 	}
@@ -95,8 +99,13 @@ func (o *serveOptions) check() error {
 		return usageError("--backup-keep: %d keeps no backup: enter 1 or more", o.backups.Keep)
 	case o.fetchOnDemand && o.files == "":
 		return usageError("--fetch-on-demand needs --files: name the folder for the files")
-	case (o.cert == "") != (o.key == ""):
-		return usageError("--tls-cert and --tls-key must be used together")
+	case len(o.certs) != len(o.keys):
+		return usageError("--tls-cert and --tls-key must be used together: give one key for each certificate")
+	}
+	if o.Dialects != "" {
+		if _, err := os.ReadDir(o.Dialects); err != nil {
+			return fmt.Errorf("--dialects: %w: name a folder of files such as NAME.dialect", err)
+		}
 	}
 	if o.syncEvery > 0 {
 		_, err := o.tokens.read()
@@ -125,7 +134,7 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
 	defer l.Close()
-	in, err := newHTTPServer(o.cert, o.key, log)
+	in, err := newHTTPServer(o.certs, o.keys, log)
 	if err != nil {
 		return err
 	}
@@ -153,7 +162,13 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	}
 	defer closeFiles()
 	host, port := hostPort(o.listen, l.Addr())
+	if o.Base == "" && host != reachable(host) {
+		log.Warn("links in answers and pages begin with the name localhost; set --base-url to the URL at which clients reach the service")
+	}
 	o.Base = cmp.Or(strings.TrimRight(o.Base, "/"), in.scheme()+"://"+net.JoinHostPort(reachable(host), port))
+	if in.certificates != nil {
+		o.Covers = in.certificates.Covers
+	}
 	handler, err := server.New(ctx, store{s, w}, log, o.Options)
 	if err != nil {
 		return err
@@ -170,6 +185,9 @@ func serve(ctx context.Context, o *serveOptions, streams IO) (err error) {
 	fmt.Fprintf(streams.Out, "listening on %s://%s\n", in.scheme(), net.JoinHostPort(host, port))
 	log.Info("started", "db", s.Name(), "base_url", o.Base, "version", buildVersion())
 	logMissingReleases(ctx, s, log)
+	if hosts := handler.UncoveredHosts(); len(hosts) > 0 {
+		log.Info("no certificate covers these hosts of clients; add one with --tls-cert if they resolve to this service", "hosts", hosts)
+	}
 	if err := firstToken(ctx, s, o.Base, streams.Out, log); err != nil && ctx.Err() == nil {
 		return err
 	}

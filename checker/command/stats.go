@@ -22,7 +22,7 @@ type statsOptions struct {
 // shortNames are alternative names of tables for --by.
 var shortNames = map[string]string{
 	"day": "daily", "week": "weekly", "month": "monthly", "version": "versions", "line": "lines", "release": "releases",
-	"platform": "platforms", "lifetime": "lifetimes", "days_behind": "behind_days", "histogram": "heap_histogram",
+	"platform": "platforms", "check": "checks", "lifetime": "lifetimes", "days_behind": "behind_days", "histogram": "heap_histogram",
 	"below": "deprecation", "above": "heap_above", "compare": "heap_change",
 }
 

@@ -80,7 +80,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 		if err != nil {
 			return err
 		}
-		body.Products = append(body.Products, apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), nullIfEmpty(v.Preview), recentInstances(v), statsPath(name, "", nil)})
+		body.Products = append(body.Products, apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), nullIfEmpty(v.Preview), recentInstances(v), s.statsPath(name, "", nil)})
 	}
 	return s.sendJSON(w, r, func() any { return body })
 }
@@ -103,8 +103,8 @@ func nullIfEmpty(s string) *string {
 	return &s
 }
 
-func statsPath(product, table string, query url.Values) string {
-	return pages.Address(path.Join("/api/v1/products", product, "stats", table), query)
+func (s *Server) statsPath(product, table string, query url.Values) string {
+	return pages.Address(s.root+path.Join("/api/v1/products", product, "stats", table), query)
 }
 
 type apiTable struct {
@@ -137,7 +137,7 @@ func (s *Server) apiTables(w http.ResponseWriter, r *http.Request, id identity) 
 	asCSV.Set("format", "csv")
 	return s.sendJSON(w, r, func() any {
 		for _, t := range v.Tables() {
-			listed := apiTable{t.Name, t.Title, nil, statsPath(v.Product.Name, t.Name, asJSON), statsPath(v.Product.Name, t.Name, asCSV)}
+			listed := apiTable{t.Name, t.Title, nil, s.statsPath(v.Product.Name, t.Name, asJSON), s.statsPath(v.Product.Name, t.Name, asCSV)}
 			for _, c := range t.Columns {
 				listed.Columns = append(listed.Columns, apiColumn{c.Name, c.Kind.String()})
 			}

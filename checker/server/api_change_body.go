@@ -131,6 +131,9 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 		Upstreams     nonNull[[]nonNull[string]]     `json:"upstreams"`
 		NotesHere     nonNull[bool]                  `json:"notes_here"`
 		Links         nonNull[string]                `json:"links"`
+		Aliases       nonNull[[]nonNull[string]]     `json:"aliases"`
+		Hosts         nonNull[[]nonNull[string]]     `json:"hosts"`
+		Dialects      nonNull[[]nonNull[string]]     `json:"dialects"`
 	}
 	if err := readPatch(r, &body, strings.Join(slices.Sorted(slices.Values(catalog.ProductFields)), ", ")); err != nil {
 		return nil, err
@@ -145,7 +148,8 @@ func readProduct(r *http.Request) (catalog.ProductPatch, error) {
 			p[name] = *field.value
 		}
 	}
-	for name, list := range map[string]nonNull[[]nonNull[string]]{"origins": body.Origins, "tag_prefixes": body.TagPrefixes, "upstreams": body.Upstreams} {
+	for name, list := range map[string]nonNull[[]nonNull[string]]{"origins": body.Origins, "tag_prefixes": body.TagPrefixes, "upstreams": body.Upstreams,
+		"aliases": body.Aliases, "hosts": body.Hosts, "dialects": body.Dialects} {
 		if list.value != nil {
 			var all strings.Builder
 			for _, item := range *list.value {
@@ -214,6 +218,9 @@ var patchTypes = map[string]string{
 	"require_files": "true or false",
 	"notes_here":    "true or false",
 	"upstreams":     `an array of strings such as ["github:owner/repo"]`,
+	"aliases":       `an array of strings such as ["@me/app"]`,
+	"hosts":         `an array of strings such as ["updates.example.com"]`,
+	"dialects":      `an array of strings such as ["npm"]`,
 	"channels":      `an array of objects such as {"name": "lts", "match": "<2"}`,
 }
 

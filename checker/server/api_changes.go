@@ -109,6 +109,9 @@ type apiSettings struct {
 	Upstreams     []string     `json:"upstreams"`
 	NotesHere     bool         `json:"notes_here"`
 	Links         string       `json:"links"` // one of catalog.LinkChoices
+	Aliases       []string     `json:"aliases"`
+	Hosts         []string     `json:"hosts"`
+	Dialects      []string     `json:"dialects"`
 }
 
 // apiChannel is the representation of a channel in the API.
@@ -122,7 +125,8 @@ func newAPISettings(p catalog.Product) apiSettings {
 	s := apiSettings{Name: p.Name, Title: p.Title, Repo: p.Repo, Module: p.Module, Download: p.Download, Notes: p.Notes, File: p.File,
 		Origins: strings.Fields(p.Origins), TagPrefixes: strings.Fields(p.Prefixes), ReleaseSuffix: p.Suffix, Match: p.Match,
 		MinAge: catalog.FormatAge(p.MinAge), RequireFiles: p.RequireFiles, Channels: []apiChannel{},
-		Upstreams: strings.Fields(p.Upstreams), NotesHere: p.NotesHere, Links: p.Field("links")}
+		Upstreams: strings.Fields(p.Upstreams), NotesHere: p.NotesHere, Links: p.Field("links"),
+		Aliases: strings.Fields(p.Aliases), Hosts: strings.Fields(p.Hosts), Dialects: strings.Fields(p.Dialects)}
 	for _, c := range p.ChannelList() {
 		s.Channels = append(s.Channels, apiChannel(c))
 	}

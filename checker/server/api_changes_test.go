@@ -196,7 +196,7 @@ func failureOf(response string) string {
 func TestEditProducts(t *testing.T) {
 	s := newService(t)
 	_, token := s.tokenOf(t, access.Admin)
-	const defaults = `,"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted"}`
+	const defaults = `,"tag_prefixes":[],"release_suffix":"","match":"","min_age":"0s","require_files":false,"channels":[],"upstreams":[],"notes_here":false,"links":"hosted","aliases":[],"hosts":[],"dialects":[]}`
 	for _, c := range []struct{ method, path, body, want string }{
 		{"PUT", appPath, `{}`, `201 {"name":"app","title":"app","repo":"","module":"","download":"","notes":"","file":"","origins":[]` + defaults},
 		{"PUT", appPath, `{"title":"My App","repo":"me/app","download":"https://example.com/{tag}"}`,
@@ -315,7 +315,7 @@ func TestEditErrors(t *testing.T) {
 		{opaPath + "/releases/1.0%E2%80%8B", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/1.0%E2%80%AE", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/1.0%1B%5B31m", `{}`, nil, "400 invalid_field version"},
-		{opaPath + "/releases/1.0%00", `{}`, nil, "400 invalid_field version"},
+		{opaPath + "/releases/1.0%00", `{}`, nil, "404 not_found "},
 		{opaPath + "/releases/1.0%FF", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/1.0.0%20", `{}`, nil, "400 invalid_field version"},
 		{opaPath + "/releases/v" + strings.Repeat("1", 200), `{}`, nil, "400 invalid_field version"},

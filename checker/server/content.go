@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -30,15 +31,23 @@ type turns chan struct{}
 // thousands at a time would delay reports, and take memory that is not yet reserved.
 const atOnce = 2
 
-// build waits for its turn, builds a body, and reserves memory for it.
-func (t turns) build(r *http.Request, build func() (content, error)) (c content, err error) {
+// take waits for its turn and calls f.
+func (t turns) take(ctx context.Context, f func() error) error {
 	select {
 	case t <- struct{}{}:
 		defer func() { <-t }() // even after a panic
-	case <-r.Context().Done():
-		return c, busy()
+	case <-ctx.Done():
+		return busy()
 	}
-	if c, err = build(); err != nil {
+	return f()
+}
+
+// build waits for its turn, builds a body, and reserves memory for it.
+func (t turns) build(r *http.Request, build func() (content, error)) (c content, err error) {
+	if err := t.take(r.Context(), func() error {
+		c, err = build()
+		return err
+	}); err != nil {
 		return c, err
 	}
 	if cap(c.body) > len(c.body)*5/4 { // a growing buffer leaves spare capacity

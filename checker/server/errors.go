@@ -15,7 +15,6 @@ type failure struct {
 	status     int
 	retryAfter int             // seconds; 0 leaves the header out
 	latest     json.RawMessage // the latest release, which the client gets despite the error
-	github     string          // the message for clients of GitHub's API
 
 	code, field, message string
 }
@@ -45,18 +44,21 @@ func unavailable(code, message string) *failure {
 	return &failure{status: http.StatusServiceUnavailable, retryAfter: 5, code: code, message: message}
 }
 
+// problem is a failure as clients see it.
+type problem struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Field   string `json:"field,omitempty"`
+}
+
+func (f *failure) problem() problem { return problem{f.code, f.message, f.field} }
+
 // writeError sends an error as JSON: {"error": {"code", "message", "field"}}.
 func writeError(w http.ResponseWriter, f *failure) {
-	type problem struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-		Field   string `json:"field,omitempty"`
-	}
 	body := struct {
-		Error   problem         `json:"error"`
-		Latest  json.RawMessage `json:"latest,omitempty"`
-		Message string          `json:"message,omitempty"`
-	}{problem{f.code, f.message, f.field}, f.latest, f.github}
+		Error  problem         `json:"error"`
+		Latest json.RawMessage `json:"latest,omitempty"`
+	}{f.problem(), f.latest}
 	f.setRetryAfter(w.Header())
 	writeJSON(w, f.status, encode(body))
 }
@@ -90,17 +92,16 @@ func (s *Server) product(name string) (*product, error) {
 	return nil, unknownProduct(name)
 }
 
-// channel returns a product of the current snapshot and one of its channels, by "NAME" or
-// "NAME@CHANNEL".
-func (s *Server) channel(name string) (*product, *channel, error) {
-	name, channel, named := strings.Cut(name, "@")
-	p, err := s.product(name)
-	if err != nil {
-		return nil, nil, err
+// channel returns a product and one of its channels. If named is true, the channel must not
+// be empty.
+func (s *snapshot) channel(product, channel string, named bool) (*product, *channel, error) {
+	p := s.products.get(product)
+	if p == nil {
+		return nil, nil, unknownProduct(product)
 	}
 	c := p.channels[channel]
 	if c == nil || named && channel == "" {
-		return nil, nil, fail(http.StatusNotFound, "unknown_channel", "", fmt.Sprintf("product %s has no channel %q: %s", name, channel, p.channelNames()))
+		return p, nil, fail(http.StatusNotFound, "unknown_channel", "", fmt.Sprintf("product %s has no channel %q: %s", product, channel, p.channelNames()))
 	}
 	return p, c, nil
 }

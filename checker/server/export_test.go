@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -32,12 +33,13 @@ type Route struct {
 	Requires permission
 }
 
-// Patterns returns the patterns of all routes.
+// Patterns returns the patterns of all routes, and of the dialects that each product has.
 func (s *Server) Patterns() (all []string) {
 	for _, r := range s.routes() {
 		all = append(all, r.pattern)
 	}
-	return all
+	return append(all, "POST /v1/version", "POST /p/{product}/v1/version",
+		"GET /repos/{owner}/{repo}/releases/latest", "GET /p/{product}/repos/{owner}/{repo}/releases/latest")
 }
 
 // HandlerWith returns the handler with additional routes, which answer with the name of
@@ -52,8 +54,20 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 	return s.handle(routes)
 }
 
-// LocalURL returns the URL to go to after signing in.
-var LocalURL = localURL
+// FrontDoor returns the front door alone. Own routes and reports do nothing.
+func (s *Server) FrontDoor() http.Handler {
+	s.snapshot.Load().entries.report.serve = func(*Server, http.ResponseWriter, *http.Request, *call) error { return nil }
+	own := http.NewServeMux()
+	for _, rt := range s.routes() {
+		own.HandleFunc(rt.pattern, func(http.ResponseWriter, *http.Request) {})
+	}
+	d := &frontDoor{s, own, http.NotFoundHandler()}
+	own.HandleFunc("/", d.unmatched)
+	return d
+}
+
+// LocalURL returns the URL to go to after signing in, if the base URL has the path root.
+func LocalURL(root, next string) string { return (&Server{root: root}).localURL(next) }
 
 // SetQueryTimeout limits the time that a request may query the store.
 func (s *Server) SetQueryTimeout(d time.Duration) { s.queryTimeout = d }
@@ -88,4 +102,26 @@ func (s *Server) DisablePageRateLimit() {
 // DisableTokenCache makes every request with a token or session query the store.
 func (s *Server) DisableTokenCache() {
 	s.auth.tokens.ttl, s.auth.sessions.ttl = 0, 0
+}
+
+// ConnectTexts describe the dialects in Go.
+var ConnectTexts = connectTexts
+
+// Dialects returns the sorted names of the dialects that a product has.
+func (s *Server) Dialects(product string) (all []string) {
+	for _, e := range s.snapshot.Load().products.get(product).entries {
+		all = append(all, e.name)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// DialectsInGo returns the names of the dialects that are not files.
+func (s *Server) DialectsInGo() (all []string) {
+	for e := range s.snapshot.Load().entries.all() {
+		if e.file == nil {
+			all = append(all, e.name)
+		}
+	}
+	return all
 }

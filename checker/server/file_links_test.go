@@ -73,8 +73,8 @@ func TestLinksToHostedFiles(t *testing.T) {
 		}
 	}
 	here := "http://relcheck.example.com/files/app/v1.0.0/app_linux_amd64.tar.gz"
-	app.want("201", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","url":"https://e.com/l"},{"name":"app_windows_amd64.zip","url":"https://e.com/w"}]}`)
-	want("nothing hosted", "https://e.com/l", "https://e.com/notes/v1.0.0", 13)
+	app.want("201", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","url":"https://e.com/app_linux_amd64.tar.gz"},{"name":"app_windows_amd64.zip","url":"https://e.com/app_windows_amd64.zip"}]}`)
+	want("nothing hosted", "https://e.com/app_linux_amd64.tar.gz", "https://e.com/notes/v1.0.0", 13)
 	s.host(t, "app", "v1.0.0", "app_linux_amd64.tar.gz", "linux", true)
 	want("one file hosted", here, "https://e.com/notes/v1.0.0", 7)
 	s.host(t, "app", "v1.0.0", "app_windows_amd64.zip", "windows", false)
@@ -82,17 +82,17 @@ func TestLinksToHostedFiles(t *testing.T) {
 	app.want("200", "PUT", "", `{"notes_here":true}`)
 	want("notes here", here, "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
 	app.want("200", "PUT", "", `{"links":"upstream"}`)
-	want("upstream links", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 11)
+	want("upstream links", "https://e.com/app_linux_amd64.tar.gz", "http://relcheck.example.com/products/app/releases/v1.0.0", 11)
 	app.want("200", "PUT", "", `{"links":"hosted"}`)
 	want("hosted again", here, "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
 	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","sha256":"`+sumOf("another")+`"}]}`)
 	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","size":6}]}`)
-	want("changed size upstream", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
+	want("changed size upstream", "https://e.com/app_linux_amd64.tar.gz", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
 	app.want("200", "PUT", "", `{"links":"hosted-only"}`)
 	want("hosted only, one has changed", "", "http://relcheck.example.com/products/app/releases/v1.0.0", 0)
 	app.want("200", "PUT", "", `{"links":"hosted"}`)
 	app.want("200", "PUT", "v1.0.0", `{"files":[{"name":"app_linux_amd64.tar.gz","size":5,"sha256":"`+sumOf("another")+`"}]}`)
-	want("changed upstream", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
+	want("changed upstream", "https://e.com/app_linux_amd64.tar.gz", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
 	if got := s.get(t, "GET", "/files/app/v1.0.0/app_linux_amd64.tar.gz"); got.StatusCode != 404 || !strings.Contains(got.body, "file_changed") {
 		t.Errorf("file that upstream has changed: got status %d and %s, want 404 and file_changed", got.StatusCode, got.body)
 	}
@@ -102,7 +102,7 @@ func TestLinksToHostedFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.load(t)
-	want("damaged", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
+	want("damaged", "https://e.com/app_linux_amd64.tar.gz", "http://relcheck.example.com/products/app/releases/v1.0.0", 6)
 	if got := s.get(t, "GET", "/files/app/v1.0.0/app_linux_amd64.tar.gz"); got.StatusCode != 503 || !strings.Contains(got.body, "file_damaged") {
 		t.Errorf("damaged file: got status %d and %s, want 503 and file_damaged", got.StatusCode, got.body)
 	}
@@ -113,7 +113,7 @@ func TestLinksToHostedFiles(t *testing.T) {
 		t.Errorf("missing file: got status %d and %s, want 503 and file_missing", got.StatusCode, got.body)
 	}
 	s.load(t)
-	want("missing", "https://e.com/l", "http://relcheck.example.com/products/app/releases/v1.0.0", 11)
+	want("missing", "https://e.com/app_linux_amd64.tar.gz", "http://relcheck.example.com/products/app/releases/v1.0.0", 11)
 	s.host(t, "app", "v1.0.0", "app_windows_amd64.zip", "windows", true)
 	s.host(t, "app", "v1.0.0", "app_linux_amd64.tar.gz", "linux", true)
 	want("fetched again", here, "http://relcheck.example.com/products/app/releases/v1.0.0", 0)

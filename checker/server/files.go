@@ -49,11 +49,6 @@ func (s *Server) file(w http.ResponseWriter, r *http.Request, _ identity) error 
 	return s.sendFile(w, r, product, rest)
 }
 
-// opaFile answers GET /downloads/{tag}/{name}, the path of OPA's files on its own host.
-func (s *Server) opaFile(w http.ResponseWriter, r *http.Request, _ identity) error {
-	return s.sendFile(w, r, DefaultProduct, strings.TrimPrefix(r.URL.EscapedPath(), "/downloads/"))
-}
-
 // sendFile sends a file of a product, with the tag and name of an escaped path.
 func (s *Server) sendFile(w http.ResponseWriter, r *http.Request, product, path string) error {
 	if s.files == nil {

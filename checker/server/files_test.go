@@ -189,12 +189,11 @@ func TestHostilePaths(t *testing.T) {
 	sum := sumOf("inside")
 	for _, path := range []string{
 		"/files", "/files/", "/files/app", "/files/app/", "/files/app/v1", "/files/app/v1/", "/files/app/v1/b.zip", "/files/other/v1/a.zip", "/files/app/v2/a.zip",
-		"/files/app/v1/a.zip/", "/files/app/v1/a.zip/a.zip", "/files/app//a.zip", "/files/app/V1/a.zip", "/files/app/v1/A.zip",
+		"/files/app/v1/a.zip/a.zip", "/files/app//a.zip", "/files/app/V1/a.zip", "/files/app/v1/A.zip",
 		"/files/app/v1/..%2f..%2fsecret", "/files/app/v1/%2e%2e/%2e%2e/secret", "/files/app/v1/..%5c..%5csecret", `/files/app/v1/..\..\secret`, "/files/app/v1/%00", "/files/app/v1/a.zip%00",
 		"/files/app/v1/a.zip%00.sha256", "/files/app/v1%00/a.zip", "/files/app/v1%2fa.zip", "/files/app%2fv1/a.zip", "/files/app%2f..%2fapp/v1/a.zip", "/files/%2e%2e/v1/a.zip", "/files/app/v1/%252e%252e",
 		"/files/app/v1/a.zip::$DATA", "/files/app/v1/a.zip%20", "/files/app/v1/a.zip.", "/files/app/v1/" + sum, "/files/sha256/" + sum[:2] + "/" + sum,
 		"/files/app/v1/" + strings.Repeat("a", 5000), "/files/app/v1/.sha256", "/files/app/v1/%ff%fe", "/files/later/v1/a.zip", "/files/later/v1/a.zip.sha256",
-		"/downloads/v1/a.zip", "/downloads/..%2fapp/v1/a.zip", "/downloads/",
 	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		if err := setPath(r, path); err != nil {

@@ -49,3 +49,11 @@ func (m layeredMap[V]) all() iter.Seq2[string, *V] {
 		}
 	}
 }
+
+// values returns all values, in no order.
+func (m layeredMap[V]) values() (all []*V) {
+	for _, v := range m.all() {
+		all = append(all, v)
+	}
+	return all
+}

@@ -34,6 +34,8 @@ type metrics struct {
 	rateLimited     [kinds]prometheus.Counter
 	crossOrigin     [kinds]prometheus.Counter
 	versionsLimited prometheus.Counter
+	invalidVersions prometheus.Counter
+	dialectFailures *prometheus.CounterVec
 	loginsThrottled prometheus.Counter
 	queriesTimedOut prometheus.Counter
 }
@@ -58,6 +60,8 @@ func newMetrics(s *Server) *metrics {
 	m.registry.MustRegister(m.commits)
 	s.store.OnCommit(func(d time.Duration) { m.commits.Observe(d.Seconds()) })
 	m.unrouted = m.route("none")
+	m.invalidVersions = m.counter("relcheck_path_versions_invalid_total", "Requests with /as/VERSION in their path whose VERSION is not a version.")
+	m.dialectFailures = m.counters("relcheck_dialect_failures_total", "Answers that could not be rendered, by dialect.", "dialect")
 	m.registerLimits(s)
 	if s.options.Backups != nil {
 		m.registerBackups(s.options.Backups)
@@ -131,14 +135,13 @@ func (m *metrics) gauge(name, help string, f func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f))
 }
 
-func (s *Server) countRefusals(h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, id identity) error {
-		err := h(w, r, id)
-		if err != nil {
-			cmp.Or(s.metrics.refused[failureOf(err).code], s.metrics.refused["other"]).Inc()
-		}
-		return err
+// countedReport is report. It counts refused reports.
+func (s *Server) countedReport(w http.ResponseWriter, r *http.Request, c *call) error {
+	err := s.report(w, r, c)
+	if err != nil {
+		cmp.Or(s.metrics.refused[failureOf(err).code], s.metrics.refused["other"]).Inc()
 	}
+	return err
 }
 
 // routeCounter holds the counters of a route, by status class.
@@ -161,19 +164,24 @@ func (c *routeCounter) add(status int) {
 // statusWriters are reused because each request needs one.
 var statusWriters = sync.Pool{New: func() any { return new(statusWriter) }}
 
-// wrap counts the requests to h. A panic of h counts as status 500, with which it will be
-// answered.
+// wrap counts the requests to h.
 func (c *routeCounter) wrap(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		status := http.StatusInternalServerError
-		defer func() { c.add(status) }()
-		s := statusWriters.Get().(*statusWriter)
-		*s = statusWriter{w, http.StatusOK}
-		h.ServeHTTP(s, r)
-		status = s.status
-		s.ResponseWriter = nil
-		statusWriters.Put(s)
+		c.count(w, func(w http.ResponseWriter) { h.ServeHTTP(w, r) })
 	})
+}
+
+// count counts the request that f answers. A panic of f counts as status 500, with which it
+// will be answered.
+func (c *routeCounter) count(w http.ResponseWriter, f func(http.ResponseWriter)) {
+	status := http.StatusInternalServerError
+	defer func() { c.add(status) }()
+	s := statusWriters.Get().(*statusWriter)
+	*s = statusWriter{w, http.StatusOK}
+	f(s)
+	status = s.status
+	s.ResponseWriter = nil
+	statusWriters.Put(s)
 }
 
 type statusWriter struct {

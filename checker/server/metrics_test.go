@@ -88,7 +88,7 @@ func TestMetrics(t *testing.T) {
 		`relcheck_http_requests_total{class="4xx",route="POST /v1/version"} 2` + "\n",
 		`relcheck_http_requests_total{class="2xx",route="GET /healthz"} 1` + "\n",
 		`relcheck_http_requests_total{class="4xx",route="none"} 2` + "\n",
-		`relcheck_http_requests_total{class="4xx",route="GET /p/{product}/repos/{owner}/{repo}/releases/latest"} 1` + "\n",
+		`relcheck_http_requests_total{class="4xx",route="dialect github"} 1` + "\n",
 		"relcheck_reports_waiting 0\n", "relcheck_commit_duration_seconds_count 3\n", "go_goroutines ", "process_",
 	} {
 		if !strings.Contains(text, want) {

@@ -18,11 +18,12 @@ import (
 // answers 431 in plain text.
 const maxHeaders = 8 << 10
 
-// requireTLS makes browsers that use TLS use nothing else for half a year.
-func requireTLS(next http.Handler) http.Handler {
+// requireTLS makes browsers that use TLS use nothing else for half a year. Declared hosts
+// belong to others, which answer on them again one day.
+func (s *Server) requireTLS(next http.Handler) http.Handler {
 	strict := []string{"max-age=15552000"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS != nil {
+		if r.TLS != nil && (s.host == "" || s.snapshot.Load().directory.host(r.Host) == nil) {
 			w.Header()["Strict-Transport-Security"] = strict
 		}
 		next.ServeHTTP(w, r)
@@ -82,14 +83,10 @@ func limitHeaders(next http.Handler) http.Handler {
 
 // jsonErrors answers requests that match no route of mux with JSON, or browsers with a page.
 // The mux would answer in plain text.
-func (s *Server) jsonErrors(mux *http.ServeMux, next http.Handler) http.Handler {
+func (s *Server) jsonErrors(mux *http.ServeMux) http.Handler {
 	page := s.page(notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		refusal, pattern := mux.Handler(r)
-		if pattern != "" {
-			next.ServeHTTP(w, r)
-			return
-		}
+		refusal, _ := mux.Handler(r)
 		probe := &statusProbe{header: http.Header{}}
 		refusal.ServeHTTP(probe, r)
 		s.metrics.unrouted.add(probe.status)
@@ -138,29 +135,5 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 			}
 		}()
 		next.ServeHTTP(w, r)
-	})
-}
-
-var anyOrigin = []string{"*"}
-
-// allowAnyOrigin lets web pages of any origin read the answers of h. Only routes whose
-// answers do not depend on credentials use it.
-func allowAnyOrigin(h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request, id identity) error {
-		w.Header()["Access-Control-Allow-Origin"] = anyOrigin
-		return h(w, r, id)
-	}
-}
-
-// preflight answers the OPTIONS request that browsers send before that of a web page.
-func preflight(methods string) handler {
-	return allowAnyOrigin(func(w http.ResponseWriter, _ *http.Request, _ identity) error {
-		h := w.Header()
-		h.Set("Access-Control-Allow-Methods", methods)
-		h.Set("Access-Control-Allow-Headers", "Accept, Content-Type, User-Agent, X-GitHub-Api-Version")
-		h.Set("Access-Control-Max-Age", "86400")
-		h.Set("Allow", methods+", OPTIONS")
-		w.WriteHeader(http.StatusNoContent)
-		return nil
 	})
 }

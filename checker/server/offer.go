@@ -16,7 +16,6 @@ type offer struct {
 	product catalog.Product
 	links   *links
 	release *catalog.Ranked                    // nil if there is none
-	github  []byte                             // nil if there is none
 	answers []atomic.Pointer[[verdicts][]byte] // by platformIndex
 }
 
@@ -42,11 +41,7 @@ var platformIndex = func() map[checker.Platform]int {
 }()
 
 func newOffer(p *product, r *catalog.Ranked) *offer {
-	o := &offer{product: p.Product, links: p.links, release: r, answers: make([]atomic.Pointer[[verdicts][]byte], len(platformIndex))}
-	if r != nil {
-		o.github = encode(p.newGitHubRelease(r))
-	}
-	return o
+	return &offer{product: p.Product, links: p.links, release: r, answers: make([]atomic.Pointer[[verdicts][]byte], len(platformIndex))}
 }
 
 // answer returns the encoded answer to a report.

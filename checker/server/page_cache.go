@@ -65,7 +65,7 @@ func (p *pageCache) put(key pageKey, page *keptContent) {
 
 // keptPage returns the page of a view from the cache, or renders and adds it.
 func (s *Server) keptPage(r *http.Request, id identity, v *stats.View, render func(pages.Visitor) ([]byte, error)) (*keptContent, error) {
-	key := pageKey{weak.Make(v), visitor(r, id)}
+	key := pageKey{weak.Make(v), s.visitor(r, id)}
 	if page := s.pages.get(key); page != nil {
 		return page, nil
 	}

@@ -50,7 +50,7 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, id identity, s
 		s.setCookie(w, r, sessionCookie, "", -1) // the session has ended
 	}
 	c, err := s.drawing.build(r, func() (content, error) {
-		plain, err := render(visitor(r, id))
+		plain, err := render(s.visitor(r, id))
 		return zippedFor(r, plain), err
 	})
 	if err != nil {
@@ -63,8 +63,9 @@ func (s *Server) sendPage(w http.ResponseWriter, r *http.Request, id identity, s
 
 // visitor describes the client to the pages. Only a session can be ended, not a token in
 // the Authorization header.
-func visitor(r *http.Request, id identity) pages.Visitor {
+func (s *Server) visitor(r *http.Request, id identity) pages.Visitor {
 	return pages.Visitor{
+		Root:     s.root,
 		Path:     r.URL.EscapedPath(),
 		Overview: id.role != anonymous,
 		Reader:   id.role == reader,
@@ -112,7 +113,7 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request, id identity) erro
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	all := s.productsByTitle()
-	data := pages.OverviewData{Total: len(all), Base: s.options.Base, First: DefaultProduct, Search: newSearch(r, "product")}
+	data := pages.OverviewData{Total: len(all), Base: s.options.Base, First: DefaultProduct, Search: s.newSearch(r, "product")}
 	if len(all) > 0 {
 		data.First = all[0].Name
 	}
@@ -148,7 +149,7 @@ func (s *Server) productsByTitle() (all []catalog.Product) {
 
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	if tidy, changed := tidied(r.URL.Query()); changed {
-		http.Redirect(w, r, pages.Address(r.URL.EscapedPath(), tidy), http.StatusSeeOther)
+		http.Redirect(w, r, pages.Address(s.root+r.URL.EscapedPath(), tidy), http.StatusSeeOther)
 		return nil
 	}
 	view, invalid, err := s.viewOfValidParams(r, id)
@@ -209,12 +210,6 @@ func tidied(given url.Values) (tidy url.Values, changed bool) {
 	return tidy, tidy.Encode() != given.Encode()
 }
 
-func (s *Server) withoutSlash(w http.ResponseWriter, r *http.Request, _ identity) error {
-	u := url.URL{Path: strings.TrimSuffix(r.URL.Path, "/"), RawPath: strings.TrimSuffix(r.URL.RawPath, "/"), RawQuery: r.URL.RawQuery}
-	http.Redirect(w, r, u.String(), http.StatusPermanentRedirect)
-	return nil
-}
-
 func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identity) error {
 	view, err := s.view(r, id, r.PathValue("product"), url.Values{}.Get)
 	if err != nil {
@@ -224,7 +219,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 	if err != nil {
 		return err
 	}
-	data := pages.ReleasesData{View: view, Total: len(p.releases), Search: newSearch(r, "version"), Serves: s.files != nil}
+	data := pages.ReleasesData{View: view, Total: len(p.releases), Search: s.newSearch(r, "version"), Serves: s.files != nil}
 	all := p.releases
 	if data.Search.Value != "" {
 		all = slices.DeleteFunc(slices.Clone(all), func(r *catalog.Ranked) bool { return !found(data.Search, r.Tag) })
@@ -233,7 +228,7 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 		return err
 	}
 	if id.role == reader {
-		for _, hint := range p.hints() {
+		for _, hint := range slices.Concat(p.hints(), s.snapshot.Load().dialectHints(p)) {
 			data.Hints = append(data.Hints, strings.ToUpper(hint[:1])+hint[1:]+".")
 		}
 		data.Upstreams = p.Freshness(s.now(), s.options.StaleAfter)
@@ -243,22 +238,6 @@ func (s *Server) releasesPage(w http.ResponseWriter, r *http.Request, id identit
 		data.Releases = append(data.Releases, pages.Release{Release: r.Release, Page: releasePath(p.Name, r.Tag), NotesURL: p.links.notes(&p.Product, &r.Release)})
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Releases(v, data) })
-}
-
-func (s *Server) connectPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	name, data := r.PathValue("product"), pages.ConnectData{Base: s.options.Base, Serves: s.files != nil}
-	data.OPA = name == "" || name == DefaultProduct
-	if name != "" {
-		p, err := s.product(name)
-		if err != nil {
-			return err
-		}
-		data.Product = &p.Product
-	} else if id.role != anonymous { // others may not know which products there are
-		all := s.productsByTitle()
-		data.Products, data.More = all[:min(len(all), productsPerPage)], len(all) > productsPerPage
-	}
-	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Connect(v, data) })
 }
 
 func (s *Server) privacyPage(w http.ResponseWriter, r *http.Request, id identity) error {

@@ -21,7 +21,7 @@ var elements = strings.Fields(`html head meta title link script body a header na
 	section pre code div details summary label input datalist option select dl dt dd figure figcaption span table caption
 	thead tbody tr th td svg g rect path line circle text ol`)
 
-var attributes = strings.Fields(`lang charset name content rel href type src defer class id aria-label aria-labelledby aria-hidden aria-current aria-invalid aria-describedby
+var attributes = strings.Fields(`lang charset name content rel href type src defer class id aria-label aria-labelledby data-dialect aria-hidden aria-current aria-invalid aria-describedby
 	tabindex role scope method action value list placeholder size required spellcheck autocomplete selected for width height viewBox viewbox
 	preserveaspectratio preserveAspectRatio x y x1 x2 y1 y2 dx cx cy r d xmlns open download data-quick autofocus`)
 

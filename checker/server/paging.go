@@ -18,8 +18,8 @@ const (
 )
 
 // newPager reads which page of a list is requested. The first page exists even if
-// the list is empty.
-func newPager(r *http.Request, per, total int) (pages.Pager, error) {
+// the list is empty. Links begin with root.
+func newPager(r *http.Request, root string, per, total int) (pages.Pager, error) {
 	page, err := number(r, "page", 1, 1<<31-1)
 	if err != nil {
 		return pages.Pager{}, err
@@ -31,7 +31,7 @@ func newPager(r *http.Request, per, total int) (pages.Pager, error) {
 		if page > 1 {
 			q.Set("page", strconv.Itoa(page))
 		}
-		return pages.Address(r.URL.EscapedPath(), q)
+		return pages.Address(root+r.URL.EscapedPath(), q)
 	}
 	if p.Page > 1 {
 		p.First, p.Prev = link(1), link(min(p.Page-1, p.Pages()))
@@ -59,7 +59,7 @@ func number(r *http.Request, name string, absent, most int) (int, error) {
 // newListPager is newPager for HTML pages. It fails if there is no such page, and waits for
 // the rate limit of pages.
 func (s *Server) newListPager(r *http.Request, id identity, per, total int) (pages.Pager, error) {
-	p, err := newPager(r, per, total)
+	p, err := newPager(r, s.root, per, total)
 	if err == nil && p.Page > p.Pages() {
 		err = fail(http.StatusNotFound, "not_found", "page", fmt.Sprintf("there is no page %d; the last one is page %d", p.Page, p.Pages()))
 	}
@@ -76,14 +76,14 @@ func (s *Server) apiPaging(w http.ResponseWriter, r *http.Request, total int) (p
 	if err != nil {
 		return pages.Pager{}, err
 	}
-	p, err := newPager(r, per, total)
+	p, err := newPager(r, s.options.Base, per, total)
 	if err != nil {
 		return p, err
 	}
 	var links []string
 	for _, link := range []struct{ rel, url string }{{"prev", p.Prev}, {"next", p.Next}, {"last", p.Last}, {"first", p.First}} {
 		if link.url != "" {
-			links = append(links, "<"+s.options.Base+link.url+`>; rel="`+link.rel+`"`)
+			links = append(links, "<"+link.url+`>; rel="`+link.rel+`"`)
 		}
 	}
 	if links != nil {
@@ -93,8 +93,8 @@ func (s *Server) apiPaging(w http.ResponseWriter, r *http.Request, total int) (p
 }
 
 // newSearch reads the search term of a request from the parameter name.
-func newSearch(r *http.Request, name string) pages.Search {
-	return pages.Search{Name: name, Value: strings.TrimSpace(r.URL.Query().Get(name)), Reset: r.URL.EscapedPath()}
+func (s *Server) newSearch(r *http.Request, name string) pages.Search {
+	return pages.Search{Name: name, Value: strings.TrimSpace(r.URL.Query().Get(name)), Reset: s.root + r.URL.EscapedPath()}
 }
 
 // found reports whether a text contains the search term, ignoring case.

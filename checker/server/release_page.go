@@ -14,9 +14,6 @@ import (
 // it needs no token.
 func (s *Server) releasePage(w http.ResponseWriter, r *http.Request, id identity) error {
 	tag := r.PathValue("tag")
-	if tag == "" {
-		return s.withoutSlash(w, r, id)
-	}
 	private(w.Header())
 	p := s.snapshot.Load().products.get(r.PathValue("product"))
 	forbidden := id.check(viewStats)

@@ -4,24 +4,22 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+
+	"relcheck/checker"
 )
 
 // report answers POST /v1/version: it records a report and returns the latest release.
-func (s *Server) report(w http.ResponseWriter, r *http.Request, _ identity) error {
-	name := r.PathValue("product")
-	if name == "" {
-		name = DefaultProduct
-	}
-	p, c, err := s.channel(name)
-	if err != nil {
-		return err
-	}
+func (s *Server) report(w http.ResponseWriter, r *http.Request, c *call) error {
 	report, platform, err := readReport(r)
 	if err != nil {
 		return err
 	}
+	if platform == checker.Other && c.prefix.Platform != (checker.Platform{}) {
+		platform = c.prefix.Platform
+	}
+	p := c.product
 	release := p.find(report.Version)
-	offer, verdict := p.judge(c, release, report.Version)
+	offer, verdict := p.judge(c.channel, release, report.Version)
 	answer := offer.answer(platform, verdict)
 	if s.mayRecord(w, r, p, kindReport) {
 		report.Version = s.countedVersion(r, p, report.Version, release != nil, platform)

@@ -121,7 +121,6 @@ func TestReportErrors(t *testing.T) {
 		"large header":    {body: good, change: with("X-Large", strings.Repeat("x", 9<<10)), status: 431, code: "headers_too_large"},
 		"large host":      {body: good, change: func(r *http.Request) { r.Host = strings.Repeat("x", 9<<10) }, status: 431, code: "headers_too_large"},
 		"large path":      {body: good, change: func(r *http.Request) { r.URL.Path = "/" + strings.Repeat("x", 9<<10) }, status: 431, code: "headers_too_large"},
-		"empty product":   {body: good, change: func(r *http.Request) { r.URL.Path = "/p//v1/version" }, status: 404, code: "not_found"},
 		"many headers": {body: good, change: func(r *http.Request) {
 			for i := range 500 {
 				r.Header.Set("X-"+strings.Repeat("h", 10)+string(rune('a'+i%26))+strings.Repeat("i", i/26), "v")

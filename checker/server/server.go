@@ -22,6 +22,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
 	"relcheck/checker/server/clientip"
+	"relcheck/checker/server/dialect"
 	"relcheck/checker/server/hosting"
 	"relcheck/checker/server/ratelimit"
 	"relcheck/checker/stats/rollup"
@@ -68,6 +69,8 @@ type Store interface {
 	// Release returns a release with what upstream and the operator say about it. The
 	// error wraps [catalog.ErrNotFound] if there is none.
 	Release(ctx context.Context, product, tag string) (catalog.Release, [2]*catalog.Layer, error)
+	// Texts returns the release notes of releases, by tag.
+	Texts(ctx context.Context, product string, tags []string) (map[string]string, error)
 	// Entries returns all stored data about the releases of a product, by tag. If they
 	// change meanwhile, the last error is not nil. EntriesID identifies their state.
 	Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error]
@@ -122,6 +125,10 @@ type Options struct {
 	// Fetcher fetches missing files into Files when clients request them; nil if the server
 	// fetches none.
 	Fetcher *mirror.Fetcher
+	// Covers reports whether the server has a certificate for a host; nil without TLS.
+	Covers func(host string) bool
+	// Dialects is a folder of files that extend or replace the built-in dialects, or empty.
+	Dialects string
 	// StaleAfter is the age of the last successful sync at which an upstream is stale.
 	// Default: [catalog.StaleAfter].
 	StaleAfter time.Duration
@@ -157,6 +164,9 @@ type Server struct {
 	queryTimeout time.Duration             // how long a request may query the store
 	now          func() time.Time          // decides which releases are offered
 	snapshot     atomic.Pointer[snapshot]
+	dialects     dialectFolder // guarded by loadMu
+
+	scheme, host, root string // of Options.Base: "https://", the host with its port, and the path or ""
 
 	files        *hosting.Files   // nil if the server serves none
 	fetcher      *hosting.Fetcher // nil if the server fetches none
@@ -181,7 +191,9 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 	if s.auth, err = newAuthenticator(store, o.Base); err != nil {
 		return nil, err
 	}
-	s.snapshot.Store(&snapshot{links: &links{o.Base, s.files, s.fetcher != nil}})
+	s.setBase(o.Base)
+	s.dialects.path = o.Dialects
+	s.use(newSnapshot(&links{o.Base, s.files, s.fetcher != nil}, newEntries(dialect.BuiltIn()).countIn(s.metrics)))
 	return s, s.load(ctx)
 }
 
@@ -193,17 +205,28 @@ func (s *Server) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the catalog: %w", err)
 	}
-	now, next := s.now(), known.next()
-	switch {
+	now, next := s.now(), s.loadDialects(known)
+	switch waiting := next.next(); {
 	case changes.Revision != known.revision:
 		s.scan(changes)
-		s.snapshot.Store(known.with(changes, now))
+		next = next.with(changes, now)
 	case s.filesChanged.Swap(false):
-		s.snapshot.Store(known.with(known.withFiles(), now))
-	case !next.IsZero() && !next.After(now):
-		s.snapshot.Store(known.at(now))
+		next = next.with(next.withFiles(), now)
+	case !waiting.IsZero() && !waiting.After(now):
+		next = next.at(now)
+	}
+	if next != known {
+		s.logDialects(known, next)
+		s.use(next)
 	}
 	return nil
+}
+
+// use answers requests from a snapshot.
+func (s *Server) use(next *snapshot) {
+	next.report = &call{snap: next, entry: next.entries.report, base: s.options.Base}
+	next.reportErr = next.report.setProduct(DefaultProduct)
+	s.snapshot.Store(next)
 }
 
 // Watch applies changes of the catalog within a second, and stores the usage of tokens,
@@ -266,15 +289,19 @@ func (s *Server) refresh(ctx context.Context) error {
 func (s *Server) Handler() http.Handler { return s.handle(s.routes()) }
 
 func (s *Server) handle(routes []route) http.Handler {
-	mux := http.NewServeMux()
+	all, own := http.NewServeMux(), http.NewServeMux()
 	for _, rt := range routes {
-		mux.Handle(rt.pattern, s.metrics.route(rt.pattern).wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := s.metrics.route(rt.pattern).wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := s.authorize(rt, w, r); err != nil {
 				writeError(w, failureOf(err))
 			}
-		})))
+		}))
+		all.Handle(rt.pattern, h)
+		own.Handle(rt.pattern, h)
 	}
-	return requireTLS(markReceived(limitHeaders(s.jsonErrors(mux, s.recoverPanics(mux)))))
+	d := &frontDoor{s, own, s.jsonErrors(all)}
+	own.HandleFunc("/", d.unmatched)
+	return s.requireTLS(markReceived(limitHeaders(s.recoverPanics(d))))
 }
 
 // route is a pattern of requests, the handler that answers them, and the permission that
@@ -287,14 +314,6 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/version", allowAnyOrigin(s.countRefusals(s.report)), open},
-		{"OPTIONS /v1/version", preflight("POST"), open},
-		{"POST /p/{product}/v1/version", allowAnyOrigin(s.countRefusals(s.report)), open},
-		{"OPTIONS /p/{product}/v1/version", preflight("POST"), open},
-		{"GET /repos/{owner}/{repo}/releases/latest", allowAnyOrigin(s.latestRelease), open},
-		{"OPTIONS /repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},
-		{"GET /p/{product}/repos/{owner}/{repo}/releases/latest", allowAnyOrigin(s.latestRelease), open},
-		{"OPTIONS /p/{product}/repos/{owner}/{repo}/releases/latest", preflight("GET, HEAD"), open},
 		{"GET /api/v1/products", s.limitQueryTime(checkParameters(s.apiProducts, "page", "per_page")), viewStats},
 		{"GET /api/v1/products/{product}/stats", s.limitQueryTime(checkParameters(s.apiTables, statsParameters[:len(statsParameters)-1]...)), viewStats},
 		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), viewStats},
@@ -306,8 +325,8 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/products/{product}/releases/{version}", checkParameters(s.apiReleaseDetails), anyToken},
 		{"PUT /api/v1/products/{product}/releases/{version}", checkParameters(s.putRelease), releaseToken},
 		{"DELETE /api/v1/products/{product}/releases/{version}", checkParameters(s.deleteRelease), releaseToken},
+		{"GET /files/{product}", s.fileHandler(s.file), open}, // otherwise the mux redirects it
 		{"GET /files/{product}/{path...}", s.fileHandler(s.file), open},
-		{"GET /downloads/{path...}", s.fileHandler(s.opaFile), open},
 		{"GET /metrics", s.scrape, readStats},
 		{"GET /healthz", s.healthz, open},
 		{"GET /readyz", s.readyz, open},
@@ -316,7 +335,6 @@ func (s *Server) routes() []route {
 		{"GET /privacy", s.page(s.privacyPage), optional},
 		{"GET /assets/{name}", s.asset, open},
 		{"GET /products/{product}", s.page(s.productPage), viewStats},
-		{"GET /products/{product}/{$}", s.withoutSlash, open},
 		{"GET /products/{product}/releases", s.page(s.releasesPage), viewStats},
 		{"GET /products/{product}/releases/{tag...}", s.page(s.releasePage), optional},
 		{"GET /products/{product}/connect", s.page(s.connectPage), optional},

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -10,12 +11,13 @@ import (
 	"relcheck/checker/access"
 )
 
-// Names of cookies. Browsers accept one with the prefix __Host- only over TLS and only
-// from the host itself.
+// Names of cookies. Browsers accept those with a prefix only over TLS, and those with
+// hostPrefix only from the host itself and for all paths.
 const (
 	sessionCookie = "relcheck"      // the secret of the session
 	formCookie    = "relcheck-form" // shows that the browser has a sign-in form of this server
-	securePrefix  = "__Host-"
+	hostPrefix    = "__Host-"
+	securePrefix  = "__Secure-"
 )
 
 // secure reports whether browsers reach the server over TLS, directly or through a
@@ -29,16 +31,19 @@ func (s *Server) secure(r *http.Request) bool {
 // link on another site, but not with a form of another site.
 func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, name, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
-		Name: s.cookieName(r, name), Value: value, Path: "/", MaxAge: maxAge,
+		Name: s.cookieName(r, name), Value: value, Path: cmp.Or(s.root, "/"), MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.secure(r),
 	})
 }
 
 func (s *Server) cookieName(r *http.Request, name string) string {
-	if s.secure(r) {
+	switch {
+	case !s.secure(r):
+		return name
+	case s.root != "":
 		return securePrefix + name
 	}
-	return name
+	return hostPrefix + name
 }
 
 // session returns the secret in the session cookie of a request, or "".

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"relcheck/checker/access"
@@ -22,7 +23,7 @@ func (s *Server) showSignIn(w http.ResponseWriter, r *http.Request, id identity)
 		return s.confirmPage(w, r, id, access.Normalize(link), nil)
 	}
 	if id.role == reader {
-		http.Redirect(w, r, localURL(q.Get("next")), http.StatusSeeOther)
+		http.Redirect(w, r, s.localURL(q.Get("next")), http.StatusSeeOther)
 		return nil
 	}
 	return s.signInPage(w, r, id, nil)
@@ -56,7 +57,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request, id identity) err
 	if err != nil {
 		return s.refuse(w, r, id, err)
 	}
-	http.Redirect(w, r, localURL(r.PostForm.Get("next")), http.StatusSeeOther)
+	http.Redirect(w, r, s.localURL(r.PostForm.Get("next")), http.StatusSeeOther)
 	return nil
 }
 
@@ -75,7 +76,7 @@ func (s *Server) signOut(w http.ResponseWriter, r *http.Request, id identity) er
 		}
 		s.setCookie(w, r, sessionCookie, "", -1)
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, s.root+"/", http.StatusSeeOther)
 	return nil
 }
 
@@ -98,7 +99,7 @@ func (s *Server) checkForm(r *http.Request) *failure {
 		return crossOrigin()
 	}
 	if _, err := r.Cookie(s.cookieName(r, formCookie)); err != nil {
-		return fail(http.StatusForbidden, "no_cookie", "", "the browser did not return the cookie of the sign-in form; open /sign-in in a browser, or send the token as Authorization: Bearer TOKEN")
+		return fail(http.StatusForbidden, "no_cookie", "", "the browser did not return the cookie of the sign-in form; open "+s.options.Base+"/sign-in in a browser, or send the token as Authorization: Bearer TOKEN")
 	}
 	return nil
 }
@@ -122,12 +123,16 @@ func invalidLink() *failure {
 }
 
 // localURL returns the URL to go to after signing in: next if every browser treats it as
-// a URL of this server, otherwise the root.
-func localURL(next string) string {
+// a URL of this server, otherwise the start page.
+func (s *Server) localURL(next string) string {
 	u, err := url.Parse(next)
+	clean := ""
+	if err == nil {
+		clean = path.Clean(u.Path)
+	}
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" || strings.ContainsRune(next, '\\') ||
-		!strings.HasPrefix(next, "/") || strings.HasPrefix(u.Path, "//") || u.Path == "/sign-in" || u.Path == "/sign-out" {
-		return "/"
+		!strings.HasPrefix(next, "/") || strings.HasPrefix(u.Path, "//") || !strings.HasPrefix(clean+"/", s.root+"/") || clean == s.root+"/sign-in" || clean == s.root+"/sign-out" {
+		return s.root + "/"
 	}
 	return u.RequestURI()
 }
@@ -160,12 +165,12 @@ func (s *Server) signInPage(w http.ResponseWriter, r *http.Request, id identity,
 // newSignInData returns the data of both forms, and the status. It sets the cookie that
 // [Server.checkForm] expects.
 func (s *Server) newSignInData(w http.ResponseWriter, r *http.Request, f *failure) (pages.SignInData, int) {
-	page, status := pages.SignInData{Next: "/", Base: s.options.Base}, http.StatusOK
+	page, status := pages.SignInData{Next: s.root + "/", Base: s.options.Base}, http.StatusOK
 	switch {
 	case r.URL.Path == "/sign-in":
-		page.Next = localURL(r.FormValue("next"))
+		page.Next = s.localURL(r.FormValue("next"))
 	case r.Method == http.MethodGet:
-		page.Next = localURL(r.URL.RequestURI())
+		page.Next = s.localURL(s.root + r.URL.RequestURI())
 	}
 	if f != nil {
 		page.Error, status = f.code, f.status

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"regexp"
 	"strings"
 	"sync"
@@ -387,17 +388,19 @@ func TestTokensAreNotLogged(t *testing.T) {
 
 // FuzzLocalURL checks that a browser resolves every result of localURL to this server.
 func FuzzLocalURL(f *testing.F) {
-	for _, s := range []string{"/a?b=c", "//evil", "/\\evil", "/%2f%2fevil", "/./\t/evil", "http:evil", "/..//evil"} {
+	for _, s := range []string{"/a?b=c", "//evil", "/\\evil", "/%2f%2fevil", "/./\t/evil", "http:evil", "/..//evil", "/releases/products/opa?days=90", "/releases/%2e%2e/evil", "/releases2"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, next string) {
-		to := server.LocalURL(next)
-		if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\t\r\n\x00") {
-			t.Errorf("LocalURL(%q) = %q, want a path on this server", next, to)
-		}
-		base := url.URL{Scheme: "http", Host: "here.example", Path: "/sign-in"}
-		if u, err := base.Parse(to); err != nil || u.Host != base.Host || u.Scheme != base.Scheme {
-			t.Errorf("LocalURL(%q) resolves to %v (error %v), want this server", next, u, err)
+		for _, root := range []string{"", "/releases"} {
+			to := server.LocalURL(root, next)
+			if !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "//") || strings.ContainsAny(to, "\\\t\r\n\x00") {
+				t.Errorf("LocalURL(%q, %q) = %q, want a path on this server", root, next, to)
+			}
+			base := url.URL{Scheme: "http", Host: "here.example", Path: root + "/sign-in"}
+			if u, err := base.Parse(to); err != nil || u.Host != base.Host || u.Scheme != base.Scheme || !strings.HasPrefix(path.Clean(u.Path)+"/", root+"/") {
+				t.Errorf("LocalURL(%q, %q) resolves to %v (error %v), want this server", root, next, u, err)
+			}
 		}
 	})
 }

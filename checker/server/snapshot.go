@@ -20,6 +20,13 @@ type snapshot struct {
 	repos    layeredMap[product]  // by "owner/name" in lower case
 	waiting  map[string]time.Time // by product name: when the next release that waits is offered
 	links    *links
+
+	entries   *entries
+	directory *directory
+	answers   *answerCache
+
+	report    *call // shared by all requests of reportPath
+	reportErr error // if that has no product
 }
 
 type product struct {
@@ -34,6 +41,10 @@ type product struct {
 	channels map[string]*channel        // by name; "" is the default one
 	next     time.Time                  // the earliest time at which a release that waits is offered, or zero
 	hints    func() []string            // see [catalog.Product.Hints]
+
+	entries    []productEntry
+	unanswered []string                 // why it does not answer dialects that it lists
+	withdrawn  func() []*catalog.Ranked // published and withdrawn, newest first
 }
 
 // channel is the offer of a channel of a product.
@@ -41,18 +52,28 @@ type channel struct {
 	catalog.Offer
 	latest   *offer
 	previews []*offer // of Offer.Previews
+
+	prereleases bool
+	offered     func() []*catalog.Ranked // see [catalog.Product.Offered]
+}
+
+// newSnapshot returns the snapshot of an empty catalog.
+func newSnapshot(l *links, es *entries) *snapshot {
+	return &snapshot{links: l, entries: es, directory: newDirectory(nil), answers: newAnswerCache()}
 }
 
 func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
 	if c.All {
-		s = &snapshot{links: s.links}
+		s = newSnapshot(s.links, s.entries)
 	}
 	next := s.copy()
 	next.revision = c.Revision
+	declared := c.All // the declarations of products change
 	if c.Remaining != nil {
 		for _, p := range s.products.all() {
 			if !c.Remaining[p.id] {
 				next.remove(p)
+				declared = declared || p.declarations() != ""
 			}
 		}
 	}
@@ -62,10 +83,16 @@ func (s *snapshot) with(c catalog.Changes, now time.Time) *snapshot {
 		if old != nil {
 			next.remove(old) // first all of them: one may take the repository of another
 		}
-		changed = append(changed, old.with(l, s.links, now))
+		p := old.with(l, s.links, now)
+		p.entries, p.unanswered = s.entries.of(&p.Product)
+		changed = append(changed, p)
+		declared = declared || p.declarations() != old.declarations()
 	}
 	for _, p := range changed {
 		next.add(p)
+	}
+	if declared {
+		next.directory = newDirectory(next.products.values())
 	}
 	return next
 }
@@ -95,7 +122,7 @@ func (s *snapshot) next() (at time.Time) {
 
 // copy returns a copy that can be changed.
 func (s *snapshot) copy() *snapshot {
-	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}, s.links}
+	next := &snapshot{s.revision, s.products.copy(), s.repos.copy(), map[string]time.Time{}, s.links, s.entries, s.directory, newAnswerCache(), nil, nil}
 	maps.Copy(next.waiting, s.waiting)
 	return next
 }
@@ -237,7 +264,8 @@ func (p *product) offer(old *product, now time.Time) {
 	}
 	p.channels, p.next = map[string]*channel{}, time.Time{}
 	add := func(name string, c *catalog.Channel) {
-		o := &channel{Offer: p.Offer(p.releases, c, now)}
+		o := &channel{Offer: p.Offer(p.releases, c, now), prereleases: c != nil && c.Prereleases,
+			offered: sync.OnceValue(func() []*catalog.Ranked { return p.Offered(p.releases, c, now) })}
 		o.latest = of(o.Latest)
 		for _, r := range o.Previews {
 			o.previews = append(o.previews, of(r))
@@ -245,6 +273,14 @@ func (p *product) offer(old *product, now time.Time) {
 		p.channels[name], p.next = o, earlier(p.next, o.Next)
 	}
 	add("", nil)
+	p.withdrawn = sync.OnceValue(func() (all []*catalog.Ranked) {
+		for _, r := range p.releases {
+			if r.Withdrawn && !r.Date.After(now) {
+				all = append(all, r)
+			}
+		}
+		return all
+	})
 	p.hints = sync.OnceValue(func() []string {
 		o := p.channels[""].Offer
 		o.Previews = nil // the page itself says that there are only pre-releases
@@ -301,4 +337,12 @@ func (c *channel) preview(running version.Version) *offer {
 		}
 	}
 	return c.latest
+}
+
+// declarations returns the settings from which the directory is made, as one text.
+func (p *product) declarations() string {
+	if p == nil || p.Aliases == "" && p.Hosts == "" && p.Dialects == "" {
+		return ""
+	}
+	return p.Aliases + "\n" + p.Hosts + "\n" + p.Dialects
 }

@@ -43,7 +43,7 @@ func (s *snapshot) dump() (lines []string) {
 		for channel, c := range p.channels {
 			lines = append(lines, fmt.Sprintf("%s@%s: next %v", name, channel, c.Next))
 			for i, o := range append([]*offer{c.latest}, c.previews...) {
-				lines = append(lines, fmt.Sprintf("%s@%s, offer %d: %s%s%s", name, channel, i, o.github, o.answer(checker.Other, outdated), o.answer(linux, upToDate)))
+				lines = append(lines, fmt.Sprintf("%s@%s, offer %d: %s%s", name, channel, i, o.answer(checker.Other, outdated), o.answer(linux, upToDate)))
 				if o.release != nil && (!slices.Contains(p.releases, o.release) || !o.product.Equal(p.Product)) {
 					lines = append(lines, fmt.Sprintf("%s@%s offers an earlier %+v", name, channel, o.release.Release))
 				}
@@ -73,14 +73,14 @@ func (s *snapshot) dump() (lines []string) {
 func TestSnapshot(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &catalogModel{products: map[string]*catalog.Listing{}, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-		s := new(snapshot).with(catalog.Changes{All: true}, m.now)
+		s := emptySnapshot().with(catalog.Changes{All: true}, m.now)
 		t.Repeat(map[string]func(*rapid.T){
 			"": func(t *rapid.T) {
 				whole := catalog.Changes{Revision: s.revision, All: true}
 				for _, l := range m.products {
 					whole.Products = append(whole.Products, *l)
 				}
-				if diff := cmp.Diff(new(snapshot).with(whole, m.now).dump(), s.dump()); diff != "" {
+				if diff := cmp.Diff(emptySnapshot().with(whole, m.now).dump(), s.dump()); diff != "" {
 					t.Fatalf("-whole +changed:\n%s", diff)
 				}
 			},
@@ -217,7 +217,7 @@ func testSnapshotFollows(t *testing.T, name string) {
 		editors.Go(func() { editAtRandom(t, s, random, 60) })
 	}
 	go func() { editors.Wait(); close(done) }()
-	s, compared := new(snapshot), 0
+	s, compared := emptySnapshot(), 0
 	for ended := false; ; {
 		c, err := reader.Changes(t.Context(), s.revision)
 		if err != nil {
@@ -234,7 +234,7 @@ func testSnapshotFollows(t *testing.T, name string) {
 			compared++
 			now := time.Now()
 			s = s.at(now)
-			if diff := cmp.Diff(new(snapshot).with(all, now).dump(), s.dump()); diff != "" {
+			if diff := cmp.Diff(emptySnapshot().with(all, now).dump(), s.dump()); diff != "" {
 				t.Fatalf("at %+v, -whole +changed:\n%s", s.revision, diff)
 			}
 			if ended {
@@ -316,11 +316,15 @@ func atLimit(products, releases int) catalog.Changes {
 func BenchmarkSnapshot(b *testing.B) {
 	for _, n := range []int{100, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := new(snapshot).with(atLimit(n/10, n), time.Now())
+			s := emptySnapshot().with(atLimit(n/10, n), time.Now())
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				s = s.with(catalog.Changes{Products: []catalog.Listing{{ID: 0, Product: s.products.get("app0").Product, Releases: []catalog.Release{{Tag: fmt.Sprintf("v2.%d.0", i)}}}}}, time.Now())
 			}
 		})
 	}
+}
+
+func emptySnapshot() *snapshot {
+	return newSnapshot(nil, &entries{report: new(entry), github: new(entry)})
 }

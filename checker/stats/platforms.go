@@ -48,6 +48,24 @@ func (v *View) platformVersions(t *Table) {
 	}
 }
 
+// checks adds up the checks by version, newest first, and platform.
+func (v *View) checks(t *Table) {
+	counts, all := map[[2]int]int64{}, int64(0) // by the indexes of version and platform
+	for i := range v.builds {
+		b := &v.builds[i]
+		for _, c := range b.Days {
+			if c.Checks > 0 && v.Query.Contains(c.Day) {
+				counts[[2]int{b.version.index, b.platform.index}] += c.Checks
+				all += c.Checks
+			}
+		}
+	}
+	for _, at := range slices.SortedFunc(maps.Keys(counts), func(a, b [2]int) int { return slices.Compare(a[:], b[:]) }) {
+		p := v.usedPlatforms[at[1]]
+		t.addRow(v.usedVersions[at[0]].name, p.OS, p.Arch, counts[at], share(counts[at], all))
+	}
+}
+
 func (v *View) os(t *Table)   { v.addParts(t, func(p *platform) string { return p.OS }) }
 func (v *View) arch(t *Table) { v.addParts(t, func(p *platform) string { return p.Arch }) }
 

@@ -69,6 +69,8 @@ var definitions = []definition{
 		[]Column{ColArch, ColInstances, ColShare}, (*View).arch},
 	{"platform_versions", "Versions by platform", "Distinct instances seen in the range, and their share of the platform's" + estimatedNote,
 		[]Column{ColOS, ColArch, ColVersion, ColInstances, ColShare}, (*View).platformVersions},
+	{"checks", "Checks", "Requests for the latest release without an instance ID, by the version and platform that the client names; they are no instances",
+		[]Column{ColVersion, ColOS, ColArch, ColChecks, ColShare}, (*View).checks},
 	{"heap", "Heap", "Percentiles of the heaps of instances, the number of distinct instances that reported one, and the sum of the days on which each did" + estimatedNote + heapNote,
 		[]Column{ColVersion, ColOS, ColArch, ColInstances, ColInstanceDays, ColP50, ColP90, ColP95, ColP99}, (*View).heap},
 	{"heap_histogram", "Heaps", "Instances by heap, in bars of equal ratio, and their share of all that reported one" + heapNote,

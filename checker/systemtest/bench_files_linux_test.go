@@ -8,14 +8,11 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"relcheck/checker/catalog"
@@ -169,8 +166,7 @@ func (b *bench) smallDownloads(p *process, requests []simulate.Capture) sample {
 // The configuration is that of Debian's package, with one worker per core, without an access
 // log, and without a limit of requests per connection. Debian sets no open_file_cache.
 func (b *bench) nginx(web string) *process {
-	program, err := exec.LookPath("/usr/sbin/nginx")
-	if err != nil {
+	if _, err := os.Stat("/usr/sbin/nginx"); err != nil {
 		b.Error("missing: nginx, which make bench installs; downloads are not compared with it")
 		return nil
 	}
@@ -178,30 +174,7 @@ func (b *bench) nginx(web string) *process {
 	if err != nil {
 		b.Fatal(err)
 	}
-	dir := b.TempDir()
-	config := fmt.Sprintf(`daemon off; worker_processes auto; pid %[1]s/pid; error_log %[1]s/error.log; user root;
-events { worker_connections 1024; }
-http { sendfile on; tcp_nopush on; access_log off; keepalive_requests 1000000000; default_type application/octet-stream;
-client_body_temp_path %[1]s/body; proxy_temp_path %[1]s/proxy; fastcgi_temp_path %[1]s/fastcgi; uwsgi_temp_path %[1]s/uwsgi; scgi_temp_path %[1]s/scgi;
-server { listen %[2]s; root %[3]s; } }`, dir, addr, web)
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	cmd := exec.Command(program, "-c", file)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() })
-	waitFor(b, "nginx", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
-	return &process{cmd: cmd, addr: addr, url: "http://" + addr}
+	return startNginx(b, fmt.Sprintf("sendfile on; tcp_nopush on; keepalive_requests 1000000000;\nserver { listen %s; root %s; }", addr, web), addr)
 }
 
 // reportsBesideDownload measures how many reports are recorded during a download.

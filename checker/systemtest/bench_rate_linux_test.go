@@ -1,8 +1,10 @@
 package systemtest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"relcheck/checker"
+	"relcheck/checker/catalog"
 	"relcheck/checker/simulate"
 	"relcheck/db/pgtest"
 )
@@ -23,7 +27,9 @@ type subject struct {
 	request string
 	conns   []int
 	*process
-	other bool // not relcheck
+	other  bool    // not relcheck
+	status int     // class of the status of the answers; 0 for 2xx
+	least  float64 // minimum rate, relative to the handler that does nothing; 0 for none
 }
 
 // at returns the name of a measurement with a number of connections.
@@ -41,23 +47,26 @@ func (b *bench) serving() (durableRate float64) {
 	serve(b, naive).kill() // leaves the schema behind
 	bare, synced, sqlite, insert := start(b, "nothing"), start(b, "sync", filepath.Join(dir, "synced")), serve(b, served), start(b, "insert", naive)
 	relcheck(b, "release", "add", "opa", "v0.70.0", "--db", served)
+	unchanged := b.addTool(served, sqlite)
 	report := captured(b, "opa-v0.70.0")
 	all, some := []int{1, 64, 256, 1024}, []int{64, 256}
 	subjects := []subject{
-		{nothing, report, all, bare, true},
-		{"a file is synced", report, all, synced, true},
-		{durable, report, all, sqlite, false},
-		{"GitHub's API", captured(b, "opa-v1.22.2"), some, sqlite, false},
-		{"/healthz", "GET /healthz HTTP/1.1\r\nHost: relcheck\r\n\r\n", some, sqlite, false},
-		{"INSERT a request", report, []int{1, 64, 256}, insert, true},
+		{name: nothing, request: report, conns: all, process: bare, other: true},
+		{name: "a file is synced", request: report, conns: all, process: synced, other: true},
+		{name: durable, request: report, conns: all, process: sqlite},
+		{name: "GitHub's API", request: captured(b, "opa-v1.22.2"), conns: some, process: sqlite},
+		{name: "a list of GitHub's API that has not changed", request: unchanged, conns: some, process: sqlite, status: 3, least: leastCached},
+		{name: "a cached answer of a dialect", request: rawGet("/p/tool/gitea.json"), conns: some, process: sqlite, least: leastCached},
+		{name: "/healthz", request: "GET /healthz HTTP/1.1\r\nHost: relcheck\r\n\r\n", conns: some, process: sqlite},
+		{name: "INSERT a request", request: report, conns: []int{1, 64, 256}, process: insert, other: true},
 	}
 	if _, err := pgtest.Program("initdb"); err != nil {
 		b.logProgress("missing: %v; not measured", err)
 	} else {
-		subjects = append(subjects, subject{"PostgreSQL", report, some, serve(b, database(b)), false})
+		subjects = append(subjects, subject{name: "PostgreSQL", request: report, conns: some, process: serve(b, database(b))})
 	}
 	if p := b.peer(); p != nil {
-		subjects = append(subjects, subject{peer, upgradeRequest, some, p, true})
+		subjects = append(subjects, subject{name: peer, request: upgradeRequest, conns: some, process: p, other: true})
 	}
 	measured := b.measure(subjects)
 	b.openLoop(bare, sqlite)
@@ -79,6 +88,52 @@ const (
 		"Content-Type: application/json\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n" + `{"appVersion":"v1.0.0","extraInfo":null}`
 	upgradeAnswer = `{"versions": [{"name": "v1.9.0", "releaseDate": "2025-05-27T00:00:00Z", "tags": ["latest"]}]}`
 )
+
+// leastCached is the minimum rate of cached answers to other clients.
+const leastCached = 0.8
+
+// rawGet returns a GET request as clients written in Go send it, with more header lines.
+func rawGet(path string, header ...string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: relcheck\r\nUser-Agent: Go-http-client/1.1\r\n" + strings.Join(append(header, "Accept-Encoding: gzip\r\n\r\n"), "\r\n")
+}
+
+// addTool adds a product with a page of releases to the store of a server. It returns a
+// request of that page by a client that has it.
+func (b *bench) addTool(file string, p *process) string {
+	s := b.open(file)
+	var releases []catalog.Release
+	for i := range 30 {
+		r := catalog.Release{Tag: fmt.Sprintf("v1.%d.0", i)}
+		for _, platform := range checker.Platforms()[:10] {
+			r.Files = append(r.Files, catalog.File{Name: "tool_" + platform.OS + "_" + platform.Arch, URL: "https://example.com/" + r.Tag, SHA256: strings.Repeat("0", 64)})
+		}
+		releases = append(releases, r)
+	}
+	err := s.AddProduct(b.Context(), catalog.Product{Name: "tool", Title: "Tool", Repo: "me/tool", Dialects: "gitea"})
+	if err == nil {
+		_, err = s.ImportReleases(b.Context(), "tool", catalog.ListOf("list", releases...), true)
+	}
+	if err := errors.Join(err, s.Close()); err != nil {
+		b.Fatal(err)
+	}
+	const list = "/repos/me/tool/releases"
+	var etag string
+	waitFor(b, "the releases of a product", func() bool {
+		r, err := http.NewRequest("GET", p.url+list, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("Accept-Encoding", "gzip")
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		res.Body.Close()
+		etag = res.Header.Get("ETag")
+		return res.StatusCode == http.StatusOK
+	})
+	return rawGet(list, "If-None-Match: "+etag)
+}
 
 // peer starts a comparable service with one release. It has no database and cannot look
 // up the client's location, which is the least work that it can do.
@@ -105,7 +160,7 @@ func (b *bench) measure(subjects []subject) samples {
 		for _, s := range subjects {
 			if slices.Contains(s.conns, n) {
 				trials = append(trials, trial{at(s.name, n), func() sample {
-					return b.runLoad(s.process, loadOf(b, s.addr, s.request, n, nil))
+					return b.runLoadFor(s.process, loadOf(b, s.addr, s.request, n, nil), cmp.Or(s.status, 2))
 				}})
 			}
 		}
@@ -114,7 +169,7 @@ func (b *bench) measure(subjects []subject) samples {
 	for _, s := range subjects {
 		for _, n := range s.conns {
 			own := at(s.name, n)
-			r := row{name: own, figure: measured.median(own, rateOf), unit: "requests/s", other: s.other, note: measured.latencies(own)}
+			r := row{name: own, figure: measured.median(own, rateOf), unit: "requests/s", other: s.other, least: s.least, note: measured.latencies(own)}
 			if s.name != nothing {
 				r.ratio = measured.ratio(own, at(nothing, n), rateOf)
 			}
@@ -127,11 +182,17 @@ func (b *bench) measure(subjects []subject) samples {
 // runLoad sends a load to a server. All requests must succeed.
 func (b *bench) runLoad(p *process, l simulate.Load) sample {
 	b.Helper()
+	return b.runLoadFor(p, l, 2)
+}
+
+// runLoadFor sends a load to a server. All answers must have a status of a class.
+func (b *bench) runLoadFor(p *process, l simulate.Load, class int) sample {
+	b.Helper()
 	l.Duration = *benchFor
 	before := processorTime(b, p.cmd.Process.Pid)
 	r, err := l.Run(b.Context())
-	if err != nil || r.Sent != r.Succeeded() {
-		b.Fatalf("%s: got result %+v (error %v), want all requests to succeed", p.cmd, r, err)
+	if err != nil || r.Sent != r.Status[class] {
+		b.Fatalf("%s: got result %+v (error %v), want only answers with a status of %dxx", p.cmd, r, err, class)
 	}
 	cpu := processorTime(b, p.cmd.Process.Pid) - before
 	return sample{

@@ -50,7 +50,14 @@ func TestClosedNetwork(t *testing.T) {
 	}
 	n := closedNetwork{t, t.TempDir()}
 	n.createBundle()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestClosedNetwork$", "-test.v")
+	n.runInside(t)
+}
+
+// runInside runs a test in another process inside a new network namespace, which has the
+// folder in its environment.
+func (n closedNetwork) runInside(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), closedNetworkFolder+"="+n.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Unshareflags: syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
@@ -260,7 +267,7 @@ func (n *inside) addAnswers() {
 			n.addLinks("report of "+product+" on "+platform, string(n.answer(path+"/v1/version", "-A", "Test/1.0.0 ("+platform+")", "-H", "Content-Type: application/json",
 				"-d", `{"id":"`+uuid.NewString()+`","version":"v0.1.0"}`)))
 		}
-		n.addLinks("GitHub's form for "+product, string(n.answer("/p/"+product+"/repos/a/b/releases/latest")))
+		n.addGitHub(product)
 		n.addAPI(product)
 		for _, page := range []string{"", "/releases", "/connect"} {
 			n.addPage("/products/" + product + page)
@@ -274,6 +281,24 @@ func (n *inside) addAnswers() {
 			n.addLinks("relcheck check", n.relcheck(append([]string{"check", "--product", product, "--as", "0.1.0", "--url", n.url}, args...)...))
 		}
 	}
+}
+
+// addGitHub adds the links in GitHub's form of the latest release of a product, except those
+// in upstream's notes, and those to archives of the source code and to uploads, which the form
+// requires and the server does not have.
+func (n *inside) addGitHub(product string) {
+	var release map[string]any
+	if err := json.Unmarshal(n.answer("/p/"+product+"/repos/a/b/releases/latest"), &release); err != nil {
+		n.Fatal(err)
+	}
+	for _, field := range []string{"body", "tarball_url", "zipball_url", "upload_url"} {
+		delete(release, field)
+	}
+	text, err := json.Marshal(release)
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.addLinks("GitHub's form for "+product, string(text))
 }
 
 // addAPI adds the links in the API's answers about the releases of a product, except in what

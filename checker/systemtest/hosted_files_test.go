@@ -216,7 +216,7 @@ func TestServersShareFiles(t *testing.T) {
 	o := slowOrigin(t, content)
 	name, folder := pgtest.WithoutPassword(pgtest.Database(t)), t.TempDir()
 	t.Setenv("PGPASSWORD", pgtest.Password)
-	addFile(t, name, catalog.File{Name: "opa_linux_amd64", URL: o.URL + "/opa", SHA256: sha256Of(content)})
+	addFile(t, name, catalog.File{Name: "opa_linux_amd64", URL: o.URL + "/opa_linux_amd64", SHA256: sha256Of(content)})
 	fetching, other := serve(t, name, "--files", folder, "--fetch-on-demand"), serve(t, name, "--files", folder)
 	third := serve(t, name, "--files", t.TempDir()) // has another folder
 	path := "/files/opa/v1.0.0/opa_linux_amd64"
@@ -235,7 +235,7 @@ func TestServersShareFiles(t *testing.T) {
 	if took := time.Since(begun); took > 2*time.Second {
 		t.Errorf("the other server served the file after %v, want at most 2 s", took)
 	}
-	if latest, _ := getText(t, third.url+"/repos/open-policy-agent/opa/releases/latest"); !strings.Contains(latest, o.URL+"/opa") {
+	if latest, _ := getText(t, third.url+"/repos/open-policy-agent/opa/releases/latest"); !strings.Contains(latest, o.URL+"/opa_linux_amd64") {
 		t.Errorf("server with another folder: got %s, want a link to upstream", latest)
 	}
 	sum := sha256Of(content)
@@ -250,7 +250,7 @@ func TestServersShareFiles(t *testing.T) {
 	}
 	waitFor(t, "links to upstream", func() bool {
 		latest, _ := getText(t, other.url+"/repos/open-policy-agent/opa/releases/latest")
-		return strings.Contains(latest, o.URL+"/opa")
+		return strings.Contains(latest, o.URL+"/opa_linux_amd64")
 	})
 	if body, status := getText(t, fetching.url+path); status != 200 || body != string(content) {
 		t.Errorf("server that fetches: got status %d and %q, want the file, fetched again", status, body)

@@ -130,6 +130,35 @@ func TestStatsOfOPA(t *testing.T) {
 	}
 }
 
+// TestAddressOfOPA checks that an Open Policy Agent that sends nothing about itself is counted
+// by the version and platform in its address. A variable that was not replaced is answered,
+// and not counted.
+func TestAddressOfOPA(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "relcheck.db")
+	served := serve(t, file)
+	for _, tag := range []string{"v1.22.2", "v9.0.0"} {
+		relcheck(t, "release", "add", "opa", tag, "--db", file)
+		awaitRelease(t, served, tag)
+	}
+	opa := opaReleases[len(opaReleases)-1]
+	for _, path := range []string{"/p/opa/as/1.22.2/linux-amd64", "/p/opa/as/v1.22.2/linux-amd64/", "/p/opa/as/$(IMAGE_TAG)/linux-amd64", "/p/opa"} {
+		if out := opaVersion(t, opa.binary(t), opa.variable+"=http://"+served.addr+path); !strings.Contains(out, "Latest Upstream Version: 9.0.0\n") {
+			t.Errorf("%s: got\n%s, want version 9.0.0", path, out)
+		}
+	}
+	const want = "version,os,arch,checks,share\nv1.22.2,linux,amd64,2,1\n"
+	got := ""
+	for deadline := time.Now().Add(waitTimeout); got != want && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		got = strings.ReplaceAll(relcheck(t, "stats", "opa", "--by", "check", "--csv", "--db", file), "\r", "")
+	}
+	if got != want {
+		t.Errorf("relcheck stats opa --by check: got\n%s\nwant\n%s", got, want)
+	}
+	if out := relcheck(t, "stats", "opa", "--db", file); !strings.Contains(out, "v1.22.2") || !strings.Contains(out, "linux/amd64") {
+		t.Errorf("relcheck stats opa: got\n%s\nwant version v1.22.2 and platform linux/amd64", out)
+	}
+}
+
 // checkRecorded checks the reports of the requests above: five, each from another
 // process.
 func checkRecorded(t *testing.T, g opaRelease, file string) {

@@ -156,9 +156,12 @@ func setDates(l *catalog.Layer, created, published string) (err error) {
 	return err
 }
 
+// unknownDate stands for an unknown date in GitHub's form, which has no other way to say so.
+const unknownDate = "1970-01-01T00:00:00Z"
+
 // parseDate returns nil if there is no date.
 func parseDate(s string) (*time.Time, error) {
-	if s == "" {
+	if s == "" || s == unknownDate {
 		return nil, nil
 	}
 	t, err := time.Parse(time.RFC3339, s)

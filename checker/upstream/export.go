@@ -19,7 +19,7 @@ import (
 // name and the fields of the product, which become [catalog.List.Settings].
 func WriteExport(w io.Writer, p catalog.Product, entries iter.Seq2[catalog.Entry, error]) error {
 	product := map[string]string{"name": p.Name}
-	for _, name := range catalog.ProductFields {
+	for _, name := range catalog.ExportFields {
 		product[name] = p.Field(name)
 	}
 	header, err := json.Marshal(product, json.Deterministic(true), lenient)

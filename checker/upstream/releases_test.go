@@ -90,6 +90,7 @@ func TestReadGitHub(t *testing.T) {
 			[]catalog.Entry{least("v1.0.0"), draft("nightly"), draft("v2.0.0")}},
 		{"drafts before and after their release", `[{"tag_name":"v1.0.0","draft":true},{"tag_name":"v1.0.0"},{"tag_name":"v1.0.0","draft":true}]`, []catalog.Entry{least("v1.0.0")}},
 		{"drafts without a valid tag", `[{"draft":true},{"tag_name":"","draft":true},{"tag_name":"a b","draft":true}]`, nil},
+		{"unknown dates", `{"tag_name":"1.0.0","created_at":"1970-01-01T00:00:00Z","published_at":"1970-01-01T00:00:00Z"}`, []catalog.Entry{least("1.0.0")}},
 		{"created only", `{"tag_name":"1.0.0","created_at":"2021-02-03T04:05:06.7Z","published_at":null}`,
 			[]catalog.Entry{least("1.0.0", func(l *catalog.Layer) { l.Created = new(time.Date(2021, 2, 3, 4, 5, 6, 0, time.UTC)) })}},
 		{"nulls", `{"tag_name":"1.0.0","html_url":null,"assets":null,"draft":null,"prerelease":null,"body":null,"name":null}`,

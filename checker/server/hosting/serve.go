@@ -126,7 +126,7 @@ func ServeSum(w http.ResponseWriter, r *http.Request, meta File) {
 }
 
 func setHeaders(h http.Header, meta File) {
-	values := [...]string{`"` + meta.Content.SHA256 + `"`, mediaType(meta), disposition(meta.Name), strconv.FormatBool(meta.Verified)}
+	values := [...]string{`"` + meta.Content.SHA256 + `"`, MediaType(meta.Name, meta.MediaType), disposition(meta.Name), strconv.FormatBool(meta.Verified)}
 	h["Etag"], h["Content-Type"], h["Content-Disposition"], h["Relcheck-Verified"] = values[0:1:1], values[1:2:2], values[2:3:3], values[3:4:4]
 	h["Cache-Control"], h["Content-Security-Policy"], h["X-Content-Type-Options"] = immutable, sandbox, noSniff
 }
@@ -164,12 +164,12 @@ var mediaTypes = map[string]string{
 
 const unknownType = "application/octet-stream"
 
-// mediaType returns upstream's type of a file, or the type for its name. It does not return
+// MediaType returns upstream's type of a file, or the type for its name. It does not return
 // types that browsers run or show as a page of this service.
-func mediaType(meta File) string {
-	kind, _, err := mime.ParseMediaType(meta.MediaType)
+func MediaType(name, upstream string) string {
+	kind, _, err := mime.ParseMediaType(upstream)
 	if err != nil || kind == unknownType {
-		kind = mediaTypes[strings.ToLower(path.Ext(meta.Name))]
+		kind = mediaTypes[strings.ToLower(path.Ext(name))]
 	}
 	switch {
 	case kind == "text/plain":

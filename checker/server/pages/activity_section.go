@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"html/template"
 	"math"
 	"slices"
@@ -16,10 +17,10 @@ func (b *builder) activitySection() section {
 	}
 	if b.total() == 0 {
 		p.Lead = []string{"Checks: requests for the latest release by clients that do not report."}
-		p.addFigures(b.dailyChart(stats.ColChecks, "Checks per day"))
+		p.addFigures(b.dailyChart(stats.ColChecks, "Checks per day"), b.checksByBuild())
 		return p
 	}
-	p.addFigures(b.dailyChart(stats.ColInstances, "Instances per day"), b.dailyChart(stats.ColChecks, "Checks per day"), b.repeatShare(&p))
+	p.addFigures(b.dailyChart(stats.ColInstances, "Instances per day"), b.dailyChart(stats.ColChecks, "Checks per day"), b.checksByBuild(), b.repeatShare(&p))
 	for _, one := range []struct{ table, title string }{{"weekly", "Instances per week"}, {"monthly", "Instances per four weeks"}} {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			f.Chart, f.Half = periodChart(t, one.title), true
@@ -52,6 +53,25 @@ func (b *builder) dailyChart(column stats.Column, title string) *figure {
 	if column != stats.ColInstances {
 		f.Table = newColumnsView(t, stats.ColDay, stats.ColChecks)
 	}
+	return f
+}
+
+// checksByBuild shows the builds with the most checks. It returns nil if there are none.
+func (b *builder) checksByBuild() *figure {
+	f, t := b.tableFigure("checks", "Checks by version and platform")
+	if f == nil {
+		return nil
+	}
+	most := *t
+	most.Rows = slices.Clone(t.Rows)
+	at := t.Index(stats.ColChecks)
+	slices.SortStableFunc(most.Rows, func(a, b []any) int { return cmp.Compare(b[at].(int64), a[at].(int64)) })
+	most.Rows = most.Rows[:min(maxPlatforms, len(most.Rows))]
+	f.ChartTable = &tableView{Caption: f.Title, Head: []columnHead{{"Version", ""}, {"Platform", ""}, {"Checks", "n"}}}
+	for r := range most.All() {
+		f.ChartTable.Rows = append(f.ChartTable.Rows, []tableCell{{Text: show(r, stats.ColVersion)}, {Text: show(r, stats.ColOS) + "/" + show(r, stats.ColArch)}, {Text: show(r, stats.ColChecks), Class: "n"}})
+	}
+	f.ChartTable.addCharts(3, "", shareBars(&most, firstColor))
 	return f
 }
 

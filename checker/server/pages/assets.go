@@ -43,7 +43,7 @@ var site = sync.OnceValue(func() *siteFiles {
 		s.assets[names[name]] = body
 	}
 	base := template.New("").Funcs(template.FuncMap{
-		"asset": func(name string) string { return "/assets/" + names[name] },
+		"asset": func(root, name string) string { return root + "/assets/" + names[name] },
 		"quote": printable.QuoteShell,
 	})
 	template.Must(base.ParseFS(webFiles, "web/base.html"))

@@ -57,6 +57,7 @@ type formField struct{ Label, Name, Value, List string }
 // builder builds the sections of a product's page from a view.
 type builder struct {
 	*stats.View
+	root    string // see [Visitor]
 	public  bool
 	tables  map[string]*stats.Table // filled so far, by name
 	invalid InvalidParams
@@ -73,8 +74,8 @@ const (
 	minColoredShare = 0.6
 )
 
-func newBuilder(v *stats.View, public bool, invalid InvalidParams) *builder {
-	b := &builder{View: v, public: public, invalid: invalid, tables: map[string]*stats.Table{}}
+func newBuilder(v *stats.View, root string, public bool, invalid InvalidParams) *builder {
+	b := &builder{View: v, root: root, public: public, invalid: invalid, tables: map[string]*stats.Table{}}
 	if b.assignColors("versions", stats.ColVersion) < minColoredShare {
 		versions := *b
 		b.byLine = true
@@ -163,7 +164,7 @@ func (b *builder) emptyFigure(name, title string) (*figure, *stats.Table) {
 	if t == nil || len(t.Rows) == 0 {
 		return nil, nil
 	}
-	path, values := "/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+name, b.Query.Values()
+	path, values := b.root+"/api/v1/products/"+url.PathEscape(b.Product.Name)+"/stats/"+name, b.Query.Values()
 	f := &figure{Name: name, Title: title, JSON: Address(path, values)}
 	values.Set("format", "csv")
 	f.CSV = Address(path, values)
@@ -191,7 +192,7 @@ func (b *builder) link(change map[string]string) string {
 			values.Set(name, value)
 		}
 	}
-	return Address("/products/"+url.PathEscape(b.Product.Name), values)
+	return Address(b.root+"/products/"+url.PathEscape(b.Product.Name), values)
 }
 
 // countAndShare formats a number of instances: 1,234 instances (12.3 %).

@@ -64,7 +64,7 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 	if v.Known.Days() == 0 {
 		return o
 	}
-	b := newBuilder(v, public, nil)
+	b := newBuilder(v, "", public, nil)
 	for _, t := range b.summaryTiles() {
 		if strings.HasPrefix(t.Name, "Instances") || b.total() == 0 {
 			o.Tiles = append(o.Tiles, t)

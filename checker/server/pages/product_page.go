@@ -39,7 +39,7 @@ type ProductData struct {
 
 // Product renders the statistics page of a product.
 func Product(v Visitor, d ProductData) ([]byte, error) {
-	page := newProductPage(newBuilder(d.View, !v.Reader, d.Invalid))
+	page := newProductPage(newBuilder(d.View, v.Root, !v.Reader, d.Invalid))
 	page.Base, page.Tabs = d.Base, v.tabs(&page.Product)
 	return render("product", v, page.Product.Title, page)
 }

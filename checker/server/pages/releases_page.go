@@ -22,7 +22,8 @@ type ReleasesData struct {
 	Upstreams []catalog.Freshness // shown to readers only
 }
 
-// Release is a release, with the links to its page and its notes if there are any.
+// Release is a release, with the path of its page and the link to its notes if there are
+// any.
 type Release struct {
 	catalog.Release
 	Page, NotesURL string

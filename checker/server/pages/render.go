@@ -14,7 +14,8 @@ import (
 
 // Visitor describes the client that a page is rendered for.
 type Visitor struct {
-	Path     string // escaped path of the request, whose link is marked as current
+	Root     string // path of the base URL, which precedes all paths, or empty
+	Path     string // escaped path of the request below Root, whose link is marked as current
 	Overview bool   // may see the overview, with public statistics at least
 	Reader   bool   // may see all statistics
 	SignedIn bool   // has a session, and so can sign out
@@ -22,6 +23,7 @@ type Visitor struct {
 
 // pageData is what the base template shows around the body of a page.
 type pageData struct {
+	Root     string
 	Title    string
 	Nav      []link
 	SignedIn bool
@@ -36,15 +38,15 @@ type link struct {
 
 func render(name string, v Visitor, title string, body any) ([]byte, error) {
 	var b bytes.Buffer
-	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{title, v.navigation(), v.SignedIn, body}); err != nil {
+	if err := site().templates[name].ExecuteTemplate(&b, "base", pageData{v.Root, title, v.navigation(), v.SignedIn, body}); err != nil {
 		return nil, fmt.Errorf("render page %s: %w", name, err)
 	}
 	return b.Bytes(), nil
 }
 
 func (v Visitor) links(all ...link) []link {
-	for i := range all {
-		all[i].Current = all[i].URL == v.Path
+	for i, l := range all {
+		all[i].Current, all[i].URL = l.URL == v.Path, v.Root+l.URL
 	}
 	return all
 }

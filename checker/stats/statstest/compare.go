@@ -29,7 +29,7 @@ var tableKeys = map[string]struct {
 	"summary": {3, true}, "daily": {1, true}, "weekly": {2, true}, "monthly": {2, true}, "adoption": {2, true},
 	"releases": {1, true}, "lines": {1, true}, "latest": {2, true}, "versions": {1, true}, "deprecation": {1, true},
 	"behind": {1, true}, "behind_days": {2, true}, "platforms": {2, false}, "os": {1, false}, "arch": {1, false},
-	"platform_versions": {3, false}, "heap": {3, false}, "heap_above": {1, true}, "heap_change": {3, true},
+	"platform_versions": {3, false}, "checks": {3, false}, "heap": {3, false}, "heap_above": {1, true}, "heap_change": {3, true},
 	"lifetimes": {1, true},
 }
 

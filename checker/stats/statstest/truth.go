@@ -58,7 +58,7 @@ func (t *Truth) Table(name string) [][]any {
 		"releases": t.releaseRows, "lines": t.lines, "latest": t.latest, "versions": t.versionRows,
 		"deprecation": t.deprecation, "behind": t.behind, "behind_days": t.behindDays,
 		"platforms": t.platforms, "os": t.os, "arch": t.arch, "platform_versions": t.platformVersions,
-		"heap": t.heap, "heap_histogram": noRows, "heap_above": t.heapAbove, "heap_change": t.heapChange,
+		"checks": t.checks, "heap": t.heap, "heap_histogram": noRows, "heap_above": t.heapAbove, "heap_change": t.heapChange,
 		"lifetimes": t.lifetimes,
 	}[name]()
 	return t.tables[name]

@@ -47,6 +47,19 @@ func (t *Truth) checksOf(days rollup.Range) (n int64) {
 	return n
 }
 
+func (t *Truth) checks() (rows [][]any) {
+	counts := map[[3]string]int64{}
+	for _, c := range t.log.checks {
+		if t.query.Contains(c.Day) && t.matches(c.Build) {
+			counts[[3]string{t.releases.version(c.Build.Version).name, c.Build.OS, c.Build.Arch}] += c.Count
+		}
+	}
+	for build, n := range counts {
+		rows = append(rows, []any{build[0], build[1], build[2], n, share(n, t.checksOf(t.query.Range))})
+	}
+	return rows
+}
+
 func (t *Truth) days() (rows [][]any) {
 	reports, checks := map[rollup.Day]int64{}, map[rollup.Day]int64{}
 	for _, r := range t.reportsIn(t.dailyRange) {

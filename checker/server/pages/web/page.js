@@ -1,5 +1,5 @@
-// Tooltips, and changes of period and filter without a page load. The pages also work
-// without scripts.
+// Tooltips, changes of period and filter without a page load, and buttons to copy. The pages
+// also work without scripts.
 "use strict";
 
 // A tooltip shows the values of a chart at the pointer, or at the mark chosen with the
@@ -188,6 +188,28 @@ function slider() {
   });
   const [below, ids] = prepare(marks[range.value]);
   range.setAttribute("aria-valuetext", below + ": " + ids);
+}
+
+// Texts to copy have a button. Over plain HTTP, browsers have no clipboard: there the text is
+// selected and copied by a command.
+for (const code of document.querySelectorAll("pre > code")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.setAttribute("aria-live", "polite");
+  button.addEventListener("click", async () => {
+    let copied = true;
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch {
+      getSelection().selectAllChildren(code);
+      copied = document.execCommand("copy");
+    }
+    button.textContent = copied ? "Copied" : "Selected";
+    setTimeout(() => (button.textContent = "Copy"), 2000);
+  });
+  code.before(button);
 }
 
 function draw() {

@@ -30,7 +30,7 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 // confirm signs in with a link.
 async function confirm(page, link) {
   await page.goto(link);
-  await page.click("main button");
+  await page.click("main form button");
   await page.waitForURL((url) => url.pathname === "/");
 }
 
@@ -69,11 +69,13 @@ async function visit(server, options, work) {
   await context.close();
 }
 
-// checkFit checks that a page does not scroll sideways and that no axis labels touch.
+// checkFit checks that a page does not scroll sideways, that no text to copy is cut off, and
+// that no axis labels touch.
 async function checkFit(page, name) {
   const width = page.viewportSize().width;
-  const [pageWidth, touching] = await page.evaluate(() => [
+  const [pageWidth, cut, touching] = await page.evaluate(() => [
     document.documentElement.scrollWidth,
+    [...document.querySelectorAll("pre")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
     [...document.querySelectorAll("svg.area > g.axis")].flatMap((axis) => {
       const labels = [...axis.children].filter((label) => getComputedStyle(label).display !== "none").map((label) => [label.textContent, label.getBoundingClientRect()]);
       labels.sort((a, b) => a[1].left - b[1].left);
@@ -81,6 +83,7 @@ async function checkFit(page, name) {
     }),
   ]);
   check(pageWidth <= width, `${name} is ${pageWidth} pixels wide in a window of ${width}`);
+  check(cut.length === 0, `${name} cuts off ${cut}`);
   check(touching.length === 0, `${name} has axis labels that touch the one before: ${touching}`);
 }
 
@@ -154,7 +157,7 @@ sections.push(() => visit({ base: config.full.base }, {}, async (page) => {
   check((await page.locator("input[name=token]").count()) === 1, "without a session there is no form to sign in");
   check((await page.locator("svg.area").count()) === 0, "without a session there are charts");
   await page.fill("input[name=token]", config.spares[0]);
-  await page.click("main button");
+  await page.click("main form button");
   await page.waitForSelector("svg.area");
   check(page.url() === config.full.base + "/products/opa", `after signing in the page is ${page.url()}`);
   const copy = await page.context().cookies();
@@ -175,7 +178,7 @@ sections.push(() => visit({ base: "http://" }, { javaScriptEnabled: false }, asy
   await page.waitForSelector("h1");
   check((await page.locator("form[action='/sign-out']").count()) === 0, "a link on another site signs in without a confirmation");
   check((await text(page, "main")).includes(config.full.base), "the page of a sign-in link does not name the service");
-  await page.click("main button");
+  await page.click("main form button");
   await page.waitForURL(config.full.base + "/");
   check((await page.locator("form[action='/sign-out']").count()) === 1, "a link on another site does not sign in after the confirmation");
 }));
@@ -189,7 +192,7 @@ function plainHTTP(base, link) {
 sections.push(() => visit({ base: "http://relcheck.test" }, {}, async (page) => {
   await page.goto(plainHTTP(config.full.base, config.spares[2]));
   await checkLook(page, "confirm");
-  await page.click("main button");
+  await page.click("main form button");
   await page.waitForURL((url) => url.pathname === "/");
   check((await page.locator("form[action='/sign-out']").count()) === 1, "a link does not sign in over plain HTTP");
   await page.click("text=Sign out");
@@ -198,7 +201,7 @@ sections.push(() => visit({ base: "http://relcheck.test" }, {}, async (page) => 
   await page.goto(plainHTTP(config.secure.base, config.secure.link));
   await checkLook(page, "confirm-plain");
   for (let i = 0; i < 2; i++) {
-    await page.click("main button");
+    await page.click("main form button");
     await page.waitForSelector(".problem:has-text('plain HTTP')");
     check((await page.getAttribute(".problem a", "href")).startsWith(config.secure.link), "the page does not link to HTTPS");
   }
@@ -280,7 +283,6 @@ sections.push(() => visit(config.full, {}, async (page) => {
 // A product that has only checks shows them.
 sections.push(() => visit(config.odd, {}, async (page) => {
   await page.goto(config.odd.base + "/products/opa/");
-  check(page.url() === config.odd.base + "/products/opa", `a trailing slash leads to ${page.url()}`);
   check(/no instances reported.*25.checks/.test(await text(page, ".lead")), `the text about checks is ${await text(page, ".lead")}`);
   check((await page.locator("#daily-checks svg.area").count()) === 1 && (await page.locator("figure").count()) === 1, "there is not exactly one chart, of checks");
   check((await text(page, ".tiles")).replace(/\s+/g, " ") === "Checks 25 in 28 days", `the summary of checks is ${await text(page, ".tiles")}`);
@@ -319,6 +321,20 @@ sections.push(() => visit(config.full, {}, async (page) => {
   check(csv.startsWith("version,") && csv.trim().split(/\r?\n/).length === rows + 1, `the CSV of ${rows} versions is ${csv.slice(0, 200)}`);
   const json = await page.evaluate(async (url) => (await fetch(url)).json(), await page.locator("#versions a", { hasText: "JSON" }).getAttribute("href"));
   check(json.rows?.length === rows, `the JSON of ${rows} versions is ${JSON.stringify(json).slice(0, 200)}`);
+}));
+
+// A button copies a text, also where the browser has no clipboard.
+sections.push(() => visit(config.full, { permissions: ["clipboard-read", "clipboard-write"] }, async (page) => {
+  await page.goto(config.full.base + "/products/opa/connect");
+  for (const [i, clipboard] of [true, false].entries()) {
+    if (!clipboard) await page.evaluate(() => { navigator.clipboard.writeText = undefined; });
+    await page.locator(".copy").nth(i).click();
+    await page.waitForSelector(".copy:has-text('Copied')");
+    const want = await page.locator("pre code").nth(i).textContent();
+    const got = await page.evaluate(() => navigator.clipboard.readText());
+    check(got === want, `with a clipboard (${clipboard}): copied ${JSON.stringify(got)}, want ${JSON.stringify(want)}`);
+    await page.waitForSelector(".copy:has-text('Copied')", { state: "detached" });
+  }
 }));
 
 // Printed pages have no forms.
