@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit nginx platforms clean
+.PHONY: run test test-race test-system test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit nginx platforms clean
 
 run:
 	go run . serve
@@ -10,15 +10,22 @@ run:
 # PostgreSQL needs Debian's packages.
 # The race detector leaves out SQLite, which is translated C code: it would take a third of
 # the time, and its locks are Go's, so races around it are still found. Commands and the
-# whole system are tested without it, except where many requests meet. The package that
-# takes longest comes first, so that others run beside it.
-RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m
+# whole system are tested without it, except where many requests meet, as are tests that
+# kill processes or need much of SQLite. The tests of the whole system often wait, so the
+# others run beside them.
+RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m -p 1
 
 test: lint platforms clients postgres browser network octokit
+	$(MAKE) -j 2 -O test-race test-system
+
+test-race:
 	$(RACE) ./db $$(go list ./... | grep -Ev '^relcheck$$|/systemtest$$|/db$$')
 	$(RACE) ./checker/systemtest -run 'UnderLoad|Share|Shutdown|SlowClients|UnreadResponses|Malformed|FullDisk|BacksUp|Certificate|AllServers'
-	go test -timeout 25m ./checker/systemtest .
-	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect'
+
+test-system:
+	go test -timeout 25m -p 1 ./checker/systemtest .
+	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect|TestUpgradeKilled|TestRandomNames'
+	go test ./db -run 'TestConformance/.*/KilledBundle'
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
 # names, at arbitrary points of a store's life. No acknowledged report may be lost, and

@@ -140,7 +140,7 @@ func (im *bundleImport) writePart(ctx context.Context, tx *sql.Tx, part *bundleP
 	if err != nil || !part.staged && len(part.rows)+len(part.changedHosted) == 0 {
 		return err
 	}
-	if err = publish(ctx, tx, part.product.id, revision); err != nil {
+	if err = im.publish(ctx, tx, part.product.id, revision); err != nil {
 		return err
 	}
 	for page := range slices.Chunk(part.rows, 50) {

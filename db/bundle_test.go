@@ -387,6 +387,7 @@ func applyBundle(s *db.Store) error {
 
 // A killed ApplyBundle has applied everything or nothing, and can be repeated.
 func testKilledBundle(t *testing.T, name string) {
+	skipRace(t)
 	ctx := context.Background()
 	s := open(t, name)
 	for _, p := range []string{"app", "lib"} {

@@ -36,7 +36,8 @@ func foldUntilKilled(name string) {
 // TestFoldKilled kills a fold repeatedly, and compares the result with that of an undisturbed
 // fold of the same reports.
 func TestFoldKilled(t *testing.T) {
-	kills, instances := unlessRace(200, 30), unlessRace(150, 40)
+	const kills, instances = 200, 150
+	skipRace(t)
 	for engine, newStore := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()

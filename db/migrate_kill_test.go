@@ -169,6 +169,7 @@ func killUpgrades(t *testing.T, role, name string, from, kills int, maxDelay *ti
 // In the control, an upgrade without a transaction leaves mixtures.
 func TestUpgradeKilled(t *testing.T) {
 	const kills, control = 50, 10
+	skipRace(t)
 	for engine, newStore := range engines {
 		for _, from := range []int{2, 3} {
 			t.Run(fmt.Sprintf("%s from schema %d", engine, from), func(t *testing.T) {

@@ -298,7 +298,7 @@ func (p *releaseImport) write(ctx context.Context, tx *sql.Tx, st *stage, change
 	case st == nil:
 		err = checkReleases(ctx, tx, int64(added))
 	default:
-		err = publish(ctx, tx, p.of.id, revision)
+		err = p.publish(ctx, tx, p.of.id, revision)
 	}
 	if err == nil {
 		err = p.writeLayers(ctx, tx, rows, revision)

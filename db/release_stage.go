@@ -131,17 +131,12 @@ func (s *Store) emptyStage(ctx context.Context, st *stage, product int64) error 
 	return s.deleteInChunks(ctx, product, "DELETE FROM hosted_file WHERE product = $1 AND staged AND tag IN (SELECT tag FROM hosted_file WHERE product = $1 AND staged LIMIT 100)")
 }
 
+// publishPage is how many releases a statement of publish changes. SQLite keeps the former
+// content of the pages that a statement changes in memory, and notes are long.
+const publishPage = 500
+
 // publish makes the staged rows of a product visible.
-func publish(ctx context.Context, tx *sql.Tx, product, revision int64) error {
-	for _, text := range []string{
-		`UPDATE release_layer SET revision = $2 WHERE product = $1 AND
-			(revision = -1 OR layer = 1 AND tag IN (SELECT tag FROM release_layer WHERE product = $1 AND revision = -1))`,
-		"UPDATE release_layer SET revision = $2 WHERE product = $1 AND tag IN (SELECT tag FROM hosted_file WHERE product = $1 AND staged)",
-	} {
-		if _, err := tx.ExecContext(ctx, text, product, revision); err != nil {
-			return err
-		}
-	}
+func (s *Store) publish(ctx context.Context, tx *sql.Tx, product, revision int64) error {
 	damaged, err := query(ctx, tx, scanValue[string], `SELECT DISTINCT sha256 FROM hosted_file WHERE damaged <> 0 AND
 		sha256 IN (SELECT sha256 FROM hosted_file WHERE product = $1 AND staged)`, product)
 	for _, sum := range damaged { // they were stored again
@@ -149,8 +144,21 @@ func publish(ctx context.Context, tx *sql.Tx, product, revision int64) error {
 			err = markDamaged(ctx, tx, sum, time.Time{})
 		}
 	}
-	if err == nil {
-		_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET staged = false WHERE product = $1 AND staged", product)
+	for _, staged := range []string{
+		"SELECT tag FROM release_layer WHERE product = $1 AND revision = -1 LIMIT $2",
+		"SELECT DISTINCT tag FROM hosted_file WHERE product = $1 AND staged LIMIT $2",
+	} {
+		for more := true; more && err == nil; {
+			var tags []string
+			if tags, err = query(ctx, tx, scanValue[string], staged, product, publishPage); err != nil {
+				return err
+			}
+			in, list := s.inList("$2", tags)
+			if _, err = tx.ExecContext(ctx, "UPDATE release_layer SET revision = $3 WHERE product = $1 AND tag "+in, product, list, revision); err == nil {
+				_, err = tx.ExecContext(ctx, "UPDATE hosted_file SET staged = false WHERE product = $1 AND staged AND tag "+in, product, list)
+			}
+			more = len(tags) == publishPage
+		}
 	}
 	return err
 }

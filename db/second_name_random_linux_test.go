@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-var sequences = flag.Int("sequences", unlessRace(4, 2), "number of random sequences of processes that use a store by several names (make test-crash: 100)")
+var sequences = flag.Int("sequences", 4, "number of random sequences of processes that use a store by several names (make test-crash: 100)")
 
 // Processes use a store by several names and are killed at random moments. They lose nothing
 // that they have acknowledged, or refuse to open the store.
 func TestRandomNames(t *testing.T) {
+	skipRace(t)
 	t.Parallel()
 	acknowledged, refused := 0, 0
 	for i := range *sequences {
@@ -35,6 +36,7 @@ func TestRandomNames(t *testing.T) {
 
 // The control: the same sequences destroy the store if processes do not check for other names.
 func TestRandomNamesControl(t *testing.T) {
+	skipRace(t)
 	t.Parallel()
 	for i := range 40 {
 		n := newNameTest(t, uint64(i), "trusting ")

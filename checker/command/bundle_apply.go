@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,9 +20,13 @@ import (
 	"relcheck/db"
 )
 
+// applyGC is the value of GOGC with which a bundle is applied: what is known of each of many
+// releases must fit into a small machine.
+const applyGC = 30
+
 func bundleApply(streams IO) *cobra.Command {
-	var path, files string
-	var dryRun bool
+	var path string
+	a := bundleApplication{out: streams.Err, progress: newProgress(streams.Err)}
 	c := &cobra.Command{
 		Use:   "apply FILE",
 		Short: "Apply a bundle: store its files and releases.",
@@ -34,21 +41,16 @@ be repeated. If a bundle was applied before, it only restores missing and damage
 		Example: `  relcheck bundle apply 2026-11.bundle --files /srv/relcheck --dry-run
   relcheck bundle apply 2026-11.bundle --files /srv/relcheck`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			defer debug.SetGCPercent(debug.SetGCPercent(applyGC))
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
-				a := bundleApplication{store: s, file: args[0], dryRun: dryRun, out: streams.Err, progress: newProgress(streams.Err)}
-				if files == "" {
-					return a.run(cmd.Context())
-				}
-				return withFolder(cmd.Context(), s, files, true, func(f *mirror.Folder) error {
-					a.folder = f
-					return a.run(cmd.Context())
-				})
+				a.store, a.file = s, args[0]
+				return a.run(cmd.Context())
 			})
 		},
 	}
 	dbFlag(c, &path)
-	filesFlag(c, &files)
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "verify the bundle and show what would change, and change nothing")
+	filesFlag(c, &a.files)
+	c.Flags().BoolVar(&a.dryRun, "dry-run", false, "verify the bundle and show what would change, and change nothing")
 	return c
 }
 
@@ -56,7 +58,8 @@ be repeated. If a bundle was applied before, it only restores missing and damage
 // until the last one is verified.
 type bundleApplication struct {
 	store    *db.Store
-	folder   *mirror.Folder // nil without --files
+	files    string         // path of the folder, or empty
+	folder   *mirror.Folder // nil without files, or if a dry run would create it
 	file     string
 	dryRun   bool
 	out      io.Writer
@@ -92,6 +95,15 @@ func (a *bundleApplication) verifyAndApply(ctx context.Context) (err error) {
 	}
 	defer closing(b, &err)
 	if err := a.check(ctx, b.Reader); err != nil {
+		return err
+	}
+	if err := a.openFolder(ctx, b.Reader); err != nil {
+		return err
+	}
+	if a.folder != nil {
+		defer closing(a.folder, &err)
+	}
+	if err := a.checkFolder(ctx, b.Reader); err != nil {
 		return err
 	}
 	if !a.dryRun && a.folder != nil {
@@ -146,10 +158,25 @@ func (a *bundleApplication) check(ctx context.Context, b *bundle.Reader) error {
 	if len(b.Products) == 0 {
 		return errors.New("the bundle contains no products")
 	}
-	if a.damaged, err = a.store.DamagedContents(ctx); err != nil {
-		return err
+	a.damaged, err = a.store.DamagedContents(ctx)
+	return err
+}
+
+// openFolder opens the folder, after the bundle was checked: a refused bundle does not create
+// it, nor does a dry run.
+func (a *bundleApplication) openFolder(ctx context.Context, b *bundle.Reader) (err error) {
+	switch {
+	case a.files == "" && b.Size.Files > 0:
+		return usageError("missing --files: the bundle contains %s: give the folder of relcheck serve --files", count(b.Size.Files, "file"))
+	case a.files == "":
+		return nil
+	case a.dryRun:
+		if _, err := os.Stat(filepath.Join(a.files, mirror.Owner)); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 	}
-	return a.checkFolder(ctx, b)
+	a.folder, err = openFolder(ctx, a.store, a.files, !a.dryRun)
+	return err
 }
 
 // checkSequence returns an error if a newer bundle of the same store was applied before, or
@@ -181,15 +208,12 @@ func (a *bundleApplication) checkSequence(b *bundle.Reader, p *bundle.Product, a
 // checkFolder counts the contents that the folder does not have. It returns an error if the
 // bundle omits one of them.
 func (a *bundleApplication) checkFolder(ctx context.Context, b *bundle.Reader) error {
-	if b.Size.Files > 0 && a.folder == nil {
-		return usageError("missing --files: the bundle contains %s: give the folder of relcheck serve --files", count(b.Size.Files, "file"))
-	}
 	omitted := 0
 	for c, err := range b.Contents() {
 		if err != nil {
 			return err
 		}
-		if c.InBase && a.damaged[c.SHA256] {
+		if c.InBase && a.damaged[c.SHA256] && a.folder != nil {
 			switch err := a.folder.Verify(ctx, c.SHA256); {
 			case err == nil:
 				delete(a.damaged, c.SHA256)
@@ -212,7 +236,7 @@ func (a *bundleApplication) checkFolder(ctx context.Context, b *bundle.Reader) e
 
 // has reports whether the folder has a content, which is not known to be damaged.
 func (a *bundleApplication) has(c bundle.Content) bool {
-	return a.folder.Has(mirror.Content{SHA256: c.SHA256, Size: c.Size}) && !a.damaged[c.SHA256]
+	return a.folder != nil && a.folder.Has(mirror.Content{SHA256: c.SHA256, Size: c.Size}) && !a.damaged[c.SHA256]
 }
 
 // place puts the files of the batch into the folder. It returns an error if another file of

@@ -47,11 +47,6 @@ func withFolder(ctx context.Context, s *db.Store, path string, create bool, f fu
 	if path == "" {
 		return usageError("missing --files: give the folder of relcheck serve --files")
 	}
-	if info, err := os.Stat(path); !create && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("--files %s: the folder does not exist: give the folder that relcheck file fetch has filled", path)
-	} else if err == nil && !info.IsDir() {
-		return fmt.Errorf("--files %s: not a folder: give a folder", path)
-	}
 	folder, err := openFolder(ctx, s, path, create)
 	if err != nil {
 		return explainDisk(err)
@@ -63,6 +58,11 @@ func withFolder(ctx context.Context, s *db.Store, path string, create bool, f fu
 // openFolder opens the folder of a store's files. If create is set, it creates the folder,
 // unless the store already lists files.
 func openFolder(ctx context.Context, s *db.Store, path string, create bool) (*mirror.Folder, error) {
+	if info, err := os.Stat(path); !create && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("--files %s: the folder does not exist: give the folder that relcheck file fetch has filled", path)
+	} else if err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("--files %s: not a folder: give a folder", path)
+	}
 	id, err := storeID(ctx, s)
 	if err != nil {
 		return nil, err

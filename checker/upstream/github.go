@@ -67,7 +67,7 @@ var ErrUnchanged = errors.New("the list has not changed")
 type RateLimitError struct{ Until time.Time }
 
 func (e *RateLimitError) Error() string {
-	return fmt.Sprintf("the API's rate limit is reached until %s: wait, or use a token", e.Until.Local().Format("2006-01-02 15:04:05 MST"))
+	return fmt.Sprintf("the API's rate limit is reached until %s: wait, or use a token that has not reached it", e.Until.Local().Format("2006-01-02 15:04:05 MST"))
 }
 
 // Releases returns all releases of the repository, and the pages of the list. The error

@@ -56,8 +56,8 @@ type state struct {
 	Sum     string   `json:"sum,omitzero"`     // of other lists
 	Pending []string `json:"pending,omitzero"` // tags of releases whose checksum files are not read yet
 
-	Limited   time.Time `json:"limited,omitzero"`    // end of the rate limit of the API
-	WithToken bool      `json:"with_token,omitzero"` // the requests that reached it had a token
+	Limited time.Time `json:"limited,omitzero"` // end of the rate limit of the API
+	Token   string    `json:"token,omitzero"`   // tokenID of the token that reached it
 }
 
 // Read returns the whole list of an upstream, and its state. The list has the name of the
@@ -139,7 +139,7 @@ func (r *Reader) LimitedUntil(s catalog.UpstreamName) time.Time {
 	if s.Kind != catalog.GitHubUpstream {
 		return time.Time{}
 	}
-	key := limitKey(s, r.token(apiOf(s)) != "")
+	key := limitKey(s, tokenID(r.token(apiOf(s))))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if until := r.limited[key]; until.After(r.now()) {
@@ -151,9 +151,16 @@ func (r *Reader) LimitedUntil(s catalog.UpstreamName) time.Time {
 // apiOf returns the address of an upstream's API.
 func apiOf(s catalog.UpstreamName) string { return cmp.Or(s.API, GitHubAPI) }
 
-// limitKey identifies the rate limit of an API. The limit without a token is another one.
-func limitKey(s catalog.UpstreamName, withToken bool) string {
-	return fmt.Sprintf("%s %t", apiOf(s), withToken)
+// limitKey identifies the rate limit of an API. Each token has its own.
+func limitKey(s catalog.UpstreamName, tokenID string) string { return apiOf(s) + " " + tokenID }
+
+// tokenID returns a short hash of a token, or "" for none.
+func tokenID(token string) string {
+	if token == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:4])
 }
 
 // RememberLimit remembers the rate limit in the state of an upstream, if there is one.
@@ -164,7 +171,7 @@ func (r *Reader) RememberLimit(s catalog.UpstreamName, text []byte) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if key := limitKey(s, last.WithToken); last.Limited.After(r.limited[key]) {
+	if key := limitKey(s, last.Token); last.Limited.After(r.limited[key]) {
 		if r.limited == nil {
 			r.limited = map[string]time.Time{}
 		}
@@ -180,7 +187,7 @@ func (r *Reader) LimitedState(s catalog.UpstreamName, text []byte, err error) []
 		return nil
 	}
 	json.Unmarshal(text, &last)
-	last.Limited, last.WithToken = limit.Until, r.token(apiOf(s)) != ""
+	last.Limited, last.Token = limit.Until, tokenID(r.token(apiOf(s)))
 	text, _ = json.Marshal(last)
 	return text
 }
