@@ -284,7 +284,8 @@ sections.push(() => visit(config.full, {}, async (page) => {
 sections.push(() => visit(config.odd, {}, async (page) => {
   await page.goto(config.odd.base + "/products/opa/");
   check(/no instances reported.*25.checks/.test(await text(page, ".lead")), `the text about checks is ${await text(page, ".lead")}`);
-  check((await page.locator("#daily-checks svg.area").count()) === 1 && (await page.locator("figure").count()) === 1, "there is not exactly one chart, of checks");
+  check((await page.locator("#daily-checks svg.area").count()) === 1 && (await page.locator("figure").count()) === 2, "there are other figures than those of checks");
+  check((await page.locator("#checks tbody tr").count()) > 0, "there is no table of checks by version and platform");
   check((await text(page, ".tiles")).replace(/\s+/g, " ") === "Checks 25 in 28 days", `the summary of checks is ${await text(page, ".tiles")}`);
   await page.goto(config.odd.base + "/");
   check((await text(page, "li:has(a[href='/products/opa']) .trend")).startsWith("Checks per day"), "the overview has no trend of checks");
