@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ product also answers the clients of GitHub's API.`,
 				for name := range strings.FieldsSeq(p.Dialects) {
 					all = append(all, hosts[name]...)
 				}
-				rows = append(rows, []string{p.Name, p.Dialects, strings.Join(all, " "), p.Repo}[:len(heads)])
+				rows = append(rows, []string{p.Name, p.Dialects, strings.Join(slices.Compact(all), " "), p.Repo}[:len(heads)])
 			}
 			return printList(streams.Out, heads, rows)
 		},

@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"relcheck/checker/server/dialect"
@@ -34,7 +35,7 @@ func (f *dialectFolder) stat() string {
 	}
 	var b strings.Builder
 	for _, file := range files {
-		if info, err := file.Info(); err == nil {
+		if info, err := os.Stat(filepath.Join(f.path, file.Name())); err == nil { // of the target of a link
 			fmt.Fprintf(&b, "%q %d %d\n", file.Name(), info.Size(), info.ModTime().UnixNano())
 		}
 	}
@@ -48,7 +49,7 @@ func (s *Server) loadDialects(known *snapshot) *snapshot {
 	}
 	changed, errs := s.dialects.read()
 	for _, err := range errs {
-		s.log.Error("cannot load a dialect; keeping the last one that could be loaded", "err", err)
+		s.log.Error("cannot load a dialect; the last one of this name that could be loaded is kept, if there is one", "err", err)
 	}
 	if !changed {
 		return known

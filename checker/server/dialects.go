@@ -23,7 +23,7 @@ const maxRequestBody = 16 << 10
 func (s *Server) render(w http.ResponseWriter, r *http.Request, c *call) error {
 	d := c.entry.file
 	if err := d.Read(r, &c.vars); err != nil {
-		return fail(http.StatusBadRequest, "invalid_body", "", err.Error())
+		return fail(http.StatusBadRequest, "invalid_request", "", err.Error())
 	}
 	if d.Declares("product") {
 		if err := c.setNamed(); err != nil {
@@ -177,7 +177,13 @@ func (l callLinks) withName(r *catalog.Ranked, name, link string) string {
 	if tag == "" {
 		return ""
 	}
-	return l.s.options.Base + "/p/" + l.c.Name + "/o/r/releases/download/" + tag + "/" + url.PathEscape(name)
+	product := l.c.Name
+	for name, ch := range l.c.channels {
+		if name != "" && ch == l.c.channel {
+			product += "@" + url.PathEscape(name)
+		}
+	}
+	return l.s.options.Base + "/p/" + product + "/o/r/releases/download/" + tag + "/" + url.PathEscape(name)
 }
 
 // foreign returns the link, or "" if it leads to the declared host of the request, at which

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -64,7 +65,7 @@ func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.refusePath(w, r, host, escaped)
 		return
 	}
-	if host != nil && host.name != d.host {
+	if host != nil && !slices.Contains(d.ownHosts, host.name) {
 		if !d.enter(w, r, &call{snap: snap, base: d.scheme + host.name}, host.entries, path) {
 			d.refuse(w, http.StatusNotFound, "")
 		}
@@ -105,8 +106,16 @@ func (d *frontDoor) unmatched(w http.ResponseWriter, r *http.Request) {
 
 // cutRoot removes the path of the base URL from the start of an escaped path.
 func cutRoot(path, root string) (rest string, ok bool) {
-	rest, ok = strings.CutPrefix(path, root)
-	return rest, ok && root != "" && (rest == "" || rest[0] == '/')
+	if root == "" {
+		return path, false
+	}
+	rest = path
+	for segment := range strings.SplitSeq(root[1:], "/") {
+		if rest, ok = strings.CutPrefix(strings.TrimLeft(rest, "/"), segment); !ok || rest != "" && rest[0] != '/' {
+			return path, false
+		}
+	}
+	return rest, true
 }
 
 // withPath returns the request with a normalized path, so that the mux does not redirect it.
@@ -216,7 +225,11 @@ func (d *frontDoor) refuse(w http.ResponseWriter, status int, message string) {
 
 // setBase sets the scheme, host and path of the base URL.
 func (s *Server) setBase(base string) {
-	if u, err := url.Parse(base); err == nil {
-		s.scheme, s.host, s.root = u.Scheme+"://", strings.ToLower(u.Host), u.EscapedPath()
+	u, err := url.Parse(base)
+	if err != nil {
+		return
 	}
+	s.scheme, s.host, s.root = u.Scheme+"://", strings.ToLower(u.Host), u.EscapedPath()
+	name := strings.TrimSuffix(s.host, ":"+u.Port())
+	s.ownHosts = []string{name, s.host, name + ":" + cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])}
 }

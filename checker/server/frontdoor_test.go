@@ -2,8 +2,10 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -88,5 +90,48 @@ func BenchmarkFrontDoor(b *testing.B) {
 				door.ServeHTTP(w, r)
 			}
 		})
+	}
+}
+
+// TestFrontDoorPaths tests hosts and paths that are written in unusual ways.
+func TestFrontDoorPaths(t *testing.T) {
+	s := newServiceWith(t, serviceOptions{Options: server.Options{Base: "https://releases.example.com:8443/app"}})
+	tool := s.newProduct(t, "tool", `{"repo":"me/tool","hosts":["releases.example.com"],"dialects":["gitea","grafana-plugins"],"match":"<2","channels":[{"name":"next","match":">=2"}]}`)
+	tool.want("201", "PUT", "v1.0.0", "{}")
+	tool.want("201", "PUT", "v2.0.0", `{"assets":{"linux/amd64":"https://e.com/get/tool_linux_amd64?sig=1"}}`)
+	plugins := "tool" + strings.Repeat(",another-plugin", 20)
+	for _, c := range []struct{ host, path, want string }{
+		// A declared host can be that of the base URL. Then the own routes come first.
+		{"releases.example.com:8443", "/app/healthz", "200 ok"},
+		{"releases.example.com", "/healthz", "200 ok"},
+		{"releases.example.com", "/gitea.json", `200 {"latest": {"version": "1.0.0"}}`},
+		// Empty segments are dropped, also before and in the path of the base URL.
+		{"localhost", "//app//p//tool//gitea.json", `200 {"latest": {"version": "1.0.0"}}`},
+		{"localhost", "/apple/p/tool/gitea.json", "404 "},
+		// Escaped texts are those that patterns contain.
+		{"localhost", "/repos/me/tool/%74ags", `200 [{"name":"v1.0.0","zipball_url"`},
+		{"localhost", "/api/%763/repos/me/tool/releases/latest", `200 {"id":1,"node_id":"RE_1","url":"https://releases.example.com:8443/app/api/v3/repos/me/tool/releases/1"`},
+		{"localhost", "/me/tool/releases%2Eatom", "200 <?xml"},
+		// A list in a query may be long. An answer to a part of it would be wrong.
+		{"localhost", "/p/tool/plugins/versioncheck?slugIn=" + plugins, `200 [{"slug": "tool", "version": "1.0.0"}]`},
+		{"localhost", "/p/tool/plugins/versioncheck?slugIn=" + strings.Repeat(plugins+",", 10), "400 a query parameter has more than 2,000 bytes"},
+	} {
+		r := httptest.NewRequest("GET", "http://x/", nil)
+		r.Host = c.host
+		r.URL.RawPath, r.URL.RawQuery, _ = strings.Cut(c.path, "?")
+		r.URL.Path, _ = url.PathUnescape(r.URL.RawPath)
+		reply := s.send(t, r)
+		if got := fmt.Sprint(reply.StatusCode, " ", reply.body); !strings.HasPrefix(got, c.want) {
+			t.Errorf("%s%.100s: got %.300s, want %s", c.host, c.path, got, c.want)
+		}
+	}
+
+	// The link to a file leads to the release in the channel.
+	_, after, _ := strings.Cut(s.get(t, "GET", "/p/tool@next/repos/me/tool/releases/latest").body, `"browser_download_url":"https://releases.example.com:8443/app`)
+	link, _, _ := strings.Cut(after, `"`)
+	r, _ := http.NewRequest("HEAD", "http://"+s.Listener.Addr().String()+link, nil)
+	got, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || got.StatusCode != http.StatusFound || got.Header.Get("Location") != "https://e.com/get/tool_linux_amd64?sig=1" {
+		t.Errorf("link %q: got %v, %v, want a redirect to the file", link, got, err)
 	}
 }

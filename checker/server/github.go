@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -63,12 +64,16 @@ func (s *Server) github(w http.ResponseWriter, r *http.Request, c *call) error {
 	}
 	g := &githubCall{s: s, c: c, w: w, r: r, links: callLinks{s, c}, repo: cmp.Or(c.Repo, c.Name+"/"+c.Name), api: c.base}
 	g.owner, _, _ = strings.Cut(g.repo, "/")
-	if strings.HasPrefix(c.path, enterprise+"/") {
+	plain, err := url.PathUnescape(c.path) // patterns match unescaped texts
+	if err != nil {
+		return errNotOffered
+	}
+	if strings.HasPrefix(plain, enterprise+"/") {
 		g.api += enterprise
 	}
 	g.api += "/repos/" + g.repo
 	rest, file := c.vars.Get("rest"), c.vars.Get("file")
-	switch last := path.Base(c.path); {
+	switch last := path.Base(plain); {
 	case file != "":
 		return g.download(file)
 	case rest == "latest":

@@ -166,7 +166,8 @@ type Server struct {
 	snapshot     atomic.Pointer[snapshot]
 	dialects     dialectFolder // guarded by loadMu
 
-	scheme, host, root string // of Options.Base: "https://", the host with its port, and the path or ""
+	scheme, host, root string   // of Options.Base: "https://", the host with its port, and the path or ""
+	ownHosts           []string // names of host, with and without its port
 
 	files        *hosting.Files   // nil if the server serves none
 	fetcher      *hosting.Fetcher // nil if the server fetches none

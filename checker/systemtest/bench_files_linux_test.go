@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/mirror"
 	"relcheck/checker/simulate"
 	"relcheck/db/pgtest"
 )
@@ -37,6 +38,9 @@ func (b *bench) files() {
 	b.logProgress("storing %d files", smallFiles+1)
 	store, folder, web := filepath.Join(b.TempDir(), "files.db"), b.TempDir(), b.TempDir()
 	requests := b.hostFiles(store, folder, web)
+	if err := os.WriteFile(filepath.Join(folder, mirror.Owner), nil, 0o600); err != nil { // the store lists files in it
+		b.Fatal(err)
+	}
 	served := serve(b, store, "--files", folder)
 	defer served.kill()
 	const large, small, other = "download of 100 MB", "downloads of 10,000 files of 10 KB", ", nginx"

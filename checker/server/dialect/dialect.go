@@ -73,6 +73,9 @@ var (
 
 	// ErrBody means that the body of a request is not the JSON that its dialect reads.
 	ErrBody = errors.New("the body is not a JSON object of at most 16 KB")
+
+	// ErrQuery means that a query parameter of a request is too long.
+	ErrQuery = errors.New("a query parameter has more than 2,000 bytes")
 )
 
 // Verdict is the judgement about the version of a caller.

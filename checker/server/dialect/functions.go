@@ -20,6 +20,9 @@ var functions = template.FuncMap{
 	"_json": encodeJSON, "_xml": encodeXML, "_text": encodeText, "_header": encodeHeader, "_url": encodeURL,
 	"_range": onlyList,
 
+	"printf": printf, "print": plainOnly(fmt.Sprint), "println": plainOnly(fmt.Sprintln),
+	"html": plainOnly(template.HTMLEscaper), "js": plainOnly(template.JSEscaper), "urlquery": plainOnly(template.URLQueryEscaper),
+
 	"notFound": func() (string, error) { return "", ErrNotFound },
 	"first":    first,
 	"lines":    lines,
@@ -47,6 +50,26 @@ var functions = template.FuncMap{
 	"trimPrefix": strings.TrimPrefix,
 	"trimSuffix": strings.TrimSuffix,
 	"lower":      strings.ToLower,
+}
+
+// plainOnly returns a function of text/template that refuses what [plain] refuses.
+func plainOnly(f func(...any) string) func(...any) (string, error) {
+	return func(values ...any) (string, error) {
+		for _, v := range values {
+			if _, err := plain(v); err != nil {
+				return "", err
+			}
+		}
+		return f(values...), nil
+	}
+}
+
+func printf(format string, values ...any) (string, error) {
+	text, err := plainOnly(func(values ...any) string { return fmt.Sprintf(format, values...) })(values...)
+	if err == nil && strings.Contains(text, "%!") {
+		err = fmt.Errorf("the values do not fit the format %q", format)
+	}
+	return text, err
 }
 
 // onlyList returns a list. Other values have no bound, such as numbers.

@@ -109,7 +109,7 @@ func (p Pattern) Match(path string, v *Vars) bool {
 	}
 	if p.rest != "" && rest != "" {
 		text, err := unescape(rest[1:])
-		if err == nil && v.add(p.rest, text, maxRest) {
+		if err == nil && v.add(p.rest, text, maxLong) {
 			return true
 		}
 		rest = "/"

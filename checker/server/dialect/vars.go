@@ -19,7 +19,7 @@ import (
 const (
 	maxVars  = 16
 	maxValue = 200      // bytes of the value of a variable
-	maxRest  = 2000     // bytes of the value of {name...}, which can be a tag and the name of a file
+	maxLong  = 2000     // bytes of the value of {name...}, which can be a tag and the name of a file, or of a query parameter, which can be a list
 	maxRaw   = 2000     // bytes that a regular expression searches
 	maxBody  = 16 << 10 // bytes of the body of a request
 	maxDepth = 32       // of the body
@@ -99,7 +99,7 @@ func parseVariable(name, text string) (*variable, error) {
 }
 
 // Read adds the variables that the dialect declares to v. It reads the body of a POST
-// request if one of them is there, and returns [ErrBody] if it cannot.
+// request if one of them is there. It returns [ErrBody] or [ErrQuery] if it cannot.
 func (d *Dialect) Read(r *http.Request, v *Vars) error {
 	if len(d.vars) == 0 {
 		return nil
@@ -115,7 +115,13 @@ func (d *Dialect) Read(r *http.Request, v *Vars) error {
 	}
 	for _, declared := range d.vars {
 		for _, s := range declared.sources {
-			if v.Add(declared.name, declared.value(s.read(r, query, body))) {
+			value, limit := declared.value(s.read(r, query, body)), maxValue
+			if s.kind == "query" {
+				if limit = maxLong; len(value) > limit { // an answer about a part of a list would be wrong
+					return ErrQuery
+				}
+			}
+			if v.add(declared.name, value, limit) {
 				break
 			}
 		}
