@@ -22,7 +22,7 @@ import (
 
 // applyGC is the value of GOGC with which a bundle is applied: what is known of each of many
 // releases must fit into a small machine.
-const applyGC = 30
+const applyGC = 10
 
 func bundleApply(streams IO) *cobra.Command {
 	var path string

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"relcheck/checker/bundle"
@@ -126,15 +125,32 @@ func (n closedNetwork) shell(line string) sample {
 	return bundleRate(time.Since(begun))
 }
 
-// memoryOf runs a relcheck command and returns its largest memory, in bytes.
+// memoryOf runs a relcheck command and returns its largest memory, in bytes. The system's own
+// figure at its end is useless: it includes the memory of the process that started it.
 func (b *bench) memoryOf(args []string) float64 {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = environment("relcheck")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("relcheck %s: %v\n%s", strings.Join(args, " "), err, out)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
 	}
-	return float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) * 1024
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for most := int64(0); ; time.Sleep(5 * time.Millisecond) {
+		select {
+		case err := <-ended:
+			if err != nil || most == 0 {
+				b.Fatalf("relcheck %s: %v\n%s", strings.Join(args, " "), err, &out)
+			}
+			return float64(most)
+		default:
+			if peak, err := readMemory(cmd.Process.Pid, "VmHWM"); err == nil { // else it has ended
+				most = max(most, peak)
+			}
+		}
+	}
 }
 
 // manyNotes measures the memory of bundles with many releases with long notes: when all are

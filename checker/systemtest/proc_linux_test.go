@@ -20,17 +20,22 @@ func mostResident(t testing.TB, pid int) int64 { return memoryOf(t, pid, "VmHWM"
 
 func memoryOf(t testing.TB, pid int, field string) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	n, err := readMemory(pid, field)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return n
+}
+
+func readMemory(pid int, field string) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
 	}
 	_, rest, _ := strings.Cut(string(status), "\n"+field+":")
 	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " kB")
 	n, err := strconv.ParseInt(kb, 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n << 10
+	return n << 10, err
 }
 
 // processorTime returns the CPU time of a process.
