@@ -173,13 +173,13 @@ nginx:
 # beside other work, catalog changes, pages and memory with 50,000 releases, and the
 # cost of the client. Each figure is a ratio to a floor that is measured in turns with
 # it, next to the ratio at the last release. What has become slower is listed at the
-# end. Takes about nine minutes.
+# end. Takes about sixteen minutes.
 #   make bench BENCH='-bench-for 100ms -bench-log 100000'   a short run
 #   make bench BENCH='-bench-for 1s -write-ratios'          store the ratios of a release
 BENCH = -bench-for 1s
 
 bench: postgres peer nginx
-	go test ./checker/systemtest -run TestBench $(BENCH) -v -timeout 20m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
+	go test ./checker/systemtest -run TestBench $(BENCH) -v -timeout 40m | grep --line-buffered -v '^=\|^--- PASS\|"time"\|: created '
 
 clean:
 	rm -rf .cache
