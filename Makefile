@@ -16,7 +16,7 @@ run:
 RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m -p 1
 
 test: lint platforms clients postgres browser network octokit
-	$(MAKE) -j 2 -O test-race test-system
+	$(MAKE) -j 2 test-race test-system
 
 test-race:
 	$(RACE) ./db $$(go list ./... | grep -Ev '^relcheck$$|/systemtest$$|/db$$')
