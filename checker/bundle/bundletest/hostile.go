@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 
@@ -89,6 +90,78 @@ func signed(t testing.TB, k note.Signer, index string, change func(text string) 
 	return named(noteName, string(n))
 }
 
+// Lines of an index.
+func content(sum string, size int) string {
+	return fmt.Sprintf(`{"content":{"sha256":%q,"size":%d}}`, sum, size) + "\n"
+}
+
+func product(name string) string {
+	return fmt.Sprintf(`{"product":{"name":%q,"sequence":1}}`, name) + "\n"
+}
+
+func release(tag, layer string) string {
+	return fmt.Sprintf(`{"release":{"tag":%q,"layer":%s}}`, tag, layer) + "\n"
+}
+
+func file(name, sum string, size int) string {
+	return product("opa") + fmt.Sprintf(`{"release":{"tag":"v1.0.0","layer":{},"files":[{"name":%q,"sha256":%q,"size":%d}]}}`, name, sum, size) + "\n"
+}
+
+// bomb returns the start of a bundle whose part with the name has 4 GB of zeros.
+func bomb(t testing.TB, key note.Signer, index, name string) []byte {
+	var b bytes.Buffer
+	z, _ := zstd.NewWriter(&b)
+	w := tar.NewWriter(z)
+	n := signed(t, key, index, nil)
+	for _, p := range []part{n, named(indexName, index)} {
+		if p.Name == name {
+			break
+		}
+		w.WriteHeader(&tar.Header{Name: p.Name, Mode: 0o644, Size: int64(len(p.text))})
+		io.WriteString(w, p.text)
+	}
+	w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: 4 << 30})
+	io.CopyN(w, zeros{}, 64<<20)
+	z.Close()
+	return b.Bytes()
+}
+
+// hostileNotes returns bundles whose archive or note is hostile.
+func hostileNotes(t testing.TB, key, foreign note.Signer) map[string][]byte {
+	noteOnly := func(change func(string) string) []byte {
+		return pack(t, signed(t, key, "", change), named(indexName, ""))
+	}
+	replace := func(old, new string) []byte {
+		return noteOnly(func(text string) string { return strings.Replace(text, old, new, 1) })
+	}
+	return map[string][]byte{
+		"empty":                     nil,
+		"not zstd":                  []byte("PK\x03\x04 a zip file, for example"),
+		"empty archive":             pack(t),
+		"no note":                   pack(t, named(indexName, "")),
+		"only a note":               pack(t, signed(t, key, "", nil)),
+		"a note of 5 KB":            pack(t, named(noteName, strings.Repeat("n", 5<<10)), named(indexName, "")),
+		"a note that is not signed": pack(t, named(noteName, firstLine+"\n"), named(indexName, "")),
+		Foreign:                     pack(t, signed(t, foreign, "", nil), named(indexName, "")),
+		"a changed note":            pack(t, named(noteName, strings.Replace(signed(t, key, "", nil).text, "store s", "store t", 1)), named(indexName, "")),
+		"a note as a link":          pack(t, part{tar.Header{Name: noteName, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, ""}),
+		"another version":           replace("bundle 1", "bundle 2"),
+		"no store":                  replace("store s\n", ""),
+		"no time":                   replace("created "+created+"\n", ""),
+		"a wrong time":              replace("2026-11-28T", "2026-13-28T"),
+		"a time in another form":    replace("2026-11-28T12:00:00Z", "2026-11-28T13:00:00+01:00"),
+		"no index in the note":      noteOnly(func(text string) string { return text[:strings.Index(text, "index")] }),
+		"an unknown line":           noteOnly(func(text string) string { return text + "extra 1\n" }),
+		"a line twice":              noteOnly(func(text string) string { return text + "store s\n" }),
+		"a negative index":          replace("index 0", "index -1"),
+		"a gigantic index":          replace("index 0", "index 99999999999999"),
+		"a base that is no ID":      replace("index", "base x\nindex"),
+		"index of another length":   pack(t, signed(t, key, "", nil), named(indexName, "x")),
+		"another index":             pack(t, signed(t, key, product("opa"), nil), named(indexName, product("abc"))),
+		"an index as a folder":      pack(t, signed(t, key, "", nil), part{tar.Header{Name: indexName, Typeflag: tar.TypeDir}, ""}),
+	}
+}
+
 // Hostile returns a valid bundle, and hostile bundles by their names, which describe the
 // fault.
 func Hostile(t testing.TB, key, foreign note.Signer) (good []byte, hostile map[string][]byte) {
@@ -98,16 +171,6 @@ func Hostile(t testing.TB, key, foreign note.Signer) (good []byte, hostile map[s
 	if one > two {
 		one, two = two, one
 	}
-	content := func(sum string, size int) string {
-		return fmt.Sprintf(`{"content":{"sha256":%q,"size":%d}}`, sum, size) + "\n"
-	}
-	product := func(name string) string { return fmt.Sprintf(`{"product":{"name":%q,"sequence":1}}`, name) + "\n" }
-	release := func(tag, layer string) string {
-		return fmt.Sprintf(`{"release":{"tag":%q,"layer":%s}}`, tag, layer) + "\n"
-	}
-	file := func(name, sum string, size int) string {
-		return product("opa") + fmt.Sprintf(`{"release":{"tag":"v1.0.0","layer":{},"files":[{"name":%q,"sha256":%q,"size":%d}]}}`, name, sum, size) + "\n"
-	}
 	body := func(sum string) part { return named(contentName+sum, files[sum]) }
 	with := func(index string, parts ...part) []byte {
 		if strings.HasPrefix(index, `{"content"`) {
@@ -115,55 +178,9 @@ func Hostile(t testing.TB, key, foreign note.Signer) (good []byte, hostile map[s
 		}
 		return pack(t, append([]part{signed(t, key, index, nil), named(indexName, index)}, parts...)...)
 	}
-	noteOnly := func(change func(string) string) []byte {
-		return pack(t, signed(t, key, "", change), named(indexName, ""))
-	}
-	replace := func(old, new string) []byte {
-		return noteOnly(func(text string) string { return strings.Replace(text, old, new, 1) })
-	}
 	good = with(file("app", one, 3)+content(one, 3)+content(two, 3), body(one), body(two))
-	bomb := func(index string, name string) []byte { // 4 GB of zeros as one part
-		var b bytes.Buffer
-		z, _ := zstd.NewWriter(&b)
-		w := tar.NewWriter(z)
-		n := signed(t, key, index, nil)
-		for _, p := range []part{n, named(indexName, index)} {
-			if p.Name == name {
-				break
-			}
-			w.WriteHeader(&tar.Header{Name: p.Name, Mode: 0o644, Size: int64(len(p.text))})
-			io.WriteString(w, p.text)
-		}
-		w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: 4 << 30})
-		io.CopyN(w, zeros{}, 64<<20)
-		z.Close()
-		return b.Bytes()
-	}
-	return good, map[string][]byte{
-		"empty":                        nil,
-		"not zstd":                     []byte("PK\x03\x04 a zip file, for example"),
-		"empty archive":                pack(t),
-		"no note":                      pack(t, named(indexName, "")),
-		"only a note":                  pack(t, signed(t, key, "", nil)),
-		"a note of 5 KB":               pack(t, named(noteName, strings.Repeat("n", 5<<10)), named(indexName, "")),
-		"a note that is not signed":    pack(t, named(noteName, firstLine+"\n"), named(indexName, "")),
-		Foreign:                        pack(t, signed(t, foreign, "", nil), named(indexName, "")),
-		"a changed note":               pack(t, named(noteName, strings.Replace(signed(t, key, "", nil).text, "store s", "store t", 1)), named(indexName, "")),
-		"a note as a link":             pack(t, part{tar.Header{Name: noteName, Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}, ""}),
-		"another version":              replace("bundle 1", "bundle 2"),
-		"no store":                     replace("store s\n", ""),
-		"no time":                      replace("created "+created+"\n", ""),
-		"a wrong time":                 replace("2026-11-28T", "2026-13-28T"),
-		"a time in another form":       replace("2026-11-28T12:00:00Z", "2026-11-28T13:00:00+01:00"),
-		"no index in the note":         noteOnly(func(text string) string { return text[:strings.Index(text, "index")] }),
-		"an unknown line":              noteOnly(func(text string) string { return text + "extra 1\n" }),
-		"a line twice":                 noteOnly(func(text string) string { return text + "store s\n" }),
-		"a negative index":             replace("index 0", "index -1"),
-		"a gigantic index":             replace("index 0", "index 99999999999999"),
-		"a base that is no ID":         replace("index", "base x\nindex"),
-		"index of another length":      pack(t, signed(t, key, "", nil), named(indexName, "x")),
-		"another index":                pack(t, signed(t, key, product("opa"), nil), named(indexName, product("abc"))),
-		"an index as a folder":         pack(t, signed(t, key, "", nil), part{tar.Header{Name: indexName, Typeflag: tar.TypeDir}, ""}),
+	hostile = hostileNotes(t, key, foreign)
+	maps.Copy(hostile, map[string][]byte{
 		"not JSON":                     with("x\n"),
 		"an unknown kind":              with(`{"template":{}}` + "\n"),
 		"a key twice":                  with(`{"product":{"name":"opa","name":"app","sequence":1}}` + "\n"),
@@ -202,10 +219,11 @@ func Hostile(t testing.TB, key, foreign note.Signer) (good []byte, hostile map[s
 		"a line that is too long":      with(`{"product":"` + strings.Repeat("x", maxLine) + `"}` + "\n"),
 		"a gigantic name":              gigantic(t, 'L'),
 		"gigantic attributes":          gigantic(t, 'x'),
-		"a bomb as the note":           bomb("", noteName),
-		"a bomb as the index":          bomb("", indexName),
-		"a bomb as a content":          bomb(product("opa")+content(one, 3), contentName+one),
-	}
+		"a bomb as the note":           bomb(t, key, "", noteName),
+		"a bomb as the index":          bomb(t, key, "", indexName),
+		"a bomb as a content":          bomb(t, key, product("opa")+content(one, 3), contentName+one),
+	})
+	return good, hostile
 }
 
 // gigantic returns an archive with an extended header of 64 MB.
