@@ -15,6 +15,7 @@ run:
 # others run beside them.
 RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m -p 1
 
+test: PLATFORMS = linux/arm64 darwin/arm64 windows/amd64
 test: lint platforms clients postgres browser network octokit
 	$(MAKE) -j 2 test-race test-system
 
@@ -77,7 +78,8 @@ lint:
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
 
-# The platforms that relcheck is built for, as one static binary each.
+# The platforms that relcheck is built for, as one static binary each. The tests build one for
+# each system.
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 platforms:
