@@ -259,9 +259,10 @@ func (w *Writer) swapChecks() map[buildKey]int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	taken := w.checks
-	if len(taken) > 0 {
-		w.checks = make(map[buildKey]int64)
+	if len(taken) == 0 {
+		return nil // and not the map, to which others add
 	}
+	w.checks = make(map[buildKey]int64)
 	return taken
 }
 
