@@ -1,6 +1,6 @@
 SHELL = bash -o pipefail
 
-.PHONY: run test test-race test-system test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit nginx platforms clean
+.PHONY: run test test-race test-system test-kills test-crash test-backup test-failover test-fleet test-malformed test-abuse fuzz bench lint clients peer postgres patroni browser network octokit nginx platforms clean
 
 run:
 	go run . serve
@@ -11,20 +11,23 @@ run:
 # The race detector leaves out SQLite, which is translated C code: it would take a third of
 # the time, and its locks are Go's, so races around it are still found. Commands and the
 # whole system are tested without it, except where many requests meet, as are tests that
-# kill processes or need much of SQLite. The tests of the whole system often wait, so the
-# others run beside them.
+# kill processes or need much of SQLite. Many tests wait for others' clocks and disks, so
+# three groups run beside each other.
 RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m -p 1
 
 test: PLATFORMS = linux/arm64 darwin/arm64 windows/amd64
 test: lint platforms clients postgres browser network octokit
-	$(MAKE) -j 2 test-race test-system
+	$(MAKE) -j 3 test-race test-system test-kills
 
 test-race:
 	$(RACE) ./db $$(go list ./... | grep -Ev '^relcheck$$|/systemtest$$|/db$$')
 	$(RACE) ./checker/systemtest -run 'UnderLoad|Share|Shutdown|SlowClients|UnreadResponses|Malformed|FullDisk|BacksUp|Certificate|AllServers'
 
 test-system:
-	go test -timeout 25m -p 1 ./checker/systemtest .
+	go test -timeout 25m ./checker/systemtest
+
+test-kills:
+	go test .
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect|TestUpgradeKilled|TestRandomNames'
 	go test ./db -run 'TestConformance/.*/KilledBundle'
 
