@@ -15,9 +15,12 @@ run:
 # three groups run beside each other.
 RACE = go test -race -gcflags=modernc.org/sqlite/lib=-race=false -timeout 25m -p 1
 
-test: PLATFORMS = linux/arm64 darwin/arm64 windows/amd64
-test: lint platforms clients postgres browser network octokit
-	$(MAKE) -j 3 test-race test-system test-kills
+test:
+	@$(MAKE) -j 3 lint clients postgres browser network octokit platforms PLATFORMS='linux/arm64 darwin/arm64 windows/amd64'
+	@$(MAKE) -j 3 test-race test-system test-kills
+
+# The compiler and the race detector need less time if they collect garbage less often.
+lint platforms clients test-race: export GOGC = 400
 
 test-race:
 	$(RACE) ./db $$(go list ./... | grep -Ev '^relcheck$$|/systemtest$$|/db$$')
@@ -37,6 +40,7 @@ test-kills:
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
+	go test ./db -run TestFoldKilled -fold-kills 200
 	go test ./checker/systemtest -run TestFilesKilled -file-kills 1000 -timeout 20m
 	go test ./checker/systemtest -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 
@@ -127,12 +131,12 @@ peer: .cache/peer/peer
 	-@mkdir -p $(@D) && cd tools/peer && go build -o $(CURDIR)/$@ . && \
 		ln -sf $$(go list -m -f {{.Dir}} github.com/longhorn/upgrade-responder)/geodb/*.mmdb $(CURDIR)/$(@D)/geodb
 
-# install,CHECK,PACKAGES installs Debian packages unless CHECK succeeds. Without root it
-# reports what is missing. The tests start the programs themselves, as an unprivileged
+# install,CHECK,PACKAGES installs Debian packages unless CHECK succeeds, one after the other.
+# Without root it reports what is missing. The tests start the programs themselves, as an unprivileged
 # user.
 define install
-@{ $(1); } >/dev/null 2>&1 || \
-	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(2); } >/dev/null 2>&1 || \
+@{ $(1); } >/dev/null 2>&1 || { mkdir -p .cache && \
+	flock .cache/installing sh -c '{ $(1); } || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(2); }'; } >/dev/null 2>&1 || \
 	echo "missing and not installable: $(2); tests that need them are skipped"
 endef
 

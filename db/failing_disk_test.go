@@ -17,7 +17,7 @@ import (
 	"relcheck/db/faultfs"
 )
 
-var failures = flag.Int("failures", unlessRace(48, 4), "number of disk operations that are made to fail")
+var failures = flag.Int("failures", unlessRace(24, 4), "number of disk operations that are made to fail")
 
 // faults are the operations that fail, with the error codes that SQLite may get. Kinds that are
 // listed twice are tested twice as often.

@@ -3,6 +3,7 @@ package db_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -33,20 +34,21 @@ func foldUntilKilled(name string) {
 	select {}
 }
 
+var foldKills = flag.Int("fold-kills", 50, "number of times that a fold is killed; make test-crash kills it 200 times")
+
 // TestFoldKilled kills a fold repeatedly, and compares the result with that of an undisturbed
 // fold of the same reports.
 func TestFoldKilled(t *testing.T) {
-	const kills, instances = 200, 150
 	skipRace(t)
 	for engine, newStore := range engines {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			name := newStore(t)
 			s := open(t, name)
-			f := fleet.Fleet{Seed: 7, Days: 60, End: today - 1, Instances: instances, Every: 6 * time.Hour}
+			f := fleet.Fleet{Seed: 7, Days: 60, End: today - 1, Instances: 3 * *foldKills / 4, Every: 6 * time.Hour}
 			reports := populate(t, s, f)
 			mark := raw(t, name)
-			kills, maxDelay, folded, progressed := kills, 10*time.Millisecond, int64(0), 0
+			kills, maxDelay, folded, progressed := *foldKills, 10*time.Millisecond, int64(0), 0
 			for killed := range kills {
 				if runAndKill(t, foldRole, name, rand.N(maxDelay)) {
 					// A busy machine delivers kills late, and more steps pass before each.

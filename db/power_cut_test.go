@@ -14,7 +14,7 @@ import (
 	"relcheck/db"
 )
 
-var images = flag.Int("images", unlessRace(150, 4), "number of states after a power cut that are verified")
+var images = flag.Int("images", unlessRace(60, 4), "number of states after a power cut that are verified")
 
 // unlessRace returns n, or slow if the race detector slows down SQLite.
 func unlessRace(n, slow int) int {

@@ -229,7 +229,7 @@ func TestBackupKilled(t *testing.T) {
 	began := time.Now()
 	relcheck(t, "backup", filepath.Join(t.TempDir(), "whole.db"), "--db", store)
 	whole := time.Since(began)
-	rounds := unlessRace(8, 4)
+	rounds := 4
 	complete, incomplete := 0, 0
 	for round := range rounds {
 		dir := t.TempDir()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var fileKills = flag.Int("file-kills", 28, "number of times that fetching files, creating bundles and applying them is killed; make test-crash kills 1,000 times")
+var fileKills = flag.Int("file-kills", 14, "number of times that fetching files, creating bundles and applying them is killed; make test-crash kills 1,000 times")
 
 // killCase is a command that is killed at random times. It works on the store a.db and the
 // folder a.

@@ -58,7 +58,7 @@ func TestShutdownFinishesRequests(t *testing.T) {
 // status 0.
 func TestInterruptAtStart(t *testing.T) {
 	t.Parallel()
-	for range unlessRace(20, 6) {
+	for range 8 {
 		s := serve(t, filepath.Join(t.TempDir(), "relcheck.db"))
 		s.stop(t)
 		if status := s.cmd.ProcessState.ExitCode(); status != 0 {

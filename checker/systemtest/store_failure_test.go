@@ -102,7 +102,7 @@ func TestKilledDuringCheckpoint(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "relcheck.db")
 	var acked acknowledged
 	var ready []time.Duration
-	rounds := unlessRace(20, 6)
+	rounds := 8
 	for round := range rounds {
 		begin := time.Now()
 		p := serve(t, file)

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-var stoppedList = flag.Int("stopped-list", unlessRace(50_000, 2_000), "number of releases in the import that is suspended")
+var stoppedList = flag.Int("stopped-list", unlessRace(20_000, 2_000), "number of releases in the import that is suspended")
 
 // TestSuspendedImport suspends an import repeatedly. A server must keep recording,
 // unless the import is within one of its short transactions.
@@ -31,7 +31,7 @@ func TestSuspendedImport(t *testing.T) {
 		}
 		return begun
 	}
-	stopCount, recorded, bad := suspendRepeatedly(t, served, "relcheck", begun, unlessRace(15, 6), "release", "import", "opa", list, "--db", store)
+	stopCount, recorded, bad := suspendRepeatedly(t, served, "relcheck", begun, unlessRace(8, 6), "release", "import", "opa", list, "--db", store)
 	if 3*recorded < 2*stopCount || stopCount == 0 {
 		t.Errorf("got reports recorded during %d of %d stops, want two thirds or more", recorded, stopCount)
 	}

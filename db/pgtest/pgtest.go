@@ -109,7 +109,7 @@ func New() (*Server, error) {
 		return nil, err
 	}
 	cmd, err := command(initdb, "--pgdata", s.data(), "--username", User, "--pwfile", passwordFile,
-		"--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions")
+		"--auth", "password", "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-instructions")
 	if err != nil {
 		return nil, err
 	}
