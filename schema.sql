@@ -37,7 +37,7 @@ CREATE TABLE setting (
 );
 
 INSERT INTO setting (name, value) VALUES
-    ('application', 1382378563), ('schema', 5), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
+    ('application', 1382378563), ('schema', 6), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
     ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
 
 -- Each row is a product: a program that has releases.
@@ -198,8 +198,8 @@ CREATE TABLE build (
 );
 
 -- Each row is a report that was answered with status 200. Together they are the log,
--- and all statistics are computed from it. It holds no address, host name, user name
--- or request header.
+-- and the statistics of instances, versions and heaps are computed from it. It holds no
+-- address, host name, user name or request header.
 --
 -- Bits 40 and above of seq are the number of the node that recorded the report, the
 -- lower 40 bits count the node's reports. A node is one connection that writes. The
@@ -211,8 +211,9 @@ CREATE TABLE report (
     seq      BIGINT NOT NULL,  -- never reused
     at       BIGINT NOT NULL,  -- time at which the server received it
     build    BIGINT NOT NULL,  -- build.id
-    instance BYTEA  NOT NULL,  -- the 16 bytes of the instance ID
+    instance BYTEA  NOT NULL,  -- the 16 bytes of the instance ID, all zero if the client sent none
     heap     BIGINT,           -- heap usage in bytes, or NULL if not reported
+    first    BOOLEAN,          -- the first report of its day by an installation that remembers its last answer; NULL if the client does not remember
     PRIMARY KEY (product, seq)
 );
 
@@ -286,6 +287,24 @@ CREATE TABLE checks (
     build   BIGINT NOT NULL,  -- build.id
     count   BIGINT NOT NULL,
     PRIMARY KEY (product, day, build)
+);
+
+-- Each row counts installations that remember the day of their last answer, by the build
+-- of a report and its day. The counts of a report are added in its transaction. All rows
+-- can be added up: an installation adds at most 1 to each column in the period that the
+-- column is about. Nodes have rows of their own so that servers do not wait for each other.
+CREATE TABLE installation_count (
+    product BIGINT NOT NULL,  -- product.id
+    day     BIGINT NOT NULL,
+    build   BIGINT NOT NULL,  -- build.id
+    node    BIGINT NOT NULL,  -- see report.seq
+    daily   BIGINT NOT NULL,  -- first report of the day
+    weekly  BIGINT NOT NULL,  -- first report of the week, from Monday to Sunday
+    monthly BIGINT NOT NULL,  -- first report of the four weeks
+    new     BIGINT NOT NULL,  -- first report ever
+    back7   BIGINT NOT NULL,  -- first report after at least 7 days
+    back28  BIGINT NOT NULL,  -- first report after at least 28 days
+    PRIMARY KEY (product, day, build, node)
 );
 
 -- Each row is a token, which gives a person or program access. The token itself is not

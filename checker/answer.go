@@ -52,14 +52,16 @@ func decodeAnswer(body []byte) (Answer, error) {
 	}
 	latest := answer.Latest
 	if latest.LatestRelease == "" {
-		return Answer{Latest{Withdrawn: latest.Withdrawn}}, nil
+		answer.Latest = Latest{Withdrawn: latest.Withdrawn}
+		return answer, nil
 	}
 	if tag := latest.LatestRelease; len(tag) > maxTag || printable.Check(tag) != nil || strings.Contains(tag, " ") {
 		return Answer{}, errors.New("invalid latest release in the answer")
 	}
 	latest.Download = printableLink(latest.Download)
 	latest.ReleaseNotes = printableLink(latest.ReleaseNotes)
-	return Answer{latest}, nil
+	answer.Latest = latest
+	return answer, nil
 }
 
 // printableLink returns s if it can be shown to users, else "".

@@ -115,7 +115,7 @@ func TestDecodeTags(t *testing.T) {
 		"v1.2.3": true, "cli/v1.2.3": true, "pkg@1.2.3": true, "release-1.2": true, "v1.30.0+k3s1": true, "4.2.Final": true, "é": true, strings.Repeat("1", 200): true,
 		"1 2": false, "1\t2": false, "1\u202e2": false, "\u200b": false, strings.Repeat("1", 201): false,
 	} {
-		body, err := json.Marshal(Answer{Latest{LatestRelease: tag}})
+		body, err := json.Marshal(Answer{Latest: Latest{LatestRelease: tag}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestDecodeTags(t *testing.T) {
 			t.Errorf("%q: got %+v, %v, want it accepted: %v", tag, answer, err, want)
 		}
 	}
-	if answer, err := decodeAnswer([]byte(`{"latest":{"withdrawn":true,"download":"https://h/"}}`)); err != nil || answer != (Answer{Latest{Withdrawn: true}}) {
+	if answer, err := decodeAnswer([]byte(`{"latest":{"withdrawn":true,"download":"https://h/"}}`)); err != nil || answer != (Answer{Latest: Latest{Withdrawn: true}}) {
 		t.Errorf("without a release: got %+v, %v", answer, err)
 	}
 }

@@ -209,7 +209,7 @@ func TestOnOutdated(t *testing.T) {
 		c := &Client{Product: "opa", Version: "0.70.0", OnOutdated: func(l Latest) { announced = append(announced, l) }}
 		i := 0
 		c.Transport = memory(func(*http.Request) (*http.Response, error) {
-			body, err := json.Marshal(Answer{answers[min(i, len(answers)-1)]})
+			body, err := json.Marshal(Answer{Latest: answers[min(i, len(answers)-1)]})
 			i++
 			return respond(string(body)), err
 		})

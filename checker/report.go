@@ -3,20 +3,26 @@ package checker
 import "github.com/google/uuid"
 
 // Report is the body of POST /v1/version. Open Policy Agent's privacy document defines
-// its fields and their order. The client sends nothing else.
+// its first three fields and their order. The client sends nothing else.
 type Report struct {
-	// ID is the instance ID: a random (version 4) UUID, which every process generates.
-	ID uuid.UUID `json:"id"`
+	// ID is the instance ID: a random (version 4) UUID, which every process generates. It
+	// may be zero if Last is known.
+	ID uuid.UUID `json:"id,omitzero"`
 	// Version is the running version, with or without a leading "v".
 	Version string `json:"version"`
 	// HeapUsageBytes is the heap in use, in bytes, encoded as a string. It is nil if
 	// the process did not report it.
 	HeapUsageBytes *int64 `json:"heap_usage_bytes,string,omitempty"`
+	// Last is the day of the last answer that the installation remembers.
+	Last Last `json:"last,omitzero"`
 }
 
 // Answer is the service's answer to a [Report].
 type Answer struct {
 	Latest Latest `json:"latest"`
+	// Day is the date in UTC under which the service has recorded the report:
+	// "2026-01-31". It is empty if the report was not recorded.
+	Day string `json:"day,omitempty"`
 }
 
 // Latest describes the release that the service offers to a client. It is empty if the

@@ -108,7 +108,7 @@ func testAuditLog(t *testing.T, name string) {
 
 	w := writer(t, cli)
 	defer w.Close()
-	if err := w.Record(ctx, "app", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(ctx, "app", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{

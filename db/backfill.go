@@ -62,7 +62,9 @@ func (s *Store) Backfill(ctx context.Context, product string, reports iter.Seq[R
 			}
 		}
 		at = p.At
-		b.entries = append(b.entries, entry{buildKey{product, p.Version, p.Platform}, p.ID, p.HeapUsageBytes, at.Unix()})
+		e := newEntry(product, p.Platform, &p.Report)
+		e.at = at.Unix()
+		b.entries = append(b.entries, e)
 	}
 	if err := flush(); err != nil {
 		return n, err

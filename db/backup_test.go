@@ -45,7 +45,7 @@ func testBackupAndRestore(t *testing.T, name string) {
 			t.Errorf("restored to %s (-want +got):\n%s", to, diff)
 		}
 		w := writer(t, open(t, to))
-		if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 			t.Errorf("record in the restored store: %v", err)
 		}
 		w.Close()
@@ -88,7 +88,7 @@ func TestBackupIsSnapshot(t *testing.T) {
 			cancel()
 		}
 		last = done
-		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 			t.Error(err)
 		}
 	})
@@ -107,7 +107,7 @@ func TestBackupWALLimit(t *testing.T) {
 	target := filepath.Join(t.TempDir(), "backup.db")
 	_, err := backup.Create(context.Background(), s, target, schema(t), func(int64, int64) {
 		for range 100 {
-			if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+			if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 				t.Error(err)
 			}
 		}

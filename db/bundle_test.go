@@ -507,7 +507,7 @@ func testBundleBesideRecording(t *testing.T, name string) {
 			default:
 			}
 			at := time.Now()
-			if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+			if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 				t.Fatal(err)
 			}
 			longest = max(longest, time.Since(at))

@@ -21,7 +21,7 @@ func testCanceledReads(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	for i := range 5 {
-		if err := w.Record(context.Background(), "opa", linux, report(fmt.Sprintf("1.%d.0", i))); err != nil {
+		if _, err := w.Record(context.Background(), "opa", linux, report(fmt.Sprintf("1.%d.0", i))); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -126,7 +126,7 @@ func testWriterFollowsCatalog(t *testing.T, name string) {
 	defer w.Close()
 	record := func(product, version, want string) {
 		t.Helper()
-		if err := w.Record(ctx, product, linux, report(version)); err != nil {
+		if _, err := w.Record(ctx, product, linux, report(version)); err != nil {
 			t.Fatal(err)
 		}
 		all := recorded(t, s, product)
@@ -168,7 +168,7 @@ func testWriterFollowsCatalog(t *testing.T, name string) {
 	if err := other.RemoveProduct(ctx, "opa", true); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Record(ctx, "opa", linux, report("3.0.0")); !errors.Is(err, db.ErrNotFound) {
+	if _, err := w.Record(ctx, "opa", linux, report("3.0.0")); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("report of a removed product: got error %v, want ErrNotFound", err)
 	}
 	if err := other.AddProduct(ctx, catalog.Product{Name: "opa", Title: "OPA"}); err != nil {

@@ -65,7 +65,7 @@ func recordUntilStopped(s *db.Store) error {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				r := report("1.0.0")
-				if w.Record(context.Background(), "opa", linux, r) != nil {
+				if _, err := w.Record(context.Background(), "opa", linux, r); err != nil {
 					time.Sleep(10 * time.Millisecond)
 					continue
 				}

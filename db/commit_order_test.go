@@ -118,7 +118,7 @@ func nodeWriters(t *testing.T, name string) (all []func(heap int64) uuid.UUID) {
 		all = append(all, func(heap int64) uuid.UUID {
 			r := report("1.0.0")
 			r.HeapUsageBytes = &heap
-			if err := w.Record(context.Background(), "opa", linux, r); err != nil {
+			if _, err := w.Record(context.Background(), "opa", linux, r); err != nil {
 				t.Error(err)
 			}
 			return r.ID
@@ -162,7 +162,7 @@ func TestRemoveProductDuringCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		first := report("1.0.0")
-		if err := w.Record(context.Background(), "app", linux, first); err != nil {
+		if _, err := w.Record(context.Background(), "app", linux, first); err != nil {
 			t.Fatal(err)
 		}
 		execute(t, lock, "SELECT pg_advisory_lock(1)")
@@ -170,7 +170,8 @@ func TestRemoveProductDuringCommit(t *testing.T) {
 		go func() {
 			r, heap := report("1.0.0"), int64(heldHeap)
 			r.HeapUsageBytes = &heap
-			result <- w.Record(context.Background(), "app", linux, r)
+			_, err := w.Record(context.Background(), "app", linux, r)
+			result <- err
 		}()
 		awaitHeldCommit(t, lock)
 		removed := make(chan error)

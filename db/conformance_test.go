@@ -85,6 +85,8 @@ var conformance = []struct {
 	{"OtherUsesNoBuild", testOtherUsesNoBuild},
 	{"CountChecks", testCountChecks},
 	{"ChecksWithoutReports", testChecksWithoutReports},
+	{"Installations", testInstallations},
+	{"ReportsWithoutMemory", testReportsWithoutMemory},
 	{"RecordWhileLocked", testRecordWhileLocked},
 	{"QueueIsBounded", testQueueIsBounded},
 	{"CanceledRecord", testCanceledRecord},

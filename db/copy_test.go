@@ -57,7 +57,7 @@ func TestCopyRoundTrip(t *testing.T) {
 	}
 	w := writer(t, s)
 	defer w.Close()
-	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 		t.Errorf("record in the copy: %v", err)
 	}
 }
@@ -111,7 +111,7 @@ func fillStore(t *testing.T, s *db.Store) {
 	withoutHeap := report("9.9.9-dev")
 	withoutHeap.HeapUsageBytes = nil
 	for product, r := range map[string]*checker.Report{"app": withoutHeap, "opa": report("v0.70.0")} {
-		if err := w.Record(ctx, product, checker.Other, r); err != nil {
+		if _, err := w.Record(ctx, product, checker.Other, r); err != nil {
 			t.Fatal(err)
 		}
 	}

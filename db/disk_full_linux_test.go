@@ -30,7 +30,7 @@ func TestDiskFull(t *testing.T) {
 	acknowledged := map[any]bool{}
 	record := func() error { // a new build each time
 		r := report(fmt.Sprintf("1.0.%d", len(acknowledged)))
-		err := w.Record(ctx, "opa", linux, r)
+		_, err := w.Record(ctx, "opa", linux, r)
 		if err == nil {
 			acknowledged[r.ID] = true
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -175,7 +176,7 @@ func (s *Store) readStep(ctx context.Context, f *foldStep) error {
 	if err != nil {
 		return err
 	}
-	rows, err := s.read.QueryContext(ctx, `SELECT seq, at, build, instance, heap FROM report
+	rows, err := s.read.QueryContext(ctx, `SELECT seq, at, build, instance, heap, first FROM report
 		WHERE product = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, f.product, max(f.mark, s.folded.foldedSeq(f.product)), end, f.page)
 	if err != nil {
 		return err
@@ -186,17 +187,23 @@ func (s *Store) readStep(ctx context.Context, f *foldStep) error {
 		var seq int64
 		var r rollup.Report
 		var heap sql.NullInt64
-		if err := rows.Scan(&seq, &r.At, &r.Build, &id, &heap); err != nil {
+		var first sql.NullBool
+		if err := rows.Scan(&seq, &r.At, &r.Build, &id, &heap, &first); err != nil {
 			return err
 		}
-		if heap.Valid {
+		instance := uuid.UUID(id)
+		if heap.Valid && (instance != uuid.Nil || first.Bool) {
 			r.Heap = &heap.Int64
 		}
+		r.Remembers = first.Valid
 		if len(f.reports) > 0 && max(r.At-f.reports[0].At, f.reports[0].At-r.At) > foldSpan {
 			f.more = true
 			break
 		}
-		r.Hash = key.Hash(uuid.UUID(id))
+		if instance == uuid.Nil { // counts as an instance of its own for the heap of its day
+			binary.BigEndian.PutUint64(instance[:], uint64(seq))
+		}
+		r.Hash = key.Hash(instance)
 		f.next, f.reports = seq, append(f.reports, r)
 	}
 	n := len(f.reports)

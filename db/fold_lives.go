@@ -19,7 +19,7 @@ const lifeEnds = rollup.MaxSilence + 24*60*60
 func (s *Store) follow(ctx context.Context, f *foldStep) error {
 	var unknown []int64
 	for _, r := range f.reports {
-		if _, known := f.known.lives[r.Hash]; !known && rollup.Sampled(r.Hash, f.sampled) {
+		if _, known := f.known.lives[r.Hash]; !known && !r.Remembers && rollup.Sampled(r.Hash, f.sampled) {
 			unknown = append(unknown, int64(r.Hash))
 		}
 	}

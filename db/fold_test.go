@@ -95,7 +95,7 @@ func recordRandom(t testing.TB, w *db.Writer, n int, random *rand.Rand) {
 			r.HeapUsageBytes = &heap
 		}
 		wg.Go(func() {
-			if err := w.Record(context.Background(), "opa", linux, &r); err != nil {
+			if _, err := w.Record(context.Background(), "opa", linux, &r); err != nil {
 				t.Error(err)
 			}
 		})
@@ -162,7 +162,7 @@ func testFoldByProduct(t *testing.T, name string) {
 	w := writer(t, s)
 	defer w.Close()
 	for i, product := range []string{"opa", "relcheck", "opa"} {
-		if err := w.Record(context.Background(), product, linux, report("v1.0.0")); err != nil {
+		if _, err := w.Record(context.Background(), product, linux, report("v1.0.0")); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
@@ -230,7 +230,7 @@ func TestFoldAfterError(t *testing.T) {
 	defer w.Close()
 	record := func(product string) {
 		t.Helper()
-		if err := w.Record(context.Background(), product, linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(context.Background(), product, linux, report("1.0.0")); err != nil {
 			t.Fatal(err)
 		}
 	}

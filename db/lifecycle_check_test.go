@@ -289,7 +289,8 @@ func checkUsable(s *db.Store) error {
 		return err
 	}
 	ctx := context.Background()
-	return errors.Join(w.Record(ctx, "opa", linux, report("v1.0.0")), w.Ready(), w.Close(),
+	_, err = w.Record(ctx, "opa", linux, report("v1.0.0"))
+	return errors.Join(err, w.Ready(), w.Close(),
 		s.AddProduct(ctx, catalog.Product{Name: "after", Title: "After"}))
 }
 

@@ -236,7 +236,7 @@ func (l *lifecycle) recordOne(product string) error {
 	*r.HeapUsageBytes = l.random.Int64N(1 << 30)
 	l.sent[r.ID]++
 	l.mu.Unlock()
-	err := l.w.Record(context.Background(), product, linux, r)
+	_, err := l.w.Record(context.Background(), product, linux, r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lastRefused = err != nil

@@ -30,7 +30,7 @@ func TestLongReader(t *testing.T) {
 	sent := 0
 	grow := func(during time.Duration) int64 {
 		for end := time.Now().Add(during); ; {
-			if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+			if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 				t.Fatal(err)
 			}
 			if sent++; time.Now().After(end) {

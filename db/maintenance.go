@@ -183,7 +183,7 @@ func (s *Store) expireRollups(ctx context.Context, product int64, before rollup.
 		}
 		end := min(before, rollup.FourWeeks.Start(rollup.Day(first.Int64))+rollup.Day(rollup.FourWeeks))
 		err = s.inTx(ctx, func(tx *sql.Tx) error {
-			return deleteFrom(ctx, tx, []string{"rollup", "sketch", "checks"}, "product = $1 AND day < $2", product, end)
+			return deleteFrom(ctx, tx, []string{"rollup", "sketch", "checks", "installation_count"}, "product = $1 AND day < $2", product, end)
 		})
 		if err == nil {
 			err = sleep(ctx, removalPause)

@@ -108,7 +108,7 @@ func testRecordAfterSweep(t *testing.T, name string) {
 		t.Fatalf("got %d reports, want none", n)
 	}
 	w := writer(t, s)
-	if err := w.Record(ctx, "opa", linux, report("v1.0.0")); err != nil {
+	if _, err := w.Record(ctx, "opa", linux, report("v1.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	w.Close()

@@ -100,6 +100,20 @@ CREATE TABLE applied_bundle (
 ALTER TABLE product ADD COLUMN hosts TEXT NOT NULL DEFAULT '';
 ALTER TABLE product ADD COLUMN dialects TEXT NOT NULL DEFAULT '';
 UPDATE product SET dialects = 'openpolicyagent' WHERE name = 'opa';`,
+	`ALTER TABLE report ADD COLUMN first BOOLEAN;
+CREATE TABLE installation_count (
+    product BIGINT NOT NULL,
+    day BIGINT NOT NULL,
+    build BIGINT NOT NULL,
+    node BIGINT NOT NULL,
+    daily BIGINT NOT NULL,
+    weekly BIGINT NOT NULL,
+    monthly BIGINT NOT NULL,
+    new BIGINT NOT NULL,
+    back7 BIGINT NOT NULL,
+    back28 BIGINT NOT NULL,
+    PRIMARY KEY (product, day, build, node)
+);`,
 }
 
 // layersStep separates what upstream says about releases from what the operator has decided.

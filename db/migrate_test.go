@@ -146,7 +146,7 @@ func testUpgrade(t *testing.T, name string) {
 	}
 	w := writer(t, s)
 	defer w.Close()
-	if err := w.Record(ctx, "app", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(ctx, "app", linux, report("1.0.0")); err != nil {
 		t.Error(err)
 	}
 	if from, _ := open(t, name).Upgraded(); from != 0 {
@@ -223,7 +223,7 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 	s := open(t, name) // of this version: a writer that knows the build does not use what the step adds
 	w := writer(t, s)
 	defer w.Close()
-	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	downgrade(t, name, 2)
@@ -235,7 +235,7 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 		}
 	}()
 	for n := 1; ; n++ {
-		if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 			t.Fatal(err)
 		}
 		select {

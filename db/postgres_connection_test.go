@@ -96,7 +96,7 @@ func TestConnectionCutDuringCommit(t *testing.T) {
 	for i := range 10 {
 		r := report("1.0.0")
 		p.cut.Store(i%2 == 1)
-		err := w.Record(context.Background(), "opa", linux, r)
+		_, err := w.Record(context.Background(), "opa", linux, r)
 		if cut := i%2 == 1; cut != (err != nil) {
 			t.Errorf("report %d: got error %v, want one: %v", i, err, cut)
 		}
@@ -138,7 +138,7 @@ func TestFrozenDatabase(t *testing.T) {
 	defer w.Close()
 	p.frozen.Lock()
 	begin := time.Now()
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
 		t.Error("Record without a response: got no error")
 	}
 	if d := time.Since(begin); d > 30*time.Second {
@@ -146,7 +146,7 @@ func TestFrozenDatabase(t *testing.T) {
 	}
 	p.frozen.Unlock()
 	awaitReady(t, w)
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Error(err)
 	}
 }
@@ -164,17 +164,17 @@ func TestReplacedPrimary(t *testing.T) {
 	s := open(t, strings.Replace(through, p.Addr().String(), p.Addr().String()+","+other, 1))
 	w := writer(t, s)
 	defer w.Close()
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	p.mute.Store(true)
 	p.frozen.Lock()
 	defer p.frozen.Unlock()
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
 		t.Error("Record without a response: got no error")
 	}
 	awaitReady(t, w)
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)

@@ -70,7 +70,7 @@ func TestCommitWithoutStandby(t *testing.T) {
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	pgtest.Exec(t, name, "ALTER SYSTEM SET synchronous_standby_names = 'absent'", "SELECT pg_reload_conf()")
@@ -81,7 +81,7 @@ func TestCommitWithoutStandby(t *testing.T) {
 			t.Fatal("no commit waits for the standby")
 		}
 		result := make(chan error, 1)
-		go func() { result <- w.Record(context.Background(), "opa", linux, report("1.0.0")) }()
+		go func() { _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); result <- err }()
 		var err error
 		for done := false; !done; time.Sleep(10 * time.Millisecond) {
 			var n int
@@ -102,7 +102,7 @@ func TestCommitWithoutStandby(t *testing.T) {
 	}
 	pgtest.Exec(t, name, "SET synchronous_commit = local", "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
 	awaitReady(t, w)
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Error(err)
 	}
 }
@@ -118,7 +118,7 @@ func TestPostgresRestart(t *testing.T) {
 	defer w.Close()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
 		server.Stop(signal)
-		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
+		if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
 			t.Error("Record without a database: got no error")
 		}
 		if w.Ready() == nil {
@@ -128,7 +128,7 @@ func TestPostgresRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaitReady(t, w)
-		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 			t.Error(err)
 		}
 		if _, err := s.Changes(context.Background(), catalog.Revision{}); err != nil {
@@ -179,7 +179,7 @@ func TestConcurrentWriters(t *testing.T) {
 						w.Count("opa", version, linux)
 						r := report(version)
 						sent.Store(r.ID, version)
-						if err := w.Record(context.Background(), "opa", linux, r); err != nil {
+						if _, err := w.Record(context.Background(), "opa", linux, r); err != nil {
 							t.Error(err)
 						}
 					}

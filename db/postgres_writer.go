@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,13 +33,14 @@ var (
 // connection is a node of its own, because transactions that an earlier connection has
 // sent may be committed long after it was lost.
 type postgresWriter struct {
-	store  *Store
-	engine *postgres
-	conn   *sql.Conn
-	seq    int64 // the last one that was assigned
-	builds *builds
-	rows   []reportRow
-	counts []checkRow
+	store   *Store
+	engine  *postgres
+	conn    *sql.Conn
+	seq     int64 // the last one that was assigned
+	builds  *builds
+	rows    []reportRow
+	counts  []checkRow
+	counted installationCounts // of the batch
 
 	connectErrAt time.Time // when the last connection failed
 	connectErr   error     // and how
@@ -55,7 +57,7 @@ type checkRow struct {
 }
 
 func (p *postgres) newBatchWriter(s *Store) (batchWriter, error) {
-	l := &postgresWriter{store: s, engine: p, builds: newBuilds()}
+	l := &postgresWriter{store: s, engine: p, builds: newBuilds(), counted: installationCounts{}}
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	if err := l.connect(ctx); err != nil {
@@ -290,13 +292,18 @@ func (l *postgresWriter) fill(b *batch, checks map[buildKey]int64, find func(bui
 	return nil
 }
 
-// Both insert only if the catalog has not changed since builds were looked up: the
+// All insert only if the catalog has not changed since builds were looked up: the
 // transaction, being serializable, then precedes any change of the catalog.
 const (
-	insertReports = `INSERT INTO report (product, seq, at, build, instance, heap)
-		SELECT row.product, row.seq, row.at, row.build, row.instance, row.heap
-		FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[]) AS row (product, seq, at, build, instance, heap)
+	insertReports = `INSERT INTO report (product, seq, at, build, instance, heap, first)
+		SELECT row.product, row.seq, row.at, row.build, row.instance, row.heap, row.first
+		FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[], $8::boolean[]) AS row (product, seq, at, build, instance, heap, first)
 		WHERE (SELECT value FROM setting WHERE name = 'catalog') = $1`
+	insertInstallations = `INSERT INTO installation_count (product, build, day, node, daily, weekly, monthly, new, back7, back28)
+		SELECT row.product, row.build, $2, $3, row.daily, row.weekly, row.monthly, row.new, row.back7, row.back28
+		FROM unnest($4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])
+			AS row (product, build, daily, weekly, monthly, new, back7, back28)
+		WHERE (SELECT value FROM setting WHERE name = 'catalog') = $1` + addInstallations
 	insertChecks = `INSERT INTO checks (product, build, day, count)
 		SELECT row.product, row.build, $2, row.count
 		FROM unnest($3::bigint[], $4::bigint[], $5::bigint[]) AS row (product, build, count)
@@ -320,6 +327,9 @@ func (l *postgresWriter) insert(ctx context.Context, now time.Time) error {
 	if len(l.rows) > 0 {
 		batch.Queue(insertReports, l.reportColumns(now)...).Exec(inserted(len(l.rows)))
 	}
+	if len(l.counted) > 0 {
+		batch.Queue(insertInstallations, l.installationColumns()...).Exec(inserted(len(l.counted)))
+	}
 	if len(l.counts) > 0 {
 		batch.Queue(insertChecks, l.checkColumns()...).Exec(inserted(len(l.counts)))
 	}
@@ -341,13 +351,39 @@ func (l *postgresWriter) insert(ctx context.Context, now time.Time) error {
 func (l *postgresWriter) reportColumns(now time.Time) []any {
 	n := len(l.rows)
 	product, seq, at, build := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-	instance, heap := make([][]byte, n), make([]*int64, n)
+	instance, heap, first := make([][]byte, n), make([]*int64, n), make([]*bool, n)
+	clear(l.counted)
 	for i, r := range l.rows {
 		l.seq++
 		product[i], seq[i], at[i], build[i] = r.product, l.seq, cmp.Or(r.at, now.Unix()), r.buildID.build
 		instance[i], heap[i] = r.instance[:], r.heap
+		if n, remembers := r.remembered(l.builds.day); remembers {
+			daily := n.Daily > 0
+			first[i] = &daily
+			l.counted.add(r.buildID, n)
+		}
 	}
-	return []any{l.builds.revision.Changes, product, seq, at, build, instance, heap}
+	return []any{l.builds.revision.Changes, product, seq, at, build, instance, heap, first}
+}
+
+// installationColumns returns the counts in the order of their keys. It must be called after
+// reportColumns.
+func (l *postgresWriter) installationColumns() []any {
+	ids := slices.SortedFunc(maps.Keys(l.counted), func(a, b buildID) int {
+		return cmp.Or(cmp.Compare(a.product, b.product), cmp.Compare(a.build, b.build))
+	})
+	columns := make([][]int64, 8)
+	for _, id := range ids {
+		n := l.counted[id]
+		for i, value := range []int64{id.product, id.build, n.Daily, n.Weekly, n.Monthly, n.New, n.Back7, n.Back28} {
+			columns[i] = append(columns[i], value)
+		}
+	}
+	args := []any{l.builds.revision.Changes, l.builds.day, l.seq >> nodeBits}
+	for _, c := range columns {
+		args = append(args, c)
+	}
+	return args
 }
 
 func (l *postgresWriter) checkColumns() []any {

@@ -104,7 +104,7 @@ func importBesideEdits(t *testing.T, name, product string, n int) bool {
 			t.Fatal(err)
 		}
 		follows = c.Revision
-		if err := w.Record(ctx, product, linux, report("1.5.0")); err != nil {
+		if _, err := w.Record(ctx, product, linux, report("1.5.0")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -113,7 +113,7 @@ func TestSecondName(t *testing.T) {
 			}
 			_, err = backup.Restore(ctx, other, filepath.Join(t.TempDir(), "restored.db"), schema(t), noProgress)
 			check("restore", err)
-			if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+			if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 				t.Error(err)
 			}
 			if alias.refused == "" {
@@ -183,7 +183,8 @@ func TestWALReplaced(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "a.db")
 			w := writer(t, open(t, path))
-			must(t, w.Record(ctx, "opa", linux, report("1.0.0")))
+			_, err := w.Record(ctx, "opa", linux, report("1.0.0"))
+			must(t, err)
 			must(t, take(path))
 			if _, err := db.OpenExisting(ctx, path); err == nil || !strings.Contains(err.Error(), "was removed or replaced") {
 				t.Errorf("open: got error %v, want \"was removed or replaced\"", err)

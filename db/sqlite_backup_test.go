@@ -18,7 +18,7 @@ func TestBackupThrottle(t *testing.T) {
 	w := writer(t, s)
 	defer w.Close()
 	record := func() {
-		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 			t.Error(err)
 		}
 	}

@@ -72,7 +72,7 @@ func TestOpenWithStaleJournal(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a.db")
 			s := open(t, path)
 			w := writer(t, s)
-			if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+			if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 				t.Fatal(err)
 			}
 			if err := errors.Join(w.Close(), s.Close()); err != nil {
@@ -167,7 +167,7 @@ func TestOpenAfterKilledCheckpoint(t *testing.T) {
 	defer w.Close()
 	const reports = 500
 	for range reports {
-		if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -219,7 +219,7 @@ func TestRemovedReportsAreErased(t *testing.T) {
 	for range 500 {
 		r := report("1.0.0")
 		ids = append(ids, r.ID)
-		if err := w.Record(ctx, "relcheck", linux, r); err != nil {
+		if _, err := w.Record(ctx, "relcheck", linux, r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -229,7 +229,7 @@ func TestRemovedReportsAreErased(t *testing.T) {
 		t.Fatal(err)
 	}
 	w = writer(t, s)
-	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	if now := lastSeq(t, path); now <= last {
@@ -313,7 +313,7 @@ func TestCloseLeavesOneFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := open(t, path)
 	w := writer(t, s)
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(w.Close(), s.Close()); err != nil {
@@ -386,7 +386,7 @@ func TestFileRemoved(t *testing.T) {
 			if w.Ready() == nil {
 				t.Error("the writer is ready without its file")
 			}
-			if w.Record(context.Background(), "opa", linux, report("1.0.0")) == nil {
+			if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
 				t.Error("Record without the file: got no error")
 			}
 		})

@@ -27,17 +27,19 @@ type sqliteWriter struct {
 	begin   *sql.Stmt
 	commit  *sql.Stmt
 	catalog *sql.Stmt
+	count   *sql.Stmt
 	insert  []*sql.Stmt // of 1<<i rows
 	builds  *builds
 	seq     int64 // the last one that was assigned
 	args    []any
+	counts  installationCounts // of the batch
 }
 
 const (
 	// insertSizes is the number of multi-row inserts, each with twice the rows of the
 	// previous one: a batch of any size takes few statements.
 	insertSizes = 8
-	rowColumns  = 6
+	rowColumns  = 7
 )
 
 // newBatchWriter locks the file, because only one process may record.
@@ -51,7 +53,7 @@ func (f *sqliteFile) newBatchWriter(*Store) (batchWriter, error) {
 	}
 	f.lock.Store(held)
 	watch, err := dbfile.NewWatcher(f.path)
-	l := &sqliteWriter{path: f.path, files: watch, lock: held, handle: f.handle.Clone(), writeMu: &f.writeMu, builds: newBuilds()}
+	l := &sqliteWriter{path: f.path, files: watch, lock: held, handle: f.handle.Clone(), writeMu: &f.writeMu, builds: newBuilds(), counts: installationCounts{}}
 	if err == nil {
 		err = l.connect()
 	}
@@ -93,6 +95,7 @@ func (l *sqliteWriter) connect() (err error) {
 	}
 	l.begin, l.commit = prepare("BEGIN IMMEDIATE"), prepare("COMMIT")
 	l.catalog = prepare("SELECT value FROM setting WHERE name = 'catalog'")
+	l.count = prepare("INSERT INTO installation_count (product, day, build, node, daily, weekly, monthly, new, back7, back28) VALUES (?,?,?,0,?,?,?,?,?,?)" + addInstallations)
 	l.insert = make([]*sql.Stmt, insertSizes)
 	for i := range l.insert {
 		l.insert[i] = prepare(insertRows(1 << i))
@@ -120,14 +123,14 @@ func lastSeq(ctx context.Context, q querier) (int64, error) {
 // insertRows returns an insert of n rows. Its parameters have no numbers because modernc's
 // driver searches all parameter names for each named placeholder.
 func insertRows(n int) string {
-	const row = ",(?,?,?,?,?,?)"
-	return "INSERT INTO report (product, seq, at, build, instance, heap) VALUES " + strings.Repeat(row, n)[1:]
+	const row = ",(?,?,?,?,?,?,?)"
+	return "INSERT INTO report (product, seq, at, build, instance, heap, first) VALUES " + strings.Repeat(row, n)[1:]
 }
 
 // disconnect closes the connection. Open statements would keep SQLite from closing the
 // file. It may be called twice.
 func (l *sqliteWriter) disconnect() {
-	for _, stmt := range append(l.insert, l.begin, l.commit, l.catalog) {
+	for _, stmt := range append(l.insert, l.begin, l.commit, l.catalog, l.count) {
 		if stmt != nil {
 			stmt.Close()
 		}
@@ -138,7 +141,7 @@ func (l *sqliteWriter) disconnect() {
 	if l.db != nil {
 		l.db.Close()
 	}
-	l.conn, l.db, l.begin, l.commit, l.catalog, l.insert = nil, nil, nil, nil, nil, nil
+	l.conn, l.db, l.begin, l.commit, l.catalog, l.count, l.insert = nil, nil, nil, nil, nil, nil, nil
 	l.files.WALClosed()
 }
 
@@ -216,6 +219,9 @@ func (l *sqliteWriter) transact(b *batch, checks map[buildKey]int64, now time.Ti
 	if err := l.insertReports(ctx, b, now); err != nil {
 		return err
 	}
+	if err := l.countInstallations(ctx); err != nil {
+		return err
+	}
 	if err := l.countChecks(ctx, b, checks); err != nil {
 		return err
 	}
@@ -231,6 +237,7 @@ func (l *sqliteWriter) transact(b *batch, checks map[buildKey]int64, now time.Ti
 func (l *sqliteWriter) insertReports(ctx context.Context, b *batch, now time.Time) error {
 	at := now.Unix()
 	l.args = l.args[:0]
+	clear(l.counts)
 	for i := range b.entries {
 		e := &b.entries[i]
 		id, err := l.builds.id(ctx, l.conn, e.build)
@@ -249,7 +256,12 @@ func (l *sqliteWriter) insertReports(ctx context.Context, b *batch, now time.Tim
 		if e.heap != nil {
 			heap = *e.heap
 		}
-		l.args = append(l.args, id.product, l.seq, cmp.Or(e.at, at), id.build, e.instance[:], heap)
+		var first any
+		if n, remembers := e.remembered(l.builds.day); remembers {
+			first = n.Daily > 0
+			l.counts.add(id, n)
+		}
+		l.args = append(l.args, id.product, l.seq, cmp.Or(e.at, at), id.build, e.instance[:], heap, first)
 	}
 	defer clear(l.args)
 	rest := l.args
@@ -263,6 +275,16 @@ func (l *sqliteWriter) insertReports(ctx context.Context, b *batch, now time.Tim
 			return err
 		}
 		rest = rest[n:]
+	}
+	return nil
+}
+
+func (l *sqliteWriter) countInstallations(ctx context.Context) error {
+	for id, n := range l.counts {
+		_, err := l.count.ExecContext(ctx, id.product, l.builds.day, id.build, n.Daily, n.Weekly, n.Monthly, n.New, n.Back7, n.Back28)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -254,7 +254,7 @@ func testRemoveProductWithReports(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	for _, product := range []string{"opa", "relcheck"} {
-		if err := w.Record(ctx, product, linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(ctx, product, linux, report("1.0.0")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -264,7 +264,7 @@ func testRemoveProductWithReports(t *testing.T, name string) {
 	if err := s.RemoveProduct(ctx, "opa", true); err != nil {
 		t.Error(err)
 	}
-	if err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, db.ErrNotFound) {
+	if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, db.ErrNotFound) {
 		t.Errorf("report of a removed product: got error %v, want ErrNotFound", err)
 	}
 	if n := len(recorded(t, s, "relcheck")); n != 1 {

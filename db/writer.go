@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/stats/rollup"
 )
 
 const (
@@ -98,24 +99,25 @@ func (s *Store) NewWriter(log *slog.Logger) (*Writer, error) {
 	return w, nil
 }
 
-// Record stores a report and returns once it is synced to disk. It returns early if ctx
+// Record stores a report and returns, once it is synced to disk, the day under which it was
+// counted. It returns early if ctx
 // ends, unless this caller commits the batch; the report is recorded nevertheless, because
 // others share its transaction.
-func (w *Writer) Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error {
+func (w *Writer) Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) (rollup.Day, error) {
 	w.mu.Lock()
 	b, i := w.open, len(w.open.entries)
 	if w.closed || i >= maxQueue {
 		defer w.mu.Unlock()
 		if w.closed {
-			return ErrClosed
+			return 0, ErrClosed
 		}
-		return ErrBusy
+		return 0, ErrBusy
 	}
 	if b.timedOut() {
 		defer w.mu.Unlock()
-		return ErrTimeout
+		return 0, ErrTimeout
 	}
-	b.entries = append(b.entries, entry{build: buildKey{product, r.Version, from}, instance: r.ID, heap: r.HeapUsageBytes})
+	b.entries = append(b.entries, newEntry(product, from, r))
 	if i == 0 {
 		b.timer = time.AfterFunc(writeTimeout, func() { b.finish(ErrTimeout) })
 	}
@@ -126,12 +128,12 @@ func (w *Writer) Record(ctx context.Context, product string, from checker.Platfo
 	select {
 	case <-b.done:
 	case <-ctx.Done():
-		return ctx.Err()
+		return 0, ctx.Err()
 	}
 	if b.err != nil {
-		return b.err
+		return 0, b.err
 	}
-	return b.entryErrs[i]
+	return b.day, b.entryErrs[i]
 }
 
 // Count adds one to the checks of a build. It is written within about a second, on a
@@ -269,6 +271,7 @@ func (w *Writer) swapChecks() map[buildKey]int64 {
 // write commits a batch and wakes its callers.
 func (w *Writer) write(b *batch, checks map[buildKey]int64) {
 	now := time.Now()
+	b.day = rollup.DayOf(now)
 	err := w.batch.write(b, checks, now)
 	if f := w.committed.Load(); f != nil && len(b.entries) > 0 {
 		(*f)(time.Since(now))
@@ -323,12 +326,29 @@ type entry struct {
 	build    buildKey
 	instance [16]byte
 	heap     *int64
+	last     checker.Last
 	at       int64 // seconds since 1970-01-01 UTC, or 0 for the time of writing
+}
+
+func newEntry(product string, from checker.Platform, r *checker.Report) entry {
+	return entry{build: buildKey{product, r.Version, from}, instance: r.ID, heap: r.HeapUsageBytes, last: r.Last}
+}
+
+// remembered returns what the entry adds to the installations of a day. It also reports
+// whether the entry counts as one of an installation that remembers. One without an instance
+// ID does.
+func (e *entry) remembered(day int64) (n rollup.Installations, remembers bool) {
+	if e.last == checker.CannotRemember && e.instance != [16]byte{} {
+		return n, false
+	}
+	n = rollup.CountLast(e.last, rollup.Day(day))
+	return n, e.instance == [16]byte{} || rollup.Remembers(e.last, rollup.Day(day))
 }
 
 // batch is what is written in one transaction. Its err may be read once done is closed.
 type batch struct {
 	entries   []entry
+	day       rollup.Day    // of writing
 	entryErrs map[int]error // errors of single entries, by index
 	others    int64         // number of entries and checks counted as "other"
 	done      chan struct{}

@@ -29,14 +29,14 @@ func testRecord(t *testing.T, name string) {
 	var want []db.Recorded
 	for _, version := range []string{"v0.12.3", "0.12.3", "1.0.0-dev"} {
 		r := report(version)
-		if err := w.Record(ctx, "opa", linux, r); err != nil {
+		if _, err := w.Record(ctx, "opa", linux, r); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, db.Recorded{Platform: linux, Report: *r})
 	}
 	withoutHeap := report("1.0.0")
 	withoutHeap.HeapUsageBytes = nil
-	if err := w.Record(ctx, "opa", checker.Other, withoutHeap); err != nil {
+	if _, err := w.Record(ctx, "opa", checker.Other, withoutHeap); err != nil {
 		t.Fatal(err)
 	}
 	want = append(want, db.Recorded{Platform: checker.Other, Report: *withoutHeap})
@@ -61,7 +61,7 @@ func testReportsSince(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	defer w.Close()
-	if err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
 	for since, want := range map[time.Time]int{time.Now().Add(-time.Hour): 1, time.Now().Add(time.Hour): 0} {
@@ -100,7 +100,7 @@ func testConcurrentRecord(t *testing.T, name string) {
 				if c%16 == 1 {
 					product = "none" // the other reports of the transaction succeed
 				}
-				err := w.Record(ctx, product, linux, r)
+				_, err := w.Record(ctx, product, linux, r)
 				cancel()
 				switch {
 				case product == "none":
@@ -143,7 +143,7 @@ func testRecordAfterClose(t *testing.T, name string) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); !errors.Is(err, db.ErrClosed) {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); !errors.Is(err, db.ErrClosed) {
 		t.Errorf("got error %v, want ErrClosed", err)
 	}
 }
@@ -158,7 +158,7 @@ func testUnreleasedBuildLimit(t *testing.T, name string) {
 		var wg sync.WaitGroup
 		for i := range unreleased {
 			wg.Go(func() {
-				if err := w.Record(ctx, "opa", linux, report(fmt.Sprintf("6.%d.%d", round, i))); err != nil {
+				if _, err := w.Record(ctx, "opa", linux, report(fmt.Sprintf("6.%d.%d", round, i))); err != nil {
 					t.Error(err)
 				}
 			})
@@ -169,7 +169,7 @@ func testUnreleasedBuildLimit(t *testing.T, name string) {
 		}
 	}
 	for _, version := range []string{"7.0.0", "v7.0.0"} {
-		if err := w.Record(ctx, "opa", linux, report(version)); err != nil {
+		if _, err := w.Record(ctx, "opa", linux, report(version)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -195,7 +195,7 @@ func testOtherUsesNoBuild(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	send := func(version string, from checker.Platform) {
-		if err := w.Record(ctx, "opa", from, report(version)); err != nil {
+		if _, err := w.Record(ctx, "opa", from, report(version)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -262,12 +262,12 @@ func testRecordWhileLocked(t *testing.T, name string) {
 	w := writer(t, s)
 	defer w.Close()
 	unlock := lockStore(t, name)
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err == nil {
 		t.Error("Record while another process holds the lock: got no error")
 	}
 	unlock()
 	awaitReady(t, w)
-	if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+	if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 		t.Error(err)
 	}
 }
@@ -284,7 +284,7 @@ func testQueueIsBounded(t *testing.T, name string) {
 	hangUp() // Record returns at once, and the reports are still recorded
 	waiting, err := 0, context.Canceled
 	for ; waiting <= 2*w.MaxWaiting() && errors.Is(err, context.Canceled); waiting++ {
-		err = w.Record(gone, "opa", linux, report("1.0.0"))
+		_, err = w.Record(gone, "opa", linux, report("1.0.0"))
 	}
 	if waiting--; !errors.Is(err, db.ErrBusy) || waiting < w.MaxWaiting()-1 || waiting > w.MaxWaiting() { // one less if the first report was still in the queue
 		t.Errorf("got error %v with %d reports in the queue, want ErrBusy with %d", err, waiting, w.MaxWaiting())
@@ -329,7 +329,7 @@ func testTimedOutBatch(t *testing.T, name string) {
 // recordAsync records a report in the background.
 func recordAsync(w *db.Writer) chan error {
 	done := make(chan error, 1)
-	go func() { done <- w.Record(context.Background(), "opa", linux, report("1.0.0")) }()
+	go func() { _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); done <- err }()
 	return done
 }
 
@@ -349,7 +349,7 @@ func testCanceledRecord(t *testing.T, name string) {
 	awaitWaiting(w, 0)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v, want DeadlineExceeded", err)
 	}
 	unlock()
@@ -371,7 +371,7 @@ func testCatalogChangesUnderLoad(t *testing.T, name string) {
 	for range 32 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+				if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 					t.Error(err)
 				}
 			}
@@ -411,7 +411,7 @@ func testFollow(t *testing.T, name string) {
 		for range 3 {
 			r := report("1.0.0")
 			want = append(want, r.ID)
-			if err := w.Record(ctx, "opa", linux, r); err != nil {
+			if _, err := w.Record(ctx, "opa", linux, r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -446,7 +446,7 @@ func testRemoveProductWhileRecording(t *testing.T, name string) {
 		for range 8 {
 			recorders.Go(func() {
 				for ctx.Err() == nil {
-					err := w.Record(context.Background(), "app", linux, report("1.0.0"))
+					_, err := w.Record(context.Background(), "app", linux, report("1.0.0"))
 					if err != nil && !errors.Is(err, db.ErrNotFound) {
 						t.Error(err)
 					}
@@ -486,7 +486,7 @@ func testInterruptedRemoval(t *testing.T, name string) {
 	s := open(t, name)
 	w := writer(t, s)
 	for range 5 {
-		if err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
+		if _, err := w.Record(context.Background(), "opa", linux, report("1.0.0")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"relcheck/checker/download"
 	"relcheck/checker/server"
 	"relcheck/checker/server/dialect"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -179,14 +180,16 @@ type testStore struct {
 	product, dialect string
 }
 
-func (testStore) Record(context.Context, string, checker.Platform, *checker.Report) error { return nil }
-func (testStore) Count(string, string, checker.Platform)                                  {}
-func (testStore) Waiting() int                                                            { return 0 }
-func (testStore) MaxWaiting() int                                                         { return 1 }
-func (testStore) Others() int64                                                           { return 0 }
-func (testStore) OnCommit(func(time.Duration))                                            {}
-func (testStore) Ready() error                                                            { return nil }
-func (s testStore) As(who string) server.Editor                                           { return s.Store.As(who) }
+func (testStore) Record(context.Context, string, checker.Platform, *checker.Report) (rollup.Day, error) {
+	return 0, nil
+}
+func (testStore) Count(string, string, checker.Platform) {}
+func (testStore) Waiting() int                           { return 0 }
+func (testStore) MaxWaiting() int                        { return 1 }
+func (testStore) Others() int64                          { return 0 }
+func (testStore) OnCommit(func(time.Duration))           {}
+func (testStore) Ready() error                           { return nil }
+func (s testStore) As(who string) server.Editor          { return s.Store.As(who) }
 
 func (s testStore) Changes(ctx context.Context, since catalog.Revision) (catalog.Changes, error) {
 	c, err := s.Store.Changes(ctx, since)

@@ -17,6 +17,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
 	"relcheck/checker/server/inbound"
+	"relcheck/checker/stats/rollup"
 )
 
 // pausingStore is a store that blocks look-ups of tokens, reports and changes.
@@ -30,7 +31,7 @@ func (p *pausingStore) pause() {
 	<-p.proceed
 }
 
-func (p *pausingStore) Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error {
+func (p *pausingStore) Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) (rollup.Day, error) {
 	p.pause()
 	return p.testStore.Record(ctx, product, from, r)
 }

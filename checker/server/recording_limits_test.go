@@ -153,9 +153,9 @@ type overloadedStore struct {
 	full, slow atomic.Bool
 }
 
-func (o *overloadedStore) Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error {
+func (o *overloadedStore) Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) (rollup.Day, error) {
 	if o.full.Load() {
-		return fmt.Errorf("record: %w", busyError{})
+		return 0, fmt.Errorf("record: %w", busyError{})
 	}
 	return o.testStore.Record(ctx, product, from, r)
 }

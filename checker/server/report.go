@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"time"
 
 	"relcheck/checker"
+	"relcheck/checker/stats/rollup"
 )
 
 // report answers POST /v1/version: it records a report and returns the latest release.
@@ -23,13 +25,25 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, c *call) error {
 	answer := offer.answer(platform, verdict)
 	if s.mayRecord(w, r, p, kindReport) {
 		report.Version = s.countedVersion(r, p, report.Version, release != nil, platform)
-		if err := s.store.Record(r.Context(), p.Name, platform, &report); err != nil {
+		day, err := s.store.Record(r.Context(), p.Name, platform, &report)
+		if err != nil {
 			return notRecorded(err, answer)
 		}
 		s.metrics.recorded.Inc()
+		answer = withDay(answer, day)
 	}
 	writeJSON(w, http.StatusOK, answer)
 	return nil
+}
+
+// withDay returns a copy of an encoded answer with the day under which the report was
+// counted.
+func withDay(answer []byte, day rollup.Day) []byte {
+	b := make([]byte, 0, len(answer)+len(`,"day":"2026-01-31"`))
+	b = append(b, answer[:len(answer)-len("}\n")]...)
+	b = append(b, `,"day":"`...)
+	b = day.Time().AppendFormat(b, time.DateOnly)
+	return append(b, "\"}\n"...)
 }
 
 // notRecorded returns the failure for a report that was not stored. It includes the

@@ -121,7 +121,7 @@ func (d *reportDecoder) decode() error {
 	if _, err := d.json.ReadToken(); err != io.EOF {
 		return fail(http.StatusBadRequest, "invalid_json", "", "send one JSON object and nothing after it")
 	}
-	if d.fields.ID == uuid.Nil {
+	if d.fields.ID == uuid.Nil && d.fields.Last == checker.CannotRemember {
 		return invalid("id", "is missing; send a version 4 UUID")
 	}
 	if d.fields.Version == "" {
@@ -145,6 +145,8 @@ func (d *reportDecoder) member() error {
 		set = setVersion
 	case "heap_usage_bytes":
 		set = setHeap
+	case "last":
+		set = setLast
 	case "os":
 		set = setOS
 	case "arch":
@@ -153,7 +155,10 @@ func (d *reportDecoder) member() error {
 		return d.skip()
 	}
 	if k := d.json.PeekKind(); k == '{' || k == '[' {
-		return set(&d.fields, nil)
+		if err := set(&d.fields, nil); err != nil {
+			return err
+		}
+		return d.skip()
 	}
 	value, err := d.json.ReadValue()
 	if err != nil {
@@ -209,6 +214,19 @@ func setHeap(r *reportFields, v jsontext.Value) error {
 		return invalid("heap_usage_bytes", "must be a whole number of bytes from 0 to 9223372036854775807, as a string or a number; leave it out if unknown")
 	}
 	r.HeapUsageBytes = &n
+	return nil
+}
+
+// setLast accepts all values. The report is counted without what is not a day or null.
+func setLast(r *reportFields, v jsontext.Value) error {
+	switch v.Kind() {
+	case 'n':
+		r.Last = checker.NeverAnswered
+	case '"':
+		r.Last, _ = checker.ParseLast(string(unquote(v)))
+	default:
+		r.Last = checker.UnusableLast
+	}
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -30,8 +31,8 @@ func TestPrivacyDocumentExample(t *testing.T) {
 	got := s.send(t, r)
 	want := `{"latest":{"download":"https://openpolicyagent.org/downloads/v0.19.2/opa_darwin_amd64",` +
 		`"release_notes":"https://github.com/open-policy-agent/opa/releases/tag/v0.19.2","latest_release":"v0.19.2","opa_up_to_date":false}}` + "\n"
-	if got.StatusCode != 200 || got.body != want {
-		t.Errorf("got %d %s\nwant %s", got.StatusCode, got.body, want)
+	if body := withoutDay(t, got.body); got.StatusCode != 200 || body != want {
+		t.Errorf("got %d %s\nwant %s", got.StatusCode, body, want)
 	}
 	all := s.reports(t, "opa")
 	if len(all) != 1 {
@@ -39,6 +40,48 @@ func TestPrivacyDocumentExample(t *testing.T) {
 	}
 	if r := all[0]; r.ID.String() != sampleID || r.Version != "v0.12.3" || *r.HeapUsageBytes != 596000 || r.Platform != (checker.Platform{OS: "darwin", Arch: "amd64"}) {
 		t.Errorf("got recorded report %+v, want the ID, version, heap size and platform of the request", r)
+	}
+}
+
+// withoutDay removes the day from the body of an answer to a recorded report. The day must be
+// today, by the clock before or after midnight.
+func withoutDay(t testing.TB, body string) string {
+	t.Helper()
+	for _, now := range []time.Time{time.Now(), time.Now().Add(-time.Minute)} {
+		day := now.UTC().Format(time.DateOnly)
+		if before, ok := strings.CutSuffix(body, `,"day":"`+day+"\"}\n"); ok {
+			return before + "}\n"
+		}
+	}
+	t.Errorf("got the answer %s, want it to end with the day", body)
+	return body
+}
+
+// TestLast sends the day of the last answer in all its forms, with and without an instance ID.
+func TestLast(t *testing.T) {
+	s := newService(t, catalog.Release{Tag: "v1.0.0"})
+	today := time.Now().UTC()
+	date := func(days int) string { return `"` + today.AddDate(0, 0, days).Format(time.DateOnly) + `"` }
+	for last, count := range map[string]rollup.Installations{
+		"null": {Daily: 1, Weekly: 1, Monthly: 1, New: 1}, date(-30): {Daily: 1, Weekly: 1, Monthly: 1, Back7: 1, Back28: 1},
+		date(0): {}, date(1): {}, date(2): {}, `"2026-02-30"`: {}, `"x"`: {}, `""`: {}, "7": {}, "true": {}, `{"a":[1]}`: {}, `["2026-01-01"]`: {},
+	} {
+		for _, id := range []string{"", `"id":"` + sampleID + `",`} {
+			before, counted := len(s.reports(t, "opa")), s.installations(t)
+			got := s.send(t, report("{"+id+`"version":"1.0.0","last":`+last+"}"))
+			if got.StatusCode != 200 {
+				t.Errorf("id %q, last %s: got %d %s, want 200", id, last, got.StatusCode, got.body)
+				continue
+			}
+			withoutDay(t, got.body)
+			if n := len(s.reports(t, "opa")); n != before+1 {
+				t.Errorf("id %q, last %s: got %d recorded reports, want 1", id, last, n-before)
+			}
+			counted.Add(count)
+			if got := s.installations(t); got != counted {
+				t.Errorf("id %q, last %s: got installations %+v, want %+v", id, last, got, counted)
+			}
+		}
 	}
 }
 
@@ -170,7 +213,7 @@ func TestReportWithoutReleases(t *testing.T) {
 		"0.70.0": `{"latest":{"opa_up_to_date":true}}`,
 		"devel":  `{"latest":{}}`,
 	} {
-		if got := s.send(t, report(reportBody(version))); got.StatusCode != 200 || strings.TrimSpace(got.body) != want {
+		if got := s.send(t, report(reportBody(version))); got.StatusCode != 200 || strings.TrimSpace(withoutDay(t, got.body)) != want {
 			t.Errorf("%s: got status %d and body %s, want 200 and %s", version, got.StatusCode, got.body, want)
 		}
 	}
@@ -191,7 +234,7 @@ func TestReportOfOtherProduct(t *testing.T) {
 	r := report(reportBody("1.0.0"))
 	r.URL.Path = "/p/app/v1/version"
 	got := s.send(t, r)
-	if want := `{"latest":{"download":"https://example.com/1.1.0/darwin","latest_release":"1.1.0","opa_up_to_date":false}}`; strings.TrimSpace(got.body) != want {
+	if want := `{"latest":{"download":"https://example.com/1.1.0/darwin","latest_release":"1.1.0","opa_up_to_date":false}}`; strings.TrimSpace(withoutDay(t, got.body)) != want {
 		t.Errorf("got %s\nwant %s", got.body, want)
 	}
 	if a, b := len(s.reports(t, "app")), len(s.reports(t, "opa")); a != 1 || b != 0 {
@@ -208,8 +251,8 @@ type failingRecorder struct {
 	err error
 }
 
-func (f failingRecorder) Record(context.Context, string, checker.Platform, *checker.Report) error {
-	return f.err
+func (f failingRecorder) Record(context.Context, string, checker.Platform, *checker.Report) (rollup.Day, error) {
+	return 0, f.err
 }
 
 type diskFull struct{}

@@ -48,7 +48,7 @@ type Store interface {
 	// report may or may not be stored. An error with a method DiskFull() bool that
 	// returns true leads to status 507; one with Busy() bool means that too many reports
 	// are waiting.
-	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) error
+	Record(ctx context.Context, product string, from checker.Platform, r *checker.Report) (rollup.Day, error)
 	// Count counts a check, at best effort.
 	Count(product, version string, from checker.Platform)
 	// Waiting returns the number of reports that wait to be recorded, and MaxWaiting its

@@ -12,12 +12,13 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
+	"relcheck/checker/stats/rollup"
 )
 
 // panickingStore is a store that panics when it records a report.
 type panickingStore struct{ testStore }
 
-func (panickingStore) Record(context.Context, string, checker.Platform, *checker.Report) error {
+func (panickingStore) Record(context.Context, string, checker.Platform, *checker.Report) (rollup.Day, error) {
 	panic("bug")
 }
 

@@ -18,6 +18,7 @@ import (
 	"relcheck/checker/access"
 	"relcheck/checker/catalog"
 	"relcheck/checker/server"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -132,6 +133,22 @@ func (s *service) exec(t testing.TB, text string) {
 	if _, err := d.Exec(text); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// installations returns the counted installations of all products.
+func (s *service) installations(t testing.TB) (n rollup.Installations) {
+	t.Helper()
+	d, err := sql.Open("sqlite", "file:"+s.path+"?_busy_timeout=5000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	err = d.QueryRow(`SELECT COALESCE(sum(daily), 0), COALESCE(sum(weekly), 0), COALESCE(sum(monthly), 0), COALESCE(sum(new), 0),
+		COALESCE(sum(back7), 0), COALESCE(sum(back28), 0) FROM installation_count`).Scan(&n.Daily, &n.Weekly, &n.Monthly, &n.New, &n.Back7, &n.Back28)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // reports returns the recorded reports of a product.

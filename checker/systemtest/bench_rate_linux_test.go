@@ -37,6 +37,23 @@ func at(name string, conns int) string { return fmt.Sprintf("%s, %d connections"
 
 const nothing, durable, mixed = "nothing", "durable reports", "a fleet's reports"
 
+// remembering are reports of installations that remember the day of their last answer.
+const remembering = "durable reports with the day of the last answer"
+
+// leastRemembering is the minimum rate of these reports, relative to those without a day.
+const leastRemembering = 0.95
+
+// withLast returns a captured report with the day before today as the day of the last answer.
+func withLast(b *bench, report string) string {
+	head, body, ok := strings.Cut(report, "\r\n\r\n")
+	length := fmt.Sprintf("Content-Length: %d", len(body))
+	if !ok || !strings.Contains(head, length) {
+		b.Fatalf("the captured report has no %s", length)
+	}
+	body = `{"last":"` + time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly) + `",` + strings.TrimPrefix(body, "{")
+	return strings.Replace(head, length, fmt.Sprintf("Content-Length: %d", len(body)), 1) + "\r\n\r\n" + body
+}
+
 // serving measures the rate of requests of a handler that does nothing, of durable
 // reports in SQLite and PostgreSQL, of requests that record nothing, and of one INSERT
 // per request, and the resources that the servers use. It returns the rate of durable
@@ -54,6 +71,7 @@ func (b *bench) serving() (durableRate float64) {
 		{name: nothing, request: report, conns: all, process: bare, other: true},
 		{name: "a file is synced", request: report, conns: all, process: synced, other: true},
 		{name: durable, request: report, conns: all, process: sqlite},
+		{name: remembering, request: withLast(b, report), conns: some, process: sqlite},
 		{name: "GitHub's API", request: captured(b, "opa-v1.22.2"), conns: some, process: sqlite},
 		{name: "a list of GitHub's API that has not changed", request: unchanged, conns: some, process: sqlite, status: 3, least: leastCached},
 		{name: "a cached answer of a dialect", request: rawGet("/p/tool/gitea.json"), conns: some, process: sqlite, least: leastCached},
@@ -69,6 +87,9 @@ func (b *bench) serving() (durableRate float64) {
 		subjects = append(subjects, subject{name: peer, request: upgradeRequest, conns: some, process: p, other: true})
 	}
 	measured := b.measure(subjects)
+	for _, n := range some {
+		b.add(row{name: at(remembering, n) + ", to those without", ratio: measured.ratio(at(remembering, n), at(durable, n), rateOf), least: leastRemembering})
+	}
 	b.openLoop(bare, sqlite)
 	b.processor(measured)
 	b.memory(sqlite, bare)

@@ -20,6 +20,7 @@ import (
 	"relcheck/checker"
 	"relcheck/checker/command"
 	"relcheck/checker/server"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -73,9 +74,9 @@ type early struct {
 	*db.Writer
 }
 
-func (e early) Record(_ context.Context, product string, from checker.Platform, r *checker.Report) error {
+func (e early) Record(_ context.Context, product string, from checker.Platform, r *checker.Report) (rollup.Day, error) {
 	go e.Writer.Record(context.Background(), product, from, r)
-	return nil
+	return 0, nil
 }
 
 func (e early) As(who string) server.Editor { return e.Store.As(who) }

@@ -6,6 +6,9 @@ type Report struct {
 	Build int64  // ID of the build in the store
 	Hash  uint64 // of the instance ID, see [Key.Hash]
 	Heap  *int64 // bytes, or nil
+	// Remembers reports that the report comes from an installation that remembers its last
+	// answer. It counts no instance, because [CountLast] counts it.
+	Remembers bool
 }
 
 // Slot identifies a rollup: a build and a period.
@@ -44,6 +47,10 @@ func (f *Fold) Add(r Report) {
 	if rollup == nil {
 		rollup = new(Rollup)
 		f.days[slot] = rollup
+	}
+	if r.Remembers {
+		rollup.addRemembering(r.Hash, r.Heap)
+		return
 	}
 	rollup.add(r.Hash, r.Heap)
 	if Sampled(r.Hash, f.sample) {

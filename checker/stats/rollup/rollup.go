@@ -74,6 +74,14 @@ func (r *Rollup) add(hash uint64, heap *int64) {
 	r.instancesIn(heapClassOf(heap)).addHash(hash)
 }
 
+// addRemembering adds a report of an installation that remembers its last answer.
+func (r *Rollup) addRemembering(hash uint64, heap *int64) {
+	r.Reports++
+	if heap != nil {
+		r.peaks.add(hash, HeapBucket(*heap))
+	}
+}
+
 // instancesIn returns the set of instances of a class, which it creates if needed.
 func (r *Rollup) instancesIn(c int) *InstanceSet {
 	i, found := slices.BinarySearchFunc(r.classes, c, func(h heapClass, c int) int { return h.class - c })
