@@ -40,7 +40,7 @@ test-kills:
 test-crash:
 	go test ./db -run 'TestPowerCut|TestFailingDisk' -images 2000 -failures 500 -v -timeout 10m | grep -v '^='
 	go test ./db -run TestRandomNames -sequences 100 -v -timeout 20m | grep -v '^='
-	go test ./db -run TestFoldKilled -fold-kills 200
+	go test ./db -run 'TestFoldKilled|TestUpgradeKilled' -fold-kills 200 -upgrade-kills 100 -timeout 20m
 	go test ./checker/systemtest -run TestFilesKilled -file-kills 1000 -timeout 20m
 	go test ./checker/systemtest -run TestKilledUnderLoad -kills 500 -v -timeout 10m | grep '^ok\|FAIL\|_test.go.*rounds\|^---'
 

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -89,14 +90,15 @@ func undoUpgrade(t *testing.T, name string, from int) upgradeState {
 	defer d.Close()
 	awaitDisconnect(t, name, d)
 	tables := "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name "
-	columns := "SELECT count(*) FROM pragma_table_info('product') WHERE name "
+	columns := "SELECT count(*) FROM (SELECT name FROM pragma_table_info('product') UNION ALL SELECT name FROM pragma_table_info('report')) AS columns WHERE name "
 	if strings.HasPrefix(name, "postgres://") {
 		tables = "SELECT count(*) FROM pg_tables WHERE tablename "
-		columns = "SELECT count(*) FROM information_schema.columns WHERE table_name = 'product' AND column_name "
+		columns = "SELECT count(*) FROM information_schema.columns WHERE table_name IN ('product', 'report') AND column_name "
 	}
-	var step2, step3, step4, n, schema, setting int
-	err := d.QueryRow("SELECT ("+tables+"= 'session'), ("+tables+"IN ('hosted_file', 'applied_bundle')), ("+columns+"IN ('aliases', 'dialects')), ("+tables+"LIKE 'filler%'), "+
-		"(SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'store')").Scan(&step2, &step3, &step4, &n, &schema, &setting)
+	created := db.Tables(db.Steps[4])
+	var step2, step3, step4, step5, first, n, schema, setting int
+	err := d.QueryRow("SELECT ("+tables+"= 'session'), ("+tables+"IN ('hosted_file', 'applied_bundle')), ("+columns+"IN ('aliases', 'dialects')), ("+tables+"IN ('"+strings.Join(created, "', '")+"')), ("+columns+"= 'first'), ("+tables+"LIKE 'filler%'), "+
+		"(SELECT value FROM setting WHERE name = 'schema'), (SELECT count(*) FROM setting WHERE name = 'store')").Scan(&step2, &step3, &step4, &step5, &first, &n, &schema, &setting)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,10 +114,10 @@ func undoUpgrade(t *testing.T, name string, from int) upgradeState {
 	if schema != from || n > 0 {
 		downgrade(t, name, from)
 	}
-	switch [6]int{schema, step2, setting, step3, step4, n} {
-	case [6]int{2, 0, 0, 0, 0, 0}, [6]int{3, 1, 1, 0, 0, 0}, [6]int{4, 1, 1, 2, 0, 0}:
+	switch [8]int{schema, step2, setting, step3, step4, step5, first, n} {
+	case [8]int{2}, [8]int{3, 1, 1}, [8]int{4, 1, 1, 2}, [8]int{5, 1, 1, 2, 2}:
 		return notUpgraded
-	case [6]int{5, 1, 1, 2, 2, fillers}:
+	case [8]int{6, 1, 1, 2, 2, len(created), 1, fillers}:
 		return fullyUpgraded
 	}
 	return partlyUpgraded
@@ -165,10 +167,12 @@ func killUpgrades(t *testing.T, role, name string, from, kills int, maxDelay *ti
 	return count
 }
 
+var upgradeKills = flag.Int("upgrade-kills", 30, "number of times that an upgrade is killed; make test-crash kills 100 times")
+
 // A killed upgrade leaves the old schema or the new one, with all rows, and never a mixture.
 // In the control, an upgrade without a transaction leaves mixtures.
 func TestUpgradeKilled(t *testing.T) {
-	const kills, control = 50, 10
+	kills, control := *upgradeKills, 10
 	skipRace(t)
 	for engine, newStore := range engines {
 		for _, from := range []int{2, 3} {
@@ -185,7 +189,7 @@ func TestUpgradeKilled(t *testing.T) {
 				}
 				open(t, undisturbed)
 				before := dumpTables(t, name, db.Tables(schemaAt(t, from)))
-				maxDelay := 20 * time.Millisecond
+				maxDelay := 150 * time.Millisecond
 				count := killUpgrades(t, upgradeRole, name, from, kills, &maxDelay)
 				if count[partlyUpgraded] > 0 {
 					t.Errorf("got %d partial upgrades of %d, want none", count[partlyUpgraded], kills)

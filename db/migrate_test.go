@@ -254,9 +254,11 @@ func downgrade(t testing.TB, name string, schema int) {
 	t.Helper()
 	d := raw(t, name)
 	defer d.Close()
-	undo := []string{"DROP TABLE IF EXISTS hosted_file", "DROP TABLE IF EXISTS upstream_sync", "DROP TABLE IF EXISTS sync_claim", "DROP TABLE IF EXISTS trusted_key", "DROP TABLE IF EXISTS bundle_sequence",
-		"DROP TABLE IF EXISTS applied_bundle", "ALTER TABLE product DROP COLUMN upstreams", "ALTER TABLE product DROP COLUMN notes_here", "ALTER TABLE product DROP COLUMN links",
+	undo := []string{"ALTER TABLE report DROP COLUMN first", "ALTER TABLE product DROP COLUMN upstreams", "ALTER TABLE product DROP COLUMN notes_here", "ALTER TABLE product DROP COLUMN links",
 		"ALTER TABLE product DROP COLUMN aliases", "ALTER TABLE product DROP COLUMN hosts", "ALTER TABLE product DROP COLUMN dialects"}
+	for _, table := range db.Tables(strings.Join(db.Steps[2:], "\n")) {
+		undo = append(undo, "DROP TABLE IF EXISTS "+table)
+	}
 	if schema < 3 {
 		undo = append(undo, prepareSchema2(t, name, d)...)
 	}

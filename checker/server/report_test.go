@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"

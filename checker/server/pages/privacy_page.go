@@ -32,6 +32,7 @@ var reportFields = []term{
 	{"id", "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and two starts of one program cannot be linked."},
 	{"version", "The version that is running."},
 	{"heap_usage_bytes", "The heap in use, in bytes. It is optional."},
+	{"last", "The day of the last answer that the program remembers, or null if it has had none yet. It counts installations without identifying them, and is not stored with the report. Programs that remember nothing do not send it, and programs that send it may leave out the instance ID."},
 	{"os, arch", "The operating system and the architecture, for programs that cannot set their User-Agent. They are optional."},
 }
 
@@ -73,8 +74,9 @@ const forgetAfter = (rollup.MaxSilence + 24*60*60) * time.Second
 // storedData lists what is stored about reports and checks, and for how long.
 func storedData(o PrivacyData) []term {
 	return []term{
-		{"Each report", "The fields above, the platform, and the time of receipt to the second. " + retention(o.KeepReports)},
+		{"Each report", "The fields above, the platform, and the time of receipt to the second. Instead of the day of the last answer, it has whether the report is the first of its day. " + retention(o.KeepReports)},
 		{"Counts by day, week and four weeks", "By version and platform: how many reports, distinct instances and heaps of each size there were, and the highest heap of an instance on a day. Instances are counted by a sketch that does not reveal instance IDs. " + retention(o.KeepRollups)},
+		{"Counts of installations by day", "By version and platform: how many reports were the first of an installation on a day, in a week and in four weeks, how many installations were new, and how many came back after 7 or 28 days. They contain nothing about a single installation. " + retention(o.KeepRollups)},
 		{"Whether an instance reported again", fmt.Sprintf("A keyed hash of the instance ID and the times of its first and last report, until the instance has sent nothing for %s. The instance ID cannot be derived from the hash.", formatDuration(forgetAfter))},
 		{"Checks", "How often programs of each version and platform checked for the latest release on a day, without an instance ID."},
 	}
