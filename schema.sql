@@ -353,3 +353,32 @@ CREATE TABLE audit (
     product TEXT   NOT NULL,     -- product.name, or '' if no product was changed
     detail  TEXT   NOT NULL      -- which release or token, and what has changed, as text
 );
+
+-- Each row is a process that has counted networks for the public figures on a day. It is
+-- written every minute, also without reports.
+CREATE TABLE network_run (
+    day     BIGINT NOT NULL,
+    process BIGINT NOT NULL,  -- random; a process that counts the same day again, because its clock was set back, has another one
+    seconds BIGINT NOT NULL,  -- how long it has counted on that day; of several processes, the longest one supplies the day
+    PRIMARY KEY (day, process)
+);
+
+-- Each row is what a process has counted of a product on a day: numbers of networks (IPv4 /24,
+-- IPv6 /48), but no network in any form. It is deleted when the public document of its week
+-- is made.
+CREATE TABLE network_count (
+    product BIGINT NOT NULL,  -- product.id
+    day     BIGINT NOT NULL,
+    process BIGINT NOT NULL,  -- network_run.process
+    cells   TEXT   NOT NULL,  -- JSON: networks by minor line, OS and architecture of their first report
+    PRIMARY KEY (product, day, process)
+);
+
+-- Each row is the public document of a product and week, with noise. It is made once and
+-- never changes.
+CREATE TABLE public_week (
+    product  BIGINT NOT NULL,  -- product.id
+    week     BIGINT NOT NULL,  -- first day, a Monday
+    document TEXT   NOT NULL,  -- JSON, as it is published
+    PRIMARY KEY (product, week)
+);

@@ -135,6 +135,8 @@ var conformance = []struct {
 	{"DoctorInconsistentStore", testDoctorInconsistentStore},
 	{"DoctorOldSketch", testDoctorOldSketch},
 	{"CanceledReads", testCanceledReads},
+	{"PublicWeek", testPublicWeek},
+	{"SweepNetworkCounts", testSweepNetworkCounts},
 }
 
 func TestConformance(t *testing.T) {

@@ -16,6 +16,11 @@ import (
 // ClosedBy is closedBy.
 var ClosedBy = closedBy
 
+// ExpireNetworkCounts is expireNetworkCounts.
+func (s *Store) ExpireNetworkCounts(ctx context.Context, now time.Time) error {
+	return s.expireNetworkCounts(ctx, now)
+}
+
 // SetFoldPage sets the number of reports that a fold reads at first, and returns the previous
 // one. A fold increases it up to four times.
 func SetFoldPage(page int) (before int) {

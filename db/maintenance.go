@@ -95,7 +95,7 @@ func (s *Store) removeExpired(ctx context.Context, keep Retention, now time.Time
 	if err != nil {
 		return s.explain(err)
 	}
-	return errors.Join(s.expireGrants(ctx, now), s.explain(s.expire(ctx, all, keep, now)))
+	return errors.Join(s.expireGrants(ctx, now), s.expireNetworkCounts(ctx, now), s.explain(s.expire(ctx, all, keep, now)))
 }
 
 // setExpired records, before the first of them is removed, that reports from before a time

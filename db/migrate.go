@@ -113,6 +113,25 @@ CREATE TABLE installation_count (
     back7 BIGINT NOT NULL,
     back28 BIGINT NOT NULL,
     PRIMARY KEY (product, day, build, node)
+);
+CREATE TABLE network_run (
+    day BIGINT NOT NULL,
+    process BIGINT NOT NULL,
+    seconds BIGINT NOT NULL,
+    PRIMARY KEY (day, process)
+);
+CREATE TABLE network_count (
+    product BIGINT NOT NULL,
+    day BIGINT NOT NULL,
+    process BIGINT NOT NULL,
+    cells TEXT NOT NULL,
+    PRIMARY KEY (product, day, process)
+);
+CREATE TABLE public_week (
+    product BIGINT NOT NULL,
+    week BIGINT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (product, week)
 );`,
 }
 

@@ -166,7 +166,7 @@ var deleteProductPages = []string{
 
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	// There may be reports from a transaction that began before the removal.
-	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "installation_count", "build", "file_layer", "release_layer", "stage", "hosted_file", "upstream_sync", "sync_claim", "bundle_sequence", "applied_bundle"}
+	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "installation_count", "build", "file_layer", "release_layer", "stage", "hosted_file", "upstream_sync", "sync_claim", "bundle_sequence", "applied_bundle", "network_count", "public_week"}
 	if err := deleteFrom(ctx, tx, all, "product = $1", product); err != nil {
 		return err
 	}
