@@ -57,8 +57,9 @@ type apiProduct struct {
 	Title     string  `json:"title"`
 	Latest    *string `json:"latest"`    // the latest release, or null
 	Preview   *string `json:"preview"`   // the newest pre-release if there is no release, or null
-	Instances any     `json:"instances"` // in the last 28 days, or null
+	Instances any     `json:"instances"` // in the last 28 days, or null without a token
 	Stats     string  `json:"stats"`     // URL of the list of its tables
+	Public    *string `json:"public"`    // URL of its public figures, or null
 }
 
 func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity) error {
@@ -80,13 +81,19 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 		if err != nil {
 			return err
 		}
-		body.Products = append(body.Products, apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), nullIfEmpty(v.Preview), recentInstances(v), s.statsPath(name, "", nil)})
+		one := apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), nullIfEmpty(v.Preview), nil, s.statsPath(name, "", nil), nil}
+		if id.role == reader {
+			one.Instances = recentInstances(v)
+		}
+		if s.options.PublicStats {
+			one.Public = new(s.publicPath(name, ""))
+		}
+		body.Products = append(body.Products, one)
 	}
 	return s.sendJSON(w, r, func() any { return body })
 }
 
-// recentInstances returns the instances of the last 28 days from the summary, which shows
-// no more than the role may see. It returns nil if there is none.
+// recentInstances returns the instances of the last 28 days from the summary.
 func recentInstances(v *stats.View) any {
 	for r := range v.Table("summary").All() {
 		if r.Text(stats.ColPeriod) == stats.Last28Days {
@@ -162,7 +169,7 @@ func (s *Server) apiTable(w http.ResponseWriter, r *http.Request, id identity) e
 		t := v.Table(r.PathValue("table")) // may be larger than the answer
 		switch {
 		case t == nil:
-			return content{}, s.noTable(w, v, r.PathValue("table"))
+			return content{}, noTable(v, r.PathValue("table"))
 		case asCSV:
 			err = t.WriteCSV(&b)
 		default:
@@ -201,12 +208,8 @@ func wantsCSV(w http.ResponseWriter, r *http.Request) (bool, error) {
 	}
 }
 
-// noTable returns the error for a table that does not exist or requires a token.
-func (s *Server) noTable(w http.ResponseWriter, v *stats.View, name string) error {
-	if slices.Contains(stats.TableNames, name) {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		return fail(http.StatusUnauthorized, "sign_in", "", "this table requires a token: send it as Authorization: Bearer TOKEN; create one with relcheck token add")
-	}
+// noTable returns the error for a table that does not exist.
+func noTable(v *stats.View, name string) error {
 	var names []string
 	for _, t := range v.Tables() {
 		names = append(names, t.Name)

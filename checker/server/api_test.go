@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -206,53 +205,5 @@ func TestAPIFormat(t *testing.T) {
 		if got := res.Header.Get("Content-Type"); got != c.want {
 			t.Errorf("%s with Accept: %s: got type %s, want %s", c.query, c.accept, got, c.want)
 		}
-	}
-}
-
-// TestPublicAPI checks that requests without a token get the public statistics of
-// complete days, and nothing else.
-func TestPublicAPI(t *testing.T) {
-	s := newFleet(t, server.Options{PublicStats: true, PublicThreshold: 10})
-	_, token := s.token(t)
-	if all := s.list(t, "/api/v1/products/opa/stats", token).Tables; len(all) != len(stats.TableNames) {
-		t.Errorf("with a token: got %d tables, want %d", len(all), len(stats.TableNames))
-	}
-	public := map[string]bool{}
-	for _, table := range s.list(t, "/api/v1/products/opa/stats?days=7", "").Tables {
-		public[table.Name] = true
-		res, body := s.read(t, table.JSON, "")
-		var d struct {
-			From, To string
-			Rows     []struct{ Instances *int64 }
-		}
-		if err := json.Unmarshal([]byte(body), &d); err != nil || res.StatusCode != http.StatusOK || d.To != (rollup.DayOf(time.Now())-1).String() {
-			t.Errorf("%s: got %s (error %v), want 200 and the requested table\n%.1000s", table.JSON, res.Status, err, body)
-		}
-		for _, row := range d.Rows {
-			if row.Instances != nil && *row.Instances%10 != 0 {
-				t.Errorf("%s: got %d instances, want a multiple of 10", table.Name, *row.Instances)
-			}
-		}
-	}
-	if !public["versions"] || public["heap"] || public["daily"] {
-		t.Errorf("got public tables %v, want versions among them, but not heap and daily", public)
-	}
-	for _, name := range stats.TableNames {
-		want := http.StatusOK
-		if !public[name] {
-			want = http.StatusUnauthorized
-		}
-		if res, body := s.read(t, "/api/v1/products/opa/stats/"+name, ""); res.StatusCode != want {
-			t.Errorf("%s: got %s, want status %d\n%.1000s", name, res.Status, want, body)
-		}
-	}
-	for _, query := range []string{"os=linux", "arch=amd64", "version=v1.0.0", "from=2026-01-01", "to=2026-01-01", "days=8", "below=v1.0.0", "above=1MiB", "compare=v1.0.0..v1.1.0"} {
-		res, body := s.read(t, "/api/v1/products/opa/stats/versions?"+query, "")
-		if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "sign in") {
-			t.Errorf("%s: got %s, want 400 and a hint to sign in\n%.1000s", query, res.Status, body)
-		}
-	}
-	if n := s.list(t, "/api/v1/products", "").Products[0].Instances; n == nil || *n == 0 || *n%10 != 0 {
-		t.Errorf("list of products: got %v instances, want a multiple of 10", n)
 	}
 }

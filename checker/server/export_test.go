@@ -15,7 +15,7 @@ const (
 	ReleaseToken = releaseToken
 	AnyToken     = anyToken
 	ReadStats    = readStats
-	ViewStats    = viewStats
+	ViewPublic   = viewPublic
 	Open         = open
 )
 
@@ -48,7 +48,7 @@ func (s *Server) HandlerWith(more ...Route) http.Handler {
 	routes := s.routes()
 	for _, m := range more {
 		routes = append(routes, route{pattern: m.Pattern, requires: m.Requires, handler: func(w http.ResponseWriter, r *http.Request, id identity) error {
-			return writeText(w, [...]string{"anonymous", "public", "reader"}[id.role])
+			return writeText(w, [...]string{"anonymous", "visitor", "reader"}[id.role])
 		}})
 	}
 	return s.handle(routes)
@@ -80,6 +80,17 @@ func (s *Server) SetClock(ctx context.Context, now func() time.Time) error {
 	return s.refresh(ctx)
 }
 
+// PublishAt does what [Server.publish] does at a time.
+func (s *Server) PublishAt(ctx context.Context, now time.Time) error {
+	if err := s.SetClock(ctx, func() time.Time { return now }); err != nil {
+		return err
+	}
+	return s.publishAt(ctx, now)
+}
+
+// WriteNetworks does what [Server.publish] does at the end.
+func (s *Server) WriteNetworks(ctx context.Context) error { return s.writeNetworks(ctx) }
+
 // AcceptsGzip reports whether a request accepts gzip.
 var AcceptsGzip = acceptsGzip
 
@@ -96,7 +107,7 @@ func (s *Server) CachedPages() (n, bytes int) {
 // DisablePageRateLimit removes the rate limit of pages.
 func (s *Server) DisablePageRateLimit() {
 	s.readersPace.SetLimit(rate.Inf)
-	s.publicPace.SetLimit(rate.Inf)
+	s.visitorsPace.SetLimit(rate.Inf)
 }
 
 // DisableTokenCache makes every request with a token or session query the store.

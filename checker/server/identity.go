@@ -17,7 +17,7 @@ const (
 	releaseToken                   // a token that may change releases
 	anyToken                       // a release or read token, or a session
 	readStats                      // a read token or a session
-	viewStats                      // the same, or nothing if the operator publishes statistics
+	viewPublic                     // the same, or nothing if the operator publishes figures
 	optional                       // nothing, but the answer depends on the identity
 	open                           // nothing; the credentials are not read
 )
@@ -27,7 +27,7 @@ type role int
 
 const (
 	anonymous role = iota // nothing
-	public                // the public view, see [Options.PublicStats]
+	visitor               // the public figures, see [Options.PublicStats]
 	reader                // everything
 )
 
@@ -54,7 +54,7 @@ func (s *Server) identify(r *http.Request) identity {
 	case id.token != nil && id.token.Allows(access.Read):
 		id.role = reader
 	case id.token == nil && s.options.PublicStats:
-		id.role = public
+		id.role = visitor
 	}
 	return id
 }
@@ -79,9 +79,9 @@ func (s *Server) authorize(rt route, w http.ResponseWriter, r *http.Request) err
 }
 
 func (id identity) check(p permission) error {
-	scope := [...]access.Scope{adminToken: access.Admin, releaseToken: access.Release, anyToken: access.Release, readStats: access.Read, viewStats: access.Read}[p]
+	scope := [...]access.Scope{adminToken: access.Admin, releaseToken: access.Release, anyToken: access.Release, readStats: access.Read, viewPublic: access.Read}[p]
 	switch {
-	case id.role == reader && p >= anyToken, id.role == public && p == viewStats:
+	case id.role == reader && p >= anyToken, id.role == visitor && p == viewPublic:
 		return nil
 	case id.signedIn && p <= releaseToken: // any page can make a browser send the cookie of its session
 		return noToken()

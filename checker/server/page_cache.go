@@ -87,7 +87,7 @@ func (s *Server) keptPage(r *http.Request, id identity, v *stats.View, render fu
 func (s *Server) paced(r *http.Request, id identity, bytes int) error {
 	ctx, cancel := context.WithTimeout(r.Context(), viewWait)
 	defer cancel()
-	pace := s.publicPace
+	pace := s.visitorsPace
 	if id.role == reader {
 		pace = s.readersPace
 	}

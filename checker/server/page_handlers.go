@@ -69,6 +69,7 @@ func (s *Server) visitor(r *http.Request, id identity) pages.Visitor {
 		Path:     r.URL.EscapedPath(),
 		Overview: id.role != anonymous,
 		Reader:   id.role == reader,
+		Public:   s.networks != nil,
 		SignedIn: id.signedIn,
 	}
 }
@@ -128,10 +129,16 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, id identit
 		if err != nil {
 			return err
 		}
-		summary := pages.NewProductSummary(v, id.role != reader)
-		if id.role == reader {
-			summary.Synced = catalog.Oldest(p.Freshness(s.now(), s.options.StaleAfter))
+		if id.role != reader {
+			weeks, err := s.publicWeeks(r.Context(), p.Name)
+			if err != nil {
+				return err
+			}
+			data.Products = append(data.Products, pages.NewPublicSummary(v, documents(weeks)))
+			continue
 		}
+		summary := pages.NewProductSummary(v)
+		summary.Synced = catalog.Oldest(p.Freshness(s.now(), s.options.StaleAfter))
 		data.Products = append(data.Products, summary)
 	}
 	return s.sendPage(w, r, id, http.StatusOK, func(v pages.Visitor) ([]byte, error) { return pages.Overview(v, data) })
@@ -148,6 +155,9 @@ func (s *Server) productsByTitle() (all []catalog.Product) {
 }
 
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request, id identity) error {
+	if id.role != reader {
+		return s.publicPage(w, r, id)
+	}
 	if tidy, changed := tidied(r.URL.Query()); changed {
 		http.Redirect(w, r, pages.Address(s.root+r.URL.EscapedPath(), tidy), http.StatusSeeOther)
 		return nil

@@ -16,7 +16,7 @@ func (s *Server) releasePage(w http.ResponseWriter, r *http.Request, id identity
 	tag := r.PathValue("tag")
 	private(w.Header())
 	p := s.snapshot.Load().products.get(r.PathValue("product"))
-	forbidden := id.check(viewStats)
+	forbidden := id.check(viewPublic)
 	if forbidden != nil && (p == nil || !p.NotesOnPage()) {
 		return s.refuse(w, r, id, forbidden)
 	}

@@ -23,6 +23,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, c *call) error {
 	release := p.find(report.Version)
 	offer, verdict := p.judge(c.channel, release, report.Version)
 	answer := offer.answer(platform, verdict)
+	s.countNetwork(r, p, release, platform)
 	if s.mayRecord(w, r, p, kindReport) {
 		report.Version = s.countedVersion(r, p, report.Version, release != nil, platform)
 		day, err := s.store.Record(r.Context(), p.Name, platform, &report)

@@ -40,16 +40,17 @@ var publicRoutes = map[string]bool{
 var publicStatsRoutes = map[string]bool{
 	"GET /test/viewers":                            true,
 	"GET /products/{product}":                      true,
+	"GET /products/{product}/public":               true,
 	"GET /products/{product}/releases":             true,
 	"GET /products/{product}/releases/{tag...}":    true,
 	"GET /api/v1/products":                         true,
-	"GET /api/v1/products/{product}/stats":         true,
-	"GET /api/v1/products/{product}/stats/{table}": true,
+	"GET /api/v1/products/{product}/public":        true,
+	"GET /api/v1/products/{product}/public/{week}": true,
 }
 
 var testRoutes = []server.Route{
 	{Pattern: "GET /test/readers", Requires: server.ReadStats},
-	{Pattern: "GET /test/viewers", Requires: server.ViewStats},
+	{Pattern: "GET /test/viewers", Requires: server.ViewPublic},
 	{Pattern: "GET /api/test/{name}", Requires: server.ReadStats},
 }
 
@@ -216,7 +217,7 @@ func TestRoles(t *testing.T) {
 		cookie := s.session(t, id)
 		viewers := "401 "
 		if publicStats {
-			viewers = "200 public"
+			viewers = "200 visitor"
 		}
 		for _, c := range []struct {
 			credential

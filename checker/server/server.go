@@ -25,6 +25,7 @@ import (
 	"relcheck/checker/server/dialect"
 	"relcheck/checker/server/hosting"
 	"relcheck/checker/server/ratelimit"
+	"relcheck/checker/stats/public"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -77,6 +78,11 @@ type Store interface {
 	EntriesID(ctx context.Context, product string) (string, error)
 	// Totals reads the counts of a product in a range of days. keep selects the builds.
 	Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
+	// AddNetworkCounts, MakePublicWeek and PublicWeeks store the counts of networks and the
+	// public documents made from them, see package public.
+	AddNetworkCounts(ctx context.Context, r public.Run, changed map[int64]public.Cells) error
+	MakePublicWeek(ctx context.Context, product int64, week rollup.Day, now time.Time, document func(*public.Week) []byte) error
+	PublicWeeks(ctx context.Context, product string) ([][]byte, error)
 	// Token returns the access token with an ID, even if it is revoked, or nil if there is
 	// none.
 	Token(ctx context.Context, id string) (*access.Token, error)
@@ -106,9 +112,9 @@ type Store interface {
 type Options struct {
 	// Base is the URL at which clients reach the server, without a trailing slash.
 	Base string
-	// PublicStats shows statistics without a token, reduced by [stats.View.Public].
+	// PublicStats publishes figures without a token, see package public.
 	PublicStats bool
-	// PublicThreshold is the smallest number of instances that they show.
+	// PublicThreshold is the smallest figure that they show.
 	PublicThreshold int64
 	// KeepReports is how long reports are kept, and KeepRollups how long rollups are
 	// (0: forever).
@@ -154,15 +160,17 @@ type Server struct {
 	encoding turns // of answers of the API
 	exports  turns // of the releases of a product
 
-	readersPace, publicPace *rate.Limiter // of bytes of pages
+	readersPace, visitorsPace *rate.Limiter // of bytes of pages
 
 	metrics      *metrics
 	loadMu       sync.Mutex // so that an older state does not replace a newer one
 	clients      *clientip.Resolver
 	reports      *ratelimit.Limiter        // of reports and checks; nil without a limit
 	versions     *ratelimit.VersionLimiter // nil without a limit
-	queryTimeout time.Duration             // how long a request may query the store
-	now          func() time.Time          // decides which releases are offered
+	networks     *public.Counter           // nil if the server publishes no figures
+	publishing   publishing
+	queryTimeout time.Duration    // how long a request may query the store
+	now          func() time.Time // decides which releases are offered
 	snapshot     atomic.Pointer[snapshot]
 	dialects     dialectFolder // guarded by loadMu
 
@@ -180,11 +188,14 @@ func New(ctx context.Context, store Store, log *slog.Logger, o Options) (*Server
 		views:   &views{reading: semaphore.NewWeighted(maxReads), cached: map[viewKey]*cachedView{}},
 		pages:   &pageCache{cached: map[pageKey]*keptContent{}},
 		drawing: make(turns, atOnce), encoding: make(turns, atOnce), exports: make(turns, maxExports),
-		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), publicPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
+		readersPace: rate.NewLimiter(bytesASecond, bytesAtOnce), visitorsPace: rate.NewLimiter(bytesASecond, bytesAtOnce)}
 	s.options.StaleAfter = cmp.Or(o.StaleAfter, catalog.StaleAfter)
 	s.clients = clientip.NewResolver(o.TrustedProxies, log)
 	if o.ClientRate > 0 {
 		s.reports, s.versions = ratelimit.NewLimiter(o.ClientRate, maxClients), ratelimit.NewVersionLimiter(rollup.MaxUnreleasedBuilds)
+	}
+	if o.PublicStats {
+		s.networks = public.NewCounter(s.now(), s.countProducts)
 	}
 	s.openFiles(ctx)
 	s.metrics = newMetrics(s)
@@ -236,6 +247,9 @@ func (s *Server) Watch(ctx context.Context) {
 	var background sync.WaitGroup
 	background.Go(func() { s.auth.usage.run(ctx, s.store) })
 	background.Go(func() { s.clients.Watch(ctx, s.storeClientsHidden) })
+	if s.networks != nil {
+		background.Go(func() { s.publish(ctx) })
+	}
 	if s.files != nil {
 		background.Go(func() { s.files.Run(ctx, s.hosted) })
 	}
@@ -315,9 +329,11 @@ type route struct {
 
 func (s *Server) routes() []route {
 	return []route{
-		{"GET /api/v1/products", s.limitQueryTime(checkParameters(s.apiProducts, "page", "per_page")), viewStats},
-		{"GET /api/v1/products/{product}/stats", s.limitQueryTime(checkParameters(s.apiTables, statsParameters[:len(statsParameters)-1]...)), viewStats},
-		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), viewStats},
+		{"GET /api/v1/products", s.limitQueryTime(checkParameters(s.apiProducts, "page", "per_page")), viewPublic},
+		{"GET /api/v1/products/{product}/stats", s.limitQueryTime(checkParameters(s.apiTables, statsParameters[:len(statsParameters)-1]...)), readStats},
+		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), readStats},
+		{"GET /api/v1/products/{product}/public", s.limitQueryTime(checkParameters(s.apiPublicWeeks, "format")), viewPublic},
+		{"GET /api/v1/products/{product}/public/{week}", s.limitQueryTime(checkParameters(s.apiPublicWeeks, "format")), viewPublic},
 		{"GET /api/v1/products/{product}", checkParameters(s.apiProductSettings), readStats},
 		{"PUT /api/v1/products/{product}", checkParameters(s.putProduct), adminToken},
 		{"DELETE /api/v1/products/{product}", checkParameters(s.deleteProduct, "reports"), adminToken},
@@ -335,8 +351,9 @@ func (s *Server) routes() []route {
 		{"GET /connect", s.page(s.connectPage), optional},
 		{"GET /privacy", s.page(s.privacyPage), optional},
 		{"GET /assets/{name}", s.asset, open},
-		{"GET /products/{product}", s.page(s.productPage), viewStats},
-		{"GET /products/{product}/releases", s.page(s.releasesPage), viewStats},
+		{"GET /products/{product}", s.page(s.productPage), viewPublic},
+		{"GET /products/{product}/public", s.page(s.publicPage), viewPublic},
+		{"GET /products/{product}/releases", s.page(s.releasesPage), viewPublic},
 		{"GET /products/{product}/releases/{tag...}", s.page(s.releasePage), optional},
 		{"GET /products/{product}/connect", s.page(s.connectPage), optional},
 		{"GET /sign-in", s.page(s.showSignIn), optional},

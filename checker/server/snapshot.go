@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/stats"
 	"relcheck/checker/version"
 )
 
@@ -41,6 +42,7 @@ type product struct {
 	channels map[string]*channel        // by name; "" is the default one
 	next     time.Time                  // the earliest time at which a release that waits is offered, or zero
 	hints    func() []string            // see [catalog.Product.Hints]
+	lines    func() *stats.Lines
 
 	entries    []productEntry
 	unanswered []string                 // why it does not answer dialects that it lists
@@ -164,6 +166,10 @@ func (p *product) with(l catalog.Listing, links *links, now time.Time) *product 
 	}
 	next := &product{id: l.ID, Product: l.Product, links: links, scheme: l.Scheme(), origins: strings.Fields(l.Origins)}
 	next.add(p, l.Rank(l.Releases))
+	next.lines = sync.OnceValue(func() *stats.Lines {
+		lines := stats.NewLines(&next.Product, next.releases)
+		return &lines
+	})
 	next.offer(p, now)
 	return next
 }

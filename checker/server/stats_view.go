@@ -16,32 +16,28 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// view returns the statistics of a product, as far as the role of a request may see them.
-// The function get returns the parameters of the query by name. Pages and the API share it.
+// view returns the statistics of a product. The function get returns the parameters of the
+// query by name. Pages and the API share it. For a client that may not see statistics it
+// returns a view without any, which only shows releases.
 func (s *Server) view(r *http.Request, id identity, name string, get func(string) string) (*stats.View, error) {
 	p, err := s.product(name)
 	if err != nil {
 		return nil, err
 	}
-	public, today := id.role != reader, rollup.DayOf(time.Now())
-	parse, fresh := stats.ParseQuery, viewFresh
-	if public {
-		parse, fresh = stats.ParsePublicQuery, publicFresh // which excludes today
+	today := rollup.DayOf(time.Now())
+	if id.role != reader {
+		return stats.NewView(p.Product, p.releases, stats.Query{}, &rollup.Totals{Known: rollup.Range{From: 1, To: 0}}, today), nil
 	}
-	q, err := parse(get, today)
+	q, err := stats.ParseQuery(get, today)
 	if err != nil {
 		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOfError(err), err.Error())
 	}
-	v, err := s.views.get(r.Context(), viewKey{p, q, today, public}, fresh, func(ctx context.Context) (*stats.View, error) {
+	v, err := s.views.get(r.Context(), viewKey{p, q, today}, func(ctx context.Context) (*stats.View, error) {
 		totals, err := s.store.Totals(ctx, p.Name, q.Range, q.Keeps(p.Scheme()))
 		if err != nil {
 			return nil, err
 		}
-		v := stats.NewView(p.Product, p.releases, q, totals, today)
-		if public {
-			v = v.Public(s.options.PublicThreshold)
-		}
-		return v, nil
+		return stats.NewView(p.Product, p.releases, q, totals, today), nil
 	})
 	if err != nil {
 		err = s.viewError(r, name, err)
@@ -79,8 +75,6 @@ func (s *Server) limitQueryTime(h handler) handler {
 const (
 	// viewFresh is how long a view is reused. Statistics change every few seconds.
 	viewFresh = 2 * time.Second
-	// publicFresh is how long a public view is reused.
-	publicFresh = time.Minute
 	// maxViews is the maximum number of cached views.
 	maxViews = 16
 	// maxReads is the number of views that are read at a time. Reading a view may take a
@@ -96,7 +90,6 @@ type viewKey struct {
 	product *product
 	query   stats.Query
 	today   rollup.Day
-	public  bool // reduced to public statistics
 }
 
 // views reads and caches views. Requests for the same view share one read.
@@ -118,14 +111,14 @@ type cachedView struct {
 
 // get returns a cached view, or the result of read. Reading continues when the client
 // disconnects, because other requests may wait for it.
-func (v *views) get(ctx context.Context, key viewKey, fresh time.Duration, read func(context.Context) (*stats.View, error)) (*stats.View, error) {
+func (v *views) get(ctx context.Context, key viewKey, read func(context.Context) (*stats.View, error)) (*stats.View, error) {
 	v.mu.Lock()
 	entry := v.cached[key]
 	if entry == nil || entry.stale() {
 		v.evict()
 		entry = &cachedView{done: make(chan struct{})}
 		v.cached[key] = entry
-		go v.read(context.WithoutCancel(ctx), entry, fresh, read)
+		go v.read(context.WithoutCancel(ctx), entry, read)
 	}
 	v.mu.Unlock()
 	select {
@@ -157,13 +150,13 @@ func (v *views) evict() {
 	}
 }
 
-func (v *views) read(ctx context.Context, entry *cachedView, fresh time.Duration, read func(context.Context) (*stats.View, error)) {
+func (v *views) read(ctx context.Context, entry *cachedView, read func(context.Context) (*stats.View, error)) {
 	defer func() {
 		if p := recover(); p != nil { // this goroutine has no handler that recovers
 			entry.err = fmt.Errorf("panic while reading a view: %v\n%s", p, debug.Stack())
 		}
 		if entry.err == nil {
-			entry.until = time.Now().Add(fresh)
+			entry.until = time.Now().Add(viewFresh)
 		}
 		close(entry.done)
 	}()

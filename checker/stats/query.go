@@ -21,9 +21,6 @@ const (
 	maxDays = 3660
 )
 
-// publicDays are the numbers of days that public queries may have.
-var publicDays = []int{7, defaultDays, 90, 365}
-
 // ParseQuery parses the parameters days, from, to, version, os, arch, below, above and
 // compare. The function get returns "" for a parameter that is absent. The text of an error
 // begins with the name of the parameter and says how to change it.
@@ -39,26 +36,6 @@ func ParseQuery(get func(name string) string, today rollup.Day) (Query, error) {
 	if p.err != nil {
 		return Query{}, p.err
 	}
-	return q, nil
-}
-
-// ParsePublicQuery parses the query of a client that is not signed in. It only allows the
-// parameter days with a few values. The last day is yesterday. All other parameters are
-// refused, so that unfiltered statistics are not mistaken for filtered ones.
-func ParsePublicQuery(get func(name string) string, today rollup.Day) (Query, error) {
-	for _, name := range []string{"from", "to", "version", "os", "arch", "below", "above", "compare"} {
-		if get(name) != "" {
-			return Query{}, fmt.Errorf("%s requires a sign-in: sign in, or leave it out", name)
-		}
-	}
-	q, err := ParseQuery(get, today)
-	if err != nil {
-		return Query{}, err
-	}
-	if !slices.Contains(publicDays, q.LastDays) {
-		return Query{}, fmt.Errorf("days=%d requires a sign-in: sign in, or use 7, 28, 90 or 365", q.LastDays)
-	}
-	q.Range = rollup.Range{From: today - 1, To: today - 1}.Last(q.LastDays)
 	return q, nil
 }
 

@@ -111,27 +111,6 @@ func TestParseBytes(t *testing.T) {
 	}
 }
 
-func TestPublicQuery(t *testing.T) {
-	today := date("2026-03-31")
-	for query, want := range map[string]string{
-		"": "2026-03-03", "days=7": "2026-03-24", "days=28": "2026-03-03", "days=90": "2025-12-31", "days=365": "2025-03-31",
-		"days=8": "", "days=x": "", "days=29": "", "days=27": "", "from=2026-03-03": "", "to=2026-03-31": "", "version=v1.0.0": "", "os=linux": "",
-		"arch=arm64": "", "below=1.0.0": "", "above=1": "", "compare=v1.0.0..v1.1.0": "",
-	} {
-		values, _ := url.ParseQuery(query)
-		q, err := stats.ParsePublicQuery(values.Get, today)
-		if err == nil && (want == "" || q.From != date(want) || q.To != today-1) || err != nil && want != "" {
-			t.Errorf("%s: got %v, %v, want first day %q", query, q, err, want)
-		}
-		if err != nil {
-			continue
-		}
-		if again, err := stats.ParsePublicQuery(q.Values().Get, today); err != nil || again != q {
-			t.Errorf("%s: parsing %s: got %v, %v", query, q.Values().Encode(), again, err)
-		}
-	}
-}
-
 // roundTrip checks that parsing the values of a query returns the query.
 func roundTrip(t rapid.TB, q stats.Query, today rollup.Day) {
 	t.Helper()

@@ -83,9 +83,6 @@ type Table struct {
 	scheme version.Scheme // of the product's tags
 }
 
-// Has reports whether the table has a column. Tables of public views have fewer.
-func (t *Table) Has(c Column) bool { return slices.Contains(t.Columns, c) }
-
 // Index returns the index of a column. It panics if the table does not have it.
 func (t *Table) Index(c Column) int {
 	i := slices.Index(t.Columns, c)

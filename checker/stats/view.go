@@ -15,7 +15,7 @@ import (
 type View struct {
 	Product    catalog.Product
 	Query      Query
-	Known      rollup.Range // days with data; in a public view, as far as the public may know
+	Known      rollup.Range // days with data
 	AsOf       time.Time    // see [Totals]
 	Today      rollup.Day   // incomplete: its counts still grow
 	Latest     string       // the tag of the latest release, or ""
@@ -23,7 +23,6 @@ type View struct {
 	Unreleased bool         // the product has no releases, not even withdrawn ones
 
 	tables        []definition
-	threshold     int64 // of a public view, see [View.Public]; else 0
 	published     published
 	builds        []build
 	usedVersions  []*usedVersion // newest first
@@ -124,9 +123,7 @@ func (v *View) addBuilds(builds []rollup.BuildTotals) {
 const maxUnreleased = 200
 
 // otherVersions returns the versions, by display name, that are counted as
-// [rollup.Other]. In a public view they are all unreleased versions, because a version may
-// name a person or a machine. Otherwise they are the unreleased versions with the fewest
-// instances, beyond maxUnreleased.
+// [rollup.Other]: the unreleased versions with the fewest instances, beyond maxUnreleased.
 func (v *View) otherVersions(builds []rollup.BuildTotals) map[string]bool {
 	instances := map[string]int64{}
 	for i := range builds {
@@ -134,15 +131,11 @@ func (v *View) otherVersions(builds []rollup.BuildTotals) map[string]bool {
 			instances[v.published.displayName(version)] += builds[i].Instances
 		}
 	}
-	separate := maxUnreleased
-	if v.threshold > 0 {
-		separate = 0
-	}
 	names := slices.SortedFunc(maps.Keys(instances), func(a, b string) int {
 		return cmp.Or(cmp.Compare(instances[b], instances[a]), cmp.Compare(a, b))
 	})
 	other := map[string]bool{}
-	for _, name := range names[min(separate, len(names)):] {
+	for _, name := range names[min(maxUnreleased, len(names)):] {
 		other[name] = true
 	}
 	return other

@@ -12,9 +12,6 @@ import (
 
 func (b *builder) activitySection() section {
 	p := section{ID: "activity", Title: "Activity", Lead: []string{"Instances that reported, and checks: requests for the latest release by clients that do not report."}}
-	if b.public {
-		p.Lead = []string{"Instances that reported in each week."}
-	}
 	if b.total() == 0 {
 		p.Lead = []string{"Checks: requests for the latest release by clients that do not report."}
 		p.addFigures(b.dailyChart(stats.ColChecks, "Checks per day"), b.checksByBuild())

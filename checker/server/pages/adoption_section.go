@@ -50,11 +50,7 @@ func (p dayPoints) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), 
 
 func (b *builder) adoptionSection() section {
 	p := section{ID: "spread", Title: "Adoption"}
-	unit := "day"
-	if b.public {
-		unit = "week"
-	}
-	p.Lead = []string{"The share of instances that ran each " + b.seriesKind() + ", by " + unit + "."}
+	p.Lead = []string{"The share of instances that ran each " + b.seriesKind() + ", by day."}
 	if b.byLine {
 		p.Lead = append(p.Lead, "The table of versions below lists every single version.")
 	}
@@ -67,11 +63,7 @@ func (b *builder) adoptionChart() *figure {
 	if f == nil {
 		return nil
 	}
-	step := 1
-	if b.public {
-		step = 7
-	}
-	at := newDayPoints(t, step)
+	at := newDayPoints(t, 1)
 	counts := b.countBySeries(t, at)
 	names := b.presentSeries(counts)
 	f.Legend = b.legend(names)

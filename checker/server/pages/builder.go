@@ -57,8 +57,7 @@ type formField struct{ Label, Name, Value, List string }
 // builder builds the sections of a product's page from a view.
 type builder struct {
 	*stats.View
-	root    string // see [Visitor]
-	public  bool
+	root    string                  // see [Visitor]
 	tables  map[string]*stats.Table // filled so far, by name
 	invalid InvalidParams
 	byLine  bool              // charts show minor lines, because there are too many versions
@@ -74,8 +73,8 @@ const (
 	minColoredShare = 0.6
 )
 
-func newBuilder(v *stats.View, root string, public bool, invalid InvalidParams) *builder {
-	b := &builder{View: v, root: root, public: public, invalid: invalid, tables: map[string]*stats.Table{}}
+func newBuilder(v *stats.View, root string, invalid InvalidParams) *builder {
+	b := &builder{View: v, root: root, invalid: invalid, tables: map[string]*stats.Table{}}
 	if b.assignColors("versions", stats.ColVersion) < minColoredShare {
 		versions := *b
 		b.byLine = true

@@ -27,6 +27,7 @@ type ProductSummary struct {
 	Tiles               []tile
 	Spark               template.HTML
 	SparkNote           string
+	Visitor             bool               // sees public figures only
 	Synced              *catalog.Freshness // of the upstream with the oldest sync, or nil
 }
 
@@ -39,32 +40,24 @@ type overviewPage struct {
 // Overview renders the page that lists all products.
 func Overview(v Visitor, d OverviewData) ([]byte, error) {
 	d.Search.Label = "Name contains"
-	page := overviewPage{OverviewData: d, Empty: d.Search.Value == "" && d.Pager.Pages() <= 1}
+	page := overviewPage{OverviewData: d, Empty: d.Search.Value == "" && d.Pager.Pages() <= 1 && v.Reader}
 	for _, p := range d.Products {
 		page.Empty = page.Empty && len(p.Tiles) == 0
 	}
-	if !page.Empty {
-		page.About = aboutInstances(!v.Reader)
+	if !page.Empty && v.Reader {
+		page.About = aboutInstances
 	}
 	return render("overview", v, "relcheck", page)
 }
 
 // NewProductSummary returns the summary of a product from its statistics of the last 28
-// days, and whether these are the public ones.
-func NewProductSummary(v *stats.View, public bool) ProductSummary {
-	o := ProductSummary{Name: v.Product.Name, Title: v.Product.Title, Latest: "No releases yet."}
-	switch {
-	case v.Latest != "":
-		o.Latest = v.Latest + " is the latest release."
-	case v.Preview != "":
-		o.Latest = "Only pre-releases, such as " + v.Preview + "."
-	case !v.Unreleased:
-		o.Latest = "No release is offered."
-	}
+// days.
+func NewProductSummary(v *stats.View) ProductSummary {
+	o := ProductSummary{Name: v.Product.Name, Title: v.Product.Title, Latest: latestNote(v)}
 	if v.Known.Days() == 0 {
 		return o
 	}
-	b := newBuilder(v, "", public, nil)
+	b := newBuilder(v, "", nil)
 	for _, t := range b.summaryTiles() {
 		if strings.HasPrefix(t.Name, "Instances") || b.total() == 0 {
 			o.Tiles = append(o.Tiles, t)
@@ -79,13 +72,23 @@ func NewProductSummary(v *stats.View, public bool) ProductSummary {
 	return o
 }
 
-// sparkline draws the numbers of instances, or of checks, by day or week. It also returns
+// latestNote describes which release of a product is the latest.
+func latestNote(v *stats.View) string {
+	switch {
+	case v.Latest != "":
+		return v.Latest + " is the latest release."
+	case v.Preview != "":
+		return "Only pre-releases, such as " + v.Preview + "."
+	case v.Unreleased:
+		return "No releases yet."
+	}
+	return "No release is offered."
+}
+
+// sparkline draws the numbers of instances, or of checks, by day. It also returns
 // a description.
 func (b *builder) sparkline() (template.HTML, string) {
-	t, column, unit := b.Table("daily"), stats.ColDay, "day"
-	if t == nil {
-		t, column, unit = b.Table("weekly"), stats.ColFrom, "week"
-	}
+	t := b.Table("daily")
 	counted, name := stats.ColInstances, "Instances"
 	if b.total() == 0 && b.checks() > 0 {
 		counted, name = stats.ColChecks, "Checks"
@@ -94,7 +97,7 @@ func (b *builder) sparkline() (template.HTML, string) {
 	var first rollup.Day
 	for r := range t.All() {
 		if len(values) == 0 {
-			first = r.Day(column)
+			first = r.Day(stats.ColDay)
 		}
 		values = append(values, float64(r.Number(counted)))
 	}
@@ -102,6 +105,6 @@ func (b *builder) sparkline() (template.HTML, string) {
 		return "", ""
 	}
 	most := slices.Max(values)
-	note := name + " per " + unit + " since " + formatDay(first) + ", at most " + formatNumber(int64(most))
+	note := name + " per day since " + formatDay(first) + ", at most " + formatNumber(int64(most))
 	return chart.Sparkline(values, note), note
 }

@@ -39,7 +39,7 @@ type ProductData struct {
 
 // Product renders the statistics page of a product.
 func Product(v Visitor, d ProductData) ([]byte, error) {
-	page := newProductPage(newBuilder(d.View, v.Root, !v.Reader, d.Invalid))
+	page := newProductPage(newBuilder(d.View, v.Root, d.Invalid))
 	page.Base, page.Tabs = d.Base, v.tabs(&page.Product)
 	return render("product", v, page.Product.Title, page)
 }
@@ -55,7 +55,7 @@ func Address(path string, values url.Values) string {
 func newProductPage(b *builder) *productPage {
 	p := &productPage{Product: b.Product, Latest: b.Latest, Preview: b.Preview, Empty: b.Known.Days() == 0}
 	if !p.Empty {
-		p.Picker, p.Tiles, p.DataNote, p.About, p.Lead = b.queryPicker(), b.summaryTiles(), b.dataNote(), aboutNumbers(b.public), b.introduction()
+		p.Picker, p.Tiles, p.DataNote, p.About, p.Lead = b.queryPicker(), b.summaryTiles(), b.dataNote(), aboutNumbers, b.introduction()
 		p.Sections = slices.DeleteFunc(b.sections(), func(one section) bool { return len(one.Figures) == 0 })
 	}
 	p.Errors = b.invalid.pageErrors()
@@ -83,7 +83,7 @@ func (b *builder) total() (n int64) {
 
 func (b *builder) checks() int64 {
 	r, ok := b.period(stats.WholeRange)
-	if !ok || b.public {
+	if !ok {
 		return 0
 	}
 	return r.Number(stats.ColChecks)
@@ -187,9 +187,7 @@ func (b *builder) filterText() string {
 
 func (b *builder) dataNote() string {
 	text := "An instance is one running process; a restart is a new instance."
-	if b.public {
-		text += " Counts are rounded down. Unreleased versions and small counts are shown as other."
-	} else if !b.AsOf.IsZero() {
+	if !b.AsOf.IsZero() {
 		text = "As of " + b.AsOf.UTC().Format("2"+nbsp+"January"+nbsp+"2006, 15:04") + nbsp + "UTC. " + text
 	}
 	return text
@@ -198,7 +196,6 @@ func (b *builder) dataNote() string {
 // queryPicker is the part of the page that chooses the period and the filter.
 type queryPicker struct {
 	Ranges                    []link
-	Filters                   bool // only for signed-in readers
 	RangeError                string
 	FilterError               string
 	CustomRange               bool
@@ -214,14 +211,12 @@ type queryPicker struct {
 func (b *builder) queryPicker() *queryPicker {
 	q := b.Query
 	p := &queryPicker{
-		Filters: !b.public, CustomRange: q.LastDays == 0, From: b.invalid.value("from", q.From.String()), To: b.invalid.value("to", q.To.String()),
+		CustomRange: q.LastDays == 0, From: b.invalid.value("from", q.From.String()), To: b.invalid.value("to", q.To.String()),
 		RangeHidden: b.hiddenFields("days", "from", "to"), FilterHidden: b.hiddenFields("version", "os", "arch"),
 		Version: b.invalid.value("version", q.Version), HasFilter: q.Filter != stats.Filter{}, Reset: b.link(map[string]string{"version": "", "os": "", "arch": ""}),
 	}
-	if p.Filters {
-		p.RangeError = cmp.Or(b.invalid.formError("", "to"), b.invalid.formError("", "from"))
-		p.FilterError = b.invalid.formError("", "version", "os", "arch")
-	}
+	p.RangeError = cmp.Or(b.invalid.formError("", "to"), b.invalid.formError("", "from"))
+	p.FilterError = b.invalid.formError("", "version", "os", "arch")
 	p.CustomRange = p.CustomRange || p.RangeError != ""
 	for _, days := range []struct{ number, text string }{{"7", "7 days"}, {"28", "28 days"}, {"90", "90 days"}, {"365", "1 year"}} {
 		value := days.number

@@ -58,7 +58,7 @@ func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	versions := d.View.Table("versions")
 	if page.Counted {
 		page.Lead += " Instances are counted over the last 28 days."
-		page.About = aboutInstances(!v.Reader)
+		page.About = aboutInstances
 	}
 	page.Rows = releaseRows(d.Releases, versions, d.View.Latest)
 	for i, r := range d.Releases {

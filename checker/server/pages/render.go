@@ -16,8 +16,9 @@ import (
 type Visitor struct {
 	Root     string // path of the base URL, which precedes all paths, or empty
 	Path     string // escaped path of the request below Root, whose link is marked as current
-	Overview bool   // may see the overview, with public statistics at least
+	Overview bool   // may see the overview, with public figures at least
 	Reader   bool   // may see all statistics
+	Public   bool   // the server publishes figures
 	SignedIn bool   // has a session, and so can sign out
 }
 
@@ -64,7 +65,11 @@ func (v Visitor) navigation() []link {
 
 func (v Visitor) tabs(p *catalog.Product) []link {
 	root := "/products/" + url.PathEscape(p.Name)
-	return v.links(link{Text: "Statistics", URL: root}, link{Text: "Releases", URL: root + "/releases"}, link{Text: "Connect", URL: root + "/connect"})
+	all := []link{{Text: "Statistics", URL: root}, {Text: "Releases", URL: root + "/releases"}, {Text: "Connect", URL: root + "/connect"}}
+	if v.Public && v.Reader {
+		all = append(all, link{Text: "Public figures", URL: root + "/public"})
+	}
+	return v.links(all...)
 }
 
 // Error renders the page that shows an error.

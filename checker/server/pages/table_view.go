@@ -92,10 +92,9 @@ func newTableView(t *stats.Table) *tableView {
 	return g
 }
 
-// newColumnsView returns a view of some columns of a table. It omits columns that a public
-// table lacks.
+// newColumnsView returns a view of some columns of a table.
 func newColumnsView(t *stats.Table, columns ...stats.Column) *tableView {
-	return newTableView(t.Select(slices.DeleteFunc(columns, func(c stats.Column) bool { return !t.Has(c) })...))
+	return newTableView(t.Select(columns...))
 }
 
 // addCharts inserts a column of charts, at least one for each row.
