@@ -13,7 +13,7 @@ import (
 )
 
 // AddNetworkCounts stores what a process has counted on a day, in place of what it has stored
-// before. Products are identified by ID; those that do not exist any more are left out.
+// before. Products are identified by ID; missing ones are left out.
 func (s *Store) AddNetworkCounts(ctx context.Context, r public.Run, changed map[int64]public.Cells) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO network_run (day, process, seconds) VALUES ($1, $2, $3)
@@ -102,8 +102,8 @@ func (s *Store) PublicWeeks(ctx context.Context, product string) ([][]byte, erro
 	return all, s.explain(err)
 }
 
-// expireNetworkCounts removes counts that no document has been made from, and those of days
-// that a wrong clock has made up.
+// expireNetworkCounts removes counts that no document has been made from for three weeks, and
+// counts of days that a wrong clock has caused.
 func (s *Store) expireNetworkCounts(ctx context.Context, now time.Time) error {
 	today := rollup.DayOf(now)
 	return s.inTx(ctx, func(tx *sql.Tx) error {

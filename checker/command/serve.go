@@ -23,12 +23,8 @@ import (
 	"relcheck/db/backup"
 )
 
-const (
-	// maxSourceRate is more than a client can send in a minute.
-	maxSourceRate = 1_000_000_000
-	// minThreshold is the smallest count that does not identify a single instance.
-	minThreshold = 2
-)
+// maxSourceRate is more than a client can send in a minute.
+const maxSourceRate = 1_000_000_000
 
 type serveOptions struct {
 	server.Options
@@ -61,8 +57,8 @@ func serveCommand(streams IO) *cobra.Command {
 	dbFlag(c, &o.db)
 	f.StringVar(&o.Base, "base-url", "", "`URL` at which clients reach the service, also with a path; links in answers begin with it (default: the listen address)")
 	f.StringVar(&o.metrics, "metrics-listen", "", "`address` that serves only /metrics, without a token (default: none; the main address requires a token)")
-	f.BoolVar(&o.PublicStats, "public-stats", false, "show statistics without sign-in, hiding small counts, unreleased versions and memory usage")
-	f.Int64Var(&o.PublicThreshold, "public-threshold", 10, "smallest `number` of instances shown without sign-in; smaller counts are part of other")
+	f.BoolVar(&o.PublicStats, "public-stats", false, "publish weekly figures without sign-in: networks by minor line, OS and architecture, with noise that protects each network")
+	f.Int64Var(&o.PublicThreshold, "public-threshold", 40, "smallest public figure that is shown: a `number` of networks a day")
 	keepFlag(c, &o.KeepReports, "keep-reports", "how long to keep reports after they are part of the statistics")
 	keepFlag(c, &o.KeepRollups, "keep-rollups", "how long to keep statistics")
 	scheduleFlags(c, &o.backups, "`folder` for scheduled backups (default: no backups)", "time between two scheduled backups")
@@ -91,8 +87,8 @@ func (o *serveOptions) check() error {
 		}
 	}
 	switch {
-	case o.PublicThreshold < minThreshold:
-		return usageError("--public-threshold: %d hides no instance: enter %d or more", o.PublicThreshold, minThreshold)
+	case o.PublicThreshold < 1:
+		return usageError("--public-threshold: %d is too small: enter 1 or more", o.PublicThreshold)
 	case o.ClientRate < 0 || o.ClientRate > maxSourceRate:
 		return usageError("--source-rate: %d is out of range: enter a number from 0 to %d", o.ClientRate, maxSourceRate)
 	case o.backups.Keep < 1:

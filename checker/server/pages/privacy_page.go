@@ -73,13 +73,17 @@ const forgetAfter = (rollup.MaxSilence + 24*60*60) * time.Second
 
 // storedData lists what is stored about reports and checks, and for how long.
 func storedData(o PrivacyData) []term {
-	return []term{
+	all := []term{
 		{"Each report", "The fields above, the platform, and the time of receipt to the second. Instead of the day of the last answer, it has whether the report is the first of its day. " + retention(o.KeepReports)},
 		{"Counts by day, week and four weeks", "By version and platform: how many reports, distinct instances and heaps of each size there were, and the highest heap of an instance on a day. Instances are counted by a sketch that does not reveal instance IDs. " + retention(o.KeepRollups)},
 		{"Counts of installations by day", "By version and platform: how many reports were the first of an installation on a day, in a week and in four weeks, how many installations were new, and how many came back after 7 or 28 days. They contain nothing about a single installation. " + retention(o.KeepRollups)},
 		{"Whether an instance reported again", fmt.Sprintf("A keyed hash of the instance ID and the times of its first and last report, until the instance has sent nothing for %s. The instance ID cannot be derived from the hash.", formatDuration(forgetAfter))},
 		{"Checks", "How often programs of each version and platform checked for the latest release on a day, without an instance ID."},
 	}
+	if o.PublicStats {
+		all = append(all, term{"Numbers of networks", "From how many networks (IPv4 /24 or IPv6 /48) each product was reported on a day, by minor line, operating system and architecture, until the public figures of the week are made. No network is stored in any form: networks are compared in memory only, as hashes with a key that changes every day."})
+	}
+	return all
 }
 
 func retention(d time.Duration) string {
@@ -101,9 +105,9 @@ func formatDuration(d time.Duration) string {
 func visibility(o PrivacyData) string {
 	text := "Only people with a token from the operator of this server see statistics. They see counts, but never a report or an instance ID."
 	if o.PublicStats {
-		text = fmt.Sprintf("Everyone sees numbers of instances, rounded down to multiples of %[1]d. Groups of fewer than %[1]d instances count as other and are not shown. "+
-			"Unreleased versions also count as other, and nothing about memory is shown. "+
-			"People with a token from the operator of this server see all counts. These pages never show a report or an instance ID.", o.PublicThreshold)
+		text = fmt.Sprintf("Once a week, everyone sees from about how many networks each product is reported, by published minor line, operating system and architecture. "+
+			"Random noise limits what anyone can learn from the figures about a single network; the page of each product states the guarantee. Figures below %d are not shown. "+
+			"People with a token from the operator of this server see counts of instances. These pages never show a report or an instance ID.", o.PublicThreshold)
 	}
 	return text + " The operator can export the reports that are still stored."
 }

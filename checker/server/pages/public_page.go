@@ -216,14 +216,14 @@ func publicMethod(threshold int64, d *public.Document) []publicPoint {
 		{"Noise", fmt.Sprintf("The sum of seven days of every cell gets a random number of its own: z with a probability proportional to exp(−|z|/%d). That includes cells without any network: there is one for each published minor line, and for each operating system and architecture of Go. "+
 			"A figure is the result divided by 7 and rounded. Figures below %d are not shown. The total is the sum of the noisy cells of all architectures.", scale, threshold)},
 		{"Guarantee", "Take one network, one product and one week. Whether the network reported at all in that week, and what it reported, changes the probability of every possible document of the week by a factor of at most e, about 2.72. " +
-			"Whoever reads the document, and knows or forges all other reports, learns no more than that."},
+			"That holds for every reader, also for one that knows or forges all other reports."},
 		{"Why " + strconv.Itoa(scale), fmt.Sprintf("On each of 7 days the network adds 1 to one cell of each of 3 tables. If the day's set of networks is full, it also takes the place of one other network, which takes 1 from one cell of each table. "+
 			"So the cells change by at most 7 × 3 × 2 = %d in sum, and their noise changes the probability by at most exp(%[1]d/%[1]d) = e.", scale)},
 		{"One document", "The document of a week is made once, at 01:00 UTC on the Monday after it, from then on is shown at 02:00, and never changes. It is made by the clock, also if there was no report. Then the sums are deleted. Page, JSON and CSV show the same figures, and nothing that is more exact."},
-		{"What it does not cover", "The factors of several weeks multiply: a network that reports in k weeks is protected by a factor of e to the power of k. The same holds for k products, for a user with k networks (IPv4 and IPv6 are two), and if the operator restores a backup, so that a document is made twice. " +
+		{"What it does not cover", "The factors of several weeks multiply: if a network reports in k weeks, the factor is e to the power of k. The same is true of k products, of k networks of one user (IPv4 and IPv6 are two), and of k documents of one week, which are made if the operator restores a backup. " +
 			"People with a token from the operator see exact counts of instances."},
 		{"Precision", fmt.Sprintf("The noise of a figure has a standard deviation of %.1f networks, and is within ±%.0f in 95 of 100 cases. That of the total has a standard deviation of %.0f. A cell without networks is shown by chance in one of %s cases.", deviation, within, deviation*math.Sqrt(float64(len(public.Arches)+1)), formatNumber(int64(phantom)))},
-		{"Forged reports", fmt.Sprintf("Someone who controls m networks can move a cell by at most m. A server counts at most %s networks a day and product; someone with more of them could keep out others.", formatNumber(public.MaxNetworks))},
+		{"Forged reports", fmt.Sprintf("An attacker with m networks can move a figure by at most m. A server counts at most %s networks a day and product. An attacker with more networks can keep others out.", formatNumber(public.MaxNetworks))},
 		{"Missed reports", "A server that restarts begins the day again, and of several servers or restarts the one that ran longest supplies the day. So figures are rather too low." + counted},
 	}
 }

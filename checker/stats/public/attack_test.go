@@ -73,8 +73,8 @@ func loss(d *Document, of [2]world) (sum float64) {
 }
 
 // TestPrivacyLoss draws 100,000 documents with and without the network in the worst case. It
-// checks the loss of each document, and the loss by frequency: of documents that the attacker
-// cannot tell apart, and of the total of the document. It also checks how often the attacker
+// checks the loss of each document, and the loss by frequency: of documents that look alike
+// to the attacker, and of the total of the document. It also checks how often the attacker
 // guesses right.
 func TestPrivacyLoss(t *testing.T) {
 	for n, draws := range map[int64]int{700: draws, 7 * threshold: draws / 5} { // shown, and at the threshold
@@ -141,7 +141,7 @@ func checkFrequencies(t *testing.T, events map[float64][2]float64) (most float64
 }
 
 // TestPrivacyLossOfWeeks compares documents of two weeks: their noise is independent, so that
-// the difference of two weeks tells no more about a network that reports in one of them, and at
+// the difference of two weeks reveals no more about a network that reports in one of them, and at
 // most twice as much about one that reports in both.
 func TestPrivacyLossOfWeeks(t *testing.T) {
 	of, random := worlds(700), seeded(9)
@@ -165,7 +165,7 @@ func TestPrivacyLossOfWeeks(t *testing.T) {
 }
 
 // TestForgedReports checks that m forged networks move a cell by at most m, also if the sets
-// are full, and tell the attacker nothing more about the network.
+// are full, and reveal nothing more about the network.
 func TestForgedReports(t *testing.T) {
 	for _, forged := range []int64{0, 1, 9, 1000} {
 		of := worlds(700 + 7*forged)

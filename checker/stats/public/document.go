@@ -1,5 +1,5 @@
 // Package public counts the networks that report a product, and makes one document a week of
-// them, with enough noise that nobody can find out whether a certain network is among them.
+// them, with noise that limits what anyone can learn about a single network.
 //
 // A network is a /24 of IPv4 or a /48 of IPv6. Its first report of a day adds 1 to a cell of each
 // of three tables: published minor lines, operating systems and architectures. A document has
