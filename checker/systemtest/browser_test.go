@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"relcheck/checker/catalog"
 	"relcheck/checker/simulate"
 	"relcheck/checker/stats/fleet"
+	"relcheck/checker/stats/public"
 	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
@@ -45,6 +47,7 @@ func TestBrowser(t *testing.T) {
 	if filled, err := os.ReadFile(file); err != nil || os.WriteFile(public, filled, 0o600) != nil {
 		t.Fatalf("cannot copy the store: %v", err)
 	}
+	publishWeeks(t, public, 30)
 	full := servePages(t, file)
 	publicServer := servePages(t, public, "--public-stats")
 	publicServer.Link = ""
@@ -168,6 +171,43 @@ func fill(t testing.TB, file string, f fleet.Fleet) {
 	}
 	if err == nil {
 		_, err = s.Fold(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// publishWeeks makes the public documents of the last n weeks of a store, of networks whose
+// number grows.
+func publishWeeks(t *testing.T, file string, n int) {
+	t.Helper()
+	ctx := context.Background()
+	s, err := db.Open(ctx, file, readSchema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	all, err := s.Changes(ctx, catalog.Revision{})
+	last := rollup.OneWeek.Start(rollup.DayOf(time.Now())) - 7
+	for i := range n {
+		week, lines := last-7*rollup.Day(n-1-i), []string{"v1.8", "v1.7", "v1.6", "v1.5", "v1.4", "v1.3", "v1.2", "v1.1", "v1.0"}
+		for _, p := range all.Products {
+			cells, total := public.NewCells(), int64(7*(800+40*i))
+			for at, share := range []int64{20, 30, 18, 12, 8, 5, 3, 2, 1} {
+				cells.Lines[lines[at]] = total * share / 100
+			}
+			cells.OS = map[string]int64{"linux": total * 80 / 100, "darwin": total * 15 / 100, "windows": total * 5 / 100}
+			cells.Arch = map[string]int64{"amd64": total * 70 / 100, "arm64": total * 28 / 100, "riscv64": total * 2 / 100}
+			run := public.Run{ID: int64(week), Day: week, Seconds: 86400}
+			if err == nil {
+				err = s.AddNetworkCounts(ctx, run, map[int64]public.Cells{p.ID: cells})
+			}
+			if err == nil {
+				err = s.MakePublicWeek(ctx, p.ID, week, time.Now(), func(w *public.Week) []byte {
+					return public.New(p.Name, w, lines, 40, rand.Reader).Encode()
+				})
+			}
+		}
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -136,7 +136,7 @@ const allParams = "days=90&version=v1&os=linux&below=v1.0.0&above=1048576&compar
 const paths = {
   full: ["/", "/products/opa", "/products/opa?days=365", "/products/opa?" + allParams, "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa?below=nonsense&os=plan9&days=90"],
   empty: ["/", "/products/opa", "/products/opa/releases"],
-  public: ["/", "/products/opa", "/products/opa?days=365", "/products/opa/releases", "/sign-in", "/connect"],
+  public: ["/", "/products/opa", "/products/relcheck/public", "/products/opa/releases", "/sign-in", "/connect"],
   odd: ["/", "/products/opa", "/products/long"],
   hosting: ["/", "/products/opa/releases", "/products/opa/releases/v1.1.0", "/products/opa/releases/v1.0.0", "/products/app/releases", "/products/new/releases", "/connect"],
 };
