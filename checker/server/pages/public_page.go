@@ -46,7 +46,7 @@ func Public(v Visitor, d PublicData) ([]byte, error) {
 		page.Week = d.Weeks[d.Shown]
 		page.Method = publicMethod(page.Week.Threshold, page.Week)
 		page.Lead = page.lead()
-		page.Figures = []*figure{page.table("Minor lines", "lines", page.Week.Lines), page.table("Operating systems", "os", page.Week.OS), page.table("Architectures", "arch", page.Week.Arch)}
+		page.Figures = []*figure{page.table("Minor lines", "Line", "lines", page.Week.Lines), page.table("Operating systems", "OS", "os", page.Week.OS), page.table("Architectures", "Architecture", "arch", page.Week.Arch)}
 		page.History = page.history()
 		if d.Shown+1 < len(d.Weeks) {
 			page.Older = Address(v.Root+v.Path, url.Values{"week": {d.Weeks[d.Shown+1].From}})
@@ -80,11 +80,11 @@ func (p *publicPage) lead() (all []string) {
 }
 
 // table returns the figures of a table with bars.
-func (p *publicPage) table(title, name string, figures []public.Figure) *figure {
+func (p *publicPage) table(title, head, name string, figures []public.Figure) *figure {
 	f := &figure{Name: name, Title: title, Half: name != "lines"}
 	f.JSON = p.API + "/" + p.Week.From
 	f.CSV = f.JSON + "?format=csv"
-	view := &tableView{Caption: title, Head: []columnHead{{Text: title}, {Text: "Networks a day", Class: "n"}}}
+	view := &tableView{Caption: title, Head: []columnHead{{Text: head}, {Text: "Networks a day", Class: "n"}}}
 	most := int64(1)
 	for _, one := range figures {
 		most = max(most, one.Networks)
@@ -219,7 +219,7 @@ func publicMethod(threshold int64, d *public.Document) []publicPoint {
 			"That holds for every reader, also for one that knows or forges all other reports."},
 		{"Why " + strconv.Itoa(scale), fmt.Sprintf("On each of 7 days the network adds 1 to one cell of each of 3 tables. If the day's set of networks is full, it also takes the place of one other network, which takes 1 from one cell of each table. "+
 			"So the cells change by at most 7 × 3 × 2 = %d in sum, and their noise changes the probability by at most exp(%[1]d/%[1]d) = e.", scale)},
-		{"One document", "The document of a week is made once, at 01:00 UTC on the Monday after it, from then on is shown at 02:00, and never changes. It is made by the clock, also if there was no report. Then the sums are deleted. Page, JSON and CSV show the same figures, and nothing that is more exact."},
+		{"One document", "The document of a week is made once, after 01:00 UTC on the Monday after it. It is shown from 02:00 on and never changes. The clock decides when it is made, also if there was no report. Then the sums are deleted. Page, JSON and CSV show the same figures, and nothing that is more exact."},
 		{"What it does not cover", "The factors of several weeks multiply: if a network reports in k weeks, the factor is e to the power of k. The same is true of k products, of k networks of one user (IPv4 and IPv6 are two), and of k documents of one week, which are made if the operator restores a backup. " +
 			"People with a token from the operator see exact counts of instances."},
 		{"Precision", fmt.Sprintf("The noise of a figure has a standard deviation of %.1f networks, and is within ±%.0f in 95 of 100 cases. That of the total has a standard deviation of %.0f. A cell without networks is shown by chance in one of %s cases.", deviation, within, deviation*math.Sqrt(float64(len(public.Arches)+1)), formatNumber(int64(phantom)))},
