@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"relcheck/db"
@@ -22,7 +23,7 @@ func exportCommand(streams IO) *cobra.Command {
 		out := bufio.NewWriterSize(streams.Out, 64<<10)
 		lines := json.NewEncoder(out)
 		err := s.Reports(ctx, args[0], from, func(r *db.Recorded) error {
-			return lines.Encode(exported{r.At, r.ID.String(), r.Version, r.Platform.OS, r.Platform.Arch, r.HeapUsageBytes})
+			return lines.Encode(exported{r.At, r.ID, r.Version, r.Platform.OS, r.Platform.Arch, r.HeapUsageBytes})
 		})
 		if err != nil {
 			return err
@@ -36,7 +37,7 @@ func exportCommand(streams IO) *cobra.Command {
 // exported is one line of the output.
 type exported struct {
 	ReceivedAt     time.Time `json:"received_at"`
-	ID             string    `json:"id"`
+	ID             uuid.UUID `json:"id,omitzero"`
 	Version        string    `json:"version"`
 	OS             string    `json:"os"`
 	Arch           string    `json:"arch"`

@@ -55,14 +55,18 @@ func TestClientRateLimit(t *testing.T) {
 	var first string
 	for i := range 8 {
 		w := reportFrom(h, "192.0.2.1:4711", "", "")
+		body := w.Body.String()
+		if i < 5 {
+			body = withoutDay(t, body)
+		}
 		if i == 0 {
-			first = w.Body.String()
+			first = body
 		}
 		want := ""
 		if i >= 5 {
 			want = "no"
 		}
-		if w.Code != 200 || w.Body.String() != first || w.Header().Get("Relcheck-Recorded") != want {
+		if w.Code != 200 || body != first || w.Header().Get("Relcheck-Recorded") != want {
 			t.Errorf("report %d: got status %d, headers %v and body %s; want 200, Relcheck-Recorded %q and the first body", i, w.Code, w.Header(), w.Body, want)
 		}
 	}
