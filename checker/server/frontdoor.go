@@ -83,7 +83,11 @@ func (d *frontDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.enterPrefix(w, r, &call{snap: snap, base: d.options.Base}, prefix)
 		return
 	}
-	d.own.ServeHTTP(w, withPath(r, path))
+	if r = withPath(r, path); strings.HasPrefix(path, "/repos/") { // which no route of this server has; searching them would take as long as the rest
+		d.unmatched(w, r)
+		return
+	}
+	d.own.ServeHTTP(w, r)
 }
 
 // enterReport answers a request at the path of reports. It allocates nothing.
