@@ -20,11 +20,12 @@ func (discardingStore) Record(context.Context, string, checker.Platform, *checke
 	return 20_000, nil
 }
 
-// BenchmarkReport measures a report without recording it, with and without a rate limit.
+// BenchmarkReport measures a report without recording it, with and without a rate limit, and
+// with public figures.
 func BenchmarkReport(b *testing.B) {
-	for _, rate := range []int{0, 600_000_000} {
-		b.Run(fmt.Sprintf("client-rate=%d", rate), func(b *testing.B) {
-			s := newServiceWith(b, serviceOptions{Options: server.Options{ClientRate: rate}, wrap: func(h testStore) server.Store { return discardingStore{h} }},
+	for _, o := range []server.Options{{}, {ClientRate: 600_000_000}, {PublicStats: true, PublicThreshold: 40}} {
+		b.Run(fmt.Sprintf("client-rate=%d,public=%t", o.ClientRate, o.PublicStats), func(b *testing.B) {
+			s := newServiceWith(b, serviceOptions{Options: o, wrap: func(h testStore) server.Store { return discardingStore{h} }},
 				catalog.Release{Tag: "v1.0.0"})
 			h := s.handler.Handler()
 			body := `{"id":"` + sampleID + `","version":"1.0.0","heap_usage_bytes":"2664880"}`

@@ -189,7 +189,7 @@ func TestForgedReports(t *testing.T) {
 				}
 				events = append(events, event{tick: 24 * 3600e9})
 			}
-			with, _ := play(events, limit, false)
+			with, _ := play(events, limit, always)
 			events = nil
 			for range 7 {
 				for network := range byte(3) {
@@ -197,7 +197,7 @@ func TestForgedReports(t *testing.T) {
 				}
 				events = append(events, event{tick: 24 * 3600e9})
 			}
-			without, _ := play(events, limit, false)
+			without, _ := play(events, limit, always)
 			for _, line := range []string{"a", "b", "forged"} {
 				if change := with.Lines[line] - without.Lines[line]; max(change, -change) > 7*int64(m) {
 					t.Errorf("limit %d, %d forged networks: got line %s moved by %d, want at most %d", limit, m, line, change, 7*m)

@@ -9,10 +9,11 @@ import (
 // exp(-|z|/Scale).
 //
 // It is the largest sum of the changes of all cells of a week if the reports of one network
-// are added or removed. On each of seven days, the network adds 1 to one cell of each of
+// are added, removed or changed. On each of seven days, the network adds 1 to one cell of each of
 // three tables. If the set of the day is full, it also takes the place of one other network,
-// which subtracts 1 from one cell of each table: 7 × 3 × 2 = 42. The probability of a
-// document therefore changes by a factor of at most exp(42/Scale) = e.
+// which subtracts 1 from one cell of each table: 7 × 3 × 2 = 42. If its reports are changed, its
+// 1 moves to another cell or network, so that also two cells of each table change. The
+// probability of a document therefore changes by a factor of at most exp(42/Scale) = e.
 const Scale = 42
 
 // noise returns discrete Laplace noise, from random bytes. It uses integers only, so its
