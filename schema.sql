@@ -212,7 +212,7 @@ CREATE TABLE report (
     at       BIGINT NOT NULL,  -- time at which the server received it
     build    BIGINT NOT NULL,  -- build.id
     instance BYTEA  NOT NULL,  -- the 16 bytes of the instance ID, all zero if the client sent none
-    heap     BIGINT,           -- heap usage in bytes, or NULL if not reported
+    heap     BIGINT,           -- heap usage in bytes, or NULL if not reported; without an instance ID, only of the first report of a day, within 1 %
     first    BOOLEAN,          -- the first report of its day by an installation that remembers its last answer; NULL if the client does not remember
     PRIMARY KEY (product, seq)
 );

@@ -356,11 +356,12 @@ func (l *postgresWriter) reportColumns(now time.Time) []any {
 	for i, r := range l.rows {
 		l.seq++
 		product[i], seq[i], at[i], build[i] = r.product, l.seq, cmp.Or(r.at, now.Unix()), r.buildID.build
-		instance[i], heap[i] = r.instance[:], r.heap
-		if n, remembers := r.remembered(l.builds.day); remembers {
-			daily := n.Daily > 0
+		logged := r.on(l.builds.day)
+		instance[i], heap[i] = r.instance[:], logged.heap
+		if logged.remembers {
+			daily := logged.first()
 			first[i] = &daily
-			l.counted.add(r.buildID, n)
+			l.counted.add(r.buildID, logged.installations)
 		}
 	}
 	return []any{l.builds.revision.Changes, product, seq, at, build, instance, heap, first}

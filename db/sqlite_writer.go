@@ -252,14 +252,14 @@ func (l *sqliteWriter) insertReports(ctx context.Context, b *batch, now time.Tim
 		if id.other {
 			b.others++
 		}
-		var heap any
-		if e.heap != nil {
-			heap = *e.heap
+		var heap, first any
+		logged := e.on(l.builds.day)
+		if logged.heap != nil {
+			heap = *logged.heap
 		}
-		var first any
-		if n, remembers := e.remembered(l.builds.day); remembers {
-			first = n.Daily > 0
-			l.counts.add(id, n)
+		if logged.remembers {
+			first = logged.first()
+			l.counts.add(id, logged.installations)
 		}
 		l.args = append(l.args, id.product, l.seq, cmp.Or(e.at, at), id.build, e.instance[:], heap, first)
 	}
