@@ -317,6 +317,7 @@ func (l *postgresWriter) insert(ctx context.Context, now time.Time) error {
 	}
 	var batch pgx.Batch
 	stale := false
+	clear(l.counted)
 	inserted := func(n int) func(pgconn.CommandTag) error {
 		return func(tag pgconn.CommandTag) error {
 			stale = stale || tag.RowsAffected() != int64(n)
@@ -352,7 +353,6 @@ func (l *postgresWriter) reportColumns(now time.Time) []any {
 	n := len(l.rows)
 	product, seq, at, build := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	instance, heap, first := make([][]byte, n), make([]*int64, n), make([]*bool, n)
-	clear(l.counted)
 	for i, r := range l.rows {
 		l.seq++
 		product[i], seq[i], at[i], build[i] = r.product, l.seq, cmp.Or(r.at, now.Unix()), r.buildID.build
