@@ -69,10 +69,10 @@ func checkTotals(t testing.TB, what string, got, want *rollup.Totals) {
 // flatten returns the values of totals in a comparable form, independent of the encoding of
 // sketches.
 func flatten(f *rollup.Totals) (all []any) {
-	all = append(all, f.Range, f.Known, f.AsOf)
+	all = append(all, f.Range, f.Known, f.Remembered, f.AsOf)
 	for i := range f.Builds {
 		b := &f.Builds[i]
-		all = append(all, b.Build, b.Days, b.Weeks, b.Months, b.Recent, b.Reports, b.Distinct)
+		all = append(all, b.Build, b.Days, b.Weeks, b.Months, b.Installations, b.Recent, b.Reports, b.Distinct)
 		for bucket, n := range b.Heaps.All() {
 			all = append(all, bucket, n)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -113,7 +114,7 @@ func (l *history) check(t *testing.T, s *db.Store, r rollup.Range) {
 	}
 	got, want := map[string]sums{}, map[string]sums{}
 	for _, b := range f.Builds {
-		got[b.Version] = sums{rollup.Count{Day: r.From, Reports: b.Reports, Instances: b.Instances}, b.Weeks, b.Months, b.Recent.Week, b.Recent.Month, b.Recent.RangeBefore, maps.Collect(b.Heaps.All())}
+		got[b.Version] = sums{rollup.Count{Day: r.From, Reports: b.Reports, Instances: b.Instances}, since(r.From, b.Weeks), since(r.From, b.Months), b.Recent.Week, b.Recent.Month, b.Recent.RangeBefore, maps.Collect(b.Heaps.All())}
 	}
 	for id := range 3 {
 		version := versionOf(id)
@@ -126,6 +127,15 @@ func (l *history) check(t *testing.T, s *db.Store, r rollup.Range) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s to %s, with the newest report on %s (-want +got):\n%s", r.From, r.To, l.newest, diff)
 	}
+}
+
+// since returns the counts of periods that begin on a day or later.
+func since(d rollup.Day, counts []rollup.Count) []rollup.Count {
+	i := slices.IndexFunc(counts, func(c rollup.Count) bool { return c.Day >= d })
+	if i < 0 {
+		return nil
+	}
+	return counts[i:]
 }
 
 // The totals of weeks and four weeks agree with the reports of their days: during the period,

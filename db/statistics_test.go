@@ -19,8 +19,8 @@ import (
 // results of queries with results that are computed from the fleet itself.
 func TestStatisticsAreCorrect(t *testing.T) {
 	skipRace(t)
-	small := fleet.Fleet{Seed: 21, Instances: 40, Every: 6 * time.Hour}
-	large := fleet.Fleet{Seed: 22, Instances: 1500, Growth: 20, Every: 24 * time.Hour}
+	small := fleet.Fleet{Seed: 21, Instances: 40, Every: 6 * time.Hour, Remember: 0.5}
+	large := fleet.Fleet{Seed: 22, Instances: 1500, Growth: 20, Every: 24 * time.Hour, Remember: 0.3}
 	if testing.Short() {
 		large.Instances = 300
 	}

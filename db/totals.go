@@ -80,6 +80,9 @@ func (r *totalsReader) all(ctx context.Context, keep func(rollup.Build) bool) er
 			return err
 		}
 	}
+	if err := r.readInstallations(ctx); err != nil {
+		return err
+	}
 	for _, c := range open {
 		counts := r.builds[c.Build].Counts(c.Span)
 		*counts = append(*counts, c.Count)
@@ -89,15 +92,25 @@ func (r *totalsReader) all(ctx context.Context, keep func(rollup.Build) bool) er
 
 // readKnown reads the first and last day with data.
 func (r *totalsReader) readKnown(ctx context.Context) error {
-	var from, to, at sql.NullInt64
-	err := r.tx.QueryRowContext(ctx, `SELECT MIN(day), MAX(day), (SELECT at FROM fold WHERE product = $1)
+	var from, to, at, first, last sql.NullInt64
+	err := r.tx.QueryRowContext(ctx, `SELECT MIN(day), MAX(day), (SELECT at FROM fold WHERE product = $1),
+			(SELECT MIN(day) FROM installation_count WHERE product = $1), (SELECT MAX(day) FROM installation_count WHERE product = $1)
 		FROM (SELECT MIN(day) AS day FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MAX(day) FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1
-			UNION ALL SELECT MAX(day) FROM checks WHERE product = $1) AS days`, r.product).Scan(&from, &to, &at)
-	r.totals.Known = rollup.Range{From: 0, To: -1}
+			UNION ALL SELECT MAX(day) FROM checks WHERE product = $1) AS days`, r.product).Scan(&from, &to, &at, &first, &last)
+	r.totals.Known, r.totals.Remembered = rollup.Range{From: 0, To: -1}, rollup.Range{From: 0, To: -1}
 	if from.Valid {
 		r.totals.Known = rollup.Range{From: rollup.Day(from.Int64), To: rollup.Day(to.Int64)}
+	}
+	if first.Valid { // may be newer than the newest folded report
+		r.totals.Remembered = rollup.Range{From: rollup.Day(first.Int64), To: rollup.Day(last.Int64)}
+		if from.Valid {
+			r.totals.Known.From = min(r.totals.Known.From, r.totals.Remembered.From)
+			r.totals.Known.To = max(r.totals.Known.To, r.totals.Remembered.To)
+		} else {
+			r.totals.Known = r.totals.Remembered
+		}
 	}
 	if at.Int64 > 0 {
 		r.totals.AsOf = time.Unix(at.Int64, 0).UTC()
@@ -125,14 +138,21 @@ func (r *totalsReader) readBuilds(ctx context.Context, keep func(rollup.Build) b
 			SELECT build FROM rollup WHERE product = $1 AND span = 28 AND day BETWEEN $2 AND $4
 			UNION SELECT build FROM rollup WHERE product = $1 AND span = 7 AND day BETWEEN $5 AND $4
 			UNION SELECT build FROM rollup WHERE product = $1 AND span = 1 AND day BETWEEN $6 AND $4
-			UNION SELECT build FROM checks WHERE product = $1 AND day BETWEEN $3 AND $4)
+			UNION SELECT build FROM checks WHERE product = $1 AND day BETWEEN $3 AND $4
+			UNION SELECT build FROM installation_count WHERE product = $1 AND day BETWEEN $7 AND $4)
 		ORDER BY id`, r.product, rollup.FourWeeks.Start(days.From), days.From, days.To,
-		rollup.FourWeeks.Start(r.foldedTo), rollup.OneWeek.Start(r.foldedTo)) // later periods have shorter rollups only
+		rollup.FourWeeks.Start(r.foldedTo), rollup.OneWeek.Start(r.foldedTo), // later periods have shorter rollups only
+		r.foldedTo) // on earlier days, the reports of installations are in rollups
 }
 
-// periods returns the periods of a span in the range that have rollups, or have none.
+// periods returns the periods of a span whose rollups are read, or the periods of the range
+// that have none.
 func (r *totalsReader) periods(span rollup.Span, rolled bool) []rollup.Period {
-	return slices.DeleteFunc(r.totals.Range.Periods(span), func(p rollup.Period) bool {
+	days := r.totals.Range
+	if rolled {
+		days = days.WithFinished(span)
+	}
+	return slices.DeleteFunc(days.Periods(span), func(p rollup.Period) bool {
 		return (p.Span == rollup.OneDay || p.Ended(r.foldedTo)) != rolled || p.Day > r.totals.Known.To
 	})
 }
@@ -177,6 +197,29 @@ func (r *totalsReader) readCounts(ctx context.Context, span rollup.Span) error {
 		return err
 	}, `SELECT build, day, reports, ids, started, again FROM rollup
 		WHERE product = $1 AND span = $2 AND day BETWEEN $3 AND $4 ORDER BY day`, r.product, span, periods[0].Day, periods[len(periods)-1].Day)
+}
+
+// readInstallations adds up the installations of all nodes. Of a product that has none, it
+// reads nothing.
+func (r *totalsReader) readInstallations(ctx context.Context) error {
+	days := r.totals.Range.WithInstallations()
+	if days.To < r.totals.Remembered.From || days.From > r.totals.Remembered.To || r.totals.Remembered.Days() == 0 {
+		return nil
+	}
+	var id int64
+	var n rollup.DayInstallations
+	return eachRow(ctx, r.tx, func(rows *sql.Rows) error {
+		err := rows.Scan(&id, &n.Day, &n.Daily, &n.Weekly, &n.Monthly, &n.New, &n.Back7, &n.Back28)
+		if b := r.builds[id]; b != nil && err == nil {
+			if last := len(b.Installations) - 1; last >= 0 && b.Installations[last].Day == n.Day {
+				b.Installations[last].Add(n.Installations)
+			} else {
+				b.Installations = append(b.Installations, n)
+			}
+		}
+		return err
+	}, `SELECT build, day, daily, weekly, monthly, new, back7, back28 FROM installation_count
+		WHERE product = $1 AND day BETWEEN $2 AND $3 ORDER BY day, build`, r.product, days.From, days.To)
 }
 
 func (r *totalsReader) readChecks(ctx context.Context) error {

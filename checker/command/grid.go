@@ -107,6 +107,7 @@ func (g *grid) line(cells []text, widths []int) (line text) {
 
 // table shows one table of a view. Without a terminal, it has no title and notes.
 func (s *screen) table(v *stats.View, t *stats.Table) (b block) {
+	t = t.Shown()
 	if !s.fancy {
 		return s.rows(t, 0)
 	}
@@ -142,6 +143,9 @@ func describe(q stats.Query) string {
 func (s *screen) rows(t *stats.Table, width int) block {
 	g, shares := &grid{}, -1
 	for i, c := range t.Columns {
+		if c == stats.ColInstallationShare && !t.Has(stats.ColShare) {
+			c.Head = stats.ColShare.Head // there is no other
+		}
 		g.heads = append(g.heads, c.Head)
 		g.right = append(g.right, c.Kind != stats.Text && c.Kind != stats.Date)
 		if c.Kind == stats.Share {

@@ -53,13 +53,14 @@ func parameterOfError(err error) string {
 }
 
 type apiProduct struct {
-	Name      string  `json:"name"`
-	Title     string  `json:"title"`
-	Latest    *string `json:"latest"`    // the latest release, or null
-	Preview   *string `json:"preview"`   // the newest pre-release if there is no release, or null
-	Instances any     `json:"instances"` // in the last 28 days, or null without a token
-	Stats     string  `json:"stats"`     // URL of the list of its tables
-	Public    *string `json:"public"`    // URL of its public figures, or null
+	Name          string  `json:"name"`
+	Title         string  `json:"title"`
+	Latest        *string `json:"latest"`        // the latest release, or null
+	Preview       *string `json:"preview"`       // the newest pre-release if there is no release, or null
+	Instances     any     `json:"instances"`     // in the last 28 days, or null without a token
+	Installations any     `json:"installations"` // in the last four weeks that are over, or null
+	Stats         string  `json:"stats"`         // URL of the list of its tables
+	Public        *string `json:"public"`        // URL of its public figures, or null
 }
 
 func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity) error {
@@ -81,9 +82,9 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, id identity
 		if err != nil {
 			return err
 		}
-		one := apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), nullIfEmpty(v.Preview), nil, s.statsPath(name, "", nil), nil}
+		one := apiProduct{name, v.Product.Title, nullIfEmpty(v.Latest), nullIfEmpty(v.Preview), nil, nil, s.statsPath(name, "", nil), nil}
 		if id.role == reader {
-			one.Instances = recentInstances(v)
+			one.Instances, one.Installations = recentInstances(v), recentInstallations(v)
 		}
 		if s.options.PublicStats {
 			one.Public = new(s.publicPath(name, ""))
@@ -98,6 +99,17 @@ func recentInstances(v *stats.View) any {
 	for r := range v.Table("summary").All() {
 		if r.Text(stats.ColPeriod) == stats.Last28Days {
 			return r.Value(stats.ColInstances)
+		}
+	}
+	return nil
+}
+
+// recentInstallations returns the installations of the last four weeks that are over, or nil
+// if they are unknown.
+func recentInstallations(v *stats.View) any {
+	for r := range v.Table("installations").All() {
+		if r.Text(stats.ColPeriod) == stats.FinishedFourWeeks {
+			return r.Value(stats.ColInstallations)
 		}
 	}
 	return nil

@@ -51,7 +51,7 @@ func (b Backfill) reports() iter.Seq[db.Recorded] {
 				day = now
 				b.Progress(day, int64(days.Days()))
 			}
-			report := checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap}
+			report := checker.Report{ID: r.ID, Version: r.Build.Version, HeapUsageBytes: r.Heap, Last: r.Last}
 			if r.At >= until || !yield(db.Recorded{At: time.Unix(r.At, 0), Platform: r.Build.Platform, Report: report}) {
 				return
 			}

@@ -106,51 +106,58 @@ func (v *View) isLatest(line string) any {
 }
 
 func (v *View) lines(t *Table) {
-	instances := map[string]int64{}
+	used := map[string]usage{}
 	for _, u := range v.usedVersions {
-		instances[u.line] += u.instances
+		n := used[u.line]
+		n.add(u.usage)
+		used[u.line] = n
 	}
 	for _, u := range v.usedVersions { // newest first
-		if n := instances[u.line]; n > 0 {
-			t.addRow(u.line, n, share(n, v.instances), v.isLatest(u.line))
-			delete(instances, u.line)
+		if n := used[u.line]; n != (usage{}) {
+			v.addUsed(t, []any{u.line}, n, v.isLatest(u.line))
+			delete(used, u.line)
 		}
 	}
 }
 
 // latest has no shares of known versions if there is no release.
 func (v *View) latest(t *Table) {
-	var latest, line, older, unknown, withdrawn int64 // line includes latest
+	var latest, line, older, unknown, withdrawn usage // line includes latest
 	known := v.Latest != ""
 	for _, u := range v.usedVersions {
 		switch {
 		case u.withdrawn:
-			withdrawn += u.instances
+			withdrawn.add(u.usage)
 		case !u.effective.Ordered() || !known:
-			unknown += u.instances
+			unknown.add(u.usage)
 		case u.effective.CompareLine(v.published.latest.Version) < 0:
-			older += u.instances
+			older.add(u.usage)
 		case u.effective.CompareBuild(v.published.latest.Version) >= 0:
-			latest += u.instances
+			latest.add(u.usage)
 			fallthrough
 		default:
-			line += u.instances
+			line.add(u.usage)
 		}
 	}
-	t.addRow(LatestRelease, orNil(v.Latest, known), latest, orNil(share(latest, v.instances), known))
-	t.addRow(LatestLine, orNil(v.Line(v.Latest), known), line, orNil(share(line, v.instances), known))
-	t.addRow(Older, nil, older, orNil(share(older, v.instances), known))
-	t.addRow(Unknown, nil, unknown, share(unknown, v.instances))
-	t.addRow(WithdrawnRelease, nil, withdrawn, share(withdrawn, v.instances))
+	v.addUsed(t, []any{LatestRelease, orNil(v.Latest, known)}, latest)
+	v.addUsed(t, []any{LatestLine, orNil(v.Line(v.Latest), known)}, line)
+	v.addUsed(t, []any{Older, nil}, older)
+	if !known { // shares of known versions mean nothing
+		for _, row := range t.Rows {
+			row[t.Index(ColShare)], row[t.Index(ColInstallationShare)] = nil, nil
+		}
+	}
+	v.addUsed(t, []any{Unknown, nil}, unknown)
+	v.addUsed(t, []any{WithdrawnRelease, nil}, withdrawn)
 }
 
 func (v *View) versions(t *Table) {
 	heaps := v.heapSums(len(v.usedVersions), func(b *build) int { return b.version.index })
 	for i, u := range v.usedVersions {
-		if u.instances == 0 && u.reports == 0 {
+		if u.usage == (usage{}) && u.reports == 0 {
 			continue // there are only checks
 		}
 		behind, days := v.behindOf(u)
-		t.addRow(u.name, releaseDay(u.release), u.instances, share(u.instances, v.instances), u.reports, behind, days, heaps[i].p95(), u.withdrawn)
+		v.addUsed(t, []any{u.name, releaseDay(u.release)}, u.usage, u.reports, behind, days, heaps[i].p95(), u.withdrawn)
 	}
 }

@@ -16,17 +16,17 @@ func (v *View) behindOf(u *usedVersion) (releases, days any) {
 }
 
 func (v *View) deprecation(t *Table) {
-	older := make([]int64, len(v.ordered)+1) // by n: instances of all comparable versions but the n newest
+	older := make([]usage, len(v.ordered)+1) // by n: usage of all comparable versions but the n newest
 	for i, u := range slices.Backward(v.ordered) {
-		older[i] = older[i+1] + u.instances
+		older[i] = older[i+1]
+		older[i].add(u.usage)
 	}
-	if unknown := v.instances - older[0]; unknown > 0 {
+	if unknown := v.instances - older[0].instances; unknown > 0 {
 		t.addNote(fmt.Sprintf("not shown: %d instances whose version cannot be compared", unknown))
 	}
 	atLeast := v.atLeast()
 	add := func(name string, limit version.Version) {
-		n := older[atLeast(limit)]
-		t.addRow(name, n, share(n, v.instances))
+		v.addUsed(t, []any{name}, older[atLeast(limit)])
 	}
 	requested, at := v.published.scheme.Reported(v.Query.Below), -1
 	switch {
@@ -50,21 +50,23 @@ func (v *View) deprecation(t *Table) {
 }
 
 func (v *View) behind(t *Table) {
-	instances, unknown := map[int64]int64{}, int64(0)
+	used, unknown := map[int64]usage{}, usage{}
 	for _, u := range v.usedVersions {
 		if n, known := v.published.behind(u); known {
-			instances[n] += u.instances
+			sum := used[n]
+			sum.add(u.usage)
+			used[n] = sum
 		} else {
-			unknown += u.instances
+			unknown.add(u.usage)
 		}
 	}
-	for _, releases := range slices.Sorted(maps.Keys(instances)) {
-		if n := instances[releases]; n > 0 {
-			t.addRow(releases, n, share(n, v.instances))
+	for _, releases := range slices.Sorted(maps.Keys(used)) {
+		if n := used[releases]; n != (usage{}) {
+			v.addUsed(t, []any{releases}, n)
 		}
 	}
-	if unknown > 0 {
-		t.addRow(nil, unknown, share(unknown, v.instances))
+	if unknown != (usage{}) {
+		v.addUsed(t, []any{nil}, unknown)
 	}
 }
 
@@ -72,23 +74,22 @@ func (v *View) behind(t *Table) {
 var daysBehindLimits = []int64{0, 30, 90, 180, 365}
 
 func (v *View) behindDays(t *Table) {
-	instances, unknown := make([]int64, len(daysBehindLimits)+1), int64(0)
+	used, unknown := make([]usage, len(daysBehindLimits)+1), usage{}
 	for _, u := range v.usedVersions {
 		if days, known := v.published.daysBehind(u); known {
 			at, _ := slices.BinarySearch(daysBehindLimits, days)
-			instances[at] += u.instances
+			used[at].add(u.usage)
 		} else {
-			unknown += u.instances
+			unknown.add(u.usage)
 		}
 	}
 	from := int64(0)
 	for i, to := range daysBehindLimits {
-		t.addRow(from, to, instances[i], share(instances[i], v.instances))
+		v.addUsed(t, []any{from, to}, used[i])
 		from = to + 1
 	}
-	last := instances[len(daysBehindLimits)]
-	t.addRow(from, nil, last, share(last, v.instances))
-	if unknown > 0 {
-		t.addRow(nil, nil, unknown, share(unknown, v.instances))
+	v.addUsed(t, []any{from, nil}, used[len(daysBehindLimits)])
+	if unknown != (usage{}) {
+		v.addUsed(t, []any{nil, nil}, unknown)
 	}
 }

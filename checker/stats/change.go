@@ -27,7 +27,7 @@ func (v *View) heapChange(t *Table) {
 	}
 	for _, p := range comparedPercentiles {
 		before, after := from.Quantile(p.q), to.Quantile(p.q)
-		comparable := before > 0 && min(from.instances, to.instances) >= p.instances
+		comparable := before > 0 && min(v.reporters(&from.heapSum), v.reporters(&to.heapSum)) >= p.instances
 		t.addRow(p.name, from.name, to.name, from.instances, to.instances, before, after, orNil(after/before-1, comparable))
 	}
 }
@@ -94,7 +94,7 @@ func (v *View) mostUsedWithHeap() (from, to cohort, err error) {
 		return from, to, errors.New("fewer than two versions have heaps in the range")
 	}
 	slices.SortStableFunc(reported, func(a, b *usedVersion) int {
-		return cmp.Compare(heaps[b.index].instances, heaps[a.index].instances)
+		return cmp.Compare(v.reporters(&heaps[b.index]), v.reporters(&heaps[a.index]))
 	})
 	older, newer := reported[0], reported[1]
 	if older.index < newer.index {

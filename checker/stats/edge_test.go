@@ -60,16 +60,16 @@ func TestNoLatest(t *testing.T) {
 	for i := range l.Releases {
 		l.Releases[i].Withdrawn = !l.Releases[i].Prerelease
 	}
-	for last, l := range map[string]catalog.Listing{"unknown - 15 1.000\nwithdrawn release - 0 0.000": {}, "unknown - 4 0.267\nwithdrawn release - 11 0.733": l} {
+	for last, l := range map[string]catalog.Listing{"unknown - 15 1.000 - -\nwithdrawn release - 0 0.000 - -": {}, "unknown - 4 0.267 - -\nwithdrawn release - 11 0.733 - -": l} {
 		v := newView(l, stats.Query{Range: r}, totals(r, fleet()), date("2026-03-16"))
 		if v.Latest != "" {
 			t.Errorf("got latest release %s", v.Latest)
 		}
-		expect(t, v, "behind", "- 15 1.000")
+		expect(t, v, "behind", "- 15 1.000 - -")
 		expect(t, v, "latest", `
-			latest release - 0 -
-			latest minor line - 0 -
-			older - 0 -
+			latest release - 0 - - -
+			latest minor line - 0 - - -
+			older - 0 - - -
 			`+last)
 		if text := text(v.Table("lines")); strings.Contains(text, "true") || strings.Contains(text, "false") {
 			t.Errorf("column latest has values:\n%s", text)
@@ -89,9 +89,9 @@ func TestFixOfAnOldLine(t *testing.T) {
 		{"2026-03-02", 3, 3, "v0.1.0", "linux/amd64", 0},
 	}), r.To)
 	expect(t, v, "versions", `
-		1.1.9 02-20 1 0.333 1 1 0 - false
-		1.1.8 - 1 0.333 1 2 - - false
-		v0.1.0 - 1 0.333 1 3 - - false`)
+		1.1.9 02-20 1 0.333 - - 1 1 0 - false
+		1.1.8 - 1 0.333 - - 1 2 - - false
+		v0.1.0 - 1 0.333 - - 1 3 - - false`)
 }
 
 // TestHostileVersions checks versions that any client may report.
@@ -109,20 +109,20 @@ func TestHostileVersions(t *testing.T) {
 		{"2026-03-02", 9, 9, "1.0.0.0", "linux/amd64", 0},
 	}), date("2026-03-02"))
 	expect(t, v, "versions", `
-		v99999999999999999999.0.0 - 1 0.111 1 0 0 - false
-		v1.1.0+x - 1 0.111 1 0 0 - false
-		v1.1 - 1 0.111 1 0 0 - false
-		v1.0.0.0 - 1 0.111 1 1 31 - false
-		+cmd - 1 0.111 1 - - - false
-		-- - 1 0.111 1 - - 0.99 false
-		-1+1 - 1 0.111 1 - - 9.25e+18 false
-		other - 1 0.111 1 - - 0 false
-		vv1.0.0 - 1 0.111 1 - - - false`)
+		v99999999999999999999.0.0 - 1 0.111 - - 1 0 0 - false
+		v1.1.0+x - 1 0.111 - - 1 0 0 - false
+		v1.1 - 1 0.111 - - 1 0 0 - false
+		v1.0.0.0 - 1 0.111 - - 1 1 31 - false
+		+cmd - 1 0.111 - - 1 - - - false
+		-- - 1 0.111 - - 1 - - 0.99 false
+		-1+1 - 1 0.111 - - 1 - - 9.25e+18 false
+		other - 1 0.111 - - 1 - - 0 false
+		vv1.0.0 - 1 0.111 - - 1 - - - false`)
 	expect(t, v, "lines", `
-		v99999999999999999999.0 1 0.111 false
-		v1.1 2 0.222 true
-		v1.0 1 0.111 false
-		other 5 0.556 false`)
+		v99999999999999999999.0 1 0.111 - - false
+		v1.1 2 0.222 - - true
+		v1.0 1 0.111 - - false
+		other 5 0.556 - - false`)
 	for _, table := range v.Tables() {
 		checkKinds(t, table)
 	}

@@ -9,17 +9,27 @@ import (
 
 // heapSum has the heaps of several builds.
 type heapSum struct {
-	instances int64 // that reported a heap
+	instances     int64 // that reported a heap
+	installations int64 // of builds with heaps, on the days of meanDays
 	rollup.Heaps
 }
 
 func (p *heapSum) add(b *build) {
 	p.instances += b.Distinct.Exceed[0]
+	if b.Heaps.Total() > 0 {
+		p.installations += b.installations
+	}
 	p.Merge(b.Heaps)
 }
 
 // p95 returns the 95th percentile as a value of a table.
 func (p *heapSum) p95() any { return orNil(p.Quantile(0.95), p.Total() > 0) }
+
+// reporters returns how many reported a heap: the instances, and the installations of a mean
+// day, which are counted with at least as many heaps.
+func (v *View) reporters(p *heapSum) int64 {
+	return p.instances + p.installations/int64(max(1, v.meanDays().Days()))
+}
 
 // heapSums adds up the heaps of all builds in n groups. The function group returns the index
 // of a build's group.

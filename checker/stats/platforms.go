@@ -10,39 +10,39 @@ func (v *View) platforms(t *Table) {
 	heaps := v.heapSums(len(v.usedPlatforms), func(b *build) int { return b.platform.index })
 	counts := v.versionsOn()
 	for i, p := range v.usedPlatforms {
-		if p.instances == 0 && p.reports == 0 {
+		if p.usage == (usage{}) && p.reports == 0 {
 			continue // there are only checks
 		}
-		t.addRow(p.OS, p.Arch, p.instances, share(p.instances, v.instances), p.reports, v.mostUsed(counts[i]), heaps[i].p95())
+		v.addUsed(t, []any{p.OS, p.Arch}, p.usage, p.reports, v.mostUsed(counts[i]), heaps[i].p95())
 	}
 }
 
-// versionsOn returns the number of instances by platform and version.
-func (v *View) versionsOn() [][]int64 {
-	counts := make([][]int64, len(v.usedPlatforms))
+// versionsOn returns the usage by platform and version.
+func (v *View) versionsOn() [][]usage {
+	counts := make([][]usage, len(v.usedPlatforms))
 	for i := range counts {
-		counts[i] = make([]int64, len(v.usedVersions))
+		counts[i] = make([]usage, len(v.usedVersions))
 	}
 	for i := range v.builds {
 		b := &v.builds[i]
-		counts[b.platform.index][b.version.index] += b.Instances
+		counts[b.platform.index][b.version.index].add(usage{b.Instances, b.installations})
 	}
 	return counts
 }
 
-// mostUsed returns the version with the most instances, as a value of a table: the newest if
-// there are several.
-func (v *View) mostUsed(instances []int64) any {
-	most := slices.Max(instances)
-	return orNil(v.usedVersions[slices.Index(instances, most)].name, most > 0)
+// mostUsed returns the version with the most installations or instances, as a value of a
+// table: the newest if there are several.
+func (v *View) mostUsed(used []usage) any {
+	most := slices.MaxFunc(used, usage.compare)
+	return orNil(v.usedVersions[slices.Index(used, most)].name, most != usage{})
 }
 
 func (v *View) platformVersions(t *Table) {
-	for i, instances := range v.versionsOn() {
+	for i, used := range v.versionsOn() {
 		p := v.usedPlatforms[i]
-		for index, n := range instances {
-			if n > 0 {
-				t.addRow(p.OS, p.Arch, v.usedVersions[index].name, n, share(n, p.instances))
+		for index, n := range used {
+			if n.instances > 0 {
+				t.addRow(p.OS, p.Arch, v.usedVersions[index].name, n.instances, share(n.instances, p.instances))
 			}
 		}
 	}
@@ -71,16 +71,15 @@ func (v *View) arch(t *Table) { v.addParts(t, func(p *platform) string { return 
 
 // addParts adds up the platforms by operating system or architecture, most used first.
 func (v *View) addParts(t *Table, of func(*platform) string) {
-	instances := map[string]int64{}
+	used := map[string]usage{}
 	for _, p := range v.usedPlatforms {
-		instances[of(p)] += p.instances
+		n := used[of(p)]
+		n.add(p.usage)
+		used[of(p)] = n
 	}
-	names := slices.SortedFunc(maps.Keys(instances), func(a, b string) int {
-		return cmp.Or(cmp.Compare(instances[b], instances[a]), cmp.Compare(a, b))
-	})
-	for _, name := range names {
-		if n := instances[name]; n > 0 {
-			t.addRow(name, n, share(n, v.instances))
+	for _, name := range slices.SortedFunc(maps.Keys(used), func(a, b string) int { return cmp.Or(used[b].compare(used[a]), cmp.Compare(a, b)) }) {
+		if n := used[name]; n != (usage{}) {
+			v.addUsed(t, []any{name}, n)
 		}
 	}
 }

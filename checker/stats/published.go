@@ -28,7 +28,8 @@ type usedVersion struct {
 	withdrawn bool            // it, or the release that it is a build of
 	index     int             // in View.usedVersions
 
-	instances, reports int64
+	usage
+	reports int64
 }
 
 // newPublished returns the releases of a product at a time.

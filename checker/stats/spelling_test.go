@@ -145,11 +145,11 @@ func TestSpellingOfQueries(t *testing.T) {
 func TestWithdrawn(t *testing.T) {
 	v := spelled(catalog.Product{}, "v1.0.0 v1.1.0! v1.0.1! v0.9.0! nightly!", "1.0.0 1.1.0 1.0.1 0.9.0 nightly 1.2.0", stats.Query{})
 	expect(t, v, "latest", `
-		latest release v1.0.0 2 0.333
-		latest minor line v1.0 2 0.333
-		older - 0 0.000
-		unknown - 0 0.000
-		withdrawn release - 4 0.667`)
+		latest release v1.0.0 2 0.333 - -
+		latest minor line v1.0 2 0.333 - -
+		older - 0 0.000 - -
+		unknown - 0 0.000 - -
+		withdrawn release - 4 0.667 - -`)
 	if got, want := columns(v, "versions", stats.ColVersion, stats.ColBehind, stats.ColDaysBehind, stats.ColWithdrawn), "v1.2.0 0 0 false, v1.1.0 - - true, v1.0.1 - - true, v1.0.0 0 0 false, v0.9.0 1 - true, nightly - - true,"; got != want {
 		t.Errorf("got versions %s, want %s", got, want)
 	}

@@ -92,6 +92,9 @@ func (t *Table) Index(c Column) int {
 	return i
 }
 
+// Has reports whether the table has a column.
+func (t *Table) Has(c Column) bool { return slices.Contains(t.Columns, c) }
+
 // All returns the rows. The table may be nil.
 func (t *Table) All() iter.Seq[Row] {
 	return func(yield func(Row) bool) {
@@ -139,6 +142,31 @@ func (t *Table) Select(columns ...Column) *Table {
 		}
 	}
 	return &selected
+}
+
+// Shown returns the table without the columns of a population that it does not count: of
+// installations if they are unknown, or of instances if there are installations only.
+func (t *Table) Shown() *Table {
+	unused := func(columns ...Column) bool {
+		for _, c := range columns {
+			if !t.Has(c) {
+				return false
+			}
+			for _, row := range t.Rows {
+				if v := row[t.Index(c)]; v != nil && v != int64(0) && v != 0.0 {
+					return false
+				}
+			}
+		}
+		return len(t.Rows) > 0
+	}
+	hidden := []Column{ColInstallations, ColInstallationShare}
+	if !unused(hidden...) {
+		if hidden = []Column{ColInstances, ColShare}; !t.Has(ColInstallationShare) || !unused(hidden...) {
+			return t
+		}
+	}
+	return t.Select(slices.DeleteFunc(slices.Clone(t.Columns), func(c Column) bool { return slices.Contains(hidden, c) })...)
 }
 
 // Row is a row of a table. Its methods panic if the table does not have the column, or if

@@ -16,6 +16,7 @@ type View struct {
 	Product    catalog.Product
 	Query      Query
 	Known      rollup.Range // days with data
+	Remembered rollup.Range // see [rollup.Totals]
 	AsOf       time.Time    // see [Totals]
 	Today      rollup.Day   // incomplete: its counts still grow
 	Latest     string       // the tag of the latest release, or ""
@@ -28,28 +29,33 @@ type View struct {
 	usedVersions  []*usedVersion // newest first
 	ordered       []*usedVersion // versions that can be compared, newest first: see [published.effective]
 	usedPlatforms []*platform    // most used first
-	instances     int64          // of all builds in the range
+	usage                        // of all builds
+
+	remembers        bool                   // see [View.Remembers]
+	installationDays []rollup.Installations // of all builds by day, from the first of [rollup.Range.WithInstallations]
 }
 
 // build is a build with the version and platform that it is counted under.
 type build struct {
 	*rollup.BuildTotals
-	version  *usedVersion
-	platform *platform
+	version       *usedVersion
+	platform      *platform
+	installations int64 // on the days of meanDays
 }
 
 // platform has the counts of the builds of a platform.
 type platform struct {
 	checker.Platform
-	index              int // in View.usedPlatforms
-	instances, reports int64
+	usage
+	index   int // in View.usedPlatforms
+	reports int64
 }
 
 // NewView returns the view of a product for a query. The releases must be in the order of
 // [catalog.Product.Rank]. The totals must be of the query's range, and of the builds that
 // its filter keeps. NewView does not change them.
 func NewView(p catalog.Product, ranked []*catalog.Ranked, q Query, f *rollup.Totals, today rollup.Day) *View {
-	v := &View{Product: p, Query: q, Known: f.Known, AsOf: f.AsOf, Today: today, Unreleased: len(ranked) == 0, tables: definitions}
+	v := &View{Product: p, Query: q, Known: f.Known, Remembered: f.Remembered, AsOf: f.AsOf, Today: today, Unreleased: len(ranked) == 0, tables: definitions}
 	v.published = newPublished(&p, ranked, (today + 1).Time())
 	if v.published.latest != nil {
 		v.Latest = v.published.latest.Tag
@@ -115,6 +121,7 @@ func (v *View) addBuilds(builds []rollup.BuildTotals) {
 		b.platform.reports += b.Reports
 		v.instances += b.Instances
 	}
+	v.addInstallations()
 	v.sort()
 }
 
@@ -129,6 +136,9 @@ func (v *View) otherVersions(builds []rollup.BuildTotals) map[string]bool {
 	for i := range builds {
 		if version := builds[i].Version; v.published.release(version) == nil {
 			instances[v.published.displayName(version)] += builds[i].Instances
+			for _, n := range builds[i].Installations {
+				instances[v.published.displayName(version)] += n.Daily
+			}
 		}
 	}
 	names := slices.SortedFunc(maps.Keys(instances), func(a, b string) int {
@@ -150,7 +160,7 @@ func (v *View) sort() {
 		version.index = i
 	}
 	slices.SortFunc(v.usedPlatforms, func(a, b *platform) int {
-		return cmp.Or(cmp.Compare(b.instances, a.instances), cmp.Compare(a.OS, b.OS), cmp.Compare(a.Arch, b.Arch))
+		return cmp.Or(b.usage.compare(a.usage), cmp.Compare(a.OS, b.OS), cmp.Compare(a.Arch, b.Arch))
 	})
 	for i, platform := range v.usedPlatforms {
 		platform.index = i

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"relcheck/checker"
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
 )
@@ -30,6 +31,10 @@ type Fleet struct {
 	// Every is the interval between two reports of a server, at least a second. The
 	// default is an hour.
 	Every time.Duration
+	// Remember is the share of instances that remember the day of their last answer, as
+	// installations do: a new instance often continues what an ended one remembers. Half of
+	// the installations report no instance ID. The default is 0.
+	Remember float64
 	// Product describes the tags of the releases. By default they are semantic versions.
 	Product catalog.Product
 	// Published are the releases that instances run. By default they are generated, about
@@ -40,10 +45,13 @@ type Fleet struct {
 // Report is a report of an instance.
 type Report struct {
 	At     int64     // seconds since 1970-01-01 UTC
-	ID     uuid.UUID // instance ID
+	ID     uuid.UUID // instance ID; zero if the instance reports none
 	Number int64     // of the instance; instances are numbered from 0 in the order of their start
 	Build  rollup.Build
 	Heap   *int64 // bytes; nil if the report contains no heap size
+	// Installation is the number of the installation, from 0, or -1 if it cannot remember.
+	Installation int32
+	Last         checker.Last
 }
 
 // Check counts the checks of a build on a day.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"relcheck/checker"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -21,9 +22,11 @@ type simulation struct {
 	logHeaps     []float64 // by build: logarithm of buildSampler.heapFactor
 	buildNumbers map[rollup.Build]int32
 	instances    []instance
-	started      int64       // number of instances so far
-	free         int32       // first of the free entries of instances, or none
-	slots        [hour]int32 // first instance of each slot, or none
+	memories     []checker.Last // by installation: the day of its last answer
+	idle         []int32        // installations without a running instance
+	started      int64          // number of instances so far
+	free         int32          // first of the free entries of instances, or none
+	slots        [hour]int32    // first instance of each slot, or none
 	yield        func(Report) bool
 }
 
@@ -35,6 +38,7 @@ type instance struct {
 	number     int64
 	build      int32
 	nextInSlot int32 // next instance in the same slot or in the free list, or none
+	memory     int32 // number of the installation, or none
 	life
 }
 
@@ -102,9 +106,39 @@ func (s *simulation) start(l life) {
 	} else {
 		s.free = s.instances[i].nextInSlot
 	}
-	s.instances[i] = instance{id: NewID(s.random), number: s.started, build: number, life: l}
+	s.instances[i] = instance{id: NewID(s.random), number: s.started, build: number, memory: s.remember(), life: l}
+	if m := s.instances[i].memory; m != none && m%2 == 0 {
+		s.instances[i].id = uuid.Nil
+	}
 	s.started++
 	s.schedule(i)
+}
+
+// remember returns the installation that a new instance belongs to, or none.
+func (s *simulation) remember() int32 {
+	const reused = 0.9 // of the installations of new instances
+	switch {
+	case s.Remember == 0 || s.random.Float64() >= s.Remember:
+		return none
+	case len(s.idle) == 0 || s.random.Float64() >= reused:
+		s.memories = append(s.memories, checker.NeverAnswered)
+		return int32(len(s.memories) - 1)
+	}
+	last := len(s.idle) - 1
+	i := s.random.IntN(last + 1)
+	reusedOne := s.idle[i]
+	s.idle[i], s.idle = s.idle[last], s.idle[:last]
+	return reusedOne
+}
+
+// last returns what an instance remembers, and replaces it by the day of its next answer.
+func (s *simulation) last(in *instance, now int64) checker.Last {
+	if in.memory == none {
+		return checker.CannotRemember
+	}
+	last := s.memories[in.memory]
+	s.memories[in.memory] = checker.Last(now / day)
+	return last
 }
 
 // schedule puts an instance into the slot of its next report.
@@ -122,7 +156,9 @@ func (s *simulation) runSecond(slot int, now int64) bool {
 		in := &s.instances[i]
 		nextInSlot := in.nextInSlot
 		if in.next == now {
-			if !s.yield(Report{now, in.id, in.number, s.builds[in.build], in.heap(s.random)}) {
+			r := Report{At: now, ID: in.id, Number: in.number, Build: s.builds[in.build], Heap: in.heap(s.random), Installation: in.memory}
+			r.Last = s.last(in, now)
+			if !s.yield(r) {
 				return false
 			}
 			in.advance(s.random)
@@ -131,6 +167,9 @@ func (s *simulation) runSecond(slot int, now int64) bool {
 			s.schedule(i)
 		} else {
 			in.nextInSlot, s.free = s.free, i
+			if in.memory != none {
+				s.idle = append(s.idle, in.memory)
+			}
 		}
 		i = nextInSlot
 	}

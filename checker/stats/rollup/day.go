@@ -102,6 +102,16 @@ func (r Range) Periods(s Span) (all []Period) {
 	return all
 }
 
+// WithFinished returns the range, extended so that it includes the last period of a span
+// that is over on its last day.
+func (r Range) WithFinished(s Span) Range { return Range{min(r.From, s.Start(r.To)-Day(s)), r.To} }
+
+// WithInstallations returns the range, extended so that it includes the last four weeks that
+// are over on its last day, and the four weeks before them.
+func (r Range) WithInstallations() Range {
+	return Range{min(r.From, FourWeeks.Start(r.To)-2*Day(FourWeeks)), r.To}
+}
+
 // Cover returns the fewest periods with rollups that together are the range, in order. On a
 // day, these are single days, and longer periods that have ended.
 func (r Range) Cover(on Day) (all []Period) {

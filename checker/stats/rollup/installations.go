@@ -56,3 +56,15 @@ func (n *Installations) Add(other Installations) {
 
 // IsZero reports whether nothing is counted.
 func (n Installations) IsZero() bool { return n == Installations{} }
+
+// In returns the number of installations in a period of a span that the counts add up to.
+func (n Installations) In(s Span) int64 {
+	switch s {
+	case OneDay:
+		return n.Daily
+	case OneWeek:
+		return n.Weekly
+	default:
+		return n.Monthly
+	}
+}

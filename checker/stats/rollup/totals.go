@@ -26,18 +26,22 @@ type Build struct {
 // Totals has the statistics of a product in a range of days. An instance has one build, so
 // that the numbers of distinct instances of several builds can be added up.
 type Totals struct {
-	Range  Range
-	Known  Range     // the days with data; From is after To if there are none
-	AsOf   time.Time // time of the last report that is included; zero if there is none
-	Builds []BuildTotals
+	Range      Range
+	Known      Range     // the days with data; From is after To if there are none
+	Remembered Range     // the days with [Installations]; From is after To if there are none
+	AsOf       time.Time // time of the last report that is included; zero if there is none
+	Builds     []BuildTotals
 }
 
 // BuildTotals has the statistics of a build.
 type BuildTotals struct {
 	Build
-	Days   []Count // days with data, in order
-	Weeks  []Count // weeks in the range, from Monday to Sunday
-	Months []Count // periods of four weeks in the range
+	Days   []Count // days with data in the range and before it, in order: see [Range.WithFinished]
+	Weeks  []Count // weeks from Monday to Sunday
+	Months []Count // periods of four weeks
+	// Installations has the days with installations, in order, from the first one that is
+	// needed for the range: see [Range.WithInstallations].
+	Installations []DayInstallations
 	// The following fields are of the whole range.
 	Reports int64
 	Heaps   Heaps // instance-days: see [Rollup.Heaps]
@@ -51,6 +55,12 @@ type Distinct struct {
 	// Exceed[n] is the number of instances that ever exceeded n or more of the
 	// [HeapLimits]. Exceed[0] is the number of instances that reported a heap.
 	Exceed []int64
+}
+
+// DayInstallations has the installations of a build on a day.
+type DayInstallations struct {
+	Day Day
+	Installations
 }
 
 // Counts returns the field with the counts of a span.

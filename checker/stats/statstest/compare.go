@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
@@ -17,6 +18,8 @@ const (
 	countError = 0.02
 	// shareError is the absolute error of a share of an estimated count.
 	shareError = 0.005
+	// hashError is the relative error of a number of instance-days that is not sampled.
+	hashError = 1e-4
 	// heapError is the relative error of a heap size, including rounding errors.
 	heapError = rollup.HeapError * 1.000001
 )
@@ -30,7 +33,8 @@ var tableKeys = map[string]struct {
 	"releases": {1, true}, "lines": {1, true}, "latest": {2, true}, "versions": {1, true}, "deprecation": {1, true},
 	"behind": {1, true}, "behind_days": {2, true}, "platforms": {2, false}, "os": {1, false}, "arch": {1, false},
 	"platform_versions": {3, false}, "checks": {3, false}, "heap": {3, false}, "heap_above": {1, true}, "heap_change": {3, true},
-	"lifetimes": {1, true},
+	"lifetimes": {1, true}, "installations": {3, true}, "installations_daily": {1, true}, "installations_weekly": {2, true},
+	"installations_monthly": {2, true}, "installation_versions": {2, true}, "installation_platforms": {3, false},
 }
 
 // Tables returns the names of the tables that Compare requires.
@@ -142,18 +146,27 @@ func (c *comparison) withinTolerance(column stats.Column, i int, got, want []any
 	if got[i] == nil || want[i] == nil || !hasKind(got[i], column.Kind) {
 		return got[i] == nil && want[i] == nil
 	}
+	exact := strings.HasPrefix(c.table.Name, "installation") || column.Name == "installation_share"
 	switch column.Kind {
 	case stats.Number:
 		if column.Name == "instance_days" && c.truth.sampled {
 			return within(got[i], want[i], sampleError*toFloat(want[i]))
 		}
 		switch column.Name {
+		case "instance_days": // hashes of two instances may be equal
+			return within(got[i], want[i], hashError*toFloat(want[i]))
 		case "instances", "old_instances", "new_instances", "before":
 			return within(got[i], want[i], countTolerance(want[i].(int64)))
 		}
 	case stats.Share:
+		if exact {
+			return within(got[i], want[i], 1e-9)
+		}
 		return within(got[i], want[i], shareTolerance(want[i-1], want[i]))
 	case stats.Change:
+		if exact {
+			return within(got[i], want[i], 1e-9)
+		}
 		if c.table.Name == "summary" { // computed from two columns that are compared themselves
 			return within(got[i], toFloat(got[i-2])/toFloat(got[i-1])-1, 1e-9)
 		}

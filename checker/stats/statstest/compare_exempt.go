@@ -26,13 +26,16 @@ func (c *comparison) exempt(column string, i int, got, want []any) bool {
 }
 
 // mayBeMost reports whether a name's count is the highest within the allowed errors.
-func mayBeMost(counts map[string]int64, name string) bool {
+func mayBeMost(counts map[string]used, name string) bool {
 	for _, n := range counts {
-		if float64(n) > float64(counts[name])+2*countTolerance(n) {
+		switch own := counts[name]; {
+		case n.installations > own.installations:
+			return false
+		case n.installations == own.installations && float64(n.instances) > float64(own.instances)+2*countTolerance(n.instances):
 			return false
 		}
 	}
-	return counts[name] > 0
+	return counts[name].instances+counts[name].installations > 0
 }
 
 // mayBeHalf reports whether a number of days after a release may be the first day on
@@ -75,6 +78,7 @@ func (c *comparison) compareHistogram() {
 		}
 		all += row[2].(int64)
 	}
+	slack = hashError * float64(total)
 	if c.truth.sampled {
 		slack = sampleError / 2 * float64(total)
 	}

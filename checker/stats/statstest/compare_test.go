@@ -16,7 +16,7 @@ import (
 
 // Compare must find any error in the statistics or in the tables.
 func TestCompare(t *testing.T) {
-	f := fleet.Fleet{Seed: 21, Days: 190, Instances: 100, Every: 12 * time.Hour}
+	f := fleet.Fleet{Seed: 21, Days: 190, Instances: 100, Every: 12 * time.Hour, Remember: 0.3}
 	log, q := statstest.NewLog(f), stats.Query{Range: f.Range().Last(90), Above: 1 << 40}
 	folded, truth := log.Fold(), log.NewTruth(q, q.To+1)
 	figures := func() *rollup.Totals { // sorted by number of reports, descending
@@ -41,6 +41,11 @@ func TestCompare(t *testing.T) {
 		"extra check":            func(f *rollup.Totals) { f.Builds[0].Days[3].Checks++ },
 		"extra start":            func(f *rollup.Totals) { f.Builds[0].Days[3].Started++ },
 		"extra repeated report":  func(f *rollup.Totals) { f.Builds[0].Days[3].Repeated++ },
+		"extra installation":     func(f *rollup.Totals) { f.Builds[0].Installations[40].Daily++ },
+		"extra new one":          func(f *rollup.Totals) { f.Builds[0].Installations[40].New++ },
+		"extra one back":         func(f *rollup.Totals) { f.Builds[0].Installations[40].Back28++ },
+		"missing installations":  func(f *rollup.Totals) { f.Builds[0].Installations = nil },
+		"remembered too short":   func(f *rollup.Totals) { f.Remembered.From += 150 },
 		"wrong recent week":      func(f *rollup.Totals) { f.Builds[0].Recent.Week += 50 },
 		"wrong range before":     func(f *rollup.Totals) { f.Builds[0].Recent.RangeBefore += 5000 },
 		"wrong version":          func(f *rollup.Totals) { f.Builds[0].Version = "v0.1.0" },
@@ -111,7 +116,7 @@ func compareCorruptTables(t *testing.T, tables []*stats.Table, truth *statstest.
 		wantDifference(table.Name, "missing table")
 		tables[i] = table
 		table.Rows = rows
-		if !slices.Contains([]string{"platforms", "os", "arch", "platform_versions", "checks", "heap"}, table.Name) {
+		if !slices.Contains([]string{"platforms", "os", "arch", "platform_versions", "installation_platforms", "checks", "heap"}, table.Name) {
 			slices.Reverse(rows)
 			wantDifference(table.Name, "reversed rows")
 			slices.Reverse(rows)

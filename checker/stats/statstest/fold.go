@@ -2,10 +2,14 @@ package statstest
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
+	"relcheck/checker"
 	"relcheck/checker/stats/rollup"
 )
 
@@ -15,6 +19,7 @@ const pageSize = 25_000
 // Folded contains the rollups of a log, encoded and merged page by page as in a store.
 type Folded struct {
 	log     *Log
+	folded  int // number of reports
 	rollups map[rollup.Slot]encodedRollup
 	starts  map[rollup.Slot]rollup.Starts
 	lives   map[uint64]rollup.Lifetime
@@ -46,14 +51,18 @@ func (l *Log) Fold() *Folded {
 // foldPage folds some reports and merges the result into f.
 func (f *Folded) foldPage(reports []loggedReport) {
 	fold := rollup.NewFold(0, f.lives)
-	for _, r := range reports {
+	for i, r := range reports {
 		in := &f.log.instances[r.instance]
-		report := rollup.Report{At: r.at, Build: int64(in.build), Hash: rollup.Key{1}.Hash(in.id)}
-		if r.heap >= 0 {
+		report := rollup.Report{At: r.at, Build: int64(in.build), Hash: rollup.Key{1}.Hash(in.id), Remembers: in.remembers}
+		if r.heap >= 0 && (in.id != uuid.Nil || r.first) {
 			report.Heap = &r.heap
+		}
+		if in.id == uuid.Nil {
+			report.Hash = rollup.Key{2}.Hash(uuid.NewSHA1(uuid.Nil, fmt.Append(nil, f.folded+i)))
 		}
 		fold.Add(report)
 	}
+	f.folded += len(reports)
 	for slot, rollup := range fold.Days() {
 		if old, ok := f.rollups[slot]; ok {
 			rollup.Merge(old.decode())
@@ -89,7 +98,7 @@ func (r encodedRollup) decode() *rollup.Rollup {
 
 // Figures returns the statistics of a range of days for the builds that a filter keeps.
 func (f *Folded) Figures(r rollup.Range, keep func(rollup.Build) bool) *rollup.Totals {
-	figures := &rollup.Totals{Range: r, Known: f.log.Known, AsOf: f.asOf(r, keep)}
+	figures := &rollup.Totals{Range: r, Known: f.log.Known, Remembered: f.log.remembered(), AsOf: f.asOf()}
 	needed := map[rollup.Period]bool{}
 	for _, p := range rollup.NeededPeriods(r, figures.Known, rollup.MaxDay) {
 		needed[p] = true
@@ -101,6 +110,7 @@ func (f *Folded) Figures(r rollup.Range, keep func(rollup.Build) bool) *rollup.T
 		}
 	}
 	counts := f.counts(r, keep)
+	f.addInstallations(counts, r, keep)
 	for n, b := range f.log.builds {
 		build := counts[int64(n)]
 		if build == nil {
@@ -127,7 +137,7 @@ func (f *Folded) counts(r rollup.Range, keep func(rollup.Build) bool) map[int64]
 	builds := map[int64]*rollup.BuildTotals{}
 	// count returns the count of a slot, or nil if the slot is outside r or filtered out.
 	count := func(slot rollup.Slot) *rollup.Count {
-		if p := slot.Range(); p.From < r.From || p.To > r.To || !keep(f.log.builds[slot.Build]) {
+		if p := slot.Range(); p.From < r.WithFinished(slot.Span).From || p.To > r.To || !keep(f.log.builds[slot.Build]) {
 			return nil
 		}
 		if builds[slot.Build] == nil {
@@ -149,6 +159,9 @@ func (f *Folded) counts(r rollup.Range, keep func(rollup.Build) bool) map[int64]
 		}
 	}
 	for _, checks := range f.log.checks {
+		if !r.Contains(checks.Day) {
+			continue
+		}
 		n := int64(f.log.buildNumber(checks.Build))
 		if c := count(rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: checks.Day}, Build: n}); c != nil {
 			c.Checks += checks.Count
@@ -157,12 +170,34 @@ func (f *Folded) counts(r rollup.Range, keep func(rollup.Build) bool) map[int64]
 	return builds
 }
 
-// asOf returns the time of the last report in a range, or the zero time.
-func (f *Folded) asOf(r rollup.Range, keep func(rollup.Build) bool) time.Time {
-	for _, report := range slices.Backward(f.log.reports) {
-		if r.Contains(dayOf(report.at)) && keep(f.log.builds[f.log.instances[report.instance].build]) {
-			return time.Unix(report.at, 0).UTC()
+// addInstallations adds the installations of the days that a range needs, as a store counts
+// them.
+func (f *Folded) addInstallations(builds map[int64]*rollup.BuildTotals, r rollup.Range, keep func(rollup.Build) bool) {
+	days := r.WithInstallations()
+	for _, in := range f.log.installationDays {
+		if !days.Contains(in.day) || !keep(f.log.builds[in.build]) {
+			continue
 		}
+		b := builds[int64(in.build)]
+		if b == nil {
+			b = new(rollup.BuildTotals)
+			builds[int64(in.build)] = b
+		}
+		last := checker.Last(in.previous)
+		if in.previous == 0 {
+			last = checker.NeverAnswered
+		}
+		if n := len(b.Installations); n == 0 || b.Installations[n-1].Day != in.day {
+			b.Installations = append(b.Installations, rollup.DayInstallations{Day: in.day})
+		}
+		b.Installations[len(b.Installations)-1].Add(rollup.CountLast(last, in.day))
 	}
-	return time.Time{}
+}
+
+// asOf returns the time of the last report, or the zero time.
+func (f *Folded) asOf() time.Time {
+	if len(f.log.reports) == 0 {
+		return time.Time{}
+	}
+	return time.Unix(f.log.reports[len(f.log.reports)-1].at, 0).UTC()
 }

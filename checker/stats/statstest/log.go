@@ -15,20 +15,23 @@ type Log struct {
 	catalog.Listing
 	Known rollup.Range // the days with reports or checks
 
-	checks          []fleet.Check
-	builds          []rollup.Build
-	instances       []loggedInstance // by instance number
-	reports         []loggedReport
-	activeDays      []activeDay
-	starts          []start
-	maybeRestarts   []start // restarts that a store may count or not, see minSilence
-	instanceNumbers map[uuid.UUID]int32
-	buildNumbers    map[rollup.Build]int32
+	checks           []fleet.Check
+	builds           []rollup.Build
+	instances        []loggedInstance // by instance number
+	reports          []loggedReport
+	activeDays       []activeDay
+	starts           []start
+	maybeRestarts    []start // restarts that a store may count or not, see minSilence
+	installationDays []installationDay
+	lastDays         []rollup.Day    // by installation: its last day
+	instanceNumbers  map[int64]int32 // by number in the fleet
+	buildNumbers     map[rollup.Build]int32
 }
 
 // loggedInstance is the state of an instance while its reports are added.
 type loggedInstance struct {
-	id          uuid.UUID
+	id          uuid.UUID // zero if it reports none
+	remembers   bool      // it belongs to an installation, which is counted instead
 	build       int32
 	first, last int64      // times of its first and last report since its latest start
 	day         rollup.Day // of its last report
@@ -38,6 +41,14 @@ type loggedInstance struct {
 type loggedReport struct {
 	at, heap int64
 	instance int32
+	first    bool // of its installation on its day
+}
+
+// installationDay is a day on which an installation reported.
+type installationDay struct {
+	day      rollup.Day
+	build    int32      // of its first report of the day
+	previous rollup.Day // on which it reported, or 0
 }
 
 // activeDay is a day on which an instance reported.
@@ -66,15 +77,17 @@ type start struct {
 // NewLog generates all reports and checks of a fleet. It keeps them in memory: about 30
 // bytes each.
 func NewLog(f fleet.Fleet) *Log {
-	l := &Log{Listing: listing(f), Known: f.Range(), instanceNumbers: map[uuid.UUID]int32{}, buildNumbers: map[rollup.Build]int32{}}
+	l := &Log{Listing: listing(f), Known: f.Range(), instanceNumbers: map[int64]int32{}, buildNumbers: map[rollup.Build]int32{}}
 	for r := range f.Reports() {
 		l.add(r)
 	}
 	for c := range f.Checks() {
 		l.checks = append(l.checks, c)
 	}
-	for number := range l.instances {
-		l.addStart(int32(number))
+	for number, in := range l.instances {
+		if !in.remembers {
+			l.addStart(int32(number))
+		}
 	}
 	return l
 }
@@ -88,11 +101,19 @@ func listing(f fleet.Fleet) catalog.Listing {
 
 // add adds a report. Reports must be added in order of time.
 func (l *Log) add(r fleet.Report) {
-	number, known := l.instanceNumbers[r.ID]
+	number, known := l.instanceNumbers[r.Number]
 	if !known {
 		number = int32(len(l.instances))
-		l.instanceNumbers[r.ID] = number
-		l.instances = append(l.instances, loggedInstance{id: r.ID, build: l.buildNumber(r.Build), first: r.At, last: r.At, day: -1})
+		l.instanceNumbers[r.Number] = number
+		l.instances = append(l.instances, loggedInstance{id: r.ID, remembers: r.Installation >= 0, build: l.buildNumber(r.Build), first: r.At, last: r.At, day: -1})
+	}
+	heap := int64(-1)
+	if r.Heap != nil {
+		heap = *r.Heap
+	}
+	if r.Installation >= 0 {
+		l.reports = append(l.reports, loggedReport{r.At, heap, number, l.addInstallation(r, l.instances[number].build)})
+		return
 	}
 	in := &l.instances[number]
 	switch silence := r.At - in.last; {
@@ -107,11 +128,30 @@ func (l *Log) add(r fleet.Report) {
 		in.day = d
 		l.activeDays = append(l.activeDays, activeDay{d, number})
 	}
-	heap := int64(-1)
-	if r.Heap != nil {
-		heap = *r.Heap
+	l.reports = append(l.reports, loggedReport{r.At, heap, number, false})
+}
+
+// addInstallation adds the day of an installation, and reports whether the report is its
+// first one on that day.
+func (l *Log) addInstallation(r fleet.Report, build int32) (first bool) {
+	for len(l.lastDays) <= int(r.Installation) {
+		l.lastDays = append(l.lastDays, 0)
 	}
-	l.reports = append(l.reports, loggedReport{r.At, heap, number})
+	last, day := &l.lastDays[r.Installation], dayOf(r.At)
+	if *last == day {
+		return false
+	}
+	l.installationDays = append(l.installationDays, installationDay{day, build, *last})
+	*last = day
+	return true
+}
+
+// remembered returns the days with installations.
+func (l *Log) remembered() rollup.Range {
+	if len(l.installationDays) == 0 {
+		return rollup.Range{From: 1, To: 0}
+	}
+	return rollup.Range{From: l.installationDays[0].day, To: l.installationDays[len(l.installationDays)-1].day}
 }
 
 // addStart adds the latest start of an instance, once the instance has ended.

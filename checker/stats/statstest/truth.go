@@ -1,11 +1,14 @@
 package statstest
 
 import (
-	"relcheck/checker/stats"
-	"relcheck/checker/stats/rollup"
 	"slices"
 	"sort"
 	"sync"
+
+	"github.com/google/uuid"
+
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // Truth computes the true tables of one query by plain counting.
@@ -19,6 +22,7 @@ type Truth struct {
 	releases      releases
 	instances     []int64                // by build: distinct instances in the range
 	total         int64                  // sum of instances
+	installations []int64                // by build: sum of the installations on the days of meanDays
 	reports       []int64                // by build: reports in the range
 	heaps         [][]int64              // by build: largest heap size of each instance and day in the range, sorted
 	sampled       bool                   // some build has more instances on a day than a rollup keeps heap sizes of
@@ -40,6 +44,7 @@ func (l *Log) NewTruth(q stats.Query, today rollup.Day) *Truth {
 	}
 	t.instances = t.distinct(q.Range)
 	t.total = sum(t.instances)
+	t.installations = t.installationsOn(t.meanDays())
 	t.countReports()
 	t.countDays()
 	return t
@@ -59,7 +64,9 @@ func (t *Truth) Table(name string) [][]any {
 		"deprecation": t.deprecation, "behind": t.behind, "behind_days": t.behindDays,
 		"platforms": t.platforms, "os": t.os, "arch": t.arch, "platform_versions": t.platformVersions,
 		"checks": t.checks, "heap": t.heap, "heap_histogram": noRows, "heap_above": t.heapAbove, "heap_change": t.heapChange,
-		"lifetimes": t.lifetimes,
+		"lifetimes": t.lifetimes, "installations": t.installationSummary, "installations_daily": t.installationsDaily,
+		"installations_weekly": t.installationsWeekly, "installations_monthly": t.installationsMonthly,
+		"installation_versions": t.installationVersions, "installation_platforms": t.installationPlatforms,
 	}[name]()
 	return t.tables[name]
 }
@@ -122,9 +129,13 @@ func (t *Truth) countReports() {
 			continue
 		}
 		t.reports[build]++
-		if r.heap >= 0 {
+		in := &t.log.instances[r.instance]
+		if r.heap >= 0 && (in.id != uuid.Nil || r.first) {
 			on := instanceDay{r.instance, dayOf(r.at)}
 			peaks[on] = max(peaks[on], r.heap)
+			if in.remembers {
+				continue
+			}
 			if t.maxHeap[r.instance] < 0 {
 				t.heapInstances[build]++
 			}

@@ -126,14 +126,14 @@ func logRatio(a, b int64) float64 { return math.Abs(math.Log(float64(a) / float6
 // heapChange has no change if a version has fewer than five instances beyond the percentile.
 func (t *Truth) heapChange() (rows [][]any) {
 	before, after := t.comparedVersions()
-	if before == "" || t.heapInstancesOf(before) == 0 || t.heapInstancesOf(after) == 0 {
+	if before == "" || len(t.heapsOfVersion(before)) == 0 || len(t.heapsOfVersion(after)) == 0 {
 		return nil
 	}
 	heapsBefore, heapsAfter := t.heapsOfVersion(before), t.heapsOfVersion(after)
 	for _, p := range percentiles {
 		from, to := quantile(heapsBefore, p.q), quantile(heapsAfter, p.q)
 		var change any
-		fewest := min(t.heapInstancesOf(before), t.heapInstancesOf(after))
+		fewest := min(t.heapReportersOf(before), t.heapReportersOf(after))
 		if from != nil && to != nil && from.(float64) > 0 && float64(fewest)*(1-p.q) >= 5-1e-9 {
 			change = to.(float64)/from.(float64) - 1
 		}
@@ -172,7 +172,12 @@ func (t *Truth) comparedVersions() (before, after string) {
 	if c := t.query.Compare; c[0] != "" {
 		return t.displayName(c[0]), t.displayName(c[1])
 	}
-	instances := t.groupBy(t.heapInstances, t.versionName)
+	instances := map[string]int64{}
+	for build, heaps := range t.heaps {
+		if name := t.versionName(build); len(heaps) > 0 {
+			instances[name] = t.heapReportersOf(name)
+		}
+	}
 	maps.DeleteFunc(instances, func(name string, _ int64) bool { return !t.releases.parse(name).Ordered() })
 	names := newestFirst(&t.releases, instances)
 	order := slices.Clone(names)
@@ -213,4 +218,16 @@ func (t *Truth) heapInstancesOf(name string) (n int64) {
 		}
 	}
 	return n
+}
+
+// heapReportersOf counts the instances of a version or minor line that reported a heap size,
+// and its installations on a mean day.
+func (t *Truth) heapReportersOf(name string) (n int64) {
+	matches := t.matcher(name)
+	for build, heaps := range t.heaps {
+		if matches(build) && len(heaps) > 0 {
+			n += t.installations[build]
+		}
+	}
+	return t.heapInstancesOf(name) + n/int64(max(1, t.meanDays().Days()))
 }

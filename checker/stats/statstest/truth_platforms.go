@@ -5,50 +5,52 @@ import "strings"
 func (t *Truth) platformName(build int) string { return t.log.builds[build].Platform.String() }
 
 func (t *Truth) platforms() (rows [][]any) {
-	instances, reports := t.groupBy(t.instances, t.platformName), t.groupBy(t.reports, t.platformName)
-	for name, n := range instances {
+	for name, u := range t.usedBy(t.platformName) {
 		os, arch, _ := strings.Cut(name, "/")
-		rows = append(rows, []any{os, arch, n, share(n, t.total), reports[name], t.mostUsed(name),
-			quantile(t.heapsOf(func(build int) bool { return t.platformName(build) == name }), 0.95)})
+		rows = append(rows, t.row([]any{os, arch}, u, u.reports, t.mostUsed(name),
+			quantile(t.heapsOf(func(build int) bool { return t.platformName(build) == name }), 0.95)))
 	}
 	return rows
 }
 
-// versionsOn returns the number of instances of each version on a platform.
-func (t *Truth) versionsOn(platform string) map[string]int64 {
-	instances := t.groupBy(t.instances, func(build int) string { return t.platformName(build) + " " + t.versionName(build) })
-	counts := map[string]int64{}
-	for name, n := range instances {
+// versionsOn returns the usage of each version on a platform.
+func (t *Truth) versionsOn(platform string) map[string]used {
+	counts := map[string]used{}
+	for name, u := range t.usedBy(func(build int) string { return t.platformName(build) + " " + t.versionName(build) }) {
 		if p, version, _ := strings.Cut(name, " "); p == platform {
-			counts[version] = n
+			counts[version] = u
 		}
 	}
 	return counts
 }
 
-// mostUsed returns the version with the most instances on a platform; the newest of
-// several.
+// mostUsed returns the version with the most installations on a platform, or the most
+// instances of several; the newest of several.
 func (t *Truth) mostUsed(platform string) any {
 	counts := t.versionsOn(platform)
-	most := ""
+	var most any
+	var highest used
 	for _, name := range newestFirst(&t.releases, counts) {
-		if counts[name] > counts[most] {
-			most = name
+		u := counts[name]
+		if u.installations > highest.installations || u.installations == highest.installations && u.instances > highest.instances {
+			most, highest = name, u
 		}
 	}
 	return most
 }
 
-func (t *Truth) os() (rows [][]any) {
-	for name, n := range t.groupBy(t.instances, func(build int) string { return t.log.builds[build].OS }) {
-		rows = append(rows, []any{name, n, share(n, t.total)})
-	}
-	return rows
+func (t *Truth) os() [][]any {
+	return t.parts(func(build int) string { return t.log.builds[build].OS })
+}
+func (t *Truth) arch() [][]any {
+	return t.parts(func(build int) string { return t.log.builds[build].Arch })
 }
 
-func (t *Truth) arch() (rows [][]any) {
-	for name, n := range t.groupBy(t.instances, func(build int) string { return t.log.builds[build].Arch }) {
-		rows = append(rows, []any{name, n, share(n, t.total)})
+func (t *Truth) parts(name func(build int) string) (rows [][]any) {
+	for name, u := range t.usedBy(name) {
+		if u.instances+u.installations > 0 {
+			rows = append(rows, t.row([]any{name}, u))
+		}
 	}
 	return rows
 }
@@ -58,7 +60,9 @@ func (t *Truth) platformVersions() (rows [][]any) {
 		os, arch, _ := strings.Cut(platform, "/")
 		counts := t.versionsOn(platform)
 		for _, name := range newestFirst(&t.releases, counts) {
-			rows = append(rows, []any{os, arch, name, counts[name], share(counts[name], all)})
+			if n := counts[name].instances; n > 0 {
+				rows = append(rows, []any{os, arch, name, n, share(n, all)})
+			}
 		}
 	}
 	return rows

@@ -41,13 +41,16 @@ func (t *Truth) adoptedShare(r catalog.Release, d rollup.Day) any {
 }
 
 func (t *Truth) lines() (rows [][]any) {
-	instances := t.groupBy(t.instances, func(build int) string { return t.releases.line(t.versionName(build)) })
-	for _, name := range newestFirst(&t.releases, instances) {
+	counts := t.usedBy(func(build int) string { return t.releases.line(t.versionName(build)) })
+	for _, name := range newestFirst(&t.releases, counts) {
+		if counts[name].instances+counts[name].installations == 0 {
+			continue
+		}
 		var isLatest any
 		if latest, _ := t.releases.latest(); latest != nil {
 			isLatest = name == t.releases.line(latest.Tag)
 		}
-		rows = append(rows, []any{name, instances[name], share(instances[name], t.total), isLatest})
+		rows = append(rows, t.row([]any{name}, counts[name], isLatest))
 	}
 	return rows
 }
@@ -58,7 +61,7 @@ func (t *Truth) latest() [][]any {
 	if latest != nil {
 		latestLine = t.releases.line(latest.Tag)
 	}
-	instances := t.groupBy(t.instances, func(build int) string {
+	counts := t.usedBy(func(build int) string {
 		switch v := t.versions[build]; {
 		case v.withdrawn:
 			return "withdrawn release"
@@ -71,28 +74,27 @@ func (t *Truth) latest() [][]any {
 		}
 		return "older"
 	})
-	instances["latest minor line"] += instances["latest release"]
-	row := func(what string, version any) []any {
-		return []any{what, version, instances[what], share(instances[what], t.total)}
-	}
+	line, newer := counts["latest minor line"], counts["latest release"]
+	counts["latest minor line"] = used{line.instances + newer.instances, line.installations + newer.installations, 0}
+	row := func(what string, version any) []any { return t.row([]any{what, version}, counts[what]) }
 	rows := [][]any{row("latest release", nil), row("latest minor line", nil), row("older", nil), row("unknown", nil), row("withdrawn release", nil)}
 	if latest != nil {
 		rows[0][1], rows[1][1] = latest.Tag, latestLine
 		return rows
 	}
 	for _, row := range rows[:3] {
-		row[3] = nil
+		row[3], row[5] = nil, nil
 	}
 	return rows
 }
 
 func (t *Truth) versionRows() (rows [][]any) {
-	instances, reports := t.groupBy(t.instances, t.versionName), t.groupBy(t.reports, t.versionName)
-	for _, name := range newestFirst(&t.releases, instances) {
+	counts := t.usedBy(t.versionName)
+	for _, name := range newestFirst(&t.releases, counts) {
 		v := t.releases.version(name)
-		rows = append(rows, []any{name, t.releases.date(name), instances[name], share(instances[name], t.total), reports[name],
+		rows = append(rows, t.row([]any{name, t.releases.date(name)}, counts[name], counts[name].reports,
 			t.releases.newer(v), t.releases.daysOutdated(v),
-			quantile(t.heapsOf(func(build int) bool { return t.versionName(build) == name }), 0.95), v.withdrawn})
+			quantile(t.heapsOf(func(build int) bool { return t.versionName(build) == name }), 0.95), v.withdrawn))
 	}
 	return rows
 }
@@ -108,53 +110,59 @@ func (t *Truth) deprecation() (rows [][]any) {
 		below[t.releases.version(q).name] = true
 	}
 	for _, limit := range newestFirst(&t.releases, below) {
-		n := int64(0)
+		var u used
 		for build, instances := range t.instances {
 			if v := t.versions[build]; v.as.Ordered() && v.olderThan(t.releases.parse(limit)) {
-				n += instances
+				u.instances += instances
+				u.installations += t.installations[build]
 			}
 		}
-		rows = append(rows, []any{limit, n, share(n, t.total)})
+		rows = append(rows, t.row([]any{limit}, u))
 	}
 	return rows
 }
 
 func (t *Truth) behind() (rows [][]any) {
-	instances := map[any]int64{}
-	for build, n := range t.instances {
-		instances[t.releases.newer(t.versions[build])] += n
-	}
+	counts := t.usedByValue(t.releases.newer)
 	for n := range int64(len(t.releases.all) + 1) {
-		if instances[n] > 0 {
-			rows = append(rows, []any{n, instances[n], share(instances[n], t.total)})
+		if counts[n] != (used{}) {
+			rows = append(rows, t.row([]any{n}, counts[n]))
 		}
 	}
-	if instances[nil] > 0 {
-		rows = append(rows, []any{nil, instances[nil], share(instances[nil], t.total)})
+	if counts[nil] != (used{}) {
+		rows = append(rows, t.row([]any{nil}, counts[nil]))
 	}
 	return rows
 }
 
-func (t *Truth) behindDays() (rows [][]any) {
-	days := map[any]int64{}
+// usedByValue adds up the instances and installations of builds by a value of their version.
+func (t *Truth) usedByValue(value func(version) any) map[any]used {
+	counts := map[any]used{}
 	for build, n := range t.instances {
-		days[t.releases.daysOutdated(t.versions[build])] += n
+		of := value(t.versions[build])
+		counts[of] = used{counts[of].instances + n, counts[of].installations + t.installations[build], 0}
 	}
+	return counts
+}
+
+func (t *Truth) behindDays() (rows [][]any) {
+	days := t.usedByValue(t.releases.daysOutdated)
 	for _, b := range [][2]int64{{0, 0}, {1, 30}, {31, 90}, {91, 180}, {181, 365}, {366, 1 << 40}} {
-		n := int64(0)
-		for late, instances := range days {
+		var sum used
+		for late, u := range days {
 			if late, ok := late.(int64); ok && b[0] <= late && late <= b[1] {
-				n += instances
+				sum.instances += u.instances
+				sum.installations += u.installations
 			}
 		}
 		to := any(b[1])
 		if b[1] > 366 {
 			to = nil
 		}
-		rows = append(rows, []any{b[0], to, n, share(n, t.total)})
+		rows = append(rows, t.row([]any{b[0], to}, sum))
 	}
-	if days[nil] > 0 {
-		rows = append(rows, []any{nil, nil, days[nil], share(days[nil], t.total)})
+	if days[nil] != (used{}) {
+		rows = append(rows, t.row([]any{nil, nil}, days[nil]))
 	}
 	return rows
 }

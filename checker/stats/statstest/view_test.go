@@ -53,7 +53,7 @@ func compare(t *testing.T, f fleet.Fleet, today rollup.Day, queries []stats.Quer
 
 // The tables of a small fleet must be exact.
 func TestViewSmallFleet(t *testing.T) {
-	f := fleet.Fleet{Seed: 11, Instances: 40, Every: 6 * time.Hour}
+	f := fleet.Fleet{Seed: 11, Instances: 40, Every: 6 * time.Hour, Remember: 0.3}
 	compare(t, f, f.Range().To, queries(f.Range()))
 	if !reduced() {
 		compare(t, f, f.Range().To+1, queries(f.Range()))
@@ -62,7 +62,7 @@ func TestViewSmallFleet(t *testing.T) {
 
 // The tables of a large fleet must be within the allowed errors.
 func TestViewLargeFleet(t *testing.T) {
-	f := fleet.Fleet{Seed: 12, Instances: 20_000, Growth: 60, Every: 12 * time.Hour}
+	f := fleet.Fleet{Seed: 12, Instances: 20_000, Growth: 60, Every: 12 * time.Hour, Remember: 0.5}
 	if reduced() {
 		f.Instances, f.Days, f.Every = 1500, 100, 24*time.Hour
 	}
