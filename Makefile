@@ -31,6 +31,7 @@ test-system:
 
 test-kills:
 	go test .
+	go test ./checker/stats/statstest -run TestWorld
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect|TestUpgradeKilled|TestRandomNames'
 	go test ./db -run 'TestConformance/.*/KilledBundle'
 
