@@ -15,50 +15,45 @@ const (
 	// twoColumns is the minimum width for tables side by side.
 	twoColumns = 110
 	// Maximum numbers of rows, so that an overview fits on a screen of 40 lines.
-	mostVersions, mostPlatforms, mostHeaps, mostChecks = 8, 5, 3, 2
+	mostVersions, mostPlatforms, mostChecks = 8, 5, 2
 	// chartLines is the height of the chart, which is that of the headline.
 	chartLines = 4
 )
 
-// overview shows the most important statistics on one screen.
+// overview shows the answers to the most important questions on one screen.
 func (s *screen) overview(v *stats.View) block {
-	all := append(s.title(v), text{})
+	count, share, name := used(v)
 	versions := v.Table("versions")
-	daily := v.Table("daily")
-	switch checks := sumOf[int64](daily.Rows, daily.Index(stats.ColChecks)); {
-	case len(versions.Rows) == 0 && checks > 0:
-		all = append(append(append(all, s.headline(v)...), text{}), s.checks(v, mostVersions)...)
-		return append(append(all, text{}), plain("No instances, but "+stats.ShowNumber(checks)+" checks: requests for the latest release without an instance ID.")...)
-	case len(versions.Rows) == 0:
-		return append(all, plain("No reports in this range match the filter.",
-			"There are statistics from "+v.Known.From.String()+" to "+v.Known.To.String()+".")...)
+	columns := []stats.Column{stats.ColVersion, count, share, stats.ColHeapP95}
+	if versions.Any(stats.ColWithdrawn) {
+		columns = append(columns, stats.ColWithdrawn)
 	}
-	all = append(append(all, s.headline(v)...), text{})
 	width, side := s.width, s.fancy && s.width >= twoColumns
 	if side {
 		width = (s.width - 2*gap) / 2
 	}
-	columns := []stats.Column{stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColHeapP95}
-	if versions.Any(stats.ColWithdrawn) {
-		columns = append(columns, stats.ColWithdrawn)
-	}
 	left := s.rows(top(versions, mostVersions, columns...), width)
-	right := s.rows(top(platformNames(v.Table("platforms")), mostPlatforms, colPlatform, stats.ColInstances, stats.ColShare, stats.ColHeapP95), width)
-	heaps := s.rows(topHeaps(v.Table("heap")), 0)
-	if side {
-		all = append(all, beside(left, append(append(right, text{}), heaps...), 2*gap)...)
-	} else {
-		all = append(append(append(append(append(all, left...), text{}), right...), text{}), heaps...)
+	right := s.rows(top(platformNames(v.Table("platforms")), mostPlatforms, colPlatform, count, share, stats.ColHeapP95), width)
+	all := stack(s.answers(v), s.headline(v))
+	switch {
+	case side:
+		all = stack(all, beside(left, right, 2*gap))
+	case v.Remembers() && s.fancy: // the chart is below the table
+		all = stack(all, left)
+	default:
+		all = stack(all, left, right)
 	}
-	if recent := s.recency(v); recent != nil {
-		all = append(append(all, text{}), recent...)
-	}
-	if checks := s.checks(v, mostChecks); checks != nil && (!s.fancy || len(all)+len(checks) <= 35) { // of 40 lines
-		all = append(append(all, text{}), checks...)
+	all = stack(all, s.recency(v))
+	if checks := s.checks(v, mostChecks); !s.fancy || len(all)+len(checks) <= 31 { // of 40 lines, with the title
+		all = stack(all, checks)
 	}
 	if s.fancy {
+		note := "An instance is one process. Large counts: standard error 0.8 %. "
+		if v.Remembers() {
+			note = "Versions are those of " + name + " on a mean day. "
+		}
 		all = append(all, text{})
-		for _, line := range wrap("An instance is one process. Large counts: standard error 0.8 %. --by shows more.", s.width) {
+		for _, line := range wrap(note+"Pages: "+strings.Join(statsPages, ", ")+". --by shows more.", s.width) {
 			all = append(all, s.styled(newText(line), faint))
 		}
 	}
@@ -83,18 +78,24 @@ func (s *screen) title(v *stats.View) block {
 	return block{line, s.styled(newText(asOf), faint)}
 }
 
-// headline shows the numbers of instances, in total and per day.
+// headline shows the numbers of installations or instances, in total and per day.
 func (s *screen) headline(v *stats.View) block {
 	b := s.rows(periods(v), 0)
 	if !s.fancy {
 		return b
 	}
-	return beside(b, s.chart(v, s.width-b.width()-2*gap), 2*gap)
+	if chart := s.chart(v, s.width-b.width()-2*gap); chart != nil {
+		return beside(b, chart, 2*gap)
+	}
+	return stack(b, s.chart(v, s.width))
 }
 
 // periods returns the summary. A range that is also one of the other periods has one
 // row, and unknown values are empty.
 func periods(v *stats.View) *stats.Table {
+	if v.Remembers() {
+		return finishedPeriods(v)
+	}
 	t := v.Table("summary").Select(stats.ColPeriod, stats.ColFrom, stats.ColInstances, stats.ColChange, stats.ColReports, stats.ColChecks)
 	last := len(t.Rows) - 1
 	whole := t.Rows[last]
@@ -112,33 +113,41 @@ func periods(v *stats.View) *stats.Table {
 	return t.Select(stats.ColPeriod, stats.ColInstances, stats.ColChange, stats.ColReports, stats.ColChecks)
 }
 
-// chart draws the instances of each day, or the checks if there are no instances. It
-// averages days if there is no room for each. Today is faint because it is incomplete.
-func (s *screen) chart(v *stats.View, room int) block {
-	daily := v.Table("daily")
-	n, most, counted := len(daily.Rows), int64(1), stats.ColInstances
-	if len(v.Table("versions").Rows) == 0 {
-		counted = stats.ColChecks
+// finishedPeriods returns the installations of the last day, week and four weeks that are
+// over.
+func finishedPeriods(v *stats.View) *stats.Table {
+	t := v.Table("installations")
+	for i, r := range slices.Collect(t.All()) {
+		name := "day "
+		if period := r.Text(stats.ColPeriod); period != stats.FinishedDay {
+			name = period + " to "
+		}
+		t.Rows[i][0] = name + show(stats.Date, r.Value(stats.ColTo))
 	}
+	return t.Select(stats.ColPeriod, stats.ColInstallations, stats.ColReturning, stats.ColNewInstallations, stats.ColChange, stats.ColStarts)
+}
+
+// chart draws the counts of each day. It averages days if there is no room for each. Today
+// is faint because it is incomplete.
+func (s *screen) chart(v *stats.View, room int) block {
+	name, days, counts := perDay(v)
+	n, most := len(days), 1.0
 	if n < 2 || room < 20 {
 		return nil
 	}
-	var counts []float64
-	for r := range daily.All() {
-		counts, most = append(counts, float64(r.Number(counted))), max(most, r.Number(counted))
-	}
+	most = max(most, slices.Max(counts))
 	values, wide := squeeze(counts, room), max(1, min(room/n, 4))
 	var drawn []float64
 	for _, value := range values {
-		drawn = append(drawn, slices.Repeat([]float64{value / float64(most)}, wide)...)
+		drawn = append(drawn, slices.Repeat([]float64{value / most}, wide)...)
 	}
-	first, last := daily.Rows[0][0].(rollup.Day), daily.Rows[n-1][0].(rollup.Day)
+	first, last := days[0], days[n-1]
 	partial := 0
 	if last == v.Today && n <= room {
 		partial = wide
 	}
-	heading := newText("PER DAY, MAX " + stats.ShowNumber(most))
-	if long := newText(strings.ToUpper(counted.Name) + " ").plus(heading); long.width <= room {
+	heading := newText("PER DAY, MAX " + stats.ShowNumber(int64(most)))
+	if long := newText(strings.ToUpper(name) + " ").plus(heading); long.width <= room {
 		heading = long
 	}
 	b := block{s.styled(heading, faint)}
@@ -172,10 +181,11 @@ func squeeze(values []float64, n int) []float64 {
 // recency shows in one line how many instances are up to date.
 func (s *screen) recency(v *stats.View) block {
 	shares, withdrawn := map[string]string{}, ""
+	count, share, _ := used(v)
 	for r := range v.Table("latest").All() {
 		what := r.Text(stats.ColWhat)
-		shares[what] = show(stats.Share, r.Value(stats.ColShare))
-		if what == stats.WithdrawnRelease && r.Number(stats.ColInstances) > 0 {
+		shares[what] = show(stats.Share, r.Value(share))
+		if what == stats.WithdrawnRelease && r.Number(count) > 0 {
 			withdrawn = shares[what] + " run a withdrawn release."
 		}
 	}
@@ -190,14 +200,14 @@ func (s *screen) recency(v *stats.View) block {
 	return plain(wrap(line, s.width)...)
 }
 
-// top returns the n rows with the most instances, in the order of the table, and one row
+// top returns the n rows with the most installations or instances, in the order of the table, and one row
 // with the sums of the others.
 func top(t *stats.Table, n int, columns ...stats.Column) *stats.Table {
 	t = t.Select(columns...)
 	if len(t.Rows) <= n+1 {
 		return t
 	}
-	ranked, kept := byInstances(t), map[any]bool{} // by the first column
+	ranked, kept := byUse(t), map[any]bool{} // by the first column
 	for _, row := range ranked[:n] {
 		kept[row[0]] = true
 	}
@@ -205,10 +215,10 @@ func top(t *stats.Table, n int, columns ...stats.Column) *stats.Table {
 	rest := slices.Repeat([]any{""}, len(columns))
 	rest[0] = fmt.Sprintf("%d others", len(ranked)-n)
 	for i, c := range columns {
-		switch c.Kind {
-		case stats.Number:
+		switch {
+		case slices.Contains([]stats.Column{stats.ColInstances, stats.ColInstallations, stats.ColReports}, c):
 			rest[i] = sumOf[int64](ranked[n:], i)
-		case stats.Share:
+		case c.Kind == stats.Share:
 			rest[i] = sumOf[float64](ranked[n:], i)
 		}
 	}
@@ -225,9 +235,18 @@ func sumOf[T int64 | float64](rows [][]any, column int) (sum T) {
 	return sum
 }
 
-// byInstances returns the rows of a table, those with the most instances first.
-func byInstances(t *stats.Table) [][]any {
-	rows, column := slices.Clone(t.Rows), t.Index(stats.ColInstances)
+// byUse returns the rows of a table, those with the most installations or instances first.
+func byUse(t *stats.Table) [][]any {
+	counted := stats.ColInstances
+	if !t.Has(counted) {
+		counted = stats.ColInstallations
+	}
+	return mostFirst(t, counted)
+}
+
+// mostFirst returns the rows of a table, those with the highest counts first.
+func mostFirst(t *stats.Table, counted stats.Column) [][]any {
+	rows, column := slices.Clone(t.Rows), t.Index(counted)
 	slices.SortStableFunc(rows, func(a, b []any) int { return cmp.Compare(b[column].(int64), a[column].(int64)) })
 	return rows
 }
@@ -263,12 +282,17 @@ func (s *screen) checks(v *stats.View, n int) block {
 	return s.rows(t, s.width)
 }
 
-// topHeaps returns the heap of all versions, and of those with the most instances.
-func topHeaps(t *stats.Table) *stats.Table {
+// topHeaps returns the heap of all versions, and of the n with the most instances, or
+// instance-days if installations are counted.
+func topHeaps(v *stats.View, n int) *stats.Table {
+	t, counted := v.Table("heap"), stats.ColInstances
+	if v.Remembers() {
+		counted = stats.ColInstanceDays
+	}
 	heaps := t.Filter(func(r stats.Row) bool { return !r.Known(stats.ColVersion) && !r.Known(stats.ColOS) })
 	versions := t.Filter(func(r stats.Row) bool { return r.Known(stats.ColVersion) && !r.Known(stats.ColOS) })
-	heaps.Rows = append(heaps.Rows, byInstances(versions)[:min(mostHeaps, len(versions.Rows))]...)
-	heaps = heaps.Select(stats.ColVersion, stats.ColInstances, stats.ColP50, stats.ColP90, stats.ColP95, stats.ColP99)
+	heaps.Rows = append(heaps.Rows, mostFirst(versions, counted)[:min(n, len(versions.Rows))]...)
+	heaps = heaps.Select(stats.ColVersion, counted, stats.ColP50, stats.ColP90, stats.ColP95, stats.ColP99)
 	heaps.Columns[0].Head = "Heap of"
 	return heaps
 }

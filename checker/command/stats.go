@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 type statsOptions struct {
 	db, by    string
+	page      string // empty for the overview
 	json, csv bool
 	parameter func(name string) string // returns the flag for a parameter of the API
 }
@@ -23,28 +25,35 @@ type statsOptions struct {
 var shortNames = map[string]string{
 	"day": "daily", "week": "weekly", "month": "monthly", "version": "versions", "line": "lines", "release": "releases",
 	"platform": "platforms", "check": "checks", "lifetime": "lifetimes", "days_behind": "behind_days", "histogram": "heap_histogram",
-	"below": "deprecation", "above": "heap_above", "compare": "heap_change",
+	"installation": "installations", "below": "deprecation", "above": "heap_above", "compare": "heap_change",
 }
 
 func statsCommand(streams IO) *cobra.Command {
 	var o statsOptions
 	c := &cobra.Command{
-		Use:   "stats PRODUCT",
+		Use:   "stats PRODUCT [PAGE]",
 		Short: "Show the statistics of a product.",
-		Long: `Show the statistics of a product: how many instances run which version, on which
-platform, with how much memory. An instance is one running process, and a restart is
-a new one.
+		Long: `Show the statistics of a product: how many installations and instances run which
+version, on which platform, with how much memory. An installation remembers the day
+of its last answer, and is counted without an identifier. An instance is one running
+process that cannot remember, and a restart is a new one.
+
+The pages are ` + strings.Join(statsPages, ", ") + `.
 
 --by shows one table: ` + strings.Join(wrap(strings.Join(names(), ", "), 60), "\n") + `
 
 On a terminal, the output has bars and colors (NO_COLOR disables colors). --json and
 --csv print the table of --by as the API does; without --by, they print the summary.`,
 		Example: `  relcheck stats opa
+  relcheck stats opa versions
   relcheck stats opa --days 90 --by platform --version v1.2
   relcheck stats opa --below v0.60.0
   relcheck stats opa --compare v0.68.0..v0.70.0
   relcheck stats opa --by version --csv > versions.csv`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				o.page = args[1]
+			}
 			return o.run(cmd.Context(), args[0], streams)
 		},
 	}
@@ -63,6 +72,12 @@ On a terminal, the output has bars and colors (NO_COLOR disables colors). --json
 	f.String("below", "", "show how many instances run a version older than this `version`")
 	f.String("above", "", "show how many instances exceed a heap of this many `bytes` (512MiB)")
 	f.String("compare", "", "compare the heap of two `versions` (v1.2.0..v1.3.0) or lines (v1.2..v1.3)")
+	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) != 1 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return statsPages, cobra.ShellCompDirectiveNoFileComp
+	}
 	c.RegisterFlagCompletionFunc("by", cobra.FixedCompletions(names(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
@@ -107,7 +122,7 @@ func (o *statsOptions) run(ctx context.Context, product string, streams IO) erro
 	case table != "":
 		s.print(s.table(v, v.Table(table)))
 	default:
-		s.print(s.overview(v))
+		s.print(s.page(v, cmp.Or(o.page, "overview")))
 	}
 	return s.flush()
 }
@@ -124,6 +139,10 @@ func (o *statsOptions) table() (string, error) {
 		name = long
 	}
 	switch {
+	case o.page != "" && !slices.Contains(statsPages, o.page):
+		return "", usageError("unknown page %q: choose one of %s", o.page, strings.Join(statsPages, ", "))
+	case o.page != "" && (name != "" || o.json || o.csv):
+		return "", usageError("page %s cannot be shown as a table: leave it out, or --by, --json and --csv", o.page)
 	case name != "" && !slices.Contains(stats.TableNames, name):
 		return "", usageError("--by: unknown table %q: choose one of %s", o.by, strings.Join(names(), ", "))
 	case o.json && o.csv:

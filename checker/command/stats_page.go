@@ -1,0 +1,205 @@
+package command
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
+)
+
+// statsPages are the names of the pages of relcheck stats, which are those of the product's
+// web pages.
+var statsPages = []string{"overview", "versions", "platforms", "memory", "activity"}
+
+const (
+	// Maximum numbers of rows of tables on a page.
+	pageRows, pageDays, pageWeeks = 15, 14, 8
+	// mayDrop is the share of installations that may be affected when a version is dropped.
+	mayDrop = 0.05
+)
+
+// used returns the columns of the population that a view answers by, and its name.
+func used(v *stats.View) (count, share stats.Column, name string) {
+	if v.Remembers() {
+		return stats.ColInstallations, stats.ColInstallationShare, "installations"
+	}
+	return stats.ColInstances, stats.ColShare, "instances"
+}
+
+// answers answers the questions of a maintainer in sentences.
+func (s *screen) answers(v *stats.View) (b block) {
+	for _, sentence := range append(howMany(v), dropped(v), v.Query.Answer(v.Table("heap_change"), show).Text) {
+		if sentence != "" {
+			b = append(b, plain(wrap(sentence, s.width)...)...)
+		}
+	}
+	return b
+}
+
+// howMany says how many installations there are, and apart from them, how many instances
+// cannot remember.
+func howMany(v *stats.View) (all []string) {
+	if !v.Remembers() {
+		return nil // the table of periods is enough
+	}
+	var counts, starts []string
+	for r := range v.Table("installations").All() {
+		when := map[string]string{stats.FinishedDay: "on ", stats.FinishedWeek: "in the week to ", stats.FinishedFourWeeks: "in the four weeks to "}[r.Text(stats.ColPeriod)]
+		when += show(stats.Date, r.Value(stats.ColTo))
+		if r.Known(stats.ColInstallations) {
+			counts = append(counts, fmt.Sprintf("%s %s (%s returning, %s new)", show(stats.Number, r.Value(stats.ColInstallations)), when,
+				show(stats.Number, r.Value(stats.ColReturning)), show(stats.Number, r.Value(stats.ColNewInstallations))))
+		}
+		if r.Known(stats.ColStarts) && r.Number(stats.ColStarts) > 0 {
+			starts = append(starts, show(stats.Number, r.Value(stats.ColStarts))+" "+when)
+		}
+	}
+	if len(counts) > 0 {
+		all = append(all, "Installations: "+strings.Join(counts, ", ")+".")
+	}
+	if len(starts) > 0 {
+		all = append(all, "Apart from them, instances that cannot remember: "+strings.Join(starts, ", ")+".")
+	}
+	return all
+}
+
+// dropped says below which release everything can be dropped.
+func dropped(v *stats.View) string {
+	count, share, name := used(v)
+	for r := range v.Table("deprecation").All() {
+		switch below := masked(r.Text(stats.ColBelow)); {
+		case !r.Known(share) || r.Float(share) >= mayDrop:
+		case r.Number(count) == 0 && r.Float(share) == 0:
+			return fmt.Sprintf("You can drop everything below %s: no %s runs it.", below, strings.TrimSuffix(name, "s"))
+		default:
+			return fmt.Sprintf("You can drop everything below %s and affect %s of the %s.", below, show(stats.Share, r.Value(share)), name)
+		}
+	}
+	return ""
+}
+
+// page shows a page of a view below its title, or why there is nothing to show.
+func (s *screen) page(v *stats.View, name string) block {
+	all := append(s.title(v), text{})
+	if reason := s.nothingIn(v); reason != nil {
+		return append(all, reason...)
+	}
+	show := map[string]func(*screen, *stats.View) block{"overview": (*screen).overview, "versions": (*screen).versionsPage,
+		"platforms": (*screen).platformsPage, "memory": (*screen).memoryPage, "activity": (*screen).activityPage}[name]
+	return append(all, show(s, v)...)
+}
+
+// nothingIn says why a view has neither instances nor installations, or returns nil.
+func (s *screen) nothingIn(v *stats.View) block {
+	if len(v.Table("versions").Rows) > 0 {
+		return nil
+	}
+	daily := v.Table("daily")
+	if checks := sumOf[int64](daily.Rows, daily.Index(stats.ColChecks)); checks > 0 {
+		all := append(append(s.headline(v), text{}), s.checks(v, mostVersions)...)
+		return append(all, text{}, newText("No instances, but "+stats.ShowNumber(checks)+" checks: requests for the latest release without an instance ID."))
+	}
+	return plain("No reports in this range match the filter.",
+		"There are statistics from "+v.Known.From.String()+" to "+v.Known.To.String()+".")
+}
+
+// titled shows some rows of a table below its title.
+func (s *screen) titled(t *stats.Table, width int) block {
+	title := block{s.styled(newText(t.Title), bold)}
+	if len(t.Rows) == 0 {
+		return append(title, newText("No data in this range."))
+	}
+	return append(title, s.rows(t, width)...)
+}
+
+// stack puts blocks below one another, with an empty line between them.
+func stack(blocks ...block) (all block) {
+	for _, b := range blocks {
+		if len(b) == 0 {
+			continue
+		}
+		if len(all) > 0 {
+			all = append(all, text{})
+		}
+		all = append(all, b...)
+	}
+	return all
+}
+
+// besideOrBelow puts two tables beside each other if there is room.
+func (s *screen) besideOrBelow(left, right *stats.Table) block {
+	if s.fancy && s.width >= twoColumns {
+		half := (s.width - 2*gap) / 2
+		return beside(s.titled(left, half), s.titled(right, half), 2*gap)
+	}
+	return stack(s.titled(left, s.width), s.titled(right, s.width))
+}
+
+// last returns the last n rows of a table, the newest first.
+func last(t *stats.Table, n int) *stats.Table {
+	part := *t
+	part.Rows = slices.Clone(t.Rows[max(0, len(t.Rows)-n):])
+	slices.Reverse(part.Rows)
+	return &part
+}
+
+func (s *screen) versionsPage(v *stats.View) block {
+	count, share, _ := used(v)
+	versions := v.Table("versions")
+	columns := []stats.Column{stats.ColVersion, count, share, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind}
+	if versions.Any(stats.ColWithdrawn) {
+		columns = append(columns, stats.ColWithdrawn)
+	}
+	sentences := plain(wrap(dropped(v), s.width)...)
+	return stack(append(sentences, s.recency(v)...),
+		s.titled(top(versions, pageRows, columns...), s.width),
+		s.besideOrBelow(top(v.Table("lines"), pageRows, stats.ColLine, count, share), top(v.Table("behind_days"), pageRows, stats.ColFromDays, stats.ColToDays, count, share)))
+}
+
+func (s *screen) platformsPage(v *stats.View) block {
+	count, share, _ := used(v)
+	return stack(s.titled(top(platformNames(v.Table("platforms")), pageRows, colPlatform, count, share, stats.ColMostUsed, stats.ColHeapP95), s.width),
+		s.besideOrBelow(top(v.Table("os"), pageRows, stats.ColOS, count, share), top(v.Table("arch"), pageRows, stats.ColArch, count, share)))
+}
+
+func (s *screen) memoryPage(v *stats.View) block {
+	change := v.Table("heap_change")
+	var sentences block
+	if answer := v.Query.Answer(change, show).Text; answer != "" {
+		sentences = plain(wrap(answer, s.width)...)
+	}
+	return stack(sentences, s.titled(topHeaps(v, pageRows), s.width), s.titled(v.Table("heap_histogram"), s.width))
+}
+
+func (s *screen) activityPage(v *stats.View) block {
+	daily := []*stats.Table{last(v.Table("daily"), pageDays), last(v.Table("weekly"), pageWeeks)}
+	if v.Remembers() {
+		daily = append([]*stats.Table{last(v.Table("installations_daily"), pageDays), last(v.Table("installations_weekly"), pageWeeks)}, daily...)
+	}
+	all := block(nil)
+	for pair := range slices.Chunk(daily, 2) {
+		all = stack(all, s.besideOrBelow(pair[0], pair[1]))
+	}
+	return stack(s.headline(v), all, s.checks(v, mostVersions))
+}
+
+// perDay returns what the chart of days draws: installations, instances, or checks if there
+// are neither.
+func perDay(v *stats.View) (name string, days []rollup.Day, counts []float64) {
+	name, t := "installations", v.Table("installations_daily")
+	count := func(r stats.Row) int64 { return r.Number(stats.ColReturning) + r.Number(stats.ColNewInstallations) }
+	if !v.Remembers() {
+		name, t = "instances", v.Table("daily")
+		column := stats.ColInstances
+		if len(v.Table("versions").Rows) == 0 {
+			name, column = "checks", stats.ColChecks
+		}
+		count = func(r stats.Row) int64 { return r.Number(column) }
+	}
+	for r := range t.All() {
+		days, counts = append(days, r.Day(stats.ColDay)), append(counts, float64(count(r)))
+	}
+	return name, days, counts
+}
