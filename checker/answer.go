@@ -43,12 +43,16 @@ func (l Latest) Outdated(version string) bool {
 	return c > 0 || c == 0 && isPrerelease(version) && !isPrerelease(l.LatestRelease)
 }
 
-// decodeAnswer decodes the answer to a report and removes links that are not printable:
-// answers end up on terminals and in logs, and the service may not be trustworthy.
+// decodeAnswer decodes the answer to a report. It removes links that are not printable, and
+// a day that is not a date: answers end up on terminals and in logs, and the service may
+// not be trustworthy.
 func decodeAnswer(body []byte) (Answer, error) {
 	var answer Answer
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return Answer{}, fmt.Errorf("invalid answer of the release service: %w", err)
+	}
+	if _, err := ParseLast(answer.Day); err != nil {
+		answer.Day = ""
 	}
 	latest := answer.Latest
 	if latest.LatestRelease == "" {

@@ -128,6 +128,24 @@ func TestDecodeTags(t *testing.T) {
 	}
 }
 
+// TestDecodeDays tests the days that an answer can have. Others are removed.
+func TestDecodeDays(t *testing.T) {
+	for _, latest := range []Latest{{}, {LatestRelease: "v1.0.0"}} {
+		for day, want := range map[string]string{
+			"2026-11-28": "2026-11-28", "1970-01-02": "1970-01-02", "1970-01-01": "", "1969-12-30": "", "2026-02-30": "",
+			"2026-11-28T00:00:00Z": "", "today": "", "\x1b[2J": "", "": "",
+		} {
+			body, err := json.Marshal(Answer{latest, day})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answer, err := decodeAnswer(body); err != nil || answer.Day != want {
+				t.Errorf("%q: got %q (error %v), want %q", day, answer.Day, err, want)
+			}
+		}
+	}
+}
+
 func TestLink(t *testing.T) {
 	const prefix = "https://example.com/"
 	for _, good := range []string{
@@ -172,13 +190,14 @@ func FuzzDecodeAnswer(f *testing.F) {
 	f.Add([]byte(`{"latest":{"latest_release":"v0.1.0","opa_up_to_date":false}}`), "0.70.0")
 	f.Add([]byte(`{"latest":{"latest_release":"v9.0.0","download":"https://h/\u001b[2J"}}`), "0.70.0-dev")
 	f.Add([]byte(`{"latest":null}`), "")
+	f.Add([]byte(`{"latest":{},"day":"2026-11-28"}`), "1.0.0")
 	f.Fuzz(func(t *testing.T, body []byte, version string) {
 		answer, err := decodeAnswer(body)
 		latest := answer.Latest
 		if err != nil && answer != (Answer{}) {
 			t.Errorf("an answer comes with the error %v", err)
 		}
-		for _, s := range []string{latest.Download, latest.ReleaseNotes, latest.LatestRelease} {
+		for _, s := range []string{latest.Download, latest.ReleaseNotes, latest.LatestRelease, answer.Day} {
 			if len(s) > printable.MaxLinkBytes || printable.Check(s) != nil {
 				t.Errorf("accepted the link %q", s)
 			}

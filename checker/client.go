@@ -60,6 +60,22 @@ type Client struct {
 	// default is https://telemetry.openpolicyagent.org for the product opa, and none for others.
 	DefaultURL string
 
+	// StateFile is the path of a file that stores the day of the service's last answer.
+	// The next report contains that day, and the service counts installations by it,
+	// without an identifier. The default is none: then the service counts processes.
+	//
+	// The file is a short text with a line for each product and service. Its folder must
+	// exist; the client also uses the suffixes .lock and .new beside it. All processes of an
+	// installation can share it. A client reports as if it had no file if the file is
+	// locked, cannot be written, or has other contents. If the file is lost, the
+	// installation counts as new once more.
+	StateFile string
+
+	// Anonymous omits the instance ID. Reports of an installation then have nothing in
+	// common except version, platform and day. A report without the day of StateFile has a
+	// random ID of its own, because the service requires one.
+	Anonymous bool
+
 	// Disabled disables the client.
 	Disabled bool
 
@@ -97,14 +113,14 @@ func (c *Client) Check(ctx context.Context) (Answer, error) {
 }
 
 // Preview returns the request that Check would send now, as it would be sent over
-// HTTP/1.1, without sending it. It also works if the client is disabled. Credentials in
-// the service's URL are not shown.
+// HTTP/1.1, without sending it. It also works if the client is disabled, and leaves no file
+// behind. Credentials in the service's URL are not shown.
 func (c *Client) Preview() (string, error) {
 	e, err := c.resolve()
 	if err != nil {
 		return "", err
 	}
-	request, err := e.request(context.Background(), e.url)
+	request, err := e.request(context.Background(), e.url, peekStateFile(c.StateFile, serviceName(e.url)))
 	if err != nil {
 		return "", err
 	}
@@ -138,6 +154,7 @@ func (c *Client) reportLoop(ctx context.Context) {
 		c.logger().Debug("no version reports", "product", c.Product, "err", err)
 		return
 	}
+	e.logger = c.logger()
 	var announced Latest // what was passed to OnOutdated
 	for {
 		c.recoverPanic(func() { c.reportOnce(ctx, e, &announced) })

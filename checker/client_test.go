@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"runtime/debug"
@@ -35,35 +35,62 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestGolden compares a request, byte by byte, to the privacy document. If it fails
-// because a header or a field was added, the addition is wrong.
+// TestGolden compares requests, byte by byte, to the privacy document and to what the
+// client's fields StateFile and Anonymous say. If it fails because a header or a field was
+// added, the addition is wrong.
 func TestGolden(t *testing.T) {
-	noLeaks(t)
-	sent := make(chan []byte, 1)
-	s := serve(t, func(conn net.Conn) {
-		raw, _ := readRequest(conn)
-		io.WriteString(conn, ok(newer))
-		rest, _ := io.ReadAll(conn)
-		sent <- append(raw, rest...)
-	})
-	c := &Client{Product: "opa", Version: "0.70.0", Platform: Platform{"linux", "amd64"}, URL: s.url}
-	answer, err := c.Check(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	const rest = `"version":"0.70.0","heap_usage_bytes":"HEAP"`
+	for name, test := range map[string]struct {
+		state, anonymous bool
+		bodies           [2]string // of two reports
+	}{
+		"default":             {false, false, [2]string{`{"id":"ID",` + rest + `}`, `{"id":"ID",` + rest + `}`}},
+		"state":               {true, false, [2]string{`{"id":"ID",` + rest + `,"last":null}`, `{"id":"ID",` + rest + `,"last":"2026-11-28"}`}},
+		"state, anonymous":    {true, true, [2]string{`{` + rest + `,"last":null}`, `{` + rest + `,"last":"2026-11-28"}`}},
+		"no state, anonymous": {false, true, [2]string{`{"id":"ID",` + rest + `}`, `{"id":"ID",` + rest + `}`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			sent := make(chan []byte, 1)
+			s := serve(t, func(conn net.Conn) {
+				raw, _ := readRequest(conn)
+				io.WriteString(conn, ok(strings.TrimSuffix(newer, "}")+`,"day":"2026-11-28"}`))
+				rest, _ := io.ReadAll(conn)
+				sent <- append(raw, rest...)
+			})
+			c := &Client{Product: "opa", Version: "0.70.0", Platform: Platform{"linux", "amd64"}, URL: s.url, Anonymous: test.anonymous}
+			if test.state {
+				c.StateFile = filepath.Join(t.TempDir(), "state")
+			}
+			for _, body := range test.bodies {
+				answer, err := c.Check(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want := "https://example.com/opa"; answer.Latest.Download != want || answer.Latest.LatestRelease != "v9.0.0" {
+					t.Errorf("answer = %+v", answer)
+				}
+				checkGolden(t, string(<-sent), s.url, body)
+			}
+		})
 	}
-	if want := "https://example.com/opa"; answer.Latest.Download != want || answer.Latest.LatestRelease != "v9.0.0" {
-		t.Errorf("answer = %+v", answer)
-	}
+}
 
-	got := string(<-sent)
-	fields := regexp.MustCompile(`"id":"([^"]*)".*"heap_usage_bytes":"(\d+)"`).FindStringSubmatch(got)
-	if fields == nil {
-		t.Fatalf("no id or heap in:\n%s", got)
+// checkGolden compares a request to a service. ID and HEAP in the body that is wanted stand
+// for any valid value.
+func checkGolden(t *testing.T, got, service, body string) {
+	t.Helper()
+	if id := regexp.MustCompile(`"id":"([^"]*)"`).FindStringSubmatch(got); id != nil {
+		if u, err := uuid.Parse(id[1]); err != nil || u.Version() != 4 || u.Variant() != uuid.RFC4122 {
+			t.Errorf("id %q is not a random UUID: %v", id[1], err)
+		}
+		body = strings.Replace(body, "ID", id[1], 1)
 	}
-	id, heap := fields[1], fields[2]
-	body := fmt.Sprintf(`{"id":"%s","version":"0.70.0","heap_usage_bytes":"%s"}`, id, heap)
+	if heap := regexp.MustCompile(`"heap_usage_bytes":"(\d+)"`).FindStringSubmatch(got); heap != nil {
+		body = strings.Replace(body, "HEAP", heap[1], 1)
+	}
 	want := "POST /v1/version HTTP/1.1\r\n" +
-		"Host: " + strings.TrimPrefix(s.url, "http://") + "\r\n" +
+		"Host: " + strings.TrimPrefix(service, "http://") + "\r\n" +
 		"User-Agent: Open Policy Agent/0.70.0 (linux, amd64)\r\n" +
 		"Connection: close\r\n" +
 		"Content-Length: " + strconv.Itoa(len(body)) + "\r\n" +
@@ -71,9 +98,6 @@ func TestGolden(t *testing.T) {
 		"\r\n" + body
 	if got != want {
 		t.Errorf("sent:\n%s\nwant:\n%s", got, want)
-	}
-	if u, err := uuid.Parse(id); err != nil || u.Version() != 4 || u.Variant() != uuid.RFC4122 {
-		t.Errorf("id %q is not a random UUID: %v", id, err)
 	}
 }
 

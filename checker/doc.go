@@ -14,6 +14,16 @@
 //	client.OnOutdated = func(latest checker.Latest) { slog.Warn("a newer release is available", "latest", latest.LatestRelease) }
 //	client.Start(ctx)
 //
+// With a state file, a service counts installations instead of processes, and needs no
+// identifier for it:
+//
+//	client.StateFile = "/var/lib/myapp/last-report"
+//	client.Anonymous = true
+//
+// The answer has the service's date. The client stores it, and sends it with its next
+// report. Whether an installation is counted for a day, a week or four weeks follows from
+// that date alone.
+//
 // The package links only the standard library, google/uuid, x/mod/semver and
 // checker/printable; in particular, no database.
 package checker

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -39,7 +40,10 @@ var processID = sync.OnceValue(uuid.New)
 type exchange struct {
 	url            *url.URL
 	version, agent string
+	stateFile      string
+	anonymous      bool
 	client         *http.Client
+	logger         *slog.Logger
 }
 
 // exchange resolves the client's defaults. It returns an error if nothing may be sent.
@@ -65,10 +69,13 @@ func (c *Client) resolve() (*exchange, error) {
 		sender = newTransport(nil)
 	}
 	return &exchange{
-		url:     u,
-		version: version,
-		agent:   UserAgent(c.title(), version, cmp.Or(c.Platform, Host())),
-		client:  &http.Client{Transport: sender, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		url:       u,
+		version:   version,
+		agent:     UserAgent(c.title(), version, cmp.Or(c.Platform, Host())),
+		stateFile: c.StateFile,
+		anonymous: c.Anonymous,
+		logger:    slog.New(slog.DiscardHandler),
+		client:    &http.Client{Transport: sender, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
@@ -92,11 +99,20 @@ func buildVersion() string {
 	return strings.Trim(info.Main.Version, "()") // "(devel)"
 }
 
-// report sends one report and returns the checked answer.
+// report sends one report and returns the checked answer. It holds the lock of the state
+// file meanwhile. An error of that file is only logged.
 func (e *exchange) report(ctx context.Context) (Answer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
-	answer, err := e.send(ctx)
+	state, stateErr := openStateFile(e.stateFile, serviceName(e.url))
+	defer state.close()
+	answer, err := e.send(ctx, state.last())
+	if stateErr == nil {
+		stateErr = state.store(answer.Day)
+	}
+	if stateErr != nil {
+		e.logger.Debug("state file not used", "err", stateErr)
+	}
 	if err != nil {
 		if ctx.Err() != nil { // and so the connection was closed
 			err = context.Cause(ctx)
@@ -107,10 +123,10 @@ func (e *exchange) report(ctx context.Context) (Answer, error) {
 }
 
 // send sends the report and follows redirects.
-func (e *exchange) send(ctx context.Context) (Answer, error) {
+func (e *exchange) send(ctx context.Context, last Last) (Answer, error) {
 	to := e.url
 	for range maxRedirects + 1 {
-		body, next, err := e.post(ctx, to)
+		body, next, err := e.post(ctx, to, last)
 		if err != nil {
 			return Answer{}, err
 		}
@@ -124,8 +140,8 @@ func (e *exchange) send(ctx context.Context) (Answer, error) {
 
 // post sends the report to a URL. It returns the body of the answer, or the URL to which
 // the service redirects the report.
-func (e *exchange) post(ctx context.Context, to *url.URL) (body []byte, next *url.URL, err error) {
-	request, err := e.request(ctx, to)
+func (e *exchange) post(ctx context.Context, to *url.URL, last Last) (body []byte, next *url.URL, err error) {
+	request, err := e.request(ctx, to, last)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -173,9 +189,9 @@ func errorMessage(body io.Reader) string {
 }
 
 // request returns the report. The client never sends anything else.
-func (e *exchange) request(ctx context.Context, to *url.URL) (*http.Request, error) {
+func (e *exchange) request(ctx context.Context, to *url.URL, last Last) (*http.Request, error) {
 	heap := heapInUse()
-	body, err := json.Marshal(Report{ID: processID(), Version: e.version, HeapUsageBytes: &heap})
+	body, err := json.Marshal(Report{ID: e.instanceID(last), Version: e.version, HeapUsageBytes: &heap, Last: last})
 	if err != nil {
 		return nil, fmt.Errorf("encode the report: %w", err)
 	}
@@ -187,6 +203,18 @@ func (e *exchange) request(ctx context.Context, to *url.URL) (*http.Request, err
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", e.agent)
 	return request, nil
+}
+
+// instanceID returns the instance ID of a report. An anonymous client has none. The service
+// requires one if the client cannot remember: it is then used for that report only.
+func (e *exchange) instanceID(last Last) uuid.UUID {
+	switch {
+	case !e.anonymous:
+		return processID()
+	case last == CannotRemember:
+		return uuid.New()
+	}
+	return uuid.Nil
 }
 
 // heapInUse returns the size of the heap's objects, live or not yet freed, in bytes.
