@@ -18,17 +18,25 @@ import (
 const unknownVersion = "unknown"
 
 // clientOptions are the flags of the commands that send requests to a service.
-type clientOptions struct{ product, channel, version, url string }
+type clientOptions struct {
+	product, channel, version string
+	url, stateFile            string
+	anonymous                 bool
+}
 
 func (o *clientOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.product, "product", "opa", "`name` of the product to report")
 	c.Flags().StringVar(&o.channel, "channel", "", "`name` of the product's channel, such as lts")
 	c.Flags().StringVar(&o.version, "as", unknownVersion, "`version` of the product to report")
-	o.urlFlag(c, "$PRODUCT_TELEMETRY_SERVICE_URL, for example OPA_TELEMETRY_SERVICE_URL")
+	o.serviceFlags(c, "$PRODUCT_TELEMETRY_SERVICE_URL, for example OPA_TELEMETRY_SERVICE_URL")
 }
 
-func (o *clientOptions) urlFlag(c *cobra.Command, variable string) {
+// serviceFlags adds the flags about the service and what it learns. The default of the
+// service's URL is an environment variable.
+func (o *clientOptions) serviceFlags(c *cobra.Command, variable string) {
 	c.Flags().StringVar(&o.url, "url", "", "`URL` of the service (default: "+variable+")")
+	c.Flags().StringVar(&o.stateFile, "state-file", "", "`FILE` that stores the day of the last answer, so that the service counts installations (default: none)")
+	c.Flags().BoolVar(&o.anonymous, "anonymous", false, "with --state-file, send no instance ID")
 }
 
 // client returns a client that does not log.
@@ -47,7 +55,13 @@ func (o *clientOptions) client() (*checker.Client, error) {
 			return nil, usageError("--url: %v", err)
 		}
 	}
-	return &checker.Client{Product: o.product, Channel: o.channel, Version: o.version, URL: o.url, Logger: slog.New(slog.DiscardHandler)}, nil
+	if o.anonymous && o.stateFile == "" {
+		return nil, usageError("--anonymous needs --state-file: the service counts an installation by its instance ID or its state file")
+	}
+	return &checker.Client{
+		Product: o.product, Channel: o.channel, Version: o.version, URL: o.url, StateFile: o.stateFile, Anonymous: o.anonymous,
+		Logger: slog.New(slog.DiscardHandler),
+	}, nil
 }
 
 // requestError returns a usage error if there is no URL. Any other error is a service

@@ -58,7 +58,7 @@ func versionCommand(streams IO) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVarP(&check, "check", "c", false, "request the latest release of relcheck from the service")
-	o.urlFlag(c, "$RELCHECK_TELEMETRY_SERVICE_URL")
+	o.serviceFlags(c, "$RELCHECK_TELEMETRY_SERVICE_URL")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
