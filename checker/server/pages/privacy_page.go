@@ -23,16 +23,17 @@ type privacyPage struct {
 	Fields, Stored, OptOut []term
 	Never                  []string
 	Sample, Visibility     string
+	ClientState            string
 }
 
 type term struct{ Name, Text string }
 
 // reportFields explains the fields of a report. A test checks that they are complete.
 var reportFields = []term{
-	{"id", "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and two starts of one program cannot be linked."},
+	{"id", "The instance ID, a random version 4 UUID. Every process generates a new one when it starts. It contains nothing about the machine or its owner, and two starts of one program cannot be linked. A program that sends last can leave it out."},
 	{"version", "The version that is running."},
 	{"heap_usage_bytes", "The heap in use, in bytes. It is optional."},
-	{"last", "The day of the last answer that the program remembers, or null if it has had none yet. It counts installations without identifying them, and is not stored with the report. Programs that remember nothing do not send it, and programs that send it may leave out the instance ID."},
+	{"last", "The day of this service's last answer to the installation, or null if it has had none yet. It counts installations without identifying them, and is not stored with the report. Programs without a state file do not send it."},
 	{"os, arch", "The operating system and the architecture, for programs that cannot set their User-Agent. They are optional."},
 }
 
@@ -59,6 +60,8 @@ func newPrivacyPage(o PrivacyData) privacyPage {
 			"Anything about policies, data or decisions.",
 			"Cookies, except the sign-in session of these pages.",
 		},
+		ClientState: "Nothing, unless the program or its user names a state file. The file is a short text. For each product and service it has a line with the date of the last answer, " +
+			"such as 2026-11-28, and the address of the service with the product. Deleting the file is harmless: the installation counts as new once more. A program never stores its instance ID.",
 		Visibility: visibility(o),
 		OptOut: []term{
 			{"Open Policy Agent", "opa run --disable-telemetry"},
