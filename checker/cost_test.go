@@ -3,6 +3,7 @@ package checker
 import (
 	"context"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -12,11 +13,12 @@ import (
 
 // TestStartIsCheap tests that Start takes less than a millisecond and one goroutine.
 func TestStartIsCheap(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
 	harmless(t)
 	const starts = 101
 	var asking sync.WaitGroup
 	asking.Add(starts)
-	c := &Client{Product: "opa", Version: "0.70.0", Transport: memory(func(r *http.Request) (*http.Response, error) {
+	c := &Client{Product: "opa", Version: "0.70.0", StateFile: state, Transport: memory(func(r *http.Request) (*http.Response, error) {
 		asking.Done()
 		<-r.Context().Done()
 		return nil, r.Context().Err()
@@ -42,13 +44,14 @@ func TestStartIsCheap(t *testing.T) {
 
 // TestOneGoroutineBetweenReports tests that a client has one goroutine between two reports.
 func TestOneGoroutineBetweenReports(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
 	harmless(t)
 	s := serve(t, reply(ok(newer)))
 	told := make(chan bool, 1)
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	(&Client{Product: "opa", Version: "0.70.0", URL: s.url, OnOutdated: func(Latest) { told <- true }}).Start(ctx)
+	(&Client{Product: "opa", Version: "0.70.0", URL: s.url, StateFile: state, OnOutdated: func(Latest) { told <- true }}).Start(ctx)
 	<-told
 	deadline := time.Now().Add(10 * time.Second)
 	for runtime.NumGoroutine() > before+1 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -11,7 +13,7 @@ import (
 )
 
 // TestDisabled disables the client in every way. The control is an enabled client, which
-// must connect to the service.
+// must connect to the service and create a state file.
 func TestDisabled(t *testing.T) {
 	variables := func(pairs ...string) func(*testing.T, *Client) {
 		return func(t *testing.T, _ *Client) {
@@ -39,9 +41,10 @@ func TestDisabled(t *testing.T) {
 		"both, and only one is on": {variables("DO_NOT_TRACK", "0", "MY_APP_2_DISABLE_TELEMETRY", "1"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
 			noLeaks(t)
 			s := serve(t, reply(ok(newer)))
-			c := &Client{Product: "my-app.2", Version: "1.0.0", URL: s.url}
+			c := &Client{Product: "my-app.2", Version: "1.0.0", URL: s.url, StateFile: filepath.Join(folder, "state")}
 			test.change(t, c)
 			if started := starts(t, c); started == test.off {
 				t.Errorf("Start started a goroutine: %v", started)
@@ -52,6 +55,9 @@ func TestDisabled(t *testing.T) {
 			}
 			if n := s.askedBefore(t); (n == 0) != test.off {
 				t.Errorf("%d connections were opened", n)
+			}
+			if files, err := os.ReadDir(folder); err != nil || (len(files) == 0) != test.off {
+				t.Errorf("%d files were created (error %v)", len(files), err)
 			}
 		})
 	}
