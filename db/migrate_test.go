@@ -217,16 +217,17 @@ func testConcurrentUpgrade(t *testing.T, name string) {
 	}
 }
 
-// A store can be upgraded while processes of the previous version use it.
+// A store can be upgraded while a process of an earlier version records into it.
 func testUpgradeWhileInUse(t *testing.T, name string) {
 	ctx := context.Background()
-	s := open(t, name) // of this version: a writer that knows the build does not use what the step adds
+	s := open(t, name)
 	w := writer(t, s)
-	defer w.Close()
 	if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
 		t.Fatal(err)
 	}
+	w.Close()
 	downgrade(t, name, 2)
+	earlier := raw(t, name)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -234,8 +235,11 @@ func testUpgradeWhileInUse(t *testing.T, name string) {
 			t.Errorf("got upgrade from schema %d, want from 2", from)
 		}
 	}()
+	defer func() { <-done }()
 	for n := 1; ; n++ {
-		if _, err := w.Record(ctx, "opa", linux, report("1.0.0")); err != nil {
+		_, err := earlier.Exec(`INSERT INTO report (product, seq, at, build, instance, heap)
+			SELECT product, (SELECT max(seq) + 1 FROM report), at, build, instance, heap FROM report ORDER BY seq LIMIT 1`)
+		if err != nil {
 			t.Fatal(err)
 		}
 		select {
