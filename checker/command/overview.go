@@ -15,7 +15,7 @@ const (
 	// twoColumns is the minimum width for tables side by side.
 	twoColumns = 110
 	// Maximum numbers of rows, so that an overview fits on a screen of 40 lines.
-	mostVersions, mostPlatforms, mostChecks = 8, 5, 2
+	mostVersions, fewVersions, mostPlatforms, mostChecks = 8, 6, 5, 2
 	// chartLines is the height of the chart, which is that of the headline.
 	chartLines = 4
 )
@@ -32,7 +32,11 @@ func (s *screen) overview(v *stats.View) block {
 	if side {
 		width = (s.width - 2*gap) / 2
 	}
-	left := s.rows(top(versions, mostVersions, columns...), width)
+	n := mostVersions
+	if s.fancy && !side {
+		n = fewVersions
+	}
+	left := s.rows(top(versions, n, columns...), width)
 	right := s.rows(top(platformNames(v.Table("platforms")), mostPlatforms, colPlatform, count, share, stats.ColHeapP95), width)
 	all := stack(s.answers(v), s.headline(v))
 	switch {
