@@ -109,7 +109,7 @@ func fillStore(t *testing.T, s *db.Store) {
 	defer w.Close()
 	w.Count("app", "1.1.0", linux)
 	withoutHeap := report("9.9.9-dev")
-	withoutHeap.HeapUsageBytes = nil
+	withoutHeap.HeapUsageBytes, withoutHeap.Last = nil, checker.NeverAnswered
 	for product, r := range map[string]*checker.Report{"app": withoutHeap, "opa": report("v0.70.0")} {
 		if _, err := w.Record(ctx, product, checker.Other, r); err != nil {
 			t.Fatal(err)

@@ -73,7 +73,7 @@ func problems(found map[string]string) (all string) {
 func newPopulatedStore(t *testing.T, name string) *db.Store {
 	t.Helper()
 	s := open(t, name)
-	f := fleet.Fleet{Seed: 5, Days: 30, End: today - 1, Instances: 12, Every: 6 * time.Hour}
+	f := fleet.Fleet{Seed: 5, Days: 30, End: today - 1, Instances: 12, Every: 6 * time.Hour, Remember: 0.4}
 	populate(t, s, f)
 	return s
 }
@@ -178,6 +178,9 @@ func testDoctorInconsistentStore(t *testing.T, name string) {
 		{"DELETE FROM report WHERE " + one, "statistics", "and the log"},
 		{"UPDATE report SET at = at - 86400 WHERE " + one, "statistics", "and the log"},
 		{"UPDATE report SET build = 9999 WHERE " + one, "statistics", "it"},
+		{"UPDATE installation_count SET daily = daily + 1 WHERE product = 1 AND day = (SELECT MAX(day) - 3 FROM installation_count)", "statistics", "installations, and the log"},
+		{"DELETE FROM installation_count WHERE product = 1 AND day = (SELECT MAX(day) - 3 FROM installation_count)", "statistics", "has no installations"},
+		{"UPDATE installation_count SET weekly = daily + 1 WHERE product = 1 AND day = (SELECT MIN(day) FROM installation_count)", "statistics", "impossible"},
 		{"DELETE FROM secret WHERE name = 'ids'", "statistics", "cannot be compared"},
 		{"UPDATE setting SET value = 1000 WHERE name = 'schema'", "store", "newer relcheck"},
 		{"UPDATE setting SET value = 5 WHERE name = 'application'", "store", "not a relcheck database"},

@@ -13,7 +13,7 @@ import (
 // StatisticsCheck is the result of comparing the statistics with the log.
 type StatisticsCheck struct {
 	Compared   int64    // number of days of builds that were compared with the log
-	Mismatches int      // rollups that differ from the log, from their days or from their sketches
+	Mismatches int      // rollups and counts of installations that differ from the log, rollups that differ from their days or sketches, and impossible counts
 	Examples   []string // describes some of them
 
 	UnknownBuilds int64     // folded reports of builds that do not exist
@@ -25,13 +25,17 @@ type StatisticsCheck struct {
 
 // CheckStatistics counts the reports in the log by build and day and compares the result
 // with the rollups of the days that the log has completely. It also compares rollups of
-// weeks with their days, and all rollups with their sketches. It reads the log
+// weeks with their days, all rollups with their sketches, and the counts of installations
+// with the log. It reads the log
 // in short transactions, because a long one would keep SQLite from resetting the WAL;
 // what is folded meanwhile is read again in the transaction that reads the rollups.
 func (s *Store) CheckStatistics(ctx context.Context, now time.Time, progress func(done, total int64)) (*StatisticsCheck, error) {
-	c := statisticsCheck{store: s, now: now.Unix(), logged: map[productSlot]int64{}}
+	c := statisticsCheck{store: s, now: now.Unix(), logged: map[productSlot]int64{}, installations: map[productSlot]int64{}}
 	var total int64
 	_, err := s.idKey(ctx) // without the key, folding fails
+	if err == nil {
+		c.schema, err = setting(ctx, s.read, "schema")
+	}
 	if err == nil {
 		c.folded, err = readMarks(ctx, s.read)
 	}
@@ -57,6 +61,9 @@ type statisticsCheck struct {
 	folded map[productNode]int64 // marks before the log is read
 	builds map[productBuild]string
 	logged map[productSlot]int64 // folded reports by build and day
+	schema int64
+
+	installations map[productSlot]int64 // first reports of their day, by build and day
 }
 
 type (
@@ -94,13 +101,24 @@ func readMarks(ctx context.Context, q querier) (map[productNode]int64, error) {
 	return marks, err
 }
 
-type logEntry struct{ product, seq, at, build int64 }
+type logEntry struct {
+	product, seq, at, build int64
+	first                   bool // see report.first
+}
 
-func readLogEntries(ctx context.Context, q querier, where string, args ...any) ([]logEntry, error) {
+func (e *logEntry) slot() productSlot {
+	return productSlot{e.product, rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: dayOf(e.at)}, Build: e.build}}
+}
+
+func (c *statisticsCheck) readLogEntries(ctx context.Context, q querier, where string, args ...any) ([]logEntry, error) {
+	first := "COALESCE(first, false)"
+	if c.schema < installationSchema {
+		first = "false"
+	}
 	return query(ctx, q, func(rows *sql.Rows) (e logEntry, err error) {
-		err = rows.Scan(&e.product, &e.seq, &e.at, &e.build)
+		err = rows.Scan(&e.product, &e.seq, &e.at, &e.build, &e.first)
 		return e, err
-	}, "SELECT product, seq, at, build FROM report WHERE "+where, args...)
+	}, "SELECT product, seq, at, build, "+first+" FROM report WHERE "+where, args...)
 }
 
 // readLog reads the log of each product, or all of it at once where products share it.
@@ -113,7 +131,7 @@ func (c *statisticsCheck) readLog(ctx context.Context, progress func(done int64)
 	for _, p := range products {
 		for after, n := int64(0), logPage; n == logPage && err == nil; {
 			var page []logEntry
-			page, err = readLogEntries(ctx, c.store.read, c.store.productCond+" seq > $2 ORDER BY seq LIMIT $3", p.id, after, logPage)
+			page, err = c.readLogEntries(ctx, c.store.read, c.store.productCond+" seq > $2 ORDER BY seq LIMIT $3", p.id, after, logPage)
 			for _, e := range page {
 				c.count(e)
 				after = e.seq
@@ -128,6 +146,9 @@ func (c *statisticsCheck) readLog(ctx context.Context, progress func(done int64)
 }
 
 func (c *statisticsCheck) count(e logEntry) {
+	if e.first {
+		c.installations[e.slot()]++
+	}
 	mark, hasMark := c.folded[productNode{e.product, e.seq >> nodeBits}]
 	at := time.Unix(e.at, 0).UTC()
 	if at.After(c.Newest) {
@@ -150,9 +171,7 @@ func (c *statisticsCheck) count(e logEntry) {
 	}
 }
 
-func (c *statisticsCheck) countFolded(e logEntry) {
-	c.logged[productSlot{e.product, rollup.Slot{Period: rollup.Period{Span: rollup.OneDay, Day: dayOf(e.at)}, Build: e.build}}]++
-}
+func (c *statisticsCheck) countFolded(e logEntry) { c.logged[e.slot()]++ }
 
 // compare counts the reports that were folded since the log was read, and compares all
 // counts with the rollups.
@@ -166,7 +185,7 @@ func (c *statisticsCheck) compare(ctx context.Context, tx *sql.Tx) error {
 		if seq <= before {
 			continue
 		}
-		entries, err := readLogEntries(ctx, tx, "product = $1 AND seq > $2 AND seq <= $3", n.product, before, seq)
+		entries, err := c.readLogEntries(ctx, tx, "product = $1 AND seq > $2 AND seq <= $3", n.product, before, seq)
 		if err != nil {
 			return err
 		}
@@ -178,6 +197,9 @@ func (c *statisticsCheck) compare(ctx context.Context, tx *sql.Tx) error {
 	for _, p := range products {
 		if err == nil {
 			err = c.compareProduct(ctx, tx, p.id)
+		}
+		if err == nil && c.schema >= installationSchema {
+			err = c.compareInstallations(ctx, tx, p.id)
 		}
 	}
 	return err
@@ -236,6 +258,48 @@ func (c *statisticsCheck) compareProduct(ctx context.Context, tx *sql.Tx, produc
 	for slot, n := range surplus {
 		if n != 0 {
 			c.mismatch(product, slot, fmt.Sprintf("differs from its days by %+d reports", -n))
+		}
+	}
+	return err
+}
+
+const (
+	// installationSchema is the first schema that counts installations.
+	installationSchema = 6
+	// settled is the time after which a day gets no more reports, in seconds.
+	settled = 60 * 60
+)
+
+// compareInstallations compares the counts of installations with the first reports of their
+// days in the log, on days that the log has completely and that get no more reports.
+func (c *statisticsCheck) compareInstallations(ctx context.Context, tx *sql.Tx, product int64) error {
+	first, err := firstCompleteDay(ctx, tx)
+	if err != nil {
+		return err
+	}
+	last := dayOf(c.now-settled) - 1
+	slot := rollup.Slot{Period: rollup.Period{Span: rollup.OneDay}}
+	counted := map[rollup.Slot]rollup.Installations{}
+	err = eachRow(ctx, tx, func(rows *sql.Rows) error {
+		var n rollup.Installations
+		err := rows.Scan(&slot.Day, &slot.Build, &n.Daily, &n.Weekly, &n.Monthly, &n.New, &n.Back7, &n.Back28)
+		sum := counted[slot]
+		sum.Add(n)
+		counted[slot] = sum
+		return err
+	}, "SELECT day, build, daily, weekly, monthly, new, back7, back28 FROM installation_count WHERE product = $1", product)
+	for slot, n := range counted {
+		// A report that is back after four weeks is also the first of its four weeks, and so on.
+		if n.New < 0 || n.Back28 < 0 || n.Back28 > n.Back7 || n.New+n.Back28 > n.Monthly || n.New+n.Back7 > n.Weekly || n.Monthly > n.Weekly || n.Weekly > n.Daily {
+			c.mismatch(product, slot, fmt.Sprintf("has impossible counts of installations: %+v", n))
+		}
+		if logged := c.installations[productSlot{product, slot}]; first <= slot.Day && slot.Day <= last && n.Daily != logged {
+			c.mismatch(product, slot, fmt.Sprintf("has %d installations, and the log %d", n.Daily, logged))
+		}
+	}
+	for slot, n := range c.installations {
+		if _, ok := counted[slot.Slot]; !ok && slot.product == product && first <= slot.Day && slot.Day <= last {
+			c.mismatch(product, slot.Slot, fmt.Sprintf("has no installations, and the log %d", n))
 		}
 	}
 	return err
