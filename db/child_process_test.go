@@ -18,12 +18,14 @@ import (
 
 	"github.com/google/uuid"
 
+	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
 // childRole is an environment variable that makes the test binary use a store as another
-// process. Its value is "record PATH", "change PATH", "read PATH" or "apply PATH". With the prefix
+// process. Its value is "record PATH", "remember PATH", "change PATH", "read PATH" or "apply PATH". With the prefix
 // "trusting ", the process does not check for other names of the store.
 const childRole = "RELCHECK_TEST_CHILD"
 
@@ -35,7 +37,7 @@ func runChildRole(role string) {
 		db.DisableNameDetection()
 	}
 	what, path, _ := strings.Cut(role, " ")
-	do := map[string]func(*db.Store) error{"record": recordUntilStopped, "change": addProduct, "read": printReports, "apply": applyBundle}[what]
+	do := map[string]func(*db.Store) error{"record": recordUntilStopped, "remember": rememberUntilStopped, "change": addProduct, "read": printReports, "apply": applyBundle}[what]
 	text, err := os.ReadFile("../schema.sql")
 	var s *db.Store
 	if err == nil {
@@ -70,6 +72,35 @@ func recordUntilStopped(s *db.Store) error {
 					continue
 				}
 				fmt.Println(r.ID)
+			}
+		})
+	}
+	wg.Wait()
+	return w.Close()
+}
+
+// rememberUntilStopped records reports of installations. It prints the instance ID of each
+// and what it remembers before it is recorded, and again once it is acknowledged.
+func rememberUntilStopped(s *db.Store) error {
+	w, err := s.NewWriter(slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	fmt.Println("begin")
+	day := checker.Last(rollup.DayOf(time.Now()))
+	lasts := []checker.Last{checker.NeverAnswered, day, day - 1, day - 8, day - 40}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				r := report([]string{"1.0.0", "1.1.0"}[i%2])
+				r.Last = lasts[i%len(lasts)]
+				fmt.Println("sent", r.ID, int64(r.Last))
+				if _, err := w.Record(context.Background(), "opa", linux, r); err != nil {
+					time.Sleep(10 * time.Millisecond)
+					continue
+				}
+				fmt.Println("acknowledged", r.ID, int64(r.Last))
 			}
 		})
 	}

@@ -87,6 +87,8 @@ var conformance = []struct {
 	{"ChecksWithoutReports", testChecksWithoutReports},
 	{"Installations", testInstallations},
 	{"ReportsWithoutMemory", testReportsWithoutMemory},
+	{"InstallationsKilled", testInstallationsKilled},
+	{"InstallationsKept", testInstallationsKept},
 	{"RecordWhileLocked", testRecordWhileLocked},
 	{"QueueIsBounded", testQueueIsBounded},
 	{"CanceledRecord", testCanceledRecord},
