@@ -131,7 +131,11 @@ func zippedFor(r *http.Request, plain []byte) content {
 
 // acceptsGzip reports whether the client accepts gzip with a weight above 0.
 func acceptsGzip(r *http.Request) bool {
-	for element := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+	accepted := r.Header["Accept-Encoding"]
+	if len(accepted) == 1 && accepted[0] == "gzip" { // as Go's client sends it
+		return true
+	}
+	for element := range strings.SplitSeq(strings.Join(accepted, ","), ",") {
 		coding, weight, hasWeight := strings.Cut(strings.ToLower(strings.Join(strings.Fields(element), "")), ";q=")
 		if coding == "gzip" {
 			return !hasWeight || strings.Trim(weight, "0.") != ""

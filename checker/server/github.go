@@ -62,16 +62,20 @@ func (s *Server) github(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err := only(http.MethodGet, w, r); err != nil {
 		return err
 	}
-	g := &githubCall{s: s, c: c, w: w, r: r, links: callLinks{s, c}, repo: cmp.Or(c.Repo, c.Name+"/"+c.Name), api: c.base}
+	g := &githubCall{s: s, c: c, w: w, r: r, links: callLinks{s, c}, repo: c.Repo}
+	if g.repo == "" {
+		g.repo = c.Name + "/" + c.Name
+	}
 	g.owner, _, _ = strings.Cut(g.repo, "/")
 	plain, err := url.PathUnescape(c.path) // patterns match unescaped texts
 	if err != nil {
 		return errNotOffered
 	}
+	prefix := "/repos/"
 	if strings.HasPrefix(plain, enterprise+"/") {
-		g.api += enterprise
+		prefix = enterprise + prefix
 	}
-	g.api += "/repos/" + g.repo
+	g.api = c.base + prefix + g.repo
 	rest, file := c.vars.Get("rest"), c.vars.Get("file")
 	switch last := path.Base(plain); {
 	case file != "":
