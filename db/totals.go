@@ -129,6 +129,7 @@ func (r *totalsReader) readBuilds(ctx context.Context, keep func(rollup.Build) b
 		if err := rows.Scan(&id, &b.Version, &b.OS, &b.Arch); err != nil {
 			return err
 		}
+		r.totals.Seen = append(r.totals.Seen, b)
 		if keep(b) {
 			r.builds[id] = &rollup.BuildTotals{Build: b}
 			r.ids = append(r.ids, id)

@@ -166,7 +166,12 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 			return err
 		}
 		f, err := s.Totals(ctx, product, q.Range, q.Keeps(p.Scheme()))
+		if err != nil {
+			return err
+		}
 		v = stats.NewView(p, p.Rank(releases), q, f, today)
+		more, err := s.Days(ctx, product, v.SpreadDays(), q.Keeps(p.Scheme()))
+		v.AddDays(more)
 		return err
 	})
 	return v, err

@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"relcheck/checker/stats/rollup"
 )
@@ -30,9 +31,10 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 				a.Text += " That is the nearest heap that has a count."
 			}
 			return a
-		case t.Name == "heap_change" && r.Text(ColPercentile) == "p95":
-			return describeChange(r, text, show)
 		}
+	}
+	if t.Name == "heap_change" {
+		return describeChange(t, show)
 	}
 	return Answer{}
 }
@@ -46,13 +48,30 @@ func countAndShare(r Row, text func(Column) string) string {
 	return fmt.Sprintf("%s %s (%s)", text(ColInstances), unit, text(ColShare))
 }
 
-func describeChange(r Row, text func(Column) string, show func(Kind, any) string) Answer {
-	if !r.Known(ColChange) {
-		return Answer{fmt.Sprintf("Too few instances to compare %s with %s at %s.", text(ColNew), text(ColOld), text(ColPercentile)), true}
+// describeChange describes the highest percentile, p95 at most, whose change is certain.
+func describeChange(t *Table, show func(Kind, any) string) (a Answer) {
+	for r := range t.All() {
+		text := func(c Column) string { return show(c.Kind, r.Value(c)) }
+		p, old, new := text(ColPercentile), text(ColOld), text(ColNew)
+		between := fmt.Sprintf("between %s and %s with 95 %% confidence", text(ColLow), text(ColHigh))
+		certain := a.Text != "" && !a.Doubt // at a lower percentile
+		switch {
+		case p == "p99":
+		case r.Yes(ColCertain):
+			more := "more"
+			if r.Float(ColChange) < 0 {
+				more = "less"
+			}
+			a = Answer{Text: fmt.Sprintf("%s uses %s %s heap than %s at %s (%s).", new, show(Share, math.Abs(r.Float(ColChange))), more, old, p, between)}
+		case certain && r.Known(ColChange):
+			a.Text += fmt.Sprintf(" At %s it is not certain (%s).", p, between)
+		case certain:
+			a.Text += fmt.Sprintf(" There are too few instances to compare %s.", p)
+		case r.Known(ColChange):
+			a = Answer{fmt.Sprintf("It is not certain that the heap changed from %s to %s (at %s, %s).", old, new, p, between), true}
+		case a.Text == "" || p == "p95" && !strings.HasPrefix(a.Text, "It is"):
+			a = Answer{fmt.Sprintf("Too few instances to compare %s with %s at %s.", new, old, p), true}
+		}
 	}
-	change, more := r.Float(ColChange), "more"
-	if change < 0 {
-		more = "less"
-	}
-	return Answer{Text: fmt.Sprintf("%s uses %s %s heap than %s at %s.", text(ColNew), show(Share, math.Abs(change)), more, text(ColOld), text(ColPercentile))}
+	return a
 }

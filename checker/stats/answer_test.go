@@ -47,9 +47,9 @@ func TestAnswerCompare(t *testing.T) {
 		{"2026-03-02", 500, 599, "1.1.5", "linux/amd64", 150 << 20},
 	}
 	for compare, want := range map[[2]string]stats.Answer{
-		{"1.0.0", "1.1.0"}: {Text: "v1.1.0 uses 49.2 % more heap than v1.0.0 at p95."},
-		{"1.1", "1.0"}:     {Text: "v1.0 uses 33.0 % less heap than v1.1 at p95."},
-		{"1.1.0", "1.1.5"}: {Text: "v1.1.5 uses 0.0 % more heap than v1.1.0 at p95."},
+		{"1.0.0", "1.1.0"}: {Text: "v1.1.0 uses 49.2 % more heap than v1.0.0 at p95 (between +47.7 % and +50.7 % with 95 % confidence)."},
+		{"1.1", "1.0"}:     {Text: "v1.0 uses 33.0 % less heap than v1.1 at p95 (between -33.6 % and -32.3 % with 95 % confidence)."},
+		{"1.1.0", "1.1.5"}: {Text: "It is not certain that the heap changed from v1.1.0 to v1.1.5 (at p95, between -1.0 % and +1.0 % with 95 % confidence).", Doubt: true},
 		{"1.1.0", "1.2.0"}: {Text: "Too few instances to compare v1.2.0 with v1.1.0 at p95.", Doubt: true},
 		{"1.1.0", "1.9.0"}: {},
 	} {

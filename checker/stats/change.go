@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+
+	"relcheck/checker/stats/rollup"
 )
 
 // leastBeyond is how many instances of each cohort must lie beyond a percentile for the
@@ -27,10 +30,36 @@ func (v *View) heapChange(t *Table) {
 	}
 	for _, p := range comparedPercentiles {
 		before, after := from.Quantile(p.q), to.Quantile(p.q)
-		comparable := before > 0 && min(v.reporters(&from.heapSum), v.reporters(&to.heapSum)) >= p.instances
-		t.addRow(p.name, from.name, to.name, from.instances, to.instances, before, after, orNil(after/before-1, comparable))
+		row := []any{p.name, from.name, to.name, from.instances, to.instances, before, after, nil, nil, nil, nil}
+		n, m := v.reporters(&from.heapSum), v.reporters(&to.heapSum)
+		if before > 0 && min(n, m) >= p.instances {
+			low, high := changeBounds(&from, n, &to, m, p.q)
+			row[7], row[8], row[9], row[10] = after/before-1, low, high, low > 0 || high < 0
+		}
+		t.addRow(row...)
 	}
 }
+
+// changeBounds returns the bounds of the change of a percentile that have 95 % confidence.
+// The bounds of each percentile follow from the numbers n and m of instances, because the number
+// that lies below it is binomial. They are combined as distances of independent logarithms.
+func changeBounds(from *cohort, n int64, to *cohort, m int64, q float64) (low, high float64) {
+	less, more := from.spread(q, n)
+	newLess, newMore := to.spread(q, m)
+	change := to.log(q) - from.log(q)
+	return math.Expm1(change - math.Hypot(newLess, more) - rollup.HeapError), math.Expm1(change + math.Hypot(newMore, less) + rollup.HeapError)
+}
+
+// spread returns how far a percentile of n instances may be below and above its value, as
+// logarithms.
+func (p *heapSum) spread(q float64, n int64) (less, more float64) {
+	const z = 1.96
+	d := z * math.Sqrt(q*(1-q)/float64(n))
+	return p.log(q) - p.log(q-d), p.log(q+d) - p.log(q)
+}
+
+// log returns the logarithm of a quantile.
+func (p *heapSum) log(q float64) float64 { return math.Log(max(1, p.Quantile(min(1, max(0, q))))) }
 
 // cohort is the builds of a version, or of a minor line.
 type cohort struct {

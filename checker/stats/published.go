@@ -16,6 +16,7 @@ type published struct {
 	latest  *catalog.Ranked            // nil if there is none
 	preview *catalog.Ranked            // the newest pre-release if there is no latest release, or nil
 	newer   []int64                    // by n: how many of the n newest releases are counted by [published.behind]
+	stable  []*catalog.Ranked          // these releases, newest first
 }
 
 // usedVersion has the counts of the builds of a version, in all its spellings.
@@ -51,6 +52,7 @@ func newPublished(product *catalog.Product, ranked []*catalog.Ranked, now time.T
 		offered = offered || r == p.latest
 		if offered && product.NotOffered(r, allowed, now) == "" {
 			p.newer[i+1]++
+			p.stable = append(p.stable, r)
 		}
 	}
 	return p

@@ -33,6 +33,10 @@ type View struct {
 
 	remembers        bool                   // see [View.Remembers]
 	installationDays []rollup.Installations // of all builds by day, from the first of [rollup.Range.WithInstallations]
+	launches         []Launch               // newest first
+	byLine           bool                   // see [View.ByLine]
+	outside          []outsideDays          // see [View.AddDays]
+	seen             []rollup.Build         // see [rollup.Totals]
 }
 
 // build is a build with the version and platform that it is counted under.
@@ -62,8 +66,38 @@ func NewView(p catalog.Product, ranked []*catalog.Ranked, q Query, f *rollup.Tot
 	} else if v.published.preview != nil {
 		v.Preview = v.published.preview.Tag
 	}
+	v.launches, v.byLine = newLaunches(&v.published.Lines, v.published.stable)
 	v.addBuilds(f.Builds)
+	v.seen = f.Seen
 	return v
+}
+
+// Seen returns what a filter can select: the minor lines and versions, newest first, and the
+// operating systems and architectures of the builds with data, whatever the filter of the
+// query.
+func (v *View) Seen() (versions, oses, arches []string) {
+	var used []*usedVersion
+	names, lines := map[string]bool{}, map[string]bool{}
+	for _, b := range v.seen {
+		if name := v.published.displayName(b.Version); !names[name] {
+			names[name] = true
+			used = append(used, v.published.usedVersion(name))
+		}
+		oses, arches = append(oses, b.OS), append(arches, b.Arch)
+	}
+	sortVersions(used)
+	for _, u := range used {
+		if u.line != rollup.Other && !lines[u.line] {
+			lines[u.line] = true
+			versions = append(versions, u.line)
+		}
+	}
+	for _, u := range used {
+		versions = append(versions, u.name)
+	}
+	slices.Sort(oses)
+	slices.Sort(arches)
+	return versions, slices.Compact(oses), slices.Compact(arches)
 }
 
 // Line returns the name of the minor line of a version, see [Lines.Of].
@@ -153,9 +187,7 @@ func (v *View) otherVersions(builds []rollup.BuildTotals) map[string]bool {
 
 // sort sorts versions and platforms for display.
 func (v *View) sort() {
-	slices.SortFunc(v.usedVersions, func(a, b *usedVersion) int {
-		return cmp.Or(b.parsed.CompareBuild(a.parsed), cmp.Compare(a.name, b.name))
-	})
+	sortVersions(v.usedVersions)
 	for i, version := range v.usedVersions {
 		version.index = i
 	}
@@ -166,6 +198,13 @@ func (v *View) sort() {
 		platform.index = i
 	}
 	v.ordered = newestFirst(v.usedVersions)
+}
+
+// sortVersions sorts versions, newest first.
+func sortVersions(all []*usedVersion) {
+	slices.SortFunc(all, func(a, b *usedVersion) int {
+		return cmp.Or(b.parsed.CompareBuild(a.parsed), cmp.Compare(a.name, b.name))
+	})
 }
 
 // days returns the days of the range that can have data.

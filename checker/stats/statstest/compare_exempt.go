@@ -17,6 +17,10 @@ func (c *comparison) exempt(column string, i int, got, want []any) bool {
 		return ok && n >= want[i].(int64) && n <= want[i].(int64)+c.truth.maybeRestartsOn(want[0].(rollup.Day))
 	case "lifetimes.share":
 		return toFloat(got[1]) > 0 && within(got[3], toFloat(got[2])/toFloat(got[1]), 1e-9)
+	case "heap_change.low", "heap_change.high": // combined from four percentiles, each of which has an error
+		return got[i] != nil && want[i] != nil && within(got[i], want[i], 5*heapError*(1+math.Abs(toFloat(want[i])))) || c.truth.sampled
+	case "heap_change.certain":
+		return got[i] != nil && want[i] != nil && got[i] == (toFloat(got[i-2]) > 0 || toFloat(got[i-1]) < 0)
 	case "platforms.version":
 		name, _ := got[i].(string)
 		counts := c.truth.versionsOn(want[0].(string) + "/" + want[1].(string))

@@ -88,6 +88,9 @@ func compareCorruptTables(t *testing.T, tables []*stats.Table, truth *statstest.
 		}
 	}
 	for i, table := range tables {
+		if slices.Contains(statstest.DerivedTables, table.Name) {
+			continue
+		}
 		if len(table.Rows) < 2 {
 			t.Errorf("%s: got %d rows, want at least 2", table.Name, len(table.Rows))
 		}

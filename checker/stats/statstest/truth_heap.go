@@ -132,14 +132,28 @@ func (t *Truth) heapChange() (rows [][]any) {
 	heapsBefore, heapsAfter := t.heapsOfVersion(before), t.heapsOfVersion(after)
 	for _, p := range percentiles {
 		from, to := quantile(heapsBefore, p.q), quantile(heapsAfter, p.q)
-		var change any
-		fewest := min(t.heapReportersOf(before), t.heapReportersOf(after))
+		var change, low, high, certain any
+		n, m := t.heapReportersOf(before), t.heapReportersOf(after)
+		fewest := min(n, m)
 		if from != nil && to != nil && from.(float64) > 0 && float64(fewest)*(1-p.q) >= 5-1e-9 {
 			change = to.(float64)/from.(float64) - 1
+			oldLess, oldMore := bounds(heapsBefore, p.q, n)
+			newLess, newMore := bounds(heapsAfter, p.q, m)
+			value := math.Log(max(1, to.(float64)) / from.(float64))
+			least, most := value-math.Hypot(newLess, oldMore)-heapError, value+math.Hypot(newMore, oldLess)+heapError
+			low, high, certain = math.Exp(least)-1, math.Exp(most)-1, least > 0 || most < 0
 		}
-		rows = append(rows, []any{p.name, before, after, t.heapInstancesOf(before), t.heapInstancesOf(after), from, to, change})
+		rows = append(rows, []any{p.name, before, after, t.heapInstancesOf(before), t.heapInstancesOf(after), from, to, change, low, high, certain})
 	}
 	return rows
+}
+
+// bounds returns by how much a percentile of n instances may be lower and higher with 95 %
+// confidence, as differences of logarithms.
+func bounds(heaps []int64, q float64, n int64) (less, more float64) {
+	d := 1.96 * math.Sqrt(q*(1-q)/float64(n))
+	log := func(q float64) float64 { return math.Log(max(1, quantile(heaps, min(1, max(0, q))).(float64))) }
+	return log(q) - log(q-d), log(q+d) - log(q)
 }
 
 // displayName returns the name in tables of a version or minor line of a query.

@@ -1,0 +1,110 @@
+package stats
+
+import (
+	"math"
+	"slices"
+
+	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
+	"relcheck/checker/version"
+)
+
+// fewLines is the number of minor lines below which releases are shown one by one.
+const fewLines = 3
+
+// Launch is a minor line with stable releases, as of its first one, or a stable release if
+// the product has few lines. It stands for the versions that charts show together. Launches
+// depend on the releases only, not on the query.
+type Launch struct {
+	Name string     // of the line, or tag
+	Day  rollup.Day // of the first release; 0 if unknown
+
+	limit version.Version // the oldest version of the launch
+}
+
+// newLaunches returns the launches of stable releases, both newest first.
+func newLaunches(l *Lines, stable []*catalog.Ranked) (all []Launch, byLine bool) {
+	var lines, releases []Launch
+	for _, r := range stable {
+		if !r.Version.Ordered() {
+			continue
+		}
+		one := Launch{Name: r.Tag, limit: r.Version}
+		if !r.Date.IsZero() {
+			one.Day = rollup.DayOf(r.Date)
+		}
+		releases = append(releases, one)
+		if one.Name = l.line(r.Version); len(lines) == 0 || lines[len(lines)-1].Name != one.Name {
+			lines = append(lines, one)
+		} else if one.Day != 0 {
+			lines[len(lines)-1].Day = one.Day
+		}
+	}
+	if len(lines) < fewLines {
+		return releases, false
+	}
+	for i := range lines {
+		if first := l.scheme.Reported(lines[i].Name); first.Ordered() {
+			lines[i].limit = first
+		}
+	}
+	return lines, true
+}
+
+// Launches returns the launches of the product, newest first.
+func (v *View) Launches() []Launch { return v.launches }
+
+// ByLine reports whether the launches are minor lines.
+func (v *View) ByLine() bool { return v.byLine }
+
+// LaunchOf returns the name of the launch that a version belongs to, or "".
+func (v *View) LaunchOf(version string) string {
+	name := v.Line(version)
+	if !v.byLine {
+		name = v.published.displayName(version)
+	}
+	if !slices.ContainsFunc(v.launches, func(l Launch) bool { return l.Name == name }) {
+		return ""
+	}
+	return name
+}
+
+// IsRelease reports whether a version is a release of the product, not a build of a vendor
+// or developer.
+func (v *View) IsRelease(version string) bool { return v.published.release(version) != nil }
+
+// dropLimits are the shares of instances that the rows of droppable stay below.
+var dropLimits = []float64{0.01, 0.05, 0.1, 0.2}
+
+// droppable finds, for each limit, the newest launch below which a smaller share of
+// instances runs.
+func (v *View) droppable(t *Table) {
+	count := func(u usage) int64 { return u.instances }
+	if v.remembers {
+		count = func(u usage) int64 { return u.installations }
+	}
+	older, all := make([]int64, len(v.launches)), count(v.usage)
+	for i, l := range v.launches {
+		for _, u := range v.ordered {
+			if u.effective.CompareBuild(l.limit) < 0 {
+				older[i] += count(u.usage)
+			}
+		}
+	}
+	for _, limit := range dropLimits {
+		for i, n := range older {
+			if all == 0 || float64(n) >= limit*float64(all) {
+				continue
+			}
+			row := []any{limit, v.launches[i].Name, n, share(n, all), nil, nil}
+			if v.remembers { // n is a sum over days
+				row[2] = int64(math.Round(float64(n) / float64(max(1, v.meanDays().Days()))))
+			}
+			if i > 0 {
+				row[4], row[5] = v.launches[i-1].Name, share(older[i-1], all)
+			}
+			t.addRow(row...)
+			break
+		}
+	}
+}
