@@ -21,6 +21,7 @@ type Frame struct {
 	Label  string // accessible name
 	Height int    // of the plot area, in pixels
 	X, Y   []Tick
+	Marks  []Tick // vertical lines over the whole height, with a label above
 }
 
 // Tick is a label on an axis.
@@ -35,6 +36,7 @@ const (
 	axisHeight       = 24  // pixels below the plot area for the labels of the X axis
 	secondLineHeight = 14  // pixels for their second line
 	topMargin        = 8   // pixels above the plot area, for half of the top label of the Y axis
+	marksHeight      = 16  // pixels above the plot area for the labels of marks
 	charWidth        = 7.4 // pixels per character, in the widest of the usual fonts
 	narrowWidth      = 280 // pixels: the smallest width of the plot area; labels must fit into it
 	wideWidth        = 720 // pixels: the smallest width at which minor labels are shown
@@ -91,19 +93,28 @@ func (f Frame) draw(drawPlot func(*svg)) template.HTML {
 	}
 	drawPlot(s)
 	f.drawX(s)
+	f.drawMarkLabels(s)
 	s.add(markup(`</svg></div>`))
 	return template.HTML(s.String())
 }
 
 func (f Frame) height() int {
 	if slices.ContainsFunc(f.X, func(t Tick) bool { return t.SecondLine }) {
-		return topMargin + f.Height + axisHeight + secondLineHeight
+		return f.top() + f.Height + axisHeight + secondLineHeight
 	}
-	return topMargin + f.Height + axisHeight
+	return f.top() + f.Height + axisHeight
+}
+
+// top returns the number of pixels above the plot area.
+func (f Frame) top() int {
+	if len(f.Marks) > 0 {
+		return topMargin + marksHeight
+	}
+	return topMargin
 }
 
 // y converts a value from 0 to 1 to pixels from the top.
-func (f Frame) y(value float64) float64 { return topMargin + float64(f.Height)*(1-value) }
+func (f Frame) y(value float64) float64 { return float64(f.top()) + float64(f.Height)*(1-value) }
 
 func (f Frame) drawY(s *svg) {
 	length := 0
@@ -121,9 +132,19 @@ func (f Frame) drawY(s *svg) {
 func (f Frame) drawX(s *svg) {
 	s.add(markup(`<g class="axis" aria-hidden="true">`))
 	for _, t := range fitTicks(f.X) {
-		s.add(markup(`<text class="`), markup(tickClass(t)), markup(`" x="`), percent(t.At), markup(`" y="`), topMargin+f.Height+18, markup(`">`), t.Text, markup(`</text>`))
+		s.add(markup(`<text class="`), markup(tickClass(t)), markup(`" x="`), percent(t.At), markup(`" y="`), f.top()+f.Height+18, markup(`">`), t.Text, markup(`</text>`))
 	}
 	s.add(markup(`</g>`))
+}
+
+// drawMarkLabels draws the marks, and those of their labels that have room.
+func (f Frame) drawMarkLabels(s *svg) {
+	for _, t := range f.Marks {
+		s.add(markup(`<line class="release" x1="`), percent(t.At), markup(`" x2="`), percent(t.At), markup(`" y1="`), marksHeight, markup(`" y2="`), f.top()+f.Height, markup(`"/>`))
+	}
+	for _, t := range fitTicks(f.Marks) {
+		s.add(markup(`<text aria-hidden="true" class="`), markup(tickClass(t)), markup(`" x="`), percent(t.At), markup(`" y="11">`), t.Text, markup(`</text>`))
+	}
 }
 
 // fitTicks shortens long labels, makes labels minor if they overlap in a narrow chart, and
@@ -211,7 +232,7 @@ func (f Frame) drawMarks(s *svg, titles []string) {
 		if i == 0 {
 			index = `" tabindex="0" role="img"><title>`
 		}
-		s.add(markup(`<rect class="mark" x="`), percent(float64(i)*width), markup(`" y="`), topMargin, markup(`" width="`), percent(width),
+		s.add(markup(`<rect class="mark" x="`), percent(float64(i)*width), markup(`" y="`), f.top(), markup(`" width="`), percent(width),
 			markup(`" height="`), f.Height, index, title, markup(`</title></rect>`))
 	}
 }

@@ -29,12 +29,15 @@ func shares(v float64) string { return fmt.Sprintf("%.0f %%", v*100) }
 func TestGolden(t *testing.T) {
 	y, end := chart.LinearTicks(1, 2, shares)
 	frame := chart.Frame{Label: "Shares", Height: 100, X: chart.DayTicks(time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), 4), Y: y}
-	gap := math.NaN()
+	gap, marked := math.NaN(), frame
+	marked.Marks = []chart.Tick{{At: 0.1, Text: "v0"}, {At: 0.12, Text: "v1"}, {At: 0.8, Text: "v2"}}
 	for name, got := range map[string]template.HTML{
 		"stacked_area": chart.StackedArea{Frame: frame, Max: end, Titles: []string{"a", "b", "c", "d"}, Series: []chart.Series{
 			{Name: "v1", Class: "c0", Values: []float64{0.25, 0.5, gap, 1}}, {Name: "v0", Class: "c1", Values: []float64{0.75, 0.5, gap, 0}}}}.SVG(),
 		"column_chart": chart.ColumnChart{Frame: frame, Max: end, Columns: []chart.Column{{0.5, "c0", "one"}, {1, "c1", "two"}},
 			Rules: []chart.Tick{{At: 0.3, Text: "p50"}, {At: 0.4, Text: "p99"}}}.SVG(),
+		"line_chart": chart.LineChart{Frame: marked, Max: end, Titles: []string{"a", "b", "c", "d"}, Series: []chart.Series{
+			{Name: "v1", Class: "c0", Values: []float64{0.25, 0.5, gap, gap}}, {Name: "v0", Class: "c1", Values: []float64{gap, 0.5, gap, 1}}}}.SVG(),
 		"stacked_bar": chart.StackedBar([]chart.Segment{{0.25, "c0", "a quarter"}, {0.75, "c1", ""}}),
 		"dot_plot":    chart.DotPlot([]float64{0.1, 0.5, 0.9}),
 		"sparkline":   chart.Sparkline([]float64{1, 3, 2}, "three days"),
@@ -86,6 +89,8 @@ func TestMarkup(t *testing.T) {
 			bars.Columns = append(bars.Columns, chart.Column{Value: rapid.Float64Range(0, end).Draw(t, "bar"), Class: "c1", Title: title})
 		}
 		checkMarkup(t, bars.SVG())
+		frame.Marks = frame.X
+		checkMarkup(t, chart.LineChart{Frame: frame, Max: end, Series: series, Titles: titles}.SVG())
 		checkMarkup(t, chart.Sparkline(left, frame.Label))
 		checkMarkup(t, chart.StackedBar([]chart.Segment{{Share: rapid.Float64Range(0, 1).Draw(t, "part"), Class: "c0", Title: frame.Label}}))
 	})

@@ -38,7 +38,7 @@ func (c ColumnChart) SVG() template.HTML {
 		for i, b := range c.Columns {
 			height := float64(c.Height) * scale * b.Value / c.Max
 			s.add(markup(`<rect class="column `), b.Class, markup(`" x="`), percent((float64(i)+0.06)*width), markup(`" width="`), percent(0.88*width),
-				markup(`" y="`), topMargin+float64(c.Height)-height, markup(`" height="`), height, markup(`"/>`))
+				markup(`" y="`), float64(c.top()+c.Height)-height, markup(`" height="`), height, markup(`"/>`))
 			titles[i] = b.Title
 		}
 		c.drawMarks(s, titles)
@@ -71,8 +71,8 @@ func (c ColumnChart) drawRules(s *svg) {
 		class, shift = "end", -5
 	}
 	for i, r := range c.Rules {
-		y := topMargin + lines[i]*ruleLineHeight + 10
-		s.add(markup(`<line class="rule" x1="`), percent(r.At), markup(`" x2="`), percent(r.At), markup(`" y1="`), y-8, markup(`" y2="`), topMargin+c.Height, markup(`"/>`))
+		y := c.top() + lines[i]*ruleLineHeight + 10
+		s.add(markup(`<line class="rule" x1="`), percent(r.At), markup(`" x2="`), percent(r.At), markup(`" y1="`), y-8, markup(`" y2="`), c.top()+c.Height, markup(`"/>`))
 		s.add(markup(`<text aria-hidden="true" class="ruled `), class, markup(`" dx="`), shift, markup(`" x="`), percent(r.At), markup(`" y="`), y, markup(`">`), r.Text, markup(`</text>`))
 	}
 }

@@ -13,11 +13,11 @@ type StackedArea struct {
 	Titles []string // exact values of each point
 }
 
-// Series is series area. The first series is at the bottom.
+// Series is an area or a line. The first area is at the bottom.
 type Series struct {
 	Name   string
 	Class  string    // CSS class, such as c0
-	Values []float64 // series for each point; NaN if the value is unknown
+	Values []float64 // of each point; NaN if the value is unknown
 }
 
 // SVG draws the chart.
@@ -28,7 +28,7 @@ func (c StackedArea) SVG() template.HTML {
 			return
 		}
 		edges := c.edges()
-		s.add(markup(`<svg y="`), topMargin, markup(`" width="100%" height="`), c.Height, markup(`" viewBox="0 0 `), n, markup(` `), c.Height,
+		s.add(markup(`<svg y="`), c.top(), markup(`" width="100%" height="`), c.Height, markup(`" viewBox="0 0 `), n, markup(` `), c.Height,
 			markup(`" preserveAspectRatio="none" aria-hidden="true">`))
 		for i, series := range c.Series {
 			s.add(markup(`<path class="band `), series.Class, markup(`" d="`), c.path(edges[i], edges[i+1]), markup(`"/>`))
