@@ -154,38 +154,50 @@ func (s *Server) productsByTitle() (all []catalog.Product) {
 	return all
 }
 
-func (s *Server) productPage(w http.ResponseWriter, r *http.Request, id identity) error {
-	if id.role != reader {
-		return s.publicPage(w, r, id)
+// sectionRoutes returns the routes of the pages of a product's statistics, but for the
+// first one.
+func (s *Server) sectionRoutes() (all []route) {
+	for _, name := range pages.Sections {
+		all = append(all, route{"GET /products/{product}/" + name, s.page(s.productPage(name)), readStats})
 	}
-	if tidy, changed := tidied(r.URL.Query()); changed {
-		http.Redirect(w, r, pages.Address(s.root+r.URL.EscapedPath(), tidy), http.StatusSeeOther)
+	return all
+}
+
+// productPage returns the handler of a page of a product's statistics.
+func (s *Server) productPage(section string) handler {
+	return func(w http.ResponseWriter, r *http.Request, id identity) error {
+		if id.role != reader {
+			return s.publicPage(w, r, id)
+		}
+		if tidy, changed := tidied(r.URL.Query()); changed {
+			http.Redirect(w, r, pages.Address(s.root+r.URL.EscapedPath(), tidy), http.StatusSeeOther)
+			return nil
+		}
+		view, invalid, err := s.viewOfValidParams(r, id)
+		if err != nil {
+			return err
+		}
+		render := func(v pages.Visitor) ([]byte, error) {
+			return pages.Product(v, pages.ProductData{View: view, Base: s.options.Base, Section: section, Invalid: invalid})
+		}
+		if len(invalid) > 0 {
+			return s.sendPage(w, r, id, http.StatusBadRequest, render)
+		}
+		page, err := s.keptPage(r, id, view, render)
+		if err == nil {
+			err = s.paced(r, id, len(page.plain))
+		}
+		if err != nil {
+			return err
+		}
+		c := page.content(r)
+		if err := reserve(r, c.body); err != nil {
+			return err
+		}
+		setPageHeaders(w.Header())
+		c.send(w, r, http.StatusOK)
 		return nil
 	}
-	view, invalid, err := s.viewOfValidParams(r, id)
-	if err != nil {
-		return err
-	}
-	render := func(v pages.Visitor) ([]byte, error) {
-		return pages.Product(v, pages.ProductData{View: view, Base: s.options.Base, Invalid: invalid})
-	}
-	if len(invalid) > 0 {
-		return s.sendPage(w, r, id, http.StatusBadRequest, render)
-	}
-	page, err := s.keptPage(r, id, view, render)
-	if err == nil {
-		err = s.paced(r, id, len(page.plain))
-	}
-	if err != nil {
-		return err
-	}
-	c := page.content(r)
-	if err := reserve(r, c.body); err != nil {
-		return err
-	}
-	setPageHeaders(w.Header())
-	c.send(w, r, http.StatusOK)
-	return nil
 }
 
 // viewOfValidParams is [Server.view] without the parameters that are invalid.

@@ -54,7 +54,9 @@ func TestHostileText(t *testing.T) {
 	}
 	_, token := s.token(t)
 	for i, title := range titles {
-		for _, path := range []string{"/", fmt.Sprintf("/products/p%d", i), fmt.Sprintf("/products/p%d/releases", i), fmt.Sprintf("/products/p%d/connect", i), fmt.Sprintf("/products/p%d?version=--&below=<b>", i)} {
+		product := fmt.Sprintf("/products/p%d", i)
+		for _, path := range []string{"/", product, product + "/versions", product + "/platforms", product + "/memory", product + "/activity", product + "/print",
+			product + "/releases", product + "/connect", product + "?version=--&below=<b>"} {
 			page := s.page(t, path, token)
 			text := checkHTML(t, path, page.body)
 			if !strings.Contains(text, printable.Clean(title)) {
@@ -64,7 +66,7 @@ func TestHostileText(t *testing.T) {
 				t.Errorf("%s: got a character that reorders text: %.20q", path, page.body[i:])
 			}
 			for _, version := range versions {
-				if path == fmt.Sprintf("/products/p%d", i) && !strings.Contains(text, version) {
+				if path == product+"/versions" && !strings.Contains(text, version) {
 					t.Errorf("%s: got no version %q", path, version)
 				}
 			}

@@ -236,12 +236,12 @@ func TestLongProductPage(t *testing.T) {
 		}
 	}}, manyReleases(n)...)
 	_, token := s.token(t)
-	got := s.page(t, "/products/opa?below=v1.3.7", token)
+	got := s.page(t, "/products/opa/versions?below=v1.3.7", token)
 	if got.StatusCode != http.StatusOK || len(got.body) > 2<<20 {
 		t.Errorf("got %s with %d bytes, want 200 with up to 2 MiB", got.Status, len(got.body))
 	}
 	body := normalizeText(got.body)
-	for _, text := range []string{"The first 400 of 3,000 rows", "below v1.3.7", "below v1.0.0", "below v1.29.99"} {
+	for _, text := range []string{"Show 392 of 2,992 more rows", "below v1.3.7", "below v1.0.0", "below v1.29.99"} {
 		if !strings.Contains(body, text) {
 			t.Errorf("got no text %q", text)
 		}

@@ -78,6 +78,8 @@ type Store interface {
 	EntriesID(ctx context.Context, product string) (string, error)
 	// Totals reads the counts of a product in a range of days. keep selects the builds.
 	Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
+	// Days reads the numbers of instances on the days of some ranges, by build.
+	Days(ctx context.Context, product string, ranges []rollup.Range, keep func(rollup.Build) bool) ([]rollup.BuildTotals, error)
 	// AddNetworkCounts, MakePublicWeek and PublicWeeks store the counts of networks and the
 	// public documents made from them, see package public.
 	AddNetworkCounts(ctx context.Context, r public.Run, changed map[int64]public.Cells) error
@@ -328,7 +330,7 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
-	return []route{
+	return append(s.sectionRoutes(), []route{
 		{"GET /api/v1/products", s.limitQueryTime(checkParameters(s.apiProducts, "page", "per_page")), viewPublic},
 		{"GET /api/v1/products/{product}/stats", s.limitQueryTime(checkParameters(s.apiTables, statsParameters[:len(statsParameters)-1]...)), readStats},
 		{"GET /api/v1/products/{product}/stats/{table}", s.limitQueryTime(checkParameters(s.apiTable, statsParameters...)), readStats},
@@ -351,7 +353,7 @@ func (s *Server) routes() []route {
 		{"GET /connect", s.page(s.connectPage), optional},
 		{"GET /privacy", s.page(s.privacyPage), optional},
 		{"GET /assets/{name}", s.asset, open},
-		{"GET /products/{product}", s.page(s.productPage), viewPublic},
+		{"GET /products/{product}", s.page(s.productPage("")), viewPublic},
 		{"GET /products/{product}/public", s.page(s.publicPage), viewPublic},
 		{"GET /products/{product}/releases", s.page(s.releasesPage), viewPublic},
 		{"GET /products/{product}/releases/{tag...}", s.page(s.releasePage), optional},
@@ -359,7 +361,7 @@ func (s *Server) routes() []route {
 		{"GET /sign-in", s.page(s.showSignIn), optional},
 		{"POST /sign-in", s.page(s.signIn), optional},
 		{"POST /sign-out", s.page(s.signOut), optional},
-	}
+	}...)
 }
 
 // handler answers a request, or returns an error for [Server.handle] to answer. The

@@ -37,7 +37,15 @@ func (s *Server) view(r *http.Request, id identity, name string, get func(string
 		if err != nil {
 			return nil, err
 		}
-		return stats.NewView(p.Product, p.releases, q, totals, today), nil
+		v := stats.NewView(p.Product, p.releases, q, totals, today)
+		if days := v.SpreadDays(); len(days) > 0 {
+			more, err := s.store.Days(ctx, p.Name, days, q.Keeps(p.Scheme()))
+			if err != nil {
+				return nil, err
+			}
+			v.AddDays(more)
+		}
+		return v, nil
 	})
 	if err != nil {
 		err = s.viewError(r, name, err)

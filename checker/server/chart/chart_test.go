@@ -34,7 +34,7 @@ func TestGolden(t *testing.T) {
 	for name, got := range map[string]template.HTML{
 		"stacked_area": chart.StackedArea{Frame: frame, Max: end, Titles: []string{"a", "b", "c", "d"}, Series: []chart.Series{
 			{Name: "v1", Class: "c0", Values: []float64{0.25, 0.5, gap, 1}}, {Name: "v0", Class: "c1", Values: []float64{0.75, 0.5, gap, 0}}}}.SVG(),
-		"column_chart": chart.ColumnChart{Frame: frame, Max: end, Columns: []chart.Column{{0.5, "c0", "one"}, {1, "c1", "two"}},
+		"column_chart": chart.ColumnChart{Frame: frame, Max: end, Columns: []chart.Column{{Value: 0.5, Class: "c0", Title: "one"}, {Value: 0.5, Class: "c1", Title: "two", Above: 0.5, AboveClass: "c2"}},
 			Rules: []chart.Tick{{At: 0.3, Text: "p50"}, {At: 0.4, Text: "p99"}}}.SVG(),
 		"line_chart": chart.LineChart{Frame: marked, Max: end, Titles: []string{"a", "b", "c", "d"}, Series: []chart.Series{
 			{Name: "v1", Class: "c0", Values: []float64{0.25, 0.5, gap, gap}}, {Name: "v0", Class: "c1", Values: []float64{gap, 0.5, gap, 1}}}}.SVG(),

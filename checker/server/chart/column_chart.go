@@ -13,11 +13,13 @@ type ColumnChart struct {
 	Rules   []Tick // vertical lines, with a label above
 }
 
-// Column is a vertical bar.
+// Column is a vertical bar, with another one on top of it if Above is not 0.
 type Column struct {
-	Value float64
-	Class string // CSS class
-	Title string // exact values
+	Value      float64
+	Class      string // CSS class
+	Title      string // exact values
+	Above      float64
+	AboveClass string
 }
 
 const ruleLineHeight = 15 // pixels
@@ -36,9 +38,17 @@ func (c ColumnChart) SVG() template.HTML {
 		width := 1 / float64(len(c.Columns))
 		titles := make([]string, len(c.Columns))
 		for i, b := range c.Columns {
-			height := float64(c.Height) * scale * b.Value / c.Max
-			s.add(markup(`<rect class="column `), b.Class, markup(`" x="`), percent((float64(i)+0.06)*width), markup(`" width="`), percent(0.88*width),
-				markup(`" y="`), float64(c.top()+c.Height)-height, markup(`" height="`), height, markup(`"/>`))
+			bottom := float64(c.top() + c.Height)
+			draw := func(value float64, class string) {
+				height := float64(c.Height) * scale * value / c.Max
+				bottom -= height
+				s.add(markup(`<rect class="column `), class, markup(`" x="`), percent((float64(i)+0.06)*width), markup(`" width="`), percent(0.88*width),
+					markup(`" y="`), bottom, markup(`" height="`), height, markup(`"/>`))
+			}
+			draw(b.Value, b.Class)
+			if b.Above > 0 {
+				draw(b.Above, b.AboveClass)
+			}
 			titles[i] = b.Title
 		}
 		c.drawMarks(s, titles)

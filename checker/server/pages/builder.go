@@ -1,21 +1,22 @@
 package pages
 
 import (
-	"cmp"
 	"html/template"
 	"net/url"
 	"slices"
-	"strconv"
 
 	"relcheck/checker/stats"
 )
 
+// figure is a chart, a table, or both, with its data in other formats.
 type figure struct {
 	Name, Title string
+	Lead        string
 	Chart       template.HTML
 	ChartTable  *tableView // a table with bars, shown in place of a chart
 	Legend      []legendItem
 	Table       *tableView
+	TableTitle  string // of the table below a chart; empty for the usual one
 	CSV, JSON   string // URLs of the table in the API
 	Form        *queryForm
 	Answer      stats.Answer
@@ -25,12 +26,11 @@ type figure struct {
 // legendItem names the series of a color.
 type legendItem struct{ Text, Class string }
 
-// section is a section of a product's page: text, an optional form, and figures.
+// section is a part of the statistics with a page of its own.
 type section struct {
 	ID, Title string
 	Lead      []string
-	Form      *queryForm
-	Answer    stats.Answer
+	Cards     []card
 	Figures   []*figure
 }
 
@@ -38,6 +38,21 @@ func (p *section) addFigures(all ...*figure) {
 	for _, f := range all {
 		if f != nil {
 			p.Figures = append(p.Figures, f)
+		}
+	}
+}
+
+// fillRows widens figures of half the width that would have an empty half beside them.
+func (p *section) fillRows() {
+	halves := 0
+	for i, f := range p.Figures {
+		if !f.Half {
+			halves = 0
+			continue
+		}
+		halves++
+		if last := i+1 == len(p.Figures) || !p.Figures[i+1].Half; last && halves%2 == 1 {
+			f.Half = false
 		}
 	}
 }
@@ -54,35 +69,17 @@ type queryForm struct {
 // formField is an input field. List is the ID of a list of suggestions.
 type formField struct{ Label, Name, Value, List string }
 
-// builder builds the sections of a product's page from a view.
+// builder builds the sections of a product's statistics from a view.
 type builder struct {
 	*stats.View
 	root    string                  // see [Visitor]
 	tables  map[string]*stats.Table // filled so far, by name
 	invalid InvalidParams
-	byLine  bool              // charts show minor lines, because there are too many versions
-	colors  map[string]string // classes of versions, or of minor lines
-	colored []string          // versions or lines with a color, newest first
+	series  *series
 }
 
-const (
-	// maxColors is the number of versions with a color of their own.
-	maxColors = 6
-	// minColoredShare is the minimum share of instances that these versions have.
-	// Otherwise minor lines have the colors.
-	minColoredShare = 0.6
-)
-
 func newBuilder(v *stats.View, root string, invalid InvalidParams) *builder {
-	b := &builder{View: v, root: root, invalid: invalid, tables: map[string]*stats.Table{}}
-	if b.assignColors("versions", stats.ColVersion) < minColoredShare {
-		versions := *b
-		b.byLine = true
-		if b.assignColors("lines", stats.ColLine) == 0 {
-			*b = versions
-		}
-	}
-	return b
+	return &builder{View: v, root: root, invalid: invalid, tables: map[string]*stats.Table{}, series: newSeries(v)}
 }
 
 // Table returns a table of the view, which is filled once and only read.
@@ -95,53 +92,9 @@ func (b *builder) Table(name string) *stats.Table {
 	return t
 }
 
-// assignColors gives colors to the most used versions or lines, and returns the share of
-// instances that run them.
-func (b *builder) assignColors(table string, column stats.Column) (covered float64) {
-	b.colors, b.colored = map[string]string{}, nil
-	var all []stats.Row
-	for r := range b.Table(table).All() {
-		if r.Text(column) != otherName {
-			all = append(all, r)
-		}
-	}
-	most := slices.Clone(all)
-	slices.SortStableFunc(most, func(x, y stats.Row) int {
-		return cmp.Compare(y.Number(stats.ColInstances), x.Number(stats.ColInstances))
-	})
-	least := int64(0)
-	if len(most) > maxColors {
-		least = most[maxColors-1].Number(stats.ColInstances)
-	}
-	for _, r := range all {
-		if r.Number(stats.ColInstances) >= max(1, least) && len(b.colored) < maxColors {
-			b.colors[r.Text(column)] = "c" + strconv.Itoa(len(b.colored))
-			b.colored = append(b.colored, r.Text(column))
-			covered += r.Float(stats.ColShare)
-		}
-	}
-	return covered
-}
-
-// otherName is the series of everything without a color of its own.
-const otherName = "other"
-
-// series returns the series of a version in charts.
-func (b *builder) series(version string) string {
-	if b.byLine {
-		version = b.Line(version)
-	}
-	if b.colors[version] == "" {
-		return otherName
-	}
-	return version
-}
-
-func (b *builder) color(version string) string { return cmp.Or(b.colors[b.series(version)], "cx") }
-
-// seriesKind returns what has colors.
-func (b *builder) seriesKind() string {
-	if b.byLine {
+// launchKind returns what the series of charts are.
+func (b *builder) launchKind() string {
+	if b.ByLine() {
 		return "minor line"
 	}
 	return "version"
@@ -170,6 +123,16 @@ func (b *builder) emptyFigure(name, title string) (*figure, *stats.Table) {
 	return f, t
 }
 
+// finishedDays returns a table without the current day, whose counts still grow, unless it
+// is the only one.
+func (b *builder) finishedDays(t *stats.Table) *stats.Table {
+	finished := t.Filter(func(r stats.Row) bool { return r.Day(stats.ColDay) < b.Today })
+	if len(finished.Rows) == 0 {
+		return t
+	}
+	return finished
+}
+
 // hiddenFields returns the parameters of the query, except a form's own.
 func (b *builder) hiddenFields(own ...string) (all []formField) {
 	values := b.Query.Values()
@@ -181,8 +144,9 @@ func (b *builder) hiddenFields(own ...string) (all []formField) {
 	return all
 }
 
-// link returns the URL of the page with some parameters changed, or removed if empty.
-func (b *builder) link(change map[string]string) string {
+// link returns the URL of a page of the product with some parameters of the query changed,
+// or removed if empty.
+func (b *builder) link(page string, change map[string]string) string {
 	values := b.Query.Values()
 	for name, value := range change {
 		if value == "" {
@@ -191,7 +155,11 @@ func (b *builder) link(change map[string]string) string {
 			values.Set(name, value)
 		}
 	}
-	return Address(b.root+"/products/"+url.PathEscape(b.Product.Name), values)
+	path := b.root + "/products/" + url.PathEscape(b.Product.Name)
+	if page != "" {
+		path += "/" + page
+	}
+	return Address(path, values)
 }
 
 // countAndShare formats a number of instances: 1,234 instances (12.3 %).

@@ -70,7 +70,7 @@ func Connect(v Visitor, d ConnectData) ([]byte, error) {
 	if d.Product != nil {
 		name, other, title = d.Product.Name, "Any program in Go", "Connect "+d.Product.Title
 		if v.Overview {
-			page.Tabs = v.tabs(d.Product)
+			page.Tabs = v.tabs(d.Product, nil)
 		}
 	}
 	reports := reportClients(d.Base, name, other)

@@ -15,7 +15,7 @@ var percentiles = []stats.Column{stats.ColP50, stats.ColP90, stats.ColP95, stats
 
 func (b *builder) memorySection() section {
 	p := section{ID: "memory", Title: "Memory", Lead: []string{"Heap usage of the instances that report it. 95\u00a0% of them use no more than the value p95."}}
-	p.addFigures(b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapChange(&p), b.heapAbove())
+	p.addFigures(b.heapChange(), b.heapHistogram(), b.heapTable("Heap by version", true), b.heapTable("Heap by platform", false), b.heapAbove())
 	return p
 }
 
@@ -28,7 +28,7 @@ func (b *builder) heapHistogram() *figure {
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by heap", Height: chartHeight}}
 	all, n := slices.Collect(t.All()), len(t.Rows)
 	for _, r := range all {
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: "c0",
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: "ca",
 			Title: show(r, stats.ColFromBytes) + " to " + show(r, stats.ColToBytes) + "\n" + plural(r.Number(stats.ColInstanceDays), "instance-day", "instance-days") + " (" + show(r, stats.ColShare) + ")"})
 	}
 	for i, every := 0, max(1, (n+4)/5); i <= n; i += every {
@@ -69,20 +69,24 @@ func heapPosition(bins []stats.Row, bytes float64) (at float64, ok bool) {
 	return 0, false
 }
 
-// heapTable shows the percentiles of heap sizes by version or by platform.
+// heapTable shows the percentiles of heap sizes by version or by platform, the most used
+// first.
 func (b *builder) heapTable(title string, byVersion bool) *figure {
 	f, t := b.emptyFigure("heap", title)
 	if f == nil {
 		return nil
 	}
-	about, other := []stats.Column{stats.ColVersion}, stats.ColOS
+	about, other := stats.ColVersion, stats.ColOS
+	columns := append(slices.Clone(percentiles), stats.ColInstances, stats.ColInstanceDays)
 	if !byVersion {
-		f.Name, about, other = "heap-platforms", []stats.Column{stats.ColOS, stats.ColArch}, stats.ColVersion
+		f.Name, f.Half, about, other = "heap-platforms", true, stats.ColOS, stats.ColVersion
+		columns = []stats.Column{stats.ColP50, stats.ColP95, stats.ColInstances}
 	}
 	t = t.Filter(func(r stats.Row) bool { return r.Known(stats.ColP50) && !r.Known(other) })
 	if len(t.Rows) == 0 {
 		return nil
 	}
+	t = allFirst(mostFirst(t, stats.ColInstances), about)
 	t.Title = title
 	low, high := math.Inf(1), 0.0
 	for r := range t.All() {
@@ -91,17 +95,33 @@ func (b *builder) heapTable(title string, byVersion bool) *figure {
 			high = max(high, r.Float(p))
 		}
 	}
+	f.ChartTable = newColumnsView(t, append([]stats.Column{about}, columns...)...)
 	var drawings []template.HTML
 	for r := range t.All() {
-		drawings = append(drawings, chart.DotPlot(percentilePositions(r, low, high)))
-	}
-	f.Table = newColumnsView(t, append(append(about, percentiles...), stats.ColInstances, stats.ColInstanceDays)...).addCharts(len(about), formatBytes(low)+"\u2013"+formatBytes(high), drawings)
-	for i, line := range f.Table.Rows {
-		if line[0].Text == unknown {
-			f.Table.Rows[i][0].Text, f.Table.Rows[i][len(about)-1].Text = "all", "all"
+		name := &f.ChartTable.Rows[len(drawings)][0].Text
+		switch {
+		case !r.Known(about):
+			*name = "all"
+		case !byVersion:
+			*name = r.Text(stats.ColOS) + "/" + r.Text(stats.ColArch)
+		}
+		if drawings = append(drawings, chart.DotPlot(percentilePositions(r, low, high))); len(drawings) == maxRows {
+			break
 		}
 	}
+	if !byVersion {
+		f.ChartTable.Head[0].Text = "Platform"
+	}
+	f.ChartTable.addCharts(1, formatBytes(low)+"\u2013"+formatBytes(high), drawings).wideOnly(stats.ColP90, stats.ColP99, stats.ColInstances, stats.ColInstanceDays)
 	return f
+}
+
+// allFirst returns a table with the row of all instances, which has no value in a column,
+// before the others.
+func allFirst(t *stats.Table, c stats.Column) *stats.Table {
+	first := t.Filter(func(r stats.Row) bool { return !r.Known(c) })
+	first.Rows = append(first.Rows, t.Filter(func(r stats.Row) bool { return r.Known(c) }).Rows...)
+	return first
 }
 
 // percentilePositions returns the positions of the known percentiles on a logarithmic
@@ -120,34 +140,42 @@ func percentilePositions(r stats.Row, low, high float64) (at []float64) {
 	return at
 }
 
-// heapChange compares the heap sizes of two versions. The form that chooses them is part
-// of the section.
-func (b *builder) heapChange(p *section) *figure {
+// heapChange compares the heap sizes of two versions.
+func (b *builder) heapChange() *figure {
 	f, t := b.emptyFigure("heap_change", "Comparison of two versions")
 	if f == nil {
 		return nil
 	}
+	f.Table = newColumnsView(t, stats.ColPercentile, stats.ColOldInstances, stats.ColNewInstances, stats.ColOldBytes, stats.ColNewBytes, stats.ColChange, stats.ColLow, stats.ColHigh).
+		wideOnly(stats.ColOldInstances, stats.ColNewInstances, stats.ColOldBytes, stats.ColLow, stats.ColHigh).whole()
+	f.Table.Head = append(f.Table.Head, columnHead{"Certain?", ""})
 	var before, after string
+	i := 0
 	for r := range t.All() {
 		before, after = r.Text(stats.ColOld), r.Text(stats.ColNew)
+		certain := "too few instances"
+		if r.Known(stats.ColCertain) {
+			certain = show(r, stats.ColCertain)
+		}
+		f.Table.Rows[i] = append(f.Table.Rows[i], tableCell{Text: certain})
+		i++
 	}
-	p.Answer = b.Query.Answer(t, formatValue)
-	f.Table = newColumnsView(t, stats.ColPercentile, stats.ColOldInstances, stats.ColNewInstances, stats.ColOldBytes, stats.ColNewBytes, stats.ColChange)
+	f.Answer = b.Query.Answer(t, formatValue)
 	f.Title = "From " + before + " to " + after
 	if typed, ok := b.invalid["compare"]; ok {
 		before, after, _ = strings.Cut(typed.value, "..")
 	}
-	p.Form = &queryForm{Error: b.invalid.formError(p.ID, "compare"), Anchor: p.ID, Hidden: b.hiddenFields("compare"), Button: "Compare", Fields: []formField{
-		{"Compare", "old", before, "versions"}, {"with", "new", after, "versions"}}}
+	f.Form = &queryForm{Error: b.invalid.formError(f.Name, "compare"), Anchor: f.Name, Hidden: b.hiddenFields("compare"), Button: "Compare", Fields: []formField{
+		{"Compare", "old", before, "known-versions"}, {"with", "new", after, "known-versions"}}}
 	return f
 }
 
 func (b *builder) heapAbove() *figure {
-	f, t := b.tableFigure("heap_above", "Instances above a heap size")
+	f, t := b.emptyFigure("heap_above", "Instances above a heap size")
 	if f == nil {
 		return nil
 	}
-	f.Table.addCharts(1, "", shareBars(t, firstColor))
+	f.Half, f.ChartTable = true, newTableView(t).addCharts(1, "", shareBars(t, plain))
 	size := b.invalid.value("above", "512 MiB")
 	if b.Query.Above > 0 {
 		size = formatBytes(float64(b.Query.Above))

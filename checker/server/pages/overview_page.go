@@ -3,7 +3,6 @@ package pages
 import (
 	"html/template"
 	"slices"
-	"strings"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/server/chart"
@@ -58,11 +57,7 @@ func NewProductSummary(v *stats.View) ProductSummary {
 		return o
 	}
 	b := newBuilder(v, "", nil)
-	for _, t := range b.summaryTiles() {
-		if strings.HasPrefix(t.Name, "Instances") || b.total() == 0 {
-			o.Tiles = append(o.Tiles, t)
-		}
-	}
+	o.Tiles = b.summaryTiles()
 	for r := range v.Table("latest").All() {
 		if v.Latest != "" && r.Text(stats.ColWhat) == stats.LatestRelease && r.Known(stats.ColShare) {
 			o.Latest = r.Text(stats.ColVersion) + " is the latest release; " + show(r, stats.ColShare) + " of the instances run it or newer."
@@ -85,10 +80,37 @@ func latestNote(v *stats.View) string {
 	return "No release is offered."
 }
 
+type tile struct{ Name, Value, Change string }
+
+// summaryTiles returns the numbers of the summary of 28 days.
+func (b *builder) summaryTiles() (all []tile) {
+	if n := b.checks(); b.total() == 0 && n > 0 {
+		return []tile{{"Checks", formatNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")}}
+	}
+	for r := range b.Table("summary").All() {
+		switch name := r.Text(stats.ColPeriod); name {
+		case stats.WholeRange:
+		case stats.LastDay:
+			all = append(all, tile{"Instances today so far", show(r, stats.ColInstances), show(r, stats.ColBefore) + " the day before"})
+		default:
+			all = append(all, tile{"Instances in " + name, show(r, stats.ColInstances), change(r)})
+		}
+	}
+	return all
+}
+
+// change compares a row of the summary with the days before.
+func change(r stats.Row) string {
+	if !r.Known(stats.ColChange) {
+		return ""
+	}
+	return show(r, stats.ColChange) + " from " + show(r, stats.ColBefore)
+}
+
 // sparkline draws the numbers of instances, or of checks, by day. It also returns
 // a description.
 func (b *builder) sparkline() (template.HTML, string) {
-	t := b.Table("daily")
+	t := b.finishedDays(b.Table("daily"))
 	counted, name := stats.ColInstances, "Instances"
 	if b.total() == 0 && b.checks() > 0 {
 		counted, name = stats.ColChecks, "Checks"

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -12,7 +11,111 @@ import (
 )
 
 // chartHeight is the height of most charts without their axes, in pixels.
-const chartHeight = 240
+const chartHeight = 220
+
+func (b *builder) overviewSection() section {
+	p := section{ID: "overview", Title: "Overview", Cards: b.cards()}
+	p.addFigures(b.dailyChart(stats.ColInstances, "Instances per day"), b.adoptionChart())
+	return p
+}
+
+func (b *builder) adoptionChart() *figure {
+	f, t := b.emptyFigure("adoption", "Share of instances by "+b.launchKind())
+	if f == nil {
+		return nil
+	}
+	t = b.finishedDays(t)
+	at := newDayPoints(t, 1)
+	counts, totals := b.countBySeries(t, at)
+	f.Legend = b.series.legend(func(i int) bool { return counts[i] != nil })
+	f.Table = b.seriesTable(f.Title, at, counts, totals)
+	shares := chart.StackedArea{Frame: chart.Frame{Label: f.Title + " by day", Height: 300, X: at.ticks(), Marks: b.marks(at)}}
+	shares.Y, shares.Max = shareAxis(1)
+	for i, n := range counts {
+		if n != nil {
+			shares.Series = append(shares.Series, chart.Series{Name: b.series.name(i), Class: b.series.class(i), Values: ratios(n, totals)})
+		}
+	}
+	for i := range at.n {
+		shares.Titles = append(shares.Titles, b.pointTitle(at.name(i), counts, totals, i))
+	}
+	f.Chart = shares.SVG()
+	return f
+}
+
+// countBySeries counts instances by series and point, and in total by point. The counts of
+// a series without instances are nil.
+func (b *builder) countBySeries(t *stats.Table, at dayPoints) (counts [][]int64, totals []int64) {
+	counts, totals = make([][]int64, len(b.series.names)+1), make([]int64, at.n)
+	for r := range t.All() {
+		s := b.series.index(r.Text(stats.ColVersion))
+		if counts[s] == nil {
+			counts[s] = make([]int64, at.n)
+		}
+		i := at.index(r.Day(stats.ColDay))
+		counts[s][i] += r.Number(stats.ColInstances)
+		totals[i] += r.Number(stats.ColInstances)
+	}
+	return counts, totals
+}
+
+// marks returns the launches on a time axis.
+func (b *builder) marks(at dayPoints) (all []chart.Tick) {
+	for _, l := range slices.Backward(b.Launches()) {
+		if i := int(l.Day - at.first); l.Day > 0 && i >= 0 && i < at.n*at.step {
+			all = append(all, chart.Tick{At: (float64(i) + 0.5) / float64(at.n*at.step), Text: l.Name})
+		}
+	}
+	return all
+}
+
+func ratio(n, all int64) float64 {
+	if all == 0 {
+		return math.NaN()
+	}
+	return float64(n) / float64(all)
+}
+
+func ratios(counts, all []int64) []float64 {
+	values := make([]float64, len(all))
+	for i := range all {
+		values[i] = ratio(counts[i], all[i])
+	}
+	return values
+}
+
+func (b *builder) pointTitle(day string, counts [][]int64, totals []int64, i int) string {
+	var s strings.Builder
+	s.WriteString(day)
+	for at, n := range counts {
+		if n != nil && n[i] > 0 {
+			s.WriteString("\n" + b.series.name(at) + ": " + formatShare(ratio(n[i], totals[i])) + " · " + formatNumber(n[i]))
+		}
+	}
+	if totals[i] == 0 {
+		s.WriteString("\nno instances")
+	}
+	return s.String()
+}
+
+func (b *builder) seriesTable(title string, at dayPoints, counts [][]int64, totals []int64) *tableView {
+	g := &tableView{Caption: title, Head: []columnHead{{"Day", ""}, {"Instances", "n x"}}, Dense: true}
+	for i, n := range counts {
+		if n != nil {
+			g.Head = append(g.Head, columnHead{b.series.name(i), "n"})
+		}
+	}
+	for i := range at.n {
+		line := []tableCell{{Text: at.name(i)}, {Text: formatNumber(totals[i]), Class: "n x"}}
+		for _, n := range counts {
+			if n != nil {
+				line = append(line, tableCell{Text: formatValue(stats.Share, ratio(n[i], totals[i])), Class: "n"})
+			}
+		}
+		g.Rows = append(g.Rows, line)
+	}
+	return g
+}
 
 // maxPoints is the maximum number of points of a chart. If there are more days, a point
 // covers several.
@@ -48,117 +151,6 @@ func (p dayPoints) name(i int) string {
 
 func (p dayPoints) ticks() []chart.Tick { return chart.DayTicks(p.first.Time(), p.n*p.step) }
 
-func (b *builder) adoptionSection() section {
-	p := section{ID: "spread", Title: "Adoption"}
-	p.Lead = []string{"The share of instances that ran each " + b.seriesKind() + ", by day."}
-	if b.byLine {
-		p.Lead = append(p.Lead, "The table of versions below lists every single version.")
-	}
-	p.addFigures(b.adoptionChart(), b.adoptionSpeed())
-	return p
-}
-
-func (b *builder) adoptionChart() *figure {
-	f, t := b.emptyFigure("adoption", "Share of instances by "+b.seriesKind())
-	if f == nil {
-		return nil
-	}
-	at := newDayPoints(t, 1)
-	counts := b.countBySeries(t, at)
-	names := b.presentSeries(counts)
-	f.Legend = b.legend(names)
-	f.Table = seriesTable(f.Title, at, names, counts)
-	if b.Query.To == b.Today && at.step == 1 && at.n > 2 { // leave out today, whose shares are based on few reports
-		at.n--
-	}
-	shares := chart.StackedArea{Frame: chart.Frame{Label: f.Title + " by day", Height: 320, X: at.ticks()}}
-	shares.Y, shares.Max = shareAxis(1)
-	for _, item := range f.Legend {
-		shares.Series = append(shares.Series, chart.Series{Name: item.Text, Class: item.Class, Values: ratios(counts[item.Text], counts[""])[:at.n]})
-	}
-	for i := range at.n {
-		shares.Titles = append(shares.Titles, pointTitle(at.name(i), names, counts, i))
-	}
-	f.Chart = shares.SVG()
-	return f
-}
-
-// countBySeries counts instances by series and point. The key "" has the counts of all.
-func (b *builder) countBySeries(t *stats.Table, at dayPoints) map[string][]int64 {
-	counts := map[string][]int64{"": make([]int64, at.n)}
-	for r := range t.All() {
-		name := b.series(r.Text(stats.ColVersion))
-		if counts[name] == nil {
-			counts[name] = make([]int64, at.n)
-		}
-		i := at.index(r.Day(stats.ColDay))
-		counts[name][i] += r.Number(stats.ColInstances)
-		counts[""][i] += r.Number(stats.ColInstances)
-	}
-	return counts
-}
-
-// presentSeries returns the series that have counts, newest first.
-func (b *builder) presentSeries(counts map[string][]int64) (names []string) {
-	for _, name := range append(slices.Clone(b.colored), otherName) {
-		if counts[name] != nil {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func (b *builder) legend(names []string) (all []legendItem) {
-	for _, name := range names {
-		all = append(all, legendItem{name, cmp.Or(b.colors[name], "cx")})
-	}
-	return all
-}
-
-func ratio(n, all int64) float64 {
-	if all == 0 {
-		return math.NaN()
-	}
-	return float64(n) / float64(all)
-}
-
-func ratios(counts, all []int64) []float64 {
-	values := make([]float64, len(all))
-	for i := range all {
-		values[i] = ratio(counts[i], all[i])
-	}
-	return values
-}
-
-func pointTitle(day string, names []string, counts map[string][]int64, i int) string {
-	var s strings.Builder
-	s.WriteString(day)
-	for _, name := range names {
-		if n := counts[name][i]; n > 0 {
-			s.WriteString("\n" + name + ": " + formatShare(ratio(n, counts[""][i])) + " · " + formatNumber(n))
-		}
-	}
-	if counts[""][i] == 0 {
-		s.WriteString("\nno instances")
-	}
-	return s.String()
-}
-
-func seriesTable(title string, at dayPoints, names []string, counts map[string][]int64) *tableView {
-	g := &tableView{Caption: title, Head: []columnHead{{"Day", ""}, {"Instances", "n"}}}
-	for _, name := range names {
-		g.Head = append(g.Head, columnHead{name, "n"})
-	}
-	for i := range at.n {
-		line := []tableCell{{Text: at.name(i)}, {Text: formatNumber(counts[""][i]), Class: "n"}}
-		for _, name := range names {
-			line = append(line, tableCell{Text: formatValue(stats.Share, ratio(counts[name][i], counts[""][i])), Class: "n"})
-		}
-		g.Rows = append(g.Rows, line)
-	}
-	return g
-}
-
 // axis returns the ticks of an axis up to most, and its end.
 type axis func(most float64) ([]chart.Tick, float64)
 
@@ -182,21 +174,4 @@ func formatShort(n int64) string {
 		size, unit = 1e6, "M"
 	}
 	return strings.TrimSuffix(formatValue(stats.Number, math.Round(float64(n)/size*10)/10), ".0") + unit
-}
-
-// adoptionSpeed shows how many days each release took to be used by half of the instances.
-func (b *builder) adoptionSpeed() *figure {
-	f, t := b.emptyFigure("releases", "Adoption speed")
-	if f == nil {
-		return nil
-	}
-	t = t.Filter(func(r stats.Row) bool {
-		return r.Known(stats.ColHalf) || r.Known(stats.ColReleased) && r.Day(stats.ColReleased) >= b.Query.From
-	})
-	if len(t.Rows) == 0 {
-		return nil
-	}
-	f.Table = newColumnsView(t, stats.ColVersion, stats.ColHalf, stats.ColReleased, stats.ColInstances, stats.ColShare)
-	f.Table.addCharts(1, "Days until half of the instances ran it or newer", bars(t, func(r stats.Row) float64 { return float64(r.Number(stats.ColHalf)) }, firstColor))
-	return f
 }

@@ -31,7 +31,7 @@ func TestWithdrawnVersions(t *testing.T) {
 	for _, withdrawn := range []bool{true, false} {
 		p := catalog.Product{Name: "app"}
 		ranked := p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0", Withdrawn: withdrawn}})
-		page, err := Product(Visitor{Reader: true}, ProductData{View: stats.NewView(p, ranked, stats.Query{Range: day}, totals, day.To)})
+		page, err := Product(Visitor{Reader: true}, ProductData{View: stats.NewView(p, ranked, stats.Query{Range: day}, totals, day.To), Section: "versions"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,13 +103,18 @@ func TestColors(t *testing.T) {
 			for j := range i {
 				least := 0.08
 				if j == i-1 {
-					least = 0.15 // neighbors in charts
+					least = 0.1 // neighbors in charts
 				}
 				for eye, sees := range eyes {
 					if d := distance(sees.of(c), sees.of(colors["c"+series[j]])); d < least {
 						t.Errorf("%s, %s: c%s and c%s have a distance of %.3f, want %.2f", name, eye, series[j], s, d, least)
 					}
 				}
+			}
+		}
+		for i, s := range series[1 : len(series)-1] {
+			if oklab(colors["c"+s])[0] >= oklab(colors["c"+series[i]])[0] {
+				t.Errorf("%s: c%s is not darker than c%s, want older versions to be darker", name, s, series[i])
 			}
 		}
 		for _, ink := range []string{"ink", "soft", "accent", "good", "bad"} {

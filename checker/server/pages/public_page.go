@@ -41,7 +41,7 @@ type publicPoint struct{ Title, Text string }
 
 // Public renders the page with the public figures of a product.
 func Public(v Visitor, d PublicData) ([]byte, error) {
-	page := publicPage{PublicData: d, Tabs: v.tabs(&d.Product), Method: publicMethod(d.Threshold, nil)}
+	page := publicPage{PublicData: d, Tabs: v.tabs(&d.Product, nil), Method: publicMethod(d.Threshold, nil)}
 	if len(d.Weeks) > 0 {
 		page.Week = d.Weeks[d.Shown]
 		page.Method = publicMethod(page.Week.Threshold, page.Week)
@@ -92,7 +92,7 @@ func (p *publicPage) table(title, head, name string, figures []public.Figure) *f
 	var bars []template.HTML
 	for _, one := range figures {
 		view.Rows = append(view.Rows, []tableCell{{Text: one.Name}, {Text: formatNumber(one.Networks), Class: "n"}})
-		bars = append(bars, chart.Bar(float64(one.Networks)/float64(most), "c0"))
+		bars = append(bars, chart.Bar(float64(one.Networks)/float64(most), "ca"))
 	}
 	f.ChartTable = view.addCharts(2, "", bars)
 	return f
@@ -128,7 +128,7 @@ func lineSeries(weeks []*public.Document) (all []publicSeries) {
 	most := slices.Clone(last)
 	slices.SortStableFunc(most, func(a, b public.Figure) int { return cmp.Compare(b.Networks, a.Networks) })
 	most = slices.DeleteFunc(most, func(f public.Figure) bool { return f.Name == rollup.Other })
-	most = most[:min(maxColors, len(most))]
+	most = most[:min(maxGroups, len(most))]
 	colored := func(name string) bool {
 		return slices.ContainsFunc(most, func(f public.Figure) bool { return f.Name == name })
 	}
@@ -147,7 +147,7 @@ func lineSeries(weeks []*public.Document) (all []publicSeries) {
 			}})
 		}
 	}
-	return append(all, publicSeries{otherName, func(d *public.Document) (int64, bool) {
+	return append(all, publicSeries{rollup.Other, func(d *public.Document) (int64, bool) {
 		return sum(d, func(name string) bool { return !colored(name) })
 	}})
 }
@@ -159,8 +159,11 @@ func (p *publicPage) chart(name, title string, weeks []*public.Document, all ...
 	f := &figure{Name: name, Title: title, JSON: p.API, CSV: p.API + "?format=csv", Table: &tableView{Caption: title, Head: []columnHead{{Text: "Week from"}}}}
 	for i, s := range all {
 		class := "c" + strconv.Itoa(i)
-		if s.name == otherName {
+		switch {
+		case s.name == rollup.Other:
 			class = "cx"
+		case len(all) == 1:
+			class = "ca"
 		}
 		values := make([]float64, n)
 		for at := range values {

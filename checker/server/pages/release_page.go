@@ -52,7 +52,7 @@ func ReleasePage(v Visitor, d ReleaseData) ([]byte, error) {
 		page.Title = r.Title
 	}
 	if d.HasTabs {
-		page.Tabs = v.tabs(&d.Product)
+		page.Tabs = v.tabs(&d.Product, nil)
 		for i := range page.Tabs {
 			page.Tabs[i].Current = strings.HasSuffix(page.Tabs[i].URL, "/releases")
 		}

@@ -50,7 +50,7 @@ type releaseRow struct {
 // Releases renders the page that lists a product's releases.
 func Releases(v Visitor, d ReleasesData) ([]byte, error) {
 	d.Search.Label = "Version contains"
-	page := releasesPage{ReleasesData: d, Product: d.View.Product, Tabs: v.tabs(&d.View.Product), Counted: d.View.Known.Days() > 0}
+	page := releasesPage{ReleasesData: d, Product: d.View.Product, Tabs: v.tabs(&d.View.Product, nil), Counted: d.View.Known.Days() > 0}
 	page.Lead = plural(int64(d.Total), "release", "releases") + "."
 	if d.View.Preview != "" {
 		page.Lead += " Only pre-releases are known. They are offered only to clients that run a pre-release."
@@ -80,7 +80,7 @@ func releaseRows(releases []Release, versions *stats.Table, latest string) (all 
 		}
 		line.State, line.Class = releaseState(&one.Release, latest)
 		if r, ok := counted[one.Tag]; ok {
-			line.IDs, line.Share, line.Bar = show(r, stats.ColInstances), show(r, stats.ColShare), chart.Bar(r.Float(stats.ColShare), "c0")
+			line.IDs, line.Share, line.Bar = show(r, stats.ColInstances), show(r, stats.ColShare), chart.Bar(r.Float(stats.ColShare), "ca")
 		}
 		all = append(all, line)
 	}

@@ -63,13 +63,25 @@ func (v Visitor) navigation() []link {
 	return v.links(all...)
 }
 
-func (v Visitor) tabs(p *catalog.Product) []link {
+// tabs returns links to the pages of a product. Those of its statistics keep a query.
+func (v Visitor) tabs(p *catalog.Product, query url.Values) []link {
 	root := "/products/" + url.PathEscape(p.Name)
-	all := []link{{Text: "Statistics", URL: root}, {Text: "Releases", URL: root + "/releases"}, {Text: "Connect", URL: root + "/connect"}}
+	all := []link{{Text: "Overview", URL: root}}
+	if v.Reader {
+		for _, name := range Sections[:len(Sections)-1] {
+			all = append(all, link{Text: strings.ToUpper(name[:1]) + name[1:], URL: root + "/" + name})
+		}
+	}
+	statistics := len(all)
+	all = append(all, link{Text: "Releases", URL: root + "/releases"}, link{Text: "Connect", URL: root + "/connect"})
 	if v.Public && v.Reader {
 		all = append(all, link{Text: "Public figures", URL: root + "/public"})
 	}
-	return v.links(all...)
+	all = v.links(all...)
+	for i := range all[:statistics] {
+		all[i].URL = Address(all[i].URL, query)
+	}
+	return all
 }
 
 // Error renders the page that shows an error.

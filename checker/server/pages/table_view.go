@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"html/template"
 	"slices"
 	"strings"
@@ -10,33 +11,51 @@ import (
 
 func show(r stats.Row, c stats.Column) string { return formatValue(c.Kind, r.Value(c)) }
 
-// maxRows is the number of rows of a table that a page shows. The CSV file has the others.
-const maxRows = 400
+const (
+	// maxRows is the number of rows of a table that a page shows. The CSV file has the others.
+	maxRows = 400
+	// firstRows is the number of rows that are shown at once. The others can be opened.
+	firstRows = 8
+)
 
 // tableView is the HTML form of a table.
 type tableView struct {
 	Caption string
 	Head    []columnHead
 	Rows    [][]tableCell
-	All     int // number of rows of the table, if not all are shown
+	All     int  // number of rows of the table, if not all are shown
+	Whole   bool // all rows are shown at once
+	Dense   bool // has many columns
 }
 
-// Long reports whether the table scrolls in a window of its own.
-func (g *tableView) Long() bool { return len(g.Rows) > 16 }
-
-// Count describes how many rows there are.
-func (g *tableView) Count() string {
-	if g.All > 0 {
-		return "The first " + formatNumber(int64(len(g.Rows))) + " of " + formatNumber(int64(g.All)) + " rows. Scroll within the table to see them; the CSV file has all rows."
+// More describes the rows that are not shown at once, if there are any.
+func (g *tableView) More() string {
+	switch n := len(g.Rows) - firstRows; {
+	case g.Whole || n <= 2:
+		return ""
+	case g.All > 0:
+		return "Show " + formatNumber(int64(n)) + " of " + formatNumber(int64(g.All-firstRows)) + " more rows; the CSV file has all"
+	default:
+		return "Show " + formatNumber(int64(n)) + " more rows"
 	}
-	return formatNumber(int64(len(g.Rows))) + " rows. Scroll within the table to see all."
 }
 
-// Body returns the markup of the rows. Cells are most of a page, and a template would take
-// ten times as long for them.
+// Body returns the markup of the rows that are shown at once.
 func (g *tableView) Body() template.HTML {
+	if g.More() == "" {
+		return rowsHTML(g.Rows)
+	}
+	return rowsHTML(g.Rows[:firstRows])
+}
+
+// Rest returns the markup of the other rows.
+func (g *tableView) Rest() template.HTML { return rowsHTML(g.Rows[firstRows:]) }
+
+// rowsHTML returns the markup of rows. Cells are most of a page, and a template would take
+// ten times as long for them.
+func rowsHTML(rows [][]tableCell) template.HTML {
 	var b strings.Builder
-	for _, line := range g.Rows {
+	for _, line := range rows {
 		b.WriteString("\n<tr>")
 		for i, c := range line {
 			c.write(&b, i == 0)
@@ -46,10 +65,9 @@ func (g *tableView) Body() template.HTML {
 	return template.HTML(b.String())
 }
 
-type columnHead struct {
-	Text  string
-	Class string // n aligns to the right, g is for charts
-}
+// columnHead is the head of a column. Of its classes, n aligns to the right, g is for
+// charts, and x is hidden in narrow windows.
+type columnHead struct{ Text, Class string }
 
 type tableCell struct {
 	Text    string
@@ -86,6 +104,9 @@ func newTableView(t *stats.Table) *tableView {
 		line := make([]tableCell, len(values))
 		for i, value := range values {
 			line[i] = tableCell{Text: formatValue(t.Columns[i].Kind, value), Class: g.Head[i].Class}
+			if value == false {
+				line[i].Text = "" // so that the others are easier to see
+			}
 		}
 		g.Rows = append(g.Rows, line)
 	}
@@ -97,6 +118,25 @@ func newColumnsView(t *stats.Table, columns ...stats.Column) *tableView {
 	return newTableView(t.Select(columns...))
 }
 
+// whole shows all rows at once.
+func (g *tableView) whole() *tableView {
+	g.Whole = true
+	return g
+}
+
+// wideOnly hides columns in narrow windows, by their heads.
+func (g *tableView) wideOnly(columns ...stats.Column) *tableView {
+	for i, head := range g.Head {
+		if slices.ContainsFunc(columns, func(c stats.Column) bool { return c.Head == head.Text }) {
+			g.Head[i].Class = strings.TrimSpace(head.Class + " x")
+			for _, line := range g.Rows {
+				line[i].Class = strings.TrimSpace(line[i].Class + " x")
+			}
+		}
+	}
+	return g
+}
+
 // addCharts inserts a column of charts, at least one for each row.
 func (g *tableView) addCharts(at int, title string, drawings []template.HTML) *tableView {
 	at = min(at, len(g.Head))
@@ -105,4 +145,13 @@ func (g *tableView) addCharts(at int, title string, drawings []template.HTML) *t
 		g.Rows[i] = slices.Insert(g.Rows[i], at, tableCell{Class: "g", Drawing: drawings[i]})
 	}
 	return g
+}
+
+// mostFirst returns a table sorted by a column, the highest numbers first.
+func mostFirst(t *stats.Table, c stats.Column) *stats.Table {
+	sorted, at := *t, t.Index(c)
+	number := func(row []any) int64 { n, _ := row[at].(int64); return n }
+	sorted.Rows = slices.Clone(t.Rows)
+	slices.SortStableFunc(sorted.Rows, func(a, b []any) int { return cmp.Compare(number(b), number(a)) })
+	return &sorted
 }

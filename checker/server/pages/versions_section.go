@@ -2,12 +2,84 @@ package pages
 
 import (
 	"html/template"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"relcheck/checker/server/chart"
 	"relcheck/checker/stats"
 )
+
+func (b *builder) versionsSection() section {
+	p := section{ID: "versions", Title: "Versions"}
+	for l := range b.Table("latest").All() {
+		switch {
+		case l.Text(stats.ColWhat) == stats.LatestRelease && l.Text(stats.ColVersion) != "":
+			p.Lead = append(p.Lead, show(l, stats.ColShare)+" of the instances ran the latest release, "+l.Text(stats.ColVersion)+", or newer.")
+		case l.Text(stats.ColWhat) == stats.Older && b.Latest != "" && l.Number(stats.ColInstances) > 0:
+			p.Lead = append(p.Lead, show(l, stats.ColShare)+" ran a version older than "+b.Line(b.Latest)+".")
+		case l.Text(stats.ColWhat) == stats.WithdrawnRelease && l.Number(stats.ColInstances) > 0:
+			p.Lead = append(p.Lead, show(l, stats.ColShare)+" ran a withdrawn release.")
+		}
+	}
+	p.addFigures(b.adoptionCurves(), b.versionsTable(), b.endingSupport(), b.behindReleases(), b.behindDays())
+	return p
+}
+
+// adoptionCurves lays the spread of the newest releases over one another, by days since
+// the release.
+func (b *builder) adoptionCurves() *figure {
+	f, t := b.emptyFigure("adoption_curves", "Adoption by days since the release")
+	if f == nil {
+		return nil
+	}
+	days := 0
+	for r := range t.All() {
+		days = max(days, int(r.Number(stats.ColSinceRelease)))
+	}
+	lines := chart.LineChart{Frame: chart.Frame{Label: f.Title, Height: 260}, Titles: make([]string, days+1)}
+	for i := range lines.Titles {
+		lines.Titles[i] = "Day " + strconv.Itoa(i)
+	}
+	for r := range t.All() {
+		name, day := r.Text(stats.ColVersion), r.Number(stats.ColSinceRelease)
+		if n := len(lines.Series); n == 0 || lines.Series[n-1].Name != name {
+			lines.Series = append(lines.Series, chart.Series{Name: name, Class: "c" + strconv.Itoa(n), Values: slices.Repeat([]float64{math.NaN()}, days+1)})
+			f.Legend = append(f.Legend, legendItem{name, "c" + strconv.Itoa(n)})
+		}
+		lines.Series[len(lines.Series)-1].Values[day] = r.Float(stats.ColShare)
+		lines.Titles[day] += "\n" + name + ": " + show(r, stats.ColShare)
+	}
+	lines.Y, lines.Max = shareAxis(1)
+	for day := 0; day <= days; day += max(1, (days+5)/6) {
+		lines.X = append(lines.X, columnTick(day, days+1, "day "+strconv.Itoa(day)))
+	}
+	f.Chart, f.Lead = lines.SVG(), "The share of instances that ran a release or a newer one."
+	f.ChartTable = b.speedTable()
+	f.Table = newTableView(t)
+	return f
+}
+
+// speedTable compares how fast the newest releases spread.
+func (b *builder) speedTable() *tableView {
+	t := b.Table("adoption_speed")
+	g := &tableView{Caption: "Adoption speed", Head: []columnHead{{"Release", ""}, {"Released", "n x"}, {"Days to half", "n"}, {"Share", "n"}}}
+	for r := range t.All() {
+		half := show(r, stats.ColHalf)
+		if !r.Known(stats.ColHalf) && r.Known(stats.ColShare) {
+			half = "not yet"
+			if r.Float(stats.ColShare) >= 0.5 { // the days before are not known
+				half = unknown
+			}
+		}
+		if r.Known(stats.ColOnDay) {
+			g.Head[3].Text = "On day " + show(r, stats.ColOnDay)
+		}
+		g.Rows = append(g.Rows, []tableCell{{Text: r.Text(stats.ColVersion)}, {Text: show(r, stats.ColReleased), Class: "n x"}, {Text: half, Class: "n"}, {Text: show(r, stats.ColShare), Class: "n"}})
+	}
+	return g.whole()
+}
 
 func shareBars(t *stats.Table, class func(stats.Row) string) []template.HTML {
 	return bars(t, func(r stats.Row) float64 { return r.Float(stats.ColShare) }, class)
@@ -28,29 +100,61 @@ func bars(t *stats.Table, value func(stats.Row) float64, class func(stats.Row) s
 	return all
 }
 
-func firstColor(stats.Row) string { return "c0" }
+func plain(stats.Row) string { return "ca" }
 
-func (b *builder) versionsSection() section {
-	p := section{ID: "in-use", Title: "Versions", Lead: []string{"All versions in use in this period, newest first."}}
-	if f, t := b.emptyFigure("versions", "Versions in use"); f != nil {
-		columns := []stats.Column{stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95}
-		if t.Any(stats.ColWithdrawn) {
-			columns = append(columns, stats.ColWithdrawn)
+// versionsTable lists the versions in use, the most used first, and the builds of vendors
+// and developers last.
+func (b *builder) versionsTable() *figure {
+	f, t := b.emptyFigure("versions", "Versions in use")
+	if f == nil {
+		return nil
+	}
+	columns := []stats.Column{stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95}
+	if t.Any(stats.ColWithdrawn) {
+		columns = append(columns, stats.ColWithdrawn)
+	}
+	view := func(t *stats.Table) *tableView {
+		return newColumnsView(t, slices.Clone(columns)...).addCharts(1, "", shareBars(t, func(r stats.Row) string {
+			return b.series.class(b.series.index(r.Text(stats.ColVersion)))
+		})).wideOnly(stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95, stats.ColWithdrawn)
+	}
+	t = mostFirst(t, stats.ColInstances)
+	released := t.Filter(func(r stats.Row) bool { return b.IsRelease(r.Text(stats.ColVersion)) })
+	if others := len(t.Rows) - len(released.Rows); len(released.Rows) > 0 && others > 1 {
+		f.ChartTable = view(released)
+		f.ChartTable.Rows = slices.Insert(f.ChartTable.Rows, min(len(f.ChartTable.Rows), firstRows-1), otherBuildsRow(t, columns, b.IsRelease))
+		f.Table, f.TableTitle = view(t.Filter(func(r stats.Row) bool { return !b.IsRelease(r.Text(stats.ColVersion)) })).whole(), "Show "+plural(int64(others), "other build", "other builds")
+		f.Lead = "The most used first. Builds of vendors and developers are folded into other builds."
+		return f
+	}
+	f.ChartTable, f.Lead = view(t), "The most used first."
+	return f
+}
+
+// otherBuildsRow adds up the rows of versions that are no releases.
+func otherBuildsRow(t *stats.Table, columns []stats.Column, released func(string) bool) (line []tableCell) {
+	var instances, reports int64
+	var share float64
+	for r := range t.All() {
+		if !released(r.Text(stats.ColVersion)) {
+			instances, share = instances+r.Number(stats.ColInstances), share+r.Float(stats.ColShare)
+			reports += r.Number(stats.ColReports)
 		}
-		f.Table = newColumnsView(t, columns...)
-		f.Table.addCharts(1, "", shareBars(t, func(r stats.Row) string { return b.color(r.Text(stats.ColVersion)) }))
-		p.addFigures(f)
 	}
-	if f, t := b.emptyFigure("lines", "Minor lines"); f != nil {
-		f.Table = newColumnsView(t, stats.ColLine, stats.ColInstances, stats.ColShare).addCharts(1, "", shareBars(t, func(r stats.Row) string {
-			if r.Yes(stats.ColLatest) {
-				return "c0"
-			}
-			return "cm"
-		}))
-		p.addFigures(f)
+	line = append(line, tableCell{Text: otherBuilds}, tableCell{Class: "g"})
+	for _, c := range columns[1:] {
+		switch c {
+		case stats.ColInstances:
+			line = append(line, tableCell{Text: formatNumber(instances), Class: "n"})
+		case stats.ColShare:
+			line = append(line, tableCell{Text: formatShare(share), Class: "n"})
+		case stats.ColReports:
+			line = append(line, tableCell{Text: formatNumber(reports), Class: "n x"})
+		default:
+			line = append(line, tableCell{Text: "", Class: "x"})
+		}
 	}
-	return p
+	return line
 }
 
 const maxBars = 400
@@ -70,15 +174,22 @@ func sampleRows(all []stats.Row, most int, keep func(stats.Row) bool) []stats.Ro
 	return some
 }
 
-// supportSection shows how many instances would be affected by ending support.
-func (b *builder) supportSection() section {
-	p := section{ID: "support", Title: "Ending support", Lead: []string{"How many instances run a version older than the one you choose?"}}
-	f, t := b.tableFigure("deprecation", "Instances that run an older version")
+// endingSupport shows how many instances would be affected by ending support.
+func (b *builder) endingSupport() *figure {
+	f, t := b.tableFigure("deprecation", "What can be dropped")
 	if f == nil {
-		return p
+		return nil
 	}
 	chosen := b.Query.Below
-	if chosen == "" {
+	if r, ok := b.dropRow(); ok && b.Query.Version == "" {
+		f.Answer.Text = strings.Join(b.dropText(r), " ")
+		if chosen == "" {
+			chosen = r.Text(stats.ColBelow)
+		}
+	}
+	if b.Query.Below != "" {
+		f.Answer = b.Query.Answer(t, formatValue)
+	} else if chosen == "" {
 		chosen = b.Latest
 	}
 	all := slices.Collect(t.All())
@@ -86,39 +197,32 @@ func (b *builder) supportSection() section {
 	all = sampleRows(all, maxBars, func(r stats.Row) bool { return b.SameVersion(r.Text(stats.ColBelow), chosen) })
 	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances that run an older version, by version", Height: chartHeight}}
 	for i, r := range all {
-		class := "c0"
-		if b.SameVersion(r.Text(stats.ColBelow), chosen) {
-			class = "c1"
+		class := "ca"
+		switch {
+		case b.Query.Below != "" && b.SameVersion(r.Text(stats.ColBelow), chosen):
+			class = "chosen"
+		case r.Float(stats.ColShare) >= mayDrop:
+			class = "cm"
 		}
 		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: class, Title: "below " + r.Text(stats.ColBelow) + "\n" + countAndShare(r.Number(stats.ColInstances), r.Float(stats.ColShare))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
 			columns.X = append(columns.X, columnTick(i, len(all), r.Text(stats.ColBelow)))
 		}
 	}
-	f.Chart = drawColumns(columns, shareAxis)
-	q := b.Query
-	q.Below = chosen
-	p.Answer = q.Answer(t, formatValue)
-	p.Form = &queryForm{Anchor: p.ID, Hidden: b.hiddenFields("below"), Button: "Show", Fields: []formField{{"Support ends below", "below", b.invalid.value("below", chosen), "versions"}}, Error: b.invalid.formError(p.ID, "below")}
-	p.addFigures(f)
-	return p
+	f.Chart, f.Lead = drawColumns(columns, shareAxis), "The share of instances that run a version older than each. Blue columns are below 5"+nbsp+"%."
+	f.Form = &queryForm{Anchor: f.Name, Hidden: b.hiddenFields("below"), Button: "Show", Fields: []formField{{"Support ends below", "below", b.invalid.value("below", chosen), "known-versions"}}, Error: b.invalid.formError(f.Name, "below")}
+	return f
 }
 
 // maxReleasesBehind is the first number of releases behind that shares a column with all higher numbers.
 const maxReleasesBehind = 40
 
-// behindSection shows how far instances are behind the latest release.
-func (b *builder) behindSection() section {
-	p := section{ID: "distance", Title: "How out of date", Lead: []string{"How far instances are behind the latest release, in stable releases and in days."}}
-	p.addFigures(b.behindReleases(), b.behindDays())
-	return p
-}
-
 func (b *builder) behindReleases() *figure {
-	f, t := b.tableFigure("behind", "Releases behind")
+	f, t := b.tableFigure("behind", "Releases behind the latest")
 	if f == nil {
 		return nil
 	}
+	f.Half = true
 	last := 0
 	for r := range t.All() {
 		last = max(last, int(min(r.Number(stats.ColReleases), maxReleasesBehind)))
@@ -136,9 +240,9 @@ func (b *builder) behindReleases() *figure {
 	if counts[last+1] == 0 {
 		bars = bars[:last+1]
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by releases behind", Height: 180}, Columns: bars}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by releases behind", Height: 160}, Columns: bars}
 	for i := range bars {
-		name, class := strconv.Itoa(i), "c0"
+		name, class := strconv.Itoa(i), "ca"
 		title := name + " behind"
 		switch {
 		case i > last:
@@ -157,11 +261,12 @@ func (b *builder) behindReleases() *figure {
 }
 
 func (b *builder) behindDays() *figure {
-	f, t := b.tableFigure("behind_days", "Days behind")
+	f, t := b.tableFigure("behind_days", "Days behind the latest")
 	if f == nil {
 		return nil
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by days behind", Height: 180}}
+	f.Half = true
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by days behind", Height: 160}}
 	for r := range t.All() {
 		name, class, full := daysBehindName(r)
 		tick := columnTick(len(columns.Columns), len(t.Rows), name)
@@ -180,9 +285,9 @@ func daysBehindName(r stats.Row) (short, class, full string) {
 	case !r.Known(stats.ColFromDays):
 		return "?", "cx", "unknown how many days behind"
 	case !r.Known(stats.ColToDays):
-		return from + "+", "c0", from + " days behind or more"
+		return from + "+", "ca", from + " days behind or more"
 	case from == to:
-		return from, "c0", plural(r.Number(stats.ColFromDays), "day behind", "days behind")
+		return from, "ca", plural(r.Number(stats.ColFromDays), "day behind", "days behind")
 	}
-	return from + "–" + to, "c0", from + " to " + to + " days behind"
+	return from + "–" + to, "ca", from + " to " + to + " days behind"
 }

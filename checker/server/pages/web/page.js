@@ -138,7 +138,7 @@ document.addEventListener("submit", (event) => {
   go(url.href, true);
 });
 document.addEventListener("click", (event) => {
-  const a = event.target instanceof Element ? event.target.closest(".picker a") : null;
+  const a = event.target instanceof Element ? event.target.closest(".bar-of-filters a") : null;
   if (!a || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   go(a.href, true);
@@ -156,7 +156,7 @@ addEventListener("popstate", () => {
 // The slider chooses the version that support ends below. Its values come from the chart.
 function slider() {
   const figure = document.getElementById("deprecation");
-  const field = document.querySelector(".words input[name=below]:not([type=hidden])");
+  const field = document.querySelector("#deprecation input[name=below]:not([type=hidden])");
   if (!figure || !field || figure.querySelector("input[type=range]")) return;
   const marks = [...figure.querySelectorAll(".mark")], columns = [...figure.querySelectorAll(".column")];
   if (marks.length < 2) return;
@@ -167,14 +167,16 @@ function slider() {
   range.type = "range";
   range.min = 0;
   range.max = marks.length - 1;
-  range.value = Math.max(0, columns.findIndex((c) => c.classList.contains("c1")));
+  const below5 = columns.filter((c) => c.classList.contains("ca")).length - 1; // what the answer says at first
+  const chosen = columns.findIndex((c) => c.classList.contains("chosen"));
+  range.value = chosen < 0 ? Math.max(0, below5) : chosen;
   label.append(range);
   figure.querySelector(".plot").after(label);
-  const answer = field.closest(".words").querySelector(".answer");
+  const answer = figure.querySelector(".answer");
   const say = () => {
     const i = Number(range.value);
     const [below, ids] = prepare(marks[i]);
-    columns.forEach((c, n) => c.setAttribute("class", "column " + (n === i ? "c1" : "c0")));
+    columns.forEach((c, n) => c.classList.toggle("chosen", n === i));
     field.value = below.slice(below.indexOf(" ") + 1);
     range.setAttribute("aria-valuetext", below + ": " + ids);
     if (answer) answer.textContent = `If support ended ${below}, ${ids} would be affected.`;

@@ -72,10 +72,11 @@ for (const { base, link } of JSON.parse(readFileSync(0, "utf8"))) {
   await page.goto(base + "/products/opa");
   await page.click("text=90 days");
   await page.waitForURL(base + "/products/opa?days=90");
+  await page.goto(base + "/products/opa/memory");
   await page.fill("input[name=old]", "v1.0.0");
   await page.fill("input[name=new]", "v1.1.0");
   await page.click("form:has(input[name=old]) button");
-  await page.waitForURL(/\/releases\/products\/opa\?compare=v1\.0\.0\.\.v1\.1\.0/);
+  await page.waitForURL(/\/releases\/products\/opa\/memory\?compare=v1\.0\.0\.\.v1\.1\.0/);
   await page.click("text=Sign out");
   await page.waitForURL(base + "/");
   check((await context.cookies()).every((c) => !/relcheck$/.test(c.name)), "signing out leaves the cookie");

@@ -73,9 +73,14 @@ async function visit(server, options, work) {
 // that no axis labels touch.
 async function checkFit(page, name) {
   const width = page.viewportSize().width;
-  const [pageWidth, cut, touching] = await page.evaluate(() => [
+  const [pageWidth, cut, scrolling, small, touching] = await page.evaluate(() => [
     document.documentElement.scrollWidth,
     [...document.querySelectorAll("pre")].filter((pre) => pre.scrollWidth > pre.clientWidth).map((pre) => pre.textContent),
+    [...document.querySelectorAll("#main *")].filter((e) => /auto|scroll/.test(getComputedStyle(e).overflowY) && e.scrollHeight > e.clientHeight + 2).map((e) => e.outerHTML.slice(0, 80)),
+    [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")].filter((e) => {
+      const box = e.getBoundingClientRect();
+      return box.height > 0 && box.height < 43.5 && !e.closest("p, dt, .prose, .notes, .next, .skip, .visually-hidden, .files td, [type=range], td");
+    }).map((e) => e.outerHTML.slice(0, 80)),
     [...document.querySelectorAll("svg.area > g.axis")].flatMap((axis) => {
       const labels = [...axis.children].filter((label) => getComputedStyle(label).display !== "none").map((label) => [label.textContent, label.getBoundingClientRect()]);
       labels.sort((a, b) => a[1].left - b[1].left);
@@ -84,6 +89,8 @@ async function checkFit(page, name) {
   ]);
   check(pageWidth <= width, `${name} is ${pageWidth} pixels wide in a window of ${width}`);
   check(cut.length === 0, `${name} cuts off ${cut}`);
+  check(scrolling.length === 0, `${name} has parts that scroll: ${scrolling}`);
+  check(width > 700 || small.length === 0, `${name} has controls that are less than 44 pixels high: ${small}`);
   check(touching.length === 0, `${name} has axis labels that touch the one before: ${touching}`);
 }
 
@@ -132,12 +139,13 @@ const sections = []; // functions, each of which makes a visit
 // All parameters that the URL of a page may have.
 const allParams = "days=90&version=v1&os=linux&below=v1.0.0&above=1048576&compare=v1.0.0..v1.1.0";
 
-// The pages of each server.
+// The pages of the statistics of a product, and the pages of each server.
+const statistics = ["", "/versions", "/platforms", "/memory", "/activity"].map((page) => "/products/opa" + page);
 const paths = {
-  full: ["/", "/products/opa", "/products/opa?days=365", "/products/opa?" + allParams, "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa?below=nonsense&os=plan9&days=90"],
-  empty: ["/", "/products/opa", "/products/opa/releases"],
+  full: ["/", ...statistics, "/products/opa/print", ...statistics.map((path) => path + "?days=365"), ...statistics.map((path) => path + "?" + allParams), "/products/opa/releases", "/products/opa/connect", "/connect", "/privacy", "/nothing", "/products/opa/versions?below=nonsense&os=plan9&days=90"],
+  empty: ["/", "/products/opa", "/products/opa/memory", "/products/opa/releases"],
   public: ["/", "/products/opa", "/products/relcheck/public", "/products/opa/releases", "/sign-in", "/connect"],
-  odd: ["/", "/products/opa", "/products/long"],
+  odd: ["/", "/products/opa", "/products/opa/versions", "/products/long", "/products/long/versions", "/products/long/memory"],
   hosting: ["/", "/products/opa/releases", "/products/opa/releases/v1.1.0", "/products/opa/releases/v1.0.0", "/products/app/releases", "/products/new/releases", "/connect"],
 };
 for (const [server, all] of Object.entries(paths)) {
@@ -213,28 +221,31 @@ for (const javaScriptEnabled of [true, false]) {
   const how = javaScriptEnabled ? "with scripts" : "without scripts";
   sections.push(() => visit(config.full, { javaScriptEnabled }, async (page) => {
     await page.goto(config.full.base + "/products/opa");
-    const before = await text(page, ".lead");
+    const before = await text(page, ".cards");
     await page.click("text=90 days");
     await page.waitForURL(/\?days=90$/);
     await page.waitForSelector(".ranges a[aria-current]:has-text('90 days')");
-    const ninety = await text(page, ".lead");
+    const ninety = await text(page, ".cards");
     check(ninety !== before && /90\sdays/.test(ninety), `${how}: the text for 90 days is ${ninety}`);
     await page.selectOption("select[name=os]", "darwin");
     if (!javaScriptEnabled) await page.click("text=Filter");
     await page.waitForURL(/days=90&os=darwin/);
-    await page.waitForSelector(".lead:has-text('darwin')");
-    check((await text(page, ".lead")) !== ninety, `${how}: the filter changes nothing`);
+    await page.waitForSelector(".cards:has-text('darwin')");
+    check((await text(page, ".cards")) !== ninety, `${how}: the filter changes nothing`);
     await page.goBack();
-    await page.waitForSelector(`.lead:not(:has-text('darwin'))`);
-    check((await text(page, ".lead")) === ninety, `${how}: going back shows ${await text(page, ".lead")}`);
+    await page.waitForSelector(`.cards:not(:has-text('darwin'))`);
+    check((await text(page, ".cards")) === ninety, `${how}: going back shows ${await text(page, ".cards")}`);
+    await page.click(".tabs a:has-text('Versions')");
+    await page.waitForURL(/\/versions\?days=90$/);
 
-    await page.goto(config.full.base + "/products/opa");
+    await page.goto(config.full.base + "/products/opa/versions");
     await page.fill("input[name=below]", config.below);
     await page.click("form:has(input[name=below]:visible) button");
     await page.waitForURL(/below=/);
     const want = `If support ended below ${config.below}, ${config.affected} would be affected.`;
     await page.waitForSelector(`.answer:has-text("${config.below}")`);
     check((await text(page, ".answer")).replaceAll("\u00a0", " ") === want, `${how}: got ${await text(page, ".answer")}, want ${want}`);
+    await page.goto(config.full.base + "/products/opa/memory");
     await page.fill("input[name=old]", "v1.0.0");
     await page.fill("input[name=new]", "v1.1.0");
     await page.click("form:has(input[name=old]) button");
@@ -244,7 +255,7 @@ for (const javaScriptEnabled of [true, false]) {
 
 // A URL with all parameters shows the same page to everyone, and its forms work.
 sections.push(() => visit(config.full, {}, async (page) => {
-  await page.goto(config.full.base + "/products/opa?" + allParams);
+  await page.goto(config.full.base + "/products/opa/versions?" + allParams);
   await page.locator("#deprecation input[type=range]").focus();
   const before = await text(page, ".answer");
   await page.keyboard.press("End");
@@ -254,20 +265,20 @@ sections.push(() => visit(config.full, {}, async (page) => {
   await page.evaluate(() => scrollTo(0, 20));
   await page.selectOption("select[name=arch]", "amd64");
   await page.waitForURL(/arch=amd64/);
-  await page.waitForSelector(".lead:has-text('amd64')");
+  await page.waitForSelector(".filter > summary:has-text('amd64')", { state: "attached" });
   const got = await page.evaluate(() => [document.body.dataset.same, document.activeElement.name, scrollY].join());
   check(got === "yes,arch,20", `same document, focus and scroll position after filtering: got ${got}, want yes,arch,20`);
 }));
 
 // Errors stand next to their forms, and valid parameters are kept.
 sections.push(() => visit(config.full, {}, async (page) => {
-  await page.goto(config.full.base + "/products/opa?days=90&below=nonsense");
-  check((await page.inputValue(".words input[name=below]:visible")) === "nonsense", "the form lost an invalid version");
-  check(/^Support ends below: /.test(await text(page, "#support ~ form .error")), "there is no error next to the form");
+  await page.goto(config.full.base + "/products/opa/versions?days=90&below=nonsense");
+  check((await page.inputValue("#deprecation input[name=below]:visible")) === "nonsense", "the form lost an invalid version");
+  check(/^Support ends below: /.test(await text(page, "#deprecation form .error")), "there is no error next to the form");
   check((await text(page, ".ranges a[aria-current]")) === "90 days", "an invalid version changes the period");
   await page.goto(config.full.base + "/products/opa?from=2999-01-01&to=2999-02-01");
   check(await page.isVisible("input[name=from]"), "the form with dates in the future is hidden");
-  check((await page.inputValue("input[name=to]")) === "2999-02-01" && /^To: 2999-02-01 /.test(await text(page, ".custom-range .error")), "there is no error about dates in the future");
+  check((await page.inputValue("input[name=to]")) === "2999-02-01" && /^To: 2999-02-01 /.test(await text(page, ".dates .error")), "there is no error about dates in the future");
   check((await page.locator(".ranges a[aria-current]").count()) === 0, "a period is marked although the dates are in the future");
 }));
 
@@ -286,7 +297,6 @@ sections.push(() => visit(config.odd, {}, async (page) => {
   check(/no instances reported.*25.checks/.test(await text(page, ".lead")), `the text about checks is ${await text(page, ".lead")}`);
   check((await page.locator("#daily-checks svg.area").count()) === 1 && (await page.locator("figure").count()) === 2, "there are other figures than those of checks");
   check((await page.locator("#checks tbody tr").count()) > 0, "there is no table of checks by version and platform");
-  check((await text(page, ".tiles")).replace(/\s+/g, " ") === "Checks 25 in 28 days", `the summary of checks is ${await text(page, ".tiles")}`);
   await page.goto(config.odd.base + "/");
   check((await text(page, "li:has(a[href='/products/opa']) .trend")).startsWith("Checks per day"), "the overview has no trend of checks");
 }));
@@ -305,6 +315,7 @@ sections.push(() => visit(config.full, {}, async (page) => {
   check(label.replace(/\s+/g, " ") === last.replace(/\s+/g, " "), `the label of a point is ${JSON.stringify(label)}, but its tooltip is ${JSON.stringify(last)}`);
   await page.keyboard.press("Escape");
   check(await page.locator(".tip").isHidden(), "Escape does not hide the tooltip");
+  await page.goto(config.full.base + "/products/opa/versions");
   await page.locator("#deprecation input[type=range]").focus();
   await page.keyboard.press("Home");
   const oldest = await text(page, ".answer");
@@ -312,16 +323,47 @@ sections.push(() => visit(config.full, {}, async (page) => {
   check((await text(page, ".answer")) !== oldest, "the slider changes nothing");
 }));
 
-// The data of a table can be downloaded.
+// The data of each figure can be downloaded, with the query of the page.
 sections.push(() => visit(config.full, {}, async (page) => {
-  await page.goto(config.full.base + "/products/opa?days=90&os=linux");
+  await page.goto(config.full.base + "/products/opa/print?days=90&os=linux");
+  const figures = await page.locator("figure").count();
+  check(figures > 15, `the page to print has ${figures} figures`);
+  for (const kind of ["CSV", "JSON"]) {
+    const urls = await page.locator("figure .source > a", { hasText: kind }).evaluateAll((links) => links.map((a) => a.href));
+    check(urls.length === figures && urls.every((url) => /days=90.*os=linux/.test(url)), `${figures} figures have ${urls.length} links to ${kind}: ${urls}`);
+  }
   const link = page.locator("#versions a", { hasText: "CSV" });
   const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
   const csv = readFileSync(await download.path(), "utf8");
-  const rows = await page.locator("#versions tbody tr").count();
-  check(csv.startsWith("version,") && csv.trim().split(/\r?\n/).length === rows + 1, `the CSV of ${rows} versions is ${csv.slice(0, 200)}`);
+  check(csv.startsWith("version,"), `the CSV of versions is ${csv.slice(0, 200)}`);
   const json = await page.evaluate(async (url) => (await fetch(url)).json(), await page.locator("#versions a", { hasText: "JSON" }).getAttribute("href"));
-  check(json.rows?.length === rows, `the JSON of ${rows} versions is ${JSON.stringify(json).slice(0, 200)}`);
+  check(json.rows?.length === csv.trim().split(/\r?\n/).length - 1, `the JSON of versions is ${JSON.stringify(json).slice(0, 200)}`);
+}));
+
+// A version has the same color in all ranges, and the current day is not in the charts.
+sections.push(() => visit(config.full, {}, async (page) => {
+  const colors = new Map();
+  for (const days of [7, 28, 90, 365]) {
+    await page.goto(config.full.base + "/products/opa?days=" + days);
+    for (const [name, color] of await page.locator("#adoption .legend li").evaluateAll((all) => all.map((li) => [li.textContent, li.querySelector(".swatch").className]))) {
+      check(!colors.has(name) || colors.get(name) === color, `${name} is ${colors.get(name)}, but in ${days} days ${color}`);
+      colors.set(name, color);
+    }
+    const last = await page.locator("#adoption .mark title, #adoption .mark").last().evaluate((e) => e.textContent || e.getAttribute("aria-label"));
+    const today = new Date().toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+    check(!last.replaceAll("\u00a0", " ").startsWith(today), `with ${days} days, the chart includes today: ${last}`);
+  }
+  check(colors.size > 3, `got ${colors.size} series`);
+}));
+
+// The overview answers its questions in sentences with figures.
+sections.push(() => visit(config.full, {}, async (page) => {
+  await page.goto(config.full.base + "/products/opa");
+  const cards = (await page.locator(".cards > div").allInnerTexts()).map((card) => card.replace(/\s+/g, " "));
+  const want = [/[\d,]+ instances reported/, /(drop everything below|runs anything below) v/, /On day \d+ after its release, [\d.]+ % ran v\S+ or newer; v\S+ had [\d.]+ % then/, /heap|instances to compare/];
+  check(cards.length === 4 && want.every((pattern, i) => pattern.test(cards[i])), `the answers are ${JSON.stringify(cards)}`);
+  const heights = await page.locator(".cards > div").evaluateAll((all) => [...new Set(all.map((div) => div.offsetTop))].length);
+  check(heights === 1, `the answers are in ${heights} rows`);
 }));
 
 // A button copies a text, also where the browser has no clipboard.
@@ -340,9 +382,10 @@ sections.push(() => visit(config.full, { permissions: ["clipboard-read", "clipbo
 
 // Printed pages have no forms.
 sections.push(() => visit(config.full, {}, async (page) => {
-  await page.goto(config.full.base + "/products/opa");
+  await page.goto(config.full.base + "/products/opa/print");
   await page.emulateMedia({ media: "print" });
-  check(await page.locator(".picker").isHidden(), "forms are printed");
+  check((await page.locator("main form:visible, main summary:visible").count()) === 0, "forms are printed");
+  check((await page.locator("section.section").count()) === 5, "sections are missing");
   await screenshot(page, "print");
 }));
 

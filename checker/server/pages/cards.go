@@ -1,0 +1,157 @@
+package pages
+
+import (
+	"math"
+
+	"relcheck/checker/stats"
+)
+
+// card answers a question in a figure and a sentence.
+type card struct {
+	Question, Value string
+	Text            []string
+	Link            link // to the page with details
+}
+
+// cards answers the questions of a maintainer.
+func (b *builder) cards() []card {
+	return []card{b.countCard(), b.dropCard(), b.spreadCard(), b.memoryCard()}
+}
+
+func (b *builder) countCard() card {
+	c := card{Question: "How many are there?", Link: link{Text: "Activity", URL: b.link("activity", nil)}}
+	r, _ := b.period(stats.WholeRange)
+	c.Value = show(r, stats.ColInstances)
+	text := b.rangeText() + ", " + plural(r.Number(stats.ColInstances), "instance", "instances") + b.filterText() + " reported"
+	if r.Known(stats.ColChange) {
+		text += ", " + show(r, stats.ColChange) + " from the " + plural(int64(b.Query.Range.Days()), "day", "days") + " before"
+	}
+	c.Text = append(c.Text, text+".")
+	if mean, ok := b.meanOfDays(); ok {
+		c.Text = append(c.Text, "On a usual day it is "+formatNumber(mean)+".")
+	}
+	return c
+}
+
+// meanOfDays returns the mean number of instances of a finished day, if there are several.
+func (b *builder) meanOfDays() (mean int64, ok bool) {
+	t := b.finishedDays(b.Table("daily"))
+	var sum int64
+	for r := range t.All() {
+		sum += r.Number(stats.ColInstances)
+	}
+	return int64(math.Round(ratio(sum, int64(len(t.Rows))))), len(t.Rows) > 1
+}
+
+// mayDrop is the share of instances that may be affected when a version is dropped.
+const mayDrop = 0.05
+
+// dropRow returns the row of the table droppable for the share that may be affected.
+func (b *builder) dropRow() (stats.Row, bool) {
+	for r := range b.Table("droppable").All() {
+		if r.Float(stats.ColLimit) == mayDrop {
+			return r, true
+		}
+	}
+	return stats.Row{}, false
+}
+
+func (b *builder) dropCard() card {
+	c := card{Question: "What can be dropped?", Link: link{Text: "Versions", URL: b.link("versions", nil)}}
+	r, ok := b.dropRow()
+	switch {
+	case b.Query.Version != "":
+		c.Value, c.Text = unknown, []string{"Remove the filter by version to see it."}
+	case !ok:
+		c.Value, c.Text = unknown, []string{"No release is known to compare versions with."}
+	default:
+		c.Value, c.Text = "below "+r.Text(stats.ColBelow), b.dropText(r)
+	}
+	return c
+}
+
+// dropText describes a row of the table droppable.
+func (b *builder) dropText(r stats.Row) (all []string) {
+	below, n := r.Text(stats.ColBelow), r.Number(stats.ColInstances)
+	if n == 0 {
+		all = append(all, "No instance runs anything below "+below+".")
+	} else {
+		all = append(all, "You can drop everything below "+below+" and affect "+show(r, stats.ColShare)+" of the instances.")
+	}
+	if r.Known(stats.ColNext) {
+		all = append(all, "Below "+r.Text(stats.ColNext)+" it would be "+show(r, stats.ColNextShare)+".")
+	}
+	return all
+}
+
+func (b *builder) spreadCard() card {
+	c := card{Question: "Is adoption slower than last time?", Value: unknown, Link: link{Text: "Versions", URL: b.link("versions", nil) + "#adoption_curves"}}
+	t := b.Table("adoption_speed")
+	switch {
+	case b.Query.Version != "":
+		c.Text = []string{"Remove the filter by version to see it."}
+		return c
+	case t == nil || len(t.Rows) == 0:
+		c.Text = []string{"No release with a date is known."}
+		return c
+	}
+	var rows []stats.Row
+	for r := range t.All() {
+		rows = append(rows, r)
+	}
+	newest := rows[0]
+	name, day := newest.Text(stats.ColVersion), show(newest, stats.ColOnDay)
+	if !newest.Known(stats.ColShare) {
+		c.Text = []string{name + " was released on " + show(newest, stats.ColReleased) + ". No whole day is known since."}
+		return c
+	}
+	first := "On day " + day + " after its release, " + show(newest, stats.ColShare) + " ran " + name + " or newer"
+	if len(rows) < 2 || !rows[1].Known(stats.ColShare) {
+		c.Value, c.Text = show(newest, stats.ColShare), []string{first + ". There is no earlier release to compare with."}
+		return c
+	}
+	before := rows[1]
+	c.Value = compareShares(newest, before)
+	c.Text = []string{first + "; " + before.Text(stats.ColVersion) + " had " + show(before, stats.ColShare) + " then."}
+	return c
+}
+
+// compareShares answers whether a release spread slower than another one, as of the same day. A difference of
+// less than two percentage points, or of less than two standard errors, does not count.
+func compareShares(newest, before stats.Row) string {
+	p, q := newest.Float(stats.ColShare), before.Float(stats.ColShare)
+	variance := func(r stats.Row, p float64) float64 {
+		if p == 0 {
+			return 0
+		}
+		return p * (1 - p) / (float64(r.Number(stats.ColInstances)) / p)
+	}
+	enough := max(0.02, 2*math.Sqrt(variance(newest, p)+variance(before, q)))
+	switch {
+	case p > q+enough:
+		return "no, faster"
+	case p < q-enough:
+		return "yes, slower"
+	}
+	return "no, as fast"
+}
+
+func (b *builder) memoryCard() card {
+	c := card{Question: "Did memory change?", Value: unknown, Link: link{Text: "Memory", URL: b.link("memory", nil)}}
+	t := b.Table("heap_change")
+	if t == nil || len(t.Rows) == 0 {
+		c.Text = []string{"Fewer than two versions report their heap."}
+		return c
+	}
+	answer := b.Query.Answer(t, formatValue)
+	c.Text = []string{answer.Text}
+	for r := range t.All() {
+		if r.Yes(stats.ColCertain) && r.Text(stats.ColPercentile) != "p99" {
+			c.Value = show(r, stats.ColChange)
+		}
+	}
+	if answer.Doubt {
+		c.Value = "not certain"
+	}
+	return c
+}

@@ -1,0 +1,89 @@
+package pages
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"relcheck/checker/stats"
+)
+
+// filterBar chooses the range and the filter. It is the same on all pages of the
+// statistics.
+type filterBar struct {
+	Ranges                    []link
+	Chosen                    string
+	Open, Dates               bool // the whole filter, or its dates, are not folded
+	RangeError                string
+	FilterError               string
+	From, To                  string
+	RangeHidden, FilterHidden []formField
+	Version                   string
+	Versions                  []string
+	OS, Arch                  []link // Current if chosen
+	HasFilter                 bool
+	Reset                     string
+}
+
+func (b *builder) filterBar(page string) *filterBar {
+	q := b.Query
+	p := &filterBar{
+		Chosen: b.chosen(), From: b.invalid.value("from", q.From.String()), To: b.invalid.value("to", q.To.String()),
+		RangeHidden: b.hiddenFields("days", "from", "to"), FilterHidden: b.hiddenFields("version", "os", "arch"),
+		Version: b.invalid.value("version", q.Version), HasFilter: q.Filter != stats.Filter{}, Reset: b.link(page, map[string]string{"version": "", "os": "", "arch": ""}),
+	}
+	p.RangeError = cmp.Or(b.invalid.formError("", "to"), b.invalid.formError("", "from"))
+	p.FilterError = b.invalid.formError("", "version", "os", "arch")
+	p.Open, p.Dates = p.RangeError != "" || p.FilterError != "", p.RangeError != "" || q.LastDays == 0
+	for _, days := range []struct{ number, text string }{{"7", "7 days"}, {"28", "28 days"}, {"90", "90 days"}, {"365", "1 year"}} {
+		value := days.number
+		if value == "28" {
+			value = "" // the default
+		}
+		url := b.link(page, map[string]string{"days": value, "from": "", "to": ""})
+		p.Ranges = append(p.Ranges, link{days.text, url, p.RangeError == "" && days.number == strconv.Itoa(q.LastDays)})
+	}
+	versions, oses, arches := b.Seen()
+	p.Versions = versions[:min(len(versions), maxRows)]
+	p.OS, p.Arch = newChoices(oses, q.OS), newChoices(arches, q.Arch)
+	return p
+}
+
+// chosen describes the dates and the filter, unless they are the default.
+func (b *builder) chosen() string {
+	var all []string
+	if q := b.Query; q.LastDays == 0 {
+		all = append(all, formatDay(q.From)+" to "+formatDay(q.To))
+	}
+	if text := strings.TrimPrefix(b.filterText(), " of "); text != "" {
+		all = append(all, text)
+	}
+	return strings.Join(all, ", ")
+}
+
+// filterText describes the filter: " of version v1.2 on linux/amd64".
+func (b *builder) filterText() string {
+	var all []string
+	if v := b.Query.Version; v != "" {
+		all = append(all, "version "+v)
+	}
+	if b.Query.OS != "" || b.Query.Arch != "" {
+		all = append(all, strings.Trim(b.Query.OS+"/"+b.Query.Arch, "/"))
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " of " + strings.Join(all, " on ")
+}
+
+// newChoices returns a choice for each name, and for the chosen one.
+func newChoices(all []string, chosen string) (links []link) {
+	if chosen != "" && !slices.Contains(all, chosen) {
+		all = append(all, chosen)
+	}
+	for _, name := range all {
+		links = append(links, link{Text: name, Current: name == chosen})
+	}
+	return links
+}
