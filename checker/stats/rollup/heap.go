@@ -27,6 +27,9 @@ func HeapBucket(bytes int64) int {
 // maxBucket is the bucket of the largest possible heap, 2^63-1 bytes.
 var maxBucket = HeapBucket(math.MaxInt64)
 
+// ValidBucket reports whether heaps can have a bucket.
+func ValidBucket(bucket int64) bool { return -1 <= bucket && bucket <= int64(maxBucket) }
+
 // HeapOf returns the heap in bytes that represents a bucket. Heaps in the bucket differ from
 // it by at most [HeapError].
 func HeapOf(bucket int) float64 {
