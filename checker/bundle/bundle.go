@@ -1,5 +1,5 @@
 // Package bundle writes and reads bundles: signed archives that carry releases and their
-// files into a closed network.
+// files into a closed network, or counts out of it.
 //
 // A bundle is a tar archive, compressed with Zstandard, of
 //
@@ -12,6 +12,9 @@
 // The reader verifies the note before it reads the rest, and it verifies each later byte
 // before it uses it. The index contains all releases of its products. Contents may be left
 // out if an earlier bundle, the base, contains them.
+//
+// The note of a bundle of counts names a site. Its index has the counts of each product by
+// period and build instead of releases, and it has no contents.
 package bundle
 
 import (
@@ -30,6 +33,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
 )
 
 // The names of the parts of an archive.
@@ -60,6 +64,7 @@ type Header struct {
 	Created time.Time // with a resolution of seconds
 	Expires time.Time // zero if it never expires
 	Base    string    // ID of the bundle that has the omitted contents, or empty
+	Site    *Site     // nil if the bundle contains releases instead of counts
 
 	indexSize int64
 	indexSum  string
@@ -75,6 +80,9 @@ func (h *Header) text() string {
 	}
 	if h.Base != "" {
 		fmt.Fprintf(&b, "base %s\n", h.Base)
+	}
+	if h.Site != nil {
+		fmt.Fprintf(&b, "site %s\nthreshold %d\nthrough %s\n", h.Site.Name, h.Site.Threshold, h.Site.Through)
 	}
 	fmt.Fprintf(&b, "index %d %s\n", h.indexSize, h.indexSum)
 	return b.String()
@@ -99,6 +107,16 @@ func parseHeader(text string) (*Header, error) {
 			h.Expires, err = time.Parse(time.RFC3339, value)
 		case "base":
 			h.Base = value
+		case "site":
+			h.Site = &Site{Name: value}
+		case "threshold":
+			if h.Site != nil {
+				h.Site.Threshold, err = strconv.ParseInt(value, 10, 64)
+			}
+		case "through":
+			if h.Site != nil {
+				h.Site.Through, err = rollup.ParseDay(value)
+			}
 		case "index":
 			size, sum, _ := strings.Cut(value, " ")
 			h.indexSum = sum
@@ -115,6 +133,10 @@ func parseHeader(text string) (*Header, error) {
 		return nil, errors.New("the note is incomplete")
 	case h.indexSize < 0 || h.indexSize > maxIndex:
 		return nil, fmt.Errorf("an index of %d bytes is too large", h.indexSize)
+	case h.Site != nil:
+		if err := h.Site.check(h); err != nil {
+			return nil, err
+		}
 	}
 	return h, nil
 }
@@ -140,7 +162,7 @@ type Product struct {
 	// are used if a store does not have the product. See [Fields].
 	Fields catalog.ProductPatch `json:"fields,omitzero"`
 
-	releases int64 // offset of its releases in the index
+	releases int64 // offset of its releases or counts in the index
 }
 
 // Fields are the names of the settings that a bundle may contain: the names of the product,
@@ -203,6 +225,7 @@ type line struct {
 	Product *Product `json:"product,omitzero"`
 	Release *Release `json:"release,omitzero"`
 	Content *Content `json:"content,omitzero"`
+	Cell    *cell    `json:"cell,omitzero"`
 }
 
 // UntrustedError reports that no trusted key has signed a bundle.

@@ -11,11 +11,12 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
 )
 
 // checkIndex checks each line of the index and the order of the lines.
 func (b *Reader) checkIndex() error {
-	x := indexCheck{hasBase: b.Base != "", products: map[string]bool{}}
+	x := indexCheck{site: b.Site, hasBase: b.Base != "", products: map[string]bool{}}
 	b.contentsAt = b.indexSize
 	for l, err := range b.lines(0) {
 		switch {
@@ -27,6 +28,8 @@ func (b *Reader) checkIndex() error {
 			err = x.product(l.Product)
 		case l.Release != nil:
 			err = x.release(l.Release)
+		case l.Cell != nil:
+			err = x.cell(l.Cell)
 		case l.Content != nil:
 			if x.last == "" {
 				b.contentsAt = l.offset
@@ -47,10 +50,12 @@ func (b *Reader) checkIndex() error {
 
 // indexCheck checks the lines of an index one by one.
 type indexCheck struct {
+	site           *Site // nil if the bundle contains releases
 	hasBase        bool
 	products, tags map[string]bool // tags belong to the last product; nil before the first
 	files          contentSet      // files whose contents are not listed yet
 	last           string          // SHA-256 of the last content
+	cells          cellCheck       // of the last product
 }
 
 func (x *indexCheck) product(p *Product) error {
@@ -62,14 +67,30 @@ func (x *indexCheck) product(p *Product) error {
 			return invalid("product %s has the field %.100q, which a bundle cannot contain", p.Name, field)
 		}
 	}
+	if x.site != nil && (len(p.Fields) > 0 || p.Base != 0) {
+		return invalid("product %s has settings or a base, which a bundle of counts cannot contain", p.Name)
+	}
 	if _, err := p.Fields.Apply(catalog.Product{Name: p.Name}); err != nil {
 		return invalid("product %s: %w", p.Name, err)
 	}
-	x.products[p.Name], x.tags = true, map[string]bool{}
+	x.products[p.Name], x.tags, x.cells = true, map[string]bool{}, cellCheck{builds: map[rollup.Build]bool{}}
+	return nil
+}
+
+func (x *indexCheck) cell(c *cell) error {
+	if x.site == nil || x.cells.builds == nil {
+		return invalid("it has counts without a site or a product")
+	}
+	if err := x.cells.cell(c, x.site); err != nil {
+		return invalid("counts of %.100q from %.20q: %w", c.Version, c.From, err)
+	}
 	return nil
 }
 
 func (x *indexCheck) release(r *Release) error {
+	if x.site != nil {
+		return invalid("it has releases beside counts")
+	}
 	if x.tags[r.Tag] || x.tags == nil || x.last != "" {
 		return invalid("release %.100q is listed twice or is not in order", r.Tag)
 	}
@@ -92,6 +113,9 @@ func (x *indexCheck) release(r *Release) error {
 
 func (x *indexCheck) content(c *Content) error {
 	var one contentSet
+	if x.site != nil {
+		return invalid("it has files beside counts")
+	}
 	if c.SHA256 <= x.last || !one.add(c.SHA256, c.Size) || c.Size < 0 || c.InBase && !x.hasBase {
 		return invalid("content %.100q is not valid or not in order", c.SHA256)
 	}
