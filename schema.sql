@@ -24,6 +24,7 @@
 --   product      highest product.id used so far
 --   node         highest node number used so far, see report.seq
 --   audit        highest audit.id used so far
+--   site         highest site.id used so far
 --   removed      highest seq among all deleted reports, so that none is used again
 --   shred        number of deletions whose reports may still be readable in the bytes
 --                of the SQLite file
@@ -38,7 +39,7 @@ CREATE TABLE setting (
 
 INSERT INTO setting (name, value) VALUES
     ('application', 1382378563), ('schema', 6), ('store', 0), ('catalog', 1), ('marked', 0), ('dropped', 0), ('releases', 0), ('release', 0), ('file', 0), ('product', 0), ('node', 0), ('removed', 0),
-    ('shred', 0), ('swept', 0), ('audit', 0), ('expired', 0), ('proxy', 0);
+    ('shred', 0), ('swept', 0), ('audit', 0), ('site', 0), ('expired', 0), ('proxy', 0);
 
 -- Each row is a product: a program that has releases.
 CREATE TABLE product (
@@ -163,7 +164,8 @@ CREATE TABLE trusted_key (
     key      TEXT   PRIMARY KEY,  -- in the form of Go's signed notes: NAME+HASH+KEY
     products TEXT   NOT NULL,     -- names of the products that its bundles may contain, separated by spaces, or '' for all
     added    BIGINT NOT NULL,
-    revoked  BIGINT NOT NULL      -- time of revocation, or 0
+    revoked  BIGINT NOT NULL,     -- time of revocation, or 0
+    counts   BOOLEAN NOT NULL DEFAULT false  -- its bundles contain the counts of a site instead of releases
 );
 
 -- Each row is the last sequence number of a product in the bundles that were created
@@ -381,4 +383,47 @@ CREATE TABLE public_week (
     week     BIGINT NOT NULL,  -- first day, a Monday
     document TEXT   NOT NULL,  -- JSON, as it is published
     PRIMARY KEY (product, week)
+);
+
+-- Each row is a site: another store, whose counts were added with relcheck bundle apply.
+CREATE TABLE site (
+    id    BIGINT PRIMARY KEY,  -- never reused
+    name  TEXT UNIQUE,         -- NULL after the site was removed, until all its counts are deleted
+    store TEXT NOT NULL,       -- ID of the store; one site that is not removed has it
+    key   TEXT NOT NULL        -- trusted_key.key that has signed its last bundle
+);
+
+-- Each row is the last bundle of a site that was applied to a product.
+CREATE TABLE site_product (
+    product   BIGINT NOT NULL,  -- product.id
+    site      BIGINT NOT NULL,  -- site.id
+    sequence  BIGINT NOT NULL,  -- sequence number of the product in the bundle
+    bundle    TEXT   NOT NULL,  -- ID of the bundle
+    threshold BIGINT NOT NULL,  -- all counts of the bundle are multiples of it
+    last_day  BIGINT NOT NULL,  -- last day of the counts
+    created   BIGINT NOT NULL,  -- time at which the bundle was created
+    applied   BIGINT NOT NULL,  -- time at which it was applied
+    PRIMARY KEY (product, site)
+);
+
+-- Each row has the counts of one build at a site in a period of a day, a week from Monday
+-- to Sunday, or four such weeks. Unlike rollups, they cannot be merged: distinct instances
+-- of two days cannot be added up. Nothing in them is about single instances.
+CREATE TABLE site_count (
+    product   BIGINT NOT NULL,  -- product.id
+    site      BIGINT NOT NULL,  -- site.id
+    span      BIGINT NOT NULL,  -- length of the period in days: 1, 7 or 28
+    day       BIGINT NOT NULL,  -- first day of the period
+    build     BIGINT NOT NULL,  -- build.id
+    reports   BIGINT NOT NULL,
+    instances BIGINT NOT NULL,  -- number of distinct instances
+    checks    BIGINT NOT NULL,  -- this and the following columns are 0 if span is not 1
+    daily     BIGINT NOT NULL,  -- see installation_count
+    weekly    BIGINT NOT NULL,
+    monthly   BIGINT NOT NULL,
+    new       BIGINT NOT NULL,
+    back7     BIGINT NOT NULL,
+    back28    BIGINT NOT NULL,
+    heaps     BYTEA,            -- number of instances by heap usage, or NULL
+    PRIMARY KEY (product, site, span, day, build)
 );

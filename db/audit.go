@@ -35,6 +35,8 @@ const (
 	bundleApplied    = "bundle.applied"
 	keyTrusted       = "key.trusted"
 	keyRevoked       = "key.revoked"
+	siteRenamed      = "site.renamed"
+	siteRemoved      = "site.removed"
 )
 
 // AuditEntry is one recorded change. As JSON, it is a line of relcheck audit --json.

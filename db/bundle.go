@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -61,6 +62,28 @@ func scanApplied(rows *sql.Rows) (b AppliedBundle, err error) {
 	err = rows.Scan(&b.Product, &b.Store, &b.Sequence, &b.Bundle, &applied)
 	b.Applied = timeOf(applied)
 	return b, err
+}
+
+// checkTrust returns an error if a bundle has expired, or if no key that is trusted for
+// counts, or for releases, may sign all of its products. A key may have been revoked since
+// the signature was verified.
+func (s *Store) checkTrust(ctx context.Context, tx *sql.Tx, b Bundle, counts bool, products []string) error {
+	if now := time.Now(); !b.Expires.IsZero() && now.After(b.Expires) {
+		return fmt.Errorf("the bundle has expired at %s: %w", b.Expires.Format(time.RFC3339), ErrBundleRefused)
+	}
+	in, list := s.inList("$1", b.Keys)
+	scopes, err := query(ctx, tx, scanValue[string], "SELECT products FROM trusted_key WHERE key "+in+" AND revoked = 0 AND counts = $2", list, counts)
+	if err != nil {
+		return err
+	}
+	for _, product := range products {
+		if !slices.ContainsFunc(scopes, func(scope string) bool {
+			return scope == "" || slices.Contains(strings.Fields(scope), product)
+		}) {
+			return fmt.Errorf("the key of the bundle is not trusted any more for product %s: %w", product, ErrBundleRefused)
+		}
+	}
+	return nil
 }
 
 // DamagedContents returns the SHA-256 of the contents of hosted files that were found

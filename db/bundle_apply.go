@@ -16,6 +16,7 @@ type Bundle struct {
 	ID      string
 	Store   string    // ID of the store that has created it
 	Expires time.Time // zero if it never expires
+	Created time.Time
 	Time    time.Time // when it is applied
 	Keys    []string  // that have signed it, see [TrustedKey.Key]
 	DryRun  bool      // only compute what would change
@@ -36,6 +37,13 @@ type BundleProduct struct {
 
 	// Text returns the notes of a release again.
 	Text func(BundleRelease) (*string, error)
+}
+
+func productNamesOf(products []*BundleProduct) (names []string) {
+	for _, p := range products {
+		names = append(names, p.Product.Name)
+	}
+	return names
 }
 
 // BundleRelease is a release in a bundle.

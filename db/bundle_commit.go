@@ -5,9 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"relcheck/checker/catalog"
@@ -27,7 +25,7 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 		results, moved = nil, nil
 		state, err := readCatalogState(ctx, tx)
 		if err == nil {
-			err = im.checkTrust(ctx, tx)
+			err = im.checkTrust(ctx, tx, im.bundle, false, productNamesOf(im.products))
 		}
 		for _, part := range im.parts {
 			same := true
@@ -59,27 +57,6 @@ func (im *bundleImport) commit(ctx context.Context) (results []BundleResult, err
 		}
 	}
 	return results, err
-}
-
-// checkTrust returns an error if the bundle has expired, or if no trusted key may sign all
-// of its products. A key may have been revoked since the signature was verified.
-func (im *bundleImport) checkTrust(ctx context.Context, tx *sql.Tx) error {
-	if now := time.Now(); !im.bundle.Expires.IsZero() && now.After(im.bundle.Expires) {
-		return fmt.Errorf("the bundle has expired at %s: %w", im.bundle.Expires.Format(time.RFC3339), ErrBundleRefused)
-	}
-	in, list := im.inList("$1", im.bundle.Keys)
-	scopes, err := query(ctx, tx, scanValue[string], "SELECT products FROM trusted_key WHERE key "+in+" AND revoked = 0", list)
-	if err != nil {
-		return err
-	}
-	for _, part := range im.parts {
-		if !slices.ContainsFunc(scopes, func(scope string) bool {
-			return scope == "" || slices.Contains(strings.Fields(scope), part.product.Name)
-		}) {
-			return fmt.Errorf("the key of the bundle is not trusted any more for product %s: %w", part.product.Name, ErrBundleRefused)
-		}
-	}
-	return nil
 }
 
 // same reports whether a product has not changed since it was compared.

@@ -51,9 +51,9 @@ func (s *Store) Maintain(ctx context.Context, keep Retention, log *slog.Logger) 
 }
 
 func (s *Store) keepRemoving(ctx context.Context, log *slog.Logger) {
-	remove := errorLog{log: log, what: "cannot remove the rest of a removed product or killed import; trying again"}
+	remove := errorLog{log: log, what: "cannot remove the rest of a removed product or site, or of a killed import; trying again"}
 	for {
-		remove.report(ctx, errors.Join(s.removeStages(ctx), s.finishRemovals(ctx)))
+		remove.report(ctx, errors.Join(s.removeStages(ctx), s.finishRemovals(ctx), s.removeSites(ctx)))
 		if sleep(ctx, foldEvery/2+rand.N(foldEvery)) != nil {
 			return
 		}
@@ -177,13 +177,14 @@ func (s *Store) expireRollups(ctx context.Context, product int64, before rollup.
 	for {
 		first, err := queryValue[sql.NullInt64](ctx, s.read, `SELECT MIN(day) FROM (SELECT MIN(day) AS day FROM rollup WHERE product = $1 AND span = 1
 			UNION ALL SELECT MIN(day) FROM rollup WHERE product = $1 AND span = 28
+			UNION ALL SELECT MIN(day) FROM site_count WHERE product = $1
 			UNION ALL SELECT MIN(day) FROM checks WHERE product = $1) AS days`, product)
 		if err != nil || !first.Valid || rollup.Day(first.Int64) >= before {
 			return err
 		}
 		end := min(before, rollup.FourWeeks.Start(rollup.Day(first.Int64))+rollup.Day(rollup.FourWeeks))
 		err = s.inTx(ctx, func(tx *sql.Tx) error {
-			return deleteFrom(ctx, tx, []string{"rollup", "sketch", "checks", "installation_count"}, "product = $1 AND day < $2", product, end)
+			return deleteFrom(ctx, tx, []string{"rollup", "sketch", "checks", "installation_count", "site_count"}, "product = $1 AND day < $2", product, end)
 		})
 		if err == nil {
 			err = sleep(ctx, removalPause)

@@ -132,6 +132,43 @@ CREATE TABLE public_week (
     week BIGINT NOT NULL,
     document TEXT NOT NULL,
     PRIMARY KEY (product, week)
+);
+ALTER TABLE trusted_key ADD COLUMN counts BOOLEAN NOT NULL DEFAULT false;
+INSERT INTO setting (name, value) VALUES ('site', 0);
+CREATE TABLE site (
+    id BIGINT PRIMARY KEY,
+    name TEXT UNIQUE,
+    store TEXT NOT NULL,
+    key TEXT NOT NULL
+);
+CREATE TABLE site_product (
+    product BIGINT NOT NULL,
+    site BIGINT NOT NULL,
+    sequence BIGINT NOT NULL,
+    bundle TEXT NOT NULL,
+    threshold BIGINT NOT NULL,
+    last_day BIGINT NOT NULL,
+    created BIGINT NOT NULL,
+    applied BIGINT NOT NULL,
+    PRIMARY KEY (product, site)
+);
+CREATE TABLE site_count (
+    product BIGINT NOT NULL,
+    site BIGINT NOT NULL,
+    span BIGINT NOT NULL,
+    day BIGINT NOT NULL,
+    build BIGINT NOT NULL,
+    reports BIGINT NOT NULL,
+    instances BIGINT NOT NULL,
+    checks BIGINT NOT NULL,
+    daily BIGINT NOT NULL,
+    weekly BIGINT NOT NULL,
+    monthly BIGINT NOT NULL,
+    new BIGINT NOT NULL,
+    back7 BIGINT NOT NULL,
+    back28 BIGINT NOT NULL,
+    heaps BYTEA,
+    PRIMARY KEY (product, site, span, day, build)
 );`,
 }
 

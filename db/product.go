@@ -159,6 +159,7 @@ var deleteProductPages = []string{
 	"DELETE FROM sketch WHERE product = $1 AND (span, day) IN (SELECT span, day FROM sketch WHERE product = $1 ORDER BY span, day LIMIT 1)",
 	"DELETE FROM rollup WHERE product = $1 AND (span, day) IN (SELECT span, day FROM rollup WHERE product = $1 ORDER BY span, day LIMIT 1)",
 	"DELETE FROM checks WHERE product = $1 AND day IN (SELECT day FROM checks WHERE product = $1 ORDER BY day LIMIT 1)",
+	"DELETE FROM site_count WHERE product = $1 AND (site, span, day) IN (SELECT site, span, day FROM site_count WHERE product = $1 ORDER BY site, span, day LIMIT 1)",
 	"DELETE FROM file_layer WHERE product = $1 AND tag IN (SELECT tag FROM file_layer WHERE product = $1 ORDER BY tag LIMIT 500)",
 	"DELETE FROM hosted_file WHERE product = $1 AND tag IN (SELECT tag FROM hosted_file WHERE product = $1 ORDER BY tag LIMIT 500)",
 	"DELETE FROM release_layer WHERE product = $1 AND tag IN (SELECT tag FROM release_layer WHERE product = $1 ORDER BY tag LIMIT 500)",
@@ -166,7 +167,7 @@ var deleteProductPages = []string{
 
 func removeProduct(ctx context.Context, tx *sql.Tx, product int64) error {
 	// There may be reports from a transaction that began before the removal.
-	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "installation_count", "build", "file_layer", "release_layer", "stage", "hosted_file", "upstream_sync", "sync_claim", "bundle_sequence", "applied_bundle", "network_count", "public_week"}
+	all := []string{"report", "life", "sketch", "rollup", "mark", "fold", "checks", "installation_count", "build", "file_layer", "release_layer", "stage", "hosted_file", "upstream_sync", "sync_claim", "bundle_sequence", "applied_bundle", "network_count", "public_week", "site_product", "site_count"}
 	if err := deleteFrom(ctx, tx, all, "product = $1", product); err != nil {
 		return err
 	}

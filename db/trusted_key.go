@@ -17,11 +17,22 @@ type TrustedKey struct {
 	Products []string // sorted names of the products that its bundles may contain; empty for all
 	Added    time.Time
 	Revoked  time.Time // zero if it is trusted
+	Counts   bool      // its bundles contain the counts of a site instead of releases
 }
 
-// TrustKey trusts a key for some products, or for all if there are none. A key that was
-// trusted or revoked before is trusted for these products from now on.
+// TrustKey trusts a key for releases of some products, or of all if there are none. A key
+// that was trusted or revoked before is trusted for these from now on.
 func (s *Store) TrustKey(ctx context.Context, key string, products []string, now time.Time) error {
+	return s.trustKey(ctx, key, products, false, now)
+}
+
+// TrustCountsKey is like [Store.TrustKey], but trusts a key for the counts of a site, and not
+// for releases.
+func (s *Store) TrustCountsKey(ctx context.Context, key string, products []string, now time.Time) error {
+	return s.trustKey(ctx, key, products, true, now)
+}
+
+func (s *Store) trustKey(ctx context.Context, key string, products []string, counts bool, now time.Time) error {
 	products = slices.Compact(slices.Sorted(slices.Values(products)))
 	for _, name := range products {
 		if !catalog.ValidProductName(name) {
@@ -30,14 +41,19 @@ func (s *Store) TrustKey(ctx context.Context, key string, products []string, now
 	}
 	list := strings.Join(products, " ")
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		n, err := update(ctx, tx, `INSERT INTO trusted_key (key, products, added, revoked) VALUES ($1, $2, $3, 0)
-			ON CONFLICT (key) DO UPDATE SET products = excluded.products, added = excluded.added, revoked = 0
-			WHERE trusted_key.products <> excluded.products OR trusted_key.revoked <> 0`, key, list, now.Unix())
+		n, err := update(ctx, tx, `INSERT INTO trusted_key (key, products, counts, added, revoked) VALUES ($1, $2, $3, $4, 0)
+			ON CONFLICT (key) DO UPDATE SET products = excluded.products, counts = excluded.counts, added = excluded.added, revoked = 0
+			WHERE trusted_key.products <> excluded.products OR trusted_key.counts <> excluded.counts OR trusted_key.revoked <> 0`, key, list, counts, now.Unix())
 		if err != nil || n == 0 {
 			return err
 		}
 		detail := keyName(key)
-		if list != "" {
+		switch {
+		case counts && list != "":
+			detail += " for counts of " + strings.Join(products, ", ")
+		case counts:
+			detail += " for counts"
+		case list != "":
 			detail += " for " + strings.Join(products, ", ")
 		}
 		return s.audit(ctx, tx, keyTrusted, "", detail)
@@ -76,10 +92,10 @@ func (s *Store) TrustedKeys(ctx context.Context) ([]TrustedKey, error) {
 	all, err := query(ctx, s.read, func(rows *sql.Rows) (k TrustedKey, err error) {
 		var products string
 		var added, revoked int64
-		err = rows.Scan(&k.Key, &products, &added, &revoked)
+		err = rows.Scan(&k.Key, &products, &k.Counts, &added, &revoked)
 		k.Products, k.Added, k.Revoked = strings.Fields(products), timeOf(added), timeOf(revoked)
 		return k, err
-	}, "SELECT key, products, added, revoked FROM trusted_key")
+	}, "SELECT key, products, counts, added, revoked FROM trusted_key")
 	slices.SortFunc(all, func(a, b TrustedKey) int { return strings.Compare(a.Key, b.Key) })
 	return all, s.explain(err)
 }

@@ -64,6 +64,21 @@ func (h *Heaps) append(b []byte) []byte {
 	return b
 }
 
+// AppendBinary appends the encoded heaps.
+func (h *Heaps) AppendBinary(b []byte) ([]byte, error) { return h.append(b), nil }
+
+// UnmarshalBinary decodes heaps.
+func (h *Heaps) UnmarshalBinary(b []byte) error {
+	in := byteReader{b: b}
+	in.uvarint() // see [Heaps.append]
+	p := parsedRollup{numBuckets: in.uvarint()}
+	if p.heaps = in.b; in.bad {
+		return errRollup
+	}
+	*h = Heaps{}
+	return p.addCounts(h)
+}
+
 // appendPeaks appends the peaks in one of two formats, a number that selects the format first
 // and then the length of the list. If the classes have the hashes of all peaks, the number
 // is 0, and for each hash with a heap, in the order of the classes, follows the bucket of
