@@ -17,13 +17,13 @@ func (s *Store) Cells(ctx context.Context, product string, through rollup.Day, f
 		return s.explain(err)
 	}
 	everything := func(rollup.Build) bool { return true }
-	totals, err := s.Totals(ctx, product, rollup.LocalSite, rollup.Range{From: through, To: through}, everything)
+	totals, err := s.TotalsAt(ctx, product, rollup.LocalSite, rollup.Range{From: through, To: through}, everything)
 	if err != nil || totals.Known.Days() == 0 {
 		return err
 	}
 	for from := rollup.FourWeeks.Start(totals.Known.From); from <= through; from += rollup.Day(rollup.FourWeeks) {
 		r := rollup.Range{From: from, To: min(from+rollup.Day(rollup.FourWeeks)-1, through)}
-		if totals, err = s.Totals(ctx, product, rollup.LocalSite, r, everything); err != nil {
+		if totals, err = s.TotalsAt(ctx, product, rollup.LocalSite, r, everything); err != nil {
 			return err
 		}
 		cells := cellMap{}

@@ -15,10 +15,17 @@ import (
 // readTimeout limits reading totals, during which a SQLite WAL cannot be reset.
 var readTimeout = 10 * time.Second
 
-// Totals reads the totals of a product in a range of days. keep selects the builds. Its
-// cost depends on the number of days and builds, not of reports, and is limited to ten
-// seconds. The error wraps [ErrNotFound] if the product does not exist.
+// Totals reads the totals of a product in a range of days, with those of all sites. keep
+// selects the builds. Its cost depends on the number of days and builds, not of reports, and
+// is limited to ten seconds. The error wraps [ErrNotFound] if the product does not exist.
 func (s *Store) Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
+	return s.TotalsAt(ctx, product, "", r, keep)
+}
+
+// TotalsAt is like [Store.Totals], but reads the totals of one site, of only the store itself
+// for [rollup.LocalSite], or of all if site is empty. The error wraps [ErrNotFound] if the
+// site does not exist.
+func (s *Store) TotalsAt(ctx context.Context, product, site string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	read := totalsReader{engine: s.engine, totals: &rollup.Totals{Range: r}, builds: map[int64]*rollup.BuildTotals{}, merged: make(chan error, 1)}
 	s.readMu.RLock()
 	defer s.readMu.RUnlock()
@@ -29,7 +36,7 @@ func (s *Store) Totals(ctx context.Context, product string, r rollup.Range, keep
 			return err
 		}
 		read.tx = tx
-		return read.all(ctx, keep)
+		return read.withSites(ctx, site, keep)
 	})
 	if err == nil {
 		err = <-read.merged
@@ -40,6 +47,7 @@ func (s *Store) Totals(ctx context.Context, product string, r rollup.Range, keep
 	if err != nil { // merge may still be running, and use read.totals
 		return nil, err
 	}
+	read.addSites()
 	for _, id := range read.ids {
 		read.totals.Builds = append(read.totals.Builds, *read.builds[id])
 	}
@@ -53,6 +61,7 @@ type totalsReader struct {
 	totals   *rollup.Totals
 	ids      []int64                       // of the kept builds
 	builds   map[int64]*rollup.BuildTotals // by ID
+	sites    siteCells                     // of the kept builds
 	merged   chan error                    // result of merge
 	foldedTo rollup.Day                    // day of the newest folded report: periods that ended before it have rollups
 }

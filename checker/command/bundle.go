@@ -19,11 +19,12 @@ import (
 )
 
 func bundleCommand(streams IO) *cobra.Command {
-	return group("bundle", "Carry releases and files into a closed network.", `
+	return group("bundle", "Carry releases and files into a closed network, and counts out of it.", `
   relcheck bundle create opa.bundle --product opa --latest 2 --files /srv/relcheck --key release.key
   relcheck bundle inspect opa.bundle
-  relcheck bundle apply opa.bundle --files /srv/relcheck`,
-		bundleCreate(streams), bundleInspect(streams), bundleApply(streams))
+  relcheck bundle apply opa.bundle --files /srv/relcheck
+  relcheck bundle counts 2026-11.counts --site factory --key site.key`,
+		bundleCreate(streams), bundleCounts(streams), bundleInspect(streams), bundleApply(streams))
 }
 
 // shortID returns the beginning of the ID of a bundle, which people can compare.
@@ -40,11 +41,12 @@ type trustedKeys struct {
 	verifiers []note.Verifier
 	texts     map[string]string    // of the trusted keys, by ID
 	scopes    map[string][]string  // the same; empty for all products
+	counts    map[string]bool      // the same; trusted for counts instead of releases
 	revoked   map[string]time.Time // by ID
 }
 
 func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error) {
-	t.texts, t.scopes, t.revoked = map[string]string{}, map[string][]string{}, map[string]time.Time{}
+	t.texts, t.scopes, t.counts, t.revoked = map[string]string{}, map[string][]string{}, map[string]bool{}, map[string]time.Time{}
 	all, err := s.TrustedKeys(ctx)
 	for _, k := range all {
 		v, err := bundle.ParsePublicKey(k.Key)
@@ -52,7 +54,7 @@ func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error
 		case err != nil: // the key is from a newer relcheck
 		case k.Revoked.IsZero():
 			t.verifiers = append(t.verifiers, v)
-			t.texts[bundle.KeyID(v)], t.scopes[bundle.KeyID(v)] = k.Key, k.Products
+			t.texts[bundle.KeyID(v)], t.scopes[bundle.KeyID(v)], t.counts[bundle.KeyID(v)] = k.Key, k.Products, k.Counts
 		default:
 			t.revoked[bundle.KeyID(v)] = k.Revoked
 		}
@@ -61,14 +63,33 @@ func readTrustedKeys(ctx context.Context, s *db.Store) (t trustedKeys, err error
 }
 
 // allow returns an error if none of the keys of a bundle may sign a product.
-func (t trustedKeys) allow(keys []string, product string) error {
-	for _, key := range keys {
+func (t trustedKeys) allow(b *bundle.Reader, product string) error {
+	ofKind := false
+	for _, key := range b.Keys {
+		if t.counts[key] != (b.Site != nil) {
+			continue
+		}
 		if scope := t.scopes[key]; len(scope) == 0 || slices.Contains(scope, product) {
 			return nil
 		}
+		ofKind = true
 	}
-	key := strings.Join(keys, ", ")
+	key := strings.Join(b.Keys, ", ")
+	switch {
+	case !ofKind && b.Site != nil:
+		return fmt.Errorf("key %s is trusted for releases, and the bundle contains counts of site %s: trust the key of the site with relcheck key trust --counts", key, b.Site.Name)
+	case !ofKind:
+		return fmt.Errorf("key %s is trusted for counts, and the bundle contains releases: trust the key that signs releases with relcheck key trust", key)
+	}
 	return fmt.Errorf("key %s is not trusted for product %s of the bundle: trust it with relcheck key trust, or create a bundle without the product", key, product)
+}
+
+// keysOf returns the texts of keys with some IDs.
+func (t trustedKeys) keysOf(ids []string) (texts []string) {
+	for _, id := range ids {
+		texts = append(texts, t.texts[id])
+	}
+	return texts
 }
 
 // explain adds advice to an error about the signature of a bundle.

@@ -29,7 +29,7 @@ func bundleApply(streams IO) *cobra.Command {
 	a := bundleApplication{out: streams.Err, progress: newProgress(streams.Err)}
 	c := &cobra.Command{
 		Use:   "apply FILE",
-		Short: "Apply a bundle: store its files and releases.",
+		Short: "Apply a bundle: store its files and releases, or the counts of a site.",
 		Long: `Apply a bundle. The command first reads the bundle to its end. It verifies the signature, the
 products that the key is trusted for, and each file. It also checks that the bundle has not
 expired and is not older than an applied one. If a check fails, nothing changes.
@@ -37,9 +37,14 @@ expired and is not older than an applied one. If a check fails, nothing changes.
 Then the command puts the files into the folder of relcheck serve --files, and makes all
 releases visible at once, as upstream's data. It adds products that do not exist. It does not
 change the settings of existing products, or what was set by hand. An interrupted command can
-be repeated. If a bundle was applied before, it only restores missing and damaged files.`,
+be repeated. If a bundle was applied before, it only restores missing and damaged files.
+
+A bundle of relcheck bundle counts adds the counts of a site to the statistics. They replace
+the counts of earlier bundles of that site from the first day in the bundle on. The products
+must exist. See relcheck site list.`,
 		Example: `  relcheck bundle apply 2026-11.bundle --files /srv/relcheck --dry-run
-  relcheck bundle apply 2026-11.bundle --files /srv/relcheck`,
+  relcheck bundle apply 2026-11.bundle --files /srv/relcheck
+  relcheck bundle apply 2026-11.counts --site berlin`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			defer debug.SetGCPercent(debug.SetGCPercent(applyGC))
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
@@ -50,6 +55,7 @@ be repeated. If a bundle was applied before, it only restores missing and damage
 	}
 	dbFlag(c, &path)
 	filesFlag(c, &a.files)
+	c.Flags().StringVar(&a.site, "site", "", "`name` that the site of a bundle of counts gets (default: the name that the bundle or an earlier command gave it)")
 	c.Flags().BoolVar(&a.dryRun, "dry-run", false, "verify the bundle and show what would change, and change nothing")
 	return c
 }
@@ -61,6 +67,7 @@ type bundleApplication struct {
 	files    string         // path of the folder, or empty
 	folder   *mirror.Folder // nil without files, or if a dry run would create it
 	file     string
+	site     string // name that the site of a bundle of counts gets, or empty
 	dryRun   bool
 	out      io.Writer
 	progress progress
@@ -96,6 +103,13 @@ func (a *bundleApplication) verifyAndApply(ctx context.Context) (err error) {
 	defer closing(b, &err)
 	if err := a.check(ctx, b.Reader); err != nil {
 		return err
+	}
+	if b.Site != nil {
+		if err := b.eachContent(nil, nil); err != nil {
+			return err
+		}
+		b.progress.clear()
+		return a.applyCounts(ctx, b.Reader)
 	}
 	if err := a.openFolder(ctx, b.Reader); err != nil {
 		return err
@@ -142,14 +156,20 @@ func (a *bundleApplication) check(ctx context.Context, b *bundle.Reader) error {
 	if b.Store == own {
 		return errors.New("the bundle was created by this store: apply it to another one")
 	}
+	if b.Site == nil && a.site != "" {
+		return usageError("--site %s: the bundle contains releases, not the counts of a site: leave --site out", a.site)
+	}
 	applied, err := a.store.AppliedBundles(ctx)
 	if err != nil {
 		return err
 	}
 	a.repeated = true
 	for _, p := range b.Products {
-		if err := a.trusted.allow(b.Keys, p.Name); err != nil {
+		if err := a.trusted.allow(b, p.Name); err != nil {
 			return err
+		}
+		if b.Site != nil {
+			continue // the store compares sequence numbers
 		}
 		if err := a.checkSequence(b, p, applied); err != nil {
 			return err
@@ -260,10 +280,7 @@ func (a *bundleApplication) place(b *bundle.Reader) error {
 
 // apply stores the releases and prints what changes.
 func (a *bundleApplication) apply(ctx context.Context, b *bundle.Reader) error {
-	header := db.Bundle{ID: b.ID, Store: b.Store, Expires: b.Expires, Time: time.Now(), DryRun: a.dryRun, Place: func() error { return a.place(b) }}
-	for _, id := range b.Keys {
-		header.Keys = append(header.Keys, a.trusted.texts[id])
-	}
+	header := db.Bundle{ID: b.ID, Store: b.Store, Expires: b.Expires, Created: b.Created, Time: time.Now(), Keys: a.trusted.keysOf(b.Keys), DryRun: a.dryRun, Place: func() error { return a.place(b) }}
 	var products []*db.BundleProduct
 	for _, p := range b.Products {
 		stored, err := storedProduct(b, p, header.Time)

@@ -67,14 +67,19 @@ func inspectBundle(ctx context.Context, name string, t trustedKeys, streams IO) 
 			expires += ", expired"
 		}
 	}
-	err = printList(streams.Out, []string{"field", "value"}, [][]string{
-		{"bundle", b.ID}, {"signed by", strings.Join(b.Keys, ", ")}, {"store", b.Store}, {"created", b.Created.Format(time.RFC3339)}, {"expires", expires},
-		{"base", b.Base}, {"contents", showSize(b.Size)},
-	})
-	if err != nil {
+	fields := [][]string{{"bundle", b.ID}, {"signed by", strings.Join(b.Keys, ", ")}, {"store", b.Store}, {"created", b.Created.Format(time.RFC3339)}, {"expires", expires}}
+	if b.Site == nil {
+		fields = append(fields, []string{"base", b.Base}, []string{"contents", showSize(b.Size)})
+	} else {
+		fields = append(fields, []string{"contents", "counts"}, []string{"site", b.Site.Name}, []string{"threshold", stats.ShowNumber(b.Site.Threshold)}, []string{"through", b.Site.Through.String()})
+	}
+	if err = printList(streams.Out, []string{"field", "value"}, fields); err != nil {
 		return err
 	}
 	fmt.Fprintln(streams.Out)
+	if b.Site != nil {
+		return printSite(b.Reader, streams.Out)
+	}
 	return printBundleProducts(b.Reader, streams.Out)
 }
 

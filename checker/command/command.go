@@ -115,7 +115,7 @@ func newRoot(streams IO) *cobra.Command {
   relcheck release sync opa                             add the releases of Open Policy Agent
   OPA_TELEMETRY_SERVICE_URL=http://localhost:8080 opa run --server`,
 		serveCommand(streams), runCommand(streams), versionCommand(streams), checkCommand(streams),
-		productCommand(streams), releaseCommand(streams), dialectCommand(streams), presetCommand(streams), fileCommand(streams), bundleCommand(streams), keyCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams),
+		productCommand(streams), releaseCommand(streams), dialectCommand(streams), presetCommand(streams), fileCommand(streams), bundleCommand(streams), siteCommand(streams), keyCommand(streams), exportCommand(streams), statsCommand(streams), copyCommand(streams), tokenCommand(streams), auditCommand(streams),
 		backupCommand(streams), restoreCommand(streams), doctorCommand(streams), simulateCommand(streams))
 	b := thisBuild()
 	root.Version = fmt.Sprintf("%s, commit %s, %s, %s", b.Version, b.Commit, b.Go, b.Platform)

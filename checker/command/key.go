@@ -69,14 +69,18 @@ not replaced.`,
 func keyTrust(streams IO) *cobra.Command {
 	var path string
 	var products []string
-	var force bool
+	var counts, force bool
 	c := &cobra.Command{
 		Use:   "trust FILE",
 		Short: "Trust a key, whose bundles can then be applied.",
 		Long: `Trust a public key, so that its bundles can be applied to this store. With --product, the key
 is trusted for these products only, and its bundles with other products are refused. The
-products need not exist yet. Repeat the command to change the products.`,
+products need not exist yet. Repeat the command to change the products.
+
+With --counts, the key is trusted for the counts of a site instead of releases, see relcheck
+bundle counts.`,
 		Example: `  relcheck key trust release.key.pub
+  relcheck key trust factory.key.pub --counts
   relcheck key trust release.key.pub --product opa --product myapp`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, v, err := readPublicKey(args[0])
@@ -93,22 +97,33 @@ products need not exist yet. Repeat the command to change the products.`,
 						return fmt.Errorf("key %s was revoked on %s: generate a new key, or add --force to trust it again", bundle.KeyID(v), k.Revoked.Format(time.DateOnly))
 					}
 				}
-				if err := s.TrustKey(cmd.Context(), key, products, time.Now()); err != nil {
+				trust := s.TrustKey
+				if counts {
+					trust = s.TrustCountsKey
+				}
+				if err := trust(cmd.Context(), key, products, time.Now()); err != nil {
 					return flagError(err)
 				}
-				fmt.Fprintf(streams.Err, "key %s is trusted for %s\n", bundle.KeyID(v), scopeText(products))
+				fmt.Fprintf(streams.Err, "key %s is trusted for %s\n", bundle.KeyID(v), scopeText(products, counts))
 				return nil
 			})
 		},
 	}
 	dbFlag(c, &path)
 	c.Flags().StringArrayVar(&products, "product", nil, "`name` of a product that its bundles may contain (default: all); can be repeated")
+	c.Flags().BoolVar(&counts, "counts", false, "trust the key for the counts of a site instead of releases")
 	c.Flags().BoolVar(&force, "force", false, "trust the key even if it was revoked")
 	return c
 }
 
-// scopeText describes the products that a key is trusted for.
-func scopeText(products []string) string { return cmp.Or(strings.Join(products, ", "), "all products") }
+// scopeText describes what a key is trusted for.
+func scopeText(products []string, counts bool) string {
+	text := cmp.Or(strings.Join(products, ", "), "all products")
+	if counts {
+		text = "counts of " + text
+	}
+	return text
+}
 
 func keyList(streams IO) *cobra.Command {
 	return existingStoreCommand(&cobra.Command{
@@ -126,7 +141,7 @@ func keyList(streams IO) *cobra.Command {
 			if !k.Revoked.IsZero() {
 				state = "revoked " + k.Revoked.Format(time.DateOnly)
 			}
-			rows = append(rows, []string{storedKeyID(k), scopeText(k.Products), k.Added.Format(time.DateOnly), state})
+			rows = append(rows, []string{storedKeyID(k), scopeText(k.Products, k.Counts), k.Added.Format(time.DateOnly), state})
 		}
 		return printList(streams.Out, []string{"key", "products", "added", "state"}, rows)
 	})

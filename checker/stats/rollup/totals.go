@@ -32,6 +32,14 @@ type Totals struct {
 	AsOf       time.Time // time of the last report that is included; zero if there is none
 	Builds     []BuildTotals
 	Seen       []Build // builds with data in the range or the one before it, also those that the filter of the query excludes
+	Sites      []SiteTotals // all sites with counts of the product, by name
+}
+
+// SiteTotals describes a site whose counts a store has.
+type SiteTotals struct {
+	Name     string
+	Through  Day  // last day of its counts
+	Included bool // in [Totals.Builds]
 }
 
 // BuildTotals has the statistics of a build.
@@ -92,6 +100,12 @@ type Recent struct {
 	Week, WeekBefore   int64
 	Month, MonthBefore int64
 	RangeBefore        int64 // in the days before the range, as many as it has
+}
+
+// windows returns pointers to the fields, in the order of the function windows after its
+// first element.
+func (n *Recent) windows() []*int64 {
+	return []*int64{&n.Day, &n.DayBefore, &n.Week, &n.WeekBefore, &n.Month, &n.MonthBefore, &n.RangeBefore}
 }
 
 // NeededPeriods returns the periods whose rollups the [Merger] of a range needs on a day,
@@ -157,8 +171,7 @@ func (s *Merger) MergeInto(b *BuildTotals, rollups []Encoded) error {
 	if err := s.parse(rollups); err != nil {
 		return err
 	}
-	into := []*int64{nil, &b.Recent.Day, &b.Recent.DayBefore, &b.Recent.Week, &b.Recent.WeekBefore,
-		&b.Recent.Month, &b.Recent.MonthBefore, &b.Recent.RangeBefore}
+	into := b.Recent.windows()
 	var parts []*parsedRollup
 	for i, cover := range s.covers {
 		parts = parts[:0]
@@ -172,7 +185,7 @@ func (s *Merger) MergeInto(b *BuildTotals, rollups []Encoded) error {
 		if i == 0 {
 			err = s.mergeRange(b, parts)
 		} else {
-			*into[i], err = s.counter.countAll(parts)
+			*into[i-1], err = s.counter.countAll(parts)
 		}
 		if err != nil {
 			return err

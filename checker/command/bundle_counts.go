@@ -1,0 +1,260 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
+
+	"relcheck/checker/bundle"
+	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
+	"relcheck/db"
+	"relcheck/db/backup"
+)
+
+const (
+	defaultThreshold = 10
+	// settle is the time after the end of a day at which all its reports are recorded, also by
+	// servers whose clocks are late.
+	settle = 10 * time.Minute
+)
+
+// countsOptions are the flags of relcheck bundle counts.
+type countsOptions struct {
+	site, key string
+	threshold int64
+}
+
+func bundleCounts(streams IO) *cobra.Command {
+	var o countsOptions
+	c := &cobra.Command{
+		Use:   "counts FILE [PRODUCT...]",
+		Short: "Write the counts of this store, for the statistics of another one.",
+		Long: `Write the counts of products by day, week and four weeks to a signed archive, which relcheck
+bundle apply adds to the statistics of another store as those of a site. The archive contains
+numbers of reports, checks, installations and instances, and heaps, by version and platform.
+It contains no instance IDs and nothing from which one could be tested. Without PRODUCT, it
+contains all products that have reports. The last day in it is yesterday.
+
+All counts are rounded down to a multiple of --threshold. Versions and platforms with fewer
+instances and installations than that are added up as "other". So neither a count nor a
+difference of counts reveals fewer instances. Always use the same threshold.`,
+		Example: `  relcheck bundle counts 2026-11.counts --key site.key --site factory
+  relcheck bundle counts opa.counts opa --key site.key --threshold 50`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	c.Flags().StringVar(&o.site, "site", "", "`name` of this store in the other one (default: site- and the beginning of the store's ID)")
+	c.Flags().Int64Var(&o.threshold, "threshold", defaultThreshold, "smallest `number` of instances that is shown (1: exact counts)")
+	c.Flags().StringVar(&o.key, "key", "", "`file` of the secret key that signs the bundle, see relcheck key generate")
+	return existingStoreCommand(c, func(ctx context.Context, s *db.Store, args []string) error {
+		switch {
+		case o.key == "":
+			return usageError("missing --key: give the file of a secret key; relcheck key generate creates one")
+		case o.threshold < 1:
+			return usageError("--threshold %d: enter a positive number", o.threshold)
+		case o.site != "" && !rollup.ValidSite(o.site):
+			return usageError("--site: %q cannot be the name of a site: use lower-case letters, digits, and . _ - after the first one, and not %q", o.site, rollup.LocalSite)
+		}
+		signer, _, err := readSecretKey(o.key, streams.Err)
+		if err != nil {
+			return err
+		}
+		w := countsWriter{store: s, countsOptions: o, signer: signer, out: streams.Err}
+		return w.create(ctx, args[0], args[1:])
+	})
+}
+
+// countsWriter creates a bundle of counts.
+type countsWriter struct {
+	store *db.Store
+	countsOptions
+	signer note.Signer
+	out    io.Writer
+
+	products, cells int64
+	first           rollup.Day // of all counts
+}
+
+func (w *countsWriter) create(ctx context.Context, file string, products []string) error {
+	tidy(w.out, file)
+	h := bundle.Header{Created: time.Now()}
+	h.Site = &bundle.Site{Name: w.site, Threshold: w.threshold, Through: rollup.DayOf(h.Created.Add(-settle)) - 1}
+	var err error
+	if h.Store, err = storeID(ctx, w.store); err != nil {
+		return err
+	}
+	if w.site == "" {
+		h.Site.Name = "site-" + h.Store[:8]
+	}
+	if _, err := w.store.Fold(ctx); err != nil {
+		return fmt.Errorf("the last day may be incomplete: %w", err)
+	}
+	pending, err := backup.NewPendingFile(file)
+	if err != nil {
+		return err
+	}
+	defer pending.Discard()
+	id, err := w.write(ctx, pending.Path, h, products)
+	if err != nil && ctx.Err() != nil {
+		return errors.New("interrupted: nothing was written")
+	}
+	if err == nil {
+		err = pending.Commit()
+	}
+	if err != nil {
+		return explainDisk(err)
+	}
+	fmt.Fprintf(w.out, "created %s: bundle %s with counts of site %s from %s to %s, %s, %s\n",
+		file, shortID(id), h.Site.Name, w.first, h.Site.Through, count(w.products, "product"), count(w.cells, "row"))
+	return nil
+}
+
+// write writes the bundle to a file.
+func (w *countsWriter) write(ctx context.Context, file string, h bundle.Header, products []string) (id string, err error) {
+	names, err := productsOrAll(ctx, w.store, products)
+	if err != nil {
+		return "", err
+	}
+	sequences, err := w.store.NextBundleSequences(ctx, names, h.Created)
+	if err != nil {
+		return "", err
+	}
+	b, err := bundle.NewWriter()
+	if err != nil {
+		return "", err
+	}
+	defer b.Close()
+	for _, name := range names {
+		before := w.cells
+		if err := w.addProduct(ctx, b, h.Site, name, sequences[name]); err != nil {
+			return "", err
+		}
+		if len(products) > 0 && w.cells == before {
+			return "", fmt.Errorf("product %s has no counts of at least %d until %s", name, w.threshold, h.Site.Through)
+		}
+	}
+	if w.cells == 0 {
+		return "", fmt.Errorf("no product has counts of at least %d until %s", w.threshold, h.Site.Through)
+	}
+	out, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer closing(out, &err)
+	if err := out.Chmod(0o644); err != nil { // as relcheck bundle create
+		return "", err
+	}
+	return b.Write(out, h, w.signer, nil, nil)
+}
+
+// addProduct adds a product with its counts, unless it has none.
+func (w *countsWriter) addProduct(ctx context.Context, b *bundle.Writer, s *bundle.Site, name string, sequence int64) error {
+	released, err := w.releasedVersions(ctx, name)
+	if err != nil {
+		return err
+	}
+	added := false
+	return w.store.Cells(ctx, name, s.Through, func(cells []rollup.Cell) error {
+		for _, c := range rollup.HideSmall(cells, s.Threshold, released) {
+			if !added {
+				if err := b.Product(&bundle.Product{Name: name, Sequence: sequence}); err != nil {
+					return err
+				}
+				added = true
+				w.products++
+			}
+			if w.cells == 0 || c.Day < w.first {
+				w.first = c.Day
+			}
+			w.cells++
+			if err := b.Cell(&c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// releasedVersions returns a function that reports whether a version is that of a release.
+func (w *countsWriter) releasedVersions(ctx context.Context, product string) (func(version string) bool, error) {
+	p, err := w.store.Product(ctx, product)
+	if err != nil {
+		return nil, err
+	}
+	releases, err := w.store.Releases(ctx, product)
+	if err != nil {
+		return nil, err
+	}
+	scheme, tags := p.Scheme(), map[string]bool{}
+	for _, r := range releases {
+		tags[scheme.Trim(r.Tag)] = true
+	}
+	return func(version string) bool { return tags[scheme.Trim(version)] }, nil
+}
+
+// applyCounts applies a bundle of counts.
+func (a *bundleApplication) applyCounts(ctx context.Context, b *bundle.Reader) error {
+	header := db.SiteBundle{
+		Bundle: db.Bundle{ID: b.ID, Store: b.Store, Expires: b.Expires, Created: b.Created, Time: time.Now(), Keys: a.trusted.keysOf(b.Keys), DryRun: a.dryRun},
+		Site:   b.Site.Name, Rename: a.site, Threshold: b.Site.Threshold, Through: b.Site.Through,
+	}
+	var products []*db.CountedProduct
+	for _, p := range b.Products {
+		products = append(products, &db.CountedProduct{Name: p.Name, Sequence: p.Sequence, Cells: b.Cells(p)})
+	}
+	results, err := a.store.ApplyCounts(ctx, header, products)
+	if err != nil {
+		return err
+	}
+	repeated := true
+	site := ""
+	for _, r := range results {
+		site = r.Site
+		if repeated = repeated && r.Repeated; !r.Repeated {
+			fmt.Fprintf(a.out, "%s: %s of site %s through %s, instead of %s\n", r.Product, count(r.Cells, "row"), r.Site, b.Site.Through, stats.ShowNumber(r.Removed))
+		}
+	}
+	switch {
+	case repeated && a.dryRun:
+		fmt.Fprintf(a.out, "bundle %s was applied before: nothing would change\n", shortID(b.ID))
+	case repeated:
+		fmt.Fprintf(a.out, "bundle %s was applied before: nothing has changed\n", shortID(b.ID))
+	case a.dryRun:
+		fmt.Fprintf(a.out, "bundle %s is valid; nothing was changed, because of --dry-run\n", shortID(b.ID))
+	default:
+		fmt.Fprintf(a.out, "applied bundle %s: counts of site %s, store %s, created at %s\n", shortID(b.ID), site, b.Store, b.Created.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// printSite prints what a bundle of counts contains.
+func printSite(b *bundle.Reader, w io.Writer) error {
+	var rows [][]string
+	for _, p := range b.Products {
+		var first, last rollup.Day
+		var cells, reports, installations int64
+		builds := map[rollup.Build]bool{}
+		for c, err := range b.Cells(p) {
+			if err != nil {
+				return err
+			}
+			if cells == 0 {
+				first = c.Day
+			}
+			if c.Span == rollup.OneDay {
+				reports += c.Reports
+				installations += c.New
+			}
+			cells, last = cells+1, max(last, c.Range().To)
+			builds[c.Build] = true
+		}
+		rows = append(rows, []string{p.Name, fmt.Sprint(p.Sequence), first.String(), last.String(), stats.ShowNumber(int64(len(builds))), stats.ShowNumber(cells), stats.ShowNumber(reports), stats.ShowNumber(installations)})
+	}
+	return printList(w, []string{"product", "sequence", "from", "to", "builds", "rows", "reports", "new installations"}, rows)
+}

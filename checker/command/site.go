@@ -1,0 +1,80 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"relcheck/db"
+)
+
+func siteCommand(streams IO) *cobra.Command {
+	return group("site", "Manage sites, whose counts were added from other stores.", `
+  relcheck site list
+  relcheck site rename site-0a1b2c3d factory
+  relcheck site remove factory`,
+		siteList(streams), siteRename(streams), siteRemove(streams))
+}
+
+func siteList(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:   "list",
+		Short: "List sites, with the last bundle of each product.",
+		Long: `List the sites whose counts were added with relcheck bundle apply, with the last bundle of
+each product. THROUGH is the last day of the counts. All counts are multiples of THRESHOLD.`,
+		Example: `  relcheck site list`,
+	}, func(ctx context.Context, s *db.Store, _ []string) error {
+		sites, err := s.Sites(ctx)
+		if err != nil {
+			return err
+		}
+		if len(sites) == 0 {
+			fmt.Fprintln(streams.Err, "there are no sites: apply a bundle of relcheck bundle counts")
+			return nil
+		}
+		var rows [][]string
+		for _, site := range sites {
+			key := storedKeyID(db.TrustedKey{Key: site.Key})
+			for _, p := range site.Products {
+				rows = append(rows, []string{site.Name, site.Store, key, p.Product, p.Through.String(), fmt.Sprint(p.Threshold), p.Applied.Format(time.DateTime), shortID(p.Bundle)})
+			}
+			if len(site.Products) == 0 {
+				rows = append(rows, []string{site.Name, site.Store, key, "", "", "", "", ""})
+			}
+		}
+		return printList(streams.Out, []string{"site", "store", "key", "product", "through", "threshold", "applied", "bundle"}, rows)
+	})
+}
+
+func siteRename(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:     "rename SITE NAME",
+		Short:   "Rename a site.",
+		Long:    `Rename a site. It keeps the name when a later bundle of the same store is applied.`,
+		Example: `  relcheck site rename site-0a1b2c3d factory`,
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		if err := s.RenameSite(ctx, args[0], args[1]); err != nil {
+			return err
+		}
+		fmt.Fprintf(streams.Err, "renamed site %s to %s\n", args[0], args[1])
+		return nil
+	})
+}
+
+func siteRemove(streams IO) *cobra.Command {
+	return existingStoreCommand(&cobra.Command{
+		Use:   "remove SITE",
+		Short: "Remove a site with its counts.",
+		Long: `Remove a site with its counts from the statistics. A later bundle of the same store adds it
+again. To prevent that, revoke its key with relcheck key revoke.`,
+		Example: `  relcheck site remove factory`,
+	}, func(ctx context.Context, s *db.Store, args []string) error {
+		if err := s.RemoveSite(ctx, args[0]); err != nil {
+			return err
+		}
+		fmt.Fprintf(streams.Err, "removed site %s\n", args[0])
+		return nil
+	})
+}
