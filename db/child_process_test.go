@@ -25,7 +25,7 @@ import (
 )
 
 // childRole is an environment variable that makes the test binary use a store as another
-// process. Its value is "record PATH", "remember PATH", "change PATH", "read PATH" or "apply PATH". With the prefix
+// process. Its value is "record PATH", "remember PATH", "change PATH", "read PATH", "apply PATH" or "counts PATH". With the prefix
 // "trusting ", the process does not check for other names of the store.
 const childRole = "RELCHECK_TEST_CHILD"
 
@@ -37,7 +37,7 @@ func runChildRole(role string) {
 		db.DisableNameDetection()
 	}
 	what, path, _ := strings.Cut(role, " ")
-	do := map[string]func(*db.Store) error{"record": recordUntilStopped, "remember": rememberUntilStopped, "change": addProduct, "read": printReports, "apply": applyBundle}[what]
+	do := map[string]func(*db.Store) error{"record": recordUntilStopped, "remember": rememberUntilStopped, "change": addProduct, "read": printReports, "apply": applyBundle, "counts": applyCountsUntilKilled}[what]
 	text, err := os.ReadFile("../schema.sql")
 	var s *db.Store
 	if err == nil {

@@ -19,6 +19,7 @@ import (
 
 	"relcheck/checker"
 	"relcheck/checker/catalog"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 	"relcheck/db/pgtest"
 )
@@ -143,6 +144,15 @@ func fillHosting(t *testing.T, s *db.Store) {
 		err = s.RevokeKey(ctx, "home+01234567+AQID", time.Unix(2e9, 0))
 	}
 	if err == nil {
+		err = s.TrustCountsKey(ctx, "factory+01234567+AQID", nil, time.Unix(1e9, 0))
+	}
+	if err == nil {
+		cell := rollup.Cell{Period: rollup.Period{Span: rollup.OneDay, Day: 20_000}, Build: rollup.Build{Version: "v1.0.0", Platform: linux}, Reports: 1 << 40, Installations: rollup.Installations{Daily: 3, Back28: 2}}
+		cell.Heaps.Add(1000, 5)
+		bundle := db.Bundle{ID: strings.Repeat("c", 64), Store: "67890", Created: time.Unix(2e9, 0), Time: time.Unix(2e9, 0), Keys: []string{"factory+01234567+AQID"}}
+		_, err = s.ApplyCounts(ctx, db.SiteBundle{Bundle: bundle, Site: "factory", Threshold: 1, Through: 20_001}, counted(7, []rollup.Cell{cell}))
+	}
+	if err == nil {
 		_, err = s.NextBundleSequences(ctx, []string{"app", "opa"}, time.Unix(1e9, 0))
 	}
 	if err != nil {
@@ -166,7 +176,7 @@ func insertReports(t *testing.T, path string, n int) {
 func dump(t *testing.T, name string) map[string][]string {
 	t.Helper()
 	return dumpTables(t, name, []string{"setting", "product", "release_layer", "file_layer", "build", "report", "checks", "audit",
-		"hosted_file", "upstream_sync", "trusted_key", "bundle_sequence", "applied_bundle"})
+		"hosted_file", "upstream_sync", "trusted_key", "bundle_sequence", "applied_bundle", "site", "site_product", "site_count"})
 }
 
 func dumpTables(t *testing.T, name string, tables []string) map[string][]string {

@@ -37,7 +37,7 @@ func (b *BuildTotals) AddSite(r Range, cells []Cell) {
 		if c.Span == OneDay && r.Contains(c.Day) {
 			b.Reports += c.Reports
 			b.Heaps.Merge(c.Heaps)
-			c.Heaps.maxExceed(exceed)
+			c.Heaps.maxExceed(exceed, c.Daily)
 		}
 	}
 	for _, s := range Spans {
@@ -52,7 +52,7 @@ func (b *BuildTotals) AddSite(r Range, cells []Cell) {
 	}
 	b.Installations = mergeDays(b.Installations, func(n *DayInstallations) Day { return n.Day }, func(n *DayInstallations, other DayInstallations) { n.Add(other.Installations) })
 	for i, n := range exceed {
-		b.Exceed[i] += min(n, instances) // heaps are also of installations
+		b.Exceed[i] += min(n, instances)
 	}
 	b.Instances += instances
 	for i, into := range b.Recent.windows() {
@@ -91,17 +91,18 @@ var limitBuckets = func() (all []int) {
 	return all
 }()
 
-// maxExceed raises the elements of exceed, see [Distinct], to the numbers of the heaps.
-func (h Heaps) maxExceed(exceed []int64) {
+// maxExceed raises the elements of exceed, see [Distinct], to the numbers of the heaps of a
+// day. As many of them as there were installations may be theirs.
+func (h Heaps) maxExceed(exceed []int64, installations int64) {
 	above, class := int64(0), len(limitBuckets)
 	for i := len(h.counts) - 1; i >= 0; i-- {
 		for class > 0 && h.low+i <= limitBuckets[class-1] {
-			exceed[class] = max(exceed[class], above)
+			exceed[class] = max(exceed[class], above-installations)
 			class--
 		}
 		above += h.counts[i]
 	}
 	for ; class >= 0; class-- {
-		exceed[class] = max(exceed[class], above)
+		exceed[class] = max(exceed[class], above-installations)
 	}
 }
