@@ -17,6 +17,7 @@ import (
 	"relcheck/checker/bundle"
 	"relcheck/checker/catalog"
 	"relcheck/checker/mirror"
+	"relcheck/checker/stats/rollup"
 	"relcheck/db"
 )
 
@@ -46,6 +47,9 @@ must exist. See relcheck site list.`,
   relcheck bundle apply 2026-11.bundle --files /srv/relcheck
   relcheck bundle apply 2026-11.counts --site berlin`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if a.site != "" && !rollup.ValidSite(a.site) {
+				return usageError("--site: %q cannot be the name of a site: use lower-case letters, digits, and . _ - after the first one, and not %q", a.site, rollup.LocalSite)
+			}
 			defer debug.SetGCPercent(debug.SetGCPercent(applyGC))
 			return withExisting(cmd.Context(), path, func(s *db.Store) error {
 				a.store, a.file = s, args[0]

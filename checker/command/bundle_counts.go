@@ -47,7 +47,7 @@ instances and installations than that are added up as "other". So neither a coun
 difference of counts reveals fewer instances. Always use the same threshold.`,
 		Example: `  relcheck bundle counts 2026-11.counts --key site.key --site factory
   relcheck bundle counts opa.counts opa --key site.key --threshold 50`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error { return checkArgs(cmd, args[:min(1, len(args))]) },
 	}
 	c.Flags().StringVar(&o.site, "site", "", "`name` of this store in the other one (default: site- and the beginning of the store's ID)")
 	c.Flags().Int64Var(&o.threshold, "threshold", defaultThreshold, "smallest `number` of instances that is shown (1: exact counts)")

@@ -69,6 +69,7 @@ On a terminal, the output has bars and colors (NO_COLOR disables colors). --json
 	f.String("version", "", "only this `version` (v1.2.3) or line of versions (v1.2)")
 	f.String("os", "", "only this operating `system` (linux)")
 	f.String("arch", "", "only this `architecture` (amd64)")
+	f.String("site", "", "only this `site` (see relcheck site list), or local for this store without its sites (default: all)")
 	f.String("below", "", "show how many instances run a version older than this `version`")
 	f.String("above", "", "show how many instances exceed a heap of this many `bytes` (512MiB)")
 	f.String("compare", "", "compare the heap of two `versions` (v1.2.0..v1.3.0) or lines (v1.2..v1.3)")
@@ -165,7 +166,7 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 		if err != nil {
 			return err
 		}
-		f, err := s.Totals(ctx, product, q.Range, q.Keeps(p.Scheme()))
+		f, err := s.TotalsAt(ctx, product, q.Site, q.Range, q.Keeps(p.Scheme()))
 		if err != nil {
 			return err
 		}

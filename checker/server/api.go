@@ -17,7 +17,7 @@ import (
 
 // statsParameters are the parameters of requests for statistics. The last one is for single
 // tables only.
-var statsParameters = []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare", "format"}
+var statsParameters = []string{"days", "from", "to", "version", "os", "arch", "site", "below", "above", "compare", "format"}
 
 // checkParameters refuses parameters that are unknown, duplicate or malformed. Ignoring
 // them would return other statistics than those requested.

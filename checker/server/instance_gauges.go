@@ -112,7 +112,7 @@ func (g *instanceGauges) current(now time.Time) map[string]map[string]lineCounts
 	today := rollup.DayOf(now)
 	next := map[string]map[string]lineCounts{}
 	for name, p := range g.server.snapshot.Load().products.all() {
-		f, err := g.server.store.Totals(ctx, name, rollup.Range{From: today, To: today}, func(rollup.Build) bool { return true })
+		f, err := g.server.store.TotalsAt(ctx, name, rollup.LocalSite, rollup.Range{From: today, To: today}, func(rollup.Build) bool { return true })
 		if err != nil {
 			g.server.log.Error("cannot read statistics for metrics; keeping the last ones", "product", name, "err", err)
 			next[name] = g.last[name]

@@ -169,11 +169,11 @@ type busyError struct{}
 func (busyError) Error() string { return "secret detail" }
 func (busyError) Busy() bool    { return true }
 
-func (o *overloadedStore) Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
+func (o *overloadedStore) TotalsAt(ctx context.Context, product, site string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	if o.slow.Load() {
 		<-ctx.Done()
 	}
-	return o.testStore.Totals(ctx, product, r, keep)
+	return o.testStore.TotalsAt(ctx, product, site, r, keep)
 }
 
 // TestLimitMetrics checks that each limit has a metric, which counts when the limit is
@@ -256,7 +256,7 @@ type blockedStore struct {
 	proceed chan struct{}
 }
 
-func (d *blockedStore) Totals(context.Context, string, rollup.Range, func(rollup.Build) bool) (*rollup.Totals, error) {
+func (d *blockedStore) TotalsAt(context.Context, string, string, rollup.Range, func(rollup.Build) bool) (*rollup.Totals, error) {
 	<-d.proceed
 	return &rollup.Totals{}, nil
 }

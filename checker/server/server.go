@@ -76,8 +76,10 @@ type Store interface {
 	// change meanwhile, the last error is not nil. EntriesID identifies their state.
 	Entries(ctx context.Context, product string) iter.Seq2[catalog.Entry, error]
 	EntriesID(ctx context.Context, product string) (string, error)
-	// Totals reads the counts of a product in a range of days. keep selects the builds.
-	Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
+	// TotalsAt reads the counts of a product in a range of days: those of a site, of the store
+	// itself for [rollup.LocalSite], or of all if site is empty. keep selects the builds. The
+	// error wraps [catalog.ErrNotFound] if the site does not exist.
+	TotalsAt(ctx context.Context, product, site string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error)
 	// Days reads the numbers of instances on the days of some ranges, by build.
 	Days(ctx context.Context, product string, ranges []rollup.Range, keep func(rollup.Build) bool) ([]rollup.BuildTotals, error)
 	// AddNetworkCounts, MakePublicWeek and PublicWeeks store the counts of networks and the

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"relcheck/checker/catalog"
 	"relcheck/checker/stats"
 	"relcheck/checker/stats/rollup"
 )
@@ -33,7 +34,10 @@ func (s *Server) view(r *http.Request, id identity, name string, get func(string
 		return nil, fail(http.StatusBadRequest, "invalid_query", parameterOfError(err), err.Error())
 	}
 	v, err := s.views.get(r.Context(), viewKey{p, q, today}, func(ctx context.Context) (*stats.View, error) {
-		totals, err := s.store.Totals(ctx, p.Name, q.Range, q.Keeps(p.Scheme()))
+		totals, err := s.store.TotalsAt(ctx, p.Name, q.Site, q.Range, q.Keeps(p.Scheme()))
+		if errors.Is(err, catalog.ErrNotFound) && q.Site != "" {
+			return nil, fail(http.StatusBadRequest, "invalid_query", "site", "site="+q.Site+" has no counts of the product: use the name of one of its sites, or leave it out")
+		}
 		if err != nil {
 			return nil, err
 		}

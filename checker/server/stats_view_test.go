@@ -23,7 +23,7 @@ type slowStore struct {
 	panics                        atomic.Bool
 }
 
-func (s *slowStore) Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
+func (s *slowStore) TotalsAt(ctx context.Context, product, site string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {
 	s.reads.Add(1)
 	now := s.running.Add(1)
 	defer s.running.Add(-1)
@@ -36,7 +36,7 @@ func (s *slowStore) Totals(ctx context.Context, product string, r rollup.Range, 
 		<-s.proceed
 	}
 	time.Sleep(s.delay)
-	return s.testStore.Totals(ctx, product, r, keep)
+	return s.testStore.TotalsAt(ctx, product, site, r, keep)
 }
 
 // getAll sends GET requests at the same time, and returns the number of responses by

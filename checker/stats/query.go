@@ -21,7 +21,7 @@ const (
 	maxDays = 3660
 )
 
-// ParseQuery parses the parameters days, from, to, version, os, arch, below, above and
+// ParseQuery parses the parameters days, from, to, version, os, arch, site, below, above and
 // compare. The function get returns "" for a parameter that is absent. The text of an error
 // begins with the name of the parameter and says how to change it.
 func ParseQuery(get func(name string) string, today rollup.Day) (Query, error) {
@@ -30,6 +30,7 @@ func ParseQuery(get func(name string) string, today rollup.Day) (Query, error) {
 	q.Range, q.LastDays = p.days(today)
 	q.Version = p.version("version")
 	q.OS, q.Arch = p.platform()
+	q.Site = p.site()
 	q.Below = p.below()
 	q.Above = p.above()
 	q.Compare = p.compare()
@@ -59,6 +60,7 @@ func (q Query) Values() url.Values {
 	set("version", q.Version)
 	set("os", q.OS)
 	set("arch", q.Arch)
+	set("site", q.Site)
 	set("below", q.Below)
 	if q.Above != 0 {
 		set("above", strconv.FormatInt(q.Above, 10))
@@ -149,6 +151,14 @@ func (p *params) platform() (os, arch string) {
 		p.fail("arch=%.100q is not an architecture of Go, such as amd64 or arm64, or other", arch)
 	}
 	return os, arch
+}
+
+func (p *params) site() string {
+	text := p.get("site")
+	if text != "" && text != rollup.LocalSite && !rollup.ValidSite(text) {
+		p.fail("site=%.100q is not the name of a site, or %s for this store without its sites", text, rollup.LocalSite)
+	}
+	return text
 }
 
 func (p *params) below() string {

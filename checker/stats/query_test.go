@@ -32,6 +32,8 @@ func TestParseQuery(t *testing.T) {
 		"from=2026-01-01&to=2026-01-31": {Range: days("2026-01-01", "2026-01-31")},
 		"version=v1.2&os=linux&arch=other": {Range: days("2026-03-04", "2026-03-31"), LastDays: 28,
 			Filter: stats.Filter{Version: "v1.2", OS: "linux", Arch: "other"}},
+		"site=factory":                 {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Site: "factory"},
+		"site=local":                   {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Site: "local"},
 		"below=1.2&above=512MiB":       {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Below: "1.2", Above: 512 << 20},
 		"compare=v1.0.0..1.1.0":        {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.0.0", "1.1.0"}},
 		"compare=v1.2..1.3":            {Range: days("2026-03-04", "2026-03-31"), LastDays: 28, Compare: [2]string{"v1.2", "1.3"}},
@@ -54,6 +56,7 @@ func TestParseQuery(t *testing.T) {
 func TestParseQueryErrors(t *testing.T) {
 	for query, want := range map[string]string{
 		"days=0":                              "1 to 3660",
+		"site=A+b":                            "is not the name of a site, or local for this store",
 		"days=3661":                           "1 to 3660",
 		"days=-7":                             "1 to 3660",
 		"days=7.5":                            "1 to 3660",

@@ -22,6 +22,9 @@ type outsideDays struct {
 // adoption_speed need. With a filter by version there are none, because shares of one
 // version mean nothing.
 func (v *View) SpreadDays() (all []rollup.Range) {
+	if v.site() != nil {
+		return nil // only days of the store itself can be read
+	}
 	if v.Query.Version != "" || v.Known.Days() == 0 {
 		return nil
 	}

@@ -13,6 +13,7 @@ type Query struct {
 	rollup.Range
 	LastDays int // number of days if the range was given as the last days; 0 if it was given as dates
 	Filter
+	Site    string    // a site, [rollup.LocalSite] for the store without its sites, or empty for all
 	Below   string    // count the instances of older versions than this; empty for the latest release
 	Above   int64     // count the instances with more bytes of heap than this; 0 for none
 	Compare [2]string // versions or minor lines whose heaps are compared; empty for the two most used versions

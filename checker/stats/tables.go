@@ -11,6 +11,9 @@ type definition struct {
 func (d *definition) table(v *View) *Table {
 	t := &Table{Name: d.name, Title: d.title, Note: d.note, Columns: d.columns, Rows: [][]any{}, scheme: v.published.scheme}
 	d.fill(v, t)
+	if note := v.sitesNote(d.name); note != "" {
+		t.addNote(note)
+	}
 	return t
 }
 

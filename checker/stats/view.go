@@ -15,13 +15,14 @@ import (
 type View struct {
 	Product    catalog.Product
 	Query      Query
-	Known      rollup.Range // days with data
-	Remembered rollup.Range // see [rollup.Totals]
-	AsOf       time.Time    // see [Totals]
-	Today      rollup.Day   // incomplete: its counts still grow
-	Latest     string       // the tag of the latest release, or ""
-	Preview    string       // the tag of the newest pre-release if there is no latest release, or ""
-	Unreleased bool         // the product has no releases, not even withdrawn ones
+	Known      rollup.Range        // days with data
+	Remembered rollup.Range        // see [rollup.Totals]
+	AsOf       time.Time           // see [Totals]
+	Today      rollup.Day          // incomplete: its counts still grow
+	Latest     string              // the tag of the latest release, or ""
+	Preview    string              // the tag of the newest pre-release if there is no latest release, or ""
+	Unreleased bool                // the product has no releases, not even withdrawn ones
+	Sites      []rollup.SiteTotals // all sites with counts of the product, by name
 
 	tables        []definition
 	published     published
@@ -59,7 +60,7 @@ type platform struct {
 // [catalog.Product.Rank]. The totals must be of the query's range, and of the builds that
 // its filter keeps. NewView does not change them.
 func NewView(p catalog.Product, ranked []*catalog.Ranked, q Query, f *rollup.Totals, today rollup.Day) *View {
-	v := &View{Product: p, Query: q, Known: f.Known, Remembered: f.Remembered, AsOf: f.AsOf, Today: today, Unreleased: len(ranked) == 0, tables: definitions}
+	v := &View{Product: p, Query: q, Known: f.Known, Remembered: f.Remembered, AsOf: f.AsOf, Sites: f.Sites, Today: today, Unreleased: len(ranked) == 0, tables: definitions}
 	v.published = newPublished(&p, ranked, (today + 1).Time())
 	if v.published.latest != nil {
 		v.Latest = v.published.latest.Tag
@@ -212,11 +213,15 @@ func (v *View) days() rollup.Range {
 	if v.Known.Days() == 0 {
 		return rollup.Range{From: 1, To: 0}
 	}
-	return rollup.Range{From: max(v.Query.From, v.Known.From), To: min(v.Query.To, v.Today)}
+	days := rollup.Range{From: max(v.Query.From, v.Known.From), To: min(v.Query.To, v.Today)}
+	if s := v.site(); s != nil {
+		days.To = min(days.To, s.Through)
+	}
+	return days
 }
 
 // unfinished reports whether the last day of the range is not over.
-func (v *View) unfinished() bool { return v.Query.To >= v.Today }
+func (v *View) unfinished() bool { return v.Query.To >= v.Today && v.site() == nil }
 
 // share returns the share n of all as a value of a table: nil if all is 0.
 func share(n, all int64) any {

@@ -76,7 +76,7 @@ func (t *Table) WriteCSV(w io.Writer) error {
 //	title    title of the table
 //	note     what is counted, and how exactly
 //	from, to first and last day, inclusive
-//	filter   object of version, os and arch; null if there is no such filter
+//	filter   object of version, os, arch and site; null if there is no such filter
 //	as_of    time of the last report, or null
 //	columns  array of objects with the name and the kind of a column: text,
 //	         date (2026-01-31), number, share (0 to 1), change (0.12 is 12 % more),
@@ -87,9 +87,10 @@ func (t *Table) WriteCSV(w io.Writer) error {
 // New versions may add members, but do not remove them or change their meaning.
 func (d Document) WriteJSON(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, `{"product":%s,"table":%s,"title":%s,"note":%s,"from":"%s","to":"%s","filter":{"version":%s,"os":%s,"arch":%s},"as_of":%s,`,
+	fmt.Fprintf(out, `{"product":%s,"table":%s,"title":%s,"note":%s,"from":"%s","to":"%s","filter":{"version":%s,"os":%s,"arch":%s,"site":%s},"as_of":%s,`,
 		quote(d.Product), quote(d.Name), quote(d.Title), quote(d.Note), d.Query.From, d.Query.To,
 		quote(orNil(d.Query.Version, d.Query.Version != "")), quote(orNil(d.Query.OS, d.Query.OS != "")), quote(orNil(d.Query.Arch, d.Query.Arch != "")),
+		quote(orNil(d.Query.Site, d.Query.Site != "")),
 		quote(orNil(d.AsOf.UTC().Format(time.RFC3339), !d.AsOf.IsZero())))
 	out.WriteString("\n\"columns\":[")
 	names := make([]string, len(d.Columns))

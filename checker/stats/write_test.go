@@ -64,7 +64,7 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"product":"opa","table":"versions","title":"Versions","note":"Distinct instances.","from":"2026-01-01","to":"2026-01-31",` +
-		`"filter":{"version":null,"os":"linux","arch":null},"as_of":"2026-01-31T10:00:00Z",
+		`"filter":{"version":null,"os":"linux","arch":null,"site":null},"as_of":"2026-01-31T10:00:00Z",
 "columns":[{"name":"version","kind":"text"},{"name":"released","kind":"date"},{"name":"instances","kind":"number"},` +
 		`{"name":"share","kind":"share"},{"name":"change","kind":"change"},{"name":"p95","kind":"bytes"},{"name":"latest","kind":"boolean"}],
 "rows":[
