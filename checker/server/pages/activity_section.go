@@ -11,13 +11,22 @@ import (
 
 func (b *builder) activitySection() section {
 	p := section{ID: "activity", Title: "Activity", Lead: b.todayText()}
-	if b.total() == 0 {
+	if !b.reported() {
 		p.Lead = append(b.nothing(), p.Lead...)
 		p.addFigures(b.dailyChart(stats.ColChecks, "Checks per day"), b.checksByBuild())
 		return p
 	}
-	p.addFigures(b.dailyChart(stats.ColInstances, "Instances per day"))
-	for _, one := range []struct{ table, title string }{{"weekly", "Instances per week"}, {"monthly", "Instances per four weeks"}} {
+	if b.Remembers() {
+		p.addFigures(b.installationsByDay(), b.installationsByPeriod("installations_weekly", "Installations per week"),
+			b.installationsByPeriod("installations_monthly", "Installations per four weeks"))
+	}
+	instances := []struct{ table, title string }{{"weekly", b.startsTitle("week")}, {"monthly", b.startsTitle("four weeks")}}
+	if b.instances() == 0 {
+		instances = nil
+	} else {
+		p.addFigures(b.dailyChart(stats.ColInstances, b.startsTitle("day")))
+	}
+	for _, one := range instances {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			f.Chart, f.Half = b.periodChart(t, one.title), true
 			p.addFigures(f)

@@ -20,6 +20,9 @@ func (b *builder) cards() []card {
 
 func (b *builder) countCard() card {
 	c := card{Question: "How many are there?", Link: link{Text: "Activity", URL: b.link("activity", nil)}}
+	if b.Remembers() {
+		return b.installationsCard(c)
+	}
 	r, _ := b.period(stats.WholeRange)
 	c.Value = show(r, stats.ColInstances)
 	text := b.rangeText() + ", " + plural(r.Number(stats.ColInstances), "instance", "instances") + b.filterText() + " reported"
@@ -73,10 +76,14 @@ func (b *builder) dropCard() card {
 // dropText describes a row of the table droppable.
 func (b *builder) dropText(r stats.Row) (all []string) {
 	below, n := r.Text(stats.ColBelow), r.Number(stats.ColInstances)
+	counted := "instance"
+	if b.Remembers() {
+		counted = "installation"
+	}
 	if n == 0 {
-		all = append(all, "No instance runs anything below "+below+".")
+		all = append(all, "No "+counted+" runs anything below "+below+".")
 	} else {
-		all = append(all, "You can drop everything below "+below+" and affect "+show(r, stats.ColShare)+" of the instances.")
+		all = append(all, "You can drop everything below "+below+" and affect "+show(r, stats.ColShare)+" of the "+counted+"s.")
 	}
 	if r.Known(stats.ColNext) {
 		all = append(all, "Below "+r.Text(stats.ColNext)+" it would be "+show(r, stats.ColNextShare)+".")

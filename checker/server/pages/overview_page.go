@@ -84,8 +84,11 @@ type tile struct{ Name, Value, Change string }
 
 // summaryTiles returns the numbers of the summary of 28 days.
 func (b *builder) summaryTiles() (all []tile) {
-	if n := b.checks(); b.total() == 0 && n > 0 {
+	if n := b.checks(); !b.reported() && n > 0 {
 		return []tile{{"Checks", formatNumber(n), "in " + plural(int64(b.Query.Range.Days()), "day", "days")}}
+	}
+	if b.Remembers() {
+		return b.installationTiles()
 	}
 	for r := range b.Table("summary").All() {
 		switch name := r.Text(stats.ColPeriod); name {
@@ -94,6 +97,16 @@ func (b *builder) summaryTiles() (all []tile) {
 			all = append(all, tile{"Instances today so far", show(r, stats.ColInstances), show(r, stats.ColBefore) + " the day before"})
 		default:
 			all = append(all, tile{"Instances in " + name, show(r, stats.ColInstances), change(r)})
+		}
+	}
+	return all
+}
+
+// installationTiles returns the numbers of installations.
+func (b *builder) installationTiles() (all []tile) {
+	for r := range b.Table("installations").All() {
+		if r.Known(stats.ColInstallations) {
+			all = append(all, tile{"Installations in the last " + r.Text(stats.ColPeriod), show(r, stats.ColInstallations), change(r)})
 		}
 	}
 	return all
@@ -112,7 +125,7 @@ func change(r stats.Row) string {
 func (b *builder) sparkline() (template.HTML, string) {
 	t := b.finishedDays(b.Table("daily"))
 	counted, name := stats.ColInstances, "Instances"
-	if b.total() == 0 && b.checks() > 0 {
+	if !b.reported() && b.checks() > 0 {
 		counted, name = stats.ColChecks, "Checks"
 	}
 	var values []float64

@@ -15,20 +15,26 @@ const chartHeight = 220
 
 func (b *builder) overviewSection() section {
 	p := section{ID: "overview", Title: "Overview", Cards: b.cards()}
-	p.addFigures(b.dailyChart(stats.ColInstances, "Instances per day"), b.adoptionChart())
+	if b.Remembers() {
+		p.addFigures(b.installationsByDay(), b.adoptionChart("installation_versions", stats.ColInstallations))
+	}
+	if b.instances() > 0 {
+		p.addFigures(b.dailyChart(stats.ColInstances, b.startsTitle("day")), b.adoptionChart("adoption", stats.ColInstances))
+	}
 	return p
 }
 
-func (b *builder) adoptionChart() *figure {
-	f, t := b.emptyFigure("adoption", "Share of instances by "+b.launchKind())
+// adoptionChart shows the shares of versions by day, of a column of a table.
+func (b *builder) adoptionChart(table string, counted stats.Column) *figure {
+	f, t := b.emptyFigure(table, "Share of "+counted.Name+" by "+b.launchKind())
 	if f == nil {
 		return nil
 	}
 	t = b.finishedDays(t)
 	at := newDayPoints(t, 1)
-	counts, totals := b.countBySeries(t, at)
+	counts, totals := b.countBySeries(t, at, counted)
 	f.Legend = b.series.legend(func(i int) bool { return counts[i] != nil })
-	f.Table = b.seriesTable(f.Title, at, counts, totals)
+	f.Table = b.seriesTable(f.Title, at, counted, counts, totals)
 	shares := chart.StackedArea{Frame: chart.Frame{Label: f.Title + " by day", Height: 300, X: at.ticks(), Marks: b.marks(at)}}
 	shares.Y, shares.Max = shareAxis(1)
 	for i, n := range counts {
@@ -43,9 +49,9 @@ func (b *builder) adoptionChart() *figure {
 	return f
 }
 
-// countBySeries counts instances by series and point, and in total by point. The counts of
+// countBySeries counts by series and point, and in total by point. The counts of
 // a series without instances are nil.
-func (b *builder) countBySeries(t *stats.Table, at dayPoints) (counts [][]int64, totals []int64) {
+func (b *builder) countBySeries(t *stats.Table, at dayPoints, counted stats.Column) (counts [][]int64, totals []int64) {
 	counts, totals = make([][]int64, len(b.series.names)+1), make([]int64, at.n)
 	for r := range t.All() {
 		s := b.series.index(r.Text(stats.ColVersion))
@@ -53,8 +59,8 @@ func (b *builder) countBySeries(t *stats.Table, at dayPoints) (counts [][]int64,
 			counts[s] = make([]int64, at.n)
 		}
 		i := at.index(r.Day(stats.ColDay))
-		counts[s][i] += r.Number(stats.ColInstances)
-		totals[i] += r.Number(stats.ColInstances)
+		counts[s][i] += r.Number(counted)
+		totals[i] += r.Number(counted)
 	}
 	return counts, totals
 }
@@ -98,8 +104,8 @@ func (b *builder) pointTitle(day string, counts [][]int64, totals []int64, i int
 	return s.String()
 }
 
-func (b *builder) seriesTable(title string, at dayPoints, counts [][]int64, totals []int64) *tableView {
-	g := &tableView{Caption: title, Head: []columnHead{{"Day", ""}, {"Instances", "n x"}}, Dense: true}
+func (b *builder) seriesTable(title string, at dayPoints, counted stats.Column, counts [][]int64, totals []int64) *tableView {
+	g := &tableView{Caption: title, Head: []columnHead{{"Day", ""}, {counted.Head, "n x"}}, Dense: true}
 	for i, n := range counts {
 		if n != nil {
 			g.Head = append(g.Head, columnHead{b.series.name(i), "n"})

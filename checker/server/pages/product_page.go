@@ -83,7 +83,7 @@ func (b *builder) productPage(name string) *productPage {
 // sections returns a section, or all of them for print. If there are only checks, their
 // number is all that is known.
 func (b *builder) sections(name string) (all []section) {
-	if b.total() == 0 {
+	if !b.reported() {
 		if b.checks() > 0 && (name == "" || name == "activity" || name == "print") {
 			all = append(all, b.activitySection())
 		}
@@ -102,7 +102,11 @@ func (b *builder) sections(name string) (all []section) {
 	return all
 }
 
-func (b *builder) total() (n int64) {
+// reported reports whether there were reports, and not only checks.
+func (b *builder) reported() bool { return b.Remembers() || b.instances() > 0 }
+
+// instances returns the number of instances in the range, or in its last days.
+func (b *builder) instances() (n int64) {
 	for r := range b.Table("summary").All() {
 		n = max(n, r.Number(stats.ColInstances))
 	}
@@ -137,7 +141,7 @@ func (b *builder) rangeText() string {
 // nothing explains why there is nothing to show.
 func (b *builder) nothing() []string {
 	switch checks := b.checks(); {
-	case b.total() > 0:
+	case b.reported():
 		return []string{b.rangeText() + ", no instances" + b.filterText() + " reported what this page shows."}
 	case checks > 0:
 		return []string{b.rangeText() + ", no instances reported" + b.filterText() + ", but there were " + plural(checks, "check", "checks") + ".", "A check is a request for the latest release by a client that does not report."}
