@@ -136,7 +136,7 @@ func (b *builder) finishedDays(t *stats.Table) *stats.Table {
 // hiddenFields returns the parameters of the query, except a form's own.
 func (b *builder) hiddenFields(own ...string) (all []formField) {
 	values := b.Query.Values()
-	for _, name := range []string{"days", "from", "to", "version", "os", "arch", "below", "above", "compare"} {
+	for _, name := range []string{"days", "from", "to", "version", "os", "arch", "site", "below", "above", "compare"} {
 		if v := values.Get(name); v != "" && !slices.Contains(own, name) {
 			all = append(all, formField{Name: name, Value: v})
 		}

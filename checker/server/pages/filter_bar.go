@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"relcheck/checker/stats"
+	"relcheck/checker/stats/rollup"
 )
 
 // filterBar chooses the range and the filter. It is the same on all pages of the
@@ -21,7 +22,8 @@ type filterBar struct {
 	RangeHidden, FilterHidden []formField
 	Version                   string
 	Versions                  []string
-	OS, Arch                  []link // Current if chosen
+	OS, Arch                  []link   // Current if chosen
+	Sites                     []choice // none if the product has counts of no site
 	HasFilter                 bool
 	Reset                     string
 }
@@ -30,11 +32,11 @@ func (b *builder) filterBar(page string) *filterBar {
 	q := b.Query
 	p := &filterBar{
 		Chosen: b.chosen(), From: b.invalid.value("from", q.From.String()), To: b.invalid.value("to", q.To.String()),
-		RangeHidden: b.hiddenFields("days", "from", "to"), FilterHidden: b.hiddenFields("version", "os", "arch"),
-		Version: b.invalid.value("version", q.Version), HasFilter: q.Filter != stats.Filter{}, Reset: b.link(page, map[string]string{"version": "", "os": "", "arch": ""}),
+		RangeHidden: b.hiddenFields("days", "from", "to"), FilterHidden: b.hiddenFields("version", "os", "arch", "site"),
+		Version: b.invalid.value("version", q.Version), HasFilter: q.Filter != stats.Filter{} || q.Site != "", Reset: b.link(page, map[string]string{"version": "", "os": "", "arch": "", "site": ""}),
 	}
 	p.RangeError = cmp.Or(b.invalid.formError("", "to"), b.invalid.formError("", "from"))
-	p.FilterError = b.invalid.formError("", "version", "os", "arch")
+	p.FilterError = b.invalid.formError("", "version", "os", "arch", "site")
 	p.Open, p.Dates = p.RangeError != "" || p.FilterError != "", p.RangeError != "" || q.LastDays == 0
 	for _, days := range []struct{ number, text string }{{"7", "7 days"}, {"28", "28 days"}, {"90", "90 days"}, {"365", "1 year"}} {
 		value := days.number
@@ -47,7 +49,26 @@ func (b *builder) filterBar(page string) *filterBar {
 	versions, oses, arches := b.Seen()
 	p.Versions = versions[:min(len(versions), maxRows)]
 	p.OS, p.Arch = newChoices(oses, q.OS), newChoices(arches, q.Arch)
+	p.Sites = b.siteChoices()
 	return p
+}
+
+// choice is an option of a form.
+type choice struct {
+	Value, Text string
+	Current     bool
+}
+
+// siteChoices returns the store itself and its sites.
+func (b *builder) siteChoices() (all []choice) {
+	if len(b.Sites) == 0 {
+		return nil
+	}
+	all = append(all, choice{rollup.LocalSite, "this server", b.Query.Site == rollup.LocalSite})
+	for _, s := range b.Sites {
+		all = append(all, choice{s.Name, s.Name, b.Query.Site == s.Name})
+	}
+	return all
 }
 
 // chosen describes the dates and the filter, unless they are the default.
@@ -70,6 +91,9 @@ func (b *builder) filterText() string {
 	}
 	if b.Query.OS != "" || b.Query.Arch != "" {
 		all = append(all, strings.Trim(b.Query.OS+"/"+b.Query.Arch, "/"))
+	}
+	if b.Query.Site != "" {
+		all = append(all, "site "+b.Query.Site)
 	}
 	if len(all) == 0 {
 		return ""
