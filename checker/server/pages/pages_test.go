@@ -41,6 +41,47 @@ func TestWithdrawnVersions(t *testing.T) {
 	}
 }
 
+// TestInstallations checks that the pages of a product show installations if its programs
+// remember, also if there are no instances.
+func TestInstallations(t *testing.T) {
+	const today = 20_100
+	days := rollup.Range{From: today - 55, To: today}
+	used := rollup.BuildTotals{Build: rollup.Build{Version: "1.1.0"}, Distinct: rollup.Distinct{Exceed: []int64{0}}}
+	for d := days.From; d <= days.To; d++ {
+		n := rollup.Installations{Daily: 40}
+		if d == rollup.OneWeek.Start(d) {
+			n = rollup.Installations{Daily: 40, Weekly: 40, Monthly: 10, New: 3}
+		}
+		used.Days = append(used.Days, rollup.Count{Day: d, Reports: 40})
+		used.Installations = append(used.Installations, rollup.DayInstallations{Day: d, Installations: n})
+		used.Reports += 40
+	}
+	totals := &rollup.Totals{Range: days, Known: days, Remembered: days, Builds: []rollup.BuildTotals{used}}
+	p := catalog.Product{Name: "app"}
+	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}}), stats.Query{Range: days}, totals, today)
+	for section, want := range map[string][]string{
+		"":         {"Installations per day", "Share of installations by", "40 installations reported in the four weeks", "12 of them are new.", "No installation runs anything below v1.1"},
+		"activity": {"Installations per day", "Installations per week", "Installations per four weeks"},
+	} {
+		page, err := Product(Visitor{Reader: true}, ProductData{View: view, Section: section})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(page), nbsp, " ")
+		for _, part := range want {
+			if !strings.Contains(text, part) {
+				t.Errorf("page %q: got no text %q", section, part)
+			}
+		}
+		if strings.Contains(text, "Instances per") || strings.Contains(text, "no instances reported") {
+			t.Errorf("page %q: got instances, want none", section)
+		}
+	}
+	if tiles := NewProductSummary(view).Tiles; len(tiles) != 3 || tiles[0].Name != "Installations in the last day" || tiles[0].Value != "40" {
+		t.Errorf("got the summary %+v, want the installations of the last day, week and four weeks", tiles)
+	}
+}
+
 func TestFormatValue(t *testing.T) {
 	for _, c := range []struct {
 		kind  stats.Kind
