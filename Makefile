@@ -33,7 +33,7 @@ test-kills:
 	go test .
 	go test ./checker/stats/statstest -run TestWorld
 	go test ./db -run 'TestPowerCut|TestFailing|TestLongReader|TestFoldKilled|TestCopyInterrupted|TestStatisticsAreCorrect|TestUpgradeKilled|TestRandomNames'
-	go test ./db -run 'TestConformance/.*/KilledBundle'
+	go test ./db -run 'TestConformance/.*/(KilledBundle|KilledCounts|InstallationsKilled)'
 
 # Cut the power, make the disk fail, kill the server, and open the store under several
 # names, at arbitrary points of a store's life. No acknowledged report may be lost, and

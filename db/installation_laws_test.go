@@ -23,6 +23,7 @@ import (
 // The counts of installations are exactly those of the reports in the log, however often the
 // processes that record are killed. No acknowledged report is missing.
 func testInstallationsKilled(t *testing.T, name string) {
+	skipRace(t)
 	s, d := open(t, name), raw(t, name)
 	servers := 1
 	if strings.HasPrefix(name, "postgres://") {
@@ -30,7 +31,7 @@ func testInstallationsKilled(t *testing.T, name string) {
 	}
 	day := rollup.DayOf(time.Now())
 	sent, acknowledged := map[uuid.UUID]checker.Last{}, map[uuid.UUID]bool{}
-	for range unlessRace(8, 3) {
+	for range 8 {
 		var children []*child
 		for range servers {
 			children = append(children, startRecording(t, "remember "+name))
