@@ -262,8 +262,12 @@ func (c *worldCount) table(t *testing.T) string {
 				}
 			}
 			fmt.Fprintf(&b, "  %8d %+8.1f %%", sum/int64(len(periods)), 100*worst)
-			if name == "this scheme" && math.Abs(worst) > 0.02 {
-				t.Errorf("installations in %d days: got an error of %.2f %%, want at most 2 %%", span, 100*worst)
+			most := 0.02
+			if reduced() { // in a small world, few lost answers are a larger share
+				most = 0.03
+			}
+			if name == "this scheme" && math.Abs(worst) > most {
+				t.Errorf("installations in %d days: got an error of %.2f %%, want at most %.0f %%", span, 100*worst, 100*most)
 			}
 		}
 		b.WriteByte('\n')
