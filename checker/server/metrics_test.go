@@ -144,7 +144,7 @@ type manyBuildsStore struct {
 	reads  int
 }
 
-func (c *manyBuildsStore) Totals(_ context.Context, product string, r rollup.Range, _ func(rollup.Build) bool) (*rollup.Totals, error) {
+func (c *manyBuildsStore) TotalsAt(_ context.Context, product, _ string, r rollup.Range, _ func(rollup.Build) bool) (*rollup.Totals, error) {
 	if product != "opa" {
 		return &rollup.Totals{Range: r}, nil
 	}
