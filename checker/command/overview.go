@@ -22,7 +22,7 @@ const (
 
 // overview shows the answers to the most important questions on one screen.
 func (s *screen) overview(v *stats.View) block {
-	count, share, name := used(v)
+	count, share, name := v.Counted()
 	versions := v.Table("versions")
 	columns := []stats.Column{stats.ColVersion, count, share, stats.ColHeapP95}
 	if versions.Any(stats.ColWithdrawn) {
@@ -185,7 +185,7 @@ func squeeze(values []float64, n int) []float64 {
 // recency shows in one line how many instances are up to date.
 func (s *screen) recency(v *stats.View) block {
 	shares, withdrawn := map[string]string{}, ""
-	count, share, _ := used(v)
+	count, share, _ := v.Counted()
 	for r := range v.Table("latest").All() {
 		what := r.Text(stats.ColWhat)
 		shares[what] = show(stats.Share, r.Value(share))

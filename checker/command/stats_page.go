@@ -16,17 +16,7 @@ var statsPages = []string{"overview", "versions", "platforms", "memory", "activi
 const (
 	// Maximum numbers of rows of tables on a page.
 	pageRows, pageDays, pageWeeks = 15, 14, 8
-	// mayDrop is the share of installations that may be affected when a version is dropped.
-	mayDrop = 0.05
 )
-
-// used returns the columns of the population that a view answers by, and its name.
-func used(v *stats.View) (count, share stats.Column, name string) {
-	if v.Remembers() {
-		return stats.ColInstallations, stats.ColInstallationShare, "installations"
-	}
-	return stats.ColInstances, stats.ColShare, "instances"
-}
 
 // answers answers the questions of a maintainer in sentences.
 func (s *screen) answers(v *stats.View) (b block) {
@@ -67,17 +57,8 @@ func howMany(v *stats.View) (all []string) {
 
 // dropped says below which release everything can be dropped.
 func dropped(v *stats.View) string {
-	count, share, name := used(v)
-	for r := range v.Table("deprecation").All() {
-		switch below := masked(r.Text(stats.ColBelow)); {
-		case !r.Known(share) || r.Float(share) >= mayDrop:
-		case r.Number(count) == 0 && r.Float(share) == 0:
-			return fmt.Sprintf("You can drop everything below %s: no %s runs it.", below, strings.TrimSuffix(name, "s"))
-		default:
-			return fmt.Sprintf("You can drop everything below %s and affect %s of the %s.", below, show(stats.Share, r.Value(share)), name)
-		}
-	}
-	return ""
+	_, sentences := v.Droppable(show)
+	return masked(strings.Join(sentences, " "))
 }
 
 // page shows a page of a view below its title, or why there is nothing to show.
@@ -146,7 +127,7 @@ func last(t *stats.Table, n int) *stats.Table {
 }
 
 func (s *screen) versionsPage(v *stats.View) block {
-	count, share, _ := used(v)
+	count, share, _ := v.Counted()
 	versions := v.Table("versions")
 	columns := []stats.Column{stats.ColVersion, count, share, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind}
 	if versions.Any(stats.ColWithdrawn) {
@@ -159,7 +140,7 @@ func (s *screen) versionsPage(v *stats.View) block {
 }
 
 func (s *screen) platformsPage(v *stats.View) block {
-	count, share, _ := used(v)
+	count, share, _ := v.Counted()
 	return stack(s.titled(top(platformNames(v.Table("platforms")), pageRows, colPlatform, count, share, stats.ColMostUsed, stats.ColHeapP95), s.width),
 		s.besideOrBelow(top(v.Table("os"), pageRows, stats.ColOS, count, share), top(v.Table("arch"), pageRows, stats.ColArch, count, share)))
 }

@@ -3,6 +3,7 @@ package stats
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"relcheck/checker/stats/rollup"
@@ -24,9 +25,9 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 		text := func(c Column) string { return show(c.Kind, r.Value(c)) }
 		switch {
 		case t.Name == "deprecation" && q.Below != "" && t.scheme.Trim(r.Text(ColBelow)) == t.scheme.Trim(q.Below):
-			return Answer{Text: fmt.Sprintf("If support ended below %s, %s would be affected.", text(ColBelow), countAndShare(r, text))}
+			return Answer{Text: fmt.Sprintf("If support ended below %s, %s would be affected.", text(ColBelow), countAndShare(t, r, text))}
 		case t.Name == "heap_above" && q.Above != 0 && r.Float(ColBytes) == limit:
-			a := Answer{Text: fmt.Sprintf("%s exceeded %s.", countAndShare(r, text), text(ColBytes))}
+			a := Answer{Text: fmt.Sprintf("%s exceeded %s.", countAndShare(t, r, text), text(ColBytes))}
 			if limit != float64(q.Above) {
 				a.Text += " That is the nearest heap that has a count."
 			}
@@ -39,13 +40,17 @@ func (q Query) Answer(t *Table, show func(Kind, any) string) Answer {
 	return Answer{}
 }
 
-// countAndShare formats how many instances a row counts: 1,234 instances (12.3 %).
-func countAndShare(r Row, text func(Column) string) string {
-	unit := "instances"
-	if r.Number(ColInstances) == 1 {
-		unit = "instance"
+// countAndShare formats how many installations or instances a row counts: 1,234 instances
+// (12.3 %).
+func countAndShare(t *Table, r Row, text func(Column) string) string {
+	count, share, unit := ColInstances, ColShare, "instances"
+	if slices.Contains(t.Columns, ColInstallationShare) && r.Known(ColInstallationShare) {
+		count, share, unit = ColInstallations, ColInstallationShare, "installations"
 	}
-	return fmt.Sprintf("%s %s (%s)", text(ColInstances), unit, text(ColShare))
+	if r.Number(count) == 1 {
+		unit = strings.TrimSuffix(unit, "s")
+	}
+	return fmt.Sprintf("%s %s (%s)", text(count), unit, text(share))
 }
 
 // describeChange describes the highest percentile, p95 at most, whose change is certain.

@@ -3,6 +3,7 @@ package stats
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"relcheck/checker/catalog"
 	"relcheck/checker/stats/rollup"
@@ -73,8 +74,44 @@ func (v *View) LaunchOf(version string) string {
 // or developer.
 func (v *View) IsRelease(version string) bool { return v.published.release(version) != nil }
 
+// Counted returns the columns of the population by which a view answers questions, and its
+// name: installations if it has any, and instances otherwise.
+func (v *View) Counted() (count, share Column, name string) {
+	if v.remembers {
+		return ColInstallations, ColInstallationShare, "installations"
+	}
+	return ColInstances, ColShare, "instances"
+}
+
+// MayDrop is the share of installations or instances that may be affected when a version is
+// dropped.
+const MayDrop = 0.05
+
+// Droppable returns the newest release or minor line below which everything can be dropped,
+// and describes how many are affected. It returns "" if no release is known to compare with.
+// The function show formats values; an example is [Show].
+func (v *View) Droppable(show func(Kind, any) string) (below string, sentences []string) {
+	_, _, name := v.Counted()
+	for r := range v.Table("droppable").All() {
+		if r.Float(ColLimit) != MayDrop {
+			continue
+		}
+		below = r.Text(ColBelow)
+		if r.Float(ColShare) == 0 {
+			sentences = append(sentences, "No "+strings.TrimSuffix(name, "s")+" runs anything below "+below+".")
+		} else {
+			sentences = append(sentences, "You can drop everything below "+below+" and affect "+show(Share, r.Value(ColShare))+" of the "+name+".")
+		}
+		if r.Known(ColNext) {
+			sentences = append(sentences, "Below "+r.Text(ColNext)+" it would be "+show(Share, r.Value(ColNextShare))+".")
+		}
+		return below, sentences
+	}
+	return "", nil
+}
+
 // dropLimits are the shares of instances that the rows of droppable stay below.
-var dropLimits = []float64{0.01, 0.05, 0.1, 0.2}
+var dropLimits = []float64{0.01, MayDrop, 0.1, 0.2}
 
 // droppable finds, for each limit, the newest launch below which a smaller share of
 // instances runs.

@@ -93,7 +93,7 @@ func (b *builder) checksByBuild() *figure {
 			f.ChartTable.Rows = append(f.ChartTable.Rows, []tableCell{{Text: show(r, stats.ColVersion)}, {Text: show(r, stats.ColOS) + "/" + show(r, stats.ColArch)}, {Text: show(r, stats.ColChecks), Class: "n"}})
 		}
 	}
-	f.ChartTable.addCharts(3, "", shareBars(t, plain))
+	f.ChartTable.addCharts(3, "", shareBars(t, stats.ColShare, plain))
 	return f
 }
 

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"net/url"
 	"slices"
+	"strings"
 
 	"relcheck/checker/stats"
 )
@@ -162,7 +163,8 @@ func (b *builder) link(page string, change map[string]string) string {
 	return Address(path, values)
 }
 
-// countAndShare formats a number of instances: 1,234 instances (12.3 %).
-func countAndShare(n int64, share float64) string {
-	return plural(n, "instance", "instances") + " (" + formatShare(share) + ")"
+// countAndShare formats a number of what the view counts: 1,234 instances (12.3 %).
+func (b *builder) countAndShare(n int64, share float64) string {
+	_, _, name := b.Counted()
+	return plural(n, strings.TrimSuffix(name, "s"), name) + " (" + formatShare(share) + ")"
 }

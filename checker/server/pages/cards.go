@@ -46,49 +46,18 @@ func (b *builder) meanOfDays() (mean int64, ok bool) {
 	return int64(math.Round(ratio(sum, int64(len(t.Rows))))), len(t.Rows) > 1
 }
 
-// mayDrop is the share of instances that may be affected when a version is dropped.
-const mayDrop = 0.05
-
-// dropRow returns the row of the table droppable for the share that may be affected.
-func (b *builder) dropRow() (stats.Row, bool) {
-	for r := range b.Table("droppable").All() {
-		if r.Float(stats.ColLimit) == mayDrop {
-			return r, true
-		}
-	}
-	return stats.Row{}, false
-}
-
 func (b *builder) dropCard() card {
-	c := card{Question: "What can be dropped?", Link: link{Text: "Versions", URL: b.link("versions", nil)}}
-	r, ok := b.dropRow()
+	c := card{Question: "What can be dropped?", Value: unknown, Link: link{Text: "Versions", URL: b.link("versions", nil)}}
+	below, sentences := b.Droppable(formatValue)
 	switch {
 	case b.Query.Version != "":
-		c.Value, c.Text = unknown, []string{"Remove the filter by version to see it."}
-	case !ok:
-		c.Value, c.Text = unknown, []string{"No release is known to compare versions with."}
+		c.Text = []string{"Remove the filter by version to see it."}
+	case below == "":
+		c.Text = []string{"No release is known to compare versions with."}
 	default:
-		c.Value, c.Text = "below "+r.Text(stats.ColBelow), b.dropText(r)
+		c.Value, c.Text = "below "+below, sentences
 	}
 	return c
-}
-
-// dropText describes a row of the table droppable.
-func (b *builder) dropText(r stats.Row) (all []string) {
-	below, n := r.Text(stats.ColBelow), r.Number(stats.ColInstances)
-	counted := "instance"
-	if b.Remembers() {
-		counted = "installation"
-	}
-	if n == 0 {
-		all = append(all, "No "+counted+" runs anything below "+below+".")
-	} else {
-		all = append(all, "You can drop everything below "+below+" and affect "+show(r, stats.ColShare)+" of the "+counted+"s.")
-	}
-	if r.Known(stats.ColNext) {
-		all = append(all, "Below "+r.Text(stats.ColNext)+" it would be "+show(r, stats.ColNextShare)+".")
-	}
-	return all
 }
 
 func (b *builder) spreadCard() card {

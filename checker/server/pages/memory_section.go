@@ -175,7 +175,7 @@ func (b *builder) heapAbove() *figure {
 	if f == nil {
 		return nil
 	}
-	f.Half, f.ChartTable = true, newTableView(t).addCharts(1, "", shareBars(t, plain))
+	f.Half, f.ChartTable = true, newTableView(t).addCharts(1, "", shareBars(t, stats.ColShare, plain))
 	size := b.invalid.value("above", "512 MiB")
 	if b.Query.Above > 0 {
 		size = formatBytes(float64(b.Query.Above))

@@ -60,8 +60,10 @@ func TestInstallations(t *testing.T) {
 	p := catalog.Product{Name: "app"}
 	view := stats.NewView(p, p.Rank([]catalog.Release{{Tag: "v1.0.0"}, {Tag: "v1.1.0"}}), stats.Query{Range: days}, totals, today)
 	for section, want := range map[string][]string{
-		"":         {"Installations per day", "Share of installations by", "40 installations reported in the four weeks", "12 of them are new.", "No installation runs anything below v1.1"},
-		"activity": {"Installations per day", "Installations per week", "Installations per four weeks"},
+		"":          {"Installations per day", "Share of installations by", "40 installations reported in the four weeks", "12 of them are new.", "No installation runs anything below v1.1"},
+		"versions":  {"40 installations (100.0 %)", "No installation runs anything below v1.1"},
+		"platforms": {"architectures that installations run on", ">40<"},
+		"activity":  {"Installations per day", "Installations per week", "Installations per four weeks"},
 	} {
 		page, err := Product(Visitor{Reader: true}, ProductData{View: view, Section: section})
 		if err != nil {

@@ -7,18 +7,19 @@ import (
 
 // platformsSection shows operating systems and architectures with the versions on each.
 func (b *builder) platformsSection() section {
-	p := section{ID: "platforms", Title: "Platforms", Lead: []string{"The operating systems and architectures that instances run on, and the versions on each."}}
+	count, share, name := b.Counted()
+	p := section{ID: "platforms", Title: "Platforms", Lead: []string{"The operating systems and architectures that " + name + " run on, and the versions on each."}}
 	for _, one := range []struct{ table, title string }{{"os", "Operating systems"}, {"arch", "Architectures"}} {
 		if f, t := b.tableFigure(one.table, one.title); f != nil {
 			f.Half = true
-			f.Table.addCharts(1, "", shareBars(t, plain))
+			f.Table.addCharts(1, "", shareBars(t, share, plain))
 			p.addFigures(f)
 		}
 	}
 	p.addFigures(b.platformVersions())
 	if f, t := b.tableFigure("platforms", "Platforms"); f != nil {
-		f.Table = newColumnsView(t, stats.ColOS, stats.ColArch, stats.ColInstances, stats.ColShare, stats.ColMostUsed, stats.ColHeapP95, stats.ColReports).wideOnly(stats.ColMostUsed, stats.ColHeapP95, stats.ColReports)
-		f.Table.addCharts(2, "", shareBars(t, plain))
+		f.Table = newColumnsView(t, stats.ColOS, stats.ColArch, count, share, stats.ColMostUsed, stats.ColHeapP95, stats.ColReports).wideOnly(stats.ColMostUsed, stats.ColHeapP95, stats.ColReports)
+		f.Table.addCharts(2, "", shareBars(t, share, plain))
 		p.addFigures(f)
 	}
 	return p
@@ -28,7 +29,7 @@ const maxPlatforms = 12
 
 func (b *builder) platformVersions() *figure {
 	f, t := b.tableFigure("platform_versions", "Versions on each platform")
-	if f == nil {
+	if f == nil || b.instances() == 0 {
 		return nil
 	}
 	type mix struct {
@@ -54,7 +55,7 @@ func (b *builder) platformVersions() *figure {
 		for i, n := range all[platform].instances {
 			if n > 0 {
 				total += n
-				parts = append(parts, chart.Segment{Share: all[platform].shares[i], Class: b.series.class(i), Title: b.series.name(i) + ": " + countAndShare(n, all[platform].shares[i])})
+				parts = append(parts, chart.Segment{Share: all[platform].shares[i], Class: b.series.class(i), Title: b.series.name(i) + ": " + plural(n, "instance", "instances") + " (" + formatShare(all[platform].shares[i]) + ")"})
 			}
 		}
 		g.Rows = append(g.Rows, []tableCell{{Text: platform}, {Text: formatNumber(total), Class: "n"}, {Class: "g", Drawing: chart.StackedBar(parts)}})

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"html/template"
 	"math"
 	"slices"
@@ -81,8 +82,9 @@ func (b *builder) speedTable() *tableView {
 	return g.whole()
 }
 
-func shareBars(t *stats.Table, class func(stats.Row) string) []template.HTML {
-	return bars(t, func(r stats.Row) float64 { return r.Float(stats.ColShare) }, class)
+// shareBars returns bars of a column of shares.
+func shareBars(t *stats.Table, share stats.Column, class func(stats.Row) string) []template.HTML {
+	return bars(t, func(r stats.Row) float64 { return r.Float(share) }, class)
 }
 
 // bars returns a bar for a value of each row, relative to the largest one.
@@ -109,16 +111,17 @@ func (b *builder) versionsTable() *figure {
 	if f == nil {
 		return nil
 	}
-	columns := []stats.Column{stats.ColVersion, stats.ColInstances, stats.ColShare, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95}
+	count, share, _ := b.Counted()
+	columns := []stats.Column{stats.ColVersion, count, share, stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95}
 	if t.Any(stats.ColWithdrawn) {
 		columns = append(columns, stats.ColWithdrawn)
 	}
 	view := func(t *stats.Table) *tableView {
-		return newColumnsView(t, slices.Clone(columns)...).addCharts(1, "", shareBars(t, func(r stats.Row) string {
+		return newColumnsView(t, slices.Clone(columns)...).addCharts(1, "", shareBars(t, share, func(r stats.Row) string {
 			return b.series.class(b.series.index(r.Text(stats.ColVersion)))
 		})).wideOnly(stats.ColReleased, stats.ColBehind, stats.ColDaysBehind, stats.ColReports, stats.ColHeapP95, stats.ColWithdrawn)
 	}
-	t = mostFirst(t, stats.ColInstances)
+	t = mostFirst(t, count)
 	released := t.Filter(func(r stats.Row) bool { return b.IsRelease(r.Text(stats.ColVersion)) })
 	if others := len(t.Rows) - len(released.Rows); len(released.Rows) > 0 && others > 1 {
 		f.ChartTable = view(released)
@@ -131,22 +134,23 @@ func (b *builder) versionsTable() *figure {
 	return f
 }
 
-// otherBuildsRow adds up the rows of versions that are no releases.
+// otherBuildsRow adds up the rows of versions that are no releases. The first columns are the
+// version, its count and its share.
 func otherBuildsRow(t *stats.Table, columns []stats.Column, released func(string) bool) (line []tableCell) {
-	var instances, reports int64
+	var count, reports int64
 	var share float64
 	for r := range t.All() {
 		if !released(r.Text(stats.ColVersion)) {
-			instances, share = instances+r.Number(stats.ColInstances), share+r.Float(stats.ColShare)
+			count, share = count+r.Number(columns[1]), share+r.Float(columns[2])
 			reports += r.Number(stats.ColReports)
 		}
 	}
 	line = append(line, tableCell{Text: otherBuilds}, tableCell{Class: "g"})
 	for _, c := range columns[1:] {
 		switch c {
-		case stats.ColInstances:
-			line = append(line, tableCell{Text: formatNumber(instances), Class: "n"})
-		case stats.ColShare:
+		case columns[1]:
+			line = append(line, tableCell{Text: formatNumber(count), Class: "n"})
+		case columns[2]:
 			line = append(line, tableCell{Text: formatShare(share), Class: "n"})
 		case stats.ColReports:
 			line = append(line, tableCell{Text: formatNumber(reports), Class: "n x"})
@@ -181,11 +185,8 @@ func (b *builder) endingSupport() *figure {
 		return nil
 	}
 	chosen := b.Query.Below
-	if r, ok := b.dropRow(); ok && b.Query.Version == "" {
-		f.Answer.Text = strings.Join(b.dropText(r), " ")
-		if chosen == "" {
-			chosen = r.Text(stats.ColBelow)
-		}
+	if below, sentences := b.Droppable(formatValue); b.Query.Version == "" {
+		f.Answer.Text, chosen = strings.Join(sentences, " "), cmp.Or(chosen, below)
 	}
 	if b.Query.Below != "" {
 		f.Answer = b.Query.Answer(t, formatValue)
@@ -195,21 +196,22 @@ func (b *builder) endingSupport() *figure {
 	all := slices.Collect(t.All())
 	slices.Reverse(all) // oldest first
 	all = sampleRows(all, maxBars, func(r stats.Row) bool { return b.SameVersion(r.Text(stats.ColBelow), chosen) })
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances that run an older version, by version", Height: chartHeight}}
+	count, share, name := b.Counted()
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + name + " that run an older version, by version", Height: chartHeight}}
 	for i, r := range all {
 		class := "ca"
 		switch {
 		case b.Query.Below != "" && b.SameVersion(r.Text(stats.ColBelow), chosen):
 			class = "chosen"
-		case r.Float(stats.ColShare) >= mayDrop:
+		case r.Float(share) >= stats.MayDrop:
 			class = "cm"
 		}
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: class, Title: "below " + r.Text(stats.ColBelow) + "\n" + countAndShare(r.Number(stats.ColInstances), r.Float(stats.ColShare))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(share), Class: class, Title: "below " + r.Text(stats.ColBelow) + "\n" + b.countAndShare(r.Number(count), r.Float(share))})
 		if every := (len(all) + 3) / 4; i%every == every/2 {
 			columns.X = append(columns.X, columnTick(i, len(all), r.Text(stats.ColBelow)))
 		}
 	}
-	f.Chart, f.Lead = drawColumns(columns, shareAxis), "The share of instances that run a version older than each. Blue columns are below 5"+nbsp+"%."
+	f.Chart, f.Lead = drawColumns(columns, shareAxis), "The share of "+name+" that run a version older than each. Blue columns are below 5"+nbsp+"%."
 	f.Form = &queryForm{Anchor: f.Name, Hidden: b.hiddenFields("below"), Button: "Show", Fields: []formField{{"Support ends below", "below", b.invalid.value("below", chosen), "known-versions"}}, Error: b.invalid.formError(f.Name, "below")}
 	return f
 }
@@ -223,6 +225,7 @@ func (b *builder) behindReleases() *figure {
 		return nil
 	}
 	f.Half = true
+	count, share, name := b.Counted()
 	last := 0
 	for r := range t.All() {
 		last = max(last, int(min(r.Number(stats.ColReleases), maxReleasesBehind)))
@@ -234,13 +237,13 @@ func (b *builder) behindReleases() *figure {
 		if !r.Known(stats.ColReleases) {
 			i = last + 1
 		}
-		counts[i] += r.Number(stats.ColInstances)
-		bars[i].Value += r.Float(stats.ColShare)
+		counts[i] += r.Number(count)
+		bars[i].Value += r.Float(share)
 	}
 	if counts[last+1] == 0 {
 		bars = bars[:last+1]
 	}
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by releases behind", Height: 160}, Columns: bars}
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + name + " by releases behind", Height: 160}, Columns: bars}
 	for i := range bars {
 		name, class := strconv.Itoa(i), "ca"
 		title := name + " behind"
@@ -251,7 +254,7 @@ func (b *builder) behindReleases() *figure {
 			name += " or more"
 			title = name + " behind"
 		}
-		bars[i].Class, bars[i].Title = class, title+"\n"+countAndShare(counts[i], bars[i].Value)
+		bars[i].Class, bars[i].Title = class, title+"\n"+b.countAndShare(counts[i], bars[i].Value)
 		if every := max(1, len(bars)/8); i%every == 0 && i+every/2 <= last || i > last {
 			columns.X = append(columns.X, columnTick(i, len(bars), name))
 		}
@@ -266,13 +269,14 @@ func (b *builder) behindDays() *figure {
 		return nil
 	}
 	f.Half = true
-	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of instances by days behind", Height: 160}}
+	count, share, name := b.Counted()
+	columns := chart.ColumnChart{Frame: chart.Frame{Label: "Share of " + name + " by days behind", Height: 160}}
 	for r := range t.All() {
 		name, class, full := daysBehindName(r)
 		tick := columnTick(len(columns.Columns), len(t.Rows), name)
 		tick.SecondLine = len(columns.Columns)%2 == 1
 		columns.X = append(columns.X, tick)
-		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(stats.ColShare), Class: class, Title: full + "\n" + countAndShare(r.Number(stats.ColInstances), r.Float(stats.ColShare))})
+		columns.Columns = append(columns.Columns, chart.Column{Value: r.Float(share), Class: class, Title: full + "\n" + b.countAndShare(r.Number(count), r.Float(share))})
 	}
 	f.Chart = drawColumns(columns, shareAxis)
 	return f
