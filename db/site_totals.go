@@ -103,7 +103,7 @@ func (r *totalsReader) readSites(ctx context.Context, sites []int64, keep func(r
 	return err
 }
 
-// readKnownSites extends the days with data to those of sites.
+// readKnownSites extends the days with data by the days of sites.
 func (r *totalsReader) readKnownSites(ctx context.Context, sites []int64) error {
 	in, list := r.inList("$2", sites)
 	var from, to, first, last sql.NullInt64

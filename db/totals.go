@@ -15,7 +15,7 @@ import (
 // readTimeout limits reading totals, during which a SQLite WAL cannot be reset.
 var readTimeout = 10 * time.Second
 
-// Totals reads the totals of a product in a range of days, with those of all sites. keep
+// Totals reads the totals of a product in a range of days, including all sites. keep
 // selects the builds. Its cost depends on the number of days and builds, not of reports, and
 // is limited to ten seconds. The error wraps [ErrNotFound] if the product does not exist.
 func (s *Store) Totals(ctx context.Context, product string, r rollup.Range, keep func(rollup.Build) bool) (*rollup.Totals, error) {

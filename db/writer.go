@@ -334,34 +334,6 @@ func newEntry(product string, from checker.Platform, r *checker.Report) entry {
 	return entry{build: buildKey{product, r.Version, from}, instance: r.ID, heap: r.HeapUsageBytes, last: r.Last}
 }
 
-// logged is what the log and the counts get of an entry, besides its build.
-type logged struct {
-	installations rollup.Installations
-	remembers     bool // the client remembers its last answer; without an instance ID, it always does
-	heap          *int64
-}
-
-func (l *logged) first() bool { return l.installations.Daily > 0 }
-
-// on returns what is recorded of the entry on a day. Exact heaps could link the reports of an
-// installation that sends no instance ID, so only the first one of a day is recorded, and only
-// as exactly as it is counted.
-func (e *entry) on(day int64) (l logged) {
-	anonymous := e.instance == [16]byte{}
-	if e.last == checker.CannotRemember && !anonymous {
-		return logged{heap: e.heap}
-	}
-	l = logged{rollup.CountLast(e.last, rollup.Day(day)), anonymous || rollup.Remembers(e.last, rollup.Day(day)), e.heap}
-	if anonymous && e.heap != nil {
-		l.heap = nil
-		if l.first() {
-			rounded := int64(rollup.HeapOf(rollup.HeapBucket(*e.heap)))
-			l.heap = &rounded
-		}
-	}
-	return l
-}
-
 // batch is what is written in one transaction. Its err may be read once done is closed.
 type batch struct {
 	entries   []entry

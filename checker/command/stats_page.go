@@ -9,8 +9,8 @@ import (
 	"relcheck/checker/stats/rollup"
 )
 
-// statsPages are the names of the pages of relcheck stats, which are those of the product's
-// web pages.
+// statsPages are the names of the pages of relcheck stats, the same as of the product's web
+// pages.
 var statsPages = []string{"overview", "versions", "platforms", "memory", "activity"}
 
 const (

@@ -63,7 +63,7 @@ func (v Visitor) navigation() []link {
 	return v.links(all...)
 }
 
-// tabs returns links to the pages of a product. Those of its statistics keep a query.
+// tabs returns links to the pages of a product. Links to its statistics keep a query.
 func (v Visitor) tabs(p *catalog.Product, query url.Values) []link {
 	root := "/products/" + url.PathEscape(p.Name)
 	all := []link{{Text: "Overview", URL: root}}

@@ -34,7 +34,7 @@ func (c *Cell) Compare(d *Cell) int {
 	return cmp.Or(cmp.Compare(c.Day, d.Day), cmp.Compare(c.Span, d.Span), c.Build.Compare(d.Build))
 }
 
-// Numbers returns pointers to all counts of the cell, except those of heaps.
+// Numbers returns pointers to all counts of the cell, except of heaps.
 func (c *Cell) Numbers() []*int64 {
 	n := &c.Installations
 	return []*int64{&c.Reports, &c.Instances, &c.Checks, &n.Daily, &n.Weekly, &n.Monthly, &n.New, &n.Back7, &n.Back28}

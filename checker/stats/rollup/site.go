@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// LocalSite selects the counts of the store itself, without those of its sites.
+// LocalSite selects the counts of the store itself, without its sites.
 const LocalSite = "local"
 
 var siteName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)

@@ -31,7 +31,7 @@ type Totals struct {
 	Remembered Range     // the days with [Installations]; From is after To if there are none
 	AsOf       time.Time // time of the last report that is included; zero if there is none
 	Builds     []BuildTotals
-	Seen       []Build      // builds with data in the range or the one before it, also those that the filter of the query excludes
+	Seen       []Build      // builds with data in the range or the one before it, also builds that the filter of the query excludes
 	Sites      []SiteTotals // all sites with counts of the product, by name
 }
 
