@@ -85,34 +85,51 @@ type Offer struct {
 
 // Offer returns what the product offers at a time. The releases must be in the order of
 // [Product.Rank]. If the channel is nil, the product's own range applies.
-func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) (o Offer) {
+func (p *Product) Offer(ranked []*Ranked, channel *Channel, now time.Time) Offer {
+	return p.OfferBefore(ranked, p.Waiting(ranked, now), channel, now)
+}
+
+// OfferBefore is [Product.Offer] for a caller that knows which of the releases are waiting,
+// see [Product.Waiting].
+func (p *Product) OfferBefore(ranked, waiting []*Ranked, channel *Channel, now time.Time) (o Offer) {
 	c := Channel{Match: p.Match}
 	if channel != nil {
 		c = *channel
 	}
 	allowed := p.parseRange(c.Match)
 	for i, r := range ranked {
-		if o.Latest != nil && !p.waits(r, now) || obstacle(r, allowed) != "" { // few wait
-			continue
-		}
-		if from := p.availableFrom(r, ranked[i+1:], allowed, c, now); from.After(now) {
-			if o.Next.IsZero() || from.Before(o.Next) {
-				o.Next = from
-			}
-			continue
-		}
-		if o.Latest != nil {
+		if obstacle(r, allowed) != "" || p.availableFrom(r, ranked[i+1:], allowed, c, now).After(now) {
 			continue
 		}
 		if !r.Prerelease || c.Prereleases {
 			o.Latest = r
-			continue
+			break
 		}
 		if n := len(o.Previews); n == 0 || o.Previews[n-1].Version.CompareCore(r.Version) != 0 {
 			o.Previews = append(o.Previews, r)
 		}
 	}
+	for _, r := range waiting {
+		if obstacle(r, allowed) != "" {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(ranked, r, CompareRank)
+		if from := p.availableFrom(r, ranked[i+1:], allowed, c, now); from.After(now) && (o.Next.IsZero() || from.Before(o.Next)) {
+			o.Next = from
+		}
+	}
 	return o
+}
+
+// Waiting returns the releases that may be offered later than now: few, because the others
+// have been out for long enough. None that is not among them waits at a later time.
+func (p *Product) Waiting(releases []*Ranked, now time.Time) (waiting []*Ranked) {
+	for _, r := range releases {
+		if p.waits(r, now) {
+			waiting = append(waiting, r)
+		}
+	}
+	return waiting
 }
 
 // Offered returns all releases that the product, or one of its channels, offers at a time,

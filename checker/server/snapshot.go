@@ -40,7 +40,8 @@ type product struct {
 	byTag    layeredMap[catalog.Ranked] // by the trimmed tag, see [version.Scheme.Trim]; the highest of several tags
 	others   layeredMap[catalog.Ranked] // by tag: other spellings, and tags of other components
 	channels map[string]*channel        // by name; "" is the default one
-	next     time.Time                  // the earliest time at which a release that waits is offered, or zero
+	waiting  []*catalog.Ranked          // see [catalog.Product.Waiting]
+	next     time.Time                  // the earliest time at which one of them is offered, or zero
 	hints    func() []string            // see [catalog.Product.Hints]
 	lines    func() *stats.Lines
 
@@ -177,13 +178,14 @@ func (p *product) with(l catalog.Listing, links *links, now time.Time) *product 
 // add sets the releases of the product: the releases of old, with changed ones added or
 // replaced.
 func (p *product) add(old *product, changed []*catalog.Ranked) {
-	kept := old.without(changed)
+	kept, waiting := old.without(changed)
 	if old.File == p.File && old.Repo == p.Repo && old.Module == p.Module && old.Prefixes == p.Prefixes &&
-		old.Download == p.Download && old.Links == p.Links {
-		p.releases = merge(kept, changed)
+		old.Download == p.Download && old.Links == p.Links && old.MinAge == p.MinAge && old.RequireFiles == p.RequireFiles {
+		p.releases, p.waiting = merge(kept, changed), slices.Concat(waiting, changed)
 		p.byTag, p.others = old.byTag.copy(), old.others.copy()
 	} else {
 		p.releases = merge(forget(kept), changed)
+		p.waiting = p.releases
 		p.byTag, p.others, changed = layeredMap[catalog.Ranked]{}.copy(), layeredMap[catalog.Ranked]{}.copy(), p.releases
 	}
 	for _, r := range changed {
@@ -200,8 +202,9 @@ func forget(releases []*catalog.Ranked) []*catalog.Ranked {
 	return undecided
 }
 
-// without returns the releases of the product except those with the same tags as others.
-func (p *product) without(others []*catalog.Ranked) []*catalog.Ranked {
+// without returns the releases of the product, and those that are waiting, except those with
+// the same tags as others.
+func (p *product) without(others []*catalog.Ranked) (releases, waiting []*catalog.Ranked) {
 	tags := map[string]bool{}
 	for _, r := range others {
 		if p.tagged(r.Tag) != nil {
@@ -209,9 +212,10 @@ func (p *product) without(others []*catalog.Ranked) []*catalog.Ranked {
 		}
 	}
 	if len(tags) == 0 {
-		return p.releases
+		return p.releases, p.waiting
 	}
-	return slices.DeleteFunc(slices.Clone(p.releases), func(r *catalog.Ranked) bool { return tags[r.Tag] })
+	replaced := func(r *catalog.Ranked) bool { return tags[r.Tag] }
+	return slices.DeleteFunc(slices.Clone(p.releases), replaced), slices.DeleteFunc(slices.Clone(p.waiting), replaced)
 }
 
 // merge merges two lists of releases, newest first, into a new one.
@@ -268,9 +272,10 @@ func (p *product) offer(old *product, now time.Time) {
 		}
 		return known[r]
 	}
+	p.waiting = p.Waiting(p.waiting, now)
 	p.channels, p.next = map[string]*channel{}, time.Time{}
 	add := func(name string, c *catalog.Channel) {
-		o := &channel{Offer: p.Offer(p.releases, c, now), prereleases: c != nil && c.Prereleases,
+		o := &channel{Offer: p.OfferBefore(p.releases, p.waiting, c, now), prereleases: c != nil && c.Prereleases,
 			offered: sync.OnceValue(func() []*catalog.Ranked { return p.Offered(p.releases, c, now) })}
 		o.latest = of(o.Latest)
 		for _, r := range o.Previews {

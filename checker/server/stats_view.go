@@ -27,7 +27,9 @@ func (s *Server) view(r *http.Request, id identity, name string, get func(string
 	}
 	today := rollup.DayOf(time.Now())
 	if id.role != reader {
-		return stats.NewView(p.Product, p.releases, stats.Query{}, &rollup.Totals{Known: rollup.Range{From: 1, To: 0}}, today), nil
+		return s.views.get(r.Context(), viewKey{p, stats.Query{}, today}, func(context.Context) (*stats.View, error) {
+			return stats.NewView(p.Product, p.releases, stats.Query{}, &rollup.Totals{Known: rollup.Range{From: 1, To: 0}}, today), nil
+		})
 	}
 	q, err := stats.ParseQuery(get, today)
 	if err != nil {

@@ -25,31 +25,41 @@ type Launch struct {
 
 // newLaunches returns the launches of stable releases, both newest first.
 func newLaunches(l *Lines, stable []*catalog.Ranked) (all []Launch, byLine bool) {
-	var lines, releases []Launch
+	var previous *catalog.Ranked
 	for _, r := range stable {
-		if !r.Version.Ordered() {
+		switch same := previous != nil && r.Version.CompareLine(previous.Version) == 0; {
+		case !r.Version.Ordered():
 			continue
+		case !same:
+			all = append(all, newLaunch(l.line(r.Version), r))
+		case !r.Date.IsZero():
+			all[len(all)-1].Day = rollup.DayOf(r.Date)
 		}
-		one := Launch{Name: r.Tag, limit: r.Version}
-		if !r.Date.IsZero() {
-			one.Day = rollup.DayOf(r.Date)
+		previous = r
+	}
+	if len(all) < fewLines {
+		all = nil
+		for _, r := range stable {
+			if r.Version.Ordered() {
+				all = append(all, newLaunch(r.Tag, r))
+			}
 		}
-		releases = append(releases, one)
-		if one.Name = l.line(r.Version); len(lines) == 0 || lines[len(lines)-1].Name != one.Name {
-			lines = append(lines, one)
-		} else if one.Day != 0 {
-			lines[len(lines)-1].Day = one.Day
+		return all, false
+	}
+	for i := range all {
+		if first := l.scheme.Reported(all[i].Name); first.Ordered() {
+			all[i].limit = first
 		}
 	}
-	if len(lines) < fewLines {
-		return releases, false
+	return all, true
+}
+
+func newLaunch(name string, r *catalog.Ranked) Launch {
+	one := Launch{Name: name, limit: r.Version}
+	if !r.Date.IsZero() {
+		one.Day = rollup.DayOf(r.Date)
 	}
-	for i := range lines {
-		if first := l.scheme.Reported(lines[i].Name); first.Ordered() {
-			lines[i].limit = first
-		}
-	}
-	return lines, true
+	return one
 }
 
 // Launches returns the launches of the product, newest first.

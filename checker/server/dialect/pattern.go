@@ -94,16 +94,16 @@ func (p Pattern) names() (names []string) {
 // Match reports whether the pattern matches an escaped and normalized path, see
 // [SplitPath]. If it does, Match adds its variables to v.
 func (p Pattern) Match(path string, v *Vars) bool {
-	before, rest := v.n, path
+	before, rest := len(v.all), path
 	for i := range p.segments {
 		if rest == "" {
-			v.n = before
+			v.all = v.all[:before]
 			return false
 		}
 		var part string
 		part, rest = cutSegment(rest)
 		if text, err := unescape(part); err != nil || !p.segments[i].match(text, v) {
-			v.n = before
+			v.all = v.all[:before]
 			return false
 		}
 	}
@@ -115,7 +115,7 @@ func (p Pattern) Match(path string, v *Vars) bool {
 		rest = "/"
 	}
 	if rest != "" || p.rest != "" {
-		v.n = before
+		v.all = v.all[:before]
 		return false
 	}
 	return true

@@ -43,14 +43,14 @@ func TestMatch(t *testing.T) {
 		got := ""
 		if mustParse(t, test.pattern).Match(test.path, &v) {
 			var pairs []string
-			for i := range v.n {
-				pairs = append(pairs, v.names[i]+"="+v.values[i])
+			for _, one := range v.all {
+				pairs = append(pairs, one.name+"="+one.value)
 			}
 			if got = strings.Join(pairs, " "); got == "" {
 				got = "yes"
 			}
-		} else if v.n != 0 {
-			t.Errorf("%s leaves %d variables of %s, which it does not match", test.pattern, v.n, test.path)
+		} else if len(v.all) > 0 {
+			t.Errorf("%s leaves %d variables of %s, which it does not match", test.pattern, len(v.all), test.path)
 		}
 		if got != test.want {
 			t.Errorf("%s matches %s with %q, want %q", test.pattern, test.path, got, test.want)

@@ -48,10 +48,10 @@ func (d *Dialect) NewRequest(values map[string]string) (*http.Request, error) {
 	var v Vars
 	path, query, body := r.URL.EscapedPath(), r.URL.Query(), map[string]string{}
 	d.matches(path, &v)
-	for i := range v.n {
-		if value := values[v.names[i]]; value != "" {
-			path = strings.Replace(path, url.PathEscape(v.values[i]), url.PathEscape(value), 1)
-			delete(values, v.names[i])
+	for _, one := range v.all {
+		if value := values[one.name]; value != "" {
+			path = strings.Replace(path, url.PathEscape(one.value), url.PathEscape(value), 1)
+			delete(values, one.name)
 		}
 	}
 	for _, declared := range d.vars {

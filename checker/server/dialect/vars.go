@@ -25,20 +25,19 @@ const (
 	maxDepth = 32       // of the body
 )
 
-// Vars are the variables of a request, by name. The zero value and nil are empty.
-type Vars struct {
-	n             int
-	names, values [maxVars]string
-}
+// Vars are the variables of a request. The zero value and nil are empty.
+type Vars struct{ all []nameAndValue }
+
+type nameAndValue struct{ name, value string }
 
 // Get returns the value of a variable, or "".
 func (v *Vars) Get(name string) string {
 	if v == nil {
 		return ""
 	}
-	for i := range v.n {
-		if v.names[i] == name {
-			return v.values[i]
+	for _, one := range v.all {
+		if one.name == name {
+			return one.value
 		}
 	}
 	return ""
@@ -48,11 +47,13 @@ func (v *Vars) Get(name string) string {
 func (v *Vars) Add(name, value string) bool { return v.add(name, value, maxValue) }
 
 func (v *Vars) add(name, value string, limit int) bool {
-	if value == "" || len(value) > limit || v.n == maxVars || printable.Check(value) != nil {
+	if value == "" || len(value) > limit || len(v.all) == maxVars || printable.Check(value) != nil {
 		return false
 	}
-	v.names[v.n], v.values[v.n] = name, value
-	v.n++
+	if v.all == nil {
+		v.all = make([]nameAndValue, 0, 4) // most requests have no more
+	}
+	v.all = append(v.all, nameAndValue{name, value})
 	return true
 }
 
