@@ -57,6 +57,10 @@ func (n *Installations) Add(other Installations) {
 // IsZero reports whether nothing is counted.
 func (n Installations) IsZero() bool { return n == Installations{} }
 
+// Returning returns how many of the installations in a period of a span had an answer before
+// it.
+func (n Installations) Returning(s Span) int64 { return max(0, n.In(s)-n.New) }
+
 // In returns the number of installations in a period of a span that the counts add up to.
 func (n Installations) In(s Span) int64 {
 	switch s {
