@@ -111,6 +111,7 @@ var conformance = []struct {
 	{"BundleBesideEdits", testBundleBesideEdits},
 	{"BundleBesideRecording", testBundleBesideRecording},
 	{"KilledBundle", testKilledBundle},
+	{"Days", testDays},
 	{"Sites", testSites},
 	{"RefusedCounts", testRefusedCounts},
 	{"SiteNames", testSiteNames},

@@ -171,7 +171,7 @@ func (o *statsOptions) view(ctx context.Context, product string, q stats.Query, 
 			return err
 		}
 		v = stats.NewView(p, p.Rank(releases), q, f, today)
-		more, err := s.Days(ctx, product, v.SpreadDays(), q.Keeps(p.Scheme()))
+		more, err := s.Days(ctx, product, q.Site, v.SpreadDays(), q.Keeps(p.Scheme()))
 		v.AddDays(more)
 		return err
 	})
