@@ -94,13 +94,12 @@ func (c *cell) decode(s *Site) (*rollup.Cell, error) {
 		return nil, err
 	}
 	n := d.Installations
-	nested := n.Daily >= n.Weekly && n.Weekly >= n.Monthly && n.Monthly >= n.New && n.Weekly >= n.Back7 && n.Back7 >= n.Back28
 	switch {
 	case d.IsZero():
 		return nil, errors.New("it has no counts")
 	case d.Span != rollup.OneDay && (d.Checks != 0 || n != rollup.Installations{} || d.Heaps.Total() != 0):
 		return nil, errors.New("only days can have checks, installations and heaps")
-	case !nested && d.Build != rollup.OtherBuild: // see [rollup.HideSmall]
+	case !d.Possible():
 		return nil, fmt.Errorf("the counts of installations contradict each other: %+v", n)
 	}
 	return d, nil

@@ -54,6 +54,12 @@ func (n *Installations) Add(other Installations) {
 	n.Back28 += other.Back28
 }
 
+// Possible reports whether installations of a build on a day can have these counts. A report
+// that is back after four weeks, for example, is also the first of its four weeks.
+func (n Installations) Possible() bool {
+	return n.New >= 0 && n.Back28 >= 0 && n.Back28 <= n.Back7 && n.New+n.Back28 <= n.Monthly && n.New+n.Back7 <= n.Weekly && n.Monthly <= n.Weekly && n.Weekly <= n.Daily
+}
+
 // IsZero reports whether nothing is counted.
 func (n Installations) IsZero() bool { return n == Installations{} }
 
