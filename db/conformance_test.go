@@ -140,6 +140,7 @@ var conformance = []struct {
 	{"DoctorIntactStore", testDoctorIntactStore},
 	{"DoctorBusyStore", testDoctorBusyStore},
 	{"DoctorInconsistentStore", testDoctorInconsistentStore},
+	{"DoctorCounts", testDoctorCounts},
 	{"DoctorOldSketch", testDoctorOldSketch},
 	{"CanceledReads", testCanceledReads},
 	{"PublicWeek", testPublicWeek},

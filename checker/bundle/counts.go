@@ -93,14 +93,11 @@ func (c *cell) decode(s *Site) (*rollup.Cell, error) {
 	if err := c.decodeHeaps(d, s); err != nil {
 		return nil, err
 	}
-	n := d.Installations
-	switch {
-	case d.IsZero():
+	if d.IsZero() {
 		return nil, errors.New("it has no counts")
-	case d.Span != rollup.OneDay && (d.Checks != 0 || n != rollup.Installations{} || d.Heaps.Total() != 0):
-		return nil, errors.New("only days can have checks, installations and heaps")
-	case !d.Possible():
-		return nil, fmt.Errorf("the counts of installations contradict each other: %+v", n)
+	}
+	if err := d.Check(); err != nil {
+		return nil, err
 	}
 	return d, nil
 }

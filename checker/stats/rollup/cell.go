@@ -2,6 +2,8 @@ package rollup
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -115,16 +117,23 @@ func HideSmall(cells []Cell, threshold int64, released func(version string) bool
 // withNew returns pointers to the counts of installations that include the new ones.
 func (n *Installations) withNew() []*int64 { return []*int64{&n.Daily, &n.Weekly, &n.Monthly} }
 
-// Possible reports whether installations can have these counts. Those of [OtherBuild] are sums
-// of remainders, see [HideSmall].
-func (c *Cell) Possible() bool {
-	if slices.ContainsFunc(c.Numbers(), func(n *int64) bool { return *n < 0 }) {
-		return false
-	}
+// Check returns an error if a build cannot have these counts. Those of [OtherBuild] may be sums
+// of what [HideSmall] has left.
+func (c *Cell) Check() error {
+	negative := func(n *int64) bool { return *n < 0 }
+	possible := c.Installations.Possible()
 	if c.Build == OtherBuild {
-		return !slices.ContainsFunc(c.withNew(), func(n *int64) bool { return *n < c.New })
+		possible = !slices.ContainsFunc(c.withNew(), func(n *int64) bool { return *n < c.New })
 	}
-	return c.Installations.Possible()
+	switch {
+	case slices.ContainsFunc(c.Numbers(), negative):
+		return errors.New("a count is negative")
+	case c.Span != OneDay && (c.Checks != 0 || !c.Installations.IsZero() || c.Heaps.Total() != 0):
+		return errors.New("only days can have checks, installations and heaps")
+	case !possible:
+		return fmt.Errorf("the counts of installations contradict each other: %+v", c.Installations)
+	}
+	return nil
 }
 
 // has reports whether there are at least n instances or n installations.

@@ -73,8 +73,8 @@ func TestHideSmall(t *testing.T) {
 			t.Fatalf("threshold %d: got %d reports, want %d", threshold, after.Reports, before.Reports/threshold*threshold)
 		}
 		for _, c := range shown {
-			if !c.Possible() {
-				t.Fatalf("threshold %d: %s has impossible counts %+v", threshold, c.Version, c.Installations)
+			if err := c.Check(); err != nil {
+				t.Fatalf("threshold %d: %s: %v", threshold, c.Version, err)
 			}
 			for i, n := range c.Numbers() {
 				if *n < 0 || *n%threshold != 0 {
