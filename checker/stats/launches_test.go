@@ -81,6 +81,9 @@ func TestAdoptionCurves(t *testing.T) {
 		v1.2 03-10 2 3 2 0.667 - -
 		v1.1 02-01 - 3 - - - -
 		v1.0 01-01 - 3 - - - -`)
+	if of := newView(product(), stats.Query{Range: r, Site: "factory"}, totals(r, fleet()), r.To).SpreadDays(); len(of) != len(outside) {
+		t.Errorf("of a site: got days %v outside the range, want %v", of, outside)
+	}
 	q := stats.Query{Range: r, Filter: stats.Filter{Version: "v1.2"}}
 	if v := newView(product(), q, totals(r, fleet()), r.To); v.SpreadDays() != nil || len(v.Table("adoption_curves").Rows) != 0 {
 		t.Error("with a filter by version: got curves, want none")
